@@ -1,0 +1,292 @@
+/* libresnet: run pretrained ResNets from C, and see what their shortcuts do.
+ *
+ * Five minutes:
+ *     resnet_model *model = NULL;
+ *     resnet_session *session = NULL;
+ *     resnet_error error;
+ *     if (resnet_model_open("resnet50.onnx", NULL, &model, &error) != RESNET_OK) { puts(error.message); ... }
+ *     if (resnet_session_open(model, NULL, &session, &error) != RESNET_OK) { puts(error.message); ... }
+ *     resnet_image image = {pixels, width, height, width * 3, RESNET_PIXELS_RGB};
+ *     resnet_prediction best[5];
+ *     resnet_classify(session, &image, 1, 5, best, &error);
+ *     resnet_session_close(&session);
+ *     resnet_model_close(&model);
+ *
+ * Two objects:
+ *   - resnet_model: immutable once open; any number of threads and sessions may use one at the same time.
+ *   - resnet_session: buffers and threads for running one model; one thread at a time may use a session.
+ *     For parallel streams open one session per thread: they share the model's weights.
+ * A model must stay open as long as any of its sessions.
+ *
+ * Errors: every call that can fail returns a resnet_status and, unless `error` is NULL, fills it: RESNET_OK and an
+ * empty message on success, else what was found, where (file, node, attribute), what is accepted and what to do.
+ * When a call fails, nothing is left behind: output pointers are set to NULL and output buffers hold nothing of use.
+ *
+ * The library has no global state of its own, never prints, never exits, never touches errno's meaning for the
+ * caller, and reads no file but the one it is given. Model files from anyone are safe to open.
+ *
+ * Shapes are written (n,h,w,c): batch, height, width, channels.
+ */
+#ifndef RESNET_H
+#define RESNET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(RESNET_STATIC)
+#define RESNET_API
+#elif defined(_WIN32)
+#define RESNET_API __declspec(dllimport)
+#else
+#define RESNET_API __attribute__((visibility("default")))
+#endif
+
+#define RESNET_VERSION_STRING "0.1.0"
+/* Raised when a struct below or a signature changes incompatibly. */
+#define RESNET_ABI 1
+
+/* ---- status ------------------------------------------------------------------------------------------------- */
+
+/* Values are pinned: new ones are added at the end. */
+typedef enum resnet_status {
+  RESNET_OK = 0,
+  RESNET_ERROR_ARGUMENT = 1,    /* the caller passed something that can't be: NULL, zero, a wrong struct_size */
+  RESNET_ERROR_IO = 2,          /* the file can't be opened, read or written, or is no regular file */
+  RESNET_ERROR_FORMAT = 3,      /* the bytes are not a well-formed model: truncated, corrupt, contradictory */
+  RESNET_ERROR_UNSUPPORTED = 4, /* well-formed, but uses an operator, attribute, type or shape that is not accepted */
+  RESNET_ERROR_LIMIT = 5,       /* a limit in the options was reached: file size, nesting, memory budget */
+  RESNET_ERROR_MEMORY = 6,      /* an allocation failed */
+  RESNET_ERROR_SYSTEM = 7       /* threads or the CPU: what is needed is not there */
+} resnet_status;
+
+#define RESNET_ERROR_MESSAGE_SIZE 256
+
+typedef struct resnet_error {
+  resnet_status status;
+  char message[RESNET_ERROR_MESSAGE_SIZE]; /* English, one line, no final newline, always NUL-terminated */
+} resnet_error;
+
+/* The status' name, e.g. "RESNET_ERROR_FORMAT". Never NULL; static storage; thread-safe. */
+RESNET_API const char *resnet_status_string(resnet_status status);
+
+/* The library's version, e.g. "0.1.0", and the RESNET_ABI it was built with. A program that loads the library at run
+ * time compares resnet_abi() with the RESNET_ABI it was written for before any other call. Thread-safe. */
+RESNET_API const char *resnet_version(void);
+RESNET_API uint32_t resnet_abi(void);
+
+/* ---- preprocessing ------------------------------------------------------------------------------------------ */
+
+typedef enum resnet_channel_order { RESNET_ORDER_RGB = 0, RESNET_ORDER_BGR = 1 } resnet_channel_order;
+
+/* How a picture becomes the net's input: scale the shorter side to `resize` pixels (Pillow's antialiased BILINEAR,
+ * bit for bit), cut the centre `crop` x `crop`, then per channel (pixel / scale - mean) / std. A picture that does not
+ * come out as the model's input size after resize and crop is refused. */
+typedef struct resnet_preprocess {
+  uint32_t resize;            /* shorter side in pixels; 0: no resize */
+  uint32_t crop;              /* side of the centre crop in pixels; 0: no crop */
+  resnet_channel_order order; /* order of the channels that the net was trained with */
+  float scale;                /* divisor of the 8-bit value, e.g. 255 */
+  float mean[3];              /* in units of pixel / scale, in `order` */
+  float std[3];               /* likewise; greater than 0 */
+} resnet_preprocess;
+
+/* Where a model's preprocessing came from. */
+typedef enum resnet_preprocess_source {
+  RESNET_PREPROCESS_FROM_MODEL = 0,   /* written into the file by its exporter (metadata key resnet.preprocess) */
+  RESNET_PREPROCESS_FROM_OPTIONS = 1, /* the caller named it */
+  RESNET_PREPROCESS_GUESSED = 2       /* a guess from the input size: cifar10 for 32 x 32, else imagenet. Tell the user */
+} resnet_preprocess_source;
+
+/* Fill `out` with a preset: "imagenet" (torchvision V1: 256, 224), "imagenet-v2" (232, 224), "cifar10" (32, 32),
+ * "keras-caffe" (BGR, 0-255 minus mean; 256, 224), "keras-tf" ([-1,1]; 256, 224), "none" (0-255 as it is, no resize, no
+ * crop). Fails with RESNET_ERROR_ARGUMENT on any other name; the message lists the names. Thread-safe. */
+RESNET_API resnet_status resnet_preprocess_preset(const char *name, resnet_preprocess *out, resnet_error *error);
+
+/* ---- model -------------------------------------------------------------------------------------------------- */
+
+typedef struct resnet_model resnet_model;
+
+/* Memory hooks: all three NULL (malloc and free), or `allocate` and `release` both set. `allocate` returns memory
+ * aligned for any type, or NULL; both may be called from any thread that calls the library with this model. XNNPACK's
+ * operators allocate from malloc whatever is set here: it has one process-wide allocator, which a library must not
+ * take over. */
+typedef struct resnet_allocator {
+  void *context;
+  void *(*allocate)(void *context, size_t size);
+  void (*release)(void *context, void *pointer);
+} resnet_allocator;
+
+typedef struct resnet_model_options {
+  size_t struct_size;                  /* sizeof(resnet_model_options); set by resnet_model_options_init */
+  uint64_t max_file_bytes;             /* larger files are refused, packed or unpacked; 0: 2 GiB */
+  uint64_t max_memory_bytes;           /* budget while loading, weights included; 0: 6 GiB */
+  uint32_t input_height, input_width;  /* for nets whose input size is symbolic; 0: the file's, else 224 */
+  const resnet_preprocess *preprocess; /* copied; NULL: the file's own, else a guess */
+  resnet_allocator allocator;
+} resnet_model_options;
+
+/* Fill `options` with the defaults (all zero but struct_size). Thread-safe. */
+RESNET_API void resnet_model_options_init(resnet_model_options *options);
+
+/* Load a model: .onnx or gzip of it (by content, whatever its name). Takes `options` NULL for the defaults. On success
+ * *model is the caller's to close; on failure *model is NULL. `path` is opened read-only and must be a regular file;
+ * no other file is read. Thread-safe. */
+RESNET_API resnet_status resnet_model_open(const char *path, const resnet_model_options *options, resnet_model **model,
+                                           resnet_error *error);
+
+/* The same from memory: `bytes` may be released or changed as soon as the call returns. */
+RESNET_API resnet_status resnet_model_open_memory(const void *bytes, size_t size, const resnet_model_options *options,
+                                                  resnet_model **model, resnet_error *error);
+
+/* Close *model and set it to NULL. NULL and pointers to NULL are allowed. No session of it may be open. */
+RESNET_API void resnet_model_close(resnet_model **model);
+
+/* Pointers in here live as long as the model. */
+typedef struct resnet_model_info {
+  size_t struct_size;   /* set by the caller to sizeof(resnet_model_info) */
+  const char *name;     /* the graph's name; "" if it has none */
+  const char *producer; /* program that wrote the file, with its version; "" if not said */
+  uint32_t opset;       /* of the default ONNX domain */
+  uint32_t input_height, input_width, input_channels;
+  uint32_t classes;
+  const char *const *labels; /* `classes` UTF-8 strings, or NULL if the file has none */
+  resnet_preprocess preprocess;
+  resnet_preprocess_source preprocess_source;
+  const char *precision;      /* "fp32" */
+  uint32_t op_count;          /* ops of the plan: resnet_plan_op's index runs from 0 to op_count - 1 */
+  uint32_t block_count;       /* residual blocks (pairs of layers in a plain net) */
+  uint32_t conv_layers;       /* convolutions and fully connected layers, projections left out: the paper's depth */
+  uint64_t parameters;        /* weights and biases after batch normalisation was folded in */
+  uint64_t macs;              /* multiply-accumulates of one picture */
+  uint64_t weights_bytes;     /* packed weights, held once per model */
+  uint64_t arena_bytes;       /* activations per picture of a session's batch */
+  uint64_t arena_lower_bound; /* largest set of activations alive at once: no plan of these ops can use less */
+} resnet_model_info;
+
+RESNET_API resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info *info, resnet_error *error);
+
+/* ---- the plan, as data -------------------------------------------------------------------------------------- */
+
+typedef enum resnet_shortcut {
+  RESNET_SHORTCUT_NONE = 0,       /* plain net: two layers without a shortcut */
+  RESNET_SHORTCUT_IDENTITY = 1,   /* y = F(x) + x */
+  RESNET_SHORTCUT_PROJECTION = 2, /* y = F(x) + W x: option B of the paper */
+  RESNET_SHORTCUT_OPTION_A = 3    /* y = F(x) + x sub-sampled, with zero channels added: option A of the paper */
+} resnet_shortcut;
+
+#define RESNET_NO_INDEX UINT32_MAX
+
+/* Pointers live as long as the model. */
+typedef struct resnet_op {
+  size_t struct_size;   /* set by the caller to sizeof(resnet_op) */
+  const char *name;     /* the ONNX node this op stands for (the first, where several were fused) */
+  const char *output;   /* the ONNX tensor that this op computes */
+  const char *kernel;   /* e.g. "conv", "add", "max_pool" */
+  const char *detail;   /* e.g. "3x3 stride 2 pad 1,1,1,1 relu" */
+  uint32_t input[2];    /* ops whose outputs are read; RESNET_NO_INDEX: none */
+  uint32_t height, width, channels; /* of the output, per picture */
+  uint32_t block;       /* index of its block, or RESNET_NO_INDEX */
+  resnet_shortcut shortcut; /* kind of the shortcut that this op adds or computes; NONE for all others */
+  uint64_t parameters, macs;
+  uint64_t weights_bytes; /* packed */
+  uint64_t output_bytes;  /* per picture */
+  uint64_t arena_offset;  /* of the output, in bytes, for a batch of one */
+} resnet_op;
+
+typedef struct resnet_block {
+  size_t struct_size; /* set by the caller to sizeof(resnet_block) */
+  const char *name;   /* e.g. "stage2.block1": its stage and place, from 1 */
+  resnet_shortcut shortcut;
+  uint32_t first_op, last_op; /* ops from first_op to last_op belong to it; last_op's output is the block's */
+  uint32_t convs;             /* convolutions on its residual branch */
+} resnet_block;
+
+RESNET_API resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_op *op, resnet_error *error);
+RESNET_API resnet_status resnet_plan_block(const resnet_model *model, uint32_t index, resnet_block *block,
+                                           resnet_error *error);
+
+/* ---- session ------------------------------------------------------------------------------------------------ */
+
+typedef struct resnet_session resnet_session;
+
+typedef struct resnet_session_options {
+  size_t struct_size; /* sizeof(resnet_session_options); set by resnet_session_options_init */
+  uint32_t threads;   /* 0: one for every CPU that the process may use */
+  uint32_t batch;     /* pictures worked on at once; calls with more are split into such batches; 0: 1 */
+} resnet_session_options;
+
+RESNET_API void resnet_session_options_init(resnet_session_options *options);
+
+/* Make buffers, operators and threads for `model`, which must outlive the session. `options` NULL: the defaults.
+ * On success *session is the caller's to close. After this, running allocates nothing. Several sessions of one model may
+ * be opened and used from several threads at once. */
+RESNET_API resnet_status resnet_session_open(const resnet_model *model, const resnet_session_options *options,
+                                             resnet_session **session, resnet_error *error);
+RESNET_API void resnet_session_close(resnet_session **session);
+
+typedef enum resnet_layout {
+  RESNET_LAYOUT_NCHW = 0, /* planar: (n,c,h,w), as ONNX and PyTorch have it */
+  RESNET_LAYOUT_NHWC = 1  /* interleaved: (n,h,w,c), as pictures are */
+} resnet_layout;
+
+/* Run the net on `batch` inputs, already normalised: `input` holds batch * h * w * c floats, `scores` takes
+ * batch * classes floats (what the file's output is: logits, unless it ends in a softmax). The answers do not depend on
+ * the number of threads, nor on how pictures are split into batches. Input values may be anything; NaN and infinity
+ * give scores of no meaning, nothing worse. */
+RESNET_API resnet_status resnet_run(resnet_session *session, const float *input, resnet_layout layout, size_t batch,
+                                    float *scores, resnet_error *error);
+
+typedef enum resnet_pixels {
+  RESNET_PIXELS_RGB = 0,
+  RESNET_PIXELS_BGR = 1,
+  RESNET_PIXELS_RGBA = 2, /* alpha is ignored, as PIL's convert("RGB") does */
+  RESNET_PIXELS_BGRA = 3,
+  RESNET_PIXELS_GREY = 4,
+  RESNET_PIXELS_NV12 = 5, /* h rows of Y, then (h+1)/2 rows of interleaved U,V; BT.601, 16..235 */
+  RESNET_PIXELS_I420 = 6  /* h rows of Y, then U, then V: (h+1)/2 rows each, stride (stride+1)/2; BT.601, 16..235 */
+} resnet_pixels;
+
+typedef struct resnet_image {
+  const uint8_t *pixels; /* first row at the top; not kept after the call */
+  uint32_t width, height; /* 1 to 65535 */
+  size_t stride;          /* bytes from one row to the next, at least a row's; of the Y plane for NV12 and I420 */
+  resnet_pixels format;
+} resnet_image;
+
+typedef struct resnet_prediction {
+  uint32_t index;    /* class */
+  float score;       /* probability: softmax of the logits; the file's own if it ends in one */
+  const char *label; /* lives as long as the model; NULL if the model has no labels */
+} resnet_prediction;
+
+/* Label `count` pictures, preprocessed as the model says: predictions[i * k + j] is picture i's j-th best class, best
+ * first, the lower index first among equals. 1 <= k <= classes. Pictures may differ in size and format. Memory for
+ * resizing belongs to the session and grows with the largest picture seen: this call may allocate, resnet_run never. */
+RESNET_API resnet_status resnet_classify(resnet_session *session, const resnet_image *images, size_t count, uint32_t k,
+                                         resnet_prediction *predictions, resnet_error *error);
+
+/* A response, as it is computed. Valid during the callback only. */
+typedef struct resnet_response {
+  uint32_t op;       /* index into the plan */
+  uint32_t batch;    /* pictures in this batch */
+  uint32_t height, width, channels;
+  const float *data; /* (batch,height,width,channels) */
+  uint64_t nanoseconds; /* that the op took */
+} resnet_response;
+
+typedef void (*resnet_observer)(void *user, const resnet_response *response);
+
+/* From now on call `observer` after every op of every run, in the order of the plan, on the thread that calls
+ * resnet_run. NULL ends it. The answers stay the same. The observer must not use the session. */
+RESNET_API resnet_status resnet_session_observe(resnet_session *session, resnet_observer observer, void *user,
+                                                resnet_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,102 @@
+/* The canonical residual graph: the loader's one product and the runtime's one input.
+ *
+ * Nodes stand in an order in which every input comes before its reader. Every node has one output, an activation of
+ * shape (n,h,w,c); the batch n is not part of the graph. What ONNX spells in many ways stands here in one:
+ * batch normalisation is folded into the convolution before it, a ReLU into its producer where nothing else reads the
+ * value before it, fully connected layers are GRAPH_LINEAR over (h,w,c), option-A shortcuts are GRAPH_SUBSAMPLE.
+ */
+#ifndef LIBRESNET_LOADER_GRAPH_H
+#define LIBRESNET_LOADER_GRAPH_H
+
+#include "failure.h"
+#include "memory.h"
+#include "resnet.h"
+
+typedef enum graph_op {
+  GRAPH_INPUT,               /* the net's input, (h,w,c) */
+  GRAPH_CONV,                /* convolution + bias, clamped */
+  GRAPH_LINEAR,              /* y[o] = bias[o] + sum over (h,w,c) of weights[o][h][w][c] * x[h][w][c]; output (1,1,o) */
+  GRAPH_ADD,                 /* input[0] + input[1], clamped; input[0] is the residual branch, input[1] the shortcut */
+  GRAPH_SUBSAMPLE,           /* option A: y[i][j][before + k] = x[i * stride_h][j * stride_w][k]; other channels 0 */
+  GRAPH_AFFINE,              /* y[c] = weights[c] * x[c] + bias[c], clamped: batch normalisation that can't be folded */
+  GRAPH_CLAMP,               /* min(max(x, clamp_min), clamp_max) on its own */
+  GRAPH_MAX_POOL,
+  GRAPH_AVERAGE_POOL,
+  GRAPH_GLOBAL_AVERAGE_POOL, /* output (1,1,c) */
+  GRAPH_SOFTMAX,             /* over the channels */
+  GRAPH_LOG_SOFTMAX,
+  GRAPH_OP_COUNT
+} graph_op;
+
+typedef struct graph_shape {
+  uint32_t h, w, c; /* each at least 1 */
+} graph_shape;
+
+/* Window of a convolution or a pool, checked by the loader: every size >= 1, h and w of kernel and stride <= 1024,
+ * dilated kernel <= padded input, pads < dilated kernel, output size as computed from them. */
+typedef struct graph_window {
+  uint32_t kernel_h, kernel_w;
+  uint32_t stride_h, stride_w;
+  uint32_t dilation_h, dilation_w;
+  uint32_t pad_top, pad_left, pad_bottom, pad_right;
+} graph_window;
+
+typedef struct graph_node {
+  graph_op op;
+  char *name;   /* ONNX node that it stands for: of the convolution, where batch norm and ReLU were fused into it */
+  char *output; /* ONNX tensor that its output equals (of the last node fused) */
+  uint32_t input[2];
+  uint32_t input_count;
+  graph_shape shape;   /* of the output */
+  graph_window window; /* CONV, MAX_POOL, AVERAGE_POOL */
+  uint32_t groups;     /* CONV: divides input and output channels */
+  bool count_padding;  /* AVERAGE_POOL: the divisor is kernel_h * kernel_w even at the border */
+  uint32_t stride_h, stride_w, channels_before; /* SUBSAMPLE */
+  float clamp_min, clamp_max; /* CONV, ADD, AFFINE, CLAMP, LINEAR: -INFINITY and INFINITY where there is none */
+  /* CONV: (o,kernel_h,kernel_w,input channels / groups); LINEAR: (o,h,w,c); AFFINE: (c). All finite. */
+  float *weights;
+  size_t weight_count;
+  float *bias;      /* CONV, LINEAR: o floats, never NULL; AFFINE: c floats. All finite. */
+  size_t bias_count;
+  uint32_t block;   /* index into blocks, or RESNET_NO_INDEX */
+} graph_node;
+
+/* Nodes of a block are those whose `block` is its index; they stand next to each other in the node order. */
+typedef struct graph_block {
+  char *name; /* "stage2.block1" */
+  resnet_shortcut shortcut;
+  uint32_t source; /* node whose output enters the block */
+  uint32_t add;    /* node that adds the shortcut; in a plain pair: its last node. Its output is the block's */
+} graph_block;
+
+typedef struct graph {
+  memory *memory; /* all below was allocated from it */
+  graph_node *nodes;
+  uint32_t node_count;
+  uint32_t output; /* node whose output are the scores; shape (1,1,classes) */
+  graph_block *blocks;
+  uint32_t block_count;
+  char *name, *producer; /* never NULL */
+  uint32_t opset;
+  char **labels; /* label_count strings, or NULL; label_count is 0 or the number of classes */
+  uint32_t label_count;
+  bool has_preprocess; /* the file's metadata said how pictures are prepared */
+  resnet_preprocess preprocess;
+} graph;
+
+typedef struct graph_options {
+  uint64_t max_file_bytes;            /* never 0 here */
+  uint32_t input_height, input_width; /* for symbolic sizes; 0: 224 */
+} graph_options;
+
+/* Build the graph of an ONNX file (or gzip of one) into *out, which need not be initialised. On failure *out is all
+ * zero. `path` must be a regular file. */
+resnet_status graph_read_file(graph *out, memory *m, const char *path, const graph_options *options,
+                              resnet_error *error);
+resnet_status graph_read_memory(graph *out, memory *m, const void *bytes, size_t size, const graph_options *options,
+                                resnet_error *error);
+
+/* Release all that *g holds and zero it; an all-zero graph is allowed. */
+void graph_release(graph *g);
+
+#endif

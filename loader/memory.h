@@ -1,0 +1,34 @@
+/* The one allocator of loader and runtime: checked sizes, a budget, the caller's hooks. */
+#ifndef LIBRESNET_LOADER_MEMORY_H
+#define LIBRESNET_LOADER_MEMORY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "resnet.h"
+
+/* Thread-safe. Must outlive all that was allocated from it. */
+typedef struct memory {
+  resnet_allocator hooks;      /* zero: malloc and free */
+  uint64_t budget;             /* bytes that may be allocated at once; 0: no limit */
+  _Atomic uint64_t used, peak; /* bytes */
+} memory;
+
+void memory_init(memory *m, const resnet_allocator *hooks, uint64_t budget);
+
+/* count * size bytes, zeroed, 64-byte aligned; NULL when the product overflows, the budget is used up or the
+ * allocation fails. A count or size of 0 gives a valid pointer. */
+void *memory_allocate(memory *m, size_t count, size_t size);
+
+/* Release what memory_allocate returned; NULL is allowed. */
+void memory_release(memory *m, void *pointer);
+
+/* A copy of the `size` bytes at `text` with a NUL behind them; NULL as above. */
+char *memory_copy_string(memory *m, const char *text, size_t size);
+
+/* False when a * b does not fit; *product is then unchanged. */
+bool size_multiply(size_t a, size_t b, size_t *product);
+
+#endif
