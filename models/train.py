@@ -25,7 +25,7 @@ from nets import KINDS, CifarNet, count_parameters
 
 EXAMPLE = """example:
   python models/train.py --train cifar10-jpeg-train.zip --test cifar10-jpeg-test.zip \\
-      --kind residual --depth 20 --epochs 36 --out runs/resnet20
+      --kind residual --depth 20 --epochs 48 --out runs/resnet20
 writes runs/resnet20/{checkpoint.pt,log.csv,model.onnx}; stop it with Ctrl-C and
 run the same command to go on."""
 
@@ -45,7 +45,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--kind", choices=KINDS, default="residual", help="with or without shortcuts (default: residual)")
     add("--depth", type=int, default=20, help="6n+2: 20, 32, 44, 56, 110 (default: 20)")
     add("--size", type=int, default=32, help="side of the pictures in pixels (default: 32)")
-    add("--epochs", type=int, default=36, help="passes over the training pictures (default: 36)")
+    add("--epochs", type=int, default=48, help="passes over the training pictures (default: 48)")
     add("--batch", type=int, default=128, help="pictures in a step (default: 128)")
     add("--schedule", choices=sorted(SCHEDULES), default="onecycle", help="of the rate (default: onecycle)")
     add("--lr", type=float, default=0.2, help="highest learning rate (default: 0.2; the paper: 0.1, step)")
