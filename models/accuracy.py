@@ -67,7 +67,8 @@ def main() -> None:
     correct = count_correct(classifier, test)
     total, images = int(correct.sum()), len(test.targets)
     low, high = wilson(total, images)
-    print(f"top-1 {100 * total / images:.2f} % ({total} of {images}), 95 % {100 * low:.2f} to {100 * high:.2f} %")
+    interval = f"{100 * low:.2f} to {100 * high:.2f} %"
+    print(f"top-1 {100 * total / images:.2f} % ({total} of {images}), 95 % interval {interval}")
     for label, right, of in zip(test.labels, correct, np.bincount(test.targets)):
         print(f"  {label:12} {100 * right / of:.1f} %")
 

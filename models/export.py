@@ -137,7 +137,9 @@ def make_model(net: CifarNet, card: Card, side: int) -> onnx.ModelProto:
     image = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, side, side])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", net.fc.out_features])
     graph = helper.make_graph(built.nodes, card.name, [image], [logits], built.constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="libresnet")
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="libresnet"
+    )
     model.ir_version = IR_VERSION
     helper.set_model_props(model, card.metadata())
     onnx.checker.check_model(model, full_check=True)

@@ -11,6 +11,7 @@ import csv
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -244,7 +245,7 @@ def statistics(collection: Collection, size: int) -> Preprocess:
     return Preprocess(resize=size, crop=size, mean=tuple(mean), std=tuple(std))
 
 
-def replace_file(path: Path, write) -> None:
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it over `path`."""
     temporary = path.with_name(path.name + ".tmp")
     write(temporary)
@@ -258,7 +259,13 @@ def write_log(path: Path, rows: list[dict[str, float]]) -> None:
         writer.writerow(LOG_COLUMNS)
         for row in rows:
             epoch, rate, loss, train_error, test_error, seconds = (row[key] for key in LOG_COLUMNS)
-            fields = (f"{rate:.6f}", f"{loss:.5f}", f"{train_error:.3f}", f"{test_error:.2f}", f"{seconds:.1f}")
+            fields = (
+                f"{rate:.6f}",
+                f"{loss:.5f}",
+                f"{train_error:.3f}",
+                f"{test_error:.2f}",
+                f"{seconds:.1f}",
+            )
             writer.writerow((epoch, *fields))
 
 
@@ -266,11 +273,9 @@ def print_row(rows: list[dict[str, float]], epochs: int) -> None:
     """One line for the epoch just done, with the time left."""
     row = rows[-1]
     left = (epochs - row["epoch"]) * row["seconds"] / 60
-    print(
-        f"epoch {row['epoch']:3}/{epochs}  loss {row['train_loss']:.4f}  train error {row['train_error']:.2f} %"
-        f"  test error {row['test_error']:.2f} %  {row['seconds']:.0f} s, {left:.0f} min left",
-        flush=True,
-    )
+    figures = f"loss {row['train_loss']:.4f}  train error {row['train_error']:.2f} %"
+    figures += f"  test error {row['test_error']:.2f} %  {row['seconds']:.0f} s, {left:.0f} min left"
+    print(f"epoch {row['epoch']:3}/{epochs}  {figures}", flush=True)
 
 
 def show_progress(epoch: int, done: int, total: int, started: float) -> None:
@@ -286,7 +291,9 @@ def load_data(options: argparse.Namespace) -> tuple[Collection, Collection]:
     train, test = (load_collection(path, options.size) for path in (options.train, options.test))
     if train.labels != test.labels:
         raise SystemExit(f"classes differ: {options.train} {train.labels}, {options.test} {test.labels}")
-    print(f"{len(train.targets)} training and {len(test.targets)} test pictures of {len(train.labels)} classes")
+    print(
+        f"{len(train.targets)} training and {len(test.targets)} test pictures of {len(train.labels)} classes"
+    )
     return train, test
 
 
@@ -310,4 +317,5 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("\nstopped; the same command goes on after the last whole epoch")
+        print("\nstopped; the same command goes on after the last whole epoch", file=sys.stderr)
+        sys.exit(130)
