@@ -1,0 +1,115 @@
+#include "image_resample.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A fused multiply-add rounds once where Pillow's own builds round twice; gcc does not fuse under -std=c11. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+/* ---- weights ---- */
+
+static double input_per_output(const resample_range *range) { return (double)range->in_size / range->out_size; }
+
+/* Half the triangle's width, in input pixels. */
+static double support(double scale) { return scale < 1.0 ? 1.0 : scale; }
+
+uint32_t resample_taps(const resample_range *range) {
+  if (range->in_size == range->out_size) return 1;
+  return (uint32_t)ceil(support(input_per_output(range))) * 2 + 1;
+}
+
+static double triangle(double x) {
+  if (x < 0.0) x = -x;
+  return x < 1.0 ? 1.0 - x : 0.0;
+}
+
+/* Inputs whose centres may lie under the triangle; conversion to an integer cuts the fraction off, as in Pillow. */
+static resample_span span_at(double centre, double half_width, uint32_t in_size) {
+  double low = centre - half_width + 0.5;
+  double high = centre + half_width + 0.5;
+  uint32_t first = low > 0.0 ? (uint32_t)low : 0;
+  uint32_t end = high < (double)in_size ? (uint32_t)high : in_size;
+  return (resample_span){first, end - first};
+}
+
+/* The sum is never 0: the input nearest to an output's centre is at most half a pixel away. */
+static void normalised_weights(resample_span span, double centre, double half_width, uint32_t *weights) {
+  double narrowing = 1.0 / half_width, sum = 0.0;
+  for (uint32_t i = 0; i < span.count; i++) sum += triangle(((double)(span.first + i) - centre + 0.5) * narrowing);
+  for (uint32_t i = 0; i < span.count; i++) {
+    double weight = triangle(((double)(span.first + i) - centre + 0.5) * narrowing) / sum;
+    weights[i] = (uint32_t)(0.5 + weight * RESAMPLE_ONE);
+  }
+}
+
+void resample_weights(const resample_range *range, resample_span *spans, uint32_t *weights) {
+  if (range->in_size == range->out_size) {
+    for (uint32_t i = 0; i < range->count; i++) {
+      spans[i] = (resample_span){range->first + i, 1};
+      weights[i] = RESAMPLE_ONE;
+    }
+    return;
+  }
+  double scale = input_per_output(range);
+  double half_width = support(scale);
+  uint32_t taps = resample_taps(range);
+  for (uint32_t i = 0; i < range->count; i++) {
+    double centre = ((double)(range->first + i) + 0.5) * scale;
+    spans[i] = span_at(centre, half_width, range->in_size);
+    normalised_weights(spans[i], centre, half_width, weights + (size_t)i * taps);
+  }
+}
+
+/* ---- passes ----
+ * Sums stay below 2^31: the weights of an output add up to RESAMPLE_ONE plus at most half a unit for each tap, and
+ * there are fewer than 2^18 taps. So does what exceeds 255 by that error; it is cut off. */
+
+static uint8_t clip(uint32_t sum) {
+  uint32_t value = sum >> RESAMPLE_BITS;
+  return value > 255 ? 255 : (uint8_t)value;
+}
+
+static void resample_pixel(const uint8_t *in, const uint32_t *weights, uint32_t count, uint8_t *out) {
+  uint32_t red = RESAMPLE_ONE / 2, green = red, blue = red;
+  for (uint32_t i = 0; i < count; i++, in += 3) {
+    red += in[0] * weights[i];
+    green += in[1] * weights[i];
+    blue += in[2] * weights[i];
+  }
+  out[0] = clip(red);
+  out[1] = clip(green);
+  out[2] = clip(blue);
+}
+
+void resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t origin, uint8_t *out) {
+  if (axis->taps == 1) {
+    memcpy(out, in + (size_t)(axis->spans[0].first - origin) * 3, (size_t)axis->count * 3);
+    return;
+  }
+  for (uint32_t i = 0; i < axis->count; i++, out += 3) {
+    const resample_span *span = &axis->spans[i];
+    resample_pixel(in + (size_t)(span->first - origin) * 3, axis->weights + (size_t)i * axis->taps, span->count, out);
+  }
+}
+
+enum { STRIP = 64 }; /* bytes of a row whose sums stay in registers or the first cache while all rows are added */
+
+static void resample_strip(const uint8_t *const *rows, const uint32_t *weights, uint32_t count, size_t offset,
+                           size_t size, uint8_t *out) {
+  uint32_t sums[STRIP];
+  for (size_t i = 0; i < size; i++) sums[i] = RESAMPLE_ONE / 2;
+  for (uint32_t row = 0; row < count; row++) {
+    const uint8_t *in = rows[row] + offset;
+    uint32_t weight = weights[row];
+    for (size_t i = 0; i < size; i++) sums[i] += in[i] * weight;
+  }
+  for (size_t i = 0; i < size; i++) out[offset + i] = clip(sums[i]);
+}
+
+void resample_rows(const uint8_t *const *rows, const uint32_t *weights, uint32_t count, size_t size, uint8_t *out) {
+  size_t offset = 0;
+  for (; offset + STRIP <= size; offset += STRIP) resample_strip(rows, weights, count, offset, STRIP, out);
+  if (offset < size) resample_strip(rows, weights, count, offset, size - offset, out);
+}

@@ -1,0 +1,46 @@
+/* Pillow's antialiased bilinear resize of 8-bit RGB, bit for bit: its weights, its two passes.
+ *
+ * As Pillow's src/libImaging/Resample.c computes it: an output pixel is a weighted mean of the input pixels under a
+ * triangle centred on it, whose half-width is one input pixel, or one output pixel when scaling down. Weights are
+ * computed in double, normalised to a sum of 1 and rounded to 22 bits behind the point. The horizontal pass comes first
+ * and rounds its results to 8 bits; then the vertical pass does the same. */
+#ifndef LIBRESNET_RUNTIME_IMAGE_RESAMPLE_H
+#define LIBRESNET_RUNTIME_IMAGE_RESAMPLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { RESAMPLE_BITS = 22, RESAMPLE_ONE = 1 << RESAMPLE_BITS };
+
+/* The part of one axis that is computed: outputs first to first + count - 1 of out_size, from in_size inputs. */
+typedef struct resample_range {
+  uint32_t in_size;  /* 1 to 65535 */
+  uint32_t out_size; /* 1 to 65535 * 65535 */
+  uint32_t first, count;
+} resample_range;
+
+/* Inputs first to first + count - 1 make up one output; count is at least 1. */
+typedef struct resample_span {
+  uint32_t first, count;
+} resample_span;
+
+typedef struct resample_axis {
+  uint32_t count; /* outputs */
+  uint32_t taps;  /* upper bound of a span's count */
+  const resample_span *spans;
+  const uint32_t *weights; /* (count,taps), in units of 1 / RESAMPLE_ONE; only a span's count of each row is set */
+} resample_axis;
+
+/* Input pixels that one output can depend on, at most. */
+uint32_t resample_taps(const resample_range *range);
+
+/* Compute spans (range->count) and weights (range->count, resample_taps(range)). */
+void resample_weights(const resample_range *range, resample_span *spans, uint32_t *weights);
+
+/* One row: out (axis->count,3) from `in`, whose first pixel is input `origin`, at most the first span's. */
+void resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t origin, uint8_t *out);
+
+/* One row of `size` bytes: the mean of rows[0] to rows[count - 1] with these weights. */
+void resample_rows(const uint8_t *const *rows, const uint32_t *weights, uint32_t count, size_t size, uint8_t *out);
+
+#endif

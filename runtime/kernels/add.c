@@ -1,0 +1,88 @@
+/* The shortcut: out = clamp(residual + shortcut), in one pass. XNNPACK's addition has no clamp.
+ *
+ * Option A (section 3.3 of "Deep Residual Learning"): the shortcut's source is sub-sampled and filled up with zero
+ * channels; here its pixels are read where they are, so that neither the sub-sampled nor the padded tensor ever exists.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/kernels/kernel.h"
+
+enum { TILE = 16384 }; /* floats for one task: 64 KiB of each operand, a fraction of any L2 */
+
+static void add_tile(void *context, size_t start, size_t count) {
+  const kernel_call *call = context;
+  call->vector->add(call->input[0] + start, call->input[1] + start, call->output + start, count, call->op->clamp_min,
+                    call->op->clamp_max);
+}
+
+/* One output row of one picture. */
+static void add_subsampled_row(void *context, size_t picture, size_t row) {
+  const kernel_call *call = context;
+  const plan_op *op = call->op;
+  const vector_functions *v = call->vector;
+  const size_t c = op->shape.c, source_c = op->source_shape.c, before = op->channels_before;
+  const size_t after = before + source_c;
+  const size_t pixel = (picture * op->shape.h + row) * op->shape.w;
+  const size_t source_row = picture * op->source_shape.h + row * op->stride_h;
+  const float *x = call->input[0] + pixel * c;
+  const float *source = call->input[1] + source_row * op->source_shape.w * source_c;
+  float *out = call->output + pixel * c;
+  for (size_t column = 0; column < op->shape.w; column++) {
+    v->clamp(x, out, before, op->clamp_min, op->clamp_max);
+    v->add(x + before, source, out + before, source_c, op->clamp_min, op->clamp_max);
+    v->clamp(x + after, out + after, c - after, op->clamp_min, op->clamp_max);
+    x += c;
+    out += c;
+    source += op->stride_w * source_c;
+  }
+}
+
+static void run_add(const kernel_call *call) {
+  if (call->op->subsampled)
+    pthreadpool_parallelize_2d(call->pool, add_subsampled_row, (void *)(uintptr_t)call, call->batch, call->op->shape.h,
+                               0);
+  else
+    pthreadpool_parallelize_1d_tile_1d(call->pool, add_tile, (void *)(uintptr_t)call,
+                                       call->batch * shape_floats(call->op->shape), TILE, 0);
+}
+
+static const char *const shortcut_names[] = {
+    [RESNET_SHORTCUT_NONE] = "elementwise",
+    [RESNET_SHORTCUT_IDENTITY] = "identity",
+    [RESNET_SHORTCUT_PROJECTION] = "projection",
+    [RESNET_SHORTCUT_OPTION_A] = "option A",
+};
+
+static void describe_add(const plan_op *op, char *text, size_t size) {
+  int used = snprintf(text, size, "%s", shortcut_names[op->shortcut]);
+  if (op->subsampled)
+    (void)snprintf(text + used, size - (size_t)used, " stride %u,%u, %u zero channels before", op->stride_h,
+                   op->stride_w, op->channels_before);
+  describe_clamp(op, text, size);
+}
+
+/* Where something besides one addition reads an option-A tensor, it is made for real. */
+static void subsample_row(void *context, size_t picture, size_t row) {
+  const kernel_call *call = context;
+  const plan_op *op = call->op;
+  const size_t c = op->shape.c, source_c = op->source_shape.c;
+  const size_t source_row = picture * op->source_shape.h + row * op->stride_h;
+  const float *source = call->input[0] + source_row * op->source_shape.w * source_c;
+  float *out = call->output + (picture * op->shape.h + row) * op->shape.w * c;
+  memset(out, 0, op->shape.w * c * sizeof *out);
+  for (size_t column = 0; column < op->shape.w; column++, out += c, source += op->stride_w * source_c)
+    memcpy(out + op->channels_before, source, source_c * sizeof *out);
+}
+
+static void run_subsample(const kernel_call *call) {
+  pthreadpool_parallelize_2d(call->pool, subsample_row, (void *)(uintptr_t)call, call->batch, call->op->shape.h, 0);
+}
+
+static void describe_subsample(const plan_op *op, char *text, size_t size) {
+  (void)snprintf(text, size, "stride %u,%u, %u zero channels before", op->stride_h, op->stride_w, op->channels_before);
+}
+
+const kernel kernel_add = {.name = "add", .in_place = true, .run = run_add, .describe = describe_add};
+
+const kernel kernel_subsample = {.name = "subsample", .run = run_subsample, .describe = describe_subsample};

@@ -1,0 +1,98 @@
+/* Convolution + bias + clamp by XNNPACK; a fully connected layer is a 1x1 convolution over one pixel. */
+#include <stdio.h>
+
+#include "runtime/kernels/kernel.h"
+
+/* XNNPACK's depthwise paths never ask a weights cache whether the weights are packed: each session packs its own, from
+ * weights that the plan keeps. They are few (kernel area times channels). */
+static bool is_depthwise(const plan_op *op) { return op->groups == op->in.c && op->groups == op->shape.c; }
+
+static enum xnn_status create(const plan_op *op, const float *weights, const float *bias, xnn_weights_cache_t cache,
+                              xnn_operator_t *out) {
+  const graph_window *w = &op->window;
+  return xnn_create_convolution2d_nhwc_f32(
+      w->pad_top, w->pad_right, w->pad_bottom, w->pad_left, w->kernel_h, w->kernel_w, w->stride_h, w->stride_w,
+      w->dilation_h, w->dilation_w, op->groups, op->in.c / op->groups, op->shape.c / op->groups, op->in.c, op->shape.c,
+      weights, bias, op->clamp_min, op->clamp_max, 0, NULL, cache, out);
+}
+
+static resnet_status check(const plan_op *op, enum xnn_status status, const char *step, resnet_error *error) {
+  if (status == xnn_status_success) return RESNET_OK;
+  if (status == xnn_status_out_of_memory) return fail_memory(error, "a convolution's packed weights or indirection");
+  return fail(error, RESNET_ERROR_UNSUPPORTED,
+              "node '%s' (Conv): XNNPACK refuses to %s it (status %d); the CPU lacks what its kernels need, or the "
+              "shapes are beyond it",
+              op->name, step, (int)status);
+}
+
+static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
+  if (is_depthwise(op)) return RESNET_OK;
+  weights_provider provider;
+  weights_provider_pack(&provider, m, &op->packed);
+  xnn_operator_t packer = NULL;
+  resnet_status status = check(op, create(op, op->weights, op->bias, &provider.provider, &packer), "pack", error);
+  xnn_delete_operator(packer);
+  if (status != RESNET_OK) return status;
+  memory_release(m, op->weights);
+  memory_release(m, op->bias);
+  op->weights = op->bias = NULL;
+  return RESNET_OK;
+}
+
+static resnet_status open(const kernel_call *call, resnet_error *error) {
+  const plan_op *op = call->op;
+  op_state *state = call->state;
+  if (is_depthwise(op)) return check(op, create(op, op->weights, op->bias, NULL, &state->operator), "create", error);
+  weights_provider_read(&state->weights, &op->packed);
+  /* the unpacked weights are gone; XNNPACK only looks whether there are any */
+  const float *present = op->packed.data;
+  return check(op, create(op, present, present, &state->weights.provider, &state->operator), "create", error);
+}
+
+static resnet_status shape(kernel_call *call, resnet_error *error) {
+  size_t alignment, height, width;
+  enum xnn_status status = xnn_reshape_convolution2d_nhwc_f32(
+      call->state->operator, call->batch, call->op->in.h, call->op->in.w, &call->workspace_size, &alignment, &height,
+      &width, call->pool);
+  if (status == xnn_status_success && (height != call->op->shape.h || width != call->op->shape.w))
+    return fail(error, RESNET_ERROR_UNSUPPORTED, "node '%s' (Conv): XNNPACK computes %zux%zu where the graph has %ux%u",
+                call->op->name, height, width, call->op->shape.h, call->op->shape.w);
+  return check(call->op, status, "reshape", error);
+}
+
+static void run(const kernel_call *call) {
+  /* cannot fail: the operator was created and shaped for these buffers when the session was opened */
+  (void)xnn_setup_convolution2d_nhwc_f32(call->state->operator, call->workspace, call->input[0], call->output);
+  (void)xnn_run_operator(call->state->operator, call->pool);
+}
+
+static void close(op_state *state) {
+  xnn_delete_operator(state->operator);
+  state->operator = NULL;
+}
+
+static void describe(const plan_op *op, char *text, size_t size) {
+  bool linear = op->in.h == 1 && op->in.w == 1 && op->window.kernel_h == 1 && op->window.kernel_w == 1;
+  if (linear)
+    (void)snprintf(text, size, "fully connected");
+  else
+    describe_window(op, text, size);
+  if (op->groups > 1) {
+    char groups[32];
+    (void)snprintf(groups, sizeof groups, " groups %u", op->groups);
+    size_t used = 0;
+    while (used < size && text[used]) used++;
+    (void)snprintf(text + used, size - used, "%s", groups);
+  }
+  describe_clamp(op, text, size);
+}
+
+const kernel kernel_conv = {
+    .name = "conv",
+    .pack = pack,
+    .open = open,
+    .shape = shape,
+    .run = run,
+    .close = close,
+    .describe = describe,
+};

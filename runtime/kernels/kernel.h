@@ -1,0 +1,56 @@
+/* What a kernel is. One row of the table for each (kernels/table.c), one file for each or a few of a kind. */
+#ifndef LIBRESNET_RUNTIME_KERNELS_KERNEL_H
+#define LIBRESNET_RUNTIME_KERNELS_KERNEL_H
+
+#include <pthreadpool.h>
+#include <xnnpack.h>
+
+#include "runtime/kernels/vector/vector.h"
+#include "runtime/plan.h"
+
+/* What an op needs of a session; all zero for kernels that need nothing. */
+typedef struct op_state {
+  xnn_operator_t operator;
+  weights_provider weights;
+} op_state;
+
+/* One op of one session about to run, or to be made ready. Buffers are (batch,h,w,c) and lie in the arena. */
+typedef struct kernel_call {
+  const plan_op *op;
+  op_state *state;
+  size_t batch;
+  pthreadpool_t pool; /* NULL: on this thread */
+  const vector_functions *vector;
+  const float *input[2];
+  float *output;
+  void *workspace;       /* session's, as large as the largest that `shape` asked for */
+  size_t workspace_size; /* out, of `shape` */
+} kernel_call;
+
+typedef struct kernel {
+  const char *name;
+  bool in_place; /* the output may lie where input[0] lies, when nothing else reads input[0] */
+  /* Pack the op's weights when the model is opened; NULL: nothing to pack. */
+  resnet_status (*pack)(plan_op *op, memory *m, resnet_error *error);
+  /* Make state for a session; NULL: none. */
+  resnet_status (*open)(const kernel_call *call, resnet_error *error);
+  /* Adapt state to call->batch; allocates nothing when the batch only changed since the last time; NULL: none. */
+  resnet_status (*shape)(kernel_call *call, resnet_error *error);
+  void (*run)(const kernel_call *call);
+  void (*close)(op_state *state);
+  /* Write what a person should read in the plan's table, e.g. "3x3 stride 2 relu". */
+  void (*describe)(const plan_op *op, char *text, size_t size);
+} kernel;
+
+extern const kernel *const kernel_table[KERNEL_COUNT];
+
+/* Rows, one name each. */
+extern const kernel kernel_input, kernel_conv, kernel_add, kernel_subsample, kernel_affine, kernel_clamp, kernel_max_pool,
+    kernel_average_pool, kernel_global_average_pool, kernel_softmax, kernel_log_softmax;
+
+/* " relu", " relu6", " clamp -1..1" or "" for the op's clamp, appended to `text`. */
+void describe_clamp(const plan_op *op, char *text, size_t size);
+/* "3x3 stride 2 pad 1,1,1,1 dilation 2" for the op's window. */
+void describe_window(const plan_op *op, char *text, size_t size);
+
+#endif

@@ -1,0 +1,102 @@
+/* Maximum, average and global average pooling. Padding never takes part: it is neither a maximum nor added up. */
+#include "runtime/kernels/kernel.h"
+
+/* Taps of a window that lie inside the input, along one axis. */
+typedef struct span {
+  size_t start, count;
+} span;
+
+static span clip(size_t out, uint32_t stride, uint32_t pad, uint32_t taps, uint32_t dilation, uint32_t size) {
+  span inside = {0, 0};
+  for (size_t tap = 0; tap < taps; tap++) {
+    const size_t at = out * stride + tap * dilation; /* in padded coordinates */
+    if (at < pad || at - pad >= size) continue;
+    if (inside.count++ == 0) inside.start = at - pad;
+  }
+  return inside;
+}
+
+static span clip_rows(const plan_op *op, size_t row) {
+  const graph_window *w = &op->window;
+  return clip(row, w->stride_h, w->pad_top, w->kernel_h, w->dilation_h, op->in.h);
+}
+
+static span clip_columns(const plan_op *op, size_t column) {
+  const graph_window *w = &op->window;
+  return clip(column, w->stride_w, w->pad_left, w->kernel_w, w->dilation_w, op->in.w);
+}
+
+/* A window with nothing but padding under it has no maximum and no average. */
+static resnet_status check_windows(plan_op *op, memory *m, resnet_error *error) {
+  (void)m;
+  bool empty = false;
+  for (size_t row = 0; row < op->shape.h; row++) empty = empty || clip_rows(op, row).count == 0;
+  for (size_t column = 0; column < op->shape.w; column++) empty = empty || clip_columns(op, column).count == 0;
+  if (!empty) return RESNET_OK;
+  return fail(error, RESNET_ERROR_UNSUPPORTED,
+              "node '%s': one of its pooling windows lies on padding alone; accepted are windows that touch the input: "
+              "make the pads smaller",
+              op->name);
+}
+
+static const float *pixel_at(const kernel_call *call, size_t picture, size_t row, size_t column) {
+  const graph_shape in = call->op->in;
+  return call->input[0] + ((picture * in.h + row) * in.w + column) * in.c;
+}
+
+static void max_row(void *context, size_t picture, size_t row) {
+  const kernel_call *call = context;
+  const plan_op *op = call->op;
+  const graph_window *w = &op->window;
+  const size_t c = op->shape.c;
+  const span rows = clip_rows(op, row);
+  float *out = call->output + (picture * op->shape.h + row) * op->shape.w * c;
+  for (size_t column = 0; column < op->shape.w; column++, out += c) {
+    const span columns = clip_columns(op, column);
+    call->vector->window_max(pixel_at(call, picture, rows.start, columns.start), rows.count,
+                             (size_t)op->in.w * c * w->dilation_h, columns.count, c * w->dilation_w, c, out);
+  }
+}
+
+static void average_row(void *context, size_t picture, size_t row) {
+  const kernel_call *call = context;
+  const plan_op *op = call->op;
+  const graph_window *w = &op->window;
+  const size_t c = op->shape.c;
+  const span rows = clip_rows(op, row);
+  float *out = call->output + (picture * op->shape.h + row) * op->shape.w * c;
+  for (size_t column = 0; column < op->shape.w; column++, out += c) {
+    const span columns = clip_columns(op, column);
+    const size_t area = op->count_padding ? (size_t)w->kernel_h * w->kernel_w : rows.count * columns.count;
+    call->vector->window_sum(pixel_at(call, picture, rows.start, columns.start), rows.count,
+                             (size_t)op->in.w * c * w->dilation_h, columns.count, c * w->dilation_w, c, 1.0f / (float)area, out);
+  }
+}
+
+enum { CHANNEL_TILE = 64 };
+
+static void global_average_tile(void *context, size_t picture, size_t channel, size_t count) {
+  const kernel_call *call = context;
+  const graph_shape in = call->op->in;
+  call->vector->window_sum(pixel_at(call, picture, 0, 0) + channel, in.h, (size_t)in.w * in.c, in.w, in.c, count,
+                           1.0f / ((float)in.h * (float)in.w), call->output + picture * in.c + channel);
+}
+
+static void run_max(const kernel_call *call) {
+  pthreadpool_parallelize_2d(call->pool, max_row, (void *)(uintptr_t)call, call->batch, call->op->shape.h, 0);
+}
+
+static void run_average(const kernel_call *call) {
+  pthreadpool_parallelize_2d(call->pool, average_row, (void *)(uintptr_t)call, call->batch, call->op->shape.h, 0);
+}
+
+static void run_global_average(const kernel_call *call) {
+  pthreadpool_parallelize_2d_tile_1d(call->pool, global_average_tile, (void *)(uintptr_t)call, call->batch,
+                                     call->op->shape.c, CHANNEL_TILE, 0);
+}
+
+const kernel kernel_max_pool = {
+    .name = "max_pool", .pack = check_windows, .run = run_max, .describe = describe_window};
+const kernel kernel_average_pool = {
+    .name = "average_pool", .pack = check_windows, .run = run_average, .describe = describe_window};
+const kernel kernel_global_average_pool = {.name = "global_average_pool", .run = run_global_average};

@@ -1,0 +1,16 @@
+/* The one place where a plan_kernel becomes code. A new kernel: a row here, a name in plan.h and kernel.h, one file. */
+#include "runtime/kernels/kernel.h"
+
+const kernel *const kernel_table[KERNEL_COUNT] = {
+    [KERNEL_INPUT] = &kernel_input,
+    [KERNEL_CONV] = &kernel_conv,
+    [KERNEL_ADD] = &kernel_add,
+    [KERNEL_SUBSAMPLE] = &kernel_subsample,
+    [KERNEL_AFFINE] = &kernel_affine,
+    [KERNEL_CLAMP] = &kernel_clamp,
+    [KERNEL_MAX_POOL] = &kernel_max_pool,
+    [KERNEL_AVERAGE_POOL] = &kernel_average_pool,
+    [KERNEL_GLOBAL_AVERAGE_POOL] = &kernel_global_average_pool,
+    [KERNEL_SOFTMAX] = &kernel_softmax,
+    [KERNEL_LOG_SOFTMAX] = &kernel_log_softmax,
+};

@@ -1,0 +1,117 @@
+/* Source of one variant. Included by the files vector_*.c, which define VARIANT and are compiled for an instruction set.
+ * Plain C whose loops over channels the compiler turns into vectors: blocks of a fixed width stay in registers. */
+#include "runtime/kernels/vector/vector.h"
+
+enum { BLOCK = 32 }; /* floats: two AVX-512 registers, four AVX, eight SSE or NEON */
+
+static float clamp_one(float x, float low, float high) {
+  x = x < low ? low : x;
+  return x > high ? high : x;
+}
+
+/* Blocks go through a local array, which stays in registers, so that `out` may be an input without the compiler having
+ * to fear that a store changes what it loads next. */
+static void add_block(const float *a, const float *b, float *out, size_t width, float low, float high) {
+  float sum[BLOCK];
+  for (size_t k = 0; k < width; k++) sum[k] = clamp_one(a[k] + b[k], low, high);
+  for (size_t k = 0; k < width; k++) out[k] = sum[k];
+}
+
+static void add(const float *a, const float *b, float *out, size_t n, float low, float high) {
+  size_t i = 0;
+  for (; i + BLOCK <= n; i += BLOCK) add_block(a + i, b + i, out + i, BLOCK, low, high);
+  if (i < n) add_block(a + i, b + i, out + i, n - i, low, high);
+}
+
+static void affine_block(const float *x, const float *scale, const float *shift, float *out, size_t width, float low,
+                         float high) {
+  float y[BLOCK];
+  for (size_t k = 0; k < width; k++) y[k] = clamp_one(x[k] * scale[k] + shift[k], low, high);
+  for (size_t k = 0; k < width; k++) out[k] = y[k];
+}
+
+static void affine(const float *x, const float *scale, const float *shift, float *out, size_t pixels, size_t c, float low,
+                   float high) {
+  for (size_t p = 0; p < pixels; p++, x += c, out += c) {
+    size_t k = 0;
+    for (; k + BLOCK <= c; k += BLOCK) affine_block(x + k, scale + k, shift + k, out + k, BLOCK, low, high);
+    if (k < c) affine_block(x + k, scale + k, shift + k, out + k, c - k, low, high);
+  }
+}
+
+static void clamp_block(const float *x, float *out, size_t width, float low, float high) {
+  float y[BLOCK];
+  for (size_t k = 0; k < width; k++) y[k] = clamp_one(x[k], low, high);
+  for (size_t k = 0; k < width; k++) out[k] = y[k];
+}
+
+static void clamp(const float *x, float *out, size_t n, float low, float high) {
+  size_t i = 0;
+  for (; i + BLOCK <= n; i += BLOCK) clamp_block(x + i, out + i, BLOCK, low, high);
+  if (i < n) clamp_block(x + i, out + i, n - i, low, high);
+}
+
+static void max_block(const float *x, size_t rows, size_t row_stride, size_t columns, size_t column_stride, size_t width,
+                      float *out) {
+  float best[BLOCK];
+  for (size_t k = 0; k < width; k++) best[k] = x[k];
+  for (size_t row = 0; row < rows; row++)
+    for (size_t column = 0; column < columns; column++) {
+      const float *pixel = x + row * row_stride + column * column_stride;
+      for (size_t k = 0; k < width; k++) best[k] = pixel[k] > best[k] ? pixel[k] : best[k];
+    }
+  for (size_t k = 0; k < width; k++) out[k] = best[k];
+}
+
+static void window_max(const float *x, size_t rows, size_t row_stride, size_t columns, size_t column_stride, size_t c,
+                       float *out) {
+  size_t k = 0;
+  for (; k + BLOCK <= c; k += BLOCK) max_block(x + k, rows, row_stride, columns, column_stride, BLOCK, out + k);
+  if (k < c) max_block(x + k, rows, row_stride, columns, column_stride, c - k, out + k);
+}
+
+static void sum_block(const float *x, size_t rows, size_t row_stride, size_t columns, size_t column_stride, size_t width,
+                      float factor, float *out) {
+  float sum[BLOCK] = {0};
+  for (size_t row = 0; row < rows; row++)
+    for (size_t column = 0; column < columns; column++) {
+      const float *pixel = x + row * row_stride + column * column_stride;
+      for (size_t k = 0; k < width; k++) sum[k] += pixel[k];
+    }
+  for (size_t k = 0; k < width; k++) out[k] = sum[k] * factor;
+}
+
+static void window_sum(const float *x, size_t rows, size_t row_stride, size_t columns, size_t column_stride, size_t c,
+                       float factor, float *out) {
+  size_t k = 0;
+  for (; k + BLOCK <= c; k += BLOCK) sum_block(x + k, rows, row_stride, columns, column_stride, BLOCK, factor, out + k);
+  if (k < c) sum_block(x + k, rows, row_stride, columns, column_stride, c - k, factor, out + k);
+}
+
+static void interleave(const float *x, size_t pixels, size_t c, float *out) {
+  if (c == 3) { /* pictures: one pass with three streams */
+    const float *r = x, *g = x + pixels, *b = x + 2 * pixels;
+    for (size_t p = 0; p < pixels; p++) {
+      out[3 * p] = r[p];
+      out[3 * p + 1] = g[p];
+      out[3 * p + 2] = b[p];
+    }
+    return;
+  }
+  for (size_t p = 0; p < pixels; p++)
+    for (size_t k = 0; k < c; k++) out[p * c + k] = x[k * pixels + p];
+}
+
+#define STRINGIFY(text) #text
+#define NAME_OF(variant) STRINGIFY(variant)
+#define OBJECT(variant) OBJECT_(variant)
+#define OBJECT_(variant) vector_##variant
+const vector_functions OBJECT(VARIANT) = {
+    .name = NAME_OF(VARIANT),
+    .add = add,
+    .clamp = clamp,
+    .affine = affine,
+    .window_max = window_max,
+    .window_sum = window_sum,
+    .interleave = interleave,
+};

@@ -1,0 +1,83 @@
+/* The flat op plan: what a graph is lowered to. Immutable once built, shared by all sessions of a model.
+ *
+ * Ops stand in the order they run in. Op i reads the outputs of earlier ops and writes its own; where an output lies
+ * in the arena is fixed here, per picture: a session for a batch of n multiplies offsets and sizes by n.
+ */
+#ifndef LIBRESNET_RUNTIME_PLAN_H
+#define LIBRESNET_RUNTIME_PLAN_H
+
+#include "loader/graph.h"
+#include "runtime/weights.h"
+
+/* Rows of the kernel table, in its order (runtime/kernels/table.c). */
+typedef enum plan_kernel {
+  KERNEL_INPUT,
+  KERNEL_CONV,
+  KERNEL_ADD,
+  KERNEL_SUBSAMPLE,
+  KERNEL_AFFINE,
+  KERNEL_CLAMP,
+  KERNEL_MAX_POOL,
+  KERNEL_AVERAGE_POOL,
+  KERNEL_GLOBAL_AVERAGE_POOL,
+  KERNEL_SOFTMAX,
+  KERNEL_LOG_SOFTMAX,
+  KERNEL_COUNT
+} plan_kernel;
+
+typedef struct plan_op {
+  plan_kernel kernel;
+  uint32_t input[2];
+  uint32_t input_count;
+  graph_shape in;      /* of input[0], as the kernel sees it */
+  graph_shape shape;   /* of the output */
+  graph_window window; /* CONV, MAX_POOL, AVERAGE_POOL */
+  uint32_t groups;     /* CONV */
+  bool count_padding;  /* AVERAGE_POOL */
+  /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h, j * stride_w) is added from channel
+   * `channels_before` on; source_shape is that of the shortcut's source. */
+  bool subsampled;
+  uint32_t stride_h, stride_w, channels_before;
+  graph_shape source_shape;
+  float clamp_min, clamp_max;
+  float *weights, *bias; /* from memory_allocate; released after packing unless the kernel reads them as they are */
+  size_t weight_count, bias_count;
+  weights_slot packed;     /* CONV */
+  size_t arena_offset;     /* of the output, in floats per picture */
+  uint64_t parameters, macs;
+  uint32_t block;          /* or RESNET_NO_INDEX */
+  resnet_shortcut shortcut; /* that it adds or computes */
+  char *name, *output, *detail;
+} plan_op;
+
+typedef struct plan_block {
+  char *name;
+  resnet_shortcut shortcut;
+  uint32_t first_op, last_op, convs;
+} plan_block;
+
+typedef struct plan {
+  memory *memory; /* all below was allocated from it */
+  plan_op *ops;
+  uint32_t op_count;
+  plan_block *blocks;
+  uint32_t block_count;
+  uint32_t conv_layers;
+  uint64_t parameters, macs;
+  size_t arena_floats;      /* per picture */
+  size_t arena_lower_bound; /* floats per picture alive at once, at most */
+} plan;
+
+/* Lower `g`. Takes over its weights and names (g is left without them, still to be released by the caller). On failure
+ * *out is all zero. */
+resnet_status plan_build(plan *out, memory *m, graph *g, resnet_error *error);
+
+/* Fix every op's arena_offset: buffers are reused by lifetime, kernels that work in place share their input's buffer. */
+resnet_status plan_memory(plan *p, resnet_error *error);
+
+void plan_release(plan *p);
+
+/* Floats per picture of a shape; shapes were checked by the loader, so that this does not overflow. */
+size_t shape_floats(graph_shape shape);
+
+#endif
