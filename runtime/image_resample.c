@@ -94,22 +94,14 @@ void resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t ori
   }
 }
 
-enum { STRIP = 64 }; /* bytes of a row whose sums stay in registers or the first cache while all rows are added */
-
-static void resample_strip(const uint8_t *const *rows, const uint32_t *weights, uint32_t count, size_t offset,
-                           size_t size, uint8_t *out) {
-  uint32_t sums[STRIP];
+void resample_rows_begin(uint32_t *sums, size_t size) {
   for (size_t i = 0; i < size; i++) sums[i] = RESAMPLE_ONE / 2;
-  for (uint32_t row = 0; row < count; row++) {
-    const uint8_t *in = rows[row] + offset;
-    uint32_t weight = weights[row];
-    for (size_t i = 0; i < size; i++) sums[i] += in[i] * weight;
-  }
-  for (size_t i = 0; i < size; i++) out[offset + i] = clip(sums[i]);
 }
 
-void resample_rows(const uint8_t *const *rows, const uint32_t *weights, uint32_t count, size_t size, uint8_t *out) {
-  size_t offset = 0;
-  for (; offset + STRIP <= size; offset += STRIP) resample_strip(rows, weights, count, offset, STRIP, out);
-  if (offset < size) resample_strip(rows, weights, count, offset, size - offset, out);
+void resample_rows_add(uint32_t *restrict sums, size_t size, const uint8_t *restrict in, uint32_t weight) {
+  for (size_t i = 0; i < size; i++) sums[i] += in[i] * weight;
+}
+
+void resample_rows_end(const uint32_t *restrict sums, size_t size, uint8_t *restrict out) {
+  for (size_t i = 0; i < size; i++) out[i] = clip(sums[i]);
 }

@@ -2,8 +2,8 @@
  *
  * As Pillow's src/libImaging/Resample.c computes it: an output pixel is a weighted mean of the input pixels under a
  * triangle centred on it, whose half-width is one input pixel, or one output pixel when scaling down. Weights are
- * computed in double, normalised to a sum of 1 and rounded to 22 bits behind the point. The horizontal pass comes first
- * and rounds its results to 8 bits; then the vertical pass does the same. */
+ * computed in double, normalised to a sum of 1 and rounded to 22 bits behind the point. There is a pass over columns
+ * and one over rows; each rounds its results to 8 bits, so their order matters: the caller chooses it. */
 #ifndef LIBRESNET_RUNTIME_IMAGE_RESAMPLE_H
 #define LIBRESNET_RUNTIME_IMAGE_RESAMPLE_H
 
@@ -40,7 +40,9 @@ void resample_weights(const resample_range *range, resample_span *spans, uint32_
 /* One row: out (axis->count,3) from `in`, whose first pixel is input `origin`, at most the first span's. */
 void resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t origin, uint8_t *out);
 
-/* One row of `size` bytes: the mean of rows[0] to rows[count - 1] with these weights. */
-void resample_rows(const uint8_t *const *rows, const uint32_t *weights, uint32_t count, size_t size, uint8_t *out);
+/* One row of `size` bytes as the weighted mean of several: begin, add each with its weight, end. */
+void resample_rows_begin(uint32_t *sums, size_t size);
+void resample_rows_add(uint32_t *sums, size_t size, const uint8_t *in, uint32_t weight);
+void resample_rows_end(const uint32_t *sums, size_t size, uint8_t *out);
 
 #endif
