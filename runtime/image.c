@@ -30,16 +30,18 @@ static void *scratch_take(image_scratch *scratch, enum scratch_block which, size
 
 /* ---- scaling, row by row ---- */
 
-/* A picture on its way to another size. Only what the asked rows and columns need is converted and resampled; source
- * rows scaled to the output's width wait in a ring until no output row needs them any more. */
+/* A picture on its way to another size. Only what the asked rows and columns need is converted and resampled. With the
+ * columns' pass first, source rows scaled to the output's width wait in a ring until no output row needs them any more;
+ * with the rows' pass first there is nothing to keep. */
 typedef struct scaler {
   const resnet_image *image;
   resample_axis columns, rows;
+  bool rows_first;
   uint32_t origin, width; /* source columns that are needed */
-  uint8_t *pixels;        /* (width,3): a source row as RGB */
+  uint32_t *sums;         /* (max(width,columns.count),3) */
+  uint8_t *pixels;        /* (width,3): a row as RGB */
   uint8_t *row;           /* (columns.count,3): for the caller's use */
   uint8_t *ring;          /* (ring_rows,columns.count,3): source row y is at y % ring_rows */
-  const uint8_t **taken;  /* (ring_rows): the rows of one span */
   uint32_t ring_rows;
   uint32_t next; /* first source row that is not yet in the ring */
 } scaler;
@@ -56,34 +58,51 @@ static bool take_axis(resample_axis *axis, const resample_range *range, image_sc
   return true;
 }
 
-static bool take_ring(scaler *s, image_scratch *scratch) {
-  size_t row = (size_t)s->columns.count * 3;
+static bool take_rows(scaler *s, image_scratch *scratch) {
+  size_t widest = s->width > s->columns.count ? s->width : s->columns.count;
+  size_t sums_bytes = widest * 3 * sizeof *s->sums;
   s->ring_rows = s->rows.taps < s->image->height ? s->rows.taps : s->image->height;
-  s->taken = scratch_take(scratch, SCRATCH_RING, s->ring_rows, sizeof *s->taken + row);
-  s->pixels = scratch_take(scratch, SCRATCH_ROW, s->width + (size_t)s->columns.count, 3);
-  if (!s->taken || !s->pixels) return false;
-  s->ring = (uint8_t *)(s->taken + s->ring_rows);
-  s->row = s->pixels + (size_t)s->width * 3;
+  if (s->rows_first) s->ring_rows = 0;
+  s->ring = scratch_take(scratch, SCRATCH_RING, s->ring_rows, (size_t)s->columns.count * 3);
+  s->sums = scratch_take(scratch, SCRATCH_ROW, 1, sums_bytes + 2 * widest * 3);
+  if (!s->sums || (!s->ring && s->ring_rows)) return false;
+  s->pixels = (uint8_t *)s->sums + sums_bytes;
+  s->row = s->pixels + widest * 3;
   return true;
+}
+
+/* Since version 13 Pillow takes the rows first where that leaves the columns' pass much less to do; up to 12 it never
+ * did. Of pictures that keep their proportions, that is when those more than twice as tall as wide are scaled down. */
+static bool takes_rows_first(const resample_range *columns, const resample_range *rows) {
+  int64_t narrower = (int64_t)columns->in_size - columns->out_size;
+  int64_t lower = (int64_t)rows->in_size - rows->out_size;
+  return lower > 0 && lower > 2 * narrower;
 }
 
 static resnet_status scaler_open(scaler *s, const resnet_image *image, const resample_range *columns,
                                  const resample_range *rows, image_scratch *scratch, resnet_error *error) {
-  *s = (scaler){.image = image};
+  *s = (scaler){.image = image, .rows_first = takes_rows_first(columns, rows)};
   if (!take_axis(&s->columns, columns, scratch, SCRATCH_COLUMNS) || !take_axis(&s->rows, rows, scratch, SCRATCH_ROWS))
     return fail_memory(error, "the resize weights of a picture");
   const resample_span *last = &s->columns.spans[columns->count - 1];
   s->origin = s->columns.spans[0].first;
   s->width = last->first + last->count - s->origin;
-  if (!take_ring(s, scratch)) return fail_memory(error, "the rows of a picture");
   s->next = s->rows.spans[0].first;
-  return RESNET_OK;
+  return take_rows(s, scratch) ? RESNET_OK : fail_memory(error, "the rows of a picture");
 }
 
 /* Source row y, scaled to the output's width. */
 static void scale_width(const scaler *s, uint32_t y, uint8_t *out) {
   const uint8_t *in = image_row_rgb(s->image, y, s->origin, s->width, s->pixels);
   resample_columns(&s->columns, in, s->origin, out);
+}
+
+/* Source row y as the rows' pass reads it. */
+static const uint8_t *input_row(scaler *s, uint32_t y) {
+  if (s->rows_first) return image_row_rgb(s->image, y, s->origin, s->width, s->pixels);
+  size_t bytes = (size_t)s->columns.count * 3;
+  for (; s->next <= y; s->next++) scale_width(s, s->next, s->ring + s->next % s->ring_rows * bytes);
+  return s->ring + y % s->ring_rows * bytes;
 }
 
 /* Output row `index`, counted from the first asked for; rows must be asked for in order. */
@@ -93,11 +112,14 @@ static void scaler_row(scaler *s, uint32_t index, uint8_t *out) {
     scale_width(s, span->first, out);
     return;
   }
-  size_t row_bytes = (size_t)s->columns.count * 3;
-  for (; s->next < span->first + span->count; s->next++)
-    scale_width(s, s->next, s->ring + s->next % s->ring_rows * row_bytes);
-  for (uint32_t i = 0; i < span->count; i++) s->taken[i] = s->ring + (span->first + i) % s->ring_rows * row_bytes;
-  resample_rows(s->taken, s->rows.weights + (size_t)index * s->rows.taps, span->count, row_bytes, out);
+  const uint32_t *weights = s->rows.weights + (size_t)index * s->rows.taps;
+  size_t size = (size_t)(s->rows_first ? s->width : s->columns.count) * 3;
+  uint8_t *mean = s->rows_first ? s->pixels : out;
+  resample_rows_begin(s->sums, size);
+  for (uint32_t i = 0; i < span->count; i++)
+    resample_rows_add(s->sums, size, input_row(s, span->first + i), weights[i]);
+  resample_rows_end(s->sums, size, mean);
+  if (s->rows_first) resample_columns(&s->columns, mean, s->origin, out);
 }
 
 resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t height, uint8_t *out, uint32_t out_width,

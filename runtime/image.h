@@ -30,8 +30,9 @@ resnet_status image_check_preprocess(const resnet_preprocess *preprocess, resnet
 resnet_status image_prepare(const resnet_image *image, const resnet_preprocess *preprocess, uint32_t height,
                             uint32_t width, float *out, image_scratch *scratch, resnet_error *error);
 
-/* Pillow's Image.resize((out_width, out_height), BILINEAR) of 8-bit RGB, bit for bit. Rows are width * 3 bytes apart,
- * those of `out` out_width * 3. All sizes 1 to 65535. */
+/* Pillow's Image.resize((out_width, out_height), BILINEAR) of 8-bit RGB, bit for bit as of version 13; older versions
+ * differ in a rounding where the height loses more than twice as many pixels as the width. Rows are width * 3 bytes
+ * apart, those of `out` out_width * 3. All sizes 1 to 65535. */
 resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t height, uint8_t *out, uint32_t out_width,
                                uint32_t out_height, image_scratch *scratch, resnet_error *error);
 
