@@ -1,0 +1,92 @@
+/* Resizes or prepares a raw picture for test_pillow.py:
+ *   prepare_picture resize WIDTH HEIGHT OUT_WIDTH OUT_HEIGHT               8-bit RGB in, 8-bit RGB out
+ *   prepare_picture prepare WIDTH HEIGHT FORMAT STRIDE PRESET RESIZE CROP  pixels in, float (h,w,3) out
+ * RESIZE and CROP replace the preset's; the output is CROP x CROP, or with CROP 0 as large as the resized picture is
+ * said to be in two more arguments, OUT_WIDTH OUT_HEIGHT. Pictures pass through stdin and stdout. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/image.h"
+
+static uint32_t number(const char *text) { return (uint32_t)strtoul(text, NULL, 10); }
+
+static uint8_t *read_pixels(size_t size) {
+  uint8_t *pixels = malloc(size ? size : 1);
+  if (pixels && fread(pixels, 1, size, stdin) == size && getchar() == EOF) return pixels;
+  free(pixels);
+  fprintf(stderr, "prepare_picture: stdin must hold exactly %zu bytes\n", size);
+  return NULL;
+}
+
+static int finish(resnet_status status, const resnet_error *error, const void *out, size_t size) {
+  if (status != RESNET_OK) {
+    fprintf(stderr, "%s: %s\n", resnet_status_string(status), error->message);
+    return 1;
+  }
+  return fwrite(out, 1, size, stdout) == size ? 0 : 1;
+}
+
+static int resize(char **argument, image_scratch *scratch) {
+  uint32_t width = number(argument[0]), height = number(argument[1]);
+  uint32_t out_width = number(argument[2]), out_height = number(argument[3]);
+  size_t out_size = (size_t)out_width * out_height * 3;
+  uint8_t *in = read_pixels((size_t)width * height * 3), *out = malloc(out_size);
+  int result = 1;
+  if (in && out) {
+    resnet_error error;
+    resnet_status status = image_resize_rgb(in, width, height, out, out_width, out_height, scratch, &error);
+    result = finish(status, &error, out, out_size);
+  }
+  free(in);
+  free(out);
+  return result;
+}
+
+/* Bytes of all planes, rows counted with their full stride. */
+static size_t picture_bytes(const resnet_image *image) {
+  size_t chroma_rows = (image->height + 1) / 2;
+  if (image->format == RESNET_PIXELS_NV12) return image->stride * (image->height + chroma_rows);
+  if (image->format == RESNET_PIXELS_I420)
+    return image->stride * image->height + (image->stride + 1) / 2 * 2 * chroma_rows;
+  return image->stride * image->height;
+}
+
+static int prepare(int count, char **argument, image_scratch *scratch) {
+  resnet_image image = {NULL, number(argument[0]), number(argument[1]), number(argument[3]),
+                        (resnet_pixels)number(argument[2])};
+  resnet_error error;
+  resnet_preprocess preprocess;
+  if (resnet_preprocess_preset(argument[4], &preprocess, &error) != RESNET_OK)
+    return finish(error.status, &error, NULL, 0);
+  preprocess.resize = number(argument[5]);
+  preprocess.crop = number(argument[6]);
+  uint32_t width = count == 9 ? number(argument[7]) : preprocess.crop;
+  uint32_t height = count == 9 ? number(argument[8]) : preprocess.crop;
+  size_t out_size = (size_t)width * height * 3 * sizeof(float);
+  uint8_t *in = read_pixels(picture_bytes(&image));
+  float *out = malloc(out_size);
+  int result = 1;
+  if (in && out) {
+    image.pixels = in;
+    result = finish(image_prepare(&image, &preprocess, height, width, out, scratch, &error), &error, out, out_size);
+  }
+  free(in);
+  free(out);
+  return result;
+}
+
+int main(int argc, char **argv) {
+  memory m;
+  memory_init(&m, NULL, 0);
+  image_scratch scratch = {.memory = &m};
+  int result = 2;
+  if (argc == 6 && strcmp(argv[1], "resize") == 0)
+    result = resize(argv + 2, &scratch);
+  else if ((argc == 9 || argc == 11) && strcmp(argv[1], "prepare") == 0)
+    result = prepare(argc - 2, argv + 2, &scratch);
+  else
+    fprintf(stderr, "usage: see the top of tests/oracle/prepare_picture.c\n");
+  image_scratch_release(&scratch);
+  return result;
+}

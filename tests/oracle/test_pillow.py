@@ -1,0 +1,227 @@
+"""Pictures to network input against Pillow: the resize bit for bit, and the whole preparation in float32.
+
+Needs Pillow, NumPy and the helper program that the build makes (LIBRESNET_BUILD, default build/release). The photographs
+are looked for in LIBRESNET_TEST_DATA/data/imagenet-samples.
+"""
+
+import os
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+np = pytest.importorskip("numpy", reason="NumPy is not installed")
+PIL = pytest.importorskip("PIL", reason="Pillow is not installed")
+from PIL import Image  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+HELPER = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build/release")) / "tests/prepare_picture"
+PHOTOS = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared")) / "data/imagenet-samples"
+PILLOW = int(PIL.__version__.split(".")[0])
+BILINEAR = Image.Resampling.BILINEAR
+
+RGB, BGR, RGBA, BGRA, GREY, NV12, I420 = range(7)
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "scale": 255, "bgr": False}
+KERAS_CAFFE = {"mean": (103.939, 116.779, 123.68), "std": (1, 1, 1), "scale": 1, "bgr": True}
+KERAS_TF = {"mean": (1, 1, 1), "std": (1, 1, 1), "scale": 127.5, "bgr": False}
+
+pytestmark = pytest.mark.skipif(not HELPER.exists(), reason=f"{HELPER} is not built (tools/build)")
+
+
+def helper(pixels: bytes, *arguments: object) -> bytes:
+    command = [str(HELPER), *map(str, arguments)]
+    done = subprocess.run(command, input=pixels, capture_output=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode()}"
+    return done.stdout
+
+
+def resize(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    out = helper(pixels.tobytes(), "resize", pixels.shape[1], pixels.shape[0], width, height)
+    return np.frombuffer(out, np.uint8).reshape(height, width, 3)
+
+
+def prepare(pixels: bytes, size: tuple[int, int], fmt: int, stride: int, preset: str, *sides: int) -> np.ndarray:
+    """`sides`: resize, crop and, where crop is 0, the width and height that must come out."""
+    width, height = sides[2:] or (sides[1], sides[1])
+    out = helper(pixels, "prepare", *size, fmt, stride, preset, *sides)
+    return np.frombuffer(out, np.float32).reshape(height, width, 3)
+
+
+def resized_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """torchvision's Resize(int): the shorter side becomes `side`, the longer is truncated."""
+    shorter, longer = min(size), max(size)
+    other = int(side * longer / shorter)
+    return (side, other) if size[0] <= size[1] else (other, side)
+
+
+def cropped(image: Image.Image, side: int) -> Image.Image:
+    """torchvision's CenterCrop(int)."""
+    left, top = int(round((image.width - side) / 2.0)), int(round((image.height - side) / 2.0))
+    return image.crop((left, top, left + side, top + side))
+
+
+def pillow_resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Image.resize of Pillow 13, which scales rows first where the height shrinks more than twice as much as the width.
+    Older versions round in another order there, but two calls, each for one direction, do as version 13 does."""
+    lower, narrower = image.height - size[1], image.width - size[0]
+    if PILLOW < 13 and lower > 0 and lower > 2 * narrower:
+        image = image.resize((image.width, size[1]), BILINEAR)
+    return image.resize(size, BILINEAR)
+
+
+def expected(image: Image.Image, preset: dict, side: int, crop: int) -> np.ndarray:
+    if side:
+        image = pillow_resize(image, resized_size(image.size, side))
+    if crop:
+        image = cropped(image, crop)
+    pixels = np.asarray(image).astype(np.float32)
+    pixels = pixels[:, :, ::-1] if preset["bgr"] else pixels
+    values = pixels / np.float32(preset["scale"])
+    return (values - np.float32(preset["mean"])) / np.float32(preset["std"])
+
+
+def noise(width: int, height: int, seed: int) -> np.ndarray:
+    """Bytes that meet the rounding from both sides: noise, with stretches of pure black and white."""
+    generator = np.random.default_rng(seed)
+    pixels = generator.integers(0, 256, (height, width, 3), np.uint8)
+    pixels[generator.random((height, width)) < 0.2] = 255
+    pixels[generator.random((height, width)) < 0.2] = 0
+    return pixels
+
+
+def random_side(source: random.Random) -> int:
+    return int(2 ** source.uniform(0, 10))
+
+
+def assert_resize_is_pillows(pixels: np.ndarray, width: int, height: int) -> None:
+    reference = np.asarray(pillow_resize(Image.fromarray(pixels), (width, height)))
+    difference = np.abs(resize(pixels, width, height).astype(int) - reference)
+    assert difference.max() == 0, f"{pixels.shape[1]}x{pixels.shape[0]} -> {width}x{height}: {(difference > 0).sum()} bytes differ"
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[tuple[str, Image.Image]]:
+    paths = sorted(path for path in PHOTOS.glob("*") if path.suffix.lower() in (".jpeg", ".jpg", ".png"))
+    if not paths:
+        pytest.skip(f"no pictures in {PHOTOS} (set LIBRESNET_TEST_DATA)")
+    return [(path.name, Image.open(path).convert("RGB")) for path in paths]
+
+
+@pytest.mark.parametrize("case", range(300))
+def test_resize_of_random_sizes(case: int) -> None:
+    source = random.Random(case)
+    width, height = random_side(source), random_side(source)
+    keep = source.choice(("both change", "both change", "both change", "width stays", "height stays", "nothing changes"))
+    out_width = width if keep in ("width stays", "nothing changes") else random_side(source)
+    out_height = height if keep in ("height stays", "nothing changes") else random_side(source)
+    assert_resize_is_pillows(noise(width, height, case), out_width, out_height)
+
+
+@pytest.mark.parametrize(
+    ("size", "out"),
+    [
+        ((1, 1), (1, 1)), ((1, 1), (37, 5)), ((2, 2), (1, 1)), ((65535, 1), (1, 1)), ((1, 65535), (3, 2)),
+        ((65535, 2), (65534, 3)), ((3, 4), (65535, 1)), ((4000, 3), (1, 700)), ((255, 257), (256, 256)),
+    ],
+)  # fmt: skip
+def test_resize_of_extreme_sizes(size: tuple[int, int], out: tuple[int, int]) -> None:
+    assert_resize_is_pillows(noise(*size, seed=7), *out)
+
+
+def test_resize_of_white_stays_white() -> None:
+    """Rounded weights may add up to more than one: the excess must be cut off as Pillow does."""
+    for size in (3, 17, 100, 333, 1000):
+        assert_resize_is_pillows(np.full((size, size + 5, 3), 255, np.uint8), 7, 11)
+
+
+def test_resize_of_photographs(photos: list[tuple[str, Image.Image]]) -> None:
+    for _, image in photos:
+        pixels = np.asarray(image)
+        for side in (32, 232, 256, 600):
+            assert_resize_is_pillows(pixels, *resized_size(image.size, side))
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "sides"),
+    [
+        ("imagenet", IMAGENET, (256, 224)),
+        ("imagenet-v2", IMAGENET, (232, 224)),
+        ("keras-caffe", KERAS_CAFFE, (256, 224)),
+        ("keras-tf", KERAS_TF, (256, 224)),
+        ("imagenet", IMAGENET, (32, 32)),
+        ("imagenet", IMAGENET, (0, 97)),
+    ],
+)
+def test_preparation_of_photographs(
+    photos: list[tuple[str, Image.Image]], name: str, preset: dict, sides: tuple[int, int]
+) -> None:
+    compared = 0
+    for file, image in photos:
+        if sides[0] == 0 and min(image.size) < sides[1]:
+            continue
+        out = prepare(image.tobytes(), image.size, RGB, image.width * 3, name, *sides)
+        np.testing.assert_array_equal(out, expected(image, preset, *sides), err_msg=file)
+        compared += 1
+    assert compared > 50
+
+
+@pytest.mark.parametrize("case", range(100))
+def test_preparation_of_random_sizes(case: int) -> None:
+    """Odd and even sides, so that half pixels of the crop round both ways; no crop; no resize."""
+    source = random.Random(case)
+    width, height = random_side(source), random_side(source)
+    image = Image.fromarray(noise(width, height, case))
+    side = source.choice((0, source.randint(1, 90)))
+    scaled = resized_size(image.size, side) if side else image.size
+    crop = source.choice((0, source.randint(1, min(scaled))))
+    if max(scaled) > 20000:
+        crop = min(scaled)
+    sides = (side, crop) if crop else (side, crop, *scaled)
+    out = prepare(image.tobytes(), image.size, RGB, width * 3, "imagenet", *sides)
+    np.testing.assert_array_equal(out, expected(image, IMAGENET, side, crop))
+
+
+@pytest.mark.parametrize("padding", [0, 1, 13])
+@pytest.mark.parametrize("fmt", [BGR, RGBA, BGRA, GREY])
+def test_pixel_formats(fmt: int, padding: int) -> None:
+    rgb = noise(61, 47, seed=3)
+    alpha = noise(61, 47, seed=4)[:, :, :1]
+    grey = rgb[:, :, :1]
+    packed = {
+        BGR: rgb[:, :, ::-1],
+        RGBA: np.concatenate([rgb, alpha], axis=2),
+        BGRA: np.concatenate([rgb[:, :, ::-1], alpha], axis=2),
+        GREY: grey,
+    }[fmt]
+    rows = np.pad(packed.reshape(47, -1), ((0, 0), (0, padding)), constant_values=99)
+    image = Image.fromarray(np.repeat(grey, 3, axis=2) if fmt == GREY else rgb)
+    out = prepare(rows.tobytes(), (61, 47), fmt, rows.shape[1], "imagenet", 40, 33)
+    np.testing.assert_array_equal(out, expected(image, IMAGENET, 40, 33))
+
+
+def bt601(y: np.ndarray, cb: np.ndarray, cr: np.ndarray) -> np.ndarray:
+    """ITU-R BT.601, limited range, in double: unrounded R, G, B."""
+    luma, blue, red = (y - 16.0) * 255 / 219, (cb - 128.0) * 255 / 112, (cr - 128.0) * 255 / 112
+    green = luma - blue * 0.886 * 0.114 / 0.587 - red * 0.701 * 0.299 / 0.587
+    return np.clip(np.stack([luma + red * 0.701, green, luma + blue * 0.886], axis=2), 0, 255)
+
+
+@pytest.mark.parametrize("stride", [66, 71])
+@pytest.mark.parametrize("size", [(64, 48), (65, 47), (65, 48), (64, 47), (1, 1)])
+@pytest.mark.parametrize("fmt", [NV12, I420])
+def test_camera_formats(fmt: int, size: tuple[int, int], stride: int) -> None:
+    width, height = size
+    generator = np.random.default_rng(5)
+    rows, columns = (height + 1) // 2, (width + 1) // 2
+    y = generator.integers(0, 256, (height, stride), np.uint8)
+    if fmt == NV12:
+        chroma = generator.integers(0, 256, (rows, stride), np.uint8)
+        planes, cb, cr = [y, chroma], chroma[:, 0 : 2 * columns : 2], chroma[:, 1 : 2 * columns : 2]
+    else:
+        cb, cr = generator.integers(0, 256, (2, rows, (stride + 1) // 2), np.uint8)
+        planes = [y, cb, cr]
+    spread = [np.repeat(np.repeat(c[:, :columns], 2, 0), 2, 1)[:height, :width].astype(float) for c in (cb, cr)]
+    out = prepare(b"".join(p.tobytes() for p in planes), size, fmt, stride, "none", 0, 0, width, height)
+    assert np.abs(out - bt601(y[:, :width].astype(float), *spread)).max() < 0.51
+    np.testing.assert_array_equal(out, np.round(out))
