@@ -71,3 +71,18 @@ char *memory_copy_string(memory *m, const char *text, size_t size) {
   if (copy && size) memcpy(copy, text, size);
   return copy;
 }
+
+memory *memory_create(const resnet_allocator *hooks, uint64_t budget) {
+  memory first;
+  memory_init(&first, hooks, budget);
+  memory *m = memory_allocate(&first, 1, sizeof *m);
+  if (m) memory_init(m, hooks, budget);
+  return m;
+}
+
+void memory_destroy(memory *m) {
+  if (!m) return;
+  memory last;
+  memory_init(&last, &m->hooks, 0);
+  memory_release(&last, m);
+}

@@ -18,6 +18,10 @@ typedef struct memory {
 
 void memory_init(memory *m, const resnet_allocator *hooks, uint64_t budget);
 
+/* The same on the heap of `hooks`; NULL when that fails. For memory_destroy, after all else was released. */
+memory *memory_create(const resnet_allocator *hooks, uint64_t budget);
+void memory_destroy(memory *m);
+
 /* count * size bytes, zeroed, 64-byte aligned; NULL when the product overflows, the budget is used up or the
  * allocation fails. A count or size of 0 gives a valid pointer. */
 void *memory_allocate(memory *m, size_t count, size_t size);

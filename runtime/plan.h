@@ -60,6 +60,7 @@ typedef struct plan {
   memory *memory; /* all below was allocated from it */
   plan_op *ops;
   uint32_t op_count;
+  uint32_t output; /* op whose output are the scores */
   plan_block *blocks;
   uint32_t block_count;
   uint32_t conv_layers;

@@ -1,0 +1,118 @@
+/* Pictures to labels. */
+#include <math.h>
+#include <stdio.h>
+
+#include "runtime/session.h"
+
+/* Probabilities of one picture, in place: softmax of logits, exp of log probabilities, probabilities as they are. */
+static void to_probabilities(float *scores, size_t classes, plan_kernel last) {
+  if (last == KERNEL_SOFTMAX) return;
+  float best = scores[0];
+  for (size_t i = 1; i < classes; i++) best = scores[i] > best ? scores[i] : best;
+  if (last == KERNEL_LOG_SOFTMAX) best = 0.0f;
+  double sum = 0.0;
+  for (size_t i = 0; i < classes; i++) {
+    scores[i] = expf(scores[i] - best);
+    sum += (double)scores[i];
+  }
+  if (last == KERNEL_LOG_SOFTMAX) return;
+  for (size_t i = 0; i < classes; i++) scores[i] = (float)((double)scores[i] / sum);
+}
+
+static bool is_worse(const resnet_prediction *a, const resnet_prediction *b) {
+  if (a->score < b->score) return true;
+  return !(a->score > b->score) && a->index > b->index;
+}
+
+static void sink(resnet_prediction *heap, size_t count, size_t at) {
+  for (;;) {
+    size_t worst = at;
+    for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < count; child++)
+      if (is_worse(&heap[child], &heap[worst])) worst = child;
+    if (worst == at) return;
+    const resnet_prediction moved = heap[at];
+    heap[at] = heap[worst];
+    heap[worst] = moved;
+    at = worst;
+  }
+}
+
+/* The k best of `classes`, best first: a heap of k with the worst on top, then taken apart from the back. */
+static void pick_best(const float *scores, uint32_t classes, uint32_t k, resnet_prediction *best) {
+  for (uint32_t i = 0; i < k; i++) best[i] = (resnet_prediction){.index = i, .score = scores[i]};
+  for (size_t i = k; i-- > 0;) sink(best, k, i);
+  for (uint32_t i = k; i < classes; i++) {
+    const resnet_prediction candidate = {.index = i, .score = scores[i]};
+    if (!is_worse(&best[0], &candidate)) continue;
+    best[0] = candidate;
+    sink(best, k, 0);
+  }
+  for (size_t end = k; end-- > 1;) {
+    const resnet_prediction worst = best[0];
+    best[0] = best[end];
+    best[end] = worst;
+    sink(best, end, 0);
+  }
+}
+
+static void predict(resnet_session *session, size_t batch, uint32_t k, resnet_prediction *predictions) {
+  const resnet_model *model = session->model;
+  const plan_op *last = &model->plan.ops[model->plan.output];
+  const uint32_t classes = last->shape.c;
+  const float *scores = session_output(session, model->plan.output);
+  for (size_t i = 0; i < batch; i++) {
+    float *own = session->scores + i * classes;
+    for (uint32_t j = 0; j < classes; j++) own[j] = scores[i * classes + j];
+    to_probabilities(own, classes, last->kernel);
+    pick_best(own, classes, k, predictions + i * k);
+    for (uint32_t j = 0; j < k; j++) {
+      resnet_prediction *p = &predictions[i * k + j];
+      p->label = model->labels ? model->labels[p->index] : NULL;
+    }
+  }
+}
+
+static resnet_status prepare_pictures(resnet_session *session, const resnet_image *images, size_t count, size_t first,
+                                      resnet_error *error) {
+  const graph_shape in = session->model->plan.ops[0].shape;
+  for (size_t i = 0; i < count; i++) {
+    float *input = session_output(session, 0) + i * shape_floats(in);
+    resnet_status status = image_prepare(&images[i], &session->model->preprocess, in.h, in.w, input, &session->scratch, error);
+    if (status == RESNET_OK) continue;
+    char which[32];
+    (void)snprintf(which, sizeof which, "picture %zu", first + i);
+    return fail_prefix(error, status, which);
+  }
+  return RESNET_OK;
+}
+
+static resnet_status check_arguments(const resnet_session *session, const resnet_image *images, size_t count, uint32_t k,
+                                     const resnet_prediction *predictions, resnet_error *error) {
+  if (!session || !images || !predictions || count == 0)
+    return fail(error, RESNET_ERROR_ARGUMENT,
+                "resnet_classify: `session`, `images` or `predictions` is NULL, or `count` is 0");
+  const plan *p = &session->model->plan;
+  const uint32_t classes = p->ops[p->output].shape.c;
+  if (k == 0 || k > classes)
+    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_classify: k is %u; accepted are 1 to %u, the model's classes", k,
+                classes);
+  if (p->ops[0].shape.c != 3)
+    return fail(error, RESNET_ERROR_UNSUPPORTED, "the model takes %u channels; pictures have 3: use resnet_run",
+                p->ops[0].shape.c);
+  return RESNET_OK;
+}
+
+resnet_status resnet_classify(resnet_session *session, const resnet_image *images, size_t count, uint32_t k,
+                              resnet_prediction *predictions, resnet_error *error) {
+  resnet_status status = check_arguments(session, images, count, k, predictions, error);
+  if (status != RESNET_OK) return status;
+  for (size_t done = 0; done < count;) {
+    const size_t batch = count - done < session->batch ? count - done : session->batch;
+    status = prepare_pictures(session, images + done, batch, done, error);
+    if (status == RESNET_OK) status = session_run(session, batch, error);
+    if (status != RESNET_OK) return status;
+    predict(session, batch, k, predictions + done * k);
+    done += batch;
+  }
+  return succeed(error);
+}

@@ -1,0 +1,181 @@
+/* Opening and closing models: read the graph, lower it, pack the weights. */
+#include "runtime/model.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "runtime/image.h"
+#include "runtime/kernels/kernel.h"
+
+static const uint64_t default_file_bytes = UINT64_C(2) << 30, default_memory_bytes = UINT64_C(6) << 30;
+
+void resnet_model_options_init(resnet_model_options *options) {
+  if (!options) return;
+  memset(options, 0, sizeof *options);
+  options->struct_size = sizeof *options;
+}
+
+resnet_status options_copy(void *to, size_t to_size, const void *from, const char *what, resnet_error *error) {
+  if (!from) return RESNET_OK;
+  size_t from_size;
+  memcpy(&from_size, from, sizeof from_size);
+  if (from_size < sizeof from_size || from_size > to_size)
+    return fail(error, RESNET_ERROR_ARGUMENT,
+                "%s: struct_size is %zu, this library (%s) knows up to %zu: call %s_init first, and use a library no "
+                "older than the header",
+                what, from_size, resnet_version(), to_size, what);
+  memcpy(to, from, from_size);
+  memcpy(to, &to_size, sizeof to_size);
+  return RESNET_OK;
+}
+
+static resnet_status check_options(const resnet_model_options *options, resnet_error *error) {
+  const resnet_allocator *a = &options->allocator;
+  if (!a->allocate != !a->release)
+    return fail(error, RESNET_ERROR_ARGUMENT, "options.allocator: only one of allocate and release is set; set both or none");
+  if (options->input_height > 65535 || options->input_width > 65535)
+    return fail(error, RESNET_ERROR_ARGUMENT, "options.input_height, input_width: %u x %u; accepted are 0 to 65535",
+                options->input_height, options->input_width);
+  return options->preprocess ? image_check_preprocess(options->preprocess, error) : RESNET_OK;
+}
+
+/* No file says how its pictures were prepared unless it is our own exporter's. 32 x 32 inputs are CIFAR's; all else is
+ * taken as torchvision's ImageNet recipe, which scales the shorter side to 256 for a crop of 224. */
+static void guess_preprocess(resnet_model *model) {
+  const graph_shape input = model->plan.ops[0].shape;
+  (void)resnet_preprocess_preset(input.h == 32 && input.w == 32 ? "cifar10" : "imagenet", &model->preprocess, NULL);
+  model->preprocess_source = RESNET_PREPROCESS_GUESSED;
+  if (input.h != input.w || input.h == 32 || input.h == 224) return;
+  model->preprocess.crop = input.h;
+  model->preprocess.resize = (uint32_t)((uint64_t)input.h * 256 / 224);
+}
+
+static void choose_preprocess(resnet_model *model, const graph *g, const resnet_model_options *options) {
+  if (options->preprocess) {
+    model->preprocess = *options->preprocess;
+    model->preprocess_source = RESNET_PREPROCESS_FROM_OPTIONS;
+  } else if (g->has_preprocess) {
+    model->preprocess = g->preprocess;
+    model->preprocess_source = RESNET_PREPROCESS_FROM_MODEL;
+  } else {
+    guess_preprocess(model);
+  }
+}
+
+static resnet_status pack_weights(plan *p, resnet_error *error) {
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    plan_op *op = &p->ops[i];
+    if (!kernel_table[op->kernel]->pack) continue;
+    resnet_status status = kernel_table[op->kernel]->pack(op, p->memory, error);
+    if (status != RESNET_OK) return status;
+  }
+  return RESNET_OK;
+}
+
+/* Lower `g` into the model, which takes over its strings. */
+static resnet_status compile(resnet_model *model, graph *g, const resnet_model_options *options, resnet_error *error) {
+  if (xnn_initialize(NULL) != xnn_status_success)
+    return fail(error, RESNET_ERROR_SYSTEM, "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
+  resnet_status status = plan_build(&model->plan, model->memory, g, error);
+  if (status == RESNET_OK) status = plan_memory(&model->plan, error);
+  if (status == RESNET_OK) status = pack_weights(&model->plan, error);
+  if (status != RESNET_OK) return status;
+  choose_preprocess(model, g, options);
+  model->name = g->name;
+  model->producer = g->producer;
+  model->opset = g->opset;
+  model->labels = g->labels;
+  model->label_count = g->label_count;
+  g->name = g->producer = NULL;
+  g->labels = NULL;
+  g->label_count = 0;
+  return RESNET_OK;
+}
+
+/* Everything but the model's memory. */
+static void release(resnet_model *model) {
+  memory *m = model->memory;
+  plan_release(&model->plan);
+  for (uint32_t i = 0; i < model->label_count; i++) memory_release(m, model->labels[i]);
+  memory_release(m, model->labels);
+  memory_release(m, model->name);
+  memory_release(m, model->producer);
+  memory_release(m, model);
+}
+
+resnet_status model_from_graph(memory *m, graph *g, const resnet_model_options *options, resnet_model **out,
+                               resnet_error *error) {
+  *out = NULL;
+  resnet_model *model = memory_allocate(m, 1, sizeof *model);
+  if (!model) return fail_memory(error, "a model");
+  model->memory = m;
+  resnet_status status = compile(model, g, options, error);
+  if (status != RESNET_OK) {
+    release(model);
+    return status;
+  }
+  *out = model;
+  return succeed(error);
+}
+
+/* Where a model comes from: a path, or bytes in memory. */
+typedef struct source {
+  const char *path;
+  const void *bytes;
+  size_t size;
+} source;
+
+static resnet_status read_graph(graph *g, memory *m, const source *from, const resnet_model_options *options,
+                                resnet_error *error) {
+  const graph_options graph_settings = {
+      .max_file_bytes = options->max_file_bytes ? options->max_file_bytes : default_file_bytes,
+      .input_height = options->input_height,
+      .input_width = options->input_width,
+  };
+  if (from->path) return graph_read_file(g, m, from->path, &graph_settings, error);
+  return graph_read_memory(g, m, from->bytes, from->size, &graph_settings, error);
+}
+
+static resnet_status open_model(const source *from, const resnet_model_options *given, resnet_model **out,
+                                resnet_error *error) {
+  resnet_model_options options;
+  resnet_model_options_init(&options);
+  resnet_status status = options_copy(&options, sizeof options, given, "resnet_model_options", error);
+  if (status == RESNET_OK) status = check_options(&options, error);
+  if (status != RESNET_OK) return status;
+  memory *m = memory_create(&options.allocator, options.max_memory_bytes ? options.max_memory_bytes : default_memory_bytes);
+  if (!m) return fail_memory(error, "a model");
+  graph g = {0};
+  status = read_graph(&g, m, from, &options, error);
+  if (status == RESNET_OK) {
+    status = model_from_graph(m, &g, &options, out, error);
+    if (status != RESNET_OK && from->path) (void)fail_prefix(error, status, from->path);
+  }
+  graph_release(&g);
+  if (status != RESNET_OK) memory_destroy(m);
+  return status;
+}
+
+resnet_status resnet_model_open(const char *path, const resnet_model_options *options, resnet_model **model,
+                                resnet_error *error) {
+  if (!model) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `model` is NULL");
+  *model = NULL;
+  if (!path) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `path` is NULL");
+  return open_model(&(source){.path = path}, options, model, error);
+}
+
+resnet_status resnet_model_open_memory(const void *bytes, size_t size, const resnet_model_options *options,
+                                       resnet_model **model, resnet_error *error) {
+  if (!model) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `model` is NULL");
+  *model = NULL;
+  if (!bytes) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `bytes` is NULL");
+  return open_model(&(source){.bytes = bytes, .size = size}, options, model, error);
+}
+
+void resnet_model_close(resnet_model **model) {
+  if (!model || !*model) return;
+  memory *m = (*model)->memory;
+  release(*model);
+  memory_destroy(m);
+  *model = NULL;
+}

@@ -1,0 +1,219 @@
+/* Graph to plan: one op for each node, but for option-A shortcuts, which the addition reads from their source. */
+#include "runtime/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "runtime/kernels/kernel.h"
+
+enum {
+  MAX_OPS = 16384, /* ResNet-1202 has 1,808; plan_memory is quadratic in them */
+  DETAIL_SIZE = 160
+};
+
+static const plan_kernel kernel_of[GRAPH_OP_COUNT] = {
+    [GRAPH_INPUT] = KERNEL_INPUT,
+    [GRAPH_CONV] = KERNEL_CONV,
+    [GRAPH_LINEAR] = KERNEL_CONV,
+    [GRAPH_ADD] = KERNEL_ADD,
+    [GRAPH_SUBSAMPLE] = KERNEL_SUBSAMPLE,
+    [GRAPH_AFFINE] = KERNEL_AFFINE,
+    [GRAPH_CLAMP] = KERNEL_CLAMP,
+    [GRAPH_MAX_POOL] = KERNEL_MAX_POOL,
+    [GRAPH_AVERAGE_POOL] = KERNEL_AVERAGE_POOL,
+    [GRAPH_GLOBAL_AVERAGE_POOL] = KERNEL_GLOBAL_AVERAGE_POOL,
+    [GRAPH_SOFTMAX] = KERNEL_SOFTMAX,
+    [GRAPH_LOG_SOFTMAX] = KERNEL_LOG_SOFTMAX,
+};
+
+size_t shape_floats(graph_shape shape) { return (size_t)shape.h * shape.w * shape.c; }
+
+/* Working state: what the graph's nodes become. */
+typedef struct lowering {
+  graph *graph;
+  plan *plan;
+  uint32_t *op_of;   /* by node; RESNET_NO_INDEX: fused into its reader */
+  uint32_t *readers; /* by node: how many inputs name it */
+} lowering;
+
+static bool is_fused_subsample(const lowering *l, uint32_t node) {
+  return l->graph->nodes[node].op == GRAPH_SUBSAMPLE && l->readers[node] == 1;
+}
+
+/* A subsample is fused into an addition that reads it as its shortcut, and only if nobody else needs it. */
+static void count_readers(lowering *l) {
+  const graph *g = l->graph;
+  for (uint32_t i = 0; i < g->node_count; i++)
+    for (uint32_t k = 0; k < g->nodes[i].input_count; k++) {
+      const uint32_t source = g->nodes[i].input[k];
+      const bool shortcut = g->nodes[i].op == GRAPH_ADD && k == 1;
+      const bool fusable = g->nodes[source].op != GRAPH_SUBSAMPLE || shortcut;
+      l->readers[source] += fusable ? 1 : 2;
+    }
+  l->readers[g->output] += 2;
+}
+
+static void take(char **to, char **from) {
+  *to = *from;
+  *from = NULL;
+}
+
+static void lower_window(plan_op *op, const graph_node *node) {
+  op->window = node->window;
+  op->groups = node->groups;
+  op->count_padding = node->count_padding;
+  if (node->op != GRAPH_LINEAR) return;
+  op->in = (graph_shape){1, 1, op->in.h * op->in.w * op->in.c};
+  op->window = (graph_window){.kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1};
+  op->groups = 1;
+}
+
+static void lower_subsample(plan_op *op, const graph *g, const graph_node *node) {
+  op->subsampled = true;
+  op->stride_h = node->stride_h;
+  op->stride_w = node->stride_w;
+  op->channels_before = node->channels_before;
+  op->source_shape = g->nodes[node->input[0]].shape;
+}
+
+static resnet_status count_work(plan_op *op, resnet_error *error) {
+  op->parameters = op->weight_count + op->bias_count;
+  if (op->kernel != KERNEL_CONV) return RESNET_OK;
+  size_t macs;
+  if (size_multiply((size_t)op->shape.h * op->shape.w, op->weight_count, &macs)) {
+    op->macs = macs;
+    return RESNET_OK;
+  }
+  return fail(error, RESNET_ERROR_LIMIT, "node '%s': its multiplications cannot be counted in 64 bits", op->name);
+}
+
+static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error) {
+  graph *g = l->graph;
+  graph_node *node = &g->nodes[index];
+  plan_op *op = &l->plan->ops[l->plan->op_count];
+  l->op_of[index] = l->plan->op_count++;
+  op->kernel = kernel_of[node->op];
+  op->input_count = node->input_count;
+  op->shape = node->shape;
+  op->in = node->input_count ? g->nodes[node->input[0]].shape : node->shape;
+  op->clamp_min = node->clamp_min;
+  op->clamp_max = node->clamp_max;
+  op->block = node->block;
+  for (uint32_t k = 0; k < node->input_count; k++) {
+    const uint32_t source = node->input[k];
+    const bool fused = is_fused_subsample(l, source);
+    if (fused) lower_subsample(op, g, &g->nodes[source]);
+    op->input[k] = l->op_of[fused ? g->nodes[source].input[0] : source];
+  }
+  if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
+  lower_window(op, node);
+  take(&op->name, &node->name);
+  take(&op->output, &node->output);
+  op->weights = node->weights;
+  op->bias = node->bias;
+  op->weight_count = node->weight_count;
+  op->bias_count = node->bias_count;
+  node->weights = node->bias = NULL;
+  return count_work(op, error);
+}
+
+/* Ops between the block's source and its addition on the shortcut's side get the shortcut's kind. */
+static void mark_shortcut(lowering *l, const graph_block *block) {
+  const graph *g = l->graph;
+  if (block->shortcut == RESNET_SHORTCUT_NONE) return;
+  l->plan->ops[l->op_of[block->add]].shortcut = block->shortcut;
+  uint32_t node = g->nodes[block->add].input[1];
+  while (node != block->source && g->nodes[node].block == g->nodes[block->add].block && g->nodes[node].input_count) {
+    if (l->op_of[node] != RESNET_NO_INDEX) l->plan->ops[l->op_of[node]].shortcut = block->shortcut;
+    node = g->nodes[node].input[0];
+  }
+}
+
+static void lower_block(lowering *l, uint32_t index) {
+  graph_block *from = &l->graph->blocks[index];
+  plan_block *block = &l->plan->blocks[index];
+  take(&block->name, &from->name);
+  block->shortcut = from->shortcut;
+  block->last_op = l->op_of[from->add];
+  block->first_op = block->last_op;
+  mark_shortcut(l, from);
+  for (uint32_t i = 0; i < l->plan->op_count; i++) {
+    const plan_op *op = &l->plan->ops[i];
+    if (op->block != index) continue;
+    if (i < block->first_op) block->first_op = i;
+    if (op->kernel == KERNEL_CONV && op->shortcut == RESNET_SHORTCUT_NONE) block->convs++;
+  }
+}
+
+static resnet_status describe_op(plan *p, plan_op *op, resnet_error *error) {
+  char detail[DETAIL_SIZE] = "";
+  if (kernel_table[op->kernel]->describe) kernel_table[op->kernel]->describe(op, detail, sizeof detail);
+  const char *start = detail[0] == ' ' ? detail + 1 : detail;
+  op->detail = memory_copy_string(p->memory, start, strlen(start));
+  return op->detail ? RESNET_OK : fail_memory(error, "the plan");
+}
+
+static resnet_status summarise(plan *p, resnet_error *error) {
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    plan_op *op = &p->ops[i];
+    resnet_status status = describe_op(p, op, error);
+    if (status != RESNET_OK) return status;
+    p->parameters += op->parameters;
+    if (op->macs > UINT64_MAX - p->macs)
+      return fail(error, RESNET_ERROR_LIMIT, "the net's multiplications cannot be counted in 64 bits");
+    p->macs += op->macs;
+    if (op->kernel == KERNEL_CONV && op->shortcut == RESNET_SHORTCUT_NONE) p->conv_layers++;
+  }
+  return RESNET_OK;
+}
+
+static resnet_status lower(lowering *l, resnet_error *error) {
+  graph *g = l->graph;
+  plan *p = l->plan;
+  count_readers(l);
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    l->op_of[i] = RESNET_NO_INDEX;
+    if (is_fused_subsample(l, i)) continue;
+    resnet_status status = lower_node(l, i, error);
+    if (status != RESNET_OK) return status;
+  }
+  p->output = l->op_of[g->output];
+  p->block_count = g->block_count;
+  for (uint32_t i = 0; i < g->block_count; i++) lower_block(l, i);
+  return summarise(p, error);
+}
+
+resnet_status plan_build(plan *out, memory *m, graph *g, resnet_error *error) {
+  memset(out, 0, sizeof *out);
+  out->memory = m;
+  if (g->node_count > MAX_OPS || g->block_count > MAX_OPS)
+    return fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d", g->node_count, MAX_OPS);
+  lowering l = {.graph = g, .plan = out};
+  l.op_of = memory_allocate(m, g->node_count, sizeof *l.op_of);
+  l.readers = memory_allocate(m, g->node_count, sizeof *l.readers);
+  out->ops = memory_allocate(m, g->node_count, sizeof *out->ops);
+  out->blocks = memory_allocate(m, g->block_count, sizeof *out->blocks);
+  resnet_status status = l.op_of && l.readers && out->ops && out->blocks ? lower(&l, error) : fail_memory(error, "the plan");
+  memory_release(m, l.op_of);
+  memory_release(m, l.readers);
+  if (status != RESNET_OK) plan_release(out);
+  return status;
+}
+
+static void release_op(memory *m, plan_op *op) {
+  memory_release(m, op->weights);
+  memory_release(m, op->bias);
+  memory_release(m, op->packed.data);
+  memory_release(m, op->name);
+  memory_release(m, op->output);
+  memory_release(m, op->detail);
+}
+
+void plan_release(plan *p) {
+  if (!p->memory) return;
+  for (uint32_t i = 0; i < p->op_count; i++) release_op(p->memory, &p->ops[i]);
+  for (uint32_t i = 0; i < p->block_count; i++) memory_release(p->memory, p->blocks[i].name);
+  memory_release(p->memory, p->ops);
+  memory_release(p->memory, p->blocks);
+  memset(p, 0, sizeof *p);
+}

@@ -1,0 +1,352 @@
+/* Every kernel against the plain reference, on random nets of one to a few ops: odd sizes, one pixel, 1, 3 and 17
+ * channels, groups, asymmetric pads, batches, threads. Also: vector variants against the portable one, bit for bit. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/kernels/kernel.h"
+#include "runtime/session.h"
+#include "tests/unit/reference.h"
+
+#include <cmocka.h> /* last: its fail() is a macro */
+
+enum { MAX_NODES = 8, ROUNDS = 150 };
+
+static uint64_t state = 1;
+
+static uint32_t random_below(uint32_t n) { /* xorshift64* (Vigna 2016) */
+  state ^= state >> 12;
+  state ^= state << 25;
+  state ^= state >> 27;
+  return (uint32_t)((state * UINT64_C(2685821657736338717)) >> 33) % n;
+}
+
+static float random_float(void) { return (float)random_below(20001) / 10000.0f - 1.0f; }
+
+static uint32_t pick(const uint32_t *from, uint32_t count) { return from[random_below(count)]; }
+
+static float *random_floats(memory *m, size_t count) {
+  float *x = memory_allocate(m, count, sizeof *x);
+  assert_non_null(x);
+  for (size_t i = 0; i < count; i++) x[i] = random_float();
+  return x;
+}
+
+typedef struct net {
+  memory *memory;
+  graph graph;
+} net;
+
+static graph_node *add_node(net *n, graph_op op, uint32_t input, graph_shape shape) {
+  graph_node *node = &n->graph.nodes[n->graph.node_count++];
+  assert_true(n->graph.node_count <= MAX_NODES);
+  *node = (graph_node){.op = op, .shape = shape, .block = RESNET_NO_INDEX, .groups = 1, .input = {input}};
+  node->input_count = op == GRAPH_INPUT ? 0 : 1;
+  node->clamp_min = random_below(2) ? 0.0f : -INFINITY;
+  node->clamp_max = random_below(4) ? INFINITY : 0.75f;
+  node->name = memory_copy_string(n->memory, "node", 4);
+  node->output = memory_copy_string(n->memory, "out", 3);
+  n->graph.output = n->graph.node_count - 1;
+  return node;
+}
+
+static net new_net(graph_shape input) {
+  net n = {.memory = memory_create(NULL, 0)};
+  assert_non_null(n.memory);
+  n.graph.memory = n.memory;
+  n.graph.nodes = memory_allocate(n.memory, MAX_NODES, sizeof *n.graph.nodes);
+  n.graph.name = memory_copy_string(n.memory, "", 0);
+  n.graph.producer = memory_copy_string(n.memory, "", 0);
+  (void)add_node(&n, GRAPH_INPUT, 0, input);
+  return n;
+}
+
+/* Weights are scaled by their number for each output, as trained ones are: sums then stay near 1 however long, and the
+ * tolerance means rounding, not cancellation. */
+static void set_parameters(net *n, graph_node *node, size_t weights, size_t biases) {
+  node->weights = random_floats(n->memory, weights);
+  const float scale = 1.0f / sqrtf((float)(weights / biases));
+  for (size_t i = 0; i < weights; i++) node->weights[i] *= scale;
+  node->weight_count = weights;
+  node->bias = random_floats(n->memory, biases);
+  node->bias_count = biases;
+}
+
+static uint32_t out_size(uint32_t in, uint32_t taps, uint32_t stride, uint32_t dilation, uint32_t pads) {
+  return (in + pads - ((taps - 1) * dilation + 1)) / stride + 1;
+}
+
+static graph_window random_window(graph_shape in) {
+  const uint32_t kernels[] = {1, 1, 2, 3, 3, 5, 7};
+  graph_window w = {.kernel_h = pick(kernels, 7), .kernel_w = pick(kernels, 7)};
+  w.stride_h = 1 + random_below(3);
+  w.stride_w = 1 + random_below(3);
+  w.dilation_h = 1 + random_below(2);
+  w.dilation_w = 1 + random_below(2);
+  const uint32_t reach_h = (w.kernel_h - 1) * w.dilation_h + 1, reach_w = (w.kernel_w - 1) * w.dilation_w + 1;
+  w.pad_top = random_below(reach_h);
+  w.pad_bottom = random_below(reach_h);
+  w.pad_left = random_below(reach_w);
+  w.pad_right = random_below(reach_w);
+  while (in.h + w.pad_top + w.pad_bottom < reach_h) w.pad_top++;
+  while (in.w + w.pad_left + w.pad_right < reach_w) w.pad_left++;
+  return w;
+}
+
+static graph_shape windowed(graph_shape in, const graph_window *w, uint32_t channels) {
+  return (graph_shape){out_size(in.h, w->kernel_h, w->stride_h, w->dilation_h, w->pad_top + w->pad_bottom),
+                       out_size(in.w, w->kernel_w, w->stride_w, w->dilation_w, w->pad_left + w->pad_right), channels};
+}
+
+static uint32_t add_conv(net *n, uint32_t input, const graph_window *w, uint32_t groups, uint32_t channels) {
+  const graph_shape in = n->graph.nodes[input].shape;
+  graph_node *node = add_node(n, GRAPH_CONV, input, windowed(in, w, channels));
+  node->window = *w;
+  node->groups = groups;
+  set_parameters(n, node, (size_t)channels * w->kernel_h * w->kernel_w * (in.c / groups), channels);
+  return n->graph.output;
+}
+
+static graph_shape random_shape(void) {
+  const uint32_t sizes[] = {1, 2, 3, 5, 7, 8, 13, 16, 19}, channels[] = {1, 3, 8, 16, 17, 32, 36, 64};
+  return (graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)};
+}
+
+/* Run the net through the library, observing every op, and through the reference; compare op by op. */
+typedef struct comparison {
+  float **values; /* the reference's, by node */
+  const graph *graph;
+  uint32_t *node_of; /* by op */
+  uint32_t batch;
+  size_t compared;
+} comparison;
+
+static void compare(void *user, const resnet_response *r) {
+  comparison *c = user;
+  const uint32_t node = c->node_of[r->op];
+  const graph_shape s = c->graph->nodes[node].shape;
+  assert_int_equal(r->height, s.h);
+  assert_int_equal(r->width, s.w);
+  assert_int_equal(r->channels, s.c);
+  assert_int_equal(r->batch, c->batch);
+  const float *want = c->values[node];
+  double largest = 1e-6, worst = 0.0;
+  for (size_t i = 0; i < r->batch * shape_floats(s); i++) {
+    largest = fmax(largest, fabs((double)want[i]));
+    worst = fmax(worst, fabs((double)want[i] - (double)r->data[i]));
+    assert_true(r->data[i] == r->data[i]); /* no NaN */
+  }
+  if (worst > 2e-5 * largest) fail_msg("op %u: off by %g of %g", r->op, worst, largest);
+  c->compared++;
+}
+
+/* The graph keeps its shapes when a plan is built of it, but loses weights and names: the reference runs first. */
+static void check_net(net *n, uint32_t batch, uint32_t threads) {
+  graph *g = &n->graph;
+  float *values[MAX_NODES], *scores;
+  uint32_t node_of[MAX_NODES], ops = 0;
+  for (uint32_t i = 0; i < g->node_count; i++) values[i] = random_floats(n->memory, batch * shape_floats(g->nodes[i].shape));
+  float *input = random_floats(n->memory, batch * shape_floats(g->nodes[0].shape));
+  memcpy(values[0], input, batch * shape_floats(g->nodes[0].shape) * sizeof *input);
+  for (uint32_t i = 1; i < g->node_count; i++) reference_run_node(g, i, values, batch);
+  for (uint32_t i = 0; i < g->node_count; i++)
+    if (g->nodes[i].op != GRAPH_SUBSAMPLE || i == g->output) node_of[ops++] = i;
+
+  resnet_error error;
+  resnet_model *model;
+  resnet_session *session;
+  resnet_model_options options;
+  resnet_model_options_init(&options);
+  if (model_from_graph(n->memory, g, &options, &model, &error) != RESNET_OK) fail_msg("%s", error.message);
+  resnet_session_options settings = {sizeof settings, threads, batch};
+  if (resnet_session_open(model, &settings, &session, &error) != RESNET_OK) fail_msg("%s", error.message);
+  scores = random_floats(n->memory, batch * shape_floats(g->nodes[g->output].shape));
+  comparison c = {.values = values, .graph = g, .node_of = node_of, .batch = batch};
+  assert_int_equal(resnet_session_observe(session, compare, &c, &error), RESNET_OK);
+  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, batch, scores, &error), RESNET_OK);
+  assert_int_equal(c.compared, ops);
+  assert_true(model->plan.arena_floats >= model->plan.arena_lower_bound);
+
+  resnet_session_close(&session);
+  for (uint32_t i = 0; i < g->node_count; i++) memory_release(n->memory, values[i]);
+  memory_release(n->memory, input);
+  memory_release(n->memory, scores);
+  graph_release(g);
+  resnet_model_close(&model);
+}
+
+static void random_run(net *n) { check_net(n, 1 + random_below(3), 1 + random_below(2)); }
+
+static void test_conv(void **unused) {
+  (void)unused;
+  const uint32_t out_channels[] = {1, 3, 16, 17, 31, 32, 33, 64};
+  for (int round = 0; round < ROUNDS; round++) {
+    net n = new_net(random_shape());
+    const graph_window w = random_window(n.graph.nodes[0].shape);
+    (void)add_conv(&n, 0, &w, 1, pick(out_channels, 8));
+    random_run(&n);
+  }
+}
+
+static void test_grouped_conv(void **unused) {
+  (void)unused;
+  for (int round = 0; round < ROUNDS; round++) {
+    graph_shape in = random_shape();
+    const uint32_t groups = 1 + random_below(in.c), per_group = 1 + random_below(3);
+    in.c = in.c / groups * groups;
+    net n = new_net(in);
+    const graph_window w = random_window(in);
+    (void)add_conv(&n, 0, &w, groups, groups * per_group);
+    random_run(&n);
+  }
+}
+
+static void test_linear(void **unused) {
+  (void)unused;
+  for (int round = 0; round < ROUNDS; round++) {
+    net n = new_net(random_shape());
+    graph_node *node = add_node(&n, GRAPH_LINEAR, 0, (graph_shape){1, 1, 1 + random_below(70)});
+    set_parameters(&n, node, node->shape.c * shape_floats(n.graph.nodes[0].shape), node->shape.c);
+    if (random_below(2)) (void)add_node(&n, random_below(2) ? GRAPH_SOFTMAX : GRAPH_LOG_SOFTMAX, 1, node->shape);
+    random_run(&n);
+  }
+}
+
+static void test_pools(void **unused) {
+  (void)unused;
+  for (int round = 0; round < ROUNDS; round++) {
+    net n = new_net(random_shape());
+    const graph_shape in = n.graph.nodes[0].shape;
+    const uint32_t kind = random_below(3);
+    graph_window w = random_window(in);
+    w.dilation_h = w.dilation_w = 1; /* pads below the kernel then leave no window without input */
+    if (w.kernel_h > in.h || w.kernel_w > in.w) w = (graph_window){1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+    w.pad_top %= w.kernel_h, w.pad_bottom %= w.kernel_h, w.pad_left %= w.kernel_w, w.pad_right %= w.kernel_w;
+    const graph_shape out = kind == 2 ? (graph_shape){1, 1, in.c} : windowed(in, &w, in.c);
+    graph_node *node = add_node(&n, (graph_op[]){GRAPH_MAX_POOL, GRAPH_AVERAGE_POOL, GRAPH_GLOBAL_AVERAGE_POOL}[kind], 0, out);
+    node->window = w;
+    node->count_padding = random_below(2);
+    random_run(&n);
+  }
+}
+
+static void test_pool_windows_on_padding_are_refused(void **unused) {
+  (void)unused;
+  net n = new_net((graph_shape){1, 4, 2});
+  graph_node *node = add_node(&n, GRAPH_MAX_POOL, 0, (graph_shape){1, 4, 2});
+  node->window = (graph_window){2, 1, 1, 1, 2, 1, 1, 0, 1, 0}; /* rows -1 and 1 of an input of one row */
+  resnet_model_options options;
+  resnet_model_options_init(&options);
+  resnet_model *model;
+  resnet_error error;
+  assert_int_equal(model_from_graph(n.memory, &n.graph, &options, &model, &error), RESNET_ERROR_UNSUPPORTED);
+  assert_non_null(strstr(error.message, "lies on padding alone"));
+  assert_null(model);
+  graph_release(&n.graph);
+  assert_int_equal(n.memory->used, 0);
+  memory_destroy(n.memory);
+}
+
+static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
+
+/* input -> conv -> conv -> (+ input) -> clamp or affine: in place where the input is not read again, and where it is. */
+static void test_identity_block(void **unused) {
+  (void)unused;
+  for (int round = 0; round < ROUNDS; round++) {
+    net n = new_net(random_shape());
+    const graph_shape s = n.graph.nodes[0].shape;
+    uint32_t last = add_conv(&n, 0, &same3x3, 1, s.c);
+    const uint32_t source = random_below(2) ? 0 : last;
+    last = add_conv(&n, last, &same3x3, 1, s.c);
+    graph_node *sum = add_node(&n, GRAPH_ADD, last, s);
+    sum->input[1] = source;
+    sum->input_count = 2;
+    if (random_below(2)) (void)add_node(&n, GRAPH_CLAMP, n.graph.output, s);
+    if (random_below(2)) {
+      graph_node *affine = add_node(&n, GRAPH_AFFINE, random_below(2) ? n.graph.output : 1, s);
+      set_parameters(&n, affine, s.c, s.c);
+    }
+    random_run(&n);
+  }
+}
+
+/* y = conv(x) + x sub-sampled with zero channels; sometimes the sub-sampled tensor is the net's output as well. */
+static void test_option_a(void **unused) {
+  (void)unused;
+  for (int round = 0; round < ROUNDS; round++) {
+    net n = new_net(random_shape());
+    const graph_shape in = n.graph.nodes[0].shape;
+    graph_window w = same3x3;
+    w.stride_h = 1 + random_below(2);
+    w.stride_w = 1 + random_below(2);
+    const uint32_t before = random_below(20), after = random_below(20);
+    const uint32_t residual = add_conv(&n, 0, &w, 1, in.c + before + after);
+    const graph_shape s = n.graph.nodes[residual].shape;
+    graph_node *shortcut = add_node(&n, GRAPH_SUBSAMPLE, 0, s);
+    shortcut->stride_h = w.stride_h;
+    shortcut->stride_w = w.stride_w;
+    shortcut->channels_before = before;
+    if (random_below(4)) {
+      graph_node *sum = add_node(&n, GRAPH_ADD, residual, s);
+      sum->input[1] = 2;
+      sum->input_count = 2;
+    }
+    random_run(&n);
+  }
+}
+
+static void fill(float *x, size_t count) {
+  for (size_t i = 0; i < count; i++) x[i] = random_float();
+}
+
+/* All functions of a variant on one random size, into out. */
+static size_t run_variant(const vector_functions *v, const float *a, const float *b, size_t n, size_t c, float *out) {
+  v->add(a, b, out, n, -0.5f, 0.75f);
+  v->clamp(a, out + n, n, -0.25f, INFINITY);
+  v->affine(a, b, b + c, out + 2 * n, n / c, c, 0.0f, 1.0f);
+  v->window_max(a, n / c, c, 1, c, c, out + 3 * n);
+  v->window_sum(a, n / c, c, 1, c, c, 0.3f, out + 3 * n + c);
+  v->interleave(a, n / c, c, out + 3 * n + 2 * c);
+  memcpy(out + 5 * n, a, n * sizeof *a);
+  v->add(out + 5 * n, b, out + 5 * n, n, 0.0f, INFINITY); /* in place */
+  return 6 * n;
+}
+
+static void test_vector_variants_agree_to_the_bit(void **unused) {
+  (void)unused;
+  static float a[4096], b[4096], want[6 * 4096], got[6 * 4096];
+  size_t count = 0;
+  while (vector_variant(count)) count++;
+  const vector_functions *portable = vector_variant(count - 1);
+  assert_string_equal(portable->name, "portable");
+  for (int round = 0; round < 2000; round++) {
+    const size_t c = 1 + random_below(70), n = c * (2 + random_below(50));
+    fill(a, n);
+    fill(b, n);
+    memset(want, 0, sizeof want);
+    const size_t size = run_variant(portable, a, b, n, c, want);
+    for (size_t i = 0; i + 1 < count; i++) {
+      memset(got, 0, sizeof got);
+      (void)run_variant(vector_variant(i), a, b, n, c, got);
+      assert_memory_equal(got, want, size * sizeof *got);
+    }
+  }
+  printf("vector variants here: %zu, the fastest is %s\n", count, vector_variant(0)->name);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_conv),
+      cmocka_unit_test(test_grouped_conv),
+      cmocka_unit_test(test_linear),
+      cmocka_unit_test(test_pools),
+      cmocka_unit_test(test_pool_windows_on_padding_are_refused),
+      cmocka_unit_test(test_identity_block),
+      cmocka_unit_test(test_option_a),
+      cmocka_unit_test(test_vector_variants_agree_to_the_bit),
+  };
+  return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
+}
