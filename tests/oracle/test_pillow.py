@@ -129,10 +129,13 @@ def test_resize_of_extreme_sizes(size: tuple[int, int], out: tuple[int, int]) ->
     assert_resize_is_pillows(noise(*size, seed=7), *out)
 
 
-def test_resize_of_white_stays_white() -> None:
-    """Rounded weights may add up to more than one: the excess must be cut off as Pillow does."""
-    for size in (3, 17, 100, 333, 1000):
-        assert_resize_is_pillows(np.full((size, size + 5, 3), 255, np.uint8), 7, 11)
+@pytest.mark.parametrize("size", [(3, 8), (100, 105), (4096, 2), (2, 4096), (65535, 1), (1, 65535)])
+def test_resize_of_white_stays_white(size: tuple[int, int]) -> None:
+    """Rounded weights may add up to more than one, most of all where 4,096 pixels become one."""
+    white = np.full((size[1], size[0], 3), 255, np.uint8)
+    for out in ((1, 1), (7, 11)):
+        assert_resize_is_pillows(white, *out)
+        assert resize(white, *out).min() == 255
 
 
 def test_resize_of_photographs(photos: list[tuple[str, Image.Image]]) -> None:
