@@ -253,7 +253,8 @@ typedef enum resnet_pixels {
 typedef struct resnet_image {
   const uint8_t *pixels; /* first row at the top; not kept after the call */
   uint32_t width, height; /* 1 to 65535 */
-  size_t stride;          /* bytes from one row to the next, at least a row's; of the Y plane for NV12 and I420 */
+  size_t stride;          /* bytes from one row to the next, at least a row's; of the Y plane for NV12 and I420. NV12's
+                             chroma rows have the same: at least the width rounded up to even */
   resnet_pixels format;
 } resnet_image;
 
