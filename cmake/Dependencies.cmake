@@ -23,10 +23,18 @@ if(NOT has_reshape)
   message(FATAL_ERROR "${XNNPACK_INCLUDE_DIR}/xnnpack.h is too old (no xnn_reshape_convolution2d_nhwc): run tools/deps")
 endif()
 
+# Archives are merged into libresnet.a; what XNNPACK itself needs stays beside it.
+set(RESNET_XNNPACK_ARCHIVES ${XNNPACK_LIBRARY})
+if(XNNPACK_MICROKERNELS)
+  list(APPEND RESNET_XNNPACK_ARCHIVES ${XNNPACK_MICROKERNELS})
+endif()
+set(xnnpack_shared ${RESNET_XNNPACK_ARCHIVES})
+list(FILTER RESNET_XNNPACK_ARCHIVES INCLUDE REGEX "\\.a$")
+list(FILTER xnnpack_shared EXCLUDE REGEX "\\.a$")
+add_library(resnet_xnnpack_needs INTERFACE)
+target_link_libraries(resnet_xnnpack_needs INTERFACE
+  ${xnnpack_shared} ${PTHREADPOOL_LIBRARY} ${CPUINFO_LIBRARY} Threads::Threads m)
+
 add_library(resnet_xnnpack INTERFACE)
 target_include_directories(resnet_xnnpack SYSTEM INTERFACE ${XNNPACK_INCLUDE_DIR})
-target_link_libraries(resnet_xnnpack INTERFACE ${XNNPACK_LIBRARY})
-if(XNNPACK_MICROKERNELS)
-  target_link_libraries(resnet_xnnpack INTERFACE ${XNNPACK_MICROKERNELS})
-endif()
-target_link_libraries(resnet_xnnpack INTERFACE ${PTHREADPOOL_LIBRARY} ${CPUINFO_LIBRARY} Threads::Threads m)
+target_link_libraries(resnet_xnnpack INTERFACE ${RESNET_XNNPACK_ARCHIVES} resnet_xnnpack_needs)

@@ -1,0 +1,40 @@
+# The library in three forms, all of the same objects:
+#   resnet_internal  archive of the objects as they are: for tests, which call internal functions
+#   resnet_static    libresnet.a for users: one relocatable object in which only resnet_* is global; XNNPACK is inside
+#   resnet_shared    libresnet.so: exports only resnet_*; XNNPACK is inside
+set(resnet_objects $<TARGET_OBJECTS:resnet_loader> $<TARGET_OBJECTS:resnet_runtime>)
+set(resnet_system_libraries resnet_protobuf_c ZLIB::ZLIB Threads::Threads m)
+
+add_library(resnet_internal STATIC ${resnet_objects})
+target_link_libraries(resnet_internal PUBLIC resnet_xnnpack ${resnet_system_libraries})
+
+# Two copies of XNNPACK in one program would clash, and so would our own short internal names: hence the localising. A
+# sanitizer's registration symbols have to stay global, and other systems lack objcopy: there the objects go in as they are.
+if(CMAKE_OBJCOPY AND NOT RESNET_SANITIZE AND NOT APPLE)
+  set(resnet_one ${PROJECT_BINARY_DIR}/libresnet.o)
+  add_custom_command(OUTPUT ${resnet_one}
+    COMMAND ${CMAKE_C_COMPILER} -r -nostdlib -o ${resnet_one} ${resnet_objects} ${RESNET_XNNPACK_ARCHIVES}
+    COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=resnet_* ${resnet_one}
+    DEPENDS ${resnet_objects} ${RESNET_XNNPACK_ARCHIVES}
+    COMMENT "Joining the objects into one that shows only resnet_*" COMMAND_EXPAND_LISTS VERBATIM)
+  set_source_files_properties(${resnet_one} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+  add_library(resnet_static STATIC ${resnet_one})
+  set_target_properties(resnet_static PROPERTIES LINKER_LANGUAGE C)
+  target_link_libraries(resnet_static PRIVATE resnet_xnnpack_needs ${resnet_system_libraries})
+else()
+  add_library(resnet_static STATIC ${resnet_objects})
+  target_link_libraries(resnet_static PRIVATE resnet_xnnpack ${resnet_system_libraries})
+endif()
+target_compile_definitions(resnet_static INTERFACE RESNET_STATIC)
+
+add_library(resnet_shared SHARED ${resnet_objects})
+target_link_libraries(resnet_shared PRIVATE resnet_settings resnet_xnnpack ${resnet_system_libraries})
+target_link_options(resnet_shared PRIVATE
+  -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map -Wl,--exclude-libs,ALL -Wl,--gc-sections)
+set_target_properties(resnet_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0
+  LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
+
+foreach(library resnet_static resnet_shared)
+  set_target_properties(${library} PROPERTIES OUTPUT_NAME resnet)
+  target_include_directories(${library} PUBLIC ${PROJECT_SOURCE_DIR}/include)
+endforeach()
