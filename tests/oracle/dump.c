@@ -1,0 +1,183 @@
+/* Writes what a model computes, for the Python tests beside it to compare with onnxruntime.
+ *
+ *     dump MODEL INPUT OUTPUT [--threads N] [--batch N] [--scores]
+ *
+ * INPUT holds float32 pictures (n,c,h,w). OUTPUT is a sequence of records in the machine's byte order: uint32 op,
+ * pictures, height, width, channels, length of the tensor's name; the name; the floats (n,h,w,c). One record for every
+ * op of every batch (none with --scores), then one with op UINT32_MAX for the scores of all pictures. On stdout there
+ * is one line for every block: name, shortcut's number, tensor of its output.
+ */
+#include <resnet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCORES_RECORD UINT32_MAX
+
+typedef struct settings {
+  const char *model, *input, *output;
+  uint32_t threads, batch;
+  int scores_only;
+} settings;
+
+typedef struct recorder {
+  const resnet_model *model;
+  FILE *file;
+  int failed;
+} recorder;
+
+static int complain(const char *what, const char *message) {
+  fprintf(stderr, "dump: %s: %s\n", what, message);
+  return 1;
+}
+
+static int parse_settings(int argc, char **argv, settings *s) {
+  *s = (settings){.threads = 1, .batch = 1};
+  if (argc < 4) {
+    return complain("usage", "dump MODEL INPUT OUTPUT [--threads N] [--batch N] [--scores]");
+  }
+  s->model = argv[1];
+  s->input = argv[2];
+  s->output = argv[3];
+  for (int i = 4; i < argc; i++) {
+    if (strcmp(argv[i], "--scores") == 0) {
+      s->scores_only = 1;
+    } else if (i + 1 < argc && strcmp(argv[i], "--threads") == 0) {
+      s->threads = (uint32_t)strtoul(argv[++i], NULL, 10);
+    } else if (i + 1 < argc && strcmp(argv[i], "--batch") == 0) {
+      s->batch = (uint32_t)strtoul(argv[++i], NULL, 10);
+    } else {
+      return complain("unknown option", argv[i]);
+    }
+  }
+  return 0;
+}
+
+/* The file's floats, the caller's to free; NULL when it can't be read or has not a whole number of pictures. */
+static float *read_pictures(const char *path, size_t floats_per_picture, size_t *pictures) {
+  FILE *file = fopen(path, "rb");
+  if (!file) {
+    return NULL;
+  }
+  float *data = NULL;
+  if (fseek(file, 0, SEEK_END) == 0) {
+    const size_t bytes = (size_t)ftell(file);
+    const size_t picture_bytes = floats_per_picture * sizeof(float);
+    rewind(file);
+    data = bytes > 0 && bytes % picture_bytes == 0 ? malloc(bytes) : NULL;
+    *pictures = bytes / picture_bytes;
+    if (data && fread(data, 1, bytes, file) != bytes) {
+      free(data);
+      data = NULL;
+    }
+  }
+  fclose(file);
+  return data;
+}
+
+static void write_record(recorder *r, const uint32_t header[5], const char *name, const float *data) {
+  const uint32_t length = (uint32_t)strlen(name);
+  const size_t floats = (size_t)header[1] * header[2] * header[3] * header[4];
+  if (fwrite(header, sizeof(uint32_t), 5, r->file) != 5 || fwrite(&length, sizeof length, 1, r->file) != 1 ||
+      fwrite(name, 1, length, r->file) != length || fwrite(data, sizeof(float), floats, r->file) != floats) {
+    r->failed = 1;
+  }
+}
+
+static void on_response(void *user, const resnet_response *response) {
+  recorder *r = user;
+  resnet_op op = {.struct_size = sizeof op};
+  if (resnet_plan_op(r->model, response->op, &op, NULL) != RESNET_OK || op.height != response->height ||
+      op.width != response->width || op.channels != response->channels) {
+    r->failed = 1;
+    return;
+  }
+  const uint32_t header[5] = {response->op, response->batch, response->height, response->width, response->channels};
+  write_record(r, header, op.output, response->data);
+}
+
+static int print_blocks(const resnet_model *model, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    resnet_error error;
+    resnet_block block = {.struct_size = sizeof block};
+    resnet_op op = {.struct_size = sizeof op};
+    if (resnet_plan_block(model, i, &block, &error) != RESNET_OK ||
+        resnet_plan_op(model, block.last_op, &op, &error) != RESNET_OK) {
+      return complain("block", error.message);
+    }
+    printf("%s %d %s\n", block.name, (int)block.shortcut, op.output);
+  }
+  return 0;
+}
+
+/* Run all pictures and write the records. */
+static int run(const settings *s, recorder *r, resnet_session *session, const resnet_model_info *info) {
+  resnet_error error;
+  size_t pictures = 0;
+  const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
+  float *input = read_pictures(s->input, floats, &pictures);
+  float *scores = input ? calloc(pictures * info->classes, sizeof(float)) : NULL;
+  int result = scores ? 0 : complain(s->input, "not a whole number of pictures, or not enough memory");
+  if (result == 0 && resnet_run(session, input, RESNET_LAYOUT_NCHW, pictures, scores, &error) != RESNET_OK) {
+    result = complain("run", error.message);
+  }
+  if (result == 0) {
+    const uint32_t header[5] = {SCORES_RECORD, (uint32_t)pictures, 1, 1, info->classes};
+    write_record(r, header, "", scores);
+    if (r->failed) {
+      result = complain(s->output, "could not be written, or a response's shape is not its op's");
+    }
+  }
+  free(scores);
+  free(input);
+  return result;
+}
+
+static int dump(const settings *s, const resnet_model *model) {
+  resnet_error error;
+  resnet_session *session = NULL;
+  resnet_session_options options;
+  resnet_model_info info = {.struct_size = sizeof info};
+  recorder r = {.model = model};
+  resnet_session_options_init(&options);
+  options.threads = s->threads;
+  options.batch = s->batch;
+  if (resnet_model_get_info(model, &info, &error) != RESNET_OK) {
+    return complain("info", error.message);
+  }
+  if (print_blocks(model, info.block_count) != 0) {
+    return 1;
+  }
+  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK) {
+    return complain("session", error.message);
+  }
+  int result = 1;
+  r.file = fopen(s->output, "wb");
+  if (!r.file) {
+    complain(s->output, "can't be written");
+  } else if (!s->scores_only && resnet_session_observe(session, on_response, &r, &error) != RESNET_OK) {
+    complain("observe", error.message);
+  } else {
+    result = run(s, &r, session, &info);
+  }
+  if (r.file && fclose(r.file) != 0) {
+    result = complain(s->output, "could not be written");
+  }
+  resnet_session_close(&session);
+  return result;
+}
+
+int main(int argc, char **argv) {
+  settings s;
+  resnet_error error;
+  resnet_model *model = NULL;
+  if (parse_settings(argc, argv, &s) != 0) {
+    return 2;
+  }
+  if (resnet_model_open(s.model, NULL, &model, &error) != RESNET_OK) {
+    return complain(s.model, error.message);
+  }
+  const int result = dump(&s, model);
+  resnet_model_close(&model);
+  return result;
+}

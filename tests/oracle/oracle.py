@@ -1,0 +1,126 @@
+"""Runs the library (through the program `dump`) and onnxruntime on the same model and compares what they compute."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
+DATA = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared"))
+DUMP = BUILD / "tests" / "dump"
+TOLERANCE = 1e-4  # of the largest value of the reference
+SHORTCUTS = {"none": 0, "identity": 1, "projection": 2, "option_a": 3}  # enum resnet_shortcut
+SCORES_RECORD = 2**32 - 1
+
+sys.path.insert(0, str(ROOT / "tests"))
+onnx = pytest.importorskip("onnx", reason="the oracle needs onnx: tools/deps installs it")
+onnxruntime = pytest.importorskip("onnxruntime", reason="the oracle needs onnxruntime: tools/deps installs it")
+
+
+@dataclass
+class Dump:
+    """What the library computed: `tensors` are (n,h,w,c), `blocks` are (name, shortcut, tensor)."""
+
+    scores: np.ndarray
+    tensors: dict[str, np.ndarray]
+    blocks: list[tuple[str, int, str]]
+
+
+def need_dump() -> None:
+    if not DUMP.exists():
+        pytest.skip(f"{DUMP} is not built: build the library, or set LIBRESNET_BUILD")
+
+
+def need_file(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"{path} is not there: set LIBRESNET_TEST_DATA to the folder with models/ and data/")
+    return path
+
+
+def pictures(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def dump(model: Path, x: np.ndarray, threads: int = 1, batch: int = 1, scores_only: bool = False) -> Dump:
+    """Run the library on pictures x (n,c,h,w)."""
+    need_dump()
+    given, written = model.with_suffix(".in"), model.with_suffix(".out")
+    x.astype(np.float32).tofile(given)
+    command = [DUMP, model, given, written, "--threads", threads, "--batch", batch, *["--scores"] * scores_only]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{model.name}: {done.stderr.strip() or done.returncode}"
+    blocks = [(name, int(kind), tensor) for name, kind, tensor in map(str.split, done.stdout.splitlines())]
+    scores, tensors = read_records(written)
+    for file in (given, written):
+        file.unlink()
+    return Dump(scores, tensors, blocks)
+
+
+def read_records(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The scores, and every tensor with the batches of a run put together."""
+    data, at = np.fromfile(path, np.uint8), 0
+    parts: dict[str, list[np.ndarray]] = {}
+    scores = None
+    while at < data.size:
+        op, n, h, w, c, length = (int(value) for value in data[at : at + 24].view(np.uint32))
+        name = data[at + 24 : at + 24 + length].tobytes().decode()
+        at += 24 + length
+        values = np.frombuffer(data[at : at + 4 * n * h * w * c].tobytes(), np.float32).reshape(n, h, w, c)
+        at += values.nbytes
+        if op == SCORES_RECORD:
+            scores = values.reshape(n, c)
+        else:
+            parts.setdefault(name, []).append(values)
+    assert scores is not None, "the dump has no scores"
+    return scores, {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def reference(model: onnx.ModelProto, x: np.ndarray, tensors: list[str]) -> list[np.ndarray]:
+    """onnxruntime's values of `tensors`, made outputs of a copy of the model."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    del copy.graph.output[:]
+    copy.graph.output.extend(onnx.helper.make_empty_tensor_value_info(tensor) for tensor in tensors)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(4, os.cpu_count() or 1)
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(copy.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(tensors, {model.graph.input[0].name: x})
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """Max norm of the difference over max norm of the reference; infinite when either holds NaN or infinity."""
+    if not (np.isfinite(found).all() and np.isfinite(expected).all()):
+        return float("inf")
+    scale = np.abs(expected).max()
+    worst = np.abs(found - expected).max()
+    return float(worst if scale == 0 else worst / scale)
+
+
+def as_nhwc(value: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """An ONNX tensor (n,c,h,w) or (n,c) in the library's layout."""
+    if value.ndim == 4:
+        value = value.transpose(0, 2, 3, 1)
+    assert value.size == like.size, f"{value.shape} against {like.shape}"
+    return value.reshape(like.shape)
+
+
+def compare(model: onnx.ModelProto, found: Dump, x: np.ndarray, must_see: list[str]) -> float:
+    """Check the scores and every tensor that the library computed. Returns the largest relative error."""
+    missing = [tensor for tensor in must_see if tensor not in found.tensors]
+    assert not missing, f"not observed: {missing}"
+    output = model.graph.output[0].name
+    names = list(dict.fromkeys([output, *found.tensors]))
+    expected = dict(zip(names, reference(model, x, names)))
+    errors = {name: relative_error(value, as_nhwc(expected[name], value)) for name, value in found.tensors.items()}
+    errors["scores"] = relative_error(found.scores, expected[output].reshape(found.scores.shape))
+    wrong = {name: error for name, error in errors.items() if not error <= TOLERANCE}
+    assert not wrong, f"first of {len(wrong)} tensors that differ: {next(iter(wrong.items()))}"
+    return max(errors.values())
