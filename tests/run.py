@@ -1,0 +1,239 @@
+"""Run every test there is and add up the results. tools/test starts it after installing what it needs.
+
+Each step builds a preset, runs ctest or pytest, and reads the JUnit file that these write. A step's output goes to
+build/test-logs; what failed is shown. The last line is "N passed, N failed, N skipped" over all steps.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build" / "test-logs"
+PYTHON = ROOT / "build" / "deps" / "venv" / "bin" / "python"
+FUZZ_RUNS = 2_000_000
+# What one cmocka test prints about its end; a ctest test is a program of many of them.
+CMOCKA_END = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+)$", re.MULTILINE)
+
+
+class Results:
+    def __init__(self):
+        self.passed = 0
+        self.failed = []  # names
+        self.skipped = []  # (name, why)
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self):
+        return f"{self.passed} passed, {len(self.failed)} failed, {len(self.skipped)} skipped"
+
+
+def one_failure(name):
+    results = Results()
+    results.failed.append(name)
+    return results
+
+
+def one_skip(name, why):
+    results = Results()
+    results.skipped.append((name, why))
+    return results
+
+
+def run(name, command, log_name, environment=None):
+    """Run `command` with its output in a log file; true when it ended well."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with open(LOGS / f"{log_name}.log", "w") as log:
+        done = subprocess.run([str(part) for part in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
+                              stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
+    if done.returncode != 0:
+        lines = (LOGS / f"{log_name}.log").read_text(errors="replace").splitlines()
+        print(f"---- {name}: exit status {done.returncode}; the end of build/test-logs/{log_name}.log:")
+        print("\n".join(lines[-60:]))
+        print("----", flush=True)
+    return done.returncode == 0
+
+
+def why_skipped(element):
+    text = element.get("message") or element.text or "no reason given"
+    return " ".join(text.split())[:200]
+
+
+def cmocka_results(program, output):
+    """The tests within one program, or None where its output shows none."""
+    ends = CMOCKA_END.findall(output)
+    if not ends:
+        return None
+    results = Results()
+    names = {"OK": set(), "FAILED": set(), "SKIPPED": set()}
+    for end, test in ends:
+        names[end].add(test)
+    results.passed = len(names["OK"])
+    results.failed = [f"{program}: {test}" for test in sorted(names["FAILED"])]
+    results.skipped = [(f"{program}: {test}", why_in_output(output, test)) for test in sorted(names["SKIPPED"])]
+    return results
+
+
+def why_in_output(output, test):
+    """What a cmocka test printed between its start and its end."""
+    found = re.search(r"^\[ RUN\s+\] " + re.escape(test) + r"\n(.*?)^\[  SKIPPED", output, re.MULTILINE | re.DOTALL)
+    return " ".join(found.group(1).split())[:200] if found and found.group(1).strip() else "the test gives no reason"
+
+
+def case_results(case, prefix):
+    """The results of one <testcase> of a JUnit file."""
+    name = prefix + "::".join(part for part in (case.get("classname"), case.get("name")) if part)
+    output = case.findtext("system-out") or ""
+    broken = case.find("failure") is not None or case.find("error") is not None
+    within = cmocka_results(prefix + case.get("name", ""), output)
+    if within is not None:
+        if broken and not within.failed:
+            within.failed.append(name)
+        return within
+    if broken:
+        return one_failure(name)
+    skipped = case.find("skipped")
+    if skipped is not None:
+        return one_skip(name, why_skipped(skipped))
+    results = Results()
+    results.passed = 1
+    return results
+
+
+def junit_results(path, prefix):
+    results = Results()
+    for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
+        results.add(case_results(case, prefix))
+    return results
+
+
+def reported(name, log_name, report, command, environment):
+    """Run a command that writes a JUnit report, and read it. Ending badly without a failed test is a failure too."""
+    report.unlink(missing_ok=True)
+    ended_well = run(name, command, log_name, environment)
+    results = junit_results(report, f"{name}: ") if report.exists() else one_failure(f"{name}: no report")
+    if not ended_well and not results.failed:
+        results.failed.append(f"{name}: ended badly")
+    return results
+
+
+def step(name, function, *arguments):
+    print(f"test: {name} ...", flush=True)
+    start = time.monotonic()
+    results = function(name, *arguments)
+    print(f"test: {name}: {results} ({time.monotonic() - start:.0f} s)", flush=True)
+    return results
+
+
+def build(name, preset):
+    return Results() if run(name, ["tools/build", preset], f"build-{preset}") else one_failure(name)
+
+
+def ctest(name, preset):
+    report = LOGS / f"ctest-{preset}.xml"
+    command = ["ctest", "--test-dir", f"build/{preset}", "-j", os.cpu_count() or 1, "--timeout", 300, "--output-on-failure",
+               "--test-output-size-passed", 1 << 20, "--test-output-size-failed", 1 << 20, "--output-junit", report]
+    if preset == "tsan":  # ThreadSanitizer's shadow memory does not fit every address that randomisation gives
+        command = ["setarch", "-R", *command]
+    return reported(name, f"ctest-{preset}", report, command, test_environment(preset))
+
+
+def test_environment(preset):
+    data = os.environ.get("LIBRESNET_TEST_DATA") or ROOT.parent / "shared"
+    return {"LIBRESNET_BUILD": str(ROOT / "build" / preset), "LIBRESNET_TEST_DATA": str(data)}
+
+
+def pytest(name, preset, folder):
+    if not PYTHON.exists() or subprocess.run([PYTHON, "-c", "import pytest"], stderr=subprocess.DEVNULL).returncode != 0:
+        return one_skip(name, "pytest is not in build/deps/venv: tools/deps could not install it")
+    report = LOGS / f"pytest-{preset}-{Path(folder).name}.xml"
+    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder, f"--junitxml={report}"]
+    results = reported(name, report.stem, report, command, test_environment(preset))
+    for line in (LOGS / f"{report.stem}.log").read_text(errors="replace").splitlines():
+        if line.startswith("measured: "):
+            print(line)
+    return results
+
+
+def fuzz(name, preset):
+    folder = LOGS / "fuzz-corpus"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [f"build/{preset}/tests/fuzz_model", f"-runs={FUZZ_RUNS}", "-rss_limit_mb=4096", "-timeout=10",
+               "-print_final_stats=1", "-verbosity=0", f"-dict={ROOT}/tests/fuzz/onnx.dict",
+               f"-artifact_prefix={LOGS}/finding-", folder, ROOT / "tests/fuzz/corpus"]
+    results = Results()
+    if run(name, command, "fuzz"):
+        results.passed = 1
+    else:
+        results.failed.append(f"{name}: a finding is in build/test-logs/finding-*")
+    return results
+
+
+def bench(name, preset):
+    results = Results()
+    if run(name, [PYTHON, "tests/bench/compare_ort.py"], "bench", test_environment(preset)):
+        results.passed = 1
+        print((LOGS / "bench.log").read_text().rstrip())
+    else:
+        results.failed.append(name)
+    return results
+
+
+def steps(long):
+    """What is done, in order: (name, function, arguments...)."""
+    yield "build, release", build, "release"
+    yield "unit tests, examples, install, corpus, release", ctest, "release"
+    for folder in ("oracle", "cli", "hostile"):
+        yield f"{folder}, release", pytest, "release", f"tests/{folder}"
+    yield "build, asan", build, "asan"
+    yield "unit tests, corpus, asan", ctest, "asan"
+    yield "hostile, asan", pytest, "asan", "tests/hostile"
+    yield "build, tsan", build, "tsan"
+    yield "unit tests, corpus, tsan", ctest, "tsan"
+    if long:
+        yield "build, fuzz", build, "fuzz"
+        yield f"{FUZZ_RUNS:,} fuzz executions", fuzz, "fuzz"
+        yield "benchmark against onnxruntime", bench, "release"
+
+
+def summarise(results, seconds):
+    reasons = {}
+    for name, why in results.skipped:
+        reasons.setdefault(why, []).append(name)
+    for why, names in reasons.items():
+        print(f"skipped, {why}: {len(names)} ({names[0]}{', ...' if len(names) > 1 else ''})")
+    for name in results.failed:
+        print(f"FAILED: {name}")
+    print(f"test: all steps took {seconds:.0f} s; logs are in build/test-logs")
+    print(results)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Run every test and add up the results.")
+    parser.add_argument("--long", action="store_true", help="add fuzzing and the benchmark against onnxruntime")
+    long = parser.parse_args().long
+    start = time.monotonic()
+    results = Results()
+    unbuilt = set()
+    for name, function, *arguments in steps(long):
+        if arguments[0] in unbuilt:
+            results.add(one_skip(name, "its preset did not build"))
+            continue
+        outcome = step(name, function, *arguments)
+        if function is build and outcome.failed:
+            unbuilt.add(arguments[0])
+        results.add(outcome)
+    summarise(results, time.monotonic() - start)
+    return 1 if results.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
