@@ -1,0 +1,23 @@
+/* A table for people: columns as wide as their widest cell. */
+#ifndef RESNET_CLI_TABLE_H
+#define RESNET_CLI_TABLE_H
+
+#include <stddef.h>
+
+enum { TABLE_MAX_COLUMNS = 12 };
+
+typedef struct table {
+  size_t columns;
+  const char *alignment; /* one letter a column: 'l' or 'r' */
+  char **cells;          /* row after row; the first row is the heading */
+  size_t used, capacity;
+} table;
+
+/* Add the next cell, from left to right, row after row; the text is copied. */
+void table_add(table *t, const char *text);
+void table_add_number(table *t, unsigned long long number);
+
+/* Print, and release the cells. The heading is bold on a terminal; control characters are masked. */
+void table_print(table *t);
+
+#endif
