@@ -1,0 +1,249 @@
+#include "dataset.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <zip.h>
+
+#include "message.h"
+#include "picture.h"
+#include "terminal.h"
+
+/* Parts of a path below the data set's own: folder/class/picture. */
+enum { MAX_DEPTH = 3 };
+
+static bool is_hidden(const char *part) { return part[0] == '.' || strncmp(part, "__MACOSX", 8) == 0; }
+
+static void add_item(dataset *d, const char *root, const char *name, uint64_t entry) {
+  size_t size = strlen(root) + strlen(name) + 2;
+  d->items = grow(d->items, d->count, &d->capacity, sizeof *d->items);
+  dataset_item *item = &d->items[d->count++];
+  *item = (dataset_item){.path = allocate(size, 1), .entry = entry};
+  (void)snprintf(item->path, size, "%s/%s", root, name);
+}
+
+/* ---- a folder ----------------------------------------------------------------------------------------------- */
+
+/* `name` is the path below `root`, "" at first. */
+static bool walk(dataset *d, const char *root, const char *name, int depth, resnet_error *error);
+
+static bool visit(dataset *d, const char *root, const char *name, int depth, resnet_error *error) {
+  size_t size = strlen(root) + strlen(name) + 2;
+  char *path = allocate(size, 1);
+  (void)snprintf(path, size, "%s/%s", root, name);
+  struct stat status;
+  bool good = true;
+  if (stat(path, &status) != 0)
+    good = refuse(error, RESNET_ERROR_IO, "%.150s: cannot be read: %s", name, strerror(errno));
+  else if (S_ISDIR(status.st_mode) && depth >= MAX_DEPTH)
+    good = refuse(error, RESNET_ERROR_UNSUPPORTED, "%.150s: nested too deep; <class>/<picture> is accepted", name);
+  else if (S_ISDIR(status.st_mode))
+    good = walk(d, root, name, depth + 1, error);
+  else if (depth > 1)
+    add_item(d, root, name, 0);
+  free(path);
+  return good;
+}
+
+static bool walk(dataset *d, const char *root, const char *name, int depth, resnet_error *error) {
+  size_t size = strlen(root) + strlen(name) + 2;
+  char *path = allocate(size, 1);
+  (void)snprintf(path, size, "%s/%s", root, name);
+  DIR *folder = opendir(path);
+  free(path);
+  if (!folder) return refuse(error, RESNET_ERROR_IO, "%.150s: cannot be listed: %s", name, strerror(errno));
+  bool good = true;
+  for (struct dirent *entry; good && (entry = readdir(folder));) {
+    if (is_hidden(entry->d_name)) continue;
+    size_t child_size = strlen(name) + strlen(entry->d_name) + 2;
+    char *child = allocate(child_size, 1);
+    (void)snprintf(child, child_size, "%s%s%s", name, *name ? "/" : "", entry->d_name);
+    good = visit(d, root, child, depth, error);
+    free(child);
+  }
+  (void)closedir(folder);
+  return good;
+}
+
+/* ---- an archive --------------------------------------------------------------------------------------------- */
+
+static unsigned count_parts(const char *name) {
+  unsigned parts = 1;
+  for (; *name; name++) parts += *name == '/';
+  return parts;
+}
+
+static bool has_hidden_part(const char *name) {
+  for (; name; name = strchr(name, '/')) {
+    name += *name == '/';
+    if (is_hidden(name)) return true;
+  }
+  return false;
+}
+
+static bool list_archive(dataset *d, const char *path, resnet_error *error) {
+  zip_int64_t entries = zip_get_num_entries(d->archive, 0);
+  for (zip_int64_t i = 0; i < entries; i++) {
+    const char *name = zip_get_name(d->archive, (zip_uint64_t)i, 0);
+    if (!name || !*name || name[strlen(name) - 1] == '/' || has_hidden_part(name)) continue;
+    unsigned parts = count_parts(name);
+    if (parts > MAX_DEPTH)
+      return refuse(error, RESNET_ERROR_UNSUPPORTED, "%.150s: nested too deep; <class>/<picture> is accepted", name);
+    if (parts > 1) add_item(d, path, name, (uint64_t)i);
+  }
+  return true;
+}
+
+static bool open_archive(dataset *d, const char *path, resnet_error *error) {
+  int code = 0;
+  d->archive = zip_open(path, ZIP_RDONLY, &code);
+  if (d->archive) return list_archive(d, path, error);
+  zip_error_t reason;
+  zip_error_init_with_code(&reason, code);
+  (void)refuse(error, RESNET_ERROR_FORMAT, "cannot be opened as a .zip: %.150s", zip_error_strerror(&reason));
+  zip_error_fini(&reason);
+  return false;
+}
+
+/* ---- classes ------------------------------------------------------------------------------------------------ */
+
+static int compare_folders(const dataset_item *a, const dataset_item *b) {
+  size_t shorter = a->folder_length < b->folder_length ? a->folder_length : b->folder_length;
+  int order = memcmp(a->path + a->folder_start, b->path + b->folder_start, shorter);
+  if (order != 0) return order;
+  return (a->folder_length > b->folder_length) - (a->folder_length < b->folder_length);
+}
+
+static int compare_items(const void *a, const void *b) {
+  const dataset_item *left = a, *right = b;
+  int order = compare_folders(left, right);
+  return order != 0 ? order : strcmp(left->path, right->path);
+}
+
+/* With <folder>/<class>/<picture> somewhere, all must be in that one folder; its own files are no pictures. */
+static bool check_one_set(dataset *d, size_t root_length, resnet_error *error) {
+  const char *set = NULL;
+  for (size_t i = 0; i < d->count && !set; i++)
+    if (count_parts(d->items[i].path + root_length) == MAX_DEPTH) set = d->items[i].path + root_length;
+  if (!set) return true;
+  int length = (int)strcspn(set, "/") + 1;
+  size_t kept = 0;
+  for (size_t i = 0; i < d->count; i++) {
+    const char *name = d->items[i].path + root_length;
+    if (strncmp(name, set, (size_t)length) != 0)
+      return refuse(error, RESNET_ERROR_UNSUPPORTED,
+                    "holds both '%.*s' and '%.*s' of <class>/<picture>: name one set only", length - 1, set,
+                    (int)strcspn(name, "/"), name);
+    if (count_parts(name) == MAX_DEPTH) {
+      dataset_item item = d->items[i];
+      d->items[i] = d->items[kept];
+      d->items[kept++] = item;
+    }
+  }
+  while (d->count > kept) free(d->items[--d->count].path);
+  return true;
+}
+
+static void find_folder_name(dataset_item *item) {
+  const char *end = strrchr(item->path, '/'), *start = end;
+  while (start[-1] != '/') start--;
+  item->folder_start = (size_t)(start - item->path);
+  item->folder_length = (size_t)(end - start);
+}
+
+static void number_folders(dataset *d) {
+  for (size_t i = 0; i < d->count; i++) find_folder_name(&d->items[i]);
+  qsort(d->items, d->count, sizeof *d->items, compare_items);
+  size_t capacity = 0;
+  for (size_t i = 0; i < d->count; i++) {
+    dataset_item *item = &d->items[i];
+    if (i == 0 || compare_folders(item, item - 1) != 0) {
+      d->folders = grow(d->folders, d->folder_count, &capacity, sizeof *d->folders);
+      char *name = allocate(item->folder_length + 1, 1);
+      memcpy(name, item->path + item->folder_start, item->folder_length);
+      d->folders[d->folder_count++] = name;
+    }
+    item->folder = d->folder_count - 1;
+  }
+}
+
+static bool list_pictures(dataset *d, const char *path, resnet_error *error) {
+  struct stat status;
+  if (stat(path, &status) != 0) return refuse(error, RESNET_ERROR_IO, "cannot be opened: %s", strerror(errno));
+  if (S_ISDIR(status.st_mode)) return walk(d, path, "", 1, error);
+  if (S_ISREG(status.st_mode)) return open_archive(d, path, error);
+  return refuse(error, RESNET_ERROR_IO, "is neither a folder nor a .zip file");
+}
+
+bool dataset_open(const char *path, dataset *d, resnet_error *error) {
+  *d = (dataset){0};
+  (void)pthread_mutex_init(&d->reading, NULL);
+  if (!list_pictures(d, path, error) || !check_one_set(d, strlen(path) + 1, error)) goto error;
+  if (d->count == 0) {
+    (void)refuse(error, RESNET_ERROR_FORMAT, "holds no pictures: <class>/<picture> is looked for");
+    goto error;
+  }
+  number_folders(d);
+  return true;
+error:
+  dataset_close(d);
+  return false;
+}
+
+void dataset_close(dataset *d) {
+  for (size_t i = 0; i < d->count; i++) free(d->items[i].path);
+  for (uint32_t i = 0; i < d->folder_count; i++) free(d->folders[i]);
+  free(d->items);
+  free(d->folders);
+  if (d->archive) zip_discard(d->archive);
+  (void)pthread_mutex_destroy(&d->reading);
+  *d = (dataset){0};
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------ */
+
+/* Reads one byte more than the entry claims to have: the end must come there, and its checksum is compared then. */
+static bool read_entry(zip_file_t *file, uint8_t *bytes, size_t size, resnet_error *error) {
+  size_t used = 0;
+  zip_int64_t got = 1;
+  while (used <= size && (got = zip_fread(file, bytes + used, size + 1 - used)) > 0) used += (size_t)got;
+  if (got < 0) return refuse(error, RESNET_ERROR_FORMAT, "damaged entry: %.150s", zip_file_strerror(file));
+  if (used != size) return refuse(error, RESNET_ERROR_FORMAT, "the entry's size is not what the archive says");
+  return true;
+}
+
+static bool read_locked(dataset *d, uint64_t entry, uint8_t **bytes, size_t *size, resnet_error *error) {
+  zip_stat_t status;
+  zip_stat_init(&status);
+  if (zip_stat_index(d->archive, entry, 0, &status) != 0 || !(status.valid & ZIP_STAT_SIZE))
+    return refuse(error, RESNET_ERROR_FORMAT, "damaged archive: %.150s", zip_strerror(d->archive));
+  if (status.size > PICTURE_MAX_FILE_BYTES)
+    return refuse(error, RESNET_ERROR_LIMIT, "unpacks to %llu bytes; at most %zu are accepted",
+                  (unsigned long long)status.size, PICTURE_MAX_FILE_BYTES);
+  zip_file_t *file = zip_fopen_index(d->archive, entry, 0);
+  if (!file) return refuse(error, RESNET_ERROR_FORMAT, "cannot be unpacked: %.150s", zip_strerror(d->archive));
+  uint8_t *buffer = malloc((size_t)status.size + 1);
+  bool good = buffer ? read_entry(file, buffer, (size_t)status.size, error)
+                     : refuse(error, RESNET_ERROR_MEMORY, "no memory for the entry");
+  (void)zip_fclose(file);
+  if (!good) {
+    free(buffer);
+    return false;
+  }
+  *bytes = buffer;
+  *size = (size_t)status.size;
+  return true;
+}
+
+bool dataset_read(dataset *d, size_t index, uint8_t **bytes, size_t *size, resnet_error *error) {
+  const dataset_item *item = &d->items[index];
+  if (!d->archive) return file_read(item->path, PICTURE_MAX_FILE_BYTES, bytes, size, error);
+  (void)pthread_mutex_lock(&d->reading);
+  bool good = read_locked(d, item->entry, bytes, size, error);
+  (void)pthread_mutex_unlock(&d->reading);
+  return good;
+}
