@@ -1,0 +1,10 @@
+/* The model compiled into the program: written by cmake/EmbedFile.cmake. */
+#ifndef RESNET_CLI_BUILTIN_MODEL_H
+#define RESNET_CLI_BUILTIN_MODEL_H
+
+#include <stddef.h>
+
+extern const unsigned char builtin_model[];
+extern const size_t builtin_model_size; /* 0: the program was built without one */
+
+#endif

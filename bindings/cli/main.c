@@ -1,0 +1,44 @@
+/* The resnet program: `resnet COMMAND [OPTION]...`. */
+#include <stdio.h>
+#include <string.h>
+
+#include "message.h"
+#include "options.h"
+#include "resnet.h"
+#include "terminal.h"
+
+static int wrong_command(const char *name) {
+  if (name) {
+    (void)fputs("resnet: unknown command '", stderr);
+    print_masked(stderr, name);
+    (void)fputs("'", stderr);
+  } else {
+    (void)fputs("resnet: a command is missing", stderr);
+  }
+  (void)fputs("; see resnet --help\n", stderr);
+  return EXIT_USAGE;
+}
+
+static int run(int argc, char **argv) {
+  if (argc < 2) return wrong_command(NULL);
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    print_help();
+    return EXIT_GOOD;
+  }
+  if (strcmp(argv[1], "--version") == 0) {
+    (void)printf("resnet %s\n", resnet_version());
+    return EXIT_GOOD;
+  }
+  const command *c = command_find(argv[1]);
+  if (!c) return wrong_command(argv[1]);
+  settings s;
+  int code;
+  return options_parse(c, argc - 1, argv + 1, &s, &code) ? c->run(&s) : code;
+}
+
+int main(int argc, char **argv) {
+  terminal_prepare();
+  int code = run(argc, argv);
+  if (terminal_finish()) return code;
+  return code == EXIT_GOOD ? EXIT_INPUT : code;
+}

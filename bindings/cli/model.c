@@ -1,0 +1,175 @@
+#include "model.h"
+
+#include <stdlib.h>
+
+#include "builtin_model.h"
+#include "message.h"
+#include "terminal.h"
+
+static resnet_status open_file(const settings *s, const resnet_preprocess *preprocess, resnet_model **model,
+                               resnet_error *error) {
+  resnet_model_options options;
+  resnet_model_options_init(&options);
+  options.preprocess = preprocess;
+  if (s->model) return resnet_model_open(s->model, &options, model, error);
+  if (builtin_model_size > 0)
+    return resnet_model_open_memory(builtin_model, builtin_model_size, &options, model, error);
+  (void)refuse(error, RESNET_ERROR_ARGUMENT, "this program was built without a model: name a file with --model");
+  return error->status;
+}
+
+static resnet_status get_info(loaded_model *m, resnet_error *error) {
+  m->info.struct_size = sizeof m->info;
+  return resnet_model_get_info(m->model, &m->info, error);
+}
+
+/* --resize and --crop change the preprocessing that the model has once it is open: its own, the preset or a guess. */
+static resnet_status reopen_with_sides(const settings *s, loaded_model *m, resnet_error *error) {
+  resnet_preprocess changed = m->info.preprocess;
+  if (s->resize.given) changed.resize = s->resize.side;
+  if (s->crop.given) changed.crop = s->crop.side;
+  resnet_model_close(&m->model);
+  resnet_status status = open_file(s, &changed, &m->model, error);
+  return status == RESNET_OK ? get_info(m, error) : status;
+}
+
+static resnet_status open_as_asked(const settings *s, loaded_model *m, resnet_error *error) {
+  resnet_preprocess preset;
+  if (s->preprocess) {
+    resnet_status known = resnet_preprocess_preset(s->preprocess, &preset, error);
+    if (known != RESNET_OK) return known;
+  }
+  double start = clock_seconds();
+  resnet_status status = open_file(s, s->preprocess ? &preset : NULL, &m->model, error);
+  m->load_ms = (clock_seconds() - start) * 1e3;
+  if (status == RESNET_OK) status = get_info(m, error);
+  if (status == RESNET_OK && (s->resize.given || s->crop.given)) status = reopen_with_sides(s, m, error);
+  return status;
+}
+
+static void format_preprocess(const resnet_preprocess *p, char *out, size_t size) {
+  char resize[40] = "no resize", crop[40] = "no crop";
+  if (p->resize) (void)snprintf(resize, sizeof resize, "shorter side to %u", p->resize);
+  if (p->crop) (void)snprintf(crop, sizeof crop, "centre crop %u x %u", p->crop, p->crop);
+  (void)snprintf(out, size, "%s, %s, (%s / %g - (%g, %g, %g)) / (%g, %g, %g)", resize, crop,
+                 p->order == RESNET_ORDER_BGR ? "BGR" : "RGB", (double)p->scale, (double)p->mean[0], (double)p->mean[1],
+                 (double)p->mean[2], (double)p->std[0], (double)p->std[1], (double)p->std[2]);
+}
+
+static const char *source_name(resnet_preprocess_source source) {
+  switch (source) {
+  case RESNET_PREPROCESS_FROM_MODEL:
+    return "model";
+  case RESNET_PREPROCESS_FROM_OPTIONS:
+    return "options";
+  case RESNET_PREPROCESS_GUESSED:
+    return "guessed";
+  }
+  return "unknown";
+}
+
+bool model_open(const settings *s, loaded_model *m) {
+  *m = (loaded_model){.file = s->model ? s->model : "built-in model"};
+  resnet_error error = {RESNET_OK, ""};
+  if (open_as_asked(s, m, &error) != RESNET_OK) {
+    bool preset_is_wrong = s->preprocess && !m->model && error.status == RESNET_ERROR_ARGUMENT;
+    complain(preset_is_wrong ? "--preprocess" : m->file, error.message);
+    resnet_model_close(&m->model);
+    return false;
+  }
+  if (m->info.preprocess_source == RESNET_PREPROCESS_GUESSED && !s->quiet)
+    note("%s does not say how its pictures are prepared; guessed from its input size: --preprocess names another way",
+         m->file);
+  return true;
+}
+
+bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_session **session) {
+  resnet_session_options options;
+  resnet_error error;
+  resnet_session_options_init(&options);
+  options.threads = threads;
+  options.batch = batch;
+  if (resnet_session_open(m->model, &options, session, &error) == RESNET_OK) return true;
+  complain(m->file, error.message);
+  return false;
+}
+
+void model_print(const loaded_model *m) {
+  static const char *const said[] = {"as the file says", "as the command line says", "guessed from the input size"};
+  const resnet_model_info *info = &m->info;
+  char way[256];
+  (void)fputs("model       ", stdout);
+  print_masked(stdout, m->file);
+  if (info->name[0]) {
+    (void)fputs(": ", stdout);
+    print_masked(stdout, info->name);
+  }
+  (void)printf(", %u layers, %u classes, input %u x %u\n", info->conv_layers, info->classes, info->input_width,
+               info->input_height);
+  format_preprocess(&info->preprocess, way, sizeof way);
+  (void)printf("pictures    %s (%s)\n", way, said[info->preprocess_source]);
+}
+
+static void write_preprocess(const resnet_model_info *info, json *j) {
+  const resnet_preprocess *p = &info->preprocess;
+  json_open_object(j, "preprocess");
+  json_text(j, "source", source_name(info->preprocess_source));
+  json_integer(j, "resize", p->resize);
+  json_integer(j, "crop", p->crop);
+  json_text(j, "order", p->order == RESNET_ORDER_BGR ? "BGR" : "RGB");
+  json_float(j, "scale", p->scale);
+  json_open_array(j, "mean");
+  for (int c = 0; c < 3; c++) json_float(j, NULL, p->mean[c]);
+  json_close_array(j);
+  json_open_array(j, "std");
+  for (int c = 0; c < 3; c++) json_float(j, NULL, p->std[c]);
+  json_close_array(j);
+  json_close_object(j);
+}
+
+void model_write_json(const loaded_model *m, json *j) {
+  const resnet_model_info *info = &m->info;
+  json_open_object(j, "model");
+  json_text(j, "file", m->file);
+  json_text(j, "name", info->name);
+  json_integer(j, "classes", info->classes);
+  json_integer(j, "input_height", info->input_height);
+  json_integer(j, "input_width", info->input_width);
+  json_close_object(j);
+  write_preprocess(info, j);
+}
+
+const char *model_label_of(const loaded_model *m, uint32_t index) {
+  return m->info.labels && index < m->info.classes ? m->info.labels[index] : NULL;
+}
+
+static resnet_image image_of(const sample *s) {
+  return (resnet_image){s->pixels.pixels, s->pixels.width, s->pixels.height, (size_t)s->pixels.width * 3,
+                        RESNET_PIXELS_RGB};
+}
+
+static void label_alone(resnet_session *session, sample *s, uint32_t k, resnet_prediction *predictions) {
+  resnet_image image = image_of(s);
+  resnet_error error;
+  if (resnet_classify(session, &image, 1, k, predictions, &error) != RESNET_OK) s->error = error;
+}
+
+/* True when all samples are good and were labelled by one call. */
+static bool label_together(resnet_session *session, const sample *samples, size_t count, uint32_t k,
+                           resnet_prediction *predictions) {
+  resnet_image *images = allocate(count, sizeof *images);
+  bool good = true;
+  for (size_t i = 0; i < count; i++) {
+    images[i] = image_of(&samples[i]);
+    good = good && samples[i].error.status == RESNET_OK;
+  }
+  good = good && resnet_classify(session, images, count, k, predictions, NULL) == RESNET_OK;
+  free(images);
+  return good;
+}
+
+void model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions) {
+  if (count > 1 && label_together(session, samples, count, k, predictions)) return;
+  for (size_t i = 0; i < count; i++)
+    if (samples[i].error.status == RESNET_OK) label_alone(session, &samples[i], k, predictions + i * k);
+}

@@ -1,0 +1,43 @@
+/* The model that a command works with, and labelling pictures with it. */
+#ifndef RESNET_CLI_MODEL_H
+#define RESNET_CLI_MODEL_H
+
+#include "json.h"
+#include "options.h"
+#include "picture.h"
+#include "resnet.h"
+
+typedef struct loaded_model {
+  resnet_model *model;
+  resnet_model_info info;
+  const char *file; /* its path, or "built-in model" */
+  double load_ms;
+} loaded_model;
+
+/* Open the model that the settings name, with the preprocessing that they name. On failure says why on standard error.
+ * On success the caller closes m->model. A preprocessing that is a guess is told on standard error unless --quiet. */
+bool model_open(const settings *s, loaded_model *m);
+
+/* Open a session, or say on standard error why not. */
+bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_session **session);
+
+/* Two lines for people: the model, and how it wants its pictures. */
+void model_print(const loaded_model *m);
+
+/* Members "model" and "preprocess". */
+void model_write_json(const loaded_model *m, json *j);
+
+/* A picture to be labelled, or why it can't be. */
+typedef struct sample {
+  picture pixels;
+  resnet_error error; /* RESNET_OK while all is well */
+} sample;
+
+/* Label the samples that are good: predictions[i * k + j] is sample i's j-th best class. Where the library refuses the
+ * whole, each is tried alone, so that it bears its own error. */
+void model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions);
+
+/* The label of a class, or NULL. */
+const char *model_label_of(const loaded_model *m, uint32_t index);
+
+#endif

@@ -1,0 +1,228 @@
+#include "options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+
+typedef enum option_kind { OPTION_HELP, OPTION_FLAG, OPTION_NUMBER, OPTION_SIDE, OPTION_TEXT } option_kind;
+
+typedef struct option_row {
+  const char *name;
+  char letter; /* or 0 */
+  option_kind kind;
+  const char *argument; /* its name in the help; NULL for flags */
+  unsigned commands;    /* that take it */
+  size_t field;         /* of settings */
+  uint32_t minimum, maximum;
+  const char *help;
+} option_row;
+
+#define FIELD(name) offsetof(settings, name)
+
+static const option_row rows[] = {
+    {"model", 'm', OPTION_TEXT, "MODEL", COMMAND_ALL, FIELD(model), 0, 0,
+     "the .onnx or .onnx.gz file; without it, the model built into the program"},
+    {"top", 'k', OPTION_NUMBER, "K", COMMAND_CLASSIFY, FIELD(best), 1, 100000,
+     "how many labels to show for each picture (3)"},
+    {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL, FIELD(data), 0, 0,
+     "labelled pictures: <class>/<picture> in a folder or a .zip"},
+    {"runs", 'r', OPTION_NUMBER, "R", COMMAND_BENCH, FIELD(runs), 1, 1000000, "how many runs to time (50)"},
+    {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op"},
+    {"threads", 't', OPTION_NUMBER, "N", COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH, FIELD(threads), 0, 1024,
+     "threads to work with; 0: one for each processor (0)"},
+    {"batch", 'b', OPTION_NUMBER, "B", COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH, FIELD(batch), 0, 4096,
+     "pictures worked on at once; 0: chosen by the command (0)"},
+    {"preprocess", 0, OPTION_TEXT, "NAME", COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT, FIELD(preprocess), 0, 0,
+     "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none, instead of the model's own"},
+    {"resize", 0, OPTION_SIDE, "S|none", COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT, FIELD(resize), 1, 65535,
+     "scale the shorter side of a picture to S pixels"},
+    {"crop", 0, OPTION_SIDE, "C|none", COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT, FIELD(crop), 1, 65535,
+     "then cut out the centre, C x C pixels"},
+    {"json", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(json), 0, 0, "print one JSON document instead of text"},
+    {"quiet", 'q', OPTION_FLAG, NULL, COMMAND_ALL, FIELD(quiet), 0, 0, "no notes and no progress bar"},
+    {"help", 'h', OPTION_HELP, NULL, COMMAND_ALL, 0, 0, 0, "show this help"},
+};
+enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
+
+static const command commands[] = {
+    {COMMAND_CLASSIFY, "classify", "FILE...", "label pictures",
+     "Labels JPEG and PNG pictures, told apart by their content.\n"
+     "Their EXIF orientation is applied; they are resized and cropped as the model says.",
+     "resnet classify -k 5 photo.jpg", false, command_classify},
+    {COMMAND_EVAL, "eval", "[MODEL] --data DIR|ZIP", "measure accuracy over labelled pictures",
+     "The folder that a picture is in names its class: one of the model's labels, or,\n"
+     "where the model has none, the folder's place in sorted order.\n"
+     "Works on --threads pictures or batches at once; the numbers do not depend on it.",
+     "resnet eval resnet20.onnx --data cifar10-test.zip", true, command_eval},
+    {COMMAND_INSPECT, "inspect", "[MODEL]", "show ops, shapes, blocks, parameters and memory",
+     "Shows what the model is made of, op by op and block by block.", "resnet inspect resnet50.onnx", true,
+     command_inspect},
+    {COMMAND_BENCH, "bench", "[MODEL]", "measure latency",
+     "Times runs of the net on random input, after some that are not counted.",
+     "resnet bench resnet50.onnx --threads 1 --per-op", true, command_bench},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+const command *command_find(const char *name) {
+  for (size_t i = 0; i < COMMAND_COUNT; i++)
+    if (strcmp(commands[i].name, name) == 0) return &commands[i];
+  return NULL;
+}
+
+void print_help(void) {
+  (void)printf("Usage: resnet COMMAND [OPTION]...\n"
+               "Run pretrained ResNets from ONNX files.\n\nCommands:\n");
+  for (size_t i = 0; i < COMMAND_COUNT; i++) (void)printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+  (void)printf("\nOptions:\n"
+               "  --help     show this help; 'resnet COMMAND --help' shows a command's\n"
+               "  --version  show the version\n\nExample:\n  %s\n",
+               commands[0].example);
+}
+
+static void print_command_help(const command *c) {
+  (void)printf("Usage: resnet %s [OPTION]... %s\n%s\n\nOptions:\n", c->name, c->operands, c->details);
+  for (size_t i = 0; i < ROW_COUNT; i++) {
+    const option_row *row = &rows[i];
+    if (!(row->commands & (unsigned)c->id)) continue;
+    char spelling[40];
+    (void)snprintf(spelling, sizeof spelling, "--%s%s%s", row->name, row->argument ? " " : "",
+                   row->argument ? row->argument : "");
+    if (row->letter)
+      (void)printf("  -%c, %-19s %s\n", row->letter, spelling, row->help);
+    else
+      (void)printf("      %-19s %s\n", spelling, row->help);
+  }
+  (void)printf("\nExample:\n  %s\n", c->example);
+}
+
+static bool wrong_usage(const command *c, int *exit_code) {
+  (void)fprintf(stderr, "; see resnet %s --help\n", c->name);
+  *exit_code = EXIT_USAGE;
+  return false;
+}
+
+/* Whole decimal numbers only: strtoul alone would take "-1", "" and "3x". */
+static bool parse_number(const char *text, uint32_t minimum, uint32_t maximum, uint32_t *value) {
+  if (*text == '\0' || strspn(text, "0123456789") != strlen(text) || strlen(text) > 9) return false;
+  unsigned long parsed = strtoul(text, NULL, 10);
+  if (parsed < minimum || parsed > maximum) return false;
+  *value = (uint32_t)parsed;
+  return true;
+}
+
+/* What parse_value accepts, for the message. */
+static void say_accepted(const option_row *row, const char *text) {
+  (void)fprintf(stderr, "resnet: --%s '", row->name);
+  print_masked(stderr, text);
+  (void)fprintf(stderr, "': %s%u to %u is accepted", row->kind == OPTION_SIDE ? "none or " : "", row->minimum,
+                row->maximum);
+}
+
+static bool parse_value(const option_row *row, const char *text, settings *s) {
+  void *field = (char *)s + row->field;
+  switch (row->kind) {
+  case OPTION_FLAG:
+    *(bool *)field = true;
+    return true;
+  case OPTION_TEXT:
+    *(const char **)field = text;
+    return true;
+  case OPTION_NUMBER:
+    return parse_number(text, row->minimum, row->maximum, field);
+  case OPTION_SIDE: {
+    side_option *side = field;
+    side->given = true;
+    side->side = 0;
+    return strcmp(text, "none") == 0 || parse_number(text, row->minimum, row->maximum, &side->side);
+  }
+  case OPTION_HELP:
+    break;
+  }
+  return false;
+}
+
+/* getopt's own tables for the options that `c` takes; each long option's value is its row, counted from 1. */
+typedef struct getopt_tables {
+  char letters[2 * ROW_COUNT + 2];
+  struct option longs[ROW_COUNT + 1];
+} getopt_tables;
+
+static void fill_tables(const command *c, getopt_tables *tables) {
+  memset(tables, 0, sizeof *tables);
+  char *letter = tables->letters;
+  struct option *entry = tables->longs;
+  *letter++ = ':';
+  for (int i = 0; i < ROW_COUNT; i++) {
+    if (!(rows[i].commands & (unsigned)c->id)) continue;
+    *entry++ = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, i + 1};
+    if (!rows[i].letter) continue;
+    *letter++ = rows[i].letter;
+    if (rows[i].argument) *letter++ = ':';
+  }
+}
+
+static const option_row *find_row(int found) {
+  if (found >= 1 && found <= ROW_COUNT) return &rows[found - 1];
+  for (size_t i = 0; i < ROW_COUNT; i++)
+    if (rows[i].letter && rows[i].letter == found) return &rows[i];
+  return NULL;
+}
+
+static bool take_operands(const command *c, int argc, char **argv, settings *s, int *exit_code) {
+  s->operands = argv + optind;
+  s->operand_count = (size_t)(argc - optind);
+  if (!c->takes_model) {
+    if (s->operand_count > 0) return true;
+    (void)fputs("resnet: no picture is named", stderr);
+    return wrong_usage(c, exit_code);
+  }
+  size_t allowed = s->model ? 0 : 1;
+  if (s->operand_count > allowed) {
+    (void)fputs("resnet: unexpected argument '", stderr);
+    print_masked(stderr, s->operands[allowed]);
+    (void)fputc('\'', stderr);
+    return wrong_usage(c, exit_code);
+  }
+  if (s->operand_count == 1) s->model = s->operands[0];
+  if (c->id != COMMAND_EVAL || s->data) return true;
+  (void)fputs("resnet: --data is missing", stderr);
+  return wrong_usage(c, exit_code);
+}
+
+/* The argument that getopt stumbled over. A letter may stand in the middle of one, hence optopt. */
+static void say_unknown(char **argv, bool missing_value) {
+  const char *word = argv[optind - 1];
+  (void)fputs(missing_value ? "resnet: a value is missing after '" : "resnet: unknown option '", stderr);
+  if (!missing_value && optopt > ROW_COUNT && strncmp(word, "--", 2) != 0)
+    (void)fprintf(stderr, "-%c", optopt);
+  else
+    print_masked(stderr, word);
+  (void)fputc('\'', stderr);
+}
+
+bool options_parse(const command *c, int argc, char **argv, settings *s, int *exit_code) {
+  *s = (settings){0};
+  getopt_tables tables;
+  fill_tables(c, &tables);
+  int found;
+  while ((found = getopt_long(argc, argv, tables.letters, tables.longs, NULL)) != -1) {
+    const option_row *row = find_row(found);
+    if (!row || found == '?' || found == ':') {
+      say_unknown(argv, found == ':');
+      return wrong_usage(c, exit_code);
+    }
+    if (row->kind == OPTION_HELP) {
+      print_command_help(c);
+      *exit_code = EXIT_GOOD;
+      return false;
+    }
+    if (!parse_value(row, optarg, s)) {
+      say_accepted(row, optarg);
+      return wrong_usage(c, exit_code);
+    }
+  }
+  return take_operands(c, argc, argv, s, exit_code);
+}

@@ -1,0 +1,64 @@
+/* Commands and options: one table of each, from which parsing and help are both made. */
+#ifndef RESNET_CLI_OPTIONS_H
+#define RESNET_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { EXIT_GOOD = 0, EXIT_INPUT = 1, EXIT_USAGE = 2 };
+
+/* A side in pixels that may be "none". */
+typedef struct side_option {
+  bool given;
+  uint32_t side; /* 0: none */
+} side_option;
+
+/* What the command line said; 0 or NULL where it said nothing. */
+typedef struct settings {
+  const char *model; /* NULL: the one built into the program */
+  const char *data;
+  const char *preprocess;
+  side_option resize, crop;
+  uint32_t best; /* predictions of each picture */
+  uint32_t threads, batch, runs;
+  bool per_op, json, quiet;
+  char **operands;
+  size_t operand_count;
+} settings;
+
+typedef enum command_id {
+  COMMAND_CLASSIFY = 1 << 0,
+  COMMAND_EVAL = 1 << 1,
+  COMMAND_INSPECT = 1 << 2,
+  COMMAND_BENCH = 1 << 3,
+  COMMAND_ALL = 15
+} command_id;
+
+typedef struct command {
+  command_id id;
+  const char *name;
+  const char *operands; /* as shown in the usage line */
+  const char *summary;
+  const char *details;
+  const char *example;
+  bool takes_model; /* the one operand is the model */
+  int (*run)(const settings *s);
+} command;
+
+int command_classify(const settings *s);
+int command_eval(const settings *s);
+int command_inspect(const settings *s);
+int command_bench(const settings *s);
+
+/* The command of that name, or NULL. */
+const command *command_find(const char *name);
+
+/* Parse the arguments after the command's name (argv[0]). True: *s is filled and the command may run. False: it is all
+ * over, with *exit_code (help was printed, or what is wrong). */
+bool options_parse(const command *c, int argc, char **argv, settings *s, int *exit_code);
+
+/* The program's own help, on standard output. */
+void print_help(void);
+
+#endif

@@ -1,0 +1,55 @@
+#include "plan.h"
+
+#include <stdlib.h>
+
+#include "message.h"
+#include "terminal.h"
+
+static resnet_status read_all(const loaded_model *m, plan *p, resnet_error *error) {
+  resnet_status status = RESNET_OK;
+  for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++) {
+    p->ops[i].struct_size = sizeof p->ops[i];
+    status = resnet_plan_op(m->model, i, &p->ops[i], error);
+  }
+  for (uint32_t i = 0; i < p->block_count && status == RESNET_OK; i++) {
+    p->blocks[i].struct_size = sizeof p->blocks[i];
+    status = resnet_plan_block(m->model, i, &p->blocks[i], error);
+  }
+  return status;
+}
+
+bool plan_read(const loaded_model *m, plan *p) {
+  resnet_error error;
+  p->op_count = m->info.op_count;
+  p->block_count = m->info.block_count;
+  p->ops = allocate(p->op_count, sizeof *p->ops);
+  p->blocks = allocate(p->block_count, sizeof *p->blocks);
+  if (read_all(m, p, &error) == RESNET_OK) return true;
+  complain(m->file, error.message);
+  plan_release(p);
+  return false;
+}
+
+void plan_release(plan *p) {
+  free(p->ops);
+  free(p->blocks);
+  *p = (plan){0};
+}
+
+const char *plan_block_name(const plan *p, const resnet_op *op) {
+  return op->block < p->block_count ? p->blocks[op->block].name : "";
+}
+
+const char *shortcut_name(resnet_shortcut shortcut) {
+  switch (shortcut) {
+  case RESNET_SHORTCUT_NONE:
+    return "none";
+  case RESNET_SHORTCUT_IDENTITY:
+    return "identity";
+  case RESNET_SHORTCUT_PROJECTION:
+    return "projection";
+  case RESNET_SHORTCUT_OPTION_A:
+    return "option A";
+  }
+  return "unknown";
+}
