@@ -1,0 +1,37 @@
+# Completion of the resnet program for bash.
+_resnet() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
+  local common='--model --json --quiet --help'
+  local pictures='--preprocess --resize --crop'
+  local work='--threads --batch'
+  COMPREPLY=()
+  if ((COMP_CWORD == 1)); then
+    COMPREPLY=($(compgen -W 'classify eval inspect bench --help --version' -- "$current"))
+    return
+  fi
+  case $previous in
+    --preprocess)
+      COMPREPLY=($(compgen -W 'imagenet imagenet-v2 cifar10 keras-caffe keras-tf none' -- "$current"))
+      return ;;
+    --resize | --crop)
+      COMPREPLY=($(compgen -W 'none' -- "$current"))
+      return ;;
+    -k | --top | -t | --threads | -b | --batch | -r | --runs) return ;;
+  esac
+  if [[ $current == -* ]]; then
+    local own
+    case $command in
+      classify) own="--top $work $pictures" ;;
+      eval) own="--data $work $pictures" ;;
+      inspect) own=$pictures ;;
+      bench) own="--runs --per-op $work" ;;
+      *) return ;;
+    esac
+    COMPREPLY=($(compgen -W "$common $own" -- "$current"))
+    return
+  fi
+  compopt -o filenames 2>/dev/null
+  local IFS=$'\n'
+  COMPREPLY=($(compgen -f -- "$current"))
+}
+complete -F _resnet resnet
