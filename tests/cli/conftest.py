@@ -1,0 +1,52 @@
+"""What the tests of the resnet program share: the program, its helpers, and a way to run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")).resolve()
+PROGRAM = BUILD / "resnet"
+DECODE_DUMP = BUILD / "tests" / "decode_dump"
+
+
+def run(*arguments, timeout: float = 120, **options) -> subprocess.CompletedProcess:
+    """Run a program to its end; a crash fails the test here."""
+    options = {"capture_output": True, "timeout": timeout} | options
+    result = subprocess.run([a if isinstance(a, bytes) else str(a) for a in arguments], **options)
+    assert result.returncode in (0, 1, 2), (result.returncode, result.stderr)
+    return result
+
+
+def resnet(*arguments, **options) -> subprocess.CompletedProcess:
+    """Run the resnet program."""
+    return run(PROGRAM, *arguments, **options)
+
+
+def resnet_json(*arguments, code: int = 0) -> dict:
+    """Run the resnet program with --json; what it printed."""
+    result = resnet(*arguments, "--json")
+    assert result.returncode == code, result.stderr
+    return json.loads(result.stdout)
+
+
+def complaint(result: subprocess.CompletedProcess) -> str:
+    """The only line on standard error of a run that failed on its input."""
+    assert result.returncode == 1, (result.returncode, result.stderr)
+    lines = result.stderr.decode().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("resnet: ")
+    return lines[0]
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Without the program nothing here can be tested."""
+    if not PROGRAM.exists():
+        skip = pytest.mark.skip(reason=f"{PROGRAM} is not there: tools/build makes it")
+        for item in items:
+            item.add_marker(skip)
