@@ -1,0 +1,165 @@
+/* One spelling for each net: batch normalisation folded into convolutions, clamps into their producers. */
+#include <math.h>
+
+#include "lower.h"
+
+static graph_node *node_at(const lowering *l, uint32_t index) { return &l->graph->nodes[index]; }
+
+/* Readers that lead to the scores. The scores themselves are read by the caller. */
+static void count_readers(lowering *l) {
+  l->drafts[l->graph->output].readers = 1;
+  for (uint32_t i = l->graph->node_count; i-- > 0;) {
+    const graph_node *n = node_at(l, i);
+    for (uint32_t k = 0; k < n->input_count && l->drafts[i].readers; k++) l->drafts[n->input[k]].readers++;
+  }
+}
+
+static bool is_clamped(const graph_node *n) { return n->clamp_min > -INFINITY || n->clamp_max < INFINITY; }
+
+/* y = scale2 (scale1 x + shift1) + shift2, all in double precision. */
+static void compose_affine(draft *first, const draft *second, uint32_t channels) {
+  if (!first->scale) {
+    first->scale = second->scale;
+    first->shift = second->shift;
+    return;
+  }
+  for (uint32_t c = 0; c < channels; c++) {
+    first->shift[c] = second->scale[c] * first->shift[c] + second->shift[c];
+    first->scale[c] *= second->scale[c];
+  }
+}
+
+static bool fuse_affine(lowering *l, uint32_t into, uint32_t index) {
+  const graph_node *producer = node_at(l, into);
+  bool linear = producer->op == GRAPH_CONV || producer->op == GRAPH_LINEAR || producer->op == GRAPH_AFFINE;
+  if (!linear || is_clamped(producer)) return false;
+  compose_affine(&l->drafts[into], &l->drafts[index], producer->shape.c);
+  return true;
+}
+
+static float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+
+static bool fuse_clamp(lowering *l, uint32_t into, uint32_t index) {
+  graph_node *producer = node_at(l, into);
+  const graph_node *n = node_at(l, index);
+  if (producer->op != GRAPH_CONV && producer->op != GRAPH_LINEAR && producer->op != GRAPH_AFFINE &&
+      producer->op != GRAPH_ADD && producer->op != GRAPH_CLAMP)
+    return false;
+  producer->clamp_min = clamp(producer->clamp_min, n->clamp_min, n->clamp_max);
+  producer->clamp_max = clamp(producer->clamp_max, n->clamp_min, n->clamp_max);
+  return true;
+}
+
+/* Option A comes as a Slice of the rows, a Slice of the columns and a Pad of the channels. */
+static bool fuse_subsample(lowering *l, uint32_t into, uint32_t index) {
+  graph_node *first = node_at(l, into);
+  const graph_node *second = node_at(l, index);
+  if (first->op != GRAPH_SUBSAMPLE || first->stride_h * second->stride_h > MAX_WINDOW ||
+      first->stride_w * second->stride_w > MAX_WINDOW)
+    return false;
+  first->stride_h *= second->stride_h;
+  first->stride_w *= second->stride_w;
+  first->channels_before += second->channels_before;
+  first->shape = second->shape;
+  return true;
+}
+
+static bool fuse(lowering *l, uint32_t into, uint32_t index) {
+  if (l->drafts[into].readers != 1) return false;
+  switch (node_at(l, index)->op) {
+  case GRAPH_AFFINE:
+    return fuse_affine(l, into, index);
+  case GRAPH_CLAMP:
+    return fuse_clamp(l, into, index);
+  case GRAPH_SUBSAMPLE:
+    return fuse_subsample(l, into, index);
+  default:
+    return false;
+  }
+}
+
+/* Node `index` vanishes: what read it reads `into`, which now computes its output. */
+static void replace(lowering *l, uint32_t into, uint32_t index) {
+  graph_node *kept = node_at(l, into), *gone = node_at(l, index);
+  char *name = kept->output;
+  kept->output = gone->output;
+  gone->output = name;
+  l->drafts[into].readers = l->drafts[index].readers;
+  l->drafts[index].readers = 0;
+}
+
+/* ---- applying what was folded -------------------------------------------------------------------------------- */
+
+static resnet_status make_affine_floats(lowering *l, graph_node *n) {
+  n->weight_count = n->bias_count = n->shape.c;
+  n->weights = memory_allocate(l->memory, n->weight_count, sizeof *n->weights);
+  n->bias = memory_allocate(l->memory, n->bias_count, sizeof *n->bias);
+  if (!n->weights || !n->bias) return fail_memory(l->error, "a normalisation");
+  for (size_t c = 0; c < n->shape.c; c++) n->weights[c] = 1;
+  return RESNET_OK;
+}
+
+/* w' = scale w, b' = scale b + shift: rounded once. */
+static resnet_status apply_affine(lowering *l, uint32_t index) {
+  graph_node *n = node_at(l, index);
+  const draft *d = &l->drafts[index];
+  if (n->op == GRAPH_AFFINE && make_affine_floats(l, n) != RESNET_OK) return RESNET_ERROR_MEMORY;
+  if (!d->scale) return RESNET_OK;
+  size_t per_channel = n->weight_count / n->shape.c;
+  for (size_t c = 0; c < n->shape.c; c++) {
+    for (size_t i = 0; i < per_channel; i++)
+      n->weights[c * per_channel + i] = (float)(d->scale[c] * (double)n->weights[c * per_channel + i]);
+    n->bias[c] = (float)(d->scale[c] * (double)n->bias[c] + d->shift[c]);
+  }
+  return RESNET_OK;
+}
+
+static resnet_status check_numbers(const lowering *l, const graph_node *n) {
+  for (size_t k = 0; k < 2; k++) {
+    const float *numbers = k ? n->bias : n->weights;
+    size_t count = k ? n->bias_count : n->weight_count;
+    for (size_t i = 0; i < count; i++)
+      if (!isfinite(numbers[i]))
+        return fail(l->error, RESNET_ERROR_FORMAT,
+                    "node '%.80s': its %s overflow once scales and normalisations are folded in: train or export again",
+                    n->name, k ? "biases" : "weights");
+  }
+  return RESNET_OK;
+}
+
+/* One picture's activations, all together: the runtime counts them in 31 bits. */
+static resnet_status check_activations(const lowering *l) {
+  uint64_t total = 0;
+  for (uint32_t i = 0; i < l->graph->node_count; i++) {
+    graph_shape s = node_at(l, i)->shape;
+    if (l->drafts[i].readers) total += (uint64_t)s.h * s.w * s.c;
+  }
+  if (total > MAX_ACTIVATION)
+    return fail(l->error, RESNET_ERROR_LIMIT,
+                "one picture's activations take %llu numbers: up to %d are accepted; use a smaller input",
+                (unsigned long long)total, MAX_ACTIVATION);
+  return RESNET_OK;
+}
+
+resnet_status fuse_nodes(lowering *l) {
+  uint32_t count = l->graph->node_count;
+  uint32_t *now = scratch_allocate(l, count, sizeof *now); /* the node that computes what each one did */
+  if (!now) return fail_memory(l->error, "the graph's nodes");
+  count_readers(l);
+  for (uint32_t i = 0; i < count; i++) {
+    graph_node *n = node_at(l, i);
+    now[i] = i;
+    for (uint32_t k = 0; k < n->input_count; k++) n->input[k] = now[n->input[k]];
+    if (!l->drafts[i].readers || n->input_count != 1 || !fuse(l, n->input[0], i)) continue;
+    now[i] = n->input[0];
+    replace(l, now[i], i);
+  }
+  l->graph->output = now[l->graph->output];
+  resnet_status status = check_activations(l);
+  for (uint32_t i = 0; i < count && status == RESNET_OK; i++) {
+    if (!l->drafts[i].readers) continue;
+    status = apply_affine(l, i);
+    if (status == RESNET_OK) status = check_numbers(l, node_at(l, i));
+  }
+  return status;
+}

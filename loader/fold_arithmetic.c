@@ -1,0 +1,191 @@
+/* Folding of constants and shapes: operators that compute. */
+#include <math.h>
+#include <string.h>
+
+#include "lower.h"
+
+/* Integers stay below this, so that sums and products cannot overflow: shapes are far smaller. */
+static const int64_t MAX_OPERAND = INT32_MAX;
+
+static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Min", "Max"};
+typedef enum arithmetic { ADD, SUB, MUL, DIV, MIN, MAX, ARITHMETIC_COUNT } arithmetic;
+
+static arithmetic which(const lowering *l) {
+  int i = 0;
+  while (i < MAX && strcmp(names[i], l->node->op_type) != 0) i++;
+  return (arithmetic)i;
+}
+
+static float compute_float(arithmetic op, float a, float b) {
+  switch (op) {
+  case ADD:
+    return a + b;
+  case SUB:
+    return a - b;
+  case MUL:
+    return a * b;
+  case DIV:
+    return a / b;
+  case MIN:
+    return fminf(a, b);
+  default:
+    return fmaxf(a, b);
+  }
+}
+
+static int64_t compute_integer(arithmetic op, int64_t a, int64_t b) {
+  switch (op) {
+  case ADD:
+    return a + b;
+  case SUB:
+    return a - b;
+  case MUL:
+    return a * b;
+  case DIV:
+    return a / b;
+  case MIN:
+    return a < b ? a : b;
+  default:
+    return a > b ? a : b;
+  }
+}
+
+static resnet_status compute_element(const lowering *l, tensor *to, size_t k, const tensor *a, size_t i,
+                                     const tensor *b, size_t j) {
+  arithmetic op = which(l);
+  if (to->is_float) {
+    to->floats[k] = compute_float(op, a->floats[i], b->floats[j]);
+    return RESNET_OK;
+  }
+  int64_t x = a->ints[i], y = b->ints[j];
+  if (tensor_is_batch(a, i) || tensor_is_batch(b, j))
+    return unsupported(l, "computes with the batch size: export with a fixed one");
+  if (x > MAX_OPERAND || x < -MAX_OPERAND || y > MAX_OPERAND || y < -MAX_OPERAND || (op == DIV && y == 0))
+    return unsupported(l, "computes with %lld and %lld: no division by 0, and numbers below 2^31, are accepted",
+                       (long long)x, (long long)y);
+  to->ints[k] = compute_integer(op, x, y);
+  return RESNET_OK;
+}
+
+/* Index into t of an element at `position` of a result with `rank` axes, t's shape broadcast to it from the right. */
+static size_t broadcast_index(const tensor *t, const int64_t *position, uint32_t rank) {
+  size_t index = 0;
+  for (uint32_t i = 0; i < t->rank; i++) {
+    int64_t at = t->dims[i] == 1 ? 0 : position[rank - t->rank + i];
+    index = index * (size_t)t->dims[i] + (size_t)at;
+  }
+  return index;
+}
+
+static resnet_status broadcast_dims(const lowering *l, const tensor *a, const tensor *b, int64_t dims[MAX_RANK],
+                                    uint32_t *rank) {
+  size_t count = 1;
+  *rank = a->rank > b->rank ? a->rank : b->rank;
+  for (uint32_t i = 0; i < *rank; i++) {
+    uint32_t in_a = i + a->rank - *rank, in_b = i + b->rank - *rank; /* wrap where there is no such axis */
+    int64_t x = in_a < a->rank ? a->dims[in_a] : 1, y = in_b < b->rank ? b->dims[in_b] : 1;
+    if (x != y && x != 1 && y != 1)
+      return invalid(l, "cannot broadcast %lld against %lld: export the model again", (long long)x, (long long)y);
+    dims[i] = x == 1 ? y : x;
+    if (!size_multiply(count, (size_t)dims[i], &count)) return invalid(l, "the size of its result overflows");
+  }
+  size_t larger = a->count > b->count ? a->count : b->count;
+  if (count > MAX_FOLDED && count > larger)
+    return unsupported(l, "makes a constant of %zu elements: up to %d are accepted", count, MAX_FOLDED);
+  return RESNET_OK;
+}
+
+resnet_status fold_arithmetic(lowering *l) {
+  const tensor *a, *b;
+  int64_t dims[MAX_RANK], position[MAX_RANK] = {0};
+  uint32_t rank;
+  resnet_status status = get_constant(l, 0, "data", &a);
+  if (status == RESNET_OK) status = get_constant(l, 1, "data", &b);
+  if (status != RESNET_OK) return status;
+  if (!a || !b || a->is_float != b->is_float) return invalid(l, "takes two constants of one type");
+  status = broadcast_dims(l, a, b, dims, &rank);
+  if (status != RESNET_OK) return status;
+  tensor *to = tensor_new(l, a->is_float, rank, dims, &status);
+  for (size_t k = 0; k < (to ? to->count : 0) && status == RESNET_OK; k++) {
+    status = compute_element(l, to, k, a, broadcast_index(a, position, rank), b, broadcast_index(b, position, rank));
+    for (uint32_t i = rank; i-- > 0;) {
+      if (++position[i] < dims[i]) break;
+      position[i] = 0;
+    }
+  }
+  return status == RESNET_OK ? set_tensor(l, to) : status;
+}
+
+resnet_status fold_floor(lowering *l) {
+  const tensor *t;
+  resnet_status status = get_constant(l, 0, "data", &t);
+  if (status != RESNET_OK) return status;
+  if (!t || !t->is_float) return invalid(l, "takes floats");
+  tensor *to = tensor_new(l, true, t->rank, t->dims, &status);
+  for (size_t i = 0; i < (to ? to->count : 0); i++) to->floats[i] = floorf(t->floats[i]);
+  return status == RESNET_OK ? set_tensor(l, to) : status;
+}
+
+resnet_status fold_range(lowering *l) {
+  static const char *const what[3] = {"start", "limit", "delta"};
+  int64_t numbers[3];
+  for (size_t i = 0; i < 3; i++) {
+    const tensor *t;
+    resnet_status status = get_integers(l, i, what[i], &t);
+    if (status != RESNET_OK) return status;
+    if (!t || t->count != 1 || t->ints[0] > MAX_OPERAND || t->ints[0] < -MAX_OPERAND)
+      return unsupported(l, "its %s must be one integer below 2^31", what[i]);
+    numbers[i] = t->ints[0];
+  }
+  int64_t span = numbers[1] - numbers[0], step = numbers[2], count = 0;
+  if (step == 0) return invalid(l, "its delta is 0");
+  if (step > 0 ? span > 0 : span < 0) count = (span - (step > 0 ? 1 : -1)) / step + 1;
+  if (count > MAX_FOLDED)
+    return unsupported(l, "makes %lld numbers: up to %d are accepted", (long long)count, MAX_FOLDED);
+  resnet_status status;
+  tensor *t = tensor_new(l, false, 1, &count, &status);
+  for (int64_t i = 0; i < (t ? count : 0); i++) t->ints[i] = numbers[0] + i * step;
+  return status == RESNET_OK ? set_tensor(l, t) : status;
+}
+
+/* ---- Cast ---------------------------------------------------------------------------------------------------- */
+
+enum { TYPE_FLOAT = 1, TYPE_INT32 = 6, TYPE_INT64 = 7, TYPE_BOOL = 9, TYPE_FLOAT16 = 10, TYPE_DOUBLE = 11 };
+
+static resnet_status cast_to_integers(lowering *l, const tensor *t, bool to_bool, tensor *to) {
+  for (size_t i = 0; i < t->count; i++) {
+    if (!t->is_float && !to_bool) {
+      if (!tensor_copy_element(l, to, i, t, i)) return fail_memory(l->error, "a constant");
+      continue;
+    }
+    if (tensor_is_batch(t, i)) return unsupported(l, "computes with the batch size: export with a fixed one");
+    double number = t->is_float ? (double)t->floats[i] : (double)t->ints[i];
+    if (!(fabs(number) < 0x1p62)) return unsupported(l, "casts %g to an integer: up to 2^62 is accepted", number);
+    to->ints[i] = to_bool ? number < 0 || number > 0 : (int64_t)number;
+  }
+  return RESNET_OK;
+}
+
+resnet_status fold_cast(lowering *l) {
+  const tensor *t;
+  int64_t type;
+  resnet_status status = get_constant(l, 0, "data", &t);
+  if (status == RESNET_OK) status = get_int(l, "to", 0, &type);
+  if (status != RESNET_OK) return status;
+  bool to_float = type == TYPE_FLOAT || type == TYPE_FLOAT16 || type == TYPE_DOUBLE;
+  if (!t || (!to_float && type != TYPE_INT64 && type != TYPE_INT32 && type != TYPE_BOOL))
+    return unsupported(l,
+                       "casts to element type %lld: accepted are float (1), int32 (6), int64 (7), bool (9), float16 "
+                       "(10), double (11)",
+                       (long long)type);
+  if (to_float && t->is_float) return fold_identity(l);
+  tensor *to = tensor_new(l, to_float, t->rank, t->dims, &status);
+  if (!to) return status;
+  if (!to_float) {
+    status = cast_to_integers(l, t, type == TYPE_BOOL, to);
+    return status == RESNET_OK ? set_tensor(l, to) : status;
+  }
+  if (tensor_has_batch(t)) return unsupported(l, "computes with the batch size: export with a fixed one");
+  for (size_t i = 0; i < t->count; i++) to->floats[i] = (float)t->ints[i];
+  return set_tensor(l, to);
+}

@@ -1,0 +1,84 @@
+/* The loader's two entries, which tie its steps together, and the release of what they build. */
+#include "graph.h"
+
+#include <string.h>
+
+#include "lower.h"
+#include "metadata.h"
+#include "onnx_file.h"
+#include "onnx_parse.h"
+
+void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    memory_release(m, nodes[i].name);
+    memory_release(m, nodes[i].output);
+    memory_release(m, nodes[i].weights);
+    memory_release(m, nodes[i].bias);
+  }
+  memory_release(m, nodes);
+}
+
+void graph_release(graph *g) {
+  memory *m = g->memory;
+  if (!m) return;
+  graph_release_nodes(m, g->nodes, g->node_count);
+  for (uint32_t i = 0; i < g->block_count; i++) memory_release(m, g->blocks[i].name);
+  for (uint32_t i = 0; i < g->label_count; i++) memory_release(m, g->labels[i]);
+  memory_release(m, g->blocks);
+  memory_release(m, g->labels);
+  memory_release(m, g->name);
+  memory_release(m, g->producer);
+  memset(g, 0, sizeof *g);
+}
+
+static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model, const graph_options *options,
+                           resnet_error *error) {
+  lowering l = {.memory = m, .error = error, .options = options, .graph = g};
+  resnet_status status = lower_model(&l, model);
+  if (status == RESNET_OK) status = fuse_nodes(&l);
+  if (status == RESNET_OK) status = arrange_blocks(&l);
+  lowering_release(&l);
+  return status == RESNET_OK ? metadata_read(g, model, error) : status;
+}
+
+/* `owned`: the buffer that holds `bytes` where it is ours; it is released as soon as it was read, because a large
+ * model's weights stand in memory twice after that. */
+static resnet_status read_model(graph *g, memory *m, const void *bytes, size_t size, file_bytes *owned,
+                                const graph_options *options, resnet_error *error) {
+  Onnx__ModelProto *model = NULL;
+  file_bytes unpacked = {NULL, 0};
+  resnet_status status = RESNET_OK;
+  memset(g, 0, sizeof *g);
+  if (size > options->max_file_bytes)
+    return fail(error, RESNET_ERROR_LIMIT, "has more than %llu bytes: raise max_file_bytes if you trust it",
+                (unsigned long long)options->max_file_bytes);
+  if (is_gzip(bytes, size)) {
+    status = gzip_read(bytes, size, m, options->max_file_bytes, &unpacked, error);
+    bytes = unpacked.data;
+    size = unpacked.size;
+  }
+  if (status == RESNET_OK) status = onnx_parse(bytes, size, m, &model, error);
+  memory_release(m, unpacked.data);
+  memory_release(m, owned->data);
+  owned->data = NULL;
+  g->memory = m;
+  if (status == RESNET_OK) status = build(g, m, model, options, error);
+  onnx_release(model, m);
+  if (status != RESNET_OK) graph_release(g);
+  return status == RESNET_OK ? succeed(error) : status;
+}
+
+resnet_status graph_read_memory(graph *out, memory *m, const void *bytes, size_t size, const graph_options *options,
+                                resnet_error *error) {
+  file_bytes none = {NULL, 0};
+  return read_model(out, m, bytes, size, &none, options, error);
+}
+
+resnet_status graph_read_file(graph *out, memory *m, const char *path, const graph_options *options,
+                              resnet_error *error) {
+  file_bytes file;
+  memset(out, 0, sizeof *out);
+  resnet_status status = file_read(path, m, options->max_file_bytes, &file, error);
+  if (status == RESNET_OK) status = read_model(out, m, file.data, file.size, &file, options, error);
+  return status == RESNET_OK ? status : fail_prefix(error, status, path);
+}

@@ -1,0 +1,250 @@
+/* Lowering: ONNX nodes, one after the other in file order, become constants or nodes of the graph.
+ *
+ * Every ONNX tensor is a `value`. It is either a constant (an initialiser, or what folding computed) or a view of an
+ * activation: a graph node's output with the dimensions that ONNX gives it, in (n,c,h,w) order of elements, so that
+ * Flatten, Reshape, Squeeze and Unsqueeze move no data.
+ */
+#ifndef LIBRESNET_LOADER_LOWER_H
+#define LIBRESNET_LOADER_LOWER_H
+
+#include "graph.h"
+#include "onnx.pb-c.h"
+
+enum {
+  MAX_RANK = 8,
+  MAX_SIDE = 65535,          /* largest height, width, number of channels */
+  MAX_WINDOW = 1024,         /* largest kernel side and stride */
+  MAX_NODES = 20000,         /* ONNX nodes; ResNet-152 with all its plumbing has fewer than 2,000 */
+  MAX_FOLDED = 1 << 16,      /* elements that an operator may make out of little, e.g. ConstantOfShape */
+  MAX_ACTIVATION = INT32_MAX /* elements of one picture's activations, one and all together */
+};
+
+/* A constant. The data belong to the lowering or to the parsed model. */
+typedef struct tensor {
+  bool is_float; /* else integers, booleans included */
+  uint32_t rank;
+  int64_t dims[MAX_RANK];
+  size_t count;
+  float *floats;
+  int64_t *ints;
+  bool *is_batch; /* per integer: it stands for the batch size; NULL: none does */
+} tensor;
+
+typedef enum value_kind { VALUE_UNKNOWN, VALUE_TENSOR, VALUE_ACTIVATION } value_kind;
+
+enum { ORIGIN_INITIALIZER = 0, ORIGIN_INPUT = 1, ORIGIN_NODE = 2 /* plus the node's index */ };
+
+typedef struct value {
+  const char *name;
+  size_t origin;
+  value_kind kind;
+  const Onnx__TensorProto *initializer; /* read into `tensor` when it is first used */
+  tensor *tensor;
+  uint32_t node; /* VALUE_ACTIVATION: index in the graph */
+  uint32_t rank;
+  int64_t dims[MAX_RANK];                            /* dims[0] is the batch and means nothing */
+  uint32_t pad_top, pad_left, pad_bottom, pad_right; /* zeros still to be put around it: see operators_pad.c */
+  const char *pad_name;                              /* the Pad node that asked for them */
+} value;
+
+/* What a draft of the graph knows beyond graph.h. */
+typedef struct draft {
+  double *scale, *shift; /* per output channel, still to be applied: of AFFINE, and of what took one over; or NULL */
+  uint32_t readers;      /* nodes that read it and lead to the scores; 0: it is dropped */
+} draft;
+
+typedef struct lowering {
+  memory *memory;
+  resnet_error *error;
+  const graph_options *options;
+  const Onnx__GraphProto *source;
+  int64_t opset;
+  int64_t batch; /* the file's, where it is fixed; 0: symbolic */
+  graph *graph;  /* nodes has room for node_capacity */
+  draft *drafts; /* one for each node of the graph */
+  uint32_t node_capacity;
+  value *values;
+  value **by_name; /* sorted by name, then origin */
+  size_t value_count;
+  void *scratch;               /* all memory that is released when lowering ends: a list */
+  const Onnx__NodeProto *node; /* the one being lowered */
+  size_t node_index;
+} lowering;
+
+/* Lower `model` into *l->graph, one node for each ONNX node that computes something. */
+resnet_status lower_model(lowering *l, const Onnx__ModelProto *model);
+/* canonical.c: drop what does not lead to the scores, fold batch normalisations, fuse clamps. */
+resnet_status fuse_nodes(lowering *l);
+/* blocks.c: find and name the residual blocks, put the nodes in their order. */
+resnet_status arrange_blocks(lowering *l);
+void lowering_release(lowering *l);
+
+/* Memory that lasts as long as the lowering; NULL as memory_allocate. */
+void *scratch_allocate(lowering *l, size_t count, size_t size);
+
+/* graph.c: release nodes, the array included. */
+void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count);
+
+/* ---- refusing: "node 'x' (Conv, opset 13): ..." -------------------------------------------------------------- */
+
+resnet_status refuse(const lowering *l, resnet_status status, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
+/* Well-formed, but not accepted. */
+#define unsupported(l, ...) refuse(l, RESNET_ERROR_UNSUPPORTED, __VA_ARGS__)
+/* Contradicts itself or ONNX. */
+#define invalid(l, ...) refuse(l, RESNET_ERROR_FORMAT, __VA_ARGS__)
+
+/* The node's name, or that of its first output where it has none. */
+const char *node_name(const Onnx__NodeProto *node);
+
+/* ---- attributes.c: of the current node ----------------------------------------------------------------------- */
+
+bool has_attribute(const lowering *l, const char *name);
+resnet_status get_int(const lowering *l, const char *name, int64_t fallback, int64_t *out);
+resnet_status get_float(const lowering *l, const char *name, float fallback, float *out);
+/* *values is NULL and *count 0 where the attribute is absent. */
+resnet_status get_ints(const lowering *l, const char *name, const int64_t **values, size_t *count);
+/* Index in the NULL-terminated list of accepted words; `fallback` where the attribute is absent. */
+resnet_status get_word(const lowering *l, const char *name, const char *const *words, size_t fallback, size_t *out);
+resnet_status get_tensor(lowering *l, const char *name, tensor **out);
+/* Refuse names outside the list (separated by blanks) and names given twice. */
+resnet_status check_attributes(const lowering *l, const char *accepted);
+
+/* ---- values.c ------------------------------------------------------------------------------------------------ */
+
+/* Collect and sort all names; refuse duplicates. */
+resnet_status values_collect(lowering *l);
+value *values_find(const lowering *l, const char *name);
+/* The current node's input is named (not left out, not ""). */
+bool has_input(const lowering *l, size_t index);
+/* The value of an input that is named; refuses what has not been computed. Constants come with their tensor read. */
+resnet_status get_value(lowering *l, size_t index, value **out);
+/* A constant; *out is NULL where the input is absent. `what` says what it is, e.g. "weights". */
+resnet_status get_constant(lowering *l, size_t index, const char *what, const tensor **out);
+/* An integer list without batch sizes in it (rank 0 or 1). */
+resnet_status get_integers(lowering *l, size_t index, const char *what, const tensor **out);
+/* An activation in any view, without zeros to be put around it. */
+resnet_status get_activation(lowering *l, size_t index, value **out);
+/* An activation that is a picture: viewed as (n,c,h,w); zeros around it are refused unless `allow_pads`. */
+resnet_status get_image(lowering *l, size_t index, bool allow_pads, value **out);
+graph_shape value_shape(const lowering *l, const value *v);
+
+/* The current node's first output; NULL where it names none. */
+value *get_result(const lowering *l);
+/* Make it ... */
+resnet_status set_tensor(lowering *l, tensor *t);
+/* The graph's node `index`, viewed as (n,c,h,w). */
+resnet_status set_activation(lowering *l, uint32_t index);
+/* Another view of `v`. */
+resnet_status set_view(lowering *l, const value *v, uint32_t rank, const int64_t *dims);
+resnet_status set_same(lowering *l, const value *v);
+
+/* Append a node that reads `input` (RESNET_NO_INDEX: none) to the graph and make it the current node's result.
+ * NULL: *status says why. */
+graph_node *add_node(lowering *l, graph_op op, uint32_t input, graph_shape shape, resnet_status *status);
+/* The same for a node that keeps the shape and the view of `x`. */
+graph_node *add_elementwise(lowering *l, graph_op op, const value *x, resnet_status *status);
+
+/* ---- tensors.c ----------------------------------------------------------------------------------------------- */
+
+/* Element type, dimensions and amount of data agree, and no data lie outside of the file. */
+resnet_status tensor_check(const Onnx__TensorProto *t, resnet_error *error);
+/* A checked tensor's numbers: floats of any width become float, integers and booleans int64_t. */
+resnet_status tensor_read(lowering *l, const Onnx__TensorProto *proto, tensor **out);
+/* A tensor of given type and dimensions, all zero; NULL: *status says why. */
+tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dims, resnet_status *status);
+/* The same numbers with other dimensions. */
+tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t *dims, resnet_status *status);
+/* Copy one element, the batch mark included; allocates the marks where the target has none yet. */
+bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor *from, size_t from_index);
+bool tensor_is_batch(const tensor *t, size_t index);
+bool tensor_has_batch(const tensor *t);
+/* Every float is finite. */
+resnet_status check_finite(const lowering *l, const tensor *t, const char *what);
+
+/* ---- shapes.c ------------------------------------------------------------------------------------------------ */
+
+/* Index of an axis that may count from the end, for a tensor of `rank` dimensions. */
+resnet_status resolve_axis(const lowering *l, int64_t axis, uint32_t rank, uint32_t *out);
+/* Axes of Squeeze, Unsqueeze, ReduceMean: an attribute before opset `input_since`, then input 1. None: *count is 0. */
+resnet_status read_axes(lowering *l, int64_t input_since, const int64_t **axes, size_t *count);
+/* The same as bits; refuses axes outside of `rank` and axes named twice. */
+resnet_status mask_axes(const lowering *l, const int64_t *axes, size_t count, uint32_t rank, uint32_t *mask);
+/* The dimensions that Reshape asks for; activations keep their batch in front. */
+resnet_status reshape_tensor(lowering *l, const tensor *t, const tensor *target, bool zero_copies, int64_t *dims);
+resnet_status reshape_view(lowering *l, const value *v, const tensor *target, bool zero_copies, int64_t *dims);
+
+/* Attributes kernel_shape (or `kernel` where not NULL), strides, dilations, pads, auto_pad, ceil_mode to a checked
+ * window and output size. `pads` of `v` are added to its own. */
+typedef struct window_request {
+  const int64_t *kernel;
+  bool accepts_dilation;
+  bool refuses_overhang; /* a window that ceil_mode lets stand over the border */
+} window_request;
+resnet_status read_window(lowering *l, const value *v, const window_request *request, graph_window *window,
+                          graph_shape *out);
+
+typedef struct slice_range {
+  int64_t start, end, step; /* as they stand in the file */
+} slice_range;
+/* Of Slice: a range for every axis; axes that the node does not name get the whole. */
+resnet_status read_slices(lowering *l, uint32_t rank, slice_range ranges[MAX_RANK]);
+/* Clamp a range to `dim` as ONNX says; returns the number of elements. */
+int64_t resolve_slice(slice_range *range, int64_t dim);
+
+/* ---- operators.c --------------------------------------------------------------------------------------------- */
+
+typedef resnet_status (*operator_handler)(lowering *l);
+
+/* Lower the current node. */
+resnet_status lower_node(lowering *l);
+
+/* Handlers of activations, by file. */
+resnet_status lower_conv(lowering *l);
+resnet_status lower_batch_normalization(lowering *l);
+resnet_status lower_relu(lowering *l);
+resnet_status lower_clip(lowering *l);
+resnet_status lower_min_max(lowering *l);
+resnet_status lower_arithmetic(lowering *l);
+resnet_status lower_sum(lowering *l);
+resnet_status lower_softmax(lowering *l);
+resnet_status lower_gemm(lowering *l);
+resnet_status lower_matmul(lowering *l);
+resnet_status lower_max_pool(lowering *l);
+resnet_status lower_average_pool(lowering *l);
+resnet_status lower_global_average_pool(lowering *l);
+resnet_status lower_reduce_mean(lowering *l);
+resnet_status lower_identity(lowering *l);
+resnet_status lower_dropout(lowering *l);
+resnet_status lower_cast(lowering *l);
+resnet_status lower_flatten(lowering *l);
+resnet_status lower_reshape(lowering *l);
+resnet_status lower_squeeze(lowering *l);
+resnet_status lower_unsqueeze(lowering *l);
+resnet_status lower_transpose(lowering *l);
+resnet_status lower_shape(lowering *l);
+resnet_status lower_slice(lowering *l);
+resnet_status lower_pad(lowering *l);
+
+/* Handlers of constants: fold.c and fold_arithmetic.c. */
+resnet_status fold_constant(lowering *l);
+resnet_status fold_identity(lowering *l);
+resnet_status fold_shape(lowering *l);
+resnet_status fold_gather(lowering *l);
+resnet_status fold_slice(lowering *l);
+resnet_status fold_concat(lowering *l);
+resnet_status fold_squeeze(lowering *l);
+resnet_status fold_unsqueeze(lowering *l);
+resnet_status fold_reshape(lowering *l);
+resnet_status fold_transpose(lowering *l);
+resnet_status fold_constant_of_shape(lowering *l);
+resnet_status fold_expand(lowering *l);
+resnet_status fold_range(lowering *l);
+resnet_status fold_cast(lowering *l);
+resnet_status fold_arithmetic(lowering *l);
+resnet_status fold_floor(lowering *l);
+
+#endif

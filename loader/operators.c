@@ -1,0 +1,179 @@
+/* The ONNX operators that are read: one row each, or two where an opset moved attributes to inputs. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lower.h"
+#include "onnx_parse.h"
+
+typedef struct operator_row {
+  const char *name;
+  int since, until; /* opsets */
+  size_t inputs_min, inputs_max;
+  operator_handler lower; /* some input is an activation; NULL: not accepted */
+  operator_handler fold;  /* all inputs are constants; NULL: not accepted */
+  const char *attributes; /* accepted names */
+} operator_row;
+
+enum { ANY = 64 /* inputs of Concat and Sum */ };
+
+#define CONV_ATTRIBUTES "auto_pad dilations group kernel_shape pads strides"
+#define BATCH_NORM_ATTRIBUTES "epsilon momentum spatial is_test consumed_inputs"
+
+/* Defaults and meanings by opset: onnx/docs/Changelog.md. */
+static const operator_row rows[] = {
+    {"Add", 7, 21, 2, 2, lower_arithmetic, fold_arithmetic, ""},
+    {"AveragePool", 7, 21, 1, 1, lower_average_pool, NULL,
+     "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
+    {"BatchNormalization", 7, 13, 5, 5, lower_batch_normalization, NULL, BATCH_NORM_ATTRIBUTES},
+    {"BatchNormalization", 14, 21, 5, 5, lower_batch_normalization, NULL, BATCH_NORM_ATTRIBUTES " training_mode"},
+    {"Cast", 7, 18, 1, 1, lower_cast, fold_cast, "to"},
+    {"Cast", 19, 21, 1, 1, lower_cast, fold_cast, "to saturate"},
+    {"Clip", 7, 10, 1, 1, lower_clip, NULL, "min max"},
+    {"Clip", 11, 21, 1, 3, lower_clip, NULL, ""},
+    {"Concat", 7, 21, 1, ANY, NULL, fold_concat, "axis"},
+    {"Constant", 7, 21, 0, 0, NULL, fold_constant, "value value_float value_floats value_int value_ints"},
+    {"ConstantOfShape", 9, 21, 1, 1, NULL, fold_constant_of_shape, "value"},
+    {"Conv", 7, 21, 2, 3, lower_conv, NULL, CONV_ATTRIBUTES},
+    {"Div", 7, 21, 2, 2, NULL, fold_arithmetic, ""},
+    {"Dropout", 7, 11, 1, 1, lower_dropout, NULL, "ratio"},
+    {"Dropout", 12, 21, 1, 3, lower_dropout, NULL, "seed"},
+    {"Expand", 8, 21, 2, 2, NULL, fold_expand, ""},
+    {"Flatten", 7, 21, 1, 1, lower_flatten, NULL, "axis"},
+    {"Floor", 7, 21, 1, 1, NULL, fold_floor, ""},
+    {"Gather", 7, 21, 2, 2, NULL, fold_gather, "axis"},
+    {"Gemm", 7, 21, 2, 3, lower_gemm, NULL, "alpha beta transA transB"},
+    {"GlobalAveragePool", 7, 21, 1, 1, lower_global_average_pool, NULL, ""},
+    {"Identity", 7, 21, 1, 1, lower_identity, fold_identity, ""},
+    {"LogSoftmax", 7, 21, 1, 1, lower_softmax, NULL, "axis"},
+    {"MatMul", 7, 21, 2, 2, lower_matmul, NULL, ""},
+    {"Max", 7, 21, 1, 2, lower_min_max, fold_arithmetic, ""},
+    {"MaxPool", 7, 21, 1, 1, lower_max_pool, NULL,
+     "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"},
+    {"Min", 7, 21, 1, 2, lower_min_max, fold_arithmetic, ""},
+    {"Mul", 7, 21, 2, 2, lower_arithmetic, fold_arithmetic, ""},
+    {"Pad", 7, 10, 1, 1, lower_pad, NULL, "mode pads value"},
+    {"Pad", 11, 21, 2, 4, lower_pad, NULL, "mode"},
+    {"Range", 11, 21, 3, 3, NULL, fold_range, ""},
+    {"ReduceMean", 7, 17, 1, 1, lower_reduce_mean, NULL, "axes keepdims"},
+    {"ReduceMean", 18, 21, 1, 2, lower_reduce_mean, NULL, "keepdims noop_with_empty_axes"},
+    {"Relu", 7, 21, 1, 1, lower_relu, NULL, ""},
+    {"Reshape", 7, 13, 2, 2, lower_reshape, fold_reshape, ""},
+    {"Reshape", 14, 21, 2, 2, lower_reshape, fold_reshape, "allowzero"},
+    {"Shape", 7, 14, 1, 1, lower_shape, fold_shape, ""},
+    {"Shape", 15, 21, 1, 1, lower_shape, fold_shape, "start end"},
+    {"Slice", 7, 9, 1, 1, lower_slice, fold_slice, "axes ends starts"},
+    {"Slice", 10, 21, 3, 5, lower_slice, fold_slice, ""},
+    {"Softmax", 7, 21, 1, 1, lower_softmax, NULL, "axis"},
+    {"Squeeze", 7, 12, 1, 1, lower_squeeze, fold_squeeze, "axes"},
+    {"Squeeze", 13, 21, 1, 2, lower_squeeze, fold_squeeze, ""},
+    {"Sub", 7, 21, 2, 2, lower_arithmetic, fold_arithmetic, ""},
+    {"Sum", 7, 21, 1, ANY, lower_sum, NULL, ""},
+    {"Transpose", 7, 21, 1, 1, lower_transpose, fold_transpose, "perm"},
+    {"Unsqueeze", 7, 12, 1, 1, lower_unsqueeze, fold_unsqueeze, "axes"},
+    {"Unsqueeze", 13, 21, 2, 2, lower_unsqueeze, fold_unsqueeze, ""},
+};
+
+enum { ROW_COUNT = sizeof rows / sizeof *rows };
+
+/* Operators that people meet in ResNet files, and what to do about each. */
+static const struct {
+  const char *name, *advice;
+} known_refusals[] = {
+    {"QuantizeLinear", "int8 nets are not accepted yet: use the fp32 file"},
+    {"DequantizeLinear", "int8 nets are not accepted yet: use the fp32 file"},
+    {"DynamicQuantizeLinear", "int8 nets are not accepted yet: use the fp32 file"},
+    {"QLinearConv", "int8 nets are not accepted yet: use the fp32 file"},
+    {"QLinearMatMul", "int8 nets are not accepted yet: use the fp32 file"},
+    {"ConvInteger", "int8 nets are not accepted: use the fp32 file"},
+    {"MatMulInteger", "int8 nets are not accepted: use the fp32 file"},
+    {"If", "control flow is not accepted: export the model without branches"},
+    {"Loop", "control flow is not accepted: export the model without loops"},
+    {"Scan", "control flow is not accepted: export the model without loops"},
+    {"SequenceMap", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
+    {"Resize", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
+    {"CenterCropPad", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
+    {"ArgMax", "the net must end in its scores: cut this node off, e.g. with onnx.utils.extract_model"},
+    {"Sigmoid", "squeeze-and-excitation is not accepted yet"},
+    {"HardSigmoid", "squeeze-and-excitation is not accepted yet"},
+};
+
+const char *node_name(const Onnx__NodeProto *node) {
+  if (onnx_text(node->name)[0]) return node->name;
+  return node->n_output ? node->output[0] : "";
+}
+
+resnet_status refuse(const lowering *l, resnet_status status, const char *format, ...) {
+  char problem[RESNET_ERROR_MESSAGE_SIZE];
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(problem, sizeof problem, format, arguments);
+  va_end(arguments);
+  return fail(l->error, status, "node '%.60s' (%.24s, opset %d): %s", node_name(l->node), onnx_text(l->node->op_type),
+              (int)l->opset, problem);
+}
+
+static resnet_status refuse_unknown_operator(const lowering *l) {
+  const char *name = onnx_text(l->node->op_type), *domain = onnx_text(l->node->domain);
+  for (size_t i = 0; i < sizeof known_refusals / sizeof *known_refusals; i++)
+    if (strcmp(known_refusals[i].name, name) == 0) return unsupported(l, "%s", known_refusals[i].advice);
+  if (!onnx_is_default_domain(domain))
+    return unsupported(l,
+                       "operator of domain '%.40s': only ONNX's own operators are accepted; export with opset %d and "
+                       "without fusion or quantisation",
+                       domain, OPSET_MAX);
+  return unsupported(l, "this operator is not accepted: only those of plain and residual convolutional nets are; try "
+                        "onnxsim, or export in eval mode");
+}
+
+static resnet_status find_row(const lowering *l, const operator_row **found) {
+  const operator_row *other = NULL;
+  if (!onnx_is_default_domain(l->node->domain)) return refuse_unknown_operator(l);
+  for (size_t i = 0; i < ROW_COUNT; i++) {
+    if (strcmp(rows[i].name, onnx_text(l->node->op_type)) != 0) continue;
+    other = &rows[i];
+    if (l->opset < rows[i].since || l->opset > rows[i].until) continue;
+    *found = &rows[i];
+    return RESNET_OK;
+  }
+  if (other)
+    return unsupported(l, "the model's opset has no such operator (ONNX has it since opset %d): export the model again",
+                       other->since);
+  return refuse_unknown_operator(l);
+}
+
+/* Whether the handler for constants is the one: no input is an activation. */
+static resnet_status reads_constants_only(lowering *l, bool *answer) {
+  *answer = true;
+  for (size_t i = 0; i < l->node->n_input; i++) {
+    if (!has_input(l, i)) continue;
+    value *v;
+    resnet_status status = get_value(l, i, &v);
+    if (status != RESNET_OK) return status;
+    if (v->kind == VALUE_ACTIVATION) *answer = false;
+  }
+  return RESNET_OK;
+}
+
+static resnet_status check_input_count(const lowering *l, const operator_row *row) {
+  size_t count = l->node->n_input;
+  if (count < row->inputs_min || count > row->inputs_max)
+    return unsupported(l, "has %zu inputs: accepted are %zu to %zu at this opset", count, row->inputs_min,
+                       row->inputs_max);
+  return RESNET_OK;
+}
+
+resnet_status lower_node(lowering *l) {
+  const operator_row *row = NULL;
+  bool constants = false;
+  resnet_status status = find_row(l, &row);
+  if (status == RESNET_OK) status = check_attributes(l, row->attributes);
+  if (status == RESNET_OK) status = check_input_count(l, row);
+  if (status == RESNET_OK) status = reads_constants_only(l, &constants);
+  if (status != RESNET_OK) return status;
+  operator_handler handler = constants ? row->fold : row->lower;
+  if (!handler)
+    return unsupported(l, constants ? "reads constants only: it is accepted on activations; run onnxsim on the file"
+                                    : "is accepted on constants and shapes only, not on activations; try onnxsim");
+  return handler(l);
+}

@@ -1,0 +1,147 @@
+/* Conv, Gemm, MatMul: weights to the order of graph.h. */
+#include "lower.h"
+
+static resnet_status check_conv_weights(const lowering *l, const tensor *w, graph_shape in, int64_t groups) {
+  if (!w->is_float || w->rank != 4)
+    return unsupported(l, "its weights have %u dimensions: 4 floats (o,i,h,w) are accepted", w->rank);
+  int64_t out = w->dims[0];
+  if (out < 1 || out > MAX_SIDE)
+    return unsupported(l, "it has %lld output channels: accepted are 1 to %d", (long long)out, MAX_SIDE);
+  if (groups < 1 || groups > in.c || in.c % groups || out % groups)
+    return unsupported(l, "group is %lld: it must divide the %u input and %lld output channels", (long long)groups,
+                       in.c, (long long)out);
+  if (w->dims[1] != in.c / groups)
+    return invalid(l, "its weights take %lld channels in each of %lld groups, its input has %u: export the model again",
+                   (long long)w->dims[1], (long long)groups, in.c);
+  return check_finite(l, w, "weights");
+}
+
+/* `count` floats of bias, or zeros where t is NULL; scaled. */
+static resnet_status make_bias(lowering *l, graph_node *n, const tensor *t, size_t count, double scale) {
+  n->bias = memory_allocate(l->memory, count, sizeof(float));
+  if (!n->bias) return fail_memory(l->error, "a bias");
+  n->bias_count = count;
+  if (!t) return RESNET_OK;
+  if (!t->is_float || (t->count != count && t->count != 1) || (t->count > 1 && t->dims[t->rank - 1] != (int64_t)count))
+    return unsupported(l, "its bias has %zu numbers: %zu are accepted, one for each output", t->count, count);
+  for (size_t i = 0; i < count; i++) n->bias[i] = (float)(scale * (double)t->floats[t->count == 1 ? 0 : i]);
+  return check_finite(l, t, "bias");
+}
+
+static resnet_status allocate_weights(lowering *l, graph_node *n, size_t count) {
+  n->weights = memory_allocate(l->memory, count, sizeof(float));
+  if (!n->weights) return fail_memory(l->error, "weights");
+  n->weight_count = count;
+  return RESNET_OK;
+}
+
+/* (o,i,h,w) to (o,h,w,i) */
+static resnet_status make_conv_weights(lowering *l, graph_node *n, const tensor *w) {
+  resnet_status status = allocate_weights(l, n, w->count);
+  if (status != RESNET_OK) return status;
+  size_t inputs = (size_t)w->dims[1], area = (size_t)w->dims[2] * (size_t)w->dims[3];
+  for (size_t o = 0; o < (size_t)w->dims[0]; o++)
+    for (size_t i = 0; i < inputs; i++)
+      for (size_t k = 0; k < area; k++)
+        n->weights[(o * area + k) * inputs + i] = w->floats[(o * inputs + i) * area + k];
+  return RESNET_OK;
+}
+
+resnet_status lower_conv(lowering *l) {
+  value *x;
+  const tensor *w, *bias;
+  int64_t groups;
+  resnet_status status = get_image(l, 0, true, &x);
+  if (status == RESNET_OK) status = get_constant(l, 1, "weights", &w);
+  if (status == RESNET_OK) status = get_constant(l, 2, "bias", &bias);
+  if (status == RESNET_OK) status = get_int(l, "group", 1, &groups);
+  if (status != RESNET_OK) return status;
+  if (!w) return invalid(l, "its weights are missing: export the model again");
+  graph_shape shape = value_shape(l, x);
+  status = check_conv_weights(l, w, shape, groups);
+  if (status != RESNET_OK) return status;
+
+  graph_window window;
+  window_request request = {.kernel = &w->dims[2], .accepts_dilation = true};
+  status = read_window(l, x, &request, &window, &shape);
+  if (status != RESNET_OK) return status;
+  shape.c = (uint32_t)w->dims[0];
+  graph_node *n = add_node(l, GRAPH_CONV, x->node, shape, &status);
+  if (!n) return status;
+  n->window = window;
+  n->groups = (uint32_t)groups;
+  status = make_conv_weights(l, n, w);
+  return status == RESNET_OK ? make_bias(l, n, bias, shape.c, 1) : status;
+}
+
+/* A matrix of `rows` outputs by `columns` inputs, in (c,h,w) order along its columns, to (o,h,w,c); times `scale`. */
+static resnet_status make_linear_weights(lowering *l, graph_node *n, const tensor *matrix, bool transposed,
+                                         graph_shape in, double scale) {
+  size_t area = (size_t)in.h * in.w, columns = area * in.c, rows = n->shape.c;
+  resnet_status status = allocate_weights(l, n, matrix->count);
+  if (status != RESNET_OK) return status;
+  for (size_t o = 0; o < rows; o++)
+    for (size_t c = 0; c < in.c; c++)
+      for (size_t k = 0; k < area; k++) {
+        size_t column = c * area + k, from = transposed ? o * columns + column : column * rows + o;
+        n->weights[o * columns + k * in.c + c] = (float)(scale * (double)matrix->floats[from]);
+      }
+  return check_finite(l, matrix, "weights");
+}
+
+typedef struct linear {
+  const tensor *matrix, *bias;
+  bool transposed; /* the matrix is (outputs, inputs) */
+  double alpha, beta;
+} linear;
+
+static resnet_status add_linear(lowering *l, const value *x, const linear *p) {
+  const tensor *m = p->matrix;
+  if (!m || !m->is_float || m->rank != 2) return unsupported(l, "its weights must be a matrix of floats");
+  graph_shape in = value_shape(l, x);
+  int64_t columns = (int64_t)in.h * in.w * in.c, outputs = m->dims[p->transposed ? 0 : 1];
+  if (m->dims[p->transposed ? 1 : 0] != columns)
+    return invalid(l, "its weights take %lld numbers, its input has %lld: the net was exported for another input size",
+                   (long long)m->dims[p->transposed ? 1 : 0], (long long)columns);
+  if (outputs < 1 || outputs > MAX_SIDE)
+    return unsupported(l, "it has %lld outputs: accepted are 1 to %d", (long long)outputs, MAX_SIDE);
+  resnet_status status;
+  graph_node *n = add_node(l, GRAPH_LINEAR, x->node, (graph_shape){1, 1, (uint32_t)outputs}, &status);
+  if (!n) return status;
+  status = make_linear_weights(l, n, m, p->transposed, in, p->alpha);
+  if (status == RESNET_OK) status = make_bias(l, n, p->bias, (size_t)outputs, p->beta);
+  int64_t dims[2] = {0, outputs};
+  return status == RESNET_OK ? set_view(l, &(value){.node = l->graph->node_count - 1}, 2, dims) : status;
+}
+
+/* Some MXNet files give Gemm a picture (n,c,1,1): it is read as flattened, as MXNet means it. */
+resnet_status lower_gemm(lowering *l) {
+  value *x;
+  linear p = {0};
+  int64_t transpose_a, transpose_b;
+  float alpha, beta;
+  resnet_status status = get_activation(l, 0, &x);
+  if (status == RESNET_OK) status = get_constant(l, 1, "weights", &p.matrix);
+  if (status == RESNET_OK) status = get_constant(l, 2, "bias", &p.bias);
+  if (status == RESNET_OK) status = get_int(l, "transA", 0, &transpose_a);
+  if (status == RESNET_OK) status = get_int(l, "transB", 0, &transpose_b);
+  if (status == RESNET_OK) status = get_float(l, "alpha", 1, &alpha);
+  if (status == RESNET_OK) status = get_float(l, "beta", 1, &beta);
+  if (status != RESNET_OK) return status;
+  if (transpose_a) return unsupported(l, "transA is 1, which mixes the pictures of a batch: 0 is accepted");
+  p.transposed = transpose_b != 0;
+  p.alpha = (double)alpha;
+  p.beta = (double)beta;
+  return add_linear(l, x, &p);
+}
+
+resnet_status lower_matmul(lowering *l) {
+  value *x;
+  linear p = {.alpha = 1, .beta = 1};
+  resnet_status status = get_activation(l, 0, &x);
+  if (status == RESNET_OK) status = get_constant(l, 1, "weights", &p.matrix);
+  if (status != RESNET_OK) return status;
+  if (x->rank != 2)
+    return unsupported(l, "multiplies a tensor of rank %u: a flat one (n,features) is accepted", x->rank);
+  return add_linear(l, x, &p);
+}

@@ -1,0 +1,260 @@
+/* TensorProto to numbers. Element types and where their data stand are those of onnx/onnx.proto's TensorProto. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "lower.h"
+#include "onnx_parse.h"
+
+enum {
+  TYPE_FLOAT = 1,
+  TYPE_UINT8 = 2,
+  TYPE_INT8 = 3,
+  TYPE_UINT16 = 4,
+  TYPE_INT16 = 5,
+  TYPE_INT32 = 6,
+  TYPE_INT64 = 7,
+  TYPE_BOOL = 9,
+  TYPE_FLOAT16 = 10,
+  TYPE_DOUBLE = 11,
+  TYPE_UINT32 = 12,
+  TYPE_UINT64 = 13
+};
+
+enum { LOCATION_EXTERNAL = 1 };
+
+/* Bytes of an element; 0: a type that is not known here. */
+static size_t element_size(int32_t type) {
+  switch (type) {
+  case TYPE_UINT8:
+  case TYPE_INT8:
+  case TYPE_BOOL:
+    return 1;
+  case TYPE_UINT16:
+  case TYPE_INT16:
+  case TYPE_FLOAT16:
+    return 2;
+  case TYPE_FLOAT:
+  case TYPE_INT32:
+  case TYPE_UINT32:
+    return 4;
+  case TYPE_INT64:
+  case TYPE_DOUBLE:
+  case TYPE_UINT64:
+    return 8;
+  default:
+    return 0;
+  }
+}
+
+/* Elements in the typed list that belongs to t's type. */
+static size_t listed(const Onnx__TensorProto *t) {
+  switch (t->data_type) {
+  case TYPE_FLOAT:
+    return t->n_float_data;
+  case TYPE_DOUBLE:
+    return t->n_double_data;
+  case TYPE_INT64:
+    return t->n_int64_data;
+  case TYPE_UINT32:
+  case TYPE_UINT64:
+    return t->n_uint64_data;
+  default:
+    return t->n_int32_data;
+  }
+}
+
+static resnet_status check_dims(const Onnx__TensorProto *t, const char *name, size_t *count, resnet_error *error) {
+  if (t->n_dims > MAX_RANK)
+    return fail(error, RESNET_ERROR_UNSUPPORTED, "tensor '%.80s' has %zu dimensions: up to %d are accepted", name,
+                t->n_dims, MAX_RANK);
+  *count = 1;
+  for (size_t i = 0; i < t->n_dims; i++) {
+    if (t->dims[i] < 0)
+      return fail(error, RESNET_ERROR_FORMAT, "tensor '%.80s' has a negative dimension (%lld): export the model again",
+                  name, (long long)t->dims[i]);
+    if ((uint64_t)t->dims[i] > SIZE_MAX || !size_multiply(*count, (size_t)t->dims[i], count))
+      return fail(error, RESNET_ERROR_FORMAT, "tensor '%.80s' has dimensions whose product overflows", name);
+  }
+  return RESNET_OK;
+}
+
+/* The data stand in raw_data or in one typed list, and are as many as the dimensions say. */
+static resnet_status check_data(const Onnx__TensorProto *t, const char *name, size_t count, resnet_error *error) {
+  size_t raw = t->has_raw_data ? t->raw_data.len : 0, bytes;
+  size_t all = t->n_float_data + t->n_int32_data + t->n_int64_data + t->n_double_data + t->n_uint64_data;
+  if ((raw && all) || all != listed(t))
+    return fail(error, RESNET_ERROR_FORMAT,
+                "tensor '%.80s' has its data in two places (%zu raw bytes, %zu listed numbers): export the model again",
+                name, raw, all);
+  if (!size_multiply(count, element_size(t->data_type), &bytes))
+    return fail(error, RESNET_ERROR_FORMAT, "tensor '%.80s' has dimensions whose product overflows", name);
+  if (all ? all != count : raw != bytes)
+    return fail(error, RESNET_ERROR_FORMAT,
+                "tensor '%.80s' has %zu %s where its dimensions ask for %zu: the file is damaged, export it again",
+                name, all ? all : raw, all ? "numbers" : "bytes of data", all ? count : bytes);
+  return RESNET_OK;
+}
+
+resnet_status tensor_check(const Onnx__TensorProto *t, resnet_error *error) {
+  const char *name = onnx_text(t->name);
+  if (t->n_external_data || t->data_location == LOCATION_EXTERNAL)
+    return fail(error, RESNET_ERROR_UNSUPPORTED,
+                "tensor '%.60s' is external data; only the named file is read: save it with the weights inside, e.g. "
+                "onnx.save_model(model, path, save_as_external_data=False)",
+                name);
+  if (!element_size(t->data_type))
+    return fail(error, RESNET_ERROR_UNSUPPORTED,
+                "tensor '%.80s' has element type %d: accepted are float (1), int32 (6), int64 (7), bool (9), float16 "
+                "(10), double (11)",
+                name, t->data_type);
+  size_t count;
+  resnet_status status = check_dims(t, name, &count, error);
+  return status == RESNET_OK ? check_data(t, name, count, error) : status;
+}
+
+/* Little-endian, as raw_data is on every machine. */
+static uint64_t raw_bits(const Onnx__TensorProto *t, size_t index, size_t size) {
+  uint64_t bits = 0;
+  for (size_t i = size; i-- > 0;) bits = bits << 8 | t->raw_data.data[index * size + i];
+  return bits;
+}
+
+static bool is_raw(const Onnx__TensorProto *t) { return t->has_raw_data && t->raw_data.len; }
+
+static float float_from_bits(uint32_t bits) {
+  float number;
+  memcpy(&number, &bits, sizeof number);
+  return number;
+}
+
+/* IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits. */
+static float float_from_half(uint16_t half) {
+  int exponent = half >> 10 & 31, fraction = half & 1023;
+  float magnitude;
+  if (exponent == 31)
+    magnitude = fraction ? NAN : INFINITY;
+  else if (exponent == 0)
+    magnitude = ldexpf((float)fraction, -24);
+  else
+    magnitude = ldexpf((float)(fraction + 1024), exponent - 25);
+  return half >> 15 ? -magnitude : magnitude;
+}
+
+static float double_to_float(const Onnx__TensorProto *t, size_t i) {
+  double number;
+  if (is_raw(t)) {
+    uint64_t bits = raw_bits(t, i, 8);
+    memcpy(&number, &bits, sizeof number);
+  } else {
+    number = t->double_data[i];
+  }
+  if (fabs(number) > (double)FLT_MAX) return number > 0 ? INFINITY : -INFINITY;
+  return (float)number;
+}
+
+static float float_at(const Onnx__TensorProto *t, size_t i) {
+  if (t->data_type == TYPE_DOUBLE) return double_to_float(t, i);
+  if (t->data_type == TYPE_FLOAT16)
+    return float_from_half(is_raw(t) ? (uint16_t)raw_bits(t, i, 2) : (uint16_t)t->int32_data[i]);
+  return is_raw(t) ? float_from_bits((uint32_t)raw_bits(t, i, 4)) : t->float_data[i];
+}
+
+static int64_t integer_at(const Onnx__TensorProto *t, size_t i) {
+  if (!is_raw(t)) return t->data_type == TYPE_INT64 ? t->int64_data[i] : t->int32_data[i];
+  if (t->data_type == TYPE_INT64) return (int64_t)raw_bits(t, i, 8);
+  if (t->data_type == TYPE_INT32) return (int32_t)(uint32_t)raw_bits(t, i, 4);
+  return raw_bits(t, i, 1) != 0;
+}
+
+static bool host_is_little_endian(void) {
+  const uint16_t one = 1;
+  return *(const uint8_t *)&one == 1;
+}
+
+tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dims, resnet_status *status) {
+  tensor *t = scratch_allocate(l, 1, sizeof *t);
+  if (t) {
+    t->is_float = is_float;
+    t->rank = rank;
+    t->count = 1;
+    bool fits = true;
+    for (uint32_t i = 0; i < rank; i++) {
+      t->dims[i] = dims[i];
+      fits = fits && size_multiply(t->count, (size_t)dims[i], &t->count);
+    }
+    if (fits && is_float) t->floats = scratch_allocate(l, t->count, sizeof *t->floats);
+    if (fits && !is_float) t->ints = scratch_allocate(l, t->count, sizeof *t->ints);
+  }
+  bool done = t && (t->floats || t->ints);
+  *status = done ? RESNET_OK : fail_memory(l->error, "a constant");
+  return done ? t : NULL;
+}
+
+tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t *dims, resnet_status *status) {
+  tensor *alias = scratch_allocate(l, 1, sizeof *alias);
+  *status = alias ? RESNET_OK : fail_memory(l->error, "a constant");
+  if (!alias) return NULL;
+  *alias = *t;
+  alias->rank = rank;
+  if (rank) memcpy(alias->dims, dims, rank * sizeof *dims);
+  return alias;
+}
+
+/* Raw floats of a little-endian host are used where they are: the weights of a large model are most of its memory. */
+static resnet_status alias_raw_floats(lowering *l, const Onnx__TensorProto *proto, size_t count, tensor **out) {
+  resnet_status status;
+  tensor whole = {.is_float = true, .count = count, .floats = (float *)(void *)proto->raw_data.data};
+  *out = tensor_alias(l, &whole, (uint32_t)proto->n_dims, proto->dims, &status);
+  return status;
+}
+
+resnet_status tensor_read(lowering *l, const Onnx__TensorProto *proto, tensor **out) {
+  int32_t type = proto->data_type;
+  bool is_float = type == TYPE_FLOAT || type == TYPE_FLOAT16 || type == TYPE_DOUBLE;
+  if (!is_float && type != TYPE_INT64 && type != TYPE_INT32 && type != TYPE_BOOL)
+    return unsupported(l,
+                       "reads tensor '%.50s' of element type %d: accepted are float (1), int32 (6), int64 (7), bool "
+                       "(9), float16 (10), double (11)",
+                       onnx_text(proto->name), type);
+  if (type == TYPE_FLOAT && is_raw(proto) && host_is_little_endian())
+    return alias_raw_floats(l, proto, proto->raw_data.len / sizeof(float), out);
+  resnet_status status;
+  tensor *t = *out = tensor_new(l, is_float, (uint32_t)proto->n_dims, proto->dims, &status);
+  if (!t) return status;
+  for (size_t i = 0; i < t->count; i++) {
+    if (is_float)
+      t->floats[i] = float_at(proto, i);
+    else
+      t->ints[i] = integer_at(proto, i);
+  }
+  return RESNET_OK;
+}
+
+bool tensor_is_batch(const tensor *t, size_t index) { return t->is_batch && t->is_batch[index]; }
+
+bool tensor_has_batch(const tensor *t) {
+  for (size_t i = 0; t->is_batch && i < t->count; i++)
+    if (t->is_batch[i]) return true;
+  return false;
+}
+
+bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor *from, size_t from_index) {
+  if (to->is_float) {
+    to->floats[to_index] = from->floats[from_index];
+    return true;
+  }
+  to->ints[to_index] = from->ints[from_index];
+  if (!tensor_is_batch(from, from_index)) return true;
+  if (!to->is_batch) to->is_batch = scratch_allocate(l, to->count, sizeof *to->is_batch);
+  if (to->is_batch) to->is_batch[to_index] = true;
+  return to->is_batch != NULL;
+}
+
+resnet_status check_finite(const lowering *l, const tensor *t, const char *what) {
+  for (size_t i = 0; i < t->count; i++)
+    if (!isfinite(t->floats[i]))
+      return invalid(l, "its %s hold %f at element %zu: every number must be finite; train or export again", what,
+                     (double)t->floats[i], i);
+  return RESNET_OK;
+}

@@ -1,0 +1,260 @@
+/* The names in an ONNX graph and what they stand for. */
+#include <math.h>
+#include <string.h>
+
+#include "lower.h"
+#include "onnx_parse.h"
+
+static int compare(const value *a, const value *b) {
+  int order = strcmp(a->name, b->name);
+  return order ? order : (a->origin > b->origin) - (a->origin < b->origin);
+}
+
+static void sift_down(value **heap, size_t root, size_t count) {
+  for (size_t child = 2 * root + 1; child < count; root = child, child = 2 * root + 1) {
+    if (child + 1 < count && compare(heap[child], heap[child + 1]) < 0) child++;
+    if (compare(heap[root], heap[child]) >= 0) return;
+    value *swap = heap[root];
+    heap[root] = heap[child];
+    heap[child] = swap;
+  }
+}
+
+/* Heapsort: n log n for any names, and no memory of its own (qsort may take some behind the allocator's back). */
+static void sort_by_name(value **values, size_t count) {
+  for (size_t i = count / 2; i-- > 0;) sift_down(values, i, count);
+  for (size_t end = count; end-- > 1;) {
+    value *largest = values[0];
+    values[0] = values[end];
+    values[end] = largest;
+    sift_down(values, 0, end);
+  }
+}
+
+static const char *describe_origin(const lowering *l, size_t origin) {
+  if (origin == ORIGIN_INITIALIZER) return "an initialiser";
+  if (origin == ORIGIN_INPUT) return "a graph input";
+  return node_name(l->source->node[origin - ORIGIN_NODE]);
+}
+
+/* An initialiser may also be listed as a graph input (IR 3): then it is its default value, and stays. */
+static resnet_status check_unique(const lowering *l) {
+  for (size_t i = 1; i < l->value_count; i++) {
+    const value *a = l->by_name[i - 1], *b = l->by_name[i];
+    bool is_default = a->origin == ORIGIN_INITIALIZER && b->origin == ORIGIN_INPUT;
+    if (strcmp(a->name, b->name) == 0 && !is_default)
+      return fail(l->error, RESNET_ERROR_FORMAT,
+                  "tensor '%.60s' is defined twice, by %.50s and by %.50s: export the model again", a->name,
+                  describe_origin(l, a->origin), describe_origin(l, b->origin));
+  }
+  return RESNET_OK;
+}
+
+static void add_value(lowering *l, const char *name, size_t origin, const Onnx__TensorProto *initializer) {
+  if (onnx_text(name)[0] == '\0') return;
+  value *v = &l->values[l->value_count];
+  v->name = name;
+  v->origin = origin;
+  v->initializer = initializer;
+  l->by_name[l->value_count++] = v;
+}
+
+resnet_status values_collect(lowering *l) {
+  const Onnx__GraphProto *g = l->source;
+  size_t count = g->n_initializer + g->n_input;
+  for (size_t i = 0; i < g->n_node; i++) count += g->node[i]->n_output;
+  l->values = scratch_allocate(l, count, sizeof *l->values);
+  l->by_name = scratch_allocate(l, count, sizeof(value *));
+  if (!l->values || !l->by_name) return fail_memory(l->error, "the tensors' names");
+  for (size_t i = 0; i < g->n_initializer; i++)
+    add_value(l, g->initializer[i]->name, ORIGIN_INITIALIZER, g->initializer[i]);
+  for (size_t i = 0; i < g->n_input; i++) add_value(l, g->input[i]->name, ORIGIN_INPUT, NULL);
+  for (size_t i = 0; i < g->n_node; i++)
+    for (size_t j = 0; j < g->node[i]->n_output; j++) add_value(l, g->node[i]->output[j], ORIGIN_NODE + i, NULL);
+  sort_by_name(l->by_name, l->value_count);
+  return check_unique(l);
+}
+
+value *values_find(const lowering *l, const char *name) {
+  size_t low = 0, high = l->value_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (strcmp(l->by_name[middle]->name, name) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < l->value_count && strcmp(l->by_name[low]->name, name) == 0 ? l->by_name[low] : NULL;
+}
+
+bool has_input(const lowering *l, size_t index) { return index < l->node->n_input && l->node->input[index][0] != '\0'; }
+
+static resnet_status refuse_unknown(const lowering *l, const value *v) {
+  size_t producer = v->origin - ORIGIN_NODE;
+  if (producer == l->node_index) return invalid(l, "reads its own output '%.60s': export the model again", v->name);
+  const char *name = node_name(l->source->node[producer]);
+  if (producer > l->node_index)
+    return invalid(l,
+                   "reads '%.50s', which node '%.50s' computes only later: a cycle, or nodes out of order; export "
+                   "the model again",
+                   v->name, name);
+  return unsupported(l, "reads '%.50s', an output of node '%.50s' that is not computed here: only first outputs are",
+                     v->name, name);
+}
+
+resnet_status get_value(lowering *l, size_t index, value **out) {
+  if (!has_input(l, index)) return invalid(l, "input %zu is missing: export the model again", index);
+  const char *name = l->node->input[index];
+  value *v = *out = values_find(l, name);
+  if (!v) return invalid(l, "reads tensor '%.60s', which nothing defines: export the model again", name);
+  if (v->kind == VALUE_UNKNOWN && v->initializer) {
+    resnet_status status = tensor_read(l, v->initializer, &v->tensor);
+    if (status != RESNET_OK) return status;
+    v->kind = VALUE_TENSOR;
+  }
+  return v->kind == VALUE_UNKNOWN ? refuse_unknown(l, v) : RESNET_OK;
+}
+
+resnet_status get_constant(lowering *l, size_t index, const char *what, const tensor **out) {
+  *out = NULL;
+  if (!has_input(l, index)) return RESNET_OK;
+  value *v;
+  resnet_status status = get_value(l, index, &v);
+  if (status != RESNET_OK) return status;
+  if (v->kind != VALUE_TENSOR)
+    return unsupported(l, "its %s ('%.50s') are computed from the picture: they must be constants", what, v->name);
+  *out = v->tensor;
+  return RESNET_OK;
+}
+
+resnet_status get_integers(lowering *l, size_t index, const char *what, const tensor **out) {
+  resnet_status status = get_constant(l, index, what, out);
+  if (status != RESNET_OK || !*out) return status;
+  const tensor *t = *out;
+  if (t->is_float || t->rank > 1) return invalid(l, "its %s must be a list of integers", what);
+  if (tensor_has_batch(t)) return unsupported(l, "its %s depend on the batch size: export with a fixed one", what);
+  return RESNET_OK;
+}
+
+graph_shape value_shape(const lowering *l, const value *v) { return l->graph->nodes[v->node].shape; }
+
+static resnet_status get_padded(lowering *l, size_t index, bool allow_pads, value **out) {
+  resnet_status status = get_value(l, index, out);
+  if (status != RESNET_OK) return status;
+  const value *v = *out;
+  if (v->kind != VALUE_ACTIVATION)
+    return unsupported(l, "input %zu ('%.50s') is a constant: an activation is accepted there", index, v->name);
+  if (!allow_pads && (v->pad_top | v->pad_left | v->pad_bottom | v->pad_right))
+    return unsupported(l,
+                       "reads the zero padding of node '%.50s': only a Conv may (zeros change what others "
+                       "compute); use the node's own pads",
+                       v->pad_name);
+  return RESNET_OK;
+}
+
+resnet_status get_activation(lowering *l, size_t index, value **out) { return get_padded(l, index, false, out); }
+
+resnet_status get_image(lowering *l, size_t index, bool allow_pads, value **out) {
+  resnet_status status = get_padded(l, index, allow_pads, out);
+  if (status != RESNET_OK) return status;
+  const value *v = *out;
+  graph_shape s = value_shape(l, v);
+  if (v->rank != 4 || v->dims[1] != s.c || v->dims[2] != s.h || v->dims[3] != s.w)
+    return unsupported(l, "input '%.50s' has rank %u or was reshaped: a picture (n,c,h,w) is accepted", v->name,
+                       v->rank);
+  return RESNET_OK;
+}
+
+/* Node outputs are unique and were collected: the search finds it. */
+value *get_result(const lowering *l) {
+  if (l->node->n_output == 0 || l->node->output[0][0] == '\0') return NULL;
+  return values_find(l, l->node->output[0]);
+}
+
+resnet_status set_tensor(lowering *l, tensor *t) {
+  value *v = get_result(l);
+  if (!v) return RESNET_OK;
+  v->kind = VALUE_TENSOR;
+  v->tensor = t;
+  return RESNET_OK;
+}
+
+resnet_status set_activation(lowering *l, uint32_t index) {
+  value *v = get_result(l);
+  if (!v) return RESNET_OK;
+  graph_shape s = l->graph->nodes[index].shape;
+  v->kind = VALUE_ACTIVATION;
+  v->node = index;
+  v->rank = 4;
+  v->dims[1] = s.c;
+  v->dims[2] = s.h;
+  v->dims[3] = s.w;
+  return RESNET_OK;
+}
+
+resnet_status set_view(lowering *l, const value *from, uint32_t rank, const int64_t *dims) {
+  value *v = get_result(l);
+  if (!v) return RESNET_OK;
+  v->kind = VALUE_ACTIVATION;
+  v->node = from->node;
+  v->rank = rank;
+  memcpy(v->dims, dims, rank * sizeof *dims);
+  return RESNET_OK;
+}
+
+resnet_status set_same(lowering *l, const value *from) {
+  value *v = get_result(l);
+  if (!v) return RESNET_OK;
+  const char *name = v->name;
+  size_t origin = v->origin;
+  *v = *from;
+  v->name = name;
+  v->origin = origin;
+  return RESNET_OK;
+}
+
+static bool shape_fits(graph_shape s) {
+  return s.h >= 1 && s.w >= 1 && s.c >= 1 && s.h <= MAX_SIDE && s.w <= MAX_SIDE && s.c <= MAX_SIDE &&
+         (uint64_t)s.h * s.w * s.c <= MAX_ACTIVATION;
+}
+
+static void name_node(lowering *l, graph_node *n) {
+  const char *name = node_name(l->node), *output = l->node->n_output ? l->node->output[0] : "";
+  n->name = memory_copy_string(l->memory, name, strlen(name));
+  n->output = memory_copy_string(l->memory, output, strlen(output));
+}
+
+graph_node *add_node(lowering *l, graph_op op, uint32_t input, graph_shape shape, resnet_status *status) {
+  graph *g = l->graph;
+  if (!shape_fits(shape)) {
+    *status = unsupported(l, "its output (h %u, w %u, c %u) is too large: up to %d each and 2^31 elements", shape.h,
+                          shape.w, shape.c, MAX_SIDE);
+    return NULL;
+  }
+  if (g->node_count == l->node_capacity) {
+    *status = unsupported(l, "the graph has more nodes than %u", l->node_capacity);
+    return NULL;
+  }
+  graph_node *n = &g->nodes[g->node_count];
+  n->op = op;
+  n->input[0] = input;
+  n->input[1] = RESNET_NO_INDEX;
+  n->input_count = input == RESNET_NO_INDEX ? 0 : 1;
+  n->shape = shape;
+  n->clamp_min = -INFINITY;
+  n->clamp_max = INFINITY;
+  n->block = RESNET_NO_INDEX;
+  g->node_count++;
+  name_node(l, n);
+  *status = n->name && n->output ? set_activation(l, g->node_count - 1) : fail_memory(l->error, "a node's name");
+  return *status == RESNET_OK ? n : NULL;
+}
+
+graph_node *add_elementwise(lowering *l, graph_op op, const value *x, resnet_status *status) {
+  value view = *x;
+  graph_node *n = add_node(l, op, x->node, value_shape(l, x), status);
+  if (!n) return NULL;
+  view.node = l->graph->node_count - 1;
+  *status = set_view(l, &view, view.rank, view.dims);
+  return n;
+}
