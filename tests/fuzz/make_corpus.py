@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Make the fuzzer's seeds: small nets in many spellings, a few kilobytes each, into tests/fuzz/corpus.
+
+    python tests/fuzz/make_corpus.py
+
+The files are committed; this remakes the same ones.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from pathlib import Path
+
+import onnx
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "oracle")]
+import nets  # noqa: E402
+import test_random_graphs  # noqa: E402
+
+CORPUS = HERE / "corpus"
+MAX_BYTES = 10_000
+RANDOM_GRAPHS = 24
+BASE = {"width": 0.0625, "size": 8, "classes": 4}
+SPELLINGS = {
+    "option_a": {"shortcut": "A"},
+    "option_b": {"shortcut": "B", "keep_norm": False},
+    "opset_7": {"opset": 7, "head": "squeeze"},
+    "opset_9": {"opset": 9, "head": "shape"},
+    "opset_10": {"opset": 10, "head": "reshape"},
+    "opset_11": {"opset": 11, "head": "matmul"},
+    "opset_13": {"opset": 13, "head": "average", "batch": 1},
+    "opset_17": {"opset": 17, "head": "shape", "softmax": True},
+    "opset_21": {"opset": 21, "head": "squeeze", "shortcut": "B"},
+}
+
+
+def described(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With the metadata that the library reads."""
+    for key, value in {
+        "resnet.name": "seed",
+        "resnet.labels": "cat\ndog\nship\ntruck",
+        "resnet.preprocess": "resize=8 crop=8 order=rgb scale=255 mean=0.5,0.5,0.5 std=0.25,0.25,0.25",
+    }.items():
+        model.metadata_props.add(key=key, value=value)
+    return model
+
+
+def as_float_data(model: onnx.ModelProto) -> onnx.ModelProto:
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = onnx.numpy_helper.to_array(tensor).ravel().tolist()
+            tensor.ClearField("raw_data")
+            tensor.float_data.extend(values)
+    return model
+
+
+def as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            halves = onnx.numpy_helper.to_array(tensor).astype("float16")
+            tensor.CopyFrom(onnx.numpy_helper.from_array(halves, tensor.name))
+    return model
+
+
+def seeds() -> dict[str, bytes]:
+    files = {}
+    for name, options in SPELLINGS.items():
+        files[f"{name}.onnx"] = nets.generate("resnet8", nets.Options(**BASE, **options))[0].SerializeToString()
+    files["plain.onnx"] = described(nets.generate("plain8", nets.Options(**BASE))[0]).SerializeToString()
+    files["float_data.onnx"] = as_float_data(nets.generate("plain8", nets.Options(**BASE))[0]).SerializeToString()
+    files["float16.onnx"] = as_float16(nets.generate("plain8", nets.Options(**BASE))[0]).SerializeToString()
+    files["packed.onnx.gz"] = gzip.compress(files["option_a.onnx"], mtime=0)
+    number = 0
+    while len([name for name in files if name.startswith("random")]) < RANDOM_GRAPHS:
+        content = test_random_graphs.random_graph(number)[0].SerializeToString()
+        if len(content) < MAX_BYTES // 2:
+            files[f"random_{number}.onnx"] = content
+        number += 1
+    return files
+
+
+def main() -> None:
+    CORPUS.mkdir(exist_ok=True)
+    files = seeds()
+    for name, content in files.items():
+        assert len(content) < MAX_BYTES, f"{name} has {len(content)} bytes"
+        (CORPUS / name).write_bytes(content)
+    print(f"{len(files)} files, {sum(map(len, files.values()))} bytes in {CORPUS}")
+
+
+if __name__ == "__main__":
+    main()

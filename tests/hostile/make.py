@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""Make the hostile corpus: model files that must end in a named error, with the error that each must give.
+
+    python tests/hostile/make.py FOLDER
+
+writes the files and manifest.json: a list of {name, file, status, fragment, max_file_bytes}. The same files every time.
+Each case changes one thing in a small good net, or is bytes that no exporter would write.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import cases_bytes  # noqa: F401; importing registers
+import cases_graphs  # noqa: F401
+import cases_shapes  # noqa: F401
+import cases_tensors  # noqa: F401
+from corpus import CASES
+
+
+def write(folder: Path) -> list[dict]:
+    """Make every file. Returns the manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = []
+    for item in CASES:
+        path = folder / f"{item.name}{item.suffix}"
+        content = item.make(path)
+        if content is not None:
+            path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
+        manifest.append({"name": item.name, "file": path.name, "status": item.status, "fragment": item.fragment,
+                         "max_file_bytes": item.max_file_bytes})
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    print(f"{len(write(Path(sys.argv[1])))} files in {sys.argv[1]}")

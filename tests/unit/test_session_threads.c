@@ -1,0 +1,132 @@
+/* One model, eight threads with a session each, at once: the same bits as one thread alone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "resnet.h"
+
+enum { THREADS = 8, ROUNDS = 4, PICTURES = 3, FLOATS = 3 * 32 * 32, CLASSES = 10 };
+
+static const char *const models[] = {
+    SOURCE_DIR "/tests/models/resnet8_option_a.onnx",
+    SOURCE_DIR "/tests/models/resnet8_option_b.onnx",
+};
+
+typedef struct worker {
+  const resnet_model *model;
+  uint32_t threads, batch; /* of its session */
+  float input[PICTURES * FLOATS];
+  float expected[PICTURES * CLASSES], scores[PICTURES * CLASSES];
+  resnet_status status;
+  int differing; /* rounds whose scores are not `expected` */
+} worker;
+
+/* Numbers in [-1,1), another sequence for every seed. */
+static void fill(float *values, size_t count, uint32_t seed) {
+  uint32_t x = seed * 2654435761u + 1;
+  for (size_t i = 0; i < count; i++) {
+    x = x * 1664525u + 1013904223u;
+    values[i] = (float)(x >> 8) / (float)(1 << 23) - 1;
+  }
+}
+
+static resnet_status run_in_new_session(worker *w, float *scores) {
+  resnet_session *session = NULL;
+  resnet_session_options options;
+  resnet_session_options_init(&options);
+  options.threads = w->threads;
+  options.batch = w->batch;
+  resnet_status status = resnet_session_open(w->model, &options, &session, NULL);
+  if (status == RESNET_OK) {
+    status = resnet_run(session, w->input, RESNET_LAYOUT_NCHW, PICTURES, scores, NULL);
+  }
+  resnet_session_close(&session);
+  return status;
+}
+
+static void *work(void *user) {
+  worker *w = user;
+  for (int round = 0; round < ROUNDS && w->status == RESNET_OK; round++) {
+    memset(w->scores, 0, sizeof w->scores);
+    w->status = run_in_new_session(w, w->scores);
+    w->differing += memcmp(w->scores, w->expected, sizeof w->scores) != 0;
+  }
+  return NULL;
+}
+
+/* Each worker's scores, computed alone on one thread, one picture at a time. */
+static void expect(worker *w, const resnet_model *model, uint32_t seed) {
+  memset(w, 0, sizeof *w);
+  w->model = model;
+  w->threads = w->batch = 1;
+  fill(w->input, PICTURES * FLOATS, seed);
+  assert_int_equal(run_in_new_session(w, w->expected), RESNET_OK);
+}
+
+static void check_model(const char *path) {
+  static worker workers[THREADS];
+  pthread_t threads[THREADS];
+  resnet_model *model = NULL;
+  resnet_error error;
+  assert_int_equal(resnet_model_open(path, NULL, &model, &error), RESNET_OK);
+  for (uint32_t i = 0; i < THREADS; i++) {
+    expect(&workers[i], model, i);
+    workers[i].threads = 1 + i % 2;
+    workers[i].batch = 1 + i % 3;
+  }
+  assert_memory_not_equal(workers[0].expected, workers[1].expected, sizeof workers[0].expected);
+  for (int i = 0; i < THREADS; i++) {
+    assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    assert_int_equal(pthread_join(threads[i], NULL), 0);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    assert_int_equal(workers[i].status, RESNET_OK);
+    assert_int_equal(workers[i].differing, 0);
+  }
+  resnet_model_close(&model);
+}
+
+static void eight_threads_give_the_bits_of_one(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+    check_model(models[i]);
+  }
+}
+
+static void *open_and_close(void *user) {
+  resnet_model *model = NULL;
+  resnet_status *status = user;
+  *status = resnet_model_open(models[0], NULL, &model, NULL);
+  resnet_model_close(&model);
+  return NULL;
+}
+
+static void models_open_on_eight_threads_at_once(void **state) {
+  (void)state;
+  pthread_t threads[THREADS];
+  resnet_status statuses[THREADS];
+  for (int i = 0; i < THREADS; i++) {
+    assert_int_equal(pthread_create(&threads[i], NULL, open_and_close, &statuses[i]), 0);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    assert_int_equal(pthread_join(threads[i], NULL), 0);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    assert_int_equal(statuses[i], RESNET_OK);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(eight_threads_give_the_bits_of_one),
+      cmocka_unit_test(models_open_on_eight_threads_at_once),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
