@@ -1,0 +1,46 @@
+# cmake --install: header, libraries, pkg-config files, CMake package, licences. (bindings/cli installs the program.)
+include(CMakePackageConfigHelpers)
+
+# libpthreadpool and libcpuinfo go along, in a folder of their own, only where they are not the system's.
+set(resnet_private_dir ${CMAKE_INSTALL_LIBDIR}/resnet)
+set(resnet_needs pthreadpool cpuinfo protobuf-c z m)
+foreach(library ${xnnpack_shared})
+  get_filename_component(name ${library} NAME_WE)
+  string(REGEX REPLACE "^lib" "" name ${name})
+  list(PREPEND resnet_needs ${name})
+endforeach()
+string(FIND ${PTHREADPOOL_LIBRARY} ${deps_prefix}/ resnet_ships_needs)
+if(resnet_ships_needs EQUAL 0)
+  foreach(name pthreadpool cpuinfo)
+    file(GLOB files ${deps_prefix}/lib/lib${name}.so*)
+    install(FILES ${files} DESTINATION ${resnet_private_dir})
+  endforeach()
+  install(DIRECTORY ${deps_prefix}/licences DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libresnet)
+  set(resnet_search "-L\${libdir}/resnet -Wl,-rpath,\${libdir}/resnet")
+  file(RELATIVE_PATH bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
+  set_target_properties(resnet_shared PROPERTIES INSTALL_RPATH "$ORIGIN/resnet")
+  if(TARGET resnet)
+    set_target_properties(resnet PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib}/resnet")
+  endif()
+endif()
+
+install(FILES include/resnet.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS resnet_shared resnet_static
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libresnet)
+
+# Paths in these files are relative to the files, so that an installed tree may be moved.
+file(RELATIVE_PATH RESNET_PREFIX_FROM_PC ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+file(RELATIVE_PATH RESNET_PREFIX_FROM_CMAKE ${CMAKE_INSTALL_FULL_LIBDIR}/cmake/resnet ${CMAKE_INSTALL_PREFIX})
+list(TRANSFORM resnet_needs PREPEND -l OUTPUT_VARIABLE resnet_flags)
+list(JOIN resnet_flags " " resnet_flags)
+set(RESNET_PRIVATE_FLAGS "${resnet_search} ${resnet_flags} -pthread")
+foreach(name resnet resnet-static)
+  configure_file(cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
+
+configure_file(cmake/resnet-config.cmake.in ${PROJECT_BINARY_DIR}/resnet-config.cmake @ONLY)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/resnet-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/resnet-config.cmake ${PROJECT_BINARY_DIR}/resnet-config-version.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/resnet)

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# One check of the built or installed library. Usage: check.sh CHECK SOURCE_DIR BUILD_DIR
+set -euo pipefail
+check=$1 source=$2 build=$3
+here=$source/tests/install
+model=$source/models/cifar10-resnet20.onnx
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+
+fail() { echo "$check: $*" >&2; exit 1; }
+
+install_tree() { cmake --install "$build" --prefix "$prefix" >"$work/install.log" || { cat "$work/install.log"; fail "cannot install"; }; }
+
+pkg_config() { PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name resnet.pc)") pkg-config "$@"; }
+
+library_dir() { dirname "$(find "$prefix" -name libresnet.a)"; }
+
+answers() { # PROGRAM: it opens the model that ships
+  local said
+  said=$("$1" "$model") || fail "$1 failed"
+  [ "$said" = "10 classes" ] || fail "$1 said: $said"
+}
+
+header_alone() {
+  local include=$source/include/resnet.h
+  echo '#include <resnet.h>' >"$work/use.c"
+  cp "$work/use.c" "$work/use.cc"
+  cc -std=c11 -Wall -Wextra -Werror -pedantic -I"$(dirname "$include")" -c "$work/use.c" -o "$work/c.o"
+  c++ -std=c++17 -Wall -Wextra -Werror -pedantic -I"$(dirname "$include")" -c "$work/use.cc" -o "$work/cc.o"
+}
+
+only_resnet_names() { # NM_OPTIONS FILE
+  local names others
+  # shellcheck disable=SC2086 # the options are words
+  names=$(nm $1 "$2" | awk 'NF == 3 { print $3 }')
+  others=$(grep -v '^resnet_' <<<"$names" || true)
+  [ -n "$names" ] || fail "$2 shows no symbols"
+  [ -z "$others" ] || fail "$2 shows $(head -n 5 <<<"$others" | tr '\n' ' ')"
+}
+
+exported_symbols() { only_resnet_names "-D --defined-only" "$build/libresnet.so"; }
+archive_symbols() { only_resnet_names "-g --defined-only" "$build/libresnet.a"; }
+
+api_size() {
+  local declared exported
+  declared=$(grep -c '^RESNET_API' "$source/include/resnet.h")
+  exported=$(nm -D --defined-only "$build/libresnet.so" | grep -c ' T resnet_')
+  echo "$declared functions"
+  [ "$declared" -le 20 ] || fail "resnet.h declares $declared functions: 20 are enough"
+  [ "$declared" = "$exported" ] || fail "resnet.h declares $declared functions, libresnet.so has $exported"
+}
+
+library_size() {
+  strip -o "$work/stripped.so" "$build/libresnet.so"
+  local size
+  size=$(stat -c %s "$work/stripped.so")
+  echo "libresnet.so: $size bytes, stripped"
+  [ "$size" -le 3000000 ] || fail "libresnet.so has grown to $size bytes: 3,000,000 are enough"
+}
+
+installed_files() {
+  install_tree
+  local name
+  for name in resnet.h libresnet.so libresnet.a resnet.pc resnet-static.pc resnet-config.cmake LICENSE resnet resnet.1; do
+    [ -n "$(find "$prefix" -name "$name")" ] || fail "$name is not installed"
+  done
+  "$prefix/bin/resnet" --version >/dev/null || fail "the installed program does not start"
+}
+
+pkg_config_shared() {
+  install_tree
+  # shellcheck disable=SC2046 # flags are words
+  cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet) -Wl,-rpath,"$(library_dir)"
+  answers "$work/outside"
+  ldd "$work/outside" | grep -q libresnet.so.0 || fail "it is not linked with libresnet.so.0"
+}
+
+pkg_config_static() {
+  install_tree
+  # shellcheck disable=SC2046
+  cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet-static)
+  answers "$work/outside"
+  ! ldd "$work/outside" | grep -q libresnet || fail "it is linked with libresnet.so"
+  # The usual way as well: only libresnet.a in the folder, and pkg-config --static.
+  rm -f "$(library_dir)"/libresnet.so*
+  # shellcheck disable=SC2046
+  cc -std=c11 -o "$work/usual" "$here/outside.c" $(pkg_config --static --cflags --libs resnet)
+  answers "$work/usual"
+}
+
+find_package() {
+  install_tree
+  cmake -S "$here/project" -B "$work/project" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" 2>&1 &&
+    cmake --build "$work/project" >>"$work/cmake.log" 2>&1 || { tail -n 30 "$work/cmake.log"; fail "it does not build"; }
+  answers "$work/project/outside_shared"
+  answers "$work/project/outside_static"
+}
+
+two_libraries() {
+  install_tree
+  # shellcheck disable=SC2046
+  cc -std=c11 -o "$work/outside" "$here/outside.c" "$here/clash.c" $(pkg_config --cflags --libs resnet-static)
+  answers "$work/outside"
+}
+
+moved_tree() {
+  install_tree
+  mv "$prefix" "$work/elsewhere"
+  prefix=$work/elsewhere
+  "$prefix/bin/resnet" --version >/dev/null || fail "the program does not start where it was moved to"
+  # shellcheck disable=SC2046
+  cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet) -Wl,-rpath,"$(library_dir)"
+  answers "$work/outside"
+}
+
+"$check"
