@@ -25,7 +25,7 @@ resnet_status read_axes(lowering *l, int64_t input_since, const int64_t **axes, 
 resnet_status mask_axes(const lowering *l, const int64_t *axes, size_t count, uint32_t rank, uint32_t *mask) {
   *mask = 0;
   for (size_t i = 0; i < count; i++) {
-    uint32_t axis;
+    uint32_t axis = 0;
     resnet_status status = resolve_axis(l, axes[i], rank, &axis);
     if (status != RESNET_OK) return status;
     if (*mask >> axis & 1) return invalid(l, "axis %u is named twice: export the model again", axis);
@@ -132,7 +132,7 @@ resnet_status read_slices(lowering *l, uint32_t rank, slice_range ranges[MAX_RAN
   uint32_t seen = 0;
   for (uint32_t i = 0; i < MAX_RANK; i++) ranges[i] = (slice_range){0, INT64_MAX, 1};
   for (size_t i = 0; i < lists.count[0]; i++) {
-    uint32_t axis;
+    uint32_t axis = 0;
     status = resolve_axis(l, lists.list[2] ? lists.list[2][i] : (int64_t)i, rank, &axis);
     if (status != RESNET_OK) return status;
     slice_range r = {lists.list[0][i], lists.list[1][i], lists.list[3] ? lists.list[3][i] : 1};
