@@ -9,9 +9,9 @@
 #include "message.h"
 #include "picture.h"
 
-/* A progressive file of some kilobytes can ask for thousands of passes over a large picture; encoders make about ten.
- */
-enum { MAX_SCANS = 500, MARKER_EXIF = JPEG_APP0 + 1 };
+/* A progressive file of some kilobytes can ask for thousands of passes over a large picture; encoders make about ten,
+ * so the largest picture may have twice that, and smaller ones more. */
+enum { MAX_SCANS = 500, MAX_SCANS_OF_LARGEST = 20, MARKER_EXIF = JPEG_APP0 + 1 };
 
 /* One object holds all that lives across setjmp, so that no local variable is clobbered. */
 typedef struct jpeg_reader {
@@ -49,10 +49,14 @@ static void judge_warning(j_common_ptr jpeg, int level) {
   }
 }
 
-static void count_scans(j_common_ptr jpeg) {
-  if (((j_decompress_ptr)jpeg)->input_scan_number <= MAX_SCANS) return;
-  jpeg_reader *reader = jpeg->client_data;
-  (void)refuse(reader->error, RESNET_ERROR_LIMIT, "the JPEG has more than %d scans", MAX_SCANS);
+static void count_scans(j_common_ptr common) {
+  j_decompress_ptr jpeg = (j_decompress_ptr)common;
+  jpeg_reader *reader = common->client_data;
+  uint64_t scans = (uint64_t)jpeg->input_scan_number;
+  uint64_t pixels = (uint64_t)jpeg->image_width * jpeg->image_height;
+  if (scans <= MAX_SCANS && scans * pixels <= (uint64_t)MAX_SCANS_OF_LARGEST * PICTURE_MAX_PIXELS) return;
+  (void)refuse(reader->error, RESNET_ERROR_LIMIT, "the JPEG has too many scans: %llu of %llu pixels",
+               (unsigned long long)scans, (unsigned long long)pixels);
   longjmp(reader->stopped, 1);
 }
 

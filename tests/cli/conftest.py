@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -16,10 +17,11 @@ DECODE_DUMP = BUILD / "tests" / "decode_dump"
 
 
 def run(*arguments, timeout: float = 120, **options) -> subprocess.CompletedProcess:
-    """Run a program to its end; a crash fails the test here."""
+    """Run a program to its end; a crash, or what a sanitizer finds, fails the test here."""
     options = {"capture_output": True, "timeout": timeout} | options
     result = subprocess.run([a if isinstance(a, bytes) else str(a) for a in arguments], **options)
     assert result.returncode in (0, 1, 2), (result.returncode, result.stderr)
+    assert not re.search(rb"Sanitizer|runtime error", result.stderr or b""), result.stderr
     return result
 
 
