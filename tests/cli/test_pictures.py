@@ -299,7 +299,7 @@ def test_many_scans_are_refused(tmp_path, side, scans):
     data[parameters - 1] = 0
     end = data.index(b"\xff", parameters)
     path = tmp_path / "scans.jpg"
-    path.write_bytes(data[:start] + data[start:end] * 5000 + data[end:])
+    path.write_bytes(data[:start] + data[start:end] * (scans + 1) + data[end:])
     assert f"too many scans: {scans} of {side * side} pixels" in refusal(path)
 
 
