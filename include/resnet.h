@@ -120,6 +120,15 @@ typedef struct resnet_allocator {
   void (*release)(void *context, void *pointer);
 } resnet_allocator;
 
+/* How 3x3 convolutions of stride 1 are computed. Winograd's F(4x4, 3x3) takes a quarter of the multiplications, four
+ * times the weights' memory for those layers, and differs from the direct sum by rounding (about 1e-6 of the largest
+ * value of a layer). */
+typedef enum resnet_conv {
+  RESNET_CONV_AUTO = 0,    /* for each layer what a fixed cost model finds cheaper */
+  RESNET_CONV_DIRECT = 1,  /* the direct sum everywhere */
+  RESNET_CONV_WINOGRAD = 2 /* Winograd wherever it can be */
+} resnet_conv;
+
 typedef struct resnet_model_options {
   size_t struct_size;                  /* sizeof(resnet_model_options); set by resnet_model_options_init */
   uint64_t max_file_bytes;             /* larger files are refused, packed or unpacked; 0: 2 GiB */
@@ -127,6 +136,7 @@ typedef struct resnet_model_options {
   uint32_t input_height, input_width;  /* for nets whose input size is symbolic; 0: the file's, else 224 */
   const resnet_preprocess *preprocess; /* copied; NULL: the file's own, else a guess */
   resnet_allocator allocator;
+  resnet_conv conv;
 } resnet_model_options;
 
 /* Fill `options` with the defaults (all zero but struct_size). Thread-safe. */

@@ -36,6 +36,9 @@ static resnet_status check_options(const resnet_model_options *options, resnet_e
   if (options->input_height > 65535 || options->input_width > 65535)
     return fail(error, RESNET_ERROR_ARGUMENT, "options.input_height, input_width: %u x %u; accepted are 0 to 65535",
                 options->input_height, options->input_width);
+  if ((unsigned)options->conv > RESNET_CONV_WINOGRAD)
+    return fail(error, RESNET_ERROR_ARGUMENT, "options.conv is %d; accepted are 0 (auto), 1 (direct), 2 (winograd)",
+                (int)options->conv);
   return options->preprocess ? image_check_preprocess(options->preprocess, error) : RESNET_OK;
 }
 
@@ -76,7 +79,7 @@ static resnet_status pack_weights(plan *p, resnet_error *error) {
 static resnet_status compile(resnet_model *model, graph *g, const resnet_model_options *options, resnet_error *error) {
   if (xnn_initialize(NULL) != xnn_status_success)
     return fail(error, RESNET_ERROR_SYSTEM, "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
-  resnet_status status = plan_build(&model->plan, model->memory, g, error);
+  resnet_status status = plan_build(&model->plan, model->memory, g, options->conv, error);
   if (status == RESNET_OK) status = plan_memory(&model->plan, error);
   if (status == RESNET_OK) status = pack_weights(&model->plan, error);
   if (status != RESNET_OK) return status;

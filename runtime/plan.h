@@ -13,6 +13,7 @@
 typedef enum plan_kernel {
   KERNEL_INPUT,
   KERNEL_CONV,
+  KERNEL_WINOGRAD, /* a conv, with its shortcut's addition where input_count is 2 */
   KERNEL_ADD,
   KERNEL_SUBSAMPLE,
   KERNEL_AFFINE,
@@ -31,7 +32,7 @@ typedef struct plan_op {
   uint32_t input_count;
   graph_shape in;      /* of input[0], as the kernel sees it */
   graph_shape shape;   /* of the output */
-  graph_window window; /* CONV, MAX_POOL, AVERAGE_POOL */
+  graph_window window; /* CONV, WINOGRAD, MAX_POOL, AVERAGE_POOL */
   uint32_t groups;     /* CONV */
   bool count_padding;  /* AVERAGE_POOL */
   /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h, j * stride_w) is added from channel
@@ -42,7 +43,7 @@ typedef struct plan_op {
   float clamp_min, clamp_max;
   float *weights, *bias; /* from memory_allocate; released after packing unless the kernel reads them as they are */
   size_t weight_count, bias_count;
-  weights_slot packed;     /* CONV */
+  weights_slot packed;      /* CONV, WINOGRAD */
   size_t arena_offset;     /* of the output, in floats per picture */
   uint64_t parameters, macs;
   uint32_t block;          /* or RESNET_NO_INDEX */
@@ -71,12 +72,15 @@ typedef struct plan {
 
 /* Lower `g`. Takes over its weights and names (g is left without them, still to be released by the caller). On failure
  * *out is all zero. */
-resnet_status plan_build(plan *out, memory *m, graph *g, resnet_error *error);
+resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resnet_error *error);
 
 /* Fix every op's arena_offset: buffers are reused by lifetime, kernels that work in place share their input's buffer. */
 resnet_status plan_memory(plan *p, resnet_error *error);
 
 void plan_release(plan *p);
+
+/* True for the layers that the paper counts: convolutions and fully connected layers that are no projections. */
+bool op_is_layer(const plan_op *op);
 
 /* Floats per picture of a shape; shapes were checked by the loader, so that this does not overflow. */
 size_t shape_floats(graph_shape shape);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/cost.h"
 #include "runtime/kernels/kernel.h"
 
 enum {
@@ -26,12 +27,18 @@ static const plan_kernel kernel_of[GRAPH_OP_COUNT] = {
     [GRAPH_LOG_SOFTMAX] = KERNEL_LOG_SOFTMAX,
 };
 
+/* A layer that adds the shortcut itself carries the shortcut's kind, as a projection does, but has two inputs. */
+bool op_is_layer(const plan_op *op) {
+  return op->macs > 0 && (op->shortcut == RESNET_SHORTCUT_NONE || op->input_count == 2);
+}
+
 size_t shape_floats(graph_shape shape) { return (size_t)shape.h * shape.w * shape.c; }
 
 /* Working state: what the graph's nodes become. */
 typedef struct lowering {
   graph *graph;
   plan *plan;
+  resnet_conv conv;
   uint32_t *op_of;   /* by node; RESNET_NO_INDEX: fused into its reader */
   uint32_t *readers; /* by node: how many inputs name it */
 } lowering;
@@ -78,13 +85,39 @@ static void lower_subsample(plan_op *op, const graph *g, const graph_node *node)
 
 static resnet_status count_work(plan_op *op, resnet_error *error) {
   op->parameters = op->weight_count + op->bias_count;
-  if (op->kernel != KERNEL_CONV) return RESNET_OK;
+  if (op->kernel != KERNEL_CONV && op->kernel != KERNEL_WINOGRAD) return RESNET_OK;
   size_t macs;
   if (size_multiply((size_t)op->shape.h * op->shape.w, op->weight_count, &macs)) {
     op->macs = macs;
     return RESNET_OK;
   }
   return fail(error, RESNET_ERROR_LIMIT, "node '%s': its multiplications cannot be counted in 64 bits", op->name);
+}
+
+static bool wants_winograd(const plan_op *op, resnet_conv conv) {
+  if (op->kernel != KERNEL_CONV || conv == RESNET_CONV_DIRECT || !winograd_applies(op)) return false;
+  return conv == RESNET_CONV_WINOGRAD || cost_winograd(op) < cost_direct(op);
+}
+
+/* An addition whose residual branch ends in a Winograd convolution that nobody else reads: the convolution adds the
+ * shortcut while its outputs are in registers. The shortcut must have been computed before the convolution. */
+static bool fuse_add(lowering *l, uint32_t index) {
+  graph_node *add = &l->graph->nodes[index];
+  const uint32_t residual = add->input[0], shortcut = add->input[1];
+  if (add->op != GRAPH_ADD || residual == shortcut || l->readers[residual] != 1) return false;
+  const uint32_t conv = l->op_of[residual], source = l->op_of[shortcut];
+  if (is_fused_subsample(l, shortcut) || source > conv) return false;
+  plan_op *op = &l->plan->ops[conv];
+  if (op->kernel != KERNEL_WINOGRAD || op->input_count != 1) return false;
+  if (op->clamp_min != -INFINITY || op->clamp_max != INFINITY) return false;
+  op->input[1] = source;
+  op->input_count = 2;
+  op->clamp_min = add->clamp_min;
+  op->clamp_max = add->clamp_max;
+  memory_release(l->plan->memory, op->output);
+  take(&op->output, &add->output);
+  l->op_of[index] = conv;
+  return true;
 }
 
 static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error) {
@@ -107,12 +140,13 @@ static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error
   }
   if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
   lower_window(op, node);
+  op->weight_count = node->weight_count;
+  op->bias_count = node->bias_count;
+  if (wants_winograd(op, l->conv)) op->kernel = KERNEL_WINOGRAD;
   take(&op->name, &node->name);
   take(&op->output, &node->output);
   op->weights = node->weights;
   op->bias = node->bias;
-  op->weight_count = node->weight_count;
-  op->bias_count = node->bias_count;
   node->weights = node->bias = NULL;
   return count_work(op, error);
 }
@@ -141,7 +175,7 @@ static void lower_block(lowering *l, uint32_t index) {
     const plan_op *op = &l->plan->ops[i];
     if (op->block != index) continue;
     if (i < block->first_op) block->first_op = i;
-    if (op->kernel == KERNEL_CONV && op->shortcut == RESNET_SHORTCUT_NONE) block->convs++;
+    if (op_is_layer(op)) block->convs++;
   }
 }
 
@@ -162,7 +196,7 @@ static resnet_status summarise(plan *p, resnet_error *error) {
     if (op->macs > UINT64_MAX - p->macs)
       return fail(error, RESNET_ERROR_LIMIT, "the net's multiplications cannot be counted in 64 bits");
     p->macs += op->macs;
-    if (op->kernel == KERNEL_CONV && op->shortcut == RESNET_SHORTCUT_NONE) p->conv_layers++;
+    if (op_is_layer(op)) p->conv_layers++;
   }
   return RESNET_OK;
 }
@@ -173,7 +207,7 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   count_readers(l);
   for (uint32_t i = 0; i < g->node_count; i++) {
     l->op_of[i] = RESNET_NO_INDEX;
-    if (is_fused_subsample(l, i)) continue;
+    if (is_fused_subsample(l, i) || fuse_add(l, i)) continue;
     resnet_status status = lower_node(l, i, error);
     if (status != RESNET_OK) return status;
   }
@@ -183,12 +217,12 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   return summarise(p, error);
 }
 
-resnet_status plan_build(plan *out, memory *m, graph *g, resnet_error *error) {
+resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resnet_error *error) {
   memset(out, 0, sizeof *out);
   out->memory = m;
   if (g->node_count > MAX_OPS || g->block_count > MAX_OPS)
     return fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d", g->node_count, MAX_OPS);
-  lowering l = {.graph = g, .plan = out};
+  lowering l = {.graph = g, .plan = out, .conv = conv};
   l.op_of = memory_allocate(m, g->node_count, sizeof *l.op_of);
   l.readers = memory_allocate(m, g->node_count, sizeof *l.readers);
   out->ops = memory_allocate(m, g->node_count, sizeof *out->ops);

@@ -83,6 +83,6 @@ static void describe_subsample(const plan_op *op, char *text, size_t size) {
   (void)snprintf(text, size, "stride %u,%u, %u zero channels before", op->stride_h, op->stride_w, op->channels_before);
 }
 
-const kernel kernel_add = {.name = "add", .in_place = true, .run = run_add, .describe = describe_add};
+const kernel kernel_add = {.name = "add", .in_place = 3, .run = run_add, .describe = describe_add};
 
 const kernel kernel_subsample = {.name = "subsample", .run = run_subsample, .describe = describe_subsample};

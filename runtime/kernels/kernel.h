@@ -29,7 +29,7 @@ typedef struct kernel_call {
 
 typedef struct kernel {
   const char *name;
-  bool in_place; /* the output may lie where input[0] lies, when nothing else reads input[0] */
+  unsigned in_place; /* bit k: the output may lie where input[k] lies, when nothing else reads that */
   /* Pack the op's weights when the model is opened; NULL: nothing to pack. */
   resnet_status (*pack)(plan_op *op, memory *m, resnet_error *error);
   /* Make state for a session; NULL: none. */
@@ -45,8 +45,8 @@ typedef struct kernel {
 extern const kernel *const kernel_table[KERNEL_COUNT];
 
 /* Rows, one name each. */
-extern const kernel kernel_input, kernel_conv, kernel_add, kernel_subsample, kernel_affine, kernel_clamp, kernel_max_pool,
-    kernel_average_pool, kernel_global_average_pool, kernel_softmax, kernel_log_softmax;
+extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_add, kernel_subsample, kernel_affine, kernel_clamp,
+    kernel_max_pool, kernel_average_pool, kernel_global_average_pool, kernel_softmax, kernel_log_softmax;
 
 /* " relu", " relu6", " clamp -1..1" or "" for the op's clamp, appended to `text`. */
 void describe_clamp(const plan_op *op, char *text, size_t size);

@@ -33,7 +33,7 @@ static void run_clamp(const kernel_call *call) {
                                      call->batch * shape_floats(call->op->shape), TILE, 0);
 }
 
-const kernel kernel_clamp = {.name = "clamp", .in_place = true, .run = run_clamp, .describe = describe_clamp};
+const kernel kernel_clamp = {.name = "clamp", .in_place = 1, .run = run_clamp, .describe = describe_clamp};
 
 static void affine_row(void *context, size_t row) {
   const kernel_call *call = context;
@@ -47,7 +47,7 @@ static void run_affine(const kernel_call *call) {
   pthreadpool_parallelize_1d(call->pool, affine_row, (void *)(uintptr_t)call, call->batch * call->op->shape.h, 0);
 }
 
-const kernel kernel_affine = {.name = "affine", .in_place = true, .run = run_affine, .describe = describe_clamp};
+const kernel kernel_affine = {.name = "affine", .in_place = 1, .run = run_affine, .describe = describe_clamp};
 
 /* ---- softmax: y = exp(x - max) / sum; log softmax: y = x - max - log(sum). Sums in double, in channel order ---- */
 
@@ -91,5 +91,5 @@ static void run_pixels(const kernel_call *call, pthreadpool_task_1d_t task) {
 static void run_softmax(const kernel_call *call) { run_pixels(call, softmax_pixel); }
 static void run_log_softmax(const kernel_call *call) { run_pixels(call, log_softmax_pixel); }
 
-const kernel kernel_softmax = {.name = "softmax", .in_place = true, .run = run_softmax};
-const kernel kernel_log_softmax = {.name = "log_softmax", .in_place = true, .run = run_log_softmax};
+const kernel kernel_softmax = {.name = "softmax", .in_place = 1, .run = run_softmax};
+const kernel kernel_log_softmax = {.name = "log_softmax", .in_place = 1, .run = run_log_softmax};

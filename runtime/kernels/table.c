@@ -4,6 +4,7 @@
 const kernel *const kernel_table[KERNEL_COUNT] = {
     [KERNEL_INPUT] = &kernel_input,
     [KERNEL_CONV] = &kernel_conv,
+    [KERNEL_WINOGRAD] = &kernel_winograd,
     [KERNEL_ADD] = &kernel_add,
     [KERNEL_SUBSAMPLE] = &kernel_subsample,
     [KERNEL_AFFINE] = &kernel_affine,

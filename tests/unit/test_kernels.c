@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
+#include "runtime/kernels/vector/winograd.h"
 #include "runtime/session.h"
 #include "tests/unit/reference.h"
 
@@ -48,7 +49,8 @@ static graph_node *add_node(net *n, graph_op op, uint32_t input, graph_shape sha
   node->clamp_min = random_below(2) ? 0.0f : -INFINITY;
   node->clamp_max = random_below(4) ? INFINITY : 0.75f;
   node->name = memory_copy_string(n->memory, "node", 4);
-  node->output = memory_copy_string(n->memory, "out", 3);
+  const char output[] = {(char)('0' + n->graph.node_count - 1), '\0'}; /* its index, for `compare` */
+  node->output = memory_copy_string(n->memory, output, 1);
   n->graph.output = n->graph.node_count - 1;
   return node;
 }
@@ -119,14 +121,14 @@ static graph_shape random_shape(void) {
 typedef struct comparison {
   float **values; /* the reference's, by node */
   const graph *graph;
-  uint32_t *node_of; /* by op */
+  const resnet_model *model;
   uint32_t batch;
   size_t compared;
 } comparison;
 
 static void compare(void *user, const resnet_response *r) {
   comparison *c = user;
-  const uint32_t node = c->node_of[r->op];
+  const uint32_t node = (uint32_t)(c->model->plan.ops[r->op].output[0] - '0');
   const graph_shape s = c->graph->nodes[node].shape;
   assert_int_equal(r->height, s.h);
   assert_int_equal(r->width, s.w);
@@ -144,30 +146,28 @@ static void compare(void *user, const resnet_response *r) {
 }
 
 /* The graph keeps its shapes when a plan is built of it, but loses weights and names: the reference runs first. */
-static void check_net(net *n, uint32_t batch, uint32_t threads) {
+static void check_net(net *n, uint32_t batch, uint32_t threads, resnet_conv conv) {
   graph *g = &n->graph;
   float *values[MAX_NODES], *scores;
-  uint32_t node_of[MAX_NODES], ops = 0;
   for (uint32_t i = 0; i < g->node_count; i++) values[i] = random_floats(n->memory, batch * shape_floats(g->nodes[i].shape));
   float *input = random_floats(n->memory, batch * shape_floats(g->nodes[0].shape));
   memcpy(values[0], input, batch * shape_floats(g->nodes[0].shape) * sizeof *input);
   for (uint32_t i = 1; i < g->node_count; i++) reference_run_node(g, i, values, batch);
-  for (uint32_t i = 0; i < g->node_count; i++)
-    if (g->nodes[i].op != GRAPH_SUBSAMPLE || i == g->output) node_of[ops++] = i;
 
   resnet_error error;
   resnet_model *model;
   resnet_session *session;
   resnet_model_options options;
   resnet_model_options_init(&options);
+  options.conv = conv;
   if (model_from_graph(n->memory, g, &options, &model, &error) != RESNET_OK) fail_msg("%s", error.message);
   resnet_session_options settings = {sizeof settings, threads, batch};
   if (resnet_session_open(model, &settings, &session, &error) != RESNET_OK) fail_msg("%s", error.message);
   scores = random_floats(n->memory, batch * shape_floats(g->nodes[g->output].shape));
-  comparison c = {.values = values, .graph = g, .node_of = node_of, .batch = batch};
+  comparison c = {.values = values, .graph = g, .model = model, .batch = batch};
   assert_int_equal(resnet_session_observe(session, compare, &c, &error), RESNET_OK);
   assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, batch, scores, &error), RESNET_OK);
-  assert_int_equal(c.compared, ops);
+  assert_int_equal(c.compared, model->plan.op_count);
   assert_true(model->plan.arena_floats >= model->plan.arena_lower_bound);
 
   resnet_session_close(&session);
@@ -178,7 +178,7 @@ static void check_net(net *n, uint32_t batch, uint32_t threads) {
   resnet_model_close(&model);
 }
 
-static void random_run(net *n) { check_net(n, 1 + random_below(3), 1 + random_below(2)); }
+static void random_run(net *n) { check_net(n, 1 + random_below(3), 1 + random_below(2), random_below(3)); }
 
 static void test_conv(void **unused) {
   (void)unused;
@@ -188,6 +188,19 @@ static void test_conv(void **unused) {
     const graph_window w = random_window(n.graph.nodes[0].shape);
     (void)add_conv(&n, 0, &w, 1, pick(out_channels, 8));
     random_run(&n);
+  }
+}
+
+/* Sizes that fill tiles and that do not, more than a block of tiles, channels that fill vectors and that do not. */
+static void test_winograd(void **unused) {
+  (void)unused;
+  const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64}, sizes[] = {1, 2, 3, 4, 5, 8, 13, 21, 40};
+  for (int round = 0; round < ROUNDS; round++) {
+    net n = new_net((graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)});
+    graph_window w = {3, 3, 1, 1, 1, 1, 1 + random_below(2), 1 + random_below(2), 1 + random_below(2), 1 + random_below(2)};
+    if (n.graph.nodes[0].shape.h > 3 && n.graph.nodes[0].shape.w > 3) w.pad_top = w.pad_left = random_below(2);
+    (void)add_conv(&n, 0, &w, 1, pick(channels, 8));
+    check_net(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
   }
 }
 
@@ -337,9 +350,55 @@ static void test_vector_variants_agree_to_the_bit(void **unused) {
   printf("vector variants here: %zu, the fastest is %s\n", count, vector_variant(0)->name);
 }
 
+static void assert_close(const float *got, const float *want, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (fabsf(got[i] - want[i]) > 2e-5f * (1.0f + fabsf(want[i]))) fail_msg("%zu: %g, not %g", i, (double)got[i], (double)want[i]);
+}
+
+/* (c,o) as panels of `panel` columns, zero-padded. */
+static void pack_panels(const float *weights, size_t c, size_t o, size_t panel, float *packed) {
+  memset(packed, 0, (o + panel - 1) / panel * panel * c * sizeof *packed);
+  for (size_t k = 0; k < c; k++)
+    for (size_t j = 0; j < o; j++) packed[(j / panel * c + k) * panel + j % panel] = weights[k * o + j];
+}
+
+/* Spread, multiply and gather one tile with a variant: 36 * c + rows * o + 16 * o floats. */
+static size_t run_winograd(const winograd_functions *w, size_t c, size_t o, size_t rows, const float *x, float *out) {
+  static float packed[80 * 96];
+  const float *pixels[WINOGRAD_POINTS];
+  for (size_t i = 0; i < WINOGRAD_POINTS; i++) pixels[i] = x + i * c;
+  w->input(pixels, c, out, c);
+  out += WINOGRAD_POINTS * c;
+  pack_panels(x + 100, c, o, w->panel, packed);
+  w->multiply(x, packed, out, rows, c, o);
+  out += rows * o;
+  w->output(x, o, o, x + 7, rows % 2 ? x + 50 : NULL, out, 4 * o, 1 + rows % 4, 1 + o % 4, -0.5f, 2.0f);
+  return WINOGRAD_POINTS * c + rows * o + 16 * o;
+}
+
+static void test_winograd_variants_agree(void **unused) {
+  (void)unused;
+  static float x[WINOGRAD_POINTS * 80 + 80 * 80], want[WINOGRAD_POINTS * 80 * 3], got[WINOGRAD_POINTS * 80 * 3];
+  size_t count = 0;
+  while (winograd_variant(count)) count++;
+  assert_string_equal(winograd_variant(count - 1)->name, "portable");
+  for (int round = 0; round < 1000; round++) {
+    const size_t c = 1 + random_below(70), o = 1 + random_below(70), rows = 1 + random_below(20);
+    fill(x, sizeof x / sizeof *x);
+    memset(want, 0, sizeof want);
+    const size_t size = run_winograd(winograd_variant(count - 1), c, o, rows, x, want);
+    for (size_t i = 0; i + 1 < count; i++) {
+      memset(got, 0, sizeof got);
+      (void)run_winograd(winograd_variant(i), c, o, rows, x, got);
+      assert_close(got, want, size);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_conv),
+      cmocka_unit_test(test_winograd),
       cmocka_unit_test(test_grouped_conv),
       cmocka_unit_test(test_linear),
       cmocka_unit_test(test_pools),
@@ -347,6 +406,7 @@ int main(void) {
       cmocka_unit_test(test_identity_block),
       cmocka_unit_test(test_option_a),
       cmocka_unit_test(test_vector_variants_agree_to_the_bit),
+      cmocka_unit_test(test_winograd_variants_agree),
   };
   return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

@@ -1,0 +1,150 @@
+/* Source of one variant. Included by the files winograd_*.c, which define VARIANT and VECTOR_BYTES. The vector layer is
+ * the compilers' own: arithmetic on a vector type becomes the instruction set's. */
+#include <string.h>
+
+#include "runtime/kernels/vector/winograd.h"
+
+typedef float vec __attribute__((vector_size(VECTOR_BYTES)));
+
+enum { WIDTH = VECTOR_BYTES / sizeof(float) };
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* `count` floats, the rest zero; callers pass a constant WIDTH wherever there are that many. */
+INLINE vec load(const float *x, size_t count) {
+  vec v = {0};
+  memcpy(&v, x, count * sizeof *x);
+  return v;
+}
+
+INLINE void store(float *x, vec v, size_t count) { memcpy(x, &v, count * sizeof *x); }
+
+/* One row or column of B^T d, from and to every `stride`-th vector. */
+INLINE void transform_input(const vec *d, vec *t, size_t stride) {
+  const vec d0 = d[0], d1 = d[stride], d2 = d[2 * stride], d3 = d[3 * stride], d4 = d[4 * stride], d5 = d[5 * stride];
+  const vec even = d4 - 4.0f * d2, odd = d3 - 4.0f * d1;
+  const vec even2 = d4 - d2, odd2 = 2.0f * (d3 - d1);
+  t[0] = 4.0f * d0 - 5.0f * d2 + d4;
+  t[stride] = even + odd;
+  t[2 * stride] = even - odd;
+  t[3 * stride] = even2 + odd2;
+  t[4 * stride] = even2 - odd2;
+  t[5 * stride] = 4.0f * d1 - 5.0f * d3 + d5;
+}
+
+/* One row or column of A^T m: six vectors to four. */
+INLINE void transform_output(const vec *m, vec *t, size_t stride, size_t out_stride) {
+  const vec sum1 = m[stride] + m[2 * stride], difference1 = m[stride] - m[2 * stride];
+  const vec sum2 = m[3 * stride] + m[4 * stride], difference2 = m[3 * stride] - m[4 * stride];
+  t[0] = m[0] + sum1 + sum2;
+  t[out_stride] = difference1 + 2.0f * difference2;
+  t[2 * out_stride] = sum1 + 4.0f * sum2;
+  t[3 * out_stride] = difference1 + 8.0f * difference2 + m[5 * stride];
+}
+
+INLINE void input_channels(const float *const *pixels, size_t k, size_t count, float *spread, size_t point_stride) {
+  vec d[WINOGRAD_POINTS], t[WINOGRAD_POINTS];
+  for (size_t i = 0; i < WINOGRAD_POINTS; i++) d[i] = load(pixels[i] + k, count);
+  for (size_t column = 0; column < WINOGRAD_IN; column++) transform_input(d + column, t + column, WINOGRAD_IN);
+  for (size_t row = 0; row < WINOGRAD_IN; row++) transform_input(t + row * WINOGRAD_IN, d + row * WINOGRAD_IN, 1);
+  for (size_t i = 0; i < WINOGRAD_POINTS; i++) store(spread + i * point_stride + k, d[i], count);
+}
+
+static void input(const float *const *pixels, size_t c, float *spread, size_t point_stride) {
+  size_t k = 0;
+  for (; k + WIDTH <= c; k += WIDTH) input_channels(pixels, k, WIDTH, spread, point_stride);
+  if (k < c) input_channels(pixels, k, c - k, spread, point_stride);
+}
+
+INLINE vec clamp(vec x, float low, float high) {
+  for (size_t i = 0; i < WIDTH; i++) {
+    const float raised = x[i] < low ? low : x[i];
+    x[i] = raised > high ? high : raised;
+  }
+  return x;
+}
+
+INLINE void output_channels(const float *products, size_t point_stride, size_t k, size_t count, const float *bias,
+                            const float *shortcut, float *out, size_t row_stride, size_t o, size_t rows, size_t columns,
+                            float low, float high) {
+  vec m[WINOGRAD_POINTS], t[WINOGRAD_OUT * WINOGRAD_IN], y[WINOGRAD_OUT * WINOGRAD_OUT];
+  for (size_t i = 0; i < WINOGRAD_POINTS; i++) m[i] = load(products + i * point_stride + k, count);
+  for (size_t column = 0; column < WINOGRAD_IN; column++) transform_output(m + column, t + column, WINOGRAD_IN, WINOGRAD_IN);
+  for (size_t row = 0; row < WINOGRAD_OUT; row++) transform_output(t + row * WINOGRAD_IN, y + row * WINOGRAD_OUT, 1, 1);
+  const vec shift = load(bias + k, count);
+  for (size_t row = 0; row < rows; row++)
+    for (size_t column = 0; column < columns; column++) {
+      const size_t at = row * row_stride + column * o + k;
+      vec value = y[row * WINOGRAD_OUT + column] + shift;
+      if (shortcut) value += load(shortcut + at, count);
+      store(out + at, clamp(value, low, high), count);
+    }
+}
+
+static void output(const float *products, size_t point_stride, size_t o, const float *bias, const float *shortcut,
+                   float *out, size_t row_stride, size_t rows, size_t columns, float low, float high) {
+  size_t k = 0;
+  for (; k + WIDTH <= o; k += WIDTH)
+    output_channels(products, point_stride, k, WIDTH, bias, shortcut, out, row_stride, o, rows, columns, low, high);
+  if (k < o)
+    output_channels(products, point_stride, k, o - k, bias, shortcut, out, row_stride, o, rows, columns, low, high);
+}
+
+/* rows x (vectors * WIDTH) of a product, kept in registers; rows and vectors are constants after inlining. */
+INLINE void multiply_tile(const float *a, const float *b, float *out, size_t c, size_t o, size_t rows, size_t vectors,
+                          size_t last) {
+  vec sum[WINOGRAD_ROWS][2];
+  for (size_t r = 0; r < rows; r++)
+    for (size_t v = 0; v < vectors; v++) sum[r][v] = (vec){0};
+  for (size_t k = 0; k < c; k++, b += 2 * WIDTH)
+    for (size_t v = 0; v < vectors; v++) {
+      const vec column = load(b + v * WIDTH, WIDTH);
+      for (size_t r = 0; r < rows; r++) sum[r][v] += a[r * c + k] * column;
+    }
+  for (size_t r = 0; r < rows; r++) {
+    if (vectors == 2) store(out + r * o, sum[r][0], WIDTH);
+    store(out + r * o + (vectors - 1) * WIDTH, sum[r][vectors - 1], last);
+  }
+}
+
+/* All rows of one panel, which holds `count` output channels. */
+INLINE void multiply_panel(const float *a, const float *b, float *out, size_t rows, size_t c, size_t o, size_t vectors,
+                           size_t last) {
+  size_t r = 0;
+  for (; r + 8 <= rows; r += 8) multiply_tile(a + r * c, b, out + r * o, c, o, 8, vectors, last);
+  if (r + 4 <= rows) {
+    multiply_tile(a + r * c, b, out + r * o, c, o, 4, vectors, last);
+    r += 4;
+  }
+  if (r + 2 <= rows) {
+    multiply_tile(a + r * c, b, out + r * o, c, o, 2, vectors, last);
+    r += 2;
+  }
+  if (r < rows) multiply_tile(a + r * c, b, out + r * o, c, o, 1, vectors, last);
+}
+
+static void multiply(const float *spread, const float *weights, float *products, size_t rows, size_t c, size_t o) {
+  for (size_t k = 0; k < o; k += 2 * WIDTH, weights += c * 2 * WIDTH) {
+    const size_t count = o - k;
+    if (count >= 2 * WIDTH)
+      multiply_panel(spread, weights, products + k, rows, c, o, 2, WIDTH);
+    else if (count > WIDTH)
+      multiply_panel(spread, weights, products + k, rows, c, o, 2, count - WIDTH);
+    else if (count == WIDTH)
+      multiply_panel(spread, weights, products + k, rows, c, o, 1, WIDTH);
+    else
+      multiply_panel(spread, weights, products + k, rows, c, o, 1, count);
+  }
+}
+
+#define STRINGIFY(text) #text
+#define NAME_OF(variant) STRINGIFY(variant)
+#define OBJECT(variant) OBJECT_(variant)
+#define OBJECT_(variant) winograd_##variant
+const winograd_functions OBJECT(VARIANT) = {
+    .name = NAME_OF(VARIANT),
+    .panel = 2 * WIDTH,
+    .input = input,
+    .multiply = multiply,
+    .output = output,
+};
