@@ -207,6 +207,47 @@ static void formats_agree(void **state) {
   }
 }
 
+static uint32_t next_random(uint32_t *state, uint32_t below) {
+  *state = *state * 1664525u + 1013904223u;
+  return (*state >> 8) % below;
+}
+
+/* Bytes from the first pixel to the last of the last plane: no padding behind it. */
+static size_t picture_bytes(const resnet_image *image) {
+  static const size_t pixel[] = {3, 3, 4, 4, 1};
+  size_t columns = (image->width + 1) / 2, rows = (image->height + 1) / 2;
+  if (image->format == RESNET_PIXELS_NV12) return image->stride * (image->height + rows - 1) + columns * 2;
+  if (image->format == RESNET_PIXELS_I420)
+    return image->stride * image->height + (image->stride + 1) / 2 * (2 * rows - 1) + columns;
+  return image->stride * (image->height - 1) + image->width * pixel[image->format];
+}
+
+/* One colour stays that colour whatever is cut and scaled; under AddressSanitizer this also shows that nothing beyond
+ * the picture's last byte is read. 128 is the grey level 130 in Y'CbCr. */
+static void one_colour_stays_one_colour(void **state) {
+  fixture *f = *state;
+  uint32_t random = 1;
+  for (int i = 0; i < 500; i++) {
+    resnet_image image = {.width = 1 + next_random(&random, 70), .height = 1 + next_random(&random, 70)};
+    image.format = (resnet_pixels)next_random(&random, 7);
+    image.stride = (size_t)(image.width + 1) / 2 * 8 + next_random(&random, 5);
+    uint32_t shorter = image.width < image.height ? image.width : image.height;
+    uint32_t resize = next_random(&random, 40), crop = 1 + next_random(&random, resize ? resize : shorter);
+    size_t size = picture_bytes(&image), count = (size_t)crop * crop * 3;
+    uint8_t *pixels = malloc(size);
+    float *out = malloc(count * sizeof *out);
+    assert_true(pixels && out);
+    memset(pixels, 128, size);
+    image.pixels = pixels;
+    resnet_preprocess preprocess = plain(resize, crop);
+    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, out, &f->scratch, &f->error), RESNET_OK);
+    float expected = image.format < RESNET_PIXELS_NV12 ? 128.0f : 130.0f;
+    for (size_t j = 0; j < count; j++) assert_true(out[j] == expected);
+    free(pixels);
+    free(out);
+  }
+}
+
 /* ---- refusals ---- */
 
 static void expect_refusal(fixture *f, const resnet_image *image, const resnet_preprocess *preprocess,
