@@ -366,12 +366,19 @@ static void scratch_survives_a_failure_to_grow(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(resize_matches_hand_computed_rows),       TEST(resize_refuses_sizes_without_pixels),
-      TEST(crop_starts_where_torchvisions_does),     TEST(crop_equals_part_of_whole_picture),
-      TEST(values_are_normalised_in_the_nets_order), TEST(formats_agree),
-      TEST(pictures_that_do_not_fit_are_refused),    TEST(preprocessing_that_cannot_be_followed_is_refused),
-      TEST(thin_pictures_need_little_memory),        TEST(scratch_grows_to_the_largest_picture_and_is_reused),
-      TEST(every_failed_allocation_is_reported),     TEST(scratch_survives_a_failure_to_grow),
+      TEST(resize_matches_hand_computed_rows),
+      TEST(resize_refuses_sizes_without_pixels),
+      TEST(crop_starts_where_torchvisions_does),
+      TEST(crop_equals_part_of_whole_picture),
+      TEST(values_are_normalised_in_the_nets_order),
+      TEST(formats_agree),
+      TEST(one_colour_stays_one_colour),
+      TEST(pictures_that_do_not_fit_are_refused),
+      TEST(preprocessing_that_cannot_be_followed_is_refused),
+      TEST(thin_pictures_need_little_memory),
+      TEST(scratch_grows_to_the_largest_picture_and_is_reused),
+      TEST(every_failed_allocation_is_reported),
+      TEST(scratch_survives_a_failure_to_grow),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
