@@ -23,18 +23,17 @@ if(NOT has_reshape)
   message(FATAL_ERROR "${XNNPACK_INCLUDE_DIR}/xnnpack.h is too old (no xnn_reshape_convolution2d_nhwc): run tools/deps")
 endif()
 
-# Archives are merged into libresnet.a; what XNNPACK itself needs stays beside it.
-set(RESNET_XNNPACK_ARCHIVES ${XNNPACK_LIBRARY})
+# Archives are merged into libresnet.a; shared libraries stay beside it. In the order in which a linker needs them.
+set(resnet_kernels ${XNNPACK_LIBRARY})
 if(XNNPACK_MICROKERNELS)
-  list(APPEND RESNET_XNNPACK_ARCHIVES ${XNNPACK_MICROKERNELS})
+  list(APPEND resnet_kernels ${XNNPACK_MICROKERNELS})
 endif()
-set(xnnpack_shared ${RESNET_XNNPACK_ARCHIVES})
-list(FILTER RESNET_XNNPACK_ARCHIVES INCLUDE REGEX "\\.a$")
-list(FILTER xnnpack_shared EXCLUDE REGEX "\\.a$")
-add_library(resnet_xnnpack_needs INTERFACE)
-target_link_libraries(resnet_xnnpack_needs INTERFACE
-  ${xnnpack_shared} ${PTHREADPOOL_LIBRARY} ${CPUINFO_LIBRARY} Threads::Threads m)
+list(APPEND resnet_kernels ${PTHREADPOOL_LIBRARY} ${CPUINFO_LIBRARY})
+set(RESNET_ARCHIVES ${resnet_kernels})
+list(FILTER RESNET_ARCHIVES INCLUDE REGEX "\\.a$")
+set(RESNET_SHARED_LIBRARIES ${resnet_kernels})
+list(FILTER RESNET_SHARED_LIBRARIES EXCLUDE REGEX "\\.a$")
 
 add_library(resnet_xnnpack INTERFACE)
 target_include_directories(resnet_xnnpack SYSTEM INTERFACE ${XNNPACK_INCLUDE_DIR})
-target_link_libraries(resnet_xnnpack INTERFACE ${RESNET_XNNPACK_ARCHIVES} resnet_xnnpack_needs)
+target_link_libraries(resnet_xnnpack INTERFACE ${resnet_kernels} Threads::Threads m)

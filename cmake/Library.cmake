@@ -23,14 +23,14 @@ else()
   endif()
   add_custom_command(OUTPUT ${resnet_one}
     COMMAND ${CMAKE_C_COMPILER} -r -nostdlib $<$<BOOL:${RESNET_LINKER_DISSOLVES_GROUPS}>:-Wl,--force-group-allocation>
-            -o ${resnet_one} ${resnet_objects} ${RESNET_XNNPACK_ARCHIVES}
+            -o ${resnet_one} ${resnet_objects} ${RESNET_ARCHIVES}
     ${localise}
-    DEPENDS ${resnet_objects} ${RESNET_XNNPACK_ARCHIVES}
+    DEPENDS ${resnet_objects} ${RESNET_ARCHIVES}
     COMMENT "Joining the objects into one that shows only resnet_*" COMMAND_EXPAND_LISTS VERBATIM)
   set_source_files_properties(${resnet_one} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
   add_library(resnet_static STATIC ${resnet_one})
   set_target_properties(resnet_static PROPERTIES LINKER_LANGUAGE C)
-  target_link_libraries(resnet_static PRIVATE resnet_xnnpack_needs ${resnet_system_libraries})
+  target_link_libraries(resnet_static PRIVATE ${RESNET_SHARED_LIBRARIES} ${resnet_system_libraries})
 endif()
 target_compile_definitions(resnet_static INTERFACE RESNET_STATIC)
 
