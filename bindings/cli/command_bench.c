@@ -196,7 +196,7 @@ static void print_ops(const benchmark *b) {
 static void print_text(const benchmark *b) {
   char text[FORMAT_SIZE];
   if (!b->settings->quiet) model_print(&b->model);
-  (void)printf("work        %u threads, batch %u, %u runs after %d to warm up\n", b->threads, b->batch, b->runs,
+  (void)printf("work        threads %u, batch %u, %u runs after %d to warm up\n", b->threads, b->batch, b->runs,
                WARM_UP_RUNS);
   (void)printf("latency     %s%.3f ms%s median, %.3f least, %.3f p99\n", bold(), median(b), plain(), b->latency_ms[0],
                percentile(b, 99));

@@ -185,7 +185,7 @@ static void print_text(const evaluation *e, const totals *t) {
                  100 * t->low, 100 * t->high);
     (void)printf("top-5       %.2f %%\n", 100 * share(t->top5, t->images));
   }
-  (void)printf("speed       %.0f pictures/s (%.2f s, %u threads, batches of %u)\n", (double)t->images / e->seconds,
+  (void)printf("speed       %.0f pictures/s (%.2f s, threads %u, batch %u)\n", (double)t->images / e->seconds,
                e->seconds, e->workers, e->batch);
   if (t->failures) (void)printf("unreadable  %llu pictures, not counted\n", (unsigned long long)t->failures);
 }
