@@ -50,9 +50,9 @@ resnet_status get_word(const lowering *l, const char *name, const char *const *w
   for (*out = 0; words[*out]; (*out)++)
     if (strlen(words[*out]) == a->s.len && memcmp(words[*out], a->s.data, a->s.len) == 0) return RESNET_OK;
   int length = a->s.len < 40 ? (int)a->s.len : 40;
-  return unsupported(l, "attribute %s is '%.*s': accepted are %s%s%s%s%s", name, length, (const char *)a->s.data,
-                     words[0], words[1] ? ", " : "", words[1] ? words[1] : "", words[1] && words[2] ? ", " : "",
-                     words[1] && words[2] ? "..." : "");
+  return invalid(l, "attribute %s is '%.*s': accepted are %s%s%s%s%s", name, length, (const char *)a->s.data, words[0],
+                 words[1] ? ", " : "", words[1] ? words[1] : "", words[1] && words[2] ? ", " : "",
+                 words[1] && words[2] ? "..." : "");
 }
 
 resnet_status get_tensor(lowering *l, const char *name, tensor **out) {

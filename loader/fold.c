@@ -18,8 +18,10 @@ static resnet_status copy(lowering *l, tensor *to, size_t to_index, const tensor
 static resnet_status check_size(const lowering *l, const int64_t *dims, size_t rank) {
   size_t count = 1;
   for (size_t i = 0; i < rank; i++)
-    if (dims[i] < 0 || !size_multiply(count, (size_t)dims[i], &count) || count > MAX_FOLDED)
-      return unsupported(l, "makes a constant of more than %d elements, or of a negative dimension", MAX_FOLDED);
+    if (dims[i] < 0 || !size_multiply(count, (size_t)dims[i], &count))
+      return invalid(l, "makes a constant with dimension %lld, or of a size that overflows", (long long)dims[i]);
+  if (count > MAX_FOLDED)
+    return refuse(l, RESNET_ERROR_LIMIT, "makes a constant of %zu elements: up to %d are accepted", count, MAX_FOLDED);
   return RESNET_OK;
 }
 
@@ -210,7 +212,7 @@ static resnet_status measure_concat(lowering *l, size_t index, const tensor *fir
   bool fits = t->rank == first->rank && t->is_float == first->is_float;
   for (uint32_t i = 0; fits && i < t->rank; i++) fits = i == axis || t->dims[i] == first->dims[i];
   if (!fits) return invalid(l, "its inputs differ in shape or type: export the model again");
-  if (t->dims[axis] > MAX_FOLDED) return unsupported(l, "joins more than %d elements", MAX_FOLDED);
+  if (t->dims[axis] > INT64_MAX - *total) return invalid(l, "joins more elements than can be counted");
   *total += t->dims[axis];
   return RESNET_OK;
 }

@@ -141,7 +141,7 @@ resnet_status fold_range(lowering *l) {
   if (step == 0) return invalid(l, "its delta is 0");
   if (step > 0 ? span > 0 : span < 0) count = (span - (step > 0 ? 1 : -1)) / step + 1;
   if (count > MAX_FOLDED)
-    return unsupported(l, "makes %lld numbers: up to %d are accepted", (long long)count, MAX_FOLDED);
+    return refuse(l, RESNET_ERROR_LIMIT, "makes %lld numbers: up to %d are accepted", (long long)count, MAX_FOLDED);
   resnet_status status;
   tensor *t = tensor_new(l, false, 1, &count, &status);
   for (int64_t i = 0; i < (t ? count : 0); i++) t->ints[i] = numbers[0] + i * step;

@@ -41,6 +41,14 @@ static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model, c
   return status == RESNET_OK ? metadata_read(g, model, error) : status;
 }
 
+/* An allocation that the budget forbade is no lack of memory. */
+static resnet_status explain_memory(memory *m, resnet_error *error) {
+  if (!atomic_load(&m->over_budget)) return RESNET_ERROR_MEMORY;
+  return fail(error, RESNET_ERROR_LIMIT,
+              "loading takes more than the budget of %llu bytes: raise max_memory_bytes if you trust the file",
+              (unsigned long long)m->budget);
+}
+
 /* `owned`: the buffer that holds `bytes` where it is ours; it is released as soon as it was read, because a large
  * model's weights stand in memory twice after that. */
 static resnet_status read_model(graph *g, memory *m, const void *bytes, size_t size, file_bytes *owned,
@@ -64,8 +72,9 @@ static resnet_status read_model(graph *g, memory *m, const void *bytes, size_t s
   g->memory = m;
   if (status == RESNET_OK) status = build(g, m, model, options, error);
   onnx_release(model, m);
-  if (status != RESNET_OK) graph_release(g);
-  return status == RESNET_OK ? succeed(error) : status;
+  if (status == RESNET_OK) return succeed(error);
+  graph_release(g);
+  return status == RESNET_ERROR_MEMORY ? explain_memory(m, error) : status;
 }
 
 resnet_status graph_read_memory(graph *out, memory *m, const void *bytes, size_t size, const graph_options *options,

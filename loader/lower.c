@@ -52,7 +52,7 @@ static resnet_status find_input(const lowering *l, const Onnx__ValueInfoProto **
     count++;
   }
   if (count != 1)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
+    return fail(l->error, count ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
                 "the graph has %zu inputs: one picture (n,c,h,w) is accepted%s%.60s%s", count,
                 count ? " (another is '" : "", count ? (*v)->name : "", count ? "')" : "");
   return RESNET_OK;
@@ -85,8 +85,9 @@ static resnet_status read_input_shape(lowering *l, const char *name, const Onnx_
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   for (size_t i = 0; i < 4; i++)
     if (dims[i]->has_dim_value && (dims[i]->dim_value < 1 || dims[i]->dim_value > MAX_SIDE))
-      return fail(l->error, RESNET_ERROR_UNSUPPORTED, "input '%.60s' has dimension %lld: accepted are 1 to %d", name,
-                  (long long)dims[i]->dim_value, MAX_SIDE);
+      return fail(l->error, dims[i]->dim_value < 1 ? RESNET_ERROR_FORMAT : RESNET_ERROR_LIMIT,
+                  "input '%.60s' has dimension %lld: accepted are 1 to %d", name, (long long)dims[i]->dim_value,
+                  MAX_SIDE);
   if (!dims[1]->has_dim_value)
     return fail(l->error, RESNET_ERROR_UNSUPPORTED,
                 "input '%.60s' does not say how many channels it has: (n,c,h,w) with a fixed c is accepted", name);
@@ -121,7 +122,7 @@ static resnet_status add_input(lowering *l) {
 static resnet_status find_output(lowering *l) {
   const Onnx__GraphProto *g = l->source;
   if (g->n_output != 1)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
+    return fail(l->error, g->n_output ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
                 "the graph has %zu outputs: one, the scores, is accepted; cut the others off, e.g. with "
                 "onnx.utils.extract_model",
                 g->n_output);

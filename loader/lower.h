@@ -21,7 +21,8 @@ enum {
 
 /* A constant. The data belong to the lowering or to the parsed model. */
 typedef struct tensor {
-  bool is_float; /* else integers, booleans included */
+  const char *name; /* for messages */
+  bool is_float;    /* else integers, booleans included */
   uint32_t rank;
   int64_t dims[MAX_RANK];
   size_t count;

@@ -27,6 +27,7 @@ static bool reserve(memory *m, uint64_t size) {
   uint64_t used = atomic_fetch_add(&m->used, size) + size;
   if (m->budget && used > m->budget) {
     atomic_fetch_sub(&m->used, size);
+    atomic_store(&m->over_budget, true);
     return false;
   }
   uint64_t peak = atomic_load(&m->peak);

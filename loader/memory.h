@@ -14,6 +14,7 @@ typedef struct memory {
   resnet_allocator hooks;      /* zero: malloc and free */
   uint64_t budget;             /* bytes that may be allocated at once; 0: no limit */
   _Atomic uint64_t used, peak; /* bytes */
+  _Atomic bool over_budget;    /* some allocation was refused because of the budget */
 } memory;
 
 void memory_init(memory *m, const resnet_allocator *hooks, uint64_t budget);

@@ -15,7 +15,7 @@ typedef struct operator_row {
   const char *attributes; /* accepted names */
 } operator_row;
 
-enum { ANY = 64 /* inputs of Concat and Sum */ };
+enum { ANY = INT32_MAX /* inputs of Concat and Sum */ };
 
 #define CONV_ATTRIBUTES "auto_pad dilations group kernel_shape pads strides"
 #define BATCH_NORM_ATTRIBUTES "epsilon momentum spatial is_test consumed_inputs"
@@ -58,8 +58,7 @@ static const operator_row rows[] = {
     {"ReduceMean", 7, 17, 1, 1, lower_reduce_mean, NULL, "axes keepdims"},
     {"ReduceMean", 18, 21, 1, 2, lower_reduce_mean, NULL, "keepdims noop_with_empty_axes"},
     {"Relu", 7, 21, 1, 1, lower_relu, NULL, ""},
-    {"Reshape", 7, 13, 2, 2, lower_reshape, fold_reshape, ""},
-    {"Reshape", 14, 21, 2, 2, lower_reshape, fold_reshape, "allowzero"},
+    {"Reshape", 7, 21, 2, 2, lower_reshape, fold_reshape, "allowzero"},
     {"Shape", 7, 14, 1, 1, lower_shape, fold_shape, ""},
     {"Shape", 15, 21, 1, 1, lower_shape, fold_shape, "start end"},
     {"Slice", 7, 9, 1, 1, lower_slice, fold_slice, "axes ends starts"},
@@ -115,6 +114,7 @@ resnet_status refuse(const lowering *l, resnet_status status, const char *format
 
 static resnet_status refuse_unknown_operator(const lowering *l) {
   const char *name = onnx_text(l->node->op_type), *domain = onnx_text(l->node->domain);
+  if (!name[0]) return invalid(l, "it names no operator: export the model again");
   for (size_t i = 0; i < sizeof known_refusals / sizeof *known_refusals; i++)
     if (strcmp(known_refusals[i].name, name) == 0) return unsupported(l, "%s", known_refusals[i].advice);
   if (!onnx_is_default_domain(domain))
@@ -158,8 +158,7 @@ static resnet_status reads_constants_only(lowering *l, bool *answer) {
 static resnet_status check_input_count(const lowering *l, const operator_row *row) {
   size_t count = l->node->n_input;
   if (count < row->inputs_min || count > row->inputs_max)
-    return unsupported(l, "has %zu inputs: accepted are %zu to %zu at this opset", count, row->inputs_min,
-                       row->inputs_max);
+    return invalid(l, "has %zu inputs: accepted are %zu to %zu at this opset", count, row->inputs_min, row->inputs_max);
   return RESNET_OK;
 }
 

@@ -2,14 +2,15 @@
 #include "lower.h"
 
 static resnet_status check_conv_weights(const lowering *l, const tensor *w, graph_shape in, int64_t groups) {
-  if (!w->is_float || w->rank != 4)
-    return unsupported(l, "its weights have %u dimensions: 4 floats (o,i,h,w) are accepted", w->rank);
+  if (!w->is_float) return invalid(l, "its weights '%.50s' are integers: floats are accepted", w->name);
+  if (w->rank != 4)
+    return unsupported(l, "its weights '%.50s' have %u dimensions: 4, (o,i,h,w), are accepted", w->name, w->rank);
   int64_t out = w->dims[0];
   if (out < 1 || out > MAX_SIDE)
     return unsupported(l, "it has %lld output channels: accepted are 1 to %d", (long long)out, MAX_SIDE);
   if (groups < 1 || groups > in.c || in.c % groups || out % groups)
-    return unsupported(l, "group is %lld: it must divide the %u input and %lld output channels", (long long)groups,
-                       in.c, (long long)out);
+    return invalid(l, "group is %lld: it must divide the %u input and %lld output channels", (long long)groups, in.c,
+                   (long long)out);
   if (w->dims[1] != in.c / groups)
     return invalid(l, "its weights take %lld channels in each of %lld groups, its input has %u: export the model again",
                    (long long)w->dims[1], (long long)groups, in.c);
@@ -23,7 +24,8 @@ static resnet_status make_bias(lowering *l, graph_node *n, const tensor *t, size
   n->bias_count = count;
   if (!t) return RESNET_OK;
   if (!t->is_float || (t->count != count && t->count != 1) || (t->count > 1 && t->dims[t->rank - 1] != (int64_t)count))
-    return unsupported(l, "its bias has %zu numbers: %zu are accepted, one for each output", t->count, count);
+    return invalid(l, "its bias '%.50s' has %zu %s: %zu floats are accepted, one for each output", t->name, t->count,
+                   t->is_float ? "floats" : "integers", count);
   for (size_t i = 0; i < count; i++) n->bias[i] = (float)(scale * (double)t->floats[t->count == 1 ? 0 : i]);
   return check_finite(l, t, "bias");
 }
@@ -97,7 +99,8 @@ typedef struct linear {
 
 static resnet_status add_linear(lowering *l, const value *x, const linear *p) {
   const tensor *m = p->matrix;
-  if (!m || !m->is_float || m->rank != 2) return unsupported(l, "its weights must be a matrix of floats");
+  if (!m || !m->is_float || m->rank != 2)
+    return unsupported(l, "its weights '%.50s' must be a matrix of floats", m ? m->name : "");
   graph_shape in = value_shape(l, x);
   int64_t columns = (int64_t)in.h * in.w * in.c, outputs = m->dims[p->transposed ? 0 : 1];
   if (m->dims[p->transposed ? 1 : 0] != columns)

@@ -39,8 +39,8 @@ static resnet_status read_normalisation(lowering *l, size_t channels, normalisat
     if (status != RESNET_OK) return status;
     const tensor *t = *tensors[i];
     if (!t || !t->is_float || t->rank != 1 || t->count != channels)
-      return invalid(l, "its %s has %zu numbers, its input %zu channels: export the model again", names[i],
-                     t ? t->count : 0, channels);
+      return invalid(l, "its %s '%.50s' has %zu numbers: a float for each of %zu channels is accepted", names[i],
+                     t ? t->name : "", t ? t->count : 0, channels);
     status = check_finite(l, t, names[i]);
     if (status != RESNET_OK) return status;
   }
@@ -88,9 +88,20 @@ static bool fits_channels(const lowering *l, const value *x, const tensor *t) {
   return true;
 }
 
+/* Shapes that differ: those that ONNX broadcasts (the batch aside) are not accepted, others contradict each other. */
+static resnet_status broadcast_status(const value *a, const int64_t *dims, uint32_t rank) {
+  for (uint32_t i = 1; i <= rank && i < a->rank; i++) {
+    int64_t x = a->dims[a->rank - i], y = dims[rank - i];
+    if (x != y && x != 1 && y != 1) return RESNET_ERROR_FORMAT;
+  }
+  return RESNET_ERROR_UNSUPPORTED;
+}
+
 static resnet_status add_constant(lowering *l, const value *x, const tensor *t, bool constant_first) {
   if (!fits_channels(l, x, t))
-    return unsupported(l, "its constant has %zu numbers: 1, or 1 for each channel, is accepted", t->count);
+    return refuse(l, broadcast_status(x, t->dims, t->rank),
+                  "its constant '%.50s' has %zu numbers: 1 float, or 1 for each channel, is accepted", t->name,
+                  t->count);
   resnet_status status = check_finite(l, t, "constant");
   if (status != RESNET_OK) return status;
   draft *d = add_affine(l, x, &status);
@@ -120,8 +131,9 @@ static bool same_view(const value *a, const value *b) {
 static resnet_status add_residual(lowering *l, const value *a, const value *b) {
   graph_shape s = value_shape(l, a), t = value_shape(l, b);
   if (s.h != t.h || s.w != t.w || s.c != t.c || !same_view(a, b))
-    return unsupported(l, "adds (h %u, w %u, c %u) and (h %u, w %u, c %u): equal shapes are accepted, no broadcasting",
-                       s.h, s.w, s.c, t.h, t.w, t.c);
+    return refuse(l, broadcast_status(a, b->dims, b->rank),
+                  "adds (h %u, w %u, c %u) and (h %u, w %u, c %u): equal shapes are accepted, no broadcasting", s.h,
+                  s.w, s.c, t.h, t.w, t.c);
   resnet_status status;
   graph_node *n = add_elementwise(l, GRAPH_ADD, a, &status);
   if (!n) return status;

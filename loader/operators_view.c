@@ -141,7 +141,9 @@ resnet_status lower_slice(lowering *l) {
     return unsupported(l, "cuts the batch or the channels: height and width are accepted");
   uint32_t *sides[2] = {&s.h, &s.w}, strides[2];
   for (size_t i = 0; i < 2; i++) {
-    slice_range *r = &ranges[2 + i];
+    slice_range *r = &ranges[2 + i], taken = *r;
+    if (r->step > 0 && resolve_slice(&taken, *sides[i]) == 0)
+      return invalid(l, "takes nothing of axis %zu, which has %u: export the model again", 2 + i, *sides[i]);
     if (r->start != 0 || r->end < *sides[i] || r->step < 1 || r->step > MAX_WINDOW)
       return unsupported(l,
                          "takes %lld to %lld in steps of %lld of %u: from 0 to the end, in steps up to %d, is accepted",
@@ -202,12 +204,13 @@ static resnet_status read_pad_list(lowering *l, int64_t pads[8]) {
 }
 
 static resnet_status check_pads(lowering *l, const int64_t pads[8]) {
-  static const char *const modes[] = {"constant", NULL};
+  static const char *const modes[] = {"constant", "reflect", "edge", "wrap", NULL};
   size_t mode;
   float number;
   resnet_status status = get_word(l, "mode", modes, 0, &mode);
   if (status == RESNET_OK) status = read_pad_value(l, &number);
   if (status != RESNET_OK) return status;
+  if (mode != 0) return unsupported(l, "pads in mode '%s': constant is accepted", modes[mode]);
   if (number < 0 || number > 0 || number != number)
     return unsupported(l, "pads with %g: 0 is accepted", (double)number);
   for (size_t i = 0; i < 8; i++)

@@ -58,10 +58,12 @@ static resnet_status resolve_target(lowering *l, const tensor *target, uint32_t 
     dims[open] = (int64_t)(count / product);
     product *= count / product;
   }
-  if (product != count)
-    return unsupported(l, "reshapes %zu elements to a shape of %zu%s: the shape must fit the picture, for any batch",
-                       count, product, first ? " (batch aside)" : "");
-  return RESNET_OK;
+  if (product == count) return RESNET_OK;
+  /* with -1 in front, ONNX would move elements from one picture to another */
+  bool mixes = first > 0 && target->ints[0] == -1;
+  return refuse(l, mixes ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
+                "reshapes %zu elements to a shape of %zu%s: the shape must fit the picture, for any batch", count,
+                product, first ? " (batch aside)" : "");
 }
 
 static resnet_status check_target(const lowering *l, const tensor *target) {
@@ -78,7 +80,6 @@ resnet_status reshape_tensor(lowering *l, const tensor *t, const tensor *target,
 
 /* A fixed batch in the shape stands for any: [1,2048] is what exporters write for (n,2048) (onnx issue 1249). */
 static bool leads_with_batch(const lowering *l, const tensor *target, bool zero_copies) {
-  if (target->count == 0) return false;
   int64_t first = target->ints[0];
   return tensor_is_batch(target, 0) || first == -1 || (first == 0 && zero_copies) || first == (l->batch ? l->batch : 1);
 }
@@ -86,10 +87,13 @@ static bool leads_with_batch(const lowering *l, const tensor *target, bool zero_
 resnet_status reshape_view(lowering *l, const value *v, const tensor *target, bool zero_copies, int64_t *dims) {
   resnet_status status = check_target(l, target);
   if (status != RESNET_OK) return status;
+  if (target->count == 0) return invalid(l, "its shape is empty, its input is not: export the model again");
+  int64_t first = target->ints[0];
   if (!leads_with_batch(l, target, zero_copies))
-    return unsupported(l, "its shape begins with %lld, which is not the batch: export with a dynamic batch, or -1",
-                       target->count ? (long long)target->ints[0] : 0LL);
-  if (target->ints[0] == -1 && !tensor_is_batch(target, 0))
+    return refuse(l, first < 1 || first > MAX_SIDE ? RESNET_ERROR_FORMAT : RESNET_ERROR_UNSUPPORTED,
+                  "its shape begins with %lld, which is not the batch: export with a dynamic batch, or -1",
+                  (long long)first);
+  if (first == -1 && !tensor_is_batch(target, 0))
     for (size_t i = 1; i < target->count; i++)
       if (target->ints[i] == -1) return invalid(l, "its shape has two dimensions of -1: export the model again");
   graph_shape s = value_shape(l, v);
@@ -177,12 +181,15 @@ static resnet_status read_sides(lowering *l, const char *name, size_t count, int
   resnet_status status = get_ints(l, name, &values, &given);
   if (status != RESNET_OK) return status;
   if (given && given != count)
-    return unsupported(l, "attribute %s has %zu numbers: %zu are accepted (2-D)", name, given, count);
+    return invalid(l, "attribute %s has %zu numbers: %zu are accepted (2-D)", name, given, count);
   for (size_t i = 0; i < count; i++) {
     sides[i] = given ? values[i] : fallback;
-    if (sides[i] < low || sides[i] > high)
-      return unsupported(l, "attribute %s is %lld: accepted are %lld to %lld", name, (long long)sides[i],
-                         (long long)low, (long long)high);
+    if (sides[i] >= low && sides[i] <= high) continue;
+    /* large numbers and negative pads (which crop) are ONNX; a stride of 0 is not */
+    bool is_onnx = sides[i] > high || low == 0;
+    return refuse(l, is_onnx ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
+                  "attribute %s is %lld: accepted are %lld to %lld", name, (long long)sides[i], (long long)low,
+                  (long long)high);
   }
   return RESNET_OK;
 }
@@ -215,8 +222,8 @@ static resnet_status resolve_span(lowering *l, span *s, auto_pad mode, bool ceil
     return unsupported(l, "pads %lld and %lld: each must be less than the kernel (%lld, dilation included)",
                        (long long)s->before, (long long)s->after, (long long)dilated);
   if (dilated > s->in + s->before + s->after)
-    return unsupported(l, "its kernel (%lld, dilation included) is larger than its padded input (%lld)",
-                       (long long)dilated, (long long)(s->in + s->before + s->after));
+    return invalid(l, "its kernel (%lld, dilation included) is larger than its padded input (%lld)", (long long)dilated,
+                   (long long)(s->in + s->before + s->after));
   if (ceil_mode && widen_for_ceil(s, dilated) && refuses_overhang)
     return unsupported(l, "ceil_mode with count_include_pad and a window over the border: runtimes disagree on it; "
                           "set count_include_pad=0");

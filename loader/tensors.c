@@ -254,7 +254,7 @@ bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor 
 resnet_status check_finite(const lowering *l, const tensor *t, const char *what) {
   for (size_t i = 0; i < t->count; i++)
     if (!isfinite(t->floats[i]))
-      return invalid(l, "its %s hold %f at element %zu: every number must be finite; train or export again", what,
-                     (double)t->floats[i], i);
+      return invalid(l, "its %s '%.50s' hold %f at element %zu: every number must be finite; train or export again",
+                     what, t->name, (double)t->floats[i], i);
   return RESNET_OK;
 }

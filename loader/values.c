@@ -111,6 +111,7 @@ resnet_status get_value(lowering *l, size_t index, value **out) {
     resnet_status status = tensor_read(l, v->initializer, &v->tensor);
     if (status != RESNET_OK) return status;
     v->kind = VALUE_TENSOR;
+    v->tensor->name = v->name;
   }
   return v->kind == VALUE_UNKNOWN ? refuse_unknown(l, v) : RESNET_OK;
 }
@@ -176,6 +177,7 @@ resnet_status set_tensor(lowering *l, tensor *t) {
   if (!v) return RESNET_OK;
   v->kind = VALUE_TENSOR;
   v->tensor = t;
+  if (!t->name) t->name = v->name;
   return RESNET_OK;
 }
 
