@@ -30,7 +30,6 @@ double cost_direct(const plan_op *conv) {
 
 double cost_winograd(const plan_op *conv) {
   const double tiles = rounded(conv->shape.h, 4) * rounded(conv->shape.w, 4) / 16, points = 36;
-  const double in = conv->in.c, out = rounded(conv->shape.c, panel / 2);
-  return tiles * points * (in * out * product_cost + (in + conv->shape.c) * transform_cost) +
-         weights_cost(points * in * out);
+  const double in = conv->in.c, out = rounded(conv->shape.c, panel / 2), lanes = rounded(in, panel / 2);
+  return tiles * points * (in * out * product_cost + (lanes + out) * transform_cost) + weights_cost(points * in * out);
 }

@@ -11,7 +11,7 @@
 #include "runtime/kernels/vector/winograd.h"
 
 enum {
-  BLOCK_BYTES = 640 * 1024, /* of transformed inputs and products: what a core's L2 holds beside a panel of weights */
+  BLOCK_BYTES = 192 * 1024, /* of transformed inputs and products: what a core's L2 holds beside a panel of weights */
   MIN_BLOCK = 16,           /* tiles: below, reading the weights anew for each block costs more than L2 saves */
   MAX_BLOCK = 64,
   BLOCKS_PER_THREAD = 2     /* with fewer, threads share the steps of one block instead of having a block each */

@@ -5,6 +5,7 @@
 #include "runtime/kernels/vector/winograd.h"
 
 typedef float vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef int mask __attribute__((vector_size(VECTOR_BYTES))); /* what comparing two vec gives: 0 or -1 */
 
 enum { WIDTH = VECTOR_BYTES / sizeof(float) };
 
@@ -56,12 +57,12 @@ static void input(const float *const *pixels, size_t c, float *spread, size_t po
   if (k < c) input_channels(pixels, k, c - k, spread, point_stride);
 }
 
-INLINE vec clamp(vec x, float low, float high) {
-  for (size_t i = 0; i < WIDTH; i++) {
-    const float raised = x[i] < low ? low : x[i];
-    x[i] = raised > high ? high : raised;
-  }
-  return x;
+/* Lane by lane `a` where the mask is set, else `b`. Loops over lanes would be compiled to scalar code. */
+INLINE vec select(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
+
+INLINE vec clamp(vec x, vec low, vec high) {
+  x = select(x < low, low, x);
+  return select(x > high, high, x);
 }
 
 INLINE void output_channels(const float *products, size_t point_stride, size_t k, size_t count, const float *bias,
@@ -71,13 +72,13 @@ INLINE void output_channels(const float *products, size_t point_stride, size_t k
   for (size_t i = 0; i < WINOGRAD_POINTS; i++) m[i] = load(products + i * point_stride + k, count);
   for (size_t column = 0; column < WINOGRAD_IN; column++) transform_output(m + column, t + column, WINOGRAD_IN, WINOGRAD_IN);
   for (size_t row = 0; row < WINOGRAD_OUT; row++) transform_output(t + row * WINOGRAD_IN, y + row * WINOGRAD_OUT, 1, 1);
-  const vec shift = load(bias + k, count);
+  const vec shift = load(bias + k, count), lowest = (vec){0} + low, highest = (vec){0} + high;
   for (size_t row = 0; row < rows; row++)
     for (size_t column = 0; column < columns; column++) {
       const size_t at = row * row_stride + column * o + k;
       vec value = y[row * WINOGRAD_OUT + column] + shift;
       if (shortcut) value += load(shortcut + at, count);
-      store(out + at, clamp(value, low, high), count);
+      store(out + at, clamp(value, lowest, highest), count);
     }
 }
 
