@@ -2,6 +2,8 @@
 """Train a CIFAR ResNet or plain net on labelled pictures and export it as ONNX.
 
 After every epoch the whole state is saved; the same command again goes on from there.
+A run that goes on may be given another number of epochs: the schedule is then that of
+the new plan from there on, and the log tells the learning rates that were really used.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--epochs", type=int, default=48, help="passes over the training pictures (default: 48)")
     add("--batch", type=int, default=128, help="pictures in a step (default: 128)")
     add("--schedule", choices=sorted(SCHEDULES), default="onecycle", help="of the rate (default: onecycle)")
+    add("--warm-up", type=float, default=0.15, help="share of onecycle that rises (default: 0.15)")
     add("--lr", type=float, default=0.2, help="highest learning rate (default: 0.2; the paper: 0.1, step)")
     add("--momentum", type=float, default=0.9, help="of SGD, Nesterov's (default: 0.9)")
     add("--weight-decay", type=float, default=5e-4, help="default: 5e-4; the paper: 1e-4")
@@ -59,13 +62,12 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def onecycle(progress: float) -> float:
-    """Linear from 0 to 1 over the first 15 %, then linear to 0."""
-    warm_up = 0.15
+def onecycle(progress: float, warm_up: float) -> float:
+    """Linear from 0 to 1 over the share `warm_up` of the run, then linear to 0."""
     return progress / warm_up if progress < warm_up else (1 - progress) / (1 - warm_up)
 
 
-def step(progress: float) -> float:
+def step(progress: float, _: float) -> float:
     """The paper's: divided by 10 after half and after three quarters."""
     return 1.0 if progress < 0.5 else 0.1 if progress < 0.75 else 0.01
 
@@ -104,7 +106,7 @@ class Trainer:
     @property
     def settings(self) -> dict[str, str]:
         """What must be the same for a run to be continued."""
-        ignored = {"out", "threads", "licence", "trained_on", "train", "test"}
+        ignored = {"out", "threads", "licence", "trained_on", "train", "test", "epochs", "warm_up"}
         return {key: str(value) for key, value in vars(self.options).items() if key not in ignored}
 
     def normalise(self, pixels: Tensor) -> Tensor:
@@ -117,7 +119,7 @@ class Trainer:
     def learning_rate(self, done_steps: int, total_steps: int) -> float:
         """The rate is a function of progress alone, so a checkpoint need not hold a scheduler."""
         shape = SCHEDULES[self.options.schedule]
-        return self.options.lr * shape((done_steps + 1) / (total_steps + 1))
+        return self.options.lr * shape((done_steps + 1) / (total_steps + 1), self.options.warm_up)
 
     def run_epoch(self, epoch: int) -> None:
         """One pass over the training pictures, then one over the test pictures."""
