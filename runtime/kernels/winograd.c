@@ -14,7 +14,8 @@ enum {
   BLOCK_BYTES = 192 * 1024, /* of transformed inputs and products: what a core's L2 holds beside a panel of weights */
   MIN_BLOCK = 16,           /* tiles: below, reading the weights anew for each block costs more than L2 saves */
   MAX_BLOCK = 64,
-  BLOCKS_PER_THREAD = 2     /* with fewer, threads share the steps of one block instead of having a block each */
+  BLOCKS_PER_THREAD = 2,    /* with fewer, threads share the steps of one block instead of having a block each... */
+  SHARED_WORK = 8000000     /* ...if it has this many multiplications for each: meeting three times costs some 20 us */
 };
 
 /* (o,3,3,c) as G g G^T in double precision. */
@@ -105,10 +106,13 @@ static tile_place place_of(const work *w, size_t tile) {
 static void find_pixels(const work *w, tile_place at, const float **pixels) {
   const plan_op *op = w->call->op;
   const float *picture = w->call->input[0] + at.picture * shape_floats(op->in);
-  for (size_t i = 0; i < WINOGRAD_POINTS; i++) {
-    const size_t row = at.row + i / WINOGRAD_IN, column = at.column + i % WINOGRAD_IN; /* padded coordinates */
-    const size_t h = row - op->window.pad_top, x = column - op->window.pad_left;       /* wrap where outside */
-    pixels[i] = h < op->in.h && x < op->in.w ? picture + (h * op->in.w + x) * op->in.c : w->zeros;
+  const size_t c = op->in.c, left = at.column - op->window.pad_left; /* wraps where outside, as h does */
+  for (size_t row = 0; row < WINOGRAD_IN; row++, pixels += WINOGRAD_IN) {
+    const size_t h = at.row + row - op->window.pad_top;
+    const bool inside = h < op->in.h;
+    const float *line = inside ? picture + h * op->in.w * c : w->zeros;
+    for (size_t column = 0; column < WINOGRAD_IN; column++)
+      pixels[column] = inside && left + column < op->in.w ? line + (left + column) * c : w->zeros;
   }
 }
 
@@ -169,6 +173,22 @@ static void share_gather(void *context, size_t i) {
   gather_tile(w, w->first + i, products_of(w, w->blocks), i);
 }
 
+/* Blocks of their own for all threads, of which each thread gets at least one where there are tiles enough. */
+static void run_blocks(work *w, size_t threads) {
+  const size_t share = (w->tiles + threads * WINOGRAD_ROWS - 1) / (threads * WINOGRAD_ROWS) * WINOGRAD_ROWS;
+  if (share < w->block) w->block = share;
+  pthreadpool_parallelize_1d_with_thread(w->call->pool, run_block, w, (w->tiles + w->block - 1) / w->block, 0);
+}
+
+static void run_shared(work *w) {
+  for (; w->first < w->tiles; w->first += w->block) {
+    w->count = w->tiles - w->first < w->block ? w->tiles - w->first : w->block;
+    pthreadpool_parallelize_1d(w->call->pool, share_spread, w, w->count, 0);
+    pthreadpool_parallelize_1d(w->call->pool, share_multiply, w, WINOGRAD_POINTS, 0);
+    pthreadpool_parallelize_1d(w->call->pool, share_gather, w, w->count, 0);
+  }
+}
+
 static void run(const kernel_call *call) {
   const plan_op *op = call->op;
   float *zeros = call->workspace;
@@ -182,16 +202,11 @@ static void run(const kernel_call *call) {
             .blocks = zeros + zero_floats(op)};
   w.tiles = call->batch * w.tiles_h * w.tiles_w;
   const size_t blocks = (w.tiles + w.block - 1) / w.block, threads = pthreadpool_get_threads_count(call->pool);
-  if (threads == 1 || blocks >= BLOCKS_PER_THREAD * threads) {
-    pthreadpool_parallelize_1d_with_thread(call->pool, run_block, &w, blocks, 0);
-    return;
-  }
-  for (w.first = 0; w.first < w.tiles; w.first += w.block) {
-    w.count = w.tiles - w.first < w.block ? w.tiles - w.first : w.block;
-    pthreadpool_parallelize_1d(call->pool, share_spread, &w, w.count, 0);
-    pthreadpool_parallelize_1d(call->pool, share_multiply, &w, WINOGRAD_POINTS, 0);
-    pthreadpool_parallelize_1d(call->pool, share_gather, &w, w.count, 0);
-  }
+  const size_t products = w.tiles * WINOGRAD_POINTS * op->in.c * op->shape.c;
+  if (threads == 1 || blocks >= BLOCKS_PER_THREAD * threads || products / threads < SHARED_WORK)
+    run_blocks(&w, threads);
+  else
+    run_shared(&w);
 }
 
 static void describe(const plan_op *op, char *text, size_t size) {

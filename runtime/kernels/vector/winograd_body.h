@@ -20,35 +20,42 @@ INLINE vec load(const float *x, size_t count) {
 
 INLINE void store(float *x, vec v, size_t count) { memcpy(x, &v, count * sizeof *x); }
 
-/* One row or column of B^T d, from and to every `stride`-th vector. */
-INLINE void transform_input(const vec *d, vec *t, size_t stride) {
-  const vec d0 = d[0], d1 = d[stride], d2 = d[2 * stride], d3 = d[3 * stride], d4 = d[4 * stride], d5 = d[5 * stride];
-  const vec even = d4 - 4.0f * d2, odd = d3 - 4.0f * d1;
-  const vec even2 = d4 - d2, odd2 = 2.0f * (d3 - d1);
-  t[0] = 4.0f * d0 - 5.0f * d2 + d4;
-  t[stride] = even + odd;
-  t[2 * stride] = even - odd;
-  t[3 * stride] = even2 + odd2;
-  t[4 * stride] = even2 - odd2;
-  t[5 * stride] = 4.0f * d1 - 5.0f * d3 + d5;
+/* B^T d for one row or column, in place. */
+INLINE void transform_input(vec *d) {
+  const vec even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1];
+  const vec even2 = d[4] - d[2], odd2 = 2.0f * (d[3] - d[1]);
+  d[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
+  d[5] = 4.0f * d[1] - 5.0f * d[3] + d[5];
+  d[1] = even + odd;
+  d[2] = even - odd;
+  d[3] = even2 + odd2;
+  d[4] = even2 - odd2;
 }
 
-/* One row or column of A^T m: six vectors to four. */
-INLINE void transform_output(const vec *m, vec *t, size_t stride, size_t out_stride) {
-  const vec sum1 = m[stride] + m[2 * stride], difference1 = m[stride] - m[2 * stride];
-  const vec sum2 = m[3 * stride] + m[4 * stride], difference2 = m[3 * stride] - m[4 * stride];
-  t[0] = m[0] + sum1 + sum2;
-  t[out_stride] = difference1 + 2.0f * difference2;
-  t[2 * out_stride] = sum1 + 4.0f * sum2;
-  t[3 * out_stride] = difference1 + 8.0f * difference2 + m[5 * stride];
+/* A^T m for one row or column: the first four hold the result. */
+INLINE void transform_output(vec *m) {
+  const vec sum1 = m[1] + m[2], difference1 = m[1] - m[2];
+  const vec sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+  m[0] = m[0] + sum1 + sum2;
+  m[1] = difference1 + 2.0f * difference2;
+  m[2] = sum1 + 4.0f * sum2;
+  m[3] = difference1 + 8.0f * difference2 + m[5];
 }
 
+/* Columns first, from memory into t; then rows, from t to memory: half of it fits no register file. */
 INLINE void input_channels(const float *const *pixels, size_t k, size_t count, float *spread, size_t point_stride) {
-  vec d[WINOGRAD_POINTS], t[WINOGRAD_POINTS];
-  for (size_t i = 0; i < WINOGRAD_POINTS; i++) d[i] = load(pixels[i] + k, count);
-  for (size_t column = 0; column < WINOGRAD_IN; column++) transform_input(d + column, t + column, WINOGRAD_IN);
-  for (size_t row = 0; row < WINOGRAD_IN; row++) transform_input(t + row * WINOGRAD_IN, d + row * WINOGRAD_IN, 1);
-  for (size_t i = 0; i < WINOGRAD_POINTS; i++) store(spread + i * point_stride + k, d[i], count);
+  vec t[WINOGRAD_POINTS];
+  for (size_t column = 0; column < WINOGRAD_IN; column++) {
+    vec d[WINOGRAD_IN];
+    for (size_t row = 0; row < WINOGRAD_IN; row++) d[row] = load(pixels[row * WINOGRAD_IN + column] + k, count);
+    transform_input(d);
+    for (size_t row = 0; row < WINOGRAD_IN; row++) t[row * WINOGRAD_IN + column] = d[row];
+  }
+  for (size_t row = 0; row < WINOGRAD_IN; row++) {
+    transform_input(t + row * WINOGRAD_IN);
+    for (size_t column = 0; column < WINOGRAD_IN; column++)
+      store(spread + (row * WINOGRAD_IN + column) * point_stride + k, t[row * WINOGRAD_IN + column], count);
+  }
 }
 
 static void input(const float *const *pixels, size_t c, float *spread, size_t point_stride) {
@@ -68,18 +75,25 @@ INLINE vec clamp(vec x, vec low, vec high) {
 INLINE void output_channels(const float *products, size_t point_stride, size_t k, size_t count, const float *bias,
                             const float *shortcut, float *out, size_t row_stride, size_t o, size_t rows, size_t columns,
                             float low, float high) {
-  vec m[WINOGRAD_POINTS], t[WINOGRAD_OUT * WINOGRAD_IN], y[WINOGRAD_OUT * WINOGRAD_OUT];
-  for (size_t i = 0; i < WINOGRAD_POINTS; i++) m[i] = load(products + i * point_stride + k, count);
-  for (size_t column = 0; column < WINOGRAD_IN; column++) transform_output(m + column, t + column, WINOGRAD_IN, WINOGRAD_IN);
-  for (size_t row = 0; row < WINOGRAD_OUT; row++) transform_output(t + row * WINOGRAD_IN, y + row * WINOGRAD_OUT, 1, 1);
+  vec t[WINOGRAD_OUT * WINOGRAD_IN];
+  for (size_t column = 0; column < WINOGRAD_IN; column++) {
+    vec m[WINOGRAD_IN];
+    for (size_t row = 0; row < WINOGRAD_IN; row++)
+      m[row] = load(products + (row * WINOGRAD_IN + column) * point_stride + k, count);
+    transform_output(m);
+    for (size_t row = 0; row < WINOGRAD_OUT; row++) t[row * WINOGRAD_IN + column] = m[row];
+  }
   const vec shift = load(bias + k, count), lowest = (vec){0} + low, highest = (vec){0} + high;
-  for (size_t row = 0; row < rows; row++)
+  for (size_t row = 0; row < rows; row++) {
+    vec *y = t + row * WINOGRAD_IN;
+    transform_output(y);
     for (size_t column = 0; column < columns; column++) {
       const size_t at = row * row_stride + column * o + k;
-      vec value = y[row * WINOGRAD_OUT + column] + shift;
+      vec value = y[column] + shift;
       if (shortcut) value += load(shortcut + at, count);
       store(out + at, clamp(value, lowest, highest), count);
     }
+  }
 }
 
 static void output(const float *products, size_t point_stride, size_t o, const float *bias, const float *shortcut,
