@@ -27,9 +27,8 @@ static int answer_requests(resnet_session *session, const float *input, size_t b
   fflush(stdout);
   while (fgets(line, sizeof line, stdin)) {
     const double start = now_ms();
-    if (resnet_run(session, input, RESNET_LAYOUT_NCHW, batch, scores, &error) != RESNET_OK) {
+    if (resnet_run(session, input, RESNET_LAYOUT_NCHW, batch, scores, &error) != RESNET_OK)
       return complain("run", error.message);
-    }
     printf("%.6f\n", now_ms() - start);
     fflush(stdout);
   }
@@ -39,17 +38,13 @@ static int answer_requests(resnet_session *session, const float *input, size_t b
 static int bench(const resnet_model *model, resnet_session *session, size_t batch) {
   resnet_error error;
   resnet_model_info info = {.struct_size = sizeof info};
-  if (resnet_model_get_info(model, &info, &error) != RESNET_OK) {
-    return complain("info", error.message);
-  }
+  if (resnet_model_get_info(model, &info, &error) != RESNET_OK) return complain("info", error.message);
   const size_t floats = batch * info.input_channels * info.input_height * info.input_width;
   float *input = malloc(floats * sizeof(float));
   float *scores = malloc(batch * info.classes * sizeof(float));
   int result = 1;
   if (input && scores) {
-    for (size_t i = 0; i < floats; i++) {
-      input[i] = (float)(i % 255) / 127.5f - 1;
-    }
+    for (size_t i = 0; i < floats; i++) input[i] = (float)(i % 255) / 127.5f - 1;
     result = answer_requests(session, input, batch, scores);
   }
   free(scores);
@@ -62,9 +57,7 @@ int main(int argc, char **argv) {
   resnet_model *model = NULL;
   resnet_session *session = NULL;
   resnet_session_options options;
-  if (argc != 4) {
-    return complain("usage", "bench_model MODEL THREADS BATCH");
-  }
+  if (argc != 4) return complain("usage", "bench_model MODEL THREADS BATCH");
   resnet_session_options_init(&options);
   options.threads = (uint32_t)strtoul(argv[2], NULL, 10);
   options.batch = (uint32_t)strtoul(argv[3], NULL, 10);

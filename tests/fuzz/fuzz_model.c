@@ -10,9 +10,7 @@
 #define MAX_BYTES (4u << 20)
 
 static void require(int condition) {
-  if (!condition) {
-    abort();
-  }
+  if (!condition) abort();
 }
 
 static void check_error(const resnet_error *error, resnet_status status) {
@@ -20,9 +18,7 @@ static void check_error(const resnet_error *error, resnet_status status) {
   require(error->status == status);
   require(length < sizeof error->message);
   require((status == RESNET_OK) == (length == 0));
-  for (size_t i = 0; i < length; i++) {
-    require((unsigned char)error->message[i] >= 0x20);
-  }
+  for (size_t i = 0; i < length; i++) require((unsigned char)error->message[i] >= 0x20);
 }
 
 static void read_plan(const resnet_model *model, const resnet_model_info *info) {
@@ -47,16 +43,12 @@ static void run(const resnet_model *model, const resnet_model_info *info) {
   options.threads = 1;
   const resnet_status status = resnet_session_open(model, &options, &session, &error);
   check_error(&error, status);
-  if (!session) {
-    return;
-  }
+  if (!session) return;
   const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
   float *input = malloc(floats * sizeof(float));
   float *scores = malloc(info->classes * sizeof(float));
   if (input && scores) {
-    for (size_t i = 0; i < floats; i++) {
-      input[i] = 0.5f;
-    }
+    for (size_t i = 0; i < floats; i++) input[i] = 0.5f;
     require(resnet_run(session, input, RESNET_LAYOUT_NCHW, 1, scores, &error) == RESNET_OK);
   }
   free(scores);
@@ -64,25 +56,25 @@ static void run(const resnet_model *model, const resnet_model_info *info) {
   resnet_session_close(&session);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+bool fuzz_model(const uint8_t *data, size_t size) {
   resnet_error error;
   resnet_model *model = NULL;
   resnet_model_options options;
   resnet_model_options_init(&options);
   options.max_memory_bytes = BUDGET;
-  options.input_height = options.input_width = 16;
   const resnet_status status = resnet_model_open_memory(data, size, &options, &model, &error);
   check_error(&error, status);
   require((status == RESNET_OK) == (model != NULL));
-  if (!model) {
-    return 0;
-  }
+  if (!model) return false;
   resnet_model_info info = {.struct_size = sizeof info};
   require(resnet_model_get_info(model, &info, &error) == RESNET_OK);
   read_plan(model, &info);
-  if (info.macs <= MAX_MACS && info.arena_bytes <= MAX_BYTES && info.weights_bytes <= MAX_BYTES) {
-    run(model, &info);
-  }
+  if (info.macs <= MAX_MACS && info.arena_bytes <= MAX_BYTES && info.weights_bytes <= MAX_BYTES) run(model, &info);
   resnet_model_close(&model);
+  return true;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  fuzz_model(data, size);
   return 0;
 }

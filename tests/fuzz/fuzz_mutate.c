@@ -36,21 +36,15 @@ static bool read_varint(const walk *w, size_t *at, size_t end, uint64_t *value) 
   *value = 0;
   for (unsigned shift = 0; shift < 7 * MAX_VARINT && *at < end; shift += 7) {
     const uint8_t byte = w->data[(*at)++];
-    if (shift < 64) {
-      *value |= (uint64_t)(byte & 0x7f) << shift;
-    }
-    if (byte < 0x80) {
-      return true;
-    }
+    if (shift < 64) *value |= (uint64_t)(byte & 0x7f) << shift;
+    if (byte < 0x80) return true;
   }
   return false;
 }
 
 static size_t write_varint(uint8_t out[MAX_VARINT], uint64_t value) {
   size_t size = 0;
-  for (; value > 0x7f; value >>= 7) {
-    out[size++] = (uint8_t)(value & 0x7f) | 0x80;
-  }
+  for (; value > 0x7f; value >>= 7) out[size++] = (uint8_t)(value & 0x7f) | 0x80;
   out[size++] = (uint8_t)value;
   return size;
 }
@@ -58,30 +52,21 @@ static size_t write_varint(uint8_t out[MAX_VARINT], uint64_t value) {
 static bool read_field(const walk *w, size_t at, size_t end, field *f) {
   uint64_t tag, number;
   f->start = at;
-  if (!read_varint(w, &at, end, &tag) || tag < 8) {
-    return false;
-  }
+  if (!read_varint(w, &at, end, &tag) || tag < 8) return false;
   f->wire = (unsigned)(tag & 7);
   f->length = f->value = at;
   if (f->wire == WIRE_VARINT) {
-    if (!read_varint(w, &at, end, &number)) {
-      return false;
-    }
+    if (!read_varint(w, &at, end, &number)) return false;
     f->end = at;
     return true;
   }
   uint64_t size = f->wire == 1 ? 8 : 4;
   if (f->wire == WIRE_BYTES) {
-    if (!read_varint(w, &at, end, &size)) {
-      return false;
-    }
+    if (!read_varint(w, &at, end, &size)) return false;
     f->value = at;
-  } else if (f->wire != 1 && f->wire != 5) {
+  } else if (f->wire != 1 && f->wire != 5)
     return false;
-  }
-  if (size > end - at) {
-    return false;
-  }
+  if (size > end - at) return false;
   f->end = at + (size_t)size;
   return true;
 }
@@ -91,12 +76,8 @@ static bool choose_field(walk *w, size_t start, size_t end, field *chosen) {
   uint32_t count = 0;
   while (start < end) {
     field f;
-    if (count == MAX_FIELDS || !read_field(w, start, end, &f)) {
-      return false;
-    }
-    if (next_random(w) % ++count == 0) {
-      *chosen = f;
-    }
+    if (count == MAX_FIELDS || !read_field(w, start, end, &f)) return false;
+    if (next_random(w) % ++count == 0) *chosen = f;
     start = f.end;
   }
   return count > 0;
@@ -104,22 +85,16 @@ static bool choose_field(walk *w, size_t start, size_t end, field *chosen) {
 
 /* Replace [start,end) and correct the lengths of the messages around it; false, and nothing of use, if it won't fit. */
 static bool replace(walk *w, size_t start, size_t end, const uint8_t *with, size_t size) {
-  if (size > w->max_size || w->size - (end - start) > w->max_size - size) {
-    return false;
-  }
+  if (size > w->max_size || w->size - (end - start) > w->max_size - size) return false;
   memmove(w->data + start + size, w->data + end, w->size - end);
-  if (size > 0) {
-    memcpy(w->data + start, with, size);
-  }
+  if (size > 0) memcpy(w->data + start, with, size);
   w->size = w->size - (end - start) + size;
   size_t grown = size - (end - start); /* modulo 2^n, as all sums with it */
   while (w->depth > 0) {
     const field f = w->around[--w->depth];
     uint8_t length[MAX_VARINT];
     const size_t bytes = write_varint(length, f.end - f.value + grown);
-    if (w->size - (f.value - f.length) > w->max_size - bytes) {
-      return false;
-    }
+    if (w->size - (f.value - f.length) > w->max_size - bytes) return false;
     memmove(w->data + f.length + bytes, w->data + f.value, w->size - f.value);
     memcpy(w->data + f.length, length, bytes);
     w->size = w->size - (f.value - f.length) + bytes;
@@ -160,16 +135,12 @@ static bool change_varint(walk *w, const field *f) {
 static bool change_bytes(walk *w, const field *f) {
   static uint8_t changed[1 << 16];
   const size_t size = f->end - f->value;
-  if (size > sizeof changed / 2) {
-    return false;
-  }
+  if (size > sizeof changed / 2) return false;
   memcpy(changed, w->data + f->value, size);
   const size_t bytes = LLVMFuzzerMutate(changed, size, 2 * size + 16);
   uint8_t length[MAX_VARINT];
   const size_t length_size = write_varint(length, bytes);
-  if (f->wire != WIRE_BYTES) {
-    return bytes == size && replace(w, f->value, f->end, changed, bytes);
-  }
+  if (f->wire != WIRE_BYTES) return bytes == size && replace(w, f->value, f->end, changed, bytes);
   memmove(changed + length_size, changed, bytes);
   memcpy(changed, length, length_size);
   return replace(w, f->length, f->end, changed, length_size + bytes);
@@ -178,9 +149,7 @@ static bool change_bytes(walk *w, const field *f) {
 static bool repeat_field(walk *w, const field *f) {
   static uint8_t twice[1 << 16];
   const size_t size = f->end - f->start;
-  if (size > sizeof twice / 2) {
-    return false;
-  }
+  if (size > sizeof twice / 2) return false;
   memcpy(twice, w->data + f->start, size);
   memcpy(twice + size, w->data + f->start, size);
   return replace(w, f->start, f->end, twice, 2 * size);
@@ -188,21 +157,15 @@ static bool repeat_field(walk *w, const field *f) {
 
 static bool change_field(walk *w, const field *f) {
   const uint32_t kind = next_random(w) % 16;
-  if (kind == 0) {
-    return replace(w, f->start, f->end, NULL, 0);
-  }
-  if (kind == 1) {
-    return repeat_field(w, f);
-  }
+  if (kind == 0) return replace(w, f->start, f->end, NULL, 0);
+  if (kind == 1) return repeat_field(w, f);
   return f->wire == WIRE_VARINT ? change_varint(w, f) : change_bytes(w, f);
 }
 
 /* Walk down from the whole file, stopping at each level with a chance of one in eight. */
 static bool mutate_field(walk *w) {
   field f, inner;
-  if (!choose_field(w, 0, w->size, &f)) {
-    return false;
-  }
+  if (!choose_field(w, 0, w->size, &f)) return false;
   while (f.wire == WIRE_BYTES && w->depth < MAX_DEPTH && next_random(w) % 8 != 0 &&
          choose_field(w, f.value, f.end, &inner)) {
     w->around[w->depth++] = f;

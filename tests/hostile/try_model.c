@@ -21,20 +21,12 @@ static int complain(const char *what, const char *message) {
 /* The promises about every error: status and message say the same, one printable line. */
 static int check_error(const resnet_error *error, resnet_status status) {
   const size_t length = strnlen(error->message, sizeof error->message);
-  if (error->status != status) {
-    return complain("error", "its status is not the returned one");
-  }
-  if (length == sizeof error->message) {
-    return complain("error", "no NUL in its message");
-  }
-  if ((status == RESNET_OK) != (length == 0)) {
-    return complain("error", "an empty message must mean success");
-  }
+  if (error->status != status) return complain("error", "its status is not the returned one");
+  if (length == sizeof error->message) return complain("error", "no NUL in its message");
+  if ((status == RESNET_OK) != (length == 0)) return complain("error", "an empty message must mean success");
   for (size_t i = 0; i < length; i++) {
     const unsigned char c = (unsigned char)error->message[i];
-    if (c < 0x20 || c == 0x7f) {
-      return complain("error", "a control character in its message");
-    }
+    if (c < 0x20 || c == 0x7f) return complain("error", "a control character in its message");
   }
   return 0;
 }
@@ -45,16 +37,13 @@ static int run_session(const resnet_model *model, const resnet_model_info *info)
   resnet_session_options options;
   resnet_session_options_init(&options);
   options.threads = 1;
-  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK) {
-    return complain("session", error.message);
-  }
+  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK) return complain("session", error.message);
   const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
   float *input = calloc(floats, sizeof(float));
   float *scores = malloc(info->classes * sizeof(float));
   int result = input && scores ? 0 : complain("run", "not enough memory");
-  if (result == 0 && resnet_run(session, input, RESNET_LAYOUT_NCHW, 1, scores, &error) != RESNET_OK) {
+  if (result == 0 && resnet_run(session, input, RESNET_LAYOUT_NCHW, 1, scores, &error) != RESNET_OK)
     result = complain("run", error.message);
-  }
   free(scores);
   free(input);
   resnet_session_close(&session);
@@ -64,9 +53,7 @@ static int run_session(const resnet_model *model, const resnet_model_info *info)
 static int run_model(const resnet_model *model) {
   resnet_error error;
   resnet_model_info info = {.struct_size = sizeof info};
-  if (resnet_model_get_info(model, &info, &error) != RESNET_OK) {
-    return complain("info", error.message);
-  }
+  if (resnet_model_get_info(model, &info, &error) != RESNET_OK) return complain("info", error.message);
   return info.macs <= MAX_MACS ? run_session(model, &info) : 0;
 }
 
@@ -78,15 +65,9 @@ static int try_file(const char *path, const char *max_memory, const char *max_fi
   options.max_memory_bytes = strtoull(max_memory, NULL, 10);
   options.max_file_bytes = strtoull(max_file, NULL, 10);
   const resnet_status status = resnet_model_open(path, &options, &model, &error);
-  if (check_error(&error, status) != 0) {
-    return 1;
-  }
-  if ((status == RESNET_OK) != (model != NULL)) {
-    return complain("open", "a model without success, or none with it");
-  }
-  if (model && run_model(model) != 0) {
-    return 1;
-  }
+  if (check_error(&error, status) != 0) return 1;
+  if ((status == RESNET_OK) != (model != NULL)) return complain("open", "a model without success, or none with it");
+  if (model && run_model(model) != 0) return 1;
   resnet_model_close(&model);
   printf("%s\n%s\n", resnet_status_string(status), error.message);
   return 0;
@@ -95,9 +76,7 @@ static int try_file(const char *path, const char *max_memory, const char *max_fi
 /* In a block of its own size, so that a sanitiser sees the first byte read beyond it. */
 static resnet_status open_copy(const unsigned char *bytes, size_t size, resnet_model **model, resnet_error *error) {
   unsigned char *copy = malloc(size ? size : 1);
-  if (!copy) {
-    return RESNET_ERROR_MEMORY;
-  }
+  if (!copy) return RESNET_ERROR_MEMORY;
   memcpy(copy, bytes, size);
   const resnet_status status = resnet_model_open_memory(copy, size, NULL, model, error);
   free(copy);
@@ -110,9 +89,7 @@ static int try_prefixes_of(const unsigned char *bytes, size_t size) {
     resnet_model *model = NULL;
     const resnet_status status = open_copy(bytes, length, &model, &error);
     resnet_model_close(&model);
-    if (check_error(&error, status) != 0) {
-      return 1;
-    }
+    if (check_error(&error, status) != 0) return 1;
     if ((status == RESNET_OK) != (length == size)) {
       fprintf(stderr, "%zu of %zu bytes: %s\n", length, size, error.message);
       return complain("prefix", "accepted, or the whole refused");
@@ -125,20 +102,14 @@ static int try_prefixes_of(const unsigned char *bytes, size_t size) {
 static int try_prefixes(const char *path) {
   static unsigned char bytes[1 << 20];
   FILE *file = fopen(path, "rb");
-  if (!file) {
-    return complain(path, "can't be opened");
-  }
+  if (!file) return complain(path, "can't be opened");
   const size_t size = fread(bytes, 1, sizeof bytes, file);
   fclose(file);
   return try_prefixes_of(bytes, size);
 }
 
 int main(int argc, char **argv) {
-  if (argc == 3 && strcmp(argv[1], "--prefixes") == 0) {
-    return try_prefixes(argv[2]);
-  }
-  if (argc == 4) {
-    return try_file(argv[1], argv[2], argv[3]);
-  }
+  if (argc == 3 && strcmp(argv[1], "--prefixes") == 0) return try_prefixes(argv[2]);
+  if (argc == 4) return try_file(argv[1], argv[2], argv[3]);
   return complain("usage", "try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES | try_model --prefixes FILE");
 }

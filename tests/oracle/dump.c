@@ -33,9 +33,7 @@ static int complain(const char *what, const char *message) {
 
 static int parse_settings(int argc, char **argv, settings *s) {
   *s = (settings){.threads = 1, .batch = 1};
-  if (argc < 4) {
-    return complain("usage", "dump MODEL INPUT OUTPUT [--threads N] [--batch N] [--scores]");
-  }
+  if (argc < 4) return complain("usage", "dump MODEL INPUT OUTPUT [--threads N] [--batch N] [--scores]");
   s->model = argv[1];
   s->input = argv[2];
   s->output = argv[3];
@@ -56,9 +54,7 @@ static int parse_settings(int argc, char **argv, settings *s) {
 /* The file's floats, the caller's to free; NULL when it can't be read or has not a whole number of pictures. */
 static float *read_pictures(const char *path, size_t floats_per_picture, size_t *pictures) {
   FILE *file = fopen(path, "rb");
-  if (!file) {
-    return NULL;
-  }
+  if (!file) return NULL;
   float *data = NULL;
   if (fseek(file, 0, SEEK_END) == 0) {
     const size_t bytes = (size_t)ftell(file);
@@ -118,15 +114,12 @@ static int run(const settings *s, recorder *r, resnet_session *session, const re
   float *input = read_pictures(s->input, floats, &pictures);
   float *scores = input ? calloc(pictures * info->classes, sizeof(float)) : NULL;
   int result = scores ? 0 : complain(s->input, "not a whole number of pictures, or not enough memory");
-  if (result == 0 && resnet_run(session, input, RESNET_LAYOUT_NCHW, pictures, scores, &error) != RESNET_OK) {
+  if (result == 0 && resnet_run(session, input, RESNET_LAYOUT_NCHW, pictures, scores, &error) != RESNET_OK)
     result = complain("run", error.message);
-  }
   if (result == 0) {
     const uint32_t header[5] = {SCORES_RECORD, (uint32_t)pictures, 1, 1, info->classes};
     write_record(r, header, "", scores);
-    if (r->failed) {
-      result = complain(s->output, "could not be written, or a response's shape is not its op's");
-    }
+    if (r->failed) result = complain(s->output, "could not be written, or a response's shape is not its op's");
   }
   free(scores);
   free(input);
@@ -142,15 +135,9 @@ static int dump(const settings *s, const resnet_model *model) {
   resnet_session_options_init(&options);
   options.threads = s->threads;
   options.batch = s->batch;
-  if (resnet_model_get_info(model, &info, &error) != RESNET_OK) {
-    return complain("info", error.message);
-  }
-  if (print_blocks(model, info.block_count) != 0) {
-    return 1;
-  }
-  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK) {
-    return complain("session", error.message);
-  }
+  if (resnet_model_get_info(model, &info, &error) != RESNET_OK) return complain("info", error.message);
+  if (print_blocks(model, info.block_count) != 0) return 1;
+  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK) return complain("session", error.message);
   int result = 1;
   r.file = fopen(s->output, "wb");
   if (!r.file) {
@@ -160,9 +147,7 @@ static int dump(const settings *s, const resnet_model *model) {
   } else {
     result = run(s, &r, session, &info);
   }
-  if (r.file && fclose(r.file) != 0) {
-    result = complain(s->output, "could not be written");
-  }
+  if (r.file && fclose(r.file) != 0) result = complain(s->output, "could not be written");
   resnet_session_close(&session);
   return result;
 }
@@ -171,12 +156,8 @@ int main(int argc, char **argv) {
   settings s;
   resnet_error error;
   resnet_model *model = NULL;
-  if (parse_settings(argc, argv, &s) != 0) {
-    return 2;
-  }
-  if (resnet_model_open(s.model, NULL, &model, &error) != RESNET_OK) {
-    return complain(s.model, error.message);
-  }
+  if (parse_settings(argc, argv, &s) != 0) return 2;
+  if (resnet_model_open(s.model, NULL, &model, &error) != RESNET_OK) return complain(s.model, error.message);
   const int result = dump(&s, model);
   resnet_model_close(&model);
   return result;
