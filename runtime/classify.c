@@ -2,21 +2,13 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "runtime/kernels/softmax.h"
 #include "runtime/session.h"
 
-/* Probabilities of one picture, in place: softmax of logits, exp of log probabilities, probabilities as they are. */
-static void to_probabilities(float *scores, size_t classes, plan_kernel last) {
-  if (last == KERNEL_SOFTMAX) return;
-  float best = scores[0];
-  for (size_t i = 1; i < classes; i++) best = scores[i] > best ? scores[i] : best;
-  if (last == KERNEL_LOG_SOFTMAX) best = 0.0f;
-  double sum = 0.0;
-  for (size_t i = 0; i < classes; i++) {
-    scores[i] = expf(scores[i] - best);
-    sum += (double)scores[i];
-  }
-  if (last == KERNEL_LOG_SOFTMAX) return;
-  for (size_t i = 0; i < classes; i++) scores[i] = (float)((double)scores[i] / sum);
+/* Probabilities of one picture: softmax of logits, exp of log probabilities, probabilities as they are. */
+static void to_probabilities(const float *scores, size_t classes, plan_kernel last, float *out) {
+  const double shift = last == KERNEL_LOG_SOFTMAX ? 0.0 : log_sum_exp(scores, classes);
+  for (size_t i = 0; i < classes; i++) out[i] = last == KERNEL_SOFTMAX ? scores[i] : (float)exp((double)scores[i] - shift);
 }
 
 static bool is_worse(const resnet_prediction *a, const resnet_prediction *b) {
@@ -62,8 +54,7 @@ static void predict(resnet_session *session, size_t batch, uint32_t k, resnet_pr
   const float *scores = session_output(session, model->plan.output);
   for (size_t i = 0; i < batch; i++) {
     float *own = session->scores + i * classes;
-    for (uint32_t j = 0; j < classes; j++) own[j] = scores[i * classes + j];
-    to_probabilities(own, classes, last->kernel);
+    to_probabilities(scores + i * classes, classes, last->kernel, own);
     pick_best(own, classes, k, predictions + i * k);
     for (uint32_t j = 0; j < k; j++) {
       resnet_prediction *p = &predictions[i * k + j];

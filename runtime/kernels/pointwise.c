@@ -1,7 +1,4 @@
 /* Kernels that work element by element or channel by channel, and the input's change of layout. */
-#include <math.h>
-#include <stdio.h>
-
 #include "runtime/kernels/kernel.h"
 
 enum { TILE = 16384 }; /* floats for one task */
@@ -48,48 +45,3 @@ static void run_affine(const kernel_call *call) {
 }
 
 const kernel kernel_affine = {.name = "affine", .in_place = 1, .run = run_affine, .describe = describe_clamp};
-
-/* ---- softmax: y = exp(x - max) / sum; log softmax: y = x - max - log(sum). Sums in double, in channel order ---- */
-
-static float largest(const float *x, size_t n) {
-  float best = x[0];
-  for (size_t i = 1; i < n; i++) best = x[i] > best ? x[i] : best;
-  return best;
-}
-
-static void softmax_pixel(void *context, size_t pixel) {
-  const kernel_call *call = context;
-  const size_t c = call->op->shape.c;
-  const float *x = call->input[0] + pixel * c;
-  float *y = call->output + pixel * c;
-  const float best = largest(x, c);
-  double sum = 0.0;
-  for (size_t k = 0; k < c; k++) {
-    y[k] = expf(x[k] - best);
-    sum += (double)y[k];
-  }
-  for (size_t k = 0; k < c; k++) y[k] = (float)((double)y[k] / sum);
-}
-
-static void log_softmax_pixel(void *context, size_t pixel) {
-  const kernel_call *call = context;
-  const size_t c = call->op->shape.c;
-  const float *x = call->input[0] + pixel * c;
-  float *y = call->output + pixel * c;
-  const float best = largest(x, c);
-  double sum = 0.0;
-  for (size_t k = 0; k < c; k++) sum += exp((double)x[k] - (double)best);
-  const double shift = (double)best + log(sum);
-  for (size_t k = 0; k < c; k++) y[k] = (float)((double)x[k] - shift);
-}
-
-static void run_pixels(const kernel_call *call, pthreadpool_task_1d_t task) {
-  const size_t pixels = call->batch * call->op->shape.h * call->op->shape.w;
-  pthreadpool_parallelize_1d(call->pool, task, (void *)(uintptr_t)call, pixels, 0);
-}
-
-static void run_softmax(const kernel_call *call) { run_pixels(call, softmax_pixel); }
-static void run_log_softmax(const kernel_call *call) { run_pixels(call, log_softmax_pixel); }
-
-const kernel kernel_softmax = {.name = "softmax", .in_place = 1, .run = run_softmax};
-const kernel kernel_log_softmax = {.name = "log_softmax", .in_place = 1, .run = run_log_softmax};

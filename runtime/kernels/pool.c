@@ -44,34 +44,39 @@ static const float *pixel_at(const kernel_call *call, size_t picture, size_t row
   return call->input[0] + ((picture * in.h + row) * in.w + column) * in.c;
 }
 
-static void max_row(void *context, size_t picture, size_t row) {
-  const kernel_call *call = context;
+/* What pools one window into `out`. */
+typedef void (*pool_window)(const kernel_call *call, const float *first, span rows, span columns, float *out);
+
+static void max_window(const kernel_call *call, const float *first, span rows, span columns, float *out) {
+  const plan_op *op = call->op;
+  const size_t c = op->shape.c;
+  call->vector->window_max(first, rows.count, op->in.w * c * op->window.dilation_h, columns.count,
+                           c * op->window.dilation_w, c, out);
+}
+
+static void average_window(const kernel_call *call, const float *first, span rows, span columns, float *out) {
   const plan_op *op = call->op;
   const graph_window *w = &op->window;
   const size_t c = op->shape.c;
+  const size_t area = op->count_padding ? (size_t)w->kernel_h * w->kernel_w : rows.count * columns.count;
+  call->vector->window_sum(first, rows.count, op->in.w * c * w->dilation_h, columns.count, c * w->dilation_w, c,
+                           1.0f / (float)area, out);
+}
+
+/* One output row of one picture. */
+static void pool_row(const kernel_call *call, size_t picture, size_t row, pool_window pool) {
+  const plan_op *op = call->op;
   const span rows = clip_rows(op, row);
-  float *out = call->output + (picture * op->shape.h + row) * op->shape.w * c;
-  for (size_t column = 0; column < op->shape.w; column++, out += c) {
+  float *out = call->output + (picture * op->shape.h + row) * op->shape.w * op->shape.c;
+  for (size_t column = 0; column < op->shape.w; column++, out += op->shape.c) {
     const span columns = clip_columns(op, column);
-    call->vector->window_max(pixel_at(call, picture, rows.start, columns.start), rows.count,
-                             (size_t)op->in.w * c * w->dilation_h, columns.count, c * w->dilation_w, c, out);
+    pool(call, pixel_at(call, picture, rows.start, columns.start), rows, columns, out);
   }
 }
 
-static void average_row(void *context, size_t picture, size_t row) {
-  const kernel_call *call = context;
-  const plan_op *op = call->op;
-  const graph_window *w = &op->window;
-  const size_t c = op->shape.c;
-  const span rows = clip_rows(op, row);
-  float *out = call->output + (picture * op->shape.h + row) * op->shape.w * c;
-  for (size_t column = 0; column < op->shape.w; column++, out += c) {
-    const span columns = clip_columns(op, column);
-    const size_t area = op->count_padding ? (size_t)w->kernel_h * w->kernel_w : rows.count * columns.count;
-    call->vector->window_sum(pixel_at(call, picture, rows.start, columns.start), rows.count,
-                             (size_t)op->in.w * c * w->dilation_h, columns.count, c * w->dilation_w, c, 1.0f / (float)area, out);
-  }
-}
+static void max_row(void *context, size_t picture, size_t row) { pool_row(context, picture, row, max_window); }
+
+static void average_row(void *context, size_t picture, size_t row) { pool_row(context, picture, row, average_window); }
 
 enum { CHANNEL_TILE = 64 };
 
