@@ -25,8 +25,22 @@ static resnet_status check(const plan_op *op, enum xnn_status status, const char
               op->name, step, (int)status);
 }
 
+/* XNNPACK holds a pointer for every tap of every output pixel, from malloc: a few hundred kB for real layers, terabytes
+ * for a forged one. A net whose sessions would break the budget is refused when it is opened. */
+static resnet_status check_indirection(const plan_op *op, const memory *m, resnet_error *error) {
+  const size_t pixels = (size_t)op->shape.h * op->shape.w + 64; /* rounded up to tiles of less than that */
+  size_t bytes;
+  if (size_multiply((size_t)op->window.kernel_h * op->window.kernel_w * sizeof(void *), pixels, &bytes) &&
+      (m->budget == 0 || bytes <= m->budget))
+    return RESNET_OK;
+  return fail(error, RESNET_ERROR_LIMIT,
+              "node '%s' (Conv): a %ux%u kernel over %ux%u outputs takes more memory than max_memory_bytes allows",
+              op->name, op->window.kernel_h, op->window.kernel_w, op->shape.h, op->shape.w);
+}
+
 static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
-  if (is_depthwise(op)) return RESNET_OK;
+  resnet_status limits = check_indirection(op, m, error);
+  if (limits != RESNET_OK || is_depthwise(op)) return limits;
   weights_provider provider;
   weights_provider_pack(&provider, m, &op->packed);
   xnn_operator_t packer = NULL;

@@ -263,6 +263,23 @@ static void test_pool_windows_on_padding_are_refused(void **unused) {
   memory_destroy(n.memory);
 }
 
+static void test_conv_tables_beyond_the_budget_are_refused(void **unused) {
+  (void)unused;
+  net n = new_net((graph_shape){1500, 1500, 1});
+  const graph_window w = {700, 700, 1, 1, 1, 1, 0, 0, 0, 0};
+  (void)add_conv(&n, 0, &w, 1, 1);
+  n.memory->budget = UINT64_C(1) << 30; /* the table of pointers would take 2.5 TB */
+  resnet_model_options options;
+  resnet_model_options_init(&options);
+  resnet_model *model;
+  resnet_error error;
+  assert_int_equal(model_from_graph(n.memory, &n.graph, &options, &model, &error), RESNET_ERROR_LIMIT);
+  assert_non_null(strstr(error.message, "max_memory_bytes"));
+  graph_release(&n.graph);
+  assert_int_equal(n.memory->used, 0);
+  memory_destroy(n.memory);
+}
+
 static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
 
 /* input -> conv -> conv -> (+ input) -> clamp or affine: in place where the input is not read again, and where it is. */
@@ -403,6 +420,7 @@ int main(void) {
       cmocka_unit_test(test_linear),
       cmocka_unit_test(test_pools),
       cmocka_unit_test(test_pool_windows_on_padding_are_refused),
+      cmocka_unit_test(test_conv_tables_beyond_the_budget_are_refused),
       cmocka_unit_test(test_identity_block),
       cmocka_unit_test(test_option_a),
       cmocka_unit_test(test_vector_variants_agree_to_the_bit),
