@@ -1,5 +1,6 @@
 #include "metadata.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -33,45 +34,49 @@ static resnet_status read_labels(graph *g, const char *text, resnet_error *error
 
 /* ---- preprocessing: "resize=32 crop=32 order=rgb scale=255 mean=0.49,0.48,0.44 std=0.24,0.24,0.26" ------------ */
 
-enum { MAX_DIGITS = 18, MAX_EXPONENT = 30 };
+enum { MAX_DIGITS = 18 /* fit 63 bits */, MAX_EXPONENT = 30 };
 
-/* Digits of a decimal number into *mantissa; returns how many were taken, leading zeros aside. */
+/* Digits of a decimal number into *mantissa until MAX_DIGITS are taken; returns how many that now are, leading zeros
+ * aside. */
 static int read_digits(const char **text, int taken, int64_t *mantissa) {
-  for (; **text >= '0' && **text <= '9' && taken <= MAX_DIGITS; (*text)++) {
+  for (; **text >= '0' && **text <= '9' && taken < MAX_DIGITS; (*text)++) {
     *mantissa = *mantissa * 10 + (**text - '0');
     taken += *mantissa != 0;
   }
   return taken;
 }
 
-/* A decimal number such as -0.485 or 1e-3, whatever the locale; false where there is none, or it is too long. */
-static bool read_number(const char **text, double *number) {
-  bool negative = **text == '-';
-  int64_t mantissa = 0;
-  int exponent = 0;
-  *text += negative;
+/* An "e-3" behind a number, or nothing; false where no digits follow the "e". */
+static bool read_exponent(const char **text, int64_t *exponent) {
+  if (**text != 'e' && **text != 'E') return true;
+  const char *sign = ++*text;
+  *text += *sign == '-' || *sign == '+';
+  const char *digits = *text;
+  int64_t power = 0;
+  (void)read_digits(text, MAX_DIGITS - 2, &power);
+  *exponent += *sign == '-' ? -power : power;
+  return *text > digits;
+}
+
+/* A decimal number such as -0.485 or 1e-3, whatever the locale; false where there is none that a float can hold. */
+static bool read_number(const char **text, float *number) {
+  double sign = **text == '-' ? -1 : 1, power = 1;
+  *text += **text == '-';
   const char *start = *text;
+  int64_t mantissa = 0, exponent = 0;
   int taken = read_digits(text, 0, &mantissa);
   bool digits = *text > start;
   if (**text == '.') {
     const char *point = ++*text;
-    taken = read_digits(text, taken, &mantissa);
-    exponent = -(int)(*text - point);
+    (void)read_digits(text, taken, &mantissa);
+    exponent = point - *text;
     digits = digits || exponent < 0;
   }
-  if (!digits || taken > MAX_DIGITS) return false;
-  if (**text == 'e' || **text == 'E') {
-    const char *sign = ++*text;
-    int64_t power = 0;
-    *text += *sign == '-' || *sign == '+';
-    start = *text;
-    if (read_digits(text, MAX_DIGITS - 2, &power) > MAX_DIGITS || *text == start) return false;
-    exponent += (int)(*sign == '-' ? -power : power);
-  }
-  if (exponent < -MAX_EXPONENT || exponent > MAX_EXPONENT) return false;
-  double power = 1;
-  for (int i = 0; i < exponent || i < -exponent; i++) power *= 10;
-  *number = (exponent < 0 ? (double)mantissa / power : (double)mantissa * power) * (negative ? -1 : 1);
+  if (!digits || !read_exponent(text, &exponent) || exponent < -MAX_EXPONENT || exponent > MAX_EXPONENT) return false;
+  for (int64_t i = 0; i < exponent || i < -exponent; i++) power *= 10;
+  double exact = sign * (exponent < 0 ? (double)mantissa / power : (double)mantissa * power);
+  if (fabs(exact) > (double)FLT_MAX) return false;
+  *number = (float)exact;
   return true;
 }
 
@@ -79,10 +84,8 @@ static bool ends_word(char c) { return c == '\0' || c == ' '; }
 
 static bool read_floats(const char *text, size_t count, float *floats) {
   for (size_t i = 0; i < count; i++) {
-    double number;
     if (i > 0 && *text++ != ',') return false;
-    if (!read_number(&text, &number)) return false;
-    floats[i] = (float)number;
+    if (!read_number(&text, &floats[i])) return false;
   }
   return ends_word(*text);
 }
