@@ -1,0 +1,277 @@
+/* Field numbers: onnx/onnx.proto. */
+#include "loader_net.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VARINT = 0, LENGTH = 2, FIXED32 = 5 };
+enum { TYPE_FLOAT = 1, TYPE_INT64 = 7 };
+enum { ATTRIBUTE_FLOAT = 1, ATTRIBUTE_INT = 2, ATTRIBUTE_STRING = 3, ATTRIBUTE_INTS = 7 };
+
+/* ---- bytes --------------------------------------------------------------------------------------------------- */
+
+void buffer_release(buffer *b) {
+  free(b->data);
+  memset(b, 0, sizeof *b);
+}
+
+void put_bytes(buffer *b, const void *bytes, size_t size) {
+  if (b->size + size > b->capacity) {
+    b->capacity = 2 * (b->size + size);
+    b->data = realloc(b->data, b->capacity);
+    if (!b->data) abort();
+  }
+  if (size) memcpy(b->data + b->size, bytes, size);
+  b->size += size;
+}
+
+void put_varint(buffer *b, uint64_t number) {
+  for (; number >= 0x80; number >>= 7) put_bytes(b, &(uint8_t){(uint8_t)(number | 0x80)}, 1);
+  put_bytes(b, &(uint8_t){(uint8_t)number}, 1);
+}
+
+static void put_tag(buffer *b, uint32_t field, unsigned wire) { put_varint(b, (uint64_t)field << 3 | wire); }
+
+void put_number(buffer *b, uint32_t field, uint64_t number) {
+  put_tag(b, field, VARINT);
+  put_varint(b, number);
+}
+
+static void put_little_endian(buffer *b, uint64_t bits, size_t size) {
+  for (size_t i = 0; i < size; i++) put_bytes(b, &(uint8_t){(uint8_t)(bits >> (8 * i))}, 1);
+}
+
+static uint32_t bits_of(float number) {
+  uint32_t bits;
+  memcpy(&bits, &number, sizeof bits);
+  return bits;
+}
+
+void put_float(buffer *b, uint32_t field, float number) {
+  put_tag(b, field, FIXED32);
+  put_little_endian(b, bits_of(number), 4);
+}
+
+void put_field(buffer *b, uint32_t field, const void *bytes, size_t size) {
+  put_tag(b, field, LENGTH);
+  put_varint(b, size);
+  put_bytes(b, bytes, size);
+}
+
+void put_text(buffer *b, uint32_t field, const char *text) { put_field(b, field, text, strlen(text)); }
+
+void put_message(buffer *b, uint32_t field, buffer *message) {
+  put_field(b, field, message->data, message->size);
+  buffer_release(message);
+}
+
+/* ---- lists in text ------------------------------------------------------------------------------------------- */
+
+/* The next piece of *rest up to `separator`, copied to `piece`; false at the end. */
+static bool next_piece(const char **rest, char separator, char piece[128]) {
+  if (!*rest || !**rest) return false;
+  const char *end = strchr(*rest, separator);
+  size_t length = end ? (size_t)(end - *rest) : strlen(*rest);
+  assert_in_range(length, 0, 127);
+  memcpy(piece, *rest, length);
+  piece[length] = '\0';
+  *rest = end ? end + 1 : NULL;
+  return true;
+}
+
+static void put_names(buffer *b, uint32_t field, const char *names) {
+  char name[128];
+  while (next_piece(&names, ',', name)) put_text(b, field, name);
+}
+
+/* ---- nodes --------------------------------------------------------------------------------------------------- */
+
+static void put_attribute_value(buffer *b, const char *text) {
+  char piece[128];
+  if (strchr(text, ',')) {
+    put_number(b, 20, ATTRIBUTE_INTS);
+    while (next_piece(&text, ',', piece)) put_number(b, 8, (uint64_t)strtoll(piece, NULL, 10));
+  } else if (strchr("-0123456789", *text) && !strpbrk(text, ".e")) {
+    put_number(b, 20, ATTRIBUTE_INT);
+    put_number(b, 3, (uint64_t)strtoll(text, NULL, 10));
+  } else if (strchr("-0123456789", *text)) {
+    put_number(b, 20, ATTRIBUTE_FLOAT);
+    put_float(b, 2, strtof(text, NULL));
+  } else {
+    put_number(b, 20, ATTRIBUTE_STRING);
+    put_text(b, 4, text);
+  }
+}
+
+static void put_attribute(buffer *node, const char *text) {
+  buffer b = {0};
+  const char *equals = strchr(text, '=');
+  assert_non_null(equals);
+  put_field(&b, 1, text, (size_t)(equals - text));
+  put_attribute_value(&b, equals + 1);
+  put_message(node, 5, &b);
+}
+
+void add(net *n, const char *operator_type, const char *inputs, const char *outputs, const char *attributes) {
+  buffer b = {0};
+  char name[256], piece[128] = "";
+  const char *rest = outputs;
+  (void)next_piece(&rest, ',', piece);
+  (void)snprintf(name, sizeof name, "%s_%s", operator_type, piece);
+  put_names(&b, 1, inputs);
+  put_names(&b, 2, outputs);
+  put_text(&b, 3, name);
+  put_text(&b, 4, operator_type);
+  while (next_piece(&attributes, ' ', piece)) put_attribute(&b, piece);
+  put_message(&n->graph, 1, &b);
+}
+
+/* ---- initialisers -------------------------------------------------------------------------------------------- */
+
+static size_t put_tensor_head(buffer *b, const char *name, const char *dims, int type) {
+  char piece[128];
+  size_t count = 1;
+  while (next_piece(&dims, ',', piece)) {
+    put_number(b, 1, (uint64_t)strtoll(piece, NULL, 10));
+    count *= (size_t)strtoll(piece, NULL, 10);
+  }
+  put_number(b, 2, (uint64_t)type);
+  put_text(b, 8, name);
+  return count;
+}
+
+void add_floats(net *n, const char *name, const char *dims, const float *numbers) {
+  buffer b = {0}, raw = {0};
+  size_t count = put_tensor_head(&b, name, dims, TYPE_FLOAT);
+  for (size_t i = 0; i < count; i++) put_little_endian(&raw, bits_of(numbers[i]), 4);
+  put_message(&b, 9, &raw);
+  put_message(&n->graph, 5, &b);
+}
+
+void add_integers(net *n, const char *name, const char *dims, const int64_t *numbers) {
+  buffer b = {0}, packed = {0};
+  size_t count = put_tensor_head(&b, name, dims, TYPE_INT64);
+  for (size_t i = 0; i < count; i++) put_varint(&packed, (uint64_t)numbers[i]);
+  put_message(&b, 7, &packed);
+  put_message(&n->graph, 5, &b);
+}
+
+float random_float(uint32_t seed, size_t index) {
+  uint32_t x = seed * 0x9e3779b9U + (uint32_t)index * 0x85ebca6bU + 1;
+  x ^= x >> 16;
+  x *= 0x7feb352dU;
+  x ^= x >> 15;
+  return (float)(x >> 8) / 16777216.0F - 0.5F;
+}
+
+void add_random(net *n, const char *name, const char *dims, uint32_t seed) {
+  buffer b = {0}, raw = {0};
+  size_t count = put_tensor_head(&b, name, dims, TYPE_FLOAT);
+  for (size_t i = 0; i < count; i++) put_little_endian(&raw, bits_of(random_float(seed, i)), 4);
+  put_message(&b, 9, &raw);
+  put_message(&n->graph, 5, &b);
+}
+
+void add_metadata(net *n, const char *key, const char *text) {
+  buffer b = {0};
+  put_text(&b, 1, key);
+  put_text(&b, 2, text);
+  put_message(&n->extra, 14, &b);
+}
+
+/* ---- the file ------------------------------------------------------------------------------------------------ */
+
+static void put_value_info(buffer *into, uint32_t field, const char *name, const char *dims) {
+  buffer shape = {0}, tensor = {0}, type = {0}, info = {0};
+  char piece[128];
+  while (next_piece(&dims, ',', piece)) {
+    buffer dim = {0};
+    if (strchr("-0123456789", *piece) && *piece)
+      put_number(&dim, 1, (uint64_t)strtoll(piece, NULL, 10));
+    else
+      put_text(&dim, 2, piece);
+    put_message(&shape, 1, &dim);
+  }
+  put_text(&info, 1, name);
+  put_number(&tensor, 1, TYPE_FLOAT);
+  put_message(&tensor, 2, &shape);
+  put_message(&type, 1, &tensor);
+  put_message(&info, 2, &type);
+  put_message(into, field, &info);
+}
+
+/* What a model cannot do without stands last: a file that was cut off anywhere is no model. */
+buffer finish(net *n) {
+  buffer file = {0}, opset = {0};
+  const char *outputs = n->output ? n->output : "y";
+  char piece[128];
+  put_text(&n->graph, 2, "test net");
+  put_value_info(&n->graph, 11, "x", n->input ? n->input : "N,3,8,8");
+  while (next_piece(&outputs, ',', piece)) put_value_info(&n->graph, 12, piece, "");
+  put_number(&file, 1, (uint64_t)(n->ir ? n->ir : 7));
+  put_text(&file, 2, "tests");
+  put_text(&file, 3, "1.0");
+  put_bytes(&file, n->extra.data, n->extra.size);
+  buffer_release(&n->extra);
+  put_message(&file, 7, &n->graph);
+  put_number(&opset, 2, (uint64_t)(n->opset ? n->opset : 13));
+  put_message(&file, 8, &opset);
+  return file;
+}
+
+/* ---- loading ------------------------------------------------------------------------------------------------- */
+
+static const graph_options defaults = {.max_file_bytes = 1 << 24};
+static memory everything;
+
+resnet_status load_bytes(const buffer *file, const graph_options *options, graph *g, resnet_error *error) {
+  memory_init(&everything, NULL, UINT64_C(1) << 28);
+  memset(g, 0xa5, sizeof *g); /* it need not be initialised */
+  resnet_status status =
+      graph_read_memory(g, &everything, file->data, file->size, options ? options : &defaults, error);
+  assert_int_equal(status, error->status);
+  if (status != RESNET_OK) {
+    const graph zero = {0};
+    assert_memory_equal(g, &zero, sizeof zero);
+    assert_int_equal(everything.used, 0);
+    assert_string_not_equal(error->message, "");
+  }
+  return status;
+}
+
+resnet_status load(net *n, graph *g, resnet_error *error) {
+  buffer file = finish(n);
+  resnet_status status = load_bytes(&file, NULL, g, error);
+  buffer_release(&file);
+  return status;
+}
+
+void load_good(net *n, graph *g) {
+  resnet_error error;
+  if (load(n, g, &error) != RESNET_OK) fail_msg("%s", error.message);
+}
+
+void unload(graph *g) {
+  graph_release(g);
+  assert_int_equal(everything.used, 0);
+}
+
+void refuse_net(net *n, resnet_status status, const char *fragments) {
+  graph g;
+  resnet_error error;
+  char fragment[128];
+  if (load(n, &g, &error) == RESNET_OK) fail_msg("loaded, should be refused: %s", fragments);
+  while (next_piece(&fragments, '|', fragment))
+    if (!strstr(error.message, fragment)) fail_msg("'%s' lacks '%s'", error.message, fragment);
+  if (error.status != status) fail_msg("status %d, should be %d: %s", error.status, status, error.message);
+}
+
+uint32_t find_index(const graph *g, const char *name) {
+  for (uint32_t i = 0; i < g->node_count; i++)
+    if (strcmp(g->nodes[i].name, name) == 0) return i;
+  fail_msg("no node '%s'", name);
+  return 0;
+}
+
+const graph_node *find_node(const graph *g, const char *name) { return &g->nodes[find_index(g, name)]; }

@@ -1,0 +1,70 @@
+/* Small ONNX files, written byte by byte: the loader's tests say in a line what a node is. */
+#ifndef LIBRESNET_TESTS_LOADER_NET_H
+#define LIBRESNET_TESTS_LOADER_NET_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/graph.h"
+
+/* last: it defines a macro named fail */
+#include <cmocka.h>
+
+/* Bytes that grow; released by buffer_release. Running out of memory ends the program. */
+typedef struct buffer {
+  uint8_t *data;
+  size_t size, capacity;
+} buffer;
+
+void buffer_release(buffer *b);
+void put_bytes(buffer *b, const void *bytes, size_t size);
+void put_varint(buffer *b, uint64_t number);
+/* Protobuf fields: a number, a fixed 32-bit float, bytes, text, and another buffer's content (which is released). */
+void put_number(buffer *b, uint32_t field, uint64_t number);
+void put_float(buffer *b, uint32_t field, float number);
+void put_field(buffer *b, uint32_t field, const void *bytes, size_t size);
+void put_text(buffer *b, uint32_t field, const char *text);
+void put_message(buffer *b, uint32_t field, buffer *message);
+
+/* What a file says besides its graph; zero or NULL: the default in brackets. */
+typedef struct net {
+  buffer graph;       /* the fields of GraphProto so far */
+  buffer extra;       /* further fields of ModelProto */
+  int64_t opset;      /* (13) */
+  int64_t ir;         /* (7) */
+  const char *input;  /* dimensions of the input "x": numbers, names or nothing ("N,3,8,8") */
+  const char *output; /* names of the graph's outputs ("y") */
+} net;
+
+/* A node: inputs and outputs separated by commas ("" is left out), attributes by blanks: "kernel_shape=3,3" is a list
+ * ("axes=1," a list of one), "group=2" an integer, "epsilon=1e-5" a float, "auto_pad=VALID" text. Its name is
+ * its operator, an underscore and its first output. */
+void add(net *n, const char *operator_type, const char *inputs, const char *outputs, const char *attributes);
+/* Initialisers; dims as "8,3,3,3", or "" for a scalar. Floats in raw_data, integers in int64_data. */
+void add_floats(net *n, const char *name, const char *dims, const float *numbers);
+void add_integers(net *n, const char *name, const char *dims, const int64_t *numbers);
+/* Floats that look random and differ with `seed`, in (-0.5, 0.5]. */
+void add_random(net *n, const char *name, const char *dims, uint32_t seed);
+float random_float(uint32_t seed, size_t index);
+void add_metadata(net *n, const char *key, const char *text);
+
+/* The file's bytes; *n is released. */
+buffer finish(net *n);
+
+/* Finish and load with default options; the graph's memory is in a static allocator, which must be empty before and is
+ * checked by unload. */
+resnet_status load(net *n, graph *g, resnet_error *error);
+resnet_status load_bytes(const buffer *file, const graph_options *options, graph *g, resnet_error *error);
+/* Load what must load, and release what must leave nothing behind. */
+void load_good(net *n, graph *g);
+void unload(graph *g);
+/* Load what must be refused with `status` and a message that contains all of `fragments`, separated by '|'. */
+void refuse_net(net *n, resnet_status status, const char *fragments);
+
+/* The node of this name; fails the test where there is none. */
+const graph_node *find_node(const graph *g, const char *name);
+uint32_t find_index(const graph *g, const char *name);
+
+#endif

@@ -1,0 +1,169 @@
+/* What a file says about itself: names, labels, preprocessing. */
+#include <locale.h>
+#include <string.h>
+
+#include "loader_net.h"
+
+/* A net of two classes. */
+static void begin(net *n) {
+  add_random(n, "w", "2,3,1,1", 1);
+  add(n, "Conv", "x,w", "c", "");
+  add(n, "GlobalAveragePool", "c", "p", "");
+  add(n, "Flatten", "p", "y", "");
+}
+
+static void names_are_kept(void **state) {
+  (void)state;
+  net n = {.opset = 17};
+  graph g;
+  begin(&n);
+  load_good(&n, &g);
+  assert_string_equal(g.name, "test net");
+  assert_string_equal(g.producer, "tests 1.0");
+  assert_int_equal(g.opset, 17);
+  assert_null(g.labels);
+  assert_int_equal(g.label_count, 0);
+  assert_false(g.has_preprocess);
+  unload(&g);
+}
+
+static void labels_are_split_by_lines(void **state) {
+  (void)state;
+  net n = {0};
+  graph g;
+  begin(&n);
+  add_metadata(&n, "resnet.licence", "MIT");
+  add_metadata(&n, "resnet.labels", "tench, Tinca tinca\npole-arrière");
+  load_good(&n, &g);
+  assert_int_equal(g.label_count, 2);
+  assert_string_equal(g.labels[0], "tench, Tinca tinca");
+  assert_string_equal(g.labels[1], "pole-arrière");
+  unload(&g);
+}
+
+static void refuse_metadata(const char *key, const char *text, const char *what) {
+  net n = {0};
+  begin(&n);
+  add_metadata(&n, key, text);
+  refuse_net(&n, RESNET_ERROR_FORMAT, what);
+}
+
+static void labels_must_be_as_many_as_classes(void **state) {
+  (void)state;
+  refuse_metadata("resnet.labels", "one", "resnet.labels names 1 classes, the net has 2");
+  refuse_metadata("resnet.labels", "one\ntwo\nthree", "names 3 classes, the net has 2");
+  refuse_metadata("resnet.labels", "one\ntwo\n", "names 3 classes");
+}
+
+static resnet_preprocess read_preprocess(const char *text) {
+  net n = {0};
+  graph g;
+  begin(&n);
+  add_metadata(&n, "resnet.preprocess", text);
+  load_good(&n, &g);
+  resnet_preprocess p = g.preprocess;
+  assert_true(g.has_preprocess);
+  unload(&g);
+  return p;
+}
+
+static void preprocessing_is_read(void **state) {
+  (void)state;
+  resnet_preprocess p =
+      read_preprocess("resize=32 crop=none order=bgr scale=255 mean=0.485,0.456,0.406 std=.229,2.24e-1,225E-3");
+  assert_int_equal(p.resize, 32);
+  assert_int_equal(p.crop, 0);
+  assert_int_equal(p.order, RESNET_ORDER_BGR);
+  static const float expected[7] = {255, 0.485F, 0.456F, 0.406F, 0.229F, 0.224F, 0.225F};
+  assert_float_equal(p.scale, expected[0], 0);
+  assert_memory_equal(p.mean, expected + 1, sizeof p.mean);
+  assert_memory_equal(p.std, expected + 4, sizeof p.std);
+  p = read_preprocess("  std=1,1,1  mean=-103.939,0,1e1 scale=1.  order=rgb crop=65535 resize=none ");
+  assert_int_equal(p.crop, 65535);
+  assert_float_equal(p.mean[0], -103.939F, 0);
+  assert_float_equal(p.mean[2], 10, 0);
+}
+
+/* A program that runs in a locale with decimal commas reads the same numbers. */
+static void preprocessing_does_not_depend_on_the_locale(void **state) {
+  (void)state;
+  static const char *const names[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "fr_FR"};
+  const char *found = NULL;
+  for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++) found = setlocale(LC_NUMERIC, names[i]);
+  if (!found) {
+    print_message("skipped: no locale with decimal commas is installed (locales-all has them)\n");
+    skip();
+  }
+  resnet_preprocess p = read_preprocess("resize=8 crop=8 order=rgb scale=1.5 mean=0.25,0.5,0.75 std=0.5,0.5,0.5");
+  (void)setlocale(LC_NUMERIC, "C");
+  assert_float_equal(p.scale, 1.5F, 0);
+  assert_float_equal(p.mean[1], 0.5F, 0);
+}
+
+/* A complete text with one word put in another's place. */
+static void refuse_word(const char *word, const char *what) {
+  static const char *const words[6] = {"resize=8", "crop=8", "order=rgb", "scale=1", "mean=0,0,0", "std=1,1,1"};
+  char text[256] = "";
+  size_t key = strcspn(word, "=");
+  for (size_t i = 0; i < 6; i++) {
+    bool replaced = strncmp(words[i], word, key + 1) == 0;
+    strcat(text, replaced ? word : words[i]);
+    strcat(text, " ");
+  }
+  refuse_metadata("resnet.preprocess", text, what);
+}
+
+static void faulty_preprocessing_is_refused(void **state) {
+  (void)state;
+  static const char *const faults[] = {"resize=0",
+                                       "resize=65536",
+                                       "resize=-1",
+                                       "resize=8px",
+                                       "resize=",
+                                       "crop=nonesuch",
+                                       "order=grb",
+                                       "order=rgba",
+                                       "scale=0",
+                                       "scale=-1",
+                                       "scale=nan",
+                                       "scale=1e99",
+                                       "scale=1,2",
+                                       "mean=1,2",
+                                       "mean=1,2,3,4",
+                                       "mean=1,2,x",
+                                       "mean=1,,2",
+                                       "std=1,0,1",
+                                       "std=1,1,-0.5",
+                                       "std=inf,1,1",
+                                       "scale=0x10",
+                                       "scale=1e",
+                                       "scale=.",
+                                       "scale=1e-99",
+                                       "scale=--1",
+                                       "mean=1, 2, 3",
+                                       "std=1,1,1e-31",
+                                       "scale=1e39",
+                                       "scale=99999999999999999999",
+                                       "scale=1e+",
+                                       "mean=0,0,1e-99",
+                                       "std=0.,1,1",
+                                       "scale=999999999999999999e30"};
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) refuse_word(faults[i], "resnet.preprocess has '");
+  refuse_metadata("resnet.preprocess", "resize=8 gamma=2.2", "has 'gamma=2.2': accepted are resize=, crop=");
+  refuse_metadata("resnet.preprocess", "resize=8 resize=8", "has 'resize=8': once each");
+  refuse_metadata("resnet.preprocess", "imagenet", "has 'imagenet'");
+  refuse_metadata("resnet.preprocess", "resize=8 crop=8 order=rgb", "not complete");
+  refuse_metadata("resnet.preprocess", "", "not complete");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(names_are_kept),
+      cmocka_unit_test(labels_are_split_by_lines),
+      cmocka_unit_test(labels_must_be_as_many_as_classes),
+      cmocka_unit_test(preprocessing_is_read),
+      cmocka_unit_test(preprocessing_does_not_depend_on_the_locale),
+      cmocka_unit_test(faulty_preprocessing_is_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,817 @@
+/* Operators: what each becomes in the graph, the attribute traps by opset, and every refusal's message. */
+#include <math.h>
+#include <string.h>
+
+#include "loader_net.h"
+
+/* A net with one node under test between a convolution (3 to 4 channels, 8x8) "c" and the head, which reads "t". */
+static void begin(net *n) {
+  add_random(n, "w", "4,3,3,3", 1);
+  add(n, "Conv", "x,w", "c", "pads=1,1,1,1");
+}
+
+static void end(net *n) {
+  add(n, "GlobalAveragePool", "t", "p", "");
+  add(n, "Flatten", "p", "y", "");
+}
+
+static const graph_node *scores(const graph *g) { return &g->nodes[g->output]; }
+
+/* ---- windows ------------------------------------------------------------------------------------------------- */
+
+static void check_window(const char *operator_type, const char *attributes, graph_window expected, uint32_t h,
+                         uint32_t w) {
+  net n = {0};
+  graph g;
+  begin(&n);
+  add_random(&n, "v", "4,4,3,3", 2);
+  add(&n, operator_type, strcmp(operator_type, "Conv") == 0 ? "c,v" : "c", "t", attributes);
+  end(&n);
+  load_good(&n, &g);
+  const graph_node *node = &g.nodes[2];
+  assert_memory_equal(&node->window, &expected, sizeof expected);
+  assert_int_equal(node->shape.h, h);
+  assert_int_equal(node->shape.w, w);
+  assert_int_equal(node->shape.c, 4);
+  unload(&g);
+}
+
+/* kernel, stride, dilation, pads top left bottom right. */
+static void windows_are_resolved(void **state) {
+  (void)state;
+  check_window("Conv", "", (graph_window){3, 3, 1, 1, 1, 1, 0, 0, 0, 0}, 6, 6);
+  check_window("Conv", "pads=0,1,2,1 strides=2,1", (graph_window){3, 3, 2, 1, 1, 1, 0, 1, 2, 1}, 4, 8);
+  check_window("Conv", "dilations=2,3 kernel_shape=3,3", (graph_window){3, 3, 1, 1, 2, 3, 0, 0, 0, 0}, 4, 2);
+  check_window("Conv", "auto_pad=SAME_UPPER strides=2,2", (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1}, 4, 4);
+  check_window("Conv", "auto_pad=SAME_LOWER strides=2,2", (graph_window){3, 3, 2, 2, 1, 1, 1, 1, 0, 0}, 4, 4);
+  check_window("Conv", "auto_pad=SAME_UPPER dilations=2,2", (graph_window){3, 3, 1, 1, 2, 2, 2, 2, 2, 2}, 8, 8);
+  check_window("Conv", "auto_pad=VALID", (graph_window){3, 3, 1, 1, 1, 1, 0, 0, 0, 0}, 6, 6);
+  check_window("MaxPool", "kernel_shape=3,3 strides=2,2 pads=1,1,1,1", (graph_window){3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, 4,
+               4);
+  check_window("MaxPool", "kernel_shape=2,2 dilations=2,1", (graph_window){2, 2, 1, 1, 2, 1, 0, 0, 0, 0}, 6, 7);
+}
+
+/* ceil_mode is resolved to the padding after that it needs. */
+static void ceil_mode_becomes_padding(void **state) {
+  (void)state;
+  check_window("MaxPool", "kernel_shape=3,3 strides=2,2", (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 0, 0}, 3, 3);
+  check_window("MaxPool", "kernel_shape=3,3 strides=2,2 ceil_mode=1", (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1}, 4,
+               4);
+  /* a last window that would begin in the padding after is left out */
+  check_window("MaxPool", "kernel_shape=2,2 strides=2,2 pads=1,1,1,1 ceil_mode=1",
+               (graph_window){2, 2, 2, 2, 1, 1, 1, 1, 1, 1}, 5, 5);
+  check_window("AveragePool", "kernel_shape=3,3 strides=2,2 ceil_mode=1", (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1},
+               4, 4);
+}
+
+static void refuse_window(const char *operator_type, const char *attributes, resnet_status status, const char *what) {
+  net n = {0};
+  begin(&n);
+  add_random(&n, "v", "4,4,3,3", 2);
+  add(&n, operator_type, strcmp(operator_type, "Conv") == 0 ? "c,v" : "c", "t", attributes);
+  end(&n);
+  refuse_net(&n, status, what);
+}
+
+static void impossible_windows_are_refused(void **state) {
+  (void)state;
+  const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
+  refuse_window("Conv", "strides=0,1", form, "Conv_t|opset 13|strides is 0|1 to 1024");
+  refuse_window("Conv", "strides=2000,1", not_yet, "strides is 2000|1 to 1024");
+  refuse_window("Conv", "strides=1,1,1", form, "strides has 3 numbers|2 are accepted");
+  refuse_window("Conv", "dilations=0,1", form, "dilations is 0");
+  refuse_window("Conv", "dilations=4,4", form, "kernel (9, dilation included) is larger than its padded input (8)");
+  refuse_window("Conv", "kernel_shape=5,5", form, "kernel_shape (5) contradicts its weights (3)");
+  refuse_window("Conv", "pads=-1,0,0,0", not_yet, "pads is -1|0 to 65535");
+  refuse_window("Conv", "pads=3,0,0,0", not_yet, "less than the kernel (3");
+  refuse_window("Conv", "pads=1,1", form, "pads has 2 numbers|4 are accepted");
+  refuse_window("Conv", "auto_pad=SOMEHOW", form, "auto_pad is 'SOMEHOW'|NOTSET");
+  refuse_window("Conv", "auto_pad=VALID pads=1,1,1,1", form, "auto_pad VALID contradicts its pads");
+  refuse_window("Conv", "strides=1.5", form, "'strides' has type 1");
+  refuse_window("Conv", "speed=2", not_yet, "'speed' is not accepted|kernel_shape");
+  refuse_window("Conv", "group=3", form, "group is 3|divide the 4 input and 4 output");
+  refuse_window("Conv", "group=0", form, "group is 0");
+  refuse_window("Conv", "group=2", form, "its weights take 4 channels in each of 2 groups, its input has 4");
+  refuse_window("MaxPool", "strides=2,2", form, "kernel_shape is missing");
+  refuse_window("MaxPool", "kernel_shape=9,9", form, "kernel (9");
+  refuse_window("MaxPool", "kernel_shape=1025,1", not_yet, "kernel_shape is 1025");
+  refuse_window("AveragePool", "kernel_shape=2,2 dilations=2,2", not_yet, "dilations is 2|1 to 1");
+  refuse_window("AveragePool", "kernel_shape=3,3 strides=2,2 ceil_mode=1 count_include_pad=1", not_yet,
+                "runtimes disagree|count_include_pad=0");
+}
+
+static void groups_are_kept(void **state) {
+  (void)state;
+  net n = {0};
+  graph g;
+  begin(&n);
+  add_random(&n, "v", "6,2,1,1", 2);
+  add(&n, "Conv", "c,v", "t", "group=2");
+  end(&n);
+  load_good(&n, &g);
+  const graph_node *node = find_node(&g, "Conv_t");
+  assert_int_equal(node->groups, 2);
+  assert_int_equal(node->weight_count, 12);
+  unload(&g);
+}
+
+/* (o,i,h,w) becomes (o,h,w,i); the bias comes through Identity (pytorch issue 95867). */
+static void convolution_weights_are_reordered(void **state) {
+  (void)state;
+  net n = {0};
+  graph g;
+  add_random(&n, "w", "2,3,2,2", 7);
+  add_random(&n, "b", "2", 8);
+  add(&n, "Identity", "b", "bias", "");
+  add(&n, "Conv", "x,w,bias", "t", "");
+  end(&n);
+  load_good(&n, &g);
+  const graph_node *conv = find_node(&g, "Conv_t");
+  for (size_t o = 0; o < 2; o++)
+    for (size_t k = 0; k < 4; k++)
+      for (size_t i = 0; i < 3; i++)
+        assert_float_equal(conv->weights[(o * 4 + k) * 3 + i], random_float(7, (o * 3 + i) * 4 + k), 0);
+  assert_float_equal(conv->bias[0], random_float(8, 0), 0);
+  assert_float_equal(conv->bias[1], random_float(8, 1), 0);
+  unload(&g);
+}
+
+/* ---- pools --------------------------------------------------------------------------------------------------- */
+
+static void check_second_node(net *n, graph_op op) {
+  graph g;
+  end(n);
+  load_good(n, &g);
+  assert_int_equal(g.nodes[2].op, op);
+  unload(&g);
+}
+
+static void pools_over_everything_are_global(void **state) {
+  (void)state;
+  static const int64_t axes[] = {2, 3};
+  net average = {0}, mean = {.opset = 17}, mean_18 = {.opset = 18};
+  begin(&average);
+  add(&average, "AveragePool", "c", "t", "kernel_shape=8,8");
+  check_second_node(&average, GRAPH_GLOBAL_AVERAGE_POOL);
+  begin(&mean);
+  add(&mean, "ReduceMean", "c", "t", "axes=-1,-2");
+  check_second_node(&mean, GRAPH_GLOBAL_AVERAGE_POOL);
+  begin(&mean_18);
+  add_integers(&mean_18, "axes", "2", axes);
+  add(&mean_18, "ReduceMean", "c,axes", "t", "keepdims=1");
+  check_second_node(&mean_18, GRAPH_GLOBAL_AVERAGE_POOL);
+}
+
+static void mean_without_kept_axes_is_flat(void **state) {
+  (void)state;
+  net n = {.opset = 11};
+  graph g;
+  begin(&n);
+  add(&n, "ReduceMean", "c", "m", "axes=2,3 keepdims=0");
+  add_random(&n, "v", "4,5", 3);
+  add(&n, "MatMul", "m,v", "y", "");
+  load_good(&n, &g);
+  assert_int_equal(scores(&g)->op, GRAPH_LINEAR);
+  assert_int_equal(scores(&g)->shape.c, 5);
+  unload(&g);
+}
+
+static void mean_over_channels_is_refused(void **state) {
+  (void)state;
+  net n = {.opset = 11};
+  begin(&n);
+  add(&n, "ReduceMean", "c", "t", "axes=1,3");
+  end(&n);
+  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "ReduceMean_t|opset 11|[2,3] is accepted");
+}
+
+/* Keras writes the shortcut of a strided ResNetV2 block as a 1x1 MaxPool. */
+static void single_pixel_pools_subsample(void **state) {
+  (void)state;
+  net n = {0};
+  graph g;
+  begin(&n);
+  add(&n, "MaxPool", "c", "t", "kernel_shape=1,1 strides=2,4");
+  end(&n);
+  load_good(&n, &g);
+  assert_int_equal(g.nodes[2].op, GRAPH_SUBSAMPLE);
+  assert_int_equal(g.nodes[2].stride_h, 2);
+  assert_int_equal(g.nodes[2].stride_w, 4);
+  assert_int_equal(g.nodes[2].shape.h, 4);
+  assert_int_equal(g.nodes[2].shape.w, 2);
+  unload(&g);
+}
+
+static void average_pool_says_how_it_counts(void **state) {
+  (void)state;
+  for (int count = 0; count < 2; count++) {
+    net n = {0};
+    graph g;
+    begin(&n);
+    add(&n, "AveragePool", "c", "t",
+        count ? "kernel_shape=3,3 pads=1,1,1,1 count_include_pad=1" : "kernel_shape=3,3 pads=1,1,1,1");
+    end(&n);
+    load_good(&n, &g);
+    assert_int_equal(g.nodes[2].count_padding, count);
+    unload(&g);
+  }
+}
+
+/* ---- clamps -------------------------------------------------------------------------------------------------- */
+
+static void check_clamp(net *n, float low, float high) {
+  graph g;
+  end(n);
+  load_good(n, &g);
+  const graph_node *conv = find_node(&g, "Conv_c");
+  assert_true(conv->clamp_min >= low && conv->clamp_min <= low);
+  assert_true(conv->clamp_max >= high && conv->clamp_max <= high);
+  assert_string_equal(conv->output, "t");
+  assert_int_equal(g.node_count, 3);
+  unload(&g);
+}
+
+static void clamps_join_the_convolution(void **state) {
+  (void)state;
+  static const float low = -1, six = 6;
+  net relu = {0}, clip_6 = {.opset = 10}, clip_11 = {.opset = 11}, upper = {0}, minimum = {0}, none = {.opset = 7};
+  begin(&relu);
+  add(&relu, "Relu", "c", "t", "");
+  check_clamp(&relu, 0, INFINITY);
+  begin(&clip_6);
+  add(&clip_6, "Clip", "c", "t", "min=0.0 max=6.0");
+  check_clamp(&clip_6, 0, 6);
+  begin(&clip_11);
+  add_floats(&clip_11, "low", "", &low);
+  add_floats(&clip_11, "high", "", &six);
+  add(&clip_11, "Clip", "c,low,high", "t", "");
+  check_clamp(&clip_11, -1, 6);
+  begin(&upper);
+  add_floats(&upper, "high", "", &six);
+  add(&upper, "Clip", "c,,high", "t", "");
+  check_clamp(&upper, -INFINITY, 6);
+  begin(&minimum); /* ReLU6 as tf2onnx writes it (opencv issue 20438) */
+  add_floats(&minimum, "six", "1", &six);
+  add(&minimum, "Relu", "c", "r", "");
+  add(&minimum, "Min", "six,r", "t", "");
+  check_clamp(&minimum, 0, 6);
+  begin(&none);
+  add(&none, "Clip", "c", "t", "");
+  check_clamp(&none, -INFINITY, INFINITY);
+}
+
+static void clip_takes_attributes_or_inputs_by_opset(void **state) {
+  (void)state;
+  static const float six = 6;
+  net attributes = {.opset = 11}, inputs = {.opset = 10}, reversed = {.opset = 10};
+  begin(&attributes);
+  add(&attributes, "Clip", "c", "t", "min=0.0 max=6.0");
+  end(&attributes);
+  refuse_net(&attributes, RESNET_ERROR_UNSUPPORTED, "Clip_t|opset 11|'min' is not accepted");
+  begin(&inputs);
+  add_floats(&inputs, "six", "", &six);
+  add(&inputs, "Clip", "c,six", "t", "");
+  end(&inputs);
+  refuse_net(&inputs, RESNET_ERROR_FORMAT, "has 2 inputs: accepted are 1 to 1 at this opset");
+  begin(&reversed);
+  add(&reversed, "Clip", "c", "t", "min=6.0 max=0.5");
+  end(&reversed);
+  refuse_net(&reversed, RESNET_ERROR_FORMAT, "clips to [6,0.5]");
+}
+
+/* A value that something else reads before the ReLU keeps its own node. */
+static void shared_values_are_not_clamped(void **state) {
+  (void)state;
+  net n = {0};
+  graph g;
+  begin(&n);
+  add(&n, "Relu", "c", "r", "");
+  add(&n, "Add", "c,r", "t", "");
+  end(&n);
+  load_good(&n, &g);
+  assert_int_equal(find_node(&g, "Relu_r")->op, GRAPH_CLAMP);
+  assert_true(isinf(find_node(&g, "Conv_c")->clamp_min));
+  assert_int_equal(find_node(&g, "Add_t")->block, RESNET_NO_INDEX);
+  unload(&g);
+}
+
+/* ---- batch normalisation ------------------------------------------------------------------------------------- */
+
+typedef struct parameters {
+  float scale[4], bias[4], mean[4], variance[4];
+} parameters;
+
+static const parameters usual = {
+    {1.5F, -2, 0.25F, 1e-3F}, {0.1F, 0.2F, -0.3F, 4}, {0.7F, -0.1F, 3, 0}, {0.5F, 2, 1e-6F, 9}};
+
+static void add_norm(net *n, const parameters *p, const char *input, const char *outputs, const char *attributes) {
+  char inputs[64] = "";
+  add_floats(n, "scale", "4", p->scale);
+  add_floats(n, "bias", "4", p->bias);
+  add_floats(n, "mean", "4", p->mean);
+  add_floats(n, "variance", "4", p->variance);
+  strcat(inputs, input);
+  strcat(inputs, ",scale,bias,mean,variance");
+  add(n, "BatchNormalization", inputs, outputs, attributes);
+}
+
+/* Folded in double precision and rounded once: the very floats, not nearly. */
+static void normalisation_is_folded_in_double(void **state) {
+  (void)state;
+  static const double epsilon = (double)2e-5F;
+  net n = {0};
+  graph g;
+  add_random(&n, "w", "4,3,1,1", 1);
+  add_random(&n, "b", "4", 2);
+  add(&n, "Conv", "x,w,b", "c", "");
+  add_norm(&n, &usual, "c", "t", "epsilon=2e-5");
+  end(&n);
+  load_good(&n, &g);
+  const graph_node *conv = find_node(&g, "Conv_c");
+  assert_int_equal(g.node_count, 3);
+  for (size_t o = 0; o < 4; o++) {
+    double scale = (double)usual.scale[o] / sqrt((double)usual.variance[o] + epsilon);
+    double shift = (double)usual.bias[o] - (double)usual.mean[o] * scale;
+    for (size_t i = 0; i < 3; i++)
+      assert_float_equal(conv->weights[o * 3 + i], (float)(scale * (double)random_float(1, o * 3 + i)), 0);
+    assert_float_equal(conv->bias[o], (float)(scale * (double)random_float(2, o) + shift), 0);
+  }
+  assert_string_equal(conv->name, "Conv_c");
+  assert_string_equal(conv->output, "t");
+  unload(&g);
+}
+
+static void normalisation_of_a_shared_value_stays(void **state) {
+  (void)state;
+  net n = {0};
+  graph g;
+  begin(&n);
+  add_norm(&n, &usual, "c", "b", "");
+  add(&n, "Relu", "b", "r", "");
+  add(&n, "Add", "c,r", "t", "");
+  end(&n);
+  load_good(&n, &g);
+  const graph_node *affine = find_node(&g, "BatchNormalization_b");
+  assert_int_equal(affine->op, GRAPH_AFFINE);
+  assert_float_equal(affine->clamp_min, 0, 0);
+  double scale = (double)usual.scale[1] / sqrt((double)usual.variance[1] + (double)1e-5F);
+  assert_float_equal(affine->weights[1], (float)scale, 0);
+  assert_float_equal(affine->bias[1], (float)((double)usual.bias[1] - (double)usual.mean[1] * scale), 0);
+  unload(&g);
+}
+
+/* Old exporters name five outputs (rten issue 1432), spatial=0 (mxnet issue 17711), is_test. */
+static void old_normalisations_are_accepted(void **state) {
+  (void)state;
+  net n = {.opset = 8, .ir = 3};
+  graph g;
+  begin(&n);
+  add_norm(&n, &usual, "c", "t,m2,v2,sm,sv", "spatial=0 is_test=1 momentum=0.9");
+  end(&n);
+  load_good(&n, &g);
+  assert_int_equal(g.node_count, 3);
+  unload(&g);
+}
+
+static void refuse_norm(const parameters *p, const char *attributes, resnet_status status, const char *what) {
+  net n = {.opset = 15};
+  begin(&n);
+  add_norm(&n, p, "c", "t", attributes);
+  end(&n);
+  refuse_net(&n, status, what);
+}
+
+static void impossible_normalisations_are_refused(void **state) {
+  (void)state;
+  parameters p = usual;
+  refuse_norm(&p, "training_mode=1", RESNET_ERROR_UNSUPPORTED, "BatchNormalization_t|training_mode is 1|eval mode");
+  refuse_norm(&p, "epsilon=-1.0", RESNET_ERROR_FORMAT, "epsilon is -1");
+  p.variance[2] = -1;
+  refuse_norm(&p, "", RESNET_ERROR_FORMAT, "variance is -1 for channel 2");
+  p.variance[2] = NAN;
+  refuse_norm(&p, "", RESNET_ERROR_FORMAT, "variance 'variance' hold|nan|element 2");
+  p = usual;
+  p.variance[0] = 0;
+  refuse_norm(&p, "epsilon=0.0", RESNET_ERROR_FORMAT, "variance is 0 for channel 0");
+  p = usual;
+  p.scale[0] = 3e38F;
+  p.variance[0] = 1e-30F;
+  refuse_norm(&p, "epsilon=0.0", RESNET_ERROR_FORMAT, "Conv_c|overflow");
+}
+
+static void training_outputs_are_refused_when_read(void **state) {
+  (void)state;
+  net n = {0};
+  begin(&n);
+  add_norm(&n, &usual, "c", "t,m2", "");
+  add(&n, "Identity", "m2", "z", "");
+  end(&n);
+  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Identity_z|reads 'm2'|BatchNormalization_t|only first outputs");
+}
+
+/* ---- arithmetic with constants ------------------------------------------------------------------------------- */
+
+static void check_affine(const char *operator_type, const char *inputs, const char *dims, const float *constant,
+                         const float scale[4], const float shift[4]) {
+  net n = {0};
+  graph g;
+  begin(&n);
+  add(&n, "MaxPool", "c", "m", "kernel_shape=2,2"); /* keeps it from being folded */
+  add_floats(&n, "k", dims, constant);
+  add(&n, operator_type, inputs, "t", "");
+  end(&n);
+  load_good(&n, &g);
+  assert_int_equal(g.nodes[3].op, GRAPH_AFFINE);
+  assert_memory_equal(g.nodes[3].weights, scale, 4 * sizeof *scale);
+  assert_memory_equal(g.nodes[3].bias, shift, 4 * sizeof *shift);
+  unload(&g);
+}
+
+static void arithmetic_with_constants_is_affine(void **state) {
+  (void)state;
+  static const float k[4] = {2, -3, 0.5F, 7}, minus[4] = {-2, 3, -0.5F, -7}, ones[4] = {1, 1, 1, 1};
+  static const float zeros[4] = {0}, minus_ones[4] = {-1, -1, -1, -1}, twos[4] = {2, 2, 2, 2};
+  check_affine("Add", "m,k", "4,1,1", k, ones, k);
+  check_affine("Add", "k,m", "1,4,1,1", k, ones, k);
+  check_affine("Sub", "m,k", "4,1,1", k, ones, minus);
+  check_affine("Sub", "k,m", "4,1,1", k, minus_ones, k);
+  check_affine("Mul", "m,k", "4,1,1", k, k, zeros);
+  check_affine("Mul", "k,m", "", k, twos, zeros);
+  check_affine("Sum", "m,k", "4,1,1", k, ones, k);
+}
+
+static void other_arithmetic_is_refused(void **state) {
+  (void)state;
+  static const float k[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  net two = {0}, row = {0}, five = {0}, divide = {0};
+  begin(&two);
+  add(&two, "Mul", "c,c", "t", "");
+  end(&two);
+  refuse_net(&two, RESNET_ERROR_UNSUPPORTED, "Mul_t|two activations");
+  begin(&row);
+  add_floats(&row, "k", "8", k);
+  add(&row, "Add", "c,k", "t", "");
+  end(&row);
+  refuse_net(&row, RESNET_ERROR_UNSUPPORTED, "Add_t|'k' has 8 numbers|1 for each channel");
+  begin(&five);
+  add_floats(&five, "k", "5,1,1", k);
+  add(&five, "Add", "c,k", "t", "");
+  end(&five);
+  refuse_net(&five, RESNET_ERROR_FORMAT, "'k' has 5 numbers");
+  begin(&divide);
+  add_floats(&divide, "k", "4,1,1", k);
+  add(&divide, "Div", "c,k", "t", "");
+  end(&divide);
+  refuse_net(&divide, RESNET_ERROR_UNSUPPORTED, "Div_t|constants and shapes only");
+}
+
+static void additions_of_unequal_shapes_are_refused(void **state) {
+  (void)state;
+  net half = {0}, one = {0};
+  begin(&half);
+  add(&half, "MaxPool", "c", "h", "kernel_shape=2,2 strides=2,2");
+  add(&half, "Add", "c,h", "t", "");
+  end(&half);
+  refuse_net(&half, RESNET_ERROR_FORMAT, "Add_t|(h 8, w 8, c 4) and (h 4, w 4, c 4)|no broadcasting");
+  begin(&one);
+  add(&one, "GlobalAveragePool", "c", "h", "");
+  add(&one, "Add", "h,c", "t", "");
+  end(&one);
+  refuse_net(&one, RESNET_ERROR_UNSUPPORTED, "Add_t|no broadcasting");
+}
+
+static void additions_before_opset_7_are_refused(void **state) {
+  (void)state;
+  net old = {.opset = 6, .ir = 3}, attributes = {0};
+  begin(&old);
+  add(&old, "Relu", "c", "t", "");
+  end(&old);
+  refuse_net(&old, RESNET_ERROR_UNSUPPORTED, "opset 6|7 to 21|convert_version");
+  begin(&attributes);
+  add(&attributes, "Add", "c,c", "t", "broadcast=1");
+  end(&attributes);
+  refuse_net(&attributes, RESNET_ERROR_UNSUPPORTED, "Add_t|'broadcast' is not accepted");
+}
+
+/* ---- fully connected layers ---------------------------------------------------------------------------------- */
+
+/* (n,c,h,w) flattened, c slowest; the graph wants (h,w,c), c fastest. */
+static void linear_weights_are_permuted(void **state) {
+  (void)state;
+  enum { C = 4, AREA = 4, OUT = 3 };
+  for (int transposed = 0; transposed < 2; transposed++) {
+    net n = {0};
+    graph g;
+    begin(&n);
+    add(&n, "MaxPool", "c", "m", "kernel_shape=4,4 strides=4,4");
+    add(&n, "Flatten", "m", "f", "axis=1");
+    add_random(&n, "v", transposed ? "3,16" : "16,3", 5);
+    add_random(&n, "b", "3", 6);
+    add(&n, "Gemm", "f,v,b", "y", transposed ? "transB=1 alpha=2.0 beta=0.5" : "alpha=2.0 beta=0.5");
+    load_good(&n, &g);
+    const graph_node *linear = scores(&g);
+    assert_int_equal(linear->op, GRAPH_LINEAR);
+    assert_int_equal(linear->weight_count, C * AREA * OUT);
+    for (size_t o = 0; o < OUT; o++)
+      for (size_t k = 0; k < AREA; k++)
+        for (size_t c = 0; c < C; c++) {
+          size_t column = c * AREA + k, from = transposed ? o * C * AREA + column : column * OUT + o;
+          assert_float_equal(linear->weights[(o * AREA + k) * C + c], 2 * random_float(5, from), 0);
+        }
+    assert_float_equal(linear->bias[2], 0.5F * random_float(6, 2), 0);
+    unload(&g);
+  }
+}
+
+static void matmul_and_add_are_one_layer(void **state) {
+  (void)state;
+  net n = {0};
+  graph g;
+  begin(&n);
+  add(&n, "GlobalAveragePool", "c", "p", "");
+  add(&n, "Reshape", "p,shape", "f", "");
+  add_integers(&n, "shape", "2", (const int64_t[]){-1, 4});
+  add_random(&n, "v", "3,4", 5);
+  add_random(&n, "b", "3", 6);
+  add(&n, "Transpose", "v", "vt", "perm=1,0");
+  add(&n, "MatMul", "f,vt", "m", "");
+  add(&n, "Add", "b,m", "y", "");
+  load_good(&n, &g);
+  assert_int_equal(g.node_count, 4);
+  for (size_t i = 0; i < 12; i++) assert_float_equal(scores(&g)->weights[i], random_float(5, i), 0);
+  for (size_t i = 0; i < 3; i++) assert_float_equal(scores(&g)->bias[i], random_float(6, i), 0);
+  assert_string_equal(scores(&g)->output, "y");
+  unload(&g);
+}
+
+/* Gemm on (n,c,1,1), as old MXNet files have it (onnx/models issue 87). */
+static void gemm_takes_a_picture(void **state) {
+  (void)state;
+  net n = {0};
+  graph g;
+  begin(&n);
+  add(&n, "GlobalAveragePool", "c", "p", "");
+  add_random(&n, "v", "4,1001", 5);
+  add(&n, "Gemm", "p,v", "y", "");
+  load_good(&n, &g);
+  assert_int_equal(scores(&g)->shape.c, 1001);
+  assert_float_equal(scores(&g)->bias[1000], 0, 0);
+  unload(&g);
+}
+
+static void refuse_gemm(const char *matrix, const char *bias, const char *attributes, resnet_status status,
+                        const char *what) {
+  net n = {0};
+  begin(&n);
+  add(&n, "GlobalAveragePool", "c", "p", "");
+  add(&n, "Flatten", "p", "f", "");
+  add_random(&n, "v", matrix, 5);
+  add_random(&n, "b", bias, 6);
+  add(&n, "Gemm", "f,v,b", "y", attributes);
+  refuse_net(&n, status, what);
+}
+
+static void impossible_gemms_are_refused(void **state) {
+  (void)state;
+  refuse_gemm("4,3", "3", "transA=1", RESNET_ERROR_UNSUPPORTED, "Gemm_y|transA is 1");
+  refuse_gemm("5,3", "3", "", RESNET_ERROR_FORMAT, "take 5 numbers, its input has 4");
+  refuse_gemm("4,3", "4", "", RESNET_ERROR_FORMAT, "bias 'b' has 4 floats: 3 floats");
+  refuse_gemm("4,3,1", "3", "", RESNET_ERROR_UNSUPPORTED, "weights 'v' must be a matrix");
+}
+
+/* ---- views --------------------------------------------------------------------------------------------------- */
+
+static void check_flattening(int64_t opset, const char *operator_type, const char *inputs, const char *attributes,
+                             const char *batch, size_t count, const int64_t *numbers) {
+  net n = {.opset = opset, .input = batch};
+  graph g;
+  char dims[8] = "0";
+  dims[0] = (char)('0' + (char)count);
+  begin(&n);
+  add(&n, "GlobalAveragePool", "c", "p", "");
+  add_integers(&n, "k", dims, numbers);
+  add(&n, operator_type, inputs, "f", attributes);
+  add_random(&n, "v", "4,2", 5);
+  add(&n, "MatMul", "f,v", "y", "");
+  load_good(&n, &g);
+  assert_int_equal(g.node_count, 4);
+  unload(&g);
+}
+
+static void ways_to_flatten(void **state) {
+  (void)state;
+  check_flattening(13, "Flatten", "p", "", "N,3,8,8", 0, NULL);
+  check_flattening(13, "Flatten", "p", "axis=-3", "N,3,8,8", 0, NULL);
+  check_flattening(13, "Reshape", "p,k", "", "N,3,8,8", 2, (const int64_t[]){0, -1});
+  check_flattening(13, "Reshape", "p,k", "", "N,3,8,8", 2, (const int64_t[]){-1, 4});
+  check_flattening(14, "Reshape", "p,k", "allowzero=1", "N,3,8,8", 2, (const int64_t[]){-1, 4});
+  check_flattening(13, "Reshape", "p,k", "", "6,3,8,8", 2, (const int64_t[]){6, 4});
+  check_flattening(13, "Reshape", "p,k", "", "1,3,8,8", 2, (const int64_t[]){1, -1});
+  check_flattening(11, "Squeeze", "p", "axes=2,3", "N,3,8,8", 0, NULL);
+  check_flattening(11, "Squeeze", "p", "", "1,3,8,8", 0, NULL);
+  check_flattening(13, "Squeeze", "p,k", "", "N,3,8,8", 2, (const int64_t[]){-1, -2});
+}
+
+static void refuse_view(const char *operator_type, const char *inputs, const char *attributes, size_t count,
+                        const int64_t *numbers, resnet_status status, const char *what) {
+  net n = {.input = "2,3,8,8"};
+  char dims[8] = "0";
+  dims[0] = (char)('0' + (char)count);
+  begin(&n);
+  add_integers(&n, "k", dims, numbers);
+  add(&n, operator_type, inputs, "t", attributes);
+  end(&n);
+  refuse_net(&n, status, what);
+}
+
+static void views_that_mix_pictures_are_refused(void **state) {
+  (void)state;
+  const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
+  refuse_view("Flatten", "c", "axis=0", 0, NULL, not_yet, "Flatten_t|axis is 0");
+  refuse_view("Flatten", "c", "axis=5", 0, NULL, form, "axis 5 is out of range");
+  refuse_view("Reshape", "c,k", "", 2, (const int64_t[]){3, 256}, not_yet, "begins with 3, which is not the batch");
+  refuse_view("Reshape", "c,k", "", 2, (const int64_t[]){-1, 128}, not_yet, "reshapes 256 elements to a shape of 128");
+  refuse_view("Reshape", "c,k", "", 2, (const int64_t[]){2, 100}, form, "reshapes 256 elements to a shape of 100");
+  refuse_view("Reshape", "c,k", "", 2, (const int64_t[]){-1, -1}, form, "two dimensions of -1");
+  refuse_view("Reshape", "c,k", "", 3, (const int64_t[]){2, -1, -1}, form, "asks for dimension -1 at position 2");
+  refuse_view("Reshape", "c,k", "", 0, NULL, form, "shape is empty");
+  refuse_view("Squeeze", "c,k", "", 1, (const int64_t[]){0}, not_yet, "removes the batch");
+  refuse_view("Squeeze", "c,k", "", 1, (const int64_t[]){1}, form, "removes axis 1, which has 4 elements");
+  refuse_view("Squeeze", "c,k", "", 2, (const int64_t[]){1, -3}, form, "axis 1 is named twice");
+  refuse_view("Unsqueeze", "c,k", "", 1, (const int64_t[]){0}, not_yet, "before the batch");
+  refuse_view("Transpose", "c", "perm=0,2,3,1", 0, NULL, not_yet, "Transpose_t|--inputs-as-nchw");
+  refuse_view("Transpose", "c", "perm=0,2,2,1", 0, NULL, form, "no permutation");
+}
+
+static void softmax_axes_by_opset(void **state) {
+  (void)state;
+  static const struct {
+    int64_t opset;
+    const char *attributes;
+    bool accepted;
+  } cases[] = {{12, "", true},         {13, "", false},       {13, "axis=1", true}, {12, "axis=1", true},
+               {12, "axis=-1", false}, {12, "axis=3", false}, {13, "axis=-3", true}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    net n = {.opset = cases[i].opset};
+    graph g;
+    begin(&n);
+    add(&n, "GlobalAveragePool", "c", "p", "");
+    add(&n, "Softmax", "p", "y", cases[i].attributes); /* on (n,c,1,1) */
+    if (cases[i].accepted) {
+      load_good(&n, &g);
+      assert_int_equal(scores(&g)->op, GRAPH_SOFTMAX);
+      unload(&g);
+    } else {
+      refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Softmax_y|is taken over axis 3");
+    }
+  }
+}
+
+/* Dropout's ratio is an attribute up to opset 11, its training mode an input from 12. */
+static void dropout_and_identity_vanish(void **state) {
+  (void)state;
+  static const float ratio = 0.5F;
+  static const int64_t yes = 1;
+  net old = {.opset = 11}, new = {0}, training = {0};
+  graph g;
+  begin(&old);
+  add(&old, "Dropout", "c", "d,mask", "ratio=0.5");
+  add(&old, "Cast", "d", "h", "to=10");
+  add(&old, "Identity", "h", "t", "");
+  end(&old);
+  load_good(&old, &g);
+  assert_int_equal(g.node_count, 3);
+  unload(&g);
+  begin(&new);
+  add_floats(&new, "ratio", "", &ratio);
+  add(&new, "Dropout", "c,ratio", "t", "seed=3");
+  end(&new);
+  load_good(&new, &g);
+  assert_int_equal(g.node_count, 3);
+  unload(&g);
+  begin(&training);
+  add_integers(&training, "yes", "", &yes);
+  add(&training, "Dropout", "c,,yes", "t", "");
+  end(&training);
+  refuse_net(&training, RESNET_ERROR_UNSUPPORTED, "Dropout_t|training_mode is true");
+}
+
+/* ---- Pad ----------------------------------------------------------------------------------------------------- */
+
+static void zero_padding_joins_a_convolution(void **state) {
+  (void)state;
+  net n = {.opset = 9};
+  graph g;
+  add(&n, "Pad", "x", "padded", "pads=0,0,1,2,0,0,2,1 mode=constant");
+  add_random(&n, "w", "4,3,3,3", 1);
+  add(&n, "Conv", "padded,w", "t", "strides=2,2 pads=1,0,0,0");
+  end(&n);
+  load_good(&n, &g);
+  static const graph_window expected = {3, 3, 2, 2, 1, 1, 2, 2, 2, 1};
+  assert_memory_equal(&g.nodes[1].window, &expected, sizeof expected);
+  assert_int_equal(g.nodes[1].shape.h, 5);
+  assert_int_equal(g.nodes[1].shape.w, 5);
+  unload(&g);
+}
+
+static void refuse_pad(int64_t opset, const char *attributes, const char *reader, const char *reader_attributes,
+                       const char *what) {
+  net n = {.opset = opset};
+  begin(&n);
+  add(&n, "Pad", "c", "padded", attributes);
+  add(&n, reader, "padded", "t", reader_attributes);
+  end(&n);
+  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, what);
+}
+
+static void other_padding_is_refused(void **state) {
+  (void)state;
+  refuse_pad(9, "pads=0,0,1,1,0,0,1,1", "MaxPool", "kernel_shape=3,3",
+             "MaxPool_t|zero padding of node 'Pad_padded'|only a Conv may");
+  refuse_pad(9, "pads=0,0,1,1,0,0,1,1", "Relu", "", "Relu_t|zero padding");
+  refuse_pad(9, "pads=0,0,1,1,0,0,1,1 value=1.0", "Relu", "", "Pad_padded|pads with 1: 0 is accepted");
+  refuse_pad(9, "pads=0,0,1,1,0,0,1,1 mode=reflect", "Relu", "", "mode 'reflect'");
+  refuse_pad(9, "pads=1,0,0,0,0,0,0,0", "Relu", "", "pads the batch");
+  refuse_pad(9, "pads=0,0,-1,0,0,0,0,0", "Relu", "", "pads by -1");
+  refuse_pad(11, "pads=0,0,1,1,0,0,1,1", "Relu", "", "opset 11|'pads' is not accepted");
+}
+
+/* ---- operators that are not there ---------------------------------------------------------------------------- */
+
+static void refuse_operator(int64_t opset, const char *operator_type, const char *what) {
+  net n = {.opset = opset};
+  begin(&n);
+  add(&n, operator_type, "c", "t", "");
+  end(&n);
+  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, what);
+}
+
+static void unknown_operators_are_refused_by_name(void **state) {
+  (void)state;
+  refuse_operator(13, "Frobnicate", "node 'Frobnicate_t' (Frobnicate, opset 13)|not accepted|onnxsim");
+  refuse_operator(13, "QuantizeLinear", "int8|fp32 file");
+  refuse_operator(13, "ConvInteger", "int8");
+  refuse_operator(13, "If", "control flow");
+  refuse_operator(17, "SequenceMap", "preprocessing inside the model");
+  refuse_operator(13, "ArgMax", "scores|extract_model");
+  refuse_operator(13, "Sigmoid", "squeeze-and-excitation");
+  refuse_operator(8, "ConstantOfShape", "opset 8|since opset 9");
+  net n = {0};
+  begin(&n);
+  add(&n, "", "c", "t", "");
+  end(&n);
+  refuse_net(&n, RESNET_ERROR_FORMAT, "names no operator");
+}
+
+static void foreign_domains_are_refused_by_name(void **state) {
+  (void)state;
+  net n = {0};
+  buffer node = {0};
+  put_text(&node, 1, "x");
+  put_text(&node, 2, "y");
+  put_text(&node, 3, "fused");
+  put_text(&node, 4, "Conv");
+  put_text(&node, 7, "com.microsoft");
+  put_message(&n.graph, 1, &node);
+  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "node 'fused' (Conv|domain 'com.microsoft'|without fusion");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(windows_are_resolved),
+      cmocka_unit_test(ceil_mode_becomes_padding),
+      cmocka_unit_test(impossible_windows_are_refused),
+      cmocka_unit_test(groups_are_kept),
+      cmocka_unit_test(convolution_weights_are_reordered),
+      cmocka_unit_test(pools_over_everything_are_global),
+      cmocka_unit_test(mean_without_kept_axes_is_flat),
+      cmocka_unit_test(mean_over_channels_is_refused),
+      cmocka_unit_test(single_pixel_pools_subsample),
+      cmocka_unit_test(average_pool_says_how_it_counts),
+      cmocka_unit_test(clamps_join_the_convolution),
+      cmocka_unit_test(clip_takes_attributes_or_inputs_by_opset),
+      cmocka_unit_test(shared_values_are_not_clamped),
+      cmocka_unit_test(normalisation_is_folded_in_double),
+      cmocka_unit_test(normalisation_of_a_shared_value_stays),
+      cmocka_unit_test(old_normalisations_are_accepted),
+      cmocka_unit_test(impossible_normalisations_are_refused),
+      cmocka_unit_test(training_outputs_are_refused_when_read),
+      cmocka_unit_test(arithmetic_with_constants_is_affine),
+      cmocka_unit_test(other_arithmetic_is_refused),
+      cmocka_unit_test(additions_of_unequal_shapes_are_refused),
+      cmocka_unit_test(additions_before_opset_7_are_refused),
+      cmocka_unit_test(linear_weights_are_permuted),
+      cmocka_unit_test(matmul_and_add_are_one_layer),
+      cmocka_unit_test(gemm_takes_a_picture),
+      cmocka_unit_test(impossible_gemms_are_refused),
+      cmocka_unit_test(ways_to_flatten),
+      cmocka_unit_test(views_that_mix_pictures_are_refused),
+      cmocka_unit_test(softmax_axes_by_opset),
+      cmocka_unit_test(dropout_and_identity_vanish),
+      cmocka_unit_test(zero_padding_joins_a_convolution),
+      cmocka_unit_test(other_padding_is_refused),
+      cmocka_unit_test(unknown_operators_are_refused_by_name),
+      cmocka_unit_test(foreign_domains_are_refused_by_name),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
