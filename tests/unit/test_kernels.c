@@ -14,7 +14,7 @@
 
 #include <cmocka.h> /* last: its fail() is a macro */
 
-enum { MAX_NODES = 8, ROUNDS = 150 };
+enum { MAX_NODES = 64, ROUNDS = 150 };
 
 static uint64_t state = 1;
 
@@ -328,6 +328,33 @@ static void test_option_a(void **unused) {
   }
 }
 
+/* Additions, clamps and convolutions that read any earlier node, some read by none: a buffer that is reused too early
+ * would show in what a later node computes. */
+static void test_buffers_in_random_graphs(void **unused) {
+  (void)unused;
+  for (int round = 0; round < 40; round++) {
+    const graph_shape s = {1 + random_below(6), 1 + random_below(6), 1 + random_below(20)};
+    net n = new_net(s);
+    const uint32_t count = 5 + random_below(MAX_NODES - 6);
+    for (uint32_t i = 1; i < count; i++) {
+      const uint32_t recent = i > 4 && random_below(3) ? i - 1 - random_below(4) : random_below(i);
+      const uint32_t kind = random_below(4);
+      if (kind == 0) {
+        (void)add_conv(&n, recent, &same3x3, 1, s.c);
+      } else if (kind == 1) {
+        (void)add_node(&n, GRAPH_CLAMP, recent, s);
+      } else {
+        graph_node *sum = add_node(&n, GRAPH_ADD, recent, s);
+        sum->input[1] = random_below(i);
+        sum->input_count = 2;
+        sum->clamp_min = -1.0f; /* sums of sums stay small, so that the tolerance means rounding */
+        sum->clamp_max = 1.0f;
+      }
+    }
+    random_run(&n);
+  }
+}
+
 static void fill(float *x, size_t count) {
   for (size_t i = 0; i < count; i++) x[i] = random_float();
 }
@@ -423,6 +450,7 @@ int main(void) {
       cmocka_unit_test(test_conv_tables_beyond_the_budget_are_refused),
       cmocka_unit_test(test_identity_block),
       cmocka_unit_test(test_option_a),
+      cmocka_unit_test(test_buffers_in_random_graphs),
       cmocka_unit_test(test_vector_variants_agree_to_the_bit),
       cmocka_unit_test(test_winograd_variants_agree),
   };
