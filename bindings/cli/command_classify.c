@@ -128,6 +128,7 @@ static void classify_as_json(classification *c) {
 int command_classify(const settings *s) {
   classification c = {.settings = s, .out = {.out = stdout}};
   if (!model_open(s, &c.model)) return EXIT_INPUT;
+  model_note_guess(s, &c.model);
   c.best = s->best ? s->best : DEFAULT_BEST;
   if (c.best > c.model.info.classes) c.best = c.model.info.classes;
   uint32_t threads = s->threads ? s->threads : processor_count();

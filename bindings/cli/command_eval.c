@@ -228,6 +228,7 @@ int command_eval(const settings *s) {
   evaluation e = {.settings = s};
   int code = EXIT_INPUT;
   if (!model_open(s, &e.model)) return code;
+  model_note_guess(s, &e.model);
   if (prepare(&e) && evaluate(&e)) {
     totals t = add_up(&e);
     report(&e, &t);

@@ -181,6 +181,7 @@ int command_inspect(const settings *s) {
   loaded_model m;
   plan p = {0};
   if (!model_open(s, &m)) return EXIT_INPUT;
+  model_note_guess(s, &m);
   bool good = plan_read(&m, &p);
   if (good && s->json)
     write_json(&m, &p);

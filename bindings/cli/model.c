@@ -77,10 +77,13 @@ bool model_open(const settings *s, loaded_model *m) {
     resnet_model_close(&m->model);
     return false;
   }
-  if (m->info.preprocess_source == RESNET_PREPROCESS_GUESSED && !s->quiet)
-    note("%s does not say how its pictures are prepared; guessed from its input size: --preprocess names another way",
-         m->file);
   return true;
+}
+
+void model_note_guess(const settings *s, const loaded_model *m) {
+  if (m->info.preprocess_source != RESNET_PREPROCESS_GUESSED || s->quiet) return;
+  note("%s does not say how its pictures are prepared; guessed from its input size: --preprocess names another way",
+       m->file);
 }
 
 bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_session **session) {

@@ -15,8 +15,11 @@ typedef struct loaded_model {
 } loaded_model;
 
 /* Open the model that the settings name, with the preprocessing that they name. On failure says why on standard error.
- * On success the caller closes m->model. A preprocessing that is a guess is told on standard error unless --quiet. */
+ * On success the caller closes m->model. */
 bool model_open(const settings *s, loaded_model *m);
+
+/* Say on standard error that the preprocessing is a guess, if it is one; not with --quiet. */
+void model_note_guess(const settings *s, const loaded_model *m);
 
 /* Open a session, or say on standard error why not. */
 bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_session **session);

@@ -261,6 +261,7 @@ def test_model_without_preprocessing_is_guessed_and_said(tmp_path):
     noted = resnet("inspect", path)
     assert noted.returncode == 0 and b"guessed" in noted.stderr and b"guessed" in noted.stdout
     assert not resnet("inspect", path, "--quiet").stderr
+    assert not resnet("bench", path, "--runs", 1).stderr
     document = resnet_json("inspect", path)
     assert document["preprocess"]["source"] == "guessed" and document["labels"] is None
     evaluated = tmp_path / "data"
