@@ -211,7 +211,9 @@ class Net:
     def flat(self, x: str, head: str) -> str:
         """The features as (n,c), in one of the spellings that exporters use."""
         if head == "reshape":
-            return self.node("Reshape", "reshape", [x, self.constant("reshape.shape", np.array([0, -1], np.int64))])
+            shape = self.constant("reshape.shape", np.array([0, -1], np.int64))
+            # PyTorch's exporter writes the attribute's default from opset 14 on.
+            return self.node("Reshape", "reshape", [x, shape], **({"allowzero": 0} if self.opset >= 14 else {}))
         if head == "squeeze":
             return self.squeeze(x, "squeeze", [2, 3])
         if head == "shape":

@@ -38,6 +38,12 @@ def need_dump() -> None:
         pytest.skip(f"{DUMP} is not built: build the library, or set LIBRESNET_BUILD")
 
 
+def measured(capsys: pytest.CaptureFixture, text: str) -> None:
+    """A line for the log of a run whose tests pass; tests/run.py shows it."""
+    with capsys.disabled():
+        print(f"\nmeasured: {text}")
+
+
 def need_file(path: Path) -> Path:
     if not path.exists():
         pytest.skip(f"{path} is not there: set LIBRESNET_TEST_DATA to the folder with models/ and data/")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import oracle
-from oracle import DATA, SHORTCUTS, compare, dump, need_file, onnx, pictures
+from oracle import DATA, SHORTCUTS, compare, dump, measured, need_file, onnx, pictures
 
 import nets  # isort: skip; found through oracle
 
@@ -66,14 +66,14 @@ def check_net(folder: Path, kind: str, batch: int, session_batch: int, **options
 
 
 @pytest.mark.parametrize("kind", IMAGENET)
-def test_imagenet_net_agrees_with_onnxruntime(tmp_path: Path, kind: str) -> None:
+def test_imagenet_net_agrees_with_onnxruntime(tmp_path: Path, capsys: pytest.CaptureFixture, kind: str) -> None:
     path, model, blocks = save(tmp_path, kind, seed=1)
     x = pictures(input_shape(model, 3))
     for batch in (1, 3):
         found = dump(path, x[:batch], threads=2, batch=batch)
         check_blocks(found, blocks)
         error = compare(model, found, x[:batch], [block.output for block in blocks])
-        print(f"{kind}, batch {batch}: {len(found.tensors)} tensors, largest relative error {error:.1e}")
+        measured(capsys, f"{kind}, batch {batch}: {len(found.tensors)} tensors, largest relative error {error:.1e}")
 
 
 @pytest.mark.parametrize(("kind", "options"), CIFAR, ids=str)
@@ -154,7 +154,9 @@ def test_trained_net_agrees_with_onnxruntime(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "top1"), TRAINED.items())
-def test_trained_net_has_the_accuracy_that_pytorch_measured(name: str, top1: float) -> None:
+def test_trained_net_has_the_accuracy_that_pytorch_measured(
+    capsys: pytest.CaptureFixture, name: str, top1: float
+) -> None:
     program = oracle.BUILD / "resnet"
     if not program.exists():
         pytest.skip(f"{program} is not built")
@@ -164,7 +166,7 @@ def test_trained_net_has_the_accuracy_that_pytorch_measured(name: str, top1: flo
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    print(f"{name}: top-1 {result['top1']}, {result['images_per_second']:.0f} images/s")
+    measured(capsys, f"{name}: top-1 {result['top1']}, {result['images_per_second']:.0f} images/s")
     assert result["images"] == 10000
     assert percent(result["top1"]) == pytest.approx(top1, abs=0.02)
 
