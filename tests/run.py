@@ -110,7 +110,11 @@ def case_results(case, prefix):
 
 def junit_results(path, prefix):
     results = Results()
-    for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
+    try:
+        cases = xml.etree.ElementTree.parse(path).getroot().iter("testcase")
+    except (OSError, xml.etree.ElementTree.ParseError) as problem:
+        return one_failure(f"{prefix}no report that can be read: {problem}")
+    for case in cases:
         results.add(case_results(case, prefix))
     return results
 
@@ -119,7 +123,7 @@ def reported(name, log_name, report, command, environment):
     """Run a command that writes a JUnit report, and read it. Ending badly without a failed test is a failure too."""
     report.unlink(missing_ok=True)
     ended_well = run(name, command, log_name, environment)
-    results = junit_results(report, f"{name}: ") if report.exists() else one_failure(f"{name}: no report")
+    results = junit_results(report, f"{name}: ")
     if not ended_well and not results.failed:
         results.failed.append(f"{name}: ended badly")
     return results
