@@ -58,7 +58,7 @@ def graphs_nested_100000_deep() -> Content:
     return raw_model(wire.nested(fields, wire.message(wire.GRAPH_NAME, "deep"), 100000))
 
 
-@case("ERROR_FORMAT", "no nodes")
+@case("ERROR_LIMIT", "nest")
 def types_nested_100000_deep() -> Content:
     """ValueInfoProto.type (2), then TypeProto.sequence_type (4).elem_type (1) again and again."""
     value_type = wire.message(2, wire.nested([4, 1], wire.number(1, 1), 100000))
@@ -174,7 +174,7 @@ table("ERROR_FORMAT", {
 # ---- 21 and the file system -------------------------------------------------------------------------------------------
 
 
-@case("ERROR_MEMORY", "max_memory_bytes", suffix=".onnx.gz")
+@case("ERROR_LIMIT", "", suffix=".onnx.gz")
 def gzip_bomb() -> Content:
     """A quarter of a gigabyte of zeros in 256 kB, behind the start of a model."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
@@ -224,7 +224,7 @@ def make_fifo(path: Path) -> None:
 @special("device", "RESNET_ERROR_IO", "regular file")
 def make_link_to_device(path: Path) -> None:
     if not path.is_symlink():
-        path.symlink_to("/dev/zero")
+        path.symlink_to("/dev/null")
 
 
 @special("no_such_file", "RESNET_ERROR_IO", "no_such_file")

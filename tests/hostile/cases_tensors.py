@@ -77,7 +77,7 @@ table("ERROR_UNSUPPORTED", {
 }, lambda data_type: weight_with(data_type=data_type))
 
 
-@case("ERROR_UNSUPPORTED", "layer1.0.conv1")
+@case("ERROR_FORMAT", CULPRIT)
 def element_type_integer_for_a_weight() -> Content:
     return weight_with(data_type=TensorProto.INT32)
 
@@ -132,8 +132,8 @@ def with_weight(name: str, value: float) -> onnx.ModelProto:
 
 
 table("ERROR_FORMAT", {
-    "weight_nan": ("layer1.0.conv1", (CULPRIT, float("nan"))),
-    "weight_infinite": ("layer1.0.conv1", (CULPRIT, float("inf"))),
+    "weight_nan": (CULPRIT, (CULPRIT, float("nan"))),
+    "weight_infinite": (CULPRIT, (CULPRIT, float("inf"))),
     "bias_nan": ("layer1.0.conv1", ("layer1.0.conv1.bias", float("nan"))),
     "classifier_weight_nan": ("fc", ("fc.weight", float("nan"))),
     "classifier_bias_infinite": ("fc", ("fc.bias", float("inf"))),

@@ -74,6 +74,7 @@ def test_imagenet_net_agrees_with_onnxruntime(tmp_path: Path, capsys: pytest.Cap
         check_blocks(found, blocks)
         error = compare(model, found, x[:batch], [block.output for block in blocks])
         measured(capsys, f"{kind}, batch {batch}: {len(found.tensors)} tensors, largest relative error {error:.1e}")
+    path.unlink()  # pytest keeps its folders, and these files are 50 to 300 MB
 
 
 @pytest.mark.parametrize(("kind", "options"), CIFAR, ids=str)
