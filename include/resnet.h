@@ -22,8 +22,9 @@
  * empty message on success, else what was found, where (file, node, attribute), what is accepted and what to do.
  * When a call fails, nothing is left behind: output pointers are set to NULL and output buffers hold nothing of use.
  *
- * The library has no global state of its own, never prints, never exits, never touches errno's meaning for the
- * caller, and reads no file but the one it is given. Model files from anyone are safe to open.
+ * The library has no global state of its own, never prints, never exits, reports nothing through errno, and reads no
+ * file but the one it is given (XNNPACK, once a process, asks the system what CPU this is). Model files from anyone are
+ * safe to open.
  *
  * Shapes are written (n,h,w,c): batch, height, width, channels.
  */
@@ -98,7 +99,7 @@ typedef struct resnet_preprocess {
 typedef enum resnet_preprocess_source {
   RESNET_PREPROCESS_FROM_MODEL = 0,   /* written into the file by its exporter (metadata key resnet.preprocess) */
   RESNET_PREPROCESS_FROM_OPTIONS = 1, /* the caller named it */
-  RESNET_PREPROCESS_GUESSED = 2       /* a guess from the input size: cifar10 for 32 x 32, else imagenet. Tell the user */
+  RESNET_PREPROCESS_GUESSED = 2 /* a guess from the input size: cifar10 for 32 x 32, else imagenet. Tell the user */
 } resnet_preprocess_source;
 
 /* Fill `out` with a preset: "imagenet" (torchvision V1: 256, 224), "imagenet-v2" (232, 224), "cifar10" (32, 32),
@@ -192,15 +193,15 @@ typedef enum resnet_shortcut {
 
 /* Pointers live as long as the model. */
 typedef struct resnet_op {
-  size_t struct_size;   /* set by the caller to sizeof(resnet_op) */
-  const char *name;     /* the ONNX node this op stands for (the first, where several were fused) */
-  const char *output;   /* the ONNX tensor that this op computes */
-  const char *kernel;   /* e.g. "conv", "add", "max_pool" */
-  const char *detail;   /* e.g. "3x3 stride 2 pad 1,1,1,1 relu" */
-  uint32_t input[2];    /* ops whose outputs are read; RESNET_NO_INDEX: none */
+  size_t struct_size;               /* set by the caller to sizeof(resnet_op) */
+  const char *name;                 /* the ONNX node this op stands for (the first, where several were fused) */
+  const char *output;               /* the ONNX tensor that this op computes */
+  const char *kernel;               /* e.g. "conv", "add", "max_pool" */
+  const char *detail;               /* e.g. "3x3 stride 2 pad 1,1,1,1 relu" */
+  uint32_t input[2];                /* ops whose outputs are read; RESNET_NO_INDEX: none */
   uint32_t height, width, channels; /* of the output, per picture */
-  uint32_t block;       /* index of its block, or RESNET_NO_INDEX */
-  resnet_shortcut shortcut; /* kind of the shortcut that this op adds or computes; NONE for all others */
+  uint32_t block;                   /* index of its block, or RESNET_NO_INDEX */
+  resnet_shortcut shortcut;         /* kind of the shortcut that this op adds or computes; NONE for all others */
   uint64_t parameters, macs;
   uint64_t weights_bytes; /* packed */
   uint64_t output_bytes;  /* per picture */
@@ -211,7 +212,7 @@ typedef struct resnet_block {
   size_t struct_size; /* set by the caller to sizeof(resnet_block) */
   const char *name;   /* e.g. "stage2.block1": its stage and place, from 1 */
   resnet_shortcut shortcut;
-  uint32_t first_op, last_op; /* ops from first_op to last_op belong to it; last_op's output is the block's */
+  uint32_t first_op, last_op; /* its ops lie between these; last_op's output is the block's */
   uint32_t convs;             /* convolutions on its residual branch */
 } resnet_block;
 
@@ -232,8 +233,8 @@ typedef struct resnet_session_options {
 RESNET_API void resnet_session_options_init(resnet_session_options *options);
 
 /* Make buffers, operators and threads for `model`, which must outlive the session. `options` NULL: the defaults.
- * On success *session is the caller's to close. After this, running allocates nothing. Several sessions of one model may
- * be opened and used from several threads at once. */
+ * On success *session is the caller's to close. After this, running allocates nothing. Several sessions of one model
+ * may be opened and used from several threads at once. */
 RESNET_API resnet_status resnet_session_open(const resnet_model *model, const resnet_session_options *options,
                                              resnet_session **session, resnet_error *error);
 RESNET_API void resnet_session_close(resnet_session **session);
@@ -261,7 +262,7 @@ typedef enum resnet_pixels {
 } resnet_pixels;
 
 typedef struct resnet_image {
-  const uint8_t *pixels; /* first row at the top; not kept after the call */
+  const uint8_t *pixels;  /* first row at the top; not kept after the call */
   uint32_t width, height; /* 1 to 65535 */
   size_t stride;          /* bytes from one row to the next, at least a row's; of the Y plane for NV12 and I420. NV12's
                              chroma rows have the same: at least the width rounded up to even */
@@ -282,17 +283,19 @@ RESNET_API resnet_status resnet_classify(resnet_session *session, const resnet_i
 
 /* A response, as it is computed. Valid during the callback only. */
 typedef struct resnet_response {
-  uint32_t op;       /* index into the plan */
-  uint32_t batch;    /* pictures in this batch */
+  uint32_t op;    /* index into the plan */
+  uint32_t batch; /* pictures in this batch */
   uint32_t height, width, channels;
-  const float *data; /* (batch,height,width,channels) */
+  const float *data;    /* (batch,height,width,channels) */
   uint64_t nanoseconds; /* that the op took */
 } resnet_response;
 
 typedef void (*resnet_observer)(void *user, const resnet_response *response);
 
 /* From now on call `observer` after every op of every run, in the order of the plan, on the thread that calls
- * resnet_run. NULL ends it. The answers stay the same. The observer must not use the session. */
+ * resnet_run. NULL ends it. The answers stay the same. The observer must not use the session. Responses are those of
+ * the plan's ops: where an op adds the shortcut itself (it has two inputs), the value before the addition never exists.
+ */
 RESNET_API resnet_status resnet_session_observe(resnet_session *session, resnet_observer observer, void *user,
                                                 resnet_error *error);
 

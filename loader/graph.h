@@ -13,13 +13,13 @@
 #include "resnet.h"
 
 typedef enum graph_op {
-  GRAPH_INPUT,               /* the net's input, (h,w,c) */
-  GRAPH_CONV,                /* convolution + bias, clamped */
-  GRAPH_LINEAR,              /* y[o] = bias[o] + sum over (h,w,c) of weights[o][h][w][c] * x[h][w][c]; output (1,1,o) */
-  GRAPH_ADD,                 /* input[0] + input[1], clamped; input[0] is the residual branch, input[1] the shortcut */
-  GRAPH_SUBSAMPLE,           /* option A: y[i][j][before + k] = x[i * stride_h][j * stride_w][k]; other channels 0 */
-  GRAPH_AFFINE,              /* y[c] = weights[c] * x[c] + bias[c], clamped: batch normalisation that can't be folded */
-  GRAPH_CLAMP,               /* min(max(x, clamp_min), clamp_max) on its own */
+  GRAPH_INPUT,     /* the net's input, (h,w,c) */
+  GRAPH_CONV,      /* convolution + bias, clamped */
+  GRAPH_LINEAR,    /* y[o] = bias[o] + sum over (h,w,c) of weights[o][h][w][c] * x[h][w][c]; output (1,1,o) */
+  GRAPH_ADD,       /* input[0] + input[1], clamped; input[0] is the residual branch, input[1] the shortcut */
+  GRAPH_SUBSAMPLE, /* option A: y[i][j][before + k] = x[i * stride_h][j * stride_w][k]; other channels 0 */
+  GRAPH_AFFINE,    /* y[c] = weights[c] * x[c] + bias[c], clamped: batch normalisation that can't be folded */
+  GRAPH_CLAMP,     /* min(max(x, clamp_min), clamp_max) on its own */
   GRAPH_MAX_POOL,
   GRAPH_AVERAGE_POOL,
   GRAPH_GLOBAL_AVERAGE_POOL, /* output (1,1,c) */
@@ -56,9 +56,9 @@ typedef struct graph_node {
   /* CONV: (o,kernel_h,kernel_w,input channels / groups); LINEAR: (o,h,w,c); AFFINE: (c). All finite. */
   float *weights;
   size_t weight_count;
-  float *bias;      /* CONV, LINEAR: o floats, never NULL; AFFINE: c floats. All finite. */
+  float *bias; /* CONV, LINEAR: o floats, never NULL; AFFINE: c floats. All finite. */
   size_t bias_count;
-  uint32_t block;   /* index into blocks, or RESNET_NO_INDEX */
+  uint32_t block; /* index into blocks, or RESNET_NO_INDEX */
 } graph_node;
 
 /* Nodes of a block are those whose `block` is its index; they stand next to each other in the node order. */

@@ -8,7 +8,8 @@
 /* Probabilities of one picture: softmax of logits, exp of log probabilities, probabilities as they are. */
 static void to_probabilities(const float *scores, size_t classes, plan_kernel last, float *out) {
   const double shift = last == KERNEL_LOG_SOFTMAX ? 0.0 : log_sum_exp(scores, classes);
-  for (size_t i = 0; i < classes; i++) out[i] = last == KERNEL_SOFTMAX ? scores[i] : (float)exp((double)scores[i] - shift);
+  for (size_t i = 0; i < classes; i++)
+    out[i] = last == KERNEL_SOFTMAX ? scores[i] : (float)exp((double)scores[i] - shift);
 }
 
 static bool is_worse(const resnet_prediction *a, const resnet_prediction *b) {
@@ -68,7 +69,8 @@ static resnet_status prepare_pictures(resnet_session *session, const resnet_imag
   const graph_shape in = session->model->plan.ops[0].shape;
   for (size_t i = 0; i < count; i++) {
     float *input = session_output(session, 0) + i * shape_floats(in);
-    resnet_status status = image_prepare(&images[i], &session->model->preprocess, in.h, in.w, input, &session->scratch, error);
+    resnet_status status =
+        image_prepare(&images[i], &session->model->preprocess, in.h, in.w, input, &session->scratch, error);
     if (status == RESNET_OK) continue;
     char which[32];
     (void)snprintf(which, sizeof which, "picture %zu", first + i);
@@ -77,8 +79,8 @@ static resnet_status prepare_pictures(resnet_session *session, const resnet_imag
   return RESNET_OK;
 }
 
-static resnet_status check_arguments(const resnet_session *session, const resnet_image *images, size_t count, uint32_t k,
-                                     const resnet_prediction *predictions, resnet_error *error) {
+static resnet_status check_arguments(const resnet_session *session, const resnet_image *images, size_t count,
+                                     uint32_t k, const resnet_prediction *predictions, resnet_error *error) {
   if (!session || !images || !predictions || count == 0)
     return fail(error, RESNET_ERROR_ARGUMENT,
                 "resnet_classify: `session`, `images` or `predictions` is NULL, or `count` is 0");

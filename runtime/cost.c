@@ -1,12 +1,11 @@
 #include "runtime/cost.h"
 
 /* Measured on an AMD Zen 4 and a Zen 5 with AVX-512; what matters is their ratio to one multiply-accumulate. */
-static const double
-    panel = 32,              /* output channels that XNNPACK's and our kernels compute at once */
-    product_cost = 1.1,      /* a multiply-accumulate of Winograd's small matrices */
-    transform_cost = 14.0,   /* transforming one value of one tile, in or out */
-    cached_byte_cost = 1.0,  /* reading a byte of weights from L2 or L3 */
-    memory_byte_cost = 3.0,  /* reading a byte of weights from memory */
+static const double panel = 32,       /* output channels that XNNPACK's and our kernels compute at once */
+    product_cost = 1.1,               /* a multiply-accumulate of Winograd's small matrices */
+    transform_cost = 14.0,            /* transforming one value of one tile, in or out */
+    cached_byte_cost = 1.0,           /* reading a byte of weights from L2 or L3 */
+    memory_byte_cost = 3.0,           /* reading a byte of weights from memory */
     cache_bytes = 16.0 * 1024 * 1024; /* weights of a layer beyond this come from memory */
 
 static double rounded(double x, double unit) { return unit * (double)(uint64_t)((x + unit - 1) / unit); }

@@ -10,14 +10,22 @@ uint32_t resnet_abi(void) { return RESNET_ABI; }
 
 const char *resnet_status_string(resnet_status status) {
   switch (status) {
-  case RESNET_OK: return "RESNET_OK";
-  case RESNET_ERROR_ARGUMENT: return "RESNET_ERROR_ARGUMENT";
-  case RESNET_ERROR_IO: return "RESNET_ERROR_IO";
-  case RESNET_ERROR_FORMAT: return "RESNET_ERROR_FORMAT";
-  case RESNET_ERROR_UNSUPPORTED: return "RESNET_ERROR_UNSUPPORTED";
-  case RESNET_ERROR_LIMIT: return "RESNET_ERROR_LIMIT";
-  case RESNET_ERROR_MEMORY: return "RESNET_ERROR_MEMORY";
-  case RESNET_ERROR_SYSTEM: return "RESNET_ERROR_SYSTEM";
+  case RESNET_OK:
+    return "RESNET_OK";
+  case RESNET_ERROR_ARGUMENT:
+    return "RESNET_ERROR_ARGUMENT";
+  case RESNET_ERROR_IO:
+    return "RESNET_ERROR_IO";
+  case RESNET_ERROR_FORMAT:
+    return "RESNET_ERROR_FORMAT";
+  case RESNET_ERROR_UNSUPPORTED:
+    return "RESNET_ERROR_UNSUPPORTED";
+  case RESNET_ERROR_LIMIT:
+    return "RESNET_ERROR_LIMIT";
+  case RESNET_ERROR_MEMORY:
+    return "RESNET_ERROR_MEMORY";
+  case RESNET_ERROR_SYSTEM:
+    return "RESNET_ERROR_SYSTEM";
   }
   return "an unknown resnet_status";
 }
@@ -97,8 +105,8 @@ resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_o
 resnet_status resnet_plan_block(const resnet_model *model, uint32_t index, resnet_block *block, resnet_error *error) {
   if (!model || !block) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_block: `model` or `block` is NULL");
   if (index >= model->plan.block_count)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_block: index %u; the plan has %u blocks, counted from 0", index,
-                model->plan.block_count);
+    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_block: index %u; the plan has %u blocks, counted from 0",
+                index, model->plan.block_count);
   const plan_block *from = &model->plan.blocks[index];
   const resnet_block all = {
       .name = from->name,

@@ -32,7 +32,8 @@ resnet_status options_copy(void *to, size_t to_size, const void *from, const cha
 static resnet_status check_options(const resnet_model_options *options, resnet_error *error) {
   const resnet_allocator *a = &options->allocator;
   if (!a->allocate != !a->release)
-    return fail(error, RESNET_ERROR_ARGUMENT, "options.allocator: only one of allocate and release is set; set both or none");
+    return fail(error, RESNET_ERROR_ARGUMENT,
+                "options.allocator: only one of allocate and release is set; set both or none");
   if (options->input_height > 65535 || options->input_width > 65535)
     return fail(error, RESNET_ERROR_ARGUMENT, "options.input_height, input_width: %u x %u; accepted are 0 to 65535",
                 options->input_height, options->input_width);
@@ -78,7 +79,8 @@ static resnet_status pack_weights(plan *p, resnet_error *error) {
 /* Lower `g` into the model, which takes over its strings. */
 static resnet_status compile(resnet_model *model, graph *g, const resnet_model_options *options, resnet_error *error) {
   if (xnn_initialize(NULL) != xnn_status_success)
-    return fail(error, RESNET_ERROR_SYSTEM, "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
+    return fail(error, RESNET_ERROR_SYSTEM,
+                "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
   resnet_status status = plan_build(&model->plan, model->memory, g, options->conv, error);
   if (status == RESNET_OK) status = plan_memory(&model->plan, error);
   if (status == RESNET_OK) status = pack_weights(&model->plan, error);
@@ -146,7 +148,8 @@ static resnet_status open_model(const source *from, const resnet_model_options *
   resnet_status status = options_copy(&options, sizeof options, given, "resnet_model_options", error);
   if (status == RESNET_OK) status = check_options(&options, error);
   if (status != RESNET_OK) return status;
-  memory *m = memory_create(&options.allocator, options.max_memory_bytes ? options.max_memory_bytes : default_memory_bytes);
+  memory *m =
+      memory_create(&options.allocator, options.max_memory_bytes ? options.max_memory_bytes : default_memory_bytes);
   if (!m) return fail_memory(error, "a model");
   graph g = {0};
   status = read_graph(&g, m, from, &options, error);

@@ -43,10 +43,10 @@ typedef struct plan_op {
   float clamp_min, clamp_max;
   float *weights, *bias; /* from memory_allocate; released after packing unless the kernel reads them as they are */
   size_t weight_count, bias_count;
-  weights_slot packed;      /* CONV, WINOGRAD */
-  size_t arena_offset;     /* of the output, in floats per picture */
+  weights_slot packed; /* CONV, WINOGRAD */
+  size_t arena_offset; /* of the output, in floats per picture */
   uint64_t parameters, macs;
-  uint32_t block;          /* or RESNET_NO_INDEX */
+  uint32_t block;           /* or RESNET_NO_INDEX */
   resnet_shortcut shortcut; /* that it adds or computes */
   char *name, *output, *detail;
 } plan_op;
@@ -74,7 +74,8 @@ typedef struct plan {
  * *out is all zero. */
 resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resnet_error *error);
 
-/* Fix every op's arena_offset: buffers are reused by lifetime, kernels that work in place share their input's buffer. */
+/* Fix every op's arena_offset: buffers are reused by lifetime, kernels that work in place share their input's buffer.
+ */
 resnet_status plan_memory(plan *p, resnet_error *error);
 
 void plan_release(plan *p);

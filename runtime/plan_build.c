@@ -71,7 +71,8 @@ static void lower_window(plan_op *op, const graph_node *node) {
   op->count_padding = node->count_padding;
   if (node->op != GRAPH_LINEAR) return;
   op->in = (graph_shape){1, 1, op->in.h * op->in.w * op->in.c};
-  op->window = (graph_window){.kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1};
+  op->window =
+      (graph_window){.kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1};
   op->groups = 1;
 }
 
@@ -227,7 +228,8 @@ resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resne
   l.readers = memory_allocate(m, g->node_count, sizeof *l.readers);
   out->ops = memory_allocate(m, g->node_count, sizeof *out->ops);
   out->blocks = memory_allocate(m, g->block_count, sizeof *out->blocks);
-  resnet_status status = l.op_of && l.readers && out->ops && out->blocks ? lower(&l, error) : fail_memory(error, "the plan");
+  resnet_status status =
+      l.op_of && l.readers && out->ops && out->blocks ? lower(&l, error) : fail_memory(error, "the plan");
   memory_release(m, l.op_of);
   memory_release(m, l.readers);
   if (status != RESNET_OK) plan_release(out);

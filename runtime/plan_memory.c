@@ -9,14 +9,14 @@
 enum { ALIGNMENT = 16 }; /* floats: 64 bytes */
 
 typedef struct buffer {
-  size_t size, offset; /* floats per picture */
+  size_t size, offset;  /* floats per picture */
   uint32_t first, last; /* ops that write it first and read it last */
   bool placed;
 } buffer;
 
 typedef struct layout {
   plan *plan;
-  buffer *buffers;      /* at most one for each op */
+  buffer *buffers; /* at most one for each op */
   uint32_t buffer_count;
   uint32_t *buffer_of;   /* by op */
   uint32_t *last_reader; /* by op */
@@ -80,14 +80,16 @@ static size_t lowest_free(const layout *l, const buffer *b) {
 /* Keep `placed` in order of offset, so that lowest_free needs one pass. */
 static void insert_placed(layout *l, uint32_t index) {
   uint32_t at = l->placed_count++;
-  for (; at > 0 && l->buffers[l->placed[at - 1]].offset > l->buffers[index].offset; at--) l->placed[at] = l->placed[at - 1];
+  for (; at > 0 && l->buffers[l->placed[at - 1]].offset > l->buffers[index].offset; at--)
+    l->placed[at] = l->placed[at - 1];
   l->placed[at] = index;
 }
 
 static uint32_t largest_unplaced(const layout *l) {
   uint32_t largest = RESNET_NO_INDEX;
   for (uint32_t i = 0; i < l->buffer_count; i++)
-    if (!l->buffers[i].placed && (largest == RESNET_NO_INDEX || l->buffers[i].size > l->buffers[largest].size)) largest = i;
+    if (!l->buffers[i].placed && (largest == RESNET_NO_INDEX || l->buffers[i].size > l->buffers[largest].size))
+      largest = i;
   return largest;
 }
 

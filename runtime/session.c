@@ -62,7 +62,8 @@ static void run_op(const resnet_session *session, uint32_t index, const kernel_c
   tell_observer(session, index, call->batch, now() - start);
 }
 
-/* Set the operators for `batch` pictures. Allocates only the first time: XNNPACK's tables depend on a picture's size. */
+/* Set the operators for `batch` pictures. Allocates only the first time: XNNPACK's tables depend on a picture's size.
+ */
 static resnet_status shape_ops(resnet_session *session, size_t batch, resnet_error *error) {
   const plan *p = &session->model->plan;
   if (session->shaped_batch == batch) return RESNET_OK;
@@ -131,8 +132,8 @@ static resnet_status prepare(resnet_session *session, resnet_error *error) {
   return session->workspace ? RESNET_OK : fail_memory(error, "a session's workspace");
 }
 
-resnet_status resnet_session_open(const resnet_model *model, const resnet_session_options *given,
-                                  resnet_session **out, resnet_error *error) {
+resnet_status resnet_session_open(const resnet_model *model, const resnet_session_options *given, resnet_session **out,
+                                  resnet_error *error) {
   if (!out) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_open: `session` is NULL");
   *out = NULL;
   if (!model) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_open: `model` is NULL");

@@ -8,17 +8,17 @@
 
 struct resnet_session {
   const resnet_model *model;
-  memory *memory;        /* the model's */
-  pthreadpool_t pool;    /* NULL for one thread */
+  memory *memory;     /* the model's */
+  pthreadpool_t pool; /* NULL for one thread */
   uint32_t threads;
-  size_t batch;          /* pictures that the buffers take */
-  size_t shaped_batch;   /* pictures that the operators are set for now */
+  size_t batch;        /* pictures that the buffers take */
+  size_t shaped_batch; /* pictures that the operators are set for now */
   const vector_functions *vector;
-  float *arena;          /* batch * plan.arena_floats, and what XNNPACK reads past the end */
-  op_state *states;      /* by op */
+  float *arena;     /* batch * plan.arena_floats, and what XNNPACK reads past the end */
+  op_state *states; /* by op */
   void *workspace;
   size_t workspace_size;
-  float *scores;         /* (batch,classes), for resnet_classify */
+  float *scores; /* (batch,classes), for resnet_classify */
   image_scratch scratch;
   resnet_observer observer;
   void *observer_user;

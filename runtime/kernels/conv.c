@@ -65,9 +65,9 @@ static resnet_status open(const kernel_call *call, resnet_error *error) {
 
 static resnet_status shape(kernel_call *call, resnet_error *error) {
   size_t alignment, height, width;
-  enum xnn_status status = xnn_reshape_convolution2d_nhwc_f32(
-      call->state->operator, call->batch, call->op->in.h, call->op->in.w, &call->workspace_size, &alignment, &height,
-      &width, call->pool);
+  enum xnn_status status =
+      xnn_reshape_convolution2d_nhwc_f32(call->state->operator, call->batch, call->op->in.h, call->op->in.w,
+                                         &call->workspace_size, &alignment, &height, &width, call->pool);
   if (status == xnn_status_success && (height != call->op->shape.h || width != call->op->shape.w))
     return fail(error, RESNET_ERROR_UNSUPPORTED, "node '%s' (Conv): XNNPACK computes %zux%zu where the graph has %ux%u",
                 call->op->name, height, width, call->op->shape.h, call->op->shape.w);
@@ -82,7 +82,7 @@ static void run(const kernel_call *call) {
 
 static void close(op_state *state) {
   xnn_delete_operator(state->operator);
-  state->operator = NULL;
+  state->operator= NULL;
 }
 
 static void describe(const plan_op *op, char *text, size_t size) {

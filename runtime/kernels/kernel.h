@@ -45,8 +45,8 @@ typedef struct kernel {
 extern const kernel *const kernel_table[KERNEL_COUNT];
 
 /* Rows, one name each. */
-extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_add, kernel_subsample, kernel_affine, kernel_clamp,
-    kernel_max_pool, kernel_average_pool, kernel_global_average_pool, kernel_softmax, kernel_log_softmax;
+extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_add, kernel_subsample, kernel_affine,
+    kernel_clamp, kernel_max_pool, kernel_average_pool, kernel_global_average_pool, kernel_softmax, kernel_log_softmax;
 
 /* " relu", " relu6", " clamp -1..1" or "" for the op's clamp, appended to `text`. */
 void describe_clamp(const plan_op *op, char *text, size_t size);

@@ -14,8 +14,8 @@ enum {
   BLOCK_BYTES = 192 * 1024, /* of transformed inputs and products: what a core's L2 holds beside a panel of weights */
   MIN_BLOCK = 16,           /* tiles: below, reading the weights anew for each block costs more than L2 saves */
   MAX_BLOCK = 64,
-  BLOCKS_PER_THREAD = 2,    /* with fewer, threads share the steps of one block instead of having a block each... */
-  SHARED_WORK = 8000000     /* ...if it has this many multiplications for each: meeting three times costs some 20 us */
+  BLOCKS_PER_THREAD = 2, /* with fewer, threads share the steps of one block instead of having a block each... */
+  SHARED_WORK = 8000000  /* ...if it has this many multiplications for each: meeting three times costs some 20 us */
 };
 
 /* (o,3,3,c) as G g G^T in double precision. */
@@ -90,7 +90,7 @@ typedef struct work {
   size_t block;                   /* tiles of a block */
   size_t first, count;            /* the tiles of the block that all threads share */
   const float *zeros;
-  float *blocks;                  /* one for each thread */
+  float *blocks; /* one for each thread */
 } work;
 
 typedef struct tile_place {

@@ -12,7 +12,8 @@ static float clamped(const graph_node *node, double x) {
   return (float)fmin(fmax(x, (double)node->clamp_min), (double)node->clamp_max);
 }
 
-static double conv(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w, uint32_t o) {
+static double conv(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w,
+                   uint32_t o) {
   const graph_window *k = &node->window;
   const uint32_t in_group = in.c / node->groups, out_group = node->shape.c / node->groups, group = o / out_group;
   double sum = (double)node->bias[o];
@@ -35,7 +36,8 @@ static double linear(const graph_node *node, graph_shape in, const float *x, siz
 }
 
 /* Mean or maximum of the window's taps that lie inside. */
-static double pool(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w, uint32_t c) {
+static double pool(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w,
+                   uint32_t c) {
   const graph_window *k = &node->window;
   double sum = 0.0, best = -INFINITY;
   uint32_t inside = 0;
@@ -56,7 +58,8 @@ static double pool(const graph_node *node, graph_shape in, const float *x, size_
 static double subsample(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w,
                         uint32_t c) {
   if (c < node->channels_before || c >= node->channels_before + in.c) return 0.0;
-  return (double)at(x, in, n, (int64_t)h * node->stride_h, (int64_t)w * node->stride_w, c - node->channels_before, 0.0f);
+  return (double)at(x, in, n, (int64_t)h * node->stride_h, (int64_t)w * node->stride_w, c - node->channels_before,
+                    0.0f);
 }
 
 static double global_average(graph_shape in, const float *x, size_t n, uint32_t c) {
@@ -74,24 +77,35 @@ static double softmax(graph_op op, graph_shape in, const float *x, size_t n, uin
   return op == GRAPH_SOFTMAX ? exp(log_probability) : log_probability;
 }
 
-static float element(const graph *g, const graph_node *node, float **values, size_t n, uint32_t h, uint32_t w, uint32_t c) {
+static float element(const graph *g, const graph_node *node, float **values, size_t n, uint32_t h, uint32_t w,
+                     uint32_t c) {
   const graph_shape in = g->nodes[node->input[0]].shape;
   const float *x = values[node->input[0]];
   const double own = (double)at(x, in, n, h, w, c < in.c ? c : 0, 0.0f);
   switch (node->op) {
-  case GRAPH_CONV: return clamped(node, conv(node, in, x, n, h, w, c));
-  case GRAPH_LINEAR: return clamped(node, linear(node, in, x, n, c));
-  case GRAPH_ADD: return clamped(node, own + (double)at(values[node->input[1]], node->shape, n, h, w, c, 0.0f));
-  case GRAPH_SUBSAMPLE: return (float)subsample(node, in, x, n, h, w, c);
-  case GRAPH_AFFINE: return clamped(node, own * (double)node->weights[c] + (double)node->bias[c]);
-  case GRAPH_CLAMP: return clamped(node, own);
+  case GRAPH_CONV:
+    return clamped(node, conv(node, in, x, n, h, w, c));
+  case GRAPH_LINEAR:
+    return clamped(node, linear(node, in, x, n, c));
+  case GRAPH_ADD:
+    return clamped(node, own + (double)at(values[node->input[1]], node->shape, n, h, w, c, 0.0f));
+  case GRAPH_SUBSAMPLE:
+    return (float)subsample(node, in, x, n, h, w, c);
+  case GRAPH_AFFINE:
+    return clamped(node, own * (double)node->weights[c] + (double)node->bias[c]);
+  case GRAPH_CLAMP:
+    return clamped(node, own);
   case GRAPH_MAX_POOL:
-  case GRAPH_AVERAGE_POOL: return (float)pool(node, in, x, n, h, w, c);
-  case GRAPH_GLOBAL_AVERAGE_POOL: return (float)global_average(in, x, n, c);
+  case GRAPH_AVERAGE_POOL:
+    return (float)pool(node, in, x, n, h, w, c);
+  case GRAPH_GLOBAL_AVERAGE_POOL:
+    return (float)global_average(in, x, n, c);
   case GRAPH_SOFTMAX:
-  case GRAPH_LOG_SOFTMAX: return (float)softmax(node->op, in, x, n, h, w, c);
+  case GRAPH_LOG_SOFTMAX:
+    return (float)softmax(node->op, in, x, n, h, w, c);
   case GRAPH_INPUT:
-  case GRAPH_OP_COUNT: break;
+  case GRAPH_OP_COUNT:
+    break;
   }
   return NAN;
 }

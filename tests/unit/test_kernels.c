@@ -149,7 +149,8 @@ static void compare(void *user, const resnet_response *r) {
 static void check_net(net *n, uint32_t batch, uint32_t threads, resnet_conv conv) {
   graph *g = &n->graph;
   float *values[MAX_NODES], *scores;
-  for (uint32_t i = 0; i < g->node_count; i++) values[i] = random_floats(n->memory, batch * shape_floats(g->nodes[i].shape));
+  for (uint32_t i = 0; i < g->node_count; i++)
+    values[i] = random_floats(n->memory, batch * shape_floats(g->nodes[i].shape));
   float *input = random_floats(n->memory, batch * shape_floats(g->nodes[0].shape));
   memcpy(values[0], input, batch * shape_floats(g->nodes[0].shape) * sizeof *input);
   for (uint32_t i = 1; i < g->node_count; i++) reference_run_node(g, i, values, batch);
@@ -197,7 +198,8 @@ static void test_winograd(void **unused) {
   const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64}, sizes[] = {1, 2, 3, 4, 5, 8, 13, 21, 40};
   for (int round = 0; round < ROUNDS; round++) {
     net n = new_net((graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)});
-    graph_window w = {3, 3, 1, 1, 1, 1, 1 + random_below(2), 1 + random_below(2), 1 + random_below(2), 1 + random_below(2)};
+    graph_window w = {
+        3, 3, 1, 1, 1, 1, 1 + random_below(2), 1 + random_below(2), 1 + random_below(2), 1 + random_below(2)};
     if (n.graph.nodes[0].shape.h > 3 && n.graph.nodes[0].shape.w > 3) w.pad_top = w.pad_left = random_below(2);
     (void)add_conv(&n, 0, &w, 1, pick(channels, 8));
     check_net(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
@@ -239,7 +241,8 @@ static void test_pools(void **unused) {
     if (w.kernel_h > in.h || w.kernel_w > in.w) w = (graph_window){1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
     w.pad_top %= w.kernel_h, w.pad_bottom %= w.kernel_h, w.pad_left %= w.kernel_w, w.pad_right %= w.kernel_w;
     const graph_shape out = kind == 2 ? (graph_shape){1, 1, in.c} : windowed(in, &w, in.c);
-    graph_node *node = add_node(&n, (graph_op[]){GRAPH_MAX_POOL, GRAPH_AVERAGE_POOL, GRAPH_GLOBAL_AVERAGE_POOL}[kind], 0, out);
+    graph_node *node =
+        add_node(&n, (graph_op[]){GRAPH_MAX_POOL, GRAPH_AVERAGE_POOL, GRAPH_GLOBAL_AVERAGE_POOL}[kind], 0, out);
     node->window = w;
     node->count_padding = random_below(2);
     random_run(&n);
@@ -282,7 +285,8 @@ static void test_conv_tables_beyond_the_budget_are_refused(void **unused) {
 
 static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
 
-/* input -> conv -> conv -> (+ input) -> clamp or affine: in place where the input is not read again, and where it is. */
+/* input -> conv -> conv -> (+ input) -> clamp or affine: in place where the input is not read again, and where it is.
+ */
 static void test_identity_block(void **unused) {
   (void)unused;
   for (int round = 0; round < ROUNDS; round++) {
@@ -396,7 +400,8 @@ static void test_vector_variants_agree_to_the_bit(void **unused) {
 
 static void assert_close(const float *got, const float *want, size_t count) {
   for (size_t i = 0; i < count; i++)
-    if (fabsf(got[i] - want[i]) > 2e-5f * (1.0f + fabsf(want[i]))) fail_msg("%zu: %g, not %g", i, (double)got[i], (double)want[i]);
+    if (fabsf(got[i] - want[i]) > 2e-5f * (1.0f + fabsf(want[i])))
+      fail_msg("%zu: %g, not %g", i, (double)got[i], (double)want[i]);
 }
 
 /* (c,o) as panels of `panel` columns, zero-padded. */

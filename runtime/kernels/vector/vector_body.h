@@ -1,5 +1,5 @@
-/* Source of one variant. Included by the files vector_*.c, which define VARIANT and are compiled for an instruction set.
- * Plain C whose loops over channels the compiler turns into vectors: blocks of a fixed width stay in registers. */
+/* Source of one variant. Included by the files vector_*.c, which define VARIANT and are compiled for an instruction
+ * set. Plain C whose loops over channels the compiler turns into vectors: blocks of a fixed width stay in registers. */
 #include "runtime/kernels/vector/vector.h"
 
 enum { BLOCK = 32 }; /* floats: two AVX-512 registers, four AVX, eight SSE or NEON */
@@ -30,8 +30,8 @@ static void affine_block(const float *x, const float *scale, const float *shift,
   for (size_t k = 0; k < width; k++) out[k] = y[k];
 }
 
-static void affine(const float *x, const float *scale, const float *shift, float *out, size_t pixels, size_t c, float low,
-                   float high) {
+static void affine(const float *x, const float *scale, const float *shift, float *out, size_t pixels, size_t c,
+                   float low, float high) {
   for (size_t p = 0; p < pixels; p++, x += c, out += c) {
     size_t k = 0;
     for (; k + BLOCK <= c; k += BLOCK) affine_block(x + k, scale + k, shift + k, out + k, BLOCK, low, high);
@@ -51,8 +51,8 @@ static void clamp(const float *x, float *out, size_t n, float low, float high) {
   if (i < n) clamp_block(x + i, out + i, n - i, low, high);
 }
 
-static void max_block(const float *x, size_t rows, size_t row_stride, size_t columns, size_t column_stride, size_t width,
-                      float *out) {
+static void max_block(const float *x, size_t rows, size_t row_stride, size_t columns, size_t column_stride,
+                      size_t width, float *out) {
   float best[BLOCK];
   for (size_t k = 0; k < width; k++) best[k] = x[k];
   for (size_t row = 0; row < rows; row++)
@@ -70,8 +70,8 @@ static void window_max(const float *x, size_t rows, size_t row_stride, size_t co
   if (k < c) max_block(x + k, rows, row_stride, columns, column_stride, c - k, out + k);
 }
 
-static void sum_block(const float *x, size_t rows, size_t row_stride, size_t columns, size_t column_stride, size_t width,
-                      float factor, float *out) {
+static void sum_block(const float *x, size_t rows, size_t row_stride, size_t columns, size_t column_stride,
+                      size_t width, float factor, float *out) {
   float sum[BLOCK] = {0};
   for (size_t row = 0; row < rows; row++)
     for (size_t column = 0; column < columns; column++) {

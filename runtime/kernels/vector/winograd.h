@@ -14,10 +14,10 @@
 #include <stddef.h>
 
 enum {
-  WINOGRAD_OUT = 4,      /* side of a tile's outputs */
-  WINOGRAD_IN = 6,       /* side of the inputs it needs */
-  WINOGRAD_POINTS = 36,  /* WINOGRAD_IN squared: matrices to multiply */
-  WINOGRAD_ROWS = 8      /* tiles that the multiplication handles at once */
+  WINOGRAD_OUT = 4,     /* side of a tile's outputs */
+  WINOGRAD_IN = 6,      /* side of the inputs it needs */
+  WINOGRAD_POINTS = 36, /* WINOGRAD_IN squared: matrices to multiply */
+  WINOGRAD_ROWS = 8     /* tiles that the multiplication handles at once */
 };
 
 typedef struct winograd_functions {
@@ -31,9 +31,9 @@ typedef struct winograd_functions {
   /* products (rows,o) = spread (rows,c) x weights, packed as panels (ceil(o / panel),c,panel). */
   void (*multiply)(const float *spread, const float *weights, float *products, size_t rows, size_t c, size_t o);
 
-  /* The 4 x 4 outputs A^T m A + bias, + shortcut where that is not NULL, clamped. m[i] = products[i * point_stride + k],
-   * k < o. Pixel (row,column) lies at out + row * row_stride + column * o; only the first rows x columns are written,
-   * and read from `shortcut`, which is laid out like out and may be out. */
+  /* The 4 x 4 outputs A^T m A + bias, + shortcut where that is not NULL, clamped. m[i] = products[i * point_stride +
+   * k], k < o. Pixel (row,column) lies at out + row * row_stride + column * o; only the first rows x columns are
+   * written, and read from `shortcut`, which is laid out like out and may be out. */
   void (*output)(const float *products, size_t point_stride, size_t o, const float *bias, const float *shortcut,
                  float *out, size_t row_stride, size_t rows, size_t columns, float low, float high);
 } winograd_functions;
