@@ -47,12 +47,6 @@ resnet_status fold_constant(lowering *l) {
   return status == RESNET_OK ? set_tensor(l, t) : status;
 }
 
-resnet_status fold_identity(lowering *l) {
-  value *v;
-  resnet_status status = get_value(l, 0, &v);
-  return status == RESNET_OK ? set_tensor(l, v->tensor) : status;
-}
-
 /* Of constants, and of activations: their batch stays a symbol. */
 resnet_status fold_shape(lowering *l) {
   value *v;
@@ -241,57 +235,6 @@ resnet_status fold_concat(lowering *l) {
     before += run;
   }
   return status == RESNET_OK ? set_tensor(l, to) : status;
-}
-
-static resnet_status set_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t *dims) {
-  resnet_status status;
-  tensor *alias = tensor_alias(l, t, rank, dims, &status);
-  return alias ? set_tensor(l, alias) : status;
-}
-
-resnet_status fold_squeeze(lowering *l) {
-  const tensor *t;
-  const int64_t *axes;
-  size_t count;
-  uint32_t mask = 0, rank = 0;
-  int64_t dims[MAX_RANK];
-  resnet_status status = get_input(l, 0, &t);
-  if (status == RESNET_OK) status = read_axes(l, 13, &axes, &count);
-  if (status == RESNET_OK) status = mask_axes(l, axes, count, t->rank, &mask);
-  if (status != RESNET_OK) return status;
-  for (uint32_t i = 0; i < t->rank; i++) {
-    bool remove = count ? mask >> i & 1 : t->dims[i] == 1;
-    if (remove && t->dims[i] != 1) return invalid(l, "removes axis %u, which has more than one element", i);
-    if (!remove) dims[rank++] = t->dims[i];
-  }
-  return set_alias(l, t, rank, dims);
-}
-
-resnet_status fold_unsqueeze(lowering *l) {
-  const tensor *t;
-  const int64_t *axes;
-  size_t count;
-  uint32_t mask;
-  int64_t dims[MAX_RANK];
-  resnet_status status = get_input(l, 0, &t);
-  if (status == RESNET_OK) status = read_axes(l, 13, &axes, &count);
-  if (status != RESNET_OK) return status;
-  if (count > MAX_RANK - t->rank) return unsupported(l, "makes more than %d dimensions", MAX_RANK);
-  uint32_t rank = t->rank + (uint32_t)count;
-  status = mask_axes(l, axes, count, rank, &mask);
-  if (status != RESNET_OK) return status;
-  for (uint32_t i = 0, from = 0; i < rank; i++) dims[i] = mask >> i & 1 ? 1 : t->dims[from++];
-  return set_alias(l, t, rank, dims);
-}
-
-resnet_status fold_reshape(lowering *l) {
-  const tensor *t, *target;
-  int64_t allow_zero, dims[MAX_RANK];
-  resnet_status status = get_input(l, 0, &t);
-  if (status == RESNET_OK) status = get_input(l, 1, &target);
-  if (status == RESNET_OK) status = get_int(l, "allowzero", 0, &allow_zero);
-  if (status == RESNET_OK) status = reshape_tensor(l, t, target, !allow_zero, dims);
-  return status == RESNET_OK ? set_alias(l, t, (uint32_t)target->count, dims) : status;
 }
 
 /* A list of sizes that says what to make. */

@@ -178,7 +178,7 @@ resnet_status fold_cast(lowering *l) {
                        "casts to element type %lld: accepted are float (1), int32 (6), int64 (7), bool (9), float16 "
                        "(10), double (11)",
                        (long long)type);
-  if (to_float && t->is_float) return fold_identity(l);
+  if (to_float && t->is_float) return lower_identity(l);
   tensor *to = tensor_new(l, to_float, t->rank, t->dims, &status);
   if (!to) return status;
   if (!to_float) {

@@ -203,7 +203,7 @@ typedef resnet_status (*operator_handler)(lowering *l);
 /* Lower the current node. */
 resnet_status lower_node(lowering *l);
 
-/* Handlers of activations, by file. */
+/* Handlers of activations, by file; those of operators that move no data take constants, too. */
 resnet_status lower_conv(lowering *l);
 resnet_status lower_batch_normalization(lowering *l);
 resnet_status lower_relu(lowering *l);
@@ -226,20 +226,15 @@ resnet_status lower_reshape(lowering *l);
 resnet_status lower_squeeze(lowering *l);
 resnet_status lower_unsqueeze(lowering *l);
 resnet_status lower_transpose(lowering *l);
-resnet_status lower_shape(lowering *l);
 resnet_status lower_slice(lowering *l);
 resnet_status lower_pad(lowering *l);
 
 /* Handlers of constants: fold.c and fold_arithmetic.c. */
 resnet_status fold_constant(lowering *l);
-resnet_status fold_identity(lowering *l);
 resnet_status fold_shape(lowering *l);
 resnet_status fold_gather(lowering *l);
 resnet_status fold_slice(lowering *l);
 resnet_status fold_concat(lowering *l);
-resnet_status fold_squeeze(lowering *l);
-resnet_status fold_unsqueeze(lowering *l);
-resnet_status fold_reshape(lowering *l);
 resnet_status fold_transpose(lowering *l);
 resnet_status fold_constant_of_shape(lowering *l);
 resnet_status fold_expand(lowering *l);

@@ -45,57 +45,85 @@ resnet_status lower_flatten(lowering *l) {
   return set_view(l, x, 2, dims);
 }
 
+/* ---- Reshape, Squeeze, Unsqueeze: of activations and of constants alike ---------------------------------------- */
+
+typedef struct shaped {
+  value *v;
+  bool has_batch; /* an activation: its first dimension is the batch */
+  uint32_t rank;
+  const int64_t *dims;
+} shaped;
+
+static resnet_status get_shaped(lowering *l, shaped *x) {
+  resnet_status status = get_value(l, 0, &x->v);
+  if (status != RESNET_OK) return status;
+  x->has_batch = x->v->kind == VALUE_ACTIVATION;
+  x->rank = x->has_batch ? x->v->rank : x->v->tensor->rank;
+  x->dims = x->has_batch ? x->v->dims : x->v->tensor->dims;
+  return x->has_batch ? get_activation(l, 0, &x->v) : RESNET_OK;
+}
+
+static resnet_status set_shaped(lowering *l, const shaped *x, uint32_t rank, const int64_t *dims) {
+  resnet_status status;
+  if (x->has_batch) return set_view(l, x->v, rank, dims);
+  tensor *alias = tensor_alias(l, x->v->tensor, rank, dims, &status);
+  return alias ? set_tensor(l, alias) : status;
+}
+
 resnet_status lower_reshape(lowering *l) {
-  value *x;
+  shaped x;
   const tensor *target;
   int64_t allow_zero, dims[MAX_RANK] = {0};
-  resnet_status status = get_activation(l, 0, &x);
+  resnet_status status = get_shaped(l, &x);
   if (status == RESNET_OK) status = get_constant(l, 1, "shape", &target);
   if (status == RESNET_OK) status = get_int(l, "allowzero", 0, &allow_zero);
   if (status != RESNET_OK) return status;
   if (!target) return invalid(l, "its shape is missing: export the model again");
-  status = reshape_view(l, x, target, !allow_zero, dims);
-  return status == RESNET_OK ? set_view(l, x, (uint32_t)target->count, dims) : status;
+  status = x.has_batch ? reshape_view(l, x.v, target, !allow_zero, dims)
+                       : reshape_tensor(l, x.v->tensor, target, !allow_zero, dims);
+  return status == RESNET_OK ? set_shaped(l, &x, (uint32_t)target->count, dims) : status;
 }
 
 resnet_status lower_squeeze(lowering *l) {
-  value *x;
+  shaped x;
   const int64_t *axes;
   size_t count;
   uint32_t mask = 0, rank = 0;
   int64_t dims[MAX_RANK];
-  resnet_status status = get_activation(l, 0, &x);
+  resnet_status status = get_shaped(l, &x);
   if (status == RESNET_OK) status = read_axes(l, 13, &axes, &count);
-  if (status == RESNET_OK) status = mask_axes(l, axes, count, x->rank, &mask);
+  if (status == RESNET_OK) status = mask_axes(l, axes, count, x.rank, &mask);
   if (status != RESNET_OK) return status;
-  if (mask & 1) return unsupported(l, "removes the batch: axes from 1 on are accepted");
-  for (uint32_t i = 0; i < x->rank; i++) {
-    bool remove = count ? mask >> i & 1 : i > 0 && x->dims[i] == 1;
-    if (remove && x->dims[i] != 1)
-      return invalid(l, "removes axis %u, which has %lld elements: export the model again", i, (long long)x->dims[i]);
-    if (!remove) dims[rank++] = x->dims[i];
+  if (x.has_batch && mask & 1) return unsupported(l, "removes the batch: axes from 1 on are accepted");
+  for (uint32_t i = 0; i < x.rank; i++) {
+    bool is_batch = x.has_batch && i == 0, remove = count ? mask >> i & 1 : !is_batch && x.dims[i] == 1;
+    if (remove && x.dims[i] != 1)
+      return invalid(l, "removes axis %u, which has %lld elements: export the model again", i, (long long)x.dims[i]);
+    if (!remove) dims[rank++] = x.dims[i];
   }
-  return set_view(l, x, rank, dims);
+  return set_shaped(l, &x, rank, dims);
 }
 
 resnet_status lower_unsqueeze(lowering *l) {
-  value *x;
+  shaped x;
   const int64_t *axes;
   size_t count;
   uint32_t mask = 0;
   int64_t dims[MAX_RANK];
-  resnet_status status = get_activation(l, 0, &x);
+  resnet_status status = get_shaped(l, &x);
   if (status == RESNET_OK) status = read_axes(l, 13, &axes, &count);
   if (status != RESNET_OK) return status;
-  if (count == 0 || count > MAX_RANK - x->rank)
-    return unsupported(l, "adds %zu axes to %u: up to %d together are accepted", count, x->rank, MAX_RANK);
-  uint32_t rank = x->rank + (uint32_t)count;
+  if (count == 0 || count > MAX_RANK - x.rank)
+    return unsupported(l, "adds %zu axes to %u: up to %d together are accepted", count, x.rank, MAX_RANK);
+  uint32_t rank = x.rank + (uint32_t)count;
   status = mask_axes(l, axes, count, rank, &mask);
   if (status != RESNET_OK) return status;
-  if (mask & 1) return unsupported(l, "puts an axis before the batch: axes from 1 on are accepted");
-  for (uint32_t i = 0, from = 0; i < rank; i++) dims[i] = mask >> i & 1 ? 1 : x->dims[from++];
-  return set_view(l, x, rank, dims);
+  if (x.has_batch && mask & 1) return unsupported(l, "puts an axis before the batch: axes from 1 on are accepted");
+  for (uint32_t i = 0, from = 0; i < rank; i++) dims[i] = mask >> i & 1 ? 1 : x.dims[from++];
+  return set_shaped(l, &x, rank, dims);
 }
+
+/* ---- Transpose, Slice ------------------------------------------------------------------------------------------ */
 
 /* Accepted where only axes of one element change places: then no data move. */
 resnet_status lower_transpose(lowering *l) {
@@ -123,8 +151,6 @@ resnet_status lower_transpose(lowering *l) {
                           "tf2onnx --inputs-as-nchw");
   return set_view(l, x, x->rank, dims);
 }
-
-resnet_status lower_shape(lowering *l) { return fold_shape(l); }
 
 /* Every element of the axis is kept, whatever its size. */
 static bool keeps_all(const slice_range *r, int64_t dim) { return r->start == 0 && r->step == 1 && r->end >= dim; }

@@ -215,7 +215,7 @@ static int64_t widen_for_ceil(span *s, int64_t dilated) {
   return overhang;
 }
 
-static resnet_status resolve_span(lowering *l, span *s, auto_pad mode, bool ceil_mode, bool refuses_overhang) {
+static resnet_status resolve_span(lowering *l, span *s, auto_pad mode, bool ceil_mode, const window_request *request) {
   int64_t dilated = (s->kernel - 1) * s->dilation + 1;
   if (mode == PAD_SAME_UPPER || mode == PAD_SAME_LOWER) pad_to_same(s, dilated, mode);
   if (s->before >= dilated || s->after >= dilated)
@@ -224,7 +224,11 @@ static resnet_status resolve_span(lowering *l, span *s, auto_pad mode, bool ceil
   if (dilated > s->in + s->before + s->after)
     return invalid(l, "its kernel (%lld, dilation included) is larger than its padded input (%lld)", (long long)dilated,
                    (long long)(s->in + s->before + s->after));
-  if (ceil_mode && widen_for_ceil(s, dilated) && refuses_overhang)
+  bool is_pool = !request->kernel; /* of nothing, where its steps jump over the whole input */
+  if (is_pool && s->dilation > s->in)
+    return unsupported(l, "its dilation (%lld) exceeds its input (%lld): a window could hold padding only",
+                       (long long)s->dilation, (long long)s->in);
+  if (ceil_mode && widen_for_ceil(s, dilated) && request->refuses_overhang)
     return unsupported(l, "ceil_mode with count_include_pad and a window over the border: runtimes disagree on it; "
                           "set count_include_pad=0");
   s->out = (s->in + s->before + s->after - dilated) / s->stride + 1;
@@ -290,7 +294,7 @@ resnet_status read_window(lowering *l, const value *v, const window_request *req
   resnet_status status = read_spans(l, request, spans, &mode);
   if (status == RESNET_OK) status = get_int(l, "ceil_mode", 0, &ceil_mode);
   for (size_t i = 0; i < 2 && status == RESNET_OK; i++)
-    status = resolve_span(l, &spans[i], mode, ceil_mode != 0, request->refuses_overhang);
+    status = resolve_span(l, &spans[i], mode, ceil_mode != 0, request);
   if (status != RESNET_OK) return status;
   const span *y = &spans[0], *x = &spans[1];
   *window = (graph_window){(uint32_t)y->kernel,   (uint32_t)x->kernel,   (uint32_t)y->stride, (uint32_t)x->stride,

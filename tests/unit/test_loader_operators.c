@@ -95,6 +95,8 @@ static void impossible_windows_are_refused(void **state) {
   refuse_window("MaxPool", "strides=2,2", form, "kernel_shape is missing");
   refuse_window("MaxPool", "kernel_shape=9,9", form, "kernel (9");
   refuse_window("MaxPool", "kernel_shape=1025,1", not_yet, "kernel_shape is 1025");
+  refuse_window("MaxPool", "kernel_shape=2,1 dilations=9,1 pads=9,0,9,0", not_yet,
+                "dilation (9) exceeds its input (8)");
   refuse_window("AveragePool", "kernel_shape=2,2 dilations=2,2", not_yet, "dilations is 2|1 to 1");
   refuse_window("AveragePool", "kernel_shape=3,3 strides=2,2 ceil_mode=1 count_include_pad=1", not_yet,
                 "runtimes disagree|count_include_pad=0");
