@@ -143,7 +143,7 @@ def build(name, preset):
 
 def ctest(name, preset):
     report = LOGS / f"ctest-{preset}.xml"
-    command = ["ctest", "--test-dir", f"build/{preset}", "-j", os.cpu_count() or 1, "--timeout", 300, "--output-on-failure",
+    command = ["ctest", "--test-dir", f"build/{preset}", "-j", os.cpu_count() or 1, "--timeout", 900, "--output-on-failure",
                "--test-output-size-passed", 1 << 20, "--test-output-size-failed", 1 << 20, "--output-junit", report]
     if preset == "tsan":  # ThreadSanitizer's shadow memory does not fit every address that randomisation gives
         command = ["setarch", "-R", *command]
