@@ -30,6 +30,12 @@ header_alone() {
   c++ -std=c++17 -Wall -Wextra -Werror -pedantic -I"$(dirname "$include")" -c "$work/use.cc" -o "$work/cc.o"
 }
 
+readme_compiles() {
+  awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$source/README.md" >"$work/readme.c"
+  grep -q resnet_classify "$work/readme.c" || fail "README.md shows no program"
+  cc -std=c11 -Wall -Wextra -Werror -pedantic -I"$source/include" -c "$work/readme.c" -o "$work/readme.o"
+}
+
 only_resnet_names() { # NM_OPTIONS FILE
   local names others
   # shellcheck disable=SC2086 # the options are words
