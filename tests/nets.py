@@ -248,7 +248,7 @@ class Net:
             return self.linear_as_matmul(y, "fc", classes)
         return self.linear(y, "fc", classes, transposed=head != "squeeze")
 
-    def model(self, output: str, shape: tuple[int | str | None, ...], classes: int, name: str = "net") -> onnx.ModelProto:
+    def model(self, output: str, shape: tuple[int | None, ...], classes: int, name: str = "net") -> onnx.ModelProto:
         """The file, whose input "input" has `shape` (n,c,h,w) and whose output is renamed "logits"."""
         for node in self.nodes:
             node.output[:] = ["logits" if tensor == output else tensor for tensor in node.output]
@@ -345,7 +345,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, help="of the square input")
     parser.add_argument("--width", type=float, default=1.0, help="factor for the channels of every stage")
     parser.add_argument("--classes", type=int)
-    parser.add_argument("--shortcut", choices=("A", "B"), help="where shapes change (default: A for CIFAR nets, else B)")
+    parser.add_argument("--shortcut", choices=("A", "B"), help="where shapes change (default: A for CIFAR, else B)")
     parser.add_argument("--fold-norm", dest="keep_norm", action="store_false", help="no BatchNormalization nodes")
     parser.add_argument("--softmax", action="store_true")
     parser.add_argument("--head", choices=HEADS, default="flatten", help="how the classifier is spelled")

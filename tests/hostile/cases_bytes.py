@@ -14,7 +14,7 @@ import onnx
 import wire
 from corpus import Content, case, good, raw_model, special, table
 
-# ---- 1: empty, too large, no model at all -----------------------------------------------------------------------------
+# ---- 1: empty, too large, no model at all ------------------------------------------------------------
 
 
 @case("ERROR_FORMAT", "empty")
@@ -49,7 +49,7 @@ def no_opset() -> Content:
     return model
 
 
-# ---- 2: nesting -------------------------------------------------------------------------------------------------------
+# ---- 2: nesting ------------------------------------------------------------
 
 
 @case("ERROR_LIMIT", "nest")
@@ -70,7 +70,7 @@ def groups_nested_100000_deep() -> Content:
     return raw_model(wire.tag(100, wire.START_GROUP) * 100000 + wire.tag(100, wire.END_GROUP) * 100000)
 
 
-# ---- 3: wire format ---------------------------------------------------------------------------------------------------
+# ---- 3: wire format ------------------------------------------------------------
 
 
 @case("ERROR_FORMAT", "varint")
@@ -108,7 +108,7 @@ def length_of_2_to_64() -> Content:
     return wire.number(1, 7) + wire.tag(wire.MODEL_GRAPH, wire.BYTES) + wire.varint(2**64 - 1) + b"short"
 
 
-# ---- 4, 5: small files that unpack into large memory ------------------------------------------------------------------
+# ---- 4, 5: small files that unpack into large memory ------------------------------------------------------------
 
 
 @case("ERROR_LIMIT", "field")
@@ -140,8 +140,9 @@ def packed_varints_in_a_tensor() -> Content:
 
 @case("ERROR_LIMIT", "")
 def packed_varints_in_an_attribute() -> Content:
-    ints = wire.message(wire.NODE_ATTRIBUTE, wire.message(1, "pads"), wire.message(wire.ATTRIBUTE_INTS, bytes(12_000_000)))
-    return raw_model(wire.message(wire.GRAPH_NODE, wire.message(wire.NODE_OP, "Conv"), ints))
+    ints = wire.message(wire.ATTRIBUTE_INTS, bytes(12_000_000))
+    attribute = wire.message(wire.NODE_ATTRIBUTE, wire.message(wire.ATTRIBUTE_NAME, "pads"), ints)
+    return raw_model(wire.message(wire.GRAPH_NODE, wire.message(wire.NODE_OP, "Conv"), attribute))
 
 
 @case("ERROR_LIMIT", "")
@@ -150,7 +151,7 @@ def packed_dims() -> Content:
     return raw_model(wire.message(wire.GRAPH_INITIALIZER, dims, wire.message(wire.TENSOR_NAME, "w")))
 
 
-# ---- metadata ---------------------------------------------------------------------------------------------------------
+# ---- metadata ------------------------------------------------------------
 
 
 def metadata(entry: tuple[str, str]) -> onnx.ModelProto:
@@ -171,7 +172,7 @@ table("ERROR_FORMAT", {
 }, metadata)
 
 
-# ---- 21 and the file system -------------------------------------------------------------------------------------------
+# ---- 21 and the file system ------------------------------------------------------------
 
 
 @case("ERROR_LIMIT", "", suffix=".onnx.gz")

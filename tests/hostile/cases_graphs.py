@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from corpus import CULPRIT, Content, case, conv_with, ending, good, node, one, set_tensor, small, table, tensor
 
-# ---- 13: graphs -------------------------------------------------------------------------------------------------------
+# ---- 13: graphs ------------------------------------------------------------
 
 
 def with_input(name: str, index: int, source: str) -> onnx.ModelProto:
@@ -165,7 +165,7 @@ table("ERROR_UNSUPPORTED", {
 }, with_opset)
 
 
-# ---- 14: the shortcut's add -------------------------------------------------------------------------------------------
+# ---- 14: the shortcut's add ------------------------------------------------------------
 
 
 def add_constant(value: np.ndarray) -> onnx.ModelProto:
@@ -200,7 +200,7 @@ def add_of_one_input() -> Content:
     return model
 
 
-# ---- 15 to 17: windows and groups -------------------------------------------------------------------------------------
+# ---- 15 to 17: windows and groups ------------------------------------------------------------
 
 CONV = "layer1.0.conv1"
 table("ERROR_FORMAT", {
@@ -263,8 +263,9 @@ def bias_of_wrong_length() -> Content:
 
 
 def pool(kind: str, **attributes: object) -> onnx.ModelProto:
-    tail = [helper.make_node("GlobalAveragePool", ["y"], ["g"], name="g"), helper.make_node("Flatten", ["g"], ["logits"])]
-    return small([one(kind, ["input"], ["y"], **attributes), *tail])
+    window = one(kind, ["input"], ["y"], **attributes)
+    average = helper.make_node("GlobalAveragePool", ["y"], ["g"], name="g")
+    return small([window, average, helper.make_node("Flatten", ["g"], ["logits"], name="flat")])
 
 
 table("ERROR_FORMAT", {
@@ -285,7 +286,7 @@ table("ERROR_FORMAT", {
 }, lambda attributes: pool("AveragePool", **attributes))
 
 
-# ---- many of one thing ------------------------------------------------------------------------------------------------
+# ---- many of one thing ------------------------------------------------------------
 
 
 @case("OK", "")

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 from corpus import Content, case, ending, good, one, set_tensor, table
 
-# ---- shapes and constants that are computed while loading -------------------------------------------------------------
+# ---- shapes and constants that are computed while loading ------------------------------------------------------------
 
 
 def reshape(shape: list[int], **attributes: object) -> onnx.ModelProto:

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from corpus import CULPRIT, Content, case, good, node_with, one, set_tensor, small, table, tensor
 
-# ---- 6 to 9: tensors --------------------------------------------------------------------------------------------------
+# ---- 6 to 9: tensors ------------------------------------------------------------
 
 
 def weight_with(dims: list[int] | None = None, raw: bytes | None = None, data_type: int | None = None,
@@ -82,7 +82,7 @@ def element_type_integer_for_a_weight() -> Content:
     return weight_with(data_type=TensorProto.INT32)
 
 
-# ---- 10 to 12: external data is not read ------------------------------------------------------------------------------
+# ---- 10 to 12: external data is not read ------------------------------------------------------------
 
 
 def external(location: str) -> onnx.ModelProto:
@@ -102,7 +102,7 @@ table("ERROR_UNSUPPORTED", {
 }, external)
 
 
-# ---- 18: numbers ------------------------------------------------------------------------------------------------------
+# ---- 18: numbers ------------------------------------------------------------
 
 
 def with_norm(name: str, index: int, value: float) -> onnx.ModelProto:

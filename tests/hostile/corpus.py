@@ -60,7 +60,7 @@ def special(name: str, status: str, fragment: str) -> Callable:
     return register
 
 
-# ---- the good net, and ways to change it ----------------------------------------------------------------------
+# ---- the good net, and ways to change it ------------------------------------------------------------
 
 
 def good(norm: bool = False, opset: int = 13, **options: object) -> onnx.ModelProto:
@@ -121,4 +121,5 @@ def one(kind: str, inputs: list[str], outputs: list[str] | None = None, **attrib
 
 
 def raw_model(*graph: bytes) -> bytes:
-    return wire.number(1, 7) + wire.message(wire.MODEL_GRAPH, *graph) + wire.message(wire.MODEL_OPSET, wire.number(2, 13))
+    opset = wire.message(wire.MODEL_OPSET, wire.number(2, 13))
+    return wire.number(wire.MODEL_IR_VERSION, 7) + wire.message(wire.MODEL_GRAPH, *graph) + opset

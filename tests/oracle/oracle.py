@@ -118,15 +118,25 @@ def as_nhwc(value: np.ndarray, like: np.ndarray) -> np.ndarray:
     return value.reshape(like.shape)
 
 
-def compare(model: onnx.ModelProto, found: Dump, x: np.ndarray, must_see: list[str]) -> float:
-    """Check the scores and every tensor that the library computed. Returns the largest relative error."""
-    missing = [tensor for tensor in must_see if tensor not in found.tensors]
-    assert not missing, f"not observed: {missing}"
+def expected_tensors(model: onnx.ModelProto, found: Dump, x: np.ndarray) -> dict[str, np.ndarray]:
+    """onnxruntime's values of all that the library computed; the scores as "scores"."""
     output = model.graph.output[0].name
     names = list(dict.fromkeys([output, *found.tensors]))
     expected = dict(zip(names, reference(model, x, names)))
-    errors = {name: relative_error(value, as_nhwc(expected[name], value)) for name, value in found.tensors.items()}
-    errors["scores"] = relative_error(found.scores, expected[output].reshape(found.scores.shape))
+    return {**expected, "scores": expected[output]}
+
+
+def check(found: Dump, expected: dict[str, np.ndarray], must_see: list[str]) -> float:
+    """Check the scores and every tensor that the library computed. Returns the largest relative error."""
+    missing = [tensor for tensor in must_see if tensor not in found.tensors]
+    assert not missing, f"not observed: {missing}"
+    values = {**found.tensors, "scores": found.scores}
+    errors = {name: relative_error(value, as_nhwc(expected[name], value)) for name, value in values.items()}
     wrong = {name: error for name, error in errors.items() if not error <= TOLERANCE}
     assert not wrong, f"first of {len(wrong)} tensors that differ: {next(iter(wrong.items()))}"
     return max(errors.values())
+
+
+def compare(model: onnx.ModelProto, found: Dump, x: np.ndarray, must_see: list[str]) -> float:
+    """`check` against onnxruntime on the same pictures."""
+    return check(found, expected_tensors(model, found, x), must_see)
