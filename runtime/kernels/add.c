@@ -47,15 +47,8 @@ static void run_add(const kernel_call *call) {
                                        call->batch * shape_floats(call->op->shape), TILE, 0);
 }
 
-static const char *const shortcut_names[] = {
-    [RESNET_SHORTCUT_NONE] = "elementwise",
-    [RESNET_SHORTCUT_IDENTITY] = "identity",
-    [RESNET_SHORTCUT_PROJECTION] = "projection",
-    [RESNET_SHORTCUT_OPTION_A] = "option A",
-};
-
 static void describe_add(const plan_op *op, char *text, size_t size) {
-  int used = snprintf(text, size, "%s", shortcut_names[op->shortcut]);
+  int used = snprintf(text, size, "%s", describe_shortcut(op));
   if (op->subsampled)
     (void)snprintf(text + used, size - (size_t)used, " stride %u,%u, %u zero channels before", op->stride_h,
                    op->stride_w, op->channels_before);

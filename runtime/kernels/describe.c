@@ -9,6 +9,15 @@ static void append(char *text, size_t size, const char *more) {
   if (used < size) (void)snprintf(text + used, size - used, "%s", more);
 }
 
+static const char *const shortcut_names[] = {
+    [RESNET_SHORTCUT_NONE] = "elementwise",
+    [RESNET_SHORTCUT_IDENTITY] = "identity",
+    [RESNET_SHORTCUT_PROJECTION] = "projection",
+    [RESNET_SHORTCUT_OPTION_A] = "option A",
+};
+
+const char *describe_shortcut(const plan_op *op) { return shortcut_names[op->shortcut]; }
+
 void describe_clamp(const plan_op *op, char *text, size_t size) {
   char clamp[64] = "";
   if (op->clamp_min == 0.0f && op->clamp_max == INFINITY)

@@ -50,6 +50,8 @@ extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_add, kern
 
 /* " relu", " relu6", " clamp -1..1" or "" for the op's clamp, appended to `text`. */
 void describe_clamp(const plan_op *op, char *text, size_t size);
+/* "identity", "projection", "option A", or "elementwise" for an addition outside of blocks. */
+const char *describe_shortcut(const plan_op *op);
 /* "3x3 stride 2 pad 1,1,1,1 dilation 2" for the op's window. */
 void describe_window(const plan_op *op, char *text, size_t size);
 

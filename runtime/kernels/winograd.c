@@ -212,7 +212,8 @@ static void run(const kernel_call *call) {
 static void describe(const plan_op *op, char *text, size_t size) {
   describe_window(op, text, size);
   const size_t used = strlen(text);
-  (void)snprintf(text + used, size - used, " winograd 4x4%s", op->input_count == 2 ? " + identity" : "");
+  const bool adds = op->input_count == 2;
+  (void)snprintf(text + used, size - used, " winograd 4x4%s%s", adds ? " + " : "", adds ? describe_shortcut(op) : "");
   describe_clamp(op, text, size);
 }
 
