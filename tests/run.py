@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test-logs"
 PYTHON = ROOT / "build" / "deps" / "venv" / "bin" / "python"
+LOCALES = ROOT / "build" / "deps" / "locale"
 FUZZ_RUNS = 2_000_000
 # What one cmocka test prints about its end; a ctest test is a program of many of them.
 CMOCKA_END = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+)$", re.MULTILINE)
@@ -64,7 +65,7 @@ def run(name, command, log_name, environment=None):
 
 def why_skipped(element):
     text = element.get("message") or element.text or "no reason given"
-    return " ".join(text.split())[:200]
+    return " ".join(text.split())[:200].removeprefix("Skipped: ")
 
 
 def cmocka_results(program, output):
@@ -85,7 +86,8 @@ def cmocka_results(program, output):
 def why_in_output(output, test):
     """What a cmocka test printed between its start and its end."""
     found = re.search(r"^\[ RUN\s+\] " + re.escape(test) + r"\n(.*?)^\[  SKIPPED", output, re.MULTILINE | re.DOTALL)
-    return " ".join(found.group(1).split())[:200] if found and found.group(1).strip() else "the test gives no reason"
+    why = " ".join(found.group(1).split())[:200] if found else ""
+    return why.removeprefix("skipped: ") or "the test gives no reason"
 
 
 def case_results(case, prefix):
@@ -152,7 +154,10 @@ def ctest(name, preset):
 
 def test_environment(preset):
     data = os.environ.get("LIBRESNET_TEST_DATA") or ROOT.parent / "shared"
-    return {"LIBRESNET_BUILD": str(ROOT / "build" / preset), "LIBRESNET_TEST_DATA": str(data)}
+    environment = {"LIBRESNET_BUILD": str(ROOT / "build" / preset), "LIBRESNET_TEST_DATA": str(data)}
+    if LOCALES.exists():
+        environment["LOCPATH"] = str(LOCALES)
+    return environment
 
 
 def pytest(name, preset, folder):

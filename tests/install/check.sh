@@ -79,7 +79,7 @@ pkg_config_shared() {
   # shellcheck disable=SC2046 # flags are words
   cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet) -Wl,-rpath,"$(library_dir)"
   answers "$work/outside"
-  ldd "$work/outside" | grep -q libresnet.so.0 || fail "it is not linked with libresnet.so.0"
+  [[ $(ldd "$work/outside") == *libresnet.so.0* ]] || fail "it is not linked with libresnet.so.0"
 }
 
 pkg_config_static() {
@@ -87,7 +87,7 @@ pkg_config_static() {
   # shellcheck disable=SC2046
   cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet-static)
   answers "$work/outside"
-  ! ldd "$work/outside" | grep -q libresnet || fail "it is linked with libresnet.so"
+  [[ $(ldd "$work/outside") != *libresnet* ]] || fail "it is linked with libresnet.so"
   # The usual way as well: only libresnet.a in the folder, and pkg-config --static.
   rm -f "$(library_dir)"/libresnet.so*
   # shellcheck disable=SC2046
@@ -97,7 +97,7 @@ pkg_config_static() {
 
 find_package() {
   install_tree
-  cmake -S "$here/project" -B "$work/project" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" 2>&1 &&
+  cmake -S "$here/project" -B "$work/project" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" 2>&1 &&
     cmake --build "$work/project" >>"$work/cmake.log" 2>&1 || { tail -n 30 "$work/cmake.log"; fail "it does not build"; }
   answers "$work/project/outside_shared"
   answers "$work/project/outside_static"
