@@ -11,6 +11,7 @@ static resnet_status open_file(const settings *s, const resnet_preprocess *prepr
   resnet_model_options options;
   resnet_model_options_init(&options);
   options.preprocess = preprocess;
+  options.conv = (resnet_conv)s->conv;
   if (s->model) return resnet_model_open(s->model, &options, model, error);
   if (builtin_model_size > 0)
     return resnet_model_open_memory(builtin_model, builtin_model_size, &options, model, error);

@@ -7,13 +7,20 @@
 
 #include "message.h"
 
-typedef enum option_kind { OPTION_HELP, OPTION_FLAG, OPTION_NUMBER, OPTION_SIDE, OPTION_TEXT } option_kind;
+typedef enum option_kind {
+  OPTION_HELP,
+  OPTION_FLAG,
+  OPTION_NUMBER,
+  OPTION_SIDE,
+  OPTION_TEXT,
+  OPTION_CHOICE
+} option_kind;
 
 typedef struct option_row {
   const char *name;
   char letter; /* or 0 */
   option_kind kind;
-  const char *argument; /* its name in the help; NULL for flags */
+  const char *argument; /* its name in the help, the words of a choice; NULL for flags */
   unsigned commands;    /* that take it */
   size_t field;         /* of settings */
   uint32_t minimum, maximum;
@@ -41,6 +48,8 @@ static const option_row rows[] = {
      "scale the shorter side of a picture to S pixels"},
     {"crop", 0, OPTION_SIDE, "C|none", COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT, FIELD(crop), 1, 65535,
      "then cut out the centre, C x C pixels"},
+    {"conv", 0, OPTION_CHOICE, "auto|direct|winograd", COMMAND_ALL, FIELD(conv), 0, 0,
+     "how 3x3 convolutions are computed; auto: what a cost model finds cheaper (auto)"},
     {"json", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(json), 0, 0, "print one JSON document instead of text"},
     {"quiet", 'q', OPTION_FLAG, NULL, COMMAND_ALL, FIELD(quiet), 0, 0, "no notes and no progress bar"},
     {"help", 'h', OPTION_HELP, NULL, COMMAND_ALL, 0, 0, 0, "show this help"},
@@ -91,9 +100,9 @@ static void print_command_help(const command *c) {
     (void)snprintf(spelling, sizeof spelling, "--%s%s%s", row->name, row->argument ? " " : "",
                    row->argument ? row->argument : "");
     if (row->letter)
-      (void)printf("  -%c, %-19s %s\n", row->letter, spelling, row->help);
+      (void)printf("  -%c, %-27s %s\n", row->letter, spelling, row->help);
     else
-      (void)printf("      %-19s %s\n", spelling, row->help);
+      (void)printf("      %-27s %s\n", spelling, row->help);
   }
   (void)printf("\nExample:\n  %s\n", c->example);
 }
@@ -113,10 +122,25 @@ static bool parse_number(const char *text, uint32_t minimum, uint32_t maximum, u
   return true;
 }
 
+/* The place of `text` among the words of a choice, which '|' parts. */
+static bool parse_choice(const char *text, const char *words, uint32_t *value) {
+  const size_t length = strlen(text);
+  for (*value = 0; words; ++*value) {
+    const size_t word = strcspn(words, "|");
+    if (word == length && strncmp(words, text, word) == 0) return true;
+    words = words[word] ? words + word + 1 : NULL;
+  }
+  return false;
+}
+
 /* What parse_value accepts, for the message. */
 static void say_accepted(const option_row *row, const char *text) {
   (void)fprintf(stderr, "resnet: --%s '", row->name);
   print_masked(stderr, text);
+  if (row->kind == OPTION_CHOICE) {
+    (void)fprintf(stderr, "': %s is accepted", row->argument);
+    return;
+  }
   (void)fprintf(stderr, "': %s%u to %u is accepted", row->kind == OPTION_SIDE ? "none or " : "", row->minimum,
                 row->maximum);
 }
@@ -138,6 +162,8 @@ static bool parse_value(const option_row *row, const char *text, settings *s) {
     side->side = 0;
     return strcmp(text, "none") == 0 || parse_number(text, row->minimum, row->maximum, &side->side);
   }
+  case OPTION_CHOICE:
+    return parse_choice(text, row->argument, field);
   case OPTION_HELP:
     break;
   }

@@ -22,6 +22,7 @@ typedef struct settings {
   side_option resize, crop;
   uint32_t best; /* predictions of each picture */
   uint32_t threads, batch, runs;
+  uint32_t conv; /* resnet_conv */
   bool per_op, json, quiet;
   char **operands;
   size_t operand_count;

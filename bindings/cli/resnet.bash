@@ -1,7 +1,7 @@
 # Completion of the resnet program for bash.
 _resnet() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
-  local common='--model --json --quiet --help'
+  local common='--model --conv --json --quiet --help'
   local pictures='--preprocess --resize --crop'
   local work='--threads --batch'
   COMPREPLY=()
@@ -12,6 +12,9 @@ _resnet() {
   case $previous in
     --preprocess)
       COMPREPLY=($(compgen -W 'imagenet imagenet-v2 cifar10 keras-caffe keras-tf none' -- "$current"))
+      return ;;
+    --conv)
+      COMPREPLY=($(compgen -W 'auto direct winograd' -- "$current"))
       return ;;
     --resize | --crop)
       COMPREPLY=($(compgen -W 'none' -- "$current"))

@@ -109,6 +109,17 @@ def options_of(command: str) -> set[str]:
     return set(re.findall(r"--[a-z-]+", resnet(command, "--help").stdout.decode().split("Options:")[1].split("Example:")[0]))
 
 
+def test_conv_chooses_the_kernels():
+    def kernels(*options: str) -> set[str]:
+        return {op["kernel"] for op in json.loads(resnet("inspect", "--json", *options).stdout)["ops"]}
+
+    assert {"conv", "winograd"} <= kernels()
+    assert "winograd" not in kernels("--conv", "direct")
+    wrong = resnet("inspect", "--conv", "wino")
+    assert wrong.returncode == 2
+    assert "--conv 'wino': auto|direct|winograd is accepted; see resnet inspect --help" in wrong.stderr.decode()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_completion_and_manual_know_every_option(command):
     manual = (ROOT / "bindings/cli/resnet.1").read_text()
