@@ -204,7 +204,8 @@ def steps(long):
         yield f"{folder}, release", pytest, "release", f"tests/{folder}"
     yield "build, asan", build, "asan"
     yield "unit tests, corpus, asan", ctest, "asan"
-    yield "hostile, asan", pytest, "asan", "tests/hostile"
+    for folder in ("cli", "hostile"):
+        yield f"{folder}, asan", pytest, "asan", f"tests/{folder}"
     yield "build, tsan", build, "tsan"
     yield "unit tests, corpus, tsan", ctest, "tsan"
     if long:
