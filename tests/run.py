@@ -49,11 +49,11 @@ def one_skip(name, why):
     return results
 
 
-def run(name, command, log_name, environment=None):
+def run(name, command, log_name, environment=None, folder=ROOT):
     """Run `command` with its output in a log file; true when it ended well."""
     LOGS.mkdir(parents=True, exist_ok=True)
     with open(LOGS / f"{log_name}.log", "w") as log:
-        done = subprocess.run([str(part) for part in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
+        done = subprocess.run([str(part) for part in command], cwd=folder, stdin=subprocess.DEVNULL, stdout=log,
                               stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
     if done.returncode != 0:
         lines = (LOGS / f"{log_name}.log").read_text(errors="replace").splitlines()
@@ -173,16 +173,17 @@ def pytest(name, preset, folder):
 
 
 def fuzz(name, preset):
-    folder = LOGS / "fuzz-corpus"
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [f"build/{preset}/tests/fuzz_model", f"-runs={FUZZ_RUNS}", "-rss_limit_mb=4096", "-timeout=10",
-               "-print_final_stats=1", "-verbosity=0", f"-dict={ROOT}/tests/fuzz/onnx.dict",
-               f"-artifact_prefix={LOGS}/finding-", folder, ROOT / "tests/fuzz/corpus"]
+    jobs = os.cpu_count() or 1
+    folder = LOGS / "fuzz"
+    (folder / "corpus").mkdir(parents=True, exist_ok=True)
+    command = [ROOT / "build" / preset / "tests" / "fuzz_model", f"-jobs={jobs}", f"-workers={jobs}",
+               f"-runs={-(-FUZZ_RUNS // jobs)}", "-rss_limit_mb=4096", "-timeout=10", "-print_final_stats=1",
+               f"-dict={ROOT}/tests/fuzz/onnx.dict", "-artifact_prefix=finding-", "corpus", ROOT / "tests/fuzz/corpus"]
     results = Results()
-    if run(name, command, "fuzz"):
+    if run(name, command, "fuzz", folder=folder):
         results.passed = 1
     else:
-        results.failed.append(f"{name}: a finding is in build/test-logs/finding-*")
+        results.failed.append(f"{name}: what it found is in build/test-logs/fuzz/finding-*")
     return results
 
 
