@@ -1,5 +1,5 @@
-/* Read before every file of pthreadpool that is built for ThreadSanitizer, which does not follow fences: each becomes an
- * exchange with one variable, which orders at least as much and is followed. */
+/* Read before every file of pthreadpool that is built for ThreadSanitizer, which does not follow fences: each becomes
+ * an exchange with one variable, which orders at least as much and is followed. */
 #include <stdatomic.h>
 
 __attribute__((weak)) atomic_int tsan_fence;
