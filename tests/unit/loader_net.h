@@ -50,6 +50,10 @@ void add_random(net *n, const char *name, const char *dims, uint32_t seed);
 float random_float(uint32_t seed, size_t index);
 void add_metadata(net *n, const char *key, const char *text);
 
+/* A net with nodes under test between a convolution (3 to 4 channels, 8x8) "c" and the head, which reads "t". */
+void begin_net(net *n);
+void end_net(net *n);
+
 /* The file's bytes; *n is released. */
 buffer finish(net *n);
 

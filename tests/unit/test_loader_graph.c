@@ -16,11 +16,6 @@ static void add_conv(net *n, const char *input, const char *output, const char *
 
 static void begin(net *n) { add_conv(n, "x", "c", "4,3,3,3", "pads=1,1,1,1"); }
 
-static void end(net *n) {
-  add(n, "GlobalAveragePool", "t", "p", "");
-  add(n, "Flatten", "p", "y", "");
-}
-
 static void check_block(const graph *g, uint32_t index, const char *name, resnet_shortcut shortcut, const char *source,
                         const char *last) {
   assert_in_range(index, 0, g->block_count - 1);
@@ -64,7 +59,7 @@ static void identity_shortcut(void **state) {
     add_conv(&n, "ar", "b", "4,4,3,3", "pads=1,1,1,1");
     add(&n, "Add", swapped ? "r,b" : "b,r", "s", "");
     add(&n, "Relu", "s", "t", "");
-    end(&n);
+    end_net(&n);
     load_good(&n, &g);
     check_invariants(&g);
     assert_int_equal(g.block_count, 1);
@@ -90,7 +85,7 @@ static void projection_shortcut(void **state) {
   add_conv(&n, "a", "b", "6,6,3,3", "pads=1,1,1,1");
   add_conv(&n, "v", "q", "6,4,1,1", "");
   add(&n, "Add", "q,b", "t", "");
-  end(&n);
+  end_net(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.block_count, 1);
@@ -123,7 +118,7 @@ static void option_a_shortcut(void **state) {
     if (slices == 2) add(&n, "Slice", "s,zero,huge,last,steps", "s2", "");
     add(&n, "Pad", slices == 2 ? "s2,pads" : "s,pads", "q", "");
     add(&n, "Add", "b,q", "t", "");
-    end(&n);
+    end_net(&n);
     load_good(&n, &g);
     check_invariants(&g);
     assert_int_equal(g.node_count, 6);
@@ -145,7 +140,7 @@ static void refuse_slice(const int64_t numbers[4], resnet_status status, const c
   begin(&n);
   for (size_t i = 0; i < 4; i++) add_integers(&n, names[i], "1", &numbers[i]);
   add(&n, "Slice", "c,start,stop,axis,step", "t", "");
-  end(&n);
+  end_net(&n);
   refuse_net(&n, status, what);
 }
 
@@ -174,7 +169,7 @@ static void pre_activation_block(void **state) {
   add(&n, "Relu", "b", "r", "");
   add_conv(&n, "r", "a", "4,4,3,3", "pads=1,1,1,1");
   add(&n, "Add", "c,a", "t", "");
-  end(&n);
+  end_net(&n);
   load_good(&n, &g);
   check_invariants(&g);
   check_block(&g, 0, "stage1.block1", RESNET_SHORTCUT_IDENTITY, "Conv_c", "Add_t");
@@ -200,7 +195,7 @@ static void stages_are_counted(void **state) {
   add(&n, "Add", "b3,q3", "s3", "");
   add_conv(&n, "s3", "a4", "8,8,3,3", "pads=1,1,1,1");
   add(&n, "Add", "a4,s3", "t", "");
-  end(&n);
+  end_net(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.block_count, 4);
@@ -222,7 +217,7 @@ static void plain_nets_have_pairs(void **state) {
   add_conv(&n, "b", "d", "8,4,3,3", "pads=1,1,1,1 strides=2,2");
   add_conv(&n, "d", "e", "8,8,3,3", "pads=1,1,1,1");
   add_conv(&n, "e", "t", "9,8,3,3", "");
-  end(&n);
+  end_net(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.block_count, 2);
@@ -241,7 +236,7 @@ static void lone_additions_have_no_block(void **state) {
   add(&n, "Add", "c,c", "d", "");
   add(&n, "MaxPool", "d", "m", "kernel_shape=3,3 pads=1,1,1,1");
   add(&n, "Add", "m,d", "t", "");
-  end(&n);
+  end_net(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.block_count, 0);
@@ -257,7 +252,7 @@ static void what_leads_nowhere_is_dropped(void **state) {
   begin(&n);
   add_conv(&n, "c", "unused", "4,4,1,1", "");
   add(&n, "Relu", "c", "t", ""); /* the unused reader does not keep it from being fused */
-  end(&n);
+  end_net(&n);
   load_good(&n, &g);
   assert_int_equal(g.node_count, 3);
   assert_float_equal(find_node(&g, "Conv_c")->clamp_min, 0, 0);
@@ -303,7 +298,7 @@ static void computing_with_the_batch_size_is_refused(void **state) {
   add(&n, "Shape", "c", "shape", "");
   add(&n, "Mul", "shape,k", "target", "");
   add(&n, "Reshape", "c,target", "t", "");
-  end(&n);
+  end_net(&n);
   refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Mul_target|computes with the batch size");
 }
 
@@ -316,7 +311,7 @@ static void the_batch_stays_in_front(void **state) {
   add(&n, "Shape", "c", "shape", "");
   add(&n, "Gather", "shape,k", "target", "");
   add(&n, "Reshape", "c,target", "t", "");
-  end(&n);
+  end_net(&n);
   refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Reshape_t|begins with 4, which is not the batch");
 }
 
@@ -386,7 +381,7 @@ static void refuse_folding(const char *operator_type, const char *inputs, const 
   add_floats(&n, "f", "2,3", floats);
   add(&n, operator_type, inputs, "z", attributes);
   add(&n, "Relu", "c", "t", "");
-  end(&n);
+  end_net(&n);
   refuse_net(&n, status, what);
 }
 
@@ -458,13 +453,13 @@ static void initialisers_may_be_inputs(void **state) {
   begin(&n);
   put_input(&n, "w_c");
   add(&n, "Relu", "c", "t", "");
-  end(&n);
+  end_net(&n);
   load_good(&n, &g);
   unload(&g);
   begin(&two);
   put_input(&two, "mask");
   add(&two, "Relu", "c", "t", "");
-  end(&two);
+  end_net(&two);
   refuse_net(&two, RESNET_ERROR_UNSUPPORTED, "the graph has 2 inputs|one picture");
 }
 
@@ -473,7 +468,7 @@ static void outputs_are_checked(void **state) {
   net two = {.output = "y,c"}, none = {.output = "z"}, map = {.output = "c"}, input = {.output = "x"};
   begin(&two);
   add(&two, "Relu", "c", "t", "");
-  end(&two);
+  end_net(&two);
   refuse_net(&two, RESNET_ERROR_UNSUPPORTED, "the graph has 2 outputs|extract_model");
   begin(&none);
   refuse_net(&none, RESNET_ERROR_FORMAT, "output 'z' is computed by no node");
@@ -490,7 +485,7 @@ static void check_input(const char *dims, uint32_t height, uint32_t width, uint3
   const graph_options options = {1 << 20, height, width};
   begin(&n);
   add(&n, "Relu", "c", "t", "");
-  end(&n);
+  end_net(&n);
   buffer file = finish(&n);
   if (load_bytes(&file, &options, &g, &error) != RESNET_OK) fail_msg("%s", error.message);
   assert_memory_equal(&g.nodes[0].shape, (&(graph_shape){h, w, 3}), sizeof(graph_shape));
@@ -519,7 +514,7 @@ static void refuse_input(const char *dims, resnet_status status, const char *wha
   net n = {.input = dims};
   begin(&n);
   add(&n, "Relu", "c", "t", "");
-  end(&n);
+  end_net(&n);
   refuse_net(&n, status, what);
 }
 
