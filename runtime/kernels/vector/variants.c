@@ -1,0 +1,34 @@
+/* The one place that asks what the CPU has: which compilations of vector_body.h and winograd_body.h it runs. */
+#include "runtime/kernels/vector/vector.h"
+#include "runtime/kernels/vector/winograd.h"
+
+extern const vector_functions vector_portable;
+extern const winograd_functions winograd_portable;
+#if RESNET_HAVE_AVX
+extern const vector_functions vector_avx2, vector_avx512;
+extern const winograd_functions winograd_avx2, winograd_avx512;
+#endif
+
+typedef struct variant {
+  const vector_functions *vector;
+  const winograd_functions *winograd;
+} variant;
+
+static variant variant_at(size_t index) {
+#if RESNET_HAVE_AVX
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq")) {
+    if (index == 0) return (variant){&vector_avx512, &winograd_avx512};
+    index--;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (index == 0) return (variant){&vector_avx2, &winograd_avx2};
+    index--;
+  }
+#endif
+  return index == 0 ? (variant){&vector_portable, &winograd_portable} : (variant){NULL, NULL};
+}
+
+const vector_functions *vector_variant(size_t index) { return variant_at(index).vector; }
+
+const winograd_functions *winograd_variant(size_t index) { return variant_at(index).winograd; }
