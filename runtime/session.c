@@ -181,11 +181,12 @@ void resnet_session_close(resnet_session **closed) {
 static void fill_input(resnet_session *session, const float *input, resnet_layout layout, size_t batch) {
   kernel_call call = make_call(session, 0, batch);
   call.input[0] = input;
-  if (layout == RESNET_LAYOUT_NCHW)
+  if (layout == RESNET_LAYOUT_NCHW) {
     run_op(session, 0, &call);
-  else
-    memcpy(call.output, input, batch * shape_floats(call.op->shape) * sizeof *input);
-  if (layout == RESNET_LAYOUT_NHWC && session->observer) tell_observer(session, 0, batch, 0);
+    return;
+  }
+  memcpy(call.output, input, batch * shape_floats(call.op->shape) * sizeof *input);
+  if (session->observer) tell_observer(session, 0, batch, 0);
 }
 
 resnet_status resnet_run(resnet_session *session, const float *input, resnet_layout layout, size_t batch, float *scores,

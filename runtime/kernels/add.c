@@ -3,12 +3,9 @@
  * Option A (section 3.3 of "Deep Residual Learning"): the shortcut's source is sub-sampled and filled up with zero
  * channels; here its pixels are read where they are, so that neither the sub-sampled nor the padded tensor ever exists.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
-
-enum { TILE = 16384 }; /* floats for one task: 64 KiB of each operand, a fraction of any L2 */
 
 static void add_tile(void *context, size_t start, size_t count) {
   const kernel_call *call = context;
@@ -44,14 +41,19 @@ static void run_add(const kernel_call *call) {
                                0);
   else
     pthreadpool_parallelize_1d_tile_1d(call->pool, add_tile, (void *)(uintptr_t)call,
-                                       call->batch * shape_floats(call->op->shape), TILE, 0);
+                                       call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK, 0);
+}
+
+static void describe_subsample(const plan_op *op, char *text, size_t size) {
+  describe_append(text, size, "stride %u,%u, %u zero channels before", op->stride_h, op->stride_w, op->channels_before);
 }
 
 static void describe_add(const plan_op *op, char *text, size_t size) {
-  int used = snprintf(text, size, "%s", describe_shortcut(op));
-  if (op->subsampled)
-    (void)snprintf(text + used, size - (size_t)used, " stride %u,%u, %u zero channels before", op->stride_h,
-                   op->stride_w, op->channels_before);
+  describe_append(text, size, "%s", describe_shortcut(op));
+  if (op->subsampled) {
+    describe_append(text, size, " ");
+    describe_subsample(op, text, size);
+  }
   describe_clamp(op, text, size);
 }
 
@@ -70,10 +72,6 @@ static void subsample_row(void *context, size_t picture, size_t row) {
 
 static void run_subsample(const kernel_call *call) {
   pthreadpool_parallelize_2d(call->pool, subsample_row, (void *)(uintptr_t)call, call->batch, call->op->shape.h, 0);
-}
-
-static void describe_subsample(const plan_op *op, char *text, size_t size) {
-  (void)snprintf(text, size, "stride %u,%u, %u zero channels before", op->stride_h, op->stride_w, op->channels_before);
 }
 
 const kernel kernel_add = {.name = "add", .in_place = 3, .run = run_add, .describe = describe_add};

@@ -1,6 +1,4 @@
 /* Convolution + bias + clamp by XNNPACK; a fully connected layer is a 1x1 convolution over one pixel. */
-#include <stdio.h>
-
 #include "runtime/kernels/kernel.h"
 
 /* XNNPACK's depthwise paths never ask a weights cache whether the weights are packed: each session packs its own, from
@@ -56,17 +54,17 @@ static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
 static resnet_status open(const kernel_call *call, resnet_error *error) {
   const plan_op *op = call->op;
   op_state *state = call->state;
-  if (is_depthwise(op)) return check(op, create(op, op->weights, op->bias, NULL, &state->operator), "create", error);
+  if (is_depthwise(op)) return check(op, create(op, op->weights, op->bias, NULL, &state->xnnpack), "create", error);
   weights_provider_read(&state->weights, &op->packed);
   /* the unpacked weights are gone; XNNPACK only looks whether there are any */
   const float *present = op->packed.data;
-  return check(op, create(op, present, present, &state->weights.provider, &state->operator), "create", error);
+  return check(op, create(op, present, present, &state->weights.provider, &state->xnnpack), "create", error);
 }
 
 static resnet_status shape(kernel_call *call, resnet_error *error) {
   size_t alignment, height, width;
   enum xnn_status status =
-      xnn_reshape_convolution2d_nhwc_f32(call->state->operator, call->batch, call->op->in.h, call->op->in.w,
+      xnn_reshape_convolution2d_nhwc_f32(call->state->xnnpack, call->batch, call->op->in.h, call->op->in.w,
                                          &call->workspace_size, &alignment, &height, &width, call->pool);
   if (status == xnn_status_success && (height != call->op->shape.h || width != call->op->shape.w))
     return fail(error, RESNET_ERROR_UNSUPPORTED, "node '%s' (Conv): XNNPACK computes %zux%zu where the graph has %ux%u",
@@ -76,28 +74,22 @@ static resnet_status shape(kernel_call *call, resnet_error *error) {
 
 static void run(const kernel_call *call) {
   /* cannot fail: the operator was created and shaped for these buffers when the session was opened */
-  (void)xnn_setup_convolution2d_nhwc_f32(call->state->operator, call->workspace, call->input[0], call->output);
-  (void)xnn_run_operator(call->state->operator, call->pool);
+  (void)xnn_setup_convolution2d_nhwc_f32(call->state->xnnpack, call->workspace, call->input[0], call->output);
+  (void)xnn_run_operator(call->state->xnnpack, call->pool);
 }
 
 static void close(op_state *state) {
-  xnn_delete_operator(state->operator);
-  state->operator= NULL;
+  xnn_delete_operator(state->xnnpack);
+  state->xnnpack = NULL;
 }
 
 static void describe(const plan_op *op, char *text, size_t size) {
   bool linear = op->in.h == 1 && op->in.w == 1 && op->window.kernel_h == 1 && op->window.kernel_w == 1;
   if (linear)
-    (void)snprintf(text, size, "fully connected");
+    describe_append(text, size, "fully connected");
   else
     describe_window(op, text, size);
-  if (op->groups > 1) {
-    char groups[32];
-    (void)snprintf(groups, sizeof groups, " groups %u", op->groups);
-    size_t used = 0;
-    while (used < size && text[used]) used++;
-    (void)snprintf(text + used, size - used, "%s", groups);
-  }
+  if (op->groups > 1) describe_append(text, size, " groups %u", op->groups);
   describe_clamp(op, text, size);
 }
 

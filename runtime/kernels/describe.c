@@ -1,12 +1,16 @@
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
 
-static void append(char *text, size_t size, const char *more) {
-  size_t used = strlen(text);
-  if (used < size) (void)snprintf(text + used, size - used, "%s", more);
+void describe_append(char *text, size_t size, const char *format, ...) {
+  const size_t used = strlen(text);
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(text + used, size - used, format, arguments);
+  va_end(arguments);
 }
 
 static const char *const shortcut_names[] = {
@@ -19,34 +23,26 @@ static const char *const shortcut_names[] = {
 const char *describe_shortcut(const plan_op *op) { return shortcut_names[op->shortcut]; }
 
 void describe_clamp(const plan_op *op, char *text, size_t size) {
-  char clamp[64] = "";
   if (op->clamp_min == 0.0f && op->clamp_max == INFINITY)
-    append(clamp, sizeof clamp, " relu");
+    describe_append(text, size, " relu");
   else if (op->clamp_min == 0.0f && op->clamp_max == 6.0f)
-    append(clamp, sizeof clamp, " relu6");
+    describe_append(text, size, " relu6");
   else if (op->clamp_min != -INFINITY || op->clamp_max != INFINITY)
-    (void)snprintf(clamp, sizeof clamp, " clamp %g..%g", (double)op->clamp_min, (double)op->clamp_max);
-  append(text, size, clamp);
+    describe_append(text, size, " clamp %g..%g", (double)op->clamp_min, (double)op->clamp_max);
 }
 
 void describe_window(const plan_op *op, char *text, size_t size) {
   const graph_window *w = &op->window;
-  char part[96];
-  (void)snprintf(part, sizeof part, "%ux%u", w->kernel_h, w->kernel_w);
-  append(text, size, part);
+  describe_append(text, size, "%ux%u", w->kernel_h, w->kernel_w);
   if (w->stride_h != w->stride_w)
-    (void)snprintf(part, sizeof part, " stride %u,%u", w->stride_h, w->stride_w);
+    describe_append(text, size, " stride %u,%u", w->stride_h, w->stride_w);
   else
-    (void)snprintf(part, sizeof part, " stride %u", w->stride_h);
-  append(text, size, part);
-  bool even = w->pad_top == w->pad_left && w->pad_top == w->pad_bottom && w->pad_top == w->pad_right;
-  part[0] = '\0';
+    describe_append(text, size, " stride %u", w->stride_h);
+  const bool even = w->pad_top == w->pad_left && w->pad_top == w->pad_bottom && w->pad_top == w->pad_right;
   if (even && w->pad_top > 0)
-    (void)snprintf(part, sizeof part, " pad %u", w->pad_top);
+    describe_append(text, size, " pad %u", w->pad_top);
   else if (!even)
-    (void)snprintf(part, sizeof part, " pad %u,%u,%u,%u", w->pad_top, w->pad_left, w->pad_bottom, w->pad_right);
-  append(text, size, part);
-  if (w->dilation_h == 1 && w->dilation_w == 1) return;
-  (void)snprintf(part, sizeof part, " dilation %u,%u", w->dilation_h, w->dilation_w);
-  append(text, size, part);
+    describe_append(text, size, " pad %u,%u,%u,%u", w->pad_top, w->pad_left, w->pad_bottom, w->pad_right);
+  if (w->dilation_h != 1 || w->dilation_w != 1)
+    describe_append(text, size, " dilation %u,%u", w->dilation_h, w->dilation_w);
 }

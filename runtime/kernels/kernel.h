@@ -10,7 +10,7 @@
 
 /* What an op needs of a session; all zero for kernels that need nothing. */
 typedef struct op_state {
-  xnn_operator_t operator;
+  xnn_operator_t xnnpack;
   weights_provider weights;
 } op_state;
 
@@ -48,6 +48,10 @@ extern const kernel *const kernel_table[KERNEL_COUNT];
 extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_add, kernel_subsample, kernel_affine,
     kernel_clamp, kernel_max_pool, kernel_average_pool, kernel_global_average_pool, kernel_softmax, kernel_log_softmax;
 
+enum { ELEMENTS_PER_TASK = 16384 }; /* floats of an elementwise task: 64 KiB of each operand, a fraction of any L2 */
+
+/* Append to the NUL-terminated `text` in a buffer of `size` bytes, cut to fit. */
+void describe_append(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* " relu", " relu6", " clamp -1..1" or "" for the op's clamp, appended to `text`. */
 void describe_clamp(const plan_op *op, char *text, size_t size);
 /* "identity", "projection", "option A", or "elementwise" for an addition outside of blocks. */

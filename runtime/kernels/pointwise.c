@@ -1,8 +1,6 @@
 /* Kernels that work element by element or channel by channel, and the input's change of layout. */
 #include "runtime/kernels/kernel.h"
 
-enum { TILE = 16384 }; /* floats for one task */
-
 /* ---- input: (n,c,h,w) as the caller has it to (n,h,w,c) ---- */
 
 static void interleave_picture(void *context, size_t picture) {
@@ -27,7 +25,7 @@ static void clamp_tile(void *context, size_t start, size_t count) {
 
 static void run_clamp(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, clamp_tile, (void *)(uintptr_t)call,
-                                     call->batch * shape_floats(call->op->shape), TILE, 0);
+                                     call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK, 0);
 }
 
 const kernel kernel_clamp = {.name = "clamp", .in_place = 1, .run = run_clamp, .describe = describe_clamp};

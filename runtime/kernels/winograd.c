@@ -4,7 +4,6 @@
  * products stay in the core's own cache. A tile's result does not depend on which tiles share its block, so neither
  * threads nor batches change a bit.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
@@ -211,9 +210,8 @@ static void run(const kernel_call *call) {
 
 static void describe(const plan_op *op, char *text, size_t size) {
   describe_window(op, text, size);
-  const size_t used = strlen(text);
-  const bool adds = op->input_count == 2;
-  (void)snprintf(text + used, size - used, " winograd 4x4%s%s", adds ? " + " : "", adds ? describe_shortcut(op) : "");
+  describe_append(text, size, " winograd 4x4");
+  if (op->input_count == 2) describe_append(text, size, " + %s", describe_shortcut(op));
   describe_clamp(op, text, size);
 }
 
