@@ -130,6 +130,12 @@ typedef enum resnet_conv {
   RESNET_CONV_WINOGRAD = 2 /* Winograd wherever it can be */
 } resnet_conv;
 
+/* What a model may take for its weights. */
+typedef enum resnet_memory {
+  RESNET_MEMORY_NORMAL = 0, /* transformed weights where they save time */
+  RESNET_MEMORY_SMALL = 1   /* no copy of a weight larger than the weight: direct convolutions whatever `conv` says */
+} resnet_memory;
+
 typedef struct resnet_model_options {
   size_t struct_size;                  /* sizeof(resnet_model_options); set by resnet_model_options_init */
   uint64_t max_file_bytes;             /* larger files are refused, packed or unpacked; 0: 2 GiB */
@@ -138,12 +144,14 @@ typedef struct resnet_model_options {
   const resnet_preprocess *preprocess; /* copied; NULL: the file's own, else a guess */
   resnet_allocator allocator;
   resnet_conv conv;
+  resnet_memory memory;
+  uint32_t keep_weights; /* 1: keep the file's weights beside the packed ones, which resnet_model_save needs; 0: don't */
 } resnet_model_options;
 
 /* Fill `options` with the defaults (all zero but struct_size). Thread-safe. */
 RESNET_API void resnet_model_options_init(resnet_model_options *options);
 
-/* Load a model: .onnx or gzip of it (by content, whatever its name). Takes `options` NULL for the defaults. On success
+/* Load a model: .onnx, gzip of it, or a plan file of resnet_model_save (by content, whatever its name). Takes `options` NULL for the defaults. On success
  * *model is the caller's to close; on failure *model is NULL. `path` is opened read-only and must be a regular file;
  * no other file is read. Thread-safe. */
 RESNET_API resnet_status resnet_model_open(const char *path, const resnet_model_options *options, resnet_model **model,
@@ -152,6 +160,14 @@ RESNET_API resnet_status resnet_model_open(const char *path, const resnet_model_
 /* The same from memory: `bytes` may be released or changed as soon as the call returns. */
 RESNET_API resnet_status resnet_model_open_memory(const void *bytes, size_t size, const resnet_model_options *options,
                                                   resnet_model **model, resnet_error *error);
+
+/* Write a plan file: the net with its weights as they are and as packed for this CPU. resnet_model_open maps it: nothing
+ * is decoded or packed, and processes that open it share its memory. A plan file opened on another CPU, by another
+ * version of the library, or with other `conv` or `memory` options than it was saved with is packed anew from the
+ * weights beside; resnet_model_info.notice then says so. The model must have been opened with keep_weights or from a
+ * plan file. Writes to a temporary file beside `path`, then renames: `path` holds the old file or the whole new one.
+ * Thread-safe. */
+RESNET_API resnet_status resnet_model_save(const resnet_model *model, const char *path, resnet_error *error);
 
 /* Close *model and set it to NULL. NULL and pointers to NULL are allowed. No session of it may be open. */
 RESNET_API void resnet_model_close(resnet_model **model);
@@ -176,6 +192,8 @@ typedef struct resnet_model_info {
   uint64_t weights_bytes;     /* packed weights, held once per model */
   uint64_t arena_bytes;       /* activations per picture of a session's batch */
   uint64_t arena_lower_bound; /* largest set of activations alive at once: no plan of these ops can use less */
+  const char *notice;         /* what the user of a plan file should know, e.g. that it was made for another CPU and had
+                                 to be packed anew; "" if there is nothing */
 } resnet_model_info;
 
 RESNET_API resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info *info, resnet_error *error);
@@ -206,6 +224,8 @@ typedef struct resnet_op {
   uint64_t weights_bytes; /* packed */
   uint64_t output_bytes;  /* per picture */
   uint64_t arena_offset;  /* of the output, in bytes, for a batch of one */
+  double cost;            /* predicted by the cost model that chose the kernel, per picture, in multiply-accumulates of a
+                             direct convolution at full speed; 0 for ops that it does not weigh */
 } resnet_op;
 
 typedef struct resnet_block {

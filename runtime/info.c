@@ -41,16 +41,12 @@ static resnet_status give(void *to, const void *from, size_t from_size, const ch
   return succeed(error);
 }
 
-static uint64_t packed_bytes(const plan_op *op) {
-  return op->packed.size + (op->weights ? (op->weight_count + op->bias_count) * sizeof(float) : 0);
-}
-
 resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info *info, resnet_error *error) {
   if (!model || !info) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_get_info: `model` or `info` is NULL");
   const plan *p = &model->plan;
   const graph_shape input = p->ops[0].shape;
   uint64_t weights_bytes = 0;
-  for (uint32_t i = 0; i < p->op_count; i++) weights_bytes += packed_bytes(&p->ops[i]);
+  for (uint32_t i = 0; i < p->op_count; i++) weights_bytes += op_weights_bytes(&p->ops[i]);
   const resnet_model_info all = {
       .name = model->name,
       .producer = model->producer,
@@ -95,7 +91,7 @@ resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_o
       .shortcut = from->shortcut,
       .parameters = from->parameters,
       .macs = from->macs,
-      .weights_bytes = packed_bytes(from),
+      .weights_bytes = op_weights_bytes(from),
       .output_bytes = shape_floats(from->shape) * sizeof(float),
       .arena_offset = from->arena_offset * sizeof(float),
   };

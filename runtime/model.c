@@ -69,8 +69,9 @@ static void choose_preprocess(resnet_model *model, const graph *g, const resnet_
 static resnet_status pack_weights(plan *p, resnet_error *error) {
   for (uint32_t i = 0; i < p->op_count; i++) {
     plan_op *op = &p->ops[i];
-    if (!kernel_table[op->kernel]->pack) continue;
-    resnet_status status = kernel_table[op->kernel]->pack(op, p->memory, error);
+    const kernel *k = kernel_table[op->kernel];
+    resnet_status status = k->check ? k->check(op, p->memory, error) : RESNET_OK;
+    if (status == RESNET_OK && k->pack) status = k->pack(op, p->memory, error);
     if (status != RESNET_OK) return status;
   }
   return RESNET_OK;

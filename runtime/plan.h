@@ -41,9 +41,11 @@ typedef struct plan_op {
   uint32_t stride_h, stride_w, channels_before;
   graph_shape source_shape;
   float clamp_min, clamp_max;
-  float *weights, *bias; /* from memory_allocate; released after packing unless the kernel reads them as they are */
+  float *weights, *bias; /* as the graph has them; gone after packing unless kept, mapped, or read by the kernel */
   size_t weight_count, bias_count;
-  weights_slot packed; /* CONV, WINOGRAD */
+  bool weights_mapped; /* weights and bias are part of the model's plan file: nobody's to release */
+  bool weights_kept;   /* they stay after packing, for resnet_model_save */
+  weights_slot packed; /* of kernels that pack, with the bias inside */
   size_t arena_offset; /* of the output, in floats per picture */
   uint64_t parameters, macs;
   uint32_t block;           /* or RESNET_NO_INDEX */
@@ -79,6 +81,12 @@ resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resne
 resnet_status plan_memory(plan *p, resnet_error *error);
 
 void plan_release(plan *p);
+
+/* For kernels that have packed the op's weights: release what is not kept. */
+void op_release_weights(plan_op *op, memory *m);
+
+/* Bytes that the op's kernel reads of weights and biases. */
+size_t op_weights_bytes(const plan_op *op);
 
 /* True for the layers that the paper counts: convolutions and fully connected layers that are no projections. */
 bool op_is_layer(const plan_op *op);

@@ -236,10 +236,26 @@ resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resne
   return status;
 }
 
+static void release_weights(plan_op *op, memory *m) {
+  if (!op->weights_mapped) {
+    memory_release(m, op->weights);
+    memory_release(m, op->bias);
+  }
+  op->weights = op->bias = NULL;
+}
+
+void op_release_weights(plan_op *op, memory *m) {
+  if (!op->weights_kept && !op->weights_mapped) release_weights(op, m);
+}
+
+size_t op_weights_bytes(const plan_op *op) {
+  if (op->packed.data || !op->weights) return op->packed.size;
+  return (op->weight_count + op->bias_count) * sizeof(float);
+}
+
 static void release_op(memory *m, plan_op *op) {
-  memory_release(m, op->weights);
-  memory_release(m, op->bias);
-  memory_release(m, op->packed.data);
+  release_weights(op, m);
+  if (!op->packed.mapped) memory_release(m, op->packed.data);
   memory_release(m, op->name);
   memory_release(m, op->output);
   memory_release(m, op->detail);

@@ -7,11 +7,12 @@ enum { NOT_FOUND = -1, FOUND = 0 }; /* offsets as XNNPACK sees them: each provid
 static size_t look_up(void *context, const struct xnn_weights_cache_look_up_key *key) {
   const weights_provider *p = context;
   (void)key;
-  return p->memory ? (size_t)NOT_FOUND : FOUND;
+  return p->memory || p->measured ? (size_t)NOT_FOUND : FOUND;
 }
 
 static void *reserve_space(void *context, size_t size) {
   weights_provider *p = context;
+  if (p->measured) *p->measured = size;
   if (!p->memory) return NULL; /* a session packs nothing: look_up has found the weights before */
   p->slot->data = memory_allocate(p->memory, size, 1);
   p->slot->size = p->slot->data ? size : 0;
@@ -44,6 +45,7 @@ static enum xnn_status delete_cache(void *context) {
 static void provider_init(weights_provider *p, memory *m, weights_slot *slot) {
   p->memory = m;
   p->slot = slot;
+  p->measured = NULL;
   p->provider = (struct xnn_weights_cache_provider){
       .context = p,
       .look_up = look_up,
@@ -53,6 +55,11 @@ static void provider_init(weights_provider *p, memory *m, weights_slot *slot) {
       .offset_to_addr = offset_to_address,
       .delete_cache = delete_cache,
   };
+}
+
+void weights_provider_measure(weights_provider *p, size_t *size) {
+  provider_init(p, NULL, NULL);
+  p->measured = size;
 }
 
 void weights_provider_pack(weights_provider *p, memory *m, weights_slot *slot) { provider_init(p, m, slot); }

@@ -7,6 +7,7 @@
 #ifndef LIBRESNET_RUNTIME_WEIGHTS_H
 #define LIBRESNET_RUNTIME_WEIGHTS_H
 
+#include <stdbool.h>
 #include <xnnpack.h>
 
 #include "loader/memory.h"
@@ -15,6 +16,7 @@
 typedef struct weights_slot {
   void *data;
   size_t size; /* bytes */
+  bool mapped; /* part of the model's plan file: nobody's to release */
 } weights_slot;
 
 /* One for each operator, at an address that stays as long as the operator. */
@@ -22,7 +24,11 @@ typedef struct weights_provider {
   struct xnn_weights_cache_provider provider;
   memory *memory; /* where to allocate while packing; NULL: the slot is packed and read-only */
   weights_slot *slot;
+  size_t *measured; /* where to leave the size that was asked for; NULL unless measuring */
 } weights_provider;
+
+/* For measuring: an operator created with it fails for want of memory, having told `size` what packing would take. */
+void weights_provider_measure(weights_provider *p, size_t *size);
 
 /* For packing: the operator created with it writes the slot. */
 void weights_provider_pack(weights_provider *p, memory *m, weights_slot *slot);

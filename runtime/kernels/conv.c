@@ -14,7 +14,7 @@ static enum xnn_status create(const plan_op *op, const float *weights, const flo
       weights, bias, op->clamp_min, op->clamp_max, 0, NULL, cache, out);
 }
 
-static resnet_status check(const plan_op *op, enum xnn_status status, const char *step, resnet_error *error) {
+static resnet_status judge(const plan_op *op, enum xnn_status status, const char *step, resnet_error *error) {
   if (status == xnn_status_success) return RESNET_OK;
   if (status == xnn_status_out_of_memory) return fail_memory(error, "a convolution's packed weights or indirection");
   return fail(error, RESNET_ERROR_UNSUPPORTED,
@@ -36,29 +36,37 @@ static resnet_status check_indirection(const plan_op *op, const memory *m, resne
               op->name, op->window.kernel_h, op->window.kernel_w, op->shape.h, op->shape.w);
 }
 
+static size_t packed_size(const plan_op *op) {
+  size_t size = 0;
+  if (is_depthwise(op)) return 0;
+  weights_provider provider;
+  weights_provider_measure(&provider, &size);
+  xnn_operator_t none = NULL;
+  const float present = 0.0f; /* XNNPACK looks only whether there are weights */
+  (void)create(op, &present, &present, &provider.provider, &none);
+  return size;
+}
+
 static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
-  resnet_status limits = check_indirection(op, m, error);
-  if (limits != RESNET_OK || is_depthwise(op)) return limits;
+  if (is_depthwise(op)) return RESNET_OK;
   weights_provider provider;
   weights_provider_pack(&provider, m, &op->packed);
   xnn_operator_t packer = NULL;
-  resnet_status status = check(op, create(op, op->weights, op->bias, &provider.provider, &packer), "pack", error);
+  resnet_status status = judge(op, create(op, op->weights, op->bias, &provider.provider, &packer), "pack", error);
   xnn_delete_operator(packer);
   if (status != RESNET_OK) return status;
-  memory_release(m, op->weights);
-  memory_release(m, op->bias);
-  op->weights = op->bias = NULL;
+  op_release_weights(op, m);
   return RESNET_OK;
 }
 
 static resnet_status open(const kernel_call *call, resnet_error *error) {
   const plan_op *op = call->op;
   op_state *state = call->state;
-  if (is_depthwise(op)) return check(op, create(op, op->weights, op->bias, NULL, &state->xnnpack), "create", error);
+  if (is_depthwise(op)) return judge(op, create(op, op->weights, op->bias, NULL, &state->xnnpack), "create", error);
   weights_provider_read(&state->weights, &op->packed);
   /* the unpacked weights are gone; XNNPACK only looks whether there are any */
   const float *present = op->packed.data;
-  return check(op, create(op, present, present, &state->weights.provider, &state->xnnpack), "create", error);
+  return judge(op, create(op, present, present, &state->weights.provider, &state->xnnpack), "create", error);
 }
 
 static resnet_status shape(kernel_call *call, resnet_error *error) {
@@ -69,7 +77,7 @@ static resnet_status shape(kernel_call *call, resnet_error *error) {
   if (status == xnn_status_success && (height != call->op->shape.h || width != call->op->shape.w))
     return fail(error, RESNET_ERROR_UNSUPPORTED, "node '%s' (Conv): XNNPACK computes %zux%zu where the graph has %ux%u",
                 call->op->name, height, width, call->op->shape.h, call->op->shape.w);
-  return check(call->op, status, "reshape", error);
+  return judge(call->op, status, "reshape", error);
 }
 
 static void run(const kernel_call *call) {
@@ -95,6 +103,8 @@ static void describe(const plan_op *op, char *text, size_t size) {
 
 const kernel kernel_conv = {
     .name = "conv",
+    .check = check_indirection,
+    .packed_size = packed_size,
     .pack = pack,
     .open = open,
     .shape = shape,

@@ -30,7 +30,12 @@ typedef struct kernel_call {
 typedef struct kernel {
   const char *name;
   unsigned in_place; /* bit k: the output may lie where input[k] lies, when nothing else reads that */
-  /* Pack the op's weights when the model is opened; NULL: nothing to pack. */
+  /* Refuse what the kernel cannot run, or not within m's budget, when the model is opened; NULL: it runs anything. */
+  resnet_status (*check)(const plan_op *op, const memory *m, resnet_error *error);
+  /* Bytes that pack will make of the op's weights on this CPU; 0: nothing, the kernel reads them as they are (or cannot
+   * run on this CPU at all, which pack tells). NULL: always 0. */
+  size_t (*packed_size)(const plan_op *op);
+  /* Pack the op's weights into op->packed, all zero before, and release them. NULL: nothing to pack. */
   resnet_status (*pack)(plan_op *op, memory *m, resnet_error *error);
   /* Make state for a session; NULL: none. */
   resnet_status (*open)(const kernel_call *call, resnet_error *error);

@@ -27,7 +27,7 @@ static span clip_columns(const plan_op *op, size_t column) {
 }
 
 /* A window with nothing but padding under it has no maximum and no average. */
-static resnet_status check_windows(plan_op *op, memory *m, resnet_error *error) {
+static resnet_status check_windows(const plan_op *op, const memory *m, resnet_error *error) {
   (void)m;
   bool empty = false;
   for (size_t row = 0; row < op->shape.h; row++) empty = empty || clip_rows(op, row).count == 0;
@@ -100,7 +100,7 @@ static void run_global_average(const kernel_call *call) {
                                      call->op->shape.c, CHANNEL_TILE, 0);
 }
 
-const kernel kernel_max_pool = {.name = "max_pool", .pack = check_windows, .run = run_max, .describe = describe_window};
+const kernel kernel_max_pool = {.name = "max_pool", .check = check_windows, .run = run_max, .describe = describe_window};
 const kernel kernel_average_pool = {
-    .name = "average_pool", .pack = check_windows, .run = run_average, .describe = describe_window};
+    .name = "average_pool", .check = check_windows, .run = run_average, .describe = describe_window};
 const kernel kernel_global_average_pool = {.name = "global_average_pool", .run = run_global_average};

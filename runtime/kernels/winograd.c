@@ -46,17 +46,21 @@ static void pack_channel(const plan_op *op, size_t o, size_t panel, float *packe
   }
 }
 
-static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
+/* Floats of the transformed weights; the bias stands behind them. */
+static size_t transformed_floats(const plan_op *op) {
   const size_t panel = winograd_variant(0)->panel, panels = (op->shape.c + panel - 1) / panel;
-  size_t floats;
-  if (!size_multiply(panels * panel * WINOGRAD_POINTS, op->in.c, &floats) || floats > SIZE_MAX / sizeof(float))
-    return fail_memory(error, "transformed weights");
-  op->packed.data = memory_allocate(m, floats, sizeof(float));
-  if (!op->packed.data) return fail_memory(error, "transformed weights");
-  op->packed.size = floats * sizeof(float);
-  for (size_t o = 0; o < op->shape.c; o++) pack_channel(op, o, panel, op->packed.data);
-  memory_release(m, op->weights);
-  op->weights = NULL;
+  return panels * panel * WINOGRAD_POINTS * op->in.c;
+}
+
+static size_t packed_size(const plan_op *op) { return (transformed_floats(op) + op->shape.c) * sizeof(float); }
+
+static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
+  float *packed = memory_allocate(m, packed_size(op), 1);
+  if (!packed) return fail_memory(error, "transformed weights");
+  for (size_t o = 0; o < op->shape.c; o++) pack_channel(op, o, winograd_variant(0)->panel, packed);
+  memcpy(packed + transformed_floats(op), op->bias, op->shape.c * sizeof *packed);
+  op->packed = (weights_slot){.data = packed, .size = packed_size(op)};
+  op_release_weights(op, m);
   return RESNET_OK;
 }
 
@@ -136,7 +140,7 @@ static void gather_tile(const work *w, size_t tile, const float *products, size_
   const size_t rows = op->shape.h - at.row, columns = op->shape.w - at.column;
   const size_t offset = ((at.picture * op->shape.h + at.row) * op->shape.w + at.column) * o;
   const float *shortcut = op->input_count == 2 ? w->call->input[1] + offset : NULL;
-  w->functions->output(products + slot * o, w->block * o, o, op->bias, shortcut, w->call->output + offset,
+  w->functions->output(products + slot * o, w->block * o, o, (const float *)op->packed.data + transformed_floats(op), shortcut, w->call->output + offset,
                        op->shape.w * o, rows < WINOGRAD_OUT ? rows : WINOGRAD_OUT,
                        columns < WINOGRAD_OUT ? columns : WINOGRAD_OUT, op->clamp_min, op->clamp_max);
 }
@@ -216,4 +220,4 @@ static void describe(const plan_op *op, char *text, size_t size) {
 }
 
 const kernel kernel_winograd = {
-    .name = "winograd", .in_place = 2, .pack = pack, .shape = shape, .run = run, .describe = describe};
+    .name = "winograd", .in_place = 2, .packed_size = packed_size, .pack = pack, .shape = shape, .run = run, .describe = describe};
