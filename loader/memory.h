@@ -11,7 +11,7 @@
 
 /* Thread-safe. Must outlive all that was allocated from it. */
 typedef struct memory {
-  resnet_allocator hooks;      /* zero: malloc and free */
+  resnet_allocator hooks;      /* zero: malloc and free, large blocks from the kernel */
   uint64_t budget;             /* bytes that may be allocated at once; 0: no limit */
   _Atomic uint64_t used, peak; /* bytes */
   _Atomic bool over_budget;    /* some allocation was refused because of the budget */
@@ -27,7 +27,10 @@ void memory_destroy(memory *m);
  * allocation fails. A count or size of 0 gives a valid pointer. */
 void *memory_allocate(memory *m, size_t count, size_t size);
 
-/* Release what memory_allocate returned; NULL is allowed. */
+/* The same, but not cleared: for what is overwritten whole. */
+void *memory_allocate_unset(memory *m, size_t count, size_t size);
+
+/* Release what either returned; NULL is allowed. */
 void memory_release(memory *m, void *pointer);
 
 /* A copy of the `size` bytes at `text` with a NUL behind them; NULL as above. */
