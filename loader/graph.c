@@ -49,45 +49,39 @@ static resnet_status explain_memory(memory *m, resnet_error *error) {
               (unsigned long long)m->budget);
 }
 
-/* `owned`: the buffer that holds `bytes` where it is ours; it is released as soon as it was read, because a large
- * model's weights stand in memory twice after that. */
-static resnet_status read_model(graph *g, memory *m, const void *bytes, size_t size, file_bytes *owned,
-                                const graph_options *options, resnet_error *error) {
+/* Takes the stream over. */
+static resnet_status read_model(graph *g, memory *m, byte_stream *stream, const graph_options *options,
+                                resnet_error *error) {
   Onnx__ModelProto *model = NULL;
-  file_bytes unpacked = {NULL, 0};
-  resnet_status status = RESNET_OK;
-  memset(g, 0, sizeof *g);
-  if (size > options->max_file_bytes)
-    return fail(error, RESNET_ERROR_LIMIT, "has more than %llu bytes: raise max_file_bytes if you trust it",
-                (unsigned long long)options->max_file_bytes);
-  if (is_gzip(bytes, size)) {
-    status = gzip_read(bytes, size, m, options->max_file_bytes, &unpacked, error);
-    bytes = unpacked.data;
-    size = unpacked.size;
-  }
-  if (status == RESNET_OK) status = onnx_parse(bytes, size, m, &model, error);
-  memory_release(m, unpacked.data);
-  memory_release(m, owned->data);
-  owned->data = NULL;
+  resnet_status status = onnx_parse(stream, m, &model, error);
+  stream_close(stream);
   g->memory = m;
   if (status == RESNET_OK) status = build(g, m, model, options, error);
   onnx_release(model, m);
+  if (status != RESNET_OK) graph_release(g);
+  return status;
+}
+
+static resnet_status finish(memory *m, resnet_status status, resnet_error *error) {
   if (status == RESNET_OK) return succeed(error);
-  graph_release(g);
   return status == RESNET_ERROR_MEMORY ? explain_memory(m, error) : status;
 }
 
 resnet_status graph_read_memory(graph *out, memory *m, const void *bytes, size_t size, const graph_options *options,
                                 resnet_error *error) {
-  file_bytes none = {NULL, 0};
-  return read_model(out, m, bytes, size, &none, options, error);
+  byte_stream *stream;
+  memset(out, 0, sizeof *out);
+  resnet_status status = stream_open_memory(bytes, size, m, options->max_file_bytes, &stream, error);
+  if (status == RESNET_OK) status = read_model(out, m, stream, options, error);
+  return finish(m, status, error);
 }
 
 resnet_status graph_read_file(graph *out, memory *m, const char *path, const graph_options *options,
                               resnet_error *error) {
-  file_bytes file;
+  byte_stream *stream;
   memset(out, 0, sizeof *out);
-  resnet_status status = file_read(path, m, options->max_file_bytes, &file, error);
-  if (status == RESNET_OK) status = read_model(out, m, file.data, file.size, &file, options, error);
+  resnet_status status = stream_open_file(path, m, options->max_file_bytes, &stream, error);
+  if (status == RESNET_OK) status = read_model(out, m, stream, options, error);
+  status = finish(m, status, error);
   return status == RESNET_OK ? status : fail_prefix(error, status, path);
 }

@@ -69,22 +69,39 @@ static resnet_status check_model(const Onnx__ModelProto *model, resnet_error *er
   return check_opset(model, error);
 }
 
-resnet_status onnx_parse(const void *bytes, size_t size, memory *m, Onnx__ModelProto **model, resnet_error *error) {
-  *model = NULL;
-  if (size == 0) return fail(error, RESNET_ERROR_FORMAT, "is empty: fetch or export it again");
-  if (size > INT32_MAX)
-    return fail(error, RESNET_ERROR_LIMIT, "is larger than 2 GiB, which is the most that protobuf defines");
-  uint64_t used = atomic_load(&m->used);
-  uint64_t left = m->budget > used ? m->budget - used : 1;
-  resnet_status status = wire_scan(&onnx__model_proto__descriptor, bytes, size, m->budget ? left : 0, error);
-  if (status != RESNET_OK) return status;
+/* What the scan took out of the skeleton comes back, now protobuf-c's to release. */
+static void attach_payloads(Onnx__ModelProto *model, wire_skeleton *skeleton) {
+  for (size_t i = 0; i < skeleton->payload_count; i++) {
+    wire_payload *payload = &skeleton->payloads[i];
+    ProtobufCBinaryData *raw = &model->graph->initializer[payload->initializer]->raw_data;
+    raw->data = payload->data;
+    raw->len = payload->size;
+    payload->data = NULL;
+  }
+}
 
+static resnet_status unpack(memory *m, wire_skeleton *skeleton, Onnx__ModelProto **model, resnet_error *error) {
   allocation_watch watch = {m, false};
   ProtobufCAllocator allocator = {watched_allocate, watched_release, &watch};
-  *model = onnx__model_proto__unpack(&allocator, size, bytes);
+  *model = onnx__model_proto__unpack(&allocator, skeleton->size, skeleton->bytes);
   if (!*model && watch.failed) return fail_memory(error, "the decoded file");
   if (!*model) return fail(error, RESNET_ERROR_FORMAT, "not a well-formed ONNX file: fetch or export it again");
-  status = check_model(*model, error);
+  attach_payloads(*model, skeleton);
+  return check_model(*model, error);
+}
+
+resnet_status onnx_parse(byte_stream *stream, memory *m, Onnx__ModelProto **model, resnet_error *error) {
+  *model = NULL;
+  wire_skeleton skeleton = {0};
+  if (stream_ends(stream)) {
+    resnet_status status = stream_status(stream);
+    return status == RESNET_OK ? fail(error, RESNET_ERROR_FORMAT, "is empty: fetch or export it again") : status;
+  }
+  uint64_t used = atomic_load(&m->used);
+  uint64_t left = m->budget > used ? m->budget - used : 1;
+  resnet_status status = wire_scan(stream, m, m->budget ? left : 0, &skeleton, error);
+  if (status == RESNET_OK) status = unpack(m, &skeleton, model, error);
+  skeleton_release(m, &skeleton);
   if (status != RESNET_OK) {
     onnx_release(*model, m);
     *model = NULL;

@@ -5,12 +5,13 @@
 #include "failure.h"
 #include "memory.h"
 #include "onnx.pb-c.h"
+#include "onnx_file.h"
 
 /* Oldest and newest operator set and file format (IR version) that are read. */
 enum { OPSET_MIN = 7, OPSET_MAX = 21, IR_MIN = 3, IR_MAX = 10 };
 
-/* On success *model is the caller's to give to onnx_release, and its graph is not NULL. */
-resnet_status onnx_parse(const void *bytes, size_t size, memory *m, Onnx__ModelProto **model, resnet_error *error);
+/* Read the stream to its end. On success *model is the caller's to give to onnx_release, and its graph is not NULL. */
+resnet_status onnx_parse(byte_stream *stream, memory *m, Onnx__ModelProto **model, resnet_error *error);
 
 void onnx_release(Onnx__ModelProto *model, memory *m);
 

@@ -1,15 +1,33 @@
-/* A look at protobuf bytes before protobuf-c sees them. protobuf-c has no limit on nesting, allocates for every field
- * it does not know, and trusts lengths and varints further than a file from a stranger deserves. */
+/* Protobuf bytes before protobuf-c sees them. protobuf-c has no limit on nesting, allocates for every field it does not
+ * know, copies every weight, and trusts lengths and varints further than a file from a stranger deserves. So it is
+ * given a skeleton: the same message, written anew without what it does not know and without the data of large
+ * initialisers, which are read from the stream straight into the memory that they stay in. */
 #ifndef LIBRESNET_LOADER_WIRE_SCAN_H
 #define LIBRESNET_LOADER_WIRE_SCAN_H
 
-#include <protobuf-c/protobuf-c.h>
-
 #include "failure.h"
+#include "memory.h"
+#include "onnx_file.h"
 
-/* Check that `bytes` is one well-formed message of `type` all the way down: every tag, wire type, varint and length;
- * nesting and the number of fields within limits; decoded size (an estimate) within `budget` bytes, 0: no limit. */
-resnet_status wire_scan(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t size, uint64_t budget,
-                        resnet_error *error);
+/* The raw_data of one initialiser; in the skeleton it has none (0 bytes). */
+typedef struct wire_payload {
+  size_t initializer; /* index in the graph */
+  uint8_t *data;
+  size_t size;
+} wire_payload;
+
+typedef struct wire_skeleton {
+  uint8_t *bytes;
+  size_t size, capacity;
+  wire_payload *payloads; /* in the order of the initialisers */
+  size_t payload_count, payload_capacity;
+} wire_skeleton;
+
+/* Read the whole stream and check that it is one well-formed ModelProto all the way down: every tag, wire type, varint
+ * and length; nesting and the number of fields within limits; decoded size (an estimate) within `budget` bytes, 0: no
+ * limit. *out must be all zero before and given to skeleton_release after, also on failure. */
+resnet_status wire_scan(byte_stream *stream, memory *m, uint64_t budget, wire_skeleton *out, resnet_error *error);
+
+void skeleton_release(memory *m, wire_skeleton *skeleton);
 
 #endif
