@@ -21,6 +21,7 @@ static void add_op_row(table *t, const plan *p, uint32_t index) {
   table_add(t, shape);
   table_add(t, format_count(text, op->parameters));
   table_add(t, format_count(text, op->macs));
+  table_add(t, format_count(text, (uint64_t)op->cost));
   table_add(t, op->weights_bytes ? format_bytes(text, op->weights_bytes) : "-");
   table_add(t, format_bytes(text, op->output_bytes));
   table_add(t, plan_block_name(p, op));
@@ -29,9 +30,9 @@ static void add_op_row(table *t, const plan *p, uint32_t index) {
 }
 
 static void print_ops(const plan *p) {
-  static const char *const heading[] = {"op",      "kernel", "detail", "output", "params", "MACs",
-                                        "weights", "bytes",  "block",  "adds",   "node"};
-  table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "rllrrrrrlll"};
+  static const char *const heading[] = {"op",   "kernel",  "detail", "output", "params", "MACs",
+                                        "cost", "weights", "bytes",  "block",  "adds",   "node"};
+  table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "rllrrrrrrlll"};
   for (size_t i = 0; i < t.columns; i++) table_add(&t, heading[i]);
   for (uint32_t i = 0; i < p->op_count; i++) add_op_row(&t, p, i);
   table_print(&t);
@@ -122,6 +123,7 @@ static void write_op(json *j, const plan *p, uint32_t index) {
   json_text(j, "shortcut", shortcut_name(op->shortcut));
   json_integer(j, "parameters", op->parameters);
   json_integer(j, "macs", op->macs);
+  json_number(j, "cost", op->cost);
   json_integer(j, "weights_bytes", op->weights_bytes);
   json_integer(j, "output_bytes", op->output_bytes);
   json_integer(j, "arena_offset", op->arena_offset);

@@ -15,7 +15,7 @@ typedef struct loaded_model {
 } loaded_model;
 
 /* Open the model that the settings name, with the preprocessing that they name. On failure says why on standard error.
- * On success the caller closes m->model. */
+ * On success says there what the library has to say about the file, unless --quiet; the caller closes m->model. */
 bool model_open(const settings *s, loaded_model *m);
 
 /* Say on standard error that the preprocessing is a guess, if it is one; not with --quiet. */
@@ -27,7 +27,7 @@ bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
 /* Two lines for people: the model, and how it wants its pictures. */
 void model_print(const loaded_model *m);
 
-/* Members "model" and "preprocess". */
+/* Members "model", "notice" (null: nothing to say) and "preprocess". */
 void model_write_json(const loaded_model *m, json *j);
 
 /* A picture to be labelled, or why it can't be. */

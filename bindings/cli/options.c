@@ -31,7 +31,7 @@ typedef struct option_row {
 
 static const option_row rows[] = {
     {"model", 'm', OPTION_TEXT, "MODEL", COMMAND_ALL, FIELD(model), 0, 0,
-     "the .onnx or .onnx.gz file; without it, the model built into the program"},
+     "the .onnx, .onnx.gz or .resnet file; without it, the model built into the program"},
     {"top", 'k', OPTION_NUMBER, "K", COMMAND_CLASSIFY, FIELD(best), 1, 100000,
      "how many labels to show for each picture (3)"},
     {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL, FIELD(data), 0, 0,
@@ -50,6 +50,8 @@ static const option_row rows[] = {
      "then cut out the centre, C x C pixels"},
     {"conv", 0, OPTION_CHOICE, "auto|direct|winograd", COMMAND_ALL, FIELD(conv), 0, 0,
      "how 3x3 convolutions are computed; auto: what a cost model finds cheaper (auto)"},
+    {"memory", 0, OPTION_CHOICE, "normal|small", COMMAND_ALL, FIELD(memory), 0, 0,
+     "small: no weights larger than the file's, hence direct convolutions (normal)"},
     {"json", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(json), 0, 0, "print one JSON document instead of text"},
     {"quiet", 'q', OPTION_FLAG, NULL, COMMAND_ALL, FIELD(quiet), 0, 0, "no notes and no progress bar"},
     {"help", 'h', OPTION_HELP, NULL, COMMAND_ALL, 0, 0, 0, "show this help"},

@@ -22,7 +22,8 @@ typedef struct settings {
   side_option resize, crop;
   uint32_t best; /* predictions of each picture */
   uint32_t threads, batch, runs;
-  uint32_t conv; /* resnet_conv */
+  uint32_t conv;   /* resnet_conv */
+  uint32_t memory; /* resnet_memory */
   bool per_op, json, quiet;
   char **operands;
   size_t operand_count;
