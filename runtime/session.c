@@ -185,8 +185,9 @@ static void fill_input(resnet_session *session, const float *input, resnet_layou
     run_op(session, 0, &call);
     return;
   }
+  const uint64_t start = session->observer ? now() : 0;
   memcpy(call.output, input, batch * shape_floats(call.op->shape) * sizeof *input);
-  if (session->observer) tell_observer(session, 0, batch, 0);
+  if (session->observer) tell_observer(session, 0, batch, now() - start);
 }
 
 resnet_status resnet_run(resnet_session *session, const float *input, resnet_layout layout, size_t batch, float *scores,
