@@ -18,6 +18,8 @@ void *scratch_allocate(lowering *l, size_t count, size_t size) {
 }
 
 void lowering_release(lowering *l) {
+  for (const float_block *block = l->blocks; block; block = block->next) memory_release(l->memory, block->floats);
+  l->blocks = NULL;
   while (l->scratch) {
     void *block = l->scratch;
     memcpy(&l->scratch, block, sizeof l->scratch);

@@ -19,7 +19,14 @@ enum {
   MAX_ACTIVATION = INT32_MAX /* elements of one picture's activations, one and all together */
 };
 
-/* A constant. The data belong to the lowering or to the parsed model. */
+/* Floats that the lowering releases, unless the graph takes them over. */
+typedef struct float_block {
+  float *floats;
+  uint32_t users; /* tensors and values that look at it */
+  struct float_block *next;
+} float_block;
+
+/* A constant. The data belong to the lowering. */
 typedef struct tensor {
   const char *name; /* for messages */
   bool is_float;    /* else integers, booleans included */
@@ -27,6 +34,7 @@ typedef struct tensor {
   int64_t dims[MAX_RANK];
   size_t count;
   float *floats;
+  float_block *block; /* that floats is; NULL: integers */
   int64_t *ints;
   bool *is_batch; /* per integer: it stands for the batch size; NULL: none does */
 } tensor;
@@ -39,9 +47,10 @@ typedef struct value {
   const char *name;
   size_t origin;
   value_kind kind;
-  const Onnx__TensorProto *initializer; /* read into `tensor` when it is first used */
+  Onnx__TensorProto *initializer; /* moved to `tensor` when it is first used */
   tensor *tensor;
-  uint32_t node; /* VALUE_ACTIVATION: index in the graph */
+  size_t readers; /* inputs of nodes that name it */
+  uint32_t node;  /* VALUE_ACTIVATION: index in the graph */
   uint32_t rank;
   int64_t dims[MAX_RANK];                            /* dims[0] is the batch and means nothing */
   uint32_t pad_top, pad_left, pad_bottom, pad_right; /* zeros still to be put around it: see operators_pad.c */
@@ -68,6 +77,7 @@ typedef struct lowering {
   value **by_name; /* sorted by name, then origin */
   size_t value_count;
   void *scratch;               /* all memory that is released when lowering ends: a list */
+  float_block *blocks;         /* the same for the floats of constants */
   const Onnx__NodeProto *node; /* the one being lowered */
   size_t node_index;
 } lowering;
@@ -153,10 +163,14 @@ graph_node *add_elementwise(lowering *l, graph_op op, const value *x, resnet_sta
 
 /* Element type, dimensions and amount of data agree, and no data lie outside of the file. */
 resnet_status tensor_check(const Onnx__TensorProto *t, resnet_error *error);
-/* A checked tensor's numbers: floats of any width become float, integers and booleans int64_t. */
-resnet_status tensor_read(lowering *l, const Onnx__TensorProto *proto, tensor **out);
+/* A checked tensor's numbers: floats of any width become float, integers and booleans int64_t. `proto` loses its raw
+ * data: large weights stand in memory once. */
+resnet_status tensor_read(lowering *l, Onnx__TensorProto *proto, tensor **out);
 /* A tensor of given type and dimensions, all zero; NULL: *status says why. */
 tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dims, resnet_status *status);
+/* The floats of the current node's constant input `index` in a block of the graph's own: the constant's, which then has
+ * none any more, where nothing else reads them, else a copy. NULL as memory_allocate. */
+float *take_floats(lowering *l, size_t index);
 /* The same numbers with other dimensions. */
 tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t *dims, resnet_status *status);
 /* Copy one element, the batch mark included; allocates the marks where the target has none yet. */
@@ -164,6 +178,7 @@ bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor 
 bool tensor_is_batch(const tensor *t, size_t index);
 bool tensor_has_batch(const tensor *t);
 /* Every float is finite. */
+bool all_finite(const float *numbers, size_t count);
 resnet_status check_finite(const lowering *l, const tensor *t, const char *what);
 
 /* ---- shapes.c ------------------------------------------------------------------------------------------------ */

@@ -1,4 +1,6 @@
 /* Conv, Gemm, MatMul: weights to the order of graph.h. */
+#include <string.h>
+
 #include "lower.h"
 
 static resnet_status check_conv_weights(const lowering *l, const tensor *w, graph_shape in, int64_t groups) {
@@ -30,22 +32,26 @@ static resnet_status make_bias(lowering *l, graph_node *n, const tensor *t, size
   return check_finite(l, t, "bias");
 }
 
-static resnet_status allocate_weights(lowering *l, graph_node *n, size_t count) {
-  n->weights = memory_allocate(l->memory, count, sizeof(float));
-  if (!n->weights) return fail_memory(l->error, "weights");
-  n->weight_count = count;
-  return RESNET_OK;
+/* Rows of (i,k) to rows of (k,i), each in its place by way of `row`. */
+static void turn_rows(float *weights, float *row, size_t rows, size_t inputs, size_t area) {
+  size_t columns = inputs * area;
+  for (size_t o = 0; o < rows; o++, weights += columns) {
+    memcpy(row, weights, columns * sizeof *row);
+    for (size_t k = 0; k < area; k++)
+      for (size_t i = 0; i < inputs; i++) weights[k * inputs + i] = row[i * area + k];
+  }
 }
 
-/* (o,i,h,w) to (o,h,w,i) */
-static resnet_status make_conv_weights(lowering *l, graph_node *n, const tensor *w) {
-  resnet_status status = allocate_weights(l, n, w->count);
-  if (status != RESNET_OK) return status;
-  size_t inputs = (size_t)w->dims[1], area = (size_t)w->dims[2] * (size_t)w->dims[3];
-  for (size_t o = 0; o < (size_t)w->dims[0]; o++)
-    for (size_t i = 0; i < inputs; i++)
-      for (size_t k = 0; k < area; k++)
-        n->weights[(o * area + k) * inputs + i] = w->floats[(o * inputs + i) * area + k];
+/* The weights, input 1 of the current node, as rows of (h,w,i); they stand there as rows of (i,h,w). */
+static resnet_status make_rows(lowering *l, graph_node *n, size_t rows, size_t inputs, size_t area) {
+  n->weights = take_floats(l, 1);
+  if (!n->weights) return fail_memory(l->error, "weights");
+  n->weight_count = rows * inputs * area;
+  if (inputs == 1 || area == 1) return RESNET_OK;
+  float *row = memory_allocate_unset(l->memory, inputs * area, sizeof *row);
+  if (!row) return fail_memory(l->error, "weights");
+  turn_rows(n->weights, row, rows, inputs, area);
+  memory_release(l->memory, row);
   return RESNET_OK;
 }
 
@@ -72,23 +78,25 @@ resnet_status lower_conv(lowering *l) {
   if (!n) return status;
   n->window = window;
   n->groups = (uint32_t)groups;
-  status = make_conv_weights(l, n, w);
+  status = make_rows(l, n, shape.c, (size_t)w->dims[1], (size_t)w->dims[2] * (size_t)w->dims[3]);
   return status == RESNET_OK ? make_bias(l, n, bias, shape.c, 1) : status;
 }
 
-/* A matrix of `rows` outputs by `columns` inputs, in (c,h,w) order along its columns, to (o,h,w,c); times `scale`. */
-static resnet_status make_linear_weights(lowering *l, graph_node *n, const tensor *matrix, bool transposed,
-                                         graph_shape in, double scale) {
+/* A matrix of inputs, in (c,h,w) order, by outputs to rows of (h,w,c), a tile at a time: so that what is read of a
+ * cache line is read before it is gone. */
+static resnet_status make_transposed_rows(lowering *l, graph_node *n, const tensor *matrix, graph_shape in) {
+  enum { TILE = 16 };
   size_t area = (size_t)in.h * in.w, columns = area * in.c, rows = n->shape.c;
-  resnet_status status = allocate_weights(l, n, matrix->count);
-  if (status != RESNET_OK) return status;
-  for (size_t o = 0; o < rows; o++)
-    for (size_t c = 0; c < in.c; c++)
-      for (size_t k = 0; k < area; k++) {
-        size_t column = c * area + k, from = transposed ? o * columns + column : column * rows + o;
-        n->weights[o * columns + k * in.c + c] = (float)(scale * (double)matrix->floats[from]);
-      }
-  return check_finite(l, matrix, "weights");
+  n->weights = memory_allocate_unset(l->memory, matrix->count, sizeof(float));
+  if (!n->weights) return fail_memory(l->error, "weights");
+  n->weight_count = matrix->count;
+  for (size_t first = 0; first < columns; first += TILE) {
+    size_t end = first + TILE < columns ? first + TILE : columns;
+    for (size_t o = 0; o < rows; o++)
+      for (size_t i = first; i < end; i++)
+        n->weights[o * columns + i % area * in.c + i / area] = matrix->floats[i * rows + o];
+  }
+  return RESNET_OK;
 }
 
 typedef struct linear {
@@ -96,6 +104,14 @@ typedef struct linear {
   bool transposed; /* the matrix is (outputs, inputs) */
   double alpha, beta;
 } linear;
+
+static resnet_status make_linear_weights(lowering *l, graph_node *n, const linear *p, graph_shape in) {
+  resnet_status status = p->transposed ? make_rows(l, n, n->shape.c, in.c, (size_t)in.h * in.w)
+                                       : make_transposed_rows(l, n, p->matrix, in);
+  if (status != RESNET_OK || p->alpha == 1) return status;
+  for (size_t i = 0; i < n->weight_count; i++) n->weights[i] = (float)(p->alpha * (double)n->weights[i]);
+  return RESNET_OK;
+}
 
 static resnet_status add_linear(lowering *l, const value *x, const linear *p) {
   const tensor *m = p->matrix;
@@ -108,10 +124,11 @@ static resnet_status add_linear(lowering *l, const value *x, const linear *p) {
                    (long long)m->dims[p->transposed ? 1 : 0], (long long)columns);
   if (outputs < 1 || outputs > MAX_SIDE)
     return unsupported(l, "it has %lld outputs: accepted are 1 to %d", (long long)outputs, MAX_SIDE);
-  resnet_status status;
-  graph_node *n = add_node(l, GRAPH_LINEAR, x->node, (graph_shape){1, 1, (uint32_t)outputs}, &status);
+  resnet_status status = check_finite(l, m, "weights");
+  graph_node *n =
+      status == RESNET_OK ? add_node(l, GRAPH_LINEAR, x->node, (graph_shape){1, 1, (uint32_t)outputs}, &status) : NULL;
   if (!n) return status;
-  status = make_linear_weights(l, n, m, p->transposed, in, p->alpha);
+  status = make_linear_weights(l, n, p, in);
   if (status == RESNET_OK) status = make_bias(l, n, p->bias, (size_t)outputs, p->beta);
   int64_t dims[2] = {0, outputs};
   return status == RESNET_OK ? set_view(l, &(value){.node = l->graph->node_count - 1}, 2, dims) : status;

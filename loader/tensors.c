@@ -128,17 +128,12 @@ static float float_from_bits(uint32_t bits) {
   return number;
 }
 
-/* IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits. */
+/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits; binary32: 1, 8 (bias 127), 23. */
 static float float_from_half(uint16_t half) {
-  int exponent = half >> 10 & 31, fraction = half & 1023;
-  float magnitude;
-  if (exponent == 31)
-    magnitude = fraction ? NAN : INFINITY;
-  else if (exponent == 0)
-    magnitude = ldexpf((float)fraction, -24);
-  else
-    magnitude = ldexpf((float)(fraction + 1024), exponent - 25);
-  return half >> 15 ? -magnitude : magnitude;
+  uint32_t sign = (uint32_t)half >> 15 << 31, exponent = half >> 10 & 31, fraction = half & 1023;
+  if (exponent == 0) return (sign ? -1.0F : 1.0F) * (float)fraction * 0x1p-24F;
+  if (exponent == 31) return float_from_bits(sign | 0x7f800000 | fraction << 13);
+  return float_from_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
 }
 
 static float double_to_float(const Onnx__TensorProto *t, size_t i) {
@@ -160,6 +155,15 @@ static float float_at(const Onnx__TensorProto *t, size_t i) {
   return is_raw(t) ? float_from_bits((uint32_t)raw_bits(t, i, 4)) : t->float_data[i];
 }
 
+static void read_floats(const Onnx__TensorProto *t, float *floats, size_t count) {
+  if (t->data_type == TYPE_FLOAT16 && is_raw(t)) {
+    const uint8_t *raw = t->raw_data.data;
+    for (size_t i = 0; i < count; i++, raw += 2) floats[i] = float_from_half((uint16_t)(raw[0] | raw[1] << 8));
+    return;
+  }
+  for (size_t i = 0; i < count; i++) floats[i] = float_at(t, i);
+}
+
 static int64_t integer_at(const Onnx__TensorProto *t, size_t i) {
   if (!is_raw(t)) return t->data_type == TYPE_INT64 ? t->int64_data[i] : t->int32_data[i];
   if (t->data_type == TYPE_INT64) return (int64_t)raw_bits(t, i, 8);
@@ -170,6 +174,17 @@ static int64_t integer_at(const Onnx__TensorProto *t, size_t i) {
 static bool host_is_little_endian(void) {
   const uint16_t one = 1;
   return *(const uint8_t *)&one == 1;
+}
+
+/* `floats`, which the lowering takes over also where it fails; NULL is refused. */
+static float_block *keep_floats(lowering *l, float *floats) {
+  float_block *block = floats ? scratch_allocate(l, 1, sizeof *block) : NULL;
+  if (!block) {
+    memory_release(l->memory, floats);
+    return NULL;
+  }
+  *block = (float_block){floats, 1, l->blocks};
+  return l->blocks = block;
 }
 
 tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dims, resnet_status *status) {
@@ -183,8 +198,9 @@ tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dim
       t->dims[i] = dims[i];
       fits = fits && size_multiply(t->count, (size_t)dims[i], &t->count);
     }
-    if (fits && is_float) t->floats = scratch_allocate(l, t->count, sizeof *t->floats);
+    if (fits && is_float) t->block = keep_floats(l, memory_allocate(l->memory, t->count, sizeof *t->floats));
     if (fits && !is_float) t->ints = scratch_allocate(l, t->count, sizeof *t->ints);
+    if (t->block) t->floats = t->block->floats;
   }
   bool done = t && (t->floats || t->ints);
   *status = done ? RESNET_OK : fail_memory(l->error, "a constant");
@@ -198,18 +214,52 @@ tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t 
   *alias = *t;
   alias->rank = rank;
   if (rank) memcpy(alias->dims, dims, rank * sizeof *dims);
+  if (alias->block) alias->block->users++;
   return alias;
 }
 
-/* Raw floats of a little-endian host are used where they are: the weights of a large model are most of its memory. */
-static resnet_status alias_raw_floats(lowering *l, const Onnx__TensorProto *proto, size_t count, tensor **out) {
+float *take_floats(lowering *l, size_t index) {
+  const value *v = values_find(l, l->node->input[index]);
+  tensor *t = v->tensor;
+  float *floats = t->floats;
+  if (v->readers == 1 && t->block->users == 1) {
+    t->block->floats = t->floats = NULL;
+    return floats;
+  }
+  float *copy = memory_allocate_unset(l->memory, t->count, sizeof *copy);
+  if (copy) memcpy(copy, floats, t->count * sizeof *copy);
+  return copy;
+}
+
+/* protobuf-c had the bytes from the same allocator. */
+static void *take_raw(Onnx__TensorProto *proto) {
+  void *data = proto->raw_data.data;
+  proto->raw_data.data = NULL;
+  proto->raw_data.len = 0;
+  return data;
+}
+
+static float *take_listed(Onnx__TensorProto *proto) {
+  float *floats = proto->float_data;
+  proto->float_data = NULL;
+  proto->n_float_data = 0;
+  return floats;
+}
+
+/* Floats that stand in the file as they do in memory are used where they are. */
+static resnet_status move_floats(lowering *l, Onnx__TensorProto *proto, tensor **out) {
+  bool raw = is_raw(proto);
+  tensor whole = {.is_float = true, .count = raw ? proto->raw_data.len / sizeof(float) : proto->n_float_data};
+  whole.block = keep_floats(l, raw ? take_raw(proto) : take_listed(proto));
+  if (!whole.block) return fail_memory(l->error, "a constant");
+  whole.block->users = 0; /* the alias becomes the first */
+  whole.floats = whole.block->floats;
   resnet_status status;
-  tensor whole = {.is_float = true, .count = count, .floats = (float *)(void *)proto->raw_data.data};
   *out = tensor_alias(l, &whole, (uint32_t)proto->n_dims, proto->dims, &status);
   return status;
 }
 
-resnet_status tensor_read(lowering *l, const Onnx__TensorProto *proto, tensor **out) {
+resnet_status tensor_read(lowering *l, Onnx__TensorProto *proto, tensor **out) {
   int32_t type = proto->data_type;
   bool is_float = type == TYPE_FLOAT || type == TYPE_FLOAT16 || type == TYPE_DOUBLE;
   if (!is_float && type != TYPE_INT64 && type != TYPE_INT32 && type != TYPE_BOOL)
@@ -217,17 +267,16 @@ resnet_status tensor_read(lowering *l, const Onnx__TensorProto *proto, tensor **
                        "reads tensor '%.50s' of element type %d: accepted are float (1), int32 (6), int64 (7), bool "
                        "(9), float16 (10), double (11)",
                        onnx_text(proto->name), type);
-  if (type == TYPE_FLOAT && is_raw(proto) && host_is_little_endian())
-    return alias_raw_floats(l, proto, proto->raw_data.len / sizeof(float), out);
+  if (type == TYPE_FLOAT && (is_raw(proto) ? host_is_little_endian() : proto->n_float_data > 0))
+    return move_floats(l, proto, out);
   resnet_status status;
   tensor *t = *out = tensor_new(l, is_float, (uint32_t)proto->n_dims, proto->dims, &status);
   if (!t) return status;
-  for (size_t i = 0; i < t->count; i++) {
-    if (is_float)
-      t->floats[i] = float_at(proto, i);
-    else
-      t->ints[i] = integer_at(proto, i);
-  }
+  if (is_float)
+    read_floats(proto, t->floats, t->count);
+  else
+    for (size_t i = 0; i < t->count; i++) t->ints[i] = integer_at(proto, i);
+  memory_release(l->memory, take_raw(proto));
   return RESNET_OK;
 }
 
@@ -251,10 +300,21 @@ bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor 
   return to->is_batch != NULL;
 }
 
+bool all_finite(const float *numbers, size_t count) {
+  static const uint32_t exponent = 0x7f800000; /* all ones: infinite or no number (IEEE 754) */
+  bool finite = true;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, &numbers[i], sizeof bits);
+    finite &= (bits & exponent) != exponent; /* no way out of the loop: compilers make vectors of it */
+  }
+  return finite;
+}
+
 resnet_status check_finite(const lowering *l, const tensor *t, const char *what) {
-  for (size_t i = 0; i < t->count; i++)
-    if (!isfinite(t->floats[i]))
-      return invalid(l, "its %s '%.50s' hold %f at element %zu: every number must be finite; train or export again",
-                     what, t->name, (double)t->floats[i], i);
-  return RESNET_OK;
+  if (all_finite(t->floats, t->count)) return RESNET_OK;
+  size_t i = 0;
+  while (isfinite(t->floats[i])) i++;
+  return invalid(l, "its %s '%.50s' hold %f at element %zu: every number must be finite; train or export again", what,
+                 t->name, (double)t->floats[i], i);
 }

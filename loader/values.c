@@ -50,13 +50,23 @@ static resnet_status check_unique(const lowering *l) {
   return RESNET_OK;
 }
 
-static void add_value(lowering *l, const char *name, size_t origin, const Onnx__TensorProto *initializer) {
+static void add_value(lowering *l, const char *name, size_t origin, Onnx__TensorProto *initializer) {
   if (onnx_text(name)[0] == '\0') return;
   value *v = &l->values[l->value_count];
   v->name = name;
   v->origin = origin;
   v->initializer = initializer;
   l->by_name[l->value_count++] = v;
+}
+
+static void count_readers(const lowering *l) {
+  for (size_t i = 0; i < l->source->n_node; i++) {
+    const Onnx__NodeProto *node = l->source->node[i];
+    for (size_t j = 0; j < node->n_input; j++) {
+      value *v = values_find(l, node->input[j]);
+      if (v) v->readers++;
+    }
+  }
 }
 
 resnet_status values_collect(lowering *l) {
@@ -72,6 +82,7 @@ resnet_status values_collect(lowering *l) {
   for (size_t i = 0; i < g->n_node; i++)
     for (size_t j = 0; j < g->node[i]->n_output; j++) add_value(l, g->node[i]->output[j], ORIGIN_NODE + i, NULL);
   sort_by_name(l->by_name, l->value_count);
+  count_readers(l);
   return check_unique(l);
 }
 
@@ -207,11 +218,12 @@ resnet_status set_view(lowering *l, const value *from, uint32_t rank, const int6
 resnet_status set_same(lowering *l, const value *from) {
   value *v = get_result(l);
   if (!v) return RESNET_OK;
-  const char *name = v->name;
-  size_t origin = v->origin;
-  *v = *from;
-  v->name = name;
-  v->origin = origin;
+  value same = *from;
+  same.name = v->name;
+  same.origin = v->origin;
+  same.readers = v->readers;
+  *v = same;
+  if (v->kind == VALUE_TENSOR && v->tensor->block) v->tensor->block->users++;
   return RESNET_OK;
 }
 
