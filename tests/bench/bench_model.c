@@ -1,17 +1,37 @@
-/* Times a model on request, so that another library can be timed in between: see compare_ort.py.
+/* Opens and runs a model on request, so that other runtimes can be timed in between: see common.py.
  *
- *     bench_model MODEL THREADS BATCH
+ *     bench_model MODEL THREADS BATCH INPUT [normal|small]
  *
- * Prints "ready", then for every line on stdin runs once and prints the milliseconds that it took.
+ * INPUT holds BATCH pictures as they go into the net: float32, (n,c,h,w). The last argument is the memory option.
+ * Prints "started", then answers every line on stdin by one line on stdout:
+ *
+ *     open            opens the model and runs it once: {"load_ms": both together, ...}
+ *     run WARM TIMED  runs WARM times, then TIMED times: the milliseconds of each of these
+ *     scores FILE     runs once and writes the scores, float32: "written"
+ *
+ * peer_worker.py answers the same for the other runtimes.
  */
 #include <resnet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+typedef struct bench {
+  const char *path;
+  resnet_model_options model_options;
+  resnet_session_options session_options;
+  resnet_model *model;
+  resnet_session *session;
+  float *input;  /* (n,c,h,w) */
+  size_t floats; /* in input */
+  float *scores; /* (n,classes) */
+  uint32_t classes;
+} bench;
 
 static int complain(const char *what, const char *message) {
   fprintf(stderr, "bench_model: %s: %s\n", what, message);
-  return 1;
+  return 0;
 }
 
 static double now_ms(void) {
@@ -20,55 +40,109 @@ static double now_ms(void) {
   return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static int answer_requests(resnet_session *session, const float *input, size_t batch, float *scores) {
-  resnet_error error;
-  char line[64];
-  printf("ready\n");
-  fflush(stdout);
-  while (fgets(line, sizeof line, stdin)) {
-    const double start = now_ms();
-    if (resnet_run(session, input, RESNET_LAYOUT_NCHW, batch, scores, &error) != RESNET_OK)
-      return complain("run", error.message);
-    printf("%.6f\n", now_ms() - start);
-    fflush(stdout);
-  }
-  return 0;
+static int read_input(bench *b, const char *path) {
+  FILE *file = fopen(path, "rb");
+  if (!file) return complain(path, "cannot be read");
+  fseek(file, 0, SEEK_END);
+  const long bytes = ftell(file);
+  rewind(file);
+  b->floats = bytes > 0 ? (size_t)bytes / sizeof(float) : 0;
+  b->input = malloc(b->floats * sizeof(float) + 1);
+  const int good = b->input && fread(b->input, sizeof(float), b->floats, file) == b->floats;
+  fclose(file);
+  return good ? 1 : complain(path, "cannot be read whole");
 }
 
-static int bench(const resnet_model *model, resnet_session *session, size_t batch) {
+static int run_once(bench *b) {
   resnet_error error;
+  if (resnet_run(b->session, b->input, RESNET_LAYOUT_NCHW, b->session_options.batch, b->scores, &error) == RESNET_OK)
+    return 1;
+  return complain("run", error.message);
+}
+
+static int open_model(bench *b, resnet_model_info *info) {
+  resnet_error error;
+  if (resnet_model_open(b->path, &b->model_options, &b->model, &error) != RESNET_OK ||
+      resnet_session_open(b->model, &b->session_options, &b->session, &error) != RESNET_OK ||
+      resnet_model_get_info(b->model, info, &error) != RESNET_OK)
+    return complain(b->path, error.message);
+  const size_t picture = (size_t)info->input_channels * info->input_height * info->input_width;
+  if (picture * b->session_options.batch != b->floats) return complain(b->path, "the input is not of the model's size");
+  b->classes = info->classes;
+  b->scores = malloc(b->session_options.batch * info->classes * sizeof(float));
+  return b->scores ? run_once(b) : complain("scores", "out of memory");
+}
+
+static int answer_open(bench *b) {
   resnet_model_info info = {.struct_size = sizeof info};
-  if (resnet_model_get_info(model, &info, &error) != RESNET_OK) return complain("info", error.message);
-  const size_t floats = batch * info.input_channels * info.input_height * info.input_width;
-  float *input = malloc(floats * sizeof(float));
-  float *scores = malloc(batch * info.classes * sizeof(float));
-  int result = 1;
-  if (input && scores) {
-    for (size_t i = 0; i < floats; i++) input[i] = (float)(i % 255) / 127.5f - 1;
-    result = answer_requests(session, input, batch, scores);
+  const double start = now_ms();
+  if (!open_model(b, &info)) return 0;
+  printf("{\"load_ms\": %.6f, \"version\": \"%s\", \"precision\": \"%s\", \"macs\": %llu, \"notice\": \"%s\"}\n",
+         now_ms() - start, resnet_version(), info.precision, (unsigned long long)info.macs, info.notice);
+  return 1;
+}
+
+static int answer_run(bench *b, unsigned warm, unsigned timed) {
+  for (unsigned i = 0; i < warm; i++)
+    if (!run_once(b)) return 0;
+  for (unsigned i = 0; i < timed; i++) {
+    const double start = now_ms();
+    if (!run_once(b)) return 0;
+    printf("%.6f ", now_ms() - start);
   }
-  free(scores);
-  free(input);
-  return result;
+  printf("\n");
+  return 1;
+}
+
+static int answer_scores(bench *b, const char *path) {
+  const size_t count = (size_t)b->session_options.batch * b->classes;
+  if (!run_once(b)) return 0;
+  FILE *file = fopen(path, "wb");
+  if (!file) return complain(path, "cannot be written");
+  const int good = fwrite(b->scores, sizeof(float), count, file) == count;
+  if (fclose(file) != 0 || !good) return complain(path, "cannot be written whole");
+  printf("written\n");
+  return 1;
+}
+
+static int answer(bench *b, char *line) {
+  unsigned warm, timed;
+  line[strcspn(line, "\n")] = 0;
+  if (!b->session && strcmp(line, "open") == 0) return answer_open(b);
+  if (b->session && sscanf(line, "run %u %u", &warm, &timed) == 2) return answer_run(b, warm, timed);
+  if (b->session && strncmp(line, "scores ", 7) == 0) return answer_scores(b, line + 7);
+  return complain(line, "no such request, or not at this time");
+}
+
+static int answer_requests(bench *b) {
+  char line[4096];
+  int good = 1;
+  printf("started\n");
+  fflush(stdout);
+  while (good && fgets(line, sizeof line, stdin)) {
+    good = answer(b, line);
+    fflush(stdout);
+  }
+  return good;
 }
 
 int main(int argc, char **argv) {
-  resnet_error error;
-  resnet_model *model = NULL;
-  resnet_session *session = NULL;
-  resnet_session_options options;
-  if (argc != 4) return complain("usage", "bench_model MODEL THREADS BATCH");
-  resnet_session_options_init(&options);
-  options.threads = (uint32_t)strtoul(argv[2], NULL, 10);
-  options.batch = (uint32_t)strtoul(argv[3], NULL, 10);
-  int result = 1;
-  if (resnet_model_open(argv[1], NULL, &model, &error) != RESNET_OK ||
-      resnet_session_open(model, &options, &session, &error) != RESNET_OK) {
-    complain(argv[1], error.message);
-  } else {
-    result = bench(model, session, options.batch);
+  bench b = {0};
+  const char *memory = argc == 6 ? argv[5] : "normal";
+  if (argc < 5 || argc > 6 || (strcmp(memory, "normal") != 0 && strcmp(memory, "small") != 0)) {
+    complain("usage", "bench_model MODEL THREADS BATCH INPUT [normal|small]");
+    return 2;
   }
-  resnet_session_close(&session);
-  resnet_model_close(&model);
-  return result;
+  b.path = argv[1];
+  resnet_model_options_init(&b.model_options);
+  resnet_session_options_init(&b.session_options);
+  b.session_options.threads = (uint32_t)strtoul(argv[2], NULL, 10);
+  b.session_options.batch = (uint32_t)strtoul(argv[3], NULL, 10);
+  b.model_options.memory = strcmp(memory, "small") == 0 ? RESNET_MEMORY_SMALL : RESNET_MEMORY_NORMAL;
+  const int good = read_input(&b, argv[4]) && answer_requests(&b);
+  resnet_session_close(&b.session);
+  resnet_model_close(&b.model);
+  free(b.scores);
+  free(b.input);
+  return good ? 0 : 1;
 }

@@ -1,0 +1,256 @@
+"""What the benchmarks share: runtimes in processes of their own, nets, pictures, taking turns, the machine, writing.
+
+A runtime is a process that answers lines: bench_model.c for ours, peer_worker.py for the others. Only one has a turn at
+a time. A turn begins when the processes of all others have stopped using the CPU (thread pools spin for a while after a
+run before they sleep), so every runtime may keep its own way of waiting: none is slowed by a setting that forbids it to
+spin, and none takes a core from the next. A turn is a few runs that don't count, which bring the runtime's threads and
+caches to where a program that runs one picture after the other has them, then the runs that do.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCH = ROOT / "tests" / "bench"
+BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
+OUTPUT = ROOT / "build" / "bench"
+PROGRAM = BUILD / "tests" / "bench_model"
+IDLE_AT_MOST_S = 1.0  # how long to wait for the others to sleep
+TURN_MS = 100.0  # what the counted runs of a turn should take together
+MOST_RUNS_A_TURN = 200
+# As in tests/nets.py, which the Python that runs the benchmark need not be able to import.
+CIFAR_NETS = {f"{kind}{depth}" for kind in ("resnet", "plain") for depth in (8, 20, 32, 44, 56, 110)}
+
+
+class RuntimeFailed(Exception):
+    """A runtime ended or did not answer; says why."""
+
+
+class Runtime:
+    """A process that opens and runs one model."""
+
+    def __init__(self, name: str, command: list[str | Path]) -> None:
+        self.name = name
+        self.opened: dict[str, object] = {}
+        self.complaints = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=self.complaints, text=True)
+        self.wait_for("started")
+        self.bytes_before = self.memory_bytes("VmHWM")
+
+    def wait_for(self, expected: str | None = None) -> str:
+        answer = self.process.stdout.readline().strip()
+        if not answer or expected not in (None, answer):
+            self.process.kill()
+            self.process.wait()
+            self.complaints.seek(0)
+            lines = self.complaints.read().strip().splitlines()
+            raise RuntimeFailed(f"{self.name}: {lines[-1] if lines else 'ended without a word'}")
+        return answer
+
+    def ask(self, request: str, expected: str | None = None) -> str:
+        try:
+            self.process.stdin.write(request + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended: the missing answer finds out why
+        return self.wait_for(expected)
+
+    def open(self) -> Runtime:
+        self.opened = json.loads(self.ask("open"))
+        return self
+
+    def run(self, warm: int, timed: int) -> list[float]:
+        """Milliseconds of each timed run."""
+        return [float(word) for word in self.ask(f"run {warm} {timed}").split()]
+
+    def scores(self) -> array.array:
+        with tempfile.NamedTemporaryFile() as file:
+            self.ask(f"scores {file.name}", "written")
+            return array.array("f", Path(file.name).read_bytes())
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all its threads: the process' CPU-time clock, numbered as clock_getcpuclockid(3) does."""
+        return time.clock_gettime(~self.process.pid << 3 | 2)
+
+    def memory_bytes(self, key: str) -> int:
+        """VmHWM: the most that was ever resident; VmRSS: what is now; see proc_pid_status(5)."""
+        return int(first_line(f"/proc/{self.process.pid}/status", key).split()[0]) * 1024
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+        self.complaints.close()
+
+
+def ours(name: str, model: Path, threads: int, batch: int, pictures: Path, memory: str = "normal") -> Runtime:
+    return Runtime(name, [PROGRAM, model, str(threads), str(batch), pictures, memory])
+
+
+@dataclass
+class Timing:
+    """What one runtime did in all its turns."""
+
+    times: list[float] = field(default_factory=list)  # milliseconds of every counted run
+    wall_s: float = 0.0  # of its turns
+    cpu_s: float = 0.0  # of its process during them
+    others_cpu_s: float = 0.0  # of all other runtimes' processes during them
+
+    @property
+    def least(self) -> float:
+        return min(self.times)
+
+    def summary(self) -> dict[str, object]:
+        return {"min_ms": self.least, "median_ms": statistics.median(self.times), "runs": len(self.times),
+                "cores_used": round(self.cpu_s / self.wall_s, 3),
+                "cores_used_by_others": round(self.others_cpu_s / self.wall_s, 3)}
+
+
+def wait_until_idle(runtimes: list[Runtime]) -> None:
+    end = time.monotonic() + IDLE_AT_MOST_S
+    before = sum(runtime.cpu_seconds() for runtime in runtimes)
+    while time.monotonic() < end:
+        time.sleep(0.005)
+        now = sum(runtime.cpu_seconds() for runtime in runtimes)
+        if now - before < 1e-4:
+            return
+        before = now
+
+
+def take_turn(runtime: Runtime, runtimes: list[Runtime], timing: Timing, runs: int) -> None:
+    others = [other for other in runtimes if other is not runtime]
+    wait_until_idle(runtimes)
+    start, cpu = time.monotonic(), runtime.cpu_seconds()
+    others_cpu = sum(other.cpu_seconds() for other in others)
+    timing.times += runtime.run(max(1, runs // 4), runs)
+    timing.others_cpu_s += sum(other.cpu_seconds() for other in others) - others_cpu
+    timing.cpu_s += runtime.cpu_seconds() - cpu
+    timing.wall_s += time.monotonic() - start
+
+
+def runs_a_turn(milliseconds: float) -> int:
+    return max(1, min(MOST_RUNS_A_TURN, round(TURN_MS / milliseconds)))
+
+
+def take_turns(runtimes: list[Runtime], rounds: int, same_work: bool = True) -> dict[str, Timing]:
+    """Every runtime has one turn a round; which one begins moves on with every round. Those that do the same work have
+    equally many runs a turn."""
+    runs = {runtime.name: runs_a_turn(min(runtime.run(2, 2))) for runtime in runtimes}
+    if same_work:
+        runs = dict.fromkeys(runs, max(runs.values()))
+    timings = {runtime.name: Timing() for runtime in runtimes}
+    for index in range(rounds):
+        first = index % len(runtimes)
+        for runtime in runtimes[first:] + runtimes[:first]:
+            take_turn(runtime, runtimes, timings[runtime.name], runs[runtime.name])
+    return timings
+
+
+def make_net(python: Path, folder: Path, net: str, batch: int, size: int | None = None) -> Path:
+    """The file of a net with random weights and a fixed batch, so that no runtime has to be ready for others."""
+    path = folder / f"{net}-batch{batch}-{size or 'own'}.onnx"
+    if not path.exists():
+        command = [str(python), str(ROOT / "tests" / "nets.py"), net, "-o", str(path), "--seed=1", f"--batch={batch}"]
+        subprocess.run(command + ([f"--size={size}"] if size else []), check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def input_size(net: str) -> int:
+    return 32 if net in CIFAR_NETS else 224
+
+
+def make_pictures(folder: Path, batch: int, size: int) -> Path:
+    """Random pixels, normalised, as (n,3,size,size)."""
+    path = folder / f"pictures-{batch}-{size}.f32"
+    if not path.exists():
+        normalised = [(pixel / 255 - 0.45) / 0.225 for pixel in range(256)]
+        pixels = random.Random(1).randbytes(batch * 3 * size * size)
+        path.write_bytes(array.array("f", map(normalised.__getitem__, pixels)).tobytes())
+    return path
+
+
+def relative_error(scores: array.array, expected: array.array) -> float:
+    """The largest difference over the largest score; infinite where either is no number."""
+    if len(scores) != len(expected):
+        return float("inf")
+    largest = max(abs(value) for value in expected)
+    errors = [abs(a - b) for a, b in zip(scores, expected)]
+    return max(errors) / largest if all(error == error for error in errors) and largest > 0 else float("inf")
+
+
+def first_line(path: str, key: str) -> str:
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
+
+
+def caches() -> list[str]:
+    """E.g. "L1 Data 32K"."""
+    found = []
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        words = [(folder / name).read_text().strip() for name in ("level", "type", "size")]
+        found.append(f"L{words[0]} {words[1]} {words[2]}")
+    return found
+
+
+def machine() -> dict[str, object]:
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return {"cpu": first_line("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
+            "cores": len(os.sched_getaffinity(0)), "caches": caches(), "kernel": system,
+            "memory": first_line("/proc/meminfo", "MemTotal"), "python": platform.python_version()}
+
+
+def commit() -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+class Bystanders:
+    """How much CPU other programs took, on average in cores, from now on: timings beside a busy program mean little."""
+
+    def __init__(self) -> None:
+        self.busy, self.own, self.start = self.busy_seconds(), self.own_seconds(), time.monotonic()
+
+    @staticmethod
+    def busy_seconds() -> float:
+        """Of all CPUs: user, nice, system, interrupts and what the hypervisor took; see proc_stat(5)."""
+        words = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        return (sum(words) - words[3] - words[4]) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def own_seconds() -> float:
+        used = os.times()
+        return used.user + used.system + used.children_user + used.children_system
+
+    def cores(self) -> float:
+        """Processes of ours have to have ended before, since only then are they counted as ours."""
+        other = (self.busy_seconds() - self.busy) - (self.own_seconds() - self.own)
+        return round(max(0.0, other) / (time.monotonic() - self.start), 2)
+
+
+def write(path: Path, text: str) -> None:
+    """The old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

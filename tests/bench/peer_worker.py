@@ -1,0 +1,185 @@
+"""Opens and runs a model in one of the other runtimes, on request. bench_model.c answers the same for ours.
+
+    python tests/bench/peer_worker.py onnxruntime|openvino|openvino-default|ncnn MODEL THREADS BATCH INPUT
+
+common.py says what is asked and answered. Each runtime is set up as its users would for the best float32 latency, and
+is called with its input bound beforehand and its output not copied: calling it from Python then costs under 15 us
+(measured on a net of a few thousand multiplications).
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def size_of(folder: Path, *patterns: str) -> int:
+    return sum(path.stat().st_size for pattern in patterns for path in folder.glob(pattern))
+
+
+class OnnxRuntime:
+    package = "onnxruntime"
+    precision = "fp32"
+
+    def __init__(self) -> None:
+        import onnxruntime
+
+        self.library = onnxruntime
+
+    def open(self, path: str, threads: int, pictures: np.ndarray) -> None:
+        options = self.library.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        self.session = self.library.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.binding = self.session.io_binding()
+        self.binding.bind_cpu_input(self.session.get_inputs()[0].name, pictures)
+        self.binding.bind_output(self.session.get_outputs()[0].name, "cpu")
+
+    def run(self) -> None:
+        self.session.run_with_iobinding(self.binding)
+
+    def scores(self) -> np.ndarray:
+        return self.binding.copy_outputs_to_cpu()[0]
+
+    def library_bytes(self) -> int:
+        """The library that C programs link. The module of Python holds the same once more."""
+        return size_of(Path(self.library.__file__).parent / "capi", "libonnxruntime.so*")
+
+
+class OpenVino:
+    """On CPUs with bf16 or fp16 instructions OpenVINO leaves float32 unless it is told to keep it."""
+
+    package = "openvino"
+    settings: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32"}
+
+    def __init__(self) -> None:
+        import openvino
+
+        self.library = openvino
+
+    def open(self, path: str, threads: int, pictures: np.ndarray) -> None:
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, **self.settings}
+        self.model = self.library.Core().compile_model(path, "CPU", settings)
+        self.request = self.model.create_infer_request()
+        self.request.set_input_tensor(self.library.Tensor(pictures, shared_memory=True))
+
+    def run(self) -> None:
+        self.request.infer(share_outputs=True)
+
+    def scores(self) -> np.ndarray:
+        return self.request.get_output_tensor().data
+
+    @property
+    def precision(self) -> str:
+        """What it says that it took."""
+        chosen = self.model.get_property("INFERENCE_PRECISION_HINT").to_string()
+        return {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}.get(chosen, chosen)
+
+    def library_bytes(self) -> int:
+        """What running an ONNX file on the CPU takes; the package holds twice that."""
+        libraries = Path(self.library.__file__).parent / "libs"
+        return size_of(libraries, "libopenvino.so*", "libopenvino_intel_cpu_plugin.so", "libopenvino_onnx_frontend.so*",
+                       "libtbb.so*", "libtbbmalloc.so*", "libhwloc.so*")
+
+
+class OpenVinoDefault(OpenVino):
+    settings = {}
+
+
+class Ncnn:
+    """MODEL is what ncnn_convert.py wrote: .param, with .bin beside it."""
+
+    package = "ncnn"
+    precision = "fp32"
+    reduced = ("use_fp16", "use_bf16", "use_int8")
+
+    def __init__(self) -> None:
+        import ncnn
+
+        self.library = ncnn
+
+    def open(self, path: str, threads: int, pictures: np.ndarray) -> None:
+        self.net = self.library.Net()
+        options = self.net.opt
+        options.num_threads = threads
+        for name in dir(options):
+            if name.startswith(self.reduced):
+                setattr(options, name, False)
+        if self.net.load_param(path) != 0 or self.net.load_model(str(Path(path).with_suffix(".bin"))) != 0:
+            sys.exit("ncnn cannot load the converted net")
+        # A batch is one Mat with n > 1; 0 says that the array's first axis is the batch.
+        self.pictures = self.library.Mat(pictures, 0) if len(pictures) > 1 else self.library.Mat(pictures[0])
+
+    def run(self) -> None:
+        extractor = self.net.create_extractor()
+        extractor.input("in0", self.pictures)
+        status, self.output = extractor.extract("out0")
+        if status != 0:
+            sys.exit(f"ncnn: extract gave {status}")
+
+    def scores(self) -> np.ndarray:
+        return np.stack([self.output.batch(i).numpy() for i in range(self.output.n)])
+
+    def library_bytes(self) -> int:
+        return size_of(Path(self.library.__file__).parent, "ncnn*.so")
+
+
+RUNTIMES = {"onnxruntime": OnnxRuntime, "openvino": OpenVino, "openvino-default": OpenVinoDefault, "ncnn": Ncnn}
+
+
+class Worker:
+    def __init__(self, kind: str, model: str, threads: str, batch: str, pictures: str) -> None:
+        self.runtime = RUNTIMES[kind]()
+        self.model, self.threads = model, int(threads)
+        flat = np.fromfile(pictures, np.float32)
+        side = round((flat.size / int(batch) / 3) ** 0.5)
+        self.pictures = flat.reshape(int(batch), 3, side, side)
+
+    def open(self) -> str:
+        start = time.perf_counter()
+        self.runtime.open(self.model, self.threads, self.pictures)
+        self.runtime.run()
+        load = (time.perf_counter() - start) * 1e3
+        version = importlib.metadata.version(self.runtime.package)
+        return json.dumps({"load_ms": load, "version": version, "precision": self.runtime.precision,
+                           "library_bytes": self.runtime.library_bytes()})
+
+    def run(self, warm: str, timed: str) -> str:
+        run = self.runtime.run
+        for _ in range(int(warm)):
+            run()
+        times = []
+        for _ in range(int(timed)):
+            start = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - start)
+        return " ".join(f"{1e3 * seconds:.6f}" for seconds in times)
+
+    def scores(self, path: str) -> str:
+        self.runtime.run()
+        np.ascontiguousarray(self.runtime.scores(), np.float32).tofile(path)
+        return "written"
+
+
+def main() -> None:
+    # Whatever the runtimes print goes to stderr: stdout is for answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    worker = Worker(*sys.argv[1:])
+    gc.disable()
+    print("started", file=answers, flush=True)
+    for line in sys.stdin:
+        request, _, rest = line.rstrip("\n").partition(" ")
+        arguments = rest.split() if request == "run" else [rest] if rest else []
+        print(getattr(worker, request)(*arguments), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

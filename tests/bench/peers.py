@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""Measure libresnet beside the runtimes that could be installed instead, in turn, in one run.
+
+    python3 tests/bench/peers.py [--quick] [--rounds 40] [--work resnet50:2:8 ...] [--peers onnxruntime ncnn ...]
+
+The peers are installed from PyPI into build/bench-venv the first time. Writes peers.md, peers.json and peers.svg into
+build/bench. Times are those of a batch; ratios are of least times, the fastest peer's over ours, so above 1 ours is
+faster. All compute in float32, but for "openvino-default", which shows what OpenVINO takes when it isn't told, and is
+not compared with. ncnn runs the net as pnnx converts it. common.py says how turns are taken.
+
+A workload is NET:THREADS:BATCH with a net of tests/nets.py. LIBRESNET_BUILD names the build (build/release).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import common
+import report
+from common import BUILD, Runtime, RuntimeFailed
+from report import OURS, PEERS, Workload
+
+PACKAGES = {"onnxruntime": ["onnxruntime"], "openvino": ["openvino"], "openvino-default": ["openvino"],
+            "ncnn": ["ncnn", "pnnx"]}
+REFERENCE = "onnxruntime"
+# Float32 sums in another order, and Winograd, differ by some 1e-6; a wrong answer differs by far more.
+ERROR_LIMIT = 1e-3
+OPENED_NET = "resnet50"
+
+
+# ---- the peers' environment -----------------------------------------------------------------------------------------
+
+
+def has(python: Path, package: str) -> bool:
+    code = f"import importlib.metadata as m; m.version('{package}')"
+    return subprocess.run([str(python), "-c", code], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def prepare_venv(folder: Path, peers: list[str]) -> Path:
+    """The Python of an environment with the peers, numpy and onnx."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        print(f"peers: making {folder}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    wanted = dict.fromkeys(["numpy", "onnx", *(package for peer in peers for package in PACKAGES[peer])])
+    missing = [package for package in wanted if not has(python, package)]
+    for package in missing:
+        print(f"peers: installing {package} from PyPI into {folder}", flush=True)
+        # Of pnnx only the program is used, which needs nothing of what its Python package asks for: PyTorch, CUDA.
+        alone = ["--no-deps"] if package == "pnnx" else []
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *alone, package], check=True)
+    return python
+
+
+# ---- one run --------------------------------------------------------------------------------------------------------
+
+
+class Bench:
+    def __init__(self, python: Path, folder: Path, peers: list[str]) -> None:
+        self.python, self.folder, self.peers = python, folder, peers
+        self.versions: dict[str, str] = {}
+        self.library_bytes: dict[str, int] = {}
+        self.unconverted: dict[str, str] = {}  # why ncnn has no file of a net
+
+    def net(self, work: Workload) -> Path:
+        return common.make_net(self.python, self.folder, work.net, work.batch)
+
+    def converted(self, net: str) -> Path:
+        """ncnn's file of a net: made of a batch of one, run with any."""
+        folder = self.folder / "ncnn"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{net}.ncnn.param"
+        if net not in self.unconverted and not path.exists():
+            onnx = shutil.copy(common.make_net(self.python, self.folder, net, 1), folder / f"{net}.onnx")
+            command = [str(self.python), str(common.BENCH / "ncnn_convert.py"), str(onnx)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode != 0:
+                self.unconverted[net] = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        if net in self.unconverted:
+            raise RuntimeFailed(f"ncnn: {self.unconverted[net]}")
+        return path
+
+    def peer(self, name: str, work: Workload) -> Runtime:
+        model = self.converted(work.net) if name == "ncnn" else self.net(work)
+        return Runtime(name, [self.python, common.BENCH / "peer_worker.py", name, model, str(work.threads),
+                              str(work.batch), self.pictures(work)])
+
+    def pictures(self, work: Workload) -> Path:
+        return common.make_pictures(self.folder, work.batch, common.input_size(work.net))
+
+    def ours(self, work: Workload, model: Path | None = None, memory: str = "normal") -> Runtime:
+        return common.ours(OURS, model or self.net(work), work.threads, work.batch, self.pictures(work), memory)
+
+    def start(self, name: str, work: Workload) -> Runtime:
+        runtime = self.ours(work) if name == OURS else self.peer(name, work)
+        self.note(runtime.open())
+        return runtime
+
+    def note(self, runtime: Runtime) -> None:
+        self.versions[runtime.name] = str(runtime.opened["version"])
+        if "library_bytes" in runtime.opened:
+            self.library_bytes[runtime.name] = int(runtime.opened["library_bytes"])
+
+
+def start_all(bench: Bench, work: Workload, found: dict[str, dict]) -> list[Runtime]:
+    """Those that can run it; why the others can't goes into `found`."""
+    runtimes = []
+    for name in (OURS, *bench.peers):
+        try:
+            runtimes.append(bench.start(name, work))
+            found[name] = {"precision": runtimes[-1].opened["precision"]}
+        except RuntimeFailed as failure:
+            if name == OURS:
+                sys.exit(str(failure))
+            print(f"peers: {work}: no figure: {failure}", flush=True)
+            found[name] = {"reason": str(failure)}
+    return runtimes
+
+
+def check_scores(runtimes: list[Runtime], work: Workload, found: dict[str, dict]) -> list[Runtime]:
+    """Compare the scores with the reference's. A wrong peer is left out, wrong scores of ours end the program."""
+    scores = {runtime.name: runtime.scores() for runtime in runtimes}
+    expected = scores.get(REFERENCE)
+    if expected is None:
+        return runtimes
+    right = []
+    for runtime in runtimes:
+        name, error = runtime.name, common.relative_error(scores[runtime.name], expected)
+        found[name]["error"] = error
+        if found[name]["precision"] != "fp32" or error <= ERROR_LIMIT:
+            right.append(runtime)
+            continue
+        message = f"{name}: {work}: scores differ from {REFERENCE}'s by {error:.1e}, {ERROR_LIMIT:g} is allowed"
+        if name == OURS:
+            sys.exit(message)
+        found[name]["reason"] = message
+        print(f"peers: no figure: {message}", flush=True)
+        runtime.close()
+    return right
+
+
+def measure(bench: Bench, work: Workload, rounds: int) -> dict:
+    found: dict[str, dict] = {}
+    runtimes = check_scores(start_all(bench, work, found), work, found)
+    for name, timing in common.take_turns(runtimes, rounds).items():
+        found[name] |= timing.summary()
+    for runtime in runtimes:
+        runtime.close()
+    row = {"net": work.net, "threads": work.threads, "batch": work.batch, "target": work.target, "runtimes": found}
+    report.compare(row)
+    shown = ", ".join(f"{name} {report.cell(runtime)}" for name, runtime in found.items())
+    print(f"{work}: {shown} ms; best peer / ours {report.number(row['ratio'])}", flush=True)
+    return row
+
+
+# ---- opening, memory, size ------------------------------------------------------------------------------------------
+
+
+def compile_plan(bench: Bench, work: Workload) -> Path:
+    plan = bench.folder / f"{work.net}.resnet"
+    if not plan.exists():
+        command = [str(BUILD / "resnet"), "compile", str(bench.net(work)), "-o", str(plan)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeFailed(f"libresnet, compiled plan: {(done.stderr.strip().splitlines() or ['no message'])[0]}")
+    return plan
+
+
+def openers(bench: Bench, work: Workload) -> dict:
+    """What can be opened: title -> function that starts it."""
+    found = {OURS: lambda: bench.ours(work), f"{OURS}, small memory": lambda: bench.ours(work, memory="small"),
+             f"{OURS}, compiled plan": lambda: bench.ours(work, compile_plan(bench, work))}
+    for name in bench.peers:
+        kind = ", its own converted file" if name == "ncnn" else ""
+        found[PEERS[name] + kind] = lambda name=name: bench.peer(name, work)
+    return found
+
+
+def open_once(start) -> dict[str, float]:
+    runtime = start()
+    common.wait_until_idle([runtime])
+    load = float(runtime.open().opened["load_ms"])
+    found = {"load_ms": load - min(runtime.run(0, 5)), "before_bytes": runtime.bytes_before,
+             "peak_bytes": runtime.memory_bytes("VmHWM"), "resident_bytes": runtime.memory_bytes("VmRSS")}
+    runtime.close()
+    return found
+
+
+def measure_opening(bench: Bench, rounds: int) -> dict[str, dict]:
+    """Every round opens each runtime in a new process. The files lie in the page cache."""
+    samples: dict[str, list] = {}
+    failed: dict[str, dict] = {}
+    starts = openers(bench, Workload(OPENED_NET, 1, 1))
+    for _ in range(rounds):
+        for name in [name for name in starts if name not in failed]:
+            try:
+                samples.setdefault(name, []).append(open_once(starts[name]))
+            except RuntimeFailed as failure:
+                failed[name] = {"reason": str(failure)}
+                print(f"peers: opening {OPENED_NET}: no figure: {failure}", flush=True)
+    return {name: failed.get(name) or summarise_opening(samples[name]) for name in starts}
+
+
+def summarise_opening(samples: list[dict[str, float]]) -> dict[str, float]:
+    loads = [sample["load_ms"] for sample in samples]
+    memory = {key: statistics.median(sample[key] for sample in samples)
+              for key in ("peak_bytes", "resident_bytes", "before_bytes")}
+    return {"load_min_ms": min(loads), "load_median_ms": statistics.median(loads)} | memory
+
+
+def our_library_bytes() -> dict[str, int]:
+    """libresnet.so as it is installed, and with the two libraries that are installed beside it."""
+    library = BUILD / "libresnet.so"
+    if not library.exists():
+        print(f"peers: no size of ours: {library} is not built")
+        return {}
+    with tempfile.NamedTemporaryFile() as stripped:
+        subprocess.run(["strip", "--strip-unneeded", "-o", stripped.name, str(library)], check=True)
+        size = os.path.getsize(stripped.name)
+    needed = subprocess.run(["ldd", str(library)], capture_output=True, text=True).stdout.split()
+    beside = [path for path in needed if path.startswith("/") and ("pthreadpool" in path or "cpuinfo" in path)]
+    return {OURS: size, f"{OURS} with pthreadpool and cpuinfo": size + sum(os.path.getsize(path) for path in beside)}
+
+
+# ---- the program ----------------------------------------------------------------------------------------------------
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", nargs="+", type=Workload.parse, default=list(report.WORKLOADS),
+                        metavar="NET:THREADS:BATCH")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--rounds", type=int, default=40, help="turns of every runtime (default 40)")
+    parser.add_argument("--opening-rounds", type=int, default=7, help=f"of opening {OPENED_NET} (default 7; 0: none)")
+    parser.add_argument("--quick", action="store_true", help="3 rounds, one opening: to try it, not to measure")
+    parser.add_argument("--venv", type=Path, default=common.ROOT / "build" / "bench-venv", help="where the peers are")
+    parser.add_argument("-o", "--output", type=Path, default=common.OUTPUT, help="folder for the results")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds, arguments.opening_rounds = 3, 1
+    if arguments.rounds < 1:
+        parser.error("--rounds must be 1 or more")
+    return arguments
+
+
+def write_results(folder: Path, results: dict) -> None:
+    caption = f"{results['machine']['cpu']}, {results['date'][:10]}, least of {results['rounds']} rounds in turn"
+    common.write(folder / "peers.json", json.dumps(results, indent=1) + "\n")
+    common.write(folder / "peers.md", report.markdown(results))
+    common.write(folder / "peers.svg", report.svg(results["workloads"], caption))
+    print(f"peers: wrote {folder}/peers.md, .json and .svg")
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if not common.PROGRAM.exists():
+        sys.exit(f"{common.PROGRAM} is not built: tools/build, or set LIBRESNET_BUILD")
+    python = prepare_venv(arguments.venv.absolute(), arguments.peers)
+    results = {"date": time.strftime("%Y-%m-%d %H:%M:%S %z"), "machine": common.machine(), "rounds": arguments.rounds,
+               "commit": common.commit(), "opened_net": OPENED_NET}
+    bystanders = common.Bystanders()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(python, Path(folder), arguments.peers)
+        results["workloads"] = [measure(bench, work, arguments.rounds) for work in arguments.work]
+        results["openings"] = measure_opening(bench, arguments.opening_rounds) if arguments.opening_rounds else {}
+    report.set_targets(results["workloads"])
+    results["versions"] = bench.versions
+    results["library_bytes"] = our_library_bytes() | {PEERS[name]: size for name, size in bench.library_bytes.items()
+                                                      if name != report.NOT_COMPARED}
+    results["bystanders_cores"] = bystanders.cores()
+    print(report.markdown(results))
+    write_results(arguments.output, results)
+
+
+if __name__ == "__main__":
+    main()
