@@ -12,6 +12,7 @@ void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     memory_release(m, nodes[i].name);
     memory_release(m, nodes[i].output);
+    if (nodes[i].weights_borrowed) continue;
     memory_release(m, nodes[i].weights);
     memory_release(m, nodes[i].bias);
   }

@@ -58,7 +58,8 @@ typedef struct graph_node {
   size_t weight_count;
   float *bias; /* CONV, LINEAR: o floats, never NULL; AFFINE: c floats. All finite. */
   size_t bias_count;
-  uint32_t block; /* index into blocks, or RESNET_NO_INDEX */
+  bool weights_borrowed; /* weights and bias belong to somebody else, who keeps them longer; the loader's never do */
+  uint32_t block;        /* index into blocks, or RESNET_NO_INDEX */
 } graph_node;
 
 /* Nodes of a block are those whose `block` is its index; they stand next to each other in the node order. */

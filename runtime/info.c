@@ -67,6 +67,7 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
       .weights_bytes = weights_bytes,
       .arena_bytes = p->arena_floats * sizeof(float),
       .arena_lower_bound = p->arena_lower_bound * sizeof(float),
+      .notice = model->notice,
   };
   return give(info, &all, sizeof all, "resnet_model_info", error);
 }

@@ -66,17 +66,6 @@ static void choose_preprocess(resnet_model *model, const graph *g, const resnet_
   }
 }
 
-static resnet_status pack_weights(plan *p, resnet_error *error) {
-  for (uint32_t i = 0; i < p->op_count; i++) {
-    plan_op *op = &p->ops[i];
-    const kernel *k = kernel_table[op->kernel];
-    resnet_status status = k->check ? k->check(op, p->memory, error) : RESNET_OK;
-    if (status == RESNET_OK && k->pack) status = k->pack(op, p->memory, error);
-    if (status != RESNET_OK) return status;
-  }
-  return RESNET_OK;
-}
-
 /* Lower `g` into the model, which takes over its strings. */
 static resnet_status compile(resnet_model *model, graph *g, const resnet_model_options *options, resnet_error *error) {
   if (xnn_initialize(NULL) != xnn_status_success)
@@ -84,7 +73,8 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
                 "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
   resnet_status status = plan_build(&model->plan, model->memory, g, options->conv, error);
   if (status == RESNET_OK) status = plan_memory(&model->plan, error);
-  if (status == RESNET_OK) status = pack_weights(&model->plan, error);
+  if (status == RESNET_OK)
+    status = plan_pack(&model->plan, &model->file, options, model->notice, sizeof model->notice, error);
   if (status != RESNET_OK) return status;
   choose_preprocess(model, g, options);
   model->name = g->name;
@@ -102,6 +92,7 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
 static void release(resnet_model *model) {
   memory *m = model->memory;
   plan_release(&model->plan);
+  plan_file_release(&model->file);
   for (uint32_t i = 0; i < model->label_count; i++) memory_release(m, model->labels[i]);
   memory_release(m, model->labels);
   memory_release(m, model->name);
@@ -109,19 +100,30 @@ static void release(resnet_model *model) {
   memory_release(m, model);
 }
 
-resnet_status model_from_graph(memory *m, graph *g, const resnet_model_options *options, resnet_model **out,
-                               resnet_error *error) {
+/* The model takes over `file` if all goes well. */
+static resnet_status make_model(memory *m, graph *g, plan_file *file, const resnet_model_options *options,
+                                resnet_model **out, resnet_error *error) {
   *out = NULL;
   resnet_model *model = memory_allocate(m, 1, sizeof *model);
   if (!model) return fail_memory(error, "a model");
   model->memory = m;
+  model->file = *file;
+  model->conv = options->conv;
+  model->memory_use = options->memory;
   resnet_status status = compile(model, g, options, error);
+  *file = (plan_file){0};
   if (status != RESNET_OK) {
     release(model);
     return status;
   }
   *out = model;
   return succeed(error);
+}
+
+resnet_status model_from_graph(memory *m, graph *g, const resnet_model_options *options, resnet_model **out,
+                               resnet_error *error) {
+  plan_file none = {0};
+  return make_model(m, g, &none, options, out, error);
 }
 
 /* Where a model comes from: a path, or bytes in memory. */
@@ -131,15 +133,60 @@ typedef struct source {
   size_t size;
 } source;
 
-static resnet_status read_graph(graph *g, memory *m, const source *from, const resnet_model_options *options,
-                                resnet_error *error) {
+static uint64_t file_limit(const resnet_model_options *options) {
+  return options->max_file_bytes ? options->max_file_bytes : default_file_bytes;
+}
+
+/* *f has no bytes afterwards where the source is no plan file. */
+static resnet_status find_plan_file(plan_file *f, memory *m, const source *from, const resnet_model_options *options,
+                                    resnet_error *error) {
+  if (from->path) return plan_file_map(f, m, from->path, file_limit(options), error);
+  if (!plan_file_begins(from->bytes, from->size)) return RESNET_OK;
+  return plan_file_copy(f, m, from->bytes, from->size, file_limit(options), error);
+}
+
+/* The sizes that the options name are for nets that leave theirs open, which a plan never does. */
+static resnet_status check_input(const graph *g, const resnet_model_options *options, resnet_error *error) {
+  const graph_shape input = g->nodes[0].shape;
+  const bool fits = (!options->input_height || options->input_height == input.h) &&
+                    (!options->input_width || options->input_width == input.w);
+  if (fits) return RESNET_OK;
+  return fail(error, RESNET_ERROR_UNSUPPORTED,
+              "the plan is for an input of %ux%u, the options ask for %ux%u: leave them at 0, or compile a plan for it",
+              input.h, input.w, options->input_height, options->input_width);
+}
+
+static resnet_status read_plan_file(plan_file *f, graph *g, const resnet_model_options *options, resnet_error *error) {
+  resnet_status status = plan_file_read(f, g, error);
+  return status == RESNET_OK ? check_input(g, options, error) : status;
+}
+
+static resnet_status read_onnx(plan_file *f, graph *g, memory *m, const source *from,
+                               const resnet_model_options *options, resnet_error *error) {
   const graph_options graph_settings = {
-      .max_file_bytes = options->max_file_bytes ? options->max_file_bytes : default_file_bytes,
+      .max_file_bytes = file_limit(options),
       .input_height = options->input_height,
       .input_width = options->input_width,
   };
-  if (from->path) return graph_read_file(g, m, from->path, &graph_settings, error);
-  return graph_read_memory(g, m, from->bytes, from->size, &graph_settings, error);
+  resnet_status status = from->path ? graph_read_file(g, m, from->path, &graph_settings, error)
+                                    : graph_read_memory(g, m, from->bytes, from->size, &graph_settings, error);
+  return status == RESNET_OK && options->keep_weights ? plan_file_keep(f, m, g, error) : status;
+}
+
+static resnet_status build_model(memory *m, const source *from, const resnet_model_options *options, resnet_model **out,
+                                 resnet_error *error) {
+  graph g = {0};
+  plan_file file = {0};
+  resnet_status status = find_plan_file(&file, m, from, options, error);
+  const bool onnx = status == RESNET_OK && !file.bytes;
+  if (onnx) status = read_onnx(&file, &g, m, from, options, error);
+  const bool named = onnx && status != RESNET_OK; /* the loader has put the path before its message */
+  if (status == RESNET_OK && !onnx) status = read_plan_file(&file, &g, options, error);
+  if (status == RESNET_OK) status = make_model(m, &g, &file, options, out, error);
+  if (status != RESNET_OK && from->path && !named) (void)fail_prefix(error, status, from->path);
+  graph_release(&g);
+  plan_file_release(&file);
+  return status;
 }
 
 static resnet_status open_model(const source *from, const resnet_model_options *given, resnet_model **out,
@@ -152,13 +199,7 @@ static resnet_status open_model(const source *from, const resnet_model_options *
   memory *m =
       memory_create(&options.allocator, options.max_memory_bytes ? options.max_memory_bytes : default_memory_bytes);
   if (!m) return fail_memory(error, "a model");
-  graph g = {0};
-  status = read_graph(&g, m, from, &options, error);
-  if (status == RESNET_OK) {
-    status = model_from_graph(m, &g, &options, out, error);
-    if (status != RESNET_OK && from->path) (void)fail_prefix(error, status, from->path);
-  }
-  graph_release(&g);
+  status = build_model(m, from, &options, out, error);
   if (status != RESNET_OK) memory_destroy(m);
   return status;
 }

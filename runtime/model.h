@@ -2,7 +2,7 @@
 #ifndef LIBRESNET_RUNTIME_MODEL_H
 #define LIBRESNET_RUNTIME_MODEL_H
 
-#include "runtime/plan.h"
+#include "runtime/plan_file.h"
 
 struct resnet_model {
   memory *memory; /* the one allocator: of the model and of its sessions; thread-safe */
@@ -13,6 +13,10 @@ struct resnet_model {
   uint32_t label_count;
   resnet_preprocess preprocess;
   resnet_preprocess_source preprocess_source;
+  plan_file file; /* its weights besides the plan's: mapped, or kept to be saved */
+  resnet_conv conv;
+  resnet_memory memory_use; /* with which the plan was built */
+  char notice[RESNET_ERROR_MESSAGE_SIZE];
 };
 
 /* Make a model of `g`, which was allocated from `m` and is still to be released by the caller. On success the model

@@ -41,10 +41,9 @@ typedef struct plan_op {
   uint32_t stride_h, stride_w, channels_before;
   graph_shape source_shape;
   float clamp_min, clamp_max;
-  float *weights, *bias; /* as the graph has them; gone after packing unless kept, mapped, or read by the kernel */
+  float *weights, *bias; /* as the graph has them; gone after packing unless borrowed or read by the kernel */
   size_t weight_count, bias_count;
-  bool weights_mapped; /* weights and bias are part of the model's plan file: nobody's to release */
-  bool weights_kept;   /* they stay after packing, for resnet_model_save */
+  bool weights_borrowed; /* weights and bias belong to the model's plan_file: they are not the plan's to release */
   weights_slot packed; /* of kernels that pack, with the bias inside */
   size_t arena_offset; /* of the output, in floats per picture */
   uint64_t parameters, macs;

@@ -148,6 +148,7 @@ static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error
   take(&op->output, &node->output);
   op->weights = node->weights;
   op->bias = node->bias;
+  op->weights_borrowed = node->weights_borrowed;
   node->weights = node->bias = NULL;
   return count_work(op, error);
 }
@@ -237,7 +238,7 @@ resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resne
 }
 
 static void release_weights(plan_op *op, memory *m) {
-  if (!op->weights_mapped) {
+  if (!op->weights_borrowed) {
     memory_release(m, op->weights);
     memory_release(m, op->bias);
   }
@@ -245,7 +246,7 @@ static void release_weights(plan_op *op, memory *m) {
 }
 
 void op_release_weights(plan_op *op, memory *m) {
-  if (!op->weights_kept && !op->weights_mapped) release_weights(op, m);
+  if (!op->weights_borrowed) release_weights(op, m);
 }
 
 size_t op_weights_bytes(const plan_op *op) {

@@ -1,0 +1,55 @@
+#include <string.h>
+#include <zlib.h>
+
+#include "runtime/plan_format.h"
+
+enum { LANES = 8 };
+
+static const uint64_t multiplier = UINT64_C(0x9E3779B97F4A7C15); /* odd: 2^64 / golden ratio */
+
+bool plan_align(uint64_t *size) {
+  if (*size > UINT64_MAX - (PLAN_ALIGNMENT - 1)) return false;
+  *size = (*size + PLAN_ALIGNMENT - 1) / PLAN_ALIGNMENT * PLAN_ALIGNMENT;
+  return true;
+}
+
+/* A bijection of `sum` for any word and of `word` for any sum. The rotation brings the high bits down, which
+ * multiplying alone would leave where they are: two flipped signs would cancel. */
+static uint64_t stir(uint64_t sum, uint64_t word) {
+  const uint64_t product = (sum ^ word) * multiplier;
+  return product << 29 | product >> 35;
+}
+
+/* Eight chains, because each has to wait for its multiplications. */
+uint64_t plan_checksum(const void *bytes, size_t size) {
+  uint64_t lanes[LANES], words[LANES], sum = size;
+  const uint8_t *at = bytes;
+  size_t left = size;
+  for (size_t i = 0; i < LANES; i++) lanes[i] = i;
+  for (; left >= sizeof words; left -= sizeof words, at += sizeof words) {
+    memcpy(words, at, sizeof words);
+    for (size_t i = 0; i < LANES; i++) lanes[i] = stir(lanes[i], words[i]);
+  }
+  memset(words, 0, sizeof words);
+  if (left) memcpy(words, at, left);
+  for (size_t i = 0; i < LANES; i++) sum = stir(sum, stir(lanes[i], words[i]));
+  return sum;
+}
+
+static uint32_t crc_of(uint32_t crc, const uint8_t *bytes, size_t size) {
+  while (size > 0) {
+    const uInt part = size > INT32_MAX ? INT32_MAX : (uInt)size;
+    crc = (uint32_t)crc32(crc, bytes, part);
+    bytes += part;
+    size -= part;
+  }
+  return crc;
+}
+
+uint32_t plan_front_crc(const uint8_t *front, size_t size) {
+  plan_header header;
+  memcpy(&header, front, sizeof header);
+  header.crc = 0;
+  const uint32_t crc = crc_of((uint32_t)crc32(0, NULL, 0), (const uint8_t *)&header, sizeof header);
+  return crc_of(crc, front + sizeof header, size - sizeof header);
+}

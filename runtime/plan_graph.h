@@ -1,0 +1,25 @@
+/* The graph in a plan file: loader/graph.h's fields as plan_stream has them, but for weights, biases and preprocessing.
+ *
+ *     u32 nodes, blocks, labels, output, opset; text name, producer
+ *     for each node: u32 op, input_count, input[2], h, w, c, block; text name, output; u32 the ten of graph_window,
+ *       groups, count_padding, stride_h, stride_w, channels_before; f32 clamp_min, clamp_max;
+ *       u64 weight_count, bias_count
+ *     for each block: text name; u32 shortcut, source, add
+ *     for each label: text
+ */
+#ifndef LIBRESNET_RUNTIME_PLAN_GRAPH_H
+#define LIBRESNET_RUNTIME_PLAN_GRAPH_H
+
+#include "loader/graph.h"
+#include "runtime/plan_stream.h"
+
+void plan_graph_write(plan_writer *w, const graph *g);
+
+/* Read and check what plan_graph_write wrote, or what somebody forged: on success *out has all that loader/graph.h
+ * promises, but that its nodes have counts of weights and no weights yet. On failure *out is all zero. */
+resnet_status plan_graph_read(graph *out, memory *m, const uint8_t *bytes, size_t size, resnet_error *error);
+
+/* plan_graph_check.c: every promise of loader/graph.h that does not need the weights. */
+resnet_status plan_graph_check(const graph *g, resnet_error *error);
+
+#endif
