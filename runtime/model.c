@@ -141,7 +141,6 @@ static uint64_t file_limit(const resnet_model_options *options) {
 static resnet_status find_plan_file(plan_file *f, memory *m, const source *from, const resnet_model_options *options,
                                     resnet_error *error) {
   if (from->path) return plan_file_map(f, m, from->path, file_limit(options), error);
-  if (!plan_file_begins(from->bytes, from->size)) return RESNET_OK;
   return plan_file_copy(f, m, from->bytes, from->size, file_limit(options), error);
 }
 

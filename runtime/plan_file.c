@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "runtime/image.h"
 #include "runtime/plan_format.h"
@@ -14,7 +15,9 @@
 
 #define MAKE_IT_AGAIN "compile the plan again from its .onnx file"
 
-bool plan_file_begins(const void *bytes, size_t size) {
+enum { GZIP_LOOK = 4096 /* bytes of a gzip file that are enough to unpack the first few */ };
+
+static bool begins(const void *bytes, size_t size) {
   return size >= PLAN_MAGIC_SIZE && memcmp(bytes, PLAN_MAGIC, PLAN_MAGIC_SIZE) == 0;
 }
 
@@ -31,14 +34,39 @@ static resnet_status too_large(uint64_t max_bytes, resnet_error *error) {
               (unsigned long long)max_bytes);
 }
 
+static void *zlib_allocate(void *context, uInt count, uInt size) { return memory_allocate(context, count, size); }
+
+static void zlib_release(void *context, void *pointer) { memory_release(context, pointer); }
+
+/* gzip of a plan file begins so. */
+static bool begins_packed(memory *m, const void *bytes, size_t size) {
+  uint8_t first[PLAN_MAGIC_SIZE];
+  z_stream z = {.zalloc = zlib_allocate, .zfree = zlib_release, .opaque = m};
+  if (size < 2 || memcmp(bytes, "\x1f\x8b", 2) != 0 || inflateInit2(&z, 15 + 16) != Z_OK) return false;
+  z.next_in = (Bytef *)(uintptr_t)bytes;
+  z.avail_in = size < GZIP_LOOK ? (uInt)size : GZIP_LOOK;
+  z.next_out = first;
+  z.avail_out = sizeof first;
+  (void)inflate(&z, Z_SYNC_FLUSH);
+  (void)inflateEnd(&z);
+  return begins(first, sizeof first - z.avail_out);
+}
+
+/* Nothing of a packed file can be mapped, which is all that a plan file is for. */
+static resnet_status refuse_packed(memory *m, const void *bytes, size_t size, resnet_error *error) {
+  if (!begins_packed(m, bytes, size)) return RESNET_OK;
+  return fail(error, RESNET_ERROR_UNSUPPORTED, "is a plan file packed with gzip: unpack it first, e.g. with gunzip");
+}
+
 /* Only a regular file is looked into; the loader tells what is wrong with others, and with those that cannot be opened.
  */
 static resnet_status map_open(plan_file *f, int file, uint64_t max_bytes, resnet_error *error) {
-  char magic[PLAN_MAGIC_SIZE];
+  char first[GZIP_LOOK];
   struct stat about;
   if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) return RESNET_OK;
-  const ssize_t got = pread(file, magic, sizeof magic, 0);
-  if (got < 0 || !plan_file_begins(magic, (size_t)got)) return RESNET_OK;
+  const ssize_t got = pread(file, first, sizeof first, 0);
+  if (got < 0) return RESNET_OK;
+  if (!begins(first, (size_t)got)) return refuse_packed(f->memory, first, (size_t)got, error);
   if ((uint64_t)about.st_size > max_bytes || (uint64_t)about.st_size > SIZE_MAX) return too_large(max_bytes, error);
   void *bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_SHARED, file, 0);
   if (bytes == MAP_FAILED) return fail_errno(error, "mapped", errno);
@@ -61,6 +89,7 @@ resnet_status plan_file_map(plan_file *f, memory *m, const char *path, uint64_t 
 resnet_status plan_file_copy(plan_file *f, memory *m, const void *bytes, size_t size, uint64_t max_bytes,
                              resnet_error *error) {
   *f = (plan_file){.memory = m};
+  if (!begins(bytes, size)) return refuse_packed(m, bytes, size, error);
   if (size > max_bytes) return too_large(max_bytes, error);
   f->bytes = memory_allocate(m, size, 1);
   if (!f->bytes) return fail_memory(error, "a copy of the plan file");

@@ -36,14 +36,11 @@ typedef struct plan_file {
   plan_key key; /* under which it was packed */
 } plan_file;
 
-/* Whether bytes begin as a plan file does; `size` may be that of the first few. */
-bool plan_file_begins(const void *bytes, size_t size);
-
 /* Map the regular file `path` if it is a plan file, else leave *f all zero: other models are for the loader to open.
  * Fails where it cannot be opened or has more than max_bytes. */
 resnet_status plan_file_map(plan_file *f, memory *m, const char *path, uint64_t max_bytes, resnet_error *error);
 
-/* Take a copy of a plan file in memory. */
+/* The same for bytes in memory, of which a copy is taken. */
 resnet_status plan_file_copy(plan_file *f, memory *m, const void *bytes, size_t size, uint64_t max_bytes,
                              resnet_error *error);
 
