@@ -13,6 +13,7 @@ static resnet_status open_file(const settings *s, const resnet_preprocess *prepr
   options.preprocess = preprocess;
   options.conv = (resnet_conv)s->conv;
   options.memory = (resnet_memory)s->memory;
+  options.keep_weights = s->output != NULL;
   if (s->model) return resnet_model_open(s->model, &options, model, error);
   if (builtin_model_size > 0)
     return resnet_model_open_memory(builtin_model, builtin_model_size, &options, model, error);
@@ -70,8 +71,6 @@ static const char *source_name(resnet_preprocess_source source) {
   return "unknown";
 }
 
-static bool has_notice(const loaded_model *m) { return m->info.notice && m->info.notice[0]; }
-
 bool model_open(const settings *s, loaded_model *m) {
   *m = (loaded_model){.file = s->model ? s->model : "built-in model"};
   resnet_error error = {RESNET_OK, ""};
@@ -81,7 +80,7 @@ bool model_open(const settings *s, loaded_model *m) {
     resnet_model_close(&m->model);
     return false;
   }
-  if (has_notice(m) && !s->quiet) complain(m->file, m->info.notice);
+  if (m->info.notice[0] && !s->quiet) complain(m->file, m->info.notice);
   return true;
 }
 
@@ -144,7 +143,7 @@ void model_write_json(const loaded_model *m, json *j) {
   json_integer(j, "input_height", info->input_height);
   json_integer(j, "input_width", info->input_width);
   json_close_object(j);
-  json_text(j, "notice", has_notice(m) ? info->notice : NULL);
+  json_text(j, "notice", info->notice[0] ? info->notice : NULL);
   write_preprocess(info, j);
 }
 

@@ -29,6 +29,12 @@ typedef struct option_row {
 
 #define FIELD(name) offsetof(settings, name)
 
+/* Commands that run the net, and those to which it matters how pictures are prepared. */
+enum {
+  RUN = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH,
+  TAKE_PICTURES = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT | COMMAND_COMPILE
+};
+
 static const option_row rows[] = {
     {"model", 'm', OPTION_TEXT, "MODEL", COMMAND_ALL, FIELD(model), 0, 0,
      "the .onnx, .onnx.gz or .resnet file; without it, the model built into the program"},
@@ -36,18 +42,18 @@ static const option_row rows[] = {
      "how many labels to show for each picture (3)"},
     {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL, FIELD(data), 0, 0,
      "labelled pictures: <class>/<picture> in a folder or a .zip"},
+    {"output", 'o', OPTION_TEXT, "OUT.resnet", COMMAND_COMPILE, FIELD(output), 0, 0, "the plan file to write"},
     {"runs", 'r', OPTION_NUMBER, "R", COMMAND_BENCH, FIELD(runs), 1, 1000000, "how many runs to time (50)"},
     {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op"},
-    {"threads", 't', OPTION_NUMBER, "N", COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH, FIELD(threads), 0, 1024,
+    {"threads", 't', OPTION_NUMBER, "N", RUN, FIELD(threads), 0, 1024,
      "threads to work with; 0: one for each processor (0)"},
-    {"batch", 'b', OPTION_NUMBER, "B", COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH, FIELD(batch), 0, 4096,
+    {"batch", 'b', OPTION_NUMBER, "B", RUN, FIELD(batch), 0, 4096,
      "pictures worked on at once; 0: chosen by the command (0)"},
-    {"preprocess", 0, OPTION_TEXT, "NAME", COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT, FIELD(preprocess), 0, 0,
+    {"preprocess", 0, OPTION_TEXT, "NAME", TAKE_PICTURES, FIELD(preprocess), 0, 0,
      "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none, instead of the model's own"},
-    {"resize", 0, OPTION_SIDE, "S|none", COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT, FIELD(resize), 1, 65535,
+    {"resize", 0, OPTION_SIDE, "S|none", TAKE_PICTURES, FIELD(resize), 1, 65535,
      "scale the shorter side of a picture to S pixels"},
-    {"crop", 0, OPTION_SIDE, "C|none", COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT, FIELD(crop), 1, 65535,
-     "then cut out the centre, C x C pixels"},
+    {"crop", 0, OPTION_SIDE, "C|none", TAKE_PICTURES, FIELD(crop), 1, 65535, "then cut out the centre, C x C pixels"},
     {"conv", 0, OPTION_CHOICE, "auto|direct|winograd", COMMAND_ALL, FIELD(conv), 0, 0,
      "how 3x3 convolutions are computed; auto: what a cost model finds cheaper (auto)"},
     {"memory", 0, OPTION_CHOICE, "normal|small", COMMAND_ALL, FIELD(memory), 0, 0,
@@ -74,6 +80,10 @@ static const command commands[] = {
     {COMMAND_BENCH, "bench", "[MODEL]", "measure latency",
      "Times runs of the net on random input, after some that are not counted.",
      "resnet bench resnet50.onnx --threads 1 --per-op", true, command_bench},
+    {COMMAND_COMPILE, "compile", "[MODEL] --output OUT.resnet", "write a plan file, which opens at once",
+     "Writes the model with its weights as this processor wants them, so that it opens without\n"
+     "decoding or packing. Any command takes the plan file as its model.",
+     "resnet compile resnet50.onnx -o resnet50.resnet", true, command_compile},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -215,8 +225,11 @@ static bool take_operands(const command *c, int argc, char **argv, settings *s, 
     return wrong_usage(c, exit_code);
   }
   if (s->operand_count == 1) s->model = s->operands[0];
-  if (c->id != COMMAND_EVAL || s->data) return true;
-  (void)fputs("resnet: --data is missing", stderr);
+  const char *missing = NULL;
+  if (c->id == COMMAND_EVAL && !s->data) missing = "--data";
+  if (c->id == COMMAND_COMPILE && !s->output) missing = "--output";
+  if (!missing) return true;
+  (void)fprintf(stderr, "resnet: %s is missing", missing);
   return wrong_usage(c, exit_code);
 }
 

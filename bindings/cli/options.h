@@ -18,6 +18,7 @@ typedef struct side_option {
 typedef struct settings {
   const char *model; /* NULL: the one built into the program */
   const char *data;
+  const char *output; /* NULL: the model is not to be saved */
   const char *preprocess;
   side_option resize, crop;
   uint32_t best; /* predictions of each picture */
@@ -34,7 +35,8 @@ typedef enum command_id {
   COMMAND_EVAL = 1 << 1,
   COMMAND_INSPECT = 1 << 2,
   COMMAND_BENCH = 1 << 3,
-  COMMAND_ALL = 15
+  COMMAND_COMPILE = 1 << 4,
+  COMMAND_ALL = 31
 } command_id;
 
 typedef struct command {
@@ -52,6 +54,7 @@ int command_classify(const settings *s);
 int command_eval(const settings *s);
 int command_inspect(const settings *s);
 int command_bench(const settings *s);
+int command_compile(const settings *s);
 
 /* The command of that name, or NULL. */
 const command *command_find(const char *name);

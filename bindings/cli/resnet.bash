@@ -6,7 +6,7 @@ _resnet() {
   local work='--threads --batch'
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W 'classify eval inspect bench --help --version' -- "$current"))
+    COMPREPLY=($(compgen -W 'classify eval inspect bench compile --help --version' -- "$current"))
     return
   fi
   case $previous in
@@ -31,6 +31,7 @@ _resnet() {
       eval) own="--data $work $pictures" ;;
       inspect) own=$pictures ;;
       bench) own="--runs --per-op $work" ;;
+      compile) own="--output $pictures" ;;
       *) return ;;
     esac
     COMPREPLY=($(compgen -W "$common $own" -- "$current"))

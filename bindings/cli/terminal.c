@@ -24,6 +24,7 @@ void terminal_prepare(void) {
     if (open("/dev/null", O_RDONLY) != descriptor) exit(EXIT_INPUT);
   }
   (void)signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGXFSZ, SIG_IGN);
 }
 
 bool output_failed(void) { return ferror(stdout) != 0; }

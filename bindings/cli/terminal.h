@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Descriptors 0 to 2 that the caller closed are pointed at /dev/null, so that no file that is opened later takes their
- * place; SIGPIPE becomes an error of the write. */
+ * place; SIGPIPE and SIGXFSZ become errors of the write. */
 void terminal_prepare(void);
 
 /* Write out and close standard output. False, with a message, where that fails: a full disk, or (without a message) a

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")).resolve()
 PROGRAM = BUILD / "resnet"
 DECODE_DUMP = BUILD / "tests" / "decode_dump"
+SHA256_DUMP = BUILD / "tests" / "sha256_dump"
 
 
 def run(*arguments, timeout: float = 120, **options) -> subprocess.CompletedProcess:
@@ -44,6 +46,39 @@ def complaint(result: subprocess.CompletedProcess) -> str:
     assert len(lines) == 1, lines
     assert lines[0].startswith("resnet: ")
     return lines[0]
+
+
+@pytest.fixture(scope="session")
+def labels() -> list[str]:
+    """Of the model that is built in."""
+    result = resnet("inspect", "--json")
+    if result.returncode:
+        pytest.skip(f"no model is built in: {result.stderr.decode()}")
+    return json.loads(result.stdout)["labels"]
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory, labels) -> Path:
+    """<class>/<picture> for the built-in model's labels: 60 JPEG and PNG pictures of many sizes."""
+    np = pytest.importorskip("numpy", reason="NumPy is not installed")
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    root, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for number in range(60):
+        folder = root / labels[number % len(labels)]
+        folder.mkdir(exist_ok=True)
+        colour = rng.integers(0, 256, (3, 3, 3), np.uint8)
+        picture = image.fromarray(colour).resize((32 + number, 40 + number // 2))
+        picture.save(folder / f"{number:03}.{'png' if number % 3 else 'jpg'}")
+    return root
+
+
+@pytest.fixture(scope="session")
+def middling(tmp_path_factory) -> Path:
+    """A net of a few milliseconds."""
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    path = tmp_path_factory.mktemp("nets") / "middling.onnx"
+    run(sys.executable, ROOT / "tests/nets.py", "resnet18", "--size", 96, "--width", 0.5, "--seed", 1, "-o", path)
+    return path
 
 
 def pytest_collection_modifyitems(items) -> None:

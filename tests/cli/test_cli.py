@@ -19,31 +19,7 @@ import pytest
 
 from conftest import PROGRAM, ROOT, complaint, resnet, resnet_json, run
 
-COMMANDS = ["classify", "eval", "inspect", "bench"]
-
-
-@pytest.fixture(scope="module")
-def labels() -> list[str]:
-    """Of the model that is built in."""
-    result = resnet("inspect", "--json")
-    if result.returncode:
-        pytest.skip(f"no model is built in: {result.stderr.decode()}")
-    return json.loads(result.stdout)["labels"]
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory, labels) -> Path:
-    """<class>/<picture> for the built-in model's labels: 60 JPEG and PNG pictures of many sizes."""
-    np = pytest.importorskip("numpy", reason="NumPy is not installed")
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-    root, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    for number in range(60):
-        folder = root / labels[number % len(labels)]
-        folder.mkdir(exist_ok=True)
-        colour = rng.integers(0, 256, (3, 3, 3), np.uint8)
-        picture = image.fromarray(colour).resize((32 + number, 40 + number // 2))
-        picture.save(folder / f"{number:03}.{'png' if number % 3 else 'jpg'}")
-    return root
+COMMANDS = ["classify", "eval", "inspect", "bench", "compile"]
 
 
 @pytest.fixture
@@ -92,6 +68,10 @@ def test_help_and_version():
         (["inspect", "--runs", "3"], "unknown option '--runs'; see resnet inspect --help"),
         (["inspect", "--json=yes"], "unknown option '--json=yes'; see resnet inspect --help"),
         (["eval", "model.onnx"], "--data is missing; see resnet eval --help"),
+        (["compile", "model.onnx"], "--output is missing; see resnet compile --help"),
+        (["compile", "-o"], "a value is missing after '-o'; see resnet compile --help"),
+        (["compile", "-o", "x", "--threads", "1"], "unknown option '--threads'; see resnet compile --help"),
+        (["compile", "-o", "x", "a", "b"], "unexpected argument 'b'; see resnet compile --help"),
         (["bench", "a", "b"], "unexpected argument 'b'; see resnet bench --help"),
         (["bench", "-m", "a", "b"], "unexpected argument 'b'; see resnet bench --help"),
         (["classify", "--threads", "99999999999999999999", "x"],
@@ -242,7 +222,7 @@ def test_file_names_that_are_no_utf8(tmp_path):
 
 
 def test_missing_model():
-    for command in (["classify", "x.jpg", "-m"], ["inspect"], ["bench"], ["eval", "--data", "x"]):
+    for command in (["classify", "x.jpg", "-m"], ["inspect"], ["bench"], ["eval", "--data", "x"], ["compile", "-o", "x"]):
         message = complaint(resnet(*command, "/no/such/model.onnx"))
         assert message.startswith("resnet: /no/such/model.onnx: ")
 
@@ -498,15 +478,6 @@ def test_bench_per_op():
     text = resnet("bench", "--runs", 3, "--per-op").stdout.decode()
     assert re.search(r"^latency     \d+\.\d{3} ms median, ", text, re.M) and "GFLOP/s" in text
     assert re.search(r"^sum         \d+\.\d{3} ms of \d+\.\d{3} ms for the whole, \d+\.\d % ", text, re.M)
-
-
-@pytest.fixture(scope="module")
-def middling(tmp_path_factory) -> Path:
-    """A net of a few milliseconds."""
-    pytest.importorskip("onnx", reason="onnx is not installed")
-    path = tmp_path_factory.mktemp("nets") / "middling.onnx"
-    run(sys.executable, ROOT / "tests/nets.py", "resnet18", "--size", 96, "--width", 0.5, "--seed", 1, "-o", path)
-    return path
 
 
 def check_sum(*options) -> None:
