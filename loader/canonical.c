@@ -99,31 +99,35 @@ static resnet_status make_affine_floats(lowering *l, graph_node *n) {
   return RESNET_OK;
 }
 
-/* w' = scale w, b' = scale b + shift: rounded once. */
+static resnet_status overflows(const lowering *l, const graph_node *n, const char *what) {
+  return fail(l->error, RESNET_ERROR_FORMAT,
+              "node '%.80s': its %s overflow once scales and normalisations are folded in: train or export again",
+              n->name, what);
+}
+
+/* w' = scale w, rounded once; checked while the row is still in the cache. */
+static bool scale_weights(const graph_node *n, const double *scale) {
+  size_t per_channel = n->weight_count / n->shape.c;
+  float *weights = n->weights;
+  bool finite = true;
+  for (size_t c = 0; c < n->shape.c; c++, weights += per_channel) {
+    double factor = scale[c];
+    for (size_t i = 0; i < per_channel; i++) weights[i] = (float)(factor * (double)weights[i]);
+    finite = all_finite(weights, per_channel) && finite;
+  }
+  return finite;
+}
+
+/* Weights, and b' = scale b + shift. Weights that are not scaled here were checked by who made them. */
 static resnet_status apply_affine(lowering *l, uint32_t index) {
   graph_node *n = node_at(l, index);
   const draft *d = &l->drafts[index];
   if (n->op == GRAPH_AFFINE && make_affine_floats(l, n) != RESNET_OK) return RESNET_ERROR_MEMORY;
-  if (!d->scale) return RESNET_OK;
-  size_t per_channel = n->weight_count / n->shape.c;
-  float *weights = n->weights;
-  for (size_t c = 0; c < n->shape.c; c++, weights += per_channel) {
-    double scale = d->scale[c];
-    for (size_t i = 0; i < per_channel; i++) weights[i] = (float)(scale * (double)weights[i]);
-    n->bias[c] = (float)(scale * (double)n->bias[c] + d->shift[c]);
+  if (d->scale) {
+    if (!scale_weights(n, d->scale)) return overflows(l, n, "weights");
+    for (size_t c = 0; c < n->shape.c; c++) n->bias[c] = (float)(d->scale[c] * (double)n->bias[c] + d->shift[c]);
   }
-  return RESNET_OK;
-}
-
-/* What nothing scaled was checked when it was read. */
-static resnet_status check_numbers(const lowering *l, uint32_t index) {
-  const graph_node *n = node_at(l, index);
-  bool scaled = l->drafts[index].scale || n->op == GRAPH_LINEAR;
-  bool good = !scaled || all_finite(n->weights, n->weight_count);
-  if (good && all_finite(n->bias, n->bias_count)) return RESNET_OK;
-  return fail(l->error, RESNET_ERROR_FORMAT,
-              "node '%.80s': its %s overflow once scales and normalisations are folded in: train or export again",
-              n->name, good ? "biases" : "weights");
+  return all_finite(n->bias, n->bias_count) ? RESNET_OK : overflows(l, n, "biases");
 }
 
 /* One picture's activations, all together: the runtime counts them in 31 bits. */
@@ -155,10 +159,7 @@ resnet_status fuse_nodes(lowering *l) {
   }
   l->graph->output = now[l->graph->output];
   resnet_status status = check_activations(l);
-  for (uint32_t i = 0; i < count && status == RESNET_OK; i++) {
-    if (!l->drafts[i].readers) continue;
-    status = apply_affine(l, i);
-    if (status == RESNET_OK) status = check_numbers(l, i);
-  }
+  for (uint32_t i = 0; i < count && status == RESNET_OK; i++)
+    if (l->drafts[i].readers) status = apply_affine(l, i);
   return status;
 }

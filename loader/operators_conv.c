@@ -110,7 +110,8 @@ static resnet_status make_linear_weights(lowering *l, graph_node *n, const linea
                                        : make_transposed_rows(l, n, p->matrix, in);
   if (status != RESNET_OK || p->alpha == 1) return status;
   for (size_t i = 0; i < n->weight_count; i++) n->weights[i] = (float)(p->alpha * (double)n->weights[i]);
-  return RESNET_OK;
+  if (all_finite(n->weights, n->weight_count)) return RESNET_OK;
+  return invalid(l, "its weights overflow once alpha, %g, is multiplied in: train or export again", p->alpha);
 }
 
 static resnet_status add_linear(lowering *l, const value *x, const linear *p) {

@@ -302,13 +302,13 @@ bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor 
 
 bool all_finite(const float *numbers, size_t count) {
   static const uint32_t exponent = 0x7f800000; /* all ones: infinite or no number (IEEE 754) */
-  bool finite = true;
+  uint32_t others = 0;
   for (size_t i = 0; i < count; i++) {
     uint32_t bits;
     memcpy(&bits, &numbers[i], sizeof bits);
-    finite &= (bits & exponent) != exponent; /* no way out of the loop: compilers make vectors of it */
+    others |= (bits & exponent) == exponent; /* no way out of the loop: compilers make vectors of it */
   }
-  return finite;
+  return others == 0;
 }
 
 resnet_status check_finite(const lowering *l, const tensor *t, const char *what) {
