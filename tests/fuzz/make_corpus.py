@@ -12,7 +12,9 @@ import gzip
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "oracle")]
@@ -64,6 +66,19 @@ def as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def large_weights() -> onnx.ModelProto:
+    """One layer whose weights take more than the 4096 bytes from which they are read into a block of their own."""
+    weights = np.random.default_rng(1).standard_normal((43, 3, 3, 3)).astype(np.float32)
+    nodes = [helper.make_node("Conv", ["input", "w"], ["c"], name="conv"),
+             helper.make_node("GlobalAveragePool", ["c"], ["p"], name="pool"),
+             helper.make_node("Flatten", ["p"], ["logits"], name="flatten")]
+    graph = helper.make_graph(nodes, "large",
+                              [helper.make_tensor_value_info("input", TensorProto.FLOAT, ("N", 3, 8, 8))],
+                              [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)],
+                              [numpy_helper.from_array(weights, "w")])
+    return helper.make_model(graph, ir_version=7, opset_imports=[helper.make_opsetid("", 13)])
+
+
 def seeds() -> dict[str, bytes]:
     files = {}
     for name, options in SPELLINGS.items():
@@ -71,6 +86,8 @@ def seeds() -> dict[str, bytes]:
     files["plain.onnx"] = described(nets.generate("plain8", nets.Options(**BASE))[0]).SerializeToString()
     files["float_data.onnx"] = as_float_data(nets.generate("plain8", nets.Options(**BASE))[0]).SerializeToString()
     files["float16.onnx"] = as_float16(nets.generate("plain8", nets.Options(**BASE))[0]).SerializeToString()
+    files["large_weights.onnx"] = large_weights().SerializeToString()
+    files["large_weights.onnx.gz"] = gzip.compress(files["large_weights.onnx"], mtime=0)
     files["packed.onnx.gz"] = gzip.compress(files["option_a.onnx"], mtime=0)
     number = 0
     while len([name for name in files if name.startswith("random")]) < RANDOM_GRAPHS:

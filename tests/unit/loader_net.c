@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum { VARINT = 0, LENGTH = 2, FIXED32 = 5 };
 enum { TYPE_FLOAT = 1, TYPE_INT64 = 7 };
@@ -228,6 +229,23 @@ buffer finish(net *n) {
   put_number(&opset, 2, (uint64_t)(n->opset ? n->opset : 13));
   put_message(&file, 8, &opset);
   return file;
+}
+
+buffer gzip(const void *bytes, size_t size) {
+  buffer out = {0};
+  z_stream z = {0};
+  assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  out.capacity = deflateBound(&z, size);
+  out.data = malloc(out.capacity);
+  assert_non_null(out.data);
+  z.next_in = (Bytef *)(uintptr_t)bytes;
+  z.avail_in = (uInt)size;
+  z.next_out = out.data;
+  z.avail_out = (uInt)out.capacity;
+  assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+  out.size = z.total_out;
+  (void)deflateEnd(&z);
+  return out;
 }
 
 /* ---- loading ------------------------------------------------------------------------------------------------- */

@@ -57,6 +57,9 @@ void end_net(net *n);
 /* The file's bytes; *n is released. */
 buffer finish(net *n);
 
+/* gzip of the bytes, one member. */
+buffer gzip(const void *bytes, size_t size);
+
 /* Finish and load with default options; the graph's memory is in a static allocator, which must be empty before and is
  * checked by unload. */
 resnet_status load(net *n, graph *g, resnet_error *error);

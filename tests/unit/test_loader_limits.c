@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "loader_net.h"
 
@@ -130,23 +129,6 @@ static void memory_sizes_are_checked(void **state) {
 }
 
 /* ---- gzip ---------------------------------------------------------------------------------------------------- */
-
-static buffer gzip(const void *bytes, size_t size) {
-  buffer out = {0};
-  z_stream z = {0};
-  assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  out.capacity = deflateBound(&z, size);
-  out.data = malloc(out.capacity);
-  assert_non_null(out.data);
-  z.next_in = (Bytef *)(uintptr_t)bytes;
-  z.avail_in = (uInt)size;
-  z.next_out = out.data;
-  z.avail_out = (uInt)out.capacity;
-  assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
-  out.size = z.total_out;
-  (void)deflateEnd(&z);
-  return out;
-}
 
 static void gzip_is_recognised_by_content(void **state) {
   (void)state;

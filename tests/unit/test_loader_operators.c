@@ -365,6 +365,7 @@ static void impossible_gemms_are_refused(void **state) {
   refuse_gemm("4,3", "3", "transA=1", RESNET_ERROR_UNSUPPORTED, "Gemm_y|transA is 1");
   refuse_gemm("5,3", "3", "", RESNET_ERROR_FORMAT, "take 5 numbers, its input has 4");
   refuse_gemm("4,3", "4", "", RESNET_ERROR_FORMAT, "bias 'b' has 4 floats: 3 floats");
+  refuse_gemm("4,3", "3", "alpha=1e39", RESNET_ERROR_FORMAT, "Gemm_y|weights overflow once alpha");
   refuse_gemm("4,3,1", "3", "", RESNET_ERROR_UNSUPPORTED, "weights 'v' must be a matrix");
 }
 

@@ -1,0 +1,362 @@
+/* Large weights: read from the stream straight into the blocks that they stay in, whatever the file says of them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loader_net.h"
+
+static const graph_options usual = {.max_file_bytes = 1 << 26};
+static const char large[] = "50,3,3,3"; /* 5400 bytes: more than the 4096 from which on a block is of its own */
+enum { LARGE = 50, RAW_DATA = 9, INITIALIZER = 5, GRAPH = 7 };
+
+/* A layer over "x" with large weights of this seed, or none where it is 0, and the net's head. */
+static void add_large_layer(net *n, uint32_t seed) {
+  if (seed) add_random(n, "w", large, seed);
+  add(n, "Conv", "x,w", "c", "");
+  add(n, "GlobalAveragePool", "c", "p", "");
+  add(n, "Flatten", "p", "y", "");
+}
+
+static buffer large_file(void) {
+  net n = {0};
+  add_large_layer(&n, 1);
+  return finish(&n);
+}
+
+/* (o,i,h,w) of the file, times `factor`, as (o,h,w,i). */
+static void check_weights(const graph_node *conv, uint32_t seed, float factor) {
+  assert_int_equal(conv->weight_count, LARGE * 27);
+  for (size_t o = 0; o < LARGE; o++)
+    for (size_t i = 0; i < 3; i++)
+      for (size_t k = 0; k < 9; k++)
+        assert_float_equal(conv->weights[(o * 9 + k) * 3 + i], factor * random_float(seed, (o * 3 + i) * 9 + k), 0);
+}
+
+static void refuse_bytes(const buffer *file, resnet_status status, const char *what) {
+  graph g;
+  resnet_error error;
+  assert_int_not_equal(load_bytes(file, &usual, &g, &error), RESNET_OK);
+  if (!strstr(error.message, what)) fail_msg("'%s' lacks '%s'", error.message, what);
+  if (error.status != status) fail_msg("status %d, should be %d: %s", error.status, status, error.message);
+}
+
+/* ---- what is read -------------------------------------------------------------------------------------------- */
+
+static void large_weights_are_read_from_everywhere(void **state) {
+  (void)state;
+  buffer plain = large_file(), packed = gzip(plain.data, plain.size);
+  const buffer *files[2] = {&plain, &packed};
+  for (size_t k = 0; k < 2; k++) {
+    graph g;
+    resnet_error error;
+    if (load_bytes(files[k], &usual, &g, &error) != RESNET_OK) fail_msg("%s", error.message);
+    check_weights(find_node(&g, "Conv_c"), 1, 1);
+    unload(&g);
+  }
+  buffer_release(&plain);
+  buffer_release(&packed);
+}
+
+/* The graph takes weights over; what two nodes read must not be scaled for one of them only. */
+static void shared_weights_stay_whole(void **state) {
+  (void)state;
+  static const float zeros[LARGE] = {0};
+  float twos[LARGE], ones[LARGE];
+  for (size_t i = 0; i < LARGE; i++) twos[i] = 2, ones[i] = 1;
+  for (int by_identity = 0; by_identity < 2; by_identity++) {
+    net n = {0};
+    graph g;
+    add_random(&n, "w", large, 1);
+    add_floats(&n, "two", "50", twos);
+    add_floats(&n, "one", "50", ones);
+    add_floats(&n, "zero", "50", zeros);
+    if (by_identity) add(&n, "Identity", "w", "v", "");
+    add(&n, "Conv", by_identity ? "x,v" : "x,w", "a", "");
+    add(&n, "BatchNormalization", "a,two,zero,zero,one", "d", "epsilon=0.0");
+    add(&n, "Conv", "x,w", "b", "");
+    add(&n, "Add", "d,b", "t", "");
+    add(&n, "GlobalAveragePool", "t", "p", "");
+    add(&n, "Flatten", "p", "y", "");
+    load_good(&n, &g);
+    check_weights(find_node(&g, "Conv_a"), 1, 2);
+    check_weights(find_node(&g, "Conv_b"), 1, 1);
+    unload(&g);
+  }
+}
+
+/* An initialiser, then large ones: each finds its own data. */
+static void weights_find_their_tensor(void **state) {
+  (void)state;
+  net n = {0};
+  graph g;
+  add_random(&n, "small", "50", 7);
+  add_random(&n, "w", large, 1);
+  add_random(&n, "unread", large, 2);
+  add_random(&n, "v", "33,50,1,1", 3);
+  add(&n, "Conv", "x,w,small", "c", "");
+  add(&n, "Conv", "c,v", "e", "");
+  add(&n, "GlobalAveragePool", "e", "p", "");
+  add(&n, "Flatten", "p", "y", "");
+  load_good(&n, &g);
+  check_weights(find_node(&g, "Conv_c"), 1, 1);
+  const graph_node *conv = find_node(&g, "Conv_e");
+  for (size_t i = 0; i < 33 * 50; i++) assert_float_equal(conv->weights[i], random_float(3, i), 0);
+  assert_float_equal(find_node(&g, "Conv_c")->bias[49], random_float(7, 49), 0);
+  unload(&g);
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------------- */
+
+/* Files of megabytes: their weights stand in memory once, and never the file beside them. */
+static void weights_stand_in_memory_once(void **state) {
+  (void)state;
+  enum { SIDE = 1024, WEIGHTS = SIDE * SIDE * 4, BESIDES = 400000 /* zlib's window, two buffers, all that is small */ };
+  net n = {0};
+  add_random(&n, "u", "1024,3,1,1", 1);
+  add_random(&n, "w", "1024,1024,1,1", 2);
+  add(&n, "Conv", "x,u", "t", "");
+  add(&n, "Conv", "t,w", "c", "");
+  add(&n, "GlobalAveragePool", "c", "p", "");
+  add(&n, "Flatten", "p", "y", "");
+  buffer plain = finish(&n), packed = gzip(plain.data, plain.size);
+  const buffer *files[2] = {&plain, &packed};
+  for (size_t k = 0; k < 2; k++) {
+    memory m;
+    graph g;
+    resnet_error error;
+    memory_init(&m, NULL, 0);
+    assert_int_equal(graph_read_memory(&g, &m, files[k]->data, files[k]->size, &usual, &error), RESNET_OK);
+    assert_in_range(m.peak, WEIGHTS, WEIGHTS + BESIDES);
+    graph_release(&g);
+    assert_int_equal(m.used, 0);
+  }
+  buffer_release(&plain);
+  buffer_release(&packed);
+}
+
+typedef struct watch {
+  size_t left, live, largest;
+  const char *shortened; /* file that is cut off at the first large allocation; NULL: none */
+} watch;
+
+static void *watch_allocate(void *context, size_t size) {
+  watch *w = context;
+  if (w->left == 0) return NULL;
+  w->left--;
+  w->live++;
+  if (size > w->largest) w->largest = size;
+  if (w->shortened && size > 1 << 20) assert_int_equal(truncate(w->shortened, 100000), 0);
+  return malloc(size);
+}
+
+static void watch_release(void *context, void *pointer) {
+  ((watch *)context)->live--;
+  free(pointer);
+}
+
+static resnet_status load_watched(watch *w, const buffer *file, resnet_error *error) {
+  const resnet_allocator hooks = {w, watch_allocate, watch_release};
+  memory m;
+  graph g;
+  memory_init(&m, &hooks, 0);
+  resnet_status status = graph_read_memory(&g, &m, file->data, file->size, &usual, error);
+  if (status == RESNET_OK) graph_release(&g);
+  assert_int_equal(w->live, 0);
+  assert_int_equal(m.used, 0);
+  return status;
+}
+
+static void failing_allocations_are_survived(void **state) {
+  (void)state;
+  buffer plain = large_file(), packed = gzip(plain.data, plain.size);
+  const buffer *files[2] = {&plain, &packed};
+  for (size_t k = 0; k < 2; k++) {
+    resnet_status status = RESNET_ERROR_MEMORY;
+    size_t allowed = 0;
+    for (; status != RESNET_OK; allowed++) {
+      resnet_error error;
+      status = load_watched(&(watch){.left = allowed}, files[k], &error);
+      if (status != RESNET_OK) assert_int_equal(status, RESNET_ERROR_MEMORY);
+    }
+    assert_true(allowed > 30);
+  }
+  buffer_release(&plain);
+  buffer_release(&packed);
+}
+
+/* ---- files that lie ------------------------------------------------------------------------------------------ */
+
+/* The start of a file whose lengths all promise `promised` bytes of raw data; a few follow. */
+static buffer forged(uint32_t promised) {
+  buffer raw = {0}, tensor = {0}, file = {0};
+  put_varint(&raw, RAW_DATA << 3 | 2);
+  put_varint(&raw, promised);
+  put_varint(&tensor, INITIALIZER << 3 | 2);
+  put_varint(&tensor, promised + raw.size);
+  put_varint(&file, GRAPH << 3 | 2);
+  put_varint(&file, promised + raw.size + tensor.size);
+  put_bytes(&file, tensor.data, tensor.size);
+  put_bytes(&file, raw.data, raw.size);
+  put_bytes(&file, large, sizeof large);
+  buffer_release(&raw);
+  buffer_release(&tensor);
+  return file;
+}
+
+static void lengths_are_not_believed(void **state) {
+  (void)state;
+  buffer plain = forged(1 << 30), packed = gzip(plain.data, plain.size);
+  const buffer *files[2] = {&plain, &packed};
+  for (size_t k = 0; k < 2; k++) {
+    watch w = {.left = SIZE_MAX};
+    resnet_error error;
+    assert_int_equal(load_watched(&w, files[k], &error), RESNET_ERROR_FORMAT);
+    assert_non_null(strstr(error.message, "a length that goes beyond the end"));
+    assert_in_range(w.largest, 1, 1 << 17);
+  }
+  buffer_release(&plain);
+  buffer_release(&packed);
+}
+
+/* Zeros pack a thousandfold, so the length may be true; the bytes end all the same. */
+static void packed_weights_may_end_early(void **state) {
+  (void)state;
+  buffer plain = forged(1 << 20);
+  for (size_t i = 0; i < 75000; i++) put_float(&plain, 1, random_float(1, i));
+  buffer packed = gzip(plain.data, plain.size);
+  refuse_bytes(&packed, RESNET_ERROR_FORMAT, "weights that are cut off at byte");
+  buffer_release(&plain);
+  buffer_release(&packed);
+}
+
+static void lengths_stay_within_the_budget(void **state) {
+  (void)state;
+  buffer file = large_file();
+  memory m;
+  graph g;
+  resnet_error error;
+  memory_init(&m, NULL, 100000);
+  buffer entry = {0}, key = {0};
+  for (size_t i = 0; i < 30000; i++) put_float(&key, 1, 0);
+  put_message(&entry, 1, &key);
+  put_message(&file, 14, &entry); /* metadata_props */
+  if (graph_read_memory(&g, &m, file.data, file.size, &usual, &error) != RESNET_ERROR_LIMIT)
+    fail_msg("%s", error.message);
+  assert_non_null(strstr(error.message, "decoding this file takes more than"));
+  assert_int_equal(m.used, 0);
+  buffer_release(&file);
+}
+
+static void data_given_twice_are_refused(void **state) {
+  (void)state;
+  static uint8_t bytes[LARGE * 27 * 4];
+  static const size_t sizes[4][2] = {{sizeof bytes, sizeof bytes}, {sizeof bytes, 4}, {4, sizeof bytes}, {0, 5000}};
+  for (size_t k = 0; k < 4; k++) {
+    net n = {0};
+    buffer tensor = {0};
+    put_text(&tensor, 8, "w");
+    put_field(&tensor, RAW_DATA, bytes, sizes[k][0]);
+    put_field(&tensor, RAW_DATA, bytes, sizes[k][1]);
+    put_message(&n.graph, INITIALIZER, &tensor);
+    add_large_layer(&n, 0);
+    refuse_net(&n, RESNET_ERROR_FORMAT, "field 'raw_data' given twice|in TensorProto");
+  }
+}
+
+/* The data stand before what they belong to: dimensions, type and name. */
+static void data_may_come_first(void **state) {
+  (void)state;
+  static const int64_t dims[4] = {LARGE, 3, 3, 3};
+  net n = {0};
+  graph g;
+  buffer tensor = {0}, raw = {0};
+  for (size_t i = 0; i < LARGE * 27; i++) {
+    float number = random_float(1, i);
+    put_bytes(&raw, &number, sizeof number);
+  }
+  put_message(&tensor, RAW_DATA, &raw);
+  for (size_t i = 0; i < 4; i++) put_number(&tensor, 1, (uint64_t)dims[i]);
+  put_number(&tensor, 2, 1);
+  put_text(&tensor, 8, "w");
+  put_message(&n.graph, INITIALIZER, &tensor);
+  add_large_layer(&n, 0);
+  load_good(&n, &g);
+  check_weights(find_node(&g, "Conv_c"), 1, 1);
+  unload(&g);
+}
+
+static void contradicting_sizes_are_refused(void **state) {
+  (void)state;
+  net n = {0};
+  buffer tensor = {0}, raw = {0};
+  for (size_t i = 0; i < 1500; i++) put_bytes(&raw, large, 4);
+  put_number(&tensor, 1, 7);
+  put_number(&tensor, 2, 1);
+  put_text(&tensor, 8, "spoilt");
+  put_message(&tensor, RAW_DATA, &raw);
+  put_message(&n.graph, INITIALIZER, &tensor);
+  add_large_layer(&n, 1);
+  refuse_net(&n, RESNET_ERROR_FORMAT, "'spoilt' has 6000 bytes of data where its dimensions ask for 28");
+}
+
+static void every_truncation_is_refused(void **state) {
+  (void)state;
+  buffer file = large_file();
+  for (size_t size = 0; size < file.size; size++) {
+    buffer cut = {0};
+    put_bytes(&cut, file.data, size);
+    cut.data = realloc(cut.data, cut.size + !cut.size); /* of that very size: a sanitiser sees a read beyond it */
+    refuse_bytes(&cut, RESNET_ERROR_FORMAT, "");
+    buffer_release(&cut);
+  }
+  buffer_release(&file);
+}
+
+/* Someone cuts the file off while it is read: a mapped file would end the process (SIGBUS). */
+static void files_that_shrink_are_refused(void **state) {
+  (void)state;
+  char path[] = "/tmp/libresnet-payload-XXXXXX";
+  int descriptor = mkstemp(path);
+  assert_true(descriptor >= 0);
+  net n = {0};
+  add_random(&n, "u", "1024,3,1,1", 1);
+  add_random(&n, "w", "512,1024,1,1", 2);
+  add(&n, "Conv", "x,u", "t", "");
+  add(&n, "Conv", "t,w", "c", "");
+  add(&n, "GlobalAveragePool", "c", "p", "");
+  add(&n, "Flatten", "p", "y", "");
+  buffer file = finish(&n);
+  assert_int_equal(write(descriptor, file.data, file.size), file.size);
+  assert_int_equal(close(descriptor), 0);
+  watch w = {.left = SIZE_MAX, .shortened = path};
+  const resnet_allocator hooks = {&w, watch_allocate, watch_release};
+  memory m;
+  graph g;
+  resnet_error error;
+  memory_init(&m, &hooks, 0);
+  assert_int_equal(graph_read_file(&g, &m, path, &usual, &error), RESNET_ERROR_IO);
+  assert_non_null(strstr(error.message, "became shorter while it was read"));
+  assert_int_equal(w.live, 0);
+  (void)unlink(path);
+  buffer_release(&file);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(large_weights_are_read_from_everywhere),
+      cmocka_unit_test(shared_weights_stay_whole),
+      cmocka_unit_test(weights_find_their_tensor),
+      cmocka_unit_test(weights_stand_in_memory_once),
+      cmocka_unit_test(failing_allocations_are_survived),
+      cmocka_unit_test(lengths_are_not_believed),
+      cmocka_unit_test(packed_weights_may_end_early),
+      cmocka_unit_test(lengths_stay_within_the_budget),
+      cmocka_unit_test(data_given_twice_are_refused),
+      cmocka_unit_test(data_may_come_first),
+      cmocka_unit_test(contradicting_sizes_are_refused),
+      cmocka_unit_test(every_truncation_is_refused),
+      cmocka_unit_test(files_that_shrink_are_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
