@@ -432,6 +432,8 @@ def test_inspect_json():
     for key in ("parameters", "macs", "arena_bytes", "arena_lower_bound", "weights_bytes"):
         assert document[key] > 0
     ops, blocks = document["ops"], document["blocks"]
+    assert document["notice"] is None
+    assert all(op["cost"] >= 0 for op in ops)
     assert [op["index"] for op in ops] == list(range(len(ops)))
     assert sum(op["parameters"] for op in ops) == document["parameters"]
     assert sum(op["macs"] for op in ops) == document["macs"]
