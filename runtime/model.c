@@ -188,6 +188,13 @@ static resnet_status build_model(memory *m, const source *from, const resnet_mod
   return status;
 }
 
+/* An allocation that the budget forbade is no lack of memory; the message names both. */
+static resnet_status judge_memory(const memory *m, resnet_status status, resnet_error *error) {
+  if (status != RESNET_ERROR_MEMORY || !atomic_load(&m->over_budget)) return status;
+  if (error) error->status = RESNET_ERROR_LIMIT;
+  return RESNET_ERROR_LIMIT;
+}
+
 static resnet_status open_model(const source *from, const resnet_model_options *given, resnet_model **out,
                                 resnet_error *error) {
   resnet_model_options options;
@@ -198,7 +205,7 @@ static resnet_status open_model(const source *from, const resnet_model_options *
   memory *m =
       memory_create(&options.allocator, options.max_memory_bytes ? options.max_memory_bytes : default_memory_bytes);
   if (!m) return fail_memory(error, "a model");
-  status = build_model(m, from, &options, out, error);
+  status = judge_memory(m, build_model(m, from, &options, out, error), error);
   if (status != RESNET_OK) memory_destroy(m);
   return status;
 }

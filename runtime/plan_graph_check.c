@@ -234,12 +234,19 @@ static resnet_status check_nodes(const graph *g, resnet_error *error) {
     const check c = {.graph = g, .node = &g->nodes[i], .index = i, .error = error};
     resnet_status status = check_node(&c);
     if (status != RESNET_OK) return status;
-    if (i != g->output && !is_read(g, i)) return refuse(&c, "nothing reads it");
     total += (uint64_t)c.node->shape.h * c.node->shape.w * c.node->shape.c;
   }
   if (total <= MAX_ACTIVATION) return RESNET_OK;
   return fail(error, RESNET_ERROR_LIMIT, "one picture's activations take %llu numbers: up to %d are accepted",
               (unsigned long long)total, MAX_ACTIVATION);
+}
+
+static resnet_status check_readers(const graph *g, resnet_error *error) {
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    const check c = {.graph = g, .node = &g->nodes[i], .index = i, .error = error};
+    if (i != g->output && !is_read(g, i)) return refuse(&c, "nothing reads it");
+  }
+  return RESNET_OK;
 }
 
 resnet_status plan_graph_check(const graph *g, resnet_error *error) {
@@ -249,6 +256,7 @@ resnet_status plan_graph_check(const graph *g, resnet_error *error) {
                 "plan again from its .onnx file",
                 g->node_count, g->output);
   resnet_status status = check_nodes(g, error);
+  if (status == RESNET_OK) status = check_readers(g, error);
   for (uint32_t i = 0; i < g->block_count && status == RESNET_OK; i++) status = check_block(g, i, error);
   if (status == RESNET_OK) status = check_places(g, error);
   if (status != RESNET_OK) return status;

@@ -1,0 +1,35 @@
+/* Nets for the tests of plan files, compiled in memory. */
+#ifndef LIBRESNET_TESTS_PLAN_NET_H
+#define LIBRESNET_TESTS_PLAN_NET_H
+
+#include "loader_net.h"
+
+/* A net of every operator that has weights, and of most others: whole, depthwise and grouped convolutions, option A, a
+ * normalisation that cannot be folded, pools, softmax; with labels and preprocessing. */
+buffer plan_mixed_net(void);
+
+/* A file's content. */
+buffer plan_read(const char *path);
+void plan_write(const char *path, const buffer *file);
+
+/* A path in a folder of this test program's own. */
+const char *plan_path(const char *name);
+
+/* What resnet_model_save makes of an .onnx file opened with these options (NULL: the defaults). */
+buffer plan_compile(const buffer *onnx, const resnet_model_options *options);
+
+/* The model of bytes that must open. */
+resnet_model *plan_open(const buffer *file, const resnet_model_options *options);
+
+/* Refuse bytes with this status and every fragment of the message, separated by '|'. */
+void plan_refuse(const buffer *file, resnet_status status, const char *fragments);
+
+/* The model's scores for an input of its own size; the caller frees them. */
+float *plan_scores(const resnet_model *model, size_t *count);
+
+/* Two models answer with the same bits. */
+void plan_assert_same(const resnet_model *a, const resnet_model *b);
+
+resnet_model_info plan_info(const resnet_model *model);
+
+#endif

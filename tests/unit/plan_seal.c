@@ -1,0 +1,122 @@
+#include "plan_seal.h"
+
+#include <string.h>
+
+#include "runtime/plan_format.h"
+#include "runtime/plan_stream.h"
+
+enum { MAX_NODES = 4096, NODE_NUMBERS = 8 * 4, NODE_WINDOW = 15 * 4 + 2 * 4, PREPROCESS = 4 * 4 + 7 * 4 };
+
+typedef struct arrays {
+  uint64_t weights, bias; /* floats */
+} arrays;
+
+static arrays nodes[MAX_NODES];
+static uint32_t node_count; /* with weights */
+
+static void skip(plan_reader *r, uint64_t size) {
+  if (r->failed || size > (uint64_t)(r->end - r->at))
+    r->failed = true;
+  else
+    r->at += size;
+}
+
+static void skip_text(plan_reader *r) { skip(r, take_u32(r)); }
+
+static void walk_graph(plan_reader *r) {
+  const uint32_t count = take_u32(r);
+  node_count = 0;
+  skip(r, 16);
+  skip_text(r);
+  skip_text(r);
+  for (uint32_t i = 0; i < count && !r->failed; i++) {
+    skip(r, NODE_NUMBERS);
+    skip_text(r);
+    skip_text(r);
+    skip(r, NODE_WINDOW);
+    const arrays a = {take_u64(r), take_u64(r)};
+    if (!r->failed && a.weights && node_count < MAX_NODES) nodes[node_count++] = a;
+  }
+}
+
+static void store(uint8_t *at, uint64_t number) { memcpy(at, &number, sizeof number); }
+
+/* The next blob of `size` bytes; NULL where the file ends before. */
+static const uint8_t *blob(const uint8_t *file, size_t file_size, uint64_t *at, uint64_t size) {
+  (void)plan_align(at);
+  if (*at > file_size || size > file_size - *at) return NULL;
+  const uint8_t *start = file + *at;
+  *at += size;
+  return start;
+}
+
+plan_places plan_find_places(const uint8_t *file, size_t size) {
+  plan_places p = {0};
+  plan_header h;
+  if (size < sizeof h) return p;
+  memcpy(&h, file, sizeof h);
+  if (h.front_size < sizeof h || h.front_size > size || h.graph_size > h.front_size - sizeof h) return p;
+  plan_reader graph = {.at = file + sizeof h, .end = file + sizeof h + h.graph_size};
+  walk_graph(&graph);
+  plan_reader r = {.at = graph.end, .end = file + h.front_size};
+  p.tail = (size_t)(r.at - file);
+  skip(&r, PREPROCESS);
+  p.key = (size_t)(r.at - file);
+  skip(&r, 8);
+  skip_text(&r);
+  skip_text(&r);
+  const uint32_t count = take_u32(&r);
+  p.sums = (size_t)(r.at - file);
+  skip(&r, (uint64_t)count * 8);
+  p.ops = (size_t)(r.at - file);
+  const uint32_t ops = take_u32(&r);
+  uint64_t at = h.front_size;
+  (void)plan_align(&at);
+  p.packed = (size_t)at;
+  for (uint32_t i = 0; i < ops && !r.failed; i++) {
+    skip(&r, 4);
+    (void)blob(file, size, &at, take_u64(&r));
+    skip(&r, 8);
+  }
+  (void)plan_align(&at);
+  p.weights = (size_t)at;
+  return r.failed || graph.failed || count != node_count ? (plan_places){0} : p;
+}
+
+static void seal_packed(uint8_t *file, size_t size, size_t at, uint64_t start) {
+  uint32_t count;
+  memcpy(&count, file + at, sizeof count);
+  at += sizeof count;
+  for (uint32_t i = 0; i < count; i++, at += 20) {
+    uint64_t bytes;
+    memcpy(&bytes, file + at + 4, sizeof bytes);
+    const uint8_t *packed = blob(file, size, &start, bytes);
+    if (packed) store(file + at + 12, bytes ? plan_checksum(packed, (size_t)bytes) : 0);
+  }
+}
+
+static void seal_weights(uint8_t *file, size_t size, size_t at, uint64_t start) {
+  for (uint32_t i = 0; i < node_count; i++, at += 8) {
+    if (nodes[i].weights > size || nodes[i].bias > size) return;
+    const uint8_t *weights = blob(file, size, &start, nodes[i].weights * sizeof(float));
+    const uint8_t *bias = weights ? blob(file, size, &start, nodes[i].bias * sizeof(float)) : NULL;
+    if (!bias) return;
+    const uint64_t both[2] = {plan_checksum(weights, (size_t)nodes[i].weights * sizeof(float)),
+                              plan_checksum(bias, (size_t)nodes[i].bias * sizeof(float))};
+    store(file + at, plan_checksum(both, sizeof both));
+  }
+}
+
+void plan_seal(uint8_t *file, size_t size) {
+  plan_header h;
+  if (size < sizeof h) return;
+  memcpy(&h, file, sizeof h);
+  if (h.front_size < sizeof h || h.front_size > size) return;
+  const plan_places p = plan_find_places(file, size);
+  if (p.tail) {
+    seal_packed(file, size, p.ops, p.packed);
+    seal_weights(file, size, p.sums, p.weights);
+  }
+  h.crc = plan_front_crc(file, (size_t)h.front_size);
+  memcpy(file, &h, sizeof h);
+}

@@ -1,0 +1,23 @@
+/* Right checksums for a plan file that was tampered with, as somebody who forges one would put them in. */
+#ifndef LIBRESNET_TESTS_PLAN_SEAL_H
+#define LIBRESNET_TESTS_PLAN_SEAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where things lie in the front. All 0 where the front makes no sense. */
+typedef struct plan_places {
+  size_t tail;    /* the preprocessing, behind the graph */
+  size_t key;     /* conv, memory, cpu, build */
+  size_t sums;    /* checksums of weights */
+  size_t ops;     /* count of ops; 20 bytes for each follow: kernel, size, checksum */
+  size_t packed;  /* the first packed blob */
+  size_t weights; /* the first array of weights */
+} plan_places;
+
+plan_places plan_find_places(const uint8_t *file, size_t size);
+
+/* Compute every checksum anew, as far as the file can be walked through. */
+void plan_seal(uint8_t *file, size_t size);
+
+#endif

@@ -1,0 +1,422 @@
+/* Plan files from somebody who means harm, or from a bad disk: each ends in a named error. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan_net.h"
+#include "plan_seal.h"
+#include "runtime/plan_format.h"
+#include "runtime/plan_graph.h"
+
+/* last: it defines a macro named fail */
+#include <cmocka.h>
+
+static buffer good; /* the mixed net's plan file */
+
+static int make_good(void **state) {
+  (void)state;
+  buffer onnx = plan_mixed_net();
+  good = plan_compile(&onnx, NULL);
+  buffer_release(&onnx);
+  return 0;
+}
+
+static int release_good(void **state) {
+  (void)state;
+  buffer_release(&good);
+  return 0;
+}
+
+static buffer copy_of(const buffer *from, size_t size) {
+  buffer copy = {0};
+  put_bytes(&copy, from->data, size);
+  return copy;
+}
+
+/* ---- damage -------------------------------------------------------------------------------------------------- */
+
+static void every_prefix_is_refused(void **state) {
+  (void)state;
+  for (size_t size = 0; size < good.size; size++) {
+    buffer cut = copy_of(&good, size);
+    if (!cut.data) cut.data = malloc(1);
+    plan_refuse(&cut, RESNET_ERROR_FORMAT, size >= PLAN_MAGIC_SIZE ? "truncated|fetch it again" : "");
+    buffer_release(&cut);
+  }
+}
+
+static void one_byte_more_is_refused(void **state) {
+  (void)state;
+  buffer more = copy_of(&good, good.size);
+  put_bytes(&more, "", 1);
+  plan_refuse(&more, RESNET_ERROR_FORMAT, "added");
+  buffer_release(&more);
+}
+
+static void every_flipped_byte_of_the_front_is_refused(void **state) {
+  (void)state;
+  plan_header h;
+  memcpy(&h, good.data, sizeof h);
+  for (size_t i = 0; i < h.front_size; i++) {
+    resnet_model *model = NULL;
+    resnet_error error;
+    const uint8_t bit = (uint8_t)(1U << i % 8);
+    good.data[i] ^= bit;
+    const resnet_status status = resnet_model_open_memory(good.data, good.size, NULL, &model, &error);
+    good.data[i] ^= bit;
+    if (status == RESNET_OK) fail_msg("byte %zu may be anything", i);
+    if (status != RESNET_ERROR_FORMAT && status != RESNET_ERROR_UNSUPPORTED) fail_msg("%s", error.message);
+    if (i >= sizeof h && !strstr(error.message, "checksum")) fail_msg("byte %zu: %s", i, error.message);
+  }
+}
+
+/* Flip one bit of each float of [start,end): it is refused, or lies between blobs, where nothing reads it. */
+static size_t count_refused(size_t start, size_t end) {
+  size_t refused = 0;
+  for (size_t i = start; i < end; i += 4) {
+    resnet_model *model = NULL;
+    resnet_error error;
+    const size_t at = i + i / 4 % 4;
+    const uint8_t bit = (uint8_t)(1U << i / 16 % 8);
+    good.data[at] ^= bit;
+    const resnet_status status = resnet_model_open_memory(good.data, good.size, NULL, &model, &error);
+    good.data[at] ^= bit;
+    resnet_model_close(&model);
+    if (status == RESNET_OK) continue;
+    refused++;
+    if (!strstr(error.message, "damaged: the checksum")) fail_msg("%s", error.message);
+  }
+  return refused;
+}
+
+static void flipped_weights_are_refused(void **state) {
+  (void)state;
+  const plan_places p = plan_find_places(good.data, good.size);
+  size_t floats = 0, packed = 0;
+  resnet_model *model = plan_open(&good, NULL);
+  for (uint32_t i = 0; i < plan_info(model).op_count; i++) {
+    resnet_op op = {.struct_size = sizeof op};
+    assert_int_equal(resnet_plan_op(model, i, &op, NULL), RESNET_OK);
+    if (strcmp(op.kernel, "affine") != 0 && !strstr(op.detail, "groups 4")) packed += op.weights_bytes / 4;
+    floats += op.weights_bytes / 4;
+  }
+  resnet_model_close(&model);
+  assert_true(packed > 0 && floats > packed);
+  assert_int_equal(count_refused(p.packed, p.weights), packed);
+  /* of the portable ones those that run as they are; the others when they are needed */
+  assert_int_equal(count_refused(p.weights, good.size), floats - packed);
+}
+
+static void damaged_weights_are_not_saved_nor_packed(void **state) {
+  (void)state;
+  const plan_places p = plan_find_places(good.data, good.size);
+  resnet_error error;
+  buffer bad = copy_of(&good, good.size);
+  bad.data[p.weights] ^= 1; /* of a convolution that was packed */
+  resnet_model *model = plan_open(&bad, NULL);
+  assert_int_equal(resnet_model_save(model, plan_path("bad"), &error), RESNET_ERROR_FORMAT);
+  assert_non_null(strstr(error.message, "checksum"));
+  resnet_model_close(&model);
+  bad.data[p.key] ^= 1; /* packed anew: with a new crc only, so that the weights stay damaged */
+  plan_header h;
+  memcpy(&h, bad.data, sizeof h);
+  h.crc = plan_front_crc(bad.data, (size_t)h.front_size);
+  memcpy(bad.data, &h, sizeof h);
+  plan_refuse(&bad, RESNET_ERROR_FORMAT, "checksum|weights");
+  buffer_release(&bad);
+}
+
+static void weights_that_are_not_finite_are_refused(void **state) {
+  (void)state;
+  const plan_places p = plan_find_places(good.data, good.size);
+  static const float numbers[] = {NAN, INFINITY, -INFINITY};
+  for (size_t i = 0; i < 3; i++) {
+    buffer bad = copy_of(&good, good.size);
+    memcpy(bad.data + p.weights, &numbers[i], sizeof numbers[i]);
+    bad.data[p.key] ^= 1;
+    plan_seal(bad.data, bad.size);
+    plan_refuse(&bad, RESNET_ERROR_FORMAT, "NaN or infinity");
+    buffer_release(&bad);
+  }
+}
+
+/* ---- the checksum -------------------------------------------------------------------------------------------- */
+
+static void checksums_see_flips_and_swaps(void **state) {
+  (void)state;
+  enum { WORDS = 4096, BYTES = WORDS * 8 };
+  static uint64_t words[WORDS];
+  for (size_t i = 0; i < WORDS; i++) words[i] = i * UINT64_C(0x2545F4914F6CDD1D) >> 7;
+  const uint64_t sum = plan_checksum(words, BYTES);
+  for (size_t i = 0; i < WORDS; i += 7)
+    for (size_t bit = 0; bit < 64; bit += 9) {
+      words[i] ^= UINT64_C(1) << bit;
+      assert_true(plan_checksum(words, BYTES) != sum);
+      words[i] ^= UINT64_C(1) << bit;
+    }
+  for (size_t i = 1; i < WORDS; i += 3) { /* two signs, two words, at any distance */
+    words[0] ^= UINT64_C(1) << 63;
+    words[i] ^= UINT64_C(1) << 63;
+    assert_true(plan_checksum(words, BYTES) != sum);
+    words[0] ^= UINT64_C(1) << 63;
+    words[i] ^= UINT64_C(1) << 63;
+    const uint64_t first = words[0];
+    words[0] = words[i];
+    words[i] = first;
+    assert_true(plan_checksum(words, BYTES) != sum);
+    words[i] = words[0];
+    words[0] = first;
+  }
+  for (size_t size = BYTES - 64; size < BYTES; size++) assert_true(plan_checksum(words, size) != sum);
+  assert_true(plan_checksum(words, BYTES) == sum);
+}
+
+/* ---- the header ---------------------------------------------------------------------------------------------- */
+
+/* The good file with `number` of `bytes` bytes at `at`, and right checksums. */
+static buffer forge(size_t at, uint64_t number, size_t bytes) {
+  buffer file = copy_of(&good, good.size);
+  memcpy(file.data + at, &number, bytes);
+  plan_seal(file.data, file.size);
+  return file;
+}
+
+static void refuse_forged(size_t at, uint64_t number, size_t bytes, resnet_status status, const char *fragments) {
+  buffer file = forge(at, number, bytes);
+  plan_refuse(&file, status, fragments);
+  buffer_release(&file);
+}
+
+static void forged_headers_are_refused(void **state) {
+  (void)state;
+  refuse_forged(8, 0x04030201, 4, RESNET_ERROR_UNSUPPORTED, "byte order|compile the plan here");
+  refuse_forged(12, PLAN_FORMAT + 1, 4, RESNET_ERROR_UNSUPPORTED, "newer library|format is 2|reads 1");
+  refuse_forged(12, 0, 4, RESNET_ERROR_UNSUPPORTED, "older library");
+  refuse_forged(16, good.size + 1, 8, RESNET_ERROR_FORMAT, "truncated");
+  refuse_forged(16, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "truncated");
+  refuse_forged(16, good.size - 1, 8, RESNET_ERROR_FORMAT, "added");
+  refuse_forged(24, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "header");
+  refuse_forged(24, good.size + 1, 8, RESNET_ERROR_FORMAT, "header");
+  refuse_forged(24, 47, 8, RESNET_ERROR_FORMAT, "header");
+  refuse_forged(24, good.size, 8, RESNET_ERROR_FORMAT, "not well-formed");
+  refuse_forged(32, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "header");
+  refuse_forged(32, 0, 8, RESNET_ERROR_FORMAT, "not well-formed");
+  refuse_forged(44, 1, 4, RESNET_ERROR_FORMAT, "header");
+}
+
+static void forged_tables_are_refused(void **state) {
+  (void)state;
+  const plan_places p = plan_find_places(good.data, good.size);
+  const float nan = NAN;
+  uint32_t bits;
+  memcpy(&bits, &nan, sizeof bits);
+  refuse_forged(p.tail, 2, 4, RESNET_ERROR_FORMAT, "preprocessing");
+  refuse_forged(p.tail + 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "preprocessing");
+  refuse_forged(p.tail + 16, bits, 4, RESNET_ERROR_FORMAT, "preprocessing");
+  refuse_forged(p.key, 3, 4, RESNET_ERROR_FORMAT, "key");
+  refuse_forged(p.key + 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "key");
+  refuse_forged(p.key + 8, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "key");
+  refuse_forged(p.key + 8, 96, 4, RESNET_ERROR_FORMAT, "key");
+  refuse_forged(p.sums - 4, 0, 4, RESNET_ERROR_FORMAT, "table of weights");
+  refuse_forged(p.sums - 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "table of weights");
+  refuse_forged(p.ops, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "table of packed");
+  refuse_forged(p.ops, 0, 4, RESNET_ERROR_FORMAT, "table of packed");
+  refuse_forged(p.ops + 8, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "table of packed");
+  refuse_forged(p.ops + 8, UINT64_MAX - 63, 8, RESNET_ERROR_FORMAT, "table of packed");
+  refuse_forged(p.ops + 8, good.size, 8, RESNET_ERROR_FORMAT, "sections");
+  refuse_forged(p.ops + 8, 64, 8, RESNET_ERROR_FORMAT, "sections"); /* the input packs nothing */
+}
+
+/* ---- the graph ----------------------------------------------------------------------------------------------- */
+
+enum { CONV, DEPTHWISE, AFFINE, ADD, OPTION_A, MAX_POOL, AVERAGE_POOL, GLOBAL_POOL, LINEAR, SOFTMAX, PLACES };
+
+/* Index of the node that stands for each of these. */
+static void find_places_in(const graph *g, uint32_t places[PLACES]) {
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    const graph_node *n = &g->nodes[i];
+    if (n->op == GRAPH_CONV && n->groups == 1) places[CONV] = i;
+    if (n->op == GRAPH_CONV && n->groups == 4) places[DEPTHWISE] = i;
+    if (n->op == GRAPH_AFFINE) places[AFFINE] = i;
+    if (n->op == GRAPH_ADD) places[ADD] = i;
+    if (n->op == GRAPH_SUBSAMPLE) places[OPTION_A] = i;
+    if (n->op == GRAPH_MAX_POOL) places[MAX_POOL] = i;
+    if (n->op == GRAPH_AVERAGE_POOL) places[AVERAGE_POOL] = i;
+    if (n->op == GRAPH_GLOBAL_AVERAGE_POOL) places[GLOBAL_POOL] = i;
+    if (n->op == GRAPH_LINEAR) places[LINEAR] = i;
+    if (n->op == GRAPH_SOFTMAX) places[SOFTMAX] = i;
+  }
+}
+
+/* Write a changed graph over that of a copy of the good file; it keeps its size as long as no text changes. */
+static void refuse_graph(const graph *g, const char *fragments) {
+  buffer file = copy_of(&good, good.size);
+  plan_header h;
+  memcpy(&h, file.data, sizeof h);
+  plan_writer w = {.data = file.data + sizeof h};
+  plan_graph_write(&w, g);
+  assert_int_equal(w.size, h.graph_size);
+  plan_seal(file.data, file.size);
+  plan_refuse(&file, RESNET_ERROR_FORMAT, fragments);
+  buffer_release(&file);
+}
+
+static memory graph_memory;
+
+static graph read_graph(void) {
+  graph g;
+  plan_header h;
+  resnet_error error;
+  memory_init(&graph_memory, NULL, 0);
+  memcpy(&h, good.data, sizeof h);
+  if (plan_graph_read(&g, &graph_memory, good.data + sizeof h, (size_t)h.graph_size, &error) != RESNET_OK)
+    fail_msg("%s", error.message);
+  return g;
+}
+
+/* Set one field of a copy of node `place` to `value`; the graph must then be refused. */
+#define NODE(place, field, value, fragments)                                                                           \
+  do {                                                                                                                 \
+    graph_node *n = &g.nodes[places[place]];                                                                           \
+    const graph_node before = *n;                                                                                      \
+    n->field = (value);                                                                                                \
+    refuse_graph(&g, fragments);                                                                                       \
+    *n = before;                                                                                                       \
+  } while (0)
+
+static void forged_nodes_are_refused(void **state) {
+  (void)state;
+  uint32_t places[PLACES] = {0};
+  graph g = read_graph();
+  find_places_in(&g, places);
+  for (size_t i = 0; i < PLACES; i++) assert_true(places[i] > 0);
+  NODE(CONV, op, GRAPH_OP_COUNT, "not well-formed");
+  NODE(CONV, op, GRAPH_INPUT, "input");
+  NODE(CONV, input_count, 3, "not well-formed");
+  NODE(CONV, input_count, 0, "number of inputs");
+  NODE(ADD, input_count, 1, "number of inputs");
+  NODE(ADD, input[0], 0, "shape");
+  NODE(SOFTMAX, input_count, 2, "number of inputs");
+  NODE(CONV, input[0], places[CONV], "comes later");
+  NODE(CONV, input[0], RESNET_NO_INDEX, "comes later");
+  NODE(ADD, input[1], UINT32_MAX - 1, "comes later");
+  NODE(CONV, input[1], 0, "too many");
+  NODE(CONV, shape.h, 0, "shape");
+  NODE(CONV, shape.w, 65536, "shape");
+  NODE(CONV, shape.c, UINT32_MAX, "shape");
+  NODE(CONV, shape.h, g.nodes[places[CONV]].shape.h + 1, "window");
+  NODE(CONV, block, g.block_count, "block");
+  NODE(CONV, window.kernel_h, 0, "window");
+  NODE(CONV, window.kernel_w, 1025, "window");
+  NODE(CONV, window.stride_h, 0, "window");
+  NODE(CONV, window.stride_w, 1025, "window");
+  NODE(CONV, window.dilation_h, 0, "window");
+  NODE(CONV, window.dilation_w, UINT32_MAX, "window");
+  NODE(CONV, window.pad_top, 3, "window");
+  NODE(CONV, window.pad_right, UINT32_MAX, "window");
+  NODE(CONV, groups, 0, "groups");
+  NODE(CONV, groups, 3, "groups");
+  NODE(DEPTHWISE, groups, 1, "weights");
+  NODE(CONV, weight_count, g.nodes[places[CONV]].weight_count + 1, "weights");
+  NODE(CONV, weight_count, 0, "weights");
+  NODE(CONV, weight_count, SIZE_MAX, "weights");
+  NODE(CONV, bias_count, 0, "weights");
+  NODE(CONV, clamp_min, NAN, "clamp");
+  NODE(CONV, clamp_max, NAN, "clamp");
+  NODE(ADD, clamp_max, -1.0F, "clamp");
+  NODE(CONV, stride_h, 1, "does not use");
+  NODE(CONV, count_padding, true, "does not use");
+  NODE(LINEAR, groups, 1, "does not use");
+  NODE(LINEAR, window.kernel_h, 1, "does not use");
+  NODE(LINEAR, bias_count, 1, "weights");
+  NODE(AFFINE, weight_count, 3, "weights");
+  NODE(AFFINE, shape.h, 4, "weights");
+  NODE(OPTION_A, stride_h, 0, "strides");
+  NODE(OPTION_A, stride_w, 1, "strides");
+  NODE(OPTION_A, channels_before, 3, "channels");
+  NODE(OPTION_A, channels_before, UINT32_MAX, "channels");
+  NODE(OPTION_A, weight_count, 4, "does not use");
+  NODE(MAX_POOL, shape.c, 3, "channels");
+  NODE(MAX_POOL, window.dilation_h, 100, "dilation");
+  NODE(AVERAGE_POOL, window.dilation_h, 2, "dilation");
+  NODE(GLOBAL_POOL, shape.h, 2, "(1,1,channels)");
+  NODE(SOFTMAX, shape.w, 2, "shape");
+  NODE(SOFTMAX, clamp_min, 0.0F, "does not use");
+  NODE(SOFTMAX, input[0], 0, "shape");
+  graph_release(&g);
+}
+
+#define GRAPH(field, value, fragments)                                                                                 \
+  do {                                                                                                                 \
+    const graph before = g;                                                                                            \
+    g.field = (value);                                                                                                 \
+    refuse_graph(&g, fragments);                                                                                       \
+    g = before;                                                                                                        \
+  } while (0)
+
+#define BLOCK(index, field, value, fragments)                                                                          \
+  do {                                                                                                                 \
+    const graph_block before = g.blocks[index];                                                                        \
+    g.blocks[index].field = (value);                                                                                   \
+    refuse_graph(&g, fragments);                                                                                       \
+    g.blocks[index] = before;                                                                                          \
+  } while (0)
+
+static void forged_graphs_are_refused(void **state) {
+  (void)state;
+  uint32_t places[PLACES] = {0};
+  graph g = read_graph();
+  find_places_in(&g, places);
+  assert_int_equal(g.block_count, 2);
+  GRAPH(output, 0, "output");
+  GRAPH(output, g.node_count, "output");
+  GRAPH(output, UINT32_MAX, "output");
+  GRAPH(output, places[LINEAR], "nothing reads it");
+  BLOCK(0, shortcut, 4, "not well-formed");
+  BLOCK(0, shortcut, RESNET_SHORTCUT_NONE, "does not end it");
+  BLOCK(0, source, g.node_count, "do not exist");
+  BLOCK(0, source, g.blocks[0].add, "do not exist");
+  BLOCK(0, source, 0, "source");
+  BLOCK(0, add, g.node_count, "do not exist");
+  BLOCK(0, add, g.blocks[0].add - 1, "does not end it");
+  BLOCK(1, add, g.blocks[0].add, "do not exist");
+  BLOCK(1, source, 0, "source");
+  NODE(CONV, block, RESNET_NO_INDEX, "block");
+  NODE(CONV, block, 0, "block");
+  NODE(ADD, block, 0, "block");
+  NODE(LINEAR, block, 0, "block");
+  NODE(LINEAR, block, 1, "block");
+  graph_release(&g);
+}
+
+static void forged_counts_and_texts_are_refused(void **state) {
+  (void)state;
+  const size_t graph_at = sizeof(plan_header);
+  static const uint64_t counts[] = {0, 1, 3, 20002, 65536, UINT32_MAX};
+  for (size_t field = 0; field < 3; field++) /* nodes, blocks, labels */
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+      if (field == 2 && counts[i] == 3) continue; /* as many as it has */
+      refuse_forged(graph_at + 4 * field, counts[i], 4, RESNET_ERROR_FORMAT, "");
+    }
+  refuse_forged(graph_at + 20, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "not well-formed"); /* the name's length */
+  refuse_forged(graph_at + 24, 0, 1, RESNET_ERROR_FORMAT, "not well-formed");          /* a NUL in it */
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_prefix_is_refused),
+      cmocka_unit_test(one_byte_more_is_refused),
+      cmocka_unit_test(every_flipped_byte_of_the_front_is_refused),
+      cmocka_unit_test(flipped_weights_are_refused),
+      cmocka_unit_test(damaged_weights_are_not_saved_nor_packed),
+      cmocka_unit_test(weights_that_are_not_finite_are_refused),
+      cmocka_unit_test(checksums_see_flips_and_swaps),
+      cmocka_unit_test(forged_headers_are_refused),
+      cmocka_unit_test(forged_tables_are_refused),
+      cmocka_unit_test(forged_nodes_are_refused),
+      cmocka_unit_test(forged_graphs_are_refused),
+      cmocka_unit_test(forged_counts_and_texts_are_refused),
+  };
+  return cmocka_run_group_tests(tests, make_good, release_good);
+}
