@@ -282,4 +282,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RuntimeFailed as failure:
+        sys.exit(str(failure))

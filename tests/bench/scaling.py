@@ -4,8 +4,9 @@
     python3 tests/bench/scaling.py [--quick] [--net resnet50] [--rounds 15]
 
 Within a series all cases take turns. The time of a multiply-accumulate should stay flat or fall from the series' first
-case to its last; the last column says how it moved. Writes scaling.md and scaling.json into build/bench. Needs a Python
-with numpy and onnx to make the nets (build/deps/venv). LIBRESNET_BUILD names the build (build/release).
+case to its last; the last column says how it moved. (From depth 50 on the blocks are bottlenecks, half of whose work are
+1x1 convolutions, which Winograd's method does not help.) Writes scaling.md and scaling.json into build/bench. Needs a
+Python with numpy and onnx to make the nets (build/deps/venv). LIBRESNET_BUILD names the build (build/release).
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def markdown(results: dict) -> str:
     machine = results["machine"]
     parts = [f"# How libresnet scales, {results['date']}\n",
              f"{machine['cpu']}, {machine['cores']} cores, {', '.join(machine['caches'])}."
-             f" {results['rounds']} rounds in turn, least times. Other programs took {results['bystanders_cores']} cores on average.\n"]
+             f" {results['rounds']} rounds in turn, least times."
+             f" Other programs took {results['bystanders_cores']} cores on average.\n"]
     return "\n".join(parts + [series_table(title, rows) for title, rows in results["series"].items()])
 
 
@@ -112,10 +114,7 @@ def main() -> None:
         for title, (cases, names) in series(arguments.net).items():
             rows = []
             for threads in THREADS:
-                try:
-                    rows += measure(cases, names, threads, arguments.rounds, arguments.python, Path(folder))
-                except RuntimeFailed as failure:
-                    sys.exit(str(failure))
+                rows += measure(cases, names, threads, arguments.rounds, arguments.python, Path(folder))
             print(series_table(title, rows), flush=True)
             results["series"][title] = rows
     results["bystanders_cores"] = bystanders.cores()
@@ -125,4 +124,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RuntimeFailed as failure:
+        sys.exit(str(failure))

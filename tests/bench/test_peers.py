@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import subprocess
 import sys
 import xml.etree.ElementTree
 from pathlib import Path
@@ -221,7 +222,7 @@ def test_scaling_names_every_case():
         assert len(cases) == len(names) == len(set(names))
 
 
-def program_runtime(tmp_path, *arguments):
+def make_net(tmp_path):
     if not common.PROGRAM.exists():
         pytest.skip(f"{common.PROGRAM} is not built")
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -230,7 +231,11 @@ def program_runtime(tmp_path, *arguments):
 
     path = tmp_path / "net.onnx"
     onnx.save(nets.generate("resnet8", nets.Options(seed=1, batch=2))[0], path)
-    return common.ours(OURS, path, 1, 2, common.make_pictures(tmp_path, 2, 32), *arguments)
+    return path
+
+
+def program_runtime(tmp_path, *arguments):
+    return common.ours(OURS, make_net(tmp_path), 1, 2, common.make_pictures(tmp_path, 2, 32), *arguments)
 
 
 @pytest.mark.parametrize("memory", ["normal", "small"])
@@ -250,6 +255,18 @@ def test_bench_model_answers_every_request(tmp_path, memory):
 def test_bench_model_refuses_what_is_not_in_turn(tmp_path, request_line):
     with pytest.raises(common.RuntimeFailed, match="no such request, or not at this time"):
         program_runtime(tmp_path).ask(request_line)
+
+
+def test_bench_model_does_not_measure_a_plan_that_was_packed_anew(tmp_path):
+    plan = tmp_path / "net.resnet"
+    command = [common.BUILD / "resnet", "compile", make_net(tmp_path), "-o", plan]
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+    pictures = common.make_pictures(tmp_path, 2, 32)
+    good = common.ours(OURS, plan, 1, 2, pictures).open()
+    assert good.opened["load_ms"] > 0
+    good.close()
+    with pytest.raises(common.RuntimeFailed, match="net.resnet: .*packed"):
+        common.ours(OURS, plan, 1, 2, pictures, "small").open()
 
 
 def test_bench_model_refuses_other_memory_options(tmp_path):
