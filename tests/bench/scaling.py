@@ -5,8 +5,8 @@
 
 Within a series all cases take turns. The time of a multiply-accumulate should stay flat or fall from the series' first
 case to its last; the last column says how it moved. (From depth 50 on the blocks are bottlenecks: half of the work is
-in 1x1 convolutions, which Winograd's method does not help.) Writes scaling.md and scaling.json into build/bench. Needs a
-Python with numpy and onnx to make the nets (build/deps/venv). LIBRESNET_BUILD names the build (build/release).
+in 1x1 convolutions, which Winograd's method does not help.) Writes scaling.md and scaling.json into build/bench. Needs
+a Python with numpy and onnx to make the nets (build/deps/venv). LIBRESNET_BUILD names the build (build/release).
 """
 
 from __future__ import annotations
