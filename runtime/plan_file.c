@@ -129,7 +129,8 @@ static resnet_status check_size(const plan_header *h, size_t size, resnet_error 
     return fail(error, RESNET_ERROR_FORMAT,
                 "the plan file has %zu bytes where %llu should be: something was added to it; " MAKE_IT_AGAIN, size,
                 (unsigned long long)h->file_size);
-  if (h->front_size < sizeof *h || h->front_size > size || h->graph_size > h->front_size - sizeof *h || h->reserved)
+  if (h->front_size < sizeof *h || h->front_size > size || h->front_size > PLAN_MAX_FRONT ||
+      h->graph_size > h->front_size - sizeof *h || h->reserved)
     return fail(error, RESNET_ERROR_FORMAT, "the plan file's header contradicts itself: " MAKE_IT_AGAIN);
   return RESNET_OK;
 }

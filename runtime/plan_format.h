@@ -35,7 +35,8 @@ enum {
   PLAN_FORMAT = 1,  /* raised when this layout changes; older files are refused by name */
   PLAN_PACKING = 1, /* raised when a kernel of ours packs differently: older files are packed anew */
   PLAN_ALIGNMENT = 64,
-  PLAN_MAGIC_SIZE = 8
+  PLAN_MAGIC_SIZE = 8,
+  PLAN_MAX_FRONT = 64 << 20 /* bytes; ResNet-50 takes 14 kB; it bounds the time to find a checksum wrong */
 };
 
 typedef struct plan_header {

@@ -76,6 +76,9 @@ static uint64_t file_size(const resnet_model *model, uint64_t front) {
 static resnet_status make_front(const resnet_model *model, const plan_key *key, plan_writer *w, resnet_error *error) {
   plan_writer counted = {.size = sizeof(plan_header)};
   put_front(&counted, model, key);
+  if (counted.size > PLAN_MAX_FRONT)
+    return fail(error, RESNET_ERROR_LIMIT, "the model's names and labels take %zu bytes: accepted are up to %d",
+                counted.size, PLAN_MAX_FRONT);
   w->data = memory_allocate(model->memory, counted.size, 1);
   if (!w->data) return fail_memory(error, "the plan file's header");
   plan_header h = {.byte_order = PLAN_BYTE_ORDER, .format = PLAN_FORMAT, .front_size = counted.size};

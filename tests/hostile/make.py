@@ -3,8 +3,9 @@
 
     python tests/hostile/make.py FOLDER
 
-writes the files and manifest.json: a list of {name, file, status, fragment, max_file_bytes}. The same files every time.
-Each case changes one thing in a small good net, or is bytes that no exporter would write.
+writes the files and manifest.json: a list of {name, file, status, fragment, max_file_bytes}. The same files every
+time, but for plan files, which the library built in LIBRESNET_BUILD makes. Each case changes one thing in a small good
+net, or is bytes that no exporter would write.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import cases_bytes  # noqa: F401; importing registers
 import cases_graphs  # noqa: F401
+import cases_plan  # noqa: F401
 import cases_shapes  # noqa: F401
 import cases_tensors  # noqa: F401
 from corpus import CASES

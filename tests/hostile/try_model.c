@@ -2,6 +2,7 @@
  *
  *     try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES    prints the status and the message of opening FILE
  *     try_model --prefixes FILE                         every proper prefix of FILE must be refused, FILE must open
+ *     try_model --compile MODEL PLAN                    write MODEL's plan file
  *
  * Exit status 0: all ended as promised, whatever the status of the model was.
  */
@@ -108,8 +109,22 @@ static int try_prefixes(const char *path) {
   return try_prefixes_of(bytes, size);
 }
 
+static int compile(const char *path, const char *to) {
+  resnet_error error;
+  resnet_model *model = NULL;
+  resnet_model_options options;
+  resnet_model_options_init(&options);
+  options.keep_weights = 1;
+  if (resnet_model_open(path, &options, &model, &error) != RESNET_OK) return complain("open", error.message);
+  const resnet_status status = resnet_model_save(model, to, &error);
+  resnet_model_close(&model);
+  return status == RESNET_OK ? 0 : complain("save", error.message);
+}
+
 int main(int argc, char **argv) {
   if (argc == 3 && strcmp(argv[1], "--prefixes") == 0) return try_prefixes(argv[2]);
+  if (argc == 4 && strcmp(argv[1], "--compile") == 0) return compile(argv[2], argv[3]);
   if (argc == 4) return try_file(argv[1], argv[2], argv[3]);
-  return complain("usage", "try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES | try_model --prefixes FILE");
+  return complain("usage", "try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES | try_model --prefixes FILE | "
+                           "try_model --compile MODEL PLAN");
 }

@@ -83,6 +83,27 @@ plan_places plan_find_places(const uint8_t *file, size_t size) {
   return r.failed || graph.failed || count != node_count ? (plan_places){0} : p;
 }
 
+size_t plan_find_numbers(const uint8_t *file, size_t size, size_t *places, size_t max) {
+  size_t found = 0;
+  plan_header h;
+  if (!plan_find_places(file, size).tail) return 0;
+  memcpy(&h, file, sizeof h);
+  plan_reader r = {.at = file + sizeof h, .end = file + sizeof h + h.graph_size};
+  const uint32_t count = take_u32(&r);
+  skip(&r, 16);
+  skip_text(&r);
+  skip_text(&r);
+  for (uint32_t i = 0; i < count && !r.failed; i++) {
+    for (size_t k = 0; k < NODE_NUMBERS; k += 4, skip(&r, 4))
+      if (found < max) places[found++] = (size_t)(r.at - file);
+    skip_text(&r);
+    skip_text(&r);
+    for (size_t k = 0; k < NODE_WINDOW + 16; k += 4, skip(&r, 4))
+      if (found < max) places[found++] = (size_t)(r.at - file);
+  }
+  return found;
+}
+
 static void seal_packed(uint8_t *file, size_t size, size_t at, uint64_t start) {
   uint32_t count;
   memcpy(&count, file + at, sizeof count);

@@ -17,6 +17,9 @@ typedef struct plan_places {
 
 plan_places plan_find_places(const uint8_t *file, size_t size);
 
+/* Where the numbers of the graph's nodes stand, 4 bytes each; returns how many, at most `max`. */
+size_t plan_find_numbers(const uint8_t *file, size_t size, size_t *places, size_t max);
+
 /* Compute every checksum anew, as far as the file can be walked through. */
 void plan_seal(uint8_t *file, size_t size);
 

@@ -1,0 +1,86 @@
+/* A mutator that knows plan files: it changes numbers of the graph, of the tables or of the weights, then puts in right
+ * checksums, without which nothing behind the header would ever be looked at. What is done with the bytes is
+ * fuzz_model.c's. */
+#include <string.h>
+
+#include "fuzz_model.h"
+#include "plan_seal.h"
+#include "runtime/plan_format.h"
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
+
+enum { MAX_NUMBERS = 8192, NUMBER = 4 };
+
+static uint32_t next_random(uint32_t *random) {
+  *random ^= *random << 13;
+  *random ^= *random >> 17;
+  *random ^= *random << 5;
+  return *random;
+}
+
+/* The number at `place` becomes one that is near, one that is special, or that of another place. */
+static void change_number(uint8_t *data, const size_t *places, size_t count, uint32_t *random) {
+  static const uint32_t special[] = {0,  1,    2,     3,     4,          7,          8,          16,
+                                     64, 1024, 65535, 65536, 0x7f800000, 0x7fffffff, 0x80000000, 0xffffffff};
+  const size_t place = places[next_random(random) % count];
+  uint32_t number;
+  memcpy(&number, data + place, NUMBER);
+  switch (next_random(random) % 4) {
+  case 0:
+    number = special[next_random(random) % (sizeof special / sizeof *special)];
+    break;
+  case 1:
+    memcpy(&number, data + places[next_random(random) % count], NUMBER);
+    break;
+  default:
+    number += next_random(random) % 5 - 2;
+  }
+  memcpy(data + place, &number, NUMBER);
+}
+
+static void change_graph(uint8_t *data, size_t size, uint32_t *random) {
+  static size_t places[MAX_NUMBERS];
+  const size_t count = plan_find_numbers(data, size, places, MAX_NUMBERS);
+  if (count == 0) return;
+  for (uint32_t changes = 1 + next_random(random) % 3; changes > 0; changes--)
+    change_number(data, places, count, random);
+}
+
+/* A stretch of bytes from `from` on, changed without moving what follows. */
+static void change_stretch(uint8_t *data, size_t from, size_t to, uint32_t *random) {
+  if (from >= to) return;
+  const size_t start = from + next_random(random) % (to - from), left = to - start;
+  const size_t size = left < 64 ? left : 64;
+  (void)LLVMFuzzerMutate(data + start, size, size);
+}
+
+static void mend_header(uint8_t *data, size_t size) {
+  plan_header h;
+  if (size < sizeof h) return;
+  memcpy(&h, data, sizeof h);
+  memcpy(h.magic, PLAN_MAGIC, sizeof h.magic);
+  h.byte_order = PLAN_BYTE_ORDER;
+  h.format = PLAN_FORMAT;
+  h.file_size = size;
+  memcpy(data, &h, sizeof h);
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed) {
+  uint32_t random = seed | 1;
+  const plan_places p = plan_find_places(data, size);
+  const uint32_t kind = next_random(&random) % 16;
+  if (kind == 0 || !p.tail)
+    size = LLVMFuzzerMutate(data, size, max_size);
+  else if (kind < 9)
+    change_graph(data, size, &random);
+  else if (kind < 11)
+    change_stretch(data, sizeof(plan_header), p.tail, &random);
+  else if (kind < 14)
+    change_stretch(data, p.tail, p.packed, &random);
+  else
+    change_stretch(data, p.packed, size, &random);
+  if (next_random(&random) % 16 != 0) mend_header(data, size);
+  plan_seal(data, size);
+  return size;
+}
