@@ -40,6 +40,9 @@ static resnet_status check_options(const resnet_model_options *options, resnet_e
   if ((unsigned)options->conv > RESNET_CONV_WINOGRAD)
     return fail(error, RESNET_ERROR_ARGUMENT, "options.conv is %d; accepted are 0 (auto), 1 (direct), 2 (winograd)",
                 (int)options->conv);
+  if ((unsigned)options->memory > RESNET_MEMORY_SMALL)
+    return fail(error, RESNET_ERROR_ARGUMENT, "options.memory is %d; accepted are 0 (normal) and 1 (small)",
+                (int)options->memory);
   return options->preprocess ? image_check_preprocess(options->preprocess, error) : RESNET_OK;
 }
 
@@ -71,7 +74,7 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   if (xnn_initialize(NULL) != xnn_status_success)
     return fail(error, RESNET_ERROR_SYSTEM,
                 "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
-  resnet_status status = plan_build(&model->plan, model->memory, g, options->conv, error);
+  resnet_status status = plan_build(&model->plan, model->memory, g, options->conv, options->memory, error);
   if (status == RESNET_OK) status = plan_memory(&model->plan, error);
   if (status == RESNET_OK)
     status = plan_pack(&model->plan, &model->file, options, model->notice, sizeof model->notice, error);

@@ -1,0 +1,17 @@
+/* Which kernel computes each convolution of a net, from the cost model and from what the weights allow. */
+#ifndef LIBRESNET_RUNTIME_CHOOSE_H
+#define LIBRESNET_RUNTIME_CHOOSE_H
+
+#include "runtime/plan.h"
+
+/* Set kernel, tile and cost of those of the ops that are a KERNEL_CONV until now. adds[i]: op i's result is read by the
+ * addition of a shortcut only. */
+resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count, resnet_conv wanted, resnet_memory mode,
+                             memory *m, resnet_error *error);
+
+/* Whether some filter (h,w,c) of (o,h,w,c) has taps so unlike in size that Winograd's algorithm, which mixes them,
+ * would drown the small ones in the rounding of the large ones, or weights so large or small that mixing them might
+ * leave a float's range. */
+bool weights_uneven(const float *weights, size_t filters, size_t taps, size_t channels);
+
+#endif
