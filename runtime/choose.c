@@ -93,19 +93,46 @@ resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count, res
   return RESNET_OK;
 }
 
-bool weights_uneven(const float *weights, size_t filters, size_t taps, size_t channels) {
+/* Sum of absolute values, in lanes that the compiler may compute at once. */
+static double size_of_tap(const float *weights, size_t channels) {
+  enum { LANES = 16 };
+  float sums[LANES] = {0};
+  size_t k = 0;
+  for (; k + LANES <= channels; k += LANES)
+    for (size_t lane = 0; lane < LANES; lane++) sums[lane] += fabsf(weights[k + lane]);
+  double sum = 0.0;
+  for (; k < channels; k++) sum += fabs((double)weights[k]);
+  for (size_t lane = 0; lane < LANES; lane++) sum += (double)sums[lane];
+  return sum;
+}
+
+static bool filter_is_even(const float *weights, size_t taps, size_t channels) {
   /* A factor of 2^10 between taps costs 10 of a float's 24 bits; 2^60 leaves room for activations and their sums. */
   static const double most_unlike = 1024.0, largest = 0x1p60, smallest = 0x1p-60;
-  for (size_t f = 0; f < filters; f++) {
-    double least = INFINITY, most = 0.0;
-    for (size_t t = 0; t < taps; t++, weights += channels) {
-      double sum = 0.0;
-      for (size_t k = 0; k < channels; k++) sum += fabs((double)weights[k]);
-      if (sum == 0.0) continue; /* a tap that is not there disturbs nobody */
-      least = fmin(least, sum);
-      most = fmax(most, sum);
-    }
-    if (most > 0.0 && (most > least * most_unlike || most > largest || least < smallest)) return true;
+  double least = INFINITY, most = 0.0;
+  for (size_t t = 0; t < taps; t++) {
+    const double size = size_of_tap(weights + t * channels, channels);
+    if (size == 0.0) continue; /* a tap that is not there disturbs nobody */
+    least = fmin(least, size);
+    most = fmax(most, size);
   }
-  return false;
+  return most == 0.0 || (most <= least * most_unlike && most <= largest && least >= smallest);
+}
+
+/* Of the sizes that Winograd's algorithm takes, whatever else it wants. */
+static bool evenness_matters(const graph_node *n) {
+  const uint32_t side = n->window.kernel_h;
+  return n->op == GRAPH_CONV && n->groups == 1 && n->window.kernel_w == side && (side == 3 || side == 7);
+}
+
+void find_evenness(graph *g) {
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    graph_node *n = &g->nodes[i];
+    if (n->evenness != GRAPH_EVENNESS_UNKNOWN || !evenness_matters(n)) continue;
+    const size_t taps = (size_t)n->window.kernel_h * n->window.kernel_w, filters = n->shape.c;
+    const size_t channels = n->weight_count / (taps * filters);
+    n->evenness = GRAPH_EVEN;
+    for (size_t f = 0; f < filters && n->evenness == GRAPH_EVEN; f++)
+      if (!filter_is_even(n->weights + f * taps * channels, taps, channels)) n->evenness = GRAPH_UNEVEN;
+  }
 }

@@ -9,9 +9,10 @@
 resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count, resnet_conv wanted, resnet_memory mode,
                              memory *m, resnet_error *error);
 
-/* Whether some filter (h,w,c) of (o,h,w,c) has taps so unlike in size that Winograd's algorithm, which mixes them,
- * would drown the small ones in the rounding of the large ones, or weights so large or small that mixing them might
- * leave a float's range. */
-bool weights_uneven(const float *weights, size_t filters, size_t taps, size_t channels);
+/* Look at the weights of convolutions that Winograd's algorithm might compute, where that is not known yet: uneven are
+ * those with a filter (h,w,c) whose taps are so unlike in size that the algorithm, which mixes them, would drown the
+ * small ones in the rounding of the large ones, or whose weights are so large or small that mixing them might leave a
+ * float's range. */
+void find_evenness(graph *g);
 
 #endif

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/choose.h"
 #include "runtime/image.h"
 #include "runtime/kernels/kernel.h"
 
@@ -172,7 +173,9 @@ static resnet_status read_onnx(plan_file *f, graph *g, memory *m, const source *
   };
   resnet_status status = from->path ? graph_read_file(g, m, from->path, &graph_settings, error)
                                     : graph_read_memory(g, m, from->bytes, from->size, &graph_settings, error);
-  return status == RESNET_OK && options->keep_weights ? plan_file_keep(f, m, g, error) : status;
+  if (status != RESNET_OK || !options->keep_weights) return status;
+  find_evenness(g); /* before it is written down */
+  return plan_file_keep(f, m, g, error);
 }
 
 static resnet_status build_model(memory *m, const source *from, const resnet_model_options *options, resnet_model **out,

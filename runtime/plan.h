@@ -48,8 +48,8 @@ typedef struct plan_op {
   float *weights, *bias; /* as the graph has them; gone after packing unless borrowed or read by the kernel */
   size_t weight_count, bias_count;
   bool weights_borrowed; /* weights and bias belong to the model's plan_file: they are not the plan's to release */
-  weights_slot packed; /* of kernels that pack, with the bias inside */
-  size_t arena_offset; /* of the output, in floats per picture */
+  weights_slot packed;   /* of kernels that pack, with the bias inside */
+  size_t arena_offset;   /* of the output, in floats per picture */
   uint64_t parameters, macs;
   double cost;              /* predicted, runtime/cost.h; 0: not weighed */
   uint32_t block;           /* or RESNET_NO_INDEX */

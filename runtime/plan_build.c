@@ -6,7 +6,6 @@
 
 #include "runtime/choose.h"
 #include "runtime/kernels/kernel.h"
-#include "runtime/kernels/winograd.h"
 
 enum {
   MAX_OPS = 16384, /* ResNet-1202 has 1,808; plan_memory is quadratic in them */
@@ -136,21 +135,8 @@ static void lower_shape(lowering *l, uint32_t index) {
   op->weight_count = node->weight_count;
   op->bias_count = node->bias_count;
   lower_window(op, node);
-  if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
-}
-
-/* Whether Winograd's algorithm may be tried. The graph remembers what its weights allow, so that a plan file's need not
- * be read for it. */
-static void find_evenness(lowering *l, uint32_t index) {
-  graph_node *node = &l->graph->nodes[index];
-  plan_op *op = &l->shapes[index];
-  if (!winograd_applies(op) && !winograd_stem_applies(op)) return;
-  if (node->evenness == GRAPH_EVENNESS_UNKNOWN)
-    node->evenness =
-        weights_uneven(node->weights, op->shape.c, (size_t)op->window.kernel_h * op->window.kernel_w, op->in.c)
-            ? GRAPH_UNEVEN
-            : GRAPH_EVEN;
   op->uneven = node->evenness == GRAPH_UNEVEN;
+  if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
 }
 
 static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error) {
@@ -228,10 +214,10 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   graph *g = l->graph;
   plan *p = l->plan;
   count_readers(l);
+  if (l->conv != RESNET_CONV_DIRECT && l->mode != RESNET_MEMORY_SMALL) find_evenness(g);
   for (uint32_t i = 0; i < g->node_count; i++) {
     lower_shape(l, i);
     l->adds[i] = l->adds[i] && l->readers[i] == 1;
-    if (l->conv != RESNET_CONV_DIRECT && l->mode != RESNET_MEMORY_SMALL) find_evenness(l, i);
   }
   resnet_status chosen = choose_kernels(l->shapes, l->adds, g->node_count, l->conv, l->mode, p->memory, error);
   if (chosen != RESNET_OK) return chosen;
