@@ -41,6 +41,10 @@ typedef struct graph_window {
   uint32_t pad_top, pad_left, pad_bottom, pad_right;
 } graph_window;
 
+/* Whether the taps of a convolution's filters are alike enough in size for algorithms that mix them. Not the loader's
+ * to say: the runtime leaves here what it found (runtime/choose.h). */
+typedef enum graph_evenness { GRAPH_EVENNESS_UNKNOWN, GRAPH_EVEN, GRAPH_UNEVEN } graph_evenness;
+
 typedef struct graph_node {
   graph_op op;
   char *name;   /* ONNX node that it stands for: of the convolution, where batch norm and ReLU were fused into it */
@@ -58,8 +62,9 @@ typedef struct graph_node {
   size_t weight_count;
   float *bias; /* CONV, LINEAR: o floats, never NULL; AFFINE: c floats. All finite. */
   size_t bias_count;
-  bool weights_borrowed; /* weights and bias belong to somebody else, who keeps them longer; the loader's never do */
-  uint32_t block;        /* index into blocks, or RESNET_NO_INDEX */
+  bool weights_borrowed;   /* weights and bias belong to somebody else, who keeps them longer; the loader's never do */
+  graph_evenness evenness; /* CONV */
+  uint32_t block;          /* index into blocks, or RESNET_NO_INDEX */
 } graph_node;
 
 /* Nodes of a block are those whose `block` is its index; they stand next to each other in the node order. */

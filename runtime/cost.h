@@ -1,15 +1,26 @@
-/* The fixed cost model: which algorithm computes a convolution. It knows shapes only - no timing, no threads, no batch,
- * no load - so that a net's answers never depend on them. */
+/* The fixed cost model: what it costs to compute a convolution in one way or another. It knows shapes only - no timing,
+ * no threads, no batch, no load, no CPU - so that a net's answers never depend on them. */
 #ifndef LIBRESNET_RUNTIME_COST_H
 #define LIBRESNET_RUNTIME_COST_H
 
 #include "runtime/plan.h"
 
-/* Predicted cost of one picture, in multiply-accumulates of a direct convolution at full speed. */
-double cost_direct(const plan_op *conv);
-double cost_winograd(const plan_op *conv);
+/* One way. */
+typedef struct conv_way {
+  plan_kernel kernel;
+  uint32_t tile;
+  double cost;  /* of one picture, in multiply-accumulates of a direct convolution at full speed */
+  double bytes; /* of weights */
+} conv_way;
 
-/* True where F(4x4, 3x3) can compute the convolution at all: 3x3, stride 1, no dilation, one group. */
-bool winograd_applies(const plan_op *conv);
+/* The cheapest without transformed weights. With `adds` the result is read by the addition of a shortcut only, which
+ * some kernels do themselves. */
+conv_way cost_plain(const plan_op *conv, bool adds);
+
+/* By Winograd's algorithm with tiles of tile x tile outputs, 2 or 4, where winograd_applies. */
+conv_way cost_winograd(const plan_op *conv, uint32_t tile);
+
+/* The same where winograd_stem_applies. */
+conv_way cost_stem(const plan_op *conv);
 
 #endif

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/choose.h"
 #include "runtime/image.h"
 #include "runtime/kernels/kernel.h"
 
@@ -40,6 +41,9 @@ static resnet_status check_options(const resnet_model_options *options, resnet_e
   if ((unsigned)options->conv > RESNET_CONV_WINOGRAD)
     return fail(error, RESNET_ERROR_ARGUMENT, "options.conv is %d; accepted are 0 (auto), 1 (direct), 2 (winograd)",
                 (int)options->conv);
+  if ((unsigned)options->memory > RESNET_MEMORY_SMALL)
+    return fail(error, RESNET_ERROR_ARGUMENT, "options.memory is %d; accepted are 0 (normal) and 1 (small)",
+                (int)options->memory);
   return options->preprocess ? image_check_preprocess(options->preprocess, error) : RESNET_OK;
 }
 
@@ -71,7 +75,7 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   if (xnn_initialize(NULL) != xnn_status_success)
     return fail(error, RESNET_ERROR_SYSTEM,
                 "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
-  resnet_status status = plan_build(&model->plan, model->memory, g, options->conv, error);
+  resnet_status status = plan_build(&model->plan, model->memory, g, options->conv, options->memory, error);
   if (status == RESNET_OK) status = plan_memory(&model->plan, error);
   if (status == RESNET_OK)
     status = plan_pack(&model->plan, &model->file, options, model->notice, sizeof model->notice, error);
@@ -169,7 +173,9 @@ static resnet_status read_onnx(plan_file *f, graph *g, memory *m, const source *
   };
   resnet_status status = from->path ? graph_read_file(g, m, from->path, &graph_settings, error)
                                     : graph_read_memory(g, m, from->bytes, from->size, &graph_settings, error);
-  return status == RESNET_OK && options->keep_weights ? plan_file_keep(f, m, g, error) : status;
+  if (status != RESNET_OK || !options->keep_weights) return status;
+  find_evenness(g); /* before it is written down */
+  return plan_file_keep(f, m, g, error);
 }
 
 static resnet_status build_model(memory *m, const source *from, const resnet_model_options *options, resnet_model **out,

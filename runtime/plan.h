@@ -14,6 +14,8 @@ typedef enum plan_kernel {
   KERNEL_INPUT,
   KERNEL_CONV,
   KERNEL_WINOGRAD, /* a conv, with its shortcut's addition where input_count is 2 */
+  KERNEL_STEM,     /* a conv */
+  KERNEL_GEMM,     /* a conv, with its shortcut's addition where input_count is 2 */
   KERNEL_ADD,
   KERNEL_SUBSAMPLE,
   KERNEL_AFFINE,
@@ -34,6 +36,8 @@ typedef struct plan_op {
   graph_shape shape;   /* of the output */
   graph_window window; /* CONV, WINOGRAD, MAX_POOL, AVERAGE_POOL */
   uint32_t groups;     /* CONV */
+  uint32_t tile;       /* WINOGRAD: side of a tile's outputs, 2 or 4 */
+  bool uneven;         /* CONV: Winograd's algorithm would have been tried, but the weights forbid it (choose.h) */
   bool count_padding;  /* AVERAGE_POOL */
   /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h, j * stride_w) is added from channel
    * `channels_before` on; source_shape is that of the shortcut's source. */
@@ -44,9 +48,10 @@ typedef struct plan_op {
   float *weights, *bias; /* as the graph has them; gone after packing unless borrowed or read by the kernel */
   size_t weight_count, bias_count;
   bool weights_borrowed; /* weights and bias belong to the model's plan_file: they are not the plan's to release */
-  weights_slot packed; /* of kernels that pack, with the bias inside */
-  size_t arena_offset; /* of the output, in floats per picture */
+  weights_slot packed;   /* of kernels that pack, with the bias inside */
+  size_t arena_offset;   /* of the output, in floats per picture */
   uint64_t parameters, macs;
+  double cost;              /* predicted, runtime/cost.h; 0: not weighed */
   uint32_t block;           /* or RESNET_NO_INDEX */
   resnet_shortcut shortcut; /* that it adds or computes */
   char *name, *output, *detail;
@@ -73,7 +78,7 @@ typedef struct plan {
 
 /* Lower `g`. Takes over its weights and names (g is left without them, still to be released by the caller). On failure
  * *out is all zero. */
-resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resnet_error *error);
+resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resnet_memory mode, resnet_error *error);
 
 /* Fix every op's arena_offset: buffers are reused by lifetime, kernels that work in place share their input's buffer.
  */

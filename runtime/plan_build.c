@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/cost.h"
+#include "runtime/choose.h"
 #include "runtime/kernels/kernel.h"
 
 enum {
@@ -39,8 +39,11 @@ typedef struct lowering {
   graph *graph;
   plan *plan;
   resnet_conv conv;
+  resnet_memory mode;
+  plan_op *shapes;   /* by node, before it is known which nodes get an op of their own */
   uint32_t *op_of;   /* by node; RESNET_NO_INDEX: fused into its reader */
   uint32_t *readers; /* by node: how many inputs name it */
+  bool *adds;        /* by node: an addition reads it as its residual branch, and nobody else reads it */
 } lowering;
 
 static bool is_fused_subsample(const lowering *l, uint32_t node) {
@@ -56,6 +59,7 @@ static void count_readers(lowering *l) {
       const bool shortcut = g->nodes[i].op == GRAPH_ADD && k == 1;
       const bool fusable = g->nodes[source].op != GRAPH_SUBSAMPLE || shortcut;
       l->readers[source] += fusable ? 1 : 2;
+      if (g->nodes[i].op == GRAPH_ADD && k == 0) l->adds[source] = true;
     }
   l->readers[g->output] += 2;
 }
@@ -84,9 +88,9 @@ static void lower_subsample(plan_op *op, const graph *g, const graph_node *node)
   op->source_shape = g->nodes[node->input[0]].shape;
 }
 
-static resnet_status count_work(plan_op *op, resnet_error *error) {
+static resnet_status count_work(plan_op *op, graph_op node, resnet_error *error) {
   op->parameters = op->weight_count + op->bias_count;
-  if (op->kernel != KERNEL_CONV && op->kernel != KERNEL_WINOGRAD) return RESNET_OK;
+  if (node != GRAPH_CONV && node != GRAPH_LINEAR) return RESNET_OK;
   size_t macs;
   if (size_multiply((size_t)op->shape.h * op->shape.w, op->weight_count, &macs)) {
     op->macs = macs;
@@ -95,12 +99,7 @@ static resnet_status count_work(plan_op *op, resnet_error *error) {
   return fail(error, RESNET_ERROR_LIMIT, "node '%s': its multiplications cannot be counted in 64 bits", op->name);
 }
 
-static bool wants_winograd(const plan_op *op, resnet_conv conv) {
-  if (op->kernel != KERNEL_CONV || conv == RESNET_CONV_DIRECT || !winograd_applies(op)) return false;
-  return conv == RESNET_CONV_WINOGRAD || cost_winograd(op) < cost_direct(op);
-}
-
-/* An addition whose residual branch ends in a Winograd convolution that nobody else reads: the convolution adds the
+/* An addition whose residual branch ends in a convolution of our own that nobody else reads: the convolution adds the
  * shortcut while its outputs are in registers. The shortcut must have been computed before the convolution. */
 static bool fuse_add(lowering *l, uint32_t index) {
   graph_node *add = &l->graph->nodes[index];
@@ -109,7 +108,7 @@ static bool fuse_add(lowering *l, uint32_t index) {
   const uint32_t conv = l->op_of[residual], source = l->op_of[shortcut];
   if (is_fused_subsample(l, shortcut) || source > conv) return false;
   plan_op *op = &l->plan->ops[conv];
-  if (op->kernel != KERNEL_WINOGRAD || op->input_count != 1) return false;
+  if (!kernel_table[op->kernel]->adds_shortcut || op->input_count != 1) return false;
   if (op->clamp_min != -INFINITY || op->clamp_max != INFINITY) return false;
   op->input[1] = source;
   op->input_count = 2;
@@ -121,11 +120,11 @@ static bool fuse_add(lowering *l, uint32_t index) {
   return true;
 }
 
-static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error) {
-  graph *g = l->graph;
-  graph_node *node = &g->nodes[index];
-  plan_op *op = &l->plan->ops[l->plan->op_count];
-  l->op_of[index] = l->plan->op_count++;
+/* What the graph's node says of its op, its inputs and its words left out. */
+static void lower_shape(lowering *l, uint32_t index) {
+  const graph *g = l->graph;
+  const graph_node *node = &g->nodes[index];
+  plan_op *op = &l->shapes[index];
   op->kernel = kernel_of[node->op];
   op->input_count = node->input_count;
   op->shape = node->shape;
@@ -133,24 +132,32 @@ static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error
   op->clamp_min = node->clamp_min;
   op->clamp_max = node->clamp_max;
   op->block = node->block;
+  op->weight_count = node->weight_count;
+  op->bias_count = node->bias_count;
+  lower_window(op, node);
+  op->uneven = node->evenness == GRAPH_UNEVEN;
+  if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
+}
+
+static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error) {
+  graph *g = l->graph;
+  graph_node *node = &g->nodes[index];
+  plan_op *op = &l->plan->ops[l->plan->op_count];
+  *op = l->shapes[index];
+  l->op_of[index] = l->plan->op_count++;
   for (uint32_t k = 0; k < node->input_count; k++) {
     const uint32_t source = node->input[k];
     const bool fused = is_fused_subsample(l, source);
     if (fused) lower_subsample(op, g, &g->nodes[source]);
     op->input[k] = l->op_of[fused ? g->nodes[source].input[0] : source];
   }
-  if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
-  lower_window(op, node);
-  op->weight_count = node->weight_count;
-  op->bias_count = node->bias_count;
-  if (wants_winograd(op, l->conv)) op->kernel = KERNEL_WINOGRAD;
   take(&op->name, &node->name);
   take(&op->output, &node->output);
   op->weights = node->weights;
   op->bias = node->bias;
   op->weights_borrowed = node->weights_borrowed;
   node->weights = node->bias = NULL;
-  return count_work(op, error);
+  return count_work(op, node->op, error);
 }
 
 /* Ops between the block's source and its addition on the shortcut's side get the shortcut's kind. */
@@ -207,6 +214,13 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   graph *g = l->graph;
   plan *p = l->plan;
   count_readers(l);
+  if (l->conv != RESNET_CONV_DIRECT && l->mode != RESNET_MEMORY_SMALL) find_evenness(g);
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    lower_shape(l, i);
+    l->adds[i] = l->adds[i] && l->readers[i] == 1;
+  }
+  resnet_status chosen = choose_kernels(l->shapes, l->adds, g->node_count, l->conv, l->mode, p->memory, error);
+  if (chosen != RESNET_OK) return chosen;
   for (uint32_t i = 0; i < g->node_count; i++) {
     l->op_of[i] = RESNET_NO_INDEX;
     if (is_fused_subsample(l, i) || fuse_add(l, i)) continue;
@@ -219,20 +233,25 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   return summarise(p, error);
 }
 
-resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resnet_error *error) {
+resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resnet_memory mode, resnet_error *error) {
   memset(out, 0, sizeof *out);
   out->memory = m;
   if (g->node_count > MAX_OPS || g->block_count > MAX_OPS)
     return fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d", g->node_count, MAX_OPS);
-  lowering l = {.graph = g, .plan = out, .conv = conv};
+  lowering l = {.graph = g, .plan = out, .conv = conv, .mode = mode};
   l.op_of = memory_allocate(m, g->node_count, sizeof *l.op_of);
   l.readers = memory_allocate(m, g->node_count, sizeof *l.readers);
+  l.shapes = memory_allocate(m, g->node_count, sizeof *l.shapes);
+  l.adds = memory_allocate(m, g->node_count, sizeof *l.adds);
   out->ops = memory_allocate(m, g->node_count, sizeof *out->ops);
   out->blocks = memory_allocate(m, g->block_count, sizeof *out->blocks);
-  resnet_status status =
-      l.op_of && l.readers && out->ops && out->blocks ? lower(&l, error) : fail_memory(error, "the plan");
+  resnet_status status = l.op_of && l.readers && l.shapes && l.adds && out->ops && out->blocks
+                             ? lower(&l, error)
+                             : fail_memory(error, "the plan");
   memory_release(m, l.op_of);
   memory_release(m, l.readers);
+  memory_release(m, l.shapes);
+  memory_release(m, l.adds);
   if (status != RESNET_OK) plan_release(out);
   return status;
 }

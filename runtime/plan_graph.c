@@ -24,6 +24,7 @@ static void write_node(plan_writer *w, const graph_node *n) {
   emit_text(w, n->output);
   node_numbers(n, numbers);
   emit_bytes(w, numbers, sizeof numbers);
+  emit_u32(w, n->evenness);
   emit_float(w, n->clamp_min);
   emit_float(w, n->clamp_max);
   emit_u64(w, n->weight_count);
@@ -92,6 +93,7 @@ static bool read_node(plan_reader *r, memory *m, graph_node *n) {
   n->stride_h = take_u32(r);
   n->stride_w = take_u32(r);
   n->channels_before = take_u32(r);
+  n->evenness = (graph_evenness)take_u32(r);
   n->clamp_min = take_float(r);
   n->clamp_max = take_float(r);
   n->weight_count = take_size(r);

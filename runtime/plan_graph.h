@@ -2,7 +2,7 @@
  *
  *     u32 nodes, blocks, labels, output, opset; text name, producer
  *     for each node: u32 op, input_count, input[2], h, w, c, block; text name, output; u32 the ten of graph_window,
- *       groups, count_padding, stride_h, stride_w, channels_before; f32 clamp_min, clamp_max;
+ *       groups, count_padding, stride_h, stride_w, channels_before, evenness; f32 clamp_min, clamp_max;
  *       u64 weight_count, bias_count
  *     for each block: text name; u32 shortcut, source, add
  *     for each label: text

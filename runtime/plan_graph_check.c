@@ -158,6 +158,7 @@ static resnet_status check_unused(const check *c) {
       (!r->subsamples && (n->stride_h || n->stride_w || n->channels_before)) ||
       (n->op != GRAPH_AVERAGE_POOL && n->count_padding) || (!r->has_clamp && clamped))
     return refuse(c, "it has what its operator does not use");
+  if ((unsigned)n->evenness > GRAPH_UNEVEN) return refuse(c, "its weights are neither even nor uneven");
   return n->clamp_min <= n->clamp_max ? RESNET_OK : refuse(c, "its clamp is no range");
 }
 

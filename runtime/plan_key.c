@@ -74,7 +74,7 @@ static resnet_status pack_probe(plan *p, uint64_t *sum, resnet_error *error) {
 static resnet_status probe(memory *m, resnet_conv conv, uint64_t *sum, resnet_error *error) {
   graph g = {0};
   plan p = {0};
-  resnet_status status = make_probe(&g, m) ? plan_build(&p, m, &g, conv, error)
+  resnet_status status = make_probe(&g, m) ? plan_build(&p, m, &g, conv, RESNET_MEMORY_NORMAL, error)
                                            : fail_memory(error, "the fingerprint of this CPU's kernels");
   if (status == RESNET_OK) status = pack_probe(&p, sum, error);
   plan_release(&p);

@@ -98,6 +98,7 @@ static void describe(const plan_op *op, char *text, size_t size) {
   else
     describe_window(op, text, size);
   if (op->groups > 1) describe_append(text, size, " groups %u", op->groups);
+  if (op->uneven) describe_append(text, size, " (taps too unlike for winograd)");
   describe_clamp(op, text, size);
 }
 

@@ -29,7 +29,8 @@ typedef struct kernel_call {
 
 typedef struct kernel {
   const char *name;
-  unsigned in_place; /* bit k: the output may lie where input[k] lies, when nothing else reads that */
+  bool adds_shortcut; /* a convolution that can add input[1] to its result before the clamp */
+  unsigned in_place;  /* bit k: the output may lie where input[k] lies, when nothing else reads that */
   /* Refuse what the kernel cannot run, or not within m's budget, when the model is opened; NULL: it runs anything. */
   resnet_status (*check)(const plan_op *op, const memory *m, resnet_error *error);
   /* Bytes that pack will make of the op's weights on this CPU; 0: nothing, the kernel reads them as they are (or cannot
@@ -50,8 +51,9 @@ typedef struct kernel {
 extern const kernel *const kernel_table[KERNEL_COUNT];
 
 /* Rows, one name each. */
-extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_add, kernel_subsample, kernel_affine,
-    kernel_clamp, kernel_max_pool, kernel_average_pool, kernel_global_average_pool, kernel_softmax, kernel_log_softmax;
+extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_stem, kernel_gemm, kernel_add, kernel_subsample,
+    kernel_affine, kernel_clamp, kernel_max_pool, kernel_average_pool, kernel_global_average_pool, kernel_softmax,
+    kernel_log_softmax;
 
 enum { ELEMENTS_PER_TASK = 16384 }; /* floats of an elementwise task: 64 KiB of each operand, a fraction of any L2 */
 

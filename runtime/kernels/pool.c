@@ -100,7 +100,8 @@ static void run_global_average(const kernel_call *call) {
                                      call->op->shape.c, CHANNEL_TILE, 0);
 }
 
-const kernel kernel_max_pool = {.name = "max_pool", .check = check_windows, .run = run_max, .describe = describe_window};
+const kernel kernel_max_pool = {
+    .name = "max_pool", .check = check_windows, .run = run_max, .describe = describe_window};
 const kernel kernel_average_pool = {
     .name = "average_pool", .check = check_windows, .run = run_average, .describe = describe_window};
 const kernel kernel_global_average_pool = {.name = "global_average_pool", .run = run_global_average};

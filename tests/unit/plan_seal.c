@@ -5,7 +5,7 @@
 #include "runtime/plan_format.h"
 #include "runtime/plan_stream.h"
 
-enum { MAX_NODES = 4096, NODE_NUMBERS = 8 * 4, NODE_WINDOW = 15 * 4 + 2 * 4, PREPROCESS = 4 * 4 + 7 * 4 };
+enum { MAX_NODES = 4096, NODE_NUMBERS = 8 * 4, NODE_WINDOW = 16 * 4 + 2 * 4, PREPROCESS = 4 * 4 + 7 * 4 };
 
 typedef struct arrays {
   uint64_t weights, bias; /* floats */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
+#include "runtime/kernels/vector/matrix.h"
 #include "runtime/kernels/vector/winograd.h"
 #include "runtime/session.h"
 #include "tests/unit/reference.h"
@@ -411,36 +412,154 @@ static void pack_panels(const float *weights, size_t c, size_t o, size_t panel, 
     for (size_t j = 0; j < o; j++) packed[(j / panel * c + k) * panel + j % panel] = weights[k * o + j];
 }
 
-/* Spread, multiply and gather one tile with a variant: 36 * c + rows * o + 16 * o floats. */
-static size_t run_winograd(const winograd_functions *w, size_t c, size_t o, size_t rows, const float *x, float *out) {
-  static float packed[80 * 96];
-  const float *pixels[WINOGRAD_POINTS];
-  for (size_t i = 0; i < WINOGRAD_POINTS; i++) pixels[i] = x + i * c;
-  w->input(pixels, c, out, c);
-  out += WINOGRAD_POINTS * c;
-  pack_panels(x + 100, c, o, w->panel, packed);
-  w->multiply(x, packed, out, rows, c, o);
-  out += rows * o;
-  w->output(x, o, o, x + 7, rows % 2 ? x + 50 : NULL, out, 4 * o, 1 + rows % 4, 1 + o % 4, -0.5f, 2.0f);
-  return WINOGRAD_POINTS * c + rows * o + 16 * o;
+/* Products against plain sums: every variant, finished and not, rows that fill tiles and that do not. */
+static void test_matrix_products(void **unused) {
+  (void)unused;
+  static float a[40 * 80], weights[80 * 80], bias[80], shortcut[40 * 96], packed[80 * 96], out[40 * 96], want[40 * 96];
+  for (int round = 0; round < 2000; round++) {
+    const size_t c = 1 + random_below(70), o = 1 + random_below(70), rows = 1 + random_below(40);
+    const matrix_functions *m = matrix_variant(0);
+    for (size_t i = 1 + random_below(3); i > 0 && matrix_variant(i - 1); i--) m = matrix_variant(i - 1);
+    const bool finished = random_below(2), adds = finished && random_below(2);
+    const size_t stride = finished ? o + random_below(3) : (o + 15) / 16 * 16;
+    fill(a, rows * c);
+    fill(weights, c * o);
+    fill(bias, o);
+    fill(shortcut, sizeof shortcut / sizeof *shortcut);
+    pack_panels(weights, c, o, m->panel, packed);
+    const matrix_product p = {a, c, packed, c, o, out, stride, random_below(2)};
+    const matrix_finish f = {bias, adds ? shortcut : NULL, -0.75f, random_below(2) ? INFINITY : 1.5f};
+    if (finished)
+      m->multiply_finish(&p, &f, rows);
+    else
+      m->multiply(&p, rows);
+    for (size_t r = 0; r < rows; r++)
+      for (size_t j = 0; j < o; j++) {
+        double sum = finished ? (double)bias[j] + (adds ? (double)shortcut[r * stride + j] : 0.0) : 0.0;
+        for (size_t k = 0; k < c; k++) sum += (double)a[r * c + k] * (double)weights[k * o + j];
+        if (finished) sum = fmin(fmax(sum, (double)f.low), (double)f.high);
+        want[r * stride + j] = (float)sum;
+      }
+    for (size_t r = 0; r < rows; r++) assert_close(out + r * stride, want + r * stride, o);
+  }
 }
 
-static void test_winograd_variants_agree(void **unused) {
+/* A finished product writes o floats of each row and not one more. */
+static void test_matrix_products_stay_inside(void **unused) {
   (void)unused;
-  static float x[WINOGRAD_POINTS * 80 + 80 * 80], want[WINOGRAD_POINTS * 80 * 3], got[WINOGRAD_POINTS * 80 * 3];
-  size_t count = 0;
-  while (winograd_variant(count)) count++;
-  assert_string_equal(winograd_variant(count - 1)->name, "portable");
-  for (int round = 0; round < 1000; round++) {
-    const size_t c = 1 + random_below(70), o = 1 + random_below(70), rows = 1 + random_below(20);
-    fill(x, sizeof x / sizeof *x);
-    memset(want, 0, sizeof want);
-    const size_t size = run_winograd(winograd_variant(count - 1), c, o, rows, x, want);
-    for (size_t i = 0; i + 1 < count; i++) {
-      memset(got, 0, sizeof got);
-      (void)run_winograd(winograd_variant(i), c, o, rows, x, got);
-      assert_close(got, want, size);
+  static float a[20 * 40], packed[40 * 96], bias[96], out[20 * 100];
+  for (size_t variant = 0; matrix_variant(variant); variant++)
+    for (size_t o = 1; o <= 70; o++) {
+      const size_t rows = 1 + random_below(19), c = 1 + random_below(40);
+      for (size_t i = 0; i < sizeof out / sizeof *out; i++) out[i] = 123.0f;
+      const matrix_product p = {a, c, packed, c, o, out, o + 1, false};
+      const matrix_finish f = {bias, NULL, -1.0f, 1.0f};
+      matrix_variant(variant)->multiply_finish(&p, &f, rows);
+      for (size_t r = 0; r < rows; r++) assert_true(out[r * (o + 1) + o] == 123.0f);
     }
+}
+
+/* One tile of one pair of channels through weights, input and output of a form, against the direct sum. */
+static void check_form(const winograd_functions *w, const winograd_form_functions *form) {
+  enum { MAX_PANEL = 32 };
+  static float packed[WINOGRAD_MAX_POINTS * MAX_PANEL], spread[WINOGRAD_MAX_POINTS * MAX_PANEL];
+  static float products[WINOGRAD_MAX_POINTS * MAX_PANEL], d[WINOGRAD_MAX_POINTS * MAX_PANEL];
+  float filters[MAX_PANEL * 16], bias[MAX_PANEL], out[16 * MAX_PANEL];
+  const float *pixels[WINOGRAD_MAX_POINTS];
+  const size_t n = form->in, r = form->taps, m = form->out, points = n * n,
+               count = 1 + random_below((uint32_t)w->panel);
+  fill(filters, count * r * r);
+  fill(bias, count);
+  fill(d, points * MAX_PANEL);
+  for (size_t i = 0; i < points; i++) pixels[i] = d + i * MAX_PANEL;
+  form->weights(filters, count, 1, packed, MAX_PANEL);
+  form->input(pixels, 1, spread, MAX_PANEL);
+  for (size_t i = 0; i < points; i++)
+    for (size_t f = 0; f < MAX_PANEL; f++)
+      products[i * MAX_PANEL + f] = f < w->panel ? spread[i * MAX_PANEL] * packed[i * MAX_PANEL + f] : 0.0f;
+  form->output(products, MAX_PANEL, count, bias, NULL, out, m * count, m, m, -INFINITY, INFINITY);
+  for (size_t f = 0; f < count; f++)
+    for (size_t y = 0; y < m * m; y++) {
+      double sum = (double)bias[f], size = 1.0; /* rounding is relative to what is added up, not to what is left */
+      for (size_t t = 0; t < r * r; t++) {
+        const float x = d[((y / m + t / r) * n + y % m + t % r) * MAX_PANEL];
+        sum += (double)filters[f * r * r + t] * (double)x;
+        size += fabs((double)filters[f * r * r + t] * (double)x);
+      }
+      if (fabs((double)out[y * count + f] - sum) > 1e-5 * size)
+        fail_msg("%s F(%zu,%zu): %g, not %g", w->name, m, r, (double)out[y * count + f], sum);
+    }
+}
+
+static void test_winograd_forms(void **unused) {
+  (void)unused;
+  size_t variants = 0;
+  for (; winograd_variant(variants); variants++)
+    for (int round = 0; round < 300; round++)
+      for (size_t form = 0; form < WINOGRAD_FORMS; form++)
+        check_form(winograd_variant(variants), &winograd_variant(variants)->form[form]);
+  assert_string_equal(winograd_variant(variants - 1)->name, "portable");
+}
+
+/* The stem's geometries: pads that are even, odd and unequal, 1 to 4 channels, tiles cut at every border. */
+static void test_stem(void **unused) {
+  (void)unused;
+  const uint32_t channels[] = {1, 3, 16, 17, 64}, sizes[] = {7, 8, 11, 16, 29, 42};
+  for (int round = 0; round < ROUNDS; round++) {
+    net n = new_net((graph_shape){pick(sizes, 6), pick(sizes, 6), 1 + random_below(4)});
+    const graph_window w = {7, 7, 2, 2, 1, 1, random_below(7), random_below(7), random_below(7), random_below(7)};
+    (void)add_conv(&n, 0, &w, 1, pick(channels, 5));
+    check_net(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
+  }
+}
+
+/* A bottleneck's end: a 1x1 convolution that adds a shortcut computed before it. */
+static void test_pointwise_adds_shortcut(void **unused) {
+  (void)unused;
+  for (int round = 0; round < ROUNDS; round++) {
+    net n = new_net(random_shape());
+    const graph_shape in = n.graph.nodes[0].shape;
+    const graph_window w = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+    const uint32_t wide = 1 + random_below(100), shortcut = add_conv(&n, 0, &w, 1, wide);
+    const uint32_t residual = add_conv(&n, 0, &w, 1, wide);
+    graph_node *sum = add_node(&n, GRAPH_ADD, residual, (graph_shape){in.h, in.w, wide});
+    sum->input[1] = shortcut;
+    sum->input_count = 2;
+    n.graph.nodes[residual].clamp_min = -INFINITY;
+    n.graph.nodes[residual].clamp_max = INFINITY;
+    check_net(&n, 1 + random_below(5), 1 + random_below(3), random_below(3));
+  }
+}
+
+/* Filters of the given taps into a net of one convolution; the kernel that is chosen for it. */
+static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet_memory mode) {
+  net n = new_net((graph_shape){28, 28, 64});
+  (void)add_conv(&n, 0, &same3x3, 1, 64);
+  graph_node *node = &n.graph.nodes[1];
+  for (size_t i = 0; i < node->weight_count; i++) node->weights[i] = taps[i / 64 % 9];
+  plan p;
+  resnet_error error;
+  assert_int_equal(plan_build(&p, n.memory, &n.graph, conv, mode, &error), RESNET_OK);
+  const plan_kernel chosen = p.ops[1].kernel;
+  assert_int_equal(strstr(p.ops[1].detail, "too unlike") != NULL, p.ops[1].uneven);
+  plan_release(&p);
+  graph_release(&n.graph);
+  memory_destroy(n.memory);
+  return chosen;
+}
+
+static void test_winograd_is_left_where_weights_forbid_it(void **unused) {
+  (void)unused;
+  const float even[9] = {1, -2, 1, 3, 1, 1, -1, 1, 2}, unlike[9] = {1, -2, 1, 3, 1e4f, 1, -1, 1, 2};
+  const float sparse[9] = {0, 0, 0, 0, 1, 0, 0, 0, 0}, huge[9] = {0, 1e30f}, tiny[9] = {1e-30f};
+  const float *unsafe[] = {unlike, huge, tiny};
+  assert_int_equal(kernel_for_taps(even, RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL), KERNEL_WINOGRAD);
+  assert_int_equal(kernel_for_taps(sparse, RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL), KERNEL_WINOGRAD);
+  assert_int_equal(kernel_for_taps(even, RESNET_CONV_WINOGRAD, RESNET_MEMORY_SMALL), KERNEL_CONV);
+  assert_int_equal(kernel_for_taps(even, RESNET_CONV_DIRECT, RESNET_MEMORY_NORMAL), KERNEL_CONV);
+  for (size_t i = 0; i < 3; i++) {
+    assert_int_equal(kernel_for_taps(unsafe[i], RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL), KERNEL_CONV);
+    assert_int_equal(kernel_for_taps(unsafe[i], RESNET_CONV_WINOGRAD, RESNET_MEMORY_NORMAL), KERNEL_CONV);
   }
 }
 
@@ -457,7 +576,12 @@ int main(void) {
       cmocka_unit_test(test_option_a),
       cmocka_unit_test(test_buffers_in_random_graphs),
       cmocka_unit_test(test_vector_variants_agree_to_the_bit),
-      cmocka_unit_test(test_winograd_variants_agree),
+      cmocka_unit_test(test_matrix_products),
+      cmocka_unit_test(test_matrix_products_stay_inside),
+      cmocka_unit_test(test_winograd_forms),
+      cmocka_unit_test(test_stem),
+      cmocka_unit_test(test_pointwise_adds_shortcut),
+      cmocka_unit_test(test_winograd_is_left_where_weights_forbid_it),
   };
   return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

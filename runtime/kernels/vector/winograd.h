@@ -1,9 +1,13 @@
-/* Winograd convolution F(4x4, 3x3): Lavin & Gray 2015, "Fast Algorithms for Convolutional Neural Networks", section 4.2
- * and its matrices for m = 4, r = 3. A tile of 4 x 4 outputs takes 36 multiplications for each pair of channels where
- * the direct sum takes 144.
+/* Winograd convolution F(m x m, r x r): Lavin & Gray 2015, "Fast Algorithms for Convolutional Neural Networks",
+ * sections 4.1 and 4.2. A tile of m x m outputs reads n x n inputs, n = m + r - 1, and takes n x n multiplications for
+ * each pair of channels where the direct sum takes m x m x r x r.
  *
- *     out = A^T [ (G g G^T) * (B^T d B) ] A      g: 3x3 weights, d: 6x6 inputs, *: element by element, summed over the
- *                                                input channels: 36 matrix multiplications (tiles,c) x (c,o)
+ *     out = A^T [ (G g G^T) * (B^T d B) ] A      g: r x r weights, d: n x n inputs, *: element by element, summed over
+ *                                                the input channels: n x n matrix multiplications (tiles,c) x (c,o)
+ *
+ * One line of these matrices for each point x at which the polynomials are evaluated: G has x^j / f(x), A^T has x^i,
+ * B^T depends on the points alone. n = 4 takes 0, 1, -1, infinity (the paper's F(2,3)); n = 6 takes 0, 1, -1, 2, -2,
+ * infinity (the paper's F(4,3)), so that forms with the same n share their input transform.
  *
  * Compiled once for each instruction set from winograd_body.h, as vector.h; here multiplications and additions may be
  * fused, so that variants agree up to rounding, not to the bit.
@@ -13,29 +17,40 @@
 
 #include <stddef.h>
 
+typedef enum winograd_form {
+  WINOGRAD_F2X2_3X3,
+  WINOGRAD_F4X4_3X3,
+  WINOGRAD_F3X3_4X4, /* a 7x7 or 8x8 convolution of stride 2 whose even and odd pixels were taken apart */
+  WINOGRAD_FORMS
+} winograd_form;
+
 enum {
-  WINOGRAD_OUT = 4,     /* side of a tile's outputs */
-  WINOGRAD_IN = 6,      /* side of the inputs it needs */
-  WINOGRAD_POINTS = 36, /* WINOGRAD_IN squared: matrices to multiply */
-  WINOGRAD_ROWS = 8     /* tiles that the multiplication handles at once */
+  WINOGRAD_MAX_IN = 6, /* n of the largest form */
+  WINOGRAD_MAX_POINTS = WINOGRAD_MAX_IN * WINOGRAD_MAX_IN
 };
+
+typedef struct winograd_form_functions {
+  size_t out, taps, in; /* m, r, n */
+
+  /* spread[i * point_stride + k] = (B^T d B)[i] of channel k < c; d's pixel (row,column) starts at
+   * pixels[row * n + column]. Reads and writes whole vectors: up to panel / 2 - 1 floats behind the c-th. */
+  void (*input)(const float *const *pixels, size_t c, float *spread, size_t point_stride);
+
+  /* Transform `count` <= panel filters, each (r,r,c), in double precision into one panel of each point:
+   * packed[i * point_stride + k * panel + filter]; filters that are missing become zero. */
+  void (*weights)(const float *filters, size_t count, size_t c, float *packed, size_t point_stride);
+
+  /* The m x m outputs A^T m A + bias, + shortcut where that is not NULL, clamped. m[i] = products[i * point_stride +
+   * k], k < o, of which whole vectors are read. Pixel (row,column) lies at out + row * row_stride + column * o; only
+   * the first rows x columns are written, and read from `shortcut`, which is laid out like out and may be out. */
+  void (*output)(const float *products, size_t point_stride, size_t o, const float *bias, const float *shortcut,
+                 float *out, size_t row_stride, size_t rows, size_t columns, float low, float high);
+} winograd_form_functions;
 
 typedef struct winograd_functions {
   const char *name;
-  size_t panel; /* output channels that the multiplication handles at once */
-
-  /* spread[i * point_stride + k] = (B^T d B)[i] of channel k < c; d's pixel (row,column) starts at
-   * pixels[row * 6 + column]. */
-  void (*input)(const float *const *pixels, size_t c, float *spread, size_t point_stride);
-
-  /* products (rows,o) = spread (rows,c) x weights, packed as panels (ceil(o / panel),c,panel). */
-  void (*multiply)(const float *spread, const float *weights, float *products, size_t rows, size_t c, size_t o);
-
-  /* The 4 x 4 outputs A^T m A + bias, + shortcut where that is not NULL, clamped. m[i] = products[i * point_stride +
-   * k], k < o. Pixel (row,column) lies at out + row * row_stride + column * o; only the first rows x columns are
-   * written, and read from `shortcut`, which is laid out like out and may be out. */
-  void (*output)(const float *products, size_t point_stride, size_t o, const float *bias, const float *shortcut,
-                 float *out, size_t row_stride, size_t rows, size_t columns, float low, float high);
+  size_t panel; /* filters of a panel: matrix_functions' of the same variant */
+  winograd_form_functions form[WINOGRAD_FORMS];
 } winograd_functions;
 
 /* The variants that this build holds and this CPU runs, the fastest first; NULL for an index behind the last. */

@@ -1,0 +1,138 @@
+#include "runtime/choose.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "runtime/cost.h"
+#include "runtime/kernels/winograd.h"
+
+/* Transformed weights are up to four times as large. A net with many weights may grow by so much in all, so that what
+ * runs in a process of its own on a small machine goes on to do so; a smaller net gets what is fastest. */
+static const double large_net = 96e6 /* bytes */, growth = 1.42;
+
+/* A way to compute op `op` with fewer bytes of weights, and what each byte less costs. */
+typedef struct saving {
+  uint32_t op;
+  conv_way from, to;
+  double price;
+} saving;
+
+static void take(plan_op *op, conv_way way) {
+  op->kernel = way.kernel;
+  op->tile = way.tile;
+  op->cost = way.cost;
+}
+
+static void add_saving(saving *savings, uint32_t *count, uint32_t op, conv_way from, conv_way to) {
+  if (to.bytes >= from.bytes) return;
+  savings[(*count)++] = (saving){op, from, to, (to.cost - from.cost) / (from.bytes - to.bytes)};
+}
+
+/* The cheapest way for one op; its savings, at most two, are appended. Returns the bytes of its weights. */
+static double choose(plan_op *ops, uint32_t index, bool adds, bool forced, saving *savings, uint32_t *count) {
+  plan_op *op = &ops[index];
+  const conv_way plain = cost_plain(op, adds);
+  conv_way best = plain;
+  if (winograd_stem_applies(op)) {
+    const conv_way stem = cost_stem(op);
+    if (forced || stem.cost < best.cost) best = stem;
+  }
+  if (winograd_applies(op)) {
+    const conv_way large = cost_winograd(op, 4), small = cost_winograd(op, 2);
+    const conv_way faster = small.cost < large.cost ? small : large;
+    if (forced || faster.cost < best.cost) best = faster;
+    if (best.tile == 4 && small.cost < plain.cost) {
+      add_saving(savings, count, index, best, small);
+      add_saving(savings, count, index, small, plain);
+    } else if (best.tile != 0) {
+      add_saving(savings, count, index, best, plain);
+    }
+  }
+  take(op, best);
+  return best.bytes;
+}
+
+static int by_price(const void *a, const void *b) {
+  const saving *x = a, *y = b;
+  if (x->price != y->price) return x->price < y->price ? -1 : 1;
+  return x->op < y->op ? -1 : x->op > y->op;
+}
+
+/* The cheapest savings first, until the weights take no more than `limit` bytes. */
+static void save_bytes(plan_op *ops, saving *savings, uint32_t count, double bytes, double limit) {
+  qsort(savings, count, sizeof *savings, by_price);
+  for (uint32_t i = 0; i < count && bytes > limit; i++) {
+    const saving *s = &savings[i];
+    if (ops[s->op].kernel != s->from.kernel || ops[s->op].tile != s->from.tile) continue;
+    take(&ops[s->op], s->to);
+    bytes -= s->from.bytes - s->to.bytes;
+  }
+}
+
+resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count, resnet_conv wanted, resnet_memory mode,
+                             memory *m, resnet_error *error) {
+  saving *savings = memory_allocate(m, count, 2 * sizeof *savings);
+  if (!savings) return fail_memory(error, "the plan");
+  const bool direct = wanted == RESNET_CONV_DIRECT || mode == RESNET_MEMORY_SMALL;
+  double bytes = 0.0, plain_bytes = 0.0;
+  uint32_t saving_count = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    if (ops[i].kernel != KERNEL_CONV) continue;
+    const conv_way plain = cost_plain(&ops[i], adds[i]);
+    plain_bytes += plain.bytes;
+    if (!direct && !ops[i].uneven) {
+      bytes += choose(ops, i, adds[i], wanted == RESNET_CONV_WINOGRAD, savings, &saving_count);
+    } else {
+      take(&ops[i], plain);
+      bytes += plain.bytes;
+    }
+  }
+  if (wanted == RESNET_CONV_AUTO && plain_bytes > large_net)
+    save_bytes(ops, savings, saving_count, bytes, growth * plain_bytes);
+  memory_release(m, savings);
+  return RESNET_OK;
+}
+
+/* Sum of absolute values, in lanes that the compiler may compute at once. */
+static double size_of_tap(const float *weights, size_t channels) {
+  enum { LANES = 16 };
+  float sums[LANES] = {0};
+  size_t k = 0;
+  for (; k + LANES <= channels; k += LANES)
+    for (size_t lane = 0; lane < LANES; lane++) sums[lane] += fabsf(weights[k + lane]);
+  double sum = 0.0;
+  for (; k < channels; k++) sum += fabs((double)weights[k]);
+  for (size_t lane = 0; lane < LANES; lane++) sum += (double)sums[lane];
+  return sum;
+}
+
+static bool filter_is_even(const float *weights, size_t taps, size_t channels) {
+  /* A factor of 2^10 between taps costs 10 of a float's 24 bits; 2^60 leaves room for activations and their sums. */
+  static const double most_unlike = 1024.0, largest = 0x1p60, smallest = 0x1p-60;
+  double least = INFINITY, most = 0.0;
+  for (size_t t = 0; t < taps; t++) {
+    const double size = size_of_tap(weights + t * channels, channels);
+    if (size == 0.0) continue; /* a tap that is not there disturbs nobody */
+    least = fmin(least, size);
+    most = fmax(most, size);
+  }
+  return most == 0.0 || (most <= least * most_unlike && most <= largest && least >= smallest);
+}
+
+/* Of the sizes that Winograd's algorithm takes, whatever else it wants. */
+static bool evenness_matters(const graph_node *n) {
+  const uint32_t side = n->window.kernel_h;
+  return n->op == GRAPH_CONV && n->groups == 1 && n->window.kernel_w == side && (side == 3 || side == 7);
+}
+
+void find_evenness(graph *g) {
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    graph_node *n = &g->nodes[i];
+    if (n->evenness != GRAPH_EVENNESS_UNKNOWN || !evenness_matters(n)) continue;
+    const size_t taps = (size_t)n->window.kernel_h * n->window.kernel_w, filters = n->shape.c;
+    const size_t channels = n->weight_count / (taps * filters);
+    n->evenness = GRAPH_EVEN;
+    for (size_t f = 0; f < filters && n->evenness == GRAPH_EVEN; f++)
+      if (!filter_is_even(n->weights + f * taps * channels, taps, channels)) n->evenness = GRAPH_UNEVEN;
+  }
+}

@@ -1,0 +1,110 @@
+/* 1x1 convolutions of stride 1 + bias + the shortcut + clamp: a matrix product of pixels and weights. XNNPACK
+ * multiplies as fast, but cannot add the shortcut while the sums are in registers. */
+#include "runtime/kernels/gemm.h"
+
+#include <string.h>
+
+#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/vector/matrix.h"
+
+enum {
+  ROWS = 8,                 /* pixels that the multiplication handles at once */
+  INPUT_BYTES = 128 * 1024, /* of a task's pixels, which are read again for each panel: a fraction of any L2 */
+  MIN_ROWS = 64,            /* below, reading the weights anew for each task costs more than L2 saves */
+  MAX_ROWS = 256,
+  CACHED_BYTES = 256 * 1024, /* of weights that stay in L2 from one task to the next */
+  TASKS_PER_THREAD = 4       /* enough to even out what the threads do at different speeds */
+};
+
+bool gemm_applies(const plan_op *op) {
+  const graph_window *w = &op->window;
+  return op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 1 && w->kernel_w == 1 && w->stride_h == 1 &&
+         w->stride_w == 1 && w->pad_top + w->pad_left + w->pad_bottom + w->pad_right == 0 &&
+         (size_t)op->shape.h * op->shape.w > 1;
+}
+
+static size_t panels(const plan_op *op) {
+  const size_t panel = matrix_variant(0)->panel;
+  return (op->shape.c + panel - 1) / panel;
+}
+
+/* Floats of the weights as panels (c,panel); the bias stands behind them. */
+static size_t weight_floats(const plan_op *op) { return panels(op) * matrix_variant(0)->panel * op->in.c; }
+
+static size_t packed_size(const plan_op *op) { return (weight_floats(op) + op->shape.c) * sizeof(float); }
+
+static void pack_panel(const plan_op *op, size_t first, float *packed) {
+  const size_t panel = matrix_variant(0)->panel, c = op->in.c;
+  const size_t count = op->shape.c - first < panel ? op->shape.c - first : panel;
+  const float *weights = op->weights + first * c;
+  for (size_t k = 0; k < c; k++)
+    for (size_t o = 0; o < count; o++) packed[k * panel + o] = weights[o * c + k];
+}
+
+static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
+  float *packed = memory_allocate(m, packed_size(op), 1);
+  if (!packed) return fail_memory(error, "packed weights");
+  for (size_t o = 0; o < op->shape.c; o += matrix_variant(0)->panel) pack_panel(op, o, packed + o * op->in.c);
+  memcpy(packed + weight_floats(op), op->bias, op->shape.c * sizeof *packed);
+  op->packed = (weights_slot){.data = packed, .size = packed_size(op)};
+  op_release_weights(op, m);
+  return RESNET_OK;
+}
+
+/* A task computes a tile of the output: some pixels, some channels. */
+static void multiply_tile(void *context, size_t row, size_t channel, size_t rows, size_t channels) {
+  const kernel_call *call = context;
+  const plan_op *op = call->op;
+  const size_t c = op->in.c, o = op->shape.c, at = row * o + channel;
+  const float *packed = op->packed.data;
+  const matrix_product product = {
+      .a = call->input[0] + row * c,
+      .a_stride = c,
+      .packed = packed + channel * c,
+      .c = c,
+      .o = channels,
+      .out = call->output + at,
+      .out_stride = o,
+      .fetch = op->packed.size > CACHED_BYTES,
+  };
+  const matrix_finish finish = {
+      .bias = packed + weight_floats(op) + channel,
+      .shortcut = op->input_count == 2 ? call->input[1] + at : NULL,
+      .low = op->clamp_min,
+      .high = op->clamp_max,
+  };
+  matrix_variant(0)->multiply_finish(&product, &finish, rows);
+}
+
+static size_t rounded_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
+
+static size_t rows_of_task(const plan_op *op) {
+  const size_t rows = INPUT_BYTES / sizeof(float) / op->in.c / ROWS * ROWS;
+  return rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
+}
+
+/* Split by pixels; where they make too few tasks, by channels too, so that each weight is still read by one thread. */
+static void run(const kernel_call *call) {
+  const plan_op *op = call->op;
+  const size_t threads = pthreadpool_get_threads_count(call->pool), panel = matrix_variant(0)->panel;
+  const size_t pixels = call->batch * op->shape.h * op->shape.w, rows = rows_of_task(op);
+  const size_t row_tasks = (pixels + rows - 1) / rows, wanted = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
+  const size_t column_tasks = (wanted + row_tasks - 1) / row_tasks;
+  size_t channels = rounded_up((op->shape.c + column_tasks - 1) / column_tasks, panel);
+  pthreadpool_parallelize_2d_tile_2d(call->pool, multiply_tile, (void *)(uintptr_t)call, pixels, op->shape.c, rows,
+                                     channels, 0);
+}
+
+static void describe(const plan_op *op, char *text, size_t size) {
+  describe_window(op, text, size);
+  if (op->input_count == 2) describe_append(text, size, " + %s", describe_shortcut(op));
+  describe_clamp(op, text, size);
+}
+
+const kernel kernel_gemm = {.name = "gemm",
+                            .adds_shortcut = true,
+                            .in_place = 2,
+                            .packed_size = packed_size,
+                            .pack = pack,
+                            .run = run,
+                            .describe = describe};

@@ -1,0 +1,40 @@
+/* The vector layer of matrix_body.h and winograd_body.h: the compilers' own vector types, whose arithmetic becomes the
+ * instruction set's. Includers define VARIANT and VECTOR_BYTES first. */
+#ifndef LIBRESNET_RUNTIME_KERNELS_LANES_H
+#define LIBRESNET_RUNTIME_KERNELS_LANES_H
+
+#include <stddef.h>
+#include <string.h>
+
+typedef float vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef int mask __attribute__((vector_size(VECTOR_BYTES)));        /* what comparing two vec gives: 0 or -1 */
+typedef double wide __attribute__((vector_size(2 * VECTOR_BYTES))); /* as many doubles as a vec has floats */
+
+enum { WIDTH = VECTOR_BYTES / sizeof(float) };
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* `count` floats, the rest zero; callers pass a constant WIDTH wherever there are that many. */
+INLINE vec load(const float *x, size_t count) {
+  vec v = {0};
+  memcpy(&v, x, count * sizeof *x);
+  return v;
+}
+
+INLINE void store(float *x, vec v, size_t count) { memcpy(x, &v, count * sizeof *x); }
+
+/* Lane by lane `a` where the mask is set, else `b`. Loops over lanes would be compiled to scalar code. */
+INLINE vec select(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
+
+INLINE vec clamp(vec x, vec low, vec high) {
+  x = select(x < low, low, x);
+  return select(x > high, high, x);
+}
+
+/* The name of a variant, and of its object in a family. */
+#define STRINGIFY(text) #text
+#define NAME_OF(variant) STRINGIFY(variant)
+#define JOIN(family, variant) JOIN_(family, variant)
+#define JOIN_(family, variant) family##_##variant
+
+#endif

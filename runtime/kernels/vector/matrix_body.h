@@ -1,0 +1,133 @@
+/* Source of one variant. Included by the files matrix_*.c, which define VARIANT, VECTOR_BYTES and REGISTERS, of which
+ * the sums of a tile of ROWS x 2 vectors leave enough for what is multiplied. */
+#include "runtime/kernels/vector/lanes.h"
+#include "runtime/kernels/vector/matrix.h"
+
+enum {
+  ROWS = REGISTERS >= 32 ? 8 : 6,
+  LINE = 16, /* floats of a cache line */
+  PANEL_LINES = 2 * WIDTH / LINE
+};
+
+/* One panel's product. `finish` is NULL or a pointer to the panel's own columns; `last` is how many floats of the last
+ * vector there are. */
+typedef struct panel {
+  matrix_product p;
+  const matrix_finish *finish;
+  size_t last;
+} panel;
+
+INLINE void finish_tile(const panel *t, size_t row, size_t rows, size_t vectors, vec sum[ROWS][2]) {
+  const matrix_finish *f = t->finish;
+  const vec low = (vec){0} + f->low, high = (vec){0} + f->high;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t v = 0; v < vectors; v++) {
+      const size_t at = (row + r) * t->p.out_stride + v * WIDTH, count = v + 1 == vectors ? t->last : WIDTH;
+      if (f->shortcut) sum[r][v] += load(f->shortcut + at, count);
+      store(t->p.out + at, clamp(sum[r][v], low, high), count);
+    }
+}
+
+/* Bring near what finish_tile will read and write while the sums are still being made. */
+INLINE void fetch_finish(const panel *t, size_t row, size_t rows, size_t vectors) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t k = 0; k < vectors * WIDTH; k += LINE) {
+      const size_t at = (row + r) * t->p.out_stride + k;
+      if (t->finish->shortcut) __builtin_prefetch(t->finish->shortcut + at);
+      __builtin_prefetch(t->p.out + at, 1);
+    }
+}
+
+/* rows x (vectors * WIDTH) of a product, kept in registers; rows and vectors are constants after inlining. Meanwhile
+ * `lines` cache lines are fetched into L2 from `next` on for each of the c input channels. */
+INLINE void multiply_tile(const panel *t, size_t row, size_t rows, size_t vectors, const float *next, size_t lines) {
+  const float *a = t->p.a + row * t->p.a_stride, *b = t->p.packed;
+  const size_t c = t->p.c, stride = t->p.a_stride;
+  vec sum[ROWS][2];
+  if (t->finish) fetch_finish(t, row, rows, vectors);
+  for (size_t v = 0; v < vectors; v++) {
+    vec start = {0};
+    if (t->finish) start = load(t->finish->bias + v * WIDTH, v + 1 == vectors ? t->last : WIDTH);
+    for (size_t r = 0; r < rows; r++) sum[r][v] = start;
+  }
+  for (size_t k = 0; k < c; k++, b += 2 * WIDTH) {
+    for (size_t line = 0; line < lines; line++) __builtin_prefetch(next + (k * lines + line) * LINE, 0, 2);
+    for (size_t v = 0; v < vectors; v++) {
+      const vec column = load(b + v * WIDTH, WIDTH);
+      for (size_t r = 0; r < rows; r++) sum[r][v] += a[r * stride + k] * column;
+    }
+  }
+  if (t->finish) {
+    finish_tile(t, row, rows, vectors, sum);
+    return;
+  }
+  for (size_t r = 0; r < rows; r++)
+    for (size_t v = 0; v < vectors; v++) store(t->p.out + (row + r) * t->p.out_stride + v * WIDTH, sum[r][v], WIDTH);
+}
+
+/* The next panel is fetched by the first two tiles, half each, so that memory has the most time to bring it. */
+INLINE size_t fetching_tiles(const panel *t, size_t rows, size_t vectors) {
+  const float *next = t->p.packed + t->p.c * 2 * WIDTH;
+  if (!t->p.fetch || rows < ROWS) return 0;
+  if (rows < 2 * ROWS) {
+    multiply_tile(t, 0, ROWS, vectors, next, PANEL_LINES);
+    return ROWS;
+  }
+  multiply_tile(t, 0, ROWS, vectors, next, PANEL_LINES / 2);
+  multiply_tile(t, ROWS, ROWS, vectors, next + t->p.c * WIDTH, PANEL_LINES / 2);
+  return 2 * ROWS;
+}
+
+INLINE void multiply_panel(const panel *t, size_t rows, size_t vectors) {
+  size_t r = fetching_tiles(t, rows, vectors);
+  for (; r + ROWS <= rows; r += ROWS) multiply_tile(t, r, ROWS, vectors, NULL, 0);
+  if (r + 4 <= rows) {
+    multiply_tile(t, r, 4, vectors, NULL, 0);
+    r += 4;
+  }
+  if (r + 2 <= rows) {
+    multiply_tile(t, r, 2, vectors, NULL, 0);
+    r += 2;
+  }
+  if (r < rows) multiply_tile(t, r, 1, vectors, NULL, 0);
+}
+
+static void multiply(const matrix_product *p, size_t rows) {
+  panel t = {*p, NULL, WIDTH};
+  for (size_t k = 0; k < p->o; k += 2 * WIDTH) {
+    if (p->o - k > WIDTH)
+      multiply_panel(&t, rows, 2);
+    else
+      multiply_panel(&t, rows, 1);
+    t.p.packed += p->c * 2 * WIDTH;
+    t.p.out += 2 * WIDTH;
+  }
+}
+
+static void multiply_finish(const matrix_product *p, const matrix_finish *finish, size_t rows) {
+  matrix_finish here = *finish;
+  panel t = {*p, &here, WIDTH};
+  for (size_t k = 0; k < p->o; k += 2 * WIDTH) {
+    const size_t count = p->o - k;
+    t.last = count > WIDTH ? count - WIDTH : count;
+    if (count >= 2 * WIDTH) {
+      t.last = WIDTH;
+      multiply_panel(&t, rows, 2);
+    } else if (count > WIDTH) {
+      multiply_panel(&t, rows, 2);
+    } else {
+      multiply_panel(&t, rows, 1);
+    }
+    t.p.packed += p->c * 2 * WIDTH;
+    t.p.out += 2 * WIDTH;
+    here.bias += 2 * WIDTH;
+    if (here.shortcut) here.shortcut += 2 * WIDTH;
+  }
+}
+
+const matrix_functions JOIN(matrix, VARIANT) = {
+    .name = NAME_OF(VARIANT),
+    .panel = 2 * WIDTH,
+    .multiply = multiply,
+    .multiply_finish = multiply_finish,
+};

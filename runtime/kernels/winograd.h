@@ -1,0 +1,13 @@
+/* What Winograd's algorithm can compute at all; what it should is the cost model's to say (runtime/cost.h). */
+#ifndef LIBRESNET_RUNTIME_KERNELS_WINOGRAD_KERNEL_H
+#define LIBRESNET_RUNTIME_KERNELS_WINOGRAD_KERNEL_H
+
+#include "runtime/plan.h"
+
+/* A 3x3 convolution of stride 1, no dilation, one group. */
+bool winograd_applies(const plan_op *conv);
+
+/* A 7x7 convolution of stride 2, no dilation, one group, up to 4 input channels. */
+bool winograd_stem_applies(const plan_op *conv);
+
+#endif
