@@ -100,6 +100,26 @@ def test_conv_chooses_the_kernels():
     assert "--conv 'wino': auto|direct|winograd is accepted; see resnet inspect --help" in wrong.stderr.decode()
 
 
+def test_small_memory_takes_less_for_the_weights():
+    normal, direct, small = (resnet_json("inspect", *o) for o in ([], ["--conv", "direct"], ["--memory", "small"]))
+    assert "winograd" in {op["kernel"] for op in normal["ops"]} and "winograd" not in {op["kernel"] for op in small["ops"]}
+    assert small["weights_bytes"] == direct["weights_bytes"] < normal["weights_bytes"]
+    forced = resnet_json("inspect", "--memory", "small", "--conv", "winograd")
+    assert forced["weights_bytes"] == small["weights_bytes"]
+    wrong = resnet("bench", "--memory", "tiny")
+    assert wrong.returncode == 2
+    assert wrong.stderr == b"resnet: --memory 'tiny': normal|small is accepted; see resnet bench --help\n"
+
+
+def test_small_memory_labels_alike(pictures):
+    files = sorted(pictures.glob("*/*"))[:8]
+    normal, small = (resnet_json("classify", *o, *files)["results"] for o in ([], ["--memory", "small"]))
+    for one, other in zip(normal, small):
+        assert [p["index"] for p in one["predictions"]] == [p["index"] for p in other["predictions"]]
+        for a, b in zip(one["predictions"], other["predictions"]):
+            assert math.isclose(a["score"], b["score"], abs_tol=1e-4)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_completion_and_manual_know_every_option(command):
     manual = (ROOT / "bindings/cli/resnet.1").read_text()
@@ -433,7 +453,7 @@ def test_inspect_json():
         assert document[key] > 0
     ops, blocks = document["ops"], document["blocks"]
     assert document["notice"] is None
-    assert all(op["cost"] >= 0 for op in ops)
+    assert all(op["cost"] >= 0 for op in ops) and all(op["cost"] > 0 for op in ops if op["kernel"] == "winograd")
     assert [op["index"] for op in ops] == list(range(len(ops)))
     assert sum(op["parameters"] for op in ops) == document["parameters"]
     assert sum(op["macs"] for op in ops) == document["macs"]
