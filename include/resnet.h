@@ -145,28 +145,37 @@ typedef struct resnet_model_options {
   resnet_allocator allocator;
   resnet_conv conv;
   resnet_memory memory;
-  uint32_t keep_weights; /* 1: keep the file's weights beside the packed ones, which resnet_model_save needs; 0: don't */
+  uint32_t
+      keep_weights; /* 1: keep the file's weights beside the packed ones, which resnet_model_save needs; 0: don't */
 } resnet_model_options;
 
 /* Fill `options` with the defaults (all zero but struct_size). Thread-safe. */
 RESNET_API void resnet_model_options_init(resnet_model_options *options);
 
-/* Load a model: .onnx, gzip of it, or a plan file of resnet_model_save (by content, whatever its name). Takes `options` NULL for the defaults. On success
- * *model is the caller's to close; on failure *model is NULL. `path` is opened read-only and must be a regular file;
- * no other file is read. Thread-safe. */
+/* Load a model: .onnx, gzip of it, or a plan file of resnet_model_save (by content, whatever its name). Takes `options`
+ * NULL for the defaults. On success *model is the caller's to close; on failure *model is NULL. `path` is opened
+ * read-only and must be a regular file; no other file is read. Thread-safe.
+ *
+ * A plan file stays mapped as long as the model is open, outside of max_memory_bytes. It must not be changed in place
+ * meanwhile: where another program cuts it off, reading it ends this one with SIGBUS. Replace it by renaming, as
+ * resnet_model_save does. Every weight that a session will read is verified by a checksum here, on up to four threads,
+ * and a damaged file is refused. Checksums find damage, not intent: like any model file, a plan file from anyone is
+ * safe to open, but its answers are its maker's. */
 RESNET_API resnet_status resnet_model_open(const char *path, const resnet_model_options *options, resnet_model **model,
                                            resnet_error *error);
 
-/* The same from memory: `bytes` may be released or changed as soon as the call returns. */
+/* The same from memory: `bytes` may be released or changed as soon as the call returns. Of a plan file a copy is made,
+ * whole, within max_memory_bytes. */
 RESNET_API resnet_status resnet_model_open_memory(const void *bytes, size_t size, const resnet_model_options *options,
                                                   resnet_model **model, resnet_error *error);
 
-/* Write a plan file: the net with its weights as they are and as packed for this CPU. resnet_model_open maps it: nothing
- * is decoded or packed, and processes that open it share its memory. A plan file opened on another CPU, by another
- * version of the library, or with other `conv` or `memory` options than it was saved with is packed anew from the
- * weights beside; resnet_model_info.notice then says so. The model must have been opened with keep_weights or from a
- * plan file. Writes to a temporary file beside `path`, then renames: `path` holds the old file or the whole new one.
- * Thread-safe. */
+/* Write a plan file: the net with its weights as they are and as packed for this CPU. resnet_model_open maps it:
+ * nothing is decoded or packed, and processes that open it share its memory. A plan file opened on another CPU, by
+ * another version of the library, or with other `conv` or `memory` options than it was saved with is packed anew from
+ * the weights beside; resnet_model_info.notice then says so. The model must have been opened with keep_weights or from
+ * a plan file. A preprocessing that was named in the options becomes the file's own. The same model gives the same
+ * bytes. Writes to a temporary file beside `path`, then renames: `path` holds the old file or the whole new one. A
+ * `path` that is no regular file is refused. Thread-safe. */
 RESNET_API resnet_status resnet_model_save(const resnet_model *model, const char *path, resnet_error *error);
 
 /* Close *model and set it to NULL. NULL and pointers to NULL are allowed. No session of it may be open. */
@@ -224,8 +233,8 @@ typedef struct resnet_op {
   uint64_t weights_bytes; /* packed */
   uint64_t output_bytes;  /* per picture */
   uint64_t arena_offset;  /* of the output, in bytes, for a batch of one */
-  double cost;            /* predicted by the cost model that chose the kernel, per picture, in multiply-accumulates of a
-                             direct convolution at full speed; 0 for ops that it does not weigh */
+  double cost; /* predicted by the cost model that chose the kernel, per picture, in multiply-accumulates of a
+                  direct convolution at full speed; 0 for ops that it does not weigh */
 } resnet_op;
 
 typedef struct resnet_block {

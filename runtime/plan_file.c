@@ -177,9 +177,11 @@ static resnet_status read_preprocess(plan_reader *r, graph *g, resnet_error *err
   return RESNET_OK;
 }
 
+/* It becomes part of the notice, which goes to terminals: printable ASCII only. */
 static void read_key_text(plan_reader *r, char text[PLAN_KEY_TEXT]) {
   const uint32_t length = take_u32(r);
   if (length >= PLAN_KEY_TEXT || length > (size_t)(r->end - r->at)) r->failed = true;
+  for (uint32_t i = 0; i < length && !r->failed; i++) r->failed = r->at[i] < 0x20 || r->at[i] > 0x7e;
   if (r->failed) return;
   memcpy(text, r->at, length);
   r->at += length;
