@@ -55,7 +55,7 @@ static const option_row rows[] = {
      "scale the shorter side of a picture to S pixels"},
     {"crop", 0, OPTION_SIDE, "C|none", TAKE_PICTURES, FIELD(crop), 1, 65535, "then cut out the centre, C x C pixels"},
     {"conv", 0, OPTION_CHOICE, "auto|direct|winograd", COMMAND_ALL, FIELD(conv), 0, 0,
-     "how 3x3 convolutions are computed; auto: what a cost model finds cheaper (auto)"},
+     "how convolutions are computed; auto: what a cost model finds cheaper (auto)"},
     {"memory", 0, OPTION_CHOICE, "normal|small", COMMAND_ALL, FIELD(memory), 0, 0,
      "small: no weights larger than the file's, hence direct convolutions (normal)"},
     {"json", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(json), 0, 0, "print one JSON document instead of text"},
