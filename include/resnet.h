@@ -145,8 +145,7 @@ typedef struct resnet_model_options {
   resnet_allocator allocator;
   resnet_conv conv;
   resnet_memory memory;
-  uint32_t
-      keep_weights; /* 1: keep the file's weights beside the packed ones, which resnet_model_save needs; 0: don't */
+  uint32_t keep_weights; /* 1: keep the file's weights beside the packed ones, as resnet_model_save needs; 0: don't */
 } resnet_model_options;
 
 /* Fill `options` with the defaults (all zero but struct_size). Thread-safe. */
