@@ -18,7 +18,7 @@
 #include "runtime/kernels/vector/winograd.h"
 
 enum {
-  BLOCK_BYTES = 192 * 1024,  /* of transformed inputs and products: what a core's L2 holds beside a panel of weights */
+  BLOCK_BYTES = 320 * 1024,  /* of transformed inputs and products: what a core's L2 holds beside a panel of weights */
   CACHED_BYTES = 256 * 1024, /* of weights that stay in L2 from one block to the next */
   TILE_ROWS = 8,             /* tiles that the multiplication handles at once */
   MIN_BLOCK = 16,            /* tiles: below, reading the weights anew for each block costs more than L2 saves */
@@ -214,7 +214,9 @@ static void spread_tile(const work *w, size_t tile, float *spread, size_t slot) 
   w->form->input(pixels, w->c, spread + slot * w->spread_row, w->spread_point);
 }
 
-static void multiply_point(const work *w, size_t point, const float *spread, float *products, size_t count) {
+/* The products of `points` points from `point` on, for `count` tiles. */
+static void multiply_points(const work *w, size_t point, size_t points, const float *spread, float *products,
+                            size_t count) {
   const plan_op *op = w->call->op;
   const matrix_product product = {
       .a = spread + point * w->spread_point,
@@ -224,6 +226,10 @@ static void multiply_point(const work *w, size_t point, const float *spread, flo
       .o = op->shape.c,
       .out = products + point * w->product_point,
       .out_stride = w->product_row,
+      .count = points,
+      .a_next = w->spread_point,
+      .packed_next = point_floats(op),
+      .out_next = w->product_point,
       .fetch = op->packed.size > CACHED_BYTES,
   };
   matrix_variant(0)->multiply(&product, count);
@@ -250,7 +256,7 @@ static void run_block(void *context, size_t thread, size_t index) {
   const size_t count = w->tiles - first < w->block ? w->tiles - first : w->block;
   float *spread = w->blocks + thread * block_floats(w->call->op), *products = products_of(w, spread);
   for (size_t i = 0; i < count; i++) spread_tile(w, first + i, spread, i);
-  for (size_t point = 0; point < w->points; point++) multiply_point(w, point, spread, products, count);
+  multiply_points(w, 0, w->points, spread, products, count);
   for (size_t i = 0; i < count; i++) gather_tile(w, first + i, products, i);
 }
 
@@ -262,7 +268,7 @@ static void share_spread(void *context, size_t i) {
 
 static void share_multiply(void *context, size_t point) {
   const work *w = context;
-  multiply_point(w, point, w->blocks, products_of(w, w->blocks), w->count);
+  multiply_points(w, point, 1, w->blocks, products_of(w, w->blocks), w->count);
 }
 
 static void share_gather(void *context, size_t i) {

@@ -427,7 +427,15 @@ static void test_matrix_products(void **unused) {
     fill(bias, o);
     fill(shortcut, sizeof shortcut / sizeof *shortcut);
     pack_panels(weights, c, o, m->panel, packed);
-    const matrix_product p = {a, c, packed, c, o, out, stride, random_below(2)};
+    const matrix_product p = {.a = a,
+                              .a_stride = c,
+                              .packed = packed,
+                              .c = c,
+                              .o = o,
+                              .out = out,
+                              .out_stride = stride,
+                              .count = 1,
+                              .fetch = random_below(2)};
     const matrix_finish f = {bias, adds ? shortcut : NULL, -0.75f, random_below(2) ? INFINITY : 1.5f};
     if (finished)
       m->multiply_finish(&p, &f, rows);
@@ -452,7 +460,8 @@ static void test_matrix_products_stay_inside(void **unused) {
     for (size_t o = 1; o <= 70; o++) {
       const size_t rows = 1 + random_below(19), c = 1 + random_below(40);
       for (size_t i = 0; i < sizeof out / sizeof *out; i++) out[i] = 123.0f;
-      const matrix_product p = {a, c, packed, c, o, out, o + 1, false};
+      const matrix_product p = {
+          .a = a, .a_stride = c, .packed = packed, .c = c, .o = o, .out = out, .out_stride = o + 1};
       const matrix_finish f = {bias, NULL, -1.0f, 1.0f};
       matrix_variant(variant)->multiply_finish(&p, &f, rows);
       for (size_t r = 0; r < rows; r++) assert_true(out[r * (o + 1) + o] == 123.0f);

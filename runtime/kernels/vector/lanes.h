@@ -5,6 +5,9 @@
 
 #include <stddef.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 typedef float vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef int mask __attribute__((vector_size(VECTOR_BYTES)));        /* what comparing two vec gives: 0 or -1 */
@@ -23,13 +26,27 @@ INLINE vec load(const float *x, size_t count) {
 
 INLINE void store(float *x, vec v, size_t count) { memcpy(x, &v, count * sizeof *x); }
 
-/* Lane by lane `a` where the mask is set, else `b`. Loops over lanes would be compiled to scalar code. */
+/* x limited to low..high; NaN stays NaN. The compilers make four instructions of what the vector types can say. */
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
+INLINE vec clamp(vec x, vec low, vec high) {
+  return (vec)_mm512_min_ps((__m512)high, _mm512_max_ps((__m512)low, (__m512)x));
+}
+#elif defined(__AVX__) && VECTOR_BYTES == 32
+INLINE vec clamp(vec x, vec low, vec high) {
+  return (vec)_mm256_min_ps((__m256)high, _mm256_max_ps((__m256)low, (__m256)x));
+}
+#elif defined(__SSE2__) && VECTOR_BYTES == 16
+INLINE vec clamp(vec x, vec low, vec high) { return (vec)_mm_min_ps((__m128)high, _mm_max_ps((__m128)low, (__m128)x)); }
+#else
+typedef int mask __attribute__((vector_size(VECTOR_BYTES))); /* what comparing two vec gives: 0 or -1 */
+
 INLINE vec select(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
 INLINE vec clamp(vec x, vec low, vec high) {
   x = select(x < low, low, x);
   return select(x > high, high, x);
 }
+#endif
 
 /* The name of a variant, and of its object in a family. */
 #define STRINGIFY(text) #text

@@ -17,6 +17,7 @@ typedef struct matrix_product {
   size_t c, o;
   float *out; /* (rows,o), a row every out_stride floats */
   size_t out_stride;
+  size_t count, a_next, packed_next, out_next; /* of multiply: how many such products, floats from one to the next */
   bool fetch; /* fetch ahead what lies behind each panel: for weights that do not stay in a core's cache */
 } matrix_product;
 
@@ -31,7 +32,7 @@ typedef struct matrix_functions {
   const char *name;
   size_t panel; /* columns that are computed at once */
 
-  /* Writes whole vectors: out_stride is at least o rounded up to panel / 2. */
+  /* p->count products. Writes whole vectors: out_stride is at least o rounded up to panel / 2. */
   void (*multiply)(const matrix_product *p, size_t rows);
 
   /* The product, finished; writes o floats of each row. */

@@ -94,13 +94,18 @@ INLINE void multiply_panel(const panel *t, size_t rows, size_t vectors) {
 
 static void multiply(const matrix_product *p, size_t rows) {
   panel t = {*p, NULL, WIDTH};
-  for (size_t k = 0; k < p->o; k += 2 * WIDTH) {
-    if (p->o - k > WIDTH)
-      multiply_panel(&t, rows, 2);
-    else
-      multiply_panel(&t, rows, 1);
-    t.p.packed += p->c * 2 * WIDTH;
-    t.p.out += 2 * WIDTH;
+  for (size_t i = 0; i < p->count; i++) {
+    t.p.a = p->a + i * p->a_next;
+    t.p.packed = p->packed + i * p->packed_next;
+    t.p.out = p->out + i * p->out_next;
+    for (size_t k = 0; k < p->o; k += 2 * WIDTH) {
+      if (p->o - k > WIDTH)
+        multiply_panel(&t, rows, 2);
+      else
+        multiply_panel(&t, rows, 1);
+      t.p.packed += p->c * 2 * WIDTH;
+      t.p.out += 2 * WIDTH;
+    }
   }
 }
 

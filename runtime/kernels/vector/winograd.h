@@ -26,6 +26,7 @@ typedef enum winograd_form {
 
 enum {
   WINOGRAD_MAX_IN = 6, /* n of the largest form */
+  WINOGRAD_MAX_OUT = 4,
   WINOGRAD_MAX_POINTS = WINOGRAD_MAX_IN * WINOGRAD_MAX_IN
 };
 

@@ -1,48 +1,43 @@
 /* Source of one variant. Included by the files winograd_*.c, which define VARIANT and VECTOR_BYTES. Each transform is
  * written once; the forms are instances of it with constant sizes. */
+#include <stdbool.h>
+
 #include "runtime/kernels/vector/lanes.h"
 #include "runtime/kernels/vector/winograd.h"
 
+/* Loops over a tile's rows and columns have constant bounds and are unrolled, so that its values stay in registers. */
+#define UNROLLED _Pragma("GCC unroll 8")
+
 /* ---- inputs ---- */
 
-/* B^T d for one row or column of n, in place. */
-INLINE void transform_input(vec *d, size_t n) {
-  if (n == 4) {
-    const vec d1 = d[1];
-    d[0] = d[0] - d[2];
-    d[1] = d1 + d[2];
-    d[2] = d[2] - d1;
-    d[3] = d[3] - d1;
-    return;
-  }
+/* Line i of B^T, times the column d of n values. Written so that products are added at once where a CPU can. */
+INLINE vec input_line(const vec *d, size_t i, size_t n) {
+  if (n == 4) return i == 0 ? d[0] - d[2] : i == 1 ? d[1] + d[2] : i == 2 ? d[2] - d[1] : d[3] - d[1];
+  if (i == 0) return (d[4] - 5.0f * d[2]) + 4.0f * d[0];
+  if (i == 5) return (d[5] - 5.0f * d[3]) + 4.0f * d[1];
+  if (i > 2) return i == 3 ? (d[4] - d[2]) + 2.0f * (d[3] - d[1]) : (d[4] - d[2]) - 2.0f * (d[3] - d[1]);
   const vec even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1];
-  const vec even2 = d[4] - d[2], odd2 = 2.0f * (d[3] - d[1]);
-  d[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
-  d[5] = 4.0f * d[1] - 5.0f * d[3] + d[5];
-  d[1] = even + odd;
-  d[2] = even - odd;
-  d[3] = even2 + odd2;
-  d[4] = even2 - odd2;
+  return i == 1 ? even + odd : even - odd;
 }
 
-/* Columns first, from memory into t; then rows, from t to memory: half of it fits no register file. */
-INLINE void input_channels(const float *const *pixels, size_t k, float *spread, size_t point_stride, size_t n) {
-  vec t[WINOGRAD_MAX_POINTS];
-  for (size_t column = 0; column < n; column++) {
+/* Half of the lines at a time, as all values of a tile of 6 x 6 fit no register file. */
+INLINE void input_lines(const float *const *pixels, size_t k, float *spread, size_t point_stride, size_t n,
+                        size_t first) {
+  vec t[WINOGRAD_MAX_IN / 2][WINOGRAD_MAX_IN];
+  UNROLLED for (size_t column = 0; column < n; column++) {
     vec d[WINOGRAD_MAX_IN];
-    for (size_t row = 0; row < n; row++) d[row] = load(pixels[row * n + column] + k, WIDTH);
-    transform_input(d, n);
-    for (size_t row = 0; row < n; row++) t[row * n + column] = d[row];
+    UNROLLED for (size_t row = 0; row < n; row++) d[row] = load(pixels[row * n + column] + k, WIDTH);
+    UNROLLED for (size_t i = 0; i < n / 2; i++) t[i][column] = input_line(d, first + i, n);
   }
-  for (size_t row = 0; row < n; row++) {
-    transform_input(t + row * n, n);
-    for (size_t column = 0; column < n; column++)
-      store(spread + (row * n + column) * point_stride + k, t[row * n + column], WIDTH);
-  }
+  UNROLLED for (size_t i = 0; i < n / 2; i++) UNROLLED for (size_t column = 0; column < n; column++)
+      store(spread + ((first + i) * n + column) * point_stride + k, input_line(t[i], column, n), WIDTH);
 }
 
 INLINE void input(const float *const *pixels, size_t c, float *spread, size_t point_stride, size_t n) {
-  for (size_t k = 0; k < c; k += WIDTH) input_channels(pixels, k, spread, point_stride, n);
+  for (size_t k = 0; k < c; k += WIDTH) {
+    input_lines(pixels, k, spread, point_stride, n, 0);
+    input_lines(pixels, k, spread, point_stride, n, n / 2);
+  }
 }
 
 /* ---- weights ---- */
@@ -95,20 +90,15 @@ INLINE void weights(const float *filters, size_t count, size_t c, float *packed,
 
 /* ---- outputs ---- */
 
-/* A^T m for one row or column of n: the first `out` hold the result. */
-INLINE void transform_output(vec *m, size_t n, size_t out) {
-  const vec sum1 = m[1] + m[2], difference1 = m[1] - m[2];
-  if (n == 4) {
-    m[0] = m[0] + sum1;
-    m[1] = difference1 + m[3];
-    return;
+/* Line i of A^T, times the column m of n values. */
+INLINE vec output_line(const vec *m, size_t i, size_t n, size_t out) {
+  vec y = i % 2 ? m[1] - m[2] : m[1] + m[2];
+  if (n == 6) {
+    const vec far = i % 2 ? m[3] - m[4] : m[3] + m[4];
+    y += (float)(1 << i) * far;
   }
-  const vec sum2 = m[3] + m[4], difference2 = m[3] - m[4];
-  m[0] = m[0] + sum1 + sum2;
-  m[1] = difference1 + 2.0f * difference2;
-  m[2] = sum1 + 4.0f * sum2;
-  if (out == 3) m[2] += m[5];
-  if (out == 4) m[3] = difference1 + 8.0f * difference2 + m[5];
+  if (i == 0) y += m[0];
+  return i == out - 1 ? y + m[n - 1] : y;
 }
 
 /* Where the outputs of one tile go, for all its channels. */
@@ -120,32 +110,70 @@ typedef struct destination {
   float low, high;
 } destination;
 
-INLINE void output_channels(const float *products, size_t point_stride, size_t k, size_t count, const destination *to,
-                            size_t n, size_t out) {
-  vec t[WINOGRAD_MAX_POINTS];
-  for (size_t column = 0; column < n; column++) {
+/* Rows first and first + 2 of A^T m, times A: together, as they share their sums. */
+INLINE void output_rows(const float *products, size_t point_stride, size_t n, size_t out, size_t first,
+                        vec y[2][WINOGRAD_MAX_OUT]) {
+  vec t[2][WINOGRAD_MAX_IN] = {0};
+  UNROLLED for (size_t column = 0; column < n; column++) {
     vec m[WINOGRAD_MAX_IN];
-    for (size_t row = 0; row < n; row++) m[row] = load(products + (row * n + column) * point_stride + k, WIDTH);
-    transform_output(m, n, out);
-    for (size_t row = 0; row < out; row++) t[row * n + column] = m[row];
+    UNROLLED for (size_t row = 0; row < n; row++) m[row] = load(products + (row * n + column) * point_stride, WIDTH);
+    t[0][column] = output_line(m, first, n, out);
+    if (first + 2 < out) t[1][column] = output_line(m, first + 2, n, out);
   }
-  const vec shift = load(to->bias + k, count), lowest = (vec){0} + to->low, highest = (vec){0} + to->high;
-  for (size_t row = 0; row < to->rows; row++) {
-    vec *y = t + row * n;
-    transform_output(y, n, out);
-    for (size_t column = 0; column < to->columns; column++) {
-      const size_t at = row * to->row_stride + column * to->column_stride + k;
-      vec value = y[column] + shift;
-      if (to->shortcut) value += load(to->shortcut + at, count);
-      store(to->out + at, clamp(value, lowest, highest), count);
-    }
+  UNROLLED for (size_t column = 0; column < out; column++) {
+    y[0][column] = output_line(t[0], column, n, out);
+    if (first + 2 < out) y[1][column] = output_line(t[1], column, n, out);
+  }
+}
+
+/* `columns` pixels of one row, `count` channels of each from channel k on. */
+INLINE void finish_row(const vec *y, size_t row, size_t columns, size_t k, size_t count, const destination *to) {
+  const vec shift = load(to->bias + k, count), low = (vec){0} + to->low, high = (vec){0} + to->high;
+  const size_t at = row * to->row_stride + k;
+  UNROLLED for (size_t column = 0; column < columns; column++) {
+    vec value = y[column] + shift;
+    if (to->shortcut) value += load(to->shortcut + at + column * to->column_stride, count);
+    store(to->out + at + column * to->column_stride, clamp(value, low, high), count);
+  }
+}
+
+/* A vector of channels of a tile that is whole; for constant sizes all stays in registers. */
+INLINE void output_whole(const float *products, size_t point_stride, size_t k, const destination *to, size_t n,
+                         size_t out) {
+  UNROLLED for (size_t first = 0; first < 2; first++) {
+    vec y[2][WINOGRAD_MAX_OUT] = {0};
+    output_rows(products + k, point_stride, n, out, first, y);
+    finish_row(y[0], first, out, k, WIDTH, to);
+    if (first + 2 < out) finish_row(y[1], first + 2, out, k, WIDTH, to);
+  }
+}
+
+/* The rest: tiles that the picture's border cuts, channels that do not fill a vector. */
+INLINE void output_part(const float *products, size_t point_stride, size_t k, size_t count, const destination *to,
+                        size_t n, size_t out) {
+  UNROLLED for (size_t first = 0; first < 2; first++) {
+    vec y[2][WINOGRAD_MAX_OUT] = {0};
+    output_rows(products + k, point_stride, n, out, first, y);
+    for (size_t row = first; row < to->rows; row += 2)
+      for (size_t column = 0; column < to->columns; column++) {
+        const size_t at = row * to->row_stride + column * to->column_stride + k;
+        vec value = y[row / 2][column] + load(to->bias + k, count);
+        if (to->shortcut) value += load(to->shortcut + at, count);
+        store(to->out + at, clamp(value, (vec){0} + to->low, (vec){0} + to->high), count);
+      }
   }
 }
 
 INLINE void output(const float *products, size_t point_stride, size_t o, const destination *to, size_t n, size_t out) {
+  const bool whole = to->rows == out && to->columns == out;
   size_t k = 0;
-  for (; k + WIDTH <= o; k += WIDTH) output_channels(products, point_stride, k, WIDTH, to, n, out);
-  if (k < o) output_channels(products, point_stride, k, o - k, to, n, out);
+  for (; k + WIDTH <= o; k += WIDTH) {
+    if (whole)
+      output_whole(products, point_stride, k, to, n, out);
+    else
+      output_part(products, point_stride, k, WIDTH, to, n, out);
+  }
+  if (k < o) output_part(products, point_stride, k, o - k, to, n, out);
 }
 
 /* ---- the forms: constant sizes for the functions above ---- */
