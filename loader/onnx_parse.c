@@ -73,9 +73,15 @@ static resnet_status check_model(const Onnx__ModelProto *model, resnet_error *er
 static void attach_payloads(Onnx__ModelProto *model, wire_skeleton *skeleton) {
   for (size_t i = 0; i < skeleton->payload_count; i++) {
     wire_payload *payload = &skeleton->payloads[i];
-    ProtobufCBinaryData *raw = &model->graph->initializer[payload->initializer]->raw_data;
-    raw->data = payload->data;
-    raw->len = payload->size;
+    Onnx__GraphProto *g = model->graph;
+    Onnx__TensorProto *t =
+        payload->in_node ? g->node[payload->index]->attribute[payload->attribute]->t : g->initializer[payload->index];
+    if (payload->listed) {
+      t->float_data = (float *)(void *)payload->data;
+      t->n_float_data = payload->size / sizeof *t->float_data;
+    } else {
+      t->raw_data = (ProtobufCBinaryData){payload->size, payload->data};
+    }
     payload->data = NULL;
   }
 }

@@ -5,6 +5,7 @@
 
 #include "lower.h"
 #include "onnx_parse.h"
+#include "wire_scan.h"
 
 enum {
   TYPE_FLOAT = 1,
@@ -169,11 +170,6 @@ static int64_t integer_at(const Onnx__TensorProto *t, size_t i) {
   if (t->data_type == TYPE_INT64) return (int64_t)raw_bits(t, i, 8);
   if (t->data_type == TYPE_INT32) return (int32_t)(uint32_t)raw_bits(t, i, 4);
   return raw_bits(t, i, 1) != 0;
-}
-
-static bool host_is_little_endian(void) {
-  const uint16_t one = 1;
-  return *(const uint8_t *)&one == 1;
 }
 
 /* `floats`, which the lowering takes over also where it fails; NULL is refused. */

@@ -10,8 +10,10 @@ enum {
   MAX_DEPTH = 24,         /* a ResNet needs 7: model, graph, input, type, tensor, shape, dimension */
   MAX_FIELDS = 1000000,   /* ResNet-152 has fewer than 100,000 */
   ALLOCATION_BYTES = 128, /* what one small allocation costs, its header and alignment included */
-  INITIALIZER_DEPTH = 3,  /* model, graph, tensor: no other tensor is so near */
-  RAW_DATA = 9,           /* of TensorProto */
+  INITIALIZER_DEPTH = 3,  /* model, graph, tensor: no other tensor is as deep */
+  CONSTANT_DEPTH = 5,     /* model, graph, node, attribute, tensor: the same */
+  FLOAT_DATA = 4,         /* of TensorProto */
+  RAW_DATA = 9,           /* the same */
   MIN_PAYLOAD = 4096,     /* below, a block of its own is not worth it */
   MAX_VARINT = 10,
   LENGTH_BYTES = 5 /* of a length that is filled in later: a varint of up to 35 bits, padded with zeros */
@@ -30,7 +32,8 @@ typedef struct frame {
   const ProtobufCMessageDescriptor *type;
   size_t end;    /* position behind the message */
   size_t start;  /* in the skeleton: of its first byte, behind its length */
-  uint64_t seen; /* singular fields met so far, a bit for each number below 64 */
+  uint64_t seen; /* fields met so far, a bit for each number below 64 */
+  uint32_t cut;  /* number of the list that became a payload; 0: none did */
 } frame;
 
 typedef struct scan {
@@ -39,7 +42,8 @@ typedef struct scan {
   wire_skeleton *out;
   frame frames[MAX_DEPTH];
   unsigned depth;
-  size_t initializers; /* begun so far */
+  size_t initializers, nodes, attributes; /* begun so far: in the graph, in the node */
+  bool first;                             /* the current field was not met before */
   uint64_t fields, decoded, budget;
   resnet_error *error;
 } scan;
@@ -175,6 +179,15 @@ static resnet_status scan_packed(scan *s, wire_type element, size_t length) {
   return status == RESNET_OK ? copy_bytes(s, length) : status;
 }
 
+static void count_message(scan *s, const ProtobufCMessageDescriptor *type) {
+  if (s->depth == INITIALIZER_DEPTH && type == &onnx__tensor_proto__descriptor) s->initializers++;
+  if (s->depth == CONSTANT_DEPTH - 1 && type == &onnx__attribute_proto__descriptor) s->attributes++;
+  if (s->depth == CONSTANT_DEPTH - 2 && type == &onnx__node_proto__descriptor) {
+    s->nodes++;
+    s->attributes = 0;
+  }
+}
+
 static resnet_status enter_message(scan *s, const ProtobufCMessageDescriptor *type, size_t length) {
   if (s->depth == MAX_DEPTH)
     return fail(s->error, RESNET_ERROR_LIMIT,
@@ -183,13 +196,20 @@ static resnet_status enter_message(scan *s, const ProtobufCMessageDescriptor *ty
   frame f = {.type = type, .end = position(s) + length};
   resnet_status status = begin_length(s, &f.start);
   s->frames[s->depth++] = f;
-  s->initializers += s->depth == INITIALIZER_DEPTH && type == &onnx__tensor_proto__descriptor;
+  count_message(s, type);
   return status == RESNET_OK ? add_decoded(s, type->sizeof_message + ALLOCATION_BYTES) : status;
 }
 
+bool host_is_little_endian(void) {
+  const uint16_t one = 1;
+  return *(const uint8_t *)&one == 1;
+}
+
 static bool is_payload(scan *s, const ProtobufCFieldDescriptor *field, size_t length) {
-  return s->depth == INITIALIZER_DEPTH && innermost(s)->type == &onnx__tensor_proto__descriptor &&
-         field->id == RAW_DATA && length >= MIN_PAYLOAD;
+  if (length < MIN_PAYLOAD || innermost(s)->type != &onnx__tensor_proto__descriptor) return false;
+  if (s->depth != INITIALIZER_DEPTH && s->depth != CONSTANT_DEPTH) return false;
+  return field->id == RAW_DATA ||
+         (field->id == FLOAT_DATA && s->first && length % sizeof(float) == 0 && host_is_little_endian());
 }
 
 /* The next payload's place in the list, which grows. */
@@ -207,22 +227,27 @@ static wire_payload *add_payload(scan *s) {
   return &out->payloads[out->payload_count++];
 }
 
-static resnet_status scan_payload(scan *s, size_t length) {
+static resnet_status scan_payload(scan *s, const ProtobufCFieldDescriptor *field, size_t length) {
+  resnet_status status = add_decoded(s, length + ALLOCATION_BYTES);
+  if (status != RESNET_OK) return status;
   wire_payload *payload = add_payload(s);
   if (payload) {
-    payload->initializer = s->initializers - 1;
+    payload->in_node = s->depth == CONSTANT_DEPTH;
+    payload->index = (payload->in_node ? s->nodes : s->initializers) - 1;
+    payload->attribute = s->attributes - 1;
+    payload->listed = field->id == FLOAT_DATA;
     payload->data = memory_allocate_unset(s->memory, length, 1);
     payload->size = length;
+    if (payload->listed) innermost(s)->cut = field->id;
   }
   if (!payload || !payload->data) return fail_memory(s->error, "weights");
   if (!stream_read(s->stream, payload->data, length)) return malformed(s, "weights that are cut off");
   return write_varint(s, 0);
 }
 
-static resnet_status scan_bytes(scan *s, const ProtobufCFieldDescriptor *field, size_t length) {
+static resnet_status scan_bytes(scan *s, size_t length) {
   resnet_status status = add_decoded(s, length + ALLOCATION_BYTES);
   if (status != RESNET_OK) return status;
-  if (is_payload(s, field, length)) return scan_payload(s, length);
   status = write_varint(s, length);
   return status == RESNET_OK ? copy_bytes(s, length) : status;
 }
@@ -236,8 +261,9 @@ static resnet_status scan_length_delimited(scan *s, const ProtobufCFieldDescript
   if (!field) return stream_read(s->stream, NULL, (size_t)length) ? RESNET_OK : malformed(s, "bytes that are cut off");
   if (s->budget && length > s->budget) return too_much(s);
   if (field->type == PROTOBUF_C_TYPE_MESSAGE) return enter_message(s, field->descriptor, (size_t)length);
+  if (is_payload(s, field, (size_t)length)) return scan_payload(s, field, (size_t)length);
   wire_type expected = expected_wire_type(field);
-  return expected == WIRE_LENGTH ? scan_bytes(s, field, (size_t)length) : scan_packed(s, expected, (size_t)length);
+  return expected == WIRE_LENGTH ? scan_bytes(s, (size_t)length) : scan_packed(s, expected, (size_t)length);
 }
 
 static resnet_status scan_number(scan *s, const ProtobufCFieldDescriptor *field, wire_type wire) {
@@ -252,17 +278,16 @@ static resnet_status scan_number(scan *s, const ProtobufCFieldDescriptor *field,
   return stream_read(s->stream, NULL, width) ? RESNET_OK : malformed(s, "a number that is cut off");
 }
 
-/* protobuf-c merges a message that is given twice; no exporter writes such files. */
+/* protobuf-c merges a message that is given twice, and a list that is given in pieces (refused only where the first is
+ * a payload); no exporter writes such files. */
 static resnet_status check_once(scan *s, const ProtobufCFieldDescriptor *field) {
-  if (field->label == PROTOBUF_C_LABEL_REPEATED || field->id >= 64) return RESNET_OK;
-  uint64_t bit = UINT64_C(1) << field->id;
-  if (innermost(s)->seen & bit) {
-    char problem[64];
-    (void)snprintf(problem, sizeof problem, "field '%.30s' given twice", field->name);
-    return malformed(s, problem);
-  }
+  uint64_t bit = field->id < 64 ? UINT64_C(1) << field->id : 0;
+  s->first = !(innermost(s)->seen & bit);
   innermost(s)->seen |= bit;
-  return RESNET_OK;
+  if (s->first || (field->label == PROTOBUF_C_LABEL_REPEATED && field->id != innermost(s)->cut)) return RESNET_OK;
+  char problem[64];
+  (void)snprintf(problem, sizeof problem, "field '%.30s' given twice", field->name);
+  return malformed(s, problem);
 }
 
 static resnet_status check_known(scan *s, const ProtobufCFieldDescriptor *field, wire_type wire) {

@@ -66,16 +66,18 @@ def as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def large_weights() -> onnx.ModelProto:
+def large_weights(constant: bool = False) -> onnx.ModelProto:
     """One layer whose weights take more than the 4096 bytes from which they are read into a block of their own."""
-    weights = np.random.default_rng(1).standard_normal((43, 3, 3, 3)).astype(np.float32)
-    nodes = [helper.make_node("Conv", ["input", "w"], ["c"], name="conv"),
-             helper.make_node("GlobalAveragePool", ["c"], ["p"], name="pool"),
-             helper.make_node("Flatten", ["p"], ["logits"], name="flatten")]
+    weights = numpy_helper.from_array(
+        np.random.default_rng(1).standard_normal((43, 3, 3, 3)).astype(np.float32), "w")
+    nodes = [helper.make_node("Constant", [], ["w"], value=weights)] if constant else []
+    nodes += [helper.make_node("Conv", ["input", "w"], ["c"], name="conv"),
+              helper.make_node("GlobalAveragePool", ["c"], ["p"], name="pool"),
+              helper.make_node("Flatten", ["p"], ["logits"], name="flatten")]
     graph = helper.make_graph(nodes, "large",
                               [helper.make_tensor_value_info("input", TensorProto.FLOAT, ("N", 3, 8, 8))],
                               [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)],
-                              [numpy_helper.from_array(weights, "w")])
+                              [] if constant else [weights])
     return helper.make_model(graph, ir_version=7, opset_imports=[helper.make_opsetid("", 13)])
 
 
@@ -87,6 +89,8 @@ def seeds() -> dict[str, bytes]:
     files["float_data.onnx"] = as_float_data(nets.generate("plain8", nets.Options(**BASE))[0]).SerializeToString()
     files["float16.onnx"] = as_float16(nets.generate("plain8", nets.Options(**BASE))[0]).SerializeToString()
     files["large_weights.onnx"] = large_weights().SerializeToString()
+    files["large_constant.onnx"] = large_weights(constant=True).SerializeToString()
+    files["large_float_data.onnx"] = as_float_data(large_weights()).SerializeToString()
     files["large_weights.onnx.gz"] = gzip.compress(files["large_weights.onnx"], mtime=0)
     files["packed.onnx.gz"] = gzip.compress(files["option_a.onnx"], mtime=0)
     number = 0

@@ -8,7 +8,7 @@
 
 static const graph_options usual = {.max_file_bytes = 1 << 26};
 static const char large[] = "50,3,3,3"; /* 5400 bytes: more than the 4096 from which on a block is of its own */
-enum { LARGE = 50, RAW_DATA = 9, INITIALIZER = 5, GRAPH = 7 };
+enum { LARGE = 50, FLOAT_DATA = 4, RAW_DATA = 9, INITIALIZER = 5, NODE = 1, GRAPH = 7 };
 
 /* A layer over "x" with large weights of this seed, or none where it is 0, and the net's head. */
 static void add_large_layer(net *n, uint32_t seed) {
@@ -16,6 +16,31 @@ static void add_large_layer(net *n, uint32_t seed) {
   add(n, "Conv", "x,w", "c", "");
   add(n, "GlobalAveragePool", "c", "p", "");
   add(n, "Flatten", "p", "y", "");
+}
+
+/* The weights of seed 1 as a TensorProto, the data in `field` and before what they belong to: dimensions, type, name.
+ */
+static buffer large_tensor(uint32_t field) {
+  static const uint64_t dims[4] = {LARGE, 3, 3, 3};
+  float numbers[LARGE * 27];
+  for (size_t i = 0; i < LARGE * 27; i++) numbers[i] = random_float(1, i);
+  buffer tensor = {0};
+  put_field(&tensor, field, numbers, sizeof numbers);
+  for (size_t i = 0; i < 4; i++) put_number(&tensor, 1, dims[i]);
+  put_number(&tensor, 2, 1);
+  put_text(&tensor, 8, "w");
+  return tensor;
+}
+
+static void add_constant_node(net *n, buffer *tensor) {
+  buffer node = {0}, value = {0};
+  put_text(&value, 1, "value");
+  put_message(&value, 5, tensor);
+  put_number(&value, 20, 4);
+  put_text(&node, 2, "w");
+  put_text(&node, 4, "Constant");
+  put_message(&node, 5, &value);
+  put_message(&n->graph, NODE, &node);
 }
 
 static buffer large_file(void) {
@@ -56,6 +81,24 @@ static void large_weights_are_read_from_everywhere(void **state) {
   }
   buffer_release(&plain);
   buffer_release(&packed);
+}
+
+static void every_place_of_weights_is_read(void **state) {
+  (void)state;
+  static const uint32_t fields[2] = {RAW_DATA, FLOAT_DATA};
+  for (size_t k = 0; k < 4; k++) {
+    net n = {0};
+    graph g;
+    buffer tensor = large_tensor(fields[k / 2]);
+    if (k % 2)
+      add_constant_node(&n, &tensor);
+    else
+      put_message(&n.graph, INITIALIZER, &tensor);
+    add_large_layer(&n, 0);
+    load_good(&n, &g);
+    check_weights(find_node(&g, "Conv_c"), 1, 1);
+    unload(&g);
+  }
 }
 
 /* The graph takes weights over; what two nodes read must not be scaled for one of them only. */
@@ -264,26 +307,39 @@ static void data_given_twice_are_refused(void **state) {
   }
 }
 
-/* The data stand before what they belong to: dimensions, type and name. */
-static void data_may_come_first(void **state) {
+/* Protobuf joins a list's pieces; where the first is large, no exporter writes any. */
+static void lists_in_pieces_are_refused(void **state) {
   (void)state;
-  static const int64_t dims[4] = {LARGE, 3, 3, 3};
-  net n = {0};
-  graph g;
-  buffer tensor = {0}, raw = {0};
-  for (size_t i = 0; i < LARGE * 27; i++) {
-    float number = random_float(1, i);
-    put_bytes(&raw, &number, sizeof number);
+  for (size_t size = 4; size <= 5000; size += 4996) {
+    net n = {0};
+    uint8_t bytes[5000] = {0};
+    buffer tensor = large_tensor(FLOAT_DATA);
+    put_field(&tensor, FLOAT_DATA, bytes, size);
+    put_message(&n.graph, INITIALIZER, &tensor);
+    add_large_layer(&n, 0);
+    refuse_net(&n, RESNET_ERROR_FORMAT, "field 'float_data' given twice");
   }
-  put_message(&tensor, RAW_DATA, &raw);
-  for (size_t i = 0; i < 4; i++) put_number(&tensor, 1, (uint64_t)dims[i]);
-  put_number(&tensor, 2, 1);
-  put_text(&tensor, 8, "w");
+  net n = {0};
+  buffer tensor = {0}, rest = large_tensor(FLOAT_DATA);
+  put_float(&tensor, FLOAT_DATA, 1);
+  put_bytes(&tensor, rest.data, rest.size);
   put_message(&n.graph, INITIALIZER, &tensor);
   add_large_layer(&n, 0);
-  load_good(&n, &g);
-  check_weights(find_node(&g, "Conv_c"), 1, 1);
-  unload(&g);
+  refuse_net(&n, RESNET_ERROR_FORMAT, "'w' has 1351 numbers where its dimensions ask for 1350");
+  buffer_release(&rest);
+}
+
+static void data_in_two_places_are_refused(void **state) {
+  (void)state;
+  for (size_t order = 0; order < 2; order++) {
+    static const uint8_t bytes[5400];
+    net n = {0};
+    buffer tensor = large_tensor(order ? RAW_DATA : FLOAT_DATA);
+    put_field(&tensor, order ? FLOAT_DATA : RAW_DATA, bytes, sizeof bytes);
+    put_message(&n.graph, INITIALIZER, &tensor);
+    add_large_layer(&n, 0);
+    refuse_net(&n, RESNET_ERROR_FORMAT, "data in two places (5400 raw bytes, 1350 listed numbers)");
+  }
 }
 
 static void contradicting_sizes_are_refused(void **state) {
@@ -353,7 +409,9 @@ int main(void) {
       cmocka_unit_test(packed_weights_may_end_early),
       cmocka_unit_test(lengths_stay_within_the_budget),
       cmocka_unit_test(data_given_twice_are_refused),
-      cmocka_unit_test(data_may_come_first),
+      cmocka_unit_test(every_place_of_weights_is_read),
+      cmocka_unit_test(lists_in_pieces_are_refused),
+      cmocka_unit_test(data_in_two_places_are_refused),
       cmocka_unit_test(contradicting_sizes_are_refused),
       cmocka_unit_test(every_truncation_is_refused),
       cmocka_unit_test(files_that_shrink_are_refused),
