@@ -10,10 +10,10 @@
 /* ---- the fingerprint ----------------------------------------------------------------------------------------- */
 
 /* XNNPACK chooses how it packs by instruction set and by make of the CPU, and tells neither. So a net of a few small
- * layers is packed: whole panels and broken ones, fewer outputs than a panel, groups, a fully connected layer. */
+ * layers is packed: a stem, whole panels and broken ones, fewer outputs than a panel, groups. */
 static const struct probe_layer {
-  uint32_t kernel, groups, outputs;
-} probe_layers[] = {{3, 1, 66}, {1, 1, 70}, {1, 1, 6}, {3, 2, 68}, {1, 1, 3}};
+  uint32_t kernel, stride, groups, outputs;
+} probe_layers[] = {{7, 2, 1, 34}, {3, 1, 1, 66}, {1, 1, 1, 70}, {1, 1, 1, 6}, {3, 1, 2, 68}, {3, 2, 1, 3}};
 
 enum { PROBE_LAYERS = sizeof probe_layers / sizeof *probe_layers, PROBE_NODES = PROBE_LAYERS + 1, PROBE_SIDE = 8 };
 
@@ -25,11 +25,11 @@ static float *make_floats(memory *m, size_t count) {
 }
 
 static bool fill_node(memory *m, graph_node *n, const graph_node *input, const struct probe_layer *layer) {
-  const uint32_t k = layer->kernel;
+  const uint32_t k = layer->kernel, side = (input->shape.h - 1) / layer->stride + 1; /* k is odd, the pads k / 2 */
   n->op = GRAPH_CONV;
   n->input_count = 1;
-  n->shape = (graph_shape){PROBE_SIDE, PROBE_SIDE, layer->outputs};
-  n->window = (graph_window){k, k, 1, 1, 1, 1, k / 2, k / 2, k / 2, k / 2};
+  n->shape = (graph_shape){side, side, layer->outputs};
+  n->window = (graph_window){k, k, layer->stride, layer->stride, 1, 1, k / 2, k / 2, k / 2, k / 2};
   n->groups = layer->groups;
   n->weight_count = (size_t)layer->outputs * k * k * input->shape.c / layer->groups;
   n->bias_count = layer->outputs;

@@ -4,7 +4,12 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_THREADS = 256, MAX_BATCH = 65536 };
+enum {
+  MAX_THREADS = 256,
+  MAX_BATCH = 65536,
+  VECTOR_EXTRA_BYTES = 64, /* our own kernels load whole vectors, too: what they read past a buffer's end */
+  ARENA_EXTRA_BYTES = XNN_EXTRA_BYTES > VECTOR_EXTRA_BYTES ? XNN_EXTRA_BYTES : VECTOR_EXTRA_BYTES
+};
 
 void resnet_session_options_init(resnet_session_options *options) {
   if (!options) return;
@@ -104,10 +109,10 @@ static resnet_status open_ops(resnet_session *session, resnet_error *error) {
 static resnet_status allocate_buffers(resnet_session *session, resnet_error *error) {
   const plan *p = &session->model->plan;
   size_t floats;
-  if (!size_multiply(p->arena_floats, session->batch, &floats) || floats > SIZE_MAX - XNN_EXTRA_BYTES)
+  if (!size_multiply(p->arena_floats, session->batch, &floats) || floats > SIZE_MAX - ARENA_EXTRA_BYTES)
     return fail(error, RESNET_ERROR_LIMIT, "a batch of %zu pictures does not fit the address space; make it smaller",
                 session->batch);
-  session->arena = memory_allocate(session->memory, floats + XNN_EXTRA_BYTES / sizeof(float), sizeof(float));
+  session->arena = memory_allocate(session->memory, floats + ARENA_EXTRA_BYTES / sizeof(float), sizeof(float));
   session->states = memory_allocate(session->memory, p->op_count, sizeof *session->states);
   session->scores =
       memory_allocate(session->memory, session->batch * p->ops[p->output].shape.c, sizeof *session->scores);

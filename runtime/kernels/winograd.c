@@ -103,6 +103,7 @@ static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
   float *apart = op->kernel == KERNEL_STEM ? take_phases_apart(op, m) : NULL;
   if (!packed || (op->kernel == KERNEL_STEM && !apart)) {
     memory_release(m, packed);
+    memory_release(m, apart);
     return fail_memory(error, "transformed weights");
   }
   transform_weights(op, apart ? apart : op->weights, packed);
