@@ -13,7 +13,7 @@
  * layers is packed: a stem, whole panels and broken ones, fewer outputs than a panel, groups. */
 static const struct probe_layer {
   uint32_t kernel, stride, groups, outputs;
-} probe_layers[] = {{7, 2, 1, 34}, {3, 1, 1, 66}, {1, 1, 1, 70}, {1, 1, 1, 6}, {3, 1, 2, 68}, {3, 2, 1, 3}};
+} probe_layers[] = {{7, 2, 1, 18}, {3, 1, 1, 66}, {1, 1, 1, 70}, {1, 1, 1, 6}, {3, 1, 2, 68}, {3, 2, 1, 3}};
 
 enum { PROBE_LAYERS = sizeof probe_layers / sizeof *probe_layers, PROBE_NODES = PROBE_LAYERS + 1, PROBE_SIDE = 8 };
 

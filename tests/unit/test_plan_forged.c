@@ -319,6 +319,7 @@ static void forged_nodes_are_refused(void **state) {
   NODE(CONV, groups, 0, "groups");
   NODE(CONV, groups, 3, "groups");
   NODE(DEPTHWISE, groups, 1, "weights");
+  NODE(CONV, evenness, GRAPH_UNEVEN + 1, "uneven");
   NODE(CONV, weight_count, g.nodes[places[CONV]].weight_count + 1, "weights");
   NODE(CONV, weight_count, 0, "weights");
   NODE(CONV, weight_count, SIZE_MAX, "weights");
