@@ -41,4 +41,4 @@ conv_way cost_winograd(const plan_op *op, uint32_t tile) {
   return winograd(op, KERNEL_WINOGRAD, tile, 3, (double)op->in.c);
 }
 
-conv_way cost_stem(const plan_op *op) { return winograd(op, KERNEL_STEM, 3, 4, 4.0 * op->in.c); }
+conv_way cost_stem(const plan_op *op) { return winograd(op, KERNEL_STEM, 5, 4, 4.0 * op->in.c); }

@@ -45,7 +45,7 @@ bool winograd_stem_applies(const plan_op *op) {
 }
 
 static const winograd_form_functions *form_of(const plan_op *op) {
-  return &winograd_variant(0)->form[op->kernel == KERNEL_STEM ? WINOGRAD_F3X3_4X4
+  return &winograd_variant(0)->form[op->kernel == KERNEL_STEM ? WINOGRAD_F5X5_4X4
                                     : op->tile == 2           ? WINOGRAD_F2X2_3X3
                                                               : WINOGRAD_F4X4_3X3];
 }

@@ -473,7 +473,7 @@ static void check_form(const winograd_functions *w, const winograd_form_function
   enum { MAX_PANEL = 32 };
   static float packed[WINOGRAD_MAX_POINTS * MAX_PANEL], spread[WINOGRAD_MAX_POINTS * MAX_PANEL];
   static float products[WINOGRAD_MAX_POINTS * MAX_PANEL], d[WINOGRAD_MAX_POINTS * MAX_PANEL];
-  float filters[MAX_PANEL * 16], bias[MAX_PANEL], out[16 * MAX_PANEL];
+  float filters[MAX_PANEL * 16], bias[MAX_PANEL], out[WINOGRAD_MAX_OUT * WINOGRAD_MAX_OUT * MAX_PANEL];
   const float *pixels[WINOGRAD_MAX_POINTS];
   const size_t n = form->in, r = form->taps, m = form->out, points = n * n,
                count = 1 + random_below((uint32_t)w->panel);

@@ -11,8 +11,11 @@
 /* ---- inputs ---- */
 
 /* Line i of B^T, times the column d of n values. Written so that products are added at once where a CPU can. */
-INLINE vec input_line(const vec *d, size_t i, size_t n) {
-  if (n == 4) return i == 0 ? d[0] - d[2] : i == 1 ? d[1] + d[2] : i == 2 ? d[2] - d[1] : d[3] - d[1];
+INLINE vec input_line4(const vec *d, size_t i) {
+  return i == 0 ? d[0] - d[2] : i == 1 ? d[1] + d[2] : i == 2 ? d[2] - d[1] : d[3] - d[1];
+}
+
+INLINE vec input_line6(const vec *d, size_t i) {
   if (i == 0) return (d[4] - 5.0f * d[2]) + 4.0f * d[0];
   if (i == 5) return (d[5] - 5.0f * d[3]) + 4.0f * d[1];
   if (i > 2) return i == 3 ? (d[4] - d[2]) + 2.0f * (d[3] - d[1]) : (d[4] - d[2]) - 2.0f * (d[3] - d[1]);
@@ -20,7 +23,21 @@ INLINE vec input_line(const vec *d, size_t i, size_t n) {
   return i == 1 ? even + odd : even - odd;
 }
 
-/* Half of the lines at a time, as all values of a tile of 6 x 6 fit no register file. */
+INLINE vec input_line8(const vec *d, size_t i) {
+  if (i == 0) return (d[6] - d[0]) + 5.25f * (d[2] - d[4]);
+  if (i == 7) return (d[7] - d[1]) + 5.25f * (d[3] - d[5]);
+  const float x = i < 3 ? 1.0f : i < 5 ? 2.0f : 0.5f; /* the pair's points: x and -x */
+  const float inner = i < 3 ? 4.25f : i < 5 ? 1.25f : 5.0f, outer = i < 3 ? 1.0f : i < 5 ? 0.25f : 4.0f;
+  const vec even = (d[6] - inner * d[4]) + outer * d[2], odd = (d[5] - inner * d[3]) + outer * d[1];
+  return i % 2 ? even + x * odd : even - x * odd;
+}
+
+INLINE vec input_line(const vec *d, size_t i, size_t n) {
+  return n == 4 ? input_line4(d, i) : n == 6 ? input_line6(d, i) : input_line8(d, i);
+}
+
+/* Half of the lines at a time, as all values of a tile of 6 x 6 fit no register file. (Those of 8 x 8 do not fit halved
+ * either, but a stem has few input channels.) */
 INLINE void input_lines(const float *const *pixels, size_t k, float *spread, size_t point_stride, size_t n,
                         size_t first) {
   vec t[WINOGRAD_MAX_IN / 2][WINOGRAD_MAX_IN];
@@ -44,12 +61,13 @@ INLINE void input(const float *const *pixels, size_t c, float *spread, size_t po
 
 /* Entry (i,j) of G for n points, j < r. */
 INLINE double g_entry(size_t i, size_t j, size_t n, size_t r) {
-  static const double point4[] = {0, 1, -1}, factor4[] = {1, 1.0 / 2, 1.0 / 2};
-  static const double point6[] = {0, 1, -1, 2, -2}, factor6[] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24};
+  static const double points[] = {0, 1, -1, 2, -2, 1.0 / 2, -1.0 / 2};
+  static const double factor4[] = {1, 1.0 / 2, 1.0 / 2};
+  static const double factor6[] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24};
+  static const double factor8[] = {-1, -2.0 / 9, -2.0 / 9, 1.0 / 90, 1.0 / 90, 32.0 / 45, 32.0 / 45};
   if (i == n - 1) return j == r - 1 ? 1.0 : 0.0;
-  const double x = n == 4 ? point4[i] : point6[i];
-  double power = n == 4 ? factor4[i] : factor6[i];
-  for (size_t k = 0; k < j; k++) power *= x;
+  double power = n == 4 ? factor4[i] : n == 6 ? factor6[i] : factor8[i];
+  for (size_t k = 0; k < j; k++) power *= points[i];
   return power;
 }
 
@@ -93,10 +111,8 @@ INLINE void weights(const float *filters, size_t count, size_t c, float *packed,
 /* Line i of A^T, times the column m of n values. */
 INLINE vec output_line(const vec *m, size_t i, size_t n, size_t out) {
   vec y = i % 2 ? m[1] - m[2] : m[1] + m[2];
-  if (n == 6) {
-    const vec far = i % 2 ? m[3] - m[4] : m[3] + m[4];
-    y += (float)(1 << i) * far;
-  }
+  if (n >= 6) y += (float)(1 << i) * (i % 2 ? m[3] - m[4] : m[3] + m[4]);
+  if (n == 8) y += 1.0f / (float)(1 << i) * (i % 2 ? m[5] - m[6] : m[5] + m[6]);
   if (i == 0) y += m[0];
   return i == out - 1 ? y + m[n - 1] : y;
 }
@@ -110,20 +126,19 @@ typedef struct destination {
   float low, high;
 } destination;
 
-/* Rows first and first + 2 of A^T m, times A: together, as they share their sums. */
+enum { ROWS = (WINOGRAD_MAX_OUT + 1) / 2 };
+
+/* Every other row of A^T m A from `first` on: together, as they share their sums. */
 INLINE void output_rows(const float *products, size_t point_stride, size_t n, size_t out, size_t first,
-                        vec y[2][WINOGRAD_MAX_OUT]) {
-  vec t[2][WINOGRAD_MAX_IN] = {0};
+                        vec y[ROWS][WINOGRAD_MAX_OUT]) {
+  vec t[ROWS][WINOGRAD_MAX_IN] = {0};
   UNROLLED for (size_t column = 0; column < n; column++) {
     vec m[WINOGRAD_MAX_IN];
     UNROLLED for (size_t row = 0; row < n; row++) m[row] = load(products + (row * n + column) * point_stride, WIDTH);
-    t[0][column] = output_line(m, first, n, out);
-    if (first + 2 < out) t[1][column] = output_line(m, first + 2, n, out);
+    UNROLLED for (size_t row = first; row < out; row += 2) t[row / 2][column] = output_line(m, row, n, out);
   }
-  UNROLLED for (size_t column = 0; column < out; column++) {
-    y[0][column] = output_line(t[0], column, n, out);
-    if (first + 2 < out) y[1][column] = output_line(t[1], column, n, out);
-  }
+  UNROLLED for (size_t row = first; row < out; row += 2) UNROLLED for (size_t column = 0; column < out; column++)
+      y[row / 2][column] = output_line(t[row / 2], column, n, out);
 }
 
 /* `columns` pixels of one row, `count` channels of each from channel k on. */
@@ -141,10 +156,9 @@ INLINE void finish_row(const vec *y, size_t row, size_t columns, size_t k, size_
 INLINE void output_whole(const float *products, size_t point_stride, size_t k, const destination *to, size_t n,
                          size_t out) {
   UNROLLED for (size_t first = 0; first < 2; first++) {
-    vec y[2][WINOGRAD_MAX_OUT] = {0};
+    vec y[ROWS][WINOGRAD_MAX_OUT] = {0};
     output_rows(products + k, point_stride, n, out, first, y);
-    finish_row(y[0], first, out, k, WIDTH, to);
-    if (first + 2 < out) finish_row(y[1], first + 2, out, k, WIDTH, to);
+    UNROLLED for (size_t row = first; row < out; row += 2) finish_row(y[row / 2], row, out, k, WIDTH, to);
   }
 }
 
@@ -152,7 +166,7 @@ INLINE void output_whole(const float *products, size_t point_stride, size_t k, c
 INLINE void output_part(const float *products, size_t point_stride, size_t k, size_t count, const destination *to,
                         size_t n, size_t out) {
   UNROLLED for (size_t first = 0; first < 2; first++) {
-    vec y[2][WINOGRAD_MAX_OUT] = {0};
+    vec y[ROWS][WINOGRAD_MAX_OUT] = {0};
     output_rows(products + k, point_stride, n, out, first, y);
     for (size_t row = first; row < to->rows; row += 2)
       for (size_t column = 0; column < to->columns; column++) {
@@ -193,7 +207,7 @@ INLINE void output(const float *products, size_t point_stride, size_t o, const d
   }
 FORM(2, 3)
 FORM(4, 3)
-FORM(3, 4)
+FORM(5, 4)
 #define FUNCTIONS(m, r)                                                                                                \
   { m, r, m + r - 1, input_##m##_##r, weights_##m##_##r, output_##m##_##r }
 
@@ -202,5 +216,5 @@ const winograd_functions JOIN(winograd, VARIANT) = {
     .panel = 2 * WIDTH,
     .form = {[WINOGRAD_F2X2_3X3] = FUNCTIONS(2, 3),
              [WINOGRAD_F4X4_3X3] = FUNCTIONS(4, 3),
-             [WINOGRAD_F3X3_4X4] = FUNCTIONS(3, 4)},
+             [WINOGRAD_F5X5_4X4] = FUNCTIONS(5, 4)},
 };
