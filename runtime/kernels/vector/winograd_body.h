@@ -38,22 +38,22 @@ INLINE vec input_line(const vec *d, size_t i, size_t n) {
 
 /* Half of the lines at a time, as all values of a tile of 6 x 6 fit no register file. (Those of 8 x 8 do not fit halved
  * either, but a stem has few input channels.) */
-INLINE void input_lines(const float *const *pixels, size_t k, float *spread, size_t point_stride, size_t n,
+INLINE void input_lines(const float *const *pixels, size_t k, float *spread, size_t point_stride, winograd_size n,
                         size_t first) {
   vec t[WINOGRAD_MAX_IN / 2][WINOGRAD_MAX_IN];
-  UNROLLED for (size_t column = 0; column < n; column++) {
+  UNROLLED for (size_t column = 0; column < n.w; column++) {
     vec d[WINOGRAD_MAX_IN];
-    UNROLLED for (size_t row = 0; row < n; row++) d[row] = load(pixels[row * n + column] + k, WIDTH);
-    UNROLLED for (size_t i = 0; i < n / 2; i++) t[i][column] = input_line(d, first + i, n);
+    UNROLLED for (size_t row = 0; row < n.h; row++) d[row] = load(pixels[row * n.w + column] + k, WIDTH);
+    UNROLLED for (size_t i = 0; i < n.h / 2; i++) t[i][column] = input_line(d, first + i, n.h);
   }
-  UNROLLED for (size_t i = 0; i < n / 2; i++) UNROLLED for (size_t column = 0; column < n; column++)
-      store(spread + ((first + i) * n + column) * point_stride + k, input_line(t[i], column, n), WIDTH);
+  UNROLLED for (size_t i = 0; i < n.h / 2; i++) UNROLLED for (size_t column = 0; column < n.w; column++)
+      store(spread + ((first + i) * n.w + column) * point_stride + k, input_line(t[i], column, n.w), WIDTH);
 }
 
-INLINE void input(const float *const *pixels, size_t c, float *spread, size_t point_stride, size_t n) {
+INLINE void input(const float *const *pixels, size_t c, float *spread, size_t point_stride, winograd_size n) {
   for (size_t k = 0; k < c; k += WIDTH) {
     input_lines(pixels, k, spread, point_stride, n, 0);
-    input_lines(pixels, k, spread, point_stride, n, n / 2);
+    input_lines(pixels, k, spread, point_stride, n, n.h / 2);
   }
 }
 
@@ -81,22 +81,22 @@ INLINE void transform_filter(const wide *g, size_t stride, wide *out, size_t out
 }
 
 INLINE void filter_channel(const float *filters, size_t count, size_t c, size_t k, float *packed, size_t point_stride,
-                           size_t n, size_t r) {
+                           winograd_size n, size_t r) {
   wide g[WINOGRAD_MAX_POINTS], t[WINOGRAD_MAX_POINTS], u[WINOGRAD_MAX_IN];
   for (size_t tap = 0; tap < r * r; tap++) {
     float lanes[WIDTH] = {0};
     for (size_t f = 0; f < count; f++) lanes[f] = filters[(f * r * r + tap) * c + k];
     g[tap] = __builtin_convertvector(load(lanes, WIDTH), wide);
   }
-  for (size_t column = 0; column < r; column++) transform_filter(g + column, r, t + column, r, n, r);
-  for (size_t row = 0; row < n; row++) {
-    transform_filter(t + row * r, 1, u, 1, n, r);
-    for (size_t column = 0; column < n; column++)
-      store(packed + (row * n + column) * point_stride, __builtin_convertvector(u[column], vec), WIDTH);
+  for (size_t column = 0; column < r; column++) transform_filter(g + column, r, t + column, r, n.h, r);
+  for (size_t row = 0; row < n.h; row++) {
+    transform_filter(t + row * r, 1, u, 1, n.w, r);
+    for (size_t column = 0; column < n.w; column++)
+      store(packed + (row * n.w + column) * point_stride, __builtin_convertvector(u[column], vec), WIDTH);
   }
 }
 
-INLINE void weights(const float *filters, size_t count, size_t c, float *packed, size_t point_stride, size_t n,
+INLINE void weights(const float *filters, size_t count, size_t c, float *packed, size_t point_stride, winograd_size n,
                     size_t r) {
   for (size_t first = 0; first < 2 * WIDTH; first += WIDTH) {
     const size_t left = count > first ? count - first : 0;
@@ -129,16 +129,17 @@ typedef struct destination {
 enum { ROWS = (WINOGRAD_MAX_OUT + 1) / 2 };
 
 /* Every other row of A^T m A from `first` on: together, as they share their sums. */
-INLINE void output_rows(const float *products, size_t point_stride, size_t n, size_t out, size_t first,
+INLINE void output_rows(const float *products, size_t point_stride, winograd_size n, winograd_size out, size_t first,
                         vec y[ROWS][WINOGRAD_MAX_OUT]) {
   vec t[ROWS][WINOGRAD_MAX_IN] = {0};
-  UNROLLED for (size_t column = 0; column < n; column++) {
+  UNROLLED for (size_t column = 0; column < n.w; column++) {
     vec m[WINOGRAD_MAX_IN];
-    UNROLLED for (size_t row = 0; row < n; row++) m[row] = load(products + (row * n + column) * point_stride, WIDTH);
-    UNROLLED for (size_t row = first; row < out; row += 2) t[row / 2][column] = output_line(m, row, n, out);
+    UNROLLED for (size_t row = 0; row < n.h; row++) m[row] =
+        load(products + (row * n.w + column) * point_stride, WIDTH);
+    UNROLLED for (size_t row = first; row < out.h; row += 2) t[row / 2][column] = output_line(m, row, n.h, out.h);
   }
-  UNROLLED for (size_t row = first; row < out; row += 2) UNROLLED for (size_t column = 0; column < out; column++)
-      y[row / 2][column] = output_line(t[row / 2], column, n, out);
+  UNROLLED for (size_t row = first; row < out.h; row += 2) UNROLLED for (size_t column = 0; column < out.w; column++)
+      y[row / 2][column] = output_line(t[row / 2], column, n.w, out.w);
 }
 
 /* `columns` pixels of one row, `count` channels of each from channel k on. */
@@ -153,18 +154,18 @@ INLINE void finish_row(const vec *y, size_t row, size_t columns, size_t k, size_
 }
 
 /* A vector of channels of a tile that is whole; for constant sizes all stays in registers. */
-INLINE void output_whole(const float *products, size_t point_stride, size_t k, const destination *to, size_t n,
-                         size_t out) {
+INLINE void output_whole(const float *products, size_t point_stride, size_t k, const destination *to, winograd_size n,
+                         winograd_size out) {
   UNROLLED for (size_t first = 0; first < 2; first++) {
     vec y[ROWS][WINOGRAD_MAX_OUT] = {0};
     output_rows(products + k, point_stride, n, out, first, y);
-    UNROLLED for (size_t row = first; row < out; row += 2) finish_row(y[row / 2], row, out, k, WIDTH, to);
+    UNROLLED for (size_t row = first; row < out.h; row += 2) finish_row(y[row / 2], row, out.w, k, WIDTH, to);
   }
 }
 
 /* The rest: tiles that the picture's border cuts, channels that do not fill a vector. */
 INLINE void output_part(const float *products, size_t point_stride, size_t k, size_t count, const destination *to,
-                        size_t n, size_t out) {
+                        winograd_size n, winograd_size out) {
   UNROLLED for (size_t first = 0; first < 2; first++) {
     vec y[ROWS][WINOGRAD_MAX_OUT] = {0};
     output_rows(products + k, point_stride, n, out, first, y);
@@ -178,8 +179,9 @@ INLINE void output_part(const float *products, size_t point_stride, size_t k, si
   }
 }
 
-INLINE void output(const float *products, size_t point_stride, size_t o, const destination *to, size_t n, size_t out) {
-  const bool whole = to->rows == out && to->columns == out;
+INLINE void output(const float *products, size_t point_stride, size_t o, const destination *to, winograd_size n,
+                   winograd_size out) {
+  const bool whole = to->rows == out.h && to->columns == out.w;
   size_t k = 0;
   for (; k + WIDTH <= o; k += WIDTH) {
     if (whole)
@@ -192,29 +194,34 @@ INLINE void output(const float *products, size_t point_stride, size_t o, const d
 
 /* ---- the forms: constant sizes for the functions above ---- */
 
-#define FORM(m, r)                                                                                                     \
-  static void input_##m##_##r(const float *const *pixels, size_t c, float *spread, size_t point_stride) {              \
-    input(pixels, c, spread, point_stride, m + r - 1);                                                                 \
+#define IN(h, w, r)                                                                                                    \
+  (winograd_size) { h + r - 1, w + r - 1 }
+#define FORM(h, w, r)                                                                                                  \
+  static void input_##h##_##w##_##r(const float *const *pixels, size_t c, float *spread, size_t point_stride) {        \
+    input(pixels, c, spread, point_stride, IN(h, w, r));                                                               \
   }                                                                                                                    \
-  static void weights_##m##_##r(const float *filters, size_t count, size_t c, float *packed, size_t point_stride) {    \
-    weights(filters, count, c, packed, point_stride, m + r - 1, r);                                                    \
+  static void weights_##h##_##w##_##r(const float *filters, size_t count, size_t c, float *packed,                     \
+                                      size_t point_stride) {                                                           \
+    weights(filters, count, c, packed, point_stride, IN(h, w, r), r);                                                  \
   }                                                                                                                    \
-  static void output_##m##_##r(const float *products, size_t point_stride, size_t o, const float *bias,                \
-                               const float *shortcut, float *out, size_t row_stride, size_t rows, size_t columns,      \
-                               float low, float high) {                                                                \
+  static void output_##h##_##w##_##r(const float *products, size_t point_stride, size_t o, const float *bias,          \
+                                     const float *shortcut, float *out, size_t row_stride, size_t rows,                \
+                                     size_t columns, float low, float high) {                                          \
     const destination to = {bias, shortcut, out, row_stride, o, rows, columns, low, high};                             \
-    output(products, point_stride, o, &to, m + r - 1, m);                                                              \
+    output(products, point_stride, o, &to, IN(h, w, r), (winograd_size){h, w});                                        \
   }
-FORM(2, 3)
-FORM(4, 3)
-FORM(5, 4)
-#define FUNCTIONS(m, r)                                                                                                \
-  { m, r, m + r - 1, input_##m##_##r, weights_##m##_##r, output_##m##_##r }
+FORM(2, 2, 3)
+FORM(4, 2, 3)
+FORM(4, 4, 3)
+FORM(5, 5, 4)
+#define FUNCTIONS(h, w, r)                                                                                             \
+  { {h, w}, {h + r - 1, w + r - 1}, r, input_##h##_##w##_##r, weights_##h##_##w##_##r, output_##h##_##w##_##r }
 
 const winograd_functions JOIN(winograd, VARIANT) = {
     .name = NAME_OF(VARIANT),
     .panel = 2 * WIDTH,
-    .form = {[WINOGRAD_F2X2_3X3] = FUNCTIONS(2, 3),
-             [WINOGRAD_F4X4_3X3] = FUNCTIONS(4, 3),
-             [WINOGRAD_F5X5_4X4] = FUNCTIONS(5, 4)},
+    .form = {[WINOGRAD_F2X2_3X3] = FUNCTIONS(2, 2, 3),
+             [WINOGRAD_F4X2_3X3] = FUNCTIONS(4, 2, 3),
+             [WINOGRAD_F4X4_3X3] = FUNCTIONS(4, 4, 3),
+             [WINOGRAD_F5X5_4X4] = FUNCTIONS(5, 5, 4)},
 };
