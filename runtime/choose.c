@@ -19,37 +19,40 @@ typedef struct saving {
 
 static void take(plan_op *op, conv_way way) {
   op->kernel = way.kernel;
-  op->tile = way.tile;
+  op->form = way.form;
   op->cost = way.cost;
 }
 
-static void add_saving(saving *savings, uint32_t *count, uint32_t op, conv_way from, conv_way to) {
-  if (to.bytes >= from.bytes) return;
-  savings[(*count)++] = (saving){op, from, to, (to.cost - from.cost) / (from.bytes - to.bytes)};
+/* Ways to compute `op` in descending order of their weights; the last is without transformed ones. */
+static uint32_t list_ways(const plan_op *op, bool adds, conv_way ways[WINOGRAD_FORMS + 1]) {
+  uint32_t count = 0;
+  if (winograd_stem_applies(op)) ways[count++] = cost_winograd(op, WINOGRAD_F5X5_4X4);
+  if (winograd_applies(op)) {
+    ways[count++] = cost_winograd(op, WINOGRAD_F4X4_3X3);
+    ways[count++] = cost_winograd(op, WINOGRAD_F4X2_3X3);
+    ways[count++] = cost_winograd(op, WINOGRAD_F2X2_3X3);
+  }
+  ways[count++] = cost_plain(op, adds);
+  return count;
 }
 
-/* The cheapest way for one op; its savings, at most two, are appended. Returns the bytes of its weights. */
+/* The cheapest way for one op; the steps from there to fewer bytes are appended to the savings. Returns the bytes of
+ * its weights. */
 static double choose(plan_op *ops, uint32_t index, bool adds, bool forced, saving *savings, uint32_t *count) {
-  plan_op *op = &ops[index];
-  const conv_way plain = cost_plain(op, adds);
-  conv_way best = plain;
-  if (winograd_stem_applies(op)) {
-    const conv_way stem = cost_stem(op);
-    if (forced || stem.cost < best.cost) best = stem;
+  conv_way ways[WINOGRAD_FORMS + 1];
+  const uint32_t way_count = list_ways(&ops[index], adds, ways), candidates = forced ? way_count - 1 : way_count;
+  uint32_t best = 0;
+  for (uint32_t i = 1; i < candidates; i++)
+    if (ways[i].cost < ways[best].cost) best = i;
+  for (uint32_t i = best + 1, from = best; i < way_count; i++) {
+    const bool plain = i == way_count - 1;
+    if (!plain && ways[i].cost >= ways[way_count - 1].cost) continue;
+    const double price = (ways[i].cost - ways[from].cost) / (ways[from].bytes - ways[i].bytes);
+    savings[(*count)++] = (saving){index, ways[from], ways[i], price};
+    from = i;
   }
-  if (winograd_applies(op)) {
-    const conv_way large = cost_winograd(op, 4), small = cost_winograd(op, 2);
-    const conv_way faster = small.cost < large.cost ? small : large;
-    if (forced || faster.cost < best.cost) best = faster;
-    if (best.tile == 4 && small.cost < plain.cost) {
-      add_saving(savings, count, index, best, small);
-      add_saving(savings, count, index, small, plain);
-    } else if (best.tile != 0) {
-      add_saving(savings, count, index, best, plain);
-    }
-  }
-  take(op, best);
-  return best.bytes;
+  take(&ops[index], ways[best]);
+  return ways[best].bytes;
 }
 
 static int by_price(const void *a, const void *b) {
@@ -58,20 +61,22 @@ static int by_price(const void *a, const void *b) {
   return x->op < y->op ? -1 : x->op > y->op;
 }
 
-/* The cheapest savings first, until the weights take no more than `limit` bytes. */
+/* The cheapest savings first, until the weights take no more than `limit` bytes. A step counts once its op has got to
+ * where the step begins. */
 static void save_bytes(plan_op *ops, saving *savings, uint32_t count, double bytes, double limit) {
   qsort(savings, count, sizeof *savings, by_price);
-  for (uint32_t i = 0; i < count && bytes > limit; i++) {
-    const saving *s = &savings[i];
-    if (ops[s->op].kernel != s->from.kernel || ops[s->op].tile != s->from.tile) continue;
-    take(&ops[s->op], s->to);
-    bytes -= s->from.bytes - s->to.bytes;
-  }
+  for (uint32_t pass = 0; pass < WINOGRAD_FORMS; pass++)
+    for (uint32_t i = 0; i < count && bytes > limit; i++) {
+      const saving *s = &savings[i];
+      if (ops[s->op].kernel != s->from.kernel || ops[s->op].form != s->from.form) continue;
+      take(&ops[s->op], s->to);
+      bytes -= s->from.bytes - s->to.bytes;
+    }
 }
 
 resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count, resnet_conv wanted, resnet_memory mode,
                              memory *m, resnet_error *error) {
-  saving *savings = memory_allocate(m, count, 2 * sizeof *savings);
+  saving *savings = memory_allocate(m, count, WINOGRAD_FORMS * sizeof *savings);
   if (!savings) return fail_memory(error, "the plan");
   const bool direct = wanted == RESNET_CONV_DIRECT || mode == RESNET_MEMORY_SMALL;
   double bytes = 0.0, plain_bytes = 0.0;

@@ -22,23 +22,19 @@ conv_way cost_plain(const plan_op *op, bool adds) {
   const double out = op->groups * rounded((double)op->shape.c / op->groups, panel);
   const double pixels = (double)op->shape.h * op->shape.w, product = pixels * taps * in * out;
   const double bytes = taps * in * op->shape.c * sizeof(float), addition = adds ? addition_cost * pixels * out : 0.0;
-  const conv_way direct = {KERNEL_CONV, 0, product + bytes * weight_cost, bytes};
-  const conv_way gemm = {KERNEL_GEMM, 0, product * product_cost + fetched(bytes), bytes};
+  const conv_way direct = {KERNEL_CONV, WINOGRAD_FORMS, product + bytes * weight_cost, bytes};
+  const conv_way gemm = {KERNEL_GEMM, WINOGRAD_FORMS, product * product_cost + fetched(bytes), bytes};
   return gemm_applies(op) && gemm.cost < direct.cost + addition ? gemm : direct;
 }
 
-/* With taps x taps weights, `in` input channels. */
-static conv_way winograd(const plan_op *op, plan_kernel kernel, uint32_t tile, uint32_t taps, double in) {
-  const double tiles = rounded(op->shape.h, tile) * rounded(op->shape.w, tile) / (tile * tile);
-  const double side = tile + taps - 1, points = side * side;
+conv_way cost_winograd(const plan_op *op, winograd_form form) {
+  const winograd_form_functions *f = &winograd_variant(0)->form[form]; /* sizes are those of any variant */
+  const bool stem = form == WINOGRAD_F5X5_4X4;
+  const double tiles =
+      rounded(op->shape.h, (double)f->out.h) * rounded(op->shape.w, (double)f->out.w) / (double)(f->out.h * f->out.w);
+  const double points = (double)(f->in.h * f->in.w), in = (stem ? 4.0 : 1.0) * op->in.c;
   const double out = rounded(op->shape.c, panel / 2), lanes = rounded(in, panel / 2);
   const double bytes = points * in * out * sizeof(float);
   const double each = in * out * product_cost + (lanes + out) * transform_cost;
-  return (conv_way){kernel, tile, tiles * points * each + fetched(bytes), bytes};
+  return (conv_way){stem ? KERNEL_STEM : KERNEL_WINOGRAD, form, tiles * points * each + fetched(bytes), bytes};
 }
-
-conv_way cost_winograd(const plan_op *op, uint32_t tile) {
-  return winograd(op, KERNEL_WINOGRAD, tile, 3, (double)op->in.c);
-}
-
-conv_way cost_stem(const plan_op *op) { return winograd(op, KERNEL_STEM, 3, 4, 4.0 * op->in.c); }

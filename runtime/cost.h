@@ -8,7 +8,7 @@
 /* One way. */
 typedef struct conv_way {
   plan_kernel kernel;
-  uint32_t tile;
+  winograd_form form;
   double cost;  /* of one picture, in multiply-accumulates of a direct convolution at full speed */
   double bytes; /* of weights */
 } conv_way;
@@ -17,10 +17,7 @@ typedef struct conv_way {
  * some kernels do themselves. */
 conv_way cost_plain(const plan_op *conv, bool adds);
 
-/* By Winograd's algorithm with tiles of tile x tile outputs, 2 or 4, where winograd_applies. */
-conv_way cost_winograd(const plan_op *conv, uint32_t tile);
-
-/* The same where winograd_stem_applies. */
-conv_way cost_stem(const plan_op *conv);
+/* By Winograd's algorithm, where winograd_applies to it or, for the stem's form, winograd_stem_applies. */
+conv_way cost_winograd(const plan_op *conv, winograd_form form);
 
 #endif

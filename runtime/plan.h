@@ -7,6 +7,7 @@
 #define LIBRESNET_RUNTIME_PLAN_H
 
 #include "loader/graph.h"
+#include "runtime/kernels/vector/winograd.h"
 #include "runtime/weights.h"
 
 /* Rows of the kernel table, in its order (runtime/kernels/table.c). */
@@ -36,7 +37,7 @@ typedef struct plan_op {
   graph_shape shape;   /* of the output */
   graph_window window; /* CONV, WINOGRAD, MAX_POOL, AVERAGE_POOL */
   uint32_t groups;     /* CONV */
-  uint32_t tile;       /* WINOGRAD: side of a tile's outputs, 2 or 4 */
+  winograd_form form;  /* WINOGRAD, STEM */
   bool uneven;         /* CONV: Winograd's algorithm would have been tried, but the weights forbid it (choose.h) */
   bool count_padding;  /* AVERAGE_POOL */
   /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h, j * stride_w) is added from channel

@@ -44,16 +44,12 @@ bool winograd_stem_applies(const plan_op *op) {
          w->stride_w == 2 && w->dilation_h == 1 && w->dilation_w == 1 && op->in.c <= MAX_STEM_CHANNELS;
 }
 
-static const winograd_form_functions *form_of(const plan_op *op) {
-  return &winograd_variant(0)->form[op->kernel == KERNEL_STEM ? WINOGRAD_F3X3_4X4
-                                    : op->tile == 2           ? WINOGRAD_F2X2_3X3
-                                                              : WINOGRAD_F4X4_3X3];
-}
+static const winograd_form_functions *form_of(const plan_op *op) { return &winograd_variant(0)->form[op->form]; }
 
 /* Channels that are summed over. */
 static size_t input_channels(const plan_op *op) { return op->kernel == KERNEL_STEM ? PHASES * op->in.c : op->in.c; }
 
-static size_t point_count(const plan_op *op) { return form_of(op)->in * form_of(op)->in; }
+static size_t point_count(const plan_op *op) { return form_of(op)->in.h * form_of(op)->in.w; }
 
 /* ---- weights: points x panels x (c,panel), then the bias ---- */
 
@@ -160,20 +156,21 @@ typedef struct tile_place {
 
 static tile_place place_of(const work *w, size_t tile) {
   const size_t per_picture = w->tiles_h * w->tiles_w, inside = tile % per_picture;
-  return (tile_place){tile / per_picture, inside / w->tiles_w * w->form->out, inside % w->tiles_w * w->form->out};
+  return (tile_place){tile / per_picture, inside / w->tiles_w * w->form->out.h, inside % w->tiles_w * w->form->out.w};
 }
 
 /* Where the n x n inputs of a tile lie. */
 static void find_pixels(const work *w, tile_place at, const float **pixels) {
   const plan_op *op = w->call->op;
   const float *picture = w->call->input[0] + at.picture * shape_floats(op->in);
-  const size_t c = op->in.c, n = w->form->in;
+  const size_t c = op->in.c;
+  const winograd_size n = w->form->in;
   const size_t left = at.column - op->window.pad_left; /* wraps where outside, as h does */
-  for (size_t row = 0; row < n; row++, pixels += n) {
+  for (size_t row = 0; row < n.h; row++, pixels += n.w) {
     const size_t h = at.row + row - op->window.pad_top;
     const bool inside = h < op->in.h;
     const float *line = inside ? picture + h * op->in.w * c : w->zeros;
-    for (size_t column = 0; column < n; column++)
+    for (size_t column = 0; column < n.w; column++)
       pixels[column] = inside && left + column < op->in.w ? line + (left + column) * c : w->zeros;
   }
 }
@@ -193,7 +190,7 @@ static void copy_pair(const float *line, size_t w, size_t c, size_t first, float
 static void copy_phases(const work *w, tile_place at, float *apart, const float **pixels) {
   const plan_op *op = w->call->op;
   const float *picture = w->call->input[0] + at.picture * shape_floats(op->in);
-  const size_t c = op->in.c, n = w->form->in;
+  const size_t c = op->in.c, n = w->form->in.h; /* the stem's tiles are square */
   const size_t top = 2 * at.row - op->window.pad_top - op->window.pad_top % 2;
   const size_t left = 2 * at.column - op->window.pad_left - op->window.pad_left % 2;
   for (size_t row = 0; row < 2 * n; row++) {
@@ -238,14 +235,15 @@ static void multiply_points(const work *w, size_t point, size_t points, const fl
 
 static void gather_tile(const work *w, size_t tile, const float *products, size_t slot) {
   const plan_op *op = w->call->op;
-  const size_t o = op->shape.c, out = w->form->out;
+  const size_t o = op->shape.c;
+  const winograd_size out = w->form->out;
   const tile_place at = place_of(w, tile);
   const size_t rows = op->shape.h - at.row, columns = op->shape.w - at.column;
   const size_t offset = ((at.picture * op->shape.h + at.row) * op->shape.w + at.column) * o;
   const float *shortcut = op->input_count == 2 ? w->call->input[1] + offset : NULL;
   w->form->output(products + slot * w->product_row, w->product_point, o, bias_of(op), shortcut,
-                  w->call->output + offset, op->shape.w * o, rows < out ? rows : out, columns < out ? columns : out,
-                  op->clamp_min, op->clamp_max);
+                  w->call->output + offset, op->shape.w * o, rows < out.h ? rows : out.h,
+                  columns < out.w ? columns : out.w, op->clamp_min, op->clamp_max);
 }
 
 static float *products_of(const work *w, float *spread) { return spread + w->points * w->spread_point; }
@@ -311,8 +309,8 @@ static void run(const kernel_call *call) {
             .form = form,
             .c = input_channels(op),
             .points = point_count(op),
-            .tiles_h = (op->shape.h + form->out - 1) / form->out,
-            .tiles_w = (op->shape.w + form->out - 1) / form->out,
+            .tiles_h = (op->shape.h + form->out.h - 1) / form->out.h,
+            .tiles_w = (op->shape.w + form->out.w - 1) / form->out.w,
             .zeros = zeros,
             .blocks = zeros + zero_floats(op)};
   w.tiles = call->batch * w.tiles_h * w.tiles_w;
@@ -327,7 +325,7 @@ static void run(const kernel_call *call) {
 
 static void describe(const plan_op *op, char *text, size_t size) {
   describe_window(op, text, size);
-  describe_append(text, size, " winograd %zux%zu", form_of(op)->out, form_of(op)->out);
+  describe_append(text, size, " winograd %zux%zu", form_of(op)->out.h, form_of(op)->out.w);
   if (op->input_count == 2) describe_append(text, size, " + %s", describe_shortcut(op));
   describe_clamp(op, text, size);
 }

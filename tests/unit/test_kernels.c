@@ -473,10 +473,10 @@ static void check_form(const winograd_functions *w, const winograd_form_function
   enum { MAX_PANEL = 32 };
   static float packed[WINOGRAD_MAX_POINTS * MAX_PANEL], spread[WINOGRAD_MAX_POINTS * MAX_PANEL];
   static float products[WINOGRAD_MAX_POINTS * MAX_PANEL], d[WINOGRAD_MAX_POINTS * MAX_PANEL];
-  float filters[MAX_PANEL * 16], bias[MAX_PANEL], out[16 * MAX_PANEL];
+  float filters[MAX_PANEL * 16], bias[MAX_PANEL], out[WINOGRAD_MAX_OUT * WINOGRAD_MAX_OUT * MAX_PANEL];
   const float *pixels[WINOGRAD_MAX_POINTS];
-  const size_t n = form->in, r = form->taps, m = form->out, points = n * n,
-               count = 1 + random_below((uint32_t)w->panel);
+  const winograd_size n = form->in, m = form->out;
+  const size_t r = form->taps, points = n.h * n.w, count = 1 + random_below((uint32_t)w->panel);
   fill(filters, count * r * r);
   fill(bias, count);
   fill(d, points * MAX_PANEL);
@@ -486,17 +486,17 @@ static void check_form(const winograd_functions *w, const winograd_form_function
   for (size_t i = 0; i < points; i++)
     for (size_t f = 0; f < MAX_PANEL; f++)
       products[i * MAX_PANEL + f] = f < w->panel ? spread[i * MAX_PANEL] * packed[i * MAX_PANEL + f] : 0.0f;
-  form->output(products, MAX_PANEL, count, bias, NULL, out, m * count, m, m, -INFINITY, INFINITY);
+  form->output(products, MAX_PANEL, count, bias, NULL, out, m.w * count, m.h, m.w, -INFINITY, INFINITY);
   for (size_t f = 0; f < count; f++)
-    for (size_t y = 0; y < m * m; y++) {
+    for (size_t y = 0; y < m.h * m.w; y++) {
       double sum = (double)bias[f], size = 1.0; /* rounding is relative to what is added up, not to what is left */
       for (size_t t = 0; t < r * r; t++) {
-        const float x = d[((y / m + t / r) * n + y % m + t % r) * MAX_PANEL];
+        const float x = d[((y / m.w + t / r) * n.w + y % m.w + t % r) * MAX_PANEL];
         sum += (double)filters[f * r * r + t] * (double)x;
         size += fabs((double)filters[f * r * r + t] * (double)x);
       }
       if (fabs((double)out[y * count + f] - sum) > 1e-5 * size)
-        fail_msg("%s F(%zu,%zu): %g, not %g", w->name, m, r, (double)out[y * count + f], sum);
+        fail_msg("%s F(%zux%zu,%zu): %g, not %g", w->name, m.h, m.w, r, (double)out[y * count + f], sum);
     }
 }
 

@@ -1,13 +1,15 @@
-/* Winograd convolution F(m x m, r x r): Lavin & Gray 2015, "Fast Algorithms for Convolutional Neural Networks",
- * sections 4.1 and 4.2. A tile of m x m outputs reads n x n inputs, n = m + r - 1, and takes n x n multiplications for
- * each pair of channels where the direct sum takes m x m x r x r.
+/* Winograd convolution F(h x w, r x r): Lavin & Gray 2015, "Fast Algorithms for Convolutional Neural Networks",
+ * sections 4.1 and 4.2. A tile of h x w outputs reads (h + r - 1) x (w + r - 1) inputs, and takes as many
+ * multiplications for each pair of channels where the direct sum takes h x w x r x r.
  *
- *     out = A^T [ (G g G^T) * (B^T d B) ] A      g: r x r weights, d: n x n inputs, *: element by element, summed over
- *                                                the input channels: n x n matrix multiplications (tiles,c) x (c,o)
+ *     out = A^T [ (G g G^T) * (B^T d B) ] A      g: r x r weights, d: inputs, *: element by element, summed over the
+ *                                                input channels: matrix multiplications (tiles,c) x (c,o)
  *
- * One line of these matrices for each point x at which the polynomials are evaluated: G has x^j / f(x), A^T has x^i,
- * B^T depends on the points alone. n = 4 takes 0, 1, -1, infinity (the paper's F(2,3)); n = 6 takes 0, 1, -1, 2, -2,
- * infinity (the paper's F(4,3)), so that forms with the same n share their input transform.
+ * One line of these matrices, n = h + r - 1 for columns and w + r - 1 for rows, for each point x at which the
+ * polynomials are evaluated: G has x^j / f(x), A^T has x^i, B^T depends on the points alone. n = 4 takes 0, 1, -1,
+ * infinity (the paper's F(2,3)); n = 6 takes 0, 1, -1, 2, -2, infinity (the paper's F(4,3)); n = 8 takes 0, 1, -1, 2,
+ * -2, 1/2, -1/2, infinity. Rounding grows with n: about 4e-7, 8e-6 and 8e-6 of the largest output for sums over 128
+ * channels.
  *
  * Compiled once for each instruction set from winograd_body.h, as vector.h; here multiplications and additions may be
  * fused, so that variants agree up to rounding, not to the bit.
@@ -19,29 +21,35 @@
 
 typedef enum winograd_form {
   WINOGRAD_F2X2_3X3,
+  WINOGRAD_F4X2_3X3,
   WINOGRAD_F4X4_3X3,
-  WINOGRAD_F3X3_4X4, /* a 7x7 or 8x8 convolution of stride 2 whose even and odd pixels were taken apart */
+  WINOGRAD_F5X5_4X4, /* a 7x7 or 8x8 convolution of stride 2 whose even and odd pixels were taken apart */
   WINOGRAD_FORMS
 } winograd_form;
 
 enum {
-  WINOGRAD_MAX_IN = 6, /* n of the largest form */
-  WINOGRAD_MAX_OUT = 4,
+  WINOGRAD_MAX_IN = 8, /* n of the largest form */
+  WINOGRAD_MAX_OUT = 5,
   WINOGRAD_MAX_POINTS = WINOGRAD_MAX_IN * WINOGRAD_MAX_IN
 };
 
+typedef struct winograd_size {
+  size_t h, w;
+} winograd_size;
+
 typedef struct winograd_form_functions {
-  size_t out, taps, in; /* m, r, n */
+  winograd_size out, in; /* of a tile */
+  size_t taps;           /* r */
 
   /* spread[i * point_stride + k] = (B^T d B)[i] of channel k < c; d's pixel (row,column) starts at
-   * pixels[row * n + column]. Reads and writes whole vectors: up to panel / 2 - 1 floats behind the c-th. */
+   * pixels[row * in.w + column]. Reads and writes whole vectors: up to panel / 2 - 1 floats behind the c-th. */
   void (*input)(const float *const *pixels, size_t c, float *spread, size_t point_stride);
 
   /* Transform `count` <= panel filters, each (r,r,c), in double precision into one panel of each point:
    * packed[i * point_stride + k * panel + filter]; filters that are missing become zero. */
   void (*weights)(const float *filters, size_t count, size_t c, float *packed, size_t point_stride);
 
-  /* The m x m outputs A^T m A + bias, + shortcut where that is not NULL, clamped. m[i] = products[i * point_stride +
+  /* The outputs A^T m A + bias, + shortcut where that is not NULL, clamped. m[i] = products[i * point_stride +
    * k], k < o, of which whole vectors are read. Pixel (row,column) lies at out + row * row_stride + column * o; only
    * the first rows x columns are written, and read from `shortcut`, which is laid out like out and may be out. */
   void (*output)(const float *products, size_t point_stride, size_t o, const float *bias, const float *shortcut,
