@@ -10,6 +10,10 @@
  * runs in a process of its own on a small machine goes on to do so; a smaller net gets what is fastest. */
 static const double large_net = 96e6 /* bytes */, growth = 1.42;
 
+/* More weights must be worth it by so much: they push others out of the caches, and the faster a CPU multiplies the
+ * more it waits for them. */
+static const double premium = 1.12;
+
 /* A way to compute op `op` with fewer bytes of weights, and what each byte less costs. */
 typedef struct saving {
   uint32_t op;
@@ -44,6 +48,9 @@ static double choose(plan_op *ops, uint32_t index, bool adds, bool forced, savin
   uint32_t best = 0;
   for (uint32_t i = 1; i < candidates; i++)
     if (ways[i].cost < ways[best].cost) best = i;
+  const double cheap = ways[best].cost * premium;
+  for (uint32_t i = best + 1; i < candidates; i++)
+    if (ways[i].cost <= cheap) best = i;
   for (uint32_t i = best + 1, from = best; i < way_count; i++) {
     const bool plain = i == way_count - 1;
     if (!plain && ways[i].cost >= ways[way_count - 1].cost) continue;
