@@ -27,6 +27,12 @@ resnet_status fail_memory(resnet_error *error, const char *what) {
               "no memory for %s: the allocation failed or the budget (max_memory_bytes) is used up", what);
 }
 
+resnet_status fail_errno(resnet_error *error, const char *action, int code) {
+  char reason[96] = "";
+  if (strerror_r(code, reason, sizeof reason) != 0) reason[0] = '\0';
+  return fail(error, RESNET_ERROR_IO, "cannot be %s: %s", action, reason);
+}
+
 resnet_status succeed(resnet_error *error) {
   if (error) {
     error->status = RESNET_OK;

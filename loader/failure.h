@@ -15,6 +15,9 @@ resnet_status fail(resnet_error *error, resnet_status status, const char *format
 /* The usual message for an allocation of `what` that failed. */
 resnet_status fail_memory(resnet_error *error, const char *what);
 
+/* The system's reason, an errno, why the file "cannot be <action>". Returns RESNET_ERROR_IO. */
+resnet_status fail_errno(resnet_error *error, const char *action, int code);
+
 /* Set *error to success. Returns RESNET_OK. */
 resnet_status succeed(resnet_error *error);
 

@@ -37,12 +37,6 @@ static resnet_status too_large(resnet_error *error, const char *what, uint64_t m
               (unsigned long long)max_bytes);
 }
 
-static resnet_status fail_errno(resnet_error *error, const char *action, int code) {
-  char reason[96] = "";
-  if (strerror_r(code, reason, sizeof reason) != 0) reason[0] = '\0';
-  return fail(error, RESNET_ERROR_IO, "cannot be %s: %s", action, reason);
-}
-
 /* ---- as they are stored -------------------------------------------------------------------------------------- */
 
 /* Up to `size` of the bytes that are left, more than none; 0: they failed. */

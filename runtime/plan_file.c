@@ -23,12 +23,6 @@ static bool begins(const void *bytes, size_t size) {
 
 /* ---- the bytes ----------------------------------------------------------------------------------------------- */
 
-static resnet_status fail_errno(resnet_error *error, const char *action, int code) {
-  char reason[96] = "";
-  if (strerror_r(code, reason, sizeof reason) != 0) reason[0] = '\0';
-  return fail(error, RESNET_ERROR_IO, "cannot be %s: %s", action, reason);
-}
-
 static resnet_status too_large(uint64_t max_bytes, resnet_error *error) {
   return fail(error, RESNET_ERROR_LIMIT, "has more than %llu bytes: raise max_file_bytes if you trust it",
               (unsigned long long)max_bytes);

@@ -12,12 +12,6 @@
 
 enum { MAX_ATTEMPTS = 100 };
 
-static resnet_status fail_errno(resnet_error *error, const char *action, int code) {
-  char reason[96] = "";
-  if (strerror_r(code, reason, sizeof reason) != 0) reason[0] = '\0';
-  return fail(error, RESNET_ERROR_IO, "cannot be %s: %s", action, reason);
-}
-
 /* ---- the front ----------------------------------------------------------------------------------------------- */
 
 static void put_preprocess(plan_writer *w, const resnet_model *model) {

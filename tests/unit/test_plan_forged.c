@@ -108,6 +108,38 @@ static void flipped_weights_are_refused(void **state) {
   assert_int_equal(count_refused(p.weights, good.size), floats - packed);
 }
 
+/* So many weights that several threads verify them. */
+static buffer large_net(void) {
+  net n = {0};
+  begin_net(&n);
+  add(&n, "Flatten", "c", "f", "");
+  add_random(&n, "w2", "4096,256", 2);
+  add(&n, "Gemm", "f,w2", "g", "transB=1");
+  add_random(&n, "w3", "500,4096", 3);
+  add(&n, "Gemm", "g,w3", "y", "transB=1");
+  return finish(&n);
+}
+
+static void several_threads_find_damage(void **state) {
+  (void)state;
+  buffer onnx = large_net(), file = plan_compile(&onnx, NULL);
+  const plan_places p = plan_find_places(file.data, file.size);
+  assert_true(p.weights - p.packed > 8 << 20);
+  resnet_model *source = plan_open(&onnx, NULL), *model = plan_open(&file, NULL);
+  assert_string_equal(plan_info(model).notice, "");
+  plan_assert_same(source, model);
+  resnet_model_close(&source);
+  resnet_model_close(&model);
+  for (size_t i = 0; i < 4; i++) { /* the first convolution's, both layers', the last byte but the gap */
+    const size_t at = p.packed + (p.weights - p.packed - 64) / 3 * i;
+    file.data[at] ^= 0x80;
+    plan_refuse(&file, RESNET_ERROR_FORMAT, "checksum|packed weights");
+    file.data[at] ^= 0x80;
+  }
+  buffer_release(&onnx);
+  buffer_release(&file);
+}
+
 static void damaged_weights_are_not_saved_nor_packed(void **state) {
   (void)state;
   const plan_places p = plan_find_places(good.data, good.size);
@@ -411,6 +443,7 @@ int main(void) {
       cmocka_unit_test(one_byte_more_is_refused),
       cmocka_unit_test(every_flipped_byte_of_the_front_is_refused),
       cmocka_unit_test(flipped_weights_are_refused),
+      cmocka_unit_test(several_threads_find_damage),
       cmocka_unit_test(damaged_weights_are_not_saved_nor_packed),
       cmocka_unit_test(weights_that_are_not_finite_are_refused),
       cmocka_unit_test(checksums_see_flips_and_swaps),
