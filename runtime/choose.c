@@ -36,6 +36,7 @@ static uint32_t list_ways(const plan_op *op, bool adds, conv_way ways[WINOGRAD_F
     ways[count++] = cost_winograd(op, WINOGRAD_F4X2_3X3);
     ways[count++] = cost_winograd(op, WINOGRAD_F2X2_3X3);
   }
+  if (winograd_strided_applies(op)) ways[count++] = cost_strided(op);
   ways[count++] = cost_plain(op, adds);
   return count;
 }

@@ -20,4 +20,7 @@ conv_way cost_plain(const plan_op *conv, bool adds);
 /* By Winograd's algorithm, where winograd_applies to it or, for the stem's form, winograd_stem_applies. */
 conv_way cost_winograd(const plan_op *conv, winograd_form form);
 
+/* The same where winograd_strided_applies. */
+conv_way cost_strided(const plan_op *conv);
+
 #endif

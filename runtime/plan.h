@@ -14,9 +14,10 @@
 typedef enum plan_kernel {
   KERNEL_INPUT,
   KERNEL_CONV,
-  KERNEL_WINOGRAD, /* a conv, with its shortcut's addition where input_count is 2 */
-  KERNEL_STEM,     /* a conv */
-  KERNEL_GEMM,     /* a conv, with its shortcut's addition where input_count is 2 */
+  KERNEL_WINOGRAD,         /* a conv, with its shortcut's addition where input_count is 2 */
+  KERNEL_STEM,             /* a conv */
+  KERNEL_WINOGRAD_STRIDED, /* a conv */
+  KERNEL_GEMM,             /* a conv, with its shortcut's addition where input_count is 2 */
   KERNEL_ADD,
   KERNEL_SUBSAMPLE,
   KERNEL_AFFINE,

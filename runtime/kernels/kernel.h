@@ -51,9 +51,9 @@ typedef struct kernel {
 extern const kernel *const kernel_table[KERNEL_COUNT];
 
 /* Rows, one name each. */
-extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_stem, kernel_gemm, kernel_add, kernel_subsample,
-    kernel_affine, kernel_clamp, kernel_max_pool, kernel_average_pool, kernel_global_average_pool, kernel_softmax,
-    kernel_log_softmax;
+extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_winograd_strided, kernel_stem, kernel_gemm,
+    kernel_add, kernel_subsample, kernel_affine, kernel_clamp, kernel_max_pool, kernel_average_pool,
+    kernel_global_average_pool, kernel_softmax, kernel_log_softmax;
 
 enum { ELEMENTS_PER_TASK = 16384 }; /* floats of an elementwise task: 64 KiB of each operand, a fraction of any L2 */
 

@@ -6,6 +6,7 @@ const kernel *const kernel_table[KERNEL_COUNT] = {
     [KERNEL_CONV] = &kernel_conv,
     [KERNEL_WINOGRAD] = &kernel_winograd,
     [KERNEL_STEM] = &kernel_stem,
+    [KERNEL_WINOGRAD_STRIDED] = &kernel_winograd_strided,
     [KERNEL_GEMM] = &kernel_gemm,
     [KERNEL_ADD] = &kernel_add,
     [KERNEL_SUBSAMPLE] = &kernel_subsample,

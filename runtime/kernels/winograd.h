@@ -10,4 +10,7 @@ bool winograd_applies(const plan_op *conv);
 /* A 7x7 convolution of stride 2, no dilation, one group, up to 4 input channels. */
 bool winograd_stem_applies(const plan_op *conv);
 
+/* A 3x3 convolution of stride 2, no dilation, one group. */
+bool winograd_strided_applies(const plan_op *conv);
+
 #endif

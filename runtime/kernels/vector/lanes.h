@@ -48,6 +48,10 @@ INLINE vec clamp(vec x, vec low, vec high) {
 }
 #endif
 
+/* For loops over a tile's rows and columns, whose bounds are constant: unrolled, the tile's values stay in registers.
+ */
+#define UNROLLED _Pragma("GCC unroll 8")
+
 /* The name of a variant, and of its object in a family. */
 #define STRINGIFY(text) #text
 #define NAME_OF(variant) STRINGIFY(variant)

@@ -1,36 +1,41 @@
-/* The one place that asks what the CPU has: which compilations of the three bodies it runs. */
+/* The one place that asks what the CPU has: which compilations of the bodies it runs. */
 #include "runtime/kernels/vector/matrix.h"
+#include "runtime/kernels/vector/strided.h"
 #include "runtime/kernels/vector/vector.h"
 #include "runtime/kernels/vector/winograd.h"
 
 extern const vector_functions vector_portable;
 extern const matrix_functions matrix_portable;
 extern const winograd_functions winograd_portable;
+extern const strided_functions strided_portable;
 #if RESNET_HAVE_AVX
 extern const vector_functions vector_avx2, vector_avx512;
 extern const matrix_functions matrix_avx2, matrix_avx512;
 extern const winograd_functions winograd_avx2, winograd_avx512;
+extern const strided_functions strided_avx2, strided_avx512;
 #endif
 
 typedef struct variant {
   const vector_functions *vector;
   const matrix_functions *matrix;
   const winograd_functions *winograd;
+  const strided_functions *strided;
 } variant;
 
 static variant variant_at(size_t index) {
 #if RESNET_HAVE_AVX
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq")) {
-    if (index == 0) return (variant){&vector_avx512, &matrix_avx512, &winograd_avx512};
+    if (index == 0) return (variant){&vector_avx512, &matrix_avx512, &winograd_avx512, &strided_avx512};
     index--;
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    if (index == 0) return (variant){&vector_avx2, &matrix_avx2, &winograd_avx2};
+    if (index == 0) return (variant){&vector_avx2, &matrix_avx2, &winograd_avx2, &strided_avx2};
     index--;
   }
 #endif
-  return index == 0 ? (variant){&vector_portable, &matrix_portable, &winograd_portable} : (variant){NULL, NULL, NULL};
+  return index == 0 ? (variant){&vector_portable, &matrix_portable, &winograd_portable, &strided_portable}
+                    : (variant){NULL, NULL, NULL, NULL};
 }
 
 const vector_functions *vector_variant(size_t index) { return variant_at(index).vector; }
@@ -38,3 +43,5 @@ const vector_functions *vector_variant(size_t index) { return variant_at(index).
 const matrix_functions *matrix_variant(size_t index) { return variant_at(index).matrix; }
 
 const winograd_functions *winograd_variant(size_t index) { return variant_at(index).winograd; }
+
+const strided_functions *strided_variant(size_t index) { return variant_at(index).strided; }

@@ -5,9 +5,6 @@
 #include "runtime/kernels/vector/lanes.h"
 #include "runtime/kernels/vector/winograd.h"
 
-/* Loops over a tile's rows and columns have constant bounds and are unrolled, so that its values stay in registers. */
-#define UNROLLED _Pragma("GCC unroll 8")
-
 /* ---- inputs ---- */
 
 /* Line i of B^T, times the column d of n values. Written so that products are added at once where a CPU can. */
