@@ -46,11 +46,15 @@ static bool reserve(memory *m, uint64_t size) {
 
 /* A sanitiser sees a read beyond a block only where the block came from malloc. */
 #if defined(__SANITIZE_ADDRESS__)
-#define RESNET_MAPS_BLOCKS 0
+static const bool maps_blocks = false;
 #elif defined(__has_feature)
-#define RESNET_MAPS_BLOCKS (!__has_feature(address_sanitizer))
+#if __has_feature(address_sanitizer)
+static const bool maps_blocks = false;
 #else
-#define RESNET_MAPS_BLOCKS 1
+static const bool maps_blocks = true;
+#endif
+#else
+static const bool maps_blocks = true;
 #endif
 
 /* Straight from the kernel, so that a released block goes back to it at once: opening a model releases as much as it
@@ -79,7 +83,7 @@ static void *allocate(memory *m, size_t count, size_t size, bool cleared) {
   if (!size_multiply(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT - sizeof(header)) return NULL;
   size_t total = bytes + ALIGNMENT + sizeof(header);
   if (!reserve(m, total)) return NULL;
-  bool mapped = RESNET_MAPS_BLOCKS && !m->hooks.allocate && total >= LARGE_BLOCK;
+  bool mapped = maps_blocks && !m->hooks.allocate && total >= LARGE_BLOCK;
   void *base = allocate_base(m, total, mapped, cleared);
   if (!base) {
     atomic_fetch_sub(&m->used, total);

@@ -102,7 +102,7 @@ bool plan_key_differs(const plan_key *found, const plan_key *key, char *why, siz
   if (strcmp(found->build, key->build) != 0)
     (void)snprintf(why, size, "it was made by %s; this is %s", found->build, key->build);
   else if (strcmp(found->cpu, key->cpu) != 0)
-    (void)snprintf(why, size, "it was made for another CPU (kernels %s; here %s)", found->cpu, key->cpu);
+    (void)snprintf(why, size, "it was made for another CPU or other kernels (%s; here %s)", found->cpu, key->cpu);
   else if (found->conv != key->conv || found->memory != key->memory)
     (void)snprintf(why, size, "it was made with conv %d, memory %d; opened with conv %d, memory %d", (int)found->conv,
                    (int)found->memory, (int)key->conv, (int)key->memory);

@@ -65,16 +65,18 @@ INLINE void multiply_tile(const panel *t, size_t row, size_t rows, size_t vector
     for (size_t v = 0; v < vectors; v++) store(t->p.out + (row + r) * t->p.out_stride + v * WIDTH, sum[r][v], WIDTH);
 }
 
-/* The next panel is fetched by the first two tiles, half each, so that memory has the most time to bring it. */
+/* The next panel is fetched by the first two tiles, half each where it is of two lines for each input channel, so that
+ * memory has the most time to bring it. */
 INLINE size_t fetching_tiles(const panel *t, size_t rows, size_t vectors) {
+  enum { FIRST = (PANEL_LINES + 1) / 2, SECOND = PANEL_LINES - FIRST };
   const float *next = t->p.packed + t->p.c * 2 * WIDTH;
   if (!t->p.fetch || rows < ROWS) return 0;
   if (rows < 2 * ROWS) {
     multiply_tile(t, 0, ROWS, vectors, next, PANEL_LINES);
     return ROWS;
   }
-  multiply_tile(t, 0, ROWS, vectors, next, PANEL_LINES / 2);
-  multiply_tile(t, ROWS, ROWS, vectors, next + t->p.c * WIDTH, PANEL_LINES / 2);
+  multiply_tile(t, 0, ROWS, vectors, next, FIRST);
+  multiply_tile(t, ROWS, ROWS, vectors, next + t->p.c * FIRST * LINE, SECOND);
   return 2 * ROWS;
 }
 

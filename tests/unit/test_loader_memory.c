@@ -1,0 +1,96 @@
+/* The allocator: what blocks are like, and that large ones go back to the system when they are released. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loader_net.h"
+
+enum { LARGE = 8 << 20 };
+
+/* Below and above the size from which on blocks are mapped, and from which on they ask for huge pages. */
+static const size_t sizes[] = {0, 1, 63, 64, 4096, (1 << 18) - 100, 1 << 18, (1 << 18) + 1, 1 << 22, LARGE};
+
+static void blocks_are_aligned_and_cleared(void **state) {
+  (void)state;
+  memory m;
+  memory_init(&m, NULL, 0);
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    for (int again = 0; again < 2; again++) { /* the second may be where the first was */
+      uint8_t *block = memory_allocate(&m, sizes[i], 1);
+      assert_non_null(block);
+      assert_int_equal((uintptr_t)block % 64, 0);
+      for (size_t k = 0; k < sizes[i]; k++)
+        if (block[k]) fail_msg("byte %zu of %zu is %u", k, sizes[i], block[k]);
+      memset(block, 0xa5, sizes[i]);
+      memory_release(&m, block);
+    }
+    uint8_t *block = memory_allocate_unset(&m, sizes[i], 1);
+    assert_int_equal((uintptr_t)block % 64, 0);
+    memset(block, 0xa5, sizes[i]);
+    memory_release(&m, block);
+  }
+  assert_int_equal(m.used, 0);
+  assert_in_range(m.peak, LARGE, LARGE + 4096);
+}
+
+static void budgets_hold_for_large_blocks(void **state) {
+  (void)state;
+  memory m;
+  memory_init(&m, NULL, LARGE + 4096);
+  void *block = memory_allocate(&m, LARGE, 1);
+  assert_non_null(block);
+  assert_null(memory_allocate(&m, LARGE, 1));
+  assert_null(memory_allocate_unset(&m, SIZE_MAX, 1));
+  assert_null(memory_allocate_unset(&m, SIZE_MAX / 2, 4));
+  assert_true(m.over_budget);
+  memory_release(&m, block);
+  assert_int_equal(m.used, 0);
+}
+
+static size_t resident_bytes(void) {
+  FILE *file = fopen("/proc/self/statm", "r");
+  unsigned long whole = 0, resident = 0;
+  if (!file) skip();
+  assert_int_equal(fscanf(file, "%lu %lu", &whole, &resident), 2);
+  (void)fclose(file);
+  return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Opening a model packs weights one by one: what is packed stays, what was packed goes. malloc alone keeps the holes.
+ */
+static void released_blocks_leave_no_holes(void **state) {
+  (void)state;
+  enum { COUNT = 8 };
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  skip(); /* their malloc keeps what was released for a while */
+#endif
+  memory m;
+  void *from[COUNT], *to[COUNT];
+  memory_init(&m, NULL, 0);
+  memory_release(&m, memory_allocate(&m, LARGE, 1)); /* from here on glibc's malloc takes smaller ones from the heap */
+  size_t before = resident_bytes();
+  for (size_t i = 0; i < COUNT; i++) {
+    from[i] = memory_allocate_unset(&m, LARGE / 2, 1);
+    memset(from[i], 1, LARGE / 2);
+  }
+  for (size_t i = 0; i < COUNT; i++) {
+    to[i] = memory_allocate_unset(&m, LARGE / 2 + i * 65536, 1);
+    memcpy(to[i], from[i], LARGE / 2);
+    memory_release(&m, from[i]);
+    assert_in_range(resident_bytes(), 0, before + COUNT * (LARGE / 2) + LARGE / 4);
+  }
+  for (size_t i = COUNT; i-- > 0;) {
+    assert_in_range(resident_bytes(), 0, before + (i + 1) * (LARGE / 2) + LARGE / 4);
+    memory_release(&m, to[COUNT - 1 - i]);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(released_blocks_leave_no_holes), /* first: what others leave behind it would not see */
+      cmocka_unit_test(blocks_are_aligned_and_cleared),
+      cmocka_unit_test(budgets_hold_for_large_blocks),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
