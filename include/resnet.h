@@ -157,8 +157,8 @@ RESNET_API void resnet_model_options_init(resnet_model_options *options);
  *
  * A plan file stays mapped as long as the model is open, outside of max_memory_bytes. It must not be changed in place
  * meanwhile: where another program cuts it off, reading it ends this one with SIGBUS. Replace it by renaming, as
- * resnet_model_save does. Every weight that a session will read is verified by a checksum here, on up to four threads,
- * and a damaged file is refused. Checksums find damage, not intent: like any model file, a plan file from anyone is
+ * resnet_model_save does. Every weight that a session will read is verified by a checksum here, and a
+ * damaged file is refused. Checksums find damage, not intent: like any model file, a plan file from anyone is
  * safe to open, but its answers are its maker's. */
 RESNET_API resnet_status resnet_model_open(const char *path, const resnet_model_options *options, resnet_model **model,
                                            resnet_error *error);

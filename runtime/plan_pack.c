@@ -7,12 +7,6 @@
 #include "runtime/kernels/kernel.h"
 #include "runtime/plan_file.h"
 #include "runtime/plan_format.h"
-#include "runtime/session.h"
-
-enum {
-  VERIFY_THREADS = 4,            /* one reads some 13 GB/s; few machines feed more than four */
-  VERIFY_ALONE = 8 * 1024 * 1024 /* bytes below which starting threads costs more than it saves */
-};
 
 uint32_t plan_kernel_crc(const plan_op *op) {
   const char *name = kernel_table[op->kernel]->name;
@@ -75,42 +69,18 @@ static const plan_weights *find_weights(const plan_file *f, const plan_op *op) {
 
 /* ---- the file's ---------------------------------------------------------------------------------------------- */
 
-typedef struct verification {
-  const plan *plan;
-  const plan_file *file;
-  atomic_bool damaged;
-} verification;
-
-static void verify_op(void *context, size_t index) {
-  verification *v = context;
-  const plan_packed *packed = &v->file->packed[index];
-  const plan_op *op = &v->plan->ops[index];
-  const bool good = packed->size  ? plan_checksum(packed->data, packed->size) == packed->checksum
-                    : op->weights ? plan_weights_verify(find_weights(v->file, op), NULL) == RESNET_OK
-                                  : true;
-  if (!good) atomic_store(&v->damaged, true);
-}
-
-/* Weights that run as they are may be wrong in another way than packed ones. */
-static resnet_status explain_damage(const verification *v, resnet_error *error) {
-  resnet_status status = RESNET_OK;
-  for (uint32_t i = 0; i < v->plan->op_count && status == RESNET_OK; i++)
-    if (!v->file->packed[i].size && v->plan->ops[i].weights)
-      status = plan_weights_verify(find_weights(v->file, &v->plan->ops[i]), error);
-  return status == RESNET_OK ? damaged(error, "a layer's packed weights") : status;
-}
-
-/* Reading all that was mapped is most of what opening takes: the threads end with it. */
+/* Reading all that was mapped is most of what opening takes. On this thread alone: it comes near the speed of memory,
+ * and on a busy machine a second one is waited for longer than it helps. */
 static resnet_status verify_used(const plan *p, const plan_file *f, resnet_error *error) {
-  verification v = {.plan = p, .file = f};
-  size_t bytes = 0;
-  for (uint32_t i = 0; i < f->packed_count; i++) bytes += f->packed[i].size;
-  const uint32_t cpus = usable_cpus(), threads = cpus < VERIFY_THREADS ? cpus : VERIFY_THREADS;
-  /* NULL, also where threads cannot be had: on this one */
-  pthreadpool_t pool = bytes > VERIFY_ALONE && threads > 1 ? pthreadpool_create(threads) : NULL;
-  pthreadpool_parallelize_1d(pool, verify_op, &v, p->op_count, 0);
-  if (pool) pthreadpool_destroy(pool);
-  return atomic_load(&v.damaged) ? explain_damage(&v, error) : RESNET_OK;
+  resnet_status status = RESNET_OK;
+  for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++) {
+    const plan_packed *packed = &f->packed[i];
+    if (packed->size && plan_checksum(packed->data, packed->size) != packed->checksum)
+      status = damaged(error, "a layer's packed weights");
+    else if (!packed->size && p->ops[i].weights)
+      status = plan_weights_verify(find_weights(f, &p->ops[i]), error);
+  }
+  return status;
 }
 
 static resnet_status use_packed(plan *p, const plan_file *f, resnet_error *error) {

@@ -108,7 +108,7 @@ static void flipped_weights_are_refused(void **state) {
   assert_int_equal(count_refused(p.weights, good.size), floats - packed);
 }
 
-/* So many weights that several threads verify them. */
+/* More weights than any cache holds. */
 static buffer large_net(void) {
   net n = {0};
   begin_net(&n);
@@ -120,7 +120,7 @@ static buffer large_net(void) {
   return finish(&n);
 }
 
-static void several_threads_find_damage(void **state) {
+static void damage_in_a_large_net_is_found(void **state) {
   (void)state;
   buffer onnx = large_net(), file = plan_compile(&onnx, NULL);
   const plan_places p = plan_find_places(file.data, file.size);
@@ -443,7 +443,7 @@ int main(void) {
       cmocka_unit_test(one_byte_more_is_refused),
       cmocka_unit_test(every_flipped_byte_of_the_front_is_refused),
       cmocka_unit_test(flipped_weights_are_refused),
-      cmocka_unit_test(several_threads_find_damage),
+      cmocka_unit_test(damage_in_a_large_net_is_found),
       cmocka_unit_test(damaged_weights_are_not_saved_nor_packed),
       cmocka_unit_test(weights_that_are_not_finite_are_refused),
       cmocka_unit_test(checksums_see_flips_and_swaps),
