@@ -207,18 +207,6 @@ static void test_winograd(void **unused) {
   }
 }
 
-/* The same with stride 2: pads that are even, odd and unequal. */
-static void test_winograd_strided(void **unused) {
-  (void)unused;
-  const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64}, sizes[] = {3, 4, 5, 8, 13, 21, 40};
-  for (int round = 0; round < ROUNDS; round++) {
-    net n = new_net((graph_shape){pick(sizes, 7), pick(sizes, 7), pick(channels, 8)});
-    const graph_window w = {3, 3, 2, 2, 1, 1, random_below(3), random_below(3), random_below(3), random_below(3)};
-    (void)add_conv(&n, 0, &w, 1, pick(channels, 8));
-    check_net(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
-  }
-}
-
 static void test_grouped_conv(void **unused) {
   (void)unused;
   for (int round = 0; round < ROUNDS; round++) {
@@ -588,7 +576,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_conv),
       cmocka_unit_test(test_winograd),
-      cmocka_unit_test(test_winograd_strided),
       cmocka_unit_test(test_grouped_conv),
       cmocka_unit_test(test_linear),
       cmocka_unit_test(test_pools),
