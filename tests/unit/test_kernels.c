@@ -11,184 +11,21 @@
 #include "runtime/kernels/vector/matrix.h"
 #include "runtime/kernels/vector/winograd.h"
 #include "runtime/session.h"
-#include "tests/unit/reference.h"
+#include "tests/unit/kernel_net.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */
 
-enum { MAX_NODES = 64, ROUNDS = 150 };
+enum { ROUNDS = 150 };
 
-static uint64_t state = 1;
-
-static uint32_t random_below(uint32_t n) { /* xorshift64* (Vigna 2016) */
-  state ^= state >> 12;
-  state ^= state << 25;
-  state ^= state >> 27;
-  return (uint32_t)((state * UINT64_C(2685821657736338717)) >> 33) % n;
-}
-
-static float random_float(void) { return (float)random_below(20001) / 10000.0f - 1.0f; }
-
-static uint32_t pick(const uint32_t *from, uint32_t count) { return from[random_below(count)]; }
-
-static float *random_floats(memory *m, size_t count) {
-  float *x = memory_allocate(m, count, sizeof *x);
-  assert_non_null(x);
-  for (size_t i = 0; i < count; i++) x[i] = random_float();
-  return x;
-}
-
-typedef struct net {
-  memory *memory;
-  graph graph;
-} net;
-
-static graph_node *add_node(net *n, graph_op op, uint32_t input, graph_shape shape) {
-  graph_node *node = &n->graph.nodes[n->graph.node_count++];
-  assert_true(n->graph.node_count <= MAX_NODES);
-  *node = (graph_node){.op = op, .shape = shape, .block = RESNET_NO_INDEX, .groups = 1, .input = {input}};
-  node->input_count = op == GRAPH_INPUT ? 0 : 1;
-  node->clamp_min = random_below(2) ? 0.0f : -INFINITY;
-  node->clamp_max = random_below(4) ? INFINITY : 0.75f;
-  node->name = memory_copy_string(n->memory, "node", 4);
-  const char output[] = {(char)('0' + n->graph.node_count - 1), '\0'}; /* its index, for `compare` */
-  node->output = memory_copy_string(n->memory, output, 1);
-  n->graph.output = n->graph.node_count - 1;
-  return node;
-}
-
-static net new_net(graph_shape input) {
-  net n = {.memory = memory_create(NULL, 0)};
-  assert_non_null(n.memory);
-  n.graph.memory = n.memory;
-  n.graph.nodes = memory_allocate(n.memory, MAX_NODES, sizeof *n.graph.nodes);
-  n.graph.name = memory_copy_string(n.memory, "", 0);
-  n.graph.producer = memory_copy_string(n.memory, "", 0);
-  (void)add_node(&n, GRAPH_INPUT, 0, input);
-  return n;
-}
-
-/* Weights are scaled by their number for each output, as trained ones are: sums then stay near 1 however long, and the
- * tolerance means rounding, not cancellation. */
-static void set_parameters(net *n, graph_node *node, size_t weights, size_t biases) {
-  node->weights = random_floats(n->memory, weights);
-  const float scale = 1.0f / sqrtf((float)(weights / biases));
-  for (size_t i = 0; i < weights; i++) node->weights[i] *= scale;
-  node->weight_count = weights;
-  node->bias = random_floats(n->memory, biases);
-  node->bias_count = biases;
-}
-
-static uint32_t out_size(uint32_t in, uint32_t taps, uint32_t stride, uint32_t dilation, uint32_t pads) {
-  return (in + pads - ((taps - 1) * dilation + 1)) / stride + 1;
-}
-
-static graph_window random_window(graph_shape in) {
-  const uint32_t kernels[] = {1, 1, 2, 3, 3, 5, 7};
-  graph_window w = {.kernel_h = pick(kernels, 7), .kernel_w = pick(kernels, 7)};
-  w.stride_h = 1 + random_below(3);
-  w.stride_w = 1 + random_below(3);
-  w.dilation_h = 1 + random_below(2);
-  w.dilation_w = 1 + random_below(2);
-  const uint32_t reach_h = (w.kernel_h - 1) * w.dilation_h + 1, reach_w = (w.kernel_w - 1) * w.dilation_w + 1;
-  w.pad_top = random_below(reach_h);
-  w.pad_bottom = random_below(reach_h);
-  w.pad_left = random_below(reach_w);
-  w.pad_right = random_below(reach_w);
-  while (in.h + w.pad_top + w.pad_bottom < reach_h) w.pad_top++;
-  while (in.w + w.pad_left + w.pad_right < reach_w) w.pad_left++;
-  return w;
-}
-
-static graph_shape windowed(graph_shape in, const graph_window *w, uint32_t channels) {
-  return (graph_shape){out_size(in.h, w->kernel_h, w->stride_h, w->dilation_h, w->pad_top + w->pad_bottom),
-                       out_size(in.w, w->kernel_w, w->stride_w, w->dilation_w, w->pad_left + w->pad_right), channels};
-}
-
-static uint32_t add_conv(net *n, uint32_t input, const graph_window *w, uint32_t groups, uint32_t channels) {
-  const graph_shape in = n->graph.nodes[input].shape;
-  graph_node *node = add_node(n, GRAPH_CONV, input, windowed(in, w, channels));
-  node->window = *w;
-  node->groups = groups;
-  set_parameters(n, node, (size_t)channels * w->kernel_h * w->kernel_w * (in.c / groups), channels);
-  return n->graph.output;
-}
-
-static graph_shape random_shape(void) {
-  const uint32_t sizes[] = {1, 2, 3, 5, 7, 8, 13, 16, 19}, channels[] = {1, 3, 8, 16, 17, 32, 36, 64};
-  return (graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)};
-}
-
-/* Run the net through the library, observing every op, and through the reference; compare op by op. */
-typedef struct comparison {
-  float **values; /* the reference's, by node */
-  const graph *graph;
-  const resnet_model *model;
-  uint32_t batch;
-  size_t compared;
-} comparison;
-
-static void compare(void *user, const resnet_response *r) {
-  comparison *c = user;
-  const uint32_t node = (uint32_t)(c->model->plan.ops[r->op].output[0] - '0');
-  const graph_shape s = c->graph->nodes[node].shape;
-  assert_int_equal(r->height, s.h);
-  assert_int_equal(r->width, s.w);
-  assert_int_equal(r->channels, s.c);
-  assert_int_equal(r->batch, c->batch);
-  const float *want = c->values[node];
-  double largest = 1e-6, worst = 0.0;
-  for (size_t i = 0; i < r->batch * shape_floats(s); i++) {
-    largest = fmax(largest, fabs((double)want[i]));
-    worst = fmax(worst, fabs((double)want[i] - (double)r->data[i]));
-    assert_true(r->data[i] == r->data[i]); /* no NaN */
-  }
-  if (worst > 2e-5 * largest) fail_msg("op %u: off by %g of %g", r->op, worst, largest);
-  c->compared++;
-}
-
-/* The graph keeps its shapes when a plan is built of it, but loses weights and names: the reference runs first. */
-static void check_net(net *n, uint32_t batch, uint32_t threads, resnet_conv conv) {
-  graph *g = &n->graph;
-  float *values[MAX_NODES], *scores;
-  for (uint32_t i = 0; i < g->node_count; i++)
-    values[i] = random_floats(n->memory, batch * shape_floats(g->nodes[i].shape));
-  float *input = random_floats(n->memory, batch * shape_floats(g->nodes[0].shape));
-  memcpy(values[0], input, batch * shape_floats(g->nodes[0].shape) * sizeof *input);
-  for (uint32_t i = 1; i < g->node_count; i++) reference_run_node(g, i, values, batch);
-
-  resnet_error error;
-  resnet_model *model;
-  resnet_session *session;
-  resnet_model_options options;
-  resnet_model_options_init(&options);
-  options.conv = conv;
-  if (model_from_graph(n->memory, g, &options, &model, &error) != RESNET_OK) fail_msg("%s", error.message);
-  resnet_session_options settings = {sizeof settings, threads, batch};
-  if (resnet_session_open(model, &settings, &session, &error) != RESNET_OK) fail_msg("%s", error.message);
-  scores = random_floats(n->memory, batch * shape_floats(g->nodes[g->output].shape));
-  comparison c = {.values = values, .graph = g, .model = model, .batch = batch};
-  assert_int_equal(resnet_session_observe(session, compare, &c, &error), RESNET_OK);
-  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, batch, scores, &error), RESNET_OK);
-  assert_int_equal(c.compared, model->plan.op_count);
-  assert_true(model->plan.arena_floats >= model->plan.arena_lower_bound);
-
-  resnet_session_close(&session);
-  for (uint32_t i = 0; i < g->node_count; i++) memory_release(n->memory, values[i]);
-  memory_release(n->memory, input);
-  memory_release(n->memory, scores);
-  graph_release(g);
-  resnet_model_close(&model);
-}
-
-static void random_run(net *n) { check_net(n, 1 + random_below(3), 1 + random_below(2), random_below(3)); }
+static void random_run(net *n) { net_check(n, 1 + random_below(3), 1 + random_below(2), random_below(3)); }
 
 static void test_conv(void **unused) {
   (void)unused;
   const uint32_t out_channels[] = {1, 3, 16, 17, 31, 32, 33, 64};
   for (int round = 0; round < ROUNDS; round++) {
-    net n = new_net(random_shape());
+    net n = net_new(random_shape());
     const graph_window w = random_window(n.graph.nodes[0].shape);
-    (void)add_conv(&n, 0, &w, 1, pick(out_channels, 8));
+    (void)net_add_conv(&n, 0, &w, 1, pick(out_channels, 8));
     random_run(&n);
   }
 }
@@ -198,12 +35,12 @@ static void test_winograd(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64}, sizes[] = {1, 2, 3, 4, 5, 8, 13, 21, 40};
   for (int round = 0; round < ROUNDS; round++) {
-    net n = new_net((graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)});
+    net n = net_new((graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)});
     graph_window w = {
         3, 3, 1, 1, 1, 1, 1 + random_below(2), 1 + random_below(2), 1 + random_below(2), 1 + random_below(2)};
     if (n.graph.nodes[0].shape.h > 3 && n.graph.nodes[0].shape.w > 3) w.pad_top = w.pad_left = random_below(2);
-    (void)add_conv(&n, 0, &w, 1, pick(channels, 8));
-    check_net(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
+    (void)net_add_conv(&n, 0, &w, 1, pick(channels, 8));
+    net_check(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
   }
 }
 
@@ -213,9 +50,9 @@ static void test_grouped_conv(void **unused) {
     graph_shape in = random_shape();
     const uint32_t groups = 1 + random_below(in.c), per_group = 1 + random_below(3);
     in.c = in.c / groups * groups;
-    net n = new_net(in);
+    net n = net_new(in);
     const graph_window w = random_window(in);
-    (void)add_conv(&n, 0, &w, groups, groups * per_group);
+    (void)net_add_conv(&n, 0, &w, groups, groups * per_group);
     random_run(&n);
   }
 }
@@ -223,10 +60,10 @@ static void test_grouped_conv(void **unused) {
 static void test_linear(void **unused) {
   (void)unused;
   for (int round = 0; round < ROUNDS; round++) {
-    net n = new_net(random_shape());
-    graph_node *node = add_node(&n, GRAPH_LINEAR, 0, (graph_shape){1, 1, 1 + random_below(70)});
-    set_parameters(&n, node, node->shape.c * shape_floats(n.graph.nodes[0].shape), node->shape.c);
-    if (random_below(2)) (void)add_node(&n, random_below(2) ? GRAPH_SOFTMAX : GRAPH_LOG_SOFTMAX, 1, node->shape);
+    net n = net_new(random_shape());
+    graph_node *node = net_add_node(&n, GRAPH_LINEAR, 0, (graph_shape){1, 1, 1 + random_below(70)});
+    net_set_parameters(&n, node, node->shape.c * shape_floats(n.graph.nodes[0].shape), node->shape.c);
+    if (random_below(2)) (void)net_add_node(&n, random_below(2) ? GRAPH_SOFTMAX : GRAPH_LOG_SOFTMAX, 1, node->shape);
     random_run(&n);
   }
 }
@@ -234,16 +71,16 @@ static void test_linear(void **unused) {
 static void test_pools(void **unused) {
   (void)unused;
   for (int round = 0; round < ROUNDS; round++) {
-    net n = new_net(random_shape());
+    net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     const uint32_t kind = random_below(3);
     graph_window w = random_window(in);
     w.dilation_h = w.dilation_w = 1; /* pads below the kernel then leave no window without input */
     if (w.kernel_h > in.h || w.kernel_w > in.w) w = (graph_window){1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
     w.pad_top %= w.kernel_h, w.pad_bottom %= w.kernel_h, w.pad_left %= w.kernel_w, w.pad_right %= w.kernel_w;
-    const graph_shape out = kind == 2 ? (graph_shape){1, 1, in.c} : windowed(in, &w, in.c);
+    const graph_shape out = kind == 2 ? (graph_shape){1, 1, in.c} : net_windowed(in, &w, in.c);
     graph_node *node =
-        add_node(&n, (graph_op[]){GRAPH_MAX_POOL, GRAPH_AVERAGE_POOL, GRAPH_GLOBAL_AVERAGE_POOL}[kind], 0, out);
+        net_add_node(&n, (graph_op[]){GRAPH_MAX_POOL, GRAPH_AVERAGE_POOL, GRAPH_GLOBAL_AVERAGE_POOL}[kind], 0, out);
     node->window = w;
     node->count_padding = random_below(2);
     random_run(&n);
@@ -252,8 +89,8 @@ static void test_pools(void **unused) {
 
 static void test_pool_windows_on_padding_are_refused(void **unused) {
   (void)unused;
-  net n = new_net((graph_shape){1, 4, 2});
-  graph_node *node = add_node(&n, GRAPH_MAX_POOL, 0, (graph_shape){1, 4, 2});
+  net n = net_new((graph_shape){1, 4, 2});
+  graph_node *node = net_add_node(&n, GRAPH_MAX_POOL, 0, (graph_shape){1, 4, 2});
   node->window = (graph_window){2, 1, 1, 1, 2, 1, 1, 0, 1, 0}; /* rows -1 and 1 of an input of one row */
   resnet_model_options options;
   resnet_model_options_init(&options);
@@ -269,9 +106,9 @@ static void test_pool_windows_on_padding_are_refused(void **unused) {
 
 static void test_conv_tables_beyond_the_budget_are_refused(void **unused) {
   (void)unused;
-  net n = new_net((graph_shape){1500, 1500, 1});
+  net n = net_new((graph_shape){1500, 1500, 1});
   const graph_window w = {700, 700, 1, 1, 1, 1, 0, 0, 0, 0};
-  (void)add_conv(&n, 0, &w, 1, 1);
+  (void)net_add_conv(&n, 0, &w, 1, 1);
   n.memory->budget = UINT64_C(1) << 30; /* the table of pointers would take 2.5 TB */
   resnet_model_options options;
   resnet_model_options_init(&options);
@@ -291,18 +128,18 @@ static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
 static void test_identity_block(void **unused) {
   (void)unused;
   for (int round = 0; round < ROUNDS; round++) {
-    net n = new_net(random_shape());
+    net n = net_new(random_shape());
     const graph_shape s = n.graph.nodes[0].shape;
-    uint32_t last = add_conv(&n, 0, &same3x3, 1, s.c);
+    uint32_t last = net_add_conv(&n, 0, &same3x3, 1, s.c);
     const uint32_t source = random_below(2) ? 0 : last;
-    last = add_conv(&n, last, &same3x3, 1, s.c);
-    graph_node *sum = add_node(&n, GRAPH_ADD, last, s);
+    last = net_add_conv(&n, last, &same3x3, 1, s.c);
+    graph_node *sum = net_add_node(&n, GRAPH_ADD, last, s);
     sum->input[1] = source;
     sum->input_count = 2;
-    if (random_below(2)) (void)add_node(&n, GRAPH_CLAMP, n.graph.output, s);
+    if (random_below(2)) (void)net_add_node(&n, GRAPH_CLAMP, n.graph.output, s);
     if (random_below(2)) {
-      graph_node *affine = add_node(&n, GRAPH_AFFINE, random_below(2) ? n.graph.output : 1, s);
-      set_parameters(&n, affine, s.c, s.c);
+      graph_node *affine = net_add_node(&n, GRAPH_AFFINE, random_below(2) ? n.graph.output : 1, s);
+      net_set_parameters(&n, affine, s.c, s.c);
     }
     random_run(&n);
   }
@@ -312,20 +149,20 @@ static void test_identity_block(void **unused) {
 static void test_option_a(void **unused) {
   (void)unused;
   for (int round = 0; round < ROUNDS; round++) {
-    net n = new_net(random_shape());
+    net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     graph_window w = same3x3;
     w.stride_h = 1 + random_below(2);
     w.stride_w = 1 + random_below(2);
     const uint32_t before = random_below(20), after = random_below(20);
-    const uint32_t residual = add_conv(&n, 0, &w, 1, in.c + before + after);
+    const uint32_t residual = net_add_conv(&n, 0, &w, 1, in.c + before + after);
     const graph_shape s = n.graph.nodes[residual].shape;
-    graph_node *shortcut = add_node(&n, GRAPH_SUBSAMPLE, 0, s);
+    graph_node *shortcut = net_add_node(&n, GRAPH_SUBSAMPLE, 0, s);
     shortcut->stride_h = w.stride_h;
     shortcut->stride_w = w.stride_w;
     shortcut->channels_before = before;
     if (random_below(4)) {
-      graph_node *sum = add_node(&n, GRAPH_ADD, residual, s);
+      graph_node *sum = net_add_node(&n, GRAPH_ADD, residual, s);
       sum->input[1] = 2;
       sum->input_count = 2;
     }
@@ -339,17 +176,17 @@ static void test_buffers_in_random_graphs(void **unused) {
   (void)unused;
   for (int round = 0; round < 40; round++) {
     const graph_shape s = {1 + random_below(6), 1 + random_below(6), 1 + random_below(20)};
-    net n = new_net(s);
+    net n = net_new(s);
     const uint32_t count = 5 + random_below(MAX_NODES - 6);
     for (uint32_t i = 1; i < count; i++) {
       const uint32_t recent = i > 4 && random_below(3) ? i - 1 - random_below(4) : random_below(i);
       const uint32_t kind = random_below(4);
       if (kind == 0) {
-        (void)add_conv(&n, recent, &same3x3, 1, s.c);
+        (void)net_add_conv(&n, recent, &same3x3, 1, s.c);
       } else if (kind == 1) {
-        (void)add_node(&n, GRAPH_CLAMP, recent, s);
+        (void)net_add_node(&n, GRAPH_CLAMP, recent, s);
       } else {
-        graph_node *sum = add_node(&n, GRAPH_ADD, recent, s);
+        graph_node *sum = net_add_node(&n, GRAPH_ADD, recent, s);
         sum->input[1] = random_below(i);
         sum->input_count = 2;
         sum->clamp_min = -1.0f; /* sums of sums stay small, so that the tolerance means rounding */
@@ -361,7 +198,7 @@ static void test_buffers_in_random_graphs(void **unused) {
 }
 
 static void fill(float *x, size_t count) {
-  for (size_t i = 0; i < count; i++) x[i] = random_float();
+  for (size_t i = 0; i < count; i++) x[i] = random_unit();
 }
 
 /* All functions of a variant on one random size, into out. */
@@ -515,10 +352,10 @@ static void test_stem(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 64}, sizes[] = {7, 8, 11, 16, 29, 42};
   for (int round = 0; round < ROUNDS; round++) {
-    net n = new_net((graph_shape){pick(sizes, 6), pick(sizes, 6), 1 + random_below(4)});
+    net n = net_new((graph_shape){pick(sizes, 6), pick(sizes, 6), 1 + random_below(4)});
     const graph_window w = {7, 7, 2, 2, 1, 1, random_below(7), random_below(7), random_below(7), random_below(7)};
-    (void)add_conv(&n, 0, &w, 1, pick(channels, 5));
-    check_net(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
+    (void)net_add_conv(&n, 0, &w, 1, pick(channels, 5));
+    net_check(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
   }
 }
 
@@ -526,24 +363,24 @@ static void test_stem(void **unused) {
 static void test_pointwise_adds_shortcut(void **unused) {
   (void)unused;
   for (int round = 0; round < ROUNDS; round++) {
-    net n = new_net(random_shape());
+    net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     const graph_window w = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
-    const uint32_t wide = 1 + random_below(100), shortcut = add_conv(&n, 0, &w, 1, wide);
-    const uint32_t residual = add_conv(&n, 0, &w, 1, wide);
-    graph_node *sum = add_node(&n, GRAPH_ADD, residual, (graph_shape){in.h, in.w, wide});
+    const uint32_t wide = 1 + random_below(100), shortcut = net_add_conv(&n, 0, &w, 1, wide);
+    const uint32_t residual = net_add_conv(&n, 0, &w, 1, wide);
+    graph_node *sum = net_add_node(&n, GRAPH_ADD, residual, (graph_shape){in.h, in.w, wide});
     sum->input[1] = shortcut;
     sum->input_count = 2;
     n.graph.nodes[residual].clamp_min = -INFINITY;
     n.graph.nodes[residual].clamp_max = INFINITY;
-    check_net(&n, 1 + random_below(5), 1 + random_below(3), random_below(3));
+    net_check(&n, 1 + random_below(5), 1 + random_below(3), random_below(3));
   }
 }
 
 /* Filters of the given taps into a net of one convolution; the kernel that is chosen for it. */
 static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet_memory mode) {
-  net n = new_net((graph_shape){28, 28, 64});
-  (void)add_conv(&n, 0, &same3x3, 1, 64);
+  net n = net_new((graph_shape){28, 28, 64});
+  (void)net_add_conv(&n, 0, &same3x3, 1, 64);
   graph_node *node = &n.graph.nodes[1];
   for (size_t i = 0; i < node->weight_count; i++) node->weights[i] = taps[i / 64 % 9];
   plan p;

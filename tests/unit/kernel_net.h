@@ -1,0 +1,57 @@
+/* Nets of a few ops with random weights, as the loader would hand them to the runtime, and their comparison with the
+ * reference: what the tests of kernels share. */
+#ifndef LIBRESNET_TESTS_KERNEL_NET_H
+#define LIBRESNET_TESTS_KERNEL_NET_H
+
+#include "loader/graph.h"
+#include "runtime/model.h"
+#include "runtime/plan.h"
+
+enum { MAX_NODES = 64 };
+
+typedef struct net {
+  memory *memory;
+  graph graph;
+} net;
+
+/* The same numbers in every run; random_unit lies in -1..1. */
+uint32_t random_below(uint32_t n);
+float random_unit(void);
+uint32_t pick(const uint32_t *from, uint32_t count);
+float *random_floats(memory *m, size_t count);
+graph_shape random_shape(void);
+graph_window random_window(graph_shape in);
+
+/* An input alone; what is added becomes the net's output. Clamps are random. */
+net net_new(graph_shape input);
+graph_node *net_add_node(net *n, graph_op op, uint32_t input, graph_shape shape);
+void net_set_parameters(net *n, graph_node *node, size_t weights, size_t biases);
+uint32_t net_add_conv(net *n, uint32_t input, const graph_window *w, uint32_t groups, uint32_t channels);
+graph_shape net_windowed(graph_shape in, const graph_window *w, uint32_t channels);
+
+/* The convolutions of ours that a plan has: 1 << winograd_form, and these. */
+enum {
+  NET_GEMM = 1 << WINOGRAD_FORMS,
+  NET_GEMM_ADDS = NET_GEMM << 1,
+  NET_WINOGRAD_ADDS = NET_GEMM << 2,
+  NET_KINDS = (NET_GEMM << 3) - 1
+};
+
+unsigned net_kinds(const plan *p);
+
+/* A model of the net, which keeps shapes only; the caller closes it, and with it the net's memory, after the graph. */
+resnet_model *net_model(net *n, resnet_conv conv);
+
+typedef struct net_result {
+  double error; /* the largest of any op, divided by the op's largest value */
+  unsigned kinds;
+} net_result;
+
+/* Run the net on a random batch in -scale..scale through the library and through the reference, which adds up in
+ * double precision; compare op by op, no error above `tolerance` being accepted; release the net. */
+net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv conv, float scale, double tolerance);
+
+/* The same for inputs and errors of ordinary size. */
+void net_check(net *n, uint32_t batch, uint32_t threads, resnet_conv conv);
+
+#endif

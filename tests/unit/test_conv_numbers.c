@@ -1,0 +1,189 @@
+/* What convolutions by our own kernels promise of their numbers: the same bits however threads and batches split the
+ * work, pictures that do not disturb each other, small errors for inputs and weights of any size. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/kernels/vector/vector.h"
+#include "runtime/session.h"
+#include "tests/unit/kernel_net.h"
+
+#include <cmocka.h> /* last: its fail() is a macro */
+
+enum { PICTURES = 5, MAX_THREADS = 4, LARGEST = 1 << 22 /* floats of all ops' outputs for all pictures */ };
+
+static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, pointwise = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+static const graph_window stem = {7, 7, 2, 2, 1, 1, 3, 3, 3, 3};
+
+static void unclamp(net *n, uint32_t node) {
+  n->graph.nodes[node].clamp_min = -INFINITY;
+  n->graph.nodes[node].clamp_max = INFINITY;
+}
+
+static uint32_t add_sum(net *n, uint32_t residual, uint32_t shortcut) {
+  unclamp(n, residual);
+  graph_node *sum = net_add_node(n, GRAPH_ADD, residual, n->graph.nodes[residual].shape);
+  sum->input[1] = shortcut;
+  sum->input_count = 2;
+  return n->graph.output;
+}
+
+/* input -> stem -> two 3x3, + -> two 1x1, + : the sums in place where they can be. Channels fill vectors or do not. */
+static net residual_net(const graph_shape *size) {
+  const uint32_t channels = size->c;
+  net n = net_new((graph_shape){2 * size->h, 2 * size->w, 3});
+  uint32_t first = net_add_conv(&n, 0, &stem, 1, channels);
+  uint32_t last = net_add_conv(&n, first, &same3x3, 1, channels);
+  last = net_add_conv(&n, last, &same3x3, 1, channels);
+  first = add_sum(&n, last, first);
+  last = net_add_conv(&n, first, &pointwise, 1, 3 * channels + 1);
+  last = net_add_conv(&n, last, &pointwise, 1, channels);
+  (void)add_sum(&n, last, first);
+  return n;
+}
+
+/* Behind the stem. Each form is chosen for some; of 25x25 three threads share the steps of one block at a time. */
+static const graph_shape sizes[] = {{2, 2, 128}, {4, 2, 33}, {7, 7, 96}, {8, 6, 17}, {25, 25, 128}};
+
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+/* ---- bits ---- */
+
+/* All ops' outputs, those of an op together, pictures in order. */
+typedef struct record {
+  float *floats;
+  size_t starts[MAX_NODES + 1]; /* by op */
+  size_t done;                  /* pictures */
+  const plan *plan;
+} record;
+
+static void keep(void *user, const resnet_response *response) {
+  record *r = user;
+  const size_t floats = shape_floats(r->plan->ops[response->op].shape);
+  memcpy(r->floats + r->starts[response->op] + r->done * floats, response->data,
+         response->batch * floats * sizeof *response->data);
+  if (response->op + 1 == r->plan->op_count) r->done += response->batch;
+}
+
+static void record_run(const resnet_model *model, const float *input, uint32_t threads, uint32_t batch, record *r) {
+  static float scores[PICTURES * 4096];
+  resnet_session *session;
+  resnet_session_options settings = {sizeof settings, threads, batch};
+  r->done = 0;
+  assert_int_equal(resnet_session_open(model, &settings, &session, NULL), RESNET_OK);
+  assert_int_equal(resnet_session_observe(session, keep, r, NULL), RESNET_OK);
+  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, PICTURES, scores, NULL), RESNET_OK);
+  assert_int_equal(r->done, PICTURES);
+  resnet_session_close(&session);
+}
+
+static record new_record(const resnet_model *model, float *floats) {
+  record r = {.floats = floats, .plan = &model->plan};
+  for (uint32_t i = 0; i < model->plan.op_count; i++)
+    r.starts[i + 1] = r.starts[i] + PICTURES * shape_floats(model->plan.ops[i].shape);
+  assert_true(r.starts[model->plan.op_count] <= LARGEST);
+  return r;
+}
+
+static float wanted[LARGEST], found[LARGEST];
+
+static void check_bits(const resnet_model *model, const float *input) {
+  record want = new_record(model, wanted), got = new_record(model, found);
+  record_run(model, input, 1, 1, &want);
+  for (uint32_t threads = 1; threads <= MAX_THREADS; threads++)
+    for (uint32_t batch = 1; batch <= PICTURES; batch++) {
+      record_run(model, input, threads, batch, &got);
+      for (uint32_t i = 0; i < model->plan.op_count; i++)
+        if (memcmp(wanted + want.starts[i], found + got.starts[i],
+                   (want.starts[i + 1] - want.starts[i]) * sizeof *found) != 0)
+          fail_msg("op %u (%s): other bits with %u threads, batch %u", i, model->plan.ops[i].detail, threads, batch);
+    }
+}
+
+static void bits_do_not_depend_on_threads_or_batches(void **unused) {
+  (void)unused;
+  unsigned kinds = 0;
+  for (size_t i = 0; i < 2 * SIZES; i++) {
+    net n = residual_net(&sizes[i / 2]);
+    resnet_model *model = net_model(&n, i % 2 ? RESNET_CONV_WINOGRAD : RESNET_CONV_AUTO);
+    float *input = random_floats(model->memory, PICTURES * shape_floats(model->plan.ops[0].shape));
+    kinds |= net_kinds(&model->plan);
+    check_bits(model, input);
+    memory_release(model->memory, input);
+    graph_release(&n.graph);
+    resnet_model_close(&model);
+  }
+  assert_int_equal(kinds, NET_KINDS);
+}
+
+/* ---- inputs of no meaning ---- */
+
+/* A picture of NaN and infinity leaves the bits of those before and behind it as they are. */
+static void pictures_do_not_disturb_each_other(void **unused) {
+  (void)unused;
+  const float bad[] = {NAN, INFINITY, -INFINITY, 3e38f};
+  for (size_t i = 0; i < SIZES; i++) {
+    net n = residual_net(&sizes[i]);
+    resnet_model *model = net_model(&n, RESNET_CONV_WINOGRAD);
+    const size_t floats = shape_floats(model->plan.ops[0].shape);
+    float *input = random_floats(model->memory, PICTURES * floats);
+    record want = new_record(model, wanted), got = new_record(model, found);
+    record_run(model, input, 2, PICTURES, &want);
+    for (size_t k = 0; k < floats; k++) input[1 * floats + k] = input[3 * floats + k] = bad[random_below(4)];
+    record_run(model, input, 2, PICTURES, &got);
+    for (uint32_t op = 0; op < model->plan.op_count; op++)
+      for (size_t picture = 0; picture < PICTURES; picture += 2) {
+        const size_t size = shape_floats(model->plan.ops[op].shape), at = want.starts[op] + picture * size;
+        assert_memory_equal(wanted + at, found + at, size * sizeof *found);
+      }
+    memory_release(model->memory, input);
+    graph_release(&n.graph);
+    resnet_model_close(&model);
+  }
+}
+
+/* ---- errors ---- */
+
+static void scale_layer(net *n, uint32_t node, float factor) {
+  graph_node *layer = &n->graph.nodes[node];
+  for (size_t i = 0; i < layer->weight_count; i++) layer->weights[i] *= factor;
+}
+
+/* Activations from 1e-20 to 1e20, and weights at both ends of what find_evenness leaves to Winograd's algorithm. Errors
+ * are measured against the largest value of the op's output, and the bound is that of random nets of ordinary size. */
+static void errors_do_not_depend_on_the_scale(void **unused) {
+  (void)unused;
+  static const struct {
+    float input, first, second;
+  } scales[] = {{1e-20f, 1, 1},          {1e20f, 1, 1},          {1, 0x1p50f, 0x1p-50f}, {1, 0x1p-50f, 0x1p50f},
+                {1e20f, 1e-15f, 1e-15f}, {1e-20f, 1e15f, 1e15f}, {1, 1e25f, 1e-25f},     {1, 1e-25f, 1e25f}};
+  double worst = 0.0;
+  unsigned kinds = 0;
+  for (size_t i = 0; i < SIZES * sizeof scales / sizeof *scales; i++) {
+    const size_t size = i % SIZES, scale = i / SIZES;
+    net n = net_new((graph_shape){sizes[size].h, sizes[size].w, 16});
+    uint32_t layer = net_add_conv(&n, 0, &same3x3, 1, sizes[size].c);
+    unclamp(&n, layer);
+    scale_layer(&n, layer, scales[scale].first);
+    memset(n.graph.nodes[layer].bias, 0, n.graph.nodes[layer].bias_count * sizeof(float));
+    layer = net_add_conv(&n, layer, &same3x3, 1, 16);
+    unclamp(&n, layer);
+    scale_layer(&n, layer, scales[scale].second);
+    const net_result result = net_measure(&n, 1, 1, RESNET_CONV_WINOGRAD, scales[scale].input, 2e-5);
+    kinds |= result.kinds;
+    worst = fmax(worst, result.error);
+  }
+  assert_int_equal(kinds & 7u, 7u); /* the forms of 3x3 */
+  printf("%s: the largest error is %.1e of the op's largest value\n", vector_variant(0)->name, worst);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(bits_do_not_depend_on_threads_or_batches),
+      cmocka_unit_test(pictures_do_not_disturb_each_other),
+      cmocka_unit_test(errors_do_not_depend_on_the_scale),
+  };
+  return cmocka_run_group_tests_name("conv numbers", tests, NULL, NULL);
+}
