@@ -23,8 +23,9 @@
  * When a call fails, nothing is left behind: output pointers are set to NULL and output buffers hold nothing of use.
  *
  * The library has no global state of its own, never prints, never exits, reports nothing through errno, and reads no
- * file but the one it is given (XNNPACK, once a process, asks the system what CPU this is). Model files from anyone are
- * safe to open.
+ * file but the one it is given, with two exceptions: XNNPACK, once a process, asks the system what CPU this is, and a
+ * session that is to find its number of threads itself (threads 0) reads how much CPU time the process is granted, from
+ * /proc/self/cgroup and below /sys/fs/cgroup. Model files from anyone are safe to open.
  *
  * Shapes are written (n,h,w,c): batch, height, width, channels.
  */
@@ -252,9 +253,13 @@ RESNET_API resnet_status resnet_plan_block(const resnet_model *model, uint32_t i
 
 typedef struct resnet_session resnet_session;
 
+/* `threads` counts the caller's, which works along: 1 to 256. 0 is one for every CPU that the caller may use, by its
+ * affinity mask and, on Linux, by its control groups' limits of CPU time (part of a CPU counts as one). The others stay
+ * within the affinity mask that the caller of resnet_session_open has at that time, and are not pinned to a CPU each.
+ */
 typedef struct resnet_session_options {
   size_t struct_size; /* sizeof(resnet_session_options); set by resnet_session_options_init */
-  uint32_t threads;   /* 0: one for every CPU that the process may use */
+  uint32_t threads;   /* 0: one for every CPU that the caller may use */
   uint32_t batch;     /* pictures worked on at once; calls with more are split into such batches; 0: 1 */
 } resnet_session_options;
 

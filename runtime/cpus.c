@@ -6,9 +6,10 @@
 #endif
 #include <unistd.h>
 
+#include "runtime/cgroup.h"
 #include "runtime/session.h"
 
-uint32_t usable_cpus(void) {
+static uint32_t allowed_cpus(void) {
 #if defined(__linux__)
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 0)
@@ -16,4 +17,9 @@ uint32_t usable_cpus(void) {
 #endif
   const long online = sysconf(_SC_NPROCESSORS_ONLN);
   return online > 0 ? (uint32_t)online : 1;
+}
+
+uint32_t usable_cpus(void) {
+  const uint32_t allowed = allowed_cpus(), granted = cgroup_cpus("");
+  return granted < allowed ? granted : allowed;
 }

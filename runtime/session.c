@@ -137,6 +137,11 @@ static resnet_status prepare(resnet_session *session, resnet_error *error) {
   return session->workspace ? RESNET_OK : fail_memory(error, "a session's workspace");
 }
 
+static uint32_t automatic_threads(void) {
+  const uint32_t cpus = usable_cpus();
+  return cpus < MAX_THREADS ? cpus : MAX_THREADS;
+}
+
 resnet_status resnet_session_open(const resnet_model *model, const resnet_session_options *given, resnet_session **out,
                                   resnet_error *error) {
   if (!out) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_open: `session` is NULL");
@@ -154,7 +159,7 @@ resnet_status resnet_session_open(const resnet_model *model, const resnet_sessio
   session->model = model;
   session->memory = model->memory;
   session->scratch.memory = model->memory;
-  session->threads = options.threads ? options.threads : usable_cpus();
+  session->threads = options.threads ? options.threads : automatic_threads();
   session->batch = options.batch ? options.batch : 1;
   session->vector = vector_variant(0);
   status = prepare(session, error);

@@ -30,7 +30,8 @@ float *session_output(const resnet_session *session, uint32_t index);
 /* Run the plan on the `batch` pictures, at most session->batch, that lie in op 0's output. */
 resnet_status session_run(resnet_session *session, size_t batch, resnet_error *error);
 
-/* CPUs that this process may use, at least 1 (runtime/cpus.c). */
+/* CPUs that the calling thread may use by its affinity mask and its control groups' limits, at least 1 (runtime/cpus.c).
+ */
 uint32_t usable_cpus(void);
 
 #endif
