@@ -1,11 +1,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "runtime/kernels/vector/vector.h"
 #include "runtime/plan_format.h"
-
-enum { LANES = 8 };
-
-static const uint64_t multiplier = UINT64_C(0x9E3779B97F4A7C15); /* odd: 2^64 / golden ratio */
 
 bool plan_align(uint64_t *size) {
   if (*size > UINT64_MAX - (PLAN_ALIGNMENT - 1)) return false;
@@ -16,23 +13,23 @@ bool plan_align(uint64_t *size) {
 /* A bijection of `sum` for any word and of `word` for any sum. The rotation brings the high bits down, which
  * multiplying alone would leave where they are: two flipped signs would cancel. */
 static uint64_t stir(uint64_t sum, uint64_t word) {
-  const uint64_t product = (sum ^ word) * multiplier;
+  const uint64_t product = (sum ^ word) * UINT64_C(0x9E3779B97F4A7C15); /* odd: 2^64 / golden ratio */
   return product << 29 | product >> 35;
 }
 
-/* Eight chains, because each has to wait for its multiplications. */
+/* Many chains, as each has to wait for its multiplications, and narrow ones, as vectors multiply 32 bits: memory is
+ * what limits this. */
 uint64_t plan_checksum(const void *bytes, size_t size) {
-  uint64_t lanes[LANES], words[LANES], sum = size;
-  const uint8_t *at = bytes;
-  size_t left = size;
-  for (size_t i = 0; i < LANES; i++) lanes[i] = i;
-  for (; left >= sizeof words; left -= sizeof words, at += sizeof words) {
-    memcpy(words, at, sizeof words);
-    for (size_t i = 0; i < LANES; i++) lanes[i] = stir(lanes[i], words[i]);
-  }
-  memset(words, 0, sizeof words);
-  if (left) memcpy(words, at, left);
-  for (size_t i = 0; i < LANES; i++) sum = stir(sum, stir(lanes[i], words[i]));
+  const vector_functions *v = vector_variant(0);
+  uint32_t lanes[CHECKSUM_LANES];
+  uint8_t rest[CHECKSUM_BLOCK] = {0};
+  uint64_t sum = size;
+  for (uint32_t i = 0; i < CHECKSUM_LANES; i++) lanes[i] = i;
+  v->stir(lanes, bytes, size / CHECKSUM_BLOCK);
+  if (size % CHECKSUM_BLOCK)
+    memcpy(rest, (const uint8_t *)bytes + size / CHECKSUM_BLOCK * CHECKSUM_BLOCK, size % CHECKSUM_BLOCK);
+  v->stir(lanes, rest, 1);
+  for (size_t i = 0; i < CHECKSUM_LANES; i++) sum = stir(sum, lanes[i]);
   return sum;
 }
 

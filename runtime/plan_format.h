@@ -54,8 +54,10 @@ _Static_assert(sizeof(plan_header) == 48, "the header has no padding");
 /* False when `size` rounded up overflows. */
 bool plan_align(uint64_t *size);
 
-/* 64 bits over `size` bytes that begin on an 8-byte boundary, near the speed of memory. Any change within 8 bytes
- * changes it; others go unnoticed with a chance of about 2^-64. It is no proof against forgery. */
+/* 64 bits over `size` bytes, at the speed of memory, the same on every CPU of one byte order. Any change within an
+ * aligned word of 4 bytes changes it; others go unnoticed with a chance of 2^-32 or less. It is no proof against
+ * forgery.
+ */
 uint64_t plan_checksum(const void *bytes, size_t size);
 
 /* crc32 of the front with the header's crc as 0. */

@@ -1,6 +1,7 @@
 /* Packed weights for every op: those of the plan file where they fit, else made here. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -112,13 +113,24 @@ static resnet_status check_ops(const plan *p, resnet_error *error) {
   return RESNET_OK;
 }
 
+static int by_weights(const void *a, const void *b) {
+  const plan_op *x = *(plan_op *const *)a, *y = *(plan_op *const *)b;
+  return x->weight_count < y->weight_count ? 1 : x->weight_count > y->weight_count ? -1 : 0;
+}
+
+/* An op's weights are there twice while it is packed: the largest first, while little else is packed. */
 static resnet_status pack_ops(plan *p, resnet_error *error) {
-  for (uint32_t i = 0; i < p->op_count; i++) {
-    const kernel *k = kernel_table[p->ops[i].kernel];
-    resnet_status status = k->pack ? k->pack(&p->ops[i], p->memory, error) : RESNET_OK;
-    if (status != RESNET_OK) return status;
+  plan_op **order = memory_allocate(p->memory, p->op_count, sizeof(plan_op *));
+  if (!order) return fail_memory(error, "the plan");
+  for (uint32_t i = 0; i < p->op_count; i++) order[i] = &p->ops[i];
+  qsort(order, p->op_count, sizeof(plan_op *), by_weights);
+  resnet_status status = RESNET_OK;
+  for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++) {
+    const kernel *k = kernel_table[order[i]->kernel];
+    if (k->pack) status = k->pack(order[i], p->memory, error);
   }
-  return RESNET_OK;
+  memory_release(p->memory, order);
+  return status;
 }
 
 resnet_status plan_pack(plan *p, const plan_file *f, const resnet_model_options *options, char *notice, size_t size,

@@ -1,5 +1,7 @@
 /* Source of one variant. Included by the files vector_*.c, which define VARIANT and are compiled for an instruction
  * set. Plain C whose loops over channels the compiler turns into vectors: blocks of a fixed width stay in registers. */
+#include <string.h>
+
 #include "runtime/kernels/vector/vector.h"
 
 enum { BLOCK = 32 }; /* floats: two AVX-512 registers, four AVX, eight SSE or NEON */
@@ -88,6 +90,19 @@ static void window_sum(const float *x, size_t rows, size_t row_stride, size_t co
   if (k < c) sum_block(x + k, rows, row_stride, columns, column_stride, c - k, factor, out + k);
 }
 
+static void stir(uint32_t *lanes, const uint8_t *bytes, size_t blocks) {
+  uint32_t sums[CHECKSUM_LANES], words[CHECKSUM_LANES];
+  memcpy(sums, lanes, sizeof sums);
+  for (size_t i = 0; i < blocks; i++, bytes += CHECKSUM_BLOCK) {
+    memcpy(words, bytes, sizeof words);
+    for (size_t k = 0; k < CHECKSUM_LANES; k++) {
+      const uint32_t product = (sums[k] ^ words[k]) * UINT32_C(0x9E3779B1); /* odd: 2^32 / golden ratio */
+      sums[k] = product << 15 | product >> 17;
+    }
+  }
+  memcpy(lanes, sums, sizeof sums);
+}
+
 static void interleave(const float *x, size_t pixels, size_t c, float *out) {
   if (c == 3) { /* pictures: one pass with three streams */
     const float *r = x, *g = x + pixels, *b = x + 2 * pixels;
@@ -113,5 +128,6 @@ const vector_functions OBJECT(VARIANT) = {
     .affine = affine,
     .window_max = window_max,
     .window_sum = window_sum,
+    .stir = stir,
     .interleave = interleave,
 };
