@@ -92,6 +92,7 @@ resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count, res
   for (uint32_t i = 0; i < count; i++) {
     if (ops[i].kernel != KERNEL_CONV) continue;
     const conv_way plain = cost_plain(&ops[i], adds[i]);
+    ops[i].uneven = ops[i].uneven && !direct && (winograd_applies(&ops[i]) || winograd_stem_applies(&ops[i]));
     plain_bytes += plain.bytes;
     if (!direct && !ops[i].uneven) {
       bytes += choose(ops, i, adds[i], wanted == RESNET_CONV_WINOGRAD, savings, &saving_count);

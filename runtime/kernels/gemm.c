@@ -19,19 +19,22 @@ enum {
 bool gemm_applies(const plan_op *op) {
   const graph_window *w = &op->window;
   return op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 1 && w->kernel_w == 1 && w->stride_h == 1 &&
-         w->stride_w == 1 && w->pad_top + w->pad_left + w->pad_bottom + w->pad_right == 0 &&
+         w->stride_w == 1 && !(w->pad_top | w->pad_left | w->pad_bottom | w->pad_right) &&
          (size_t)op->shape.h * op->shape.w > 1;
 }
 
-static size_t panels(const plan_op *op) {
-  const size_t panel = matrix_variant(0)->panel;
-  return (op->shape.c + panel - 1) / panel;
-}
+/* Output channels in whole panels. */
+static size_t columns(const plan_op *op) { return round_up(op->shape.c, matrix_variant(0)->panel); }
 
 /* Floats of the weights as panels (c,panel); the bias stands behind them. */
-static size_t weight_floats(const plan_op *op) { return panels(op) * matrix_variant(0)->panel * op->in.c; }
+static size_t weight_floats(const plan_op *op) { return columns(op) * op->in.c; }
 
 static size_t packed_size(const plan_op *op) { return (weight_floats(op) + op->shape.c) * sizeof(float); }
+
+static resnet_status check(const plan_op *op, const memory *m, resnet_error *error) {
+  (void)m; /* memory_allocate asks the budget; what a plan file maps is not in it */
+  return check_packed_weights(op, columns(op), op->in.c, error);
+}
 
 static void pack_panel(const plan_op *op, size_t first, float *packed) {
   const size_t panel = matrix_variant(0)->panel, c = op->in.c;
@@ -76,8 +79,6 @@ static void multiply_tile(void *context, size_t row, size_t channel, size_t rows
   matrix_variant(0)->multiply_finish(&product, &finish, rows);
 }
 
-static size_t rounded_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
-
 static size_t rows_of_task(const plan_op *op) {
   const size_t rows = INPUT_BYTES / sizeof(float) / op->in.c / ROWS * ROWS;
   return rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
@@ -90,7 +91,7 @@ static void run(const kernel_call *call) {
   const size_t pixels = call->batch * op->shape.h * op->shape.w, rows = rows_of_task(op);
   const size_t row_tasks = (pixels + rows - 1) / rows, wanted = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
   const size_t column_tasks = (wanted + row_tasks - 1) / row_tasks;
-  size_t channels = rounded_up((op->shape.c + column_tasks - 1) / column_tasks, panel);
+  const size_t channels = round_up((op->shape.c + column_tasks - 1) / column_tasks, panel);
   pthreadpool_parallelize_2d_tile_2d(call->pool, multiply_tile, (void *)(uintptr_t)call, pixels, op->shape.c, rows,
                                      channels, 0);
 }
@@ -104,6 +105,7 @@ static void describe(const plan_op *op, char *text, size_t size) {
 const kernel kernel_gemm = {.name = "gemm",
                             .adds_shortcut = true,
                             .in_place = 2,
+                            .check = check,
                             .packed_size = packed_size,
                             .pack = pack,
                             .run = run,

@@ -57,6 +57,11 @@ extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_winograd_
 
 enum { ELEMENTS_PER_TASK = 16384 }; /* floats of an elementwise task: 64 KiB of each operand, a fraction of any L2 */
 
+static inline size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
+
+/* Refuse an op whose packed weights, `rows` of `floats` each and a bias, are more bytes than a size_t counts. */
+resnet_status check_packed_weights(const plan_op *op, size_t rows, size_t floats, resnet_error *error);
+
 /* Append to the NUL-terminated `text` in a buffer of `size` bytes, cut to fit. */
 void describe_append(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* " relu", " relu6", " clamp -1..1" or "" for the op's clamp, appended to `text`. */

@@ -53,13 +53,11 @@ static size_t point_count(const plan_op *op) { return form_of(op)->in.h * form_o
 
 /* ---- weights: points x panels x (c,panel), then the bias ---- */
 
-static size_t panels(const plan_op *op) {
-  const size_t panel = winograd_variant(0)->panel;
-  return (op->shape.c + panel - 1) / panel;
-}
+/* Output channels in whole panels. */
+static size_t columns(const plan_op *op) { return round_up(op->shape.c, winograd_variant(0)->panel); }
 
 /* Floats of one point's transformed weights. */
-static size_t point_floats(const plan_op *op) { return panels(op) * winograd_variant(0)->panel * input_channels(op); }
+static size_t point_floats(const plan_op *op) { return columns(op) * input_channels(op); }
 
 static const float *bias_of(const plan_op *op) {
   return (const float *)op->packed.data + point_count(op) * point_floats(op);
@@ -67,6 +65,11 @@ static const float *bias_of(const plan_op *op) {
 
 static size_t packed_size(const plan_op *op) {
   return (point_count(op) * point_floats(op) + op->shape.c) * sizeof(float);
+}
+
+static resnet_status check(const plan_op *op, const memory *m, resnet_error *error) {
+  (void)m; /* memory_allocate asks the budget; what a plan file maps is not in it */
+  return check_packed_weights(op, columns(op), point_count(op) * input_channels(op), error);
 }
 
 /* Filters (o,7,7,c) as (o,4,4,phases,c). A tap's phase is that of its distance from the first even row or column. */
@@ -112,7 +115,7 @@ static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
 
 /* ---- running ---- */
 
-static size_t whole_lines(size_t floats) { return (floats + LINE - 1) / LINE * LINE; }
+static size_t whole_lines(size_t floats) { return round_up(floats, LINE); }
 
 /* Floats of one tile's transformed inputs and products, at one point. */
 static size_t tile_floats(const plan_op *op) { return whole_lines(input_channels(op)) + whole_lines(op->shape.c); }
@@ -130,9 +133,12 @@ static size_t block_floats(const plan_op *op) {
 static size_t zero_floats(const plan_op *op) { return whole_lines(op->in.c); }
 
 static resnet_status shape(kernel_call *call, resnet_error *error) {
-  (void)error;
-  const size_t threads = pthreadpool_get_threads_count(call->pool);
-  call->workspace_size = (zero_floats(call->op) + threads * block_floats(call->op)) * sizeof(float);
+  const size_t threads = pthreadpool_get_threads_count(call->pool), zeros = zero_floats(call->op) * sizeof(float);
+  size_t blocks;
+  if (!size_multiply(threads, block_floats(call->op) * sizeof(float), &blocks) || blocks > SIZE_MAX - zeros)
+    return fail(error, RESNET_ERROR_LIMIT, "node '%s' (Conv): the buffers of %zu threads do not fit the address space",
+                call->op->name, threads);
+  call->workspace_size = zeros + blocks;
   return RESNET_OK;
 }
 
@@ -286,7 +292,7 @@ static void set_block(work *w, size_t tiles) {
 
 /* Blocks of their own for all threads, of which each thread gets at least one where there are tiles enough. */
 static void run_blocks(work *w, size_t threads) {
-  const size_t share = (w->tiles + threads * TILE_ROWS - 1) / (threads * TILE_ROWS) * TILE_ROWS;
+  const size_t share = round_up(w->tiles, threads * TILE_ROWS) / threads;
   if (share < w->block) set_block(w, share);
   pthreadpool_parallelize_1d_with_thread(w->call->pool, run_block, w, (w->tiles + w->block - 1) / w->block, 0);
 }
@@ -333,11 +339,17 @@ static void describe(const plan_op *op, char *text, size_t size) {
 const kernel kernel_winograd = {.name = "winograd",
                                 .adds_shortcut = true,
                                 .in_place = 2,
+                                .check = check,
                                 .packed_size = packed_size,
                                 .pack = pack,
                                 .shape = shape,
                                 .run = run,
                                 .describe = describe};
 
-const kernel kernel_stem = {
-    .name = "stem", .packed_size = packed_size, .pack = pack, .shape = shape, .run = run, .describe = describe};
+const kernel kernel_stem = {.name = "stem",
+                            .check = check,
+                            .packed_size = packed_size,
+                            .pack = pack,
+                            .shape = shape,
+                            .run = run,
+                            .describe = describe};

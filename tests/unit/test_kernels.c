@@ -377,6 +377,19 @@ static void test_pointwise_adds_shortcut(void **unused) {
   }
 }
 
+/* On a processor of 32 bits channels that the loader lets pass get here. */
+static void test_packed_weights_beyond_the_address_space_are_refused(void **unused) {
+  (void)unused;
+  static char name[] = "big";
+  const plan_op conv = {.name = name, .in = {9, 9, UINT32_MAX}, .shape = {9, 9, UINT32_MAX}};
+  const kernel *const own[] = {&kernel_winograd, &kernel_stem, &kernel_gemm};
+  for (size_t i = 0; i < 3; i++) {
+    resnet_error error;
+    assert_int_equal(own[i]->check(&conv, NULL, &error), RESNET_ERROR_LIMIT);
+    assert_non_null(strstr(error.message, "node 'big' (Conv)"));
+  }
+}
+
 /* Filters of the given taps into a net of one convolution; the kernel that is chosen for it. */
 static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet_memory mode) {
   net n = net_new((graph_shape){28, 28, 64});
@@ -392,6 +405,24 @@ static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet
   graph_release(&n.graph);
   memory_destroy(n.memory);
   return chosen;
+}
+
+/* What Winograd's algorithm does not take, or is not asked to, is not said to be unlike for it. */
+static void test_taps_are_called_unlike_only_where_it_matters(void **unused) {
+  (void)unused;
+  for (uint32_t stride = 1; stride <= 2; stride++)
+    for (resnet_conv conv = RESNET_CONV_AUTO; conv <= RESNET_CONV_WINOGRAD; conv++) {
+      net n = net_new((graph_shape){28, 28, 64});
+      graph_window w = same3x3;
+      w.stride_h = w.stride_w = stride;
+      (void)net_add_conv(&n, 0, &w, 1, 64);
+      n.graph.nodes[1].evenness = GRAPH_UNEVEN; /* as a plan file has it */
+      resnet_model *model = net_model(&n, conv);
+      assert_int_equal(strstr(model->plan.ops[1].detail, "too unlike") != NULL,
+                       stride == 1 && conv != RESNET_CONV_DIRECT);
+      graph_release(&n.graph);
+      resnet_model_close(&model);
+    }
 }
 
 static void test_winograd_is_left_where_weights_forbid_it(void **unused) {
@@ -427,6 +458,8 @@ int main(void) {
       cmocka_unit_test(test_winograd_forms),
       cmocka_unit_test(test_stem),
       cmocka_unit_test(test_pointwise_adds_shortcut),
+      cmocka_unit_test(test_packed_weights_beyond_the_address_space_are_refused),
+      cmocka_unit_test(test_taps_are_called_unlike_only_where_it_matters),
       cmocka_unit_test(test_winograd_is_left_where_weights_forbid_it),
   };
   return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
