@@ -122,9 +122,12 @@ typedef struct resnet_allocator {
   void (*release)(void *context, void *pointer);
 } resnet_allocator;
 
-/* How 3x3 convolutions of stride 1 are computed. Winograd's F(4x4, 3x3) takes a quarter of the multiplications, four
- * times the weights' memory for those layers, and differs from the direct sum by rounding (about 1e-6 of the largest
- * value of a layer). */
+/* How 3x3 convolutions of stride 1, and a picture's first one of 7x7 and stride 2, are computed. Winograd's algorithm
+ * makes tiles of 4x4, 4x2 or 2x2 outputs of the former with a quarter, a third or 4/9 of the multiplications, and takes
+ * 4, 2.7 or 1.8 times the weights' memory for those layers; of the latter (even and odd pixels taken apart, 4x4 taps)
+ * tiles of 5x5. It differs from the direct sum by rounding (about 1e-6 of the largest value of a layer, at most some
+ * 1e-5), and an infinite or NaN value spreads over its tile. Where a layer's weights are so unequal in size that it
+ * would round worse, the direct sum is taken whatever this says. */
 typedef enum resnet_conv {
   RESNET_CONV_AUTO = 0,    /* for each layer what a fixed cost model finds cheaper */
   RESNET_CONV_DIRECT = 1,  /* the direct sum everywhere */
@@ -256,6 +259,10 @@ typedef struct resnet_session resnet_session;
 /* `threads` counts the caller's, which works along: 1 to 256. 0 is one for every CPU that the caller may use, by its
  * affinity mask and, on Linux, by its control groups' limits of CPU time (part of a CPU counts as one). The others stay
  * within the affinity mask that the caller of resnet_session_open has at that time, and are not pinned to a CPU each.
+ * After a run that came at once upon another they wait awake for the next, for some 25 ms of CPU time each at most;
+ * else they sleep between runs. While a run lasts they wait for each other awake: where other programs or sessions want
+ * the same CPUs, give each its share of them (several sessions at once: one thread each), or all become many times
+ * slower.
  */
 typedef struct resnet_session_options {
   size_t struct_size; /* sizeof(resnet_session_options); set by resnet_session_options_init */

@@ -7,6 +7,7 @@
 enum {
   MAX_THREADS = 256,
   MAX_BATCH = 65536,
+  LONG_PAUSE = 200000,     /* nanoseconds between runs; several times what waking threads takes */
   VECTOR_EXTRA_BYTES = 64, /* our own kernels load whole vectors, too: what they read past a buffer's end */
   ARENA_EXTRA_BYTES = XNN_EXTRA_BYTES > VECTOR_EXTRA_BYTES ? XNN_EXTRA_BYTES : VECTOR_EXTRA_BYTES
 };
@@ -84,14 +85,34 @@ static resnet_status shape_ops(resnet_session *session, size_t batch, resnet_err
   return RESNET_OK;
 }
 
-resnet_status session_run(resnet_session *session, size_t batch, resnet_error *error) {
-  const plan *p = &session->model->plan;
-  resnet_status status = shape_ops(session, batch, error);
-  if (status != RESNET_OK) return status;
-  for (uint32_t i = 1; i < p->op_count; i++) {
+static void do_nothing(void *context, size_t index) {
+  (void)context;
+  (void)index;
+}
+
+/* pthreadpool's workers spin a million times for their next task before they sleep: 25 ms of a CPU each on a Zen 4,
+ * more where a pause takes longer. After a task with this flag they sleep at once. */
+static void rest_threads(const resnet_session *session) {
+  if (session->pool)
+    pthreadpool_parallelize_1d(session->pool, do_nothing, NULL, session->threads, PTHREADPOOL_FLAG_YIELD_WORKERS);
+}
+
+static void run_ops(const resnet_session *session, size_t batch) {
+  for (uint32_t i = 1; i < session->model->plan.op_count; i++) {
     const kernel_call call = make_call(session, i, batch);
     run_op(session, i, &call);
   }
+}
+
+/* Whoever came back at once will do so again and finds the threads awake; whoever paused will pause again, and they
+ * rest: the pause before a run foretells the one behind it. */
+resnet_status session_run(resnet_session *session, size_t batch, resnet_error *error) {
+  const bool paused = now() - session->run_end > LONG_PAUSE;
+  resnet_status status = shape_ops(session, batch, error);
+  if (status != RESNET_OK) return status;
+  run_ops(session, batch);
+  if (paused) rest_threads(session);
+  session->run_end = now();
   return RESNET_OK;
 }
 
@@ -123,6 +144,7 @@ static resnet_status allocate_buffers(resnet_session *session, resnet_error *err
 static resnet_status start_threads(resnet_session *session, resnet_error *error) {
   if (session->threads == 1) return RESNET_OK;
   session->pool = pthreadpool_create(session->threads);
+  rest_threads(session);
   if (session->pool) return RESNET_OK;
   return fail(error, RESNET_ERROR_SYSTEM, "%u threads cannot be started; ask for fewer", session->threads);
 }

@@ -13,6 +13,7 @@ struct resnet_session {
   uint32_t threads;
   size_t batch;        /* pictures that the buffers take */
   size_t shaped_batch; /* pictures that the operators are set for now */
+  uint64_t run_end;    /* when the last run did, in nanoseconds; 0: none has */
   const vector_functions *vector;
   float *arena;     /* batch * plan.arena_floats, and what XNNPACK reads past the end */
   op_state *states; /* by op */
@@ -30,8 +31,7 @@ float *session_output(const resnet_session *session, uint32_t index);
 /* Run the plan on the `batch` pictures, at most session->batch, that lie in op 0's output. */
 resnet_status session_run(resnet_session *session, size_t batch, resnet_error *error);
 
-/* CPUs that the calling thread may use by its affinity mask and its control groups' limits, at least 1 (runtime/cpus.c).
- */
+/* CPUs that the calling thread may use, by its affinity mask and its control groups' limits; at least 1 (cpus.c). */
 uint32_t usable_cpus(void);
 
 #endif
