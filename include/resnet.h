@@ -267,7 +267,8 @@ typedef struct resnet_session resnet_session;
 typedef struct resnet_session_options {
   size_t struct_size; /* sizeof(resnet_session_options); set by resnet_session_options_init */
   uint32_t threads;   /* 0: one for every CPU that the caller may use */
-  uint32_t batch;     /* pictures worked on at once; calls with more are split into such batches; 0: 1 */
+  uint32_t batch;     /* the most pictures worked on at once, in smaller portions where a cache holds no more; calls
+                         with more are split; 0: 1 */
 } resnet_session_options;
 
 RESNET_API void resnet_session_options_init(resnet_session_options *options);
@@ -324,7 +325,7 @@ RESNET_API resnet_status resnet_classify(resnet_session *session, const resnet_i
 /* A response, as it is computed. Valid during the callback only. */
 typedef struct resnet_response {
   uint32_t op;    /* index into the plan */
-  uint32_t batch; /* pictures in this batch */
+  uint32_t batch; /* pictures in this portion of the batch */
   uint32_t height, width, channels;
   const float *data;    /* (batch,height,width,channels) */
   uint64_t nanoseconds; /* that the op took */
