@@ -45,6 +45,29 @@ buffer plan_mixed_net(void) {
   return finish(&n);
 }
 
+buffer plan_own_kernels_net(void) {
+  net n = {.input = "N,3,32,32"};
+  add_random(&n, "w0", "48,3,7,7", 1);
+  add(&n, "Conv", "x,w0", "a", "strides=2,2 pads=3,3,3,3"); /* (16,16) */
+  add_random(&n, "w1", "48,48,3,3", 2);
+  add(&n, "Conv", "a,w1", "b", "pads=1,1,1,1");
+  add(&n, "Add", "b,a", "c", "");
+  add_random(&n, "w2", "48,48,1,1", 3);
+  add(&n, "Conv", "c,w2", "d", "");
+  add(&n, "Add", "d,c", "e", "");
+  add(&n, "MaxPool", "e", "f", "kernel_shape=2,4 strides=2,4"); /* (8,4) */
+  add_random(&n, "w3", "48,48,3,3", 4);
+  add(&n, "Conv", "f,w3", "g", "pads=1,1,1,1");
+  add(&n, "MaxPool", "g", "h", "kernel_shape=4,2 strides=4,2"); /* (2,2) */
+  add(&n, "Conv", "h,w3", "i", "pads=1,1,1,1");
+  float uneven[2 * 48 * 9];
+  for (size_t i = 0; i < 2 * 48 * 9; i++) uneven[i] = i % 9 ? 1.0F : 1e5F;
+  add_floats(&n, "w4", "2,48,3,3", uneven);
+  add(&n, "Conv", "i,w4", "t", "pads=1,1,1,1");
+  end_net(&n);
+  return finish(&n);
+}
+
 buffer plan_read(const char *path) {
   buffer file = {0};
   FILE *from = fopen(path, "rb");

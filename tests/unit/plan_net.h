@@ -8,6 +8,10 @@
  * normalisation that cannot be folded, pools, softmax; with labels and preprocessing. */
 buffer plan_mixed_net(void);
 
+/* A net of every convolution of our own: the stem, all forms of 3x3, products that add a shortcut; and one whose
+ * weights forbid them. */
+buffer plan_own_kernels_net(void);
+
 /* A file's content. */
 buffer plan_read(const char *path);
 void plan_write(const char *path, const buffer *file);

@@ -93,9 +93,9 @@ static void a_plan_file_is_the_same_model(void **state) {
                                       SOURCE_DIR "/tests/models/resnet8_option_b.onnx",
                                       SOURCE_DIR "/models/cifar10-resnet20.onnx"};
   resnet_model_options options = defaults();
-  for (size_t i = 0; i < 4; i++)
+  for (size_t i = 0; i < 5; i++)
     for (resnet_conv conv = RESNET_CONV_AUTO; conv <= RESNET_CONV_WINOGRAD; conv++) {
-      buffer onnx = i < 3 ? plan_read(paths[i]) : plan_mixed_net();
+      buffer onnx = i < 3 ? plan_read(paths[i]) : i < 4 ? plan_mixed_net() : plan_own_kernels_net();
       options.conv = conv;
       check_round_trip(&onnx, &options);
       buffer_release(&onnx);
@@ -118,6 +118,27 @@ static void the_mixed_net_has_what_it_takes(void **state) {
   }
   assert_true(depthwise && grouped);
   assert_true(seen & 1U << KERNEL_AFFINE && seen & 1U << KERNEL_SOFTMAX && seen & 1U << KERNEL_AVERAGE_POOL);
+  resnet_model_close(&model);
+  buffer_release(&onnx);
+}
+
+/* The same of the net of our own kernels. */
+static void the_net_of_own_kernels_has_them_all(void **state) {
+  (void)state;
+  buffer onnx = plan_own_kernels_net();
+  resnet_model_options options = defaults();
+  options.conv = RESNET_CONV_WINOGRAD;
+  resnet_model *model = plan_open(&onnx, &options);
+  unsigned forms = 0;
+  bool uneven = false, adds = false;
+  for (uint32_t i = 0; i < model->plan.op_count; i++) {
+    const plan_op *op = &model->plan.ops[i];
+    if (op->kernel == KERNEL_WINOGRAD || op->kernel == KERNEL_STEM) forms |= 1U << op->form;
+    uneven = uneven || (op->uneven && op->kernel == KERNEL_CONV);
+    adds = adds || (op->kernel == KERNEL_GEMM && op->input_count == 2);
+  }
+  assert_int_equal(forms, (1U << WINOGRAD_FORMS) - 1);
+  assert_true(uneven && adds);
   resnet_model_close(&model);
   buffer_release(&onnx);
 }
@@ -502,6 +523,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_plan_file_is_the_same_model),
       cmocka_unit_test(the_mixed_net_has_what_it_takes),
+      cmocka_unit_test(the_net_of_own_kernels_has_them_all),
       cmocka_unit_test(saving_again_gives_the_same_bytes),
       cmocka_unit_test(a_model_can_be_saved_over_its_own_file),
       cmocka_unit_test(weights_must_have_been_kept),
