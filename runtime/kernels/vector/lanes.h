@@ -10,7 +10,6 @@
 #endif
 
 typedef float vec __attribute__((vector_size(VECTOR_BYTES)));
-typedef int mask __attribute__((vector_size(VECTOR_BYTES)));        /* what comparing two vec gives: 0 or -1 */
 typedef double wide __attribute__((vector_size(2 * VECTOR_BYTES))); /* as many doubles as a vec has floats */
 
 enum { WIDTH = VECTOR_BYTES / sizeof(float) };
