@@ -49,15 +49,21 @@ static uint32_t reusable_input(const layout *l, uint32_t i) {
   return RESNET_NO_INDEX;
 }
 
+/* Our own kernels load whole vectors, past the last pixel's last channel where channels do not fill them. No other
+ * buffer may begin there: its writers would race with those loads, whose values nobody uses. */
+static size_t buffer_floats(graph_shape shape) {
+  const size_t past = shape.c % ALIGNMENT ? ALIGNMENT : 0;
+  return (shape_floats(shape) + past + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
 static void assign_buffers(layout *l) {
   for (uint32_t i = 0; i < l->plan->op_count; i++) {
     const uint32_t source = reusable_input(l, i);
     if (source != RESNET_NO_INDEX) {
       l->buffer_of[i] = l->buffer_of[source];
     } else {
-      const size_t floats = shape_floats(l->plan->ops[i].shape);
       l->buffer_of[i] = l->buffer_count++;
-      l->buffers[l->buffer_of[i]] = (buffer){.size = (floats + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT, .first = i};
+      l->buffers[l->buffer_of[i]] = (buffer){.size = buffer_floats(l->plan->ops[i].shape), .first = i};
     }
     l->buffers[l->buffer_of[i]].last = l->last_reader[i];
   }
