@@ -28,24 +28,27 @@ static void take(plan_op *op, conv_way way) {
 }
 
 /* Ways to compute `op` in descending order of their weights; the last is without transformed ones. */
-static uint32_t list_ways(const plan_op *op, bool adds, conv_way ways[WINOGRAD_FORMS + 1]) {
+static uint32_t list_ways(const plan_op *op, bool adds, const plan_options *options,
+                          conv_way ways[WINOGRAD_FORMS + 1]) {
   uint32_t count = 0;
-  if (winograd_stem_applies(op)) ways[count++] = cost_winograd(op, WINOGRAD_F5X5_4X4);
+  if (winograd_stem_applies(op)) ways[count++] = cost_winograd(op, WINOGRAD_F5X5_4X4, options->batch);
   if (winograd_applies(op)) {
-    ways[count++] = cost_winograd(op, WINOGRAD_F4X4_3X3);
-    ways[count++] = cost_winograd(op, WINOGRAD_F4X2_3X3);
-    ways[count++] = cost_winograd(op, WINOGRAD_F2X2_3X3);
+    ways[count++] = cost_winograd(op, WINOGRAD_F4X4_3X3, options->batch);
+    ways[count++] = cost_winograd(op, WINOGRAD_F4X2_3X3, options->batch);
+    ways[count++] = cost_winograd(op, WINOGRAD_F2X2_3X3, options->batch);
   }
-  if (winograd_strided_applies(op)) ways[count++] = cost_strided(op);
-  ways[count++] = cost_plain(op, adds);
+  if (winograd_strided_applies(op)) ways[count++] = cost_strided(op, options->batch);
+  ways[count++] = cost_plain(op, adds, options->batch);
   return count;
 }
 
 /* The cheapest way for one op; the steps from there to fewer bytes are appended to the savings. Returns the bytes of
  * its weights. */
-static double choose(plan_op *ops, uint32_t index, bool adds, bool forced, saving *savings, uint32_t *count) {
+static double choose(plan_op *ops, uint32_t index, bool adds, const plan_options *options, saving *savings,
+                     uint32_t *count) {
   conv_way ways[WINOGRAD_FORMS + 1];
-  const uint32_t way_count = list_ways(&ops[index], adds, ways), candidates = forced ? way_count - 1 : way_count;
+  const uint32_t way_count = list_ways(&ops[index], adds, options, ways),
+                 candidates = options->conv == RESNET_CONV_WINOGRAD ? way_count - 1 : way_count;
   uint32_t best = 0;
   for (uint32_t i = 1; i < candidates; i++)
     if (ways[i].cost < ways[best].cost) best = i;
@@ -82,26 +85,26 @@ static void save_bytes(plan_op *ops, saving *savings, uint32_t count, double byt
     }
 }
 
-resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count, resnet_conv wanted, resnet_memory mode,
-                             memory *m, resnet_error *error) {
+resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count, const plan_options *options, memory *m,
+                             resnet_error *error) {
   saving *savings = memory_allocate(m, count, WINOGRAD_FORMS * sizeof *savings);
   if (!savings) return fail_memory(error, "the plan");
-  const bool direct = wanted == RESNET_CONV_DIRECT || mode == RESNET_MEMORY_SMALL;
+  const bool direct = options->conv == RESNET_CONV_DIRECT || options->memory == RESNET_MEMORY_SMALL;
   double bytes = 0.0, plain_bytes = 0.0;
   uint32_t saving_count = 0;
   for (uint32_t i = 0; i < count; i++) {
     if (ops[i].kernel != KERNEL_CONV) continue;
-    const conv_way plain = cost_plain(&ops[i], adds[i]);
+    const conv_way plain = cost_plain(&ops[i], adds[i], options->batch);
     ops[i].uneven = ops[i].uneven && !direct && (winograd_applies(&ops[i]) || winograd_stem_applies(&ops[i]));
     plain_bytes += plain.bytes;
     if (!direct && !ops[i].uneven) {
-      bytes += choose(ops, i, adds[i], wanted == RESNET_CONV_WINOGRAD, savings, &saving_count);
+      bytes += choose(ops, i, adds[i], options, savings, &saving_count);
     } else {
       take(&ops[i], plain);
       bytes += plain.bytes;
     }
   }
-  if (wanted == RESNET_CONV_AUTO && plain_bytes > large_net)
+  if (options->conv == RESNET_CONV_AUTO && plain_bytes > large_net)
     save_bytes(ops, savings, saving_count, bytes, growth * plain_bytes);
   memory_release(m, savings);
   return RESNET_OK;

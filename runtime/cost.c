@@ -15,23 +15,31 @@ static const double panel = 32,           /* output channels that XNNPACK's and 
     starving_bytes = 24.0 * 1024 * 1024,  /* for layers with more weights than this... */
     starving_strided = 4.0 * 1024 * 1024; /* ...or this with stride 2, where fewer rows meet each weight */
 
+enum { most_sharing = 4 }; /* pictures */
+
 static double rounded(double x, double unit) { return unit * (double)(uint64_t)((x + unit - 1) / unit); }
 
-static double fetched(double bytes, double starving) {
-  return bytes * (bytes > starving ? starved_cost : fetched_cost);
+/* Pictures of a batch that share what is read of the weights: sessions work through larger ones in portions. */
+static double sharing(uint32_t batch) { return batch < most_sharing ? batch : most_sharing; }
+
+/* What a picture takes of reading so many bytes. */
+static double fetched(double bytes, double starving, uint32_t batch) {
+  const double pictures = sharing(batch);
+  return bytes / pictures * (bytes > starving * pictures ? starved_cost : fetched_cost);
 }
 
-conv_way cost_plain(const plan_op *op, bool adds) {
+conv_way cost_plain(const plan_op *op, bool adds, uint32_t batch) {
   const double taps = (double)op->window.kernel_h * op->window.kernel_w, in = (double)op->in.c / op->groups;
   const double out = op->groups * rounded((double)op->shape.c / op->groups, panel);
   const double pixels = (double)op->shape.h * op->shape.w, product = pixels * taps * in * out;
   const double bytes = taps * in * op->shape.c * sizeof(float), addition = adds ? addition_cost * pixels * out : 0.0;
-  const conv_way direct = {KERNEL_CONV, WINOGRAD_FORMS, product + bytes * weight_cost, bytes};
-  const conv_way gemm = {KERNEL_GEMM, WINOGRAD_FORMS, product * product_cost + fetched(bytes, starving_bytes), bytes};
+  const conv_way direct = {KERNEL_CONV, WINOGRAD_FORMS, product + bytes * weight_cost / sharing(batch), bytes};
+  const conv_way gemm = {KERNEL_GEMM, WINOGRAD_FORMS, product * product_cost + fetched(bytes, starving_bytes, batch),
+                         bytes};
   return gemm_applies(op) && gemm.cost < direct.cost + addition ? gemm : direct;
 }
 
-conv_way cost_winograd(const plan_op *op, winograd_form form) {
+conv_way cost_winograd(const plan_op *op, winograd_form form, uint32_t batch) {
   const winograd_form_functions *f = &winograd_variant(0)->form[form]; /* sizes are those of any variant */
   const bool stem = form == WINOGRAD_F5X5_4X4;
   const double tiles =
@@ -40,16 +48,16 @@ conv_way cost_winograd(const plan_op *op, winograd_form form) {
   const double out = rounded(op->shape.c, panel / 2), lanes = rounded(in, panel / 2);
   const double bytes = points * in * out * sizeof(float);
   const double each = in * out * product_cost + (lanes + out) * transform_cost;
-  return (conv_way){stem ? KERNEL_STEM : KERNEL_WINOGRAD, form, tiles * points * each + fetched(bytes, starving_bytes),
+  return (conv_way){stem ? KERNEL_STEM : KERNEL_WINOGRAD, form, tiles * points * each + fetched(bytes, starving_bytes, batch),
                     bytes};
 }
 
-conv_way cost_strided(const plan_op *op) {
+conv_way cost_strided(const plan_op *op, uint32_t batch) {
   const double side = STRIDED_OUT, products = (STRIDED_POINTS + side) * (STRIDED_POINTS + side);
   const double tiles = rounded(op->shape.h, side) * rounded(op->shape.w, side) / (side * side);
   const double in = op->in.c, out = rounded(op->shape.c, panel / 2), lanes = rounded(in, panel / 2);
   const double bytes = STRIDED_MATRICES * in * out * sizeof(float);
   const double each = in * out * product_cost + (lanes + out) * transform_cost;
-  return (conv_way){KERNEL_WINOGRAD_STRIDED, WINOGRAD_FORMS, tiles * products * each + fetched(bytes, starving_strided),
+  return (conv_way){KERNEL_WINOGRAD_STRIDED, WINOGRAD_FORMS, tiles * products * each + fetched(bytes, starving_strided, batch),
                     bytes};
 }

@@ -75,10 +75,10 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   if (xnn_initialize(NULL) != xnn_status_success)
     return fail(error, RESNET_ERROR_SYSTEM,
                 "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
-  resnet_status status = plan_build(&model->plan, model->memory, g, options->conv, options->memory, error);
+  resnet_status status = plan_build(&model->plan, model->memory, g, &model->options, error);
   if (status == RESNET_OK) status = plan_memory(&model->plan, error);
   if (status == RESNET_OK)
-    status = plan_pack(&model->plan, &model->file, options, model->notice, sizeof model->notice, error);
+    status = plan_pack(&model->plan, &model->file, &model->options, model->notice, sizeof model->notice, error);
   if (status != RESNET_OK) return status;
   choose_preprocess(model, g, options);
   model->name = g->name;
@@ -112,8 +112,7 @@ static resnet_status make_model(memory *m, graph *g, plan_file *file, const resn
   if (!model) return fail_memory(error, "a model");
   model->memory = m;
   model->file = *file;
-  model->conv = options->conv;
-  model->memory_use = options->memory;
+  model->options = (plan_options){options->conv, options->memory, options->batch ? options->batch : 1};
   resnet_status status = compile(model, g, options, error);
   *file = (plan_file){0};
   if (status != RESNET_OK) {

@@ -13,9 +13,8 @@ struct resnet_model {
   uint32_t label_count;
   resnet_preprocess preprocess;
   resnet_preprocess_source preprocess_source;
-  plan_file file; /* its weights besides the plan's: mapped, or kept to be saved */
-  resnet_conv conv;
-  resnet_memory memory_use; /* with which the plan was built */
+  plan_file file;       /* its weights besides the plan's: mapped, or kept to be saved */
+  plan_options options; /* with which the plan was built */
   char notice[RESNET_ERROR_MESSAGE_SIZE];
 };
 

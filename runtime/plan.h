@@ -59,6 +59,13 @@ typedef struct plan_op {
   char *name, *output, *detail;
 } plan_op;
 
+/* What a plan depends on besides its graph. */
+typedef struct plan_options {
+  resnet_conv conv;
+  resnet_memory memory;
+  uint32_t batch; /* never 0 */
+} plan_options;
+
 typedef struct plan_block {
   char *name;
   resnet_shortcut shortcut;
@@ -80,7 +87,7 @@ typedef struct plan {
 
 /* Lower `g`. Takes over its weights and names (g is left without them, still to be released by the caller). On failure
  * *out is all zero. */
-resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resnet_memory mode, resnet_error *error);
+resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *options, resnet_error *error);
 
 /* Fix every op's arena_offset: buffers are reused by lifetime, kernels that work in place share their input's buffer.
  */

@@ -38,8 +38,7 @@ size_t shape_floats(graph_shape shape) { return (size_t)shape.h * shape.w * shap
 typedef struct lowering {
   graph *graph;
   plan *plan;
-  resnet_conv conv;
-  resnet_memory mode;
+  const plan_options *options;
   plan_op *shapes;   /* by node, before it is known which nodes get an op of their own */
   uint32_t *op_of;   /* by node; RESNET_NO_INDEX: fused into its reader */
   uint32_t *readers; /* by node: how many inputs name it */
@@ -214,12 +213,12 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   graph *g = l->graph;
   plan *p = l->plan;
   count_readers(l);
-  if (l->conv != RESNET_CONV_DIRECT && l->mode != RESNET_MEMORY_SMALL) find_evenness(g);
+  if (l->options->conv != RESNET_CONV_DIRECT && l->options->memory != RESNET_MEMORY_SMALL) find_evenness(g);
   for (uint32_t i = 0; i < g->node_count; i++) {
     lower_shape(l, i);
     l->adds[i] = l->adds[i] && l->readers[i] == 1;
   }
-  resnet_status chosen = choose_kernels(l->shapes, l->adds, g->node_count, l->conv, l->mode, p->memory, error);
+  resnet_status chosen = choose_kernels(l->shapes, l->adds, g->node_count, l->options, p->memory, error);
   if (chosen != RESNET_OK) return chosen;
   for (uint32_t i = 0; i < g->node_count; i++) {
     l->op_of[i] = RESNET_NO_INDEX;
@@ -233,12 +232,12 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   return summarise(p, error);
 }
 
-resnet_status plan_build(plan *out, memory *m, graph *g, resnet_conv conv, resnet_memory mode, resnet_error *error) {
+resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *options, resnet_error *error) {
   memset(out, 0, sizeof *out);
   out->memory = m;
   if (g->node_count > MAX_OPS || g->block_count > MAX_OPS)
     return fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d", g->node_count, MAX_OPS);
-  lowering l = {.graph = g, .plan = out, .conv = conv, .mode = mode};
+  lowering l = {.graph = g, .plan = out, .options = options};
   l.op_of = memory_allocate(m, g->node_count, sizeof *l.op_of);
   l.readers = memory_allocate(m, g->node_count, sizeof *l.readers);
   l.shapes = memory_allocate(m, g->node_count, sizeof *l.shapes);

@@ -182,12 +182,12 @@ static void read_key_text(plan_reader *r, char text[PLAN_KEY_TEXT]) {
 }
 
 static resnet_status read_key(plan_reader *r, plan_key *key, resnet_error *error) {
-  const uint32_t conv = take_u32(r), memory_use = take_u32(r);
+  const uint32_t conv = take_u32(r), memory_use = take_u32(r), batch = take_u32(r);
   read_key_text(r, key->cpu);
   read_key_text(r, key->build);
-  if (r->failed || conv > RESNET_CONV_WINOGRAD || memory_use > RESNET_MEMORY_SMALL) return malformed(error, "its key");
-  key->conv = (resnet_conv)conv;
-  key->memory = (resnet_memory)memory_use;
+  if (r->failed || conv > RESNET_CONV_WINOGRAD || memory_use > RESNET_MEMORY_SMALL || batch == 0)
+    return malformed(error, "its key");
+  key->options = (plan_options){(resnet_conv)conv, (resnet_memory)memory_use, batch};
   return RESNET_OK;
 }
 

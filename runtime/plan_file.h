@@ -56,7 +56,7 @@ void plan_file_release(plan_file *f);
 
 /* Give each op of the plan its packed weights: the file's where they were packed under this key, else packed here,
  * which `notice` then tells where there is a file. All weights used are verified. */
-resnet_status plan_pack(plan *p, const plan_file *f, const resnet_model_options *options, char *notice, size_t size,
+resnet_status plan_pack(plan *p, const plan_file *f, const plan_options *options, char *notice, size_t size,
                         resnet_error *error);
 
 /* The weights of one node in a file are what they were when it was written, and finite. */

@@ -5,7 +5,7 @@
  *     48          graph: graph_size bytes (plan_graph.h)
  *     ...         rest of the front, up to front_size:
  *                   preprocessing: has, resize, crop, order (u32 each), scale, mean[3], std[3] (f32)
- *                   key: conv, memory (u32), cpu, build (text)
+ *                   key: conv, memory, batch (u32), cpu, build (text)
  *                   u32 count of nodes with weights; for each: u64 checksum over that of its weights and that of its
  * biases u32 count of ops; for each: u32 crc32 of its kernel's name, u64 size and u64 checksum of what the kernel
  * packed; size 0: nothing aligned     packed: what each op's kernel packed, one after the other aligned     portable:

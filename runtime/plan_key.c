@@ -72,9 +72,10 @@ static resnet_status pack_probe(plan *p, uint64_t *sum, resnet_error *error) {
 }
 
 static resnet_status probe(memory *m, resnet_conv conv, uint64_t *sum, resnet_error *error) {
+  const plan_options options = {.conv = conv, .batch = 1};
   graph g = {0};
   plan p = {0};
-  resnet_status status = make_probe(&g, m) ? plan_build(&p, m, &g, conv, RESNET_MEMORY_NORMAL, error)
+  resnet_status status = make_probe(&g, m) ? plan_build(&p, m, &g, &options, error)
                                            : fail_memory(error, "the fingerprint of this CPU's kernels");
   if (status == RESNET_OK) status = pack_probe(&p, sum, error);
   plan_release(&p);
@@ -84,14 +85,13 @@ static resnet_status probe(memory *m, resnet_conv conv, uint64_t *sum, resnet_er
 
 /* ---- the key ------------------------------------------------------------------------------------------------- */
 
-resnet_status plan_key_make(plan_key *key, memory *m, const resnet_model_options *options, resnet_error *error) {
+resnet_status plan_key_make(plan_key *key, memory *m, const plan_options *options, resnet_error *error) {
   uint64_t sum = 0;
   memset(key, 0, sizeof *key);
   resnet_status status = probe(m, RESNET_CONV_DIRECT, &sum, error);
   if (status == RESNET_OK) status = probe(m, RESNET_CONV_WINOGRAD, &sum, error);
   if (status != RESNET_OK) return status;
-  key->conv = options->conv;
-  key->memory = options->memory;
+  key->options = *options;
   (void)snprintf(key->cpu, sizeof key->cpu, "%s %016llx", vector_variant(0)->name, (unsigned long long)sum);
   (void)snprintf(key->build, sizeof key->build, "libresnet %s, packing %d, XNNPACK %s", resnet_version(), PLAN_PACKING,
                  RESNET_XNNPACK_ID);
@@ -103,9 +103,11 @@ bool plan_key_differs(const plan_key *found, const plan_key *key, char *why, siz
     (void)snprintf(why, size, "it was made by %s; this is %s", found->build, key->build);
   else if (strcmp(found->cpu, key->cpu) != 0)
     (void)snprintf(why, size, "it was made for another CPU or other kernels (%s; here %s)", found->cpu, key->cpu);
-  else if (found->conv != key->conv || found->memory != key->memory)
-    (void)snprintf(why, size, "it was made with conv %d, memory %d; opened with conv %d, memory %d", (int)found->conv,
-                   (int)found->memory, (int)key->conv, (int)key->memory);
+  else if (found->options.conv != key->options.conv || found->options.memory != key->options.memory ||
+           found->options.batch != key->options.batch)
+    (void)snprintf(why, size, "it was made with conv %d, memory %d, batch %u; opened with conv %d, memory %d, batch %u",
+                   (int)found->options.conv, (int)found->options.memory, found->options.batch, (int)key->options.conv,
+                   (int)key->options.memory, key->options.batch);
   else
     return false;
   return true;

@@ -2,20 +2,18 @@
 #ifndef LIBRESNET_RUNTIME_PLAN_KEY_H
 #define LIBRESNET_RUNTIME_PLAN_KEY_H
 
-#include "loader/failure.h"
-#include "loader/memory.h"
+#include "runtime/plan.h"
 
 enum { PLAN_KEY_TEXT = 96 };
 
 typedef struct plan_key {
-  resnet_conv conv;
-  resnet_memory memory;
+  plan_options options;
   char cpu[PLAN_KEY_TEXT];   /* our own kernels for this CPU, and a fingerprint of how all kernels pack on it */
   char build[PLAN_KEY_TEXT]; /* versions of this library, of its packing and of XNNPACK */
 } plan_key;
 
 /* The key of this library on this CPU with these options; XNNPACK is initialised. */
-resnet_status plan_key_make(plan_key *key, memory *m, const resnet_model_options *options, resnet_error *error);
+resnet_status plan_key_make(plan_key *key, memory *m, const plan_options *options, resnet_error *error);
 
 /* Why weights packed under `found` are of no use under `key`; false where they are. */
 bool plan_key_differs(const plan_key *found, const plan_key *key, char *why, size_t size);

@@ -133,7 +133,7 @@ static resnet_status pack_ops(plan *p, resnet_error *error) {
   return status;
 }
 
-resnet_status plan_pack(plan *p, const plan_file *f, const resnet_model_options *options, char *notice, size_t size,
+resnet_status plan_pack(plan *p, const plan_file *f, const plan_options *options, char *notice, size_t size,
                         resnet_error *error) {
   resnet_status status = check_ops(p, error);
   if (status != RESNET_OK || !f->bytes) return status == RESNET_OK ? pack_ops(p, error) : status;

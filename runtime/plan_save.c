@@ -27,8 +27,9 @@ static void put_preprocess(plan_writer *w, const resnet_model *model) {
 }
 
 static void put_key(plan_writer *w, const plan_key *key) {
-  emit_u32(w, key->conv);
-  emit_u32(w, key->memory);
+  emit_u32(w, key->options.conv);
+  emit_u32(w, key->options.memory);
+  emit_u32(w, key->options.batch);
   emit_text(w, key->cpu);
   emit_text(w, key->build);
 }
@@ -175,13 +176,12 @@ static resnet_status verify_source(const plan_file *f, resnet_error *error) {
 
 static resnet_status save(const resnet_model *model, const char *path, resnet_error *error) {
   const size_t size = strlen(path) + 64;
-  const resnet_model_options options = {.conv = model->conv, .memory = model->memory_use};
   plan_key key;
   plan_writer front = {0};
   char *name = memory_allocate(model->memory, size, 1);
   resnet_status status = name ? check_target(path, error) : fail_memory(error, "a path");
   if (status == RESNET_OK) status = verify_source(&model->file, error);
-  if (status == RESNET_OK) status = plan_key_make(&key, model->memory, &options, error);
+  if (status == RESNET_OK) status = plan_key_make(&key, model->memory, &model->options, error);
   if (status == RESNET_OK) status = make_front(model, &key, &front, error);
   if (status == RESNET_OK) status = write_file(model, &front, path, name, size, error);
   memory_release(model->memory, front.data);

@@ -243,7 +243,9 @@ static void print_text(const benchmark *b) {
 
 int command_bench(const settings *s) {
   benchmark b = {.settings = s, .runs = s->runs ? s->runs : DEFAULT_RUNS, .batch = s->batch ? s->batch : 1};
-  if (!model_open(s, &b.model)) return EXIT_INPUT;
+  settings with_batch = *s;
+  with_batch.plan_batch = b.batch;
+  if (!model_open(&with_batch, &b.model)) return EXIT_INPUT;
   b.threads = s->threads ? s->threads : processor_count();
   bool good =
       plan_read(&b.model, &b.plan) && model_open_session(&b.model, b.threads, b.batch, &b.session) && measure(&b);

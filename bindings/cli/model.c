@@ -13,6 +13,7 @@ static resnet_status open_file(const settings *s, const resnet_preprocess *prepr
   options.preprocess = preprocess;
   options.conv = (resnet_conv)s->conv;
   options.memory = (resnet_memory)s->memory;
+  options.batch = s->plan_batch;
   options.keep_weights = s->output != NULL;
   if (s->model) return resnet_model_open(s->model, &options, model, error);
   if (builtin_model_size > 0)

@@ -23,7 +23,9 @@ typedef struct settings {
   side_option resize, crop;
   uint32_t best; /* predictions of each picture */
   uint32_t threads, batch, runs;
-  uint32_t conv;   /* resnet_conv */
+  uint32_t
+      plan_batch; /* pictures at once that the model is opened for; bench's own: elsewhere answers depend on no batch */
+  uint32_t conv;  /* resnet_conv */
   uint32_t memory; /* resnet_memory */
   bool per_op, json, quiet;
   char **operands;

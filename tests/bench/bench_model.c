@@ -141,6 +141,7 @@ int main(int argc, char **argv) {
   resnet_session_options_init(&b.session_options);
   b.session_options.threads = (uint32_t)strtoul(argv[2], NULL, 10);
   b.session_options.batch = (uint32_t)strtoul(argv[3], NULL, 10);
+  b.model_options.batch = b.session_options.batch;
   b.model_options.memory = strcmp(memory, "small") == 0 ? RESNET_MEMORY_SMALL : RESNET_MEMORY_NORMAL;
   const int good = read_input(&b, argv[4]) && answer_requests(&b);
   resnet_session_close(&b.session);

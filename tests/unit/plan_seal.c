@@ -62,7 +62,7 @@ plan_places plan_find_places(const uint8_t *file, size_t size) {
   p.tail = (size_t)(r.at - file);
   skip(&r, PREPROCESS);
   p.key = (size_t)(r.at - file);
-  skip(&r, 8);
+  skip(&r, 12);
   skip_text(&r);
   skip_text(&r);
   const uint32_t count = take_u32(&r);

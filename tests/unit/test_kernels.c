@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/cost.h"
 #include "runtime/kernels/kernel.h"
 #include "runtime/kernels/vector/matrix.h"
 #include "runtime/kernels/vector/winograd.h"
@@ -39,6 +40,18 @@ static void test_winograd(void **unused) {
     graph_window w = {
         3, 3, 1, 1, 1, 1, 1 + random_below(2), 1 + random_below(2), 1 + random_below(2), 1 + random_below(2)};
     if (n.graph.nodes[0].shape.h > 3 && n.graph.nodes[0].shape.w > 3) w.pad_top = w.pad_left = random_below(2);
+    (void)net_add_conv(&n, 0, &w, 1, pick(channels, 8));
+    net_check(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
+  }
+}
+
+/* The same with stride 2: pads that are even, odd and unequal. */
+static void test_winograd_strided(void **unused) {
+  (void)unused;
+  const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64}, sizes[] = {3, 4, 5, 8, 13, 21, 40};
+  for (int round = 0; round < ROUNDS; round++) {
+    net n = net_new((graph_shape){pick(sizes, 7), pick(sizes, 7), pick(channels, 8)});
+    const graph_window w = {3, 3, 2, 2, 1, 1, random_below(3), random_below(3), random_below(3), random_below(3)};
     (void)net_add_conv(&n, 0, &w, 1, pick(channels, 8));
     net_check(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
   }
@@ -398,7 +411,7 @@ static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet
   for (size_t i = 0; i < node->weight_count; i++) node->weights[i] = taps[i / 64 % 9];
   plan p;
   resnet_error error;
-  assert_int_equal(plan_build(&p, n.memory, &n.graph, conv, mode, &error), RESNET_OK);
+  assert_int_equal(plan_build(&p, n.memory, &n.graph, &(plan_options){conv, mode, 1}, &error), RESNET_OK);
   const plan_kernel chosen = p.ops[1].kernel;
   assert_int_equal(strstr(p.ops[1].detail, "too unlike") != NULL, p.ops[1].uneven);
   plan_release(&p);
@@ -440,10 +453,39 @@ static void test_winograd_is_left_where_weights_forbid_it(void **unused) {
   }
 }
 
+/* What the cost model makes of a 3x3 convolution of `side` x `side` pixels, c to c channels. */
+static winograd_form form_for(uint32_t side, uint32_t c, uint32_t batch, double *bytes) {
+  net n = net_new((graph_shape){side, side, c});
+  (void)net_add_conv(&n, 0, &same3x3, 1, c);
+  plan p;
+  resnet_error error;
+  const plan_options options = {.batch = batch};
+  assert_int_equal(plan_build(&p, n.memory, &n.graph, &options, &error), RESNET_OK);
+  assert_int_equal(p.ops[1].kernel, KERNEL_WINOGRAD);
+  const winograd_form form = p.ops[1].form;
+  *bytes = cost_winograd(&p.ops[1], form, batch).bytes;
+  plan_release(&p);
+  graph_release(&n.graph);
+  memory_destroy(n.memory);
+  return form;
+}
+
+/* Deep layers, few pixels and many weights, take fewer products and more bytes where pictures share the bytes. */
+static void test_batches_share_weights(void **unused) {
+  (void)unused;
+  double one, many;
+  assert_int_equal(form_for(7, 512, 1, &one), WINOGRAD_F4X2_3X3);
+  assert_int_equal(form_for(7, 512, 8, &many), WINOGRAD_F4X4_3X3);
+  assert_true(many > one);
+  assert_int_equal(form_for(56, 64, 1, &one), WINOGRAD_F4X4_3X3);
+  assert_int_equal(form_for(56, 64, 8, &many), WINOGRAD_F4X4_3X3);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_conv),
       cmocka_unit_test(test_winograd),
+      cmocka_unit_test(test_winograd_strided),
       cmocka_unit_test(test_grouped_conv),
       cmocka_unit_test(test_linear),
       cmocka_unit_test(test_pools),
@@ -461,6 +503,7 @@ int main(void) {
       cmocka_unit_test(test_packed_weights_beyond_the_address_space_are_refused),
       cmocka_unit_test(test_taps_are_called_unlike_only_where_it_matters),
       cmocka_unit_test(test_winograd_is_left_where_weights_forbid_it),
+      cmocka_unit_test(test_batches_share_weights),
   };
   return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

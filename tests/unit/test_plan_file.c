@@ -258,12 +258,12 @@ static void a_stale_key_is_packed_anew(void **state) {
   const plan_places p = plan_find_places(file.data, file.size);
   assert_true(p.key);
   uint32_t cpu;
-  memcpy(&cpu, file.data + p.key + 8, sizeof cpu);
+  memcpy(&cpu, file.data + p.key + 12, sizeof cpu);
   struct {
     size_t at;
     const char *fragment;
-  } const changes[] = {{p.key + 12, "another CPU"},
-                       {p.key + 12 + cpu + 4, "made by"},
+  } const changes[] = {{p.key + 16, "another CPU"},
+                       {p.key + 16 + cpu + 4, "made by"},
                        {p.key, "conv 1"},
                        {p.ops + 4 + 20, "not as this library makes them"}};
   for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
@@ -284,6 +284,8 @@ static void other_options_pack_anew(void **state) {
   buffer file = plan_compile(&onnx, &options);
   options.conv = RESNET_CONV_DIRECT;
   assert_packed_anew(&file, &options, &onnx, "conv 2");
+  options.batch = 8;
+  assert_packed_anew(&file, &options, &onnx, "batch 8");
   buffer_release(&onnx);
   buffer_release(&file);
 }
@@ -293,7 +295,7 @@ static void packed_weights_of_another_order_do_not_pass(void **state) {
   /* the fingerprint is of what kernels make, so that it stands for their layout: it must not be empty or constant */
   plan_key key;
   memory m;
-  resnet_model_options options = defaults();
+  const plan_options options = {.batch = 1};
   resnet_error error;
   memory_init(&m, NULL, 0);
   assert_int_equal(xnn_initialize(NULL), xnn_status_success);

@@ -248,9 +248,10 @@ static void forged_tables_are_refused(void **state) {
   refuse_forged(p.tail + 16, bits, 4, RESNET_ERROR_FORMAT, "preprocessing");
   refuse_forged(p.key, 3, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "key");
-  refuse_forged(p.key + 8, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "key");
-  refuse_forged(p.key + 8, 96, 4, RESNET_ERROR_FORMAT, "key");
-  refuse_forged(p.key + 12, 0x1b, 1, RESNET_ERROR_FORMAT, "key"); /* a terminal would obey it */
+  refuse_forged(p.key + 8, 0, 4, RESNET_ERROR_FORMAT, "key");
+  refuse_forged(p.key + 12, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "key");
+  refuse_forged(p.key + 12, 96, 4, RESNET_ERROR_FORMAT, "key");
+  refuse_forged(p.key + 16, 0x1b, 1, RESNET_ERROR_FORMAT, "key"); /* a terminal would obey it */
   refuse_forged(p.sums - 4, 0, 4, RESNET_ERROR_FORMAT, "table of weights");
   refuse_forged(p.sums - 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "table of weights");
   refuse_forged(p.ops, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "table of packed");
