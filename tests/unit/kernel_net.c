@@ -183,7 +183,8 @@ net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv con
 
   resnet_model *model = net_model(n, conv);
   comparison c = {.values = values, .graph = g, .model = model, .batch = batch, .tolerance = tolerance};
-  c.least = 1e-6 * (double)fminf(scale, 1.0f);
+  /* where a sum cancels, its rounding is that of its terms, which are about as large as the input */
+  c.least = 1e-2 * (double)fminf(scale, 1.0f);
   run_observed(model, values[0], threads, &c);
   assert_true(model->plan.arena_floats >= model->plan.arena_lower_bound);
   const net_result result = {c.worst, net_kinds(&model->plan)};
