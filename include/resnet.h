@@ -122,10 +122,10 @@ typedef struct resnet_allocator {
   void (*release)(void *context, void *pointer);
 } resnet_allocator;
 
-/* How 3x3 convolutions of stride 1, and a picture's first one of 7x7 and stride 2, are computed. Winograd's algorithm
- * makes tiles of 4x4, 4x2 or 2x2 outputs of the former with a quarter, a third or 4/9 of the multiplications, and takes
- * 4, 2.7 or 1.8 times the weights' memory for those layers; of the latter (even and odd pixels taken apart, 4x4 taps)
- * tiles of 5x5. It differs from the direct sum by rounding (about 1e-6 of the largest value of a layer, at most some
+/* How 3x3 convolutions, and a picture's first one of 7x7 and stride 2, are computed. Winograd's algorithm
+ * makes tiles of 4x4, 4x2 or 2x2 outputs of those with stride 1 with a quarter, a third or 4/9 of the multiplications,
+ * and takes 4, 2.7 or 1.8 times the weights' memory for those layers; tiles of 4x4 of those with stride 2 (even and odd
+ * pixels taken apart) with 9/16 and 4 times; of the first one (likewise, 4x4 taps) tiles of 5x5. It differs from the direct sum by rounding (about 1e-6 of the largest value of a layer, at most some
  * 1e-5), and an infinite or NaN value spreads over its tile. Where a layer's weights are so unequal in size that it
  * would round worse, the direct sum is taken whatever this says. */
 typedef enum resnet_conv {

@@ -133,13 +133,7 @@ static size_t block_floats(const plan_op *op) {
 static size_t zero_floats(const plan_op *op) { return whole_lines(op->in.c); }
 
 static resnet_status shape(kernel_call *call, resnet_error *error) {
-  const size_t threads = pthreadpool_get_threads_count(call->pool), zeros = zero_floats(call->op) * sizeof(float);
-  size_t blocks;
-  if (!size_multiply(threads, block_floats(call->op) * sizeof(float), &blocks) || blocks > SIZE_MAX - zeros)
-    return fail(error, RESNET_ERROR_LIMIT, "node '%s' (Conv): the buffers of %zu threads do not fit the address space",
-                call->op->name, threads);
-  call->workspace_size = zeros + blocks;
-  return RESNET_OK;
+  return tile_workspace(call, zero_floats(call->op), block_floats(call->op), error);
 }
 
 /* What the tasks of one run share. */

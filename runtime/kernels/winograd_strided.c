@@ -9,7 +9,7 @@
 
 enum {
   BLOCK_BYTES = 512 * 1024, /* of transformed inputs and products */
-  MIN_BLOCK = 16,            /* tiles: below, reading the weights anew for each block costs more than caches save */
+  MIN_BLOCK = 16,           /* tiles: below, reading the weights anew for each block costs more than caches save */
   MAX_BLOCK = 32,
   LINE = 16, /* floats of a cache line, and no fewer than of any vector */
   SKEW = LINE
@@ -30,9 +30,10 @@ bool winograd_strided_applies(const plan_op *op) {
 
 /* ---- weights: matrices x panels x (c,panel), then the bias ---- */
 
-static size_t whole(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
+/* Output channels, rounded up to whole panels. */
+static size_t columns(const plan_op *op) { return round_up(op->shape.c, matrix_variant(0)->panel); }
 
-static size_t matrix_floats(const plan_op *op) { return whole(op->shape.c, matrix_variant(0)->panel) * op->in.c; }
+static size_t matrix_floats(const plan_op *op) { return columns(op) * op->in.c; }
 
 static const float *bias_of(const plan_op *op) {
   return (const float *)op->packed.data + STRIDED_MATRICES * matrix_floats(op);
@@ -40,6 +41,11 @@ static const float *bias_of(const plan_op *op) {
 
 static size_t packed_size(const plan_op *op) {
   return (STRIDED_MATRICES * matrix_floats(op) + op->shape.c) * sizeof(float);
+}
+
+static resnet_status check(const plan_op *op, const memory *m, resnet_error *error) {
+  (void)m;
+  return check_packed_weights(op, columns(op), (size_t)STRIDED_MATRICES * op->in.c, error);
 }
 
 static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
@@ -83,7 +89,7 @@ static strided_place place_of(layout l, float *floats, size_t tile) {
 
 static size_t block_tiles(const plan_op *op) {
   const size_t products = STRIDED_MATRICES + STRIDED_PIXELS; /* no fewer than 81 */
-  const size_t tile = products * sizeof(float) * (whole(op->in.c, LINE) + whole(op->shape.c, LINE));
+  const size_t tile = products * sizeof(float) * (round_up(op->in.c, LINE) + round_up(op->shape.c, LINE));
   const size_t tiles = BLOCK_BYTES / tile / MIN_BLOCK * MIN_BLOCK;
   return tiles < MIN_BLOCK ? MIN_BLOCK : tiles > MAX_BLOCK ? MAX_BLOCK : tiles;
 }
@@ -98,8 +104,8 @@ typedef struct work {
 } work;
 
 static void set_block(work *w, size_t tiles) {
-  w->spread = (layout){whole(w->call->op->in.c, LINE), tiles};
-  w->products = (layout){whole(w->call->op->shape.c, LINE), tiles};
+  w->spread = (layout){round_up(w->call->op->in.c, LINE), tiles};
+  w->products = (layout){round_up(w->call->op->shape.c, LINE), tiles};
 }
 
 static size_t block_floats(const work *w) { return layout_floats(w->spread) + layout_floats(w->products); }
@@ -212,23 +218,20 @@ static work make_work(const kernel_call *call) {
             .zeros = call->workspace};
   w.tiles = call->batch * w.tiles_h * w.tiles_w;
   set_block(&w, block_tiles(op));
-  if (call->workspace) w.blocks = (float *)call->workspace + whole(op->in.c, LINE);
+  if (call->workspace) w.blocks = (float *)call->workspace + round_up(op->in.c, LINE);
   return w;
 }
 
 static resnet_status shape(kernel_call *call, resnet_error *error) {
-  (void)error;
   const work w = make_work(call);
-  const size_t threads = pthreadpool_get_threads_count(call->pool);
-  call->workspace_size = (whole(call->op->in.c, LINE) + threads * block_floats(&w)) * sizeof(float);
-  return RESNET_OK;
+  return tile_workspace(call, round_up(call->op->in.c, LINE), block_floats(&w), error);
 }
 
 /* Blocks for all threads, or, where there are too few, steps for all threads. */
 static void run(const kernel_call *call) {
   work w = make_work(call);
   const size_t threads = pthreadpool_get_threads_count(call->pool);
-  memset(call->workspace, 0, whole(call->op->in.c, LINE) * sizeof(float));
+  memset(call->workspace, 0, round_up(call->op->in.c, LINE) * sizeof(float));
   const size_t blocks = (w.tiles + w.spread.tiles - 1) / w.spread.tiles;
   if (threads == 1 || blocks >= 2 * threads)
     pthreadpool_parallelize_1d_with_thread(call->pool, run_block, &w, blocks, 0);
@@ -243,6 +246,7 @@ static void describe(const plan_op *op, char *text, size_t size) {
 }
 
 const kernel kernel_winograd_strided = {.name = "winograd_strided",
+                                        .check = check,
                                         .packed_size = packed_size,
                                         .pack = pack,
                                         .shape = shape,

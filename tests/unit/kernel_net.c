@@ -142,6 +142,7 @@ unsigned net_kinds(const plan *p) {
   for (uint32_t i = 0; i < p->op_count; i++) {
     const plan_op *op = &p->ops[i];
     if (op->kernel == KERNEL_WINOGRAD || op->kernel == KERNEL_STEM) kinds |= 1u << op->form;
+    if (op->kernel == KERNEL_WINOGRAD_STRIDED) kinds |= NET_STRIDED;
     if (op->kernel == KERNEL_GEMM) kinds |= NET_GEMM;
     if (op->kernel == KERNEL_GEMM && op->input_count == 2) kinds |= NET_GEMM_ADDS;
     if (op->kernel == KERNEL_WINOGRAD && op->input_count == 2) kinds |= NET_WINOGRAD_ADDS;

@@ -34,7 +34,8 @@ enum {
   NET_GEMM = 1 << WINOGRAD_FORMS,
   NET_GEMM_ADDS = NET_GEMM << 1,
   NET_WINOGRAD_ADDS = NET_GEMM << 2,
-  NET_KINDS = (NET_GEMM << 3) - 1
+  NET_STRIDED = NET_GEMM << 3,
+  NET_KINDS = (NET_GEMM << 4) - 1
 };
 
 unsigned net_kinds(const plan *p);

@@ -15,6 +15,7 @@
 enum { PICTURES = 5, MAX_THREADS = 4, LARGEST = 1 << 22 /* floats of all ops' outputs for all pictures */ };
 
 static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, pointwise = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+static const graph_window strided3x3 = {3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
 static const graph_window stem = {7, 7, 2, 2, 1, 1, 3, 3, 3, 3};
 
 static void unclamp(net *n, uint32_t node) {
@@ -30,7 +31,8 @@ static uint32_t add_sum(net *n, uint32_t residual, uint32_t shortcut) {
   return n->graph.output;
 }
 
-/* input -> stem -> two 3x3, + -> two 1x1, + : the sums in place where they can be. Channels fill vectors or do not. */
+/* input -> stem -> two 3x3, + -> two 1x1, + -> 3x3 of stride 2: the sums in place where they can be. Channels fill
+ * vectors or do not. */
 static net residual_net(const graph_shape *size) {
   const uint32_t channels = size->c;
   net n = net_new((graph_shape){2 * size->h, 2 * size->w, 3});
@@ -40,7 +42,8 @@ static net residual_net(const graph_shape *size) {
   first = add_sum(&n, last, first);
   last = net_add_conv(&n, first, &pointwise, 1, 3 * channels + 1);
   last = net_add_conv(&n, last, &pointwise, 1, channels);
-  (void)add_sum(&n, last, first);
+  first = add_sum(&n, last, first);
+  (void)net_add_conv(&n, first, &strided3x3, 1, channels);
   return n;
 }
 
