@@ -151,7 +151,8 @@ typedef struct resnet_model_options {
   resnet_memory memory;
   uint32_t batch; /* pictures that sessions will mostly be given at once, 0: 1. With more, layers that spend their time
                      reading weights may be computed in ways that multiply less and read more (normal memory, auto).
-                     Answers then differ by rounding; they never depend on a session's batch */
+                     Answers then differ by rounding; they never depend on a session's batch. A plan
+                     file goes by the value that it was made with */
   uint32_t keep_weights; /* 1: keep the file's weights beside the packed ones, as resnet_model_save needs; 0: don't */
 } resnet_model_options;
 

@@ -112,7 +112,8 @@ static resnet_status make_model(memory *m, graph *g, plan_file *file, const resn
   if (!model) return fail_memory(error, "a model");
   model->memory = m;
   model->file = *file;
-  model->options = (plan_options){options->conv, options->memory, options->batch ? options->batch : 1};
+  const uint32_t batch = file->bytes ? file->key.options.batch : options->batch;
+  model->options = (plan_options){options->conv, options->memory, batch ? batch : 1};
   resnet_status status = compile(model, g, options, error);
   *file = (plan_file){0};
   if (status != RESNET_OK) {

@@ -127,7 +127,7 @@ def plan_of_a_newer_library() -> Content:
 @plan_case("OK", "")
 def plan_for_another_cpu() -> Content:
     """It is packed anew."""
-    return sealed(with_number(key_place() + 12, "B", ord("?")))
+    return sealed(with_number(key_place() + 16, "B", ord("?")))
 
 
 # ---- forged ------------------------------------------------------------

@@ -284,8 +284,21 @@ static void other_options_pack_anew(void **state) {
   buffer file = plan_compile(&onnx, &options);
   options.conv = RESNET_CONV_DIRECT;
   assert_packed_anew(&file, &options, &onnx, "conv 2");
-  options.batch = 8;
-  assert_packed_anew(&file, &options, &onnx, "batch 8");
+  buffer_release(&onnx);
+  buffer_release(&file);
+}
+
+static void a_plan_keeps_the_batch_it_was_made_for(void **state) {
+  (void)state;
+  resnet_model_options eight = defaults(), one = defaults();
+  eight.batch = 8;
+  buffer onnx = plan_mixed_net(), file = plan_compile(&onnx, &eight);
+  resnet_model *model = plan_open(&file, &one), *source = plan_open(&onnx, &eight);
+  assert_string_equal(plan_info(model).notice, "");
+  assert_int_equal(model->options.batch, 8);
+  assert_same_model(source, model);
+  resnet_model_close(&model);
+  resnet_model_close(&source);
   buffer_release(&onnx);
   buffer_release(&file);
 }
@@ -533,6 +546,7 @@ int main(void) {
       cmocka_unit_test(another_input_size_is_refused),
       cmocka_unit_test(a_stale_key_is_packed_anew),
       cmocka_unit_test(other_options_pack_anew),
+      cmocka_unit_test(a_plan_keeps_the_batch_it_was_made_for),
       cmocka_unit_test(packed_weights_of_another_order_do_not_pass),
       cmocka_unit_test(budgets_hold),
       cmocka_unit_test(two_models_share_the_file),
