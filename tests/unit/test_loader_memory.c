@@ -51,7 +51,10 @@ static void budgets_hold_for_large_blocks(void **state) {
 static size_t resident_bytes(void) {
   FILE *file = fopen("/proc/self/statm", "r");
   unsigned long whole = 0, resident = 0;
-  if (!file) skip();
+  if (!file) {
+    print_message("skipped: /proc/self/statm is not there\n");
+    skip();
+  }
   assert_int_equal(fscanf(file, "%lu %lu", &whole, &resident), 2);
   (void)fclose(file);
   return resident * (size_t)sysconf(_SC_PAGESIZE);
@@ -63,7 +66,8 @@ static void released_blocks_leave_no_holes(void **state) {
   (void)state;
   enum { COUNT = 8 };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  skip(); /* their malloc keeps what was released for a while */
+  print_message("skipped: a sanitizer's malloc keeps what was released for a while\n");
+  skip();
 #endif
   memory m;
   void *from[COUNT], *to[COUNT];
