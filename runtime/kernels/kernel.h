@@ -61,8 +61,6 @@ static inline size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / u
 
 /* Refuse an op whose packed weights, `rows` of `floats` each and a bias, are more bytes than a size_t counts. */
 resnet_status check_packed_weights(const plan_op *op, size_t rows, size_t floats, resnet_error *error);
-/* Ask for a workspace of a row of zeros and a block of tiles for each thread, in floats. */
-resnet_status tile_workspace(kernel_call *call, size_t zeros, size_t block, resnet_error *error);
 
 /* Append to the NUL-terminated `text` in a buffer of `size` bytes, cut to fit. */
 void describe_append(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));

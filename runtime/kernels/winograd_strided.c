@@ -1,8 +1,7 @@
-/* 3x3 convolutions of stride 2 by Winograd's algorithm + bias + clamp (vector/strided.h). Tiles of all pictures of the
- * batch are numbered through and worked on in blocks, as in winograd.c; no tile's result depends on its neighbours'. */
+/* 3x3 convolutions of stride 2 by Winograd's algorithm + bias + clamp (vector/strided.h). */
 #include <string.h>
 
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/tiles.h"
 #include "runtime/kernels/vector/matrix.h"
 #include "runtime/kernels/vector/strided.h"
 #include "runtime/kernels/winograd.h"
@@ -10,9 +9,7 @@
 enum {
   BLOCK_BYTES = 512 * 1024, /* of transformed inputs and products */
   MIN_BLOCK = 16,           /* tiles: below, reading the weights anew for each block costs more than caches save */
-  MAX_BLOCK = 32,
-  LINE = 16, /* floats of a cache line, and no fewer than of any vector */
-  SKEW = LINE
+  MAX_BLOCK = 32
 };
 
 const strided_group strided_groups[STRIDED_GROUPS] = {
@@ -69,7 +66,7 @@ typedef struct layout {
   size_t row, tiles; /* floats of a row; tiles that there is room for */
 } layout;
 
-static size_t matrix_stride(layout l, size_t group) { return l.tiles * strided_groups[group].rows * l.row + SKEW; }
+static size_t matrix_stride(layout l, size_t group) { return l.tiles * strided_groups[group].rows * l.row + TILE_SKEW; }
 
 static size_t layout_floats(layout l) {
   size_t floats = 0;
@@ -89,57 +86,39 @@ static strided_place place_of(layout l, float *floats, size_t tile) {
 
 static size_t block_tiles(const plan_op *op) {
   const size_t products = STRIDED_MATRICES + STRIDED_PIXELS; /* no fewer than 81 */
-  const size_t tile = products * sizeof(float) * (round_up(op->in.c, LINE) + round_up(op->shape.c, LINE));
+  const size_t tile = products * sizeof(float) * (round_up(op->in.c, TILE_LINE) + round_up(op->shape.c, TILE_LINE));
   const size_t tiles = BLOCK_BYTES / tile / MIN_BLOCK * MIN_BLOCK;
   return tiles < MIN_BLOCK ? MIN_BLOCK : tiles > MAX_BLOCK ? MAX_BLOCK : tiles;
 }
 
 typedef struct work {
-  const kernel_call *call;
-  size_t tiles_h, tiles_w, tiles; /* of a picture: down and across; of the whole batch */
+  tile_work tiles; /* first: its functions are given this */
   layout spread, products;
-  size_t first, count; /* the tiles of the block that all threads share */
-  const float *zeros;
-  float *blocks; /* one for each thread */
 } work;
 
-static void set_block(work *w, size_t tiles) {
-  w->spread = (layout){round_up(w->call->op->in.c, LINE), tiles};
-  w->products = (layout){round_up(w->call->op->shape.c, LINE), tiles};
-}
+static layout spread_layout(const plan_op *op) { return (layout){round_up(op->in.c, TILE_LINE), block_tiles(op)}; }
 
-static size_t block_floats(const work *w) { return layout_floats(w->spread) + layout_floats(w->products); }
+static layout product_layout(const plan_op *op) { return (layout){round_up(op->shape.c, TILE_LINE), block_tiles(op)}; }
+
+static size_t block_floats(const plan_op *op) {
+  return layout_floats(spread_layout(op)) + layout_floats(product_layout(op));
+}
 
 static float *products_of(const work *w, float *block) { return block + layout_floats(w->spread); }
 
-typedef struct tile_place {
-  size_t picture, row, column; /* of the tile's first output */
-} tile_place;
-
-static tile_place find_tile(const work *w, size_t tile) {
-  const size_t per_picture = w->tiles_h * w->tiles_w, inside = tile % per_picture;
-  return (tile_place){tile / per_picture, inside / w->tiles_w * STRIDED_OUT, inside % w->tiles_w * STRIDED_OUT};
+static void spread_tile(const tile_work *tiles, size_t tile, float *block, size_t slot) {
+  const float *pixels[STRIDED_PIXELS];
+  const strided_place to = place_of(((const work *)tiles)->spread, block, slot);
+  tile_pixels(tiles, tile_find(tiles, tile), STRIDED_IN, STRIDED_IN, pixels);
+  strided_variant(0)->input(pixels, tiles->call->op->in.c, &to);
 }
 
-static void spread_tile(const work *w, size_t tile, float *block, size_t slot) {
-  const plan_op *op = w->call->op;
-  const tile_place at = find_tile(w, tile);
-  const float *pixels[STRIDED_PIXELS], *picture = w->call->input[0] + at.picture * shape_floats(op->in);
-  const size_t c = op->in.c, left = 2 * at.column - op->window.pad_left; /* wraps where outside, as h does */
-  for (size_t row = 0; row < STRIDED_IN; row++) {
-    const size_t h = 2 * at.row + row - op->window.pad_top;
-    const bool inside = h < op->in.h;
-    const float *line = inside ? picture + h * op->in.w * c : w->zeros;
-    for (size_t column = 0; column < STRIDED_IN; column++)
-      pixels[row * STRIDED_IN + column] = inside && left + column < op->in.w ? line + (left + column) * c : w->zeros;
-  }
-  const strided_place to = place_of(w->spread, block, slot);
-  strided_variant(0)->input(pixels, c, &to);
-}
-
-/* All matrices' products for `channels` outputs from `channel` on, `count` tiles. */
-static void multiply_channels(const work *w, float *block, size_t count, size_t channel, size_t channels) {
-  const plan_op *op = w->call->op;
+/* All matrices' products, for the outputs of `panels` panels from `panel` on. */
+static void multiply_panels(const tile_work *tiles, float *block, size_t panel, size_t panels, size_t count) {
+  const work *w = (const work *)tiles;
+  const plan_op *op = tiles->call->op;
+  const size_t channel = panel * matrix_variant(0)->panel, wanted = panels * matrix_variant(0)->panel;
+  const size_t channels = op->shape.c - channel < wanted ? op->shape.c - channel : wanted;
   const float *packed = (const float *)op->packed.data + channel * op->in.c;
   const strided_place spread = place_of(w->spread, block, 0),
                       products = place_of(w->products, products_of(w, block), 0);
@@ -163,80 +142,38 @@ static void multiply_channels(const work *w, float *block, size_t count, size_t 
   }
 }
 
-static void gather_tile(const work *w, size_t tile, float *block, size_t slot) {
-  const plan_op *op = w->call->op;
-  const tile_place at = find_tile(w, tile);
-  const size_t rows = op->shape.h - at.row, columns = op->shape.w - at.column, o = op->shape.c;
+static void gather_tile(const tile_work *tiles, size_t tile, float *block, size_t slot) {
+  const work *w = (const work *)tiles;
+  const plan_op *op = tiles->call->op;
+  const tile_place at = tile_find(tiles, tile);
   const strided_place products = place_of(w->products, products_of(w, block), slot);
-  float *out = w->call->output + ((at.picture * op->shape.h + at.row) * op->shape.w + at.column) * o;
-  strided_variant(0)->output(&products, o, bias_of(op), out, op->shape.w * o, rows < STRIDED_OUT ? rows : STRIDED_OUT,
-                             columns < STRIDED_OUT ? columns : STRIDED_OUT, op->clamp_min, op->clamp_max);
-}
-
-/* One block, all steps, on one thread. */
-static void run_block(void *context, size_t thread, size_t index) {
-  const work *w = context;
-  const size_t first = index * w->spread.tiles;
-  const size_t count = w->tiles - first < w->spread.tiles ? w->tiles - first : w->spread.tiles;
-  float *block = w->blocks + thread * block_floats(w);
-  for (size_t i = 0; i < count; i++) spread_tile(w, first + i, block, i);
-  multiply_channels(w, block, count, 0, w->call->op->shape.c);
-  for (size_t i = 0; i < count; i++) gather_tile(w, first + i, block, i);
-}
-
-/* The steps of one block that all threads share. */
-static void share_spread(void *context, size_t i) {
-  const work *w = context;
-  spread_tile(w, w->first + i, w->blocks, i);
-}
-
-static void share_multiply(void *context, size_t channel, size_t channels) {
-  const work *w = context;
-  multiply_channels(w, w->blocks, w->count, channel, channels);
-}
-
-static void share_gather(void *context, size_t i) {
-  const work *w = context;
-  gather_tile(w, w->first + i, w->blocks, i);
-}
-
-static void run_shared(work *w) {
-  for (; w->first < w->tiles; w->first += w->spread.tiles) {
-    w->count = w->tiles - w->first < w->spread.tiles ? w->tiles - w->first : w->spread.tiles;
-    pthreadpool_parallelize_1d(w->call->pool, share_spread, w, w->count, 0);
-    pthreadpool_parallelize_1d_tile_1d(w->call->pool, share_multiply, w, w->call->op->shape.c, matrix_variant(0)->panel,
-                                       0);
-    pthreadpool_parallelize_1d(w->call->pool, share_gather, w, w->count, 0);
-  }
-}
-
-static work make_work(const kernel_call *call) {
-  const plan_op *op = call->op;
-  work w = {.call = call,
-            .tiles_h = (op->shape.h + STRIDED_OUT - 1) / STRIDED_OUT,
-            .tiles_w = (op->shape.w + STRIDED_OUT - 1) / STRIDED_OUT,
-            .zeros = call->workspace};
-  w.tiles = call->batch * w.tiles_h * w.tiles_w;
-  set_block(&w, block_tiles(op));
-  if (call->workspace) w.blocks = (float *)call->workspace + round_up(op->in.c, LINE);
-  return w;
+  strided_variant(0)->output(&products, op->shape.c, bias_of(op), tiles->call->output + tile_offset(tiles, at),
+                             (size_t)op->shape.w * op->shape.c, tile_rows(tiles, at), tile_columns(tiles, at),
+                             op->clamp_min, op->clamp_max);
 }
 
 static resnet_status shape(kernel_call *call, resnet_error *error) {
-  const work w = make_work(call);
-  return tile_workspace(call, round_up(call->op->in.c, LINE), block_floats(&w), error);
+  return tile_workspace(call, block_floats(call->op), error);
 }
 
 /* Blocks for all threads, or, where there are too few, steps for all threads. */
 static void run(const kernel_call *call) {
-  work w = make_work(call);
+  const plan_op *op = call->op;
+  work w = {.spread = spread_layout(op),
+            .products = product_layout(op),
+            .tiles = {.block = block_tiles(op),
+                      .block_floats = block_floats(op),
+                      .parts = columns(op) / matrix_variant(0)->panel,
+                      .spread = spread_tile,
+                      .multiply = multiply_panels,
+                      .gather = gather_tile}};
+  tile_init(&w.tiles, call, STRIDED_OUT, STRIDED_OUT);
   const size_t threads = pthreadpool_get_threads_count(call->pool);
-  memset(call->workspace, 0, round_up(call->op->in.c, LINE) * sizeof(float));
-  const size_t blocks = (w.tiles + w.spread.tiles - 1) / w.spread.tiles;
+  const size_t blocks = (w.tiles.tiles + w.tiles.block - 1) / w.tiles.block;
   if (threads == 1 || blocks >= 2 * threads)
-    pthreadpool_parallelize_1d_with_thread(call->pool, run_block, &w, blocks, 0);
+    tile_run_blocks(&w.tiles);
   else
-    run_shared(&w);
+    tile_run_shared(&w.tiles);
 }
 
 static void describe(const plan_op *op, char *text, size_t size) {
