@@ -29,36 +29,7 @@ void tile_init(tile_work *w, const kernel_call *call, size_t out_h, size_t out_w
   w->blocks = zeros + zero_floats(op);
 }
 
-tile_place tile_find(const tile_work *w, size_t tile) {
-  const size_t per_picture = w->tiles_h * w->tiles_w, inside = tile % per_picture;
-  return (tile_place){tile / per_picture, inside / w->tiles_w * w->out_h, inside % w->tiles_w * w->out_w};
-}
-
-size_t tile_offset(const tile_work *w, tile_place at) {
-  const graph_shape out = w->call->op->shape;
-  return ((at.picture * out.h + at.row) * out.w + at.column) * out.c;
-}
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
-size_t tile_rows(const tile_work *w, tile_place at) { return least(w->call->op->shape.h - at.row, w->out_h); }
-
-size_t tile_columns(const tile_work *w, tile_place at) { return least(w->call->op->shape.w - at.column, w->out_w); }
-
-void tile_pixels(const tile_work *w, tile_place at, size_t in_h, size_t in_w, const float **pixels) {
-  const plan_op *op = w->call->op;
-  const float *picture = w->call->input[0] + at.picture * shape_floats(op->in);
-  const size_t c = op->in.c, top = at.row * op->window.stride_h - op->window.pad_top; /* wraps where outside... */
-  const size_t left = at.column * op->window.stride_w - op->window.pad_left;          /* ...and so does this */
-  for (size_t row = 0; row < in_h; row++, pixels += in_w) {
-    const bool inside = top + row < op->in.h;
-    const float *line = inside ? picture + (top + row) * op->in.w * c : w->zeros;
-    for (size_t column = 0; column < in_w; column++)
-      pixels[column] = inside && left + column < op->in.w ? line + (left + column) * c : w->zeros;
-  }
-}
-
-static size_t tiles_from(const tile_work *w, size_t first) { return least(w->tiles - first, w->block); }
+static size_t tiles_from(const tile_work *w, size_t first) { return tile_least(w->tiles - first, w->block); }
 
 /* One block, all steps, on one thread. */
 static void run_block(void *context, size_t thread, size_t index) {
