@@ -32,6 +32,17 @@ void graph_release(graph *g) {
   memset(g, 0, sizeof *g);
 }
 
+bool all_finite(const float *numbers, size_t count) {
+  static const uint32_t exponent = 0x7f800000; /* all ones: infinite or no number (IEEE 754) */
+  uint32_t others = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, &numbers[i], sizeof bits);
+    others |= (bits & exponent) == exponent; /* no way out of the loop: compilers make vectors of it */
+  }
+  return others == 0;
+}
+
 static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model, const graph_options *options,
                            resnet_error *error) {
   lowering l = {.memory = m, .error = error, .options = options, .graph = g};

@@ -105,4 +105,7 @@ resnet_status graph_read_memory(graph *out, memory *m, const void *bytes, size_t
 /* Release all that *g holds and zero it; an all-zero graph is allowed. */
 void graph_release(graph *g);
 
+/* Every number is finite. */
+bool all_finite(const float *numbers, size_t count);
+
 #endif

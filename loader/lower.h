@@ -177,8 +177,6 @@ tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t 
 bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor *from, size_t from_index);
 bool tensor_is_batch(const tensor *t, size_t index);
 bool tensor_has_batch(const tensor *t);
-/* Every float is finite. */
-bool all_finite(const float *numbers, size_t count);
 resnet_status check_finite(const lowering *l, const tensor *t, const char *what);
 
 /* ---- shapes.c ------------------------------------------------------------------------------------------------ */

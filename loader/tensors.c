@@ -296,17 +296,6 @@ bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor 
   return to->is_batch != NULL;
 }
 
-bool all_finite(const float *numbers, size_t count) {
-  static const uint32_t exponent = 0x7f800000; /* all ones: infinite or no number (IEEE 754) */
-  uint32_t others = 0;
-  for (size_t i = 0; i < count; i++) {
-    uint32_t bits;
-    memcpy(&bits, &numbers[i], sizeof bits);
-    others |= (bits & exponent) == exponent; /* no way out of the loop: compilers make vectors of it */
-  }
-  return others == 0;
-}
-
 resnet_status check_finite(const lowering *l, const tensor *t, const char *what) {
   if (all_finite(t->floats, t->count)) return RESNET_OK;
   size_t i = 0;

@@ -39,25 +39,32 @@ conv_way cost_plain(const plan_op *op, bool adds, uint32_t batch) {
   return gemm_applies(op) && gemm.cost < direct.cost + addition ? gemm : direct;
 }
 
+/* Tiles of out_tile, each with so many products for each pair of channels, by so many matrices of weights. */
+static conv_way transformed(const plan_op *op, winograd_size out_tile, double products, double matrices, double in,
+                            double starving, uint32_t batch) {
+  const double h = (double)out_tile.h, w = (double)out_tile.w;
+  const double tiles = rounded(op->shape.h, h) * rounded(op->shape.w, w) / (h * w);
+  const double out = rounded(op->shape.c, panel / 2), lanes = rounded(in, panel / 2);
+  const double bytes = matrices * in * out * sizeof(float);
+  const double each = in * out * product_cost + (lanes + out) * transform_cost;
+  return (conv_way){.cost = tiles * products * each + fetched(bytes, starving, batch), .bytes = bytes};
+}
+
 conv_way cost_winograd(const plan_op *op, winograd_form form, uint32_t batch) {
   const winograd_form_functions *f = &winograd_variant(0)->form[form]; /* sizes are those of any variant */
   const bool stem = form == WINOGRAD_F5X5_4X4;
-  const double tiles =
-      rounded(op->shape.h, (double)f->out.h) * rounded(op->shape.w, (double)f->out.w) / (double)(f->out.h * f->out.w);
   const double points = (double)(f->in.h * f->in.w), in = (stem ? 4.0 : 1.0) * op->in.c;
-  const double out = rounded(op->shape.c, panel / 2), lanes = rounded(in, panel / 2);
-  const double bytes = points * in * out * sizeof(float);
-  const double each = in * out * product_cost + (lanes + out) * transform_cost;
-  return (conv_way){stem ? KERNEL_STEM : KERNEL_WINOGRAD, form, tiles * points * each + fetched(bytes, starving_bytes, batch),
-                    bytes};
+  conv_way way = transformed(op, f->out, points, points, in, starving_bytes, batch);
+  way.kernel = stem ? KERNEL_STEM : KERNEL_WINOGRAD;
+  way.form = form;
+  return way;
 }
 
 conv_way cost_strided(const plan_op *op, uint32_t batch) {
-  const double side = STRIDED_OUT, products = (STRIDED_POINTS + side) * (STRIDED_POINTS + side);
-  const double tiles = rounded(op->shape.h, side) * rounded(op->shape.w, side) / (side * side);
-  const double in = op->in.c, out = rounded(op->shape.c, panel / 2), lanes = rounded(in, panel / 2);
-  const double bytes = STRIDED_MATRICES * in * out * sizeof(float);
-  const double each = in * out * product_cost + (lanes + out) * transform_cost;
-  return (conv_way){KERNEL_WINOGRAD_STRIDED, WINOGRAD_FORMS, tiles * products * each + fetched(bytes, starving_strided, batch),
-                    bytes};
+  const double products = (STRIDED_POINTS + STRIDED_OUT) * (STRIDED_POINTS + STRIDED_OUT);
+  conv_way way = transformed(op, (winograd_size){STRIDED_OUT, STRIDED_OUT}, products, STRIDED_MATRICES, op->in.c,
+                             starving_strided, batch);
+  way.kernel = KERNEL_WINOGRAD_STRIDED;
+  way.form = WINOGRAD_FORMS;
+  return way;
 }

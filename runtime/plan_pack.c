@@ -28,13 +28,6 @@ static resnet_status damaged(resnet_error *error, const char *what) {
               what);
 }
 
-/* x - x is 0 for finite x only. Summing lets the compiler take many at once. */
-static bool all_finite(const float *floats, size_t count) {
-  float sum = 0;
-  for (size_t i = 0; i < count; i++) sum += floats[i] - floats[i];
-  return sum == 0;
-}
-
 uint64_t plan_weights_checksum(const plan_weights *w) {
   const uint64_t both[2] = {plan_checksum(w->weights, w->weight_count * sizeof *w->weights),
                             plan_checksum(w->bias, w->bias_count * sizeof *w->bias)};
