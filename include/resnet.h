@@ -144,7 +144,9 @@ typedef struct resnet_model_options {
   size_t struct_size;                  /* sizeof(resnet_model_options); set by resnet_model_options_init */
   uint64_t max_file_bytes;             /* larger files are refused, packed or unpacked; 0: 2 GiB */
   uint64_t max_memory_bytes;           /* budget while loading, weights included; 0: 6 GiB */
-  uint32_t input_height, input_width;  /* for nets whose input size is symbolic; 0: the file's, else 224 */
+  uint32_t input_height, input_width;  /* pixels; 0: the file's, or 224 where that is symbolic. Another size than the
+                                          file's is accepted where every layer can follow: nets that end in global
+                                          pooling. Others are refused, naming the node that cannot */
   const resnet_preprocess *preprocess; /* copied; NULL: the file's own, else a guess */
   resnet_allocator allocator;
   resnet_conv conv;
@@ -154,6 +156,12 @@ typedef struct resnet_model_options {
                      Answers then differ by rounding; they never depend on a session's batch. A plan
                      file goes by the value that it was made with */
   uint32_t keep_weights; /* 1: keep the file's weights beside the packed ones, as resnet_model_save needs; 0: don't */
+  const char *output; /* which of the graph's outputs are the scores, by name; NULL: the only one (a file with several
+                         is refused, naming them). What leads to the others alone is not read. Not kept after the call */
+  uint32_t external_data; /* 1: weights may lie in other files, as large exports have them (ONNX external data): regular
+                             files with one link, in or below the model's own folder, reached through no symbolic link.
+                             Paths that leave it are refused. 0: a model that needs other files is refused. Plan files
+                             hold their weights, whatever this says */
 } resnet_model_options;
 
 /* Fill `options` with the defaults (all zero but struct_size). Thread-safe. */
@@ -188,6 +196,17 @@ RESNET_API resnet_status resnet_model_save(const resnet_model *model, const char
 /* Close *model and set it to NULL. NULL and pointers to NULL are allowed. No session of it may be open. */
 RESNET_API void resnet_model_close(resnet_model **model);
 
+/* What a loaded file looks to be wrong or unusual in, though it can be run. */
+typedef enum resnet_severity {
+  RESNET_NOTE = 0,   /* true of many good files, e.g. that scores are logits */
+  RESNET_WARNING = 1 /* answers are likely not what the net was trained to give */
+} resnet_severity;
+
+typedef struct resnet_finding {
+  resnet_severity severity;
+  const char *message; /* one line: nodes, what was found, what to do */
+} resnet_finding;
+
 /* Pointers in here live as long as the model. */
 typedef struct resnet_model_info {
   size_t struct_size;   /* set by the caller to sizeof(resnet_model_info) */
@@ -210,6 +229,8 @@ typedef struct resnet_model_info {
   uint64_t arena_lower_bound; /* largest set of activations alive at once: no plan of these ops can use less */
   const char *notice;         /* what the user of a plan file should know, e.g. that it was made for another CPU and had
                                  to be packed anew; "" if there is nothing */
+  const resnet_finding *findings; /* finding_count of them, warnings first; NULL if there are none */
+  uint32_t finding_count;
 } resnet_model_info;
 
 RESNET_API resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info *info, resnet_error *error);
@@ -220,7 +241,8 @@ typedef enum resnet_shortcut {
   RESNET_SHORTCUT_NONE = 0,       /* plain net: two layers without a shortcut */
   RESNET_SHORTCUT_IDENTITY = 1,   /* y = F(x) + x */
   RESNET_SHORTCUT_PROJECTION = 2, /* y = F(x) + W x: option B of the paper */
-  RESNET_SHORTCUT_OPTION_A = 3    /* y = F(x) + x sub-sampled, with zero channels added: option A of the paper */
+  RESNET_SHORTCUT_OPTION_A = 3,   /* y = F(x) + x sub-sampled, with zero channels added: option A of the paper */
+  RESNET_SHORTCUT_POOL = 4        /* y = F(x) + average or maximum of x over windows, without weights */
 } resnet_shortcut;
 
 #define RESNET_NO_INDEX UINT32_MAX

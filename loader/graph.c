@@ -25,6 +25,8 @@ void graph_release(graph *g) {
   graph_release_nodes(m, g->nodes, g->node_count);
   for (uint32_t i = 0; i < g->block_count; i++) memory_release(m, g->blocks[i].name);
   for (uint32_t i = 0; i < g->label_count; i++) memory_release(m, g->labels[i]);
+  for (uint32_t i = 0; i < g->finding_count; i++) memory_release(m, g->findings[i].message);
+  memory_release(m, g->findings);
   memory_release(m, g->blocks);
   memory_release(m, g->labels);
   memory_release(m, g->name);

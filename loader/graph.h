@@ -25,6 +25,14 @@ typedef enum graph_op {
   GRAPH_GLOBAL_AVERAGE_POOL, /* output (1,1,c) */
   GRAPH_SOFTMAX,             /* over the channels */
   GRAPH_LOG_SOFTMAX,
+  GRAPH_SIGMOID, /* 1 / (1 + exp(-x)), element by element */
+  /* Squeeze-and-excitation: input[0] (h,w,c) times its gate, input[1] (1,1,c), channel by channel, clamped; with
+   * `sigmoid` the gate is 1 / (1 + exp(-input[1])). */
+  GRAPH_SCALE,
+  /* ECA's convolution along the channels, (1,1,c) to (1,1,c), zeros outside:
+   * y[i] = bias[0] + sum over k of weights[k] * x[i + k - window.pad_left], window.kernel_w weights */
+  GRAPH_CHANNEL_CONV,
+  GRAPH_PAD, /* borders around height and width, as wide as window's pads; the rest of window is 0 */
   GRAPH_OP_COUNT
 } graph_op;
 
@@ -45,6 +53,13 @@ typedef struct graph_window {
  * to say: the runtime leaves here what it found (runtime/choose.h). */
 typedef enum graph_evenness { GRAPH_EVENNESS_UNKNOWN, GRAPH_EVEN, GRAPH_UNEVEN } graph_evenness;
 
+/* What GRAPH_PAD puts into its borders. */
+typedef enum graph_pad_mode {
+  GRAPH_PAD_CONSTANT, /* pad_value, a finite number */
+  GRAPH_PAD_REFLECT,  /* what lies as far inside of the outermost pixel; pads < height and width */
+  GRAPH_PAD_EDGE      /* the outermost pixel */
+} graph_pad_mode;
+
 typedef struct graph_node {
   graph_op op;
   char *name;   /* ONNX node that it stands for: of the convolution, where batch norm and ReLU were fused into it */
@@ -55,12 +70,16 @@ typedef struct graph_node {
   graph_window window; /* CONV, MAX_POOL, AVERAGE_POOL */
   uint32_t groups;     /* CONV: divides input and output channels */
   bool count_padding;  /* AVERAGE_POOL: the divisor is kernel_h * kernel_w even at the border */
+  bool sigmoid;        /* SCALE */
+  graph_pad_mode pad_mode; /* PAD */
+  float pad_value;
   uint32_t stride_h, stride_w, channels_before; /* SUBSAMPLE */
-  float clamp_min, clamp_max; /* CONV, ADD, AFFINE, CLAMP, LINEAR: -INFINITY and INFINITY where there is none */
-  /* CONV: (o,kernel_h,kernel_w,input channels / groups); LINEAR: (o,h,w,c); AFFINE: (c). All finite. */
+  float clamp_min, clamp_max; /* CONV, ADD, AFFINE, CLAMP, LINEAR, SCALE: -INFINITY and INFINITY where there is none */
+  /* CONV: (o,kernel_h,kernel_w,input channels / groups); LINEAR: (o,h,w,c); AFFINE: (c); CHANNEL_CONV:
+   * (kernel_w). All finite. */
   float *weights;
   size_t weight_count;
-  float *bias; /* CONV, LINEAR: o floats, never NULL; AFFINE: c floats. All finite. */
+  float *bias; /* CONV, LINEAR: o floats, never NULL; AFFINE: c floats; CHANNEL_CONV: 1. All finite. */
   size_t bias_count;
   bool weights_borrowed;   /* weights and bias belong to somebody else, who keeps them longer; the loader's never do */
   graph_evenness evenness; /* CONV */
@@ -75,6 +94,12 @@ typedef struct graph_block {
   uint32_t add;    /* node that adds the shortcut; in a plain pair: its last node. Its output is the block's */
 } graph_block;
 
+/* Something about the file that its user should know, though it runs: what was found, where, and what to do. */
+typedef struct graph_finding {
+  resnet_severity severity;
+  char *message;
+} graph_finding;
+
 typedef struct graph {
   memory *memory; /* all below was allocated from it */
   graph_node *nodes;
@@ -86,13 +111,17 @@ typedef struct graph {
   uint32_t opset;
   char **labels; /* label_count strings, or NULL; label_count is 0 or the number of classes */
   uint32_t label_count;
+  graph_finding *findings;
+  uint32_t finding_count;
   bool has_preprocess; /* the file's metadata said how pictures are prepared */
   resnet_preprocess preprocess;
 } graph;
 
 typedef struct graph_options {
   uint64_t max_file_bytes;            /* never 0 here */
-  uint32_t input_height, input_width; /* for symbolic sizes; 0: 224 */
+  uint32_t input_height, input_width; /* 0: the file's; 224 where it has none */
+  const char *output;                 /* name of the graph output that is to be the scores; NULL: the only one */
+  bool external_data;                 /* weights may stand in files beside the model's */
 } graph_options;
 
 /* Build the graph of an ONNX file (or gzip of one) into *out, which need not be initialised. On failure *out is all

@@ -170,6 +170,8 @@ static resnet_status read_onnx(plan_file *f, graph *g, memory *m, const source *
       .max_file_bytes = file_limit(options),
       .input_height = options->input_height,
       .input_width = options->input_width,
+      .output = options->output,
+      .external_data = options->external_data != 0,
   };
   resnet_status status = from->path ? graph_read_file(g, m, from->path, &graph_settings, error)
                                     : graph_read_memory(g, m, from->bytes, from->size, &graph_settings, error);

@@ -103,7 +103,7 @@ static bool read_node(plan_reader *r, memory *m, graph_node *n) {
 
 static bool read_block(plan_reader *r, memory *m, graph_block *block) {
   block->name = take_text(r, m);
-  block->shortcut = (resnet_shortcut)take_small(r, RESNET_SHORTCUT_OPTION_A + 1);
+  block->shortcut = (resnet_shortcut)take_small(r, RESNET_SHORTCUT_POOL + 1);
   block->source = take_u32(r);
   block->add = take_u32(r);
   return block->name && !r->failed;

@@ -50,6 +50,8 @@ const char *shortcut_name(resnet_shortcut shortcut) {
     return "projection";
   case RESNET_SHORTCUT_OPTION_A:
     return "option A";
+  case RESNET_SHORTCUT_POOL:
+    return "pool";
   }
   return "unknown";
 }

@@ -18,6 +18,7 @@ static const char *const shortcut_names[] = {
     [RESNET_SHORTCUT_IDENTITY] = "identity",
     [RESNET_SHORTCUT_PROJECTION] = "projection",
     [RESNET_SHORTCUT_OPTION_A] = "option A",
+    [RESNET_SHORTCUT_POOL] = "pool",
 };
 
 const char *describe_shortcut(const plan_op *op) { return shortcut_names[op->shortcut]; }

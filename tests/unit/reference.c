@@ -77,6 +77,37 @@ static double softmax(graph_op op, graph_shape in, const float *x, size_t n, uin
   return op == GRAPH_SOFTMAX ? exp(log_probability) : log_probability;
 }
 
+static double sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
+
+static double channel_conv(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t c) {
+  double sum = (double)node->bias[0];
+  for (uint32_t k = 0; k < node->window.kernel_w; k++) {
+    const int64_t from = (int64_t)c + k - node->window.pad_left;
+    if (from >= 0 && from < in.c) sum += (double)node->weights[k] * (double)at(x, in, n, 0, 0, (size_t)from, 0.0f);
+  }
+  return sum;
+}
+
+/* Where a place outside of [0,size) is taken from. */
+static int64_t inwards(graph_pad_mode mode, int64_t i, int64_t size) {
+  if (mode == GRAPH_PAD_REFLECT) return i < 0 ? -i : i >= size ? 2 * (size - 1) - i : i;
+  if (mode == GRAPH_PAD_EDGE) return i < 0 ? 0 : i >= size ? size - 1 : i;
+  return i;
+}
+
+static double pad(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w,
+                  uint32_t c) {
+  const int64_t row = inwards(node->pad_mode, (int64_t)h - node->window.pad_top, in.h);
+  const int64_t column = inwards(node->pad_mode, (int64_t)w - node->window.pad_left, in.w);
+  return (double)at(x, in, n, row, column, c, node->pad_value);
+}
+
+static float scale(const graph_node *node, graph_shape gate_shape, const float *gate, size_t n, uint32_t c,
+                   double own) {
+  const double factor = (double)at(gate, gate_shape, n, 0, 0, c, 0.0f);
+  return clamped(node, own * (node->sigmoid ? sigmoid(factor) : factor));
+}
+
 static float element(const graph *g, const graph_node *node, float **values, size_t n, uint32_t h, uint32_t w,
                      uint32_t c) {
   const graph_shape in = g->nodes[node->input[0]].shape;
@@ -103,6 +134,14 @@ static float element(const graph *g, const graph_node *node, float **values, siz
   case GRAPH_SOFTMAX:
   case GRAPH_LOG_SOFTMAX:
     return (float)softmax(node->op, in, x, n, h, w, c);
+  case GRAPH_SIGMOID:
+    return (float)sigmoid(own);
+  case GRAPH_SCALE:
+    return scale(node, g->nodes[node->input[1]].shape, values[node->input[1]], n, c, own);
+  case GRAPH_CHANNEL_CONV:
+    return (float)channel_conv(node, in, x, n, c);
+  case GRAPH_PAD:
+    return (float)pad(node, in, x, n, h, w, c);
   case GRAPH_INPUT:
   case GRAPH_OP_COUNT:
     break;

@@ -482,7 +482,7 @@ static void check_input(const char *dims, uint32_t height, uint32_t width, uint3
   net n = {.input = dims};
   graph g;
   resnet_error error;
-  const graph_options options = {1 << 20, height, width};
+  const graph_options options = {.max_file_bytes = 1 << 20, .input_height = height, .input_width = width};
   begin(&n);
   add(&n, "Relu", "c", "t", "");
   end_net(&n);
@@ -502,7 +502,7 @@ static void input_sizes_are_the_files_or_the_callers(void **state) {
   net n = {0};
   graph g;
   resnet_error error;
-  const graph_options options = {1 << 20, 16, 8};
+  const graph_options options = {.max_file_bytes = 1 << 20, .input_height = 16, .input_width = 8};
   begin(&n);
   buffer file = finish(&n);
   assert_int_equal(load_bytes(&file, &options, &g, &error), RESNET_ERROR_UNSUPPORTED);
