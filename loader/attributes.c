@@ -55,6 +55,16 @@ resnet_status get_word(const lowering *l, const char *name, const char *const *w
                  words[1] && words[2] ? "..." : "");
 }
 
+resnet_status get_type(const lowering *l, int64_t *type) {
+  static const char *const words[] = {"FLOAT", "FLOAT16", "DOUBLE", "INT32", "INT64", "BOOL", NULL};
+  static const int64_t types[] = {1, 10, 11, 6, 7, 9}; /* TensorProto.DataType */
+  size_t word;
+  if (l->opset >= 6) return get_int(l, "to", 0, type);
+  resnet_status status = get_word(l, "to", words, 0, &word);
+  if (status == RESNET_OK) *type = types[word];
+  return status;
+}
+
 resnet_status get_tensor(lowering *l, const char *name, tensor **out) {
   const Onnx__AttributeProto *a = find(l, name);
   *out = NULL;

@@ -13,33 +13,47 @@ static graph_node *node_at(const lowering *l, uint32_t index) { return &l->graph
 
 /* ---- finding ------------------------------------------------------------------------------------------------- */
 
-/* What leads into an addition on one side: nodes with one input each, back to `source`. */
+/* What leads into an addition on one side: nodes with one input each, and pictures times their gates, back to
+ * `source`. A gate is computed from the picture that it multiplies, by nodes with one input each. */
 typedef struct branch {
   uint32_t end; /* the addition's input */
-  uint32_t convs, subsamples, length;
+  uint32_t convs, subsamples, pools, length;
   bool is_free; /* none of its nodes belongs to a block */
 } branch;
 
-static bool ends_walk(const graph_node *n) { return n->input_count != 1; }
+/* The gate of the product `n` leads back to the picture that it multiplies. */
+static bool gates_itself(const lowering *l, const graph_node *n) {
+  uint32_t i = n->input[1];
+  while (i != n->input[0] && node_at(l, i)->input_count == 1) i = node_at(l, i)->input[0];
+  return i == n->input[0];
+}
+
+static bool ends_walk(const lowering *l, const graph_node *n) {
+  return n->input_count == 0 || (n->input_count == 2 && !(n->op == GRAPH_SCALE && gates_itself(l, n)));
+}
 
 /* The node that both branches come from, or RESNET_NO_INDEX. `marks` holds one stamp per node. */
 static uint32_t find_source(const lowering *l, uint32_t a, uint32_t b, uint32_t stamp, uint32_t *marks) {
   for (uint32_t i = a;; i = node_at(l, i)->input[0]) {
     marks[i] = stamp;
-    if (ends_walk(node_at(l, i))) break;
+    if (ends_walk(l, node_at(l, i))) break;
   }
   for (uint32_t i = b;; i = node_at(l, i)->input[0]) {
     if (marks[i] == stamp) return i;
-    if (ends_walk(node_at(l, i))) return RESNET_NO_INDEX;
+    if (ends_walk(l, node_at(l, i))) return RESNET_NO_INDEX;
   }
 }
 
+static bool is_pool(graph_op op) { return op == GRAPH_AVERAGE_POOL || op == GRAPH_MAX_POOL; }
+
+/* Of a branch, gates aside. */
 static branch walk_branch(const lowering *l, uint32_t end, uint32_t source) {
   branch b = {.end = end, .is_free = true};
   for (uint32_t i = end; i != source; i = node_at(l, i)->input[0]) {
     const graph_node *n = node_at(l, i);
     b.convs += n->op == GRAPH_CONV;
     b.subsamples += n->op == GRAPH_SUBSAMPLE;
+    b.pools += is_pool(n->op);
     b.is_free = b.is_free && n->block == RESNET_NO_INDEX;
     b.length++;
   }
@@ -47,17 +61,23 @@ static branch walk_branch(const lowering *l, uint32_t end, uint32_t source) {
 }
 
 static bool is_residual(const branch *residual, const branch *shortcut) {
-  bool known = shortcut->length == 0 || shortcut->convs || shortcut->subsamples;
+  bool known = shortcut->length == 0 || shortcut->convs || shortcut->subsamples || shortcut->pools;
   return residual->convs > 0 && residual->is_free && shortcut->is_free && known;
 }
 
 static resnet_shortcut kind_of(const branch *shortcut) {
   if (shortcut->length == 0) return RESNET_SHORTCUT_IDENTITY;
-  return shortcut->convs ? RESNET_SHORTCUT_PROJECTION : RESNET_SHORTCUT_OPTION_A;
+  if (shortcut->convs) return RESNET_SHORTCUT_PROJECTION;
+  return shortcut->pools ? RESNET_SHORTCUT_POOL : RESNET_SHORTCUT_OPTION_A;
 }
 
 static void claim(lowering *l, uint32_t end, uint32_t source, uint32_t block) {
-  for (uint32_t i = end; i != source; i = node_at(l, i)->input[0]) node_at(l, i)->block = block;
+  for (uint32_t i = end; i != source; i = node_at(l, i)->input[0]) {
+    const graph_node *n = node_at(l, i);
+    node_at(l, i)->block = block;
+    for (uint32_t k = n->input[1]; n->op == GRAPH_SCALE && k != n->input[0]; k = node_at(l, k)->input[0])
+      node_at(l, k)->block = block;
+  }
 }
 
 /* The branch with fewer convolutions is the shortcut; the second input, where they are equal. */
@@ -128,10 +148,14 @@ static void place(arrangement *a, uint32_t index) {
   a->order[a->count++] = index;
 }
 
-/* Nodes from behind `source` to `end`, in the order in which they run. */
+/* Nodes from behind `source` to `end`, in the order in which they run: backwards first, then turned round. */
 static void place_branch(const lowering *l, arrangement *a, uint32_t end, uint32_t source) {
   uint32_t first = a->count;
-  for (uint32_t i = end; i != source; i = node_at(l, i)->input[0]) place(a, i);
+  for (uint32_t i = end; i != source; i = node_at(l, i)->input[0]) {
+    const graph_node *n = node_at(l, i);
+    place(a, i);
+    for (uint32_t k = n->input[1]; n->op == GRAPH_SCALE && k != n->input[0]; k = node_at(l, k)->input[0]) place(a, k);
+  }
   for (uint32_t low = first, high = a->count; low + 1 < high; low++) {
     uint32_t swap = a->order[low];
     a->order[low] = a->order[--high];

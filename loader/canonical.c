@@ -30,10 +30,12 @@ static void compose_affine(draft *first, const draft *second, uint32_t channels)
 }
 
 static bool fuse_affine(lowering *l, uint32_t into, uint32_t index) {
-  const graph_node *producer = node_at(l, into);
+  graph_node *producer = node_at(l, into);
   bool linear = producer->op == GRAPH_CONV || producer->op == GRAPH_LINEAR || producer->op == GRAPH_AFFINE;
   if (!linear || is_clamped(producer)) return false;
   compose_affine(&l->drafts[into], &l->drafts[index], producer->shape.c);
+  producer->clamp_min = node_at(l, index)->clamp_min;
+  producer->clamp_max = node_at(l, index)->clamp_max;
   return true;
 }
 
@@ -43,7 +45,7 @@ static bool fuse_clamp(lowering *l, uint32_t into, uint32_t index) {
   graph_node *producer = node_at(l, into);
   const graph_node *n = node_at(l, index);
   if (producer->op != GRAPH_CONV && producer->op != GRAPH_LINEAR && producer->op != GRAPH_AFFINE &&
-      producer->op != GRAPH_ADD && producer->op != GRAPH_CLAMP)
+      producer->op != GRAPH_ADD && producer->op != GRAPH_CLAMP && producer->op != GRAPH_SCALE)
     return false;
   producer->clamp_min = clamp(producer->clamp_min, n->clamp_min, n->clamp_max);
   producer->clamp_max = clamp(producer->clamp_max, n->clamp_min, n->clamp_max);
@@ -62,6 +64,16 @@ static bool fuse_subsample(lowering *l, uint32_t into, uint32_t index) {
   first->channels_before += second->channels_before;
   first->shape = second->shape;
   return true;
+}
+
+/* A gate's sigmoid is computed by the product that reads it, and by nobody else. */
+static void fuse_gate(lowering *l, uint32_t index) {
+  graph_node *n = node_at(l, index);
+  const graph_node *gate = node_at(l, n->input[1]);
+  if (n->op != GRAPH_SCALE || gate->op != GRAPH_SIGMOID || l->drafts[n->input[1]].readers != 1) return;
+  l->drafts[n->input[1]].readers = 0;
+  n->input[1] = gate->input[0];
+  n->sigmoid = true;
 }
 
 static bool fuse(lowering *l, uint32_t into, uint32_t index) {
@@ -153,6 +165,7 @@ resnet_status fuse_nodes(lowering *l) {
     graph_node *n = node_at(l, i);
     now[i] = i;
     for (uint32_t k = 0; k < n->input_count; k++) n->input[k] = now[n->input[k]];
+    if (l->drafts[i].readers && n->input_count == 2) fuse_gate(l, i);
     if (!l->drafts[i].readers || n->input_count != 1 || !fuse(l, n->input[0], i)) continue;
     now[i] = n->input[0];
     replace(l, now[i], i);

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Names in messages come from files: a terminal must not obey what they contain. Bytes above 0x7f stay (UTF-8). */
-static void mask_control_characters(char *text) {
+void mask_control_characters(char *text) {
   for (; *text; text++)
     if ((unsigned char)*text < 0x20 || *text == 0x7f) *text = '?';
 }

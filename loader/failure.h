@@ -24,4 +24,7 @@ resnet_status succeed(resnet_error *error);
 /* Put "prefix: " before the message that *error holds (e.g. the file's path). Returns error's status, or `status`. */
 resnet_status fail_prefix(resnet_error *error, resnet_status status, const char *prefix);
 
+/* Names in messages come from files: a terminal must not obey what they contain. Bytes above 0x7f stay (UTF-8). */
+void mask_control_characters(char *text);
+
 #endif

@@ -279,3 +279,29 @@ resnet_status fold_expand(lowering *l) {
   if (to) status = copy_strided(l, to, t, 0, steps);
   return status == RESNET_OK ? set_tensor(l, to) : status;
 }
+
+/* Each axis repeated as often as the integers say. */
+resnet_status fold_tile(lowering *l) {
+  const tensor *t, *repeats;
+  resnet_status status = get_input(l, 0, &t);
+  if (status == RESNET_OK) status = get_integers(l, 1, "repeats", &repeats);
+  if (status != RESNET_OK) return status;
+  if (!repeats || repeats->count != t->rank)
+    return invalid(l, "its repeats must be %u integers, one for each dimension", t->rank);
+  int64_t dims[MAX_RANK];
+  for (uint32_t i = 0; i < t->rank; i++) {
+    const int64_t times = repeats->ints[i];
+    if (times < 0 || times > MAX_FOLDED || t->dims[i] > MAX_FOLDED)
+      return unsupported(l, "repeats axis %u %lld times: accepted are 0 to %d", i, (long long)times, MAX_FOLDED);
+    dims[i] = t->dims[i] * times;
+  }
+  status = check_size(l, dims, t->rank);
+  tensor *to = status == RESNET_OK ? tensor_new(l, t->is_float, t->rank, dims, &status) : NULL;
+  for (size_t k = 0; k < (to ? to->count : 0) && status == RESNET_OK; k++) {
+    size_t from = 0, left = k, stride = 1;
+    for (uint32_t i = t->rank; i-- > 0; left /= (size_t)dims[i], stride *= (size_t)t->dims[i])
+      from += left % (size_t)dims[i] % (size_t)t->dims[i] * stride;
+    status = copy(l, to, k, t, from);
+  }
+  return status == RESNET_OK ? set_tensor(l, to) : status;
+}

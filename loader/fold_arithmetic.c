@@ -7,8 +7,8 @@
 /* Integers stay below this, so that sums and products cannot overflow: shapes are far smaller. */
 static const int64_t MAX_OPERAND = INT32_MAX;
 
-static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Min", "Max"};
-typedef enum arithmetic { ADD, SUB, MUL, DIV, MIN, MAX, ARITHMETIC_COUNT } arithmetic;
+static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Min", "Pow", "Max"};
+typedef enum arithmetic { ADD, SUB, MUL, DIV, MIN, POW, MAX } arithmetic;
 
 static arithmetic which(const lowering *l) {
   int i = 0;
@@ -28,6 +28,8 @@ static float compute_float(arithmetic op, float a, float b) {
     return a / b;
   case MIN:
     return fminf(a, b);
+  case POW:
+    return powf(a, b);
   default:
     return fmaxf(a, b);
   }
@@ -60,6 +62,7 @@ static resnet_status compute_element(const lowering *l, tensor *to, size_t k, co
   int64_t x = a->ints[i], y = b->ints[j];
   if (tensor_is_batch(a, i) || tensor_is_batch(b, j))
     return unsupported(l, "computes with the batch size: export with a fixed one");
+  if (op == POW) return unsupported(l, "raises integers to a power: floats are accepted");
   if (x > MAX_OPERAND || x < -MAX_OPERAND || y > MAX_OPERAND || y < -MAX_OPERAND || (op == DIV && y == 0))
     return unsupported(l, "computes with %lld and %lld: no division by 0, and numbers below 2^31, are accepted",
                        (long long)x, (long long)y);
@@ -116,13 +119,25 @@ resnet_status fold_arithmetic(lowering *l) {
   return status == RESNET_OK ? set_tensor(l, to) : status;
 }
 
-resnet_status fold_floor(lowering *l) {
+static float reciprocal(float x) { return 1 / x; }
+static float negative(float x) { return -x; }
+
+/* Functions of one float, by the operator's name. */
+resnet_status fold_function(lowering *l) {
+  static const struct {
+    const char *name;
+    float (*compute)(float x);
+  } functions[] = {{"Abs", fabsf},    {"Ceil", ceilf},   {"Exp", expf},
+                   {"Floor", floorf}, {"Neg", negative}, {"Reciprocal", reciprocal},
+                   {"Sqrt", sqrtf}};
   const tensor *t;
   resnet_status status = get_constant(l, 0, "data", &t);
   if (status != RESNET_OK) return status;
   if (!t || !t->is_float) return invalid(l, "takes floats");
+  size_t f = sizeof functions / sizeof *functions - 1;
+  while (f > 0 && strcmp(functions[f].name, l->node->op_type) != 0) f--;
   tensor *to = tensor_new(l, true, t->rank, t->dims, &status);
-  for (size_t i = 0; i < (to ? to->count : 0); i++) to->floats[i] = floorf(t->floats[i]);
+  for (size_t i = 0; i < (to ? to->count : 0); i++) to->floats[i] = functions[f].compute(t->floats[i]);
   return status == RESNET_OK ? set_tensor(l, to) : status;
 }
 
@@ -166,11 +181,25 @@ static resnet_status cast_to_integers(lowering *l, const tensor *t, bool to_bool
   return RESNET_OK;
 }
 
+static resnet_status cast_tensor(lowering *l, const tensor *t, bool to_float, bool to_bool) {
+  resnet_status status;
+  if (to_float && t->is_float) return lower_identity(l);
+  tensor *to = tensor_new(l, to_float, t->rank, t->dims, &status);
+  if (!to) return status;
+  if (!to_float) {
+    status = cast_to_integers(l, t, to_bool, to);
+    return status == RESNET_OK ? set_tensor(l, to) : status;
+  }
+  if (tensor_has_batch(t)) return unsupported(l, "computes with the batch size: export with a fixed one");
+  for (size_t i = 0; i < t->count; i++) to->floats[i] = (float)t->ints[i];
+  return set_tensor(l, to);
+}
+
 resnet_status fold_cast(lowering *l) {
   const tensor *t;
   int64_t type;
   resnet_status status = get_constant(l, 0, "data", &t);
-  if (status == RESNET_OK) status = get_int(l, "to", 0, &type);
+  if (status == RESNET_OK) status = get_type(l, &type);
   if (status != RESNET_OK) return status;
   bool to_float = type == TYPE_FLOAT || type == TYPE_FLOAT16 || type == TYPE_DOUBLE;
   if (!t || (!to_float && type != TYPE_INT64 && type != TYPE_INT32 && type != TYPE_BOOL))
@@ -178,14 +207,14 @@ resnet_status fold_cast(lowering *l) {
                        "casts to element type %lld: accepted are float (1), int32 (6), int64 (7), bool (9), float16 "
                        "(10), double (11)",
                        (long long)type);
-  if (to_float && t->is_float) return lower_identity(l);
-  tensor *to = tensor_new(l, to_float, t->rank, t->dims, &status);
-  if (!to) return status;
-  if (!to_float) {
-    status = cast_to_integers(l, t, type == TYPE_BOOL, to);
-    return status == RESNET_OK ? set_tensor(l, to) : status;
-  }
-  if (tensor_has_batch(t)) return unsupported(l, "computes with the batch size: export with a fixed one");
-  for (size_t i = 0; i < t->count; i++) to->floats[i] = (float)t->ints[i];
-  return set_tensor(l, to);
+  return cast_tensor(l, t, to_float, type == TYPE_BOOL);
+}
+
+resnet_status fold_cast_like(lowering *l) {
+  const tensor *t, *like;
+  resnet_status status = get_constant(l, 0, "data", &t);
+  if (status == RESNET_OK) status = get_constant(l, 1, "type", &like);
+  if (status != RESNET_OK) return status;
+  if (!t || !like) return invalid(l, "takes two constants: export the model again");
+  return cast_tensor(l, t, like->is_float, false);
 }

@@ -50,6 +50,7 @@ static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model, c
   lowering l = {.memory = m, .error = error, .options = options, .graph = g};
   resnet_status status = lower_model(&l, model);
   if (status == RESNET_OK) status = fuse_nodes(&l);
+  if (status == RESNET_OK) status = find_faults(&l);
   if (status == RESNET_OK) status = arrange_blocks(&l);
   lowering_release(&l);
   return status == RESNET_OK ? metadata_read(g, model, error) : status;

@@ -66,11 +66,11 @@ typedef struct graph_node {
   char *output; /* ONNX tensor that its output equals (of the last node fused) */
   uint32_t input[2];
   uint32_t input_count;
-  graph_shape shape;   /* of the output */
-  graph_window window; /* CONV, MAX_POOL, AVERAGE_POOL */
-  uint32_t groups;     /* CONV: divides input and output channels */
-  bool count_padding;  /* AVERAGE_POOL: the divisor is kernel_h * kernel_w even at the border */
-  bool sigmoid;        /* SCALE */
+  graph_shape shape;       /* of the output */
+  graph_window window;     /* CONV, MAX_POOL, AVERAGE_POOL */
+  uint32_t groups;         /* CONV: divides input and output channels */
+  bool count_padding;      /* AVERAGE_POOL: the divisor is kernel_h * kernel_w even at the border */
+  bool sigmoid;            /* SCALE */
   graph_pad_mode pad_mode; /* PAD */
   float pad_value;
   uint32_t stride_h, stride_w, channels_before; /* SUBSAMPLE */

@@ -1,6 +1,7 @@
 /* Lowering a whole graph: its input, its nodes in file order, its output. */
 #include "lower.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "onnx_parse.h"
@@ -25,6 +26,14 @@ void lowering_release(lowering *l) {
     memcpy(&l->scratch, block, sizeof l->scratch);
     memory_release(l->memory, block);
   }
+}
+
+bool is_live(const lowering *l, const Onnx__NodeProto *node) {
+  for (size_t i = 0; i < node->n_output; i++) {
+    const value *v = values_find(l, node->output[i]);
+    if (v && v->live) return true;
+  }
+  return false;
 }
 
 static resnet_status check_source(const lowering *l) {
@@ -60,24 +69,54 @@ static resnet_status find_input(const lowering *l, const Onnx__ValueInfoProto **
   return RESNET_OK;
 }
 
-/* A side of the picture: the file's, else the caller's, else 224. */
-static resnet_status resolve_side(const lowering *l, const Onnx__TensorShapeProto__Dimension *dim, uint32_t wanted,
-                                  const char *what, uint32_t *side) {
-  if (!dim->has_dim_value) {
-    *side = wanted ? wanted : 224;
-    return RESNET_OK;
+/* A side of the picture: the caller's, else the file's, else 224. */
+static uint32_t resolve_side(lowering *l, const Onnx__TensorShapeProto__Dimension *dim, uint32_t wanted) {
+  if (!dim->has_dim_value) return wanted ? wanted : 224;
+  if (wanted && dim->dim_value != (int64_t)wanted) l->resized = true;
+  return wanted ? wanted : (uint32_t)dim->dim_value;
+}
+
+/* Operators that leave a picture's axes where they are: they may stand between the input and what tells its order. */
+static bool keeps_axes(const char *type) {
+  static const char *const names[] = {"Identity", "Cast", "CastLike", "Pad", "Add", "Sub", "Mul", "Div", "Clip"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(type, names[i]) == 0) return true;
+  return false;
+}
+
+static bool is_to_channels_first(const Onnx__NodeProto *node) {
+  static const int64_t perm[4] = {0, 3, 1, 2};
+  if (strcmp(onnx_text(node->op_type), "Transpose") != 0) return false;
+  for (size_t i = 0; i < node->n_attribute; i++) {
+    const Onnx__AttributeProto *a = node->attribute[i];
+    if (strcmp(onnx_text(a->name), "perm") == 0) return a->n_ints == 4 && memcmp(a->ints, perm, sizeof perm) == 0;
   }
-  if (wanted && dim->dim_value != (int64_t)wanted)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "the file fixes the input's %s at %lld, the options ask for %u: leave them at 0, or export with a "
-                "dynamic %s",
-                what, (long long)dim->dim_value, wanted, what);
-  *side = (uint32_t)dim->dim_value;
+  return false;
+}
+
+/* The input is (n,h,w,c) where the first node that cares turns it into (n,c,h,w), as TensorFlow's exporters have it. */
+static resnet_status find_order(lowering *l, const value *input, bool *channels_last) {
+  bool *reached = scratch_allocate(l, l->value_count, sizeof *reached);
+  *channels_last = false;
+  if (!reached) return fail_memory(l->error, "the tensors' names");
+  reached[input - l->values] = true;
+  for (size_t i = 0; i < l->source->n_node; i++) {
+    const Onnx__NodeProto *node = l->source->node[i];
+    bool reads = false;
+    for (size_t k = 0; k < node->n_input && !reads; k++) {
+      const value *v = values_find(l, node->input[k]);
+      reads = v && reached[v - l->values];
+    }
+    if (!reads) continue;
+    *channels_last = is_to_channels_first(node);
+    if (*channels_last || !keeps_axes(onnx_text(node->op_type)) || node->n_output == 0) return RESNET_OK;
+    const value *v = values_find(l, node->output[0]);
+    if (v) reached[v - l->values] = true;
+  }
   return RESNET_OK;
 }
 
-static resnet_status read_input_shape(lowering *l, const char *name, const Onnx__TypeProto__Tensor *type,
-                                      graph_shape *shape) {
+static resnet_status check_input_type(const lowering *l, const char *name, const Onnx__TypeProto__Tensor *type) {
   if (!type || !type->shape || type->shape->n_dim != 4)
     return fail(l->error, RESNET_ERROR_UNSUPPORTED, "input '%.60s' has %zu dimensions: a picture (n,c,h,w) is accepted",
                 name, type && type->shape ? type->shape->n_dim : 0);
@@ -86,25 +125,39 @@ static resnet_status read_input_shape(lowering *l, const char *name, const Onnx_
                 "input '%.60s' has element type %d: float (1) and float16 (10) are accepted", name, type->elem_type);
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   for (size_t i = 0; i < 4; i++)
-    if (dims[i]->has_dim_value && (dims[i]->dim_value < 1 || dims[i]->dim_value > MAX_SIDE))
+    if (dims[i]->has_dim_value && (dims[i]->dim_value < 1 || dims[i]->dim_value > MAX_SIDE) &&
+        !(i == 0 && dims[i]->dim_value < 1)) /* a batch of -1 or 0 is what some write for any */
       return fail(l->error, dims[i]->dim_value < 1 ? RESNET_ERROR_FORMAT : RESNET_ERROR_LIMIT,
                   "input '%.60s' has dimension %lld: accepted are 1 to %d", name, (long long)dims[i]->dim_value,
                   MAX_SIDE);
-  if (!dims[1]->has_dim_value)
+  return RESNET_OK;
+}
+
+static resnet_status read_input_shape(lowering *l, const value *v, const Onnx__TypeProto__Tensor *type,
+                                      graph_shape *shape, bool *channels_last) {
+  resnet_status status = check_input_type(l, v->name, type);
+  if (status == RESNET_OK) status = find_order(l, v, channels_last);
+  if (status != RESNET_OK) return status;
+  Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
+  Onnx__TensorShapeProto__Dimension *const *sides = dims + (*channels_last ? 1 : 2);
+  const Onnx__TensorShapeProto__Dimension *channels = dims[*channels_last ? 3 : 1];
+  if (!channels->has_dim_value)
     return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "input '%.60s' does not say how many channels it has: (n,c,h,w) with a fixed c is accepted", name);
-  l->batch = dims[0]->has_dim_value ? dims[0]->dim_value : 0;
-  shape->c = (uint32_t)dims[1]->dim_value;
-  resnet_status status = resolve_side(l, dims[2], l->options->input_height, "height", &shape->h);
-  return status == RESNET_OK ? resolve_side(l, dims[3], l->options->input_width, "width", &shape->w) : status;
+                "input '%.60s' does not say how many channels it has: (n,c,h,w) with a fixed c is accepted", v->name);
+  l->batch = dims[0]->has_dim_value && dims[0]->dim_value > 0 ? dims[0]->dim_value : 0;
+  *shape = (graph_shape){resolve_side(l, sides[0], l->options->input_height),
+                         resolve_side(l, sides[1], l->options->input_width), (uint32_t)channels->dim_value};
+  return RESNET_OK;
 }
 
 static resnet_status add_input(lowering *l) {
   const Onnx__ValueInfoProto *info = NULL;
   value *v = NULL;
   graph_shape shape;
+  bool channels_last;
   resnet_status status = find_input(l, &info, &v);
-  if (status == RESNET_OK) status = read_input_shape(l, v->name, info->type ? info->type->tensor_type : NULL, &shape);
+  if (status == RESNET_OK)
+    status = read_input_shape(l, v, info->type ? info->type->tensor_type : NULL, &shape, &channels_last);
   if (status != RESNET_OK) return status;
   /* it stands in the graph as if a node without inputs had computed it */
   char *output[1] = {info->name};
@@ -116,36 +169,74 @@ static resnet_status add_input(lowering *l) {
   l->node = &stand_in;
   (void)add_node(l, GRAPH_INPUT, RESNET_NO_INDEX, shape, &status);
   l->node = NULL;
+  if (status != RESNET_OK || !channels_last) return status;
+  l->channels_last_input = v->channels_last = true;
+  v->dims[1] = shape.h;
+  v->dims[2] = shape.w;
+  v->dims[3] = shape.c;
   return status;
 }
 
 /* ---- the output ---------------------------------------------------------------------------------------------- */
 
-static resnet_status find_output(lowering *l) {
+/* "'a', 'b', ..." of the graph's outputs. */
+static void list_outputs(const lowering *l, char *text, size_t size) {
+  size_t used = 0;
+  text[0] = '\0';
+  for (size_t i = 0; i < l->source->n_output && used + 8 < size; i++)
+    used +=
+        (size_t)snprintf(text + used, size - used, "%s'%.40s'", i ? ", " : "", onnx_text(l->source->output[i]->name));
+}
+
+static resnet_status choose_scores(lowering *l) {
   const Onnx__GraphProto *g = l->source;
-  if (g->n_output != 1)
+  const char *name = l->options->output ? l->options->output : g->n_output == 1 ? onnx_text(g->output[0]->name) : NULL;
+  char names[140];
+  list_outputs(l, names, sizeof names);
+  if (!name)
     return fail(l->error, g->n_output ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
-                "the graph has %zu outputs: one, the scores, is accepted; cut the others off, e.g. with "
-                "onnx.utils.extract_model",
-                g->n_output);
-  const char *name = onnx_text(g->output[0]->name);
-  const value *v = values_find(l, name);
-  if (!v || v->kind == VALUE_UNKNOWN)
+                "the graph has %zu outputs (%s): name the one with the scores in options.output (program: --scores "
+                "NAME)",
+                g->n_output, names);
+  l->scores = values_find(l, name);
+  if (l->scores && l->scores->origin != ORIGIN_INITIALIZER) return RESNET_OK;
+  if (l->options->output)
+    return fail(l->error, RESNET_ERROR_ARGUMENT, "no node computes '%.60s': the graph's outputs are %s", name, names);
+  return fail(l->error, RESNET_ERROR_FORMAT, "the graph's output '%.60s' is computed by no node: export it again",
+              name);
+}
+
+/* Nodes stand behind what they read, or are refused later. */
+static void mark_live(const lowering *l) {
+  l->scores->live = true;
+  for (size_t i = l->source->n_node; i-- > 0;) {
+    const Onnx__NodeProto *node = l->source->node[i];
+    if (!is_live(l, node)) continue;
+    for (size_t k = 0; k < node->n_input; k++) {
+      value *v = values_find(l, node->input[k]);
+      if (v) v->live = true;
+    }
+  }
+}
+
+static resnet_status check_scores(lowering *l) {
+  const value *v = l->scores;
+  if (v->kind == VALUE_UNKNOWN)
     return fail(l->error, RESNET_ERROR_FORMAT, "the graph's output '%.60s' is computed by no node: export it again",
-                name);
+                v->name);
   if (v->kind == VALUE_TENSOR || v->node == 0)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED, "the graph's output '%.60s' does not depend on any layer", name);
+    return fail(l->error, RESNET_ERROR_UNSUPPORTED, "the graph's output '%.60s' does not depend on any layer", v->name);
   graph_shape s = value_shape(l, v);
-  if (s.h != 1 || s.w != 1 || (v->pad_top | v->pad_left | v->pad_bottom | v->pad_right))
+  if (s.h != 1 || s.w != 1 || has_borders(v) || v->expanded)
     return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "the graph's output '%.60s' is (h %u, w %u, c %u): scores (n,classes) are accepted", name, s.h, s.w,
+                "the graph's output '%.60s' is (h %u, w %u, c %u): scores (n,classes) are accepted", v->name, s.h, s.w,
                 s.c);
   l->graph->output = v->node;
   return RESNET_OK;
 }
 
 static resnet_status allocate_nodes(lowering *l) {
-  l->node_capacity = (uint32_t)l->source->n_node + 1;
+  l->node_capacity = 2 * (uint32_t)l->source->n_node + 1; /* borders may come before each */
   l->graph->nodes = memory_allocate(l->memory, l->node_capacity, sizeof *l->graph->nodes);
   l->drafts = scratch_allocate(l, l->node_capacity, sizeof *l->drafts);
   return l->graph->nodes && l->drafts ? RESNET_OK : fail_memory(l->error, "the graph's nodes");
@@ -156,11 +247,13 @@ resnet_status lower_model(lowering *l, const Onnx__ModelProto *model) {
   l->opset = onnx_opset(model);
   resnet_status status = check_source(l);
   if (status == RESNET_OK) status = values_collect(l);
+  if (status == RESNET_OK) status = choose_scores(l);
   if (status == RESNET_OK) status = allocate_nodes(l);
+  if (status == RESNET_OK) mark_live(l);
   if (status == RESNET_OK) status = add_input(l);
   for (l->node_index = 0; l->node_index < l->source->n_node && status == RESNET_OK; l->node_index++) {
     l->node = l->source->node[l->node_index];
-    status = lower_node(l);
+    if (is_live(l, l->node)) status = lower_node(l);
   }
-  return status == RESNET_OK ? find_output(l) : status;
+  return status == RESNET_OK ? check_scores(l) : status;
 }

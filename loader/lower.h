@@ -1,8 +1,9 @@
 /* Lowering: ONNX nodes, one after the other in file order, become constants or nodes of the graph.
  *
  * Every ONNX tensor is a `value`. It is either a constant (an initialiser, or what folding computed) or a view of an
- * activation: a graph node's output with the dimensions that ONNX gives it, in (n,c,h,w) order of elements, so that
- * Flatten, Reshape, Squeeze and Unsqueeze move no data.
+ * activation: a graph node's output with the dimensions that ONNX gives it, its elements in (n,c,h,w) or in (n,h,w,c)
+ * order. So Flatten, Reshape, Squeeze and Unsqueeze move no data, and neither does a Transpose between the two orders:
+ * the graph has one order of its own.
  */
 #ifndef LIBRESNET_LOADER_LOWER_H
 #define LIBRESNET_LOADER_LOWER_H
@@ -50,10 +51,14 @@ typedef struct value {
   Onnx__TensorProto *initializer; /* moved to `tensor` when it is first used */
   tensor *tensor;
   size_t readers; /* inputs of nodes that name it */
+  bool live;      /* it leads to the scores */
   uint32_t node;  /* VALUE_ACTIVATION: index in the graph */
   uint32_t rank;
-  int64_t dims[MAX_RANK];                            /* dims[0] is the batch and means nothing */
-  uint32_t pad_top, pad_left, pad_bottom, pad_right; /* zeros still to be put around it: see operators_pad.c */
+  int64_t dims[MAX_RANK]; /* dims[0] is the batch and means nothing */
+  bool channels_last;     /* elements in (n,h,w,c) order; means nothing where there is one pixel */
+  bool expanded;          /* a gate (1,1,c) that Expand gave the dimensions of a picture */
+  uint32_t pad_top, pad_left, pad_bottom, pad_right; /* borders still to be put around it: see operators_pad.c */
+  bool pad_lowest;                                   /* the borders are of the lowest number, else of zeros */
   const char *pad_name;                              /* the Pad node that asked for them */
 } value;
 
@@ -80,6 +85,9 @@ typedef struct lowering {
   float_block *blocks;         /* the same for the floats of constants */
   const Onnx__NodeProto *node; /* the one being lowered */
   size_t node_index;
+  value *scores;            /* what the caller chose, or the only graph output */
+  bool channels_last_input; /* the file declares its input (n,h,w,c) */
+  bool resized;             /* the caller asked for another input size than the file's */
 } lowering;
 
 /* Lower `model` into *l->graph, one node for each ONNX node that computes something. */
@@ -89,9 +97,19 @@ resnet_status fuse_nodes(lowering *l);
 /* blocks.c: find and name the residual blocks, put the nodes in their order. */
 resnet_status arrange_blocks(lowering *l);
 void lowering_release(lowering *l);
+/* Something of the node's leads to the scores. */
+bool is_live(const lowering *l, const Onnx__NodeProto *node);
 
 /* Memory that lasts as long as the lowering; NULL as memory_allocate. */
 void *scratch_allocate(lowering *l, size_t count, size_t size);
+
+/* lint.c: add to the graph's findings what the file looks to be wrong in, though it could be lowered. */
+resnet_status find_faults(lowering *l);
+resnet_status add_finding(lowering *l, resnet_severity severity, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
 
 /* graph.c: release nodes, the array included. */
 void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count);
@@ -121,6 +139,8 @@ resnet_status get_ints(const lowering *l, const char *name, const int64_t **valu
 /* Index in the NULL-terminated list of accepted words; `fallback` where the attribute is absent. */
 resnet_status get_word(const lowering *l, const char *name, const char *const *words, size_t fallback, size_t *out);
 resnet_status get_tensor(lowering *l, const char *name, tensor **out);
+/* Attribute `to` of Cast: an element type; a word before opset 6. */
+resnet_status get_type(const lowering *l, int64_t *type);
 /* Refuse names outside the list (separated by blanks) and names given twice. */
 resnet_status check_attributes(const lowering *l, const char *accepted);
 
@@ -137,11 +157,22 @@ resnet_status get_value(lowering *l, size_t index, value **out);
 resnet_status get_constant(lowering *l, size_t index, const char *what, const tensor **out);
 /* An integer list without batch sizes in it (rank 0 or 1). */
 resnet_status get_integers(lowering *l, size_t index, const char *what, const tensor **out);
-/* An activation in any view, without zeros to be put around it. */
+/* An activation in any view; borders that were to be put around it are. */
 resnet_status get_activation(lowering *l, size_t index, value **out);
-/* An activation that is a picture: viewed as (n,c,h,w); zeros around it are refused unless `allow_pads`. */
+/* The same, and it may be an expanded gate. */
+resnet_status get_factor(lowering *l, size_t index, value **out);
+/* An activation that is a picture: viewed as (n,c,h,w). Borders may still be to be put around it where `allow_pads`. */
 resnet_status get_image(lowering *l, size_t index, bool allow_pads, value **out);
+/* The same, and it may be viewed as (n,h,w,c). */
+resnet_status get_picture(lowering *l, size_t index, bool allow_pads, value **out);
 graph_shape value_shape(const lowering *l, const value *v);
+/* Which of the view's axes are the channels; false: they are not an axis of their own. */
+bool find_channels(const lowering *l, const value *v, uint32_t *axis);
+/* The same for what get_picture gave: 1 or 3. */
+uint32_t picture_channels(const lowering *l, const value *v);
+bool has_borders(const value *v);
+/* operators_pad.c: put the borders around `v` that wait in it. */
+resnet_status put_borders(lowering *l, value *v);
 
 /* The current node's first output; NULL where it names none. */
 value *get_result(const lowering *l);
@@ -156,8 +187,20 @@ resnet_status set_same(lowering *l, const value *v);
 /* Append a node that reads `input` (RESNET_NO_INDEX: none) to the graph and make it the current node's result.
  * NULL: *status says why. */
 graph_node *add_node(lowering *l, graph_op op, uint32_t input, graph_shape shape, resnet_status *status);
+/* The same for a node of another name than the current node's, whose result it does not become. */
+graph_node *append_node(lowering *l, graph_op op, uint32_t input, graph_shape shape, const char *name,
+                        const char *output, resnet_status *status);
 /* The same for a node that keeps the shape and the view of `x`. */
 graph_node *add_elementwise(lowering *l, graph_op op, const value *x, resnet_status *status);
+/* The same for a node that makes a picture of another shape of the picture `x`, viewed in x's order. */
+graph_node *add_pictured(lowering *l, graph_op op, const value *x, graph_shape shape, resnet_status *status);
+
+/* An AFFINE node over the channels of x, scale 1 and shift 0; NULL: *status says why. */
+draft *add_affine(lowering *l, const value *x, resnet_status *status);
+/* `count` floats of bias, or zeros where t is NULL; scaled. */
+resnet_status make_bias(lowering *l, graph_node *n, const tensor *t, size_t count, double scale);
+/* A Conv whose weights have one side: operators_gate.c. */
+resnet_status lower_channel_conv(lowering *l, const tensor *weights);
 
 /* ---- tensors.c ----------------------------------------------------------------------------------------------- */
 
@@ -192,14 +235,14 @@ resnet_status reshape_tensor(lowering *l, const tensor *t, const tensor *target,
 resnet_status reshape_view(lowering *l, const value *v, const tensor *target, bool zero_copies, int64_t *dims);
 
 /* Attributes kernel_shape (or `kernel` where not NULL), strides, dilations, pads, auto_pad, ceil_mode to a checked
- * window and output size. `pads` of `v` are added to its own. */
+ * window and output size. Borders that wait in `v` are added to its own. Where a convolution pads by more than its
+ * kernel reaches, the borders are put there: `v`, the caller's copy, then becomes what is to be read. */
 typedef struct window_request {
   const int64_t *kernel;
   bool accepts_dilation;
   bool refuses_overhang; /* a window that ceil_mode lets stand over the border */
 } window_request;
-resnet_status read_window(lowering *l, const value *v, const window_request *request, graph_window *window,
-                          graph_shape *out);
+resnet_status read_window(lowering *l, value *v, const window_request *request, graph_window *window, graph_shape *out);
 
 typedef struct slice_range {
   int64_t start, end, step; /* as they stand in the file */
@@ -213,6 +256,19 @@ int64_t resolve_slice(slice_range *range, int64_t dim);
 
 typedef resnet_status (*operator_handler)(lowering *l);
 
+/* How one operator is read over a range of opsets. */
+typedef struct operator_row {
+  const char *name;
+  int since, until; /* opsets */
+  size_t inputs_min, inputs_max;
+  operator_handler lower; /* some input is an activation; NULL: not accepted */
+  operator_handler fold;  /* all inputs are constants; NULL: not accepted */
+  const char *attributes; /* accepted names */
+} operator_row;
+
+/* The table, by name, then opset: what the loader goes by, and what the README's table is made from. */
+const operator_row *operator_rows(size_t *count);
+
 /* Lower the current node. */
 resnet_status lower_node(lowering *l);
 
@@ -225,15 +281,21 @@ resnet_status lower_min_max(lowering *l);
 resnet_status lower_arithmetic(lowering *l);
 resnet_status lower_sum(lowering *l);
 resnet_status lower_softmax(lowering *l);
+resnet_status lower_sigmoid(lowering *l);
+resnet_status lower_hard_sigmoid(lowering *l);
+resnet_status lower_scale(lowering *l);
+resnet_status lower_expand(lowering *l);
 resnet_status lower_gemm(lowering *l);
 resnet_status lower_matmul(lowering *l);
 resnet_status lower_max_pool(lowering *l);
 resnet_status lower_average_pool(lowering *l);
 resnet_status lower_global_average_pool(lowering *l);
+resnet_status lower_global_max_pool(lowering *l);
 resnet_status lower_reduce_mean(lowering *l);
 resnet_status lower_identity(lowering *l);
 resnet_status lower_dropout(lowering *l);
 resnet_status lower_cast(lowering *l);
+resnet_status lower_cast_like(lowering *l);
 resnet_status lower_flatten(lowering *l);
 resnet_status lower_reshape(lowering *l);
 resnet_status lower_squeeze(lowering *l);
@@ -252,8 +314,10 @@ resnet_status fold_transpose(lowering *l);
 resnet_status fold_constant_of_shape(lowering *l);
 resnet_status fold_expand(lowering *l);
 resnet_status fold_range(lowering *l);
+resnet_status fold_tile(lowering *l);
 resnet_status fold_cast(lowering *l);
+resnet_status fold_cast_like(lowering *l);
 resnet_status fold_arithmetic(lowering *l);
-resnet_status fold_floor(lowering *l);
+resnet_status fold_function(lowering *l);
 
 #endif

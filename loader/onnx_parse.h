@@ -8,7 +8,7 @@
 #include "onnx_file.h"
 
 /* Oldest and newest operator set and file format (IR version) that are read. */
-enum { OPSET_MIN = 7, OPSET_MAX = 21, IR_MIN = 3, IR_MAX = 10 };
+enum { OPSET_MIN = 1, OPSET_MAX = 28, IR_MIN = 3, IR_MAX = 14 };
 
 /* Read the stream to its end. On success *model is the caller's to give to onnx_release, and its graph is not NULL. */
 resnet_status onnx_parse(byte_stream *stream, memory *m, Onnx__ModelProto **model, resnet_error *error);

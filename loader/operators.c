@@ -6,74 +6,93 @@
 #include "lower.h"
 #include "onnx_parse.h"
 
-typedef struct operator_row {
-  const char *name;
-  int since, until; /* opsets */
-  size_t inputs_min, inputs_max;
-  operator_handler lower; /* some input is an activation; NULL: not accepted */
-  operator_handler fold;  /* all inputs are constants; NULL: not accepted */
-  const char *attributes; /* accepted names */
-} operator_row;
-
-enum { ANY = INT32_MAX /* inputs of Concat and Sum */ };
+enum { ANY = INT32_MAX /* inputs of Concat and Sum */, OLDEST = 1, NEWEST = OPSET_MAX };
 
 #define CONV_ATTRIBUTES "auto_pad dilations group kernel_shape pads strides"
+#define POOL_ATTRIBUTES "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"
 #define BATCH_NORM_ATTRIBUTES "epsilon momentum spatial is_test consumed_inputs"
 
 /* Defaults and meanings by opset: onnx/docs/Changelog.md. */
 static const operator_row rows[] = {
-    {"Add", 7, 21, 2, 2, lower_arithmetic, fold_arithmetic, ""},
-    {"AveragePool", 7, 21, 1, 1, lower_average_pool, NULL,
+    {"Abs", OLDEST, 5, 1, 1, NULL, fold_function, "consumed_inputs"},
+    {"Abs", 6, NEWEST, 1, 1, NULL, fold_function, ""},
+    {"Add", OLDEST, 6, 2, 2, lower_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
+    {"Add", 7, NEWEST, 2, 2, lower_arithmetic, fold_arithmetic, ""},
+    {"AveragePool", OLDEST, NEWEST, 1, 1, lower_average_pool, NULL,
      "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
-    {"BatchNormalization", 7, 13, 5, 5, lower_batch_normalization, NULL, BATCH_NORM_ATTRIBUTES},
-    {"BatchNormalization", 14, 21, 5, 5, lower_batch_normalization, NULL, BATCH_NORM_ATTRIBUTES " training_mode"},
-    {"Cast", 7, 18, 1, 1, lower_cast, fold_cast, "to"},
-    {"Cast", 19, 21, 1, 1, lower_cast, fold_cast, "to saturate"},
-    {"Clip", 7, 10, 1, 1, lower_clip, NULL, "min max"},
-    {"Clip", 11, 21, 1, 3, lower_clip, NULL, ""},
-    {"Concat", 7, 21, 1, ANY, NULL, fold_concat, "axis"},
-    {"Constant", 7, 21, 0, 0, NULL, fold_constant, "value value_float value_floats value_int value_ints"},
-    {"ConstantOfShape", 9, 21, 1, 1, NULL, fold_constant_of_shape, "value"},
-    {"Conv", 7, 21, 2, 3, lower_conv, NULL, CONV_ATTRIBUTES},
-    {"Div", 7, 21, 2, 2, NULL, fold_arithmetic, ""},
-    {"Dropout", 7, 11, 1, 1, lower_dropout, NULL, "ratio"},
-    {"Dropout", 12, 21, 1, 3, lower_dropout, NULL, "seed"},
-    {"Expand", 8, 21, 2, 2, NULL, fold_expand, ""},
-    {"Flatten", 7, 21, 1, 1, lower_flatten, NULL, "axis"},
-    {"Floor", 7, 21, 1, 1, NULL, fold_floor, ""},
-    {"Gather", 7, 21, 2, 2, NULL, fold_gather, "axis"},
-    {"Gemm", 7, 21, 2, 3, lower_gemm, NULL, "alpha beta transA transB"},
-    {"GlobalAveragePool", 7, 21, 1, 1, lower_global_average_pool, NULL, ""},
-    {"Identity", 7, 21, 1, 1, lower_identity, lower_identity, ""},
-    {"LogSoftmax", 7, 21, 1, 1, lower_softmax, NULL, "axis"},
-    {"MatMul", 7, 21, 2, 2, lower_matmul, NULL, ""},
-    {"Max", 7, 21, 1, 2, lower_min_max, fold_arithmetic, ""},
-    {"MaxPool", 7, 21, 1, 1, lower_max_pool, NULL,
-     "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"},
-    {"Min", 7, 21, 1, 2, lower_min_max, fold_arithmetic, ""},
-    {"Mul", 7, 21, 2, 2, lower_arithmetic, fold_arithmetic, ""},
-    {"Pad", 7, 10, 1, 1, lower_pad, NULL, "mode pads value"},
-    {"Pad", 11, 21, 2, 4, lower_pad, NULL, "mode"},
-    {"Range", 11, 21, 3, 3, NULL, fold_range, ""},
-    {"ReduceMean", 7, 17, 1, 1, lower_reduce_mean, NULL, "axes keepdims"},
-    {"ReduceMean", 18, 21, 1, 2, lower_reduce_mean, NULL, "keepdims noop_with_empty_axes"},
-    {"Relu", 7, 21, 1, 1, lower_relu, NULL, ""},
-    {"Reshape", 7, 21, 2, 2, lower_reshape, lower_reshape, "allowzero"},
-    {"Shape", 7, 14, 1, 1, fold_shape, fold_shape, ""},
-    {"Shape", 15, 21, 1, 1, fold_shape, fold_shape, "start end"},
-    {"Slice", 7, 9, 1, 1, lower_slice, fold_slice, "axes ends starts"},
-    {"Slice", 10, 21, 3, 5, lower_slice, fold_slice, ""},
-    {"Softmax", 7, 21, 1, 1, lower_softmax, NULL, "axis"},
-    {"Squeeze", 7, 12, 1, 1, lower_squeeze, lower_squeeze, "axes"},
-    {"Squeeze", 13, 21, 1, 2, lower_squeeze, lower_squeeze, ""},
-    {"Sub", 7, 21, 2, 2, lower_arithmetic, fold_arithmetic, ""},
-    {"Sum", 7, 21, 1, ANY, lower_sum, NULL, ""},
-    {"Transpose", 7, 21, 1, 1, lower_transpose, fold_transpose, "perm"},
-    {"Unsqueeze", 7, 12, 1, 1, lower_unsqueeze, lower_unsqueeze, "axes"},
-    {"Unsqueeze", 13, 21, 2, 2, lower_unsqueeze, lower_unsqueeze, ""},
+    {"BatchNormalization", OLDEST, 13, 5, 5, lower_batch_normalization, NULL, BATCH_NORM_ATTRIBUTES},
+    {"BatchNormalization", 14, NEWEST, 5, 5, lower_batch_normalization, NULL, BATCH_NORM_ATTRIBUTES " training_mode"},
+    {"Cast", OLDEST, 18, 1, 1, lower_cast, fold_cast, "to"},
+    {"Cast", 19, NEWEST, 1, 1, lower_cast, fold_cast, "to saturate round_mode"},
+    {"CastLike", 15, NEWEST, 2, 2, lower_cast_like, fold_cast_like, "saturate round_mode"},
+    {"Ceil", 6, NEWEST, 1, 1, NULL, fold_function, ""},
+    {"Clip", OLDEST, 10, 1, 1, lower_clip, NULL, "min max consumed_inputs"},
+    {"Clip", 11, NEWEST, 1, 3, lower_clip, NULL, ""},
+    {"Concat", OLDEST, NEWEST, 1, ANY, NULL, fold_concat, "axis"},
+    {"Constant", OLDEST, NEWEST, 0, 0, NULL, fold_constant, "value value_float value_floats value_int value_ints"},
+    {"ConstantOfShape", 9, NEWEST, 1, 1, NULL, fold_constant_of_shape, "value"},
+    {"Conv", OLDEST, NEWEST, 2, 3, lower_conv, NULL, CONV_ATTRIBUTES},
+    {"Div", OLDEST, 6, 2, 2, lower_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
+    {"Div", 7, NEWEST, 2, 2, lower_arithmetic, fold_arithmetic, ""},
+    {"Dropout", OLDEST, 11, 1, 1, lower_dropout, lower_identity, "ratio is_test consumed_inputs"},
+    {"Dropout", 12, NEWEST, 1, 3, lower_dropout, lower_identity, "seed"},
+    {"Exp", 6, NEWEST, 1, 1, NULL, fold_function, ""},
+    {"Expand", 8, NEWEST, 2, 2, lower_expand, fold_expand, ""},
+    {"Flatten", OLDEST, NEWEST, 1, 1, lower_flatten, NULL, "axis"},
+    {"Floor", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
+    {"Gather", OLDEST, NEWEST, 2, 2, NULL, fold_gather, "axis"},
+    {"Gemm", OLDEST, 6, 3, 3, lower_gemm, NULL, "alpha beta broadcast transA transB"},
+    {"Gemm", 7, NEWEST, 2, 3, lower_gemm, NULL, "alpha beta transA transB"},
+    {"GlobalAveragePool", OLDEST, NEWEST, 1, 1, lower_global_average_pool, NULL, ""},
+    {"GlobalMaxPool", OLDEST, NEWEST, 1, 1, lower_global_max_pool, NULL, ""},
+    {"HardSigmoid", OLDEST, NEWEST, 1, 1, lower_hard_sigmoid, NULL, "alpha beta consumed_inputs"},
+    {"Identity", OLDEST, NEWEST, 1, 1, lower_identity, lower_identity, ""},
+    {"LogSoftmax", OLDEST, NEWEST, 1, 1, lower_softmax, NULL, "axis"},
+    {"MatMul", OLDEST, NEWEST, 2, 2, lower_matmul, NULL, ""},
+    {"Max", OLDEST, NEWEST, 1, 2, lower_min_max, fold_arithmetic, "consumed_inputs"},
+    {"MaxPool", OLDEST, NEWEST, 1, 1, lower_max_pool, NULL, POOL_ATTRIBUTES},
+    {"Min", OLDEST, NEWEST, 1, 2, lower_min_max, fold_arithmetic, "consumed_inputs"},
+    {"Mul", OLDEST, 6, 2, 2, lower_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
+    {"Mul", 7, NEWEST, 2, 2, lower_arithmetic, fold_arithmetic, ""},
+    {"Neg", 6, NEWEST, 1, 1, NULL, fold_function, ""},
+    {"Pad", OLDEST, 1, 1, 1, lower_pad, NULL, "mode paddings value"},
+    {"Pad", 2, 10, 1, 1, lower_pad, NULL, "mode pads value"},
+    {"Pad", 11, NEWEST, 2, 4, lower_pad, NULL, "mode"},
+    {"Pow", 7, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
+    {"Range", 11, NEWEST, 3, 3, NULL, fold_range, "stash_type"},
+    {"Reciprocal", 6, NEWEST, 1, 1, NULL, fold_function, ""},
+    {"ReduceMean", OLDEST, 17, 1, 1, lower_reduce_mean, NULL, "axes keepdims"},
+    {"ReduceMean", 18, NEWEST, 1, 2, lower_reduce_mean, NULL, "keepdims noop_with_empty_axes"},
+    {"Relu", OLDEST, 5, 1, 1, lower_relu, NULL, "consumed_inputs"},
+    {"Relu", 6, NEWEST, 1, 1, lower_relu, NULL, ""},
+    {"Reshape", OLDEST, 4, 1, 1, lower_reshape, lower_reshape, "shape consumed_inputs"},
+    {"Reshape", 5, NEWEST, 2, 2, lower_reshape, lower_reshape, "allowzero"},
+    {"Shape", OLDEST, 14, 1, 1, fold_shape, fold_shape, ""},
+    {"Shape", 15, NEWEST, 1, 1, fold_shape, fold_shape, "start end"},
+    {"Sigmoid", OLDEST, 5, 1, 1, lower_sigmoid, NULL, "consumed_inputs"},
+    {"Sigmoid", 6, NEWEST, 1, 1, lower_sigmoid, NULL, ""},
+    {"Slice", OLDEST, 9, 1, 1, lower_slice, fold_slice, "axes ends starts"},
+    {"Slice", 10, NEWEST, 3, 5, lower_slice, fold_slice, ""},
+    {"Softmax", OLDEST, NEWEST, 1, 1, lower_softmax, NULL, "axis"},
+    {"Sqrt", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
+    {"Squeeze", OLDEST, 12, 1, 1, lower_squeeze, lower_squeeze, "axes"},
+    {"Squeeze", 13, NEWEST, 1, 2, lower_squeeze, lower_squeeze, ""},
+    {"Sub", OLDEST, 6, 2, 2, lower_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
+    {"Sub", 7, NEWEST, 2, 2, lower_arithmetic, fold_arithmetic, ""},
+    {"Sum", OLDEST, 5, 1, ANY, lower_sum, NULL, "consumed_inputs"},
+    {"Sum", 6, NEWEST, 1, ANY, lower_sum, NULL, ""},
+    {"Tile", 6, NEWEST, 2, 2, NULL, fold_tile, ""},
+    {"Transpose", OLDEST, NEWEST, 1, 1, lower_transpose, fold_transpose, "perm"},
+    {"Unsqueeze", OLDEST, 12, 1, 1, lower_unsqueeze, lower_unsqueeze, "axes"},
+    {"Unsqueeze", 13, NEWEST, 2, 2, lower_unsqueeze, lower_unsqueeze, ""},
 };
 
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
+
+const operator_row *operator_rows(size_t *count) {
+  *count = ROW_COUNT;
+  return rows;
+}
 
 /* Operators that people meet in ResNet files, and what to do about each. */
 static const struct {
@@ -92,9 +111,14 @@ static const struct {
     {"SequenceMap", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
     {"Resize", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
     {"CenterCropPad", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
-    {"ArgMax", "the net must end in its scores: cut this node off, e.g. with onnx.utils.extract_model"},
-    {"Sigmoid", "squeeze-and-excitation is not accepted yet"},
-    {"HardSigmoid", "squeeze-and-excitation is not accepted yet"},
+    {"ArgMax",
+     "the net must end in its scores: name the tensor with the scores as the output (program: --scores NAME)"},
+    {"InstanceNormalization",
+     "group and instance normalisation (BiT, ResNetV2 of TensorFlow Hub) are not accepted: use a "
+     "net with batch normalisation"},
+    {"GroupNormalization", "group normalisation is not accepted: use a net with batch normalisation"},
+    {"LayerNormalization", "layer normalisation (ConvNeXt, transformers) is not accepted: plain and residual "
+                           "convolutional nets are"},
 };
 
 const char *node_name(const Onnx__NodeProto *node) {

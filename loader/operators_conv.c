@@ -19,8 +19,7 @@ static resnet_status check_conv_weights(const lowering *l, const tensor *w, grap
   return check_finite(l, w, "weights");
 }
 
-/* `count` floats of bias, or zeros where t is NULL; scaled. */
-static resnet_status make_bias(lowering *l, graph_node *n, const tensor *t, size_t count, double scale) {
+resnet_status make_bias(lowering *l, graph_node *n, const tensor *t, size_t count, double scale) {
   n->bias = memory_allocate(l->memory, count, sizeof(float));
   if (!n->bias) return fail_memory(l->error, "a bias");
   n->bias_count = count;
@@ -55,26 +54,16 @@ static resnet_status make_rows(lowering *l, graph_node *n, size_t rows, size_t i
   return RESNET_OK;
 }
 
-resnet_status lower_conv(lowering *l) {
-  value *x;
-  const tensor *w, *bias;
-  int64_t groups;
-  resnet_status status = get_image(l, 0, true, &x);
-  if (status == RESNET_OK) status = get_constant(l, 1, "weights", &w);
-  if (status == RESNET_OK) status = get_constant(l, 2, "bias", &bias);
-  if (status == RESNET_OK) status = get_int(l, "group", 1, &groups);
-  if (status != RESNET_OK) return status;
-  if (!w) return invalid(l, "its weights are missing: export the model again");
+static resnet_status add_conv(lowering *l, const value *x, const tensor *w, const tensor *bias, int64_t groups) {
   graph_shape shape = value_shape(l, x);
-  status = check_conv_weights(l, w, shape, groups);
-  if (status != RESNET_OK) return status;
-
   graph_window window;
   window_request request = {.kernel = &w->dims[2], .accepts_dilation = true};
-  status = read_window(l, x, &request, &window, &shape);
+  value from = *x;
+  resnet_status status = check_conv_weights(l, w, shape, groups);
+  if (status == RESNET_OK) status = read_window(l, &from, &request, &window, &shape);
   if (status != RESNET_OK) return status;
   shape.c = (uint32_t)w->dims[0];
-  graph_node *n = add_node(l, GRAPH_CONV, x->node, shape, &status);
+  graph_node *n = add_node(l, GRAPH_CONV, from.node, shape, &status);
   if (!n) return status;
   n->window = window;
   n->groups = (uint32_t)groups;
@@ -82,11 +71,27 @@ resnet_status lower_conv(lowering *l) {
   return status == RESNET_OK ? make_bias(l, n, bias, shape.c, 1) : status;
 }
 
+resnet_status lower_conv(lowering *l) {
+  value *x;
+  const tensor *w, *bias;
+  int64_t groups;
+  resnet_status status = get_constant(l, 1, "weights", &w);
+  if (status != RESNET_OK) return status;
+  if (!w) return invalid(l, "its weights are missing: export the model again");
+  if (w->rank == 3) return lower_channel_conv(l, w);
+  status = get_image(l, 0, true, &x);
+  if (status == RESNET_OK && x->pad_lowest && has_borders(x)) status = put_borders(l, x);
+  if (status == RESNET_OK) status = get_constant(l, 2, "bias", &bias);
+  if (status == RESNET_OK) status = get_int(l, "group", 1, &groups);
+  return status == RESNET_OK ? add_conv(l, x, w, bias, groups) : status;
+}
+
 /* A matrix of inputs, in (c,h,w) order, by outputs to rows of (h,w,c), a tile at a time: so that what is read of a
  * cache line is read before it is gone. */
-static resnet_status make_transposed_rows(lowering *l, graph_node *n, const tensor *matrix, graph_shape in) {
+static resnet_status make_transposed_rows(lowering *l, graph_node *n, const tensor *matrix, size_t channels,
+                                          size_t area) {
   enum { TILE = 16 };
-  size_t area = (size_t)in.h * in.w, columns = area * in.c, rows = n->shape.c;
+  size_t columns = area * channels, rows = n->shape.c;
   n->weights = memory_allocate_unset(l->memory, matrix->count, sizeof(float));
   if (!n->weights) return fail_memory(l->error, "weights");
   n->weight_count = matrix->count;
@@ -94,28 +99,31 @@ static resnet_status make_transposed_rows(lowering *l, graph_node *n, const tens
     size_t end = first + TILE < columns ? first + TILE : columns;
     for (size_t o = 0; o < rows; o++)
       for (size_t i = first; i < end; i++)
-        n->weights[o * columns + i % area * in.c + i / area] = matrix->floats[i * rows + o];
+        n->weights[o * columns + i % area * channels + i / area] = matrix->floats[i * rows + o];
   }
   return RESNET_OK;
 }
 
 typedef struct linear {
   const tensor *matrix, *bias;
-  bool transposed; /* the matrix is (outputs, inputs) */
+  bool transposed;    /* the matrix is (outputs, inputs) */
+  bool channels_last; /* its inputs are in (h,w,c) order, else in (c,h,w) */
   double alpha, beta;
 } linear;
 
 static resnet_status make_linear_weights(lowering *l, graph_node *n, const linear *p, graph_shape in) {
-  resnet_status status = p->transposed ? make_rows(l, n, n->shape.c, in.c, (size_t)in.h * in.w)
-                                       : make_transposed_rows(l, n, p->matrix, in);
+  const size_t pixels = (size_t)in.h * in.w, area = p->channels_last ? 1 : pixels, channels = in.c * (pixels / area);
+  resnet_status status = p->transposed ? make_rows(l, n, n->shape.c, channels, area)
+                                       : make_transposed_rows(l, n, p->matrix, channels, area);
   if (status != RESNET_OK || p->alpha == 1) return status;
   for (size_t i = 0; i < n->weight_count; i++) n->weights[i] = (float)(p->alpha * (double)n->weights[i]);
   if (all_finite(n->weights, n->weight_count)) return RESNET_OK;
   return invalid(l, "its weights overflow once alpha, %g, is multiplied in: train or export again", p->alpha);
 }
 
-static resnet_status add_linear(lowering *l, const value *x, const linear *p) {
+static resnet_status add_linear(lowering *l, const value *x, linear *p) {
   const tensor *m = p->matrix;
+  p->channels_last = x->channels_last;
   if (!m || !m->is_float || m->rank != 2)
     return unsupported(l, "its weights '%.50s' must be a matrix of floats", m ? m->name : "");
   graph_shape in = value_shape(l, x);

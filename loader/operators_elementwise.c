@@ -6,8 +6,7 @@
 
 /* ---- per-channel affine functions ---------------------------------------------------------------------------- */
 
-/* An AFFINE node over the channels of x, scale 1 and shift 0; NULL: *status says why. */
-static draft *add_affine(lowering *l, const value *x, resnet_status *status) {
+draft *add_affine(lowering *l, const value *x, resnet_status *status) {
   uint32_t channels = value_shape(l, x).c;
   double *scale = scratch_allocate(l, channels, sizeof *scale), *shift = scratch_allocate(l, channels, sizeof *shift);
   if (!scale || !shift) {
@@ -20,10 +19,6 @@ static draft *add_affine(lowering *l, const value *x, resnet_status *status) {
   d->scale = scale;
   d->shift = shift;
   return d;
-}
-
-static bool has_channel_axis(const lowering *l, const value *x) {
-  return x->rank >= 2 && x->dims[1] == value_shape(l, x).c;
 }
 
 typedef struct normalisation {
@@ -47,17 +42,29 @@ static resnet_status read_normalisation(lowering *l, size_t channels, normalisat
   return get_float(l, "epsilon", 1e-5F, &p->epsilon);
 }
 
+/* Before opset 7 is_test, 0 unless given, tells; from 14 on training_mode. */
+static resnet_status check_inference(const lowering *l) {
+  int64_t training = 0, test = l->opset >= 7;
+  resnet_status status = get_int(l, "training_mode", 0, &training);
+  if (status == RESNET_OK && l->opset < 7) status = get_int(l, "is_test", 0, &test);
+  if (status != RESNET_OK) return status;
+  if (training)
+    return unsupported(l, "was left in training mode (training_mode is 1), where answers depend on the other pictures "
+                          "of the batch: call model.eval() and export again");
+  if (!test) return unsupported(l, "was left in training mode (is_test is 0): call model.eval() and export again");
+  return RESNET_OK;
+}
+
 /* y = (x - mean) / sqrt(variance + epsilon) * scale + bias. Old MXNet files say spatial=0 and mean 1 (mxnet issue
  * 17711): the parameters' length, one for each channel, tells. */
 resnet_status lower_batch_normalization(lowering *l) {
   value *x;
   normalisation p;
-  int64_t training;
+  uint32_t axis;
   resnet_status status = get_activation(l, 0, &x);
-  if (status == RESNET_OK) status = get_int(l, "training_mode", 0, &training);
+  if (status == RESNET_OK) status = check_inference(l);
   if (status != RESNET_OK) return status;
-  if (training) return unsupported(l, "training_mode is 1: 0 is accepted; export in eval mode");
-  if (!has_channel_axis(l, x)) return unsupported(l, "its input was reshaped: (n,c,...) is accepted");
+  if (!find_channels(l, x, &axis) || axis != 1) return unsupported(l, "its input was reshaped: (n,c,...) is accepted");
   uint32_t channels = value_shape(l, x).c;
   status = read_normalisation(l, channels, &p);
   if (status != RESNET_OK) return status;
@@ -76,15 +83,23 @@ resnet_status lower_batch_normalization(lowering *l) {
   return RESNET_OK;
 }
 
+/* The axis of x that the first dimension of t meets: the last ones meet, but before opset 7 attribute axis may say. */
+static resnet_status first_axis(const lowering *l, const value *x, const tensor *t, int64_t *axis) {
+  *axis = (int64_t)x->rank - t->rank;
+  if (l->opset >= 7) return RESNET_OK;
+  resnet_status status = get_int(l, "axis", *axis, axis);
+  if (status == RESNET_OK && *axis < 0) *axis += x->rank;
+  return status;
+}
+
 /* One number, or one for each channel when broadcast against x. */
-static bool fits_channels(const lowering *l, const value *x, const tensor *t) {
-  if (!t->is_float || t->rank > x->rank) return false;
+static bool fits_channels(const lowering *l, const value *x, const tensor *t, int64_t first) {
+  uint32_t channels;
+  if (!t->is_float || first < 0 || first + t->rank > x->rank) return false;
   if (t->count == 1) return true;
-  if (!has_channel_axis(l, x)) return false;
-  for (uint32_t i = 0; i < t->rank; i++) {
-    uint32_t axis = x->rank - t->rank + i;
-    if (t->dims[i] != (axis == 1 ? x->dims[1] : 1)) return false;
-  }
+  if (!find_channels(l, x, &channels)) return false;
+  for (uint32_t i = 0; i < t->rank; i++)
+    if (t->dims[i] != (first + i == channels ? x->dims[channels] : 1)) return false;
   return true;
 }
 
@@ -97,25 +112,59 @@ static resnet_status broadcast_status(const value *a, const int64_t *dims, uint3
   return RESNET_ERROR_UNSUPPORTED;
 }
 
+typedef enum arithmetic { ADD, SUB, MUL, DIV } arithmetic;
+
+static arithmetic which(const lowering *l) {
+  switch (l->node->op_type[0]) {
+  case 'M':
+    return MUL;
+  case 'D':
+    return DIV;
+  default:
+    return l->node->op_type[2] == 'b' ? SUB : ADD; /* Sub; Add, Sum */
+  }
+}
+
+/* x op number, or number op x, as scale x + shift. */
+static void set_affine(draft *d, uint32_t c, arithmetic op, double number, bool constant_first) {
+  switch (op) {
+  case MUL:
+    d->scale[c] = number;
+    break;
+  case DIV:
+    d->scale[c] = 1 / number;
+    break;
+  case SUB:
+    d->scale[c] = constant_first ? -1 : 1;
+    d->shift[c] = constant_first ? number : -number;
+    break;
+  case ADD:
+    d->shift[c] = number;
+  }
+}
+
+static resnet_status check_divisor(const lowering *l, const tensor *t, bool constant_first) {
+  if (constant_first) return unsupported(l, "divides a constant by an activation: the divisor must be the constant");
+  for (size_t i = 0; i < t->count; i++)
+    if (!(fabsf(t->floats[i]) > 0)) return invalid(l, "divides by 0, element %zu of '%.50s'", i, t->name);
+  return RESNET_OK;
+}
+
 static resnet_status add_constant(lowering *l, const value *x, const tensor *t, bool constant_first) {
-  if (!fits_channels(l, x, t))
+  int64_t axis;
+  resnet_status status = first_axis(l, x, t, &axis);
+  if (status != RESNET_OK) return status;
+  if (!fits_channels(l, x, t, axis))
     return refuse(l, broadcast_status(x, t->dims, t->rank),
                   "its constant '%.50s' has %zu numbers: 1 float, or 1 for each channel, is accepted", t->name,
                   t->count);
-  resnet_status status = check_finite(l, t, "constant");
-  if (status != RESNET_OK) return status;
-  draft *d = add_affine(l, x, &status);
+  arithmetic op = which(l);
+  status = check_finite(l, t, "constant");
+  if (status == RESNET_OK && op == DIV) status = check_divisor(l, t, constant_first);
+  draft *d = status == RESNET_OK ? add_affine(l, x, &status) : NULL;
   if (!d) return status;
-  char initial = l->node->op_type[0]; /* Add, Sub, Sum, Mul */
-  bool is_sub = initial == 'S' && l->node->op_type[2] == 'b', is_mul = initial == 'M';
-  for (uint32_t c = 0; c < value_shape(l, x).c; c++) {
-    double number = (double)t->floats[t->count == 1 ? 0 : c];
-    if (is_mul)
-      d->scale[c] = number;
-    else
-      d->shift[c] = is_sub && !constant_first ? -number : number;
-    if (is_sub && constant_first) d->scale[c] = -1;
-  }
+  for (uint32_t c = 0; c < value_shape(l, x).c; c++)
+    set_affine(d, c, op, (double)t->floats[t->count == 1 ? 0 : c], constant_first);
   return RESNET_OK;
 }
 
@@ -130,7 +179,8 @@ static bool same_view(const value *a, const value *b) {
 
 static resnet_status add_residual(lowering *l, const value *a, const value *b) {
   graph_shape s = value_shape(l, a), t = value_shape(l, b);
-  if (s.h != t.h || s.w != t.w || s.c != t.c || !same_view(a, b))
+  bool one_order = a->channels_last == b->channels_last || s.h * s.w == 1 || s.c == 1;
+  if (s.h != t.h || s.w != t.w || s.c != t.c || !same_view(a, b) || !one_order)
     return refuse(l, broadcast_status(a, b->dims, b->rank),
                   "adds (h %u, w %u, c %u) and (h %u, w %u, c %u): equal shapes are accepted, no broadcasting", s.h,
                   s.w, s.c, t.h, t.w, t.c);
@@ -153,11 +203,13 @@ resnet_status lower_arithmetic(lowering *l) {
     status = get_activation(l, constant_first ? 1 : 0, &x);
     return status == RESNET_OK ? add_constant(l, x, constant_first ? a->tensor : b->tensor, constant_first) : status;
   }
+  if (which(l) == MUL) return lower_scale(l);
   status = get_activation(l, 0, &a);
   if (status == RESNET_OK) status = get_activation(l, 1, &b);
   if (status != RESNET_OK) return status;
-  if (l->node->op_type[0] == 'M' || l->node->op_type[2] == 'b')
-    return unsupported(l, "combines two activations: a constant for one of them is accepted; only Add takes two");
+  if (which(l) != ADD)
+    return unsupported(l,
+                       "combines two activations: a constant for one of them is accepted; only Add and Mul take two");
   return add_residual(l, a, b);
 }
 

@@ -1,4 +1,4 @@
-/* Operators that move no data, and those that only select or surround it: views, Slice, Pad. */
+/* Operators that move no data, and those that only select it: views, Slice. */
 #include <string.h>
 
 #include "lower.h"
@@ -13,6 +13,7 @@ resnet_status lower_identity(lowering *l) {
 
 resnet_status lower_dropout(lowering *l) {
   const tensor *training;
+  if (l->opset < 7) return lower_identity(l); /* whatever is_test says: nets are run here, not trained */
   resnet_status status = get_constant(l, 2, "training_mode", &training);
   if (status != RESNET_OK) return status;
   if (training && !training->is_float && training->count == 1 && training->ints[0])
@@ -23,11 +24,21 @@ resnet_status lower_dropout(lowering *l) {
 /* Half-precision nets are widened: their casts between float types do nothing. */
 resnet_status lower_cast(lowering *l) {
   int64_t to;
-  resnet_status status = get_int(l, "to", 0, &to);
+  resnet_status status = get_type(l, &to);
   if (status != RESNET_OK) return status;
   if (to != TYPE_FLOAT && to != TYPE_FLOAT16 && to != TYPE_DOUBLE)
     return unsupported(l, "casts an activation to type %lld: float (1), float16 (10), double (11) are accepted",
                        (long long)to);
+  return lower_identity(l);
+}
+
+/* Whatever it is to be like, an activation is of floats. */
+resnet_status lower_cast_like(lowering *l) {
+  value *like;
+  resnet_status status = get_value(l, 1, &like);
+  if (status != RESNET_OK) return status;
+  if (like->kind == VALUE_TENSOR && !like->tensor->is_float)
+    return unsupported(l, "casts an activation to integers: floats are accepted");
   return lower_identity(l);
 }
 
@@ -70,12 +81,27 @@ static resnet_status set_shaped(lowering *l, const shaped *x, uint32_t rank, con
   return alias ? set_tensor(l, alias) : status;
 }
 
+/* An attribute before opset 5, then input 1. */
+static resnet_status read_target(lowering *l, const tensor **target) {
+  if (l->opset >= 5) return get_constant(l, 1, "shape", target);
+  const int64_t *list;
+  size_t count;
+  resnet_status status = get_ints(l, "shape", &list, &count);
+  *target = NULL;
+  if (status != RESNET_OK || !list) return status;
+  const int64_t dim = (int64_t)count;
+  tensor *t = tensor_new(l, false, 1, &dim, &status);
+  if (t) memcpy(t->ints, list, count * sizeof *list);
+  *target = t;
+  return status;
+}
+
 resnet_status lower_reshape(lowering *l) {
   shaped x;
   const tensor *target;
   int64_t allow_zero, dims[MAX_RANK] = {0};
   resnet_status status = get_shaped(l, &x);
-  if (status == RESNET_OK) status = get_constant(l, 1, "shape", &target);
+  if (status == RESNET_OK) status = read_target(l, &target);
   if (status == RESNET_OK) status = get_int(l, "allowzero", 0, &allow_zero);
   if (status != RESNET_OK) return status;
   if (!target) return invalid(l, "its shape is missing: export the model again");
@@ -125,31 +151,54 @@ resnet_status lower_unsqueeze(lowering *l) {
 
 /* ---- Transpose, Slice ------------------------------------------------------------------------------------------ */
 
-/* Accepted where only axes of one element change places: then no data move. */
-resnet_status lower_transpose(lowering *l) {
-  value *x;
-  const int64_t *perm;
+static resnet_status read_permutation(lowering *l, uint32_t rank, uint32_t perm[MAX_RANK]) {
+  const int64_t *given;
   size_t count;
-  int64_t dims[MAX_RANK], last = -1;
-  resnet_status status = get_activation(l, 0, &x);
-  if (status == RESNET_OK) status = get_ints(l, "perm", &perm, &count);
+  resnet_status status = get_ints(l, "perm", &given, &count);
   if (status != RESNET_OK) return status;
-  if (count != x->rank) return unsupported(l, "perm has %zu numbers for %u axes", count, x->rank);
+  if (given && count != rank) return invalid(l, "perm has %zu numbers for %u axes", count, rank);
   uint32_t seen = 0;
-  bool in_order = perm[0] == 0;
-  for (uint32_t i = 0; i < x->rank; i++) {
-    if (perm[i] < 0 || perm[i] >= x->rank || seen >> perm[i] & 1)
+  for (uint32_t i = 0; i < rank; i++) {
+    int64_t axis = given ? given[i] : (int64_t)(rank - 1 - i);
+    if (axis < 0 || axis >= rank || seen >> axis & 1)
       return invalid(l, "perm is no permutation: export the model again");
-    seen |= UINT32_C(1) << perm[i];
-    dims[i] = x->dims[perm[i]];
-    if (perm[i] != 0 && dims[i] == 1) continue;
-    in_order = in_order && perm[i] > last;
+    seen |= UINT32_C(1) << axis;
+    perm[i] = (uint32_t)axis;
+  }
+  return RESNET_OK;
+}
+
+/* Axes of more than one element, `aside` left out, keep their order, the batch in front. */
+static bool keeps_order(const value *x, const uint32_t *perm, uint32_t aside) {
+  uint32_t last = 0;
+  for (uint32_t i = 1; i < x->rank; i++) {
+    if (perm[i] == aside || x->dims[perm[i]] == 1) continue;
+    if (perm[i] < last) return false;
     last = perm[i];
   }
-  if (!in_order)
-    return unsupported(l, "changes the order of a picture's axes: only (n,c,h,w) nets are accepted; export with "
-                          "tf2onnx --inputs-as-nchw");
-  return set_view(l, x, x->rank, dims);
+  return perm[0] == 0;
+}
+
+/* No data move where only axes of one element change places, nor where the channels go behind height and width or come
+ * back: the value then remembers in which order it is seen. */
+resnet_status lower_transpose(lowering *l) {
+  value *x;
+  uint32_t perm[MAX_RANK], channels = 0;
+  int64_t dims[MAX_RANK];
+  resnet_status status = get_activation(l, 0, &x);
+  if (status == RESNET_OK) status = read_permutation(l, x->rank, perm);
+  if (status != RESNET_OK) return status;
+  for (uint32_t i = 0; i < x->rank; i++) dims[i] = x->dims[perm[i]];
+  value view = *x;
+  if (find_channels(l, x, &channels) && keeps_order(x, perm, channels)) {
+    bool to_front = perm[1] == channels, to_back = perm[x->rank - 1] == channels;
+    if (to_front || to_back) {
+      view.channels_last = to_back && !(to_front && !x->channels_last);
+      return set_view(l, &view, x->rank, dims);
+    }
+  }
+  if (keeps_order(x, perm, MAX_RANK)) return set_view(l, x, x->rank, dims);
+  return unsupported(l, "changes the order of a picture's axes: (n,c,h,w) to (n,h,w,c) and back is accepted");
 }
 
 /* Every element of the axis is kept, whatever its size. */
@@ -159,17 +208,18 @@ static bool keeps_all(const slice_range *r, int64_t dim) { return r->start == 0 
 resnet_status lower_slice(lowering *l) {
   value *x;
   slice_range ranges[MAX_RANK];
-  resnet_status status = get_image(l, 0, false, &x);
+  resnet_status status = get_picture(l, 0, false, &x);
   if (status == RESNET_OK) status = read_slices(l, 4, ranges);
   if (status != RESNET_OK) return status;
   graph_shape s = value_shape(l, x);
-  if (!keeps_all(&ranges[0], INT32_MAX) || !keeps_all(&ranges[1], s.c))
+  const uint32_t channels = picture_channels(l, x), first_side = channels == 1 ? 2 : 1;
+  if (!keeps_all(&ranges[0], INT32_MAX) || !keeps_all(&ranges[channels], s.c))
     return unsupported(l, "cuts the batch or the channels: height and width are accepted");
   uint32_t *sides[2] = {&s.h, &s.w}, strides[2];
   for (size_t i = 0; i < 2; i++) {
-    slice_range *r = &ranges[2 + i], taken = *r;
+    slice_range *r = &ranges[first_side + i], taken = *r;
     if (r->step > 0 && resolve_slice(&taken, *sides[i]) == 0)
-      return invalid(l, "takes nothing of axis %zu, which has %u: export the model again", 2 + i, *sides[i]);
+      return invalid(l, "takes nothing of axis %zu, which has %u: export the model again", first_side + i, *sides[i]);
     if (r->start != 0 || r->end < *sides[i] || r->step < 1 || r->step > MAX_WINDOW)
       return unsupported(l,
                          "takes %lld to %lld in steps of %lld of %u: from 0 to the end, in steps up to %d, is accepted",
@@ -178,104 +228,9 @@ resnet_status lower_slice(lowering *l) {
     *sides[i] = (*sides[i] - 1) / strides[i] + 1;
   }
   if (strides[0] == 1 && strides[1] == 1) return set_same(l, x);
-  graph_node *n = add_node(l, GRAPH_SUBSAMPLE, x->node, s, &status);
+  graph_node *n = add_pictured(l, GRAPH_SUBSAMPLE, x, s, &status);
   if (!n) return status;
   n->stride_h = strides[0];
   n->stride_w = strides[1];
-  return RESNET_OK;
-}
-
-/* ---- Pad ----------------------------------------------------------------------------------------------------- */
-
-static resnet_status read_pad_value(lowering *l, float *number) {
-  const tensor *t;
-  *number = 0;
-  if (l->opset < 11) return get_float(l, "value", 0, number);
-  resnet_status status = get_constant(l, 2, "constant_value", &t);
-  if (status != RESNET_OK || !t) return status;
-  if (t->count != 1) return invalid(l, "its constant_value has %zu numbers instead of one", t->count);
-  *number = t->is_float ? t->floats[0] : (float)t->ints[0];
-  return RESNET_OK;
-}
-
-/* pads[0..3] before and pads[4..7] after n, c, h, w. */
-static resnet_status read_pad_list(lowering *l, int64_t pads[8]) {
-  const int64_t *list = NULL;
-  size_t count = 0;
-  const tensor *t = NULL, *axes = NULL;
-  resnet_status status;
-  if (l->opset < 11) {
-    status = get_ints(l, "pads", &list, &count);
-  } else {
-    status = get_integers(l, 1, "pads", &t);
-    if (status == RESNET_OK) status = get_integers(l, 3, "axes", &axes);
-    if (t) {
-      list = t->ints;
-      count = t->count;
-    }
-  }
-  if (status != RESNET_OK) return status;
-  size_t named = axes ? axes->count : 4;
-  if (named > 4 || count != 2 * named)
-    return invalid(l, "has %zu pads for %zu axes: export the model again", count, named);
-  memset(pads, 0, 8 * sizeof *pads);
-  for (size_t i = 0; i < named; i++) {
-    uint32_t axis;
-    status = resolve_axis(l, axes ? axes->ints[i] : (int64_t)i, 4, &axis);
-    if (status != RESNET_OK) return status;
-    pads[axis] = list[i];
-    pads[4 + axis] = list[named + i];
-  }
-  return RESNET_OK;
-}
-
-static resnet_status check_pads(lowering *l, const int64_t pads[8]) {
-  static const char *const modes[] = {"constant", "reflect", "edge", "wrap", NULL};
-  size_t mode;
-  float number;
-  resnet_status status = get_word(l, "mode", modes, 0, &mode);
-  if (status == RESNET_OK) status = read_pad_value(l, &number);
-  if (status != RESNET_OK) return status;
-  if (mode != 0) return unsupported(l, "pads in mode '%s': constant is accepted", modes[mode]);
-  if (number < 0 || number > 0 || number != number)
-    return unsupported(l, "pads with %g: 0 is accepted", (double)number);
-  for (size_t i = 0; i < 8; i++)
-    if (pads[i] < 0 || pads[i] > MAX_SIDE)
-      return unsupported(l, "pads by %lld: accepted are 0 to %d", (long long)pads[i], MAX_SIDE);
-  if (pads[0] || pads[4]) return unsupported(l, "pads the batch: channels, height and width are accepted");
-  return RESNET_OK;
-}
-
-/* Option A's new channels: zeros before and after the old. */
-static resnet_status pad_channels(lowering *l, const value *x, uint32_t before, uint32_t after) {
-  resnet_status status;
-  graph_shape s = value_shape(l, x);
-  s.c += before + after;
-  graph_node *n = add_node(l, GRAPH_SUBSAMPLE, x->node, s, &status);
-  if (!n) return status;
-  n->stride_h = n->stride_w = 1;
-  n->channels_before = before;
-  return RESNET_OK;
-}
-
-/* Zeros around height and width are not put there: they wait in the value until a Conv takes them over as its own. */
-resnet_status lower_pad(lowering *l) {
-  value *x;
-  int64_t pads[8];
-  resnet_status status = get_image(l, 0, true, &x);
-  if (status == RESNET_OK) status = read_pad_list(l, pads);
-  if (status == RESNET_OK) status = check_pads(l, pads);
-  if (status != RESNET_OK) return status;
-  if (pads[1] || pads[5])
-    status = pad_channels(l, x, (uint32_t)pads[1], (uint32_t)pads[5]);
-  else
-    status = set_same(l, x);
-  value *y = get_result(l);
-  if (status != RESNET_OK || !y) return status;
-  y->pad_top = x->pad_top + (uint32_t)pads[2];
-  y->pad_left = x->pad_left + (uint32_t)pads[3];
-  y->pad_bottom = x->pad_bottom + (uint32_t)pads[6];
-  y->pad_right = x->pad_right + (uint32_t)pads[7];
-  y->pad_name = node_name(l->node);
   return RESNET_OK;
 }

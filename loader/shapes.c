@@ -284,7 +284,30 @@ static resnet_status read_spans(lowering *l, const window_request *request, span
   return RESNET_OK;
 }
 
-resnet_status read_window(lowering *l, const value *v, const window_request *request, graph_window *window,
+/* A window that is to step over more padding than it reaches: the borders become part of the picture. */
+static resnet_status move_borders(lowering *l, value *v, span spans[2]) {
+  bool reaches = true;
+  for (size_t i = 0; i < 2; i++) {
+    int64_t dilated = (spans[i].kernel - 1) * spans[i].dilation + 1;
+    reaches = reaches && spans[i].before < dilated && spans[i].after < dilated;
+  }
+  if (reaches) return RESNET_OK;
+  v->pad_top = (uint32_t)spans[0].before;
+  v->pad_bottom = (uint32_t)spans[0].after;
+  v->pad_left = (uint32_t)spans[1].before;
+  v->pad_right = (uint32_t)spans[1].after;
+  v->name = ""; /* no tensor of the file is what this makes */
+  v->pad_name = node_name(l->node);
+  resnet_status status = put_borders(l, v);
+  graph_shape padded = value_shape(l, v);
+  for (size_t i = 0; i < 2; i++) {
+    spans[i].in = i == 0 ? padded.h : padded.w;
+    spans[i].before = spans[i].after = 0;
+  }
+  return status;
+}
+
+resnet_status read_window(lowering *l, value *v, const window_request *request, graph_window *window,
                           graph_shape *out) {
   graph_shape in = value_shape(l, v);
   span spans[2] = {{.in = in.h, .before = v->pad_top, .after = v->pad_bottom},
@@ -293,6 +316,7 @@ resnet_status read_window(lowering *l, const value *v, const window_request *req
   int64_t ceil_mode = 0;
   resnet_status status = read_spans(l, request, spans, &mode);
   if (status == RESNET_OK) status = get_int(l, "ceil_mode", 0, &ceil_mode);
+  if (status == RESNET_OK && request->kernel) status = move_borders(l, v, spans);
   for (size_t i = 0; i < 2 && status == RESNET_OK; i++)
     status = resolve_span(l, &spans[i], mode, ceil_mode != 0, request);
   if (status != RESNET_OK) return status;

@@ -150,31 +150,74 @@ resnet_status get_integers(lowering *l, size_t index, const char *what, const te
 
 graph_shape value_shape(const lowering *l, const value *v) { return l->graph->nodes[v->node].shape; }
 
-static resnet_status get_padded(lowering *l, size_t index, bool allow_pads, value **out) {
+bool has_borders(const value *v) { return (v->pad_top | v->pad_left | v->pad_bottom | v->pad_right) != 0; }
+
+static resnet_status get_view(lowering *l, size_t index, value **out) {
   resnet_status status = get_value(l, index, out);
-  if (status != RESNET_OK) return status;
-  const value *v = *out;
-  if (v->kind != VALUE_ACTIVATION)
-    return unsupported(l, "input %zu ('%.50s') is a constant: an activation is accepted there", index, v->name);
-  if (!allow_pads && (v->pad_top | v->pad_left | v->pad_bottom | v->pad_right))
-    return unsupported(l,
-                       "reads the zero padding of node '%.50s': only a Conv may (zeros change what others "
-                       "compute); use the node's own pads",
-                       v->pad_name);
-  return RESNET_OK;
+  if (status != RESNET_OK || (*out)->kind == VALUE_ACTIVATION) return status;
+  return unsupported(l, "input %zu ('%.50s') is a constant: an activation is accepted there", index, (*out)->name);
 }
 
-resnet_status get_activation(lowering *l, size_t index, value **out) { return get_padded(l, index, false, out); }
+resnet_status get_factor(lowering *l, size_t index, value **out) {
+  resnet_status status = get_view(l, index, out);
+  return status == RESNET_OK && has_borders(*out) ? put_borders(l, *out) : status;
+}
 
-resnet_status get_image(lowering *l, size_t index, bool allow_pads, value **out) {
-  resnet_status status = get_padded(l, index, allow_pads, out);
+static resnet_status refuse_expanded(const lowering *l, const value *v) {
+  return unsupported(l, "reads '%.50s', which Expand made larger: only Mul and Expand may", v->name);
+}
+
+resnet_status get_activation(lowering *l, size_t index, value **out) {
+  resnet_status status = get_factor(l, index, out);
+  return status == RESNET_OK && (*out)->expanded ? refuse_expanded(l, *out) : status;
+}
+
+/* The view has a picture's dimensions, in the order of its elements. */
+static bool is_planar(graph_shape s, const value *v) {
+  return v->rank == 4 && v->dims[1] == s.c && v->dims[2] == s.h && v->dims[3] == s.w &&
+         (!v->channels_last || s.h * s.w == 1 || s.c == 1);
+}
+
+static bool is_interleaved(graph_shape s, const value *v) {
+  return v->rank == 4 && v->dims[1] == s.h && v->dims[2] == s.w && v->dims[3] == s.c &&
+         (v->channels_last || s.h * s.w == 1 || s.c == 1);
+}
+
+static resnet_status get_viewed(lowering *l, size_t index, bool allow_last, bool allow_pads, value **out) {
+  resnet_status status = get_view(l, index, out);
   if (status != RESNET_OK) return status;
-  const value *v = *out;
+  value *v = *out;
   graph_shape s = value_shape(l, v);
-  if (v->rank != 4 || v->dims[1] != s.c || v->dims[2] != s.h || v->dims[3] != s.w)
+  if (v->expanded) return refuse_expanded(l, v);
+  if (!is_planar(s, v) && !is_interleaved(s, v))
     return unsupported(l, "input '%.50s' has rank %u or was reshaped: a picture (n,c,h,w) is accepted", v->name,
                        v->rank);
-  return RESNET_OK;
+  if (!is_planar(s, v) && !allow_last)
+    return unsupported(l, "input '%.50s' is (n,h,w,c) here: this operator takes (n,c,h,w); export the model again",
+                       v->name);
+  return allow_pads || !has_borders(v) ? RESNET_OK : put_borders(l, v);
+}
+
+resnet_status get_image(lowering *l, size_t index, bool allow_pads, value **out) {
+  return get_viewed(l, index, false, allow_pads, out);
+}
+
+resnet_status get_picture(lowering *l, size_t index, bool allow_pads, value **out) {
+  return get_viewed(l, index, true, allow_pads, out);
+}
+
+uint32_t picture_channels(const lowering *l, const value *v) { return is_planar(value_shape(l, v), v) ? 1 : 3; }
+
+/* One pixel's channels are the one axis that holds them all, whatever the order: the first, where c is 1. */
+bool find_channels(const lowering *l, const value *v, uint32_t *axis) {
+  graph_shape s = value_shape(l, v);
+  if (v->rank < 2) return false;
+  *axis = v->channels_last ? v->rank - 1 : 1;
+  if (s.h * s.w == 1 && !v->expanded)
+    for (*axis = 1; *axis + 1 < v->rank && v->dims[*axis] != s.c;) ++*axis;
+  else if (s.c == 1 && v->dims[*axis] != 1) /* then the orders are one */
+    *axis = v->channels_last ? 1 : v->rank - 1;
+  return v->dims[*axis] == s.c;
 }
 
 /* Node outputs are unique and were collected: the search finds it. */
@@ -202,6 +245,7 @@ resnet_status set_activation(lowering *l, uint32_t index) {
   v->dims[1] = s.c;
   v->dims[2] = s.h;
   v->dims[3] = s.w;
+  v->channels_last = false;
   return RESNET_OK;
 }
 
@@ -211,6 +255,7 @@ resnet_status set_view(lowering *l, const value *from, uint32_t rank, const int6
   v->kind = VALUE_ACTIVATION;
   v->node = from->node;
   v->rank = rank;
+  v->channels_last = from->channels_last;
   memcpy(v->dims, dims, rank * sizeof *dims);
   return RESNET_OK;
 }
@@ -222,6 +267,7 @@ resnet_status set_same(lowering *l, const value *from) {
   same.name = v->name;
   same.origin = v->origin;
   same.readers = v->readers;
+  same.live = v->live;
   *v = same;
   if (v->kind == VALUE_TENSOR && v->tensor->block) v->tensor->block->users++;
   return RESNET_OK;
@@ -232,13 +278,8 @@ static bool shape_fits(graph_shape s) {
          (uint64_t)s.h * s.w * s.c <= MAX_ACTIVATION;
 }
 
-static void name_node(lowering *l, graph_node *n) {
-  const char *name = node_name(l->node), *output = l->node->n_output ? l->node->output[0] : "";
-  n->name = memory_copy_string(l->memory, name, strlen(name));
-  n->output = memory_copy_string(l->memory, output, strlen(output));
-}
-
-graph_node *add_node(lowering *l, graph_op op, uint32_t input, graph_shape shape, resnet_status *status) {
+graph_node *append_node(lowering *l, graph_op op, uint32_t input, graph_shape shape, const char *name,
+                        const char *output, resnet_status *status) {
   graph *g = l->graph;
   if (!shape_fits(shape)) {
     *status = unsupported(l, "its output (h %u, w %u, c %u) is too large: up to %d each and 2^31 elements", shape.h,
@@ -259,9 +300,17 @@ graph_node *add_node(lowering *l, graph_op op, uint32_t input, graph_shape shape
   n->clamp_max = INFINITY;
   n->block = RESNET_NO_INDEX;
   g->node_count++;
-  name_node(l, n);
-  *status = n->name && n->output ? set_activation(l, g->node_count - 1) : fail_memory(l->error, "a node's name");
+  n->name = memory_copy_string(l->memory, name, strlen(name));
+  n->output = memory_copy_string(l->memory, output, strlen(output));
+  *status = n->name && n->output ? RESNET_OK : fail_memory(l->error, "a node's name");
   return *status == RESNET_OK ? n : NULL;
+}
+
+graph_node *add_node(lowering *l, graph_op op, uint32_t input, graph_shape shape, resnet_status *status) {
+  const char *output = l->node->n_output ? l->node->output[0] : "";
+  graph_node *n = append_node(l, op, input, shape, node_name(l->node), output, status);
+  if (n) (void)set_activation(l, l->graph->node_count - 1);
+  return n;
 }
 
 graph_node *add_elementwise(lowering *l, graph_op op, const value *x, resnet_status *status) {
@@ -270,5 +319,17 @@ graph_node *add_elementwise(lowering *l, graph_op op, const value *x, resnet_sta
   if (!n) return NULL;
   view.node = l->graph->node_count - 1;
   *status = set_view(l, &view, view.rank, view.dims);
+  return n;
+}
+
+graph_node *add_pictured(lowering *l, graph_op op, const value *x, graph_shape shape, resnet_status *status) {
+  const bool last = picture_channels(l, x) == 3;
+  graph_node *n = add_node(l, op, x->node, shape, status);
+  value *v = get_result(l);
+  if (!n || !v || !last) return n;
+  v->channels_last = true;
+  v->dims[1] = shape.h;
+  v->dims[2] = shape.w;
+  v->dims[3] = shape.c;
   return n;
 }

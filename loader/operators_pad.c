@@ -1,0 +1,181 @@
+/* Pad. Borders of zeros, or of the lowest number, are not put around a picture at once: they wait in its value until
+ * the next node takes them over as its own padding, or until one comes that cannot (put_borders). */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "lower.h"
+
+typedef struct padding {
+  int64_t pads[8]; /* [0..3] before and [4..7] after each axis, in the view's order */
+  graph_pad_mode mode;
+  float number;
+} padding;
+
+static resnet_status read_number(lowering *l, float *number) {
+  const tensor *t;
+  *number = 0;
+  if (l->opset < 11) return get_float(l, "value", 0, number);
+  resnet_status status = get_constant(l, 2, "constant_value", &t);
+  if (status != RESNET_OK || !t) return status;
+  if (t->count != 1) return invalid(l, "its constant_value has %zu numbers instead of one", t->count);
+  *number = t->is_float ? t->floats[0] : (float)t->ints[0];
+  return RESNET_OK;
+}
+
+static resnet_status read_list(lowering *l, padding *p) {
+  const int64_t *list = NULL;
+  size_t count = 0;
+  const tensor *t = NULL, *axes = NULL;
+  resnet_status status;
+  if (l->opset < 11) {
+    status = get_ints(l, l->opset < 2 ? "paddings" : "pads", &list, &count);
+  } else {
+    status = get_integers(l, 1, "pads", &t);
+    if (status == RESNET_OK) status = get_integers(l, 3, "axes", &axes);
+    if (t) {
+      list = t->ints;
+      count = t->count;
+    }
+  }
+  if (status != RESNET_OK) return status;
+  size_t named = axes ? axes->count : 4;
+  if (named > 4 || count != 2 * named)
+    return invalid(l, "has %zu pads for %zu axes: export the model again", count, named);
+  for (size_t i = 0; i < named; i++) {
+    uint32_t axis;
+    status = resolve_axis(l, axes ? axes->ints[i] : (int64_t)i, 4, &axis);
+    if (status != RESNET_OK) return status;
+    p->pads[axis] = list[i];
+    p->pads[4 + axis] = list[named + i];
+  }
+  return RESNET_OK;
+}
+
+static resnet_status read_mode(lowering *l, padding *p) {
+  static const char *const modes[] = {"constant", "reflect", "edge", "wrap", NULL};
+  static const graph_pad_mode known[] = {GRAPH_PAD_CONSTANT, GRAPH_PAD_REFLECT, GRAPH_PAD_EDGE};
+  size_t mode;
+  resnet_status status = get_word(l, "mode", modes, 0, &mode);
+  if (status != RESNET_OK) return status;
+  if (mode >= sizeof known / sizeof *known)
+    return unsupported(l, "pads in mode '%s': constant, reflect and edge are accepted", modes[mode]);
+  p->mode = known[mode];
+  return read_number(l, &p->number);
+}
+
+static resnet_status check_pads(const lowering *l, const padding *p) {
+  for (size_t i = 0; i < 8; i++)
+    if (p->pads[i] < 0 || p->pads[i] > MAX_SIDE)
+      return unsupported(l, "pads by %lld: accepted are 0 to %d", (long long)p->pads[i], MAX_SIDE);
+  if (p->pads[0] || p->pads[4]) return unsupported(l, "pads the batch: channels, height and width are accepted");
+  if (p->number != p->number || p->number >= FLT_MAX)
+    return unsupported(l, "pads with %g: finite numbers and the lowest one are accepted", (double)p->number);
+  return RESNET_OK;
+}
+
+static bool is_zeros(const padding *p) { return p->mode == GRAPH_PAD_CONSTANT && !(p->number < 0) && !(p->number > 0); }
+
+static bool is_lowest(const padding *p) { return p->mode == GRAPH_PAD_CONSTANT && p->number <= -FLT_MAX; }
+
+/* Option A's new channels: zeros before and after the old. */
+static resnet_status pad_channels(lowering *l, const value *x, uint32_t before, uint32_t after) {
+  resnet_status status;
+  graph_shape s = value_shape(l, x);
+  s.c += before + after;
+  graph_node *n = add_pictured(l, GRAPH_SUBSAMPLE, x, s, &status);
+  if (!n) return status;
+  n->stride_h = n->stride_w = 1;
+  n->channels_before = before;
+  return RESNET_OK;
+}
+
+static void set_borders(graph_node *n, uint32_t top, uint32_t left, uint32_t bottom, uint32_t right) {
+  n->window = (graph_window){.pad_top = top, .pad_left = left, .pad_bottom = bottom, .pad_right = right};
+}
+
+static resnet_status refuse_lowest(const lowering *l, const value *v) {
+  return unsupported(l, "reads the padding of node '%.60s' with the lowest number: only a MaxPool may", v->pad_name);
+}
+
+static bool padded_shape(graph_shape *s, uint64_t top, uint64_t left, uint64_t bottom, uint64_t right) {
+  const uint64_t h = s->h + top + bottom, w = s->w + left + right;
+  if (h > MAX_SIDE || w > MAX_SIDE) return false;
+  s->h = (uint32_t)h;
+  s->w = (uint32_t)w;
+  return true;
+}
+
+static resnet_status too_large(const lowering *l, graph_shape s) {
+  return unsupported(l, "its borders make (h %u, w %u) larger than %d: smaller ones are accepted", s.h, s.w, MAX_SIDE);
+}
+
+resnet_status put_borders(lowering *l, value *v) {
+  resnet_status status;
+  graph_shape s = value_shape(l, v);
+  if (v->pad_lowest) return refuse_lowest(l, v);
+  if (!padded_shape(&s, v->pad_top, v->pad_left, v->pad_bottom, v->pad_right)) return too_large(l, s);
+  const bool last = picture_channels(l, v) == 3;
+  graph_node *n = append_node(l, GRAPH_PAD, v->node, s, v->pad_name, v->name, &status);
+  if (!n) return status;
+  set_borders(n, v->pad_top, v->pad_left, v->pad_bottom, v->pad_right);
+  v->node = l->graph->node_count - 1;
+  v->pad_top = v->pad_left = v->pad_bottom = v->pad_right = 0;
+  v->dims[last ? 1 : 2] = s.h;
+  v->dims[last ? 2 : 3] = s.w;
+  return RESNET_OK;
+}
+
+/* Borders that no other node takes over. */
+static resnet_status add_borders(lowering *l, const value *x, const padding *p, uint32_t height_axis) {
+  const uint32_t top = (uint32_t)p->pads[height_axis], bottom = (uint32_t)p->pads[4 + height_axis];
+  const uint32_t left = (uint32_t)p->pads[height_axis + 1], right = (uint32_t)p->pads[5 + height_axis];
+  graph_shape s = value_shape(l, x);
+  if (p->mode == GRAPH_PAD_REFLECT && (top >= s.h || bottom >= s.h || left >= s.w || right >= s.w))
+    return invalid(l, "reflects borders of %u,%u,%u,%u in a picture of %ux%u: smaller ones are accepted", top, left,
+                   bottom, right, s.h, s.w);
+  if (!padded_shape(&s, top, left, bottom, right)) return too_large(l, s);
+  resnet_status status;
+  graph_node *n = add_pictured(l, GRAPH_PAD, x, s, &status);
+  if (!n) return status;
+  set_borders(n, top, left, bottom, right);
+  n->pad_mode = p->mode;
+  n->pad_value = p->mode == GRAPH_PAD_CONSTANT ? p->number : 0;
+  return RESNET_OK;
+}
+
+static void let_wait(const lowering *l, const value *x, value *y, const padding *p, uint32_t height_axis) {
+  y->pad_top = x->pad_top + (uint32_t)p->pads[height_axis];
+  y->pad_left = x->pad_left + (uint32_t)p->pads[height_axis + 1];
+  y->pad_bottom = x->pad_bottom + (uint32_t)p->pads[4 + height_axis];
+  y->pad_right = x->pad_right + (uint32_t)p->pads[5 + height_axis];
+  y->pad_lowest = is_lowest(p);
+  y->pad_name = node_name(l->node);
+}
+
+static resnet_status pad_picture(lowering *l, value *x, const padding *p) {
+  const uint32_t channels = picture_channels(l, x), height_axis = channels == 1 ? 2 : 1;
+  const bool pads_channels = p->pads[channels] || p->pads[4 + channels];
+  const bool waits = is_zeros(p) || is_lowest(p);
+  if (pads_channels && !is_zeros(p)) return unsupported(l, "pads channels with %g: 0 is accepted", (double)p->number);
+  if (has_borders(x) && (!waits || x->pad_lowest != is_lowest(p))) {
+    resnet_status status = put_borders(l, x);
+    if (status != RESNET_OK) return status;
+  }
+  if (!waits) return add_borders(l, x, p, height_axis);
+  resnet_status status =
+      pads_channels ? pad_channels(l, x, (uint32_t)p->pads[channels], (uint32_t)p->pads[4 + channels]) : set_same(l, x);
+  value *y = get_result(l);
+  if (status == RESNET_OK && y) let_wait(l, x, y, p, height_axis);
+  return status;
+}
+
+resnet_status lower_pad(lowering *l) {
+  value *x;
+  padding p = {.number = 0};
+  resnet_status status = get_picture(l, 0, true, &x);
+  if (status == RESNET_OK) status = read_list(l, &p);
+  if (status == RESNET_OK) status = read_mode(l, &p);
+  if (status == RESNET_OK) status = check_pads(l, &p);
+  return status == RESNET_OK ? pad_picture(l, x, &p) : status;
+}
