@@ -169,7 +169,7 @@ RESNET_API void resnet_model_options_init(resnet_model_options *options);
 
 /* Load a model: .onnx, gzip of it, or a plan file of resnet_model_save (by content, whatever its name). Takes `options`
  * NULL for the defaults. On success *model is the caller's to close; on failure *model is NULL. `path` is opened
- * read-only and must be a regular file; no other file is read. Thread-safe.
+ * read-only and must be a regular file; no other file is read, but for those that external_data allows. Thread-safe.
  *
  * A plan file stays mapped as long as the model is open, outside of max_memory_bytes. It must not be changed in place
  * meanwhile: where another program cuts it off, reading it ends this one with SIGBUS. Replace it by renaming, as

@@ -72,7 +72,7 @@ resnet_status get_tensor(lowering *l, const char *name, tensor **out) {
   resnet_status status = check_type(l, a, TYPE_TENSOR, a->t != NULL);
   if (status != RESNET_OK) return status;
   if (!a->t) return invalid(l, "attribute '%s' holds no tensor: export the model again", name);
-  status = tensor_check(a->t, l->error);
+  status = tensor_check(l, a->t);
   return status == RESNET_OK ? tensor_read(l, a->t, out) : status;
 }
 

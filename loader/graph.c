@@ -46,8 +46,8 @@ bool all_finite(const float *numbers, size_t count) {
 }
 
 static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model, const graph_options *options,
-                           resnet_error *error) {
-  lowering l = {.memory = m, .error = error, .options = options, .graph = g};
+                           external_files *files, resnet_error *error) {
+  lowering l = {.memory = m, .error = error, .options = options, .files = files, .graph = g};
   resnet_status status = lower_model(&l, model);
   if (status == RESNET_OK) status = fuse_nodes(&l);
   if (status == RESNET_OK) status = find_faults(&l);
@@ -66,12 +66,12 @@ static resnet_status explain_memory(memory *m, resnet_error *error) {
 
 /* Takes the stream over. */
 static resnet_status read_model(graph *g, memory *m, byte_stream *stream, const graph_options *options,
-                                resnet_error *error) {
+                                external_files *files, resnet_error *error) {
   Onnx__ModelProto *model = NULL;
   resnet_status status = onnx_parse(stream, m, &model, error);
   stream_close(stream);
   g->memory = m;
-  if (status == RESNET_OK) status = build(g, m, model, options, error);
+  if (status == RESNET_OK) status = build(g, m, model, options, files, error);
   onnx_release(model, m);
   if (status != RESNET_OK) graph_release(g);
   return status;
@@ -85,18 +85,22 @@ static resnet_status finish(memory *m, resnet_status status, resnet_error *error
 resnet_status graph_read_memory(graph *out, memory *m, const void *bytes, size_t size, const graph_options *options,
                                 resnet_error *error) {
   byte_stream *stream;
+  external_files none = {0};
   memset(out, 0, sizeof *out);
   resnet_status status = stream_open_memory(bytes, size, m, options->max_file_bytes, &stream, error);
-  if (status == RESNET_OK) status = read_model(out, m, stream, options, error);
+  if (status == RESNET_OK) status = read_model(out, m, stream, options, &none, error);
   return finish(m, status, error);
 }
 
 resnet_status graph_read_file(graph *out, memory *m, const char *path, const graph_options *options,
                               resnet_error *error) {
   byte_stream *stream;
+  external_files files;
   memset(out, 0, sizeof *out);
-  resnet_status status = stream_open_file(path, m, options->max_file_bytes, &stream, error);
-  if (status == RESNET_OK) status = read_model(out, m, stream, options, error);
+  resnet_status status = external_files_open(&files, m, path, options->external_data, options->max_file_bytes, error);
+  if (status == RESNET_OK) status = stream_open_file(path, m, options->max_file_bytes, &stream, error);
+  if (status == RESNET_OK) status = read_model(out, m, stream, options, &files, error);
+  external_files_close(&files);
   status = finish(m, status, error);
   return status == RESNET_OK ? status : fail_prefix(error, status, path);
 }

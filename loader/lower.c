@@ -45,7 +45,7 @@ static resnet_status check_source(const lowering *l) {
     return fail(l->error, RESNET_ERROR_UNSUPPORTED,
                 "the graph has sparse initialisers: dense ones are accepted; save them as ordinary tensors");
   for (size_t i = 0; i < g->n_initializer; i++) {
-    resnet_status status = tensor_check(g->initializer[i], l->error);
+    resnet_status status = tensor_check(l, g->initializer[i]);
     if (status != RESNET_OK) return status;
   }
   return RESNET_OK;

@@ -8,6 +8,7 @@
 #ifndef LIBRESNET_LOADER_LOWER_H
 #define LIBRESNET_LOADER_LOWER_H
 
+#include "external_data.h"
 #include "graph.h"
 #include "onnx.pb-c.h"
 
@@ -72,6 +73,7 @@ typedef struct lowering {
   memory *memory;
   resnet_error *error;
   const graph_options *options;
+  external_files *files; /* that tensors may stand in */
   const Onnx__GraphProto *source;
   int64_t opset;
   int64_t batch; /* the file's, where it is fixed; 0: symbolic */
@@ -204,8 +206,8 @@ resnet_status lower_channel_conv(lowering *l, const tensor *weights);
 
 /* ---- tensors.c ----------------------------------------------------------------------------------------------- */
 
-/* Element type, dimensions and amount of data agree, and no data lie outside of the file. */
-resnet_status tensor_check(const Onnx__TensorProto *t, resnet_error *error);
+/* Element type, dimensions and amount of data agree; data outside of the file are allowed, and named as they must be. */
+resnet_status tensor_check(const lowering *l, const Onnx__TensorProto *t);
 /* A checked tensor's numbers: floats of any width become float, integers and booleans int64_t. `proto` loses its raw
  * data: large weights stand in memory once. */
 resnet_status tensor_read(lowering *l, Onnx__TensorProto *proto, tensor **out);

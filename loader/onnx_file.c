@@ -220,7 +220,7 @@ resnet_status stream_open_memory(const void *bytes, size_t size, memory *m, uint
   return open_stream((byte_stream){.file = -1, .bytes = bytes, .left = size}, m, max_bytes, out, error);
 }
 
-static const char *describe_type(mode_t mode) {
+const char *describe_file_type(mode_t mode) {
   if (S_ISDIR(mode)) return "a directory";
   if (S_ISFIFO(mode)) return "a FIFO";
   if (S_ISCHR(mode) || S_ISBLK(mode)) return "a device";
@@ -232,7 +232,7 @@ static resnet_status check_file(int file, uint64_t max_bytes, size_t *size, resn
   struct stat about;
   if (fstat(file, &about) != 0) return fail_errno(error, "examined", errno);
   if (!S_ISREG(about.st_mode))
-    return fail(error, RESNET_ERROR_IO, "is %s: a model must be a regular file", describe_type(about.st_mode));
+    return fail(error, RESNET_ERROR_IO, "is %s: a model must be a regular file", describe_file_type(about.st_mode));
   if (about.st_size < 0 || (uint64_t)about.st_size > SIZE_MAX) return too_large(error, "has", max_bytes);
   *size = (size_t)about.st_size;
   return RESNET_OK;

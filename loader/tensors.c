@@ -80,16 +80,24 @@ static resnet_status check_dims(const Onnx__TensorProto *t, const char *name, si
   return RESNET_OK;
 }
 
-/* The data stand in raw_data or in one typed list, and are as many as the dimensions say. */
-static resnet_status check_data(const Onnx__TensorProto *t, const char *name, size_t count, resnet_error *error) {
+static bool is_external(const Onnx__TensorProto *t) { return t->data_location == LOCATION_EXTERNAL; }
+
+/* The data stand in raw_data, in one typed list or in another file, and are as many as the dimensions say. */
+static resnet_status check_data(const lowering *l, const Onnx__TensorProto *t, const char *name, size_t count) {
+  resnet_error *error = l->error;
   size_t raw = t->has_raw_data ? t->raw_data.len : 0, bytes;
   size_t all = t->n_float_data + t->n_int32_data + t->n_int64_data + t->n_double_data + t->n_uint64_data;
+  if (is_external(t) ? raw || all : t->n_external_data > 0)
+    return fail(error, RESNET_ERROR_FORMAT,
+                "tensor '%.80s' has data inside the file, and names another one for them: export the model again",
+                name);
   if ((raw && all) || all != listed(t))
     return fail(error, RESNET_ERROR_FORMAT,
                 "tensor '%.80s' has its data in two places (%zu raw bytes, %zu listed numbers): export the model again",
                 name, raw, all);
   if (!size_multiply(count, element_size(t->data_type), &bytes))
     return fail(error, RESNET_ERROR_FORMAT, "tensor '%.80s' has dimensions whose product overflows", name);
+  if (is_external(t)) return external_check(l->files, t, bytes, error);
   if (all ? all != count : raw != bytes)
     return fail(error, RESNET_ERROR_FORMAT,
                 "tensor '%.80s' has %zu %s where its dimensions ask for %zu: the file is damaged, export it again",
@@ -97,21 +105,16 @@ static resnet_status check_data(const Onnx__TensorProto *t, const char *name, si
   return RESNET_OK;
 }
 
-resnet_status tensor_check(const Onnx__TensorProto *t, resnet_error *error) {
+resnet_status tensor_check(const lowering *l, const Onnx__TensorProto *t) {
   const char *name = onnx_text(t->name);
-  if (t->n_external_data || t->data_location == LOCATION_EXTERNAL)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "tensor '%.60s' is external data; only the named file is read: save it with the weights inside, e.g. "
-                "onnx.save_model(model, path, save_as_external_data=False)",
-                name);
   if (!element_size(t->data_type))
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
+    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
                 "tensor '%.80s' has element type %d: accepted are float (1), int32 (6), int64 (7), bool (9), float16 "
                 "(10), double (11)",
                 name, t->data_type);
   size_t count;
-  resnet_status status = check_dims(t, name, &count, error);
-  return status == RESNET_OK ? check_data(t, name, count, error) : status;
+  resnet_status status = check_dims(t, name, &count, l->error);
+  return status == RESNET_OK ? check_data(l, t, name, count) : status;
 }
 
 /* Little-endian, as raw_data is on every machine. */
@@ -255,6 +258,17 @@ static resnet_status move_floats(lowering *l, Onnx__TensorProto *proto, tensor *
   return status;
 }
 
+/* Data from another file become raw_data, as if they had always stood there. */
+static resnet_status fetch_external(lowering *l, Onnx__TensorProto *proto) {
+  size_t bytes = element_size(proto->data_type); /* the product fits: it was checked */
+  for (size_t i = 0; i < proto->n_dims; i++) bytes *= (size_t)proto->dims[i];
+  resnet_status status = external_read(l->files, l->memory, proto, bytes, &proto->raw_data.data, l->error);
+  if (status != RESNET_OK) return status;
+  proto->has_raw_data = true;
+  proto->raw_data.len = bytes;
+  return RESNET_OK;
+}
+
 resnet_status tensor_read(lowering *l, Onnx__TensorProto *proto, tensor **out) {
   int32_t type = proto->data_type;
   bool is_float = type == TYPE_FLOAT || type == TYPE_FLOAT16 || type == TYPE_DOUBLE;
@@ -263,9 +277,10 @@ resnet_status tensor_read(lowering *l, Onnx__TensorProto *proto, tensor **out) {
                        "reads tensor '%.50s' of element type %d: accepted are float (1), int32 (6), int64 (7), bool "
                        "(9), float16 (10), double (11)",
                        onnx_text(proto->name), type);
+  resnet_status status = is_external(proto) ? fetch_external(l, proto) : RESNET_OK;
+  if (status != RESNET_OK) return status;
   if (type == TYPE_FLOAT && (is_raw(proto) ? host_is_little_endian() : proto->n_float_data > 0))
     return move_floats(l, proto, out);
-  resnet_status status;
   tensor *t = *out = tensor_new(l, is_float, (uint32_t)proto->n_dims, proto->dims, &status);
   if (!t) return status;
   if (is_float)

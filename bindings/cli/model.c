@@ -15,6 +15,7 @@ static resnet_status open_file(const settings *s, const resnet_preprocess *prepr
   options.memory = (resnet_memory)s->memory;
   options.batch = s->plan_batch;
   options.keep_weights = s->output != NULL;
+  options.external_data = s->external_data;
   if (s->model) return resnet_model_open(s->model, &options, model, error);
   if (builtin_model_size > 0)
     return resnet_model_open_memory(builtin_model, builtin_model_size, &options, model, error);

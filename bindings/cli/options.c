@@ -58,6 +58,8 @@ static const option_row rows[] = {
      "how convolutions are computed; auto: what a cost model finds cheaper (auto)"},
     {"memory", 0, OPTION_CHOICE, "normal|small", COMMAND_ALL, FIELD(memory), 0, 0,
      "small: no weights larger than the file's, hence direct convolutions (normal)"},
+    {"external-data", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(external_data), 0, 0,
+     "let the model read its weights from files in or below its own folder"},
     {"json", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(json), 0, 0, "print one JSON document instead of text"},
     {"quiet", 'q', OPTION_FLAG, NULL, COMMAND_ALL, FIELD(quiet), 0, 0, "no notes and no progress bar"},
     {"help", 'h', OPTION_HELP, NULL, COMMAND_ALL, 0, 0, 0, "show this help"},

@@ -27,6 +27,7 @@ typedef struct settings {
       plan_batch; /* pictures at once that the model is opened for; bench's own: elsewhere answers depend on no batch */
   uint32_t conv;  /* resnet_conv */
   uint32_t memory; /* resnet_memory */
+  bool external_data;
   bool per_op, json, quiet;
   char **operands;
   size_t operand_count;

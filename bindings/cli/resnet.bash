@@ -1,7 +1,7 @@
 # Completion of the resnet program for bash.
 _resnet() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
-  local common='--model --conv --memory --json --quiet --help'
+  local common='--model --conv --memory --external-data --json --quiet --help'
   local pictures='--preprocess --resize --crop'
   local work='--threads --batch'
   COMPREPLY=()

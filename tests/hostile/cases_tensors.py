@@ -1,4 +1,4 @@
-"""Hostile tensors: sizes, types, external data, numbers."""
+"""Hostile tensors: sizes, types, numbers."""
 
 from __future__ import annotations
 
@@ -80,26 +80,6 @@ table("ERROR_UNSUPPORTED", {
 @case("ERROR_FORMAT", CULPRIT)
 def element_type_integer_for_a_weight() -> Content:
     return weight_with(data_type=TensorProto.INT32)
-
-
-# ---- 10 to 12: external data is not read ------------------------------------------------------------
-
-
-def external(location: str) -> onnx.ModelProto:
-    model = good()
-    target = tensor(model, CULPRIT)
-    target.ClearField("raw_data")
-    target.data_location = TensorProto.EXTERNAL
-    target.external_data.add(key="location", value=location)
-    return model
-
-
-table("ERROR_UNSUPPORTED", {
-    "external_data": ("external", "weights.bin"),
-    "external_data_parent": ("external", "../../../../etc/passwd"),
-    "external_data_absolute": ("external", "/etc/passwd"),
-    "external_data_nul": ("external", "weights\0.bin"),
-}, external)
 
 
 # ---- 18: numbers ------------------------------------------------------------

@@ -28,6 +28,7 @@ class Case:
     make: Callable[[Path], Content | None]
     suffix: str = ".onnx"
     max_file_bytes: int = 0
+    external_data: bool = False
 
 
 CASES: list[Case] = []

@@ -58,7 +58,8 @@ def run(*arguments: object, limited: bool, seconds: int) -> list[str]:
 def test_hostile_file_ends_in_its_named_error(files: Path, case: corpus.Case) -> None:
     seconds = 4 * SECONDS if sanitised() else SECONDS
     path = files / f"{case.name}{case.suffix}"
-    lines = run(path, BUDGET, case.max_file_bytes, limited=True, seconds=seconds)
+    switch = ["--external-data"] if case.external_data else []
+    lines = run(path, BUDGET, case.max_file_bytes, *switch, limited=True, seconds=seconds)
     status, message = lines[0], lines[1] if len(lines) > 1 else ""
     assert status == case.status, message
     assert case.fragment.lower() in message.lower()

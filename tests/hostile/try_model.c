@@ -1,6 +1,7 @@
 /* Opens a model from someone who means harm and, should it open, runs it once.
  *
- *     try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES    prints the status and the message of opening FILE
+ *     try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES [--external-data]
+ *                                                       prints the status and the message of opening FILE
  *     try_model --prefixes FILE                         every proper prefix of FILE must be refused, FILE must open
  *     try_model --compile MODEL PLAN                    write MODEL's plan file
  *
@@ -58,13 +59,14 @@ static int run_model(const resnet_model *model) {
   return info.macs <= MAX_MACS ? run_session(model, &info) : 0;
 }
 
-static int try_file(const char *path, const char *max_memory, const char *max_file) {
+static int try_file(const char *path, const char *max_memory, const char *max_file, int external_data) {
   resnet_error error;
   resnet_model *model = NULL;
   resnet_model_options options;
   resnet_model_options_init(&options);
   options.max_memory_bytes = strtoull(max_memory, NULL, 10);
   options.max_file_bytes = strtoull(max_file, NULL, 10);
+  options.external_data = external_data != 0;
   const resnet_status status = resnet_model_open(path, &options, &model, &error);
   if (check_error(&error, status) != 0) return 1;
   if ((status == RESNET_OK) != (model != NULL)) return complain("open", "a model without success, or none with it");
@@ -124,7 +126,9 @@ static int compile(const char *path, const char *to) {
 int main(int argc, char **argv) {
   if (argc == 3 && strcmp(argv[1], "--prefixes") == 0) return try_prefixes(argv[2]);
   if (argc == 4 && strcmp(argv[1], "--compile") == 0) return compile(argv[2], argv[3]);
-  if (argc == 4) return try_file(argv[1], argv[2], argv[3]);
-  return complain("usage", "try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES | try_model --prefixes FILE | "
-                           "try_model --compile MODEL PLAN");
+  const int external_data = argc == 5 && strcmp(argv[4], "--external-data") == 0;
+  if (argc == 4 || external_data) return try_file(argv[1], argv[2], argv[3], external_data);
+  return complain("usage",
+                  "try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES [--external-data] | try_model --prefixes FILE | "
+                  "try_model --compile MODEL PLAN");
 }

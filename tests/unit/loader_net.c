@@ -202,7 +202,23 @@ static void put_value_info(buffer *into, uint32_t field, const char *name, const
   put_message(into, field, &info);
 }
 
-/* What a model cannot do without stands last: a file that was cut off anywhere is no model. */
+void put_external_entry(buffer *tensor, const char *key, const void *value, size_t size) {
+  buffer entry = {0};
+  put_text(&entry, 1, key);
+  put_field(&entry, 2, value, size);
+  put_message(tensor, 13, &entry);
+}
+
+void put_external(buffer *tensor, const char *entries) {
+  char text[2048];
+  (void)snprintf(text, sizeof text, "%s", entries);
+  for (char *rest, *entry = strtok_r(text, " ", &rest); entry; entry = strtok_r(NULL, " ", &rest)) {
+    char *value = strchr(entry, '=');
+    *value++ = '\0';
+    put_external_entry(tensor, entry, value, strlen(value));
+  }
+}
+
 void begin_net(net *n) {
   add_random(n, "w", "4,3,3,3", 1);
   add(n, "Conv", "x,w", "c", "pads=1,1,1,1");
@@ -213,6 +229,7 @@ void end_net(net *n) {
   add(n, "Flatten", "p", "y", "");
 }
 
+/* What a model cannot do without stands last: a file that was cut off anywhere is no model. */
 buffer finish(net *n) {
   buffer file = {0}, opset = {0};
   const char *outputs = n->output ? n->output : "y";

@@ -49,6 +49,9 @@ void add_integers(net *n, const char *name, const char *dims, const int64_t *num
 void add_random(net *n, const char *name, const char *dims, uint32_t seed);
 float random_float(uint32_t seed, size_t index);
 void add_metadata(net *n, const char *key, const char *text);
+/* Where a TensorProto's data are, outside: an entry, and several as "location=w offset=8". */
+void put_external_entry(buffer *tensor, const char *key, const void *value, size_t size);
+void put_external(buffer *tensor, const char *entries);
 
 /* A net with nodes under test between a convolution (3 to 4 channels, 8x8) "c" and the head, which reads "t". */
 void begin_net(net *n);

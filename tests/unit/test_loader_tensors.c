@@ -153,18 +153,6 @@ static void numbers_must_be_finite(void **state) {
   }
 }
 
-static void external_data_are_refused(void **state) {
-  (void)state;
-  buffer entry = {0}, by_entry = {0}, by_location = {0};
-  put_text(&entry, 1, "location");
-  put_text(&entry, 2, "../../etc/passwd");
-  put_message(&by_entry, 13, &entry);
-  refuse_tensor(FLOAT, 3, 2, 0, &by_entry, RESNET_ERROR_UNSUPPORTED,
-                "tensor 'k' is external data; only the named file is read|save_as_external_data=False");
-  put_number(&by_location, 14, 1);
-  refuse_tensor(FLOAT, 3, 2, 24, &by_location, RESNET_ERROR_UNSUPPORTED, "external data");
-}
-
 static void nine_dimensions_are_refused(void **state) {
   (void)state;
   static const float one = 1;
@@ -208,8 +196,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(floats_are_read_from_everywhere), cmocka_unit_test(integers_are_read_from_everywhere),
       cmocka_unit_test(contradicting_data_are_refused),  cmocka_unit_test(element_types_are_checked),
-      cmocka_unit_test(numbers_must_be_finite),          cmocka_unit_test(external_data_are_refused),
-      cmocka_unit_test(nine_dimensions_are_refused),     cmocka_unit_test(constant_nodes_are_checked),
+      cmocka_unit_test(numbers_must_be_finite),          cmocka_unit_test(nine_dimensions_are_refused),
+      cmocka_unit_test(constant_nodes_are_checked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
