@@ -24,8 +24,8 @@ typedef struct external_file {
 
 typedef struct external_files {
   external_access access;
-  int folder;        /* that the model lies in; negative: it could not be opened, */
-  int folder_error;  /* for this reason (errno) */
+  int folder;       /* that the model lies in; negative: it could not be opened, */
+  int folder_error; /* for this reason (errno) */
   uint64_t max_file_bytes;
   external_file files[EXTERNAL_FILES_OPEN];
   size_t opened; /* so far: the last few are kept, each in the place of the oldest */

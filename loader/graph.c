@@ -1,6 +1,8 @@
 /* The loader's two entries, which tie its steps together, and the release of what they build. */
 #include "graph.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lower.h"
@@ -32,6 +34,21 @@ void graph_release(graph *g) {
   memory_release(m, g->name);
   memory_release(m, g->producer);
   memset(g, 0, sizeof *g);
+}
+
+resnet_status graph_add_finding(graph *g, resnet_error *error, resnet_severity severity, const char *format, ...) {
+  char text[RESNET_ERROR_MESSAGE_SIZE];
+  if (g->finding_count == GRAPH_MAX_FINDINGS) return RESNET_OK;
+  if (!g->findings) g->findings = memory_allocate(g->memory, GRAPH_MAX_FINDINGS, sizeof *g->findings);
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  mask_control_characters(text);
+  char *message = g->findings ? memory_copy_string(g->memory, text, strlen(text)) : NULL;
+  if (!message) return fail_memory(error, "the findings");
+  g->findings[g->finding_count++] = (graph_finding){severity, message};
+  return RESNET_OK;
 }
 
 bool all_finite(const float *numbers, size_t count) {

@@ -134,6 +134,14 @@ resnet_status graph_read_memory(graph *out, memory *m, const void *bytes, size_t
 /* Release all that *g holds and zero it; an all-zero graph is allowed. */
 void graph_release(graph *g);
 
+/* Note something about the file, up to GRAPH_MAX_FINDINGS times; more are dropped. */
+enum { GRAPH_MAX_FINDINGS = 32 };
+resnet_status graph_add_finding(graph *g, resnet_error *error, resnet_severity severity, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 4, 5)))
+#endif
+    ;
+
 /* Every number is finite. */
 bool all_finite(const float *numbers, size_t count);
 

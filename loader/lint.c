@@ -1,29 +1,9 @@
 /* Findings: what a file looks to be wrong or unusual in, though it could be lowered. Exports that are known to be bad
  * are named by the issue that describes them. */
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lower.h"
 #include "onnx_parse.h"
-
-enum { MAX_FINDINGS = 32 /* as many as anybody reads */ };
-
-resnet_status add_finding(lowering *l, resnet_severity severity, const char *format, ...) {
-  graph *g = l->graph;
-  char text[RESNET_ERROR_MESSAGE_SIZE];
-  if (g->finding_count == MAX_FINDINGS) return RESNET_OK;
-  if (!g->findings) g->findings = memory_allocate(l->memory, MAX_FINDINGS, sizeof *g->findings);
-  va_list arguments;
-  va_start(arguments, format);
-  (void)vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  mask_control_characters(text);
-  char *message = g->findings ? memory_copy_string(l->memory, text, strlen(text)) : NULL;
-  if (!message) return fail_memory(l->error, "the findings");
-  g->findings[g->finding_count++] = (graph_finding){severity, message};
-  return RESNET_OK;
-}
 
 /* ---- a bias shared by mistake -------------------------------------------------------------------------------- */
 
@@ -70,15 +50,17 @@ static bool is_softmax(graph_op op) { return op == GRAPH_SOFTMAX || op == GRAPH_
 static resnet_status find_softmax(lowering *l) {
   const graph_node *nodes = l->graph->nodes, *last = &nodes[l->graph->output];
   if (!is_softmax(last->op))
-    return add_finding(l, RESNET_NOTE,
-                       "there is no Softmax: the scores are logits, as most exports have them; resnet_classify and the "
-                       "program make probabilities of them");
+    return graph_add_finding(
+        l->graph, l->error, RESNET_NOTE,
+        "there is no Softmax: the scores are logits, as most exports have them; resnet_classify and the "
+        "program make probabilities of them");
   const graph_node *before = &nodes[last->input[0]];
   if (!is_softmax(before->op)) return RESNET_OK;
-  return add_finding(l, RESNET_WARNING,
-                     "node '%.60s' takes the softmax of node '%.60s', a softmax already: all scores come out nearly "
-                     "equal; take one of the two off the model and export again",
-                     last->name, before->name);
+  return graph_add_finding(
+      l->graph, l->error, RESNET_WARNING,
+      "node '%.60s' takes the softmax of node '%.60s', a softmax already: all scores come out nearly "
+      "equal; take one of the two off the model and export again",
+      last->name, before->name);
 }
 
 /* ---- the input ----------------------------------------------------------------------------------------------- */
@@ -87,15 +69,17 @@ static resnet_status find_input_oddities(lowering *l) {
   resnet_status status = RESNET_OK;
   const graph_node *input = &l->graph->nodes[0];
   if (l->channels_last_input)
-    status = add_finding(l, RESNET_NOTE,
-                         "input '%.60s' is declared (n,h,w,c): accepted, and resnet_run takes either layout all the "
-                         "same; tf2onnx --inputs-as-nchw writes (n,c,h,w)",
-                         input->output);
+    status =
+        graph_add_finding(l->graph, l->error, RESNET_NOTE,
+                          "input '%.60s' is declared (n,h,w,c): accepted, and resnet_run takes either layout all the "
+                          "same; tf2onnx --inputs-as-nchw writes (n,c,h,w)",
+                          input->output);
   if (status == RESNET_OK && l->batch > 0)
-    status = add_finding(l, RESNET_NOTE,
-                         "input '%.60s' has a frozen batch of %lld: any batch is run here; for other runtimes export "
-                         "with a dynamic one (dynamic_shapes, dynamic_axes)",
-                         input->output, (long long)l->batch);
+    status =
+        graph_add_finding(l->graph, l->error, RESNET_NOTE,
+                          "input '%.60s' has a frozen batch of %lld: any batch is run here; for other runtimes export "
+                          "with a dynamic one (dynamic_shapes, dynamic_axes)",
+                          input->output, (long long)l->batch);
   return status;
 }
 

@@ -107,11 +107,6 @@ void *scratch_allocate(lowering *l, size_t count, size_t size);
 
 /* lint.c: add to the graph's findings what the file looks to be wrong in, though it could be lowered. */
 resnet_status find_faults(lowering *l);
-resnet_status add_finding(lowering *l, resnet_severity severity, const char *format, ...)
-#if defined(__GNUC__)
-    __attribute__((format(printf, 3, 4)))
-#endif
-    ;
 
 /* graph.c: release nodes, the array included. */
 void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count);
@@ -206,7 +201,8 @@ resnet_status lower_channel_conv(lowering *l, const tensor *weights);
 
 /* ---- tensors.c ----------------------------------------------------------------------------------------------- */
 
-/* Element type, dimensions and amount of data agree; data outside of the file are allowed, and named as they must be. */
+/* Element type, dimensions and amount of data agree; data outside of the file are allowed, and named as they must be.
+ */
 resnet_status tensor_check(const lowering *l, const Onnx__TensorProto *t);
 /* A checked tensor's numbers: floats of any width become float, integers and booleans int64_t. `proto` loses its raw
  * data: large weights stand in memory once. */

@@ -170,6 +170,7 @@ static void write_json(const loaded_model *m, const plan *p) {
   json_integer(&j, "arena_bytes", info->arena_bytes);
   json_integer(&j, "arena_lower_bound", info->arena_lower_bound);
   write_labels(&j, info);
+  model_write_findings(m, &j);
   json_open_array(&j, "blocks");
   for (uint32_t i = 0; i < p->block_count; i++) write_block(&j, p, i);
   json_close_array(&j);
@@ -179,10 +180,27 @@ static void write_json(const loaded_model *m, const plan *p) {
   json_close_object(&j);
 }
 
+/* The findings alone. The exit status tells scripts whether there is anything to worry about. */
+static int check(const settings *s, loaded_model *m) {
+  if (s->json) {
+    json j = {.out = stdout};
+    json_open_object(&j, NULL);
+    model_write_json(m, &j);
+    model_write_findings(m, &j);
+    json_close_object(&j);
+  } else {
+    model_print_findings(m);
+  }
+  const int status = model_has_warnings(m) ? EXIT_INPUT : EXIT_GOOD;
+  resnet_model_close(&m->model);
+  return status;
+}
+
 int command_inspect(const settings *s) {
   loaded_model m;
   plan p = {0};
   if (!model_open(s, &m)) return EXIT_INPUT;
+  if (s->check) return check(s, &m);
   model_note_guess(s, &m);
   bool good = plan_read(&m, &p);
   if (good && s->json)

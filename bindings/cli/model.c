@@ -16,6 +16,9 @@ static resnet_status open_file(const settings *s, const resnet_preprocess *prepr
   options.batch = s->plan_batch;
   options.keep_weights = s->output != NULL;
   options.external_data = s->external_data;
+  options.output = s->scores;
+  options.input_height = s->size.height;
+  options.input_width = s->size.width;
   if (s->model) return resnet_model_open(s->model, &options, model, error);
   if (builtin_model_size > 0)
     return resnet_model_open_memory(builtin_model, builtin_model_size, &options, model, error);
@@ -83,7 +86,37 @@ bool model_open(const settings *s, loaded_model *m) {
     return false;
   }
   if (m->info.notice[0] && !s->quiet) complain(m->file, m->info.notice);
+  for (uint32_t i = 0; i < m->info.finding_count && !s->quiet && !s->check; i++)
+    if (m->info.findings[i].severity == RESNET_WARNING) complain(m->file, m->info.findings[i].message);
   return true;
+}
+
+static const char *severity_name(resnet_severity severity) { return severity == RESNET_WARNING ? "warning" : "note"; }
+
+void model_print_findings(const loaded_model *m) {
+  for (uint32_t i = 0; i < m->info.finding_count; i++) {
+    (void)printf("%-8s ", severity_name(m->info.findings[i].severity));
+    print_masked(stdout, m->info.findings[i].message);
+    (void)fputc('\n', stdout);
+  }
+  if (m->info.finding_count == 0) (void)puts("nothing found");
+}
+
+void model_write_findings(const loaded_model *m, json *j) {
+  json_open_array(j, "findings");
+  for (uint32_t i = 0; i < m->info.finding_count; i++) {
+    json_open_object(j, NULL);
+    json_text(j, "severity", severity_name(m->info.findings[i].severity));
+    json_text(j, "message", m->info.findings[i].message);
+    json_close_object(j);
+  }
+  json_close_array(j);
+}
+
+bool model_has_warnings(const loaded_model *m) {
+  for (uint32_t i = 0; i < m->info.finding_count; i++)
+    if (m->info.findings[i].severity == RESNET_WARNING) return true;
+  return false;
 }
 
 void model_note_guess(const settings *s, const loaded_model *m) {

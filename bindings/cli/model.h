@@ -30,6 +30,11 @@ void model_print(const loaded_model *m);
 /* Members "model", "notice" (null: nothing to say) and "preprocess". */
 void model_write_json(const loaded_model *m, json *j);
 
+/* What the library found in the file: a line each for people, member "findings", and whether some are warnings. */
+void model_print_findings(const loaded_model *m);
+void model_write_findings(const loaded_model *m, json *j);
+bool model_has_warnings(const loaded_model *m);
+
 /* A picture to be labelled, or why it can't be. */
 typedef struct sample {
   picture pixels;

@@ -12,6 +12,7 @@ typedef enum option_kind {
   OPTION_FLAG,
   OPTION_NUMBER,
   OPTION_SIDE,
+  OPTION_SIZE,
   OPTION_TEXT,
   OPTION_CHOICE
 } option_kind;
@@ -45,6 +46,8 @@ static const option_row rows[] = {
     {"output", 'o', OPTION_TEXT, "OUT.resnet", COMMAND_COMPILE, FIELD(output), 0, 0, "the plan file to write"},
     {"runs", 'r', OPTION_NUMBER, "R", COMMAND_BENCH, FIELD(runs), 1, 1000000, "how many runs to time (50)"},
     {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op"},
+    {"check", 0, OPTION_FLAG, NULL, COMMAND_INSPECT, FIELD(check), 0, 0,
+     "only say what looks wrong in the file; exit status 1 where answers are likely wrong"},
     {"threads", 't', OPTION_NUMBER, "N", RUN, FIELD(threads), 0, 1024,
      "threads to work with; 0: one for each processor (0)"},
     {"batch", 'b', OPTION_NUMBER, "B", RUN, FIELD(batch), 0, 4096,
@@ -54,6 +57,10 @@ static const option_row rows[] = {
     {"resize", 0, OPTION_SIDE, "S|none", TAKE_PICTURES, FIELD(resize), 1, 65535,
      "scale the shorter side of a picture to S pixels"},
     {"crop", 0, OPTION_SIDE, "C|none", TAKE_PICTURES, FIELD(crop), 1, 65535, "then cut out the centre, C x C pixels"},
+    {"size", 0, OPTION_SIZE, "S|HxW", COMMAND_ALL, FIELD(size), 1, 65535,
+     "the net's input, S x S or H x W pixels, instead of the file's own"},
+    {"scores", 0, OPTION_TEXT, "NAME", COMMAND_ALL, FIELD(scores), 0, 0,
+     "which of the file's outputs are the scores, where it has several"},
     {"conv", 0, OPTION_CHOICE, "auto|direct|winograd", COMMAND_ALL, FIELD(conv), 0, 0,
      "how convolutions are computed; auto: what a cost model finds cheaper (auto)"},
     {"memory", 0, OPTION_CHOICE, "normal|small", COMMAND_ALL, FIELD(memory), 0, 0,
@@ -77,8 +84,8 @@ static const command commands[] = {
      "Works on --threads pictures or batches at once; the numbers do not depend on it.",
      "resnet eval resnet20.onnx --data cifar10-test.zip", true, command_eval},
     {COMMAND_INSPECT, "inspect", "[MODEL]", "show ops, shapes, blocks, parameters and memory",
-     "Shows what the model is made of, op by op and block by block.", "resnet inspect resnet50.onnx", true,
-     command_inspect},
+     "Shows what the model is made of, op by op and block by block; with --check, what looks wrong in it.",
+     "resnet inspect --check resnet50.onnx", true, command_inspect},
     {COMMAND_BENCH, "bench", "[MODEL]", "measure latency",
      "Times runs of the net on random input, after some that are not counted.",
      "resnet bench resnet50.onnx --threads 1 --per-op", true, command_bench},
@@ -136,6 +143,18 @@ static bool parse_number(const char *text, uint32_t minimum, uint32_t maximum, u
   return true;
 }
 
+/* "S" or "HxW" */
+static bool parse_size(const char *text, uint32_t minimum, uint32_t maximum, size_option *size) {
+  const char *x = strchr(text, 'x');
+  char height[12];
+  if (!x)
+    return parse_number(text, minimum, maximum, &size->height) && parse_number(text, minimum, maximum, &size->width);
+  if ((size_t)(x - text) >= sizeof height) return false;
+  memcpy(height, text, (size_t)(x - text));
+  height[x - text] = '\0';
+  return parse_number(height, minimum, maximum, &size->height) && parse_number(x + 1, minimum, maximum, &size->width);
+}
+
 /* The place of `text` among the words of a choice, which '|' parts. */
 static bool parse_choice(const char *text, const char *words, uint32_t *value) {
   const size_t length = strlen(text);
@@ -157,6 +176,7 @@ static void say_accepted(const option_row *row, const char *text) {
   }
   (void)fprintf(stderr, "': %s%u to %u is accepted", row->kind == OPTION_SIDE ? "none or " : "", row->minimum,
                 row->maximum);
+  if (row->kind == OPTION_SIZE) (void)fputs(", or two such with an x between, height first", stderr);
 }
 
 static bool parse_value(const option_row *row, const char *text, settings *s) {
@@ -176,6 +196,8 @@ static bool parse_value(const option_row *row, const char *text, settings *s) {
     side->side = 0;
     return strcmp(text, "none") == 0 || parse_number(text, row->minimum, row->maximum, &side->side);
   }
+  case OPTION_SIZE:
+    return parse_size(text, row->minimum, row->maximum, field);
   case OPTION_CHOICE:
     return parse_choice(text, row->argument, field);
   case OPTION_HELP:

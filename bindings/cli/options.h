@@ -14,12 +14,19 @@ typedef struct side_option {
   uint32_t side; /* 0: none */
 } side_option;
 
+/* A picture's size in pixels; 0 x 0: the model's own. */
+typedef struct size_option {
+  uint32_t height, width;
+} size_option;
+
 /* What the command line said; 0 or NULL where it said nothing. */
 typedef struct settings {
   const char *model; /* NULL: the one built into the program */
   const char *data;
   const char *output; /* NULL: the model is not to be saved */
   const char *preprocess;
+  const char *scores; /* name of the output to take; NULL: the only one */
+  size_option size;
   side_option resize, crop;
   uint32_t best; /* predictions of each picture */
   uint32_t threads, batch, runs;
@@ -28,7 +35,7 @@ typedef struct settings {
   uint32_t conv;  /* resnet_conv */
   uint32_t memory; /* resnet_memory */
   bool external_data;
-  bool per_op, json, quiet;
+  bool per_op, check, json, quiet;
   char **operands;
   size_t operand_count;
 } settings;

@@ -1,7 +1,7 @@
 # Completion of the resnet program for bash.
 _resnet() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
-  local common='--model --conv --memory --external-data --json --quiet --help'
+  local common='--model --conv --memory --external-data --size --scores --json --quiet --help'
   local pictures='--preprocess --resize --crop'
   local work='--threads --batch'
   COMPREPLY=()
@@ -22,14 +22,14 @@ _resnet() {
     --resize | --crop)
       COMPREPLY=($(compgen -W 'none' -- "$current"))
       return ;;
-    -k | --top | -t | --threads | -b | --batch | -r | --runs) return ;;
+    --size | --scores | -k | --top | -t | --threads | -b | --batch | -r | --runs) return ;;
   esac
   if [[ $current == -* ]]; then
     local own
     case $command in
       classify) own="--top $work $pictures" ;;
       eval) own="--data $work $pictures" ;;
-      inspect) own=$pictures ;;
+      inspect) own="--check $pictures" ;;
       bench) own="--runs --per-op $work" ;;
       compile) own="--output $pictures" ;;
       *) return ;;
