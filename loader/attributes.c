@@ -4,7 +4,7 @@
 #include "lower.h"
 #include "onnx_parse.h"
 
-enum { TYPE_FLOAT = 1, TYPE_INT = 2, TYPE_STRING = 3, TYPE_TENSOR = 4, TYPE_INTS = 7 };
+enum { TYPE_FLOAT = 1, TYPE_INT = 2, TYPE_STRING = 3, TYPE_TENSOR = 4, TYPE_FLOATS = 6, TYPE_INTS = 7 };
 
 static const Onnx__AttributeProto *find(const lowering *l, const char *name) {
   for (size_t i = 0; i < l->node->n_attribute; i++)
@@ -39,6 +39,13 @@ resnet_status get_ints(const lowering *l, const char *name, const int64_t **valu
   *values = a ? a->ints : NULL;
   *count = a ? a->n_ints : 0;
   return a ? check_type(l, a, TYPE_INTS, a->n_ints > 0) : RESNET_OK;
+}
+
+resnet_status get_floats(const lowering *l, const char *name, const float **values, size_t *count) {
+  const Onnx__AttributeProto *a = find(l, name);
+  *values = a ? a->floats : NULL;
+  *count = a ? a->n_floats : 0;
+  return a ? check_type(l, a, TYPE_FLOATS, a->n_floats > 0) : RESNET_OK;
 }
 
 resnet_status get_word(const lowering *l, const char *name, const char *const *words, size_t fallback, size_t *out) {

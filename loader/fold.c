@@ -25,26 +25,38 @@ static resnet_status check_size(const lowering *l, const int64_t *dims, size_t r
   return RESNET_OK;
 }
 
+static resnet_status set_number(lowering *l, bool is_float) {
+  resnet_status status;
+  tensor *t = tensor_new(l, is_float, 0, NULL, &status);
+  if (t) status = is_float ? get_float(l, "value_float", 0, t->floats) : get_int(l, "value_int", 0, t->ints);
+  return status == RESNET_OK ? set_tensor(l, t) : status;
+}
+
+static resnet_status set_list(lowering *l) {
+  const int64_t *ints;
+  const float *floats;
+  size_t count = 0, float_count = 0;
+  resnet_status status = get_ints(l, "value_ints", &ints, &count);
+  if (status == RESNET_OK) status = get_floats(l, "value_floats", &floats, &float_count);
+  if (status != RESNET_OK) return status;
+  if (!ints && !floats) return unsupported(l, "its value is no tensor, number or list of numbers");
+  int64_t dim = (int64_t)(floats ? float_count : count);
+  tensor *t = tensor_new(l, floats != NULL, 1, &dim, &status);
+  if (!t) return status;
+  if (floats)
+    memcpy(t->floats, floats, float_count * sizeof *floats);
+  else
+    memcpy(t->ints, ints, count * sizeof *ints);
+  return set_tensor(l, t);
+}
+
 resnet_status fold_constant(lowering *l) {
   tensor *t = NULL;
   resnet_status status = get_tensor(l, "value", &t);
   if (status != RESNET_OK) return status;
   if (t) return set_tensor(l, t);
-  bool is_float = has_attribute(l, "value_float");
-  if (!is_float && !has_attribute(l, "value_int")) {
-    const int64_t *ints;
-    size_t count;
-    status = get_ints(l, "value_ints", &ints, &count);
-    if (status != RESNET_OK) return status;
-    if (!ints) return unsupported(l, "its value is no tensor, number or list of integers");
-    int64_t dim = (int64_t)count;
-    t = tensor_new(l, false, 1, &dim, &status);
-    if (t) memcpy(t->ints, ints, count * sizeof *ints);
-  } else {
-    t = tensor_new(l, is_float, 0, NULL, &status);
-    if (t) status = is_float ? get_float(l, "value_float", 0, t->floats) : get_int(l, "value_int", 0, t->ints);
-  }
-  return status == RESNET_OK ? set_tensor(l, t) : status;
+  const bool is_float = has_attribute(l, "value_float");
+  return is_float || has_attribute(l, "value_int") ? set_number(l, is_float) : set_list(l);
 }
 
 /* Of constants, and of activations: their batch stays a symbol. */

@@ -32,8 +32,8 @@ static resnet_status find_shared_bias(lowering *l) {
       const Onnx__NodeProto *b = g->node[k];
       if (!is_conv_with_bias(l, b) || strcmp(a->input[2], b->input[2]) != 0 || strcmp(a->input[0], b->input[0]) != 0)
         continue;
-      resnet_status status = add_finding(
-          l, RESNET_WARNING,
+      resnet_status status = graph_add_finding(
+          l->graph, l->error, RESNET_WARNING,
           "nodes '%.50s' and '%.50s' share an input and the bias '%.40s': known from onnxscript's batch norm "
           "fusion of autumn 2025; export again with onnxscript 0.5.7 or later",
           node_name(a), node_name(b), a->input[2]);

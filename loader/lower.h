@@ -133,6 +133,7 @@ resnet_status get_int(const lowering *l, const char *name, int64_t fallback, int
 resnet_status get_float(const lowering *l, const char *name, float fallback, float *out);
 /* *values is NULL and *count 0 where the attribute is absent. */
 resnet_status get_ints(const lowering *l, const char *name, const int64_t **values, size_t *count);
+resnet_status get_floats(const lowering *l, const char *name, const float **values, size_t *count);
 /* Index in the NULL-terminated list of accepted words; `fallback` where the attribute is absent. */
 resnet_status get_word(const lowering *l, const char *name, const char *const *words, size_t fallback, size_t *out);
 resnet_status get_tensor(lowering *l, const char *name, tensor **out);

@@ -1,0 +1,48 @@
+/* The README's table of operators, from the table that the loader goes by: Markdown on standard output. */
+#include <stdio.h>
+#include <string.h>
+
+#include "loader/lower.h"
+#include "loader/onnx_parse.h"
+
+/* Rows of one operator stand together, the oldest opset first. */
+static size_t count_rows(const operator_row *rows, size_t left) {
+  size_t count = 1;
+  while (count < left && strcmp(rows[count].name, rows[0].name) == 0) count++;
+  return count;
+}
+
+static const char *role_of(const operator_row *row) {
+  if (row->lower && row->fold) return "activations, constants";
+  return row->lower ? "activations" : "constants, shapes";
+}
+
+static void print_inputs(const operator_row *row) {
+  if (row->inputs_max == INT32_MAX)
+    (void)printf("%zu or more", row->inputs_min);
+  else if (row->inputs_min == row->inputs_max)
+    (void)printf("%zu", row->inputs_min);
+  else
+    (void)printf("%zu to %zu", row->inputs_min, row->inputs_max);
+}
+
+/* One line for each row whose inputs or attributes differ from the row before. */
+static void print_operator(const operator_row *rows, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    (void)printf("| %s | %d to %d | %s | ", rows[i].name, rows[i].since, rows[i].until, role_of(&rows[i]));
+    print_inputs(&rows[i]);
+    (void)printf(" | %s |\n", rows[i].attributes);
+  }
+}
+
+int main(void) {
+  size_t count;
+  const operator_row *rows = operator_rows(&count);
+  (void)printf("Opset %d to %d, IR version %d to %d.\n\n", OPSET_MIN, OPSET_MAX, IR_MIN, IR_MAX);
+  (void)printf("| operator | opsets | of | inputs | attributes |\n|---|---|---|---|---|\n");
+  for (size_t i = 0, n; i < count; i += n) {
+    n = count_rows(rows + i, count - i);
+    print_operator(rows + i, n);
+  }
+  return 0;
+}
