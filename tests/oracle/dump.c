@@ -2,6 +2,8 @@
  *
  *     dump MODEL INPUT OUTPUT [--threads N] [--batch N] [--scores]
  *
+ * Weights may stand in files beside MODEL.
+ *
  * INPUT holds float32 pictures (n,c,h,w). OUTPUT is a sequence of records in the machine's byte order: uint32 op,
  * pictures, height, width, channels, length of the tensor's name; the name; the floats (n,h,w,c). One record for every
  * op of every batch (none with --scores), then one with op UINT32_MAX for the scores of all pictures. On stdout there
@@ -156,8 +158,11 @@ int main(int argc, char **argv) {
   settings s;
   resnet_error error;
   resnet_model *model = NULL;
+  resnet_model_options options;
+  resnet_model_options_init(&options);
+  options.external_data = 1;
   if (parse_settings(argc, argv, &s) != 0) return 2;
-  if (resnet_model_open(s.model, NULL, &model, &error) != RESNET_OK) return complain(s.model, error.message);
+  if (resnet_model_open(s.model, &options, &model, &error) != RESNET_OK) return complain(s.model, error.message);
   const int result = dump(&s, model);
   resnet_model_close(&model);
   return result;

@@ -37,7 +37,8 @@ ODD = [
 ]
 OPSETS = [(opset, head) for opset in (7, 9, 11, 13, 17, 21) for head in nets.HEADS]
 # Measured by PyTorch on the same JPEGs.
-TRAINED = {"cifar10_resnet20_optionA_opset13.onnx": 81.03, "cifar10_resnet32_optionA_opset13.onnx": 82.56}
+TRAINED = {"cifar10_resnet20_optionA_opset13.onnx": 81.03, "cifar10_resnet32_optionA_opset13.onnx": 82.56,
+           "cifar_resnet20_dynamo.onnx": 81.03}  # the first one's weights, in a file beside
 
 
 def save(folder: Path, kind: str, **options: object) -> tuple[Path, onnx.ModelProto, list[nets.Block]]:
@@ -143,14 +144,42 @@ def test_responses_do_not_depend_on_threads(tmp_path: Path) -> None:
     assert not differing
 
 
+@pytest.mark.parametrize("per_tensor", [False, True], ids=["one_file", "a_file_for_each"])
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
+def test_weights_in_other_files_give_the_same_bits(tmp_path: Path, per_tensor: bool, half: bool) -> None:
+    path, model, _ = save(tmp_path, "resnet8", seed=6)
+    if half:
+        for tensor in model.graph.initializer:
+            if tensor.data_type == onnx.TensorProto.FLOAT:
+                values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+        onnx.save(model, path)
+    x = pictures(input_shape(model, 2))
+    inside = dump(path, x)
+    onnx.save(model, path, save_as_external_data=True, all_tensors_to_one_file=not per_tensor,
+              location=None if per_tensor else "weights.bin", size_threshold=0)
+    named = {entry.value for tensor in onnx.load(path, load_external_data=False).graph.initializer
+             for entry in tensor.external_data if entry.key == "location"}
+    assert len(named) == (len(model.graph.initializer) if per_tensor else 1)
+    outside = dump(path, x)
+    assert digest(inside.scores) == digest(outside.scores)
+    assert {name: digest(v) for name, v in inside.tensors.items()} == {n: digest(v) for n, v in outside.tensors.items()}
+
+
+def external_files(model: Path) -> list[Path]:
+    return sorted(model.parent.glob(f"{model.name}.data"))
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_net_agrees_with_onnxruntime(tmp_path: Path, name: str) -> None:
     source = need_file(DATA / "models" / name)
+    for file in (source, *external_files(source)):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
     path = tmp_path / name
-    path.write_bytes(source.read_bytes())
     model = onnx.load(path)
-    x = pictures(input_shape(model, 3))
-    found = dump(path, x, batch=3)
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 3  # onnxruntime keeps to one that is fixed
+    x = pictures(input_shape(model, batch))
+    found = dump(path, x, batch=batch)
     kinds = [kind for _, kind, _ in found.blocks]
     assert kinds.count(SHORTCUTS["option_a"]) == 2
     assert kinds.count(SHORTCUTS["identity"]) == len(kinds) - 2
@@ -165,7 +194,7 @@ def test_trained_net_has_the_accuracy_that_pytorch_measured(
     if not program.exists():
         pytest.skip(f"{program} is not built")
     model, data = need_file(DATA / "models" / name), need_file(DATA / "data" / "cifar10-jpeg-test.zip")
-    options = ["--preprocess", "imagenet", "--resize", "none", "--crop", "none", "--json"]
+    options = ["--external-data", "--preprocess", "imagenet", "--resize", "none", "--crop", "none", "--json"]
     command = [program, "eval", model, "--data", data, *options, "--threads", min(2, os.cpu_count() or 1)]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
