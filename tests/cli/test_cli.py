@@ -120,6 +120,44 @@ def test_small_memory_labels_alike(pictures):
             assert math.isclose(a["score"], b["score"], abs_tol=1e-4)
 
 
+@pytest.fixture
+def beside(tmp_path) -> Path:
+    """A net whose weights are in a file beside it."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    path = tmp_path / "beside.onnx"
+    model = onnx.load(ROOT / "tests/models/resnet8_option_a.onnx")
+    onnx.save(model, path, save_as_external_data=True, location="beside.data", size_threshold=0)
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_external_data_is_read_when_it_is_switched_on(command, beside, picture, tmp_path):
+    plan = tmp_path / "out.resnet"
+    arguments = {"classify": ["-m", beside, picture], "eval": [beside, "--data", picture.parent.parent],
+                 "bench": [beside, "--runs", 1], "compile": [beside, "-o", plan]}.get(command, [beside])
+    message = complaint(resnet(command, *arguments, "--quiet"))
+    assert message.startswith(f"resnet: {beside}: tensor '") and "file 'beside.data': " in message
+    assert "--external-data" in message and not plan.exists()
+    assert resnet(command, *arguments, "--external-data", "--quiet").returncode == 0
+    if command == "compile":
+        beside.with_suffix(".data").unlink()
+        assert resnet("inspect", plan).returncode == 0  # the plan holds the weights
+
+
+def test_external_data_changes_no_answer(beside, picture):
+    inside = resnet_json("classify", "-m", ROOT / "tests/models/resnet8_option_a.onnx", picture)
+    outside = resnet_json("classify", "-m", beside, "--external-data", picture)
+    assert inside["results"] == outside["results"]
+
+
+def test_external_data_stays_in_the_models_folder(beside, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    beside.with_suffix(".data").rename(elsewhere / "beside.data")
+    beside.with_suffix(".data").symlink_to("elsewhere/beside.data")
+    assert "file 'beside.data': is a symbolic link" in complaint(resnet("inspect", beside, "--external-data"))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_completion_and_manual_know_every_option(command):
     manual = (ROOT / "bindings/cli/resnet.1").read_text()
