@@ -336,9 +336,11 @@ static void files_are_opened_once(void **state) {
     write_net("model", &n);
     memory m;
     graph g;
+    size_t before = descriptors();
     openat2_calls = 0;
     load_file("model", &on, &m, &g);
     graph_release(&g);
+    assert_int_equal(descriptors(), before);
 #ifdef SYS_openat2
     assert_int_equal(openat2_calls, shared ? 1 : 6);
 #endif
