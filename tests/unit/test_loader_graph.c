@@ -6,44 +6,7 @@
 
 #include "loader_net.h"
 
-static void add_conv(net *n, const char *input, const char *output, const char *dims, const char *attributes) {
-  char weights[64], inputs[128];
-  (void)snprintf(weights, sizeof weights, "w_%s", output);
-  (void)snprintf(inputs, sizeof inputs, "%s,%s", input, weights);
-  add_random(n, weights, dims, 1);
-  add(n, "Conv", inputs, output, attributes);
-}
-
 static void begin(net *n) { add_conv(n, "x", "c", "4,3,3,3", "pads=1,1,1,1"); }
-
-static void check_block(const graph *g, uint32_t index, const char *name, resnet_shortcut shortcut, const char *source,
-                        const char *last) {
-  assert_in_range(index, 0, g->block_count - 1);
-  const graph_block *b = &g->blocks[index];
-  assert_string_equal(b->name, name);
-  assert_int_equal(b->shortcut, shortcut);
-  assert_int_equal(b->source, find_index(g, source));
-  assert_int_equal(b->add, find_index(g, last));
-}
-
-/* What graph.h promises of every graph. */
-static void check_invariants(const graph *g) {
-  assert_int_equal(g->nodes[0].op, GRAPH_INPUT);
-  for (uint32_t i = 0; i < g->node_count; i++) {
-    const graph_node *n = &g->nodes[i];
-    assert_int_equal(n->input_count, n->op == GRAPH_INPUT ? 0 : n->op == GRAPH_ADD ? 2 : 1);
-    for (uint32_t k = 0; k < n->input_count; k++) assert_true(n->input[k] < i);
-    bool changes = i > 0 && n->block != g->nodes[i - 1].block;
-    for (uint32_t k = i; changes && n->block != RESNET_NO_INDEX && k-- > 0;)
-      assert_int_not_equal(g->nodes[k].block, n->block);
-    assert_true((n->op == GRAPH_CONV || n->op == GRAPH_LINEAR || n->op == GRAPH_AFFINE) == (n->bias != NULL));
-  }
-  for (uint32_t i = 0; i < g->block_count; i++) {
-    assert_int_equal(g->nodes[g->blocks[i].add].block, i);
-    assert_int_not_equal(g->nodes[g->blocks[i].source].block, i);
-  }
-  assert_true(g->output < g->node_count);
-}
 
 /* ---- blocks -------------------------------------------------------------------------------------------------- */
 
