@@ -14,17 +14,18 @@ static graph_node *node_at(const lowering *l, uint32_t index) { return &l->graph
 /* ---- finding ------------------------------------------------------------------------------------------------- */
 
 /* What leads into an addition on one side: nodes with one input each, and pictures times their gates, back to
- * `source`. A gate is computed from the picture that it multiplies, by nodes with one input each. */
+ * `source`. A gate is computed from the picture that it multiplies, by nodes with one input and one reader each. */
 typedef struct branch {
   uint32_t end; /* the addition's input */
   uint32_t convs, subsamples, pools, length;
   bool is_free; /* none of its nodes belongs to a block */
 } branch;
 
-/* The gate of the product `n` leads back to the picture that it multiplies. */
+/* The gate of the product `n` leads back to the picture that it multiplies, and is nobody else's: its nodes are claimed
+ * and placed with the product, so that they must not be part of anything else. */
 static bool gates_itself(const lowering *l, const graph_node *n) {
   uint32_t i = n->input[1];
-  while (i != n->input[0] && node_at(l, i)->input_count == 1) i = node_at(l, i)->input[0];
+  while (i != n->input[0] && node_at(l, i)->input_count == 1 && l->drafts[i].readers == 1) i = node_at(l, i)->input[0];
   return i == n->input[0];
 }
 

@@ -52,8 +52,10 @@ resnet_status lower_scale(lowering *l) {
     return unsupported(l, "multiplies two activations: a picture and one factor for each of its channels, as in "
                           "squeeze-and-excitation, are accepted");
   const value *x = second ? a : b, *gate = second ? b : a;
-  for (uint32_t i = 1; gate->expanded && !l->resized && i < x->rank; i++)
-    if (gate->dims[i] != x->dims[i])
+  /* of another input size than the file's, sizes that stand in the file mean nothing, but the picture must have its own
+   */
+  for (uint32_t i = 1; gate->expanded && i < x->rank; i++)
+    if (gate->dims[i] != x->dims[i] && (!l->resized || x->dims[i] == 1))
       return invalid(l, "multiplies %lld and %lld along axis %u: export the model again", (long long)gate->dims[i],
                      (long long)x->dims[i], i);
   graph_node *n = add_elementwise(l, GRAPH_SCALE, x, &status);
@@ -89,6 +91,9 @@ resnet_status lower_expand(lowering *l) {
   uint32_t channels;
   if (s.h != 1 || s.w != 1 || !find_channels(l, x, &channels) || dims[channels] != s.c)
     return unsupported(l, "expands a picture of (h %u, w %u, c %u): a gate (n,c,1,1) is accepted", s.h, s.w, s.c);
+  if (channels != 1 && channels != x->rank - 1)
+    return unsupported(l, "expands a gate whose channels are axis %u of %u: (n,c,1,1) and (n,1,1,c) are accepted",
+                       channels, x->rank);
   status = set_view(l, x, x->rank, dims);
   value *y = get_result(l);
   if (!y) return status;
@@ -118,13 +123,14 @@ static resnet_status read_channel_pads(lowering *l, int64_t kernel, uint32_t *be
   resnet_status status = get_word(l, "auto_pad", modes, 0, &mode);
   if (status == RESNET_OK) status = get_ints(l, "pads", &pads, &count);
   if (status != RESNET_OK) return status;
-  const int64_t smaller = (kernel - 1) / 2;
-  int64_t first = mode == 1 ? smaller : mode == 2 ? kernel - 1 - smaller : 0, last = kernel - 1 - first;
-  if (mode == 0 || mode == 3) {
-    first = count == 2 ? pads[0] : 0;
-    last = count == 2 ? pads[1] : 0;
-  }
-  if (first < 0 || last < 0 || first + last != kernel - 1)
+  if (count && count != 2) return invalid(l, "attribute pads has %zu numbers: 2 are accepted (1-D)", count);
+  int64_t first = count ? pads[0] : 0, last = count ? pads[1] : 0;
+  if (mode && (first || last))
+    return invalid(l, "auto_pad %s contradicts its pads: export the model again", modes[mode]);
+  if (mode == 1) first = (kernel - 1) / 2;
+  if (mode == 2) first = kernel / 2;
+  if (mode == 1 || mode == 2) last = kernel - 1 - first;
+  if (first < 0 || last < 0 || last != kernel - 1 - first)
     return unsupported(l,
                        "a 1-D convolution that changes the number of channels (kernel %lld, pads %lld and %lld): "
                        "ECA's keeps it",
@@ -147,9 +153,12 @@ static resnet_status check_channel_weights(lowering *l, const value *x, const te
 resnet_status lower_channel_conv(lowering *l, const tensor *w) {
   value *x;
   const tensor *bias;
+  int64_t groups = 1;
   uint32_t before = 0;
   resnet_status status = get_activation(l, 0, &x);
   if (status == RESNET_OK) status = get_constant(l, 2, "bias", &bias);
+  if (status == RESNET_OK) status = get_int(l, "group", 1, &groups);
+  if (status == RESNET_OK && groups != 1) status = invalid(l, "group is %lld: it must be 1", (long long)groups);
   if (status == RESNET_OK) status = check_channel_weights(l, x, w);
   if (status == RESNET_OK) status = read_side(l, "strides", 1);
   if (status == RESNET_OK) status = read_side(l, "dilations", 1);

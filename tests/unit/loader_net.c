@@ -1,6 +1,7 @@
 /* Field numbers: onnx/onnx.proto. */
 #include "loader_net.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +220,14 @@ void put_external(buffer *tensor, const char *entries) {
   }
 }
 
+void add_conv(net *n, const char *input, const char *output, const char *dims, const char *attributes) {
+  char weights[64], inputs[128];
+  (void)snprintf(weights, sizeof weights, "w_%s", output);
+  (void)snprintf(inputs, sizeof inputs, "%s,%s", input, weights);
+  add_random(n, weights, dims, 1);
+  add(n, "Conv", inputs, output, attributes);
+}
+
 void begin_net(net *n) {
   add_random(n, "w", "4,3,3,3", 1);
   add(n, "Conv", "x,w", "c", "pads=1,1,1,1");
@@ -320,3 +329,91 @@ uint32_t find_index(const graph *g, const char *name) {
 }
 
 const graph_node *find_node(const graph *g, const char *name) { return &g->nodes[find_index(g, name)]; }
+
+const graph_node *find_scores(const graph *g) { return &g->nodes[g->output]; }
+
+void check_block(const graph *g, uint32_t index, const char *name, resnet_shortcut shortcut, const char *source,
+                 const char *last) {
+  assert_in_range(index, 0, g->block_count - 1);
+  const graph_block *b = &g->blocks[index];
+  assert_string_equal(b->name, name);
+  assert_int_equal(b->shortcut, shortcut);
+  assert_int_equal(b->source, find_index(g, source));
+  assert_int_equal(b->add, find_index(g, last));
+}
+
+void check_invariants(const graph *g) {
+  assert_int_equal(g->nodes[0].op, GRAPH_INPUT);
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    const graph_node *n = &g->nodes[i];
+    assert_int_equal(n->input_count, n->op == GRAPH_INPUT ? 0 : n->op == GRAPH_ADD || n->op == GRAPH_SCALE ? 2 : 1);
+    for (uint32_t k = 0; k < n->input_count; k++) assert_true(n->input[k] < i);
+    bool changes = i > 0 && n->block != g->nodes[i - 1].block;
+    for (uint32_t k = i; changes && n->block != RESNET_NO_INDEX && k-- > 0;)
+      assert_int_not_equal(g->nodes[k].block, n->block);
+    bool has_weights =
+        n->op == GRAPH_CONV || n->op == GRAPH_LINEAR || n->op == GRAPH_AFFINE || n->op == GRAPH_CHANNEL_CONV;
+    assert_true(has_weights == (n->bias != NULL) && has_weights == (n->weights != NULL));
+    assert_true(!n->sigmoid || n->op == GRAPH_SCALE);
+  }
+  for (uint32_t i = 0; i < g->block_count; i++) {
+    assert_int_equal(g->nodes[g->blocks[i].add].block, i);
+    assert_int_not_equal(g->nodes[g->blocks[i].source].block, i);
+  }
+  assert_true(g->output < g->node_count);
+}
+
+/* ---- graphs beside each other --------------------------------------------------------------------------------- */
+
+static void load_apart(net *n, memory *m, graph *g) {
+  resnet_error error;
+  buffer file = finish(n);
+  memory_init(m, NULL, 0);
+  if (graph_read_memory(g, m, file.data, file.size, &defaults, &error) != RESNET_OK) fail_msg("%s", error.message);
+  buffer_release(&file);
+  check_invariants(g);
+}
+
+static void same_floats(const float *a, size_t a_count, const float *b, size_t b_count) {
+  assert_int_equal(a_count, b_count);
+  for (size_t i = 0; i < a_count; i++) {
+    float size = fabsf(a[i]) > 1 ? fabsf(a[i]) : 1;
+    if (!(fabsf(a[i] - b[i]) <= 1e-6F * size)) fail_msg("number %zu is %.9g and %.9g", i, (double)a[i], (double)b[i]);
+  }
+}
+
+static void same_node(const graph_node *a, const graph_node *b) {
+  if (a->op != b->op) fail_msg("'%s' is op %d, '%s' op %d", a->name, a->op, b->name, b->op);
+  assert_int_equal(a->input_count, b->input_count);
+  assert_memory_equal(a->input, b->input, sizeof a->input);
+  assert_memory_equal(&a->shape, &b->shape, sizeof a->shape);
+  assert_memory_equal(&a->window, &b->window, sizeof a->window);
+  assert_int_equal(a->groups, b->groups);
+  assert_int_equal(a->count_padding, b->count_padding);
+  assert_int_equal(a->sigmoid, b->sigmoid);
+  assert_int_equal(a->pad_mode, b->pad_mode);
+  assert_memory_equal(&a->pad_value, &b->pad_value, sizeof a->pad_value);
+  assert_int_equal(a->stride_h, b->stride_h);
+  assert_int_equal(a->stride_w, b->stride_w);
+  assert_int_equal(a->channels_before, b->channels_before);
+  assert_memory_equal(&a->clamp_min, &b->clamp_min, sizeof a->clamp_min);
+  assert_memory_equal(&a->clamp_max, &b->clamp_max, sizeof a->clamp_max);
+  assert_int_equal(a->block, b->block);
+  same_floats(a->weights, a->weight_count, b->weights, b->weight_count);
+  same_floats(a->bias, a->bias_count, b->bias, b->bias_count);
+}
+
+void same_graphs(net *a, net *b) {
+  memory m[2];
+  graph g[2];
+  load_apart(a, &m[0], &g[0]);
+  load_apart(b, &m[1], &g[1]);
+  for (uint32_t i = 0; i < g[0].node_count && i < g[1].node_count; i++) same_node(&g[0].nodes[i], &g[1].nodes[i]);
+  assert_int_equal(g[0].node_count, g[1].node_count);
+  assert_int_equal(g[0].output, g[1].output);
+  assert_int_equal(g[0].block_count, g[1].block_count);
+  for (size_t k = 0; k < 2; k++) {
+    graph_release(&g[k]);
+    assert_int_equal(m[k].used, 0);
+  }
+}

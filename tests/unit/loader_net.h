@@ -53,6 +53,9 @@ void add_metadata(net *n, const char *key, const char *text);
 void put_external_entry(buffer *tensor, const char *key, const void *value, size_t size);
 void put_external(buffer *tensor, const char *entries);
 
+/* A convolution with random weights of its own, "w_" and the output's name. */
+void add_conv(net *n, const char *input, const char *output, const char *dims, const char *attributes);
+
 /* A net with nodes under test between a convolution (3 to 4 channels, 8x8) "c" and the head, which reads "t". */
 void begin_net(net *n);
 void end_net(net *n);
@@ -76,5 +79,15 @@ void refuse_net(net *n, resnet_status status, const char *fragments);
 /* The node of this name; fails the test where there is none. */
 const graph_node *find_node(const graph *g, const char *name);
 uint32_t find_index(const graph *g, const char *name);
+/* The output's node. */
+const graph_node *find_scores(const graph *g);
+
+/* What graph.h promises of every graph. */
+void check_invariants(const graph *g);
+/* Block `index` and the names of the nodes that it begins behind and ends with. */
+void check_block(const graph *g, uint32_t index, const char *name, resnet_shortcut shortcut, const char *source,
+                 const char *last);
+/* Finish and load both: they must be one graph, names aside, numbers to a millionth. */
+void same_graphs(net *a, net *b);
 
 #endif

@@ -271,12 +271,25 @@ static void refuse_version(int64_t opset, int64_t ir, const char *what) {
   refuse_net(&n, RESNET_ERROR_UNSUPPORTED, what);
 }
 
+static void accept_version(int64_t opset, int64_t ir) {
+  net n = {.opset = opset, .ir = ir};
+  graph g;
+  begin_net(&n);
+  add(&n, "Relu", "c", "t", "");
+  end_net(&n);
+  load_good(&n, &g);
+  assert_int_equal(g.opset, opset);
+  unload(&g);
+}
+
 static void versions_are_checked(void **state) {
   (void)state;
-  refuse_version(6, 7, "opset 6: accepted are 7 to 21; convert");
-  refuse_version(22, 7, "opset 22: accepted are 7 to 21; export with opset_version=21");
-  refuse_version(13, 2, "IR version 2: accepted are 3 to 10");
-  refuse_version(13, 11, "IR version 11: accepted are 3 to 10");
+  refuse_version(29, 7, "opset 29: accepted are 1 to 28; export with opset_version=28");
+  refuse_version(13, 2, "IR version 2: accepted are 3 to 14");
+  refuse_version(13, 15, "IR version 15: accepted are 3 to 14");
+  refuse_version(-2, 7, "opset -2: accepted are 1 to 28; convert");
+  accept_version(1, 3);
+  accept_version(28, 14);
   refuse_version(-1, 7, "opset -1");
 }
 
