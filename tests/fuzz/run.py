@@ -129,7 +129,7 @@ def cpu_seconds(process: int) -> float:
 
 def command_for(target: str, options: list[str]) -> list[str]:
     dictionary = HERE / f"{TARGETS[target][0]}.dict"
-    return [str(word) for word in ("nice", "-n", 15, program(target), f"-dict={dictionary}", f"-timeout={SECONDS_PER_INPUT}",
+    return [str(word) for word in ("nice", "-n", 10, program(target), f"-dict={dictionary}", f"-timeout={SECONDS_PER_INPUT}",
                                    f"-rss_limit_mb={MEGABYTES}", *options)]
 
 
