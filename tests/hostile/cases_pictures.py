@@ -18,7 +18,7 @@ try:
 except ImportError:  # the test says so
     Image = None
 
-picture_case = functools.partial(case, kind="picture")
+picture_case = functools.partial(case, kind="picture", suffix=".jpg")
 line(21)
 
 
@@ -127,24 +127,24 @@ def picture_of_text() -> Content:
     return b"this is no picture\n" * 20
 
 
-@special("picture_that_is_a_folder", "RESNET_ERROR_IO", "is a folder", kind="picture")
+@special("picture_that_is_a_folder", "RESNET_ERROR_IO", "is a folder", kind="picture", suffix=".jpg")
 def make_folder(path: Path) -> None:
     path.mkdir(exist_ok=True)
 
 
-@special("picture_that_is_a_fifo", "RESNET_ERROR_IO", "no regular file", kind="picture")
+@special("picture_that_is_a_fifo", "RESNET_ERROR_IO", "no regular file", kind="picture", suffix=".jpg")
 def make_fifo(path: Path) -> None:
     if not path.exists():
         os.mkfifo(path)
 
 
-@special("picture_that_is_a_device", "RESNET_ERROR_IO", "no regular file", kind="picture")
+@special("picture_that_is_a_device", "RESNET_ERROR_IO", "no regular file", kind="picture", suffix=".jpg")
 def make_link_to_a_device(path: Path) -> None:
     if not path.is_symlink():
         path.symlink_to("/dev/zero")
 
 
-@special("picture_of_a_terabyte", "RESNET_ERROR_LIMIT", "at most", kind="picture")
+@special("picture_of_a_terabyte", "RESNET_ERROR_LIMIT", "at most", kind="picture", suffix=".jpg")
 def make_sparse_file(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(1 << 40)
