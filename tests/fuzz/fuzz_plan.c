@@ -1,22 +1,20 @@
 /* A mutator that knows plan files: it changes numbers of the graph, of the tables or of the weights, then puts in right
- * checksums, without which nothing behind the header would ever be looked at. What is done with the bytes is
- * fuzz_model.c's. */
+ * checksums, without which nothing behind the header would ever be looked at. */
 #include <string.h>
 
-#include "fuzz_model.h"
+#include "exercise.h"
+#include "mutate.h"
 #include "plan_seal.h"
 #include "runtime/plan_format.h"
 
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
 
 enum { MAX_NUMBERS = 8192, NUMBER = 4 };
 
-static uint32_t next_random(uint32_t *random) {
-  *random ^= *random << 13;
-  *random ^= *random >> 17;
-  *random ^= *random << 5;
-  return *random;
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  exercise_model(data, size);
+  return 0;
 }
 
 /* The number at `place` becomes one that is near, one that is special, or that of another place. */

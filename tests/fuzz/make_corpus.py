@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Make the fuzzer's seeds: small nets in many spellings, a few kilobytes each, into tests/fuzz/corpus.
+"""Make the fuzzers' seeds: small nets in many spellings, a few kilobytes each, in corpus and, packed, in corpus_gzip; small
+pictures in corpus_picture. (Those of corpus_plan are made with a built library: see CMakeLists.txt.)
 
     python tests/fuzz/make_corpus.py
 
@@ -9,19 +10,21 @@ The files are committed; this remakes the same ones.
 from __future__ import annotations
 
 import gzip
+import io
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "oracle")]
 import nets  # noqa: E402
 import test_random_graphs  # noqa: E402
 
-CORPUS = HERE / "corpus"
 MAX_BYTES = 10_000
 RANDOM_GRAPHS = 24
 BASE = {"width": 0.0625, "size": 8, "classes": 4}
@@ -91,8 +94,6 @@ def seeds() -> dict[str, bytes]:
     files["large_weights.onnx"] = large_weights().SerializeToString()
     files["large_constant.onnx"] = large_weights(constant=True).SerializeToString()
     files["large_float_data.onnx"] = as_float_data(large_weights()).SerializeToString()
-    files["large_weights.onnx.gz"] = gzip.compress(files["large_weights.onnx"], mtime=0)
-    files["packed.onnx.gz"] = gzip.compress(files["option_a.onnx"], mtime=0)
     number = 0
     while len([name for name in files if name.startswith("random")]) < RANDOM_GRAPHS:
         content = test_random_graphs.random_graph(number)[0].SerializeToString()
@@ -102,13 +103,75 @@ def seeds() -> dict[str, bytes]:
     return files
 
 
-def main() -> None:
-    CORPUS.mkdir(exist_ok=True)
-    files = seeds()
+def packed(models: dict[str, bytes]) -> dict[str, bytes]:
+    """As gzip has it: at levels, in two members, with optional header fields."""
+    model = models["option_a.onnx"]
+    named = io.BytesIO()
+    with gzip.GzipFile("net.onnx", "wb", 9, named, mtime=0) as file:
+        file.write(model)
+    huffman = zlib.compressobj(9, zlib.DEFLATED, 31, 9, zlib.Z_HUFFMAN_ONLY)
+    return {
+        "packed.onnx.gz": gzip.compress(model, mtime=0),
+        "stored.onnx.gz": gzip.compress(models["plain.onnx"], 0, mtime=0),
+        "large_weights.onnx.gz": gzip.compress(models["large_weights.onnx"], mtime=0),
+        "members.onnx.gz": gzip.compress(model[:1000], mtime=0) + gzip.compress(model[1000:], 1, mtime=0),
+        "named.onnx.gz": named.getvalue(),
+        "huffman.onnx.gz": huffman.compress(model) + huffman.flush(),
+    }
+
+
+def picture(mode: str, width: int = 13, height: int = 9) -> Image.Image:
+    """Waves and a little noise."""
+    rng = np.random.default_rng(2)
+    y, x = np.mgrid[:height, :width]
+    pixels = np.stack([127 + 120 * np.sin(x / 3 + c) * np.cos(y / (c + 2)) for c in range(4)], axis=-1)
+    pixels = np.clip(pixels + rng.normal(0, 5, pixels.shape), 0, 255).astype(np.uint8)
+    colour = Image.fromarray(pixels[..., :3])
+    if mode in ("RGBA", "CMYK"):
+        return Image.merge(mode, [Image.fromarray(np.ascontiguousarray(pixels[..., c])) for c in range(4)])
+    if mode == "I;16":
+        return Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
+    return colour.quantize(16) if mode == "P" else colour.convert(mode)
+
+
+def saved(image: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def turned(orientation: int) -> Image.Exif:
+    data = Image.Exif()
+    data[0x0112] = orientation
+    return data
+
+
+def pictures() -> dict[str, bytes]:
+    files = {f"png_{mode.replace(';', '')}.png": saved(picture(mode), "PNG") for mode in
+             ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")}
+    files["png_turned.png"] = saved(picture("RGB"), "PNG", exif=turned(6))
+    files["jpeg_grey.jpg"] = saved(picture("L"), "JPEG")
+    files["jpeg_420.jpg"] = saved(picture("RGB"), "JPEG", quality=60, exif=turned(3))
+    files["jpeg_444.jpg"] = saved(picture("RGB"), "JPEG", subsampling=0)
+    files["jpeg_progressive.jpg"] = saved(picture("RGB"), "JPEG", progressive=True, quality=50)
+    files["jpeg_restart.jpg"] = saved(picture("RGB", 40, 17), "JPEG", restart_marker_blocks=1, quality=30)
+    files["jpeg_cmyk.jpg"] = saved(picture("CMYK"), "JPEG")
+    return files
+
+
+def write(folder: str, files: dict[str, bytes]) -> None:
+    (HERE / folder).mkdir(exist_ok=True)
     for name, content in files.items():
         assert len(content) < MAX_BYTES, f"{name} has {len(content)} bytes"
-        (CORPUS / name).write_bytes(content)
-    print(f"{len(files)} files, {sum(map(len, files.values()))} bytes in {CORPUS}")
+        (HERE / folder / name).write_bytes(content)
+    print(f"{len(files)} files, {sum(map(len, files.values()))} bytes in {folder}")
+
+
+def main() -> None:
+    models = seeds()
+    write("corpus", models)
+    write("corpus_gzip", packed(models))
+    write("corpus_picture", pictures())
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ import numpy as np
 import onnx
 
 import wire
-from corpus import Content, case, good, raw_model, special, table
+from corpus import Content, case, good, line, raw_model, special, table
 
 # ---- 1: empty, too large, no model at all ------------------------------------------------------------
+
+line(1)
 
 
 @case("ERROR_FORMAT", "empty")
@@ -25,6 +27,16 @@ def empty() -> Content:
 @case("ERROR_LIMIT", "max_file_bytes", max_file_bytes=1000)
 def over_the_size_cap() -> Content:
     return good()
+
+
+@case("ERROR_FORMAT", "", kind="prefixes")
+def cut_off_at_any_byte() -> Content:
+    return good()
+
+
+@case("ERROR_FORMAT", "", kind="prefixes", suffix=".onnx.gz")
+def gzip_cut_off_at_any_byte() -> Content:
+    return gzip.compress(good().SerializeToString(), mtime=0)
 
 
 @case("ERROR_FORMAT", "")
@@ -51,6 +63,8 @@ def no_opset() -> Content:
 
 # ---- 2: nesting ------------------------------------------------------------
 
+line(2)
+
 
 @case("ERROR_LIMIT", "nest")
 def graphs_nested_100000_deep() -> Content:
@@ -71,6 +85,8 @@ def groups_nested_100000_deep() -> Content:
 
 
 # ---- 3: wire format ------------------------------------------------------------
+
+line(3)
 
 
 @case("ERROR_FORMAT", "varint")
@@ -110,6 +126,8 @@ def length_of_2_to_64() -> Content:
 
 # ---- 4, 5: small files that unpack into large memory ------------------------------------------------------------
 
+line(4)
+
 
 @case("ERROR_LIMIT", "field")
 def millions_of_unknown_fields() -> Content:
@@ -129,6 +147,9 @@ def millions_of_empty_nodes() -> Content:
 @case("ERROR_LIMIT", "")
 def millions_of_empty_initializers() -> Content:
     return raw_model(wire.message(wire.GRAPH_INITIALIZER) * 3_000_000)
+
+
+line(5)
 
 
 @case("ERROR_LIMIT", "")
@@ -153,6 +174,8 @@ def packed_dims() -> Content:
 
 # ---- metadata ------------------------------------------------------------
 
+line(None)
+
 
 def metadata(entry: tuple[str, str]) -> onnx.ModelProto:
     model = good()
@@ -173,6 +196,8 @@ table("ERROR_FORMAT", {
 
 
 # ---- 21 and the file system ------------------------------------------------------------
+
+line(21)
 
 
 @case("ERROR_LIMIT", "", suffix=".onnx.gz")
@@ -209,6 +234,9 @@ def gzip_of_garbage() -> Content:
 @case("ERROR_FORMAT", "empty", suffix=".onnx.gz")
 def gzip_of_nothing() -> Content:
     return gzip.compress(b"", mtime=0)
+
+
+line(None)
 
 
 @special("directory", "RESNET_ERROR_IO", "regular file")

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from corpus import CASES, CULPRIT, Case, Content, good, tensor
+from corpus import CASES, CULPRIT, Case, Content, good, line, tensor
 
 BYTES = 144  # of the spoilt tensor
 
@@ -75,6 +75,8 @@ def sparse(file: Path) -> None:
 
 # ---- 10: names, with the option on and off ------------------------------------------------------------
 
+line(10)
+
 for on in (True, False):
     suffix = "" if on else "_off"
     for name, location, fragment in [
@@ -92,6 +94,8 @@ add("basepath", "ERROR_FORMAT", "basepath", {"basepath": "/etc"}, weights)
 
 # ---- 11: what the name leads to ------------------------------------------------------------
 
+line(11)
+
 add("link", "ERROR_IO", "symbolic link", {}, lambda file: link(file, "/etc/passwd"))
 add("link_to_a_device", "ERROR_IO", "symbolic link", {}, lambda file: link(file, "/dev/zero"))
 add("behind_a_link", "ERROR_IO", "symbolic link", {"location": "behind_a_link.data/weights"}, behind_a_link)
@@ -103,6 +107,8 @@ add("directory", "ERROR_IO", "directory", {}, lambda file: file.mkdir(exist_ok=T
 add("missing", "ERROR_IO", "is not there", {})
 
 # ---- 12: ranges ------------------------------------------------------------
+
+line(12)
 
 BEYOND = "are wanted"
 add("empty", "ERROR_FORMAT", BEYOND, {}, lambda file: weights(file, 0))

@@ -6,9 +6,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from corpus import CULPRIT, Content, case, conv_with, ending, good, node, one, set_tensor, small, table, tensor
+from corpus import (CULPRIT, Content, case, conv_with, ending, good, line, node, one, set_tensor, small, table,
+                    tensor)
 
 # ---- 13: graphs ------------------------------------------------------------
+
+line(13)
 
 
 def with_input(name: str, index: int, source: str) -> onnx.ModelProto:
@@ -72,11 +75,17 @@ def graph_output_that_nothing_computes() -> Content:
     return model
 
 
+line(None)
+
+
 @case("ERROR_UNSUPPORTED", "output")
 def graph_output_is_a_map() -> Content:
     model = good()
     model.graph.output[0].name = "relu1.out"
     return model
+
+
+line(13)
 
 
 @case("ERROR_FORMAT", "output")
@@ -91,6 +100,9 @@ def no_graph_input() -> Content:
     model = good()
     del model.graph.input[:]
     return model
+
+
+line(None)
 
 
 @case("ERROR_UNSUPPORTED", "input")
@@ -157,8 +169,11 @@ def with_opset(version: int) -> onnx.ModelProto:
     return model
 
 
+table("ERROR_FORMAT", {
+    "opset_6_with_the_inputs_of_later_ones": ("Slice, opset 6", 6),
+}, with_opset)
 table("ERROR_UNSUPPORTED", {
-    "opset_6": ("opset 6", 6),
+    "opset_29": ("opset 29", 29),
     "opset_0": ("opset 0", 0),
     "opset_negative": ("opset", -1),
     "opset_of_the_future": ("opset 2000", 2000),
@@ -166,6 +181,8 @@ table("ERROR_UNSUPPORTED", {
 
 
 # ---- 14: the shortcut's add ------------------------------------------------------------
+
+line(14)
 
 
 def add_constant(value: np.ndarray) -> onnx.ModelProto:
@@ -202,8 +219,16 @@ def add_of_one_input() -> Content:
 
 # ---- 15 to 17: windows and groups ------------------------------------------------------------
 
+line(15)
+
 CONV = "layer1.0.conv1"
-table("ERROR_FORMAT", {
+
+
+def windows(status: str, values: dict[str, tuple[str, dict]]) -> None:
+    table(status, values, lambda attributes: conv_with(**attributes))
+
+
+windows("ERROR_FORMAT", {
     "stride_0": ("strides", {"strides": [0, 1]}),
     "stride_negative": ("strides", {"strides": [1, -1]}),
     "stride_of_wrong_count": ("strides", {"strides": [1]}),
@@ -213,24 +238,38 @@ table("ERROR_FORMAT", {
     "kernel_not_the_weights": ("kernel_shape", {"kernel_shape": [5, 5]}),
     "kernel_of_wrong_count": ("kernel_shape", {"kernel_shape": [3]}),
     "kernel_larger_than_the_input": ("kernel", {"pads": [0] * 4, "dilations": [8, 8]}),
+})
+windows("ERROR_UNSUPPORTED", {
+    "stride_huge": ("strides", {"strides": [2**31, 2**31]}),
+    "dilation_huge": ("dilations", {"dilations": [2**40, 2**40]}),
+})
+line(16)
+windows("ERROR_FORMAT", {
     "pads_of_wrong_count": ("pads", {"pads": [1, 1]}),
     "auto_pad_unknown": ("auto_pad", {"auto_pad": "SAME_SIDEWAYS"}),
+})
+windows("ERROR_UNSUPPORTED", {
+    "pads_negative": ("pads", {"pads": [-1, 1, 1, 1]}),
+    "pads_huge": ("pads", {"pads": [2**30] * 4}),
+    "pads_of_int64_max": ("pads", {"pads": [2**63 - 1] * 4}),
+})
+line(17)
+windows("ERROR_FORMAT", {
     "group_0": ("group", {"group": 0}),
     "group_negative": ("group", {"group": -1}),
     "group_no_divisor": ("group", {"group": 3}),
     "group_not_the_weights": ("group", {"group": 2}),
     "group_of_2_to_33": ("group", {"group": 2**33}),
+})
+line(None)
+windows("ERROR_FORMAT", {
     "attribute_of_the_wrong_type": ("strides", {"strides": 1.5}),
     "attribute_of_text": ("pads", {"pads": "1111"}),
-}, lambda attributes: conv_with(**attributes))
-table("ERROR_UNSUPPORTED", {
-    "pads_negative": ("pads", {"pads": [-1, 1, 1, 1]}),
-    "pads_huge": ("pads", {"pads": [2**30] * 4}),
-    "pads_of_int64_max": ("pads", {"pads": [2**63 - 1] * 4}),
-    "stride_huge": ("strides", {"strides": [2**31, 2**31]}),
-    "dilation_huge": ("dilations", {"dilations": [2**40, 2**40]}),
+})
+windows("ERROR_UNSUPPORTED", {
     "attribute_unknown": ("mystery", {"mystery": 1}),
-}, lambda attributes: conv_with(**attributes))
+})
+line(15)
 
 
 @case("ERROR_FORMAT", CULPRIT)
@@ -239,6 +278,9 @@ def kernel_of_65536_squared() -> Content:
     target = tensor(model, CULPRIT)
     target.dims[:] = [2, 2, 65536, 65536]
     return model
+
+
+line(None)
 
 
 @case("ERROR_FORMAT", CONV)
@@ -268,6 +310,7 @@ def pool(kind: str, **attributes: object) -> onnx.ModelProto:
     return small([window, average, helper.make_node("Flatten", ["g"], ["logits"], name="flat")])
 
 
+line(15)
 table("ERROR_FORMAT", {
     "max_pool_without_kernel": ("culprit", {}),
     "max_pool_kernel_0": ("kernel_shape", {"kernel_shape": [0, 2]}),
@@ -287,6 +330,8 @@ table("ERROR_FORMAT", {
 
 
 # ---- many of one thing ------------------------------------------------------------
+
+line(None)
 
 
 @case("OK", "")

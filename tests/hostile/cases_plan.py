@@ -11,7 +11,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from corpus import Content, case, good
+from corpus import Content, case, good, line
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPILER = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")) / "tests" / "try_model"
@@ -63,7 +63,9 @@ def flipped(place: int) -> bytes:
     return bytes(content)
 
 
-# ---- cut off and damaged ------------------------------------------------------------
+# ---- 20: cut off and damaged ------------------------------------------------------------
+
+line(20)
 
 
 @plan_case("ERROR_FORMAT", "truncated")

@@ -6,9 +6,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from corpus import Content, case, ending, good, one, set_tensor, table
+from corpus import Content, case, ending, good, line, one, set_tensor, table
 
 # ---- shapes and constants that are computed while loading ------------------------------------------------------------
+
+line(None)
 
 
 def reshape(shape: list[int], **attributes: object) -> onnx.ModelProto:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from corpus import CULPRIT, Content, case, good, node_with, one, set_tensor, small, table, tensor
+from corpus import CULPRIT, Content, case, good, line, node_with, one, set_tensor, small, table, tensor
 
 # ---- 6 to 9: tensors ------------------------------------------------------------
 
@@ -25,15 +25,22 @@ def weight_with(dims: list[int] | None = None, raw: bytes | None = None, data_ty
     return model
 
 
+line(6)
 table("ERROR_FORMAT", {
     "dims_that_overflow": (CULPRIT, [2**32, 2**32]),
     "dims_whose_bytes_overflow": (CULPRIT, [2**31, 2**31]),
     "dims_zero": (CULPRIT, [2, 0, 3, 3]),
     "dims_negative": (CULPRIT, [2, -2, 3, 3]),
     "dims_of_int64_min": (CULPRIT, [-(2**63)] * 2),
-    "dims_huge_with_little_data": (CULPRIT, [1 << 20, 1 << 10, 3, 3]),
     "dims_none": (CULPRIT, []),
 }, lambda dims: weight_with(dims=dims))
+line(7)
+table("ERROR_FORMAT", {
+    "dims_huge_with_little_data": (CULPRIT, [1 << 20, 1 << 10, 3, 3]),
+    "dims_of_a_gigabyte_with_little_data": (CULPRIT, [2, 2, 1 << 13, 1 << 13]),
+    "dims_of_2_to_62_with_little_data": (CULPRIT, [1 << 31, 1 << 31, 1, 1]),
+}, lambda dims: weight_with(dims=dims))
+line(8)
 table("ERROR_FORMAT", {
     "raw_data_too_short": (CULPRIT, bytes(140)),
     "raw_data_too_long": (CULPRIT, bytes(148)),
@@ -61,6 +68,9 @@ def float_data_too_long() -> Content:
     return model
 
 
+line(None)
+
+
 @case("ERROR_FORMAT", CULPRIT)
 def tensor_twice() -> Content:
     model = good()
@@ -68,6 +78,7 @@ def tensor_twice() -> Content:
     return model
 
 
+line(9)
 table("ERROR_UNSUPPORTED", {
     "element_type_string": (CULPRIT, TensorProto.STRING),
     "element_type_complex": (CULPRIT, TensorProto.COMPLEX64),
@@ -83,6 +94,8 @@ def element_type_integer_for_a_weight() -> Content:
 
 
 # ---- 18: numbers ------------------------------------------------------------
+
+line(18)
 
 
 def with_norm(name: str, index: int, value: float) -> onnx.ModelProto:
@@ -140,6 +153,9 @@ def norm_of_wrong_length() -> Content:
     model = good(norm=True)
     set_tensor(model, "layer1.0.conv1.bn.mean", np.zeros(3, np.float32))
     return model
+
+
+line(None)
 
 
 @case("ERROR_UNSUPPORTED", "training_mode")

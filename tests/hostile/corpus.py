@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ Content = bytes | onnx.ModelProto
 
 @dataclass(frozen=True)
 class Case:
-    """`make` gives the content, or makes something at the path itself and gives None."""
+    """`make` gives the content, or makes something at the path itself and gives None. A model is opened, a picture labelled
+    by the resnet program; of "prefixes" the whole must open and every shorter beginning be refused."""
 
     name: str
     status: str
@@ -29,10 +30,44 @@ class Case:
     suffix: str = ".onnx"
     max_file_bytes: int = 0
     external_data: bool = False
+    kind: str = "model"  # or "picture", "prefixes"
+    line: int | None = field(default_factory=lambda: current_line)  # of LINES
 
 
+# What a model file, or a picture, may try, by its number in the project's list of hostile input.
+LINES = {
+    1: "empty; truncated at every byte; over the size cap",
+    2: "graphs nested 100,000 deep",
+    3: "overlong varint, wrong wire type, tag 0",
+    4: "millions of unknown fields of two bytes",
+    5: "packed varints: one byte in, eight out",
+    6: "dims whose product overflows; zero and negative dims",
+    7: "huge dims with tiny raw_data",
+    8: "raw_data and float_data both; too little, too much of either",
+    9: "unknown or out-of-range element type",
+    10: "external data: ../, a/../b, absolute path, embedded NUL",
+    11: "external data: symbolic link, hard link, FIFO, device",
+    12: "external offset and length beyond the end, or overflowing",
+    13: "graph cycle, missing input, duplicate output, node that feeds itself",
+    14: "residual Add with mismatched or broadcast shapes",
+    15: "huge kernel; stride or dilation 0; kernel larger than its padded input",
+    16: "pads negative, huge, of the wrong count; unknown auto_pad",
+    17: "group 0, no divisor, or not the weight's",
+    18: "variance negative or NaN; weights NaN or infinite",
+    19: "quantisation: scale 0, denormal, extreme; zero point out of range; scales not one per channel",
+    20: "plan file: stale, forged, truncated, for another CPU, of another version",
+    21: "picture and gzip bombs; JPEG of 65500 x 65500; truncated pictures; picture that is a folder or a FIFO",
+}
 CASES: list[Case] = []
+current_line: int | None = None
 CULPRIT = "layer1.0.conv1.weight"  # the tensor that most cases spoil
+
+
+def line(number: int | None) -> None:
+    """The cases that follow, of this file, are of that line of LINES; None: of none."""
+    global current_line
+    assert number is None or number in LINES
+    current_line = number
 
 
 def case(status: str, fragment: str, **extra: object) -> Callable:
@@ -45,17 +80,18 @@ def case(status: str, fragment: str, **extra: object) -> Callable:
     return register
 
 
-def table(status: str, values: dict[str, tuple[str, object]], change: Callable[[object], Content]) -> None:
+def table(status: str, values: dict[str, tuple[str, object]], change: Callable[[object], Content],
+          **extra: object) -> None:
     """Register one case for every entry {name: (fragment, value)}: change(value)."""
     for name, (fragment, value) in values.items():
-        CASES.append(Case(name, f"RESNET_{status}", fragment, lambda path, v=value: change(v)))
+        CASES.append(Case(name, f"RESNET_{status}", fragment, lambda path, v=value: change(v), **extra))
 
 
-def special(name: str, status: str, fragment: str) -> Callable:
+def special(name: str, status: str, fragment: str, **extra: object) -> Callable:
     """Register a function that makes something at the path itself."""
 
     def register(function: Callable[[Path], None]) -> Callable[[Path], None]:
-        CASES.append(Case(name, status, fragment, function))
+        CASES.append(Case(name, status, fragment, function, **extra))
         return function
 
     return register

@@ -3,9 +3,9 @@
 
     python tests/hostile/make.py FOLDER
 
-writes the files and manifest.json: a list of {name, file, status, fragment, max_file_bytes, external_data}. The same
-files every time, but for plan files, which the library built in LIBRESNET_BUILD makes. Each case changes one thing in a
-small good net, or is bytes that no exporter would write.
+writes the files and manifest.json: a list of {name, file, kind, line, status, fragment, max_file_bytes, external_data},
+where line is a number of corpus.LINES. The same files every time, but for plan files, which the library built in
+LIBRESNET_BUILD makes. Each case changes one thing in a small good net, or is bytes that no exporter would write.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from pathlib import Path
 import cases_bytes  # noqa: F401; importing registers
 import cases_external  # noqa: F401
 import cases_graphs  # noqa: F401
+import cases_pictures  # noqa: F401
 import cases_plan  # noqa: F401
+import cases_quantised  # noqa: F401
 import cases_shapes  # noqa: F401
 import cases_tensors  # noqa: F401
 from corpus import CASES
@@ -32,7 +34,8 @@ def write(folder: Path) -> list[dict]:
         content = item.make(path)
         if content is not None:
             path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
-        manifest.append({"name": item.name, "file": path.name, "status": item.status, "fragment": item.fragment,
+        manifest.append({"name": item.name, "file": path.name, "kind": item.kind, "line": item.line,
+                         "status": item.status, "fragment": item.fragment,
                          "max_file_bytes": item.max_file_bytes, "external_data": item.external_data})
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest

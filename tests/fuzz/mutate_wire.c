@@ -1,13 +1,9 @@
 /* A mutator that knows protobuf's wire format, though not ONNX: it walks down to a random field, changes that field and
  * writes the lengths around it anew. Plain byte mutations break a length nearly every time, and such files are refused
  * before the loader's later stages see them. */
-#include <stdbool.h>
+#include "mutate.h"
+
 #include <string.h>
-
-#include "fuzz_model.h"
-
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
 
 enum { MAX_DEPTH = 16, MAX_FIELDS = 4096, MAX_VARINT = 10, WIRE_VARINT = 0, WIRE_BYTES = 2 };
 
@@ -20,17 +16,10 @@ typedef struct field {
 typedef struct walk {
   uint8_t *data;
   size_t size, max_size;
-  uint32_t random;
+  uint32_t *random;
   field around[MAX_DEPTH]; /* messages that enclose the chosen field, outermost first */
   size_t depth;
 } walk;
-
-static uint32_t next_random(walk *w) {
-  w->random ^= w->random << 13;
-  w->random ^= w->random >> 17;
-  w->random ^= w->random << 5;
-  return w->random;
-}
 
 static bool read_varint(const walk *w, size_t *at, size_t end, uint64_t *value) {
   *value = 0;
@@ -77,7 +66,7 @@ static bool choose_field(walk *w, size_t start, size_t end, field *chosen) {
   while (start < end) {
     field f;
     if (count == MAX_FIELDS || !read_field(w, start, end, &f)) return false;
-    if (next_random(w) % ++count == 0) *chosen = f;
+    if (next_random(w->random) % ++count == 0) *chosen = f;
     start = f.end;
   }
   return count > 0;
@@ -128,7 +117,7 @@ static bool change_varint(walk *w, const field *f) {
                                     (uint64_t)INT64_MAX + 1,
                                     UINT64_MAX};
   uint8_t bytes[MAX_VARINT];
-  const uint64_t value = values[next_random(w) % (sizeof values / sizeof *values)];
+  const uint64_t value = values[next_random(w->random) % (sizeof values / sizeof *values)];
   return replace(w, f->value, f->end, bytes, write_varint(bytes, value));
 }
 
@@ -156,7 +145,7 @@ static bool repeat_field(walk *w, const field *f) {
 }
 
 static bool change_field(walk *w, const field *f) {
-  const uint32_t kind = next_random(w) % 16;
+  const uint32_t kind = next_random(w->random) % 16;
   if (kind == 0) return replace(w, f->start, f->end, NULL, 0);
   if (kind == 1) return repeat_field(w, f);
   return f->wire == WIRE_VARINT ? change_varint(w, f) : change_bytes(w, f);
@@ -166,7 +155,7 @@ static bool change_field(walk *w, const field *f) {
 static bool mutate_field(walk *w) {
   field f, inner;
   if (!choose_field(w, 0, w->size, &f)) return false;
-  while (f.wire == WIRE_BYTES && w->depth < MAX_DEPTH && next_random(w) % 8 != 0 &&
+  while (f.wire == WIRE_BYTES && w->depth < MAX_DEPTH && next_random(w->random) % 8 != 0 &&
          choose_field(w, f.value, f.end, &inner)) {
     w->around[w->depth++] = f;
     f = inner;
@@ -174,15 +163,12 @@ static bool mutate_field(walk *w) {
   return change_field(w, &f);
 }
 
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed) {
+size_t mutate_wire(uint8_t *data, size_t size, size_t max_size, uint32_t *random) {
   static uint8_t copy[1 << 20];
-  walk w = {.data = copy, .size = size, .max_size = max_size, .random = seed | 1};
-  if (max_size < sizeof copy && next_random(&w) % 8 != 0) {
-    memcpy(copy, data, size);
-    if (mutate_field(&w)) {
-      memcpy(data, copy, w.size);
-      return w.size;
-    }
-  }
-  return LLVMFuzzerMutate(data, size, max_size);
+  walk w = {.data = copy, .size = size, .max_size = max_size, .random = random};
+  if (size > max_size || max_size >= sizeof copy) return 0;
+  memcpy(copy, data, size);
+  if (!mutate_field(&w)) return 0;
+  memcpy(data, copy, w.size);
+  return w.size;
 }

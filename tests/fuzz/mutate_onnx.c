@@ -1,0 +1,804 @@
+/* A mutator that knows ONNX: it decodes the model, changes one or a few things as an exporter, a careless converter or
+ * somebody malicious might, and encodes it again. What it makes is always well-formed protobuf, and names what exists
+ * more often than not, so that the loader's last stages and the runtime see what it makes. */
+#include <protobuf-c/protobuf-c.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mutate.h"
+#include "onnx.pb-c.h"
+
+enum { ARENA_BYTES = 16 << 20, MAX_DEPTH = 20, MAX_ITEMS = 4096, MAX_TENSOR = 1 << 14 };
+enum { TYPE_FLOAT = 1, TYPE_INT32 = 6, TYPE_INT64 = 7, TYPE_BOOL = 9, TYPE_HALF = 10, TYPE_DOUBLE = 11 };
+enum { ATTRIBUTE_FLOAT = 1, ATTRIBUTE_INT = 2, ATTRIBUTE_STRING = 3, ATTRIBUTE_TENSOR = 4, ATTRIBUTE_INTS = 7 };
+
+typedef struct mutation {
+  Onnx__ModelProto *model;
+  Onnx__GraphProto *graph;
+  uint32_t *random;
+} mutation;
+
+/* ---- memory: taken from one block, and given back all at once ------------------------------------------------ */
+
+static _Alignas(16) uint8_t arena[ARENA_BYTES];
+static size_t arena_used;
+
+static void *arena_allocate(void *context, size_t size) {
+  (void)context;
+  const size_t rounded = (size + 15) & ~(size_t)15;
+  if (size > ARENA_BYTES || rounded > ARENA_BYTES - arena_used) return NULL;
+  void *block = arena + arena_used;
+  arena_used += rounded;
+  return block;
+}
+
+static void arena_release(void *context, void *block) {
+  (void)context;
+  (void)block;
+}
+
+static ProtobufCAllocator arena_allocator = {arena_allocate, arena_release, NULL};
+
+/* The mutator's own needs: a model that leaves no room for them is given up, by the caller's count of what is free. */
+static void *take(size_t size) {
+  void *block = arena_allocate(NULL, size);
+  if (!block) abort();
+  memset(block, 0, size);
+  return block;
+}
+
+static char *text(const char *from) {
+  const size_t size = strlen(from) + 1;
+  return memcpy(take(size), from, size);
+}
+
+/* ---- numbers ------------------------------------------------------------------------------------------------- */
+
+static uint32_t below(mutation *m, size_t count) { return next_random(m->random) % (uint32_t)count; }
+
+#define PICK(m, list) ((list)[below(m, sizeof(list) / sizeof *(list))])
+
+static int64_t some_integer(mutation *m) {
+  static const int64_t usual[] = {0, 1, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 16, -1, -1, -2};
+  static const int64_t rare[] = {17, 32, 64, 224, 1000, 1024, 65535, 65536, INT32_MAX, INT64_MAX, INT64_MIN, -3, -4};
+  return below(m, 8) ? PICK(m, usual) : PICK(m, rare);
+}
+
+static float some_float(mutation *m) {
+  static const uint32_t rare[] = {0x7f800000, 0xff800000, 0x7fc00000, 0x7f7fffff, 0x00000001, 0x80000000, 0x7e967699};
+  static const float usual[] = {0, 1, -1, 0.5F, 6, 3, 1e-5F, 2, 1.0F / 6, 0.2F, 255, 1e-3F};
+  float number;
+  if (below(m, 8)) return PICK(m, usual);
+  memcpy(&number, &PICK(m, rare), sizeof number);
+  return number;
+}
+
+/* ---- lists --------------------------------------------------------------------------------------------------- */
+
+static void insert(void *list, size_t *count, size_t at, void *item) {
+  void **from, **to = take((*count + 1) * sizeof *to);
+  memcpy(&from, list, sizeof from);
+  if (at > 0) memcpy(to, from, at * sizeof *to);
+  to[at] = item;
+  if (at < *count) memcpy(to + at + 1, from + at, (*count - at) * sizeof *to);
+  memcpy(list, &to, sizeof to);
+  (*count)++;
+}
+
+static void drop(void *list, size_t *count, size_t at) {
+  void **items;
+  memcpy(&items, list, sizeof items);
+  (*count)--;
+  memmove(items + at, items + at + 1, (*count - at) * sizeof *items);
+}
+
+/* ---- names --------------------------------------------------------------------------------------------------- */
+
+static const char *name_of(const char *name) { return name ? name : ""; }
+
+/* A tensor that exists: computed by a node, an initialiser or the input. */
+static char *some_tensor(mutation *m) {
+  const Onnx__GraphProto *g = m->graph;
+  const uint32_t kind = below(m, 8);
+  if (kind == 0 && g->n_input) return text(name_of(g->input[below(m, g->n_input)]->name));
+  if (kind <= 2 && g->n_initializer) return text(name_of(g->initializer[below(m, g->n_initializer)]->name));
+  if (!g->n_node) return text("input");
+  const Onnx__NodeProto *node = g->node[below(m, g->n_node)];
+  return text(node->n_output ? node->output[0] : "");
+}
+
+static char *new_name(mutation *m) {
+  char name[24];
+  (void)snprintf(name, sizeof name, "m%u", next_random(m->random) % 1000000);
+  return text(name);
+}
+
+static void rename_readers(mutation *m, const char *from, char *to) {
+  for (size_t i = 0; i < m->graph->n_node; i++)
+    for (size_t k = 0; k < m->graph->node[i]->n_input; k++)
+      if (strcmp(m->graph->node[i]->input[k], from) == 0) m->graph->node[i]->input[k] = to;
+  for (size_t i = 0; i < m->graph->n_output; i++)
+    if (strcmp(name_of(m->graph->output[i]->name), from) == 0) m->graph->output[i]->name = to;
+}
+
+/* ---- tensors ------------------------------------------------------------------------------------------------- */
+
+static size_t element_size(int32_t type) {
+  switch (type) {
+  case TYPE_FLOAT:
+  case TYPE_INT32:
+    return 4;
+  case TYPE_INT64:
+  case TYPE_DOUBLE:
+    return 8;
+  case TYPE_HALF:
+    return 2;
+  default:
+    return 1;
+  }
+}
+
+/* Bring raw_data to the size that dims ask for, repeating what is there. */
+static void fit_data(Onnx__TensorProto *t) {
+  size_t count = 1;
+  for (size_t i = 0; i < t->n_dims; i++) {
+    if (t->dims[i] < 0 || (uint64_t)t->dims[i] > MAX_TENSOR) return;
+    count *= (size_t)t->dims[i];
+    if (count > MAX_TENSOR) return;
+  }
+  const size_t size = count * element_size(t->data_type), old = t->raw_data.len;
+  if (!t->has_raw_data || size == old) return;
+  uint8_t *data = take(size + 1);
+  for (size_t i = 0; i < size; i++) data[i] = old ? t->raw_data.data[i % old] : 0;
+  t->raw_data = (ProtobufCBinaryData){size, data};
+}
+
+static void change_dims(mutation *m, Onnx__TensorProto *t) {
+  const uint32_t kind = below(m, 4);
+  if (kind == 0 || t->n_dims == 0) { /* one more dimension, or one less */
+    int64_t *dims = take((t->n_dims + 1) * sizeof *dims);
+    const size_t at = below(m, t->n_dims + 1);
+    for (size_t i = 0; i <= t->n_dims; i++) dims[i] = i < at ? t->dims[i] : i == at ? 1 : t->dims[i - 1];
+    t->dims = dims;
+    t->n_dims++;
+  } else if (kind == 1) {
+    const size_t a = below(m, t->n_dims), b = below(m, t->n_dims);
+    const int64_t dim = t->dims[a];
+    t->dims[a] = t->dims[b];
+    t->dims[b] = dim;
+  } else {
+    t->dims[below(m, t->n_dims)] = some_integer(m);
+  }
+  if (below(m, 8)) fit_data(t);
+}
+
+static void change_number(mutation *m, Onnx__TensorProto *t) {
+  const size_t size = element_size(t->data_type);
+  if (t->n_float_data) t->float_data[below(m, t->n_float_data)] = some_float(m);
+  if (t->n_int64_data) t->int64_data[below(m, t->n_int64_data)] = some_integer(m);
+  if (!t->has_raw_data || t->raw_data.len < size) return;
+  uint8_t *at = t->raw_data.data + below(m, t->raw_data.len / size) * size;
+  const int64_t integer = some_integer(m);
+  const float number = some_float(m);
+  const double wide = (double)number;
+  if (t->data_type == TYPE_FLOAT)
+    memcpy(at, &number, sizeof number);
+  else if (t->data_type == TYPE_DOUBLE)
+    memcpy(at, &wide, sizeof wide);
+  else
+    memcpy(at, &integer, size);
+}
+
+/* Halves are cut off, not rounded: any will do. */
+static uint16_t half_of(float number) {
+  uint32_t bits;
+  memcpy(&bits, &number, sizeof bits);
+  const int32_t exponent = (int32_t)(bits >> 23 & 255) - 112;
+  const uint32_t sign = bits >> 16 & 0x8000;
+  if (exponent <= 0) return (uint16_t)sign;
+  return (uint16_t)(sign | (exponent > 30 ? 0x7c00U : (uint32_t)exponent << 10 | (bits >> 13 & 0x3ff)));
+}
+
+/* The same floats in another spelling: doubles, halves, float_data. */
+static void respell_floats(mutation *m, Onnx__TensorProto *t) {
+  if (t->data_type != TYPE_FLOAT || !t->has_raw_data || t->raw_data.len > MAX_TENSOR) return;
+  const size_t count = t->raw_data.len / sizeof(float);
+  float *floats = take(count * sizeof *floats + 1);
+  double *doubles = take(count * sizeof *doubles + 1);
+  uint16_t *halves = take(count * sizeof *halves + 1);
+  if (count) memcpy(floats, t->raw_data.data, count * sizeof *floats);
+  for (size_t i = 0; i < count; i++) {
+    doubles[i] = (double)floats[i];
+    halves[i] = half_of(floats[i]);
+  }
+  const uint32_t kind = below(m, 3);
+  if (kind == 0) {
+    t->has_raw_data = 0;
+    t->float_data = floats;
+    t->n_float_data = count;
+    return;
+  }
+  t->data_type = kind == 1 ? TYPE_DOUBLE : TYPE_HALF;
+  t->raw_data.data = kind == 1 ? (uint8_t *)doubles : (uint8_t *)halves;
+  t->raw_data.len = count * element_size(t->data_type);
+}
+
+static void change_tensor(mutation *m, Onnx__TensorProto *t) {
+  static const int32_t types[] = {TYPE_FLOAT, TYPE_FLOAT, TYPE_INT32,  TYPE_INT64,
+                                  TYPE_BOOL,  TYPE_HALF,  TYPE_DOUBLE, 16};
+  switch (below(m, 6)) {
+  case 0:
+  case 1:
+    change_dims(m, t);
+    break;
+  case 2:
+    t->data_type = PICK(m, types);
+    if (below(m, 4)) fit_data(t);
+    break;
+  case 3:
+    respell_floats(m, t);
+    break;
+  default:
+    change_number(m, t);
+  }
+}
+
+static Onnx__TensorProto *new_tensor(char *name, int32_t type, size_t rank) {
+  Onnx__TensorProto *t = take(sizeof *t);
+  onnx__tensor_proto__init(t);
+  t->name = name;
+  t->has_data_type = 1;
+  t->data_type = type;
+  t->dims = take((rank + 1) * sizeof *t->dims);
+  t->n_dims = rank;
+  for (size_t i = 0; i < rank; i++) t->dims[i] = 1;
+  t->has_raw_data = 1;
+  return t;
+}
+
+/* A constant of up to eight numbers; as floats it may have the shape of a channel's factor. */
+static char *add_constant(mutation *m, int32_t type) {
+  static const size_t float_ranks[] = {0, 1, 3, 4};
+  const size_t rank = type == TYPE_FLOAT ? PICK(m, float_ranks) : 1;
+  Onnx__TensorProto *t = new_tensor(new_name(m), type, rank);
+  if (rank) t->dims[rank > 1 ? rank - 3 : 0] = 1 + below(m, 8);
+  fit_data(t);
+  for (size_t i = 0; i < 8; i++) change_number(m, t);
+  insert(&m->graph->initializer, &m->graph->n_initializer, m->graph->n_initializer, t);
+  return t->name;
+}
+
+static Onnx__TensorProto *some_constant(mutation *m) {
+  if (!m->graph->n_initializer) (void)add_constant(m, TYPE_FLOAT);
+  return m->graph->initializer[below(m, m->graph->n_initializer)];
+}
+
+/* ---- attributes ---------------------------------------------------------------------------------------------- */
+
+static const struct {
+  const char *name;
+  int type;
+  size_t count; /* of numbers in a list */
+} known_attributes[] = {
+    {"kernel_shape", ATTRIBUTE_INTS, 2},
+    {"strides", ATTRIBUTE_INTS, 2},
+    {"dilations", ATTRIBUTE_INTS, 2},
+    {"pads", ATTRIBUTE_INTS, 4},
+    {"pads", ATTRIBUTE_INTS, 8},
+    {"axes", ATTRIBUTE_INTS, 2},
+    {"perm", ATTRIBUTE_INTS, 4},
+    {"starts", ATTRIBUTE_INTS, 1},
+    {"ends", ATTRIBUTE_INTS, 1},
+    {"group", ATTRIBUTE_INT, 0},
+    {"axis", ATTRIBUTE_INT, 0},
+    {"keepdims", ATTRIBUTE_INT, 0},
+    {"ceil_mode", ATTRIBUTE_INT, 0},
+    {"count_include_pad", ATTRIBUTE_INT, 0},
+    {"transA", ATTRIBUTE_INT, 0},
+    {"transB", ATTRIBUTE_INT, 0},
+    {"to", ATTRIBUTE_INT, 0},
+    {"allowzero", ATTRIBUTE_INT, 0},
+    {"spatial", ATTRIBUTE_INT, 0},
+    {"training_mode", ATTRIBUTE_INT, 0},
+    {"storage_order", ATTRIBUTE_INT, 0},
+    {"start", ATTRIBUTE_INT, 0},
+    {"end", ATTRIBUTE_INT, 0},
+    {"epsilon", ATTRIBUTE_FLOAT, 0},
+    {"alpha", ATTRIBUTE_FLOAT, 0},
+    {"beta", ATTRIBUTE_FLOAT, 0},
+    {"min", ATTRIBUTE_FLOAT, 0},
+    {"max", ATTRIBUTE_FLOAT, 0},
+    {"value", ATTRIBUTE_FLOAT, 0},
+    {"auto_pad", ATTRIBUTE_STRING, 0},
+    {"mode", ATTRIBUTE_STRING, 0},
+};
+
+static const char *const words[] = {"NOTSET",   "SAME_UPPER", "SAME_LOWER", "VALID",
+                                    "constant", "reflect",    "edge",       "wrap"};
+
+static void set_word(mutation *m, Onnx__AttributeProto *a) {
+  char *word = text(PICK(m, words));
+  a->s = (ProtobufCBinaryData){strlen(word), (uint8_t *)word};
+}
+
+static void change_attribute(mutation *m, Onnx__AttributeProto *a) {
+  if (a->n_ints) {
+    a->ints[below(m, a->n_ints)] = some_integer(m);
+    if (below(m, 2)) a->ints[below(m, a->n_ints)] = a->ints[0];
+    if (!below(m, 8)) a->n_ints--;
+  }
+  if (a->n_floats) a->floats[below(m, a->n_floats)] = some_float(m);
+  if (a->has_i) a->i = some_integer(m);
+  if (a->has_f) a->f = some_float(m);
+  if (a->has_s) set_word(m, a);
+  if (a->t) change_tensor(m, a->t);
+}
+
+static void add_attribute(mutation *m, Onnx__NodeProto *node) {
+  const size_t kind = below(m, sizeof known_attributes / sizeof *known_attributes);
+  Onnx__AttributeProto *a = take(sizeof *a);
+  onnx__attribute_proto__init(a);
+  a->name = text(known_attributes[kind].name);
+  a->has_type = 1;
+  a->type = known_attributes[kind].type;
+  a->has_i = a->type == ATTRIBUTE_INT;
+  a->has_f = a->type == ATTRIBUTE_FLOAT;
+  a->has_s = a->type == ATTRIBUTE_STRING;
+  a->n_ints = known_attributes[kind].count;
+  a->ints = take((a->n_ints + 1) * sizeof *a->ints);
+  for (size_t i = 0; i < a->n_ints; i++) a->ints[i] = 1;
+  change_attribute(m, a);
+  for (size_t i = 0; i < node->n_attribute; i++)
+    if (strcmp(name_of(node->attribute[i]->name), a->name) == 0 && below(m, 16)) {
+      node->attribute[i] = a;
+      return;
+    }
+  insert(&node->attribute, &node->n_attribute, node->n_attribute, a);
+}
+
+static void change_attributes(mutation *m, Onnx__NodeProto *node) {
+  const uint32_t kind = below(m, 8);
+  if (!node->n_attribute || kind == 0)
+    add_attribute(m, node);
+  else if (kind == 1)
+    drop(&node->attribute, &node->n_attribute, below(m, node->n_attribute));
+  else
+    change_attribute(m, node->attribute[below(m, node->n_attribute)]);
+}
+
+/* ---- nodes --------------------------------------------------------------------------------------------------- */
+
+static const char *const operators[] = {
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv",
+    "Div",
+    "Dropout",
+    "Exp",
+    "Expand",
+    "Flatten",
+    "Floor",
+    "Gather",
+    "Gemm",
+    "GlobalAveragePool",
+    "Identity",
+    "LogSoftmax",
+    "MatMul",
+    "Max",
+    "MaxPool",
+    "Min",
+    "Mul",
+    "Neg",
+    "Pad",
+    "Pow",
+    "Range",
+    "ReduceMean",
+    "ReduceSum",
+    "Relu",
+    "Reshape",
+    "Shape",
+    "Sigmoid",
+    "HardSigmoid",
+    "HardSwish",
+    "Slice",
+    "Softmax",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
+    "Equal",
+    "LeakyRelu",
+    "ConstantOfShape",
+    "GlobalMaxPool",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Reciprocal",
+    "Mod",
+    "If",
+};
+
+/* Those that do something with an activation and need nothing else. */
+static const char *const unary[] = {"Relu",    "Identity", "Sigmoid",    "HardSigmoid", "Clip",  "GlobalAveragePool",
+                                    "Dropout", "Softmax",  "LogSoftmax", "Flatten",     "Shape", "Transpose",
+                                    "Squeeze", "MaxPool",  "ReduceMean", "HardSwish"};
+static const char *const binary[] = {"Add", "Add", "Mul", "Mul", "Sub", "Div", "Max", "Min", "Sum", "Concat", "MatMul"};
+
+static Onnx__NodeProto *new_node(mutation *m, const char *operator_type, size_t inputs) {
+  Onnx__NodeProto *node = take(sizeof *node);
+  onnx__node_proto__init(node);
+  node->op_type = text(operator_type);
+  node->name = new_name(m);
+  node->output = take(sizeof *node->output);
+  node->output[0] = new_name(m);
+  node->n_output = 1;
+  node->input = take((inputs + 1) * sizeof *node->input);
+  node->n_input = inputs;
+  return node;
+}
+
+static Onnx__NodeProto *some_node(mutation *m) {
+  if (!m->graph->n_node) insert(&m->graph->node, &m->graph->n_node, 0, new_node(m, "Relu", 0));
+  return m->graph->node[below(m, m->graph->n_node)];
+}
+
+static size_t place_of(const mutation *m, const Onnx__NodeProto *node) {
+  for (size_t i = 0; i < m->graph->n_node; i++)
+    if (m->graph->node[i] == node) return i;
+  return m->graph->n_node;
+}
+
+/* Pad's borders before opset 11 are an attribute; here they are an input, as since. */
+static Onnx__NodeProto *new_pad(mutation *m) {
+  Onnx__TensorProto *pads = new_tensor(new_name(m), TYPE_INT64, 1);
+  Onnx__NodeProto *node = new_node(m, "Pad", 2);
+  int64_t sizes[8] = {0};
+  for (size_t i = 0; i < 8; i++)
+    if (i % 4 >= 2 || !below(m, 8)) sizes[i] = below(m, 8) ? below(m, 4) : some_integer(m);
+  pads->dims[0] = 8;
+  pads->raw_data = (ProtobufCBinaryData){sizeof sizes, memcpy(take(sizeof sizes), sizes, sizeof sizes)};
+  insert(&m->graph->initializer, &m->graph->n_initializer, m->graph->n_initializer, pads);
+  node->input[1] = pads->name;
+  return node;
+}
+
+static Onnx__NodeProto *new_transpose(mutation *m) {
+  static const int64_t orders[][4] = {{0, 2, 3, 1}, {0, 3, 1, 2}, {0, 1, 3, 2}, {0, 1, 2, 3}, {3, 2, 1, 0}};
+  Onnx__NodeProto *node = new_node(m, "Transpose", 1);
+  Onnx__AttributeProto *a = take(sizeof *a);
+  onnx__attribute_proto__init(a);
+  a->name = text("perm");
+  a->has_type = 1;
+  a->type = ATTRIBUTE_INTS;
+  a->n_ints = 4;
+  a->ints = memcpy(take(sizeof *orders), orders[below(m, 5)], sizeof *orders);
+  insert(&node->attribute, &node->n_attribute, 0, a);
+  return node;
+}
+
+static Onnx__NodeProto *node_to_insert(mutation *m) {
+  switch (below(m, 4)) {
+  case 0:
+    return new_pad(m);
+  case 1:
+    return new_transpose(m);
+  case 2: {
+    Onnx__NodeProto *node = new_node(m, PICK(m, binary), 2);
+    node->input[1] = below(m, 2) ? some_tensor(m) : add_constant(m, TYPE_FLOAT);
+    return node;
+  }
+  default:
+    return new_node(m, PICK(m, unary), 1);
+  }
+}
+
+/* A new node behind another, which takes over its readers, or one of them. */
+static void insert_node(mutation *m) {
+  Onnx__NodeProto *before = some_node(m), *node = node_to_insert(m);
+  if (!before->n_output) return;
+  if (below(m, 2)) {
+    rename_readers(m, before->output[0], node->output[0]);
+  } else {
+    Onnx__NodeProto *reader = some_node(m);
+    if (reader->n_input) reader->input[below(m, reader->n_input)] = node->output[0];
+  }
+  node->input[0] = before->output[0];
+  if (below(m, 8) == 0 && node->n_input > 1) {
+    char *first = node->input[0];
+    node->input[0] = node->input[1];
+    node->input[1] = first;
+  }
+  insert(&m->graph->node, &m->graph->n_node, place_of(m, before) + 1, node);
+}
+
+static void drop_node(mutation *m) {
+  Onnx__NodeProto *node = some_node(m);
+  if (node->n_output && node->n_input && below(m, 8)) rename_readers(m, node->output[0], node->input[0]);
+  drop(&m->graph->node, &m->graph->n_node, place_of(m, node));
+}
+
+/* A copy with an output of its own, which one node reads instead. */
+static void duplicate_node(mutation *m) {
+  Onnx__NodeProto *node = some_node(m), *copy = new_node(m, name_of(node->op_type), node->n_input), *reader;
+  if (node->n_input) memcpy(copy->input, node->input, node->n_input * sizeof *copy->input);
+  copy->attribute = node->attribute;
+  copy->n_attribute = node->n_attribute;
+  copy->domain = node->domain;
+  if (!below(m, 16)) copy->output[0] = text(node->n_output ? node->output[0] : "");
+  reader = some_node(m);
+  if (reader->n_input) reader->input[below(m, reader->n_input)] = copy->output[0];
+  insert(&m->graph->node, &m->graph->n_node, place_of(m, node) + 1, copy);
+}
+
+static void change_inputs(mutation *m) {
+  Onnx__NodeProto *node = some_node(m);
+  const uint32_t kind = below(m, 8);
+  if (!node->n_input || kind == 0) {
+    insert(&node->input, &node->n_input, below(m, node->n_input + 1), below(m, 4) ? some_tensor(m) : text(""));
+  } else if (kind == 1) {
+    drop(&node->input, &node->n_input, below(m, node->n_input));
+  } else if (kind == 2) {
+    const size_t a = below(m, node->n_input), b = below(m, node->n_input);
+    char *input = node->input[a];
+    node->input[a] = node->input[b];
+    node->input[b] = input;
+  } else {
+    node->input[below(m, node->n_input)] = some_tensor(m);
+  }
+}
+
+static void change_operator(mutation *m) {
+  static const char *const domains[] = {"", "ai.onnx", "com.microsoft", "ai.onnx.ml"};
+  Onnx__NodeProto *node = some_node(m);
+  if (below(m, 16))
+    node->op_type = text(PICK(m, operators));
+  else
+    node->domain = text(PICK(m, domains));
+}
+
+static void swap_nodes(mutation *m) {
+  Onnx__NodeProto *a = some_node(m), *b = some_node(m);
+  const size_t from = place_of(m, a), to = place_of(m, b);
+  m->graph->node[from] = b;
+  m->graph->node[to] = a;
+}
+
+/* An initialiser becomes a Constant node's, or the other way round. */
+static void move_constant(mutation *m) {
+  Onnx__NodeProto *node = some_node(m);
+  if (strcmp(name_of(node->op_type), "Constant") == 0 && node->n_attribute && node->attribute[0]->t && node->n_output) {
+    node->attribute[0]->t->name = node->output[0];
+    insert(&m->graph->initializer, &m->graph->n_initializer, 0, node->attribute[0]->t);
+    drop(&m->graph->node, &m->graph->n_node, place_of(m, node));
+    return;
+  }
+  const size_t at = below(m, m->graph->n_initializer + 1);
+  if (at == m->graph->n_initializer) return;
+  Onnx__AttributeProto *a = take(sizeof *a);
+  onnx__attribute_proto__init(a);
+  a->name = text("value");
+  a->has_type = 1;
+  a->type = ATTRIBUTE_TENSOR;
+  a->t = m->graph->initializer[at];
+  node = new_node(m, "Constant", 0);
+  node->output[0] = text(name_of(a->t->name));
+  insert(&node->attribute, &node->n_attribute, 0, a);
+  insert(&m->graph->node, &m->graph->n_node, 0, node);
+  drop(&m->graph->initializer, &m->graph->n_initializer, at);
+}
+
+/* ---- the rest of the file ------------------------------------------------------------------------------------ */
+
+static void change_input_shape(mutation *m) {
+  const Onnx__GraphProto *g = m->graph;
+  if (!g->n_input) return;
+  Onnx__TypeProto *type = g->input[below(m, g->n_input)]->type;
+  Onnx__TensorShapeProto *shape = type && type->tensor_type ? type->tensor_type->shape : NULL;
+  if (!shape || !shape->n_dim) return;
+  Onnx__TensorShapeProto__Dimension *dim = shape->dim[below(m, shape->n_dim)];
+  dim->has_dim_value = below(m, 4) != 0;
+  dim->dim_value = some_integer(m);
+  dim->dim_param = dim->has_dim_value ? NULL : text("N");
+  if (below(m, 16)) return;
+  if (below(m, 2))
+    type->tensor_type->elem_type = (int32_t)below(m, 20);
+  else
+    drop(&shape->dim, &shape->n_dim, below(m, shape->n_dim));
+}
+
+static void change_outputs(mutation *m) {
+  Onnx__GraphProto *g = m->graph;
+  const uint32_t kind = below(m, 4);
+  if (!g->n_output || kind == 0) {
+    Onnx__ValueInfoProto *info = take(sizeof *info);
+    onnx__value_info_proto__init(info);
+    info->name = some_tensor(m);
+    insert(&g->output, &g->n_output, g->n_output, info);
+  } else if (kind == 1 && g->n_output > 1) {
+    drop(&g->output, &g->n_output, below(m, g->n_output));
+  } else {
+    g->output[below(m, g->n_output)]->name = some_tensor(m);
+  }
+}
+
+static void change_header(mutation *m) {
+  static const char *const keys[] = {"resnet.labels", "resnet.preprocess", "resnet.name", "other"};
+  static const char *const values[] = {"cat\ndog\nship\ntruck",
+                                       "one\ntwo",
+                                       "",
+                                       "\n\n\n",
+                                       "seed",
+                                       "resize=8 crop=8 order=rgb scale=255 mean=0.5,0.5,0.5 std=0.25,0.25,0.25",
+                                       "resize=none crop=none order=bgr scale=1 mean=0,0,0 std=1,1,1",
+                                       "resize=8 crop=8 order=rgb scale=0 mean=0,0 std=1"};
+  Onnx__ModelProto *model = m->model;
+  if (below(m, 3) && model->n_opset_import) {
+    model->opset_import[below(m, model->n_opset_import)]->version = 1 + below(m, 28);
+    return;
+  }
+  if (!below(m, 4)) {
+    model->ir_version = 1 + below(m, 14);
+    return;
+  }
+  Onnx__StringStringEntryProto *entry = take(sizeof *entry);
+  onnx__string_string_entry_proto__init(entry);
+  entry->key = text(PICK(m, keys));
+  entry->value = text(PICK(m, values));
+  insert(&model->metadata_props, &model->n_metadata_props, model->n_metadata_props, entry);
+}
+
+static void mutate_model(mutation *m) {
+  switch (below(m, 16)) {
+  case 0:
+    change_header(m);
+    break;
+  case 1:
+    change_outputs(m);
+    break;
+  case 2:
+    change_input_shape(m);
+    break;
+  case 3:
+    swap_nodes(m);
+    break;
+  case 4:
+    move_constant(m);
+    break;
+  case 5:
+    duplicate_node(m);
+    break;
+  case 6:
+    drop_node(m);
+    break;
+  case 7:
+    change_operator(m);
+    break;
+  case 8:
+  case 9:
+    insert_node(m);
+    break;
+  case 10:
+  case 11:
+    change_inputs(m);
+    break;
+  case 12:
+  case 13:
+    change_tensor(m, some_constant(m));
+    break;
+  default:
+    change_attributes(m, some_node(m));
+  }
+}
+
+/* ---- bytes --------------------------------------------------------------------------------------------------- */
+
+static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *value) {
+  *value = 0;
+  for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
+    const uint8_t byte = *(*at)++;
+    *value |= (uint64_t)(byte & 0x7f) << shift;
+    if (byte < 0x80) return true;
+  }
+  return false;
+}
+
+/* protobuf-c goes as deep as the bytes say, and takes a list for each: the mutator must not fall where the library may
+ * not. */
+static bool is_shallow(const uint8_t *at, const uint8_t *end, const ProtobufCMessageDescriptor *type, int depth) {
+  size_t items = 0;
+  while (at < end) {
+    uint64_t tag, size = 0;
+    if (depth > MAX_DEPTH || ++items > MAX_ITEMS || !read_varint(&at, end, &tag)) return false;
+    switch (tag & 7) {
+    case 0:
+      if (!read_varint(&at, end, &size)) return false;
+      continue;
+    case 1:
+      size = 8;
+      break;
+    case 2:
+      if (!read_varint(&at, end, &size)) return false;
+      break;
+    case 5:
+      size = 4;
+      break;
+    default:
+      return false;
+    }
+    if (size > (uint64_t)(end - at)) return false;
+    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
+    if ((tag & 7) == 2 && field && field->type == PROTOBUF_C_TYPE_MESSAGE &&
+        !is_shallow(at, at + size, field->descriptor, depth + 1))
+      return false;
+    at += size;
+  }
+  return true;
+}
+
+static Onnx__ModelProto *decode(const uint8_t *data, size_t size) {
+  if (!is_shallow(data, data + size, &onnx__model_proto__descriptor, 0)) return NULL;
+  Onnx__ModelProto *model = onnx__model_proto__unpack(&arena_allocator, size, data);
+  return model && model->graph && arena_used < ARENA_BYTES / 4 ? model : NULL;
+}
+
+static size_t encode(const Onnx__ModelProto *model, uint8_t *data, size_t max_size) {
+  const size_t size = onnx__model_proto__get_packed_size(model);
+  return size > max_size ? 0 : onnx__model_proto__pack(model, data);
+}
+
+size_t mutate_onnx(uint8_t *data, size_t size, size_t max_size, uint32_t *random) {
+  arena_used = 0;
+  mutation m = {.model = decode(data, size), .random = random};
+  if (!m.model) return 0;
+  m.graph = m.model->graph;
+  for (uint32_t changes = 1 + below(&m, 3); changes > 0; changes--) mutate_model(&m);
+  return encode(m.model, data, max_size);
+}
+
+static char *prefixed(const char *name) {
+  char *to = take(strlen(name) + 2);
+  *to = '~';
+  strcpy(to + 1, name);
+  return name[0] ? to : text("");
+}
+
+/* Names of the second graph, apart from its input's, become others than the first one's. */
+static void rename_apart(Onnx__GraphProto *g, const char *input, char *joint) {
+  for (size_t i = 0; i < g->n_node; i++) {
+    for (size_t k = 0; k < g->node[i]->n_input; k++)
+      g->node[i]->input[k] = strcmp(g->node[i]->input[k], input) == 0 ? joint : prefixed(g->node[i]->input[k]);
+    for (size_t k = 0; k < g->node[i]->n_output; k++) g->node[i]->output[k] = prefixed(g->node[i]->output[k]);
+  }
+  for (size_t i = 0; i < g->n_initializer; i++) g->initializer[i]->name = prefixed(name_of(g->initializer[i]->name));
+  for (size_t i = 0; i < g->n_output; i++) g->output[i]->name = prefixed(name_of(g->output[i]->name));
+}
+
+static void append(mutation *m, Onnx__GraphProto *other) {
+  Onnx__GraphProto *g = m->graph;
+  rename_apart(other, other->n_input ? name_of(other->input[0]->name) : "", some_tensor(m));
+  for (size_t i = 0; i < other->n_node; i++) insert(&g->node, &g->n_node, g->n_node, other->node[i]);
+  for (size_t i = 0; i < other->n_initializer; i++)
+    insert(&g->initializer, &g->n_initializer, g->n_initializer, other->initializer[i]);
+  for (size_t i = 0; i < other->n_output; i++) insert(&g->output, &g->n_output, g->n_output, other->output[i]);
+  if (g->n_output > 1 && below(m, 2)) drop(&g->output, &g->n_output, 0);
+}
+
+size_t splice_onnx(const uint8_t *data, size_t size, const uint8_t *other, size_t other_size, uint8_t *out,
+                   size_t max_size, uint32_t *random) {
+  arena_used = 0;
+  mutation m = {.model = decode(data, size), .random = random};
+  const Onnx__ModelProto *second = m.model ? decode(other, other_size) : NULL;
+  if (!second || second->graph->n_node + second->graph->n_initializer > 256) return 0;
+  m.graph = m.model->graph;
+  append(&m, second->graph);
+  return encode(m.model, out, max_size);
+}
