@@ -14,10 +14,15 @@ warnings.filterwarnings("ignore")
 VERSION = "torch " + torch.__version__.split("+")[0]
 
 
-def last_norms(module: nn.Module) -> list[nn.Module]:
-    """The normalisations that end a residual branch, small in trained nets: else rounding grows with every block."""
-    blocks = [part for part in module.modules() if hasattr(part, "conv2") and hasattr(part, "bn2")]
-    return [getattr(block, "bn3", None) or block.bn2 for block in blocks]
+def branch_ends(module: nn.Module) -> list[nn.Module]:
+    """What scales the end of each residual branch, small in trained nets: else rounding grows with every block."""
+    ends = []
+    for part in module.modules():
+        if hasattr(part, "conv2") and hasattr(part, "bn2"):
+            ends.append(getattr(part, "bn3", part.bn2))
+        elif hasattr(part, "conv2") and hasattr(part, "norm2"):  # pre-activation: a convolution ends it
+            ends.append(getattr(part, "conv3", part.conv2))
+    return ends
 
 
 def randomise(module: nn.Module, size: tuple[int, int], seed: int = 0, channels: int = 3) -> nn.Module:
@@ -34,8 +39,8 @@ def randomise(module: nn.Module, size: tuple[int, int], seed: int = 0, channels:
             part.momentum = None  # the average over all batches
             part.reset_running_stats()
     with torch.no_grad():
-        for norm in last_norms(module):
-            norm.weight *= 0.3
+        for end in branch_ends(module):
+            end.weight *= 0.3
         module.train()
         for _ in range(2):
             module(torch.randn(16, channels, *size))
