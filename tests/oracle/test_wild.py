@@ -68,6 +68,10 @@ def judged(entry: dict) -> onnx.ModelProto:
     model = onnx.load(MODELS / entry["file"])
     if entry["judge"] == "widened":
         return widen(model)
+    for node in model.graph.node:  # MXNet wrote spatial=0 and meant 1: onnxruntime takes it at its word
+        kept = [attribute for attribute in node.attribute if attribute.name != "spatial"]
+        del node.attribute[:]
+        node.attribute.extend(kept)
     opset = next(one.version for one in model.opset_import if not one.domain)
     if opset < OLDEST_OPSET:
         return onnx.version_converter.convert_version(model, OLDEST_OPSET)

@@ -25,16 +25,12 @@ def residual_stages(layers: Sequence[int], change: str = "projection", first: st
 
 def forget_places(model: onnx.ModelProto, keep_traces: bool = False) -> None:
     """Exporters write stack traces, which name folders of the machine that they ran on."""
-    model.doc_string = ""
-    model.graph.doc_string = ""
-    for value in [*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer]:
-        value.doc_string = ""
-        drop_traces(value.metadata_props, keep_traces)
-    bodies = [model.graph.node, *(function.node for function in model.functions)]
-    for node in (node for body in bodies for node in body):
-        node.doc_string = ""
-        drop_traces(node.metadata_props, keep_traces)
-    drop_traces(model.graph.metadata_props, keep_traces)
+    values = [*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer]
+    nodes = [*model.graph.node, *(node for function in getattr(model, "functions", ()) for node in function.node)]
+    for part in [model, model.graph, *values, *nodes]:
+        part.doc_string = ""
+        if part is not model and hasattr(part, "metadata_props"):  # since onnx 1.16
+            drop_traces(part.metadata_props, keep_traces)
 
 
 def drop_traces(properties: object, keep: bool) -> None:
