@@ -1,13 +1,14 @@
 /* Writes what a model computes, for the Python tests beside it to compare with onnxruntime.
  *
  *     dump MODEL INPUT OUTPUT [--threads N] [--batch N] [--scores]
- *
- * Weights may stand in files beside MODEL.
+ *                             [--output NAME] [--external-data] [--height H] [--width W]
  *
  * INPUT holds float32 pictures (n,c,h,w). OUTPUT is a sequence of records in the machine's byte order: uint32 op,
  * pictures, height, width, channels, length of the tensor's name; the name; the floats (n,h,w,c). One record for every
  * op of every batch (none with --scores), then one with op UINT32_MAX for the scores of all pictures. On stdout there
- * is one line for every block: name, shortcut's number, tensor of its output.
+ * is a line "net" with height, width and channels of the input, classes and depth; one line "block" for every block:
+ * name, shortcut's number, tensor of its output; one line "finding" for every finding: severity, message. What is
+ * refused is said on stderr, beginning with the status.
  */
 #include <resnet.h>
 #include <stdio.h>
@@ -20,7 +21,13 @@ typedef struct settings {
   const char *model, *input, *output;
   uint32_t threads, batch;
   int scores_only;
+  resnet_model_options options;
 } settings;
+
+typedef struct number_option {
+  const char *name;
+  uint32_t *value;
+} number_option;
 
 typedef struct recorder {
   const resnet_model *model;
@@ -33,22 +40,41 @@ static int complain(const char *what, const char *message) {
   return 1;
 }
 
+/* The value of option `name` at argv[*i], which is moved on to it; NULL when another option stands there. */
+static const char *option_value(int argc, char **argv, int *i, const char *name) {
+  return *i + 1 < argc && strcmp(argv[*i], name) == 0 ? argv[++*i] : NULL;
+}
+
+static int parse_option(int argc, char **argv, int *i, settings *s) {
+  const number_option numbers[] = {{"--threads", &s->threads},
+                                   {"--batch", &s->batch},
+                                   {"--height", &s->options.input_height},
+                                   {"--width", &s->options.input_width}};
+  for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
+    const char *value = option_value(argc, argv, i, numbers[k].name);
+    if (value) *numbers[k].value = (uint32_t)strtoul(value, NULL, 10);
+    if (value) return 0;
+  }
+  if (strcmp(argv[*i], "--scores") == 0) {
+    s->scores_only = 1;
+  } else if (strcmp(argv[*i], "--external-data") == 0) {
+    s->options.external_data = 1;
+  } else {
+    s->options.output = option_value(argc, argv, i, "--output");
+    if (!s->options.output) return complain("unknown option", argv[*i]);
+  }
+  return 0;
+}
+
 static int parse_settings(int argc, char **argv, settings *s) {
   *s = (settings){.threads = 1, .batch = 1};
-  if (argc < 4) return complain("usage", "dump MODEL INPUT OUTPUT [--threads N] [--batch N] [--scores]");
+  resnet_model_options_init(&s->options);
+  if (argc < 4) return complain("usage", "dump MODEL INPUT OUTPUT [OPTION...]");
   s->model = argv[1];
   s->input = argv[2];
   s->output = argv[3];
   for (int i = 4; i < argc; i++) {
-    if (strcmp(argv[i], "--scores") == 0) {
-      s->scores_only = 1;
-    } else if (i + 1 < argc && strcmp(argv[i], "--threads") == 0) {
-      s->threads = (uint32_t)strtoul(argv[++i], NULL, 10);
-    } else if (i + 1 < argc && strcmp(argv[i], "--batch") == 0) {
-      s->batch = (uint32_t)strtoul(argv[++i], NULL, 10);
-    } else {
-      return complain("unknown option", argv[i]);
-    }
+    if (parse_option(argc, argv, &i, s) != 0) return 1;
   }
   return 0;
 }
@@ -103,9 +129,16 @@ static int print_blocks(const resnet_model *model, uint32_t count) {
         resnet_plan_op(model, block.last_op, &op, &error) != RESNET_OK) {
       return complain("block", error.message);
     }
-    printf("%s %d %s\n", block.name, (int)block.shortcut, op.output);
+    printf("block %s %d %s\n", block.name, (int)block.shortcut, op.output);
   }
   return 0;
+}
+
+static void print_net(const resnet_model_info *info) {
+  printf("net %u %u %u %u %u\n", info->input_height, info->input_width, info->input_channels, info->classes,
+         info->conv_layers);
+  for (uint32_t i = 0; i < info->finding_count; i++)
+    printf("finding %d %s\n", (int)info->findings[i].severity, info->findings[i].message);
 }
 
 /* Run all pictures and write the records. */
@@ -138,6 +171,7 @@ static int dump(const settings *s, const resnet_model *model) {
   options.threads = s->threads;
   options.batch = s->batch;
   if (resnet_model_get_info(model, &info, &error) != RESNET_OK) return complain("info", error.message);
+  print_net(&info);
   if (print_blocks(model, info.block_count) != 0) return 1;
   if (resnet_session_open(model, &options, &session, &error) != RESNET_OK) return complain("session", error.message);
   int result = 1;
@@ -158,11 +192,9 @@ int main(int argc, char **argv) {
   settings s;
   resnet_error error;
   resnet_model *model = NULL;
-  resnet_model_options options;
-  resnet_model_options_init(&options);
-  options.external_data = 1;
   if (parse_settings(argc, argv, &s) != 0) return 2;
-  if (resnet_model_open(s.model, &options, &model, &error) != RESNET_OK) return complain(s.model, error.message);
+  if (resnet_model_open(s.model, &s.options, &model, &error) != RESNET_OK)
+    return complain(resnet_status_string(error.status), error.message);
   const int result = dump(&s, model);
   resnet_model_close(&model);
   return result;

@@ -16,7 +16,7 @@ BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
 DATA = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared"))
 DUMP = BUILD / "tests" / "dump"
 TOLERANCE = 1e-4  # of the largest value of the reference
-SHORTCUTS = {"none": 0, "identity": 1, "projection": 2, "option_a": 3}  # enum resnet_shortcut
+SHORTCUTS = {"none": 0, "identity": 1, "projection": 2, "option_a": 3, "pool": 4}  # enum resnet_shortcut
 SCORES_RECORD = 2**32 - 1
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -26,11 +26,14 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="the oracle needs onnxru
 
 @dataclass
 class Dump:
-    """What the library computed: `tensors` are (n,h,w,c), `blocks` are (name, shortcut, tensor)."""
+    """What the library computed: `tensors` are (n,h,w,c), `blocks` are (name, shortcut, tensor), `findings` are
+    (severity, message)."""
 
     scores: np.ndarray
     tensors: dict[str, np.ndarray]
     blocks: list[tuple[str, int, str]]
+    depth: int
+    findings: list[tuple[int, str]]
 
 
 def need_dump() -> None:
@@ -54,19 +57,31 @@ def pictures(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-def dump(model: Path, x: np.ndarray, threads: int = 1, batch: int = 1, scores_only: bool = False) -> Dump:
-    """Run the library on pictures x (n,c,h,w)."""
+def run_dump(model: Path, x: np.ndarray, folder: Path, options: list[object]) -> tuple[subprocess.CompletedProcess, Path]:
+    """Run the library on pictures x (n,c,h,w): the process that ended, and the file that it wrote into `folder`."""
     need_dump()
-    given, written = model.with_suffix(".in"), model.with_suffix(".out")
+    given, written = folder / f"{model.stem}.in", folder / f"{model.stem}.out"
     x.astype(np.float32).tofile(given)
-    command = [DUMP, model, given, written, "--threads", threads, "--batch", batch, *["--scores"] * scores_only]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
+    command = [str(word) for word in (DUMP, model, given, written, *options)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    given.unlink()
+    return done, written
+
+
+def dump(model: Path, x: np.ndarray, threads: int = 1, batch: int = 1, scores_only: bool = False,
+         folder: Path | None = None, options: tuple = ()) -> Dump:
+    """Run the library on pictures x (n,c,h,w); files are passed in `folder`, by default the model's."""
+    words = ["--threads", threads, "--batch", batch, *["--scores"] * scores_only, *options]
+    done, written = run_dump(model, x, folder or model.parent, words)
     assert done.returncode == 0, f"{model.name}: {done.stderr.strip() or done.returncode}"
-    blocks = [(name, int(kind), tensor) for name, kind, tensor in map(str.split, done.stdout.splitlines())]
     scores, tensors = read_records(written)
-    for file in (given, written):
-        file.unlink()
-    return Dump(scores, tensors, blocks)
+    written.unlink()
+    lines = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
+    blocks = [rest.split() for kind, rest in lines if kind == "block"]
+    findings = [rest.split(maxsplit=1) for kind, rest in lines if kind == "finding"]
+    depth = next(int(rest.split()[-1]) for kind, rest in lines if kind == "net")
+    return Dump(scores, tensors, [(name, int(kind), tensor) for name, kind, tensor in blocks], depth,
+                [(int(severity), message) for severity, message in findings])
 
 
 def read_records(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:

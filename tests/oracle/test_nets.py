@@ -161,7 +161,7 @@ def test_weights_in_other_files_give_the_same_bits(tmp_path: Path, per_tensor: b
     named = {entry.value for tensor in onnx.load(path, load_external_data=False).graph.initializer
              for entry in tensor.external_data if entry.key == "location"}
     assert len(named) == (len(model.graph.initializer) if per_tensor else 1)
-    outside = dump(path, x)
+    outside = dump(path, x, options=("--external-data",))
     assert digest(inside.scores) == digest(outside.scores)
     assert {name: digest(v) for name, v in inside.tensors.items()} == {n: digest(v) for n, v in outside.tensors.items()}
 
@@ -179,7 +179,7 @@ def test_trained_net_agrees_with_onnxruntime(tmp_path: Path, name: str) -> None:
     model = onnx.load(path)
     batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 3  # onnxruntime keeps to one that is fixed
     x = pictures(input_shape(model, batch))
-    found = dump(path, x, batch=batch)
+    found = dump(path, x, batch=batch, options=("--external-data",))
     kinds = [kind for _, kind, _ in found.blocks]
     assert kinds.count(SHORTCUTS["option_a"]) == 2
     assert kinds.count(SHORTCUTS["identity"]) == len(kinds) - 2

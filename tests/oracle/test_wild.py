@@ -1,0 +1,168 @@
+"""The files of the world (tests/models, made by the scripts in tests/models/make): each loads and agrees with
+onnxruntime, block by block, alone and in a batch of three, or is refused for the reason that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import oracle
+from oracle import ROOT, SHORTCUTS, TOLERANCE, dump, measured, onnx, pictures, relative_error, run_dump
+
+MODELS = ROOT / "tests" / "models"
+LARGEST = 200_000  # bytes, with external data
+OLDEST_OPSET = 7  # of onnxruntime
+WARNING = 1  # enum resnet_severity
+ENTRIES = json.loads((MODELS / "index.json").read_text())
+LOADED = [entry for entry in ENTRIES if not entry["refused"]]
+REFUSED = [entry for entry in ENTRIES if entry["refused"]]
+
+
+def name_of(entry: dict) -> str:
+    return entry["file"]
+
+
+def options_of(entry: dict) -> list[object]:
+    """Words for `dump`."""
+    options = entry["options"]
+    words: list[object] = ["--external-data"] if options.get("external_data") else []
+    if "output" in options:
+        words += ["--output", options["output"]]
+    if "size" in options:
+        words += ["--height", options["size"][0], "--width", options["size"][1]]
+    return words
+
+
+def some_pictures(entry: dict, count: int) -> np.ndarray:
+    channels = entry.get("channels", 3)
+    return pictures((count, channels, *entry["options"].get("size", entry["size"])), seed=7)
+
+
+def widen(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same net in float32: weights of float16 have their values, what was cast to float16 is not."""
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    for tensor in wide.graph.initializer:
+        if tensor.data_type == half:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
+    for node in wide.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == half:
+                attribute.i = single
+            if attribute.HasField("t") and attribute.t.data_type == half:
+                value = onnx.numpy_helper.to_array(attribute.t).astype(np.float32)
+                attribute.t.CopyFrom(onnx.numpy_helper.from_array(value))
+    for value in [*wide.graph.input, *wide.graph.output]:
+        if value.type.tensor_type.elem_type == half:
+            value.type.tensor_type.elem_type = single
+    del wide.graph.value_info[:]
+    return wide
+
+
+def judged(entry: dict) -> onnx.ModelProto:
+    """What onnxruntime is to run: the file, or where it can't or wouldn't do the same, what is equivalent."""
+    model = onnx.load(MODELS / entry["file"])
+    if entry["judge"] == "widened":
+        return widen(model)
+    for node in model.graph.node:  # MXNet wrote spatial=0 and meant 1: onnxruntime takes it at its word
+        kept = [attribute for attribute in node.attribute if attribute.name != "spatial"]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    opset = next(one.version for one in model.opset_import if not one.domain)
+    if opset < OLDEST_OPSET:
+        return onnx.version_converter.convert_version(model, OLDEST_OPSET)
+    return model
+
+
+def reference(entry: dict, x: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
+    """onnxruntime's values for pictures x (n,c,h,w), in portions of the file's batch where that is fixed."""
+    model = judged(entry)
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    if "size" in entry["options"]:
+        for axis, value in zip((1, 2) if entry["layout"] == "NHWC" else (2, 3), entry["options"]["size"], strict=True):
+            dims[axis].dim_value = value
+        del model.graph.value_info[:]
+    given = x.transpose(0, 2, 3, 1) if entry["layout"] == "NHWC" else x
+    step = entry["batch"] or len(x)
+    parts: list[list[np.ndarray]] = []
+    for at in range(0, len(x), step):
+        portion = given[at : at + step]
+        filled = np.concatenate([portion, given[:1].repeat(step - len(portion), 0)])
+        parts.append([value[: len(portion)] for value in oracle.reference(model, filled, tensors)])
+    return {name: np.concatenate(values) for name, values in zip(tensors, zip(*parts, strict=True), strict=True)}
+
+
+def as_library(value: np.ndarray, like: np.ndarray, name: str) -> np.ndarray:
+    """A tensor of the file in the library's layout (n,h,w,c), from whichever of the two layouts it has."""
+    if value.ndim == 4 and sum(size > 1 for size in value.shape[1:]) > 1:
+        planar = value.transpose(0, 2, 3, 1)
+        fits = [one for one in (planar, value) if one.shape == like.shape]
+        assert fits, f"{name}: {value.shape} in the file, {like.shape} in the library"
+        assert len(fits) == 1, f"{name}: {value.shape} is ambiguous: give the file another size"
+        return fits[0]
+    assert value.size == like.size, f"{name}: {value.shape} in the file, {like.shape} in the library"
+    return value.reshape(like.shape)
+
+
+def check_findings(entry: dict, found: oracle.Dump) -> None:
+    """Each that is expected is there, and no warning but those."""
+    for part in entry["findings"]:
+        assert any(part in message for _, message in found.findings), f"nothing says {part!r}: {found.findings}"
+    for severity, message in found.findings:
+        assert severity < WARNING or any(part in message for part in entry["findings"]), message
+
+
+def largest_error(entry: dict, found: oracle.Dump, x: np.ndarray) -> float:
+    """Scores and every tensor that the library computed, against onnxruntime."""
+    scores = entry["options"].get("output") or onnx.load(MODELS / entry["file"], load_external_data=False).graph.output[0].name
+    expected = reference(entry, x, list(dict.fromkeys([scores, *found.tensors])))
+    errors = {"the scores": relative_error(found.scores, expected[scores].reshape(found.scores.shape))}
+    for name, value in found.tensors.items():
+        errors[name] = relative_error(value, as_library(expected[name], value, name))
+    wrong = {name: error for name, error in errors.items() if not error <= TOLERANCE}
+    assert not wrong, f"first of {len(wrong)} of {len(errors)} tensors that differ: {next(iter(wrong.items()))}"
+    return max(errors.values())
+
+
+@pytest.mark.parametrize("entry", LOADED, ids=name_of)
+def test_file_of_the_wild_agrees_with_onnxruntime(tmp_path: Path, capsys: pytest.CaptureFixture, entry: dict) -> None:
+    path = MODELS / entry["file"]
+    errors = []
+    for batch in (1, 3):
+        x = some_pictures(entry, batch)
+        found = dump(path, x, batch=batch, folder=tmp_path, options=tuple(options_of(entry)))
+        assert [kind for _, kind, _ in found.blocks] == [SHORTCUTS[kind] for kind in entry["blocks"]]
+        assert all(tensor in found.tensors for _, _, tensor in found.blocks), "the output of a block was not observed"
+        assert found.depth == entry["depth"]
+        check_findings(entry, found)
+        assert np.ptp(found.scores, axis=1).min() > 0, "all classes score alike"
+        errors.append(largest_error(entry, found, x))
+    measured(capsys, f"wild | {entry['source']} | {entry['architecture']} | {entry['file']} | {len(entry['blocks'])} blocks"
+             f" | error {errors[0]:.1e} at batch 1, {errors[1]:.1e} at batch 3")
+
+
+@pytest.mark.parametrize("entry", REFUSED, ids=name_of)
+def test_file_of_the_wild_is_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture, entry: dict) -> None:
+    done, _ = run_dump(MODELS / entry["file"], some_pictures(entry, 1), tmp_path, options_of(entry))
+    assert done.returncode == 1, "it was not refused"
+    assert entry["refused"]["status"] in done.stderr, done.stderr
+    for part in entry["refused"]["message"]:
+        assert part in done.stderr, f"{part!r} is not in: {done.stderr}"
+    measured(capsys, f"wild | {entry['source']} | {entry['architecture']} | {entry['file']} | refused: {done.stderr.strip()}")
+
+
+def test_index_names_every_file_once() -> None:
+    files = sorted(str(path.relative_to(MODELS)) for path in MODELS.glob("*/*.onnx"))
+    assert files == [entry["file"] for entry in ENTRIES]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=name_of)
+def test_file_is_small(entry: dict) -> None:
+    path = MODELS / entry["file"]
+    beside = path.with_name(path.name + ".data")
+    size = path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
+    assert size < LARGEST
