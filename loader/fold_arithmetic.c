@@ -98,6 +98,16 @@ static resnet_status broadcast_dims(const lowering *l, const tensor *a, const te
   return RESNET_OK;
 }
 
+/* Before opset 7 attribute axis may say which axes meet; from then on the last ones do. */
+static resnet_status check_axis(const lowering *l, const tensor *a, const tensor *b) {
+  const int64_t last = (int64_t)a->rank - b->rank;
+  int64_t axis = last;
+  resnet_status status = l->opset < 7 ? get_int(l, "axis", last, &axis) : RESNET_OK;
+  if (status != RESNET_OK || b->count == 1 || axis == last || (axis < 0 && axis == -(int64_t)b->rank)) return status;
+  return unsupported(l, "broadcasts along axis %lld: %lld is accepted, where the last axes meet", (long long)axis,
+                     (long long)last);
+}
+
 resnet_status fold_arithmetic(lowering *l) {
   const tensor *a, *b;
   int64_t dims[MAX_RANK], position[MAX_RANK] = {0};
@@ -106,7 +116,8 @@ resnet_status fold_arithmetic(lowering *l) {
   if (status == RESNET_OK) status = get_constant(l, 1, "data", &b);
   if (status != RESNET_OK) return status;
   if (!a || !b || a->is_float != b->is_float) return invalid(l, "takes two constants of one type");
-  status = broadcast_dims(l, a, b, dims, &rank);
+  status = check_axis(l, a, b);
+  if (status == RESNET_OK) status = broadcast_dims(l, a, b, dims, &rank);
   if (status != RESNET_OK) return status;
   tensor *to = tensor_new(l, a->is_float, rank, dims, &status);
   for (size_t k = 0; k < (to ? to->count : 0) && status == RESNET_OK; k++) {
@@ -210,11 +221,13 @@ resnet_status fold_cast(lowering *l) {
   return cast_tensor(l, t, to_float, type == TYPE_BOOL);
 }
 
+/* A constant; what it is to be like may be an activation, which is of floats. */
 resnet_status fold_cast_like(lowering *l) {
-  const tensor *t, *like;
+  const tensor *t;
+  value *like;
   resnet_status status = get_constant(l, 0, "data", &t);
-  if (status == RESNET_OK) status = get_constant(l, 1, "type", &like);
+  if (status == RESNET_OK) status = get_value(l, 1, &like);
   if (status != RESNET_OK) return status;
-  if (!t || !like) return invalid(l, "takes two constants: export the model again");
-  return cast_tensor(l, t, like->is_float, false);
+  if (!t) return invalid(l, "input 0 is missing: export the model again");
+  return cast_tensor(l, t, like->kind == VALUE_ACTIVATION || like->tensor->is_float, false);
 }

@@ -94,7 +94,8 @@ static bool is_to_channels_first(const Onnx__NodeProto *node) {
   return false;
 }
 
-/* The input is (n,h,w,c) where the first node that cares turns it into (n,c,h,w), as TensorFlow's exporters have it. */
+/* The input is (n,h,w,c) where the first node that cares turns it into (n,c,h,w), as TensorFlow's exporters have it.
+ * Shape takes sizes in any order. */
 static resnet_status find_order(lowering *l, const value *input, bool *channels_last) {
   bool *reached = scratch_allocate(l, l->value_count, sizeof *reached);
   *channels_last = false;
@@ -103,6 +104,7 @@ static resnet_status find_order(lowering *l, const value *input, bool *channels_
   for (size_t i = 0; i < l->source->n_node; i++) {
     const Onnx__NodeProto *node = l->source->node[i];
     bool reads = false;
+    if (!is_live(l, node) || strcmp(onnx_text(node->op_type), "Shape") == 0) continue;
     for (size_t k = 0; k < node->n_input && !reads; k++) {
       const value *v = values_find(l, node->input[k]);
       reads = v && reached[v - l->values];

@@ -157,7 +157,9 @@ resnet_status get_constant(lowering *l, size_t index, const char *what, const te
 resnet_status get_integers(lowering *l, size_t index, const char *what, const tensor **out);
 /* An activation in any view; borders that were to be put around it are. */
 resnet_status get_activation(lowering *l, size_t index, value **out);
-/* The same, and it may be an expanded gate. */
+/* The same, but they go on waiting. */
+resnet_status get_waiting(lowering *l, size_t index, value **out);
+/* As get_activation, and it may be an expanded gate. */
 resnet_status get_factor(lowering *l, size_t index, value **out);
 /* An activation that is a picture: viewed as (n,c,h,w). Borders may still be to be put around it where `allow_pads`. */
 resnet_status get_image(lowering *l, size_t index, bool allow_pads, value **out);

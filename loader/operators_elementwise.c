@@ -95,7 +95,7 @@ static resnet_status first_axis(const lowering *l, const value *x, const tensor 
 /* One number, or one for each channel when broadcast against x. */
 static bool fits_channels(const lowering *l, const value *x, const tensor *t, int64_t first) {
   uint32_t channels;
-  if (!t->is_float || first < 0 || first + t->rank > x->rank) return false;
+  if (!t->is_float || first < 0 || first > x->rank || first + t->rank > x->rank) return false;
   if (t->count == 1) return true;
   if (!find_channels(l, x, &channels)) return false;
   for (uint32_t i = 0; i < t->rank; i++)
@@ -179,8 +179,11 @@ static bool same_view(const value *a, const value *b) {
 
 static resnet_status add_residual(lowering *l, const value *a, const value *b) {
   graph_shape s = value_shape(l, a), t = value_shape(l, b);
-  bool one_order = a->channels_last == b->channels_last || s.h * s.w == 1 || s.c == 1;
-  if (s.h != t.h || s.w != t.w || s.c != t.c || !same_view(a, b) || !one_order)
+  const bool one_order = a->channels_last == b->channels_last || s.h * s.w == 1 || s.c == 1;
+  const bool fits = s.h == t.h && s.w == t.w && s.c == t.c && same_view(a, b);
+  if (fits && !one_order)
+    return unsupported(l, "adds a picture seen as (n,c,h,w) and one seen as (n,h,w,c): two of one order are accepted");
+  if (!fits)
     return refuse(l, broadcast_status(a, b->dims, b->rank),
                   "adds (h %u, w %u, c %u) and (h %u, w %u, c %u): equal shapes are accepted, no broadcasting", s.h,
                   s.w, s.c, t.h, t.w, t.c);

@@ -42,14 +42,15 @@ static resnet_status read_list(lowering *l, padding *p) {
   size_t named = axes ? axes->count : 4;
   if (named > 4 || count != 2 * named)
     return invalid(l, "has %zu pads for %zu axes: export the model again", count, named);
-  for (size_t i = 0; i < named; i++) {
-    uint32_t axis;
+  uint32_t seen = 0;
+  status = mask_axes(l, axes ? axes->ints : NULL, axes ? named : 0, 4, &seen); /* none twice */
+  for (size_t i = 0; i < named && status == RESNET_OK; i++) {
+    uint32_t axis = 0;
     status = resolve_axis(l, axes ? axes->ints[i] : (int64_t)i, 4, &axis);
-    if (status != RESNET_OK) return status;
     p->pads[axis] = list[i];
     p->pads[4 + axis] = list[named + i];
   }
-  return RESNET_OK;
+  return status;
 }
 
 static resnet_status read_mode(lowering *l, padding *p) {
@@ -75,6 +76,12 @@ static resnet_status check_pads(const lowering *l, const padding *p) {
 }
 
 static bool is_zeros(const padding *p) { return p->mode == GRAPH_PAD_CONSTANT && !(p->number < 0) && !(p->number > 0); }
+
+static bool pads_nothing(const padding *p) {
+  int64_t all = 0;
+  for (size_t i = 0; i < 8; i++) all |= p->pads[i];
+  return all == 0;
+}
 
 static bool is_lowest(const padding *p) { return p->mode == GRAPH_PAD_CONSTANT && p->number <= -FLT_MAX; }
 
@@ -121,6 +128,7 @@ resnet_status put_borders(lowering *l, value *v) {
   set_borders(n, v->pad_top, v->pad_left, v->pad_bottom, v->pad_right);
   v->node = l->graph->node_count - 1;
   v->pad_top = v->pad_left = v->pad_bottom = v->pad_right = 0;
+  v->channels_last = last; /* of a single pixel it meant nothing */
   v->dims[last ? 1 : 2] = s.h;
   v->dims[last ? 2 : 3] = s.w;
   return RESNET_OK;
@@ -157,7 +165,9 @@ static resnet_status pad_picture(lowering *l, value *x, const padding *p) {
   const uint32_t channels = picture_channels(l, x), height_axis = channels == 1 ? 2 : 1;
   const bool pads_channels = p->pads[channels] || p->pads[4 + channels];
   const bool waits = is_zeros(p) || is_lowest(p);
-  if (pads_channels && !is_zeros(p)) return unsupported(l, "pads channels with %g: 0 is accepted", (double)p->number);
+  if (pads_nothing(p)) return set_same(l, x);
+  if (pads_channels && !is_zeros(p))
+    return unsupported(l, "pads channels with other numbers than 0: only zeros (mode constant) are accepted there");
   if (has_borders(x) && (!waits || x->pad_lowest != is_lowest(p))) {
     resnet_status status = put_borders(l, x);
     if (status != RESNET_OK) return status;

@@ -34,9 +34,11 @@ resnet_status lower_cast(lowering *l) {
 
 /* Whatever it is to be like, an activation is of floats. */
 resnet_status lower_cast_like(lowering *l) {
-  value *like;
-  resnet_status status = get_value(l, 1, &like);
+  value *x, *like;
+  resnet_status status = get_value(l, 0, &x);
+  if (status == RESNET_OK) status = get_value(l, 1, &like);
   if (status != RESNET_OK) return status;
+  if (x->kind == VALUE_TENSOR) return fold_cast_like(l);
   if (like->kind == VALUE_TENSOR && !like->tensor->is_float)
     return unsupported(l, "casts an activation to integers: floats are accepted");
   return lower_identity(l);
@@ -179,14 +181,36 @@ static bool keeps_order(const value *x, const uint32_t *perm, uint32_t aside) {
   return perm[0] == 0;
 }
 
+/* A picture whose borders wait is turned, and they go on waiting, where that is all that happens. Of a single number,
+ * the dimensions do not tell which of them are its sides. */
+static bool turns_waiting(const lowering *l, const value *x, const uint32_t *perm, bool *channels_last) {
+  static const uint32_t to_back[4] = {0, 2, 3, 1}, to_front[4] = {0, 3, 1, 2};
+  graph_shape s = value_shape(l, x);
+  *channels_last = picture_channels(l, x) == 1;
+  return memcmp(perm, *channels_last ? to_back : to_front, sizeof to_back) == 0 && !(s.h == 1 && s.w == 1 && s.c == 1);
+}
+
+static resnet_status turn_waiting(lowering *l, const value *x, const uint32_t *perm, bool channels_last) {
+  resnet_status status = set_same(l, x);
+  value *y = get_result(l);
+  if (!y) return status;
+  y->channels_last = channels_last;
+  for (uint32_t i = 1; i < 4; i++) y->dims[i] = x->dims[perm[i]];
+  return status;
+}
+
 /* No data move where only axes of one element change places, nor where the channels go behind height and width or come
  * back: the value then remembers in which order it is seen. */
 resnet_status lower_transpose(lowering *l) {
   value *x;
   uint32_t perm[MAX_RANK], channels = 0;
   int64_t dims[MAX_RANK];
-  resnet_status status = get_activation(l, 0, &x);
+  bool channels_last;
+  resnet_status status = get_waiting(l, 0, &x);
   if (status == RESNET_OK) status = read_permutation(l, x->rank, perm);
+  if (status == RESNET_OK && has_borders(x) && turns_waiting(l, x, perm, &channels_last))
+    return turn_waiting(l, x, perm, channels_last);
+  if (status == RESNET_OK) status = get_activation(l, 0, &x);
   if (status != RESNET_OK) return status;
   for (uint32_t i = 0; i < x->rank; i++) dims[i] = x->dims[perm[i]];
   value view = *x;

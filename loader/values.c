@@ -172,6 +172,11 @@ resnet_status get_activation(lowering *l, size_t index, value **out) {
   return status == RESNET_OK && (*out)->expanded ? refuse_expanded(l, *out) : status;
 }
 
+resnet_status get_waiting(lowering *l, size_t index, value **out) {
+  resnet_status status = get_view(l, index, out);
+  return status == RESNET_OK && (*out)->expanded ? refuse_expanded(l, *out) : status;
+}
+
 /* The view has a picture's dimensions, in the order of its elements. */
 static bool is_planar(graph_shape s, const value *v) {
   return v->rank == 4 && v->dims[1] == s.c && v->dims[2] == s.h && v->dims[3] == s.w &&

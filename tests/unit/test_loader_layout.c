@@ -1,0 +1,418 @@
+/* Pictures seen as (n,h,w,c): which order the input has, operators between two Transposes, the order of weights. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "loader_net.h"
+
+#define TO_LAST "perm=0,2,3,1"
+#define TO_FIRST "perm=0,3,1,2"
+
+/* ---- the input ----------------------------------------------------------------------------------------------- */
+
+static const float means[3] = {0.5F, -0.25F, 2}, factors[3] = {4, 0.5F, -1}, two = 2;
+
+static void add_first_layer(net *n, const char *input) {
+  char inputs[64];
+  add_random(n, "w", "4,3,3,3", 1);
+  (void)snprintf(inputs, sizeof inputs, "%s,w", input);
+  add(n, "Conv", inputs, "t", "strides=2,2");
+  end_net(n);
+}
+
+/* What may stand between the input and the Transpose that tells its order. */
+static void order_of_the_input(void **state) {
+  (void)state;
+  net n = {.opset = 9, .input = "N,10,8,3"}, plain = {.opset = 9, .input = "N,3,10,8"};
+  add_floats(&n, "means", "3", means);
+  add_floats(&n, "factors", "1,1,1,3", factors);
+  add_floats(&n, "two", "", &two);
+  add(&n, "Identity", "x", "i", "");
+  add(&n, "Cast", "i", "f", "to=1");
+  add(&n, "Sub", "f,means", "s", "");
+  add(&n, "Mul", "factors,s", "m", "");
+  add(&n, "Div", "m,two", "d", "");
+  add(&n, "Add", "d,two", "a", "");
+  add(&n, "Clip", "a", "b", "min=-4.0 max=4.0");
+  add(&n, "Pad", "b", "z", "pads=0,1,2,0,0,0,0,0");
+  add(&n, "Transpose", "z", "first", TO_FIRST);
+  add_first_layer(&n, "first");
+
+  add_floats(&plain, "means", "3,1,1", means);
+  add_floats(&plain, "factors", "1,3,1,1", factors);
+  add_floats(&plain, "two", "", &two);
+  add(&plain, "Sub", "x,means", "s", "");
+  add(&plain, "Mul", "factors,s", "m", "");
+  add(&plain, "Div", "m,two", "d", "");
+  add(&plain, "Add", "d,two", "a", "");
+  add(&plain, "Clip", "a", "b", "min=-4.0 max=4.0");
+  add(&plain, "Pad", "b", "z", "pads=0,0,1,2,0,0,0,0");
+  add_first_layer(&plain, "z");
+  same_graphs(&n, &plain);
+}
+
+/* Nodes that ask for sizes, or that lead nowhere, tell no order. */
+static void some_readers_tell_no_order(void **state) {
+  (void)state;
+  net n = {.input = "N,10,8,3"}, plain = {.input = "N,3,10,8"};
+  add(&n, "Relu", "x", "unused", "");
+  add(&n, "Shape", "x", "shape", "");
+  add_integers(&n, "rows", "1", (const int64_t[]){1});
+  add(&n, "Gather", "shape,rows", "height", "axis=0");
+  add(&n, "Cast", "height", "ten", "to=1");
+  add(&n, "Transpose", "x", "first", TO_FIRST);
+  add(&n, "Mul", "first,ten", "m", "");
+  add_first_layer(&n, "m");
+  add_floats(&plain, "ten", "1", (const float[]){10});
+  add(&plain, "Mul", "x,ten", "m", "");
+  add_first_layer(&plain, "m");
+  same_graphs(&n, &plain);
+}
+
+/* Anything else that comes first: the input is (n,c,h,w), as ONNX has it. */
+static void inputs_are_channels_first_else(void **state) {
+  (void)state;
+  net conv = {.input = "N,3,8,8"}, other = {.input = "N,8,8,3"};
+  graph g;
+  begin_net(&conv);
+  add(&conv, "Transpose", "c", "last", TO_LAST);
+  add(&conv, "Transpose", "last", "t", TO_FIRST);
+  end_net(&conv);
+  load_good(&conv, &g);
+  assert_memory_equal(&g.nodes[0].shape, (&(graph_shape){8, 8, 3}), sizeof(graph_shape));
+  assert_int_equal(g.node_count, 3);
+  unload(&g);
+  add(&other, "Relu", "x", "r", "");
+  add(&other, "Transpose", "r", "first", TO_FIRST);
+  add_first_layer(&other, "first");
+  refuse_net(&other, RESNET_ERROR_UNSUPPORTED, "Transpose_first|changes the order of a picture's axes");
+}
+
+static void sizes_of_an_input_channels_last(void **state) {
+  (void)state;
+  static const struct {
+    const char *dims;
+    uint32_t height, width, h, w;
+  } cases[] = {{"N,10,8,3", 0, 0, 10, 8},
+               {"1,h,w,3", 0, 0, 224, 224},
+               {"N,h,w,3", 20, 30, 20, 30},
+               {"N,10,8,3", 20, 30, 20, 30}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const graph_options options = {
+        .max_file_bytes = 1 << 20, .input_height = cases[i].height, .input_width = cases[i].width};
+    net n = {.input = cases[i].dims};
+    graph g;
+    resnet_error error;
+    add(&n, "Transpose", "x", "first", TO_FIRST);
+    add_first_layer(&n, "first");
+    buffer file = finish(&n);
+    if (load_bytes(&file, &options, &g, &error) != RESNET_OK) fail_msg("%s", error.message);
+    assert_memory_equal(&g.nodes[0].shape, (&(graph_shape){cases[i].h, cases[i].w, 3}), sizeof(graph_shape));
+    unload(&g);
+    buffer_release(&file);
+  }
+  net channels = {.input = "N,8,8,c"};
+  add(&channels, "Transpose", "x", "first", TO_FIRST);
+  add_first_layer(&channels, "first");
+  refuse_net(&channels, RESNET_ERROR_UNSUPPORTED, "input 'x' does not say how many channels");
+}
+
+/* ---- between two Transposes ---------------------------------------------------------------------------------- */
+
+typedef void (*middle)(net *n, const char *channel_dims);
+
+/* The same between two Transposes as without them. `middle` makes "o" of "i". */
+static void check_between(const char *input, middle add_middle) {
+  net n = {.opset = 11, .input = input}, plain = {.opset = 11, .input = input};
+  begin_net(&n);
+  add(&n, "Transpose", "c", "i", TO_LAST);
+  add_middle(&n, "4");
+  add(&n, "Transpose", "o", "t", TO_FIRST);
+  end_net(&n);
+  begin_net(&plain);
+  add(&plain, "Identity", "c", "i", "");
+  add_middle(&plain, "4,1,1");
+  add(&plain, "Identity", "o", "t", "");
+  end_net(&plain);
+  same_graphs(&n, &plain);
+}
+
+static void add_clamp(net *n, const char *dims) {
+  (void)dims;
+  add(n, "Relu", "i", "o", "");
+}
+
+static void add_affine(net *n, const char *dims) {
+  add_random(n, "k", dims, 4);
+  add_random(n, "l", dims, 5);
+  add(n, "Mul", "i,k", "s", "");
+  add(n, "Sub", "l,s", "o", "");
+}
+
+static void add_sum(net *n, const char *dims) {
+  add_random(n, "k", dims, 4);
+  add(n, "Sigmoid", "i", "s", "");
+  add(n, "Mul", "i,k", "m", "");
+  add(n, "Add", "m,s", "o", "");
+}
+
+static void elements_do_not_care(void **state) {
+  (void)state;
+  static const char *const inputs[] = {"N,3,8,6", "N,3,4,4"}; /* in the second all sides and channels are 4 */
+  for (size_t i = 0; i < 2; i++) {
+    check_between(inputs[i], add_clamp);
+    check_between(inputs[i], add_affine);
+    check_between(inputs[i], add_sum);
+  }
+}
+
+/* A constant of the sides' length, where the channels stand last: it would fit the axis behind, which it does not meet.
+ */
+static void constants_meet_the_channels_only(void **state) {
+  (void)state;
+  static const char *const dims[] = {"4,1,1", "4,1", "1,4,4,1"};
+  for (size_t i = 0; i < 3; i++) {
+    net n = {.input = "N,3,4,4"};
+    begin_net(&n);
+    add(&n, "Transpose", "c", "last", TO_LAST);
+    add_random(&n, "k", dims[i], 4);
+    add(&n, "Add", "last,k", "s", "");
+    add(&n, "Transpose", "s", "t", TO_FIRST);
+    end_net(&n);
+    refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Add_s|1 float, or 1 for each channel");
+  }
+}
+
+/* Option A, channels last: one sub-sampling node. */
+static void option_a_channels_last(void **state) {
+  (void)state;
+  net n = {.input = "N,3,8,6"}, plain = {.input = "N,3,8,6"};
+  net *both[2] = {&n, &plain};
+  for (size_t i = 0; i < 2; i++) {
+    begin_net(both[i]);
+    add_integers(both[i], "starts", "2", (const int64_t[]){0, 0});
+    add_integers(both[i], "ends", "2", (const int64_t[]){INT64_MAX, INT64_MAX});
+    add_integers(both[i], "steps", "2", (const int64_t[]){2, 3});
+  }
+  add_integers(&n, "axes", "2", (const int64_t[]){1, 2});
+  add_integers(&n, "pads", "8", (const int64_t[]){0, 0, 0, 1, 0, 0, 0, 3});
+  add(&n, "Transpose", "c", "last", TO_LAST);
+  add(&n, "Slice", "last,starts,ends,axes,steps", "s", "");
+  add(&n, "Pad", "s,pads", "z", "");
+  add(&n, "Transpose", "z", "t", TO_FIRST);
+  add_integers(&plain, "axes", "2", (const int64_t[]){2, 3});
+  add_integers(&plain, "pads", "8", (const int64_t[]){0, 1, 0, 0, 0, 3, 0, 0});
+  add(&plain, "Slice", "c,starts,ends,axes,steps", "s", "");
+  add(&plain, "Pad", "s,pads", "t", "");
+  end_net(&n);
+  end_net(&plain);
+  same_graphs(&n, &plain);
+  net channels = {.input = "N,3,8,6"};
+  begin_net(&channels);
+  add_integers(&channels, "one", "1", (const int64_t[]){1});
+  add_integers(&channels, "two", "1", (const int64_t[]){2});
+  add_integers(&channels, "axis", "1", (const int64_t[]){3});
+  add(&channels, "Transpose", "c", "last", TO_LAST);
+  add(&channels, "Slice", "last,one,two,axis", "t", "");
+  end_net(&channels);
+  refuse_net(&channels, RESNET_ERROR_UNSUPPORTED, "Slice_t|cuts the batch or the channels");
+}
+
+/* ---- the end of a net ---------------------------------------------------------------------------------------- */
+
+/* Means over height and width, as Keras writes its global pooling. */
+static void means_channels_last(void **state) {
+  (void)state;
+  static const char *const axes[] = {"axes=1,2 keepdims=1", "axes=1,2 keepdims=0", "axes=-2,-3 keepdims=0"};
+  for (size_t i = 0; i < 3; i++) {
+    net n = {.opset = 11}, plain = {.opset = 11};
+    begin_net(&n);
+    add(&n, "Transpose", "c", "last", TO_LAST);
+    add(&n, "ReduceMean", "last", "m", axes[i]);
+    add(&n, "Flatten", "m", "y", "");
+    begin_net(&plain);
+    add(&plain, "Identity", "c", "t", "");
+    end_net(&plain);
+    same_graphs(&n, &plain);
+  }
+  net wrong = {.opset = 11, .input = "N,3,4,4"};
+  begin_net(&wrong); /* these are width and channels */
+  add(&wrong, "Transpose", "c", "last", TO_LAST);
+  add(&wrong, "ReduceMean", "last", "m", "axes=2,3 keepdims=0");
+  add(&wrong, "Flatten", "m", "y", "");
+  refuse_net(&wrong, RESNET_ERROR_UNSUPPORTED, "ReduceMean_m|are not height and width");
+}
+
+/* Rows of pixels, in either order. */
+static void means_over_pixels_in_a_row(void **state) {
+  (void)state;
+  for (int last = 0; last < 2; last++) {
+    net n = {.opset = 11}, plain = {.opset = 11};
+    begin_net(&n);
+    add(&n, "Transpose", "c", "i", last ? TO_LAST : "perm=0,1,2,3");
+    add_integers(&n, "shape", "3", last ? (const int64_t[]){0, -1, 4} : (const int64_t[]){0, 4, -1});
+    add(&n, "Reshape", "i,shape", "rows", "");
+    add(&n, "ReduceMean", "rows", "y", last ? "axes=1, keepdims=0" : "axes=2, keepdims=0");
+    begin_net(&plain);
+    add(&plain, "Identity", "c", "t", "");
+    end_net(&plain);
+    same_graphs(&n, &plain);
+  }
+}
+
+/* A fully connected layer after a picture of 2x2, flattened channels last: its rows are in the graph's own order. */
+static void weights_channels_last(void **state) {
+  (void)state;
+  enum { C = 4, AREA = 4, OUT = 3 };
+  static const char *const flattens[] = {"Flatten", "Reshape"}, *const layers[] = {"MatMul", "Gemm"};
+  for (size_t f = 0; f < 2; f++)
+    for (size_t layer = 0; layer < 2; layer++)
+      for (int last = 0; last < 2; last++) {
+        net n = {0};
+        graph g;
+        begin_net(&n);
+        add_integers(&n, "shape", "2", (const int64_t[]){-1, C * AREA});
+        add(&n, "MaxPool", "c", "m", "kernel_shape=4,4 strides=4,4");
+        add(&n, "Transpose", "m", "i", last ? TO_LAST : "perm=0,1,2,3");
+        add(&n, flattens[f], f == 0 ? "i" : "i,shape", "f", "");
+        add_random(&n, "v", layer == 0 ? "16,3" : "3,16", 5);
+        add(&n, layers[layer], "f,v", "y", layer == 0 ? "" : "transB=1");
+        load_good(&n, &g);
+        const graph_node *linear = find_scores(&g);
+        assert_int_equal(linear->op, GRAPH_LINEAR);
+        for (size_t o = 0; o < OUT; o++)
+          for (size_t k = 0; k < AREA; k++)
+            for (size_t c = 0; c < C; c++) {
+              size_t column = last ? k * C + c : c * AREA + k;
+              size_t from = layer == 0 ? column * OUT + o : o * C * AREA + column;
+              assert_float_equal(linear->weights[(o * AREA + k) * C + c], random_float(5, from), 0);
+            }
+        unload(&g);
+      }
+}
+
+/* One pixel: Transposes of it change nothing, and no order is asked for. */
+static void one_pixel(void **state) {
+  (void)state;
+  static const char *const permutations[] = {TO_LAST, TO_FIRST, "perm=0,1,3,2", "perm=0,2,1,3"};
+  for (size_t i = 0; i < 4; i++) {
+    net n = {0}, plain = {0};
+    net *both[2] = {&n, &plain};
+    begin_net(&n);
+    add(&n, "GlobalAveragePool", "c", "p", "");
+    add(&n, "Transpose", "p", "i", permutations[i]);
+    begin_net(&plain);
+    add(&plain, "GlobalAveragePool", "c", "p", "");
+    add(&plain, "Identity", "p", "i", "");
+    for (size_t k = 0; k < 2; k++) {
+      add_random(both[k], "v", "4,3", 5);
+      add(both[k], "Flatten", "i", "f", "");
+      add(both[k], "MatMul", "f,v", "y", "");
+    }
+    same_graphs(&n, &plain);
+  }
+  net swapped = {0};
+  begin_net(&swapped);
+  add(&swapped, "GlobalAveragePool", "c", "p", "");
+  add(&swapped, "Transpose", "p", "i", "perm=1,0,2,3");
+  add(&swapped, "Flatten", "i", "y", "");
+  refuse_net(&swapped, RESNET_ERROR_UNSUPPORTED, "Transpose_i|changes the order");
+}
+
+/* Of one channel, (n,h,w,1) and (n,1,h,w) hold the same numbers in the same order, whoever says so. */
+static void one_channel(void **state) {
+  (void)state;
+  for (int reshaped = 0; reshaped < 2; reshaped++) {
+    net n = {.opset = 9, .input = "N,1,8,6"}, plain = {.opset = 9, .input = "N,1,8,6"};
+    net *both[2] = {&n, &plain};
+    add_integers(&n, "last", "4", (const int64_t[]){0, 8, 6, 1});
+    add_integers(&n, "first", "4", (const int64_t[]){0, 1, 8, 6});
+    add_floats(&n, "k", "1", &two);
+    add_floats(&plain, "k", "1", &two);
+    add(&n, "Relu", "x", "r", "");
+    add(&plain, "Relu", "x", "r", "");
+    add(&n, reshaped ? "Reshape" : "Transpose", reshaped ? "r,last" : "r", "i", reshaped ? "" : TO_LAST);
+    add(&plain, "Identity", "r", "i", "");
+    for (size_t k = 0; k < 2; k++) add(both[k], "Mul", "i,k", "m", "");
+    add(&n, "Pad", "m", "z", "pads=0,1,2,0,0,0,0,0");
+    add(&plain, "Pad", "m", "z", "pads=0,0,1,2,0,0,0,0");
+    for (size_t k = 0; k < 2; k++) add(both[k], "Sigmoid", "z", "s", "");
+    add_integers(&n, "padded", "4", (const int64_t[]){0, 1, 9, 8});
+    add(&n, reshaped ? "Reshape" : "Transpose", reshaped ? "s,padded" : "s", "o", reshaped ? "" : TO_FIRST);
+    add(&plain, "Identity", "s", "o", "");
+    for (size_t k = 0; k < 2; k++) {
+      add_random(both[k], "w", "4,1,3,3", 1);
+      add(both[k], "Conv", "o,w", "t", "");
+      end_net(both[k]);
+    }
+    same_graphs(&n, &plain);
+  }
+}
+
+/* ---- refusals ------------------------------------------------------------------------------------------------ */
+
+static void refuse_last(const char *operator_type, const char *inputs, const char *attributes, const char *what) {
+  net n = {.opset = 11, .input = "N,3,4,4"}; /* (n,4,4,4): sizes alone tell nothing */
+  begin_net(&n);
+  add_random(&n, "v", "4,4,1,1", 2);
+  add_random(&n, "k", "4", 3);
+  add(&n, "Sigmoid", "k2", "unused", "");
+  add_random(&n, "k2", "4", 3);
+  add(&n, "Transpose", "c", "last", TO_LAST);
+  add(&n, operator_type, inputs, "t", attributes);
+  add(&n, "Flatten", "t", "f", "");
+  add_random(&n, "u", "64,2", 2);
+  add(&n, "MatMul", "f,u", "y", "");
+  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, what);
+}
+
+static void other_readers_of_channels_last_are_refused(void **state) {
+  (void)state;
+  refuse_last("Conv", "last,v", "", "Conv_t|input 'last' is (n,h,w,c) here: this operator takes (n,c,h,w)");
+  refuse_last("MaxPool", "last", "kernel_shape=1,1", "MaxPool_t|is (n,h,w,c) here");
+  refuse_last("AveragePool", "last", "kernel_shape=1,1", "AveragePool_t|is (n,h,w,c) here");
+  refuse_last("GlobalAveragePool", "last", "", "GlobalAveragePool_t|is (n,h,w,c) here");
+  refuse_last("GlobalMaxPool", "last", "", "GlobalMaxPool_t|is (n,h,w,c) here");
+  refuse_last("BatchNormalization", "last,k,k,k,k2", "", "BatchNormalization_t|(n,c,...) is accepted");
+  refuse_last("Add", "c,last", "", "Add_t|seen as (n,c,h,w) and one seen as (n,h,w,c)");
+  refuse_last("Add", "last,c", "", "Add_t|seen as (n,c,h,w) and one seen as (n,h,w,c)");
+  refuse_last("Transpose", "last", "perm=0,2,1,3", "Transpose_t|changes the order of a picture's axes");
+  refuse_last("Transpose", "last", TO_LAST, "Transpose_t|changes the order of a picture's axes");
+  refuse_last("Transpose", "c", TO_FIRST, "Transpose_t|changes the order of a picture's axes");
+  refuse_last("Transpose", "c", "", "Transpose_t|changes the order of a picture's axes");
+  refuse_last("Transpose", "last", "perm=3,1,2,0", "Transpose_t|changes the order of a picture's axes");
+}
+
+/* Flattened in different orders, two pictures have equal shapes, but not equal elements side by side. */
+static void additions_of_mixed_orders_are_refused(void **state) {
+  (void)state;
+  net n = {0};
+  begin_net(&n);
+  add(&n, "Transpose", "c", "last", TO_LAST);
+  add(&n, "Flatten", "last", "a", "");
+  add(&n, "Flatten", "c", "b", "");
+  add(&n, "Add", "a,b", "s", "");
+  add_random(&n, "v", "256,2", 2);
+  add(&n, "MatMul", "s,v", "y", "");
+  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Add_s|seen as (n,c,h,w) and one seen as (n,h,w,c)");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(order_of_the_input),
+      cmocka_unit_test(some_readers_tell_no_order),
+      cmocka_unit_test(inputs_are_channels_first_else),
+      cmocka_unit_test(sizes_of_an_input_channels_last),
+      cmocka_unit_test(elements_do_not_care),
+      cmocka_unit_test(constants_meet_the_channels_only),
+      cmocka_unit_test(option_a_channels_last),
+      cmocka_unit_test(means_channels_last),
+      cmocka_unit_test(means_over_pixels_in_a_row),
+      cmocka_unit_test(weights_channels_last),
+      cmocka_unit_test(one_pixel),
+      cmocka_unit_test(one_channel),
+      cmocka_unit_test(other_readers_of_channels_last_are_refused),
+      cmocka_unit_test(additions_of_mixed_orders_are_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
