@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/threads.h"
+
 enum {
   CACHED_BYTES = 12 * 1024 * 1024, /* of activations */
   MAX_THREADS = 256,
@@ -144,7 +146,7 @@ static resnet_status allocate_buffers(resnet_session *session, resnet_error *err
 
 static resnet_status start_threads(resnet_session *session, resnet_error *error) {
   if (session->threads == 1) return RESNET_OK;
-  session->pool = pthreadpool_create(session->threads);
+  if (threads_can_start(session->threads - 1)) session->pool = pthreadpool_create(session->threads);
   rest_threads(session);
   if (session->pool) return RESNET_OK;
   return fail(error, RESNET_ERROR_SYSTEM, "%u threads cannot be started; ask for fewer", session->threads);

@@ -5,13 +5,15 @@
  * weights that the plan keeps. They are few (kernel area times channels). */
 static bool is_depthwise(const plan_op *op) { return op->groups == op->in.c && op->groups == op->shape.c; }
 
+/* *out is NULL before. XNNPACK says success, but makes nothing, where the zeros around the picture find no memory. */
 static enum xnn_status create(const plan_op *op, const float *weights, const float *bias, xnn_weights_cache_t cache,
                               xnn_operator_t *out) {
   const graph_window *w = &op->window;
-  return xnn_create_convolution2d_nhwc_f32(
+  enum xnn_status status = xnn_create_convolution2d_nhwc_f32(
       w->pad_top, w->pad_right, w->pad_bottom, w->pad_left, w->kernel_h, w->kernel_w, w->stride_h, w->stride_w,
       w->dilation_h, w->dilation_w, op->groups, op->in.c / op->groups, op->shape.c / op->groups, op->in.c, op->shape.c,
       weights, bias, op->clamp_min, op->clamp_max, 0, NULL, cache, out);
+  return status == xnn_status_success && !*out ? xnn_status_out_of_memory : status;
 }
 
 static resnet_status judge(const plan_op *op, enum xnn_status status, const char *step, resnet_error *error) {
