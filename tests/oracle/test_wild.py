@@ -63,18 +63,43 @@ def widen(model: onnx.ModelProto) -> onnx.ModelProto:
     return wide
 
 
+def modernise(model: onnx.ModelProto) -> None:
+    """Rewrite what opsets before 7 spell otherwise, for onnxruntime: stretched operands, attributes that went."""
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+        if node.op_type in ("Add", "Mul") and given.get("broadcast"):
+            operand = onnx.numpy_helper.to_array(weights[node.input[1]])
+            stretched = operand.reshape(operand.shape + (1,) * (4 - given["axis"] - operand.ndim))
+            weights[node.input[1]].CopyFrom(onnx.numpy_helper.from_array(stretched, node.input[1]))
+        if node.op_type == "Reshape" and "shape" in given:
+            node.input.append(f"{node.name} shape")
+            shape = np.array(given["shape"], np.int64)
+            model.graph.initializer.append(onnx.numpy_helper.from_array(shape, node.input[1]))
+        gone = ("broadcast", "axis", "shape") if node.op_type in ("Add", "Mul", "Reshape", "Gemm") else ()
+        drop_attributes(node, ("consumed_inputs", "is_test", *gone))
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    model.ir_version = 4
+    model.opset_import[0].version = OLDEST_OPSET
+
+
+def drop_attributes(node: onnx.NodeProto, names: tuple[str, ...]) -> None:
+    kept = [attribute for attribute in node.attribute if attribute.name not in names]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+
+
 def judged(entry: dict) -> onnx.ModelProto:
     """What onnxruntime is to run: the file, or where it can't or wouldn't do the same, what is equivalent."""
     model = onnx.load(MODELS / entry["file"])
     if entry["judge"] == "widened":
         return widen(model)
     for node in model.graph.node:  # MXNet wrote spatial=0 and meant 1: onnxruntime takes it at its word
-        kept = [attribute for attribute in node.attribute if attribute.name != "spatial"]
-        del node.attribute[:]
-        node.attribute.extend(kept)
-    opset = next(one.version for one in model.opset_import if not one.domain)
-    if opset < OLDEST_OPSET:
-        return onnx.version_converter.convert_version(model, OLDEST_OPSET)
+        drop_attributes(node, ("spatial",))
+    if next(one.version for one in model.opset_import if not one.domain) < OLDEST_OPSET:
+        modernise(model)
     return model
 
 
