@@ -63,12 +63,14 @@ def add(
     external: str | None = None,
     keep_traces: bool = False,
     note: str = "",
+    also: Sequence[dict] = (),
 ) -> None:
     """Write tests/models/`file` and its entry in index.json.
 
     `blocks` and `depth` are what the architecture has, by its paper; `batch` None: symbolic in the file;
     `options`: what the file needs to be opened with; `findings`: parts of messages that opening it must give;
-    `refused`: {"status": ..., "message": [parts]}; `external`: the name of the file for weights.
+    `refused`: {"status": ..., "message": [parts]}; `external`: the name of the file for weights; `also`: what differs
+    when it is opened with other options.
     """
     path = MODELS / file
     path.parent.mkdir(exist_ok=True)
@@ -86,11 +88,18 @@ def add(
     entry = {"file": file, "source": source, "architecture": architecture, "exporter": exporter, "size": list(size),
              "layout": layout, "batch": batch, "blocks": blocks, "depth": depth, "options": options or {},
              "judge": judge, "findings": findings or [], "refused": refused, "note": note}
-    entries = json.loads(INDEX.read_text()) if INDEX.exists() else []
-    entries = [old for old in entries if old["file"] != file] + [entry]
-    entries.sort(key=lambda one: one["file"])
-    INDEX.write_text("[\n" + ",\n".join(json.dumps(one) for one in entries) + "\n]\n")
+    kept = [old for old in read_index() if old["file"] != file]
+    write_index([*kept, entry, *({**entry, **other} for other in also)])
     print(f"{file}: {len(model.graph.node)} nodes, {len(content)} bytes")
+
+
+def read_index() -> list[dict]:
+    return json.loads(INDEX.read_text()) if INDEX.exists() else []
+
+
+def write_index(entries: list[dict]) -> None:
+    entries.sort(key=lambda one: (one["file"], json.dumps(one["options"])))
+    INDEX.write_text("[\n" + ",\n".join(json.dumps(one) for one in entries) + "\n]\n")
 
 
 def weights_of(model: onnx.ModelProto) -> dict[str, np.ndarray]:

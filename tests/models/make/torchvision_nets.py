@@ -95,7 +95,8 @@ def main() -> None:
                         ("resnet50", 25), ("resnet18", 26)):
         write(kind, "dynamo", opset, seed=20 + opset)
     write("resnet18", "dynamo", 18, "_external", seed=50, note="external data, as this exporter writes it by default",
-          entry={"external": "resnet18_dynamo_opset18_external.onnx.data", "options": {"external_data": True}})
+          entry={"external": "resnet18_dynamo_opset18_external.onnx.data", "options": {"external_data": True},
+                 "also": [{"options": {}, "refused": {"status": "RESNET_ERROR_UNSUPPORTED", "message": ["external"]}}]})
     write("resnet18", "dynamo", 18, "_batch2", seed=51, free=(), batch=2, note="batch frozen at 2")
     write("resnet50", "dynamo", 20, "_anysize", seed=52, free=(0, 2, 3), note="height and width symbolic",
           entry={"options": {"size": [80, 48]}})
