@@ -5,11 +5,12 @@
 #include "runtime/kernels/softmax.h"
 #include "runtime/session.h"
 
-/* Probabilities of one picture: softmax of logits, exp of log probabilities, probabilities as they are. */
+/* Probabilities of one picture: softmax of logits, exp of log probabilities, probabilities as they are - of one class
+ * against the others, or of each for itself. */
 static void to_probabilities(const float *scores, size_t classes, plan_kernel last, float *out) {
   const double shift = last == KERNEL_LOG_SOFTMAX ? 0.0 : log_sum_exp(scores, classes);
   for (size_t i = 0; i < classes; i++)
-    out[i] = last == KERNEL_SOFTMAX ? scores[i] : (float)exp((double)scores[i] - shift);
+    out[i] = last == KERNEL_SOFTMAX || last == KERNEL_SIGMOID ? scores[i] : (float)exp((double)scores[i] - shift);
 }
 
 static bool is_worse(const resnet_prediction *a, const resnet_prediction *b) {

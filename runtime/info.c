@@ -68,6 +68,8 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
       .arena_bytes = p->arena_floats * sizeof(float),
       .arena_lower_bound = p->arena_lower_bound * sizeof(float),
       .notice = model->notice,
+      .findings = model->findings,
+      .finding_count = model->finding_count,
   };
   return give(info, &all, sizeof all, "resnet_model_info", error);
 }

@@ -70,6 +70,25 @@ static void choose_preprocess(resnet_model *model, const graph *g, const resnet_
   }
 }
 
+/* In their order, those of one severity. */
+static void take_findings_of(resnet_model *model, graph *g, resnet_severity severity) {
+  for (uint32_t i = 0; i < g->finding_count; i++) {
+    graph_finding *from = &g->findings[i];
+    if (from->severity != severity) continue;
+    model->findings[model->finding_count++] = (resnet_finding){severity, from->message};
+    from->message = NULL;
+  }
+}
+
+static resnet_status take_findings(resnet_model *model, graph *g, resnet_error *error) {
+  if (!g->finding_count) return RESNET_OK;
+  model->findings = memory_allocate(model->memory, g->finding_count, sizeof *model->findings);
+  if (!model->findings) return fail_memory(error, "a model");
+  take_findings_of(model, g, RESNET_WARNING);
+  take_findings_of(model, g, RESNET_NOTE);
+  return RESNET_OK;
+}
+
 /* Lower `g` into the model, which takes over its strings. */
 static resnet_status compile(resnet_model *model, graph *g, const resnet_model_options *options, resnet_error *error) {
   if (xnn_initialize(NULL) != xnn_status_success)
@@ -79,6 +98,7 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   if (status == RESNET_OK) status = plan_memory(&model->plan, error);
   if (status == RESNET_OK)
     status = plan_pack(&model->plan, &model->file, &model->options, model->notice, sizeof model->notice, error);
+  if (status == RESNET_OK) status = take_findings(model, g, error);
   if (status != RESNET_OK) return status;
   choose_preprocess(model, g, options);
   model->name = g->name;
@@ -99,6 +119,8 @@ static void release(resnet_model *model) {
   plan_file_release(&model->file);
   for (uint32_t i = 0; i < model->label_count; i++) memory_release(m, model->labels[i]);
   memory_release(m, model->labels);
+  for (uint32_t i = 0; i < model->finding_count; i++) memory_release(m, (void *)(uintptr_t)model->findings[i].message);
+  memory_release(m, model->findings);
   memory_release(m, model->name);
   memory_release(m, model->producer);
   memory_release(m, model);

@@ -11,6 +11,8 @@ struct resnet_model {
   uint32_t opset;
   char **labels; /* one for each class, or NULL */
   uint32_t label_count;
+  resnet_finding *findings; /* warnings first; their messages are the model's */
+  uint32_t finding_count;
   resnet_preprocess preprocess;
   resnet_preprocess_source preprocess_source;
   plan_file file;       /* its weights besides the plan's: mapped, or kept to be saved */

@@ -27,6 +27,10 @@ typedef enum plan_kernel {
   KERNEL_GLOBAL_AVERAGE_POOL,
   KERNEL_SOFTMAX,
   KERNEL_LOG_SOFTMAX,
+  KERNEL_SIGMOID,
+  KERNEL_SCALE,
+  KERNEL_CHANNEL_CONV,
+  KERNEL_PAD,
   KERNEL_COUNT
 } plan_kernel;
 
@@ -34,13 +38,16 @@ typedef struct plan_op {
   plan_kernel kernel;
   uint32_t input[2];
   uint32_t input_count;
-  graph_shape in;      /* of input[0], as the kernel sees it */
-  graph_shape shape;   /* of the output */
-  graph_window window; /* CONV, WINOGRAD, MAX_POOL, AVERAGE_POOL */
-  uint32_t groups;     /* CONV */
-  winograd_form form;  /* WINOGRAD, STEM */
-  bool uneven;         /* CONV: Winograd's algorithm would have been tried, but the weights forbid it (choose.h) */
-  bool count_padding;  /* AVERAGE_POOL */
+  graph_shape in;          /* of input[0], as the kernel sees it */
+  graph_shape shape;       /* of the output */
+  graph_window window;     /* CONV, WINOGRAD, MAX_POOL, AVERAGE_POOL, CHANNEL_CONV, PAD */
+  uint32_t groups;         /* CONV */
+  winograd_form form;      /* WINOGRAD, STEM */
+  bool uneven;             /* CONV: Winograd's algorithm would have been tried, but the weights forbid it (choose.h) */
+  bool count_padding;      /* AVERAGE_POOL */
+  bool sigmoid;            /* SCALE */
+  graph_pad_mode pad_mode; /* PAD */
+  float pad_value;
   /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h, j * stride_w) is added from channel
    * `channels_before` on; source_shape is that of the shortcut's source. */
   bool subsampled;
@@ -56,6 +63,7 @@ typedef struct plan_op {
   double cost;              /* predicted, runtime/cost.h; 0: not weighed */
   uint32_t block;           /* or RESNET_NO_INDEX */
   resnet_shortcut shortcut; /* that it adds or computes */
+  bool gates;               /* it computes the gate of a SCALE from what that scales */
   char *name, *output, *detail;
 } plan_op;
 
@@ -101,7 +109,8 @@ void op_release_weights(plan_op *op, memory *m);
 /* Bytes that the op's kernel reads of weights and biases. */
 size_t op_weights_bytes(const plan_op *op);
 
-/* True for the layers that the paper counts: convolutions and fully connected layers that are no projections. */
+/* True for the layers that the papers count: convolutions and fully connected layers that are neither projections nor
+ * part of a gate. */
 bool op_is_layer(const plan_op *op);
 
 /* Floats per picture of a shape; shapes were checked by the loader, so that this does not overflow. */

@@ -25,11 +25,15 @@ static const plan_kernel kernel_of[GRAPH_OP_COUNT] = {
     [GRAPH_GLOBAL_AVERAGE_POOL] = KERNEL_GLOBAL_AVERAGE_POOL,
     [GRAPH_SOFTMAX] = KERNEL_SOFTMAX,
     [GRAPH_LOG_SOFTMAX] = KERNEL_LOG_SOFTMAX,
+    [GRAPH_SIGMOID] = KERNEL_SIGMOID,
+    [GRAPH_SCALE] = KERNEL_SCALE,
+    [GRAPH_CHANNEL_CONV] = KERNEL_CHANNEL_CONV,
+    [GRAPH_PAD] = KERNEL_PAD,
 };
 
 /* A layer that adds the shortcut itself carries the shortcut's kind, as a projection does, but has two inputs. */
 bool op_is_layer(const plan_op *op) {
-  return op->macs > 0 && (op->shortcut == RESNET_SHORTCUT_NONE || op->input_count == 2);
+  return op->macs > 0 && !op->gates && (op->shortcut == RESNET_SHORTCUT_NONE || op->input_count == 2);
 }
 
 size_t shape_floats(graph_shape shape) { return (size_t)shape.h * shape.w * shape.c; }
@@ -89,9 +93,10 @@ static void lower_subsample(plan_op *op, const graph *g, const graph_node *node)
 
 static resnet_status count_work(plan_op *op, graph_op node, resnet_error *error) {
   op->parameters = op->weight_count + op->bias_count;
-  if (node != GRAPH_CONV && node != GRAPH_LINEAR) return RESNET_OK;
+  if (node != GRAPH_CONV && node != GRAPH_LINEAR && node != GRAPH_CHANNEL_CONV) return RESNET_OK;
+  const size_t times = node == GRAPH_CHANNEL_CONV ? op->shape.c : (size_t)op->shape.h * op->shape.w;
   size_t macs;
-  if (size_multiply((size_t)op->shape.h * op->shape.w, op->weight_count, &macs)) {
+  if (size_multiply(times, op->weight_count, &macs)) {
     op->macs = macs;
     return RESNET_OK;
   }
@@ -135,7 +140,20 @@ static void lower_shape(lowering *l, uint32_t index) {
   op->bias_count = node->bias_count;
   lower_window(op, node);
   op->uneven = node->evenness == GRAPH_UNEVEN;
+  op->sigmoid = node->sigmoid;
+  op->pad_mode = node->pad_mode;
+  op->pad_value = node->pad_value;
   if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
+}
+
+/* The nodes of one input each that lead from what a SCALE scales to its gate. A gate from elsewhere is not the SCALE's
+ * own, and what computes it counts as any layer does. */
+static void mark_gate(lowering *l, const graph_node *scale) {
+  const graph_node *nodes = l->graph->nodes;
+  uint32_t node = scale->input[1];
+  while (node != scale->input[0] && nodes[node].input_count == 1) node = nodes[node].input[0];
+  if (node != scale->input[0]) return;
+  for (node = scale->input[1]; node != scale->input[0]; node = nodes[node].input[0]) l->shapes[node].gates = true;
 }
 
 static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error) {
@@ -217,6 +235,7 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   for (uint32_t i = 0; i < g->node_count; i++) {
     lower_shape(l, i);
     l->adds[i] = l->adds[i] && l->readers[i] == 1;
+    if (g->nodes[i].op == GRAPH_SCALE) mark_gate(l, &g->nodes[i]);
   }
   resnet_status chosen = choose_kernels(l->shapes, l->adds, g->node_count, l->options, p->memory, error);
   if (chosen != RESNET_OK) return chosen;

@@ -32,7 +32,7 @@
 #define PLAN_BYTE_ORDER UINT32_C(0x01020304)
 
 enum {
-  PLAN_FORMAT = 1,  /* raised when this layout changes; older files are refused by name */
+  PLAN_FORMAT = 2,  /* raised when this layout changes; older files are refused by name */
   PLAN_PACKING = 1, /* raised when a kernel of ours packs differently: older files are packed anew */
   PLAN_ALIGNMENT = 64,
   PLAN_MAGIC_SIZE = 8,

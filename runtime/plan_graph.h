@@ -1,11 +1,13 @@
 /* The graph in a plan file: loader/graph.h's fields as plan_stream has them, but for weights, biases and preprocessing.
  *
- *     u32 nodes, blocks, labels, output, opset; text name, producer
+ *     u32 nodes, blocks, labels, findings, output, opset; text name, producer
  *     for each node: u32 op, input_count, input[2], h, w, c, block; text name, output; u32 the ten of graph_window,
- *       groups, count_padding, stride_h, stride_w, channels_before, evenness; f32 clamp_min, clamp_max;
+ *       groups, count_padding, stride_h, stride_w, channels_before, sigmoid, pad_mode, evenness; f32 clamp_min,
+ *       clamp_max, pad_value;
  *       u64 weight_count, bias_count
  *     for each block: text name; u32 shortcut, source, add
  *     for each label: text
+ *     for each finding: u32 severity; text
  */
 #ifndef LIBRESNET_RUNTIME_PLAN_GRAPH_H
 #define LIBRESNET_RUNTIME_PLAN_GRAPH_H

@@ -29,7 +29,7 @@ static bool shape_fits(graph_shape s) {
          (uint64_t)s.h * s.w <= MAX_ACTIVATION / s.c;
 }
 
-static uint32_t inputs_of(graph_op op) { return op == GRAPH_INPUT ? 0 : op == GRAPH_ADD ? 2 : 1; }
+static uint32_t inputs_of(graph_op op) { return op == GRAPH_INPUT ? 0 : op == GRAPH_ADD || op == GRAPH_SCALE ? 2 : 1; }
 
 static resnet_status check_inputs(const check *c) {
   const graph_node *n = c->node;
@@ -126,6 +126,48 @@ static resnet_status check_same_shape(const check *c) {
   return RESNET_OK;
 }
 
+static resnet_status check_scale(const check *c) {
+  const graph_shape gate = {1, 1, c->node->shape.c};
+  if (!same_shape(c->node->shape, input_shape(c, 0))) return refuse(c, "its shape is not that of its input");
+  return same_shape(gate, input_shape(c, 1)) ? RESNET_OK : refuse(c, "its gate is not (1,1,channels)");
+}
+
+/* The window lies along the channels: of its sides that lie across, 0 and 1 both say that there is nothing there. */
+static resnet_status check_channel_conv(const check *c) {
+  const graph_window *w = &c->node->window;
+  const graph_shape in = {1, 1, c->node->shape.c};
+  if (!same_shape(in, c->node->shape) || !same_shape(in, input_shape(c, 0)))
+    return refuse(c, "it is not (1,1,channels)");
+  if (w->kernel_w < 1 || w->kernel_w > MAX_WINDOW || w->pad_left >= w->kernel_w || w->pad_right >= w->kernel_w ||
+      w->kernel_h > 1 || w->stride_h > 1 || w->stride_w > 1 || w->dilation_h > 1 || w->dilation_w > 1 || w->pad_top ||
+      w->pad_bottom)
+    return refuse(c, "its window does not lie along the channels");
+  if (c->node->weight_count != w->kernel_w || c->node->bias_count != 1)
+    return refuse(c, "its weights do not fit its window");
+  return RESNET_OK;
+}
+
+static bool borders_fit(graph_pad_mode mode, uint32_t in, uint32_t before, uint32_t after, uint32_t out) {
+  const bool mirrored = mode != GRAPH_PAD_REFLECT || (before < in && after < in);
+  return mirrored && (uint64_t)in + before + after == out;
+}
+
+static resnet_status check_pad(const check *c) {
+  const graph_node *n = c->node;
+  const graph_shape in = input_shape(c, 0), out = n->shape;
+  const graph_window *w = &n->window;
+  if (in.c != out.c) return refuse(c, "borders keep the channels");
+  if (w->kernel_h || w->kernel_w || w->stride_h || w->stride_w || w->dilation_h || w->dilation_w)
+    return refuse(c, "it has what its operator does not use");
+  if (!borders_fit(n->pad_mode, in.h, w->pad_top, w->pad_bottom, out.h) ||
+      !borders_fit(n->pad_mode, in.w, w->pad_left, w->pad_right, out.w))
+    return refuse(c, "its borders do not give its shape");
+  if (!isfinite(n->pad_value)) return refuse(c, "its borders hold NaN or infinity");
+  if (n->pad_mode != GRAPH_PAD_CONSTANT && n->pad_value != 0.0f)
+    return refuse(c, "it has what its operator does not use");
+  return RESNET_OK;
+}
+
 typedef struct rule {
   resnet_status (*check)(const check *c);
   bool has_weights, has_window, has_groups, has_clamp, subsamples;
@@ -145,6 +187,10 @@ static const rule rules[GRAPH_OP_COUNT] = {
     [GRAPH_GLOBAL_AVERAGE_POOL] = {.check = check_global_pool},
     [GRAPH_SOFTMAX] = {.check = check_same_shape},
     [GRAPH_LOG_SOFTMAX] = {.check = check_same_shape},
+    [GRAPH_SIGMOID] = {.check = check_same_shape},
+    [GRAPH_SCALE] = {.check = check_scale, .has_clamp = true},
+    [GRAPH_CHANNEL_CONV] = {.check = check_channel_conv, .has_weights = true, .has_window = true},
+    [GRAPH_PAD] = {.check = check_pad, .has_window = true},
 };
 
 /* What an operator does not use is empty, as the loader leaves it. */
@@ -156,7 +202,8 @@ static resnet_status check_unused(const check *c) {
   if ((!r->has_weights && (n->weight_count || n->bias_count)) ||
       (!r->has_window && memcmp(&n->window, &none, sizeof none) != 0) || (!r->has_groups && n->groups) ||
       (!r->subsamples && (n->stride_h || n->stride_w || n->channels_before)) ||
-      (n->op != GRAPH_AVERAGE_POOL && n->count_padding) || (!r->has_clamp && clamped))
+      (n->op != GRAPH_AVERAGE_POOL && n->count_padding) || (!r->has_clamp && clamped) ||
+      (n->op != GRAPH_SCALE && n->sigmoid) || (n->op != GRAPH_PAD && (n->pad_mode || n->pad_value != 0.0f)))
     return refuse(c, "it has what its operator does not use");
   if ((unsigned)n->evenness > GRAPH_UNEVEN) return refuse(c, "its weights are neither even nor uneven");
   return n->clamp_min <= n->clamp_max ? RESNET_OK : refuse(c, "its clamp is no range");
@@ -179,14 +226,33 @@ static resnet_status refuse_block(const graph *g, uint32_t index, resnet_error *
               index, g->blocks[index].name, what);
 }
 
-/* The branch that ends in `end` leads back to the block's source through nodes of the block alone. */
+/* Nodes of the block with one input each lead from `end` back to `source`. */
+static bool chain_leads_back(const graph *g, uint32_t index, uint32_t end, uint32_t source) {
+  for (; end != source; end = g->nodes[end].input[0])
+    if (g->nodes[end].block != index || g->nodes[end].input_count != 1) return false;
+  return true;
+}
+
+/* The residual branch leads back to the block's source through nodes of the block alone, which have one input each, or
+ * scale their first by a gate that is computed from it. */
 static bool branch_leads_back(const graph *g, uint32_t index, uint32_t end) {
-  while (end != g->blocks[index].source) {
+  for (; end != g->blocks[index].source; end = g->nodes[end].input[0]) {
     const graph_node *n = &g->nodes[end];
-    if (n->block != index || n->input_count != 1) return false;
-    end = n->input[0];
+    const bool gated = n->op == GRAPH_SCALE && chain_leads_back(g, index, n->input[1], n->input[0]);
+    if (n->block != index || (n->input_count != 1 && !gated)) return false;
   }
   return true;
+}
+
+/* What a shortcut that pools is made of. */
+static bool only_pools(const graph *g, const graph_block *b) {
+  bool pools = false, weighs = false;
+  for (uint32_t i = g->nodes[b->add].input[1]; i != b->source; i = g->nodes[i].input[0]) {
+    const graph_op op = g->nodes[i].op;
+    pools = pools || op == GRAPH_MAX_POOL || op == GRAPH_AVERAGE_POOL;
+    weighs = weighs || op == GRAPH_CONV || op == GRAPH_LINEAR || op == GRAPH_CHANNEL_CONV;
+  }
+  return pools && !weighs;
 }
 
 static resnet_status check_block(const graph *g, uint32_t index, resnet_error *error) {
@@ -196,8 +262,11 @@ static resnet_status check_block(const graph *g, uint32_t index, resnet_error *e
   const bool residual = b->shortcut != RESNET_SHORTCUT_NONE;
   if (add->block != index || add->op != (residual ? GRAPH_ADD : GRAPH_CONV))
     return refuse_block(g, index, error, "its last node does not end it");
-  if (!branch_leads_back(g, index, add->input[0]) || (residual && !branch_leads_back(g, index, add->input[1])))
+  if (!branch_leads_back(g, index, add->input[0]) ||
+      (residual && !chain_leads_back(g, index, add->input[1], b->source)))
     return refuse_block(g, index, error, "its branches do not come from its source");
+  if (b->shortcut == RESNET_SHORTCUT_POOL && !only_pools(g, b))
+    return refuse_block(g, index, error, "its shortcut does not pool, or has weights");
   return RESNET_OK;
 }
 
@@ -214,6 +283,18 @@ static resnet_status check_places(const graph *g, resnet_error *error) {
     next += begins;
   }
   return next == g->block_count ? RESNET_OK : refuse_block(g, next, error, "it has no nodes");
+}
+
+/* ---- findings ------------------------------------------------------------------------------------------------ */
+
+/* They go to terminals: one line of text, none of which is an order to them. */
+static resnet_status check_findings(const graph *g, resnet_error *error) {
+  for (uint32_t i = 0; i < g->finding_count; i++)
+    for (const char *at = g->findings[i].message; *at; at++)
+      if ((unsigned char)*at < 0x20 || *at == 0x7f)
+        return fail(error, RESNET_ERROR_FORMAT,
+                    "the plan file's finding %u is not a line of text: compile the plan again from its .onnx file", i);
+  return RESNET_OK;
 }
 
 /* ---- all ----------------------------------------------------------------------------------------------------- */
@@ -260,6 +341,7 @@ resnet_status plan_graph_check(const graph *g, resnet_error *error) {
   if (status == RESNET_OK) status = check_readers(g, error);
   for (uint32_t i = 0; i < g->block_count && status == RESNET_OK; i++) status = check_block(g, i, error);
   if (status == RESNET_OK) status = check_places(g, error);
+  if (status == RESNET_OK) status = check_findings(g, error);
   if (status != RESNET_OK) return status;
   const graph_shape scores = g->nodes[g->output].shape;
   if (scores.h != 1 || scores.w != 1 || (g->label_count && g->label_count != scores.c))

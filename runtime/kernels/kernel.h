@@ -53,7 +53,8 @@ extern const kernel *const kernel_table[KERNEL_COUNT];
 /* Rows, one name each. */
 extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_winograd_strided, kernel_stem, kernel_gemm,
     kernel_add, kernel_subsample, kernel_affine, kernel_clamp, kernel_max_pool, kernel_average_pool,
-    kernel_global_average_pool, kernel_softmax, kernel_log_softmax;
+    kernel_global_average_pool, kernel_softmax, kernel_log_softmax, kernel_sigmoid, kernel_scale, kernel_channel_conv,
+    kernel_pad;
 
 enum { ELEMENTS_PER_TASK = 16384 }; /* floats of an elementwise task: 64 KiB of each operand, a fraction of any L2 */
 
@@ -66,7 +67,7 @@ resnet_status check_packed_weights(const plan_op *op, size_t rows, size_t floats
 void describe_append(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* " relu", " relu6", " clamp -1..1" or "" for the op's clamp, appended to `text`. */
 void describe_clamp(const plan_op *op, char *text, size_t size);
-/* "identity", "projection", "option A", or "elementwise" for an addition outside of blocks. */
+/* "identity", "projection", "option A", "pool", or "elementwise" for an addition outside of blocks. */
 const char *describe_shortcut(const plan_op *op);
 /* "3x3 stride 2 pad 1,1,1,1 dilation 2" for the op's window. */
 void describe_window(const plan_op *op, char *text, size_t size);

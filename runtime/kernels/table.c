@@ -17,4 +17,8 @@ const kernel *const kernel_table[KERNEL_COUNT] = {
     [KERNEL_GLOBAL_AVERAGE_POOL] = &kernel_global_average_pool,
     [KERNEL_SOFTMAX] = &kernel_softmax,
     [KERNEL_LOG_SOFTMAX] = &kernel_log_softmax,
+    [KERNEL_SIGMOID] = &kernel_sigmoid,
+    [KERNEL_SCALE] = &kernel_scale,
+    [KERNEL_CHANNEL_CONV] = &kernel_channel_conv,
+    [KERNEL_PAD] = &kernel_pad,
 };

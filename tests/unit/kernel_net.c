@@ -101,6 +101,41 @@ uint32_t net_add_conv(net *n, uint32_t input, const graph_window *w, uint32_t gr
   return n->graph.output;
 }
 
+uint32_t net_add_pad(net *n, uint32_t input, graph_pad_mode mode, const uint32_t pads[4]) {
+  const graph_shape in = n->graph.nodes[input].shape;
+  graph_node *node =
+      net_add_node(n, GRAPH_PAD, input, (graph_shape){in.h + pads[0] + pads[2], in.w + pads[1] + pads[3], in.c});
+  node->window = (graph_window){.pad_top = pads[0], .pad_left = pads[1], .pad_bottom = pads[2], .pad_right = pads[3]};
+  node->pad_mode = mode;
+  if (mode == GRAPH_PAD_CONSTANT) node->pad_value = random_unit();
+  return n->graph.output;
+}
+
+uint32_t net_add_channel_conv(net *n, uint32_t input, uint32_t taps, uint32_t pad) {
+  graph_node *node = net_add_node(n, GRAPH_CHANNEL_CONV, input, n->graph.nodes[input].shape);
+  node->window = (graph_window){1, taps, 1, 1, 1, 1, 0, pad, 0, taps - 1 - pad};
+  net_set_parameters(n, node, taps, 1);
+  return n->graph.output;
+}
+
+uint32_t net_add_scale(net *n, uint32_t input, uint32_t gate, bool sigmoid) {
+  graph_node *node = net_add_node(n, GRAPH_SCALE, input, n->graph.nodes[input].shape);
+  node->input[1] = gate;
+  node->input_count = 2;
+  node->sigmoid = sigmoid;
+  return n->graph.output;
+}
+
+uint32_t net_add_pooled(net *n, uint32_t input) {
+  (void)net_add_node(n, GRAPH_GLOBAL_AVERAGE_POOL, input, (graph_shape){1, 1, n->graph.nodes[input].shape.c});
+  return n->graph.output;
+}
+
+uint32_t net_add_sigmoid(net *n, uint32_t input) {
+  (void)net_add_node(n, GRAPH_SIGMOID, input, n->graph.nodes[input].shape);
+  return n->graph.output;
+}
+
 graph_shape random_shape(void) {
   const uint32_t sizes[] = {1, 2, 3, 5, 7, 8, 13, 16, 19}, channels[] = {1, 3, 8, 16, 17, 32, 36, 64};
   return (graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)};

@@ -27,6 +27,13 @@ net net_new(graph_shape input);
 graph_node *net_add_node(net *n, graph_op op, uint32_t input, graph_shape shape);
 void net_set_parameters(net *n, graph_node *node, size_t weights, size_t biases);
 uint32_t net_add_conv(net *n, uint32_t input, const graph_window *w, uint32_t groups, uint32_t channels);
+/* Pads stand in the order top, left, bottom, right. */
+uint32_t net_add_pad(net *n, uint32_t input, graph_pad_mode mode, const uint32_t pads[4]);
+/* ECA's convolution along the channels of a node of shape (1,1,c). */
+uint32_t net_add_channel_conv(net *n, uint32_t input, uint32_t taps, uint32_t pad);
+uint32_t net_add_scale(net *n, uint32_t input, uint32_t gate, bool sigmoid);
+uint32_t net_add_pooled(net *n, uint32_t input); /* globally */
+uint32_t net_add_sigmoid(net *n, uint32_t input);
 graph_shape net_windowed(graph_shape in, const graph_window *w, uint32_t channels);
 
 /* The convolutions of ours that a plan has: 1 << winograd_form, and these. */

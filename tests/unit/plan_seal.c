@@ -5,7 +5,13 @@
 #include "runtime/plan_format.h"
 #include "runtime/plan_stream.h"
 
-enum { MAX_NODES = 4096, NODE_NUMBERS = 8 * 4, NODE_WINDOW = 16 * 4 + 2 * 4, PREPROCESS = 4 * 4 + 7 * 4 };
+enum {
+  MAX_NODES = 4096,
+  NODE_NUMBERS = 8 * 4,
+  NODE_WINDOW = 18 * 4 + 3 * 4,
+  COUNTS = 6 * 4,
+  PREPROCESS = 4 * 4 + 7 * 4
+};
 
 typedef struct arrays {
   uint64_t weights, bias; /* floats */
@@ -26,7 +32,7 @@ static void skip_text(plan_reader *r) { skip(r, take_u32(r)); }
 static void walk_graph(plan_reader *r) {
   const uint32_t count = take_u32(r);
   node_count = 0;
-  skip(r, 16);
+  skip(r, COUNTS - 4);
   skip_text(r);
   skip_text(r);
   for (uint32_t i = 0; i < count && !r->failed; i++) {
@@ -90,7 +96,7 @@ size_t plan_find_numbers(const uint8_t *file, size_t size, size_t *places, size_
   memcpy(&h, file, sizeof h);
   plan_reader r = {.at = file + sizeof h, .end = file + sizeof h + h.graph_size};
   const uint32_t count = take_u32(&r);
-  skip(&r, 16);
+  skip(&r, COUNTS - 4);
   skip_text(&r);
   skip_text(&r);
   for (uint32_t i = 0; i < count && !r.failed; i++) {

@@ -1,5 +1,5 @@
-/* What convolutions by our own kernels promise of their numbers: the same bits however threads and batches split the
- * work, pictures that do not disturb each other, small errors for inputs and weights of any size. */
+/* What our own kernels promise of their numbers: the same bits however threads and batches split the work, pictures that
+ * do not disturb each other, small errors for inputs and weights of any size. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,6 +44,28 @@ static net residual_net(const graph_shape *size) {
   last = net_add_conv(&n, last, &pointwise, 1, channels);
   first = add_sum(&n, last, first);
   (void)net_add_conv(&n, first, &strided3x3, 1, channels);
+  return n;
+}
+
+/* Borders of each mode; a gate whose sigmoid is in the product, in place, and one along the channels with a sigmoid of
+ * its own, of a tensor that the sum reads as well. */
+static net gated_net(const graph_shape *size) {
+  const uint32_t channels = size->c;
+  net n = net_new((graph_shape){2 * size->h, 2 * size->w, 3});
+  uint32_t last = net_add_pad(&n, 0, GRAPH_PAD_REFLECT, (const uint32_t[4]){1, 2, 1, 0});
+  last = net_add_conv(&n, last, &strided3x3, 1, channels);
+  uint32_t gate = net_add_pooled(&n, last);
+  gate = net_add_conv(&n, gate, &pointwise, 1, 1 + channels / 4);
+  gate = net_add_conv(&n, gate, &pointwise, 1, channels);
+  last = net_add_scale(&n, last, gate, true);
+  last = net_add_pad(&n, last, GRAPH_PAD_EDGE, (const uint32_t[4]){0, 1, 2, 3});
+  gate = net_add_pooled(&n, last);
+  gate = net_add_channel_conv(&n, gate, 5, 2);
+  gate = net_add_sigmoid(&n, gate);
+  last = add_sum(&n, net_add_scale(&n, last, gate, false), last);
+  last = net_add_pad(&n, last, GRAPH_PAD_CONSTANT, (const uint32_t[4]){1, 0, 0, 1});
+  last = net_add_sigmoid(&n, last);
+  (void)net_add_pooled(&n, last);
   return n;
 }
 
@@ -121,14 +143,27 @@ static void bits_do_not_depend_on_threads_or_batches(void **unused) {
   assert_int_equal(kinds, NET_KINDS);
 }
 
+static void bits_of_gates_and_borders_do_not_depend_on_them_either(void **unused) {
+  (void)unused;
+  for (size_t i = 0; i < SIZES; i++) {
+    net n = gated_net(&sizes[i]);
+    resnet_model *model = net_model(&n, RESNET_CONV_AUTO);
+    float *input = random_floats(model->memory, PICTURES * shape_floats(model->plan.ops[0].shape));
+    check_bits(model, input);
+    memory_release(model->memory, input);
+    graph_release(&n.graph);
+    resnet_model_close(&model);
+  }
+}
+
 /* ---- inputs of no meaning ---- */
 
 /* A picture of NaN and infinity leaves the bits of those before and behind it as they are. */
 static void pictures_do_not_disturb_each_other(void **unused) {
   (void)unused;
   const float bad[] = {NAN, INFINITY, -INFINITY, 3e38f};
-  for (size_t i = 0; i < SIZES; i++) {
-    net n = residual_net(&sizes[i]);
+  for (size_t i = 0; i < 2 * SIZES; i++) {
+    net n = i % 2 ? gated_net(&sizes[i / 2]) : residual_net(&sizes[i / 2]);
     resnet_model *model = net_model(&n, RESNET_CONV_WINOGRAD);
     const size_t floats = shape_floats(model->plan.ops[0].shape);
     float *input = random_floats(model->memory, PICTURES * floats);
@@ -185,6 +220,7 @@ static void errors_do_not_depend_on_the_scale(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bits_do_not_depend_on_threads_or_batches),
+      cmocka_unit_test(bits_of_gates_and_borders_do_not_depend_on_them_either),
       cmocka_unit_test(pictures_do_not_disturb_each_other),
       cmocka_unit_test(errors_do_not_depend_on_the_scale),
   };

@@ -224,12 +224,15 @@ static size_t run_variant(const vector_functions *v, const float *a, const float
   v->interleave(a, n / c, c, out + 3 * n + 2 * c);
   memcpy(out + 5 * n, a, n * sizeof *a);
   v->add(out + 5 * n, b, out + 5 * n, n, 0.0f, INFINITY); /* in place */
-  return 6 * n;
+  v->scale(a, b, out + 6 * n, n / c, c, -0.25f, 0.5f);
+  for (size_t i = 0; i < n; i++) out[7 * n + i] = a[i] * expf(6.0f * b[i]); /* of any size that matters */
+  v->sigmoid(out + 7 * n, out + 7 * n, n);
+  return 8 * n;
 }
 
 static void test_vector_variants_agree_to_the_bit(void **unused) {
   (void)unused;
-  static float a[4096], b[4096], want[6 * 4096], got[6 * 4096];
+  static float a[4096], b[4096], want[8 * 4096], got[8 * 4096];
   size_t count = 0;
   while (vector_variant(count)) count++;
   const vector_functions *portable = vector_variant(count - 1);
@@ -481,6 +484,185 @@ static void test_batches_share_weights(void **unused) {
   assert_int_equal(form_for(56, 64, 8, &many), WINOGRAD_F4X4_3X3);
 }
 
+/* Against double precision, in units of the result: both tails keep their digits, until they end at 2^-126. */
+static void test_sigmoids_keep_their_digits(void **unused) {
+  (void)unused;
+  double worst = 0.0;
+  for (size_t variant = 0; vector_variant(variant); variant++)
+    for (int32_t i = -870000; i <= 870000; i += 7) {
+      const float x = (float)i * 1e-4f;
+      float y;
+      vector_variant(variant)->sigmoid(&x, &y, 1);
+      const double want = 1.0 / (1.0 + exp(-(double)x));
+      worst = fmax(worst, fabs((double)y - want) / want);
+    }
+  printf("sigmoid: off by %.2f * 2^-24 at most\n", worst * 0x1p24);
+  assert_true(worst <= 3 * 0x1p-24);
+  const float ends[] = {-INFINITY, -1e30f, -88.0f, 88.0f, 1e30f, INFINITY, NAN};
+  for (size_t variant = 0; vector_variant(variant); variant++)
+    for (size_t i = 0; i < 7; i++) {
+      float y;
+      vector_variant(variant)->sigmoid(&ends[i], &y, 1);
+      if (i < 3) assert_true(y >= 0.0f && y <= 1.2e-38f);
+      if (i >= 3 && i < 6) assert_true(y == 1.0f);
+      if (i == 6) assert_true(isnan(y));
+    }
+}
+
+/* Sizes, channels, taps and pads, odd and even. */
+static void test_channel_conv(void **unused) {
+  (void)unused;
+  const uint32_t channels[] = {1, 2, 3, 16, 17, 64, 300};
+  for (int round = 0; round < ROUNDS; round++) {
+    net n = net_new((graph_shape){1, 1, pick(channels, 7)});
+    const uint32_t taps = 1 + random_below(9);
+    (void)net_add_channel_conv(&n, 0, taps, random_below(taps));
+    random_run(&n);
+  }
+}
+
+static void test_sigmoid(void **unused) {
+  (void)unused;
+  for (int round = 0; round < ROUNDS; round++) {
+    const graph_shape in = {1 + random_below(40), 1 + random_below(40), 1 + random_below(40)};
+    net n = net_new(in);
+    (void)net_add_node(&n, GRAPH_SIGMOID, 0, in);
+    (void)net_measure(&n, 1 + random_below(3), 1 + random_below(3), RESNET_CONV_AUTO, 20.0f, 1e-6);
+  }
+}
+
+/* Each mode; reflected borders take up to all but one of the pixels, others also more than there are. */
+static void test_pads(void **unused) {
+  (void)unused;
+  for (int round = 0; round < 3 * ROUNDS; round++) {
+    const graph_pad_mode mode = (graph_pad_mode)(round % 3);
+    net n = net_new(random_shape());
+    const graph_shape in = n.graph.nodes[0].shape;
+    uint32_t pads[4];
+    for (size_t i = 0; i < 4; i++) {
+      const uint32_t size = i % 2 ? in.w : in.h;
+      pads[i] = random_below(mode == GRAPH_PAD_REFLECT ? size : size + 4);
+    }
+    (void)net_add_pad(&n, 0, mode, pads);
+    random_run(&n);
+  }
+}
+
+/* x times a gate that is computed from it, by convolution or along the channels, its sigmoid within the product or an
+ * op of its own; in place where nobody else reads x, and where the sum does. */
+static void test_gates(void **unused) {
+  (void)unused;
+  for (int round = 0; round < 2 * ROUNDS; round++) {
+    const uint32_t sizes[] = {1, 2, 7, 16, 40};
+    net n = net_new((graph_shape){pick(sizes, 5), pick(sizes, 5), random_shape().c});
+    const graph_shape s = n.graph.nodes[0].shape;
+    const graph_window one = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+    const uint32_t scaled = random_below(2) ? 0 : net_add_conv(&n, 0, &same3x3, 1, s.c);
+    uint32_t gate = net_add_pooled(&n, scaled);
+    if (random_below(2)) {
+      gate = net_add_conv(&n, gate, &one, 1, 1 + s.c / 4);
+      gate = net_add_conv(&n, gate, &one, 1, s.c);
+    } else {
+      gate = net_add_channel_conv(&n, gate, 3, 1);
+    }
+    const bool fused = random_below(2);
+    if (!fused && random_below(4)) gate = net_add_sigmoid(&n, gate);
+    const uint32_t product = net_add_scale(&n, scaled, gate, fused);
+    if (random_below(2)) {
+      graph_node *sum = net_add_node(&n, GRAPH_ADD, product, s);
+      sum->input[1] = random_below(2) ? scaled : 0;
+      sum->input_count = 2;
+    }
+    net_check(&n, 1 + random_below(3), 1 + random_below(3), RESNET_CONV_AUTO);
+  }
+}
+
+/* x * sigmoid(x) over one pixel: what is scaled is its own gate, and must not be overwritten. */
+static void test_a_pixel_is_its_own_gate(void **unused) {
+  (void)unused;
+  for (uint32_t c = 1; c <= 70; c++) {
+    net n = net_new((graph_shape){1, 1, c});
+    const uint32_t first = net_add_conv(&n, 0, &(graph_window){1, 1, 1, 1, 1, 1, 0, 0, 0, 0}, 1, c);
+    (void)net_add_scale(&n, first, first, c % 2);
+    random_run(&n);
+  }
+}
+
+/* All of a picture, and what is pooled from one. */
+typedef struct node_list {
+  uint32_t nodes[MAX_NODES], count;
+} node_list;
+
+static uint32_t any_of(const node_list *list) {
+  const uint32_t recent = list->count > 4 && random_below(3) ? 4 : list->count;
+  return list->nodes[list->count - 1 - random_below(recent)];
+}
+
+static void add_random_node(net *n, graph_shape s, node_list *whole, node_list *pooled) {
+  const uint32_t x = any_of(whole), kind = pooled->count ? random_below(9) : 8;
+  if (kind == 0) {
+    (void)net_add_conv(n, x, &same3x3, 1, s.c);
+  } else if (kind == 1) {
+    (void)net_add_node(n, GRAPH_CLAMP, x, s);
+  } else if (kind == 2) {
+    (void)net_add_sigmoid(n, x);
+  } else if (kind < 5) {
+    graph_node *sum = net_add_node(n, GRAPH_ADD, x, s);
+    sum->input[1] = any_of(whole);
+    sum->input_count = 2;
+    sum->clamp_min = -1.0f; /* sums of sums stay small, so that the tolerance means rounding */
+    sum->clamp_max = 1.0f;
+  } else if (kind < 7) {
+    (void)net_add_scale(n, x, any_of(pooled), random_below(2));
+  } else if (kind == 7) {
+    (void)net_add_sigmoid(n, any_of(pooled));
+  } else {
+    (void)net_add_pooled(n, x);
+  }
+  node_list *list = kind < 7 ? whole : pooled;
+  list->nodes[list->count++] = n->graph.output;
+}
+
+/* Sums, clamps, gates, products and convolutions that read any earlier node, some read by none: a buffer that is reused
+ * too early would show in what a later node computes. */
+static void test_buffers_of_gates_in_random_graphs(void **unused) {
+  (void)unused;
+  for (int round = 0; round < 80; round++) {
+    const graph_shape s = {1 + random_below(6), 1 + random_below(6), 1 + random_below(20)};
+    net n = net_new(s);
+    const uint32_t count = 5 + random_below(MAX_NODES - 6);
+    node_list whole = {.count = 1}, pooled = {.count = 0};
+    while (n.graph.node_count < count) add_random_node(&n, s, &whole, &pooled);
+    random_run(&n);
+  }
+}
+
+/* Scores that a sigmoid made are probabilities, each for itself: resnet_classify gives them as they are. */
+static void test_sigmoid_scores_are_probabilities(void **unused) {
+  (void)unused;
+  enum { CLASSES = 5 };
+  net n = net_new((graph_shape){4, 4, 3});
+  (void)net_add_node(&n, GRAPH_GLOBAL_AVERAGE_POOL, 0, (graph_shape){1, 1, 3});
+  graph_node *linear = net_add_node(&n, GRAPH_LINEAR, 1, (graph_shape){1, 1, CLASSES});
+  net_set_parameters(&n, linear, CLASSES * 3, CLASSES);
+  (void)net_add_node(&n, GRAPH_SIGMOID, 2, (graph_shape){1, 1, CLASSES});
+  resnet_model *model = net_model(&n, RESNET_CONV_AUTO);
+  model->preprocess = (resnet_preprocess){0, 0, RESNET_ORDER_RGB, 1, {0, 0, 0}, {1, 1, 1}};
+  graph_release(&n.graph);
+  uint8_t pixels[4 * 4 * 3];
+  float input[4 * 4 * 3], scores[CLASSES];
+  for (size_t i = 0; i < sizeof pixels; i++) input[i] = pixels[i] = (uint8_t)random_below(2);
+  resnet_session *session;
+  resnet_prediction best[CLASSES];
+  assert_int_equal(resnet_session_open(model, NULL, &session, NULL), RESNET_OK);
+  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, 1, scores, NULL), RESNET_OK);
+  const resnet_image image = {pixels, 4, 4, 12, RESNET_PIXELS_RGB};
+  assert_int_equal(resnet_classify(session, &image, 1, CLASSES, best, NULL), RESNET_OK);
+  for (size_t i = 0; i < CLASSES; i++) assert_true(best[i].score == scores[best[i].index]);
+  resnet_session_close(&session);
+  resnet_model_close(&model);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_conv),
@@ -504,6 +686,14 @@ int main(void) {
       cmocka_unit_test(test_taps_are_called_unlike_only_where_it_matters),
       cmocka_unit_test(test_winograd_is_left_where_weights_forbid_it),
       cmocka_unit_test(test_batches_share_weights),
+      cmocka_unit_test(test_channel_conv),
+      cmocka_unit_test(test_sigmoid),
+      cmocka_unit_test(test_pads),
+      cmocka_unit_test(test_gates),
+      cmocka_unit_test(test_a_pixel_is_its_own_gate),
+      cmocka_unit_test(test_sigmoid_scores_are_probabilities),
+      cmocka_unit_test(test_sigmoids_keep_their_digits),
+      cmocka_unit_test(test_buffers_of_gates_in_random_graphs),
   };
   return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

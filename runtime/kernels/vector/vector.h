@@ -24,6 +24,12 @@ typedef struct vector_functions {
   void (*affine)(const float *x, const float *scale, const float *shift, float *out, size_t pixels, size_t c, float low,
                  float high);
 
+  /* out[p][k] = clamp(x[p][k] * gate[k]) for (pixels,c); out may be x. */
+  void (*scale)(const float *x, const float *gate, float *out, size_t pixels, size_t c, float low, float high);
+
+  /* out[i] = 1 / (1 + exp(-x[i])), 3 units in the last place off at most, and never less than 2^-126; out may be x. */
+  void (*sigmoid)(const float *x, float *out, size_t n);
+
   /* out[k] = max over the rows x columns window at x of x[row * row_stride + column * column_stride + k], k < c;
    * rows and columns are at least 1, strides are in floats. */
   void (*window_max)(const float *x, size_t rows, size_t row_stride, size_t columns, size_t column_stride, size_t c,

@@ -1,5 +1,6 @@
 /* Source of one variant. Included by the files vector_*.c, which define VARIANT and are compiled for an instruction
  * set. Plain C whose loops over channels the compiler turns into vectors: blocks of a fixed width stay in registers. */
+#include <math.h>
 #include <string.h>
 
 #include "runtime/kernels/vector/vector.h"
@@ -51,6 +52,59 @@ static void clamp(const float *x, float *out, size_t n, float low, float high) {
   size_t i = 0;
   for (; i + BLOCK <= n; i += BLOCK) clamp_block(x + i, out + i, BLOCK, low, high);
   if (i < n) clamp_block(x + i, out + i, n - i, low, high);
+}
+
+static void scale_block(const float *x, const float *gate, float *out, size_t width, float low, float high) {
+  float y[BLOCK];
+  for (size_t k = 0; k < width; k++) y[k] = clamp_one(x[k] * gate[k], low, high);
+  for (size_t k = 0; k < width; k++) out[k] = y[k];
+}
+
+static void scale(const float *x, const float *gate, float *out, size_t pixels, size_t c, float low, float high) {
+  for (size_t p = 0; p < pixels; p++, x += c, out += c) {
+    size_t k = 0;
+    for (; k + BLOCK <= c; k += BLOCK) scale_block(x + k, gate + k, out + k, BLOCK, low, high);
+    if (k < c) scale_block(x + k, gate + k, out + k, c - k, low, high);
+  }
+}
+
+/* exp(x) for x <= 0, from 2^-126 on: x = n ln 2 + r, n an integer, |r| <= ln(2) / 2. Adding 1.5 * 2^23 leaves n in the
+ * last bits of the sum; ln 2 is taken in two parts, of which the first times n is exact (Cody & Waite 1980, "Software
+ * Manual for the Elementary Functions"). Taylor's series of exp(r) is off by r^8 / 8! < 2^-27. */
+static inline float exp_one(float x) {
+  static const float shift = 12582912.0f, log2_e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+  x = x < -87.33f ? -87.33f : x;
+  const float shifted = x * log2_e + shift, n = shifted - shift, r = (x - n * ln2_high) - n * ln2_low;
+  float sum = 1.0f / 5040;
+  sum = sum * r + 1.0f / 720;
+  sum = sum * r + 1.0f / 120;
+  sum = sum * r + 1.0f / 24;
+  sum = sum * r + 1.0f / 6;
+  sum = sum * r + 0.5f;
+  sum = sum * r + 1.0f;
+  sum = sum * r + 1.0f;
+  uint32_t bits;
+  memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits + 127) << 23; /* of 2^n; what `shift` has above n leaves at the top */
+  float power;
+  memcpy(&power, &bits, sizeof power);
+  return sum * power;
+}
+
+/* exp(-|x|) cannot overflow, and both halves keep all their digits. */
+static void sigmoid_block(const float *x, float *out, size_t width) {
+  float y[BLOCK];
+  for (size_t k = 0; k < width; k++) {
+    const float e = exp_one(-fabsf(x[k]));
+    y[k] = (x[k] < 0.0f ? e : 1.0f) / (1.0f + e);
+  }
+  for (size_t k = 0; k < width; k++) out[k] = y[k];
+}
+
+static void sigmoid(const float *x, float *out, size_t n) {
+  size_t i = 0;
+  for (; i + BLOCK <= n; i += BLOCK) sigmoid_block(x + i, out + i, BLOCK);
+  if (i < n) sigmoid_block(x + i, out + i, n - i);
 }
 
 static void max_block(const float *x, size_t rows, size_t row_stride, size_t columns, size_t column_stride,
@@ -126,6 +180,8 @@ const vector_functions OBJECT(VARIANT) = {
     .add = add,
     .clamp = clamp,
     .affine = affine,
+    .scale = scale,
+    .sigmoid = sigmoid,
     .window_max = window_max,
     .window_sum = window_sum,
     .stir = stir,
