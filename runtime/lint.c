@@ -66,12 +66,15 @@ resnet_status find_preprocess_faults(const resnet_model *model, graph *g, resnet
     return graph_add_finding(g, error, RESNET_NOTE,
                              "the input has %u channels: pictures have 3, so that only resnet_run can use this net",
                              channels);
+  const uint32_t found = g->finding_count;
   resnet_status status = find_implausible(model, g, error);
-  const bool keras = strncmp(model->producer, "tf2onnx", 7) == 0 || strncmp(model->producer, "keras2onnx", 10) == 0;
-  if (status != RESNET_OK || !keras || model->preprocess_source != RESNET_PREPROCESS_GUESSED) return status;
+  const bool keras = strncmp(g->producer, "tf2onnx", 7) == 0 || strncmp(g->producer, "keras2onnx", 10) == 0;
+  if (status != RESNET_OK || !keras || model->preprocess_source != RESNET_PREPROCESS_GUESSED ||
+      g->finding_count > found)
+    return status;
   return graph_add_finding(
       g, error, RESNET_WARNING,
       "%.20s wrote this file and nothing says how its pictures are prepared: Keras's ResNet nets take "
       "--preprocess keras-caffe, its ResNetV2 nets keras-tf",
-      model->producer);
+      g->producer);
 }

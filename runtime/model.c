@@ -1,5 +1,6 @@
 /* Opening and closing models: read the graph, lower it, pack the weights. */
 #include "runtime/model.h"
+#include "runtime/lint.h"
 
 #include <math.h>
 #include <string.h>
@@ -98,9 +99,11 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   if (status == RESNET_OK) status = plan_memory(&model->plan, error);
   if (status == RESNET_OK)
     status = plan_pack(&model->plan, &model->file, &model->options, model->notice, sizeof model->notice, error);
-  if (status == RESNET_OK) status = take_findings(model, g, error);
   if (status != RESNET_OK) return status;
   choose_preprocess(model, g, options);
+  status = find_preprocess_faults(model, g, error);
+  if (status == RESNET_OK) status = take_findings(model, g, error);
+  if (status != RESNET_OK) return status;
   model->name = g->name;
   model->producer = g->producer;
   model->opset = g->opset;

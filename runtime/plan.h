@@ -64,6 +64,7 @@ typedef struct plan_op {
   uint32_t block;           /* or RESNET_NO_INDEX */
   resnet_shortcut shortcut; /* that it adds or computes */
   bool gates;               /* it computes the gate of a SCALE from what that scales */
+  bool blurs;               /* a depthwise CONV with one fixed filter for all channels: it was not trained */
   char *name, *output, *detail;
 } plan_op;
 
@@ -110,7 +111,7 @@ void op_release_weights(plan_op *op, memory *m);
 size_t op_weights_bytes(const plan_op *op);
 
 /* True for the layers that the papers count: convolutions and fully connected layers that are neither projections nor
- * part of a gate. */
+ * part of a gate nor a filter against aliasing. */
 bool op_is_layer(const plan_op *op);
 
 /* Floats per picture of a shape; shapes were checked by the loader, so that this does not overflow. */

@@ -33,7 +33,7 @@ static const plan_kernel kernel_of[GRAPH_OP_COUNT] = {
 
 /* A layer that adds the shortcut itself carries the shortcut's kind, as a projection does, but has two inputs. */
 bool op_is_layer(const plan_op *op) {
-  return op->macs > 0 && !op->gates && (op->shortcut == RESNET_SHORTCUT_NONE || op->input_count == 2);
+  return op->macs > 0 && !op->gates && !op->blurs && (op->shortcut == RESNET_SHORTCUT_NONE || op->input_count == 2);
 }
 
 size_t shape_floats(graph_shape shape) { return (size_t)shape.h * shape.w * shape.c; }
@@ -124,6 +124,18 @@ static bool fuse_add(lowering *l, uint32_t index) {
   return true;
 }
 
+/* BlurPool (Zhang 2019, "Making Convolutional Networks Shift-Invariant Again"): a low-pass filter, the same for every
+ * channel, without bias. Trained filters of different channels are never equal. */
+static bool is_blur(const graph_node *node, graph_shape in) {
+  const size_t area = (size_t)node->window.kernel_h * node->window.kernel_w;
+  if (node->op != GRAPH_CONV || node->groups != in.c || node->shape.c != in.c || in.c < 2 || area < 2) return false;
+  for (size_t c = 0; c < node->bias_count; c++)
+    if (node->bias[c] < 0 || node->bias[c] > 0) return false;
+  for (size_t c = 1; c < in.c; c++)
+    if (memcmp(node->weights, node->weights + c * area, area * sizeof *node->weights) != 0) return false;
+  return true;
+}
+
 /* What the graph's node says of its op, its inputs and its words left out. */
 static void lower_shape(lowering *l, uint32_t index) {
   const graph *g = l->graph;
@@ -140,6 +152,7 @@ static void lower_shape(lowering *l, uint32_t index) {
   op->bias_count = node->bias_count;
   lower_window(op, node);
   op->uneven = node->evenness == GRAPH_UNEVEN;
+  op->blurs = node->input_count == 1 && is_blur(node, op->in);
   op->sigmoid = node->sigmoid;
   op->pad_mode = node->pad_mode;
   op->pad_value = node->pad_value;
