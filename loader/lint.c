@@ -7,38 +7,47 @@
 
 /* ---- a bias shared by mistake -------------------------------------------------------------------------------- */
 
-static bool is_conv_with_bias(const lowering *l, const Onnx__NodeProto *node) {
-  return node->n_input == 3 && node->input[2][0] && strcmp(onnx_text(node->op_type), "Conv") == 0 && is_live(l, node);
-}
-
-static bool is_all_zero(const lowering *l, const char *name) {
-  const value *v = values_find(l, name);
-  const tensor *t = v && v->kind == VALUE_TENSOR ? v->tensor : NULL;
+static bool is_all_zero(const value *v) {
+  const tensor *t = v->kind == VALUE_TENSOR ? v->tensor : NULL;
   for (size_t i = 0; t && t->is_float && t->floats && i < t->count; i++)
     if (t->floats[i] < 0 || t->floats[i] > 0) return false;
   return true;
 }
 
+/* The bias of a Conv that leads to the scores, where another node reads it, too, and it is not of zeros; or NULL. */
+static const value *shared_bias(const lowering *l, const Onnx__NodeProto *node) {
+  if (node->n_input != 3 || strcmp(onnx_text(node->op_type), "Conv") != 0 || !is_live(l, node)) return NULL;
+  const value *v = values_find(l, node->input[2]);
+  return v && v->readers > 1 && !is_all_zero(v) ? v : NULL;
+}
+
+static resnet_status warn_of_bias(lowering *l, size_t a, size_t b, const value *bias) {
+  return graph_add_finding(l->graph, l->error, RESNET_WARNING,
+                           "nodes '%.50s' and '%.50s' share an input and the bias '%.40s': known from onnxscript's "
+                           "batch norm fusion of autumn 2025; export again with onnxscript 0.5.7 or later",
+                           node_name(l->source->node[a]), node_name(l->source->node[b]), bias->name);
+}
+
 /* onnxscript's fusion of batch normalisations named the new bias after the convolution's input (September to November
- * 2025; onnxscript issue 2553, mended by 2680): a block's first convolution and its projection then read one bias. */
+ * 2025; onnxscript issue 2553, mended by 2680): a block's first convolution and its projection then read one bias.
+ * Nodes that read the same input are linked, so that few are compared. */
 static resnet_status find_shared_bias(lowering *l) {
-  const Onnx__GraphProto *g = l->source;
-  for (size_t i = 0; i < g->n_node; i++) {
-    const Onnx__NodeProto *a = g->node[i];
-    if (!is_conv_with_bias(l, a)) continue;
-    const value *bias = values_find(l, a->input[2]);
-    if (!bias || bias->readers < 2 || is_all_zero(l, a->input[2])) continue;
-    for (size_t k = i + 1; k < g->n_node; k++) {
-      const Onnx__NodeProto *b = g->node[k];
-      if (!is_conv_with_bias(l, b) || strcmp(a->input[2], b->input[2]) != 0 || strcmp(a->input[0], b->input[0]) != 0)
-        continue;
-      resnet_status status = graph_add_finding(
-          l->graph, l->error, RESNET_WARNING,
-          "nodes '%.50s' and '%.50s' share an input and the bias '%.40s': known from onnxscript's batch norm "
-          "fusion of autumn 2025; export again with onnxscript 0.5.7 or later",
-          node_name(a), node_name(b), a->input[2]);
+  const size_t count = l->source->n_node;
+  const value **biases = scratch_allocate(l, count, sizeof *biases);
+  size_t *before = scratch_allocate(l, count, sizeof *before); /* index + 1 of the one before it; 0: none */
+  size_t *latest = scratch_allocate(l, l->value_count, sizeof *latest);
+  if (!biases || !before || !latest) return fail_memory(l->error, "the findings");
+  for (size_t i = 0; i < count && l->graph->finding_count < GRAPH_MAX_FINDINGS; i++) {
+    biases[i] = shared_bias(l, l->source->node[i]);
+    if (!biases[i]) continue;
+    size_t *reader =
+        &latest[values_find(l, l->source->node[i]->input[0]) - l->values]; /* it was lowered: it is there */
+    for (size_t k = *reader; k; k = before[k - 1]) {
+      resnet_status status = biases[k - 1] == biases[i] ? warn_of_bias(l, k - 1, i, biases[i]) : RESNET_OK;
       if (status != RESNET_OK) return status;
     }
+    before[i] = *reader;
+    *reader = i + 1;
   }
   return RESNET_OK;
 }
@@ -55,7 +64,7 @@ static resnet_status find_softmax(lowering *l) {
         "there is no Softmax: the scores are logits, as most exports have them; resnet_classify and the "
         "program make probabilities of them");
   const graph_node *before = &nodes[last->input[0]];
-  if (!is_softmax(before->op)) return RESNET_OK;
+  if (before->op != GRAPH_SOFTMAX) return RESNET_OK; /* of logarithms of probabilities it gives these back */
   return graph_add_finding(
       l->graph, l->error, RESNET_WARNING,
       "node '%.60s' takes the softmax of node '%.60s', a softmax already: all scores come out nearly "

@@ -1,0 +1,124 @@
+/* Which output is the scores; what leads to them is read, and nothing else. */
+#include <stdio.h>
+#include <string.h>
+
+#include "loader_net.h"
+
+/* Scores "y" (4 classes) and, of them, a class and probabilities. */
+static void add_outputs(net *n) {
+  begin_net(n);
+  add(n, "Relu", "c", "t", "");
+  end_net(n);
+  add(n, "Softmax", "y", "probabilities", "axis=1");
+  add(n, "ArgMax", "probabilities", "class", "axis=1");
+}
+
+static resnet_status load_output(net *n, const char *output, graph *g, resnet_error *error) {
+  const graph_options options = {.max_file_bytes = 1 << 20, .output = output};
+  buffer file = finish(n);
+  resnet_status status = load_bytes(&file, &options, g, error);
+  buffer_release(&file);
+  return status;
+}
+
+static void check_chosen(const char *outputs, const char *chosen, graph_op op, uint32_t node_count) {
+  net n = {.output = outputs};
+  graph g;
+  resnet_error error;
+  add_outputs(&n);
+  if (load_output(&n, chosen, &g, &error) != RESNET_OK) fail_msg("%s", error.message);
+  check_invariants(&g);
+  assert_int_equal(find_scores(&g)->op, op);
+  assert_int_equal(find_scores(&g)->shape.c, 4);
+  assert_int_equal(g.node_count, node_count);
+  unload(&g);
+}
+
+static void outputs_are_chosen_by_name(void **state) {
+  (void)state;
+  check_chosen("class,probabilities", "probabilities", GRAPH_SOFTMAX, 4); /* ArgMax beside it is not read */
+  check_chosen("y,class", "y", GRAPH_GLOBAL_AVERAGE_POOL, 3);
+  check_chosen("class", "probabilities", GRAPH_SOFTMAX, 4); /* no output of the graph, but there */
+  check_chosen("class", "y", GRAPH_GLOBAL_AVERAGE_POOL, 3);
+  check_chosen("y", "y", GRAPH_GLOBAL_AVERAGE_POOL, 3);
+  check_chosen("y", NULL, GRAPH_GLOBAL_AVERAGE_POOL, 3);
+  check_chosen("class,y,probabilities", "p", GRAPH_GLOBAL_AVERAGE_POOL, 3); /* (n,c,1,1) */
+}
+
+static void refuse_chosen(const char *outputs, const char *chosen, resnet_status status, const char *what) {
+  net n = {.output = outputs};
+  graph g;
+  resnet_error error;
+  add_outputs(&n);
+  if (load_output(&n, chosen, &g, &error) == RESNET_OK) fail_msg("loaded, should be refused: %s", what);
+  if (!strstr(error.message, what)) fail_msg("'%s' lacks '%s'", error.message, what);
+  assert_int_equal(error.status, status);
+}
+
+static void other_names_are_refused(void **state) {
+  (void)state;
+  const resnet_status not_yet = RESNET_ERROR_UNSUPPORTED, argument = RESNET_ERROR_ARGUMENT;
+  refuse_chosen("y,class", NULL, not_yet,
+                "has 2 outputs ('y', 'class'): name the one with the scores in options.output");
+  refuse_chosen("y,class", "logits", argument, "no node computes 'logits': the graph's outputs are 'y', 'class'");
+  refuse_chosen("y", "", argument, "no node computes ''");
+  refuse_chosen("y", "w", argument, "no node computes 'w'"); /* an initialiser */
+  refuse_chosen("y", "x", not_yet, "'x' does not depend on any layer");
+  refuse_chosen("y", "c", not_yet, "'c' is (h 8, w 8, c 4): scores (n,classes) are accepted");
+  refuse_chosen("class", NULL, not_yet, "node 'ArgMax_class' (ArgMax, opset 13)");
+  refuse_chosen("class,y", "class", not_yet, "--scores NAME");
+}
+
+/* However many and long, their names fit the message. */
+static void many_outputs_fit_the_message(void **state) {
+  (void)state;
+  char outputs[1200] = "";
+  for (int i = 0; i < 12; i++) {
+    size_t used = strlen(outputs);
+    (void)snprintf(outputs + used, sizeof outputs - used, "%s%d%070d", i ? "," : "", i, 0);
+  }
+  refuse_chosen(outputs, NULL, RESNET_ERROR_UNSUPPORTED, "the graph has 12 outputs ('0000");
+  net none = {.output = ","};
+  graph g;
+  resnet_error error;
+  begin_net(&none);
+  assert_int_equal(load_output(&none, NULL, &g, &error), RESNET_ERROR_FORMAT);
+}
+
+/* Operators that are not accepted, training leftovers, even cycles: what leads nowhere is not looked at. */
+static void what_leads_nowhere_is_not_read(void **state) {
+  (void)state;
+  net n = {0}, plain = {0};
+  begin_net(&n);
+  add(&n, "Frobnicate", "c", "f", "speed=2");
+  add(&n, "Loop", "f", "g", "");
+  add(&n, "Relu", "h", "i", "");
+  add(&n, "Relu", "i", "h", "");
+  add(&n, "Conv", "c,c", "j", "strides=0,0");
+  add(&n, "Relu", "nothing", "k", "");
+  add(&n, "Relu", "c", "t", "");
+  end_net(&n);
+  begin_net(&plain);
+  add(&plain, "Relu", "c", "t", "");
+  end_net(&plain);
+  same_graphs(&n, &plain);
+}
+
+/* A node is read for any of its outputs, but computes its first. */
+static void second_outputs_are_not_computed(void **state) {
+  (void)state;
+  net n = {.opset = 11, .output = "mask"};
+  begin_net(&n);
+  add(&n, "GlobalAveragePool", "c", "p", "");
+  add(&n, "Dropout", "p", "y,mask", "");
+  refuse_net(&n, RESNET_ERROR_FORMAT, "output 'mask' is computed by no node");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(outputs_are_chosen_by_name),      cmocka_unit_test(other_names_are_refused),
+      cmocka_unit_test(many_outputs_fit_the_message),    cmocka_unit_test(what_leads_nowhere_is_not_read),
+      cmocka_unit_test(second_outputs_are_not_computed),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
