@@ -27,7 +27,8 @@ typedef enum graph_op {
   GRAPH_LOG_SOFTMAX,
   GRAPH_SIGMOID, /* 1 / (1 + exp(-x)), element by element */
   /* Squeeze-and-excitation: input[0] (h,w,c) times its gate, input[1] (1,1,c), channel by channel, clamped; with
-   * `sigmoid` the gate is 1 / (1 + exp(-input[1])). */
+   * `sigmoid` the gate is 1 / (1 + exp(-input[1])). A gate (h,w,c) multiplies element by element: swish (SiLU) is a
+   * picture with itself for its gate and `sigmoid`. */
   GRAPH_SCALE,
   /* ECA's convolution along the channels, (1,1,c) to (1,1,c), zeros outside:
    * y[i] = bias[0] + sum over k of weights[k] * x[i + k - window.pad_left], window.kernel_w weights */

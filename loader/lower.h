@@ -166,6 +166,9 @@ resnet_status get_image(lowering *l, size_t index, bool allow_pads, value **out)
 /* The same, and it may be viewed as (n,h,w,c). */
 resnet_status get_picture(lowering *l, size_t index, bool allow_pads, value **out);
 graph_shape value_shape(const lowering *l, const value *v);
+/* Two activations of one shape, seen with the same dimensions; and then also their elements come in one order. */
+bool seen_alike(const lowering *l, const value *a, const value *b);
+bool of_one_order(const lowering *l, const value *a, const value *b);
 /* Which of the view's axes are the channels; false: they are not an axis of their own. */
 bool find_channels(const lowering *l, const value *v, uint32_t *axis);
 /* The same for what get_picture gave: 1 or 3. */
@@ -284,6 +287,7 @@ resnet_status lower_sum(lowering *l);
 resnet_status lower_softmax(lowering *l);
 resnet_status lower_sigmoid(lowering *l);
 resnet_status lower_hard_sigmoid(lowering *l);
+resnet_status lower_hard_swish(lowering *l);
 resnet_status lower_scale(lowering *l);
 resnet_status lower_expand(lowering *l);
 resnet_status lower_gemm(lowering *l);

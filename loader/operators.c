@@ -46,6 +46,7 @@ static const operator_row rows[] = {
     {"GlobalAveragePool", OLDEST, NEWEST, 1, 1, lower_global_average_pool, NULL, ""},
     {"GlobalMaxPool", OLDEST, NEWEST, 1, 1, lower_global_max_pool, NULL, ""},
     {"HardSigmoid", OLDEST, NEWEST, 1, 1, lower_hard_sigmoid, NULL, "alpha beta consumed_inputs"},
+    {"HardSwish", 14, NEWEST, 1, 1, lower_hard_swish, NULL, ""},
     {"Identity", OLDEST, NEWEST, 1, 1, lower_identity, lower_identity, ""},
     {"LogSoftmax", OLDEST, NEWEST, 1, 1, lower_softmax, NULL, "axis"},
     {"MatMul", OLDEST, NEWEST, 2, 2, lower_matmul, NULL, ""},

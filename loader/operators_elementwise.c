@@ -170,18 +170,10 @@ static resnet_status add_constant(lowering *l, const value *x, const tensor *t, 
 
 /* ---- additions ----------------------------------------------------------------------------------------------- */
 
-static bool same_view(const value *a, const value *b) {
-  if (a->rank != b->rank) return false;
-  for (uint32_t i = 1; i < a->rank; i++)
-    if (a->dims[i] != b->dims[i]) return false;
-  return true;
-}
-
 static resnet_status add_residual(lowering *l, const value *a, const value *b) {
   graph_shape s = value_shape(l, a), t = value_shape(l, b);
-  const bool one_order = a->channels_last == b->channels_last || s.h * s.w == 1 || s.c == 1;
-  const bool fits = s.h == t.h && s.w == t.w && s.c == t.c && same_view(a, b);
-  if (fits && !one_order)
+  const bool fits = seen_alike(l, a, b);
+  if (fits && !of_one_order(l, a, b))
     return unsupported(l, "adds a picture seen as (n,c,h,w) and one seen as (n,h,w,c): two of one order are accepted");
   if (!fits)
     return refuse(l, broadcast_status(a, b->dims, b->rank),

@@ -12,6 +12,20 @@ resnet_status lower_sigmoid(lowering *l) {
 }
 
 /* max(0, min(1, alpha x + beta)) */
+static resnet_status add_hard_sigmoid(lowering *l, const value *x, double alpha, double beta) {
+  resnet_status status;
+  draft *d = add_affine(l, x, &status);
+  if (!d) return status;
+  for (uint32_t c = 0; c < value_shape(l, x).c; c++) {
+    d->scale[c] = alpha;
+    d->shift[c] = beta;
+  }
+  graph_node *n = &l->graph->nodes[l->graph->node_count - 1];
+  n->clamp_min = 0;
+  n->clamp_max = 1;
+  return RESNET_OK;
+}
+
 resnet_status lower_hard_sigmoid(lowering *l) {
   value *x;
   float alpha, beta;
@@ -21,16 +35,27 @@ resnet_status lower_hard_sigmoid(lowering *l) {
   if (status != RESNET_OK) return status;
   if (!isfinite(alpha) || !isfinite(beta))
     return invalid(l, "alpha is %g and beta %g: finite numbers are accepted", (double)alpha, (double)beta);
-  draft *d = add_affine(l, x, &status);
-  if (!d) return status;
-  for (uint32_t c = 0; c < value_shape(l, x).c; c++) {
-    d->scale[c] = (double)alpha;
-    d->shift[c] = (double)beta;
-  }
-  graph_node *n = &l->graph->nodes[l->graph->node_count - 1];
-  n->clamp_min = 0;
-  n->clamp_max = 1;
+  return add_hard_sigmoid(l, x, (double)alpha, (double)beta);
+}
+
+static resnet_status add_scale(lowering *l, const value *x, uint32_t gate) {
+  resnet_status status;
+  graph_node *n = add_elementwise(l, GRAPH_SCALE, x, &status);
+  if (!n) return status;
+  n->input[1] = gate;
+  n->input_count = 2;
   return RESNET_OK;
+}
+
+/* x max(0, min(1, x / 6 + 1 / 2)), of which no tensor of the file is the second factor */
+resnet_status lower_hard_swish(lowering *l) {
+  value *x;
+  resnet_status status = get_activation(l, 0, &x);
+  if (status == RESNET_OK) status = add_hard_sigmoid(l, x, 1.0 / 6, 0.5);
+  if (status != RESNET_OK) return status;
+  const uint32_t gate = l->graph->node_count - 1;
+  l->graph->nodes[gate].output[0] = '\0';
+  return add_scale(l, x, gate);
 }
 
 /* One for each channel, and seen so that they meet the channels of x. */
@@ -41,16 +66,18 @@ static bool is_gate_of(const lowering *l, const value *gate, const value *x) {
          find_channels(l, x, &other) && own == other;
 }
 
-/* A picture times its gate, in either order. */
+/* A picture times its gate, in either order; or two pictures of one shape. */
 resnet_status lower_scale(lowering *l) {
   value *a, *b;
   resnet_status status = get_factor(l, 0, &a);
   if (status == RESNET_OK) status = get_factor(l, 1, &b);
   if (status != RESNET_OK) return status;
   const bool second = is_gate_of(l, b, a) && !a->expanded, first = is_gate_of(l, a, b) && !b->expanded;
-  if (!first && !second)
+  if (!first && !second) {
+    if (!a->expanded && seen_alike(l, a, b) && of_one_order(l, a, b)) return add_scale(l, a, b->node);
     return unsupported(l, "multiplies two activations: a picture and one factor for each of its channels, as in "
-                          "squeeze-and-excitation, are accepted");
+                          "squeeze-and-excitation, or two of one shape are accepted");
+  }
   const value *x = second ? a : b, *gate = second ? b : a;
   /* of another input size than the file's, sizes that stand in the file mean nothing, but the picture must have its own
    */
@@ -58,11 +85,7 @@ resnet_status lower_scale(lowering *l) {
     if (gate->dims[i] != x->dims[i] && (!l->resized || x->dims[i] == 1))
       return invalid(l, "multiplies %lld and %lld along axis %u: export the model again", (long long)gate->dims[i],
                      (long long)x->dims[i], i);
-  graph_node *n = add_elementwise(l, GRAPH_SCALE, x, &status);
-  if (!n) return status;
-  n->input[1] = gate->node;
-  n->input_count = 2;
-  return RESNET_OK;
+  return add_scale(l, x, gate->node);
 }
 
 /* A gate is made as large as its picture: nothing is computed, Mul does that by itself. */

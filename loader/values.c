@@ -213,6 +213,18 @@ resnet_status get_picture(lowering *l, size_t index, bool allow_pads, value **ou
 
 uint32_t picture_channels(const lowering *l, const value *v) { return is_planar(value_shape(l, v), v) ? 1 : 3; }
 
+bool seen_alike(const lowering *l, const value *a, const value *b) {
+  graph_shape s = value_shape(l, a), t = value_shape(l, b);
+  bool alike = s.h == t.h && s.w == t.w && s.c == t.c && a->rank == b->rank && a->expanded == b->expanded;
+  for (uint32_t i = 1; alike && i < a->rank; i++) alike = a->dims[i] == b->dims[i];
+  return alike;
+}
+
+bool of_one_order(const lowering *l, const value *a, const value *b) {
+  graph_shape s = value_shape(l, a);
+  return a->channels_last == b->channels_last || s.h * s.w == 1 || s.c == 1;
+}
+
 /* One pixel's channels are the one axis that holds them all, whatever the order: the first, where c is 1. */
 bool find_channels(const lowering *l, const value *v, uint32_t *axis) {
   graph_shape s = value_shape(l, v);

@@ -29,6 +29,7 @@ typedef enum plan_kernel {
   KERNEL_LOG_SOFTMAX,
   KERNEL_SIGMOID,
   KERNEL_SCALE,
+  KERNEL_MULTIPLY, /* a SCALE whose gate is a picture */
   KERNEL_CHANNEL_CONV,
   KERNEL_PAD,
   KERNEL_COUNT
@@ -45,7 +46,7 @@ typedef struct plan_op {
   winograd_form form;      /* WINOGRAD, STEM */
   bool uneven;             /* CONV: Winograd's algorithm would have been tried, but the weights forbid it (choose.h) */
   bool count_padding;      /* AVERAGE_POOL */
-  bool sigmoid;            /* SCALE */
+  bool sigmoid;            /* SCALE, MULTIPLY */
   graph_pad_mode pad_mode; /* PAD */
   float pad_value;
   /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h, j * stride_w) is added from channel

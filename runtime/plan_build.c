@@ -124,6 +124,8 @@ static bool fuse_add(lowering *l, uint32_t index) {
   return true;
 }
 
+static bool is_picture(graph_shape shape) { return shape.h > 1 || shape.w > 1; }
+
 /* BlurPool (Zhang 2019, "Making Convolutional Networks Shift-Invariant Again"): a low-pass filter, the same for every
  * channel, without bias. Trained filters of different channels are never equal. */
 static bool is_blur(const graph_node *node, graph_shape in) {
@@ -142,6 +144,7 @@ static void lower_shape(lowering *l, uint32_t index) {
   const graph_node *node = &g->nodes[index];
   plan_op *op = &l->shapes[index];
   op->kernel = kernel_of[node->op];
+  if (node->op == GRAPH_SCALE && is_picture(g->nodes[node->input[1]].shape)) op->kernel = KERNEL_MULTIPLY;
   op->input_count = node->input_count;
   op->shape = node->shape;
   op->in = node->input_count ? g->nodes[node->input[0]].shape : node->shape;

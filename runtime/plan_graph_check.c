@@ -129,7 +129,8 @@ static resnet_status check_same_shape(const check *c) {
 static resnet_status check_scale(const check *c) {
   const graph_shape gate = {1, 1, c->node->shape.c};
   if (!same_shape(c->node->shape, input_shape(c, 0))) return refuse(c, "its shape is not that of its input");
-  return same_shape(gate, input_shape(c, 1)) ? RESNET_OK : refuse(c, "its gate is not (1,1,channels)");
+  if (same_shape(gate, input_shape(c, 1)) || same_shape(c->node->shape, input_shape(c, 1))) return RESNET_OK;
+  return refuse(c, "its gate is neither (1,1,channels) nor of its shape");
 }
 
 /* The window lies along the channels: of its sides that lie across, 0 and 1 both say that there is nothing there. */

@@ -63,6 +63,36 @@ static void describe_scale(const plan_op *op, char *text, size_t size) {
 const kernel kernel_scale = {
     .name = "scale", .in_place = 1, .shape = shape_scale, .run = run_scale, .describe = describe_scale};
 
+/* ---- product of two pictures ---- */
+
+static void multiply_tile(void *context, size_t start, size_t count) {
+  enum { PORTION = 1024 };
+  const kernel_call *call = context;
+  const plan_op *op = call->op;
+  const vector_functions *v = call->vector;
+  float gates[PORTION];
+  for (size_t end = start + count; start < end; start += PORTION) {
+    const size_t n = end - start < PORTION ? end - start : PORTION;
+    const float *gate = call->input[1] + start;
+    if (op->sigmoid) v->sigmoid(gate, gates, n);
+    v->scale(call->input[0] + start, op->sigmoid ? gates : gate, call->output + start, 1, n, op->clamp_min,
+             op->clamp_max);
+  }
+}
+
+static void run_multiply(const kernel_call *call) {
+  pthreadpool_parallelize_1d_tile_1d(call->pool, multiply_tile, (void *)(uintptr_t)call,
+                                     call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK, 0);
+}
+
+static void describe_multiply(const plan_op *op, char *text, size_t size) {
+  const bool own = op->input[0] == op->input[1];
+  describe_append(text, size, "%s", op->sigmoid ? own ? "swish" : "gate sigmoid" : "");
+  describe_clamp(op, text, size);
+}
+
+const kernel kernel_multiply = {.name = "multiply", .in_place = 3, .run = run_multiply, .describe = describe_multiply};
+
 /* ---- convolution along the channels ---- */
 
 /* Taps lie at channels first.. of the picture; those before channel 0 and behind the last see zeros. */

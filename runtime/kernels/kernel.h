@@ -53,8 +53,8 @@ extern const kernel *const kernel_table[KERNEL_COUNT];
 /* Rows, one name each. */
 extern const kernel kernel_input, kernel_conv, kernel_winograd, kernel_winograd_strided, kernel_stem, kernel_gemm,
     kernel_add, kernel_subsample, kernel_affine, kernel_clamp, kernel_max_pool, kernel_average_pool,
-    kernel_global_average_pool, kernel_softmax, kernel_log_softmax, kernel_sigmoid, kernel_scale, kernel_channel_conv,
-    kernel_pad;
+    kernel_global_average_pool, kernel_softmax, kernel_log_softmax, kernel_sigmoid, kernel_scale, kernel_multiply,
+    kernel_channel_conv, kernel_pad;
 
 enum { ELEMENTS_PER_TASK = 16384 }; /* floats of an elementwise task: 64 KiB of each operand, a fraction of any L2 */
 

@@ -19,6 +19,7 @@ const kernel *const kernel_table[KERNEL_COUNT] = {
     [KERNEL_LOG_SOFTMAX] = &kernel_log_softmax,
     [KERNEL_SIGMOID] = &kernel_sigmoid,
     [KERNEL_SCALE] = &kernel_scale,
+    [KERNEL_MULTIPLY] = &kernel_multiply,
     [KERNEL_CHANNEL_CONV] = &kernel_channel_conv,
     [KERNEL_PAD] = &kernel_pad,
 };

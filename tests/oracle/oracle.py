@@ -97,7 +97,7 @@ def read_records(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         at += values.nbytes
         if op == SCORES_RECORD:
             scores = values.reshape(n, c)
-        else:
+        elif name:  # what no tensor of the file is has none
             parts.setdefault(name, []).append(values)
     assert scores is not None, "the dump has no scores"
     return scores, {name: np.concatenate(values) for name, values in parts.items()}

@@ -102,9 +102,10 @@ static double pad(const graph_node *node, graph_shape in, const float *x, size_t
   return (double)at(x, in, n, row, column, c, node->pad_value);
 }
 
-static float scale(const graph_node *node, graph_shape gate_shape, const float *gate, size_t n, uint32_t c,
-                   double own) {
-  const double factor = (double)at(gate, gate_shape, n, 0, 0, c, 0.0f);
+static float scale(const graph_node *node, graph_shape gate_shape, const float *gate, size_t n, uint32_t h, uint32_t w,
+                   uint32_t c, double own) {
+  const bool one = gate_shape.h == 1 && gate_shape.w == 1; /* pixel, for all */
+  const double factor = (double)at(gate, gate_shape, n, one ? 0 : h, one ? 0 : w, c, 0.0f);
   return clamped(node, own * (node->sigmoid ? sigmoid(factor) : factor));
 }
 
@@ -137,7 +138,7 @@ static float element(const graph *g, const graph_node *node, float **values, siz
   case GRAPH_SIGMOID:
     return (float)sigmoid(own);
   case GRAPH_SCALE:
-    return scale(node, g->nodes[node->input[1]].shape, values[node->input[1]], n, c, own);
+    return scale(node, g->nodes[node->input[1]].shape, values[node->input[1]], n, h, w, c, own);
   case GRAPH_CHANNEL_CONV:
     return (float)channel_conv(node, in, x, n, c);
   case GRAPH_PAD:

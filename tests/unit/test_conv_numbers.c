@@ -64,6 +64,7 @@ static net gated_net(const graph_shape *size) {
   gate = net_add_sigmoid(&n, gate);
   last = add_sum(&n, net_add_scale(&n, last, gate, false), last);
   last = net_add_pad(&n, last, GRAPH_PAD_CONSTANT, (const uint32_t[4]){1, 0, 0, 1});
+  last = net_add_scale(&n, last, last, true);
   last = net_add_sigmoid(&n, last);
   (void)net_add_pooled(&n, last);
   return n;

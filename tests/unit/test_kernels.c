@@ -588,6 +588,27 @@ static void test_a_pixel_is_its_own_gate(void **unused) {
   }
 }
 
+/* Swish, and products of two pictures of which either, both or none is read again. */
+static void test_products_of_pictures(void **unused) {
+  (void)unused;
+  for (int round = 0; round < ROUNDS; round++) {
+    net n = net_new(random_shape());
+    const graph_shape s = n.graph.nodes[0].shape;
+    const uint32_t a = net_add_conv(&n, 0, &same3x3, 1, s.c), b = random_below(2) ? a : net_add_sigmoid(&n, 0);
+    const uint32_t product = net_add_scale(&n, a, b, random_below(2));
+    if (random_below(2)) {
+      n.graph.nodes[product].clamp_min = -0.1f;
+      n.graph.nodes[product].clamp_max = 0.3f;
+    }
+    if (random_below(2)) {
+      graph_node *sum = net_add_node(&n, GRAPH_ADD, product, s);
+      sum->input[1] = random_below(2) ? a : b;
+      sum->input_count = 2;
+    }
+    net_check(&n, 1 + random_below(3), 1 + random_below(3), RESNET_CONV_AUTO);
+  }
+}
+
 /* All of a picture, and what is pooled from one. */
 typedef struct node_list {
   uint32_t nodes[MAX_NODES], count;
@@ -613,7 +634,7 @@ static void add_random_node(net *n, graph_shape s, node_list *whole, node_list *
     sum->clamp_min = -1.0f; /* sums of sums stay small, so that the tolerance means rounding */
     sum->clamp_max = 1.0f;
   } else if (kind < 7) {
-    (void)net_add_scale(n, x, any_of(pooled), random_below(2));
+    (void)net_add_scale(n, x, any_of(random_below(2) ? pooled : whole), random_below(2));
   } else if (kind == 7) {
     (void)net_add_sigmoid(n, any_of(pooled));
   } else {
@@ -691,6 +712,7 @@ int main(void) {
       cmocka_unit_test(test_pads),
       cmocka_unit_test(test_gates),
       cmocka_unit_test(test_a_pixel_is_its_own_gate),
+      cmocka_unit_test(test_products_of_pictures),
       cmocka_unit_test(test_sigmoid_scores_are_probabilities),
       cmocka_unit_test(test_sigmoids_keep_their_digits),
       cmocka_unit_test(test_buffers_of_gates_in_random_graphs),
