@@ -152,6 +152,35 @@ static void impossible_folding_is_refused(void **state) {
   refuse_net(&negative, form, "Mul_t|constant 'k' hold|nan at element 0");
 }
 
+/* Many nodes that each copy a constant of 2^16 elements: a file of 1 MB would take minutes and all memory. */
+static void folding_is_limited_in_all(void **state) {
+  (void)state;
+  enum { COUNT = (1 << 12) + 1 };
+  static float many[1 << 16];
+  net n = {0};
+  begin_net(&n);
+  add_floats(&n, "z0", "65536", many);
+  for (int i = 1; i <= COUNT; i++) {
+    char input[16], output[16];
+    (void)snprintf(input, sizeof input, "z%d", i - 1);
+    (void)snprintf(output, sizeof output, i == COUNT ? "k" : "z%d", i);
+    add(&n, "Neg", input, output, "");
+  }
+  add(&n, "Mul", "c,k", "t", "");
+  end_net(&n);
+  buffer file = finish(&n);
+  graph g;
+  memory m;
+  resnet_error error;
+  memory_init(&m, NULL, UINT64_C(6) << 30);
+  const graph_options options = {.max_file_bytes = 1 << 24};
+  assert_int_equal(graph_read_memory(&g, &m, file.data, file.size, &options, &error), RESNET_ERROR_LIMIT);
+  if (!strstr(error.message, "'Neg_k'") || !strstr(error.message, "more than 268435456 elements together"))
+    fail_msg("%s", error.message);
+  assert_int_equal(m.used, 0);
+  buffer_release(&file);
+}
+
 /* ---- normalisation spelled out ------------------------------------------------------------------------------- */
 
 typedef struct parameters {
@@ -247,6 +276,7 @@ int main(void) {
       cmocka_unit_test(tiles),
       cmocka_unit_test(casts_to_what_another_is),
       cmocka_unit_test(impossible_folding_is_refused),
+      cmocka_unit_test(folding_is_limited_in_all),
       cmocka_unit_test(spelled_normalisations_join_the_convolution),
       cmocka_unit_test(parameters_are_reshaped),
   };
