@@ -59,6 +59,29 @@ static void functions_of_two_numbers(void **state) {
   check_pair("Min", -3, 4, -3);
 }
 
+/* Constants that stand in nodes, in all their spellings. */
+static void constants_in_attributes(void **state) {
+  (void)state;
+  static const struct {
+    const char *attributes;
+    bool integer;
+    float number;
+  } cases[] = {{"value_float=1.5", false, 1.5F},
+               {"value_floats=2.5,3.5", false, 3.5F},
+               {"value_int=4", true, 4},
+               {"value_ints=5,6", true, 6}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    net n = {0};
+    bool list = strchr(cases[i].attributes, ',') != NULL;
+    begin_net(&n);
+    add_integers(&n, "last", "1", (const int64_t[]){-1});
+    add(&n, "Constant", "", "number", cases[i].attributes);
+    add(&n, list ? "Gather" : "Identity", list ? "number,last" : "number", "one", "");
+    add(&n, cases[i].integer ? "Cast" : "Identity", "one", "k", cases[i].integer ? "to=1" : "");
+    assert_float_equal(folded_scale(&n), cases[i].number, 1e-5);
+  }
+}
+
 /* Tile, then one element of what it made. */
 static void tiles(void **state) {
   (void)state;
@@ -122,6 +145,12 @@ static void refuse_fold(const char *operator_type, const char *inputs, resnet_st
   add_integers(&n, "huge", "2", (const int64_t[]){INT64_MAX, 2});
   add_integers(&n, "minus", "2", (const int64_t[]){-1, 2});
   add_integers(&n, "one", "1", (const int64_t[]){1});
+  add_integers(&n, "zero", "", (const int64_t[]){0});
+  add_integers(&n, "one0", "", (const int64_t[]){1});
+  add_integers(&n, "much", "", (const int64_t[]){1000000});
+  add_random(&n, "pair", "2", 1);
+  add_random(&n, "column", "300,1", 1);
+  add_random(&n, "row", "300", 1);
   add(&n, "Shape", "c", "shape", "");
   add(&n, operator_type, inputs, "k", "");
   add(&n, "Mul", "c,k", "t", "");
@@ -143,6 +172,14 @@ static void impossible_folding_is_refused(void **state) {
   refuse_fold("Tile", "m,m", form, "repeats must be a list of integers");
   refuse_fold("Tile", "shape,c", not_yet, "Tile_k");
   refuse_fold("CastLike", "shape,m", not_yet, "CastLike_k|computes with the batch size");
+  refuse_fold("Add", "m,two2", form, "reads tensor 'two2', which nothing defines");
+  refuse_fold("Sub", "m,pair", form, "Sub_k|cannot broadcast 3 against 2");
+  refuse_fold("Mul", "column,row", not_yet, "Mul_k|makes a constant of 90000 elements: up to 65536");
+  refuse_fold("ConstantOfShape", "minus", form, "ConstantOfShape_k|makes a constant with dimension -1");
+  refuse_fold("Range", "zero,much,one0", limit, "Range_k|makes 1000000 numbers: up to 65536");
+  refuse_fold("Range", "zero,much,zero", form, "its delta is 0");
+  refuse_fold("Range", "i,much,one0", not_yet, "its start must be one integer below 2^31");
+  refuse_fold("Constant", "", not_yet, "Constant_k|no tensor, number or list of numbers");
   net negative = {0};
   begin_net(&negative); /* no number: said where it is used */
   add_floats(&negative, "m", "1", (const float[]){-1});
@@ -271,13 +308,10 @@ static void parameters_are_reshaped(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(functions_of_one_number),
-      cmocka_unit_test(functions_of_two_numbers),
-      cmocka_unit_test(tiles),
-      cmocka_unit_test(casts_to_what_another_is),
-      cmocka_unit_test(impossible_folding_is_refused),
-      cmocka_unit_test(folding_is_limited_in_all),
-      cmocka_unit_test(spelled_normalisations_join_the_convolution),
+      cmocka_unit_test(functions_of_one_number),   cmocka_unit_test(functions_of_two_numbers),
+      cmocka_unit_test(constants_in_attributes),   cmocka_unit_test(tiles),
+      cmocka_unit_test(casts_to_what_another_is),  cmocka_unit_test(impossible_folding_is_refused),
+      cmocka_unit_test(folding_is_limited_in_all), cmocka_unit_test(spelled_normalisations_join_the_convolution),
       cmocka_unit_test(parameters_are_reshaped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
