@@ -95,7 +95,7 @@ static bool is_to_channels_first(const Onnx__NodeProto *node) {
 }
 
 /* The input is (n,h,w,c) where the first node that cares turns it into (n,c,h,w), as TensorFlow's exporters have it.
- * Shape takes sizes in any order. */
+ * Shape takes sizes in any order, and CastLike nothing but the type of its second input. */
 static resnet_status find_order(lowering *l, const value *input, bool *channels_last) {
   bool *reached = scratch_allocate(l, l->value_count, sizeof *reached);
   *channels_last = false;
@@ -103,15 +103,17 @@ static resnet_status find_order(lowering *l, const value *input, bool *channels_
   reached[input - l->values] = true;
   for (size_t i = 0; i < l->source->n_node; i++) {
     const Onnx__NodeProto *node = l->source->node[i];
+    const char *type = onnx_text(node->op_type);
     bool reads = false;
-    if (!is_live(l, node) || strcmp(onnx_text(node->op_type), "Shape") == 0) continue;
-    for (size_t k = 0; k < node->n_input && !reads; k++) {
+    if (!is_live(l, node) || strcmp(type, "Shape") == 0) continue;
+    const size_t inputs = strcmp(type, "CastLike") == 0 && node->n_input ? 1 : node->n_input;
+    for (size_t k = 0; k < inputs && !reads; k++) {
       const value *v = values_find(l, node->input[k]);
       reads = v && reached[v - l->values];
     }
     if (!reads) continue;
     *channels_last = is_to_channels_first(node);
-    if (*channels_last || !keeps_axes(onnx_text(node->op_type)) || node->n_output == 0) return RESNET_OK;
+    if (*channels_last || !keeps_axes(type) || node->n_output == 0) return RESNET_OK;
     const value *v = values_find(l, node->output[0]);
     if (v) reached[v - l->values] = true;
   }

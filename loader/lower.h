@@ -18,6 +18,7 @@ enum {
   MAX_WINDOW = 1024,         /* largest kernel side and stride */
   MAX_NODES = 20000,         /* ONNX nodes; ResNet-152 with all its plumbing has fewer than 2,000 */
   MAX_FOLDED = 1 << 16,      /* elements that an operator may make out of little, e.g. ConstantOfShape */
+  MAX_COMPUTED = 1 << 28,    /* elements of all constants that nodes make; VGG-16's classifier, transposed, has 1.2e8 */
   MAX_ACTIVATION = INT32_MAX /* elements of one picture's activations, one and all together */
 };
 
@@ -87,6 +88,7 @@ typedef struct lowering {
   float_block *blocks;         /* the same for the floats of constants */
   const Onnx__NodeProto *node; /* the one being lowered */
   size_t node_index;
+  uint64_t computed;        /* elements of the constants that nodes made so far */
   value *scores;            /* what the caller chose, or the only graph output */
   bool channels_last_input; /* the file declares its input (n,h,w,c) */
   bool resized;             /* the caller asked for another input size than the file's */

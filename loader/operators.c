@@ -187,6 +187,18 @@ static resnet_status check_input_count(const lowering *l, const operator_row *ro
   return RESNET_OK;
 }
 
+/* Thousands of nodes could each copy a large constant: time and memory out of a small file. */
+static resnet_status count_computed(lowering *l) {
+  const value *v = get_result(l);
+  const tensor *t = v && v->kind == VALUE_TENSOR ? v->tensor : NULL;
+  if (!t || (t->block && t->block->users > 1)) return RESNET_OK; /* the same floats, seen in another way */
+  l->computed += t->count;
+  if (l->computed <= MAX_COMPUTED) return RESNET_OK;
+  return refuse(l, RESNET_ERROR_LIMIT,
+                "the constants that nodes compute have more than %d elements together: run onnxsim on the file",
+                MAX_COMPUTED);
+}
+
 resnet_status lower_node(lowering *l) {
   const operator_row *row = NULL;
   bool constants = false;
@@ -199,5 +211,6 @@ resnet_status lower_node(lowering *l) {
   if (!handler)
     return unsupported(l, constants ? "reads constants only: it is accepted on activations; run onnxsim on the file"
                                     : "is accepted on constants and shapes only, not on activations; try onnxsim");
-  return handler(l);
+  status = handler(l);
+  return status == RESNET_OK && constants ? count_computed(l) : status;
 }

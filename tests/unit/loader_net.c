@@ -9,7 +9,7 @@
 
 enum { VARINT = 0, LENGTH = 2, FIXED32 = 5 };
 enum { TYPE_FLOAT = 1, TYPE_INT64 = 7 };
-enum { ATTRIBUTE_FLOAT = 1, ATTRIBUTE_INT = 2, ATTRIBUTE_STRING = 3, ATTRIBUTE_INTS = 7 };
+enum { ATTRIBUTE_FLOAT = 1, ATTRIBUTE_INT = 2, ATTRIBUTE_STRING = 3, ATTRIBUTE_FLOATS = 6, ATTRIBUTE_INTS = 7 };
 
 /* ---- bytes --------------------------------------------------------------------------------------------------- */
 
@@ -91,7 +91,10 @@ static void put_names(buffer *b, uint32_t field, const char *names) {
 
 static void put_attribute_value(buffer *b, const char *text) {
   char piece[128];
-  if (strchr(text, ',')) {
+  if (strchr(text, ',') && strchr(text, '.')) {
+    put_number(b, 20, ATTRIBUTE_FLOATS);
+    while (next_piece(&text, ',', piece)) put_float(b, 7, strtof(piece, NULL));
+  } else if (strchr(text, ',')) {
     put_number(b, 20, ATTRIBUTE_INTS);
     while (next_piece(&text, ',', piece)) put_number(b, 8, (uint64_t)strtoll(piece, NULL, 10));
   } else if (strchr("-0123456789", *text) && !strpbrk(text, ".e")) {
@@ -184,7 +187,7 @@ void add_metadata(net *n, const char *key, const char *text) {
 
 /* ---- the file ------------------------------------------------------------------------------------------------ */
 
-static void put_value_info(buffer *into, uint32_t field, const char *name, const char *dims) {
+static void put_value_info(buffer *into, uint32_t field, const char *name, const char *dims, int type_number) {
   buffer shape = {0}, tensor = {0}, type = {0}, info = {0};
   char piece[128];
   while (next_piece(&dims, ',', piece)) {
@@ -196,7 +199,7 @@ static void put_value_info(buffer *into, uint32_t field, const char *name, const
     put_message(&shape, 1, &dim);
   }
   put_text(&info, 1, name);
-  put_number(&tensor, 1, TYPE_FLOAT);
+  put_number(&tensor, 1, (uint64_t)type_number);
   put_message(&tensor, 2, &shape);
   put_message(&type, 1, &tensor);
   put_message(&info, 2, &type);
@@ -244,8 +247,8 @@ buffer finish(net *n) {
   const char *outputs = n->output ? n->output : "y";
   char piece[128];
   put_text(&n->graph, 2, "test net");
-  put_value_info(&n->graph, 11, "x", n->input ? n->input : "N,3,8,8");
-  while (next_piece(&outputs, ',', piece)) put_value_info(&n->graph, 12, piece, "");
+  put_value_info(&n->graph, 11, "x", n->input ? n->input : "N,3,8,8", n->input_type ? n->input_type : TYPE_FLOAT);
+  while (next_piece(&outputs, ',', piece)) put_value_info(&n->graph, 12, piece, "", TYPE_FLOAT);
   put_number(&file, 1, (uint64_t)(n->ir ? n->ir : 7));
   put_text(&file, 2, "tests");
   put_text(&file, 3, "1.0");

@@ -35,12 +35,13 @@ typedef struct net {
   int64_t opset;      /* (13) */
   int64_t ir;         /* (7) */
   const char *input;  /* dimensions of the input "x": numbers, names or nothing ("N,3,8,8") */
+  int input_type;     /* its element type (1: float) */
   const char *output; /* names of the graph's outputs ("y") */
 } net;
 
 /* A node: inputs and outputs separated by commas ("" is left out), attributes by blanks: "kernel_shape=3,3" is a list
- * ("axes=1," a list of one), "group=2" an integer, "epsilon=1e-5" a float, "auto_pad=VALID" text. Its name is
- * its operator, an underscore and its first output. */
+ * ("axes=1," a list of one), of floats where there is a point, "group=2" an integer, "epsilon=1e-5" a float,
+ * "auto_pad=VALID" text. Its name is its operator, an underscore and its first output. */
 void add(net *n, const char *operator_type, const char *inputs, const char *outputs, const char *attributes);
 /* Initialisers; dims as "8,3,3,3", or "" for a scalar. Floats in raw_data, integers in int64_data. */
 void add_floats(net *n, const char *name, const char *dims, const float *numbers);

@@ -322,7 +322,7 @@ static void one_pixel(void **state) {
 /* Of one channel, (n,h,w,1) and (n,1,h,w) hold the same numbers in the same order, whoever says so. */
 static void one_channel(void **state) {
   (void)state;
-  for (int reshaped = 0; reshaped < 2; reshaped++) {
+  for (int reshaped = 0; reshaped < 3; reshaped++) {
     net n = {.opset = 9, .input = "N,1,8,6"}, plain = {.opset = 9, .input = "N,1,8,6"};
     net *both[2] = {&n, &plain};
     add_integers(&n, "last", "4", (const int64_t[]){0, 8, 6, 1});
@@ -338,7 +338,8 @@ static void one_channel(void **state) {
     add(&plain, "Pad", "m", "z", "pads=0,0,1,2,0,0,0,0");
     for (size_t k = 0; k < 2; k++) add(both[k], "Sigmoid", "z", "s", "");
     add_integers(&n, "padded", "4", (const int64_t[]){0, 1, 9, 8});
-    add(&n, reshaped ? "Reshape" : "Transpose", reshaped ? "s,padded" : "s", "o", reshaped ? "" : TO_FIRST);
+    add(&n, reshaped == 1 ? "Reshape" : "Transpose", reshaped == 1 ? "s,padded" : "s", "o",
+        reshaped == 1 ? "" : TO_FIRST); /* reshaped to (n,h,w,1), it is turned back all the same */
     add(&plain, "Identity", "s", "o", "");
     for (size_t k = 0; k < 2; k++) {
       add_random(both[k], "w", "4,1,3,3", 1);

@@ -39,6 +39,51 @@ static buffer good_file(void) {
   return finish(&n);
 }
 
+/* The rest: an input channels last, borders of all kinds, gates, ECA, what is folded, a finding. */
+static buffer rich_file(void) {
+  static const float number = 2;
+  net n = {.opset = 18, .input = "N,8,8,3"};
+  add_random(&n, "w", "4,3,3,3", 1);
+  add_random(&n, "v", "4,4,1,1", 2);
+  add_random(&n, "u", "1,1,3", 3);
+  add_random(&n, "b", "4", 4);
+  add_floats(&n, "two", "1", &number);
+  add_integers(&n, "three", "1", (const int64_t[]){3});
+  add_integers(&n, "twice", "1", (const int64_t[]){2});
+  add_integers(&n, "around", "4", (const int64_t[]){1, 1, 1, 1});
+  add_integers(&n, "rows", "2", (const int64_t[]){1, 2});
+  add_integers(&n, "sides", "2", (const int64_t[]){2, 3});
+  add_integers(&n, "line", "3", (const int64_t[]){-1, 1, 4});
+  add_integers(&n, "pixel", "4", (const int64_t[]){-1, 4, 1, 1});
+  add(&n, "Sqrt", "two", "k1", "");
+  add(&n, "Pow", "k1,two", "k2", "");
+  add(&n, "CastLike", "three,x", "k3", "");
+  add(&n, "Mul", "k2,k3", "k4", "");
+  add(&n, "Tile", "k4,twice", "k5", ""); /* of the two the first is taken */
+  add(&n, "Gather", "k5,twice0", "k", "axis=0");
+  add_integers(&n, "twice0", "", (const int64_t[]){0});
+  add(&n, "Mul", "x,k", "bright", "");
+  add(&n, "Pad", "bright,around,,rows", "wide", "");
+  add(&n, "Transpose", "wide", "first", "perm=0,3,1,2");
+  add(&n, "Conv", "first,w", "c", "pads=3,3,3,3 strides=2,2");
+  add(&n, "Pad", "c,around,,sides", "mirrored", "mode=reflect");
+  add(&n, "MaxPool", "mirrored", "m", "kernel_shape=3,3");
+  add(&n, "Conv", "m,v,b", "a", "");
+  add(&n, "Conv", "m,v,b", "q", "");
+  add(&n, "GlobalAveragePool", "a", "g", "");
+  add(&n, "Reshape", "g,line", "row", "");
+  add(&n, "Conv", "row,u", "eca", "pads=1,1");
+  add(&n, "Sigmoid", "eca", "s", "");
+  add(&n, "Reshape", "s,pixel", "gate", "");
+  add(&n, "Shape", "a", "sizes", "");
+  add(&n, "Expand", "gate,sizes", "large", "");
+  add(&n, "Mul", "large,a", "gated", "");
+  add(&n, "Add", "gated,q", "sum", "");
+  add(&n, "HardSigmoid", "sum", "t", "");
+  end_net(&n);
+  return finish(&n);
+}
+
 static void refuse_bytes(const buffer *file, resnet_status status, const char *what) {
   graph g;
   resnet_error error;
@@ -172,13 +217,11 @@ static void gzip_bombs_are_refused(void **state) {
 
 /* ---- the wire format ----------------------------------------------------------------------------------------- */
 
-static void every_truncation_is_refused(void **state) {
-  (void)state;
-  buffer file = good_file();
+static void refuse_truncations(buffer file) {
   graph g;
   resnet_error error;
   size_t whole = file.size;
-  assert_int_equal(load_bytes(&file, &usual, &g, &error), RESNET_OK);
+  if (load_bytes(&file, &usual, &g, &error) != RESNET_OK) fail_msg("%s", error.message);
   unload(&g);
   for (file.size = 0; file.size < whole; file.size++) {
     /* a copy of that very size, so that a sanitizer sees a read beyond it */
@@ -190,6 +233,12 @@ static void every_truncation_is_refused(void **state) {
     buffer_release(&cut);
   }
   buffer_release(&file);
+}
+
+static void every_truncation_is_refused(void **state) {
+  (void)state;
+  refuse_truncations(good_file());
+  refuse_truncations(rich_file());
 }
 
 static void refuse_wire(const char *bytes, size_t size, const char *what) {
@@ -339,9 +388,9 @@ static void count_release(void *context, void *pointer) {
 /* Fail the n-th allocation, for every n, on plain and packed bytes. */
 static void failing_allocations_are_survived(void **state) {
   (void)state;
-  buffer plain = good_file(), packed = gzip(plain.data, plain.size);
-  const buffer *files[2] = {&plain, &packed};
-  for (size_t k = 0; k < 2; k++) {
+  buffer plain = good_file(), packed = gzip(plain.data, plain.size), rich = rich_file();
+  const buffer *files[3] = {&plain, &packed, &rich};
+  for (size_t k = 0; k < 3; k++) {
     resnet_status status = RESNET_ERROR_MEMORY;
     size_t allowed = 0;
     for (; status != RESNET_OK; allowed++) {
@@ -363,6 +412,7 @@ static void failing_allocations_are_survived(void **state) {
   }
   buffer_release(&plain);
   buffer_release(&packed);
+  buffer_release(&rich);
 }
 
 /* Any budget gives the graph or a refusal that names it. */
