@@ -75,7 +75,7 @@ NETS = {
 
 
 # Also run with pictures of odd sizes, where pools that round up and borders that reflect show.
-ODD = ("resnet18", "resnet50d", "seresnet18", "ecaresnet26t", "resnetblur18", "resnetaa50", "resnetv2_50d")
+ODD = ("resnet18", "resnet50d", "seresnet18", "ecaresnet26t", "resnetblur18", "resnetv2_50d")
 
 
 def write(kind: str, exporter: str, opset: int | None, seed: int, name: str = "", note: str = "",
