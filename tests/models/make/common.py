@@ -98,6 +98,7 @@ def read_index() -> list[dict]:
 
 
 def write_index(entries: list[dict]) -> None:
+    entries = [one for one in entries if (MODELS / one["file"]).exists()]
     entries.sort(key=lambda one: (one["file"], json.dumps(one["options"])))
     INDEX.write_text("[\n" + ",\n".join(json.dumps(one) for one in entries) + "\n]\n")
 

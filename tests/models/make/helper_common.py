@@ -22,6 +22,11 @@ IR_VERSIONS = {**nets.IR_VERSIONS, **dict.fromkeys(range(1, 7), 3), 22: 10, 23: 
 class Net(nets.Net):
     """A net whose parts can be spelled otherwise by overriding them."""
 
+    def node(self, kind: str, name: str, inputs: list[str], like: str | None = None, **attributes: object) -> str:
+        """As its parent's; channels are those of the first input that has any, whichever it is."""
+        known = (tensor for tensor in inputs if tensor in self.channels)
+        return super().node(kind, name, inputs, like or next(known, None), **attributes)
+
     def block(self, x: str, name: str, channels: int, stride: int, bottleneck: bool) -> str:
         y = self.branch(x, name, channels, stride, bottleneck)
         if stride > 1 or self.channels[x] != self.channels[y]:

@@ -1,6 +1,6 @@
 """Keras' and TensorFlow's residual nets, made narrow, through tf2onnx.
 
-    python keras_nets.py
+    PYTHONHASHSEED=0 python keras_nets.py
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from common import add, residual_stages
 
 logging.disable(logging.WARNING)
 SIZE = (64, 96)
+# Pictures for these nets are prepared in ways that their files do not tell.
+UNSAID = ["--preprocess keras-caffe"]
 EXPORTER = f"keras {keras.__version__}, tensorflow {tf.__version__}, tf2onnx {tf2onnx.__version__}"
 
 
@@ -116,7 +118,7 @@ def write_applications() -> None:
         name = f"resnet50{'v2' if version == 2 else ''}_opset{opset}{'_nchw' if planar else ''}"
         add(f"keras/{name}{'' if optimise else '_plain'}.onnx", model, source="Keras, tf2onnx",
             layout="NCHW" if planar else "NHWC", exporter=f"{EXPORTER}, opset {opset}",
-            note=("--inputs-as-nchw" if planar else "NHWC input") + ("" if optimise else ", tf2onnx's optimiser off"), **expected)
+            findings=UNSAID, note=("--inputs-as-nchw" if planar else "NHWC input") + ("" if optimise else ", tf2onnx's optimiser off"), **expected)
 
 
 # ---- nets as people write them --------------------------------------------------------------------------------------
@@ -164,7 +166,8 @@ def write_same() -> None:
         add(f"keras/{name}.onnx", export(lambda x: net(x, training=False), (None, *SIZE, 3), opset, planar),
             source="Keras, tf2onnx", architecture=f"basic blocks, SAME, {kind}", layout="NCHW" if planar else "NHWC",
             blocks=residual_stages((2, 2, 2), first="identity"), depth=20 if separable else 14,
-            exporter=f"{EXPORTER}, opset {opset}", note="strided SAME convolutions and pool")
+            exporter=f"{EXPORTER}, opset {opset}",
+            findings=["normalises the picture"] if rescale else UNSAID, note="strided SAME convolutions and pool")
 
 
 # ---- MLPerf's resnet50_v1 -------------------------------------------------------------------------------------------
@@ -239,7 +242,7 @@ def write_mlperf() -> None:
         add(f"{stem}.onnx", model, source="MLPerf, tf2onnx", architecture="resnet50_v1", depth=50, batch=batch,
             layout="NCHW" if planar else "NHWC", blocks=residual_stages((3, 4, 6, 3)),
             exporter=f"tensorflow {tf.__version__}, tf2onnx {tf2onnx.__version__}, opset {opset}",
-            options={"output": "softmax_tensor:0"}, note="outputs ArgMax:0 and softmax_tensor:0, one class more",
+            options={"output": "softmax_tensor:0"}, findings=UNSAID, note="outputs ArgMax:0 and softmax_tensor:0, one class more",
             also=[{"options": {}, "refused": two}, {"options": {"output": "ArgMax:0"}, "refused": index}])
 
 

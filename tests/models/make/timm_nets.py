@@ -74,8 +74,12 @@ NETS = {
 }
 
 
+# Also run with pictures of odd sizes, where pools that round up and borders that reflect show.
+ODD = ("resnet18", "resnet50d", "seresnet18", "ecaresnet26t", "resnetblur18", "resnetv2_50d")
+
+
 def write(kind: str, exporter: str, opset: int | None, seed: int, name: str = "", note: str = "",
-          options: dict | None = None, **export: object) -> None:
+          options: dict | None = None, entry: dict | None = None, **export: object) -> None:
     """One file, named by its net, exporter and opset."""
     arguments, layers, depth = NETS[kind]
     module = make(kind, seed, **arguments, **(options or {}))
@@ -84,12 +88,13 @@ def write(kind: str, exporter: str, opset: int | None, seed: int, name: str = ""
     spelled = {"ts": "TorchScript exporter", "dynamo": "dynamo exporter"}[exporter]
     first = "identity" if "18" in kind else "projection"
     add(f"timm/{kind}_{exporter}_opset{used}{name}.onnx", model, source=f"timm, {spelled}", architecture=kind, depth=depth,
-        blocks=residual_stages(layers, first=first), exporter=f"{EXPORTER}, opset {used}", note=note)
+        blocks=residual_stages(layers, first=first), exporter=f"{EXPORTER}, opset {used}", note=note, **(entry or {}))
 
 
 def main() -> None:
     for number, kind in enumerate(NETS):
-        write(kind, "ts", (11, 13, 17)[number % 3], seed=100 + number)
+        odd = {"also": [{"options": {"size": [75, 107]}}]} if kind in ODD else {}
+        write(kind, "ts", (11, 13, 17)[number % 3], seed=100 + number, entry=odd)
         write(kind, "dynamo", (18, 20, 22)[number % 3], seed=200 + number)
 
 

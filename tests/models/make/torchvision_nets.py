@@ -74,6 +74,32 @@ def write(kind: str, exporter: str, opset: int | None, name: str = "", *, seed: 
         exporter=f"{EXPORTER}, opset {used}", note=note, batch=batch, **expected, **(entry or {}))
 
 
+def write_half() -> None:
+    """A net that was turned into float16 before its export."""
+    module, expected = make("resnet18", 60)
+    for exporter, opset in ((torchscript, 17), (dynamo, 20)):
+        short = "ts" if exporter is torchscript else "dynamo"
+        model = exporter(module.half(), (1, 3, *SIZE), opset, element=torch.float16)
+        add(f"torchvision/resnet18_{short}_opset{opset}_half.onnx", model, source=f"torchvision, {SPELLED[short]}",
+            exporter=f"{EXPORTER}, opset {opset}", judge="widened", note="float16 throughout, its input, too", **expected)
+
+
+def write_frozen() -> None:
+    """torchvision's FrozenBatchNorm2d, as detection nets have it: arithmetic instead of a normalisation."""
+    block, layers, divide, options = NETS["resnet18"]
+    usual, expected = make("resnet18", 61)
+    frozen = Narrow(block, layers, num_classes=10, divide=divide, norm_layer=torchvision.ops.FrozenBatchNorm2d, **options)
+    frozen.load_state_dict(usual.state_dict(), strict=False)
+    frozen.bn1 = torchvision.ops.FrozenBatchNorm2d(usual.bn1.num_features)
+    frozen.bn1.load_state_dict(usual.bn1.state_dict())
+    for exporter, opset, name, fold in ((torchscript, 13, "", {}), (torchscript, 16, "_plain", {"do_constant_folding": False}),
+                                        (dynamo, 18, "", {}), (dynamo, 22, "_plain", {"optimize": False})):
+        short = "ts" if exporter is torchscript else "dynamo"
+        model = exporter(frozen.eval(), (1, 3, *SIZE), opset, **fold)
+        add(f"torchvision/resnet18_{short}_opset{opset}_frozen{name}.onnx", model, exporter=f"{EXPORTER}, opset {opset}",
+            source=f"torchvision, {SPELLED[short]}", note="FrozenBatchNorm2d" + (", nothing folded" if fold else ""), **expected)
+
+
 SPELLED = {"ts": "TorchScript exporter", "dynamo": "dynamo exporter"}
 
 
@@ -89,6 +115,9 @@ def main() -> None:
           entry={"options": {"size": [80, 48]}})
     write("resnet18", "ts", 12, "_inputs", seed=33, keep_initializers_as_inputs=True,
           note="initialisers are also inputs of the graph")
+
+    write_half()
+    write_frozen()
 
     write("resnet18", "dynamo", None, seed=40, entry={"keep_traces": True}, note="with the exporter's metadata")
     for kind, opset in (("resnet50", 18), ("resnext50", 21), ("wide_resnet50", 22), ("resnet18", 23), ("resnet18", 24),
