@@ -399,7 +399,8 @@ static void check_eca(const char *weights, const char *attributes, uint32_t kern
     assert_int_equal(conv->weight_count, kernel);
     assert_int_equal(conv->bias_count, 1);
     for (size_t i = 0; i < kernel; i++) assert_float_equal(conv->weights[i], random_float(9, i), 0);
-    assert_float_equal(conv->bias[0], bias ? random_float(10, 0) : 0, 0);
+    const float first = bias ? random_float(10, 0) : 0;
+    assert_float_equal(conv->bias[0], first, 0);
     const graph_node *scale = find_node(&g, "Mul_t");
     assert_true(scale->sigmoid);
     assert_int_equal(scale->input[1], find_index(&g, "Conv_k"));
