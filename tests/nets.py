@@ -19,7 +19,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 # The lowest IR version that may carry an opset (onnx/docs/Versioning.md); IR 3 also lists initialisers as inputs.
-IR_VERSIONS = {7: 3, 8: 3, 9: 4, 10: 5, 11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
+IR_VERSIONS = {7: 3, 8: 3, 9: 4, 10: 5, 11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10,
+               22: 10, 23: 11, 24: 12, 25: 13, 26: 13}
 HEADS = ("flatten", "reshape", "shape", "squeeze", "matmul", "average")
 # Keeps the sum of a deep net's residual branches near the size of its stem's output.
 RESIDUAL_SCALE = 0.25

@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test-logs"
 PYTHON = ROOT / "build" / "deps" / "venv" / "bin" / "python"
 LOCALES = ROOT / "build" / "deps" / "locale"
-FUZZ_RUNS = 2_000_000
+FUZZ_MINUTES = 3  # of CPU time for each target
+RANDOM_GRAPHS = 2000
 # What one cmocka test prints about its end; a ctest test is a program of many of them.
 CMOCKA_END = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+)$", re.MULTILINE)
 
@@ -160,12 +161,12 @@ def test_environment(preset):
     return environment
 
 
-def pytest(name, preset, folder):
+def pytest(name, preset, folder, more=None):
     if not PYTHON.exists() or subprocess.run([PYTHON, "-c", "import pytest"], stderr=subprocess.DEVNULL).returncode != 0:
         return one_skip(name, "pytest is not in build/deps/venv: tools/deps could not install it")
-    report = LOGS / f"pytest-{preset}-{Path(folder).name}.xml"
+    report = LOGS / f"pytest-{preset}-{Path(folder).stem}.xml"
     command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder, f"--junitxml={report}"]
-    results = reported(name, report.stem, report, command, test_environment(preset))
+    results = reported(name, report.stem, report, command, {**test_environment(preset), **(more or {})})
     for line in (LOGS / f"{report.stem}.log").read_text(errors="replace").splitlines():
         if line.startswith("measured: "):
             print(line)
@@ -173,18 +174,19 @@ def pytest(name, preset, folder):
 
 
 def fuzz(name, preset):
-    jobs = os.cpu_count() or 1
-    folder = LOGS / "fuzz"
-    (folder / "corpus").mkdir(parents=True, exist_ok=True)
-    command = [ROOT / "build" / preset / "tests" / "fuzz_model", f"-jobs={jobs}", f"-workers={jobs}",
-               f"-runs={-(-FUZZ_RUNS // jobs)}", "-rss_limit_mb=4096", "-timeout=10", "-print_final_stats=1",
-               f"-dict={ROOT}/tests/fuzz/onnx.dict", "-artifact_prefix=finding-", "corpus", ROOT / "tests/fuzz/corpus"]
     results = Results()
-    if run(name, command, "fuzz", folder=folder):
+    command = ["python3", "tests/fuzz/run.py", "fuzz", "--minutes", FUZZ_MINUTES, "--jobs", os.cpu_count() or 1]
+    if run(name, command, "fuzz"):
         results.passed = 1
     else:
-        results.failed.append(f"{name}: what it found is in build/test-logs/fuzz/finding-*")
+        results.failed.append(f"{name}: what it found is in build/fuzz-work/TARGET/findings")
+    print("\n".join(line for line in (LOGS / "fuzz.log").read_text().splitlines() if line.startswith("|")), flush=True)
     return results
+
+
+def many_graphs(name, preset):
+    """The differential fuzzer in its long form."""
+    return pytest(name, preset, "tests/oracle/test_random_graphs.py", {"LIBRESNET_RANDOM_GRAPHS": str(RANDOM_GRAPHS)})
 
 
 def bench(name, preset):
@@ -214,7 +216,8 @@ def steps(long):
     yield "unit tests, corpus, tsan", ctest, "tsan"
     if long:
         yield "build, fuzz", build, "fuzz"
-        yield f"{FUZZ_RUNS:,} fuzz executions", fuzz, "fuzz"
+        yield f"fuzzing, {FUZZ_MINUTES} CPU minutes each", fuzz, "fuzz"
+        yield f"{RANDOM_GRAPHS:,} random graphs, release", many_graphs, "release"
         yield "benchmark against onnxruntime", bench, "release"
 
 
@@ -232,7 +235,7 @@ def summarise(results, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description="Run every test and add up the results.")
-    parser.add_argument("--long", action="store_true", help="add fuzzing and the benchmark against onnxruntime")
+    parser.add_argument("--long", action="store_true", help="add fuzzing, 2,000 random graphs and the benchmark against onnxruntime")
     long = parser.parse_args().long
     start = time.monotonic()
     results = Results()

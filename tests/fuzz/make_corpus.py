@@ -23,7 +23,7 @@ from PIL import Image
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "oracle")]
 import nets  # noqa: E402
-import test_random_graphs  # noqa: E402
+import random_graphs  # noqa: E402
 
 MAX_BYTES = 10_000
 RANDOM_GRAPHS = 24
@@ -96,7 +96,7 @@ def seeds() -> dict[str, bytes]:
     files["large_float_data.onnx"] = as_float_data(large_weights()).SerializeToString()
     number = 0
     while len([name for name in files if name.startswith("random")]) < RANDOM_GRAPHS:
-        content = test_random_graphs.random_graph(number)[0].SerializeToString()
+        content = random_graphs.random_graph(number).model.SerializeToString()
         if len(content) < MAX_BYTES // 2:
             files[f"random_{number}.onnx"] = content
         number += 1

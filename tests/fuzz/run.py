@@ -19,6 +19,7 @@ import collections
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,6 +45,7 @@ MEGABYTES = 2048
 MAX_FOUND = 300_000  # bytes of one folder of corpus_found
 MAX_FINDINGS = 20  # in one go; then something is so broken that it wants mending first
 COVERED = ("loader/*.c", "runtime/plan_build.c")
+UNIT_TESTS = re.compile(r"test_(loader|plan|run_allocates|failing|kernels$)")
 # Sanitizers that stop what they find, and say so at once.
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
@@ -129,12 +131,12 @@ def cpu_seconds(process: int) -> float:
 
 def command_for(target: str, options: list[str]) -> list[str]:
     dictionary = HERE / f"{TARGETS[target][0]}.dict"
-    return [str(word) for word in ("nice", "-n", 10, program(target), f"-dict={dictionary}", f"-timeout={SECONDS_PER_INPUT}",
-                                   f"-rss_limit_mb={MEGABYTES}", *options)]
+    limits = [f"-timeout={SECONDS_PER_INPUT}", f"-rss_limit_mb={MEGABYTES}"]
+    return [str(word) for word in ("nice", "-n", 10, program(target), f"-dict={dictionary}", *limits, *options)]
 
 
 def one_stretch(target: str, seconds: float) -> tuple[dict, bool]:
-    """Fuzz until the CPU time is spent or something is found. Returns an entry for the ledger, and whether it ended well."""
+    """Fuzz until the CPU time is spent or something is found. Returns an entry for the ledger; whether it ended well."""
     folder = WORK / target
     findings = folder / "findings"
     findings.mkdir(parents=True, exist_ok=True)
@@ -154,11 +156,12 @@ def one_stretch(target: str, seconds: float) -> tuple[dict, bool]:
     new = sorted(set(findings.iterdir()) - before)
     counts = re.findall(r"cov: (\d+)", text)
     executions = re.findall(r"number_of_executed_units: (\d+)", text) or re.findall(r"^#(\d+)", text, re.MULTILINE)
-    entry = {"target": target, "commit": commit(), "cpu_seconds": used, "executions": int(executions[-1]) if executions else 0,
-             "coverage": int(counts[-1]) if counts else 0, "corpus": len(list((folder / "corpus").iterdir())),
-             "findings": len(new)}
+    entry = {"target": target, "commit": commit(), "cpu_seconds": used, "findings": len(new),
+             "executions": int(executions[-1]) if executions else 0, "coverage": int(counts[-1]) if counts else 0,
+             "corpus": len(list((folder / "corpus").iterdir()))}
+    about = max(0, min((text.find(word) % (len(text) + 1) for word in ("ERROR: ", "runtime error: ")), default=0) - 500)
     for path in new:
-        (folder / f"{path.name}.log").write_text(text[-20000:])
+        (folder / f"{path.name}.log").write_text(text[about : about + 20000])
         print(f"{target}: found {path.relative_to(ROOT)}", flush=True)
     return entry, used >= seconds
 
@@ -196,10 +199,8 @@ def fuzz(target: str, minutes: float) -> int:
 def merge(target: str) -> None:
     """The fewest files that reach all that the work's corpus and the seeds reach, beyond the seeds themselves."""
     chosen, seeds = WORK / target / "merged", inputs(target)
-    for folder in (chosen,):
-        folder.mkdir(exist_ok=True)
-        for path in folder.iterdir():
-            path.unlink()
+    shutil.rmtree(chosen, ignore_errors=True)
+    chosen.mkdir()
     done = shell(*command_for(target, ["-merge=1", f"-max_len={MAX_INPUT}"]), chosen, *seeds,
                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **ENVIRONMENT})
     if done.returncode != 0:
@@ -298,7 +299,7 @@ def coverage() -> None:
     replay = tests / "fuzz_replay"
     folders = [HERE / name for name in ("corpus", "corpus_gzip", "corpus_plan", "regressions") if (HERE / name).is_dir()]
     folders += [path for path in (HERE / "corpus_found").glob("*") if path.name != "picture"]
-    units = sorted(path for path in tests.glob("test_*") if re.match(r"test_(loader|plan|run|session|kernels$|image)", path.name))
+    units = sorted(path for path in tests.glob("test_*") if UNIT_TESTS.match(path.name))
     fuzzed = line_counts(profile("fuzz", [[replay, *folders]]), [replay])
     both = line_counts(profile("all", [[replay, *folders], *([unit] for unit in units)]), [replay, *units])
     rows = [["file", "lines", "corpus, % reached", "with unit tests, %"]]
