@@ -65,22 +65,18 @@ static void add_block(net *n, const char *name, resnet_shortcut shortcut, uint32
       (graph_block){memory_copy_string(n->memory, name, strlen(name)), shortcut, source, add};
 }
 
-static void add_finding(net *n, resnet_severity severity, const char *message) {
-  n->graph.findings[n->graph.finding_count++] =
-      (graph_finding){severity, memory_copy_string(n->memory, message, strlen(message))};
-}
-
 resnet_model *gated_model(void) {
   net n = net_new((graph_shape){8, 8, 3});
+  memory_release(n.memory, n.graph.producer);
+  n.graph.producer = memory_copy_string(n.memory, "tf2onnx", 7);
   add_nodes(&n);
   empty_unused(&n.graph);
   n.graph.blocks = memory_allocate(n.memory, 2, sizeof *n.graph.blocks);
   add_block(&n, "stage1.block1", RESNET_SHORTCUT_POOL, GATED_STEM, GATED_ADD);
   add_block(&n, "stage1.block2", RESNET_SHORTCUT_IDENTITY, GATED_ADD, GATED_ADD_2);
-  n.graph.findings = memory_allocate(n.memory, 3, sizeof *n.graph.findings);
-  add_finding(&n, RESNET_NOTE, "scores are logits");
-  add_finding(&n, RESNET_WARNING, "node 'r\xc3\xa9seau': its bias is its neighbour's");
-  add_finding(&n, RESNET_NOTE, "the batch is fixed");
+  (void)graph_add_finding(&n.graph, NULL, RESNET_NOTE, "scores are logits");
+  (void)graph_add_finding(&n.graph, NULL, RESNET_WARNING, "node 'r\xc3\xa9seau': its bias is its neighbour's");
+  (void)graph_add_finding(&n.graph, NULL, RESNET_NOTE, "the batch is fixed");
   find_evenness(&n.graph);
   plan_file kept;
   assert_int_equal(plan_file_keep(&kept, n.memory, &n.graph, NULL), RESNET_OK);

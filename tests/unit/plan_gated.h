@@ -28,7 +28,8 @@ enum {
   GATED_COUNT
 };
 
-/* A model that can be saved, with two notes and a warning between them. */
+/* A model that can be saved, with two notes and a warning between them; opening it adds a warning, since tf2onnx wrote
+ * it and does not say how pictures are prepared. */
 resnet_model *gated_model(void);
 
 #endif
