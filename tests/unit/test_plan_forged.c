@@ -462,7 +462,10 @@ static void forged_gates_and_borders_are_refused(void **state) {
   NODE(GATED_CHANNELS, shape.c, 9, "(1,1,channels)");
   NODE(GATED_CHANNELS, window.kernel_w, 0, "along the channels");
   NODE(GATED_CHANNELS, window.kernel_w, 1025, "along the channels");
-  NODE(GATED_CHANNELS, window.kernel_w, 4, "weights");
+  NODE(GATED_CHANNELS, window.kernel_w, 4, "along the channels");
+  NODE(GATED_CHANNELS, window.kernel_h, 0, "along the channels");
+  NODE(GATED_CHANNELS, window.pad_left, 2, "along the channels");
+  NODE(GATED_CHANNELS, window.pad_right, 0, "along the channels");
   NODE(GATED_CHANNELS, window.pad_left, 3, "along the channels");
   NODE(GATED_CHANNELS, window.pad_right, UINT32_MAX, "along the channels");
   NODE(GATED_CHANNELS, window.kernel_h, 2, "along the channels");
