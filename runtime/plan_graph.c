@@ -2,12 +2,7 @@
 
 #include <string.h>
 
-enum {
-  MAX_NODES = 20001 /* as the loader has it, and blocks */,
-  MAX_LABELS = 65535,
-  MAX_FINDINGS = 65535,
-  MIN_NODE_BYTES = 100
-};
+enum { MAX_NODES = 20001 /* as the loader has it, and blocks */, MAX_LABELS = 65535, MIN_NODE_BYTES = 100 };
 
 /* The fields of a node that are plain u32, in their order. */
 enum { NODE_NUMBERS = 17 };
@@ -133,14 +128,14 @@ static bool make_room(memory *m, graph *g, uint32_t nodes, uint32_t blocks, uint
   g->nodes = memory_allocate(m, nodes, sizeof *g->nodes);
   g->blocks = memory_allocate(m, blocks, sizeof *g->blocks);
   if (labels) g->labels = memory_allocate(m, labels, sizeof *g->labels);
-  if (findings) g->findings = memory_allocate(m, findings, sizeof *g->findings);
+  if (findings) g->findings = memory_allocate(m, GRAPH_MAX_FINDINGS, sizeof *g->findings); /* more may be added */
   return g->nodes && g->blocks && (!labels || g->labels) && (!findings || g->findings);
 }
 
 /* The counts in *g rise with what is there to be released. */
 static bool read_all(plan_reader *r, memory *m, graph *g) {
   const uint32_t nodes = take_small(r, MAX_NODES + 1), blocks = take_small(r, MAX_NODES + 1);
-  const uint32_t labels = take_small(r, MAX_LABELS + 1), findings = take_small(r, MAX_FINDINGS + 1);
+  const uint32_t labels = take_small(r, MAX_LABELS + 1), findings = take_small(r, GRAPH_MAX_FINDINGS + 1);
   g->output = take_u32(r);
   g->opset = take_u32(r);
   g->name = take_text(r, m);

@@ -133,16 +133,26 @@ static resnet_status check_scale(const check *c) {
   return refuse(c, "its gate is neither (1,1,channels) nor of its shape");
 }
 
-/* The window lies along the channels: of its sides that lie across, 0 and 1 both say that there is nothing there. */
+/* One row of taps along the channels, with as many zeros outside as keep their number. */
+static bool lies_along_channels(const graph_window *w) {
+  const graph_window along = {.kernel_h = 1,
+                              .kernel_w = w->kernel_w,
+                              .stride_h = 1,
+                              .stride_w = 1,
+                              .dilation_h = 1,
+                              .dilation_w = 1,
+                              .pad_left = w->pad_left,
+                              .pad_right = w->kernel_w - 1 - w->pad_left};
+  return w->kernel_w >= 1 && w->kernel_w <= MAX_WINDOW && w->pad_left < w->kernel_w &&
+         memcmp(w, &along, sizeof along) == 0;
+}
+
 static resnet_status check_channel_conv(const check *c) {
   const graph_window *w = &c->node->window;
   const graph_shape in = {1, 1, c->node->shape.c};
   if (!same_shape(in, c->node->shape) || !same_shape(in, input_shape(c, 0)))
     return refuse(c, "it is not (1,1,channels)");
-  if (w->kernel_w < 1 || w->kernel_w > MAX_WINDOW || w->pad_left >= w->kernel_w || w->pad_right >= w->kernel_w ||
-      w->kernel_h > 1 || w->stride_h > 1 || w->stride_w > 1 || w->dilation_h > 1 || w->dilation_w > 1 || w->pad_top ||
-      w->pad_bottom)
-    return refuse(c, "its window does not lie along the channels");
+  if (!lies_along_channels(w)) return refuse(c, "its window does not lie along the channels");
   if (c->node->weight_count != w->kernel_w || c->node->bias_count != 1)
     return refuse(c, "its weights do not fit its window");
   return RESNET_OK;

@@ -1,5 +1,5 @@
-/* What our own kernels promise of their numbers: the same bits however threads and batches split the work, pictures that
- * do not disturb each other, small errors for inputs and weights of any size. */
+/* What our own kernels promise of their numbers: the same bits however threads and batches split the work, pictures
+ * that do not disturb each other, small errors for inputs and weights of any size. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "plan_gated.h"
 #include "plan_net.h"
 #include "plan_seal.h"
 #include "runtime/model.h"
@@ -61,6 +62,11 @@ static void assert_same_model(const resnet_model *a, const resnet_model *b) {
   assert_int_equal(x.block_count, y.block_count);
   assert_int_equal(x.parameters, y.parameters);
   assert_int_equal(x.weights_bytes, y.weights_bytes);
+  assert_int_equal(x.finding_count, y.finding_count);
+  for (uint32_t i = 0; i < x.finding_count; i++) {
+    assert_int_equal(x.findings[i].severity, y.findings[i].severity);
+    assert_same_text(x.findings[i].message, y.findings[i].message);
+  }
   assert_memory_equal(&x.preprocess, &y.preprocess, sizeof x.preprocess);
   assert_int_equal(x.preprocess_source, y.preprocess_source);
   assert_int_equal(!x.labels, !y.labels);
@@ -139,6 +145,93 @@ static void the_net_of_own_kernels_has_them_all(void **state) {
   }
   assert_int_equal(forms, (1U << WINOGRAD_FORMS) - 1);
   assert_true(uneven && adds);
+  resnet_model_close(&model);
+  buffer_release(&onnx);
+}
+
+/* Gates, borders, a shortcut that pools, findings: as the canonical graph has them. */
+static buffer compile_gated(void) {
+  resnet_model *model = gated_model();
+  resnet_error error;
+  if (resnet_model_save(model, plan_path("gated"), &error) != RESNET_OK) fail_msg("%s", error.message);
+  resnet_model_close(&model);
+  return plan_read(plan_path("gated"));
+}
+
+static void gates_and_borders_are_kept(void **state) {
+  (void)state;
+  resnet_model *source = gated_model();
+  assert_int_equal(resnet_model_save(source, plan_path("gated"), NULL), RESNET_OK);
+  buffer file = plan_read(plan_path("gated"));
+  resnet_model *mapped = open_path(plan_path("gated"), NULL), *copied = plan_open(&file, NULL);
+  assert_string_equal(plan_info(mapped).notice, "");
+  assert_same_model(source, mapped);
+  assert_same_model(source, copied);
+  assert_int_equal(resnet_model_save(mapped, plan_path("again"), NULL), RESNET_OK);
+  buffer again = plan_read(plan_path("again"));
+  assert_int_equal(again.size, file.size);
+  assert_memory_equal(again.data, file.data, file.size);
+  resnet_model_close(&source);
+  resnet_model_close(&mapped);
+  resnet_model_close(&copied);
+  buffer_release(&again);
+  buffer_release(&file);
+}
+
+static resnet_op find_op(const resnet_model *model, const char *kernel, uint32_t number) {
+  resnet_op op = {.struct_size = sizeof op};
+  for (uint32_t i = 0; i < model->plan.op_count; i++) {
+    assert_int_equal(resnet_plan_op(model, i, &op, NULL), RESNET_OK);
+    if (strcmp(op.kernel, kernel) == 0 && number-- == 0) return op;
+  }
+  fail_msg("no %s", kernel);
+  return op;
+}
+
+static void the_gated_plan_says_what_it_has(void **state) {
+  (void)state;
+  resnet_model *model = gated_model();
+  assert_string_equal(find_op(model, "pad", 0).detail, "reflect 1,1,1,1");
+  assert_string_equal(find_op(model, "pad", 1).detail, "value 0.5 1,1,1,1");
+  assert_string_equal(find_op(model, "pad", 2).detail, "edge 0,1,2,0");
+  assert_string_equal(find_op(model, "scale", 0).detail, "gate sigmoid");
+  assert_string_equal(find_op(model, "scale", 1).detail, "gate");
+  assert_string_equal(find_op(model, "sigmoid", 0).detail, "");
+  assert_string_equal(find_op(model, "add", 0).detail, "pool relu");
+  assert_string_equal(find_op(model, "add", 1).detail, "identity relu");
+  assert_int_equal(find_op(model, "average_pool", 0).shortcut, RESNET_SHORTCUT_POOL);
+  const resnet_op channels = find_op(model, "channel_conv", 0);
+  assert_string_equal(channels.detail, "channels 1x3");
+  assert_int_equal(channels.parameters, 4);
+  assert_int_equal(channels.macs, 8 * 3);
+  assert_int_equal(channels.weights_bytes, 4 * sizeof(float));
+  const resnet_model_info info = plan_info(model);
+  assert_int_equal(info.conv_layers, 4); /* three 3x3 and the last: a gate's are none of the depth */
+  for (uint32_t i = 0; i < 2; i++) {
+    resnet_block block = {.struct_size = sizeof block};
+    assert_int_equal(resnet_plan_block(model, i, &block, NULL), RESNET_OK);
+    assert_int_equal(block.convs, 1);
+    assert_int_equal(block.shortcut, i ? RESNET_SHORTCUT_IDENTITY : RESNET_SHORTCUT_POOL);
+  }
+  resnet_model_close(&model);
+}
+
+static void warnings_come_before_notes(void **state) {
+  (void)state;
+  resnet_model *model = gated_model();
+  const resnet_model_info info = plan_info(model);
+  assert_int_equal(info.finding_count, 4);
+  assert_int_equal(info.findings[0].severity, RESNET_WARNING);
+  assert_string_equal(info.findings[0].message, "node 'r\xc3\xa9seau': its bias is its neighbour's");
+  assert_int_equal(info.findings[1].severity, RESNET_WARNING);
+  assert_non_null(strstr(info.findings[1].message, "tf2onnx"));
+  assert_int_equal(info.findings[2].severity, RESNET_NOTE);
+  assert_string_equal(info.findings[2].message, "scores are logits");
+  assert_string_equal(info.findings[3].message, "the batch is fixed");
+  resnet_model_close(&model);
+  buffer onnx = plan_mixed_net();
+  model = plan_open(&onnx, NULL);
+  assert_int_equal(!plan_info(model).findings, !plan_info(model).finding_count);
   resnet_model_close(&model);
   buffer_release(&onnx);
 }
@@ -525,6 +618,10 @@ static void failing_allocations_are_survived(void **state) {
   }
   for (size_t n = 1; !survive(n, &onnx, NULL); n++) {
   }
+  buffer gated = compile_gated();
+  for (size_t n = 1; !survive(n, &gated, NULL); n++) {
+  }
+  buffer_release(&gated);
   const plan_places p = plan_find_places(file.data, file.size);
   file.data[p.key] ^= 1; /* packed anew */
   plan_seal(file.data, file.size);
@@ -539,6 +636,9 @@ int main(void) {
       cmocka_unit_test(a_plan_file_is_the_same_model),
       cmocka_unit_test(the_mixed_net_has_what_it_takes),
       cmocka_unit_test(the_net_of_own_kernels_has_them_all),
+      cmocka_unit_test(gates_and_borders_are_kept),
+      cmocka_unit_test(the_gated_plan_says_what_it_has),
+      cmocka_unit_test(warnings_come_before_notes),
       cmocka_unit_test(saving_again_gives_the_same_bytes),
       cmocka_unit_test(a_model_can_be_saved_over_its_own_file),
       cmocka_unit_test(weights_must_have_been_kept),

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan_gated.h"
 #include "plan_net.h"
 #include "plan_seal.h"
 #include "runtime/plan_format.h"
@@ -12,19 +13,24 @@
 /* last: it defines a macro named fail */
 #include <cmocka.h>
 
-static buffer good; /* the mixed net's plan file */
+static buffer good, gated; /* plan files of the mixed net and of the gated model */
 
 static int make_good(void **state) {
   (void)state;
   buffer onnx = plan_mixed_net();
   good = plan_compile(&onnx, NULL);
   buffer_release(&onnx);
+  resnet_model *model = gated_model();
+  assert_int_equal(resnet_model_save(model, plan_path("gated"), NULL), RESNET_OK);
+  resnet_model_close(&model);
+  gated = plan_read(plan_path("gated"));
   return 0;
 }
 
 static int release_good(void **state) {
   (void)state;
   buffer_release(&good);
+  buffer_release(&gated);
   return 0;
 }
 
@@ -223,8 +229,8 @@ static void refuse_forged(size_t at, uint64_t number, size_t bytes, resnet_statu
 static void forged_headers_are_refused(void **state) {
   (void)state;
   refuse_forged(8, 0x04030201, 4, RESNET_ERROR_UNSUPPORTED, "byte order|compile the plan here");
-  refuse_forged(12, PLAN_FORMAT + 1, 4, RESNET_ERROR_UNSUPPORTED, "newer library|format is 2|reads 1");
-  refuse_forged(12, 0, 4, RESNET_ERROR_UNSUPPORTED, "older library");
+  refuse_forged(12, PLAN_FORMAT + 1, 4, RESNET_ERROR_UNSUPPORTED, "newer library|format is 3|reads 2");
+  refuse_forged(12, PLAN_FORMAT - 1, 4, RESNET_ERROR_UNSUPPORTED, "older library");
   refuse_forged(16, good.size + 1, 8, RESNET_ERROR_FORMAT, "truncated");
   refuse_forged(16, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "truncated");
   refuse_forged(16, good.size - 1, 8, RESNET_ERROR_FORMAT, "added");
@@ -283,9 +289,9 @@ static void find_places_in(const graph *g, uint32_t places[PLACES]) {
   }
 }
 
-/* Write a changed graph over that of a copy of the good file; it keeps its size as long as no text changes. */
-static void refuse_graph(const graph *g, const char *fragments) {
-  buffer file = copy_of(&good, good.size);
+/* Write a changed graph over that of a copy of the file; it keeps its size as long as no text changes it. */
+static void refuse_graph(const buffer *from, const graph *g, const char *fragments) {
+  buffer file = copy_of(from, from->size);
   plan_header h;
   memcpy(&h, file.data, sizeof h);
   plan_writer w = {.data = file.data + sizeof h};
@@ -298,13 +304,13 @@ static void refuse_graph(const graph *g, const char *fragments) {
 
 static memory graph_memory;
 
-static graph read_graph(void) {
+static graph read_graph(const buffer *from) {
   graph g;
   plan_header h;
   resnet_error error;
   memory_init(&graph_memory, NULL, 0);
-  memcpy(&h, good.data, sizeof h);
-  if (plan_graph_read(&g, &graph_memory, good.data + sizeof h, (size_t)h.graph_size, &error) != RESNET_OK)
+  memcpy(&h, from->data, sizeof h);
+  if (plan_graph_read(&g, &graph_memory, from->data + sizeof h, (size_t)h.graph_size, &error) != RESNET_OK)
     fail_msg("%s", error.message);
   return g;
 }
@@ -315,14 +321,15 @@ static graph read_graph(void) {
     graph_node *n = &g.nodes[places[place]];                                                                           \
     const graph_node before = *n;                                                                                      \
     n->field = (value);                                                                                                \
-    refuse_graph(&g, fragments);                                                                                       \
+    refuse_graph(from, &g, fragments);                                                                                 \
     *n = before;                                                                                                       \
   } while (0)
 
 static void forged_nodes_are_refused(void **state) {
   (void)state;
   uint32_t places[PLACES] = {0};
-  graph g = read_graph();
+  const buffer *from = &good;
+  graph g = read_graph(from);
   find_places_in(&g, places);
   for (size_t i = 0; i < PLACES; i++) assert_true(places[i] > 0);
   NODE(CONV, op, GRAPH_OP_COUNT, "not well-formed");
@@ -386,7 +393,7 @@ static void forged_nodes_are_refused(void **state) {
   do {                                                                                                                 \
     const graph before = g;                                                                                            \
     g.field = (value);                                                                                                 \
-    refuse_graph(&g, fragments);                                                                                       \
+    refuse_graph(from, &g, fragments);                                                                                 \
     g = before;                                                                                                        \
   } while (0)
 
@@ -394,21 +401,23 @@ static void forged_nodes_are_refused(void **state) {
   do {                                                                                                                 \
     const graph_block before = g.blocks[index];                                                                        \
     g.blocks[index].field = (value);                                                                                   \
-    refuse_graph(&g, fragments);                                                                                       \
+    refuse_graph(from, &g, fragments);                                                                                 \
     g.blocks[index] = before;                                                                                          \
   } while (0)
 
 static void forged_graphs_are_refused(void **state) {
   (void)state;
   uint32_t places[PLACES] = {0};
-  graph g = read_graph();
+  const buffer *from = &good;
+  graph g = read_graph(from);
   find_places_in(&g, places);
   assert_int_equal(g.block_count, 2);
   GRAPH(output, 0, "output");
   GRAPH(output, g.node_count, "output");
   GRAPH(output, UINT32_MAX, "output");
   GRAPH(output, places[LINEAR], "nothing reads it");
-  BLOCK(0, shortcut, 4, "not well-formed");
+  BLOCK(0, shortcut, RESNET_SHORTCUT_POOL + 1, "not well-formed");
+  BLOCK(0, shortcut, RESNET_SHORTCUT_POOL, "does not pool");
   BLOCK(0, shortcut, RESNET_SHORTCUT_NONE, "does not end it");
   BLOCK(0, source, g.node_count, "do not exist");
   BLOCK(0, source, g.blocks[0].add, "do not exist");
@@ -425,17 +434,145 @@ static void forged_graphs_are_refused(void **state) {
   graph_release(&g);
 }
 
+static void forged_gates_and_borders_are_refused(void **state) {
+  (void)state;
+  uint32_t places[GATED_COUNT];
+  const buffer *from = &gated;
+  graph g = read_graph(from);
+  for (uint32_t i = 0; i < GATED_COUNT; i++) places[i] = i;
+  NODE(GATED_SIGMOID, shape.c, 7, "shape");
+  NODE(GATED_SIGMOID, clamp_min, 0.0F, "does not use");
+  NODE(GATED_SIGMOID, input_count, 2, "number of inputs");
+  NODE(GATED_SIGMOID, sigmoid, true, "does not use");
+  NODE(GATED_SCALE, input_count, 1, "number of inputs");
+  NODE(GATED_SCALE, input[0], GATED_STEM, "not that of its input");
+  NODE(GATED_SCALE, input[1], GATED_CONV, "gate is not (1,1,channels)");
+  NODE(GATED_SCALE, input[1], GATED_REDUCE, "gate is not (1,1,channels)");
+  NODE(GATED_SCALE, input[1], GATED_SCALE, "comes later");
+  NODE(GATED_SCALE, shape.h, 5, "not that of its input");
+  NODE(GATED_SCALE, clamp_max, NAN, "clamp");
+  NODE(GATED_SCALE, pad_mode, GRAPH_PAD_EDGE, "does not use");
+  NODE(GATED_SCALE, pad_value, 1.0F, "does not use");
+  NODE(GATED_SCALE, pad_value, NAN, "does not use");
+  NODE(GATED_SCALE, weight_count, 8, "does not use");
+  NODE(GATED_SCALE, window.kernel_w, 1, "does not use");
+  NODE(GATED_CHANNELS, input[0], GATED_CONV_2, "(1,1,channels)");
+  NODE(GATED_CHANNELS, input[0], GATED_REDUCE, "(1,1,channels)");
+  NODE(GATED_CHANNELS, shape.w, 2, "(1,1,channels)");
+  NODE(GATED_CHANNELS, shape.c, 9, "(1,1,channels)");
+  NODE(GATED_CHANNELS, window.kernel_w, 0, "along the channels");
+  NODE(GATED_CHANNELS, window.kernel_w, 1025, "along the channels");
+  NODE(GATED_CHANNELS, window.kernel_w, 4, "along the channels");
+  NODE(GATED_CHANNELS, window.kernel_h, 0, "along the channels");
+  NODE(GATED_CHANNELS, window.pad_left, 2, "along the channels");
+  NODE(GATED_CHANNELS, window.pad_right, 0, "along the channels");
+  NODE(GATED_CHANNELS, window.pad_left, 3, "along the channels");
+  NODE(GATED_CHANNELS, window.pad_right, UINT32_MAX, "along the channels");
+  NODE(GATED_CHANNELS, window.kernel_h, 2, "along the channels");
+  NODE(GATED_CHANNELS, window.stride_h, 2, "along the channels");
+  NODE(GATED_CHANNELS, window.stride_w, 2, "along the channels");
+  NODE(GATED_CHANNELS, window.dilation_h, 2, "along the channels");
+  NODE(GATED_CHANNELS, window.dilation_w, 2, "along the channels");
+  NODE(GATED_CHANNELS, window.pad_top, 1, "along the channels");
+  NODE(GATED_CHANNELS, window.pad_bottom, 1, "along the channels");
+  NODE(GATED_CHANNELS, weight_count, 2, "weights");
+  NODE(GATED_CHANNELS, weight_count, 0, "weights");
+  NODE(GATED_CHANNELS, bias_count, 0, "weights");
+  NODE(GATED_CHANNELS, bias_count, 8, "weights");
+  NODE(GATED_CHANNELS, clamp_max, 1.0F, "does not use");
+  NODE(GATED_CHANNELS, groups, 1, "does not use");
+  NODE(GATED_REFLECT, shape.c, 4, "channels");
+  NODE(GATED_REFLECT, shape.h, 11, "borders");
+  NODE(GATED_REFLECT, shape.w, 9, "borders");
+  NODE(GATED_REFLECT, window.pad_top, UINT32_MAX, "borders");
+  NODE(GATED_REFLECT, pad_value, 1.0F, "does not use");
+  NODE(GATED_REFLECT, pad_mode, GRAPH_PAD_EDGE + 1, "not well-formed");
+  NODE(GATED_REFLECT, window.kernel_h, 1, "does not use");
+  NODE(GATED_REFLECT, window.stride_w, 1, "does not use");
+  NODE(GATED_REFLECT, window.dilation_h, 1, "does not use");
+  NODE(GATED_REFLECT, weight_count, 1, "does not use");
+  NODE(GATED_REFLECT, clamp_min, 0.0F, "does not use");
+  NODE(GATED_CONSTANT, pad_value, NAN, "NaN or infinity");
+  NODE(GATED_CONSTANT, pad_value, -INFINITY, "NaN or infinity");
+  NODE(GATED_EDGE, window.pad_bottom, 3, "borders");
+  NODE(GATED_CONV, pad_mode, GRAPH_PAD_REFLECT, "does not use");
+  NODE(GATED_CONV, sigmoid, true, "does not use");
+  graph_release(&g);
+}
+
+/* Borders that reflect are less wide than what they reflect, on each side: 7 pixels of 8 may be. */
+static void reflected_borders_are_less_wide_than_the_picture(void **state) {
+  (void)state;
+  resnet_error error;
+  graph g = read_graph(&gated);
+  uint32_t *pads[] = {&g.nodes[GATED_REFLECT].window.pad_top, &g.nodes[GATED_REFLECT].window.pad_left,
+                      &g.nodes[GATED_REFLECT].window.pad_bottom, &g.nodes[GATED_REFLECT].window.pad_right};
+  for (size_t i = 0; i < 4; i++)
+    for (uint32_t width = 7; width <= 8; width++) {
+      graph_node *pad = &g.nodes[GATED_REFLECT];
+      const graph_node before = *pad;
+      *(i % 2 ? &pad->shape.w : &pad->shape.h) += width - 1;
+      *pads[i] = width;
+      assert_int_equal(plan_graph_check(&g, &error), RESNET_ERROR_FORMAT);
+      const bool at_the_pad = strstr(error.message, "its borders do not give its shape") != NULL;
+      assert_int_equal(at_the_pad, width == 8); /* else it is the convolution behind, which has not grown along */
+      *pad = before;
+    }
+  graph_release(&g);
+}
+
+static void forged_gates_in_blocks_are_refused(void **state) {
+  (void)state;
+  uint32_t places[GATED_COUNT];
+  const buffer *from = &gated;
+  graph g = read_graph(from);
+  for (uint32_t i = 0; i < GATED_COUNT; i++) places[i] = i;
+  BLOCK(0, shortcut, RESNET_SHORTCUT_NONE, "does not end it");
+  BLOCK(1, shortcut, RESNET_SHORTCUT_POOL, "does not pool");
+  BLOCK(0, source, GATED_REFLECT, "source");
+  BLOCK(1, source, GATED_STEM, "source");
+  NODE(GATED_SQUEEZE, input[0], GATED_STEM, "branches"); /* a gate of the block's source, not of what is scaled */
+  NODE(GATED_SQUEEZE_2, input[0], GATED_CONSTANT, "branches");
+  NODE(GATED_EXPAND, block, RESNET_NO_INDEX, "branches");
+  NODE(GATED_CHANNELS, block, 0, "branches");
+  NODE(GATED_SIGMOID, block, RESNET_NO_INDEX, "branches");
+  NODE(GATED_SCALE, block, 1, "branches");
+  const uint32_t shortcut = g.nodes[GATED_ADD].input[1]; /* the branch that is gated is the residual one */
+  g.nodes[GATED_ADD].input[1] = g.nodes[GATED_ADD].input[0];
+  g.nodes[GATED_ADD].input[0] = shortcut;
+  refuse_graph(from, &g, "branches");
+  graph_release(&g);
+}
+
+static void forged_findings_are_refused(void **state) {
+  (void)state;
+  const buffer *from = &gated;
+  graph g = read_graph(from);
+  assert_int_equal(g.finding_count, 3);
+  static const char orders[] = {'\n', '\x1b', '\x7f'};
+  for (size_t i = 0; i < sizeof orders; i++) {
+    const char before = g.findings[1].message[3];
+    g.findings[1].message[3] = orders[i];
+    refuse_graph(from, &g, "finding 1 is not a line of text");
+    g.findings[1].message[3] = before;
+  }
+  g.findings[2].severity = (resnet_severity)(RESNET_WARNING + 1);
+  refuse_graph(from, &g, "not well-formed");
+  graph_release(&g);
+}
+
 static void forged_counts_and_texts_are_refused(void **state) {
   (void)state;
   const size_t graph_at = sizeof(plan_header);
   static const uint64_t counts[] = {0, 1, 3, 20002, 65536, UINT32_MAX};
-  for (size_t field = 0; field < 3; field++) /* nodes, blocks, labels */
+  for (size_t field = 0; field < 4; field++) /* nodes, blocks, labels, findings */
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
       if (field == 2 && counts[i] == 3) continue; /* as many as it has */
+      if (field == 3 && counts[i] == 0) continue;
       refuse_forged(graph_at + 4 * field, counts[i], 4, RESNET_ERROR_FORMAT, "");
     }
-  refuse_forged(graph_at + 20, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "not well-formed"); /* the name's length */
-  refuse_forged(graph_at + 24, 0, 1, RESNET_ERROR_FORMAT, "not well-formed");          /* a NUL in it */
+  refuse_forged(graph_at + 24, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "not well-formed"); /* the name's length */
+  refuse_forged(graph_at + 28, 0, 1, RESNET_ERROR_FORMAT, "not well-formed");          /* a NUL in it */
 }
 
 int main(void) {
@@ -452,6 +589,10 @@ int main(void) {
       cmocka_unit_test(forged_tables_are_refused),
       cmocka_unit_test(forged_nodes_are_refused),
       cmocka_unit_test(forged_graphs_are_refused),
+      cmocka_unit_test(forged_gates_and_borders_are_refused),
+      cmocka_unit_test(reflected_borders_are_less_wide_than_the_picture),
+      cmocka_unit_test(forged_gates_in_blocks_are_refused),
+      cmocka_unit_test(forged_findings_are_refused),
       cmocka_unit_test(forged_counts_and_texts_are_refused),
   };
   return cmocka_run_group_tests(tests, make_good, release_good);

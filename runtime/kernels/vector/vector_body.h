@@ -68,12 +68,24 @@ static void scale(const float *x, const float *gate, float *out, size_t pixels, 
   }
 }
 
-/* exp(x) for x <= 0, from 2^-126 on: x = n ln 2 + r, n an integer, |r| <= ln(2) / 2. Adding 1.5 * 2^23 leaves n in the
- * last bits of the sum; ln 2 is taken in two parts, of which the first times n is exact (Cody & Waite 1980, "Software
- * Manual for the Elementary Functions"). Taylor's series of exp(r) is off by r^8 / 8! < 2^-27. */
+static inline uint32_t bits_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+static inline float float_of(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/* exp(x) for -87.33 <= x <= 0, where it is no less than 2^-126: x = n ln 2 + r, n an integer, |r| <= ln(2) / 2.
+ * Adding 1.5 * 2^23 leaves n in the last bits of the sum; ln 2 is taken in two parts, of which the first times n is
+ * exact (Cody & Waite 1980, "Software Manual for the Elementary Functions"). Taylor's series of exp(r) is off by r^8 /
+ * 8! < 2^-27. */
 static inline float exp_one(float x) {
   static const float shift = 12582912.0f, log2_e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
-  x = x < -87.33f ? -87.33f : x;
   const float shifted = x * log2_e + shift, n = shifted - shift, r = (x - n * ln2_high) - n * ln2_low;
   float sum = 1.0f / 5040;
   sum = sum * r + 1.0f / 720;
@@ -83,20 +95,19 @@ static inline float exp_one(float x) {
   sum = sum * r + 0.5f;
   sum = sum * r + 1.0f;
   sum = sum * r + 1.0f;
-  uint32_t bits;
-  memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits + 127) << 23; /* of 2^n; what `shift` has above n leaves at the top */
-  float power;
-  memcpy(&power, &bits, sizeof power);
-  return sum * power;
+  return sum * float_of((bits_of(shifted) + 127) << 23); /* 2^n; what `shift` has above n leaves at the top */
 }
 
-/* exp(-|x|) cannot overflow, and both halves keep all their digits. */
+/* 1 / (1 + exp(-x)) = exp(x) / (1 + exp(x)): of the two the one whose exp(-|x|) cannot overflow, so that both tails
+ * keep all their digits. The numerator is chosen by x's sign bit, and the limit is a loop of its own, since compilers
+ * make a jump of a `?:` around all this, which they cannot turn into vectors. */
 static void sigmoid_block(const float *x, float *out, size_t width) {
   float y[BLOCK];
+  for (size_t k = 0; k < width; k++) y[k] = clamp_one(-fabsf(x[k]), -87.33f, 0.0f);
   for (size_t k = 0; k < width; k++) {
-    const float e = exp_one(-fabsf(x[k]));
-    y[k] = (x[k] < 0.0f ? e : 1.0f) / (1.0f + e);
+    const float e = exp_one(y[k]);
+    const uint32_t negative = 0u - (bits_of(x[k]) >> 31);
+    y[k] = float_of((bits_of(e) & negative) | (bits_of(1.0f) & ~negative)) / (1.0f + e);
   }
   for (size_t k = 0; k < width; k++) out[k] = y[k];
 }

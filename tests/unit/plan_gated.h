@@ -1,0 +1,35 @@
+/* A model of what no ONNX file of the unit tests says: for the tests of plan files. */
+#ifndef LIBRESNET_TESTS_PLAN_GATED_H
+#define LIBRESNET_TESTS_PLAN_GATED_H
+
+#include "runtime/model.h"
+
+/* Its nodes. Gates by squeeze-and-excitation and along the channels, borders of each mode, a shortcut that pools. */
+enum {
+  GATED_REFLECT = 1,
+  GATED_STEM,
+  GATED_POOL, /* the first block's shortcut */
+  GATED_CONV,
+  GATED_SQUEEZE,
+  GATED_REDUCE,
+  GATED_EXPAND,
+  GATED_SCALE,
+  GATED_ADD,
+  GATED_CONSTANT, /* the second block's first */
+  GATED_CONV_2,
+  GATED_SQUEEZE_2,
+  GATED_CHANNELS,
+  GATED_SIGMOID,
+  GATED_SCALE_2,
+  GATED_ADD_2,
+  GATED_EDGE,
+  GATED_HEAD,
+  GATED_LINEAR,
+  GATED_COUNT
+};
+
+/* A model that can be saved, with two notes and a warning between them; opening it adds a warning, since tf2onnx wrote
+ * it and does not say how pictures are prepared. */
+resnet_model *gated_model(void);
+
+#endif
