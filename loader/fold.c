@@ -64,7 +64,7 @@ resnet_status fold_shape(lowering *l) {
   value *v;
   int64_t start, end;
   resnet_status status = get_value(l, 0, &v);
-  if (status == RESNET_OK && v->kind == VALUE_ACTIVATION) status = get_activation(l, 0, &v);
+  if (status == RESNET_OK) status = v->kind == VALUE_ACTIVATION ? get_activation(l, 0, &v) : check_batchless(l, v);
   if (status == RESNET_OK) status = get_int(l, "start", 0, &start);
   if (status == RESNET_OK) status = get_int(l, "end", INT64_MAX, &end);
   if (status != RESNET_OK) return status;
@@ -249,46 +249,67 @@ resnet_status fold_concat(lowering *l) {
   return status == RESNET_OK ? set_tensor(l, to) : status;
 }
 
-/* A list of sizes that says what to make. */
-static resnet_status get_sizes(lowering *l, size_t index, const tensor **out) {
-  resnet_status status = get_integers(l, index, "sizes", out);
+/* A list of sizes that says what to make. The first may be the batch: it counts as 1. */
+typedef struct sizes {
+  int64_t dims[MAX_RANK];
+  uint32_t rank;
+  bool for_batch;
+} sizes;
+
+static resnet_status get_sizes(lowering *l, size_t index, sizes *s) {
+  const tensor *t;
+  resnet_status status = get_constant(l, index, "sizes", &t);
   if (status != RESNET_OK) return status;
-  if (!*out || (*out)->count > MAX_RANK) return unsupported(l, "its sizes must be a list of up to %d", MAX_RANK);
-  return check_size(l, (*out)->ints, (*out)->count);
+  if (!t || t->is_float || t->rank > 1 || t->count > MAX_RANK)
+    return unsupported(l, "its sizes must be a list of up to %d integers", MAX_RANK);
+  *s = (sizes){.rank = (uint32_t)t->count, .for_batch = t->count > 0 && tensor_is_batch(t, 0)};
+  for (uint32_t i = 0; i < s->rank; i++) {
+    if (i > 0 && tensor_is_batch(t, i))
+      return unsupported(l, "its dimension %u is the batch: it is accepted in front only", i);
+    s->dims[i] = i == 0 && s->for_batch ? 1 : t->ints[i];
+  }
+  return check_size(l, s->dims, s->rank);
 }
 
 resnet_status fold_constant_of_shape(lowering *l) {
-  const tensor *sizes;
+  sizes s;
   tensor *fill = NULL;
-  resnet_status status = get_sizes(l, 0, &sizes);
+  resnet_status status = get_sizes(l, 0, &s);
   if (status == RESNET_OK) status = get_tensor(l, "value", &fill);
   if (status != RESNET_OK) return status;
   if (fill && fill->count != 1) return invalid(l, "its value has %zu numbers instead of one", fill->count);
-  tensor *t = tensor_new(l, fill ? fill->is_float : true, (uint32_t)sizes->count, sizes->ints, &status);
+  tensor *t = tensor_new(l, fill ? fill->is_float : true, s.rank, s.dims, &status);
   for (size_t i = 0; fill && i < (t ? t->count : 0) && status == RESNET_OK; i++) status = copy(l, t, i, fill, 0);
+  if (t) t->for_batch = s.for_batch;
   return status == RESNET_OK ? set_tensor(l, t) : status;
 }
 
 /* Both ways: the larger of each pair of dimensions. */
 resnet_status fold_expand(lowering *l) {
-  const tensor *t, *sizes;
+  const tensor *t;
+  sizes s;
   resnet_status status = get_input(l, 0, &t);
-  if (status == RESNET_OK) status = get_sizes(l, 1, &sizes);
+  if (status == RESNET_OK) status = get_sizes(l, 1, &s);
   if (status != RESNET_OK) return status;
-  uint32_t given = (uint32_t)sizes->count, rank = given > t->rank ? given : t->rank;
+  uint32_t rank = s.rank > t->rank ? s.rank : t->rank;
+  if (s.for_batch && (rank > s.rank || (t->rank == rank && t->dims[0] != 1)))
+    return unsupported(l, "makes the batch of a dimension that is none: export with a fixed batch");
   int64_t dims[MAX_RANK], steps[MAX_RANK];
   size_t strides[MAX_RANK];
   strides_of(t, strides);
   for (uint32_t i = 0; i < rank; i++) {
-    uint32_t own = i + t->rank - rank, other = i + given - rank; /* wrap to large numbers where there is no axis */
-    int64_t a = own < t->rank ? t->dims[own] : 1, b = other < given ? sizes->ints[other] : 1;
+    uint32_t own = i + t->rank - rank, other = i + s.rank - rank; /* wrap to large numbers where there is no axis */
+    int64_t a = own < t->rank ? t->dims[own] : 1, b = other < s.rank ? s.dims[other] : 1;
     if (a != b && a != 1 && b != 1) return invalid(l, "cannot expand %lld to %lld", (long long)a, (long long)b);
     dims[i] = a == 1 ? b : a;
     steps[i] = a == 1 ? 0 : (int64_t)strides[own];
   }
   status = check_size(l, dims, rank);
   tensor *to = status == RESNET_OK ? tensor_new(l, t->is_float, rank, dims, &status) : NULL;
-  if (to) status = copy_strided(l, to, t, 0, steps);
+  if (to) {
+    to->for_batch = s.for_batch;
+    status = copy_strided(l, to, t, 0, steps);
+  }
   return status == RESNET_OK ? set_tensor(l, to) : status;
 }
 

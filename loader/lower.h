@@ -40,6 +40,7 @@ typedef struct tensor {
   float_block *block; /* that floats is; NULL: integers */
   int64_t *ints;
   bool *is_batch; /* per integer: it stands for the batch size; NULL: none does */
+  bool for_batch; /* its first dimension, 1 here, is the batch: the same numbers for every picture */
 } tensor;
 
 typedef enum value_kind { VALUE_UNKNOWN, VALUE_TENSOR, VALUE_ACTIVATION } value_kind;
@@ -155,6 +156,8 @@ bool has_input(const lowering *l, size_t index);
 resnet_status get_value(lowering *l, size_t index, value **out);
 /* A constant; *out is NULL where the input is absent. `what` says what it is, e.g. "weights". */
 resnet_status get_constant(lowering *l, size_t index, const char *what, const tensor **out);
+/* Refuses a constant that has the batch for a dimension, as get_constant does. */
+resnet_status check_batchless(const lowering *l, const value *v);
 /* An integer list without batch sizes in it (rank 0 or 1). */
 resnet_status get_integers(lowering *l, size_t index, const char *what, const tensor **out);
 /* An activation in any view; borders that were to be put around it are. */
@@ -303,6 +306,7 @@ resnet_status lower_identity(lowering *l);
 resnet_status lower_dropout(lowering *l);
 resnet_status lower_cast(lowering *l);
 resnet_status lower_cast_like(lowering *l);
+resnet_status lower_concat(lowering *l);
 resnet_status lower_flatten(lowering *l);
 resnet_status lower_reshape(lowering *l);
 resnet_status lower_squeeze(lowering *l);

@@ -28,7 +28,7 @@ static const operator_row rows[] = {
     {"Ceil", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
     {"Clip", OLDEST, 10, 1, 1, lower_clip, NULL, "min max consumed_inputs"},
     {"Clip", 11, NEWEST, 1, 3, lower_clip, NULL, ""},
-    {"Concat", OLDEST, NEWEST, 1, ANY, NULL, fold_concat, "axis"},
+    {"Concat", OLDEST, NEWEST, 1, ANY, lower_concat, fold_concat, "axis"},
     {"Constant", OLDEST, NEWEST, 0, 0, NULL, fold_constant, "value value_float value_floats value_int value_ints"},
     {"ConstantOfShape", 9, NEWEST, 1, 1, NULL, fold_constant_of_shape, "value"},
     {"Conv", OLDEST, NEWEST, 2, 3, lower_conv, NULL, CONV_ATTRIBUTES},

@@ -191,6 +191,8 @@ resnet_status lower_arithmetic(lowering *l) {
   value *a, *b;
   resnet_status status = get_value(l, 0, &a);
   if (status == RESNET_OK) status = get_value(l, 1, &b);
+  if (status == RESNET_OK) status = check_batchless(l, a);
+  if (status == RESNET_OK) status = check_batchless(l, b);
   if (status != RESNET_OK) return status;
   bool constant_first = a->kind == VALUE_TENSOR;
   if (constant_first || b->kind == VALUE_TENSOR) {

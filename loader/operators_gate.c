@@ -74,7 +74,9 @@ resnet_status lower_scale(lowering *l) {
   if (status != RESNET_OK) return status;
   const bool second = is_gate_of(l, b, a) && !a->expanded, first = is_gate_of(l, a, b) && !b->expanded;
   if (!first && !second) {
-    if (!a->expanded && seen_alike(l, a, b) && of_one_order(l, a, b)) return add_scale(l, a, b->node);
+    const bool sigmoid_first = l->graph->nodes[a->node].op == GRAPH_SIGMOID; /* it is the gate, then */
+    if (!a->expanded && seen_alike(l, a, b) && of_one_order(l, a, b))
+      return sigmoid_first ? add_scale(l, b, a->node) : add_scale(l, a, b->node);
     return unsupported(l, "multiplies two activations: a picture and one factor for each of its channels, as in "
                           "squeeze-and-excitation, or two of one shape are accepted");
   }

@@ -189,3 +189,90 @@ resnet_status lower_pad(lowering *l) {
   if (status == RESNET_OK) status = check_pads(l, &p);
   return status == RESNET_OK ? pad_picture(l, x, &p) : status;
 }
+
+/* ---- Concat: option A written as a picture beside zeros ------------------------------------------------------ */
+
+static bool is_all_zero(const float *numbers, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (numbers[i] < 0 || numbers[i] > 0 || numbers[i] != numbers[i]) return false;
+  return true;
+}
+
+/* x times 0, as Torch's first ResNets had it; a constant of zeros. */
+static bool is_zero_value(const lowering *l, const value *v) {
+  if (v->kind == VALUE_TENSOR) return v->tensor->is_float && is_all_zero(v->tensor->floats, v->tensor->count);
+  const draft *d = &l->drafts[v->node];
+  if (l->graph->nodes[v->node].op != GRAPH_AFFINE || has_borders(v) || v->expanded) return false;
+  for (uint32_t c = 0; c < value_shape(l, v).c; c++)
+    if (fabs(d->scale[c]) > 0 || fabs(d->shift[c]) > 0) return false;
+  return true;
+}
+
+static const int64_t *dims_of(const value *v, uint32_t *rank) {
+  *rank = v->kind == VALUE_TENSOR ? v->tensor->rank : v->rank;
+  return v->kind == VALUE_TENSOR ? v->tensor->dims : v->dims;
+}
+
+/* The zeros are as high and wide as the picture, and there are as many as pictures. */
+static resnet_status check_zeros(const lowering *l, const value *x, const value *zeros, uint32_t channels) {
+  uint32_t rank;
+  const int64_t *dims = dims_of(zeros, &rank);
+  bool fits = rank == 4;
+  for (uint32_t i = 1; fits && i < 4; i++) fits = i == channels || dims[i] == x->dims[i];
+  if (fits && zeros->kind == VALUE_TENSOR && !zeros->tensor->for_batch) fits = dims[0] == (l->batch ? l->batch : 1);
+  if (fits && dims[channels] <= MAX_SIDE) return RESNET_OK;
+  return invalid(l, "joins '%.50s' and '%.50s', which differ in height, width or batch: export the model again",
+                 x->name, zeros->name);
+}
+
+/* The one input that is no zeros, and how many channels of zeros stand before and after it. */
+typedef struct joined {
+  value *x;
+  int64_t before, after;
+} joined;
+
+static resnet_status find_joined(lowering *l, joined *j) {
+  for (size_t i = 0; i < l->node->n_input; i++) {
+    value *v;
+    resnet_status status = get_value(l, i, &v);
+    if (status != RESNET_OK) return status;
+    if (is_zero_value(l, v)) continue;
+    if (j->x || v->kind != VALUE_ACTIVATION)
+      return unsupported(l,
+                         "joins '%.50s' and '%.50s': an activation and zeros are accepted (option A); DenseNets and "
+                         "others that join activations are not",
+                         j->x ? j->x->name : "zeros", v->name);
+    status = get_picture(l, i, false, &j->x);
+    if (status != RESNET_OK) return status;
+  }
+  return j->x ? RESNET_OK : unsupported(l, "joins zeros alone: an activation among them is accepted");
+}
+
+resnet_status lower_concat(lowering *l) {
+  joined j = {NULL, 0, 0};
+  int64_t given;
+  uint32_t axis;
+  bool seen = false;
+  resnet_status status = find_joined(l, &j);
+  if (status == RESNET_OK) status = get_int(l, "axis", 1, &given);
+  if (status == RESNET_OK) status = resolve_axis(l, given, 4, &axis);
+  if (status != RESNET_OK) return status;
+  if (axis != picture_channels(l, j.x))
+    return unsupported(l, "joins along axis %lld: the channels are accepted", (long long)given);
+  for (size_t i = 0; i < l->node->n_input; i++) {
+    value *v;
+    uint32_t rank;
+    (void)get_value(l, i, &v); /* it was there before */
+    if (v == j.x) {
+      seen = true;
+      continue;
+    }
+    status = check_zeros(l, j.x, v, axis);
+    if (status != RESNET_OK) return status;
+    *(seen ? &j.after : &j.before) += dims_of(v, &rank)[axis];
+  }
+  if (j.before > MAX_SIDE || j.after > MAX_SIDE)
+    return unsupported(l, "adds %lld channels of zeros: up to %d are accepted", (long long)(j.before + j.after),
+                       MAX_SIDE);
+  return pad_channels(l, j.x, (uint32_t)j.before, (uint32_t)j.after);
+}

@@ -69,6 +69,7 @@ typedef struct shaped {
 
 static resnet_status get_shaped(lowering *l, shaped *x) {
   resnet_status status = get_value(l, 0, &x->v);
+  if (status == RESNET_OK) status = check_batchless(l, x->v);
   if (status != RESNET_OK) return status;
   x->has_batch = x->v->kind == VALUE_ACTIVATION;
   x->rank = x->has_batch ? x->v->rank : x->v->tensor->rank;

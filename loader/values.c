@@ -127,6 +127,11 @@ resnet_status get_value(lowering *l, size_t index, value **out) {
   return v->kind == VALUE_UNKNOWN ? refuse_unknown(l, v) : RESNET_OK;
 }
 
+resnet_status check_batchless(const lowering *l, const value *v) {
+  if (v->kind != VALUE_TENSOR || !v->tensor->for_batch) return RESNET_OK;
+  return unsupported(l, "reads '%.50s', a constant with the batch for a dimension: only a Concat may", v->name);
+}
+
 resnet_status get_constant(lowering *l, size_t index, const char *what, const tensor **out) {
   *out = NULL;
   if (!has_input(l, index)) return RESNET_OK;
@@ -135,6 +140,9 @@ resnet_status get_constant(lowering *l, size_t index, const char *what, const te
   if (status != RESNET_OK) return status;
   if (v->kind != VALUE_TENSOR)
     return unsupported(l, "its %s ('%.50s') are computed from the picture: they must be constants", what, v->name);
+  if (v->tensor->for_batch)
+    return unsupported(l, "its %s ('%.50s') have the batch for a dimension: only a Concat may read such", what,
+                       v->name);
   *out = v->tensor;
   return RESNET_OK;
 }

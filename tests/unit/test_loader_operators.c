@@ -239,9 +239,10 @@ static void other_arithmetic_is_refused(void **state) {
   static const float k[8] = {1, 2, 3, 4, 5, 6, 7, 8};
   net two = {0}, row = {0}, five = {0}, divide = {0}, zero = {0}, pictures = {0};
   begin_net(&two);
-  add(&two, "Mul", "c,c", "t", "");
+  add(&two, "MaxPool", "c", "m", "kernel_shape=2,2 strides=2,2");
+  add(&two, "Mul", "c,m", "t", "");
   end_net(&two);
-  refuse_net(&two, RESNET_ERROR_UNSUPPORTED, "Mul_t|two activations|one factor for each of its channels");
+  refuse_net(&two, RESNET_ERROR_UNSUPPORTED, "Mul_t|two activations|one factor for each of its channels|of one shape");
   begin_net(&pictures);
   add(&pictures, "Sub", "c,c", "t", "");
   end_net(&pictures);

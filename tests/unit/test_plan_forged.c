@@ -446,8 +446,8 @@ static void forged_gates_and_borders_are_refused(void **state) {
   NODE(GATED_SIGMOID, sigmoid, true, "does not use");
   NODE(GATED_SCALE, input_count, 1, "number of inputs");
   NODE(GATED_SCALE, input[0], GATED_STEM, "not that of its input");
-  NODE(GATED_SCALE, input[1], GATED_CONV, "gate is not (1,1,channels)");
-  NODE(GATED_SCALE, input[1], GATED_REDUCE, "gate is not (1,1,channels)");
+  NODE(GATED_SCALE, input[1], GATED_CONV, "nothing reads it");
+  NODE(GATED_SCALE, input[1], GATED_REDUCE, "gate is neither (1,1,channels)");
   NODE(GATED_SCALE, input[1], GATED_SCALE, "comes later");
   NODE(GATED_SCALE, shape.h, 5, "not that of its input");
   NODE(GATED_SCALE, clamp_max, NAN, "clamp");
