@@ -1,4 +1,5 @@
 /* Attributes of the node being lowered. Types are those of AttributeProto.AttributeType. */
+#include <stdio.h>
 #include <string.h>
 
 #include "lower.h"
@@ -91,6 +92,26 @@ static bool list_contains(const char *list, const char *name) {
   return false;
 }
 
+/* " (3)" or the like: what the attribute says, for messages. */
+static void describe_value(const Onnx__AttributeProto *a, char *text, size_t size) {
+  const int length = a->s.len < 24 ? (int)a->s.len : 24;
+  if (a->has_i)
+    (void)snprintf(text, size, "%lld", (long long)a->i);
+  else if (a->has_f)
+    (void)snprintf(text, size, "%g", (double)a->f);
+  else if (a->has_s)
+    (void)snprintf(text, size, "'%.*s'", length, (const char *)a->s.data);
+  else
+    (void)snprintf(text, size, "%zu numbers", a->n_ints + a->n_floats);
+}
+
+static resnet_status refuse_attribute(const lowering *l, const Onnx__AttributeProto *a, const char *accepted) {
+  char given[48];
+  describe_value(a, given, sizeof given);
+  return unsupported(l, "attribute '%.40s' (%s) is not accepted at this opset; accepted are: %s", onnx_text(a->name),
+                     given, accepted[0] ? accepted : "none");
+}
+
 resnet_status check_attributes(const lowering *l, const char *accepted) {
   for (size_t i = 0; i < l->node->n_attribute; i++) {
     const Onnx__AttributeProto *a = l->node->attribute[i];
@@ -102,9 +123,7 @@ resnet_status check_attributes(const lowering *l, const char *accepted) {
                          name);
     if (onnx_text(a->ref_attr_name)[0])
       return unsupported(l, "attribute '%.40s' refers to a function's: inline the model's functions", name);
-    if (!list_contains(accepted, name))
-      return unsupported(l, "attribute '%.40s' is not accepted; accepted are: %s", name,
-                         accepted[0] ? accepted : "none");
+    if (!list_contains(accepted, name)) return refuse_attribute(l, a, accepted);
     if (find(l, name) != a) return invalid(l, "attribute '%.40s' is given twice: export the model again", name);
   }
   return RESNET_OK;

@@ -61,8 +61,9 @@ static resnet_status find_softmax(lowering *l) {
   if (!is_softmax(last->op))
     return graph_add_finding(
         l->graph, l->error, RESNET_NOTE,
-        "there is no Softmax: the scores are logits, as most exports have them; resnet_classify and the "
-        "program make probabilities of them");
+        "there is no Softmax: node '%.60s' gives logits, as most exports do; resnet_classify and the "
+        "program make probabilities of them",
+        last->name);
   const graph_node *before = &nodes[last->input[0]];
   if (before->op != GRAPH_SOFTMAX) return RESNET_OK; /* of logarithms of probabilities it gives these back */
   return graph_add_finding(

@@ -180,27 +180,60 @@ static void write_json(const loaded_model *m, const plan *p) {
   json_close_object(&j);
 }
 
-/* The findings alone. The exit status tells scripts whether there is anything to worry about. */
-static int check(const settings *s, loaded_model *m) {
+/* A file that is refused has one fault, and no model to tell of. */
+static void print_refusal(const settings *s, const loaded_model *m, const resnet_error *error) {
   if (s->json) {
     json j = {.out = stdout};
     json_open_object(&j, NULL);
-    model_write_json(m, &j);
-    model_write_findings(m, &j);
+    json_text(&j, "file", m->file);
+    json_bool(&j, "loads", false);
+    json_open_array(&j, "findings");
+    json_open_object(&j, NULL);
+    json_text(&j, "severity", "refused");
+    json_text(&j, "message", error->message);
+    json_close_object(&j);
+    json_close_array(&j);
     json_close_object(&j);
   } else {
-    model_print_findings(m);
+    (void)fputs("refused  ", stdout);
+    print_masked(stdout, error->message);
+    (void)fputc('\n', stdout);
   }
-  const int status = model_has_warnings(m) ? EXIT_INPUT : EXIT_GOOD;
-  resnet_model_close(&m->model);
+}
+
+static void print_findings(const settings *s, const loaded_model *m) {
+  if (!s->json) {
+    model_print_findings(m);
+    return;
+  }
+  json j = {.out = stdout};
+  json_open_object(&j, NULL);
+  json_text(&j, "file", m->file);
+  json_bool(&j, "loads", true);
+  model_write_json(m, &j);
+  model_write_findings(m, &j);
+  json_close_object(&j);
+}
+
+/* The findings alone. The exit status tells scripts whether there is anything to worry about. */
+static int check(const settings *s) {
+  loaded_model m;
+  resnet_error error = {RESNET_OK, ""};
+  if (!model_try(s, &m, &error)) {
+    print_refusal(s, &m, &error);
+    return EXIT_INPUT;
+  }
+  print_findings(s, &m);
+  const int status = model_has_warnings(&m) ? EXIT_INPUT : EXIT_GOOD;
+  resnet_model_close(&m.model);
   return status;
 }
 
 int command_inspect(const settings *s) {
   loaded_model m;
   plan p = {0};
+  if (s->check) return check(s);
   if (!model_open(s, &m)) return EXIT_INPUT;
-  if (s->check) return check(s, &m);
   model_note_guess(s, &m);
   bool good = plan_read(&m, &p);
   if (good && s->json)

@@ -76,17 +76,23 @@ static const char *source_name(resnet_preprocess_source source) {
   return "unknown";
 }
 
-bool model_open(const settings *s, loaded_model *m) {
+bool model_try(const settings *s, loaded_model *m, resnet_error *error) {
   *m = (loaded_model){.file = s->model ? s->model : "built-in model"};
+  if (open_as_asked(s, m, error) == RESNET_OK) return true;
+  resnet_model_close(&m->model);
+  return false;
+}
+
+bool model_open(const settings *s, loaded_model *m) {
   resnet_error error = {RESNET_OK, ""};
-  if (open_as_asked(s, m, &error) != RESNET_OK) {
-    bool preset_is_wrong = s->preprocess && !m->model && error.status == RESNET_ERROR_ARGUMENT;
+  resnet_preprocess preset;
+  if (!model_try(s, m, &error)) {
+    bool preset_is_wrong = s->preprocess && resnet_preprocess_preset(s->preprocess, &preset, NULL) != RESNET_OK;
     complain(preset_is_wrong ? "--preprocess" : m->file, error.message);
-    resnet_model_close(&m->model);
     return false;
   }
   if (m->info.notice[0] && !s->quiet) complain(m->file, m->info.notice);
-  for (uint32_t i = 0; i < m->info.finding_count && !s->quiet && !s->check; i++)
+  for (uint32_t i = 0; i < m->info.finding_count && !s->quiet; i++)
     if (m->info.findings[i].severity == RESNET_WARNING) complain(m->file, m->info.findings[i].message);
   return true;
 }

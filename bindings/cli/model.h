@@ -18,6 +18,9 @@ typedef struct loaded_model {
  * On success says there what the library has to say about the file, unless --quiet; the caller closes m->model. */
 bool model_open(const settings *s, loaded_model *m);
 
+/* The same without a word: why not is the caller's to say. */
+bool model_try(const settings *s, loaded_model *m, resnet_error *error);
+
 /* Say on standard error that the preprocessing is a guess, if it is one; not with --quiet. */
 void model_note_guess(const settings *s, const loaded_model *m);
 

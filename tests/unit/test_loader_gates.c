@@ -154,7 +154,7 @@ static void refuse_hard_sigmoid(const char *attributes, resnet_status status, co
 static void impossible_hard_sigmoids_are_refused(void **state) {
   (void)state;
   refuse_hard_sigmoid("alpha=1e39", RESNET_ERROR_FORMAT, "HardSigmoid_t|alpha is inf|finite numbers are accepted");
-  refuse_hard_sigmoid("gamma=1.0", RESNET_ERROR_UNSUPPORTED, "'gamma' is not accepted; accepted are: alpha beta");
+  refuse_hard_sigmoid("gamma=1.0", RESNET_ERROR_UNSUPPORTED, "'gamma' (1) is not accepted at this opset; accepted are: alpha beta");
 }
 
 /* ---- Expand -------------------------------------------------------------------------------------------------- */

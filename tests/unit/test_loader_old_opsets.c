@@ -132,7 +132,7 @@ static void other_axes_are_refused(void **state) {
   refuse_axis(6, "4,1,1", "broadcast=1 axis=2", "Add_t|1 float, or 1 for each channel");
   refuse_axis(6, "4", "broadcast=1 axis=9223372036854775807", "Add_t|1 float, or 1 for each channel");
   refuse_axis(6, "4", "broadcast=1 axis=-9223372036854775807", "Add_t|1 float, or 1 for each channel");
-  refuse_axis(7, "4", "axis=1 broadcast=1", "Add_t|'axis' is not accepted; accepted are: none");
+  refuse_axis(7, "4", "axis=1 broadcast=1", "Add_t|'axis' (1) is not accepted at this opset; accepted are: none");
 }
 
 /* Two constants: where they meet elsewhere than at the end, their sum is not what newer opsets would say. */

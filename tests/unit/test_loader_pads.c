@@ -352,7 +352,7 @@ static void impossible_borders_are_refused(void **state) {
   refuse_pad("pads=0,1,1,1,0,0,1,1 mode=edge", not_yet, "pads channels|only zeros");
   refuse_pad("pads=0,1,1,1,0,0,1,1 value=2.0", not_yet, "pads channels|only zeros");
   refuse_pad("pads=0,0,1,1,0,0,1,1 mode=mirror", form, "mode is 'mirror': accepted are constant, reflect, ...");
-  refuse_pad("paddings=0,0,1,1,0,0,1,1", not_yet, "'paddings' is not accepted; accepted are: mode pads value");
+  refuse_pad("paddings=0,0,1,1,0,0,1,1", not_yet, "'paddings' (8 numbers) is not accepted at this opset; accepted are: mode pads value");
   net flat = {.opset = 9};
   begin_net(&flat);
   add(&flat, "Flatten", "c", "f", "");
