@@ -96,6 +96,11 @@ def judged(entry: dict) -> onnx.ModelProto:
     model = onnx.load(MODELS / entry["file"])
     if entry["judge"] == "widened":
         return widen(model)
+    if entry["judge"] == "flattened":
+        gemm = next(node for node in model.graph.node if node.op_type == "Gemm")
+        flatten = onnx.helper.make_node("Flatten", [gemm.input[0]], ["flattened"], name="flatten")
+        model.graph.node.insert(list(model.graph.node).index(gemm), flatten)
+        gemm.input[0] = "flattened"
     for node in model.graph.node:  # MXNet wrote spatial=0 and meant 1: onnxruntime takes it at its word
         drop_attributes(node, ("spatial",))
     if next(one.version for one in model.opset_import if not one.domain) < OLDEST_OPSET:
