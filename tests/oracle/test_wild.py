@@ -48,7 +48,9 @@ def widen(model: onnx.ModelProto) -> onnx.ModelProto:
     half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
     for tensor in wide.graph.initializer:
         if tensor.data_type == half:
-            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
+            tensor.CopyFrom(
+                onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype(np.float32), tensor.name)
+            )
     for node in wide.graph.node:
         for attribute in node.attribute:
             if node.op_type == "Cast" and attribute.name == "to" and attribute.i == half:
@@ -148,7 +150,10 @@ def check_findings(entry: dict, found: oracle.Dump) -> None:
 
 def largest_error(entry: dict, found: oracle.Dump, x: np.ndarray) -> float:
     """Scores and every tensor that the library computed, against onnxruntime."""
-    scores = entry["options"].get("output") or onnx.load(MODELS / entry["file"], load_external_data=False).graph.output[0].name
+    scores = (
+        entry["options"].get("output")
+        or onnx.load(MODELS / entry["file"], load_external_data=False).graph.output[0].name
+    )
     expected = reference(entry, x, list(dict.fromkeys([scores, *found.tensors])))
     errors = {"the scores": relative_error(found.scores, expected[scores].reshape(found.scores.shape))}
     for name, value in found.tensors.items():
@@ -171,8 +176,11 @@ def test_file_of_the_wild_agrees_with_onnxruntime(tmp_path: Path, capsys: pytest
         check_findings(entry, found)
         assert np.ptp(found.scores, axis=1).min() > 0, "all classes score alike"
         errors.append(largest_error(entry, found, x))
-    measured(capsys, f"wild | {entry['source']} | {entry['architecture']} | {entry['file']} | {len(entry['blocks'])} blocks"
-             f" | error {errors[0]:.1e} at batch 1, {errors[1]:.1e} at batch 3")
+    measured(
+        capsys,
+        f"wild | {entry['source']} | {entry['architecture']} | {entry['file']} | {len(entry['blocks'])} blocks"
+        f" | error {errors[0]:.1e} at batch 1, {errors[1]:.1e} at batch 3",
+    )
 
 
 @pytest.mark.parametrize("entry", REFUSED, ids=name_of)
@@ -182,7 +190,9 @@ def test_file_of_the_wild_is_refused_by_name(tmp_path: Path, capsys: pytest.Capt
     assert entry["refused"]["status"] in done.stderr, done.stderr
     for part in entry["refused"]["message"]:
         assert part in done.stderr, f"{part!r} is not in: {done.stderr}"
-    measured(capsys, f"wild | {entry['source']} | {entry['architecture']} | {entry['file']} | refused: {done.stderr.strip()}")
+    measured(
+        capsys, f"wild | {entry['source']} | {entry['architecture']} | {entry['file']} | refused: {done.stderr.strip()}"
+    )
 
 
 def test_index_names_every_file() -> None:
@@ -196,3 +206,10 @@ def test_file_is_small(entry: dict) -> None:
     beside = path.with_name(path.name + ".data")
     size = path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
     assert size < LARGEST
+
+
+def test_readme_tells_of_every_file() -> None:
+    """tests/models/make/table.py writes its tables."""
+    text = (MODELS / "README.md").read_text()
+    missing = [entry["file"] for entry in ENTRIES if f"| {Path(entry['file']).name} |" not in text]
+    assert not missing, "run tests/models/make/table.py"

@@ -1,6 +1,6 @@
 """Files that are wrong, or hold what no residual net for inference needs: each is refused by name, or warned of.
 
-    python broken_nets.py
+python broken_nets.py
 """
 
 from __future__ import annotations
@@ -102,8 +102,10 @@ def outputs_twice() -> onnx.ModelProto:
     """Scores and the features before them."""
     net = Net(2100, 17)
     output = net.residual(LAYERS, CHANNELS)
-    infos = [helper.make_tensor_value_info("flatten.out", TensorProto.FLOAT, ["N", CHANNELS[-1]]),
-             helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", 10])]
+    infos = [
+        helper.make_tensor_value_info("flatten.out", TensorProto.FLOAT, ["N", CHANNELS[-1]]),
+        helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", 10]),
+    ]
     return net.file(output, outputs=infos)
 
 
@@ -123,7 +125,9 @@ def function(name: str, domain: str, nodes: list, opset: int, given: str = "x", 
 def preprocessed() -> onnx.ModelProto:
     """The zoo's resnet-preproc: a function that cuts and scales a sequence of pictures stands before the net."""
     body = [
-        helper.make_node("Constant", [], ["sizes"], value=helper.make_tensor("sizes", TensorProto.INT64, [2], list(SIZE))),
+        helper.make_node(
+            "Constant", [], ["sizes"], value=helper.make_tensor("sizes", TensorProto.INT64, [2], list(SIZE))
+        ),
         helper.make_node("Constant", [], ["scale"], value=helper.make_tensor("scale", TensorProto.FLOAT, [], [255.0])),
         helper.make_node("Transpose", ["x"], ["planar"], perm=[0, 3, 1, 2]),
         helper.make_node("Cast", ["planar"], ["wide"], to=TensorProto.FLOAT),
@@ -189,38 +193,127 @@ def quantised(how: str) -> onnx.ModelProto:
 
 
 def main() -> None:
-    wrong = {"source": "known to be wrong", "exporter": f"{EXPORTER}, opset 18", "architecture": "resnet18, 3 stages"}
-    add("broken/shared_bias_resnet18.onnx", shared_bias(False), **wrong, **SMALL, note="onnxscript 2553: shapes match",
-        findings=["'stage2.0.conv1' and 'stage2.0.shortcut'", "'stage3.0.conv1' and 'stage3.0.shortcut'"])
-    add("broken/shared_bias_resnet50.onnx", shared_bias(True), **{**wrong, "architecture": "resnet50, 3 stages"},
-        note="onnxscript 2553: the bias has a wrong size", **refusal(FORMAT, "stage2.0.shortcut", "bias"))
+    wrong = {"source": "known to be wrong", "exporter": EXPORTER, "architecture": "resnet18, 3 stages"}
+    add(
+        "broken/shared_bias_resnet18.onnx",
+        shared_bias(False),
+        **wrong,
+        **SMALL,
+        note="onnxscript 2553: shapes match",
+        findings=["'stage2.0.conv1' and 'stage2.0.shortcut'", "'stage3.0.conv1' and 'stage3.0.shortcut'"],
+    )
+    add(
+        "broken/shared_bias_resnet50.onnx",
+        shared_bias(True),
+        **{**wrong, "architecture": "resnet50, 3 stages"},
+        note="onnxscript 2553: the bias has a wrong size",
+        **refusal(FORMAT, "stage2.0.shortcut", "bias"),
+    )
     for opset in (9, 13, 17):
-        add(f"broken/training_opset{opset}.onnx", simple(Training, 2300 + opset, opset), **wrong,
-            note="BatchNormalization in training mode", **refusal(UNSUPPORTED, "conv1.bn", "training"))
-    add("broken/training_dropout.onnx", simple(TrainingDropout, 2320, 13), **wrong, note="Dropout in training mode",
-        **refusal(UNSUPPORTED, "dropout", "training"))
-    add("broken/softmax_twice.onnx", simple(TwoSoftmax, 2321, 13), **wrong, **SMALL, note="two Softmax in a row",
-        findings=["softmax_again"])
-    add("broken/gemm_4d.onnx", simple(FlatPicture, 2322, 7), **wrong, note="Gemm on (n,c,1,1)", **SMALL, judge="flattened")
-    add("broken/reshape_mixes.onnx", simple(FixedBatches, 2323, 13, batch=2), **wrong, note="mixes a batch's pictures",
-        **refusal(UNSUPPORTED, "flatten", "batch"))
+        add(
+            f"broken/training_opset{opset}.onnx",
+            simple(Training, 2300 + opset, opset),
+            **wrong,
+            note="BatchNormalization in training mode",
+            **refusal(UNSUPPORTED, "conv1.bn", "training"),
+        )
+    add(
+        "broken/training_dropout.onnx",
+        simple(TrainingDropout, 2320, 13),
+        **wrong,
+        note="Dropout in training mode",
+        **refusal(UNSUPPORTED, "dropout", "training"),
+    )
+    add(
+        "broken/softmax_twice.onnx",
+        simple(TwoSoftmax, 2321, 13),
+        **wrong,
+        **SMALL,
+        note="two Softmax in a row",
+        findings=["softmax_again"],
+    )
+    add(
+        "broken/gemm_4d.onnx",
+        simple(FlatPicture, 2322, 7),
+        **wrong,
+        note="Gemm on (n,c,1,1)",
+        **SMALL,
+        judge="flattened",
+    )
+    add(
+        "broken/reshape_mixes.onnx",
+        simple(FixedBatches, 2323, 13, batch=2),
+        **wrong,
+        note="mixes a batch's pictures",
+        **refusal(UNSUPPORTED, "flatten", "batch"),
+    )
 
-    other = {"source": "more than a net", "exporter": f"{EXPORTER}, opset 18", "architecture": "resnet18, 3 stages"}
-    add("broken/control_flow.onnx", simple(Branching, 2324, 13), **other, note="If", **refusal(UNSUPPORTED, "'if'", "If"))
-    add("broken/two_outputs.onnx", outputs_twice(), **other, **SMALL, note="features and scores",
-        options={"output": "fc.out"}, also=[{"options": {}, **refusal(UNSUPPORTED, "2 outputs", "'flatten.out'", "'fc.out'")},
-        {"options": {"output": "nothing"}, **refusal("RESNET_ERROR_ARGUMENT", "'nothing'", "'flatten.out'", "'fc.out'")}])
+    other = {"source": "more than a net", "exporter": EXPORTER, "architecture": "resnet18, 3 stages"}
+    add(
+        "broken/control_flow.onnx",
+        simple(Branching, 2324, 13),
+        **other,
+        note="If",
+        **refusal(UNSUPPORTED, "'if'", "If"),
+    )
+    add(
+        "broken/two_outputs.onnx",
+        outputs_twice(),
+        **other,
+        **SMALL,
+        note="features and scores",
+        options={"output": "fc.out"},
+        also=[
+            {"options": {}, **refusal(UNSUPPORTED, "2 outputs", "'flatten.out'", "'fc.out'")},
+            {
+                "options": {"output": "nothing"},
+                **refusal("RESNET_ERROR_ARGUMENT", "'nothing'", "'flatten.out'", "'fc.out'"),
+            },
+        ],
+    )
     add("broken/two_inputs.onnx", two_inputs(), **other, note="two inputs", **refusal(UNSUPPORTED, "inputs"))
-    add("broken/preprocessing.onnx", preprocessed(), **other, note="preprocessing as a function",
-        **refusal(UNSUPPORTED, "preprocess"))
-    add("broken/resize.onnx", resized(), **other, note="Resize before the stem", **refusal(UNSUPPORTED, "'resize'", "Resize"))
-    add("broken/functions_called.onnx", with_functions(True), **other, note="a function of onnxscript's library is called",
-        **refusal(UNSUPPORTED, "aten_log_softmax", "onnx.inliner"))
-    add("broken/functions_unused.onnx", with_functions(False), **other, note="a function that nothing calls",
-        **refusal(UNSUPPORTED, "aten_log_softmax", "onnx.inliner"))
-    for how, operator in (("qoperator", "QuantizeLinear"), ("qdq", "DequantizeLinear"), ("dynamic", "DynamicQuantizeLinear")):
-        add(f"broken/int8_{how}.onnx", quantised(how), note="int8", source="onnxruntime, quantised",
-            exporter=f"onnxruntime {onnxruntime.__version__}, opset 13", architecture="resnet8", **refusal(UNSUPPORTED, operator))
+    add(
+        "broken/preprocessing.onnx",
+        preprocessed(),
+        **other,
+        note="preprocessing as a function",
+        **refusal(UNSUPPORTED, "preprocess"),
+    )
+    add(
+        "broken/resize.onnx",
+        resized(),
+        **other,
+        note="Resize before the stem",
+        **refusal(UNSUPPORTED, "'resize'", "Resize"),
+    )
+    add(
+        "broken/functions_called.onnx",
+        with_functions(True),
+        **other,
+        note="a function of onnxscript's library is called",
+        **refusal(UNSUPPORTED, "aten_log_softmax", "onnx.inliner"),
+    )
+    add(
+        "broken/functions_unused.onnx",
+        with_functions(False),
+        **other,
+        note="a function that nothing calls",
+        **refusal(UNSUPPORTED, "aten_log_softmax", "onnx.inliner"),
+    )
+    for how, operator in (
+        ("qoperator", "QuantizeLinear"),
+        ("qdq", "DequantizeLinear"),
+        ("dynamic", "DynamicQuantizeLinear"),
+    ):
+        add(
+            f"broken/int8_{how}.onnx",
+            quantised(how),
+            note="int8",
+            source="onnxruntime, quantised",
+            exporter=f"onnxruntime {onnxruntime.__version__}, opset 13",
+            architecture="resnet8",
+            **refusal(UNSUPPORTED, operator),
+        )
 
 
 if __name__ == "__main__":
