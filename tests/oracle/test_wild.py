@@ -213,3 +213,22 @@ def test_readme_tells_of_every_file() -> None:
     text = (MODELS / "README.md").read_text()
     missing = [entry["file"] for entry in ENTRIES if f"| {Path(entry['file']).name} |" not in text]
     assert not missing, "run tests/models/make/table.py"
+
+
+# Of the full-size nets, exported once: what is small here is made of the same parts.
+COUNTS = {
+    "torchvision/resnet50_ts_opset17.onnx": "Conv 53, Relu 49, Add 16, MaxPool 1, GlobalAveragePool 1, Flatten 1, Gemm 1",
+    "timm/resnet50d_ts_opset11.onnx": "Conv 55, Relu 51, Add 16, MaxPool 1, AveragePool 3, GlobalAveragePool 1, Gemm 1",
+    "timm/seresnet50_ts_opset11.onnx": "Conv 85, Relu 65, Add 16, ReduceMean 16, Sigmoid 16, Mul 16, Gemm 1",
+    "timm/ecaresnet50d_ts_opset11.onnx": "Conv 71, Relu 51, Reshape 32, Expand 16, Sigmoid 16, Mul 16, AveragePool 3",
+    "timm/resnetblur50_ts_opset17.onnx": "Conv 57, Pad 4, Cast 4, Concat 4, ConstantOfShape 4, Reshape 8, Slice 4",
+    "timm/resnetv2_50_ts_opset17.onnx": "Conv 54, BatchNormalization 17, Relu 49, Add 16, Gemm 0",
+    "keras/resnet50v2_opset12.onnx": "Conv 53, Mul 17, Add 34, Relu 49, MaxPool 4, Transpose 1, Squeeze 1, MatMul 1",
+}
+
+
+@pytest.mark.parametrize("file", COUNTS)
+def test_small_file_has_the_operators_of_the_full_net(file: str) -> None:
+    kinds = [node.op_type for node in onnx.load(MODELS / file).graph.node]
+    wanted = {kind: int(count) for kind, count in map(str.split, COUNTS[file].split(", "))}
+    assert {kind: kinds.count(kind) for kind in wanted} == wanted
