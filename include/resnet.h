@@ -221,7 +221,8 @@ typedef struct resnet_model_info {
   const char *precision;      /* "fp32" */
   uint32_t op_count;          /* ops of the plan: resnet_plan_op's index runs from 0 to op_count - 1 */
   uint32_t block_count;       /* residual blocks (pairs of layers in a plain net) */
-  uint32_t conv_layers;       /* convolutions and fully connected layers, projections left out: the paper's depth */
+  uint32_t conv_layers;       /* convolutions and fully connected layers, projections, gates and blur filters left
+                                 out: the paper's depth */
   uint64_t parameters;        /* weights and biases after batch normalisation was folded in */
   uint64_t macs;              /* multiply-accumulates of one picture */
   uint64_t weights_bytes;     /* packed weights, held once per model */
@@ -271,7 +272,7 @@ typedef struct resnet_block {
   const char *name;   /* e.g. "stage2.block1": its stage and place, from 1 */
   resnet_shortcut shortcut;
   uint32_t first_op, last_op; /* its ops lie between these; last_op's output is the block's */
-  uint32_t convs;             /* convolutions on its residual branch */
+  uint32_t convs;             /* convolutions on its residual branch, gates and blur filters left out */
 } resnet_block;
 
 RESNET_API resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_op *op, resnet_error *error);
@@ -338,7 +339,7 @@ typedef struct resnet_image {
 
 typedef struct resnet_prediction {
   uint32_t index;    /* class */
-  float score;       /* probability: softmax of the logits; the file's own if it ends in one */
+  float score;       /* probability: softmax of the logits; the file's own if it ends in one or in a sigmoid */
   const char *label; /* lives as long as the model; NULL if the model has no labels */
 } resnet_prediction;
 

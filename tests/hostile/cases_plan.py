@@ -18,7 +18,7 @@ COMPILER = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")) /
 
 # runtime/plan_format.h
 BYTE_ORDER, FORMAT, FILE_SIZE, FRONT_SIZE, GRAPH_SIZE, CRC, HEADER = 8, 12, 16, 24, 32, 40, 48
-NODE_COUNT, BLOCK_COUNT, LABEL_COUNT, NAME_LENGTH = HEADER, HEADER + 4, HEADER + 8, HEADER + 20
+NODE_COUNT, BLOCK_COUNT, LABEL_COUNT, FINDING_COUNT, NAME_LENGTH = HEADER, HEADER + 4, HEADER + 8, HEADER + 12, HEADER + 24
 PREPROCESS_SIZE = 44
 
 plan_case = functools.partial(case, suffix=".resnet")
@@ -123,7 +123,7 @@ def plan_of_another_byte_order() -> Content:
 
 @plan_case("ERROR_UNSUPPORTED", "newer")
 def plan_of_a_newer_library() -> Content:
-    return sealed(with_number(FORMAT, "I", 2))
+    return sealed(with_number(FORMAT, "I", 1000))
 
 
 @plan_case("OK", "")
@@ -168,6 +168,11 @@ def plan_with_20000_blocks_in_few_bytes() -> Content:
 @plan_case("ERROR_FORMAT", "not well-formed")
 def plan_with_65535_labels_in_few_bytes() -> Content:
     return sealed(with_number(LABEL_COUNT, "I", 65535))
+
+
+@plan_case("ERROR_FORMAT", "not well-formed")
+def plan_with_65535_findings_in_few_bytes() -> Content:
+    return sealed(with_number(FINDING_COUNT, "I", 65535))
 
 
 @plan_case("ERROR_FORMAT", "not well-formed")

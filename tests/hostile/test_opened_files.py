@@ -17,7 +17,7 @@ import onnx  # noqa: E402
 
 import cases_external  # noqa: E402, F401; importing registers
 import corpus  # noqa: E402
-from test_hostile import BUDGET, PROGRAM  # noqa: E402
+from runner import BUDGET, TRY_MODEL as PROGRAM  # noqa: E402
 
 # Every call with a path opens, but for those that only look.
 CALL = re.compile(r'(?:\d+ +)?(\w+)\((?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)".* = (-?\d+)(?:<([^>]*)>)?')

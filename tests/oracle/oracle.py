@@ -57,7 +57,9 @@ def pictures(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-def run_dump(model: Path, x: np.ndarray, folder: Path, options: list[object]) -> tuple[subprocess.CompletedProcess, Path]:
+def run_dump(
+    model: Path, x: np.ndarray, folder: Path, options: list[object]
+) -> tuple[subprocess.CompletedProcess, Path]:
     """Run the library on pictures x (n,c,h,w): the process that ended, and the file that it wrote into `folder`."""
     need_dump()
     given, written = folder / f"{model.stem}.in", folder / f"{model.stem}.out"
@@ -68,8 +70,15 @@ def run_dump(model: Path, x: np.ndarray, folder: Path, options: list[object]) ->
     return done, written
 
 
-def dump(model: Path, x: np.ndarray, threads: int = 1, batch: int = 1, scores_only: bool = False,
-         folder: Path | None = None, options: tuple = ()) -> Dump:
+def dump(
+    model: Path,
+    x: np.ndarray,
+    threads: int = 1,
+    batch: int = 1,
+    scores_only: bool = False,
+    folder: Path | None = None,
+    options: tuple = (),
+) -> Dump:
     """Run the library on pictures x (n,c,h,w); files are passed in `folder`, by default the model's."""
     words = ["--threads", threads, "--batch", batch, *["--scores"] * scores_only, *options]
     done, written = run_dump(model, x, folder or model.parent, words)

@@ -3,7 +3,7 @@
 /* last: it defines a macro named fail */
 #include <cmocka.h>
 
-/* Gates of both kinds, a sigmoid on its own, borders that are no zeros. */
+/* Gates of both kinds, a sigmoid on its own, two pictures multiplied, borders that are no zeros. */
 static buffer gated_net(void) {
   net n = {0};
   begin_net(&n);
@@ -25,7 +25,8 @@ static buffer gated_net(void) {
   add_integers(&n, "column", "4", (int64_t[]){0, 4, 1, 1});
   add(&n, "Reshape", "e4,column", "e5", "");
   add(&n, "Mul", "s,e5", "t", "");
-  add(&n, "Sigmoid", "t", "u", "");
+  add(&n, "Sigmoid", "t", "u1", "");
+  add(&n, "Mul", "u1,t", "u", "");
   add_integers(&n, "borders", "8", (int64_t[]){0, 0, 1, 2, 0, 0, 2, 1});
   add(&n, "Pad", "u,borders", "v", "mode=reflect");
   add(&n, "GlobalAveragePool", "v", "p", "");

@@ -1,6 +1,6 @@
 """CIFAR nets in PyTorch (option A and B shortcuts, plain ones, pooled shortcuts), through both of its exporters.
 
-    python cifar_nets.py
+python cifar_nets.py
 """
 
 from __future__ import annotations
@@ -77,9 +77,13 @@ class Net(nn.Module):
     def shortcut(option: str, given: int, out: int) -> nn.Module | None:
         if option == "B":
             return nn.Sequential(nn.Conv2d(given, out, 1, 2, bias=False), nn.BatchNorm2d(out))
-        return {"A": Skip(out - given), "padded": PooledPadded(out - given),
-                "joined": SkippedJoined(out - given), "pool": nn.AvgPool2d(2),
-                "plain": None}[option]
+        return {
+            "A": Skip(out - given),
+            "padded": PooledPadded(out - given),
+            "joined": SkippedJoined(out - given),
+            "pool": nn.AvgPool2d(2),
+            "plain": None,
+        }[option]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.blocks(torch.relu(self.bn1(self.conv1(x))))
@@ -124,8 +128,13 @@ def main() -> None:
             model = exporter(module, (2, 3, *SIZE), opset)
             short = "ts" if exporter is torchscript else "dynamo"
             name = expected(count, option)["architecture"].replace(", option ", "_").lower()
-            add(f"cifar/{name}_{average}_{short}_opset{opset}.onnx", model, exporter=f"{VERSION}, opset {opset}",
-                source=f"CIFAR nets, {'TorchScript' if short == 'ts' else 'dynamo'} exporter", **expected(count, option))
+            add(
+                f"cifar/{name}_{average}_{short}_opset{opset}.onnx",
+                model,
+                exporter=f"{VERSION}, opset {opset}",
+                source=f"CIFAR nets, {'TorchScript' if short == 'ts' else 'dynamo'} exporter",
+                **expected(count, option),
+            )
 
 
 if __name__ == "__main__":

@@ -85,9 +85,22 @@ def add(
     assert len(content) < LARGEST, f"{file}: {len(content)} bytes"
     for place in (b"/root/", b"/tmp/", b"/work/", b"/home/"):
         assert place not in content, f"{file} names {place.decode()}"
-    entry = {"file": file, "source": source, "architecture": architecture, "exporter": exporter, "size": list(size),
-             "layout": layout, "batch": batch, "blocks": blocks, "depth": depth, "options": options or {},
-             "judge": judge, "findings": findings or [], "refused": refused, "note": note}
+    entry = {
+        "file": file,
+        "source": source,
+        "architecture": architecture,
+        "exporter": exporter,
+        "size": list(size),
+        "layout": layout,
+        "batch": batch,
+        "blocks": blocks,
+        "depth": depth,
+        "options": options or {},
+        "judge": judge,
+        "findings": findings or [],
+        "refused": refused,
+        "note": note,
+    }
     kept = [old for old in read_index() if old["file"] != file]
     write_index([*kept, entry, *({**entry, **other} for other in also)])
     print(f"{file}: {len(model.graph.node)} nodes, {len(content)} bytes")

@@ -1,6 +1,6 @@
 """Squeeze-and-excitation in the spellings that are not timm's usual one, through both of PyTorch's exporters.
 
-    python gate_nets.py
+python gate_nets.py
 """
 
 from __future__ import annotations
@@ -89,21 +89,36 @@ def main() -> None:
     for number, (kind, gate) in enumerate(GATES.items()):
         module = randomise(GatedNet(gate), SIZE, 900 + number)
         for (short, exporter), opset in zip(exporters, (13 + number, 18 + number), strict=True):
-            add(f"gates/resnet8_{kind}_{short}_opset{opset}.onnx", exporter(module, (2, 3, *SIZE), opset), size=SIZE,
+            add(
+                f"gates/resnet8_{kind}_{short}_opset{opset}.onnx",
+                exporter(module, (2, 3, *SIZE), opset),
+                size=SIZE,
                 source=f"SE as people write it, {'TorchScript' if short == 'ts' else 'dynamo'} exporter",
-                architecture=f"SE-ResNet-8, {kind}", blocks=residual_stages((1, 1, 1), first="identity"), depth=8,
-                exporter=f"{VERSION}, opset {opset}")
+                architecture=f"SE-ResNet-8, {kind}",
+                blocks=residual_stages((1, 1, 1), first="identity"),
+                depth=8,
+                exporter=f"{VERSION}, opset {opset}",
+            )
     for short, exporter in exporters:
-        for block, kind, layers, depth in ((senet.SEResNetBlock, "legacy_seresnet18", (2, 2, 2, 2), 18),
-                                           (senet.SEResNetBottleneck, "legacy_seresnet50", (2, 1, 1, 1), 17)):
+        for block, kind, layers, depth in (
+            (senet.SEResNetBlock, "legacy_seresnet18", (2, 2, 2, 2), 18),
+            (senet.SEResNetBottleneck, "legacy_seresnet50", (2, 1, 1, 1), 17),
+        ):
             narrow = NarrowLegacy(block, layers, groups=1, reduction=1, num_classes=10, inplanes=2)
             module = randomise(narrow, PICTURE, 950 + depth)
             opset = 11 if short == "ts" else 18
             first = "identity" if depth == 18 else "projection"
-            add(f"timm/{kind}_{short}_opset{opset}.onnx", exporter(module, (1, 3, *PICTURE), opset), architecture=kind,
-                source=f"timm, {'TorchScript' if short == 'ts' else 'dynamo'} exporter", depth=depth,
-                blocks=residual_stages(layers, first=first), note="MaxPool with ceil_mode",
-                exporter=f"{VERSION}, timm {timm.__version__}, opset {opset}", also=[{"options": {"size": [75, 107]}}])
+            add(
+                f"timm/{kind}_{short}_opset{opset}.onnx",
+                exporter(module, (1, 3, *PICTURE), opset),
+                architecture=kind,
+                source=f"timm, {'TorchScript' if short == 'ts' else 'dynamo'} exporter",
+                depth=depth,
+                blocks=residual_stages(layers, first=first),
+                note="MaxPool with ceil_mode",
+                exporter=f"{VERSION}, timm {timm.__version__}, opset {opset}",
+                also=[{"options": {"size": [75, 107]}}],
+            )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,17 @@ import nets  # noqa: E402
 
 SIZE = (64, 96)
 EXPORTER = f"onnx.helper {onnx.__version__}"
-IR_VERSIONS = {**nets.IR_VERSIONS, **dict.fromkeys(range(1, 7), 3), 22: 10, 23: 11, 24: 12, 25: 13, 26: 13}
+IR_VERSIONS = {
+    **nets.IR_VERSIONS,
+    **dict.fromkeys(range(1, 7), 3),
+    22: 10,
+    23: 11,
+    24: 12,
+    25: 13,
+    26: 13,
+    27: 13,
+    28: 14,
+}
 
 
 class Net(nets.Net):
@@ -58,16 +68,28 @@ class Net(nets.Net):
     def classifier(self, x: str, classes: int) -> str:
         return self.linear(self.flat(self.global_pool(x), "flatten"), "fc", classes)
 
-    def residual(self, layers: tuple[int, ...], channels: tuple[int, ...], bottleneck: bool = False,
-                 classes: int = 10) -> str:
+    def residual(
+        self, layers: tuple[int, ...], channels: tuple[int, ...], bottleneck: bool = False, classes: int = 10
+    ) -> str:
         self.channels["input"] = 3
         x = self.stem("input", 4 * channels[0] if bottleneck else channels[0])
         return self.classifier(self.blocks_of(x, layers, channels, bottleneck), classes)
 
-    def file(self, output: str, classes: int = 10, batch: int | str | None = "N", given: str = "input", *,
-             size: tuple[int, int] = SIZE, planar: bool = True, ir: int | None = None, inputs_too: bool | None = None,
-             element: int = TensorProto.FLOAT, domains: dict[str, int] | None = None,
-             outputs: list | None = None) -> onnx.ModelProto:
+    def file(
+        self,
+        output: str,
+        classes: int = 10,
+        batch: int | str | None = "N",
+        given: str = "input",
+        *,
+        size: tuple[int, int] = SIZE,
+        planar: bool = True,
+        ir: int | None = None,
+        inputs_too: bool | None = None,
+        element: int = TensorProto.FLOAT,
+        domains: dict[str, int] | None = None,
+        outputs: list | None = None,
+    ) -> onnx.ModelProto:
         """The model; `inputs_too`: initialisers are listed as inputs, as they must be in IR 3."""
         ir = ir or IR_VERSIONS[self.opset]
         shape = [batch, 3, *size] if planar else [batch, *size, 3]
@@ -83,7 +105,10 @@ class Net(nets.Net):
 LAYERS, CHANNELS = (2, 2, 2), (4, 8, 16)
 BLOCKS = residual_stages(LAYERS, first="identity")
 DEPTH = 14
-BOTTLENECKS = {"blocks": residual_stages(LAYERS, first="identity"), "depth": 20}  # the stem has the first stage's channels
+BOTTLENECKS = {
+    "blocks": residual_stages(LAYERS, first="identity"),
+    "depth": 20,
+}  # the stem has the first stage's channels
 SMALL = {"blocks": BLOCKS, "depth": DEPTH}
 
 

@@ -1,6 +1,6 @@
 """Keras' and TensorFlow's residual nets, made narrow, through tf2onnx.
 
-    PYTHONHASHSEED=0 python keras_nets.py
+PYTHONHASHSEED=0 python keras_nets.py
 """
 
 from __future__ import annotations
@@ -70,13 +70,15 @@ def optimiser(on: bool) -> Iterator[None]:
     tf2onnx.optimizer.optimize_graph = original
 
 
-def export(net: Callable, shape: tuple, opset: int, planar: bool = False, optimise: bool = True,
-           name: str = "input_1") -> onnx.ModelProto:
+def export(
+    net: Callable, shape: tuple, opset: int, planar: bool = False, optimise: bool = True, name: str = "input_1"
+) -> onnx.ModelProto:
     signature = [tf.TensorSpec(shape, tf.float32, name=name)]
     function = tf.function(net, input_signature=signature)
     with optimiser(optimise):
-        model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=opset,
-                                                 inputs_as_nchw=[f"{name}:0"] if planar else None)
+        model, _ = tf2onnx.convert.from_function(
+            function, input_signature=signature, opset=opset, inputs_as_nchw=[f"{name}:0"] if planar else None
+        )
     return model
 
 
@@ -99,8 +101,16 @@ def stack(version: int, depths: tuple[int, ...]) -> Callable:
 def application(version: int, seed: int) -> tuple[keras.Model, dict]:
     keras.backend.clear_session()
     depths = (3, 4, 6, 3)
-    net = resnet.ResNet(stack(version, depths), version == 2, True, name="resnet50" + ("v2" if version == 2 else ""),
-                        weights=None, input_shape=(*SIZE, 3), classes=10, weights_name="resnet50")
+    net = resnet.ResNet(
+        stack(version, depths),
+        version == 2,
+        True,
+        name="resnet50" + ("v2" if version == 2 else ""),
+        weights=None,
+        input_shape=(*SIZE, 3),
+        classes=10,
+        weights_name="resnet50",
+    )
     randomise(net, seed, "bn" if version == 1 else "conv")
     blocks = residual_stages(depths)
     if version == 2:  # the last block of a stage strides, its shortcut a MaxPool of 1x1, which skips pixels
@@ -110,15 +120,31 @@ def application(version: int, seed: int) -> tuple[keras.Model, dict]:
 
 
 def write_applications() -> None:
-    cases = [(1, 9, False, True), (1, 13, False, True), (1, 15, True, True), (1, 11, False, False), (2, 12, False, True),
-             (2, 17, True, True), (2, 10, True, True), (2, 18, False, True), (2, 14, False, False)]
+    cases = [
+        (1, 9, False, True),
+        (1, 13, False, True),
+        (1, 15, True, True),
+        (1, 11, False, False),
+        (2, 12, False, True),
+        (2, 17, True, True),
+        (2, 10, True, True),
+        (2, 18, False, True),
+        (2, 14, False, False),
+    ]
     for number, (version, opset, planar, optimise) in enumerate(cases):
         net, expected = application(version, 400 + number)
         model = export(lambda x: net(x, training=False), (None, *SIZE, 3), opset, planar, optimise)
         name = f"resnet50{'v2' if version == 2 else ''}_opset{opset}{'_nchw' if planar else ''}"
-        add(f"keras/{name}{'' if optimise else '_plain'}.onnx", model, source="Keras, tf2onnx",
-            layout="NCHW" if planar else "NHWC", exporter=f"{EXPORTER}, opset {opset}",
-            findings=UNSAID, note=("--inputs-as-nchw" if planar else "NHWC input") + ("" if optimise else ", tf2onnx's optimiser off"), **expected)
+        add(
+            f"keras/{name}{'' if optimise else '_plain'}.onnx",
+            model,
+            source="Keras, tf2onnx",
+            layout="NCHW" if planar else "NHWC",
+            exporter=f"{EXPORTER}, opset {opset}",
+            findings=UNSAID,
+            note=("--inputs-as-nchw" if planar else "NHWC input") + ("" if optimise else ", tf2onnx's optimiser off"),
+            **expected,
+        )
 
 
 # ---- nets as people write them --------------------------------------------------------------------------------------
@@ -157,17 +183,28 @@ def same_net(depths: tuple[int, ...], most: float | None, rescale: bool, separab
 
 
 def write_same() -> None:
-    cases = [("relu6", 6.0, False, False, 12, False), ("relu6", 6.0, False, False, 9, True),
-             ("rescaling", None, True, False, 13, False), ("separable", 6.0, False, True, 15, False)]
+    cases = [
+        ("relu6", 6.0, False, False, 12, False),
+        ("relu6", 6.0, False, False, 9, True),
+        ("rescaling", None, True, False, 13, False),
+        ("separable", 6.0, False, True, 15, False),
+    ]
     for number, (kind, most, rescale, separable, opset, planar) in enumerate(cases):
         net = same_net((2, 2, 2), most, rescale, separable)
         randomise(net, 500 + number, "bn")
         name = f"same_{kind}_opset{opset}{'_nchw' if planar else ''}"
-        add(f"keras/{name}.onnx", export(lambda x: net(x, training=False), (None, *SIZE, 3), opset, planar),
-            source="Keras, tf2onnx", architecture=f"basic blocks, SAME, {kind}", layout="NCHW" if planar else "NHWC",
-            blocks=residual_stages((2, 2, 2), first="identity"), depth=20 if separable else 14,
+        add(
+            f"keras/{name}.onnx",
+            export(lambda x: net(x, training=False), (None, *SIZE, 3), opset, planar),
+            source="Keras, tf2onnx",
+            architecture=f"basic blocks, SAME, {kind}",
+            layout="NCHW" if planar else "NHWC",
+            blocks=residual_stages((2, 2, 2), first="identity"),
+            depth=20 if separable else 14,
             exporter=f"{EXPORTER}, opset {opset}",
-            findings=["normalises the picture"] if rescale else UNSAID, note="strided SAME convolutions and pool")
+            findings=["normalises the picture"] if rescale else UNSAID,
+            note="strided SAME convolutions and pool",
+        )
 
 
 # ---- MLPerf's resnet50_v1 -------------------------------------------------------------------------------------------
@@ -192,9 +229,15 @@ class Slim:
         shape = (kernel, kernel, x.shape[self.channel_axis], out)
         weight = self.rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:3]))
         x = self.pad(x, kernel) if stride > 1 else x
-        x = tf.nn.conv2d(x, weight.astype(np.float32), self.both(stride), "SAME" if stride == 1 else "VALID", self.format)
-        draws = (scale * self.rng.uniform(0.7, 1.2, out), 0.2 * self.rng.standard_normal(out),
-                 0.1 * self.rng.standard_normal(out), self.rng.uniform(0.8, 1.5, out))
+        x = tf.nn.conv2d(
+            x, weight.astype(np.float32), self.both(stride), "SAME" if stride == 1 else "VALID", self.format
+        )
+        draws = (
+            scale * self.rng.uniform(0.7, 1.2, out),
+            0.2 * self.rng.standard_normal(out),
+            0.1 * self.rng.standard_normal(out),
+            self.rng.uniform(0.8, 1.5, out),
+        )
         norms = [tf.constant(draw.astype(np.float32)) for draw in draws]
         return tf.compat.v1.nn.fused_batch_norm(x, *norms, epsilon=1e-5, data_format=self.format, is_training=False)[0]
 
@@ -213,7 +256,9 @@ class Slim:
         x = tf.reduce_mean(x, [2, 3] if self.planar else [1, 2], keepdims=True)
         x = tf.squeeze(tf.identity(x, name="final_reduce_mean"), [2, 3] if self.planar else [1, 2])
         weight = self.rng.standard_normal((x.shape[1], 11)) * np.sqrt(1 / x.shape[1])
-        x = tf.nn.bias_add(tf.matmul(x, weight.astype(np.float32)), tf.constant(np.linspace(-1, 1, 11, dtype=np.float32)))
+        x = tf.nn.bias_add(
+            tf.matmul(x, weight.astype(np.float32)), tf.constant(np.linspace(-1, 1, 11, dtype=np.float32))
+        )
         x = tf.identity(x, name="final_dense")
         return tf.argmax(x, axis=1), tf.nn.softmax(x, name="softmax_tensor")
 
@@ -228,22 +273,46 @@ def rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
 
 
 def write_mlperf() -> None:
-    for number, (opset, planar, batch) in enumerate([(8, True, None), (11, True, None), (11, False, 1), (8, False, None)]):
+    for number, (opset, planar, batch) in enumerate(
+        [(8, True, None), (11, True, None), (11, False, 1), (8, False, None)]
+    ):
         shape = (batch, 3, *SIZE) if planar else (batch, *SIZE, 3)
         model = export(Slim(planar, 600 + number), shape, opset, name="input_tensor")
         outputs = [value.name for value in model.graph.output]
-        rename(model, dict(zip([model.graph.input[0].name, *outputs], ["input_tensor:0", "ArgMax:0", "softmax_tensor:0"],
-                               strict=True)))
+        rename(
+            model,
+            dict(
+                zip(
+                    [model.graph.input[0].name, *outputs],
+                    ["input_tensor:0", "ArgMax:0", "softmax_tensor:0"],
+                    strict=True,
+                )
+            ),
+        )
         stem = f"mlperf/resnet50_v1_opset{opset}_{'nchw' if planar else 'nhwc'}"
-        shared = {"source": "MLPerf, tf2onnx", "architecture": "resnet50_v1", "layout": "NCHW" if planar else "NHWC",
-                  "exporter": f"tensorflow {tf.__version__}, tf2onnx {tf2onnx.__version__}, opset {opset}"}
+        shared = {
+            "source": "MLPerf, tf2onnx",
+            "architecture": "resnet50_v1",
+            "layout": "NCHW" if planar else "NHWC",
+            "exporter": f"tensorflow {tf.__version__}, tf2onnx {tf2onnx.__version__}, opset {opset}",
+        }
         two = {"status": "RESNET_ERROR_UNSUPPORTED", "message": ["2 outputs", "'ArgMax:0'", "'softmax_tensor:0'"]}
         index = {"status": "RESNET_ERROR_UNSUPPORTED", "message": ["ArgMax"]}
-        add(f"{stem}.onnx", model, source="MLPerf, tf2onnx", architecture="resnet50_v1", depth=50, batch=batch,
-            layout="NCHW" if planar else "NHWC", blocks=residual_stages((3, 4, 6, 3)),
+        add(
+            f"{stem}.onnx",
+            model,
+            source="MLPerf, tf2onnx",
+            architecture="resnet50_v1",
+            depth=50,
+            batch=batch,
+            layout="NCHW" if planar else "NHWC",
+            blocks=residual_stages((3, 4, 6, 3)),
             exporter=f"tensorflow {tf.__version__}, tf2onnx {tf2onnx.__version__}, opset {opset}",
-            options={"output": "softmax_tensor:0"}, findings=UNSAID, note="outputs ArgMax:0 and softmax_tensor:0, one class more",
-            also=[{"options": {}, "refused": two}, {"options": {"output": "ArgMax:0"}, "refused": index}])
+            options={"output": "softmax_tensor:0"},
+            findings=UNSAID,
+            note="outputs ArgMax:0 and softmax_tensor:0, one class more",
+            also=[{"options": {}, "refused": two}, {"options": {"output": "ArgMax:0"}, "refused": index}],
+        )
 
 
 def main() -> None:

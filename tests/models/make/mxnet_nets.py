@@ -104,10 +104,17 @@ def main() -> None:
         net = net_class(block, layers, channels, classes=10, prefix=f"{kind.replace('_', '')}0_")
         randomise(net, 300 + number)
         basic = block in (zoo.BasicBlockV1, zoo.BasicBlockV2)
-        add(f"mxnet/{kind.replace('_', '-')}-7.onnx", export(net, 1), source="ONNX model zoo, MXNet", architecture=kind,
-            depth=(2 if basic else 3) * sum(layers) + 2, batch=1,
+        add(
+            f"mxnet/{kind.replace('_', '-')}-7.onnx",
+            export(net, 1),
+            source="ONNX model zoo, MXNet",
+            architecture=kind,
+            depth=(2 if basic else 3) * sum(layers) + 2,
+            batch=1,
             blocks=residual_stages(layers, first="identity" if basic else "projection"),
-            exporter=f"mxnet {mx.__version__}, opset 7, IR 3", note="spatial on BatchNormalization, initialisers as inputs")
+            exporter=f"mxnet {mx.__version__}, opset 7, IR 3",
+            note="spatial on BatchNormalization, initialisers as inputs",
+        )
 
 
 if __name__ == "__main__":

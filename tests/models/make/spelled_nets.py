@@ -1,6 +1,6 @@
 """One small net in the spellings that have no exporter on PyPI any more, and in those that converters make.
 
-    python spelled_nets.py
+python spelled_nets.py
 """
 
 from __future__ import annotations
@@ -42,10 +42,14 @@ class Detectron(Net):
         flat = {key: self.constant(f"{name}.{key}", array) for key, array in values.items()}
         safe = self.node("Add", f"{name}.safe", [flat["var"], self.constant(f"{name}.epsilon", value(1e-5))])
         scale = self.node("Mul", f"{name}.scale", [flat["gamma"], self.reciprocal_root(safe, name)])
-        shift = self.node("Sub", f"{name}.shift", [flat["beta"], self.node("Mul", f"{name}.moved", [flat["mean"], scale])])
+        shift = self.node(
+            "Sub", f"{name}.shift", [flat["beta"], self.node("Mul", f"{name}.moved", [flat["mean"], scale])]
+        )
         shape = self.constant(f"{name}.shape", value([1, -1, 1, 1], np.int64))
-        scale, shift = (self.node("Reshape", f"{name}.{key}.reshape", [tensor, shape])
-                        for key, tensor in (("scale", scale), ("shift", shift)))
+        scale, shift = (
+            self.node("Reshape", f"{name}.{key}.reshape", [tensor, shape])
+            for key, tensor in (("scale", scale), ("shift", shift))
+        )
         return self.node("Add", f"{name}.add", [self.node("Mul", f"{name}.mul", [x, scale]), shift])
 
     def reciprocal_root(self, x: str, name: str) -> str:
@@ -59,8 +63,10 @@ class MultiplyAdd(Net):
         values = values or self.draw_norm(self.channels[x], 1.0)
         factor = values["gamma"] / np.sqrt(values["var"] + np.float32(1e-5))
         shift = values["beta"] - values["mean"] * factor
-        factor, shift = (self.constant(f"{name}.{key}", array.reshape(-1, 1, 1)) for key, array in
-                         (("factor", factor), ("shift", shift)))
+        factor, shift = (
+            self.constant(f"{name}.{key}", array.reshape(-1, 1, 1))
+            for key, array in (("factor", factor), ("shift", shift))
+        )
         return self.node("Add", f"{name}.add", [shift, self.node("Mul", f"{name}.mul", [x, factor])])
 
 
@@ -105,8 +111,10 @@ class SharedBias(Net):
         if f"zeros.{out}" not in {tensor.name for tensor in self.initializers}:
             self.constant(f"zeros.{out}", value(0.1 * np.arange(out)))
         node.input.append(f"{name}.bias")
-        self.nodes.insert(self.nodes.index(node), helper.make_node("Identity", [f"zeros.{out}"], [f"{name}.bias"],
-                                                                   name=f"{name}.identity"))
+        self.nodes.insert(
+            self.nodes.index(node),
+            helper.make_node("Identity", [f"zeros.{out}"], [f"{name}.bias"], name=f"{name}.identity"),
+        )
         return y
 
 
@@ -142,8 +150,9 @@ class Interleaved(Net):
         y = make(self.node("Transpose", f"{name}.to", [x], perm=[0, 3, 1, 2]))
         return self.node("Transpose", f"{name}.from", [y], perm=[0, 2, 3, 1])
 
-    def conv(self, x: str, name: str, out: int, kernel: int, stride: int = 1, *, scale: float = 1.0,
-             **options: object) -> str:
+    def conv(
+        self, x: str, name: str, out: int, kernel: int, stride: int = 1, *, scale: float = 1.0, **options: object
+    ) -> str:
         if stride > 1 and kernel > 1:  # ZeroPadding2D in front of a convolution that pads nothing
             side = kernel // 2
             x = self.pad(x, f"{name}.pad", [0, side, side, 0], [0, side, side, 0])
@@ -159,7 +168,9 @@ class Interleaved(Net):
 
     def classifier(self, x: str, classes: int) -> str:
         y = self.planar(x, "average", lambda given: self.node("GlobalAveragePool", "average", [given]))
-        y = self.node("Reshape", "flatten", [y, self.constant("flatten.shape", value([-1, self.channels[x]], np.int64))])
+        y = self.node(
+            "Reshape", "flatten", [y, self.constant("flatten.shape", value([-1, self.channels[x]], np.int64))]
+        )
         y = self.linear_as_matmul(y, "fc", classes)
         return self.node("Softmax", "softmax", [y])
 
@@ -168,8 +179,12 @@ class FixedReshape(Net):
     """A head whose Reshape names a batch of one."""
 
     def classifier(self, x: str, classes: int) -> str:
-        y = self.node("Reshape", "flatten", [self.global_pool(x),
-                                             self.constant("flatten.shape", value([1, self.channels[x]], np.int64))], like=x)
+        y = self.node(
+            "Reshape",
+            "flatten",
+            [self.global_pool(x), self.constant("flatten.shape", value([1, self.channels[x]], np.int64))],
+            like=x,
+        )
         return self.linear(y, "fc", classes)
 
 
@@ -209,15 +224,16 @@ class HalfWeights(Net):
         half = in_int32_data(self.initializers[at])
         half.name = f"{name}.half"
         self.initializers[at] = half
-        self.nodes.insert(self.nodes.index(node), helper.make_node("Cast", [half.name], [f"{name}.weight"], to=TensorProto.FLOAT,
-                                                                   name=f"{name}.cast"))
+        self.nodes.insert(
+            self.nodes.index(node),
+            helper.make_node("Cast", [half.name], [f"{name}.weight"], to=TensorProto.FLOAT, name=f"{name}.cast"),
+        )
         return y
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 POOLED = {**SMALL, "blocks": [{"projection": "pool"}.get(kind, kind) for kind in SMALL["blocks"]]}
-ALONE = {"findings": ["batch"]}
 CASES: list[tuple] = [
     # name, class, opset, architecture, what else the index says
     ("norm_spelled", SpelledNorm, 11, "normalisation as Sub, Div, Mul, Add", {}),
@@ -230,6 +246,8 @@ CASES: list[tuple] = [
     ("gate_expand", ExpandedGate, 13, "SE, Expand", {}),
     ("gate_hardsigmoid", HardGate, 11, "SE, HardSigmoid", {}),
     ("logsoftmax", LogSoftmax, 13, "LogSoftmax", {}),
+    ("opset27", Outputs, 27, "resnet18, 3 stages", {}),
+    ("opset28", ShortcutFirst, 28, "resnet18, 3 stages", {}),
     ("half_weights_cast", HalfWeights, 13, "float16 weights, each with a Cast", {}),
 ]
 
@@ -242,15 +260,36 @@ def build(kind: type[Net], opset: int, seed: int) -> tuple[Net, str]:
 def main() -> None:
     for number, (name, kind, opset, architecture, entry) in enumerate(CASES):
         net, output = build(kind, opset, 1000 + number)
-        add(f"spelled/{name}.onnx", net.file(output), source="spellings, by hand", architecture=architecture,
-            exporter=f"{EXPORTER}, opset {opset}", **{**SMALL, **entry})
+        add(
+            f"spelled/{name}.onnx",
+            net.file(output),
+            source="spellings, by hand",
+            architecture=architecture,
+            exporter=f"{EXPORTER}, opset {opset}",
+            **{**SMALL, **entry},
+        )
 
     net, output = build(Interleaved, 11, 1100)
-    add("spelled/keras2onnx.onnx", net.file(output, planar=False), source="keras2onnx, by hand", layout="NHWC",
-        architecture="resnet18, 3 stages", exporter=f"{EXPORTER}, opset 11", note="Transposes around everything", **SMALL)
+    add(
+        "spelled/keras2onnx.onnx",
+        net.file(output, planar=False),
+        source="keras2onnx, by hand",
+        layout="NHWC",
+        architecture="resnet18, 3 stages",
+        exporter=f"{EXPORTER}, opset 11",
+        note="Transposes around everything",
+        **SMALL,
+    )
     net, output = build(FixedReshape, 13, 1101)
-    add("spelled/reshape_1.onnx", net.file(output, batch=1), source="spellings, by hand", architecture="Reshape to [1,16]",
-        exporter=f"{EXPORTER}, opset 13", batch=1, **SMALL)
+    add(
+        "spelled/reshape_1.onnx",
+        net.file(output, batch=1),
+        source="spellings, by hand",
+        architecture="Reshape to [1,16]",
+        exporter=f"{EXPORTER}, opset 13",
+        batch=1,
+        **SMALL,
+    )
 
     for name, store, number in (("float_data", in_float_data, 0), ("float16_int32_data", in_int32_data, 1)):
         net, output = build(Net, 13, 1200 + number)
@@ -261,15 +300,30 @@ def main() -> None:
         if number:
             for given in (*model.graph.input, *model.graph.output):
                 given.type.tensor_type.elem_type = TensorProto.FLOAT16
-        add(f"spelled/{name}.onnx", model, source="weights, by hand", architecture="resnet18, 3 stages",
-            exporter=f"{EXPORTER}, opset 13", judge="widened" if number else "onnxruntime", note=f"weights in {name}", **SMALL)
+        add(
+            f"spelled/{name}.onnx",
+            model,
+            source="weights, by hand",
+            architecture="resnet18, 3 stages",
+            exporter=f"{EXPORTER}, opset 13",
+            judge="widened" if number else "onnxruntime",
+            note=f"weights in {name}",
+            **SMALL,
+        )
 
     for name, keep, opset in (("converted_fp16", True, 13), ("converted_fp16_io", False, 11)):
         net, output = build(Net, opset, 1300 + opset)
         model = float16.convert_float_to_float16(net.file(output), keep_io_types=keep)
-        add(f"spelled/{name}.onnx", model, source="onnxconverter-common, float16", architecture="resnet18, 3 stages",
-            exporter=f"onnxconverter-common 1.16.0, opset {opset}", judge="widened",
-            note="Casts at both ends" if keep else "pictures and scores in float16, too", **SMALL)
+        add(
+            f"spelled/{name}.onnx",
+            model,
+            source="onnxconverter-common, float16",
+            architecture="resnet18, 3 stages",
+            exporter=f"onnxconverter-common 1.16.0, opset {opset}",
+            judge="widened",
+            note="Casts at both ends" if keep else "pictures and scores in float16, too",
+            **SMALL,
+        )
 
 
 if __name__ == "__main__":

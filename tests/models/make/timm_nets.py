@@ -1,6 +1,6 @@
 """timm's residual nets, made narrow through its own constructors' arguments, through both of PyTorch's exporters.
 
-    python timm_nets.py
+python timm_nets.py
 """
 
 from __future__ import annotations
@@ -78,8 +78,17 @@ NETS = {
 ODD = ("resnet18", "resnet50d", "seresnet18", "ecaresnet26t", "resnetblur18", "resnetv2_50d")
 
 
-def write(kind: str, exporter: str, opset: int | None, seed: int, name: str = "", note: str = "",
-          options: dict | None = None, entry: dict | None = None, **export: object) -> None:
+def write(
+    kind: str,
+    exporter: str,
+    opset: int | None,
+    seed: int,
+    name: str = "",
+    note: str = "",
+    options: dict | None = None,
+    entry: dict | None = None,
+    **export: object,
+) -> None:
     """One file, named by its net, exporter and opset."""
     arguments, layers, depth = NETS[kind]
     module = make(kind, seed, **arguments, **(options or {}))
@@ -87,8 +96,17 @@ def write(kind: str, exporter: str, opset: int | None, seed: int, name: str = ""
     used = model.opset_import[0].version
     spelled = {"ts": "TorchScript exporter", "dynamo": "dynamo exporter"}[exporter]
     first = "identity" if "18" in kind else "projection"
-    add(f"timm/{kind}_{exporter}_opset{used}{name}.onnx", model, source=f"timm, {spelled}", architecture=kind, depth=depth,
-        blocks=residual_stages(layers, first=first), exporter=f"{EXPORTER}, opset {used}", note=note, **(entry or {}))
+    add(
+        f"timm/{kind}_{exporter}_opset{used}{name}.onnx",
+        model,
+        source=f"timm, {spelled}",
+        architecture=kind,
+        depth=depth,
+        blocks=residual_stages(layers, first=first),
+        exporter=f"{EXPORTER}, opset {used}",
+        note=note,
+        **(entry or {}),
+    )
 
 
 def main() -> None:

@@ -54,23 +54,58 @@ def randomise(module: nn.Module, size: tuple[int, int], seed: int = 0, channels:
     return module
 
 
-def torchscript(module: nn.Module, shape: tuple[int, ...], opset: int, *, free: tuple[int, ...] = (0,), names: tuple = ("input", "output"),
-                 element: torch.dtype = torch.float32, **options: object) -> onnx.ModelProto:
+def torchscript(
+    module: nn.Module,
+    shape: tuple[int, ...],
+    opset: int,
+    *,
+    free: tuple[int, ...] = (0,),
+    names: tuple = ("input", "output"),
+    element: torch.dtype = torch.float32,
+    **options: object,
+) -> onnx.ModelProto:
     """The exporter of 2017 to 2025. `free`: axes of the input that are symbolic."""
     axes = {names[0]: {axis: ("batch", "channels", "height", "width")[axis] for axis in free}}
     if 0 in free:
         axes[names[1]] = {0: "batch"}
     written = io.BytesIO()
-    torch.onnx.export(module, torch.randn(shape, dtype=element), written, opset_version=opset, dynamo=False, input_names=[names[0]],
-                      output_names=[names[1]], dynamic_axes=axes, **options)
+    torch.onnx.export(
+        module,
+        torch.randn(shape, dtype=element),
+        written,
+        opset_version=opset,
+        dynamo=False,
+        input_names=[names[0]],
+        output_names=[names[1]],
+        dynamic_axes=axes,
+        **options,
+    )
     return onnx.load_from_string(written.getvalue())
 
 
-def dynamo(module: nn.Module, shape: tuple[int, ...], opset: int | None = None, *, free: tuple[int, ...] = (0,),
-           element: torch.dtype = torch.float32, **options: object) -> onnx.ModelProto:
+def dynamo(
+    module: nn.Module,
+    shape: tuple[int, ...],
+    opset: int | None = None,
+    *,
+    free: tuple[int, ...] = (0,),
+    element: torch.dtype = torch.float32,
+    **options: object,
+) -> onnx.ModelProto:
     """The exporter of PyTorch 2.5 and later, PyTorch's default since 2.9."""
-    dimensions = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height", min=32), 3: torch.export.Dim("width", min=32)}
+    dimensions = {
+        0: torch.export.Dim("batch"),
+        2: torch.export.Dim("height", min=32),
+        3: torch.export.Dim("width", min=32),
+    }
     dynamic = ({axis: dimensions[axis] for axis in free},) if free else None
-    program = torch.onnx.export(module, (torch.randn(shape, dtype=element),), dynamo=True, opset_version=opset, dynamic_shapes=dynamic,
-                                verbose=False, **options)
+    program = torch.onnx.export(
+        module,
+        (torch.randn(shape, dtype=element),),
+        dynamo=True,
+        opset_version=opset,
+        dynamic_shapes=dynamic,
+        verbose=False,
+        **options,
+    )
     return program.model_proto

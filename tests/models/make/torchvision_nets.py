@@ -1,6 +1,6 @@
 """torchvision's ResNets, made narrow, through both of PyTorch's exporters.
 
-    python torchvision_nets.py
+python torchvision_nets.py
 """
 
 from __future__ import annotations
@@ -60,8 +60,19 @@ def make(kind: str, seed: int, divide: int | None = None) -> tuple[nn.Module, di
     return net(block, layers, divide or usual, seed, **options), expected
 
 
-def write(kind: str, exporter: str, opset: int | None, name: str = "", *, seed: int, note: str = "",
-          batch: int | None = None, free: tuple[int, ...] = (0,), entry: dict | None = None, **options: object) -> None:
+def write(
+    kind: str,
+    exporter: str,
+    opset: int | None,
+    name: str = "",
+    *,
+    seed: int,
+    note: str = "",
+    batch: int | None = None,
+    free: tuple[int, ...] = (0,),
+    entry: dict | None = None,
+    **options: object,
+) -> None:
     """One file, named by its net, exporter and opset."""
     module, expected = make(kind, seed)
     shape = (batch or 1, 3, *SIZE)
@@ -70,8 +81,16 @@ def write(kind: str, exporter: str, opset: int | None, name: str = "", *, seed: 
     else:
         model = torchscript(module, shape, opset, free=free, **options)
     used = model.opset_import[0].version
-    add(f"torchvision/{kind}_{exporter}_opset{used}{name}.onnx", model, source=f"torchvision, {SPELLED[exporter]}",
-        exporter=f"{EXPORTER}, opset {used}", note=note, batch=batch, **expected, **(entry or {}))
+    add(
+        f"torchvision/{kind}_{exporter}_opset{used}{name}.onnx",
+        model,
+        source=f"torchvision, {SPELLED[exporter]}",
+        exporter=f"{EXPORTER}, opset {used}",
+        note=note,
+        batch=batch,
+        **expected,
+        **(entry or {}),
+    )
 
 
 def write_half() -> None:
@@ -80,24 +99,43 @@ def write_half() -> None:
     for exporter, opset in ((torchscript, 17), (dynamo, 20)):
         short = "ts" if exporter is torchscript else "dynamo"
         model = exporter(module.half(), (1, 3, *SIZE), opset, element=torch.float16)
-        add(f"torchvision/resnet18_{short}_opset{opset}_half.onnx", model, source=f"torchvision, {SPELLED[short]}",
-            exporter=f"{EXPORTER}, opset {opset}", judge="widened", note="float16 throughout, its input, too", **expected)
+        add(
+            f"torchvision/resnet18_{short}_opset{opset}_half.onnx",
+            model,
+            source=f"torchvision, {SPELLED[short]}",
+            exporter=f"{EXPORTER}, opset {opset}",
+            judge="widened",
+            note="float16 throughout, its input, too",
+            **expected,
+        )
 
 
 def write_frozen() -> None:
     """torchvision's FrozenBatchNorm2d, as detection nets have it: arithmetic instead of a normalisation."""
     block, layers, divide, options = NETS["resnet18"]
     usual, expected = make("resnet18", 61)
-    frozen = Narrow(block, layers, num_classes=10, divide=divide, norm_layer=torchvision.ops.FrozenBatchNorm2d, **options)
+    frozen = Narrow(
+        block, layers, num_classes=10, divide=divide, norm_layer=torchvision.ops.FrozenBatchNorm2d, **options
+    )
     frozen.load_state_dict(usual.state_dict(), strict=False)
     frozen.bn1 = torchvision.ops.FrozenBatchNorm2d(usual.bn1.num_features)
     frozen.bn1.load_state_dict(usual.bn1.state_dict())
-    for exporter, opset, name, fold in ((torchscript, 13, "", {}), (torchscript, 16, "_plain", {"do_constant_folding": False}),
-                                        (dynamo, 18, "", {}), (dynamo, 22, "_plain", {"optimize": False})):
+    for exporter, opset, name, fold in (
+        (torchscript, 13, "", {}),
+        (torchscript, 16, "_plain", {"do_constant_folding": False}),
+        (dynamo, 18, "", {}),
+        (dynamo, 22, "_plain", {"optimize": False}),
+    ):
         short = "ts" if exporter is torchscript else "dynamo"
         model = exporter(frozen.eval(), (1, 3, *SIZE), opset, **fold)
-        add(f"torchvision/resnet18_{short}_opset{opset}_frozen{name}.onnx", model, exporter=f"{EXPORTER}, opset {opset}",
-            source=f"torchvision, {SPELLED[short]}", note="FrozenBatchNorm2d" + (", nothing folded" if fold else ""), **expected)
+        add(
+            f"torchvision/resnet18_{short}_opset{opset}_frozen{name}.onnx",
+            model,
+            exporter=f"{EXPORTER}, opset {opset}",
+            source=f"torchvision, {SPELLED[short]}",
+            note="FrozenBatchNorm2d" + (", nothing folded" if fold else ""),
+            **expected,
+        )
 
 
 SPELLED = {"ts": "TorchScript exporter", "dynamo": "dynamo exporter"}
@@ -111,24 +149,64 @@ def main() -> None:
     unfolded = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
     write("resnet18", "ts", 15, "_bn", seed=30, note="BatchNormalization kept", **unfolded)
     write("resnet18", "ts", 13, "_batch1", seed=31, free=(), batch=1, note="batch frozen at 1")
-    write("resnet50", "ts", 17, "_anysize", seed=32, free=(0, 2, 3), note="height and width symbolic",
-          entry={"options": {"size": [80, 48]}})
-    write("resnet18", "ts", 12, "_inputs", seed=33, keep_initializers_as_inputs=True,
-          note="initialisers are also inputs of the graph")
+    write(
+        "resnet50",
+        "ts",
+        17,
+        "_anysize",
+        seed=32,
+        free=(0, 2, 3),
+        note="height and width symbolic",
+        entry={"options": {"size": [80, 48]}},
+    )
+    write(
+        "resnet18",
+        "ts",
+        12,
+        "_inputs",
+        seed=33,
+        keep_initializers_as_inputs=True,
+        note="initialisers are also inputs of the graph",
+    )
 
     write_half()
     write_frozen()
 
     write("resnet18", "dynamo", None, seed=40, entry={"keep_traces": True}, note="with the exporter's metadata")
-    for kind, opset in (("resnet50", 18), ("resnext50", 21), ("wide_resnet50", 22), ("resnet18", 23), ("resnet18", 24),
-                        ("resnet50", 25), ("resnet18", 26)):
+    for kind, opset in (
+        ("resnet50", 18),
+        ("resnext50", 21),
+        ("wide_resnet50", 22),
+        ("resnet18", 23),
+        ("resnet18", 24),
+        ("resnet50", 25),
+        ("resnet18", 26),
+    ):
         write(kind, "dynamo", opset, seed=20 + opset)
-    write("resnet18", "dynamo", 18, "_external", seed=50, note="external data, as this exporter writes it by default",
-          entry={"external": "resnet18_dynamo_opset18_external.onnx.data", "options": {"external_data": True},
-                 "also": [{"options": {}, "refused": {"status": "RESNET_ERROR_UNSUPPORTED", "message": ["external"]}}]})
+    write(
+        "resnet18",
+        "dynamo",
+        18,
+        "_external",
+        seed=50,
+        note="external data, as this exporter writes it by default",
+        entry={
+            "external": "resnet18_dynamo_opset18_external.onnx.data",
+            "options": {"external_data": True},
+            "also": [{"options": {}, "refused": {"status": "RESNET_ERROR_UNSUPPORTED", "message": ["external"]}}],
+        },
+    )
     write("resnet18", "dynamo", 18, "_batch2", seed=51, free=(), batch=2, note="batch frozen at 2")
-    write("resnet50", "dynamo", 20, "_anysize", seed=52, free=(0, 2, 3), note="height and width symbolic",
-          entry={"options": {"size": [80, 48]}})
+    write(
+        "resnet50",
+        "dynamo",
+        20,
+        "_anysize",
+        seed=52,
+        free=(0, 2, 3),
+        note="height and width symbolic",
+        entry={"options": {"size": [80, 48]}},
+    )
     write("resnet18", "dynamo", 20, "_plain", seed=53, optimize=False, note="exported without onnxscript's optimiser")
 
 
