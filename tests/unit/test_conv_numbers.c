@@ -12,7 +12,7 @@
 
 #include <cmocka.h> /* last: its fail() is a macro */
 
-enum { PICTURES = 5, MAX_THREADS = 4, LARGEST = 1 << 22 /* floats of all ops' outputs for all pictures */ };
+enum { PICTURES = 5, MAX_THREADS = 4, LARGEST = 1 << 23 /* floats of all ops' outputs for all pictures */ };
 
 static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, pointwise = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
 static const graph_window strided3x3 = {3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
@@ -48,7 +48,7 @@ static net residual_net(const graph_shape *size) {
 }
 
 /* Borders of each mode; a gate whose sigmoid is in the product, in place, and one along the channels with a sigmoid of
- * its own, of a tensor that the sum reads as well. */
+ * its own, of a tensor that the sum reads as well; a product of two pictures. */
 static net gated_net(const graph_shape *size) {
   const uint32_t channels = size->c;
   net n = net_new((graph_shape){2 * size->h, 2 * size->w, 3});
@@ -63,6 +63,7 @@ static net gated_net(const graph_shape *size) {
   gate = net_add_channel_conv(&n, gate, 5, 2);
   gate = net_add_sigmoid(&n, gate);
   last = add_sum(&n, net_add_scale(&n, last, gate, false), last);
+  last = net_add_scale(&n, last, last, true); /* swish */
   last = net_add_pad(&n, last, GRAPH_PAD_CONSTANT, (const uint32_t[4]){1, 0, 0, 1});
   last = net_add_scale(&n, last, last, true);
   last = net_add_sigmoid(&n, last);

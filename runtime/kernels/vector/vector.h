@@ -24,7 +24,7 @@ typedef struct vector_functions {
   void (*affine)(const float *x, const float *scale, const float *shift, float *out, size_t pixels, size_t c, float low,
                  float high);
 
-  /* out[p][k] = clamp(x[p][k] * gate[k]) for (pixels,c); out may be x. */
+  /* out[p][k] = clamp(x[p][k] * gate[k]) for (pixels,c); out may be x, and of one pixel also gate. */
   void (*scale)(const float *x, const float *gate, float *out, size_t pixels, size_t c, float low, float high);
 
   /* out[i] = 1 / (1 + exp(-x[i])), 3 units in the last place off at most, and never less than 2^-126; out may be x. */
