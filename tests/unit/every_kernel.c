@@ -26,7 +26,7 @@ static buffer gated_net(void) {
   add(&n, "Reshape", "e4,column", "e5", "");
   add(&n, "Mul", "s,e5", "t", "");
   add(&n, "Sigmoid", "t", "u1", "");
-  add(&n, "Mul", "u1,t", "u", "");
+  add(&n, "Mul", "u1,u1", "u", ""); /* of t it would become one op */
   add_integers(&n, "borders", "8", (int64_t[]){0, 0, 1, 2, 0, 0, 2, 1});
   add(&n, "Pad", "u,borders", "v", "mode=reflect");
   add(&n, "GlobalAveragePool", "v", "p", "");
