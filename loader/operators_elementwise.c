@@ -42,16 +42,29 @@ static resnet_status read_normalisation(lowering *l, size_t channels, normalisat
   return get_float(l, "epsilon", 1e-5F, &p->epsilon);
 }
 
-/* Before opset 7 is_test, 0 unless given, tells; from 14 on training_mode. */
+static bool names_statistics(const lowering *l) {
+  for (size_t i = 1; i < l->node->n_output; i++)
+    if (l->node->output[i][0]) return true;
+  return false;
+}
+
+/* Before opset 7 is_test, 0 unless given, tells; then, until training_mode comes with 14, whether the statistics of the
+ * batch are outputs, unless an is_test was left there (rten issue 1432). */
 static resnet_status check_inference(const lowering *l) {
-  int64_t training = 0, test = l->opset >= 7;
+  int64_t training, test;
   resnet_status status = get_int(l, "training_mode", 0, &training);
-  if (status == RESNET_OK && l->opset < 7) status = get_int(l, "is_test", 0, &test);
+  if (status == RESNET_OK) status = get_int(l, "is_test", l->opset >= 7 && !names_statistics(l), &test);
   if (status != RESNET_OK) return status;
   if (training)
     return unsupported(l, "was left in training mode (training_mode is 1), where answers depend on the other pictures "
                           "of the batch: call model.eval() and export again");
-  if (!test) return unsupported(l, "was left in training mode (is_test is 0): call model.eval() and export again");
+  if (!test && l->opset >= 7 && l->opset < 14)
+    return unsupported(l,
+                       "was left in training mode (its mean and variance are outputs, '%.40s' is one): call "
+                       "model.eval() and export again",
+                       l->node->n_output > 1 ? l->node->output[1] : "");
+  if (!test && l->opset < 7)
+    return unsupported(l, "was left in training mode (is_test is 0): call model.eval() and export again");
   return RESNET_OK;
 }
 
