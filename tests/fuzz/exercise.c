@@ -144,14 +144,42 @@ static void classify_in_session(exercise *e) {
   resnet_session_close(&session);
 }
 
-/* ---- plan files ---------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------------- */
 
-/* In memory where there is such a folder: the fuzzer saves thousands. */
-static const char *plan_path(void) {
-  static char path[64];
-  const char *folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-  snprintf(path, sizeof path, "%s/libresnet-exercise-%ld.resnet", folder, (long)getpid());
+static char folder[64];
+
+static const char *path_of(const char *name) {
+  static char path[96];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
   return path;
+}
+
+static void remove_folder(void) {
+  static const char *const names[] = {"weights.bin", "model.onnx", "plan.resnet"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) (void)unlink(path_of(names[i]));
+  (void)rmdir(folder);
+}
+
+static bool write_file(const char *name, const void *data, size_t size) {
+  FILE *file = fopen(path_of(name), "wb");
+  if (!file) return false;
+  const bool good = fwrite(data, 1, size, file) == size;
+  return fclose(file) == 0 && good;
+}
+
+/* A folder of this process's own, in memory where there is such a place: the fuzzer writes thousands of files. In it is
+ * one that models may name as external data. */
+static bool make_folder(void) {
+  static float weights[2048];
+  if (folder[0]) return true;
+  snprintf(folder, sizeof folder, "%s/libresnet-exercise-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+  if (!mkdtemp(folder)) {
+    folder[0] = 0;
+    return false;
+  }
+  atexit(remove_folder);
+  for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) weights[i] = (float)(i % 17) / 16 - 0.5f;
+  return write_file("weights.bin", weights, sizeof weights);
 }
 
 /* The saved plan opens with the same options, and gives the same bits. */
@@ -159,11 +187,11 @@ static void save_and_reopen(exercise *e, const resnet_model_options *options, co
                             float *others) {
   resnet_error error;
   resnet_model *again = NULL;
-  const resnet_status saved = resnet_model_save(e->model, plan_path(), &error);
+  if (!make_folder()) return;
+  const resnet_status saved = resnet_model_save(e->model, path_of("plan.resnet"), &error);
   check_error(&error, saved);
   if (saved != RESNET_OK) return;
-  const resnet_status opened = resnet_model_open(plan_path(), options, &again, &error);
-  (void)unlink(plan_path());
+  const resnet_status opened = resnet_model_open(path_of("plan.resnet"), options, &again, &error);
   check_error(&error, opened);
   require(again || opened == RESNET_ERROR_LIMIT || options->output || options->input_height);
   if (!again) return;
@@ -224,7 +252,7 @@ static void choose_options(resnet_model_options *options, uint32_t *random, resn
   options->memory = chance(random, 4) ? RESNET_MEMORY_SMALL : RESNET_MEMORY_NORMAL;
   options->batch = next_random(random) % 5;
   options->keep_weights = next_random(random) % 2;
-  options->external_data = next_random(random) % 2;
+  options->external_data = chance(random, 4);
   if (chance(random, 16)) options->max_file_bytes = 1 + next_random(random) % 8192;
 }
 
@@ -235,10 +263,18 @@ static uint32_t hash(const uint8_t *data, size_t size) {
   return sum | 1;
 }
 
+/* External data are read for files alone. */
+static resnet_status open_model(const uint8_t *data, size_t size, const resnet_model_options *options,
+                                resnet_model **model, resnet_error *error) {
+  if (options->external_data && make_folder() && write_file("model.onnx", data, size))
+    return resnet_model_open(path_of("model.onnx"), options, model, error);
+  return resnet_model_open_memory(data, size, options, model, error);
+}
+
 static bool open_and_use(const uint8_t *data, size_t size, const resnet_model_options *options, uint32_t random) {
   resnet_error error;
   resnet_model *model = NULL;
-  const resnet_status status = resnet_model_open_memory(data, size, options, &model, &error);
+  const resnet_status status = open_model(data, size, options, &model, &error);
   check_error(&error, status);
   require((status == RESNET_OK) == (model != NULL));
   if (!model) return false;

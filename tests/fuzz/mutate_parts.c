@@ -212,10 +212,42 @@ static void respell_floats(mutation *m, Onnx__TensorProto *t) {
   t->raw_data.len = count * element_size(t->data_type);
 }
 
+static ProtobufCBinaryData bytes_of(const char *from) {
+  return (ProtobufCBinaryData){strlen(from), (uint8_t *)text(from)};
+}
+
+static void add_entry(Onnx__TensorProto *t, const char *key, const char *value) {
+  Onnx__ExternalDataProto *entry = take(sizeof *entry);
+  onnx__external_data_proto__init(entry);
+  entry->has_key = entry->has_value = 1;
+  entry->key = bytes_of(key);
+  entry->value = bytes_of(value);
+  insert(&t->external_data, &t->n_external_data, t->n_external_data, entry);
+}
+
+/* Its numbers move to another file, mostly the one that exercise.c puts beside the model. */
+static void make_external(mutation *m, Onnx__TensorProto *t) {
+  static const char *const files[] = {"weights.bin", "./weights.bin", "../weights.bin", "/dev/null", "none", ""};
+  static const char *const numbers[] = {"0", "4", "4096", "8188", "8192", "-1", "9223372036854775807", "0x10", ""};
+  char length[24];
+  (void)snprintf(length, sizeof length, "%zu", t->raw_data.len);
+  t->has_data_location = 1;
+  t->data_location = 1;
+  t->n_external_data = 0;
+  add_entry(t, "location", below(m, 4) ? files[0] : PICK(m, files));
+  if (below(m, 2)) add_entry(t, "offset", below(m, 2) ? numbers[below(m, 3)] : PICK(m, numbers));
+  if (below(m, 2)) add_entry(t, "length", below(m, 4) ? length : PICK(m, numbers));
+  if (!below(m, 8)) add_entry(t, "checksum", "0");
+  if (below(m, 8)) t->has_raw_data = 0;
+}
+
 void change_tensor(mutation *m, Onnx__TensorProto *t) {
   static const int32_t types[] = {TYPE_FLOAT, TYPE_FLOAT, TYPE_INT32,  TYPE_INT64,
                                   TYPE_BOOL,  TYPE_HALF,  TYPE_DOUBLE, 16};
-  switch (below(m, 6)) {
+  switch (below(m, 8)) {
+  case 7:
+    make_external(m, t);
+    break;
   case 0:
   case 1:
     change_dims(m, t);
