@@ -143,10 +143,11 @@ static resnet_status refuse_unknown_operator(const lowering *l) {
   for (size_t i = 0; i < sizeof known_refusals / sizeof *known_refusals; i++)
     if (strcmp(known_refusals[i].name, name) == 0) return unsupported(l, "%s", known_refusals[i].advice);
   if (!onnx_is_default_domain(domain))
-    return unsupported(l,
-                       "operator of domain '%.40s': only ONNX's own operators are accepted; export with opset %d and "
-                       "without fusion or quantisation",
-                       domain, OPSET_MAX);
+    return unsupported(
+        l,
+        "operator of domain '%.40s': only ONNX's own are accepted; a function of the file's: inline it "
+        "(onnx.inliner.inline_local_functions); a fused one: export with opset %d or less, without fusion",
+        domain, OPSET_MAX);
   return unsupported(l, "this operator is not accepted: only those of plain and residual convolutional nets are; try "
                         "onnxsim, or export in eval mode");
 }

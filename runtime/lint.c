@@ -74,7 +74,7 @@ resnet_status find_preprocess_faults(const resnet_model *model, graph *g, resnet
     return status;
   return graph_add_finding(
       g, error, RESNET_WARNING,
-      "%.20s wrote this file and nothing says how its pictures are prepared: Keras's ResNet nets take "
-      "--preprocess keras-caffe, its ResNetV2 nets keras-tf",
+      "%.20s wrote this file, and nothing says how its pictures are prepared: not as guessed, most likely; "
+      "nets of Keras take --preprocess keras-caffe (ResNet) or keras-tf (ResNetV2)",
       g->producer);
 }
