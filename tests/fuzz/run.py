@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import argparse
 import collections
+import hashlib
+import io
 import json
 import os
 import re
@@ -23,6 +25,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,8 +44,9 @@ TARGETS = {  # dictionary, folders of seeds
 }
 MAX_INPUT = 8192  # bytes: a small net of every kind fits
 SECONDS_PER_INPUT = 10
+NICE = 10
 MEGABYTES = 2048
-MAX_FOUND = 300_000  # bytes of one folder of corpus_found
+MAX_FOUND = 300_000  # bytes of one archive in corpus_found
 MAX_FINDINGS = 20  # in one go; then something is so broken that it wants mending first
 COVERED = ("loader/*.c", "runtime/plan_build.c")
 UNIT_TESTS = re.compile(r"test_(loader|plan|run_allocates|failing|kernels$)")
@@ -81,8 +85,23 @@ def inputs(target: str) -> list[Path]:
     folders = [work, *(HERE / name for name in TARGETS[target][1])]
     if target == "plan":
         folders.append(plan_seeds())
-    found = HERE / "corpus_found" / target
-    return [*folders, found] if found.is_dir() else folders
+    return [*folders, *kept(target)]
+
+
+def archive(target: str) -> Path:
+    """What was kept of earlier work: mutants of the same few nets, which packed together take a tenth of the space."""
+    return HERE / "corpus_found" / f"{target}.tar.xz"
+
+
+def kept(target: str) -> list[Path]:
+    """The folder with what was kept, if anything was."""
+    folder = WORK / target / "kept"
+    shutil.rmtree(folder, ignore_errors=True)
+    if not archive(target).exists():
+        return []
+    with tarfile.open(archive(target)) as file:
+        file.extractall(folder, filter="data")
+    return [folder]
 
 
 # ---- the ledger ------------------------------------------------------------------------------------------------------
@@ -132,7 +151,7 @@ def cpu_seconds(process: int) -> float:
 def command_for(target: str, options: list[str]) -> list[str]:
     dictionary = HERE / f"{TARGETS[target][0]}.dict"
     limits = [f"-timeout={SECONDS_PER_INPUT}", f"-rss_limit_mb={MEGABYTES}"]
-    return [str(word) for word in ("nice", "-n", 10, program(target), f"-dict={dictionary}", *limits, *options)]
+    return [str(word) for word in ("nice", "-n", NICE, program(target), f"-dict={dictionary}", *limits, *options)]
 
 
 def one_stretch(target: str, seconds: float) -> tuple[dict, bool]:
@@ -198,34 +217,37 @@ def fuzz(target: str, minutes: float) -> int:
 
 def merge(target: str) -> None:
     """The fewest files that reach all that the work's corpus and the seeds reach, beyond the seeds themselves."""
-    chosen, seeds = WORK / target / "merged", inputs(target)
+    chosen, folders = WORK / target / "merged", inputs(target)
     shutil.rmtree(chosen, ignore_errors=True)
     chosen.mkdir()
-    done = shell(*command_for(target, ["-merge=1", f"-max_len={MAX_INPUT}"]), chosen, *seeds,
-                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **ENVIRONMENT})
-    if done.returncode != 0:
-        sys.exit(f"{target}: merging failed: {done.stderr[-2000:]}")
-    keep(target, chosen, [folder for folder in seeds[1:] if folder.parent != HERE / "corpus_found"])
-
-
-def keep(target: str, chosen: Path, seeds: list[Path]) -> None:
-    """Smallest first, as much as the folder may hold; files that are seeds are there already."""
+    seeds = [folder for folder in folders[1:] if WORK not in folder.parents or folder.name == "plan-seeds"]
+    others = [folder for folder in folders if folder not in seeds]
+    options = ["-set_cover_merge=1", "-use_counters=0", f"-max_len={MAX_INPUT}"]
+    with open(WORK / target / "merge.log", "w") as log:
+        shell(*command_for(target, options), chosen, *seeds, *others, check=True, stdout=log, stderr=log,
+              env={**os.environ, **ENVIRONMENT})
     known = {path.read_bytes() for folder in seeds for path in folder.iterdir()}
-    found = HERE / "corpus_found" / target
-    found.mkdir(parents=True, exist_ok=True)
-    for path in found.iterdir():
-        path.unlink()
-    total = left_out = 0
-    for path in sorted(chosen.iterdir(), key=lambda path: (path.stat().st_size, path.name)):
-        content = path.read_bytes()
-        if content in known:
-            continue
-        if total + len(content) > MAX_FOUND:
-            left_out += 1
-            continue
-        total += len(content)
-        (found / path.name[:16]).write_bytes(content)
-    print(f"{target}: {len(list(found.iterdir()))} files, {total:,} bytes kept, {left_out} larger ones left out")
+    files = [path for path in sorted(chosen.iterdir()) if path.read_bytes() not in known]
+    files.sort(key=lambda path: path.stat().st_size)
+    content = pack(files)
+    while len(content) > MAX_FOUND:
+        files = files[: len(files) * 9 // 10]
+        content = pack(files)
+    archive(target).parent.mkdir(exist_ok=True)
+    archive(target).write_bytes(content)
+    print(f"{target}: {len(files)} files, {len(content):,} bytes packed")
+
+
+def pack(files: list[Path]) -> bytes:
+    """The same bytes for the same files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:xz", format=tarfile.USTAR_FORMAT, preset=9) as out:
+        for path in files:
+            content = path.read_bytes()
+            entry = tarfile.TarInfo(hashlib.sha256(content).hexdigest()[:16])
+            entry.size = len(content)
+            out.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 # ---- coverage --------------------------------------------------------------------------------------------------------
@@ -298,7 +320,7 @@ def coverage() -> None:
     tests = ROOT / "build" / "coverage" / "tests"
     replay = tests / "fuzz_replay"
     folders = [HERE / name for name in ("corpus", "corpus_gzip", "corpus_plan", "regressions") if (HERE / name).is_dir()]
-    folders += [path for path in (HERE / "corpus_found").glob("*") if path.name != "picture"]
+    folders += [folder for target in TARGETS if target != "picture" for folder in kept(target)]
     units = sorted(path for path in tests.glob("test_*") if UNIT_TESTS.match(path.name))
     fuzzed = line_counts(profile("fuzz", [[replay, *folders]]), [replay])
     both = line_counts(profile("all", [[replay, *folders], *([unit] for unit in units)]), [replay, *units])
