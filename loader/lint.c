@@ -24,7 +24,7 @@ static const value *shared_bias(const lowering *l, const Onnx__NodeProto *node) 
 static resnet_status warn_of_bias(lowering *l, size_t a, size_t b, const value *bias) {
   return graph_add_finding(l->graph, l->error, RESNET_WARNING,
                            "nodes '%.50s' and '%.50s' share an input and the bias '%.40s': known from onnxscript's "
-                           "batch norm fusion of autumn 2025; export again with onnxscript 0.5.7 or later",
+                           "batch norm fusion of autumn 2025 (issue 2553); export again with a newer onnxscript",
                            node_name(l->source->node[a]), node_name(l->source->node[b]), bias->name);
 }
 
