@@ -240,7 +240,7 @@ static resnet_status check_scores(lowering *l) {
 }
 
 static resnet_status allocate_nodes(lowering *l) {
-  l->node_capacity = 2 * (uint32_t)l->source->n_node + 1; /* borders may come before each */
+  l->node_capacity = 3 * (uint32_t)l->source->n_node + 1; /* up to three for each, borders included */
   l->graph->nodes = memory_allocate(l->memory, l->node_capacity, sizeof *l->graph->nodes);
   l->drafts = scratch_allocate(l, l->node_capacity, sizeof *l->drafts);
   return l->graph->nodes && l->drafts ? RESNET_OK : fail_memory(l->error, "the graph's nodes");

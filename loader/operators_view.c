@@ -259,3 +259,25 @@ resnet_status lower_slice(lowering *l) {
   n->stride_w = strides[1];
   return RESNET_OK;
 }
+
+/* Of an axis of one element that element: x[:, :, 0, 0] behind a global pool. A single index takes the axis away. */
+resnet_status lower_gather(lowering *l) {
+  value *x;
+  const tensor *index;
+  int64_t given, dims[MAX_RANK];
+  uint32_t axis, rank = 0;
+  resnet_status status = get_activation(l, 0, &x);
+  if (status == RESNET_OK) status = get_integers(l, 1, "indices", &index);
+  if (status == RESNET_OK) status = get_int(l, "axis", 0, &given);
+  if (status == RESNET_OK) status = resolve_axis(l, given, x->rank, &axis);
+  if (status != RESNET_OK) return status;
+  if (!index || axis == 0 || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 || index->ints[0] > 0)
+    return unsupported(
+        l,
+        "takes %zu of the %lld elements of axis %u ('%.40s'): of an axis from 1 on with one element that "
+        "one is accepted; select or reorder channels outside of the net",
+        index ? index->count : 0, (long long)(axis ? x->dims[axis] : 0), axis, x->name);
+  for (uint32_t i = 0; i < x->rank; i++)
+    if (i != axis || index->rank == 1) dims[rank++] = x->dims[i];
+  return set_view(l, x, rank, dims);
+}

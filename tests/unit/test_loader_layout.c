@@ -260,6 +260,41 @@ static void means_over_pixels_in_a_row(void **state) {
   }
 }
 
+/* x[:, :, 0, 0], and with a list of one index, which keeps the axis */
+static void single_elements_are_taken(void **state) {
+  (void)state;
+  for (int list = 0; list < 2; list++) {
+    net n = {.opset = 11}, plain = {.opset = 11};
+    begin_net(&n);
+    add(&n, "GlobalAveragePool", "c", "p", "");
+    add_integers(&n, "first", list ? "1" : "", (const int64_t[]){0});
+    add_integers(&n, "last", list ? "1" : "", (const int64_t[]){-1});
+    add(&n, "Gather", "p,first", "q", "axis=3");
+    add(&n, "Gather", "q,last", "r", "axis=2");
+    add(&n, list ? "Flatten" : "Identity", "r", "y", "");
+    begin_net(&plain);
+    add(&plain, "Identity", "c", "t", "");
+    end_net(&plain);
+    same_graphs(&n, &plain);
+  }
+  net reversed = {.opset = 11}, second = {.opset = 11}, batch = {.opset = 11};
+  begin_net(&reversed);
+  add_integers(&reversed, "k", "4", (const int64_t[]){3, 2, 1, 0});
+  add(&reversed, "Gather", "c,k", "t", "axis=1");
+  end_net(&reversed);
+  refuse_net(&reversed, RESNET_ERROR_UNSUPPORTED,
+             "Gather_t|takes 4 of the 4 elements of axis 1 ('c')|reorder channels");
+  begin_net(&second);
+  add(&second, "GlobalAveragePool", "c", "p", "");
+  add_integers(&second, "k", "", (const int64_t[]){1});
+  add(&second, "Gather", "p,k", "y", "axis=2");
+  refuse_net(&second, RESNET_ERROR_UNSUPPORTED, "Gather_y|of the 1 elements of axis 2 ('p')");
+  begin_net(&batch);
+  add_integers(&batch, "k", "", (const int64_t[]){0});
+  add(&batch, "Gather", "c,k", "y", "axis=0");
+  refuse_net(&batch, RESNET_ERROR_UNSUPPORTED, "Gather_y|axis 0 ('c')|from 1 on");
+}
+
 /* A fully connected layer after a picture of 2x2, flattened channels last: its rows are in the graph's own order. */
 static void weights_channels_last(void **state) {
   (void)state;
@@ -409,6 +444,7 @@ int main(void) {
       cmocka_unit_test(option_a_channels_last),
       cmocka_unit_test(means_channels_last),
       cmocka_unit_test(means_over_pixels_in_a_row),
+      cmocka_unit_test(single_elements_are_taken),
       cmocka_unit_test(weights_channels_last),
       cmocka_unit_test(one_pixel),
       cmocka_unit_test(one_channel),
