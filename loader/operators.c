@@ -92,6 +92,12 @@ static const operator_row rows[] = {
     {"Unsqueeze", 13, NEWEST, 2, 2, lower_unsqueeze, lower_unsqueeze, ""},
 };
 
+#define OTHER_ACTIVATION                                                                                               \
+  "this activation function is not accepted: ReLU, ReLU6 (Clip), SiLU (x Sigmoid(x)), HardSigmoid and HardSwish are"
+#define AFTER_SCORES                                                                                                   \
+  "the net must end in its scores, of all classes: name the tensor with the scores as the output (program: --scores "  \
+  "NAME)"
+
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
 const operator_row *operator_rows(size_t *count) {
@@ -116,8 +122,23 @@ static const struct {
     {"SequenceMap", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
     {"Resize", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
     {"CenterCropPad", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
-    {"ArgMax",
-     "the net must end in its scores: name the tensor with the scores as the output (program: --scores NAME)"},
+    {"ArgMax", AFTER_SCORES},
+    {"TopK", AFTER_SCORES},
+    {"Log", AFTER_SCORES},
+    {"ReduceL2", AFTER_SCORES},
+    {"LpNormalization", AFTER_SCORES},
+    {"LeakyRelu", OTHER_ACTIVATION},
+    {"PRelu", OTHER_ACTIVATION},
+    {"Elu", OTHER_ACTIVATION},
+    {"Celu", OTHER_ACTIVATION},
+    {"Selu", OTHER_ACTIVATION},
+    {"Gelu", OTHER_ACTIVATION},
+    {"Erf", OTHER_ACTIVATION},
+    {"Tanh", OTHER_ACTIVATION},
+    {"Softplus", OTHER_ACTIVATION},
+    {"Mish", OTHER_ACTIVATION},
+    {"Swish", OTHER_ACTIVATION},
+    {"ThresholdedRelu", OTHER_ACTIVATION},
     {"InstanceNormalization",
      "group and instance normalisation (BiT, ResNetV2 of TensorFlow Hub) are not accepted: use a "
      "net with batch normalisation"},

@@ -233,13 +233,23 @@ static bool keeps_all(const slice_range *r, int64_t dim) { return r->start == 0 
 resnet_status lower_slice(lowering *l) {
   value *x;
   slice_range ranges[MAX_RANK];
-  resnet_status status = get_picture(l, 0, false, &x);
+  resnet_status status = get_activation(l, 0, &x);
+  if (status == RESNET_OK && x->rank == 2)
+    return unsupported(l,
+                       "takes some of the numbers in '%.60s': all of them are accepted; name that tensor as the one "
+                       "with the scores (program: --scores)",
+                       x->name);
+  if (status == RESNET_OK) status = get_picture(l, 0, false, &x);
   if (status == RESNET_OK) status = read_slices(l, 4, ranges);
   if (status != RESNET_OK) return status;
   graph_shape s = value_shape(l, x);
   const uint32_t channels = picture_channels(l, x), first_side = channels == 1 ? 2 : 1;
   if (!keeps_all(&ranges[0], INT32_MAX) || !keeps_all(&ranges[channels], s.c))
-    return unsupported(l, "cuts the batch or the channels: height and width are accepted");
+    return unsupported(l,
+                       "cuts or reverses the batch or the channels ('%.40s'): slices of height and width are accepted; "
+                       "order or select "
+                       "channels outside of the net",
+                       x->name);
   uint32_t *sides[2] = {&s.h, &s.w}, strides[2];
   for (size_t i = 0; i < 2; i++) {
     slice_range *r = &ranges[first_side + i], taken = *r;

@@ -95,6 +95,7 @@ static void sizes_of_an_input_channels_last(void **state) {
     uint32_t height, width, h, w;
   } cases[] = {{"N,10,8,3", 0, 0, 10, 8},
                {"1,h,w,3", 0, 0, 224, 224},
+               {"n,h,w,c", 0, 0, 224, 224}, /* three channels, where the file does not say */
                {"N,h,w,3", 20, 30, 20, 30},
                {"N,10,8,3", 20, 30, 20, 30}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -111,10 +112,9 @@ static void sizes_of_an_input_channels_last(void **state) {
     unload(&g);
     buffer_release(&file);
   }
-  net channels = {.input = "N,8,8,c"};
-  add(&channels, "Transpose", "x", "first", TO_FIRST);
-  add_first_layer(&channels, "first");
-  refuse_net(&channels, RESNET_ERROR_UNSUPPORTED, "input 'x' does not say how many channels");
+  net gray = {.input = "N,c,8,8"};
+  add_conv(&gray, "x", "y", "4,1,8,8", "");
+  refuse_net(&gray, RESNET_ERROR_FORMAT, "Conv_y|take 1 channels|its input has 3");
 }
 
 /* ---- between two Transposes ---------------------------------------------------------------------------------- */
@@ -215,7 +215,7 @@ static void option_a_channels_last(void **state) {
   add(&channels, "Transpose", "c", "last", TO_LAST);
   add(&channels, "Slice", "last,one,two,axis", "t", "");
   end_net(&channels);
-  refuse_net(&channels, RESNET_ERROR_UNSUPPORTED, "Slice_t|cuts the batch or the channels");
+  refuse_net(&channels, RESNET_ERROR_UNSUPPORTED, "Slice_t|cuts or reverses the batch or the channels");
 }
 
 /* ---- the end of a net ---------------------------------------------------------------------------------------- */
