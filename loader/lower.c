@@ -124,9 +124,11 @@ static resnet_status check_input_type(const lowering *l, const char *name, const
   if (!type || !type->shape || type->shape->n_dim != 4)
     return fail(l->error, RESNET_ERROR_UNSUPPORTED, "input '%.60s' has %zu dimensions: a picture (n,c,h,w) is accepted",
                 name, type && type->shape ? type->shape->n_dim : 0);
-  if (type->elem_type != 1 && type->elem_type != 10)
+  if (type->elem_type != 1 && type->elem_type != 10 && type->elem_type != 11)
     return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "input '%.60s' has element type %d: float (1) and float16 (10) are accepted", name, type->elem_type);
+                "input '%.60s' has element type %d: float (1), float16 (10) and double (11) are accepted; export with "
+                "a picture of floats, converted from bytes outside of the net",
+                name, type->elem_type);
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   for (size_t i = 0; i < 4; i++)
     if (dims[i]->has_dim_value && (dims[i]->dim_value < 1 || dims[i]->dim_value > MAX_SIDE) &&
@@ -145,12 +147,10 @@ static resnet_status read_input_shape(lowering *l, const value *v, const Onnx__T
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   Onnx__TensorShapeProto__Dimension *const *sides = dims + (*channels_last ? 1 : 2);
   const Onnx__TensorShapeProto__Dimension *channels = dims[*channels_last ? 3 : 1];
-  if (!channels->has_dim_value)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "input '%.60s' does not say how many channels it has: (n,c,h,w) with a fixed c is accepted", v->name);
   l->batch = dims[0]->has_dim_value && dims[0]->dim_value > 0 ? dims[0]->dim_value : 0;
   *shape = (graph_shape){resolve_side(l, sides[0], l->options->input_height),
-                         resolve_side(l, sides[1], l->options->input_width), (uint32_t)channels->dim_value};
+                         resolve_side(l, sides[1], l->options->input_width),
+                         channels->has_dim_value ? (uint32_t)channels->dim_value : 3}; /* the first layer will tell */
   return RESNET_OK;
 }
 
@@ -240,7 +240,7 @@ static resnet_status check_scores(lowering *l) {
 }
 
 static resnet_status allocate_nodes(lowering *l) {
-  l->node_capacity = 2 * (uint32_t)l->source->n_node + 1; /* borders may come before each */
+  l->node_capacity = 3 * (uint32_t)l->source->n_node + 1; /* up to three for each, borders included */
   l->graph->nodes = memory_allocate(l->memory, l->node_capacity, sizeof *l->graph->nodes);
   l->drafts = scratch_allocate(l, l->node_capacity, sizeof *l->drafts);
   return l->graph->nodes && l->drafts ? RESNET_OK : fail_memory(l->error, "the graph's nodes");

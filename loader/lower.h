@@ -235,7 +235,7 @@ resnet_status check_finite(const lowering *l, const tensor *t, const char *what)
 
 /* Index of an axis that may count from the end, for a tensor of `rank` dimensions. */
 resnet_status resolve_axis(const lowering *l, int64_t axis, uint32_t rank, uint32_t *out);
-/* Axes of Squeeze, Unsqueeze, ReduceMean: an attribute before opset `input_since`, then input 1. None: *count is 0. */
+/* Axes of Squeeze, Unsqueeze, Reduce...: an attribute before opset `input_since`, then input 1. None: *count is 0. */
 resnet_status read_axes(lowering *l, int64_t input_since, const int64_t **axes, size_t *count);
 /* The same as bits; refuses axes outside of `rank` and axes named twice. */
 resnet_status mask_axes(const lowering *l, const int64_t *axes, size_t count, uint32_t rank, uint32_t *mask);
@@ -301,7 +301,7 @@ resnet_status lower_max_pool(lowering *l);
 resnet_status lower_average_pool(lowering *l);
 resnet_status lower_global_average_pool(lowering *l);
 resnet_status lower_global_max_pool(lowering *l);
-resnet_status lower_reduce_mean(lowering *l);
+resnet_status lower_reduce(lowering *l);
 resnet_status lower_identity(lowering *l);
 resnet_status lower_dropout(lowering *l);
 resnet_status lower_cast(lowering *l);
@@ -313,6 +313,7 @@ resnet_status lower_squeeze(lowering *l);
 resnet_status lower_unsqueeze(lowering *l);
 resnet_status lower_transpose(lowering *l);
 resnet_status lower_slice(lowering *l);
+resnet_status lower_gather(lowering *l);
 resnet_status lower_pad(lowering *l);
 
 /* Handlers of constants: fold.c and fold_arithmetic.c. */

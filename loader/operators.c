@@ -40,7 +40,7 @@ static const operator_row rows[] = {
     {"Expand", 8, NEWEST, 2, 2, lower_expand, fold_expand, ""},
     {"Flatten", OLDEST, NEWEST, 1, 1, lower_flatten, NULL, "axis"},
     {"Floor", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
-    {"Gather", OLDEST, NEWEST, 2, 2, NULL, fold_gather, "axis"},
+    {"Gather", OLDEST, NEWEST, 2, 2, lower_gather, fold_gather, "axis"},
     {"Gemm", OLDEST, 6, 3, 3, lower_gemm, NULL, "alpha beta broadcast transA transB"},
     {"Gemm", 7, NEWEST, 2, 3, lower_gemm, NULL, "alpha beta transA transB"},
     {"GlobalAveragePool", OLDEST, NEWEST, 1, 1, lower_global_average_pool, NULL, ""},
@@ -62,8 +62,12 @@ static const operator_row rows[] = {
     {"Pow", 7, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
     {"Range", 11, NEWEST, 3, 3, NULL, fold_range, "stash_type"},
     {"Reciprocal", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
-    {"ReduceMean", OLDEST, 17, 1, 1, lower_reduce_mean, NULL, "axes keepdims"},
-    {"ReduceMean", 18, NEWEST, 1, 2, lower_reduce_mean, NULL, "keepdims noop_with_empty_axes"},
+    {"ReduceMax", OLDEST, 17, 1, 1, lower_reduce, NULL, "axes keepdims"},
+    {"ReduceMax", 18, NEWEST, 1, 2, lower_reduce, NULL, "keepdims noop_with_empty_axes"},
+    {"ReduceMean", OLDEST, 17, 1, 1, lower_reduce, NULL, "axes keepdims"},
+    {"ReduceMean", 18, NEWEST, 1, 2, lower_reduce, NULL, "keepdims noop_with_empty_axes"},
+    {"ReduceSum", OLDEST, 12, 1, 1, lower_reduce, NULL, "axes keepdims"},
+    {"ReduceSum", 13, NEWEST, 1, 2, lower_reduce, NULL, "keepdims noop_with_empty_axes"},
     {"Relu", OLDEST, 5, 1, 1, lower_relu, NULL, "consumed_inputs"},
     {"Relu", 6, NEWEST, 1, 1, lower_relu, NULL, ""},
     {"Reshape", OLDEST, 4, 1, 1, lower_reshape, lower_reshape, "shape consumed_inputs"},
@@ -87,6 +91,12 @@ static const operator_row rows[] = {
     {"Unsqueeze", OLDEST, 12, 1, 1, lower_unsqueeze, lower_unsqueeze, "axes"},
     {"Unsqueeze", 13, NEWEST, 2, 2, lower_unsqueeze, lower_unsqueeze, ""},
 };
+
+#define OTHER_ACTIVATION                                                                                               \
+  "this activation function is not accepted: ReLU, ReLU6 (Clip), SiLU (x Sigmoid(x)), HardSigmoid and HardSwish are"
+#define AFTER_SCORES                                                                                                   \
+  "the net must end in its scores, of all classes: name the tensor with the scores as the output (program: --scores "  \
+  "NAME)"
 
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
@@ -112,8 +122,23 @@ static const struct {
     {"SequenceMap", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
     {"Resize", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
     {"CenterCropPad", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
-    {"ArgMax",
-     "the net must end in its scores: name the tensor with the scores as the output (program: --scores NAME)"},
+    {"ArgMax", AFTER_SCORES},
+    {"TopK", AFTER_SCORES},
+    {"Log", AFTER_SCORES},
+    {"ReduceL2", AFTER_SCORES},
+    {"LpNormalization", AFTER_SCORES},
+    {"LeakyRelu", OTHER_ACTIVATION},
+    {"PRelu", OTHER_ACTIVATION},
+    {"Elu", OTHER_ACTIVATION},
+    {"Celu", OTHER_ACTIVATION},
+    {"Selu", OTHER_ACTIVATION},
+    {"Gelu", OTHER_ACTIVATION},
+    {"Erf", OTHER_ACTIVATION},
+    {"Tanh", OTHER_ACTIVATION},
+    {"Softplus", OTHER_ACTIVATION},
+    {"Mish", OTHER_ACTIVATION},
+    {"Swish", OTHER_ACTIVATION},
+    {"ThresholdedRelu", OTHER_ACTIVATION},
     {"InstanceNormalization",
      "group and instance normalisation (BiT, ResNetV2 of TensorFlow Hub) are not accepted: use a "
      "net with batch normalisation"},

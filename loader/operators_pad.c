@@ -190,7 +190,7 @@ resnet_status lower_pad(lowering *l) {
   return status == RESNET_OK ? pad_picture(l, x, &p) : status;
 }
 
-/* ---- Concat: option A written as a picture beside zeros ------------------------------------------------------ */
+/* ---- Concat: option A written as a picture beside zeros, two pools beside each other -------------------------- */
 
 static bool is_all_zero(const float *numbers, size_t count) {
   for (size_t i = 0; i < count; i++)
@@ -248,7 +248,42 @@ static resnet_status find_joined(lowering *l, joined *j) {
   return j->x ? RESNET_OK : unsupported(l, "joins zeros alone: an activation among them is accepted");
 }
 
-resnet_status lower_concat(lowering *l) {
+/* Two flat tensors, or pictures of one pixel: fastai's heads put the average beside the maximum. */
+static bool are_pixels(lowering *l, value *pair[2]) {
+  uint32_t axes[2];
+  if (l->node->n_input != 2) return false;
+  for (size_t i = 0; i < 2; i++) {
+    if (get_value(l, i, &pair[i]) != RESNET_OK || pair[i]->kind != VALUE_ACTIVATION) return false;
+    const graph_shape s = value_shape(l, pair[i]);
+    if (s.h != 1 || s.w != 1 || has_borders(pair[i]) || pair[i]->expanded || is_zero_value(l, pair[i])) return false;
+    if (!find_channels(l, pair[i], &axes[i])) return false;
+  }
+  return pair[0]->rank == pair[1]->rank && axes[0] == axes[1];
+}
+
+/* Each gets zeros for the other's channels, and they are added. */
+static resnet_status join_pixels(lowering *l, value *const pair[2], uint32_t axis) {
+  const uint32_t first = value_shape(l, pair[0]).c;
+  const graph_shape s = {1, 1, first + value_shape(l, pair[1]).c};
+  resnet_status status = RESNET_OK;
+  for (size_t i = 0; i < 2 && status == RESNET_OK; i++) {
+    graph_node *n = append_node(l, GRAPH_SUBSAMPLE, pair[i]->node, s, node_name(l->node), "", &status);
+    if (!n) return status;
+    n->stride_h = n->stride_w = 1;
+    n->channels_before = i ? first : 0;
+  }
+  const uint32_t last = l->graph->node_count - 1;
+  graph_node *sum = add_node(l, GRAPH_ADD, last - 1, s, &status);
+  if (!sum) return status;
+  sum->input[1] = last;
+  sum->input_count = 2;
+  value view = *pair[0];
+  view.node = last + 1;
+  view.dims[axis] = s.c;
+  return set_view(l, &view, view.rank, view.dims);
+}
+
+static resnet_status join_zeros(lowering *l) {
   joined j = {NULL, 0, 0};
   int64_t given;
   uint32_t axis;
@@ -275,4 +310,17 @@ resnet_status lower_concat(lowering *l) {
     return unsupported(l, "adds %lld channels of zeros: up to %d are accepted", (long long)(j.before + j.after),
                        MAX_SIDE);
   return pad_channels(l, j.x, (uint32_t)j.before, (uint32_t)j.after);
+}
+
+resnet_status lower_concat(lowering *l) {
+  value *pair[2];
+  int64_t given;
+  uint32_t axis, channels;
+  if (!are_pixels(l, pair)) return join_zeros(l);
+  (void)find_channels(l, pair[0], &channels);
+  resnet_status status = get_int(l, "axis", 1, &given);
+  if (status == RESNET_OK) status = resolve_axis(l, given, pair[0]->rank, &axis);
+  if (status != RESNET_OK) return status;
+  if (axis != channels) return unsupported(l, "joins along axis %lld: the channels are accepted", (long long)given);
+  return join_pixels(l, pair, axis);
 }

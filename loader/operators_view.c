@@ -233,13 +233,23 @@ static bool keeps_all(const slice_range *r, int64_t dim) { return r->start == 0 
 resnet_status lower_slice(lowering *l) {
   value *x;
   slice_range ranges[MAX_RANK];
-  resnet_status status = get_picture(l, 0, false, &x);
+  resnet_status status = get_activation(l, 0, &x);
+  if (status == RESNET_OK && x->rank == 2)
+    return unsupported(l,
+                       "takes some of the numbers in '%.60s': all of them are accepted; name that tensor as the one "
+                       "with the scores (program: --scores)",
+                       x->name);
+  if (status == RESNET_OK) status = get_picture(l, 0, false, &x);
   if (status == RESNET_OK) status = read_slices(l, 4, ranges);
   if (status != RESNET_OK) return status;
   graph_shape s = value_shape(l, x);
   const uint32_t channels = picture_channels(l, x), first_side = channels == 1 ? 2 : 1;
   if (!keeps_all(&ranges[0], INT32_MAX) || !keeps_all(&ranges[channels], s.c))
-    return unsupported(l, "cuts the batch or the channels: height and width are accepted");
+    return unsupported(l,
+                       "cuts or reverses the batch or the channels ('%.40s'): slices of height and width are accepted; "
+                       "order or select "
+                       "channels outside of the net",
+                       x->name);
   uint32_t *sides[2] = {&s.h, &s.w}, strides[2];
   for (size_t i = 0; i < 2; i++) {
     slice_range *r = &ranges[first_side + i], taken = *r;
@@ -258,4 +268,26 @@ resnet_status lower_slice(lowering *l) {
   n->stride_h = strides[0];
   n->stride_w = strides[1];
   return RESNET_OK;
+}
+
+/* Of an axis of one element that element: x[:, :, 0, 0] behind a global pool. A single index takes the axis away. */
+resnet_status lower_gather(lowering *l) {
+  value *x;
+  const tensor *index;
+  int64_t given, dims[MAX_RANK];
+  uint32_t axis, rank = 0;
+  resnet_status status = get_activation(l, 0, &x);
+  if (status == RESNET_OK) status = get_integers(l, 1, "indices", &index);
+  if (status == RESNET_OK) status = get_int(l, "axis", 0, &given);
+  if (status == RESNET_OK) status = resolve_axis(l, given, x->rank, &axis);
+  if (status != RESNET_OK) return status;
+  if (!index || axis == 0 || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 || index->ints[0] > 0)
+    return unsupported(
+        l,
+        "takes %zu of the %lld elements of axis %u ('%.40s'): of an axis from 1 on with one element that "
+        "one is accepted; select or reorder channels outside of the net",
+        index ? index->count : 0, (long long)(axis ? x->dims[axis] : 0), axis, x->name);
+  for (uint32_t i = 0; i < x->rank; i++)
+    if (i != axis || index->rank == 1) dims[rank++] = x->dims[i];
+  return set_view(l, x, rank, dims);
 }

@@ -88,6 +88,10 @@ resnet_status reshape_view(lowering *l, const value *v, const tensor *target, bo
   resnet_status status = check_target(l, target);
   if (status != RESNET_OK) return status;
   if (target->count == 0) return invalid(l, "its shape is empty, its input is not: export the model again");
+  if (target->count == 1 && v->rank > 1)
+    return unsupported(
+        l, "puts all pictures of a batch into one row, as PyTorch's as_strided does in nets of channels_last "
+           "format: call model.to(memory_format=torch.contiguous_format) and export again");
   int64_t first = target->ints[0];
   if (!leads_with_batch(l, target, zero_copies))
     return refuse(l, first < 1 || first > MAX_SIDE ? RESNET_ERROR_FORMAT : RESNET_ERROR_UNSUPPORTED,

@@ -95,6 +95,7 @@ static void sizes_of_an_input_channels_last(void **state) {
     uint32_t height, width, h, w;
   } cases[] = {{"N,10,8,3", 0, 0, 10, 8},
                {"1,h,w,3", 0, 0, 224, 224},
+               {"n,h,w,c", 0, 0, 224, 224}, /* three channels, where the file does not say */
                {"N,h,w,3", 20, 30, 20, 30},
                {"N,10,8,3", 20, 30, 20, 30}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -111,10 +112,9 @@ static void sizes_of_an_input_channels_last(void **state) {
     unload(&g);
     buffer_release(&file);
   }
-  net channels = {.input = "N,8,8,c"};
-  add(&channels, "Transpose", "x", "first", TO_FIRST);
-  add_first_layer(&channels, "first");
-  refuse_net(&channels, RESNET_ERROR_UNSUPPORTED, "input 'x' does not say how many channels");
+  net gray = {.input = "N,c,8,8"};
+  add_conv(&gray, "x", "y", "4,1,8,8", "");
+  refuse_net(&gray, RESNET_ERROR_FORMAT, "Conv_y|take 1 channels|its input has 3");
 }
 
 /* ---- between two Transposes ---------------------------------------------------------------------------------- */
@@ -215,7 +215,7 @@ static void option_a_channels_last(void **state) {
   add(&channels, "Transpose", "c", "last", TO_LAST);
   add(&channels, "Slice", "last,one,two,axis", "t", "");
   end_net(&channels);
-  refuse_net(&channels, RESNET_ERROR_UNSUPPORTED, "Slice_t|cuts the batch or the channels");
+  refuse_net(&channels, RESNET_ERROR_UNSUPPORTED, "Slice_t|cuts or reverses the batch or the channels");
 }
 
 /* ---- the end of a net ---------------------------------------------------------------------------------------- */
@@ -258,6 +258,41 @@ static void means_over_pixels_in_a_row(void **state) {
     end_net(&plain);
     same_graphs(&n, &plain);
   }
+}
+
+/* x[:, :, 0, 0], and with a list of one index, which keeps the axis */
+static void single_elements_are_taken(void **state) {
+  (void)state;
+  for (int list = 0; list < 2; list++) {
+    net n = {.opset = 11}, plain = {.opset = 11};
+    begin_net(&n);
+    add(&n, "GlobalAveragePool", "c", "p", "");
+    add_integers(&n, "first", list ? "1" : "", (const int64_t[]){0});
+    add_integers(&n, "last", list ? "1" : "", (const int64_t[]){-1});
+    add(&n, "Gather", "p,first", "q", "axis=3");
+    add(&n, "Gather", "q,last", "r", "axis=2");
+    add(&n, list ? "Flatten" : "Identity", "r", "y", "");
+    begin_net(&plain);
+    add(&plain, "Identity", "c", "t", "");
+    end_net(&plain);
+    same_graphs(&n, &plain);
+  }
+  net reversed = {.opset = 11}, second = {.opset = 11}, batch = {.opset = 11};
+  begin_net(&reversed);
+  add_integers(&reversed, "k", "4", (const int64_t[]){3, 2, 1, 0});
+  add(&reversed, "Gather", "c,k", "t", "axis=1");
+  end_net(&reversed);
+  refuse_net(&reversed, RESNET_ERROR_UNSUPPORTED,
+             "Gather_t|takes 4 of the 4 elements of axis 1 ('c')|reorder channels");
+  begin_net(&second);
+  add(&second, "GlobalAveragePool", "c", "p", "");
+  add_integers(&second, "k", "", (const int64_t[]){1});
+  add(&second, "Gather", "p,k", "y", "axis=2");
+  refuse_net(&second, RESNET_ERROR_UNSUPPORTED, "Gather_y|of the 1 elements of axis 2 ('p')");
+  begin_net(&batch);
+  add_integers(&batch, "k", "", (const int64_t[]){0});
+  add(&batch, "Gather", "c,k", "y", "axis=0");
+  refuse_net(&batch, RESNET_ERROR_UNSUPPORTED, "Gather_y|axis 0 ('c')|from 1 on");
 }
 
 /* A fully connected layer after a picture of 2x2, flattened channels last: its rows are in the graph's own order. */
@@ -409,6 +444,7 @@ int main(void) {
       cmocka_unit_test(option_a_channels_last),
       cmocka_unit_test(means_channels_last),
       cmocka_unit_test(means_over_pixels_in_a_row),
+      cmocka_unit_test(single_elements_are_taken),
       cmocka_unit_test(weights_channels_last),
       cmocka_unit_test(one_pixel),
       cmocka_unit_test(one_channel),

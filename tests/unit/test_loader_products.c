@@ -174,6 +174,47 @@ static void other_joins_are_refused(void **state) {
   refuse_net(&again, RESNET_ERROR_UNSUPPORTED, "Shape_s|'z'|batch for a dimension");
 }
 
+/* fastai's head: the maximum beside the average, in pictures of one pixel or flat. */
+static void two_pools_are_joined(void **state) {
+  (void)state;
+  for (int flat = 0; flat < 2; flat++) {
+    net n = {0};
+    graph g;
+    begin_net(&n);
+    add(&n, "GlobalMaxPool", "c", "a", "");
+    add(&n, "GlobalAveragePool", "c", "b", "");
+    add(&n, "Flatten", "a", "flat_a", "");
+    add(&n, "Flatten", "b", "flat_b", "");
+    add(&n, "Concat", flat ? "flat_a,flat_b" : "a,b", "j", "axis=1");
+    add(&n, "Flatten", "j", "f", "");
+    add_random(&n, "v", "8,5", 3);
+    add(&n, "MatMul", "f,v", "y", "");
+    load_good(&n, &g);
+    check_invariants(&g);
+    assert_int_equal(g.block_count, 0);
+    const graph_node *sum = &g.nodes[find_scores(&g)->input[0]];
+    assert_int_equal(sum->op, GRAPH_ADD);
+    assert_string_equal(sum->output, "j");
+    assert_int_equal(sum->shape.c, 8);
+    for (uint32_t i = 0; i < 2; i++) {
+      const graph_node *part = &g.nodes[sum->input[i]];
+      assert_int_equal(part->op, GRAPH_SUBSAMPLE);
+      assert_string_equal(part->output, "");
+      assert_int_equal(part->channels_before, 4 * i);
+      assert_int_equal(part->shape.c, 8);
+      assert_int_equal(g.nodes[part->input[0]].op, i ? GRAPH_GLOBAL_AVERAGE_POOL : GRAPH_MAX_POOL);
+    }
+    unload(&g);
+  }
+  net rows = {0};
+  begin_net(&rows);
+  add(&rows, "GlobalMaxPool", "c", "a", "");
+  add(&rows, "GlobalAveragePool", "c", "b", "");
+  add(&rows, "Concat", "a,b", "j", "axis=2");
+  add(&rows, "Flatten", "j", "y", "");
+  refuse_net(&rows, RESNET_ERROR_UNSUPPORTED, "Concat_j|axis 2|channels are accepted");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(swish_is_one_product),
@@ -183,6 +224,7 @@ int main(void) {
       cmocka_unit_test(a_picture_times_zero_is_zeros),
       cmocka_unit_test(zeros_for_any_batch_join),
       cmocka_unit_test(other_joins_are_refused),
+      cmocka_unit_test(two_pools_are_joined),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,6 +176,70 @@ static void mean_over_channels_is_refused(void **state) {
   refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "ReduceMean_t|opset 11|are not height and width|[2,3]");
 }
 
+/* adaptive_max_pool2d(x, 1) and GlobalMaxPooling2D; their axes are an input from opset 18 on. */
+static void maxima_over_everything_are_pools(void **state) {
+  (void)state;
+  static const int64_t axes[] = {-1, -2};
+  for (int64_t opset = 17; opset <= 18; opset++) {
+    net n = {.opset = opset};
+    graph g;
+    begin_net(&n);
+    add_integers(&n, "axes", "2", axes);
+    add(&n, "ReduceMax", opset < 18 ? "c" : "c,axes", "t", opset < 18 ? "axes=2,3" : "");
+    end_net(&n);
+    load_good(&n, &g);
+    assert_int_equal(g.nodes[2].op, GRAPH_MAX_POOL);
+    assert_int_equal(g.nodes[2].window.kernel_h, 8);
+    assert_int_equal(g.nodes[2].window.kernel_w, 8);
+    assert_memory_equal(&g.nodes[2].shape, (&(graph_shape){1, 1, 4}), sizeof(graph_shape));
+    unload(&g);
+  }
+}
+
+/* x.mean(3).mean(2), and the same of a picture (n,h,w,c) */
+static void means_over_one_side_after_the_other(void **state) {
+  (void)state;
+  for (int last = 0; last < 2; last++) {
+    net n = {.opset = 11, .input = "N,3,8,6"};
+    graph g;
+    begin_net(&n);
+    add(&n, "Transpose", "c", "i", last ? "perm=0,2,3,1" : "perm=0,1,2,3");
+    add(&n, "ReduceMean", "i", "rows", last ? "axes=2, keepdims=0" : "axes=-1, keepdims=0");
+    add(&n, "ReduceMean", "rows", "m", last ? "axes=1, keepdims=0" : "axes=2, keepdims=0");
+    add_random(&n, "v", "4,5", 3);
+    add(&n, "MatMul", "m,v", "y", "");
+    load_good(&n, &g);
+    assert_int_equal(g.nodes[2].op, GRAPH_AVERAGE_POOL);
+    assert_int_equal(g.nodes[2].window.kernel_h, 1);
+    assert_int_equal(g.nodes[2].window.kernel_w, 6);
+    assert_memory_equal(&g.nodes[2].shape, (&(graph_shape){8, 1, 4}), sizeof(graph_shape));
+    assert_int_equal(g.nodes[3].op, GRAPH_GLOBAL_AVERAGE_POOL);
+    assert_int_equal(scores(&g)->op, GRAPH_LINEAR);
+    unload(&g);
+  }
+}
+
+/* A sum over 8x8 pixels is 64 times their mean; axes are an input from opset 13 on. */
+static void sums_are_multiples_of_means(void **state) {
+  (void)state;
+  static const int64_t axes[] = {2, 3};
+  for (int64_t opset = 12; opset <= 13; opset++) {
+    net n = {.opset = opset};
+    graph g;
+    begin_net(&n);
+    add_integers(&n, "axes", "2", axes);
+    add(&n, "ReduceSum", opset < 13 ? "c" : "c,axes", "t", opset < 13 ? "axes=2,3" : "");
+    end_net(&n);
+    load_good(&n, &g);
+    assert_int_equal(g.nodes[2].op, GRAPH_GLOBAL_AVERAGE_POOL);
+    assert_string_equal(g.nodes[2].output, "");
+    assert_int_equal(g.nodes[3].op, GRAPH_AFFINE);
+    assert_string_equal(g.nodes[3].output, "t");
+    for (size_t c = 0; c < 4; c++) assert_float_equal(g.nodes[3].weights[c], 64, 0);
+    unload(&g);
+  }
+}
+
 /* Keras writes the shortcut of a strided ResNetV2 block as a 1x1 MaxPool. */
 static void single_pixel_pools_subsample(void **state) {
   (void)state;
@@ -218,6 +282,9 @@ int main(void) {
       cmocka_unit_test(pools_over_everything_are_global),
       cmocka_unit_test(mean_without_kept_axes_is_flat),
       cmocka_unit_test(mean_over_channels_is_refused),
+      cmocka_unit_test(maxima_over_everything_are_pools),
+      cmocka_unit_test(means_over_one_side_after_the_other),
+      cmocka_unit_test(sums_are_multiples_of_means),
       cmocka_unit_test(single_pixel_pools_subsample),
       cmocka_unit_test(average_pool_says_how_it_counts),
   };
