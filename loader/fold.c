@@ -187,12 +187,14 @@ resnet_status fold_slice(lowering *l) {
 }
 
 resnet_status fold_transpose(lowering *l) {
-  const tensor *t;
+  value *v;
   const int64_t *perm;
   size_t count, strides[MAX_RANK];
-  resnet_status status = get_input(l, 0, &t);
+  resnet_status status = get_value(l, 0, &v);
   if (status == RESNET_OK) status = get_ints(l, "perm", &perm, &count);
+  if (status == RESNET_OK && !(perm && count && perm[0] == 0)) status = check_batchless(l, v);
   if (status != RESNET_OK) return status;
+  const tensor *t = v->tensor;
   if (perm && count != t->rank) return invalid(l, "perm has %zu numbers for %u axes", count, t->rank);
   int64_t dims[MAX_RANK], steps[MAX_RANK];
   uint32_t seen = 0;
@@ -206,7 +208,10 @@ resnet_status fold_transpose(lowering *l) {
     steps[i] = (int64_t)strides[from];
   }
   tensor *to = tensor_new(l, t->is_float, t->rank, dims, &status);
-  if (to) status = copy_strided(l, to, t, 0, steps);
+  if (to) {
+    to->for_batch = t->for_batch;
+    status = copy_strided(l, to, t, 0, steps);
+  }
   return status == RESNET_OK ? set_tensor(l, to) : status;
 }
 

@@ -7,8 +7,8 @@
 /* Integers stay below this, so that sums and products cannot overflow: shapes are far smaller. */
 static const int64_t MAX_OPERAND = INT32_MAX;
 
-static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Min", "Pow", "Max"};
-typedef enum arithmetic { ADD, SUB, MUL, DIV, MIN, POW, MAX } arithmetic;
+static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Min", "Pow", "Equal", "Max"};
+typedef enum arithmetic { ADD, SUB, MUL, DIV, MIN, POW, EQUAL, MAX } arithmetic;
 
 static arithmetic which(const lowering *l) {
   int i = 0;
@@ -52,9 +52,24 @@ static int64_t compute_integer(arithmetic op, int64_t a, int64_t b) {
   }
 }
 
+/* A batch is no number below 1: exporters look for -1 in shapes. */
+static resnet_status compare_elements(const lowering *l, tensor *to, size_t k, const tensor *a, size_t i,
+                                      const tensor *b, size_t j) {
+  if (a->is_float) {
+    to->ints[k] = !(a->floats[i] < b->floats[j]) && !(a->floats[i] > b->floats[j]);
+    return RESNET_OK;
+  }
+  const bool batch_a = tensor_is_batch(a, i), batch_b = tensor_is_batch(b, j);
+  if (batch_a != batch_b && (batch_a ? b->ints[j] : a->ints[i]) > 0)
+    return unsupported(l, "compares the batch size with a number: export with a fixed one");
+  to->ints[k] = batch_a == batch_b && (batch_a || a->ints[i] == b->ints[j]);
+  return RESNET_OK;
+}
+
 static resnet_status compute_element(const lowering *l, tensor *to, size_t k, const tensor *a, size_t i,
                                      const tensor *b, size_t j) {
   arithmetic op = which(l);
+  if (op == EQUAL) return compare_elements(l, to, k, a, i, b, j);
   if (to->is_float) {
     to->floats[k] = compute_float(op, a->floats[i], b->floats[j]);
     return RESNET_OK;
@@ -78,6 +93,13 @@ static size_t broadcast_index(const tensor *t, const int64_t *position, uint32_t
     index = index * (size_t)t->dims[i] + (size_t)at;
   }
   return index;
+}
+
+static void next_position(int64_t *position, const int64_t *dims, uint32_t rank) {
+  for (uint32_t i = rank; i-- > 0;) {
+    if (++position[i] < dims[i]) break;
+    position[i] = 0;
+  }
 }
 
 static resnet_status broadcast_dims(const lowering *l, const tensor *a, const tensor *b, int64_t dims[MAX_RANK],
@@ -119,13 +141,36 @@ resnet_status fold_arithmetic(lowering *l) {
   status = check_axis(l, a, b);
   if (status == RESNET_OK) status = broadcast_dims(l, a, b, dims, &rank);
   if (status != RESNET_OK) return status;
-  tensor *to = tensor_new(l, a->is_float, rank, dims, &status);
+  tensor *to = tensor_new(l, a->is_float && which(l) != EQUAL, rank, dims, &status);
   for (size_t k = 0; k < (to ? to->count : 0) && status == RESNET_OK; k++) {
     status = compute_element(l, to, k, a, broadcast_index(a, position, rank), b, broadcast_index(b, position, rank));
-    for (uint32_t i = rank; i-- > 0;) {
-      if (++position[i] < dims[i]) break;
-      position[i] = 0;
-    }
+    next_position(position, dims, rank);
+  }
+  return status == RESNET_OK ? set_tensor(l, to) : status;
+}
+
+/* Where(condition, a, b): shapes in which -1 stands for what the tensor has. */
+resnet_status fold_where(lowering *l) {
+  const tensor *inputs[3];
+  int64_t dims[MAX_RANK], position[MAX_RANK] = {0};
+  uint32_t rank;
+  resnet_status status = RESNET_OK;
+  for (size_t i = 0; i < 3 && status == RESNET_OK; i++) status = get_constant(l, i, "data", &inputs[i]);
+  if (status != RESNET_OK) return status;
+  const tensor *condition = inputs[0], *a = inputs[1], *b = inputs[2];
+  if (!condition || !a || !b || condition->is_float || a->is_float != b->is_float)
+    return invalid(l, "takes a list of booleans and two constants of one type");
+  tensor both = {0};
+  status = broadcast_dims(l, a, b, both.dims, &both.rank);
+  both.count = a->count > b->count ? a->count : b->count;
+  if (status == RESNET_OK) status = broadcast_dims(l, condition, &both, dims, &rank);
+  if (status != RESNET_OK) return status;
+  tensor *to = tensor_new(l, a->is_float, rank, dims, &status);
+  for (size_t k = 0; k < (to ? to->count : 0) && status == RESNET_OK; k++) {
+    const tensor *from = condition->ints[broadcast_index(condition, position, rank)] ? a : b;
+    if (!tensor_copy_element(l, to, k, from, broadcast_index(from, position, rank)))
+      status = fail_memory(l->error, "a constant");
+    next_position(position, dims, rank);
   }
   return status == RESNET_OK ? set_tensor(l, to) : status;
 }

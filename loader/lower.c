@@ -94,9 +94,15 @@ static bool is_to_channels_first(const Onnx__NodeProto *node) {
   return false;
 }
 
+/* tf2onnx turns a grey picture (n,h,w,1) by a Reshape. */
+static bool is_grey_last(Onnx__TensorShapeProto__Dimension *const *dims) {
+  return dims[3]->has_dim_value && dims[3]->dim_value == 1 && !(dims[1]->has_dim_value && dims[1]->dim_value == 1);
+}
+
 /* The input is (n,h,w,c) where the first node that cares turns it into (n,c,h,w), as TensorFlow's exporters have it.
  * Shape takes sizes in any order, and CastLike nothing but the type of its second input. */
-static resnet_status find_order(lowering *l, const value *input, bool *channels_last) {
+static resnet_status find_order(lowering *l, const value *input, Onnx__TensorShapeProto__Dimension *const *dims,
+                                bool *channels_last) {
   bool *reached = scratch_allocate(l, l->value_count, sizeof *reached);
   *channels_last = false;
   if (!reached) return fail_memory(l->error, "the tensors' names");
@@ -112,7 +118,7 @@ static resnet_status find_order(lowering *l, const value *input, bool *channels_
       reads = v && reached[v - l->values];
     }
     if (!reads) continue;
-    *channels_last = is_to_channels_first(node);
+    *channels_last = is_to_channels_first(node) || (strcmp(type, "Reshape") == 0 && is_grey_last(dims));
     if (*channels_last || !keeps_axes(type) || node->n_output == 0) return RESNET_OK;
     const value *v = values_find(l, node->output[0]);
     if (v) reached[v - l->values] = true;
@@ -142,9 +148,10 @@ static resnet_status check_input_type(const lowering *l, const char *name, const
 static resnet_status read_input_shape(lowering *l, const value *v, const Onnx__TypeProto__Tensor *type,
                                       graph_shape *shape, bool *channels_last) {
   resnet_status status = check_input_type(l, v->name, type);
-  if (status == RESNET_OK) status = find_order(l, v, channels_last);
   if (status != RESNET_OK) return status;
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
+  status = find_order(l, v, dims, channels_last);
+  if (status != RESNET_OK) return status;
   Onnx__TensorShapeProto__Dimension *const *sides = dims + (*channels_last ? 1 : 2);
   const Onnx__TensorShapeProto__Dimension *channels = dims[*channels_last ? 3 : 1];
   l->batch = dims[0]->has_dim_value && dims[0]->dim_value > 0 ? dims[0]->dim_value : 0;

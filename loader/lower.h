@@ -331,5 +331,6 @@ resnet_status fold_cast(lowering *l);
 resnet_status fold_cast_like(lowering *l);
 resnet_status fold_arithmetic(lowering *l);
 resnet_status fold_function(lowering *l);
+resnet_status fold_where(lowering *l);
 
 #endif

@@ -36,6 +36,7 @@ static const operator_row rows[] = {
     {"Div", 7, NEWEST, 2, 2, lower_arithmetic, fold_arithmetic, ""},
     {"Dropout", OLDEST, 11, 1, 1, lower_dropout, lower_identity, "ratio is_test consumed_inputs"},
     {"Dropout", 12, NEWEST, 1, 3, lower_dropout, lower_identity, "seed"},
+    {"Equal", 7, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
     {"Exp", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
     {"Expand", 8, NEWEST, 2, 2, lower_expand, fold_expand, ""},
     {"Flatten", OLDEST, NEWEST, 1, 1, lower_flatten, NULL, "axis"},
@@ -90,6 +91,7 @@ static const operator_row rows[] = {
     {"Transpose", OLDEST, NEWEST, 1, 1, lower_transpose, fold_transpose, "perm"},
     {"Unsqueeze", OLDEST, 12, 1, 1, lower_unsqueeze, lower_unsqueeze, "axes"},
     {"Unsqueeze", 13, NEWEST, 2, 2, lower_unsqueeze, lower_unsqueeze, ""},
+    {"Where", 9, NEWEST, 3, 3, NULL, fold_where, ""},
 };
 
 #define OTHER_ACTIVATION                                                                                               \
@@ -139,6 +141,7 @@ static const struct {
     {"Mish", OTHER_ACTIVATION},
     {"Swish", OTHER_ACTIVATION},
     {"ThresholdedRelu", OTHER_ACTIVATION},
+    {"Split", "nets that take channels apart (Res2Net, SKNet, DLA) are not accepted: plain and residual ones are"},
     {"InstanceNormalization",
      "group and instance normalisation (BiT, ResNetV2 of TensorFlow Hub) are not accepted: use a "
      "net with batch normalisation"},

@@ -3,6 +3,8 @@
 
 #include "lower.h"
 
+enum { ANY_BATCH = 1000000000 /* what tf2onnx writes for "to the end", more than any batch */ };
+
 enum { TYPE_FLOAT = 1, TYPE_FLOAT16 = 10, TYPE_DOUBLE = 11 };
 
 resnet_status lower_identity(lowering *l) {
@@ -244,7 +246,7 @@ resnet_status lower_slice(lowering *l) {
   if (status != RESNET_OK) return status;
   graph_shape s = value_shape(l, x);
   const uint32_t channels = picture_channels(l, x), first_side = channels == 1 ? 2 : 1;
-  if (!keeps_all(&ranges[0], INT32_MAX) || !keeps_all(&ranges[channels], s.c))
+  if (!keeps_all(&ranges[0], ANY_BATCH) || !keeps_all(&ranges[channels], s.c))
     return unsupported(l,
                        "cuts or reverses the batch or the channels ('%.40s'): slices of height and width are accepted; "
                        "order or select "

@@ -88,7 +88,8 @@ resnet_status reshape_view(lowering *l, const value *v, const tensor *target, bo
   resnet_status status = check_target(l, target);
   if (status != RESNET_OK) return status;
   if (target->count == 0) return invalid(l, "its shape is empty, its input is not: export the model again");
-  if (target->count == 1 && v->rank > 1)
+  const graph_shape s = value_shape(l, v);
+  if (target->count == 1 && target->ints[0] == -1 && (uint64_t)s.h * s.w * s.c > 1)
     return unsupported(
         l, "puts all pictures of a batch into one row, as PyTorch's as_strided does in nets of channels_last "
            "format: call model.to(memory_format=torch.contiguous_format) and export again");
@@ -100,7 +101,6 @@ resnet_status reshape_view(lowering *l, const value *v, const tensor *target, bo
   if (first == -1 && !tensor_is_batch(target, 0))
     for (size_t i = 1; i < target->count; i++)
       if (target->ints[i] == -1) return invalid(l, "its shape has two dimensions of -1: export the model again");
-  graph_shape s = value_shape(l, v);
   return resolve_target(l, target, 1, v->dims, v->rank, zero_copies, (size_t)s.h * s.w * s.c, dims);
 }
 

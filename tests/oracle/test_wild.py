@@ -130,6 +130,8 @@ def reference(entry: dict, x: np.ndarray, tensors: list[str]) -> dict[str, np.nd
 
 def as_library(value: np.ndarray, like: np.ndarray, name: str) -> np.ndarray:
     """A tensor of the file in the library's layout (n,h,w,c), from whichever of the two layouts it has."""
+    if value.ndim == 3:  # of a picture's two sides one is left
+        value = np.expand_dims(value, 3 if like.shape[2] == 1 else 2)
     if value.ndim == 4 and sum(size > 1 for size in value.shape[1:]) > 1:
         planar = value.transpose(0, 2, 3, 1)
         fits = [one for one in (planar, value) if one.shape == like.shape]

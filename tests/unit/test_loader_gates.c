@@ -193,6 +193,43 @@ static void expanded_gates_are_gates(void **state) {
   check_expand("N,3,4,4", 4, (const int64_t[]){1, 4, 4, 4});
 }
 
+/* expand(-1, -1, h, w): PyTorch's exporter puts 1 where -1 stands. The batch, a symbol, is not -1 either. */
+static void sizes_are_chosen(void **state) {
+  (void)state;
+  static const char *const given[] = {"minus", "shape"};
+  for (size_t i = 0; i < 2; i++) {
+    net n = {0}, plain = {0};
+    net *both[2] = {&n, &plain};
+    for (size_t k = 0; k < 2; k++) {
+      begin_net(both[k]);
+      add_squeeze(both[k], "c");
+      add(both[k], "Sigmoid", "c_e", "gate", "");
+    }
+    char compared[32], chosen[32];
+    (void)snprintf(compared, sizeof compared, "%s,one_less", given[i]);
+    (void)snprintf(chosen, sizeof chosen, "is_minus,ones,%s", given[i]);
+    add(&n, "Shape", "c", "shape", "");
+    add_integers(&n, "minus", "4", (const int64_t[]){-1, -1, 8, 8});
+    add_integers(&n, "one_less", "1", (const int64_t[]){-1});
+    add_integers(&n, "ones", "4", (const int64_t[]){1, 1, 1, 1});
+    add(&n, "Equal", compared, "is_minus", "");
+    add(&n, "Where", chosen, "sizes", "");
+    add(&n, "Expand", "gate,sizes", "wide", "");
+    add(&n, "Mul", "c,wide", "t", "");
+    add(&plain, "Mul", "c,gate", "t", "");
+    end_net(&n);
+    end_net(&plain);
+    same_graphs(&n, &plain);
+  }
+  net batch = {0};
+  begin_net(&batch);
+  add(&batch, "Shape", "c", "shape", "");
+  add_integers(&batch, "two", "1", (const int64_t[]){2});
+  add(&batch, "Equal", "shape,two", "t", "");
+  end_net(&batch);
+  refuse_net(&batch, RESNET_ERROR_UNSUPPORTED, "Equal_t|compares the batch size with a number");
+}
+
 static void refuse_expand(const char *input, size_t count, const int64_t *sizes, resnet_status status,
                           const char *what) {
   net n = {0};
@@ -603,6 +640,7 @@ int main(void) {
       cmocka_unit_test(clamps_stand_between_affine_functions),
       cmocka_unit_test(impossible_hard_sigmoids_are_refused),
       cmocka_unit_test(expanded_gates_are_gates),
+      cmocka_unit_test(sizes_are_chosen),
       cmocka_unit_test(other_expansions_are_refused),
       cmocka_unit_test(expanded_gates_are_multiplied_only),
       cmocka_unit_test(frozen_expansions_follow_the_picture),

@@ -183,6 +183,43 @@ static void constants_meet_the_channels_only(void **state) {
   }
 }
 
+/* A grey picture (n,h,w,1): its two orders are one, and tf2onnx turns it by a Reshape. */
+static void a_grey_picture_is_reshaped(void **state) {
+  (void)state;
+  net n = {.input = "N,8,6,1"}, plain = {.input = "N,1,8,6"};
+  net *both[2] = {&n, &plain};
+  add_integers(&n, "sides", "4", (const int64_t[]){-1, 1, 8, 6});
+  add(&n, "Reshape", "x,sides", "p", "");
+  add(&plain, "Identity", "x", "p", "");
+  for (size_t i = 0; i < 2; i++) {
+    add_conv(both[i], "p", "c", "4,1,3,3", "pads=1,1,1,1");
+    add(both[i], "GlobalAveragePool", "c", "y", "");
+  }
+  same_graphs(&n, &plain);
+}
+
+/* Option A as tf2onnx writes it: every axis is sliced, up to a large number that stands for the end. */
+static void option_a_slices_every_axis(void **state) {
+  (void)state;
+  net n = {.opset = 13}, plain = {.opset = 13};
+  net *both[2] = {&n, &plain};
+  const int64_t end = 1000000000;
+  for (size_t i = 0; i < 2; i++) begin_net(both[i]);
+  add_integers(&n, "starts", "4", (const int64_t[]){0, 0, 0, 0});
+  add_integers(&n, "ends", "4", (const int64_t[]){end, end, end, end});
+  add_integers(&n, "axes", "4", (const int64_t[]){0, 2, 3, 1});
+  add_integers(&n, "steps", "4", (const int64_t[]){1, 2, 2, 1});
+  add_integers(&plain, "starts", "2", (const int64_t[]){0, 0});
+  add_integers(&plain, "ends", "2", (const int64_t[]){INT64_MAX, INT64_MAX});
+  add_integers(&plain, "axes", "2", (const int64_t[]){2, 3});
+  add_integers(&plain, "steps", "2", (const int64_t[]){2, 2});
+  for (size_t i = 0; i < 2; i++) {
+    add(both[i], "Slice", "c,starts,ends,axes,steps", "t", "");
+    end_net(both[i]);
+  }
+  same_graphs(&n, &plain);
+}
+
 /* Option A, channels last: one sub-sampling node. */
 static void option_a_channels_last(void **state) {
   (void)state;
@@ -444,6 +481,8 @@ int main(void) {
       cmocka_unit_test(option_a_channels_last),
       cmocka_unit_test(means_channels_last),
       cmocka_unit_test(means_over_pixels_in_a_row),
+      cmocka_unit_test(a_grey_picture_is_reshaped),
+      cmocka_unit_test(option_a_slices_every_axis),
       cmocka_unit_test(single_elements_are_taken),
       cmocka_unit_test(weights_channels_last),
       cmocka_unit_test(one_pixel),

@@ -108,6 +108,25 @@ static void a_picture_times_zero_is_zeros(void **state) {
   check_joined(&n, "c,nothing", 0, 8);
 }
 
+/* tf.zeros_like of a picture (n,h,w,c), turned to (n,c,h,w) beside the picture; the batch stays in front */
+static void turned_zeros_join(void **state) {
+  (void)state;
+  net n = {0}, moved = {0};
+  net *both[2] = {&n, &moved};
+  for (size_t i = 0; i < 2; i++) {
+    begin_net(both[i]);
+    add(both[i], "Shape", "c", "shape", "");
+    add_integers(both[i], "order", "4", (const int64_t[]){0, 2, 3, 1});
+    add(both[i], "Gather", "shape,order", "sizes", "axis=0");
+    add(both[i], "ConstantOfShape", "sizes", "last", "");
+    add(both[i], "Transpose", "last", "z", i ? "perm=3,0,1,2" : "perm=0,3,1,2");
+  }
+  check_joined(&n, "c,z", 0, 8);
+  add(&moved, "Concat", "c,z", "t", "axis=1");
+  end_net(&moved);
+  refuse_net(&moved, RESNET_ERROR_UNSUPPORTED, "Transpose_z|batch for a dimension");
+}
+
 /* torch.zeros(x.shape[0], 2, *x.shape[2:]), by ConstantOfShape and by Expand */
 static void zeros_for_any_batch_join(void **state) {
   (void)state;
@@ -223,6 +242,7 @@ int main(void) {
       cmocka_unit_test(zeros_join_a_picture),
       cmocka_unit_test(a_picture_times_zero_is_zeros),
       cmocka_unit_test(zeros_for_any_batch_join),
+      cmocka_unit_test(turned_zeros_join),
       cmocka_unit_test(other_joins_are_refused),
       cmocka_unit_test(two_pools_are_joined),
   };

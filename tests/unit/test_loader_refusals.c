@@ -149,12 +149,31 @@ static void inputs_of_other_types(void **state) {
              "outside");
 }
 
+/* PyTorch's exporter flattens channels_last nets with the batch; where a picture has one number, nothing is mixed. */
+static void rows_of_all_pictures(void **state) {
+  (void)state;
+  net row = {0}, one = {0};
+  graph g;
+  begin_net(&row);
+  add_integers(&row, "flat", "1", (const int64_t[]){-1});
+  add(&row, "GlobalAveragePool", "c", "m", "");
+  add(&row, "Reshape", "m,flat", "y", "");
+  refuse_net(&row, not_yet, "Reshape_y|all pictures of a batch into one row|torch.contiguous_format");
+  begin_net(&one);
+  add_integers(&one, "flat", "1", (const int64_t[]){-1});
+  add_conv(&one, "c", "d", "1,4,8,8", "");
+  add(&one, "Reshape", "d,flat", "y", "");
+  load_good(&one, &g);
+  unload(&g);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(layers_that_do_not_fit),  cmocka_unit_test(shapes_that_do_not_fit),
-      cmocka_unit_test(pools_that_do_not_fit),   cmocka_unit_test(what_is_accepted_beside_them),
-      cmocka_unit_test(too_many_nodes),          cmocka_unit_test(sparse_initialisers),
-      cmocka_unit_test(attributes_of_functions), cmocka_unit_test(inputs_of_other_types),
+      cmocka_unit_test(rows_of_all_pictures),         cmocka_unit_test(layers_that_do_not_fit),
+      cmocka_unit_test(shapes_that_do_not_fit),       cmocka_unit_test(pools_that_do_not_fit),
+      cmocka_unit_test(what_is_accepted_beside_them), cmocka_unit_test(too_many_nodes),
+      cmocka_unit_test(sparse_initialisers),          cmocka_unit_test(attributes_of_functions),
+      cmocka_unit_test(inputs_of_other_types),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

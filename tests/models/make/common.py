@@ -62,6 +62,7 @@ def add(
     refused: dict | None = None,
     external: str | None = None,
     keep_traces: bool = False,
+    channels: int = 3,
     note: str = "",
     also: Sequence[dict] = (),
 ) -> None:
@@ -91,6 +92,7 @@ def add(
         "architecture": architecture,
         "exporter": exporter,
         "size": list(size),
+        **({"channels": channels} if channels != 3 else {}),
         "layout": layout,
         "batch": batch,
         "blocks": blocks,

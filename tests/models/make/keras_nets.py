@@ -207,6 +207,57 @@ def write_same() -> None:
         )
 
 
+def skip(x: keras.KerasTensor, channels: int, kind: str) -> keras.KerasTensor:
+    """Option A in TensorFlow's operations: every second pixel, and zeros for the channels that are missing."""
+    missing = channels - x.shape[3]
+    if kind == "pad":
+        sides = [[0, 0], [0, 0], [0, 0], [missing // 2, missing - missing // 2]]
+        return layers.Lambda(lambda t: tf.pad(t[:, ::2, ::2, :], sides))(x)
+    x = layers.MaxPooling2D(1, 2)(x)
+    return layers.Concatenate()([x, layers.Lambda(tf.zeros_like)(x)])
+
+
+def option_a_net(kind: str, given_channels: int) -> keras.Model:
+    keras.backend.clear_session()
+    given = keras.Input((*SMALL, given_channels), name="image")
+    x = norm_relu(layers.Conv2D(4, 3, padding="same", use_bias=False, name="stem")(given), "stem", None)
+    for stage in range(3):
+        channels, stride, name = 4 << stage, 2 if stage else 1, f"s{stage}"
+        y = layers.Conv2D(channels, 3, stride, padding="same", use_bias=False, name=f"{name}_1_conv")(x)
+        y = norm_relu(y, f"{name}_1", None)
+        y = layers.Conv2D(channels, 3, padding="same", use_bias=False, name=f"{name}_3_conv")(y)
+        y = layers.BatchNormalization(name=f"{name}_3_bn")(y)
+        x = skip(x, channels, kind) if stride > 1 else x
+        x = layers.ReLU(name=f"{name}_out")(layers.Add(name=f"{name}_add")([x, y]))
+    x = layers.GlobalMaxPooling2D(name="maximum")(x)
+    return keras.Model(given, layers.Dense(10, name="scores")(x), name="option_a")
+
+
+SMALL = (33, 43)
+
+
+def write_option_a() -> None:
+    cases = [("pad", 3, 11, False), ("pad", 3, 15, True), ("zeros", 3, 13, False), ("zeros", 1, 18, False)]
+    for number, (kind, channels, opset, planar) in enumerate(cases):
+        net = option_a_net(kind, channels)
+        randomise(net, 550 + number, "bn")
+        grey = "grey_" if channels == 1 else ""
+        add(
+            f"keras/option_a_{grey}{kind}_opset{opset}{'_nchw' if planar else ''}.onnx",
+            export(lambda x: net(x, training=False), (None, *SMALL, channels), opset, planar),
+            source="Keras, tf2onnx",
+            architecture=f"ResNet-8, option A, {kind}",
+            size=SMALL,
+            channels=channels,
+            layout="NCHW" if planar else "NHWC",
+            blocks=residual_stages((1, 1, 1), "option_a", "identity"),
+            depth=8,
+            exporter=f"{EXPORTER}, opset {opset}",
+            findings=UNSAID if channels == 3 else [],
+            note="option A in TensorFlow's operations, GlobalMaxPooling2D" + (", a grey picture" if grey else ""),
+        )
+
+
 # ---- MLPerf's resnet50_v1 -------------------------------------------------------------------------------------------
 
 
@@ -318,6 +369,7 @@ def write_mlperf() -> None:
 def main() -> None:
     write_applications()
     write_same()
+    write_option_a()
     write_mlperf()
 
 
