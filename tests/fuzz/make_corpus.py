@@ -27,7 +27,8 @@ import random_graphs  # noqa: E402
 
 MAX_BYTES = 10_000
 # Small ones that open, which among them have all operators, modes, layouts and opsets of random_graphs.
-RANDOM_GRAPHS = (12, 14, 15, 22, 24, 32, 35, 38, 39, 40, 42, 54, 68, 73, 80, 86, 96, 98, 112, 115, 118, 166, 171, 205, 307)
+RANDOM_GRAPHS = (12, 14, 15, 22, 24, 32, 35, 38, 39, 40, 42, 54, 68, 73, 80, 86, 96, 98, 112, 115, 118, 166, 171, 205,
+                 307)
 BASE = {"width": 0.0625, "size": 8, "classes": 4}
 SPELLINGS = {
     "option_a": {"shortcut": "A"},
@@ -85,6 +86,46 @@ def large_weights(constant: bool = False) -> onnx.ModelProto:
     return helper.make_model(graph, ir_version=7, opset_imports=[helper.make_opsetid("", 13)])
 
 
+def folded() -> onnx.ModelProto:
+    """Sizes and factors that must be computed first, by the operators that are read of constants alone, and a gate that is
+    made as large as its picture."""
+
+    def ints(name: str, *values: int) -> onnx.TensorProto:
+        return numpy_helper.from_array(np.array(values if len(values) > 1 else values[0], np.int64), name)
+
+    chain = ["w", *(f"k{i}" for i in range(9)), "v"]
+    unary = ["Exp", "Neg", "Abs", "Sqrt", "Reciprocal", "Floor", "Ceil", "Identity", "Neg", "Abs"]
+    node = helper.make_node
+    nodes = [
+        *(node(kind, [a], [b], name=b) for kind, a, b in zip(unary, chain, chain[1:])),
+        node("Pow", ["v", "two"], ["v2"]), node("Max", ["v2", "one"], ["v3"]), node("Min", ["v3", "two"], ["v4"]),
+        node("Tile", ["v4", "times"], ["row"]), node("Reshape", ["row", "column"], ["factor"]),
+        node("Mul", ["input", "factor"], ["x"], name="scale"),
+        node("GlobalAveragePool", ["x"], ["mean"], name="mean"), node("Sigmoid", ["mean"], ["gate"], name="gate"),
+        node("Expand", ["gate", "size"], ["gates"], name="expand"), node("Mul", ["x", "gates"], ["y"], name="gated"),
+        node("GlobalAveragePool", ["y"], ["p"], name="pool"),
+        node("Shape", ["p"], ["s"]), node("Range", ["nought", "three", "step"], ["r"]),
+        node("Gather", ["r", "step"], ["index"], axis=0), node("Gather", ["s", "index"], ["c"], axis=0),
+        node("Cast", ["c"], ["wide"], to=TensorProto.FLOAT), node("Div", ["wide", "one"], ["quotient"]),
+        node("Cast", ["quotient"], ["narrow"], to=TensorProto.INT64), node("Add", ["narrow", "step"], ["more"]),
+        node("Sub", ["more", "step"], ["same"]), node("Unsqueeze", ["same", "axis"], ["last"]),
+        node("Slice", ["s", "from", "to"], ["first"]), node("Concat", ["first", "last"], ["target"], axis=0),
+        node("Reshape", ["p", "target"], ["logits"], name="reshape"),
+    ]
+    numbers = {"w": 0.5, "one": 1, "two": 2}
+    constants = [numpy_helper.from_array(np.float32(value), name) for name, value in numbers.items()]
+    constants += [ints("times", 3), ints("column", 1, 3, 1, 1), ints("size", 1, 3, 8, 8), ints("nought", 0),
+                  ints("three", 3), ints("step", 1)]
+    constants += [numpy_helper.from_array(np.array([value], np.int64), name)
+                  for name, value in (("axis", 0), ("from", 0), ("to", 1))]
+    constants[0].dims[:] = [1]
+    constants[3].dims[:] = [1]
+    graph = helper.make_graph(nodes, "folded",
+                              [helper.make_tensor_value_info("input", TensorProto.FLOAT, ("N", 3, 8, 8))],
+                              [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)], constants)
+    return helper.make_model(graph, ir_version=7, opset_imports=[helper.make_opsetid("", 13)])
+
+
 def seeds() -> dict[str, bytes]:
     files = {}
     for name, options in SPELLINGS.items():
@@ -95,6 +136,7 @@ def seeds() -> dict[str, bytes]:
     files["large_weights.onnx"] = large_weights().SerializeToString()
     files["large_constant.onnx"] = large_weights(constant=True).SerializeToString()
     files["large_float_data.onnx"] = as_float_data(large_weights()).SerializeToString()
+    files["folded.onnx"] = folded().SerializeToString()
     for number in RANDOM_GRAPHS:
         files[f"random_{number}.onnx"] = random_graphs.random_graph(number).model.SerializeToString()
     return files
