@@ -217,7 +217,7 @@ static resnet_status choose_scores(lowering *l) {
               name);
 }
 
-/* Nodes stand behind what they read, or are refused later. */
+/* Nodes stand behind what they read, or are part of a cycle, which is refused later. */
 static void mark_live(const lowering *l) {
   l->scores->live = true;
   for (size_t i = l->source->n_node; i-- > 0;) {
@@ -258,6 +258,7 @@ resnet_status lower_model(lowering *l, const Onnx__ModelProto *model) {
   l->opset = onnx_opset(model);
   resnet_status status = check_source(l);
   if (status == RESNET_OK) status = values_collect(l);
+  if (status == RESNET_OK) status = sort_nodes(l);
   if (status == RESNET_OK) status = choose_scores(l);
   if (status == RESNET_OK) status = allocate_nodes(l);
   if (status == RESNET_OK) mark_live(l);

@@ -150,6 +150,8 @@ resnet_status check_attributes(const lowering *l, const char *accepted);
 /* Collect and sort all names; refuse duplicates. */
 resnet_status values_collect(lowering *l);
 value *values_find(const lowering *l, const char *name);
+/* sort_nodes.c: put the file's nodes behind what they read, where they are not. */
+resnet_status sort_nodes(lowering *l);
 /* The current node's input is named (not left out, not ""). */
 bool has_input(const lowering *l, size_t index);
 /* The value of an input that is named; refuses what has not been computed. Constants come with their tensor read. */

@@ -170,6 +170,10 @@ static resnet_status refuse_unknown_operator(const lowering *l) {
   if (!name[0]) return invalid(l, "it names no operator: export the model again");
   for (size_t i = 0; i < sizeof known_refusals / sizeof *known_refusals; i++)
     if (strcmp(known_refusals[i].name, name) == 0) return unsupported(l, "%s", known_refusals[i].advice);
+  if (strcmp(domain, "com.microsoft") == 0)
+    return unsupported(
+        l, "operator of domain 'com.microsoft', onnxruntime's own: take the file from before its optimiser, "
+           "or save with ORT_ENABLE_BASIC, without fusion");
   if (!onnx_is_default_domain(domain))
     return unsupported(
         l,

@@ -105,10 +105,8 @@ static resnet_status refuse_unknown(const lowering *l, const value *v) {
   if (producer == l->node_index) return invalid(l, "reads its own output '%.60s': export the model again", v->name);
   const char *name = node_name(l->source->node[producer]);
   if (producer > l->node_index)
-    return invalid(l,
-                   "reads '%.50s', which node '%.50s' computes only later: a cycle, or nodes out of order; export "
-                   "the model again",
-                   v->name, name);
+    return invalid(l, "reads '%.50s', which node '%.50s' computes from it: a cycle; export the model again", v->name,
+                   name);
   return unsupported(l, "reads '%.50s', an output of node '%.50s' that is not computed here: only first outputs are",
                      v->name, name);
 }
