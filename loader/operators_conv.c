@@ -129,8 +129,11 @@ static resnet_status add_linear(lowering *l, const value *x, linear *p) {
   graph_shape in = value_shape(l, x);
   int64_t columns = (int64_t)in.h * in.w * in.c, outputs = m->dims[p->transposed ? 0 : 1];
   if (m->dims[p->transposed ? 1 : 0] != columns)
-    return invalid(l, "its weights take %lld numbers, its input has %lld: the net was exported for another input size",
-                   (long long)m->dims[p->transposed ? 1 : 0], (long long)columns);
+    return invalid(
+        l,
+        "its weights take %lld numbers, its input has %lld: the net was exported for another input size; name it "
+        "(program: --size)",
+        (long long)m->dims[p->transposed ? 1 : 0], (long long)columns);
   if (outputs < 1 || outputs > MAX_SIDE)
     return unsupported(l, "it has %lld outputs: accepted are 1 to %d", (long long)outputs, MAX_SIDE);
   resnet_status status = check_finite(l, m, "weights");

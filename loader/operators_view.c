@@ -225,7 +225,9 @@ resnet_status lower_transpose(lowering *l) {
     }
   }
   if (keeps_order(x, perm, MAX_RANK)) return set_view(l, x, x->rank, dims);
-  return unsupported(l, "changes the order of a picture's axes: (n,c,h,w) to (n,h,w,c) and back is accepted");
+  return unsupported(
+      l, "changes the order of a picture's axes: (n,c,h,w) to (n,h,w,c) and back is accepted; reorder channels "
+         "or regroup pixels before the net");
 }
 
 /* Every element of the axis is kept, whatever its size. */
@@ -259,7 +261,8 @@ resnet_status lower_slice(lowering *l) {
       return invalid(l, "takes nothing of axis %zu, which has %u: export the model again", first_side + i, *sides[i]);
     if (r->start != 0 || r->end < *sides[i] || r->step < 1 || r->step > MAX_WINDOW)
       return unsupported(l,
-                         "takes %lld to %lld in steps of %lld of %u: from 0 to the end, in steps up to %d, is accepted",
+                         "takes %lld to %lld in steps of %lld of %u: from 0 to the end, in steps up to %d, is "
+                         "accepted; crop before the net",
                          (long long)r->start, (long long)r->end, (long long)r->step, *sides[i], MAX_WINDOW);
     strides[i] = (uint32_t)r->step;
     *sides[i] = (*sides[i] - 1) / strides[i] + 1;
