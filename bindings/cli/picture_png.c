@@ -114,9 +114,29 @@ static bool read_guarded(png_reader *reader, picture *out, int *orientation) {
   return read_picture(reader, out, orientation);
 }
 
+static uint32_t big_endian(const uint8_t *at) {
+  return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Every chunk lies in the file, up to the last: libpng allocates what a text chunk says that it has, up to 2 GiB,
+ * before it reads any of it. A chunk is its length, its type, so many bytes, and a checksum. */
+static bool chunks_are_whole(const uint8_t *bytes, size_t size) {
+  enum { SIGNATURE = 8, HEADER = 8, CHECKSUM = 4 };
+  size_t at = SIGNATURE;
+  while (at < size && size - at >= HEADER) {
+    const uint32_t length = big_endian(bytes + at);
+    if (memcmp(bytes + at + 4, "IEND", 4) == 0) break;
+    if (length > size - at - HEADER) return false;
+    at += HEADER + (size_t)length + CHECKSUM;
+  }
+  return true;
+}
+
 bool png_decode(const uint8_t *bytes, size_t size, picture *out, int *orientation, resnet_error *error) {
   png_reader reader = {.at = bytes, .left = size, .error = error};
   bool good = false;
+  if (!chunks_are_whole(bytes, size))
+    return refuse(error, RESNET_ERROR_FORMAT, "truncated PNG: its data end too early");
   reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, stop, ignore_warning);
   if (reader.png) reader.info = png_create_info_struct(reader.png);
   if (reader.info)

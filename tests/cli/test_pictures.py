@@ -6,6 +6,7 @@ import io
 import os
 import random
 import struct
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -15,7 +16,7 @@ np = pytest.importorskip("numpy", reason="NumPy is not installed")
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 from PIL import ImageOps  # noqa: E402
 
-from conftest import DECODE_DUMP, complaint, resnet, run  # noqa: E402
+from conftest import DECODE_DUMP, PROGRAM, complaint, resnet, run  # noqa: E402
 
 WIDTH, HEIGHT = 37, 23
 ORIENTATION = 0x0112
@@ -327,3 +328,17 @@ def test_message_names_the_file(tmp_path):
     path = tmp_path / "cut.jpg"
     path.write_bytes(encoded("JPEG")[:-50])
     assert complaint(resnet("classify", path)) == f"resnet: {path}: truncated JPEG: its data end too early"
+
+
+def test_a_chunk_longer_than_its_file_takes_no_memory(tmp_path):
+    """libpng would allocate what the chunk says that it has: 1.9 GB for 46 bytes. Found by the fuzzer."""
+    path = tmp_path / "text.png"
+    header = struct.pack(">IIBBBBB", 34, 37, 8, 0, 0, 0, 0)
+    whole = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + whole + struct.pack(">I", 0x79000000) + b"tEXtIE")
+    with subprocess.Popen([PROGRAM, "classify", path], stderr=subprocess.PIPE) as program:
+        message = program.stderr.read().decode()
+        _, status, usage = os.wait4(program.pid, 0)
+        program.returncode = os.waitstatus_to_exitcode(status)
+    assert program.returncode == 1 and "truncated PNG: its data end too early" in message
+    assert usage.ru_maxrss < 500_000, "kB"
