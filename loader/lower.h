@@ -245,6 +245,11 @@ resnet_status mask_axes(const lowering *l, const int64_t *axes, size_t count, ui
 resnet_status reshape_tensor(lowering *l, const tensor *t, const tensor *target, bool zero_copies, int64_t *dims);
 resnet_status reshape_view(lowering *l, const value *v, const tensor *target, bool zero_copies, int64_t *dims);
 
+/* Attribute auto_pad, and its words. */
+typedef enum auto_pad { PAD_NOTSET, PAD_SAME_UPPER, PAD_SAME_LOWER, PAD_VALID } auto_pad;
+extern const char *const auto_pad_names[];
+resnet_status get_auto_pad(const lowering *l, auto_pad *mode);
+
 /* Attributes kernel_shape (or `kernel` where not NULL), strides, dilations, pads, auto_pad, ceil_mode to a checked
  * window and output size. Borders that wait in `v` are added to its own. Where a convolution pads by more than its
  * kernel reaches, the borders are put there: `v`, the caller's copy, then becomes what is to be read. */

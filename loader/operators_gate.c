@@ -142,19 +142,19 @@ static resnet_status read_side(lowering *l, const char *name, int64_t accepted) 
 
 /* Pads before and after; they keep the number of channels. */
 static resnet_status read_channel_pads(lowering *l, int64_t kernel, uint32_t *before) {
-  static const char *const modes[] = {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", NULL};
   const int64_t *pads;
-  size_t count, mode;
-  resnet_status status = get_word(l, "auto_pad", modes, 0, &mode);
+  size_t count;
+  auto_pad mode;
+  resnet_status status = get_auto_pad(l, &mode);
   if (status == RESNET_OK) status = get_ints(l, "pads", &pads, &count);
   if (status != RESNET_OK) return status;
   if (count && count != 2) return invalid(l, "attribute pads has %zu numbers: 2 are accepted (1-D)", count);
   int64_t first = count ? pads[0] : 0, last = count ? pads[1] : 0;
-  if (mode && (first || last))
-    return invalid(l, "auto_pad %s contradicts its pads: export the model again", modes[mode]);
-  if (mode == 1) first = (kernel - 1) / 2;
-  if (mode == 2) first = kernel / 2;
-  if (mode == 1 || mode == 2) last = kernel - 1 - first;
+  if (mode != PAD_NOTSET && (first || last))
+    return invalid(l, "auto_pad %s contradicts its pads: export the model again", auto_pad_names[mode]);
+  if (mode == PAD_SAME_UPPER) first = (kernel - 1) / 2;
+  if (mode == PAD_SAME_LOWER) first = kernel / 2;
+  if (mode == PAD_SAME_UPPER || mode == PAD_SAME_LOWER) last = kernel - 1 - first;
   if (first < 0 || last < 0 || last != kernel - 1 - first)
     return unsupported(l,
                        "a 1-D convolution that changes the number of channels (kernel %lld, pads %lld and %lld): "

@@ -168,9 +168,14 @@ int64_t resolve_slice(slice_range *range, int64_t dim) {
 
 /* ---- windows ------------------------------------------------------------------------------------------------- */
 
-typedef enum auto_pad { PAD_NOTSET, PAD_SAME_UPPER, PAD_SAME_LOWER, PAD_VALID } auto_pad;
+const char *const auto_pad_names[] = {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", NULL};
 
-static const char *const auto_pad_names[] = {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", NULL};
+resnet_status get_auto_pad(const lowering *l, auto_pad *mode) {
+  size_t word;
+  resnet_status status = get_word(l, "auto_pad", auto_pad_names, PAD_NOTSET, &word);
+  *mode = (auto_pad)word;
+  return status;
+}
 
 /* One side of a window. `before` and `after` are pads. */
 typedef struct span {
@@ -259,13 +264,11 @@ static resnet_status read_kernel(lowering *l, const window_request *request, spa
 
 static resnet_status read_pads(lowering *l, span spans[2], auto_pad *mode) {
   int64_t pads[4];
-  size_t word;
-  resnet_status status = get_word(l, "auto_pad", auto_pad_names, PAD_NOTSET, &word);
+  resnet_status status = get_auto_pad(l, mode);
   if (status == RESNET_OK) status = read_sides(l, "pads", 4, 0, MAX_SIDE, 0, pads);
   if (status != RESNET_OK) return status;
-  *mode = (auto_pad)word;
   if (*mode != PAD_NOTSET && (pads[0] | pads[1] | pads[2] | pads[3]))
-    return invalid(l, "auto_pad %s contradicts its pads: export the model again", auto_pad_names[word]);
+    return invalid(l, "auto_pad %s contradicts its pads: export the model again", auto_pad_names[*mode]);
   for (size_t i = 0; i < 2; i++) {
     spans[i].before += pads[i];
     spans[i].after += pads[i + 2];
