@@ -92,7 +92,7 @@ static bool list_contains(const char *list, const char *name) {
   return false;
 }
 
-/* " (3)" or the like: what the attribute says, for messages. */
+/* What the attribute says, for messages: "3" or the like. */
 static void describe_value(const Onnx__AttributeProto *a, char *text, size_t size) {
   const int length = a->s.len < 24 ? (int)a->s.len : 24;
   if (a->has_i)

@@ -138,11 +138,9 @@ resnet_status get_constant(lowering *l, size_t index, const char *what, const te
   if (status != RESNET_OK) return status;
   if (v->kind != VALUE_TENSOR)
     return unsupported(l, "its %s ('%.50s') are computed from the picture: they must be constants", what, v->name);
-  if (v->tensor->for_batch)
-    return unsupported(l, "its %s ('%.50s') have the batch for a dimension: only a Concat may read such", what,
-                       v->name);
-  *out = v->tensor;
-  return RESNET_OK;
+  status = check_batchless(l, v);
+  if (status == RESNET_OK) *out = v->tensor;
+  return status;
 }
 
 resnet_status get_integers(lowering *l, size_t index, const char *what, const tensor **out) {
@@ -164,23 +162,20 @@ static resnet_status get_view(lowering *l, size_t index, value **out) {
   return unsupported(l, "input %zu ('%.50s') is a constant: an activation is accepted there", index, (*out)->name);
 }
 
+resnet_status get_waiting(lowering *l, size_t index, value **out) {
+  resnet_status status = get_view(l, index, out);
+  if (status != RESNET_OK || !(*out)->expanded) return status;
+  return unsupported(l, "reads '%.50s', which Expand made larger: only Mul and Expand may", (*out)->name);
+}
+
 resnet_status get_factor(lowering *l, size_t index, value **out) {
   resnet_status status = get_view(l, index, out);
   return status == RESNET_OK && has_borders(*out) ? put_borders(l, *out) : status;
 }
 
-static resnet_status refuse_expanded(const lowering *l, const value *v) {
-  return unsupported(l, "reads '%.50s', which Expand made larger: only Mul and Expand may", v->name);
-}
-
 resnet_status get_activation(lowering *l, size_t index, value **out) {
-  resnet_status status = get_factor(l, index, out);
-  return status == RESNET_OK && (*out)->expanded ? refuse_expanded(l, *out) : status;
-}
-
-resnet_status get_waiting(lowering *l, size_t index, value **out) {
-  resnet_status status = get_view(l, index, out);
-  return status == RESNET_OK && (*out)->expanded ? refuse_expanded(l, *out) : status;
+  resnet_status status = get_waiting(l, index, out);
+  return status == RESNET_OK && has_borders(*out) ? put_borders(l, *out) : status;
 }
 
 /* The view has a picture's dimensions, in the order of its elements. */
@@ -195,11 +190,10 @@ static bool is_interleaved(graph_shape s, const value *v) {
 }
 
 static resnet_status get_viewed(lowering *l, size_t index, bool allow_last, bool allow_pads, value **out) {
-  resnet_status status = get_view(l, index, out);
+  resnet_status status = get_waiting(l, index, out);
   if (status != RESNET_OK) return status;
   value *v = *out;
   graph_shape s = value_shape(l, v);
-  if (v->expanded) return refuse_expanded(l, v);
   if (!is_planar(s, v) && !is_interleaved(s, v))
     return unsupported(l, "input '%.50s' has rank %u or was reshaped: a picture (n,c,h,w) is accepted", v->name,
                        v->rank);
