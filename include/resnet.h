@@ -125,9 +125,10 @@ typedef struct resnet_allocator {
 /* How 3x3 convolutions, and a picture's first one of 7x7 and stride 2, are computed. Winograd's algorithm
  * makes tiles of 4x4, 4x2 or 2x2 outputs of those with stride 1 with a quarter, a third or 4/9 of the multiplications,
  * and takes 4, 2.7 or 1.8 times the weights' memory for those layers; tiles of 4x4 of those with stride 2 (even and odd
- * pixels taken apart) with 9/16 and 4 times; of the first one (likewise, 4x4 taps) tiles of 5x5. It differs from the direct sum by rounding (about 1e-6 of the largest value of a layer, at most some
- * 1e-5), and an infinite or NaN value spreads over its tile. Where a layer's weights are so unequal in size that it
- * would round worse, the direct sum is taken whatever this says. */
+ * pixels taken apart) with 9/16 and 4 times; of the first one (likewise, 4x4 taps) tiles of 5x5. It differs from the
+ * direct sum by rounding (about 1e-6 of the largest value of a layer, at most some 1e-5), and an infinite or NaN value
+ * spreads over its tile. Where a layer's weights are so unequal in size that it would round worse, the direct sum is
+ * taken whatever this says. */
 typedef enum resnet_conv {
   RESNET_CONV_AUTO = 0,    /* for each layer what a fixed cost model finds cheaper */
   RESNET_CONV_DIRECT = 1,  /* the direct sum everywhere */
@@ -156,8 +157,9 @@ typedef struct resnet_model_options {
                      Answers then differ by rounding; they never depend on a session's batch. A plan
                      file goes by the value that it was made with */
   uint32_t keep_weights; /* 1: keep the file's weights beside the packed ones, as resnet_model_save needs; 0: don't */
-  const char *output; /* which of the graph's outputs are the scores, by name; NULL: the only one (a file with several
-                         is refused, naming them). What leads to the others alone is not read. Not kept after the call */
+  const char
+      *output; /* which of the graph's outputs are the scores, by name; NULL: the only one (a file with several
+                  is refused, naming them). What leads to the others alone is not read. Not kept after the call */
   uint32_t external_data; /* 1: weights may lie in other files, as large exports have them (ONNX external data): regular
                              files with one link, in or below the model's own folder, reached through no symbolic link.
                              Paths that leave it are refused. 0: a model that needs other files is refused. Plan files
@@ -283,6 +285,13 @@ RESNET_API resnet_status resnet_plan_block(const resnet_model *model, uint32_t i
 
 typedef struct resnet_session resnet_session;
 
+/* What an observer is told: see resnet_session_observe. */
+typedef enum resnet_observe {
+  RESNET_OBSERVE_RESPONSES =
+      0,                 /* every point below, those too that fusion erases: the session runs a plan of its own */
+  RESNET_OBSERVE_OPS = 1 /* the outputs of the plan's ops as they are, with the time that each takes */
+} resnet_observe;
+
 /* `threads` counts the caller's, which works along: 1 to 256. 0 is one for every CPU that the caller may use, by its
  * affinity mask and, on Linux, by its control groups' limits of CPU time (part of a CPU counts as one). The others stay
  * within the affinity mask that the caller of resnet_session_open has at that time, and are not pinned to a CPU each.
@@ -292,10 +301,11 @@ typedef struct resnet_session resnet_session;
  * slower.
  */
 typedef struct resnet_session_options {
-  size_t struct_size; /* sizeof(resnet_session_options); set by resnet_session_options_init */
-  uint32_t threads;   /* 0: one for every CPU that the caller may use */
-  uint32_t batch;     /* the most pictures worked on at once, in smaller portions where a cache holds no more; calls
-                         with more are split; 0: 1 */
+  size_t struct_size;     /* sizeof(resnet_session_options); set by resnet_session_options_init */
+  uint32_t threads;       /* 0: one for every CPU that the caller may use */
+  uint32_t batch;         /* the most pictures worked on at once, in smaller portions where a cache holds no more; calls
+                             with more are split; 0: 1 */
+  resnet_observe observe; /* what an observer is told */
 } resnet_session_options;
 
 RESNET_API void resnet_session_options_init(resnet_session_options *options);
@@ -349,23 +359,63 @@ typedef struct resnet_prediction {
 RESNET_API resnet_status resnet_classify(resnet_session *session, const resnet_image *images, size_t count, uint32_t k,
                                          resnet_prediction *predictions, resnet_error *error);
 
+/* ---- the lens: responses and lesions -------------------------------------------------------------------------- */
+
+/* Where in an op a response is taken. Batch normalisation that was folded into a convolution is part of it. */
+typedef enum resnet_point {
+  RESNET_POINT_OUTPUT = 0,   /* what the op of the plan computes, with its ReLU and its addition: of a block's last op,
+                                the block's output */
+  RESNET_POINT_RESPONSE = 1, /* of a convolution or fully connected layer: after batch normalisation, before ReLU and
+                                before the addition ("layer responses", section 4.2 of the paper) */
+  RESNET_POINT_SHORTCUT = 2, /* of an op that adds: what is added to the residual branch: the block's input, its
+                                projection, or, for option A, sub-sampled and filled up with zero channels */
+  RESNET_POINT_CLASS_MAP = 3 /* of the fully connected layer behind global average pooling: what it makes of each pixel
+                                before the pool, bias included, (h,w,classes). Their mean over the pixels are the
+                                layer's responses (class activation map: Zhou et al. 2016, "Learning Deep Features for
+                                Discriminative Localization", equation 2) */
+} resnet_point;
+
 /* A response, as it is computed. Valid during the callback only. */
 typedef struct resnet_response {
   uint32_t op;    /* index into the plan */
   uint32_t batch; /* pictures in this portion of the batch */
   uint32_t height, width, channels;
   const float *data;    /* (batch,height,width,channels) */
-  uint64_t nanoseconds; /* that the op took */
+  uint64_t nanoseconds; /* that computing it took, from the point before on; 0: it lay there already */
+  resnet_point point;
 } resnet_response;
 
 typedef void (*resnet_observer)(void *user, const resnet_response *response);
 
-/* From now on call `observer` after every op of every run, in the order of the plan, on the thread that calls
- * resnet_run. NULL ends it. The answers stay the same. The observer must not use the session. Responses are those of
- * the plan's ops: where an op adds the shortcut itself (it has two inputs), the value before the addition never exists.
- */
+/* From now on call `observer` for every response of every run, op by op in the order they run in, on the thread that
+ * calls resnet_run: of each op the RESPONSE and SHORTCUT that it has, then the OUTPUT, then the CLASS_MAP. NULL ends
+ * it. The observer must not use the session.
+ *
+ * Fusion erases what lies before a ReLU and an addition: unless the session was opened with RESNET_OBSERVE_OPS, it gets
+ * a plan of its own here, in which those are ops of their own (memory is allocated, the first time only; a failure
+ * leaves the session as it was). The kernels and weights of all layers are the same, and so are the answers, to the
+ * bit. */
 RESNET_API resnet_status resnet_session_observe(resnet_session *session, resnet_observer observer, void *user,
                                                 resnet_error *error);
+
+/* What is to become of a block. */
+typedef enum resnet_skip {
+  RESNET_SKIP_NONE = 0,     /* nothing: as it was trained */
+  RESNET_SKIP_BRANCH = 1,   /* its residual branch is left out: the output is the shortcut, with the block's last ReLU
+                               (Veit et al. 2016, "Residual Networks Behave Like Ensembles of Relatively Shallow
+                               Networks"). Of a plain net's block: both layers, the output is the input */
+  RESNET_SKIP_SHORTCUT = 2, /* its shortcut is left out: the output is the residual branch, with the last ReLU */
+  RESNET_SKIP_SWAP = 3      /* it changes places with block `other`, which takes and gives tensors of the same shape */
+} resnet_skip;
+
+/* Lesion: from now on run the net with `block` (its index, see resnet_plan_block) changed so. Calls add up, one mode
+ * for each block; RESNET_SKIP_NONE restores a block, and the one that it was swapped with; with RESNET_NO_INDEX for
+ * `block` all blocks. `other` is read with RESNET_SKIP_SWAP only. Ops that do not count for the answer any more are not
+ * run and not observed; those of swapped blocks keep their indices. Allocates memory. Refused, with
+ * RESNET_ERROR_UNSUPPORTED, what shapes do not allow (a plain block that changes its input's shape) or what the block
+ * does not have; a failure leaves the session as it was. The model and its other sessions are not concerned. */
+RESNET_API resnet_status resnet_session_skip(resnet_session *session, uint32_t block, resnet_skip mode, uint32_t other,
+                                             resnet_error *error);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,123 @@
+/* What `resnet compare` finds out: filled by compare_*.c, read by what prints it (text, JSON, report, tables). */
+#ifndef RESNET_CLI_COMPARISON_H
+#define RESNET_CLI_COMPARISON_H
+
+#include "dataset.h"
+#include "model.h"
+#include "options.h"
+#include "plan.h"
+
+enum { PERCENTILE_COUNT = 5, CALIBRATION_BINS = 15 };
+
+/* 1, 25, 50, 75, 99 (responses.c) */
+extern const double percentile_ranks[PERCENTILE_COUNT];
+
+/* One response over all pictures: every value at every pixel of every channel. */
+typedef struct response_summary {
+  uint32_t op;
+  resnet_point point;
+  uint32_t layer; /* place among the layers that the paper counts, from 1; 0: not one of them */
+  uint32_t block; /* or RESNET_NO_INDEX */
+  uint64_t values;
+  double mean, std, least, most;
+  double percentiles[PERCENTILE_COUNT]; /* of every 16th value or so, see responses.c */
+  double negative;                      /* share of values that a ReLU would make 0 */
+  uint32_t channels, dead;              /* dead: channels that are above 0 for no picture at no pixel */
+} response_summary;
+
+/* A block of one net. Times are of one picture, the least of many; NAN: not measured. */
+typedef struct block_summary {
+  double branch_std, shortcut_std,
+      ratio; /* of the residual branch, just before the addition; ratio: branch / shortcut */
+  double output_std;
+  bool can_skip;                          /* shapes allow to leave its branch out */
+  double skipped_top1;                    /* accuracy over the lesion pictures without this block */
+  double shortcut_ms, unfused_ms;         /* what the shortcut costs as the plan has it, and as an op of its own */
+  uint64_t shortcut_bytes, unfused_bytes; /* that have to be read and written for it */
+} block_summary;
+
+/* Accuracy over the lesion pictures with `removed` blocks left out, over some random choices of them. */
+typedef struct removal_summary {
+  uint32_t removed, choices;
+  double mean, least, most;
+} removal_summary;
+
+typedef struct interval {
+  double low, high; /* Wilson, 95 % */
+} interval;
+
+typedef struct calibration_bin {
+  uint64_t pictures, right;
+  double confidence; /* sum of the probabilities of the best class */
+} calibration_bin;
+
+/* What became of one picture. */
+typedef struct verdict {
+  uint32_t best;    /* class of the net */
+  float confidence; /* its probability */
+  bool top1, top5;
+} verdict;
+
+typedef struct net_summary {
+  loaded_model model;
+  plan plan;
+  char sha256[65];
+  const char *title; /* what it is called in tables: its name, or its file's where names are equal or missing */
+  bool residual;     /* at least one block has a shortcut */
+  uint32_t *class_of_folder;
+  const char *class_rule;
+  /* ---- accuracy */
+  verdict *verdicts; /* by picture; those of unreadable pictures are zero */
+  uint64_t images, top1, top5;
+  interval top1_interval, top5_interval;
+  uint64_t *confusion; /* (classes,classes): truth, answer */
+  calibration_bin calibration[CALIBRATION_BINS];
+  double calibration_error; /* expected: Naeini et al. 2015, Guo et al. 2017, equation 3 */
+  double cross_entropy;     /* mean of -log(probability of the truth) */
+  /* ---- cost, batch 1, one thread */
+  double latency_median_ms, latency_p99_ms, latency_least_ms;
+  uint64_t peak_bytes; /* largest resident memory of the process while it ran */
+  /* ---- responses */
+  response_summary *responses;
+  uint32_t response_count;
+  uint32_t *layers; /* indices into responses: points RESPONSE of layers, in order of layer */
+  uint32_t layer_count;
+  block_summary *blocks; /* by block of the plan */
+  /* ---- lesions */
+  uint64_t lesion_images, lesion_top1; /* pictures that lesions were tried on, and how many the whole net gets right */
+  removal_summary *removals;
+  uint32_t removal_count;
+} net_summary;
+
+/* Nets a and b on the pictures that both could judge. */
+typedef struct pair_summary {
+  uint32_t a, b;
+  uint64_t images, agree;         /* same class */
+  uint64_t both, only_a, only_b;  /* that are right */
+  double mcnemar_chi2, mcnemar_p; /* with continuity correction; exact binomial where only_a + only_b < 25 */
+} pair_summary;
+
+typedef struct comparison {
+  const settings *settings;
+  dataset data;
+  char **failures; /* by picture: why it could not be read, or NULL */
+  net_summary *nets;
+  uint32_t net_count;
+  pair_summary *pairs;
+  uint32_t pair_count;
+  uint32_t workers;
+  double seconds;
+} comparison;
+
+/* compare_json.c, compare_text.c: on standard output */
+void comparison_write_json(const comparison *c, json *j);
+void comparison_print(const comparison *c);
+
+/* report.c: one HTML page, written to a temporary file beside `path`, then renamed. On failure says why on standard
+ * error and leaves `path` as it was. */
+bool comparison_write_report(comparison *c, const char *path);
+
+/* tables.c: `folder` (made where it is not there) gets the data as CSV and the plots as SVG files. */
+bool comparison_write_tables(comparison *c, const char *folder);
+
+#endif
