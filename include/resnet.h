@@ -265,8 +265,9 @@ typedef struct resnet_op {
   uint64_t weights_bytes; /* packed */
   uint64_t output_bytes;  /* per picture */
   uint64_t arena_offset;  /* of the output, in bytes, for a batch of one */
-  double cost; /* predicted by the cost model that chose the kernel, per picture, in multiply-accumulates of a
-                  direct convolution at full speed; 0 for ops that it does not weigh */
+  double cost;    /* predicted by the cost model that chose the kernel, per picture, in multiply-accumulates of a
+                     direct convolution at full speed; 0 for ops that it does not weigh */
+  uint32_t layer; /* place among the layers that resnet_model_info.conv_layers counts, from 1; 0: it is none */
 } resnet_op;
 
 typedef struct resnet_block {

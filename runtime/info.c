@@ -98,6 +98,7 @@ resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_o
       .output_bytes = shape_floats(from->shape) * sizeof(float),
       .arena_offset = from->arena_offset * sizeof(float),
       .cost = from->cost,
+      .layer = from->layer,
   };
   return give(op, &all, sizeof all, "resnet_op", error);
 }

@@ -62,6 +62,7 @@ typedef struct plan_op {
   size_t arena_offset;   /* of the output, in floats per picture */
   uint64_t parameters, macs;
   double cost;              /* predicted, runtime/cost.h; 0: not weighed */
+  uint32_t layer;           /* place among the plan's layers (op_is_layer), from 1; 0: it is none */
   uint32_t block;           /* or RESNET_NO_INDEX */
   resnet_shortcut shortcut; /* that it adds or computes */
   bool gates;               /* it computes the gate of a SCALE from what that scales */

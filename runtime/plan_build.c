@@ -239,7 +239,7 @@ static resnet_status summarise(plan *p, resnet_error *error) {
     if (op->macs > UINT64_MAX - p->macs)
       return fail(error, RESNET_ERROR_LIMIT, "the net's multiplications cannot be counted in 64 bits");
     p->macs += op->macs;
-    if (op_is_layer(op)) p->conv_layers++;
+    if (op_is_layer(op)) op->layer = ++p->conv_layers;
   }
   return RESNET_OK;
 }

@@ -161,7 +161,9 @@ static void the_paper_s_points_are_told_once_each(void **state) {
   observe_run(&r);
   uint32_t responses = 0, shortcuts = 0;
   for (uint32_t op = 0; op < r.info.op_count; op++) {
-    responses += value(&r, op, RESNET_POINT_RESPONSE) != NULL;
+    resnet_op told = {.struct_size = sizeof told};
+    assert_int_equal(resnet_plan_op(model, op, &told, NULL), RESNET_OK);
+    if (value(&r, op, RESNET_POINT_RESPONSE)) assert_int_equal(told.layer, ++responses);
     shortcuts += value(&r, op, RESNET_POINT_SHORTCUT) != NULL;
   }
   assert_int_equal(responses, r.info.conv_layers); /* no projections in this net */
