@@ -41,6 +41,10 @@ static const option_row rows[] = {
      "the .onnx, .onnx.gz or .resnet file; without it, the model built into the program"},
     {"top", 'k', OPTION_NUMBER, "K", COMMAND_CLASSIFY, FIELD(best), 1, 100000,
      "how many labels to show for each picture (3)"},
+    {"cam", 0, OPTION_TEXT, "OUT.png", COMMAND_CLASSIFY, FIELD(cam), 0, 0,
+     "also paint what the net looked at over the picture, of which there is one then"},
+    {"cam-class", 0, OPTION_TEXT, "LABEL|INDEX", COMMAND_CLASSIFY, FIELD(cam_class), 0, 0,
+     "for which class, instead of the best"},
     {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL, FIELD(data), 0, 0,
      "labelled pictures: <class>/<picture> in a folder or a .zip"},
     {"output", 'o', OPTION_TEXT, "OUT.resnet", COMMAND_COMPILE, FIELD(output), 0, 0, "the plan file to write"},
@@ -237,8 +241,14 @@ static bool take_operands(const command *c, int argc, char **argv, settings *s, 
   s->operands = argv + optind;
   s->operand_count = (size_t)(argc - optind);
   if (!c->takes_model) {
-    if (s->operand_count > 0) return true;
-    (void)fputs("resnet: no picture is named", stderr);
+    if (s->operand_count == 0)
+      (void)fputs("resnet: no picture is named", stderr);
+    else if (s->cam && s->operand_count > 1)
+      (void)fprintf(stderr, "resnet: --cam takes one picture, and %zu are named", s->operand_count);
+    else if (s->cam_class && !s->cam)
+      (void)fputs("resnet: --cam is missing, which --cam-class is for", stderr);
+    else
+      return true;
     return wrong_usage(c, exit_code);
   }
   size_t allowed = s->model ? 0 : 1;

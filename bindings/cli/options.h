@@ -23,7 +23,9 @@ typedef struct size_option {
 typedef struct settings {
   const char *model; /* NULL: the one built into the program */
   const char *data;
-  const char *output; /* NULL: the model is not to be saved */
+  const char *output;    /* NULL: the model is not to be saved */
+  const char *cam;       /* NULL: no class activation map */
+  const char *cam_class; /* label or index of its class; NULL: the best */
   const char *preprocess;
   const char *scores; /* name of the output to take; NULL: the only one */
   size_option size;

@@ -22,12 +22,12 @@ _resnet() {
     --resize | --crop)
       COMPREPLY=($(compgen -W 'none' -- "$current"))
       return ;;
-    --size | --scores | -k | --top | -t | --threads | -b | --batch | -r | --runs) return ;;
+    --size | --scores | --cam-class | -k | --top | -t | --threads | -b | --batch | -r | --runs) return ;;
   esac
   if [[ $current == -* ]]; then
     local own
     case $command in
-      classify) own="--top $work $pictures" ;;
+      classify) own="--top --cam --cam-class $work $pictures" ;;
       eval) own="--data $work $pictures" ;;
       inspect) own="--check $pictures" ;;
       bench) own="--runs --per-op $work" ;;
