@@ -6,6 +6,10 @@
 #include "message.h"
 #include "terminal.h"
 
+enum { MOST_AUTOMATIC_BATCH = 8 };
+
+static const uint64_t cache_bytes = (uint64_t)1 << 20;
+
 static resnet_status open_file(const settings *s, const resnet_preprocess *preprocess, resnet_model **model,
                                resnet_error *error) {
   resnet_model_options options;
@@ -140,6 +144,11 @@ bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
   if (resnet_session_open(m->model, &options, session, &error) == RESNET_OK) return true;
   complain(m->file, error.message);
   return false;
+}
+
+uint32_t model_automatic_batch(const loaded_model *m) {
+  const uint64_t fitting = m->info.arena_bytes ? cache_bytes / m->info.arena_bytes : 1;
+  return fitting < 1 ? 1 : fitting > MOST_AUTOMATIC_BATCH ? MOST_AUTOMATIC_BATCH : (uint32_t)fitting;
 }
 
 void model_print(const loaded_model *m) {

@@ -27,6 +27,9 @@ void model_note_guess(const settings *s, const loaded_model *m);
 /* Open a session, or say on standard error why not. */
 bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_session **session);
 
+/* Pictures to be labelled together: as many, up to 8, as keep their activations in a processor's own cache. */
+uint32_t model_automatic_batch(const loaded_model *m);
+
 /* Two lines for people: the model, and how it wants its pictures. */
 void model_print(const loaded_model *m);
 
