@@ -151,6 +151,17 @@ uint32_t model_automatic_batch(const loaded_model *m) {
   return fitting < 1 ? 1 : fitting > MOST_AUTOMATIC_BATCH ? MOST_AUTOMATIC_BATCH : (uint32_t)fitting;
 }
 
+/* xorshift32 (G. Marsaglia, 2003) */
+void model_random_input(float *values, size_t count) {
+  uint32_t state = 2463534242u;
+  for (size_t i = 0; i < count; i++) {
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    values[i] = (float)(state >> 8) / (float)(1 << 23) - 1;
+  }
+}
+
 void model_print(const loaded_model *m) {
   static const char *const said[] = {"as the file says", "as the command line says", "guessed from the input size"};
   const resnet_model_info *info = &m->info;

@@ -30,6 +30,9 @@ bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
 /* Pictures to be labelled together: as many, up to 8, as keep their activations in a processor's own cache. */
 uint32_t model_automatic_batch(const loaded_model *m);
 
+/* Values to time runs on, the same every time, in [-1, 1). */
+void model_random_input(float *values, size_t count);
+
 /* Two lines for people: the model, and how it wants its pictures. */
 void model_print(const loaded_model *m);
 
