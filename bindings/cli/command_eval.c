@@ -60,7 +60,7 @@ static void work(void *context, uint32_t worker) {
       samples[i] = (sample){0};
       (void)dataset_decode(&e->data, start + i, &samples[i].pixels, &samples[i].error);
     }
-    model_label(e->sessions[worker], samples, count, e->best, best);
+    (void)model_label(e->sessions[worker], samples, count, e->best, best);
     for (size_t i = 0; i < count; i++) {
       judge(e, start + i, &samples[i], best + i * e->best);
       picture_release(&samples[i].pixels);

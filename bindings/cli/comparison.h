@@ -73,7 +73,7 @@ typedef struct net_summary {
   double calibration_error; /* expected: Naeini et al. 2015, Guo et al. 2017, equation 3 */
   double cross_entropy;     /* mean of -log(probability of the truth) */
   /* ---- cost, batch 1, one thread */
-  double latency_median_ms, latency_p99_ms, latency_least_ms; /* NAN: not measured */
+  double latency_median_ms, latency_p99_ms, latency_least_ms;
   uint32_t latency_runs;
   uint64_t
       peak_bytes; /* largest resident memory of a process that opens this net alone and runs it once; 0: not known */

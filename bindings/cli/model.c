@@ -237,8 +237,9 @@ static bool label_together(resnet_session *session, const sample *samples, size_
   return good;
 }
 
-void model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions) {
-  if (count > 1 && label_together(session, samples, count, k, predictions)) return;
+bool model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions) {
+  if (count > 1 && label_together(session, samples, count, k, predictions)) return true;
   for (size_t i = 0; i < count; i++)
     if (samples[i].error.status == RESNET_OK) label_alone(session, &samples[i], k, predictions + i * k);
+  return count == 1 && samples[0].error.status == RESNET_OK;
 }

@@ -51,8 +51,9 @@ typedef struct sample {
 } sample;
 
 /* Label the samples that are good: predictions[i * k + j] is sample i's j-th best class. Where the library refuses the
- * whole, each is tried alone, so that it bears its own error. */
-void model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions);
+ * whole, each is tried alone, so that it bears its own error. True: all were
+ * good, and the session ran each once; an observer may have met some twice else. */
+bool model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions);
 
 /* The label of a class, or NULL. */
 const char *model_label_of(const loaded_model *m, uint32_t index);
