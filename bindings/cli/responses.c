@@ -184,12 +184,12 @@ static double percentile(const response_sums *s, double rank) {
 void response_sums_add(response_sums *s, const float *data, size_t pictures, size_t pixels) {
   const size_t values = pixels * s->channels;
   for (size_t i = 0; i < pictures; i++) {
-    const float *picture = data + i * values;
+    const float *first = data + i * values;
     for (size_t pixel = 0; pixel < pixels; pixel += TILE_PIXELS) {
       const size_t left = pixels - pixel;
-      add_tile(s, picture + pixel * s->channels, left < TILE_PIXELS ? left : TILE_PIXELS);
+      add_tile(s, first + pixel * s->channels, left < TILE_PIXELS ? left : TILE_PIXELS);
     }
-    count_bins(s, picture, values);
+    count_bins(s, first, values);
     s->pictures++;
   }
 }
