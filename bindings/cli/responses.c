@@ -164,11 +164,11 @@ static double bin_start(uint32_t bin) {
 }
 
 static size_t stride_of(size_t values) {
-  static const size_t strides[] = {1, 61, 251, 1021};
+  static const size_t strides[] = {1, 127, 509, 2039};
   static const size_t limits[] = {1024, 1 << 16, 1 << 18, 1 << 20};
   for (size_t i = 0; i < sizeof strides / sizeof strides[0]; i++)
     if (values <= limits[i]) return strides[i];
-  return 4093;
+  return 8191;
 }
 
 static void count_bins(response_sums *s, const float *data, size_t values) {
