@@ -14,7 +14,7 @@ typedef struct response_map {
 } response_map;
 
 /* Name the net's responses: of every layer that the paper counts its RESPONSE; of every block its OUTPUT, its SHORTCUT
- * and, where an op of its own adds these, the OUTPUT of its residual branch. Fills net->responses, net->layers and
+ * and, where no layer ends it, the OUTPUT that its residual branch ends in. Fills net->responses, net->layers and
  * net->blocks, whose numbers are left for later. */
 void responses_name(net_summary *net, response_map *map);
 void response_map_release(response_map *map);
