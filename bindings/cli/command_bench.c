@@ -43,17 +43,6 @@ static uint64_t peak_rss_bytes(void) {
 #endif
 }
 
-/* The same values every time, in [-1, 1): xorshift32 (G. Marsaglia, 2003). */
-static void fill_random(float *values, size_t count) {
-  uint32_t state = 2463534242u;
-  for (size_t i = 0; i < count; i++) {
-    state ^= state << 13;
-    state ^= state >> 17;
-    state ^= state << 5;
-    values[i] = (float)(state >> 8) / (float)(1 << 23) - 1;
-  }
-}
-
 static bool run_once(benchmark *b) {
   resnet_error error;
   if (resnet_run(b->session, b->input, RESNET_LAYOUT_NHWC, b->batch, b->scores, &error) == RESNET_OK) return true;
@@ -126,12 +115,9 @@ static bool time_runs(benchmark *b, progress *bar) {
 
 static bool measure(benchmark *b) {
   const resnet_model_info *info = &b->model.info;
-  size_t pixels = (size_t)info->input_height * info->input_width;
-  size_t values = pixels * info->input_channels;
-  b->input = allocate(b->batch, values * sizeof *b->input);
+  b->input = model_random_input(&b->model, b->batch);
   b->scores = allocate(b->batch, info->classes * sizeof *b->scores);
   b->latency_ms = allocate(b->runs, sizeof *b->latency_ms);
-  fill_random(b->input, b->batch * values);
   if (b->settings->per_op) {
     b->observed_runs = b->runs < MOST_OBSERVED_RUNS ? b->runs : MOST_OBSERVED_RUNS;
     b->observations = allocate((size_t)b->observed_runs * b->plan.op_count, sizeof *b->observations);
@@ -247,8 +233,8 @@ int command_bench(const settings *s) {
   with_batch.plan_batch = b.batch;
   if (!model_open(&with_batch, &b.model)) return EXIT_INPUT;
   b.threads = s->threads ? s->threads : processor_count();
-  bool good =
-      plan_read(&b.model, &b.plan) && model_open_session(&b.model, b.threads, b.batch, &b.session) && measure(&b);
+  bool good = plan_read(&b.model, &b.plan) &&
+              model_open_session(&b.model, b.threads, b.batch, RESNET_OBSERVE_OPS, &b.session) && measure(&b);
   if (good && s->json)
     write_json(&b);
   else if (good)

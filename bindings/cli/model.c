@@ -135,12 +135,14 @@ void model_note_guess(const settings *s, const loaded_model *m) {
        m->file);
 }
 
-bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_session **session) {
+bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_observe observe,
+                        resnet_session **session) {
   resnet_session_options options;
   resnet_error error;
   resnet_session_options_init(&options);
   options.threads = threads;
   options.batch = batch;
+  options.observe = observe;
   if (resnet_session_open(m->model, &options, session, &error) == RESNET_OK) return true;
   complain(m->file, error.message);
   return false;
@@ -149,6 +151,21 @@ bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
 uint32_t model_automatic_batch(const loaded_model *m) {
   const uint64_t fitting = m->info.arena_bytes ? cache_bytes / m->info.arena_bytes : 1;
   return fitting < 1 ? 1 : fitting > MOST_AUTOMATIC_BATCH ? MOST_AUTOMATIC_BATCH : (uint32_t)fitting;
+}
+
+/* xorshift32 (G. Marsaglia, 2003) */
+float *model_random_input(const loaded_model *m, uint32_t batch) {
+  const size_t pixels = (size_t)m->info.input_height * m->info.input_width;
+  const size_t count = pixels * m->info.input_channels * batch;
+  float *values = allocate(count, sizeof *values);
+  uint32_t state = 2463534242u;
+  for (size_t i = 0; i < count; i++) {
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    values[i] = (float)(state >> 8) / (float)(1 << 23) - 1;
+  }
+  return values;
 }
 
 void model_print(const loaded_model *m) {

@@ -1,0 +1,299 @@
+#include "compare_lesions.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+#include "progress.h"
+#include "terminal.h"
+#include "workers.h"
+
+/* Three orders of ResNet-56 and of ResNet-20, and of the plain nets beside them, on 1000 pictures take half a minute on
+ * two processors. */
+enum { REMOVAL_ORDERS = 3, MOST_STEPS = 32, PORTIONS_OF_WORKER = 4, MOST_OF_PORTION = 256 };
+
+/* Decoded pictures that a worker holds at once, unless one has more. */
+static const size_t portion_bytes = (size_t)64 << 20;
+
+/* How many pictures a net gets right: whole, without each block, after each step of each order, with all left out. */
+typedef struct lesion_net {
+  net_summary *summary;
+  uint32_t *removable;                    /* blocks that can be left out, in order */
+  uint32_t count;                         /* of them */
+  uint32_t *orders;                       /* (REMOVAL_ORDERS,count), of removable blocks */
+  uint32_t steps[MOST_STEPS], step_count; /* numbers of blocks left out, above 1 and below all */
+  atomic_uint_fast64_t images, whole, all;
+  atomic_uint_fast64_t *single;  /* by place in removable */
+  atomic_uint_fast64_t *ordered; /* (REMOVAL_ORDERS,step_count) */
+} lesion_net;
+
+typedef struct lesions {
+  comparison *comparison;
+  lesion_net *nets;
+  size_t pictures; /* to be judged */
+  size_t portion;
+  atomic_size_t next; /* first that no worker has taken */
+  atomic_bool failed;
+  resnet_session **sessions; /* (workers,nets) */
+  progress bar;
+} lesions;
+
+/* Pictures that a worker has decoded. */
+typedef struct portion {
+  sample *samples;
+  uint32_t *truths; /* folders */
+  size_t count;
+} portion;
+
+/* ---- which blocks ---- */
+
+/* splitmix64 (Steele, Lea, Flood 2014, "Fast Splittable Pseudorandom Number Generators") */
+static uint64_t next_random(uint64_t *state) {
+  uint64_t z = *state += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
+}
+
+/* Fisher and Yates' shuffle. */
+static void shuffle(uint32_t *values, uint32_t count, uint64_t seed) {
+  for (uint32_t left = count; left > 1; left--) {
+    const uint32_t taken = (uint32_t)(next_random(&seed) % left), value = values[taken];
+    values[taken] = values[left - 1];
+    values[left - 1] = value;
+  }
+}
+
+static void choose_removals(lesion_net *n) {
+  for (uint64_t step = 2; step < n->count && n->step_count < MOST_STEPS; step *= 2)
+    n->steps[n->step_count++] = (uint32_t)step;
+  n->orders = allocate((size_t)REMOVAL_ORDERS * n->count, sizeof *n->orders);
+  for (uint32_t i = 0; i < REMOVAL_ORDERS; i++) {
+    uint32_t *order = n->orders + (size_t)i * n->count;
+    memcpy(order, n->removable, n->count * sizeof *order);
+    shuffle(order, n->count, i);
+  }
+  n->single = allocate(n->count, sizeof *n->single);
+  n->ordered = allocate((size_t)REMOVAL_ORDERS * n->step_count, sizeof *n->ordered);
+}
+
+static bool say_why(const net_summary *n, const resnet_error *error) {
+  complain(n->model.file, error->message);
+  return false;
+}
+
+static bool leave_out(const net_summary *n, resnet_session *session, uint32_t block) {
+  resnet_error error;
+  if (resnet_session_skip(session, block, RESNET_SKIP_BRANCH, 0, &error) == RESNET_OK) return true;
+  return say_why(n, &error);
+}
+
+static bool restore_all(const net_summary *n, resnet_session *session) {
+  resnet_error error;
+  if (resnet_session_skip(session, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, &error) == RESNET_OK) return true;
+  return say_why(n, &error);
+}
+
+/* Find the blocks that can be left out by trying. */
+static bool prepare_net(lesion_net *n, net_summary *summary) {
+  resnet_session *session;
+  n->summary = summary;
+  n->removable = allocate(summary->plan.block_count, sizeof *n->removable);
+  if (!model_open_session(&summary->model, 1, 1, RESNET_OBSERVE_RESPONSES, &session)) return false;
+  bool good = true;
+  for (uint32_t b = 0; b < summary->plan.block_count && good; b++) {
+    resnet_error error;
+    const resnet_status status = resnet_session_skip(session, b, RESNET_SKIP_BRANCH, 0, &error);
+    good = status == RESNET_OK || status == RESNET_ERROR_UNSUPPORTED || say_why(summary, &error);
+    summary->blocks[b].can_skip = status == RESNET_OK;
+    summary->blocks[b].skipped_top1 = NAN;
+    if (status == RESNET_OK) n->removable[n->count++] = b;
+  }
+  resnet_session_close(&session);
+  choose_removals(n);
+  return good;
+}
+
+/* Times that each picture is judged. */
+static size_t rounds(const lesion_net *n) {
+  return 1 + n->count + (size_t)REMOVAL_ORDERS * n->step_count + (n->count > 1);
+}
+
+/* ---- judging ---- */
+
+static uint64_t count_right(lesions *l, const lesion_net *n, resnet_session *session, portion *p) {
+  resnet_prediction *best = allocate(p->count, sizeof *best);
+  uint64_t right = 0;
+  model_label(session, p->samples, p->count, 1, best);
+  for (size_t i = 0; i < p->count; i++)
+    right += p->samples[i].error.status == RESNET_OK && best[i].index == n->summary->class_of_folder[p->truths[i]];
+  free(best);
+  progress_advance(&l->bar, p->count);
+  return right;
+}
+
+static bool judge_singles(lesions *l, lesion_net *n, resnet_session *session, portion *p) {
+  for (uint32_t i = 0; i < n->count; i++) {
+    if (!leave_out(n->summary, session, n->removable[i])) return false;
+    atomic_fetch_add(&n->single[i], count_right(l, n, session, p));
+    if (!restore_all(n->summary, session)) return false;
+  }
+  return true;
+}
+
+static bool judge_order(lesions *l, lesion_net *n, resnet_session *session, portion *p, uint32_t order) {
+  const uint32_t *blocks = n->orders + (size_t)order * n->count;
+  uint32_t removed = 0;
+  for (uint32_t step = 0; step < n->step_count; step++) {
+    while (removed < n->steps[step])
+      if (!leave_out(n->summary, session, blocks[removed++])) return false;
+    atomic_fetch_add(&n->ordered[(size_t)order * n->step_count + step], count_right(l, n, session, p));
+  }
+  return restore_all(n->summary, session);
+}
+
+static bool judge_all_out(lesions *l, lesion_net *n, resnet_session *session, portion *p) {
+  if (n->count < 2) return true;
+  for (uint32_t i = 0; i < n->count; i++)
+    if (!leave_out(n->summary, session, n->removable[i])) return false;
+  atomic_fetch_add(&n->all, count_right(l, n, session, p));
+  return restore_all(n->summary, session);
+}
+
+/* The pictures that the net takes, found by the whole net's run, are those that its lesions are tried on. */
+static bool judge_net(lesions *l, lesion_net *n, resnet_session *session, const portion *all) {
+  portion p = {allocate(all->count, sizeof *p.samples), all->truths, all->count};
+  memcpy(p.samples, all->samples, all->count * sizeof *p.samples);
+  atomic_fetch_add(&n->whole, count_right(l, n, session, &p));
+  for (size_t i = 0; i < p.count; i++) atomic_fetch_add(&n->images, p.samples[i].error.status == RESNET_OK);
+  bool good = judge_singles(l, n, session, &p);
+  for (uint32_t i = 0; i < REMOVAL_ORDERS && good; i++) good = judge_order(l, n, session, &p, i);
+  good = good && judge_all_out(l, n, session, &p);
+  free(p.samples);
+  return good;
+}
+
+/* ---- workers ---- */
+
+/* Decode pictures from `*from` on, up to `end` or as many as may be held. */
+static void load_portion(lesions *l, portion *p, size_t *from, size_t end) {
+  comparison *c = l->comparison;
+  size_t held = 0;
+  for (p->count = 0; *from < end && held < portion_bytes; p->count++, ++*from) {
+    const size_t index = (size_t)((uint64_t)*from * c->data.count / l->pictures);
+    sample *s = &p->samples[p->count];
+    *s = (sample){0};
+    (void)dataset_decode(&c->data, index, &s->pixels, &s->error);
+    held += (size_t)s->pixels.width * s->pixels.height * 3;
+    p->truths[p->count] = c->data.items[index].folder;
+  }
+}
+
+static bool judge_portion(lesions *l, resnet_session **sessions, portion *p) {
+  bool good = true;
+  for (uint32_t i = 0; i < l->comparison->net_count && good; i++) good = judge_net(l, &l->nets[i], sessions[i], p);
+  for (size_t i = 0; i < p->count; i++) picture_release(&p->samples[i].pixels);
+  return good;
+}
+
+static void work(void *context, uint32_t worker) {
+  lesions *l = context;
+  resnet_session **sessions = l->sessions + (size_t)worker * l->comparison->net_count;
+  portion p = {allocate(l->portion, sizeof *p.samples), allocate(l->portion, sizeof *p.truths), 0};
+  size_t from;
+  while (!atomic_load(&l->failed) && (from = atomic_fetch_add(&l->next, l->portion)) < l->pictures) {
+    const size_t left = l->pictures - from, end = from + (left < l->portion ? left : l->portion);
+    while (from < end && !atomic_load(&l->failed)) {
+      load_portion(l, &p, &from, end);
+      if (!judge_portion(l, sessions, &p)) atomic_store(&l->failed, true);
+    }
+  }
+  free(p.samples);
+  free(p.truths);
+}
+
+static bool run_lesions(lesions *l) {
+  const comparison *c = l->comparison;
+  const size_t count = (size_t)c->workers * c->net_count;
+  bool good = true;
+  size_t total = 0;
+  l->sessions = allocate(count, sizeof(resnet_session *));
+  for (size_t i = 0; i < count && good; i++) {
+    const loaded_model *m = &c->nets[i % c->net_count].model;
+    good = model_open_session(m, 1, model_automatic_batch(m), RESNET_OBSERVE_RESPONSES, &l->sessions[i]);
+  }
+  for (uint32_t i = 0; i < c->net_count; i++) total += rounds(&l->nets[i]) * l->pictures;
+  if (good) {
+    progress_start(&l->bar, total, "runs with blocks left out", c->settings->quiet);
+    workers_run(c->workers, work, l);
+    progress_finish(&l->bar);
+  }
+  for (size_t i = 0; i < count; i++) resnet_session_close(&l->sessions[i]);
+  free(l->sessions);
+  return good && !atomic_load(&l->failed);
+}
+
+/* ---- what came out ---- */
+
+static double share(uint64_t right, uint64_t images) { return images ? (double)right / (double)images : NAN; }
+
+static void add_removal(net_summary *s, uint32_t removed, const atomic_uint_fast64_t *right, size_t stride,
+                        uint32_t choices) {
+  removal_summary r = {.removed = removed, .choices = choices, .least = INFINITY, .most = -INFINITY};
+  for (uint32_t i = 0; i < choices; i++) {
+    const double top1 = share(atomic_load(&right[i * stride]), s->lesion_images);
+    r.mean += top1 / choices;
+    r.least = fmin(r.least, top1);
+    r.most = fmax(r.most, top1);
+  }
+  s->removals[s->removal_count++] = r;
+}
+
+static void summarise(const lesion_net *n) {
+  net_summary *s = n->summary;
+  s->lesion_images = atomic_load(&n->images);
+  s->lesion_top1 = atomic_load(&n->whole);
+  for (uint32_t i = 0; i < n->count; i++)
+    s->blocks[n->removable[i]].skipped_top1 = share(atomic_load(&n->single[i]), s->lesion_images);
+  s->removals = allocate((size_t)n->step_count + 2, sizeof *s->removals);
+  if (n->count == 0 || s->lesion_images == 0) return;
+  add_removal(s, 1, n->single, 1, n->count);
+  for (uint32_t step = 0; step < n->step_count; step++)
+    add_removal(s, n->steps[step], n->ordered + step, n->step_count, REMOVAL_ORDERS);
+  if (n->count > 1) add_removal(s, n->count, &n->all, 1, 1);
+}
+
+static void release_net(lesion_net *n) {
+  free(n->removable);
+  free(n->orders);
+  free(n->single);
+  free(n->ordered);
+}
+
+/* As many for each worker that the last one to end does not keep the others waiting long. */
+static size_t portion_of(const lesions *l) {
+  const size_t share_of_worker = l->pictures / ((size_t)l->comparison->workers * PORTIONS_OF_WORKER);
+  return share_of_worker < 1 ? 1 : share_of_worker > MOST_OF_PORTION ? MOST_OF_PORTION : share_of_worker;
+}
+
+static size_t lesion_count(const comparison *c) {
+  const size_t wanted = c->settings->lesions.given ? c->settings->lesions.number : DEFAULT_LESIONS;
+  return wanted < c->data.count ? wanted : c->data.count;
+}
+
+bool compare_lesions(comparison *c) {
+  lesions l = {.comparison = c, .pictures = lesion_count(c)};
+  bool good = true;
+  l.portion = portion_of(&l);
+  l.nets = allocate(c->net_count, sizeof *l.nets);
+  for (uint32_t i = 0; i < c->net_count && good; i++) good = prepare_net(&l.nets[i], &c->nets[i]);
+  good = good && (l.pictures == 0 || run_lesions(&l));
+  for (uint32_t i = 0; i < c->net_count; i++) {
+    if (good) summarise(&l.nets[i]);
+    release_net(&l.nets[i]);
+  }
+  free(l.nets);
+  return good;
+}
