@@ -7,7 +7,7 @@
 #include "terminal.h"
 
 /* Runs of each session: as many as fit the time, within these. */
-enum { LEAST_RUNS = 10, MOST_RUNS = 300, WARM_UP_RUNS = 3, HALVES = 2 };
+enum { LEAST_RUNS = 10, MOST_RUNS = 1000, WARM_UP_RUNS = 3, HALVES = 2 };
 static const double most_seconds = 1.0;
 
 /* Sessions of one net that take turns. */
