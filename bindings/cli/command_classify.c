@@ -187,7 +187,7 @@ static void classify_some(classification *c, char *const *files, size_t count) {
   sample *samples = allocate(count, sizeof *samples);
   resnet_prediction *best = allocate(count * c->best, sizeof *best);
   for (size_t i = 0; i < count; i++) (void)picture_read(files[i], &samples[i].pixels, &samples[i].error);
-  model_label(c->session, samples, count, c->best, best);
+  (void)model_label(c->session, samples, count, c->best, best);
   for (size_t i = 0; i < count; i++) {
     if (c->settings->cam && samples[i].error.status == RESNET_OK) make_cam(c, &samples[i], best + i * c->best);
     if (samples[i].error.status != RESNET_OK)

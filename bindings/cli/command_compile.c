@@ -11,8 +11,6 @@
 #include "sha256.h"
 #include "terminal.h"
 
-enum { READ_SIZE = 1 << 16 };
-
 typedef struct compilation {
   const settings *settings;
   loaded_model model;
@@ -41,26 +39,9 @@ static bool save(compilation *c, resnet_error *error) {
   return status == RESNET_OK;
 }
 
-static bool hash_stream(compilation *c, FILE *file) {
-  sha256 hash;
-  sha256_start(&hash);
-  uint8_t *buffer = allocate(READ_SIZE, 1);
-  size_t count;
-  while ((count = fread(buffer, 1, READ_SIZE, file)) > 0) {
-    sha256_add(&hash, buffer, count);
-    c->bytes += count;
-  }
-  free(buffer);
-  sha256_finish(&hash, c->sha256);
-  return ferror(file) == 0;
-}
-
 static bool hash_output(compilation *c, resnet_error *error) {
-  FILE *file = fopen(c->settings->output, "rb");
-  bool good = file && hash_stream(c, file);
-  int reason = errno;
-  if (file) (void)fclose(file);
-  return good || refuse(error, RESNET_ERROR_IO, "was written, but cannot be read back: %s", strerror(reason));
+  if (sha256_file(c->settings->output, c->sha256, &c->bytes)) return true;
+  return refuse(error, RESNET_ERROR_IO, "was written, but cannot be read back: %s", strerror(errno));
 }
 
 static void write_json(const compilation *c) {

@@ -1,6 +1,5 @@
 /* resnet eval: accuracy over labelled pictures. Workers with a session of one thread each share the model; each
  * picture's outcome has a place of its own, so that the numbers depend neither on the workers nor on their timing. */
-#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include "message.h"
 #include "model.h"
 #include "progress.h"
+#include "statistics.h"
 #include "terminal.h"
 #include "workers.h"
 
@@ -35,7 +35,7 @@ typedef struct evaluation {
 
 typedef struct totals {
   uint64_t images, failures, top1, top5;
-  double low, high; /* of top-1 */
+  interval top1_interval;
 } totals;
 
 static void judge(evaluation *e, size_t index, const sample *s, const resnet_prediction *best) {
@@ -60,7 +60,7 @@ static void work(void *context, uint32_t worker) {
       samples[i] = (sample){0};
       (void)dataset_decode(&e->data, start + i, &samples[i].pixels, &samples[i].error);
     }
-    model_label(e->sessions[worker], samples, count, e->best, best);
+    (void)model_label(e->sessions[worker], samples, count, e->best, best);
     for (size_t i = 0; i < count; i++) {
       judge(e, start + i, &samples[i], best + i * e->best);
       picture_release(&samples[i].pixels);
@@ -90,19 +90,8 @@ static bool evaluate(evaluation *e) {
   return good;
 }
 
-/* Wilson's 95 % interval of a proportion (E. B. Wilson, JASA 22, 1927). */
-static void set_interval(totals *t) {
-  const double z = 1.959963984540054;
-  double n = (double)t->images, p = (double)t->top1 / n;
-  double centre = p + z * z / (2 * n);
-  double half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-  double scale = 1 + z * z / n;
-  t->low = fmax(0, (centre - half) / scale);
-  t->high = fmin(1, (centre + half) / scale);
-}
-
 static totals add_up(const evaluation *e) {
-  totals t = {.low = NAN, .high = NAN};
+  totals t = {0};
   for (size_t i = 0; i < e->data.count; i++) {
     const outcome *o = &e->outcomes[i];
     t.failures += o->failure != NULL;
@@ -110,11 +99,9 @@ static totals add_up(const evaluation *e) {
     t.top5 += o->top5;
   }
   t.images = e->data.count - t.failures;
-  if (t.images) set_interval(&t);
+  t.top1_interval = wilson_interval(t.top1, t.images);
   return t;
 }
-
-static double share(uint64_t part, uint64_t whole) { return whole ? (double)part / (double)whole : NAN; }
 
 static void write_json_failures(const evaluation *e, json *j) {
   json_open_array(j, "errors");
@@ -139,8 +126,8 @@ static void write_json(const evaluation *e, const totals *t) {
   json_number(&j, "top1", share(t->top1, t->images));
   json_number(&j, "top5", share(t->top5, t->images));
   json_open_array(&j, "top1_ci95");
-  json_number(&j, NULL, t->low);
-  json_number(&j, NULL, t->high);
+  json_number(&j, NULL, t->top1_interval.low);
+  json_number(&j, NULL, t->top1_interval.high);
   json_close_array(&j);
   json_number(&j, "images_per_second", (double)t->images / e->seconds);
   json_number(&j, "seconds", e->seconds);
@@ -158,7 +145,7 @@ static void print_text(const evaluation *e, const totals *t) {
                e->class_rule);
   if (t->images) {
     (void)printf("top-1       %s%.2f %%%s (95 %%: %.2f to %.2f)\n", bold(), 100 * share(t->top1, t->images), plain(),
-                 100 * t->low, 100 * t->high);
+                 100 * t->top1_interval.low, 100 * t->top1_interval.high);
     (void)printf("top-5       %.2f %%\n", 100 * share(t->top5, t->images));
   }
   (void)printf("speed       %.0f pictures/s (%.2f s, threads %u, batch %u)\n", (double)t->images / e->seconds,

@@ -130,7 +130,10 @@ static void set_times(const measurement *m) {
 static bool measure_times(net_summary *n) {
   measurement m = {.net = n};
   bool good = true;
-  m.input = model_random_input(&n->model, 1);
+  const resnet_model_info *info = &n->model.info;
+  const size_t values = (size_t)info->input_height * info->input_width * info->input_channels;
+  m.input = allocate(values, sizeof *m.input);
+  model_random_input(m.input, values);
   m.scores = allocate(n->model.info.classes, sizeof *m.scores);
   for (int w = 0; w < WAY_COUNT && good; w++) good = open_way(&m, (way)w);
   good = good && time_ways(&m);

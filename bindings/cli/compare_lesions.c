@@ -5,17 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare_group.h"
 #include "message.h"
 #include "progress.h"
+#include "statistics.h"
 #include "terminal.h"
 #include "workers.h"
 
 /* Five orders of ResNet-56, ResNet-20 and the plain nets of their depth take, with all else, half a minute for 1000
  * pictures on two processors. */
 enum { REMOVAL_ORDERS = 5, MOST_STEPS = 32, PORTIONS_OF_WORKER = 4, MOST_OF_PORTION = 256 };
-
-/* Decoded pictures that a worker holds at once, unless one has more. */
-static const size_t portion_bytes = (size_t)64 << 20;
 
 /* How many pictures a net gets right: whole, without each block, after each step of each order, with all left out. */
 typedef struct lesion_net {
@@ -33,19 +32,13 @@ typedef struct lesions {
   comparison *comparison;
   lesion_net *nets;
   size_t pictures; /* to be judged */
+  size_t *order;   /* their indices in the data */
   size_t portion;
   atomic_size_t next; /* first that no worker has taken */
   atomic_bool failed;
   resnet_session **sessions; /* (workers,nets) */
   progress bar;
 } lesions;
-
-/* Pictures that a worker has decoded. */
-typedef struct portion {
-  sample *samples;
-  uint32_t *truths; /* folders */
-  size_t count;
-} portion;
 
 /* ---- which blocks ---- */
 
@@ -123,95 +116,72 @@ static size_t rounds(const lesion_net *n) {
 
 /* ---- judging ---- */
 
-static uint64_t count_right(lesions *l, const lesion_net *n, resnet_session *session, portion *p) {
-  resnet_prediction *best = allocate(p->count, sizeof *best);
+static uint64_t count_right(lesions *l, const lesion_net *n, resnet_session *session, picture_group *g) {
+  resnet_prediction *best = allocate(g->count, sizeof *best);
   uint64_t right = 0;
-  model_label(session, p->samples, p->count, 1, best);
-  for (size_t i = 0; i < p->count; i++)
-    right += p->samples[i].error.status == RESNET_OK && best[i].index == n->summary->class_of_folder[p->truths[i]];
+  (void)model_label(session, g->samples, g->count, 1, best);
+  for (size_t i = 0; i < g->count; i++)
+    right += g->samples[i].error.status == RESNET_OK &&
+             best[i].index == n->summary->class_of_folder[l->comparison->data.items[g->indices[i]].folder];
   free(best);
-  progress_advance(&l->bar, p->count);
+  progress_advance(&l->bar, g->count);
   return right;
 }
 
-static bool judge_singles(lesions *l, lesion_net *n, resnet_session *session, portion *p) {
+static bool judge_singles(lesions *l, lesion_net *n, resnet_session *session, picture_group *g) {
   for (uint32_t i = 0; i < n->count; i++) {
     if (!leave_out(n->summary, session, n->removable[i])) return false;
-    atomic_fetch_add(&n->single[i], count_right(l, n, session, p));
+    atomic_fetch_add(&n->single[i], count_right(l, n, session, g));
     if (!restore_all(n->summary, session)) return false;
   }
   return true;
 }
 
-static bool judge_order(lesions *l, lesion_net *n, resnet_session *session, portion *p, uint32_t order) {
+static bool judge_order(lesions *l, lesion_net *n, resnet_session *session, picture_group *g, uint32_t order) {
   const uint32_t *blocks = n->orders + (size_t)order * n->count;
   uint32_t removed = 0;
   for (uint32_t step = 0; step < n->step_count; step++) {
     while (removed < n->steps[step])
       if (!leave_out(n->summary, session, blocks[removed++])) return false;
-    atomic_fetch_add(&n->ordered[(size_t)order * n->step_count + step], count_right(l, n, session, p));
+    atomic_fetch_add(&n->ordered[(size_t)order * n->step_count + step], count_right(l, n, session, g));
   }
   return restore_all(n->summary, session);
 }
 
-static bool judge_all_out(lesions *l, lesion_net *n, resnet_session *session, portion *p) {
+static bool judge_all_out(lesions *l, lesion_net *n, resnet_session *session, picture_group *g) {
   if (n->count < 2) return true;
   for (uint32_t i = 0; i < n->count; i++)
     if (!leave_out(n->summary, session, n->removable[i])) return false;
-  atomic_fetch_add(&n->all, count_right(l, n, session, p));
+  atomic_fetch_add(&n->all, count_right(l, n, session, g));
   return restore_all(n->summary, session);
 }
 
-/* The pictures that the net takes, found by the whole net's run, are those that its lesions are tried on. */
-static bool judge_net(lesions *l, lesion_net *n, resnet_session *session, const portion *all) {
-  portion p = {allocate(all->count, sizeof *p.samples), all->truths, all->count};
-  memcpy(p.samples, all->samples, all->count * sizeof *p.samples);
-  atomic_fetch_add(&n->whole, count_right(l, n, session, &p));
-  for (size_t i = 0; i < p.count; i++) atomic_fetch_add(&n->images, p.samples[i].error.status == RESNET_OK);
-  bool good = judge_singles(l, n, session, &p);
-  for (uint32_t i = 0; i < REMOVAL_ORDERS && good; i++) good = judge_order(l, n, session, &p, i);
-  good = good && judge_all_out(l, n, session, &p);
-  free(p.samples);
-  return good;
+static bool judge_net(lesions *l, lesion_net *n, resnet_session *session, picture_group *g) {
+  atomic_fetch_add(&n->images, g->count);
+  atomic_fetch_add(&n->whole, count_right(l, n, session, g));
+  bool good = judge_singles(l, n, session, g);
+  for (uint32_t i = 0; i < REMOVAL_ORDERS && good; i++) good = judge_order(l, n, session, g, i);
+  return good && judge_all_out(l, n, session, g);
 }
 
 /* ---- workers ---- */
 
-/* Decode pictures from `*from` on, up to `end` or as many as may be held. */
-static void load_portion(lesions *l, portion *p, size_t *from, size_t end) {
-  comparison *c = l->comparison;
-  size_t held = 0;
-  for (p->count = 0; *from < end && held < portion_bytes; p->count++, ++*from) {
-    const size_t index = (size_t)((uint64_t)*from * c->data.count / l->pictures);
-    sample *s = &p->samples[p->count];
-    *s = (sample){0};
-    (void)dataset_decode(&c->data, index, &s->pixels, &s->error);
-    held += (size_t)s->pixels.width * s->pixels.height * 3;
-    p->truths[p->count] = c->data.items[index].folder;
-  }
-}
-
-static bool judge_portion(lesions *l, resnet_session **sessions, portion *p) {
-  bool good = true;
-  for (uint32_t i = 0; i < l->comparison->net_count && good; i++) good = judge_net(l, &l->nets[i], sessions[i], p);
-  for (size_t i = 0; i < p->count; i++) picture_release(&p->samples[i].pixels);
-  return good;
-}
-
 static void work(void *context, uint32_t worker) {
   lesions *l = context;
-  resnet_session **sessions = l->sessions + (size_t)worker * l->comparison->net_count;
-  portion p = {allocate(l->portion, sizeof *p.samples), allocate(l->portion, sizeof *p.truths), 0};
+  const uint32_t nets = l->comparison->net_count;
+  resnet_session **sessions = l->sessions + (size_t)worker * nets;
+  picture_group g = group_allocate(l->portion);
   size_t from;
   while (!atomic_load(&l->failed) && (from = atomic_fetch_add(&l->next, l->portion)) < l->pictures) {
     const size_t left = l->pictures - from, end = from + (left < l->portion ? left : l->portion);
-    while (from < end && !atomic_load(&l->failed)) {
-      load_portion(l, &p, &from, end);
-      if (!judge_portion(l, sessions, &p)) atomic_store(&l->failed, true);
+    while (from < end) {
+      group_load(l->comparison, &g, l->order, &from, end);
+      for (uint32_t n = 0; n < nets && !atomic_load(&l->failed); n++)
+        if (!judge_net(l, &l->nets[n], sessions[n], &g)) atomic_store(&l->failed, true);
+      group_clear(&g);
     }
   }
-  free(p.samples);
-  free(p.truths);
+  group_free(&g);
 }
 
 static bool run_lesions(lesions *l) {
@@ -236,8 +206,6 @@ static bool run_lesions(lesions *l) {
 }
 
 /* ---- what came out ---- */
-
-static double share(uint64_t right, uint64_t images) { return images ? (double)right / (double)images : NAN; }
 
 static void add_removal(net_summary *s, uint32_t removed, const atomic_uint_fast64_t *right, size_t stride,
                         uint32_t choices) {
@@ -278,16 +246,19 @@ static size_t portion_of(const lesions *l) {
   return share_of_worker < 1 ? 1 : share_of_worker > MOST_OF_PORTION ? MOST_OF_PORTION : share_of_worker;
 }
 
-static size_t lesion_count(const comparison *c) {
+static void choose_pictures(lesions *l) {
+  const comparison *c = l->comparison;
   const size_t wanted = c->settings->lesions.given ? c->settings->lesions.number : DEFAULT_LESIONS;
-  return wanted < c->data.count ? wanted : c->data.count;
+  l->pictures = wanted < c->data.count ? wanted : c->data.count;
+  l->order = allocate(l->pictures, sizeof *l->order);
+  for (size_t i = 0; i < l->pictures; i++) l->order[i] = (size_t)((uint64_t)i * c->data.count / l->pictures);
+  l->portion = portion_of(l);
 }
 
 bool compare_lesions(comparison *c) {
-  lesions l = {.comparison = c, .pictures = lesion_count(c)};
+  lesions l = {.comparison = c, .nets = allocate(c->net_count, sizeof *l.nets)};
   bool good = true;
-  l.portion = portion_of(&l);
-  l.nets = allocate(c->net_count, sizeof *l.nets);
+  choose_pictures(&l);
   for (uint32_t i = 0; i < c->net_count && good; i++) good = prepare_net(&l.nets[i], &c->nets[i]);
   good = good && (l.pictures == 0 || run_lesions(&l));
   for (uint32_t i = 0; i < c->net_count; i++) {
@@ -295,5 +266,6 @@ bool compare_lesions(comparison *c) {
     release_net(&l.nets[i]);
   }
   free(l.nets);
+  free(l.order);
   return good;
 }

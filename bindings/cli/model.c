@@ -154,10 +154,7 @@ uint32_t model_automatic_batch(const loaded_model *m) {
 }
 
 /* xorshift32 (G. Marsaglia, 2003) */
-float *model_random_input(const loaded_model *m, uint32_t batch) {
-  const size_t pixels = (size_t)m->info.input_height * m->info.input_width;
-  const size_t count = pixels * m->info.input_channels * batch;
-  float *values = allocate(count, sizeof *values);
+void model_random_input(float *values, size_t count) {
   uint32_t state = 2463534242u;
   for (size_t i = 0; i < count; i++) {
     state ^= state << 13;
@@ -165,7 +162,6 @@ float *model_random_input(const loaded_model *m, uint32_t batch) {
     state ^= state << 5;
     values[i] = (float)(state >> 8) / (float)(1 << 23) - 1;
   }
-  return values;
 }
 
 void model_print(const loaded_model *m) {
@@ -243,8 +239,9 @@ static bool label_together(resnet_session *session, const sample *samples, size_
   return good;
 }
 
-void model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions) {
-  if (count > 1 && label_together(session, samples, count, k, predictions)) return;
+bool model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions) {
+  if (count > 1 && label_together(session, samples, count, k, predictions)) return true;
   for (size_t i = 0; i < count; i++)
     if (samples[i].error.status == RESNET_OK) label_alone(session, &samples[i], k, predictions + i * k);
+  return count == 1 && samples[0].error.status == RESNET_OK;
 }
