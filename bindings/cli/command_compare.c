@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "compare.h"
+#include "compare_costs.h"
+#include "compare_lesions.h"
 #include "message.h"
 #include "sha256.h"
 #include "terminal.h"
@@ -97,7 +99,7 @@ static bool compare(comparison *c) {
   if (!judge(c)) return false;
   compare_accuracy(c);
   compare_pairs(c);
-  return compare_latency(c);
+  return compare_latency(c) && compare_costs(c) && compare_lesions(c);
 }
 
 /* False: some pictures could not be judged. */

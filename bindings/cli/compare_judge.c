@@ -7,15 +7,13 @@
 #include <stdlib.h>
 
 #include "compare.h"
+#include "compare_group.h"
 #include "message.h"
 #include "progress.h"
 #include "terminal.h"
 #include "workers.h"
 
 enum { MOST_OF_CHUNK = 100, CHUNKS = 128, MOST_BEST = 5 };
-
-/* Decoded pictures that a worker holds at once, unless one has more: each is decoded once, for all nets. */
-static const size_t group_bytes = (size_t)64 << 20;
 
 /* What a session's observer adds to. */
 typedef struct observation {
@@ -29,13 +27,6 @@ typedef struct judge_worker {
   observation *observations;
   resnet_prediction *predictions; /* of a batch, every class of each picture */
 } judge_worker;
-
-/* Pictures that a worker has decoded. */
-typedef struct group {
-  sample *samples;
-  size_t *indices; /* of the pictures in the data */
-  size_t count;
-} group;
 
 typedef struct judging {
   comparison *comparison;
@@ -57,13 +48,6 @@ static void observe(void *user, const resnet_response *response) {
 }
 
 /* ---- a chunk ---------------------------------------------------------------------------------------------------- */
-
-static void fail_picture(comparison *c, size_t index, const net_summary *net, const resnet_error *error) {
-  char text[2 * RESNET_ERROR_MESSAGE_SIZE];
-  if (c->failures[index]) return;
-  (void)snprintf(text, sizeof text, "%.200s%s%s", net ? net->model.file : "", net ? ": " : "", error->message);
-  c->failures[index] = copy_text(text);
-}
 
 static void judge(net_summary *net, uint32_t truth, const resnet_prediction *best, verdict *v) {
   *v = (verdict){.best = best[0].index, .confidence = best[0].score, .top1 = best[0].index == truth};
@@ -89,7 +73,7 @@ static bool label_batch(comparison *c, net_summary *net, judge_worker *w, sample
   return good;
 }
 
-static bool label_group(judging *j, judge_worker *w, group *g, bool alone) {
+static bool label_group(judging *j, judge_worker *w, picture_group *g, bool alone) {
   comparison *c = j->comparison;
   bool good = true;
   for (uint32_t n = 0; n < c->net_count; n++) {
@@ -102,30 +86,14 @@ static bool label_group(judging *j, judge_worker *w, group *g, bool alone) {
   return good;
 }
 
-/* Decode pictures from `*from` on, up to `end` or as many as may be held. */
-static void load_group(comparison *c, group *g, size_t *from, size_t end) {
-  size_t held = 0;
-  for (g->count = 0; *from < end && held < group_bytes; ++*from) {
-    sample *s = &g->samples[g->count];
-    *s = (sample){0};
-    if (c->failures[*from]) continue;
-    if (!dataset_decode(&c->data, *from, &s->pixels, &s->error)) {
-      fail_picture(c, *from, NULL, &s->error);
-      continue;
-    }
-    held += (size_t)s->pixels.width * s->pixels.height * 3;
-    g->indices[g->count++] = *from;
-  }
-}
-
 /* False: a picture was refused by a net after others had met it. */
-static bool label_chunk(judging *j, judge_worker *w, group *g, size_t from, size_t end, bool alone) {
+static bool label_chunk(judging *j, judge_worker *w, picture_group *g, size_t from, size_t end, bool alone) {
   bool good = true;
   for (uint32_t n = 0; n < j->comparison->net_count; n++) responses_clear(&j->maps[n], w->observations[n].sums);
   while (from < end) {
-    load_group(j->comparison, g, &from, end);
+    group_load(j->comparison, g, NULL, &from, end);
     if (!label_group(j, w, g, alone)) good = false;
-    for (size_t i = 0; i < g->count; i++) picture_release(&g->samples[i].pixels);
+    group_clear(g);
   }
   return good;
 }
@@ -144,7 +112,7 @@ static void add_chunk(judging *j, const judge_worker *w, size_t chunk) {
 static void work(void *context, uint32_t worker) {
   judging *j = context;
   judge_worker *w = &j->workers[worker];
-  group g = {allocate(j->chunk, sizeof *g.samples), allocate(j->chunk, sizeof *g.indices), 0};
+  picture_group g = group_allocate(j->chunk);
   const size_t pictures = j->comparison->data.count;
   size_t from;
   while ((from = atomic_fetch_add(&j->next, j->chunk)) < pictures) {
@@ -154,8 +122,7 @@ static void work(void *context, uint32_t worker) {
     add_chunk(j, w, from / j->chunk);
     progress_advance(&j->bar, end - from);
   }
-  free(g.samples);
-  free(g.indices);
+  group_free(&g);
 }
 
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
