@@ -1,0 +1,99 @@
+/* Numbers of a comparison that sentences, plots and tables ask for: see report.h. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report.h"
+#include "terminal.h"
+
+static int compare_doubles(const void *a, const void *b) {
+  double left = *(const double *)a, right = *(const double *)b;
+  return (left > right) - (left < right);
+}
+
+double median_of(double *values, size_t count) {
+  size_t known = 0;
+  for (size_t i = 0; i < count; i++)
+    if (isfinite(values[i])) values[known++] = values[i];
+  if (known == 0) return NAN;
+  qsort(values, known, sizeof *values, compare_doubles);
+  return known % 2 ? values[known / 2] : (values[known / 2 - 1] + values[known / 2]) / 2;
+}
+
+double layer_std(const net_summary *n, uint32_t layer) { return n->responses[n->layers[layer]].std; }
+
+double median_layer_std(const net_summary *n) {
+  double *values = allocate(n->layer_count, sizeof *values);
+  for (uint32_t i = 0; i < n->layer_count; i++) values[i] = layer_std(n, i);
+  double median = median_of(values, n->layer_count);
+  free(values);
+  return median;
+}
+
+bool has_shortcut(const net_summary *n, uint32_t block) {
+  return n->plan.blocks[block].shortcut != RESNET_SHORTCUT_NONE;
+}
+
+double median_ratio(const net_summary *n) {
+  double *values = allocate(n->plan.block_count, sizeof *values);
+  size_t count = 0;
+  for (uint32_t i = 0; n->blocks && i < n->plan.block_count; i++)
+    if (has_shortcut(n, i)) values[count++] = n->blocks[i].ratio;
+  double median = median_of(values, count);
+  free(values);
+  return median;
+}
+
+uint64_t dead_channels(const net_summary *n, uint64_t *channels) {
+  uint64_t dead = 0;
+  *channels = 0;
+  for (uint32_t i = 0; i < n->layer_count; i++) {
+    dead += n->responses[n->layers[i]].dead;
+    *channels += n->responses[n->layers[i]].channels;
+  }
+  return dead;
+}
+
+double whole_error(const net_summary *n) {
+  return n->lesion_images ? 1 - (double)n->lesion_top1 / (double)n->lesion_images : NAN;
+}
+
+double top1_of(const net_summary *n) { return n->images ? (double)n->top1 / (double)n->images : NAN; }
+
+uint32_t nets_by_depth(const comparison *c, bool residual, uint32_t *order) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < c->net_count; i++) {
+    if (c->nets[i].residual != residual) continue;
+    uint32_t at = count++;
+    for (; at > 0 && c->nets[order[at - 1]].model.info.conv_layers > c->nets[i].model.info.conv_layers; at--)
+      order[at] = order[at - 1];
+    order[at] = i;
+  }
+  return count;
+}
+
+const char *class_name(const comparison *c, const net_summary *n, uint32_t index, char out[CLASS_NAME_SIZE]) {
+  const resnet_model_info *info = &n->model.info;
+  const char *name = info->labels && index < info->classes ? info->labels[index] : NULL;
+  for (uint32_t i = 0; !name && n->class_of_folder && i < c->data.folder_count; i++)
+    if (n->class_of_folder[i] == index) name = c->data.folders[i];
+  if (name)
+    (void)snprintf(out, CLASS_NAME_SIZE, "%.*s", CLASS_NAME_SIZE - 1, name);
+  else
+    (void)snprintf(out, CLASS_NAME_SIZE, "class %u", index);
+  return out;
+}
+
+size_t largest_confusions(const net_summary *n, confusion_cell *cells, size_t most) {
+  size_t classes = n->model.info.classes, count = 0;
+  for (size_t i = 0; n->confusion && i < classes * classes; i++) {
+    uint64_t pictures = n->confusion[i];
+    if (pictures == 0 || i / classes == i % classes) continue;
+    if (count == most && pictures <= cells[count - 1].pictures) continue;
+    size_t at = count < most ? count++ : count - 1;
+    for (; at > 0 && cells[at - 1].pictures < pictures; at--) cells[at] = cells[at - 1];
+    cells[at] = (confusion_cell){(uint32_t)(i / classes), (uint32_t)(i % classes), pictures};
+  }
+  return count;
+}
