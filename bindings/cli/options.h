@@ -82,6 +82,9 @@ int command_bench(const settings *s);
 int command_compile(const settings *s);
 int command_compare(const settings *s);
 
+/* The arguments as a shell takes them, the caller's to free. */
+char *command_line_join(int argc, char **argv);
+
 /* The command of that name, or NULL. */
 const command *command_find(const char *name);
 

@@ -7,18 +7,12 @@
 #include "report.h"
 #include "terminal.h"
 
-static int compare_doubles(const void *a, const void *b) {
-  double left = *(const double *)a, right = *(const double *)b;
-  return (left > right) - (left < right);
-}
-
 double median_of(double *values, size_t count) {
   size_t known = 0;
   for (size_t i = 0; i < count; i++)
     if (isfinite(values[i])) values[known++] = values[i];
-  if (known == 0) return NAN;
-  qsort(values, known, sizeof *values, compare_doubles);
-  return known % 2 ? values[known / 2] : (values[known / 2 - 1] + values[known / 2]) / 2;
+  sort_values(values, known);
+  return sorted_median(values, known);
 }
 
 double layer_std(const net_summary *n, uint32_t layer) { return n->responses[n->layers[layer]].std; }

@@ -1,11 +1,9 @@
 /* Small pictures within the page: see report.h. */
-#include <png.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "markup.h"
 #include "report.h"
-#include "terminal.h"
 
 enum { MOST_SIDE = 64 };
 
@@ -33,35 +31,28 @@ static bool shrink(picture *p, resnet_error *error) {
   return true;
 }
 
-static bool read_picture(comparison *c, size_t index, picture *p) {
-  resnet_error error;
-  uint8_t *bytes = NULL;
-  size_t size = 0;
-  *p = (picture){0};
-  if (!dataset_read(&c->data, index, &bytes, &size, &error)) return false;
-  bool good = picture_decode(bytes, size, p, &error) && shrink(p, &error);
-  free(bytes);
-  if (!good) picture_release(p);
-  return good;
+static void copy_row(void *user, uint32_t y, uint8_t *row) {
+  const picture *p = user;
+  memcpy(row, p->pixels + (size_t)y * p->width * 3, (size_t)p->width * 3);
 }
 
 /* PNG in memory, the caller's to free; NULL on failure. */
-static uint8_t *encode(const picture *p, size_t *size) {
-  png_image image = {.version = PNG_IMAGE_VERSION, .width = p->width, .height = p->height, .format = PNG_FORMAT_RGB};
-  png_alloc_size_t needed = PNG_IMAGE_PNG_SIZE_MAX(image);
-  uint8_t *bytes = allocate(needed, 1);
-  if (png_image_write_to_memory(&image, bytes, &needed, 0, p->pixels, 0, NULL)) {
-    *size = needed;
-    return bytes;
-  }
+static uint8_t *encode(picture *p, size_t *size) {
+  char *bytes = NULL;
+  resnet_error error;
+  FILE *out = open_memstream(&bytes, size);
+  if (!out) return NULL;
+  bool good = png_write(out, p->width, p->height, copy_row, p, &error);
+  if (fclose(out) == 0 && good) return (uint8_t *)bytes;
   free(bytes);
   return NULL;
 }
 
 size_t thumbnail_write(comparison *c, size_t index, FILE *out) {
   picture p;
+  resnet_error error;
   size_t size = 0;
-  uint8_t *bytes = read_picture(c, index, &p) ? encode(&p, &size) : NULL;
+  uint8_t *bytes = dataset_decode(&c->data, index, &p, &error) && shrink(&p, &error) ? encode(&p, &size) : NULL;
   if (bytes) {
     (void)fprintf(out, "<img alt=\"Picture %zu\" width=\"%u\" height=\"%u\" src=\"data:image/png;base64,", index + 1,
                   p.width, p.height);

@@ -40,7 +40,8 @@ static double noise(uint64_t a, uint64_t b) {
   return (double)(x >> 11) / 9007199254740992.0;
 }
 
-/* ---- pictures ---------------------------------------------------------------------------------------------------------- */
+/* ---- pictures
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void add_folders(comparison *c, uint32_t classes, bool hostile) {
   c->data.folders = allocate(classes, sizeof *c->data.folders);
@@ -65,7 +66,8 @@ static void add_pictures(comparison *c, const fixture_options *o, uint32_t class
   }
 }
 
-/* ---- a net ------------------------------------------------------------------------------------------------------------- */
+/* ---- a net
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void fill_plan(net_summary *n, const kind *k) {
   uint32_t blocks = (k->depth - 2) / 2;
@@ -195,7 +197,8 @@ static void fill_net(comparison *c, net_summary *n, const kind *k, const fixture
   n->peak_bytes = 23 << 20;
 }
 
-/* ---- all --------------------------------------------------------------------------------------------------------------- */
+/* ---- all
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static void fill_pair(const comparison *c, pair_summary *p) {
   const net_summary *a = &c->nets[p->a], *b = &c->nets[p->b];
@@ -267,4 +270,11 @@ void fixture_release(comparison *c) {
   }
   free((void *)c->settings);
   free(c);
+}
+
+/* compare's own is not linked here. */
+void comparison_write_json(const comparison *c, json *j) {
+  json_open_object(j, NULL);
+  json_integer(j, "nets", c->net_count);
+  json_close_object(j);
 }
