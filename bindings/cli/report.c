@@ -41,13 +41,25 @@ static void open_section(const report *r, const char *id, const char *title) {
 
 static void close_section(const report *r) { (void)fputs("</section>\n", r->out); }
 
+/* As html_text; a number stays with its percent sign. */
+static void write_sentence(const report *r, char *text) {
+  for (char *unit; (unit = strstr(text, " %")); text = unit + 1) {
+    *unit = '\0';
+    html_text(r->out, text);
+    (void)fputs("&nbsp;", r->out);
+  }
+  html_text(r->out, text);
+}
+
 /* Each line of `text` is a paragraph. */
 static void write_findings_text(const report *r, char *text, bool measured) {
   for (char *line = text; *line;) {
     size_t length = strcspn(line, "\n");
     char *next = line + length + (line[length] != '\0');
     line[length] = '\0';
-    write_text(r, measured ? "p class=\"finding measured\"" : "p class=\"finding\"", line);
+    (void)fprintf(r->out, "<p class=\"finding%s\">", measured ? " measured" : "");
+    write_sentence(r, line);
+    (void)fputs("</p>\n", r->out);
     line = next;
   }
 }

@@ -102,19 +102,19 @@ void find_accuracy(const comparison *c, FILE *out) {
 /* Ratios of a residual net to a plain one, layer by layer. */
 static void compare_to_plain(const comparison *c, uint32_t plain, uint32_t residual, FILE *out) {
   const net_summary *p = &c->nets[plain], *r = &c->nets[residual];
-  double *ratios = allocate(r->layer_count, sizeof *ratios);
-  uint32_t smaller = 0;
-  for (uint32_t i = 0; i < r->layer_count; i++) {
+  uint32_t count = figure_layers(r), smaller = 0;
+  double *ratios = allocate(count, sizeof *ratios);
+  for (uint32_t i = 0; i < count; i++) {
     ratios[i] = layer_std(r, i) / layer_std(p, i);
     smaller += ratios[i] < 1;
   }
-  double median = median_of(ratios, r->layer_count);
+  double median = median_of(ratios, count);
   free(ratios);
   if (!isfinite(median)) return;
   (void)fprintf(out,
                 "%s's layer responses are %.2f times those of %s in the median layer (layers compared one by one), and "
                 "smaller in %u of %u layers: ",
-                r->title, median, p->title, smaller, r->layer_count);
+                r->title, median, p->title, smaller, count);
   (void)fputs(median < 1 ? "the paper's order, plain above residual, holds.\n"
                          : "the paper's order, plain above residual, does not hold.\n",
               out);
@@ -125,7 +125,9 @@ static uint32_t compare_equal_depths(const comparison *c, FILE *out) {
   for (uint32_t r = 0; r < c->net_count; r++) {
     for (uint32_t p = 0; p < c->net_count && said < MOST_SENTENCES; p++) {
       const net_summary *plain = &c->nets[p], *residual = &c->nets[r];
-      if (plain->residual || !residual->residual || plain->layer_count != residual->layer_count) continue;
+      if (plain->residual || !residual->residual || figure_layers(plain) == 0 ||
+          figure_layers(plain) != figure_layers(residual))
+        continue;
       compare_to_plain(c, p, r, out);
       said++;
     }

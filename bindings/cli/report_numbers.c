@@ -17,10 +17,18 @@ double median_of(double *values, size_t count) {
 
 double layer_std(const net_summary *n, uint32_t layer) { return n->responses[n->layers[layer]].std; }
 
+uint32_t figure_layers(const net_summary *n) {
+  if (n->layer_count == 0) return 0;
+  uint32_t op = n->responses[n->layers[n->layer_count - 1]].op;
+  bool connects_all = op < n->plan.op_count && n->plan.ops[op].height == 1 && n->plan.ops[op].width == 1;
+  return n->layer_count - connects_all;
+}
+
 double median_layer_std(const net_summary *n) {
-  double *values = allocate(n->layer_count, sizeof *values);
-  for (uint32_t i = 0; i < n->layer_count; i++) values[i] = layer_std(n, i);
-  double median = median_of(values, n->layer_count);
+  uint32_t count = figure_layers(n);
+  double *values = allocate(count, sizeof *values);
+  for (uint32_t i = 0; i < count; i++) values[i] = layer_std(n, i);
+  double median = median_of(values, count);
   free(values);
   return median;
 }

@@ -136,11 +136,12 @@ static int descending(const void *a, const void *b) {
 
 static void add_layers(drawing *d, const comparison *c, uint32_t net, bool sorted) {
   const net_summary *n = &c->nets[net];
-  double *stds = allocate(n->layer_count, sizeof *stds);
-  for (uint32_t i = 0; i < n->layer_count; i++) stds[i] = layer_std(n, i);
-  if (sorted) qsort(stds, n->layer_count, sizeof *stds, descending);
-  svg_series *s = add_series(d, c, net, n->layer_count);
-  for (uint32_t i = 0; i < n->layer_count; i++) {
+  uint32_t count = figure_layers(n);
+  double *stds = allocate(count, sizeof *stds);
+  for (uint32_t i = 0; i < count; i++) stds[i] = layer_std(n, i);
+  if (sorted) qsort(stds, count, sizeof *stds, descending);
+  svg_series *s = add_series(d, c, net, count);
+  for (uint32_t i = 0; i < count; i++) {
     uint32_t op = n->responses[n->layers[i]].op;
     add_point(d, i + 1.0, stds[i], !sorted && op < n->plan.op_count ? n->plan.ops[op].name : "");
   }
@@ -153,9 +154,9 @@ static bool write_layer_panel(const comparison *c, bool sorted, const svg_place 
   drawing d = drawing_make(c->net_count);
   double least = INFINITY, most = 0;
   for (uint32_t i = 0; i < c->net_count; i++) {
-    if (c->nets[i].layer_count == 0) continue;
+    if (figure_layers(&c->nets[i]) == 0) continue;
     add_layers(&d, c, i, sorted);
-    for (uint32_t j = 0; j < c->nets[i].layer_count; j++) {
+    for (uint32_t j = 0; j < figure_layers(&c->nets[i]); j++) {
       least = fmin(least, layer_std(&c->nets[i], j));
       most = fmax(most, layer_std(&c->nets[i], j));
     }
@@ -357,14 +358,15 @@ const report_plot plot_cost = {"cost",
                                false,
                                false,
                                write_cost};
-const report_plot plot_layers = {
-    "layers-in-order",
-    "Layer responses, in order",
-    "Plain nets are dashed and hollow, residual nets solid; nets of one depth share a colour.",
-    NULL,
-    false,
-    false,
-    write_layers};
+const report_plot plot_layers = {"layers-in-order",
+                                 "Layer responses, in order",
+                                 "Plain nets are dashed and hollow, residual nets solid; nets of one depth share a "
+                                 "colour. A fully connected layer at the "
+                                 "end is left out, as in the paper.",
+                                 NULL,
+                                 false,
+                                 false,
+                                 write_layers};
 const report_plot plot_layers_sorted = {"layers-sorted",
                                         "Layer responses, sorted by magnitude",
                                         "The same numbers, the largest first.",

@@ -5,7 +5,7 @@
 #include "markup.h"
 #include "svg.h"
 
-static const double width = 600, plot_height = 290, right = 16, line_height = 20, below = 52;
+static const double width = 600, plot_height = 290, right = 16, line_height = 20, below = 52, dodge = 4;
 enum { MOST_X_TICKS = 12, MOST_Y_TICKS = 7, LEGEND_LETTERS = 40, SMALL_POINTS = 70 };
 
 typedef struct scale {
@@ -188,6 +188,12 @@ static bool is_drawn(const canvas *c, const svg_series *s, size_t i) {
   return isfinite(x_of(s, i)) && isfinite(s->y[i]) && (!c->y.logarithmic || s->y[i] > 0);
 }
 
+/* Pixels. Points with a range make room for each other where they share their x. */
+static double point_x(const canvas *c, const svg_series *s, size_t i) {
+  double x = place_on(&c->x, x_of(s, i)), middle = ((double)c->plot->series_count - 1) / 2;
+  return s->low ? x + ((double)(s - c->plot->series) - middle) * dodge : x;
+}
+
 static void write_line(const canvas *c, const svg_series *s) {
   char pen = 'M';
   (void)fprintf(c->out, "<path class=\"%s\" d=\"", s->dashed ? "line dashed" : "line");
@@ -196,7 +202,7 @@ static void write_line(const canvas *c, const svg_series *s) {
       pen = 'M';
       continue;
     }
-    (void)fprintf(c->out, "%c%.1f %.1f", pen, place_on(&c->x, x_of(s, i)), place_on(&c->y, s->y[i]));
+    (void)fprintf(c->out, "%c%.1f %.1f", pen, point_x(c, s, i), place_on(&c->y, s->y[i]));
     pen = 'L';
   }
   (void)fputs("\"/>\n", c->out);
@@ -205,14 +211,14 @@ static void write_line(const canvas *c, const svg_series *s) {
 static void write_range(const canvas *c, const svg_series *s, size_t i, double x) {
   if (!s->low || !s->high || !isfinite(s->low[i]) || !isfinite(s->high[i])) return;
   double low = place_on(&c->y, s->low[i]), high = place_on(&c->y, s->high[i]);
-  (void)fprintf(c->out, "<path class=\"range\" d=\"M%.1f %.1fh8m-4 0V%.1fm-4 0h8\"/>", x - 4, low, high);
+  (void)fprintf(c->out, "<path class=\"range\" d=\"M%.1f %.1fh6m-3 0V%.1fm-3 0h6\"/>", x - 3, low, high);
 }
 
 static void write_points(const canvas *c, const svg_series *s) {
   double radius = s->count <= SMALL_POINTS ? 3.6 : 2.2;
   for (size_t i = 0; i < s->count; i++) {
     if (!is_drawn(c, s, i)) continue;
-    double x = place_on(&c->x, x_of(s, i));
+    double x = point_x(c, s, i);
     write_range(c, s, i, x);
     write_marker(c->out, s, x, place_on(&c->y, s->y[i]), radius);
     (void)fputc('>', c->out);

@@ -75,7 +75,9 @@ static void fill_plan(net_summary *n, const kind *k) {
   n->plan.ops = allocate(k->depth, sizeof *n->plan.ops);
   n->plan.block_count = blocks;
   n->plan.blocks = allocate(blocks, sizeof *n->plan.blocks);
-  for (uint32_t i = 0; i < k->depth; i++) n->plan.ops[i].name = "a node";
+  for (uint32_t i = 0; i < k->depth; i++)
+    n->plan.ops[i] =
+        (resnet_op){.name = "a node", .height = i + 1 < k->depth ? 8 : 1, .width = i + 1 < k->depth ? 8 : 1};
   for (uint32_t i = 0; i < blocks; i++) {
     char name[MOST_NAME];
     uint32_t stage = i * 3 / blocks;
