@@ -16,10 +16,14 @@ void sheet_nets(const comparison *c, sheet *s) {
       {"Parameters", "parameters", COLUMN_PLAIN},
       {"MACs", "macs", COLUMN_PLAIN},
       {"Pictures", "pictures", COLUMN_PLAIN},
-      {"Top-1", "top1", COLUMN_PLAIN},
+      {"Top\xe2\x80\x91"
+       "1",
+       "top1", COLUMN_PLAIN},
       {"95 % from", "top1_low", COLUMN_PLAIN},
       {"to", "top1_high", COLUMN_PLAIN},
-      {"Top-5", "top5", COLUMN_PLAIN},
+      {"Top\xe2\x80\x91"
+       "5",
+       "top5", COLUMN_PLAIN},
       {"Calibration error", "calibration_error", COLUMN_PLAIN},
       {"Cross-entropy", "cross_entropy", COLUMN_PLAIN},
       {"Median, ms", "latency_median_ms", COLUMN_MEASURED},
@@ -114,7 +118,9 @@ void sheet_blocks(const comparison *c, sheet *s) {
       {"Shortcut std", "shortcut_std", COLUMN_PLAIN},
       {"Ratio", "ratio", COLUMN_PLAIN},
       {"Output std", "output_std", COLUMN_PLAIN},
-      {"Top-1 without", "top1_without", COLUMN_PLAIN},
+      {"Top\xe2\x80\x91"
+       "1 without",
+       "top1_without", COLUMN_PLAIN},
   };
   sheet_open(s, "blocks",
              "Blocks: how the residual branch compares to the shortcut, and what becomes of accuracy without it",
@@ -141,7 +147,9 @@ void sheet_removals(const comparison *c, sheet *s) {
       {"Net", "net", COLUMN_KEY},
       {"Blocks removed", "removed", COLUMN_PLAIN},
       {"Choices of them", "choices", COLUMN_PLAIN},
-      {"Mean top-1", "top1_mean", COLUMN_PLAIN},
+      {"Mean top\xe2\x80\x91"
+       "1",
+       "top1_mean", COLUMN_PLAIN},
       {"Least", "top1_least", COLUMN_PLAIN},
       {"Greatest", "top1_greatest", COLUMN_PLAIN},
   };

@@ -5,7 +5,8 @@
 #include "markup.h"
 #include "svg.h"
 
-static const double width = 600, plot_height = 290, right = 16, line_height = 20, below = 52, dodge = 4;
+static const double width = 600, plot_height = 290, right = 16, line_height = 20, below = 52, most_dodge = 4,
+                    most_spread = 24;
 enum { MOST_X_TICKS = 12, MOST_Y_TICKS = 7, LEGEND_LETTERS = 40, SMALL_POINTS = 70 };
 
 typedef struct scale {
@@ -21,7 +22,9 @@ typedef struct canvas {
   FILE *out;
   const svg_plot *plot;
   scale x, y;
-  double top; /* of the plot, below the legend */
+  double top;        /* of the plot, below the legend */
+  double left, edge; /* of the plot; x.from and x.to may lie within */
+  double dodge;      /* pixels between points of neighbouring series that have ranges */
 } canvas;
 
 /* ---- scales ---------------------------------------------------------------------------------------------------- */
@@ -116,9 +119,9 @@ static void write_y_axis(const canvas *c) {
   char text[SVG_NUMBER_SIZE];
   for (size_t i = 0; i < c->y.tick_count; i++) {
     double y = place_on(&c->y, c->y.ticks[i]);
-    (void)fprintf(c->out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", c->x.from, y,
-                  c->x.to, y);
-    (void)fprintf(c->out, "<text class=\"tick end\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", c->x.from - 8, y + 4.5,
+    (void)fprintf(c->out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", c->left, y, c->edge,
+                  y);
+    (void)fprintf(c->out, "<text class=\"tick end\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", c->left - 8, y + 4.5,
                   svg_number(text, c->y.ticks[i], c->y.step));
   }
   (void)fprintf(c->out, "<text class=\"axis-title\" transform=\"translate(16 %.1f) rotate(-90)\">%s</text>\n",
@@ -138,8 +141,8 @@ static void write_x_axis(const canvas *c) {
     (void)fprintf(c->out, "<text class=\"tick middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x, c->y.from + 20, text);
     free_from = x + half + 4;
   }
-  (void)fprintf(c->out, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", c->x.from,
-                c->y.from, c->x.to, c->y.from);
+  (void)fprintf(c->out, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", c->left, c->y.from,
+                c->edge, c->y.from);
   (void)fprintf(c->out, "<text class=\"axis-title\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", (c->x.from + c->x.to) / 2,
                 c->y.from + 43, c->plot->x.title);
 }
@@ -150,8 +153,8 @@ static void write_guides(const canvas *c) {
                   c->y.from, c->x.to, c->y.to);
   if (!c->plot->level_name) return;
   double y = place_on(&c->y, c->plot->level);
-  (void)fprintf(c->out, "<line class=\"guide\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", c->x.from, y,
-                c->x.to, y);
+  (void)fprintf(c->out, "<line class=\"guide\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", c->left, y,
+                c->edge, y);
 }
 
 /* ---- marks ----------------------------------------------------------------------------------------------------- */
@@ -191,7 +194,7 @@ static bool is_drawn(const canvas *c, const svg_series *s, size_t i) {
 /* Pixels. Points with a range make room for each other where they share their x. */
 static double point_x(const canvas *c, const svg_series *s, size_t i) {
   double x = place_on(&c->x, x_of(s, i)), middle = ((double)c->plot->series_count - 1) / 2;
-  return s->low ? x + ((double)(s - c->plot->series) - middle) * dodge : x;
+  return s->low ? x + ((double)(s - c->plot->series) - middle) * c->dodge : x;
 }
 
 static void write_line(const canvas *c, const svg_series *s) {
@@ -312,8 +315,13 @@ static void set_scales(canvas *c) {
   c->y.from = c->top + plot_height;
   c->y.to = c->top;
   set_scale(&c->y, &p->y, least, most, MOST_Y_TICKS);
-  c->x.from = 40 + label_width(&c->y);
-  c->x.to = width - right;
+  c->left = 40 + label_width(&c->y);
+  c->edge = width - right;
+  c->dodge = fmin(most_dodge, most_spread / (double)p->series_count);
+  bool ranges = p->series_count > 0 && p->series[0].low;
+  double room = ranges ? 4 + c->dodge * (double)(p->series_count - 1) / 2 : 0;
+  c->x.from = c->left + room;
+  c->x.to = c->edge - room;
   bool numbered = p->bars || p->x.whole;
   for (size_t i = 0; i < p->series_count; i++) numbered &= p->bars || p->series[i].x == NULL;
   find_range(p, false, &least, &most);
