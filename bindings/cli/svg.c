@@ -9,7 +9,7 @@ extern const unsigned char plot_css[];
 extern const size_t plot_css_size;
 
 /* Of a letter of 13 pixels in the widest of the usual fonts (DejaVu Sans), on average. */
-static const double letter_width = 8.0, wide_letter_width = 14.0;
+static const double letter_width = 8.0, wide_letter_width = 14.0, heading_letter_width = 10.0;
 
 double svg_text_width(const char *text) {
   double width = 0;
@@ -118,7 +118,7 @@ void svg_begin(const svg_place *place, const char *title, const char *descriptio
   (void)fprintf(out, "</style>\n<rect class=\"paper\" x=\"0\" y=\"%g\" width=\"%g\" height=\"%g\"/>\n", -above, width,
                 height + above);
   (void)fprintf(out, "<text class=\"heading\" x=\"14\" y=\"-10\">");
-  html_shortened(out, title, (size_t)((width - 28) / letter_width));
+  html_shortened(out, title, (size_t)((width - 28) / heading_letter_width));
   (void)fputs("</text>\n", out);
 }
 
