@@ -82,7 +82,8 @@ static void label_all(evaluation *e) {
 static bool evaluate(evaluation *e) {
   bool good = true;
   e->sessions = allocate(e->workers, sizeof *e->sessions);
-  for (uint32_t i = 0; i < e->workers && good; i++) good = model_open_session(&e->model, 1, e->batch, &e->sessions[i]);
+  for (uint32_t i = 0; i < e->workers && good; i++)
+    good = model_open_session(&e->model, 1, e->batch, RESNET_OBSERVE_RESPONSES, &e->sessions[i]);
   if (good) label_all(e);
   for (uint32_t i = 0; i < e->workers; i++) resnet_session_close(&e->sessions[i]);
   free(e->sessions);

@@ -171,7 +171,7 @@ static bool open_worker(judging *j, judge_worker *w) {
     const size_t own = (size_t)j->batches[n] * m->info.classes;
     if (own > predictions) predictions = own;
     w->observations[n] = (observation){&j->maps[n], responses_allocate(&j->maps[n])};
-    if (!model_open_session(m, 1, j->batches[n], &w->sessions[n])) return false;
+    if (!model_open_session(m, 1, j->batches[n], RESNET_OBSERVE_RESPONSES, &w->sessions[n])) return false;
     if (resnet_session_observe(w->sessions[n], observe, &w->observations[n], &error) != RESNET_OK) {
       complain(m->file, error.message);
       return false;

@@ -71,7 +71,7 @@ static bool open_net(const net_summary *net, timed_net *t) {
   t->scores = allocate(info->classes, sizeof *t->scores);
   t->latencies = allocate(RUNS, sizeof *t->latencies);
   model_random_input(t->input, values);
-  return model_open_session(&net->model, 1, 1, &t->session);
+  return model_open_session(&net->model, 1, 1, RESNET_OBSERVE_RESPONSES, &t->session);
 }
 
 static void close_net(timed_net *t) {

@@ -25,7 +25,8 @@ bool model_try(const settings *s, loaded_model *m, resnet_error *error);
 void model_note_guess(const settings *s, const loaded_model *m);
 
 /* Open a session, or say on standard error why not. */
-bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_session **session);
+bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_observe observe,
+                        resnet_session **session);
 
 /* Pictures to be labelled together: as many, up to 8, as keep their activations in a processor's own cache. */
 uint32_t model_automatic_batch(const loaded_model *m);

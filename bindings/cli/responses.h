@@ -1,14 +1,14 @@
 /* Statistics of responses, gathered as they are computed, picture by picture.
  *
- * Mean and standard deviation are of all values. Tiles of up to 128 pixels are summed channel by channel in float, as
+ * Mean and standard deviation are of all values. Tiles of up to 256 pixels are summed channel by channel in float, as
  * differences from the tile's first pixel, four at a time; tiles are merged in double precision (Chan, Golub, LeVeque
  * 1979, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", equations 2.1). A tile's sums are
  * good to some 1e-6 of its own spread, and what is left of that does not add up over tiles.
  *
- * Percentiles are of every value of a picture's up to 1024, else of every 31st (of larger ones of every 127th, 509th or
- * 2039th: primes, so that all channels are met, as is also seen to by beginning one further with every picture). These
- * are counted in bins whose width is 1/64 of a power of two, 1/64 to 1/128 of the value, and a percentile lies in the
- * right bin: 1/64 of it is how far it may be off, or 2^-24 where it is less than that. From 2^24 on values are one.
+ * Percentiles are of every value of a picture's up to 1024, else of every 61st, of larger ones of every 251st, 1021st
+ * or 4093rd: primes, so that all channels are met; the first is one further in each picture. They are counted in bins
+ * as wide as 1/64 of the power of two below, which is how far a percentile may be off: 1/64 of it, or 2^-24 where it is
+ * less than that. Values from 2^24 on share one bin.
  *
  * The same pictures in the same order give the same bits, however they are split into batches.
  */
