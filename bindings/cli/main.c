@@ -1,5 +1,6 @@
 /* The resnet program: `resnet COMMAND [OPTION]...`. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "message.h"
@@ -33,7 +34,13 @@ static int run(int argc, char **argv) {
   if (!c) return wrong_command(argv[1]);
   settings s;
   int code;
-  return options_parse(c, argc - 1, argv + 1, &s, &code) ? c->run(&s) : code;
+  char *line = command_line_join(argc, argv); /* parsing reorders them */
+  if (options_parse(c, argc - 1, argv + 1, &s, &code)) {
+    s.command_line = line;
+    code = c->run(&s);
+  }
+  free(line);
+  return code;
 }
 
 int main(int argc, char **argv) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "message.h"
+#include "terminal.h"
 
 typedef enum option_kind {
   OPTION_HELP,
@@ -330,4 +331,33 @@ bool options_parse(const command *c, int argc, char **argv, settings *s, int *ex
     }
   }
   return take_operands(c, argc, argv, s) || wrong_usage(c, exit_code);
+}
+
+/* Within single quotes nothing but they themselves has a meaning. */
+static void write_quoted(FILE *out, const char *word) {
+  static const char plain_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=,+@%";
+  if (*word && word[strspn(word, plain_letters)] == '\0') {
+    (void)fputs(word, out);
+    return;
+  }
+  (void)fputc('\'', out);
+  for (; *word; word++)
+    if (*word == '\'')
+      (void)fputs("'\\''", out);
+    else
+      (void)fputc(*word, out);
+  (void)fputc('\'', out);
+}
+
+char *command_line_join(int argc, char **argv) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  if (!out) return copy_text("");
+  for (int i = 0; i < argc; i++) {
+    if (i > 0) (void)fputc(' ', out);
+    write_quoted(out, argv[i]);
+  }
+  (void)fclose(out);
+  return text;
 }

@@ -27,6 +27,7 @@ typedef struct size_option {
 
 /* What the command line said; 0 or NULL where it said nothing. */
 typedef struct settings {
+  const char *command_line; /* all of it, as a shell takes it; NULL: not known */
   const char *model; /* NULL: the one built into the program */
   const char *data;
   const char *output;          /* NULL: the model is not to be saved */
@@ -80,6 +81,9 @@ int command_inspect(const settings *s);
 int command_bench(const settings *s);
 int command_compile(const settings *s);
 int command_compare(const settings *s);
+
+/* The arguments as a shell takes them, the caller's to free. */
+char *command_line_join(int argc, char **argv);
 
 /* The command of that name, or NULL. */
 const command *command_find(const char *name);

@@ -95,3 +95,20 @@ void output_abandon(output_file *o) {
   (void)unlink(o->temporary);
   finish(o);
 }
+
+bool output_save(const char *path, const char *bytes, size_t size, resnet_error *error) {
+  output_file o;
+  if (!output_open(&o, path, error)) return false;
+  (void)setvbuf(o.stream, NULL, _IONBF, 0); /* so that errno is that of the write that failed */
+  if (fwrite(bytes, 1, size, o.stream) == size) return output_commit(&o, error);
+  (void)refuse(error, RESNET_ERROR_IO, "cannot be written: %s", strerror(errno));
+  output_abandon(&o);
+  return false;
+}
+
+bool output_check(const char *path, resnet_error *error) {
+  output_file o;
+  if (!output_open(&o, path, error)) return false;
+  output_abandon(&o);
+  return true;
+}

@@ -26,6 +26,12 @@ bool output_commit(output_file *o, resnet_error *error);
 /* Remove the temporary file. */
 void output_abandon(output_file *o);
 
+/* All three in one, of `size` bytes. */
+bool output_save(const char *path, const char *bytes, size_t size, resnet_error *error);
+
+/* What would keep output_open from writing there, to be found out before long work is begun. */
+bool output_check(const char *path, resnet_error *error);
+
 /* What would be replaced is not what is read: `input` (NULL: none), a `what` such as "model". */
 bool output_is_other(const char *path, const char *input, const char *what, resnet_error *error);
 

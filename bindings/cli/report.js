@@ -1,0 +1,28 @@
+"use strict";
+/* Click a heading, or press Enter on it, to sort by it; again to turn the order. What is empty stays last. */
+for (const table of document.querySelectorAll("table.sortable")) {
+  const headings = [...table.tHead.rows[0].cells];
+  const keyOf = (row, column) => {
+    const cell = row.cells[column];
+    if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
+    return cell.classList.contains("number") ? null : cell.textContent;
+  };
+  const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true }));
+  headings.forEach((heading, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...heading.childNodes);
+    heading.append(button);
+    button.addEventListener("click", () => {
+      const down = heading.getAttribute("aria-sort") === "ascending";
+      const rows = [...table.tBodies[0].rows].map((row) => ({ row, key: keyOf(row, column) }));
+      rows.sort((a, b) => {
+        if (a.key === null || b.key === null) return (a.key === null) - (b.key === null);
+        return down ? compare(b.key, a.key) : compare(a.key, b.key);
+      });
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+      table.tBodies[0].append(...rows.map((entry) => entry.row));
+    });
+  });
+}

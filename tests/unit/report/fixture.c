@@ -1,0 +1,282 @@
+#include "fixture.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "terminal.h"
+
+enum { ITEMS = 400, MOST_NAME = 64 };
+
+static const char hostile_name[] = "</title><script>alert(1)</script>\"'&\xff\xe2\x80\xae=1+1,\x01";
+
+typedef struct kind {
+  const char *name;
+  uint32_t depth;
+  bool residual;
+  double accuracy, response, sureness;
+} kind;
+
+static kind kind_of(char letter, bool reversed) {
+  static const kind kinds[] = {{"plain20", 20, false, 0.80, 1.6, 0.02},
+                               {"resnet20", 20, true, 0.82, 1.0, 0.03},
+                               {"plain56", 56, false, 0.68, 1.5, -0.06},
+                               {"resnet56", 56, true, 0.90, 0.55, 0.05}};
+  kind k = kinds[letter == 'p' ? 0 : letter == 'r' ? 1 : letter == 'P' ? 2 : 3];
+  if (!reversed) return k;
+  k.accuracy = 1.45 - k.accuracy - (letter == 'p' ? 0.1 : letter == 'P' ? -0.1 : 0);
+  k.response = 1 / k.response;
+  k.sureness = -k.sureness;
+  return k;
+}
+
+/* 0 to below 1, always the same for the same numbers. */
+static double noise(uint64_t a, uint64_t b) {
+  uint64_t x = (a + 1) * 0x9e3779b97f4a7c15u ^ (b + 1) * 0xc2b2ae3d27d4eb4fu;
+  x ^= x >> 31;
+  x *= 0xbf58476d1ce4e5b9u;
+  x ^= x >> 29;
+  return (double)(x >> 11) / 9007199254740992.0;
+}
+
+/* ---- pictures
+ * ---------------------------------------------------------------------------------------------------------- */
+
+static void add_folders(comparison *c, uint32_t classes, bool hostile) {
+  c->data.folders = allocate(classes, sizeof *c->data.folders);
+  for (uint32_t i = 0; i < classes; i++) {
+    char name[MOST_NAME];
+    (void)snprintf(name, sizeof name, "%s%02u", hostile ? hostile_name : "class", i);
+    c->data.folders[c->data.folder_count++] = copy_text(name);
+  }
+}
+
+static void add_pictures(comparison *c, const fixture_options *o, uint32_t classes) {
+  resnet_error error;
+  if (o->pictures && dataset_open(o->pictures, &c->data, &error)) return;
+  add_folders(c, classes, o->hostile);
+  c->data.items = allocate(ITEMS, sizeof *c->data.items);
+  for (uint32_t i = 0; i < ITEMS; i++) {
+    dataset_item *item = &c->data.items[c->data.count++];
+    char path[2 * MOST_NAME];
+    item->folder = i * classes / ITEMS;
+    (void)snprintf(path, sizeof path, "=absent/%s/%04u.png", c->data.folders[item->folder], i);
+    item->path = copy_text(path);
+  }
+}
+
+/* ---- a net
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static void fill_plan(net_summary *n, const kind *k) {
+  uint32_t blocks = (k->depth - 2) / 2;
+  n->plan.op_count = k->depth;
+  n->plan.ops = allocate(k->depth, sizeof *n->plan.ops);
+  n->plan.block_count = blocks;
+  n->plan.blocks = allocate(blocks, sizeof *n->plan.blocks);
+  for (uint32_t i = 0; i < k->depth; i++)
+    n->plan.ops[i] =
+        (resnet_op){.name = "a node", .height = i + 1 < k->depth ? 8 : 1, .width = i + 1 < k->depth ? 8 : 1};
+  for (uint32_t i = 0; i < blocks; i++) {
+    char name[MOST_NAME];
+    uint32_t stage = i * 3 / blocks;
+    (void)snprintf(name, sizeof name, "stage%u.block%u", stage + 1, i - stage * blocks / 3 + 1);
+    n->plan.blocks[i].name = copy_text(name);
+    bool projects = i > 0 && i % (blocks / 3) == 0;
+    if (k->residual) n->plan.blocks[i].shortcut = projects ? RESNET_SHORTCUT_OPTION_A : RESNET_SHORTCUT_IDENTITY;
+  }
+}
+
+static void fill_responses(net_summary *n, const kind *k) {
+  n->response_count = n->layer_count = k->depth;
+  n->responses = allocate(k->depth, sizeof *n->responses);
+  n->layers = allocate(k->depth, sizeof *n->layers);
+  for (uint32_t i = 0; i < k->depth; i++) {
+    response_summary *r = &n->responses[i];
+    *r = (response_summary){.op = i, .point = RESNET_POINT_RESPONSE, .layer = i + 1, .values = 1000000, .channels = 64};
+    r->block = i > 0 && i + 1 < k->depth ? (i - 1) / 2 : RESNET_NO_INDEX;
+    r->std = k->response * (0.75 + 0.5 * noise(i, k->depth)) * (1.2 - 0.5 * i / k->depth);
+    if (i + 1 == k->depth) r->std = 4.1 + k->response;
+    r->mean = -0.3 * r->std;
+    r->least = -5 * r->std;
+    r->most = 6 * r->std;
+    for (int j = 0; j < PERCENTILE_COUNT; j++) r->percentiles[j] = r->std * (j - 2);
+    r->negative = 0.6;
+    r->dead = !k->residual && i % 11 == 3 ? 2 : 0;
+    n->layers[i] = i;
+  }
+}
+
+static void fill_blocks(net_summary *n, const kind *k, bool measured) {
+  for (uint32_t i = 0; i < n->plan.block_count; i++) {
+    block_summary *b = &n->blocks[i];
+    double bump = noise(i, 77);
+    b->shortcut_ms = b->unfused_ms = NAN;
+    b->branch_std = k->response * (0.4 + bump);
+    b->shortcut_std = k->residual ? 1.1 : NAN;
+    b->ratio = b->branch_std / b->shortcut_std;
+    b->output_std = 1.3;
+    b->can_skip = k->residual || i == 0 || i % (n->plan.block_count / 3) != 0;
+    b->skipped_top1 = k->residual ? k->accuracy - 0.25 * bump * bump : 0.1 + 0.1 * bump;
+    if (!k->residual) continue;
+    b->shortcut_bytes = 131072 >> (2 * (i * 3 / n->plan.block_count));
+    b->unfused_bytes = b->shortcut_bytes * 3;
+    if (!measured) continue;
+    b->shortcut_ms = 0.004 + 0.002 * bump;
+    b->unfused_ms = 0.011 + 0.003 * bump;
+  }
+}
+
+static void fill_lesions(net_summary *n, const kind *k) {
+  n->lesion_images = 1000;
+  n->lesion_top1 = (uint64_t)(1000 * k->accuracy);
+  n->removal_count = n->plan.block_count < 10 ? 5 : 10;
+  n->removals = allocate(n->removal_count, sizeof *n->removals);
+  for (uint32_t i = 0; i < n->removal_count; i++) {
+    double share = (i + 1.0) / n->plan.block_count * (k->residual ? 1.6 : 9);
+    double mean = 0.1 + (k->accuracy - 0.1) * exp(-share * 2);
+    n->removals[i] = (removal_summary){i + 1, 10, mean, fmax(0.08, mean - 0.1), fmin(k->accuracy, mean + 0.06)};
+  }
+}
+
+static void judge(comparison *c, net_summary *n, const kind *k, size_t index) {
+  uint32_t truth = n->class_of_folder[c->data.items[index].folder], classes = n->model.info.classes;
+  verdict *v = &n->verdicts[index];
+  bool right = noise(index, k->depth * 2 + k->residual) < k->accuracy;
+  v->best = right ? truth : (truth + 1 + (uint32_t)(noise(index, 5) * noise(index, 6) * (classes - 1))) % classes;
+  v->top1 = v->best == truth;
+  v->top5 = v->top1 || noise(index, 9) < 0.8;
+  v->confidence = (float)fmin(0.9999, 0.3 + (right ? 0.7 : 0.55) * sqrt(noise(index, 11)) + k->sureness);
+  n->images++;
+  n->top1 += v->top1;
+  n->top5 += v->top5;
+  n->confusion[(size_t)truth * classes + v->best]++;
+  calibration_bin *bin = &n->calibration[(size_t)((double)v->confidence * CALIBRATION_BINS)];
+  bin->pictures++;
+  bin->right += v->top1;
+  bin->confidence += (double)v->confidence;
+}
+
+static void fill_accuracy(comparison *c, net_summary *n, const kind *k) {
+  n->class_of_folder = allocate(c->data.folder_count, sizeof *n->class_of_folder);
+  for (uint32_t i = 0; i < c->data.folder_count; i++) n->class_of_folder[i] = i;
+  n->class_rule = "folder order";
+  n->verdicts = allocate(c->data.count, sizeof *n->verdicts);
+  n->confusion = allocate((size_t)n->model.info.classes * n->model.info.classes, sizeof *n->confusion);
+  for (size_t i = 0; i < c->data.count; i++) judge(c, n, k, i);
+  double p = (double)n->top1 / (double)n->images, half = 1.96 * sqrt(p * (1 - p) / (double)n->images);
+  n->top1_interval = (interval){p - half, p + half};
+  for (int i = 0; i < CALIBRATION_BINS; i++)
+    n->calibration_error += fabs(n->calibration[i].confidence - (double)n->calibration[i].right) / (double)n->images;
+  n->cross_entropy = 0.5;
+}
+
+static void fill_net(comparison *c, net_summary *n, const kind *k, const fixture_options *o) {
+  char title[2 * MOST_NAME];
+  (void)snprintf(title, sizeof title, "%s%s", k->name, o->hostile ? hostile_name : "");
+  n->title = copy_text(title);
+  n->model.file = o->hostile ? "=cmd|' /C calc'!A0" : "models/a.onnx";
+  (void)memset(n->sha256, 'a', sizeof n->sha256 - 1);
+  n->residual = k->residual;
+  n->model.info = (resnet_model_info){.name = n->title, .producer = "a test", .classes = o->classes ? o->classes : 10};
+  n->model.info.conv_layers = k->depth;
+  n->model.info.parameters = k->depth * 13500u;
+  n->model.info.macs = k->depth * 2040000u;
+  n->model.info.arena_bytes = 262144;
+  n->model.info.weights_bytes = k->depth * 80000u;
+  fill_plan(n, k);
+  fill_accuracy(c, n, k);
+  n->blocks = allocate(n->plan.block_count, sizeof *n->blocks);
+  fill_blocks(n, k, !o->without_lesions);
+  n->latency_median_ms = n->latency_p99_ms = n->latency_least_ms = NAN;
+  if (o->without_lesions) return;
+  fill_responses(n, k);
+  fill_lesions(n, k);
+  n->latency_median_ms = k->depth * 0.05;
+  n->latency_p99_ms = k->depth * 0.062;
+  n->latency_least_ms = k->depth * 0.049;
+  n->peak_bytes = 23 << 20;
+}
+
+/* ---- all
+ * --------------------------------------------------------------------------------------------------------------- */
+
+static void fill_pair(const comparison *c, pair_summary *p) {
+  const net_summary *a = &c->nets[p->a], *b = &c->nets[p->b];
+  for (size_t i = 0; i < c->data.count; i++) {
+    p->images++;
+    p->agree += a->verdicts[i].best == b->verdicts[i].best;
+    p->both += a->verdicts[i].top1 && b->verdicts[i].top1;
+    p->only_a += a->verdicts[i].top1 && !b->verdicts[i].top1;
+    p->only_b += !a->verdicts[i].top1 && b->verdicts[i].top1;
+  }
+  double only_a = (double)p->only_a, only_b = (double)p->only_b, difference = fmax(0, fabs(only_a - only_b) - 1);
+  p->mcnemar_chi2 = only_a + only_b > 0 ? difference * difference / (only_a + only_b) : 0;
+  p->mcnemar_p = erfc(sqrt(p->mcnemar_chi2 / 2));
+}
+
+comparison *fixture_make(const fixture_options *o) {
+  comparison *c = allocate(1, sizeof *c);
+  settings *s = allocate(1, sizeof *s);
+  const char *letters = o->nets ? o->nets : "prPR";
+  s->data = o->hostile ? hostile_name : "a folder";
+  s->command_line = o->hostile ? hostile_name : "resnet compare a.onnx b.onnx --data 'a folder' --report page.html";
+  c->settings = s;
+  add_pictures(c, o, o->classes ? o->classes : 10);
+  c->failures = allocate(c->data.count, sizeof *c->failures);
+  c->net_count = (uint32_t)strlen(letters);
+  c->nets = allocate(c->net_count, sizeof *c->nets);
+  for (uint32_t i = 0; i < c->net_count; i++) {
+    kind k = kind_of(letters[i], o->reversed);
+    fill_net(c, &c->nets[i], &k, o);
+  }
+  c->pairs = allocate((size_t)c->net_count * c->net_count, sizeof *c->pairs);
+  for (uint32_t a = 0; a < c->net_count; a++) {
+    for (uint32_t b = a + 1; b < c->net_count; b++) {
+      c->pairs[c->pair_count] = (pair_summary){.a = a, .b = b};
+      fill_pair(c, &c->pairs[c->pair_count++]);
+    }
+  }
+  c->workers = 2;
+  c->seconds = 12.3;
+  return c;
+}
+
+static void release_net(net_summary *n) {
+  free((void *)n->title);
+  for (uint32_t i = 0; i < n->plan.block_count; i++) free((void *)n->plan.blocks[i].name);
+  free(n->plan.ops);
+  free(n->plan.blocks);
+  free(n->class_of_folder);
+  free(n->verdicts);
+  free(n->confusion);
+  free(n->responses);
+  free(n->layers);
+  free(n->blocks);
+  free(n->removals);
+}
+
+void fixture_release(comparison *c) {
+  for (uint32_t i = 0; i < c->net_count; i++) release_net(&c->nets[i]);
+  free(c->nets);
+  free(c->pairs);
+  free(c->failures);
+  if (c->data.capacity) {
+    dataset_close(&c->data); /* it was opened */
+  } else {
+    for (size_t i = 0; i < c->data.count; i++) free(c->data.items[i].path);
+    for (uint32_t i = 0; i < c->data.folder_count; i++) free(c->data.folders[i]);
+    free(c->data.items);
+    free(c->data.folders);
+  }
+  free((void *)c->settings);
+  free(c);
+}
+
+/* compare's own is not linked here. */
+void comparison_write_json(const comparison *c, json *j) {
+  json_open_object(j, NULL);
+  json_integer(j, "nets", c->net_count);
+  json_close_object(j);
+}

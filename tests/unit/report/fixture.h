@@ -1,0 +1,20 @@
+/* A comparison of made-up numbers: what the report writes can be tested without running nets. */
+#ifndef TEST_REPORT_FIXTURE_H
+#define TEST_REPORT_FIXTURE_H
+
+#include "comparison.h"
+
+typedef struct fixture_options {
+  const char *nets;     /* letters: p plain20, r resnet20, P plain56, R resnet56; NULL: "prPR" */
+  bool reversed;        /* nothing is as in the paper */
+  bool hostile;         /* names with what HTML, SVG, CSV and terminals would obey */
+  bool without_lesions; /* and without responses, and times not measured */
+  uint32_t classes;     /* 0: 10 */
+  const char *pictures; /* a folder of class folders; NULL: there are none to be read */
+} fixture_options;
+
+/* Never NULL. */
+comparison *fixture_make(const fixture_options *o);
+void fixture_release(comparison *c);
+
+#endif

@@ -1,0 +1,456 @@
+/* What resnet compare's report says and how it writes it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+
+#include "fixture.h"
+#include "markup.h"
+#include "report.h"
+
+/* ---- sentences
+ * --------------------------------------------------------------------------------------------------------- */
+
+/* The caller's to free. */
+static char *find(const fixture_options *o, find_function of) {
+  comparison *c = fixture_make(o);
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  assert_non_null(out);
+  of(c, out);
+  assert_int_equal(fclose(out), 0);
+  fixture_release(c);
+  assert_true(size > 0 && text[size - 1] == '\n');
+  return text;
+}
+
+static void expect(const fixture_options *o, find_function of, const char *part) {
+  char *text = find(o, of);
+  if (!strstr(text, part)) print_error("'%s' is not in: %s", part, text);
+  assert_non_null(strstr(text, part));
+  free(text);
+}
+
+static void expect_not(const fixture_options *o, find_function of, const char *part) {
+  char *text = find(o, of);
+  if (strstr(text, part)) print_error("'%s' is in: %s", part, text);
+  assert_null(strstr(text, part));
+  free(text);
+}
+
+static const fixture_options all = {0}, reversed = {.reversed = true}, one = {.nets = "R"}, plain_only = {.nets = "pP"},
+                             unequal = {.nets = "pR"}, not_run = {.without_lesions = true};
+
+static void accuracy_is_said(void **state) {
+  (void)state;
+  expect(&all, find_accuracy, "The most accurate net, resnet56");
+  expect(&all, find_accuracy, "depth makes it worse, the degradation that the paper starts from");
+  expect(&all, find_accuracy, "depth makes it better, as in the paper");
+  expect(&reversed, find_accuracy, "the paper's degradation does not show here");
+  expect(&reversed, find_accuracy, "the paper's finding does not hold here");
+  expect(&one, find_accuracy, "with one net there is nothing to compare it to");
+  expect_not(&one, find_accuracy, "depth");
+}
+
+static void a_difference_by_chance_is_no_finding(void **state) {
+  (void)state;
+  comparison *c = fixture_make(&plain_only);
+  c->pairs[0].mcnemar_p = 0.05;
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  find_accuracy(c, out);
+  assert_int_equal(fclose(out), 0);
+  assert_non_null(strstr(text, "(McNemar's p = 0.05): a difference that may be chance"));
+  assert_null(strstr(text, "degradation that the paper"));
+  free(text);
+  fixture_release(c);
+}
+
+static void layer_responses_are_said(void **state) {
+  (void)state;
+  expect(&all, find_layers,
+         "resnet56's layer responses are 0.37 times those of plain56 in the median layer (layers compared "
+         "one by one), and smaller in 55 of 55 layers: the paper's order, plain above residual, holds.");
+  expect(&all, find_layers, "The deeper of resnet20 and resnet56 has smaller responses");
+  expect(&all, find_layers, "deeper below shallower, holds");
+  expect(&reversed, find_layers, "resnet56's layer responses are 2.73 times those of plain56");
+  expect(&reversed, find_layers, "plain above residual, does not hold");
+  expect(&reversed, find_layers, "The deeper of resnet20 and resnet56 has larger responses");
+  expect(&reversed, find_layers, "deeper below shallower, does not hold");
+  expect_not(&reversed, find_layers, ", holds");
+}
+
+static void layer_responses_that_cannot_be_compared_are_not(void **state) {
+  (void)state;
+  expect(&one, find_layers, "No plain net is among those compared");
+  expect(&one, find_layers, "Fewer than two residual nets of different depth are compared");
+  expect(&plain_only, find_layers, "No residual net is among those compared");
+  expect(&unequal, find_layers, "No plain net has as many layers as a residual one");
+  expect(&not_run, find_layers, "Layer responses were not observed");
+  const fixture_options *const options[] = {&one, &plain_only, &unequal, &not_run};
+  for (size_t i = 0; i < 4; i++) expect_not(options[i], find_layers, "hold");
+}
+
+/* The median of layers one by one is not the ratio of medians, and a layer of 0 or NAN does not spoil it. */
+static void the_median_layer_is_found_layer_by_layer(void **state) {
+  (void)state;
+  comparison *c = fixture_make(&(fixture_options){.nets = "pr"});
+  static const double plain[3] = {1, 10, 100}, residual[3] = {0.5, 20, 25};
+  for (int n = 0; n < 2; n++) {
+    c->nets[n].layer_count = 3;
+    for (int i = 0; i < 3; i++) c->nets[n].responses[i].std = n ? residual[i] : plain[i];
+  }
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  find_layers(c, out);
+  assert_int_equal(fclose(out), 0);
+  assert_non_null(strstr(text, "resnet20's layer responses are 0.50 times those of plain20"));
+  assert_non_null(strstr(text, "smaller in 2 of 3 layers"));
+  free(text);
+  fixture_release(c);
+}
+
+static void blocks_are_said(void **state) {
+  (void)state;
+  expect(&all, find_blocks,
+         "In the median block of resnet20 the residual branch varies 0.78 times as much as the shortcut; "
+         "least in stage2.block1 (0.41), most in stage2.block2 (1.24).");
+  expect(&all, find_blocks,
+         "The deeper of resnet20 and resnet56 changes the signal less per block: median ratio 0.43 against 0.78");
+  expect(&reversed, find_blocks, "changes the signal more per block");
+  expect(&reversed, find_blocks, "does not hold here");
+  expect(&plain_only, find_blocks, "None of the nets has shortcuts");
+  expect_not(&one, find_blocks, "The deeper of");
+}
+
+static void lesions_are_said(void **state) {
+  (void)state;
+  expect(&all, find_block_lesions,
+         "Leaving out one block of plain20 raises its error by 65.0 points in the median of 7 blocks");
+  expect(&all, find_block_lesions,
+         "Leaving out one block of resnet56 raises its error by 5.1 points in the median of 27 blocks, "
+         "and by 24.2 at worst (stage3.block1), from 10.0 %.");
+  expect(&not_run, find_block_lesions, "No lesions were tried");
+  expect(&all, find_removals,
+         "With 10 blocks of resnet56 left out, the mean error is 65.5 % (59.5 % to 75.5 % by choice of "
+         "blocks) against 10.0 % of the whole net; half of that rise is reached with 4 left out.");
+  expect(&not_run, find_removals, "was not tried");
+}
+
+static void a_net_without_blocks_to_leave_out_is_said(void **state) {
+  (void)state;
+  comparison *c = fixture_make(&one);
+  for (uint32_t i = 0; i < c->nets[0].plan.block_count; i++) c->nets[0].blocks[i].can_skip = false;
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  find_block_lesions(c, out);
+  assert_int_equal(fclose(out), 0);
+  assert_string_equal(text, "No block of resnet56 can be left out: each changes the shape of what it is given.\n");
+  free(text);
+  fixture_release(c);
+}
+
+static void costs_are_said(void **state) {
+  (void)state;
+  expect(&all, find_shortcut_times, "The 9 shortcuts of resnet20 take 0.0439 ms of its 1 ms (4.4 %)");
+  expect(&all, find_shortcut_times, "fusing them saves 6.7 %");
+  expect(&not_run, find_shortcut_times, "was not measured");
+  expect(&plain_only, find_shortcut_times, "None of the nets has shortcuts");
+  expect(&all, find_shortcut_bytes, "For the 9 shortcuts of resnet20, 504 KiB");
+  expect(&all, find_shortcut_bytes, "3.00 times as much");
+}
+
+static void fusing_that_saves_nothing_is_said(void **state) {
+  (void)state;
+  comparison *c = fixture_make(&one);
+  for (uint32_t i = 0; i < c->nets[0].plan.block_count; i++)
+    c->nets[0].blocks[i].unfused_ms = c->nets[0].blocks[i].shortcut_ms;
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  find_shortcut_times(c, out);
+  assert_int_equal(fclose(out), 0);
+  assert_non_null(strstr(text, "fusing them saves nothing here"));
+  free(text);
+  fixture_release(c);
+}
+
+static void confidence_is_said_both_ways(void **state) {
+  (void)state;
+  comparison *c = fixture_make(&one);
+  net_summary *n = &c->nets[0];
+  static const struct {
+    double confidence;
+    const char *said;
+  } cases[] = {{80, "overconfident"}, {60, "underconfident"}, {70.2, "neither over- nor underconfident"}};
+  n->images = 100;
+  n->top1 = 70;
+  for (size_t i = 0; i < 3; i++) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    memset(n->calibration, 0, sizeof n->calibration);
+    n->calibration[9].confidence = cases[i].confidence;
+    find_calibration(c, out);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, cases[i].said));
+    free(text);
+  }
+  fixture_release(c);
+}
+
+static void pairs_are_said_both_ways(void **state) {
+  (void)state;
+  comparison *c = fixture_make(&plain_only);
+  for (int chance = 0; chance < 2; chance++) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    c->pairs[0].mcnemar_p = chance ? 0.4 : 0.00001;
+    find_pair(c, &c->pairs[0], out);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, chance ? ": no more than chance explains (McNemar's p = 0.4)."
+                                        : ": more than chance explains (McNemar's p < 0.0001)."));
+    free(text);
+  }
+  fixture_release(c);
+}
+
+static void dead_units_are_said(void **state) {
+  (void)state;
+  expect(&all, find_dead, "4 of the 1,280 channels of plain20 are above 0 for no picture at no pixel.");
+  expect(&all, find_dead, "None of the 1,280 channels of resnet20 is dead.");
+  expect(&not_run, find_dead, "were not observed");
+}
+
+static void confusions_are_said(void **state) {
+  (void)state;
+  comparison *c = fixture_make(&one);
+  net_summary *n = &c->nets[0];
+  memset(n->confusion, 0, 100 * sizeof *n->confusion);
+  n->confusion[3 * 10 + 3] = 900;
+  n->confusion[3 * 10 + 5] = 60;
+  n->confusion[5 * 10 + 3] = 59;
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  find_confusions(c, out);
+  n->confusion[3 * 10 + 5] = n->confusion[5 * 10 + 3] = 0;
+  find_confusions(c, out);
+  assert_int_equal(fclose(out), 0);
+  assert_string_equal(text, "resnet56 most often takes \xe2\x80\x9c"
+                            "class03\xe2\x80\x9d for \xe2\x80\x9c"
+                            "class05\xe2\x80\x9d: 60 of 960 pictures.\nresnet56 makes no mistake.\n");
+  free(text);
+  fixture_release(c);
+}
+
+/* ---- text from files
+ * --------------------------------------------------------------------------------------------------- */
+
+static void expect_markup(void (*write)(FILE *, const char *), const char *in, const char *wanted) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  write(out, in);
+  assert_int_equal(fclose(out), 0);
+  assert_string_equal(text, wanted);
+  free(text);
+}
+
+static void html_obeys_nothing(void **state) {
+  (void)state;
+  expect_markup(html_text, "<b a=\"1\" b='2'>&amp;", "&lt;b a=&quot;1&quot; b=&#39;2&#39;&gt;&amp;amp;");
+  expect_markup(html_text, "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xb1", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xb1");
+  expect_markup(html_text, "a\x01\x1b\x7f", "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+  expect_markup(html_text, "\xff<", "\xef\xbf\xbd&lt;");                        /* no UTF-8 */
+  expect_markup(html_text, "\xc0\xbc", "\xef\xbf\xbd\xef\xbf\xbd");             /* '<', spelt too long */
+  expect_markup(html_text, "\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd");             /* cut off */
+  expect_markup(html_text, "\xe2\x80\xae", "\xef\xbf\xbd");                     /* U+202E */
+  expect_markup(html_text, "\xe2\x81\xa6", "\xef\xbf\xbd");                     /* U+2066 */
+  expect_markup(html_text, "\xef\xbf\xbf\xc2\x85", "\xef\xbf\xbd\xef\xbf\xbd"); /* U+FFFF, a C1 control */
+}
+
+static void shorten_to_5(FILE *out, const char *text) { html_shortened(out, text, 5); }
+
+static void long_names_lose_their_middle(void **state) {
+  (void)state;
+  expect_markup(shorten_to_5, "abcde", "abcde");
+  expect_markup(shorten_to_5, "abcdef",
+                "ab\xe2\x80\xa6"
+                "ef");
+  expect_markup(shorten_to_5, "<\xc3\xa9xxxx\xc3\xa9>", "&lt;\xc3\xa9\xe2\x80\xa6\xc3\xa9&gt;");
+  assert_int_equal(text_length("\xc3\xa9\xff"
+                               "a"),
+                   3);
+}
+
+static void csv_is_quoted_and_no_formula(void **state) {
+  (void)state;
+  expect_markup(csv_text, "plain", "plain");
+  expect_markup(csv_text, "", "");
+  expect_markup(csv_text, "a,b", "\"a,b\"");
+  expect_markup(csv_text, "a\"b\nc", "\"a\"\"b\nc\"");
+  expect_markup(csv_text, "=1+1", "'=1+1");
+  expect_markup(csv_text, "+1", "'+1");
+  expect_markup(csv_text, "-1", "'-1");
+  expect_markup(csv_text, "@x,y", "\"'@x,y\"");
+  expect_markup(csv_text, "\t=1", "\"'\t=1\"");
+  expect_markup(csv_text, "a=1", "a=1");
+}
+
+static void base64_is_rfc_4648(void **state) {
+  (void)state;
+  static const char *const wanted[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
+  for (size_t size = 0; size < 7; size++) {
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    write_base64(out, (const uint8_t *)"foobar", size);
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(text, wanted[size]);
+    free(text);
+  }
+}
+
+/* ---- ticks
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static void expect_ticks(double low, double high, size_t most, bool whole, size_t count, double first, double step) {
+  double ticks[SVG_MOST_TICKS], found = 0;
+  assert_int_equal(svg_ticks(low, high, most, whole, &found, ticks), count);
+  for (size_t i = 0; i < count; i++) assert_true(fabs(ticks[i] - (first + (double)i * step)) < 1e-9 * (1 + fabs(high)));
+  if (count) assert_true(fabs(found - step) < 1e-9 * step);
+}
+
+static void ticks_are_round(void **state) {
+  (void)state;
+  expect_ticks(0, 1, 6, false, 6, 0, 0.2);
+  expect_ticks(0, 100, 6, false, 6, 0, 20);
+  expect_ticks(-1, 1, 6, false, 5, -1, 0.5);
+  expect_ticks(0.3, 2.1, 5, false, 4, 0.5, 0.5);
+  expect_ticks(0.5, 27.5, 12, true, 5, 5, 5);
+  expect_ticks(0.5, 3.5, 12, true, 3, 1, 1); /* no halves */
+  expect_ticks(0, 7e-6, 6, false, 4, 0, 2e-6);
+  expect_ticks(0, 3e9, 7, false, 7, 0, 5e8);
+  expect_ticks(1, 1, 6, false, 0, 0, 0);
+  expect_ticks(NAN, 1, 6, false, 0, 0, 0);
+  expect_ticks(0, INFINITY, 6, false, 0, 0, 0);
+}
+
+static void log_ticks_are_few(void **state) {
+  (void)state;
+  double ticks[SVG_MOST_TICKS];
+  static const double wanted[] = {0.2, 0.5, 1, 2, 5};
+  assert_int_equal(svg_log_ticks(0.15, 6, 7, ticks), 5);
+  for (size_t i = 0; i < 5; i++) assert_true(fabs(ticks[i] / wanted[i] - 1) < 1e-9);
+  assert_int_equal(svg_log_ticks(1, 1e5, 7, ticks), 6); /* powers of 10 alone */
+  assert_true(svg_log_ticks(1e-300, 1e300, 7, ticks) <= 7);
+  assert_int_equal(svg_log_ticks(0, 1, 7, ticks), 0);
+}
+
+static void expect_number(double value, double step, const char *wanted) {
+  char text[SVG_NUMBER_SIZE];
+  assert_string_equal(svg_number(text, value, step), wanted);
+}
+
+static void numbers_have_the_digits_that_their_step_needs(void **state) {
+  (void)state;
+  expect_number(0, 0.5, "0.0");
+  expect_number(1.5, 0.5, "1.5");
+  expect_number(0.25, 0.05, "0.25");
+  expect_number(100, 20, "100");
+  expect_number(12000, 2000, "12,000");
+  expect_number(1234567, 1, "1,234,567");
+  expect_number(-0.5, 0.5,
+                "\xe2\x88\x92"
+                "0.5");
+  expect_number(2e-7, 1e-7, "2e-07");
+  expect_number(3.14159, 0, "3.142");
+}
+
+/* ---- sheets
+ * ------------------------------------------------------------------------------------------------------------ */
+
+static char *write_sheet(const comparison *c, sheet_function fill, sheet_kind kind) {
+  char *text = NULL;
+  size_t size = 0;
+  sheet s = {.out = open_memstream(&text, &size), .kind = kind};
+  fill(c, &s);
+  assert_int_equal(fclose(s.out), 0);
+  return text;
+}
+
+static void what_is_measured_is_apart(void **state) {
+  (void)state;
+  comparison *c = fixture_make(&one);
+  char *plain = write_sheet(c, sheet_nets, SHEET_CSV), *measured = write_sheet(c, sheet_nets, SHEET_CSV_MEASURED);
+  assert_int_equal(strncmp(plain, "net,file,kind,depth,", 20), 0);
+  assert_null(strstr(plain, "latency"));
+  assert_string_equal(measured, "net,latency_median_ms,latency_p99_ms,peak_bytes\r\nresnet56,2.8,3.472,24117248\r\n");
+  free(plain);
+  free(measured);
+  fixture_release(c);
+}
+
+static void a_page_shows_the_first_rows_only(void **state) {
+  (void)state;
+  static const sheet_column columns[] = {{"A", "a", COLUMN_KEY}, {"B", "b", COLUMN_PLAIN}};
+  for (int kind = SHEET_PAGE; kind <= SHEET_CSV; kind++) {
+    char *text = NULL;
+    size_t size = 0;
+    sheet s = {.out = open_memstream(&text, &size), .kind = (sheet_kind)kind};
+    sheet_open(&s, "x", "X", columns, 2, 2);
+    for (int i = 0; i < 3; i++) {
+      sheet_text(&s, "row");
+      sheet_number(&s, i == 1 ? NAN : 0.125);
+    }
+    sheet_close(&s);
+    assert_int_equal(fclose(s.out), 0);
+    if (kind == SHEET_PAGE)
+      assert_non_null(strstr(text, "The first 2 of 3 rows"));
+    else
+      assert_string_equal(text, "a,b\r\nrow,0.125\r\nrow,\r\nrow,0.125\r\n");
+    free(text);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(accuracy_is_said),
+      cmocka_unit_test(a_difference_by_chance_is_no_finding),
+      cmocka_unit_test(layer_responses_are_said),
+      cmocka_unit_test(layer_responses_that_cannot_be_compared_are_not),
+      cmocka_unit_test(the_median_layer_is_found_layer_by_layer),
+      cmocka_unit_test(blocks_are_said),
+      cmocka_unit_test(lesions_are_said),
+      cmocka_unit_test(a_net_without_blocks_to_leave_out_is_said),
+      cmocka_unit_test(costs_are_said),
+      cmocka_unit_test(fusing_that_saves_nothing_is_said),
+      cmocka_unit_test(confidence_is_said_both_ways),
+      cmocka_unit_test(pairs_are_said_both_ways),
+      cmocka_unit_test(dead_units_are_said),
+      cmocka_unit_test(confusions_are_said),
+      cmocka_unit_test(html_obeys_nothing),
+      cmocka_unit_test(long_names_lose_their_middle),
+      cmocka_unit_test(csv_is_quoted_and_no_formula),
+      cmocka_unit_test(base64_is_rfc_4648),
+      cmocka_unit_test(ticks_are_round),
+      cmocka_unit_test(log_ticks_are_few),
+      cmocka_unit_test(numbers_have_the_digits_that_their_step_needs),
+      cmocka_unit_test(what_is_measured_is_apart),
+      cmocka_unit_test(a_page_shows_the_first_rows_only),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
