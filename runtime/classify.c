@@ -51,16 +51,17 @@ static void pick_best(const float *scores, uint32_t classes, uint32_t k, resnet_
 
 static void predict(resnet_session *session, size_t batch, uint32_t k, resnet_prediction *predictions) {
   const resnet_model *model = session->model;
-  const plan_op *last = &model->plan.ops[model->plan.output];
+  const plan *p = session->program.plan;
+  const plan_op *last = &p->ops[p->output];
   const uint32_t classes = last->shape.c;
-  const float *scores = session_output(session, model->plan.output);
+  const float *scores = session_output(session, p->output);
   for (size_t i = 0; i < batch; i++) {
     float *own = session->scores + i * classes;
     to_probabilities(scores + i * classes, classes, last->kernel, own);
     pick_best(own, classes, k, predictions + i * k);
     for (uint32_t j = 0; j < k; j++) {
-      resnet_prediction *p = &predictions[i * k + j];
-      p->label = model->labels ? model->labels[p->index] : NULL;
+      resnet_prediction *one = &predictions[i * k + j];
+      one->label = model->labels ? model->labels[one->index] : NULL;
     }
   }
 }

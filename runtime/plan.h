@@ -79,6 +79,7 @@ typedef struct plan_options {
 typedef struct plan_block {
   char *name;
   resnet_shortcut shortcut;
+  uint32_t source; /* op whose output enters it */
   uint32_t first_op, last_op, convs;
 } plan_block;
 

@@ -210,6 +210,7 @@ static void lower_block(lowering *l, uint32_t index) {
   plan_block *block = &l->plan->blocks[index];
   take(&block->name, &from->name);
   block->shortcut = from->shortcut;
+  block->source = l->op_of[from->source];
   block->last_op = l->op_of[from->add];
   block->first_op = block->last_op;
   mark_shortcut(l, from);

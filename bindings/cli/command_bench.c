@@ -247,8 +247,8 @@ int command_bench(const settings *s) {
   with_batch.plan_batch = b.batch;
   if (!model_open(&with_batch, &b.model)) return EXIT_INPUT;
   b.threads = s->threads ? s->threads : processor_count();
-  bool good =
-      plan_read(&b.model, &b.plan) && model_open_session(&b.model, b.threads, b.batch, &b.session) && measure(&b);
+  bool good = plan_read(&b.model, &b.plan) &&
+              model_open_session(&b.model, b.threads, b.batch, RESNET_OBSERVE_OPS, &b.session) && measure(&b);
   if (good && s->json)
     write_json(&b);
   else if (good)

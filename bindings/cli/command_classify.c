@@ -132,7 +132,7 @@ int command_classify(const settings *s) {
   c.best = s->best ? s->best : DEFAULT_BEST;
   if (c.best > c.model.info.classes) c.best = c.model.info.classes;
   uint32_t threads = s->threads ? s->threads : processor_count();
-  bool good = model_open_session(&c.model, threads, s->batch ? s->batch : 1, &c.session);
+  bool good = model_open_session(&c.model, threads, s->batch ? s->batch : 1, RESNET_OBSERVE_RESPONSES, &c.session);
   if (good && s->json)
     classify_as_json(&c);
   else if (good) {

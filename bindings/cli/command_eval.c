@@ -106,7 +106,7 @@ static bool evaluate(evaluation *e) {
   bool good = true;
   for (uint32_t i = 0; i < e->workers && good; i++) {
     workers[i].evaluation = e;
-    good = model_open_session(&e->model, 1, e->batch, &workers[i].session);
+    good = model_open_session(&e->model, 1, e->batch, RESNET_OBSERVE_RESPONSES, &workers[i].session);
   }
   if (good) run_workers(e, workers);
   for (uint32_t i = 0; i < e->workers; i++) resnet_session_close(&workers[i].session);

@@ -131,12 +131,14 @@ void model_note_guess(const settings *s, const loaded_model *m) {
        m->file);
 }
 
-bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_session **session) {
+bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_observe observe,
+                        resnet_session **session) {
   resnet_session_options options;
   resnet_error error;
   resnet_session_options_init(&options);
   options.threads = threads;
   options.batch = batch;
+  options.observe = observe;
   if (resnet_session_open(m->model, &options, session, &error) == RESNET_OK) return true;
   complain(m->file, error.message);
   return false;

@@ -25,7 +25,8 @@ bool model_try(const settings *s, loaded_model *m, resnet_error *error);
 void model_note_guess(const settings *s, const loaded_model *m);
 
 /* Open a session, or say on standard error why not. */
-bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_session **session);
+bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_observe observe,
+                        resnet_session **session);
 
 /* Two lines for people: the model, and how it wants its pictures. */
 void model_print(const loaded_model *m);

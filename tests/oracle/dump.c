@@ -170,6 +170,7 @@ static int dump(const settings *s, const resnet_model *model) {
   resnet_session_options_init(&options);
   options.threads = s->threads;
   options.batch = s->batch;
+  options.observe = RESNET_OBSERVE_OPS;
   if (resnet_model_get_info(model, &info, &error) != RESNET_OK) return complain("info", error.message);
   print_net(&info);
   if (print_blocks(model, info.block_count) != 0) return 1;

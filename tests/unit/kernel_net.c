@@ -198,7 +198,8 @@ resnet_model *net_model(net *n, resnet_conv conv) {
 static void run_observed(const resnet_model *model, const float *input, uint32_t threads, comparison *c) {
   resnet_error error;
   resnet_session *session;
-  resnet_session_options settings = {sizeof settings, threads, c->batch};
+  resnet_session_options settings = {
+      .struct_size = sizeof settings, .threads = threads, .batch = c->batch, .observe = RESNET_OBSERVE_OPS};
   if (resnet_session_open(model, &settings, &session, &error) != RESNET_OK) fail_msg("%s", error.message);
   float *scores = random_floats(model->memory, c->batch * shape_floats(c->graph->nodes[c->graph->output].shape));
   assert_int_equal(resnet_session_observe(session, compare, c, &error), RESNET_OK);

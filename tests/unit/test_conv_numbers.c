@@ -97,7 +97,8 @@ static void keep(void *user, const resnet_response *response) {
 static void record_run(const resnet_model *model, const float *input, uint32_t threads, uint32_t batch, record *r) {
   static float scores[PICTURES * 4096];
   resnet_session *session;
-  resnet_session_options settings = {sizeof settings, threads, batch};
+  resnet_session_options settings = {
+      .struct_size = sizeof settings, .threads = threads, .batch = batch, .observe = RESNET_OBSERVE_OPS};
   r->done = 0;
   assert_int_equal(resnet_session_open(model, &settings, &session, NULL), RESNET_OK);
   assert_int_equal(resnet_session_observe(session, keep, r, NULL), RESNET_OK);

@@ -1,0 +1,342 @@
+/* Observation and lesions: the points that fusion erases, the same answers to the bit, what a block's removal means. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "every_kernel.h"
+
+/* last: it defines a macro named fail */
+#include <cmocka.h>
+
+enum { PICTURES = 3, POINTS = 4 };
+
+/* Every response of one run of PICTURES pictures, by op and point; NULL: was not told. */
+typedef struct record {
+  resnet_model *model;
+  resnet_model_info info;
+  resnet_session *session;
+  float *input, *scores;
+  float **values; /* (op_count,POINTS) */
+  resnet_response *shapes;
+  uint32_t calls, last_op; /* of the calls so far */
+} record;
+
+static size_t floats_of(const resnet_response *r) { return (size_t)r->batch * r->height * r->width * r->channels; }
+
+static float *value(const record *r, uint32_t op, resnet_point point) { return r->values[op * POINTS + point]; }
+
+static void keep(void *user, const resnet_response *response) {
+  record *r = user;
+  const size_t index = (size_t)response->op * POINTS + response->point;
+  assert_null(r->values[index]); /* each once */
+  r->values[index] = malloc(floats_of(response) * sizeof(float));
+  memcpy(r->values[index], response->data, floats_of(response) * sizeof(float));
+  r->shapes[index] = *response;
+  r->calls++;
+}
+
+static void forget(record *r) {
+  for (size_t i = 0; i < (size_t)r->info.op_count * POINTS; i++) {
+    free(r->values[i]);
+    r->values[i] = NULL;
+  }
+  r->calls = 0;
+}
+
+static record begin(resnet_model *model, resnet_observe observe) {
+  record r = {.model = model, .info = plan_info(model)};
+  const size_t picture = (size_t)r.info.input_height * r.info.input_width * r.info.input_channels;
+  const resnet_session_options options = {
+      .struct_size = sizeof options, .threads = 1, .batch = PICTURES, .observe = observe};
+  assert_int_equal(resnet_session_open(model, &options, &r.session, NULL), RESNET_OK);
+  r.input = malloc(PICTURES * picture * sizeof(float));
+  r.scores = malloc((size_t)PICTURES * r.info.classes * sizeof(float));
+  r.values = calloc((size_t)r.info.op_count * POINTS, sizeof *r.values);
+  r.shapes = calloc((size_t)r.info.op_count * POINTS, sizeof *r.shapes);
+  for (size_t i = 0; i < PICTURES * picture; i++) r.input[i] = (float)(i * 2654435761u % 1000) / 500.0F - 1.0F;
+  return r;
+}
+
+static void end(record *r) {
+  forget(r);
+  resnet_session_close(&r->session);
+  free(r->input);
+  free(r->scores);
+  free(r->values);
+  free(r->shapes);
+}
+
+static void run(record *r) {
+  assert_int_equal(resnet_run(r->session, r->input, RESNET_LAYOUT_NCHW, PICTURES, r->scores, NULL), RESNET_OK);
+}
+
+static void observe_run(record *r) {
+  forget(r);
+  assert_int_equal(resnet_session_observe(r->session, keep, r, NULL), RESNET_OK);
+  run(r);
+}
+
+static void assert_same(const float *a, const float *b, size_t count) { assert_memory_equal(a, b, count * sizeof *a); }
+
+static void assert_same_scores(const record *a, const record *b) {
+  assert_same(a->scores, b->scores, (size_t)PICTURES * a->info.classes);
+}
+
+static resnet_model *shipped(void) {
+  resnet_model *model = NULL;
+  assert_int_equal(resnet_model_open(SOURCE_DIR "/models/cifar10-resnet20.onnx", NULL, &model, NULL), RESNET_OK);
+  return model;
+}
+
+static float clamped(const record *r, uint32_t op, float x) {
+  const plan_op *own = &r->model->plan.ops[op];
+  return fminf(fmaxf(x, own->clamp_min), own->clamp_max);
+}
+
+/* ---- observation --------------------------------------------------------------------------------------------- */
+
+/* output = clamp(response + shortcut), to the bit, of every op that has a response or a shortcut. */
+static void check_points(const record *r, unsigned *seen) {
+  for (uint32_t op = 0; op < r->info.op_count; op++) {
+    const float *response = value(r, op, RESNET_POINT_RESPONSE), *shortcut = value(r, op, RESNET_POINT_SHORTCUT);
+    const float *output = value(r, op, RESNET_POINT_OUTPUT);
+    assert_non_null(output);
+    const plan_op *own = &r->model->plan.ops[op];
+    if (!response && shortcut) response = value(r, own->input[0], RESNET_POINT_OUTPUT);
+    if (!response) continue;
+    *seen |= shortcut ? 2U : 1U;
+    for (size_t i = 0; i < floats_of(&r->shapes[op * POINTS]); i++) {
+      const float sum = shortcut ? response[i] + shortcut[i] : response[i];
+      if (output[i] != clamped(r, op, sum)) fail_msg("op %u: %g is not the clamped %g", op, output[i], sum);
+    }
+  }
+}
+
+static void check_observed(resnet_model *model, unsigned *seen) {
+  record unobserved = begin(model, RESNET_OBSERVE_OPS), ops = begin(model, RESNET_OBSERVE_OPS);
+  record apart = begin(model, RESNET_OBSERVE_RESPONSES);
+  run(&unobserved);
+  observe_run(&ops);
+  observe_run(&apart);
+  assert_int_equal(ops.calls, ops.info.op_count);
+  assert_same_scores(&unobserved, &ops);
+  assert_same_scores(&unobserved, &apart);
+  for (uint32_t op = 0; op < ops.info.op_count; op++)
+    assert_same(value(&ops, op, RESNET_POINT_OUTPUT), value(&apart, op, RESNET_POINT_OUTPUT),
+                floats_of(&ops.shapes[op * POINTS]));
+  check_points(&apart, seen);
+  assert_int_equal(resnet_session_observe(apart.session, NULL, NULL, NULL), RESNET_OK);
+  const uint32_t calls = apart.calls;
+  run(&apart);
+  assert_int_equal(apart.calls, calls);
+  assert_same_scores(&unobserved, &apart);
+  end(&unobserved);
+  end(&ops);
+  end(&apart);
+}
+
+static void observation_keeps_what_fusion_erases_and_disturbs_nothing(void **state) {
+  (void)state;
+  unsigned seen = 0;
+  for (size_t i = 0; i < EVERY_KERNEL_FILES; i++) {
+    buffer file = every_kernel_file(i);
+    resnet_model *model = plan_open(&file, NULL);
+    check_observed(model, &seen);
+    resnet_model_close(&model);
+    free(file.data);
+  }
+  resnet_model *model = shipped();
+  check_observed(model, &seen);
+  resnet_model_close(&model);
+  assert_int_equal(seen, 3); /* responses with and without a shortcut */
+}
+
+/* One response for each layer of the paper and each projection, one shortcut and one output for each block. */
+static void the_paper_s_points_are_told_once_each(void **state) {
+  (void)state;
+  resnet_model *model = shipped();
+  record r = begin(model, RESNET_OBSERVE_RESPONSES);
+  observe_run(&r);
+  uint32_t responses = 0, shortcuts = 0;
+  for (uint32_t op = 0; op < r.info.op_count; op++) {
+    responses += value(&r, op, RESNET_POINT_RESPONSE) != NULL;
+    shortcuts += value(&r, op, RESNET_POINT_SHORTCUT) != NULL;
+  }
+  assert_int_equal(responses, r.info.conv_layers); /* no projections in this net */
+  assert_int_equal(responses, 20);
+  assert_int_equal(shortcuts, r.info.block_count);
+  end(&r);
+  resnet_model_close(&model);
+}
+
+/* Zhou et al. 2016: by linearity. */
+static void the_class_map_s_mean_is_the_logits(void **state) {
+  (void)state;
+  resnet_model *model = shipped();
+  record r = begin(model, RESNET_OBSERVE_RESPONSES);
+  observe_run(&r);
+  const uint32_t layer = model->plan.output, classes = r.info.classes;
+  const float *map = value(&r, layer, RESNET_POINT_CLASS_MAP);
+  assert_non_null(map);
+  enum { PIXELS = 64 };
+  assert_int_equal(r.shapes[layer * POINTS + RESNET_POINT_CLASS_MAP].height, 8);
+  for (size_t n = 0; n < PICTURES; n++)
+    for (uint32_t c = 0; c < classes; c++) {
+      double sum = 0;
+      for (size_t i = 0; i < PIXELS; i++) sum += map[(n * PIXELS + i) * classes + c];
+      assert_true(fabs(sum / PIXELS - r.scores[n * classes + c]) < 1e-5 * fmax(1, fabs(r.scores[n * classes + c])));
+    }
+  end(&r);
+  resnet_model_close(&model);
+}
+
+/* ---- lesions ------------------------------------------------------------------------------------------------- */
+
+/* What enters the block is the same with and without its lesion, so that its output follows from the whole net's
+ * points; and what is behind it differs. */
+static void check_lesion(record *whole, record *cut, uint32_t block, resnet_skip mode) {
+  resnet_error error;
+  const plan_block *b = &whole->model->plan.blocks[block];
+  assert_int_equal(resnet_session_skip(cut->session, block, mode, 0, &error), RESNET_OK);
+  observe_run(cut);
+  const float *shortcut = value(whole, b->last_op, RESNET_POINT_SHORTCUT);
+  const float *residual = value(whole, b->last_op, RESNET_POINT_RESPONSE);
+  if (!residual) residual = value(whole, whole->model->plan.ops[b->last_op].input[0], RESNET_POINT_OUTPUT);
+  const float *want = mode == RESNET_SKIP_BRANCH ? shortcut : residual;
+  const float *output = value(cut, b->last_op, RESNET_POINT_OUTPUT);
+  assert_non_null(output);
+  for (size_t i = 0; i < floats_of(&whole->shapes[b->last_op * POINTS]); i++)
+    assert_true(output[i] == clamped(whole, b->last_op, want[i]));
+  assert_true(memcmp(whole->scores, cut->scores, PICTURES * sizeof(float)) != 0);
+  for (uint32_t i = b->first_op; mode == RESNET_SKIP_BRANCH && i <= b->last_op; i++) /* branches are not run */
+    if (whole->model->plan.ops[i].shortcut == RESNET_SHORTCUT_NONE) assert_null(value(cut, i, RESNET_POINT_OUTPUT));
+}
+
+static void a_skipped_block_is_its_shortcut_or_its_branch(void **state) {
+  (void)state;
+  buffer projections = plan_read(SOURCE_DIR "/tests/models/resnet8_option_b.onnx");
+  resnet_model *models[] = {shipped(), plan_open(&projections, NULL)};
+  for (size_t m = 0; m < 2; m++) {
+    record whole = begin(models[m], RESNET_OBSERVE_RESPONSES), cut = begin(models[m], RESNET_OBSERVE_RESPONSES);
+    observe_run(&whole);
+    for (uint32_t block = 0; block < whole.info.block_count; block++)
+      for (resnet_skip mode = RESNET_SKIP_BRANCH; mode <= RESNET_SKIP_SHORTCUT; mode++) {
+        check_lesion(&whole, &cut, block, mode);
+        assert_int_equal(resnet_session_skip(cut.session, block, RESNET_SKIP_NONE, 0, NULL), RESNET_OK);
+        observe_run(&cut);
+        assert_same_scores(&whole, &cut);
+        assert_int_equal(whole.calls, cut.calls);
+      }
+    end(&whole);
+    end(&cut);
+    resnet_model_close(&models[m]);
+  }
+  free(projections.data);
+}
+
+/* With and without an observer: the lesion itself needs no op apart. */
+static void lesions_are_the_same_unobserved(void **state) {
+  (void)state;
+  resnet_model *model = shipped();
+  record a = begin(model, RESNET_OBSERVE_RESPONSES), b = begin(model, RESNET_OBSERVE_OPS);
+  for (uint32_t block = 0; block < a.info.block_count; block++) {
+    const resnet_skip mode = block % 2 ? RESNET_SKIP_BRANCH : RESNET_SKIP_SHORTCUT;
+    assert_int_equal(resnet_session_skip(a.session, block, mode, 0, NULL), RESNET_OK);
+    assert_int_equal(resnet_session_skip(b.session, block, mode, 0, NULL), RESNET_OK);
+    observe_run(&a);
+    run(&b);
+    assert_same_scores(&a, &b);
+  }
+  end(&a);
+  end(&b);
+  resnet_model_close(&model);
+}
+
+/* At each place the other block's layers run, on what this place has always been given. */
+static void swapped_blocks_change_places(void **state) {
+  (void)state;
+  resnet_model *model = shipped();
+  record whole = begin(model, RESNET_OBSERVE_RESPONSES), cut = begin(model, RESNET_OBSERVE_RESPONSES);
+  observe_run(&whole);
+  const plan_block *first = &model->plan.blocks[1], *second = &model->plan.blocks[2];
+  assert_int_equal(resnet_session_skip(cut.session, 1, RESNET_SKIP_SWAP, 2, NULL), RESNET_OK);
+  observe_run(&cut);
+  const size_t count = floats_of(&whole.shapes[first->last_op * POINTS]);
+  assert_same(value(&whole, first->source, RESNET_POINT_OUTPUT), value(&cut, second->last_op, RESNET_POINT_SHORTCUT),
+              count);
+  assert_same(value(&cut, second->last_op, RESNET_POINT_OUTPUT), value(&cut, first->last_op, RESNET_POINT_SHORTCUT),
+              count);
+  assert_int_equal(whole.calls, cut.calls);
+  assert_int_equal(resnet_session_skip(cut.session, 2, RESNET_SKIP_NONE, 0, NULL), RESNET_OK); /* both */
+  observe_run(&cut);
+  assert_same_scores(&whole, &cut);
+  end(&whole);
+  end(&cut);
+  resnet_model_close(&model);
+}
+
+static void refuse(record *r, uint32_t block, resnet_skip mode, uint32_t other, resnet_status status,
+                   const char *words) {
+  resnet_error error;
+  assert_int_equal(resnet_session_skip(r->session, block, mode, other, &error), status);
+  if (!strstr(error.message, words)) fail_msg("'%s' does not say '%s'", error.message, words);
+}
+
+static void what_shapes_forbid_is_refused_and_changes_nothing(void **state) {
+  (void)state;
+  resnet_model *model = shipped();
+  record whole = begin(model, RESNET_OBSERVE_RESPONSES), r = begin(model, RESNET_OBSERVE_RESPONSES);
+  run(&whole);
+  refuse(&r, 9, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_ARGUMENT, "block 9; the model has 9");
+  refuse(&r, RESNET_NO_INDEX, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_ARGUMENT, "the model has 9");
+  refuse(&r, 0, (resnet_skip)4, 0, RESNET_ERROR_ARGUMENT, "mode 4");
+  refuse(&r, 0, RESNET_SKIP_SWAP, 0, RESNET_ERROR_ARGUMENT, "with 0");
+  refuse(&r, 0, RESNET_SKIP_SWAP, 9, RESNET_ERROR_ARGUMENT, "with 9");
+  refuse(&r, 2, RESNET_SKIP_SWAP, 3, RESNET_ERROR_UNSUPPORTED, "(stage1.block3)");
+  refuse(&r, 2, RESNET_SKIP_SWAP, 3, RESNET_ERROR_UNSUPPORTED, "(h 32, w 32, c 16) and (h 16, w 16, c 32)");
+  run(&r);
+  assert_same_scores(&whole, &r);
+  assert_int_equal(resnet_session_skip(NULL, 0, RESNET_SKIP_NONE, 0, NULL), RESNET_ERROR_ARGUMENT);
+  end(&whole);
+  end(&r);
+  resnet_model_close(&model);
+}
+
+/* A plain net's pair of layers can go where it keeps the shape. */
+static void plain_pairs_can_go_where_they_keep_the_shape(void **state) {
+  (void)state;
+  buffer file = plan_read(SOURCE_DIR "/tests/models/cifar/plain8_adaptive_ts_opset8.onnx");
+  resnet_model *model = plan_open(&file, NULL);
+  record whole = begin(model, RESNET_OBSERVE_RESPONSES), cut = begin(model, RESNET_OBSERVE_RESPONSES);
+  observe_run(&whole);
+  const plan_block *b = &model->plan.blocks[0];
+  assert_int_equal(resnet_session_skip(cut.session, 0, RESNET_SKIP_BRANCH, 0, NULL), RESNET_OK);
+  observe_run(&cut);
+  assert_null(value(&cut, b->first_op, RESNET_POINT_OUTPUT));
+  assert_null(value(&cut, b->last_op, RESNET_POINT_OUTPUT));
+  assert_same(value(&whole, b->source, RESNET_POINT_OUTPUT), value(&cut, b->source, RESNET_POINT_OUTPUT),
+              floats_of(&whole.shapes[b->source * POINTS]));
+  assert_true(memcmp(whole.scores, cut.scores, PICTURES * sizeof(float)) != 0);
+  refuse(&cut, 1, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_UNSUPPORTED, "it has no shortcut, and what it takes and gives");
+  refuse(&cut, 0, RESNET_SKIP_SHORTCUT, 0, RESNET_ERROR_UNSUPPORTED, "no shortcut that could be left out");
+  end(&whole);
+  end(&cut);
+  resnet_model_close(&model);
+  free(file.data);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(observation_keeps_what_fusion_erases_and_disturbs_nothing),
+      cmocka_unit_test(the_paper_s_points_are_told_once_each),
+      cmocka_unit_test(the_class_map_s_mean_is_the_logits),
+      cmocka_unit_test(a_skipped_block_is_its_shortcut_or_its_branch),
+      cmocka_unit_test(lesions_are_the_same_unobserved),
+      cmocka_unit_test(swapped_blocks_change_places),
+      cmocka_unit_test(what_shapes_forbid_is_refused_and_changes_nothing),
+      cmocka_unit_test(plain_pairs_can_go_where_they_keep_the_shape),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
