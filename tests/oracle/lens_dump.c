@@ -4,11 +4,12 @@
  *
  * INPUT holds float32 pictures (n,c,h,w). OUTPUT is a sequence of records in the machine's byte order: uint32 pictures,
  * height, width, channels, length of the name; the name; the floats (n,h,w,c). With `responses` there is one for every
- * response of every batch, named "POINT NODE"; with `lesions` one for the scores of the net without the branch (mode 1)
- * or the shortcut (2) of each block, named "lesion BLOCK MODE", and on stdout a line "refused BLOCK MODE message" for
- * those that shapes do not allow; the last one, named "scores", holds those of all pictures with the skips of the
- * command line. With `moments` stdout has a line "moments POINT NODE values mean std" for each response, in double
- * precision over all pictures. A line "block FIRST_NODE LAST_NODE" stands there for each block.
+ * response of every batch, named "POINT NODE TENSOR" (the tensor is its op's output); with `lesions` one for the scores
+ * of the net without the branch (mode 1) or the shortcut (2) of each block, named "lesion BLOCK MODE", and on stdout a
+ * line "refused BLOCK MODE message" for those that shapes do not allow; the last one, named "scores", holds those of
+ * all pictures with the skips of the command line. With `moments` stdout has a line "moments POINT NODE values mean
+ * std" for each response, in double precision over all pictures. A line "block FIRST_NODE LAST_NODE OUTPUT" stands
+ * there for each block.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POINTS = 4, MAX_SKIPS = 16 };
+enum { POINTS = 4, MAX_SKIPS = 16, LANES = 8 };
 
 typedef struct skip {
   uint32_t block, mode, other;
@@ -105,13 +106,19 @@ static void write_record(recorder *r, const uint32_t shape[4], const char *name,
   }
 }
 
+static double total(const double lanes[LANES]) {
+  double sum = 0;
+  for (size_t i = 0; i < LANES; i++) sum += lanes[i];
+  return sum;
+}
+
 /* Chan, Golub and LeVeque 1983, equation 2.1: a portion's moments are joined to those before. */
 static void add_moments(moments *m, const float *data, size_t count) {
-  double sum = 0, squares = 0;
-  for (size_t i = 0; i < count; i++) sum += (double)data[i];
-  const double mean = sum / (double)count, apart = mean - m->mean, both = m->count + (double)count;
-  for (size_t i = 0; i < count; i++) squares += ((double)data[i] - mean) * ((double)data[i] - mean);
-  m->squares += squares + apart * apart * m->count * (double)count / both;
+  double sums[LANES] = {0}, squares[LANES] = {0}; /* side by side: one sum alone waits for each addition */
+  for (size_t i = 0; i < count; i++) sums[i % LANES] += (double)data[i];
+  const double mean = total(sums) / (double)count, apart = mean - m->mean, both = m->count + (double)count;
+  for (size_t i = 0; i < count; i++) squares[i % LANES] += ((double)data[i] - mean) * ((double)data[i] - mean);
+  m->squares += total(squares) + apart * apart * m->count * (double)count / both;
   m->mean += apart * (double)count / both;
   m->count = both;
 }
@@ -130,7 +137,7 @@ static void on_response(void *user, const resnet_response *response) {
     add_moments(&r->moments[(size_t)response->op * POINTS + (size_t)response->point], response->data, floats);
     return;
   }
-  snprintf(name, sizeof name, "%d %s", (int)response->point, op.name);
+  snprintf(name, sizeof name, "%d %s %s", (int)response->point, op.name, op.output);
   write_record(r, shape, name, response->data);
 }
 
@@ -152,7 +159,7 @@ static void print_blocks(const resnet_model *model, uint32_t count) {
     if (resnet_plan_block(model, i, &block, NULL) == RESNET_OK &&
         resnet_plan_op(model, block.first_op, &first, NULL) == RESNET_OK &&
         resnet_plan_op(model, block.last_op, &last, NULL) == RESNET_OK) {
-      printf("block %s %s\n", first.name, last.name);
+      printf("block %s %s %s\n", first.name, last.name, last.output);
     }
   }
 }

@@ -135,9 +135,9 @@ def measure(net: CifarNet, batches: list[Tensor]) -> dict:
         hook.remove()
     blocks = []
     for name in outputs:
-        branch = layers[layer_name(name) + "/conv2"].as_dict()
         shortcut = shortcuts[name].as_dict() if name in shortcuts else None
-        blocks.append({"branch": branch, "shortcut": shortcut, "output": outputs[name].as_dict()})
+        layer = layer_name(name) + "/conv2"
+        blocks.append({"layer": layer, "branch": layers[layer].as_dict(), "shortcut": shortcut, "output": outputs[name].as_dict()})
     return {"layers": {name: moments.as_dict() for name, moments in layers.items()}, "blocks": blocks, **classes.as_dict()}
 
 

@@ -33,12 +33,13 @@ STATISTIC_TOLERANCE = 1e-4  # of the layer's deviation
 
 @dataclass
 class Lens:
-    """What the library told: records by name, statistics by (point, node), refusals by (block, mode)."""
+    """What the library told: records by name, statistics by (point, node), refusals by (block, mode),
+    blocks as (first node, last node, output)."""
 
     records: dict[str, np.ndarray]
     moments: dict[tuple[int, str], tuple[float, float, float]] = field(default_factory=dict)
     refused: dict[tuple[int, int], str] = field(default_factory=dict)
-    blocks: list[tuple[str, str]] = field(default_factory=list)
+    blocks: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def read_records(path: Path) -> dict[str, np.ndarray]:
@@ -73,7 +74,7 @@ def look(model: Path, x: np.ndarray, folder: Path, what: str, *options: object, 
         elif kind == "refused":
             seen.refused[int(words[0]), int(words[1])] = " ".join(words[2:])
         elif kind == "block":
-            seen.blocks.append((words[0], words[1]))
+            seen.blocks.append((words[0], words[1], words[2]))
     return seen
 
 
@@ -125,8 +126,8 @@ def test_responses_and_classes_are_pytorchs(name: str, tmp_path: Path, capsys: p
     assert sorted(layers) == sorted(expected["layers"]), "the layers that have responses"
     worst = [check_moments(seen.moments[RESPONSE, node], expected["layers"][node], node) for node in layers]
     assert len(seen.blocks) == len(expected["blocks"])
-    for (_, last), block in zip(seen.blocks, expected["blocks"]):
-        worst.append(check_moments(seen.moments[RESPONSE, last], block["branch"], f"branch at {last}"))
+    for (_, last, _), block in zip(seen.blocks, expected["blocks"]):
+        worst.append(check_moments(seen.moments[RESPONSE, block["layer"]], block["branch"], f"branch at {last}"))
         worst.append(check_moments(seen.moments[OUTPUT, last], block["output"], f"output at {last}"))
         assert ((SHORTCUT, last) in seen.moments) == (block["shortcut"] is not None), last
         if block["shortcut"]:
@@ -167,43 +168,55 @@ JUDGED = {
 }
 
 
+@dataclass
+class Block:
+    """Tensors of a block, and the node that makes its output. `shortcut` is None in a plain net."""
+
+    input: str
+    branch: str
+    shortcut: str | None
+    last: onnx.NodeProto
+
+
 class Graph:
-    """A model's nodes by name, and who reads a tensor."""
+    """A model's nodes by name and by what they write, and who reads a tensor."""
 
     def __init__(self, path: Path) -> None:
         self.model = onnx.load(path)
         self.nodes = {node.name: node for node in self.model.graph.node}
+        self.makers = {node.output[0]: node for node in self.model.graph.node}
         self.readers: dict[str, list] = {}
         for node in self.model.graph.node:
             for tensor in node.input:
                 self.readers.setdefault(tensor, []).append(node)
 
-    def reader(self, tensor: str, operator: str) -> onnx.NodeProto | None:
-        """The one node of that kind that reads a tensor."""
-        return next((node for node in self.readers.get(tensor, []) if node.op_type == operator), None)
+    def is_layer(self, name: str) -> bool:
+        return name in self.nodes and self.nodes[name].op_type in ("Conv", "Gemm")
 
     def response(self, name: str) -> str:
         """The tensor behind a layer's batch normalisation, where the file has that apart."""
         tensor = self.nodes[name].output[0]
-        norm = self.reader(tensor, "BatchNormalization")
-        return norm.output[0] if norm else tensor
+        norms = [node for node in self.readers.get(tensor, []) if node.op_type == "BatchNormalization"]
+        return norms[0].output[0] if norms else tensor
 
-    def shortcut(self, name: str) -> str:
-        """What is added to a layer's response."""
-        response = self.response(name)
-        (other,) = (tensor for tensor in self.reader(response, "Add").input if tensor != response)
-        return other
+    def layers_behind(self, tensor: str, start: str) -> int:
+        """Convolutions between two tensors."""
+        count = 0
+        while tensor != start:
+            node = self.makers[tensor]
+            count += node.op_type == "Conv"
+            tensor = node.input[0]
+        return count
 
-    def output(self, name: str) -> str:
-        """The tensor behind a layer's addition and ReLU, where it has them."""
-        tensor = self.response(name)
-        for operator in ("Add", "Relu"):
-            node = self.reader(tensor, operator)
-            tensor = node.output[0] if node else tensor
-        return tensor
-
-    def block_input(self, first: str) -> str:
-        return self.nodes[first].input[0]
+    def block(self, first: str, output: str) -> Block:
+        """The block from its first node to its output, which a ReLU makes."""
+        relu, start = self.makers[output], self.nodes[first].input[0]
+        assert relu.op_type == "Relu"
+        add = self.makers[relu.input[0]]
+        if add.op_type != "Add":
+            return Block(start, relu.input[0], None, relu)
+        shortcut, branch = sorted(add.input, key=lambda tensor: self.layers_behind(tensor, start))
+        return Block(start, branch, shortcut, relu)
 
 
 def judged(name: str, n: int = 3) -> tuple[Path, Graph, np.ndarray]:
@@ -213,29 +226,35 @@ def judged(name: str, n: int = 3) -> tuple[Path, Graph, np.ndarray]:
     return path, graph, pictures((n, *shape[1:]), seed=5)
 
 
-def is_layer(graph: Graph, node: str) -> bool:
-    return node in graph.nodes and graph.nodes[node].op_type in ("Conv", "Gemm")
+def judged_blocks(graph: Graph, seen: Lens) -> list[Block]:
+    return [graph.block(first, output) for first, _, output in seen.blocks]
 
 
 @pytest.mark.parametrize("name", JUDGED)
 def test_responses_are_onnxruntimes(name: str, tmp_path: Path) -> None:
     path, graph, x = judged(name)
     seen = look(path, x, tmp_path, "responses", "--batch", 2)
+    adds = {last: graph.block(first, output).shortcut for first, last, output in seen.blocks}
     tensors = {}
     for key in seen.records:
-        point, _, node = key.partition(" ")
-        if point.isdecimal() and is_layer(graph, node) and int(point) != CLASS_MAP:
-            tensors[key] = {OUTPUT: graph.output, RESPONSE: graph.response, SHORTCUT: graph.shortcut}[int(point)](node)
+        point, _, rest = key.partition(" ")
+        node, _, output = rest.partition(" ")
+        if point == str(RESPONSE):
+            tensors[key] = graph.response(node)
+        elif point == str(SHORTCUT):
+            tensors[key] = adds[node]
+        elif point == str(OUTPUT) and output in graph.makers:
+            tensors[key] = output
     names = list(dict.fromkeys(tensors.values()))
     expected = dict(zip(names, reference(graph.model, x, names)))
     for key, tensor in tensors.items():
         error = relative_error(seen.records[key], as_nhwc(expected[tensor], seen.records[key]))
         assert error <= TOLERANCE, f"{key}, tensor {tensor}: {error}"
-    layers = {node for node in graph.nodes if is_layer(graph, node)}
-    assert {key.partition(" ")[2] for key in tensors if key[0] == str(RESPONSE)} == layers, "layers without a response"
-    assert sum(node.op_type == "Add" and len(graph.model.graph.node) > 0 for node in graph.nodes.values()) == sum(
-        key[0] == str(SHORTCUT) for key in tensors
-    ), "additions without a shortcut"
+    told = [key.split(" ")[:2] for key in tensors]
+    assert {node for point, node in told if point == str(RESPONSE)} == set(filter(graph.is_layer, graph.nodes)), "layers without a response"
+    assert [node for point, node in told if point == str(SHORTCUT)] == [node for node, tensor in adds.items() if tensor], "additions without a shortcut"
+    outputs = {tensor for key, tensor in tensors.items() if key[0] == str(OUTPUT)}
+    assert {output for _, _, output in seen.blocks} <= outputs, "blocks without an output"
 
 
 @pytest.mark.parametrize("name", JUDGED)
@@ -243,11 +262,11 @@ def test_a_class_map_is_the_layer_at_each_pixel(name: str, tmp_path: Path) -> No
     path, graph, x = judged(name)
     seen = look(path, x, tmp_path, "responses")
     (layer,) = (node for node in graph.nodes.values() if node.op_type == "Gemm")
-    class_map = seen.records[f"{CLASS_MAP} {layer.name}"]
+    class_map = seen.records[f"{CLASS_MAP} {layer.name} {layer.output[0]}"]
     constants = {constant.name: onnx.numpy_helper.to_array(constant) for constant in graph.model.graph.initializer}
     weight, bias = constants[layer.input[1]], constants[layer.input[2]]
-    _, last = seen.blocks[-1]
-    expected = seen.records[f"{OUTPUT} {last}"] @ weight.T + bias
+    _, last, output = seen.blocks[-1]
+    expected = seen.records[f"{OUTPUT} {last} {output}"] @ weight.T + bias
     assert class_map.shape == expected.shape
     assert relative_error(class_map, expected) <= TOLERANCE
     assert relative_error(class_map.mean((1, 2)), seen.records["scores"].reshape(len(x), -1)) <= TOLERANCE
@@ -264,25 +283,20 @@ def test_observing_changes_no_bit(name: str, tmp_path: Path) -> None:
     assert np.array_equal(observed(path, x, tmp_path), unobserved)
 
 
-def edited(graph: Graph, first: str, last: str, mode: int) -> onnx.ModelProto | None:
+def edited(model: onnx.ModelProto, graph: Graph, block: Block, mode: int) -> onnx.ModelProto | None:
     """The model with one block changed as resnet_session_skip says; None where shapes or kind forbid it."""
-    model = onnx.ModelProto()
-    model.CopyFrom(graph.model)
-    nodes = {node.name: node for node in model.graph.node}
-    response = graph.response(last)
-    add = graph.reader(response, "Add")
-    if add is None:  # plain: the input instead of the last ReLU's output
-        strides = [attribute.ints for attribute in graph.nodes[first].attribute if attribute.name == "strides"]
-        if mode == SHORTCUT_LEFT_OUT or (strides and max(strides[0]) > 1):
-            return None
-        node, kept = nodes[graph.reader(response, "Relu").name], graph.block_input(first)
-    else:
-        kept = graph.shortcut(last) if mode == BRANCH_LEFT_OUT else response
-        node = nodes[add.name]
-    output = node.output[0]
-    node.Clear()
-    node.CopyFrom(onnx.helper.make_node("Identity", [kept], [output], name="lesion"))
-    return model
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    (relu,) = (node for node in changed.graph.node if node.output[0] == block.last.output[0])
+    if block.shortcut:
+        relu.input[0] = block.shortcut if mode == BRANCH_LEFT_OUT else block.branch
+        return changed
+    conv = next(node for node in graph.readers[block.input] if node.op_type == "Conv")
+    strides = next(list(attribute.ints) for attribute in conv.attribute if attribute.name == "strides")
+    if mode == SHORTCUT_LEFT_OUT or strides != [1, 1]:
+        return None
+    relu.input[0] = block.input  # which a ReLU made: another one changes nothing
+    return changed
 
 
 def scores_of(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
@@ -294,9 +308,9 @@ def test_lesions_are_those_of_the_edited_file(name: str, tmp_path: Path) -> None
     path, graph, x = judged(name)
     seen = look(path, x, tmp_path, "lesions", "--batch", 2)
     whole = scores_of(graph.model, x)
-    for block, (first, last) in enumerate(seen.blocks):
+    for block, parts in enumerate(judged_blocks(graph, seen)):
         for mode in MODES.values():
-            model = edited(graph, first, last, mode)
+            model = edited(graph.model, graph, parts, mode)
             found = seen.records.get(f"lesion {block} {mode}")
             if model is None:
                 assert found is None and "RESNET_ERROR_UNSUPPORTED" in seen.refused[block, mode], (block, mode)
@@ -307,15 +321,15 @@ def test_lesions_are_those_of_the_edited_file(name: str, tmp_path: Path) -> None
             assert relative_error(expected, whole) > TOLERANCE, f"block {block}, mode {mode}: the lesion makes no difference to tell"
 
 
-def swapped(graph: Graph, blocks: list[tuple[str, str]], a: int, b: int) -> onnx.ModelProto:
+def swapped(graph: Graph, blocks: list[tuple[str, str, str]], a: int, b: int) -> onnx.ModelProto:
     """The model with the constants of two blocks exchanged: layer by layer, batch normalisation included."""
     model = onnx.ModelProto()
     model.CopyFrom(graph.model)
     constants = {constant.name: constant for constant in model.graph.initializer}
-    for one, other in zip(blocks[a], blocks[b]):
+    for one, other in zip(blocks[a][:2], blocks[b][:2]):
         pairs = list(zip(graph.nodes[one].input[1:], graph.nodes[other].input[1:]))
-        norms = [graph.reader(graph.nodes[node].output[0], "BatchNormalization") for node in (one, other)]
-        if all(norms):
+        norms = [graph.makers[graph.response(node)] for node in (one, other)]
+        if norms[0].op_type == "BatchNormalization":
             pairs += zip(norms[0].input[1:], norms[1].input[1:])
         for left, right in pairs:
             kept = constants[left].raw_data
@@ -336,12 +350,11 @@ def test_swapped_blocks_compute_in_each_others_place(name: str, tmp_path: Path) 
 
 def test_lesions_add_up_and_are_undone(tmp_path: Path) -> None:
     path, graph, x = judged("cifar10-resnet20")
-    blocks = look(path, x, tmp_path, "lesions").blocks
+    blocks = judged_blocks(graph, look(path, x, tmp_path, "lesions"))
     options = ("--skip", 1, BRANCH_LEFT_OUT, 0, "--skip", 5, SHORTCUT_LEFT_OUT, 0)
     both = observed(path, x, tmp_path, *options)
-    first = Graph(path)
-    first.model = edited(first, *blocks[1], BRANCH_LEFT_OUT)
-    expected = scores_of(edited(first, *blocks[5], SHORTCUT_LEFT_OUT), x)
+    once = edited(graph.model, graph, blocks[1], BRANCH_LEFT_OUT)
+    expected = scores_of(edited(once, graph, blocks[5], SHORTCUT_LEFT_OUT), x)
     assert relative_error(both, expected) <= TOLERANCE
     undone = observed(path, x, tmp_path, *options, "--skip", 2**32 - 1, 0, 0)
     assert np.array_equal(undone, observed(path, x, tmp_path))
