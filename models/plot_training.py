@@ -129,7 +129,7 @@ class Panel:
 
     def labels(self, logs: list[Log]) -> list[str]:
         """The depths beside the ends of the test curves, apart from each other."""
-        ends = sorted((self.y(log.test[-1]) + 4.5, log) for log in logs)
+        ends = sorted(((self.y(log.test[-1]) + 4.5, log) for log in logs), key=lambda end: end[0])
         lines, lowest = [], -math.inf
         for y, log in ends:
             lowest = max(y, lowest + 15)

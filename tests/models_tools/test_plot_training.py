@@ -50,7 +50,8 @@ def test_curves_lie_where_the_numbers_say(tmp_path: Path) -> None:
     train, test = points(lines[0]), points(lines[1])
     # Four short epochs: nothing is settled, all is shown, up to 80 %.
     per_percent = 270 / 80
-    assert train == pytest.approx([(62 + 345 * epoch / 4, 64 + 270 - per_percent * error) for epoch, _, error, _ in ROWS], abs=0.06)
+    for (x, y), (epoch, _, error, _) in zip(train, ROWS, strict=True):
+        assert (x, y) == pytest.approx((62 + 345 * epoch / 4, 64 + 270 - per_percent * error), abs=0.06)
     assert test[3][1] == pytest.approx(64 + 270 - per_percent * 20, abs=0.06)
     titles = [line.find(f"{SVG}title").text for line in lines]
     assert titles[0] == "plain20, training error: 10.00 % at the end" and titles[7] == "resnet56, test error: 20.00 % at the end"
