@@ -144,10 +144,10 @@ def tick_step(epochs: int) -> int:
 
 
 def top_of(logs: list[Log]) -> int:
-    """The least multiple of 10 above all errors but those of the first epochs."""
+    """The least multiple of 10 that no error is above, but those of the first epochs."""
     settled = [value for log in logs for value in log.train[SETTLED - 1 :] + log.test[SETTLED - 1 :]]
     every = [value for log in logs for value in log.train + log.test]
-    return min(100, 10 * math.ceil(max(settled or every) / 10 + 1e-9))
+    return min(100, 10 * math.ceil(max(settled or every) / 10))
 
 
 def draw(panels: list[tuple[str, list[Log]]]) -> str:
