@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "message.h"
 #include "model.h"
 #include "plan.h"
 #include "progress.h"
+#include "statistics.h"
 #include "table.h"
 #include "terminal.h"
 
@@ -32,27 +32,6 @@ typedef struct benchmark {
   uint64_t *observations;          /* (observed_runs,ops), in nanoseconds */
   double *op_ms, sum_ms, whole_ms; /* see settle_ops */
 } benchmark;
-
-static uint64_t peak_rss_bytes(void) {
-  struct rusage usage;
-  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
-#if defined(__APPLE__)
-  return (uint64_t)usage.ru_maxrss;
-#else
-  return (uint64_t)usage.ru_maxrss * 1024;
-#endif
-}
-
-/* The same values every time, in [-1, 1): xorshift32 (G. Marsaglia, 2003). */
-static void fill_random(float *values, size_t count) {
-  uint32_t state = 2463534242u;
-  for (size_t i = 0; i < count; i++) {
-    state ^= state << 13;
-    state ^= state >> 17;
-    state ^= state << 5;
-    values[i] = (float)(state >> 8) / (float)(1 << 23) - 1;
-  }
-}
 
 static bool run_once(benchmark *b) {
   resnet_error error;
@@ -81,13 +60,9 @@ static bool observe_once(benchmark *b, observed_run *run, uint64_t *observations
   return good;
 }
 
-static int compare_doubles(const void *a, const void *b) {
-  double left = *(const double *)a, right = *(const double *)b;
-  return (left > right) - (left < right);
-}
-
 static int compare_runs(const void *a, const void *b) {
-  return compare_doubles(&((const observed_run *)a)->seconds, &((const observed_run *)b)->seconds);
+  const double left = ((const observed_run *)a)->seconds, right = ((const observed_run *)b)->seconds;
+  return (left > right) - (left < right);
 }
 
 /* What is said of the ops are means over the fastest quarter of the observed runs, which the rest of the machine
@@ -118,7 +93,7 @@ static bool time_runs(benchmark *b, progress *bar) {
       good = good && observe_once(b, &observed[i], b->observations + (size_t)i * b->plan.op_count);
     progress_advance(bar, 1);
   }
-  qsort(b->latency_ms, b->runs, sizeof *b->latency_ms, compare_doubles);
+  sort_values(b->latency_ms, b->runs);
   if (good && b->observed_runs) settle_ops(b, observed);
   free(observed);
   return good;
@@ -131,7 +106,7 @@ static bool measure(benchmark *b) {
   b->input = allocate(b->batch, values * sizeof *b->input);
   b->scores = allocate(b->batch, info->classes * sizeof *b->scores);
   b->latency_ms = allocate(b->runs, sizeof *b->latency_ms);
-  fill_random(b->input, b->batch * values);
+  model_random_input(b->input, b->batch * values);
   if (b->settings->per_op) {
     b->observed_runs = b->runs < MOST_OBSERVED_RUNS ? b->runs : MOST_OBSERVED_RUNS;
     b->observations = allocate((size_t)b->observed_runs * b->plan.op_count, sizeof *b->observations);
@@ -143,13 +118,7 @@ static bool measure(benchmark *b) {
   return good;
 }
 
-/* The least measured latency that at least this share of the runs did not exceed. */
-static double percentile(const benchmark *b, uint32_t percent) {
-  uint64_t rank = ((uint64_t)b->runs * percent + 99) / 100;
-  return b->latency_ms[rank ? rank - 1 : 0];
-}
-
-static double median(const benchmark *b) { return (b->latency_ms[(b->runs - 1) / 2] + b->latency_ms[b->runs / 2]) / 2; }
+static double median(const benchmark *b) { return sorted_median(b->latency_ms, b->runs); }
 
 /* In 1e9 operations a second. A multiply-accumulate is two, and all are counted that a direct convolution takes. */
 static double gflops(const benchmark *b, uint64_t macs, double ms) {
@@ -190,12 +159,12 @@ static void write_json(const benchmark *b) {
   json_open_object(&j, "latency_ms");
   json_number(&j, "min", b->latency_ms[0]);
   json_number(&j, "median", median(b));
-  json_number(&j, "p99", percentile(b, 99));
+  json_number(&j, "p99", sorted_percentile(b->latency_ms, b->runs, 99));
   json_close_object(&j);
   json_number(&j, "images_per_second", b->batch * 1e3 / median(b));
   json_number(&j, "gflops", gflops(b, b->model.info.macs, median(b)));
   json_number(&j, "load_ms", b->model.load_ms);
-  json_integer(&j, "peak_rss_bytes", peak_rss_bytes());
+  json_integer(&j, "peak_rss_bytes", peak_memory_bytes());
   if (b->op_ms) write_json_ops(b, &j);
   json_close_object(&j);
 }
@@ -233,11 +202,11 @@ static void print_text(const benchmark *b) {
   (void)printf("work        threads %u, batch %u, %u runs after %d to warm up\n", b->threads, b->batch, b->runs,
                WARM_UP_RUNS);
   (void)printf("latency     %s%.3f ms%s median, %.3f least, %.3f p99\n", bold(), median(b), plain(), b->latency_ms[0],
-               percentile(b, 99));
+               sorted_percentile(b->latency_ms, b->runs, 99));
   (void)printf("speed       %.1f pictures/s, %.1f GFLOP/s\n", b->batch * 1e3 / median(b),
                gflops(b, b->model.info.macs, median(b)));
   (void)printf("load        %.1f ms\n", b->model.load_ms);
-  (void)printf("memory      %s at most\n", format_bytes(text, peak_rss_bytes()));
+  (void)printf("memory      %s at most\n", format_bytes(text, peak_memory_bytes()));
   if (b->op_ms) print_ops(b);
 }
 

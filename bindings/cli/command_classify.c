@@ -1,9 +1,14 @@
 /* resnet classify: label pictures. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "cam.h"
+#include "geometry.h"
 #include "message.h"
 #include "model.h"
+#include "output_file.h"
+#include "plan.h"
 #include "terminal.h"
 
 enum { DEFAULT_BEST = 3 };
@@ -14,6 +19,11 @@ typedef struct classification {
   resnet_session *session;
   uint32_t best;
   json out; /* used with --json */
+  /* With --cam: */
+  class_map map;
+  uint32_t map_class; /* RESNET_NO_INDEX: the best, until there is one */
+  uint32_t cam_width, cam_height;
+  bool cam_written;
   struct failure {
     const char *file;
     resnet_error error;
@@ -25,6 +35,20 @@ static void report_failure(classification *c, const char *file, const resnet_err
   complain(file, error->message);
   c->failures = grow(c->failures, c->failure_count, &c->failure_capacity, sizeof *c->failures);
   c->failures[c->failure_count++] = (struct failure){file, *error};
+}
+
+static void write_json_cam(classification *c) {
+  json *j = &c->out;
+  if (!c->cam_written) {
+    json_null(j, "cam");
+    return;
+  }
+  json_open_object(j, "cam");
+  json_text(j, "file", c->settings->cam);
+  json_integer(j, "class_index", c->map_class);
+  json_text(j, "label", model_label_of(&c->model, c->map_class));
+  cam_write_json(&c->map, c->map_class, j);
+  json_close_object(j);
 }
 
 static void write_json_result(classification *c, const char *file, const sample *s, const resnet_prediction *best) {
@@ -42,19 +66,34 @@ static void write_json_result(classification *c, const char *file, const sample 
     json_close_object(j);
   }
   json_close_array(j);
+  if (c->settings->cam) write_json_cam(c);
   json_close_object(j);
 }
 
-/* What resnet_classify did to the picture: see resnet_preprocess. */
+/* What resnet_classify did to the picture. */
 static void print_geometry(const resnet_preprocess *p, uint32_t width, uint32_t height) {
-  uint64_t shorter = width < height ? width : height;
+  axis columns, rows;
+  geometry_of(p, width, height, &columns, &rows);
   (void)printf("%u x %u", width, height);
-  if (p->resize && p->resize != shorter) {
-    width = (uint32_t)((uint64_t)width * p->resize / shorter);
-    height = (uint32_t)((uint64_t)height * p->resize / shorter);
-    (void)printf(", resized to %u x %u", width, height);
-  }
-  if (p->crop && (width != p->crop || height != p->crop)) (void)printf(", centre crop %u x %u", p->crop, p->crop);
+  if (columns.scaled != width || rows.scaled != height)
+    (void)printf(", resized to %u x %u", columns.scaled, rows.scaled);
+  if (columns.count != columns.scaled || rows.count != rows.scaled)
+    (void)printf(", centre crop %u x %u", columns.count, rows.count);
+}
+
+static void print_class(const char *label, uint32_t index) {
+  if (label)
+    print_masked(stdout, label);
+  else
+    (void)printf("class %u", index);
+}
+
+static void print_cam(const classification *c) {
+  (void)printf("  what was looked at for ");
+  print_class(model_label_of(&c->model, c->map_class), c->map_class);
+  (void)fputs(": ", stdout);
+  print_masked(stdout, c->settings->cam);
+  (void)printf(", %u x %u from %u x %u places\n", c->cam_width, c->cam_height, c->map.width, c->map.height);
 }
 
 static void print_result(const classification *c, const char *file, const sample *s, const resnet_prediction *best) {
@@ -68,12 +107,79 @@ static void print_result(const classification *c, const char *file, const sample
   (void)fputc('\n', stdout);
   for (uint32_t i = 0; i < c->best; i++) {
     (void)printf("  %6.2f %%  ", (double)best[i].score * 100);
-    if (best[i].label)
-      print_masked(stdout, best[i].label);
-    else
-      (void)printf("class %u", best[i].index);
+    print_class(best[i].label, best[i].index);
     (void)fputc('\n', stdout);
   }
+  if (c->cam_written && !c->settings->quiet) print_cam(c);
+}
+
+/* ---- --cam ---- */
+
+/* The label, or else the index, that the user named. */
+static bool find_map_class(classification *c) {
+  const char *name = c->settings->cam_class;
+  const resnet_model_info *info = &c->model.info;
+  resnet_error error;
+  c->map_class = RESNET_NO_INDEX;
+  if (!name) return true;
+  for (uint32_t i = 0; info->labels && i < info->classes; i++)
+    if (strcmp(info->labels[i], name) == 0) {
+      c->map_class = i;
+      return true;
+    }
+  char *end;
+  const unsigned long index = strtoul(name, &end, 10);
+  if (name[0] >= '0' && name[0] <= '9' && *end == '\0' && index < info->classes) {
+    c->map_class = (uint32_t)index;
+    return true;
+  }
+  (void)refuse(&error, RESNET_ERROR_ARGUMENT,
+               "'%.80s' is no class of the model: %s 0 to %u is accepted; see resnet inspect --json", name,
+               info->labels ? "one of its labels or" : "it has no labels,", info->classes - 1);
+  complain("--cam-class", error.message);
+  return false;
+}
+
+static bool prepare_cam(classification *c) {
+  const settings *s = c->settings;
+  resnet_error error;
+  if (!output_is_other(s->cam, s->operands[0], "picture", &error) ||
+      !output_is_other(s->cam, s->model, "model", &error)) {
+    complain(s->cam, error.message);
+    return false;
+  }
+  if (!find_map_class(c)) return false;
+  if (resnet_session_observe(c->session, cam_observe, &c->map, &error) == RESNET_OK) return true;
+  complain(c->model.file, error.message);
+  return false;
+}
+
+/* What the net has instead of the head that a map can be made of. */
+static void report_no_map(classification *c) {
+  plan p;
+  resnet_error error;
+  if (!plan_read(&c->model, &p)) return;
+  uint32_t last = p.op_count - 1;
+  while (last > 0 && p.ops[last].macs == 0) last--;
+  const uint32_t before = p.ops[last].input[0];
+  (void)refuse(&error, RESNET_ERROR_UNSUPPORTED,
+               "the last layer, '%.60s' (%s), stands behind %s: --cam needs one fully connected layer behind global "
+               "average pooling",
+               p.ops[last].name, p.ops[last].kernel, before < p.op_count ? p.ops[before].kernel : "nothing");
+  report_failure(c, c->model.file, &error);
+  plan_release(&p);
+}
+
+static void make_cam(classification *c, const sample *s, const resnet_prediction *best) {
+  resnet_error error;
+  if (!c->map.values) {
+    report_no_map(c);
+    return;
+  }
+  if (c->map_class == RESNET_NO_INDEX) c->map_class = best[0].index;
+  c->cam_written = cam_write_picture(c->settings->cam, &s->pixels, &c->model.info.preprocess, &c->map, c->map_class,
+                                     &c->cam_width, &c->cam_height, &error);
+  if (!c->cam_written) report_failure(c, c->settings->cam, &error);
 }
 
 /* Read, label and report some pictures, in their order. */
@@ -81,8 +187,9 @@ static void classify_some(classification *c, char *const *files, size_t count) {
   sample *samples = allocate(count, sizeof *samples);
   resnet_prediction *best = allocate(count * c->best, sizeof *best);
   for (size_t i = 0; i < count; i++) (void)picture_read(files[i], &samples[i].pixels, &samples[i].error);
-  model_label(c->session, samples, count, c->best, best);
+  (void)model_label(c->session, samples, count, c->best, best);
   for (size_t i = 0; i < count; i++) {
+    if (c->settings->cam && samples[i].error.status == RESNET_OK) make_cam(c, &samples[i], best + i * c->best);
     if (samples[i].error.status != RESNET_OK)
       report_failure(c, files[i], &samples[i].error);
     else if (c->settings->json)
@@ -133,6 +240,7 @@ int command_classify(const settings *s) {
   if (c.best > c.model.info.classes) c.best = c.model.info.classes;
   uint32_t threads = s->threads ? s->threads : processor_count();
   bool good = model_open_session(&c.model, threads, s->batch ? s->batch : 1, RESNET_OBSERVE_RESPONSES, &c.session);
+  good = good && (!s->cam || prepare_cam(&c));
   if (good && s->json)
     classify_as_json(&c);
   else if (good) {
@@ -143,5 +251,6 @@ int command_classify(const settings *s) {
   resnet_model_close(&c.model.model);
   good = good && c.failure_count == 0;
   free(c.failures);
+  cam_release(&c.map);
   return good ? EXIT_GOOD : EXIT_INPUT;
 }

@@ -1,6 +1,5 @@
 /* resnet compile: write a plan file, which opens without decoding or packing anything. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +7,9 @@
 
 #include "message.h"
 #include "model.h"
+#include "output_file.h"
 #include "sha256.h"
 #include "terminal.h"
-
-enum { READ_SIZE = 1 << 16 };
 
 typedef struct compilation {
   const settings *settings;
@@ -23,51 +21,27 @@ typedef struct compilation {
 
 /* Saving replaces what is there, which only another plan file is meant for. */
 static bool may_replace(const settings *s, resnet_error *error) {
-  struct stat old, input;
+  struct stat old;
   if (stat(s->output, &old) != 0) return true;
   if (!S_ISREG(old.st_mode))
     return refuse(error, RESNET_ERROR_ARGUMENT, "is there and no regular file; name a file to write");
-  if (s->model && stat(s->model, &input) == 0 && input.st_dev == old.st_dev && input.st_ino == old.st_ino)
-    return refuse(error, RESNET_ERROR_ARGUMENT, "is the model itself; name another file to write");
-  return true;
+  return output_is_other(s->output, s->model, "model", error);
 }
 
 /* Ctrl-C and its like wait until the file is whole: else the library's temporary one would stay behind. */
 static bool save(compilation *c, resnet_error *error) {
-  sigset_t held, before;
-  (void)sigemptyset(&held);
-  (void)sigaddset(&held, SIGHUP);
-  (void)sigaddset(&held, SIGINT);
-  (void)sigaddset(&held, SIGQUIT);
-  (void)sigaddset(&held, SIGTERM);
-  (void)sigprocmask(SIG_BLOCK, &held, &before);
+  sigset_t before;
+  signals_hold(&before);
   double start = clock_seconds();
   resnet_status status = resnet_model_save(c->model.model, c->settings->output, error);
   c->save_ms = (clock_seconds() - start) * 1e3;
-  (void)sigprocmask(SIG_SETMASK, &before, NULL);
+  signals_release(&before);
   return status == RESNET_OK;
 }
 
-static bool hash_stream(compilation *c, FILE *file) {
-  sha256 hash;
-  sha256_start(&hash);
-  uint8_t *buffer = allocate(READ_SIZE, 1);
-  size_t count;
-  while ((count = fread(buffer, 1, READ_SIZE, file)) > 0) {
-    sha256_add(&hash, buffer, count);
-    c->bytes += count;
-  }
-  free(buffer);
-  sha256_finish(&hash, c->sha256);
-  return ferror(file) == 0;
-}
-
 static bool hash_output(compilation *c, resnet_error *error) {
-  FILE *file = fopen(c->settings->output, "rb");
-  bool good = file && hash_stream(c, file);
-  int reason = errno;
-  if (file) (void)fclose(file);
-  return good || refuse(error, RESNET_ERROR_IO, "was written, but cannot be read back: %s", strerror(reason));
+  if (sha256_file(c->settings->output, c->sha256, &c->bytes)) return true;
+  return refuse(error, RESNET_ERROR_IO, "was written, but cannot be read back: %s", strerror(errno));
 }
 
 static void write_json(const compilation *c) {

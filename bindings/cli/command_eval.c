@@ -1,7 +1,5 @@
 /* resnet eval: accuracy over labelled pictures. Workers with a session of one thread each share the model; each
  * picture's outcome has a place of its own, so that the numbers depend neither on the workers nor on their timing. */
-#include <math.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +8,11 @@
 #include "message.h"
 #include "model.h"
 #include "progress.h"
+#include "statistics.h"
 #include "terminal.h"
+#include "workers.h"
 
-enum { MOST_BEST = 5, MOST_AUTOMATIC_BATCH = 8 };
-
-/* Pictures are labelled together while their activations stay in a processor's own cache. */
-static const uint64_t cache_bytes = (uint64_t)1 << 20;
+enum { MOST_BEST = 5 };
 
 typedef struct outcome {
   uint8_t top1, top5;
@@ -29,32 +26,17 @@ typedef struct evaluation {
   uint32_t *class_of_folder;
   const char *class_rule;
   uint32_t workers, batch, best;
+  resnet_session **sessions; /* by worker */
   outcome *outcomes;
   atomic_size_t next; /* first picture that no worker has taken */
   progress bar;
   double seconds;
 } evaluation;
 
-typedef struct worker {
-  evaluation *evaluation;
-  resnet_session *session;
-  pthread_t thread;
-  bool started;
-} worker;
-
 typedef struct totals {
   uint64_t images, failures, top1, top5;
-  double low, high; /* of top-1 */
+  interval top1_interval;
 } totals;
-
-static void load_sample(dataset *data, size_t index, sample *s) {
-  uint8_t *bytes = NULL;
-  size_t size = 0;
-  *s = (sample){0};
-  if (!dataset_read(data, index, &bytes, &size, &s->error)) return;
-  (void)picture_decode(bytes, size, &s->pixels, &s->error);
-  free(bytes);
-}
 
 static void judge(evaluation *e, size_t index, const sample *s, const resnet_prediction *best) {
   outcome *o = &e->outcomes[index];
@@ -67,16 +49,18 @@ static void judge(evaluation *e, size_t index, const sample *s, const resnet_pre
   for (uint32_t i = 0; i < e->best; i++) o->top5 |= best[i].index == truth;
 }
 
-static void *work(void *argument) {
-  worker *w = argument;
-  evaluation *e = w->evaluation;
+static void work(void *context, uint32_t worker) {
+  evaluation *e = context;
   sample *samples = allocate(e->batch, sizeof *samples);
   resnet_prediction *best = allocate((size_t)e->batch * e->best, sizeof *best);
   size_t start;
   while ((start = atomic_fetch_add(&e->next, e->batch)) < e->data.count) {
     size_t left = e->data.count - start, count = left < e->batch ? left : e->batch;
-    for (size_t i = 0; i < count; i++) load_sample(&e->data, start + i, &samples[i]);
-    model_label(w->session, samples, count, e->best, best);
+    for (size_t i = 0; i < count; i++) {
+      samples[i] = (sample){0};
+      (void)dataset_decode(&e->data, start + i, &samples[i].pixels, &samples[i].error);
+    }
+    (void)model_label(e->sessions[worker], samples, count, e->best, best);
     for (size_t i = 0; i < count; i++) {
       judge(e, start + i, &samples[i], best + i * e->best);
       picture_release(&samples[i].pixels);
@@ -85,48 +69,29 @@ static void *work(void *argument) {
   }
   free(samples);
   free(best);
-  return NULL;
 }
 
-/* The first worker is the calling thread. Where the system gives fewer threads, those that there are do the work. */
-static void run_workers(evaluation *e, worker *workers) {
+static void label_all(evaluation *e) {
   progress_start(&e->bar, e->data.count, "pictures", e->settings->quiet);
   double start = clock_seconds();
-  for (uint32_t i = 1; i < e->workers; i++)
-    workers[i].started = pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0;
-  (void)work(&workers[0]);
-  for (uint32_t i = 1; i < e->workers; i++)
-    if (workers[i].started) (void)pthread_join(workers[i].thread, NULL);
+  workers_run(e->workers, work, e);
   e->seconds = clock_seconds() - start;
   progress_finish(&e->bar);
 }
 
 static bool evaluate(evaluation *e) {
-  worker *workers = allocate(e->workers, sizeof *workers);
   bool good = true;
-  for (uint32_t i = 0; i < e->workers && good; i++) {
-    workers[i].evaluation = e;
-    good = model_open_session(&e->model, 1, e->batch, RESNET_OBSERVE_RESPONSES, &workers[i].session);
-  }
-  if (good) run_workers(e, workers);
-  for (uint32_t i = 0; i < e->workers; i++) resnet_session_close(&workers[i].session);
-  free(workers);
+  e->sessions = allocate(e->workers, sizeof *e->sessions);
+  for (uint32_t i = 0; i < e->workers && good; i++)
+    good = model_open_session(&e->model, 1, e->batch, RESNET_OBSERVE_RESPONSES, &e->sessions[i]);
+  if (good) label_all(e);
+  for (uint32_t i = 0; i < e->workers; i++) resnet_session_close(&e->sessions[i]);
+  free(e->sessions);
   return good;
 }
 
-/* Wilson's 95 % interval of a proportion (E. B. Wilson, JASA 22, 1927). */
-static void set_interval(totals *t) {
-  const double z = 1.959963984540054;
-  double n = (double)t->images, p = (double)t->top1 / n;
-  double centre = p + z * z / (2 * n);
-  double half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-  double scale = 1 + z * z / n;
-  t->low = fmax(0, (centre - half) / scale);
-  t->high = fmin(1, (centre + half) / scale);
-}
-
 static totals add_up(const evaluation *e) {
-  totals t = {.low = NAN, .high = NAN};
+  totals t = {0};
   for (size_t i = 0; i < e->data.count; i++) {
     const outcome *o = &e->outcomes[i];
     t.failures += o->failure != NULL;
@@ -134,11 +99,9 @@ static totals add_up(const evaluation *e) {
     t.top5 += o->top5;
   }
   t.images = e->data.count - t.failures;
-  if (t.images) set_interval(&t);
+  t.top1_interval = wilson_interval(t.top1, t.images);
   return t;
 }
-
-static double share(uint64_t part, uint64_t whole) { return whole ? (double)part / (double)whole : NAN; }
 
 static void write_json_failures(const evaluation *e, json *j) {
   json_open_array(j, "errors");
@@ -163,8 +126,8 @@ static void write_json(const evaluation *e, const totals *t) {
   json_number(&j, "top1", share(t->top1, t->images));
   json_number(&j, "top5", share(t->top5, t->images));
   json_open_array(&j, "top1_ci95");
-  json_number(&j, NULL, t->low);
-  json_number(&j, NULL, t->high);
+  json_number(&j, NULL, t->top1_interval.low);
+  json_number(&j, NULL, t->top1_interval.high);
   json_close_array(&j);
   json_number(&j, "images_per_second", (double)t->images / e->seconds);
   json_number(&j, "seconds", e->seconds);
@@ -182,7 +145,7 @@ static void print_text(const evaluation *e, const totals *t) {
                e->class_rule);
   if (t->images) {
     (void)printf("top-1       %s%.2f %%%s (95 %%: %.2f to %.2f)\n", bold(), 100 * share(t->top1, t->images), plain(),
-                 100 * t->low, 100 * t->high);
+                 100 * t->top1_interval.low, 100 * t->top1_interval.high);
     (void)printf("top-5       %.2f %%\n", 100 * share(t->top5, t->images));
   }
   (void)printf("speed       %.0f pictures/s (%.2f s, threads %u, batch %u)\n", (double)t->images / e->seconds,
@@ -199,11 +162,6 @@ static void report(const evaluation *e, const totals *t) {
     print_text(e, t);
 }
 
-static uint32_t automatic_batch(const resnet_model_info *info) {
-  uint64_t fitting = info->arena_bytes ? cache_bytes / info->arena_bytes : 1;
-  return fitting < 1 ? 1 : fitting > MOST_AUTOMATIC_BATCH ? MOST_AUTOMATIC_BATCH : (uint32_t)fitting;
-}
-
 static bool prepare(evaluation *e) {
   const settings *s = e->settings;
   resnet_error error = {RESNET_OK, ""};
@@ -217,7 +175,7 @@ static bool prepare(evaluation *e) {
     return false;
   }
   e->workers = s->threads ? s->threads : processor_count();
-  e->batch = s->batch ? s->batch : automatic_batch(&e->model.info);
+  e->batch = s->batch ? s->batch : model_automatic_batch(&e->model);
   e->best = e->model.info.classes < MOST_BEST ? e->model.info.classes : MOST_BEST;
   e->outcomes = allocate(e->data.count, sizeof *e->outcomes);
   atomic_init(&e->next, 0);

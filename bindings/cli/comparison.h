@@ -6,6 +6,7 @@
 #include "model.h"
 #include "options.h"
 #include "plan.h"
+#include "statistics.h"
 
 enum { PERCENTILE_COUNT = 5, CALIBRATION_BINS = 15 };
 
@@ -20,7 +21,7 @@ typedef struct response_summary {
   uint32_t block; /* or RESNET_NO_INDEX */
   uint64_t values;
   double mean, std, least, most;
-  double percentiles[PERCENTILE_COUNT]; /* of every 16th value or so, see responses.c */
+  double percentiles[PERCENTILE_COUNT]; /* of some of the values, see responses.h */
   double negative;                      /* share of values that a ReLU would make 0 */
   uint32_t channels, dead;              /* dead: channels that are above 0 for no picture at no pixel */
 } response_summary;
@@ -42,10 +43,6 @@ typedef struct removal_summary {
   double mean, least, most;
 } removal_summary;
 
-typedef struct interval {
-  double low, high; /* Wilson, 95 % */
-} interval;
-
 typedef struct calibration_bin {
   uint64_t pictures, right;
   double confidence; /* sum of the probabilities of the best class */
@@ -55,6 +52,7 @@ typedef struct calibration_bin {
 typedef struct verdict {
   uint32_t best;    /* class of the net */
   float confidence; /* its probability */
+  float truth;      /* probability of the picture's own class */
   bool top1, top5;
 } verdict;
 
@@ -69,14 +67,16 @@ typedef struct net_summary {
   /* ---- accuracy */
   verdict *verdicts; /* by picture; those of unreadable pictures are zero */
   uint64_t images, top1, top5;
-  interval top1_interval, top5_interval;
-  uint64_t *confusion; /* (classes,classes): truth, answer */
+  interval top1_interval, top5_interval; /* Wilson, 95 % */
+  uint64_t *confusion;                   /* (classes,classes): truth, answer */
   calibration_bin calibration[CALIBRATION_BINS];
   double calibration_error; /* expected: Naeini et al. 2015, Guo et al. 2017, equation 3 */
   double cross_entropy;     /* mean of -log(probability of the truth) */
   /* ---- cost, batch 1, one thread */
   double latency_median_ms, latency_p99_ms, latency_least_ms;
-  uint64_t peak_bytes; /* largest resident memory of the process while it ran */
+  uint32_t latency_runs;
+  uint64_t
+      peak_bytes; /* largest resident memory of a process that opens this net alone and runs it once; 0: not known */
   /* ---- responses */
   response_summary *responses;
   uint32_t response_count;

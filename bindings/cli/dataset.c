@@ -247,3 +247,13 @@ bool dataset_read(dataset *d, size_t index, uint8_t **bytes, size_t *size, resne
   (void)pthread_mutex_unlock(&d->reading);
   return good;
 }
+
+bool dataset_decode(dataset *d, size_t index, picture *out, resnet_error *error) {
+  uint8_t *bytes = NULL;
+  size_t size = 0;
+  *out = (picture){0};
+  if (!dataset_read(d, index, &bytes, &size, error)) return false;
+  bool good = picture_decode(bytes, size, out, error);
+  free(bytes);
+  return good;
+}

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "picture.h"
 #include "resnet.h"
 
 typedef struct dataset_item {
@@ -32,6 +33,9 @@ void dataset_close(dataset *d);
 
 /* The bytes of a picture's file, the caller's to free. Any thread. */
 bool dataset_read(dataset *d, size_t index, uint8_t **bytes, size_t *size, resnet_error *error);
+
+/* The same, decoded; the caller's to release, all zero on failure. */
+bool dataset_decode(dataset *d, size_t index, picture *out, resnet_error *error);
 
 /* Which class of the model each folder holds. *how says by what rule: "labels", or "folder order" where the model has
  * no labels, or none that is a folder's name, and as many classes as there are folders. A folder is a label when it

@@ -6,6 +6,10 @@
 #include "message.h"
 #include "terminal.h"
 
+enum { MOST_AUTOMATIC_BATCH = 8 };
+
+static const uint64_t cache_bytes = (uint64_t)1 << 20;
+
 static resnet_status open_file(const settings *s, const resnet_preprocess *preprocess, resnet_model **model,
                                resnet_error *error) {
   resnet_model_options options;
@@ -144,6 +148,22 @@ bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
   return false;
 }
 
+uint32_t model_automatic_batch(const loaded_model *m) {
+  const uint64_t fitting = m->info.arena_bytes ? cache_bytes / m->info.arena_bytes : 1;
+  return fitting < 1 ? 1 : fitting > MOST_AUTOMATIC_BATCH ? MOST_AUTOMATIC_BATCH : (uint32_t)fitting;
+}
+
+/* xorshift32 (G. Marsaglia, 2003) */
+void model_random_input(float *values, size_t count) {
+  uint32_t state = 2463534242u;
+  for (size_t i = 0; i < count; i++) {
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    values[i] = (float)(state >> 8) / (float)(1 << 23) - 1;
+  }
+}
+
 void model_print(const loaded_model *m) {
   static const char *const said[] = {"as the file says", "as the command line says", "guessed from the input size"};
   const resnet_model_info *info = &m->info;
@@ -219,8 +239,9 @@ static bool label_together(resnet_session *session, const sample *samples, size_
   return good;
 }
 
-void model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions) {
-  if (count > 1 && label_together(session, samples, count, k, predictions)) return;
+bool model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions) {
+  if (count > 1 && label_together(session, samples, count, k, predictions)) return true;
   for (size_t i = 0; i < count; i++)
     if (samples[i].error.status == RESNET_OK) label_alone(session, &samples[i], k, predictions + i * k);
+  return count == 1 && samples[0].error.status == RESNET_OK;
 }

@@ -28,6 +28,12 @@ void model_note_guess(const settings *s, const loaded_model *m);
 bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_observe observe,
                         resnet_session **session);
 
+/* Pictures to be labelled together: as many, up to 8, as keep their activations in a processor's own cache. */
+uint32_t model_automatic_batch(const loaded_model *m);
+
+/* Values to time runs on, the same every time, in [-1, 1). */
+void model_random_input(float *values, size_t count);
+
 /* Two lines for people: the model, and how it wants its pictures. */
 void model_print(const loaded_model *m);
 
@@ -46,8 +52,9 @@ typedef struct sample {
 } sample;
 
 /* Label the samples that are good: predictions[i * k + j] is sample i's j-th best class. Where the library refuses the
- * whole, each is tried alone, so that it bears its own error. */
-void model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions);
+ * whole, each is tried alone, so that it bears its own error. True: all were
+ * good, and the session ran each once; an observer may have met some twice else. */
+bool model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions);
 
 /* The label of a class, or NULL. */
 const char *model_label_of(const loaded_model *m, uint32_t index);

@@ -11,6 +11,7 @@ typedef enum option_kind {
   OPTION_HELP,
   OPTION_FLAG,
   OPTION_NUMBER,
+  OPTION_COUNT, /* of which 0 is one */
   OPTION_SIDE,
   OPTION_SIZE,
   OPTION_TEXT,
@@ -32,18 +33,28 @@ typedef struct option_row {
 
 /* Commands that run the net, and those to which it matters how pictures are prepared. */
 enum {
-  RUN = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH,
-  TAKE_PICTURES = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT | COMMAND_COMPILE
+  RUN = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH | COMMAND_COMPARE,
+  TAKE_PICTURES = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT | COMMAND_COMPILE | COMMAND_COMPARE
 };
 
 static const option_row rows[] = {
-    {"model", 'm', OPTION_TEXT, "MODEL", COMMAND_ALL, FIELD(model), 0, 0,
+    {"model", 'm', OPTION_TEXT, "MODEL", COMMAND_ALL & ~COMMAND_COMPARE, FIELD(model), 0, 0,
      "the .onnx, .onnx.gz or .resnet file; without it, the model built into the program"},
     {"top", 'k', OPTION_NUMBER, "K", COMMAND_CLASSIFY, FIELD(best), 1, 100000,
      "how many labels to show for each picture (3)"},
-    {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL, FIELD(data), 0, 0,
+    {"cam", 0, OPTION_TEXT, "OUT.png", COMMAND_CLASSIFY, FIELD(cam), 0, 0,
+     "also paint what the net looked at over the picture, of which there is one then"},
+    {"cam-class", 0, OPTION_TEXT, "LABEL|INDEX", COMMAND_CLASSIFY, FIELD(cam_class), 0, 0,
+     "for which class, instead of the best"},
+    {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL | COMMAND_COMPARE, FIELD(data), 0, 0,
      "labelled pictures: <class>/<picture> in a folder or a .zip"},
     {"output", 'o', OPTION_TEXT, "OUT.resnet", COMMAND_COMPILE, FIELD(output), 0, 0, "the plan file to write"},
+    {"report", 0, OPTION_TEXT, "OUT.html", COMMAND_COMPARE, FIELD(report), 0, 0,
+     "also write one page with all plots and tables"},
+    {"tables", 0, OPTION_TEXT, "DIR", COMMAND_COMPARE, FIELD(tables), 0, 0,
+     "also write the data as CSV and the plots as SVG files into this folder"},
+    {"lesions", 0, OPTION_COUNT, "N", COMMAND_COMPARE, FIELD(lesions), 0, 999999999,
+     "pictures on which blocks are left out; 0: none (1000)"},
     {"runs", 'r', OPTION_NUMBER, "R", COMMAND_BENCH, FIELD(runs), 1, 1000000, "how many runs to time (50)"},
     {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op"},
     {"check", 0, OPTION_FLAG, NULL, COMMAND_INSPECT, FIELD(check), 0, 0,
@@ -77,22 +88,27 @@ static const command commands[] = {
     {COMMAND_CLASSIFY, "classify", "FILE...", "label pictures",
      "Labels JPEG and PNG pictures, told apart by their content.\n"
      "Their EXIF orientation is applied; they are resized and cropped as the model says.",
-     "resnet classify -k 5 photo.jpg", false, command_classify},
+     "resnet classify -k 5 photo.jpg", TAKES_PICTURES, command_classify},
     {COMMAND_EVAL, "eval", "[MODEL] --data DIR|ZIP", "measure accuracy over labelled pictures",
      "The folder that a picture is in names its class: one of the model's labels, or,\n"
      "where the model has none, the folder's place in sorted order.\n"
      "Works on --threads pictures or batches at once; the numbers do not depend on it.",
-     "resnet eval resnet20.onnx --data cifar10-test.zip", true, command_eval},
+     "resnet eval resnet20.onnx --data cifar10-test.zip", TAKES_MODEL, command_eval},
     {COMMAND_INSPECT, "inspect", "[MODEL]", "show ops, shapes, blocks, parameters and memory",
      "Shows what the model is made of, op by op and block by block; with --check, what looks wrong in it.",
-     "resnet inspect --check resnet50.onnx", true, command_inspect},
+     "resnet inspect --check resnet50.onnx", TAKES_MODEL, command_inspect},
     {COMMAND_BENCH, "bench", "[MODEL]", "measure latency",
      "Times runs of the net on random input, after some that are not counted.",
-     "resnet bench resnet50.onnx --threads 1 --per-op", true, command_bench},
+     "resnet bench resnet50.onnx --threads 1 --per-op", TAKES_MODEL, command_bench},
     {COMMAND_COMPILE, "compile", "[MODEL] --output OUT.resnet", "write a plan file, which opens at once",
      "Writes the model with its weights as this processor wants them, so that it opens without\n"
      "decoding or packing. Any command takes the plan file as its model.",
-     "resnet compile resnet50.onnx -o resnet50.resnet", true, command_compile},
+     "resnet compile resnet50.onnx -o resnet50.resnet", TAKES_MODEL, command_compile},
+    {COMMAND_COMPARE, "compare", "MODEL... --data DIR|ZIP", "compare nets: answers, speed, responses, blocks",
+     "Labels the pictures with every net and shows what they get right, where they differ, how strong\n"
+     "their layers respond, what each block adds to its shortcut, and what becomes of them without it.",
+     "resnet compare plain20.onnx resnet20.onnx --data cifar10-test.zip --report compared.html", TAKES_MODELS,
+     command_compare},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -190,6 +206,11 @@ static bool parse_value(const option_row *row, const char *text, settings *s) {
     return true;
   case OPTION_NUMBER:
     return parse_number(text, row->minimum, row->maximum, field);
+  case OPTION_COUNT: {
+    number_option *count = field;
+    count->given = true;
+    return parse_number(text, row->minimum, row->maximum, &count->number);
+  }
   case OPTION_SIDE: {
     side_option *side = field;
     side->given = true;
@@ -233,28 +254,47 @@ static const option_row *find_row(int found) {
   return NULL;
 }
 
-static bool take_operands(const command *c, int argc, char **argv, settings *s, int *exit_code) {
-  s->operands = argv + optind;
-  s->operand_count = (size_t)(argc - optind);
-  if (!c->takes_model) {
-    if (s->operand_count > 0) return true;
+/* These say on standard error what is wrong, up to where help is to be found. */
+static bool check_pictures(const settings *s) {
+  if (s->operand_count == 0)
     (void)fputs("resnet: no picture is named", stderr);
-    return wrong_usage(c, exit_code);
-  }
+  else if (s->cam && s->operand_count > 1)
+    (void)fprintf(stderr, "resnet: --cam takes one picture, and %zu are named", s->operand_count);
+  else if (s->cam_class && !s->cam)
+    (void)fputs("resnet: --cam is missing, which --cam-class is for", stderr);
+  else
+    return true;
+  return false;
+}
+
+static bool take_model(settings *s) {
   size_t allowed = s->model ? 0 : 1;
   if (s->operand_count > allowed) {
     (void)fputs("resnet: unexpected argument '", stderr);
     print_masked(stderr, s->operands[allowed]);
     (void)fputc('\'', stderr);
-    return wrong_usage(c, exit_code);
+    return false;
   }
   if (s->operand_count == 1) s->model = s->operands[0];
+  return true;
+}
+
+static bool check_models(const settings *s) {
+  if (s->operand_count > 0) return true;
+  (void)fputs("resnet: no model is named", stderr);
+  return false;
+}
+
+static bool take_operands(const command *c, int argc, char **argv, settings *s) {
+  s->operands = argv + optind;
+  s->operand_count = (size_t)(argc - optind);
+  if (c->takes == TAKES_PICTURES) return check_pictures(s);
+  if (!(c->takes == TAKES_MODELS ? check_models(s) : take_model(s))) return false;
   const char *missing = NULL;
-  if (c->id == COMMAND_EVAL && !s->data) missing = "--data";
+  if ((c->id == COMMAND_EVAL || c->id == COMMAND_COMPARE) && !s->data) missing = "--data";
   if (c->id == COMMAND_COMPILE && !s->output) missing = "--output";
-  if (!missing) return true;
-  (void)fprintf(stderr, "resnet: %s is missing", missing);
-  return wrong_usage(c, exit_code);
+  if (missing) (void)fprintf(stderr, "resnet: %s is missing", missing);
+  return !missing;
 }
 
 /* The argument that getopt stumbled over. A letter may stand in the middle of one, hence optopt. */
@@ -289,5 +329,5 @@ bool options_parse(const command *c, int argc, char **argv, settings *s, int *ex
       return wrong_usage(c, exit_code);
     }
   }
-  return take_operands(c, argc, argv, s, exit_code);
+  return take_operands(c, argc, argv, s) || wrong_usage(c, exit_code);
 }

@@ -14,6 +14,12 @@ typedef struct side_option {
   uint32_t side; /* 0: none */
 } side_option;
 
+/* A number of which 0 says something else than nothing. */
+typedef struct number_option {
+  bool given;
+  uint32_t number;
+} number_option;
+
 /* A picture's size in pixels; 0 x 0: the model's own. */
 typedef struct size_option {
   uint32_t height, width;
@@ -23,12 +29,16 @@ typedef struct size_option {
 typedef struct settings {
   const char *model; /* NULL: the one built into the program */
   const char *data;
-  const char *output; /* NULL: the model is not to be saved */
+  const char *output;          /* NULL: the model is not to be saved */
+  const char *cam;             /* NULL: no class activation map */
+  const char *cam_class;       /* label or index of its class; NULL: the best */
+  const char *report, *tables; /* NULL: not to be written */
   const char *preprocess;
   const char *scores; /* name of the output to take; NULL: the only one */
   size_option size;
   side_option resize, crop;
-  uint32_t best; /* predictions of each picture */
+  number_option lesions; /* pictures that blocks are left out on */
+  uint32_t best;         /* predictions of each picture */
   uint32_t threads, batch, runs;
   uint32_t
       plan_batch; /* pictures at once that the model is opened for; bench's own: elsewhere answers depend on no batch */
@@ -46,8 +56,12 @@ typedef enum command_id {
   COMMAND_INSPECT = 1 << 2,
   COMMAND_BENCH = 1 << 3,
   COMMAND_COMPILE = 1 << 4,
-  COMMAND_ALL = 31
+  COMMAND_COMPARE = 1 << 5,
+  COMMAND_ALL = 63
 } command_id;
+
+/* What a command's operands are. */
+typedef enum takes { TAKES_PICTURES, TAKES_MODEL, TAKES_MODELS } takes;
 
 typedef struct command {
   command_id id;
@@ -56,7 +70,7 @@ typedef struct command {
   const char *summary;
   const char *details;
   const char *example;
-  bool takes_model; /* the one operand is the model */
+  takes takes;
   int (*run)(const settings *s);
 } command;
 
@@ -65,6 +79,7 @@ int command_eval(const settings *s);
 int command_inspect(const settings *s);
 int command_bench(const settings *s);
 int command_compile(const settings *s);
+int command_compare(const settings *s);
 
 /* The command of that name, or NULL. */
 const command *command_find(const char *name);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "resnet.h"
 
@@ -36,6 +37,13 @@ void picture_release(picture *p);
 
 /* The whole of a regular file of at most `limit` bytes; *bytes is the caller's to free. */
 bool file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size, resnet_error *error);
+
+/* Fill row y with RGB. */
+typedef void (*picture_row_maker)(void *user, uint32_t y, uint8_t *row);
+
+/* Write a PNG of the rows that make_row makes, top to bottom; the same pixels give the same bytes. Whether `out` took
+ * them all is the caller's to check. */
+bool png_write(FILE *out, uint32_t width, uint32_t height, picture_row_maker make_row, void *user, resnet_error *error);
 
 /* ---- for the decoders --------------------------------------------------------------------------------------- */
 

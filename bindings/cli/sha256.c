@@ -1,7 +1,10 @@
 #include "sha256.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { READ_SIZE = 1 << 14 };
 
 /* First 32 bits of the fractions of the cube roots of the first 64 primes (FIPS 180-4, 4.2.2). */
 static const uint32_t k[64] = {
@@ -74,4 +77,20 @@ void sha256_finish(sha256 *hash, char text[SHA256_TEXT]) {
   sha256_add(hash, padding, used < end ? end - used : end + SHA256_BLOCK - used);
   sha256_add(hash, length, sizeof length);
   for (int i = 0; i < 8; i++) (void)snprintf(text + 8 * i, 9, "%08x", hash->state[i]);
+}
+
+bool sha256_file(const char *path, char text[SHA256_TEXT], uint64_t *bytes) {
+  uint8_t buffer[READ_SIZE];
+  sha256 hash;
+  sha256_start(&hash);
+  FILE *file = fopen(path, "rb");
+  if (!file) return false;
+  for (size_t count; (count = fread(buffer, 1, sizeof buffer, file)) > 0;) sha256_add(&hash, buffer, count);
+  const bool good = ferror(file) == 0;
+  const int reason = errno;
+  *bytes = hash.size;
+  sha256_finish(&hash, text);
+  (void)fclose(file);
+  errno = reason;
+  return good;
 }

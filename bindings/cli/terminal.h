@@ -27,6 +27,9 @@ double clock_seconds(void);
 /* Processors that this process may run on, at least 1. */
 uint32_t processor_count(void);
 
+/* The most memory that this process has held at once; 0: not known. */
+uint64_t peak_memory_bytes(void);
+
 enum { FORMAT_SIZE = 32 };
 
 /* "1.2 M", "41 k"; "-" for 0. Returns `out`. */

@@ -1,0 +1,234 @@
+/* Labelling all pictures with all nets, observed.
+ *
+ * Sums of responses are rounded, so that their order matters. Pictures are cut into chunks whose size depends on
+ * nothing but their number; a chunk is one worker's, with sums of its own, and these are added to the totals in the
+ * chunks' order. Within a chunk, pictures come in order, and it does not matter how they are split into batches. */
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "compare.h"
+#include "message.h"
+#include "progress.h"
+#include "terminal.h"
+#include "workers.h"
+
+enum { MOST_OF_CHUNK = 100, CHUNKS = 128, MOST_BEST = 5 };
+
+/* Decoded pictures that a worker holds at once, unless one has more: each is decoded once, for all nets. */
+static const size_t group_bytes = (size_t)64 << 20;
+
+/* What a session's observer adds to. */
+typedef struct observation {
+  const response_map *map;
+  response_sums *sums;
+} observation;
+
+/* By net: */
+typedef struct judge_worker {
+  resnet_session **sessions;
+  observation *observations;
+  resnet_prediction *predictions; /* of a batch, every class of each picture */
+} judge_worker;
+
+/* Pictures that a worker has decoded. */
+typedef struct group {
+  sample *samples;
+  size_t *indices; /* of the pictures in the data */
+  size_t count;
+} group;
+
+typedef struct judging {
+  comparison *comparison;
+  const response_map *maps;
+  uint32_t *batches; /* by net */
+  judge_worker *workers;
+  response_sums **totals; /* by net */
+  size_t chunk;           /* pictures of one */
+  atomic_size_t next;     /* first picture that no worker has taken */
+  pthread_mutex_t adding; /* guards the totals and the following */
+  pthread_cond_t added;
+  size_t chunks_added;
+  progress bar;
+} judging;
+
+static void observe(void *user, const resnet_response *response) {
+  const observation *o = user;
+  responses_add(o->map, o->sums, response);
+}
+
+/* ---- a chunk ---------------------------------------------------------------------------------------------------- */
+
+static void fail_picture(comparison *c, size_t index, const net_summary *net, const resnet_error *error) {
+  char text[2 * RESNET_ERROR_MESSAGE_SIZE];
+  if (c->failures[index]) return;
+  (void)snprintf(text, sizeof text, "%.200s%s%s", net ? net->model.file : "", net ? ": " : "", error->message);
+  c->failures[index] = copy_text(text);
+}
+
+static void judge(net_summary *net, uint32_t truth, const resnet_prediction *best, verdict *v) {
+  *v = (verdict){.best = best[0].index, .confidence = best[0].score, .top1 = best[0].index == truth};
+  for (uint32_t i = 0; i < net->model.info.classes; i++) {
+    if (best[i].index != truth) continue;
+    v->truth = best[i].score;
+    v->top5 = i < MOST_BEST;
+  }
+}
+
+/* False: a picture was refused. */
+static bool label_batch(comparison *c, net_summary *net, judge_worker *w, sample *samples, const size_t *indices,
+                        size_t count) {
+  const uint32_t classes = net->model.info.classes;
+  const bool good = model_label(w->sessions[net - c->nets], samples, count, classes, w->predictions);
+  for (size_t i = 0; i < count; i++) {
+    if (samples[i].error.status != RESNET_OK)
+      fail_picture(c, indices[i], net, &samples[i].error);
+    else
+      judge(net, net->class_of_folder[c->data.items[indices[i]].folder], w->predictions + i * classes,
+            &net->verdicts[indices[i]]);
+  }
+  return good;
+}
+
+static bool label_group(judging *j, judge_worker *w, group *g, bool alone) {
+  comparison *c = j->comparison;
+  bool good = true;
+  for (uint32_t n = 0; n < c->net_count; n++) {
+    const size_t batch = alone ? 1 : j->batches[n];
+    for (size_t i = 0; i < g->count; i += batch) {
+      const size_t left = g->count - i;
+      if (!label_batch(c, &c->nets[n], w, g->samples + i, g->indices + i, left < batch ? left : batch)) good = false;
+    }
+  }
+  return good;
+}
+
+/* Decode pictures from `*from` on, up to `end` or as many as may be held. */
+static void load_group(comparison *c, group *g, size_t *from, size_t end) {
+  size_t held = 0;
+  for (g->count = 0; *from < end && held < group_bytes; ++*from) {
+    sample *s = &g->samples[g->count];
+    *s = (sample){0};
+    if (c->failures[*from]) continue;
+    if (!dataset_decode(&c->data, *from, &s->pixels, &s->error)) {
+      fail_picture(c, *from, NULL, &s->error);
+      continue;
+    }
+    held += (size_t)s->pixels.width * s->pixels.height * 3;
+    g->indices[g->count++] = *from;
+  }
+}
+
+/* False: a picture was refused by a net after others had met it. */
+static bool label_chunk(judging *j, judge_worker *w, group *g, size_t from, size_t end, bool alone) {
+  bool good = true;
+  for (uint32_t n = 0; n < j->comparison->net_count; n++) responses_clear(&j->maps[n], w->observations[n].sums);
+  while (from < end) {
+    load_group(j->comparison, g, &from, end);
+    if (!label_group(j, w, g, alone)) good = false;
+    for (size_t i = 0; i < g->count; i++) picture_release(&g->samples[i].pixels);
+  }
+  return good;
+}
+
+/* When those before are added. The worker of the first that is not never waits, so that none does for ever. */
+static void add_chunk(judging *j, const judge_worker *w, size_t chunk) {
+  (void)pthread_mutex_lock(&j->adding);
+  while (j->chunks_added < chunk) (void)pthread_cond_wait(&j->added, &j->adding);
+  for (uint32_t n = 0; n < j->comparison->net_count; n++)
+    responses_merge(&j->maps[n], j->totals[n], w->observations[n].sums);
+  j->chunks_added++;
+  (void)pthread_cond_broadcast(&j->added);
+  (void)pthread_mutex_unlock(&j->adding);
+}
+
+static void work(void *context, uint32_t worker) {
+  judging *j = context;
+  judge_worker *w = &j->workers[worker];
+  group g = {allocate(j->chunk, sizeof *g.samples), allocate(j->chunk, sizeof *g.indices), 0};
+  const size_t pictures = j->comparison->data.count;
+  size_t from;
+  while ((from = atomic_fetch_add(&j->next, j->chunk)) < pictures) {
+    const size_t end = pictures - from < j->chunk ? pictures : from + j->chunk;
+    /* Pictures that turned out to be no good must not count for any net: the chunk is begun again without them. */
+    for (bool alone = false; !label_chunk(j, w, &g, from, end, alone);) alone = true;
+    add_chunk(j, w, from / j->chunk);
+    progress_advance(&j->bar, end - from);
+  }
+  free(g.samples);
+  free(g.indices);
+}
+
+/* ---- workers ---------------------------------------------------------------------------------------------------- */
+
+static bool open_worker(judging *j, judge_worker *w) {
+  const comparison *c = j->comparison;
+  size_t predictions = 0;
+  resnet_error error;
+  w->sessions = allocate(c->net_count, sizeof *w->sessions);
+  w->observations = allocate(c->net_count, sizeof *w->observations);
+  for (uint32_t n = 0; n < c->net_count; n++) {
+    const loaded_model *m = &c->nets[n].model;
+    const size_t own = (size_t)j->batches[n] * m->info.classes;
+    if (own > predictions) predictions = own;
+    w->observations[n] = (observation){&j->maps[n], responses_allocate(&j->maps[n])};
+    if (!model_open_session(m, 1, j->batches[n], RESNET_OBSERVE_RESPONSES, &w->sessions[n])) return false;
+    if (resnet_session_observe(w->sessions[n], observe, &w->observations[n], &error) != RESNET_OK) {
+      complain(m->file, error.message);
+      return false;
+    }
+  }
+  w->predictions = allocate(predictions, sizeof *w->predictions);
+  return true;
+}
+
+static void close_worker(const judging *j, judge_worker *w) {
+  for (uint32_t n = 0; w->sessions && n < j->comparison->net_count; n++) {
+    resnet_session_close(&w->sessions[n]);
+    responses_release(&j->maps[n], w->observations[n].sums);
+  }
+  free(w->sessions);
+  free(w->observations);
+  free(w->predictions);
+}
+
+static void label_all(judging *j) {
+  comparison *c = j->comparison;
+  progress_start(&j->bar, c->data.count, c->net_count > 1 ? "pictures by all nets" : "pictures", c->settings->quiet);
+  const double start = clock_seconds();
+  workers_run(c->workers, work, j);
+  c->seconds = clock_seconds() - start;
+  progress_finish(&j->bar);
+  for (uint32_t n = 0; n < c->net_count; n++) responses_summarise(&c->nets[n], &j->maps[n], j->totals[n]);
+}
+
+static void prepare(judging *j) {
+  comparison *c = j->comparison;
+  const size_t chunk = c->data.count / CHUNKS;
+  j->chunk = chunk < 1 ? 1 : chunk > MOST_OF_CHUNK ? MOST_OF_CHUNK : chunk;
+  j->batches = allocate(c->net_count, sizeof *j->batches);
+  j->totals = allocate(c->net_count, sizeof *j->totals);
+  j->workers = allocate(c->workers, sizeof *j->workers);
+  c->failures = allocate(c->data.count, sizeof *c->failures);
+  for (uint32_t n = 0; n < c->net_count; n++) {
+    net_summary *net = &c->nets[n];
+    j->batches[n] = c->settings->batch ? c->settings->batch : model_automatic_batch(&net->model);
+    j->totals[n] = responses_allocate(&j->maps[n]);
+    net->verdicts = allocate(c->data.count, sizeof *net->verdicts);
+  }
+}
+
+bool compare_judge(comparison *c, const response_map *maps) {
+  judging j = {.comparison = c, .maps = maps, .adding = PTHREAD_MUTEX_INITIALIZER, .added = PTHREAD_COND_INITIALIZER};
+  bool good = true;
+  prepare(&j);
+  for (uint32_t i = 0; i < c->workers && good; i++) good = open_worker(&j, &j.workers[i]);
+  if (good) label_all(&j);
+  for (uint32_t i = 0; i < c->workers; i++) close_worker(&j, &j.workers[i]);
+  for (uint32_t n = 0; n < c->net_count; n++) responses_release(&maps[n], j.totals[n]);
+  free(j.totals);
+  free(j.batches);
+  free(j.workers);
+  (void)pthread_cond_destroy(&j.added);
+  (void)pthread_mutex_destroy(&j.adding);
+  return good;
+}

@@ -1,0 +1,97 @@
+#include "output_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "terminal.h"
+
+enum { MOST_ATTEMPTS = 100, SUFFIX_SIZE = 48 };
+
+void signals_hold(sigset_t *before) {
+  sigset_t held;
+  (void)sigemptyset(&held);
+  (void)sigaddset(&held, SIGHUP);
+  (void)sigaddset(&held, SIGINT);
+  (void)sigaddset(&held, SIGQUIT);
+  (void)sigaddset(&held, SIGTERM);
+  (void)pthread_sigmask(SIG_BLOCK, &held, before);
+}
+
+void signals_release(const sigset_t *before) { (void)pthread_sigmask(SIG_SETMASK, before, NULL); }
+
+/* Renaming would put a file where a device or a folder was. */
+static bool may_replace(const char *path, resnet_error *error) {
+  struct stat old;
+  if (lstat(path, &old) != 0 || S_ISREG(old.st_mode) || S_ISLNK(old.st_mode)) return true;
+  return refuse(error, RESNET_ERROR_ARGUMENT, "is there and no regular file; name a file to write");
+}
+
+bool output_is_other(const char *path, const char *input, const char *what, resnet_error *error) {
+  struct stat old, read;
+  if (!input || stat(path, &old) != 0 || stat(input, &read) != 0) return true;
+  if (old.st_dev != read.st_dev || old.st_ino != read.st_ino) return true;
+  return refuse(error, RESNET_ERROR_ARGUMENT, "is the %s itself; name another file to write", what);
+}
+
+/* "PATH.PROCESS-ATTEMPT.tmp", with the permissions that any new file gets. */
+static FILE *create_beside(output_file *o) {
+  const size_t size = strlen(o->path) + SUFFIX_SIZE;
+  int file = -1;
+  o->temporary = allocate(size, 1);
+  for (int attempt = 0; attempt < MOST_ATTEMPTS && file < 0; attempt++) {
+    (void)snprintf(o->temporary, size, "%s.%ld-%d.tmp", o->path, (long)getpid(), attempt);
+    file = open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+    if (file < 0 && errno != EEXIST) break;
+  }
+  if (file < 0) return NULL;
+  FILE *stream = fdopen(file, "wb");
+  if (stream) return stream;
+  (void)close(file);
+  (void)unlink(o->temporary);
+  return NULL;
+}
+
+static void finish(output_file *o) {
+  free(o->temporary);
+  o->temporary = NULL;
+  o->stream = NULL;
+  signals_release(&o->before);
+}
+
+bool output_open(output_file *o, const char *path, resnet_error *error) {
+  *o = (output_file){.path = path};
+  if (!may_replace(path, error)) return false;
+  signals_hold(&o->before);
+  o->stream = create_beside(o);
+  if (o->stream) return true;
+  (void)refuse(error, RESNET_ERROR_IO, "cannot be created: %s", strerror(errno));
+  finish(o);
+  return false;
+}
+
+bool output_commit(output_file *o, resnet_error *error) {
+  bool good = fflush(o->stream) == 0 && !ferror(o->stream) && fsync(fileno(o->stream)) == 0;
+  int reason = errno;
+  if (fclose(o->stream) != 0 && good) {
+    good = false;
+    reason = errno;
+  }
+  if (!good)
+    (void)refuse(error, RESNET_ERROR_IO, "cannot be written: %s", strerror(reason));
+  else if (rename(o->temporary, o->path) != 0)
+    good = refuse(error, RESNET_ERROR_IO, "cannot be renamed to: %s", strerror(errno));
+  if (!good) (void)unlink(o->temporary);
+  finish(o);
+  return good;
+}
+
+void output_abandon(output_file *o) {
+  (void)fclose(o->stream);
+  (void)unlink(o->temporary);
+  finish(o);
+}
