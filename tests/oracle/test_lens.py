@@ -16,7 +16,7 @@ from oracle import BUILD, DATA, ROOT, TOLERANCE, as_nhwc, measured, need_file, o
 
 pytest.importorskip("PIL", reason="decoding needs Pillow: tools/deps installs it")
 sys.path.insert(0, str(ROOT / "models"))
-from images import Preprocess, load_collection
+from images import Collection, Preprocess, load_collection
 
 LENS_DUMP = BUILD / "tests" / "lens_dump"
 OUTPUT, RESPONSE, SHORTCUT, CLASS_MAP = range(4)  # enum resnet_point
@@ -82,11 +82,11 @@ def look(model: Path, x: np.ndarray, folder: Path, what: str, *options: object, 
 
 
 @cache
-def pixels() -> np.ndarray:
-    """All test pictures, (n,32,32,3), in the order of their names."""
+def collection() -> Collection:
+    """All test pictures, in the order of their names."""
     data = need_file(TEST_PICTURES)
     assert hashlib.sha256(data.read_bytes()).hexdigest() == REFERENCE["data_sha256"], f"other pictures than the reference's; {REMAKE}"
-    return load_collection(data, 32).pixels
+    return load_collection(data, 32)
 
 
 def shipped(name: str) -> tuple[Path, dict, np.ndarray]:
@@ -94,7 +94,7 @@ def shipped(name: str) -> tuple[Path, dict, np.ndarray]:
     path, expected = ROOT / "models" / f"{name}.onnx", REFERENCE["nets"][name]
     assert hashlib.sha256(path.read_bytes()).hexdigest() == expected["sha256"], f"{path.name} is another net; {REMAKE}"
     about = {item.key: item.value for item in onnx.load(path).metadata_props}
-    return path, expected, Preprocess.parse(about["resnet.preprocess"]).normalise(pixels())
+    return path, expected, Preprocess.parse(about["resnet.preprocess"]).normalise(collection().pixels)
 
 
 def check_classes(found: np.ndarray, expected: dict, what: str) -> None:
@@ -156,6 +156,34 @@ def test_lesions_are_pytorchs_to_the_image(name: str, tmp_path: Path, capsys: py
     whole = {"classes": expected["classes"][:: REFERENCE["lesion_step"]], "ties": []}
     check_classes(seen.records["scores"].reshape(len(x), -1).argmax(1), whole, "restored")
     measured(capsys, f"{name}: {done} lesions, the same class as PyTorch's for each of {len(x)} pictures")
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_compare_says_what_pytorch_found(name: str) -> None:
+    """The program's own decoding, preprocessing and statistics, over all pictures: `resnet compare --json`."""
+    path, expected, _ = shipped(name)
+    program = BUILD / "resnet"
+    if not program.exists():
+        pytest.skip(f"{program} is not built: build it, or set LIBRESNET_BUILD")
+    command = [program, "compare", path, "--data", TEST_PICTURES, "--lesions", "0", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    (net,) = json.loads(done.stdout)["models"]
+    assert net["images"] == expected["pictures"] and net["sha256"] == expected["sha256"]
+    responses = [found for found in net["responses"] if found["point"] == "response"]
+    assert [found["name"] for found in responses] == list(expected["layers"]), "layers in the order of the net"
+    for found in responses:
+        check_moments((0, found["mean"], found["std"]), expected["layers"][found["name"]], found["name"])
+    for found, block in zip(net["blocks"], expected["blocks"], strict=True):
+        stds = {key: block[key] and block[key]["std"] for key in ("branch", "shortcut", "output")}
+        assert {key: found[f"{key}_std"] for key in stds} == pytest.approx(stds, rel=STATISTIC_TOLERANCE), found["name"]
+        ratio = stds["branch"] / stds["shortcut"] if stds["shortcut"] else None
+        assert found["ratio"] == pytest.approx(ratio, rel=2 * STATISTIC_TOLERANCE), found["name"]
+    if not expected["ties"]:  # every picture's answer, and with them the accuracy
+        confusion = np.zeros((10, 10), int)
+        np.add.at(confusion, (collection().targets, list(map(int, expected["classes"]))), 1)
+        assert net["confusion"] == confusion.tolist()
+        assert net["top1"] == confusion.trace() / expected["pictures"]
 
 
 # ---- against onnxruntime, on random pictures
