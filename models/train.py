@@ -4,6 +4,10 @@
 After every epoch the whole state is saved; the same command again goes on from there.
 A run that goes on may be given another number of epochs: the schedule is then that of
 the new plan from there on, and the log tells the learning rates that were really used.
+
+--half-size-epochs is for CPUs: an epoch on pictures of half the side is a quarter of the work, nets that end in a mean
+over all pixels take either size, and most of what they learn carries over. Leave the last epochs the full size; the
+column `size` of the log says which had it.
 """
 
 from __future__ import annotations
