@@ -8,6 +8,7 @@
 #include "compare_costs.h"
 #include "compare_lesions.h"
 #include "message.h"
+#include "output_file.h"
 #include "sha256.h"
 #include "terminal.h"
 
@@ -39,7 +40,15 @@ static const char *base_name(const char *path) {
 }
 
 typedef const char *(*naming)(const net_summary *net);
-static const char *own_name(const net_summary *net) { return net->model.info.name; }
+
+/* What exporters call every graph is no name. */
+static const char *own_name(const net_summary *net) {
+  static const char *const defaults[] = {"main_graph", "main", "torch_jit", "torch-jit-export", "graph", "tf2onnx"};
+  for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
+    if (strcmp(net->model.info.name, defaults[i]) == 0) return "";
+  return net->model.info.name;
+}
+
 static const char *file_name(const net_summary *net) { return base_name(net->model.file); }
 static const char *path_name(const net_summary *net) { return net->model.file; }
 
@@ -95,6 +104,16 @@ static bool judge(comparison *c) {
   return good;
 }
 
+/* Whether the report could be written, asked before the work that it is about. */
+static bool can_write_report(const settings *s) {
+  resnet_error error;
+  bool good = !s->report || output_check(s->report, &error);
+  for (size_t i = 0; s->report && good && i < s->operand_count; i++)
+    good = output_is_other(s->report, s->operands[i], "model", &error);
+  if (!good) complain(s->report, error.message);
+  return good;
+}
+
 static bool compare(comparison *c) {
   if (!judge(c)) return false;
   compare_accuracy(c);
@@ -102,9 +121,14 @@ static bool compare(comparison *c) {
   return compare_latency(c) && compare_costs(c) && compare_lesions(c);
 }
 
-/* False: some pictures could not be judged. */
-static bool report(const comparison *c) {
-  bool good = true;
+static bool write_files(comparison *c) {
+  const settings *s = c->settings;
+  return (!s->report || comparison_write_report(c, s->report)) && (!s->tables || comparison_write_tables(c, s->tables));
+}
+
+/* False: files could not be written, or some pictures not be judged. */
+static bool report(comparison *c) {
+  bool good = write_files(c);
   for (size_t i = 0; i < c->data.count; i++) {
     if (!c->failures[i]) continue;
     complain(c->data.items[i].path, c->failures[i]);
@@ -133,7 +157,7 @@ static void release_net(net_summary *net) {
 int command_compare(const settings *s) {
   comparison c = {.settings = s, .nets = allocate(s->operand_count, sizeof *c.nets)};
   c.workers = s->threads ? s->threads : processor_count();
-  const bool good = open_all(&c) && compare(&c) && report(&c);
+  const bool good = can_write_report(s) && open_all(&c) && compare(&c) && report(&c);
   for (uint32_t i = 0; i < c.net_count; i++) release_net(&c.nets[i]);
   for (size_t i = 0; c.failures && i < c.data.count; i++) free(c.failures[i]);
   free(c.failures);
