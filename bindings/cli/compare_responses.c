@@ -8,48 +8,6 @@
 
 enum { POINTS = RESNET_POINT_CLASS_MAP + 1 };
 
-/* ---- which ops are layers --------------------------------------------------------------------------------------- */
-
-/* A layer that adds the shortcut itself carries its kind, as a projection does, but has two inputs. */
-static bool computes_like_layer(const resnet_op *op) {
-  return op->macs > 0 && (op->shortcut == RESNET_SHORTCUT_NONE || op->input[1] != RESNET_NO_INDEX);
-}
-
-/* What leads from the features that a "scale" or "multiply" scales to the factors is no layer, but a gate. */
-static void leave_out_gates(const plan *p, bool *is_layer) {
-  for (uint32_t i = 0; i < p->op_count; i++) {
-    const resnet_op *op = &p->ops[i];
-    if (strcmp(op->kernel, "scale") != 0 && strcmp(op->kernel, "multiply") != 0) continue;
-    uint32_t gate = op->input[1];
-    while (gate != op->input[0] && gate != RESNET_NO_INDEX && p->ops[gate].input[1] == RESNET_NO_INDEX)
-      gate = p->ops[gate].input[0];
-    if (gate != op->input[0]) continue;
-    for (gate = op->input[1]; gate != op->input[0]; gate = p->ops[gate].input[0]) is_layer[gate] = false;
-  }
-}
-
-/* One filter for every channel, without biases, as blur filters have it; so do depthwise layers, of which nets with
- * blur filters have none. */
-static bool may_blur(const resnet_op *op) {
-  char groups[32];
-  (void)snprintf(groups, sizeof groups, " groups %u", op->channels);
-  return strstr(op->detail, groups) && op->macs == op->parameters * op->height * op->width;
-}
-
-static bool *find_layers(const plan *p, uint32_t expected) {
-  bool *is_layer = allocate(p->op_count, sizeof *is_layer);
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < p->op_count; i++) is_layer[i] = computes_like_layer(&p->ops[i]);
-  leave_out_gates(p, is_layer);
-  for (uint32_t i = 0; i < p->op_count; i++) count += is_layer[i];
-  for (uint32_t i = 0; i < p->op_count && count > expected; i++) {
-    if (!is_layer[i] || !may_blur(&p->ops[i])) continue;
-    is_layer[i] = false;
-    count--;
-  }
-  return is_layer;
-}
-
 /* ---- which responses -------------------------------------------------------------------------------------------- */
 
 static uint32_t *place_of(const response_map *map, uint32_t op, resnet_point point) {
@@ -67,24 +25,19 @@ static uint32_t add_response(net_summary *net, response_map *map, uint32_t op, r
   return *place;
 }
 
-static bool is_layer_here(const response_map *map, uint32_t op) {
-  return *place_of(map, op, RESNET_POINT_RESPONSE) != RESNET_NO_INDEX;
-}
-
 /* Where the block's residual branch ends, just before the addition: in the op that adds, where that is a layer, or in
  * the op that it is taken from. *op is RESNET_NO_INDEX where there is none. */
-static resnet_point branch_end(const net_summary *net, const response_map *map, uint32_t block, uint32_t *op) {
-  *op = net->plan.blocks[block].last_op;
-  if (is_layer_here(map, *op)) return RESNET_POINT_RESPONSE;
-  *op = net->plan.blocks[block].shortcut == RESNET_SHORTCUT_NONE ? RESNET_NO_INDEX : net->plan.ops[*op].input[0];
-  if (*op == RESNET_NO_INDEX || !is_layer_here(map, *op)) return RESNET_POINT_OUTPUT;
-  const char *detail = net->plan.ops[*op].detail;
-  return strstr(detail, "relu") || strstr(detail, "clamp") ? RESNET_POINT_OUTPUT : RESNET_POINT_RESPONSE;
+static resnet_point branch_end(const net_summary *net, uint32_t block, uint32_t *op) {
+  const resnet_block *b = &net->plan.blocks[block];
+  *op = b->last_op;
+  if (net->plan.ops[*op].layer) return RESNET_POINT_RESPONSE;
+  *op = b->shortcut == RESNET_SHORTCUT_NONE ? RESNET_NO_INDEX : net->plan.ops[*op].input[0];
+  return RESNET_POINT_OUTPUT;
 }
 
 static void add_branch(net_summary *net, response_map *map, uint32_t block) {
   uint32_t op;
-  const resnet_point point = branch_end(net, map, block, &op);
+  const resnet_point point = branch_end(net, block, &op);
   if (op != RESNET_NO_INDEX) (void)add_response(net, map, op, point, block);
 }
 
@@ -97,18 +50,18 @@ static void add_shortcut(net_summary *net, response_map *map, uint32_t block) {
   map->source[added] = *place_of(map, input, RESNET_POINT_OUTPUT);
 }
 
-static void add_layers(net_summary *net, response_map *map, const bool *is_layer) {
+static void add_layers(net_summary *net, response_map *map) {
   for (uint32_t i = 0; i < net->plan.op_count; i++) {
-    if (!is_layer[i]) continue;
-    const uint32_t place = add_response(net, map, i, RESNET_POINT_RESPONSE, net->plan.ops[i].block);
+    const resnet_op *op = &net->plan.ops[i];
+    if (!op->layer) continue;
+    const uint32_t place = add_response(net, map, i, RESNET_POINT_RESPONSE, op->block);
     net->layers[net->layer_count++] = place;
-    net->responses[place].layer = net->layer_count;
+    net->responses[place].layer = op->layer;
   }
 }
 
 void responses_name(net_summary *net, response_map *map) {
   const plan *p = &net->plan;
-  bool *is_layer = find_layers(p, net->model.info.conv_layers);
   *map = (response_map){.net = net};
   map->place = allocate((size_t)p->op_count * POINTS, sizeof *map->place);
   map->source = allocate((size_t)p->op_count * POINTS, sizeof *map->source);
@@ -116,13 +69,12 @@ void responses_name(net_summary *net, response_map *map) {
   net->responses = allocate((size_t)p->op_count * POINTS, sizeof *net->responses);
   net->layers = allocate(p->op_count, sizeof *net->layers);
   net->blocks = allocate(p->block_count ? p->block_count : 1, sizeof *net->blocks);
-  add_layers(net, map, is_layer);
+  add_layers(net, map);
   for (uint32_t i = 0; i < p->block_count; i++) {
     add_branch(net, map, i);
     add_shortcut(net, map, i);
     (void)add_response(net, map, p->blocks[i].last_op, RESNET_POINT_OUTPUT, i);
   }
-  free(is_layer);
 }
 
 void response_map_release(response_map *map) {
@@ -174,7 +126,7 @@ static double deviation_at(const net_summary *net, const response_map *map, uint
 static void summarise_block(net_summary *net, const response_map *map, uint32_t block) {
   const resnet_block *b = &net->plan.blocks[block];
   uint32_t op;
-  const resnet_point point = branch_end(net, map, block, &op);
+  const resnet_point point = branch_end(net, block, &op);
   const double branch = deviation_at(net, map, op, point);
   const double shortcut = deviation_at(net, map, b->last_op, RESNET_POINT_SHORTCUT);
   net->blocks[block] = (block_summary){.branch_std = branch,

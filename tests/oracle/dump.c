@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "read_pictures.h"
+
 #define SCORES_RECORD UINT32_MAX
 
 typedef struct settings {
@@ -79,26 +81,6 @@ static int parse_settings(int argc, char **argv, settings *s) {
   return 0;
 }
 
-/* The file's floats, the caller's to free; NULL when it can't be read or has not a whole number of pictures. */
-static float *read_pictures(const char *path, size_t floats_per_picture, size_t *pictures) {
-  FILE *file = fopen(path, "rb");
-  if (!file) return NULL;
-  float *data = NULL;
-  if (fseek(file, 0, SEEK_END) == 0) {
-    const size_t bytes = (size_t)ftell(file);
-    const size_t picture_bytes = floats_per_picture * sizeof(float);
-    rewind(file);
-    data = bytes > 0 && bytes % picture_bytes == 0 ? malloc(bytes) : NULL;
-    *pictures = bytes / picture_bytes;
-    if (data && fread(data, 1, bytes, file) != bytes) {
-      free(data);
-      data = NULL;
-    }
-  }
-  fclose(file);
-  return data;
-}
-
 static void write_record(recorder *r, const uint32_t header[5], const char *name, const float *data) {
   const uint32_t length = (uint32_t)strlen(name);
   const size_t floats = (size_t)header[1] * header[2] * header[3] * header[4];
@@ -144,20 +126,19 @@ static void print_net(const resnet_model_info *info) {
 /* Run all pictures and write the records. */
 static int run(const settings *s, recorder *r, resnet_session *session, const resnet_model_info *info) {
   resnet_error error;
-  size_t pictures = 0;
   const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
-  float *input = read_pictures(s->input, floats, &pictures);
-  float *scores = input ? calloc(pictures * info->classes, sizeof(float)) : NULL;
+  const pictures input = read_pictures(s->input, floats);
+  float *scores = input.data ? calloc(input.count * info->classes, sizeof(float)) : NULL;
   int result = scores ? 0 : complain(s->input, "not a whole number of pictures, or not enough memory");
-  if (result == 0 && resnet_run(session, input, RESNET_LAYOUT_NCHW, pictures, scores, &error) != RESNET_OK)
+  if (result == 0 && resnet_run(session, input.data, RESNET_LAYOUT_NCHW, input.count, scores, &error) != RESNET_OK)
     result = complain("run", error.message);
   if (result == 0) {
-    const uint32_t header[5] = {SCORES_RECORD, (uint32_t)pictures, 1, 1, info->classes};
+    const uint32_t header[5] = {SCORES_RECORD, (uint32_t)input.count, 1, 1, info->classes};
     write_record(r, header, "", scores);
     if (r->failed) result = complain(s->output, "could not be written, or a response's shape is not its op's");
   }
   free(scores);
-  free(input);
+  free(input.data);
   return result;
 }
 

@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "read_pictures.h"
+
 enum { POINTS = 4, MAX_SKIPS = 16, LANES = 8 };
 
 typedef struct skip {
@@ -42,11 +44,6 @@ typedef struct recorder {
   moments *moments; /* by op and point; NULL: records are written instead */
   bool failed;
 } recorder;
-
-typedef struct pictures {
-  float *data;
-  size_t count;
-} pictures;
 
 static int complain(const char *what, const char *message) {
   fprintf(stderr, "lens_dump: %s: %s\n", what, message);
@@ -76,25 +73,6 @@ static int parse_settings(int argc, char **argv, settings *s) {
     }
   }
   return 0;
-}
-
-/* The file's floats, the caller's to free; `data` NULL when it can't be read or has not a whole number of pictures. */
-static pictures read_pictures(const char *path, size_t floats_per_picture) {
-  pictures read = {NULL, 0};
-  FILE *file = fopen(path, "rb");
-  if (!file) return read;
-  if (fseek(file, 0, SEEK_END) == 0) {
-    const size_t bytes = (size_t)ftell(file);
-    rewind(file);
-    read.count = bytes / (floats_per_picture * sizeof(float));
-    read.data = read.count > 0 && bytes % (floats_per_picture * sizeof(float)) == 0 ? malloc(bytes) : NULL;
-    if (read.data && fread(read.data, 1, bytes, file) != bytes) {
-      free(read.data);
-      read.data = NULL;
-    }
-  }
-  fclose(file);
-  return read;
 }
 
 static void write_record(recorder *r, const uint32_t shape[4], const char *name, const float *data) {
