@@ -316,7 +316,7 @@ def test_picture_that_one_net_refuses_counts_for_none(nets, data, tmp_path):
     strict = tmp_path / "strict.onnx"
     model = onnx.load(nets["plain"])
     entry = model.metadata_props.add()
-    entry.key, entry.value = "resnet.preprocess", "resize=none crop=none order=RGB scale=255 mean=0,0,0 std=1,1,1"
+    entry.key, entry.value = "resnet.preprocess", "resize=none crop=none order=rgb scale=255 mean=0,0,0 std=1,1,1"
     onnx.save(model, strict)
     copy = tmp_path / "data"
     shutil.copytree(data, copy)
