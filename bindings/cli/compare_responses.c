@@ -100,9 +100,9 @@ void responses_release(const response_map *map, response_sums *sums) {
   free(sums);
 }
 
-void responses_clear(const response_map *map, response_sums *sums) {
+void responses_clear(const response_map *map, response_sums *sums, uint64_t next_picture) {
   for (uint32_t i = 0; i < map->net->response_count; i++)
-    if (has_sums(map, i)) response_sums_clear(&sums[i]);
+    if (has_sums(map, i)) response_sums_clear(&sums[i], next_picture);
 }
 
 void responses_merge(const response_map *map, response_sums *sums, const response_sums *other) {

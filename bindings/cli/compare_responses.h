@@ -22,7 +22,7 @@ void response_map_release(response_map *map);
 /* A set of sums, one for each response of the net. */
 response_sums *responses_allocate(const response_map *map);
 void responses_release(const response_map *map, response_sums *sums);
-void responses_clear(const response_map *map, response_sums *sums);
+void responses_clear(const response_map *map, response_sums *sums, uint64_t next_picture);
 void responses_merge(const response_map *map, response_sums *sums, const response_sums *other);
 
 /* Add what an observer is told. */

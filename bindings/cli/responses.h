@@ -19,7 +19,8 @@
 
 typedef struct response_sums {
   uint32_t channels;
-  uint64_t pictures, values;
+  uint64_t next; /* number of the next picture among all, from 0 */
+  uint64_t values;
   uint64_t low;            /* values up to 0 */
   double mean, deviations; /* deviations: sum of (value - mean)^2 */
   float least;
@@ -33,8 +34,8 @@ typedef struct response_sums {
 void response_sums_allocate(response_sums *s, uint32_t channels);
 void response_sums_release(response_sums *s);
 
-/* Forget all pictures. */
-void response_sums_clear(response_sums *s);
+/* Forget all pictures; `next` is the number of the next one. */
+void response_sums_clear(response_sums *s, uint64_t next);
 
 /* `data`: (pictures,pixels,channels) */
 void response_sums_add(response_sums *s, const float *data, size_t pictures, size_t pixels);
