@@ -6,6 +6,7 @@
 
 #include "compare.h"
 #include "message.h"
+#include "output_file.h"
 #include "sha256.h"
 #include "terminal.h"
 
@@ -100,8 +101,8 @@ static bool compare(comparison *c) {
   return compare_latency(c);
 }
 
-/* False: some pictures could not be judged. */
-static bool report(const comparison *c) {
+/* False: some pictures could not be judged, or a file not be written. */
+static bool report(comparison *c) {
   bool good = true;
   for (size_t i = 0; i < c->data.count; i++) {
     if (!c->failures[i]) continue;
@@ -113,6 +114,8 @@ static bool report(const comparison *c) {
     comparison_write_json(c, &j);
   else
     comparison_print(c);
+  if (c->settings->report) good &= comparison_write_report(c, c->settings->report);
+  if (c->settings->tables) good &= comparison_write_tables(c, c->settings->tables);
   return good;
 }
 
@@ -128,10 +131,18 @@ static void release_net(net_summary *net) {
   free(net->removals);
 }
 
+/* Found out before the work rather than after it. */
+static bool may_write(const settings *s) {
+  resnet_error error;
+  if (!s->report || output_check(s->report, &error)) return true;
+  complain(s->report, error.message);
+  return false;
+}
+
 int command_compare(const settings *s) {
   comparison c = {.settings = s, .nets = allocate(s->operand_count, sizeof *c.nets)};
   c.workers = s->threads ? s->threads : processor_count();
-  const bool good = open_all(&c) && compare(&c) && report(&c);
+  const bool good = may_write(s) && open_all(&c) && compare(&c) && report(&c);
   for (uint32_t i = 0; i < c.net_count; i++) release_net(&c.nets[i]);
   for (size_t i = 0; c.failures && i < c.data.count; i++) free(c.failures[i]);
   free(c.failures);

@@ -118,6 +118,8 @@ void sheet_bytes(sheet *s, uint64_t bytes) {
   write_number(s, (double)bytes, format_bytes(text, bytes));
 }
 
+void sheet_empty(sheet *s) { write_number(s, NAN, ""); }
+
 void sheet_number(sheet *s, double value) {
   char text[32];
   (void)snprintf(text, sizeof text, "%.4g", value);
