@@ -19,7 +19,7 @@ extern const size_t plot_css_size, report_css_size, report_js_size;
 enum { MOST_FIGURES = 8, MOST_PAIRS = 10, MOST_THUMBNAILS = 12, MOST_FAILURES = 20, LINE_SIZE = 512 };
 
 /* Pictures may take that much of the page, which is to stay below 2 MB. */
-static const size_t thumbnail_bytes = 900000;
+static const size_t thumbnail_bytes = 600000;
 
 typedef struct report {
   comparison *c;
