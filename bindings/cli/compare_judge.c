@@ -12,7 +12,7 @@
 #include "terminal.h"
 #include "workers.h"
 
-enum { MOST_OF_CHUNK = 100, CHUNKS = 128, MOST_BEST = 5 };
+enum { LEAST_OF_CHUNK = 8, MOST_OF_CHUNK = 100, CHUNKS = 128, MOST_BEST = 5 };
 
 /* Decoded pictures that a worker holds at once, unless one has more: each is decoded once, for all nets. */
 static const size_t group_bytes = (size_t)64 << 20;
@@ -121,7 +121,7 @@ static void load_group(comparison *c, group *g, size_t *from, size_t end) {
 /* False: a picture was refused by a net after others had met it. */
 static bool label_chunk(judging *j, judge_worker *w, group *g, size_t from, size_t end, bool alone) {
   bool good = true;
-  for (uint32_t n = 0; n < j->comparison->net_count; n++) responses_clear(&j->maps[n], w->observations[n].sums);
+  for (uint32_t n = 0; n < j->comparison->net_count; n++) responses_clear(&j->maps[n], w->observations[n].sums, from);
   while (from < end) {
     load_group(j->comparison, g, &from, end);
     if (!label_group(j, w, g, alone)) good = false;
@@ -204,7 +204,7 @@ static void label_all(judging *j) {
 static void prepare(judging *j) {
   comparison *c = j->comparison;
   const size_t chunk = c->data.count / CHUNKS;
-  j->chunk = chunk < 1 ? 1 : chunk > MOST_OF_CHUNK ? MOST_OF_CHUNK : chunk;
+  j->chunk = chunk < LEAST_OF_CHUNK ? LEAST_OF_CHUNK : chunk > MOST_OF_CHUNK ? MOST_OF_CHUNK : chunk;
   j->batches = allocate(c->net_count, sizeof *j->batches);
   j->totals = allocate(c->net_count, sizeof *j->totals);
   j->workers = allocate(c->workers, sizeof *j->workers);

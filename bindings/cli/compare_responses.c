@@ -67,11 +67,25 @@ static uint32_t add_response(net_summary *net, response_map *map, uint32_t op, r
   return *place;
 }
 
-/* An op that only adds takes its residual branch from another op. */
-static void add_branch(net_summary *net, response_map *map, const bool *is_layer, uint32_t block) {
-  const resnet_op *last = &net->plan.ops[net->plan.blocks[block].last_op];
-  const bool only_adds = last->shortcut != RESNET_SHORTCUT_NONE && !is_layer[net->plan.blocks[block].last_op];
-  if (only_adds) (void)add_response(net, map, last->input[0], RESNET_POINT_OUTPUT, block);
+static bool is_layer_here(const response_map *map, uint32_t op) {
+  return *place_of(map, op, RESNET_POINT_RESPONSE) != RESNET_NO_INDEX;
+}
+
+/* Where the block's residual branch ends, just before the addition: in the op that adds, where that is a layer, or in
+ * the op that it is taken from. *op is RESNET_NO_INDEX where there is none. */
+static resnet_point branch_end(const net_summary *net, const response_map *map, uint32_t block, uint32_t *op) {
+  *op = net->plan.blocks[block].last_op;
+  if (is_layer_here(map, *op)) return RESNET_POINT_RESPONSE;
+  *op = net->plan.blocks[block].shortcut == RESNET_SHORTCUT_NONE ? RESNET_NO_INDEX : net->plan.ops[*op].input[0];
+  if (*op == RESNET_NO_INDEX || !is_layer_here(map, *op)) return RESNET_POINT_OUTPUT;
+  const char *detail = net->plan.ops[*op].detail;
+  return strstr(detail, "relu") || strstr(detail, "clamp") ? RESNET_POINT_OUTPUT : RESNET_POINT_RESPONSE;
+}
+
+static void add_branch(net_summary *net, response_map *map, uint32_t block) {
+  uint32_t op;
+  const resnet_point point = branch_end(net, map, block, &op);
+  if (op != RESNET_NO_INDEX) (void)add_response(net, map, op, point, block);
 }
 
 static void add_shortcut(net_summary *net, response_map *map, uint32_t block) {
@@ -104,7 +118,7 @@ void responses_name(net_summary *net, response_map *map) {
   net->blocks = allocate(p->block_count ? p->block_count : 1, sizeof *net->blocks);
   add_layers(net, map, is_layer);
   for (uint32_t i = 0; i < p->block_count; i++) {
-    add_branch(net, map, is_layer, i);
+    add_branch(net, map, i);
     add_shortcut(net, map, i);
     (void)add_response(net, map, p->blocks[i].last_op, RESNET_POINT_OUTPUT, i);
   }
@@ -134,9 +148,9 @@ void responses_release(const response_map *map, response_sums *sums) {
   free(sums);
 }
 
-void responses_clear(const response_map *map, response_sums *sums) {
+void responses_clear(const response_map *map, response_sums *sums, uint64_t next_picture) {
   for (uint32_t i = 0; i < map->net->response_count; i++)
-    if (has_sums(map, i)) response_sums_clear(&sums[i]);
+    if (has_sums(map, i)) response_sums_clear(&sums[i], next_picture);
 }
 
 void responses_merge(const response_map *map, response_sums *sums, const response_sums *other) {
@@ -159,10 +173,9 @@ static double deviation_at(const net_summary *net, const response_map *map, uint
 
 static void summarise_block(net_summary *net, const response_map *map, uint32_t block) {
   const resnet_block *b = &net->plan.blocks[block];
-  const resnet_op *last = &net->plan.ops[b->last_op];
-  const bool is_layer = *place_of(map, b->last_op, RESNET_POINT_RESPONSE) != RESNET_NO_INDEX;
-  const double branch = is_layer ? deviation_at(net, map, b->last_op, RESNET_POINT_RESPONSE)
-                                 : deviation_at(net, map, last->input[0], RESNET_POINT_OUTPUT);
+  uint32_t op;
+  const resnet_point point = branch_end(net, map, block, &op);
+  const double branch = deviation_at(net, map, op, point);
   const double shortcut = deviation_at(net, map, b->last_op, RESNET_POINT_SHORTCUT);
   net->blocks[block] = (block_summary){.branch_std = branch,
                                        .shortcut_std = shortcut,

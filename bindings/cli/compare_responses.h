@@ -14,7 +14,7 @@ typedef struct response_map {
 } response_map;
 
 /* Name the net's responses: of every layer that the paper counts its RESPONSE; of every block its OUTPUT, its SHORTCUT
- * and, where an op of its own adds these, the OUTPUT of its residual branch. Fills net->responses, net->layers and
+ * and, where no layer ends it, the OUTPUT that its residual branch ends in. Fills net->responses, net->layers and
  * net->blocks, whose numbers are left for later. */
 void responses_name(net_summary *net, response_map *map);
 void response_map_release(response_map *map);
@@ -22,7 +22,7 @@ void response_map_release(response_map *map);
 /* A set of sums, one for each response of the net. */
 response_sums *responses_allocate(const response_map *map);
 void responses_release(const response_map *map, response_sums *sums);
-void responses_clear(const response_map *map, response_sums *sums);
+void responses_clear(const response_map *map, response_sums *sums, uint64_t next_picture);
 void responses_merge(const response_map *map, response_sums *sums, const response_sums *other);
 
 /* Add what an observer is told. */

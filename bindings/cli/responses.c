@@ -49,7 +49,7 @@ void response_sums_allocate(response_sums *s, uint32_t channels) {
   s->most = allocate(channels, sizeof *s->most);
   s->bins = allocate(BINS, sizeof *s->bins);
   s->tile = allocate((size_t)channels * TILE_SUMS, sizeof *s->tile);
-  response_sums_clear(s);
+  response_sums_clear(s, 0);
 }
 
 void response_sums_release(response_sums *s) {
@@ -59,8 +59,9 @@ void response_sums_release(response_sums *s) {
   *s = (response_sums){0};
 }
 
-void response_sums_clear(response_sums *s) {
-  s->pictures = s->values = s->low = s->binned = 0;
+void response_sums_clear(response_sums *s, uint64_t next) {
+  s->next = next;
+  s->values = s->low = s->binned = 0;
   s->mean = s->deviations = 0;
   s->least = INFINITY;
   for (uint32_t c = 0; c < s->channels; c++) s->most[c] = -INFINITY;
@@ -173,7 +174,7 @@ static size_t stride_of(size_t values) {
 
 static void count_bins(response_sums *s, const float *data, size_t values) {
   const size_t stride = stride_of(values);
-  for (size_t i = s->pictures % stride; i < values; i += stride) {
+  for (size_t i = s->next % stride; i < values; i += stride) {
     s->bins[bin_of(data[i])]++;
     s->binned++;
   }
@@ -200,13 +201,12 @@ void response_sums_add(response_sums *s, const float *data, size_t pictures, siz
       add_tile(s, first + pixel * s->channels, left < TILE_PIXELS ? left : TILE_PIXELS);
     }
     count_bins(s, first, values);
-    s->pictures++;
+    s->next++;
   }
 }
 
 void response_sums_merge(response_sums *s, const response_sums *other) {
   merge_moments(s, other->values, other->mean, other->deviations);
-  s->pictures += other->pictures;
   s->low += other->low;
   s->binned += other->binned;
   s->least = lesser(s->least, other->least);

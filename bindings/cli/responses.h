@@ -5,8 +5,8 @@
  * 1979, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", equations 2.1). A tile's sums are
  * good to some 1e-6 of its own spread, and what is left of that does not add up over tiles.
  *
- * Percentiles are of every value of a picture's up to 1024, else of every 61st, of larger ones of every 251st, 1021st
- * or 4093rd: primes, so that all channels are met; the first is one further in each picture. They are counted in bins
+ * Percentiles are of every value of a picture's up to 1024, else of every 127th, of larger ones of every 509th, 2039th
+ * or 8191st: primes, so that all channels are met; the first is one further in each picture. They are counted in bins
  * as wide as 1/64 of the power of two below, which is how far a percentile may be off: 1/64 of it, or 2^-24 where it is
  * less than that. Values from 2^24 on share one bin.
  *
@@ -19,7 +19,8 @@
 
 typedef struct response_sums {
   uint32_t channels;
-  uint64_t pictures, values;
+  uint64_t next; /* number of the next picture among all, from 0 */
+  uint64_t values;
   uint64_t low;            /* values up to 0 */
   double mean, deviations; /* deviations: sum of (value - mean)^2 */
   float least;
@@ -33,8 +34,8 @@ typedef struct response_sums {
 void response_sums_allocate(response_sums *s, uint32_t channels);
 void response_sums_release(response_sums *s);
 
-/* Forget all pictures. */
-void response_sums_clear(response_sums *s);
+/* Forget all pictures; `next` is the number of the next one. */
+void response_sums_clear(response_sums *s, uint64_t next);
 
 /* `data`: (pictures,pixels,channels) */
 void response_sums_add(response_sums *s, const float *data, size_t pictures, size_t pixels);

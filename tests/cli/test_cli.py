@@ -19,7 +19,7 @@ import pytest
 
 from conftest import PROGRAM, ROOT, complaint, resnet, resnet_json, run
 
-COMMANDS = ["classify", "eval", "inspect", "bench", "compile"]
+COMMANDS = ["classify", "eval", "inspect", "bench", "compile", "compare"]
 
 
 @pytest.fixture
@@ -68,6 +68,11 @@ def test_help_and_version():
         (["inspect", "--runs", "3"], "unknown option '--runs'; see resnet inspect --help"),
         (["inspect", "--json=yes"], "unknown option '--json=yes'; see resnet inspect --help"),
         (["eval", "model.onnx"], "--data is missing; see resnet eval --help"),
+        (["compare", "--data", "x"], "no model is named; see resnet compare --help"),
+        (["compare", "a", "b"], "--data is missing; see resnet compare --help"),
+        (["compare", "-m", "a", "--data", "x"], "unknown option '-m'; see resnet compare --help"),
+        (["compare", "a", "--data", "x", "--lesions", "all"],
+         "--lesions 'all': 0 to 999999999 is accepted; see resnet compare --help"),
         (["compile", "model.onnx"], "--output is missing; see resnet compile --help"),
         (["compile", "-o"], "a value is missing after '-o'; see resnet compile --help"),
         (["compile", "-o", "x", "--threads", "1"], "unknown option '--threads'; see resnet compile --help"),
@@ -134,6 +139,7 @@ def beside(tmp_path) -> Path:
 def test_external_data_is_read_when_it_is_switched_on(command, beside, picture, tmp_path):
     plan = tmp_path / "out.resnet"
     arguments = {"classify": ["-m", beside, picture], "eval": [beside, "--data", picture.parent.parent],
+                 "compare": [beside, "--data", picture.parent.parent, "--lesions", 0],
                  "bench": [beside, "--runs", 1], "compile": [beside, "-o", plan]}.get(command, [beside])
     message = complaint(resnet(command, *arguments, "--quiet"))
     assert message.startswith(f"resnet: {beside}: tensor '") and "file 'beside.data': " in message
