@@ -105,14 +105,14 @@ static bool write_figure(const report *r, const report_plot *p, uint32_t net) {
 }
 
 static void write_figures(const report *r, const report_plot *p) {
-  uint32_t drawn = 0, nets = p->each_net ? r->c->net_count : 1;
+  uint32_t drawn = 0, tried = 0, nets = p->each_net ? r->c->net_count : 1;
   (void)fputs("<div class=\"figures\">\n", r->out);
-  for (uint32_t i = 0; i < nets && drawn < MOST_FIGURES; i++) drawn += write_figure(r, p, i);
+  for (; tried < nets && drawn < MOST_FIGURES; tried++) drawn += write_figure(r, p, tried);
   (void)fputs("</div>\n", r->out);
   if (drawn == 0) (void)fputs("<p class=\"note\">There is nothing to draw.</p>\n", r->out);
-  if (nets > MOST_FIGURES)
-    (void)fprintf(r->out, "<p class=\"note\">Plots are shown for %u of %u nets; --tables writes all of them.</p>\n",
-                  drawn, nets);
+  if (tried < nets)
+    (void)fprintf(r->out, "<p class=\"note\">Plots are shown for the first %u of %u nets; --tables writes all.</p>\n",
+                  tried, nets);
 }
 
 /* A heading, what was found, the plot. */

@@ -166,11 +166,11 @@ def test_two_runs_write_the_same(tmp_path, photos):
 
 
 def test_pages_of_many_nets_stay_small(tmp_path, photos):
-    dump("rrrrRRRRppppPPP", tmp_path / "page.html", "-", photos)
+    dump("RRRRRRRRPPPPppp", tmp_path / "page.html", "-", photos)
     assert 1_000_000 < (tmp_path / "page.html").stat().st_size < MOST_BYTES - 300_000
     text = (tmp_path / "page.html").read_text()
-    for said in ("Plots are shown for 8 of 15 nets", "Pictures are shown for the first 10 of 105 pairs",
-                 "The first 600 of 604 rows"):
+    for said in ("Plots are shown for the first 8 of 15 nets", "Pictures are shown for the first 10 of 105 pairs",
+                 "The first 600 of 732 rows"):
         assert said in text
 
 
