@@ -121,14 +121,9 @@ static bool compare(comparison *c) {
   return compare_latency(c) && compare_costs(c) && compare_lesions(c);
 }
 
-static bool write_files(comparison *c) {
-  const settings *s = c->settings;
-  return (!s->report || comparison_write_report(c, s->report)) && (!s->tables || comparison_write_tables(c, s->tables));
-}
-
-/* False: files could not be written, or some pictures not be judged. */
+/* False: some pictures could not be judged, or a file not be written. */
 static bool report(comparison *c) {
-  bool good = write_files(c);
+  bool good = true;
   for (size_t i = 0; i < c->data.count; i++) {
     if (!c->failures[i]) continue;
     complain(c->data.items[i].path, c->failures[i]);
@@ -139,6 +134,8 @@ static bool report(comparison *c) {
     comparison_write_json(c, &j);
   else
     comparison_print(c);
+  if (c->settings->report) good &= comparison_write_report(c, c->settings->report);
+  if (c->settings->tables) good &= comparison_write_tables(c, c->settings->tables);
   return good;
 }
 

@@ -28,7 +28,7 @@ typedef struct size_option {
 /* What the command line said; 0 or NULL where it said nothing. */
 typedef struct settings {
   const char *command_line; /* all of it, as a shell takes it; NULL: not known */
-  const char *model; /* NULL: the one built into the program */
+  const char *model;        /* NULL: the one built into the program */
   const char *data;
   const char *output;          /* NULL: the model is not to be saved */
   const char *cam;             /* NULL: no class activation map */

@@ -19,7 +19,7 @@ extern const size_t plot_css_size, report_css_size, report_js_size;
 enum { MOST_FIGURES = 8, MOST_PAIRS = 10, MOST_THUMBNAILS = 12, MOST_FAILURES = 20, LINE_SIZE = 512 };
 
 /* Pictures may take that much of the page, which is to stay below 2 MB. */
-static const size_t thumbnail_bytes = 900000;
+static const size_t thumbnail_bytes = 600000;
 
 typedef struct report {
   comparison *c;
@@ -105,14 +105,14 @@ static bool write_figure(const report *r, const report_plot *p, uint32_t net) {
 }
 
 static void write_figures(const report *r, const report_plot *p) {
-  uint32_t drawn = 0, nets = p->each_net ? r->c->net_count : 1;
+  uint32_t drawn = 0, tried = 0, nets = p->each_net ? r->c->net_count : 1;
   (void)fputs("<div class=\"figures\">\n", r->out);
-  for (uint32_t i = 0; i < nets && drawn < MOST_FIGURES; i++) drawn += write_figure(r, p, i);
+  for (; tried < nets && drawn < MOST_FIGURES; tried++) drawn += write_figure(r, p, tried);
   (void)fputs("</div>\n", r->out);
   if (drawn == 0) (void)fputs("<p class=\"note\">There is nothing to draw.</p>\n", r->out);
-  if (nets > MOST_FIGURES)
-    (void)fprintf(r->out, "<p class=\"note\">Plots are shown for %u of %u nets; --tables writes all of them.</p>\n",
-                  drawn, nets);
+  if (tried < nets)
+    (void)fprintf(r->out, "<p class=\"note\">Plots are shown for the first %u of %u nets; --tables writes all.</p>\n",
+                  tried, nets);
 }
 
 /* A heading, what was found, the plot. */

@@ -28,9 +28,9 @@ void find_dead(const comparison *c, FILE *out);
 
 double median_of(double *values, size_t count); /* reorders them; NANs at no place; NAN of none */
 double layer_std(const net_summary *n, uint32_t layer);
-uint32_t figure_layers(const net_summary *n); /* that Fig. 7 shows: all but a fully connected one at the end */
+uint32_t figure_layers(const net_summary *n);  /* that Fig. 7 shows: all but a fully connected one at the end */
 double median_layer_std(const net_summary *n); /* of those */
-double median_ratio(const net_summary *n); /* of residual branch to shortcut */
+double median_ratio(const net_summary *n);     /* of residual branch to shortcut */
 uint64_t dead_channels(const net_summary *n, uint64_t *channels);
 double whole_error(const net_summary *n); /* over the lesion pictures; NAN where no lesions were tried */
 double top1_of(const net_summary *n);

@@ -4,8 +4,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.tHead.rows[0].cells];
   const keyOf = (row, column) => {
     const cell = row.cells[column];
-    if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
-    return cell.classList.contains("number") ? null : cell.textContent;
+    const number = cell.dataset.value;
+    if (number === undefined) return cell.textContent;
+    return number === "" ? null : Number(number);
   };
   const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true }));
   headings.forEach((heading, column) => {

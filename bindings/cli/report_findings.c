@@ -337,10 +337,11 @@ void find_shortcut_times(const comparison *c, FILE *out) {
 }
 
 void find_shortcut_bytes(const comparison *c, FILE *out) {
-  uint32_t said = 0;
+  uint32_t said = 0, with = 0;
   for (uint32_t i = 0; i < c->net_count && said < MOST_SENTENCES; i++) {
     shortcut_costs sum = add_costs(&c->nets[i]);
-    if (sum.shortcuts == 0) continue;
+    with += sum.shortcuts > 0;
+    if (sum.shortcuts == 0 || sum.unfused_bytes == 0) continue;
     char fused[FORMAT_SIZE], unfused[FORMAT_SIZE];
     (void)fprintf(out,
                   "For the %u shortcuts of %s, %s have to be read and written for each picture; as operations of their "
@@ -352,7 +353,8 @@ void find_shortcut_bytes(const comparison *c, FILE *out) {
     (void)fputs(".\n", out);
     said++;
   }
-  if (said == 0) (void)fputs("None of the nets has shortcuts: they take no memory traffic.\n", out);
+  if (said == 0 && with > 0) (void)fputs("The memory traffic of shortcuts is not known.\n", out);
+  if (with == 0) (void)fputs("None of the nets has shortcuts: they take no memory traffic.\n", out);
 }
 
 /* ---- confusions and calibration
@@ -417,7 +419,9 @@ void find_pair(const comparison *c, const pair_summary *p, FILE *out) {
       100 * (double)p->agree / (double)p->images, a, format_grouped(only_a, p->only_a), b,
       format_grouped(only_b, p->only_b));
   bool differs = p->mcnemar_p < significant;
-  (void)fputs(differs ? "more than chance explains (McNemar's " : "no more than chance explains (McNemar's ", out);
+  (void)fputs(differs ? "a larger difference than chance explains (McNemar's "
+                      : "a difference that may be chance (McNemar's ",
+              out);
   write_p(out, p->mcnemar_p);
   (void)fputs(").\n", out);
 }

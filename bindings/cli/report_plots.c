@@ -248,7 +248,9 @@ static bool write_removals(const comparison *c, uint32_t net, const svg_place *p
 /* ---- shortcuts
  * ------------------------------------------------------------------------------------------------------- */
 
+/* NAN: not known. An op of its own reads and writes something. */
 static double shortcut_cost(const block_summary *b, bool times, bool unfused) {
+  if (!times && b->unfused_bytes == 0) return NAN;
   if (times) return 1e3 * (unfused ? b->unfused_ms : b->shortcut_ms);
   return (double)(unfused ? b->unfused_bytes : b->shortcut_bytes) / 1024;
 }

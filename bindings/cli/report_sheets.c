@@ -7,10 +7,17 @@ enum { MOST_ROWS = 600, MOST_CONFUSIONS = 15 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
+/* 0: not known. */
+static void bytes_or_empty(sheet *s, uint64_t bytes) {
+  if (bytes)
+    sheet_bytes(s, bytes);
+  else
+    sheet_empty(s);
+}
+
 void sheet_nets(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
       {"Net", "net", COLUMN_KEY},
-      {"File", "file", COLUMN_PLAIN},
       {"Kind", "kind", COLUMN_PLAIN},
       {"Depth", "depth", COLUMN_PLAIN},
       {"Parameters", "parameters", COLUMN_PLAIN},
@@ -31,6 +38,7 @@ void sheet_nets(const comparison *c, sheet *s) {
       {"Arena", "arena_bytes", COLUMN_PLAIN},
       {"Weights", "weights_bytes", COLUMN_PLAIN},
       {"Peak memory", "peak_bytes", COLUMN_MEASURED},
+      {"File", "file", COLUMN_PLAIN},
       {"", "sha256", COLUMN_CSV},
   };
   sheet_open(s, "nets", "The nets compared. Latency and peak memory: batch 1, one thread", columns, COUNT_OF(columns),
@@ -39,7 +47,6 @@ void sheet_nets(const comparison *c, sheet *s) {
     const net_summary *n = &c->nets[i];
     const resnet_model_info *info = &n->model.info;
     sheet_text(s, n->title);
-    sheet_text(s, n->model.file);
     sheet_text(s, n->residual ? "residual" : "plain");
     sheet_count(s, info->conv_layers);
     sheet_count(s, info->parameters);
@@ -55,7 +62,8 @@ void sheet_nets(const comparison *c, sheet *s) {
     sheet_number(s, n->latency_p99_ms);
     sheet_bytes(s, info->arena_bytes);
     sheet_bytes(s, info->weights_bytes);
-    sheet_bytes(s, n->peak_bytes);
+    bytes_or_empty(s, n->peak_bytes);
+    sheet_text(s, n->model.file);
     sheet_text(s, n->sha256);
   }
   sheet_close(s);
@@ -188,8 +196,11 @@ void sheet_shortcuts(const comparison *c, sheet *s) {
       sheet_text(s, n->title);
       sheet_text(s, n->plan.blocks[j].name);
       sheet_text(s, shortcut_name(n->plan.blocks[j].shortcut));
-      sheet_bytes(s, n->blocks[j].shortcut_bytes);
-      sheet_bytes(s, n->blocks[j].unfused_bytes);
+      if (n->blocks[j].unfused_bytes)
+        sheet_bytes(s, n->blocks[j].shortcut_bytes);
+      else
+        sheet_empty(s);
+      bytes_or_empty(s, n->blocks[j].unfused_bytes);
       sheet_number(s, n->blocks[j].shortcut_ms);
       sheet_number(s, n->blocks[j].unfused_ms);
     }

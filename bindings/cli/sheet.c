@@ -83,11 +83,11 @@ static void end_cell(sheet *s) {
 /* A cell that sorts by `value` and shows `text`. */
 static void write_number(sheet *s, double value, const char *text) {
   if (begin_cell(s)) {
+    const char *mark = s->columns[s->column].kind == COLUMN_MEASURED ? " class=\"measured\"" : "";
     if (s->kind == SHEET_PAGE && isfinite(value))
-      (void)fprintf(s->out, "<td class=\"number%s\" data-value=\"%.17g\">%s</td>",
-                    s->columns[s->column].kind == COLUMN_MEASURED ? " measured" : "", value, text);
+      (void)fprintf(s->out, "<td%s data-value=\"%.9g\">%s</td>", mark, value, text);
     else if (s->kind == SHEET_PAGE)
-      (void)fputs("<td class=\"number\">\xe2\x80\x93</td>", s->out);
+      (void)fprintf(s->out, "<td%s data-value=\"\">\xe2\x80\x93</td>", mark);
     else if (isfinite(value))
       (void)fprintf(s->out, "%.15g", value);
   }
@@ -117,6 +117,8 @@ void sheet_bytes(sheet *s, uint64_t bytes) {
   char text[FORMAT_SIZE];
   write_number(s, (double)bytes, format_bytes(text, bytes));
 }
+
+void sheet_empty(sheet *s) { write_number(s, NAN, ""); }
 
 void sheet_number(sheet *s, double value) {
   char text[32];

@@ -45,6 +45,8 @@ void sheet_text(sheet *s, const char *text);
 void sheet_count(sheet *s, uint64_t count);
 void sheet_bytes(sheet *s, uint64_t bytes);
 
+void sheet_empty(sheet *s);
+
 /* NAN is no value: an empty cell. */
 void sheet_number(sheet *s, double value);  /* 4 significant digits on the page */
 void sheet_percent(sheet *s, double share); /* CSV has the share itself */

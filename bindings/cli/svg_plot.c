@@ -9,6 +9,9 @@ static const double width = 600, plot_height = 290, right = 16, line_height = 20
                     most_spread = 24;
 enum { MOST_X_TICKS = 12, MOST_Y_TICKS = 7, LEGEND_LETTERS = 40, SMALL_POINTS = 70 };
 
+/* Of all series together: more points have no tooltips, yet more no markers, so that pages stay small. */
+enum { MOST_TOLD = 1500, MOST_MARKED = 4000 };
+
 typedef struct scale {
   double least, most; /* of what is shown; logarithms where `logarithmic` */
   double from, to;    /* pixels */
@@ -24,6 +27,7 @@ typedef struct canvas {
   scale x, y;
   double top;        /* of the plot, below the legend */
   double left, edge; /* of the plot; x.from and x.to may lie within */
+  size_t points;     /* of all series */
   double dodge;      /* pixels between points of neighbouring series that have ranges */
 } canvas;
 
@@ -172,6 +176,7 @@ static void write_marker(FILE *out, const svg_series *s, double x, double y, dou
 
 static void write_tooltip(const canvas *c, const svg_series *s, size_t i) {
   char text[SVG_NUMBER_SIZE];
+  if (c->points > MOST_TOLD) return;
   (void)fputs("<title>", c->out);
   html_text(c->out, s->name);
   (void)fprintf(c->out, ", %s", svg_number(text, x_of(s, i), 0));
@@ -254,7 +259,7 @@ static void write_series(const canvas *c) {
       write_bars(c, i);
     } else {
       if (!s->unjoined) write_line(c, s);
-      write_points(c, s);
+      if (c->points <= MOST_MARKED || s->unjoined) write_points(c, s);
     }
     (void)fputs("</g>\n", c->out);
   }
@@ -333,6 +338,7 @@ static void set_scales(canvas *c) {
 
 void svg_write_plot(const svg_place *place, const svg_plot *plot) {
   canvas c = {.out = place->out, .plot = plot};
+  for (size_t i = 0; i < plot->series_count; i++) c.points += plot->series[i].count;
   c.top = lay_out_legend(&c, false);
   set_scales(&c);
   svg_begin(place, plot->title, plot->description, width, c.top + plot_height + below);

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, run
+from conftest import BUILD, ROOT, resnet, run
 
 DUMP = BUILD / "tests" / "report_dump"
 ALL = "prPR"  # plain20, resnet20, plain56, resnet56
@@ -163,6 +163,32 @@ def test_two_runs_write_the_same(tmp_path, photos):
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
+
+
+def test_pages_of_many_nets_stay_small(tmp_path, photos):
+    dump("RRRRRRRRPPPPppp", tmp_path / "page.html", "-", photos)
+    assert 1_000_000 < (tmp_path / "page.html").stat().st_size < MOST_BYTES - 300_000
+    text = (tmp_path / "page.html").read_text()
+    for said in ("Plots are shown for the first 8 of 15 nets", "Pictures are shown for the first 10 of 105 pairs",
+                 "The first 600 of 732 rows"):
+        assert said in text
+
+
+MEASURED = re.compile(r'<(td|p|figure|dt|dd) class="(?:[^"]* )?measured"[^>]*>.*?</\1>', re.DOTALL)
+
+
+def test_two_comparisons_differ_in_what_is_measured_alone(tmp_path, pictures):
+    written = []
+    for _ in range(2):
+        result = resnet("compare", ROOT / "models" / "cifar10-resnet20.onnx", "--data", pictures, "--report", tmp_path / "page.html",
+                        "--tables", tmp_path / "tables", "--quiet")
+        assert result.returncode == 0, result.stderr
+        files = {file.name: file.read_bytes() for file in (tmp_path / "tables").iterdir()}
+        page = MEASURED.sub("", (tmp_path / "page.html").read_text())
+        written.append((page, {name: text for name, text in files.items() if not name.startswith(("measured-", "comparison"))}))
+    assert written[0] == written[1]
+    assert f"--data {pictures} --report {tmp_path}/page.html" in written[0][0]
+    assert len(json.loads((tmp_path / "tables" / "comparison.json").read_text())["models"]) == 1
 
 
 # ---- files -------------------------------------------------------------------------------------------------------
@@ -331,7 +357,7 @@ def test_plots_and_tables_are_there(browser, pages, size):
 def test_one_net_draws_what_it_can(browser, pages):
     show(browser, pages["one"], SIZES["desktop"])
     found = browser.execute_script('return [...document.querySelectorAll("svg")].map((s) => s.id)')
-    assert found == ["ratios", "shortcut-bytes-0", "confusion-0", "reliability"]
+    assert found == ["ratios", "confusion-0", "reliability"]
     text = browser.execute_script("return document.body.innerText")
     for sentence in ("with one net there is nothing to compare it to", "Layer responses were not observed",
                      "No lesions were tried", "One net only: there is no pair to compare"):

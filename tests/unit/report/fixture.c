@@ -120,9 +120,9 @@ static void fill_blocks(net_summary *n, const kind *k, bool measured) {
     b->can_skip = k->residual || i == 0 || i % (n->plan.block_count / 3) != 0;
     b->skipped_top1 = k->residual ? k->accuracy - 0.25 * bump * bump : 0.1 + 0.1 * bump;
     if (!k->residual) continue;
+    if (!measured) continue;
     b->shortcut_bytes = 131072 >> (2 * (i * 3 / n->plan.block_count));
     b->unfused_bytes = b->shortcut_bytes * 3;
-    if (!measured) continue;
     b->shortcut_ms = 0.004 + 0.002 * bump;
     b->unfused_ms = 0.011 + 0.003 * bump;
   }
