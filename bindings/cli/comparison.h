@@ -120,4 +120,7 @@ bool comparison_write_report(comparison *c, const char *path);
 /* tables.c: `folder` (made where it is not there) gets the data as CSV and the plots as SVG files. */
 bool comparison_write_tables(comparison *c, const char *folder);
 
+/* Whether they could be written; leaves nothing behind. */
+bool comparison_check_tables(const char *folder, resnet_error *error);
+
 #endif
