@@ -101,9 +101,11 @@ static bool run_way(measurement *m, timing *t, uint32_t run) {
 static bool time_ways(measurement *m) {
   const double start = clock_seconds();
   const uint32_t least = LEAST_RUNS + WARM_UP_RUNS, most = MOST_RUNS + WARM_UP_RUNS;
-  for (uint32_t run = 0; run < least || (run < most && clock_seconds() - start < most_seconds); run++)
+  uint32_t run = 0;
+  for (; run < least || (run < most && clock_seconds() - start < most_seconds); run++)
     for (int w = 0; w < WAY_COUNT; w++)
       if (!run_way(m, &m->ways[w], run)) return false;
+  m->net->cost_runs = run - WARM_UP_RUNS;
   return true;
 }
 
