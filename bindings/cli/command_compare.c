@@ -29,14 +29,9 @@ static bool open_net(const settings *s, const char *file, net_summary *net) {
   model_note_guess(&own, &net->model);
   if (!hash_file(net) || !plan_read(&net->model, &net->plan)) return false;
   for (uint32_t i = 0; i < net->plan.block_count; i++)
-    if (net->plan.blocks[i].shortcut != RESNET_SHORTCUT_NONE) net->residual = true;
+    if (has_shortcut(&net->plan, i)) net->residual = true;
   net->latency_least_ms = net->latency_median_ms = net->latency_p99_ms = NAN;
   return true;
-}
-
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash && slash[1] ? slash + 1 : path;
 }
 
 typedef const char *(*naming)(const net_summary *net);

@@ -185,7 +185,7 @@ static void say_ratios(const net_summary *n, FILE *out) {
   uint32_t least = RESNET_NO_INDEX, most = RESNET_NO_INDEX;
   for (uint32_t i = 0; i < n->plan.block_count; i++) {
     double ratio = n->blocks[i].ratio;
-    if (!has_shortcut(n, i) || !isfinite(ratio)) continue;
+    if (!has_shortcut(&n->plan, i) || !isfinite(ratio)) continue;
     if (least == RESNET_NO_INDEX || ratio < n->blocks[least].ratio) least = i;
     if (most == RESNET_NO_INDEX || ratio > n->blocks[most].ratio) most = i;
   }
@@ -299,7 +299,7 @@ typedef struct shortcut_costs {
 static shortcut_costs add_costs(const net_summary *n) {
   shortcut_costs sum = {0};
   for (uint32_t i = 0; n->blocks && i < n->plan.block_count; i++) {
-    if (!has_shortcut(n, i)) continue;
+    if (!has_shortcut(&n->plan, i)) continue;
     sum.shortcuts++;
     sum.ms += n->blocks[i].shortcut_ms;
     sum.unfused_ms += n->blocks[i].unfused_ms;

@@ -189,7 +189,7 @@ static bool write_ratios(const comparison *c, uint32_t net, const svg_place *pla
     if (!n->residual || !isfinite(median_ratio(n))) continue;
     svg_series *s = add_series(&d, c, i, n->plan.block_count);
     for (uint32_t j = 0; j < n->plan.block_count; j++)
-      add_point(&d, j + 1.0, has_shortcut(n, j) ? n->blocks[j].ratio : NAN, n->plan.blocks[j].name);
+      add_point(&d, j + 1.0, has_shortcut(&n->plan, j) ? n->blocks[j].ratio : NAN, n->plan.blocks[j].name);
     s->x = NULL;
   }
   svg_plot p = {.title = title, .description = description, .level = 1, .level_name = "branch = shortcut"};
@@ -260,15 +260,15 @@ static bool write_shortcuts(const comparison *c, uint32_t net, bool times, const
   drawing d = drawing_make(2);
   bool any = false;
   for (uint32_t i = 0; n->residual && n->blocks && i < n->plan.block_count; i++)
-    any |= has_shortcut(n, i) && (isfinite(shortcut_cost(&n->blocks[i], times, false)) ||
-                                  isfinite(shortcut_cost(&n->blocks[i], times, true)));
+    any |= has_shortcut(&n->plan, i) && (isfinite(shortcut_cost(&n->blocks[i], times, false)) ||
+                                         isfinite(shortcut_cost(&n->blocks[i], times, true)));
   for (unsigned unfused = 0; any && unfused < 2; unfused++) {
     svg_series *s = add_series(&d, c, net, n->plan.block_count);
     s->name = unfused ? "as an operation of its own" : "as the plan has it (fused)";
     s->colour = unfused;
     s->hollow = unfused;
     for (uint32_t i = 0; i < n->plan.block_count; i++)
-      add_point(&d, i + 1.0, has_shortcut(n, i) ? shortcut_cost(&n->blocks[i], times, unfused) : NAN,
+      add_point(&d, i + 1.0, has_shortcut(&n->plan, i) ? shortcut_cost(&n->blocks[i], times, unfused) : NAN,
                 n->plan.blocks[i].name);
   }
   p->bars = true;
