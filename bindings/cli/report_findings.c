@@ -151,7 +151,7 @@ static void compare_layer_depths(const comparison *c, uint32_t shallow, uint32_t
 
 static bool any_layers(const comparison *c) {
   for (uint32_t i = 0; i < c->net_count; i++)
-    if (c->nets[i].layer_count) return true;
+    if (isfinite(median_layer_std(&c->nets[i]))) return true;
   return false;
 }
 

@@ -154,7 +154,7 @@ static bool write_layer_panel(const comparison *c, bool sorted, const svg_place 
   drawing d = drawing_make(c->net_count);
   double least = INFINITY, most = 0;
   for (uint32_t i = 0; i < c->net_count; i++) {
-    if (figure_layers(&c->nets[i]) == 0) continue;
+    if (!isfinite(median_layer_std(&c->nets[i]))) continue;
     add_layers(&d, c, i, sorted);
     for (uint32_t j = 0; j < figure_layers(&c->nets[i]); j++) {
       least = fmin(least, layer_std(&c->nets[i], j));
