@@ -210,8 +210,9 @@ static bool write_lesions(const comparison *c, uint32_t net, const svg_place *pl
       add_point(&d, j + 1.0, n->blocks[j].can_skip ? 100 * (1 - n->blocks[j].skipped_top1) : NAN,
                 n->plan.blocks[j].name);
     s->x = NULL;
+    s->level = 100 * whole_error(n);
   }
-  svg_plot p = {.title = title, .description = description};
+  svg_plot p = {.title = title, .description = description, .own_levels = true, .level_name = "whole net"};
   p.x = (svg_axis){.title = "block left out", .whole = true};
   p.y = (svg_axis){.title = "top-1 error (%)"};
   return finish(&d, &p, place);
@@ -384,13 +385,15 @@ const report_plot plot_ratios = {
     false,
     false,
     write_ratios};
-const report_plot plot_lesions = {"lesions",
-                                  "Error against the block left out",
-                                  "Blocks that cannot be left out, for they change shapes, are missing.",
-                                  find_block_lesions,
-                                  false,
-                                  false,
-                                  write_lesions};
+const report_plot plot_lesions = {
+    "lesions",
+    "Error against the block left out",
+    "Thin lines: the whole nets. Blocks that cannot be left out, for they change shapes, are "
+    "missing.",
+    find_block_lesions,
+    false,
+    false,
+    write_lesions};
 const report_plot plot_removals = {"removals-plot",
                                    "Error against the number of blocks left out",
                                    "Mean over random choices of blocks, and their range.",
