@@ -29,14 +29,9 @@ static bool open_net(const settings *s, const char *file, net_summary *net) {
   model_note_guess(&own, &net->model);
   if (!hash_file(net) || !plan_read(&net->model, &net->plan)) return false;
   for (uint32_t i = 0; i < net->plan.block_count; i++)
-    if (net->plan.blocks[i].shortcut != RESNET_SHORTCUT_NONE) net->residual = true;
+    if (has_shortcut(&net->plan, i)) net->residual = true;
   net->latency_least_ms = net->latency_median_ms = net->latency_p99_ms = NAN;
   return true;
-}
-
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash && slash[1] ? slash + 1 : path;
 }
 
 typedef const char *(*naming)(const net_summary *net);
@@ -104,14 +99,22 @@ static bool judge(comparison *c) {
   return good;
 }
 
-/* Whether the report could be written, asked before the work that it is about. */
+/* Whether the results could be written, asked before the work that they are about. */
 static bool can_write_report(const settings *s) {
   resnet_error error;
-  bool good = !s->report || output_check(s->report, &error);
-  for (size_t i = 0; s->report && good && i < s->operand_count; i++)
+  if (!s->report) return true;
+  bool good = output_check(s->report, &error) && output_is_other(s->report, s->data, "data", &error);
+  for (size_t i = 0; good && i < s->operand_count; i++)
     good = output_is_other(s->report, s->operands[i], "model", &error);
   if (!good) complain(s->report, error.message);
   return good;
+}
+
+static bool can_write_tables(const settings *s) {
+  resnet_error error;
+  if (!s->tables || comparison_check_tables(s->tables, &error)) return true;
+  complain(s->tables, error.message);
+  return false;
 }
 
 static bool compare(comparison *c) {
@@ -154,7 +157,7 @@ static void release_net(net_summary *net) {
 int command_compare(const settings *s) {
   comparison c = {.settings = s, .nets = allocate(s->operand_count, sizeof *c.nets)};
   c.workers = s->threads ? s->threads : processor_count();
-  const bool good = can_write_report(s) && open_all(&c) && compare(&c) && report(&c);
+  const bool good = can_write_report(s) && can_write_tables(s) && open_all(&c) && compare(&c) && report(&c);
   for (uint32_t i = 0; i < c.net_count; i++) release_net(&c.nets[i]);
   for (size_t i = 0; c.failures && i < c.data.count; i++) free(c.failures[i]);
   free(c.failures);

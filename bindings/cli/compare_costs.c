@@ -32,10 +32,6 @@ typedef struct measurement {
   float *input, *scores;
 } measurement;
 
-static bool has_shortcut(const net_summary *n, uint32_t block) {
-  return n->plan.blocks[block].shortcut != RESNET_SHORTCUT_NONE;
-}
-
 /* Of a block's ops those that add or make its shortcut bear its kind; the one that adds reads two. */
 static bool adds(const resnet_op *op) {
   return op->shortcut != RESNET_SHORTCUT_NONE && op->input[1] != RESNET_NO_INDEX;
@@ -68,7 +64,7 @@ static bool cut_shortcuts(timing *t) {
   resnet_error error;
   bool good = true;
   for (uint32_t b = 0; b < t->net->plan.block_count && good; b++)
-    if (has_shortcut(t->net, b))
+    if (has_shortcut(&t->net->plan, b))
       good = worked(t->net, resnet_session_skip(t->session, b, RESNET_SKIP_SHORTCUT, 0, &error), &error);
   return good;
 }
@@ -101,9 +97,11 @@ static bool run_way(measurement *m, timing *t, uint32_t run) {
 static bool time_ways(measurement *m) {
   const double start = clock_seconds();
   const uint32_t least = LEAST_RUNS + WARM_UP_RUNS, most = MOST_RUNS + WARM_UP_RUNS;
-  for (uint32_t run = 0; run < least || (run < most && clock_seconds() - start < most_seconds); run++)
+  uint32_t run = 0;
+  for (; run < least || (run < most && clock_seconds() - start < most_seconds); run++)
     for (int w = 0; w < WAY_COUNT; w++)
       if (!run_way(m, &m->ways[w], run)) return false;
+  m->net->cost_runs = run - WARM_UP_RUNS;
   return true;
 }
 
@@ -119,7 +117,7 @@ static double noise_ms(const timing *t, uint32_t block) {
 static void set_times(const measurement *m) {
   const timing *fused = &m->ways[WAY_FUSED], *cut = &m->ways[WAY_CUT], *apart = &m->ways[WAY_APART];
   for (uint32_t b = 0; b < m->net->plan.block_count; b++) {
-    if (!has_shortcut(m->net, b)) continue;
+    if (!has_shortcut(&m->net->plan, b)) continue;
     block_summary *s = &m->net->blocks[b];
     const double cost = least_ms(fused, b) - least_ms(cut, b);
     s->shortcut_ms = fabs(cost) > fmax(noise_ms(fused, b), noise_ms(cut, b)) ? cost : NAN;
@@ -196,7 +194,7 @@ bool compare_costs(comparison *c) {
     for (uint32_t b = 0; b < n->plan.block_count; b++) {
       n->blocks[b].shortcut_ms = n->blocks[b].unfused_ms = NAN;
       n->blocks[b].shortcut_bytes = n->blocks[b].unfused_bytes = 0;
-      if (has_shortcut(n, b)) set_bytes(n, b);
+      if (has_shortcut(&n->plan, b)) set_bytes(n, b);
     }
     if (n->residual && !measure_times(n)) return false;
   }

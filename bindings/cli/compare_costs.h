@@ -6,7 +6,7 @@
 
 /* Fill shortcut_ms, unfused_ms, shortcut_bytes and unfused_bytes of every block of every net; a block without a
  * shortcut gets NAN and 0. One picture of random values, one thread; of each time the least of many runs that take
- * turns, so that whatever else the machine does hits all alike.
+ * turns, so that whatever else the machine does hits all alike; cost_runs says how many.
  *
  * shortcut_ms: what the block's ops take as the plan has them, less what they take with RESNET_SKIP_SHORTCUT; a
  * projection is among them. NAN: smaller than the noise, which is how far the least times of even and of odd runs

@@ -164,6 +164,7 @@ static void write_cost(const net_summary *net, json *j) {
   json_number(j, "p99", net->latency_p99_ms);
   json_integer(j, "runs", net->latency_runs);
   json_close_object(j);
+  json_integer(j, "cost_runs", net->cost_runs);
 }
 
 static void write_net(const net_summary *net, json *j) {

@@ -75,6 +75,7 @@ typedef struct net_summary {
   /* ---- cost, batch 1, one thread */
   double latency_median_ms, latency_p99_ms, latency_least_ms;
   uint32_t latency_runs;
+  uint32_t cost_runs; /* that times of shortcuts are the least of, each way; 0: not measured */
   uint64_t
       peak_bytes; /* largest resident memory of a process that opens this net alone and runs it once; 0: not known */
   /* ---- responses */
@@ -119,5 +120,8 @@ bool comparison_write_report(comparison *c, const char *path);
 
 /* tables.c: `folder` (made where it is not there) gets the data as CSV and the plots as SVG files. */
 bool comparison_write_tables(comparison *c, const char *folder);
+
+/* Whether they could be written; leaves nothing behind. */
+bool comparison_check_tables(const char *folder, resnet_error *error);
 
 #endif

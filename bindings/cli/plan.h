@@ -18,6 +18,8 @@ void plan_release(plan *p);
 /* The name of the op's block, or "". */
 const char *plan_block_name(const plan *p, const resnet_op *op);
 
+bool has_shortcut(const plan *p, uint32_t block);
+
 /* "identity", "projection", "option A", "none". */
 const char *shortcut_name(resnet_shortcut shortcut);
 

@@ -205,11 +205,6 @@ static void write_layers(const report *r) {
 /* ---- pairs
  * ----------------------------------------------------------------------------------------------------------- */
 
-static const char *file_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? slash + 1 : path;
-}
-
 static size_t write_difference(const report *r, size_t index, const net_summary *right, const net_summary *wrong) {
   const dataset_item *item = &r->c->data.items[index];
   char name[CLASS_NAME_SIZE];
@@ -219,7 +214,7 @@ static size_t write_difference(const report *r, size_t index, const net_summary 
   (void)fputs("<figcaption><b>", r->out);
   html_text(r->out, class_name(r->c, right, truth, name));
   (void)fputs("</b> ", r->out);
-  html_shortened(r->out, file_name(item->path), 16);
+  html_shortened(r->out, base_name(item->path), 16);
   (void)fprintf(r->out, "<br>&#10003; %.0f %%<br>&#10007; ", 100 * (double)right->verdicts[index].confidence);
   html_text(r->out, class_name(r->c, wrong, wrong->verdicts[index].best, name));
   (void)fprintf(r->out, ", %.0f %%</figcaption></figure></li>\n", 100 * (double)wrong->verdicts[index].confidence);

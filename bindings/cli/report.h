@@ -34,7 +34,6 @@ double median_ratio(const net_summary *n);     /* of residual branch to shortcut
 uint64_t dead_channels(const net_summary *n, uint64_t *channels);
 double whole_error(const net_summary *n); /* over the lesion pictures; NAN where no lesions were tried */
 double top1_of(const net_summary *n);
-bool has_shortcut(const net_summary *n, uint32_t block);
 
 /* Plain nets (`residual` false) or residual ones, least depth first. How many. */
 uint32_t nets_by_depth(const comparison *c, bool residual, uint32_t *order);

@@ -151,7 +151,7 @@ static void compare_layer_depths(const comparison *c, uint32_t shallow, uint32_t
 
 static bool any_layers(const comparison *c) {
   for (uint32_t i = 0; i < c->net_count; i++)
-    if (c->nets[i].layer_count) return true;
+    if (isfinite(median_layer_std(&c->nets[i]))) return true;
   return false;
 }
 
@@ -185,7 +185,7 @@ static void say_ratios(const net_summary *n, FILE *out) {
   uint32_t least = RESNET_NO_INDEX, most = RESNET_NO_INDEX;
   for (uint32_t i = 0; i < n->plan.block_count; i++) {
     double ratio = n->blocks[i].ratio;
-    if (!has_shortcut(n, i) || !isfinite(ratio)) continue;
+    if (!has_shortcut(&n->plan, i) || !isfinite(ratio)) continue;
     if (least == RESNET_NO_INDEX || ratio < n->blocks[least].ratio) least = i;
     if (most == RESNET_NO_INDEX || ratio > n->blocks[most].ratio) most = i;
   }
@@ -291,7 +291,7 @@ void find_removals(const comparison *c, FILE *out) {
  */
 
 typedef struct shortcut_costs {
-  uint32_t shortcuts;
+  uint32_t shortcuts, lost; /* lost: those whose time is smaller than the noise */
   double ms, unfused_ms;
   uint64_t bytes, unfused_bytes;
 } shortcut_costs;
@@ -299,9 +299,12 @@ typedef struct shortcut_costs {
 static shortcut_costs add_costs(const net_summary *n) {
   shortcut_costs sum = {0};
   for (uint32_t i = 0; n->blocks && i < n->plan.block_count; i++) {
-    if (!has_shortcut(n, i)) continue;
+    if (!has_shortcut(&n->plan, i)) continue;
     sum.shortcuts++;
-    sum.ms += n->blocks[i].shortcut_ms;
+    if (isfinite(n->blocks[i].shortcut_ms))
+      sum.ms += n->blocks[i].shortcut_ms;
+    else
+      sum.lost++;
     sum.unfused_ms += n->blocks[i].unfused_ms;
     sum.bytes += n->blocks[i].shortcut_bytes;
     sum.unfused_bytes += n->blocks[i].unfused_bytes;
@@ -311,8 +314,14 @@ static shortcut_costs add_costs(const net_summary *n) {
 
 static void say_times(const net_summary *n, const shortcut_costs *sum, FILE *out) {
   double share = sum->ms / n->latency_median_ms, unfused = sum->unfused_ms / n->latency_median_ms;
-  (void)fprintf(out, "The %u shortcuts of %s take %.3g ms of its %.3g ms (%.1f %%)", sum->shortcuts, n->title, sum->ms,
-                n->latency_median_ms, 100 * share);
+  if (sum->lost == sum->shortcuts)
+    (void)fprintf(out, "What the %u shortcuts of %s take of its %.3g ms is lost in the noise", sum->shortcuts, n->title,
+                  n->latency_median_ms);
+  else
+    (void)fprintf(out, "The %u shortcuts of %s take %.3g ms of its %.3g ms (%.1f %%)", sum->shortcuts, n->title,
+                  sum->ms, n->latency_median_ms, 100 * share);
+  if (sum->lost > 0 && sum->lost < sum->shortcuts)
+    (void)fprintf(out, ", not counting %u whose time is lost in the noise", sum->lost);
   if (!isfinite(sum->unfused_ms))
     (void)fputs("; what they would take as operations of their own was not measured.\n", out);
   else if (sum->unfused_ms > sum->ms)
@@ -328,7 +337,8 @@ void find_shortcut_times(const comparison *c, FILE *out) {
   for (uint32_t i = 0; i < c->net_count && said < MOST_SENTENCES; i++) {
     shortcut_costs sum = add_costs(&c->nets[i]);
     with += sum.shortcuts > 0;
-    if (sum.shortcuts == 0 || !isfinite(sum.ms) || !(c->nets[i].latency_median_ms > 0)) continue;
+    bool measured = sum.lost < sum.shortcuts || (sum.shortcuts > 0 && isfinite(sum.unfused_ms));
+    if (!measured || !(c->nets[i].latency_median_ms > 0)) continue;
     say_times(&c->nets[i], &sum, out);
     said++;
   }

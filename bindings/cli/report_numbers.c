@@ -33,15 +33,11 @@ double median_layer_std(const net_summary *n) {
   return median;
 }
 
-bool has_shortcut(const net_summary *n, uint32_t block) {
-  return n->plan.blocks[block].shortcut != RESNET_SHORTCUT_NONE;
-}
-
 double median_ratio(const net_summary *n) {
   double *values = allocate(n->plan.block_count, sizeof *values);
   size_t count = 0;
   for (uint32_t i = 0; n->blocks && i < n->plan.block_count; i++)
-    if (has_shortcut(n, i)) values[count++] = n->blocks[i].ratio;
+    if (has_shortcut(&n->plan, i)) values[count++] = n->blocks[i].ratio;
   double median = median_of(values, count);
   free(values);
   return median;
@@ -57,11 +53,9 @@ uint64_t dead_channels(const net_summary *n, uint64_t *channels) {
   return dead;
 }
 
-double whole_error(const net_summary *n) {
-  return n->lesion_images ? 1 - (double)n->lesion_top1 / (double)n->lesion_images : NAN;
-}
+double whole_error(const net_summary *n) { return 1 - share(n->lesion_top1, n->lesion_images); }
 
-double top1_of(const net_summary *n) { return n->images ? (double)n->top1 / (double)n->images : NAN; }
+double top1_of(const net_summary *n) { return share(n->top1, n->images); }
 
 uint32_t nets_by_depth(const comparison *c, bool residual, uint32_t *order) {
   uint32_t count = 0;

@@ -154,7 +154,7 @@ static bool write_layer_panel(const comparison *c, bool sorted, const svg_place 
   drawing d = drawing_make(c->net_count);
   double least = INFINITY, most = 0;
   for (uint32_t i = 0; i < c->net_count; i++) {
-    if (figure_layers(&c->nets[i]) == 0) continue;
+    if (!isfinite(median_layer_std(&c->nets[i]))) continue;
     add_layers(&d, c, i, sorted);
     for (uint32_t j = 0; j < figure_layers(&c->nets[i]); j++) {
       least = fmin(least, layer_std(&c->nets[i], j));
@@ -189,7 +189,7 @@ static bool write_ratios(const comparison *c, uint32_t net, const svg_place *pla
     if (!n->residual || !isfinite(median_ratio(n))) continue;
     svg_series *s = add_series(&d, c, i, n->plan.block_count);
     for (uint32_t j = 0; j < n->plan.block_count; j++)
-      add_point(&d, j + 1.0, has_shortcut(n, j) ? n->blocks[j].ratio : NAN, n->plan.blocks[j].name);
+      add_point(&d, j + 1.0, has_shortcut(&n->plan, j) ? n->blocks[j].ratio : NAN, n->plan.blocks[j].name);
     s->x = NULL;
   }
   svg_plot p = {.title = title, .description = description, .level = 1, .level_name = "branch = shortcut"};
@@ -210,8 +210,9 @@ static bool write_lesions(const comparison *c, uint32_t net, const svg_place *pl
       add_point(&d, j + 1.0, n->blocks[j].can_skip ? 100 * (1 - n->blocks[j].skipped_top1) : NAN,
                 n->plan.blocks[j].name);
     s->x = NULL;
+    s->level = 100 * whole_error(n);
   }
-  svg_plot p = {.title = title, .description = description};
+  svg_plot p = {.title = title, .description = description, .own_levels = true, .level_name = "whole net"};
   p.x = (svg_axis){.title = "block left out", .whole = true};
   p.y = (svg_axis){.title = "top-1 error (%)"};
   return finish(&d, &p, place);
@@ -260,15 +261,15 @@ static bool write_shortcuts(const comparison *c, uint32_t net, bool times, const
   drawing d = drawing_make(2);
   bool any = false;
   for (uint32_t i = 0; n->residual && n->blocks && i < n->plan.block_count; i++)
-    any |= has_shortcut(n, i) && (isfinite(shortcut_cost(&n->blocks[i], times, false)) ||
-                                  isfinite(shortcut_cost(&n->blocks[i], times, true)));
+    any |= has_shortcut(&n->plan, i) && (isfinite(shortcut_cost(&n->blocks[i], times, false)) ||
+                                         isfinite(shortcut_cost(&n->blocks[i], times, true)));
   for (unsigned unfused = 0; any && unfused < 2; unfused++) {
     svg_series *s = add_series(&d, c, net, n->plan.block_count);
     s->name = unfused ? "as an operation of its own" : "as the plan has it (fused)";
     s->colour = unfused;
     s->hollow = unfused;
     for (uint32_t i = 0; i < n->plan.block_count; i++)
-      add_point(&d, i + 1.0, has_shortcut(n, i) ? shortcut_cost(&n->blocks[i], times, unfused) : NAN,
+      add_point(&d, i + 1.0, has_shortcut(&n->plan, i) ? shortcut_cost(&n->blocks[i], times, unfused) : NAN,
                 n->plan.blocks[i].name);
   }
   p->bars = true;
@@ -384,13 +385,15 @@ const report_plot plot_ratios = {
     false,
     false,
     write_ratios};
-const report_plot plot_lesions = {"lesions",
-                                  "Error against the block left out",
-                                  "Blocks that cannot be left out, for they change shapes, are missing.",
-                                  find_block_lesions,
-                                  false,
-                                  false,
-                                  write_lesions};
+const report_plot plot_lesions = {
+    "lesions",
+    "Error against the block left out",
+    "Thin lines: the whole nets. Blocks that cannot be left out, for they change shapes, are "
+    "missing.",
+    find_block_lesions,
+    false,
+    false,
+    write_lesions};
 const report_plot plot_removals = {"removals-plot",
                                    "Error against the number of blocks left out",
                                    "Mean over random choices of blocks, and their range.",

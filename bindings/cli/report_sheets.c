@@ -55,7 +55,7 @@ void sheet_nets(const comparison *c, sheet *s) {
     sheet_percent(s, top1_of(n));
     sheet_percent(s, n->top1_interval.low);
     sheet_percent(s, n->top1_interval.high);
-    sheet_percent(s, n->images ? (double)n->top5 / (double)n->images : NAN);
+    sheet_percent(s, share(n->top5, n->images));
     sheet_percent(s, n->calibration_error);
     sheet_number(s, n->cross_entropy);
     sheet_number(s, n->latency_median_ms);
@@ -88,7 +88,7 @@ void sheet_layers(const comparison *c, sheet *s) {
       {"75 %", "p75", COLUMN_PLAIN},
       {"99 %", "p99", COLUMN_PLAIN},
       {"Greatest", "greatest", COLUMN_PLAIN},
-      {"Below 0", "negative", COLUMN_PLAIN},
+      {"Not above 0", "negative", COLUMN_PLAIN},
       {"Channels", "channels", COLUMN_PLAIN},
       {"Dead", "dead", COLUMN_PLAIN},
       {"", "values", COLUMN_CSV},
@@ -141,8 +141,8 @@ void sheet_blocks(const comparison *c, sheet *s) {
       sheet_text(s, n->plan.blocks[j].name);
       sheet_text(s, shortcut_name(n->plan.blocks[j].shortcut));
       sheet_number(s, b->branch_std);
-      sheet_number(s, has_shortcut(n, j) ? b->shortcut_std : NAN);
-      sheet_number(s, has_shortcut(n, j) ? b->ratio : NAN);
+      sheet_number(s, has_shortcut(&n->plan, j) ? b->shortcut_std : NAN);
+      sheet_number(s, has_shortcut(&n->plan, j) ? b->ratio : NAN);
       sheet_number(s, b->output_std);
       sheet_percent(s, n->lesion_images && b->can_skip ? b->skipped_top1 : NAN);
     }
@@ -192,7 +192,7 @@ void sheet_shortcuts(const comparison *c, sheet *s) {
   for (uint32_t i = 0; i < c->net_count; i++) {
     const net_summary *n = &c->nets[i];
     for (uint32_t j = 0; n->blocks && j < n->plan.block_count; j++) {
-      if (!has_shortcut(n, j)) continue;
+      if (!has_shortcut(&n->plan, j)) continue;
       sheet_text(s, n->title);
       sheet_text(s, n->plan.blocks[j].name);
       sheet_text(s, shortcut_name(n->plan.blocks[j].shortcut));
@@ -217,7 +217,7 @@ static void write_confusion(const comparison *c, const net_summary *n, sheet *s,
   sheet_text(s, class_name(c, n, cell.truth, name));
   sheet_text(s, class_name(c, n, cell.answer, name));
   sheet_count(s, cell.pictures);
-  sheet_percent(s, of_class ? (double)cell.pictures / (double)of_class : NAN);
+  sheet_percent(s, share(cell.pictures, of_class));
 }
 
 /* On the page the most frequent confusions; CSV has all of the matrix that is not 0. */
@@ -259,13 +259,12 @@ void sheet_calibration(const comparison *c, sheet *s) {
   for (uint32_t i = 0; i < c->net_count; i++) {
     for (size_t j = 0; j < CALIBRATION_BINS; j++) {
       const calibration_bin *bin = &c->nets[i].calibration[j];
-      double pictures = (double)bin->pictures;
       sheet_text(s, c->nets[i].title);
       sheet_percent(s, (double)j / CALIBRATION_BINS);
       sheet_percent(s, (double)(j + 1) / CALIBRATION_BINS);
       sheet_count(s, bin->pictures);
-      sheet_percent(s, bin->pictures ? bin->confidence / pictures : NAN);
-      sheet_percent(s, bin->pictures ? (double)bin->right / pictures : NAN);
+      sheet_percent(s, bin->pictures ? bin->confidence / (double)bin->pictures : NAN);
+      sheet_percent(s, share(bin->right, bin->pictures));
     }
   }
   sheet_close(s);
@@ -289,7 +288,7 @@ void sheet_pairs(const comparison *c, sheet *s) {
     sheet_text(s, c->nets[p->a].title);
     sheet_text(s, c->nets[p->b].title);
     sheet_count(s, p->images);
-    sheet_percent(s, p->images ? (double)p->agree / (double)p->images : NAN);
+    sheet_percent(s, share(p->agree, p->images));
     sheet_count(s, p->both);
     sheet_count(s, p->only_a);
     sheet_count(s, p->only_b);

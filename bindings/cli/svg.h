@@ -25,6 +25,7 @@ typedef struct svg_series {
   const double *low, *high;   /* range of each y, or NULL */
   const char *const *details; /* what else a tooltip says of each point; or NULL */
   unsigned colour, marker;    /* any number */
+  double level;               /* where the plot has own_levels */
   bool dashed, hollow;
   bool unjoined; /* points only */
 } svg_series;
@@ -45,6 +46,7 @@ typedef struct svg_plot {
   bool diagonal; /* a line of y = x */
   double level;  /* a horizontal line at this y, if level_name is not NULL */
   const char *level_name;
+  bool own_levels; /* instead, a thin one for each series */
 } svg_plot;
 
 void svg_write_plot(const svg_place *place, const svg_plot *plot);

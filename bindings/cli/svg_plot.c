@@ -46,13 +46,14 @@ static void find_range(const svg_plot *p, bool of_y, double *least, double *most
   *most = -INFINITY;
   for (size_t i = 0; i < p->series_count; i++) {
     const svg_series *s = &p->series[i];
+    if (of_y && p->own_levels) widen(s->level, least, most);
     for (size_t j = 0; j < s->count; j++) {
       widen(of_y ? s->y[j] : x_of(s, j), least, most);
       if (of_y && s->low) widen(s->low[j], least, most);
       if (of_y && s->high) widen(s->high[j], least, most);
     }
   }
-  if (of_y && p->level_name) widen(p->level, least, most);
+  if (of_y && p->level_name && !p->own_levels) widen(p->level, least, most);
 }
 
 static void set_log_scale(scale *s, double least, double most, size_t ticks) {
@@ -155,7 +156,7 @@ static void write_guides(const canvas *c) {
   if (c->plot->diagonal)
     (void)fprintf(c->out, "<line class=\"guide\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", c->x.from,
                   c->y.from, c->x.to, c->y.to);
-  if (!c->plot->level_name) return;
+  if (!c->plot->level_name || c->plot->own_levels) return;
   double y = place_on(&c->y, c->plot->level);
   (void)fprintf(c->out, "<line class=\"guide\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", c->left, y,
                 c->edge, y);
@@ -222,6 +223,16 @@ static void write_range(const canvas *c, const svg_series *s, size_t i, double x
   (void)fprintf(c->out, "<path class=\"range\" d=\"M%.1f %.1fh6m-3 0V%.1fm-3 0h6\"/>", x - 3, low, high);
 }
 
+static void write_level(const canvas *c, const svg_series *s) {
+  if (!isfinite(s->level)) return;
+  char text[SVG_NUMBER_SIZE];
+  double y = place_on(&c->y, s->level);
+  (void)fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fH%.1f\"><title>", s->dashed ? "level dashed" : "level",
+                c->left, y, c->edge);
+  html_text(c->out, s->name);
+  (void)fprintf(c->out, ", %s: %s</title></path>\n", c->plot->level_name, svg_number(text, s->level, 0));
+}
+
 static void write_points(const canvas *c, const svg_series *s) {
   double radius = s->count <= SMALL_POINTS ? 3.6 : 2.2;
   for (size_t i = 0; i < s->count; i++) {
@@ -255,6 +266,7 @@ static void write_series(const canvas *c) {
   for (size_t i = 0; i < c->plot->series_count; i++) {
     const svg_series *s = &c->plot->series[i];
     (void)fprintf(c->out, "<g class=\"colour-%u\">\n", s->colour % SVG_COLOURS);
+    if (c->plot->own_levels) write_level(c, s);
     if (c->plot->bars) {
       write_bars(c, i);
     } else {
@@ -301,7 +313,8 @@ static double lay_out_legend(const canvas *c, bool written) {
       if (s)
         write_sample(c, s, x, y);
       else
-        (void)fprintf(c->out, "<path class=\"guide\" d=\"M%.1f %.1fh34\"/>", x + 2, y);
+        (void)fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fh34\"/>",
+                      c->plot->own_levels ? "level neutral" : "guide", x + 2, y);
       (void)fprintf(c->out, "<text x=\"%.1f\" y=\"%.1f\">", x + 43, y + 4.5);
       html_shortened(c->out, name, LEGEND_LETTERS);
       (void)fputs("</text></g>\n", c->out);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "markup.h"
 #include "message.h"
@@ -128,13 +129,31 @@ static bool write_json(table_file *f) {
   return close_file(f, "comparison.json", true);
 }
 
+/* ---- the folder ------------------------------------------------------------------------------------------------- */
+
+static bool make_folder(const char *folder, bool *made, resnet_error *error) {
+  struct stat old;
+  *made = mkdir(folder, 0777) == 0;
+  if (*made) return true;
+  if (errno != EEXIST) return refuse(error, RESNET_ERROR_IO, "cannot be made: %s", strerror(errno));
+  if (stat(folder, &old) != 0 || !S_ISDIR(old.st_mode))
+    return refuse(error, RESNET_ERROR_ARGUMENT, "is there and no folder; name a folder to write into");
+  if (access(folder, W_OK | X_OK) == 0) return true;
+  return refuse(error, RESNET_ERROR_IO, "cannot be written into: %s", strerror(errno));
+}
+
+bool comparison_check_tables(const char *folder, resnet_error *error) {
+  bool made;
+  if (!make_folder(folder, &made, error)) return false;
+  if (made) (void)rmdir(folder);
+  return true;
+}
+
 bool comparison_write_tables(comparison *c, const char *folder) {
   table_file f = {.c = c, .folder = folder};
-  if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
-    resnet_error error;
-    (void)refuse(&error, RESNET_ERROR_IO, "cannot be made: %s", strerror(errno));
-    complain(folder, error.message);
-    return false;
-  }
-  return write_sheets(&f) && write_plots(&f) && write_json(&f);
+  resnet_error error;
+  bool made;
+  if (make_folder(folder, &made, &error)) return write_sheets(&f) && write_plots(&f) && write_json(&f);
+  complain(folder, error.message);
+  return false;
 }

@@ -121,3 +121,8 @@ char *copy_text(const char *text) {
   size_t size = strlen(text) + 1;
   return memcpy(allocate(size, 1), text, size);
 }
+
+const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash && slash[1] ? slash + 1 : path;
+}

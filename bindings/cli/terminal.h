@@ -47,4 +47,7 @@ void *grow(void *array, size_t used, size_t *capacity, size_t size);
 /* A copy of the text. As above. */
 char *copy_text(const char *text);
 
+/* What stands behind the path's last slash; all of it where nothing does. */
+const char *base_name(const char *path);
+
 #endif

@@ -223,6 +223,21 @@ def test_svg_files_stand_alone(tables):
         assert not root.findall(f".//{SVG}script")
 
 
+def test_lesions_are_drawn_over_the_error_of_the_whole_net(tmp_path):
+    dump(ALL, "-", tmp_path / "made")
+    root = ElementTree.parse(tmp_path / "made" / "lesions.svg").getroot()
+    ticks = [(float(t.get("y")) - 4.5, float(t.text)) for t in root.iter(f"{SVG}text") if t.get("class") == "tick end"]
+    (low, zero), (high, hundred) = ticks[0], ticks[-1]
+    assert (zero, hundred) == (0, 100)
+    found = {}
+    for line in (path for path in root.iter(f"{SVG}path") if path.get("class").startswith("level") and len(path)):
+        name, error = re.fullmatch("(.+), whole net: (.+)", line.findtext(f"{SVG}title")).groups()
+        y = float(re.fullmatch(r"M\S+ (\S+)H\S+", line.get("d"))[1])
+        assert 100 * (low - y) / (low - high) == pytest.approx(float(error), abs=0.05)
+        found[name] = float(error), "dashed" in line.get("class")
+    assert found == {"plain20": (20, True), "resnet20": (18, False), "plain56": (32, True), "resnet56": (10, False)}
+
+
 def test_nothing_is_left_of_a_page_that_cannot_be_written(tmp_path):
     page = tmp_path / "page.html"
     page.write_text("old")
