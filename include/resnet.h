@@ -395,7 +395,7 @@ typedef void (*resnet_observer)(void *user, const resnet_response *response);
  * Fusion erases what lies before a ReLU and an addition: unless the session was opened with RESNET_OBSERVE_OPS, it gets
  * a plan of its own here, in which those are ops of their own (memory is allocated, the first time only; a failure
  * leaves the session as it was). The kernels and weights of all layers are the same, and so are the answers, to the
- * bit. */
+ * bit. It keeps that plan when the observer is gone, and takes longer for it: measure time in another session. */
 RESNET_API resnet_status resnet_session_observe(resnet_session *session, resnet_observer observer, void *user,
                                                 resnet_error *error);
 
@@ -412,7 +412,8 @@ typedef enum resnet_skip {
 /* Lesion: from now on run the net with `block` (its index, see resnet_plan_block) changed so. Calls add up, one mode
  * for each block; RESNET_SKIP_NONE restores a block, and the one that it was swapped with; with RESNET_NO_INDEX for
  * `block` all blocks. `other` is read with RESNET_SKIP_SWAP only. Ops that do not count for the answer any more are not
- * run and not observed; those of swapped blocks keep their indices. Allocates memory. Refused, with
+ * run and not observed, nor is a block's last op that has nothing left to do (no ReLU, no addition): the block's output
+ * is then what it was handed. Those of swapped blocks keep their indices. Allocates memory. Refused, with
  * RESNET_ERROR_UNSUPPORTED, what shapes do not allow (a plain block that changes its input's shape) or what the block
  * does not have; a failure leaves the session as it was. The model and its other sessions are not concerned. */
 RESNET_API resnet_status resnet_session_skip(resnet_session *session, uint32_t block, resnet_skip mode, uint32_t other,
