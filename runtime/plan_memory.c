@@ -38,9 +38,9 @@ static uint32_t reusable_input(const layout *l, uint32_t i) {
   const plan_op *op = &l->plan->ops[i];
   const unsigned in_place = kernel_table[op->kernel]->in_place;
   for (uint32_t k = 0; k < op->input_count; k++) {
-    const uint32_t source = op->input[k], own = l->buffer_of[source], other = l->buffer_of[op->input[1 - k]];
+    const uint32_t source = op->input[k], own = l->buffer_of[source];
     const bool whole = k == 0 || !op->subsampled; /* a sub-sampled source is read at other places than are written */
-    const bool alone = op->input_count == 1 || other != own || in_place == 3;
+    const bool alone = op->input_count == 1 || in_place == 3 || l->buffer_of[op->input[1 - k]] != own;
     const bool dies = l->buffers[own].last == i;
     if ((in_place >> k & 1u) && whole && alone && dies &&
         shape_floats(l->plan->ops[source].shape) == shape_floats(op->shape))

@@ -194,6 +194,27 @@ static void the_class_map_s_mean_is_the_logits(void **state) {
   resnet_model_close(&model);
 }
 
+/* A stride has no meaning where there is one pixel, but would on the pool's: such a layer has no map, and all else. */
+static void a_strided_class_layer_has_no_map(void **state) {
+  (void)state;
+  net n = {0};
+  begin_net(&n);
+  add(&n, "GlobalAveragePool", "c", "p", "");
+  add_conv(&n, "p", "q", "5,4,1,1", "strides=2,2");
+  add(&n, "Flatten", "q", "y", "");
+  buffer file = finish(&n);
+  resnet_model *model = plan_open(&file, NULL);
+  unsigned seen = 0;
+  check_observed(model, &seen);
+  record r = begin(model, RESNET_OBSERVE_RESPONSES);
+  observe_run(&r);
+  assert_non_null(value(&r, model->plan.output, RESNET_POINT_RESPONSE));
+  assert_null(value(&r, model->plan.output, RESNET_POINT_CLASS_MAP));
+  end(&r);
+  resnet_model_close(&model);
+  buffer_release(&file);
+}
+
 /* ---- lesions ------------------------------------------------------------------------------------------------- */
 
 /* What enters the block is the same with and without its lesion, so that its output follows from the whole net's
@@ -334,6 +355,7 @@ int main(void) {
       cmocka_unit_test(observation_keeps_what_fusion_erases_and_disturbs_nothing),
       cmocka_unit_test(the_paper_s_points_are_told_once_each),
       cmocka_unit_test(the_class_map_s_mean_is_the_logits),
+      cmocka_unit_test(a_strided_class_layer_has_no_map),
       cmocka_unit_test(a_skipped_block_is_its_shortcut_or_its_branch),
       cmocka_unit_test(lesions_are_the_same_unobserved),
       cmocka_unit_test(swapped_blocks_change_places),
