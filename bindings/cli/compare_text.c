@@ -1,9 +1,11 @@
 /* What `resnet compare` tells people. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "compare.h"
 #include "message.h"
+#include "report.h"
 #include "table.h"
 #include "terminal.h"
 
@@ -141,49 +143,20 @@ static void print_blocks(const net_summary *net) {
 
 /* ---- findings --------------------------------------------------------------------------------------------------- */
 
-/* What the median layer's response in `a` is of the same layer's in `b`; NAN where they have not the same layers. */
-static double median_ratio(const net_summary *a, const net_summary *b) {
-  if (a->layer_count != b->layer_count || a->layer_count == 0) return NAN;
-  double *ratios = allocate(a->layer_count, sizeof *ratios);
-  for (uint32_t i = 0; i < a->layer_count; i++)
-    ratios[i] = a->responses[a->layers[i]].std / b->responses[b->layers[i]].std;
-  sort_values(ratios, a->layer_count);
-  const double median = sorted_median(ratios, a->layer_count);
-  free(ratios);
-  return median;
-}
-
-static double median_deviation(const net_summary *net) {
-  double *deviations = allocate(net->layer_count ? net->layer_count : 1, sizeof *deviations);
-  for (uint32_t i = 0; i < net->layer_count; i++) deviations[i] = net->responses[net->layers[i]].std;
-  sort_values(deviations, net->layer_count);
-  const double median = sorted_median(deviations, net->layer_count);
-  free(deviations);
-  return median;
-}
-
-static void print_finding(const net_summary *a, const net_summary *b, double ratio, const char *layers) {
-  if (!isfinite(ratio)) return;
-  print_masked(stdout, a->title);
-  (void)printf("'s responses are %.2f times those of ", ratio);
-  print_masked(stdout, b->title);
-  (void)printf(" in the median %s (standard deviation)\n", layers);
-}
-
-/* Section 4.2 of the paper: residual layers respond less than plain ones, those of deeper residual nets less than those
- * of shallower ones. */
+/* As the report has them, a line each. */
 static void print_findings(const comparison *c) {
-  for (uint32_t i = 0; i < c->pair_count; i++) {
-    const net_summary *a = &c->nets[c->pairs[i].a], *b = &c->nets[c->pairs[i].b];
-    const bool mixed = a->residual != b->residual, deeper = a->layer_count > b->layer_count;
-    if (mixed && a->layer_count == b->layer_count)
-      print_finding(a->residual ? a : b, a->residual ? b : a, a->residual ? median_ratio(a, b) : median_ratio(b, a),
-                    "layer");
-    else if (a->residual && b->residual && a->layer_count != b->layer_count)
-      print_finding(deeper ? a : b, deeper ? b : a,
-                    deeper ? median_deviation(a) / median_deviation(b) : median_deviation(b) / median_deviation(a),
-                    "layer of each");
+  char *text = NULL, *rest = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  if (!out) return;
+  find_layers(c, out);
+  if (fclose(out) == 0) {
+    for (const char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+      print_masked(stdout, line);
+      (void)fputc('\n', stdout);
+    }
   }
+  free(text);
 }
 
 void comparison_print(const comparison *c) {

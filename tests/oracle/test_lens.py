@@ -158,14 +158,27 @@ def test_lesions_are_pytorchs_to_the_image(name: str, tmp_path: Path, capsys: py
     measured(capsys, f"{name}: {done} lesions, the same class as PyTorch's for each of {len(x)} pictures")
 
 
+def check_lesions(net: dict, expected: dict) -> None:
+    """As many pictures right without each block as PyTorch gets; a tie may go either way."""
+    truths = collection().targets[:: REFERENCE["lesion_step"]]
+    assert net["lesions"]["images"] == len(truths) == expected["lesion_pictures"]
+    for found, lesion in zip(net["blocks"], expected["lesions"], strict=True):
+        assert found["can_skip"] == (lesion["branch"] is not None), found["name"]
+        if not lesion["branch"]:
+            assert found["skipped_top1"] is None, found["name"]
+            continue
+        right = int((np.array(list(map(int, lesion["branch"]["classes"]))) == truths).sum())
+        assert abs(round(found["skipped_top1"] * len(truths)) - right) <= len(lesion["branch"]["ties"]), found["name"]
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_compare_says_what_pytorch_found(name: str) -> None:
-    """The program's own decoding, preprocessing and statistics, over all pictures: `resnet compare --json`."""
+    """The program's own decoding, preprocessing, statistics and choice of pictures to leave blocks out on."""
     path, expected, _ = shipped(name)
     program = BUILD / "resnet"
     if not program.exists():
         pytest.skip(f"{program} is not built: build it, or set LIBRESNET_BUILD")
-    command = [program, "compare", path, "--data", TEST_PICTURES, "--lesions", "0", "--json"]
+    command = [program, "compare", path, "--data", TEST_PICTURES, "--lesions", str(expected["lesion_pictures"]), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     (net,) = json.loads(done.stdout)["models"]
@@ -179,6 +192,7 @@ def test_compare_says_what_pytorch_found(name: str) -> None:
         assert {key: found[f"{key}_std"] for key in stds} == pytest.approx(stds, rel=STATISTIC_TOLERANCE), found["name"]
         ratio = stds["branch"] / stds["shortcut"] if stds["shortcut"] else None
         assert found["ratio"] == pytest.approx(ratio, rel=2 * STATISTIC_TOLERANCE), found["name"]
+    check_lesions(net, expected)
     if not expected["ties"]:  # every picture's answer, and with them the accuracy
         confusion = np.zeros((10, 10), int)
         np.add.at(confusion, (collection().targets, list(map(int, expected["classes"]))), 1)
