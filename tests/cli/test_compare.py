@@ -159,7 +159,7 @@ def test_pairs(compared):
 
 
 def shared(*parts: str) -> Path:
-    path = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT / "shared")).joinpath(*parts)
+    path = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared")).joinpath(*parts)
     if not path.exists():
         pytest.skip(f"{path} is not there: LIBRESNET_TEST_DATA names the folder of test data")
     return path
