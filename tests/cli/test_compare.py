@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, resnet, resnet_json, run
+from conftest import BUILD, ROOT, resnet, resnet_json, run
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -167,6 +167,8 @@ def shared(*parts: str) -> Path:
 
 def test_cifar(labels):
     """Trained nets on real pictures, enough of them for chi squared; two of the three nets have no labels."""
+    if BUILD.name in ("asan", "tsan"):
+        pytest.skip("three nets over 10,000 pictures take minutes under sanitizers; the other tests run there")
     paths = [shared("models", f"cifar10_resnet{n}_optionA_opset13.onnx") for n in (20, 32)]
     trained = ROOT / "models/cifar10-resnet20.onnx"
     document = resnet_json("compare", trained, *paths, "--data", shared("data", "cifar10-jpeg-test.zip"), *QUICK)
