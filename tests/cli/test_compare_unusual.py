@@ -250,7 +250,9 @@ def test_ended_in_the_middle_the_old_report_is_there(number, whole, small, resid
     ended = 0
     for attempt in range(5):
         page.write_text("old")
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        # A shell that runs the tests in the background lets them ignore SIGINT, and with them the program.
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         time.sleep(lasts * (attempt + 0.5) / 5)
         process.send_signal(number)
         said = process.communicate(timeout=60)[1]

@@ -15,7 +15,7 @@ import pytest
 from oracle import BUILD, DATA, ROOT, TOLERANCE, as_nhwc, measured, need_file, onnx, onnxruntime, pictures, reference, relative_error
 
 pytest.importorskip("PIL", reason="decoding needs Pillow: tools/deps installs it")
-sys.path.insert(0, str(ROOT / "models"))
+sys.path.append(str(ROOT / "models"))  # last: there is a nets.py in tests, too
 from images import Collection, Preprocess, load_collection
 
 LENS_DUMP = BUILD / "tests" / "lens_dump"
