@@ -1,14 +1,7 @@
 /* The lens: telling an observer what ops compute, and blocks left out or swapped. */
 #include <string.h>
-#include <time.h>
 
 #include "runtime/session.h"
-
-static uint64_t now(void) {
-  struct timespec t;
-  (void)clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* What op `index` of the session's plan stands for. */
 static op_role role_of(const resnet_session *session, uint32_t index) {
@@ -49,9 +42,9 @@ void observed_run(resnet_session *session, uint32_t index, const kernel_call *ca
     tell(session, call, role.op, RESNET_POINT_SHORTCUT, call->input[1], session->untold);
     session->untold = 0;
   }
-  const uint64_t start = now();
+  const uint64_t start = session_now();
   kernel_table[call->op->kernel]->run(call);
-  session->untold += now() - start;
+  session->untold += session_now() - start;
   tell_output(session, call, role);
 }
 

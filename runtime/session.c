@@ -19,7 +19,7 @@ void resnet_session_options_init(resnet_session_options *options) {
   options->struct_size = sizeof *options;
 }
 
-static uint64_t now(void) {
+uint64_t session_now(void) {
   struct timespec t;
   (void)clock_gettime(CLOCK_MONOTONIC, &t);
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
@@ -51,12 +51,12 @@ static void run_ops(resnet_session *session, size_t batch) {
 /* Whoever came back at once will do so again and finds the threads awake; whoever paused will pause again, and they
  * rest: the pause before a run foretells the one behind it. */
 resnet_status session_run(resnet_session *session, size_t batch, resnet_error *error) {
-  const bool paused = now() - session->run_end > LONG_PAUSE;
+  const bool paused = session_now() - session->run_end > LONG_PAUSE;
   resnet_status status = program_shape(session, batch, error);
   if (status != RESNET_OK) return status;
   run_ops(session, batch);
   if (paused) rest_threads(session);
-  session->run_end = now();
+  session->run_end = session_now();
   return RESNET_OK;
 }
 
@@ -141,12 +141,12 @@ void resnet_session_close(resnet_session **closed) {
 static void fill_input(resnet_session *session, const float *input, resnet_layout layout, size_t batch) {
   kernel_call call = session_call(session, 0, batch);
   call.input[0] = input;
-  const uint64_t start = session->observer ? now() : 0;
+  const uint64_t start = session->observer ? session_now() : 0;
   if (layout == RESNET_LAYOUT_NCHW)
     kernel_table[KERNEL_INPUT]->run(&call);
   else
     memcpy(call.output, input, batch * shape_floats(call.op->shape) * sizeof *input);
-  if (session->observer) session->untold = now() - start;
+  if (session->observer) session->untold = session_now() - start;
 }
 
 resnet_status resnet_run(resnet_session *session, const float *input, resnet_layout layout, size_t batch, float *scores,

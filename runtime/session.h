@@ -51,6 +51,9 @@ void program_close(resnet_session *session);
  */
 resnet_status program_shape(resnet_session *session, size_t batch, resnet_error *error);
 
+/* Nanoseconds of a clock that only goes forward. */
+uint64_t session_now(void);
+
 /* Run one op, and tell the observer, if there is one (lens.c). */
 void observed_run(resnet_session *session, uint32_t index, const kernel_call *call);
 
