@@ -157,9 +157,9 @@ typedef struct resnet_model_options {
                      Answers then differ by rounding; they never depend on a session's batch. A plan
                      file goes by the value that it was made with */
   uint32_t keep_weights; /* 1: keep the file's weights beside the packed ones, as resnet_model_save needs; 0: don't */
-  const char
-      *output; /* which of the graph's outputs are the scores, by name; NULL: the only one (a file with several
-                  is refused, naming them). What leads to the others alone is not read. Not kept after the call */
+  /* which of the graph's outputs are the scores, by name; NULL: the only one (a file with several is refused, naming
+   * them). What leads to the others alone is not read. Not kept after the call */
+  const char *output;
   uint32_t external_data; /* 1: weights may lie in other files, as large exports have them (ONNX external data): regular
                              files with one link, in or below the model's own folder, reached through no symbolic link.
                              Paths that leave it are refused. 0: a model that needs other files is refused. Plan files
@@ -288,9 +288,10 @@ typedef struct resnet_session resnet_session;
 
 /* What an observer is told: see resnet_session_observe. */
 typedef enum resnet_observe {
-  RESNET_OBSERVE_RESPONSES =
-      0,                 /* every point below, those too that fusion erases: the session runs a plan of its own */
-  RESNET_OBSERVE_OPS = 1 /* the outputs of the plan's ops as they are, with the time that each takes */
+  /* every point below, those too that fusion erases: the session runs a plan of its own */
+  RESNET_OBSERVE_RESPONSES = 0,
+  /* the outputs of the plan's ops as they are, with the time that each takes */
+  RESNET_OBSERVE_OPS = 1
 } resnet_observe;
 
 /* `threads` counts the caller's, which works along: 1 to 256. 0 is one for every CPU that the caller may use, by its

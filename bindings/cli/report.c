@@ -26,8 +26,7 @@ typedef struct report {
   FILE *out;
 } report;
 
-/* ---- pieces
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- pieces ------------------------------------------------------------------------------------------------------ */
 
 static void write_text(const report *r, const char *tag, const char *text) {
   (void)fprintf(r->out, "<%s>", tag);
@@ -79,8 +78,7 @@ static void write_sheet(const report *r, sheet_function fill) {
   fill(r->c, &s);
 }
 
-/* ---- plots
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- plots ------------------------------------------------------------------------------------------------------- */
 
 static bool write_figure(const report *r, const report_plot *p, uint32_t net) {
   char id[64], *text = NULL;
@@ -122,8 +120,7 @@ static void write_exhibit(const report *r, const report_plot *p, find_function f
   write_figures(r, p);
 }
 
-/* ---- sections
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- sections ---------------------------------------------------------------------------------------------------- */
 
 static void write_nets(const report *r) {
   open_section(r, "what", "What was compared");
@@ -202,8 +199,7 @@ static void write_layers(const report *r) {
   close_section(r);
 }
 
-/* ---- pairs
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- pairs ------------------------------------------------------------------------------------------------------- */
 
 static size_t write_difference(const report *r, size_t index, const net_summary *right, const net_summary *wrong) {
   const dataset_item *item = &r->c->data.items[index];
@@ -281,8 +277,7 @@ static void write_pairs(const report *r) {
   close_section(r);
 }
 
-/* ---- how it was made
- * -------------------------------------------------------------------------------------------------- */
+/* ---- how it was made --------------------------------------------------------------------------------------------- */
 
 /* What Linux calls the CPU, else its kind. */
 static void write_cpu(const report *r) {
@@ -358,8 +353,7 @@ static void write_making(const report *r) {
   close_section(r);
 }
 
-/* ---- the page
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- the page ---------------------------------------------------------------------------------------------------- */
 
 static int hex_digit(char letter) { return letter <= '9' ? letter - '0' : letter - 'a' + 10; }
 

@@ -63,8 +63,7 @@ void sheet_confusions(const comparison *c, sheet *s);
 void sheet_calibration(const comparison *c, sheet *s);
 void sheet_pairs(const comparison *c, sheet *s);
 
-/* ---- report_plots.c
- * -------------------------------------------------------------------------------------------------- */
+/* ---- report_plots.c ---------------------------------------------------------------------------------------------- */
 
 typedef struct report_plot {
   const char *id, *title;
@@ -84,8 +83,7 @@ extern const report_plot *const report_plots[]; /* all of them, then NULL */
 /* Write plot `p` of that net (0 where it is one for all), with its findings as description. */
 bool report_plot_write(const comparison *c, const report_plot *p, uint32_t net, const svg_place *place);
 
-/* ---- thumbnails.c
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- thumbnails.c ------------------------------------------------------------------------------------------------ */
 
 /* <img> of picture `index`, at most 64 pixels wide and high, PNG within the page; a mark of its absence where it cannot
  * be read. How many bytes that took. */

@@ -367,8 +367,7 @@ void find_shortcut_bytes(const comparison *c, FILE *out) {
   if (with == 0) (void)fputs("None of the nets has shortcuts: they take no memory traffic.\n", out);
 }
 
-/* ---- confusions and calibration
- * -------------------------------------------------------------------------------------- */
+/* ---- confusions and calibration ---------------------------------------------------------------------------------- */
 
 void find_confusions(const comparison *c, FILE *out) {
   uint32_t said = 0;
@@ -414,8 +413,7 @@ void find_calibration(const comparison *c, FILE *out) {
   if (said == 0) (void)fputs("No picture could be judged: nothing can be said about confidence.\n", out);
 }
 
-/* ---- pairs and dead units
- * --------------------------------------------------------------------------------------------- */
+/* ---- pairs and dead units ---------------------------------------------------------------------------------------- */
 
 void find_pair(const comparison *c, const pair_summary *p, FILE *out) {
   const char *a = title_of(c, p->a), *b = title_of(c, p->b);

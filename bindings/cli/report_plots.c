@@ -9,8 +9,7 @@
 
 enum { MOST_PRINTED_CLASSES = 20, MOST_DRAWN_CLASSES = 50, DETAIL_SIZE = 64 };
 
-/* ---- series of numbers
- * ----------------------------------------------------------------------------------------------- */
+/* ---- series of numbers ------------------------------------------------------------------------------------------- */
 
 /* What a series owns. */
 typedef struct series_data {
@@ -106,8 +105,7 @@ static bool finish(drawing *d, svg_plot *p, const svg_place *place) {
   return drawn;
 }
 
-/* ---- the plots
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the plots --------------------------------------------------------------------------------------------------- */
 
 static bool write_cost(const comparison *c, uint32_t net, const svg_place *place, const char *title,
                        const char *description) {
@@ -246,8 +244,7 @@ static bool write_removals(const comparison *c, uint32_t net, const svg_place *p
   return finish(&d, &p, place);
 }
 
-/* ---- shortcuts
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- shortcuts --------------------------------------------------------------------------------------------------- */
 
 /* NAN: not known. An op of its own reads and writes something. */
 static double shortcut_cost(const block_summary *b, bool times, bool unfused) {
@@ -290,8 +287,7 @@ static bool write_shortcut_bytes(const comparison *c, uint32_t net, const svg_pl
   return write_shortcuts(c, net, false, place, &p);
 }
 
-/* ---- accuracy
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- accuracy ---------------------------------------------------------------------------------------------------- */
 
 /* Mistakes are some percent of a class: the square root lets them be seen. */
 static void shade(const net_summary *n, double *shades) {
@@ -351,8 +347,7 @@ static bool write_calibration(const comparison *c, uint32_t net, const svg_place
   return finish(&d, &p, place);
 }
 
-/* ---- all of them
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- all of them ------------------------------------------------------------------------------------------------- */
 
 const report_plot plot_cost = {"cost",
                                "Error against multiply-accumulates",

@@ -42,8 +42,7 @@ static bool close_file(table_file *f, const char *name, bool wanted) {
   return good;
 }
 
-/* ---- CSV
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- CSV --------------------------------------------------------------------------------------------------------- */
 
 /* Every picture on which two nets differ in being right. */
 static void sheet_differences(const comparison *c, sheet *s) {
@@ -100,8 +99,7 @@ static bool write_sheets(table_file *f) {
   return good;
 }
 
-/* ---- SVG and JSON
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- SVG and JSON ------------------------------------------------------------------------------------------------ */
 
 static bool write_plot(table_file *f, const report_plot *p, uint32_t net) {
   char name[80], id[64];
