@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, resnet_json
+from conftest import BUILD, ROOT, resnet_json
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -214,8 +214,9 @@ def test_costs_of_projections_and_plain_nets(pictures, tmp_path):
     block = residual["blocks"][1]
     assert block["shortcut"] == "projection"
     assert (block["shortcut_bytes"], block["unfused_bytes"]) == (making + tensor, making + 3 * tensor)
-    # The projection is a convolution of its own, both ways: far above the noise.
-    assert 0 < block["shortcut_ms"] and residual["blocks"][0]["unfused_ms"] < block["unfused_ms"]
+    if BUILD.name not in ("asan", "tsan"):  # these slow our addition down, but not XNNPACK's convolution
+        # The projection is a convolution of its own, both ways: far above the noise.
+        assert 0 < block["shortcut_ms"] and residual["blocks"][0]["unfused_ms"] < block["unfused_ms"]
     for block in plain["blocks"]:
         assert block["shortcut_ms"] is None and block["unfused_ms"] is None
         assert block["shortcut_bytes"] == block["unfused_bytes"] == 0
