@@ -164,6 +164,9 @@ typedef struct resnet_model_options {
                              files with one link, in or below the model's own folder, reached through no symbolic link.
                              Paths that leave it are refused. 0: a model that needs other files is refused. Plan files
                              hold their weights, whatever this says */
+  uint32_t borrow; /* for resnet_model_open_memory: 1: the caller keeps `bytes` as they are until the model is closed,
+                      so that a plan file there is used in place, where its address is a multiple of 64: e.g. in memory
+                      that processes share. 0: it is copied */
 } resnet_model_options;
 
 /* Fill `options` with the defaults (all zero but struct_size). Thread-safe. */
@@ -181,8 +184,8 @@ RESNET_API void resnet_model_options_init(resnet_model_options *options);
 RESNET_API resnet_status resnet_model_open(const char *path, const resnet_model_options *options, resnet_model **model,
                                            resnet_error *error);
 
-/* The same from memory: `bytes` may be released or changed as soon as the call returns. Of a plan file a copy is made,
- * whole, within max_memory_bytes. */
+/* The same from memory: `bytes` may be released or changed as soon as the call returns, unless options.borrow is set.
+ * Of a plan file that cannot be borrowed a copy is made, whole, within max_memory_bytes. */
 RESNET_API resnet_status resnet_model_open_memory(const void *bytes, size_t size, const resnet_model_options *options,
                                                   resnet_model **model, resnet_error *error);
 
@@ -209,6 +212,13 @@ typedef struct resnet_finding {
   const char *message; /* one line: nodes, what was found, what to do */
 } resnet_finding;
 
+/* What the numbers are that resnet_run gives. resnet_classify makes probabilities of them. */
+typedef enum resnet_scores {
+  RESNET_SCORES_LOGITS = 0,           /* any numbers; softmax makes probabilities of them */
+  RESNET_SCORES_PROBABILITIES = 1,    /* the file ends in a softmax, or a sigmoid for each class */
+  RESNET_SCORES_LOG_PROBABILITIES = 2 /* the file ends in a log softmax */
+} resnet_scores;
+
 /* Pointers in here live as long as the model. */
 typedef struct resnet_model_info {
   size_t struct_size;   /* set by the caller to sizeof(resnet_model_info) */
@@ -234,6 +244,7 @@ typedef struct resnet_model_info {
                                  to be packed anew; "" if there is nothing */
   const resnet_finding *findings; /* finding_count of them, warnings first; NULL if there are none */
   uint32_t finding_count;
+  resnet_scores scores; /* what resnet_run gives */
 } resnet_model_info;
 
 RESNET_API resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info *info, resnet_error *error);

@@ -5,12 +5,18 @@
 #include "runtime/kernels/softmax.h"
 #include "runtime/session.h"
 
+resnet_scores scores_kind(const plan_op *last) {
+  if (last->kernel == KERNEL_LOG_SOFTMAX) return RESNET_SCORES_LOG_PROBABILITIES;
+  const bool bounded = last->kernel == KERNEL_SOFTMAX || last->kernel == KERNEL_SIGMOID;
+  return bounded ? RESNET_SCORES_PROBABILITIES : RESNET_SCORES_LOGITS;
+}
+
 /* Probabilities of one picture: softmax of logits, exp of log probabilities, probabilities as they are - of one class
  * against the others, or of each for itself. */
-static void to_probabilities(const float *scores, size_t classes, plan_kernel last, float *out) {
-  const double shift = last == KERNEL_LOG_SOFTMAX ? 0.0 : log_sum_exp(scores, classes);
+static void to_probabilities(const float *scores, size_t classes, resnet_scores are, float *out) {
+  const double shift = are == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : log_sum_exp(scores, classes);
   for (size_t i = 0; i < classes; i++)
-    out[i] = last == KERNEL_SOFTMAX || last == KERNEL_SIGMOID ? scores[i] : (float)exp((double)scores[i] - shift);
+    out[i] = are == RESNET_SCORES_PROBABILITIES ? scores[i] : (float)exp((double)scores[i] - shift);
 }
 
 static bool is_worse(const resnet_prediction *a, const resnet_prediction *b) {
@@ -57,7 +63,7 @@ static void predict(resnet_session *session, size_t batch, uint32_t k, resnet_pr
   const float *scores = session_output(session, p->output);
   for (size_t i = 0; i < batch; i++) {
     float *own = session->scores + i * classes;
-    to_probabilities(scores + i * classes, classes, last->kernel, own);
+    to_probabilities(scores + i * classes, classes, scores_kind(last), own);
     pick_best(own, classes, k, predictions + i * k);
     for (uint32_t j = 0; j < k; j++) {
       resnet_prediction *one = &predictions[i * k + j];

@@ -70,6 +70,7 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
       .notice = model->notice,
       .findings = model->findings,
       .finding_count = model->finding_count,
+      .scores = scores_kind(&p->ops[p->output]),
   };
   return give(info, &all, sizeof all, "resnet_model_info", error);
 }

@@ -170,7 +170,7 @@ static uint64_t file_limit(const resnet_model_options *options) {
 static resnet_status find_plan_file(plan_file *f, memory *m, const source *from, const resnet_model_options *options,
                                     resnet_error *error) {
   if (from->path) return plan_file_map(f, m, from->path, file_limit(options), error);
-  return plan_file_copy(f, m, from->bytes, from->size, file_limit(options), error);
+  return plan_file_take(f, m, from->bytes, from->size, options->borrow != 0, file_limit(options), error);
 }
 
 /* The sizes that the options name are for nets that leave theirs open, which a plan never does. */

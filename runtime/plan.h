@@ -70,6 +70,9 @@ typedef struct plan_op {
   char *name, *output, *detail;
 } plan_op;
 
+/* What the numbers are that the net's last op computes (classify.c). */
+resnet_scores scores_kind(const plan_op *last);
+
 /* What a plan depends on besides its graph. */
 typedef struct plan_options {
   resnet_conv conv;

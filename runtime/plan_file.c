@@ -80,14 +80,15 @@ resnet_status plan_file_map(plan_file *f, memory *m, const char *path, uint64_t 
   return status;
 }
 
-resnet_status plan_file_copy(plan_file *f, memory *m, const void *bytes, size_t size, uint64_t max_bytes,
+resnet_status plan_file_take(plan_file *f, memory *m, const void *bytes, size_t size, bool borrow, uint64_t max_bytes,
                              resnet_error *error) {
   *f = (plan_file){.memory = m};
   if (!begins(bytes, size)) return refuse_packed(m, bytes, size, error);
   if (size > max_bytes) return too_large(max_bytes, error);
-  f->bytes = memory_allocate(m, size, 1);
+  f->borrowed = borrow && (uintptr_t)bytes % PLAN_ALIGNMENT == 0;
+  f->bytes = f->borrowed ? (uint8_t *)(uintptr_t)bytes : memory_allocate(m, size, 1);
   if (!f->bytes) return fail_memory(error, "a copy of the plan file");
-  memcpy(f->bytes, bytes, size);
+  if (!f->borrowed) memcpy(f->bytes, bytes, size);
   f->size = size;
   return RESNET_OK;
 }
@@ -95,7 +96,7 @@ resnet_status plan_file_copy(plan_file *f, memory *m, const void *bytes, size_t 
 static void release_bytes(plan_file *f) {
   if (f->mapped)
     (void)munmap(f->bytes, f->size);
-  else
+  else if (!f->borrowed)
     memory_release(f->memory, f->bytes);
 }
 

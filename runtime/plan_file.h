@@ -24,9 +24,9 @@ typedef struct plan_packed {
 /* All zero: a model from an .onnx file that was not asked to keep its weights. Immutable once its model is open. */
 typedef struct plan_file {
   memory *memory; /* all below was allocated from it */
-  uint8_t *bytes; /* the whole file, mapped read-only or copied; NULL: there is none, `weights` owns its arrays */
+  uint8_t *bytes; /* the whole file, read-only unless it was copied; NULL: there is none, `weights` owns its arrays */
   size_t size;
-  bool mapped;
+  bool mapped, borrowed;
   uint8_t *graph; /* as plan_graph_write writes it; part of `bytes`, if there are any */
   size_t graph_size;
   plan_weights *weights; /* of the nodes that have any, in their order */
@@ -40,8 +40,8 @@ typedef struct plan_file {
  * Fails where it cannot be opened or has more than max_bytes. */
 resnet_status plan_file_map(plan_file *f, memory *m, const char *path, uint64_t max_bytes, resnet_error *error);
 
-/* The same for bytes in memory, of which a copy is taken. */
-resnet_status plan_file_copy(plan_file *f, memory *m, const void *bytes, size_t size, uint64_t max_bytes,
+/* The same for bytes in memory. A copy is taken of them, unless `borrow` says that they stay and they are aligned. */
+resnet_status plan_file_take(plan_file *f, memory *m, const void *bytes, size_t size, bool borrow, uint64_t max_bytes,
                              resnet_error *error);
 
 /* Check all of the file but its weights, and make its graph, whose nodes borrow their weights from it. On failure *g

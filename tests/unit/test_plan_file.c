@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -124,6 +125,7 @@ static void the_mixed_net_has_what_it_takes(void **state) {
   }
   assert_true(depthwise && grouped);
   assert_true(seen & 1U << KERNEL_AFFINE && seen & 1U << KERNEL_SOFTMAX && seen & 1U << KERNEL_AVERAGE_POOL);
+  assert_int_equal(plan_info(model).scores, RESNET_SCORES_PROBABILITIES);
   resnet_model_close(&model);
   buffer_release(&onnx);
 }
@@ -145,6 +147,7 @@ static void the_net_of_own_kernels_has_them_all(void **state) {
   }
   assert_int_equal(forms, (1U << WINOGRAD_FORMS) - 1);
   assert_true(uneven && adds);
+  assert_int_equal(plan_info(model).scores, RESNET_SCORES_LOGITS);
   resnet_model_close(&model);
   buffer_release(&onnx);
 }
@@ -479,6 +482,45 @@ static void two_models_share_the_file(void **state) {
   buffer_release(&file);
 }
 
+/* A copy of the file `shift` bytes into memory that nobody may write to. */
+static uint8_t *map_shifted(const buffer *file, size_t shift, size_t *size) {
+  *size = file->size + shift;
+  const int zeros = open("/dev/zero", O_RDWR);
+  uint8_t *bytes = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE, zeros, 0);
+  assert_true(bytes != MAP_FAILED);
+  close(zeros);
+  memcpy(bytes + shift, file->data, file->size);
+  assert_int_equal(mprotect(bytes, *size, PROT_READ), 0);
+  return bytes;
+}
+
+static void a_borrowed_plan_is_used_in_place(void **state) {
+  (void)state;
+  buffer onnx = plan_read(SOURCE_DIR "/models/cifar10-resnet20.onnx"), file = plan_compile(&onnx, NULL);
+  resnet_model *copied = plan_open(&file, NULL), *model = NULL;
+  resnet_model_options options = defaults();
+  resnet_error error;
+  size_t size;
+  options.borrow = 1;
+  for (size_t shift = 0; shift <= 64; shift += 16) {
+    uint8_t *bytes = map_shifted(&file, shift, &size);
+    const bool aligned = shift % 64 == 0;
+    assert_int_equal(resnet_model_open_memory(bytes + shift, file.size, &options, &model, &error), RESNET_OK);
+    assert_true((model->memory->peak < file.size / 2) == aligned);
+    plan_assert_same(model, copied);
+    resnet_model_close(&model);
+    munmap(bytes, size);
+  }
+  /* an .onnx file is never needed after it was opened, whatever the option says */
+  assert_int_equal(resnet_model_open_memory(onnx.data, onnx.size, &options, &model, &error), RESNET_OK);
+  memset(onnx.data, 0, onnx.size);
+  plan_assert_same(model, copied);
+  resnet_model_close(&model);
+  resnet_model_close(&copied);
+  buffer_release(&onnx);
+  buffer_release(&file);
+}
+
 static void gzip_of_a_plan_is_refused_by_name(void **state) {
   (void)state;
   buffer onnx = plan_mixed_net(), file = plan_compile(&onnx, NULL);
@@ -650,6 +692,7 @@ int main(void) {
       cmocka_unit_test(packed_weights_of_another_order_do_not_pass),
       cmocka_unit_test(budgets_hold),
       cmocka_unit_test(two_models_share_the_file),
+      cmocka_unit_test(a_borrowed_plan_is_used_in_place),
       cmocka_unit_test(gzip_of_a_plan_is_refused_by_name),
       cmocka_unit_test(failed_saves_leave_nothing),
       cmocka_unit_test(a_full_disk_leaves_the_old_file),
