@@ -1,0 +1,61 @@
+"""Run pretrained ResNets from Python, and see what their shortcuts do.
+
+    import libresnet
+
+    model = libresnet.Model("resnet50.onnx")
+    for best in model.classify("photo.jpg", k=3):
+        print(f"{best.score:.1%} {best.label or best.index}")
+
+A model is immutable and may be used by any number of threads; a session has buffers and threads for running it. NumPy is
+all that is needed. The library is found in the wheel, in the checkout's build folder, or where the environment variable
+LIBRESNET_LIBRARY says.
+"""
+
+from __future__ import annotations
+
+from . import _library
+from ._errors import (
+    ArgumentError,
+    Error,
+    FileError,
+    FormatError,
+    LimitError,
+    ModelWarning,
+    OutOfMemoryError,
+    PictureError,
+    SystemFailure,
+    UnsupportedModelError,
+)
+from ._model import Model
+from ._pictures import read_picture
+from ._plan import Block, Finding, ModelInfo, Op, Plan, Preprocess
+from ._session import Lesion, Prediction, Response, Session
+from ._structs import Status
+
+__version__: str = _library.library.resnet_version().decode()
+
+__all__ = [
+    "ArgumentError",
+    "Block",
+    "Error",
+    "FileError",
+    "Finding",
+    "FormatError",
+    "Lesion",
+    "LimitError",
+    "Model",
+    "ModelInfo",
+    "ModelWarning",
+    "Op",
+    "OutOfMemoryError",
+    "PictureError",
+    "Plan",
+    "Prediction",
+    "Preprocess",
+    "Response",
+    "Session",
+    "Status",
+    "SystemFailure",
+    "UnsupportedModelError",
+    "read_picture",
+]

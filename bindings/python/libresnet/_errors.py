@@ -1,0 +1,95 @@
+"""Exceptions: one class for each resnet_status, with the place that the message names."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Optional, Tuple, Type
+
+from ._structs import Status
+
+_NODE = re.compile(r"node '(.*?)' \((\w+)")
+_ATTRIBUTE = re.compile(r"attribute '?(\w+)'?")
+
+
+class Error(Exception):
+    """What a call of the library failed with. The text says where, what was found, what is accepted, what to do.
+
+    Attributes: `status` (a member of libresnet.Status), `message` (the library's own words), and, where the message names
+    them, else None: `node` (an ONNX node's name), `op` (its operator, e.g. "Conv"), `attribute`.
+    """
+
+    def __init__(self, message: str, status: Status = Status.ERROR_ARGUMENT) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        node = _NODE.search(message)
+        attribute = _ATTRIBUTE.search(message)
+        self.node: Optional[str] = node.group(1) if node else None
+        self.op: Optional[str] = node.group(2) if node else None
+        self.attribute: Optional[str] = attribute.group(1) if attribute else None
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return type(self), (self.message, self.status)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ArgumentError(Error, ValueError):
+    """An argument that can't be: of a wrong shape, type or range."""
+
+
+class FileError(Error, OSError):
+    """A file that can't be opened, read or written."""
+
+
+class FormatError(Error, ValueError):
+    """Bytes that are no well-formed model: truncated, corrupt, contradictory."""
+
+
+class UnsupportedModelError(Error):
+    """A well-formed model with an operator, attribute, type or shape that is not accepted."""
+
+
+class LimitError(Error):
+    """A limit that was given when the model was opened: file size, nesting, memory."""
+
+
+class OutOfMemoryError(Error, MemoryError):
+    """An allocation failed."""
+
+
+class SystemFailure(Error, RuntimeError):
+    """Threads or instructions of the CPU that are not there."""
+
+
+class PictureError(Error, ValueError):
+    """A picture that can't be decoded. `path` is its file's, or None."""
+
+    def __init__(self, message: str, status: Status = Status.ERROR_FORMAT, path: Optional[str] = None) -> None:
+        super().__init__(message, status)
+        self.path = path
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return type(self), (self.message, self.status, self.path)
+
+
+class ModelWarning(UserWarning):
+    """Something about a model that makes its answers likely wrong, or its opening slow."""
+
+
+CLASSES: Dict[Status, Type[Error]] = {
+    Status.ERROR_ARGUMENT: ArgumentError,
+    Status.ERROR_IO: FileError,
+    Status.ERROR_FORMAT: FormatError,
+    Status.ERROR_UNSUPPORTED: UnsupportedModelError,
+    Status.ERROR_LIMIT: LimitError,
+    Status.ERROR_MEMORY: OutOfMemoryError,
+    Status.ERROR_SYSTEM: SystemFailure,
+}
+
+
+def error_of(status: int, message: str) -> Error:
+    """The exception for a failed call."""
+    known = Status(status) if status in CLASSES else Status.ERROR_SYSTEM
+    return CLASSES[known](message, known)

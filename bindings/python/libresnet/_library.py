@@ -1,0 +1,107 @@
+"""Finding and loading libresnet.so, and what lies beside it: libresnet_python.so and the `resnet` program."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+from typing import List, Optional
+
+from . import _structs
+from ._errors import error_of
+
+VARIABLE = "LIBRESNET_LIBRARY"
+_package = Path(__file__).resolve().parent
+_in_wheel = _package / "native"
+_in_checkout = _package.parents[2] / "build" / "release"
+
+
+def _named_by_user(value: str) -> Path:
+    path = Path(value)
+    return path / "libresnet.so" if path.is_dir() else path
+
+
+def _find() -> Path:
+    named = os.environ.get(VARIABLE)
+    if named:
+        path = _named_by_user(named)
+        if path.is_file():
+            return path
+        raise ImportError(f"{VARIABLE} is {named!r}, but there is no library {path}: name a libresnet.so or its folder")
+    for folder in (_in_wheel, _in_checkout):
+        if (folder / "libresnet.so").is_file():
+            return folder / "libresnet.so"
+    raise ImportError(
+        f"libresnet.so is neither in {_in_wheel} nor in {_in_checkout}: install the wheel, run tools/build in the checkout, "
+        f"or set {VARIABLE} to the library's path"
+    )
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as problem:
+        raise ImportError(f"{path} cannot be loaded: {problem}") from problem
+    try:
+        abi, version = library.resnet_abi, library.resnet_version
+    except AttributeError:
+        raise ImportError(f"{path} is no libresnet: it has no function resnet_abi") from None
+    version.restype = ctypes.c_char_p
+    if abi() != _structs.ABI:
+        raise ImportError(
+            f"{path} is libresnet {version().decode()} with ABI {abi()}, this Python package is for ABI {_structs.ABI}: install "
+            f"a package and a library of the same version, or let {VARIABLE} name another library"
+        )
+    return library
+
+
+def _declare(library: ctypes.CDLL, path: Path) -> ctypes.CDLL:
+    for name, (result, parameters) in _structs.PROTOTYPES.items():
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            raise ImportError(f"{path} has no function {name}: it is older than this Python package") from None
+        function.restype = result
+        function.argtypes = parameters
+    return library
+
+
+path = _find()
+library = _declare(_load(path), path)
+
+
+def beside(name: str) -> Optional[Path]:
+    """A file that lies beside the library, or else in the wheel."""
+    candidates: List[Path] = [path.parent / name, _in_wheel / name]
+    return next((found for found in candidates if found.is_file()), None)
+
+
+def program() -> Path:
+    """The `resnet` program that belongs to this library."""
+    found = beside("resnet")
+    if found is None:
+        raise ImportError(f"the program `resnet` is neither beside {path} nor in {_in_wheel}: build it, or install the wheel")
+    return found
+
+
+def builtin_model() -> Path:
+    """The net that ships: ResNet-20 for CIFAR-10."""
+    name = "cifar10-resnet20.onnx"
+    shipped, trained = beside(name), _package.parents[2] / "models" / name
+    if shipped is None and not trained.is_file():
+        raise ImportError(f"the net that ships, {name}, is neither in {_in_wheel} nor in {trained.parent}: name a model")
+    return shipped or trained
+
+
+def check(status: int, error: _structs.ErrorStruct) -> None:
+    """Raise what a call has failed with."""
+    if status:
+        raise error_of(status, error.message.decode("utf-8", "replace"))
+
+
+def encoded(path: "str | os.PathLike[str]") -> bytes:
+    """A path for C. One with a NUL in it would be cut off there, and another file opened."""
+    name = os.fsencode(path)
+    if b"\0" in name:
+        raise error_of(_structs.Status.ERROR_ARGUMENT, f"the path {os.fspath(path)!r} has a NUL character in it")
+    return name

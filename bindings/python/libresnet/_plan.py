@@ -1,0 +1,305 @@
+"""The plan of a model as data: its ops, its blocks, and what the file says of itself."""
+
+from __future__ import annotations
+
+import ctypes
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Iterable, List, Optional, Tuple, Union, overload
+
+from . import _structs
+from ._library import check, library
+
+_SHORTCUTS = {
+    _structs.Shortcut.SHORTCUT_NONE: "none",
+    _structs.Shortcut.SHORTCUT_IDENTITY: "identity",
+    _structs.Shortcut.SHORTCUT_PROJECTION: "projection",
+    _structs.Shortcut.SHORTCUT_OPTION_A: "option A",
+    _structs.Shortcut.SHORTCUT_POOL: "pool",
+}
+
+
+@dataclass(frozen=True)
+class Op:
+    """One step of the plan. Bytes and counts are per picture; the weights are held once per model."""
+
+    index: int
+    name: str  # the ONNX node it stands for (the first, where several were fused)
+    output: str  # the ONNX tensor that it computes
+    kernel: str  # e.g. "conv", "winograd", "max_pool"
+    detail: str  # e.g. "3x3 stride 2 pad 1,1,1,1 relu"
+    inputs: Tuple[int, ...]  # indices of the ops whose outputs are read
+    height: int
+    width: int
+    channels: int
+    block: Optional[int]  # index of its block
+    shortcut: str  # "none", or the kind of shortcut that it adds or computes
+    parameters: int
+    macs: int  # multiply-accumulates
+    weights_bytes: int  # packed
+    output_bytes: int
+    arena_offset: int  # of the output, in bytes
+    cost: float  # predicted, in multiply-accumulates of a direct convolution at full speed; 0: not weighed
+    layer: Optional[int]  # place among the layers that the paper counts, from 1
+
+
+@dataclass(frozen=True)
+class Block:
+    """A residual block, or two layers of a plain net."""
+
+    index: int
+    name: str  # e.g. "stage2.block1"
+    shortcut: str  # "identity", "projection", "option A", "pool"; "none" in a plain net
+    first_op: int
+    last_op: int  # whose output is the block's
+    convs: int  # convolutions on its residual branch
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What looks wrong or unusual in a file that can be run."""
+
+    severity: str  # "note" or "warning"
+    message: str
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How a picture becomes the net's input: scale the shorter side to `resize` pixels (Pillow's antialiased BILINEAR), cut
+    the centre `crop` x `crop`, then per channel (pixel / scale - mean) / std.
+
+    `resize`, `crop`: pixels, 0: don't. `order`: "RGB" or "BGR". `mean`, `std`: in units of pixel / scale, in `order`.
+    """
+
+    resize: int = 0
+    crop: int = 0
+    order: str = "RGB"
+    scale: float = 255.0
+    mean: Tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: Tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @classmethod
+    def preset(cls, name: str) -> Preprocess:
+        """One of "imagenet", "imagenet-v2", "cifar10", "keras-caffe", "keras-tf", "none"; ArgumentError on any other."""
+        struct, error = _structs.PreprocessStruct(), _structs.ErrorStruct()
+        check(library.resnet_preprocess_preset(name.encode(), ctypes.byref(struct), ctypes.byref(error)), error)
+        return _preprocess_of(struct)
+
+    def _struct(self) -> _structs.PreprocessStruct:
+        order = {"RGB": _structs.ChannelOrder.ORDER_RGB, "BGR": _structs.ChannelOrder.ORDER_BGR}.get(self.order)
+        if order is None:
+            raise ValueError(f"Preprocess.order is {self.order!r}: accepted are 'RGB' and 'BGR'")
+        three = ctypes.c_float * 3
+        return _structs.PreprocessStruct(self.resize, self.crop, order, self.scale, three(*self.mean), three(*self.std))
+
+
+def _preprocess_of(struct: _structs.PreprocessStruct) -> Preprocess:
+    order = "BGR" if struct.order == _structs.ChannelOrder.ORDER_BGR else "RGB"
+    return Preprocess(struct.resize, struct.crop, order, struct.scale, tuple(struct.mean), tuple(struct.std))
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model is. Bytes of the arena are per picture of a session's batch."""
+
+    name: str
+    producer: str
+    opset: int
+    input_height: int
+    input_width: int
+    input_channels: int
+    classes: int
+    labels: Optional[Tuple[str, ...]]
+    preprocess: Preprocess
+    preprocess_source: str  # "model", "options", or "guessed" from the input's size
+    precision: str  # "fp32"
+    conv_layers: int  # the paper's depth
+    parameters: int
+    macs: int
+    weights_bytes: int
+    arena_bytes: int
+    arena_lower_bound: int
+    notice: str  # what the user of a plan file should know; "" if nothing
+    findings: Tuple[Finding, ...]
+    scores: str  # what session.run gives: "logits", "probabilities" or "log probabilities"
+
+
+_SOURCES = {
+    _structs.PreprocessSource.PREPROCESS_FROM_MODEL: "model",
+    _structs.PreprocessSource.PREPROCESS_FROM_OPTIONS: "options",
+    _structs.PreprocessSource.PREPROCESS_GUESSED: "guessed",
+}
+_SCORES = {
+    _structs.Scores.SCORES_LOGITS: "logits",
+    _structs.Scores.SCORES_PROBABILITIES: "probabilities",
+    _structs.Scores.SCORES_LOG_PROBABILITIES: "log probabilities",
+}
+
+
+def text(raw: Optional[bytes]) -> str:
+    """A string of the library. Names in files need not be UTF-8."""
+    return (raw or b"").decode("utf-8", "replace")
+
+
+def read_info(pointer: ctypes.c_void_p) -> Tuple[ModelInfo, int, int]:
+    """The model's own account of itself, and how many ops and blocks it has."""
+    struct = _structs.ModelInfoStruct(ctypes.sizeof(_structs.ModelInfoStruct))
+    error = _structs.ErrorStruct()
+    check(library.resnet_model_get_info(pointer, ctypes.byref(struct), ctypes.byref(error)), error)
+    labels = tuple(text(struct.labels[i]) for i in range(struct.classes)) if struct.labels else None
+    kinds = {_structs.Severity.NOTE: "note", _structs.Severity.WARNING: "warning"}
+    found = [struct.findings[i] for i in range(struct.finding_count)]
+    info = ModelInfo(
+        name=text(struct.name),
+        producer=text(struct.producer),
+        opset=struct.opset,
+        input_height=struct.input_height,
+        input_width=struct.input_width,
+        input_channels=struct.input_channels,
+        classes=struct.classes,
+        labels=labels,
+        preprocess=_preprocess_of(struct.preprocess),
+        preprocess_source=_SOURCES[struct.preprocess_source],
+        precision=text(struct.precision),
+        conv_layers=struct.conv_layers,
+        parameters=struct.parameters,
+        macs=struct.macs,
+        weights_bytes=struct.weights_bytes,
+        arena_bytes=struct.arena_bytes,
+        arena_lower_bound=struct.arena_lower_bound,
+        notice=text(struct.notice),
+        findings=tuple(Finding(kinds[finding.severity], text(finding.message)) for finding in found),
+        scores=_SCORES[struct.scores],
+    )
+    return info, struct.op_count, struct.block_count
+
+
+def _index(value: int) -> Optional[int]:
+    return None if value == _structs.NO_INDEX else value
+
+
+def _read_op(pointer: ctypes.c_void_p, index: int) -> Op:
+    struct, error = _structs.OpStruct(ctypes.sizeof(_structs.OpStruct)), _structs.ErrorStruct()
+    check(library.resnet_plan_op(pointer, index, ctypes.byref(struct), ctypes.byref(error)), error)
+    return Op(
+        index=index,
+        name=text(struct.name),
+        output=text(struct.output),
+        kernel=text(struct.kernel),
+        detail=text(struct.detail),
+        inputs=tuple(i for i in struct.input if i != _structs.NO_INDEX),
+        height=struct.height,
+        width=struct.width,
+        channels=struct.channels,
+        block=_index(struct.block),
+        shortcut=_SHORTCUTS[struct.shortcut],
+        parameters=struct.parameters,
+        macs=struct.macs,
+        weights_bytes=struct.weights_bytes,
+        output_bytes=struct.output_bytes,
+        arena_offset=struct.arena_offset,
+        cost=struct.cost,
+        layer=struct.layer or None,
+    )
+
+
+def read_block(pointer: ctypes.c_void_p, index: int) -> Block:
+    struct, error = _structs.BlockStruct(ctypes.sizeof(_structs.BlockStruct)), _structs.ErrorStruct()
+    check(library.resnet_plan_block(pointer, index, ctypes.byref(struct), ctypes.byref(error)), error)
+    return Block(index, text(struct.name), _SHORTCUTS[struct.shortcut], struct.first_op, struct.last_op, struct.convs)
+
+
+# ---- tables for people ----
+
+
+def html_table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table for a notebook; names come from files, so that all text is escaped."""
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+    body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows)
+    return f"<table><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_cell(cell: Any) -> str:
+    align = "left" if isinstance(cell, str) else "right"
+    return f'<td style="text-align:{align}">{html.escape(_cell(cell))}</td>'
+
+
+def _cell(cell: Any) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return f"{cell:.4g}"
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+
+
+def text_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table for a terminal: numbers to the right."""
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    right = [not isinstance(cell, str) for cell in next(iter(rows), ())] if cells else []
+    widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
+    lines = [[cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right)] for line in cells]
+    head = [cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(header, widths, right or [False] * len(header))]
+    return "\n".join("  ".join(line).rstrip() for line in [head, *lines])
+
+
+class Plan(Sequence[Op]):
+    """The ops of a model in the order in which they run, and its blocks. A sequence of Op; prints as a table, in a notebook
+    too.
+
+    Attributes: `blocks`, a tuple of Block.
+    """
+
+    _HEADER = ("op", "name", "kernel", "detail", "h", "w", "c", "block", "shortcut", "parameters", "MACs", "bytes")
+
+    def __init__(self, pointer: ctypes.c_void_p, title: str, ops: int, blocks: int) -> None:
+        self._title = title
+        self._ops = tuple(_read_op(pointer, index) for index in range(ops))
+        self.blocks = tuple(read_block(pointer, index) for index in range(blocks))
+
+    @overload
+    def __getitem__(self, index: int) -> Op: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Op]: ...
+
+    def __getitem__(self, index: Union[int, slice]) -> Union[Op, Sequence[Op]]:
+        return self._ops[index]
+
+    def __len__(self) -> int:
+        return len(self._ops)
+
+    def _rows(self) -> List[Tuple[Any, ...]]:
+        return [
+            (
+                op.index,
+                op.name,
+                op.kernel,
+                op.detail,
+                op.height,
+                op.width,
+                op.channels,
+                "" if op.block is None else self.blocks[op.block].name,
+                "" if op.shortcut == "none" else op.shortcut,
+                op.parameters,
+                op.macs,
+                op.output_bytes,
+            )
+            for op in self._ops
+        ]
+
+    def _caption(self) -> str:
+        macs, parameters = sum(op.macs for op in self._ops), sum(op.parameters for op in self._ops)
+        return f"{self._title}: {len(self)} ops, {len(self.blocks)} blocks, {parameters:,} parameters, {macs:,} MACs"
+
+    def __repr__(self) -> str:
+        return f"{self._caption()}\n{text_table(self._HEADER, self._rows())}"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._caption(), self._HEADER, self._rows())
+
+    def to_pandas(self) -> Any:
+        """A pandas.DataFrame, one row per op; ImportError where pandas is not installed."""
+        import pandas
+
+        return pandas.DataFrame([[getattr(op, f.name) for f in fields(Op)] for op in self._ops], columns=[f.name for f in fields(Op)])

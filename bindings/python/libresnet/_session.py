@@ -1,0 +1,400 @@
+"""Sessions: buffers and threads for running one model."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import weakref
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, NamedTuple, Optional, Protocol, Tuple, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _structs
+from ._errors import ArgumentError
+from ._library import check, library
+from ._pictures import F32, Item, Picture, Tensor, items_of, is_one_picture, portions, tensor_of
+from ._plan import Block, Op
+
+if TYPE_CHECKING:
+    from ._model import Model
+
+_POINTS = {
+    _structs.Point.POINT_OUTPUT: "output",
+    _structs.Point.POINT_RESPONSE: "response",
+    _structs.Point.POINT_SHORTCUT: "shortcut",
+    _structs.Point.POINT_CLASS_MAP: "class map",
+}
+_SKIPS = {
+    "branch": _structs.Skip.SKIP_BRANCH,
+    "shortcut": _structs.Skip.SKIP_SHORTCUT,
+    "swap": _structs.Skip.SKIP_SWAP,
+}
+_OBSERVE = {"responses": _structs.Observe.OBSERVE_RESPONSES, "ops": _structs.Observe.OBSERVE_OPS}
+_PREDICTION = np.dtype([("index", "u4"), ("score", "f4"), ("label", "u8")])
+
+_run = library.resnet_run
+_float32 = np.dtype(np.float32)
+
+
+class Prediction(NamedTuple):
+    """One class for one picture. `score` is a probability, 0 to 1; `label` is None where the model has no labels."""
+
+    index: int  # type: ignore[assignment]  # of the class; hides tuple.index
+    score: float
+    label: Optional[str]
+
+
+class Response(NamedTuple):
+    """What an observer is told. `data` is (batch,height,width,channels) float32."""
+
+    op: Op
+    point: str  # "output", "response", "shortcut" or "class map", as in resnet.h
+    data: F32
+    nanoseconds: int  # that computing it took; 0: it lay there already
+
+
+class _Lesion(NamedTuple):
+    block: int
+    mode: _structs.Skip
+    other: int
+
+
+# ---- forks: a child has the locks and the memory of its parent, but not its threads ----
+
+
+class _Forked(Protocol):
+    def _after_fork(self) -> None:
+        """In the child: nobody else runs here, whoever held a lock."""
+
+
+forked: weakref.WeakSet[_Forked] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for thing in list(forked):
+        thing._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _close(pointer: ctypes.c_void_p) -> None:
+    library.resnet_session_close(ctypes.byref(pointer))
+
+
+class Session:
+    """Runs one model. Made by Model.session.
+
+    Calls from several threads take turns: for parallel streams open one session per thread, they share the model's
+    weights. While the library computes, other Python threads run. After a fork the child's session is opened anew at its
+    first use. Closed by close(), at the end of a `with` block, or with its model.
+    """
+
+    def __init__(self, model: Model, threads: int, batch: int, observe: str) -> None:
+        if observe not in _OBSERVE:
+            raise ArgumentError(f"observe is {observe!r}: accepted are 'responses' and 'ops'")
+        if not 0 <= threads <= 256 or not 0 <= batch <= 0xFFFFFFFF:
+            raise ArgumentError(f"threads is {threads}, batch {batch}: accepted are 0 to 256 threads, and batches from 0 on")
+        self.model = model
+        self._options = (threads, batch, _OBSERVE[observe])
+        self._lesions: List[_Lesion] = []
+        self._observer: Any = None
+        self._problem: Optional[BaseException] = None
+        self._classes = model.classes
+        h, w, c = model.input_shape
+        self._nchw, self._nhwc = (c, h, w), (h, w, c)
+        self._lock = threading.RLock()
+        self._in_observer = False
+        self._open()
+        forked.add(self)
+
+    def _open(self) -> None:
+        threads, batch, observe = self._options
+        options = _structs.SessionOptionsStruct(ctypes.sizeof(_structs.SessionOptionsStruct), threads, batch, observe)
+        self._stale = False  # a forked child's, that was its parent's
+        self._pointer, self._error = ctypes.c_void_p(), _structs.ErrorStruct()
+        self._error_reference = ctypes.byref(self._error)
+        with self.model._in_use() as model:
+            status = library.resnet_session_open(
+                model, ctypes.byref(options), ctypes.byref(self._pointer), self._error_reference
+            )
+            check(status, self._error)
+            self._finalizer = weakref.finalize(self, _close, self._pointer)
+            self._finalizer.atexit = False
+            self.model._sessions.add(self)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
+        self._in_observer = False
+        if self._pointer:
+            self._stale = True
+            self._finalizer.detach()  # closing it would wait for threads that are not there
+
+    def _ready(self) -> None:
+        """Whether it can be used, with the lock held; in a forked child it is opened anew, as it was."""
+        if not self._pointer:
+            raise ArgumentError("the session is closed: open another with model.session()")
+        if self._in_observer:
+            raise ArgumentError("an observer must not use the session that calls it")
+        if not self._stale:
+            return
+        self._open()
+        observer, self._observer = self._observer, None
+        for lesion in self._lesions:
+            self._apply(lesion)
+        if observer is not None:
+            self._set_observer(*observer)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One thread at a time."""
+        with self._lock:
+            self._ready()
+            yield
+
+    def close(self) -> None:
+        """Release buffers and threads. A call that is under way in another thread ends first. May be repeated."""
+        with self._lock:
+            if self._in_observer:
+                raise ArgumentError("an observer must not use the session that calls it")
+            if not self._stale:
+                self._finalizer()
+            self._pointer.value = None
+
+    @property
+    def closed(self) -> bool:
+        return not self._pointer
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a session can't be pickled: pickle its model, and open a session there")
+
+    # ---- running ----
+
+    def run(self, x: npt.NDArray[Any], out: Optional[F32] = None, layout: Optional[str] = None) -> F32:
+        """Run the net on normalised inputs.
+
+        x: (n,c,h,w) or (n,h,w,c), told apart by the model's input_shape, else by layout="NCHW" or "NHWC"; or one input
+        without n. float32 that is contiguous, in either order, is read where it lies; anything else is copied.
+        out: (n,classes) float32, contiguous, to write to. Returns it, or a new array: what the file's output is, see
+        model.info.scores. Raises ArgumentError on a shape that does not fit.
+        """
+        if layout is None and type(x) is np.ndarray and x.dtype is _float32 and x.ndim == 4 and x.flags.carray:
+            shape = x.shape[1:]
+            kind = 0 if shape == self._nchw else 1
+            if shape != self._nchw and shape != self._nhwc or self._nchw == self._nhwc:
+                x, kind = tensor_of(x, self._nhwc, layout)
+        else:
+            x, kind = tensor_of(np.asarray(x), self._nhwc, layout)
+        n = x.shape[0]
+        if out is None:
+            out = np.empty((n, self._classes), _float32)
+        elif out.shape != (n, self._classes) or out.dtype != _float32 or not out.flags.carray:
+            raise ArgumentError(
+                f"out is {out.dtype} of shape {out.shape}: wanted is float32 of shape {(n, self._classes)}, contiguous and writable"
+            )
+        if n:
+            self._run(x, kind, n, out)
+        return out
+
+    def _run(self, x: F32, kind: int, n: int, out: F32) -> None:
+        # Not _turn: a generator's context manager costs more than all else here.
+        with self._lock:
+            if self._stale or self._in_observer or not self._pointer:
+                self._ready()
+            source, target = x.__array_interface__["data"][0], out.__array_interface__["data"][0]
+            status = _run(self._pointer, source, kind, n, target, self._error_reference)
+            if status:
+                check(status, self._error)
+            if self._problem is not None:
+                self._raise_observers()
+
+    def classify(
+        self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None
+    ) -> Union[List[Prediction], List[List[Prediction]]]:
+        """As Model.classify, in this session."""
+        ranked = [
+            [self._prediction(int(one["index"]), float(one["score"])) for one in row]
+            for part in self._ranked(images, self._checked_k(k), pixels, layout)
+            for row in part
+        ]
+        return ranked[0] if is_one_picture(images) else ranked
+
+    def probabilities(self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None) -> F32:
+        """As Model.probabilities, in this session."""
+        parts = list(self._ranked(images, self._classes, pixels, layout))
+        ranked = np.concatenate(parts) if parts else np.empty((0, self._classes), _PREDICTION)
+        out = np.empty((len(ranked), self._classes), np.float32)
+        np.put_along_axis(out, ranked["index"].astype(np.intp), ranked["score"], axis=1)
+        return out[0] if is_one_picture(images) else out
+
+    def _checked_k(self, k: int) -> int:
+        if not 1 <= k:
+            raise ArgumentError(f"k is {k}: accepted are 1 to the number of classes, {self._classes} here, and more mean all")
+        return min(k, self._classes)
+
+    def _prediction(self, index: int, score: float) -> Prediction:
+        labels = self.model.labels
+        return Prediction(index, score, labels[index] if labels else None)
+
+    def _ranked(self, images: Any, k: int, pixels: Optional[str], layout: Optional[str]) -> Iterator[npt.NDArray[Any]]:
+        """Portion by portion (pictures,k) of index and score, best first."""
+        for portion in portions(items_of(images, self._nhwc, pixels, layout)):
+            yield self._rank(portion, k)
+
+    def _rank(self, portion: List[Item], k: int) -> npt.NDArray[Any]:
+        if isinstance(portion[0], Tensor):
+            return self._rank_scores(self._run_tensor(portion[0]), k)
+        pictures = [item for item in portion if isinstance(item, Picture)]
+        self.model._warn_of_guess()
+        structs = (_structs.ImageStruct * len(pictures))(*(picture.struct for picture in pictures))
+        out = np.empty((len(pictures), k), _PREDICTION)
+        with self._turn():
+            status = library.resnet_classify(
+                self._pointer, structs, len(pictures), k, out.ctypes.data, self._error_reference
+            )
+            check(status, self._error)
+            self._raise_observers()
+        return out
+
+    def _run_tensor(self, tensor: Tensor) -> F32:
+        out = np.empty((len(tensor.array), self._classes), np.float32)
+        if len(out):
+            self._run(tensor.array, tensor.layout, len(out), out)
+        return out
+
+    def _rank_scores(self, scores: F32, k: int) -> npt.NDArray[Any]:
+        """The same of scores that the net gave: equal ones by the lower index first."""
+        out = np.empty((len(scores), k), _PREDICTION)
+        shares = self._to_probabilities(scores)
+        out["index"] = np.argsort(-shares, axis=1, kind="stable")[:, :k]
+        out["score"] = np.take_along_axis(shares, out["index"].astype(np.intp), axis=1)
+        return out
+
+    def _to_probabilities(self, scores: F32) -> F32:
+        are = self.model.info.scores
+        if are == "probabilities":
+            return scores
+        wide = scores.astype(np.float64)
+        if are == "logits":
+            wide -= wide.max(axis=1, keepdims=True)
+            wide -= np.log(np.exp(wide).sum(axis=1, keepdims=True))
+        return np.exp(wide).astype(np.float32)
+
+    # ---- the lens ----
+
+    def observe(self, callback: Optional[Callable[[Response], None]], *, copy: bool = True) -> None:
+        """From now on call `callback` with a Response for everything that a run computes; None ends it.
+
+        It is called op by op, on the thread that runs the session, which it must not use. With copy=False the data are the
+        session's own buffer, read-only and only valid during the call. An exception in it is raised by the run, after its
+        end.
+        """
+        observer = None if callback is None else self._wrapped(callback, copy)
+        with self._turn():
+            self._set_observer(observer)
+
+    def _wrapped(self, callback: Callable[[Response], None], copy: bool) -> Any:
+        ops = self.model.plan
+        observed = weakref.ref(self)  # the session holds the callback: no circle
+
+        def called(user: Any, pointer: Any) -> None:
+            session = observed()
+            if session is None or session._problem is not None:
+                return
+            session._in_observer = True
+            try:
+                callback(_response_of(pointer.contents, ops, copy))
+            except BaseException as problem:  # C between here and the caller knows no exceptions
+                session._problem = problem
+            finally:
+                session._in_observer = False
+
+        return _structs.Observer(called)
+
+    def _set_observer(self, observer: Any, user: Any = None) -> None:
+        """`observer`: an _structs.Observer, a function of another library, or None. With the lock held."""
+        address = ctypes.cast(observer, ctypes.c_void_p) if observer is not None else None
+        check(library.resnet_session_observe(self._pointer, address, user, self._error_reference), self._error)
+        self._observer = None if observer is None else (observer, user)
+
+    def _raise_observers(self) -> None:
+        problem, self._problem = self._problem, None
+        if problem is not None:
+            raise problem
+
+    def skip(
+        self, block: Union[int, str, Block], mode: str = "branch", other: Union[int, str, Block, None] = None
+    ) -> Lesion:
+        """Lesion: from now on run the net with one block changed, until the `with` block of this ends.
+
+            with session.skip("stage2.block1"):
+                session.run(x)
+
+        block, other: index, name (model.blocks), or Block. mode: "branch" leaves its residual branch out (of a plain net:
+        both its layers), "shortcut" its shortcut, "swap" lets it change places with `other`. Nested ones add up. Raises
+        UnsupportedModelError where shapes do not allow it, or there is nothing to leave out.
+        """
+        if mode not in _SKIPS:
+            raise ArgumentError(f"mode is {mode!r}: accepted are {', '.join(map(repr, _SKIPS))}")
+        if (other is not None) != (mode == "swap"):
+            raise ArgumentError("other, the block to change places with, goes with mode='swap', and only with it")
+        second = 0 if other is None else self.model._block_index(other)
+        lesion = _Lesion(self.model._block_index(block), _SKIPS[mode], second)
+        with self._turn():
+            self._apply(lesion)
+            self._lesions.append(lesion)
+        return Lesion(self, lesion)
+
+    def _apply(self, lesion: _Lesion) -> None:
+        status = library.resnet_session_skip(self._pointer, *lesion, self._error_reference)
+        check(status, self._error)
+
+    def _end(self, lesion: _Lesion) -> None:
+        """Lift one lesion; those that remain are as they were, whatever the order in which they end."""
+        if self.closed:
+            return
+        with self._turn():
+            self._lesions = [other for other in self._lesions if other is not lesion]
+            self._apply(_Lesion(_structs.NO_INDEX, _structs.Skip.SKIP_NONE, 0))
+            for remaining in self._lesions:
+                self._apply(remaining)
+
+
+class Lesion:
+    """A lesion that a session has, until end() or the end of a `with` block."""
+
+    def __init__(self, session: Session, lesion: _Lesion) -> None:
+        self._session: Optional[Session] = session
+        self._lesion = lesion
+
+    def end(self) -> None:
+        """Restore the block. May be repeated."""
+        session, self._session = self._session, None
+        if session is not None:
+            session._end(self._lesion)
+
+    def __enter__(self) -> Lesion:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.end()
+
+
+def _response_of(struct: _structs.ResponseStruct, ops: Any, copy: bool) -> Response:
+    shape: Tuple[int, ...] = (struct.batch, struct.height, struct.width, struct.channels)
+    data = np.ctypeslib.as_array(struct.data, shape)
+    if copy:
+        data = data.copy()
+    else:
+        data.flags.writeable = False
+    return Response(ops[struct.op], _POINTS[struct.point], data, struct.nanoseconds)
