@@ -13,8 +13,7 @@
 #include "terminal.h"
 #include "workers.h"
 
-/* Chunks are of whole batches of 8: a shorter one at the end of each would have operators set anew twice. */
-enum { LEAST_OF_CHUNK = 8, MOST_OF_CHUNK = 160, CHUNKS = 64, MOST_BEST = 5 };
+enum { MOST_BEST = 5 };
 
 /* What a session's observer adds to. */
 typedef struct observation {
@@ -171,9 +170,7 @@ static void label_all(judging *j) {
 
 static void prepare(judging *j) {
   comparison *c = j->comparison;
-  const size_t chunk = c->data.count / CHUNKS;
-  j->chunk = chunk > MOST_OF_CHUNK ? MOST_OF_CHUNK : chunk / LEAST_OF_CHUNK * LEAST_OF_CHUNK;
-  if (j->chunk == 0) j->chunk = LEAST_OF_CHUNK;
+  j->chunk = response_chunk(c->data.count);
   j->batches = allocate(c->net_count, sizeof *j->batches);
   j->totals = allocate(c->net_count, sizeof *j->totals);
   j->workers = allocate(c->workers, sizeof *j->workers);

@@ -90,7 +90,7 @@ static bool has_sums(const response_map *map, uint32_t response) { return map->s
 response_sums *responses_allocate(const response_map *map) {
   response_sums *sums = allocate(map->net->response_count, sizeof *sums);
   for (uint32_t i = 0; i < map->net->response_count; i++)
-    if (has_sums(map, i)) response_sums_allocate(&sums[i], map->net->responses[i].channels);
+    if (has_sums(map, i) && !response_sums_allocate(&sums[i], map->net->responses[i].channels)) out_of_memory();
   return sums;
 }
 

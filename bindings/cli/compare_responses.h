@@ -3,7 +3,6 @@
 #define RESNET_CLI_COMPARE_RESPONSES_H
 
 #include "comparison.h"
-#include "responses.h"
 
 /* Where a net's responses go. Read by all workers. */
 typedef struct response_map {

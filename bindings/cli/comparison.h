@@ -6,25 +6,10 @@
 #include "model.h"
 #include "options.h"
 #include "plan.h"
+#include "responses.h"
 #include "statistics.h"
 
-enum { PERCENTILE_COUNT = 5, CALIBRATION_BINS = 15 };
-
-/* 1, 25, 50, 75, 99 (responses.c) */
-extern const double percentile_ranks[PERCENTILE_COUNT];
-
-/* One response over all pictures: every value at every pixel of every channel. */
-typedef struct response_summary {
-  uint32_t op;
-  resnet_point point;
-  uint32_t layer; /* place among the layers that the paper counts, from 1; 0: not one of them */
-  uint32_t block; /* or RESNET_NO_INDEX */
-  uint64_t values;
-  double mean, std, least, most;
-  double percentiles[PERCENTILE_COUNT]; /* of some of the values, see responses.h */
-  double negative;                      /* share of values that a ReLU would make 0 */
-  uint32_t channels, dead;              /* dead: channels that are above 0 for no picture at no pixel */
-} response_summary;
+enum { CALIBRATION_BINS = 15 };
 
 /* A block of one net. Times are of one picture, the least of many; NAN: not measured. */
 typedef struct block_summary {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "terminal.h"
+#include "statistics.h"
 
 /* Compile a function for these vectors, too, and choose when the program starts: half the time where there are wide
  * ones, and the same bits. Not for sanitizers, whose code cannot run yet when the choice is made. */
@@ -31,6 +31,9 @@ enum {
 
 enum { TILE_PIXELS = 256, ROWS = 4, TILE_SUMS = 4 };
 
+/* Chunks are of whole batches of 8: a shorter one at the end of each would have operators set anew twice. */
+enum { LEAST_OF_CHUNK = 8, MOST_OF_CHUNK = 160, CHUNKS = 64 };
+
 /* A tile's sums, by channel. */
 typedef struct tile {
   float *sum, *squares; /* of the differences from the first pixel */
@@ -44,12 +47,17 @@ static tile tile_of(const response_sums *s) {
   return (tile){s->tile, s->tile + c, s->tile + 2 * c, s->tile + 3 * c, s->most};
 }
 
-void response_sums_allocate(response_sums *s, uint32_t channels) {
+bool response_sums_allocate(response_sums *s, uint32_t channels) {
   *s = (response_sums){.channels = channels};
-  s->most = allocate(channels, sizeof *s->most);
-  s->bins = allocate(BINS, sizeof *s->bins);
-  s->tile = allocate((size_t)channels * TILE_SUMS, sizeof *s->tile);
-  response_sums_clear(s, 0);
+  s->most = calloc(channels, sizeof *s->most);
+  s->bins = calloc(BINS, sizeof *s->bins);
+  s->tile = calloc(channels, TILE_SUMS * sizeof *s->tile);
+  const bool good = s->most && s->bins && s->tile;
+  if (good)
+    response_sums_clear(s, 0);
+  else
+    response_sums_release(s);
+  return good;
 }
 
 void response_sums_release(response_sums *s) {
@@ -184,9 +192,9 @@ static double percentile(const response_sums *s, double rank) {
   const double wanted = rank / 100 * (double)s->binned;
   double below = 0;
   uint32_t bin = 0;
-  while (bin + 1 < BINS && below + s->bins[bin] < wanted) below += s->bins[bin++];
+  while (bin + 1 < BINS && below + (double)s->bins[bin] < wanted) below += (double)s->bins[bin++];
   const double start = bin_start(bin), end = bin_start(bin + 1);
-  const double within = s->bins[bin] ? (wanted - below) / s->bins[bin] : 0;
+  const double within = s->bins[bin] ? (wanted - below) / (double)s->bins[bin] : 0;
   return start + within * (end - start);
 }
 
@@ -203,6 +211,11 @@ void response_sums_add(response_sums *s, const float *data, size_t pictures, siz
     count_bins(s, first, values);
     s->next++;
   }
+}
+
+size_t response_chunk(size_t pictures) {
+  const size_t chunk = pictures / CHUNKS / LEAST_OF_CHUNK * LEAST_OF_CHUNK;
+  return chunk > MOST_OF_CHUNK ? MOST_OF_CHUNK : chunk < LEAST_OF_CHUNK ? LEAST_OF_CHUNK : chunk;
 }
 
 void response_sums_merge(response_sums *s, const response_sums *other) {

@@ -15,7 +15,29 @@
 #ifndef RESNET_CLI_RESPONSES_H
 #define RESNET_CLI_RESPONSES_H
 
-#include "comparison.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "resnet.h"
+
+enum { PERCENTILE_COUNT = 5 };
+
+/* 1, 25, 50, 75, 99 */
+extern const double percentile_ranks[PERCENTILE_COUNT];
+
+/* One response over all pictures: every value at every pixel of every channel. */
+typedef struct response_summary {
+  uint32_t op;
+  resnet_point point;
+  uint32_t layer; /* place among the layers that the paper counts, from 1; 0: not one of them */
+  uint32_t block; /* or RESNET_NO_INDEX */
+  uint64_t values;
+  double mean, std, least, most;
+  double percentiles[PERCENTILE_COUNT]; /* of some of the values */
+  double negative;                      /* share of values that a ReLU would make 0 */
+  uint32_t channels, dead;              /* dead: channels that are above 0 for no picture at no pixel */
+} response_summary;
 
 typedef struct response_sums {
   uint32_t channels;
@@ -25,13 +47,14 @@ typedef struct response_sums {
   double mean, deviations; /* deviations: sum of (value - mean)^2 */
   float least;
   float *most;     /* by channel */
-  uint32_t *bins;  /* numbers of the values that percentiles are of */
+  uint64_t *bins;  /* numbers of the values that percentiles are of */
   uint64_t binned; /* sum of bins */
   float *tile;     /* a tile's sums */
 } response_sums;
 
-/* Memory for a response of so many channels, of no picture yet; the caller's to release. */
-void response_sums_allocate(response_sums *s, uint32_t channels);
+/* Memory for a response of so many channels, of no picture yet; the caller's to release. False, with *s all zero: there
+ * is none. Nothing else here allocates. */
+bool response_sums_allocate(response_sums *s, uint32_t channels);
 void response_sums_release(response_sums *s);
 
 /* Forget all pictures; `next` is the number of the next one. */
@@ -39,6 +62,10 @@ void response_sums_clear(response_sums *s, uint64_t next);
 
 /* `data`: (pictures,pixels,channels) */
 void response_sums_add(response_sums *s, const float *data, size_t pictures, size_t pixels);
+
+/* Pictures of a chunk, of so many in all: `resnet compare` sums each chunk for itself, then merges the chunks in order.
+ * It depends on nothing else, so that neither do the numbers. */
+size_t response_chunk(size_t pictures);
 
 /* Add what `other` has seen, after what *s has. */
 void response_sums_merge(response_sums *s, const response_sums *other);

@@ -96,7 +96,7 @@ const char *format_bytes(char out[FORMAT_SIZE], uint64_t bytes) {
   return format_scaled(out, bytes, 1024, units);
 }
 
-_Noreturn static void out_of_memory(void) {
+void out_of_memory(void) {
   note("out of memory");
   exit(EXIT_INPUT);
 }

@@ -38,7 +38,10 @@ const char *format_count(char out[FORMAT_SIZE], uint64_t count);
 /* "1.2 MiB", "96 B". Returns `out`. */
 const char *format_bytes(char out[FORMAT_SIZE], uint64_t bytes);
 
-/* Zeroed memory for `count` things; where there is none the program ends with EXIT_INPUT and a message. */
+/* End the program with EXIT_INPUT and a message. */
+_Noreturn void out_of_memory(void);
+
+/* Zeroed memory for `count` things; where there is none the program ends as above. */
 void *allocate(size_t count, size_t size);
 
 /* `*array` with room for more than `used` things. As above. */

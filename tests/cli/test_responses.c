@@ -33,7 +33,7 @@ static int compare_floats(const void *a, const void *b) {
 static response_summary summary_of(const float *values, uint32_t channels, size_t pictures, size_t pixels) {
   response_sums s;
   response_summary out = {0};
-  response_sums_allocate(&s, channels);
+  assert_true(response_sums_allocate(&s, channels));
   response_sums_add(&s, values, pictures, pixels);
   response_sums_summarise(&s, &out);
   response_sums_release(&s);
@@ -102,7 +102,7 @@ static void test_percentiles_meet_all_channels(void **state) {
   for (int i = 0; i < AREA * WIDE; i++) values[i] = (float)(1 + i % WIDE);
   response_sums sums;
   response_summary s = {0};
-  response_sums_allocate(&sums, WIDE);
+  assert_true(response_sums_allocate(&sums, WIDE));
   for (int i = 0; i < 127; i++) response_sums_add(&sums, values, 1, AREA);
   response_sums_summarise(&sums, &s);
   for (int i = 0; i < PERCENTILE_COUNT; i++) assert_true(fabs(s.percentiles[i] - percentile_ranks[i] * 0.64) < 2);
@@ -127,7 +127,7 @@ static void test_batches_do_not_matter(void **state) {
   for (size_t first = 0; first <= PICTURES; first++) {
     response_sums s;
     response_summary split = {0};
-    response_sums_allocate(&s, CHANNELS);
+    assert_true(response_sums_allocate(&s, CHANNELS));
     response_sums_add(&s, values, first, PIXELS);
     response_sums_add(&s, values + first * VALUES, PICTURES - first, PIXELS);
     response_sums_summarise(&s, &split);
@@ -145,8 +145,8 @@ static void test_chunks(void **state) {
   for (size_t first = 0; first <= PICTURES; first++) {
     response_sums total, chunk;
     response_summary merged = {0};
-    response_sums_allocate(&total, CHANNELS);
-    response_sums_allocate(&chunk, CHANNELS);
+    assert_true(response_sums_allocate(&total, CHANNELS));
+    assert_true(response_sums_allocate(&chunk, CHANNELS));
     response_sums_add(&chunk, values, first, PIXELS);
     response_sums_merge(&total, &chunk);
     response_sums_clear(&chunk, first);
