@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from . import _structs
 from ._errors import error_of
@@ -55,8 +55,8 @@ def _load(path: Path) -> ctypes.CDLL:
     return library
 
 
-def _declare(library: ctypes.CDLL, path: Path) -> ctypes.CDLL:
-    for name, (result, parameters) in _structs.PROTOTYPES.items():
+def _declare(library: ctypes.CDLL, path: Path, prototypes: Dict[str, Tuple[Any, List[Any]]]) -> ctypes.CDLL:
+    for name, (result, parameters) in prototypes.items():
         try:
             function = getattr(library, name)
         except AttributeError:
@@ -67,13 +67,31 @@ def _declare(library: ctypes.CDLL, path: Path) -> ctypes.CDLL:
 
 
 path = _find()
-library = _declare(_load(path), path)
+library = _declare(_load(path), path, _structs.PROTOTYPES)
+_python_library: Optional[ctypes.CDLL] = None
 
 
 def beside(name: str) -> Optional[Path]:
     """A file that lies beside the library, or else in the wheel."""
     candidates: List[Path] = [path.parent / name, _in_wheel / name]
     return next((found for found in candidates if found.is_file()), None)
+
+
+def python_library() -> ctypes.CDLL:
+    """libresnet_python.so: picture files and statistics of responses; loaded when first needed."""
+    global _python_library
+    if _python_library is None:
+        file = beside("libresnet_python.so")
+        if file is None:
+            raise ImportError(
+                f"libresnet_python.so, which reads picture files and gathers responses, is neither beside {path} nor in "
+                f"{_in_wheel}: install the wheel, or run tools/build; arrays and PIL images can be labelled without it"
+            )
+        loaded = _declare(ctypes.CDLL(str(file)), file, _structs.PYTHON_PROTOTYPES)
+        if loaded.resnet_python_abi() != _structs.PYTHON_ABI:
+            raise ImportError(f"{file} is of another version than this Python package: build or install both together")
+        _python_library = loaded
+    return _python_library
 
 
 def program() -> Path:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any, ClassVar, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _structs
 from ._errors import ArgumentError, PictureError
-from ._library import beside, encoded, path as library_path
+from ._library import encoded, python_library
 
 PathLike = Union[str, "os.PathLike[str]"]
 U8 = npt.NDArray[np.uint8]
@@ -46,36 +46,7 @@ class Tensor(NamedTuple):
 
 Item = Union[Picture, Tensor]
 
-# ---- files: decoded by libresnet_python.so, as the program does ----
-
-
-class _PictureStruct(ctypes.Structure):
-    _fields_: ClassVar[Any] = [("pixels", ctypes.POINTER(ctypes.c_uint8)), ("width", ctypes.c_uint32), ("height", ctypes.c_uint32)]
-
-
-_decoder: Optional[ctypes.CDLL] = None
-
-
-def decoder() -> ctypes.CDLL:
-    """libresnet_python.so, which holds the picture decoders; loaded when first needed."""
-    global _decoder
-    if _decoder is None:
-        file = beside("libresnet_python.so")
-        if file is None:
-            raise ImportError(
-                f"libresnet_python.so, which reads picture files, is not beside {library_path}: install the wheel, or run "
-                "tools/build; or open pictures with Pillow and pass these"
-            )
-        library = ctypes.CDLL(str(file))
-        error, out = ctypes.POINTER(_structs.ErrorStruct), ctypes.POINTER(_PictureStruct)
-        library.resnet_python_picture_read.argtypes = [ctypes.c_char_p, out, error]
-        library.resnet_python_picture_read.restype = ctypes.c_bool
-        library.resnet_python_picture_decode.argtypes = [ctypes.c_void_p, ctypes.c_size_t, out, error]
-        library.resnet_python_picture_decode.restype = ctypes.c_bool
-        library.resnet_python_picture_release.argtypes = [out]
-        library.resnet_python_picture_release.restype = None
-        _decoder = library
-    return _decoder
+# ---- files ----
 
 
 def read_picture(source: Union[PathLike, bytes, bytearray, memoryview]) -> U8:
@@ -85,18 +56,18 @@ def read_picture(source: Union[PathLike, bytes, bytearray, memoryview]) -> U8:
     ImageOps.exif_transpose(Image.open(path)).convert("RGB"). Raises PictureError on anything that can't be decoded, or
     that has more than 178,956,970 pixels. Thread-safe, and other threads run meanwhile.
     """
-    library = decoder()
-    out, error = _PictureStruct(), _structs.ErrorStruct()
+    library = python_library()
+    out, error = _structs.PythonPictureStruct(), _structs.ErrorStruct()
     if isinstance(source, (bytes, bytearray, memoryview)):
         path = None
         raw = np.frombuffer(source, np.uint8)
-        good = library.resnet_python_picture_decode(raw.ctypes.data, raw.size, ctypes.byref(out), ctypes.byref(error))
+        status = library.resnet_python_picture_decode(raw.ctypes.data, raw.size, ctypes.byref(out), ctypes.byref(error))
     else:
         path = os.fsdecode(source)
-        good = library.resnet_python_picture_read(encoded(source), ctypes.byref(out), ctypes.byref(error))
-    if not good:
+        status = library.resnet_python_picture_read(encoded(source), ctypes.byref(out), ctypes.byref(error))
+    if status:
         message = error.message.decode("utf-8", "replace")
-        raise PictureError(f"{path}: {message}" if path else f"picture: {message}", _structs.Status(error.status), path)
+        raise PictureError(f"{path or 'picture'}: {message}", _structs.Status(status), path)
     try:
         return np.ctypeslib.as_array(out.pixels, (out.height, out.width, 3)).copy()
     finally:

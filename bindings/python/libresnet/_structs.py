@@ -1,17 +1,18 @@
-"""resnet.h in ctypes: its structs, enumerations and prototypes.
+"""resnet.h and resnet_python.h in ctypes: their structs, enumerations and prototypes.
 
-The class of `struct resnet_x` (or `enum resnet_x`) bears the name in CamelCase. tests/python/test_header.py parses
-resnet.h and compares every struct, every value and every prototype with what stands here.
+The enumeration `resnet_x` is the class X, the struct `resnet_x` the class XStruct. tests/python/test_headers.py parses
+both headers and compares every struct, every value and every prototype with what stands here.
 """
 
 from __future__ import annotations
 
 import ctypes
 import enum
-from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import Any, ClassVar, Dict, List, Tuple
 
 ABI = 1  # the RESNET_ABI that this file was written for
+PYTHON_ABI = 1  # the RESNET_PYTHON_ABI
 NO_INDEX = 0xFFFFFFFF
 ERROR_MESSAGE_SIZE = 256
 
@@ -272,4 +273,47 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "resnet_classify": (c_int, [_handle, POINTER(ImageStruct), c_size_t, c_uint32, c_void_p, _error]),
     "resnet_session_observe": (c_int, [_handle, c_void_p, c_void_p, _error]),
     "resnet_session_skip": (c_int, [_handle, c_uint32, c_int, c_uint32, _error]),
+}
+
+# ---- resnet_python.h ----
+
+
+class PythonPictureStruct(ctypes.Structure):
+    _fields_: ClassVar[Fields] = [("pixels", POINTER(c_uint8)), ("width", c_uint32), ("height", c_uint32)]
+
+
+class PythonPlaceStruct(ctypes.Structure):
+    _fields_: ClassVar[Fields] = [("op", c_uint32), ("point", c_int), ("channels", c_uint32)]
+
+
+class PythonRowStruct(ctypes.Structure):
+    _fields_: ClassVar[Fields] = [
+        ("op", c_uint32),
+        ("point", c_int),
+        ("height", c_uint32),
+        ("width", c_uint32),
+        ("channels", c_uint32),
+        ("dead", c_uint32),
+        ("values", c_uint64),
+        ("mean", c_double),
+        ("std", c_double),
+        ("least", c_double),
+        ("most", c_double),
+        ("percentiles", c_double * 5),
+        ("negative", c_double),
+    ]
+
+
+PYTHON_PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
+    "resnet_python_abi": (c_uint32, []),
+    "resnet_python_picture_read": (c_int, [c_char_p, POINTER(PythonPictureStruct), _error]),
+    "resnet_python_picture_decode": (c_int, [c_void_p, c_size_t, POINTER(PythonPictureStruct), _error]),
+    "resnet_python_picture_release": (None, [POINTER(PythonPictureStruct)]),
+    "resnet_python_table_open": (c_int, [POINTER(PythonPlaceStruct), c_size_t, _handle_out, _error]),
+    "resnet_python_table_close": (None, [_handle_out]),
+    "resnet_python_table_observe": (None, [c_void_p, POINTER(ResponseStruct)]),
+    "resnet_python_table_chunk": (c_size_t, [c_size_t]),
+    "resnet_python_table_clear": (None, [_handle, c_uint64]),
+    "resnet_python_table_merge": (c_int, [_handle, _handle, _error]),
+    "resnet_python_table_rows": (c_int, [_handle, POINTER(PythonRowStruct), c_size_t, _error]),
 }
