@@ -1,0 +1,57 @@
+"""What the tests of the Python package share: it is imported from the checkout, with the library of LIBRESNET_BUILD."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("LIBRESNET_BUILD") or ROOT / "build" / "release").resolve()
+PACKAGE = ROOT / "bindings" / "python"
+DATA = Path(os.environ.get("LIBRESNET_TEST_DATA") or ROOT.parent / "shared")
+SAMPLES = ROOT / "models" / "samples"
+RESNET20 = ROOT / "models" / "cifar10-resnet20.onnx"
+
+os.environ["LIBRESNET_LIBRARY"] = str(BUILD)
+os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])])
+sys.path[:0] = [str(PACKAGE), str(ROOT / "tests"), str(Path(__file__).parent)]
+
+
+def shared(*parts: str) -> Path:
+    """A file of the test data that the repository does not hold."""
+    path = DATA.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"{path} is not there: LIBRESNET_TEST_DATA names the folder of test data")
+    return path
+
+
+def resnet_json(*arguments: object) -> dict:
+    """What `resnet ... --json` prints."""
+    command = [str(BUILD / "resnet"), *map(str, arguments), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def python(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+    """A Python of its own, with the package."""
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+
+
+@pytest.fixture(scope="session")
+def samples() -> list:
+    """The sample pictures that ship."""
+    return sorted(path for path in SAMPLES.iterdir() if path.suffix in (".jpg", ".png"))
+
+
+@pytest.fixture
+def model():
+    import libresnet
+
+    with libresnet.Model(RESNET20) as opened:
+        yield opened
