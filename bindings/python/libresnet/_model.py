@@ -70,6 +70,15 @@ def _close(pointer: ctypes.c_void_p, kept: Any) -> None:
     library.resnet_model_close(ctypes.byref(pointer))
 
 
+class _Opened:
+    """The library's model, closed when nothing refers to this any more. A session's finalizer does, so that a model is
+    closed after its sessions, in whatever order the garbage collector comes to them."""
+
+    def __init__(self, pointer: ctypes.c_void_p, kept: Any) -> None:
+        self.close = weakref.finalize(self, _close, pointer, kept)
+        self.close.atexit = False
+
+
 class Model:
     """A pretrained ResNet or plain net.
 
@@ -161,8 +170,7 @@ class Model:
         self._closing = False
         self._after_fork()
         forked.add(self)
-        self._finalizer = weakref.finalize(self, _close, pointer, kept)
-        self._finalizer.atexit = False
+        self._opened = _Opened(pointer, kept)
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._own: Optional[Session] = None
         self._plan: Optional[Plan] = None
@@ -276,7 +284,7 @@ class Model:
         for session in list(self._sessions):
             session.close()
         with self._lock:
-            self._finalizer()
+            self._opened.close()
 
     @property
     def closed(self) -> bool:
@@ -309,7 +317,8 @@ class Model:
     def _own_session(self) -> Session:
         with self._own_lock:
             if self._own is None or self._own.closed:
-                self._own = self.session(batch=_SESSION_BATCH)
+                # A proxy: with a circle of references, the model would stay until the garbage collector comes by.
+                self._own = Session(weakref.proxy(self), 0, _SESSION_BATCH, "responses")
             return self._own
 
     # ---- pictures to labels ----

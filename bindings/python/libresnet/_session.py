@@ -82,7 +82,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _close(pointer: ctypes.c_void_p) -> None:
+def _close(pointer: ctypes.c_void_p, model: Any) -> None:
+    """`model`: the library's, which may go only after this."""
     library.resnet_session_close(ctypes.byref(pointer))
 
 
@@ -123,7 +124,7 @@ class Session:
                 model, ctypes.byref(options), ctypes.byref(self._pointer), self._error_reference
             )
             check(status, self._error)
-            self._finalizer = weakref.finalize(self, _close, self._pointer)
+            self._finalizer = weakref.finalize(self, _close, self._pointer, self.model._opened)
             self._finalizer.atexit = False
             self.model._sessions.add(self)
 
