@@ -124,7 +124,8 @@ def tensor_of(array: npt.NDArray[Any], shape: Tuple[int, int, int], layout: Opti
         swapped = array.transpose(0, 2, 3, 1) if kind == _structs.Layout.LAYOUT_NCHW else array.transpose(0, 3, 1, 2)
         if swapped.flags.c_contiguous:
             return Tensor(swapped, _structs.Layout(1 - kind))
-    return Tensor(np.ascontiguousarray(array, np.float32), kind)
+    # Always a copy, and hence aligned: ascontiguousarray lets float32 at any address pass.
+    return Tensor(np.array(array, np.float32, order="C"), kind)
 
 
 def _layout_of(got: Tuple[int, ...], shape: Tuple[int, int, int], layout: Optional[str]) -> _structs.Layout:
