@@ -69,7 +69,10 @@ def read_picture(source: Union[PathLike, bytes, bytearray, memoryview]) -> U8:
         message = error.message.decode("utf-8", "replace")
         raise PictureError(f"{path or 'picture'}: {message}", _structs.Status(status), path)
     try:
-        return np.ctypeslib.as_array(out.pixels, (out.height, out.width, 3)).copy()
+        # Not numpy.ctypeslib.as_array, which leaves some 5 KB of types behind for every shape that it has not met.
+        array = np.empty((out.height, out.width, 3), np.uint8)
+        ctypes.memmove(array.ctypes.data, out.pixels, array.nbytes)
+        return array
     finally:
         library.resnet_python_picture_release(ctypes.byref(out))
 
