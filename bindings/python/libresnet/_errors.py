@@ -7,8 +7,8 @@ from typing import Any, Dict, Optional, Tuple, Type
 
 from ._structs import Status
 
-_NODE = re.compile(r"node '(.*?)' \((\w+)")
-_ATTRIBUTE = re.compile(r"attribute '?(\w+)'?")
+# Names in files may hold anything; what the library says around them is fixed.
+_PLACE = re.compile(r"node '(.*?)' \(([^,]*), opset -?\d+\): (?:attribute (?:'([^']*)'|(\w+)))?", re.DOTALL)
 
 
 class Error(Exception):
@@ -22,11 +22,11 @@ class Error(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
-        node = _NODE.search(message)
-        attribute = _ATTRIBUTE.search(message)
-        self.node: Optional[str] = node.group(1) if node else None
-        self.op: Optional[str] = node.group(2) if node else None
-        self.attribute: Optional[str] = attribute.group(1) if attribute else None
+        place = _PLACE.search(message)
+        node, op, quoted, bare = place.groups() if place else (None, None, None, None)
+        self.node: Optional[str] = node
+        self.op: Optional[str] = op
+        self.attribute: Optional[str] = quoted or bare
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return type(self), (self.message, self.status)
