@@ -288,8 +288,12 @@ class Model:
         """Close its sessions, then itself. Calls that are under way end first. May be repeated."""
         with self._lock:
             self._closing = True
-        for session in list(self._sessions):
-            session.close()
+        try:
+            for session in list(self._sessions):
+                session.close()
+        except ArgumentError:  # called by an observer, whose session must not be closed
+            self._closing = False
+            raise
         with self._lock:
             self._opened.close()
 

@@ -380,9 +380,9 @@ class Lesion:
 
     def end(self) -> None:
         """Restore the block. May be repeated."""
-        session, self._session = self._session, None
-        if session is not None:
-            session._end(self._lesion)
+        if self._session is not None:
+            self._session._end(self._lesion)
+            self._session = None
 
     def __enter__(self) -> Lesion:
         return self
