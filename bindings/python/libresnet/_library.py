@@ -17,7 +17,7 @@ _in_checkout = _package.parents[2] / "build" / "release"
 
 
 def _named_by_user(value: str) -> Path:
-    path = Path(value)
+    path = Path(os.path.abspath(value))  # a name without a slash would be looked for elsewhere, and folders change
     return path / "libresnet.so" if path.is_dir() else path
 
 
