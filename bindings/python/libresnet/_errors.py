@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+import warnings
 from typing import Any, Dict, Optional, Tuple, Type
 
 from ._structs import Status
@@ -76,6 +78,14 @@ class PictureError(Error, ValueError):
 
 class ModelWarning(UserWarning):
     """Something about a model that makes its answers likely wrong, or its opening slow."""
+
+
+def warn(message: str) -> None:
+    """A ModelWarning for the line outside of this package that led here: Python shows one for each such line."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, ModelWarning, stacklevel=level)
 
 
 CLASSES: Dict[Status, Type[Error]] = {

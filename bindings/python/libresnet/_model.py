@@ -6,7 +6,6 @@ import ctypes
 import operator
 import os
 import threading
-import warnings
 import weakref
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
@@ -14,7 +13,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 import numpy as np
 
 from . import _structs
-from ._errors import ArgumentError, ModelWarning
+from ._errors import ArgumentError, warn
 from ._library import builtin_model, c_string, check, encoded, library
 from ._pictures import F32, PathLike
 from ._plan import Block, ModelInfo, Plan, Preprocess, html_table, read_block, read_info
@@ -186,9 +185,9 @@ class Model:
         self._guess_told = self.info.preprocess_source != "guessed"
         for what in self.info.findings:
             if what.severity == "warning":
-                warnings.warn(f"{self._title()}: {what.message}", ModelWarning, stacklevel=3)
+                warn(f"{self._title()}: {what.message}")
         if self.info.notice:
-            warnings.warn(f"{self._title()}: {self.info.notice}", ModelWarning, stacklevel=3)
+            warn(f"{self._title()}: {self.info.notice}")
 
     # ---- what it is ----
 
@@ -337,11 +336,9 @@ class Model:
     def _warn_of_guess(self) -> None:
         if not self._guess_told:
             self._guess_told = True
-            warnings.warn(
+            warn(
                 f"{self._title()} does not say how pictures are prepared; it is guessed from its input's size: "
-                f"{self.preprocess}. Name it to be sure: Model(..., preprocess='imagenet')",
-                ModelWarning,
-                stacklevel=6,
+                f"{self.preprocess}. Name it to be sure: Model(..., preprocess='imagenet')"
             )
 
     def classify(
