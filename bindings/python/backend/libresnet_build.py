@@ -1,8 +1,7 @@
 """The build back end (PEP 517): scikit-build-core, with what it lacks before and after.
 
 Before it builds a wheel, XNNPACK has to be there: see `dependencies`. After it, auditwheel puts the shared libraries
-that a plain Linux does not have into the wheel and names the oldest glibc that it runs with. Editable installs hold no
-binaries: they use those of the checkout's build/release.
+that a plain Linux does not have into the wheel and names the oldest glibc that it runs with.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from typing import Any, NoReturn
 from libresnet_version import tree
 from scikit_build_core import build as scikit_build
 from scikit_build_core.build import (
+    build_editable,
     build_sdist,
     get_requires_for_build_editable,
     get_requires_for_build_sdist,
@@ -50,14 +50,6 @@ def build_wheel(wheel_directory: str, config_settings: Settings | None = None,
         finished = repair(built) if sys.platform == "linux" else built
         shutil.copy(finished, wheel_directory)
     return finished.name
-
-
-def build_editable(wheel_directory: str, config_settings: Settings | None = None,
-                   metadata_directory: str | None = None) -> str:
-    """Only a path to this folder: the package finds build/release of the checkout itself."""
-    settings = {**(config_settings or {}), "wheel.cmake": "false", "editable.mode": "inplace"}
-    name: str = scikit_build.build_editable(wheel_directory, settings, metadata_directory)
-    return name
 
 
 def dependencies() -> Path:
