@@ -67,9 +67,9 @@ def dependencies() -> Path:
     if not there and "CMAKE_PREFIX_PATH" not in os.environ:
         say(f"running {tree() / 'tools' / 'deps'}, since XNNPACK or libzip is not in {folder}: this takes minutes")
         if subprocess.run(["bash", str(tree() / "tools" / "deps"), "wheel"], check=False).returncode != 0:
-            stop("tools/deps could not make what the wheel is built from (its last lines are above). Either mend that, or "
-                 "set LIBRESNET_DEPS to a folder that tools/deps filled elsewhere (build/deps of a checkout), or set "
-                 "CMAKE_PREFIX_PATH to where XNNPACK of November 2024, pthreadpool and cpuinfo are installed.")
+            stop("tools/deps could not make what the wheel is built from (its last lines are above). Either mend that, "
+                 "or set LIBRESNET_DEPS to a folder that tools/deps filled elsewhere (build/deps of a checkout), or "
+                 "set CMAKE_PREFIX_PATH to where XNNPACK of November 2024, pthreadpool and cpuinfo are installed.")
     return folder
 
 
