@@ -1,6 +1,8 @@
 #include "model.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "builtin_model.h"
 #include "message.h"
@@ -9,6 +11,22 @@
 enum { MOST_AUTOMATIC_BATCH = 8 };
 
 static const uint64_t cache_bytes = (uint64_t)1 << 20;
+
+/* Where a wheel holds the model as a file, for Python, the program takes that one rather than a second megabyte. */
+static resnet_status open_own(const resnet_model_options *options, resnet_model **model, resnet_error *error) {
+  if (builtin_model_size > 0) return resnet_model_open_memory(builtin_model, builtin_model_size, options, model, error);
+#ifdef RESNET_MODEL_BESIDE
+  char path[4096 + sizeof RESNET_MODEL_BESIDE];
+  ssize_t length = readlink("/proc/self/exe", path, 4096);
+  while (length > 0 && path[length - 1] != '/') length--;
+  if (length > 0) {
+    (void)memcpy(path + length, RESNET_MODEL_BESIDE, sizeof RESNET_MODEL_BESIDE);
+    return resnet_model_open(path, options, model, error);
+  }
+#endif
+  (void)refuse(error, RESNET_ERROR_ARGUMENT, "this program was built without a model: name a file with --model");
+  return error->status;
+}
 
 static resnet_status open_file(const settings *s, const resnet_preprocess *preprocess, resnet_model **model,
                                resnet_error *error) {
@@ -23,11 +41,7 @@ static resnet_status open_file(const settings *s, const resnet_preprocess *prepr
   options.output = s->scores;
   options.input_height = s->size.height;
   options.input_width = s->size.width;
-  if (s->model) return resnet_model_open(s->model, &options, model, error);
-  if (builtin_model_size > 0)
-    return resnet_model_open_memory(builtin_model, builtin_model_size, &options, model, error);
-  (void)refuse(error, RESNET_ERROR_ARGUMENT, "this program was built without a model: name a file with --model");
-  return error->status;
+  return s->model ? resnet_model_open(s->model, &options, model, error) : open_own(&options, model, error);
 }
 
 static resnet_status get_info(loaded_model *m, resnet_error *error) {

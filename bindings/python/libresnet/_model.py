@@ -5,23 +5,21 @@ from __future__ import annotations
 import ctypes
 import operator
 import os
-import threading
-import weakref
-from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
 from . import _structs
-from ._errors import ArgumentError, warn
+from ._core import Core
+from ._crew import Crew
+from ._errors import ArgumentError
 from ._library import builtin_model, c_string, check, encoded, library
 from ._pictures import F32, PathLike
-from ._plan import Block, ModelInfo, Plan, Preprocess, html_table, read_block, read_info
-from ._session import Lesion, Prediction, Session, forked
+from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
+from ._session import Lesion, Prediction, Session
 
 _CONV = {"auto": _structs.Conv.CONV_AUTO, "direct": _structs.Conv.CONV_DIRECT, "winograd": _structs.Conv.CONV_WINOGRAD}
 _MEMORY = {"normal": _structs.Memory.MEMORY_NORMAL, "small": _structs.Memory.MEMORY_SMALL}
-_SESSION_BATCH = 8  # of the session that the model itself uses
 
 
 def _one_of(name: str, value: str, accepted: Dict[str, Any]) -> Any:
@@ -71,20 +69,6 @@ def _options_struct(
     return struct
 
 
-def _close(pointer: ctypes.c_void_p, kept: Any) -> None:
-    """`kept`: borrowed bytes, which may go only now."""
-    library.resnet_model_close(ctypes.byref(pointer))
-
-
-class _Opened:
-    """The library's model, closed when nothing refers to this any more. A session's finalizer does, so that a model is
-    closed after its sessions, in whatever order the garbage collector comes to them."""
-
-    def __init__(self, pointer: ctypes.c_void_p, kept: Any) -> None:
-        self.close = weakref.finalize(self, _close, pointer, kept)
-        self.close.atexit = False
-
-
 class Model:
     """A pretrained ResNet or plain net.
 
@@ -106,8 +90,8 @@ class Model:
     Raises FileError, FormatError, UnsupportedModelError, LimitError, OutOfMemoryError, ArgumentError, all of which are
     libresnet.Error. Files from anyone are safe to open, but a plan file must not be changed in place while it is open.
 
-    Immutable and thread-safe. classify, probabilities, observe and skip use one session of the model's own, in turns; for
-    parallel streams use a session for each thread. Pickled, it is its path and options. Closed by close(), by the end of a
+    Thread-safe; immutable, but for skip. classify, probabilities and observe use sessions of the model's own, in turns; for
+    parallel streams open a session for each thread. Pickled, it is its path and options. Closed by close(), by the end of a
     `with` block, or when nothing refers to it.
     """
 
@@ -144,7 +128,7 @@ class Model:
             encoded(file), ctypes.byref(struct), ctypes.byref(pointer), ctypes.byref(error)
         )
         check(status, error)
-        self._take(pointer, file, None if path is None else file, options, None)
+        self._take(Core(pointer, file, None), None if path is None else file, options)
 
     @classmethod
     def from_bytes(cls, buffer: Any, *, borrow: bool = False, **options: Any) -> Model:
@@ -161,38 +145,25 @@ class Model:
         )
         check(status, error)
         model = cls.__new__(cls)
-        model._take(pointer, None, None, None, raw if borrow else None)
+        model._take(Core(pointer, None, raw if borrow else None), None, None)
         return model
 
-    def _take(
-        self,
-        pointer: ctypes.c_void_p,
-        path: Optional[str],
-        named: Optional[str],
-        options: Optional[Dict[str, Any]],
-        kept: Any,
-    ) -> None:
-        self._pointer, self._named, self._options = pointer, named, options
-        self._closing = False
-        self._after_fork()
-        forked.add(self)
-        self._opened = _Opened(pointer, kept)
-        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
-        self._own: Optional[Session] = None
-        self._plan: Optional[Plan] = None
-        self.path = path
-        self.info, self._op_count, self._block_count = read_info(pointer)
-        self._guess_told = self.info.preprocess_source != "guessed"
-        for what in self.info.findings:
-            if what.severity == "warning":
-                warn(f"{self._title()}: {what.message}")
-        if self.info.notice:
-            warn(f"{self._title()}: {self.info.notice}")
+    def _take(self, core: Core, named: Optional[str], options: Optional[Dict[str, Any]]) -> None:
+        self._core, self._named, self._options = core, named, options
+        self._crew = Crew(core)
+        core.warn_of_findings()
 
     # ---- what it is ----
 
-    def _title(self) -> str:
-        return os.path.basename(self.path) if self.path else self.info.name or "model from memory"
+    @property
+    def info(self) -> ModelInfo:
+        """All that the model tells of itself."""
+        return self._core.info
+
+    @property
+    def path(self) -> Optional[str]:
+        """The file's, absolute; None where it is from memory."""
+        return self._core.path
 
     @property
     def name(self) -> str:
@@ -212,7 +183,7 @@ class Model:
     @property
     def input_shape(self) -> Tuple[int, int, int]:
         """(height, width, channels) of one input."""
-        return self.info.input_height, self.info.input_width, self.info.input_channels
+        return self._core.shape
 
     @property
     def preprocess(self) -> Preprocess:
@@ -222,35 +193,18 @@ class Model:
     @property
     def plan(self) -> Plan:
         """The ops in the order in which they run; prints as a table."""
-        with self._in_use() as pointer:
-            if self._plan is None:
-                self._plan = Plan(pointer, self._title(), self._op_count, self._block_count)
-            return self._plan
+        return self._core.plan
 
     @property
     def blocks(self) -> Tuple[Block, ...]:
         """Its residual blocks, or pairs of layers in a plain net."""
         return self.plan.blocks
 
-    def _block_index(self, block: Union[int, str, Block]) -> int:
-        """Of one of this model's, by index, name, or itself."""
-        if isinstance(block, Block):
-            block = block.name
-        if isinstance(block, str):
-            found = [known.index for known in self.blocks if known.name == block]
-            if found:
-                return found[0]
-        elif 0 <= int(block) < self._block_count:
-            return int(block)
-        names = [known.name for known in self.blocks]
-        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-        raise ArgumentError(f"{self._title()} has no block {block!r}: its {len(names)} blocks, counted from 0, are {shown}")
-
     def __repr__(self) -> str:
         h, w, c = self.input_shape
-        state = ", closed" if self._closing else ""
+        state = ", closed" if self.closed else ""
         return (
-            f"<libresnet.Model {self._title()!r}: {self.info.conv_layers} layers, {self.info.parameters:,} parameters, "
+            f"<libresnet.Model {self._core.title!r}: {self.info.conv_layers} layers, {self.info.parameters:,} parameters, "
             f"input {h} x {w} x {c}, {self.classes} classes{state}>"
         )
 
@@ -258,7 +212,7 @@ class Model:
         i = self.info
         rows = [
             ("layers", i.conv_layers),
-            ("blocks", self._block_count),
+            ("blocks", self._core.block_count),
             ("input", f"{i.input_height} x {i.input_width} x {i.input_channels}"),
             ("classes", i.classes),
             ("parameters", i.parameters),
@@ -268,37 +222,17 @@ class Model:
             ("preprocessing", f"{i.preprocess} ({i.preprocess_source})"),
             ("producer", f"{i.producer}, opset {i.opset}"),
         ]
-        return html_table(self._title(), ("", ""), rows)
+        return html_table(self._core.title, ("", ""), rows)
 
     # ---- life ----
 
-    def _after_fork(self) -> None:
-        self._lock = threading.Lock()  # taken after a session's own, never before
-        self._own_lock = threading.Lock()  # taken before all others
-
-    @contextmanager
-    def _in_use(self) -> Iterator[ctypes.c_void_p]:
-        with self._lock:
-            if self._closing:
-                raise ArgumentError(f"{self._title()} is closed: open it again")
-            yield self._pointer
-
     def close(self) -> None:
         """Close its sessions, then itself. Calls that are under way end first. May be repeated."""
-        with self._lock:
-            self._closing = True
-        try:
-            for session in list(self._sessions):
-                session.close()
-        except ArgumentError:  # called by an observer, whose session must not be closed
-            self._closing = False
-            raise
-        with self._lock:
-            self._opened.close()
+        self._core.close()
 
     @property
     def closed(self) -> bool:
-        return self._closing
+        return self._core.closing
 
     def __enter__(self) -> Model:
         return self
@@ -315,34 +249,19 @@ class Model:
         """Write a plan file, which opens without decoding or packing anything. The model must have been opened with
         keep_weights=True, or from a plan file. `path` holds the old file or the whole new one. Thread-safe."""
         error = _structs.ErrorStruct()
-        with self._in_use() as pointer:
+        with self._core.in_use() as pointer:
             check(library.resnet_model_save(pointer, encoded(path), ctypes.byref(error)), error)
 
     def session(self, threads: int = 0, batch: int = 1, observe: str = "responses") -> Session:
         """Open a session. threads: 1 to 256, the caller's counted; 0: one for every CPU that the process may use. batch:
         the most pictures worked on at once; longer calls are split. observe: what Session.observe tells, "responses" or
         "ops". Several sessions at once: one thread each, else they wait for each other."""
-        return Session(self, threads, batch, observe)
-
-    def _own_session(self) -> Session:
-        with self._own_lock:
-            if self._own is None or self._own.closed:
-                # A proxy: with a circle of references, the model would stay until the garbage collector comes by.
-                self._own = Session(weakref.proxy(self), 0, _SESSION_BATCH, "responses")
-            return self._own
+        return Session(self._core, threads, batch, observe)
 
     # ---- pictures to labels ----
 
-    def _warn_of_guess(self) -> None:
-        if not self._guess_told:
-            self._guess_told = True
-            warn(
-                f"{self._title()} does not say how pictures are prepared; it is guessed from its input's size: "
-                f"{self.preprocess}. Name it to be sure: Model(..., preprocess='imagenet')"
-            )
-
     def classify(
-        self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None
+        self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None, threads: int = 0
     ) -> Union[List[Prediction], List[List[Prediction]]]:
         """Label pictures.
 
@@ -354,26 +273,30 @@ class Model:
             - a float array, (c,h,w) or (h,w,c) of the model's input_shape, already normalised,
           or several: a list or another iterable of these, read as it goes, or an array (n,h,w,3), (n,c,h,w), (n,h,w,c).
         k: how many classes, best first; more than there are means all.
+        threads: how many to use; 0: one for every CPU that the process may use. Several pictures are shared out among them,
+            decoded and labelled side by side; one picture is worked on by all. Answers are the same.
 
         Returns a list of Prediction for one picture, a list of such lists for several. Raises PictureError for what can't
         be decoded, ArgumentError for what is none of the above. Other Python threads run meanwhile.
         """
-        return self._own_session().classify(images, k, pixels=pixels, layout=layout)
+        return self._crew.classify(images, k, pixels, layout, threads)
 
-    def probabilities(self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None) -> F32:
+    def probabilities(
+        self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None, threads: int = 0
+    ) -> F32:
         """The probability of every class: (classes,) float32 for one picture, (n,classes) for several. Takes and raises what
         classify does."""
-        return self._own_session().probabilities(images, pixels=pixels, layout=layout)
+        return self._crew.probabilities(images, pixels, layout, threads)
 
     def skip(
         self, block: Union[int, str, Block], mode: str = "branch", other: Union[int, str, Block, None] = None
     ) -> Lesion:
-        """Lesion, as Session.skip, of the session that classify, probabilities and observe of this model use:
+        """Lesion, as Session.skip, of what classify, probabilities and observe of this model run:
 
             with model.skip("stage2.block1"):
                 model.classify("photo.jpg")
         """
-        return self._own_session().skip(block, mode, other)
+        return self._crew.skip(block, mode, other)
 
 
 def _reopen(kind: Any, path: Optional[str], options: Dict[str, Any]) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Iterable, List, Optional, Tuple, Union, overload
 
+import numpy as np
+
 from . import _structs
 from ._errors import ArgumentError
 from ._library import c_string, check, library
@@ -99,9 +101,19 @@ class Preprocess:
         return _structs.PreprocessStruct(self.resize, self.crop, order, self.scale, three(*self.mean), three(*self.std))
 
 
+def _shortest(value: float) -> float:
+    """The shortest decimal that is the same float32: 0.485, not 0.48500001430511475."""
+    return float(str(np.float32(value)))
+
+
+def _by_channel(three: Any) -> Tuple[float, float, float]:
+    return _shortest(three[0]), _shortest(three[1]), _shortest(three[2])
+
+
 def _preprocess_of(struct: _structs.PreprocessStruct) -> Preprocess:
     order = "BGR" if struct.order == _structs.ChannelOrder.ORDER_BGR else "RGB"
-    return Preprocess(struct.resize, struct.crop, order, struct.scale, tuple(struct.mean), tuple(struct.std))
+    mean, std = _by_channel(struct.mean), _by_channel(struct.std)
+    return Preprocess(struct.resize, struct.crop, order, _shortest(struct.scale), mean, std)
 
 
 @dataclass(frozen=True)

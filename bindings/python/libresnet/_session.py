@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, NamedTuple, Optional, Protocol, Tuple, Union
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _structs
+from ._core import Core
 from ._errors import ArgumentError
+from ._forks import forked
 from ._library import check, library
 from ._pictures import F32, Item, Picture, Tensor, items_of, is_one_picture, portions, tensor_of
 from ._plan import Block, Op
-
-if TYPE_CHECKING:
-    from ._model import Model
 
 _POINTS = {
     _structs.Point.POINT_OUTPUT: "output",
@@ -56,34 +54,49 @@ class Response(NamedTuple):
     nanoseconds: int  # that computing it took; 0: it lay there already
 
 
-class _Lesion(NamedTuple):
+class LesionOf(NamedTuple):
+    """What resnet_session_skip is told."""
+
     block: int
     mode: _structs.Skip
     other: int
 
-
-# ---- forks: a child has the locks and the memory of its parent, but not its threads ----
-
-
-class _Forked(Protocol):
-    def _after_fork(self) -> None:
-        """In the child: nobody else runs here, whoever held a lock."""
-
-
-forked: weakref.WeakSet[_Forked] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for thing in list(forked):
-        thing._after_fork()
+    @classmethod
+    def parse(
+        cls, core: Core, block: Union[int, str, Block], mode: str, other: Union[int, str, Block, None]
+    ) -> LesionOf:
+        """From what users say; ArgumentError where it means nothing."""
+        if mode not in _SKIPS:
+            raise ArgumentError(f"mode is {mode!r}: accepted are {', '.join(map(repr, _SKIPS))}")
+        if (other is not None) != (mode == "swap"):
+            raise ArgumentError("other, the block to change places with, goes with mode='swap', and only with it")
+        return cls(core.block_index(block), _SKIPS[mode], 0 if other is None else core.block_index(other))
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+_ALL_RESTORED = LesionOf(_structs.NO_INDEX, _structs.Skip.SKIP_NONE, 0)
 
 
-def _close(pointer: ctypes.c_void_p, model: Any) -> None:
-    """`model`: the library's, which may go only after this."""
+class Lesion:
+    """Something that is left out, until end() or the end of a `with` block."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end: Optional[Callable[[], None]] = end
+
+    def end(self) -> None:
+        """Restore it; other lesions remain. May be repeated."""
+        if self._end is not None:
+            self._end()  # which an observer is refused
+            self._end = None
+
+    def __enter__(self) -> Lesion:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.end()
+
+
+def _close(pointer: ctypes.c_void_p, core: Core) -> None:
+    """`core` may go only after this: a garbage collector that finds both could come to it first."""
     library.resnet_session_close(ctypes.byref(pointer))
 
 
@@ -95,18 +108,18 @@ class Session:
     first use. Closed by close(), at the end of a `with` block, or with its model.
     """
 
-    def __init__(self, model: Model, threads: int, batch: int, observe: str) -> None:
+    def __init__(self, core: Core, threads: int, batch: int, observe: str, warns: bool = True) -> None:
         if observe not in _OBSERVE:
             raise ArgumentError(f"observe is {observe!r}: accepted are 'responses' and 'ops'")
         if not 0 <= threads <= 256 or not 0 <= batch <= 0xFFFFFFFF:
             raise ArgumentError(f"threads is {threads}, batch {batch}: accepted are 0 to 256 threads, and batches from 0 on")
-        self.model = model
+        self._core, self._warns = core, warns
         self._options = (threads, batch, _OBSERVE[observe])
-        self._lesions: List[_Lesion] = []
+        self._lesions: Tuple[LesionOf, ...] = ()
         self._observer: Any = None
         self._problem: Optional[BaseException] = None
-        self._classes = model.classes
-        h, w, c = model.input_shape
+        self._classes = core.info.classes
+        h, w, c = core.shape
         self._nchw, self._nhwc = (c, h, w), (h, w, c)
         self._lock = threading.RLock()
         self._in_observer = False
@@ -119,16 +132,16 @@ class Session:
         self._stale = False  # a forked child's, that was its parent's
         self._pointer, self._error = ctypes.c_void_p(), _structs.ErrorStruct()
         self._error_reference = ctypes.byref(self._error)
-        with self.model._in_use() as model:
+        with self._core.in_use() as model:
             status = library.resnet_session_open(
                 model, ctypes.byref(options), ctypes.byref(self._pointer), self._error_reference
             )
             check(status, self._error)
-            self._finalizer = weakref.finalize(self, _close, self._pointer, self.model._opened)
+            self._finalizer = weakref.finalize(self, _close, self._pointer, self._core)
             self._finalizer.atexit = False
-            self.model._sessions.add(self)
+            self._core.sessions.add(self)
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
         self._lock = threading.RLock()
         self._in_observer = False
         if self._pointer:
@@ -228,15 +241,21 @@ class Session:
             for part in self._ranked(images, self._checked_k(k), pixels, layout)
             for row in part
         ]
+        self._warn()
         return ranked[0] if is_one_picture(images) else ranked
 
     def probabilities(self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None) -> F32:
         """As Model.probabilities, in this session."""
         parts = list(self._ranked(images, self._classes, pixels, layout))
         ranked = np.concatenate(parts) if parts else np.empty((0, self._classes), _PREDICTION)
+        self._warn()
         out = np.empty((len(ranked), self._classes), np.float32)
         np.put_along_axis(out, ranked["index"].astype(np.intp), ranked["score"], axis=1)
         return out[0] if is_one_picture(images) else out
+
+    def _warn(self) -> None:
+        if self._warns:
+            self._core.warn_of_guess()
 
     def _checked_k(self, k: int) -> int:
         if not 1 <= k:
@@ -244,7 +263,7 @@ class Session:
         return min(k, self._classes)
 
     def _prediction(self, index: int, score: float) -> Prediction:
-        labels = self.model.labels
+        labels = self._core.info.labels
         return Prediction(index, score, labels[index] if labels else None)
 
     def _ranked(self, images: Any, k: int, pixels: Optional[str], layout: Optional[str]) -> Iterator[npt.NDArray[Any]]:
@@ -256,7 +275,7 @@ class Session:
         if isinstance(portion[0], Tensor):
             return self._rank_scores(self._run_tensor(portion[0]), k)
         pictures = [item for item in portion if isinstance(item, Picture)]
-        self.model._warn_of_guess()
+        self._core.guess_used = True
         structs = (_structs.ImageStruct * len(pictures))(*(picture.struct for picture in pictures))
         out = np.empty((len(pictures), k), _PREDICTION)
         with self._turn():
@@ -282,7 +301,7 @@ class Session:
         return out
 
     def _to_probabilities(self, scores: F32) -> F32:
-        are = self.model.info.scores
+        are = self._core.info.scores
         if are == "probabilities":
             return scores
         wide = scores.astype(np.float64)
@@ -305,7 +324,7 @@ class Session:
             self._set_observer(observer)
 
     def _wrapped(self, callback: Callable[[Response], None], copy: bool) -> Any:
-        ops = self.model.plan
+        ops = self._core.plan
         observed = weakref.ref(self)  # the session holds the callback: no circle
 
         def called(user: Any, pointer: Any) -> None:
@@ -345,50 +364,33 @@ class Session:
         both its layers), "shortcut" its shortcut, "swap" lets it change places with `other`. Nested ones add up. Raises
         UnsupportedModelError where shapes do not allow it, or there is nothing to leave out.
         """
-        if mode not in _SKIPS:
-            raise ArgumentError(f"mode is {mode!r}: accepted are {', '.join(map(repr, _SKIPS))}")
-        if (other is not None) != (mode == "swap"):
-            raise ArgumentError("other, the block to change places with, goes with mode='swap', and only with it")
-        second = 0 if other is None else self.model._block_index(other)
-        lesion = _Lesion(self.model._block_index(block), _SKIPS[mode], second)
-        with self._turn():
-            self._apply(lesion)
-            self._lesions.append(lesion)
-        return Lesion(self, lesion)
+        lesion = LesionOf.parse(self._core, block, mode, other)
+        self._become(lambda before: (*before, lesion))
+        return Lesion(lambda: self._end(lesion))
 
-    def _apply(self, lesion: _Lesion) -> None:
+    def _end(self, lesion: LesionOf) -> None:
+        if not self.closed:
+            self._become(lambda before: tuple(other for other in before if other is not lesion))
+
+    def become(self, lesions: Tuple[LesionOf, ...]) -> None:
+        """Have these lesions, and no others."""
+        if self._lesions is not lesions:
+            self._become(lambda before: lesions)
+
+    def _become(self, change: Callable[[Tuple[LesionOf, ...]], Tuple[LesionOf, ...]]) -> None:
+        with self._turn():
+            before, wanted = self._lesions, change(self._lesions)
+            if wanted[: len(before)] != before:
+                self._apply(_ALL_RESTORED)
+                self._lesions = before = ()
+            for lesion in wanted[len(before) :]:
+                self._apply(lesion)
+                self._lesions = (*self._lesions, lesion)
+            self._lesions = wanted
+
+    def _apply(self, lesion: LesionOf) -> None:
         status = library.resnet_session_skip(self._pointer, *lesion, self._error_reference)
         check(status, self._error)
-
-    def _end(self, lesion: _Lesion) -> None:
-        """Lift one lesion; those that remain are as they were, whatever the order in which they end."""
-        if self.closed:
-            return
-        with self._turn():
-            self._lesions = [other for other in self._lesions if other is not lesion]
-            self._apply(_Lesion(_structs.NO_INDEX, _structs.Skip.SKIP_NONE, 0))
-            for remaining in self._lesions:
-                self._apply(remaining)
-
-
-class Lesion:
-    """A lesion that a session has, until end() or the end of a `with` block."""
-
-    def __init__(self, session: Session, lesion: _Lesion) -> None:
-        self._session: Optional[Session] = session
-        self._lesion = lesion
-
-    def end(self) -> None:
-        """Restore the block. May be repeated."""
-        if self._session is not None:
-            self._session._end(self._lesion)
-            self._session = None
-
-    def __enter__(self) -> Lesion:
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        self.end()
 
 
 def _response_of(struct: _structs.ResponseStruct, ops: Any, copy: bool) -> Response:

@@ -1,0 +1,108 @@
+"""An open model: what a Model and its sessions share, which is closed when the last of them goes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import weakref
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Tuple, Union
+
+from . import _structs
+from ._errors import ArgumentError, warn
+from ._forks import forked
+from ._library import library
+from ._plan import Block, Plan, read_info
+
+if TYPE_CHECKING:
+    from ._session import Session
+
+
+def _close(pointer: ctypes.c_void_p, kept: Any) -> None:
+    """`kept`: borrowed bytes, which may go only now."""
+    library.resnet_model_close(ctypes.byref(pointer))
+
+
+class Core:
+    """Holds a resnet_model. Thread-safe."""
+
+    def __init__(self, pointer: ctypes.c_void_p, path: Optional[str], kept: Any) -> None:
+        self.pointer, self.path = pointer, path
+        self.closing = False
+        self.sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._finalizer = weakref.finalize(self, _close, pointer, kept)
+        self._finalizer.atexit = False
+        self._plan: Optional[Plan] = None
+        self.after_fork()
+        forked.add(self)
+        self.info, self._op_count, self.block_count = read_info(pointer)
+        self._guess_told = self.info.preprocess_source != "guessed"
+        self.guess_used = False  # by a session, for a picture
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()  # taken after a session's own, never before
+
+    @contextmanager
+    def in_use(self) -> Iterator[ctypes.c_void_p]:
+        """While the model can't be closed."""
+        with self._lock:
+            if self.closing:
+                raise ArgumentError(f"{self.title} is closed: open it again")
+            yield self.pointer
+
+    def close(self) -> None:
+        with self._lock:
+            self.closing = True
+        try:
+            for session in list(self.sessions):
+                session.close()
+        except ArgumentError:  # called by an observer, whose session must not be closed
+            self.closing = False
+            raise
+        with self._lock:
+            self._finalizer()
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return os.path.basename(self.path) if self.path else self.info.name or "model from memory"
+
+    @property
+    def shape(self) -> Tuple[int, int, int]:
+        """(h,w,c) of one input."""
+        return self.info.input_height, self.info.input_width, self.info.input_channels
+
+    @property
+    def plan(self) -> Plan:
+        with self.in_use() as pointer:
+            if self._plan is None:
+                self._plan = Plan(pointer, self.title, self._op_count, self.block_count)
+            return self._plan
+
+    def block_index(self, block: Union[int, str, Block]) -> int:
+        """Of a block by index, name, or itself."""
+        name = block.name if isinstance(block, Block) else block
+        names = [known.name for known in self.plan.blocks]
+        if isinstance(name, str) and name in names:
+            return names.index(name)
+        if not isinstance(name, str) and 0 <= int(name) < len(names):
+            return int(name)
+        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        raise ArgumentError(f"{self.title} has no block {name!r}: its {len(names)} blocks, counted from 0, are {shown}")
+
+    def warn_of_findings(self) -> None:
+        """Tell what looks wrong in the file."""
+        found = [what.message for what in self.info.findings if what.severity == "warning"]
+        for message in found + ([self.info.notice] if self.info.notice else []):
+            warn(f"{self.title}: {message}")
+
+    def warn_of_guess(self) -> None:
+        """Tell, once, that pictures were prepared by a guess: on the user's thread, whose line is to be shown."""
+        if self._guess_told or not self.guess_used:
+            return
+        self._guess_told = True
+        warn(
+            f"{self.title} does not say how pictures are prepared; from its input's size it is guessed: {self.info.preprocess}. "
+            "Name it to be sure: Model(..., preprocess='imagenet')"
+        )

@@ -1,0 +1,157 @@
+"""The sessions that a model has for its own use, and how pictures are shared out among them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Tuple, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from ._core import Core
+from ._errors import ArgumentError
+from ._forks import forked
+from ._pictures import F32, is_one_picture
+from ._plan import Block
+from ._session import LesionOf, Lesion, Prediction, Session
+
+_BATCH = 8  # of a session
+_CHUNK = 32  # pictures, at most, that a worker takes at once
+
+
+def processor_count() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Crew:
+    """One session with many threads, for one picture at a time; and sessions of one thread, for many pictures: these never
+    wait for each other, whatever else runs on the machine. All are opened when first needed. Thread-safe."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._teams: Dict[int, Session] = {}  # by number of threads
+        self._idle: List[Session] = []
+        self._lesions: Tuple[LesionOf, ...] = ()
+        self.after_fork()
+        forked.add(self)
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()  # taken before a session's
+
+    # ---- sessions ----
+
+    def team(self, threads: int = 0) -> Session:
+        """The session of so many threads, with the model's lesions."""
+        with self._lock:
+            session = self._teams.get(threads)
+            if session is None or session.closed:
+                session = self._teams[threads] = Session(self._core, threads, _BATCH, "responses", warns=False)
+            session.become(self._lesions)
+            return session
+
+    @contextmanager
+    def worker(self) -> Iterator[Session]:
+        """A session of one thread that nobody else uses meanwhile, likewise."""
+        with self._lock:
+            idle = [session for session in self._idle if not session.closed]
+            session = idle.pop() if idle else None
+            self._idle = idle
+        session = session or Session(self._core, 1, _BATCH, "responses", warns=False)
+        try:
+            session.become(self._lesions)
+            yield session
+        finally:
+            with self._lock:
+                self._idle.append(session)
+
+    def skip(self, block: Union[int, str, Block], mode: str, other: Union[int, str, Block, None]) -> Lesion:
+        lesion = LesionOf.parse(self._core, block, mode, other)
+        team = self.team()
+        with self._lock:
+            team.become((*self._lesions, lesion))  # refuses what can't be
+            self._lesions = (*self._lesions, lesion)
+        return Lesion(lambda: self._end(lesion))
+
+    def _end(self, lesion: LesionOf) -> None:
+        with self._lock:
+            self._lesions = tuple(other for other in self._lesions if other is not lesion)
+
+    # ---- pictures ----
+
+    def classify(
+        self, images: Any, k: int, pixels: Optional[str], layout: Optional[str], threads: int
+    ) -> Union[List[Prediction], List[List[Prediction]]]:
+        def label(session: Session, part: Any) -> Any:
+            return session.classify(part, k, pixels=pixels, layout=layout)
+
+        if is_one_picture(images):
+            labelled = label(self.team(threads), images)
+        else:
+            labelled = [ranked for part in self._share_out(images, label, threads) for ranked in part]
+        self._core.warn_of_guess()
+        return labelled  # type: ignore[no-any-return]
+
+    def probabilities(self, images: Any, pixels: Optional[str], layout: Optional[str], threads: int) -> F32:
+        def weigh(session: Session, part: Any) -> Any:
+            return session.probabilities(part, pixels=pixels, layout=layout)
+
+        if is_one_picture(images):
+            parts = [weigh(self.team(threads), images)]
+        else:
+            parts = [np.empty((0, self._core.info.classes), np.float32), *self._share_out(images, weigh, threads)]
+        self._core.warn_of_guess()
+        return np.concatenate(parts)
+
+    def _share_out(self, images: Any, work: Callable[[Session, Any], Any], threads: int) -> Iterator[Any]:
+        """What `work` makes of the pictures, part by part, in their order."""
+        if not 0 <= threads <= 256:
+            raise ArgumentError(f"threads is {threads}: accepted are 1 to 256, and 0 for one for every CPU")
+        workers = threads or processor_count()
+        count = len(images) if hasattr(images, "__len__") else None
+        if count is not None and count < workers:
+            return iter([work(self.team(threads), images)])
+        chunk = _CHUNK if count is None else min(_CHUNK, -(-count // (4 * workers)))
+
+        def part(pictures: Any) -> Any:
+            with self.worker() as session:
+                return work(session, pictures)
+
+        parts = _parts(images, chunk)
+        return map(part, parts) if workers == 1 else _side_by_side(part, parts, workers)
+
+
+def _parts(images: Any, chunk: int) -> Iterator[Any]:
+    """Slices of an array, lists of all else."""
+    if isinstance(images, np.ndarray):
+        for first in range(0, len(images), chunk):
+            yield images[first : first + chunk]
+        return
+    try:
+        several = iter(images)
+    except TypeError:
+        raise ArgumentError(f"{type(images).__name__} is neither a picture nor an iterable of pictures") from None
+    while part := list(islice(several, chunk)):
+        yield part
+
+
+def _side_by_side(function: Callable[[Any], Any], parts: Iterator[Any], workers: int) -> Iterator[Any]:
+    """map() on threads, in order, which reads no further ahead than it must."""
+    from concurrent.futures import Future, ThreadPoolExecutor  # imported here: it takes some milliseconds
+
+    waiting: Deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for part in parts:
+                waiting.append(pool.submit(function, part))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
