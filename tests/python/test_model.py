@@ -495,7 +495,7 @@ def test_a_model_is_closed_after_its_sessions_whatever_the_garbage_collector_doe
     for _ in range(5):
         model = Model(RESNET20)
         session = model.session(threads=1)
-        model._core.circle, session.circle = session, model  # type: ignore[attr-defined]
+        model.circle, session.circle = session, model  # type: ignore[attr-defined]
         del model, session
         gc.collect()
     assert order == ["session", "model"] * 5
