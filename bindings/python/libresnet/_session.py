@@ -343,7 +343,8 @@ class Session:
 
     def _set_observer(self, observer: Any, user: Any = None) -> None:
         """`observer`: an _structs.Observer, a function of another library, or None. With the lock held."""
-        address = ctypes.cast(observer, ctypes.c_void_p) if observer is not None else None
+        # Not ctypes.cast, which ties the observer to itself: all it refers to would stay.
+        address = ctypes.c_void_p.from_buffer(observer).value if observer is not None else None
         check(library.resnet_session_observe(self._pointer, address, user, self._error_reference), self._error)
         self._observer = None if observer is None else (observer, user)
 
