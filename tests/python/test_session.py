@@ -35,13 +35,8 @@ def session(model: Model) -> Iterator[Session]:
 
 
 def reference(path: Path, x: np.ndarray) -> np.ndarray:
-    """onnxruntime's scores, or those of ONNX's own evaluator."""
-    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
-    try:
-        import onnxruntime
-    except ImportError:
-        evaluator = pytest.importorskip("onnx.reference").ReferenceEvaluator(str(path))
-        return evaluator.run(None, {onnx.load(path).graph.input[0].name: x})[0]
+    """onnxruntime's scores."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     opened = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -200,11 +195,11 @@ def test_ambiguous_layouts_must_be_told(tmp_path: Path) -> None:
         planar = session.run(x, layout="NCHW")
         assert np.array_equal(session.run(x.transpose(0, 2, 3, 1), layout="NHWC"), planar)
         assert not np.array_equal(session.run(x, layout="NHWC"), planar)
-        assert close_to(planar, reference(path, x))
         with pytest.raises(libresnet.ArgumentError, match="NCHW"):
             model.classify(x)
         best = model.classify(x, k=1, layout="NCHW")
         assert [one[0].index for one in best] == planar.argmax(axis=1).tolist()
+        assert close_to(planar, reference(path, x))
 
 
 def test_wrong_layouts_are_refused(session: Session) -> None:
@@ -455,7 +450,8 @@ def test_an_observer_is_told_what_is_computed(session: Session, model: Model) ->
     assert np.array_equal(session.run(x), expected)
     session.observe(None)
     assert {response.point for response in told} == {"output", "response", "shortcut", "class map"}
-    assert [response.op.index for response in told] == sorted(response.op.index for response in told)
+    one = [response.op.index for response in told][: len(told) // 2]
+    assert one == sorted(one) and one * 2 == [response.op.index for response in told]
     for response in told:
         n, h, w, c = response.data.shape
         assert response.data.dtype == np.float32 and response.data.flags.owndata and response.data.flags.writeable

@@ -212,9 +212,15 @@ class Session:
         n = x.shape[0]
         if out is None:
             out = np.empty((n, self._classes), _float32)
-        elif out.shape != (n, self._classes) or out.dtype != _float32 or not out.flags.carray:
+        elif not (
+            isinstance(out, np.ndarray)
+            and out.shape == (n, self._classes)
+            and out.dtype == _float32
+            and out.flags.carray
+        ):
+            what = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
             raise ArgumentError(
-                f"out is {out.dtype} of shape {out.shape}: wanted is float32 of shape {(n, self._classes)}, contiguous and writable"
+                f"out is {what}: wanted is an array, float32 of shape {(n, self._classes)}, contiguous and writable"
             )
         if n:
             self._run(x, kind, n, out)
