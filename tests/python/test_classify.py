@@ -1,0 +1,506 @@
+"""Pictures to labels: every kind of input gives what the program says, to the bit."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import RESNET20, SAMPLES, made_net, python, resnet_json, shared
+
+import libresnet
+from libresnet import Model, Prediction, read_picture
+
+CAT = SAMPLES / "cat-tabby.jpg"
+SHIP = SAMPLES / "ship-freighter.jpg"
+
+
+def told_by_program(paths: list[Path], k: int = 10, *options: object) -> list[list[Prediction]]:
+    results = resnet_json("classify", "-k", k, *options, *paths)["results"]
+    return [
+        [Prediction(one["index"], float(np.float32(one["score"])), one["label"]) for one in result["predictions"]]
+        for result in results
+    ]
+
+
+@pytest.fixture(scope="module")
+def told(samples: list[Path]) -> dict[Path, list[Prediction]]:
+    """All ten classes of every sample."""
+    return dict(zip(samples, told_by_program(samples)))
+
+
+def pil() -> object:
+    return pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+
+
+# ---- what pictures may come as ----
+
+
+def test_paths(model: Model, told: dict) -> None:
+    for path, expected in told.items():
+        for form in (path, str(path), os.fspath(path)):
+            assert model.classify(form, k=10) == expected
+        assert model.classify(path, k=3) == expected[:3]
+    best = model.classify(CAT)
+    assert len(best) == 5 and isinstance(best[0], Prediction)
+    index, score, label = best[0]
+    assert type(index) is int and type(score) is float and label == "cat" == best[0].label
+
+
+def test_bytes_of_files(model: Model, told: dict) -> None:
+    for path, expected in told.items():
+        data = path.read_bytes()
+        for form in (data, bytearray(data), memoryview(data)):
+            assert model.classify(form, k=10) == expected
+
+
+def test_arrays_and_pil_images(model: Model, told: dict) -> None:
+    image = pil()
+    for path, expected in told.items():
+        assert model.classify(read_picture(path), k=10) == expected
+        assert model.classify(image.open(path), k=10) == expected
+        assert model.classify(image.open(path).convert("RGBA"), k=10) == expected
+
+
+def test_pil_modes(model: Model) -> None:
+    image = pil()
+    picture = image.open(CAT)
+    for mode in ("L", "1", "P", "LA", "CMYK", "YCbCr", "RGBA", "PA", "I", "F"):
+        try:
+            one = picture.convert(mode)
+        except ValueError:
+            one = picture.convert("L").convert(mode)
+        assert model.classify(one, k=10) == model.classify(one.convert("RGB"), k=10), mode
+
+
+def test_sessions_say_the_same(model: Model, told: dict) -> None:
+    with model.session(threads=1, batch=4) as session:
+        assert session.classify(list(told), k=10) == list(told.values())
+        assert session.classify(CAT, k=10) == told[CAT]
+        assert np.array_equal(session.probabilities(list(told)), model.probabilities(list(told)))
+
+
+# ---- pixels ----
+
+
+def nv12_and_i420(h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same picture in both."""
+    random = np.random.default_rng(1)
+    y = random.integers(16, 236, (h, w), np.uint8)
+    u, v = random.integers(16, 241, (2, h // 2, w // 2), np.uint8)
+    interleaved = np.stack([u, v], axis=2).reshape(h // 2, w)
+    planar = np.concatenate([u.ravel(), v.ravel()]).reshape(h // 2, w)
+    return np.concatenate([y, interleaved]), np.concatenate([y, planar])
+
+
+def rgb_of_yuv(nv12: np.ndarray) -> np.ndarray:
+    """BT.601, 16 to 235, each chroma value for four pixels."""
+    h = len(nv12) // 3 * 2
+    y = (nv12[:h].astype(float) - 16) * 255 / 219
+    uv = np.repeat(np.repeat(nv12[h:].reshape(h // 2, -1, 2), 2, axis=0), 2, axis=1).astype(float) - 128
+    u, v = uv[..., 0] * 255 / 224, uv[..., 1] * 255 / 224
+    rgb = np.stack([y + 1.402 * v, y - 0.344136 * u - 0.714136 * v, y + 1.772 * u], axis=2)
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+
+
+def test_pixel_formats(model: Model, told: dict) -> None:
+    rgb = read_picture(CAT)
+    alpha = np.random.default_rng(0).integers(0, 256, rgb.shape[:2], np.uint8)
+    rgba = np.dstack([rgb, alpha])
+    expected = told[CAT]
+    assert model.classify(rgb, k=10, pixels="RGB") == expected
+    assert model.classify(np.ascontiguousarray(rgb[..., ::-1]), k=10, pixels="BGR") == expected
+    assert model.classify(rgb[..., ::-1], k=10, pixels="BGR") == expected
+    assert model.classify(rgba, k=10) == model.classify(rgba, k=10, pixels="RGBA") == expected
+    assert model.classify(np.dstack([rgb[..., ::-1], alpha]), k=10, pixels="BGRA") == expected
+    grey = rgb[..., 1]
+    expected = model.classify(np.dstack([grey] * 3), k=10)
+    for form in (grey, grey[..., None], np.ascontiguousarray(grey), np.ascontiguousarray(grey)[..., None]):
+        assert model.classify(form, k=10) == model.classify(form, k=10, pixels="GREY") == expected
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (2, 2), (32, 32), (50, 34)], ids=str)
+def test_video_formats(model: Model, shape: tuple[int, int]) -> None:
+    nv12, i420 = nv12_and_i420(*shape)
+    found = model.probabilities(nv12, pixels="NV12")
+    assert np.array_equal(model.probabilities(i420, pixels="I420"), found)
+    assert np.allclose(found, model.probabilities(rgb_of_yuv(nv12)), atol=0.02)
+    wide = np.zeros((len(nv12), shape[1] + 14), np.uint8)
+    wide[:, 6 : 6 + shape[1]] = nv12
+    assert np.array_equal(model.probabilities(wide[:, 6 : 6 + shape[1]], pixels="NV12"), found)
+    wide[:, 6 : 6 + shape[1]] = i420
+    assert np.array_equal(model.probabilities(wide[:, 6 : 6 + shape[1]], pixels="I420"), found)
+
+
+def views() -> Iterator[tuple[str, np.ndarray]]:
+    picture = read_picture(CAT)
+    yield "crop", picture[20:220, 30:231]
+    yield "rows left out", picture[::2]
+    yield "columns left out", picture[:, ::3]
+    yield "upside down", picture[::-1]
+    yield "mirrored", picture[:, ::-1]
+    yield "channels turned", picture[..., ::-1]
+    yield "transposed", picture.transpose(1, 0, 2)
+    yield "planar", np.ascontiguousarray(picture.transpose(2, 0, 1)).transpose(1, 2, 0)
+    yield "one row", picture[7:8]
+    yield "one column", picture[:, 9:10]
+    yield "one pixel", picture[3:4, 4:5]
+    yield "one row for all", np.broadcast_to(picture[5], picture.shape)
+    yield "three of four values", np.dstack([picture, picture[..., :1]])[..., :3]
+    yield "overlapping rows", np.lib.stride_tricks.as_strided(picture, (40, 50, 3), (30, 3, 1))
+    yield "grey crop", picture[20:220, 30:230, 1]
+    yield "grey, one row", picture[9:10, :, 1]
+    read_only = picture.copy()
+    read_only.flags.writeable = False
+    yield "read-only", read_only
+    yield "Fortran's order", np.asfortranarray(picture)
+    yield "recarray", picture.view(np.recarray)
+
+
+@pytest.mark.parametrize(("name", "view"), list(views()), ids=[name for name, _ in views()])
+@pytest.mark.filterwarnings("ignore::libresnet.ModelWarning")
+def test_views_are_their_copies(model: Model, name: str, view: np.ndarray) -> None:
+    copy = np.array(view, order="C", subok=False)
+    wanted = model.classify(copy, k=10)
+    before = view.copy()
+    assert model.classify(view, k=10) == wanted
+    assert model.classify([view, copy], k=10) == [wanted] * 2
+    assert np.array_equal(before, view)
+
+
+def test_a_crop_is_read_where_it_lies() -> None:
+    from libresnet import _pictures
+
+    picture = read_picture(CAT)
+    crop = picture[20:220, 30:231]
+    taken = _pictures.picture_of(crop, None)
+    assert taken.struct.pixels == crop.ctypes.data and taken.struct.stride == picture.strides[0]
+
+
+@pytest.mark.parametrize(
+    ("picture", "pixels"),
+    [
+        (np.zeros((4, 4, 2), np.uint8), None),
+        (np.zeros((4, 4, 5), np.uint8), None),
+        (np.zeros((0, 4, 3), np.uint8), None),
+        (np.zeros((4, 0, 3), np.uint8), None),
+        (np.zeros((4, 4, 3), np.uint8), "RGBA"),
+        (np.zeros((4, 4, 4), np.uint8), "BGR"),
+        (np.zeros((4, 4, 3), np.uint8), "GREY"),
+        (np.zeros((4, 4, 3), np.uint8), "rgb"),
+        (np.zeros((4, 4), np.uint8), "NV12"),
+        (np.zeros((10, 4), np.uint8), "NV12"),
+        (np.zeros((6, 5), np.uint8), "I420"),
+        (np.zeros((1, 65536, 3), np.uint8), None),
+        (np.zeros((65536, 1), np.uint8), None),
+        (np.zeros((4, 4, 3), np.int64), None),
+        (np.zeros((4, 4, 3), bool), None),
+        (np.zeros((4, 4, 3), np.float32), None),
+        (np.zeros((2, 3, 31, 32), np.float32), None),
+        (np.zeros((32, 32), np.float32), None),
+        (np.zeros((1, 2, 3, 4, 3), np.uint8), None),
+        (np.zeros((2, 3, 32, 32), np.uint8), None),
+        (np.zeros(5, np.uint8), None),
+        (5, None),
+        (None, None),
+        ([None], None),
+        ([[1, 2], [3, 4]], None),
+        (object(), None),
+    ],
+    ids=lambda value: str(getattr(value, "shape", value))[:30],
+)
+def test_what_is_no_picture_is_refused(model: Model, picture: object, pixels: str | None) -> None:
+    for use in (model.classify, model.probabilities, model.session(threads=1).classify):
+        with pytest.raises(libresnet.ArgumentError) as raised:
+            use(picture, pixels=pixels)
+        assert isinstance(raised.value, ValueError) and len(str(raised.value)) > 30
+
+
+# ---- several ----
+
+
+def test_lists_and_other_iterables(model: Model, told: dict) -> None:
+    paths, expected = list(told), list(told.values())
+    stack = np.stack([read_picture(path)[:32, :32] for path in paths])
+    for threads in (0, 1, 2, 3):
+        for form in (paths, tuple(paths), iter(paths), (path for path in paths), np.array(list(map(str, paths))), dict(told)):
+            assert model.classify(form, k=10, threads=threads) == expected
+        for none in ([], (), iter([]), np.empty((0, 5, 5, 3), np.uint8)):
+            assert model.classify(none, threads=threads) == []
+            assert model.probabilities(none, threads=threads).shape == (0, 10)
+        assert model.classify(paths[:1], k=10, threads=threads) == expected[:1]
+        assert model.classify(stack, threads=threads) == [model.classify(one) for one in stack]
+    assert model.classify(stack[:1]) == [model.classify(stack[0])]
+
+
+def test_mixed_lists(model: Model, told: dict) -> None:
+    rgb = read_picture(CAT)
+    normalised = prepared(model, read_picture(SHIP)[:32, :32])
+    mixed = [CAT, CAT.read_bytes(), rgb, normalised, pil().open(CAT), str(SHIP), normalised.transpose(2, 0, 1)]
+    found = model.classify(mixed, k=10)
+    own = model.classify(normalised, k=10)
+    assert found == [told[CAT], told[CAT], told[CAT], own, told[CAT], told[SHIP], own]
+    for threads in (1, 2):
+        assert model.classify(iter(mixed * 20), k=10, threads=threads) == found * 20
+
+
+def test_generators_are_read_as_it_goes(model: Model) -> None:
+    """However many there are, few are in memory at once."""
+    alive, most = 0, 0
+
+    class Counted(np.ndarray):
+        def __del__(self) -> None:
+            nonlocal alive
+            alive -= 1
+
+    def many() -> Iterator[np.ndarray]:
+        nonlocal alive, most
+        for _ in range(2000):
+            alive += 1
+            most = max(most, alive)
+            yield np.zeros((8, 8, 3), np.uint8).view(Counted)
+
+    assert len(model.classify(many(), k=1, threads=2)) == 2000
+    assert most < 500
+
+
+def test_a_generators_exception_comes_through(model: Model) -> None:
+    def broken(count: int, problem: Exception) -> Iterator[Path]:
+        for _ in range(count):
+            yield CAT
+        raise problem
+
+    for threads in (1, 2):
+        for count in (0, 1, 100):
+            for problem in (KeyError("mine"), TypeError("mine")):
+                with pytest.raises(type(problem), match="mine"):
+                    model.classify(broken(count, problem), threads=threads)
+    assert model.classify(CAT)[0].label == "cat"
+
+
+def test_k(model: Model, told: dict) -> None:
+    assert model.classify(CAT, k=1) == told[CAT][:1]
+    assert model.classify(CAT, k=11) == model.classify(CAT, k=10**12) == told[CAT]
+    for k in (0, -1):
+        for images in (CAT, [CAT], []):
+            with pytest.raises(libresnet.ArgumentError, match="k is"):
+                model.classify(images, k=k)
+
+
+def test_preprocessing_that_does_not_fit_is_an_error(samples: list[Path]) -> None:
+    with Model(RESNET20, preprocess="none") as model:
+        assert len(model.classify(read_picture(CAT)[:32, :32])) == 5
+        with pytest.raises(libresnet.ArgumentError, match="32"):
+            model.classify(CAT)
+    for name in ("imagenet", "keras-caffe", "keras-tf"):
+        options = ("--preprocess", name, "--size", 224)
+        with Model(RESNET20, preprocess=name, input_size=224) as model:
+            assert model.classify(samples, k=10) == told_by_program(samples, 10, "-m", RESNET20, *options)
+
+
+# ---- normalised values ----
+
+
+def prepared(model: Model, rgb: np.ndarray) -> np.ndarray:
+    """(h,w,c), of a picture that has the net's size."""
+    way = model.preprocess
+    values = rgb.astype(np.float32) / np.float32(way.scale)
+    return (values - np.array(way.mean, np.float32)) / np.array(way.std, np.float32)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    wide = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
+    return wide / wide.sum(axis=1, keepdims=True)
+
+
+def end_in(operator: str) -> object:
+    """Change a net to end in another operator."""
+
+    def change(graph: object) -> None:
+        from onnx import helper
+
+        for node in graph.graph.node:
+            node.output[:] = ["raw" if name == "logits" else name for name in node.output]
+        attributes = {} if operator == "Sigmoid" else {"axis": 1}
+        graph.graph.node.append(helper.make_node(operator, ["raw"], ["logits"], name="last", **attributes))
+
+    return change
+
+
+@pytest.mark.parametrize("ending", [None, "Softmax", "LogSoftmax", "Sigmoid"])
+@pytest.mark.filterwarnings("ignore::libresnet.ModelWarning")
+def test_float_input_gives_shares_of_what_run_gives(tmp_path: Path, ending: str | None) -> None:
+    path = made_net(tmp_path / "net.onnx", seed=3, change=end_in(ending) if ending else None)
+    raw = made_net(tmp_path / "raw.onnx", seed=3)
+    x = np.random.default_rng(5).standard_normal((6, 3, 32, 32), np.float32)
+    with Model(path) as model, model.session(threads=1) as session, Model(raw) as plain:
+        logits = plain.session(threads=1).run(x)
+        shares = 1 / (1 + np.exp(-logits.astype(np.float64))) if ending == "Sigmoid" else softmax(logits)
+        scores = session.run(x)
+        expected = {None: logits, "LogSoftmax": np.log(shares)}.get(ending, shares)
+        assert np.allclose(scores, expected, rtol=1e-5, atol=1e-6)
+        found = model.probabilities(x)
+        assert np.allclose(found, shares, rtol=1e-5, atol=1e-7) and found.dtype == np.float32
+        assert np.array_equal(session.probabilities(x), found)
+        assert np.array_equal(model.probabilities(x[0]), found[0]) and model.probabilities(x[0]).shape == (10,)
+        for row, best in zip(found, model.classify(x, k=10)):
+            assert [one.index for one in best] == sorted(range(10), key=lambda index: (-row[index], index))
+            assert [one.score for one in best] == [float(row[one.index]) for one in best]
+            assert all(one.label is None for one in best)
+        pixels = np.random.default_rng(6).integers(0, 256, (4, 32, 32, 3), np.uint8)
+        from_pixels = model.probabilities(pixels)
+        assert np.allclose(from_pixels, model.probabilities(np.stack([prepared(model, one) for one in pixels])), atol=1e-6)
+
+
+def test_equal_scores_come_by_index(tmp_path: Path) -> None:
+    def constant(graph: object) -> None:
+        from onnx import numpy_helper
+
+        for one in graph.graph.initializer:
+            if one.name.startswith("fc."):
+                one.CopyFrom(numpy_helper.from_array(np.zeros(tuple(one.dims), np.float32), one.name))
+
+    path = made_net(tmp_path / "equal.onnx", change=constant)
+    with Model(path, preprocess="cifar10") as model:
+        for images in (np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.float32)):
+            best = model.classify(images, k=10)
+            assert [one.index for one in best] == list(range(10)) and len({one.score for one in best}) == 1
+
+
+def test_large_logits_do_not_overflow(tmp_path: Path) -> None:
+    def larger(graph: object) -> None:
+        from onnx import numpy_helper
+
+        weight = next(one for one in graph.graph.initializer if one.name == "fc.weight")
+        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1e4), weight.name))
+
+    with Model(made_net(tmp_path / "large.onnx", change=larger), preprocess="cifar10") as model:
+        for images in (CAT, np.ones((3, 32, 32), np.float32)):
+            found = model.probabilities(images)
+            assert np.isfinite(found).all() and abs(float(found.sum()) - 1) < 1e-5
+
+
+def test_probabilities_are_classifys(model: Model, told: dict) -> None:
+    found = model.probabilities(list(told))
+    assert found.shape == (len(told), 10) and found.dtype == np.float32
+    assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
+    for row, expected in zip(found, told.values()):
+        assert all(float(row[one.index]) == one.score for one in expected)
+    assert np.array_equal(model.probabilities(CAT), found[list(told).index(CAT)])
+
+
+# ---- decoding ----
+
+
+def test_read_picture_is_pillows(samples: list[Path], tmp_path: Path) -> None:
+    image = pil()
+    from PIL import ImageOps
+
+    paths = list(samples)
+    random = np.random.default_rng(2)
+    for orientation in range(1, 9):
+        one = image.fromarray(random.integers(0, 256, (3, 5, 3), np.uint8)).resize((41, 23))
+        exif = image.Exif()
+        exif[0x0112] = orientation
+        for suffix in ("jpg", "png"):
+            paths.append(tmp_path / f"{orientation}.{suffix}")
+            one.save(paths[-1], exif=exif)
+    for mode in ("L", "P", "RGBA", "LA", "1"):
+        paths.append(tmp_path / f"{mode}.png")
+        image.fromarray(random.integers(0, 256, (9, 7, 3), np.uint8)).convert("L" if mode == "LA" else "RGB").convert(mode).save(paths[-1])
+    for path in paths:
+        expected = np.asarray(ImageOps.exif_transpose(image.open(path)).convert("RGB"))
+        for found in (read_picture(path), read_picture(path.read_bytes())):
+            assert found.dtype == np.uint8 and found.flags.owndata and found.flags.writeable and found.flags.c_contiguous
+            assert np.array_equal(found, expected), path
+
+
+def test_photographs(tmp_path: Path) -> None:
+    paths = sorted(shared("data", "imagenet-samples").iterdir())[:12]
+    paths = [path for path in paths if path.suffix == ".JPEG"]
+    image = pil()
+    from PIL import ImageOps
+
+    net = made_net(tmp_path / "net.onnx", "resnet18", width=0.125, size=64)
+    with Model(net, preprocess="imagenet", input_size=224) as model:
+        expected = told_by_program(paths, 5, "-m", net, "--preprocess", "imagenet", "--size", 224)
+        assert model.classify(paths) == expected
+        turned = [ImageOps.exif_transpose(image.open(path)) for path in paths]
+        assert [[one.index for one in best] for best in model.classify(turned)] == [
+            [one.index for one in best] for best in expected
+        ]
+
+
+def test_broken_pictures_have_their_path(model: Model, tmp_path: Path) -> None:
+    cut, text, none = tmp_path / "cut.jpg", tmp_path / "text.png", tmp_path / "none.jpg"
+    cut.write_bytes(CAT.read_bytes()[:200])
+    text.write_text("no picture")
+    for path, status in ((cut, "ERROR_FORMAT"), (text, "ERROR_UNSUPPORTED"), (none, "ERROR_IO"), (tmp_path, "ERROR_IO")):
+        for use in (read_picture, model.classify, lambda one: model.classify([CAT] * 40 + [one]), model.session().classify):
+            with pytest.raises(libresnet.PictureError, match=re.escape(str(path))) as raised:
+                use(path)
+            assert (raised.value.path, raised.value.status.name) == (str(path), status)
+            assert isinstance(raised.value, ValueError)
+    for data in (b"", b"\xff\xd8\xff", cut.read_bytes(), bytearray(b"text")):
+        with pytest.raises(libresnet.PictureError) as raised:
+            read_picture(data)
+        assert raised.value.path is None
+    with pytest.raises(libresnet.ArgumentError, match="NUL"):
+        read_picture(f"{CAT}\0")
+    with pytest.raises(TypeError):
+        read_picture(3)  # type: ignore[arg-type]
+    assert model.classify(CAT)[0].label == "cat"
+
+
+def test_odd_paths(model: Model, tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/\xff \xe2\x98\x83.jpg"
+    Path(os.fsdecode(path)).write_bytes(CAT.read_bytes())
+    assert model.classify(Path(os.fsdecode(path))) == model.classify(CAT)
+
+
+def test_sizes_leave_nothing_behind() -> None:
+    """Decoding pictures of 1,600 sizes takes no more memory the longer it goes on."""
+    code = """
+import struct, zlib, libresnet
+def png(w, h):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    header = struct.pack(">IIBBBBB", w, h, 8, 0, 0, 0, 0)
+    return b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(w + 1) * h)) + chunk(b"IEND", b"")
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+pictures = [png(w, h) for w in range(1, 41) for h in range(1, 41)]
+for one in pictures[:50]:
+    libresnet.read_picture(one)
+before = resident()
+for one in pictures:
+    libresnet.read_picture(one)
+print(resident() - before)
+"""
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 2e6
+
+
+def test_without_its_helper_arrays_are_labelled_all_the_same(tmp_path: Path) -> None:
+    """libresnet_python.so is needed for files only, and the message says so."""
+    from libresnet import _library
+
+    (tmp_path / "libresnet.so").symlink_to(_library.path.resolve())
+    code = f"""
+import libresnet, numpy
+model = libresnet.Model({str(RESNET20)!r})
+print(len(model.classify(numpy.zeros((32, 32, 3), numpy.uint8))))
+try:
+    libresnet.read_picture({str(CAT)!r})
+except ImportError as problem:
+    print(problem)
+"""
+    done = python("-c", code, LIBRESNET_LIBRARY=str(tmp_path))
+    count, message = done.stdout.splitlines()
+    assert count == "5" and "libresnet_python.so" in message and "install the wheel" in message
