@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
+import warnings
 from typing import Any, Dict, Optional, Tuple, Type
 
 from ._structs import Status
 
-_NODE = re.compile(r"node '(.*?)' \((\w+)")
-_ATTRIBUTE = re.compile(r"attribute '?(\w+)'?")
+# Names in files may hold anything; what the library says around them is fixed.
+_PLACE = re.compile(r"node '(.*?)' \(([^,]*), opset -?\d+\): (?:attribute (?:'([^']*)'|(\w+)))?", re.DOTALL)
 
 
 class Error(Exception):
@@ -22,11 +24,11 @@ class Error(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
-        node = _NODE.search(message)
-        attribute = _ATTRIBUTE.search(message)
-        self.node: Optional[str] = node.group(1) if node else None
-        self.op: Optional[str] = node.group(2) if node else None
-        self.attribute: Optional[str] = attribute.group(1) if attribute else None
+        place = _PLACE.search(message)
+        node, op, quoted, bare = place.groups() if place else (None, None, None, None)
+        self.node: Optional[str] = node
+        self.op: Optional[str] = op
+        self.attribute: Optional[str] = quoted or bare
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return type(self), (self.message, self.status)
@@ -76,6 +78,14 @@ class PictureError(Error, ValueError):
 
 class ModelWarning(UserWarning):
     """Something about a model that makes its answers likely wrong, or its opening slow."""
+
+
+def warn(message: str) -> None:
+    """A ModelWarning for the line outside of this package that led here: Python shows one for each such line."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, ModelWarning, stacklevel=level)
 
 
 CLASSES: Dict[Status, Type[Error]] = {

@@ -17,7 +17,7 @@ _in_checkout = _package.parents[2] / "build" / "release"
 
 
 def _named_by_user(value: str) -> Path:
-    path = Path(value)
+    path = Path(os.path.abspath(value))  # a name without a slash would be looked for elsewhere, and folders change
     return path / "libresnet.so" if path.is_dir() else path
 
 
@@ -119,7 +119,15 @@ def check(status: int, error: _structs.ErrorStruct) -> None:
 
 def encoded(path: "str | os.PathLike[str]") -> bytes:
     """A path for C. One with a NUL in it would be cut off there, and another file opened."""
-    name = os.fsencode(path)
-    if b"\0" in name:
-        raise error_of(_structs.Status.ERROR_ARGUMENT, f"the path {os.fspath(path)!r} has a NUL character in it")
-    return name
+    return _without_nul("the path", os.fsencode(path))
+
+
+def c_string(what: str, value: str) -> bytes:
+    """A name for C, likewise."""
+    return _without_nul(what, value.encode())
+
+
+def _without_nul(what: str, value: bytes) -> bytes:
+    if b"\0" in value:
+        raise error_of(_structs.Status.ERROR_ARGUMENT, f"{what} {value!r} has a NUL character in it")
+    return value

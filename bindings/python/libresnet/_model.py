@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 from typing import Any, Dict, List, Optional, Tuple, Union
 
@@ -28,7 +29,11 @@ def _one_of(name: str, value: str, accepted: Dict[str, Any]) -> Any:
 
 
 def _sides(input_size: Union[int, Tuple[int, int], None]) -> Tuple[int, int]:
-    h, w = (input_size, input_size) if isinstance(input_size, int) else input_size or (0, 0)
+    pair = input_size if isinstance(input_size, (tuple, list)) else (input_size or 0,) * 2
+    try:
+        h, w = map(operator.index, pair)
+    except (TypeError, ValueError):
+        h = w = -1
     if not (0 <= h <= 65535 and 0 <= w <= 65535):
         raise ArgumentError(f"input_size is {input_size}: accepted are a side, or (height, width), of 1 to 65535 pixels")
     return h, w
@@ -50,6 +55,8 @@ def _options_struct(
     struct.input_height, struct.input_width = _sides(input_size)
     if preprocess is not None:
         chosen = Preprocess.preset(preprocess) if isinstance(preprocess, str) else preprocess
+        if not isinstance(chosen, Preprocess):
+            raise ArgumentError(f"preprocess is {preprocess!r}: accepted are a preset's name and a Preprocess")
         struct.preprocess = ctypes.pointer(chosen._struct())
     struct.conv = _one_of("conv", conv, _CONV)
     struct.memory = _one_of("memory", memory, _MEMORY)
@@ -58,7 +65,7 @@ def _options_struct(
             raise ArgumentError(f"{name} is {value}: accepted are numbers from 0 on, 0 being automatic")
         setattr(struct, name, value)
     struct.keep_weights, struct.external_data = keep_weights, external_data
-    struct.output = output.encode() if output is not None else None
+    struct.output = c_string("output", output) if output is not None else None
     return struct
 
 

@@ -69,7 +69,10 @@ def read_picture(source: Union[PathLike, bytes, bytearray, memoryview]) -> U8:
         message = error.message.decode("utf-8", "replace")
         raise PictureError(f"{path or 'picture'}: {message}", _structs.Status(status), path)
     try:
-        return np.ctypeslib.as_array(out.pixels, (out.height, out.width, 3)).copy()
+        # Not numpy.ctypeslib.as_array, which leaves some 5 KB of types behind for every shape that it has not met.
+        array = np.empty((out.height, out.width, 3), np.uint8)
+        ctypes.memmove(array.ctypes.data, out.pixels, array.nbytes)
+        return array
     finally:
         library.resnet_python_picture_release(ctypes.byref(out))
 
@@ -124,7 +127,8 @@ def tensor_of(array: npt.NDArray[Any], shape: Tuple[int, int, int], layout: Opti
         swapped = array.transpose(0, 2, 3, 1) if kind == _structs.Layout.LAYOUT_NCHW else array.transpose(0, 3, 1, 2)
         if swapped.flags.c_contiguous:
             return Tensor(swapped, _structs.Layout(1 - kind))
-    return Tensor(np.ascontiguousarray(array, np.float32), kind)
+    # Always a copy, and hence aligned: ascontiguousarray lets float32 at any address pass.
+    return Tensor(np.array(array, np.float32, order="C"), kind)
 
 
 def _layout_of(got: Tuple[int, ...], shape: Tuple[int, int, int], layout: Optional[str]) -> _structs.Layout:

@@ -11,7 +11,8 @@ from typing import Any, Iterable, List, Optional, Tuple, Union, overload
 import numpy as np
 
 from . import _structs
-from ._library import check, library
+from ._errors import ArgumentError
+from ._library import c_string, check, library
 
 _SHORTCUTS = {
     _structs.Shortcut.SHORTCUT_NONE: "none",
@@ -85,13 +86,17 @@ class Preprocess:
     def preset(cls, name: str) -> Preprocess:
         """One of "imagenet", "imagenet-v2", "cifar10", "keras-caffe", "keras-tf", "none"; ArgumentError on any other."""
         struct, error = _structs.PreprocessStruct(), _structs.ErrorStruct()
-        check(library.resnet_preprocess_preset(name.encode(), ctypes.byref(struct), ctypes.byref(error)), error)
+        check(library.resnet_preprocess_preset(c_string("preset", name), ctypes.byref(struct), ctypes.byref(error)), error)
         return _preprocess_of(struct)
 
     def _struct(self) -> _structs.PreprocessStruct:
         order = {"RGB": _structs.ChannelOrder.ORDER_RGB, "BGR": _structs.ChannelOrder.ORDER_BGR}.get(self.order)
         if order is None:
-            raise ValueError(f"Preprocess.order is {self.order!r}: accepted are 'RGB' and 'BGR'")
+            raise ArgumentError(f"Preprocess.order is {self.order!r}: accepted are 'RGB' and 'BGR'")
+        if not (0 <= self.resize <= 65535 and 0 <= self.crop <= 65535):
+            raise ArgumentError(f"Preprocess has resize {self.resize}, crop {self.crop}: accepted are 0 to 65535 pixels")
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise ArgumentError(f"Preprocess has mean {self.mean}, std {self.std}: three numbers are accepted for each")
         three = ctypes.c_float * 3
         return _structs.PreprocessStruct(self.resize, self.crop, order, self.scale, three(*self.mean), three(*self.std))
 

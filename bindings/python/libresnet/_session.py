@@ -95,7 +95,8 @@ class Lesion:
         self.end()
 
 
-def _close(pointer: ctypes.c_void_p) -> None:
+def _close(pointer: ctypes.c_void_p, model: Any) -> None:
+    """`model`: the library's, which may go only after this."""
     library.resnet_session_close(ctypes.byref(pointer))
 
 
@@ -136,7 +137,7 @@ class Session:
                 model, ctypes.byref(options), ctypes.byref(self._pointer), self._error_reference
             )
             check(status, self._error)
-            self._finalizer = weakref.finalize(self, _close, self._pointer)
+            self._finalizer = weakref.finalize(self, _close, self._pointer, self.model._opened)
             self._finalizer.atexit = False
             self._core.sessions.add(self)
 
