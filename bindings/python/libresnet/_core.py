@@ -5,13 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-import warnings
 import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Iterator, Optional, Tuple, Union
 
 from . import _structs
-from ._errors import ArgumentError, ModelWarning
+from ._errors import ArgumentError, warn
 from ._forks import forked
 from ._library import library
 from ._plan import Block, Plan, read_info
@@ -38,6 +37,7 @@ class Core:
         self.after_fork()
         forked.add(self)
         self.info, self._op_count, self.block_count = read_info(pointer)
+        self.prepared_pictures = False
         self._guess_told = self.info.preprocess_source != "guessed"
 
     def after_fork(self) -> None:
@@ -54,8 +54,12 @@ class Core:
     def close(self) -> None:
         with self._lock:
             self.closing = True
-        for session in list(self.sessions):
-            session.close()
+        try:
+            for session in list(self.sessions):
+                session.close()
+        except ArgumentError:  # called by an observer, whose session must not be closed
+            self.closing = False
+            raise
         with self._lock:
             self._finalizer()
 
@@ -87,20 +91,18 @@ class Core:
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         raise ArgumentError(f"{self.title} has no block {name!r}: its {len(names)} blocks, counted from 0, are {shown}")
 
-    def warn_of_findings(self, stacklevel: int) -> None:
+    def warn_of_findings(self) -> None:
         """Tell what looks wrong in the file."""
         found = [what.message for what in self.info.findings if what.severity == "warning"]
         for message in found + ([self.info.notice] if self.info.notice else []):
-            warnings.warn(f"{self.title}: {message}", ModelWarning, stacklevel=stacklevel + 1)
+            warn(f"{self.title}: {message}")
 
-    def warn_of_guess(self, stacklevel: int) -> None:
-        """Tell, once, that pictures are prepared by a guess."""
-        if self._guess_told:
+    def warn_of_guess(self) -> None:
+        """Tell, once, that pictures were prepared by a guess; on the thread of the user's call."""
+        if self._guess_told or not self.prepared_pictures:
             return
         self._guess_told = True
-        warnings.warn(
+        warn(
             f"{self.title} does not say how pictures are prepared; from its input's size it is guessed: {self.info.preprocess}. "
-            "Name it to be sure: Model(..., preprocess='imagenet')",
-            ModelWarning,
-            stacklevel=stacklevel + 1,
+            "Name it to be sure: Model(..., preprocess='imagenet')"
         )

@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
-import numpy.typing as npt
 
 from ._core import Core
 from ._errors import ArgumentError
@@ -87,20 +86,26 @@ class Crew:
         self, images: Any, k: int, pixels: Optional[str], layout: Optional[str], threads: int
     ) -> Union[List[Prediction], List[List[Prediction]]]:
         def label(session: Session, part: Any) -> Any:
-            return session.classify(part, k, pixels=pixels, layout=layout)
+            return session.label(part, k, pixels, layout)
 
-        if is_one_picture(images):
-            return label(self.team(threads), images)  # type: ignore[no-any-return]
-        return [ranked for part in self._share_out(images, label, threads) for ranked in part]
+        try:
+            if is_one_picture(images):
+                return self.team(threads).label(images, k, pixels, layout)
+            return [ranked for part in self._share_out(images, label, threads) for ranked in part]
+        finally:
+            self._core.warn_of_guess()
 
     def probabilities(self, images: Any, pixels: Optional[str], layout: Optional[str], threads: int) -> F32:
-        def weigh(session: Session, part: Any) -> Any:
-            return session.probabilities(part, pixels=pixels, layout=layout)
+        def weigh(session: Session, part: Any) -> F32:
+            return session.weigh(part, pixels, layout)
 
-        if is_one_picture(images):
-            return weigh(self.team(threads), images)  # type: ignore[no-any-return]
-        parts: List[npt.NDArray[np.float32]] = list(self._share_out(images, weigh, threads))
-        return np.concatenate(parts) if parts else np.empty((0, self._core.info.classes), np.float32)
+        try:
+            if is_one_picture(images):
+                return self.team(threads).weigh(images, pixels, layout)
+            parts: List[F32] = list(self._share_out(images, weigh, threads))
+            return np.concatenate(parts) if parts else np.empty((0, self._core.info.classes), np.float32)
+        finally:
+            self._core.warn_of_guess()
 
     def _share_out(self, images: Any, work: Callable[[Session, Any], Any], threads: int) -> Iterator[Any]:
         """What `work` makes of the pictures, part by part, in their order."""

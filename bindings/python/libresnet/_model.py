@@ -13,7 +13,7 @@ from . import _structs
 from ._core import Core
 from ._crew import Crew
 from ._errors import ArgumentError
-from ._library import builtin_model, check, encoded, library
+from ._library import builtin_model, c_string, check, encoded, library
 from ._pictures import F32, PathLike
 from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
 from ._session import Lesion, Prediction, Session
@@ -151,7 +151,7 @@ class Model:
     def _take(self, core: Core, named: Optional[str], options: Optional[Dict[str, Any]]) -> None:
         self._core, self._named, self._options = core, named, options
         self._crew = Crew(core)
-        core.warn_of_findings(stacklevel=3)
+        core.warn_of_findings()
 
     # ---- what it is ----
 

@@ -84,9 +84,9 @@ class Lesion:
 
     def end(self) -> None:
         """Restore it; other lesions remain. May be repeated."""
-        end, self._end = self._end, None
-        if end is not None:
-            end()
+        if self._end is not None:
+            self._end()
+            self._end = None
 
     def __enter__(self) -> Lesion:
         return self
@@ -95,8 +95,8 @@ class Lesion:
         self.end()
 
 
-def _close(pointer: ctypes.c_void_p, model: Any) -> None:
-    """`model`: the library's, which may go only after this."""
+def _close(pointer: ctypes.c_void_p, core: Core) -> None:
+    """`core`: its model, which may go only after this, in whatever order the garbage collector comes to them."""
     library.resnet_session_close(ctypes.byref(pointer))
 
 
@@ -137,7 +137,7 @@ class Session:
                 model, ctypes.byref(options), ctypes.byref(self._pointer), self._error_reference
             )
             check(status, self._error)
-            self._finalizer = weakref.finalize(self, _close, self._pointer, self.model._opened)
+            self._finalizer = weakref.finalize(self, _close, self._pointer, self._core)
             self._finalizer.atexit = False
             self._core.sessions.add(self)
 
@@ -236,6 +236,15 @@ class Session:
         self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None
     ) -> Union[List[Prediction], List[List[Prediction]]]:
         """As Model.classify, in this session."""
+        try:
+            return self.label(images, k, pixels, layout)
+        finally:
+            self._core.warn_of_guess()
+
+    def label(
+        self, images: Any, k: int, pixels: Optional[str], layout: Optional[str]
+    ) -> Union[List[Prediction], List[List[Prediction]]]:
+        """classify, on any thread: without warnings."""
         ranked = [
             [self._prediction(int(one["index"]), float(one["score"])) for one in row]
             for part in self._ranked(images, self._checked_k(k), pixels, layout)
@@ -245,6 +254,13 @@ class Session:
 
     def probabilities(self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None) -> F32:
         """As Model.probabilities, in this session."""
+        try:
+            return self.weigh(images, pixels, layout)
+        finally:
+            self._core.warn_of_guess()
+
+    def weigh(self, images: Any, pixels: Optional[str], layout: Optional[str]) -> F32:
+        """probabilities, on any thread: without warnings."""
         parts = list(self._ranked(images, self._classes, pixels, layout))
         ranked = np.concatenate(parts) if parts else np.empty((0, self._classes), _PREDICTION)
         out = np.empty((len(ranked), self._classes), np.float32)
@@ -269,7 +285,7 @@ class Session:
         if isinstance(portion[0], Tensor):
             return self._rank_scores(self._run_tensor(portion[0]), k)
         pictures = [item for item in portion if isinstance(item, Picture)]
-        self._core.warn_of_guess(stacklevel=2)
+        self._core.prepared_pictures = True
         structs = (_structs.ImageStruct * len(pictures))(*(picture.struct for picture in pictures))
         out = np.empty((len(pictures), k), _PREDICTION)
         with self._turn():
