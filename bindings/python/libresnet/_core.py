@@ -104,5 +104,5 @@ class Core:
         self._guess_told = True
         warn(
             f"{self.title} does not say how pictures are prepared; from its input's size it is guessed: {self.info.preprocess}. "
-            "Name it to be sure: Model(..., preprocess='imagenet')"
+            "Name it to be sure, with preprocess=, e.g. 'imagenet'"
         )
