@@ -26,6 +26,7 @@ from ._errors import (
     SystemFailure,
     UnsupportedModelError,
 )
+from ._lens import Responses
 from ._model import Model
 from ._pictures import read_picture
 from ._plan import Block, Finding, ModelInfo, Op, Plan, Preprocess
@@ -53,6 +54,7 @@ __all__ = [
     "Prediction",
     "Preprocess",
     "Response",
+    "Responses",
     "Session",
     "Status",
     "SystemFailure",
