@@ -14,6 +14,7 @@ LIBRESNET_LIBRARY says.
 from __future__ import annotations
 
 from . import _library
+from ._compare import Comparison, compare
 from ._errors import (
     ArgumentError,
     Error,
@@ -38,6 +39,7 @@ __version__: str = _library.library.resnet_version().decode()
 __all__ = [
     "ArgumentError",
     "Block",
+    "Comparison",
     "Error",
     "FileError",
     "Finding",
@@ -59,5 +61,6 @@ __all__ = [
     "Status",
     "SystemFailure",
     "UnsupportedModelError",
+    "compare",
     "read_picture",
 ]
