@@ -76,6 +76,11 @@ class Crew:
             self._lesions = (*self._lesions, lesion)
         return Lesion(lambda: self._end(lesion))
 
+    @property
+    def lesions(self) -> Tuple[LesionOf, ...]:
+        """What the model has now."""
+        return self._lesions
+
     def _end(self, lesion: LesionOf) -> None:
         with self._lock:
             self._lesions = tuple(other for other in self._lesions if other is not lesion)

@@ -19,7 +19,7 @@ from ._library import check, library
 from ._pictures import F32, Item, Picture, Tensor, items_of, is_one_picture, portions, tensor_of
 from ._plan import Block, Op
 
-_POINTS = {
+POINTS = {
     _structs.Point.POINT_OUTPUT: "output",
     _structs.Point.POINT_RESPONSE: "response",
     _structs.Point.POINT_SHORTCUT: "shortcut",
@@ -410,4 +410,4 @@ def _response_of(struct: _structs.ResponseStruct, ops: Any, copy: bool) -> Respo
         data = data.copy()
     else:
         data.flags.writeable = False
-    return Response(ops[struct.op], _POINTS[struct.point], data, struct.nanoseconds)
+    return Response(ops[struct.op], POINTS[struct.point], data, struct.nanoseconds)
