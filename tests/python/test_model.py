@@ -371,7 +371,7 @@ def test_a_guess_is_told_once_and_for_the_users_line(small_net: Path) -> None:
                 with pytest.warns(libresnet.ModelWarning, match="cifar10|guessed") as told:
                     getattr(user, use)(CAT)
                 assert [Path(one.filename) for one in told] == [Path(__file__)]
-                getattr(user, use)([CAT, CAT])
+                getattr(user, use)([CAT] * 5)
                 model.classify(CAT)
 
 
@@ -384,6 +384,12 @@ def test_no_guess_is_told_where_none_matters(small_net: Path) -> None:
         model.session().run(np.zeros((1, 3, 32, 32), np.float32))
     with Model(RESNET20) as model:
         model.classify(CAT)
+
+
+def test_a_guess_for_many_pictures_is_told_for_the_users_line(small_net: Path) -> None:
+    with Model(small_net) as model, pytest.warns(libresnet.ModelWarning) as told:
+        model.classify(iter([CAT] * 100), threads=2)
+    assert [Path(one.filename) for one in told] == [Path(__file__)]
 
 
 def test_findings_are_warned_of() -> None:
@@ -466,13 +472,13 @@ def test_goes_at_once_when_nothing_refers_to_it() -> None:
     try:
         model = Model(RESNET20)
         model.classify(CAT)
-        opened, gone = weakref.ref(model._opened), weakref.ref(model)
+        core = weakref.ref(model._core)
         session = model.session(threads=1)
         del model
-        assert gone() is not None, "a session keeps its model"
+        assert core() is not None, "a session keeps what it runs"
         session.run(np.zeros((1, 3, 32, 32), np.float32))
         del session
-        assert gone() is None and opened() is None
+        assert core() is None
     finally:
         gc.enable()
 
@@ -480,10 +486,10 @@ def test_goes_at_once_when_nothing_refers_to_it() -> None:
 def test_a_model_is_closed_after_its_sessions_whatever_the_garbage_collector_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from libresnet import _model, _session
+    from libresnet import _core, _session
 
     order = []
-    for module, name in ((_model, "model"), (_session, "session")):
+    for module, name in ((_core, "model"), (_session, "session")):
         close = module._close
         monkeypatch.setattr(module, "_close", lambda *a, c=close, n=name: (order.append(n), c(*a)))
     for _ in range(5):

@@ -212,9 +212,15 @@ class Session:
         n = x.shape[0]
         if out is None:
             out = np.empty((n, self._classes), _float32)
-        elif out.shape != (n, self._classes) or out.dtype != _float32 or not out.flags.carray:
+        elif not (
+            isinstance(out, np.ndarray)
+            and out.shape == (n, self._classes)
+            and out.dtype == _float32
+            and out.flags.carray
+        ):
+            what = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
             raise ArgumentError(
-                f"out is {out.dtype} of shape {out.shape}: wanted is float32 of shape {(n, self._classes)}, contiguous and writable"
+                f"out is {what}: wanted is an array, float32 of shape {(n, self._classes)}, contiguous and writable"
             )
         if n:
             self._run(x, kind, n, out)
@@ -353,7 +359,8 @@ class Session:
 
     def _set_observer(self, observer: Any, user: Any = None) -> None:
         """`observer`: an _structs.Observer, a function of another library, or None. With the lock held."""
-        address = ctypes.cast(observer, ctypes.c_void_p) if observer is not None else None
+        # Not ctypes.cast, which ties the observer to itself: all it refers to would stay.
+        address = ctypes.c_void_p.from_buffer(observer).value if observer is not None else None
         check(library.resnet_session_observe(self._pointer, address, user, self._error_reference), self._error)
         self._observer = None if observer is None else (observer, user)
 
