@@ -19,6 +19,7 @@ PYTHON = ROOT / "build" / "deps" / "venv" / "bin" / "python"
 LOCALES = ROOT / "build" / "deps" / "locale"
 FUZZ_MINUTES = 3  # of CPU time for each target
 RANDOM_GRAPHS = 2000
+SANITIZED_PYTHON = ("test_model.py", "test_session.py", "test_classify.py", "test_lens.py")  # what calls the library most
 # What one cmocka test prints about its end; a ctest test is a program of many of them.
 CMOCKA_END = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+)$", re.MULTILINE)
 
@@ -161,16 +162,27 @@ def test_environment(preset):
     return environment
 
 
-def pytest(name, preset, folder, more=None):
+def pytest(name, preset, folder, more=None, files=()):
     if not PYTHON.exists() or subprocess.run([PYTHON, "-c", "import pytest"], stderr=subprocess.DEVNULL).returncode != 0:
         return one_skip(name, "pytest is not in build/deps/venv: tools/deps could not install it")
     report = LOGS / f"pytest-{preset}-{Path(folder).stem}.xml"
-    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder, f"--junitxml={report}"]
+    chosen = [f"{folder}/{file}" for file in files] or [folder]
+    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, f"--junitxml={report}"]
     results = reported(name, report.stem, report, command, {**test_environment(preset), **(more or {})})
     for line in (LOGS / f"{report.stem}.log").read_text(errors="replace").splitlines():
         if line.startswith("measured: "):
             print(line)
     return results
+
+
+def sanitized_python(name, preset, folder, files):
+    """In a Python that isn't built with the sanitizer: its run time has to be there first. Python's own leaks are its own."""
+    found = [subprocess.run(["cc", f"-print-file-name={library}"], stdout=subprocess.PIPE, text=True).stdout.strip()
+             for library in ("libasan.so", "libubsan.so")]
+    if not all(map(os.path.isabs, found)):
+        return one_skip(name, "cc has no shared libasan and libubsan")
+    more = {"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}
+    return pytest(name, preset, folder, more, files)
 
 
 def fuzz(name, preset):
@@ -212,6 +224,7 @@ def steps(long):
     yield "unit tests, corpus, asan", ctest, "asan"
     for folder in ("cli", "hostile"):
         yield f"{folder}, asan", pytest, "asan", f"tests/{folder}"
+    yield "python, asan", sanitized_python, "asan", "tests/python", SANITIZED_PYTHON
     yield "build, tsan", build, "tsan"
     yield "unit tests, corpus, tsan", ctest, "tsan"
     if long:

@@ -44,7 +44,7 @@ def test_plain_and_residual(tmp_path):
     assert len(re.findall(r"^layer +\d+  std \d+\.\d+", printed, re.MULTILINE)) == 5
     assert len(re.findall(r"^without stage\d\.block\d: the same label for \d+ of 10", printed, re.MULTILINE)) == 9
     assert "resnet20: 20 layers, 90.0% right" in printed
-    assert (tmp_path / "compare.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "compare.html").read_text().startswith("<!DOCTYPE html>")
     if importlib.util.find_spec("matplotlib"):
         assert (tmp_path / "responses.png").read_bytes().startswith(b"\x89PNG")
 

@@ -46,7 +46,7 @@ if pictures:
 # %% Everything at once, over all the data: what `resnet compare` finds out. (report="compare.html" writes its page, too.)
 comparison = libresnet.compare(files, data, report="compare.html")
 for net in comparison["models"]:
-    print(f"{net['name']}: {net['conv_layers']} layers, {net['top1']:.1%} right, {net['latency_ms']['median']:.3f} ms a picture")
+    print(f"{net['title']}: {net['layers']} layers, {net['top1']:.1%} right, {net['latency_ms']['median']:.3f} ms a picture")
 
 # %% Fig. 7, where matplotlib is installed.
 try:

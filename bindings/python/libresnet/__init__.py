@@ -14,6 +14,7 @@ LIBRESNET_LIBRARY says.
 from __future__ import annotations
 
 from . import _library
+from ._compare import Comparison, compare
 from ._errors import (
     ArgumentError,
     Error,
@@ -26,6 +27,7 @@ from ._errors import (
     SystemFailure,
     UnsupportedModelError,
 )
+from ._lens import Responses
 from ._model import Model
 from ._pictures import read_picture
 from ._plan import Block, Finding, ModelInfo, Op, Plan, Preprocess
@@ -37,6 +39,7 @@ __version__: str = _library.library.resnet_version().decode()
 __all__ = [
     "ArgumentError",
     "Block",
+    "Comparison",
     "Error",
     "FileError",
     "Finding",
@@ -53,9 +56,11 @@ __all__ = [
     "Prediction",
     "Preprocess",
     "Response",
+    "Responses",
     "Session",
     "Status",
     "SystemFailure",
     "UnsupportedModelError",
+    "compare",
     "read_picture",
 ]

@@ -10,7 +10,7 @@ from ._library import program
 
 def main() -> None:
     """Become the program."""
-    file = str(program())
+    file = program()
     os.execv(file, ["resnet", *sys.argv[1:]])
 
 

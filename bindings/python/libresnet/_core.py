@@ -37,8 +37,8 @@ class Core:
         self.after_fork()
         forked.add(self)
         self.info, self._op_count, self.block_count = read_info(pointer)
+        self.prepared_pictures = False
         self._guess_told = self.info.preprocess_source != "guessed"
-        self.guess_used = False  # by a session, for a picture
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()  # taken after a session's own, never before
@@ -98,11 +98,11 @@ class Core:
             warn(f"{self.title}: {message}")
 
     def warn_of_guess(self) -> None:
-        """Tell, once, that pictures were prepared by a guess: on the user's thread, whose line is to be shown."""
-        if self._guess_told or not self.guess_used:
+        """Tell, once, that pictures were prepared by a guess; on the thread of the user's call."""
+        if self._guess_told or not self.prepared_pictures:
             return
         self._guess_told = True
         warn(
             f"{self.title} does not say how pictures are prepared; from its input's size it is guessed: {self.info.preprocess}. "
-            "Name it to be sure: Model(..., preprocess='imagenet')"
+            "Name it to be sure, with preprocess=, e.g. 'imagenet'"
         )

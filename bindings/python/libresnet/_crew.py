@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
-import numpy.typing as npt
 
 from ._core import Core
 from ._errors import ArgumentError
@@ -50,7 +49,7 @@ class Crew:
         with self._lock:
             session = self._teams.get(threads)
             if session is None or session.closed:
-                session = self._teams[threads] = Session(self._core, threads, _BATCH, "responses", warns=False)
+                session = self._teams[threads] = Session(self._core, threads, _BATCH, "responses")
             session.become(self._lesions)
             return session
 
@@ -61,7 +60,7 @@ class Crew:
             idle = [session for session in self._idle if not session.closed]
             session = idle.pop() if idle else None
             self._idle = idle
-        session = session or Session(self._core, 1, _BATCH, "responses", warns=False)
+        session = session or Session(self._core, 1, _BATCH, "responses")
         try:
             session.become(self._lesions)
             yield session
@@ -77,6 +76,11 @@ class Crew:
             self._lesions = (*self._lesions, lesion)
         return Lesion(lambda: self._end(lesion))
 
+    @property
+    def lesions(self) -> Tuple[LesionOf, ...]:
+        """What the model has now."""
+        return self._lesions
+
     def _end(self, lesion: LesionOf) -> None:
         with self._lock:
             self._lesions = tuple(other for other in self._lesions if other is not lesion)
@@ -87,25 +91,26 @@ class Crew:
         self, images: Any, k: int, pixels: Optional[str], layout: Optional[str], threads: int
     ) -> Union[List[Prediction], List[List[Prediction]]]:
         def label(session: Session, part: Any) -> Any:
-            return session.classify(part, k, pixels=pixels, layout=layout)
+            return session.label(part, k, pixels, layout)
 
-        if is_one_picture(images):
-            labelled = label(self.team(threads), images)
-        else:
-            labelled = [ranked for part in self._share_out(images, label, threads) for ranked in part]
-        self._core.warn_of_guess()
-        return labelled  # type: ignore[no-any-return]
+        try:
+            if is_one_picture(images):
+                return self.team(threads).label(images, k, pixels, layout)
+            return [ranked for part in self._share_out(images, label, threads) for ranked in part]
+        finally:
+            self._core.warn_of_guess()
 
     def probabilities(self, images: Any, pixels: Optional[str], layout: Optional[str], threads: int) -> F32:
-        def weigh(session: Session, part: Any) -> Any:
-            return session.probabilities(part, pixels=pixels, layout=layout)
+        def weigh(session: Session, part: Any) -> F32:
+            return session.weigh(part, pixels, layout)
 
-        if is_one_picture(images):
-            parts = [weigh(self.team(threads), images)]
-        else:
-            parts = [np.empty((0, self._core.info.classes), np.float32), *self._share_out(images, weigh, threads)]
-        self._core.warn_of_guess()
-        return np.concatenate(parts)
+        try:
+            if is_one_picture(images):
+                return self.team(threads).weigh(images, pixels, layout)
+            parts: List[F32] = list(self._share_out(images, weigh, threads))
+            return np.concatenate(parts) if parts else np.empty((0, self._core.info.classes), np.float32)
+        finally:
+            self._core.warn_of_guess()
 
     def _share_out(self, images: Any, work: Callable[[Session, Any], Any], threads: int) -> Iterator[Any]:
         """What `work` makes of the pictures, part by part, in their order."""

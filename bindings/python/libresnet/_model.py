@@ -13,6 +13,7 @@ from . import _structs
 from ._core import Core
 from ._crew import Crew
 from ._errors import ArgumentError
+from ._lens import Responses, observe
 from ._library import builtin_model, c_string, check, encoded, library
 from ._pictures import F32, PathLike
 from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
@@ -288,6 +289,8 @@ class Model:
         classify does."""
         return self._crew.probabilities(images, pixels, layout, threads)
 
+    # ---- the lens ----
+
     def skip(
         self, block: Union[int, str, Block], mode: str = "branch", other: Union[int, str, Block, None] = None
     ) -> Lesion:
@@ -297,6 +300,34 @@ class Model:
                 model.classify("photo.jpg")
         """
         return self._crew.skip(block, mode, other)
+
+    def observe(
+        self,
+        images: Any,
+        *,
+        threads: int = 0,
+        batch: int = 0,
+        everything: bool = False,
+        pixels: Optional[str] = None,
+        layout: Optional[str] = None,
+    ) -> Responses:
+        """Statistics of what every layer responds with, over any number of pictures.
+
+        images, pixels, layout: as classify takes them. Iterables are read as they go, on this thread, and may be larger
+            than memory. Pictures of which one cannot be decoded are not observed at all: what is raised is what
+            classify raises.
+        threads: 1 to 256; 0: one for every CPU that the process may use. batch: pictures worked on at once; 0: chosen.
+        everything: all points of all ops, in the order in which they run, instead of those of `resnet compare`.
+
+        Returns Responses: a NumPy structured array that prints as a table and plots. The numbers are those that `resnet
+        compare --json` gives for the same pictures in the same order, to the bit, whatever the threads and batches. (Of
+        an iterable that has no len(), with fewer than 10,240 pictures, to the last digits: how pictures are portioned
+        depends on their number.)
+
+        With model.skip(...) the net is observed as it is then: what is not computed any more has no row. Uses sessions
+        of its own, closed at the end. Thread-safe; other Python threads run meanwhile.
+        """
+        return observe(self._core, self._crew.lesions, images, threads, batch, everything, pixels, layout)
 
 
 def _reopen(kind: Any, path: Optional[str], options: Dict[str, Any]) -> Any:

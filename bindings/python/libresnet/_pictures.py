@@ -175,7 +175,7 @@ def items_of(images: Any, shape: Tuple[int, int, int], pixels: Optional[str], la
         try:
             several = iter(images)
         except TypeError:
-            raise ArgumentError(_not_accepted(images)) from None
+            raise ArgumentError(not_accepted(images)) from None
         for one in several:
             yield _item_of(one, shape, pixels, layout)
 
@@ -189,10 +189,10 @@ def _item_of(one: Any, shape: Tuple[int, int, int], pixels: Optional[str], layou
         return picture_of(one, pixels)
     if isinstance(one, np.ndarray) and one.dtype.kind == "f" and one.ndim == 3:
         return tensor_of(one, shape, layout)
-    raise ArgumentError(_not_accepted(one))
+    raise ArgumentError(not_accepted(one))
 
 
-def _not_accepted(thing: Any) -> str:
+def not_accepted(thing: Any) -> str:
     what = f"an array of {thing.dtype}, shape {thing.shape}" if isinstance(thing, np.ndarray) else type(thing).__name__
     return (
         f"{what} is not accepted as a picture: accepted are paths and bytes of JPEG and PNG, PIL images, uint8 arrays (h,w,3), "

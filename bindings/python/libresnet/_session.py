@@ -19,7 +19,7 @@ from ._library import check, library
 from ._pictures import F32, Item, Picture, Tensor, items_of, is_one_picture, portions, tensor_of
 from ._plan import Block, Op
 
-_POINTS = {
+POINTS = {
     _structs.Point.POINT_OUTPUT: "output",
     _structs.Point.POINT_RESPONSE: "response",
     _structs.Point.POINT_SHORTCUT: "shortcut",
@@ -85,7 +85,7 @@ class Lesion:
     def end(self) -> None:
         """Restore it; other lesions remain. May be repeated."""
         if self._end is not None:
-            self._end()  # which an observer is refused
+            self._end()
             self._end = None
 
     def __enter__(self) -> Lesion:
@@ -96,7 +96,7 @@ class Lesion:
 
 
 def _close(pointer: ctypes.c_void_p, core: Core) -> None:
-    """`core` may go only after this: a garbage collector that finds both could come to it first."""
+    """`core`: its model, which may go only after this, in whatever order the garbage collector comes to them."""
     library.resnet_session_close(ctypes.byref(pointer))
 
 
@@ -108,12 +108,12 @@ class Session:
     first use. Closed by close(), at the end of a `with` block, or with its model.
     """
 
-    def __init__(self, core: Core, threads: int, batch: int, observe: str, warns: bool = True) -> None:
+    def __init__(self, core: Core, threads: int, batch: int, observe: str) -> None:
         if observe not in _OBSERVE:
             raise ArgumentError(f"observe is {observe!r}: accepted are 'responses' and 'ops'")
         if not 0 <= threads <= 256 or not 0 <= batch <= 0xFFFFFFFF:
             raise ArgumentError(f"threads is {threads}, batch {batch}: accepted are 0 to 256 threads, and batches from 0 on")
-        self._core, self._warns = core, warns
+        self._core = core
         self._options = (threads, batch, _OBSERVE[observe])
         self._lesions: Tuple[LesionOf, ...] = ()
         self._observer: Any = None
@@ -242,26 +242,36 @@ class Session:
         self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None
     ) -> Union[List[Prediction], List[List[Prediction]]]:
         """As Model.classify, in this session."""
+        try:
+            return self.label(images, k, pixels, layout)
+        finally:
+            self._core.warn_of_guess()
+
+    def label(
+        self, images: Any, k: int, pixels: Optional[str], layout: Optional[str]
+    ) -> Union[List[Prediction], List[List[Prediction]]]:
+        """classify, on any thread: without warnings."""
         ranked = [
             [self._prediction(int(one["index"]), float(one["score"])) for one in row]
             for part in self._ranked(images, self._checked_k(k), pixels, layout)
             for row in part
         ]
-        self._warn()
         return ranked[0] if is_one_picture(images) else ranked
 
     def probabilities(self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None) -> F32:
         """As Model.probabilities, in this session."""
+        try:
+            return self.weigh(images, pixels, layout)
+        finally:
+            self._core.warn_of_guess()
+
+    def weigh(self, images: Any, pixels: Optional[str], layout: Optional[str]) -> F32:
+        """probabilities, on any thread: without warnings."""
         parts = list(self._ranked(images, self._classes, pixels, layout))
         ranked = np.concatenate(parts) if parts else np.empty((0, self._classes), _PREDICTION)
-        self._warn()
         out = np.empty((len(ranked), self._classes), np.float32)
         np.put_along_axis(out, ranked["index"].astype(np.intp), ranked["score"], axis=1)
         return out[0] if is_one_picture(images) else out
-
-    def _warn(self) -> None:
-        if self._warns:
-            self._core.warn_of_guess()
 
     def _checked_k(self, k: int) -> int:
         if not 1 <= k:
@@ -281,7 +291,7 @@ class Session:
         if isinstance(portion[0], Tensor):
             return self._rank_scores(self._run_tensor(portion[0]), k)
         pictures = [item for item in portion if isinstance(item, Picture)]
-        self._core.guess_used = True
+        self._core.prepared_pictures = True
         structs = (_structs.ImageStruct * len(pictures))(*(picture.struct for picture in pictures))
         out = np.empty((len(pictures), k), _PREDICTION)
         with self._turn():
@@ -407,4 +417,4 @@ def _response_of(struct: _structs.ResponseStruct, ops: Any, copy: bool) -> Respo
         data = data.copy()
     else:
         data.flags.writeable = False
-    return Response(ops[struct.op], _POINTS[struct.point], data, struct.nanoseconds)
+    return Response(ops[struct.op], POINTS[struct.point], data, struct.nanoseconds)
