@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -275,43 +276,77 @@ print(peak() - before)
 # ---- threads ----
 
 
-def rounds(work: Callable[[Session], None], sessions: list[Session], seconds: float) -> float:
-    """Calls per second, in all, of one thread for each session."""
+WINDOW = 0.02  # seconds: so short that now and then nobody else wants the CPUs meanwhile
+WORKER = """
+import sys, time, numpy, libresnet
+x = numpy.zeros((1, 3, 96, 96), numpy.float32)
+with libresnet.Model(sys.argv[1]) as model, model.session(threads=1) as session:
+    begin, ends = time.perf_counter(), []
+    while time.perf_counter() - begin < 4:
+        session.run(x)
+        ends.append(time.perf_counter())
+print(*ends)
+"""
+
+
+def busiest(ends: list[float]) -> float:
+    """Runs a second in the best window of all, by the times at which runs ended."""
+    at = np.sort(ends)
+    return float((np.arange(len(at)) - np.searchsorted(at, at - WINDOW)).max() / WINDOW)
+
+
+def run_side_by_side(sessions: list[Session], x: np.ndarray, seconds: float) -> list[float]:
+    """When the runs of one thread for each session ended."""
+    ends: list[list[float]] = [[] for _ in sessions]
     start = threading.Barrier(len(sessions))
-    counts = [0] * len(sessions)
-    times = [0.0] * len(sessions)
 
     def one(index: int) -> None:
         start.wait()
         begin = time.perf_counter()
-        while (now := time.perf_counter()) - begin < seconds:
-            work(sessions[index])
-            counts[index] += 1
-        times[index] = now - begin
+        while time.perf_counter() - begin < seconds:
+            sessions[index].run(x)
+            ends[index].append(time.perf_counter())
 
     threads = [threading.Thread(target=one, args=(index,)) for index in range(len(sessions))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(count / spent for count, spent in zip(counts, times))
+    return [end for of_one in ends for end in of_one]
+
+
+def alone(session: Session, x: np.ndarray) -> float:
+    """Runs in a second of a CPU's time: what one thread does where nobody disturbs it."""
+    begin = time.thread_time()
+    for _ in range(100):
+        session.run(x)
+    return 100 / (time.thread_time() - begin)
+
+
+def two_processes(path: Path) -> float:
+    """What two processes do in their best window: what the machine can give."""
+    command = [sys.executable, "-c", WORKER, str(path)]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    return busiest([float(end) for one in started for end in one.communicate()[0].split()])
 
 
 def test_two_threads_run_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """That the library runs without the interpreter's lock: two threads with two sessions do 1.8 times as much as one. On
-    a machine that others use too, some of the rounds are not disturbed: the best ones of both kinds count."""
+    """That the library runs without the interpreter's lock: two threads with two sessions do 1.8 times as much as one, in
+    the best moments of both, as other programs want the CPUs too."""
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("there is one CPU only")
     path = made_net(tmp_path / "heavy.onnx", "resnet18", size=96, width=0.5)
-    x = pictures(1, 96, 96)
+    x = np.zeros((1, 3, 96, 96), np.float32)
     with Model(path) as model:
         sessions = [model.session(threads=1) for _ in range(2)]
         one = two = 0.0
-        for _ in range(40):
-            one = max(one, rounds(lambda session: session.run(x), sessions[:1], 0.15))
-            two = max(two, rounds(lambda session: session.run(x), sessions, 0.15))
+        for _ in range(30):
+            one = max(one, alone(sessions[0], x), busiest(run_side_by_side(sessions[:1], x, 0.05)))
+            two = max(two, busiest(run_side_by_side(sessions, x, 0.15)))
             if two >= 1.9 * one:
                 break
+    if two < 1.8 * one and (possible := two_processes(path)) < 1.8 * one:
+        pytest.skip(f"two processes, too, do only {possible / one:.2f} times as much as one here: the CPUs are not free")
     measured(capsys, f"two threads, two sessions: {two / one:.2f} times the runs of one ({one:.0f} a second)")
     assert two >= 1.8 * one
 
