@@ -38,11 +38,15 @@ def _find() -> str:
     )
 
 
-def _load(path: str) -> ctypes.CDLL:
+def _opened(path: str) -> ctypes.CDLL:
     try:
-        library = ctypes.CDLL(path)
+        return ctypes.CDLL(path)
     except OSError as problem:
         raise ImportError(f"{path} cannot be loaded: {problem}") from problem
+
+
+def _load(path: str) -> ctypes.CDLL:
+    library = _opened(path)
     try:
         abi, version = library.resnet_abi, library.resnet_version
     except AttributeError:
@@ -88,10 +92,10 @@ def python_library() -> ctypes.CDLL:
                 f"libresnet_python.so, which reads picture files and gathers responses, is neither beside {path} nor in "
                 f"{_in_wheel}: install the wheel, or run tools/build; arrays and PIL images can be labelled without it"
             )
-        loaded = _declare(ctypes.CDLL(file), file, _structs.PYTHON_PROTOTYPES)
-        if loaded.resnet_python_abi() != _structs.PYTHON_ABI:
+        loaded = _opened(file)
+        if not hasattr(loaded, "resnet_python_abi") or loaded.resnet_python_abi() != _structs.PYTHON_ABI:
             raise ImportError(f"{file} is of another version than this Python package: build or install both together")
-        _python_library = loaded
+        _python_library = _declare(loaded, file, _structs.PYTHON_PROTOTYPES)
     return _python_library
 
 
