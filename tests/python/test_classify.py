@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +67,13 @@ def test_arrays_and_pil_images(model: Model, told: dict) -> None:
         assert model.classify(read_picture(path), k=10) == expected
         assert model.classify(image.open(path), k=10) == expected
         assert model.classify(image.open(path).convert("RGBA"), k=10) == expected
+
+
+def test_the_same_pil_image_in_several_threads(model: Model, told: dict) -> None:
+    """PIL decodes lazily, and can't do so for two threads at once."""
+    for _ in range(30):
+        image = pil().open(CAT)
+        assert model.classify([image] * 8, k=10, threads=2) == [told[CAT]] * 8
 
 
 def test_pil_modes(model: Model) -> None:
@@ -247,6 +256,49 @@ def test_mixed_lists(model: Model, told: dict) -> None:
     assert found == [told[CAT], told[CAT], told[CAT], own, told[CAT], told[SHIP], own]
     for threads in (1, 2):
         assert model.classify(iter(mixed * 20), k=10, threads=threads) == found * 20
+
+
+def test_several_threads_use_one_model(model: Model, told: dict) -> None:
+    """All at once, with lesions of a session beside: each has the answers that it would have alone."""
+    paths, expected = list(told), list(told.values())
+    wrong: list[object] = []
+
+    def use(number: int) -> None:
+        for turn in range(15):
+            if number % 2:
+                found = model.classify(paths * 2, k=10, threads=1 + turn % 3)
+                wrong.extend([found] if found != expected * 2 else [])
+            else:
+                found = model.classify(paths[turn % len(paths)], k=10, threads=1)
+                wrong.extend([found] if found != expected[turn % len(paths)] else [])
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    with model.session(threads=1) as session, session.skip(0):
+        session.classify(paths)
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_closing_while_pictures_are_labelled() -> None:
+    for wait in (0.0, 0.002, 0.01, 0.03):
+        model = Model(RESNET20)
+        found: list[object] = []
+
+        def use() -> None:
+            try:
+                found.append(len(model.classify([CAT] * 100, k=1, threads=2)))
+            except libresnet.ArgumentError as problem:
+                found.append(str(problem))
+
+        thread = threading.Thread(target=use)
+        thread.start()
+        time.sleep(wait)
+        model.close()
+        thread.join(30)
+        assert len(found) == 1 and (found[0] == 100 or "closed" in str(found[0]))
 
 
 def test_generators_are_read_as_it_goes(model: Model) -> None:

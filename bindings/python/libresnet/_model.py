@@ -273,6 +273,7 @@ class Model:
               "BGRA", "GREY", "NV12", "I420" (both (h * 3 / 2, w)); rows may have any stride,
             - a float array, (c,h,w) or (h,w,c) of the model's input_shape, already normalised,
           or several: a list or another iterable of these, read as it goes, or an array (n,h,w,3), (n,c,h,w), (n,h,w,c).
+          They are read where they lie, and ahead of the labelling: a generator must not fill the same array again.
         k: how many classes, best first; more than there are means all.
         threads: how many to use; 0: one for every CPU that the process may use. Several pictures are shared out among them,
             decoded and labelled side by side; one picture is worked on by all. Answers are the same.

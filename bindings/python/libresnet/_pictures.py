@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from . import _structs
 from ._errors import ArgumentError, PictureError
+from ._forks import forked
 from ._library import encoded, python_library
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -164,6 +166,29 @@ def _is_pil(thing: Any) -> bool:
     return hasattr(thing, "convert") and hasattr(thing, "mode") and hasattr(thing, "size")
 
 
+class _PilLocks:
+    """PIL decodes an image when its pixels are first asked for, and two threads must not ask the same one at once."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        forked.add(self)
+
+    def after_fork(self) -> None:
+        self._locks = [threading.Lock() for _ in range(64)]
+
+    def of(self, image: Any) -> threading.Lock:
+        """The image's; some others have the same."""
+        return self._locks[id(image) // 16 % len(self._locks)]
+
+
+_pil_locks = _PilLocks()
+
+
+def _pil_pixels(image: Any) -> U8:
+    with _pil_locks.of(image):
+        return np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
+
+
 def items_of(images: Any, shape: Tuple[int, int, int], pixels: Optional[str], layout: Optional[str]) -> Iterator[Item]:
     """One after the other, decoded when asked for: what classify and its like accept. Tensors hold one picture each, but
     for a 4-dimensional float array, which is one."""
@@ -184,7 +209,7 @@ def _item_of(one: Any, shape: Tuple[int, int, int], pixels: Optional[str], layou
     if isinstance(one, (str, bytes, bytearray, memoryview, os.PathLike)):
         return picture_of(read_picture(one), None)
     if _is_pil(one):
-        return picture_of(np.asarray(one if one.mode in ("RGB", "L") else one.convert("RGB")), None)
+        return picture_of(_pil_pixels(one), None)
     if isinstance(one, np.ndarray) and one.dtype == np.uint8 and one.ndim in (2, 3):
         return picture_of(one, pixels)
     if isinstance(one, np.ndarray) and one.dtype.kind == "f" and one.ndim == 3:
