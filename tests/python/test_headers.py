@@ -383,6 +383,25 @@ def test_the_compiler_lays_structs_out_alike(tmp_path: Path) -> None:
     assert of_compiler == of_python
 
 
+def test_tables_hold_every_value() -> None:
+    """What a newer header's enumeration has more must get a name for users, too."""
+    from libresnet import _model, _pictures, _plan, _session
+
+    assert set(_session._POINTS) == set(_structs.Point)
+    assert {_structs.Skip.SKIP_NONE, *_session._SKIPS.values()} == set(_structs.Skip)
+    assert set(_session._OBSERVE.values()) == set(_structs.Observe)
+    assert set(_plan._SHORTCUTS) == set(_structs.Shortcut)
+    assert set(_plan._SOURCES) == set(_structs.PreprocessSource)
+    assert set(_plan._SCORES) == set(_structs.Scores)
+    assert set(_model._CONV.values()) == set(_structs.Conv) and set(_model._MEMORY.values()) == set(_structs.Memory)
+    assert {code for code, _ in _pictures.FORMATS.values()} == set(_structs.Pixels)
+    mine, its = _session._PREDICTION, _structs.PredictionStruct
+    assert mine.itemsize == ctypes.sizeof(its)
+    assert {name: mine.fields[name][1] for name in mine.names} == {
+        name: getattr(its, name).offset for name, _ in its._fields_
+    }
+
+
 def test_the_library_is_of_the_headers_version() -> None:
     from libresnet import _library
 
