@@ -387,7 +387,7 @@ def test_tables_hold_every_value() -> None:
     """What a newer header's enumeration has more must get a name for users, too."""
     from libresnet import _model, _pictures, _plan, _session
 
-    assert set(_session._POINTS) == set(_structs.Point)
+    assert set(_session.POINTS) == set(_structs.Point)
     assert {_structs.Skip.SKIP_NONE, *_session._SKIPS.values()} == set(_structs.Skip)
     assert set(_session._OBSERVE.values()) == set(_structs.Observe)
     assert set(_plan._SHORTCUTS) == set(_structs.Shortcut)
