@@ -76,6 +76,11 @@ def small_net(tmp_path_factory) -> Path:
     return made_net(tmp_path_factory.mktemp("nets") / "small.onnx", seed=1, classes=10, shortcut="B")
 
 
+unsanitized = pytest.mark.skipif(
+    "san" in os.environ.get("LD_PRELOAD", ""), reason="a sanitizer takes time and memory of its own"
+)
+
+
 def measured(capsys: pytest.CaptureFixture, text: str) -> None:
     """A line for the log of a run whose tests pass; tests/run.py shows it."""
     with capsys.disabled():

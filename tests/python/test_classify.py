@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import RESNET20, SAMPLES, made_net, python, resnet_json, shared
+from conftest import RESNET20, SAMPLES, made_net, python, resnet_json, shared, unsanitized
 
 import libresnet
 from libresnet import Model, Prediction, read_picture
@@ -515,6 +515,7 @@ def test_odd_paths(model: Model, tmp_path: Path) -> None:
     assert model.classify(Path(os.fsdecode(path))) == model.classify(CAT)
 
 
+@unsanitized
 def test_sizes_leave_nothing_behind() -> None:
     """Decoding pictures of 1,600 sizes takes no more memory the longer it goes on."""
     code = """

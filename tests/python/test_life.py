@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import BUILD, PACKAGE, RESNET20, ROOT, SAMPLES, made_net, measured, python, resnet_json
+from conftest import BUILD, PACKAGE, RESNET20, ROOT, SAMPLES, made_net, measured, python, resnet_json, unsanitized
 
 import libresnet
 from libresnet import Model
@@ -70,6 +70,7 @@ for number in range(1, cycles + 1):
 """
 
 
+@unsanitized
 def test_10_000_models_leave_nothing_behind(capsys: pytest.CaptureFixture) -> None:
     if not Path("/proc/self/statm").exists():
         pytest.skip("there is no /proc")
@@ -93,6 +94,7 @@ print((time.perf_counter() - begin) * 1e3)
 """
 
 
+@unsanitized
 def test_import_time(capsys: pytest.CaptureFixture) -> None:
     """Beyond NumPy's, the loading of the library included; the least of several, as others use the machine."""
     times = []
@@ -126,6 +128,7 @@ def least_of_calls(run: object, calls: int) -> float:
     return least / 1e3
 
 
+@unsanitized
 def test_overhead_of_a_call(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """session.run against the same call from C, as `resnet bench` times it: one thread, one picture, NHWC; the least of
     both, in turns."""

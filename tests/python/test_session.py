@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import SAMPLES, made_net, measured, python
+from conftest import SAMPLES, made_net, measured, python, unsanitized
 
 import libresnet
 from libresnet import Model, Session, _library, _session
@@ -249,6 +249,7 @@ def test_wrong_outs_are_refused(session: Session, out: object) -> None:
 # ---- memory ----
 
 
+@unsanitized
 def test_a_large_batch_is_not_copied(tmp_path: Path) -> None:
     """200 MB, in a process whose peak is its own."""
     path = made_net(tmp_path / "light.onnx", size=256, width=0.125)
@@ -331,6 +332,7 @@ def two_processes(path: Path) -> float:
     return busiest([float(end) for one in started for end in one.communicate()[0].split()])
 
 
+@unsanitized
 def test_two_threads_run_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """That the library runs without the interpreter's lock: two threads with two sessions do 1.8 times as much as one, in
     the best moments of both, as other programs want the CPUs too."""
@@ -352,6 +354,7 @@ def test_two_threads_run_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixt
     assert two >= 1.8 * one
 
 
+@unsanitized
 def test_a_lock_that_is_held_would_be_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
