@@ -13,8 +13,9 @@ LIBRESNET_LIBRARY says.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from . import _library
-from ._compare import Comparison, compare
 from ._errors import (
     ArgumentError,
     Error,
@@ -27,12 +28,15 @@ from ._errors import (
     SystemFailure,
     UnsupportedModelError,
 )
-from ._lens import Responses
 from ._model import Model
 from ._pictures import read_picture
 from ._plan import Block, Finding, ModelInfo, Op, Plan, Preprocess
 from ._session import Lesion, Prediction, Response, Session
 from ._structs import Status
+
+if TYPE_CHECKING:
+    from ._compare import Comparison, compare
+    from ._lens import Responses
 
 __version__: str = _library.library.resnet_version().decode()
 
@@ -64,3 +68,15 @@ __all__ = [
     "compare",
     "read_picture",
 ]
+
+_LATER = {"Comparison": "_compare", "compare": "_compare", "Responses": "_lens"}  # a third of the time that importing takes
+
+if not TYPE_CHECKING:  # type checkers would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+        return value

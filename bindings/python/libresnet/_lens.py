@@ -192,7 +192,8 @@ class _Table:
     def rows(self) -> npt.NDArray[Any]:
         rows = (_structs.PythonRowStruct * self._count)()
         self._check("rows", self.pointer, rows, self._count)
-        return np.ctypeslib.as_array(rows).copy()
+        table: npt.NDArray[Any] = np.ctypeslib.as_array(rows).copy()
+        return table
 
     def observe(self, session: Session) -> None:
         """From now on the session's responses are added, in C: Python has no part in it."""

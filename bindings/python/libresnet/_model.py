@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import os
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -13,11 +13,13 @@ from . import _structs
 from ._core import Core
 from ._crew import Crew
 from ._errors import ArgumentError
-from ._lens import Responses, observe
 from ._library import builtin_model, c_string, check, encoded, library
 from ._pictures import F32, PathLike
 from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
 from ._session import Lesion, Prediction, Session
+
+if TYPE_CHECKING:
+    from ._lens import Responses
 
 _CONV = {"auto": _structs.Conv.CONV_AUTO, "direct": _structs.Conv.CONV_DIRECT, "winograd": _structs.Conv.CONV_WINOGRAD}
 _MEMORY = {"normal": _structs.Memory.MEMORY_NORMAL, "small": _structs.Memory.MEMORY_SMALL}
@@ -328,6 +330,8 @@ class Model:
         With model.skip(...) the net is observed as it is then: what is not computed any more has no row. Uses sessions
         of its own, closed at the end. Thread-safe; other Python threads run meanwhile.
         """
+        from ._lens import observe  # few need it, and it takes milliseconds
+
         return observe(self._core, self._crew.lesions, images, threads, batch, everything, pixels, layout)
 
 
