@@ -220,7 +220,7 @@ def test_metadata(unpacked: Path) -> None:
     assert (said["Name"], said["Version"], said["License-Expression"]) == ("libresnet", VERSION, "MIT")
     assert said["Requires-Python"] == ">=3.9"
     required = said.get_all("Requires-Dist") or []
-    assert [line for line in required if "extra ==" not in line] == ["numpy"]
+    assert [line for line in required if "extra ==" not in line] == ["numpy>=1.21"]
     assert {"pandas", "plot", "pictures", "batch", "ray"} == set(said.get_all("Provides-Extra") or [])
     assert "classify" in str(said.get_payload())  # the description is the package's own README.md
 
