@@ -1,0 +1,76 @@
+"""The INPUTs of the batch command: folders, files, .zip archives and @lists become a sorted list of pictures."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+class InputError(Exception):
+    """An INPUT that is not there or can't be read."""
+
+
+def pictures(inputs: Sequence[str]) -> dict[str, str]:
+    """Every picture once, sorted: the name that its row bears, and where it is.
+
+    They differ only where a file's name is no UTF-8, as Parquet's strings are: its bytes are escaped then.
+    """
+    found: dict[str, str] = {}
+    for place in all_places(inputs):
+        name = place if place.isprintable() else readable(place)
+        if found.setdefault(name, place) != place:
+            raise InputError(f"{name}: two pictures have this name once it is written in UTF-8; rename one")
+    return dict(sorted(found.items()))
+
+
+def readable(place: str) -> str:
+    return os.fsencode(place).decode("utf-8", "backslashreplace")
+
+
+def all_places(inputs: Sequence[str]) -> Iterator[str]:
+    for given in inputs:
+        try:
+            yield from places(given)
+        except (OSError, zipfile.BadZipFile, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise InputError(f"{readable(given)}: {reason}") from error
+
+
+def places(given: str) -> Iterator[str]:
+    if given.startswith("@"):
+        return listed(given[1:])
+    if os.path.isdir(given):
+        return in_folder(given)
+    if given.lower().endswith(".zip"):
+        return in_archive(given)
+    os.stat(given)
+    return iter([os.path.normpath(given)])
+
+
+def listed(path: str) -> Iterator[str]:
+    """One path a line, whatever its suffix; empty lines are passed over. Files are looked for when their turn comes."""
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+        for line in lines:
+            line = line.rstrip("\r\n")
+            if line:
+                yield os.path.normpath(line)
+
+
+def in_folder(folder: str) -> Iterator[str]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    for parent, _, names in os.walk(folder, onerror=fail):
+        for name in names:
+            if name.lower().endswith(SUFFIXES):
+                yield os.path.normpath(os.path.join(parent, name))
+
+
+def in_archive(path: str) -> Iterator[str]:
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.lower().endswith(SUFFIXES):
+                yield f"{os.path.normpath(path)}/{name}"
