@@ -289,3 +289,20 @@ def test_the_net_that_ships_is_found(tmp_path: Path) -> None:
     done = python("-c", code, **where)
     assert done.stdout.strip() == str(beside if beside.exists() else package / "native" / RESNET20.name)
     assert libresnet.Model().path == str(beside if beside.exists() else RESNET20)
+
+
+# ---- processors ----
+
+
+def test_cpus_are_those_of_mask_and_control_group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import builtins
+
+    from libresnet import _cpus
+
+    real = builtins.open
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    for text, expected in (("max 100000", 8), ("150000 100000", 2), ("5000 100000", 1), ("1600000 100000", 8), ("", 8)):
+        (tmp_path / "cpu.max").write_text(text)
+        with monkeypatch.context() as patch:
+            patch.setattr(builtins, "open", lambda path, *a, **k: real(tmp_path / "cpu.max", *a, **k))
+            assert _cpus.usable_cpus() == expected

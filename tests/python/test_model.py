@@ -267,7 +267,8 @@ def test_errors_have_types(tmp_path: Path) -> None:
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(RESNET20.read_bytes()[:5000])
     cases = [
-        (tmp_path / "none.onnx", {}, libresnet.FileError, OSError, "ERROR_IO"),
+        (tmp_path / "none.onnx", {}, libresnet.NotThereError, FileNotFoundError, "ERROR_IO"),
+        (tmp_path / "none.onnx", {}, libresnet.NotThereError, libresnet.FileError, "ERROR_IO"),
         (tmp_path, {}, libresnet.FileError, OSError, "ERROR_IO"),
         (cut, {}, libresnet.FormatError, ValueError, "ERROR_FORMAT"),
         (RESNET20, {"max_file_bytes": 1000}, libresnet.LimitError, libresnet.Error, "ERROR_LIMIT"),

@@ -28,6 +28,7 @@ pytest.importorskip("ray.data", reason="ray is not installed with its data part:
 import libresnet  # noqa: E402
 import libresnet.ray  # noqa: E402
 from libresnet import _rows, batch  # noqa: E402
+from libresnet._cpus import usable_cpus  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 CIFAR = ("data", "cifar10-jpeg-test.zip")
@@ -371,7 +372,7 @@ def test_two_actors_do_the_work_of_two(connected, tmp_path, capsys):
     Rounds of one and two actors take turns, since other programs disturb; the best of each counts, and more rounds are
     taken only where that is not enough yet. The same threads without Ray tell what the machine has to give.
     """
-    if _rows.usable_cpus() < 2:
+    if usable_cpus() < 2:
         pytest.skip("one CPU: two actors have nothing to share")
     photographs = sorted(map(str, shared("data", "imagenet-samples").glob("*.JPEG")))[:16]
     net = made_net(tmp_path / "resnet18.onnx", "resnet18", seed=1)

@@ -181,8 +181,8 @@ def test_wrong_shapes_are_refused(session: Session, shape: tuple) -> None:
         session.run(np.zeros(shape, np.float64))
 
 
-@pytest.mark.parametrize("dtype", ["c8", "U4", "O", "M8[s]", "V4"])
-def test_what_holds_no_numbers_is_refused(session: Session, dtype: str) -> None:
+@pytest.mark.parametrize("dtype", ["c8", "U4", "O", "M8[s]", "V4", "u1", "i8", "?"])
+def test_what_is_not_normalised_or_no_number_is_refused(session: Session, dtype: str) -> None:
     with pytest.raises(libresnet.ArgumentError, match="dtype|type"):
         session.run(np.zeros((1, 3, 32, 32), dtype))
 
@@ -720,6 +720,20 @@ def test_a_lesion_ends_with_an_exception(model: Model, session: Session) -> None
         assert np.array_equal(session.run(x), whole)
     with session.skip(0):
         session.close()
+
+
+def test_restoring_ends_all_lesions(model: Model, session: Session) -> None:
+    whole, labelled = session.run(pictures(1)), model.probabilities([CAT] * 9)
+    session.skip(0)
+    kept = session.skip(1)
+    session.restore()
+    assert np.array_equal(session.run(pictures(1)), whole)
+    kept.end()
+    model.skip(0)
+    model.skip(1, "shortcut")
+    assert not np.array_equal(model.probabilities([CAT] * 9), labelled)
+    model.restore()
+    assert np.array_equal(model.probabilities([CAT] * 9), labelled)
 
 
 def test_refused_lesions_change_nothing(tmp_path: Path) -> None:

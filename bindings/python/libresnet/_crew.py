@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Tuple, 
 import numpy as np
 
 from ._core import Core
+from ._cpus import usable_cpus
 from ._errors import ArgumentError
 from ._forks import forked
 from ._pictures import F32, is_one_picture
@@ -20,11 +20,6 @@ from ._session import LesionOf, Lesion, Prediction, Session
 
 _BATCH = 8  # of a session
 _CHUNK = 32  # pictures, at most, that a worker takes at once
-
-
-def processor_count() -> int:
-    """Processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Crew:
@@ -81,6 +76,10 @@ class Crew:
         """What the model has now."""
         return self._lesions
 
+    def restore(self) -> None:
+        with self._lock:
+            self._lesions = ()
+
     def _end(self, lesion: LesionOf) -> None:
         with self._lock:
             self._lesions = tuple(other for other in self._lesions if other is not lesion)
@@ -116,7 +115,7 @@ class Crew:
         """What `work` makes of the pictures, part by part, in their order."""
         if not 0 <= threads <= 256:
             raise ArgumentError(f"threads is {threads}: accepted are 1 to 256, and 0 for one for every CPU")
-        workers = threads or processor_count()
+        workers = threads or usable_cpus()
         count = len(images) if hasattr(images, "__len__") else None
         if count is not None and count < workers:
             return iter([work(self.team(threads), images)])

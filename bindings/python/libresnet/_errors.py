@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
@@ -43,6 +44,10 @@ class ArgumentError(Error, ValueError):
 
 class FileError(Error, OSError):
     """A file that can't be opened, read or written."""
+
+
+class NotThereError(FileError, FileNotFoundError):
+    """A model file that is not there."""
 
 
 class FormatError(Error, ValueError):
@@ -99,7 +104,9 @@ CLASSES: Dict[Status, Type[Error]] = {
 }
 
 
-def error_of(status: int, message: str) -> Error:
-    """The exception for a failed call."""
+def error_of(status: int, message: str, file: Optional[str] = None) -> Error:
+    """The exception for a failed call, which was to open `file`."""
     known = Status(status) if status in CLASSES else Status.ERROR_SYSTEM
+    if known == Status.ERROR_IO and file is not None and not os.path.lexists(file):
+        return NotThereError(message, known)
     return CLASSES[known](message, known)

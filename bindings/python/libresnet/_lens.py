@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from . import _extras, _structs
 from ._core import Core
-from ._crew import processor_count
+from ._cpus import usable_cpus
 from ._errors import ArgumentError
 from ._library import check, python_library
 from ._pictures import is_one_picture, items_of, not_accepted, portions
@@ -441,7 +441,7 @@ def observe(
 
     count = 1 if is_one_picture(images) else _count(images)
     size = python_library().resnet_python_table_chunk(count)
-    sessions = _open(core, lesions, threads or min(256, processor_count()), -(-count // size), batch)
+    sessions = _open(core, lesions, threads or min(256, usable_cpus()), -(-count // size), batch)
     try:
         met = _met(sessions[0], core.shape)
         places = {place: one.op.block for place, one in met.items()} if everything else _places(core.plan)

@@ -117,10 +117,10 @@ def builtin_model() -> str:
     return found
 
 
-def check(status: int, error: _structs.ErrorStruct) -> None:
-    """Raise what a call has failed with."""
+def check(status: int, error: _structs.ErrorStruct, file: Optional[str] = None) -> None:
+    """Raise what a call has failed with; `file` is what it was to open."""
     if status:
-        raise error_of(status, error.message.decode("utf-8", "replace"))
+        raise error_of(status, error.message.decode("utf-8", "replace"), file)
 
 
 def encoded(path: "str | os.PathLike[str]") -> bytes:

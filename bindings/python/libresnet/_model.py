@@ -130,7 +130,7 @@ class Model:
         status = library.resnet_model_open(
             encoded(file), ctypes.byref(struct), ctypes.byref(pointer), ctypes.byref(error)
         )
-        check(status, error)
+        check(status, error, file)
         self._take(Core(pointer, file, None), None if path is None else file, options)
 
     @classmethod
@@ -303,6 +303,10 @@ class Model:
                 model.classify("photo.jpg")
         """
         return self._crew.skip(block, mode, other)
+
+    def restore(self) -> None:
+        """End all lesions that skip made."""
+        self._crew.restore()
 
     def observe(
         self,

@@ -129,8 +129,11 @@ def tensor_of(array: npt.NDArray[Any], shape: Tuple[int, int, int], layout: Opti
         swapped = array.transpose(0, 2, 3, 1) if kind == _structs.Layout.LAYOUT_NCHW else array.transpose(0, 3, 1, 2)
         if swapped.flags.c_contiguous:
             return Tensor(swapped, _structs.Layout(1 - kind))
-    if array.dtype.kind not in "fiub":
-        raise ArgumentError(f"input of dtype {array.dtype}: accepted are real numbers, float32 without a copy")
+    if array.dtype.kind != "f":
+        raise ArgumentError(
+            f"input of dtype {array.dtype}: accepted are floats, already normalised, float32 without a copy; pictures of "
+            "8 bits are for classify, which prepares them"
+        )
     # Always a copy, and hence aligned: ascontiguousarray lets float32 at any address pass.
     return Tensor(np.array(array, np.float32, order="C"), kind)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from . import Error, Model, Prediction, read_picture
+from ._cpus import usable_cpus
 
 Picture = Union[NDArray[Any], bytes, str]  # pixels, an encoded picture, or where one is
 Answer = Union[List[Prediction], str]  # best class first, or why there is none
@@ -168,14 +169,3 @@ def answer_columns(answers: Sequence[Answer], k: int) -> pa.Table:
         columns["indices"] = [best and [one.index for one in best] for best in lists]
         columns["scores"] = [best and [one.score for one in best] for best in lists]
     return pa.table(columns, schema=schema(k))
-
-
-def usable_cpus() -> int:
-    """CPUs that this process may use, by its affinity mask and its control group's share of CPU time."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
-            share, period = file.read().split()
-        return max(1, min(cpus, -(-int(share) // int(period))))
-    except (OSError, ValueError):  # there is no such file, or it says "max"
-        return cpus

@@ -385,6 +385,10 @@ class Session:
         self._become(lambda before: (*before, lesion))
         return Lesion(lambda: self._end(lesion))
 
+    def restore(self) -> None:
+        """End all lesions of this session."""
+        self.become(())
+
     def _end(self, lesion: LesionOf) -> None:
         if not self.closed:
             self._become(lambda before: tuple(other for other in before if other is not lesion))

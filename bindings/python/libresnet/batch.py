@@ -33,9 +33,10 @@ except ImportError as missing:
     raise ImportError(f"libresnet.batch needs {missing.name}: pip install 'libresnet[batch]'") from missing
 
 from . import Error, Model, ModelWarning, __version__
+from ._cpus import usable_cpus
 from ._inputs import InputError, pictures
 from ._parts import Parts, PartsError
-from ._rows import Labeller, answer_columns, schema, usable_cpus
+from ._rows import Labeller, answer_columns, schema
 
 __all__ = ["main"]
 
