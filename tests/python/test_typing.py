@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PACKAGE
+from conftest import PACKAGE, ROOT
 
 pytest.importorskip("mypy", reason="mypy is not installed")
 
@@ -41,6 +41,15 @@ def problem(error: libresnet.UnsupportedModelError) -> Optional[str]:
 
 def first(best: libresnet.Prediction) -> float:
     return best.index + best.score
+
+
+def several(model: libresnet.Model) -> List[str]:
+    one: List[libresnet.Prediction] = model.classify("cat.jpg", k=2, threads=1)
+    with model.session() as session:
+        one += session.classify(Path("cat.jpg"))
+        both: List[List[libresnet.Prediction]] = session.classify(["cat.jpg", b"", np.zeros((2, 2, 3), np.uint8)])
+    array = model.classify(np.zeros((2, 2, 3), np.uint8))
+    return [str(best.label) for best in one + both[0] + array]
 """
 
 WRONG = {
@@ -57,6 +66,8 @@ WRONG = {
     "libresnet.read_picture(3)": "arg-type",
     'libresnet.Preprocess(resize="256")': "arg-type",
     "libresnet.nothing": "attr-defined",
+    'libresnet.Model().classify("cat.jpg")[0][0].score': "attr-defined",
+    'libresnet.Model().classify(["cat.jpg"])[0].score': "attr-defined",
 }
 
 
@@ -71,8 +82,10 @@ def test_hints(tmp_path: Path) -> None:
     """One run for all of it: mypy takes seconds to read NumPy."""
     right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
     right.write_text(RIGHT)
+    readme = tmp_path / "readme.py"
+    readme.write_text(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0])
     wrong.write_text("import libresnet\n" + "".join(f"{line}\n" for line in WRONG))
-    done = mypy(PACKAGE / "libresnet", right, wrong)
+    done = mypy(PACKAGE / "libresnet", right, wrong, readme, *(PACKAGE / "examples").glob("*.py"))
     problems = re.findall(r"^(.+?):(\d+): error: .*\[([\w-]+)\]$", done.stdout, re.MULTILINE)
     assert [problem for problem in problems if Path(problem[0]).name != "wrong.py"] == [], done.stdout
     by_line = {int(line): code for _, line, code in problems}

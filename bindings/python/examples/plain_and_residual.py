@@ -11,7 +11,7 @@ from pathlib import Path
 import libresnet
 
 models_folder = Path(__file__).resolve().parents[3] / "models"
-files = sys.argv[2:] or [models_folder / "cifar10-plain20.onnx", models_folder / "cifar10-resnet20.onnx"]
+files = [Path(name) for name in sys.argv[2:]] or [models_folder / "cifar10-plain20.onnx", models_folder / "cifar10-resnet20.onnx"]
 if len(sys.argv) > 1:
     data = Path(sys.argv[1])
 else:  # the ten sample pictures: too few to find out anything, enough to see how it is done

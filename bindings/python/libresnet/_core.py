@@ -34,13 +34,13 @@ class Core:
         self._finalizer = weakref.finalize(self, _close, pointer, kept)
         self._finalizer.atexit = False
         self._plan: Optional[Plan] = None
-        self.after_fork()
+        self._after_fork()
         forked.add(self)
         self.info, self._op_count, self.block_count = read_info(pointer)
         self.prepared_pictures = False
         self._guess_told = self.info.preprocess_source != "guessed"
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         self._lock = threading.Lock()  # taken after a session's own, never before
 
     @contextmanager

@@ -31,10 +31,10 @@ class Crew:
         self._teams: Dict[int, Session] = {}  # by number of threads
         self._idle: List[Session] = []
         self._lesions: Tuple[LesionOf, ...] = ()
-        self.after_fork()
+        self._after_fork()
         forked.add(self)
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         self._lock = threading.Lock()  # taken before a session's
 
     # ---- sessions ----
@@ -45,7 +45,7 @@ class Crew:
             session = self._teams.get(threads)
             if session is None or session.closed:
                 session = self._teams[threads] = Session(self._core, threads, _BATCH, "responses")
-            session.become(self._lesions)
+            session._become(self._lesions)
             return session
 
     @contextmanager
@@ -57,7 +57,7 @@ class Crew:
             self._idle = idle
         session = session or Session(self._core, 1, _BATCH, "responses")
         try:
-            session.become(self._lesions)
+            session._become(self._lesions)
             yield session
         finally:
             with self._lock:
@@ -67,7 +67,7 @@ class Crew:
         lesion = LesionOf.parse(self._core, block, mode, other)
         team = self.team()
         with self._lock:
-            team.become((*self._lesions, lesion))  # refuses what can't be
+            team._become((*self._lesions, lesion))  # refuses what can't be
             self._lesions = (*self._lesions, lesion)
         return Lesion(lambda: self._end(lesion))
 
@@ -90,22 +90,22 @@ class Crew:
         self, images: Any, k: int, pixels: Optional[str], layout: Optional[str], threads: int
     ) -> Union[List[Prediction], List[List[Prediction]]]:
         def label(session: Session, part: Any) -> Any:
-            return session.label(part, k, pixels, layout)
+            return session._label(part, k, pixels, layout)
 
         try:
             if is_one_picture(images):
-                return self.team(threads).label(images, k, pixels, layout)
+                return self.team(threads)._label(images, k, pixels, layout)
             return [ranked for part in self._share_out(images, label, threads) for ranked in part]
         finally:
             self._core.warn_of_guess()
 
     def probabilities(self, images: Any, pixels: Optional[str], layout: Optional[str], threads: int) -> F32:
         def weigh(session: Session, part: Any) -> F32:
-            return session.weigh(part, pixels, layout)
+            return session._weigh(part, pixels, layout)
 
         try:
             if is_one_picture(images):
-                return self.team(threads).weigh(images, pixels, layout)
+                return self.team(threads)._weigh(images, pixels, layout)
             parts: List[F32] = list(self._share_out(images, weigh, threads))
             return np.concatenate(parts) if parts else np.empty((0, self._core.info.classes), np.float32)
         finally:

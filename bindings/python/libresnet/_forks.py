@@ -8,17 +8,17 @@ from typing import Protocol
 
 
 class Forked(Protocol):
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         """In the child: nobody else runs here, whoever held a lock."""
 
 
 forked: weakref.WeakSet[Forked] = weakref.WeakSet()
 
 
-def _after_fork() -> None:
+def _child() -> None:
     for thing in list(forked):
-        thing.after_fork()
+        thing._after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_child)

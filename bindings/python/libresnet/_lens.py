@@ -409,7 +409,7 @@ def _open(core: Core, lesions: Tuple[LesionOf, ...], threads: int, chunks: int, 
     try:
         for _ in range(workers):
             sessions.append(Session(core, threads // workers, batch, "responses"))
-            sessions[-1].become(lesions)
+            sessions[-1]._become(lesions)
     except BaseException:
         _close(sessions)
         raise

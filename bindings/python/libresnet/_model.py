@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union, overload
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ._core import Core
 from ._crew import Crew
 from ._errors import ArgumentError
 from ._library import builtin_model, c_string, check, encoded, library
-from ._pictures import F32, PathLike
+from ._pictures import F32, OnePicture, PathLike, SeveralPictures
 from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
 from ._session import Lesion, Prediction, Session
 
@@ -263,9 +263,24 @@ class Model:
 
     # ---- pictures to labels ----
 
+    @overload
+    def classify(
+        self, images: OnePicture, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ..., threads: int = ...
+    ) -> List[Prediction]: ...
+
+    @overload
+    def classify(
+        self, images: SeveralPictures, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ..., threads: int = ...
+    ) -> List[List[Prediction]]: ...
+
+    @overload
+    def classify(
+        self, images: Any, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ..., threads: int = ...
+    ) -> Any: ...
+
     def classify(
         self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None, threads: int = 0
-    ) -> Union[List[Prediction], List[List[Prediction]]]:
+    ) -> Any:
         """Label pictures.
 
         images: one of

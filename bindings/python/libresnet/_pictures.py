@@ -16,6 +16,9 @@ from ._forks import forked
 from ._library import encoded, python_library
 
 PathLike = Union[str, "os.PathLike[str]"]
+# For type checkers, what classify gives one answer for, and what several; they cannot tell an array's dimensions.
+OnePicture = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview]
+SeveralPictures = Union[List[Any], Tuple[Any, ...], Iterator[Any]]
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
@@ -173,10 +176,10 @@ class _PilLocks:
     """PIL decodes an image when its pixels are first asked for, and two threads must not ask the same one at once."""
 
     def __init__(self) -> None:
-        self.after_fork()
+        self._after_fork()
         forked.add(self)
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         self._locks = [threading.Lock() for _ in range(64)]
 
     def of(self, image: Any) -> threading.Lock:

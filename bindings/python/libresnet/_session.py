@@ -6,7 +6,7 @@ import ctypes
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple, Union, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,18 @@ from ._core import Core
 from ._errors import ArgumentError
 from ._forks import forked
 from ._library import check, library
-from ._pictures import F32, Item, Picture, Tensor, items_of, is_one_picture, portions, tensor_of
+from ._pictures import (
+    F32,
+    Item,
+    OnePicture,
+    Picture,
+    SeveralPictures,
+    Tensor,
+    is_one_picture,
+    items_of,
+    portions,
+    tensor_of,
+)
 from ._plan import Block, Op
 
 POINTS = {
@@ -141,7 +152,7 @@ class Session:
             self._finalizer.atexit = False
             self._core.sessions.add(self)
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         self._lock = threading.RLock()
         self._in_observer = False
         if self._pointer:
@@ -238,16 +249,31 @@ class Session:
             if self._problem is not None:
                 self._raise_observers()
 
+    @overload
+    def classify(
+        self, images: OnePicture, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ...
+    ) -> List[Prediction]: ...
+
+    @overload
+    def classify(
+        self, images: SeveralPictures, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ...
+    ) -> List[List[Prediction]]: ...
+
+    @overload
+    def classify(
+        self, images: Any, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ...
+    ) -> Any: ...
+
     def classify(
         self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None
-    ) -> Union[List[Prediction], List[List[Prediction]]]:
+    ) -> Any:
         """As Model.classify, in this session."""
         try:
-            return self.label(images, k, pixels, layout)
+            return self._label(images, k, pixels, layout)
         finally:
             self._core.warn_of_guess()
 
-    def label(
+    def _label(
         self, images: Any, k: int, pixels: Optional[str], layout: Optional[str]
     ) -> Union[List[Prediction], List[List[Prediction]]]:
         """classify, on any thread: without warnings."""
@@ -261,11 +287,11 @@ class Session:
     def probabilities(self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None) -> F32:
         """As Model.probabilities, in this session."""
         try:
-            return self.weigh(images, pixels, layout)
+            return self._weigh(images, pixels, layout)
         finally:
             self._core.warn_of_guess()
 
-    def weigh(self, images: Any, pixels: Optional[str], layout: Optional[str]) -> F32:
+    def _weigh(self, images: Any, pixels: Optional[str], layout: Optional[str]) -> F32:
         """probabilities, on any thread: without warnings."""
         parts = list(self._ranked(images, self._classes, pixels, layout))
         ranked = np.concatenate(parts) if parts else np.empty((0, self._classes), _PREDICTION)
@@ -382,23 +408,23 @@ class Session:
         UnsupportedModelError where shapes do not allow it, or there is nothing to leave out.
         """
         lesion = LesionOf.parse(self._core, block, mode, other)
-        self._become(lambda before: (*before, lesion))
+        self._change(lambda before: (*before, lesion))
         return Lesion(lambda: self._end(lesion))
 
     def restore(self) -> None:
         """End all lesions of this session."""
-        self.become(())
+        self._become(())
 
     def _end(self, lesion: LesionOf) -> None:
         if not self.closed:
-            self._become(lambda before: tuple(other for other in before if other is not lesion))
+            self._change(lambda before: tuple(other for other in before if other is not lesion))
 
-    def become(self, lesions: Tuple[LesionOf, ...]) -> None:
+    def _become(self, lesions: Tuple[LesionOf, ...]) -> None:
         """Have these lesions, and no others."""
         if self._lesions is not lesions:
-            self._become(lambda before: lesions)
+            self._change(lambda before: lesions)
 
-    def _become(self, change: Callable[[Tuple[LesionOf, ...]], Tuple[LesionOf, ...]]) -> None:
+    def _change(self, change: Callable[[Tuple[LesionOf, ...]], Tuple[LesionOf, ...]]) -> None:
         with self._turn():
             before, wanted = self._lesions, change(self._lesions)
             if wanted[: len(before)] != before:
