@@ -245,7 +245,8 @@ def test_plot(compared, data, tmp_path, monkeypatch):
     figure = compared.plot()
     in_order, sorted_down, lesions = figure.axes
     for place, model in enumerate(compared["models"]):
-        stds = [response["std"] for response in model["responses"] if response["layer"] is not None]
+        stds = [response["std"] for response in model["responses"] if response["layer"] is not None][:-1]
+        assert len(stds) == model["layers"] - 1  # the fully connected one is left out
         assert list(in_order.lines[place].get_ydata()) == stds
         assert list(sorted_down.lines[place].get_ydata()) == sorted(stds, reverse=True)
         assert in_order.lines[place].get_linestyle() == ("-" if model["residual"] else "--")

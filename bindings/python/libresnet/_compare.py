@@ -51,14 +51,18 @@ class Comparison(Dict[str, Any]):
 
     def plot(self) -> Any:
         """A matplotlib Figure: the standard deviation of the responses of each layer of each model, in order and sorted
-        (Fig. 7 of "Deep Residual Learning"; plain nets are dashed), and, where blocks were left out, the accuracy by
+        (Fig. 7 of "Deep Residual Learning"; plain nets are dashed, a fully connected layer at the end is left out, as
+        there), and, where blocks were left out, the accuracy by
         how many, with the least and the greatest of all choices. ImportError where matplotlib is not installed."""
         pyplot = _extras.pyplot("Comparison.plot")
         lesions = any(model["lesions"]["removals"] for model in self["models"])
         count = 3 if lesions else 2
         figure, panels = pyplot.subplots(1, count, figsize=(5 * count, 4), constrained_layout=True)
         for model in self["models"]:
-            deviations = [nan if response["std"] is None else response["std"] for response in _layers(model)]
+            layers = _layers(model)
+            connects_all = bool(layers) and layers[-1]["values"] == layers[-1]["channels"] * model["images"]
+            shown = layers[: len(layers) - int(connects_all)]
+            deviations = [nan if response["std"] is None else response["std"] for response in shown]
             _extras.plot_deviations(panels[0], panels[1], deviations, model["title"], model["residual"])
         _extras.label_deviations(panels[0], panels[1])
         if lesions:

@@ -90,10 +90,14 @@ class Responses:
 
     def plot(self) -> Any:
         """A matplotlib Figure: the standard deviation of each layer's response, in order and sorted (Fig. 7 of "Deep
-        Residual Learning"; plain nets are dashed). ImportError where matplotlib is not installed."""
+        Residual Learning"; plain nets are dashed, a fully connected layer at the end is left out, as there). ImportError
+        where matplotlib is not installed."""
         pyplot = _extras.pyplot("Responses.plot")
         figure, panels = pyplot.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
-        _extras.plot_deviations(panels[0], panels[1], self.layers["std"].tolist(), self.model, self._residual)
+        layers = self.layers
+        connects_all = len(layers) > 0 and layers[-1]["height"] == layers[-1]["width"] == 1
+        deviations = layers["std"][: len(layers) - int(connects_all)].tolist()
+        _extras.plot_deviations(panels[0], panels[1], deviations, self.model, self._residual)
         _extras.label_deviations(panels[0], panels[1])
         return figure
 

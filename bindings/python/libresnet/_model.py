@@ -225,7 +225,7 @@ class Model:
             ("preprocessing", f"{i.preprocess} ({i.preprocess_source})"),
             ("producer", f"{i.producer}, opset {i.opset}"),
         ]
-        return html_table(self._core.title, ("", ""), rows)
+        return html_table(self._core.title, ("", ""), [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in rows])
 
     # ---- life ----
 

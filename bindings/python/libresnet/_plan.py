@@ -239,7 +239,7 @@ def html_table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]
 
 def _html_cell(cell: Any) -> str:
     align = "left" if isinstance(cell, str) else "right"
-    return f'<td style="text-align:{align}">{html.escape(_cell(cell))}</td>'
+    return f'<td style="text-align:{align};padding:0 0.6em">{html.escape(_cell(cell))}</td>'
 
 
 def _cell(cell: Any) -> str:
