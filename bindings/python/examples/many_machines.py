@@ -14,7 +14,9 @@ import libresnet
 import libresnet.ray
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parents[3] / "models" / "samples")
-ray.init(address=sys.argv[2] if len(sys.argv) > 2 else None, num_cpus=None if len(sys.argv) > 2 else 3, log_to_driver=False)
+ray.init(
+    address=sys.argv[2] if len(sys.argv) > 2 else None, num_cpus=None if len(sys.argv) > 2 else 3, log_to_driver=False
+)
 pictures = ray.data.read_binary_files(str(folder), include_paths=True, file_extensions=["jpg", "png"])
 
 # %% The model is compiled once and put into the object store, from which every node maps it.

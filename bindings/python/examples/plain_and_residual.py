@@ -11,7 +11,10 @@ from pathlib import Path
 import libresnet
 
 models_folder = Path(__file__).resolve().parents[3] / "models"
-files = [Path(name) for name in sys.argv[2:]] or [models_folder / "cifar10-plain20.onnx", models_folder / "cifar10-resnet20.onnx"]
+files = [Path(name) for name in sys.argv[2:]] or [
+    models_folder / "cifar10-plain20.onnx",
+    models_folder / "cifar10-resnet20.onnx",
+]
 if len(sys.argv) > 1:
     data = Path(sys.argv[1])
 else:  # the ten sample pictures: too few to find out anything, enough to see how it is done
@@ -32,7 +35,9 @@ pictures = sorted(data.rglob("*.[jp][pn]g"))[:1000] if data.is_dir() else []
 if pictures:
     responses = residual.observe(pictures)
     for row in responses.layers[:5]:
-        print(f"layer {row['layer']:3d}  std {row['std']:.3f}  {row['negative']:.0%} negative  {row['dead']} channels dead")
+        print(
+            f"layer {row['layer']:3d}  std {row['std']:.3f}  {row['negative']:.0%} negative  {row['dead']} channels dead"
+        )
 
 # %% What if a block weren't there? (Veit et al. 2016.)
 if pictures:
@@ -46,7 +51,9 @@ if pictures:
 # %% Everything at once, over all the data: what `resnet compare` finds out. (report="compare.html" writes its page, too.)
 comparison = libresnet.compare(files, data, report="compare.html")
 for net in comparison["models"]:
-    print(f"{net['title']}: {net['layers']} layers, {net['top1']:.1%} right, {net['latency_ms']['median']:.3f} ms a picture")
+    print(
+        f"{net['title']}: {net['layers']} layers, {net['top1']:.1%} right, {net['latency_ms']['median']:.3f} ms a picture"
+    )
 
 # %% Fig. 7, where matplotlib is installed.
 try:

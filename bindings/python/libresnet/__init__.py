@@ -71,7 +71,11 @@ __all__ = [
     "read_picture",
 ]
 
-_LATER = {"Comparison": "_compare", "compare": "_compare", "Responses": "_lens"}  # a third of the time that importing takes
+_LATER = {
+    "Comparison": "_compare",
+    "compare": "_compare",
+    "Responses": "_lens",
+}  # a third of the time that importing takes
 
 if not TYPE_CHECKING:  # type checkers would take any name for one that is there
 

@@ -103,7 +103,9 @@ def program() -> str:
     """The `resnet` program that belongs to this library."""
     found = beside("resnet")
     if found is None:
-        raise ImportError(f"the program `resnet` is neither beside {path} nor in {_in_wheel}: build it, or install the wheel")
+        raise ImportError(
+            f"the program `resnet` is neither beside {path} nor in {_in_wheel}: build it, or install the wheel"
+        )
     return found
 
 

@@ -38,7 +38,9 @@ def _sides(input_size: Union[int, Tuple[int, int], None]) -> Tuple[int, int]:
     except (TypeError, ValueError):
         h = w = -1
     if not (0 <= h <= 65535 and 0 <= w <= 65535):
-        raise ArgumentError(f"input_size is {input_size}: accepted are a side, or (height, width), of 1 to 65535 pixels")
+        raise ArgumentError(
+            f"input_size is {input_size}: accepted are a side, or (height, width), of 1 to 65535 pixels"
+        )
     return h, w
 
 
@@ -225,7 +227,11 @@ class Model:
             ("preprocessing", f"{i.preprocess} ({i.preprocess_source})"),
             ("producer", f"{i.producer}, opset {i.opset}"),
         ]
-        return html_table(self._core.title, ("", ""), [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in rows])
+        return html_table(
+            self._core.title,
+            ("", ""),
+            [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in rows],
+        )
 
     # ---- life ----
 
@@ -265,12 +271,24 @@ class Model:
 
     @overload
     def classify(
-        self, images: OnePicture, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ..., threads: int = ...
+        self,
+        images: OnePicture,
+        k: int = ...,
+        *,
+        pixels: Optional[str] = ...,
+        layout: Optional[str] = ...,
+        threads: int = ...,
     ) -> List[Prediction]: ...
 
     @overload
     def classify(
-        self, images: SeveralPictures, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ..., threads: int = ...
+        self,
+        images: SeveralPictures,
+        k: int = ...,
+        *,
+        pixels: Optional[str] = ...,
+        layout: Optional[str] = ...,
+        threads: int = ...,
     ) -> List[List[Prediction]]: ...
 
     @overload
@@ -314,8 +332,8 @@ class Model:
     ) -> Lesion:
         """Lesion, as Session.skip, of what classify, probabilities and observe of this model run:
 
-            with model.skip("stage2.block1"):
-                model.classify("photo.jpg")
+        with model.skip("stage2.block1"):
+            model.classify("photo.jpg")
         """
         return self._crew.skip(block, mode, other)
 

@@ -79,11 +79,16 @@ class Parts:
         return replaces
 
     def _refuse_others(self, place: Path, found: dict[str, Any]) -> None:
-        differing = [f"{key} {found.get(key)} (now {self._made_by[key]})" for key in MADE_BY
-                     if str(found.get(key)) != str(self._made_by[key])]
+        differing = [
+            f"{key} {found.get(key)} (now {self._made_by[key]})"
+            for key in MADE_BY
+            if str(found.get(key)) != str(self._made_by[key])
+        ]
         if differing:
-            raise PartsError(f"{place}: its rows were made by another model or with other options: {', '.join(differing)}. "
-                             "Give the same to go on with it, another OUT.parquet, or --overwrite to begin anew")
+            raise PartsError(
+                f"{place}: its rows were made by another model or with other options: {', '.join(differing)}. "
+                "Give the same to go on with it, another OUT.parquet, or --overwrite to begin anew"
+            )
 
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob("part-*.parquet"))

@@ -86,7 +86,9 @@ class Preprocess:
     def preset(cls, name: str) -> Preprocess:
         """One of "imagenet", "imagenet-v2", "cifar10", "keras-caffe", "keras-tf", "none"; ArgumentError on any other."""
         struct, error = _structs.PreprocessStruct(), _structs.ErrorStruct()
-        check(library.resnet_preprocess_preset(c_string("preset", name), ctypes.byref(struct), ctypes.byref(error)), error)
+        check(
+            library.resnet_preprocess_preset(c_string("preset", name), ctypes.byref(struct), ctypes.byref(error)), error
+        )
         return _preprocess_of(struct)
 
     def _struct(self) -> _structs.PreprocessStruct:
@@ -94,7 +96,9 @@ class Preprocess:
         if order is None:
             raise ArgumentError(f"Preprocess.order is {self.order!r}: accepted are 'RGB' and 'BGR'")
         if not (0 <= self.resize <= 65535 and 0 <= self.crop <= 65535):
-            raise ArgumentError(f"Preprocess has resize {self.resize}, crop {self.crop}: accepted are 0 to 65535 pixels")
+            raise ArgumentError(
+                f"Preprocess has resize {self.resize}, crop {self.crop}: accepted are 0 to 65535 pixels"
+            )
         if len(self.mean) != 3 or len(self.std) != 3:
             raise ArgumentError(f"Preprocess has mean {self.mean}, std {self.std}: three numbers are accepted for each")
         three = ctypes.c_float * 3
@@ -234,7 +238,9 @@ def html_table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]
     """A table for a notebook; names come from files, so that all text is escaped."""
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows)
-    return f"<table><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return (
+        f"<table><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
 
 
 def _html_cell(cell: Any) -> str:
@@ -319,4 +325,6 @@ class Plan(Sequence[Op]):
         """A pandas.DataFrame, one row per op; ImportError where pandas is not installed."""
         import pandas
 
-        return pandas.DataFrame([[getattr(op, f.name) for f in fields(Op)] for op in self._ops], columns=[f.name for f in fields(Op)])
+        return pandas.DataFrame(
+            [[getattr(op, f.name) for f in fields(Op)] for op in self._ops], columns=[f.name for f in fields(Op)]
+        )

@@ -150,8 +150,11 @@ def schema(k: int) -> pa.Schema:
     """The columns of an answer. Rows with an error have null in all others; more than one class makes lists."""
     fields = [pa.field("label", pa.string()), pa.field("index", pa.int32()), pa.field("score", pa.float32())]
     if k > 1:
-        fields += [pa.field("labels", pa.list_(pa.string())), pa.field("indices", pa.list_(pa.int32())),
-                   pa.field("scores", pa.list_(pa.float32()))]
+        fields += [
+            pa.field("labels", pa.list_(pa.string())),
+            pa.field("indices", pa.list_(pa.int32())),
+            pa.field("scores", pa.list_(pa.float32())),
+        ]
     return pa.schema([*fields, pa.field("error", pa.string())])
 
 

@@ -123,7 +123,9 @@ class Session:
         if observe not in _OBSERVE:
             raise ArgumentError(f"observe is {observe!r}: accepted are 'responses' and 'ops'")
         if not 0 <= threads <= 256 or not 0 <= batch <= 0xFFFFFFFF:
-            raise ArgumentError(f"threads is {threads}, batch {batch}: accepted are 0 to 256 threads, and batches from 0 on")
+            raise ArgumentError(
+                f"threads is {threads}, batch {batch}: accepted are 0 to 256 threads, and batches from 0 on"
+            )
         self._core = core
         self._options = (threads, batch, _OBSERVE[observe])
         self._lesions: Tuple[LesionOf, ...] = ()
@@ -264,9 +266,7 @@ class Session:
         self, images: Any, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ...
     ) -> Any: ...
 
-    def classify(
-        self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None
-    ) -> Any:
+    def classify(self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None) -> Any:
         """As Model.classify, in this session."""
         try:
             return self._label(images, k, pixels, layout)
@@ -301,7 +301,9 @@ class Session:
 
     def _checked_k(self, k: int) -> int:
         if not 1 <= k:
-            raise ArgumentError(f"k is {k}: accepted are 1 to the number of classes, {self._classes} here, and more mean all")
+            raise ArgumentError(
+                f"k is {k}: accepted are 1 to the number of classes, {self._classes} here, and more mean all"
+            )
         return min(k, self._classes)
 
     def _prediction(self, index: int, score: float) -> Prediction:

@@ -216,7 +216,12 @@ class BlockStruct(ctypes.Structure):
 
 
 class SessionOptionsStruct(ctypes.Structure):
-    _fields_: ClassVar[Fields] = [("struct_size", c_size_t), ("threads", c_uint32), ("batch", c_uint32), ("observe", c_int)]
+    _fields_: ClassVar[Fields] = [
+        ("struct_size", c_size_t),
+        ("threads", c_uint32),
+        ("batch", c_uint32),
+        ("observe", c_int),
+    ]
 
 
 class ImageStruct(ctypes.Structure):

@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import textwrap
 import threading
 import time
 import warnings
@@ -62,6 +63,13 @@ Answers = Generator[Answered, None, None]
 MOST_IN_A_BLOCK = 256  # pictures that Ray hands to an actor at a time: a multiple of batches, small beside the whole
 
 
+class Paragraphs(argparse.HelpFormatter):
+    """Wraps texts to the terminal, but keeps their paragraphs."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(textwrap.fill(" ".join(part.split()), width) for part in text.split("\n\n"))
+
+
 class BatchError(Exception):
     """What ends a run."""
 
@@ -87,24 +95,57 @@ class Work:
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m libresnet.batch", description=DESCRIPTION, epilog=EPILOG,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m libresnet.batch",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=Paragraphs,
+    )
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="folder, picture, .zip or @LIST")
     parser.add_argument("out", type=Path, metavar="OUT.parquet", help="what is written; its folder must exist")
-    parser.add_argument("-m", "--model", metavar="FILE", help="ONNX or plan file (default: the CIFAR-10 net that is built in)")
-    parser.add_argument("-k", type=positive, default=5, metavar="K",
-                        help="classes for each picture; more than there are means all (default: %(default)s)")
-    parser.add_argument("--batch", type=positive, default=32, metavar="B",
-                        help="pictures that are worked on together; no answer depends on it (default: %(default)s)")
-    parser.add_argument("--threads", type=positive, default=0, metavar="N",
-                        help="CPUs to use, of this machine or of the cluster; no answer depends on it (default: all)")
-    parser.add_argument("--preprocess", metavar="NAME",
-                        help="imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none (default: the model's own)")
+    parser.add_argument(
+        "-m", "--model", metavar="FILE", help="ONNX or plan file (default: the CIFAR-10 net that is built in)"
+    )
+    parser.add_argument(
+        "-k",
+        type=positive,
+        default=5,
+        metavar="K",
+        help="classes for each picture; more than there are means all (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=positive,
+        default=32,
+        metavar="B",
+        help="pictures that are worked on together; no answer depends on it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="CPUs to use, of this machine or of the cluster; no answer depends on it (default: all)",
+    )
+    parser.add_argument(
+        "--preprocess",
+        metavar="NAME",
+        help="imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none (default: the model's own)",
+    )
     parser.add_argument("--external-data", action="store_true", help="the model's weights may lie in files beside it")
-    parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: HOST:PORT, auto (the one of this machine), or "
-                        "local (one that is started for this run)")
-    parser.add_argument("--part-rows", type=positive, default=10_000, metavar="N",
-                        help="finished pictures that a kill may cost at most, or those of 20 s (default: %(default)s)")
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="run on a Ray cluster: HOST:PORT, auto (the one of this machine), or "
+        "local (one that is started for this run)",
+    )
+    parser.add_argument(
+        "--part-rows",
+        type=positive,
+        default=10_000,
+        metavar="N",
+        help="finished pictures that a kill may cost at most, or those of 20 s (default: %(default)s)",
+    )
     parser.add_argument("--retry-errors", action="store_true", help="classify pictures again whose row has an error")
     parser.add_argument("--overwrite", action="store_true", help="begin anew, whatever OUT.parquet and its parts hold")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary")
@@ -197,8 +238,11 @@ def run(work: Work, parts: Parts, options: argparse.Namespace, total: int) -> in
     seconds = time.monotonic() - start
     parts.merge()
     count = len(work.names)
-    tell(options, f"{options.out}: {total} pictures, {count} of them classified in this run "
-                  f"({count / max(seconds, 1e-9):.1f} pictures/s)")
+    tell(
+        options,
+        f"{options.out}: {total} pictures, {count} of them classified in this run "
+        f"({count / max(seconds, 1e-9):.1f} pictures/s)",
+    )
     if errors:
         say(f"{errors} of {count} pictures could not be classified: see the column error")
     return 1 if errors and errors == count else 0
@@ -259,8 +303,12 @@ def on_ray(work: Work, address: str) -> Answers:
         actors = work.threads or int(resources.get("CPU", 1))
         plan = cluster.ship(work.model)
         answers = ray.data.from_arrow(blocks(work, actors)).map_batches(
-            cluster.Classifier, fn_constructor_kwargs={"model": plan, "k": work.k, "batch": work.batch},
-            compute=ray.data.ActorPoolStrategy(size=actors), num_cpus=1, batch_size=work.batch)
+            cluster.Classifier,
+            fn_constructor_kwargs={"model": plan, "k": work.k, "batch": work.batch},
+            compute=ray.data.ActorPoolStrategy(size=actors),
+            num_cpus=1,
+            batch_size=work.batch,
+        )
         block: pa.Table
         for block in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
             yield block["position"].to_numpy(), block.drop_columns(["position", "path"])
@@ -299,9 +347,15 @@ def blocks(work: Work, actors: int) -> list[pa.Table]:
     fair = -(-len(work.places) // (4 * actors))
     size = work.batch * max(1, min(MOST_IN_A_BLOCK, fair) // work.batch)
     places = [os.fsencode(os.path.abspath(place)) for place in work.places]
-    return [pa.table({"position": np.arange(start, min(start + size, len(places))),
-                      "path": pa.array(places[start : start + size], pa.binary())})
-            for start in range(0, len(places), size)]
+    return [
+        pa.table(
+            {
+                "position": np.arange(start, min(start + size, len(places))),
+                "path": pa.array(places[start : start + size], pa.binary()),
+            }
+        )
+        for start in range(0, len(places), size)
+    ]
 
 
 class Progress:
@@ -321,8 +375,13 @@ class Progress:
             rate = (self._done - self._before) / (now - self._start)
             left = (self._total - self._done) / rate if rate else 0
             bar = "#" * (24 * self._done // self._total)
-            print(f"\r\033[K{100 * self._done // self._total:3} % [{bar:24}] {self._done}/{self._total} pictures, "
-                  f"{rate:.{0 if rate >= 10 else 1}f}/s, {left:.0f} s left", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r\033[K{100 * self._done // self._total:3} % [{bar:24}] {self._done}/{self._total} pictures, "
+                f"{rate:.{0 if rate >= 10 else 1}f}/s, {left:.0f} s left",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def finish(self) -> None:
         if self._shown:

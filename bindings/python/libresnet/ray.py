@@ -92,8 +92,9 @@ class Classifier:
     `read_binary_files` for pictures that nobody has looked at. Errors of the model itself are raised, as `libresnet.Error`.
     """
 
-    def __init__(self, model: ModelSource = None, k: int = 5, *, batch: int = 32, threads: int | None = None,
-                 **options: Any) -> None:
+    def __init__(
+        self, model: ModelSource = None, k: int = 5, *, batch: int = 32, threads: int | None = None, **options: Any
+    ) -> None:
         self._model = _open(model, options)
         if k < 1:
             raise ValueError(f"k is {k}; numbers from 1 on are accepted")
@@ -103,10 +104,15 @@ class Classifier:
     def __call__(self, batch: Mapping[str, Any]) -> pa.Table:
         column = next((name for name in PICTURE_COLUMNS if name in batch), None)
         if column is None:
-            raise ValueError(f"a batch has the columns {', '.join(batch)}; one of {', '.join(PICTURE_COLUMNS)} is needed")
+            raise ValueError(
+                f"a batch has the columns {', '.join(batch)}; one of {', '.join(PICTURE_COLUMNS)} is needed"
+            )
         answers = answer_columns(self._labeller([_picture(column, value) for value in batch[column]]), self._k)
-        kept = {name: pa.array(values) for name, values in batch.items()
-                if name not in ("image", "bytes", *answers.column_names)}
+        kept = {
+            name: pa.array(values)
+            for name, values in batch.items()
+            if name not in ("image", "bytes", *answers.column_names)
+        }
         return pa.table([*kept.values(), *answers.columns], names=[*kept, *answers.column_names])
 
 
