@@ -33,7 +33,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 CIFAR = ("data", "cifar10-jpeg-test.zip")
 STORE = 600 << 20  # bytes of a node's object store
-ROUNDS = 6  # of a measurement that other programs may disturb
+ROUNDS = 4  # of a measurement that other programs may disturb
 
 
 @pytest.fixture(scope="module")
