@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator, Optional, Tuple, Union
+from typing import Any, Iterator, Optional, Protocol, Tuple, Union
 
 from . import _structs
 from ._errors import ArgumentError, warn
@@ -15,8 +15,11 @@ from ._forks import forked
 from ._library import library
 from ._plan import Block, Plan, read_info
 
-if TYPE_CHECKING:
-    from ._session import Session
+
+class Closable(Protocol):
+    """A session of the model."""
+
+    def close(self) -> None: ...
 
 
 def _close(pointer: ctypes.c_void_p, kept: Any) -> None:
@@ -30,7 +33,7 @@ class Core:
     def __init__(self, pointer: ctypes.c_void_p, path: Optional[str], kept: Any) -> None:
         self.pointer, self.path = pointer, path
         self.closing = False
-        self.sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self.sessions: weakref.WeakSet[Closable] = weakref.WeakSet()
         self._finalizer = weakref.finalize(self, _close, pointer, kept)
         self._finalizer.atexit = False
         self._plan: Optional[Plan] = None
