@@ -345,6 +345,29 @@ def test_overwriting_goes_on_too_and_keeps_the_old_file_till_then(many, whole, t
     assert out.read_bytes() == whole
 
 
+def test_overwriting_that_crashes_leaves_no_rows_of_others(tmp_path, monkeypatch):
+    """Before any file of a run with other options is removed, or after some are: the next run must not take their rows."""
+
+    def crash(parts: _parts.Parts) -> None:
+        parts.save()
+        raise Crash
+
+    options = ["--batch", 2, "--threads", 1, "--part-rows", 2]
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(_parts.Parts, "merge", crash)
+        run(*options, "-k", 2, SAMPLES, tmp_path / "out.parquet")
+    files = len(list((tmp_path / "out.parquet.parts").glob("*[nt]")))
+    assert files > 3
+    for removed in range(files):
+        folder = tmp_path / f"crash-{removed}"
+        shutil.copytree(tmp_path / "out.parquet.parts", folder / "out.parquet.parts")
+        with monkeypatch.context() as patch, pytest.raises(Crash):
+            patch.setattr(os, "unlink", counted(os.unlink, [removed]))
+            run(*options, "--overwrite", "-k", 3, SAMPLES, folder / "out.parquet")
+        if run(*options, "-k", 3, SAMPLES, folder / "out.parquet") == 0:
+            assert {len(row["labels"]) for row in rows_of(folder / "out.parquet")} == {3}
+
+
 def test_errors_are_tried_again_when_asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("list.txt").write_text("late.jpg\nnever.jpg\n" + str(SAMPLES / "cat-tabby.jpg"))

@@ -64,7 +64,7 @@ class Parts:
         shutil.rmtree(self._retired, ignore_errors=True)
         manifest = self.folder / "manifest.json"
         if overwrite:
-            for path in [manifest, *self._parts()]:
+            for path in [*self._parts(), manifest]:  # which says what parts are of, as long as there are any
                 path.unlink(missing_ok=True)
         for path in self.folder.glob("*.tmp"):
             path.unlink()
