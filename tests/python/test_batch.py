@@ -153,6 +153,39 @@ def test_a_broken_picture_is_a_row_with_its_error(tmp_path, monkeypatch):
     assert rows["good.jpg"]["score"] == rows["some.zip/good.jpg"]["score"]
 
 
+def test_odd_archives(tmp_path, monkeypatch):
+    """Names that a path would not keep, in a folder whose lower case is longer, and every way of packing, damaged."""
+    monkeypatch.chdir(tmp_path)
+    good = (SAMPLES / "cat-tabby.jpg").read_bytes()
+    Path("\u0130").mkdir()
+    with zipfile.ZipFile("\u0130/some.ZIP", "w") as archive:
+        archive.writestr("./here.jpg", good)
+        archive.writestr("a//b/../c.jpg", good)
+        archive.writestr("other.zip/d.jpg", good)
+    assert run("\u0130/some.ZIP", "out.parquet") == 0
+    names = ["./here.jpg", "a//b/../c.jpg", "other.zip/d.jpg"]
+    assert [(row["path"], row["label"]) for row in rows_of(Path("out.parquet"))] == [
+        (f"\u0130/some.ZIP/{name}", "cat") for name in names]
+    for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile("damaged.zip", "w", kind) as archive:
+            archive.writestr("a.jpg", good)
+            size = archive.getinfo("a.jpg").compress_size
+        content = bytearray(Path("damaged.zip").read_bytes())
+        content[50 : 35 + size] = b"\xa5" * (size - 15)
+        Path("damaged.zip").write_bytes(content)
+        assert run("damaged.zip", SAMPLES, f"{kind}.parquet") == 0
+        errors = [row["error"] for row in rows_of(Path(f"{kind}.parquet"))]
+        assert len(errors) == 11 and [error for error in errors if error]
+
+
+def test_ray_is_given_the_paths_that_are_read_without(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    places = ["some.zip/./a.jpg", "/else/where.jpg", os.fsdecode(b"caf\xe9.jpg")]
+    work = batch.Work(None, 1, places, places, 1, 2)
+    given = [place for block in batch.blocks(work, 1) for place in block["path"].to_pylist()]
+    assert given == [os.fsencode(tmp_path) + b"/some.zip/./a.jpg", b"/else/where.jpg", os.fsencode(tmp_path) + b"/caf\xe9.jpg"]
+
+
 def test_errors_are_counted_and_no_answer_at_all_is_a_failure(tmp_path, capfd):
     (tmp_path / "text.jpg").write_text("no picture")
     assert run(tmp_path / "text.jpg", SAMPLES, tmp_path / "some.parquet") == 0

@@ -346,7 +346,8 @@ def blocks(work: Work, actors: int) -> list[pa.Table]:
     """The pictures' places in portions that are fetched, worked and, where an actor dies, repeated as a whole."""
     fair = -(-len(work.places) // (4 * actors))
     size = work.batch * max(1, min(MOST_IN_A_BLOCK, fair) // work.batch)
-    places = [os.fsencode(os.path.abspath(place)) for place in work.places]
+    # Not abspath: an archive's entry may be named ./a.jpg, and nothing else finds it.
+    places = [os.fsencode(os.path.join(os.getcwd(), place)) for place in work.places]
     return [
         pa.table(
             {
