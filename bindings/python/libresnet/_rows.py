@@ -95,7 +95,7 @@ def pixels_or_error(picture: Picture) -> NDArray[Any] | str:
     """(h,w,3) uint8, or what was given where that is an array; or why the picture has none."""
     try:
         if isinstance(picture, np.ndarray):
-            return picture
+            return picture if picture.dtype != object or picture.ndim else "is null"
         return read_picture(picture if isinstance(picture, bytes) else read_bytes(picture))
     except PICTURE_ERRORS as error:
         return one_line(error)
