@@ -316,15 +316,15 @@ def test_merging_keeps_each_path_once_and_answers_rather_than_errors(tmp_path, m
         rows = [{"path": name, "value": int(name), "error": None} for name in chance.sample(names, chance.randint(1, 400))]
         for row in rows:
             if chance.random() < 0.3:
-                row["value"], row["error"] = None, "broken"
-            if expected.get(row["path"]) is None:
-                expected[row["path"]] = row["value"]
+                row["value"], row["error"] = None, f"broken in {number}"
+            if expected.get(row["path"], (None,))[0] is None:
+                expected[row["path"]] = (row["value"], row["error"])
         table = pa.Table.from_pylist(rows, schema).sort_by("path")
         sources.append(tmp_path / f"{number}.parquet")
         _parts.write_rows(sources[-1], schema, [table])
     _parts.write_rows(tmp_path / "all.parquet", schema, _parts.merged(sources, schema))
     table = pq.read_table(tmp_path / "all.parquet")
-    assert dict(zip(table["path"].to_pylist(), table["value"].to_pylist())) == expected
+    assert {row["path"]: (row["value"], row["error"]) for row in table.to_pylist()} == expected
     assert table["path"].to_pylist() == sorted(expected)
     groups = pq.ParquetFile(tmp_path / "all.parquet").metadata
     assert {groups.row_group(i).num_rows for i in range(groups.num_row_groups - 1)} == {100}
@@ -411,6 +411,12 @@ def test_errors_are_tried_again_when_asked(tmp_path, monkeypatch):
     assert run("--retry-errors", "@list.txt", "out.parquet") == 0
     assert [(row["label"], row["error"]) for row in rows_of(Path("out.parquet"))] == [
         ("cat", None), ("cat", None), (None, "No such file or directory")]
+    Path("never.jpg").write_text("no picture")  # the reason is that of the last time
+    assert run("--retry-errors", "@list.txt", "out.parquet") == 1
+    assert "neither a JPEG nor a PNG" in rows_of(Path("out.parquet"))[2]["error"]
+    Path("never.jpg").unlink()
+    assert run("--retry-errors", "@list.txt", "out.parquet") == 1
+    assert rows_of(Path("out.parquet"))[2]["error"] == "No such file or directory"
 
 
 def test_a_file_that_is_no_output_of_this_command_is_not_replaced(tmp_path, capfd):
