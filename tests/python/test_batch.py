@@ -288,6 +288,12 @@ def counted(function, left):
     return call
 
 
+def save_and_crash(parts: _parts.Parts) -> None:
+    """Instead of merging."""
+    parts.save()
+    raise Crash
+
+
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_says_so_and_keeps_what_it_has(many, whole, tmp_path, number, status):
     out = tmp_path / "out.parquet"
@@ -378,16 +384,20 @@ def test_overwriting_goes_on_too_and_keeps_the_old_file_till_then(many, whole, t
     assert out.read_bytes() == whole
 
 
+def test_merging_needs_no_cluster(tmp_path, monkeypatch):
+    """All pictures were finished when the run was killed: what is left is done here."""
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(_parts.Parts, "merge", save_and_crash)
+        run(SAMPLES, tmp_path / "out.parquet")
+    assert run("--ray", "127.0.0.1:1", SAMPLES, tmp_path / "out.parquet") == 0
+    assert len(rows_of(tmp_path / "out.parquet")) == 10
+
+
 def test_overwriting_that_crashes_leaves_no_rows_of_others(tmp_path, monkeypatch):
     """Before any file of a run with other options is removed, or after some are: the next run must not take their rows."""
-
-    def crash(parts: _parts.Parts) -> None:
-        parts.save()
-        raise Crash
-
     options = ["--batch", 2, "--threads", 1, "--part-rows", 2]
     with monkeypatch.context() as patch, pytest.raises(Crash):
-        patch.setattr(_parts.Parts, "merge", crash)
+        patch.setattr(_parts.Parts, "merge", save_and_crash)
         run(*options, "-k", 2, SAMPLES, tmp_path / "out.parquet")
     files = len(list((tmp_path / "out.parquet.parts").glob("*[nt]")))
     assert files > 3

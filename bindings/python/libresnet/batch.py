@@ -225,7 +225,9 @@ def run(work: Work, parts: Parts, options: argparse.Namespace, total: int) -> in
     errors = 0
     progress = Progress(total, total - len(work.names), not options.quiet)
     try:
-        with contextlib.closing(on_ray(work, options.ray) if options.ray else locally(work)) as answers:
+        # A run that ended just before its parts were merged has no work for a cluster.
+        answers_of = on_ray(work, options.ray) if options.ray and work.names else locally(work)
+        with contextlib.closing(answers_of) as answers:
             for rows in once_each(work, answers):
                 parts.add(rows)
                 errors += len(rows) - rows["error"].null_count
