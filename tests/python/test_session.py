@@ -397,14 +397,10 @@ def test_closing_waits_for_a_run_elsewhere(model: Model) -> None:
         found: list[np.ndarray] = []
         started = threading.Event()
 
-        def use() -> None:
-            started.set()
-            found.append(session.run(x))
-
-        thread = threading.Thread(target=use)
+        session.observe(lambda response: started.set(), copy=False)  # now it is under way
+        thread = threading.Thread(target=lambda: found.append(session.run(x)))
         thread.start()
-        started.wait()
-        time.sleep(0.005)
+        assert started.wait(30)
         (model if close_model else session).close()
         thread.join(30)
         assert len(found) == 1 and np.array_equal(found[0], expected)
