@@ -384,6 +384,16 @@ def test_overwriting_goes_on_too_and_keeps_the_old_file_till_then(many, whole, t
     assert out.read_bytes() == whole
 
 
+def test_parts_go_on_beyond_a_million(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(_parts.Parts, "merge", save_and_crash)
+        run(SAMPLES / "cat-tabby.jpg", tmp_path / "out.parquet")
+    (part,) = tmp_path.glob("*.parts/part-*")
+    part.rename(part.with_name("part-999999.parquet"))
+    assert run("--batch", 1, "--part-rows", 1, SAMPLES, tmp_path / "out.parquet") == 0
+    assert len(rows_of(tmp_path / "out.parquet")) == 10
+
+
 def test_merging_needs_no_cluster(tmp_path, monkeypatch):
     """All pictures were finished when the run was killed: what is left is done here."""
     with monkeypatch.context() as patch, pytest.raises(Crash):

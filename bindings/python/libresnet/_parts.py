@@ -94,7 +94,8 @@ class Parts:
             )
 
     def _parts(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.parquet"))
+        """By their numbers, which may have more digits than six."""
+        return sorted(self.folder.glob("part-*.parquet"), key=lambda path: (len(path.name), path.name))
 
     def _sources(self) -> list[Path]:
         """Files that hold rows, the newest last."""

@@ -435,7 +435,7 @@ class Session:
 
 
 def _listener(
-    observed: "weakref.ref[Session]", callback: Callable[[Response], None], ops: Any, copy: bool
+    observed: weakref.ref[Session], callback: Callable[[Response], None], ops: Any, copy: bool
 ) -> Generator[None, Any, None]:
     """What C sends responses to. A generator, since C knows no exceptions and ctypes drops them: a function would have
     entered before it can catch any, and Ctrl-C comes just then, when Python has its turn after the library computed.
