@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 try:
     from lzma import LZMAError
 except ImportError:  # a Python without it refuses such an entry, as a RuntimeError
-    LZMAError = zlib.error  # type: ignore[misc]
+    LZMAError = zlib.error  # type: ignore[assignment,misc]
 
 from . import Error, Model, Prediction, read_picture
 from ._cpus import usable_cpus
