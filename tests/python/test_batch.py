@@ -153,6 +153,39 @@ def test_a_broken_picture_is_a_row_with_its_error(tmp_path, monkeypatch):
     assert rows["good.jpg"]["score"] == rows["some.zip/good.jpg"]["score"]
 
 
+def test_odd_archives(tmp_path, monkeypatch):
+    """Names that a path would not keep, in a folder whose lower case is longer, and every way of packing, damaged."""
+    monkeypatch.chdir(tmp_path)
+    good = (SAMPLES / "cat-tabby.jpg").read_bytes()
+    Path("\u0130").mkdir()
+    with zipfile.ZipFile("\u0130/some.ZIP", "w") as archive:
+        archive.writestr("./here.jpg", good)
+        archive.writestr("a//b/../c.jpg", good)
+        archive.writestr("other.zip/d.jpg", good)
+    assert run("\u0130/some.ZIP", "out.parquet") == 0
+    names = ["./here.jpg", "a//b/../c.jpg", "other.zip/d.jpg"]
+    assert [(row["path"], row["label"]) for row in rows_of(Path("out.parquet"))] == [
+        (f"\u0130/some.ZIP/{name}", "cat") for name in names]
+    for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile("damaged.zip", "w", kind) as archive:
+            archive.writestr("a.jpg", good)
+            size = archive.getinfo("a.jpg").compress_size
+        content = bytearray(Path("damaged.zip").read_bytes())
+        content[50 : 35 + size] = b"\xa5" * (size - 15)
+        Path("damaged.zip").write_bytes(content)
+        assert run("damaged.zip", SAMPLES, f"{kind}.parquet") == 0
+        errors = [row["error"] for row in rows_of(Path(f"{kind}.parquet"))]
+        assert len(errors) == 11 and [error for error in errors if error]
+
+
+def test_ray_is_given_the_paths_that_are_read_without(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    places = ["some.zip/./a.jpg", "/else/where.jpg", os.fsdecode(b"caf\xe9.jpg")]
+    work = batch.Work(None, 1, places, places, 1, 2)
+    given = [place for block in batch.blocks(work, 1) for place in block["path"].to_pylist()]
+    assert given == [os.fsencode(tmp_path) + b"/some.zip/./a.jpg", b"/else/where.jpg", os.fsencode(tmp_path) + b"/caf\xe9.jpg"]
+
+
 def test_errors_are_counted_and_no_answer_at_all_is_a_failure(tmp_path, capfd):
     (tmp_path / "text.jpg").write_text("no picture")
     assert run(tmp_path / "text.jpg", SAMPLES, tmp_path / "some.parquet") == 0
@@ -255,6 +288,12 @@ def counted(function, left):
     return call
 
 
+def save_and_crash(parts: _parts.Parts) -> None:
+    """Instead of merging."""
+    parts.save()
+    raise Crash
+
+
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_says_so_and_keeps_what_it_has(many, whole, tmp_path, number, status):
     out = tmp_path / "out.parquet"
@@ -283,15 +322,15 @@ def test_merging_keeps_each_path_once_and_answers_rather_than_errors(tmp_path, m
         rows = [{"path": name, "value": int(name), "error": None} for name in chance.sample(names, chance.randint(1, 400))]
         for row in rows:
             if chance.random() < 0.3:
-                row["value"], row["error"] = None, "broken"
-            if expected.get(row["path"]) is None:
-                expected[row["path"]] = row["value"]
+                row["value"], row["error"] = None, f"broken in {number}"
+            if expected.get(row["path"], (None,))[0] is None:
+                expected[row["path"]] = (row["value"], row["error"])
         table = pa.Table.from_pylist(rows, schema).sort_by("path")
         sources.append(tmp_path / f"{number}.parquet")
         _parts.write_rows(sources[-1], schema, [table])
     _parts.write_rows(tmp_path / "all.parquet", schema, _parts.merged(sources, schema))
     table = pq.read_table(tmp_path / "all.parquet")
-    assert dict(zip(table["path"].to_pylist(), table["value"].to_pylist())) == expected
+    assert {row["path"]: (row["value"], row["error"]) for row in table.to_pylist()} == expected
     assert table["path"].to_pylist() == sorted(expected)
     groups = pq.ParquetFile(tmp_path / "all.parquet").metadata
     assert {groups.row_group(i).num_rows for i in range(groups.num_row_groups - 1)} == {100}
@@ -345,6 +384,43 @@ def test_overwriting_goes_on_too_and_keeps_the_old_file_till_then(many, whole, t
     assert out.read_bytes() == whole
 
 
+def test_parts_go_on_beyond_a_million(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(_parts.Parts, "merge", save_and_crash)
+        run(SAMPLES / "cat-tabby.jpg", tmp_path / "out.parquet")
+    (part,) = tmp_path.glob("*.parts/part-*")
+    part.rename(part.with_name("part-999999.parquet"))
+    assert run("--batch", 1, "--part-rows", 1, SAMPLES, tmp_path / "out.parquet") == 0
+    assert len(rows_of(tmp_path / "out.parquet")) == 10
+
+
+def test_merging_needs_no_cluster(tmp_path, monkeypatch):
+    """All pictures were finished when the run was killed: what is left is done here."""
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(_parts.Parts, "merge", save_and_crash)
+        run(SAMPLES, tmp_path / "out.parquet")
+    assert run("--ray", "127.0.0.1:1", SAMPLES, tmp_path / "out.parquet") == 0
+    assert len(rows_of(tmp_path / "out.parquet")) == 10
+
+
+def test_overwriting_that_crashes_leaves_no_rows_of_others(tmp_path, monkeypatch):
+    """Before any file of a run with other options is removed, or after some are: the next run must not take their rows."""
+    options = ["--batch", 2, "--threads", 1, "--part-rows", 2]
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(_parts.Parts, "merge", save_and_crash)
+        run(*options, "-k", 2, SAMPLES, tmp_path / "out.parquet")
+    files = len(list((tmp_path / "out.parquet.parts").glob("*[nt]")))
+    assert files > 3
+    for removed in range(files):
+        folder = tmp_path / f"crash-{removed}"
+        shutil.copytree(tmp_path / "out.parquet.parts", folder / "out.parquet.parts")
+        with monkeypatch.context() as patch, pytest.raises(Crash):
+            patch.setattr(os, "unlink", counted(os.unlink, [removed]))
+            run(*options, "--overwrite", "-k", 3, SAMPLES, folder / "out.parquet")
+        if run(*options, "-k", 3, SAMPLES, folder / "out.parquet") == 0:
+            assert {len(row["labels"]) for row in rows_of(folder / "out.parquet")} == {3}
+
+
 def test_errors_are_tried_again_when_asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("list.txt").write_text("late.jpg\nnever.jpg\n" + str(SAMPLES / "cat-tabby.jpg"))
@@ -355,6 +431,12 @@ def test_errors_are_tried_again_when_asked(tmp_path, monkeypatch):
     assert run("--retry-errors", "@list.txt", "out.parquet") == 0
     assert [(row["label"], row["error"]) for row in rows_of(Path("out.parquet"))] == [
         ("cat", None), ("cat", None), (None, "No such file or directory")]
+    Path("never.jpg").write_text("no picture")  # the reason is that of the last time
+    assert run("--retry-errors", "@list.txt", "out.parquet") == 1
+    assert "neither a JPEG nor a PNG" in rows_of(Path("out.parquet"))[2]["error"]
+    Path("never.jpg").unlink()
+    assert run("--retry-errors", "@list.txt", "out.parquet") == 1
+    assert rows_of(Path("out.parquet"))[2]["error"] == "No such file or directory"
 
 
 def test_a_file_that_is_no_output_of_this_command_is_not_replaced(tmp_path, capfd):

@@ -215,6 +215,8 @@ def test_a_crop_is_read_where_it_lies() -> None:
         (np.zeros((1, 2, 3, 4, 3), np.uint8), None),
         (np.zeros((2, 3, 32, 32), np.uint8), None),
         (np.zeros(5, np.uint8), None),
+        (np.array(5.0), None),
+        (np.array("a path in an array"), None),
         (5, None),
         (None, None),
         ([None], None),

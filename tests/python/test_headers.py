@@ -266,7 +266,8 @@ def compare_callbacks(headers: Headers) -> list[str]:
         python_name(name): (expected_result(result, headers), [expected_type(kind, headers) for kind in parameters])
         for name, (result, parameters) in headers.callbacks.items()
     }
-    of_python = {"Observer": (_structs.Observer._restype_, list(_structs.Observer._argtypes_))}
+    parameters = [ctypes.c_void_p if kind is ctypes.py_object else kind for kind in _structs.Observer._argtypes_]
+    of_python = {"Observer": (_structs.Observer._restype_, parameters)}
     return [] if of_header == of_python else [f"callbacks: {of_header}, {of_python}"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import queue
 import sys
 import threading
 
@@ -179,6 +180,37 @@ def test_an_iterable_that_fails(model, files):
     with pytest.raises(RuntimeError, match="no more"):
         model.observe(failing(), threads=2)
     assert not still_running()
+
+
+def test_ctrl_c_while_threads_start(model, files, monkeypatch):
+    """What starting takes is mostly waiting for the thread."""
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_lens._Worker, "start", interrupted)
+        model.observe(files, threads=2)
+    assert not still_running()
+    assert model.observe(files, threads=2).pictures == len(files)
+
+
+def test_ctrl_c_when_all_is_handed_out(model, files, monkeypatch):
+    """While the caller waits until it can tell the workers that there is no more."""
+    put, told = queue.Queue.put, []
+
+    def interrupted(self, item, **options):
+        if item is None and not told:
+            told.append(self)
+            raise KeyboardInterrupt
+        put(self, item, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(queue.Queue, "put", interrupted)
+        model.observe((file for file in files), threads=2)
+    assert told and not still_running()
 
 
 @pytest.mark.parametrize("threads", [1, 2])

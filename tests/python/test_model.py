@@ -621,6 +621,12 @@ def test_plan_to_pandas(model: Model) -> None:
     assert list(frame["name"]) == [op.name for op in model.plan]
 
 
+def test_without_pandas_the_plan_says_what_to_install(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="Plan.to_pandas needs pandas.*pip install pandas"):
+        model.plan.to_pandas()
+
+
 def test_models_of_others() -> None:
     with Model(shared("models", "cifar10_resnet20_optionA_opset13.onnx"), preprocess="cifar10") as model:
         assert [block.shortcut for block in model.blocks].count("option A") == 2

@@ -177,13 +177,44 @@ def test_what_is_no_picture_is_a_row_with_its_error(tmp_path):
         assert [row["scores"] is None for row in rows] == [False, True, True, True]
 
 
-def test_wrong_arguments_are_told():
+def test_null_is_a_row_with_its_error():
+    good = SAMPLES / "cat-tabby.jpg"
+    classify = libresnet.ray.Classifier(k=5)
+    for column, picture in (("path", str(good)), ("bytes", good.read_bytes()), ("image", libresnet.read_picture(good))):
+        for null in (None, float("nan")):
+            values = np.empty(2, object)
+            values[:] = [picture, null]
+            rows = classify({column: values}).to_pylist()
+            assert [(row["label"], row["error"]) for row in rows] == [("cat", None), (None, "is null")]
+
+
+def test_other_columns_are_kept_tensors_too():
+    ragged = np.empty(2, object)
+    ragged[:] = [np.ones((2, 2)), np.zeros((3, 1))]
+    others = {
+        "number": np.arange(2),
+        "text": np.array(["a", "b"]),
+        "nested": np.array([{"a": 1}, {"a": 2}], object),
+        "flat": np.arange(8, dtype=np.float32).reshape(2, 4),
+        "deep": np.arange(48).reshape(2, 4, 3, 2),
+        "ragged": ragged,
+    }
+    rows = libresnet.ray.Classifier(k=1)({"path": np.array([str(SAMPLES / "cat-tabby.jpg")] * 2), **others})
+    assert rows["label"].to_pylist() == ["cat", "cat"]
+    given = ray.data.block.BlockAccessor.for_block(rows).to_numpy(list(others))
+    for name, values in others.items():
+        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(given[name], values)), name
+
+
+def test_wrong_arguments_are_told(model):
     with pytest.raises(ValueError, match="one of image, bytes, path is needed"):
         libresnet.ray.Classifier()({"pixels": np.zeros(3)})
     with pytest.raises(ValueError, match="k is 0"):
         libresnet.ray.Classifier(k=0)
     with pytest.raises(libresnet.FileError, match="missing.onnx"):
         libresnet.ray.Classifier("missing.onnx")
+    with pytest.raises(ValueError, match="preprocess: give these to libresnet.Model"):
+        libresnet.ray.Classifier(model, preprocess="imagenet")
 
 
 def test_without_ray_it_says_what_to_install(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -399,14 +400,10 @@ def test_closing_waits_for_a_run_elsewhere(model: Model) -> None:
         found: list[np.ndarray] = []
         started = threading.Event()
 
-        def use() -> None:
-            started.set()
-            found.append(session.run(x))
-
-        thread = threading.Thread(target=use)
+        session.observe(lambda response: started.set(), copy=False)  # now it is under way
+        thread = threading.Thread(target=lambda: found.append(session.run(x)))
         thread.start()
-        started.wait()
-        time.sleep(0.005)
+        assert started.wait(30)
         (model if close_model else session).close()
         thread.join(30)
         assert len(found) == 1 and np.array_equal(found[0], expected)
@@ -571,9 +568,36 @@ def test_an_observers_exception_is_the_runs(session: Session) -> None:
     session.observe(lambda response: sys.exit(3))
     with pytest.raises(SystemExit):
         session.run(x)
+
+    def leave(response: libresnet.Response) -> None:
+        raise GeneratorExit
+
+    session.observe(leave)
+    for _ in range(2):
+        with pytest.raises(GeneratorExit):
+            session.run(x)
     session.observe(None)
     calls.clear()
     assert np.array_equal(session.run(x), expected) and not calls
+
+
+def test_ctrl_c_ends_an_observed_run(model: Model) -> None:
+    """It mostly comes while the library computes, and Python hears of it as it enters the observer."""
+    x, calls = pictures(30), []
+    with model.session(threads=1) as session:
+        session.observe(lambda response: calls.append(response.point))
+        expected = session.run(x)
+        whole, calls[:] = len(calls), []
+        for number in range(30):
+            timer = threading.Timer(0.001 + 0.0002 * number, os.kill, (os.getpid(), signal.SIGINT))
+            with pytest.raises(KeyboardInterrupt):
+                timer.start()
+                while timer.is_alive():
+                    session.run(x)
+                session.run(x)
+            timer.join()
+        calls.clear()
+        assert np.array_equal(session.run(x), expected) and len(calls) == whole
 
 
 def test_an_observer_may_not_use_the_session(session: Session, model: Model) -> None:

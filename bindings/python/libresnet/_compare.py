@@ -52,8 +52,8 @@ class Comparison(Dict[str, Any]):
     def plot(self) -> Any:
         """A matplotlib Figure: the standard deviation of the responses of each layer of each model, in order and sorted
         (Fig. 7 of "Deep Residual Learning"; plain nets are dashed, a fully connected layer at the end is left out, as
-        there), and, where blocks were left out, the accuracy by
-        how many, with the least and the greatest of all choices. ImportError where matplotlib is not installed."""
+        there), and, where blocks were left out, the accuracy by how many, with the least and the greatest of all choices.
+        ImportError where matplotlib is not installed."""
         pyplot = _extras.pyplot("Comparison.plot")
         lesions = any(model["lesions"]["removals"] for model in self["models"])
         count = 3 if lesions else 2

@@ -116,7 +116,10 @@ class Crew:
         if not 0 <= threads <= 256:
             raise ArgumentError(f"threads is {threads}: accepted are 1 to 256, and 0 for one for every CPU")
         workers = threads or usable_cpus()
-        count = len(images) if hasattr(images, "__len__") else None
+        try:
+            count: Optional[int] = len(images)
+        except TypeError:
+            count = None
         if count is not None and count < workers:
             return iter([work(self.team(threads), images)])
         chunk = _CHUNK if count is None else min(_CHUNK, -(-count // (4 * workers)))
@@ -131,7 +134,7 @@ class Crew:
 
 def _parts(images: Any, chunk: int) -> Iterator[Any]:
     """Slices of an array, lists of all else."""
-    if isinstance(images, np.ndarray):
+    if isinstance(images, np.ndarray) and images.ndim > 0:
         for first in range(0, len(images), chunk):
             yield images[first : first + chunk]
         return

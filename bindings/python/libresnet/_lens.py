@@ -11,6 +11,7 @@ import ctypes
 import queue
 import threading
 import weakref
+from contextlib import suppress
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -355,6 +356,15 @@ class _Worker(threading.Thread):
             if portion.last:
                 self._gathering.idle.put(self)
 
+    def end(self) -> None:
+        """What waits is left out. Never waits itself, so that Ctrl-C cannot come between the workers' ends."""
+        while True:
+            try:
+                return self.portions.put_nowait(None)
+            except queue.Full:
+                with suppress(queue.Empty):
+                    self.portions.get_nowait()
+
     def _take(self, portion: _Portion) -> None:
         if portion.first:
             self._table.clear(portion.start)
@@ -377,21 +387,23 @@ def _feed(gathering: _Gathering, source: Iterator[_Portion]) -> None:
 
 def _gather(gathering: _Gathering, sessions: List[Session], source: Iterator[_Portion]) -> None:
     workers = [_Worker(gathering, session) for session in sessions]
-    started: List[_Worker] = []
-    finished = False
     try:
         for worker in workers:
             worker.start()
-            started.append(worker)
         _feed(gathering, source)
-        finished = True
-    finally:
-        if not finished:
-            gathering.stop()
-        for worker in started:
+        for worker in workers:
             worker.portions.put(None)
-        for worker in started:
+        for worker in workers:
             worker.join()
+    except BaseException:
+        gathering.stop()
+        for worker in workers:
+            worker.end()
+        for worker in workers:
+            if worker.is_alive():  # one that is yet to run, as Ctrl-C came while it was started, finds its end
+                worker.join()
+        raise
+    finally:
         gathering.idle = queue.Queue()  # ends the circle of it and the workers, so that their tables go now
     if gathering.problem is not None:
         raise gathering.problem

@@ -8,7 +8,8 @@
     *.tmp                what a killed run was writing
 
 At the end all parts, and the rows of an OUT.parquet that was there, are merged by path into one file, which takes
-OUT.parquet's place by renaming. Where two rows have one path, which a kill between two renames can cause, one is kept.
+OUT.parquet's place by renaming. Where two rows have one path, which a kill between two renames can cause, or a picture that
+was tried again, one is kept.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -30,6 +32,7 @@ ROW_GROUP = 1 << 16  # of OUT.parquet: fixed, so that its bytes do not depend on
 SECONDS_BETWEEN_PARTS = 20.0
 PREFIX = b"libresnet."  # of what the manifest says, in OUT.parquet's metadata
 MADE_BY = ("model_sha256", "k", "preprocess", "version")
+AGE = "age"  # of a row while rows are merged: 0 in the newest file
 
 
 class PartsError(Exception):
@@ -64,7 +67,7 @@ class Parts:
         shutil.rmtree(self._retired, ignore_errors=True)
         manifest = self.folder / "manifest.json"
         if overwrite:
-            for path in [manifest, *self._parts()]:
+            for path in [*self._parts(), manifest]:  # which says what parts are of, as long as there are any
                 path.unlink(missing_ok=True)
         for path in self.folder.glob("*.tmp"):
             path.unlink()
@@ -91,7 +94,8 @@ class Parts:
             )
 
     def _parts(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.parquet"))
+        """By their numbers, which may have more digits than six."""
+        return sorted(self.folder.glob("part-*.parquet"), key=lambda path: (len(path.name), path.name))
 
     def _sources(self) -> list[Path]:
         """Files that hold rows, the newest last."""
@@ -183,22 +187,24 @@ def made_by_of(path: Path) -> dict[str, Any]:
     return {key: metadata.get(PREFIX + key.encode(), b"unknown").decode() for key in MADE_BY}
 
 
-def merged(sources: Iterable[Path], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of files whose row groups are sorted by path, as sorted tables, each path once.
+def merged(sources: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of files, the newest last, whose row groups are sorted by path, as sorted tables, each path once.
 
-    A picture that has a row with an answer and one with an error keeps the answer. Only row groups whose paths overlap are
-    in memory at a time: few, since runs work in the order of the paths.
+    A picture that has a row with an answer and one with an error keeps the answer, of several errors the newest. Only row
+    groups whose paths overlap are in memory at a time: few, since runs work in the order of the paths.
     """
+    ages = {path: age for age, path in enumerate(reversed(sources))}
     groups = sorted(row_groups(sources), key=lambda group: group[0])
-    held = schema.empty_table()
+    held = schema.empty_table().append_column(AGE, pa.array([], pa.int64()))
     for i, (_, path, index) in enumerate(groups):
         group = pq.ParquetFile(path).read_row_group(index).replace_schema_metadata().cast(schema)
+        group = group.append_column(AGE, pa.array(np.full(len(group), ages[path])))
         held = once(pa.concat_tables([held, group]))
         if i + 1 < len(groups):
             ready = pc.sum(pc.less(held["path"], pa.scalar(groups[i + 1][0]))).as_py() or 0
         else:
             ready = len(held)
-        yield held.slice(0, ready)
+        yield held.slice(0, ready).drop_columns([AGE])
         held = held.slice(ready).combine_chunks()
 
 
@@ -212,8 +218,8 @@ def row_groups(sources: Iterable[Path]) -> Iterator[tuple[str, Path, int]]:
 
 
 def once(rows: pa.Table) -> pa.Table:
-    """Sorted by path, one row for each: an answer rather than an error."""
-    order = pa.table({"path": rows["path"], "failed": pc.is_valid(rows["error"]), "error": rows["error"]})
+    """Sorted by path, one row for each: an answer rather than an error, the newest of them."""
+    order = pa.table({"path": rows["path"], "failed": pc.is_valid(rows["error"]), AGE: rows[AGE]})
     rows = rows.take(pc.sort_indices(order, [(key, "ascending") for key in order.column_names]))
     if len(rows) < 2:
         return rows

@@ -323,8 +323,8 @@ class Plan(Sequence[Op]):
 
     def to_pandas(self) -> Any:
         """A pandas.DataFrame, one row per op; ImportError where pandas is not installed."""
-        import pandas
+        from . import _extras  # few need it
 
-        return pandas.DataFrame(
+        return _extras.pandas("Plan.to_pandas").DataFrame(
             [[getattr(op, f.name) for f in fields(Op)] for op in self._ops], columns=[f.name for f in fields(Op)]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 import zipfile
@@ -15,6 +16,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python without it refuses such an entry, as a RuntimeError
+    LZMAError = zlib.error  # type: ignore[assignment,misc]
+
 from . import Error, Model, Prediction, read_picture
 from ._cpus import usable_cpus
 
@@ -26,7 +32,7 @@ OPEN_ARCHIVES = 4  # kept open by a thread
 PIXELS_HELD = 64 << 20  # bytes; a batch of photographs with more is classified in portions
 DECODED_AHEAD = 16  # pictures, where several threads decode
 # What reading and decoding a picture from anyone may raise: all of it becomes that picture's row.
-PICTURE_ERRORS = (Error, OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+PICTURE_ERRORS = (Error, OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, LZMAError)
 
 _archives = threading.local()
 
@@ -89,7 +95,7 @@ def pixels_or_error(picture: Picture) -> NDArray[Any] | str:
     """(h,w,3) uint8, or what was given where that is an array; or why the picture has none."""
     try:
         if isinstance(picture, np.ndarray):
-            return picture
+            return picture if picture.dtype != object or picture.ndim else "is null"
         return read_picture(picture if isinstance(picture, bytes) else read_bytes(picture))
     except PICTURE_ERRORS as error:
         return one_line(error)
@@ -112,12 +118,11 @@ def read_bytes(path: str) -> bytes:
 
 def read_entry(path: str) -> bytes:
     """The bytes of `folder/archive.zip/entry`."""
-    end = path.lower().find(".zip/")
-    while end >= 0 and not os.path.isfile(path[: end + 4]):
-        end = path.lower().find(".zip/", end + 1)
-    if end < 0:
+    ends = [found.end() for found in re.finditer(r"\.zip(?=/)", path, re.IGNORECASE)]
+    end = next((end for end in ends if os.path.isfile(path[:end])), None)
+    if end is None:
         raise FileNotFoundError("no such file, nor an entry of a .zip")
-    archive, name = open_archive(path[: end + 4]), path[end + 5 :]
+    archive, name = open_archive(path[:end]), path[end + 1 :]
     try:
         check_size(archive.getinfo(name).file_size)
     except KeyError:

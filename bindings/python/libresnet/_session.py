@@ -6,7 +6,8 @@ import ctypes
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple, Union, overload
+from types import GeneratorType
+from typing import Any, Callable, Generator, Iterator, List, NamedTuple, Optional, Tuple, Union, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +85,8 @@ class LesionOf(NamedTuple):
         return cls(core.block_index(block), _SKIPS[mode], 0 if other is None else core.block_index(other))
 
 
+# Called by C with a listener's address and a response.
+_SEND = _structs.Observer(GeneratorType.send)
 _ALL_RESTORED = LesionOf(_structs.NO_INDEX, _structs.Skip.SKIP_NONE, 0)
 
 
@@ -244,6 +247,7 @@ class Session:
         with self._lock:
             if self._stale or self._in_observer or not self._pointer:
                 self._ready()
+            self._problem = None  # of a run that Ctrl-C ended before it was told
             source, target = x.__array_interface__["data"][0], out.__array_interface__["data"][0]
             status = _run(self._pointer, source, kind, n, target, self._error_reference)
             if status:
@@ -323,6 +327,7 @@ class Session:
         structs = (_structs.ImageStruct * len(pictures))(*(picture.struct for picture in pictures))
         out = np.empty((len(pictures), k), _PREDICTION)
         with self._turn():
+            self._problem = None
             status = library.resnet_classify(
                 self._pointer, structs, len(pictures), k, out.ctypes.data, self._error_reference
             )
@@ -363,34 +368,21 @@ class Session:
         session's own buffer, read-only and only valid during the call. An exception in it is raised by the run, after its
         end.
         """
-        observer = None if callback is None else self._wrapped(callback, copy)
+        listener = None if callback is None else _listener(weakref.ref(self), callback, self._core.plan, copy)
         with self._turn():
-            self._set_observer(observer)
-
-    def _wrapped(self, callback: Callable[[Response], None], copy: bool) -> Any:
-        ops = self._core.plan
-        observed = weakref.ref(self)  # the session holds the callback: no circle
-
-        def called(user: Any, pointer: Any) -> None:
-            session = observed()
-            if session is None or session._problem is not None:
+            if listener is None:
+                self._set_observer(None)
                 return
-            session._in_observer = True
-            try:
-                callback(_response_of(pointer.contents, ops, copy))
-            except BaseException as problem:  # C between here and the caller knows no exceptions
-                session._problem = problem
-            finally:
-                session._in_observer = False
+            next(listener)
+            self._set_observer(_SEND, ctypes.c_void_p(id(listener)), listener)
 
-        return _structs.Observer(called)
-
-    def _set_observer(self, observer: Any, user: Any = None) -> None:
-        """`observer`: an _structs.Observer, a function of another library, or None. With the lock held."""
+    def _set_observer(self, observer: Any, user: Any = None, kept: Any = None) -> None:
+        """`observer`: an _structs.Observer, a function of another library, or None. `kept`: what `user` is the address
+        of. With the lock held."""
         # Not ctypes.cast, which ties the observer to itself: all it refers to would stay.
         address = ctypes.c_void_p.from_buffer(observer).value if observer is not None else None
         check(library.resnet_session_observe(self._pointer, address, user, self._error_reference), self._error)
-        self._observer = None if observer is None else (observer, user)
+        self._observer = None if observer is None else (observer, user, kept)
 
     def _raise_observers(self) -> None:
         problem, self._problem = self._problem, None
@@ -440,6 +432,34 @@ class Session:
     def _apply(self, lesion: LesionOf) -> None:
         status = library.resnet_session_skip(self._pointer, *lesion, self._error_reference)
         check(status, self._error)
+
+
+def _listener(
+    observed: weakref.ref[Session], callback: Callable[[Response], None], ops: Any, copy: bool
+) -> Generator[None, Any, None]:
+    """What C sends responses to. A generator, since C knows no exceptions and ctypes drops them: a function would have
+    entered before it can catch any, and Ctrl-C comes just then, when Python has its turn after the library computed.
+
+    `observed`: a weak reference, as the session holds its listener.
+    """
+    while True:
+        session = None  # while this waits it must not keep the session
+        try:
+            pointer = yield
+            session = observed()
+            if session is not None and session._problem is None:
+                session._in_observer = True
+                callback(_response_of(pointer.contents, ops, copy))
+        except GeneratorExit:
+            if session is None:  # nobody listens any more
+                return
+            session._problem = GeneratorExit()  # the callback's own
+        except BaseException as problem:
+            session = session or observed()
+            if session is not None:
+                session._problem = problem
+        if session is not None:
+            session._in_observer = False
 
 
 def _response_of(struct: _structs.ResponseStruct, ops: Any, copy: bool) -> Response:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import enum
 from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import py_object
 from typing import Any, ClassVar, Dict, List, Tuple
 
 ABI = 1  # the RESNET_ABI that this file was written for
@@ -251,7 +252,8 @@ class ResponseStruct(ctypes.Structure):
     ]
 
 
-Observer = ctypes.CFUNCTYPE(None, c_void_p, POINTER(ResponseStruct))
+# `user`, a void * in C, is a Python object here.
+Observer = ctypes.CFUNCTYPE(None, py_object, POINTER(ResponseStruct))
 
 # ---- prototypes: (what is returned, the parameters). Handles are void *, their pointers are passed by byref ----
 

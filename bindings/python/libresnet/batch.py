@@ -225,7 +225,9 @@ def run(work: Work, parts: Parts, options: argparse.Namespace, total: int) -> in
     errors = 0
     progress = Progress(total, total - len(work.names), not options.quiet)
     try:
-        with contextlib.closing(on_ray(work, options.ray) if options.ray else locally(work)) as answers:
+        # A run that ended just before its parts were merged has no work for a cluster.
+        answers_of = on_ray(work, options.ray) if options.ray and work.names else locally(work)
+        with contextlib.closing(answers_of) as answers:
             for rows in once_each(work, answers):
                 parts.add(rows)
                 errors += len(rows) - rows["error"].null_count
@@ -346,7 +348,8 @@ def blocks(work: Work, actors: int) -> list[pa.Table]:
     """The pictures' places in portions that are fetched, worked and, where an actor dies, repeated as a whole."""
     fair = -(-len(work.places) // (4 * actors))
     size = work.batch * max(1, min(MOST_IN_A_BLOCK, fair) // work.batch)
-    places = [os.fsencode(os.path.abspath(place)) for place in work.places]
+    # Not abspath: an archive's entry may be named ./a.jpg, and nothing else finds it.
+    places = [os.fsencode(os.path.join(os.getcwd(), place)) for place in work.places]
     return [
         pa.table(
             {

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 try:
     import pyarrow as pa
     import ray
+    from ray.data.extensions import ArrowTensorArray
 except ImportError as missing:
     raise ImportError(f"libresnet.ray needs {missing.name}: pip install 'libresnet[ray]'") from missing
 
@@ -77,7 +78,7 @@ class Classifier:
     batch   pictures that the session works on at once; no answer depends on it.
     threads of the session and of decoding; None: as many as the CPUs that Ray gives the actor (`num_cpus`), one if it gives
             none or a part of one; outside of Ray one for every CPU.
-    options as for `libresnet.Model`, e.g. `preprocess="imagenet"`; not with a reference, which carries them.
+    options as for `libresnet.Model`, e.g. `preprocess="imagenet"`; not with a reference or a Model, which carry them.
 
     A batch (NumPy, map_batches' default) has one of these columns, or the first of those that it has is classified:
 
@@ -109,7 +110,7 @@ class Classifier:
             )
         answers = answer_columns(self._labeller([_picture(column, value) for value in batch[column]]), self._k)
         kept = {
-            name: pa.array(values)
+            name: _column(values)
             for name, values in batch.items()
             if name not in ("image", "bytes", *answers.column_names)
         }
@@ -117,13 +118,12 @@ class Classifier:
 
 
 def _open(model: ModelSource, options: dict[str, Any]) -> Model:
-    if isinstance(model, Model):
-        return model
-    if not isinstance(model, ray.ObjectRef):
+    if not isinstance(model, (Model, ray.ObjectRef)):
         return Model(model, **options)
     if options:
-        raise ValueError(f"{', '.join(options)}: give these to libresnet.ray.ship, whose reference carries them")
-    return Model.from_bytes(ray.get(model), borrow=True)
+        giver = "libresnet.Model, which" if isinstance(model, Model) else "libresnet.ray.ship, whose reference"
+        raise ValueError(f"{', '.join(options)}: give these to {giver} carries them")
+    return model if isinstance(model, Model) else Model.from_bytes(ray.get(model), borrow=True)
 
 
 def _assigned_cpus() -> int:
@@ -134,7 +134,17 @@ def _assigned_cpus() -> int:
     return max(1, int(resources.get("CPU", 1)))
 
 
+def _column(values: Any) -> Any:
+    """A column of the batch in Arrow, tensors as Ray has them. Among objects NaN is pandas' null."""
+    try:
+        return pa.array(values, from_pandas=isinstance(values, np.ndarray) and values.dtype == object)
+    except pa.ArrowInvalid:
+        return ArrowTensorArray.from_numpy(values)
+
+
 def _picture(column: str, value: Any) -> Picture:
+    if value is None or (isinstance(value, float) and value != value):  # NumPy and pandas have null as either
+        return np.array(None)
     if column == "path":
         return os.fsdecode(value)
     if column == "bytes":
