@@ -105,6 +105,15 @@ def test_one_class_has_no_lists_and_too_many_mean_all(tmp_path):
     assert len(rows_of(tmp_path / "all.parquet")[0]["labels"]) == 10
 
 
+def test_paths_have_one_spelling(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("far/away")
+    for given, expected in (("a//b/./c.jpg", "a/b/c.jpg"), ("./a.jpg", "a.jpg"), ("/a/../b.jpg", "/b.jpg"), ("far/../a.jpg", "a.jpg"),
+                            ("../a.jpg", "../a.jpg"), ("../../a/../b.jpg", "../../b.jpg"), ("link/../a.jpg", "link/../a.jpg")):
+        assert _inputs.tidy(given) == expected
+
+
 def test_inputs_are_folders_files_archives_and_lists(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("folder/a.jpg", "folder/deep/er/b.PNG", "folder/c.jpeg", "named.data", "listed.jpg"):

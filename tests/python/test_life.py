@@ -294,15 +294,21 @@ def test_the_net_that_ships_is_found(tmp_path: Path) -> None:
 # ---- processors ----
 
 
-def test_cpus_are_those_of_mask_and_control_group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import builtins
-
+def test_cpus_are_those_of_mask_and_control_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from libresnet import _cpus
 
-    real = builtins.open
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    monkeypatch.setattr(_cpus, "GROUPS", str(tmp_path / "groups"))
+    monkeypatch.setattr(_cpus, "OWN_GROUP", str(tmp_path / "own"))
+    assert _cpus.usable_cpus() == 8
+    inner = tmp_path / "groups" / "pods" / "one"
+    inner.mkdir(parents=True)
     for text, expected in (("max 100000", 8), ("150000 100000", 2), ("5000 100000", 1), ("1600000 100000", 8), ("", 8)):
-        (tmp_path / "cpu.max").write_text(text)
-        with monkeypatch.context() as patch:
-            patch.setattr(builtins, "open", lambda path, *a, **k: real(tmp_path / "cpu.max", *a, **k))
-            assert _cpus.usable_cpus() == expected
+        (tmp_path / "groups" / "cpu.max").write_text(text)
+        assert _cpus.usable_cpus() == expected
+    (tmp_path / "groups" / "cpu.max").write_text("max 100000")
+    (tmp_path / "own").write_text("1:name=systemd:/\n0::/pods/one\n")
+    (inner.parent / "cpu.max").write_text("300000 100000")
+    assert _cpus.usable_cpus() == 3
+    (inner / "cpu.max").write_text("200000 100000")
+    assert _cpus.usable_cpus() == 2

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+
+
+GROUPS = "/sys/fs/cgroup"
+OWN_GROUP = "/proc/self/cgroup"
 
 
 def usable_cpus() -> int:
-    """CPUs that this process may use, by its affinity mask and its control group's share of CPU time."""
+    """CPUs that this process may use, by its affinity mask and the shares of CPU time of its control groups (version 2)."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([cpus, *map(_share, _groups())]))
+
+
+def _groups() -> Iterator[str]:
+    """The folders of this process's control group, and of those that it is in."""
     try:
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+        with open(OWN_GROUP, encoding="utf-8", errors="surrogateescape") as file:
+            paths = [line[3:].rstrip("\n") for line in file if line.startswith("0::/")]
+    except OSError:
+        paths = []
+    path = paths[0] if paths else "/"
+    while True:
+        yield GROUPS + path
+        if path in ("", "/"):
+            return
+        path = os.path.dirname(path)
+
+
+def _share(group: str) -> int:
+    """CPUs' worth of time, rounded up."""
+    try:
+        with open(os.path.join(group, "cpu.max"), encoding="ascii") as file:
             share, period = file.read().split()
-        return max(1, min(cpus, -(-int(share) // int(period))))
+        return -(-int(share) // int(period))
     except (OSError, ValueError):  # there is no such file, or it says "max"
-        return cpus
+        return 1 << 16

@@ -47,7 +47,19 @@ def places(given: str) -> Iterator[str]:
     if given.lower().endswith(".zip"):
         return in_archive(given)
     os.stat(given)
-    return iter([os.path.normpath(given)])
+    return iter([tidy(given)])
+
+
+def tidy(path: str) -> str:
+    """One spelling for each path, so that a file that is named twice has one row. `..` stays behind a symbolic link: it
+    is not the folder before, there."""
+    root, kept = "/" if path.startswith("/") else "", list[str]()
+    for part in path.split("/"):
+        if part == ".." and kept and kept[-1] != ".." and not os.path.islink(root + "/".join(kept)):
+            kept.pop()
+        elif part not in ("", "."):
+            kept.append(part)
+    return root + "/".join(kept)
 
 
 def listed(path: str) -> Iterator[str]:
@@ -56,7 +68,7 @@ def listed(path: str) -> Iterator[str]:
         for line in lines:
             line = line.rstrip("\r\n")
             if line:
-                yield os.path.normpath(line)
+                yield tidy(line)
 
 
 def in_folder(folder: str) -> Iterator[str]:
@@ -66,11 +78,11 @@ def in_folder(folder: str) -> Iterator[str]:
     for parent, _, names in os.walk(folder, onerror=fail):
         for name in names:
             if name.lower().endswith(SUFFIXES):
-                yield os.path.normpath(os.path.join(parent, name))
+                yield tidy(os.path.join(parent, name))
 
 
 def in_archive(path: str) -> Iterator[str]:
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if name.lower().endswith(SUFFIXES):
-                yield f"{os.path.normpath(path)}/{name}"
+                yield f"{tidy(path)}/{name}"

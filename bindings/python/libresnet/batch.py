@@ -396,7 +396,8 @@ def stopped_by_signals() -> Iterator[None]:
     def stop(number: int, _: FrameType | None) -> NoReturn:
         raise Interrupted(number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    on_main = threading.current_thread() is threading.main_thread()  # Python takes signals there only
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM) if on_main}
     try:
         yield
     finally:
