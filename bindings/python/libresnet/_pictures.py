@@ -168,6 +168,16 @@ def is_one_picture(images: Any) -> bool:
     return images.ndim == 2 or images.ndim == 3
 
 
+def iterator_of(images: Any) -> Iterator[Any]:
+    """Of several; ArgumentError for what is none, as is an open file, whose lines are no pictures."""
+    try:
+        if not hasattr(images, "read"):
+            return iter(images)
+    except TypeError:
+        pass
+    raise ArgumentError(not_accepted(images))
+
+
 def _is_pil(thing: Any) -> bool:
     return hasattr(thing, "convert") and hasattr(thing, "mode") and hasattr(thing, "size")
 
@@ -192,7 +202,12 @@ _pil_locks = _PilLocks()
 
 def _pil_pixels(image: Any) -> U8:
     with _pil_locks.of(image):
-        return np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
+        try:
+            return np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
+        except (OSError, ValueError, SyntaxError) as problem:  # what Pillow has for files that are truncated, damaged, closed
+            path = getattr(image, "filename", None) or None
+            message = f"{path or 'PIL image'}: {problem}"
+            raise PictureError(message, path=None if path is None else os.fsdecode(path)) from problem
 
 
 def items_of(images: Any, shape: Tuple[int, int, int], pixels: Optional[str], layout: Optional[str]) -> Iterator[Item]:
@@ -203,11 +218,7 @@ def items_of(images: Any, shape: Tuple[int, int, int], pixels: Optional[str], la
     elif isinstance(images, np.ndarray) and images.dtype.kind == "f":
         yield tensor_of(images, shape, layout)
     else:
-        try:
-            several = iter(images)
-        except TypeError:
-            raise ArgumentError(not_accepted(images)) from None
-        for one in several:
+        for one in iterator_of(images):
             yield _item_of(one, shape, pixels, layout)
 
 
@@ -225,6 +236,8 @@ def _item_of(one: Any, shape: Tuple[int, int, int], pixels: Optional[str], layou
 
 def not_accepted(thing: Any) -> str:
     what = f"an array of {thing.dtype}, shape {thing.shape}" if isinstance(thing, np.ndarray) else type(thing).__name__
+    if hasattr(thing, "read"):
+        what = f"an open file ({what})"
     return (
         f"{what} is not accepted as a picture: accepted are paths and bytes of JPEG and PNG, PIL images, uint8 arrays (h,w,3), "
         "(h,w,4), (h,w) and (n,h,w,3), normalised float arrays (n,c,h,w) and (n,h,w,c), and lists of these"
