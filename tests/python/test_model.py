@@ -341,6 +341,13 @@ def test_errors_can_be_pickled() -> None:
     assert (again.path, again.status, str(again)) == ("/not there.jpg", picture.value.status, str(picture.value))
 
 
+def test_errors_bear_the_name_that_users_write() -> None:
+    for name in libresnet.__all__:
+        thing = getattr(libresnet, name)
+        if isinstance(thing, type) and issubclass(thing, Exception):
+            assert f"{thing.__module__}.{thing.__qualname__}" == f"libresnet.{name}"
+
+
 def test_every_status_has_a_class() -> None:
     from libresnet import _errors
 
