@@ -239,6 +239,7 @@ def test_options_reach_the_library() -> None:
         {"max_file_bytes": -1},
         {"max_memory_bytes": 1 << 64},
         {"output": "no such output"},
+        {"output": 3},
         {"output": "logits\0"},
     ],
     ids=str,

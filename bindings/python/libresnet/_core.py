@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Iterator, Optional, SupportsIndex, Tuple, Union
 
 from . import _structs
 from ._errors import ArgumentError, warn
@@ -86,8 +87,8 @@ class Core:
         names = [known.name for known in self.plan.blocks]
         if isinstance(name, str) and name in names:
             return names.index(name)
-        if not isinstance(name, str) and 0 <= int(name) < len(names):
-            return int(name)
+        if isinstance(name, SupportsIndex) and 0 <= operator.index(name) < len(names):
+            return operator.index(name)
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         raise ArgumentError(f"{self.title} has no block {name!r}: its {len(names)} blocks, counted from 0, are {shown}")
 

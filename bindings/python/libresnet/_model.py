@@ -39,7 +39,7 @@ def _sides(input_size: Union[int, Tuple[int, int], None]) -> Tuple[int, int]:
         h = w = -1
     if not (0 <= h <= 65535 and 0 <= w <= 65535):
         raise ArgumentError(
-            f"input_size is {input_size}: accepted are a side, or (height, width), of 1 to 65535 pixels"
+            f"input_size is {input_size!r}: accepted are a side, or (height, width), of 1 to 65535 pixels"
         )
     return h, w
 
@@ -70,6 +70,8 @@ def _options_struct(
             raise ArgumentError(f"{name} is {value}: accepted are numbers from 0 on, 0 being automatic")
         setattr(struct, name, value)
     struct.keep_weights, struct.external_data = keep_weights, external_data
+    if output is not None and not isinstance(output, str):
+        raise ArgumentError(f"output is {output!r}: accepted is an output's name")
     struct.output = c_string("output", output) if output is not None else None
     return struct
 
