@@ -63,14 +63,20 @@ def in_folder(folder: str) -> Iterator[str]:
     def fail(error: OSError) -> None:
         raise error
 
-    for parent, _, names in os.walk(folder, onerror=fail):
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not is_hidden(name)]
         for name in names:
-            if name.lower().endswith(SUFFIXES):
+            if name.lower().endswith(SUFFIXES) and not is_hidden(name):
                 yield os.path.normpath(os.path.join(parent, name))
 
 
 def in_archive(path: str) -> Iterator[str]:
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
-            if name.lower().endswith(SUFFIXES):
+            if name.lower().endswith(SUFFIXES) and not any(map(is_hidden, name.split("/"))):
                 yield f"{os.path.normpath(path)}/{name}"
+
+
+def is_hidden(part: str) -> bool:
+    """What `resnet eval` passes over, too: macOS puts a "picture" of its own beside each one."""
+    return part.startswith((".", "__MACOSX")) and part not in (".", "..")

@@ -31,7 +31,10 @@ from numpy.typing import NDArray
 try:
     import pyarrow as pa
 except ImportError as missing:
-    raise ImportError(f"libresnet.batch needs {missing.name}: pip install 'libresnet[batch]'") from missing
+    needed = f"libresnet.batch needs {missing.name}: pip install 'libresnet[batch]'"
+    if __name__ == "__main__":
+        sys.exit(f"batch: {needed}")
+    raise ImportError(needed) from missing
 
 from . import Error, Model, ModelWarning, __version__
 from ._cpus import usable_cpus
@@ -44,8 +47,8 @@ __all__ = ["main"]
 DESCRIPTION = """\
 Classify pictures and write one row for each to OUT.parquet, sorted by path.
 
-INPUT is a folder (all .jpg, .jpeg and .png below it), a picture, a .zip (the same of its entries, named archive.zip/entry), or
-@LIST, a text file with the path of one picture a line. A picture that is named twice has one row.
+INPUT is a folder (all .jpg, .jpeg and .png below it, but hidden ones), a picture, a .zip (the same of its entries, named
+archive.zip/entry), or @LIST, a text file with the path of one picture a line. A picture that is named twice has one row.
 
 Columns: path, label, index (of the class), score (its probability), with -k above 1 the lists labels, indices, scores of the K
 best classes, and error: null, or why the picture has no answer. A broken picture does not end the run."""
@@ -177,6 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def classify_all(options: argparse.Namespace) -> int:
+    if not options.out.absolute().parent.is_dir():
+        raise BatchError(f"{options.out}: its folder is not there: make it first")
     found = pictures(options.inputs)
     if not found:
         raise BatchError("no .jpg, .jpeg or .png among the inputs")
@@ -240,7 +245,7 @@ def run(work: Work, parts: Parts, options: argparse.Namespace, total: int) -> in
     count = len(work.names)
     tell(
         options,
-        f"{options.out}: {total} pictures, {count} of them classified in this run "
+        f"{options.out}: {total} pictures, {count} of them in this run "
         f"({count / max(seconds, 1e-9):.1f} pictures/s)",
     )
     if errors:
@@ -346,7 +351,8 @@ def blocks(work: Work, actors: int) -> list[pa.Table]:
     """The pictures' places in portions that are fetched, worked and, where an actor dies, repeated as a whole."""
     fair = -(-len(work.places) // (4 * actors))
     size = work.batch * max(1, min(MOST_IN_A_BLOCK, fair) // work.batch)
-    places = [os.fsencode(os.path.abspath(place)) for place in work.places]
+    here = os.getcwd()
+    places = [os.fsencode(os.path.join(here, place)) for place in work.places]  # abspath would change ./entry of a .zip
     return [
         pa.table(
             {
