@@ -512,6 +512,11 @@ def test_broken_pictures_have_their_path(model: Model, tmp_path: Path) -> None:
     assert model.classify(CAT)[0].label == "cat"
 
 
+def test_pictures_of_floats_are_told_what_to_become(model: Model) -> None:
+    with pytest.raises(libresnet.ArgumentError, match="classify, as uint8"):
+        model.classify(np.zeros((480, 640, 3)))
+
+
 def test_pil_images_that_cannot_be_decoded_are_picture_errors(model: Model, tmp_path: Path) -> None:
     image = pil()
     (tmp_path / "cut.jpg").write_bytes(CAT.read_bytes()[:4000])

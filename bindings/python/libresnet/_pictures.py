@@ -150,7 +150,10 @@ def _layout_of(got: Tuple[int, ...], shape: Tuple[int, int, int], layout: Option
     if len(got) != 4 or not chosen:
         accepted = {"NCHW": f"(n,{c},{h},{w})", "NHWC": f"(n,{h},{w},{c})"}
         names = [accepted[name] for name in fits if layout in (None, name)]
-        raise ArgumentError(f"input of shape {tuple(got)}: accepted are {' and '.join(names)}")
+        raise ArgumentError(
+            f"input of shape {tuple(got)}: accepted are {' and '.join(names)}, already normalised; pictures of any size are "
+            "for classify, as uint8"
+        )
     if len(chosen) == 2:
         raise ArgumentError(f"input of shape {tuple(got)} may be both NCHW and NHWC: say which, e.g. layout='NCHW'")
     return _structs.Layout.LAYOUT_NCHW if chosen[0] == "NCHW" else _structs.Layout.LAYOUT_NHWC

@@ -73,6 +73,7 @@ class Preprocess:
     the centre `crop` x `crop`, then per channel (pixel / scale - mean) / std.
 
     `resize`, `crop`: pixels, 0: don't. `order`: "RGB" or "BGR". `mean`, `std`: in units of pixel / scale, in `order`.
+    To change a preset: dataclasses.replace(Preprocess.preset("imagenet"), resize=320, crop=288).
     """
 
     resize: int = 0

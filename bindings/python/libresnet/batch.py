@@ -48,7 +48,8 @@ DESCRIPTION = """\
 Classify pictures and write one row for each to OUT.parquet, sorted by path.
 
 INPUT is a folder (all .jpg, .jpeg and .png below it, but hidden ones), a picture, a .zip (the same of its entries, named
-archive.zip/entry), or @LIST, a text file with the path of one picture a line. A picture that is named twice has one row.
+archive.zip/entry), or @LIST, a text file with the path of one picture a line, as seen from the current folder. A picture
+that is named twice has one row.
 
 Columns: path, label, index (of the class), score (its probability), with -k above 1 the lists labels, indices, scores of the K
 best classes, and error: null, or why the picture has no answer. A broken picture does not end the run."""
