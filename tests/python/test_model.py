@@ -384,6 +384,17 @@ def test_a_guess_is_told_once_and_for_the_users_line(small_net: Path) -> None:
                 model.classify(CAT)
 
 
+@pytest.mark.parametrize("size, advice", [(None, "with preprocess='cifar10'"), (64, "with preprocess=this one")])
+def test_what_is_said_of_a_guess_can_be_followed(small_net: Path, size: int | None, advice: str) -> None:
+    with Model(small_net, input_size=size) as model:
+        guess = model.preprocess
+        with pytest.warns(libresnet.ModelWarning, match=advice):
+            guessed = model.classify(CAT)
+    for said in (guess, "cifar10") if size is None else (guess,):
+        with Model(small_net, input_size=size, preprocess=said) as model:
+            assert model.classify(CAT) == guessed
+
+
 @pytest.mark.filterwarnings("error")
 def test_no_guess_is_told_where_none_matters(small_net: Path) -> None:
     with Model(small_net, preprocess="cifar10") as model:

@@ -103,7 +103,9 @@ class Core:
         if self._guess_told or not self.prepared_pictures:
             return
         self._guess_told = True
+        guess = self.info.preprocess
+        name = guess._preset_name()  # another preset's crop would not fit
         warn(
-            f"{self.title} does not say how pictures are prepared; from its input's size it is guessed: {self.info.preprocess}. "
-            "Name it to be sure, with preprocess=, e.g. 'imagenet'"
+            f"{self.title} does not say how pictures are prepared; from its input's size it is guessed: {guess}. "
+            f"Say it to be sure, with preprocess={'this one' if name is None else repr(name)} or another"
         )

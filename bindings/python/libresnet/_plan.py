@@ -92,6 +92,10 @@ class Preprocess:
         )
         return _preprocess_of(struct)
 
+    def _preset_name(self) -> Optional[str]:
+        """Of the preset that this is."""
+        return next((name for name in ("imagenet", "cifar10") if Preprocess.preset(name) == self), None)
+
     def _struct(self) -> _structs.PreprocessStruct:
         order = {"RGB": _structs.ChannelOrder.ORDER_RGB, "BGR": _structs.ChannelOrder.ORDER_BGR}.get(self.order)
         if order is None:

@@ -207,7 +207,9 @@ def open_model(options: argparse.Namespace) -> Model:
     for doubt in doubts:
         say(str(doubt.message))
     if model.info.preprocess_source == "guessed":
-        say(f"how pictures are prepared is guessed: {model.preprocess}. Name it to be sure: --preprocess imagenet")
+        name = model.preprocess._preset_name()  # another preset's crop would not fit
+        advice = f". Name it to be sure: --preprocess {name}" if name else ""
+        say(f"how pictures are prepared is guessed: {model.preprocess}{advice}")
     return model
 
 
