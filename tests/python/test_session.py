@@ -788,10 +788,14 @@ def test_what_they_print(model: Model) -> None:
     with model.session(threads=1, batch=2) as session:
         assert repr(session) == "<libresnet.Session of 'cifar10-resnet20.onnx': threads=1, batch=2>"
         lesion = session.skip(0)
-        assert "in force" in repr(lesion)
+        assert "in force" in repr(lesion) and repr(session).endswith(", 1 lesion>")
         lesion.end()
         assert "ended" in repr(lesion)
+        assert "lesion" not in repr(session)
     assert repr(session).endswith(", closed>")
+    with model.skip(0), model.skip(1):
+        assert repr(model).endswith("10 classes, 2 lesions>")
+    assert repr(model).endswith("10 classes>")
 
 
 def test_a_batch_beyond_memory_is_an_error(model: Model) -> None:

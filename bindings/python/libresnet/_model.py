@@ -16,7 +16,7 @@ from ._errors import ArgumentError
 from ._library import builtin_model, c_string, check, encoded, library
 from ._pictures import F32, OnePicture, PathLike, SeveralPictures
 from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
-from ._session import Lesion, Prediction, Session
+from ._session import Lesion, Prediction, Session, described
 
 if TYPE_CHECKING:
     from ._lens import Responses
@@ -212,7 +212,7 @@ class Model:
         state = ", closed" if self.closed else ""
         return (
             f"<libresnet.Model {self._core.title!r}: {self.info.conv_layers} layers, {self.info.parameters:,} parameters, "
-            f"input {h} x {w} x {c}, {self.classes} classes{state}>"
+            f"input {h} x {w} x {c}, {self.classes} classes{described(self._crew.lesions)}{state}>"
         )
 
     def _repr_html_(self) -> str:

@@ -109,6 +109,11 @@ class Lesion:
         self.end()
 
 
+def described(lesions: Tuple[LesionOf, ...]) -> str:
+    """For a repr: a lesion that is forgotten changes every answer."""
+    return f", {len(lesions)} lesion{'s' if len(lesions) > 1 else ''}" if lesions else ""
+
+
 def _close(pointer: ctypes.c_void_p, core: Core) -> None:
     """`core`: its model, which may go only after this, in whatever order the garbage collector comes to them."""
     library.resnet_session_close(ctypes.byref(pointer))
@@ -201,7 +206,7 @@ class Session:
     def __repr__(self) -> str:
         threads, batch, _ = self._options
         state = ", closed" if self.closed else ""
-        return f"<libresnet.Session of {self._core.title!r}: threads={threads}, batch={batch}{state}>"
+        return f"<libresnet.Session of {self._core.title!r}: threads={threads}, batch={batch}{described(self._lesions)}{state}>"
 
     def __enter__(self) -> Session:
         return self
