@@ -120,7 +120,8 @@ def test_inputs_are_folders_files_archives_and_lists(tmp_path, monkeypatch):
         archive.writestr("__MACOSX/in/._side.jpg", "no picture")
         archive.writestr("./dot.jpg", Path("listed.jpg").read_bytes())
     Path("list.txt").write_text("listed.jpg\n\nfolder/a.jpg\nsome.zip/in/side.jpg\n")
-    inputs = ["folder", "named.data", "./folder/../folder/a.jpg", "some.zip", "@list.txt", "folder/"]
+    Path("windows.txt").write_bytes("listed.jpg\r\n\r\nfolder/a.jpg".encode("utf-8-sig"))
+    inputs = ["folder", "named.data", "./folder/../folder/a.jpg", "some.zip", "@list.txt", "@windows.txt", "folder/"]
     assert run(*inputs, "out.parquet") == 0
     rows = rows_of(Path("out.parquet"))
     assert [row["path"] for row in rows] == ["folder/a.jpg", "folder/c.jpeg", "folder/deep/er/b.PNG", "listed.jpg",

@@ -51,8 +51,9 @@ def places(given: str) -> Iterator[str]:
 
 
 def listed(path: str) -> Iterator[str]:
-    """One path a line, whatever its suffix; empty lines are passed over. Files are looked for when their turn comes."""
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+    """One path a line, whatever its suffix; empty lines, and Windows' marks, are passed over. Files are looked for when
+    their turn comes."""
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
         for line in lines:
             line = line.rstrip("\r\n")
             if line:
