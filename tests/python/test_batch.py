@@ -278,6 +278,15 @@ def test_an_interrupted_run_says_so_and_keeps_what_it_has(many, whole, tmp_path,
     assert out.read_bytes() == whole
 
 
+def test_an_interrupted_run_promises_nothing_that_is_not_there(tmp_path, monkeypatch, capfd):
+    def interrupted(inputs):
+        raise batch.Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(batch, "pictures", interrupted)
+    assert run(SAMPLES, tmp_path / "out.parquet") == 130
+    assert capfd.readouterr().err == "batch: interrupted: nothing was finished yet\n"
+
+
 def test_merging_keeps_each_path_once_and_answers_rather_than_errors(tmp_path, monkeypatch):
     monkeypatch.setattr(_parts, "ROW_GROUP", 100)
     schema = pa.schema([("path", pa.string()), ("value", pa.int64()), ("error", pa.string())])

@@ -176,7 +176,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return 1
     except Interrupted as stop:
-        say(f"interrupted: run it again to go on from what {options.out}.parts holds")
+        parts = f"{options.out}.parts"
+        said = f"run it again to go on from what {parts} holds" if os.path.isdir(parts) else "nothing was finished yet"
+        say(f"interrupted: {said}")
         return 128 + stop.number
 
 
@@ -310,10 +312,11 @@ def on_ray(work: Work, address: str) -> Answers:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         actors = work.threads or int(resources.get("CPU", 1))
         plan = cluster.ship(work.model)
-        answers = ray.data.from_arrow(blocks(work, actors)).map_batches(
+        portions = blocks(work, actors)
+        answers = ray.data.from_arrow(portions).map_batches(
             cluster.Classifier,
             fn_constructor_kwargs={"model": plan, "k": work.k, "batch": work.batch},
-            compute=ray.data.ActorPoolStrategy(size=actors),
+            compute=ray.data.ActorPoolStrategy(size=min(actors, len(portions))),
             num_cpus=1,
             batch_size=work.batch,
         )
