@@ -21,7 +21,7 @@ pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip instal
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: pip install libresnet[batch]")
 
 import libresnet  # noqa: E402
-from libresnet import _parts, batch  # noqa: E402
+from libresnet import _inputs, _parts, batch  # noqa: E402
 
 
 def run(*arguments: object) -> int:
@@ -120,15 +120,21 @@ def test_inputs_are_folders_files_archives_and_lists(tmp_path, monkeypatch):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SAMPLES / "cat-tabby.jpg", name)
     Path("folder/notes.txt").write_text("no picture")
+    for name in ("folder/._a.jpg", "folder/.thumbnails/a.jpg", "folder/__MACOSX/a.jpg"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("no picture")
     with zipfile.ZipFile("some.zip", "w") as archive:
         archive.write("listed.jpg", "in/side.jpg")
         archive.writestr("in/readme.txt", "no picture")
+        archive.writestr("__MACOSX/in/._side.jpg", "no picture")
+        archive.writestr("./dot.jpg", Path("listed.jpg").read_bytes())
     Path("list.txt").write_text("listed.jpg\n\nfolder/a.jpg\nsome.zip/in/side.jpg\n")
-    inputs = ["folder", "named.data", "./folder/../folder/a.jpg", "some.zip", "@list.txt", "folder/"]
+    Path("windows.txt").write_bytes("listed.jpg\r\n\r\nfolder/a.jpg".encode("utf-8-sig"))
+    inputs = ["folder", "named.data", "./folder/../folder/a.jpg", "some.zip", "@list.txt", "@windows.txt", "folder/"]
     assert run(*inputs, "out.parquet") == 0
     rows = rows_of(Path("out.parquet"))
     assert [row["path"] for row in rows] == ["folder/a.jpg", "folder/c.jpeg", "folder/deep/er/b.PNG", "listed.jpg",
-                                             "named.data", "some.zip/in/side.jpg"]
+                                             "named.data", "some.zip/./dot.jpg", "some.zip/in/side.jpg"]
     assert {row["label"] for row in rows} == {"cat"}
 
 
@@ -320,6 +326,15 @@ def test_an_interrupted_run_says_so_and_keeps_what_it_has(many, whole, tmp_path,
     assert out.read_bytes() == whole
 
 
+def test_an_interrupted_run_promises_nothing_that_is_not_there(tmp_path, monkeypatch, capfd):
+    def interrupted(inputs):
+        raise batch.Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(batch, "pictures", interrupted)
+    assert run(SAMPLES, tmp_path / "out.parquet") == 130
+    assert capfd.readouterr().err == "batch: interrupted: nothing was finished yet\n"
+
+
 def test_merging_keeps_each_path_once_and_answers_rather_than_errors(tmp_path, monkeypatch):
     monkeypatch.setattr(_parts, "ROW_GROUP", 100)
     schema = pa.schema([("path", pa.string()), ("value", pa.int64()), ("error", pa.string())])
@@ -359,7 +374,7 @@ def test_a_complete_output_is_left_alone_and_grows_with_its_inputs(many, whole, 
     assert (out.stat().st_ino, out.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert not Path(f"{out}.parts").exists()
     done = python("-m", "libresnet.batch", many, out)
-    assert done.returncode == 0 and ": 600 pictures, 100 of them classified in this run" in done.stderr
+    assert done.returncode == 0 and ": 600 pictures, 100 of them in this run" in done.stderr
     assert out.read_bytes() == whole
     assert run(pictures[0], out) == 0  # fewer inputs: the rows of the others stay
     assert out.read_bytes() == whole
@@ -473,6 +488,13 @@ def test_one_run_at_a_time(many, tmp_path, capfd):
     assert Counter(row["error"] for row in rows_of(out)) == {None: 600}
 
 
+def test_rays_nodes_are_told_entries_by_their_own_names(monkeypatch, tmp_path, model):
+    monkeypatch.chdir(tmp_path)
+    names = ["some.zip/./dot.jpg", "photos/a.jpg", "/photos/b.jpg"]
+    (block,) = batch.blocks(batch.Work(model, 1, names, names, 1, 32), 1)
+    assert block["path"].to_pylist() == [os.fsencode(os.path.join(tmp_path, name)) for name in names]
+
+
 # ---- the command ----
 
 
@@ -492,7 +514,7 @@ def test_wrong_usage_is_2(arguments, said, tmp_path):
     (["@missing.txt", "out.parquet"], "@missing.txt: No such file or directory"),
     (["empty", "out.parquet"], "no .jpg, .jpeg or .png among the inputs"),
     (["bad.zip", "out.parquet"], "bad.zip: File is not a zip file"),
-    ([SAMPLES, "missing/out.parquet"], "missing"),
+    ([SAMPLES, "missing/out.parquet"], "missing/out.parquet: its folder is not there"),
     (["-m", "missing.onnx", SAMPLES, "out.parquet"], "missing.onnx"),
     (["--preprocess", "upside-down", SAMPLES, "out.parquet"], "upside-down"),
 ])
@@ -537,3 +559,6 @@ def test_without_pyarrow_it_says_what_to_install():
     done = python("-c", program)
     assert done.returncode == 1
     assert done.stderr.endswith("ImportError: libresnet.batch needs pyarrow: pip install 'libresnet[batch]'\n")
+    program = "import runpy, sys; sys.modules['pyarrow'] = None; runpy.run_module('libresnet.batch', run_name='__main__')"
+    done = python("-c", program)
+    assert (done.returncode, done.stderr) == (1, "batch: libresnet.batch needs pyarrow: pip install 'libresnet[batch]'\n")

@@ -222,11 +222,14 @@ def test_a_crop_is_read_where_it_lies() -> None:
         ([None], None),
         ([[1, 2], [3, 4]], None),
         (object(), None),
+        (np.array(5, np.uint8), None),
+        (io.BytesIO(b"\xff\xd8\xff\n"), None),
+        ([io.BytesIO(b"\xff\xd8\xff\n")], None),
     ],
     ids=lambda value: str(getattr(value, "shape", value))[:30],
 )
 def test_what_is_no_picture_is_refused(model: Model, picture: object, pixels: str | None) -> None:
-    for use in (model.classify, model.probabilities, model.session(threads=1).classify):
+    for use in (model.classify, model.probabilities, model.session(threads=1).classify, model.observe):
         with pytest.raises(libresnet.ArgumentError) as raised:
             use(picture, pixels=pixels)
         assert isinstance(raised.value, ValueError) and len(str(raised.value)) > 30
@@ -509,6 +512,22 @@ def test_broken_pictures_have_their_path(model: Model, tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         read_picture(3)  # type: ignore[arg-type]
     assert model.classify(CAT)[0].label == "cat"
+
+
+def test_pictures_of_floats_are_told_what_to_become(model: Model) -> None:
+    with pytest.raises(libresnet.ArgumentError, match="classify, as uint8"):
+        model.classify(np.zeros((480, 640, 3)))
+
+
+def test_pil_images_that_cannot_be_decoded_are_picture_errors(model: Model, tmp_path: Path) -> None:
+    image = pil()
+    (tmp_path / "cut.jpg").write_bytes(CAT.read_bytes()[:4000])
+    with pytest.raises(libresnet.PictureError, match="truncated") as raised:
+        model.classify(image.open(tmp_path / "cut.jpg"))  # type: ignore[attr-defined]
+    assert raised.value.path == str(tmp_path / "cut.jpg")
+    with pytest.raises(libresnet.PictureError, match="PIL image") as raised:
+        model.classify(image.open(io.BytesIO(CAT.read_bytes()[:4000])))  # type: ignore[attr-defined]
+    assert raised.value.path is None
 
 
 def test_odd_paths(model: Model, tmp_path: Path) -> None:

@@ -108,6 +108,11 @@ def test_import_time(capsys: pytest.CaptureFixture) -> None:
 
 
 @pytest.mark.skipif(not hasattr(sys, "stdlib_module_names"), reason="Python before 3.10 does not know its own modules")
+def test_completion_shows_all_public_names_and_no_others() -> None:
+    shown = python("-c", "import libresnet; print(*(name for name in dir(libresnet) if not name.startswith('_')))")
+    assert shown.stdout.split() == sorted(libresnet.__all__), shown.stderr
+
+
 def test_import_needs_no_more_than_numpy() -> None:
     code = """
 import sys, numpy

@@ -239,6 +239,7 @@ def test_options_reach_the_library() -> None:
         {"max_file_bytes": -1},
         {"max_memory_bytes": 1 << 64},
         {"output": "no such output"},
+        {"output": 3},
         {"output": "logits\0"},
     ],
     ids=str,
@@ -341,6 +342,13 @@ def test_errors_can_be_pickled() -> None:
     assert (again.path, again.status, str(again)) == ("/not there.jpg", picture.value.status, str(picture.value))
 
 
+def test_errors_bear_the_name_that_users_write() -> None:
+    for name in libresnet.__all__:
+        thing = getattr(libresnet, name)
+        if isinstance(thing, type) and issubclass(thing, Exception):
+            assert f"{thing.__module__}.{thing.__qualname__}" == f"libresnet.{name}"
+
+
 def test_every_status_has_a_class() -> None:
     from libresnet import _errors
 
@@ -374,6 +382,17 @@ def test_a_guess_is_told_once_and_for_the_users_line(small_net: Path) -> None:
                 assert [Path(one.filename) for one in told] == [Path(__file__)]
                 getattr(user, use)([CAT] * 5)
                 model.classify(CAT)
+
+
+@pytest.mark.parametrize("size, advice", [(None, "with preprocess='cifar10'"), (64, "with preprocess=this one")])
+def test_what_is_said_of_a_guess_can_be_followed(small_net: Path, size: int | None, advice: str) -> None:
+    with Model(small_net, input_size=size) as model:
+        guess = model.preprocess
+        with pytest.warns(libresnet.ModelWarning, match=advice):
+            guessed = model.classify(CAT)
+    for said in (guess, "cifar10") if size is None else (guess,):
+        with Model(small_net, input_size=size, preprocess=said) as model:
+            assert model.classify(CAT) == guessed
 
 
 @pytest.mark.filterwarnings("error")

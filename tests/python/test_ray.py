@@ -319,6 +319,12 @@ def test_weights_lie_in_the_object_store_once(connected, tmp_path, capsys):
 # ---- the command on a cluster whose parts die ----
 
 
+def test_few_pictures_need_few_actors(cluster, tmp_path):
+    process = start_batch(SAMPLES / "cat-tabby.jpg", tmp_path / "out.parquet", "--ray", cluster.address)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 0 and "Warning" not in said, said
+
+
 @pytest.mark.slow
 def test_ten_thousand_pictures_with_a_worker_killed(cluster, locally, tmp_path, capsys):
     out = tmp_path / "out.parquet"

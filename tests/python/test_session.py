@@ -700,9 +700,9 @@ def test_blocks_are_named_in_three_ways(model: Model, session: Session) -> None:
         with session.skip(name):  # type: ignore[arg-type]
             found.append(session.run(x))
     assert all(np.array_equal(one, found[0]) for one in found)
-    for wrong in (-1, 9, "stage9.block1", ""):
+    for wrong in (-1, 9, "stage9.block1", "", 1.5, None):
         with pytest.raises(libresnet.ArgumentError, match="stage1.block1"):
-            session.skip(wrong)
+            session.skip(wrong)  # type: ignore[arg-type]
     with pytest.raises(libresnet.ArgumentError, match="mode"):
         session.skip(0, mode="nothing")
     for arguments in ({"mode": "swap"}, {"mode": "branch", "other": 1}):
@@ -804,6 +804,25 @@ def test_a_models_own_lesions(model: Model, session: Session) -> None:
 def test_wrong_session_options_are_refused(model: Model, options: dict) -> None:
     with pytest.raises(libresnet.ArgumentError):
         model.session(**options)
+
+
+def test_an_observer_must_be_callable(session: Session) -> None:
+    with pytest.raises(libresnet.ArgumentError, match="callback"):
+        session.observe(3)  # type: ignore[arg-type]
+
+
+def test_what_they_print(model: Model) -> None:
+    with model.session(threads=1, batch=2) as session:
+        assert repr(session) == "<libresnet.Session of 'cifar10-resnet20.onnx': threads=1, batch=2>"
+        lesion = session.skip(0)
+        assert "in force" in repr(lesion) and repr(session).endswith(", 1 lesion>")
+        lesion.end()
+        assert "ended" in repr(lesion)
+        assert "lesion" not in repr(session)
+    assert repr(session).endswith(", closed>")
+    with model.skip(0), model.skip(1):
+        assert repr(model).endswith("10 classes, 2 lesions>")
+    assert repr(model).endswith("10 classes>")
 
 
 def test_a_batch_beyond_memory_is_an_error(model: Model) -> None:

@@ -13,7 +13,7 @@ LIBRESNET_LIBRARY says.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, List
 
 from . import _library
 from ._errors import (
@@ -86,3 +86,6 @@ if not TYPE_CHECKING:  # type checkers would take any name for one that is there
 
         value = globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
         return value
+
+    def __dir__() -> List[str]:  # else completion would show imports, and not what comes later
+        return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import Any, Iterator, Optional, Protocol, Tuple, Union
+from typing import Any, Iterator, Optional, Protocol, SupportsIndex, Tuple, Union
 
 from . import _structs
 from ._errors import ArgumentError, warn
@@ -89,8 +90,8 @@ class Core:
         names = [known.name for known in self.plan.blocks]
         if isinstance(name, str) and name in names:
             return names.index(name)
-        if not isinstance(name, str) and 0 <= int(name) < len(names):
-            return int(name)
+        if isinstance(name, SupportsIndex) and 0 <= operator.index(name) < len(names):
+            return operator.index(name)
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         raise ArgumentError(f"{self.title} has no block {name!r}: its {len(names)} blocks, counted from 0, are {shown}")
 
@@ -105,7 +106,9 @@ class Core:
         if self._guess_told or not self.prepared_pictures:
             return
         self._guess_told = True
+        guess = self.info.preprocess
+        name = guess._preset_name()  # another preset's crop would not fit
         warn(
-            f"{self.title} does not say how pictures are prepared; from its input's size it is guessed: {self.info.preprocess}. "
-            "Name it to be sure, with preprocess=, e.g. 'imagenet'"
+            f"{self.title} does not say how pictures are prepared; from its input's size it is guessed: {guess}. "
+            f"Say it to be sure, with preprocess={'this one' if name is None else repr(name)} or another"
         )

@@ -14,7 +14,7 @@ from ._core import Core
 from ._cpus import usable_cpus
 from ._errors import ArgumentError
 from ._forks import forked
-from ._pictures import F32, is_one_picture
+from ._pictures import F32, is_one_picture, iterator_of, not_accepted
 from ._plan import Block
 from ._session import LesionOf, Lesion, Prediction, Session
 
@@ -115,6 +115,8 @@ class Crew:
         """What `work` makes of the pictures, part by part, in their order."""
         if not 0 <= threads <= 256:
             raise ArgumentError(f"threads is {threads}: accepted are 1 to 256, and 0 for one for every CPU")
+        if isinstance(images, np.ndarray) and not images.ndim:  # has __len__, which raises
+            raise ArgumentError(not_accepted(images))
         workers = threads or usable_cpus()
         try:
             count: Optional[int] = len(images)
@@ -138,10 +140,7 @@ def _parts(images: Any, chunk: int) -> Iterator[Any]:
         for first in range(0, len(images), chunk):
             yield images[first : first + chunk]
         return
-    try:
-        several = iter(images)
-    except TypeError:
-        raise ArgumentError(f"{type(images).__name__} is neither a picture nor an iterable of pictures") from None
+    several = iterator_of(images)
     while part := list(islice(several, chunk)):
         yield part
 

@@ -93,6 +93,10 @@ def warn(message: str) -> None:
     warnings.warn(message, ModelWarning, stacklevel=level)
 
 
+for _class in (Error, *Error.__subclasses__(), NotThereError, ModelWarning):
+    _class.__module__ = __package__  # the name that tracebacks show and pickles keep is the one to write in `except`
+
+
 CLASSES: Dict[Status, Type[Error]] = {
     Status.ERROR_ARGUMENT: ArgumentError,
     Status.ERROR_IO: FileError,

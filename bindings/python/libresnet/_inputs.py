@@ -63,8 +63,9 @@ def tidy(path: str) -> str:
 
 
 def listed(path: str) -> Iterator[str]:
-    """One path a line, whatever its suffix; empty lines are passed over. Files are looked for when their turn comes."""
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+    """One path a line, whatever its suffix; empty lines, and Windows' marks, are passed over. Files are looked for when
+    their turn comes."""
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
         for line in lines:
             line = line.rstrip("\r\n")
             if line:
@@ -75,14 +76,20 @@ def in_folder(folder: str) -> Iterator[str]:
     def fail(error: OSError) -> None:
         raise error
 
-    for parent, _, names in os.walk(folder, onerror=fail):
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not is_hidden(name)]
         for name in names:
-            if name.lower().endswith(SUFFIXES):
+            if name.lower().endswith(SUFFIXES) and not is_hidden(name):
                 yield tidy(os.path.join(parent, name))
 
 
 def in_archive(path: str) -> Iterator[str]:
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
-            if name.lower().endswith(SUFFIXES):
+            if name.lower().endswith(SUFFIXES) and not any(map(is_hidden, name.split("/"))):
                 yield f"{tidy(path)}/{name}"
+
+
+def is_hidden(part: str) -> bool:
+    """What `resnet eval` passes over, too: macOS puts a "picture" of its own beside each one."""
+    return part.startswith((".", "__MACOSX")) and part not in (".", "..")

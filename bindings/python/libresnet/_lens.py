@@ -22,7 +22,7 @@ from ._core import Core
 from ._cpus import usable_cpus
 from ._errors import ArgumentError
 from ._library import check, python_library
-from ._pictures import is_one_picture, items_of, not_accepted, portions
+from ._pictures import is_one_picture, items_of, iterator_of, portions
 from ._plan import Op, Plan, html_table, text_table
 from ._session import POINTS, LesionOf, Response, Session
 
@@ -287,12 +287,8 @@ def _portions(images: Any, size: int) -> Iterator[_Portion]:
         return iter([_Portion([images], 0, 0, True, True)])
     if isinstance(images, np.ndarray) and images.ndim > 0:
         return _array_portions(images, size)
-    try:
-        source = iter(images)
-    except TypeError:
-        raise ArgumentError(not_accepted(images)) from None
     held_anyhow = isinstance(images, (list, tuple))
-    return _listed_portions(source, size, float("inf") if held_anyhow else _HELD_BYTES)
+    return _listed_portions(iterator_of(images), size, float("inf") if held_anyhow else _HELD_BYTES)
 
 
 # ---- workers ----

@@ -16,7 +16,7 @@ from ._errors import ArgumentError
 from ._library import builtin_model, c_string, check, encoded, library
 from ._pictures import F32, OnePicture, PathLike, SeveralPictures
 from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
-from ._session import Lesion, Prediction, Session
+from ._session import Lesion, Prediction, Session, described
 
 if TYPE_CHECKING:
     from ._lens import Responses
@@ -39,7 +39,7 @@ def _sides(input_size: Union[int, Tuple[int, int], None]) -> Tuple[int, int]:
         h = w = -1
     if not (0 <= h <= 65535 and 0 <= w <= 65535):
         raise ArgumentError(
-            f"input_size is {input_size}: accepted are a side, or (height, width), of 1 to 65535 pixels"
+            f"input_size is {input_size!r}: accepted are a side, or (height, width), of 1 to 65535 pixels"
         )
     return h, w
 
@@ -70,6 +70,8 @@ def _options_struct(
             raise ArgumentError(f"{name} is {value}: accepted are numbers from 0 on, 0 being automatic")
         setattr(struct, name, value)
     struct.keep_weights, struct.external_data = keep_weights, external_data
+    if output is not None and not isinstance(output, str):
+        raise ArgumentError(f"output is {output!r}: accepted is an output's name")
     struct.output = c_string("output", output) if output is not None else None
     return struct
 
@@ -210,7 +212,7 @@ class Model:
         state = ", closed" if self.closed else ""
         return (
             f"<libresnet.Model {self._core.title!r}: {self.info.conv_layers} layers, {self.info.parameters:,} parameters, "
-            f"input {h} x {w} x {c}, {self.classes} classes{state}>"
+            f"input {h} x {w} x {c}, {self.classes} classes{described(self._crew.lesions)}{state}>"
         )
 
     def _repr_html_(self) -> str:

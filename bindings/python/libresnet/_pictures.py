@@ -150,7 +150,10 @@ def _layout_of(got: Tuple[int, ...], shape: Tuple[int, int, int], layout: Option
     if len(got) != 4 or not chosen:
         accepted = {"NCHW": f"(n,{c},{h},{w})", "NHWC": f"(n,{h},{w},{c})"}
         names = [accepted[name] for name in fits if layout in (None, name)]
-        raise ArgumentError(f"input of shape {tuple(got)}: accepted are {' and '.join(names)}")
+        raise ArgumentError(
+            f"input of shape {tuple(got)}: accepted are {' and '.join(names)}, already normalised; pictures of any size are "
+            "for classify, as uint8"
+        )
     if len(chosen) == 2:
         raise ArgumentError(f"input of shape {tuple(got)} may be both NCHW and NHWC: say which, e.g. layout='NCHW'")
     return _structs.Layout.LAYOUT_NCHW if chosen[0] == "NCHW" else _structs.Layout.LAYOUT_NHWC
@@ -166,6 +169,16 @@ def is_one_picture(images: Any) -> bool:
     if not isinstance(images, np.ndarray):
         return False
     return images.ndim == 2 or images.ndim == 3
+
+
+def iterator_of(images: Any) -> Iterator[Any]:
+    """Of several; ArgumentError for what is none, as is an open file, whose lines are no pictures."""
+    try:
+        if not hasattr(images, "read"):
+            return iter(images)
+    except TypeError:
+        pass
+    raise ArgumentError(not_accepted(images))
 
 
 def _is_pil(thing: Any) -> bool:
@@ -192,7 +205,12 @@ _pil_locks = _PilLocks()
 
 def _pil_pixels(image: Any) -> U8:
     with _pil_locks.of(image):
-        return np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
+        try:
+            return np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
+        except (OSError, ValueError, SyntaxError) as problem:  # what Pillow has for files that are truncated, damaged, closed
+            path = getattr(image, "filename", None) or None
+            message = f"{path or 'PIL image'}: {problem}"
+            raise PictureError(message, path=None if path is None else os.fsdecode(path)) from problem
 
 
 def items_of(images: Any, shape: Tuple[int, int, int], pixels: Optional[str], layout: Optional[str]) -> Iterator[Item]:
@@ -203,11 +221,7 @@ def items_of(images: Any, shape: Tuple[int, int, int], pixels: Optional[str], la
     elif isinstance(images, np.ndarray) and images.dtype.kind == "f":
         yield tensor_of(images, shape, layout)
     else:
-        try:
-            several = iter(images)
-        except TypeError:
-            raise ArgumentError(not_accepted(images)) from None
-        for one in several:
+        for one in iterator_of(images):
             yield _item_of(one, shape, pixels, layout)
 
 
@@ -225,6 +239,8 @@ def _item_of(one: Any, shape: Tuple[int, int, int], pixels: Optional[str], layou
 
 def not_accepted(thing: Any) -> str:
     what = f"an array of {thing.dtype}, shape {thing.shape}" if isinstance(thing, np.ndarray) else type(thing).__name__
+    if hasattr(thing, "read"):
+        what = f"an open file ({what})"
     return (
         f"{what} is not accepted as a picture: accepted are paths and bytes of JPEG and PNG, PIL images, uint8 arrays (h,w,3), "
         "(h,w,4), (h,w) and (n,h,w,3), normalised float arrays (n,c,h,w) and (n,h,w,c), and lists of these"

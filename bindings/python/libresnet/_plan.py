@@ -73,6 +73,7 @@ class Preprocess:
     the centre `crop` x `crop`, then per channel (pixel / scale - mean) / std.
 
     `resize`, `crop`: pixels, 0: don't. `order`: "RGB" or "BGR". `mean`, `std`: in units of pixel / scale, in `order`.
+    To change a preset: dataclasses.replace(Preprocess.preset("imagenet"), resize=320, crop=288).
     """
 
     resize: int = 0
@@ -90,6 +91,10 @@ class Preprocess:
             library.resnet_preprocess_preset(c_string("preset", name), ctypes.byref(struct), ctypes.byref(error)), error
         )
         return _preprocess_of(struct)
+
+    def _preset_name(self) -> Optional[str]:
+        """Of the preset that this is."""
+        return next((name for name in ("imagenet", "cifar10") if Preprocess.preset(name) == self), None)
 
     def _struct(self) -> _structs.PreprocessStruct:
         order = {"RGB": _structs.ChannelOrder.ORDER_RGB, "BGR": _structs.ChannelOrder.ORDER_BGR}.get(self.order)

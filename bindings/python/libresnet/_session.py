@@ -96,6 +96,9 @@ class Lesion:
     def __init__(self, end: Callable[[], None]) -> None:
         self._end: Optional[Callable[[], None]] = end
 
+    def __repr__(self) -> str:
+        return f"<libresnet.Lesion: {'ended' if self._end is None else 'in force until its end()'}>"
+
     def end(self) -> None:
         """Restore it; other lesions remain. May be repeated."""
         if self._end is not None:
@@ -107,6 +110,11 @@ class Lesion:
 
     def __exit__(self, *problem: object) -> None:
         self.end()
+
+
+def described(lesions: Tuple[LesionOf, ...]) -> str:
+    """For a repr: a lesion that is forgotten changes every answer."""
+    return f", {len(lesions)} lesion{'s' if len(lesions) > 1 else ''}" if lesions else ""
 
 
 def _close(pointer: ctypes.c_void_p, core: Core) -> None:
@@ -126,9 +134,8 @@ class Session:
         if observe not in _OBSERVE:
             raise ArgumentError(f"observe is {observe!r}: accepted are 'responses' and 'ops'")
         if not 0 <= threads <= 256 or not 0 <= batch <= 0xFFFFFFFF:
-            raise ArgumentError(
-                f"threads is {threads}, batch {batch}: accepted are 0 to 256 threads, and batches from 0 on"
-            )
+            what = f"batch is {batch}" if 0 <= threads <= 256 else f"threads is {threads}"
+            raise ArgumentError(f"{what}: accepted are 0 to 256 threads, and batches from 0 on")
         self._core = core
         self._options = (threads, batch, _OBSERVE[observe])
         self._lesions: Tuple[LesionOf, ...] = ()
@@ -198,6 +205,11 @@ class Session:
     @property
     def closed(self) -> bool:
         return not self._pointer
+
+    def __repr__(self) -> str:
+        threads, batch, _ = self._options
+        state = ", closed" if self.closed else ""
+        return f"<libresnet.Session of {self._core.title!r}: threads={threads}, batch={batch}{described(self._lesions)}{state}>"
 
     def __enter__(self) -> Session:
         return self
@@ -368,6 +380,8 @@ class Session:
         session's own buffer, read-only and only valid during the call. An exception in it is raised by the run, after its
         end.
         """
+        if callback is not None and not callable(callback):
+            raise ArgumentError(f"callback is {callback!r}: accepted are a function of one Response, and None")
         listener = None if callback is None else _listener(weakref.ref(self), callback, self._core.plan, copy)
         with self._turn():
             if listener is None:
@@ -392,7 +406,8 @@ class Session:
     def skip(
         self, block: Union[int, str, Block], mode: str = "branch", other: Union[int, str, Block, None] = None
     ) -> Lesion:
-        """Lesion: from now on run the net with one block changed, until the `with` block of this ends.
+        """Lesion: from now on run the net with one block changed, until the `with` block of this ends, or, without one, till
+        end() of what this returns, or restore().
 
             with session.skip("stage2.block1"):
                 session.run(x)

@@ -31,7 +31,10 @@ from numpy.typing import NDArray
 try:
     import pyarrow as pa
 except ImportError as missing:
-    raise ImportError(f"libresnet.batch needs {missing.name}: pip install 'libresnet[batch]'") from missing
+    needed = f"libresnet.batch needs {missing.name}: pip install 'libresnet[batch]'"
+    if __name__ == "__main__":
+        sys.exit(f"batch: {needed}")
+    raise ImportError(needed) from missing
 
 from . import Error, Model, ModelWarning, __version__
 from ._cpus import usable_cpus
@@ -44,8 +47,9 @@ __all__ = ["main"]
 DESCRIPTION = """\
 Classify pictures and write one row for each to OUT.parquet, sorted by path.
 
-INPUT is a folder (all .jpg, .jpeg and .png below it), a picture, a .zip (the same of its entries, named archive.zip/entry), or
-@LIST, a text file with the path of one picture a line. A picture that is named twice has one row.
+INPUT is a folder (all .jpg, .jpeg and .png below it, but hidden ones), a picture, a .zip (the same of its entries, named
+archive.zip/entry), or @LIST, a text file with the path of one picture a line, as seen from the current folder. A picture
+that is named twice has one row.
 
 Columns: path, label, index (of the class), score (its probability), with -k above 1 the lists labels, indices, scores of the K
 best classes, and error: null, or why the picture has no answer. A broken picture does not end the run."""
@@ -172,11 +176,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return 1
     except Interrupted as stop:
-        say(f"interrupted: run it again to go on from what {options.out}.parts holds")
+        parts = f"{options.out}.parts"
+        said = f"run it again to go on from what {parts} holds" if os.path.isdir(parts) else "nothing was finished yet"
+        say(f"interrupted: {said}")
         return 128 + stop.number
 
 
 def classify_all(options: argparse.Namespace) -> int:
+    if not options.out.absolute().parent.is_dir():
+        raise BatchError(f"{options.out}: its folder is not there: make it first")
     found = pictures(options.inputs)
     if not found:
         raise BatchError("no .jpg, .jpeg or .png among the inputs")
@@ -201,7 +209,9 @@ def open_model(options: argparse.Namespace) -> Model:
     for doubt in doubts:
         say(str(doubt.message))
     if model.info.preprocess_source == "guessed":
-        say(f"how pictures are prepared is guessed: {model.preprocess}. Name it to be sure: --preprocess imagenet")
+        name = model.preprocess._preset_name()  # another preset's crop would not fit
+        advice = f". Name it to be sure: --preprocess {name}" if name else ""
+        say(f"how pictures are prepared is guessed: {model.preprocess}{advice}")
     return model
 
 
@@ -242,7 +252,7 @@ def run(work: Work, parts: Parts, options: argparse.Namespace, total: int) -> in
     count = len(work.names)
     tell(
         options,
-        f"{options.out}: {total} pictures, {count} of them classified in this run "
+        f"{options.out}: {total} pictures, {count} of them in this run "
         f"({count / max(seconds, 1e-9):.1f} pictures/s)",
     )
     if errors:
@@ -304,10 +314,11 @@ def on_ray(work: Work, address: str) -> Answers:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         actors = work.threads or int(resources.get("CPU", 1))
         plan = cluster.ship(work.model)
-        answers = ray.data.from_arrow(blocks(work, actors)).map_batches(
+        portions = blocks(work, actors)
+        answers = ray.data.from_arrow(portions).map_batches(
             cluster.Classifier,
             fn_constructor_kwargs={"model": plan, "k": work.k, "batch": work.batch},
-            compute=ray.data.ActorPoolStrategy(size=actors),
+            compute=ray.data.ActorPoolStrategy(size=min(actors, len(portions))),
             num_cpus=1,
             batch_size=work.batch,
         )
