@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pty
 import random
@@ -103,6 +104,30 @@ def test_one_class_has_no_lists_and_too_many_mean_all(tmp_path):
     assert pq.read_schema(tmp_path / "one.parquet").names == ["path", "label", "index", "score", "error"]
     assert run("-k", 1000, picture, tmp_path / "all.parquet") == 0
     assert len(rows_of(tmp_path / "all.parquet")[0]["labels"]) == 10
+
+
+def test_pictures_are_prepared_as_options_say(tmp_path):
+    """--resize, --crop and --size change what the model, or --preprocess, says of the others."""
+    def answers(*options):
+        assert run("-k", 1, "--overwrite", *options, SAMPLES, tmp_path / "out.parquet") == 0
+        return pq.read_table(tmp_path / "out.parquet")["score"].to_pylist()
+
+    def wanted(preprocess, **options):
+        with libresnet.Model(options.pop("path", None), preprocess=preprocess, **options) as model:
+            return [best.score for (best,) in model.classify(sorted(SAMPLES.glob("*.[jp][pn]g")), k=1)]
+
+    own, imagenet = libresnet.Model().preprocess, libresnet.Preprocess.preset("imagenet")
+    assert answers("--resize", 40) == wanted(dataclasses.replace(own, resize=40)) != wanted(None)
+    assert answers("--preprocess", "imagenet", "--resize", 36, "--crop", 32) == wanted(
+        dataclasses.replace(imagenet, resize=36, crop=32))
+    larger = dataclasses.replace(own, resize=48, crop=48)
+    assert answers("--size", "48x48", "--resize", 48, "--crop", 48) == wanted(larger, input_size=48, path=RESNET20)
+    with pytest.raises(SystemExit):
+        run("--size", "48y48", SAMPLES, tmp_path / "out.parquet")
+
+
+def test_times_are_told_in_units_that_fit():
+    assert [batch.duration(seconds) for seconds in (0.4, 59, 61, 27351)] == ["0 s", "59 s", "1 min 01 s", "7 h 35 min"]
 
 
 def test_paths_have_one_spelling(tmp_path, monkeypatch):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import pickle
 import re
 import threading
 import time
@@ -578,3 +580,14 @@ except ImportError as problem:
     done = python("-c", code, LIBRESNET_LIBRARY=str(tmp_path))
     count, message = done.stdout.splitlines()
     assert count == "5" and "libresnet_python.so" in message and "install the wheel" in message
+
+
+def test_a_picture_that_is_not_there(model: Model, tmp_path: Path) -> None:
+    for missing in (FileNotFoundError, libresnet.PictureError, libresnet.PictureNotThereError):
+        with pytest.raises(missing) as raised:
+            model.classify([SAMPLES / "cat-tabby.jpg", tmp_path / "none.jpg"])
+        problem = pickle.loads(pickle.dumps(raised.value))
+        assert (problem.errno, problem.filename, problem.path) == (errno.ENOENT, *[str(tmp_path / "none.jpg")] * 2)
+    with pytest.raises(libresnet.PictureError) as raised:
+        model.classify(tmp_path)
+    assert not isinstance(raised.value, FileNotFoundError)

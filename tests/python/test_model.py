@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import gc
 import gzip
 import json
@@ -282,6 +283,11 @@ def test_errors_have_types(tmp_path: Path) -> None:
         problem = raised.value
         assert type(problem) is kind and problem.status.name == status
         assert str(path) in problem.message and str(problem) == problem.message
+    with pytest.raises(FileNotFoundError) as missing:
+        Model(tmp_path / "none.onnx")
+    again = pickle.loads(pickle.dumps(missing.value))
+    assert (missing.value.errno, missing.value.filename) == (errno.ENOENT, str(tmp_path / "none.onnx"))
+    assert (again.errno, again.filename, str(again)) == (errno.ENOENT, missing.value.filename, str(missing.value))
     for empty in (b"", bytearray(), np.empty(0, np.uint8)):
         with pytest.raises(libresnet.FormatError):
             Model.from_bytes(empty)

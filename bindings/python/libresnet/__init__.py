@@ -26,6 +26,7 @@ from ._errors import (
     NotThereError,
     OutOfMemoryError,
     PictureError,
+    PictureNotThereError,
     SystemFailure,
     UnsupportedModelError,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "Op",
     "OutOfMemoryError",
     "PictureError",
+    "PictureNotThereError",
     "Plan",
     "Prediction",
     "Preprocess",

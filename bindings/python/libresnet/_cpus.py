@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-
 GROUPS = "/sys/fs/cgroup"
 OWN_GROUP = "/proc/self/cgroup"
 

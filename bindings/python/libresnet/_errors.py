@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -47,7 +48,14 @@ class FileError(Error, OSError):
 
 
 class NotThereError(FileError, FileNotFoundError):
-    """A model file that is not there."""
+    """A model file that is not there. `filename` and `errno` are as Python's own FileNotFoundError has them."""
+
+    def __init__(self, message: str, status: Status = Status.ERROR_IO, path: Optional[str] = None) -> None:
+        super().__init__(message, status)
+        self.errno, self.filename = errno.ENOENT, path
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return type(self), (self.message, self.status, self.filename)
 
 
 class FormatError(Error, ValueError):
@@ -81,6 +89,14 @@ class PictureError(Error, ValueError):
         return type(self), (self.message, self.status, self.path)
 
 
+class PictureNotThereError(PictureError, FileNotFoundError):
+    """A picture file that is not there."""
+
+    def __init__(self, message: str, status: Status = Status.ERROR_IO, path: Optional[str] = None) -> None:
+        super().__init__(message, status, path)
+        self.errno, self.filename = errno.ENOENT, path
+
+
 class ModelWarning(UserWarning):
     """Something about a model that makes its answers likely wrong, or its opening slow."""
 
@@ -93,7 +109,7 @@ def warn(message: str) -> None:
     warnings.warn(message, ModelWarning, stacklevel=level)
 
 
-for _class in (Error, *Error.__subclasses__(), NotThereError, ModelWarning):
+for _class in (Error, *Error.__subclasses__(), NotThereError, PictureNotThereError, ModelWarning):
     _class.__module__ = __package__  # the name that tracebacks show and pickles keep is the one to write in `except`
 
 
@@ -112,5 +128,11 @@ def error_of(status: int, message: str, file: Optional[str] = None) -> Error:
     """The exception for a failed call, which was to open `file`."""
     known = Status(status) if status in CLASSES else Status.ERROR_SYSTEM
     if known == Status.ERROR_IO and file is not None and not os.path.lexists(file):
-        return NotThereError(message, known)
+        return NotThereError(message, known, file)
     return CLASSES[known](message, known)
+
+
+def picture_error_of(status: int, message: str, path: Optional[str]) -> PictureError:
+    """The exception for a picture that could not be read from `path`, or from memory."""
+    missing = status == Status.ERROR_IO and path is not None and not os.path.lexists(path)
+    return (PictureNotThereError if missing else PictureError)(f"{path or 'picture'}: {message}", Status(status), path)

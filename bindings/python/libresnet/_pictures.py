@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _structs
-from ._errors import ArgumentError, PictureError
+from ._errors import ArgumentError, PictureError, picture_error_of
 from ._forks import forked
 from ._library import encoded, python_library
 
@@ -59,7 +59,8 @@ def read_picture(source: Union[PathLike, bytes, bytearray, memoryview]) -> U8:
 
     Returns (h,w,3) uint8, RGB, the EXIF orientation applied, alpha dropped: what the `resnet` program sees, and Pillow's
     ImageOps.exif_transpose(Image.open(path)).convert("RGB"). Raises PictureError on anything that can't be decoded, or
-    that has more than 178,956,970 pixels. Thread-safe, and other threads run meanwhile.
+    that has more than 178,956,970 pixels; PictureNotThereError, which is a FileNotFoundError too, where there is no such
+    file. Thread-safe, and other threads run meanwhile.
     """
     library = python_library()
     out, error = _structs.PythonPictureStruct(), _structs.ErrorStruct()
@@ -72,7 +73,7 @@ def read_picture(source: Union[PathLike, bytes, bytearray, memoryview]) -> U8:
         status = library.resnet_python_picture_read(encoded(source), ctypes.byref(out), ctypes.byref(error))
     if status:
         message = error.message.decode("utf-8", "replace")
-        raise PictureError(f"{path or 'picture'}: {message}", _structs.Status(status), path)
+        raise picture_error_of(status, message, path)
     try:
         # Not numpy.ctypeslib.as_array, which leaves some 5 KB of types behind for every shape that it has not met.
         array = np.empty((out.height, out.width, 3), np.uint8)
@@ -207,7 +208,11 @@ def _pil_pixels(image: Any) -> U8:
     with _pil_locks.of(image):
         try:
             return np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
-        except (OSError, ValueError, SyntaxError) as problem:  # what Pillow has for files that are truncated, damaged, closed
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+        ) as problem:  # what Pillow has for files that are truncated, damaged, closed
             path = getattr(image, "filename", None) or None
             message = f"{path or 'PIL image'}: {problem}"
             raise PictureError(message, path=None if path is None else os.fsdecode(path)) from problem

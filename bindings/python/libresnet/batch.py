@@ -36,7 +36,7 @@ except ImportError as missing:
         sys.exit(f"batch: {needed}")
     raise ImportError(needed) from missing
 
-from . import Error, Model, ModelWarning, __version__
+from . import Error, Model, ModelWarning, Preprocess, __version__
 from ._cpus import usable_cpus
 from ._inputs import InputError, pictures
 from ._parts import Parts, PartsError
@@ -136,6 +136,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none (default: the model's own)",
     )
+    parser.add_argument(
+        "--resize", type=pixels, metavar="S|none", help="scale the shorter side of a picture to S pixels"
+    )
+    parser.add_argument("--crop", type=pixels, metavar="C|none", help="then cut out the centre, C x C pixels")
+    parser.add_argument(
+        "--size", type=size, metavar="S|HxW", help="the net's input, S x S or H x W pixels, instead of the file's own"
+    )
     parser.add_argument("--external-data", action="store_true", help="the model's weights may lie in files beside it")
     parser.add_argument(
         "--ray",
@@ -164,6 +171,15 @@ def positive(text: str) -> int:
     if number < 1:
         raise ValueError
     return number
+
+
+def pixels(text: str) -> int:
+    return 0 if text == "none" else positive(text)
+
+
+def size(text: str) -> int | tuple[int, int]:
+    height, cross, width = text.partition("x")
+    return (positive(height), positive(width)) if cross else positive(height)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -205,14 +221,29 @@ def classify_all(options: argparse.Namespace) -> int:
 def open_model(options: argparse.Namespace) -> Model:
     with warnings.catch_warnings(record=True) as doubts:
         warnings.simplefilter("always", ModelWarning)
-        model = Model(options.model, preprocess=options.preprocess, external_data=options.external_data)
-    for doubt in doubts:
-        say(str(doubt.message))
+        model = Model(options.model, preprocess=preprocess_of(options), **model_options(options))
+    for doubt in dict.fromkeys(str(doubt.message) for doubt in doubts):
+        say(doubt)
     if model.info.preprocess_source == "guessed":
         name = model.preprocess._preset_name()  # another preset's crop would not fit
         advice = f". Name it to be sure: --preprocess {name}" if name else ""
         say(f"how pictures are prepared is guessed: {model.preprocess}{advice}")
     return model
+
+
+def model_options(options: argparse.Namespace) -> dict[str, Any]:
+    return {"input_size": options.size, "external_data": options.external_data}
+
+
+def preprocess_of(options: argparse.Namespace) -> Preprocess | None:
+    """What is named; what is not is the model's own."""
+    changes = {name: side for name in ("resize", "crop") if (side := getattr(options, name)) is not None}
+    if options.preprocess is not None:
+        return dataclasses.replace(Preprocess.preset(options.preprocess), **changes)
+    if not changes:
+        return None
+    with Model(options.model, **model_options(options)) as model:
+        return dataclasses.replace(model.preprocess, **changes)
 
 
 def made_by(model: Model, k: int) -> dict[str, Any]:
@@ -372,6 +403,12 @@ def blocks(work: Work, actors: int) -> list[pa.Table]:
     ]
 
 
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
 class Progress:
     """A bar on stderr with rate and time left, where that is a terminal."""
 
@@ -391,7 +428,7 @@ class Progress:
             bar = "#" * (24 * self._done // self._total)
             print(
                 f"\r\033[K{100 * self._done // self._total:3} % [{bar:24}] {self._done}/{self._total} pictures, "
-                f"{rate:.{0 if rate >= 10 else 1}f}/s, {left:.0f} s left",
+                f"{rate:.{0 if rate >= 10 else 1}f}/s, {duration(left)} left",
                 end="",
                 file=sys.stderr,
                 flush=True,
