@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ RESNET20 = ROOT / "models" / "cifar10-resnet20.onnx"
 
 os.environ["LIBRESNET_LIBRARY"] = str(BUILD)
 os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])])
+# Shells let what they start in the background ignore Ctrl-C, which some tests send to themselves or to what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [str(PACKAGE), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 
