@@ -88,7 +88,8 @@ class Classifier:
 
     The answer is an Arrow table: all other columns of the batch and `path` as they were, then `label`, `index` (int32),
     `score` (float32) of the best class, with k > 1 the lists `labels`, `indices`, `scores` of the k best, best first, and
-    `error`: null, or why this picture could not be classified (its other answers are null then). A broken picture never
+    `error`: null, or why this picture could not be classified (its other answers are null then). Columns of the batch with
+    one of these names are replaced: give the true label, e.g., another one. A broken picture never
     fails a batch. `ray.data.read_images` raises for one that can't be decoded, and so loses the data set: take
     `read_binary_files` for pictures that nobody has looked at. Errors of the model itself are raised, as `libresnet.Error`.
     """
