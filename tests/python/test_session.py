@@ -467,6 +467,31 @@ def test_a_forked_child_uses_model_and_session(model: Model, threads: int) -> No
         assert session.run(x).shape == (2, 10)
 
 
+FIRST_CALL = """
+import os, sys, threading, time, libresnet
+model, pictures = libresnet.Model(), [sys.argv[1]] * 8
+thread = threading.Thread(target=lambda: (model.classify(pictures), model.observe(pictures)))
+thread.start()
+time.sleep(float(sys.argv[2]))
+child = os.fork()
+if child == 0:
+    os._exit(0 if len(model.classify(pictures)) == 8 and len(model.observe(pictures)) == 40 else 1)
+status = os.waitpid(child, 0)[1]
+thread.join()
+sys.exit(status != 0)
+"""
+
+
+@needs_fork
+@quiet_forks
+def test_forking_during_another_threads_first_call() -> None:
+    """What is imported late must not be half imported in the child, which would wait for it for ever."""
+    for number in range(12):
+        command = [sys.executable, "-c", FIRST_CALL, str(CAT), str(0.001 * number)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and "Error" not in done.stderr, done.stderr
+
+
 @needs_fork
 @quiet_forks
 def test_forking_while_other_threads_hold_every_lock(model: Model) -> None:

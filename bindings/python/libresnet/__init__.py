@@ -86,7 +86,10 @@ if not TYPE_CHECKING:  # type checkers would take any name for one that is there
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+        from ._forks import importing
+
+        with importing:
+            value = globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
         return value
 
     def __dir__() -> List[str]:  # else completion would show imports, and not what comes later

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
 import warnings
 from math import nan
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from typing import IO, TYPE_CHECKING, Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from . import _extras
@@ -16,8 +18,6 @@ from ._plan import html_table, text_table
 from ._structs import Status
 
 if TYPE_CHECKING:
-    import subprocess
-
     from ._model import Model
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -180,7 +180,7 @@ def _summary_row(model: Dict[str, Any]) -> List[Any]:
     ]
 
 
-# ---- running the program: json and subprocess are imported where they are used, since they take milliseconds ----
+# ---- running the program ----
 
 
 class _Ended(NamedTuple):
@@ -196,10 +196,8 @@ def _complaints(text: str) -> List[str]:
     return [line[len(start) :] for line in lines if line.startswith(start)]
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _end(process: "Popen[bytes]") -> None:
     """SIGTERM first: the program holds it back while it writes a file."""
-    from subprocess import TimeoutExpired
-
     process.terminate()
     try:
         process.wait(_SECONDS_TO_END)
@@ -210,8 +208,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 def _communicate(command: Sequence[bytes], errors: Optional[int] = None) -> Tuple[int, bytes, bytes]:
     """`errors`: a descriptor for standard error; None: it is the third that is returned."""
-    from subprocess import DEVNULL, PIPE, Popen
-
     try:
         process = Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE if errors is None else errors)
     except OSError as problem:
@@ -297,8 +293,6 @@ def _why(request: _Request, line: str) -> Error:
 
 
 def _document(output: bytes) -> Optional[Dict[str, Any]]:
-    import json
-
     try:
         document = json.loads(output)
     except ValueError:

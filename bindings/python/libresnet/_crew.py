@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
+from queue import Empty, SimpleQueue
 from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
@@ -145,19 +146,58 @@ def _parts(images: Any, chunk: int) -> Iterator[Any]:
         yield part
 
 
-def _side_by_side(function: Callable[[Any], Any], parts: Iterator[Any], workers: int) -> Iterator[Any]:
-    """map() on threads, in order, which reads no further ahead than it must."""
-    from concurrent.futures import Future, ThreadPoolExecutor  # imported here: it takes some milliseconds
+class _Task:
+    """A part of the work, and what became of it."""
 
-    waiting: Deque[Future[Any]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
+    __slots__ = ("part", "_done", "_value", "_problem")
+
+    def __init__(self, part: Any) -> None:
+        self.part = part
+        self._done = threading.Event()
+        self._value: Any = None
+        self._problem: Optional[BaseException] = None
+
+    def do(self, function: Callable[[Any], Any]) -> None:
         try:
-            for part in parts:
-                waiting.append(pool.submit(function, part))
-                if len(waiting) >= 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
+            self._value = function(self.part)
+        except BaseException as problem:  # is raised in the thread that waits for the answer
+            self._problem = problem
+        self._done.set()
+
+    def result(self) -> Any:
+        self._done.wait()
+        if self._problem is not None:
+            raise self._problem
+        return self._value
+
+
+def _side_by_side(function: Callable[[Any], Any], parts: Iterator[Any], workers: int) -> Iterator[Any]:
+    """map() on threads, in order, which reads no further ahead than it must. Not by concurrent.futures, whose import on
+    one thread breaks a fork on another: the child waits for it for ever."""
+    tasks: SimpleQueue[Optional[_Task]] = SimpleQueue()
+
+    def work() -> None:
+        while (task := tasks.get()) is not None:
+            task.do(function)
+
+    threads = [threading.Thread(target=work, name="libresnet", daemon=True) for _ in range(workers)]
+    waiting: Deque[_Task] = deque()
+    try:
+        for thread in threads:
+            thread.start()
+        for part in parts:
+            waiting.append(_Task(part))
+            tasks.put(waiting[-1])
+            if len(waiting) >= 2 * workers:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        while not tasks.empty():  # what nobody waits for any more
+            with suppress(Empty):
+                tasks.get_nowait()
+        for _ in threads:
+            tasks.put(None)
+        for thread in threads:
+            if thread.is_alive():
+                thread.join()

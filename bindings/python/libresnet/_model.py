@@ -13,6 +13,7 @@ from . import _structs
 from ._core import Core
 from ._crew import Crew
 from ._errors import ArgumentError
+from ._forks import importing
 from ._library import builtin_model, c_string, check, encoded, library
 from ._pictures import F32, OnePicture, PathLike, SeveralPictures
 from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
@@ -369,7 +370,8 @@ class Model:
         With model.skip(...) the net is observed as it is then: what is not computed any more has no row. Uses sessions
         of its own, closed at the end. Thread-safe; other Python threads run meanwhile.
         """
-        from ._lens import observe  # few need it, and it takes milliseconds
+        with importing:
+            from ._lens import observe  # few need it, and it takes milliseconds
 
         return observe(self._core, self._crew.lesions, images, threads, batch, everything, pixels, layout)
 

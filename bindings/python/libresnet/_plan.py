@@ -12,6 +12,7 @@ import numpy as np
 
 from . import _structs
 from ._errors import ArgumentError
+from ._forks import importing
 from ._library import c_string, check, library
 
 _SHORTCUTS = {
@@ -328,7 +329,8 @@ class Plan(Sequence[Op]):
 
     def to_pandas(self) -> Any:
         """A pandas.DataFrame, one row per op; ImportError where pandas is not installed."""
-        from . import _extras  # few need it
+        with importing:
+            from . import _extras  # few need it
 
         return _extras.pandas("Plan.to_pandas").DataFrame(
             [[getattr(op, f.name) for f in fields(Op)] for op in self._ops], columns=[f.name for f in fields(Op)]
