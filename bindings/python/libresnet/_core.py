@@ -10,7 +10,6 @@ import weakref
 from contextlib import contextmanager
 from typing import Any, Iterator, Optional, Protocol, SupportsIndex, Tuple, Union
 
-from . import _structs
 from ._errors import ArgumentError, warn
 from ._forks import forked
 from ._library import library

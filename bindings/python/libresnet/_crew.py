@@ -12,7 +12,7 @@ from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Tuple, 
 import numpy as np
 
 from ._core import Core
-from ._cpus import usable_cpus
+from ._cpus import worker_count
 from ._errors import ArgumentError
 from ._forks import forked
 from ._pictures import F32, is_one_picture, iterator_of, not_accepted
@@ -114,11 +114,9 @@ class Crew:
 
     def _share_out(self, images: Any, work: Callable[[Session, Any], Any], threads: int) -> Iterator[Any]:
         """What `work` makes of the pictures, part by part, in their order."""
-        if not 0 <= threads <= 256:
-            raise ArgumentError(f"threads is {threads}: accepted are 1 to 256, and 0 for one for every CPU")
+        workers = worker_count(threads)
         if isinstance(images, np.ndarray) and not images.ndim:  # has __len__, which raises
             raise ArgumentError(not_accepted(images))
-        workers = threads or usable_cpus()
         try:
             count: Optional[int] = len(images)
         except TypeError:

@@ -19,8 +19,7 @@ import numpy.typing as npt
 
 from . import _extras, _structs
 from ._core import Core
-from ._cpus import usable_cpus
-from ._errors import ArgumentError
+from ._cpus import worker_count
 from ._library import check, python_library
 from ._pictures import is_one_picture, items_of, iterator_of, portions
 from ._plan import Op, Plan, html_table, text_table
@@ -444,8 +443,7 @@ def observe(
     layout: Optional[str],
 ) -> Responses:
     """Model.observe"""
-    if not 0 <= threads <= 256:
-        raise ArgumentError(f"threads is {threads}: accepted are 1 to 256, and 0 for one for every CPU")
+    workers = min(256, worker_count(threads))
 
     def takes(session: Session, pictures: Any) -> None:
         for portion in portions(items_of(pictures, core.shape, pixels, layout)):
@@ -453,7 +451,7 @@ def observe(
 
     count = 1 if is_one_picture(images) else _count(images)
     size = python_library().resnet_python_table_chunk(count)
-    sessions = _open(core, lesions, threads or min(256, usable_cpus()), -(-count // size), batch)
+    sessions = _open(core, lesions, workers, -(-count // size), batch)
     try:
         met = _met(sessions[0], core.shape)
         places = {place: one.op.block for place, one in met.items()} if everything else _places(core.plan)

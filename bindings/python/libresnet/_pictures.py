@@ -208,11 +208,7 @@ def _pil_pixels(image: Any) -> U8:
     with _pil_locks.of(image):
         try:
             return np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
-        except (
-            OSError,
-            ValueError,
-            SyntaxError,
-        ) as problem:  # what Pillow has for files that are truncated, damaged, closed
+        except (OSError, ValueError, SyntaxError) as problem:  # of files that are truncated, damaged, closed
             path = getattr(image, "filename", None) or None
             message = f"{path or 'PIL image'}: {problem}"
             raise PictureError(message, path=None if path is None else os.fsdecode(path)) from problem
