@@ -71,7 +71,16 @@ library_size() {
   local size
   size=$(stat -c %s "$work/stripped.so")
   echo "libresnet.so: $size bytes, stripped"
-  [ "$size" -le 3000000 ] || fail "libresnet.so has grown to $size bytes: 3,000,000 are enough"
+  [ "$size" -le 1000000 ] || fail "libresnet.so has grown to $size bytes: 1,000,000 are enough"
+}
+
+# XNNPACK, pthreadpool and cpuinfo are inside: programs need no other library than these.
+self_contained() {
+  grep -q '^RESNET_SYSTEM_XNNPACK:BOOL=ON' "$build/CMakeCache.txt" && echo "skipped: the system's XNNPACK is used" && return
+  local needed
+  needed=$(readelf -d "$build/libresnet.so" | awk -F'[][]' '/NEEDED/ { print $2 }' | grep -vE '^(libprotobuf-c|libz|libm|libc|ld-linux.*)\.so' || true)
+  [ -z "$needed" ] || fail "libresnet.so needs $needed"
+  ! readelf -d "$build/libresnet.so" | grep -E 'R(UN)?PATH' || fail "libresnet.so has a path of this machine"
 }
 
 installed_files() {
@@ -97,6 +106,8 @@ pkg_config_static() {
   cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet-static)
   answers "$work/outside"
   [[ $(ldd "$work/outside") != *libresnet* ]] || fail "it is linked with libresnet.so"
+  [[ $(pkg_config --libs resnet-static) != *-l@(pthreadpool|cpuinfo)* ]] || grep -q '^RESNET_SYSTEM_XNNPACK:BOOL=ON' \
+    "$build/CMakeCache.txt" || fail "resnet-static.pc asks for libraries that are inside libresnet.a"
   # The usual way as well: only libresnet.a in the folder, and pkg-config --static.
   rm -f "$(library_dir)"/libresnet.so*
   # shellcheck disable=SC2046

@@ -55,7 +55,7 @@ def digest() -> str:
 
 def bare_environment(**more: object) -> Dict[str, str]:
     """Ours without what would lead a build or an import to other libraries."""
-    dropped = ("LIBRESNET_LIBRARY", "LIBRESNET_DEPS", "LD_LIBRARY_PATH", "PYTHONPATH", "CMAKE_PREFIX_PATH")
+    dropped = ("LIBRESNET_LIBRARY", "LIBRESNET_DEPS", "LD_LIBRARY_PATH", "PYTHONPATH", "RESNET_SYSTEM_XNNPACK")
     return {**{k: v for k, v in os.environ.items() if k not in dropped}, **{k: str(v) for k, v in more.items()}}
 
 
@@ -194,7 +194,8 @@ def test_it_is_small_and_holds_nothing_twice(wheel: Path, unpacked: Path, capsys
 
 def test_what_it_takes_along_is_named_and_licensed(unpacked: Path) -> None:
     stems = {re.split(r"[-.]", path.name)[0] for path in (unpacked / "libresnet.libs").iterdir()}
-    stems |= {"libzip", "xnnpack"}  # inside the program and the library
+    assert not stems & {"libpthreadpool", "libcpuinfo"}, "they belong inside libresnet.so"
+    stems |= {"libzip", "xnnpack", "pthreadpool", "cpuinfo"}  # inside the program and the library
     assert not [name for name in stems if re.match("lib(crypto|ssl|bz2|lzma|zstd|gnutls|nettle)", name)]
     folder = unpacked / f"libresnet-{VERSION}.dist-info" / "licenses"
     licences = [path.name for path in folder.rglob("*") if path.is_file()]
@@ -309,7 +310,7 @@ def test_without_xnnpack_the_build_says_what_to_do(sdist: Path, tmp_path: Path) 
     failing.chmod(0o755)
     done = asked_for_dependencies(sdist, PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert done.returncode == 1
-    for remedy in ("tools/deps", "LIBRESNET_DEPS", "CMAKE_PREFIX_PATH", "XNNPACK of November 2024"):
+    for remedy in ("tools/deps", "LIBRESNET_DEPS", "RESNET_SYSTEM_XNNPACK=1", "CMAKE_PREFIX_PATH", "XNNPACK of November 2024"):
         assert remedy in done.stderr
     assert "Traceback" not in done.stderr
 

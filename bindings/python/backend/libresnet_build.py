@@ -56,7 +56,8 @@ def build_wheel(
 def dependencies() -> Path:
     """The folder that tools/deps filled, which is filled now where it has to be.
 
-    The environment variable LIBRESNET_DEPS names another one. Where CMAKE_PREFIX_PATH is set, CMake is left to look.
+    The environment variable LIBRESNET_DEPS names another one. With RESNET_SYSTEM_XNNPACK=1 CMake looks for the libraries
+    in the system and in CMAKE_PREFIX_PATH.
     """
     named = os.environ.get("LIBRESNET_DEPS")
     if named:
@@ -65,13 +66,14 @@ def dependencies() -> Path:
         return Path(named).absolute()
     folder = tree() / "build" / "deps"
     there = all((folder / name).exists() for name in ("prefix/lib/libXNNPACK.a", "zip/lib/libzip.a"))
-    if not there and "CMAKE_PREFIX_PATH" not in os.environ:
+    if not there and os.environ.get("RESNET_SYSTEM_XNNPACK") != "1":
         say(f"running {tree() / 'tools' / 'deps'}, since XNNPACK or libzip is not in {folder}: this takes minutes")
         if subprocess.run(["bash", str(tree() / "tools" / "deps"), "wheel"], check=False).returncode != 0:
             stop(
-                "tools/deps could not make what the wheel is built from (its last lines are above). Either mend that, "
+                "tools/deps could not make what the wheel is built from (its last lines are above). Either repair that, "
                 "or set LIBRESNET_DEPS to a folder that tools/deps filled elsewhere (build/deps of a checkout), or "
-                "set CMAKE_PREFIX_PATH to where XNNPACK of November 2024, pthreadpool and cpuinfo are installed."
+                "set RESNET_SYSTEM_XNNPACK=1, and CMAKE_PREFIX_PATH to where XNNPACK of November 2024, pthreadpool and "
+                "cpuinfo are installed."
             )
     return folder
 
