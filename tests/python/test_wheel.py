@@ -55,7 +55,8 @@ def digest() -> str:
 
 def bare_environment(**more: object) -> Dict[str, str]:
     """Ours without what would lead a build or an import to other libraries."""
-    dropped = ("LIBRESNET_LIBRARY", "LIBRESNET_DEPS", "LD_LIBRARY_PATH", "PYTHONPATH", "RESNET_SYSTEM_XNNPACK")
+    dropped = ("LIBRESNET_LIBRARY", "LIBRESNET_DEPS", "LD_LIBRARY_PATH", "PYTHONPATH", "CMAKE_PREFIX_PATH",
+               "RESNET_SYSTEM_XNNPACK")
     return {**{k: v for k, v in os.environ.items() if k not in dropped}, **{k: str(v) for k, v in more.items()}}
 
 
