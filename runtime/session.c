@@ -30,8 +30,8 @@ static void do_nothing(void *context, size_t index) {
   (void)index;
 }
 
-/* pthreadpool's workers spin a million times for their next task before they sleep: 25 ms of a CPU each on a Zen 4,
- * more where a pause takes longer. After a task with this flag they sleep at once. */
+/* Let the workers sleep at once, which this flag of their last task makes them do. Otherwise they wait awake for the next
+ * task: a thousand iterations where tools/deps built pthreadpool, a million (25 ms of a CPU on a Zen 4) elsewhere. */
 static void rest_threads(const resnet_session *session) {
   if (session->pool)
     pthreadpool_parallelize_1d(session->pool, do_nothing, NULL, session->threads, PTHREADPOOL_FLAG_YIELD_WORKERS);

@@ -18,6 +18,7 @@ BUDGET = 64 << 20
 BESIDES = 64 << 20
 # The pixels of the largest picture that is accepted, twice: one that lies on its side is turned upright.
 PICTURE = 1200 << 20
+# Of CPU time, so that other programs do not count.
 SECONDS = 5
 SECONDS_OF_ALL_PREFIXES = 120
 
@@ -29,11 +30,14 @@ def sanitised() -> bool:
 
 
 def run(command: list[object], memory: int, seconds: int) -> subprocess.CompletedProcess:
+    """Run a command with limits; one that waits for something without using the CPU ends after ten times its seconds."""
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        if not sanitised():
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace",
-                          timeout=seconds, preexec_fn=None if sanitised() else limit)
+                          timeout=10 * seconds, preexec_fn=limit)
 
 
 def seconds_for(case: corpus.Case) -> int:

