@@ -21,10 +21,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cpu_class
+
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "tests" / "bench"
 BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
 OUTPUT = ROOT / "build" / "bench"
+KEPT = BENCH / "results"  # a folder for each CPU class
 PROGRAM = BUILD / "tests" / "bench_model"
 IDLE_AT_MOST_S = 1.0  # how long to wait for the others to sleep
 TURN_MS = 100.0  # what the counted runs of a turn should take together
@@ -40,12 +43,15 @@ class RuntimeFailed(Exception):
 class Runtime:
     """A process that opens and runs one model."""
 
-    def __init__(self, name: str, command: list[str | Path]) -> None:
+    def __init__(self, name: str, command: list[str | Path],
+                 environment: dict[str, str] | None = None) -> None:
+        """Start it. `environment`: None: that of this process."""
         self.name = name
         self.opened: dict[str, object] = {}
         self.complaints = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.complaints, text=True)
+        self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self.complaints, text=True,
+                                        env=environment)
         self.wait_for("started")
         self.bytes_before = self.memory_bytes("VmHWM")
 
@@ -70,6 +76,10 @@ class Runtime:
     def open(self) -> Runtime:
         self.opened = json.loads(self.ask("open"))
         return self
+
+    def kernels(self) -> list[str]:
+        """Names of the kernels that it chose. Only OpenVINO's worker answers this."""
+        return self.ask("kernels").split()
 
     def run(self, warm: int, timed: int) -> list[float]:
         """Milliseconds of each timed run."""
@@ -207,9 +217,24 @@ def caches() -> list[str]:
     return found
 
 
+def cpu_name() -> str:
+    """Return e.g. "AMD EPYC (family 25, model 17)": virtual machines hide exact names."""
+    name, family, model = (first_line("/proc/cpuinfo", key)
+                           for key in ("model name", "cpu family", "model\t"))
+    name = name or platform.processor() or platform.machine()
+    return f"{name} (family {family}, model {model})" if family and model else name
+
+
+def read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
 def machine() -> dict[str, object]:
+    """Describe it. `cpu_class`: what the CPU has; `class`: what our kernels choose."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    return {"cpu": first_line("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
+    found = cpu_class.of_cpu(first_line("/proc/cpuinfo", "flags"), platform.machine())
+    chosen = cpu_class.of_build(found, read(BUILD / "CMakeCache.txt"))
+    return {"cpu": cpu_name(), "class": chosen, "cpu_class": found,
             "cores": len(os.sched_getaffinity(0)), "caches": caches(), "kernel": system,
             "memory": first_line("/proc/meminfo", "MemTotal"), "python": platform.python_version()}
 

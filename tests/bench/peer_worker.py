@@ -82,6 +82,11 @@ class OpenVino:
         chosen = self.model.get_property("INFERENCE_PRECISION_HINT").to_string()
         return {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}.get(chosen, chosen)
 
+    def kernels(self) -> set[str]:
+        """Names such as brgconv_avx512_f32, with the instruction set of most."""
+        nodes = self.model.get_runtime_model().get_ops()
+        return {str(node.get_rt_info()["primitiveType"]) for node in nodes}
+
     def library_bytes(self) -> int:
         """What running an ONNX file on the CPU takes; the package holds twice that."""
         libraries = Path(self.library.__file__).parent / "libs"
@@ -161,6 +166,10 @@ class Worker:
             run()
             times.append(time.perf_counter() - start)
         return " ".join(f"{1e3 * seconds:.6f}" for seconds in times)
+
+    def kernels(self) -> str:
+        """What it chose, of a runtime that can name its kernels."""
+        return " ".join(sorted(self.runtime.kernels()))
 
     def scores(self, path: str) -> str:
         self.runtime.run()

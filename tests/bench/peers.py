@@ -1,14 +1,23 @@
 #!/usr/bin/env python3
 """Measure libresnet beside the runtimes that could be installed instead, in turn, in one run.
 
-    python3 tests/bench/peers.py [--quick] [--rounds 40] [--work resnet50:2:8 ...] [--peers onnxruntime ncnn ...]
+    python3 tests/bench/peers.py [--quick] [--rounds 40] [--work resnet50:2:8 ...]
+                                 [--peers onnxruntime ncnn ...] [--class avx2] [--keep]
+    python3 tests/bench/peers.py --render tests/bench/results/avx512/peers.json
 
-The peers are installed from PyPI into build/bench-venv the first time. Writes peers.md, peers.json and peers.svg into
-build/bench. Times are those of a batch; ratios are of least times, the fastest peer's over ours, so above 1 ours is
-faster. All compute in float32, but for "openvino-default", which shows what OpenVINO takes when it isn't told, and is
-not compared with. ncnn runs the net as pnnx converts it. common.py says how turns are taken.
+The peers are installed from PyPI into build/bench-venv the first time. Writes peers.md,
+peers.json and peers.svg into build/bench. Times are those of a batch. Ratios are of least
+times, the fastest peer's over ours: above 1 ours is faster. All compute in float32,
+except "openvino-default": OpenVINO without a precision set, shown but not compared with.
+ncnn runs the network as pnnx converts it. common.py explains how turns are taken.
 
-A workload is NET:THREADS:BATCH with a net of tests/nets.py. LIBRESNET_BUILD names the build (build/release).
+A workload is NET:THREADS:BATCH with a network of tests/nets.py. LIBRESNET_BUILD names the
+build (build/release). Targets depend on the CPU class: see targets.py and cpu_class.py.
+
+--class avx2 measures that class on a CPU with AVX-512. It needs a build with
+-DRESNET_VECTORS=1, restricts the peers that can be restricted, and lists the others.
+--keep writes to tests/bench/results/CLASS instead; readme.py then renews the README.
+--render writes .md and .svg anew from a .json, with the current table of targets.
 """
 
 from __future__ import annotations
@@ -16,6 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -25,9 +35,13 @@ import time
 from pathlib import Path
 
 import common
+import cpu_class
 import report
+import targets
 from common import BUILD, Runtime, RuntimeFailed
-from report import OURS, PEERS, Workload
+from cpu_class import Restriction
+from report import OURS, PEERS
+from targets import Workload
 
 PACKAGES = {"onnxruntime": ["onnxruntime"], "openvino": ["openvino"], "openvino-default": ["openvino"],
             "ncnn": ["ncnn", "pnnx"]}
@@ -37,7 +51,7 @@ ERROR_LIMIT = 1e-3
 OPENED_NET = "resnet50"
 
 
-# ---- the peers' environment -----------------------------------------------------------------------------------------
+# ---- the peers' environment ------------------------------------------------------------
 
 
 def has(python: Path, package: str) -> bool:
@@ -61,12 +75,14 @@ def prepare_venv(folder: Path, peers: list[str]) -> Path:
     return python
 
 
-# ---- one run --------------------------------------------------------------------------------------------------------
+# ---- one run ---------------------------------------------------------------------------
 
 
 class Bench:
-    def __init__(self, python: Path, folder: Path, peers: list[str]) -> None:
+    def __init__(self, python: Path, folder: Path, peers: list[str], measured_class: str,
+                 restriction: Restriction | None = None) -> None:
         self.python, self.folder, self.peers = python, folder, peers
+        self.measured_class, self.restriction = measured_class, restriction
         self.versions: dict[str, str] = {}
         self.library_bytes: dict[str, int] = {}
         self.unconverted: dict[str, str] = {}  # why ncnn has no file of a net
@@ -91,8 +107,9 @@ class Bench:
 
     def peer(self, name: str, work: Workload) -> Runtime:
         model = self.converted(work.net) if name == "ncnn" else self.net(work)
-        return Runtime(name, [self.python, common.BENCH / "peer_worker.py", name, model, str(work.threads),
-                              str(work.batch), self.pictures(work)])
+        command = [self.python, common.BENCH / "peer_worker.py", name, model, str(work.threads),
+                   str(work.batch), self.pictures(work)]
+        return Runtime(name, command, peer_environment(name, self.restriction))
 
     def pictures(self, work: Workload) -> Path:
         return common.make_pictures(self.folder, work.batch, common.input_size(work.net))
@@ -103,6 +120,8 @@ class Bench:
     def start(self, name: str, work: Workload) -> Runtime:
         runtime = self.ours(work) if name == OURS else self.peer(name, work)
         self.note(runtime.open())
+        if self.restriction and name in self.restriction.environments:
+            self.restriction.check(name, runtime.kernels())
         return runtime
 
     def note(self, runtime: Runtime) -> None:
@@ -155,14 +174,15 @@ def measure(bench: Bench, work: Workload, rounds: int) -> dict:
         found[name] |= timing.summary()
     for runtime in runtimes:
         runtime.close()
-    row = {"net": work.net, "threads": work.threads, "batch": work.batch, "target": work.target, "runtimes": found}
-    report.compare(row)
+    row = {"net": work.net, "threads": work.threads, "batch": work.batch, "runtimes": found}
+    report.compare(row, bench.measured_class)
     shown = ", ".join(f"{name} {report.cell(runtime)}" for name, runtime in found.items())
-    print(f"{work}: {shown} ms; best peer / ours {report.number(row['ratio'])}", flush=True)
+    print(f"{work}: {shown} ms; best peer / ours {report.ratio_text(row['ratio'])}, target"
+          f" {row['target']:.2f}: {targets.verdict_text(row) or 'no peer'}", flush=True)
     return row
 
 
-# ---- opening, memory, size ------------------------------------------------------------------------------------------
+# ---- opening, memory, size -------------------------------------------------------------
 
 
 def compile_plan(bench: Bench, work: Workload) -> Path:
@@ -218,7 +238,7 @@ def summarise_opening(samples: list[dict[str, float]]) -> dict[str, float]:
 
 
 def our_library_bytes() -> dict[str, int]:
-    """libresnet.so as it is installed, and with the two libraries that are installed beside it."""
+    """Return libresnet.so's size as installed, and with libraries installed beside it."""
     library = BUILD / "libresnet.so"
     if not library.exists():
         print(f"peers: no size of ours: {library} is not built")
@@ -228,23 +248,75 @@ def our_library_bytes() -> dict[str, int]:
         size = os.path.getsize(stripped.name)
     needed = subprocess.run(["ldd", str(library)], capture_output=True, text=True).stdout.split()
     beside = [path for path in needed if path.startswith("/") and ("pthreadpool" in path or "cpuinfo" in path)]
-    return {OURS: size, f"{OURS} with pthreadpool and cpuinfo": size + sum(os.path.getsize(path) for path in beside)}
+    return library_sizes(size, [os.path.getsize(path) for path in beside])
 
 
-# ---- the program ----------------------------------------------------------------------------------------------------
+def library_sizes(ours: int, beside: list[int]) -> dict[str, int]:
+    """Return a second row only where such libraries exist: they may be inside ours."""
+    both = {f"{OURS} with pthreadpool and cpuinfo": ours + sum(beside)} if beside else {}
+    return {OURS: ours} | both
+
+
+# ---- restricted to a lower class -------------------------------------------------------
+
+
+def peer_environment(name: str, restriction: Restriction | None) -> dict[str, str]:
+    """Return this process' environment, with no restriction but the wanted one."""
+    inherited = {key: value for key, value in os.environ.items()
+                 if key not in cpu_class.RESTRICTING_VARIABLES}
+    return inherited | (restriction.environments.get(name, {}) if restriction else {})
+
+
+def has_xnnpack_kernels(program: bytes, names: tuple[str, ...]) -> bool:
+    """Return whether the program's symbols name XNNPACK kernels of these classes."""
+    return any(re.search(rb"xnn_\w+_" + name.encode(), program) for name in names)
+
+
+def restrict(wanted: str | None, machine: dict, peers: list[str]) -> Restriction | None:
+    """Return how to measure class `wanted`; None where nothing has to be restricted."""
+    if wanted is None or wanted == machine["class"] == machine["cpu_class"]:
+        return None
+    if wanted != machine["class"]:
+        needed = {name: vectors for vectors, name in cpu_class.VECTORS.items()}.get(wanted)
+        remedy = f"; build with -DRESNET_VECTORS={needed}" if needed else ""
+        sys.exit(f"--class {wanted}: {BUILD} measures class {cpu_class.describe(machine)}{remedy}")
+    if wanted not in cpu_class.ENVIRONMENTS:
+        sys.exit(f"--class {wanted}: no peer can be restricted to it; measure on such a CPU")
+    names = cpu_class.classes_above(wanted)
+    return Restriction(wanted, peers, has_xnnpack_kernels(common.PROGRAM.read_bytes(), names))
+
+
+def check_kept(machine: dict, restriction: Restriction | None) -> None:
+    """Exit where --keep would file a restricted build beside unrestricted peers."""
+    if machine["class"] != machine["cpu_class"] and not restriction:
+        sys.exit(f"--keep: the build measures class {cpu_class.describe(machine)}, but the peers"
+                 f" are not restricted: add --class {machine['class']}")
+
+
+# ---- the program -----------------------------------------------------------------------
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", nargs="+", type=Workload.parse, default=list(report.WORKLOADS),
+    parser.add_argument("--work", nargs="+", type=Workload.parse, default=list(targets.WORKLOADS),
                         metavar="NET:THREADS:BATCH")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--rounds", type=int, default=40, help="turns of every runtime (default 40)")
     parser.add_argument("--opening-rounds", type=int, default=7, help=f"of opening {OPENED_NET} (default 7; 0: none)")
     parser.add_argument("--quick", action="store_true", help="3 rounds, one opening: to try it, not to measure")
     parser.add_argument("--venv", type=Path, default=common.ROOT / "build" / "bench-venv", help="where the peers are")
-    parser.add_argument("-o", "--output", type=Path, default=common.OUTPUT, help="folder for the results")
+    parser.add_argument("--class", dest="wanted_class", choices=cpu_class.CLASSES,
+                        help="the CPU class to measure (default: what the build chooses)")
+    parser.add_argument("--render", type=Path, metavar="FILE.json",
+                        help="measure nothing: write .md and .svg of these results anew")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("-o", "--output", type=Path, default=common.OUTPUT,
+                        help="folder for the results")
+    output.add_argument("--keep", action="store_true", help=f"write into {common.KEPT}/CLASS")
     arguments = parser.parse_args()
+    whole = (set(arguments.peers), arguments.work) == (set(PEERS), list(targets.WORKLOADS))
+    if arguments.keep and (arguments.quick or not whole or arguments.opening_rounds < 1):
+        parser.error("--keep takes all workloads, peers and openings, and no --quick")
     if arguments.quick:
         arguments.rounds, arguments.opening_rounds = 3, 1
     if arguments.rounds < 1:
@@ -253,32 +325,55 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def write_results(folder: Path, results: dict) -> None:
-    caption = f"{results['machine']['cpu']}, {results['date'][:10]}, least of {results['rounds']} rounds in turn"
     common.write(folder / "peers.json", json.dumps(results, indent=1) + "\n")
     common.write(folder / "peers.md", report.markdown(results))
-    common.write(folder / "peers.svg", report.svg(results["workloads"], caption))
+    common.write(folder / "peers.svg", report.svg(results))
     print(f"peers: wrote {folder}/peers.md, .json and .svg")
+
+
+def render(path: Path) -> None:
+    results = json.loads(path.read_text())
+    report.refresh(results)
+    write_results(path.parent, results)
+
+
+def measure_all(arguments: argparse.Namespace, python: Path, machine: dict,
+                restriction: Restriction | None) -> dict:
+    results = {"date": time.strftime("%Y-%m-%d %H:%M:%S %z"), "machine": machine,
+               "class": machine["class"], "rounds": arguments.rounds, "commit": common.commit(),
+               "opened_net": OPENED_NET}
+    bystanders = common.Bystanders()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(python, Path(folder), arguments.peers, machine["class"], restriction)
+        results["workloads"] = [measure(bench, work, arguments.rounds) for work in arguments.work]
+        rounds = arguments.opening_rounds
+        results["openings"] = measure_opening(bench, rounds) if rounds else {}
+    results["restriction"] = restriction.record() if restriction else None
+    results["versions"] = bench.versions
+    results["library_bytes"] = our_library_bytes() | {
+        PEERS[name]: size for name, size in bench.library_bytes.items()
+        if name != report.NOT_COMPARED}
+    results["bystanders_cores"] = bystanders.cores()
+    return results
 
 
 def main() -> None:
     arguments = parse_arguments()
+    if arguments.render:
+        render(arguments.render)
+        return
     if not common.PROGRAM.exists():
         sys.exit(f"{common.PROGRAM} is not built: tools/build, or set LIBRESNET_BUILD")
+    machine = common.machine()
+    restriction = restrict(arguments.wanted_class, machine, arguments.peers)
+    if arguments.keep:
+        check_kept(machine, restriction)
     python = prepare_venv(arguments.venv.absolute(), arguments.peers)
-    results = {"date": time.strftime("%Y-%m-%d %H:%M:%S %z"), "machine": common.machine(), "rounds": arguments.rounds,
-               "commit": common.commit(), "opened_net": OPENED_NET}
-    bystanders = common.Bystanders()
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(python, Path(folder), arguments.peers)
-        results["workloads"] = [measure(bench, work, arguments.rounds) for work in arguments.work]
-        results["openings"] = measure_opening(bench, arguments.opening_rounds) if arguments.opening_rounds else {}
-    report.set_targets(results["workloads"])
-    results["versions"] = bench.versions
-    results["library_bytes"] = our_library_bytes() | {PEERS[name]: size for name, size in bench.library_bytes.items()
-                                                      if name != report.NOT_COMPARED}
-    results["bystanders_cores"] = bystanders.cores()
+    print(f"peers: class {cpu_class.describe(machine)}", flush=True)
+    results = measure_all(arguments, python, machine, restriction)
     print(report.markdown(results))
-    write_results(arguments.output, results)
+    write_results(common.KEPT / machine["class"] if arguments.keep else arguments.output, results)
+    print("\n".join(f"peers: {line}" for line in report.summary_lines(results)))
 
 
 if __name__ == "__main__":

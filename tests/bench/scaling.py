@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Measure how libresnet's time grows with the batch, the picture's size and the net's depth, on one and two threads.
 
-    python3 tests/bench/scaling.py [--quick] [--net resnet50] [--rounds 15]
+    python3 tests/bench/scaling.py [--quick] [--net resnet50] [--rounds 15] [--keep]
 
 Within a series all cases take turns. The time of a multiply-accumulate should stay flat or fall from the series' first
 case to its last; the last column says how it moved. (From depth 50 on the blocks are bottlenecks: half of the work is
-in 1x1 convolutions, which Winograd's method does not help.) Writes scaling.md and scaling.json into build/bench. Needs
-a Python with numpy and onnx to make the nets (build/deps/venv). LIBRESNET_BUILD names the build (build/release).
+in 1x1 convolutions, which Winograd's method does not help.)
+
+Writes scaling.md and scaling.json into build/bench, or with --keep into
+tests/bench/results/CLASS. Needs a Python with numpy and onnx to make the networks
+(build/deps/venv). LIBRESNET_BUILD names the build (build/release).
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import common
+import cpu_class
 from common import Runtime, RuntimeFailed, table
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -82,7 +86,8 @@ def series_table(title: str, rows: list[dict]) -> str:
 def markdown(results: dict) -> str:
     machine = results["machine"]
     parts = [f"# How libresnet scales, {results['date']}\n",
-             f"{machine['cpu']}, {machine['cores']} cores, {', '.join(machine['caches'])}."
+             f"{machine['cpu']}, class {cpu_class.describe(machine)}, {machine['cores']} cores,"
+             f" {', '.join(machine['caches'])}."
              f" {results['rounds']} rounds in turn, least times."
              f" Other programs took {results['bystanders_cores']} cores on average.\n"]
     return "\n".join(parts + [series_table(title, rows) for title, rows in results["series"].items()])
@@ -94,7 +99,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=15, help="turns of every case (default 15)")
     parser.add_argument("--quick", action="store_true", help="2 rounds: to try it, not to measure")
     parser.add_argument("--python", type=Path, default=common.ROOT / "build" / "deps" / "venv" / "bin" / "python")
-    parser.add_argument("-o", "--output", type=Path, default=common.OUTPUT, help="folder for the results")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("-o", "--output", type=Path, default=common.OUTPUT,
+                        help="folder for the results")
+    output.add_argument("--keep", action="store_true", help=f"write into {common.KEPT}/CLASS")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds = 2
@@ -118,9 +126,10 @@ def main() -> None:
             print(series_table(title, rows), flush=True)
             results["series"][title] = rows
     results["bystanders_cores"] = bystanders.cores()
-    common.write(arguments.output / "scaling.json", json.dumps(results, indent=1) + "\n")
-    common.write(arguments.output / "scaling.md", markdown(results))
-    print(f"scaling: wrote {arguments.output}/scaling.md and .json")
+    output = common.KEPT / str(results["machine"]["class"]) if arguments.keep else arguments.output
+    common.write(output / "scaling.json", json.dumps(results, indent=1) + "\n")
+    common.write(output / "scaling.md", markdown(results))
+    print(f"scaling: wrote {output}/scaling.md and .json")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The parts of the benchmarks that don't measure: ratios, targets, tables, the plot, writing, answers that fail."""
+"""The parts of the benchmarks that don't measure: ratios, targets, tables, the plot, failures."""
 
 from __future__ import annotations
 
 import array
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -13,23 +14,27 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import common
+import cpu_class
 import peers
 import report
 import scaling
-from report import OURS, Workload
+import targets
+from report import OURS
+from targets import Workload
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def row(net="resnet18", threads=1, batch=1, target=None, **times):
+def row(net="resnet18", threads=1, batch=1, on="avx512", **times):
     """A workload with the least times of its runtimes; a string says why there is none."""
     runtimes = {}
     for name, time in times.items():
         name = name.replace("_", "-")
-        runtimes[name] = {"reason": time} if isinstance(time, str) else {"min_ms": time, "median_ms": 2 * time}
+        timed = {"min_ms": time, "median_ms": time * 2}
+        runtimes[name] = {"reason": time} if isinstance(time, str) else timed
     runtimes.get("openvino-default", {})["precision"] = "bf16"
-    found = {"net": net, "threads": threads, "batch": batch, "target": target, "runtimes": runtimes}
-    report.compare(found)
+    found = {"net": net, "threads": threads, "batch": batch, "runtimes": runtimes}
+    report.compare(found, on)
     return found
 
 
@@ -51,80 +56,269 @@ def test_a_peer_that_failed_is_no_best_peer():
     assert report.reasons([found], {}) == ["ncnn: no such layer"]
 
 
-def test_targets_are_met_from_the_very_value_on():
-    rows = [row(target=1.5, libresnet=10.0, ncnn=15.0), row(target=1.6, libresnet=10.0, ncnn=15.0)]
-    report.set_targets(rows)
-    assert [found["met"] for found in rows] == [True, False]
+AVX512 = "fpu sse2 avx2 fma avx512f avx512bw avx512vl avx512dq"
 
 
-def test_two_threads_should_keep_nine_tenths_of_the_lead_of_one():
-    rows = [row(threads=2, libresnet=10.0, ncnn=17.9), row(target=1.5, libresnet=10.0, ncnn=20.0),
-            row("resnet50", threads=2, libresnet=10.0, ncnn=20.0)]
-    report.set_targets(rows)
-    assert (rows[0]["target"], rows[0]["met"]) == (pytest.approx(1.8), False)
-    assert (rows[2]["target"], rows[2]["met"]) == (None, None), "its net was not measured on one thread"
+@pytest.mark.parametrize("flags, architecture, expected", [
+    (AVX512, "x86_64", "avx512"), (AVX512.replace("avx512dq", ""), "x86_64", "avx2"),
+    ("fpu sse2 avx2 fma", "x86_64", "avx2"), ("fpu sse2 avx2", "x86_64", "sse2"),
+    ("fpu sse2", "x86_64", "sse2"), ("", "x86_64", "sse2"), ("fp asimd", "aarch64", "neon"),
+    ("", "riscv64", "riscv64")])
+def test_class_of_a_cpu_follows_from_its_flags(flags, architecture, expected):
+    assert cpu_class.of_cpu(flags, architecture) == expected
+
+
+@pytest.mark.parametrize("cpu, vectors, expected", [
+    ("avx512", "2", "avx512"), ("avx512", "1", "avx2"), ("avx512", "0", "sse2"),
+    ("avx2", "2", "avx2"), ("avx2", "1", "avx2"), ("sse2", "2", "sse2"), ("neon", "0", "neon")])
+def test_build_restricts_the_class(cpu, vectors, expected):
+    cache = f"A:STRING=0\nRESNET_VECTORS:STRING={vectors}\nRESNET_VECTORS-ADVANCED:INTERNAL=1\n"
+    assert cpu_class.of_build(cpu, cache) == expected
+    assert cpu_class.of_build(cpu, "") == cpu
+
+
+def test_classes_ask_for_the_features_that_the_kernels_ask_for():
+    asked = set()
+    for path in (common.ROOT / "runtime").rglob("*.c"):
+        asked |= set(re.findall(r'__builtin_cpu_supports\("(\w+)"\)', path.read_text()))
+    assert asked == set().union(*cpu_class.X86_FLAGS.values())
+
+
+def machine(chosen="avx512", cpu="avx512"):
+    return {"cpu": "a CPU", "class": chosen, "cpu_class": cpu, "cores": 2,
+            "caches": ["L1 Data 32K", "L2 Unified 1024K"], "kernel": "Linux"}
+
+
+def test_class_of_a_restricted_build_names_the_cpus_too():
+    assert cpu_class.describe(machine()) == "avx512"
+    assert cpu_class.describe(machine("avx2")) == "avx2 (on a CPU of class avx512)"
+
+
+def test_this_machine_has_a_class():
+    found = common.machine()
+    assert found["class"] and found["cpu_class"]
+    assert found["class"] not in cpu_class.classes_above(found["cpu_class"])
+
+
+@pytest.mark.parametrize("wanted, chosen, cpu, message", [
+    ("avx2", "avx512", "avx512", "RESNET_VECTORS=1"),
+    ("avx512", "avx2", "avx512", "RESNET_VECTORS=2"),
+    ("neon", "avx2", "avx2", "measures class avx2"), ("sse2", "sse2", "avx2", "no peer can be")])
+def test_class_that_cannot_be_measured_is_refused(wanted, chosen, cpu, message):
+    with pytest.raises(SystemExit, match=message):
+        peers.restrict(wanted, machine(chosen, cpu), list(report.PEERS))
+
+
+@pytest.mark.parametrize("wanted, cpu", [(None, "avx512"), ("avx512", "avx512"), ("avx2", "avx2")])
+def test_class_of_the_cpu_needs_no_restriction(wanted, cpu):
+    assert peers.restrict(wanted, machine(cpu, cpu), list(report.PEERS)) is None
+
+
+def restriction(monkeypatch, tmp_path, program=b"xnn_f32_gemm_ukernel_7x32__avx512f_broadcast"):
+    (tmp_path / "bench_model").write_bytes(program)
+    monkeypatch.setattr(common, "PROGRAM", tmp_path / "bench_model")
+    return peers.restrict("avx2", machine("avx2"), ["onnxruntime", "openvino", "ncnn"])
+
+
+def test_restricted_run_lists_what_is_restricted_and_what_is_not(monkeypatch, tmp_path):
+    found = restriction(monkeypatch, tmp_path).record()
+    assert list(found["restricted"]) == [OURS, "openvino"]
+    assert "ONEDNN_MAX_CPU_ISA=AVX2" in found["restricted"]["openvino"]
+    assert list(found["not_restricted"]) == ["onnxruntime", "ncnn", "XNNPACK inside libresnet"]
+    program = b"xnn_f32_gemm_ukernel_5x16__fma3_broadcast"
+    found = restriction(monkeypatch, tmp_path, program).record()
+    assert "XNNPACK inside libresnet" not in found["not_restricted"]
+
+
+def test_peer_that_chose_a_higher_class_counts_as_not_restricted(monkeypatch, tmp_path):
+    found = restriction(monkeypatch, tmp_path)
+    found.check("openvino", ["brgconv_avx2_f32", "unknown_f32"])
+    assert "openvino" in found.restricted
+    found.check("openvino", ["brgconv_avx2_f32", "jit_avx512_f32"])
+    assert "openvino" not in found.restricted
+    assert "jit_avx512_f32" in found.unrestricted["openvino"]
+
+
+def test_only_the_wanted_restriction_reaches_a_peer(monkeypatch, tmp_path):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    monkeypatch.setenv("KEPT", "1")
+    found = peers.peer_environment("openvino", None)
+    assert "ONEDNN_MAX_CPU_ISA" not in found and found["KEPT"] == "1"
+    wanted = restriction(monkeypatch, tmp_path)
+    assert peers.peer_environment("openvino", wanted)["ONEDNN_MAX_CPU_ISA"] == "AVX2"
+    assert "ONEDNN_MAX_CPU_ISA" not in peers.peer_environment("ncnn", wanted)
+
+
+def test_restricted_build_is_kept_only_beside_restricted_peers(monkeypatch, tmp_path):
+    peers.check_kept(machine(), None)
+    peers.check_kept(machine("avx2", "avx2"), None)
+    peers.check_kept(machine("avx2"), restriction(monkeypatch, tmp_path))
+    with pytest.raises(SystemExit, match="add --class avx2"):
+        peers.check_kept(machine("avx2"), None)
+
+
+@pytest.mark.parametrize("more", [["--quick"], ["--peers", "ncnn"], ["--work", "resnet18"],
+                                  ["--opening-rounds", "0"], ["-o", "elsewhere"]])
+def test_only_whole_measurements_are_kept(monkeypatch, more):
+    monkeypatch.setattr(sys, "argv", ["peers.py", "--keep", *more])
+    with pytest.raises(SystemExit):
+        peers.parse_arguments()
+    monkeypatch.setattr(sys, "argv", ["peers.py", "--keep"])
+    assert peers.parse_arguments().keep
+
+
+# ---- targets and verdicts --------------------------------------------------------------
+
+
+def test_no_target_is_below_one():
+    for work in targets.WORKLOADS:
+        assert set(work.targets) == {"avx2", "avx512"}
+        assert min(work.targets.values()) >= targets.LOWEST_TARGET == 1.0
+
+
+@pytest.mark.parametrize("target", [0.99, 0.0, -1.0])
+def test_workload_refuses_a_target_below_one(target):
+    with pytest.raises(ValueError, match="would be a loss"):
+        Workload("resnet18", 1, 1, {"avx2": target})
+
+
+@pytest.mark.parametrize("text, avx2, avx512", [
+    ("resnet18", 1.9, 1.6), ("resnet34", 1.7, 1.6), ("resnet50", 1.35, 1.2),
+    ("resnext50", 1.3, 1.3), ("resnet18:2:8", 1.8, 1.8), ("resnet50:2:8", 1.35, 1.35), ("resnet20", 1.6, 1.5),
+    ("resnet56", 1.6, 1.7), ("resnet18:2", 1.45, 1.45), ("resnet34:2", 1.4, 1.4),
+    ("resnet50:2", 1.2, 1.2), ("resnext50:2", 1.2, 1.1), ("resnet20:2", 1.6, 1.8),
+    ("resnet56:2", 1.4, 1.8)])
+def test_targets_of_each_class(text, avx2, avx512):
+    work = Workload.parse(text)
+    assert work in targets.WORKLOADS
+    assert (work.target("avx2"), work.target("avx512")) == (avx2, avx512)
+    assert work.target("neon") == work.target("sse2") == work.target("riscv64") == 1.0
 
 
 def test_workloads_are_named_as_net_threads_batch():
-    assert Workload.parse("resnet50:2:8") == Workload("resnet50", 2, 8, 1.2)
-    assert Workload.parse("resnext50") == Workload("resnext50", 1, 1, None)
+    assert Workload.parse("resnet101:2:8") == Workload("resnet101", 2, 8)
+    assert Workload.parse("resnet101:2:8").target("avx2") == 1.0
     assert str(Workload.parse("resnet18:2")) == "ResNet-18, 2 threads, batch 1"
+    assert str(Workload.parse("resnext50")) == "ResNeXt-50 32x4d, 1 thread, batch 1"
+    assert str(Workload.parse("resnet20")) == "CIFAR ResNet-20, 1 thread, batch 1"
     assert str(Workload.parse("wide50")) == "Wide ResNet-50, 1 thread, batch 1"
 
 
+@pytest.mark.parametrize("peer, on, verdict, text", [
+    (16.0, "avx512", "met", "met"), (30.0, "avx512", "met", "met"),
+    (15.9, "avx512", "missed", "missed by 0.6 %"), (15.999, "avx512", "missed", "missed by 0.1 %"),
+    (10.0, "avx512", "missed", "missed by 38 %"), (9.99, "avx512", "behind", "behind"),
+    (16.0, "avx2", "missed", "missed by 16 %"), (10.0, "neon", "met", "met"),
+    (9.99, "neon", "behind", "behind"), ("fails", "avx2", None, "")])
+def test_verdicts(peer, on, verdict, text):
+    found = row(on=on, libresnet=10.0, ncnn=peer)
+    assert (found["verdict"], targets.verdict_text(found)) == (verdict, text)
+
+
+def test_two_threads_have_targets_of_their_own():
+    rows = [row(libresnet=10.0, ncnn=6.0), row(threads=2, libresnet=10.0, ncnn=6.0)]
+    assert [found["target"] for found in rows] == [1.6, 1.45]
+    assert [found["verdict"] for found in rows] == ["behind", "behind"]
+
+
+@pytest.mark.parametrize("ratio, text", [
+    (1.6, "1.60"), (1.15, "1.15"), (1.599, "1.59"), (0.999, "0.99"), (1.0, "1.00"), (None, "")])
+def test_ratios_are_rounded_down(ratio, text):
+    assert report.ratio_text(ratio) == text
+
+
+def test_summary_counts_the_verdicts_and_names_those_behind():
+    rows = [row(libresnet=1.0, ncnn=2.0), row("resnet50", libresnet=1.0, ncnn=1.1),
+            row("resnet50", threads=2, libresnet=10.0, ncnn=6.0), row(libresnet=1.0)]
+    assert report.summary(rows) == ("4 workloads: 1 met, 1 missed, 1 behind, 1 that no peer ran."
+                                    " Behind: ResNet-50, 2 threads, batch 1 (0.60).")
+    assert report.summary(rows[:1]) == "1 workload: 1 met, 0 missed, 0 behind."
+
+
 def test_speed_table_has_a_line_for_each_workload_and_as_many_cells_as_its_head():
-    rows = [row(target=1.5, libresnet=12.0, onnxruntime=18.0, ncnn="fails"),
-            row(batch=8, libresnet=0.4, onnxruntime=0.5, openvino_default=0.3)]
-    report.set_targets(rows)
+    rows = [row(libresnet=12.0, onnxruntime=18.0, ncnn="fails"),
+            row(batch=8, libresnet=0.4, onnxruntime=0.5, openvino_default=0.3),
+            row(libresnet=20.0, onnxruntime=18.0)]
     lines = report.speed_table(rows).splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert len({line.count("|") for line in lines}) == 1
-    assert lines[2] == "| ResNet-18 | 1, 1 | 12.0 / 24.0 | 18.0 / 36.0 | none |  | 1.50 | 1.50 | yes |"
-    assert lines[3] == "| ResNet-18 | 1, 8 | 0.400 / 0.800 | 0.500 / 1.000 |  | 0.300 / 0.600 (bf16) | 1.25 |  |  |"
+    assert lines[0].endswith("| best peer / ours | target | verdict |")
+    assert lines[2] == ("| ResNet-18 | 1, 1 | 12.0 / 24.0 | 18.0 / 36.0 | none |  | 1.50 | 1.60"
+                        " | missed by 6 % |")
+    assert lines[3] == ("| ResNet-18 | 1, 8 | 0.400 / 0.800 | 0.500 / 1.000 |  |"
+                        " 0.300 / 0.600 (bf16) | 1.25 | 1.00 | met |")
+    assert lines[4].endswith("| 0.90 | 1.60 | behind |")
 
 
-def results():
-    rows = [row(target=1.5, libresnet=12.0, onnxruntime=18.0, ncnn="ncnn: <no> & never"), row(libresnet=1.0)]
+def results(chosen="avx512", restriction=None):
+    rows = [row(libresnet=12.0, onnxruntime=24.0, ncnn="ncnn: <no> & never"), row(libresnet=1.0),
+            row("resnet50", threads=2, libresnet=10.0, openvino=6.0)]
     rows[0]["runtimes"][OURS]["error"] = 3.2e-7
-    report.set_targets(rows)
     memory = {"peak_bytes": 2e8, "resident_bytes": 1e8, "before_bytes": 3e6}
     opening = {"load_min_ms": 12.4, "load_median_ms": 13.0, **memory}
-    return {"date": "2026-11-23 12:00:00", "rounds": 3, "bystanders_cores": 0.1, "versions": {"ncnn": "1.0"},
-            "machine": {"cpu": "a CPU", "cores": 2, "caches": ["L1 Data 32K"], "kernel": "Linux"}, "workloads": rows,
-            "opened_net": "resnet50", "openings": {OURS: opening, "ncnn": {"reason": "ncnn: none"}},
+    return {"date": "2026-11-23 12:00:00", "rounds": 3, "bystanders_cores": 0.1, "commit": "abc",
+            "versions": {"ncnn": "1.0"}, "machine": machine(chosen), "class": chosen,
+            "workloads": rows, "opened_net": "resnet50", "restriction": restriction,
+            "openings": {OURS: opening, "ncnn": {"reason": "ncnn: none"}},
             "library_bytes": {OURS: 440_000}}
 
 
 def test_markdown_says_everything_that_was_measured_and_why_the_rest_was_not():
     text = report.markdown(results())
-    for expected in ("a CPU, 2 cores", "ncnn 1.0", "| ResNet-18 | 1, 1 | 3.2e-07 |",
-                     "| libresnet | 12 / 13 | 200 | 100 | 3 |", "| ncnn | none |  |  |  |", "| libresnet | 0.44 |",
-                     "None: ncnn: <no> & never", "None: ncnn: none"):
+    for expected in ("a CPU, class avx512, 2 cores", "ncnn 1.0", "| ResNet-18 | 1, 1 | 3.2e-07 |",
+                     "| libresnet | 12 / 13 | 200 | 100 | 3 |", "| ncnn | none |  |  |  |",
+                     "| libresnet | 0.44 |", "None: ncnn: <no> & never", "None: ncnn: none",
+                     "| 0.60 | 1.20 | behind |", "1 met, 0 missed, 1 behind, 1 that no peer ran.",
+                     "Behind: ResNet-50, 2 threads, batch 1 (0.60).", "Not measured (threads, batch): ResNet-34 (1, 1), "):
         assert expected in text
 
 
-def bars(rows):
-    drawing = xml.etree.ElementTree.fromstring(report.svg(rows, "a <caption> & more"))
-    return drawing, [one for one in drawing.iter(f"{SVG}rect") if one.get("class") in ("bar", "behind")]
+def test_markdown_names_what_is_restricted_and_what_is_not():
+    found = {"restricted": {OURS: "RESNET_VECTORS", "openvino": "A=1"},
+             "not_restricted": {"ncnn": "why"}}
+    text = report.markdown(results("avx2", found))
+    assert "class avx2 (on a CPU of class avx512)" in text
+    assert "Restricted to avx2: libresnet (RESNET_VECTORS); OpenVINO (A=1)." in text
+    assert "Not restricted to avx2: ncnn (why)." in text
+    assert "No peer is restricted to avx2." in report.markdown(results("avx2"))
 
 
-def test_plot_is_well_formed_and_has_a_bar_for_each_ratio():
-    drawing, drawn = bars(results()["workloads"])
-    assert len(drawn) == 1
+def bars(found):
+    drawing = xml.etree.ElementTree.fromstring(report.svg(found))
+    return drawing, [one for one in drawing.iter(f"{SVG}rect")
+                     if one.get("class") in ("met", "missed", "behind")]
+
+
+def test_plot_is_well_formed_and_has_a_bar_and_a_verdict_for_each_ratio():
+    found = results()
+    found["machine"]["cpu"] = "a <CPU> & more"
+    drawing, drawn = bars(found)
+    assert [one.get("class") for one in drawn] == ["met", "behind"]
     words = [one.text for one in drawing.iter(f"{SVG}text")]
-    assert "a <caption> & more" in words and "1.50" in words and "no peer ran it" in words
+    for expected in ("a <CPU> & more, class avx512, 2026-11-23, least of 3 rounds in turn", "2.00",
+                     "ONNX Runtime, met", "no peer ran it", "0.60", "OpenVINO, behind",
+                     "behind the peer",
+                     "3 workloads: 1 met, 0 missed, 1 behind, 1 that no peer ran"):
+        assert expected in words
 
 
 def test_bars_are_as_long_as_their_ratios_and_reach_the_line_of_one():
-    rows = [row(target=3.0, libresnet=10.0, ncnn=20.0), row(libresnet=10.0, ncnn=5.0), row(libresnet=10.0, ncnn=10.0)]
-    drawing, drawn = bars(rows)
+    rows = [row(libresnet=10.0, ncnn=time) for time in (20.0, 5.0, 10.0)]
+    drawing, drawn = bars(results() | {"workloads": rows})
     lengths = [float(one.get("width")) for one in drawn]
-    assert lengths[0] == pytest.approx(2 * lengths[2], abs=0.2) and lengths[1] == pytest.approx(lengths[2] / 2, abs=0.2)
-    assert [one.get("class") for one in drawn] == ["bar", "behind", "bar"]
-    (one,) = [float(line.get("x1")) for line in drawing.iter(f"{SVG}line") if line.get("class") == "one"]
-    (target,) = [float(line.get("x1")) for line in drawing.iter(f"{SVG}line") if line.get("class") == "target"]
-    assert one == pytest.approx(report.LEFT + lengths[2], abs=0.2)
-    assert target == pytest.approx(report.LEFT + 3 * lengths[2], abs=0.3)
+    assert lengths[0] == pytest.approx(2 * lengths[2], abs=0.2)
+    assert lengths[1] == pytest.approx(lengths[2] / 2, abs=0.2)
+    assert [one.get("class") for one in drawn] == ["met", "behind", "missed"]
+    ticks = {kind: [float(line.get("x1")) for line in drawing.iter(f"{SVG}line")
+                    if line.get("class") == kind] for kind in ("one", "target")}
+    assert ticks["one"] == [pytest.approx(report.LEFT + lengths[2], abs=0.2)]
+    assert ticks["target"] == [pytest.approx(report.LEFT + 1.6 * lengths[2], abs=0.2)] * 3
+
+
+def test_libraries_beside_ours_have_a_row_only_where_there_are_some():
+    assert peers.library_sizes(100, []) == {OURS: 100}
+    both = {OURS: 100, f"{OURS} with pthreadpool and cpuinfo": 123}
+    assert peers.library_sizes(100, [20, 3]) == both
 
 
 @pytest.mark.parametrize("scores, expected, error", [
