@@ -5,6 +5,7 @@ build/test-logs; what failed is shown. The last line is "N passed, N failed, N s
 """
 
 import argparse
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -19,7 +20,10 @@ PYTHON = ROOT / "build" / "deps" / "venv" / "bin" / "python"
 LOCALES = ROOT / "build" / "deps" / "locale"
 FUZZ_MINUTES = 3  # of CPU time for each target
 RANDOM_GRAPHS = 2000
-SANITIZED_PYTHON = ("test_model.py", "test_session.py", "test_classify.py", "test_lens.py")  # what calls the library most
+# What calls the library most.
+SANITIZED_PYTHON = [f"tests/python/test_{name}.py" for name in ("session", "model", "classify", "lens")]
+LONG_FILES = ["tests/oracle/test_lens.py", "tests/python/test_ray.py", "tests/cli/test_compare_unusual.py",
+              "tests/python/test_wheel.py", "tests/oracle/test_nets.py"]
 # What one cmocka test prints about its end; a ctest test is a program of many of them.
 CMOCKA_END = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+)$", re.MULTILINE)
 
@@ -162,27 +166,80 @@ def test_environment(preset):
     return environment
 
 
-def pytest(name, preset, folder, more=None, files=()):
-    if not PYTHON.exists() or subprocess.run([PYTHON, "-c", "import pytest"], stderr=subprocess.DEVNULL).returncode != 0:
+def has_pytest():
+    return PYTHON.exists() and subprocess.run([PYTHON, "-c", "import pytest"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def pytest(name, preset, target, more=None, marked=None):
+    """Run one folder or file of tests, or those of it that a marker expression names."""
+    if not has_pytest():
         return one_skip(name, "pytest is not in build/deps/venv: tools/deps could not install it")
-    report = LOGS / f"pytest-{preset}-{Path(folder).stem}.xml"
-    chosen = [f"{folder}/{file}" for file in files] or [folder]
-    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, f"--junitxml={report}"]
+    words = ["pytest", preset, *Path(target).with_suffix("").parts[1:], *re.findall(r"\w+", marked or "")]
+    report = LOGS / ("-".join(words) + ".xml")
+    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", target, f"--junitxml={report}"]
+    if marked:
+        command += ["-m", marked]
     results = reported(name, report.stem, report, command, {**test_environment(preset), **(more or {})})
-    for line in (LOGS / f"{report.stem}.log").read_text(errors="replace").splitlines():
-        if line.startswith("measured: "):
-            print(line)
+    measured = [line for line in (LOGS / f"{report.stem}.log").read_text(errors="replace").splitlines()
+                if line.startswith("measured: ")]
+    if measured:
+        print("\n".join(measured), flush=True)
     return results
 
 
-def sanitized_python(name, preset, folder, files):
-    """In a Python that isn't built with the sanitizer: its run time has to be there first. Python's own leaks are its own."""
+def needs_quiet(file):
+    """Tell whether a file holds tests with the mark `alone`: they measure, or want all CPUs to themselves."""
+    return "@pytest.mark.alone" in (ROOT / file).read_text()
+
+
+def start_order(file):
+    """The files that take the longest come first, so that none of them is left over at the end."""
+    return LONG_FILES.index(file) if file in LONG_FILES else len(LONG_FILES)
+
+
+def side_by_side(name, preset, files, more=None):
+    """Run a process for each file, as many at once as there are CPUs; then, one by one, the tests that are `alone`."""
+    kinds = {file: file.split("/")[1] for file in files}
+    quiet = [file for file in files if needs_quiet(file)]
+    totals = {kind: [Results(), 0.0] for kind in kinds.values()}
+
+    def one(file, marked):
+        start = time.monotonic()
+        found = pytest(f"{kinds[file]}, {preset}", preset, file, more, marked)
+        totals[kinds[file]][0].add(found)
+        totals[kinds[file]][1] += time.monotonic() - start
+        return found
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        jobs = [pool.submit(one, file, "not alone" if file in quiet else None) for file in sorted(files, key=start_order)]
+        outcomes = [job.result() for job in jobs]
+    outcomes += [one(file, "alone") for file in quiet]
+    for kind, (found, seconds) in totals.items():
+        print(f"test:   {kind}, {preset}: {found} ({seconds:.0f} s of one process)", flush=True)
+    results = Results()
+    for outcome in outcomes:
+        results.add(outcome)
+    return results
+
+
+def test_files(*folders):
+    return [str(path.relative_to(ROOT)) for folder in folders for path in sorted((ROOT / "tests" / folder).glob("test_*.py"))]
+
+
+def sanitized(name, preset):
+    """The program, hostile files, and the Python package in a Python that is not built with the sanitizer.
+
+    Its run time has to be preloaded there. Python's own leaks are its own.
+    """
+    results = side_by_side(name, preset, test_files("cli", "hostile"))
     found = [subprocess.run(["cc", f"-print-file-name={library}"], stdout=subprocess.PIPE, text=True).stdout.strip()
              for library in ("libasan.so", "libubsan.so")]
     if not all(map(os.path.isabs, found)):
-        return one_skip(name, "cc has no shared libasan and libubsan")
+        results.add(one_skip(f"python, {preset}", "cc has no shared libasan and libubsan"))
+        return results
     more = {"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}
-    return pytest(name, preset, folder, more, files)
+    results.add(side_by_side(name, preset, SANITIZED_PYTHON, more))
+    return results
 
 
 def fuzz(name, preset):
@@ -218,13 +275,11 @@ def steps(long):
     """What is done, in order: (name, function, arguments...)."""
     yield "build, release", build, "release"
     yield "unit tests, examples, install, corpus, release", ctest, "release"
-    for folder in ("oracle", "cli", "hostile", "docs", "bench", "models_tools", "python"):
-        yield f"{folder}, release", pytest, "release", f"tests/{folder}"
+    yield ("oracle, python, cli and others, release", side_by_side, "release",
+           test_files("oracle", "python", "cli", "hostile", "models_tools", "docs", "bench"))
     yield "build, asan", build, "asan"
     yield "unit tests, corpus, asan", ctest, "asan"
-    for folder in ("cli", "hostile"):
-        yield f"{folder}, asan", pytest, "asan", f"tests/{folder}"
-    yield "python, asan", sanitized_python, "asan", "tests/python", SANITIZED_PYTHON
+    yield "cli, hostile, python, asan", sanitized, "asan"
     yield "build, tsan", build, "tsan"
     yield "unit tests, corpus, tsan", ctest, "tsan"
     if long:

@@ -559,11 +559,13 @@ def check_sum(*options) -> None:
     pytest.fail(f"in none of these do the ops add up to the whole: {tries}")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("options", [["--threads", 1], ["--threads", 2], ["--threads", 1, "--batch", 3]])
 def test_bench_ops_add_up_to_the_whole(middling, options):
     check_sum(middling, "--runs", 60, *options)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("options", [["--runs", 150, "--threads", 1], ["--runs", 1200, "--threads", 2]])
 def test_bench_ops_add_up_where_they_are_tiny(options):
     check_sum(*options)

@@ -188,6 +188,7 @@ def test_none_and_more_than_there_are(pictures):
 # ---- what shortcuts cost ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_costs(answers):
     """Bytes go by the shapes; times are there, and an addition of its own takes longer where there is much to add."""
     blocks = answers[1]["blocks"]
@@ -202,6 +203,7 @@ def test_costs(answers):
         assert block["shortcut_ms"] is None or abs(block["shortcut_ms"]) < answers[1]["latency_ms"]["min"]
 
 
+@pytest.mark.alone
 def test_costs_of_projections_and_plain_nets(pictures, tmp_path):
     files = []
     for kind, options in (("resnet8", nets.Options(shortcut="B")), ("plain8", nets.Options())):

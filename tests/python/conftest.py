@@ -88,7 +88,3 @@ def measured(capsys: pytest.CaptureFixture, text: str) -> None:
     """A line for the log of a run whose tests pass; tests/run.py shows it."""
     with capsys.disabled():
         print(f"\nmeasured: {text}")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes many seconds; -m 'not slow' leaves it out")

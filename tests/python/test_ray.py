@@ -405,6 +405,7 @@ def plain_rate(model: libresnet.Model, threads: int, portions: list[list[str]]) 
     return sum(count for _, count in arrivals[threads:]) / (arrivals[-1][0] - arrivals[threads - 1][0])
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_two_actors_do_the_work_of_two(connected, tmp_path, capsys):
     """At least 1.8 times one actor's pictures a second: ResNet-18 on photographs, the driver on the same CPUs.
@@ -438,6 +439,7 @@ def test_two_actors_do_the_work_of_two(connected, tmp_path, capsys):
     assert gain >= 1.8
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_overhead_for_each_picture(connected, model, capsys):
     """What Ray Data adds to an image at batches of 32 and 256 is less than the network takes; at 1 it is only printed."""

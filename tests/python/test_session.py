@@ -336,6 +336,7 @@ def two_processes(path: Path) -> float:
     return busiest([float(end) for one in started for end in one.communicate()[0].split()])
 
 
+@pytest.mark.alone
 @unsanitized
 def test_two_threads_run_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """That the library runs without the interpreter's lock: two threads with two sessions do 1.8 times as much as one, in
@@ -358,6 +359,7 @@ def test_two_threads_run_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixt
     assert two >= 1.8 * one
 
 
+@pytest.mark.alone
 @unsanitized
 def test_a_lock_that_is_held_would_be_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
