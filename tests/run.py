@@ -218,7 +218,7 @@ def steps(long):
     """What is done, in order: (name, function, arguments...)."""
     yield "build, release", build, "release"
     yield "unit tests, examples, install, corpus, release", ctest, "release"
-    for folder in ("oracle", "cli", "hostile", "docs", "bench", "models_tools", "python"):
+    for folder in ("kernels", "oracle", "cli", "hostile", "docs", "bench", "models_tools", "python"):
         yield f"{folder}, release", pytest, "release", f"tests/{folder}"
     yield "build, asan", build, "asan"
     yield "unit tests, corpus, asan", ctest, "asan"
