@@ -276,7 +276,7 @@ def steps(long):
     yield "build, release", build, "release"
     yield "unit tests, examples, install, corpus, release", ctest, "release"
     yield ("oracle, python, cli and others, release", side_by_side, "release",
-           test_files("oracle", "python", "cli", "hostile", "models_tools", "docs", "bench"))
+           test_files("kernels", "oracle", "python", "cli", "hostile", "models_tools", "docs", "bench"))
     yield "build, asan", build, "asan"
     yield "unit tests, corpus, asan", ctest, "asan"
     yield "cli, hostile, python, asan", sanitized, "asan"
