@@ -40,7 +40,7 @@ VERSION = re.findall(r'#define RESNET_VERSION_STRING "(.*)"', (ROOT / "include" 
 def sources() -> Iterator[Path]:
     """What the wheel is made of."""
     for name in ("CMakeLists.txt", "LICENSE", "bindings", "cmake", "include", "loader", "models/cifar10-resnet20.onnx",
-                 "runtime", "tools/deps", "build/deps/zip/lib/libzip.a", "build/deps/prefix/lib"):
+                 "runtime", "tools/deps", "tools/pthreadpool.patch", "build/deps/zip/lib/libzip.a", "build/deps/prefix/lib"):
         path = ROOT / name
         yield from sorted(path.rglob("*")) if path.is_dir() else [path]
 
@@ -292,7 +292,7 @@ def test_the_sdist_holds_no_more_than_it_needs(built: Path) -> None:
     assert archive.name == f"libresnet-{VERSION}.tar.gz"
     with tarfile.open(archive) as content:
         names = {name.split("/", 1)[1] for name in content.getnames()}
-    assert {"PKG-INFO", "LICENSE", "tree/LICENSE", "tree/tools/deps", "tree/include/resnet.h"} <= names
+    assert {"PKG-INFO", "LICENSE", "tree/LICENSE", "tree/tools/deps", "tree/tools/pthreadpool.patch", "tree/include/resnet.h"} <= names
     unwanted = re.compile(r"__pycache__|\.so|\.o$|^tree/(build|tests|models/samples)|^libresnet/native")
     assert not [name for name in names if unwanted.search(name)]
 
