@@ -20,6 +20,7 @@ PYTHON = ROOT / "build" / "deps" / "venv" / "bin" / "python"
 LOCALES = ROOT / "build" / "deps" / "locale"
 FUZZ_MINUTES = 3  # of CPU time for each target
 RANDOM_GRAPHS = 2000
+NO_TESTS = 5  # pytest's exit status
 # What calls the library most.
 SANITIZED_PYTHON = [f"tests/python/test_{name}.py" for name in ("session", "model", "classify", "lens")]
 LONG_FILES = ["tests/oracle/test_lens.py", "tests/python/test_ray.py", "tests/cli/test_compare_unusual.py",
@@ -55,18 +56,18 @@ def one_skip(name, why):
     return results
 
 
-def run(name, command, log_name, environment=None, folder=ROOT):
-    """Run `command` with its output in a log file; true when it ended well."""
+def run(name, command, log_name, environment=None, folder=ROOT, good=(0,)):
+    """Run `command` with its output in a log file; true when it ended with an exit status in `good`."""
     LOGS.mkdir(parents=True, exist_ok=True)
     with open(LOGS / f"{log_name}.log", "w") as log:
         done = subprocess.run([str(part) for part in command], cwd=folder, stdin=subprocess.DEVNULL, stdout=log,
                               stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
-    if done.returncode != 0:
+    if done.returncode not in good:
         lines = (LOGS / f"{log_name}.log").read_text(errors="replace").splitlines()
         print(f"---- {name}: exit status {done.returncode}; the end of build/test-logs/{log_name}.log:")
         print("\n".join(lines[-60:]))
         print("----", flush=True)
-    return done.returncode == 0
+    return done.returncode in good
 
 
 def why_skipped(element):
@@ -128,11 +129,13 @@ def junit_results(path, prefix):
 
 
 def reported(name, log_name, report, command, environment):
-    """Run a command that writes a JUnit report, and read it. Ending badly without a failed test is a failure too."""
+    """Run a command that writes a JUnit report, and read it. Ending badly without a failed test is a failure too, and so
+    is a run without any test. Where a file is skipped as a whole, pytest's exit status is 5."""
     report.unlink(missing_ok=True)
-    ended_well = run(name, command, log_name, environment)
+    ended_well = run(name, command, log_name, environment, good=(0, NO_TESTS))
     results = junit_results(report, f"{name}: ")
-    if not ended_well and not results.failed:
+    empty = not results.passed and not results.skipped
+    if (not ended_well or empty) and not results.failed:
         results.failed.append(f"{name}: ended badly")
     return results
 
