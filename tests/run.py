@@ -23,8 +23,9 @@ RANDOM_GRAPHS = 2000
 NO_TESTS = 5  # pytest's exit status
 # What calls the library most.
 SANITIZED_PYTHON = [f"tests/python/test_{name}.py" for name in ("session", "model", "classify", "lens")]
-LONG_FILES = ["tests/oracle/test_lens.py", "tests/python/test_ray.py", "tests/cli/test_compare_unusual.py",
-              "tests/python/test_wheel.py", "tests/oracle/test_nets.py"]
+LONG_FILES = [f"tests/{name}.py" for name in ("oracle/test_lens", "python/test_ray", "cli/test_lesions", "cli/test_compare",
+                                              "cli/test_compare_unusual", "python/test_wheel", "oracle/test_top1",
+                                              "oracle/test_nets")]
 # What one cmocka test prints about its end; a ctest test is a program of many of them.
 CMOCKA_END = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+)$", re.MULTILINE)
 
@@ -201,22 +202,30 @@ def start_order(file):
 
 
 def side_by_side(name, preset, files, more=None):
-    """Run a process for each file, as many at once as there are CPUs; then, one by one, the tests that are `alone`."""
+    """Run a process for each file, as many at once as there are CPUs; then, one by one, the tests that are `alone`.
+
+    `more` holds environments by folder. A build with a sanitizer runs no test that is `alone`: it takes a time of its own.
+    """
     kinds = {file: file.split("/")[1] for file in files}
     quiet = [file for file in files if needs_quiet(file)]
     totals = {kind: [Results(), 0.0] for kind in kinds.values()}
 
     def one(file, marked):
         start = time.monotonic()
-        found = pytest(f"{kinds[file]}, {preset}", preset, file, more, marked)
-        totals[kinds[file]][0].add(found)
-        totals[kinds[file]][1] += time.monotonic() - start
+        kind = kinds[file]
+        found = pytest(f"{kind}, {preset}", preset, file, (more or {}).get(kind), marked)
+        totals[kind][0].add(found)
+        totals[kind][1] += time.monotonic() - start
         return found
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         jobs = [pool.submit(one, file, "not alone" if file in quiet else None) for file in sorted(files, key=start_order)]
         outcomes = [job.result() for job in jobs]
-    outcomes += [one(file, "alone") for file in quiet]
+    if preset == "release":
+        outcomes += [one(file, "alone") for file in quiet]
+    else:
+        outcomes += [one_skip(f"{file}, {preset}: those that are alone", "they measure time, which a sanitizer changes")
+                     for file in quiet]
     for kind, (found, seconds) in totals.items():
         print(f"test:   {kind}, {preset}: {found} ({seconds:.0f} s of one process)", flush=True)
     results = Results()
@@ -234,14 +243,14 @@ def sanitized(name, preset):
 
     Its run time has to be preloaded there. Python's own leaks are its own.
     """
-    results = side_by_side(name, preset, test_files("cli", "hostile"))
     found = [subprocess.run(["cc", f"-print-file-name={library}"], stdout=subprocess.PIPE, text=True).stdout.strip()
              for library in ("libasan.so", "libubsan.so")]
-    if not all(map(os.path.isabs, found)):
+    preloadable = all(map(os.path.isabs, found))
+    files = test_files("cli", "hostile") + (SANITIZED_PYTHON if preloadable else [])
+    environments = {"python": {"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}}
+    results = side_by_side(name, preset, files, environments)
+    if not preloadable:
         results.add(one_skip(f"python, {preset}", "cc has no shared libasan and libubsan"))
-        return results
-    more = {"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}
-    results.add(side_by_side(name, preset, SANITIZED_PYTHON, more))
     return results
 
 
