@@ -104,7 +104,7 @@ def test_speed_is_compared_with_loops_that_keep_their_sums_in_registers(arch):
 
 
 def test_a_spill_of_this_machines_compiler_is_found(tmp_path, arch):
-    """A loop with more sums than registers: some are on the stack, whatever the compiler does."""
+    """A loop with more sums than registers keeps some on the stack with any compiler."""
     sums, registers = 40, 32
     source = tmp_path / "spill.c"
     source.write_text(
