@@ -6,6 +6,7 @@ build/test-logs; what failed is shown. The last line is "N passed, N failed, N s
 
 import argparse
 import concurrent.futures
+import functools
 import os
 import re
 import subprocess
@@ -170,6 +171,7 @@ def test_environment(preset):
     return environment
 
 
+@functools.cache
 def has_pytest():
     return PYTHON.exists() and subprocess.run([PYTHON, "-c", "import pytest"], stderr=subprocess.DEVNULL).returncode == 0
 
