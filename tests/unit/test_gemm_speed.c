@@ -9,17 +9,13 @@
 #include <time.h>
 
 #include "runtime/kernels/vector/matrix.h"
+#include "sanitized.h"
 
 #include <cmocka.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(SANITIZED)
 #define SLOW "a sanitizer slows it down"
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SLOW "a sanitizer slows it down"
-#endif
-#endif
-#if !defined(SLOW) && !defined(__OPTIMIZE__)
+#elif !defined(__OPTIMIZE__)
 #define SLOW "the build is not optimised"
 #endif
 
@@ -27,7 +23,7 @@ enum {
   ROWS = 48,
   C = 128,
   O = 128,
-  SUMS = 12, /* of a peak loop: enough to hide the latency of an addition */
+  SUMS = 12, /* in a peak loop: enough to hide the latency of an addition */
   STEPS = 500,
   PEAK_RUNS = 16,    /* take as long as a product, 10 to 40 us: too short for most interruptions */
   MIN_ROUNDS = 1000, /* after which the best rates hardly change */
@@ -67,7 +63,7 @@ typedef struct peak {
   const char *variant;
   size_t lanes;
   void (*run)(const float *x, float *out);
-  double min_share; /* of the peak's rate that a product must reach */
+  double min_share; /* a product must reach this share of the peak */
 } peak;
 
 /* With three of twelve sums on the stack, AVX2 reached 44 % of its peak on a Zen 4, SSE2 73 %.

@@ -11,17 +11,10 @@
 #include <unistd.h>
 
 #include "every_kernel.h"
+#include "sanitized.h"
 
 /* last: it defines a macro named fail */
 #include <cmocka.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 #if defined(__linux__) && !defined(SANITIZED)
 #include <linux/filter.h>

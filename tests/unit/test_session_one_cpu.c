@@ -9,19 +9,15 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "sanitized.h"
+
 #include <cmocka.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(SANITIZED)
 #define UNMEASURED "a sanitizer slows the hand-over between threads down"
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define UNMEASURED "a sanitizer slows the hand-over between threads down"
-#endif
-#endif
-#if !defined(UNMEASURED) && !defined(OWN_POOL)
+#elif !defined(OWN_POOL)
 #define UNMEASURED "the system's pthreadpool spins for a million iterations"
-#endif
-#if !defined(UNMEASURED) && !defined(__linux__)
+#elif !defined(__linux__)
 #define UNMEASURED "processes are not tied to a CPU in this way here"
 #endif
 

@@ -7,17 +7,10 @@
 #include <string.h>
 
 #include "plan_net.h"
+#include "sanitized.h"
 
 /* last: it defines a macro named fail */
 #include <cmocka.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 #if !defined(SANITIZED)
 static atomic_int threads_left; /* that may still be started; those that end are not given back */
