@@ -1,11 +1,19 @@
-/* Attributes of the node being lowered. Types are those of AttributeProto.AttributeType. */
+/* Attributes of the node being lowered. Types are those of
+ * AttributeProto.AttributeType. */
 #include <stdio.h>
 #include <string.h>
 
 #include "lower.h"
 #include "onnx_parse.h"
 
-enum { TYPE_FLOAT = 1, TYPE_INT = 2, TYPE_STRING = 3, TYPE_TENSOR = 4, TYPE_FLOATS = 6, TYPE_INTS = 7 };
+enum {
+  TYPE_FLOAT = 1,
+  TYPE_INT = 2,
+  TYPE_STRING = 3,
+  TYPE_TENSOR = 4,
+  TYPE_FLOATS = 6,
+  TYPE_INTS = 7
+};
 
 static const Onnx__AttributeProto *find(const lowering *l, const char *name) {
   for (size_t i = 0; i < l->node->n_attribute; i++)
@@ -15,11 +23,13 @@ static const Onnx__AttributeProto *find(const lowering *l, const char *name) {
 
 bool has_attribute(const lowering *l, const char *name) { return find(l, name) != NULL; }
 
-/* `has_value`: a field for it is set; files before IR 3 and some after leave the type out. */
-static resnet_status check_type(const lowering *l, const Onnx__AttributeProto *a, int32_t type, bool has_value) {
+/* `has_value`: a field for it is set; files before IR 3 and some after leave the type
+ * out. */
+static resnet_status check_type(const lowering *l, const Onnx__AttributeProto *a, int32_t type,
+                                bool has_value) {
   if (a->has_type ? a->type != type : !has_value)
-    return invalid(l, "attribute '%.40s' has type %d, ONNX asks for %d: export the model again", a->name,
-                   a->has_type ? a->type : 0, type);
+    return invalid(l, "attribute '%.40s' has type %d, ONNX asks for %d: export the model again",
+                   a->name, a->has_type ? a->type : 0, type);
   return RESNET_OK;
 }
 
@@ -49,18 +59,20 @@ resnet_status get_floats(const lowering *l, const char *name, const float **valu
   return a ? check_type(l, a, TYPE_FLOATS, a->n_floats > 0) : RESNET_OK;
 }
 
-resnet_status get_word(const lowering *l, const char *name, const char *const *words, size_t fallback, size_t *out) {
+resnet_status get_word(const lowering *l, const char *name, const char *const *words,
+                       size_t fallback, size_t *out) {
   const Onnx__AttributeProto *a = find(l, name);
   *out = fallback;
   if (!a) return RESNET_OK;
   resnet_status status = check_type(l, a, TYPE_STRING, a->has_s);
   if (status != RESNET_OK) return status;
   for (*out = 0; words[*out]; (*out)++)
-    if (strlen(words[*out]) == a->s.len && memcmp(words[*out], a->s.data, a->s.len) == 0) return RESNET_OK;
+    if (strlen(words[*out]) == a->s.len && memcmp(words[*out], a->s.data, a->s.len) == 0)
+      return RESNET_OK;
   int length = a->s.len < 40 ? (int)a->s.len : 40;
-  return invalid(l, "attribute %s is '%.*s': accepted are %s%s%s%s%s", name, length, (const char *)a->s.data, words[0],
-                 words[1] ? ", " : "", words[1] ? words[1] : "", words[1] && words[2] ? ", " : "",
-                 words[1] && words[2] ? "..." : "");
+  return invalid(l, "attribute %s is '%.*s': accepted are %s%s%s%s%s", name, length,
+                 (const char *)a->s.data, words[0], words[1] ? ", " : "", words[1] ? words[1] : "",
+                 words[1] && words[2] ? ", " : "", words[1] && words[2] ? "..." : "");
 }
 
 resnet_status get_type(const lowering *l, int64_t *type) {
@@ -105,11 +117,12 @@ static void describe_value(const Onnx__AttributeProto *a, char *text, size_t siz
     (void)snprintf(text, size, "%zu numbers", a->n_ints + a->n_floats);
 }
 
-static resnet_status refuse_attribute(const lowering *l, const Onnx__AttributeProto *a, const char *accepted) {
+static resnet_status refuse_attribute(const lowering *l, const Onnx__AttributeProto *a,
+                                      const char *accepted) {
   char given[48];
   describe_value(a, given, sizeof given);
-  return unsupported(l, "attribute '%.40s' (%s) is not accepted at this opset; accepted are: %s", onnx_text(a->name),
-                     given, accepted[0] ? accepted : "none");
+  return unsupported(l, "attribute '%.40s' (%s) is not accepted at this opset; accepted are: %s",
+                     onnx_text(a->name), given, accepted[0] ? accepted : "none");
 }
 
 resnet_status check_attributes(const lowering *l, const char *accepted) {
@@ -117,14 +130,17 @@ resnet_status check_attributes(const lowering *l, const char *accepted) {
     const Onnx__AttributeProto *a = l->node->attribute[i];
     const char *name = onnx_text(a->name);
     if (a->g || a->n_graphs)
-      return unsupported(l,
-                         "attribute '%.40s' holds a subgraph: control flow is not accepted; export the model "
-                         "without branches and loops",
-                         name);
+      return unsupported(
+          l,
+          "attribute '%.40s' holds a subgraph: control flow is not accepted; export the model "
+          "without branches and loops",
+          name);
     if (onnx_text(a->ref_attr_name)[0])
-      return unsupported(l, "attribute '%.40s' refers to a function's: inline the model's functions", name);
+      return unsupported(
+          l, "attribute '%.40s' refers to a function's: inline the model's functions", name);
     if (!list_contains(accepted, name)) return refuse_attribute(l, a, accepted);
-    if (find(l, name) != a) return invalid(l, "attribute '%.40s' is given twice: export the model again", name);
+    if (find(l, name) != a)
+      return invalid(l, "attribute '%.40s' is given twice: export the model again", name);
   }
   return RESNET_OK;
 }

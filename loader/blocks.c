@@ -11,30 +11,36 @@ typedef struct block_list {
 
 static graph_node *node_at(const lowering *l, uint32_t index) { return &l->graph->nodes[index]; }
 
-/* ---- finding ------------------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------- */
 
-/* What leads into an addition on one side: nodes with one input each, and pictures times their gates, back to
- * `source`. A gate is computed from the picture that it multiplies, by nodes with one input and one reader each. */
+/* What leads into an addition on one side: nodes with one input each, and pictures times
+ * their gates, back to `source`. A gate is computed from the picture that it multiplies,
+ * by nodes with one input and one reader each. */
 typedef struct branch {
   uint32_t end; /* the addition's input */
   uint32_t convs, subsamples, pools, length;
   bool is_free; /* none of its nodes belongs to a block */
 } branch;
 
-/* The gate of the product `n` leads back to the picture that it multiplies, and is nobody else's: its nodes are claimed
- * and placed with the product, so that they must not be part of anything else. */
+/* The gate of the product `n` leads back to the picture that it multiplies, and is nobody
+ * else's: its nodes are claimed and placed with the product, so that they must not be
+ * part of anything else. */
 static bool gates_itself(const lowering *l, const graph_node *n) {
   uint32_t i = n->input[1];
-  while (i != n->input[0] && node_at(l, i)->input_count == 1 && l->drafts[i].readers == 1) i = node_at(l, i)->input[0];
+  while (i != n->input[0] && node_at(l, i)->input_count == 1 && l->drafts[i].readers == 1)
+    i = node_at(l, i)->input[0];
   return i == n->input[0];
 }
 
 static bool ends_walk(const lowering *l, const graph_node *n) {
-  return n->input_count == 0 || (n->input_count == 2 && !(n->op == GRAPH_SCALE && gates_itself(l, n)));
+  return n->input_count == 0 ||
+         (n->input_count == 2 && !(n->op == GRAPH_SCALE && gates_itself(l, n)));
 }
 
-/* The node that both branches come from, or RESNET_NO_INDEX. `marks` holds one stamp per node. */
-static uint32_t find_source(const lowering *l, uint32_t a, uint32_t b, uint32_t stamp, uint32_t *marks) {
+/* The node that both branches come from, or RESNET_NO_INDEX. `marks` holds one stamp per
+ * node. */
+static uint32_t find_source(const lowering *l, uint32_t a, uint32_t b, uint32_t stamp,
+                            uint32_t *marks) {
   for (uint32_t i = a;; i = node_at(l, i)->input[0]) {
     marks[i] = stamp;
     if (ends_walk(l, node_at(l, i))) break;
@@ -76,17 +82,20 @@ static void claim(lowering *l, uint32_t end, uint32_t source, uint32_t block) {
   for (uint32_t i = end; i != source; i = node_at(l, i)->input[0]) {
     const graph_node *n = node_at(l, i);
     node_at(l, i)->block = block;
-    for (uint32_t k = n->input[1]; n->op == GRAPH_SCALE && k != n->input[0]; k = node_at(l, k)->input[0])
+    for (uint32_t k = n->input[1]; n->op == GRAPH_SCALE && k != n->input[0];
+         k = node_at(l, k)->input[0])
       node_at(l, k)->block = block;
   }
 }
 
-/* The branch with fewer convolutions is the shortcut; the second input, where they are equal. */
+/* The branch with fewer convolutions is the shortcut; the second input, where they are
+ * equal. */
 static void find_residual_block(lowering *l, uint32_t add, uint32_t *marks, block_list *list) {
   graph_node *n = node_at(l, add);
   uint32_t source = find_source(l, n->input[0], n->input[1], add + 1, marks);
   if (source == RESNET_NO_INDEX) return;
-  branch residual = walk_branch(l, n->input[0], source), shortcut = walk_branch(l, n->input[1], source);
+  branch residual = walk_branch(l, n->input[0], source),
+         shortcut = walk_branch(l, n->input[1], source);
   if (shortcut.convs > residual.convs) {
     branch swap = residual;
     residual = shortcut;
@@ -98,19 +107,24 @@ static void find_residual_block(lowering *l, uint32_t add, uint32_t *marks, bloc
   claim(l, residual.end, source, list->count);
   claim(l, shortcut.end, source, list->count);
   n->block = list->count;
-  list->blocks[list->count++] = (graph_block){.shortcut = kind_of(&shortcut), .source = source, .add = add};
+  list->blocks[list->count++] =
+      (graph_block){.shortcut = kind_of(&shortcut), .source = source, .add = add};
 }
 
-static bool same_shape(graph_shape a, graph_shape b) { return a.h == b.h && a.w == b.w && a.c == b.c; }
+static bool same_shape(graph_shape a, graph_shape b) {
+  return a.h == b.h && a.w == b.w && a.c == b.c;
+}
 
-/* A plain net's blocks: two convolutions in a row, of one output shape, after the stem. */
+/* A plain net's blocks: two convolutions in a row, of one output shape, after the
+ * stem. */
 static void find_plain_pairs(lowering *l, block_list *list) {
   uint32_t first = RESNET_NO_INDEX; /* of a pair, still without its second */
   bool after_stem = false;
   for (uint32_t i = 0; i < l->graph->node_count; i++) {
     graph_node *n = node_at(l, i);
     if (!l->drafts[i].readers || n->op != GRAPH_CONV) continue;
-    bool pair = first != RESNET_NO_INDEX && n->input[0] == first && same_shape(n->shape, node_at(l, first)->shape);
+    bool pair = first != RESNET_NO_INDEX && n->input[0] == first &&
+                same_shape(n->shape, node_at(l, first)->shape);
     if (pair) {
       n->block = node_at(l, first)->block = list->count;
       list->blocks[list->count++] = (graph_block){.source = node_at(l, first)->input[0], .add = i};
@@ -134,7 +148,7 @@ static resnet_status find_blocks(lowering *l, block_list *list) {
   return RESNET_OK;
 }
 
-/* ---- ordering ------------------------------------------------------------------------------------------------ */
+/* ---- ordering ---------------------------------------------------------------------- */
 
 typedef struct arrangement {
   uint32_t *order;  /* old indices in the new order */
@@ -149,13 +163,16 @@ static void place(arrangement *a, uint32_t index) {
   a->order[a->count++] = index;
 }
 
-/* Nodes from behind `source` to `end`, in the order in which they run: backwards first, then turned round. */
+/* Nodes from behind `source` to `end`, in the order in which they run: backwards first,
+ * then turned round. */
 static void place_branch(const lowering *l, arrangement *a, uint32_t end, uint32_t source) {
   uint32_t first = a->count;
   for (uint32_t i = end; i != source; i = node_at(l, i)->input[0]) {
     const graph_node *n = node_at(l, i);
     place(a, i);
-    for (uint32_t k = n->input[1]; n->op == GRAPH_SCALE && k != n->input[0]; k = node_at(l, k)->input[0]) place(a, k);
+    for (uint32_t k = n->input[1]; n->op == GRAPH_SCALE && k != n->input[0];
+         k = node_at(l, k)->input[0])
+      place(a, k);
   }
   for (uint32_t low = first, high = a->count; low + 1 < high; low++) {
     uint32_t swap = a->order[low];
@@ -165,8 +182,9 @@ static void place_branch(const lowering *l, arrangement *a, uint32_t end, uint32
   for (uint32_t i = first; i < a->count; i++) a->places[a->order[i]] = i;
 }
 
-/* The whole block where its first node stood: from outside it reads its source only, which stands before. The
- * shortcut's own nodes come first, then the residual branch, then the addition. */
+/* The whole block where its first node stood: from outside it reads its source only,
+ * which stands before. The shortcut's own nodes come first, then the residual branch,
+ * then the addition. */
 static void place_block(const lowering *l, arrangement *a, const block_list *list, uint32_t block) {
   const graph_block *b = &list->blocks[block];
   const graph_node *add = node_at(l, b->add);
@@ -182,7 +200,8 @@ static resnet_status arrange(lowering *l, const block_list *list, arrangement *a
   a->places = scratch_allocate(l, count, sizeof *a->places);
   a->block_order = scratch_allocate(l, list->count, sizeof *a->block_order);
   bool *placed = scratch_allocate(l, list->count, sizeof *placed);
-  if (!a->order || !a->places || !a->block_order || !placed) return fail_memory(l->error, "the graph's blocks");
+  if (!a->order || !a->places || !a->block_order || !placed)
+    return fail_memory(l->error, "the graph's blocks");
   for (uint32_t i = 0; i < count; i++) {
     uint32_t block = node_at(l, i)->block;
     if (!l->drafts[i].readers) continue;
@@ -195,7 +214,7 @@ static resnet_status arrange(lowering *l, const block_list *list, arrangement *a
   return RESNET_OK;
 }
 
-/* ---- the result ---------------------------------------------------------------------------------------------- */
+/* ---- the result -------------------------------------------------------------------- */
 
 /* Stages end where the size or the number of channels of the blocks' outputs changes. */
 static resnet_status make_blocks(lowering *l, const block_list *list, const arrangement *a) {
@@ -227,7 +246,8 @@ static void renumber(graph_node *n, const arrangement *a, const uint32_t *block_
   if (n->block != RESNET_NO_INDEX) n->block = block_places[n->block];
 }
 
-/* The graph's nodes in their new order; those that were fused into others are released. */
+/* The graph's nodes in their new order; those that were fused into others are
+ * released. */
 static resnet_status make_nodes(lowering *l, const arrangement *a) {
   graph *g = l->graph;
   uint32_t *block_places = scratch_allocate(l, a->block_count, sizeof *block_places);

@@ -1,4 +1,5 @@
-/* One spelling for each net: batch normalisation folded into convolutions, clamps into their producers. */
+/* One spelling for each net: batch normalisation folded into convolutions, clamps into
+ * their producers. */
 #include <math.h>
 
 #include "lower.h"
@@ -10,11 +11,14 @@ static void count_readers(lowering *l) {
   l->drafts[l->graph->output].readers = 1;
   for (uint32_t i = l->graph->node_count; i-- > 0;) {
     const graph_node *n = node_at(l, i);
-    for (uint32_t k = 0; k < n->input_count && l->drafts[i].readers; k++) l->drafts[n->input[k]].readers++;
+    for (uint32_t k = 0; k < n->input_count && l->drafts[i].readers; k++)
+      l->drafts[n->input[k]].readers++;
   }
 }
 
-static bool is_clamped(const graph_node *n) { return n->clamp_min > -INFINITY || n->clamp_max < INFINITY; }
+static bool is_clamped(const graph_node *n) {
+  return n->clamp_min > -INFINITY || n->clamp_max < INFINITY;
+}
 
 /* y = scale2 (scale1 x + shift1) + shift2, all in double precision. */
 static void compose_affine(draft *first, const draft *second, uint32_t channels) {
@@ -31,7 +35,8 @@ static void compose_affine(draft *first, const draft *second, uint32_t channels)
 
 static bool fuse_affine(lowering *l, uint32_t into, uint32_t index) {
   graph_node *producer = node_at(l, into);
-  bool linear = producer->op == GRAPH_CONV || producer->op == GRAPH_LINEAR || producer->op == GRAPH_AFFINE;
+  bool linear =
+      producer->op == GRAPH_CONV || producer->op == GRAPH_LINEAR || producer->op == GRAPH_AFFINE;
   if (!linear || is_clamped(producer)) return false;
   compose_affine(&l->drafts[into], &l->drafts[index], producer->shape.c);
   producer->clamp_min = node_at(l, index)->clamp_min;
@@ -52,7 +57,8 @@ static bool fuse_clamp(lowering *l, uint32_t into, uint32_t index) {
   return true;
 }
 
-/* Option A comes as a Slice of the rows, a Slice of the columns and a Pad of the channels. */
+/* Option A comes as a Slice of the rows, a Slice of the columns and a Pad of the
+ * channels. */
 static bool fuse_subsample(lowering *l, uint32_t into, uint32_t index) {
   graph_node *first = node_at(l, into);
   const graph_node *second = node_at(l, index);
@@ -70,7 +76,8 @@ static bool fuse_subsample(lowering *l, uint32_t into, uint32_t index) {
 static void fuse_gate(lowering *l, uint32_t index) {
   graph_node *n = node_at(l, index);
   const graph_node *gate = node_at(l, n->input[1]);
-  if (n->op != GRAPH_SCALE || gate->op != GRAPH_SIGMOID || l->drafts[n->input[1]].readers != 1) return;
+  if (n->op != GRAPH_SCALE || gate->op != GRAPH_SIGMOID || l->drafts[n->input[1]].readers != 1)
+    return;
   l->drafts[n->input[1]].readers = 0;
   n->input[1] = gate->input[0];
   n->sigmoid = true;
@@ -100,7 +107,7 @@ static void replace(lowering *l, uint32_t into, uint32_t index) {
   l->drafts[index].readers = 0;
 }
 
-/* ---- applying what was folded -------------------------------------------------------------------------------- */
+/* ---- applying what was folded ------------------------------------------------------ */
 
 static resnet_status make_affine_floats(lowering *l, graph_node *n) {
   n->weight_count = n->bias_count = n->shape.c;
@@ -113,7 +120,8 @@ static resnet_status make_affine_floats(lowering *l, graph_node *n) {
 
 static resnet_status overflows(const lowering *l, const graph_node *n, const char *what) {
   return fail(l->error, RESNET_ERROR_FORMAT,
-              "node '%.80s': its %s overflow once scales and normalisations are folded in: train or export again",
+              "node '%.80s': its %s overflow once scales and normalisations are folded in: train "
+              "or export again",
               n->name, what);
 }
 
@@ -130,14 +138,16 @@ static bool scale_weights(const graph_node *n, const double *scale) {
   return finite;
 }
 
-/* Weights, and b' = scale b + shift. Weights that are not scaled here were checked by who made them. */
+/* Weights, and b' = scale b + shift. Weights that are not scaled here were checked by who
+ * made them. */
 static resnet_status apply_affine(lowering *l, uint32_t index) {
   graph_node *n = node_at(l, index);
   const draft *d = &l->drafts[index];
   if (n->op == GRAPH_AFFINE && make_affine_floats(l, n) != RESNET_OK) return RESNET_ERROR_MEMORY;
   if (d->scale) {
     if (!scale_weights(n, d->scale)) return overflows(l, n, "weights");
-    for (size_t c = 0; c < n->shape.c; c++) n->bias[c] = (float)(d->scale[c] * (double)n->bias[c] + d->shift[c]);
+    for (size_t c = 0; c < n->shape.c; c++)
+      n->bias[c] = (float)(d->scale[c] * (double)n->bias[c] + d->shift[c]);
   }
   return all_finite(n->bias, n->bias_count) ? RESNET_OK : overflows(l, n, "biases");
 }
@@ -150,15 +160,17 @@ static resnet_status check_activations(const lowering *l) {
     if (l->drafts[i].readers) total += (uint64_t)s.h * s.w * s.c;
   }
   if (total > MAX_ACTIVATION)
-    return fail(l->error, RESNET_ERROR_LIMIT,
-                "one picture's activations take %llu numbers: up to %d are accepted; use a smaller input",
-                (unsigned long long)total, MAX_ACTIVATION);
+    return fail(
+        l->error, RESNET_ERROR_LIMIT,
+        "one picture's activations take %llu numbers: up to %d are accepted; use a smaller input",
+        (unsigned long long)total, MAX_ACTIVATION);
   return RESNET_OK;
 }
 
 resnet_status fuse_nodes(lowering *l) {
   uint32_t count = l->graph->node_count;
-  uint32_t *now = scratch_allocate(l, count, sizeof *now); /* the node that computes what each one did */
+  /* the node that computes what each one did */
+  uint32_t *now = scratch_allocate(l, count, sizeof *now);
   if (!now) return fail_memory(l->error, "the graph's nodes");
   count_readers(l);
   for (uint32_t i = 0; i < count; i++) {

@@ -30,9 +30,10 @@ enum {
   FILE_FLAGS = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY
 };
 
-/* ---- what a tensor says -------------------------------------------------------------------------------------- */
+/* ---- what a tensor says ------------------------------------------------------------ */
 
-/* ONNX's keys. A checksum (SHA-1 of the file) proves nothing here: who writes a hostile file writes the right one. */
+/* ONNX's keys. A checksum (SHA-1 of the file) proves nothing here: who writes a hostile
+ * file writes the right one. */
 enum { LOCATION, OFFSET, LENGTH, CHECKSUM, KEY_COUNT };
 static const char *const keys[KEY_COUNT] = {"location", "offset", "length", "checksum"};
 
@@ -48,19 +49,21 @@ static ProtobufCBinaryData value_of(const piece *p, int key) {
 }
 
 /* Put the tensor and its file before the message in *error. */
-static resnet_status name_piece(const piece *p, const Onnx__TensorProto *t, resnet_status status, resnet_error *error) {
+static resnet_status name_piece(const piece *p, const Onnx__TensorProto *t, resnet_status status,
+                                resnet_error *error) {
   enum { NAME = 36, FILE_NAME = 40 };
   char prefix[100];
   size_t length = p->location.len < FILE_NAME ? p->location.len : FILE_NAME;
   const char *location = p->location.data ? (const char *)p->location.data : "";
-  (void)snprintf(prefix, sizeof prefix, "tensor '%.*s', file '%.*s'", NAME, onnx_text(t->name), (int)length, location);
+  (void)snprintf(prefix, sizeof prefix, "tensor '%.*s', file '%.*s'", NAME, onnx_text(t->name),
+                 (int)length, location);
   return fail_prefix(error, status, prefix);
 }
 
 static int find_key(const Onnx__ExternalDataProto *entry) {
   int key = 0;
-  while (key < KEY_COUNT &&
-         !(entry->key.len == strlen(keys[key]) && !memcmp(entry->key.data, keys[key], entry->key.len)))
+  while (key < KEY_COUNT && !(entry->key.len == strlen(keys[key]) &&
+                              !memcmp(entry->key.data, keys[key], entry->key.len)))
     key++;
   return key;
 }
@@ -72,8 +75,10 @@ static resnet_status read_entries(const Onnx__TensorProto *t, piece *p, resnet_e
     int key = find_key(entry);
     if (key == KEY_COUNT || p->entries[key])
       return fail(error, RESNET_ERROR_FORMAT,
-                  "external_data has the key '%.*s'%s: location, offset, length and checksum are accepted, once each",
-                  entry->key.len < 30 ? (int)entry->key.len : 30, entry->key.len ? (const char *)entry->key.data : "",
+                  "external_data has the key '%.*s'%s: location, offset, length and checksum are "
+                  "accepted, once each",
+                  entry->key.len < 30 ? (int)entry->key.len : 30,
+                  entry->key.len ? (const char *)entry->key.data : "",
                   key == KEY_COUNT ? "" : " twice");
     p->entries[key] = entry;
   }
@@ -81,7 +86,8 @@ static resnet_status read_entries(const Onnx__TensorProto *t, piece *p, resnet_e
   return RESNET_OK;
 }
 
-/* Decimal digits of a number below 2^63, as a file's size is; 0 where the key is not given. */
+/* Decimal digits of a number below 2^63, as a file's size is; 0 where the key is not
+ * given. */
 static resnet_status read_number(const piece *p, int key, uint64_t *number, resnet_error *error) {
   ProtobufCBinaryData text = value_of(p, key);
   bool good = text.len > 0 || !p->entries[key];
@@ -92,7 +98,8 @@ static resnet_status read_number(const piece *p, int key, uint64_t *number, resn
     *number = *number * 10 + digit;
   }
   if (good) return RESNET_OK;
-  return fail(error, RESNET_ERROR_FORMAT, "its %s is '%.*s': a whole number of bytes below 2^63 is accepted", keys[key],
+  return fail(error, RESNET_ERROR_FORMAT,
+              "its %s is '%.*s': a whole number of bytes below 2^63 is accepted", keys[key],
               text.len < 30 ? (int)text.len : 30, text.len ? (const char *)text.data : "");
 }
 
@@ -106,7 +113,8 @@ static bool has_parent(const char *path) {
 }
 
 /* Copy the name with a NUL behind it. */
-static resnet_status read_location(ProtobufCBinaryData location, char path[MAX_LOCATION + 1], resnet_error *error) {
+static resnet_status read_location(ProtobufCBinaryData location, char path[MAX_LOCATION + 1],
+                                   resnet_error *error) {
   const char *problem = NULL;
   bool fits = location.len > 0 && location.len <= MAX_LOCATION;
   if (fits) memcpy(path, location.data, location.len);
@@ -125,11 +133,13 @@ static resnet_status read_location(ProtobufCBinaryData location, char path[MAX_L
     problem = "has a folder or file without a name in its path";
   if (!problem) return RESNET_OK;
   return fail(error, RESNET_ERROR_FORMAT,
-              "%s: it must lie in or below the model's folder; save the model anew, with its weights beside it",
+              "%s: it must lie in or below the model's folder; save the model anew, with its "
+              "weights beside it",
               problem);
 }
 
-static resnet_status read_piece(const Onnx__TensorProto *t, size_t bytes, piece *p, resnet_error *error) {
+static resnet_status read_piece(const Onnx__TensorProto *t, size_t bytes, piece *p,
+                                resnet_error *error) {
   char path[MAX_LOCATION + 1];
   *p = (piece){0};
   resnet_status status = read_entries(t, p, error);
@@ -137,24 +147,28 @@ static resnet_status read_piece(const Onnx__TensorProto *t, size_t bytes, piece 
   if (status == RESNET_OK) status = read_number(p, OFFSET, &p->offset, error);
   if (status == RESNET_OK) status = read_number(p, LENGTH, &p->length, error);
   if (status != RESNET_OK || !p->entries[LENGTH] || p->length == bytes) return status;
-  return fail(error, RESNET_ERROR_FORMAT,
-              "its length is %llu bytes, its dimensions ask for %zu: the model is damaged, export it again",
-              (unsigned long long)p->length, bytes);
+  return fail(
+      error, RESNET_ERROR_FORMAT,
+      "its length is %llu bytes, its dimensions ask for %zu: the model is damaged, export it again",
+      (unsigned long long)p->length, bytes);
 }
 
 static resnet_status check_access(const external_files *files, resnet_error *error) {
   switch (files->access) {
   case EXTERNAL_FROM_MEMORY:
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "a model in memory has no files beside it: open it by its path, with external_data on");
+    return fail(
+        error, RESNET_ERROR_UNSUPPORTED,
+        "a model in memory has no files beside it: open it by its path, with external_data on");
   case EXTERNAL_OFF:
     return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "other files than the model's are read only with external_data (--external-data) on: switch it on, or "
+                "other files than the model's are read only with external_data (--external-data) "
+                "on: switch it on, or "
                 "save the model with the weights inside");
   case EXTERNAL_ON:
     break;
   }
-  if (files->folder < 0) return fail_errno(error, "looked for in the model's folder", files->folder_error);
+  if (files->folder < 0)
+    return fail_errno(error, "looked for in the model's folder", files->folder_error);
   return RESNET_OK;
 }
 
@@ -166,14 +180,15 @@ resnet_status external_check(const external_files *files, const Onnx__TensorProt
   return status == RESNET_OK ? RESNET_OK : name_piece(&p, t, status, error);
 }
 
-/* ---- opening: descriptors, or negative errnos ---------------------------------------------------------------- */
+/* ---- opening: descriptors, or negative errnos -------------------------------------- */
 
 static int or_errno(int descriptor) { return descriptor >= 0 ? descriptor : -errno; }
 
 static int open_at_once(int folder, const char *path) {
 #ifdef SYS_openat2
   const struct open_how how = {.flags = FILE_FLAGS,
-                               .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+                               .resolve =
+                                   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
   return or_errno((int)syscall(SYS_openat2, folder, path, &how, sizeof how));
 #else
   (void)folder;
@@ -182,11 +197,13 @@ static int open_at_once(int folder, const char *path) {
 #endif
 }
 
-/* A link gives ELOOP here, too: with O_DIRECTORY the system takes it for a file of the wrong kind. */
+/* A link gives ELOOP here, too: with O_DIRECTORY the system takes it for a file of the
+ * wrong kind. */
 static int open_folder_in(int folder, const char *name) {
   struct stat about;
   int found = or_errno(openat(folder, name, FOLDER_FLAGS | O_NOFOLLOW));
-  if (found == -ENOTDIR && fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(about.st_mode))
+  if (found == -ENOTDIR && fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+      S_ISLNK(about.st_mode))
     return -ELOOP;
   return found;
 }
@@ -216,25 +233,31 @@ static int open_beneath(const external_files *files, const char *path) {
 }
 
 static resnet_status explain_opening(int code, resnet_error *error) {
-  if (code == ENOENT) return fail(error, RESNET_ERROR_IO, "is not there: it belongs with the model, fetch it, too");
+  if (code == ENOENT)
+    return fail(error, RESNET_ERROR_IO, "is not there: it belongs with the model, fetch it, too");
   if (code == ELOOP)
-    return fail(error, RESNET_ERROR_IO,
-                "is a symbolic link, or lies behind one: put what it points to there itself, or a copy");
+    return fail(
+        error, RESNET_ERROR_IO,
+        "is a symbolic link, or lies behind one: put what it points to there itself, or a copy");
   return fail_errno(error, "opened", code);
 }
 
-static resnet_status check_file(int descriptor, uint64_t max_bytes, uint64_t *size, resnet_error *error) {
+static resnet_status check_file(int descriptor, uint64_t max_bytes, uint64_t *size,
+                                resnet_error *error) {
   struct stat about;
   if (fstat(descriptor, &about) != 0) return fail_errno(error, "examined", errno);
   if (!S_ISREG(about.st_mode))
-    return fail(error, RESNET_ERROR_IO, "is %s: weights must be in a regular file", describe_file_type(about.st_mode));
+    return fail(error, RESNET_ERROR_IO, "is %s: weights must be in a regular file",
+                describe_file_type(about.st_mode));
   if (about.st_nlink != 1)
-    return fail(error, RESNET_ERROR_IO,
-                "has %llu names (hard links), so that it may belong elsewhere: put a copy in its place",
-                (unsigned long long)about.st_nlink);
+    return fail(
+        error, RESNET_ERROR_IO,
+        "has %llu names (hard links), so that it may belong elsewhere: put a copy in its place",
+        (unsigned long long)about.st_nlink);
   *size = about.st_size < 0 ? UINT64_MAX : (uint64_t)about.st_size;
   if (*size > max_bytes)
-    return fail(error, RESNET_ERROR_LIMIT, "has more than %llu bytes: raise max_file_bytes if you trust it",
+    return fail(error, RESNET_ERROR_LIMIT,
+                "has more than %llu bytes: raise max_file_bytes if you trust it",
                 (unsigned long long)max_bytes);
   return RESNET_OK;
 }
@@ -255,12 +278,14 @@ static size_t count_open(const external_files *files) {
 }
 
 /* The open file of that name; a name that is new takes the oldest one's place. */
-static resnet_status find_file(external_files *files, ProtobufCBinaryData location, const external_file **out,
-                               resnet_error *error) {
+static resnet_status find_file(external_files *files, ProtobufCBinaryData location,
+                               const external_file **out, resnet_error *error) {
   size_t count = count_open(files);
   for (size_t i = 0; i < count; i++) {
     const external_file *f = *out = &files->files[i];
-    if (f->location.len == location.len && memcmp(f->location.data, location.data, location.len) == 0) return RESNET_OK;
+    if (f->location.len == location.len &&
+        memcmp(f->location.data, location.data, location.len) == 0)
+      return RESNET_OK;
   }
   external_file fresh = {.location = location};
   resnet_status status = open_file(files, &fresh, error);
@@ -274,13 +299,13 @@ static resnet_status find_file(external_files *files, ProtobufCBinaryData locati
 }
 
 /* Follows links: the model's own path is the caller's. */
-resnet_status external_files_open(external_files *files, memory *m, const char *model_path, bool allowed,
-                                  uint64_t max_file_bytes, resnet_error *error) {
+resnet_status external_files_open(external_files *files, memory *m, const char *model_path,
+                                  bool allowed, uint64_t max_file_bytes, resnet_error *error) {
   *files = (external_files){.access = allowed ? EXTERNAL_ON : EXTERNAL_OFF, .folder = -1};
   if (!allowed) return RESNET_OK;
   const char *slash = strrchr(model_path, '/');
-  char *folder =
-      slash ? memory_copy_string(m, model_path, (size_t)(slash - model_path) + 1) : memory_copy_string(m, ".", 1);
+  char *folder = slash ? memory_copy_string(m, model_path, (size_t)(slash - model_path) + 1)
+                       : memory_copy_string(m, ".", 1);
   if (!folder) return fail_memory(error, "the folder's name");
   files->max_file_bytes = max_file_bytes;
   files->folder = open(folder, FOLDER_FLAGS);
@@ -296,14 +321,16 @@ void external_files_close(external_files *files) {
   *files = (external_files){0};
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
-static resnet_status read_bytes(int descriptor, uint64_t offset, uint8_t *to, size_t bytes, resnet_error *error) {
+static resnet_status read_bytes(int descriptor, uint64_t offset, uint8_t *to, size_t bytes,
+                                resnet_error *error) {
   while (bytes > 0) {
     ssize_t got = pread(descriptor, to, bytes < MAX_READ ? bytes : MAX_READ, (off_t)offset);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail_errno(error, "read", errno);
-    if (got == 0) return fail(error, RESNET_ERROR_IO, "became shorter while it was read: try again");
+    if (got == 0)
+      return fail(error, RESNET_ERROR_IO, "became shorter while it was read: try again");
     to += got;
     offset += (uint64_t)got;
     bytes -= (size_t)got;
@@ -312,14 +339,15 @@ static resnet_status read_bytes(int descriptor, uint64_t offset, uint8_t *to, si
 }
 
 /* Nothing is allocated for bytes that the file does not have. */
-static resnet_status read_file(external_files *files, memory *m, const piece *p, size_t bytes, uint8_t **data,
-                               resnet_error *error) {
+static resnet_status read_file(external_files *files, memory *m, const piece *p, size_t bytes,
+                               uint8_t **data, resnet_error *error) {
   const external_file *f = NULL;
   resnet_status status = find_file(files, p->location, &f, error);
   if (status != RESNET_OK) return status;
   if (p->offset > f->size || bytes > f->size - p->offset)
     return fail(error, RESNET_ERROR_FORMAT,
-                "has %llu bytes, %zu from offset %llu on are wanted: it is cut off or another model's, fetch it again",
+                "has %llu bytes, %zu from offset %llu on are wanted: it is cut off or another "
+                "model's, fetch it again",
                 (unsigned long long)f->size, bytes, (unsigned long long)p->offset);
   *data = memory_allocate_unset(m, bytes, 1);
   if (!*data) return fail_memory(error, "weights");
@@ -330,8 +358,8 @@ static resnet_status read_file(external_files *files, memory *m, const piece *p,
   return status;
 }
 
-resnet_status external_read(external_files *files, memory *m, const Onnx__TensorProto *t, size_t bytes, uint8_t **data,
-                            resnet_error *error) {
+resnet_status external_read(external_files *files, memory *m, const Onnx__TensorProto *t,
+                            size_t bytes, uint8_t **data, resnet_error *error) {
   piece p;
   *data = NULL;
   resnet_status status = read_piece(t, bytes, &p, error);

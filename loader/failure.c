@@ -23,7 +23,8 @@ resnet_status fail(resnet_error *error, resnet_status status, const char *format
 
 resnet_status fail_memory(resnet_error *error, const char *what) {
   return fail(error, RESNET_ERROR_MEMORY,
-              "no memory for %s: the allocation failed or the budget (max_memory_bytes) is used up", what);
+              "no memory for %s: the allocation failed or the budget (max_memory_bytes) is used up",
+              what);
 }
 
 resnet_status fail_errno(resnet_error *error, const char *action, int code) {

@@ -1,17 +1,21 @@
-/* Folding of constants and shapes: operators that move elements. Sizes of pictures flow through them, and the batch
- * size, which stays a symbol. */
+/* Folding of constants and shapes: operators that move elements. Sizes of pictures flow
+ * through them, and the batch size, which stays a symbol. */
 #include <string.h>
 
 #include "lower.h"
 
 static resnet_status get_input(lowering *l, size_t index, const tensor **out) {
   resnet_status status = get_constant(l, index, "data", out);
-  if (status == RESNET_OK && !*out) return invalid(l, "input %zu is missing: export the model again", index);
+  if (status == RESNET_OK && !*out)
+    return invalid(l, "input %zu is missing: export the model again", index);
   return status;
 }
 
-static resnet_status copy(lowering *l, tensor *to, size_t to_index, const tensor *from, size_t from_index) {
-  return tensor_copy_element(l, to, to_index, from, from_index) ? RESNET_OK : fail_memory(l->error, "a constant");
+static resnet_status copy(lowering *l, tensor *to, size_t to_index, const tensor *from,
+                          size_t from_index) {
+  return tensor_copy_element(l, to, to_index, from, from_index)
+             ? RESNET_OK
+             : fail_memory(l->error, "a constant");
 }
 
 /* Elements of `dims`, or a refusal where they are more than folding may make. */
@@ -19,16 +23,20 @@ static resnet_status check_size(const lowering *l, const int64_t *dims, size_t r
   size_t count = 1;
   for (size_t i = 0; i < rank; i++)
     if (dims[i] < 0 || !size_multiply(count, (size_t)dims[i], &count))
-      return invalid(l, "makes a constant with dimension %lld, or of a size that overflows", (long long)dims[i]);
+      return invalid(l, "makes a constant with dimension %lld, or of a size that overflows",
+                     (long long)dims[i]);
   if (count > MAX_FOLDED)
-    return refuse(l, RESNET_ERROR_LIMIT, "makes a constant of %zu elements: up to %d are accepted", count, MAX_FOLDED);
+    return refuse(l, RESNET_ERROR_LIMIT, "makes a constant of %zu elements: up to %d are accepted",
+                  count, MAX_FOLDED);
   return RESNET_OK;
 }
 
 static resnet_status set_number(lowering *l, bool is_float) {
   resnet_status status;
   tensor *t = tensor_new(l, is_float, 0, NULL, &status);
-  if (t) status = is_float ? get_float(l, "value_float", 0, t->floats) : get_int(l, "value_int", 0, t->ints);
+  if (t)
+    status =
+        is_float ? get_float(l, "value_float", 0, t->floats) : get_int(l, "value_int", 0, t->ints);
   return status == RESNET_OK ? set_tensor(l, t) : status;
 }
 
@@ -64,7 +72,8 @@ resnet_status fold_shape(lowering *l) {
   value *v;
   int64_t start, end;
   resnet_status status = get_value(l, 0, &v);
-  if (status == RESNET_OK) status = v->kind == VALUE_ACTIVATION ? get_activation(l, 0, &v) : check_batchless(l, v);
+  if (status == RESNET_OK)
+    status = v->kind == VALUE_ACTIVATION ? get_activation(l, 0, &v) : check_batchless(l, v);
   if (status == RESNET_OK) status = get_int(l, "start", 0, &start);
   if (status == RESNET_OK) status = get_int(l, "end", INT64_MAX, &end);
   if (status != RESNET_OK) return status;
@@ -73,7 +82,8 @@ resnet_status fold_shape(lowering *l) {
   int64_t count = resolve_slice(&range, is_activation ? v->rank : v->tensor->rank);
   tensor *t = tensor_new(l, false, 1, &count, &status);
   if (!t) return status;
-  for (int64_t i = 0; i < count; i++) t->ints[i] = (is_activation ? v->dims : v->tensor->dims)[range.start + i];
+  for (int64_t i = 0; i < count; i++)
+    t->ints[i] = (is_activation ? v->dims : v->tensor->dims)[range.start + i];
   if (is_activation && range.start == 0 && count > 0) {
     t->is_batch = scratch_allocate(l, t->count, sizeof *t->is_batch);
     if (!t->is_batch) return fail_memory(l->error, "a shape");
@@ -92,20 +102,23 @@ static void split(const tensor *t, uint32_t axis, size_t *outer, size_t *inner) 
 }
 
 /* Dimensions of Gather: those of the data, `axis` replaced by those of the indices. */
-static resnet_status gather_dims(const lowering *l, const tensor *data, const tensor *indices, uint32_t axis,
-                                 int64_t dims[MAX_RANK], uint32_t *rank) {
+static resnet_status gather_dims(const lowering *l, const tensor *data, const tensor *indices,
+                                 uint32_t axis, int64_t dims[MAX_RANK], uint32_t *rank) {
   *rank = data->rank - 1 + indices->rank;
-  if (*rank > MAX_RANK) return unsupported(l, "makes %u dimensions: up to %d are accepted", *rank, MAX_RANK);
+  if (*rank > MAX_RANK)
+    return unsupported(l, "makes %u dimensions: up to %d are accepted", *rank, MAX_RANK);
   for (uint32_t i = 0; i < *rank; i++) {
     if (i < axis)
       dims[i] = data->dims[i];
     else
-      dims[i] = i < axis + indices->rank ? indices->dims[i - axis] : data->dims[i - indices->rank + 1];
+      dims[i] =
+          i < axis + indices->rank ? indices->dims[i - axis] : data->dims[i - indices->rank + 1];
   }
   return check_size(l, dims, *rank);
 }
 
-static resnet_status gather(lowering *l, const tensor *data, const tensor *indices, uint32_t axis, tensor *to) {
+static resnet_status gather(lowering *l, const tensor *data, const tensor *indices, uint32_t axis,
+                            tensor *to) {
   size_t outer, inner;
   split(data, axis, &outer, &inner);
   int64_t dim = data->dims[axis];
@@ -113,10 +126,12 @@ static resnet_status gather(lowering *l, const tensor *data, const tensor *indic
     for (size_t k = 0; k < indices->count; k++) {
       int64_t index = indices->ints[k];
       if (index < -dim || index >= dim)
-        return invalid(l, "index %lld is out of range for %lld elements", (long long)index, (long long)dim);
+        return invalid(l, "index %lld is out of range for %lld elements", (long long)index,
+                       (long long)dim);
       size_t at = (size_t)(index < 0 ? index + dim : index);
       for (size_t i = 0; i < inner; i++) {
-        size_t from = (o * (size_t)dim + at) * inner + i, into = (o * indices->count + k) * inner + i;
+        size_t from = (o * (size_t)dim + at) * inner + i,
+               into = (o * indices->count + k) * inner + i;
         resnet_status status = copy(l, to, into, data, from);
         if (status != RESNET_OK) return status;
       }
@@ -133,7 +148,8 @@ resnet_status fold_gather(lowering *l) {
   if (status == RESNET_OK) status = get_int(l, "axis", 0, &given);
   if (status == RESNET_OK) status = resolve_axis(l, given, data->rank, &axis);
   if (status != RESNET_OK) return status;
-  if (indices->is_float || tensor_has_batch(indices)) return unsupported(l, "its indices must be known integers");
+  if (indices->is_float || tensor_has_batch(indices))
+    return unsupported(l, "its indices must be known integers");
   status = gather_dims(l, data, indices, axis, dims, &rank);
   if (status != RESNET_OK) return status;
   tensor *t = tensor_new(l, data->is_float, rank, dims, &status);
@@ -150,7 +166,8 @@ static void strides_of(const tensor *t, size_t strides[MAX_RANK]) {
   }
 }
 
-/* Fill `to` in order: its element at (i0,i1,...) is from's at base + sum of i * steps (steps may be negative). */
+/* Fill `to` in order: its element at (i0,i1,...) is from's at base + sum of i * steps
+ * (steps may be negative). */
 static resnet_status copy_strided(lowering *l, tensor *to, const tensor *from, int64_t base,
                                   const int64_t steps[MAX_RANK]) {
   int64_t position[MAX_RANK] = {0}, at = base;
@@ -195,7 +212,8 @@ resnet_status fold_transpose(lowering *l) {
   if (status == RESNET_OK && !(perm && count && perm[0] == 0)) status = check_batchless(l, v);
   if (status != RESNET_OK) return status;
   const tensor *t = v->tensor;
-  if (perm && count != t->rank) return invalid(l, "perm has %zu numbers for %u axes", count, t->rank);
+  if (perm && count != t->rank)
+    return invalid(l, "perm has %zu numbers for %u axes", count, t->rank);
   int64_t dims[MAX_RANK], steps[MAX_RANK];
   uint32_t seen = 0;
   strides_of(t, strides);
@@ -215,15 +233,18 @@ resnet_status fold_transpose(lowering *l) {
   return status == RESNET_OK ? set_tensor(l, to) : status;
 }
 
-/* Check that input `index` joins the first along `axis`, and add what it brings to *total. */
-static resnet_status measure_concat(lowering *l, size_t index, const tensor *first, uint32_t axis, int64_t *total) {
+/* Check that input `index` joins the first along `axis`, and add what it brings to
+ * *total. */
+static resnet_status measure_concat(lowering *l, size_t index, const tensor *first, uint32_t axis,
+                                    int64_t *total) {
   const tensor *t;
   resnet_status status = get_input(l, index, &t);
   if (status != RESNET_OK) return status;
   bool fits = t->rank == first->rank && t->is_float == first->is_float;
   for (uint32_t i = 0; fits && i < t->rank; i++) fits = i == axis || t->dims[i] == first->dims[i];
   if (!fits) return invalid(l, "its inputs differ in shape or type: export the model again");
-  if (t->dims[axis] > INT64_MAX - *total) return invalid(l, "joins more elements than can be counted");
+  if (t->dims[axis] > INT64_MAX - *total)
+    return invalid(l, "joins more elements than can be counted");
   *total += t->dims[axis];
   return RESNET_OK;
 }
@@ -241,7 +262,8 @@ resnet_status fold_concat(lowering *l) {
   for (size_t k = 0; k < l->node->n_input && status == RESNET_OK; k++)
     status = measure_concat(l, k, first, axis, &dims[axis]);
   if (status == RESNET_OK) status = check_size(l, dims, first->rank);
-  tensor *to = status == RESNET_OK ? tensor_new(l, first->is_float, first->rank, dims, &status) : NULL;
+  tensor *to =
+      status == RESNET_OK ? tensor_new(l, first->is_float, first->rank, dims, &status) : NULL;
   size_t outer, inner, before = 0;
   split(first, axis, &outer, &inner);
   for (size_t k = 0; k < l->node->n_input && status == RESNET_OK; k++) {
@@ -282,9 +304,11 @@ resnet_status fold_constant_of_shape(lowering *l) {
   resnet_status status = get_sizes(l, 0, &s);
   if (status == RESNET_OK) status = get_tensor(l, "value", &fill);
   if (status != RESNET_OK) return status;
-  if (fill && fill->count != 1) return invalid(l, "its value has %zu numbers instead of one", fill->count);
+  if (fill && fill->count != 1)
+    return invalid(l, "its value has %zu numbers instead of one", fill->count);
   tensor *t = tensor_new(l, fill ? fill->is_float : true, s.rank, s.dims, &status);
-  for (size_t i = 0; fill && i < (t ? t->count : 0) && status == RESNET_OK; i++) status = copy(l, t, i, fill, 0);
+  for (size_t i = 0; fill && i < (t ? t->count : 0) && status == RESNET_OK; i++)
+    status = copy(l, t, i, fill, 0);
   if (t) t->for_batch = s.for_batch;
   return status == RESNET_OK ? set_tensor(l, t) : status;
 }
@@ -303,9 +327,11 @@ resnet_status fold_expand(lowering *l) {
   size_t strides[MAX_RANK];
   strides_of(t, strides);
   for (uint32_t i = 0; i < rank; i++) {
-    uint32_t own = i + t->rank - rank, other = i + s.rank - rank; /* wrap to large numbers where there is no axis */
+    /* wrap to large numbers where there is no axis */
+    uint32_t own = i + t->rank - rank, other = i + s.rank - rank;
     int64_t a = own < t->rank ? t->dims[own] : 1, b = other < s.rank ? s.dims[other] : 1;
-    if (a != b && a != 1 && b != 1) return invalid(l, "cannot expand %lld to %lld", (long long)a, (long long)b);
+    if (a != b && a != 1 && b != 1)
+      return invalid(l, "cannot expand %lld to %lld", (long long)a, (long long)b);
     dims[i] = a == 1 ? b : a;
     steps[i] = a == 1 ? 0 : (int64_t)strides[own];
   }
@@ -330,7 +356,8 @@ resnet_status fold_tile(lowering *l) {
   for (uint32_t i = 0; i < t->rank; i++) {
     const int64_t times = repeats->ints[i];
     if (times < 0 || times > MAX_FOLDED || t->dims[i] > MAX_FOLDED)
-      return unsupported(l, "repeats axis %u %lld times: accepted are 0 to %d", i, (long long)times, MAX_FOLDED);
+      return unsupported(l, "repeats axis %u %lld times: accepted are 0 to %d", i, (long long)times,
+                         MAX_FOLDED);
     dims[i] = t->dims[i] * times;
   }
   status = check_size(l, dims, t->rank);

@@ -1,4 +1,5 @@
-/* The loader's two entries, which tie its steps together, and the release of what they build. */
+/* The loader's two entries, which tie its steps together, and the release of what they
+ * build. */
 #include "graph.h"
 
 #include <stdarg.h>
@@ -36,10 +37,12 @@ void graph_release(graph *g) {
   memset(g, 0, sizeof *g);
 }
 
-resnet_status graph_add_finding(graph *g, resnet_error *error, resnet_severity severity, const char *format, ...) {
+resnet_status graph_add_finding(graph *g, resnet_error *error, resnet_severity severity,
+                                const char *format, ...) {
   char text[RESNET_ERROR_MESSAGE_SIZE];
   if (g->finding_count == GRAPH_MAX_FINDINGS) return RESNET_OK;
-  if (!g->findings) g->findings = memory_allocate(g->memory, GRAPH_MAX_FINDINGS, sizeof *g->findings);
+  if (!g->findings)
+    g->findings = memory_allocate(g->memory, GRAPH_MAX_FINDINGS, sizeof *g->findings);
   va_list arguments;
   va_start(arguments, format);
   (void)vsnprintf(text, sizeof text, format, arguments);
@@ -52,18 +55,21 @@ resnet_status graph_add_finding(graph *g, resnet_error *error, resnet_severity s
 }
 
 bool all_finite(const float *numbers, size_t count) {
-  static const uint32_t exponent = 0x7f800000; /* all ones: infinite or no number (IEEE 754) */
+  /* all ones: infinite or no number (IEEE 754) */
+  static const uint32_t exponent = 0x7f800000;
   uint32_t others = 0;
   for (size_t i = 0; i < count; i++) {
     uint32_t bits;
     memcpy(&bits, &numbers[i], sizeof bits);
-    others |= (bits & exponent) == exponent; /* no way out of the loop: compilers make vectors of it */
+    /* no way out of the loop: compilers make vectors of it */
+    others |= (bits & exponent) == exponent;
   }
   return others == 0;
 }
 
-static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model, const graph_options *options,
-                           external_files *files, resnet_error *error) {
+static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
+                           const graph_options *options, external_files *files,
+                           resnet_error *error) {
   lowering l = {.memory = m, .error = error, .options = options, .files = files, .graph = g};
   resnet_status status = lower_model(&l, model);
   if (status == RESNET_OK) status = fuse_nodes(&l);
@@ -77,13 +83,15 @@ static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model, c
 static resnet_status explain_memory(memory *m, resnet_error *error) {
   if (!atomic_load(&m->over_budget)) return RESNET_ERROR_MEMORY;
   return fail(error, RESNET_ERROR_LIMIT,
-              "loading takes more than the budget of %llu bytes: raise max_memory_bytes if you trust the file",
+              "loading takes more than the budget of %llu bytes: raise max_memory_bytes if you "
+              "trust the file",
               (unsigned long long)m->budget);
 }
 
 /* Takes the stream over. */
-static resnet_status read_model(graph *g, memory *m, byte_stream *stream, const graph_options *options,
-                                external_files *files, resnet_error *error) {
+static resnet_status read_model(graph *g, memory *m, byte_stream *stream,
+                                const graph_options *options, external_files *files,
+                                resnet_error *error) {
   Onnx__ModelProto *model = NULL;
   resnet_status status = onnx_parse(stream, m, &model, error);
   stream_close(stream);
@@ -99,12 +107,13 @@ static resnet_status finish(memory *m, resnet_status status, resnet_error *error
   return status == RESNET_ERROR_MEMORY ? explain_memory(m, error) : status;
 }
 
-resnet_status graph_read_memory(graph *out, memory *m, const void *bytes, size_t size, const graph_options *options,
-                                resnet_error *error) {
+resnet_status graph_read_memory(graph *out, memory *m, const void *bytes, size_t size,
+                                const graph_options *options, resnet_error *error) {
   byte_stream *stream;
   external_files none = {0};
   memset(out, 0, sizeof *out);
-  resnet_status status = stream_open_memory(bytes, size, m, options->max_file_bytes, &stream, error);
+  resnet_status status =
+      stream_open_memory(bytes, size, m, options->max_file_bytes, &stream, error);
   if (status == RESNET_OK) status = read_model(out, m, stream, options, &none, error);
   return finish(m, status, error);
 }
@@ -114,8 +123,10 @@ resnet_status graph_read_file(graph *out, memory *m, const char *path, const gra
   byte_stream *stream;
   external_files files;
   memset(out, 0, sizeof *out);
-  resnet_status status = external_files_open(&files, m, path, options->external_data, options->max_file_bytes, error);
-  if (status == RESNET_OK) status = stream_open_file(path, m, options->max_file_bytes, &stream, error);
+  resnet_status status =
+      external_files_open(&files, m, path, options->external_data, options->max_file_bytes, error);
+  if (status == RESNET_OK)
+    status = stream_open_file(path, m, options->max_file_bytes, &stream, error);
   if (status == RESNET_OK) status = read_model(out, m, stream, options, &files, error);
   external_files_close(&files);
   status = finish(m, status, error);

@@ -1,9 +1,11 @@
-/* Lowering: ONNX nodes, one after the other in file order, become constants or nodes of the graph.
+/* Lowering: ONNX nodes, one after the other in file order, become constants or nodes of
+ * the graph.
  *
- * Every ONNX tensor is a `value`. It is either a constant (an initialiser, or what folding computed) or a view of an
- * activation: a graph node's output with the dimensions that ONNX gives it, its elements in (n,c,h,w) or in (n,h,w,c)
- * order. So Flatten, Reshape, Squeeze and Unsqueeze move no data, and neither does a Transpose between the two orders:
- * the graph has one order of its own.
+ * Every ONNX tensor is a `value`. It is either a constant (an initialiser, or what
+ * folding computed) or a view of an activation: a graph node's output with the dimensions
+ * that ONNX gives it, its elements in (n,c,h,w) or in (n,h,w,c) order. So Flatten,
+ * Reshape, Squeeze and Unsqueeze move no data, and neither does a Transpose between the
+ * two orders: the graph has one order of its own.
  */
 #ifndef LIBRESNET_LOADER_LOWER_H
 #define LIBRESNET_LOADER_LOWER_H
@@ -14,11 +16,15 @@
 
 enum {
   MAX_RANK = 8,
-  MAX_SIDE = 65535,          /* largest height, width, number of channels */
-  MAX_WINDOW = 1024,         /* largest kernel side and stride */
-  MAX_NODES = 20000,         /* ONNX nodes; ResNet-152 with all its plumbing has fewer than 2,000 */
-  MAX_FOLDED = 1 << 16,      /* elements that an operator may make out of little, e.g. ConstantOfShape */
-  MAX_COMPUTED = 1 << 28,    /* elements of all constants that nodes make; VGG-16's classifier, transposed, has 1.2e8 */
+  MAX_SIDE = 65535,  /* largest height, width, number of channels */
+  MAX_WINDOW = 1024, /* largest kernel side and stride */
+  /* ONNX nodes; ResNet-152 with all its plumbing has fewer than 2,000 */
+  MAX_NODES = 20000,
+  /* elements that an operator may make out of little, e.g. ConstantOfShape */
+  MAX_FOLDED = 1 << 16,
+  /* elements of all constants that nodes make; VGG-16's classifier, transposed, has
+   * 1.2e8 */
+  MAX_COMPUTED = 1 << 28,
   MAX_ACTIVATION = INT32_MAX /* elements of one picture's activations, one and all together */
 };
 
@@ -40,7 +46,8 @@ typedef struct tensor {
   float_block *block; /* that floats is; NULL: integers */
   int64_t *ints;
   bool *is_batch; /* per integer: it stands for the batch size; NULL: none does */
-  bool for_batch; /* its first dimension, 1 here, is the batch: the same numbers for every picture */
+  /* its first dimension, 1 here, is the batch: the same numbers for every picture */
+  bool for_batch;
 } tensor;
 
 typedef enum value_kind { VALUE_UNKNOWN, VALUE_TENSOR, VALUE_ACTIVATION } value_kind;
@@ -58,17 +65,25 @@ typedef struct value {
   uint32_t node;  /* VALUE_ACTIVATION: index in the graph */
   uint32_t rank;
   int64_t dims[MAX_RANK]; /* dims[0] is the batch and means nothing */
-  bool channels_last;     /* elements in (n,h,w,c) order; means nothing where there is one pixel */
-  bool expanded;          /* a gate (1,1,c) that Expand gave the dimensions of a picture */
-  uint32_t pad_top, pad_left, pad_bottom, pad_right; /* borders still to be put around it: see operators_pad.c */
-  bool pad_lowest;                                   /* the borders are of the lowest number, else of zeros */
-  const char *pad_name;                              /* the Pad node that asked for them */
+  /* elements in (n,h,w,c) order; means nothing where there is one pixel */
+  bool channels_last;
+  /* a gate (1,1,c) that Expand gave the dimensions of a picture */
+  bool expanded;
+  /* borders still to be put around it: see operators_pad.c */
+  uint32_t pad_top, pad_left, pad_bottom, pad_right;
+  /* the borders are of the lowest number, else of zeros */
+  bool pad_lowest;
+  /* the Pad node that asked for them */
+  const char *pad_name;
 } value;
 
 /* What a draft of the graph knows beyond graph.h. */
 typedef struct draft {
-  double *scale, *shift; /* per output channel, still to be applied: of AFFINE, and of what took one over; or NULL */
-  uint32_t readers;      /* nodes that read it and lead to the scores; 0: it is dropped */
+  /* per output channel, still to be applied: of AFFINE, and of what took one over; or
+   * NULL */
+  double *scale, *shift;
+  /* nodes that read it and lead to the scores; 0: it is dropped */
+  uint32_t readers;
 } draft;
 
 typedef struct lowering {
@@ -85,19 +100,22 @@ typedef struct lowering {
   value *values;
   value **by_name; /* sorted by name, then origin */
   size_t value_count;
-  void *scratch;               /* all memory that is released when lowering ends: a list */
+  /* all memory that is released when lowering ends: a list */
+  void *scratch;
   float_block *blocks;         /* the same for the floats of constants */
   const Onnx__NodeProto *node; /* the one being lowered */
   size_t node_index;
   uint64_t computed;        /* elements of the constants that nodes made so far */
   value *scores;            /* what the caller chose, or the only graph output */
   bool channels_last_input; /* the file declares its input (n,h,w,c) */
-  bool resized;             /* the caller asked for another input size than the file's */
+  /* the caller asked for another input size than the file's */
+  bool resized;
 } lowering;
 
 /* Lower `model` into *l->graph, one node for each ONNX node that computes something. */
 resnet_status lower_model(lowering *l, const Onnx__ModelProto *model);
-/* canonical.c: drop what does not lead to the scores, fold batch normalisations, fuse clamps. */
+/* canonical.c: drop what does not lead to the scores, fold batch normalisations, fuse
+ * clamps. */
 resnet_status fuse_nodes(lowering *l);
 /* blocks.c: find and name the residual blocks, put the nodes in their order. */
 resnet_status arrange_blocks(lowering *l);
@@ -108,13 +126,14 @@ bool is_live(const lowering *l, const Onnx__NodeProto *node);
 /* Memory that lasts as long as the lowering; NULL as memory_allocate. */
 void *scratch_allocate(lowering *l, size_t count, size_t size);
 
-/* lint.c: add to the graph's findings what the file looks to be wrong in, though it could be lowered. */
+/* lint.c: add to the graph's findings what the file looks to be wrong in, though it could
+ * be lowered. */
 resnet_status find_faults(lowering *l);
 
 /* graph.c: release nodes, the array included. */
 void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count);
 
-/* ---- refusing: "node 'x' (Conv, opset 13): ..." -------------------------------------------------------------- */
+/* ---- refusing: "node 'x' (Conv, opset 13): ..." ------------------------------------ */
 
 resnet_status refuse(const lowering *l, resnet_status status, const char *format, ...)
 #if defined(__GNUC__)
@@ -129,7 +148,7 @@ resnet_status refuse(const lowering *l, resnet_status status, const char *format
 /* The node's name, or that of its first output where it has none. */
 const char *node_name(const Onnx__NodeProto *node);
 
-/* ---- attributes.c: of the current node ----------------------------------------------------------------------- */
+/* ---- attributes.c: of the current node --------------------------------------------- */
 
 bool has_attribute(const lowering *l, const char *name);
 resnet_status get_int(const lowering *l, const char *name, int64_t fallback, int64_t *out);
@@ -137,15 +156,17 @@ resnet_status get_float(const lowering *l, const char *name, float fallback, flo
 /* *values is NULL and *count 0 where the attribute is absent. */
 resnet_status get_ints(const lowering *l, const char *name, const int64_t **values, size_t *count);
 resnet_status get_floats(const lowering *l, const char *name, const float **values, size_t *count);
-/* Index in the NULL-terminated list of accepted words; `fallback` where the attribute is absent. */
-resnet_status get_word(const lowering *l, const char *name, const char *const *words, size_t fallback, size_t *out);
+/* Index in the NULL-terminated list of accepted words; `fallback` where the attribute is
+ * absent. */
+resnet_status get_word(const lowering *l, const char *name, const char *const *words,
+                       size_t fallback, size_t *out);
 resnet_status get_tensor(lowering *l, const char *name, tensor **out);
 /* Attribute `to` of Cast: an element type; a word before opset 6. */
 resnet_status get_type(const lowering *l, int64_t *type);
 /* Refuse names outside the list (separated by blanks) and names given twice. */
 resnet_status check_attributes(const lowering *l, const char *accepted);
 
-/* ---- values.c ------------------------------------------------------------------------------------------------ */
+/* ---- values.c ---------------------------------------------------------------------- */
 
 /* Collect and sort all names; refuse duplicates. */
 resnet_status values_collect(lowering *l);
@@ -154,9 +175,11 @@ value *values_find(const lowering *l, const char *name);
 resnet_status sort_nodes(lowering *l);
 /* The current node's input is named (not left out, not ""). */
 bool has_input(const lowering *l, size_t index);
-/* The value of an input that is named; refuses what has not been computed. Constants come with their tensor read. */
+/* The value of an input that is named; refuses what has not been computed. Constants come
+ * with their tensor read. */
 resnet_status get_value(lowering *l, size_t index, value **out);
-/* A constant; *out is NULL where the input is absent. `what` says what it is, e.g. "weights". */
+/* A constant; *out is NULL where the input is absent. `what` says what it is, e.g.
+ * "weights". */
 resnet_status get_constant(lowering *l, size_t index, const char *what, const tensor **out);
 /* Refuses a constant that has the batch for a dimension, as get_constant does. */
 resnet_status check_batchless(const lowering *l, const value *v);
@@ -168,12 +191,14 @@ resnet_status get_activation(lowering *l, size_t index, value **out);
 resnet_status get_waiting(lowering *l, size_t index, value **out);
 /* As get_activation, and it may be an expanded gate. */
 resnet_status get_factor(lowering *l, size_t index, value **out);
-/* An activation that is a picture: viewed as (n,c,h,w). Borders may still be to be put around it where `allow_pads`. */
+/* An activation that is a picture: viewed as (n,c,h,w). Borders may still be to be put
+ * around it where `allow_pads`. */
 resnet_status get_image(lowering *l, size_t index, bool allow_pads, value **out);
 /* The same, and it may be viewed as (n,h,w,c). */
 resnet_status get_picture(lowering *l, size_t index, bool allow_pads, value **out);
 graph_shape value_shape(const lowering *l, const value *v);
-/* Two activations of one shape, seen with the same dimensions; and then also their elements come in one order. */
+/* Two activations of one shape, seen with the same dimensions; and then also their
+ * elements come in one order. */
 bool seen_alike(const lowering *l, const value *a, const value *b);
 bool of_one_order(const lowering *l, const value *a, const value *b);
 /* Which of the view's axes are the channels; false: they are not an axis of their own. */
@@ -194,16 +219,20 @@ resnet_status set_activation(lowering *l, uint32_t index);
 resnet_status set_view(lowering *l, const value *v, uint32_t rank, const int64_t *dims);
 resnet_status set_same(lowering *l, const value *v);
 
-/* Append a node that reads `input` (RESNET_NO_INDEX: none) to the graph and make it the current node's result.
- * NULL: *status says why. */
-graph_node *add_node(lowering *l, graph_op op, uint32_t input, graph_shape shape, resnet_status *status);
-/* The same for a node of another name than the current node's, whose result it does not become. */
-graph_node *append_node(lowering *l, graph_op op, uint32_t input, graph_shape shape, const char *name,
-                        const char *output, resnet_status *status);
+/* Append a node that reads `input` (RESNET_NO_INDEX: none) to the graph and make it the
+ * current node's result. NULL: *status says why. */
+graph_node *add_node(lowering *l, graph_op op, uint32_t input, graph_shape shape,
+                     resnet_status *status);
+/* The same for a node of another name than the current node's, whose result it does not
+ * become. */
+graph_node *append_node(lowering *l, graph_op op, uint32_t input, graph_shape shape,
+                        const char *name, const char *output, resnet_status *status);
 /* The same for a node that keeps the shape and the view of `x`. */
 graph_node *add_elementwise(lowering *l, graph_op op, const value *x, resnet_status *status);
-/* The same for a node that makes a picture of another shape of the picture `x`, viewed in x's order. */
-graph_node *add_pictured(lowering *l, graph_op op, const value *x, graph_shape shape, resnet_status *status);
+/* The same for a node that makes a picture of another shape of the picture `x`, viewed in
+ * x's order. */
+graph_node *add_pictured(lowering *l, graph_op op, const value *x, graph_shape shape,
+                         resnet_status *status);
 
 /* An AFFINE node over the channels of x, scale 1 and shift 0; NULL: *status says why. */
 draft *add_affine(lowering *l, const value *x, resnet_status *status);
@@ -212,53 +241,65 @@ resnet_status make_bias(lowering *l, graph_node *n, const tensor *t, size_t coun
 /* A Conv whose weights have one side: operators_gate.c. */
 resnet_status lower_channel_conv(lowering *l, const tensor *weights);
 
-/* ---- tensors.c ----------------------------------------------------------------------------------------------- */
+/* ---- tensors.c --------------------------------------------------------------------- */
 
-/* Element type, dimensions and amount of data agree; data outside of the file are allowed, and named as they must be.
+/* Element type, dimensions and amount of data agree; data outside of the file are
+ * allowed, and named as they must be.
  */
 resnet_status tensor_check(const lowering *l, const Onnx__TensorProto *t);
-/* A checked tensor's numbers: floats of any width become float, integers and booleans int64_t. `proto` loses its raw
- * data: large weights stand in memory once. */
+/* A checked tensor's numbers: floats of any width become float, integers and booleans
+ * int64_t. `proto` loses its raw data: large weights stand in memory once. */
 resnet_status tensor_read(lowering *l, Onnx__TensorProto *proto, tensor **out);
 /* A tensor of given type and dimensions, all zero; NULL: *status says why. */
-tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dims, resnet_status *status);
-/* The floats of the current node's constant input `index` in a block of the graph's own: the constant's, which then has
- * none any more, where nothing else reads them, else a copy. NULL as memory_allocate. */
+tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dims,
+                   resnet_status *status);
+/* The floats of the current node's constant input `index` in a block of the graph's own:
+ * the constant's, which then has none any more, where nothing else reads them, else a
+ * copy. NULL as memory_allocate. */
 float *take_floats(lowering *l, size_t index);
 /* The same numbers with other dimensions. */
-tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t *dims, resnet_status *status);
-/* Copy one element, the batch mark included; allocates the marks where the target has none yet. */
-bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor *from, size_t from_index);
+tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t *dims,
+                     resnet_status *status);
+/* Copy one element, the batch mark included; allocates the marks where the target has
+ * none yet. */
+bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor *from,
+                         size_t from_index);
 bool tensor_is_batch(const tensor *t, size_t index);
 bool tensor_has_batch(const tensor *t);
 resnet_status check_finite(const lowering *l, const tensor *t, const char *what);
 
-/* ---- shapes.c ------------------------------------------------------------------------------------------------ */
+/* ---- shapes.c ---------------------------------------------------------------------- */
 
 /* Index of an axis that may count from the end, for a tensor of `rank` dimensions. */
 resnet_status resolve_axis(const lowering *l, int64_t axis, uint32_t rank, uint32_t *out);
-/* Axes of Squeeze, Unsqueeze, Reduce...: an attribute before opset `input_since`, then input 1. None: *count is 0. */
+/* Axes of Squeeze, Unsqueeze, Reduce...: an attribute before opset `input_since`, then
+ * input 1. None: *count is 0. */
 resnet_status read_axes(lowering *l, int64_t input_since, const int64_t **axes, size_t *count);
 /* The same as bits; refuses axes outside of `rank` and axes named twice. */
-resnet_status mask_axes(const lowering *l, const int64_t *axes, size_t count, uint32_t rank, uint32_t *mask);
+resnet_status mask_axes(const lowering *l, const int64_t *axes, size_t count, uint32_t rank,
+                        uint32_t *mask);
 /* The dimensions that Reshape asks for; activations keep their batch in front. */
-resnet_status reshape_tensor(lowering *l, const tensor *t, const tensor *target, bool zero_copies, int64_t *dims);
-resnet_status reshape_view(lowering *l, const value *v, const tensor *target, bool zero_copies, int64_t *dims);
+resnet_status reshape_tensor(lowering *l, const tensor *t, const tensor *target, bool zero_copies,
+                             int64_t *dims);
+resnet_status reshape_view(lowering *l, const value *v, const tensor *target, bool zero_copies,
+                           int64_t *dims);
 
 /* Attribute auto_pad, and its words. */
 typedef enum auto_pad { PAD_NOTSET, PAD_SAME_UPPER, PAD_SAME_LOWER, PAD_VALID } auto_pad;
 extern const char *const auto_pad_names[];
 resnet_status get_auto_pad(const lowering *l, auto_pad *mode);
 
-/* Attributes kernel_shape (or `kernel` where not NULL), strides, dilations, pads, auto_pad, ceil_mode to a checked
- * window and output size. Borders that wait in `v` are added to its own. Where a convolution pads by more than its
- * kernel reaches, the borders are put there: `v`, the caller's copy, then becomes what is to be read. */
+/* Attributes kernel_shape (or `kernel` where not NULL), strides, dilations, pads,
+ * auto_pad, ceil_mode to a checked window and output size. Borders that wait in `v` are
+ * added to its own. Where a convolution pads by more than its kernel reaches, the borders
+ * are put there: `v`, the caller's copy, then becomes what is to be read. */
 typedef struct window_request {
   const int64_t *kernel;
   bool accepts_dilation;
   bool refuses_overhang; /* a window that ceil_mode lets stand over the border */
 } window_request;
-resnet_status read_window(lowering *l, value *v, const window_request *request, graph_window *window, graph_shape *out);
+resnet_status read_window(lowering *l, value *v, const window_request *request,
+                          graph_window *window, graph_shape *out);
 
 typedef struct slice_range {
   int64_t start, end, step; /* as they stand in the file */
@@ -268,7 +309,7 @@ resnet_status read_slices(lowering *l, uint32_t rank, slice_range ranges[MAX_RAN
 /* Clamp a range to `dim` as ONNX says; returns the number of elements. */
 int64_t resolve_slice(slice_range *range, int64_t dim);
 
-/* ---- operators.c --------------------------------------------------------------------------------------------- */
+/* ---- operators.c ------------------------------------------------------------------- */
 
 typedef resnet_status (*operator_handler)(lowering *l);
 
@@ -282,13 +323,15 @@ typedef struct operator_row {
   const char *attributes; /* accepted names */
 } operator_row;
 
-/* The table, by name, then opset: what the loader goes by, and what the README's table is made from. */
+/* The table, by name, then opset: what the loader goes by, and what the README's table is
+ * made from. */
 const operator_row *operator_rows(size_t *count);
 
 /* Lower the current node. */
 resnet_status lower_node(lowering *l);
 
-/* Handlers of activations, by file; those of operators that move no data take constants, too. */
+/* Handlers of activations, by file; those of operators that move no data take constants,
+ * too. */
 resnet_status lower_conv(lowering *l);
 resnet_status lower_batch_normalization(lowering *l);
 resnet_status lower_relu(lowering *l);

@@ -8,8 +8,10 @@
 
 enum {
   ALIGNMENT = 64,
-  LARGE_BLOCK = 1 << 18,     /* from here on a block is mapped: see map_block */
-  HUGE_PAGES_BLOCK = 1 << 22 /* from here on it asks for huge pages: inference reads packed weights 1 to 2 % faster */
+  LARGE_BLOCK = 1 << 18, /* from here on a block is mapped: see map_block */
+  HUGE_PAGES_BLOCK =
+      1
+      << 22 /* from here on it asks for huge pages: inference reads packed weights 1 to 2 % faster */
 };
 
 /* Stands right before each block that is handed out. */
@@ -57,21 +59,23 @@ static const bool maps_blocks = true;
 static const bool maps_blocks = true;
 #endif
 
-/* Straight from the kernel, so that a released block goes back to it at once: opening a model releases as much as it
- * keeps, and glibc takes blocks from the heap, where they leave holes, once a large one was released (mallopt(3),
- * M_MMAP_THRESHOLD). */
+/* Straight from the kernel, so that a released block goes back to it at once: opening a
+ * model releases as much as it keeps, and glibc takes blocks from the heap, where they
+ * leave holes, once a large one was released (mallopt(3), M_MMAP_THRESHOLD). */
 static void *map_block(size_t size) {
   void *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (block == MAP_FAILED) return NULL;
 #ifdef MADV_HUGEPAGE
-  if (size >= HUGE_PAGES_BLOCK) (void)madvise(block, size, MADV_HUGEPAGE); /* advice: without them it works as well */
+  /* advice: without them it works as well */
+  if (size >= HUGE_PAGES_BLOCK) (void)madvise(block, size, MADV_HUGEPAGE);
 #endif
   return block;
 }
 
 static void *allocate_base(const memory *m, size_t size, bool mapped, bool cleared) {
   if (mapped) return map_block(size);
-  /* calloc leaves large blocks to the kernel's zero pages; a hook's memory must be cleared here */
+  /* calloc leaves large blocks to the kernel's zero pages; a hook's memory must be
+   * cleared here */
   if (!m->hooks.allocate) return cleared ? calloc(1, size) : malloc(size);
   void *base = m->hooks.allocate(m->hooks.context, size);
   if (base && cleared) memset(base, 0, size);
@@ -80,7 +84,8 @@ static void *allocate_base(const memory *m, size_t size, bool mapped, bool clear
 
 static void *allocate(memory *m, size_t count, size_t size, bool cleared) {
   size_t bytes;
-  if (!size_multiply(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT - sizeof(header)) return NULL;
+  if (!size_multiply(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT - sizeof(header))
+    return NULL;
   size_t total = bytes + ALIGNMENT + sizeof(header);
   if (!reserve(m, total)) return NULL;
   bool mapped = maps_blocks && !m->hooks.allocate && total >= LARGE_BLOCK;
@@ -97,9 +102,13 @@ static void *allocate(memory *m, size_t count, size_t size, bool cleared) {
   return (void *)start;
 }
 
-void *memory_allocate(memory *m, size_t count, size_t size) { return allocate(m, count, size, true); }
+void *memory_allocate(memory *m, size_t count, size_t size) {
+  return allocate(m, count, size, true);
+}
 
-void *memory_allocate_unset(memory *m, size_t count, size_t size) { return allocate(m, count, size, false); }
+void *memory_allocate_unset(memory *m, size_t count, size_t size) {
+  return allocate(m, count, size, false);
+}
 
 void memory_release(memory *m, void *pointer) {
   if (!pointer) return;

@@ -1,4 +1,5 @@
-/* The one allocator of loader and runtime: checked sizes, a budget, the caller's hooks. */
+/* The one allocator of loader and runtime: checked sizes, a budget, the caller's
+ * hooks. */
 #ifndef LIBRESNET_LOADER_MEMORY_H
 #define LIBRESNET_LOADER_MEMORY_H
 
@@ -11,20 +12,25 @@
 
 /* Thread-safe. Must outlive all that was allocated from it. */
 typedef struct memory {
-  resnet_allocator hooks;      /* zero: malloc and free, large blocks from the kernel */
-  uint64_t budget;             /* bytes that may be allocated at once; 0: no limit */
+  /* zero: malloc and free, large blocks from the kernel */
+  resnet_allocator hooks;
+  /* bytes that may be allocated at once; 0: no limit */
+  uint64_t budget;
   _Atomic uint64_t used, peak; /* bytes */
-  _Atomic bool over_budget;    /* some allocation was refused because of the budget */
+  /* some allocation was refused because of the budget */
+  _Atomic bool over_budget;
 } memory;
 
 void memory_init(memory *m, const resnet_allocator *hooks, uint64_t budget);
 
-/* The same on the heap of `hooks`; NULL when that fails. For memory_destroy, after all else was released. */
+/* The same on the heap of `hooks`; NULL when that fails. For memory_destroy, after all
+ * else was released. */
 memory *memory_create(const resnet_allocator *hooks, uint64_t budget);
 void memory_destroy(memory *m);
 
-/* count * size bytes, zeroed, 64-byte aligned; NULL when the product overflows, the budget is used up or the
- * allocation fails. A count or size of 0 gives a valid pointer. */
+/* count * size bytes, zeroed, 64-byte aligned; NULL when the product overflows, the
+ * budget is used up or the allocation fails. A count or size of 0 gives a valid
+ * pointer. */
 void *memory_allocate(memory *m, size_t count, size_t size);
 
 /* The same, but not cleared: for what is overwritten whole. */

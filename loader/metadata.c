@@ -6,7 +6,7 @@
 
 #include "onnx_parse.h"
 
-/* ---- labels: one a line -------------------------------------------------------------------------------------- */
+/* ---- labels: one a line ------------------------------------------------------------ */
 
 static uint32_t count_lines(const char *text) {
   uint32_t count = 1;
@@ -18,8 +18,9 @@ static resnet_status read_labels(graph *g, const char *text, resnet_error *error
   uint32_t count = count_lines(text), classes = g->nodes[g->output].shape.c;
   if (count != classes)
     return fail(error, RESNET_ERROR_FORMAT,
-                "metadata resnet.labels names %u classes, the net has %u: write one label a line for each class", count,
-                classes);
+                "metadata resnet.labels names %u classes, the net has %u: write one label a line "
+                "for each class",
+                count, classes);
   g->labels = memory_allocate(g->memory, count, sizeof(char *));
   if (!g->labels) return fail_memory(error, "the labels");
   g->label_count = count;
@@ -32,12 +33,12 @@ static resnet_status read_labels(graph *g, const char *text, resnet_error *error
   return RESNET_OK;
 }
 
-/* ---- preprocessing: "resize=32 crop=32 order=rgb scale=255 mean=0.49,0.48,0.44 std=0.24,0.24,0.26" ------------ */
+/* ---- preprocessing: "resize=32 crop=32 order=rgb scale=255 mean=0.49,0.48,0.44 std=0.24,0.24,0.26"  */
 
 enum { MAX_DIGITS = 18 /* fit 63 bits */, MAX_EXPONENT = 30 };
 
-/* Digits of a decimal number into *mantissa until MAX_DIGITS are taken; returns how many that now are, leading zeros
- * aside. */
+/* Digits of a decimal number into *mantissa until MAX_DIGITS are taken; returns how many
+ * that now are, leading zeros aside. */
 static int read_digits(const char **text, int taken, int64_t *mantissa) {
   for (; **text >= '0' && **text <= '9' && taken < MAX_DIGITS; (*text)++) {
     *mantissa = *mantissa * 10 + (**text - '0');
@@ -58,7 +59,8 @@ static bool read_exponent(const char **text, int64_t *exponent) {
   return *text > digits;
 }
 
-/* A decimal number such as -0.485 or 1e-3, whatever the locale; false where there is none that a float can hold. */
+/* A decimal number such as -0.485 or 1e-3, whatever the locale; false where there is none
+ * that a float can hold. */
 static bool read_number(const char **text, float *number) {
   double sign = **text == '-' ? -1 : 1, power = 1;
   *text += **text == '-';
@@ -72,7 +74,9 @@ static bool read_number(const char **text, float *number) {
     exponent = point - *text;
     digits = digits || exponent < 0;
   }
-  if (!digits || !read_exponent(text, &exponent) || exponent < -MAX_EXPONENT || exponent > MAX_EXPONENT) return false;
+  if (!digits || !read_exponent(text, &exponent) || exponent < -MAX_EXPONENT ||
+      exponent > MAX_EXPONENT)
+    return false;
   for (int64_t i = 0; i < exponent || i < -exponent; i++) power *= 10;
   double exact = sign * (exponent < 0 ? (double)mantissa / power : (double)mantissa * power);
   if (fabs(exact) > (double)FLT_MAX) return false;
@@ -94,7 +98,8 @@ static bool read_floats(const char *text, size_t count, float *floats) {
 static bool read_size(const char *text, uint32_t *size) {
   *size = 0;
   if (strncmp(text, "none", 4) == 0 && ends_word(text[4])) return true;
-  for (; *text >= '0' && *text <= '9' && *size <= 65535; text++) *size = *size * 10 + (uint32_t)(*text - '0');
+  for (; *text >= '0' && *text <= '9' && *size <= 65535; text++)
+    *size = *size * 10 + (uint32_t)(*text - '0');
   return ends_word(*text) && *size >= 1 && *size <= 65535;
 }
 
@@ -132,7 +137,8 @@ static bool read_value(resnet_preprocess *p, int key, const char *text) {
 /* Index of the key that `word` begins with, followed by '='; KEY_COUNT: none. */
 static int find_key(const char *word, size_t length) {
   int key = 0;
-  while (key < KEY_COUNT && (strlen(keys[key]) != length || strncmp(keys[key], word, length) != 0)) key++;
+  while (key < KEY_COUNT && (strlen(keys[key]) != length || strncmp(keys[key], word, length) != 0))
+    key++;
   return key;
 }
 
@@ -140,14 +146,17 @@ static resnet_status read_preprocess(graph *g, const char *text, resnet_error *e
   unsigned seen = 0;
   for (const char *word = text + strspn(text, " "); *word; word += strspn(word, " ")) {
     size_t length = strcspn(word, "= "), end = strcspn(word, " ");
-    int shown = end < 60 ? (int)end : 60, key = word[length] == '=' ? find_key(word, length) : KEY_COUNT;
+    int shown = end < 60 ? (int)end : 60,
+        key = word[length] == '=' ? find_key(word, length) : KEY_COUNT;
     if (key == KEY_COUNT)
       return fail(error, RESNET_ERROR_FORMAT,
-                  "metadata resnet.preprocess has '%.*s': accepted are resize=, crop=, order=, scale=, mean=, std=",
+                  "metadata resnet.preprocess has '%.*s': accepted are resize=, crop=, order=, "
+                  "scale=, mean=, std=",
                   shown, word);
     if (seen >> key & 1 || !read_value(&g->preprocess, key, word + length + 1))
       return fail(error, RESNET_ERROR_FORMAT,
-                  "metadata resnet.preprocess has '%.*s': once each, resize and crop 1 to 65535 or none, order rgb or "
+                  "metadata resnet.preprocess has '%.*s': once each, resize and crop 1 to 65535 or "
+                  "none, order rgb or "
                   "bgr, scale one number, mean and std three, scale and std above 0, are accepted",
                   shown, word);
     seen |= 1U << key;
@@ -155,12 +164,13 @@ static resnet_status read_preprocess(graph *g, const char *text, resnet_error *e
   }
   if (seen != (1U << KEY_COUNT) - 1)
     return fail(error, RESNET_ERROR_FORMAT,
-                "metadata resnet.preprocess is not complete: resize, crop, order, scale, mean and std are needed");
+                "metadata resnet.preprocess is not complete: resize, crop, order, scale, mean and "
+                "std are needed");
   g->has_preprocess = true;
   return RESNET_OK;
 }
 
-/* ---- all ----------------------------------------------------------------------------------------------------- */
+/* ---- all --------------------------------------------------------------------------- */
 
 static resnet_status read_names(graph *g, const Onnx__ModelProto *model, resnet_error *error) {
   const char *name = onnx_text(model->graph->name), *producer = onnx_text(model->producer_name);
@@ -178,7 +188,8 @@ static resnet_status read_names(graph *g, const Onnx__ModelProto *model, resnet_
 
 static const char *find_property(const Onnx__ModelProto *model, const char *key) {
   for (size_t i = 0; i < model->n_metadata_props; i++)
-    if (strcmp(onnx_text(model->metadata_props[i]->key), key) == 0) return onnx_text(model->metadata_props[i]->value);
+    if (strcmp(onnx_text(model->metadata_props[i]->key), key) == 0)
+      return onnx_text(model->metadata_props[i]->value);
   return NULL;
 }
 

@@ -9,7 +9,8 @@
 
 enum {
   BUFFER_BYTES = 1 << 16,
-  /* deflate's best: two bits stand for 258 bytes (RFC 1951, 3.2.5), and zlib may hold back some that were read */
+  /* deflate's best: two bits stand for 258 bytes (RFC 1951, 3.2.5), and zlib may hold
+   * back some that were read */
   LARGEST_RATIO = 4 * 258,
   HELD_BACK = 1 << 16
 };
@@ -22,7 +23,8 @@ struct byte_stream {
   int file;             /* -1: bytes */
   const uint8_t *bytes; /* in memory: those that are left */
   size_t left;          /* of the file or of `bytes`: not yet taken */
-  uint8_t *buffer;      /* what was produced and not yet read stands at [next,end) */
+  /* what was produced and not yet read stands at [next,end) */
+  uint8_t *buffer;
   const uint8_t *next, *end;
   size_t produced; /* bytes, packed ones unpacked */
   bool packed, ended;
@@ -32,12 +34,14 @@ struct byte_stream {
 
 static resnet_status too_large(resnet_error *error, const char *what, uint64_t max_bytes) {
   if (max_bytes > INT32_MAX)
-    return fail(error, RESNET_ERROR_LIMIT, "is larger than 2 GiB, which is the most that protobuf defines");
-  return fail(error, RESNET_ERROR_LIMIT, "%s more than %llu bytes: raise max_file_bytes if you trust it", what,
+    return fail(error, RESNET_ERROR_LIMIT,
+                "is larger than 2 GiB, which is the most that protobuf defines");
+  return fail(error, RESNET_ERROR_LIMIT,
+              "%s more than %llu bytes: raise max_file_bytes if you trust it", what,
               (unsigned long long)max_bytes);
 }
 
-/* ---- as they are stored -------------------------------------------------------------------------------------- */
+/* ---- as they are stored ------------------------------------------------------------ */
 
 /* Up to `size` of the bytes that are left, more than none; 0: they failed. */
 static size_t take_from_file(byte_stream *s, void *to, size_t size) {
@@ -46,7 +50,8 @@ static size_t take_from_file(byte_stream *s, void *to, size_t size) {
     got = read(s->file, to, size);
   } while (got < 0 && errno == EINTR);
   if (got < 0) s->status = fail_errno(s->error, "read", errno);
-  if (got == 0) s->status = fail(s->error, RESNET_ERROR_IO, "became shorter while it was read: try again");
+  if (got == 0)
+    s->status = fail(s->error, RESNET_ERROR_IO, "became shorter while it was read: try again");
   return got > 0 ? (size_t)got : 0;
 }
 
@@ -63,13 +68,16 @@ static size_t take_stored(byte_stream *s, void *to, size_t size) {
   return taken;
 }
 
-/* ---- gzip ---------------------------------------------------------------------------------------------------- */
+/* ---- gzip -------------------------------------------------------------------------- */
 
-static void *zlib_allocate(void *context, uInt count, uInt size) { return memory_allocate(context, count, size); }
+static void *zlib_allocate(void *context, uInt count, uInt size) {
+  return memory_allocate(context, count, size);
+}
 
 static void zlib_release(void *context, void *pointer) { memory_release(context, pointer); }
 
-/* What the first bytes in s->buffer are is seen before anything was read: they become zlib's. */
+/* What the first bytes in s->buffer are is seen before anything was read: they become
+ * zlib's. */
 static resnet_status start_unpacking(byte_stream *s) {
   s->packed_buffer = s->buffer;
   s->z = (z_stream){.zalloc = zlib_allocate,
@@ -79,7 +87,8 @@ static resnet_status start_unpacking(byte_stream *s) {
                     .avail_in = (uInt)(s->end - s->next)};
   s->buffer = memory_allocate(s->memory, BUFFER_BYTES, 1);
   s->next = s->end = s->buffer;
-  if (!s->buffer || inflateInit2(&s->z, 15 + 16) != Z_OK) return fail_memory(s->error, "unpacking the file");
+  if (!s->buffer || inflateInit2(&s->z, 15 + 16) != Z_OK)
+    return fail_memory(s->error, "unpacking the file");
   s->packed = true;
   return RESNET_OK;
 }
@@ -101,7 +110,8 @@ static size_t inflate_step(byte_stream *s, void *to, size_t size) {
     s->ended = s->z.avail_in == 0 && s->left == 0;
     if (!s->ended) (void)inflateReset(&s->z);
   } else if (result != Z_OK) {
-    s->status = fail(s->error, RESNET_ERROR_FORMAT, "damaged or cut-off gzip data (%s): fetch the file again",
+    s->status = fail(s->error, RESNET_ERROR_FORMAT,
+                     "damaged or cut-off gzip data (%s): fetch the file again",
                      s->z.msg ? s->z.msg : "it ends too early");
   }
   return space - s->z.avail_out;
@@ -113,7 +123,7 @@ static size_t take_unpacked(byte_stream *s, void *to, size_t size) {
   return s->status == RESNET_OK ? made : 0;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 /* Up to `size` bytes, more than none; 0: there are no more, or they failed. */
 static size_t produce(byte_stream *s, void *to, size_t size) {
@@ -175,7 +185,7 @@ resnet_status stream_finish(byte_stream *s) {
   return s->status;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------- */
 
 void stream_close(byte_stream *s) {
   if (!s) return;
@@ -187,8 +197,8 @@ void stream_close(byte_stream *s) {
 }
 
 /* The stream owns `file`, also where this fails. */
-static resnet_status open_stream(byte_stream first, memory *m, uint64_t max_bytes, byte_stream **out,
-                                 resnet_error *error) {
+static resnet_status open_stream(byte_stream first, memory *m, uint64_t max_bytes,
+                                 byte_stream **out, resnet_error *error) {
   byte_stream *s = memory_allocate(m, 1, sizeof *s);
   if (!s) {
     if (first.file >= 0) (void)close(first.file);
@@ -214,10 +224,11 @@ static resnet_status open_stream(byte_stream first, memory *m, uint64_t max_byte
   return status;
 }
 
-resnet_status stream_open_memory(const void *bytes, size_t size, memory *m, uint64_t max_bytes, byte_stream **out,
-                                 resnet_error *error) {
+resnet_status stream_open_memory(const void *bytes, size_t size, memory *m, uint64_t max_bytes,
+                                 byte_stream **out, resnet_error *error) {
   *out = NULL;
-  return open_stream((byte_stream){.file = -1, .bytes = bytes, .left = size}, m, max_bytes, out, error);
+  return open_stream((byte_stream){.file = -1, .bytes = bytes, .left = size}, m, max_bytes, out,
+                     error);
 }
 
 const char *describe_file_type(mode_t mode) {
@@ -232,8 +243,10 @@ static resnet_status check_file(int file, uint64_t max_bytes, size_t *size, resn
   struct stat about;
   if (fstat(file, &about) != 0) return fail_errno(error, "examined", errno);
   if (!S_ISREG(about.st_mode))
-    return fail(error, RESNET_ERROR_IO, "is %s: a model must be a regular file", describe_file_type(about.st_mode));
-  if (about.st_size < 0 || (uint64_t)about.st_size > SIZE_MAX) return too_large(error, "has", max_bytes);
+    return fail(error, RESNET_ERROR_IO, "is %s: a model must be a regular file",
+                describe_file_type(about.st_mode));
+  if (about.st_size < 0 || (uint64_t)about.st_size > SIZE_MAX)
+    return too_large(error, "has", max_bytes);
   *size = (size_t)about.st_size;
   return RESNET_OK;
 }

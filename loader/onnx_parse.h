@@ -1,4 +1,5 @@
-/* Bytes to the protobuf-c structs of generated/onnx.pb-c.h, with what concerns the model as a whole checked. */
+/* Bytes to the protobuf-c structs of generated/onnx.pb-c.h, with what concerns the model
+ * as a whole checked. */
 #ifndef LIBRESNET_LOADER_ONNX_PARSE_H
 #define LIBRESNET_LOADER_ONNX_PARSE_H
 
@@ -10,8 +11,10 @@
 /* Oldest and newest operator set and file format (IR version) that are read. */
 enum { OPSET_MIN = 1, OPSET_MAX = 28, IR_MIN = 3, IR_MAX = 14 };
 
-/* Read the stream to its end. On success *model is the caller's to give to onnx_release, and its graph is not NULL. */
-resnet_status onnx_parse(byte_stream *stream, memory *m, Onnx__ModelProto **model, resnet_error *error);
+/* Read the stream to its end. On success *model is the caller's to give to onnx_release,
+ * and its graph is not NULL. */
+resnet_status onnx_parse(byte_stream *stream, memory *m, Onnx__ModelProto **model,
+                         resnet_error *error);
 
 void onnx_release(Onnx__ModelProto *model, memory *m);
 

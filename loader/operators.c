@@ -1,4 +1,5 @@
-/* The ONNX operators that are read: one row each, or two where an opset moved attributes to inputs. */
+/* The ONNX operators that are read: one row each, or two where an opset moved attributes
+ * to inputs. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,8 +21,10 @@ static const operator_row rows[] = {
     {"Add", 7, NEWEST, 2, 2, lower_arithmetic, fold_arithmetic, ""},
     {"AveragePool", OLDEST, NEWEST, 1, 1, lower_average_pool, NULL,
      "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
-    {"BatchNormalization", OLDEST, 13, 5, 5, lower_batch_normalization, NULL, BATCH_NORM_ATTRIBUTES},
-    {"BatchNormalization", 14, NEWEST, 5, 5, lower_batch_normalization, NULL, BATCH_NORM_ATTRIBUTES " training_mode"},
+    {"BatchNormalization", OLDEST, 13, 5, 5, lower_batch_normalization, NULL,
+     BATCH_NORM_ATTRIBUTES},
+    {"BatchNormalization", 14, NEWEST, 5, 5, lower_batch_normalization, NULL,
+     BATCH_NORM_ATTRIBUTES " training_mode"},
     {"Cast", OLDEST, 18, 1, 1, lower_cast, fold_cast, "to"},
     {"Cast", 19, NEWEST, 1, 1, lower_cast, fold_cast, "to saturate round_mode"},
     {"CastLike", 15, NEWEST, 2, 2, lower_cast_like, fold_cast_like, "saturate round_mode"},
@@ -29,7 +32,8 @@ static const operator_row rows[] = {
     {"Clip", OLDEST, 10, 1, 1, lower_clip, NULL, "min max consumed_inputs"},
     {"Clip", 11, NEWEST, 1, 3, lower_clip, NULL, ""},
     {"Concat", OLDEST, NEWEST, 1, ANY, lower_concat, fold_concat, "axis"},
-    {"Constant", OLDEST, NEWEST, 0, 0, NULL, fold_constant, "value value_float value_floats value_int value_ints"},
+    {"Constant", OLDEST, NEWEST, 0, 0, NULL, fold_constant,
+     "value value_float value_floats value_int value_ints"},
     {"ConstantOfShape", 9, NEWEST, 1, 1, NULL, fold_constant_of_shape, "value"},
     {"Conv", OLDEST, NEWEST, 2, 3, lower_conv, NULL, CONV_ATTRIBUTES},
     {"Div", OLDEST, 6, 2, 2, lower_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
@@ -94,10 +98,12 @@ static const operator_row rows[] = {
     {"Where", 9, NEWEST, 3, 3, NULL, fold_where, ""},
 };
 
-#define OTHER_ACTIVATION                                                                                               \
-  "this activation function is not accepted: ReLU, ReLU6 (Clip), SiLU (x Sigmoid(x)), HardSigmoid and HardSwish are"
-#define AFTER_SCORES                                                                                                   \
-  "the net must end in its scores, of all classes: name the tensor with the scores as the output (program: --scores "  \
+#define OTHER_ACTIVATION                                                                           \
+  "this activation function is not accepted: ReLU, ReLU6 (Clip), SiLU (x Sigmoid(x)), "            \
+  "HardSigmoid and HardSwish are"
+#define AFTER_SCORES                                                                               \
+  "the net must end in its scores, of all classes: name the tensor with the scores as the output " \
+  "(program: --scores "                                                                            \
   "NAME)"
 
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
@@ -121,9 +127,12 @@ static const struct {
     {"If", "control flow is not accepted: export the model without branches"},
     {"Loop", "control flow is not accepted: export the model without loops"},
     {"Scan", "control flow is not accepted: export the model without loops"},
-    {"SequenceMap", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
-    {"Resize", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
-    {"CenterCropPad", "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
+    {"SequenceMap",
+     "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
+    {"Resize",
+     "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
+    {"CenterCropPad",
+     "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
     {"ArgMax", AFTER_SCORES},
     {"TopK", AFTER_SCORES},
     {"Log", AFTER_SCORES},
@@ -141,13 +150,16 @@ static const struct {
     {"Mish", OTHER_ACTIVATION},
     {"Swish", OTHER_ACTIVATION},
     {"ThresholdedRelu", OTHER_ACTIVATION},
-    {"Split", "nets that take channels apart (Res2Net, SKNet, DLA) are not accepted: plain and residual ones are"},
+    {"Split", "nets that take channels apart (Res2Net, SKNet, DLA) are not accepted: plain and "
+              "residual ones are"},
     {"InstanceNormalization",
      "group and instance normalisation (BiT, ResNetV2 of TensorFlow Hub) are not accepted: use a "
      "net with batch normalisation"},
-    {"GroupNormalization", "group normalisation is not accepted: use a net with batch normalisation"},
-    {"LayerNormalization", "layer normalisation (ConvNeXt, transformers) is not accepted: plain and residual "
-                           "convolutional nets are"},
+    {"GroupNormalization",
+     "group normalisation is not accepted: use a net with batch normalisation"},
+    {"LayerNormalization",
+     "layer normalisation (ConvNeXt, transformers) is not accepted: plain and residual "
+     "convolutional nets are"},
 };
 
 const char *node_name(const Onnx__NodeProto *node) {
@@ -161,27 +173,31 @@ resnet_status refuse(const lowering *l, resnet_status status, const char *format
   va_start(arguments, format);
   (void)vsnprintf(problem, sizeof problem, format, arguments);
   va_end(arguments);
-  return fail(l->error, status, "node '%.60s' (%.24s, opset %d): %s", node_name(l->node), onnx_text(l->node->op_type),
-              (int)l->opset, problem);
+  return fail(l->error, status, "node '%.60s' (%.24s, opset %d): %s", node_name(l->node),
+              onnx_text(l->node->op_type), (int)l->opset, problem);
 }
 
 static resnet_status refuse_unknown_operator(const lowering *l) {
   const char *name = onnx_text(l->node->op_type), *domain = onnx_text(l->node->domain);
   if (!name[0]) return invalid(l, "it names no operator: export the model again");
   for (size_t i = 0; i < sizeof known_refusals / sizeof *known_refusals; i++)
-    if (strcmp(known_refusals[i].name, name) == 0) return unsupported(l, "%s", known_refusals[i].advice);
+    if (strcmp(known_refusals[i].name, name) == 0)
+      return unsupported(l, "%s", known_refusals[i].advice);
   if (strcmp(domain, "com.microsoft") == 0)
-    return unsupported(
-        l, "operator of domain 'com.microsoft', onnxruntime's own: take the file from before its optimiser, "
-           "or save with ORT_ENABLE_BASIC, without fusion");
+    return unsupported(l, "operator of domain 'com.microsoft', onnxruntime's own: take the file "
+                          "from before its optimiser, "
+                          "or save with ORT_ENABLE_BASIC, without fusion");
   if (!onnx_is_default_domain(domain))
-    return unsupported(
-        l,
-        "operator of domain '%.40s': only ONNX's own are accepted; a function of the file's: inline it "
-        "(onnx.inliner.inline_local_functions); a fused one: export with opset %d or less, without fusion",
-        domain, OPSET_MAX);
-  return unsupported(l, "this operator is not accepted: only those of plain and residual convolutional nets are; try "
-                        "onnxsim, or export in eval mode");
+    return unsupported(l,
+                       "operator of domain '%.40s': only ONNX's own are accepted; a function of "
+                       "the file's: inline it "
+                       "(onnx.inliner.inline_local_functions); a fused one: export with opset %d "
+                       "or less, without fusion",
+                       domain, OPSET_MAX);
+  return unsupported(
+      l,
+      "this operator is not accepted: only those of plain and residual convolutional nets are; try "
+      "onnxsim, or export in eval mode");
 }
 
 static resnet_status find_row(const lowering *l, const operator_row **found) {
@@ -195,7 +211,9 @@ static resnet_status find_row(const lowering *l, const operator_row **found) {
     return RESNET_OK;
   }
   if (other)
-    return unsupported(l, "the model's opset has no such operator (ONNX has it since opset %d): export the model again",
+    return unsupported(l,
+                       "the model's opset has no such operator (ONNX has it since opset %d): "
+                       "export the model again",
                        other->since);
   return refuse_unknown_operator(l);
 }
@@ -216,19 +234,23 @@ static resnet_status reads_constants_only(lowering *l, bool *answer) {
 static resnet_status check_input_count(const lowering *l, const operator_row *row) {
   size_t count = l->node->n_input;
   if (count < row->inputs_min || count > row->inputs_max)
-    return invalid(l, "has %zu inputs: accepted are %zu to %zu at this opset", count, row->inputs_min, row->inputs_max);
+    return invalid(l, "has %zu inputs: accepted are %zu to %zu at this opset", count,
+                   row->inputs_min, row->inputs_max);
   return RESNET_OK;
 }
 
-/* Thousands of nodes could each copy a large constant: time and memory out of a small file. */
+/* Thousands of nodes could each copy a large constant: time and memory out of a small
+ * file. */
 static resnet_status count_computed(lowering *l) {
   const value *v = get_result(l);
   const tensor *t = v && v->kind == VALUE_TENSOR ? v->tensor : NULL;
-  if (!t || (t->block && t->block->users > 1)) return RESNET_OK; /* the same floats, seen in another way */
+  /* the same floats, seen in another way */
+  if (!t || (t->block && t->block->users > 1)) return RESNET_OK;
   l->computed += t->count;
   if (l->computed <= MAX_COMPUTED) return RESNET_OK;
   return refuse(l, RESNET_ERROR_LIMIT,
-                "the constants that nodes compute have more than %d elements together: run onnxsim on the file",
+                "the constants that nodes compute have more than %d elements together: run onnxsim "
+                "on the file",
                 MAX_COMPUTED);
 }
 
@@ -242,8 +264,10 @@ resnet_status lower_node(lowering *l) {
   if (status != RESNET_OK) return status;
   operator_handler handler = constants ? row->fold : row->lower;
   if (!handler)
-    return unsupported(l, constants ? "reads constants only: it is accepted on activations; run onnxsim on the file"
-                                    : "is accepted on constants and shapes only, not on activations; try onnxsim");
+    return unsupported(
+        l, constants
+               ? "reads constants only: it is accepted on activations; run onnxsim on the file"
+               : "is accepted on constants and shapes only, not on activations; try onnxsim");
   status = handler(l);
   return status == RESNET_OK && constants ? count_computed(l) : status;
 }

@@ -4,11 +4,12 @@
 
 #include "lower.h"
 
-/* ---- per-channel affine functions ---------------------------------------------------------------------------- */
+/* ---- per-channel affine functions -------------------------------------------------- */
 
 draft *add_affine(lowering *l, const value *x, resnet_status *status) {
   uint32_t channels = value_shape(l, x).c;
-  double *scale = scratch_allocate(l, channels, sizeof *scale), *shift = scratch_allocate(l, channels, sizeof *shift);
+  double *scale = scratch_allocate(l, channels, sizeof *scale),
+         *shift = scratch_allocate(l, channels, sizeof *shift);
   if (!scale || !shift) {
     *status = fail_memory(l->error, "a normalisation");
     return NULL;
@@ -34,8 +35,9 @@ static resnet_status read_normalisation(lowering *l, size_t channels, normalisat
     if (status != RESNET_OK) return status;
     const tensor *t = *tensors[i];
     if (!t || !t->is_float || t->rank != 1 || t->count != channels)
-      return invalid(l, "its %s '%.50s' has %zu numbers: a float for each of %zu channels is accepted", names[i],
-                     t ? t->name : "", t ? t->count : 0, channels);
+      return invalid(l,
+                     "its %s '%.50s' has %zu numbers: a float for each of %zu channels is accepted",
+                     names[i], t ? t->name : "", t ? t->count : 0, channels);
     status = check_finite(l, t, names[i]);
     if (status != RESNET_OK) return status;
   }
@@ -48,28 +50,33 @@ static bool names_statistics(const lowering *l) {
   return false;
 }
 
-/* Before opset 7 is_test, 0 unless given, tells; then, until training_mode comes with 14, whether the statistics of the
- * batch are outputs, unless an is_test was left there (rten issue 1432). */
+/* Before opset 7 is_test, 0 unless given, tells; then, until training_mode comes with 14,
+ * whether the statistics of the batch are outputs, unless an is_test was left there (rten
+ * issue 1432). */
 static resnet_status check_inference(const lowering *l) {
   int64_t training, test;
   resnet_status status = get_int(l, "training_mode", 0, &training);
-  if (status == RESNET_OK) status = get_int(l, "is_test", l->opset >= 7 && !names_statistics(l), &test);
+  if (status == RESNET_OK)
+    status = get_int(l, "is_test", l->opset >= 7 && !names_statistics(l), &test);
   if (status != RESNET_OK) return status;
   if (training)
-    return unsupported(l, "was left in training mode (training_mode is 1), where answers depend on the other pictures "
+    return unsupported(l, "was left in training mode (training_mode is 1), where answers depend on "
+                          "the other pictures "
                           "of the batch: call model.eval() and export again");
   if (!test && l->opset >= 7 && l->opset < 14)
-    return unsupported(l,
-                       "was left in training mode (its mean and variance are outputs, '%.40s' is one): call "
-                       "model.eval() and export again",
-                       l->node->n_output > 1 ? l->node->output[1] : "");
+    return unsupported(
+        l,
+        "was left in training mode (its mean and variance are outputs, '%.40s' is one): call "
+        "model.eval() and export again",
+        l->node->n_output > 1 ? l->node->output[1] : "");
   if (!test && l->opset < 7)
-    return unsupported(l, "was left in training mode (is_test is 0): call model.eval() and export again");
+    return unsupported(
+        l, "was left in training mode (is_test is 0): call model.eval() and export again");
   return RESNET_OK;
 }
 
-/* y = (x - mean) / sqrt(variance + epsilon) * scale + bias. Old MXNet files say spatial=0 and mean 1 (mxnet issue
- * 17711): the parameters' length, one for each channel, tells. */
+/* y = (x - mean) / sqrt(variance + epsilon) * scale + bias. Old MXNet files say spatial=0
+ * and mean 1 (mxnet issue 17711): the parameters' length, one for each channel, tells. */
 resnet_status lower_batch_normalization(lowering *l) {
   value *x;
   normalisation p;
@@ -77,7 +84,8 @@ resnet_status lower_batch_normalization(lowering *l) {
   resnet_status status = get_activation(l, 0, &x);
   if (status == RESNET_OK) status = check_inference(l);
   if (status != RESNET_OK) return status;
-  if (!find_channels(l, x, &axis) || axis != 1) return unsupported(l, "its input was reshaped: (n,c,...) is accepted");
+  if (!find_channels(l, x, &axis) || axis != 1)
+    return unsupported(l, "its input was reshaped: (n,c,...) is accepted");
   uint32_t channels = value_shape(l, x).c;
   status = read_normalisation(l, channels, &p);
   if (status != RESNET_OK) return status;
@@ -89,14 +97,17 @@ resnet_status lower_batch_normalization(lowering *l) {
   for (uint32_t c = 0; c < channels; c++) {
     double variance = (double)p.variance->floats[c];
     if (variance < 0 || variance + (double)p.epsilon <= 0)
-      return invalid(l, "its variance is %g for channel %u: it must be positive; train or export again", variance, c);
+      return invalid(
+          l, "its variance is %g for channel %u: it must be positive; train or export again",
+          variance, c);
     d->scale[c] = (double)p.scale->floats[c] / sqrt(variance + (double)p.epsilon);
     d->shift[c] = (double)p.bias->floats[c] - (double)p.mean->floats[c] * d->scale[c];
   }
   return RESNET_OK;
 }
 
-/* The axis of x that the first dimension of t meets: the last ones meet, but before opset 7 attribute axis may say. */
+/* The axis of x that the first dimension of t meets: the last ones meet, but before opset
+ * 7 attribute axis may say. */
 static resnet_status first_axis(const lowering *l, const value *x, const tensor *t, int64_t *axis) {
   *axis = (int64_t)x->rank - t->rank;
   if (l->opset >= 7) return RESNET_OK;
@@ -116,7 +127,8 @@ static bool fits_channels(const lowering *l, const value *x, const tensor *t, in
   return true;
 }
 
-/* Shapes that differ: those that ONNX broadcasts (the batch aside) are not accepted, others contradict each other. */
+/* Shapes that differ: those that ONNX broadcasts (the batch aside) are not accepted,
+ * others contradict each other. */
 static resnet_status broadcast_status(const value *a, const int64_t *dims, uint32_t rank) {
   for (uint32_t i = 1; i <= rank && i < a->rank; i++) {
     int64_t x = a->dims[a->rank - i], y = dims[rank - i];
@@ -157,20 +169,24 @@ static void set_affine(draft *d, uint32_t c, arithmetic op, double number, bool 
 }
 
 static resnet_status check_divisor(const lowering *l, const tensor *t, bool constant_first) {
-  if (constant_first) return unsupported(l, "divides a constant by an activation: the divisor must be the constant");
+  if (constant_first)
+    return unsupported(l, "divides a constant by an activation: the divisor must be the constant");
   for (size_t i = 0; i < t->count; i++)
-    if (!(fabsf(t->floats[i]) > 0)) return invalid(l, "divides by 0, element %zu of '%.50s'", i, t->name);
+    if (!(fabsf(t->floats[i]) > 0))
+      return invalid(l, "divides by 0, element %zu of '%.50s'", i, t->name);
   return RESNET_OK;
 }
 
-static resnet_status add_constant(lowering *l, const value *x, const tensor *t, bool constant_first) {
+static resnet_status add_constant(lowering *l, const value *x, const tensor *t,
+                                  bool constant_first) {
   int64_t axis;
   resnet_status status = first_axis(l, x, t, &axis);
   if (status != RESNET_OK) return status;
   if (!fits_channels(l, x, t, axis))
-    return refuse(l, broadcast_status(x, t->dims, t->rank),
-                  "its constant '%.50s' has %zu numbers: 1 float, or 1 for each channel, is accepted", t->name,
-                  t->count);
+    return refuse(
+        l, broadcast_status(x, t->dims, t->rank),
+        "its constant '%.50s' has %zu numbers: 1 float, or 1 for each channel, is accepted",
+        t->name, t->count);
   arithmetic op = which(l);
   status = check_finite(l, t, "constant");
   if (status == RESNET_OK && op == DIV) status = check_divisor(l, t, constant_first);
@@ -181,17 +197,19 @@ static resnet_status add_constant(lowering *l, const value *x, const tensor *t, 
   return RESNET_OK;
 }
 
-/* ---- additions ----------------------------------------------------------------------------------------------- */
+/* ---- additions --------------------------------------------------------------------- */
 
 static resnet_status add_residual(lowering *l, const value *a, const value *b) {
   graph_shape s = value_shape(l, a), t = value_shape(l, b);
   const bool fits = seen_alike(l, a, b);
   if (fits && !of_one_order(l, a, b))
-    return unsupported(l, "adds a picture seen as (n,c,h,w) and one seen as (n,h,w,c): two of one order are accepted");
+    return unsupported(l, "adds a picture seen as (n,c,h,w) and one seen as (n,h,w,c): two of one "
+                          "order are accepted");
   if (!fits)
     return refuse(l, broadcast_status(a, b->dims, b->rank),
-                  "adds (h %u, w %u, c %u) and (h %u, w %u, c %u): equal shapes are accepted, no broadcasting", s.h,
-                  s.w, s.c, t.h, t.w, t.c);
+                  "adds (h %u, w %u, c %u) and (h %u, w %u, c %u): equal shapes are accepted, no "
+                  "broadcasting",
+                  s.h, s.w, s.c, t.h, t.w, t.c);
   resnet_status status;
   graph_node *n = add_elementwise(l, GRAPH_ADD, a, &status);
   if (!n) return status;
@@ -211,32 +229,36 @@ resnet_status lower_arithmetic(lowering *l) {
   if (constant_first || b->kind == VALUE_TENSOR) {
     value *x;
     status = get_activation(l, constant_first ? 1 : 0, &x);
-    return status == RESNET_OK ? add_constant(l, x, constant_first ? a->tensor : b->tensor, constant_first) : status;
+    return status == RESNET_OK
+               ? add_constant(l, x, constant_first ? a->tensor : b->tensor, constant_first)
+               : status;
   }
   if (which(l) == MUL) return lower_scale(l);
   status = get_activation(l, 0, &a);
   if (status == RESNET_OK) status = get_activation(l, 1, &b);
   if (status != RESNET_OK) return status;
   if (which(l) != ADD)
-    return unsupported(l,
-                       "combines two activations: a constant for one of them is accepted; only Add and Mul take two");
+    return unsupported(l, "combines two activations: a constant for one of them is accepted; only "
+                          "Add and Mul take two");
   return add_residual(l, a, b);
 }
 
 resnet_status lower_sum(lowering *l) {
   value *x;
-  if (l->node->n_input > 2) return unsupported(l, "sums %zu tensors: 1 or 2 are accepted", l->node->n_input);
+  if (l->node->n_input > 2)
+    return unsupported(l, "sums %zu tensors: 1 or 2 are accepted", l->node->n_input);
   if (l->node->n_input == 2) return lower_arithmetic(l);
   resnet_status status = get_activation(l, 0, &x);
   return status == RESNET_OK ? set_same(l, x) : status;
 }
 
-/* ---- clamps -------------------------------------------------------------------------------------------------- */
+/* ---- clamps ------------------------------------------------------------------------ */
 
 static resnet_status add_clamp(lowering *l, const value *x, float low, float high) {
   resnet_status status;
   if (!(low <= high))
-    return invalid(l, "clips to [%g,%g]: the minimum must not exceed the maximum", (double)low, (double)high);
+    return invalid(l, "clips to [%g,%g]: the minimum must not exceed the maximum", (double)low,
+                   (double)high);
   graph_node *n = add_elementwise(l, GRAPH_CLAMP, x, &status);
   if (!n) return status;
   n->clamp_min = low <= -FLT_MAX ? -INFINITY : low;
@@ -283,14 +305,16 @@ resnet_status lower_min_max(lowering *l) {
   if (status != RESNET_OK) return status;
   size_t position = first->kind == VALUE_ACTIVATION ? 0 : 1;
   status = get_activation(l, position, &x);
-  if (status == RESNET_OK) status = read_bound(l, 1 - position, is_min ? INFINITY : -INFINITY, &bound);
+  if (status == RESNET_OK)
+    status = read_bound(l, 1 - position, is_min ? INFINITY : -INFINITY, &bound);
   if (status != RESNET_OK) return status;
   return is_min ? add_clamp(l, x, -INFINITY, bound) : add_clamp(l, x, bound, INFINITY);
 }
 
-/* ---- softmax ------------------------------------------------------------------------------------------------- */
+/* ---- softmax ----------------------------------------------------------------------- */
 
-/* Up to opset 12 the default axis is 1 and all axes from it on are taken together; from 13 it is -1 and stands alone.
+/* Up to opset 12 the default axis is 1 and all axes from it on are taken together; from
+ * 13 it is -1 and stands alone.
  */
 resnet_status lower_softmax(lowering *l) {
   value *x;
@@ -304,8 +328,10 @@ resnet_status lower_softmax(lowering *l) {
   graph_shape s = value_shape(l, x);
   bool over_classes = together ? axis == 1 : axis > 0 && x->dims[axis] == s.c;
   if (s.h != 1 || s.w != 1 || !over_classes)
-    return unsupported(l, "is taken over axis %u of %u (h %u, w %u): the channels of (n,c) are accepted", axis, x->rank,
-                       s.h, s.w);
-  (void)add_elementwise(l, l->node->op_type[0] == 'L' ? GRAPH_LOG_SOFTMAX : GRAPH_SOFTMAX, x, &status);
+    return unsupported(
+        l, "is taken over axis %u of %u (h %u, w %u): the channels of (n,c) are accepted", axis,
+        x->rank, s.h, s.w);
+  (void)add_elementwise(l, l->node->op_type[0] == 'L' ? GRAPH_LOG_SOFTMAX : GRAPH_SOFTMAX, x,
+                        &status);
   return status;
 }

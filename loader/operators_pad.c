@@ -1,5 +1,6 @@
-/* Pad. Borders of zeros, or of the lowest number, are not put around a picture at once: they wait in its value until
- * the next node takes them over as its own padding, or until one comes that cannot (put_borders). */
+/* Pad. Borders of zeros, or of the lowest number, are not put around a picture at once:
+ * they wait in its value until the next node takes them over as its own padding, or until
+ * one comes that cannot (put_borders). */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -7,7 +8,8 @@
 #include "lower.h"
 
 typedef struct padding {
-  int64_t pads[8]; /* [0..3] before and [4..7] after each axis, in the view's order */
+  /* [0..3] before and [4..7] after each axis, in the view's order */
+  int64_t pads[8];
   graph_pad_mode mode;
   float number;
 } padding;
@@ -18,7 +20,8 @@ static resnet_status read_number(lowering *l, float *number) {
   if (l->opset < 11) return get_float(l, "value", 0, number);
   resnet_status status = get_constant(l, 2, "constant_value", &t);
   if (status != RESNET_OK || !t) return status;
-  if (t->count != 1) return invalid(l, "its constant_value has %zu numbers instead of one", t->count);
+  if (t->count != 1)
+    return invalid(l, "its constant_value has %zu numbers instead of one", t->count);
   *number = t->is_float ? t->floats[0] : (float)t->ints[0];
   return RESNET_OK;
 }
@@ -43,7 +46,8 @@ static resnet_status read_list(lowering *l, padding *p) {
   if (named > 4 || count != 2 * named)
     return invalid(l, "has %zu pads for %zu axes: export the model again", count, named);
   uint32_t seen = 0;
-  status = mask_axes(l, axes ? axes->ints : NULL, axes ? named : 0, 4, &seen); /* none twice */
+  /* none twice */
+  status = mask_axes(l, axes ? axes->ints : NULL, axes ? named : 0, 4, &seen);
   for (size_t i = 0; i < named && status == RESNET_OK; i++) {
     uint32_t axis = 0;
     status = resolve_axis(l, axes ? axes->ints[i] : (int64_t)i, 4, &axis);
@@ -60,7 +64,8 @@ static resnet_status read_mode(lowering *l, padding *p) {
   resnet_status status = get_word(l, "mode", modes, 0, &mode);
   if (status != RESNET_OK) return status;
   if (mode >= sizeof known / sizeof *known)
-    return unsupported(l, "pads in mode '%s': constant, reflect and edge are accepted", modes[mode]);
+    return unsupported(l, "pads in mode '%s': constant, reflect and edge are accepted",
+                       modes[mode]);
   p->mode = known[mode];
   return read_number(l, &p->number);
 }
@@ -69,13 +74,17 @@ static resnet_status check_pads(const lowering *l, const padding *p) {
   for (size_t i = 0; i < 8; i++)
     if (p->pads[i] < 0 || p->pads[i] > MAX_SIDE)
       return unsupported(l, "pads by %lld: accepted are 0 to %d", (long long)p->pads[i], MAX_SIDE);
-  if (p->pads[0] || p->pads[4]) return unsupported(l, "pads the batch: channels, height and width are accepted");
+  if (p->pads[0] || p->pads[4])
+    return unsupported(l, "pads the batch: channels, height and width are accepted");
   if (p->number != p->number || p->number >= FLT_MAX)
-    return unsupported(l, "pads with %g: finite numbers and the lowest one are accepted", (double)p->number);
+    return unsupported(l, "pads with %g: finite numbers and the lowest one are accepted",
+                       (double)p->number);
   return RESNET_OK;
 }
 
-static bool is_zeros(const padding *p) { return p->mode == GRAPH_PAD_CONSTANT && !(p->number < 0) && !(p->number > 0); }
+static bool is_zeros(const padding *p) {
+  return p->mode == GRAPH_PAD_CONSTANT && !(p->number < 0) && !(p->number > 0);
+}
 
 static bool pads_nothing(const padding *p) {
   int64_t all = 0;
@@ -83,7 +92,9 @@ static bool pads_nothing(const padding *p) {
   return all == 0;
 }
 
-static bool is_lowest(const padding *p) { return p->mode == GRAPH_PAD_CONSTANT && p->number <= -FLT_MAX; }
+static bool is_lowest(const padding *p) {
+  return p->mode == GRAPH_PAD_CONSTANT && p->number <= -FLT_MAX;
+}
 
 /* Option A's new channels: zeros before and after the old. */
 static resnet_status pad_channels(lowering *l, const value *x, uint32_t before, uint32_t after) {
@@ -97,15 +108,20 @@ static resnet_status pad_channels(lowering *l, const value *x, uint32_t before, 
   return RESNET_OK;
 }
 
-static void set_borders(graph_node *n, uint32_t top, uint32_t left, uint32_t bottom, uint32_t right) {
-  n->window = (graph_window){.pad_top = top, .pad_left = left, .pad_bottom = bottom, .pad_right = right};
+static void set_borders(graph_node *n, uint32_t top, uint32_t left, uint32_t bottom,
+                        uint32_t right) {
+  n->window =
+      (graph_window){.pad_top = top, .pad_left = left, .pad_bottom = bottom, .pad_right = right};
 }
 
 static resnet_status refuse_lowest(const lowering *l, const value *v) {
-  return unsupported(l, "reads the padding of node '%.60s' with the lowest number: only a MaxPool may", v->pad_name);
+  return unsupported(l,
+                     "reads the padding of node '%.60s' with the lowest number: only a MaxPool may",
+                     v->pad_name);
 }
 
-static bool padded_shape(graph_shape *s, uint64_t top, uint64_t left, uint64_t bottom, uint64_t right) {
+static bool padded_shape(graph_shape *s, uint64_t top, uint64_t left, uint64_t bottom,
+                         uint64_t right) {
   const uint64_t h = s->h + top + bottom, w = s->w + left + right;
   if (h > MAX_SIDE || w > MAX_SIDE) return false;
   s->h = (uint32_t)h;
@@ -114,14 +130,16 @@ static bool padded_shape(graph_shape *s, uint64_t top, uint64_t left, uint64_t b
 }
 
 static resnet_status too_large(const lowering *l, graph_shape s) {
-  return unsupported(l, "its borders make (h %u, w %u) larger than %d: smaller ones are accepted", s.h, s.w, MAX_SIDE);
+  return unsupported(l, "its borders make (h %u, w %u) larger than %d: smaller ones are accepted",
+                     s.h, s.w, MAX_SIDE);
 }
 
 resnet_status put_borders(lowering *l, value *v) {
   resnet_status status;
   graph_shape s = value_shape(l, v);
   if (v->pad_lowest) return refuse_lowest(l, v);
-  if (!padded_shape(&s, v->pad_top, v->pad_left, v->pad_bottom, v->pad_right)) return too_large(l, s);
+  if (!padded_shape(&s, v->pad_top, v->pad_left, v->pad_bottom, v->pad_right))
+    return too_large(l, s);
   const bool last = picture_channels(l, v) == 3;
   graph_node *n = append_node(l, GRAPH_PAD, v->node, s, v->pad_name, v->name, &status);
   if (!n) return status;
@@ -135,13 +153,16 @@ resnet_status put_borders(lowering *l, value *v) {
 }
 
 /* Borders that no other node takes over. */
-static resnet_status add_borders(lowering *l, const value *x, const padding *p, uint32_t height_axis) {
+static resnet_status add_borders(lowering *l, const value *x, const padding *p,
+                                 uint32_t height_axis) {
   const uint32_t top = (uint32_t)p->pads[height_axis], bottom = (uint32_t)p->pads[4 + height_axis];
-  const uint32_t left = (uint32_t)p->pads[height_axis + 1], right = (uint32_t)p->pads[5 + height_axis];
+  const uint32_t left = (uint32_t)p->pads[height_axis + 1],
+                 right = (uint32_t)p->pads[5 + height_axis];
   graph_shape s = value_shape(l, x);
   if (p->mode == GRAPH_PAD_REFLECT && (top >= s.h || bottom >= s.h || left >= s.w || right >= s.w))
-    return invalid(l, "reflects borders of %u,%u,%u,%u in a picture of %ux%u: smaller ones are accepted", top, left,
-                   bottom, right, s.h, s.w);
+    return invalid(
+        l, "reflects borders of %u,%u,%u,%u in a picture of %ux%u: smaller ones are accepted", top,
+        left, bottom, right, s.h, s.w);
   if (!padded_shape(&s, top, left, bottom, right)) return too_large(l, s);
   resnet_status status;
   graph_node *n = add_pictured(l, GRAPH_PAD, x, s, &status);
@@ -152,7 +173,8 @@ static resnet_status add_borders(lowering *l, const value *x, const padding *p, 
   return RESNET_OK;
 }
 
-static void let_wait(const lowering *l, const value *x, value *y, const padding *p, uint32_t height_axis) {
+static void let_wait(const lowering *l, const value *x, value *y, const padding *p,
+                     uint32_t height_axis) {
   y->pad_top = x->pad_top + (uint32_t)p->pads[height_axis];
   y->pad_left = x->pad_left + (uint32_t)p->pads[height_axis + 1];
   y->pad_bottom = x->pad_bottom + (uint32_t)p->pads[4 + height_axis];
@@ -167,14 +189,17 @@ static resnet_status pad_picture(lowering *l, value *x, const padding *p) {
   const bool waits = is_zeros(p) || is_lowest(p);
   if (pads_nothing(p)) return set_same(l, x);
   if (pads_channels && !is_zeros(p))
-    return unsupported(l, "pads channels with other numbers than 0: only zeros (mode constant) are accepted there");
+    return unsupported(
+        l,
+        "pads channels with other numbers than 0: only zeros (mode constant) are accepted there");
   if (has_borders(x) && (!waits || x->pad_lowest != is_lowest(p))) {
     resnet_status status = put_borders(l, x);
     if (status != RESNET_OK) return status;
   }
   if (!waits) return add_borders(l, x, p, height_axis);
-  resnet_status status =
-      pads_channels ? pad_channels(l, x, (uint32_t)p->pads[channels], (uint32_t)p->pads[4 + channels]) : set_same(l, x);
+  resnet_status status = pads_channels ? pad_channels(l, x, (uint32_t)p->pads[channels],
+                                                      (uint32_t)p->pads[4 + channels])
+                                       : set_same(l, x);
   value *y = get_result(l);
   if (status == RESNET_OK && y) let_wait(l, x, y, p, height_axis);
   return status;
@@ -190,7 +215,7 @@ resnet_status lower_pad(lowering *l) {
   return status == RESNET_OK ? pad_picture(l, x, &p) : status;
 }
 
-/* ---- Concat: option A written as a picture beside zeros, two pools beside each other -------------------------- */
+/* ---- Concat: option A written as a picture beside zeros, two pools beside each other  */
 
 static bool is_all_zero(const float *numbers, size_t count) {
   for (size_t i = 0; i < count; i++)
@@ -200,7 +225,8 @@ static bool is_all_zero(const float *numbers, size_t count) {
 
 /* x times 0, as Torch's first ResNets had it; a constant of zeros. */
 static bool is_zero_value(const lowering *l, const value *v) {
-  if (v->kind == VALUE_TENSOR) return v->tensor->is_float && is_all_zero(v->tensor->floats, v->tensor->count);
+  if (v->kind == VALUE_TENSOR)
+    return v->tensor->is_float && is_all_zero(v->tensor->floats, v->tensor->count);
   const draft *d = &l->drafts[v->node];
   if (l->graph->nodes[v->node].op != GRAPH_AFFINE || has_borders(v) || v->expanded) return false;
   for (uint32_t c = 0; c < value_shape(l, v).c; c++)
@@ -214,18 +240,23 @@ static const int64_t *dims_of(const value *v, uint32_t *rank) {
 }
 
 /* The zeros are as high and wide as the picture, and there are as many as pictures. */
-static resnet_status check_zeros(const lowering *l, const value *x, const value *zeros, uint32_t channels) {
+static resnet_status check_zeros(const lowering *l, const value *x, const value *zeros,
+                                 uint32_t channels) {
   uint32_t rank;
   const int64_t *dims = dims_of(zeros, &rank);
   bool fits = rank == 4;
   for (uint32_t i = 1; fits && i < 4; i++) fits = i == channels || dims[i] == x->dims[i];
-  if (fits && zeros->kind == VALUE_TENSOR && !zeros->tensor->for_batch) fits = dims[0] == (l->batch ? l->batch : 1);
+  if (fits && zeros->kind == VALUE_TENSOR && !zeros->tensor->for_batch)
+    fits = dims[0] == (l->batch ? l->batch : 1);
   if (fits && dims[channels] <= MAX_SIDE) return RESNET_OK;
-  return invalid(l, "joins '%.50s' and '%.50s', which differ in height, width or batch: export the model again",
-                 x->name, zeros->name);
+  return invalid(
+      l,
+      "joins '%.50s' and '%.50s', which differ in height, width or batch: export the model again",
+      x->name, zeros->name);
 }
 
-/* The one input that is no zeros, and how many channels of zeros stand before and after it. */
+/* The one input that is no zeros, and how many channels of zeros stand before and after
+ * it. */
 typedef struct joined {
   value *x;
   int64_t before, after;
@@ -239,23 +270,28 @@ static resnet_status find_joined(lowering *l, joined *j) {
     if (is_zero_value(l, v)) continue;
     if (j->x || v->kind != VALUE_ACTIVATION)
       return unsupported(l,
-                         "joins '%.50s' and '%.50s': an activation and zeros are accepted (option A); DenseNets and "
+                         "joins '%.50s' and '%.50s': an activation and zeros are accepted (option "
+                         "A); DenseNets and "
                          "others that join activations are not",
                          j->x ? j->x->name : "zeros", v->name);
     status = get_picture(l, i, false, &j->x);
     if (status != RESNET_OK) return status;
   }
-  return j->x ? RESNET_OK : unsupported(l, "joins zeros alone: an activation among them is accepted");
+  return j->x ? RESNET_OK
+              : unsupported(l, "joins zeros alone: an activation among them is accepted");
 }
 
-/* Two flat tensors, or pictures of one pixel: fastai's heads put the average beside the maximum. */
+/* Two flat tensors, or pictures of one pixel: fastai's heads put the average beside the
+ * maximum. */
 static bool are_pixels(lowering *l, value *pair[2]) {
   uint32_t axes[2];
   if (l->node->n_input != 2) return false;
   for (size_t i = 0; i < 2; i++) {
     if (get_value(l, i, &pair[i]) != RESNET_OK || pair[i]->kind != VALUE_ACTIVATION) return false;
     const graph_shape s = value_shape(l, pair[i]);
-    if (s.h != 1 || s.w != 1 || has_borders(pair[i]) || pair[i]->expanded || is_zero_value(l, pair[i])) return false;
+    if (s.h != 1 || s.w != 1 || has_borders(pair[i]) || pair[i]->expanded ||
+        is_zero_value(l, pair[i]))
+      return false;
     if (!find_channels(l, pair[i], &axes[i])) return false;
   }
   return pair[0]->rank == pair[1]->rank && axes[0] == axes[1];
@@ -267,7 +303,8 @@ static resnet_status join_pixels(lowering *l, value *const pair[2], uint32_t axi
   const graph_shape s = {1, 1, first + value_shape(l, pair[1]).c};
   resnet_status status = RESNET_OK;
   for (size_t i = 0; i < 2 && status == RESNET_OK; i++) {
-    graph_node *n = append_node(l, GRAPH_SUBSAMPLE, pair[i]->node, s, node_name(l->node), "", &status);
+    graph_node *n =
+        append_node(l, GRAPH_SUBSAMPLE, pair[i]->node, s, node_name(l->node), "", &status);
     if (!n) return status;
     n->stride_h = n->stride_w = 1;
     n->channels_before = i ? first : 0;
@@ -307,8 +344,8 @@ static resnet_status join_zeros(lowering *l) {
     *(seen ? &j.after : &j.before) += dims_of(v, &rank)[axis];
   }
   if (j.before > MAX_SIDE || j.after > MAX_SIDE)
-    return unsupported(l, "adds %lld channels of zeros: up to %d are accepted", (long long)(j.before + j.after),
-                       MAX_SIDE);
+    return unsupported(l, "adds %lld channels of zeros: up to %d are accepted",
+                       (long long)(j.before + j.after), MAX_SIDE);
   return pad_channels(l, j.x, (uint32_t)j.before, (uint32_t)j.after);
 }
 
@@ -321,6 +358,7 @@ resnet_status lower_concat(lowering *l) {
   resnet_status status = get_int(l, "axis", 1, &given);
   if (status == RESNET_OK) status = resolve_axis(l, given, pair[0]->rank, &axis);
   if (status != RESNET_OK) return status;
-  if (axis != channels) return unsupported(l, "joins along axis %lld: the channels are accepted", (long long)given);
+  if (axis != channels)
+    return unsupported(l, "joins along axis %lld: the channels are accepted", (long long)given);
   return join_pixels(l, pair, axis);
 }

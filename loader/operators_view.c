@@ -15,7 +15,8 @@ resnet_status lower_identity(lowering *l) {
 
 resnet_status lower_dropout(lowering *l) {
   const tensor *training;
-  if (l->opset < 7) return lower_identity(l); /* whatever is_test says: nets are run here, not trained */
+  /* whatever is_test says: nets are run here, not trained */
+  if (l->opset < 7) return lower_identity(l);
   resnet_status status = get_constant(l, 2, "training_mode", &training);
   if (status != RESNET_OK) return status;
   if (training && !training->is_float && training->count == 1 && training->ints[0])
@@ -29,8 +30,9 @@ resnet_status lower_cast(lowering *l) {
   resnet_status status = get_type(l, &to);
   if (status != RESNET_OK) return status;
   if (to != TYPE_FLOAT && to != TYPE_FLOAT16 && to != TYPE_DOUBLE)
-    return unsupported(l, "casts an activation to type %lld: float (1), float16 (10), double (11) are accepted",
-                       (long long)to);
+    return unsupported(
+        l, "casts an activation to type %lld: float (1), float16 (10), double (11) are accepted",
+        (long long)to);
   return lower_identity(l);
 }
 
@@ -54,13 +56,14 @@ resnet_status lower_flatten(lowering *l) {
   if (status == RESNET_OK) status = get_int(l, "axis", 1, &given);
   if (status == RESNET_OK) status = resolve_axis(l, given, x->rank, &axis);
   if (status != RESNET_OK) return status;
-  if (axis != 1) return unsupported(l, "axis is %lld: 1 is accepted, which keeps the batch", (long long)given);
+  if (axis != 1)
+    return unsupported(l, "axis is %lld: 1 is accepted, which keeps the batch", (long long)given);
   graph_shape s = value_shape(l, x);
   int64_t dims[2] = {0, (int64_t)s.h * s.w * s.c};
   return set_view(l, x, 2, dims);
 }
 
-/* ---- Reshape, Squeeze, Unsqueeze: of activations and of constants alike ---------------------------------------- */
+/* ---- Reshape, Squeeze, Unsqueeze: of activations and of constants alike ------------ */
 
 typedef struct shaped {
   value *v;
@@ -125,11 +128,14 @@ resnet_status lower_squeeze(lowering *l) {
   if (status == RESNET_OK) status = read_axes(l, 13, &axes, &count);
   if (status == RESNET_OK) status = mask_axes(l, axes, count, x.rank, &mask);
   if (status != RESNET_OK) return status;
-  if (x.has_batch && mask & 1) return unsupported(l, "removes the batch: axes from 1 on are accepted");
+  if (x.has_batch && mask & 1)
+    return unsupported(l, "removes the batch: axes from 1 on are accepted");
   for (uint32_t i = 0; i < x.rank; i++) {
-    bool is_batch = x.has_batch && i == 0, remove = count ? mask >> i & 1 : !is_batch && x.dims[i] == 1;
+    bool is_batch = x.has_batch && i == 0,
+         remove = count ? mask >> i & 1 : !is_batch && x.dims[i] == 1;
     if (remove && x.dims[i] != 1)
-      return invalid(l, "removes axis %u, which has %lld elements: export the model again", i, (long long)x.dims[i]);
+      return invalid(l, "removes axis %u, which has %lld elements: export the model again", i,
+                     (long long)x.dims[i]);
     if (!remove) dims[rank++] = x.dims[i];
   }
   return set_shaped(l, &x, rank, dims);
@@ -145,16 +151,18 @@ resnet_status lower_unsqueeze(lowering *l) {
   if (status == RESNET_OK) status = read_axes(l, 13, &axes, &count);
   if (status != RESNET_OK) return status;
   if (count == 0 || count > MAX_RANK - x.rank)
-    return unsupported(l, "adds %zu axes to %u: up to %d together are accepted", count, x.rank, MAX_RANK);
+    return unsupported(l, "adds %zu axes to %u: up to %d together are accepted", count, x.rank,
+                       MAX_RANK);
   uint32_t rank = x.rank + (uint32_t)count;
   status = mask_axes(l, axes, count, rank, &mask);
   if (status != RESNET_OK) return status;
-  if (x.has_batch && mask & 1) return unsupported(l, "puts an axis before the batch: axes from 1 on are accepted");
+  if (x.has_batch && mask & 1)
+    return unsupported(l, "puts an axis before the batch: axes from 1 on are accepted");
   for (uint32_t i = 0, from = 0; i < rank; i++) dims[i] = mask >> i & 1 ? 1 : x.dims[from++];
   return set_shaped(l, &x, rank, dims);
 }
 
-/* ---- Transpose, Slice ------------------------------------------------------------------------------------------ */
+/* ---- Transpose, Slice -------------------------------------------------------------- */
 
 static resnet_status read_permutation(lowering *l, uint32_t rank, uint32_t perm[MAX_RANK]) {
   const int64_t *given;
@@ -173,7 +181,8 @@ static resnet_status read_permutation(lowering *l, uint32_t rank, uint32_t perm[
   return RESNET_OK;
 }
 
-/* Axes of more than one element, `aside` left out, keep their order, the batch in front. */
+/* Axes of more than one element, `aside` left out, keep their order, the batch in
+ * front. */
 static bool keeps_order(const value *x, const uint32_t *perm, uint32_t aside) {
   uint32_t last = 0;
   for (uint32_t i = 1; i < x->rank; i++) {
@@ -184,16 +193,19 @@ static bool keeps_order(const value *x, const uint32_t *perm, uint32_t aside) {
   return perm[0] == 0;
 }
 
-/* A picture whose borders wait is turned, and they go on waiting, where that is all that happens. Of a single number,
- * the dimensions do not tell which of them are its sides. */
-static bool turns_waiting(const lowering *l, const value *x, const uint32_t *perm, bool *channels_last) {
+/* A picture whose borders wait is turned, and they go on waiting, where that is all that
+ * happens. Of a single number, the dimensions do not tell which of them are its sides. */
+static bool turns_waiting(const lowering *l, const value *x, const uint32_t *perm,
+                          bool *channels_last) {
   static const uint32_t to_back[4] = {0, 2, 3, 1}, to_front[4] = {0, 3, 1, 2};
   graph_shape s = value_shape(l, x);
   *channels_last = picture_channels(l, x) == 1;
-  return memcmp(perm, *channels_last ? to_back : to_front, sizeof to_back) == 0 && !(s.h == 1 && s.w == 1 && s.c == 1);
+  return memcmp(perm, *channels_last ? to_back : to_front, sizeof to_back) == 0 &&
+         !(s.h == 1 && s.w == 1 && s.c == 1);
 }
 
-static resnet_status turn_waiting(lowering *l, const value *x, const uint32_t *perm, bool channels_last) {
+static resnet_status turn_waiting(lowering *l, const value *x, const uint32_t *perm,
+                                  bool channels_last) {
   resnet_status status = set_same(l, x);
   value *y = get_result(l);
   if (!y) return status;
@@ -202,8 +214,9 @@ static resnet_status turn_waiting(lowering *l, const value *x, const uint32_t *p
   return status;
 }
 
-/* No data move where only axes of one element change places, nor where the channels go behind height and width or come
- * back: the value then remembers in which order it is seen. */
+/* No data move where only axes of one element change places, nor where the channels go
+ * behind height and width or come back: the value then remembers in which order it is
+ * seen. */
 resnet_status lower_transpose(lowering *l) {
   value *x;
   uint32_t perm[MAX_RANK], channels = 0;
@@ -225,13 +238,15 @@ resnet_status lower_transpose(lowering *l) {
     }
   }
   if (keeps_order(x, perm, MAX_RANK)) return set_view(l, x, x->rank, dims);
-  return unsupported(
-      l, "changes the order of a picture's axes: (n,c,h,w) to (n,h,w,c) and back is accepted; reorder channels "
-         "or regroup pixels before the net");
+  return unsupported(l, "changes the order of a picture's axes: (n,c,h,w) to (n,h,w,c) and back is "
+                        "accepted; reorder channels "
+                        "or regroup pixels before the net");
 }
 
 /* Every element of the axis is kept, whatever its size. */
-static bool keeps_all(const slice_range *r, int64_t dim) { return r->start == 0 && r->step == 1 && r->end >= dim; }
+static bool keeps_all(const slice_range *r, int64_t dim) {
+  return r->start == 0 && r->step == 1 && r->end >= dim;
+}
 
 /* Option A's sub-sampling: every stride-th row and column, from the first. */
 resnet_status lower_slice(lowering *l) {
@@ -240,7 +255,8 @@ resnet_status lower_slice(lowering *l) {
   resnet_status status = get_activation(l, 0, &x);
   if (status == RESNET_OK && x->rank == 2)
     return unsupported(l,
-                       "takes some of the numbers in '%.60s': all of them are accepted; name that tensor as the one "
+                       "takes some of the numbers in '%.60s': all of them are accepted; name that "
+                       "tensor as the one "
                        "with the scores (program: --scores)",
                        x->name);
   if (status == RESNET_OK) status = get_picture(l, 0, false, &x);
@@ -250,7 +266,8 @@ resnet_status lower_slice(lowering *l) {
   const uint32_t channels = picture_channels(l, x), first_side = channels == 1 ? 2 : 1;
   if (!keeps_all(&ranges[0], ANY_BATCH) || !keeps_all(&ranges[channels], s.c))
     return unsupported(l,
-                       "cuts or reverses the batch or the channels ('%.40s'): slices of height and width are accepted; "
+                       "cuts or reverses the batch or the channels ('%.40s'): slices of height and "
+                       "width are accepted; "
                        "order or select "
                        "channels outside of the net",
                        x->name);
@@ -258,12 +275,14 @@ resnet_status lower_slice(lowering *l) {
   for (size_t i = 0; i < 2; i++) {
     slice_range *r = &ranges[first_side + i], taken = *r;
     if (r->step > 0 && resolve_slice(&taken, *sides[i]) == 0)
-      return invalid(l, "takes nothing of axis %zu, which has %u: export the model again", first_side + i, *sides[i]);
+      return invalid(l, "takes nothing of axis %zu, which has %u: export the model again",
+                     first_side + i, *sides[i]);
     if (r->start != 0 || r->end < *sides[i] || r->step < 1 || r->step > MAX_WINDOW)
-      return unsupported(l,
-                         "takes %lld to %lld in steps of %lld of %u: from 0 to the end, in steps up to %d, is "
-                         "accepted; crop before the net",
-                         (long long)r->start, (long long)r->end, (long long)r->step, *sides[i], MAX_WINDOW);
+      return unsupported(
+          l,
+          "takes %lld to %lld in steps of %lld of %u: from 0 to the end, in steps up to %d, is "
+          "accepted; crop before the net",
+          (long long)r->start, (long long)r->end, (long long)r->step, *sides[i], MAX_WINDOW);
     strides[i] = (uint32_t)r->step;
     *sides[i] = (*sides[i] - 1) / strides[i] + 1;
   }
@@ -275,7 +294,8 @@ resnet_status lower_slice(lowering *l) {
   return RESNET_OK;
 }
 
-/* Of an axis of one element that element: x[:, :, 0, 0] behind a global pool. A single index takes the axis away. */
+/* Of an axis of one element that element: x[:, :, 0, 0] behind a global pool. A single
+ * index takes the axis away. */
 resnet_status lower_gather(lowering *l) {
   value *x;
   const tensor *index;
@@ -286,12 +306,14 @@ resnet_status lower_gather(lowering *l) {
   if (status == RESNET_OK) status = get_int(l, "axis", 0, &given);
   if (status == RESNET_OK) status = resolve_axis(l, given, x->rank, &axis);
   if (status != RESNET_OK) return status;
-  if (!index || axis == 0 || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 || index->ints[0] > 0)
-    return unsupported(
-        l,
-        "takes %zu of the %lld elements of axis %u ('%.40s'): of an axis from 1 on with one element that "
-        "one is accepted; select or reorder channels outside of the net",
-        index ? index->count : 0, (long long)(axis ? x->dims[axis] : 0), axis, x->name);
+  if (!index || axis == 0 || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 ||
+      index->ints[0] > 0)
+    return unsupported(l,
+                       "takes %zu of the %lld elements of axis %u ('%.40s'): of an axis from 1 on "
+                       "with one element that "
+                       "one is accepted; select or reorder channels outside of the net",
+                       index ? index->count : 0, (long long)(axis ? x->dims[axis] : 0), axis,
+                       x->name);
   for (uint32_t i = 0; i < x->rank; i++)
     if (i != axis || index->rank == 1) dims[rank++] = x->dims[i];
   return set_view(l, x, rank, dims);

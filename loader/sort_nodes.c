@@ -1,5 +1,6 @@
-/* The order of the file's nodes. ONNX asks for one in which every node comes behind what it reads; onnxruntime sorts
- * what is not, so that its own tools write such files: float16's Casts of the input stand at the end. */
+/* The order of the file's nodes. ONNX asks for one in which every node comes behind what
+ * it reads; onnxruntime sorts what is not, so that its own tools write such files:
+ * float16's Casts of the input stand at the end. */
 #include <string.h>
 
 #include "lower.h"
@@ -29,7 +30,8 @@ typedef struct sorting {
   bool *is_known; /* by node: it was on the stack, or is */
 } sorting;
 
-/* Place what node `first` reads, then itself. Of a cycle, each node is placed once: it is refused where it is lowered.
+/* Place what node `first` reads, then itself. Of a cycle, each node is placed once: it is
+ * refused where it is lowered.
  */
 static void place_with_inputs(const lowering *l, sorting *s, size_t first) {
   size_t depth = 0;
@@ -57,7 +59,8 @@ resnet_status sort_nodes(lowering *l) {
                .stack = scratch_allocate(l, count, sizeof *s.stack),
                .next = scratch_allocate(l, count, sizeof *s.next),
                .is_known = scratch_allocate(l, count, sizeof *s.is_known)};
-  if (!s.sorted || !s.stack || !s.next || !s.is_known) return fail_memory(l->error, "the nodes' order");
+  if (!s.sorted || !s.stack || !s.next || !s.is_known)
+    return fail_memory(l->error, "the nodes' order");
   for (size_t i = 0; i < count; i++)
     if (!s.is_known[i]) place_with_inputs(l, &s, i);
   memcpy(l->source->node, s.sorted, count * sizeof *s.sorted);

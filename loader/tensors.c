@@ -1,4 +1,5 @@
-/* TensorProto to numbers. Element types and where their data stand are those of onnx/onnx.proto's TensorProto. */
+/* TensorProto to numbers. Element types and where their data stand are those of
+ * onnx/onnx.proto's TensorProto. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -65,42 +66,55 @@ static size_t listed(const Onnx__TensorProto *t) {
   }
 }
 
-static resnet_status check_dims(const Onnx__TensorProto *t, const char *name, size_t *count, resnet_error *error) {
+static resnet_status check_dims(const Onnx__TensorProto *t, const char *name, size_t *count,
+                                resnet_error *error) {
   if (t->n_dims > MAX_RANK)
-    return fail(error, RESNET_ERROR_UNSUPPORTED, "tensor '%.80s' has %zu dimensions: up to %d are accepted", name,
-                t->n_dims, MAX_RANK);
+    return fail(error, RESNET_ERROR_UNSUPPORTED,
+                "tensor '%.80s' has %zu dimensions: up to %d are accepted", name, t->n_dims,
+                MAX_RANK);
   *count = 1;
   for (size_t i = 0; i < t->n_dims; i++) {
     if (t->dims[i] < 0)
-      return fail(error, RESNET_ERROR_FORMAT, "tensor '%.80s' has a negative dimension (%lld): export the model again",
-                  name, (long long)t->dims[i]);
+      return fail(error, RESNET_ERROR_FORMAT,
+                  "tensor '%.80s' has a negative dimension (%lld): export the model again", name,
+                  (long long)t->dims[i]);
     if ((uint64_t)t->dims[i] > SIZE_MAX || !size_multiply(*count, (size_t)t->dims[i], count))
-      return fail(error, RESNET_ERROR_FORMAT, "tensor '%.80s' has dimensions whose product overflows", name);
+      return fail(error, RESNET_ERROR_FORMAT,
+                  "tensor '%.80s' has dimensions whose product overflows", name);
   }
   return RESNET_OK;
 }
 
-static bool is_external(const Onnx__TensorProto *t) { return t->data_location == LOCATION_EXTERNAL; }
+static bool is_external(const Onnx__TensorProto *t) {
+  return t->data_location == LOCATION_EXTERNAL;
+}
 
-/* The data stand in raw_data, in one typed list or in another file, and are as many as the dimensions say. */
-static resnet_status check_data(const lowering *l, const Onnx__TensorProto *t, const char *name, size_t count) {
+/* The data stand in raw_data, in one typed list or in another file, and are as many as
+ * the dimensions say. */
+static resnet_status check_data(const lowering *l, const Onnx__TensorProto *t, const char *name,
+                                size_t count) {
   resnet_error *error = l->error;
   size_t raw = t->has_raw_data ? t->raw_data.len : 0, bytes;
-  size_t all = t->n_float_data + t->n_int32_data + t->n_int64_data + t->n_double_data + t->n_uint64_data;
+  size_t all =
+      t->n_float_data + t->n_int32_data + t->n_int64_data + t->n_double_data + t->n_uint64_data;
   if (is_external(t) ? raw || all : t->n_external_data > 0)
     return fail(error, RESNET_ERROR_FORMAT,
-                "tensor '%.80s' has data inside the file, and names another one for them: export the model again",
+                "tensor '%.80s' has data inside the file, and names another one for them: export "
+                "the model again",
                 name);
   if ((raw && all) || all != listed(t))
     return fail(error, RESNET_ERROR_FORMAT,
-                "tensor '%.80s' has its data in two places (%zu raw bytes, %zu listed numbers): export the model again",
+                "tensor '%.80s' has its data in two places (%zu raw bytes, %zu listed numbers): "
+                "export the model again",
                 name, raw, all);
   if (!size_multiply(count, element_size(t->data_type), &bytes))
-    return fail(error, RESNET_ERROR_FORMAT, "tensor '%.80s' has dimensions whose product overflows", name);
+    return fail(error, RESNET_ERROR_FORMAT, "tensor '%.80s' has dimensions whose product overflows",
+                name);
   if (is_external(t)) return external_check(l->files, t, bytes, error);
   if (all ? all != count : raw != bytes)
     return fail(error, RESNET_ERROR_FORMAT,
-                "tensor '%.80s' has %zu %s where its dimensions ask for %zu: the file is damaged, export it again",
+                "tensor '%.80s' has %zu %s where its dimensions ask for %zu: the file is damaged, "
+                "export it again",
                 name, all ? all : raw, all ? "numbers" : "bytes of data", all ? count : bytes);
   return RESNET_OK;
 }
@@ -109,7 +123,8 @@ resnet_status tensor_check(const lowering *l, const Onnx__TensorProto *t) {
   const char *name = onnx_text(t->name);
   if (!element_size(t->data_type))
     return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "tensor '%.80s' has element type %d: accepted are float (1), int32 (6), int64 (7), bool (9), float16 "
+                "tensor '%.80s' has element type %d: accepted are float (1), int32 (6), int64 (7), "
+                "bool (9), float16 "
                 "(10), double (11)",
                 name, t->data_type);
   size_t count;
@@ -132,7 +147,8 @@ static float float_from_bits(uint32_t bits) {
   return number;
 }
 
-/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits; binary32: 1, 8 (bias 127), 23. */
+/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits; binary32: 1, 8 (bias
+ * 127), 23. */
 static float float_from_half(uint16_t half) {
   uint32_t sign = (uint32_t)half >> 15 << 31, exponent = half >> 10 & 31, fraction = half & 1023;
   if (exponent == 0) return (sign ? -1.0F : 1.0F) * (float)fraction * 0x1p-24F;
@@ -162,7 +178,8 @@ static float float_at(const Onnx__TensorProto *t, size_t i) {
 static void read_floats(const Onnx__TensorProto *t, float *floats, size_t count) {
   if (t->data_type == TYPE_FLOAT16 && is_raw(t)) {
     const uint8_t *raw = t->raw_data.data;
-    for (size_t i = 0; i < count; i++, raw += 2) floats[i] = float_from_half((uint16_t)(raw[0] | raw[1] << 8));
+    for (size_t i = 0; i < count; i++, raw += 2)
+      floats[i] = float_from_half((uint16_t)(raw[0] | raw[1] << 8));
     return;
   }
   for (size_t i = 0; i < count; i++) floats[i] = float_at(t, i);
@@ -186,7 +203,8 @@ static float_block *keep_floats(lowering *l, float *floats) {
   return l->blocks = block;
 }
 
-tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dims, resnet_status *status) {
+tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dims,
+                   resnet_status *status) {
   tensor *t = scratch_allocate(l, 1, sizeof *t);
   if (t) {
     t->is_float = is_float;
@@ -197,7 +215,8 @@ tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dim
       t->dims[i] = dims[i];
       fits = fits && size_multiply(t->count, (size_t)dims[i], &t->count);
     }
-    if (fits && is_float) t->block = keep_floats(l, memory_allocate(l->memory, t->count, sizeof *t->floats));
+    if (fits && is_float)
+      t->block = keep_floats(l, memory_allocate(l->memory, t->count, sizeof *t->floats));
     if (fits && !is_float) t->ints = scratch_allocate(l, t->count, sizeof *t->ints);
     if (t->block) t->floats = t->block->floats;
   }
@@ -206,7 +225,8 @@ tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dim
   return done ? t : NULL;
 }
 
-tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t *dims, resnet_status *status) {
+tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t *dims,
+                     resnet_status *status) {
   tensor *alias = scratch_allocate(l, 1, sizeof *alias);
   *status = alias ? RESNET_OK : fail_memory(l->error, "a constant");
   if (!alias) return NULL;
@@ -248,7 +268,8 @@ static float *take_listed(Onnx__TensorProto *proto) {
 /* Floats that stand in the file as they do in memory are used where they are. */
 static resnet_status move_floats(lowering *l, Onnx__TensorProto *proto, tensor **out) {
   bool raw = is_raw(proto);
-  tensor whole = {.is_float = true, .count = raw ? proto->raw_data.len / sizeof(float) : proto->n_float_data};
+  tensor whole = {.is_float = true,
+                  .count = raw ? proto->raw_data.len / sizeof(float) : proto->n_float_data};
   whole.block = keep_floats(l, raw ? take_raw(proto) : take_listed(proto));
   if (!whole.block) return fail_memory(l->error, "a constant");
   whole.block->users = 0; /* the alias becomes the first */
@@ -260,9 +281,11 @@ static resnet_status move_floats(lowering *l, Onnx__TensorProto *proto, tensor *
 
 /* Data from another file become raw_data, as if they had always stood there. */
 static resnet_status fetch_external(lowering *l, Onnx__TensorProto *proto) {
-  size_t bytes = element_size(proto->data_type); /* the product fits: it was checked */
+  /* the product fits: it was checked */
+  size_t bytes = element_size(proto->data_type);
   for (size_t i = 0; i < proto->n_dims; i++) bytes *= (size_t)proto->dims[i];
-  resnet_status status = external_read(l->files, l->memory, proto, bytes, &proto->raw_data.data, l->error);
+  resnet_status status =
+      external_read(l->files, l->memory, proto, bytes, &proto->raw_data.data, l->error);
   if (status != RESNET_OK) return status;
   proto->has_raw_data = true;
   proto->raw_data.len = bytes;
@@ -274,7 +297,8 @@ resnet_status tensor_read(lowering *l, Onnx__TensorProto *proto, tensor **out) {
   bool is_float = type == TYPE_FLOAT || type == TYPE_FLOAT16 || type == TYPE_DOUBLE;
   if (!is_float && type != TYPE_INT64 && type != TYPE_INT32 && type != TYPE_BOOL)
     return unsupported(l,
-                       "reads tensor '%.50s' of element type %d: accepted are float (1), int32 (6), int64 (7), bool "
+                       "reads tensor '%.50s' of element type %d: accepted are float (1), int32 "
+                       "(6), int64 (7), bool "
                        "(9), float16 (10), double (11)",
                        onnx_text(proto->name), type);
   resnet_status status = is_external(proto) ? fetch_external(l, proto) : RESNET_OK;
@@ -299,7 +323,8 @@ bool tensor_has_batch(const tensor *t) {
   return false;
 }
 
-bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor *from, size_t from_index) {
+bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor *from,
+                         size_t from_index) {
   if (to->is_float) {
     to->floats[to_index] = from->floats[from_index];
     return true;
@@ -315,6 +340,8 @@ resnet_status check_finite(const lowering *l, const tensor *t, const char *what)
   if (all_finite(t->floats, t->count)) return RESNET_OK;
   size_t i = 0;
   while (isfinite(t->floats[i])) i++;
-  return invalid(l, "its %s '%.50s' hold %f at element %zu: every number must be finite; train or export again", what,
-                 t->name, (double)t->floats[i], i);
+  return invalid(
+      l,
+      "its %s '%.50s' hold %f at element %zu: every number must be finite; train or export again",
+      what, t->name, (double)t->floats[i], i);
 }

@@ -7,16 +7,19 @@
 #include "onnx.pb-c.h"
 
 enum {
-  MAX_DEPTH = 24,         /* a ResNet needs 7: model, graph, input, type, tensor, shape, dimension */
-  MAX_FIELDS = 1000000,   /* ResNet-152 has fewer than 100,000 */
-  ALLOCATION_BYTES = 128, /* what one small allocation costs, its header and alignment included */
-  INITIALIZER_DEPTH = 3,  /* model, graph, tensor: no other tensor is as deep */
-  CONSTANT_DEPTH = 5,     /* model, graph, node, attribute, tensor: the same */
-  FLOAT_DATA = 4,         /* of TensorProto */
-  RAW_DATA = 9,           /* the same */
-  MIN_PAYLOAD = 4096,     /* below, a block of its own is not worth it */
+  /* a ResNet needs 7: model, graph, input, type, tensor, shape, dimension */
+  MAX_DEPTH = 24,
+  MAX_FIELDS = 1000000, /* ResNet-152 has fewer than 100,000 */
+  /* what one small allocation costs, its header and alignment included */
+  ALLOCATION_BYTES = 128,
+  INITIALIZER_DEPTH = 3, /* model, graph, tensor: no other tensor is as deep */
+  CONSTANT_DEPTH = 5,    /* model, graph, node, attribute, tensor: the same */
+  FLOAT_DATA = 4,        /* of TensorProto */
+  RAW_DATA = 9,          /* the same */
+  MIN_PAYLOAD = 4096,    /* below, a block of its own is not worth it */
   MAX_VARINT = 10,
-  LENGTH_BYTES = 5 /* of a length that is filled in later: a varint of up to 35 bits, padded with zeros */
+  LENGTH_BYTES =
+      5 /* of a length that is filled in later: a varint of up to 35 bits, padded with zeros */
 };
 
 typedef enum wire_type {
@@ -42,8 +45,9 @@ typedef struct scan {
   wire_skeleton *out;
   frame frames[MAX_DEPTH];
   unsigned depth;
-  size_t initializers, nodes, attributes; /* begun so far: in the graph, in the node */
-  bool first;                             /* the current field was not met before */
+  /* begun so far: in the graph, in the node */
+  size_t initializers, nodes, attributes;
+  bool first; /* the current field was not met before */
   uint64_t fields, decoded, budget;
   resnet_error *error;
 } scan;
@@ -52,21 +56,24 @@ static frame *innermost(scan *s) { return &s->frames[s->depth - 1]; }
 
 static size_t position(const scan *s) { return stream_position(s->stream); }
 
-/* The stream's own failure comes first: bytes that are missing or wrong there make no sense here. */
+/* The stream's own failure comes first: bytes that are missing or wrong there make no
+ * sense here. */
 static resnet_status malformed(const scan *s, const char *problem) {
   size_t at = position(s);
   if (stream_finish(s->stream) != RESNET_OK) return stream_status(s->stream);
   return fail(s->error, RESNET_ERROR_FORMAT,
-              "not a well-formed ONNX file: %s at byte %zu (in %s); it is damaged, cut off or something else: fetch or "
+              "not a well-formed ONNX file: %s at byte %zu (in %s); it is damaged, cut off or "
+              "something else: fetch or "
               "export it again",
               problem, at, s->depth ? s->frames[s->depth - 1].type->short_name : "the file");
 }
 
 static resnet_status too_much(const scan *s) {
-  return fail(s->error, RESNET_ERROR_LIMIT,
-              "decoding this file takes more than the %llu bytes that are left of the memory budget: raise "
-              "max_memory_bytes if you trust it",
-              (unsigned long long)s->budget);
+  return fail(
+      s->error, RESNET_ERROR_LIMIT,
+      "decoding this file takes more than the %llu bytes that are left of the memory budget: raise "
+      "max_memory_bytes if you trust it",
+      (unsigned long long)s->budget);
 }
 
 static resnet_status add_decoded(scan *s, uint64_t bytes) {
@@ -74,7 +81,7 @@ static resnet_status add_decoded(scan *s, uint64_t bytes) {
   return s->budget && s->decoded > s->budget ? too_much(s) : RESNET_OK;
 }
 
-/* ---- writing the skeleton ------------------------------------------------------------------------------------ */
+/* ---- writing the skeleton ---------------------------------------------------------- */
 
 /* Room for `size` bytes more. */
 static resnet_status reserve(scan *s, size_t size) {
@@ -119,14 +126,16 @@ static void end_length(scan *s, size_t start) {
 static resnet_status copy_bytes(scan *s, size_t size) {
   resnet_status status = reserve(s, size);
   if (status != RESNET_OK) return status;
-  if (!stream_read(s->stream, s->out->bytes + s->out->size, size)) return malformed(s, "bytes that are cut off");
+  if (!stream_read(s->stream, s->out->bytes + s->out->size, size))
+    return malformed(s, "bytes that are cut off");
   s->out->size += size;
   return RESNET_OK;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
-/* At most `max_bytes` of 7 bits each, least significant first; refuses values that do not fit 64 bits. */
+/* At most `max_bytes` of 7 bits each, least significant first; refuses values that do not
+ * fit 64 bits. */
 static bool read_varint(scan *s, size_t end, unsigned max_bytes, uint64_t *value) {
   uint64_t result = 0;
   size_t left = end - position(s);
@@ -173,7 +182,8 @@ static resnet_status scan_packed_varints(scan *s, size_t end) {
 
 static resnet_status scan_packed(scan *s, wire_type element, size_t length) {
   if (element == WIRE_VARINT) return scan_packed_varints(s, position(s) + length);
-  if (length % (element == WIRE_32 ? 4 : 8)) return malformed(s, "a list whose length is no multiple of its elements'");
+  if (length % (element == WIRE_32 ? 4 : 8))
+    return malformed(s, "a list whose length is no multiple of its elements'");
   resnet_status status = add_decoded(s, length);
   if (status == RESNET_OK) status = write_varint(s, length);
   return status == RESNET_OK ? copy_bytes(s, length) : status;
@@ -190,9 +200,10 @@ static void count_message(scan *s, const ProtobufCMessageDescriptor *type) {
 
 static resnet_status enter_message(scan *s, const ProtobufCMessageDescriptor *type, size_t length) {
   if (s->depth == MAX_DEPTH)
-    return fail(s->error, RESNET_ERROR_LIMIT,
-                "messages nested more than %d deep at byte %zu: no ResNet needs that, the file is refused", MAX_DEPTH,
-                position(s));
+    return fail(
+        s->error, RESNET_ERROR_LIMIT,
+        "messages nested more than %d deep at byte %zu: no ResNet needs that, the file is refused",
+        MAX_DEPTH, position(s));
   frame f = {.type = type, .end = position(s) + length};
   resnet_status status = begin_length(s, &f.start);
   s->frames[s->depth++] = f;
@@ -208,8 +219,8 @@ bool host_is_little_endian(void) {
 static bool is_payload(scan *s, const ProtobufCFieldDescriptor *field, size_t length) {
   if (length < MIN_PAYLOAD || innermost(s)->type != &onnx__tensor_proto__descriptor) return false;
   if (s->depth != INITIALIZER_DEPTH && s->depth != CONSTANT_DEPTH) return false;
-  return field->id == RAW_DATA ||
-         (field->id == FLOAT_DATA && s->first && length % sizeof(float) == 0 && host_is_little_endian());
+  return field->id == RAW_DATA || (field->id == FLOAT_DATA && s->first &&
+                                   length % sizeof(float) == 0 && host_is_little_endian());
 }
 
 /* The next payload's place in the list, which grows. */
@@ -241,7 +252,8 @@ static resnet_status scan_payload(scan *s, const ProtobufCFieldDescriptor *field
     if (payload->listed) innermost(s)->cut = field->id;
   }
   if (!payload || !payload->data) return fail_memory(s->error, "weights");
-  if (!stream_read(s->stream, payload->data, length)) return malformed(s, "weights that are cut off");
+  if (!stream_read(s->stream, payload->data, length))
+    return malformed(s, "weights that are cut off");
   return write_varint(s, 0);
 }
 
@@ -258,12 +270,16 @@ static resnet_status scan_length_delimited(scan *s, const ProtobufCFieldDescript
   if (!read_varint(s, end, 5, &length)) return malformed(s, "a broken length");
   if (length > end - position(s) || !stream_may_hold(s->stream, length))
     return malformed(s, "a length that goes beyond the end");
-  if (!field) return stream_read(s->stream, NULL, (size_t)length) ? RESNET_OK : malformed(s, "bytes that are cut off");
+  if (!field)
+    return stream_read(s->stream, NULL, (size_t)length) ? RESNET_OK
+                                                        : malformed(s, "bytes that are cut off");
   if (s->budget && length > s->budget) return too_much(s);
-  if (field->type == PROTOBUF_C_TYPE_MESSAGE) return enter_message(s, field->descriptor, (size_t)length);
+  if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+    return enter_message(s, field->descriptor, (size_t)length);
   if (is_payload(s, field, (size_t)length)) return scan_payload(s, field, (size_t)length);
   wire_type expected = expected_wire_type(field);
-  return expected == WIRE_LENGTH ? scan_bytes(s, (size_t)length) : scan_packed(s, expected, (size_t)length);
+  return expected == WIRE_LENGTH ? scan_bytes(s, (size_t)length)
+                                 : scan_packed(s, expected, (size_t)length);
 }
 
 static resnet_status scan_number(scan *s, const ProtobufCFieldDescriptor *field, wire_type wire) {
@@ -273,18 +289,20 @@ static resnet_status scan_number(scan *s, const ProtobufCFieldDescriptor *field,
     if (!read_varint(s, end, MAX_VARINT, &number)) return malformed(s, "an overlong number");
     return field ? write_varint(s, number) : RESNET_OK;
   }
-  if (end - position(s) < width || !stream_may_hold(s->stream, width)) return malformed(s, "a number that is cut off");
+  if (end - position(s) < width || !stream_may_hold(s->stream, width))
+    return malformed(s, "a number that is cut off");
   if (field) return copy_bytes(s, width);
   return stream_read(s->stream, NULL, width) ? RESNET_OK : malformed(s, "a number that is cut off");
 }
 
-/* protobuf-c merges a message that is given twice, and a list that is given in pieces (refused only where the first is
- * a payload); no exporter writes such files. */
+/* protobuf-c merges a message that is given twice, and a list that is given in pieces
+ * (refused only where the first is a payload); no exporter writes such files. */
 static resnet_status check_once(scan *s, const ProtobufCFieldDescriptor *field) {
   uint64_t bit = field->id < 64 ? UINT64_C(1) << field->id : 0;
   s->first = !(innermost(s)->seen & bit);
   innermost(s)->seen |= bit;
-  if (s->first || (field->label == PROTOBUF_C_LABEL_REPEATED && field->id != innermost(s)->cut)) return RESNET_OK;
+  if (s->first || (field->label == PROTOBUF_C_LABEL_REPEATED && field->id != innermost(s)->cut))
+    return RESNET_OK;
   char problem[64];
   (void)snprintf(problem, sizeof problem, "field '%.30s' given twice", field->name);
   return malformed(s, problem);
@@ -292,24 +310,29 @@ static resnet_status check_once(scan *s, const ProtobufCFieldDescriptor *field) 
 
 static resnet_status check_known(scan *s, const ProtobufCFieldDescriptor *field, wire_type wire) {
   bool packed = field->label == PROTOBUF_C_LABEL_REPEATED && wire == WIRE_LENGTH;
-  if (wire != expected_wire_type(field) && !packed) return malformed(s, "a field of the wrong wire type");
+  if (wire != expected_wire_type(field) && !packed)
+    return malformed(s, "a field of the wrong wire type");
   return check_once(s, field);
 }
 
 static resnet_status scan_field(scan *s) {
   uint64_t tag = 0;
-  if (!read_varint(s, innermost(s)->end, 5, &tag) || tag > UINT32_MAX) return malformed(s, "a broken field tag");
+  if (!read_varint(s, innermost(s)->end, 5, &tag) || tag > UINT32_MAX)
+    return malformed(s, "a broken field tag");
   uint32_t number = (uint32_t)(tag >> 3);
   wire_type wire = (wire_type)(tag & 7);
   if (number == 0) return malformed(s, "field number 0");
-  if (wire == WIRE_GROUP || wire == WIRE_END || wire > WIRE_32) return malformed(s, "an unknown wire type");
+  if (wire == WIRE_GROUP || wire == WIRE_END || wire > WIRE_32)
+    return malformed(s, "an unknown wire type");
   if (++s->fields > MAX_FIELDS)
-    return fail(s->error, RESNET_ERROR_LIMIT, "more than %d fields: no ResNet needs that many, the file is refused",
-                MAX_FIELDS);
-  const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(innermost(s)->type, number);
+    return fail(s->error, RESNET_ERROR_LIMIT,
+                "more than %d fields: no ResNet needs that many, the file is refused", MAX_FIELDS);
+  const ProtobufCFieldDescriptor *field =
+      protobuf_c_message_descriptor_get_field(innermost(s)->type, number);
   resnet_status status = field ? check_known(s, field, wire) : RESNET_OK;
   if (status == RESNET_OK && field) status = write_varint(s, tag);
-  if (status == RESNET_OK && field && wire != WIRE_LENGTH) status = add_decoded(s, sizeof(uint64_t));
+  if (status == RESNET_OK && field && wire != WIRE_LENGTH)
+    status = add_decoded(s, sizeof(uint64_t));
   if (status != RESNET_OK) return status;
   return wire == WIRE_LENGTH ? scan_length_delimited(s, field) : scan_number(s, field, wire);
 }
@@ -319,10 +342,17 @@ static void leave_message(scan *s) {
   s->depth--;
 }
 
-resnet_status wire_scan(byte_stream *stream, memory *m, uint64_t budget, wire_skeleton *out, resnet_error *error) {
+resnet_status wire_scan(byte_stream *stream, memory *m, uint64_t budget, wire_skeleton *out,
+                        resnet_error *error) {
   /* the model ends where the stream does */
   const frame model = {.type = &onnx__model_proto__descriptor, .end = INT32_MAX};
-  scan s = {.stream = stream, .memory = m, .out = out, .frames = {model}, .depth = 1, .budget = budget, .error = error};
+  scan s = {.stream = stream,
+            .memory = m,
+            .out = out,
+            .frames = {model},
+            .depth = 1,
+            .budget = budget,
+            .error = error};
   while (s.depth > 0) {
     bool ends = s.depth > 1 ? position(&s) == innermost(&s)->end : stream_ends(stream);
     resnet_status status = RESNET_OK;
@@ -336,7 +366,8 @@ resnet_status wire_scan(byte_stream *stream, memory *m, uint64_t budget, wire_sk
 }
 
 void skeleton_release(memory *m, wire_skeleton *skeleton) {
-  for (size_t i = 0; i < skeleton->payload_count; i++) memory_release(m, skeleton->payloads[i].data);
+  for (size_t i = 0; i < skeleton->payload_count; i++)
+    memory_release(m, skeleton->payloads[i].data);
   memory_release(m, skeleton->payloads);
   memory_release(m, skeleton->bytes);
   memset(skeleton, 0, sizeof *skeleton);

@@ -58,12 +58,16 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=Path, help="an .onnx file written by train.py or export.py")
-    parser.add_argument("--test", type=Path, required=True, help="folder or .zip of <class>/<image>")
+    parser.add_argument(
+        "--test", type=Path, required=True, help="folder or .zip of <class>/<image>"
+    )
     options = parser.parse_args()
     classifier = Classifier(options.model)
     test = load_collection(options.test, classifier.preprocess.crop)
     if test.labels != classifier.labels:
-        raise SystemExit(f"classes differ: {options.model} {classifier.labels}, {options.test} {test.labels}")
+        raise SystemExit(
+            f"classes differ: {options.model} {classifier.labels}, {options.test} {test.labels}"
+        )
     correct = count_correct(classifier, test)
     total, images = int(correct.sum()), len(test.targets)
     low, high = wilson(total, images)

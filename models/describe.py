@@ -4,8 +4,9 @@
     resnet compare models/cifar10-*.onnx --data cifar10-jpeg-test.zip --json > compare.json
     python models/describe.py --compare compare.json --write
 
-keeps what the tables need of compare.json in results.json; with --write alone the tables are made of that file, the
-training logs and the nets themselves. Without --write it says what is behind, and ends with 1. Needs nothing but Python.
+keeps what the tables need of compare.json in results.json; with --write alone the tables
+are made of that file, the training logs and the nets themselves. Without --write it says
+what is behind, and ends with 1. Needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -38,13 +39,18 @@ def extract(comparison: dict, folder: Path) -> dict:
         path = folder / Path(net["model"]["file"]).name
         name = path.stem.removeprefix("cifar10-")
         if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != net["sha256"]:
-            raise Failure(f"{net['model']['file']} was compared, and is not {path}: compare the nets that ship")
+            raise Failure(
+                f"{net['model']['file']} was compared, and is not {path}: compare the nets that ship"
+            )
         results["nets"][name] = extract_net(net)
     return results
 
 
 def extract_net(net: dict) -> dict:
-    layers = sorted((r for r in net["responses"] if r["point"] == "response" and r["layer"]), key=lambda r: r["layer"])
+    layers = sorted(
+        (r for r in net["responses"] if r["point"] == "response" and r["layer"]),
+        key=lambda r: r["layer"],
+    )
     lesions = net["lesions"]
     return {
         "sha256": net["sha256"],
@@ -53,7 +59,9 @@ def extract_net(net: dict) -> dict:
         "branch_to_shortcut": [block["ratio"] for block in net["blocks"]],
         "lesion_images": lesions["images"],
         "lesion_top1": lesions["top1"],
-        "skipped_top1": [block["skipped_top1"] if block["can_skip"] else None for block in net["blocks"]],
+        "skipped_top1": [
+            block["skipped_top1"] if block["can_skip"] else None for block in net["blocks"]
+        ],
     }
 
 
@@ -97,21 +105,45 @@ def nets_table(results: dict, folder: Path) -> str:
         log = read_log(folder, name)
         hours = sum(float(row["seconds"]) for row in log) / 3600
         top1 = f"**{percent(net['top1'])}** ({right:,})"
-        cells = [title(name), f"{net['parameters']:,}", f"{net['macs'] / 1e6:.1f} M", top1, f"{low} to {high} %"]
-        rows.append([*cells, f"{float(log[-1]['train_error']):.2f} %", log[-1]["epoch"], f"{hours:.1f}"])
+        cells = [
+            title(name),
+            f"{net['parameters']:,}",
+            f"{net['macs'] / 1e6:.1f} M",
+            top1,
+            f"{low} to {high} %",
+        ]
+        rows.append(
+            [*cells, f"{float(log[-1]['train_error']):.2f} %", log[-1]["epoch"], f"{hours:.1f}"]
+        )
     head = ["net", "parameters", "MACs", f"top-1 of {results['images']:,}", "95 % interval"]
     return table([*head, "training error", "epochs", "hours"], rows)
 
 
 def responses_table(results: dict) -> str:
-    """How large responses are, as figure 7 has them. The last layer's are the logits, and are left out."""
+    """How large responses are, as figure 7 has them. The last layer's are the logits, and
+    are left out."""
     rows = []
     for name, net in results["nets"].items():
         stds = net["response_std"][:-1]
         ratios = [ratio for ratio in net["branch_to_shortcut"] if ratio is not None]
         ratio = f"{statistics.median(ratios):.2f}" if ratios else "-"
-        rows.append([title(name), f"{statistics.median(stds):.3f}", f"{min(stds):.3f} to {max(stds):.3f}", ratio])
-    return table(["net", "median of the layers' deviations", "least to largest", "residual branch / shortcut, median block"], rows)
+        rows.append(
+            [
+                title(name),
+                f"{statistics.median(stds):.3f}",
+                f"{min(stds):.3f} to {max(stds):.3f}",
+                ratio,
+            ]
+        )
+    return table(
+        [
+            "net",
+            "median of the layers' deviations",
+            "least to largest",
+            "residual branch / shortcut, median block",
+        ],
+        rows,
+    )
 
 
 def lesions_table(results: dict) -> str:
@@ -120,12 +152,31 @@ def lesions_table(results: dict) -> str:
     for name, net in results["nets"].items():
         left = [top1 for top1 in net["skipped_top1"] if top1 is not None]
         blocks = f"{len(left)} of {len(net['skipped_top1'])}"
-        cells = [percent(net["lesion_top1"]), percent(statistics.median(left)), percent(min(left)), percent(max(left))]
+        cells = [
+            percent(net["lesion_top1"]),
+            percent(statistics.median(left)),
+            percent(min(left)),
+            percent(max(left)),
+        ]
         rows.append([title(name), blocks, *cells])
-    return table(["net", "blocks that can be taken out", "whole", "median block", "worst block", "mildest block"], rows)
+    return table(
+        [
+            "net",
+            "blocks that can be taken out",
+            "whole",
+            "median block",
+            "worst block",
+            "mildest block",
+        ],
+        rows,
+    )
 
 
-TABLES = {"nets": nets_table, "responses": lambda results, _: responses_table(results), "lesions": lambda results, _: lesions_table(results)}
+TABLES = {
+    "nets": nets_table,
+    "responses": lambda results, _: responses_table(results),
+    "lesions": lambda results, _: lesions_table(results),
+}
 
 
 def fill(text: str, results: dict, folder: Path) -> str:
@@ -161,7 +212,11 @@ def shipped_entry(name: str, net: dict, folder: Path) -> dict:
         "preprocess": "cifar10",
         "resize": None,
         "classes": 10,
-        "accuracy": {"top1": round(100 * net["top1"], 2), "top5": round(100 * net["top5"], 2), "on": TEST_SET},
+        "accuracy": {
+            "top1": round(100 * net["top1"], 2),
+            "top5": round(100 * net["top5"], 2),
+            "on": TEST_SET,
+        },
         "licence": "MIT",
         "source": "models/README.md",
         "notes": "labels and preprocessing are inside the file",
@@ -179,7 +234,9 @@ def describe_manifest(text: str, results: dict, folder: Path) -> str:
     """manifest.json with the entries of the nets that ship made anew."""
     manifest = json.loads(text)
     public = [entry for entry in manifest["models"] if not entry["file"]]
-    manifest["models"] = [shipped_entry(name, net, folder) for name, net in results["nets"].items()] + public
+    manifest["models"] = [
+        shipped_entry(name, net, folder) for name, net in results["nets"].items()
+    ] + public
     return manifest_text(manifest)
 
 
@@ -195,10 +252,18 @@ def read_results(folder: Path, comparison: Path | None) -> dict:
         raise Failure(f"{path}: {problem}; resnet compare --json writes it, see --help") from None
     results = extract(read, folder) if comparison else read
     results["nets"] = {name: results["nets"][name] for name in ORDER if name in results["nets"]}
-    stale = [name for name, net in results["nets"].items() if net["sha256"] != file_hash(folder / f"cifar10-{name}.onnx")]
-    missing = {path.stem.removeprefix("cifar10-") for path in folder.glob("*.onnx")} ^ set(results["nets"])
+    stale = [
+        name
+        for name, net in results["nets"].items()
+        if net["sha256"] != file_hash(folder / f"cifar10-{name}.onnx")
+    ]
+    missing = {path.stem.removeprefix("cifar10-") for path in folder.glob("*.onnx")} ^ set(
+        results["nets"]
+    )
     if stale or missing:
-        raise Failure(f"{path} is not of the nets in {folder}: {', '.join([*stale, *sorted(missing)])}; compare them anew, see --help")
+        raise Failure(
+            f"{path} is not of the nets in {folder}: {', '.join([*stale, *sorted(missing)])}; compare them anew, see --help"
+        )
     return results
 
 
@@ -225,10 +290,20 @@ def described(folder: Path, comparison: Path | None) -> dict[Path, str]:
 
 def main() -> int:
     """0: all files are, or now are, as they should be."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--compare", type=Path, metavar="FILE", help="what resnet compare --json printed")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="what resnet compare --json printed"
+    )
     parser.add_argument("--write", action="store_true", help="write what is behind")
-    parser.add_argument("--models", type=Path, default=HERE, metavar="DIR", help="where the nets lie (default: models/)")
+    parser.add_argument(
+        "--models",
+        type=Path,
+        default=HERE,
+        metavar="DIR",
+        help="where the nets lie (default: models/)",
+    )
     options = parser.parse_args()
     try:
         files = described(options.models, options.compare)

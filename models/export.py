@@ -64,7 +64,9 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def node(self, operator: str, name: str, inputs: list[str], output: str = "", **attributes) -> str:
+    def node(
+        self, operator: str, name: str, inputs: list[str], output: str = "", **attributes
+    ) -> str:
         """Append a node; returns its output's name."""
         output = output or f"{name}/output"
         self.nodes.append(helper.make_node(operator, inputs, [output], name=name, **attributes))
@@ -97,7 +99,10 @@ class Graph:
             "axes": [2, 3],
             "steps": [block.stride] * 2,
         }
-        inputs = [self.constant(f"{name}.{key}", np.array(value, np.int64)) for key, value in bounds.items()]
+        inputs = [
+            self.constant(f"{name}.{key}", np.array(value, np.int64))
+            for key, value in bounds.items()
+        ]
         x = self.node("Slice", name, [x, *inputs])
         name = f"{scope}/shortcut/pad"
         pads = [0, block.zeros_before, 0, 0, 0, block.zeros_after, 0, 0]
@@ -126,7 +131,10 @@ def build_graph(net: CifarNet) -> Graph:
             x = graph.block(block, f"/{stage}/{name}", x)
     x = graph.node("GlobalAveragePool", "/pool", [x])
     x = graph.node("Flatten", "/flatten", [x], axis=1)
-    parameters = [graph.constant("/fc.weight", net.fc.weight), graph.constant("/fc.bias", net.fc.bias)]
+    parameters = [
+        graph.constant("/fc.weight", net.fc.weight),
+        graph.constant("/fc.bias", net.fc.bias),
+    ]
     graph.node("Gemm", "/fc", [x, *parameters], output="logits", transB=1)
     return graph
 
@@ -135,7 +143,9 @@ def make_model(net: CifarNet, card: Card, side: int) -> onnx.ModelProto:
     """The checked model: input (batch,3,side,side), output logits (batch,classes)."""
     built = build_graph(net)
     image = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, side, side])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", net.fc.out_features])
+    logits = helper.make_tensor_value_info(
+        "logits", TensorProto.FLOAT, ["batch", net.fc.out_features]
+    )
     graph = helper.make_graph(built.nodes, card.name, [image], [logits], built.constants)
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="libresnet"
@@ -163,7 +173,8 @@ def load_checkpoint(path: Path) -> tuple[CifarNet, Card]:
 
 @torch.inference_mode()
 def largest_difference(net: CifarNet, path: Path) -> float:
-    """Between PyTorch's and onnxruntime's logits on random input, relative to the largest logit."""
+    """Between PyTorch's and onnxruntime's logits on random input, relative to the largest
+    logit."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -1,4 +1,5 @@
-"""PyTorch weights of a manifest's entry as ONNX, with labels and preprocessing inside. get.py calls it."""
+"""PyTorch weights of a manifest's entry as ONNX, with labels and preprocessing inside.
+get.py calls it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from pathlib import Path
 import onnx
 import torch
 
-PRESETS = {  # those of resnet_preprocess_preset in include/resnet.h that the manifest's PyTorch nets need
+# those of resnet_preprocess_preset in include/resnet.h that the manifest's PyTorch nets
+# need
+PRESETS = {
     "imagenet": "resize={resize} crop={crop} order=rgb scale=255 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
     "imagenet-v2": "resize={resize} crop={crop} order=rgb scale=255 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
     "keras-tf": "resize={resize} crop={crop} order=rgb scale=255 mean=0.5,0.5,0.5 std=0.5,0.5,0.5",
@@ -46,7 +49,9 @@ def metadata(entry: dict) -> dict[str, str]:
     side = entry["resize"] or SIDES[entry["preprocess"]]
     properties = {
         "resnet.name": entry["name"],
-        "resnet.preprocess": PRESETS[entry["preprocess"]].format(resize=side, crop=entry["input"][1]),
+        "resnet.preprocess": PRESETS[entry["preprocess"]].format(
+            resize=side, crop=entry["input"][1]
+        ),
         "resnet.licence": entry["licence"],
         "resnet.trained_on": entry["what"],
     }
@@ -59,7 +64,12 @@ def export_weights(entry: dict, weights: Path, target: Path) -> None:
     """Write `target` whole, or leave nothing of it."""
     how = entry["export"]
     net = build(how["library"], how["architecture"])
-    net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in load(weights).items()})
+    net.load_state_dict(
+        {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in load(weights).items()
+        }
+    )
     temporary = target.with_name(target.name + ".tmp")
     try:
         torch.onnx.export(

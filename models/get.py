@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Fetch pretrained nets that manifest.json lists, and verify them. Needs nothing but Python.
+"""Fetch pretrained nets that manifest.json lists, and verify them. Needs nothing but
+Python.
 
-What was interrupted goes on where it stopped, from NAME.onnx.part; a file that is already there is never
-overwritten, and gets its name only after it was verified. Where the manifest knows no SHA-256 the file cannot
-be verified: its hash is printed, to be compared with --sha256 the next time (trust on first use). PyTorch
-weights are exported to ONNX where torch, onnx and the net's library are installed (export_weights.py).
+What was interrupted goes on where it stopped, from NAME.onnx.part; a file that is already
+there is never overwritten, and gets its name only after it was verified. Where the
+manifest knows no SHA-256 the file cannot be verified: its hash is printed, to be compared
+with --sha256 the next time (trust on first use). PyTorch weights are exported to ONNX
+where torch, onnx and the net's library are installed (export_weights.py).
 """
 
 from __future__ import annotations
@@ -28,7 +30,12 @@ from urllib.parse import urljoin, urlsplit
 
 HERE = Path(__file__).resolve().parent
 EXAMPLE = "example: python models/get.py zoo-resnet50-v1-12 -o /tmp && resnet classify -m /tmp/zoo-resnet50-v1-12.onnx photo.jpg"
-SUFFIXES = {"onnx": ".onnx", "onnx.gz": ".onnx.gz", "pytorch": ".pth", "safetensors": ".safetensors"}
+SUFFIXES = {
+    "onnx": ".onnx",
+    "onnx.gz": ".onnx.gz",
+    "pytorch": ".pth",
+    "safetensors": ".safetensors",
+}
 LARGEST = 2 << 30  # bytes: what the library opens, unless it is told otherwise
 TIMEOUT = 30  # seconds without a byte
 TRIES = 4  # of an address that breaks off
@@ -43,7 +50,8 @@ class Failure(Exception):
 
 
 class Broken(Failure):
-    """The connection ended early: what has come is kept, and another try goes on from there."""
+    """The connection ended early: what has come is kept, and another try goes on from
+    there."""
 
 
 class Wrong(Failure):
@@ -60,17 +68,24 @@ class Wanted:
     size: int | None
 
     def check(self, digest: str, size: int) -> None:
-        """Raise Wrong, with what was found and what was expected, unless the file is the one."""
+        """Raise Wrong, with what was found and what was expected, unless the file is the
+        one."""
         if self.size is not None and size != self.size:
             raise Wrong(f"{size:,} bytes were found, {self.size:,} are expected")
         if digest != (self.sha256 or digest) or not digest.startswith(self.starts or ""):
-            raise Wrong(f"SHA-256 {digest} was found, {self.sha256 or self.starts + '...'} is expected")
+            raise Wrong(
+                f"SHA-256 {digest} was found, {self.sha256 or self.starts + '...'} is expected"
+            )
 
     def verdict(self, digest: str) -> str:
         """What was verified, for a file that passed."""
         if self.sha256:
             return f"SHA-256 verified: {digest}"
-        known = f"only its first digits, {self.starts}, could be compared" if self.starts else "it could not be verified"
+        known = (
+            f"only its first digits, {self.starts}, could be compared"
+            if self.starts
+            else "it could not be verified"
+        )
         return f"the manifest has no SHA-256: {known}; found {digest}. To demand it from now on: --sha256 {digest}"
 
 
@@ -83,10 +98,17 @@ def read_manifest(path: Path) -> dict[str, dict]:
         entries = json.loads(path.read_text(encoding="utf-8"))["models"]
         models = {entry["name"]: entry for entry in entries}
         for name, entry in models.items():
-            if not NAME.match(name) or entry["format"] not in SUFFIXES or entry["sha256"] and not HASH.match(entry["sha256"]):
+            if (
+                not NAME.match(name)
+                or entry["format"] not in SUFFIXES
+                or entry["sha256"]
+                and not HASH.match(entry["sha256"])
+            ):
                 raise ValueError(f"entry {name!r} has a name, format or SHA-256 that can't be")
     except (OSError, ValueError, KeyError, TypeError, UnicodeDecodeError) as problem:
-        raise Failure(f"{path}: no manifest: {type(problem).__name__}: {problem}; see models/manifest.json") from None
+        raise Failure(
+            f"{path}: no manifest: {type(problem).__name__}: {problem}; see models/manifest.json"
+        ) from None
     return models
 
 
@@ -96,9 +118,24 @@ def print_list(models: dict[str, dict]) -> None:
     for entry in models.values():
         size = f"{entry['bytes'] / 1e6:.1f}" if entry["bytes"] else "?"
         top1 = f"{entry['accuracy']['top1']:.2f}" if entry["accuracy"] else "?"
-        known = entry["sha256"][:8] if entry["sha256"] else f"{entry['sha256_starts']}?" if entry["sha256_starts"] else "?"
+        known = (
+            entry["sha256"][:8]
+            if entry["sha256"]
+            else f"{entry['sha256_starts']}?"
+            if entry["sha256_starts"]
+            else "?"
+        )
         side = "x".join(map(str, entry["input"][1:]))
-        what = (entry["format"], size, str(entry["opset"] or "?"), side, top1, known, entry["licence"], entry["what"])
+        what = (
+            entry["format"],
+            size,
+            str(entry["opset"] or "?"),
+            side,
+            top1,
+            known,
+            entry["licence"],
+            entry["what"],
+        )
         rows.append((entry["name"], *what))
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
@@ -109,7 +146,9 @@ def wanted(entry: dict, demanded: str | None) -> Wanted:
     """What the entry and --sha256 together ask of the file."""
     stated = entry["sha256"]
     if demanded and stated and demanded != stated:
-        raise Failure(f"--sha256 {demanded} is demanded, the manifest says {stated}; leave one out or mend it")
+        raise Failure(
+            f"--sha256 {demanded} is demanded, the manifest says {stated}; leave one out or mend it"
+        )
     return Wanted(entry["name"], demanded or stated, entry["sha256_starts"], entry["bytes"])
 
 
@@ -120,13 +159,17 @@ def check_address(url: str, origin: str | None = None) -> None:
     """Refuse all but https; and http within this machine, for servers of tests."""
     try:
         parts = urlsplit(url)
-        local = parts.hostname in LOOPBACK and (origin is None or urlsplit(origin).hostname in LOOPBACK)
+        local = parts.hostname in LOOPBACK and (
+            origin is None or urlsplit(origin).hostname in LOOPBACK
+        )
     except ValueError as problem:
         raise Failure(f"no address: {problem}") from None
     if parts.scheme == "https" or (parts.scheme == "http" and local):
         return
     how = "leads to" if origin else "is"
-    raise Failure(f"{how} {url}, which is not https; nothing else is followed: mend the manifest's address")
+    raise Failure(
+        f"{how} {url}, which is not https; nothing else is followed: mend the manifest's address"
+    )
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -137,7 +180,8 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def open_address(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-    """The response behind all redirects, or HTTPError for any other status than 200 and 206."""
+    """The response behind all redirects, or HTTPError for any other status than 200
+    and 206."""
     opener = urllib.request.build_opener(NoRedirects)
     check_address(url)
     for _ in range(REDIRECTS + 1):
@@ -151,7 +195,9 @@ def open_address(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
             following = urljoin(url, target)
             check_address(following, url)
             url = following
-    raise Failure(f"more than {REDIRECTS} redirects, the last to {url}; look at the address in a browser")
+    raise Failure(
+        f"more than {REDIRECTS} redirects, the last to {url}; look at the address in a browser"
+    )
 
 
 class Download:
@@ -173,7 +219,8 @@ class Download:
         self.tag.unlink(missing_ok=True)
 
     def headers(self) -> dict[str, str]:
-        """Ask for the rest only where the whole can be told from a mixture of two files: by hash or by tag."""
+        """Ask for the rest only where the whole can be told from a mixture of two
+        files: by hash or by tag."""
         headers = {"User-Agent": "libresnet-get/1", "Accept-Encoding": "identity"}
         tag = self.tag.read_text(encoding="latin-1") if self.tag.exists() else None
         if self.have and (tag or self.want.sha256):
@@ -183,7 +230,8 @@ class Download:
         return headers
 
     def fetch(self, url: str) -> bool:
-        """Receive the file, or the rest of it. True: some of it had come before. Raises Broken where it ends early."""
+        """Receive the file, or the rest of it. True: some of it had come before. Raises
+        Broken where it ends early."""
         headers = self.headers()
         try:
             with open_address(url, headers) as response:
@@ -193,28 +241,37 @@ class Download:
         except urllib.error.HTTPError as status:
             status.close()
             if status.code != 416:  # 416: there is no rest
-                raise Failure(f"the server answers {status.code} {status.reason}; look at the address in a browser") from None
+                raise Failure(
+                    f"the server answers {status.code} {status.reason}; look at the address in a browser"
+                ) from None
             if self.want.size != self.have:
                 self.forget()
                 raise Broken("the server has no such rest; starting anew") from None
             resumed = True
         except (http.client.HTTPException, OSError) as problem:
-            if isinstance(problem, OSError) and problem.filename:  # a file of ours, not the connection
+            # a file of ours, not the connection
+            if isinstance(problem, OSError) and problem.filename:
                 raise Failure(f"{problem.filename}: {problem.strerror}") from None
             reason = getattr(problem, "reason", None) or problem
-            raise Broken(f"{type(problem).__name__}: {reason}; {self.have:,} bytes have come") from None
+            raise Broken(
+                f"{type(problem).__name__}: {reason}; {self.have:,} bytes have come"
+            ) from None
         return resumed
 
     def begin(self, response: http.client.HTTPResponse, resumed: bool) -> int | None:
         """Look at the headers; the file's whole length, where the server tells it."""
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding != "identity":
-            raise Failure(f"the server sends the file packed ({encoding}), though told not to; its hash can't be compared")
+            raise Failure(
+                f"the server sends the file packed ({encoding}), though told not to; its hash can't be compared"
+            )
         if not resumed:
             self.forget()
         length = response.headers.get("Content-Length", "")
         total = int(length) + self.have if length.isdecimal() else None
-        if resumed and not re.match(rf"bytes {self.have}-\d+/", response.headers.get("Content-Range", "")):
+        if resumed and not re.match(
+            rf"bytes {self.have}-\d+/", response.headers.get("Content-Range", "")
+        ):
             self.forget()
             raise Broken("the server sends another part than was asked for; starting anew")
         if total is not None and total > self.largest:
@@ -261,7 +318,9 @@ class Progress:
         text = f"{self.name}: {done / 1e6:.1f} MB"
         if self.total:
             left = (self.total - done) / max(rate, 1)
-            text += f" of {self.total / 1e6:.1f}, {100 * done / self.total:.0f} %, {left:.0f} s left"
+            text += (
+                f" of {self.total / 1e6:.1f}, {100 * done / self.total:.0f} %, {left:.0f} s left"
+            )
         print(f"\r\033[K{text}, {rate / 1e6:.1f} MB/s", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
@@ -285,7 +344,9 @@ def fetch_until_whole(download: Download, url: str) -> str:
             resumed = download.fetch(url)
         except Broken as problem:
             if not left:
-                raise Broken(f"{problem}; gave up after {TRIES} tries: the same command goes on from there") from None
+                raise Broken(
+                    f"{problem}; gave up after {TRIES} tries: the same command goes on from there"
+                ) from None
             continue
         digest = file_hash(download.part)
         try:
@@ -293,7 +354,8 @@ def fetch_until_whole(download: Download, url: str) -> str:
             return digest
         except Wrong:
             download.forget()
-            if not (resumed and left):  # what lay there before may have been another file's beginning
+            # what lay there before may have been another file's beginning
+            if not (resumed and left):
                 raise
     raise AssertionError("unreachable")
 
@@ -336,12 +398,15 @@ def present(target: Path, want: Wanted) -> str:
     try:
         want.check(digest, target.stat().st_size)
     except Wrong as problem:
-        raise Failure(f"{target} is already there, but {problem}; it was left as it is: move it away to fetch anew") from None
+        raise Failure(
+            f"{target} is already there, but {problem}; it was left as it is: move it away to fetch anew"
+        ) from None
     return digest
 
 
 def obtain(entry: dict, options: argparse.Namespace) -> Iterator[str]:
-    """Make sure that the entry's file is in the folder; lines that tell the user about it."""
+    """Make sure that the entry's file is in the folder; lines that tell the user about
+    it."""
     want = wanted(entry, options.sha256)
     target = options.output / (entry["name"] + SUFFIXES[entry["format"]])
     source = options.manifest.parent / entry["file"] if entry["file"] else None
@@ -377,7 +442,9 @@ def export(entry: dict, weights: Path) -> Iterator[str]:
         yield f"{weights}: {missing.name} is missing to make {target} of it: pip install {' '.join(needs)}, then the same again"
         return
     except Exception as problem:
-        raise Failure(f"{weights}: can't be exported: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}") from None
+        raise Failure(
+            f"{weights}: can't be exported: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}"
+        ) from None
     yield f"exported {target}; labels and preprocessing are inside: resnet classify -m {target} PHOTO"
 
 
@@ -395,15 +462,37 @@ def how_to_run(entry: dict, target: Path) -> str:
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="get.py", description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="get.py",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help="nets to fetch")
-    add("-o", "--output", type=Path, default=Path("."), metavar="DIR", help="where to (default: here)")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("."),
+        metavar="DIR",
+        help="where to (default: here)",
+    )
     add("--list", action="store_true", help="print what there is")
-    add("--manifest", type=Path, default=HERE / "manifest.json", metavar="FILE", help="another manifest")
+    add(
+        "--manifest",
+        type=Path,
+        default=HERE / "manifest.json",
+        metavar="FILE",
+        help="another manifest",
+    )
     add("--sha256", metavar="HASH", help="demand this SHA-256 of the one file named")
-    add("--max-bytes", type=int, default=LARGEST, metavar="N", help="largest file of unknown size (default: 2 GiB)")
+    add(
+        "--max-bytes",
+        type=int,
+        default=LARGEST,
+        metavar="N",
+        help="largest file of unknown size (default: 2 GiB)",
+    )
     options = parser.parse_args()
     if not options.list and not options.names:
         parser.error("name a net, or use --list")
@@ -419,7 +508,11 @@ def unknown(names: list[str], models: dict[str, dict]) -> str | None:
     for name in names:
         if name not in models:
             near = difflib.get_close_matches(name, models, 3, 0.5)
-            return f"no net {name!r} in the manifest" + (f"; near: {', '.join(near)}" if near else "") + "; see --list"
+            return (
+                f"no net {name!r} in the manifest"
+                + (f"; near: {', '.join(near)}" if near else "")
+                + "; see --list"
+            )
     return None
 
 
@@ -448,7 +541,9 @@ def main() -> int:
         except Failure as problem:
             code = fail(f"{name}: {problem}", 1)
         except OSError as problem:
-            code = fail(f"{name}: {problem.filename or options.output}: {problem.strerror or problem}", 1)
+            code = fail(
+                f"{name}: {problem.filename or options.output}: {problem.strerror or problem}", 1
+            )
     return code
 
 

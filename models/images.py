@@ -20,7 +20,8 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How 8-bit RGB pixels become the net's input: resize, crop, (pixel/scale - mean)/std."""
+    """How 8-bit RGB pixels become the net's input: resize, crop, (pixel/scale -
+    mean)/std."""
 
     resize: int | None
     crop: int | None
@@ -45,7 +46,9 @@ class Preprocess:
     def parse(cls, text: str) -> Preprocess:
         """The inverse of str()."""
         fields = dict(item.split("=", 1) for item in text.split())
-        sides = {key: None if fields[key] == "none" else int(fields[key]) for key in ("resize", "crop")}
+        sides = {
+            key: None if fields[key] == "none" else int(fields[key]) for key in ("resize", "crop")
+        }
         floats = {key: tuple(map(float, fields[key].split(","))) for key in ("mean", "std")}
         return cls(**sides, **floats, order=fields["order"], scale=float(fields["scale"]))
 
@@ -72,7 +75,9 @@ def resize_shorter_side(image: Image.Image, side: int) -> Image.Image:
     shorter = min(width, height)
     if shorter == side:
         return image
-    return image.resize((width * side // shorter, height * side // shorter), Image.Resampling.BILINEAR)
+    return image.resize(
+        (width * side // shorter, height * side // shorter), Image.Resampling.BILINEAR
+    )
 
 
 def centre_crop(image: Image.Image, side: int) -> Image.Image:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Draw training and test error against epoch, as figure 6 of "Deep Residual Learning": plain nets left, residual right.
+"""Draw training and test error against epoch, as figure 6 of "Deep Residual Learning":
+plain nets left, residual right.
 
-Reads the logs of train.py, cifar10-<net>.csv; needs nothing but Python. Test error in an epoch on pictures of half the
-side was measured on such pictures, too.
+Reads the logs of train.py, cifar10-<net>.csv; needs nothing but Python. Test error in an
+epoch on pictures of half the side was measured on such pictures, too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ WIDTH, HEIGHT = 940, 420
 LEFT, TOP, PANEL_WIDTH, PANEL_HEIGHT, GAP = 62, 64, 345, 270, 118
 SETTLED = 5  # epochs before this one may leave the plot at its top
 
-# Okabe and Ito's vermilion and blue, which colour-blind readers tell apart; in the dark lighter ones of the same hues.
+# Okabe and Ito's vermilion and blue, which colour-blind readers tell apart; in the dark
+# lighter ones of the same hues.
 STYLE = """
  svg { background: #fff; font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif }
  text { fill: #222; font-size: 13px } .small { font-size: 12px; fill: #555 } .title { font-size: 15px; font-weight: 600 }
@@ -68,12 +70,18 @@ def read_log(path: Path, name: str) -> Log:
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        columns = [[float(row[key]) for row in rows] for key in ("epoch", "train_error", "test_error")]
+        columns = [
+            [float(row[key]) for row in rows] for key in ("epoch", "train_error", "test_error")
+        ]
         sizes = [int(row["size"]) for row in rows] if rows and "size" in rows[0] else []
     except (OSError, KeyError, ValueError, TypeError) as problem:
-        raise Failure(f"{path}: no training log: {type(problem).__name__}: {problem}; models/train.py writes it") from None
+        raise Failure(
+            f"{path}: no training log: {type(problem).__name__}: {problem}; models/train.py writes it"
+        ) from None
     if not rows or not all(map(math.isfinite, sum(columns, []))):
-        raise Failure(f"{path}: no epochs, or errors that are no numbers; models/train.py writes it")
+        raise Failure(
+            f"{path}: no epochs, or errors that are no numbers; models/train.py writes it"
+        )
     epochs, train, test = columns
     return Log(name, [int(epoch) for epoch in epochs], train, test, sizes)
 
@@ -96,35 +104,54 @@ class Panel:
         """Frame, grid, ticks with numbers, and what they count."""
         bottom, right = TOP + PANEL_HEIGHT, self.left + PANEL_WIDTH
         lines = [f'<text class="title" x="{self.left}" y="{TOP - 38}">{escape(title)}</text>']
-        lines.append(f'<clipPath id="{clip}"><rect x="{self.left}" y="{TOP}" width="{PANEL_WIDTH}" height="{PANEL_HEIGHT}"/></clipPath>')
+        lines.append(
+            f'<clipPath id="{clip}"><rect x="{self.left}" y="{TOP}" width="{PANEL_WIDTH}" height="{PANEL_HEIGHT}"/></clipPath>'
+        )
         for error in range(0, self.top_error + 1, 5 if self.top_error <= 30 else 10):
             y = self.y(error)
-            lines.append(f'<line class="grid" x1="{self.left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            lines.append(f'<text x="{self.left - 8}" y="{y + 4.5:.1f}" text-anchor="end">{error}</text>')
+            lines.append(
+                f'<line class="grid" x1="{self.left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            )
+            lines.append(
+                f'<text x="{self.left - 8}" y="{y + 4.5:.1f}" text-anchor="end">{error}</text>'
+            )
         for epoch in range(0, self.epochs + 1, tick_step(self.epochs)):
             x = self.x(epoch)
-            lines.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 5}"/>')
+            lines.append(
+                f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 5}"/>'
+            )
             lines.append(f'<text x="{x:.1f}" y="{bottom + 20}" text-anchor="middle">{epoch}</text>')
         lines.append(f'<path class="axis" fill="none" d="M{self.left},{TOP}V{bottom}H{right}"/>')
-        lines.append(f'<text x="{(self.left + right) / 2}" y="{bottom + 40}" text-anchor="middle">epoch</text>')
+        lines.append(
+            f'<text x="{(self.left + right) / 2}" y="{bottom + 40}" text-anchor="middle">epoch</text>'
+        )
         middle = TOP + PANEL_HEIGHT / 2
-        lines.append(f'<text transform="translate({self.left - 42},{middle}) rotate(-90)" text-anchor="middle">error, %</text>')
+        lines.append(
+            f'<text transform="translate({self.left - 42},{middle}) rotate(-90)" text-anchor="middle">error, %</text>'
+        )
         return lines
 
     def curve(self, log: Log, kind: str, values: list[float], clip: str) -> str:
-        points = " ".join(f"{self.x(epoch):.1f},{self.y(value):.1f}" for epoch, value in zip(log.epochs, values))
+        points = " ".join(
+            f"{self.x(epoch):.1f},{self.y(value):.1f}" for epoch, value in zip(log.epochs, values)
+        )
         what = f"{log.name}, {'training' if kind == 'train' else 'test'} error: {values[-1]:.2f} % at the end"
         style = f"curve {kind} {CLASSES[log.depth]}"
         return f'<polyline class="{style}" clip-path="url(#{clip})" points="{points}"><title>{escape(what)}</title></polyline>'
 
     def changes(self, log: Log) -> list[str]:
-        """A line where the pictures change their size, and how large they are on both sides."""
+        """A line where the pictures change their size, and how large they are on both
+        sides."""
         lines = []
         for i in log.changes:
             x = self.x(log.epochs[i - 1])
-            lines.append(f'<line class="change" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 4}" y2="{TOP + PANEL_HEIGHT}"/>')
+            lines.append(
+                f'<line class="change" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 4}" y2="{TOP + PANEL_HEIGHT}"/>'
+            )
             for side, size, anchor in ((-6, log.sizes[i - 1], "end"), (6, log.sizes[i], "start")):
-                lines.append(f'<text class="small" x="{x + side:.1f}" y="{TOP - 8}" text-anchor="{anchor}">{size} x {size}</text>')
+                lines.append(
+                    f'<text class="small" x="{x + side:.1f}" y="{TOP - 8}" text-anchor="{anchor}">{size} x {size}</text>'
+                )
         return lines
 
     def labels(self, logs: list[Log]) -> list[str]:
@@ -135,7 +162,9 @@ class Panel:
             lowest = max(y, lowest + 15)
             text = f"{log.depth} layers"
             x = min(self.x(log.epochs[-1]) + 5, self.left + PANEL_WIDTH + 4)
-            lines.append(f'<text class="{CLASSES[log.depth]}" x="{x:.1f}" y="{lowest:.1f}">{text}</text>')
+            lines.append(
+                f'<text class="{CLASSES[log.depth]}" x="{x:.1f}" y="{lowest:.1f}">{text}</text>'
+            )
         return lines
 
 
@@ -145,7 +174,9 @@ def tick_step(epochs: int) -> int:
 
 def top_of(logs: list[Log]) -> int:
     """The least multiple of 10 that no error is above, but those of the first epochs."""
-    settled = [value for log in logs for value in log.train[SETTLED - 1 :] + log.test[SETTLED - 1 :]]
+    settled = [
+        value for log in logs for value in log.train[SETTLED - 1 :] + log.test[SETTLED - 1 :]
+    ]
     every = [value for log in logs for value in log.train + log.test]
     return min(100, 10 * math.ceil(max(settled or every) / 10))
 
@@ -160,12 +191,19 @@ def draw(panels: list[tuple[str, list[Log]]]) -> str:
         body += panel.axes(title, clip)
         body += panel.changes(max(of_panel, key=lambda log: len(log.sizes)))
         for log in of_panel:
-            body += [panel.curve(log, "train", log.train, clip), panel.curve(log, "test", log.test, clip)]
+            body += [
+                panel.curve(log, "train", log.train, clip),
+                panel.curve(log, "test", log.test, clip),
+            ]
         body += panel.labels(of_panel)
     key = HEIGHT - 16
-    body.append(f'<line class="curve train many" x1="{LEFT}" x2="{LEFT + 30}" y1="{key - 4}" y2="{key - 4}"/>')
+    body.append(
+        f'<line class="curve train many" x1="{LEFT}" x2="{LEFT + 30}" y1="{key - 4}" y2="{key - 4}"/>'
+    )
     body.append(f'<text x="{LEFT + 36}" y="{key}">thin: training error</text>')
-    body.append(f'<line class="curve test many" x1="{LEFT + 190}" x2="{LEFT + 220}" y1="{key - 4}" y2="{key - 4}"/>')
+    body.append(
+        f'<line class="curve test many" x1="{LEFT + 190}" x2="{LEFT + 220}" y1="{key - 4}" y2="{key - 4}"/>'
+    )
     body.append(f'<text x="{LEFT + 226}" y="{key}">bold: test error</text>')
     finals = "; ".join(f"{log.name} {log.train[-1]:.2f} and {log.test[-1]:.2f}" for log in logs)
     about = f"Training and test error in percent against epoch. At the end: {finals}."
@@ -175,12 +213,25 @@ def draw(panels: list[tuple[str, list[Log]]]) -> str:
 
 def main() -> int:
     """Draw from the logs beside this file, or from others."""
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--logs", type=Path, default=HERE, metavar="DIR", help="where cifar10-<net>.csv lie (default: models/)")
-    parser.add_argument("-o", "--output", type=Path, default=HERE / "plots" / "degradation.svg", metavar="FILE")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--logs",
+        type=Path,
+        default=HERE,
+        metavar="DIR",
+        help="where cifar10-<net>.csv lie (default: models/)",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, default=HERE / "plots" / "degradation.svg", metavar="FILE"
+    )
     options = parser.parse_args()
     try:
-        panels = [(title, [read_log(options.logs / f"cifar10-{name}.csv", name) for name in names]) for title, names in PANELS]
+        panels = [
+            (title, [read_log(options.logs / f"cifar10-{name}.csv", name) for name in names])
+            for title, names in PANELS
+        ]
         options.output.parent.mkdir(parents=True, exist_ok=True)
         temporary = options.output.with_name(options.output.name + ".tmp")
         temporary.write_text(draw(panels))

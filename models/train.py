@@ -5,9 +5,10 @@ After every epoch the whole state is saved; the same command again goes on from 
 A run that goes on may be given another number of epochs: the schedule is then that of
 the new plan from there on, and the log tells the learning rates that were really used.
 
---half-size-epochs is for CPUs: an epoch on pictures of half the side is a quarter of the work, nets that end in a mean
-over all pixels take either size, and most of what they learn carries over. Leave the last epochs the full size; the
-column `size` of the log says which had it.
+--half-size-epochs is for CPUs: an epoch on pictures of half the side is a quarter of the
+work, nets that end in a mean over all pixels take either size, and most of what they
+learn carries over. Leave the last epochs the full size; the column `size` of the log says
+which had it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,15 @@ EXAMPLE = """example:
 writes runs/resnet20/{checkpoint.pt,log.csv,model.onnx}; stop it with Ctrl-C and
 run the same command to go on."""
 
-LOG_COLUMNS = ("epoch", "size", "learning_rate", "train_loss", "train_error", "test_error", "seconds")
+LOG_COLUMNS = (
+    "epoch",
+    "size",
+    "learning_rate",
+    "train_loss",
+    "train_error",
+    "test_error",
+    "seconds",
+)
 CROP_PADDING = 4
 
 
@@ -49,21 +58,44 @@ def parse_arguments() -> argparse.Namespace:
     add("--train", type=Path, required=True, help="folder or .zip of <class>/<image> to learn from")
     add("--test", type=Path, required=True, help="the same, to measure on")
     add("--out", type=Path, required=True, help="folder for checkpoint, log and model")
-    add("--kind", choices=KINDS, default="residual", help="with or without shortcuts (default: residual)")
+    add(
+        "--kind",
+        choices=KINDS,
+        default="residual",
+        help="with or without shortcuts (default: residual)",
+    )
     add("--depth", type=int, default=20, help="6n+2: 20, 32, 44, 56, 110 (default: 20)")
     add("--size", type=int, default=32, help="side of the pictures in pixels (default: 32)")
     add("--epochs", type=int, default=48, help="passes over the training pictures (default: 48)")
-    add("--half-size-epochs", type=int, default=0, help="first epochs, on pictures of half the side (default: 0)")
+    add(
+        "--half-size-epochs",
+        type=int,
+        default=0,
+        help="first epochs, on pictures of half the side (default: 0)",
+    )
     add("--batch", type=int, default=128, help="pictures in a step (default: 128)")
-    add("--schedule", choices=sorted(SCHEDULES), default="onecycle", help="of the rate (default: onecycle)")
+    add(
+        "--schedule",
+        choices=sorted(SCHEDULES),
+        default="onecycle",
+        help="of the rate (default: onecycle)",
+    )
     add("--warm-up", type=float, default=0.15, help="share of onecycle that rises (default: 0.15)")
-    add("--lr", type=float, default=0.2, help="highest learning rate (default: 0.2; the paper: 0.1, step)")
+    add(
+        "--lr",
+        type=float,
+        default=0.2,
+        help="highest learning rate (default: 0.2; the paper: 0.1, step)",
+    )
     add("--momentum", type=float, default=0.9, help="of SGD, Nesterov's (default: 0.9)")
     add("--weight-decay", type=float, default=5e-4, help="default: 5e-4; the paper: 1e-4")
     add("--seed", type=int, default=1, help="of weights, order and augmentation (default: 1)")
     add("--threads", type=int, default=0, help="CPU threads (default: one for each core)")
     add("--licence", default="MIT", help="of the trained model, stored in it (default: MIT)")
-    add("--trained-on", help="what the pictures are, stored in the model (default: the name of --train)")
+    add(
+        "--trained-on",
+        help="what the pictures are, stored in the model (default: the name of --train)",
+    )
     return parser.parse_args()
 
 
@@ -122,7 +154,8 @@ class Trainer:
         return (pixels.float() / self.preprocess.scale - mean) / std
 
     def learning_rate(self, done_steps: int, total_steps: int) -> float:
-        """The rate is a function of progress alone, so a checkpoint need not hold a scheduler."""
+        """The rate is a function of progress alone, so a checkpoint need not hold a
+        scheduler."""
         shape = SCHEDULES[self.options.schedule]
         return self.options.lr * shape((done_steps + 1) / (total_steps + 1), self.options.warm_up)
 
@@ -136,7 +169,9 @@ class Trainer:
         loss_sum = torch.zeros((), device=self.device)
         wrong = torch.zeros((), dtype=torch.long, device=self.device)
         for number, batch in enumerate(batches):
-            rate = self.learning_rate(epoch * len(batches) + number, self.options.epochs * len(batches))
+            rate = self.learning_rate(
+                epoch * len(batches) + number, self.options.epochs * len(batches)
+            )
             loss, batch_wrong = self.run_step(batch.to(self.device), rate, self.shrink(epoch))
             loss_sum += loss * len(batch)
             wrong += batch_wrong
@@ -148,7 +183,8 @@ class Trainer:
         self.rows.append(dict(zip(LOG_COLUMNS, (*values, test_error, time.monotonic() - started))))
 
     def shrink(self, epoch: int) -> int:
-        """By how much the sides of the pictures are divided: an epoch at half the side is a quarter of the work."""
+        """By how much the sides of the pictures are divided: an epoch at half the side
+        is a quarter of the work."""
         return 2 if epoch < self.options.half_size_epochs else 1
 
     def run_step(self, batch: Tensor, rate: float, shrink: int) -> tuple[Tensor, Tensor]:
@@ -171,12 +207,15 @@ class Trainer:
         self.net.eval()
         wrong = 0
         for pixels, targets in zip(self.test_pixels.split(500), self.test_targets.split(500)):
-            images = shrunk(self.normalise(pixels), shrink).contiguous(memory_format=torch.channels_last)
+            images = shrunk(self.normalise(pixels), shrink).contiguous(
+                memory_format=torch.channels_last
+            )
             wrong += int((self.net(images).argmax(1) != targets).sum())
         return 100 * wrong / len(self.test_targets)
 
     def save(self) -> None:
-        """Write checkpoint and log so that an interruption leaves the old or the new, whole."""
+        """Write checkpoint and log so that an interruption leaves the old or the new,
+        whole."""
         state = {
             "settings": self.settings,
             "net": self.net.state_dict(),
@@ -195,7 +234,9 @@ class Trainer:
             return
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["settings"] != self.settings:
-            raise SystemExit(f"{path}: made with other settings {state['settings']}; choose another --out")
+            raise SystemExit(
+                f"{path}: made with other settings {state['settings']}; choose another --out"
+            )
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
@@ -222,7 +263,9 @@ class Trainer:
             print_row(self.rows, self.options.epochs)
         path = self.options.out / "model.onnx"
         replace_file(path, lambda temporary: save_onnx(self.net, self.card(), temporary))
-        print(f"wrote {path}: top-1 error {self.rows[-1]['test_error']:.2f} % on {self.options.test.name}")
+        print(
+            f"wrote {path}: top-1 error {self.rows[-1]['test_error']:.2f} % on {self.options.test.name}"
+        )
 
 
 def to_device(pixels: np.ndarray, device: torch.device) -> Tensor:
@@ -239,7 +282,8 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     rows = shifts[0] + torch.arange(height)
     columns = torch.arange(width).expand(n, -1)
     columns = shifts[1] + torch.where(mirrored, columns.flip(1), columns)
-    # One gather over flattened pixels, because it is several times faster than slicing one by one.
+    # One gather over flattened pixels, because it is several times faster than slicing
+    # one by one.
     index = rows[:, :, None] * padded.shape[3] + columns[:, None, :]
     index = index.view(n, 1, -1).expand(-1, channels, -1).to(images.device)
     return padded.flatten(2).gather(2, index).view(n, channels, height, width)
@@ -276,7 +320,9 @@ def write_log(path: Path, rows: list[dict[str, float]]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(LOG_COLUMNS)
         for row in rows:
-            epoch, size, rate, loss, train_error, test_error, seconds = (row[key] for key in LOG_COLUMNS)
+            epoch, size, rate, loss, train_error, test_error, seconds = (
+                row[key] for key in LOG_COLUMNS
+            )
             fields = (
                 f"{rate:.6f}",
                 f"{loss:.5f}",
@@ -292,7 +338,9 @@ def print_row(rows: list[dict[str, float]], epochs: int) -> None:
     row = rows[-1]
     left = (epochs - row["epoch"]) * row["seconds"] / 60
     figures = f"loss {row['train_loss']:.4f}  train error {row['train_error']:.2f} %"
-    figures += f"  test error {row['test_error']:.2f} %  {row['seconds']:.0f} s, {left:.0f} min left"
+    figures += (
+        f"  test error {row['test_error']:.2f} %  {row['seconds']:.0f} s, {left:.0f} min left"
+    )
     print(f"epoch {row['epoch']:3}/{epochs}  {figures}", flush=True)
 
 
@@ -301,14 +349,18 @@ def show_progress(epoch: int, done: int, total: int, started: float) -> None:
     if sys.stderr.isatty():
         rate = done / (time.monotonic() - started)
         end = "\r" if done < total else "\r\033[K"
-        print(f"epoch {epoch + 1}: step {done}/{total}, {rate:.1f} steps/s ", end=end, file=sys.stderr)
+        print(
+            f"epoch {epoch + 1}: step {done}/{total}, {rate:.1f} steps/s ", end=end, file=sys.stderr
+        )
 
 
 def load_data(options: argparse.Namespace) -> tuple[Collection, Collection]:
     """Both collections, which must have the same classes."""
     train, test = (load_collection(path, options.size) for path in (options.train, options.test))
     if train.labels != test.labels:
-        raise SystemExit(f"classes differ: {options.train} {train.labels}, {options.test} {test.labels}")
+        raise SystemExit(
+            f"classes differ: {options.train} {train.labels}, {options.test} {test.labels}"
+        )
     print(
         f"{len(train.targets)} training and {len(test.targets)} test pictures of {len(train.labels)} classes"
     )
@@ -326,7 +378,10 @@ def main() -> None:
     train, test = load_data(options)
     net = CifarNet(options.kind, options.depth, len(train.labels))
     trainer = Trainer(options, net, train, test, statistics(train, options.size), device)
-    print(f"{net.name}: {count_parameters(net)} parameters, {trainer.preprocess}, on {device}", flush=True)
+    print(
+        f"{net.name}: {count_parameters(net)} parameters, {trainer.preprocess}, on {device}",
+        flush=True,
+    )
     trainer.resume()
     trainer.run()
 

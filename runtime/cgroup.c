@@ -8,12 +8,15 @@
 #include <unistd.h>
 
 enum {
-  PATH_SIZE = 1024,      /* of a longer path the groups above are looked at, whose limits hold as well */
-  LIMIT_SIZE = 64,       /* two numbers */
-  MEMBERSHIP_SIZE = 8192 /* a line of a few hundred bytes for each of at most fourteen hierarchies */
+  /* of a longer path the groups above are looked at, whose limits hold as well */
+  PATH_SIZE = 1024,
+  LIMIT_SIZE = 64, /* two numbers */
+  MEMBERSHIP_SIZE =
+      8192 /* a line of a few hundred bytes for each of at most fourteen hierarchies */
 };
 
-/* What a file holds at its beginning, as text; false where it cannot be read or is empty. */
+/* What a file holds at its beginning, as text; false where it cannot be read or is
+ * empty. */
 static bool read_text(const char *path, char *text, size_t size) {
   const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return false;
@@ -28,7 +31,8 @@ static bool read_text(const char *path, char *text, size_t size) {
   return length > 0;
 }
 
-/* A positive number and the blank or end behind it; 0 for all else, such as "max" and "-1". */
+/* A positive number and the blank or end behind it; 0 for all else, such as "max" and
+ * "-1". */
 static uint64_t read_number(const char **text) {
   uint64_t number = 0;
   const char *at = *text;
@@ -69,13 +73,15 @@ static bool read_file(const char *group, const char *name, char *text) {
 static uint32_t group_cpus(const char *group, bool v2) {
   char quota[LIMIT_SIZE], period[LIMIT_SIZE];
   if (v2) return read_file(group, "cpu.max", quota) ? cgroup_parse_v2(quota) : CGROUP_UNLIMITED;
-  return read_file(group, "cpu.cfs_quota_us", quota) && read_file(group, "cpu.cfs_period_us", period)
+  return read_file(group, "cpu.cfs_quota_us", quota) &&
+                 read_file(group, "cpu.cfs_period_us", period)
              ? cgroup_parse_v1(quota, period)
              : CGROUP_UNLIMITED;
 }
 
-/* The least of a group and those above it. In a container that sees its own groups only, the path is the host's: the
- * lower folders are not there, and the mount is the container's group. */
+/* The least of a group and those above it. In a container that sees its own groups only,
+ * the path is the host's: the lower folders are not there, and the mount is the
+ * container's group. */
 static uint32_t path_cpus(const char *root, const char *mount, const char *path, bool v2) {
   char group[PATH_SIZE];
   const int mount_length = snprintf(group, sizeof group, "%s%s", root, mount);
@@ -105,21 +111,25 @@ static bool has_cpu(const char *names) {
   return false;
 }
 
-/* A line is ID:CONTROLLERS:PATH, with ID 0 and no controllers in version 2 (cgroups(7)). */
+/* A line is ID:CONTROLLERS:PATH, with ID 0 and no controllers in version 2
+ * (cgroups(7)). */
 static uint32_t line_cpus(const char *root, char *line) {
   char *controllers = strchr(line, ':');
   char *path = controllers ? strchr(controllers + 1, ':') : NULL;
   if (!path || path[1] != '/') return CGROUP_UNLIMITED;
   *controllers++ = '\0';
   *path++ = '\0';
-  if (*controllers == '\0' && strcmp(line, "0") == 0) return path_cpus(root, "/sys/fs/cgroup", path, true);
-  return has_cpu(controllers) ? path_cpus(root, "/sys/fs/cgroup/cpu", path, false) : CGROUP_UNLIMITED;
+  if (*controllers == '\0' && strcmp(line, "0") == 0)
+    return path_cpus(root, "/sys/fs/cgroup", path, true);
+  return has_cpu(controllers) ? path_cpus(root, "/sys/fs/cgroup/cpu", path, false)
+                              : CGROUP_UNLIMITED;
 }
 
 uint32_t cgroup_cpus(const char *root) {
   char path[PATH_SIZE], text[MEMBERSHIP_SIZE];
   const int length = snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-  if (length <= 0 || (size_t)length >= sizeof path || !read_text(path, text, sizeof text)) return CGROUP_UNLIMITED;
+  if (length <= 0 || (size_t)length >= sizeof path || !read_text(path, text, sizeof text))
+    return CGROUP_UNLIMITED;
   uint32_t least = CGROUP_UNLIMITED;
   for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
     *end = '\0';

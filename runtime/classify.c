@@ -11,8 +11,8 @@ resnet_scores scores_kind(const plan_op *last) {
   return bounded ? RESNET_SCORES_PROBABILITIES : RESNET_SCORES_LOGITS;
 }
 
-/* Probabilities of one picture: softmax of logits, exp of log probabilities, probabilities as they are - of one class
- * against the others, or of each for itself. */
+/* Probabilities of one picture: softmax of logits, exp of log probabilities,
+ * probabilities as they are - of one class against the others, or of each for itself. */
 static void to_probabilities(const float *scores, size_t classes, resnet_scores are, float *out) {
   const double shift = are == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : log_sum_exp(scores, classes);
   for (size_t i = 0; i < classes; i++)
@@ -37,7 +37,8 @@ static void sink(resnet_prediction *heap, size_t count, size_t at) {
   }
 }
 
-/* The k best of `classes`, best first: a heap of k with the worst on top, then taken apart from the back. */
+/* The k best of `classes`, best first: a heap of k with the worst on top, then taken
+ * apart from the back. */
 static void pick_best(const float *scores, uint32_t classes, uint32_t k, resnet_prediction *best) {
   for (uint32_t i = 0; i < k; i++) best[i] = (resnet_prediction){.index = i, .score = scores[i]};
   for (size_t i = k; i-- > 0;) sink(best, k, i);
@@ -55,7 +56,8 @@ static void pick_best(const float *scores, uint32_t classes, uint32_t k, resnet_
   }
 }
 
-static void predict(resnet_session *session, size_t batch, uint32_t k, resnet_prediction *predictions) {
+static void predict(resnet_session *session, size_t batch, uint32_t k,
+                    resnet_prediction *predictions) {
   const resnet_model *model = session->model;
   const plan *p = session->program.plan;
   const plan_op *last = &p->ops[p->output];
@@ -72,13 +74,13 @@ static void predict(resnet_session *session, size_t batch, uint32_t k, resnet_pr
   }
 }
 
-static resnet_status prepare_pictures(resnet_session *session, const resnet_image *images, size_t count, size_t first,
-                                      resnet_error *error) {
+static resnet_status prepare_pictures(resnet_session *session, const resnet_image *images,
+                                      size_t count, size_t first, resnet_error *error) {
   const graph_shape in = session->model->plan.ops[0].shape;
   for (size_t i = 0; i < count; i++) {
     float *input = session_output(session, 0) + i * shape_floats(in);
-    resnet_status status =
-        image_prepare(&images[i], &session->model->preprocess, in.h, in.w, input, &session->scratch, error);
+    resnet_status status = image_prepare(&images[i], &session->model->preprocess, in.h, in.w, input,
+                                         &session->scratch, error);
     if (status == RESNET_OK) continue;
     char which[32];
     (void)snprintf(which, sizeof which, "picture %zu", first + i);
@@ -87,24 +89,25 @@ static resnet_status prepare_pictures(resnet_session *session, const resnet_imag
   return RESNET_OK;
 }
 
-static resnet_status check_arguments(const resnet_session *session, const resnet_image *images, size_t count,
-                                     uint32_t k, const resnet_prediction *predictions, resnet_error *error) {
+static resnet_status check_arguments(const resnet_session *session, const resnet_image *images,
+                                     size_t count, uint32_t k, const resnet_prediction *predictions,
+                                     resnet_error *error) {
   if (!session || !images || !predictions || count == 0)
     return fail(error, RESNET_ERROR_ARGUMENT,
                 "resnet_classify: `session`, `images` or `predictions` is NULL, or `count` is 0");
   const plan *p = &session->model->plan;
   const uint32_t classes = p->ops[p->output].shape.c;
   if (k == 0 || k > classes)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_classify: k is %u; accepted are 1 to %u, the model's classes", k,
-                classes);
+    return fail(error, RESNET_ERROR_ARGUMENT,
+                "resnet_classify: k is %u; accepted are 1 to %u, the model's classes", k, classes);
   if (p->ops[0].shape.c != 3)
-    return fail(error, RESNET_ERROR_UNSUPPORTED, "the model takes %u channels; pictures have 3: use resnet_run",
-                p->ops[0].shape.c);
+    return fail(error, RESNET_ERROR_UNSUPPORTED,
+                "the model takes %u channels; pictures have 3: use resnet_run", p->ops[0].shape.c);
   return RESNET_OK;
 }
 
-resnet_status resnet_classify(resnet_session *session, const resnet_image *images, size_t count, uint32_t k,
-                              resnet_prediction *predictions, resnet_error *error) {
+resnet_status resnet_classify(resnet_session *session, const resnet_image *images, size_t count,
+                              uint32_t k, resnet_prediction *predictions, resnet_error *error) {
   resnet_status status = check_arguments(session, images, count, k, predictions, error);
   if (status != RESNET_OK) return status;
   for (size_t done = 0; done < count;) {

@@ -18,7 +18,8 @@ void image_scratch_release(image_scratch *scratch) {
 }
 
 /* At least count * size bytes that hold nothing yet; NULL when there is no memory. */
-static void *scratch_take(image_scratch *scratch, enum scratch_block which, size_t count, size_t size) {
+static void *scratch_take(image_scratch *scratch, enum scratch_block which, size_t count,
+                          size_t size) {
   size_t bytes;
   if (!size_multiply(count, size, &bytes)) return NULL;
   if (bytes <= scratch->size[which]) return scratch->block[which];
@@ -30,9 +31,10 @@ static void *scratch_take(image_scratch *scratch, enum scratch_block which, size
 
 /* ---- scaling, row by row ---- */
 
-/* A picture on its way to another size. Only what the asked rows and columns need is converted and resampled. With the
- * columns' pass first, source rows scaled to the output's width wait in a ring until no output row needs them any more;
- * with the rows' pass first there is nothing to keep. */
+/* A picture on its way to another size. Only what the asked rows and columns need is
+ * converted and resampled. With the columns' pass first, source rows scaled to the
+ * output's width wait in a ring until no output row needs them any more; with the rows'
+ * pass first there is nothing to keep. */
 typedef struct scaler {
   const resnet_image *image;
   resample_axis columns, rows;
@@ -41,7 +43,8 @@ typedef struct scaler {
   uint32_t *sums;         /* (max(width,columns.count),3) */
   uint8_t *pixels;        /* (width,3): a row as RGB */
   uint8_t *row;           /* (columns.count,3): for the caller's use */
-  uint8_t *ring;          /* (ring_rows,columns.count,3): source row y is at y % ring_rows */
+  /* (ring_rows,columns.count,3): source row y is at y % ring_rows */
+  uint8_t *ring;
   uint32_t ring_rows;
   uint32_t next; /* first source row that is not yet in the ring */
 } scaler;
@@ -71,18 +74,21 @@ static bool take_rows(scaler *s, image_scratch *scratch) {
   return true;
 }
 
-/* Since version 13 Pillow takes the rows first where that leaves the columns' pass much less to do; up to 12 it never
- * did. Of pictures that keep their proportions, that is when those more than twice as tall as wide are scaled down. */
+/* Since version 13 Pillow takes the rows first where that leaves the columns' pass much
+ * less to do; up to 12 it never did. Of pictures that keep their proportions, that is
+ * when those more than twice as tall as wide are scaled down. */
 static bool takes_rows_first(const resample_range *columns, const resample_range *rows) {
   int64_t narrower = (int64_t)columns->in_size - columns->out_size;
   int64_t lower = (int64_t)rows->in_size - rows->out_size;
   return lower > 0 && lower > 2 * narrower;
 }
 
-static resnet_status scaler_open(scaler *s, const resnet_image *image, const resample_range *columns,
-                                 const resample_range *rows, image_scratch *scratch, resnet_error *error) {
+static resnet_status scaler_open(scaler *s, const resnet_image *image,
+                                 const resample_range *columns, const resample_range *rows,
+                                 image_scratch *scratch, resnet_error *error) {
   *s = (scaler){.image = image, .rows_first = takes_rows_first(columns, rows)};
-  if (!take_axis(&s->columns, columns, scratch, SCRATCH_COLUMNS) || !take_axis(&s->rows, rows, scratch, SCRATCH_ROWS))
+  if (!take_axis(&s->columns, columns, scratch, SCRATCH_COLUMNS) ||
+      !take_axis(&s->rows, rows, scratch, SCRATCH_ROWS))
     return fail_memory(error, "the resize weights of a picture");
   const resample_span *last = &s->columns.spans[columns->count - 1];
   s->origin = s->columns.spans[0].first;
@@ -105,7 +111,8 @@ static const uint8_t *input_row(scaler *s, uint32_t y) {
   return s->ring + y % s->ring_rows * bytes;
 }
 
-/* Output row `index`, counted from the first asked for; rows must be asked for in order. */
+/* Output row `index`, counted from the first asked for; rows must be asked for in
+ * order. */
 static void scaler_row(scaler *s, uint32_t index, uint8_t *out) {
   const resample_span *span = &s->rows.spans[index];
   if (s->rows.taps == 1) {
@@ -122,16 +129,19 @@ static void scaler_row(scaler *s, uint32_t index, uint8_t *out) {
   if (s->rows_first) resample_columns(&s->columns, mean, s->origin, out);
 }
 
-resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t height, uint8_t *out, uint32_t out_width,
-                               uint32_t out_height, image_scratch *scratch, resnet_error *error) {
+resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t height, uint8_t *out,
+                               uint32_t out_width, uint32_t out_height, image_scratch *scratch,
+                               resnet_error *error) {
   resnet_image image = {in, width, height, (size_t)width * 3, RESNET_PIXELS_RGB};
   resnet_status status = image_check(&image, error);
   if (status != RESNET_OK) return status;
   if (out_width < 1 || out_width > IMAGE_SIDE_MAX || out_height < 1 || out_height > IMAGE_SIDE_MAX)
-    return fail(error, RESNET_ERROR_ARGUMENT, "a picture can't be resized to %u x %u: both must be 1 to %d pixels",
+    return fail(error, RESNET_ERROR_ARGUMENT,
+                "a picture can't be resized to %u x %u: both must be 1 to %d pixels",
                 (unsigned)out_width, (unsigned)out_height, IMAGE_SIDE_MAX);
   scaler s;
-  resample_range columns = {width, out_width, 0, out_width}, rows = {height, out_height, 0, out_height};
+  resample_range columns = {width, out_width, 0, out_width},
+                 rows = {height, out_height, 0, out_height};
   status = scaler_open(&s, &image, &columns, &rows, scratch, error);
   if (status != RESNET_OK) return status;
   for (uint32_t i = 0; i < out_height; i++) scaler_row(&s, i, out + (size_t)i * out_width * 3);
@@ -140,15 +150,17 @@ resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t heigh
 
 /* ---- which part of the picture becomes the input ---- */
 
-/* Half of what is cut, a half rounded to even: Python's round() in torchvision's CenterCrop. */
+/* Half of what is cut, a half rounded to even: Python's round() in torchvision's
+ * CenterCrop. */
 static uint32_t crop_start(uint32_t size, uint32_t crop) {
   uint32_t cut = size - crop, half = cut / 2;
   return half + (cut % 2 & half % 2);
 }
 
-/* torchvision's Resize(int): the shorter side becomes `resize`, the longer one keeps the proportion, rounded down. Both
- * factors are below 2^16, so the product fits. */
-static void scaled_sizes(const resnet_image *image, uint32_t resize, resample_range *columns, resample_range *rows) {
+/* torchvision's Resize(int): the shorter side becomes `resize`, the longer one keeps the
+ * proportion, rounded down. Both factors are below 2^16, so the product fits. */
+static void scaled_sizes(const resnet_image *image, uint32_t resize, resample_range *columns,
+                         resample_range *rows) {
   uint32_t shorter = image->width < image->height ? image->width : image->height;
   *columns = (resample_range){.in_size = image->width, .out_size = image->width};
   *rows = (resample_range){.in_size = image->height, .out_size = image->height};
@@ -157,33 +169,39 @@ static void scaled_sizes(const resnet_image *image, uint32_t resize, resample_ra
   rows->out_size = resize * image->height / shorter;
 }
 
-static resnet_status cut_centre(const resnet_image *image, const resnet_preprocess *preprocess, resample_range *columns,
-                                resample_range *rows, resnet_error *error) {
+static resnet_status cut_centre(const resnet_image *image, const resnet_preprocess *preprocess,
+                                resample_range *columns, resample_range *rows,
+                                resnet_error *error) {
   uint32_t crop = preprocess->crop;
   columns->count = crop ? crop : columns->out_size;
   rows->count = crop ? crop : rows->out_size;
   if (columns->count > columns->out_size || rows->count > rows->out_size)
     return fail(error, RESNET_ERROR_ARGUMENT,
-                "the picture of %u x %u pixels is %u x %u after resize %u: too small for the centre crop of %u x %u; "
+                "the picture of %u x %u pixels is %u x %u after resize %u: too small for the "
+                "centre crop of %u x %u; "
                 "set the preprocessing's resize to %u or more",
-                (unsigned)image->width, (unsigned)image->height, (unsigned)columns->out_size, (unsigned)rows->out_size,
-                (unsigned)preprocess->resize, (unsigned)crop, (unsigned)crop, (unsigned)crop);
+                (unsigned)image->width, (unsigned)image->height, (unsigned)columns->out_size,
+                (unsigned)rows->out_size, (unsigned)preprocess->resize, (unsigned)crop,
+                (unsigned)crop, (unsigned)crop);
   columns->first = crop_start(columns->out_size, columns->count);
   rows->first = crop_start(rows->out_size, rows->count);
   return RESNET_OK;
 }
 
-static resnet_status plan_scaling(const resnet_image *image, const resnet_preprocess *preprocess, uint32_t height,
-                                  uint32_t width, resample_range *columns, resample_range *rows, resnet_error *error) {
+static resnet_status plan_scaling(const resnet_image *image, const resnet_preprocess *preprocess,
+                                  uint32_t height, uint32_t width, resample_range *columns,
+                                  resample_range *rows, resnet_error *error) {
   scaled_sizes(image, preprocess->resize, columns, rows);
   resnet_status status = cut_centre(image, preprocess, columns, rows, error);
   if (status != RESNET_OK) return status;
   if (columns->count != width || rows->count != height)
     return fail(error, RESNET_ERROR_ARGUMENT,
-                "the picture of %u x %u pixels becomes %u x %u (resize %u, crop %u), but the net's input is %u x %u: "
+                "the picture of %u x %u pixels becomes %u x %u (resize %u, crop %u), but the net's "
+                "input is %u x %u: "
                 "set the preprocessing's crop to the input's size",
-                (unsigned)image->width, (unsigned)image->height, (unsigned)columns->count, (unsigned)rows->count,
-                (unsigned)preprocess->resize, (unsigned)preprocess->crop, (unsigned)width, (unsigned)height);
+                (unsigned)image->width, (unsigned)image->height, (unsigned)columns->count,
+                (unsigned)rows->count, (unsigned)preprocess->resize, (unsigned)preprocess->crop,
+                (unsigned)width, (unsigned)height);
   return RESNET_OK;
 }
 
@@ -213,14 +231,16 @@ static void normalise(const normaliser *n, const uint8_t *rgb, uint32_t count, f
   }
 }
 
-resnet_status image_prepare(const resnet_image *image, const resnet_preprocess *preprocess, uint32_t height,
-                            uint32_t width, float *out, image_scratch *scratch, resnet_error *error) {
+resnet_status image_prepare(const resnet_image *image, const resnet_preprocess *preprocess,
+                            uint32_t height, uint32_t width, float *out, image_scratch *scratch,
+                            resnet_error *error) {
   scaler s;
   normaliser n;
   resample_range columns, rows;
   resnet_status status = image_check(image, error);
   if (status == RESNET_OK) status = image_check_preprocess(preprocess, error);
-  if (status == RESNET_OK) status = plan_scaling(image, preprocess, height, width, &columns, &rows, error);
+  if (status == RESNET_OK)
+    status = plan_scaling(image, preprocess, height, width, &columns, &rows, error);
   if (status == RESNET_OK) status = scaler_open(&s, image, &columns, &rows, scratch, error);
   if (status != RESNET_OK) return status;
   normaliser_init(&n, preprocess);

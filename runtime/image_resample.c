@@ -3,14 +3,17 @@
 #include <math.h>
 #include <string.h>
 
-/* A fused multiply-add rounds once where Pillow's own builds round twice; gcc does not fuse under -std=c11. */
+/* A fused multiply-add rounds once where Pillow's own builds round twice; gcc does not
+ * fuse under -std=c11. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #endif
 
 /* ---- weights ---- */
 
-static double input_per_output(const resample_range *range) { return (double)range->in_size / range->out_size; }
+static double input_per_output(const resample_range *range) {
+  return (double)range->in_size / range->out_size;
+}
 
 /* Half the triangle's width, in input pixels. */
 static double support(double scale) { return scale < 1.0 ? 1.0 : scale; }
@@ -25,7 +28,8 @@ static double triangle(double x) {
   return x < 1.0 ? 1.0 - x : 0.0;
 }
 
-/* Inputs whose centres may lie under the triangle; conversion to an integer cuts the fraction off, as in Pillow. */
+/* Inputs whose centres may lie under the triangle; conversion to an integer cuts the
+ * fraction off, as in Pillow. */
 static resample_span span_at(double centre, double half_width, uint32_t in_size) {
   double low = centre - half_width + 0.5;
   double high = centre + half_width + 0.5;
@@ -34,10 +38,13 @@ static resample_span span_at(double centre, double half_width, uint32_t in_size)
   return (resample_span){first, end - first};
 }
 
-/* The sum is never 0: the input nearest to an output's centre is at most half a pixel away. */
-static void normalised_weights(resample_span span, double centre, double half_width, uint32_t *weights) {
+/* The sum is never 0: the input nearest to an output's centre is at most half a pixel
+ * away. */
+static void normalised_weights(resample_span span, double centre, double half_width,
+                               uint32_t *weights) {
   double narrowing = 1.0 / half_width, sum = 0.0;
-  for (uint32_t i = 0; i < span.count; i++) sum += triangle(((double)(span.first + i) - centre + 0.5) * narrowing);
+  for (uint32_t i = 0; i < span.count; i++)
+    sum += triangle(((double)(span.first + i) - centre + 0.5) * narrowing);
   for (uint32_t i = 0; i < span.count; i++) {
     double weight = triangle(((double)(span.first + i) - centre + 0.5) * narrowing) / sum;
     weights[i] = (uint32_t)(0.5 + weight * RESAMPLE_ONE);
@@ -70,7 +77,8 @@ void resample_weights(const resample_range *range, resample_span *spans, uint32_
 
 static uint8_t rounded(uint32_t sum) { return (uint8_t)(sum >> RESAMPLE_BITS); }
 
-static void resample_pixel(const uint8_t *in, const uint32_t *weights, uint32_t count, uint8_t *out) {
+static void resample_pixel(const uint8_t *in, const uint32_t *weights, uint32_t count,
+                           uint8_t *out) {
   uint32_t red = RESAMPLE_ONE / 2, green = red, blue = red;
   for (uint32_t i = 0; i < count; i++, in += 3) {
     red += in[0] * weights[i];
@@ -89,7 +97,8 @@ void resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t ori
   }
   for (uint32_t i = 0; i < axis->count; i++, out += 3) {
     const resample_span *span = &axis->spans[i];
-    resample_pixel(in + (size_t)(span->first - origin) * 3, axis->weights + (size_t)i * axis->taps, span->count, out);
+    resample_pixel(in + (size_t)(span->first - origin) * 3, axis->weights + (size_t)i * axis->taps,
+                   span->count, out);
   }
 }
 
@@ -97,7 +106,8 @@ void resample_rows_begin(uint32_t *sums, size_t size) {
   for (size_t i = 0; i < size; i++) sums[i] = RESAMPLE_ONE / 2;
 }
 
-void resample_rows_add(uint32_t *restrict sums, size_t size, const uint8_t *restrict in, uint32_t weight) {
+void resample_rows_add(uint32_t *restrict sums, size_t size, const uint8_t *restrict in,
+                       uint32_t weight) {
   for (size_t i = 0; i < size; i++) sums[i] += in[i] * weight;
 }
 

@@ -30,19 +30,25 @@ const char *resnet_status_string(resnet_status status) {
   return "an unknown resnet_status";
 }
 
-/* Give the caller the first struct_size bytes of `from`: as much as the header it was compiled with knows. */
-static resnet_status give(void *to, const void *from, size_t from_size, const char *what, resnet_error *error) {
+/* Give the caller the first struct_size bytes of `from`: as much as the header it was
+ * compiled with knows. */
+static resnet_status give(void *to, const void *from, size_t from_size, const char *what,
+                          resnet_error *error) {
   size_t to_size = 0;
   if (to) memcpy(&to_size, to, sizeof to_size);
   if (to_size < sizeof to_size || to_size > from_size)
-    return fail(error, RESNET_ERROR_ARGUMENT, "%s: struct_size is %zu; set it to sizeof(%s), %zu here", what, to_size,
-                what, from_size);
-  memcpy((char *)to + sizeof to_size, (const char *)from + sizeof to_size, to_size - sizeof to_size);
+    return fail(error, RESNET_ERROR_ARGUMENT,
+                "%s: struct_size is %zu; set it to sizeof(%s), %zu here", what, to_size, what,
+                from_size);
+  memcpy((char *)to + sizeof to_size, (const char *)from + sizeof to_size,
+         to_size - sizeof to_size);
   return succeed(error);
 }
 
-resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info *info, resnet_error *error) {
-  if (!model || !info) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_get_info: `model` or `info` is NULL");
+resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info *info,
+                                    resnet_error *error) {
+  if (!model || !info)
+    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_get_info: `model` or `info` is NULL");
   const plan *p = &model->plan;
   const graph_shape input = p->ops[0].shape;
   uint64_t weights_bytes = 0;
@@ -75,11 +81,13 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
   return give(info, &all, sizeof all, "resnet_model_info", error);
 }
 
-resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_op *op, resnet_error *error) {
-  if (!model || !op) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_op: `model` or `op` is NULL");
+resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_op *op,
+                             resnet_error *error) {
+  if (!model || !op)
+    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_op: `model` or `op` is NULL");
   if (index >= model->plan.op_count)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_op: index %u; the plan has ops 0 to %u", index,
-                model->plan.op_count - 1);
+    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_op: index %u; the plan has ops 0 to %u",
+                index, model->plan.op_count - 1);
   const plan_op *from = &model->plan.ops[index];
   const resnet_op all = {
       .name = from->name,
@@ -104,11 +112,14 @@ resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_o
   return give(op, &all, sizeof all, "resnet_op", error);
 }
 
-resnet_status resnet_plan_block(const resnet_model *model, uint32_t index, resnet_block *block, resnet_error *error) {
-  if (!model || !block) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_block: `model` or `block` is NULL");
+resnet_status resnet_plan_block(const resnet_model *model, uint32_t index, resnet_block *block,
+                                resnet_error *error) {
+  if (!model || !block)
+    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_block: `model` or `block` is NULL");
   if (index >= model->plan.block_count)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_block: index %u; the plan has %u blocks, counted from 0",
-                index, model->plan.block_count);
+    return fail(error, RESNET_ERROR_ARGUMENT,
+                "resnet_plan_block: index %u; the plan has %u blocks, counted from 0", index,
+                model->plan.block_count);
   const plan_block *from = &model->plan.blocks[index];
   const resnet_block all = {
       .name = from->name,

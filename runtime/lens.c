@@ -9,8 +9,8 @@ static op_role role_of(const resnet_session *session, uint32_t index) {
   return roles ? roles[index] : (op_role){.op = index, .tells = TELLS_OUTPUT};
 }
 
-static void tell(const resnet_session *session, const kernel_call *call, uint32_t op, resnet_point point,
-                 const float *data, uint64_t nanoseconds) {
+static void tell(const resnet_session *session, const kernel_call *call, uint32_t op,
+                 resnet_point point, const float *data, uint64_t nanoseconds) {
   const resnet_response response = {
       .op = op,
       .batch = (uint32_t)call->batch,
@@ -26,8 +26,8 @@ static void tell(const resnet_session *session, const kernel_call *call, uint32_
 
 /* What the op's output is told as; the time is the first one's. */
 static void tell_output(resnet_session *session, const kernel_call *call, op_role role) {
-  static const resnet_point order[] = {RESNET_POINT_RESPONSE, RESNET_POINT_SHORTCUT, RESNET_POINT_OUTPUT,
-                                       RESNET_POINT_CLASS_MAP};
+  static const resnet_point order[] = {RESNET_POINT_RESPONSE, RESNET_POINT_SHORTCUT,
+                                       RESNET_POINT_OUTPUT, RESNET_POINT_CLASS_MAP};
   for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
     if (!(role.tells >> order[i] & 1u)) continue;
     tell(session, call, role.op, order[i], call->output, session->untold);
@@ -54,7 +54,8 @@ void observed_input(resnet_session *session, size_t batch) {
   tell_output(session, &call, (op_role){.op = 0, .tells = TELLS_OUTPUT});
 }
 
-/* Make the program anew for session->edits and session->apart. On failure the old one stays. */
+/* Make the program anew for session->edits and session->apart. On failure the old one
+ * stays. */
 static resnet_status replan(resnet_session *session, resnet_error *error) {
   const program old = session->program;
   memset(&session->program, 0, sizeof session->program);
@@ -72,7 +73,8 @@ static resnet_status replan(resnet_session *session, resnet_error *error) {
 
 resnet_status resnet_session_observe(resnet_session *session, resnet_observer observer, void *user,
                                      resnet_error *error) {
-  if (!session) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_observe: `session` is NULL");
+  if (!session)
+    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_observe: `session` is NULL");
   if (observer && session->observe == RESNET_OBSERVE_RESPONSES && !session->apart) {
     session->apart = true;
     resnet_status status = replan(session, error);
@@ -91,21 +93,23 @@ static bool is_mode(resnet_skip mode) {
          mode == RESNET_SKIP_SWAP;
 }
 
-static resnet_status check_skip(const resnet_session *session, uint32_t block, resnet_skip mode, uint32_t other,
-                                resnet_error *error) {
+static resnet_status check_skip(const resnet_session *session, uint32_t block, resnet_skip mode,
+                                uint32_t other, resnet_error *error) {
   if (!session) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_skip: `session` is NULL");
   if (!is_mode(mode))
     return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_session_skip: mode %d; accepted are NONE (0), BRANCH (1), SHORTCUT (2) and SWAP (3)",
+                "resnet_session_skip: mode %d; accepted are NONE (0), BRANCH (1), SHORTCUT (2) and "
+                "SWAP (3)",
                 (int)mode);
   const uint32_t count = session->model->plan.block_count;
   if (block == RESNET_NO_INDEX && mode == RESNET_SKIP_NONE) return RESNET_OK;
   if (block >= count)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_skip: block %u; the model has %u, counted from 0", block,
-                count);
+    return fail(error, RESNET_ERROR_ARGUMENT,
+                "resnet_session_skip: block %u; the model has %u, counted from 0", block, count);
   if (mode == RESNET_SKIP_SWAP && (other >= count || other == block))
     return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_session_skip: block %u is to be swapped with %u; accepted are the other ones of %u, counted "
+                "resnet_session_skip: block %u is to be swapped with %u; accepted are the other "
+                "ones of %u, counted "
                 "from 0",
                 block, other, count);
   return RESNET_OK;
@@ -125,8 +129,8 @@ static void edit(block_edit *edits, uint32_t block, resnet_skip mode, uint32_t o
   edits[other] = (block_edit){.mode = mode, .other = block};
 }
 
-resnet_status resnet_session_skip(resnet_session *session, uint32_t block, resnet_skip mode, uint32_t other,
-                                  resnet_error *error) {
+resnet_status resnet_session_skip(resnet_session *session, uint32_t block, resnet_skip mode,
+                                  uint32_t other, resnet_error *error) {
   resnet_status status = check_skip(session, block, mode, other, error);
   if (status != RESNET_OK) return status;
   const uint32_t count = session->model->plan.block_count;

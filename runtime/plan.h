@@ -1,7 +1,9 @@
-/* The flat op plan: what a graph is lowered to. Immutable once built, shared by all sessions of a model.
+/* The flat op plan: what a graph is lowered to. Immutable once built, shared by all
+ * sessions of a model.
  *
- * Ops stand in the order they run in. Op i reads the outputs of earlier ops and writes its own; where an output lies
- * in the arena is fixed here, per picture: a session for a batch of n multiplies offsets and sizes by n.
+ * Ops stand in the order they run in. Op i reads the outputs of earlier ops and writes
+ * its own; where an output lies in the arena is fixed here, per picture: a session for a
+ * batch of n multiplies offsets and sizes by n.
  */
 #ifndef LIBRESNET_RUNTIME_PLAN_H
 #define LIBRESNET_RUNTIME_PLAN_H
@@ -14,10 +16,12 @@
 typedef enum plan_kernel {
   KERNEL_INPUT,
   KERNEL_CONV,
-  KERNEL_WINOGRAD,         /* a conv, with its shortcut's addition where input_count is 2 */
+  /* a conv, with its shortcut's addition where input_count is 2 */
+  KERNEL_WINOGRAD,
   KERNEL_STEM,             /* a conv */
   KERNEL_WINOGRAD_STRIDED, /* a conv */
-  KERNEL_GEMM,             /* a conv, with its shortcut's addition where input_count is 2 */
+  /* a conv, with its shortcut's addition where input_count is 2 */
+  KERNEL_GEMM,
   KERNEL_ADD,
   KERNEL_SUBSAMPLE,
   KERNEL_AFFINE,
@@ -39,34 +43,44 @@ typedef struct plan_op {
   plan_kernel kernel;
   uint32_t input[2];
   uint32_t input_count;
-  graph_shape in;          /* of input[0], as the kernel sees it */
-  graph_shape shape;       /* of the output */
-  graph_window window;     /* CONV, WINOGRAD, MAX_POOL, AVERAGE_POOL, CHANNEL_CONV, PAD */
-  uint32_t groups;         /* CONV */
-  winograd_form form;      /* WINOGRAD, STEM */
-  bool uneven;             /* CONV: Winograd's algorithm would have been tried, but the weights forbid it (choose.h) */
+  graph_shape in;    /* of input[0], as the kernel sees it */
+  graph_shape shape; /* of the output */
+  /* CONV, WINOGRAD, MAX_POOL, AVERAGE_POOL, CHANNEL_CONV, PAD */
+  graph_window window;
+  uint32_t groups;    /* CONV */
+  winograd_form form; /* WINOGRAD, STEM */
+  /* CONV: Winograd's algorithm would have been tried, but the weights forbid it
+   * (choose.h) */
+  bool uneven;
   bool count_padding;      /* AVERAGE_POOL */
   bool sigmoid;            /* SCALE, MULTIPLY */
   graph_pad_mode pad_mode; /* PAD */
   float pad_value;
-  /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h, j * stride_w) is added from channel
-   * `channels_before` on; source_shape is that of the shortcut's source. */
+  /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h, j *
+   * stride_w) is added from channel `channels_before` on; source_shape is that of the
+   * shortcut's source. */
   bool subsampled;
   uint32_t stride_h, stride_w, channels_before;
   graph_shape source_shape;
   float clamp_min, clamp_max;
-  float *weights, *bias; /* as the graph has them; gone after packing unless borrowed or read by the kernel */
+  /* as the graph has them; gone after packing unless borrowed or read by the kernel */
+  float *weights, *bias;
   size_t weight_count, bias_count;
-  bool weights_borrowed; /* weights and bias belong to the model's plan_file: they are not the plan's to release */
-  weights_slot packed;   /* of kernels that pack, with the bias inside */
-  size_t arena_offset;   /* of the output, in floats per picture */
+  /* weights and bias belong to the model's plan_file: they are not the plan's to
+   * release */
+  bool weights_borrowed;
+  weights_slot packed; /* of kernels that pack, with the bias inside */
+  size_t arena_offset; /* of the output, in floats per picture */
   uint64_t parameters, macs;
-  double cost;              /* predicted, runtime/cost.h; 0: not weighed */
-  uint32_t layer;           /* place among the plan's layers (op_is_layer), from 1; 0: it is none */
+  double cost; /* predicted, runtime/cost.h; 0: not weighed */
+  /* place among the plan's layers (op_is_layer), from 1; 0: it is none */
+  uint32_t layer;
   uint32_t block;           /* or RESNET_NO_INDEX */
   resnet_shortcut shortcut; /* that it adds or computes */
-  bool gates;               /* it computes the gate of a SCALE from what that scales */
-  bool blurs;               /* a depthwise CONV with one fixed filter for all channels: it was not trained */
+  /* it computes the gate of a SCALE from what that scales */
+  bool gates;
+  /* a depthwise CONV with one fixed filter for all channels: it was not trained */
+  bool blurs;
   char *name, *output, *detail;
 } plan_op;
 
@@ -100,11 +114,13 @@ typedef struct plan {
   size_t arena_lower_bound; /* floats per picture alive at once, at most */
 } plan;
 
-/* Lower `g`. Takes over its weights and names (g is left without them, still to be released by the caller). On failure
- * *out is all zero. */
-resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *options, resnet_error *error);
+/* Lower `g`. Takes over its weights and names (g is left without them, still to be
+ * released by the caller). On failure *out is all zero. */
+resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *options,
+                         resnet_error *error);
 
-/* Fix every op's arena_offset: buffers are reused by lifetime, kernels that work in place share their input's buffer.
+/* Fix every op's arena_offset: buffers are reused by lifetime, kernels that work in place
+ * share their input's buffer.
  */
 resnet_status plan_memory(plan *p, resnet_error *error);
 
@@ -116,11 +132,12 @@ void op_release_weights(plan_op *op, memory *m);
 /* Bytes that the op's kernel reads of weights and biases. */
 size_t op_weights_bytes(const plan_op *op);
 
-/* True for the layers that the papers count: convolutions and fully connected layers that are neither projections nor
- * part of a gate nor a filter against aliasing. */
+/* True for the layers that the papers count: convolutions and fully connected layers that
+ * are neither projections nor part of a gate nor a filter against aliasing. */
 bool op_is_layer(const plan_op *op);
 
-/* Floats per picture of a shape; shapes were checked by the loader, so that this does not overflow. */
+/* Floats per picture of a shape; shapes were checked by the loader, so that this does not
+ * overflow. */
 size_t shape_floats(graph_shape shape);
 
 #endif

@@ -1,4 +1,5 @@
-/* Graph to plan: one op for each node, but for option-A shortcuts, which the addition reads from their source. */
+/* Graph to plan: one op for each node, but for option-A shortcuts, which the addition
+ * reads from their source. */
 #include "runtime/plan.h"
 
 #include <math.h>
@@ -31,9 +32,11 @@ static const plan_kernel kernel_of[GRAPH_OP_COUNT] = {
     [GRAPH_PAD] = KERNEL_PAD,
 };
 
-/* A layer that adds the shortcut itself carries the shortcut's kind, as a projection does, but has two inputs. */
+/* A layer that adds the shortcut itself carries the shortcut's kind, as a projection
+ * does, but has two inputs. */
 bool op_is_layer(const plan_op *op) {
-  return op->macs > 0 && !op->gates && !op->blurs && (op->shortcut == RESNET_SHORTCUT_NONE || op->input_count == 2);
+  return op->macs > 0 && !op->gates && !op->blurs &&
+         (op->shortcut == RESNET_SHORTCUT_NONE || op->input_count == 2);
 }
 
 size_t shape_floats(graph_shape shape) { return (size_t)shape.h * shape.w * shape.c; }
@@ -43,17 +46,20 @@ typedef struct lowering {
   graph *graph;
   plan *plan;
   const plan_options *options;
-  plan_op *shapes;   /* by node, before it is known which nodes get an op of their own */
+  /* by node, before it is known which nodes get an op of their own */
+  plan_op *shapes;
   uint32_t *op_of;   /* by node; RESNET_NO_INDEX: fused into its reader */
   uint32_t *readers; /* by node: how many inputs name it */
-  bool *adds;        /* by node: an addition reads it as its residual branch, and nobody else reads it */
+  /* by node: an addition reads it as its residual branch, and nobody else reads it */
+  bool *adds;
 } lowering;
 
 static bool is_fused_subsample(const lowering *l, uint32_t node) {
   return l->graph->nodes[node].op == GRAPH_SUBSAMPLE && l->readers[node] == 1;
 }
 
-/* A subsample is fused into an addition that reads it as its shortcut, and only if nobody else needs it. */
+/* A subsample is fused into an addition that reads it as its shortcut, and only if nobody
+ * else needs it. */
 static void count_readers(lowering *l) {
   const graph *g = l->graph;
   for (uint32_t i = 0; i < g->node_count; i++)
@@ -78,8 +84,8 @@ static void lower_window(plan_op *op, const graph_node *node) {
   op->count_padding = node->count_padding;
   if (node->op != GRAPH_LINEAR) return;
   op->in = (graph_shape){1, 1, op->in.h * op->in.w * op->in.c};
-  op->window =
-      (graph_window){.kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1};
+  op->window = (graph_window){
+      .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1};
   op->groups = 1;
 }
 
@@ -100,11 +106,13 @@ static resnet_status count_work(plan_op *op, graph_op node, resnet_error *error)
     op->macs = macs;
     return RESNET_OK;
   }
-  return fail(error, RESNET_ERROR_LIMIT, "node '%s': its multiplications cannot be counted in 64 bits", op->name);
+  return fail(error, RESNET_ERROR_LIMIT,
+              "node '%s': its multiplications cannot be counted in 64 bits", op->name);
 }
 
-/* An addition whose residual branch ends in a convolution of our own that nobody else reads: the convolution adds the
- * shortcut while its outputs are in registers. The shortcut must have been computed before the convolution. */
+/* An addition whose residual branch ends in a convolution of our own that nobody else
+ * reads: the convolution adds the shortcut while its outputs are in registers. The
+ * shortcut must have been computed before the convolution. */
 static bool fuse_add(lowering *l, uint32_t index) {
   graph_node *add = &l->graph->nodes[index];
   const uint32_t residual = add->input[0], shortcut = add->input[1];
@@ -126,15 +134,19 @@ static bool fuse_add(lowering *l, uint32_t index) {
 
 static bool is_picture(graph_shape shape) { return shape.h > 1 || shape.w > 1; }
 
-/* BlurPool (Zhang 2019, "Making Convolutional Networks Shift-Invariant Again"): a low-pass filter, the same for every
- * channel, without bias. Trained filters of different channels are never equal. */
+/* BlurPool (Zhang 2019, "Making Convolutional Networks Shift-Invariant Again"): a
+ * low-pass filter, the same for every channel, without bias. Trained filters of different
+ * channels are never equal. */
 static bool is_blur(const graph_node *node, graph_shape in) {
   const size_t area = (size_t)node->window.kernel_h * node->window.kernel_w;
-  if (node->op != GRAPH_CONV || node->groups != in.c || node->shape.c != in.c || in.c < 2 || area < 2) return false;
+  if (node->op != GRAPH_CONV || node->groups != in.c || node->shape.c != in.c || in.c < 2 ||
+      area < 2)
+    return false;
   for (size_t c = 0; c < node->bias_count; c++)
     if (node->bias[c] < 0 || node->bias[c] > 0) return false;
   for (size_t c = 1; c < in.c; c++)
-    if (memcmp(node->weights, node->weights + c * area, area * sizeof *node->weights) != 0) return false;
+    if (memcmp(node->weights, node->weights + c * area, area * sizeof *node->weights) != 0)
+      return false;
   return true;
 }
 
@@ -144,7 +156,8 @@ static void lower_shape(lowering *l, uint32_t index) {
   const graph_node *node = &g->nodes[index];
   plan_op *op = &l->shapes[index];
   op->kernel = kernel_of[node->op];
-  if (node->op == GRAPH_SCALE && is_picture(g->nodes[node->input[1]].shape)) op->kernel = KERNEL_MULTIPLY;
+  if (node->op == GRAPH_SCALE && is_picture(g->nodes[node->input[1]].shape))
+    op->kernel = KERNEL_MULTIPLY;
   op->input_count = node->input_count;
   op->shape = node->shape;
   op->in = node->input_count ? g->nodes[node->input[0]].shape : node->shape;
@@ -162,14 +175,15 @@ static void lower_shape(lowering *l, uint32_t index) {
   if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
 }
 
-/* The nodes of one input each that lead from what a SCALE scales to its gate. A gate from elsewhere is not the SCALE's
- * own, and what computes it counts as any layer does. */
+/* The nodes of one input each that lead from what a SCALE scales to its gate. A gate from
+ * elsewhere is not the SCALE's own, and what computes it counts as any layer does. */
 static void mark_gate(lowering *l, const graph_node *scale) {
   const graph_node *nodes = l->graph->nodes;
   uint32_t node = scale->input[1];
   while (node != scale->input[0] && nodes[node].input_count == 1) node = nodes[node].input[0];
   if (node != scale->input[0]) return;
-  for (node = scale->input[1]; node != scale->input[0]; node = nodes[node].input[0]) l->shapes[node].gates = true;
+  for (node = scale->input[1]; node != scale->input[0]; node = nodes[node].input[0])
+    l->shapes[node].gates = true;
 }
 
 static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error) {
@@ -193,13 +207,15 @@ static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error
   return count_work(op, node->op, error);
 }
 
-/* Ops between the block's source and its addition on the shortcut's side get the shortcut's kind. */
+/* Ops between the block's source and its addition on the shortcut's side get the
+ * shortcut's kind. */
 static void mark_shortcut(lowering *l, const graph_block *block) {
   const graph *g = l->graph;
   if (block->shortcut == RESNET_SHORTCUT_NONE) return;
   l->plan->ops[l->op_of[block->add]].shortcut = block->shortcut;
   uint32_t node = g->nodes[block->add].input[1];
-  while (node != block->source && g->nodes[node].block == g->nodes[block->add].block && g->nodes[node].input_count) {
+  while (node != block->source && g->nodes[node].block == g->nodes[block->add].block &&
+         g->nodes[node].input_count) {
     if (l->op_of[node] != RESNET_NO_INDEX) l->plan->ops[l->op_of[node]].shortcut = block->shortcut;
     node = g->nodes[node].input[0];
   }
@@ -224,7 +240,8 @@ static void lower_block(lowering *l, uint32_t index) {
 
 static resnet_status describe_op(plan *p, plan_op *op, resnet_error *error) {
   char detail[DETAIL_SIZE] = "";
-  if (kernel_table[op->kernel]->describe) kernel_table[op->kernel]->describe(op, detail, sizeof detail);
+  if (kernel_table[op->kernel]->describe)
+    kernel_table[op->kernel]->describe(op, detail, sizeof detail);
   const char *start = detail[0] == ' ' ? detail + 1 : detail;
   op->detail = memory_copy_string(p->memory, start, strlen(start));
   return op->detail ? RESNET_OK : fail_memory(error, "the plan");
@@ -237,7 +254,8 @@ static resnet_status summarise(plan *p, resnet_error *error) {
     if (status != RESNET_OK) return status;
     p->parameters += op->parameters;
     if (op->macs > UINT64_MAX - p->macs)
-      return fail(error, RESNET_ERROR_LIMIT, "the net's multiplications cannot be counted in 64 bits");
+      return fail(error, RESNET_ERROR_LIMIT,
+                  "the net's multiplications cannot be counted in 64 bits");
     p->macs += op->macs;
     if (op_is_layer(op)) op->layer = ++p->conv_layers;
   }
@@ -248,13 +266,15 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   graph *g = l->graph;
   plan *p = l->plan;
   count_readers(l);
-  if (l->options->conv != RESNET_CONV_DIRECT && l->options->memory != RESNET_MEMORY_SMALL) find_evenness(g);
+  if (l->options->conv != RESNET_CONV_DIRECT && l->options->memory != RESNET_MEMORY_SMALL)
+    find_evenness(g);
   for (uint32_t i = 0; i < g->node_count; i++) {
     lower_shape(l, i);
     l->adds[i] = l->adds[i] && l->readers[i] == 1;
     if (g->nodes[i].op == GRAPH_SCALE) mark_gate(l, &g->nodes[i]);
   }
-  resnet_status chosen = choose_kernels(l->shapes, l->adds, g->node_count, l->options, p->memory, error);
+  resnet_status chosen =
+      choose_kernels(l->shapes, l->adds, g->node_count, l->options, p->memory, error);
   if (chosen != RESNET_OK) return chosen;
   for (uint32_t i = 0; i < g->node_count; i++) {
     l->op_of[i] = RESNET_NO_INDEX;
@@ -268,11 +288,13 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   return summarise(p, error);
 }
 
-resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *options, resnet_error *error) {
+resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *options,
+                         resnet_error *error) {
   memset(out, 0, sizeof *out);
   out->memory = m;
   if (g->node_count > MAX_OPS || g->block_count > MAX_OPS)
-    return fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d", g->node_count, MAX_OPS);
+    return fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d",
+                g->node_count, MAX_OPS);
   lowering l = {.graph = g, .plan = out, .options = options};
   l.op_of = memory_allocate(m, g->node_count, sizeof *l.op_of);
   l.readers = memory_allocate(m, g->node_count, sizeof *l.readers);

@@ -10,15 +10,17 @@ bool plan_align(uint64_t *size) {
   return true;
 }
 
-/* A bijection of `sum` for any word and of `word` for any sum. The rotation brings the high bits down, which
- * multiplying alone would leave where they are: two flipped signs would cancel. */
+/* A bijection of `sum` for any word and of `word` for any sum. The rotation brings the
+ * high bits down, which multiplying alone would leave where they are: two flipped signs
+ * would cancel. */
 static uint64_t stir(uint64_t sum, uint64_t word) {
-  const uint64_t product = (sum ^ word) * UINT64_C(0x9E3779B97F4A7C15); /* odd: 2^64 / golden ratio */
+  /* odd: 2^64 / golden ratio */
+  const uint64_t product = (sum ^ word) * UINT64_C(0x9E3779B97F4A7C15);
   return product << 29 | product >> 35;
 }
 
-/* Many chains, as each has to wait for its multiplications, and narrow ones, as vectors multiply 32 bits: memory is
- * what limits this. */
+/* Many chains, as each has to wait for its multiplications, and narrow ones, as vectors
+ * multiply 32 bits: memory is what limits this. */
 uint64_t plan_checksum(const void *bytes, size_t size) {
   const vector_functions *v = vector_variant(0);
   uint32_t lanes[CHECKSUM_LANES];
@@ -27,7 +29,8 @@ uint64_t plan_checksum(const void *bytes, size_t size) {
   for (uint32_t i = 0; i < CHECKSUM_LANES; i++) lanes[i] = i;
   v->stir(lanes, bytes, size / CHECKSUM_BLOCK);
   if (size % CHECKSUM_BLOCK)
-    memcpy(rest, (const uint8_t *)bytes + size / CHECKSUM_BLOCK * CHECKSUM_BLOCK, size % CHECKSUM_BLOCK);
+    memcpy(rest, (const uint8_t *)bytes + size / CHECKSUM_BLOCK * CHECKSUM_BLOCK,
+           size % CHECKSUM_BLOCK);
   v->stir(lanes, rest, 1);
   for (size_t i = 0; i < CHECKSUM_LANES; i++) sum = stir(sum, lanes[i]);
   return sum;

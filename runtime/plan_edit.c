@@ -1,4 +1,5 @@
-/* Plan to plan: written op by op in a new order, then what the answer does not need is dropped. */
+/* Plan to plan: written op by op in a new order, then what the answer does not need is
+ * dropped. */
 #include "runtime/plan_edit.h"
 
 #include <math.h>
@@ -6,7 +7,8 @@
 
 #include "runtime/kernels/kernel.h"
 
-enum { OPS_OF_ONE = 3 }; /* an op becomes at most as many: a convolution, its shortcut's tensor, the addition */
+/* an op becomes at most as many: a convolution, its shortcut's tensor, the addition */
+enum { OPS_OF_ONE = 3 };
 
 typedef struct writer {
   const plan *from;
@@ -19,8 +21,8 @@ typedef struct writer {
 
 /* ---- what can be changed ---- */
 
-static resnet_status check_same(const plan *p, uint32_t block, graph_shape a, graph_shape b, const char *what,
-                                resnet_error *error) {
+static resnet_status check_same(const plan *p, uint32_t block, graph_shape a, graph_shape b,
+                                const char *what, resnet_error *error) {
   if (a.h == b.h && a.w == b.w && a.c == b.c) return RESNET_OK;
   return fail(error, RESNET_ERROR_UNSUPPORTED,
               "block %u (%s): %s (h %u, w %u, c %u) and (h %u, w %u, c %u): equal "
@@ -28,7 +30,8 @@ static resnet_status check_same(const plan *p, uint32_t block, graph_shape a, gr
               block, p->blocks[block].name, what, a.h, a.w, a.c, b.h, b.w, b.c);
 }
 
-/* Whether the block reads nothing but its source, and nobody reads of it but its last op's output. */
+/* Whether the block reads nothing but its source, and nobody reads of it but its last
+ * op's output. */
 static bool is_closed(const plan *p, uint32_t index) {
   const plan_block *block = &p->blocks[index];
   for (uint32_t i = 0; i < p->op_count; i++)
@@ -42,7 +45,8 @@ static bool is_closed(const plan *p, uint32_t index) {
   return p->output < block->first_op || p->output >= block->last_op;
 }
 
-static resnet_status check_swap(const plan *p, uint32_t block, uint32_t other, resnet_error *error) {
+static resnet_status check_swap(const plan *p, uint32_t block, uint32_t other,
+                                resnet_error *error) {
   const plan_block *a = &p->blocks[block], *b = &p->blocks[other];
   resnet_status status = check_same(p, block, p->ops[a->source].shape, p->ops[b->source].shape,
                                     "what it and the other block take differs:", error);
@@ -50,12 +54,14 @@ static resnet_status check_swap(const plan *p, uint32_t block, uint32_t other, r
     status = check_same(p, block, p->ops[a->last_op].shape, p->ops[b->last_op].shape,
                         "what it and the other block give differs:", error);
   if (status != RESNET_OK || (is_closed(p, block) && is_closed(p, other))) return status;
-  return fail(error, RESNET_ERROR_UNSUPPORTED,
-              "block %u (%s) and block %u (%s) cannot be swapped: others read what lies within one of them", block,
-              a->name, other, b->name);
+  return fail(
+      error, RESNET_ERROR_UNSUPPORTED,
+      "block %u (%s) and block %u (%s) cannot be swapped: others read what lies within one of them",
+      block, a->name, other, b->name);
 }
 
-static resnet_status check_edit(const plan *p, uint32_t index, const block_edit *edit, resnet_error *error) {
+static resnet_status check_edit(const plan *p, uint32_t index, const block_edit *edit,
+                                resnet_error *error) {
   const plan_block *block = &p->blocks[index];
   const bool plain = block->shortcut == RESNET_SHORTCUT_NONE;
   if (edit->mode == RESNET_SKIP_SWAP) return check_swap(p, index, edit->other, error);
@@ -63,8 +69,8 @@ static resnet_status check_edit(const plan *p, uint32_t index, const block_edit 
     return check_same(p, index, p->ops[block->source].shape, p->ops[block->last_op].shape,
                       "it has no shortcut, and what it takes and gives differs:", error);
   if (edit->mode == RESNET_SKIP_SHORTCUT && plain)
-    return fail(error, RESNET_ERROR_UNSUPPORTED, "block %u (%s): it has no shortcut that could be left out", index,
-                block->name);
+    return fail(error, RESNET_ERROR_UNSUPPORTED,
+                "block %u (%s): it has no shortcut that could be left out", index, block->name);
   return RESNET_OK;
 }
 
@@ -77,10 +83,13 @@ static uint32_t write_op(writer *w, const plan_op *op, uint32_t origin, unsigned
   return index;
 }
 
-static bool clamps(const plan_op *op) { return op->clamp_min != -INFINITY || op->clamp_max != INFINITY; }
+static bool clamps(const plan_op *op) {
+  return op->clamp_min != -INFINITY || op->clamp_max != INFINITY;
+}
 
 static bool adds(const plan_op *op) {
-  return op->input_count == 2 && (op->kernel == KERNEL_ADD || kernel_table[op->kernel]->adds_shortcut);
+  return op->input_count == 2 &&
+         (op->kernel == KERNEL_ADD || kernel_table[op->kernel]->adds_shortcut);
 }
 
 static bool is_convolution(const plan_op *op) {
@@ -112,7 +121,8 @@ static uint32_t write_clamp(writer *w, uint32_t origin, uint32_t source) {
   return write_op(w, &clamp, origin, TELLS_OUTPUT);
 }
 
-/* What the adding op `origin` adds, as a tensor of the sum's shape: an option-A shortcut is made for real. */
+/* What the adding op `origin` adds, as a tensor of the sum's shape: an option-A shortcut
+ * is made for real. */
 static uint32_t write_shortcut(writer *w, uint32_t origin, uint32_t source) {
   const plan_op *op = &w->from->ops[origin];
   if (!op->subsampled) return source;
@@ -126,8 +136,8 @@ static uint32_t write_shortcut(writer *w, uint32_t origin, uint32_t source) {
   return write_op(w, &subsample, origin, TELLS_SHORTCUT);
 }
 
-/* An addition that reads an option-A shortcut from its source goes on to do so, for the same bits (-0 + 0 is 0); the
- * tensor is made beside it, to be told. */
+/* An addition that reads an option-A shortcut from its source goes on to do so, for the
+ * same bits (-0 + 0 is 0); the tensor is made beside it, to be told. */
 static uint32_t write_addition(writer *w, uint32_t origin, const plan_op *op, uint32_t residual) {
   plan_op add = op->kernel == KERNEL_ADD ? *op : part_of(op, KERNEL_ADD);
   add.input_count = 2;
@@ -162,7 +172,8 @@ static void write_class_map(writer *w, uint32_t origin, const uint32_t *now) {
   (void)write_op(w, &map, origin, TELLS_CLASS_MAP);
 }
 
-/* Op `origin` with its inputs where `now` says, and its block changed; its output is where now[origin] says. */
+/* Op `origin` with its inputs where `now` says, and its block changed; its output is
+ * where now[origin] says. */
 static void write_changed(writer *w, uint32_t origin, resnet_skip mode, uint32_t *now) {
   plan_op op = w->from->ops[origin];
   for (uint32_t k = 0; k < op.input_count; k++) op.input[k] = now[op.input[k]];
@@ -183,9 +194,10 @@ static void write_changed(writer *w, uint32_t origin, resnet_skip mode, uint32_t
   if (w->observed && origin == w->class_layer) write_class_map(w, origin, now);
 }
 
-/* The ops of block `other` in the place of `block`. `inner` is room for a copy of `now`: within a block that is
- * swapped, what stands for the ops is its own affair. */
-static void write_swapped(writer *w, uint32_t block, uint32_t other, uint32_t *now, uint32_t *inner) {
+/* The ops of block `other` in the place of `block`. `inner` is room for a copy of `now`:
+ * within a block that is swapped, what stands for the ops is its own affair. */
+static void write_swapped(writer *w, uint32_t block, uint32_t other, uint32_t *now,
+                          uint32_t *inner) {
   const plan_block *a = &w->from->blocks[block], *b = &w->from->blocks[other];
   memcpy(inner, now, w->from->op_count * sizeof *inner);
   inner[b->source] = now[a->source];
@@ -196,7 +208,8 @@ static void write_swapped(writer *w, uint32_t block, uint32_t other, uint32_t *n
 static void write_ops(writer *w, uint32_t *now, uint32_t *inner) {
   for (uint32_t i = 0; i < w->from->op_count; i++) {
     const uint32_t block = w->from->ops[i].block;
-    const block_edit edit = block == RESNET_NO_INDEX ? (block_edit){RESNET_SKIP_NONE, 0} : w->edits[block];
+    const block_edit edit =
+        block == RESNET_NO_INDEX ? (block_edit){RESNET_SKIP_NONE, 0} : w->edits[block];
     if (edit.mode == RESNET_SKIP_SWAP) {
       if (i == w->from->blocks[block].first_op) write_swapped(w, block, edit.other, now, inner);
       continue;
@@ -209,8 +222,8 @@ static void write_ops(writer *w, uint32_t *now, uint32_t *inner) {
 
 /* ---- dropping ops ---- */
 
-/* Keep the input, what the scores depend on, and what is computed to be told only; `place` is room for each op's new
- * index. */
+/* Keep the input, what the scores depend on, and what is computed to be told only;
+ * `place` is room for each op's new index. */
 static void drop_unused(writer *w, uint32_t *place) {
   plan *p = w->to;
   memset(place, 0, p->op_count * sizeof *place);
@@ -223,7 +236,8 @@ static void drop_unused(writer *w, uint32_t *place) {
   for (uint32_t i = 0; i < p->op_count; i++) {
     if (!place[i]) continue;
     p->ops[kept] = p->ops[i];
-    for (uint32_t k = 0; k < p->ops[kept].input_count; k++) p->ops[kept].input[k] = place[p->ops[kept].input[k]];
+    for (uint32_t k = 0; k < p->ops[kept].input_count; k++)
+      p->ops[kept].input[k] = place[p->ops[kept].input[k]];
     w->roles[kept] = w->roles[i];
     place[i] = kept++;
   }
@@ -232,17 +246,19 @@ static void drop_unused(writer *w, uint32_t *place) {
 }
 
 static bool makes_probabilities(const plan_op *op) {
-  return op->kernel == KERNEL_SOFTMAX || op->kernel == KERNEL_LOG_SOFTMAX || op->kernel == KERNEL_SIGMOID;
+  return op->kernel == KERNEL_SOFTMAX || op->kernel == KERNEL_LOG_SOFTMAX ||
+         op->kernel == KERNEL_SIGMOID;
 }
 
-/* A fully connected layer (or a 1x1 convolution of one pixel) behind global average pooling that makes the scores, or
- * what a softmax makes them of. */
+/* A fully connected layer (or a 1x1 convolution of one pixel) behind global average
+ * pooling that makes the scores, or what a softmax makes them of. */
 static uint32_t find_class_layer(const plan *p) {
-  const uint32_t i = makes_probabilities(&p->ops[p->output]) ? p->ops[p->output].input[0] : p->output;
+  const uint32_t i =
+      makes_probabilities(&p->ops[p->output]) ? p->ops[p->output].input[0] : p->output;
   const plan_op *op = &p->ops[i];
   const graph_window *w = &op->window;
-  const bool pixelwise = op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 1 && w->kernel_w == 1 &&
-                         w->stride_h == 1 && w->stride_w == 1 &&
+  const bool pixelwise = op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 1 &&
+                         w->kernel_w == 1 && w->stride_h == 1 && w->stride_w == 1 &&
                          !(w->pad_top | w->pad_left | w->pad_bottom | w->pad_right);
   if (!pixelwise || op->gates || clamps(op)) return RESNET_NO_INDEX;
   return p->ops[op->input[0]].kernel == KERNEL_GLOBAL_AVERAGE_POOL ? i : RESNET_NO_INDEX;
@@ -251,12 +267,14 @@ static uint32_t find_class_layer(const plan *p) {
 static resnet_status write_plan(edited_plan *out, writer *w, resnet_error *error) {
   const plan *from = w->from;
   memory *m = from->memory;
-  const size_t most = (size_t)from->op_count * OPS_OF_ONE + 1; /* and the class map */
+  /* and the class map */
+  const size_t most = (size_t)from->op_count * OPS_OF_ONE + 1;
   out->plan.memory = m;
   w->to = &out->plan;
   w->to->ops = memory_allocate(m, most, sizeof *w->to->ops);
   w->roles = out->roles = memory_allocate(m, most, sizeof *out->roles);
-  uint32_t *now = memory_allocate(m, most, sizeof *now), *inner = memory_allocate(m, most, sizeof *inner);
+  uint32_t *now = memory_allocate(m, most, sizeof *now),
+           *inner = memory_allocate(m, most, sizeof *inner);
   const bool allocated = w->to->ops && w->roles && now && inner;
   if (allocated) {
     write_ops(w, now, inner);
@@ -274,7 +292,8 @@ resnet_status plan_edit(edited_plan *out, const plan *from, const block_edit *ed
     resnet_status status = check_edit(from, i, &edits[i], error);
     if (status != RESNET_OK) return status;
   }
-  writer w = {.from = from, .edits = edits, .observed = observed, .class_layer = find_class_layer(from)};
+  writer w = {
+      .from = from, .edits = edits, .observed = observed, .class_layer = find_class_layer(from)};
   resnet_status status = write_plan(out, &w, error);
   if (status != RESNET_OK) edited_plan_release(out);
   return status;

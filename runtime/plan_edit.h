@@ -1,4 +1,5 @@
-/* A plan changed for one session: ops that tell what fusion erases, and blocks skipped or swapped. */
+/* A plan changed for one session: ops that tell what fusion erases, and blocks skipped or
+ * swapped. */
 #ifndef LIBRESNET_RUNTIME_PLAN_EDIT_H
 #define LIBRESNET_RUNTIME_PLAN_EDIT_H
 
@@ -25,14 +26,16 @@ typedef struct op_role {
   unsigned tells;
 } op_role;
 
-/* Ops borrow their weights, packed or not, and their words from the model's plan, which must live longer. */
+/* Ops borrow their weights, packed or not, and their words from the model's plan, which
+ * must live longer. */
 typedef struct edited_plan {
   plan plan; /* without blocks and totals; its arena is its own */
   op_role *roles;
 } edited_plan;
 
-/* Change the plan `from` as `edits` say, one for each of its blocks. With `observed`, every ReLU and addition becomes
- * an op of its own. Refuses what shapes do not allow. On failure *out is all zero. */
+/* Change the plan `from` as `edits` say, one for each of its blocks. With `observed`,
+ * every ReLU and addition becomes an op of its own. Refuses what shapes do not allow. On
+ * failure *out is all zero. */
 resnet_status plan_edit(edited_plan *out, const plan *from, const block_edit *edits, bool observed,
                         resnet_error *error);
 

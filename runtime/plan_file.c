@@ -21,14 +21,17 @@ static bool begins(const void *bytes, size_t size) {
   return size >= PLAN_MAGIC_SIZE && memcmp(bytes, PLAN_MAGIC, PLAN_MAGIC_SIZE) == 0;
 }
 
-/* ---- the bytes ----------------------------------------------------------------------------------------------- */
+/* ---- the bytes --------------------------------------------------------------------- */
 
 static resnet_status too_large(uint64_t max_bytes, resnet_error *error) {
-  return fail(error, RESNET_ERROR_LIMIT, "has more than %llu bytes: raise max_file_bytes if you trust it",
+  return fail(error, RESNET_ERROR_LIMIT,
+              "has more than %llu bytes: raise max_file_bytes if you trust it",
               (unsigned long long)max_bytes);
 }
 
-static void *zlib_allocate(void *context, uInt count, uInt size) { return memory_allocate(context, count, size); }
+static void *zlib_allocate(void *context, uInt count, uInt size) {
+  return memory_allocate(context, count, size);
+}
 
 static void zlib_release(void *context, void *pointer) { memory_release(context, pointer); }
 
@@ -36,7 +39,8 @@ static void zlib_release(void *context, void *pointer) { memory_release(context,
 static bool begins_packed(memory *m, const void *bytes, size_t size) {
   uint8_t first[PLAN_MAGIC_SIZE];
   z_stream z = {.zalloc = zlib_allocate, .zfree = zlib_release, .opaque = m};
-  if (size < 2 || memcmp(bytes, "\x1f\x8b", 2) != 0 || inflateInit2(&z, 15 + 16) != Z_OK) return false;
+  if (size < 2 || memcmp(bytes, "\x1f\x8b", 2) != 0 || inflateInit2(&z, 15 + 16) != Z_OK)
+    return false;
   z.next_in = (Bytef *)(uintptr_t)bytes;
   z.avail_in = size < GZIP_LOOK ? (uInt)size : GZIP_LOOK;
   z.next_out = first;
@@ -49,10 +53,12 @@ static bool begins_packed(memory *m, const void *bytes, size_t size) {
 /* Nothing of a packed file can be mapped, which is all that a plan file is for. */
 static resnet_status refuse_packed(memory *m, const void *bytes, size_t size, resnet_error *error) {
   if (!begins_packed(m, bytes, size)) return RESNET_OK;
-  return fail(error, RESNET_ERROR_UNSUPPORTED, "is a plan file packed with gzip: unpack it first, e.g. with gunzip");
+  return fail(error, RESNET_ERROR_UNSUPPORTED,
+              "is a plan file packed with gzip: unpack it first, e.g. with gunzip");
 }
 
-/* Only a regular file is looked into; the loader tells what is wrong with others, and with those that cannot be opened.
+/* Only a regular file is looked into; the loader tells what is wrong with others, and
+ * with those that cannot be opened.
  */
 static resnet_status map_open(plan_file *f, int file, uint64_t max_bytes, resnet_error *error) {
   char first[GZIP_LOOK];
@@ -61,7 +67,8 @@ static resnet_status map_open(plan_file *f, int file, uint64_t max_bytes, resnet
   const ssize_t got = pread(file, first, sizeof first, 0);
   if (got < 0) return RESNET_OK;
   if (!begins(first, (size_t)got)) return refuse_packed(f->memory, first, (size_t)got, error);
-  if ((uint64_t)about.st_size > max_bytes || (uint64_t)about.st_size > SIZE_MAX) return too_large(max_bytes, error);
+  if ((uint64_t)about.st_size > max_bytes || (uint64_t)about.st_size > SIZE_MAX)
+    return too_large(max_bytes, error);
   void *bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_SHARED, file, 0);
   if (bytes == MAP_FAILED) return fail_errno(error, "mapped", errno);
   f->bytes = bytes;
@@ -70,7 +77,8 @@ static resnet_status map_open(plan_file *f, int file, uint64_t max_bytes, resnet
   return RESNET_OK;
 }
 
-resnet_status plan_file_map(plan_file *f, memory *m, const char *path, uint64_t max_bytes, resnet_error *error) {
+resnet_status plan_file_map(plan_file *f, memory *m, const char *path, uint64_t max_bytes,
+                            resnet_error *error) {
   *f = (plan_file){.memory = m};
   /* O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever */
   const int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
@@ -80,8 +88,8 @@ resnet_status plan_file_map(plan_file *f, memory *m, const char *path, uint64_t 
   return status;
 }
 
-resnet_status plan_file_take(plan_file *f, memory *m, const void *bytes, size_t size, bool borrow, uint64_t max_bytes,
-                             resnet_error *error) {
+resnet_status plan_file_take(plan_file *f, memory *m, const void *bytes, size_t size, bool borrow,
+                             uint64_t max_bytes, resnet_error *error) {
   *f = (plan_file){.memory = m};
   if (!begins(bytes, size)) return refuse_packed(m, bytes, size, error);
   if (size > max_bytes) return too_large(max_bytes, error);
@@ -114,47 +122,55 @@ void plan_file_release(plan_file *f) {
   memset(f, 0, sizeof *f);
 }
 
-/* ---- the front ----------------------------------------------------------------------------------------------- */
+/* ---- the front --------------------------------------------------------------------- */
 
 static resnet_status check_size(const plan_header *h, size_t size, resnet_error *error) {
   if (h->file_size > size)
-    return fail(error, RESNET_ERROR_FORMAT, "the plan file is truncated: it has %zu of its %llu bytes; fetch it again",
-                size, (unsigned long long)h->file_size);
+    return fail(error, RESNET_ERROR_FORMAT,
+                "the plan file is truncated: it has %zu of its %llu bytes; fetch it again", size,
+                (unsigned long long)h->file_size);
   if (h->file_size < size)
     return fail(error, RESNET_ERROR_FORMAT,
-                "the plan file has %zu bytes where %llu should be: something was added to it; " MAKE_IT_AGAIN, size,
-                (unsigned long long)h->file_size);
+                "the plan file has %zu bytes where %llu should be: something was added to "
+                "it; " MAKE_IT_AGAIN,
+                size, (unsigned long long)h->file_size);
   if (h->front_size < sizeof *h || h->front_size > size || h->front_size > PLAN_MAX_FRONT ||
       h->graph_size > h->front_size - sizeof *h || h->reserved)
-    return fail(error, RESNET_ERROR_FORMAT, "the plan file's header contradicts itself: " MAKE_IT_AGAIN);
+    return fail(error, RESNET_ERROR_FORMAT,
+                "the plan file's header contradicts itself: " MAKE_IT_AGAIN);
   return RESNET_OK;
 }
 
 static resnet_status read_header(const plan_file *f, plan_header *h, resnet_error *error) {
   if (f->size < sizeof *h)
-    return fail(error, RESNET_ERROR_FORMAT, "the plan file is truncated: it has %zu bytes; fetch it again", f->size);
+    return fail(error, RESNET_ERROR_FORMAT,
+                "the plan file is truncated: it has %zu bytes; fetch it again", f->size);
   memcpy(h, f->bytes, sizeof *h);
   if (h->byte_order != PLAN_BYTE_ORDER)
     return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "the plan file was made on a CPU of another byte order (mark %08x, here %08x): compile the plan here "
+                "the plan file was made on a CPU of another byte order (mark %08x, here %08x): "
+                "compile the plan here "
                 "from its .onnx file",
                 (unsigned)h->byte_order, (unsigned)PLAN_BYTE_ORDER);
   if (h->format != PLAN_FORMAT)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "the plan file was made by %s library: its format is %u, this one reads %d; " MAKE_IT_AGAIN,
-                h->format > PLAN_FORMAT ? "a newer" : "an older", (unsigned)h->format, PLAN_FORMAT);
+    return fail(
+        error, RESNET_ERROR_UNSUPPORTED,
+        "the plan file was made by %s library: its format is %u, this one reads %d; " MAKE_IT_AGAIN,
+        h->format > PLAN_FORMAT ? "a newer" : "an older", (unsigned)h->format, PLAN_FORMAT);
   resnet_status status = check_size(h, f->size, error);
   if (status != RESNET_OK) return status;
   const uint32_t crc = plan_front_crc(f->bytes, (size_t)h->front_size);
   if (crc == h->crc) return RESNET_OK;
   return fail(error, RESNET_ERROR_FORMAT,
-              "the plan file is damaged: the checksum of its header and graph is %08x instead of %08x; fetch it again, "
+              "the plan file is damaged: the checksum of its header and graph is %08x instead of "
+              "%08x; fetch it again, "
               "or " MAKE_IT_AGAIN,
               (unsigned)crc, (unsigned)h->crc);
 }
 
 static resnet_status malformed(resnet_error *error, const char *what) {
-  return fail(error, RESNET_ERROR_FORMAT, "the plan file is not well-formed (%s): " MAKE_IT_AGAIN, what);
+  return fail(error, RESNET_ERROR_FORMAT, "the plan file is not well-formed (%s): " MAKE_IT_AGAIN,
+              what);
 }
 
 static resnet_status read_preprocess(plan_reader *r, graph *g, resnet_error *error) {
@@ -176,7 +192,8 @@ static resnet_status read_preprocess(plan_reader *r, graph *g, resnet_error *err
 static void read_key_text(plan_reader *r, char text[PLAN_KEY_TEXT]) {
   const uint32_t length = take_u32(r);
   if (length >= PLAN_KEY_TEXT || length > (size_t)(r->end - r->at)) r->failed = true;
-  for (uint32_t i = 0; i < length && !r->failed; i++) r->failed = r->at[i] < 0x20 || r->at[i] > 0x7e;
+  for (uint32_t i = 0; i < length && !r->failed; i++)
+    r->failed = r->at[i] < 0x20 || r->at[i] > 0x7e;
   if (r->failed) return;
   memcpy(text, r->at, length);
   r->at += length;
@@ -193,20 +210,23 @@ static resnet_status read_key(plan_reader *r, plan_key *key, resnet_error *error
 }
 
 /* One entry for each node that has weights; where they lie comes later. */
-static resnet_status read_weights(plan_file *f, plan_reader *r, const graph *g, resnet_error *error) {
+static resnet_status read_weights(plan_file *f, plan_reader *r, const graph *g,
+                                  resnet_error *error) {
   const uint32_t count = take_u32(r);
   f->weights = memory_allocate(f->memory, g->node_count, sizeof *f->weights);
   if (!f->weights) return fail_memory(error, "the plan file's weights");
   for (uint32_t i = 0; i < g->node_count; i++) {
     const graph_node *n = &g->nodes[i];
     if (n->weight_count == 0) continue;
-    f->weights[f->weights_count++] =
-        (plan_weights){.weight_count = n->weight_count, .bias_count = n->bias_count, .checksum = take_u64(r)};
+    f->weights[f->weights_count++] = (plan_weights){
+        .weight_count = n->weight_count, .bias_count = n->bias_count, .checksum = take_u64(r)};
   }
-  return r->failed || count != f->weights_count ? malformed(error, "its table of weights") : RESNET_OK;
+  return r->failed || count != f->weights_count ? malformed(error, "its table of weights")
+                                                : RESNET_OK;
 }
 
-static resnet_status read_packed(plan_file *f, plan_reader *r, const graph *g, resnet_error *error) {
+static resnet_status read_packed(plan_file *f, plan_reader *r, const graph *g,
+                                 resnet_error *error) {
   const uint32_t count = take_u32(r);
   if (count > g->node_count) return malformed(error, "its table of packed weights");
   f->packed = memory_allocate(f->memory, count, sizeof *f->packed);
@@ -222,11 +242,12 @@ static resnet_status read_packed(plan_file *f, plan_reader *r, const graph *g, r
   return r->failed || r->at != r->end ? malformed(error, "its table of packed weights") : RESNET_OK;
 }
 
-/* ---- the sections -------------------------------------------------------------------------------------------- */
+/* ---- the sections ------------------------------------------------------------------ */
 
 bool plan_weights_size(const plan_weights *w, uint64_t *size) {
   size_t weights, bias;
-  if (!size_multiply(w->weight_count, sizeof(float), &weights) || !size_multiply(w->bias_count, sizeof(float), &bias))
+  if (!size_multiply(w->weight_count, sizeof(float), &weights) ||
+      !size_multiply(w->bias_count, sizeof(float), &bias))
     return false;
   *size = weights;
   if (!plan_align(size) || bias > UINT64_MAX - *size) return false;
@@ -234,7 +255,8 @@ bool plan_weights_size(const plan_weights *w, uint64_t *size) {
   return true;
 }
 
-/* The next `size` bytes of the file, from the next aligned place; NULL where there are not as many. */
+/* The next `size` bytes of the file, from the next aligned place; NULL where there are
+ * not as many. */
 static uint8_t *take_section(const plan_file *f, uint64_t *at, uint64_t size) {
   uint64_t start = *at;
   if (!plan_align(&start) || start > f->size || size > f->size - start) return NULL;
@@ -295,14 +317,16 @@ resnet_status plan_file_read(plan_file *f, graph *g, resnet_error *error) {
   return status;
 }
 
-/* ---- keeping what an .onnx file had -------------------------------------------------------------------------- */
+/* ---- keeping what an .onnx file had ------------------------------------------------ */
 
 static void keep_weights(plan_file *f, graph *g) {
   for (uint32_t i = 0; i < g->node_count; i++) {
     graph_node *n = &g->nodes[i];
     if (n->weight_count == 0) continue;
-    f->weights[f->weights_count++] = (plan_weights){
-        .weights = n->weights, .bias = n->bias, .weight_count = n->weight_count, .bias_count = n->bias_count};
+    f->weights[f->weights_count++] = (plan_weights){.weights = n->weights,
+                                                    .bias = n->bias,
+                                                    .weight_count = n->weight_count,
+                                                    .bias_count = n->bias_count};
     n->weights_borrowed = true;
   }
 }

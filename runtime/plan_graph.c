@@ -2,17 +2,21 @@
 
 #include <string.h>
 
-enum { MAX_NODES = 20001 /* as the loader has it, and blocks */, MAX_LABELS = 65535, MIN_NODE_BYTES = 100 };
+enum {
+  MAX_NODES = 20001 /* as the loader has it, and blocks */,
+  MAX_LABELS = 65535,
+  MIN_NODE_BYTES = 100
+};
 
 /* The fields of a node that are plain u32, in their order. */
 enum { NODE_NUMBERS = 17 };
 
 static void node_numbers(const graph_node *n, uint32_t numbers[NODE_NUMBERS]) {
   const graph_window *w = &n->window;
-  const uint32_t all[NODE_NUMBERS] = {w->kernel_h,   w->kernel_w,      w->stride_h, w->stride_w,   w->dilation_h,
-                                      w->dilation_w, w->pad_top,       w->pad_left, w->pad_bottom, w->pad_right,
-                                      n->groups,     n->count_padding, n->stride_h, n->stride_w,   n->channels_before,
-                                      n->sigmoid,    n->pad_mode};
+  const uint32_t all[NODE_NUMBERS] = {
+      w->kernel_h, w->kernel_w, w->stride_h,        w->stride_w,  w->dilation_h, w->dilation_w,
+      w->pad_top,  w->pad_left, w->pad_bottom,      w->pad_right, n->groups,     n->count_padding,
+      n->stride_h, n->stride_w, n->channels_before, n->sigmoid,   n->pad_mode};
   memcpy(numbers, all, sizeof all);
 }
 
@@ -34,7 +38,8 @@ static void write_node(plan_writer *w, const graph_node *n) {
 }
 
 void plan_graph_write(plan_writer *w, const graph *g) {
-  const uint32_t first[] = {g->node_count, g->block_count, g->label_count, g->finding_count, g->output, g->opset};
+  const uint32_t first[] = {g->node_count,    g->block_count, g->label_count,
+                            g->finding_count, g->output,      g->opset};
   emit_bytes(w, first, sizeof first);
   emit_text(w, g->name);
   emit_text(w, g->producer);
@@ -52,7 +57,7 @@ void plan_graph_write(plan_writer *w, const graph *g) {
   }
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 /* A number that becomes an enum or a bool, of which none is as large. */
 static uint32_t take_small(plan_reader *r, uint32_t limit) {
@@ -124,18 +129,21 @@ static bool read_finding(plan_reader *r, memory *m, graph_finding *finding) {
   return finding->message && !r->failed;
 }
 
-static bool make_room(memory *m, graph *g, uint32_t nodes, uint32_t blocks, uint32_t labels, uint32_t findings) {
+static bool make_room(memory *m, graph *g, uint32_t nodes, uint32_t blocks, uint32_t labels,
+                      uint32_t findings) {
   g->nodes = memory_allocate(m, nodes, sizeof *g->nodes);
   g->blocks = memory_allocate(m, blocks, sizeof *g->blocks);
   if (labels) g->labels = memory_allocate(m, labels, sizeof *g->labels);
-  if (findings) g->findings = memory_allocate(m, GRAPH_MAX_FINDINGS, sizeof *g->findings); /* more may be added */
+  /* more may be added */
+  if (findings) g->findings = memory_allocate(m, GRAPH_MAX_FINDINGS, sizeof *g->findings);
   return g->nodes && g->blocks && (!labels || g->labels) && (!findings || g->findings);
 }
 
 /* The counts in *g rise with what is there to be released. */
 static bool read_all(plan_reader *r, memory *m, graph *g) {
   const uint32_t nodes = take_small(r, MAX_NODES + 1), blocks = take_small(r, MAX_NODES + 1);
-  const uint32_t labels = take_small(r, MAX_LABELS + 1), findings = take_small(r, GRAPH_MAX_FINDINGS + 1);
+  const uint32_t labels = take_small(r, MAX_LABELS + 1),
+                 findings = take_small(r, GRAPH_MAX_FINDINGS + 1);
   g->output = take_u32(r);
   g->opset = take_u32(r);
   g->name = take_text(r, m);
@@ -154,7 +162,8 @@ static bool read_all(plan_reader *r, memory *m, graph *g) {
   return true;
 }
 
-resnet_status plan_graph_read(graph *out, memory *m, const uint8_t *bytes, size_t size, resnet_error *error) {
+resnet_status plan_graph_read(graph *out, memory *m, const uint8_t *bytes, size_t size,
+                              resnet_error *error) {
   plan_reader r = {.at = bytes, .end = bytes + size};
   resnet_status status = RESNET_OK;
   memset(out, 0, sizeof *out);
@@ -162,7 +171,8 @@ resnet_status plan_graph_read(graph *out, memory *m, const uint8_t *bytes, size_
   const bool whole = read_all(&r, m, out);
   if (r.failed || (whole && r.at != r.end))
     status = fail(error, RESNET_ERROR_FORMAT,
-                  "the graph in the plan file is not well-formed: compile the plan again from its .onnx file");
+                  "the graph in the plan file is not well-formed: compile the plan again from its "
+                  ".onnx file");
   else if (!whole)
     status = fail_memory(error, "the plan file's graph");
   if (status == RESNET_OK) status = plan_graph_check(out, error);

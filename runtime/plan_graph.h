@@ -1,4 +1,5 @@
-/* The graph in a plan file: loader/graph.h's fields as plan_stream has them, but for weights, biases and preprocessing.
+/* The graph in a plan file: loader/graph.h's fields as plan_stream has them, but for
+ * weights, biases and preprocessing.
  *
  *     u32 nodes, blocks, labels, findings, output, opset; text name, producer
  *     for each node: u32 op, input_count, input[2], h, w, c, block; text name, output; u32 the ten of graph_window,
@@ -17,9 +18,11 @@
 
 void plan_graph_write(plan_writer *w, const graph *g);
 
-/* Read and check what plan_graph_write wrote, or what somebody forged: on success *out has all that loader/graph.h
- * promises, but that its nodes have counts of weights and no weights yet. On failure *out is all zero. */
-resnet_status plan_graph_read(graph *out, memory *m, const uint8_t *bytes, size_t size, resnet_error *error);
+/* Read and check what plan_graph_write wrote, or what somebody forged: on success *out
+ * has all that loader/graph.h promises, but that its nodes have counts of weights and no
+ * weights yet. On failure *out is all zero. */
+resnet_status plan_graph_read(graph *out, memory *m, const uint8_t *bytes, size_t size,
+                              resnet_error *error);
 
 /* plan_graph_check.c: every promise of loader/graph.h that does not need the weights. */
 resnet_status plan_graph_check(const graph *g, resnet_error *error);

@@ -7,15 +7,21 @@
 #include "runtime/kernels/kernel.h"
 #include "runtime/plan_format.h"
 
-/* ---- the fingerprint ----------------------------------------------------------------------------------------- */
+/* ---- the fingerprint --------------------------------------------------------------- */
 
-/* XNNPACK chooses how it packs by instruction set and by make of the CPU, and tells neither. So a net of a few small
- * layers is packed: a stem, whole panels and broken ones, fewer outputs than a panel, groups. */
+/* XNNPACK chooses how it packs by instruction set and by make of the CPU, and tells
+ * neither. So a net of a few small layers is packed: a stem, whole panels and broken
+ * ones, fewer outputs than a panel, groups. */
 static const struct probe_layer {
   uint32_t kernel, stride, groups, outputs;
-} probe_layers[] = {{7, 2, 1, 18}, {3, 1, 1, 66}, {1, 1, 1, 70}, {1, 1, 1, 6}, {3, 1, 2, 68}, {3, 2, 1, 3}};
+} probe_layers[] = {{7, 2, 1, 18}, {3, 1, 1, 66}, {1, 1, 1, 70},
+                    {1, 1, 1, 6},  {3, 1, 2, 68}, {3, 2, 1, 3}};
 
-enum { PROBE_LAYERS = sizeof probe_layers / sizeof *probe_layers, PROBE_NODES = PROBE_LAYERS + 1, PROBE_SIDE = 8 };
+enum {
+  PROBE_LAYERS = sizeof probe_layers / sizeof *probe_layers,
+  PROBE_NODES = PROBE_LAYERS + 1,
+  PROBE_SIDE = 8
+};
 
 /* Floats that differ from each other, so that a change of order shows. */
 static float *make_floats(memory *m, size_t count) {
@@ -24,8 +30,10 @@ static float *make_floats(memory *m, size_t count) {
   return floats;
 }
 
-static bool fill_node(memory *m, graph_node *n, const graph_node *input, const struct probe_layer *layer) {
-  const uint32_t k = layer->kernel, side = (input->shape.h - 1) / layer->stride + 1; /* k is odd, the pads k / 2 */
+static bool fill_node(memory *m, graph_node *n, const graph_node *input,
+                      const struct probe_layer *layer) {
+  /* k is odd, the pads k / 2 */
+  const uint32_t k = layer->kernel, side = (input->shape.h - 1) / layer->stride + 1;
   n->op = GRAPH_CONV;
   n->input_count = 1;
   n->shape = (graph_shape){side, side, layer->outputs};
@@ -65,7 +73,8 @@ static resnet_status pack_probe(plan *p, uint64_t *sum, resnet_error *error) {
     const kernel *k = kernel_table[op->kernel];
     resnet_status status = k->pack ? k->pack(op, p->memory, error) : RESNET_OK;
     if (status != RESNET_OK) return status;
-    const uint64_t both[2] = {*sum, op->packed.data ? plan_checksum(op->packed.data, op->packed.size) : 0};
+    const uint64_t both[2] = {
+        *sum, op->packed.data ? plan_checksum(op->packed.data, op->packed.size) : 0};
     *sum = plan_checksum(both, sizeof both);
   }
   return RESNET_OK;
@@ -75,26 +84,29 @@ static resnet_status probe(memory *m, resnet_conv conv, uint64_t *sum, resnet_er
   const plan_options options = {.conv = conv, .batch = 1};
   graph g = {0};
   plan p = {0};
-  resnet_status status = make_probe(&g, m) ? plan_build(&p, m, &g, &options, error)
-                                           : fail_memory(error, "the fingerprint of this CPU's kernels");
+  resnet_status status = make_probe(&g, m)
+                             ? plan_build(&p, m, &g, &options, error)
+                             : fail_memory(error, "the fingerprint of this CPU's kernels");
   if (status == RESNET_OK) status = pack_probe(&p, sum, error);
   plan_release(&p);
   graph_release(&g);
   return status;
 }
 
-/* ---- the key ------------------------------------------------------------------------------------------------- */
+/* ---- the key ----------------------------------------------------------------------- */
 
-resnet_status plan_key_make(plan_key *key, memory *m, const plan_options *options, resnet_error *error) {
+resnet_status plan_key_make(plan_key *key, memory *m, const plan_options *options,
+                            resnet_error *error) {
   uint64_t sum = 0;
   memset(key, 0, sizeof *key);
   resnet_status status = probe(m, RESNET_CONV_DIRECT, &sum, error);
   if (status == RESNET_OK) status = probe(m, RESNET_CONV_WINOGRAD, &sum, error);
   if (status != RESNET_OK) return status;
   key->options = *options;
-  (void)snprintf(key->cpu, sizeof key->cpu, "%s %016llx", vector_variant(0)->name, (unsigned long long)sum);
-  (void)snprintf(key->build, sizeof key->build, "libresnet %s, packing %d, XNNPACK %s", resnet_version(), PLAN_PACKING,
-                 RESNET_XNNPACK_ID);
+  (void)snprintf(key->cpu, sizeof key->cpu, "%s %016llx", vector_variant(0)->name,
+                 (unsigned long long)sum);
+  (void)snprintf(key->build, sizeof key->build, "libresnet %s, packing %d, XNNPACK %s",
+                 resnet_version(), PLAN_PACKING, RESNET_XNNPACK_ID);
   return RESNET_OK;
 }
 
@@ -102,12 +114,16 @@ bool plan_key_differs(const plan_key *found, const plan_key *key, char *why, siz
   if (strcmp(found->build, key->build) != 0)
     (void)snprintf(why, size, "it was made by %s; this is %s", found->build, key->build);
   else if (strcmp(found->cpu, key->cpu) != 0)
-    (void)snprintf(why, size, "it was made for another CPU or other kernels (%s; here %s)", found->cpu, key->cpu);
-  else if (found->options.conv != key->options.conv || found->options.memory != key->options.memory ||
+    (void)snprintf(why, size, "it was made for another CPU or other kernels (%s; here %s)",
+                   found->cpu, key->cpu);
+  else if (found->options.conv != key->options.conv ||
+           found->options.memory != key->options.memory ||
            found->options.batch != key->options.batch)
-    (void)snprintf(why, size, "it was made with conv %d, memory %d, batch %u; opened with conv %d, memory %d, batch %u",
-                   (int)found->options.conv, (int)found->options.memory, found->options.batch, (int)key->options.conv,
-                   (int)key->options.memory, key->options.batch);
+    (void)snprintf(
+        why, size,
+        "it was made with conv %d, memory %d, batch %u; opened with conv %d, memory %d, batch %u",
+        (int)found->options.conv, (int)found->options.memory, found->options.batch,
+        (int)key->options.conv, (int)key->options.memory, key->options.batch);
   else
     return false;
   return true;

@@ -1,6 +1,7 @@
-/* Where each output lies in the arena. Outputs that work in place share a buffer; buffers whose lives do not overlap
- * share addresses. Placement is greedy by size: the largest first, each at the lowest address free over its life
- * (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net Inference", section 5.2). */
+/* Where each output lies in the arena. Outputs that work in place share a buffer; buffers
+ * whose lives do not overlap share addresses. Placement is greedy by size: the largest
+ * first, each at the lowest address free over its life (Pisarchyk & Lee 2020, "Efficient
+ * Memory Management for Deep Neural Net Inference", section 5.2). */
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
@@ -30,7 +31,8 @@ static void find_last_readers(layout *l) {
     l->last_reader[i] = i;
     for (uint32_t k = 0; k < p->ops[i].input_count; k++) l->last_reader[p->ops[i].input[k]] = i;
   }
-  l->last_reader[p->output] = p->op_count; /* the scores are read when all has run */
+  /* the scores are read when all has run */
+  l->last_reader[p->output] = p->op_count;
 }
 
 /* The input whose buffer op i may overwrite, or RESNET_NO_INDEX. */
@@ -39,8 +41,10 @@ static uint32_t reusable_input(const layout *l, uint32_t i) {
   const unsigned in_place = kernel_table[op->kernel]->in_place;
   for (uint32_t k = 0; k < op->input_count; k++) {
     const uint32_t source = op->input[k], own = l->buffer_of[source];
-    const bool whole = k == 0 || !op->subsampled; /* a sub-sampled source is read at other places than are written */
-    const bool alone = op->input_count == 1 || in_place == 3 || l->buffer_of[op->input[1 - k]] != own;
+    /* a sub-sampled source is read at other places than are written */
+    const bool whole = k == 0 || !op->subsampled;
+    const bool alone =
+        op->input_count == 1 || in_place == 3 || l->buffer_of[op->input[1 - k]] != own;
     const bool dies = l->buffers[own].last == i;
     if ((in_place >> k & 1u) && whole && alone && dies &&
         shape_floats(l->plan->ops[source].shape) == shape_floats(op->shape))
@@ -49,8 +53,9 @@ static uint32_t reusable_input(const layout *l, uint32_t i) {
   return RESNET_NO_INDEX;
 }
 
-/* Our own kernels load whole vectors, past the last pixel's last channel where channels do not fill them. No other
- * buffer may begin there: its writers would race with those loads, whose values nobody uses. */
+/* Our own kernels load whole vectors, past the last pixel's last channel where channels
+ * do not fill them. No other buffer may begin there: its writers would race with those
+ * loads, whose values nobody uses. */
 static size_t buffer_floats(graph_shape shape) {
   const size_t past = shape.c % ALIGNMENT ? ALIGNMENT : 0;
   return (shape_floats(shape) + past + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -63,13 +68,16 @@ static void assign_buffers(layout *l) {
       l->buffer_of[i] = l->buffer_of[source];
     } else {
       l->buffer_of[i] = l->buffer_count++;
-      l->buffers[l->buffer_of[i]] = (buffer){.size = buffer_floats(l->plan->ops[i].shape), .first = i};
+      l->buffers[l->buffer_of[i]] =
+          (buffer){.size = buffer_floats(l->plan->ops[i].shape), .first = i};
     }
     l->buffers[l->buffer_of[i]].last = l->last_reader[i];
   }
 }
 
-static bool lives_overlap(const buffer *a, const buffer *b) { return a->first <= b->last && b->first <= a->last; }
+static bool lives_overlap(const buffer *a, const buffer *b) {
+  return a->first <= b->last && b->first <= a->last;
+}
 
 /* The lowest offset at which b fits among the placed buffers that live when it does. */
 static size_t lowest_free(const layout *l, const buffer *b) {
@@ -94,7 +102,8 @@ static void insert_placed(layout *l, uint32_t index) {
 static uint32_t largest_unplaced(const layout *l) {
   uint32_t largest = RESNET_NO_INDEX;
   for (uint32_t i = 0; i < l->buffer_count; i++)
-    if (!l->buffers[i].placed && (largest == RESNET_NO_INDEX || l->buffers[i].size > l->buffers[largest].size))
+    if (!l->buffers[i].placed &&
+        (largest == RESNET_NO_INDEX || l->buffers[i].size > l->buffers[largest].size))
       largest = i;
   return largest;
 }
@@ -107,7 +116,8 @@ static void place_buffers(layout *l) {
     insert_placed(l, i);
     if (b->offset + b->size > l->plan->arena_floats) l->plan->arena_floats = b->offset + b->size;
   }
-  for (uint32_t i = 0; i < l->plan->op_count; i++) l->plan->ops[i].arena_offset = l->buffers[l->buffer_of[i]].offset;
+  for (uint32_t i = 0; i < l->plan->op_count; i++)
+    l->plan->ops[i].arena_offset = l->buffers[l->buffer_of[i]].offset;
 }
 
 static size_t largest_live_set(const layout *l) {

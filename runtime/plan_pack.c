@@ -19,11 +19,12 @@ static size_t packed_size(const plan_op *op) {
   return k->packed_size ? k->packed_size(op) : 0;
 }
 
-/* ---- verifying ----------------------------------------------------------------------------------------------- */
+/* ---- verifying --------------------------------------------------------------------- */
 
 static resnet_status damaged(resnet_error *error, const char *what) {
   return fail(error, RESNET_ERROR_FORMAT,
-              "the plan file is damaged: the checksum of %s is wrong; fetch it again, or compile the plan again from "
+              "the plan file is damaged: the checksum of %s is wrong; fetch it again, or compile "
+              "the plan again from "
               "its .onnx file",
               what);
 }
@@ -36,9 +37,11 @@ uint64_t plan_weights_checksum(const plan_weights *w) {
 
 resnet_status plan_weights_verify(const plan_weights *w, resnet_error *error) {
   if (plan_weights_checksum(w) != w->checksum) return damaged(error, "a layer's weights");
-  if (all_finite(w->weights, w->weight_count) && all_finite(w->bias, w->bias_count)) return RESNET_OK;
-  return fail(error, RESNET_ERROR_FORMAT,
-              "the plan file's weights hold NaN or infinity: compile the plan again from its .onnx file");
+  if (all_finite(w->weights, w->weight_count) && all_finite(w->bias, w->bias_count))
+    return RESNET_OK;
+  return fail(
+      error, RESNET_ERROR_FORMAT,
+      "the plan file's weights hold NaN or infinity: compile the plan again from its .onnx file");
 }
 
 static resnet_status verify_all_weights(const plan_file *f, resnet_error *error) {
@@ -48,7 +51,8 @@ static resnet_status verify_all_weights(const plan_file *f, resnet_error *error)
   return status;
 }
 
-/* The file's entry of the weights that the op borrows; in a file they lie in ascending order. */
+/* The file's entry of the weights that the op borrows; in a file they lie in ascending
+ * order. */
 static const plan_weights *find_weights(const plan_file *f, const plan_op *op) {
   uint32_t low = 0, high = f->weights_count;
   while (high - low > 1) {
@@ -61,10 +65,11 @@ static const plan_weights *find_weights(const plan_file *f, const plan_op *op) {
   return &f->weights[low];
 }
 
-/* ---- the file's ---------------------------------------------------------------------------------------------- */
+/* ---- the file's -------------------------------------------------------------------- */
 
-/* Reading all that was mapped is most of what opening takes. On this thread alone: it comes near the speed of memory,
- * and on a busy machine a second one is waited for longer than it helps. */
+/* Reading all that was mapped is most of what opening takes. On this thread alone: it
+ * comes near the speed of memory, and on a busy machine a second one is waited for longer
+ * than it helps. */
 static resnet_status verify_used(const plan *p, const plan_file *f, resnet_error *error) {
   resnet_status status = RESNET_OK;
   for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++) {
@@ -81,7 +86,8 @@ static resnet_status use_packed(plan *p, const plan_file *f, resnet_error *error
   resnet_status status = verify_used(p, f, error);
   for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++)
     if (f->packed[i].size)
-      p->ops[i].packed = (weights_slot){.data = f->packed[i].data, .size = f->packed[i].size, .mapped = true};
+      p->ops[i].packed =
+          (weights_slot){.data = f->packed[i].data, .size = f->packed[i].size, .mapped = true};
   return status;
 }
 
@@ -90,12 +96,13 @@ static bool fits(const plan *p, const plan_file *f, const plan_key *key, char *w
   if (plan_key_differs(&f->key, key, why, size)) return false;
   bool same = f->packed_count == p->op_count;
   for (uint32_t i = 0; i < p->op_count && same; i++)
-    same = f->packed[i].kernel == plan_kernel_crc(&p->ops[i]) && f->packed[i].size == packed_size(&p->ops[i]);
+    same = f->packed[i].kernel == plan_kernel_crc(&p->ops[i]) &&
+           f->packed[i].size == packed_size(&p->ops[i]);
   if (!same) (void)snprintf(why, size, "its packed weights are not as this library makes them");
   return same;
 }
 
-/* ---- made here ----------------------------------------------------------------------------------------------- */
+/* ---- made here --------------------------------------------------------------------- */
 
 static resnet_status check_ops(const plan *p, resnet_error *error) {
   for (uint32_t i = 0; i < p->op_count; i++) {
@@ -111,7 +118,8 @@ static int by_weights(const void *a, const void *b) {
   return x->weight_count < y->weight_count ? 1 : x->weight_count > y->weight_count ? -1 : 0;
 }
 
-/* An op's weights are there twice while it is packed: the largest first, while little else is packed. */
+/* An op's weights are there twice while it is packed: the largest first, while little
+ * else is packed. */
 static resnet_status pack_ops(plan *p, resnet_error *error) {
   plan_op **order = memory_allocate(p->memory, p->op_count, sizeof(plan_op *));
   if (!order) return fail_memory(error, "the plan");
@@ -126,8 +134,8 @@ static resnet_status pack_ops(plan *p, resnet_error *error) {
   return status;
 }
 
-resnet_status plan_pack(plan *p, const plan_file *f, const plan_options *options, char *notice, size_t size,
-                        resnet_error *error) {
+resnet_status plan_pack(plan *p, const plan_file *f, const plan_options *options, char *notice,
+                        size_t size, resnet_error *error) {
   resnet_status status = check_ops(p, error);
   if (status != RESNET_OK || !f->bytes) return status == RESNET_OK ? pack_ops(p, error) : status;
   plan_key key;
@@ -135,7 +143,8 @@ resnet_status plan_pack(plan *p, const plan_file *f, const plan_options *options
   status = plan_key_make(&key, p->memory, options, error);
   if (status != RESNET_OK) return status;
   if (fits(p, f, &key, why, sizeof why)) return use_packed(p, f, error);
-  (void)snprintf(notice, size, "the plan file's weights were packed anew: %s; save it again to map it", why);
+  (void)snprintf(notice, size,
+                 "the plan file's weights were packed anew: %s; save it again to map it", why);
   status = verify_all_weights(f, error);
   return status == RESNET_OK ? pack_ops(p, error) : status;
 }

@@ -1,4 +1,5 @@
-/* Writing a plan file (plan_format.h): into a temporary file beside its place, then renamed. */
+/* Writing a plan file (plan_format.h): into a temporary file beside its place, then
+ * renamed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,11 +13,12 @@
 
 enum { MAX_ATTEMPTS = 100 };
 
-/* ---- the front ----------------------------------------------------------------------------------------------- */
+/* ---- the front --------------------------------------------------------------------- */
 
 static void put_preprocess(plan_writer *w, const resnet_model *model) {
   const resnet_preprocess *p = &model->preprocess;
-  const bool has = model->preprocess_source != RESNET_PREPROCESS_GUESSED; /* a guess is made again */
+  /* a guess is made again */
+  const bool has = model->preprocess_source != RESNET_PREPROCESS_GUESSED;
   emit_u32(w, has);
   emit_u32(w, has ? p->resize : 0);
   emit_u32(w, has ? p->crop : 0);
@@ -52,7 +54,8 @@ static void put_front(plan_writer *w, const resnet_model *model, const plan_key 
   }
 }
 
-/* Bytes of the whole file whose front has `front` bytes; weights in memory, aligned, cannot overflow. */
+/* Bytes of the whole file whose front has `front` bytes; weights in memory, aligned,
+ * cannot overflow. */
 static uint64_t file_size(const resnet_model *model, uint64_t front) {
   uint64_t end = front, size = 0;
   for (uint32_t i = 0; i < model->plan.op_count; i++) {
@@ -68,15 +71,18 @@ static uint64_t file_size(const resnet_model *model, uint64_t front) {
   return end;
 }
 
-static resnet_status make_front(const resnet_model *model, const plan_key *key, plan_writer *w, resnet_error *error) {
+static resnet_status make_front(const resnet_model *model, const plan_key *key, plan_writer *w,
+                                resnet_error *error) {
   plan_writer counted = {.size = sizeof(plan_header)};
   put_front(&counted, model, key);
   if (counted.size > PLAN_MAX_FRONT)
-    return fail(error, RESNET_ERROR_LIMIT, "the model's names and labels take %zu bytes: accepted are up to %d",
-                counted.size, PLAN_MAX_FRONT);
+    return fail(error, RESNET_ERROR_LIMIT,
+                "the model's names and labels take %zu bytes: accepted are up to %d", counted.size,
+                PLAN_MAX_FRONT);
   w->data = memory_allocate(model->memory, counted.size, 1);
   if (!w->data) return fail_memory(error, "the plan file's header");
-  plan_header h = {.byte_order = PLAN_BYTE_ORDER, .format = PLAN_FORMAT, .front_size = counted.size};
+  plan_header h = {
+      .byte_order = PLAN_BYTE_ORDER, .format = PLAN_FORMAT, .front_size = counted.size};
   memcpy(h.magic, PLAN_MAGIC, sizeof h.magic);
   h.file_size = file_size(model, counted.size);
   h.graph_size = model->file.graph_size;
@@ -87,7 +93,7 @@ static resnet_status make_front(const resnet_model *model, const plan_key *key, 
   return RESNET_OK;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 typedef struct output {
   int file;
@@ -135,7 +141,8 @@ static resnet_status write_model(output *o, const resnet_model *model, const pla
 }
 
 /* A new file "PATH.PROCESS-ATTEMPT.tmp", with the permissions that any new file gets. */
-static resnet_status create_beside(const char *path, char *name, size_t size, int *file, resnet_error *error) {
+static resnet_status create_beside(const char *path, char *name, size_t size, int *file,
+                                   resnet_error *error) {
   for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     (void)snprintf(name, size, "%s.%ld-%d.tmp", path, (long)getpid(), attempt);
     *file = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
@@ -148,23 +155,26 @@ static resnet_status create_beside(const char *path, char *name, size_t size, in
 /* Renaming would put a file where a device or a folder was. */
 static resnet_status check_target(const char *path, resnet_error *error) {
   struct stat about;
-  if (lstat(path, &about) != 0 || S_ISREG(about.st_mode) || S_ISLNK(about.st_mode)) return RESNET_OK;
-  return fail(error, RESNET_ERROR_IO, "is no regular file: a plan file takes its place whole; name another path");
+  if (lstat(path, &about) != 0 || S_ISREG(about.st_mode) || S_ISLNK(about.st_mode))
+    return RESNET_OK;
+  return fail(error, RESNET_ERROR_IO,
+              "is no regular file: a plan file takes its place whole; name another path");
 }
 
-static resnet_status write_file(const resnet_model *model, const plan_writer *front, const char *path, char *name,
-                                size_t size, resnet_error *error) {
+static resnet_status write_file(const resnet_model *model, const plan_writer *front,
+                                const char *path, char *name, size_t size, resnet_error *error) {
   output o = {.file = -1, .error = error};
   resnet_status status = create_beside(path, name, size, &o.file, error);
   if (status != RESNET_OK) return status;
   status = write_model(&o, model, front);
   if (close(o.file) != 0 && status == RESNET_OK) status = fail_errno(error, "written", errno);
-  if (status == RESNET_OK && rename(name, path) != 0) status = fail_errno(error, "renamed to", errno);
+  if (status == RESNET_OK && rename(name, path) != 0)
+    status = fail_errno(error, "renamed to", errno);
   if (status != RESNET_OK) (void)unlink(name);
   return status;
 }
 
-/* ---- the call ------------------------------------------------------------------------------------------------ */
+/* ---- the call ---------------------------------------------------------------------- */
 
 /* Weights from a file that was mapped are as good as they were, or are not saved. */
 static resnet_status verify_source(const plan_file *f, resnet_error *error) {
@@ -190,10 +200,12 @@ static resnet_status save(const resnet_model *model, const char *path, resnet_er
 }
 
 resnet_status resnet_model_save(const resnet_model *model, const char *path, resnet_error *error) {
-  if (!model || !path) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_save: `model` or `path` is NULL");
+  if (!model || !path)
+    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_save: `model` or `path` is NULL");
   if (!model->file.graph)
     return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_model_save: the model's weights are gone: open it with keep_weights = 1 in its options");
+                "resnet_model_save: the model's weights are gone: open it with keep_weights = 1 in "
+                "its options");
   const resnet_status status = save(model, path, error);
   return status == RESNET_OK ? succeed(error) : fail_prefix(error, status, path);
 }

@@ -1,4 +1,5 @@
-/* Numbers and text one after the other: how the front of a plan file is written and read. */
+/* Numbers and text one after the other: how the front of a plan file is written and
+ * read. */
 #ifndef LIBRESNET_RUNTIME_PLAN_STREAM_H
 #define LIBRESNET_RUNTIME_PLAN_STREAM_H
 
@@ -25,7 +26,8 @@ typedef struct plan_reader {
 uint32_t take_u32(plan_reader *r);
 uint64_t take_u64(plan_reader *r);
 float take_float(plan_reader *r);
-/* A copy, from `m`. NULL: beyond the end or with a NUL inside (r->failed), or no memory. */
+/* A copy, from `m`. NULL: beyond the end or with a NUL inside (r->failed), or no
+ * memory. */
 char *take_text(plan_reader *r, memory *m);
 
 #endif

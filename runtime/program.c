@@ -4,7 +4,8 @@
 #include "runtime/session.h"
 
 enum {
-  VECTOR_EXTRA_BYTES = 64, /* our own kernels load whole vectors, too: what they read past a buffer's end */
+  /* our own kernels load whole vectors, too: what they read past a buffer's end */
+  VECTOR_EXTRA_BYTES = 64,
   ARENA_EXTRA_BYTES = XNN_EXTRA_BYTES > VECTOR_EXTRA_BYTES ? XNN_EXTRA_BYTES : VECTOR_EXTRA_BYTES
 };
 
@@ -23,7 +24,8 @@ kernel_call session_call(const resnet_session *session, uint32_t index, size_t b
       .output = session_output(session, index),
       .workspace = session->program.workspace,
   };
-  for (uint32_t k = 0; k < op->input_count; k++) call.input[k] = session_output(session, op->input[k]);
+  for (uint32_t k = 0; k < op->input_count; k++)
+    call.input[k] = session_output(session, op->input[k]);
   return call;
 }
 
@@ -57,10 +59,13 @@ static resnet_status open_ops(resnet_session *session, resnet_error *error) {
 static resnet_status allocate_buffers(resnet_session *session, resnet_error *error) {
   program *p = &session->program;
   size_t floats;
-  if (!size_multiply(p->plan->arena_floats, session->batch, &floats) || floats > SIZE_MAX - ARENA_EXTRA_BYTES)
-    return fail(error, RESNET_ERROR_LIMIT, "a batch of %zu pictures does not fit the address space; make it smaller",
+  if (!size_multiply(p->plan->arena_floats, session->batch, &floats) ||
+      floats > SIZE_MAX - ARENA_EXTRA_BYTES)
+    return fail(error, RESNET_ERROR_LIMIT,
+                "a batch of %zu pictures does not fit the address space; make it smaller",
                 session->batch);
-  p->arena = memory_allocate(session->memory, floats + ARENA_EXTRA_BYTES / sizeof(float), sizeof(float));
+  p->arena =
+      memory_allocate(session->memory, floats + ARENA_EXTRA_BYTES / sizeof(float), sizeof(float));
   p->states = memory_allocate(session->memory, p->plan->op_count, sizeof *p->states);
   if (p->arena && p->states) return RESNET_OK;
   return fail_memory(error, "a session's activations (a smaller batch needs less)");
@@ -70,9 +75,11 @@ static resnet_status allocate_buffers(resnet_session *session, resnet_error *err
 static resnet_status choose_plan(resnet_session *session, resnet_error *error) {
   const plan *own = &session->model->plan;
   bool changed = session->apart;
-  for (uint32_t i = 0; i < own->block_count; i++) changed |= session->edits[i].mode != RESNET_SKIP_NONE;
+  for (uint32_t i = 0; i < own->block_count; i++)
+    changed |= session->edits[i].mode != RESNET_SKIP_NONE;
   session->program.plan = changed ? &session->program.edited.plan : own;
-  return changed ? plan_edit(&session->program.edited, own, session->edits, session->apart, error) : RESNET_OK;
+  return changed ? plan_edit(&session->program.edited, own, session->edits, session->apart, error)
+                 : RESNET_OK;
 }
 
 static resnet_status prepare(resnet_session *session, resnet_error *error) {

@@ -7,12 +7,14 @@
 #include "runtime/model.h"
 #include "runtime/plan_edit.h"
 
-/* What a session runs, and the buffers and operators for it. Lies within its session: `plan` may point into it. */
+/* What a session runs, and the buffers and operators for it. Lies within its session:
+ * `plan` may point into it. */
 typedef struct program {
   const plan *plan;   /* the model's, or the edited one */
   edited_plan edited; /* all zero where the plan is the model's */
-  float *arena;       /* batch * plan->arena_floats, and what kernels read past the end */
-  op_state *states;   /* by op */
+  /* batch * plan->arena_floats, and what kernels read past the end */
+  float *arena;
+  op_state *states; /* by op */
   void *workspace;
   size_t workspace_size;
   size_t shaped_batch; /* pictures that the operators are set for now; 0: none */
@@ -32,7 +34,8 @@ struct resnet_session {
   resnet_observe observe;
   resnet_observer observer;
   void *observer_user;
-  uint64_t untold;   /* nanoseconds that ops took since the observer was told anything */
+  /* nanoseconds that ops took since the observer was told anything */
+  uint64_t untold;
   block_edit *edits; /* by block of the model's plan */
   bool apart;        /* the program has the points of RESNET_OBSERVE_RESPONSES */
 };
@@ -40,14 +43,17 @@ struct resnet_session {
 /* Where op `index` of the session's plan writes: (batch,h,w,c). */
 float *session_output(const resnet_session *session, uint32_t index);
 
-/* Op `index` of the session's plan, about to run on `batch` pictures or to be made ready. */
+/* Op `index` of the session's plan, about to run on `batch` pictures or to be made
+ * ready. */
 kernel_call session_call(const resnet_session *session, uint32_t index, size_t batch);
 
-/* Make session->program, all zero before, as session->edits and session->apart say. On failure it is all zero. */
+/* Make session->program, all zero before, as session->edits and session->apart say. On
+ * failure it is all zero. */
 resnet_status program_open(resnet_session *session, resnet_error *error);
 void program_close(resnet_session *session);
 
-/* Set the operators for `batch` pictures. Allocates only the first time: XNNPACK's tables depend on a picture's size.
+/* Set the operators for `batch` pictures. Allocates only the first time: XNNPACK's tables
+ * depend on a picture's size.
  */
 resnet_status program_shape(resnet_session *session, size_t batch, resnet_error *error);
 
@@ -60,10 +66,12 @@ void observed_run(resnet_session *session, uint32_t index, const kernel_call *ca
 /* Tell the observer, if there is one, what lies in op 0's output. */
 void observed_input(resnet_session *session, size_t batch);
 
-/* Run the plan on the `batch` pictures, at most session->batch, that lie in op 0's output. */
+/* Run the plan on the `batch` pictures, at most session->batch, that lie in op 0's
+ * output. */
 resnet_status session_run(resnet_session *session, size_t batch, resnet_error *error);
 
-/* CPUs that the calling thread may use, by its affinity mask and its control groups' limits; at least 1 (cpus.c). */
+/* CPUs that the calling thread may use, by its affinity mask and its control groups'
+ * limits; at least 1 (cpus.c). */
 uint32_t usable_cpus(void);
 
 #endif

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-enum { NOT_FOUND = -1, FOUND = 0 }; /* offsets as XNNPACK sees them: each provider holds one entry, at offset 0 */
+/* offsets as XNNPACK sees them: each provider holds one entry, at offset 0 */
+enum { NOT_FOUND = -1, FOUND = 0 };
 
 static size_t look_up(void *context, const struct xnn_weights_cache_look_up_key *key) {
   const weights_provider *p = context;
@@ -13,14 +14,15 @@ static size_t look_up(void *context, const struct xnn_weights_cache_look_up_key 
 static void *reserve_space(void *context, size_t size) {
   weights_provider *p = context;
   if (p->measured) *p->measured = size;
-  if (!p->memory) return NULL; /* a session packs nothing: look_up has found the weights before */
+  /* a session packs nothing: look_up has found the weights before */
+  if (!p->memory) return NULL;
   p->slot->data = memory_allocate(p->memory, size, 1);
   p->slot->size = p->slot->data ? size : 0;
   return p->slot->data;
 }
 
-static size_t look_up_or_insert(void *context, const struct xnn_weights_cache_look_up_key *key, void *data,
-                                size_t size) {
+static size_t look_up_or_insert(void *context, const struct xnn_weights_cache_look_up_key *key,
+                                void *data, size_t size) {
   (void)context, (void)key, (void)data, (void)size;
   return FOUND;
 }
@@ -62,7 +64,9 @@ void weights_provider_measure(weights_provider *p, size_t *size) {
   p->measured = size;
 }
 
-void weights_provider_pack(weights_provider *p, memory *m, weights_slot *slot) { provider_init(p, m, slot); }
+void weights_provider_pack(weights_provider *p, memory *m, weights_slot *slot) {
+  provider_init(p, m, slot);
+}
 
 void weights_provider_read(weights_provider *p, const weights_slot *slot) {
   /* never written through: reserve_space refuses without a memory */

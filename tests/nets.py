@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Generate residual nets with random weights as ONNX: the test suite's stand-in for pretrained files.
+"""Generate residual nets with random weights as ONNX: the test suite's stand-in for
+pretrained files.
 
     python tests/nets.py resnet50 -o resnet50.onnx --seed 1
     python tests/nets.py resnet20 --shortcut A --opset 11 -o resnet20.onnx
 
-The topologies are those of "Deep Residual Learning" (He et al. 2015, tables 1 and 6), with the stride on a bottleneck's
-3x3 convolution as torchvision has it. The same arguments give the same file, byte for byte.
+The topologies are those of "Deep Residual Learning" (He et al. 2015, tables 1 and 6),
+with the stride on a bottleneck's 3x3 convolution as torchvision has it. The same
+arguments give the same file, byte for byte.
 """
 
 from __future__ import annotations
@@ -18,9 +20,30 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-# The lowest IR version that may carry an opset (onnx/docs/Versioning.md); IR 3 also lists initialisers as inputs.
-IR_VERSIONS = {7: 3, 8: 3, 9: 4, 10: 5, 11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10,
-               22: 10, 23: 11, 24: 12, 25: 13, 26: 13}
+# The lowest IR version that may carry an opset (onnx/docs/Versioning.md); IR 3 also lists
+# initialisers as inputs.
+IR_VERSIONS = {
+    7: 3,
+    8: 3,
+    9: 4,
+    10: 5,
+    11: 6,
+    12: 7,
+    13: 7,
+    14: 7,
+    15: 8,
+    16: 8,
+    17: 8,
+    18: 8,
+    19: 9,
+    20: 9,
+    21: 10,
+    22: 10,
+    23: 11,
+    24: 12,
+    25: 13,
+    26: 13,
+}
 HEADS = ("flatten", "reshape", "shape", "squeeze", "matmul", "average")
 # Keeps the sum of a deep net's residual branches near the size of its stem's output.
 RESIDUAL_SCALE = 0.25
@@ -28,7 +51,8 @@ RESIDUAL_SCALE = 0.25
 
 @dataclass(frozen=True)
 class Architecture:
-    """Blocks per stage and how a block is made; `cifar` nets have a 3x3 stem and start at 16 channels."""
+    """Blocks per stage and how a block is made; `cifar` nets have a 3x3 stem and start
+    at 16 channels."""
 
     blocks: tuple[int, ...]
     bottleneck: bool = False
@@ -68,8 +92,10 @@ class Options:
     size: int | None = None  # None: 32 for CIFAR nets, else 224
     width: float = 1.0  # multiplies the channels of every stage
     classes: int | None = None  # None: 10 for CIFAR nets, else 1000
-    shortcut: str | None = None  # where shapes change: "A" (slice and zero channels) or "B" (1x1 convolution)
-    keep_norm: bool = True  # batch normalisation as a node of its own, else folded into the convolution
+    # where shapes change: "A" (slice and zero channels) or "B" (1x1 convolution)
+    shortcut: str | None = None
+    # batch normalisation as a node of its own, else folded into the convolution
+    keep_norm: bool = True
     softmax: bool = False
     head: str = "flatten"
 
@@ -85,7 +111,8 @@ class Block:
 
 @dataclass
 class Net:
-    """A graph under construction. Every method adds nodes and returns the name of the tensor that they compute."""
+    """A graph under construction. Every method adds nodes and returns the name of the
+    tensor that they compute."""
 
     seed: int
     opset: int = 13
@@ -107,8 +134,11 @@ class Net:
         values = self.rng.standard_normal(shape, dtype=np.float32) * np.float32(scale)
         return self.constant(name, values)
 
-    def node(self, kind: str, name: str, inputs: list[str], like: str | None = None, **attributes: object) -> str:
-        """Add a node with one output, which has as many channels as tensor `like` (None: as the first input)."""
+    def node(
+        self, kind: str, name: str, inputs: list[str], like: str | None = None, **attributes: object
+    ) -> str:
+        """Add a node with one output, which has as many channels as tensor `like`
+        (None: as the first input)."""
         output = f"{name}.out"
         self.nodes.append(helper.make_node(kind, inputs, [output], name=name, **attributes))
         source = inputs[0] if like is None else like
@@ -116,9 +146,22 @@ class Net:
             self.channels[output] = self.channels[source]
         return output
 
-    def conv(self, x: str, name: str, out: int, kernel: int, stride: int = 1, *, pad: int | list[int] | None = None,
-             groups: int = 1, dilation: int = 1, norm: bool = True, scale: float = 1.0) -> str:
-        """He-initialised convolution, then batch normalisation (folded where the net keeps none)."""
+    def conv(
+        self,
+        x: str,
+        name: str,
+        out: int,
+        kernel: int,
+        stride: int = 1,
+        *,
+        pad: int | list[int] | None = None,
+        groups: int = 1,
+        dilation: int = 1,
+        norm: bool = True,
+        scale: float = 1.0,
+    ) -> str:
+        """He-initialised convolution, then batch normalisation (folded where the net
+        keeps none)."""
         per_group = self.channels[x] // groups
         fan_in = per_group * kernel * kernel
         weight = self.rng.standard_normal((out, per_group, kernel, kernel), dtype=np.float32)
@@ -131,13 +174,22 @@ class Net:
         elif norms is None:
             inputs.append(self.normal(f"{name}.bias", (out,), 0.1))
         self.constant(f"{name}.weight", weight)
-        y = self.node("Conv", name, inputs, kernel_shape=[kernel, kernel], strides=[stride, stride], group=groups,
-                      dilations=[dilation, dilation], pads=four(dilation * (kernel // 2) if pad is None else pad))
+        y = self.node(
+            "Conv",
+            name,
+            inputs,
+            kernel_shape=[kernel, kernel],
+            strides=[stride, stride],
+            group=groups,
+            dilations=[dilation, dilation],
+            pads=four(dilation * (kernel // 2) if pad is None else pad),
+        )
         self.channels[y] = out
         return self.norm(y, f"{name}.bn", norms) if norms is not None and self.keep_norm else y
 
     def draw_norm(self, channels: int, scale: float) -> dict[str, np.ndarray]:
-        """The variance's range makes the mean of 1 / variance 1, so that signals neither grow nor fade with depth."""
+        """The variance's range makes the mean of 1 / variance 1, so that signals neither
+        grow nor fade with depth."""
         draw = {
             "gamma": scale * self.rng.uniform(0.8, 1.2, channels),
             "beta": 0.1 * self.rng.standard_normal(channels),
@@ -146,7 +198,9 @@ class Net:
         }
         return {key: value.astype(np.float32) for key, value in draw.items()}
 
-    def norm(self, x: str, name: str, values: dict[str, np.ndarray] | None = None, **attributes: object) -> str:
+    def norm(
+        self, x: str, name: str, values: dict[str, np.ndarray] | None = None, **attributes: object
+    ) -> str:
         values = values or self.draw_norm(self.channels[x], 1.0)
         inputs = [x, *(self.constant(f"{name}.{key}", value) for key, value in values.items())]
         return self.node("BatchNormalization", name, inputs, epsilon=1e-5, **attributes)
@@ -157,20 +211,52 @@ class Net:
     def clip(self, x: str, name: str, low: float, high: float) -> str:
         if self.opset < 11:
             return self.node("Clip", name, [x], min=low, max=high)
-        bounds = [self.constant(f"{name}.{key}", np.float32(value)) for key, value in (("min", low), ("max", high))]
+        bounds = [
+            self.constant(f"{name}.{key}", np.float32(value))
+            for key, value in (("min", low), ("max", high))
+        ]
         return self.node("Clip", name, [x, *bounds])
 
     def add(self, a: str, b: str, name: str) -> str:
         return self.node("Add", name, [a, b])
 
-    def max_pool(self, x: str, name: str, kernel: int, stride: int, pad: int | list[int], **attributes: object) -> str:
-        return self.node("MaxPool", name, [x], kernel_shape=[kernel, kernel], strides=[stride, stride], pads=four(pad),
-                         **attributes)
+    def max_pool(
+        self,
+        x: str,
+        name: str,
+        kernel: int,
+        stride: int,
+        pad: int | list[int],
+        **attributes: object,
+    ) -> str:
+        return self.node(
+            "MaxPool",
+            name,
+            [x],
+            kernel_shape=[kernel, kernel],
+            strides=[stride, stride],
+            pads=four(pad),
+            **attributes,
+        )
 
-    def average_pool(self, x: str, name: str, kernel: int, stride: int, pad: int | list[int],
-                     **attributes: object) -> str:
-        return self.node("AveragePool", name, [x], kernel_shape=[kernel, kernel], strides=[stride, stride],
-                         pads=four(pad), **attributes)
+    def average_pool(
+        self,
+        x: str,
+        name: str,
+        kernel: int,
+        stride: int,
+        pad: int | list[int],
+        **attributes: object,
+    ) -> str:
+        return self.node(
+            "AveragePool",
+            name,
+            [x],
+            kernel_shape=[kernel, kernel],
+            strides=[stride, stride],
+            pads=four(pad),
+            **attributes,
+        )
 
     def global_pool(self, x: str, name: str = "avgpool") -> str:
         return self.node("GlobalAveragePool", name, [x])
@@ -182,11 +268,20 @@ class Net:
         return self.node("Pad", name, [x, pads], mode="constant")
 
     def subsample(self, x: str, name: str, out: int, stride: int) -> str:
-        """Option A: every `stride`-th pixel, zero channels on both sides. Slice has steps from opset 10 on."""
+        """Option A: every `stride`-th pixel, zero channels on both sides. Slice has steps
+        from opset 10 on."""
         if self.opset < 10:
             raise ValueError("option-A shortcuts need opset 10: Slice has no steps before")
-        limits = {"starts": [0, 0], "ends": [2**63 - 1] * 2, "axes": [2, 3], "steps": [stride, stride]}
-        inputs = [self.constant(f"{name}.{key}", np.array(value, np.int64)) for key, value in limits.items()]
+        limits = {
+            "starts": [0, 0],
+            "ends": [2**63 - 1] * 2,
+            "axes": [2, 3],
+            "steps": [stride, stride],
+        }
+        inputs = [
+            self.constant(f"{name}.{key}", np.array(value, np.int64))
+            for key, value in limits.items()
+        ]
         y = self.node("Slice", f"{name}.slice", [x, *inputs])
         extra = out - self.channels[x]
         y = self.pad(y, name, [0, extra // 2, 0, 0], [0, extra - extra // 2, 0, 0])
@@ -214,7 +309,9 @@ class Net:
         if head == "reshape":
             shape = self.constant("reshape.shape", np.array([0, -1], np.int64))
             # PyTorch's exporter writes the attribute's default from opset 14 on.
-            return self.node("Reshape", "reshape", [x, shape], **({"allowzero": 0} if self.opset >= 14 else {}))
+            return self.node(
+                "Reshape", "reshape", [x, shape], **({"allowzero": 0} if self.opset >= 14 else {})
+            )
         if head == "squeeze":
             return self.squeeze(x, "squeeze", [2, 3])
         if head == "shape":
@@ -224,7 +321,12 @@ class Net:
     def reshape_by_batch(self, x: str) -> str:
         """x.view(x.size(0), -1) as PyTorch's exporter writes it."""
         shape = self.node("Shape", "shape", [x])
-        batch = self.node("Gather", "gather", [shape, self.constant("gather.index", np.array(0, np.int64))], axis=0)
+        batch = self.node(
+            "Gather",
+            "gather",
+            [shape, self.constant("gather.index", np.array(0, np.int64))],
+            axis=0,
+        )
         batch = self.unsqueeze(batch, "unsqueeze", [0])
         rest = self.constant("concat.rest", np.array([-1], np.int64))
         target = self.node("Concat", "concat", [batch, rest], axis=0)
@@ -239,29 +341,47 @@ class Net:
 
     def linear_as_matmul(self, x: str, name: str, classes: int) -> str:
         features = self.channels[x]
-        y = self.node("MatMul", name, [x, self.normal(f"{name}.weight", (features, classes), 1 / np.sqrt(features))])
+        y = self.node(
+            "MatMul",
+            name,
+            [x, self.normal(f"{name}.weight", (features, classes), 1 / np.sqrt(features))],
+        )
         return self.node("Add", f"{name}.add", [y, self.normal(f"{name}.bias", (classes,), 0.1)])
 
     def head(self, x: str, size: int, classes: int, head: str) -> str:
-        y = self.average_pool(x, "avgpool", size, 1, 0) if head == "average" else self.global_pool(x)
+        y = (
+            self.average_pool(x, "avgpool", size, 1, 0)
+            if head == "average"
+            else self.global_pool(x)
+        )
         y = self.flat(y, head)
         if head == "matmul":
             return self.linear_as_matmul(y, "fc", classes)
         return self.linear(y, "fc", classes, transposed=head != "squeeze")
 
-    def model(self, output: str, shape: tuple[int | None, ...], classes: int, name: str = "net") -> onnx.ModelProto:
-        """The file, whose input "input" has `shape` (n,c,h,w) and whose output is renamed "logits"."""
+    def model(
+        self, output: str, shape: tuple[int | None, ...], classes: int, name: str = "net"
+    ) -> onnx.ModelProto:
+        """The file, whose input "input" has `shape` (n,c,h,w) and whose output is renamed
+        "logits"."""
         for node in self.nodes:
             node.output[:] = ["logits" if tensor == output else tensor for tensor in node.output]
         batch = "N" if shape[0] is None else shape[0]
         inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, [batch, *shape[1:]])]
         ir_version = IR_VERSIONS[self.opset]
         if ir_version == 3:
-            inputs += [helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)) for t in self.initializers]
+            inputs += [
+                helper.make_tensor_value_info(t.name, t.data_type, list(t.dims))
+                for t in self.initializers
+            ]
         outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, classes])]
         graph = helper.make_graph(self.nodes, name, inputs, outputs, self.initializers)
-        return helper.make_model(graph, producer_name="libresnet-tests", ir_version=ir_version,
-                                 opset_imports=[helper.make_opsetid("", self.opset)])
+        return helper.make_model(
+            graph,
+            producer_name="libresnet-tests",
+            ir_version=ir_version,
+            opset_imports=[helper.make_opsetid("", self.opset)],
+        )
 
 
 def four(pad: int | list[int]) -> list[int]:
@@ -277,7 +397,9 @@ def fold(weight: np.ndarray, norm: dict[str, np.ndarray]) -> tuple[np.ndarray, n
     return folded.astype(np.float32), (wide["beta"] - wide["mean"] * factor).astype(np.float32)
 
 
-def branch(net: Net, x: str, name: str, architecture: Architecture, planes: int, stride: int) -> str:
+def branch(
+    net: Net, x: str, name: str, architecture: Architecture, planes: int, stride: int
+) -> str:
     """The residual branch F(x), before the shortcut is added."""
     scale = 1.0 if architecture.plain else RESIDUAL_SCALE
     if not architecture.bottleneck:
@@ -290,7 +412,9 @@ def branch(net: Net, x: str, name: str, architecture: Architecture, planes: int,
     return net.conv(y, f"{name}.conv3", 4 * planes, 1, scale=scale)
 
 
-def residual(net: Net, x: str, name: str, architecture: Architecture, planes: int, stride: int, option: str) -> str:
+def residual(
+    net: Net, x: str, name: str, architecture: Architecture, planes: int, stride: int, option: str
+) -> str:
     """One block: relu(F(x) + shortcut(x)), or relu(F(x)) in a plain net."""
     y = branch(net, x, name, architecture, planes, stride)
     out = net.channels[y]
@@ -327,7 +451,9 @@ def generate(kind: str, options: Options) -> tuple[onnx.ModelProto, list[Block]]
     for stage, count in enumerate(architecture.blocks):
         for index in range(count):
             stride = 2 if stage > 0 and index == 0 else 1
-            x = residual(net, x, f"layer{stage + 1}.{index}", architecture, first << stage, stride, option)
+            x = residual(
+                net, x, f"layer{stage + 1}.{index}", architecture, first << stage, stride, option
+            )
             size = -(-size // stride)
     y = net.head(x, size, classes, options.head)
     if options.softmax:
@@ -337,19 +463,29 @@ def generate(kind: str, options: Options) -> tuple[onnx.ModelProto, list[Block]]
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("architecture", choices=ARCHITECTURES)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--opset", type=int, default=13, choices=IR_VERSIONS)
     parser.add_argument("--batch", type=int, help="a fixed batch (default: symbolic)")
     parser.add_argument("--size", type=int, help="of the square input")
-    parser.add_argument("--width", type=float, default=1.0, help="factor for the channels of every stage")
+    parser.add_argument(
+        "--width", type=float, default=1.0, help="factor for the channels of every stage"
+    )
     parser.add_argument("--classes", type=int)
-    parser.add_argument("--shortcut", choices=("A", "B"), help="where shapes change (default: A for CIFAR, else B)")
-    parser.add_argument("--fold-norm", dest="keep_norm", action="store_false", help="no BatchNormalization nodes")
+    parser.add_argument(
+        "--shortcut", choices=("A", "B"), help="where shapes change (default: A for CIFAR, else B)"
+    )
+    parser.add_argument(
+        "--fold-norm", dest="keep_norm", action="store_false", help="no BatchNormalization nodes"
+    )
     parser.add_argument("--softmax", action="store_true")
-    parser.add_argument("--head", choices=HEADS, default="flatten", help="how the classifier is spelled")
+    parser.add_argument(
+        "--head", choices=HEADS, default="flatten", help="how the classifier is spelled"
+    )
     return parser.parse_args()
 
 
@@ -358,7 +494,9 @@ def main() -> None:
     kind, output = arguments.pop("architecture"), arguments.pop("output")
     model, blocks = generate(kind, Options(**arguments))
     onnx.save(model, output)
-    print(f"{output}: {kind}, {len(model.graph.node)} nodes, {len(blocks)} blocks, {output.stat().st_size} bytes")
+    print(
+        f"{output}: {kind}, {len(model.graph.node)} nodes, {len(blocks)} blocks, {output.stat().st_size} bytes"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Run every test there is and add up the results. tools/test starts it after installing what it needs.
+"""Run every test there is and add up the results. tools/test starts it after installing
+what it needs.
 
-Each step builds a preset, runs ctest or pytest, and reads the JUnit file that these write. A step's output goes to
-build/test-logs; what failed is shown. The last line is "N passed, N failed, N skipped" over all steps.
+Each step builds a preset, runs ctest or pytest, and reads the JUnit file that these
+write. A step's output goes to build/test-logs; what failed is shown. The last line is "N
+passed, N failed, N skipped" over all steps.
 """
 
 import argparse
@@ -23,10 +25,22 @@ FUZZ_MINUTES = 3  # of CPU time for each target
 RANDOM_GRAPHS = 2000
 NO_TESTS = 5  # pytest's exit status
 # What calls the library most.
-SANITIZED_PYTHON = [f"tests/python/test_{name}.py" for name in ("session", "model", "classify", "lens")]
-LONG_FILES = [f"tests/{name}.py" for name in ("oracle/test_lens", "python/test_ray", "cli/test_lesions", "cli/test_compare",
-                                              "cli/test_compare_unusual", "python/test_wheel", "oracle/test_top1",
-                                              "oracle/test_nets")]
+SANITIZED_PYTHON = [
+    f"tests/python/test_{name}.py" for name in ("session", "model", "classify", "lens")
+]
+LONG_FILES = [
+    f"tests/{name}.py"
+    for name in (
+        "oracle/test_lens",
+        "python/test_ray",
+        "cli/test_lesions",
+        "cli/test_compare",
+        "cli/test_compare_unusual",
+        "python/test_wheel",
+        "oracle/test_top1",
+        "oracle/test_nets",
+    )
+]
 # What one cmocka test prints about its end; a ctest test is a program of many of them.
 CMOCKA_END = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+)$", re.MULTILINE)
 
@@ -59,14 +73,23 @@ def one_skip(name, why):
 
 
 def run(name, command, log_name, environment=None, folder=ROOT, good=(0,)):
-    """Run `command` with its output in a log file; true when it ended with an exit status in `good`."""
+    """Run `command` with its output in a log file; true when it ended with an exit
+    status in `good`."""
     LOGS.mkdir(parents=True, exist_ok=True)
     with open(LOGS / f"{log_name}.log", "w") as log:
-        done = subprocess.run([str(part) for part in command], cwd=folder, stdin=subprocess.DEVNULL, stdout=log,
-                              stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+        )
     if done.returncode not in good:
         lines = (LOGS / f"{log_name}.log").read_text(errors="replace").splitlines()
-        print(f"---- {name}: exit status {done.returncode}; the end of build/test-logs/{log_name}.log:")
+        print(
+            f"---- {name}: exit status {done.returncode}; the end of build/test-logs/{log_name}.log:"
+        )
         print("\n".join(lines[-60:]))
         print("----", flush=True)
     return done.returncode in good
@@ -88,13 +111,19 @@ def cmocka_results(program, output):
         names[end].add(test)
     results.passed = len(names["OK"])
     results.failed = [f"{program}: {test}" for test in sorted(names["FAILED"])]
-    results.skipped = [(f"{program}: {test}", why_in_output(output, test)) for test in sorted(names["SKIPPED"])]
+    results.skipped = [
+        (f"{program}: {test}", why_in_output(output, test)) for test in sorted(names["SKIPPED"])
+    ]
     return results
 
 
 def why_in_output(output, test):
     """What a cmocka test printed between its start and its end."""
-    found = re.search(r"^\[ RUN\s+\] " + re.escape(test) + r"\n(.*?)^\[  SKIPPED", output, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        r"^\[ RUN\s+\] " + re.escape(test) + r"\n(.*?)^\[  SKIPPED",
+        output,
+        re.MULTILINE | re.DOTALL,
+    )
     why = " ".join(found.group(1).split())[:200] if found else ""
     return why.removeprefix("skipped: ") or "the test gives no reason"
 
@@ -131,8 +160,9 @@ def junit_results(path, prefix):
 
 
 def reported(name, log_name, report, command, environment):
-    """Run a command that writes a JUnit report, and read it. Ending badly without a failed test is a failure too, and so
-    is a run without any test. Where a file is skipped as a whole, pytest's exit status is 5."""
+    """Run a command that writes a JUnit report, and read it. Ending badly without a
+    failed test is a failure too, and so is a run without any test. Where a file is
+    skipped as a whole, pytest's exit status is 5."""
     report.unlink(missing_ok=True)
     ended_well = run(name, command, log_name, environment, good=(0, NO_TESTS))
     results = junit_results(report, f"{name}: ")
@@ -156,16 +186,34 @@ def build(name, preset):
 
 def ctest(name, preset):
     report = LOGS / f"ctest-{preset}.xml"
-    command = ["ctest", "--test-dir", f"build/{preset}", "-j", os.cpu_count() or 1, "--timeout", 900, "--output-on-failure",
-               "--test-output-size-passed", 1 << 20, "--test-output-size-failed", 1 << 20, "--output-junit", report]
-    if preset == "tsan":  # ThreadSanitizer's shadow memory does not fit every address that randomisation gives
+    command = [
+        "ctest",
+        "--test-dir",
+        f"build/{preset}",
+        "-j",
+        os.cpu_count() or 1,
+        "--timeout",
+        900,
+        "--output-on-failure",
+        "--test-output-size-passed",
+        1 << 20,
+        "--test-output-size-failed",
+        1 << 20,
+        "--output-junit",
+        report,
+    ]
+    # ThreadSanitizer's shadow memory does not fit every address that randomisation gives
+    if preset == "tsan":
         command = ["setarch", "-R", *command]
     return reported(name, f"ctest-{preset}", report, command, test_environment(preset))
 
 
 def test_environment(preset):
     data = os.environ.get("LIBRESNET_TEST_DATA") or ROOT.parent / "shared"
-    environment = {"LIBRESNET_BUILD": str(ROOT / "build" / preset), "LIBRESNET_TEST_DATA": str(data)}
+    environment = {
+        "LIBRESNET_BUILD": str(ROOT / "build" / preset),
+        "LIBRESNET_TEST_DATA": str(data),
+    }
     if LOCALES.exists():
         environment["LOCPATH"] = str(LOCALES)
     return environment
@@ -173,40 +221,67 @@ def test_environment(preset):
 
 @functools.cache
 def has_pytest():
-    return PYTHON.exists() and subprocess.run([PYTHON, "-c", "import pytest"], stderr=subprocess.DEVNULL).returncode == 0
+    return (
+        PYTHON.exists()
+        and subprocess.run([PYTHON, "-c", "import pytest"], stderr=subprocess.DEVNULL).returncode
+        == 0
+    )
 
 
 def pytest(name, preset, target, more=None, marked=None):
     """Run one folder or file of tests, or those of it that a marker expression names."""
     if not has_pytest():
         return one_skip(name, "pytest is not in build/deps/venv: tools/deps could not install it")
-    words = ["pytest", preset, *Path(target).with_suffix("").parts[1:], *re.findall(r"\w+", marked or "")]
+    words = [
+        "pytest",
+        preset,
+        *Path(target).with_suffix("").parts[1:],
+        *re.findall(r"\w+", marked or ""),
+    ]
     report = LOGS / ("-".join(words) + ".xml")
-    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", target, f"--junitxml={report}"]
+    command = [
+        PYTHON,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        target,
+        f"--junitxml={report}",
+    ]
     if marked:
         command += ["-m", marked]
-    results = reported(name, report.stem, report, command, {**test_environment(preset), **(more or {})})
-    measured = [line for line in (LOGS / f"{report.stem}.log").read_text(errors="replace").splitlines()
-                if line.startswith("measured: ")]
+    results = reported(
+        name, report.stem, report, command, {**test_environment(preset), **(more or {})}
+    )
+    measured = [
+        line
+        for line in (LOGS / f"{report.stem}.log").read_text(errors="replace").splitlines()
+        if line.startswith("measured: ")
+    ]
     if measured:
         print("\n".join(measured), flush=True)
     return results
 
 
 def needs_quiet(file):
-    """Tell whether a file holds tests with the mark `alone`: they measure, or want all CPUs to themselves."""
+    """Tell whether a file holds tests with the mark `alone`: they measure, or want all
+    CPUs to themselves."""
     return "@pytest.mark.alone" in (ROOT / file).read_text()
 
 
 def start_order(file):
-    """The files that take the longest come first, so that none of them is left over at the end."""
+    """The files that take the longest come first, so that none of them is left over at
+    the end."""
     return LONG_FILES.index(file) if file in LONG_FILES else len(LONG_FILES)
 
 
 def side_by_side(name, preset, files, more=None):
-    """Run a process for each file, as many at once as there are CPUs; then, one by one, the tests that are `alone`.
+    """Run a process for each file, as many at once as there are CPUs; then, one by one,
+    the tests that are `alone`.
 
-    `more` holds environments by folder. A build with a sanitizer runs no test that is `alone`: it takes a time of its own.
+    `more` holds environments by folder. A build with a sanitizer runs no test that is
+    `alone`: it takes a time of its own.
     """
     kinds = {file: file.split("/")[1] for file in files}
     quiet = [file for file in files if needs_quiet(file)]
@@ -221,13 +296,21 @@ def side_by_side(name, preset, files, more=None):
         return found
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        jobs = [pool.submit(one, file, "not alone" if file in quiet else None) for file in sorted(files, key=start_order)]
+        jobs = [
+            pool.submit(one, file, "not alone" if file in quiet else None)
+            for file in sorted(files, key=start_order)
+        ]
         outcomes = [job.result() for job in jobs]
     if preset == "release":
         outcomes += [one(file, "alone") for file in quiet]
     else:
-        outcomes += [one_skip(f"{file}, {preset}: those that are alone", "they measure time, which a sanitizer changes")
-                     for file in quiet]
+        outcomes += [
+            one_skip(
+                f"{file}, {preset}: those that are alone",
+                "they measure time, which a sanitizer changes",
+            )
+            for file in quiet
+        ]
     for kind, (found, seconds) in totals.items():
         print(f"test:   {kind}, {preset}: {found} ({seconds:.0f} s of one process)", flush=True)
     results = Results()
@@ -237,16 +320,25 @@ def side_by_side(name, preset, files, more=None):
 
 
 def test_files(*folders):
-    return [str(path.relative_to(ROOT)) for folder in folders for path in sorted((ROOT / "tests" / folder).glob("test_*.py"))]
+    return [
+        str(path.relative_to(ROOT))
+        for folder in folders
+        for path in sorted((ROOT / "tests" / folder).glob("test_*.py"))
+    ]
 
 
 def sanitized(name, preset):
-    """The program, hostile files, and the Python package in a Python that is not built with the sanitizer.
+    """The program, hostile files, and the Python package in a Python that is not built
+    with the sanitizer.
 
     Its run time has to be preloaded there. Python's own leaks are its own.
     """
-    found = [subprocess.run(["cc", f"-print-file-name={library}"], stdout=subprocess.PIPE, text=True).stdout.strip()
-             for library in ("libasan.so", "libubsan.so")]
+    found = [
+        subprocess.run(
+            ["cc", f"-print-file-name={library}"], stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
+        for library in ("libasan.so", "libubsan.so")
+    ]
     preloadable = all(map(os.path.isabs, found))
     files = test_files("cli", "hostile") + (SANITIZED_PYTHON if preloadable else [])
     environments = {"python": {"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}}
@@ -258,25 +350,57 @@ def sanitized(name, preset):
 
 def fuzz(name, preset):
     results = Results()
-    command = ["python3", "tests/fuzz/run.py", "fuzz", "--minutes", FUZZ_MINUTES, "--jobs", os.cpu_count() or 1]
+    command = [
+        "python3",
+        "tests/fuzz/run.py",
+        "fuzz",
+        "--minutes",
+        FUZZ_MINUTES,
+        "--jobs",
+        os.cpu_count() or 1,
+    ]
     if run(name, command, "fuzz"):
         results.passed = 1
     else:
         results.failed.append(f"{name}: what it found is in build/fuzz-work/TARGET/findings")
-    print("\n".join(line for line in (LOGS / "fuzz.log").read_text().splitlines() if line.startswith("|")), flush=True)
+    print(
+        "\n".join(
+            line for line in (LOGS / "fuzz.log").read_text().splitlines() if line.startswith("|")
+        ),
+        flush=True,
+    )
     return results
 
 
 def many_graphs(name, preset):
     """The differential fuzzer in its long form."""
-    return pytest(name, preset, "tests/oracle/test_random_graphs.py", {"LIBRESNET_RANDOM_GRAPHS": str(RANDOM_GRAPHS)})
+    return pytest(
+        name,
+        preset,
+        "tests/oracle/test_random_graphs.py",
+        {"LIBRESNET_RANDOM_GRAPHS": str(RANDOM_GRAPHS)},
+    )
 
 
 def bench(name, preset):
     results = Results()
-    # The tests' own environment has onnxruntime, so nothing is installed. All peers: tests/bench/peers.py alone.
-    command = [PYTHON, "tests/bench/peers.py", "--venv", PYTHON.parent.parent, "--peers", "onnxruntime", "--work",
-               "resnet50", "resnet18", "--opening-rounds", 3, "-o", LOGS / "bench"]
+    # The tests' own environment has onnxruntime, so nothing is installed. All peers:
+    # tests/bench/peers.py alone.
+    command = [
+        PYTHON,
+        "tests/bench/peers.py",
+        "--venv",
+        PYTHON.parent.parent,
+        "--peers",
+        "onnxruntime",
+        "--work",
+        "resnet50",
+        "resnet18",
+        "--opening-rounds",
+        3,
+        "-o",
+        LOGS / "bench",
+    ]
     if run(name, command, "bench", test_environment(preset)):
         results.passed = 1
         print((LOGS / "bench.log").read_text().rstrip())
@@ -289,8 +413,14 @@ def steps(long):
     """What is done, in order: (name, function, arguments...)."""
     yield "build, release", build, "release"
     yield "unit tests, examples, install, corpus, release", ctest, "release"
-    yield ("oracle, python, cli and others, release", side_by_side, "release",
-           test_files("kernels", "oracle", "python", "cli", "hostile", "models_tools", "docs", "bench"))
+    yield (
+        "oracle, python, cli and others, release",
+        side_by_side,
+        "release",
+        test_files(
+            "kernels", "oracle", "python", "cli", "hostile", "models_tools", "docs", "bench"
+        ),
+    )
     yield "build, asan", build, "asan"
     yield "unit tests, corpus, asan", ctest, "asan"
     yield "cli, hostile, python, asan", sanitized, "asan"
@@ -317,7 +447,11 @@ def summarise(results, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description="Run every test and add up the results.")
-    parser.add_argument("--long", action="store_true", help="add fuzzing, 2,000 random graphs and the benchmark against onnxruntime")
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help="add fuzzing, 2,000 random graphs and the benchmark against onnxruntime",
+    )
     long = parser.parse_args().long
     start = time.monotonic()
     results = Results()

@@ -1,8 +1,10 @@
-/* Read before every file of pthreadpool that is built for ThreadSanitizer, which does not follow fences: each becomes
- * an exchange with one variable, which orders at least as much and is followed. */
+/* Read before every file of pthreadpool that is built for ThreadSanitizer, which does not
+ * follow fences: each becomes an exchange with one variable, which orders at least as
+ * much and is followed. */
 #include <stdatomic.h>
 
 __attribute__((weak)) atomic_int tsan_fence;
 
 #undef atomic_thread_fence
-#define atomic_thread_fence(order) ((void)atomic_fetch_add_explicit(&tsan_fence, 0, memory_order_acq_rel))
+#define atomic_thread_fence(order)                                                                 \
+  ((void)atomic_fetch_add_explicit(&tsan_fence, 0, memory_order_acq_rel))

@@ -12,7 +12,8 @@
 enum { SHORTEST_SIDE = 256, COLOURS = 256 };
 static const float most_opaque = 0.75f, unseen_brightness = 0.4f;
 
-/* Where a pixel of the output lies on the map: between cells `before` and `after`, `share` of the way. */
+/* Where a pixel of the output lies on the map: between cells `before` and `after`,
+ * `share` of the way. */
 typedef struct map_place {
   bool seen;
   uint32_t before, after;
@@ -33,7 +34,8 @@ void cam_observe(void *user, const resnet_response *response) {
   if (response->point != RESNET_POINT_CLASS_MAP) return;
   const size_t count = (size_t)response->height * response->width * response->channels;
   cam_release(m);
-  *m = (class_map){response->height, response->width, response->channels, allocate(count, sizeof *m->values)};
+  *m = (class_map){response->height, response->width, response->channels,
+                   allocate(count, sizeof *m->values)};
   memcpy(m->values, response->data + (response->batch - 1) * count, count * sizeof *m->values);
 }
 
@@ -73,14 +75,17 @@ static float strength_at(const overlay *o, const map_place *row, const map_place
   const class_map *m = o->map;
   const uint32_t k = o->class_index;
   const float left_top = value_at(m, row->before, column->before, k);
-  const float left = left_top + row->share * (value_at(m, row->after, column->before, k) - left_top);
+  const float left =
+      left_top + row->share * (value_at(m, row->after, column->before, k) - left_top);
   const float right_top = value_at(m, row->before, column->after, k);
-  const float right = right_top + row->share * (value_at(m, row->after, column->after, k) - right_top);
+  const float right =
+      right_top + row->share * (value_at(m, row->after, column->after, k) - right_top);
   const float value = left + column->share * (right - left);
   return value > 0 ? fminf(value / o->most, 1) : 0;
 }
 
-static void paint(const overlay *o, const map_place *row, const map_place *column, const uint8_t *from, uint8_t *to) {
+static void paint(const overlay *o, const map_place *row, const map_place *column,
+                  const uint8_t *from, uint8_t *to) {
   const bool seen = row->seen && column->seen;
   const float strength = seen ? strength_at(o, row, column) : 0;
   const uint32_t colour = viridis[(uint32_t)(strength * (COLOURS - 1) + 0.5f)];
@@ -101,7 +106,8 @@ static void make_row(void *user, uint32_t y, uint8_t *row) {
       paint(o, &place, &o->columns[(size_t)x * o->factor + i], from, row);
 }
 
-/* The least that makes the shorter side SHORTEST_SIDE, or as far as the longer one may grow. */
+/* The least that makes the shorter side SHORTEST_SIDE, or as far as the longer one may
+ * grow. */
 static uint32_t factor_of(const picture *p) {
   const uint32_t shorter = p->width < p->height ? p->width : p->height;
   const uint32_t longer = p->width < p->height ? p->height : p->width;
@@ -116,7 +122,8 @@ static float largest(const class_map *m, uint32_t class_index) {
   return most;
 }
 
-static bool write_file(const char *path, overlay *o, uint32_t width, uint32_t height, resnet_error *error) {
+static bool write_file(const char *path, overlay *o, uint32_t width, uint32_t height,
+                       resnet_error *error) {
   output_file file;
   if (!output_open(&file, path, error)) return false;
   if (png_write(file.stream, width, height, make_row, o, error)) return output_commit(&file, error);
@@ -124,8 +131,9 @@ static bool write_file(const char *path, overlay *o, uint32_t width, uint32_t he
   return false;
 }
 
-bool cam_write_picture(const char *path, const picture *p, const resnet_preprocess *preprocess, const class_map *m,
-                       uint32_t class_index, uint32_t *width, uint32_t *height, resnet_error *error) {
+bool cam_write_picture(const char *path, const picture *p, const resnet_preprocess *preprocess,
+                       const class_map *m, uint32_t class_index, uint32_t *width, uint32_t *height,
+                       resnet_error *error) {
   overlay o = {.picture = p, .map = m, .class_index = class_index};
   axis columns;
   o.factor = factor_of(p);

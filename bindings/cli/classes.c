@@ -7,7 +7,9 @@
 
 enum { WORDNET_ID_LENGTH = 9 }; /* 'n' and eight digits */
 
-static int fold(char byte) { return byte == '_' || byte == '-' ? ' ' : tolower((unsigned char)byte); }
+static int fold(char byte) {
+  return byte == '_' || byte == '-' ? ' ' : tolower((unsigned char)byte);
+}
 
 static bool same_name(const char *folder, const char *name, size_t length) {
   if (strlen(folder) != length) return false;
@@ -54,16 +56,17 @@ static uint32_t find_classes(const char *folder, const resnet_model_info *info, 
   return aliases;
 }
 
-static bool match_labels(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder, uint32_t *matched,
-                         resnet_error *error) {
+static bool match_labels(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder,
+                         uint32_t *matched, resnet_error *error) {
   const char *stranger = NULL;
   *matched = 0;
   for (uint32_t i = 0; i < d->folder_count; i++) {
     uint32_t found = find_classes(d->folders[i], info, &class_of_folder[i]);
     if (found > 1)
-      return refuse(error, RESNET_ERROR_UNSUPPORTED,
-                    "folder '%.60s' is the name of %u classes: rename it to a whole label, e.g. '%.60s'", d->folders[i],
-                    found, info->labels[class_of_folder[i]]);
+      return refuse(
+          error, RESNET_ERROR_UNSUPPORTED,
+          "folder '%.60s' is the name of %u classes: rename it to a whole label, e.g. '%.60s'",
+          d->folders[i], found, info->labels[class_of_folder[i]]);
     if (found == 1)
       (*matched)++;
     else
@@ -71,21 +74,24 @@ static bool match_labels(const dataset *d, const resnet_model_info *info, uint32
   }
   if (*matched == 0 || !stranger) return true;
   return refuse(error, RESNET_ERROR_UNSUPPORTED,
-                "folder '%.60s' is no label of the model, while %u others are; labels are like '%.60s': rename it",
+                "folder '%.60s' is no label of the model, while %u others are; labels are like "
+                "'%.60s': rename it",
                 stranger, *matched, info->labels[0]);
 }
 
-bool classes_match(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder, const char **how,
-                   resnet_error *error) {
+bool classes_match(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder,
+                   const char **how, resnet_error *error) {
   uint32_t matched = 0;
   *how = "labels";
   if (info->labels && !match_labels(d, info, class_of_folder, &matched, error)) return false;
   if (matched) return true;
   if (d->folder_count != info->classes)
     return refuse(error, RESNET_ERROR_UNSUPPORTED,
-                  "the model has %u classes%s and the data %u folders: as many, or folders named like labels, are "
+                  "the model has %u classes%s and the data %u folders: as many, or folders named "
+                  "like labels, are "
                   "accepted",
-                  info->classes, info->labels ? ", none named like a folder," : " without labels", d->folder_count);
+                  info->classes, info->labels ? ", none named like a folder," : " without labels",
+                  d->folder_count);
   *how = "folder order";
   for (uint32_t i = 0; i < d->folder_count; i++) class_of_folder[i] = i;
   return true;

@@ -35,7 +35,9 @@ typedef struct benchmark {
 
 static bool run_once(benchmark *b) {
   resnet_error error;
-  if (resnet_run(b->session, b->input, RESNET_LAYOUT_NHWC, b->batch, b->scores, &error) == RESNET_OK) return true;
+  if (resnet_run(b->session, b->input, RESNET_LAYOUT_NHWC, b->batch, b->scores, &error) ==
+      RESNET_OK)
+    return true;
   complain(b->model.file, error.message);
   return false;
 }
@@ -61,13 +63,14 @@ static bool observe_once(benchmark *b, observed_run *run, uint64_t *observations
 }
 
 static int compare_runs(const void *a, const void *b) {
-  const double left = ((const observed_run *)a)->seconds, right = ((const observed_run *)b)->seconds;
+  const double left = ((const observed_run *)a)->seconds,
+               right = ((const observed_run *)b)->seconds;
   return (left > right) - (left < right);
 }
 
-/* What is said of the ops are means over the fastest quarter of the observed runs, which the rest of the machine
- * disturbs least. All are over the same runs, so that the ops add up to the whole, as each op's own least times would
- * not. */
+/* What is said of the ops are means over the fastest quarter of the observed runs, which
+ * the rest of the machine disturbs least. All are over the same runs, so that the ops add
+ * up to the whole, as each op's own least times would not. */
 static void settle_ops(benchmark *b, observed_run *runs) {
   b->settled_runs = (b->observed_runs + 3) / 4;
   b->op_ms = allocate(b->plan.op_count, sizeof *b->op_ms);
@@ -80,8 +83,8 @@ static void settle_ops(benchmark *b, observed_run *runs) {
   for (uint32_t op = 0; op < b->plan.op_count; op++) b->sum_ms += b->op_ms[op];
 }
 
-/* Observed runs take turns with the others, which observing must not slow down: whatever else the machine does hits
- * both alike. */
+/* Observed runs take turns with the others, which observing must not slow down: whatever
+ * else the machine does hits both alike. */
 static bool time_runs(benchmark *b, progress *bar) {
   observed_run *observed = allocate(b->observed_runs, sizeof *observed);
   bool good = true;
@@ -109,7 +112,8 @@ static bool measure(benchmark *b) {
   model_random_input(b->input, b->batch * values);
   if (b->settings->per_op) {
     b->observed_runs = b->runs < MOST_OBSERVED_RUNS ? b->runs : MOST_OBSERVED_RUNS;
-    b->observations = allocate((size_t)b->observed_runs * b->plan.op_count, sizeof *b->observations);
+    b->observations =
+        allocate((size_t)b->observed_runs * b->plan.op_count, sizeof *b->observations);
   }
   progress bar;
   progress_start(&bar, b->runs, "runs", b->settings->quiet);
@@ -120,7 +124,8 @@ static bool measure(benchmark *b) {
 
 static double median(const benchmark *b) { return sorted_median(b->latency_ms, b->runs); }
 
-/* In 1e9 operations a second. A multiply-accumulate is two, and all are counted that a direct convolution takes. */
+/* In 1e9 operations a second. A multiply-accumulate is two, and all are counted that a
+ * direct convolution takes. */
 static double gflops(const benchmark *b, uint64_t macs, double ms) {
   return ms > 0 ? 2 * (double)macs * b->batch / (ms * 1e6) : 0;
 }
@@ -186,23 +191,26 @@ static void add_op_row(table *t, const benchmark *b, uint32_t index) {
 }
 
 static void print_ops(const benchmark *b) {
-  static const char *const heading[] = {"op", "kernel", "detail", "block", "us", "%", "GFLOP/s", "node"};
+  static const char *const heading[] = {"op", "kernel", "detail",  "block",
+                                        "us", "%",      "GFLOP/s", "node"};
   table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "rlllrrrl"};
   for (size_t i = 0; i < t.columns; i++) table_add(&t, heading[i]);
   for (uint32_t i = 0; i < b->plan.op_count; i++) add_op_row(&t, b, i);
   (void)fputc('\n', stdout);
   table_print(&t);
-  (void)printf("\nsum         %.3f ms of %.3f ms for the whole, %.1f %% (mean of the fastest %u of %u observed runs)\n",
-               b->sum_ms, b->whole_ms, 100 * b->sum_ms / b->whole_ms, b->settled_runs, b->observed_runs);
+  (void)printf("\nsum         %.3f ms of %.3f ms for the whole, %.1f %% (mean of the fastest %u of "
+               "%u observed runs)\n",
+               b->sum_ms, b->whole_ms, 100 * b->sum_ms / b->whole_ms, b->settled_runs,
+               b->observed_runs);
 }
 
 static void print_text(const benchmark *b) {
   char text[FORMAT_SIZE];
   if (!b->settings->quiet) model_print(&b->model);
-  (void)printf("work        threads %u, batch %u, %u runs after %d to warm up\n", b->threads, b->batch, b->runs,
-               WARM_UP_RUNS);
-  (void)printf("latency     %s%.3f ms%s median, %.3f least, %.3f p99\n", bold(), median(b), plain(), b->latency_ms[0],
-               sorted_percentile(b->latency_ms, b->runs, 99));
+  (void)printf("work        threads %u, batch %u, %u runs after %d to warm up\n", b->threads,
+               b->batch, b->runs, WARM_UP_RUNS);
+  (void)printf("latency     %s%.3f ms%s median, %.3f least, %.3f p99\n", bold(), median(b), plain(),
+               b->latency_ms[0], sorted_percentile(b->latency_ms, b->runs, 99));
   (void)printf("speed       %.1f pictures/s, %.1f GFLOP/s\n", b->batch * 1e3 / median(b),
                gflops(b, b->model.info.macs, median(b)));
   (void)printf("load        %.1f ms\n", b->model.load_ms);
@@ -211,13 +219,15 @@ static void print_text(const benchmark *b) {
 }
 
 int command_bench(const settings *s) {
-  benchmark b = {.settings = s, .runs = s->runs ? s->runs : DEFAULT_RUNS, .batch = s->batch ? s->batch : 1};
+  benchmark b = {
+      .settings = s, .runs = s->runs ? s->runs : DEFAULT_RUNS, .batch = s->batch ? s->batch : 1};
   settings with_batch = *s;
   with_batch.plan_batch = b.batch;
   if (!model_open(&with_batch, &b.model)) return EXIT_INPUT;
   b.threads = s->threads ? s->threads : processor_count();
   bool good = plan_read(&b.model, &b.plan) &&
-              model_open_session(&b.model, b.threads, b.batch, RESNET_OBSERVE_OPS, &b.session) && measure(&b);
+              model_open_session(&b.model, b.threads, b.batch, RESNET_OBSERVE_OPS, &b.session) &&
+              measure(&b);
   if (good && s->json)
     write_json(&b);
   else if (good)

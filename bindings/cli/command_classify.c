@@ -51,7 +51,8 @@ static void write_json_cam(classification *c) {
   json_close_object(j);
 }
 
-static void write_json_result(classification *c, const char *file, const sample *s, const resnet_prediction *best) {
+static void write_json_result(classification *c, const char *file, const sample *s,
+                              const resnet_prediction *best) {
   json *j = &c->out;
   json_open_object(j, NULL);
   json_text(j, "file", file);
@@ -93,10 +94,12 @@ static void print_cam(const classification *c) {
   print_class(model_label_of(&c->model, c->map_class), c->map_class);
   (void)fputs(": ", stdout);
   print_masked(stdout, c->settings->cam);
-  (void)printf(", %u x %u from %u x %u places\n", c->cam_width, c->cam_height, c->map.width, c->map.height);
+  (void)printf(", %u x %u from %u x %u places\n", c->cam_width, c->cam_height, c->map.width,
+               c->map.height);
 }
 
-static void print_result(const classification *c, const char *file, const sample *s, const resnet_prediction *best) {
+static void print_result(const classification *c, const char *file, const sample *s,
+                         const resnet_prediction *best) {
   (void)fputs(bold(), stdout);
   print_masked(stdout, file);
   (void)fputs(plain(), stdout);
@@ -133,9 +136,10 @@ static bool find_map_class(classification *c) {
     c->map_class = (uint32_t)index;
     return true;
   }
-  (void)refuse(&error, RESNET_ERROR_ARGUMENT,
-               "'%.80s' is no class of the model: %s 0 to %u is accepted; see resnet inspect --json", name,
-               info->labels ? "one of its labels or" : "it has no labels,", info->classes - 1);
+  (void)refuse(
+      &error, RESNET_ERROR_ARGUMENT,
+      "'%.80s' is no class of the model: %s 0 to %u is accepted; see resnet inspect --json", name,
+      info->labels ? "one of its labels or" : "it has no labels,", info->classes - 1);
   complain("--cam-class", error.message);
   return false;
 }
@@ -163,9 +167,11 @@ static void report_no_map(classification *c) {
   while (last > 0 && p.ops[last].macs == 0) last--;
   const uint32_t before = p.ops[last].input[0];
   (void)refuse(&error, RESNET_ERROR_UNSUPPORTED,
-               "the last layer, '%.60s' (%s), stands behind %s: --cam needs one fully connected layer behind global "
+               "the last layer, '%.60s' (%s), stands behind %s: --cam needs one fully connected "
+               "layer behind global "
                "average pooling",
-               p.ops[last].name, p.ops[last].kernel, before < p.op_count ? p.ops[before].kernel : "nothing");
+               p.ops[last].name, p.ops[last].kernel,
+               before < p.op_count ? p.ops[before].kernel : "nothing");
   report_failure(c, c->model.file, &error);
   plan_release(&p);
 }
@@ -177,8 +183,8 @@ static void make_cam(classification *c, const sample *s, const resnet_prediction
     return;
   }
   if (c->map_class == RESNET_NO_INDEX) c->map_class = best[0].index;
-  c->cam_written = cam_write_picture(c->settings->cam, &s->pixels, &c->model.info.preprocess, &c->map, c->map_class,
-                                     &c->cam_width, &c->cam_height, &error);
+  c->cam_written = cam_write_picture(c->settings->cam, &s->pixels, &c->model.info.preprocess,
+                                     &c->map, c->map_class, &c->cam_width, &c->cam_height, &error);
   if (!c->cam_written) report_failure(c, c->settings->cam, &error);
 }
 
@@ -186,10 +192,12 @@ static void make_cam(classification *c, const sample *s, const resnet_prediction
 static void classify_some(classification *c, char *const *files, size_t count) {
   sample *samples = allocate(count, sizeof *samples);
   resnet_prediction *best = allocate(count * c->best, sizeof *best);
-  for (size_t i = 0; i < count; i++) (void)picture_read(files[i], &samples[i].pixels, &samples[i].error);
+  for (size_t i = 0; i < count; i++)
+    (void)picture_read(files[i], &samples[i].pixels, &samples[i].error);
   (void)model_label(c->session, samples, count, c->best, best);
   for (size_t i = 0; i < count; i++) {
-    if (c->settings->cam && samples[i].error.status == RESNET_OK) make_cam(c, &samples[i], best + i * c->best);
+    if (c->settings->cam && samples[i].error.status == RESNET_OK)
+      make_cam(c, &samples[i], best + i * c->best);
     if (samples[i].error.status != RESNET_OK)
       report_failure(c, files[i], &samples[i].error);
     else if (c->settings->json)
@@ -239,7 +247,8 @@ int command_classify(const settings *s) {
   c.best = s->best ? s->best : DEFAULT_BEST;
   if (c.best > c.model.info.classes) c.best = c.model.info.classes;
   uint32_t threads = s->threads ? s->threads : processor_count();
-  bool good = model_open_session(&c.model, threads, s->batch ? s->batch : 1, RESNET_OBSERVE_RESPONSES, &c.session);
+  bool good = model_open_session(&c.model, threads, s->batch ? s->batch : 1,
+                                 RESNET_OBSERVE_RESPONSES, &c.session);
   good = good && (!s->cam || prepare_cam(&c));
   if (good && s->json)
     classify_as_json(&c);

@@ -12,7 +12,7 @@
 #include "sha256.h"
 #include "terminal.h"
 
-/* ---- opening ---------------------------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------- */
 
 static bool hash_file(net_summary *net) {
   uint64_t bytes;
@@ -38,7 +38,8 @@ typedef const char *(*naming)(const net_summary *net);
 
 /* What exporters call every graph is no name. */
 static const char *own_name(const net_summary *net) {
-  static const char *const defaults[] = {"main_graph", "main", "torch_jit", "torch-jit-export", "graph", "tf2onnx"};
+  static const char *const defaults[] = {"main_graph",       "main",  "torch_jit",
+                                         "torch-jit-export", "graph", "tf2onnx"};
   for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
     if (strcmp(net->model.info.name, defaults[i]) == 0) return "";
   return net->model.info.name;
@@ -58,15 +59,19 @@ static bool tells_apart(const comparison *c, naming name) {
 }
 
 static void name_nets(comparison *c) {
-  const naming name = tells_apart(c, own_name) ? own_name : tells_apart(c, file_name) ? file_name : path_name;
+  const naming name = tells_apart(c, own_name)    ? own_name
+                      : tells_apart(c, file_name) ? file_name
+                                                  : path_name;
   for (uint32_t i = 0; i < c->net_count; i++) c->nets[i].title = name(&c->nets[i]);
 }
 
 static bool match_classes(comparison *c, net_summary *net) {
   resnet_error error, named;
   net->class_of_folder = allocate(c->data.folder_count, sizeof *net->class_of_folder);
-  if (classes_match(&c->data, &net->model.info, net->class_of_folder, &net->class_rule, &error)) return true;
-  (void)refuse(&named, error.status, "for %.80s: %.170s", base_name(net->model.file), error.message);
+  if (classes_match(&c->data, &net->model.info, net->class_of_folder, &net->class_rule, &error))
+    return true;
+  (void)refuse(&named, error.status, "for %.80s: %.170s", base_name(net->model.file),
+               error.message);
   complain(c->settings->data, named.message);
   return false;
 }
@@ -88,7 +93,7 @@ static bool open_all(comparison *c) {
   return true;
 }
 
-/* ---- comparing -------------------------------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------------------- */
 
 static bool judge(comparison *c) {
   response_map *maps = allocate(c->net_count, sizeof *maps);
@@ -103,7 +108,8 @@ static bool judge(comparison *c) {
 static bool can_write_report(const settings *s) {
   resnet_error error;
   if (!s->report) return true;
-  bool good = output_check(s->report, &error) && output_is_other(s->report, s->data, "data", &error);
+  bool good =
+      output_check(s->report, &error) && output_is_other(s->report, s->data, "data", &error);
   for (size_t i = 0; good && i < s->operand_count; i++)
     good = output_is_other(s->report, s->operands[i], "model", &error);
   if (!good) complain(s->report, error.message);
@@ -157,7 +163,8 @@ static void release_net(net_summary *net) {
 int command_compare(const settings *s) {
   comparison c = {.settings = s, .nets = allocate(s->operand_count, sizeof *c.nets)};
   c.workers = s->threads ? s->threads : processor_count();
-  const bool good = can_write_report(s) && can_write_tables(s) && open_all(&c) && compare(&c) && report(&c);
+  const bool good =
+      can_write_report(s) && can_write_tables(s) && open_all(&c) && compare(&c) && report(&c);
   for (uint32_t i = 0; i < c.net_count; i++) release_net(&c.nets[i]);
   for (size_t i = 0; c.failures && i < c.data.count; i++) free(c.failures[i]);
   free(c.failures);

@@ -24,11 +24,13 @@ static bool may_replace(const settings *s, resnet_error *error) {
   struct stat old;
   if (stat(s->output, &old) != 0) return true;
   if (!S_ISREG(old.st_mode))
-    return refuse(error, RESNET_ERROR_ARGUMENT, "is there and no regular file; name a file to write");
+    return refuse(error, RESNET_ERROR_ARGUMENT,
+                  "is there and no regular file; name a file to write");
   return output_is_other(s->output, s->model, "model", error);
 }
 
-/* Ctrl-C and its like wait until the file is whole: else the library's temporary one would stay behind. */
+/* Ctrl-C and its like wait until the file is whole: else the library's temporary one
+ * would stay behind. */
 static bool save(compilation *c, resnet_error *error) {
   sigset_t before;
   signals_hold(&before);
@@ -41,7 +43,8 @@ static bool save(compilation *c, resnet_error *error) {
 
 static bool hash_output(compilation *c, resnet_error *error) {
   if (sha256_file(c->settings->output, c->sha256, &c->bytes)) return true;
-  return refuse(error, RESNET_ERROR_IO, "was written, but cannot be read back: %s", strerror(errno));
+  return refuse(error, RESNET_ERROR_IO, "was written, but cannot be read back: %s",
+                strerror(errno));
 }
 
 static void write_json(const compilation *c) {
@@ -64,7 +67,8 @@ static void print_text(const compilation *c) {
   (void)fputs("written     ", stdout);
   print_masked(stdout, c->settings->output);
   (void)printf(": %s", format_bytes(text, c->bytes));
-  (void)printf(", of which %s are packed weights\n", format_bytes(text, c->model.info.weights_bytes));
+  (void)printf(", of which %s are packed weights\n",
+               format_bytes(text, c->model.info.weights_bytes));
   (void)printf("sha256      %s\n", c->sha256);
   (void)printf("time        %.1f ms to load, %.1f ms to save\n", c->model.load_ms, c->save_ms);
 }

@@ -1,5 +1,6 @@
-/* resnet eval: accuracy over labelled pictures. Workers with a session of one thread each share the model; each
- * picture's outcome has a place of its own, so that the numbers depend neither on the workers nor on their timing. */
+/* resnet eval: accuracy over labelled pictures. Workers with a session of one thread each
+ * share the model; each picture's outcome has a place of its own, so that the numbers
+ * depend neither on the workers nor on their timing. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,16 +142,18 @@ static void print_text(const evaluation *e, const totals *t) {
   if (!e->settings->quiet) model_print(&e->model);
   (void)fputs("data        ", stdout);
   print_masked(stdout, e->settings->data);
-  (void)printf(": %llu pictures in %u folders, classes by %s\n", (unsigned long long)t->images, e->data.folder_count,
-               e->class_rule);
+  (void)printf(": %llu pictures in %u folders, classes by %s\n", (unsigned long long)t->images,
+               e->data.folder_count, e->class_rule);
   if (t->images) {
-    (void)printf("top-1       %s%.2f %%%s (95 %%: %.2f to %.2f)\n", bold(), 100 * share(t->top1, t->images), plain(),
-                 100 * t->top1_interval.low, 100 * t->top1_interval.high);
+    (void)printf("top-1       %s%.2f %%%s (95 %%: %.2f to %.2f)\n", bold(),
+                 100 * share(t->top1, t->images), plain(), 100 * t->top1_interval.low,
+                 100 * t->top1_interval.high);
     (void)printf("top-5       %.2f %%\n", 100 * share(t->top5, t->images));
   }
-  (void)printf("speed       %.0f pictures/s (%.2f s, threads %u, batch %u)\n", (double)t->images / e->seconds,
-               e->seconds, e->workers, e->batch);
-  if (t->failures) (void)printf("unreadable  %llu pictures, not counted\n", (unsigned long long)t->failures);
+  (void)printf("speed       %.0f pictures/s (%.2f s, threads %u, batch %u)\n",
+               (double)t->images / e->seconds, e->seconds, e->workers, e->batch);
+  if (t->failures)
+    (void)printf("unreadable  %llu pictures, not counted\n", (unsigned long long)t->failures);
 }
 
 static void report(const evaluation *e, const totals *t) {

@@ -78,9 +78,11 @@ static void print_totals(const loaded_model *m) {
   char text[FORMAT_SIZE];
   (void)printf("\nparameters  %llu\n", (unsigned long long)info->parameters);
   (void)printf("MACs        %llu a picture\n", (unsigned long long)info->macs);
-  (void)printf("weights     %s, packed, %s\n", format_bytes(text, info->weights_bytes), info->precision);
+  (void)printf("weights     %s, packed, %s\n", format_bytes(text, info->weights_bytes),
+               info->precision);
   (void)printf("arena       %s a picture", format_bytes(text, info->arena_bytes));
-  (void)printf(" (no plan of these ops takes less than %s)\n", format_bytes(text, info->arena_lower_bound));
+  (void)printf(" (no plan of these ops takes less than %s)\n",
+               format_bytes(text, info->arena_lower_bound));
 }
 
 static void print_text(const settings *s, const loaded_model *m, const plan *p) {
@@ -215,7 +217,8 @@ static void print_findings(const settings *s, const loaded_model *m) {
   json_close_object(&j);
 }
 
-/* The findings alone. The exit status tells scripts whether there is anything to worry about. */
+/* The findings alone. The exit status tells scripts whether there is anything to worry
+ * about. */
 static int check(const settings *s) {
   loaded_model m;
   resnet_error error = {RESNET_OK, ""};

@@ -5,8 +5,9 @@
 #include "compare_responses.h"
 #include "comparison.h"
 
-/* compare_judge.c: label all pictures with all nets; fills failures, seconds, and of the nets verdicts and responses. A
- * picture that cannot be read, or that a net refuses, is a failure, and counts for no net. `maps`: by net. */
+/* compare_judge.c: label all pictures with all nets; fills failures, seconds, and of the
+ * nets verdicts and responses. A picture that cannot be read, or that a net refuses, is a
+ * failure, and counts for no net. `maps`: by net. */
 bool compare_judge(comparison *c, const response_map *maps);
 
 /* compare_accuracy.c: what follows from the verdicts. */
@@ -19,8 +20,8 @@ uint32_t folder_of_answer(const comparison *c, const net_summary *net, uint32_t 
 /* compare_speed.c: latencies of all nets, which take turns. */
 bool compare_latency(comparison *c);
 
-/* The most memory of a process that opens the settings' model and runs it once; 0: not known. The process is a copy of
- * this one: call it while this holds little. */
+/* The most memory of a process that opens the settings' model and runs it once; 0: not
+ * known. The process is a copy of this one: call it while this holds little. */
 uint64_t measure_peak(const settings *s);
 
 #endif

@@ -25,14 +25,16 @@ static void judge_net(const comparison *c, net_summary *net) {
   const size_t classes = net->model.info.classes;
   net->confusion = allocate(classes * classes, sizeof *net->confusion);
   for (size_t i = 0; i < c->data.count; i++)
-    if (!c->failures[i]) add_verdict(net, net->class_of_folder[c->data.items[i].folder], &net->verdicts[i]);
+    if (!c->failures[i])
+      add_verdict(net, net->class_of_folder[c->data.items[i].folder], &net->verdicts[i]);
   const double images = net->images ? (double)net->images : NAN;
   net->top1_interval = wilson_interval(net->top1, net->images);
   net->top5_interval = wilson_interval(net->top5, net->images);
   net->cross_entropy /= images;
   for (int i = 0; i < CALIBRATION_BINS; i++)
     net->calibration_error +=
-        fabs((double)net->calibration[i].right - net->calibration[i].confidence) / images; /* weights cancel out */
+        /* weights cancel out */
+        fabs((double)net->calibration[i].right - net->calibration[i].confidence) / images;
 }
 
 void compare_accuracy(comparison *c) {

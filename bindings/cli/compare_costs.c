@@ -32,7 +32,8 @@ typedef struct measurement {
   float *input, *scores;
 } measurement;
 
-/* Of a block's ops those that add or make its shortcut bear its kind; the one that adds reads two. */
+/* Of a block's ops those that add or make its shortcut bear its kind; the one that adds
+ * reads two. */
 static bool adds(const resnet_op *op) {
   return op->shortcut != RESNET_SHORTCUT_NONE && op->input[1] != RESNET_NO_INDEX;
 }
@@ -51,7 +52,8 @@ static bool is_apart(const resnet_op *op, resnet_point point) {
 static void add_time(void *user, const resnet_response *response) {
   timing *t = user;
   const resnet_op *op = &t->net->plan.ops[response->op];
-  if (op->block == RESNET_NO_INDEX || (t->way == WAY_APART && !is_apart(op, response->point))) return;
+  if (op->block == RESNET_NO_INDEX || (t->way == WAY_APART && !is_apart(op, response->point)))
+    return;
   t->now[op->block] += response->nanoseconds;
 }
 
@@ -65,7 +67,8 @@ static bool cut_shortcuts(timing *t) {
   bool good = true;
   for (uint32_t b = 0; b < t->net->plan.block_count && good; b++)
     if (has_shortcut(&t->net->plan, b))
-      good = worked(t->net, resnet_session_skip(t->session, b, RESNET_SKIP_SHORTCUT, 0, &error), &error);
+      good = worked(t->net, resnet_session_skip(t->session, b, RESNET_SKIP_SHORTCUT, 0, &error),
+                    &error);
   return good;
 }
 
@@ -79,7 +82,8 @@ static bool open_way(measurement *m, way which) {
     t->least[half] = allocate(blocks, sizeof *t->least[half]);
     for (uint32_t b = 0; b < blocks; b++) t->least[half][b] = UINT64_MAX;
   }
-  return model_open_session(&m->net->model, 1, 1, observe, &t->session) && (which != WAY_CUT || cut_shortcuts(t)) &&
+  return model_open_session(&m->net->model, 1, 1, observe, &t->session) &&
+         (which != WAY_CUT || cut_shortcuts(t)) &&
          worked(m->net, resnet_session_observe(t->session, add_time, t, &error), &error);
 }
 
@@ -87,7 +91,9 @@ static bool run_way(measurement *m, timing *t, uint32_t run) {
   const uint32_t blocks = m->net->plan.block_count;
   resnet_error error;
   for (uint32_t b = 0; b < blocks; b++) t->now[b] = 0;
-  if (!worked(m->net, resnet_run(t->session, m->input, RESNET_LAYOUT_NHWC, 1, m->scores, &error), &error)) return false;
+  if (!worked(m->net, resnet_run(t->session, m->input, RESNET_LAYOUT_NHWC, 1, m->scores, &error),
+              &error))
+    return false;
   uint64_t *least = t->least[run % HALVES];
   for (uint32_t b = 0; b < blocks && run >= WARM_UP_RUNS; b++)
     if (t->now[b] < least[b]) least[b] = t->now[b];
@@ -148,12 +154,15 @@ static bool measure_times(net_summary *n) {
 
 /* ---- bytes ---- */
 
-/* What op `op` reads of its input: a 1x1 convolution with strides no more pixels than it writes. */
+/* What op `op` reads of its input: a 1x1 convolution with strides no more pixels than it
+ * writes. */
 static uint64_t input_bytes(const plan *p, const resnet_op *op) {
   if (op->input[0] >= p->op_count) return 0;
   const resnet_op *source = &p->ops[op->input[0]];
-  const bool pixelwise = op->parameters > 0 && op->parameters / op->channels <= source->channels + 1;
-  return pixelwise ? (uint64_t)op->height * op->width * source->channels * sizeof(float) : source->output_bytes;
+  const bool pixelwise =
+      op->parameters > 0 && op->parameters / op->channels <= source->channels + 1;
+  return pixelwise ? (uint64_t)op->height * op->width * source->channels * sizeof(float)
+                   : source->output_bytes;
 }
 
 /* For the ops that make the shortcut: input, weights, output. */

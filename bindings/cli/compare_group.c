@@ -20,7 +20,8 @@ void group_free(picture_group *g) {
 void fail_picture(comparison *c, size_t index, const net_summary *net, const resnet_error *error) {
   char text[2 * RESNET_ERROR_MESSAGE_SIZE];
   if (c->failures[index]) return;
-  (void)snprintf(text, sizeof text, "%.200s%s%s", net ? net->model.file : "", net ? ": " : "", error->message);
+  (void)snprintf(text, sizeof text, "%.200s%s%s", net ? net->model.file : "", net ? ": " : "",
+                 error->message);
   c->failures[index] = copy_text(text);
 }
 

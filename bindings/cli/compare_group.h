@@ -1,4 +1,5 @@
-/* Pictures of a comparison's data that a worker holds decoded: each is decoded once, for all that is done with it. */
+/* Pictures of a comparison's data that a worker holds decoded: each is decoded once, for
+ * all that is done with it. */
 #ifndef RESNET_CLI_COMPARE_GROUP_H
 #define RESNET_CLI_COMPARE_GROUP_H
 
@@ -14,9 +15,9 @@ typedef struct picture_group {
 picture_group group_allocate(size_t most);
 void group_free(picture_group *g);
 
-/* Decode the pictures at places *from on, up to `end`, or as many as may be held at once; *from is the first that was
- * not looked at. order[place] is the index in the data; NULL: the place is. Pictures that have failed are left out, and
- * those that fail now noted. */
+/* Decode the pictures at places *from on, up to `end`, or as many as may be held at once;
+ * *from is the first that was not looked at. order[place] is the index in the data; NULL:
+ * the place is. Pictures that have failed are left out, and those that fail now noted. */
 void group_load(comparison *c, picture_group *g, const size_t *order, size_t *from, size_t end);
 
 /* Let go of the pixels. */

@@ -3,7 +3,8 @@
 
 #include "compare.h"
 
-/* A matrix of more classes is none that anybody reads; with 1000 it would be most of the document. */
+/* A matrix of more classes is none that anybody reads; with 1000 it would be most of the
+ * document. */
 enum { MOST_CONFUSION_CLASSES = 100 };
 
 static const char *point_name(resnet_point point) {
@@ -184,12 +185,16 @@ static void write_net(const net_summary *net, json *j) {
 }
 
 /* By its folder's name, or else its label, or else its number. */
-static void write_answer(const comparison *c, const net_summary *net, const verdict *v, const char *key, json *j) {
+static void write_answer(const comparison *c, const net_summary *net, const verdict *v,
+                         const char *key, json *j) {
   const uint32_t folder = folder_of_answer(c, net, v->best);
   const char *label = model_label_of(&net->model, v->best);
   char number[16];
   (void)snprintf(number, sizeof number, "%u", v->best);
-  json_text(j, key, folder < c->data.folder_count ? c->data.folders[folder] : label ? label : number);
+  json_text(j, key,
+            folder < c->data.folder_count ? c->data.folders[folder]
+            : label                       ? label
+                                          : number);
 }
 
 /* Pictures that one of the two alone gets right. */

@@ -1,8 +1,10 @@
 /* Labelling all pictures with all nets, observed.
  *
- * Sums of responses are rounded, so that their order matters. Pictures are cut into chunks whose size depends on
- * nothing but their number; a chunk is one worker's, with sums of its own, and these are added to the totals in the
- * chunks' order. Within a chunk, pictures come in order, and it does not matter how they are split into batches. */
+ * Sums of responses are rounded, so that their order matters. Pictures are cut into
+ * chunks whose size depends on nothing but their number; a chunk is one worker's, with
+ * sums of its own, and these are added to the totals in the chunks' order. Within a
+ * chunk, pictures come in order, and it does not matter how they are split into batches.
+ */
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -47,10 +49,11 @@ static void observe(void *user, const resnet_response *response) {
   responses_add(o->map, o->sums, response);
 }
 
-/* ---- a chunk ---------------------------------------------------------------------------------------------------- */
+/* ---- a chunk ----------------------------------------------------------------------- */
 
 static void judge(net_summary *net, uint32_t truth, const resnet_prediction *best, verdict *v) {
-  *v = (verdict){.best = best[0].index, .confidence = best[0].score, .top1 = best[0].index == truth};
+  *v =
+      (verdict){.best = best[0].index, .confidence = best[0].score, .top1 = best[0].index == truth};
   for (uint32_t i = 0; i < net->model.info.classes; i++) {
     if (best[i].index != truth) continue;
     v->truth = best[i].score;
@@ -59,16 +62,17 @@ static void judge(net_summary *net, uint32_t truth, const resnet_prediction *bes
 }
 
 /* False: a picture was refused. */
-static bool label_batch(comparison *c, net_summary *net, judge_worker *w, sample *samples, const size_t *indices,
-                        size_t count) {
+static bool label_batch(comparison *c, net_summary *net, judge_worker *w, sample *samples,
+                        const size_t *indices, size_t count) {
   const uint32_t classes = net->model.info.classes;
-  const bool good = model_label(w->sessions[net - c->nets], samples, count, classes, w->predictions);
+  const bool good =
+      model_label(w->sessions[net - c->nets], samples, count, classes, w->predictions);
   for (size_t i = 0; i < count; i++) {
     if (samples[i].error.status != RESNET_OK)
       fail_picture(c, indices[i], net, &samples[i].error);
     else
-      judge(net, net->class_of_folder[c->data.items[indices[i]].folder], w->predictions + i * classes,
-            &net->verdicts[indices[i]]);
+      judge(net, net->class_of_folder[c->data.items[indices[i]].folder],
+            w->predictions + i * classes, &net->verdicts[indices[i]]);
   }
   return good;
 }
@@ -80,16 +84,20 @@ static bool label_group(judging *j, judge_worker *w, picture_group *g, bool alon
     const size_t batch = alone ? 1 : j->batches[n];
     for (size_t i = 0; i < g->count; i += batch) {
       const size_t left = g->count - i;
-      if (!label_batch(c, &c->nets[n], w, g->samples + i, g->indices + i, left < batch ? left : batch)) good = false;
+      if (!label_batch(c, &c->nets[n], w, g->samples + i, g->indices + i,
+                       left < batch ? left : batch))
+        good = false;
     }
   }
   return good;
 }
 
 /* False: a picture was refused by a net after others had met it. */
-static bool label_chunk(judging *j, judge_worker *w, picture_group *g, size_t from, size_t end, bool alone) {
+static bool label_chunk(judging *j, judge_worker *w, picture_group *g, size_t from, size_t end,
+                        bool alone) {
   bool good = true;
-  for (uint32_t n = 0; n < j->comparison->net_count; n++) responses_clear(&j->maps[n], w->observations[n].sums, from);
+  for (uint32_t n = 0; n < j->comparison->net_count; n++)
+    responses_clear(&j->maps[n], w->observations[n].sums, from);
   while (from < end) {
     group_load(j->comparison, g, NULL, &from, end);
     if (!label_group(j, w, g, alone)) good = false;
@@ -98,7 +106,8 @@ static bool label_chunk(judging *j, judge_worker *w, picture_group *g, size_t fr
   return good;
 }
 
-/* When those before are added. The worker of the first that is not never waits, so that none does for ever. */
+/* When those before are added. The worker of the first that is not never waits, so that
+ * none does for ever. */
 static void add_chunk(judging *j, const judge_worker *w, size_t chunk) {
   (void)pthread_mutex_lock(&j->adding);
   while (j->chunks_added < chunk) (void)pthread_cond_wait(&j->added, &j->adding);
@@ -117,7 +126,8 @@ static void work(void *context, uint32_t worker) {
   size_t from;
   while ((from = atomic_fetch_add(&j->next, j->chunk)) < pictures) {
     const size_t end = pictures - from < j->chunk ? pictures : from + j->chunk;
-    /* Pictures that turned out to be no good must not count for any net: the chunk is begun again without them. */
+    /* Pictures that turned out to be no good must not count for any net: the chunk is
+     * begun again without them. */
     for (bool alone = false; !label_chunk(j, w, &g, from, end, alone);) alone = true;
     add_chunk(j, w, from / j->chunk);
     progress_advance(&j->bar, end - from);
@@ -125,7 +135,7 @@ static void work(void *context, uint32_t worker) {
   group_free(&g);
 }
 
-/* ---- workers ---------------------------------------------------------------------------------------------------- */
+/* ---- workers ----------------------------------------------------------------------- */
 
 static bool open_worker(judging *j, judge_worker *w) {
   const comparison *c = j->comparison;
@@ -138,7 +148,8 @@ static bool open_worker(judging *j, judge_worker *w) {
     const size_t own = (size_t)j->batches[n] * m->info.classes;
     if (own > predictions) predictions = own;
     w->observations[n] = (observation){&j->maps[n], responses_allocate(&j->maps[n])};
-    if (!model_open_session(m, 1, j->batches[n], RESNET_OBSERVE_RESPONSES, &w->sessions[n])) return false;
+    if (!model_open_session(m, 1, j->batches[n], RESNET_OBSERVE_RESPONSES, &w->sessions[n]))
+      return false;
     if (resnet_session_observe(w->sessions[n], observe, &w->observations[n], &error) != RESNET_OK) {
       complain(m->file, error.message);
       return false;
@@ -160,12 +171,14 @@ static void close_worker(const judging *j, judge_worker *w) {
 
 static void label_all(judging *j) {
   comparison *c = j->comparison;
-  progress_start(&j->bar, c->data.count, c->net_count > 1 ? "pictures by all nets" : "pictures", c->settings->quiet);
+  progress_start(&j->bar, c->data.count, c->net_count > 1 ? "pictures by all nets" : "pictures",
+                 c->settings->quiet);
   const double start = clock_seconds();
   workers_run(c->workers, work, j);
   c->seconds = clock_seconds() - start;
   progress_finish(&j->bar);
-  for (uint32_t n = 0; n < c->net_count; n++) responses_summarise(&c->nets[n], &j->maps[n], j->totals[n]);
+  for (uint32_t n = 0; n < c->net_count; n++)
+    responses_summarise(&c->nets[n], &j->maps[n], j->totals[n]);
 }
 
 static void prepare(judging *j) {
@@ -184,7 +197,10 @@ static void prepare(judging *j) {
 }
 
 bool compare_judge(comparison *c, const response_map *maps) {
-  judging j = {.comparison = c, .maps = maps, .adding = PTHREAD_MUTEX_INITIALIZER, .added = PTHREAD_COND_INITIALIZER};
+  judging j = {.comparison = c,
+               .maps = maps,
+               .adding = PTHREAD_MUTEX_INITIALIZER,
+               .added = PTHREAD_COND_INITIALIZER};
   bool good = true;
   prepare(&j);
   for (uint32_t i = 0; i < c->workers && good; i++) good = open_worker(&j, &j.workers[i]);

@@ -12,17 +12,21 @@
 #include "terminal.h"
 #include "workers.h"
 
-/* Five orders of ResNet-56, ResNet-20 and the plain nets of their depth take, with all else, half a minute for 1000
- * pictures on two processors. */
+/* Five orders of ResNet-56, ResNet-20 and the plain nets of their depth take, with all
+ * else, half a minute for 1000 pictures on two processors. */
 enum { REMOVAL_ORDERS = 5, MOST_STEPS = 32, PORTIONS_OF_WORKER = 4, MOST_OF_PORTION = 256 };
 
-/* How many pictures a net gets right: whole, without each block, after each step of each order, with all left out. */
+/* How many pictures a net gets right: whole, without each block, after each step of each
+ * order, with all left out. */
 typedef struct lesion_net {
   net_summary *summary;
-  uint32_t *removable;                    /* blocks that can be left out, in order */
-  uint32_t count;                         /* of them */
-  uint32_t *orders;                       /* (REMOVAL_ORDERS,count), of removable blocks */
-  uint32_t steps[MOST_STEPS], step_count; /* numbers of blocks left out, above 1 and below all */
+  /* blocks that can be left out, in order */
+  uint32_t *removable;
+  uint32_t count; /* of them */
+  /* (REMOVAL_ORDERS,count), of removable blocks */
+  uint32_t *orders;
+  /* numbers of blocks left out, above 1 and below all */
+  uint32_t steps[MOST_STEPS], step_count;
   atomic_uint_fast64_t images, whole, all;
   atomic_uint_fast64_t *single;  /* by place in removable */
   atomic_uint_fast64_t *ordered; /* (REMOVAL_ORDERS,step_count) */
@@ -42,7 +46,8 @@ typedef struct lesions {
 
 /* ---- which blocks ---- */
 
-/* splitmix64 (Steele, Lea, Flood 2014, "Fast Splittable Pseudorandom Number Generators") */
+/* splitmix64 (Steele, Lea, Flood 2014, "Fast Splittable Pseudorandom Number
+ * Generators") */
 static uint64_t next_random(uint64_t *state) {
   uint64_t z = *state += 0x9e3779b97f4a7c15u;
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -85,7 +90,8 @@ static bool leave_out(const net_summary *n, resnet_session *session, uint32_t bl
 
 static bool restore_all(const net_summary *n, resnet_session *session) {
   resnet_error error;
-  if (resnet_session_skip(session, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, &error) == RESNET_OK) return true;
+  if (resnet_session_skip(session, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, &error) == RESNET_OK)
+    return true;
   return say_why(n, &error);
 }
 
@@ -116,13 +122,15 @@ static size_t rounds(const lesion_net *n) {
 
 /* ---- judging ---- */
 
-static uint64_t count_right(lesions *l, const lesion_net *n, resnet_session *session, picture_group *g) {
+static uint64_t count_right(lesions *l, const lesion_net *n, resnet_session *session,
+                            picture_group *g) {
   resnet_prediction *best = allocate(g->count, sizeof *best);
   uint64_t right = 0;
   (void)model_label(session, g->samples, g->count, 1, best);
   for (size_t i = 0; i < g->count; i++)
     right += g->samples[i].error.status == RESNET_OK &&
-             best[i].index == n->summary->class_of_folder[l->comparison->data.items[g->indices[i]].folder];
+             best[i].index ==
+                 n->summary->class_of_folder[l->comparison->data.items[g->indices[i]].folder];
   free(best);
   progress_advance(&l->bar, g->count);
   return right;
@@ -137,13 +145,15 @@ static bool judge_singles(lesions *l, lesion_net *n, resnet_session *session, pi
   return true;
 }
 
-static bool judge_order(lesions *l, lesion_net *n, resnet_session *session, picture_group *g, uint32_t order) {
+static bool judge_order(lesions *l, lesion_net *n, resnet_session *session, picture_group *g,
+                        uint32_t order) {
   const uint32_t *blocks = n->orders + (size_t)order * n->count;
   uint32_t removed = 0;
   for (uint32_t step = 0; step < n->step_count; step++) {
     while (removed < n->steps[step])
       if (!leave_out(n->summary, session, blocks[removed++])) return false;
-    atomic_fetch_add(&n->ordered[(size_t)order * n->step_count + step], count_right(l, n, session, g));
+    atomic_fetch_add(&n->ordered[(size_t)order * n->step_count + step],
+                     count_right(l, n, session, g));
   }
   return restore_all(n->summary, session);
 }
@@ -172,7 +182,8 @@ static void work(void *context, uint32_t worker) {
   resnet_session **sessions = l->sessions + (size_t)worker * nets;
   picture_group g = group_allocate(l->portion);
   size_t from;
-  while (!atomic_load(&l->failed) && (from = atomic_fetch_add(&l->next, l->portion)) < l->pictures) {
+  while (!atomic_load(&l->failed) &&
+         (from = atomic_fetch_add(&l->next, l->portion)) < l->pictures) {
     const size_t left = l->pictures - from, end = from + (left < l->portion ? left : l->portion);
     while (from < end) {
       group_load(l->comparison, &g, l->order, &from, end);
@@ -192,7 +203,8 @@ static bool run_lesions(lesions *l) {
   l->sessions = allocate(count, sizeof(resnet_session *));
   for (size_t i = 0; i < count && good; i++) {
     const loaded_model *m = &c->nets[i % c->net_count].model;
-    good = model_open_session(m, 1, model_automatic_batch(m), RESNET_OBSERVE_RESPONSES, &l->sessions[i]);
+    good = model_open_session(m, 1, model_automatic_batch(m), RESNET_OBSERVE_RESPONSES,
+                              &l->sessions[i]);
   }
   for (uint32_t i = 0; i < c->net_count; i++) total += rounds(&l->nets[i]) * l->pictures;
   if (good) {
@@ -207,9 +219,10 @@ static bool run_lesions(lesions *l) {
 
 /* ---- what came out ---- */
 
-static void add_removal(net_summary *s, uint32_t removed, const atomic_uint_fast64_t *right, size_t stride,
-                        uint32_t choices) {
-  removal_summary r = {.removed = removed, .choices = choices, .least = INFINITY, .most = -INFINITY};
+static void add_removal(net_summary *s, uint32_t removed, const atomic_uint_fast64_t *right,
+                        size_t stride, uint32_t choices) {
+  removal_summary r = {
+      .removed = removed, .choices = choices, .least = INFINITY, .most = -INFINITY};
   for (uint32_t i = 0; i < choices; i++) {
     const double top1 = share(atomic_load(&right[i * stride]), s->lesion_images);
     r.mean += top1 / choices;
@@ -240,10 +253,14 @@ static void release_net(lesion_net *n) {
   free(n->ordered);
 }
 
-/* As many for each worker that the last one to end does not keep the others waiting long. */
+/* As many for each worker that the last one to end does not keep the others waiting
+ * long. */
 static size_t portion_of(const lesions *l) {
-  const size_t share_of_worker = l->pictures / ((size_t)l->comparison->workers * PORTIONS_OF_WORKER);
-  return share_of_worker < 1 ? 1 : share_of_worker > MOST_OF_PORTION ? MOST_OF_PORTION : share_of_worker;
+  const size_t share_of_worker =
+      l->pictures / ((size_t)l->comparison->workers * PORTIONS_OF_WORKER);
+  return share_of_worker < 1                 ? 1
+         : share_of_worker > MOST_OF_PORTION ? MOST_OF_PORTION
+                                             : share_of_worker;
 }
 
 static void choose_pictures(lesions *l) {
@@ -251,7 +268,8 @@ static void choose_pictures(lesions *l) {
   const size_t wanted = c->settings->lesions.given ? c->settings->lesions.number : DEFAULT_LESIONS;
   l->pictures = wanted < c->data.count ? wanted : c->data.count;
   l->order = allocate(l->pictures, sizeof *l->order);
-  for (size_t i = 0; i < l->pictures; i++) l->order[i] = (size_t)((uint64_t)i * c->data.count / l->pictures);
+  for (size_t i = 0; i < l->pictures; i++)
+    l->order[i] = (size_t)((uint64_t)i * c->data.count / l->pictures);
   l->portion = portion_of(l);
 }
 

@@ -8,25 +8,27 @@
 
 enum { POINTS = RESNET_POINT_CLASS_MAP + 1 };
 
-/* ---- which responses -------------------------------------------------------------------------------------------- */
+/* ---- which responses --------------------------------------------------------------- */
 
 static uint32_t *place_of(const response_map *map, uint32_t op, resnet_point point) {
   return &map->place[(size_t)op * POINTS + (size_t)point];
 }
 
 /* The place of a response, which is named once. */
-static uint32_t add_response(net_summary *net, response_map *map, uint32_t op, resnet_point point, uint32_t block) {
+static uint32_t add_response(net_summary *net, response_map *map, uint32_t op, resnet_point point,
+                             uint32_t block) {
   uint32_t *place = place_of(map, op, point);
   if (*place != RESNET_NO_INDEX) return *place;
   *place = net->response_count++;
   map->source[*place] = *place;
-  net->responses[*place] =
-      (response_summary){.op = op, .point = point, .block = block, .channels = net->plan.ops[op].channels};
+  net->responses[*place] = (response_summary){
+      .op = op, .point = point, .block = block, .channels = net->plan.ops[op].channels};
   return *place;
 }
 
-/* Where the block's residual branch ends, just before the addition: in the op that adds, where that is a layer, or in
- * the op that it is taken from. *op is RESNET_NO_INDEX where there is none. */
+/* Where the block's residual branch ends, just before the addition: in the op that adds,
+ * where that is a layer, or in the op that it is taken from. *op is RESNET_NO_INDEX where
+ * there is none. */
 static resnet_point branch_end(const net_summary *net, uint32_t block, uint32_t *op) {
   const resnet_block *b = &net->plan.blocks[block];
   *op = b->last_op;
@@ -83,14 +85,17 @@ void response_map_release(response_map *map) {
   *map = (response_map){0};
 }
 
-/* ---- sums ------------------------------------------------------------------------------------------------------- */
+/* ---- sums -------------------------------------------------------------------------- */
 
-static bool has_sums(const response_map *map, uint32_t response) { return map->source[response] == response; }
+static bool has_sums(const response_map *map, uint32_t response) {
+  return map->source[response] == response;
+}
 
 response_sums *responses_allocate(const response_map *map) {
   response_sums *sums = allocate(map->net->response_count, sizeof *sums);
   for (uint32_t i = 0; i < map->net->response_count; i++)
-    if (has_sums(map, i) && !response_sums_allocate(&sums[i], map->net->responses[i].channels)) out_of_memory();
+    if (has_sums(map, i) && !response_sums_allocate(&sums[i], map->net->responses[i].channels))
+      out_of_memory();
   return sums;
 }
 
@@ -113,12 +118,14 @@ void responses_merge(const response_map *map, response_sums *sums, const respons
 void responses_add(const response_map *map, response_sums *sums, const resnet_response *response) {
   const uint32_t place = *place_of(map, response->op, response->point);
   if (place == RESNET_NO_INDEX || !has_sums(map, place)) return;
-  response_sums_add(&sums[place], response->data, response->batch, (size_t)response->height * response->width);
+  response_sums_add(&sums[place], response->data, response->batch,
+                    (size_t)response->height * response->width);
 }
 
-/* ---- what came out ---------------------------------------------------------------------------------------------- */
+/* ---- what came out ----------------------------------------------------------------- */
 
-static double deviation_at(const net_summary *net, const response_map *map, uint32_t op, resnet_point point) {
+static double deviation_at(const net_summary *net, const response_map *map, uint32_t op,
+                           resnet_point point) {
   const uint32_t place = op == RESNET_NO_INDEX ? RESNET_NO_INDEX : *place_of(map, op, point);
   return place == RESNET_NO_INDEX ? NAN : net->responses[place].std;
 }
@@ -129,16 +136,18 @@ static void summarise_block(net_summary *net, const response_map *map, uint32_t 
   const resnet_point point = branch_end(net, block, &op);
   const double branch = deviation_at(net, map, op, point);
   const double shortcut = deviation_at(net, map, b->last_op, RESNET_POINT_SHORTCUT);
-  net->blocks[block] = (block_summary){.branch_std = branch,
-                                       .shortcut_std = shortcut,
-                                       .ratio = branch / shortcut,
-                                       .output_std = deviation_at(net, map, b->last_op, RESNET_POINT_OUTPUT),
-                                       .skipped_top1 = NAN,
-                                       .shortcut_ms = NAN,
-                                       .unfused_ms = NAN};
+  net->blocks[block] =
+      (block_summary){.branch_std = branch,
+                      .shortcut_std = shortcut,
+                      .ratio = branch / shortcut,
+                      .output_std = deviation_at(net, map, b->last_op, RESNET_POINT_OUTPUT),
+                      .skipped_top1 = NAN,
+                      .shortcut_ms = NAN,
+                      .unfused_ms = NAN};
 }
 
 void responses_summarise(net_summary *net, const response_map *map, const response_sums *sums) {
-  for (uint32_t i = 0; i < net->response_count; i++) response_sums_summarise(&sums[map->source[i]], &net->responses[i]);
+  for (uint32_t i = 0; i < net->response_count; i++)
+    response_sums_summarise(&sums[map->source[i]], &net->responses[i]);
   for (uint32_t i = 0; i < net->plan.block_count; i++) summarise_block(net, map, i);
 }

@@ -7,14 +7,17 @@
 /* Where a net's responses go. Read by all workers. */
 typedef struct response_map {
   const net_summary *net;
-  uint32_t *place;  /* (ops,points): index of the response, or RESNET_NO_INDEX: not gathered */
-  uint32_t *source; /* by response: which one's sums it has: its own, but for an identity shortcut, which is the output
-                       of the block before */
+  /* (ops,points): index of the response, or RESNET_NO_INDEX: not gathered */
+  uint32_t *place;
+  /* by response: which one's sums it has: its own, but for an identity shortcut, which is
+   * the output of the block before */
+  uint32_t *source;
 } response_map;
 
-/* Name the net's responses: of every layer that the paper counts its RESPONSE; of every block its OUTPUT, its SHORTCUT
- * and, where no layer ends it, the OUTPUT that its residual branch ends in. Fills net->responses, net->layers and
- * net->blocks, whose numbers are left for later. */
+/* Name the net's responses: of every layer that the paper counts its RESPONSE; of every
+ * block its OUTPUT, its SHORTCUT and, where no layer ends it, the OUTPUT that its
+ * residual branch ends in. Fills net->responses, net->layers and net->blocks, whose
+ * numbers are left for later. */
 void responses_name(net_summary *net, response_map *map);
 void response_map_release(response_map *map);
 

@@ -13,7 +13,7 @@ enum { WARM_UP_RUNS = 10, RUNS = 200, FEWEST_RUNS = 20 };
 /* Of runs of all nets; after it FEWEST_RUNS are enough. */
 static const double most_seconds = 10;
 
-/* ---- memory ----------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------ */
 
 static bool run_random(resnet_session *session, const resnet_model_info *info) {
   const size_t values = (size_t)info->input_height * info->input_width * info->input_channels;
@@ -34,7 +34,8 @@ static uint64_t peak_of_one_run(const settings *s) {
   resnet_session_options_init(&options);
   options.threads = 1;
   if (!model_try(s, &m, &error)) return 0;
-  bool good = resnet_session_open(m.model, &options, &session, &error) == RESNET_OK && run_random(session, &m.info);
+  bool good = resnet_session_open(m.model, &options, &session, &error) == RESNET_OK &&
+              run_random(session, &m.info);
   resnet_session_close(&session);
   resnet_model_close(&m.model);
   return good ? peak_memory_bytes() : 0;
@@ -56,7 +57,7 @@ uint64_t measure_peak(const settings *s) {
   return peak;
 }
 
-/* ---- latency ---------------------------------------------------------------------------------------------------- */
+/* ---- latency ----------------------------------------------------------------------- */
 
 typedef struct timed_net {
   resnet_session *session;
@@ -84,14 +85,16 @@ static void close_net(timed_net *t) {
 static bool time_run(const net_summary *net, timed_net *t, double *ms) {
   resnet_error error;
   const double start = clock_seconds();
-  const bool good = resnet_run(t->session, t->input, RESNET_LAYOUT_NHWC, 1, t->scores, &error) == RESNET_OK;
+  const bool good =
+      resnet_run(t->session, t->input, RESNET_LAYOUT_NHWC, 1, t->scores, &error) == RESNET_OK;
   *ms = (clock_seconds() - start) * 1e3;
   if (!good) complain(net->model.file, error.message);
   return good;
 }
 
-/* The nets take turns, so that whatever else the machine does slows all alike. Before its turn each runs once untimed:
- * the one before has filled the caches with weights of its own. */
+/* The nets take turns, so that whatever else the machine does slows all alike. Before its
+ * turn each runs once untimed: the one before has filled the caches with weights of its
+ * own. */
 static bool time_nets(const comparison *c, timed_net *nets, uint32_t *runs) {
   const double start = clock_seconds();
   bool good = true;
@@ -101,7 +104,8 @@ static bool time_nets(const comparison *c, timed_net *nets, uint32_t *runs) {
   for (*runs = 0; *runs < RUNS && good; ++*runs) {
     if (*runs >= FEWEST_RUNS && clock_seconds() - start > most_seconds) break;
     for (uint32_t n = 0; n < c->net_count && good; n++)
-      good = time_run(&c->nets[n], &nets[n], &ms) && time_run(&c->nets[n], &nets[n], &nets[n].latencies[*runs]);
+      good = time_run(&c->nets[n], &nets[n], &ms) &&
+             time_run(&c->nets[n], &nets[n], &nets[n].latencies[*runs]);
   }
   return good;
 }

@@ -25,7 +25,7 @@ static void add_value(table *t, double value, int digits) {
 
 static void add_percent(table *t, double share_of_one) { add_value(t, 100 * share_of_one, 2); }
 
-/* ---- nets ------------------------------------------------------------------------------------------------------- */
+/* ---- nets -------------------------------------------------------------------------- */
 
 static void add_net(table *t, const net_summary *net) {
   const resnet_model_info *info = &net->model.info;
@@ -35,7 +35,8 @@ static void add_net(table *t, const net_summary *net) {
   table_add(t, format_count(text, info->parameters));
   table_add(t, format_count(text, info->macs));
   add_percent(t, share(net->top1, net->images));
-  (void)snprintf(text, sizeof text, "%.2f to %.2f", 100 * net->top1_interval.low, 100 * net->top1_interval.high);
+  (void)snprintf(text, sizeof text, "%.2f to %.2f", 100 * net->top1_interval.low,
+                 100 * net->top1_interval.high);
   table_add(t, net->images ? text : "-");
   add_percent(t, share(net->top5, net->images));
   add_percent(t, net->calibration_error);
@@ -46,8 +47,9 @@ static void add_net(table *t, const net_summary *net) {
 }
 
 static void print_nets(const comparison *c) {
-  static const char *const heading[] = {"net",     "layers", "params", "MACs",   "top-1 %", "95 %",
-                                        "top-5 %", "ECE %",  "ms",     "p99 ms", "arena",   "memory"};
+  static const char *const heading[] = {"net",     "layers", "params",  "MACs",
+                                        "top-1 %", "95 %",   "top-5 %", "ECE %",
+                                        "ms",      "p99 ms", "arena",   "memory"};
   table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "lrrrrrrrrrrr"};
   start_table(&t, heading);
   for (uint32_t i = 0; i < c->net_count; i++) add_net(&t, &c->nets[i]);
@@ -55,7 +57,7 @@ static void print_nets(const comparison *c) {
   table_print(&t);
 }
 
-/* ---- pairs ------------------------------------------------------------------------------------------------------ */
+/* ---- pairs ------------------------------------------------------------------------- */
 
 static void add_probability(table *t, double p) {
   char text[32];
@@ -64,7 +66,8 @@ static void add_probability(table *t, double p) {
 }
 
 static void print_pairs(const comparison *c) {
-  static const char *const heading[] = {"A", "B", "agree %", "both right", "only A", "only B", "McNemar chi2", "p"};
+  static const char *const heading[] = {"A",      "B",      "agree %",      "both right",
+                                        "only A", "only B", "McNemar chi2", "p"};
   table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "llrrrrrr"};
   if (c->pair_count == 0) return;
   start_table(&t, heading);
@@ -83,7 +86,7 @@ static void print_pairs(const comparison *c) {
   table_print(&t);
 }
 
-/* ---- responses -------------------------------------------------------------------------------------------------- */
+/* ---- responses --------------------------------------------------------------------- */
 
 static void add_responses(table *t, const net_summary *net) {
   double *deviations = allocate(net->layer_count, sizeof *deviations), negative = 0;
@@ -117,12 +120,13 @@ static void print_responses(const comparison *c) {
   table_print(&t);
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------ */
 
 static void print_blocks(const net_summary *net) {
   const char *const heading[] = {net->title, "shortcut",   "branch std",     "shortcut std",
                                  "ratio",    "output std", "top-1 % without"};
-  const uint32_t count = net->plan.block_count, step = (count + MOST_BLOCKS_SHOWN - 1) / MOST_BLOCKS_SHOWN;
+  const uint32_t count = net->plan.block_count,
+                 step = (count + MOST_BLOCKS_SHOWN - 1) / MOST_BLOCKS_SHOWN;
   table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "llrrrrr"};
   if (count == 0) return;
   start_table(&t, heading);
@@ -141,7 +145,7 @@ static void print_blocks(const net_summary *net) {
   if (step > 1) (void)printf("(1 of %u of the %u blocks; --json has all)\n", step, count);
 }
 
-/* ---- findings --------------------------------------------------------------------------------------------------- */
+/* ---- findings ---------------------------------------------------------------------- */
 
 /* As the report has them, a line each. */
 static void print_findings(const comparison *c) {
@@ -163,10 +167,12 @@ void comparison_print(const comparison *c) {
   uint64_t failures = c->data.count - c->nets[0].images;
   (void)fputs("data        ", stdout);
   print_masked(stdout, c->settings->data);
-  (void)printf(": %llu pictures in %u folders\n", (unsigned long long)c->nets[0].images, c->data.folder_count);
+  (void)printf(": %llu pictures in %u folders\n", (unsigned long long)c->nets[0].images,
+               c->data.folder_count);
   (void)printf("speed       %.0f pictures/s by all nets, observed (%.2f s, threads %u)\n",
                (double)c->nets[0].images / c->seconds, c->seconds, c->workers);
-  if (failures) (void)printf("unreadable  %llu pictures, not counted\n", (unsigned long long)failures);
+  if (failures)
+    (void)printf("unreadable  %llu pictures, not counted\n", (unsigned long long)failures);
   print_nets(c);
   print_pairs(c);
   print_responses(c);

@@ -1,4 +1,5 @@
-/* What `resnet compare` finds out: filled by compare_*.c, read by what prints it (text, JSON, report, tables). */
+/* What `resnet compare` finds out: filled by compare_*.c, read by what prints it (text,
+ * JSON, report, tables). */
 #ifndef RESNET_CLI_COMPARISON_H
 #define RESNET_CLI_COMPARISON_H
 
@@ -14,15 +15,20 @@ enum { CALIBRATION_BINS = 15 };
 /* A block of one net. Times are of one picture, the least of many; NAN: not measured. */
 typedef struct block_summary {
   double branch_std, shortcut_std,
-      ratio; /* of the residual branch, just before the addition; ratio: branch / shortcut */
+      /* of the residual branch, just before the addition; ratio: branch / shortcut */
+      ratio;
   double output_std;
-  bool can_skip;                          /* shapes allow to leave its branch out */
-  double skipped_top1;                    /* accuracy over the lesion pictures without this block */
-  double shortcut_ms, unfused_ms;         /* what the shortcut costs as the plan has it, and as an op of its own */
-  uint64_t shortcut_bytes, unfused_bytes; /* that have to be read and written for it */
+  bool can_skip; /* shapes allow to leave its branch out */
+  /* accuracy over the lesion pictures without this block */
+  double skipped_top1;
+  /* what the shortcut costs as the plan has it, and as an op of its own */
+  double shortcut_ms, unfused_ms;
+  /* that have to be read and written for it */
+  uint64_t shortcut_bytes, unfused_bytes;
 } block_summary;
 
-/* Accuracy over the lesion pictures with `removed` blocks left out, over some random choices of them. */
+/* Accuracy over the lesion pictures with `removed` blocks left out, over some random
+ * choices of them. */
 typedef struct removal_summary {
   uint32_t removed, choices;
   double mean, least, most;
@@ -45,8 +51,10 @@ typedef struct net_summary {
   loaded_model model;
   plan plan;
   char sha256[65];
-  const char *title; /* what it is called in tables: its name, or its file's where names are equal or missing */
-  bool residual;     /* at least one block has a shortcut */
+  /* what it is called in tables: its name, or its file's where names are equal or
+   * missing */
+  const char *title;
+  bool residual; /* at least one block has a shortcut */
   uint32_t *class_of_folder;
   const char *class_rule;
   /* ---- accuracy */
@@ -55,22 +63,28 @@ typedef struct net_summary {
   interval top1_interval, top5_interval; /* Wilson, 95 % */
   uint64_t *confusion;                   /* (classes,classes): truth, answer */
   calibration_bin calibration[CALIBRATION_BINS];
-  double calibration_error; /* expected: Naeini et al. 2015, Guo et al. 2017, equation 3 */
-  double cross_entropy;     /* mean of -log(probability of the truth) */
+  /* expected: Naeini et al. 2015, Guo et al. 2017, equation 3 */
+  double calibration_error;
+  double cross_entropy; /* mean of -log(probability of the truth) */
   /* ---- cost, batch 1, one thread */
   double latency_median_ms, latency_p99_ms, latency_least_ms;
   uint32_t latency_runs;
-  uint32_t cost_runs; /* that times of shortcuts are the least of, each way; 0: not measured */
+  /* that times of shortcuts are the least of, each way; 0: not measured */
+  uint32_t cost_runs;
   uint64_t
-      peak_bytes; /* largest resident memory of a process that opens this net alone and runs it once; 0: not known */
+      /* largest resident memory of a process that opens this net alone and runs it once;
+       * 0: not known */
+      peak_bytes;
   /* ---- responses */
   response_summary *responses;
   uint32_t response_count;
-  uint32_t *layers; /* indices into responses: points RESPONSE of layers, in order of layer */
+  /* indices into responses: points RESPONSE of layers, in order of layer */
+  uint32_t *layers;
   uint32_t layer_count;
   block_summary *blocks; /* by block of the plan */
   /* ---- lesions */
-  uint64_t lesion_images, lesion_top1; /* pictures that lesions were tried on, and how many the whole net gets right */
+  /* pictures that lesions were tried on, and how many the whole net gets right */
+  uint64_t lesion_images, lesion_top1;
   removal_summary *removals;
   uint32_t removal_count;
 } net_summary;
@@ -78,9 +92,10 @@ typedef struct net_summary {
 /* Nets a and b on the pictures that both could judge. */
 typedef struct pair_summary {
   uint32_t a, b;
-  uint64_t images, agree;         /* same class */
-  uint64_t both, only_a, only_b;  /* that are right */
-  double mcnemar_chi2, mcnemar_p; /* with continuity correction; exact binomial where only_a + only_b < 25 */
+  uint64_t images, agree;        /* same class */
+  uint64_t both, only_a, only_b; /* that are right */
+  /* with continuity correction; exact binomial where only_a + only_b < 25 */
+  double mcnemar_chi2, mcnemar_p;
 } pair_summary;
 
 typedef struct comparison {
@@ -99,11 +114,12 @@ typedef struct comparison {
 void comparison_write_json(const comparison *c, json *j);
 void comparison_print(const comparison *c);
 
-/* report.c: one HTML page, written to a temporary file beside `path`, then renamed. On failure says why on standard
- * error and leaves `path` as it was. */
+/* report.c: one HTML page, written to a temporary file beside `path`, then renamed. On
+ * failure says why on standard error and leaves `path` as it was. */
 bool comparison_write_report(comparison *c, const char *path);
 
-/* tables.c: `folder` (made where it is not there) gets the data as CSV and the plots as SVG files. */
+/* tables.c: `folder` (made where it is not there) gets the data as CSV and the plots as
+ * SVG files. */
 bool comparison_write_tables(comparison *c, const char *folder);
 
 /* Whether they could be written; leaves nothing behind. */

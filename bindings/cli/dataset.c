@@ -16,7 +16,9 @@
 /* Parts of a path below the data set's own: folder/class/picture. */
 enum { MAX_DEPTH = 3 };
 
-static bool is_hidden(const char *part) { return part[0] == '.' || strncmp(part, "__MACOSX", 8) == 0; }
+static bool is_hidden(const char *part) {
+  return part[0] == '.' || strncmp(part, "__MACOSX", 8) == 0;
+}
 
 static void add_item(dataset *d, const char *root, const char *name, uint64_t entry) {
   size_t size = strlen(root) + strlen(name) + 2;
@@ -26,7 +28,7 @@ static void add_item(dataset *d, const char *root, const char *name, uint64_t en
   (void)snprintf(item->path, size, "%s/%s", root, name);
 }
 
-/* ---- a folder ----------------------------------------------------------------------------------------------- */
+/* ---- a folder ---------------------------------------------------------------------- */
 
 /* `name` is the path below `root`, "" at first. */
 static bool walk(dataset *d, const char *root, const char *name, int depth, resnet_error *error);
@@ -40,7 +42,8 @@ static bool visit(dataset *d, const char *root, const char *name, int depth, res
   if (stat(path, &status) != 0)
     good = refuse(error, RESNET_ERROR_IO, "%.150s: cannot be read: %s", name, strerror(errno));
   else if (S_ISDIR(status.st_mode) && depth >= MAX_DEPTH)
-    good = refuse(error, RESNET_ERROR_UNSUPPORTED, "%.150s: nested too deep; <class>/<picture> is accepted", name);
+    good = refuse(error, RESNET_ERROR_UNSUPPORTED,
+                  "%.150s: nested too deep; <class>/<picture> is accepted", name);
   else if (S_ISDIR(status.st_mode))
     good = walk(d, root, name, depth + 1, error);
   else if (depth > 1)
@@ -55,7 +58,8 @@ static bool walk(dataset *d, const char *root, const char *name, int depth, resn
   (void)snprintf(path, size, "%s/%s", root, name);
   DIR *folder = opendir(path);
   free(path);
-  if (!folder) return refuse(error, RESNET_ERROR_IO, "%.150s: cannot be listed: %s", name, strerror(errno));
+  if (!folder)
+    return refuse(error, RESNET_ERROR_IO, "%.150s: cannot be listed: %s", name, strerror(errno));
   bool good = true;
   for (struct dirent *entry; good && (entry = readdir(folder));) {
     if (is_hidden(entry->d_name)) continue;
@@ -69,7 +73,7 @@ static bool walk(dataset *d, const char *root, const char *name, int depth, resn
   return good;
 }
 
-/* ---- an archive --------------------------------------------------------------------------------------------- */
+/* ---- an archive -------------------------------------------------------------------- */
 
 static unsigned count_parts(const char *name) {
   unsigned parts = 1;
@@ -92,7 +96,8 @@ static bool list_archive(dataset *d, const char *path, resnet_error *error) {
     if (!name || !*name || name[strlen(name) - 1] == '/' || has_hidden_part(name)) continue;
     unsigned parts = count_parts(name);
     if (parts > MAX_DEPTH)
-      return refuse(error, RESNET_ERROR_UNSUPPORTED, "%.150s: nested too deep; <class>/<picture> is accepted", name);
+      return refuse(error, RESNET_ERROR_UNSUPPORTED,
+                    "%.150s: nested too deep; <class>/<picture> is accepted", name);
     if (parts > 1) add_item(d, path, name, (uint64_t)i);
   }
   return true;
@@ -104,12 +109,13 @@ static bool open_archive(dataset *d, const char *path, resnet_error *error) {
   if (d->archive) return list_archive(d, path, error);
   zip_error_t reason;
   zip_error_init_with_code(&reason, code);
-  (void)refuse(error, RESNET_ERROR_FORMAT, "cannot be opened as a .zip: %.150s", zip_error_strerror(&reason));
+  (void)refuse(error, RESNET_ERROR_FORMAT, "cannot be opened as a .zip: %.150s",
+               zip_error_strerror(&reason));
   zip_error_fini(&reason);
   return false;
 }
 
-/* ---- classes ------------------------------------------------------------------------------------------------ */
+/* ---- classes ----------------------------------------------------------------------- */
 
 static int compare_folders(const dataset_item *a, const dataset_item *b) {
   size_t shorter = a->folder_length < b->folder_length ? a->folder_length : b->folder_length;
@@ -124,11 +130,13 @@ static int compare_items(const void *a, const void *b) {
   return order != 0 ? order : strcmp(left->path, right->path);
 }
 
-/* With <folder>/<class>/<picture> somewhere, all must be in that one folder; its own files are no pictures. */
+/* With <folder>/<class>/<picture> somewhere, all must be in that one folder; its own
+ * files are no pictures. */
 static bool check_one_set(dataset *d, size_t root_length, resnet_error *error) {
   const char *set = NULL;
   for (size_t i = 0; i < d->count && !set; i++)
-    if (count_parts(d->items[i].path + root_length) == MAX_DEPTH) set = d->items[i].path + root_length;
+    if (count_parts(d->items[i].path + root_length) == MAX_DEPTH)
+      set = d->items[i].path + root_length;
   if (!set) return true;
   int length = (int)strcspn(set, "/") + 1;
   size_t kept = 0;
@@ -136,8 +144,8 @@ static bool check_one_set(dataset *d, size_t root_length, resnet_error *error) {
     const char *name = d->items[i].path + root_length;
     if (strncmp(name, set, (size_t)length) != 0)
       return refuse(error, RESNET_ERROR_UNSUPPORTED,
-                    "holds both '%.*s' and '%.*s' of <class>/<picture>: name one set only", length - 1, set,
-                    (int)strcspn(name, "/"), name);
+                    "holds both '%.*s' and '%.*s' of <class>/<picture>: name one set only",
+                    length - 1, set, (int)strcspn(name, "/"), name);
     if (count_parts(name) == MAX_DEPTH) {
       dataset_item item = d->items[i];
       d->items[i] = d->items[kept];
@@ -173,7 +181,8 @@ static void number_folders(dataset *d) {
 
 static bool list_pictures(dataset *d, const char *path, resnet_error *error) {
   struct stat status;
-  if (stat(path, &status) != 0) return refuse(error, RESNET_ERROR_IO, "cannot be opened: %s", strerror(errno));
+  if (stat(path, &status) != 0)
+    return refuse(error, RESNET_ERROR_IO, "cannot be opened: %s", strerror(errno));
   if (S_ISDIR(status.st_mode)) return walk(d, path, "", 1, error);
   if (S_ISREG(status.st_mode)) return open_archive(d, path, error);
   return refuse(error, RESNET_ERROR_IO, "is neither a folder nor a .zip file");
@@ -204,19 +213,24 @@ void dataset_close(dataset *d) {
   *d = (dataset){0};
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------- */
 
-/* Reads one byte more than the entry claims to have: the end must come there, and its checksum is compared then. */
+/* Reads one byte more than the entry claims to have: the end must come there, and its
+ * checksum is compared then. */
 static bool read_entry(zip_file_t *file, uint8_t *bytes, size_t size, resnet_error *error) {
   size_t used = 0;
   zip_int64_t got = 1;
-  while (used <= size && (got = zip_fread(file, bytes + used, size + 1 - used)) > 0) used += (size_t)got;
-  if (got < 0) return refuse(error, RESNET_ERROR_FORMAT, "damaged entry: %.150s", zip_file_strerror(file));
-  if (used != size) return refuse(error, RESNET_ERROR_FORMAT, "the entry's size is not what the archive says");
+  while (used <= size && (got = zip_fread(file, bytes + used, size + 1 - used)) > 0)
+    used += (size_t)got;
+  if (got < 0)
+    return refuse(error, RESNET_ERROR_FORMAT, "damaged entry: %.150s", zip_file_strerror(file));
+  if (used != size)
+    return refuse(error, RESNET_ERROR_FORMAT, "the entry's size is not what the archive says");
   return true;
 }
 
-static bool read_locked(dataset *d, uint64_t entry, uint8_t **bytes, size_t *size, resnet_error *error) {
+static bool read_locked(dataset *d, uint64_t entry, uint8_t **bytes, size_t *size,
+                        resnet_error *error) {
   zip_stat_t status;
   zip_stat_init(&status);
   if (zip_stat_index(d->archive, entry, 0, &status) != 0 || !(status.valid & ZIP_STAT_SIZE))
@@ -225,7 +239,9 @@ static bool read_locked(dataset *d, uint64_t entry, uint8_t **bytes, size_t *siz
     return refuse(error, RESNET_ERROR_LIMIT, "unpacks to %llu bytes; at most %zu are accepted",
                   (unsigned long long)status.size, PICTURE_MAX_FILE_BYTES);
   zip_file_t *file = zip_fopen_index(d->archive, entry, 0);
-  if (!file) return refuse(error, RESNET_ERROR_FORMAT, "cannot be unpacked: %.150s", zip_strerror(d->archive));
+  if (!file)
+    return refuse(error, RESNET_ERROR_FORMAT, "cannot be unpacked: %.150s",
+                  zip_strerror(d->archive));
   uint8_t *buffer = malloc((size_t)status.size + 1);
   bool good = buffer ? read_entry(file, buffer, (size_t)status.size, error)
                      : refuse(error, RESNET_ERROR_MEMORY, "no memory for the entry");

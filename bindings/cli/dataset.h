@@ -1,4 +1,5 @@
-/* Labelled pictures: a folder, or a .zip of it, of <class>/<picture>, or of <one folder>/<class>/<picture>. */
+/* Labelled pictures: a folder, or a .zip of it, of <class>/<picture>, or of <one
+ * folder>/<class>/<picture>. */
 #ifndef RESNET_CLI_DATASET_H
 #define RESNET_CLI_DATASET_H
 
@@ -18,16 +19,17 @@ typedef struct dataset_item {
 } dataset_item;
 
 typedef struct dataset {
-  struct zip *archive;     /* NULL: a folder */
-  pthread_mutex_t reading; /* of the archive: libzip's handle is for one thread at a time */
-  dataset_item *items;     /* sorted by folder, then path */
+  struct zip *archive; /* NULL: a folder */
+  /* of the archive: libzip's handle is for one thread at a time */
+  pthread_mutex_t reading;
+  dataset_item *items; /* sorted by folder, then path */
   size_t count, capacity;
   char **folders; /* names, sorted by bytes */
   uint32_t folder_count;
 } dataset;
 
-/* List the pictures: all files in class folders but those whose path has a part that begins with a dot or is __MACOSX.
- * On failure *d holds nothing. */
+/* List the pictures: all files in class folders but those whose path has a part that
+ * begins with a dot or is __MACOSX. On failure *d holds nothing. */
 bool dataset_open(const char *path, dataset *d, resnet_error *error);
 void dataset_close(dataset *d);
 
@@ -37,11 +39,13 @@ bool dataset_read(dataset *d, size_t index, uint8_t **bytes, size_t *size, resne
 /* The same, decoded; the caller's to release, all zero on failure. */
 bool dataset_decode(dataset *d, size_t index, picture *out, resnet_error *error);
 
-/* Which class of the model each folder holds. *how says by what rule: "labels", or "folder order" where the model has
- * no labels, or none that is a folder's name, and as many classes as there are folders. A folder is a label when it
- * equals the label, or one of its comma-separated names, or the WordNet id in front of it; case does not matter, and
- * '_' and '-' are spaces. Fails where a folder is no label while others are, is several, or the numbers differ. */
-bool classes_match(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder, const char **how,
-                   resnet_error *error);
+/* Which class of the model each folder holds. *how says by what rule: "labels", or
+ * "folder order" where the model has no labels, or none that is a folder's name, and as
+ * many classes as there are folders. A folder is a label when it equals the label, or one
+ * of its comma-separated names, or the WordNet id in front of it; case does not matter,
+ * and '_' and '-' are spaces. Fails where a folder is no label while others are, is
+ * several, or the numbers differ. */
+bool classes_match(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder,
+                   const char **how, resnet_error *error);
 
 #endif

@@ -8,7 +8,8 @@
 /* Deeper values share a line: a table's row is one. */
 enum { INDENTED_DEPTH = 2 };
 
-/* The smallest character of each length: a shorter one spelt at length is no UTF-8 (RFC 3629, section 3). */
+/* The smallest character of each length: a shorter one spelt at length is no UTF-8 (RFC
+ * 3629, section 3). */
 static const uint32_t smallest[5] = {0, 0, 0x80, 0x800, 0x10000};
 
 unsigned utf8_length(const char *text) {

@@ -1,5 +1,5 @@
-/* A JSON writer (RFC 8259). Output is correct as long as calls nest and objects' members have keys; the program never
- * calls setlocale, so that numbers have a point. */
+/* A JSON writer (RFC 8259). Output is correct as long as calls nest and objects' members
+ * have keys; the program never calls setlocale, so that numbers have a point. */
 #ifndef RESNET_CLI_JSON_H
 #define RESNET_CLI_JSON_H
 
@@ -29,7 +29,8 @@ void json_integer(json *j, const char *key, uint64_t value);
 void json_bool(json *j, const char *key, bool value);
 void json_null(json *j, const char *key);
 
-/* How many bytes, 1 to 4, the UTF-8 character at `text` (NUL-terminated) has; 0 where there is none. */
+/* How many bytes, 1 to 4, the UTF-8 character at `text` (NUL-terminated) has; 0 where
+ * there is none. */
 unsigned utf8_length(const char *text);
 
 #endif

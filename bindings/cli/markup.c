@@ -24,11 +24,13 @@ static const char *entity_of(char letter) {
   }
 }
 
-/* U+202A to U+202E and U+2066 to U+2069: text after them could be made to read backwards. */
+/* U+202A to U+202E and U+2066 to U+2069: text after them could be made to read
+ * backwards. */
 static bool turns_direction(const char *at) {
   if (at[0] != '\xe2') return false;
   unsigned char last = (unsigned char)at[2];
-  return (at[1] == '\x80' && last >= 0xaa && last <= 0xae) || (at[1] == '\x81' && last >= 0xa6 && last <= 0xa9);
+  return (at[1] == '\x80' && last >= 0xaa && last <= 0xae) ||
+         (at[1] == '\x81' && last >= 0xa6 && last <= 0xa9);
 }
 
 /* XML 1.0, section 2.2. */
@@ -36,7 +38,8 @@ static bool is_allowed(const char *at, unsigned length) {
   unsigned char byte = (unsigned char)at[0];
   if (length == 1) return (byte >= 0x20 && byte != 0x7f) || byte == '\t' || byte == '\n';
   if (length == 2) return byte != 0xc2 || (unsigned char)at[1] >= 0xa0;
-  bool no_character = length == 3 && byte == 0xef && at[1] == '\xbf' && (unsigned char)at[2] >= 0xbe;
+  bool no_character =
+      length == 3 && byte == 0xef && at[1] == '\xbf' && (unsigned char)at[2] >= 0xbe;
   return !no_character && !(length == 3 && turns_direction(at));
 }
 

@@ -1,4 +1,5 @@
-/* Text from files and their names, on its way into HTML, SVG and CSV: nothing in it must act there. */
+/* Text from files and their names, on its way into HTML, SVG and CSV: nothing in it must
+ * act there. */
 #ifndef RESNET_CLI_MARKUP_H
 #define RESNET_CLI_MARKUP_H
 
@@ -6,15 +7,17 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* For text between tags and within quoted attributes, of HTML and of XML. What XML cannot hold, bytes that are no UTF-8
- * and characters that turn the direction of writing become U+FFFD. */
+/* For text between tags and within quoted attributes, of HTML and of XML. What XML cannot
+ * hold, bytes that are no UTF-8 and characters that turn the direction of writing become
+ * U+FFFD. */
 void html_text(FILE *out, const char *text);
 
-/* The same, with at most `most` characters: the middle of longer text becomes an ellipsis. */
+/* The same, with at most `most` characters: the middle of longer text becomes an
+ * ellipsis. */
 void html_shortened(FILE *out, const char *text, size_t most);
 
-/* A cell of CSV (RFC 4180). Spreadsheets take text that begins with one of = + - @ for a formula: such gets a ' in
- * front. */
+/* A cell of CSV (RFC 4180). Spreadsheets take text that begins with one of = + - @ for a
+ * formula: such gets a ' in front. */
 void csv_text(FILE *out, const char *text);
 
 /* Characters of UTF-8 text; a byte that is none counts as one. */

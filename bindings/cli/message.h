@@ -1,4 +1,5 @@
-/* Messages of the program: failures that a function hands to its caller, and the lines on standard error. */
+/* Messages of the program: failures that a function hands to its caller, and the lines on
+ * standard error. */
 #ifndef RESNET_CLI_MESSAGE_H
 #define RESNET_CLI_MESSAGE_H
 
@@ -16,14 +17,15 @@
 /* Fill *error; returns false, so that a failing function ends in `return refuse(...)`. */
 bool refuse(resnet_error *error, resnet_status status, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* "resnet: SUBJECT: MESSAGE" on standard error; the subject is left out where the message begins with it already. */
+/* "resnet: SUBJECT: MESSAGE" on standard error; the subject is left out where the message
+ * begins with it already. */
 void complain(const char *subject, const char *message);
 
 /* "resnet: ..." on standard error. */
 void note(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* Write text that comes from a file or its name: a terminal must not obey what it contains, so that control characters
- * become '?'. */
+/* Write text that comes from a file or its name: a terminal must not obey what it
+ * contains, so that control characters become '?'. */
 void print_masked(FILE *out, const char *text);
 
 #endif

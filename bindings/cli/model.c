@@ -12,9 +12,12 @@ enum { MOST_AUTOMATIC_BATCH = 8 };
 
 static const uint64_t cache_bytes = (uint64_t)1 << 20;
 
-/* Where a wheel holds the model as a file, for Python, the program takes that one rather than a second megabyte. */
-static resnet_status open_own(const resnet_model_options *options, resnet_model **model, resnet_error *error) {
-  if (builtin_model_size > 0) return resnet_model_open_memory(builtin_model, builtin_model_size, options, model, error);
+/* Where a wheel holds the model as a file, for Python, the program takes that one rather
+ * than a second megabyte. */
+static resnet_status open_own(const resnet_model_options *options, resnet_model **model,
+                              resnet_error *error) {
+  if (builtin_model_size > 0)
+    return resnet_model_open_memory(builtin_model, builtin_model_size, options, model, error);
 #ifdef RESNET_MODEL_BESIDE
   char path[4096 + sizeof RESNET_MODEL_BESIDE];
   ssize_t length = readlink("/proc/self/exe", path, 4096);
@@ -24,12 +27,13 @@ static resnet_status open_own(const resnet_model_options *options, resnet_model 
     return resnet_model_open(path, options, model, error);
   }
 #endif
-  (void)refuse(error, RESNET_ERROR_ARGUMENT, "this program was built without a model: name a file with --model");
+  (void)refuse(error, RESNET_ERROR_ARGUMENT,
+               "this program was built without a model: name a file with --model");
   return error->status;
 }
 
-static resnet_status open_file(const settings *s, const resnet_preprocess *preprocess, resnet_model **model,
-                               resnet_error *error) {
+static resnet_status open_file(const settings *s, const resnet_preprocess *preprocess,
+                               resnet_model **model, resnet_error *error) {
   resnet_model_options options;
   resnet_model_options_init(&options);
   options.preprocess = preprocess;
@@ -41,7 +45,8 @@ static resnet_status open_file(const settings *s, const resnet_preprocess *prepr
   options.output = s->scores;
   options.input_height = s->size.height;
   options.input_width = s->size.width;
-  return s->model ? resnet_model_open(s->model, &options, model, error) : open_own(&options, model, error);
+  return s->model ? resnet_model_open(s->model, &options, model, error)
+                  : open_own(&options, model, error);
 }
 
 static resnet_status get_info(loaded_model *m, resnet_error *error) {
@@ -49,7 +54,8 @@ static resnet_status get_info(loaded_model *m, resnet_error *error) {
   return resnet_model_get_info(m->model, &m->info, error);
 }
 
-/* --resize and --crop change the preprocessing that the model has once it is open: its own, the preset or a guess. */
+/* --resize and --crop change the preprocessing that the model has once it is open: its
+ * own, the preset or a guess. */
 static resnet_status reopen_with_sides(const settings *s, loaded_model *m, resnet_error *error) {
   resnet_preprocess changed = m->info.preprocess;
   if (s->resize.given) changed.resize = s->resize.side;
@@ -69,7 +75,8 @@ static resnet_status open_as_asked(const settings *s, loaded_model *m, resnet_er
   resnet_status status = open_file(s, s->preprocess ? &preset : NULL, &m->model, error);
   m->load_ms = (clock_seconds() - start) * 1e3;
   if (status == RESNET_OK) status = get_info(m, error);
-  if (status == RESNET_OK && (s->resize.given || s->crop.given)) status = reopen_with_sides(s, m, error);
+  if (status == RESNET_OK && (s->resize.given || s->crop.given))
+    status = reopen_with_sides(s, m, error);
   return status;
 }
 
@@ -78,8 +85,9 @@ static void format_preprocess(const resnet_preprocess *p, char *out, size_t size
   if (p->resize) (void)snprintf(resize, sizeof resize, "shorter side to %u", p->resize);
   if (p->crop) (void)snprintf(crop, sizeof crop, "centre crop %u x %u", p->crop, p->crop);
   (void)snprintf(out, size, "%s, %s, (%s / %g - (%g, %g, %g)) / (%g, %g, %g)", resize, crop,
-                 p->order == RESNET_ORDER_BGR ? "BGR" : "RGB", (double)p->scale, (double)p->mean[0], (double)p->mean[1],
-                 (double)p->mean[2], (double)p->std[0], (double)p->std[1], (double)p->std[2]);
+                 p->order == RESNET_ORDER_BGR ? "BGR" : "RGB", (double)p->scale, (double)p->mean[0],
+                 (double)p->mean[1], (double)p->mean[2], (double)p->std[0], (double)p->std[1],
+                 (double)p->std[2]);
 }
 
 static const char *source_name(resnet_preprocess_source source) {
@@ -105,17 +113,21 @@ bool model_open(const settings *s, loaded_model *m) {
   resnet_error error = {RESNET_OK, ""};
   resnet_preprocess preset;
   if (!model_try(s, m, &error)) {
-    bool preset_is_wrong = s->preprocess && resnet_preprocess_preset(s->preprocess, &preset, NULL) != RESNET_OK;
+    bool preset_is_wrong =
+        s->preprocess && resnet_preprocess_preset(s->preprocess, &preset, NULL) != RESNET_OK;
     complain(preset_is_wrong ? "--preprocess" : m->file, error.message);
     return false;
   }
   if (m->info.notice[0] && !s->quiet) complain(m->file, m->info.notice);
   for (uint32_t i = 0; i < m->info.finding_count && !s->quiet; i++)
-    if (m->info.findings[i].severity == RESNET_WARNING) complain(m->file, m->info.findings[i].message);
+    if (m->info.findings[i].severity == RESNET_WARNING)
+      complain(m->file, m->info.findings[i].message);
   return true;
 }
 
-static const char *severity_name(resnet_severity severity) { return severity == RESNET_WARNING ? "warning" : "note"; }
+static const char *severity_name(resnet_severity severity) {
+  return severity == RESNET_WARNING ? "warning" : "note";
+}
 
 void model_print_findings(const loaded_model *m) {
   for (uint32_t i = 0; i < m->info.finding_count; i++) {
@@ -145,12 +157,13 @@ bool model_has_warnings(const loaded_model *m) {
 
 void model_note_guess(const settings *s, const loaded_model *m) {
   if (m->info.preprocess_source != RESNET_PREPROCESS_GUESSED || s->quiet) return;
-  note("%s does not say how its pictures are prepared; guessed from its input size: --preprocess names another way",
+  note("%s does not say how its pictures are prepared; guessed from its input size: --preprocess "
+       "names another way",
        m->file);
 }
 
-bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch, resnet_observe observe,
-                        resnet_session **session) {
+bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
+                        resnet_observe observe, resnet_session **session) {
   resnet_session_options options;
   resnet_error error;
   resnet_session_options_init(&options);
@@ -164,7 +177,9 @@ bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
 
 uint32_t model_automatic_batch(const loaded_model *m) {
   const uint64_t fitting = m->info.arena_bytes ? cache_bytes / m->info.arena_bytes : 1;
-  return fitting < 1 ? 1 : fitting > MOST_AUTOMATIC_BATCH ? MOST_AUTOMATIC_BATCH : (uint32_t)fitting;
+  return fitting < 1                      ? 1
+         : fitting > MOST_AUTOMATIC_BATCH ? MOST_AUTOMATIC_BATCH
+                                          : (uint32_t)fitting;
 }
 
 /* xorshift32 (G. Marsaglia, 2003) */
@@ -179,7 +194,8 @@ void model_random_input(float *values, size_t count) {
 }
 
 void model_print(const loaded_model *m) {
-  static const char *const said[] = {"as the file says", "as the command line says", "guessed from the input size"};
+  static const char *const said[] = {"as the file says", "as the command line says",
+                                     "guessed from the input size"};
   const resnet_model_info *info = &m->info;
   char way[256];
   (void)fputs("model       ", stdout);
@@ -188,8 +204,8 @@ void model_print(const loaded_model *m) {
     (void)fputs(": ", stdout);
     print_masked(stdout, info->name);
   }
-  (void)printf(", %u layers, %u classes, input %u x %u\n", info->conv_layers, info->classes, info->input_width,
-               info->input_height);
+  (void)printf(", %u layers, %u classes, input %u x %u\n", info->conv_layers, info->classes,
+               info->input_width, info->input_height);
   format_preprocess(&info->preprocess, way, sizeof way);
   (void)printf("pictures    %s (%s)\n", way, said[info->preprocess_source]);
 }
@@ -229,11 +245,12 @@ const char *model_label_of(const loaded_model *m, uint32_t index) {
 }
 
 static resnet_image image_of(const sample *s) {
-  return (resnet_image){s->pixels.pixels, s->pixels.width, s->pixels.height, (size_t)s->pixels.width * 3,
-                        RESNET_PIXELS_RGB};
+  return (resnet_image){s->pixels.pixels, s->pixels.width, s->pixels.height,
+                        (size_t)s->pixels.width * 3, RESNET_PIXELS_RGB};
 }
 
-static void label_alone(resnet_session *session, sample *s, uint32_t k, resnet_prediction *predictions) {
+static void label_alone(resnet_session *session, sample *s, uint32_t k,
+                        resnet_prediction *predictions) {
   resnet_image image = image_of(s);
   resnet_error error;
   if (resnet_classify(session, &image, 1, k, predictions, &error) != RESNET_OK) s->error = error;
@@ -253,9 +270,11 @@ static bool label_together(resnet_session *session, const sample *samples, size_
   return good;
 }
 
-bool model_label(resnet_session *session, sample *samples, size_t count, uint32_t k, resnet_prediction *predictions) {
+bool model_label(resnet_session *session, sample *samples, size_t count, uint32_t k,
+                 resnet_prediction *predictions) {
   if (count > 1 && label_together(session, samples, count, k, predictions)) return true;
   for (size_t i = 0; i < count; i++)
-    if (samples[i].error.status == RESNET_OK) label_alone(session, &samples[i], k, predictions + i * k);
+    if (samples[i].error.status == RESNET_OK)
+      label_alone(session, &samples[i], k, predictions + i * k);
   return count == 1 && samples[0].error.status == RESNET_OK;
 }

@@ -23,9 +23,10 @@ typedef struct option_row {
   const char *name;
   char letter; /* or 0 */
   option_kind kind;
-  const char *argument; /* its name in the help, the words of a choice; NULL for flags */
-  unsigned commands;    /* that take it */
-  size_t field;         /* of settings */
+  /* its name in the help, the words of a choice; NULL for flags */
+  const char *argument;
+  unsigned commands; /* that take it */
+  size_t field;      /* of settings */
   uint32_t minimum, maximum;
   const char *help;
 } option_row;
@@ -35,7 +36,8 @@ typedef struct option_row {
 /* Commands that run the net, and those to which it matters how pictures are prepared. */
 enum {
   RUN = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH | COMMAND_COMPARE,
-  TAKE_PICTURES = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT | COMMAND_COMPILE | COMMAND_COMPARE
+  TAKE_PICTURES =
+      COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT | COMMAND_COMPILE | COMMAND_COMPARE
 };
 
 static const option_row rows[] = {
@@ -49,14 +51,16 @@ static const option_row rows[] = {
      "for which class, instead of the best"},
     {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL | COMMAND_COMPARE, FIELD(data), 0, 0,
      "labelled pictures: <class>/<picture> in a folder or a .zip"},
-    {"output", 'o', OPTION_TEXT, "OUT.resnet", COMMAND_COMPILE, FIELD(output), 0, 0, "the plan file to write"},
+    {"output", 'o', OPTION_TEXT, "OUT.resnet", COMMAND_COMPILE, FIELD(output), 0, 0,
+     "the plan file to write"},
     {"report", 0, OPTION_TEXT, "OUT.html", COMMAND_COMPARE, FIELD(report), 0, 0,
      "also write one page with all plots and tables"},
     {"tables", 0, OPTION_TEXT, "DIR", COMMAND_COMPARE, FIELD(tables), 0, 0,
      "also write the data as CSV and the plots as SVG files into this folder"},
     {"lesions", 0, OPTION_COUNT, "N", COMMAND_COMPARE, FIELD(lesions), 0, 999999999,
      "pictures on which blocks are left out; 0: none (1000)"},
-    {"runs", 'r', OPTION_NUMBER, "R", COMMAND_BENCH, FIELD(runs), 1, 1000000, "how many runs to time (50)"},
+    {"runs", 'r', OPTION_NUMBER, "R", COMMAND_BENCH, FIELD(runs), 1, 1000000,
+     "how many runs to time (50)"},
     {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op"},
     {"check", 0, OPTION_FLAG, NULL, COMMAND_INSPECT, FIELD(check), 0, 0,
      "only say what looks wrong in the file; exit status 1 where answers are likely wrong"},
@@ -68,7 +72,8 @@ static const option_row rows[] = {
      "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none, instead of the model's own"},
     {"resize", 0, OPTION_SIDE, "S|none", TAKE_PICTURES, FIELD(resize), 1, 65535,
      "scale the shorter side of a picture to S pixels"},
-    {"crop", 0, OPTION_SIDE, "C|none", TAKE_PICTURES, FIELD(crop), 1, 65535, "then cut out the centre, C x C pixels"},
+    {"crop", 0, OPTION_SIDE, "C|none", TAKE_PICTURES, FIELD(crop), 1, 65535,
+     "then cut out the centre, C x C pixels"},
     {"size", 0, OPTION_SIZE, "S|HxW", COMMAND_ALL, FIELD(size), 1, 65535,
      "the net's input, S x S or H x W pixels, instead of the file's own"},
     {"scores", 0, OPTION_TEXT, "NAME", COMMAND_ALL, FIELD(scores), 0, 0,
@@ -79,8 +84,10 @@ static const option_row rows[] = {
      "small: no weights larger than the file's, hence direct convolutions (normal)"},
     {"external-data", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(external_data), 0, 0,
      "let the model read its weights from files in or below its own folder"},
-    {"json", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(json), 0, 0, "print one JSON document instead of text"},
-    {"quiet", 'q', OPTION_FLAG, NULL, COMMAND_ALL, FIELD(quiet), 0, 0, "no notes and no progress bar"},
+    {"json", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(json), 0, 0,
+     "print one JSON document instead of text"},
+    {"quiet", 'q', OPTION_FLAG, NULL, COMMAND_ALL, FIELD(quiet), 0, 0,
+     "no notes and no progress bar"},
     {"help", 'h', OPTION_HELP, NULL, COMMAND_ALL, 0, 0, 0, "show this help"},
 };
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
@@ -96,20 +103,25 @@ static const command commands[] = {
      "Works on --threads pictures or batches at once; the numbers do not depend on it.",
      "resnet eval resnet20.onnx --data cifar10-test.zip", TAKES_MODEL, command_eval},
     {COMMAND_INSPECT, "inspect", "[MODEL]", "show ops, shapes, blocks, parameters and memory",
-     "Shows what the model is made of, op by op and block by block; with --check, what looks wrong in it.",
+     "Shows what the model is made of, op by op and block by block; with --check, what looks wrong "
+     "in it.",
      "resnet inspect --check resnet50.onnx", TAKES_MODEL, command_inspect},
     {COMMAND_BENCH, "bench", "[MODEL]", "measure latency",
      "Times runs of the net on random input, after some that are not counted.",
      "resnet bench resnet50.onnx --threads 1 --per-op", TAKES_MODEL, command_bench},
-    {COMMAND_COMPILE, "compile", "[MODEL] --output OUT.resnet", "write a plan file, which opens at once",
+    {COMMAND_COMPILE, "compile", "[MODEL] --output OUT.resnet",
+     "write a plan file, which opens at once",
      "Writes the model with its weights as this processor wants them, so that it opens without\n"
      "decoding or packing. Any command takes the plan file as its model.",
      "resnet compile resnet50.onnx -o resnet50.resnet", TAKES_MODEL, command_compile},
-    {COMMAND_COMPARE, "compare", "MODEL... --data DIR|ZIP", "compare nets: answers, speed, responses, blocks",
-     "Labels the pictures with every net and shows what they get right, where they differ, how strong\n"
-     "their layers respond, what each block adds to its shortcut, and what becomes of them without it.",
-     "resnet compare plain20.onnx resnet20.onnx --data cifar10-test.zip --report compared.html", TAKES_MODELS,
-     command_compare},
+    {COMMAND_COMPARE, "compare", "MODEL... --data DIR|ZIP",
+     "compare nets: answers, speed, responses, blocks",
+     "Labels the pictures with every net and shows what they get right, where they differ, how "
+     "strong\n"
+     "their layers respond, what each block adds to its shortcut, and what becomes of them without "
+     "it.",
+     "resnet compare plain20.onnx resnet20.onnx --data cifar10-test.zip --report compared.html",
+     TAKES_MODELS, command_compare},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -122,7 +134,8 @@ const command *command_find(const char *name) {
 void print_help(void) {
   (void)printf("Usage: resnet COMMAND [OPTION]...\n"
                "Run pretrained ResNets from ONNX files.\n\nCommands:\n");
-  for (size_t i = 0; i < COMMAND_COUNT; i++) (void)printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+  for (size_t i = 0; i < COMMAND_COUNT; i++)
+    (void)printf("  %-10s %s\n", commands[i].name, commands[i].summary);
   (void)printf("\nOptions:\n"
                "  --help     show this help; 'resnet COMMAND --help' shows a command's\n"
                "  --version  show the version\n\nExample:\n  %s\n",
@@ -130,7 +143,8 @@ void print_help(void) {
 }
 
 static void print_command_help(const command *c) {
-  (void)printf("Usage: resnet %s [OPTION]... %s\n%s\n\nOptions:\n", c->name, c->operands, c->details);
+  (void)printf("Usage: resnet %s [OPTION]... %s\n%s\n\nOptions:\n", c->name, c->operands,
+               c->details);
   for (size_t i = 0; i < ROW_COUNT; i++) {
     const option_row *row = &rows[i];
     if (!(row->commands & (unsigned)c->id)) continue;
@@ -165,11 +179,13 @@ static bool parse_size(const char *text, uint32_t minimum, uint32_t maximum, siz
   const char *x = strchr(text, 'x');
   char height[12];
   if (!x)
-    return parse_number(text, minimum, maximum, &size->height) && parse_number(text, minimum, maximum, &size->width);
+    return parse_number(text, minimum, maximum, &size->height) &&
+           parse_number(text, minimum, maximum, &size->width);
   if ((size_t)(x - text) >= sizeof height) return false;
   memcpy(height, text, (size_t)(x - text));
   height[x - text] = '\0';
-  return parse_number(height, minimum, maximum, &size->height) && parse_number(x + 1, minimum, maximum, &size->width);
+  return parse_number(height, minimum, maximum, &size->height) &&
+         parse_number(x + 1, minimum, maximum, &size->width);
 }
 
 /* The place of `text` among the words of a choice, which '|' parts. */
@@ -191,9 +207,10 @@ static void say_accepted(const option_row *row, const char *text) {
     (void)fprintf(stderr, "': %s is accepted", row->argument);
     return;
   }
-  (void)fprintf(stderr, "': %s%u to %u is accepted", row->kind == OPTION_SIDE ? "none or " : "", row->minimum,
-                row->maximum);
-  if (row->kind == OPTION_SIZE) (void)fputs(", or two such with an x between, height first", stderr);
+  (void)fprintf(stderr, "': %s%u to %u is accepted", row->kind == OPTION_SIDE ? "none or " : "",
+                row->minimum, row->maximum);
+  if (row->kind == OPTION_SIZE)
+    (void)fputs(", or two such with an x between, height first", stderr);
 }
 
 static bool parse_value(const option_row *row, const char *text, settings *s) {
@@ -228,7 +245,8 @@ static bool parse_value(const option_row *row, const char *text, settings *s) {
   return false;
 }
 
-/* getopt's own tables for the options that `c` takes; each long option's value is its row, counted from 1. */
+/* getopt's own tables for the options that `c` takes; each long option's value is its
+ * row, counted from 1. */
 typedef struct getopt_tables {
   char letters[2 * ROW_COUNT + 2];
   struct option longs[ROW_COUNT + 1];
@@ -241,7 +259,8 @@ static void fill_tables(const command *c, getopt_tables *tables) {
   *letter++ = ':';
   for (int i = 0; i < ROW_COUNT; i++) {
     if (!(rows[i].commands & (unsigned)c->id)) continue;
-    *entry++ = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, i + 1};
+    *entry++ = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument,
+                               NULL, i + 1};
     if (!rows[i].letter) continue;
     *letter++ = rows[i].letter;
     if (rows[i].argument) *letter++ = ':';
@@ -298,10 +317,12 @@ static bool take_operands(const command *c, int argc, char **argv, settings *s) 
   return !missing;
 }
 
-/* The argument that getopt stumbled over. A letter may stand in the middle of one, hence optopt. */
+/* The argument that getopt stumbled over. A letter may stand in the middle of one, hence
+ * optopt. */
 static void say_unknown(char **argv, bool missing_value) {
   const char *word = argv[optind - 1];
-  (void)fputs(missing_value ? "resnet: a value is missing after '" : "resnet: unknown option '", stderr);
+  (void)fputs(missing_value ? "resnet: a value is missing after '" : "resnet: unknown option '",
+              stderr);
   if (!missing_value && optopt > ROW_COUNT && strncmp(word, "--", 2) != 0)
     (void)fprintf(stderr, "-%c", optopt);
   else
@@ -335,7 +356,8 @@ bool options_parse(const command *c, int argc, char **argv, settings *s, int *ex
 
 /* Within single quotes nothing but they themselves has a meaning. */
 static void write_quoted(FILE *out, const char *word) {
-  static const char plain_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=,+@%";
+  static const char plain_letters[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=,+@%";
   if (*word && word[strspn(word, plain_letters)] == '\0') {
     (void)fputs(word, out);
     return;

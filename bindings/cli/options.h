@@ -42,8 +42,10 @@ typedef struct settings {
   uint32_t best;         /* predictions of each picture */
   uint32_t threads, batch, runs;
   uint32_t
-      plan_batch; /* pictures at once that the model is opened for; bench's own: elsewhere answers depend on no batch */
-  uint32_t conv;  /* resnet_conv */
+      /* pictures at once that the model is opened for; bench's own: elsewhere answers
+       * depend on no batch */
+      plan_batch;
+  uint32_t conv;   /* resnet_conv */
   uint32_t memory; /* resnet_memory */
   bool external_data;
   bool per_op, check, json, quiet;
@@ -88,8 +90,9 @@ char *command_line_join(int argc, char **argv);
 /* The command of that name, or NULL. */
 const command *command_find(const char *name);
 
-/* Parse the arguments after the command's name (argv[0]). True: *s is filled and the command may run. False: it is all
- * over, with *exit_code (help was printed, or what is wrong). */
+/* Parse the arguments after the command's name (argv[0]). True: *s is filled and the
+ * command may run. False: it is all over, with *exit_code (help was printed, or what is
+ * wrong). */
 bool options_parse(const command *c, int argc, char **argv, settings *s, int *exit_code);
 
 /* The program's own help, on standard output. */

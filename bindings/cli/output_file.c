@@ -99,7 +99,8 @@ void output_abandon(output_file *o) {
 bool output_save(const char *path, const char *bytes, size_t size, resnet_error *error) {
   output_file o;
   if (!output_open(&o, path, error)) return false;
-  (void)setvbuf(o.stream, NULL, _IONBF, 0); /* so that errno is that of the write that failed */
+  /* so that errno is that of the write that failed */
+  (void)setvbuf(o.stream, NULL, _IONBF, 0);
   if (fwrite(bytes, 1, size, o.stream) == size) return output_commit(&o, error);
   (void)refuse(error, RESNET_ERROR_IO, "cannot be written: %s", strerror(errno));
   output_abandon(&o);

@@ -15,11 +15,14 @@ void picture_release(picture *p) {
 }
 
 bool picture_allocate(picture *out, uint64_t width, uint64_t height, resnet_error *error) {
-  if (width == 0 || height == 0) return refuse(error, RESNET_ERROR_FORMAT, "the picture has no pixels");
+  if (width == 0 || height == 0)
+    return refuse(error, RESNET_ERROR_FORMAT, "the picture has no pixels");
   if (width > PICTURE_MAX_SIDE || height > PICTURE_MAX_SIDE || width * height > PICTURE_MAX_PIXELS)
     return refuse(error, RESNET_ERROR_LIMIT,
-                  "the picture claims %llu x %llu pixels; at most %u a side and %u in all are accepted: scale it down",
-                  (unsigned long long)width, (unsigned long long)height, PICTURE_MAX_SIDE, PICTURE_MAX_PIXELS);
+                  "the picture claims %llu x %llu pixels; at most %u a side and %u in all are "
+                  "accepted: scale it down",
+                  (unsigned long long)width, (unsigned long long)height, PICTURE_MAX_SIDE,
+                  PICTURE_MAX_PIXELS);
   out->pixels = malloc((size_t)(width * height * 3));
   if (!out->pixels) return refuse(error, RESNET_ERROR_MEMORY, "no memory for the pixels");
   out->width = (uint32_t)width;
@@ -55,12 +58,15 @@ static bool read_descriptor(int file, size_t limit, size_t expected, uint8_t **b
 
 static bool check_file(int file, size_t limit, size_t *size, resnet_error *error) {
   struct stat status;
-  if (fstat(file, &status) != 0) return refuse(error, RESNET_ERROR_IO, "cannot be read: %s", strerror(errno));
-  if (S_ISDIR(status.st_mode)) return refuse(error, RESNET_ERROR_IO, "is a folder; a picture file is needed");
-  if (!S_ISREG(status.st_mode)) return refuse(error, RESNET_ERROR_IO, "is no regular file; a picture file is needed");
+  if (fstat(file, &status) != 0)
+    return refuse(error, RESNET_ERROR_IO, "cannot be read: %s", strerror(errno));
+  if (S_ISDIR(status.st_mode))
+    return refuse(error, RESNET_ERROR_IO, "is a folder; a picture file is needed");
+  if (!S_ISREG(status.st_mode))
+    return refuse(error, RESNET_ERROR_IO, "is no regular file; a picture file is needed");
   if ((uintmax_t)status.st_size > limit)
-    return refuse(error, RESNET_ERROR_LIMIT, "has %ju bytes; at most %zu are accepted", (uintmax_t)status.st_size,
-                  limit);
+    return refuse(error, RESNET_ERROR_LIMIT, "has %ju bytes; at most %zu are accepted",
+                  (uintmax_t)status.st_size, limit);
   *size = (size_t)status.st_size;
   return true;
 }
@@ -71,18 +77,20 @@ bool file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size, re
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (file < 0) return refuse(error, RESNET_ERROR_IO, "cannot be opened: %s", strerror(errno));
   size_t expected = 0;
-  bool good = check_file(file, limit, &expected, error) && read_descriptor(file, limit, expected, bytes, size, error);
+  bool good = check_file(file, limit, &expected, error) &&
+              read_descriptor(file, limit, expected, bytes, size, error);
   (void)close(file);
   return good;
 }
 
-/* How each EXIF orientation (EXIF 2.32, tag 0x0112) is undone: an output pixel's coordinates are swapped, then
- * mirrored, to find its source. */
+/* How each EXIF orientation (EXIF 2.32, tag 0x0112) is undone: an output pixel's
+ * coordinates are swapped, then mirrored, to find its source. */
 static const struct {
   bool swap, mirror_x, mirror_y;
 } orientations[9] = {
-    [2] = {false, true, false}, [3] = {false, true, true}, [4] = {false, false, true}, [5] = {true, false, false},
-    [6] = {true, false, true},  [7] = {true, true, true},  [8] = {true, true, false}};
+    [2] = {false, true, false}, [3] = {false, true, true}, [4] = {false, false, true},
+    [5] = {true, false, false}, [6] = {true, false, true}, [7] = {true, true, true},
+    [8] = {true, true, false}};
 
 static void copy_upright(const picture *in, picture *out, int orientation) {
   bool swap = orientations[orientation].swap;
@@ -102,7 +110,8 @@ static bool set_upright(picture *p, int orientation, resnet_error *error) {
   if (orientation == 1) return true;
   bool swap = orientations[orientation].swap;
   picture upright = {0};
-  if (!picture_allocate(&upright, swap ? p->height : p->width, swap ? p->width : p->height, error)) return false;
+  if (!picture_allocate(&upright, swap ? p->height : p->width, swap ? p->width : p->height, error))
+    return false;
   copy_upright(p, &upright, orientation);
   picture_release(p);
   *p = upright;
@@ -124,10 +133,12 @@ bool picture_decode(const uint8_t *bytes, size_t size, picture *out, resnet_erro
   if (size == 0) return refuse(error, RESNET_ERROR_FORMAT, "the file is empty");
   decoder decode = find_decoder(bytes, size);
   if (!decode)
-    return refuse(error, RESNET_ERROR_UNSUPPORTED,
-                  "is neither a JPEG nor a PNG picture by its first bytes: convert it to one of them");
+    return refuse(
+        error, RESNET_ERROR_UNSUPPORTED,
+        "is neither a JPEG nor a PNG picture by its first bytes: convert it to one of them");
   int orientation = 1;
-  if (decode(bytes, size, out, &orientation, error) && set_upright(out, orientation, error)) return true;
+  if (decode(bytes, size, out, &orientation, error) && set_upright(out, orientation, error))
+    return true;
   picture_release(out);
   return false;
 }

@@ -1,11 +1,13 @@
-/* The orientation from EXIF: a TIFF header and its first directory (TIFF 6.0, section 2; EXIF 2.32, 4.6.4). */
+/* The orientation from EXIF: a TIFF header and its first directory (TIFF 6.0, section 2;
+ * EXIF 2.32, 4.6.4). */
 #include "picture.h"
 
 enum { TAG_ORIENTATION = 0x0112, TYPE_BYTE = 1, TYPE_SHORT = 3, TYPE_LONG = 4, ENTRY_BYTES = 12 };
 
 static uint32_t number(const uint8_t *at, unsigned bytes, bool big_endian) {
   uint32_t value = 0;
-  for (unsigned i = 0; i < bytes; i++) value |= (uint32_t)at[i] << 8 * (big_endian ? bytes - 1 - i : i);
+  for (unsigned i = 0; i < bytes; i++)
+    value |= (uint32_t)at[i] << 8 * (big_endian ? bytes - 1 - i : i);
   return value;
 }
 

@@ -9,11 +9,13 @@
 #include "message.h"
 #include "picture.h"
 
-/* A progressive file of some kilobytes can ask for thousands of passes over a large picture; encoders make about ten,
- * so the largest picture may have twice that, and smaller ones more. */
+/* A progressive file of some kilobytes can ask for thousands of passes over a large
+ * picture; encoders make about ten, so the largest picture may have twice that, and
+ * smaller ones more. */
 enum { MAX_SCANS = 500, MAX_SCANS_OF_LARGEST = 20, MARKER_EXIF = JPEG_APP0 + 1 };
 
-/* One object holds all that lives across setjmp, so that no local variable is clobbered. */
+/* One object holds all that lives across setjmp, so that no local variable is
+ * clobbered. */
 typedef struct jpeg_reader {
   struct jpeg_decompress_struct jpeg;
   struct jpeg_error_mgr errors;
@@ -30,8 +32,9 @@ _Noreturn static void stop(j_common_ptr jpeg) {
   longjmp(reader->stopped, 1);
 }
 
-/* libjpeg paints over what is missing or spoilt and only warns: here that is a failure, since a label for half a
- * picture is a wrong answer. Other warnings, e.g. of stray bytes between markers, do not touch the pixels. */
+/* libjpeg paints over what is missing or spoilt and only warns: here that is a failure,
+ * since a label for half a picture is a wrong answer. Other warnings, e.g. of stray bytes
+ * between markers, do not touch the pixels. */
 static void judge_warning(j_common_ptr jpeg, int level) {
   if (level >= 0) return;
   jpeg_reader *reader = jpeg->client_data;
@@ -54,9 +57,11 @@ static void count_scans(j_common_ptr common) {
   jpeg_reader *reader = common->client_data;
   uint64_t scans = (uint64_t)jpeg->input_scan_number;
   uint64_t pixels = (uint64_t)jpeg->image_width * jpeg->image_height;
-  if (scans <= MAX_SCANS && scans * pixels <= (uint64_t)MAX_SCANS_OF_LARGEST * PICTURE_MAX_PIXELS) return;
-  (void)refuse(reader->error, RESNET_ERROR_LIMIT, "the JPEG has too many scans: %llu of %llu pixels",
-               (unsigned long long)scans, (unsigned long long)pixels);
+  if (scans <= MAX_SCANS && scans * pixels <= (uint64_t)MAX_SCANS_OF_LARGEST * PICTURE_MAX_PIXELS)
+    return;
+  (void)refuse(reader->error, RESNET_ERROR_LIMIT,
+               "the JPEG has too many scans: %llu of %llu pixels", (unsigned long long)scans,
+               (unsigned long long)pixels);
   longjmp(reader->stopped, 1);
 }
 
@@ -74,7 +79,8 @@ static uint32_t multiply_255(uint32_t a, uint32_t b) {
   return ((product >> 8) + product) >> 8;
 }
 
-/* Ink stored inverted to RGB, with Pillow's formula: white less black, less its share of the ink. */
+/* Ink stored inverted to RGB, with Pillow's formula: white less black, less its share of
+ * the ink. */
 static void cmyk_to_rgb(const uint8_t *cmyk, uint8_t *rgb, uint32_t width) {
   for (uint32_t x = 0; x < width; x++, cmyk += 4, rgb += 3) {
     uint32_t light = cmyk[3];
@@ -100,8 +106,8 @@ static bool choose_colours(jpeg_reader *reader) {
   j_decompress_ptr jpeg = &reader->jpeg;
   int channels = jpeg->num_components;
   if (channels != 1 && channels != 3 && channels != 4)
-    return refuse(reader->error, RESNET_ERROR_UNSUPPORTED, "the JPEG has %d channels; 1, 3 and 4 are accepted",
-                  channels);
+    return refuse(reader->error, RESNET_ERROR_UNSUPPORTED,
+                  "the JPEG has %d channels; 1, 3 and 4 are accepted", channels);
   jpeg->out_color_space = channels == 4 ? JCS_CMYK : JCS_RGB;
   return true;
 }
@@ -124,20 +130,24 @@ static bool read_picture(jpeg_reader *reader, picture *out, int *orientation) {
   if (!picture_allocate(out, jpeg->image_width, jpeg->image_height, reader->error)) return false;
   (void)jpeg_start_decompress(jpeg);
   read_rows(reader, out);
-  /* Reads up to the end marker: a file cut after its last row is still a truncated one. */
+  /* Reads up to the end marker: a file cut after its last row is still a truncated
+   * one. */
   (void)jpeg_finish_decompress(jpeg);
   return true;
 }
 
-/* The one function that setjmp returns to: it touches nothing but its parameters and *reader. */
-static bool read_guarded(jpeg_reader *reader, const uint8_t *bytes, size_t size, picture *out, int *orientation) {
+/* The one function that setjmp returns to: it touches nothing but its parameters and
+ * *reader. */
+static bool read_guarded(jpeg_reader *reader, const uint8_t *bytes, size_t size, picture *out,
+                         int *orientation) {
   if (setjmp(reader->stopped)) return false;
   jpeg_create_decompress(&reader->jpeg);
   jpeg_mem_src(&reader->jpeg, bytes, (unsigned long)size);
   return read_picture(reader, out, orientation);
 }
 
-bool jpeg_decode(const uint8_t *bytes, size_t size, picture *out, int *orientation, resnet_error *error) {
+bool jpeg_decode(const uint8_t *bytes, size_t size, picture *out, int *orientation,
+                 resnet_error *error) {
   jpeg_reader reader;
   memset(&reader, 0, sizeof reader);
   reader.error = error;

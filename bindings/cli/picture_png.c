@@ -7,7 +7,8 @@
 #include "message.h"
 #include "picture.h"
 
-/* Text, profiles and the like are not used here; a compressed one may not unpack to more than this. */
+/* Text, profiles and the like are not used here; a compressed one may not unpack to more
+ * than this. */
 enum { MAX_CHUNK_BYTES = 8 << 20, MAX_CHUNKS = 1000 };
 
 /* What lives across libpng's longjmp. */
@@ -65,8 +66,8 @@ static void read_rows(const png_reader *reader, const picture *out, int passes) 
       png_read_row(reader->png, out->pixels + (size_t)y * out->width * 3, NULL);
 }
 
-/* Big-endian 16-bit grey to RGB within the row, from its end: the values above 255 saturate, as in Pillow's conversion
- * of its mode I;16. */
+/* Big-endian 16-bit grey to RGB within the row, from its end: the values above 255
+ * saturate, as in Pillow's conversion of its mode I;16. */
 static void saturate_rows(const picture *p) {
   for (uint32_t y = 0; y < p->height; y++) {
     uint8_t *row = p->pixels + (size_t)y * p->width * 3;
@@ -94,13 +95,15 @@ static bool read_picture(png_reader *reader, picture *out, int *orientation) {
   /* A palette index beyond the palette is black, as in Pillow. */
   png_set_check_for_invalid_index(png, 0);
   png_read_info(png, reader->info);
-  uint32_t width = png_get_image_width(png, reader->info), height = png_get_image_height(png, reader->info);
+  uint32_t width = png_get_image_width(png, reader->info),
+           height = png_get_image_height(png, reader->info);
   if (!picture_allocate(out, width, height, reader->error)) return false;
   bool deep_grey = is_deep_grey(reader);
   if (!deep_grey) choose_rgb(reader);
   int passes = png_set_interlace_handling(png);
   png_read_update_info(png, reader->info);
-  if (png_get_rowbytes(png, reader->info) != (size_t)width * (deep_grey ? 2 : 3)) png_error(png, "unexpected row size");
+  if (png_get_rowbytes(png, reader->info) != (size_t)width * (deep_grey ? 2 : 3))
+    png_error(png, "unexpected row size");
   read_rows(reader, out, passes);
   png_read_end(png, reader->info);
   if (deep_grey) saturate_rows(out);
@@ -108,7 +111,8 @@ static bool read_picture(png_reader *reader, picture *out, int *orientation) {
   return true;
 }
 
-/* The one function that setjmp returns to: it touches nothing but its parameters and *reader. */
+/* The one function that setjmp returns to: it touches nothing but its parameters and
+ * *reader. */
 static bool read_guarded(png_reader *reader, picture *out, int *orientation) {
   if (setjmp(png_jmpbuf(reader->png))) return false;
   return read_picture(reader, out, orientation);
@@ -118,8 +122,9 @@ static uint32_t big_endian(const uint8_t *at) {
   return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-/* Every chunk lies in the file, up to the last: libpng allocates what a text chunk says that it has, up to 2 GiB,
- * before it reads any of it. A chunk is its length, its type, so many bytes, and a checksum. */
+/* Every chunk lies in the file, up to the last: libpng allocates what a text chunk says
+ * that it has, up to 2 GiB, before it reads any of it. A chunk is its length, its type,
+ * so many bytes, and a checksum. */
 static bool chunks_are_whole(const uint8_t *bytes, size_t size) {
   enum { SIGNATURE = 8, HEADER = 8, CHECKSUM = 4 };
   size_t at = SIGNATURE;
@@ -132,7 +137,8 @@ static bool chunks_are_whole(const uint8_t *bytes, size_t size) {
   return true;
 }
 
-bool png_decode(const uint8_t *bytes, size_t size, picture *out, int *orientation, resnet_error *error) {
+bool png_decode(const uint8_t *bytes, size_t size, picture *out, int *orientation,
+                resnet_error *error) {
   png_reader reader = {.at = bytes, .left = size, .error = error};
   bool good = false;
   if (!chunks_are_whole(bytes, size))

@@ -29,9 +29,10 @@ static void put_bytes(png_structp png, png_bytep bytes, size_t size) {
 
 static void flush_nothing(png_structp png) { (void)png; }
 
-/* The one function that setjmp returns to: it touches nothing but its parameters and what they point to. */
-static bool write_guarded(png_writer *writer, uint32_t width, uint32_t height, picture_row_maker make_row, void *user,
-                          uint8_t *row) {
+/* The one function that setjmp returns to: it touches nothing but its parameters and what
+ * they point to. */
+static bool write_guarded(png_writer *writer, uint32_t width, uint32_t height,
+                          picture_row_maker make_row, void *user, uint8_t *row) {
   png_structp png = writer->png;
   if (setjmp(png_jmpbuf(png))) return false;
   png_set_write_fn(png, writer, put_bytes, flush_nothing);

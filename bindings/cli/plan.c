@@ -40,7 +40,9 @@ const char *plan_block_name(const plan *p, const resnet_op *op) {
   return op->block < p->block_count ? p->blocks[op->block].name : "";
 }
 
-bool has_shortcut(const plan *p, uint32_t block) { return p->blocks[block].shortcut != RESNET_SHORTCUT_NONE; }
+bool has_shortcut(const plan *p, uint32_t block) {
+  return p->blocks[block].shortcut != RESNET_SHORTCUT_NONE;
+}
 
 const char *shortcut_name(resnet_shortcut shortcut) {
   switch (shortcut) {

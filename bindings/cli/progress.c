@@ -24,9 +24,9 @@ static void draw(progress *p, size_t done, double now) {
   double rate = seconds > 0 ? (double)done / seconds : 0;
   double left = rate > 0 ? (double)(p->total - done) / rate : 0;
   int filled = (int)(BAR_WIDTH * done / p->total);
-  (void)fprintf(stderr, "\r\033[K%3d %% [%.*s%*s] %zu/%zu %s, %.*f/s, %.0f s left", (int)(100 * done / p->total),
-                filled, "########################", BAR_WIDTH - filled, "", done, p->total, p->unit, rate < 10 ? 1 : 0,
-                rate, left);
+  (void)fprintf(stderr, "\r\033[K%3d %% [%.*s%*s] %zu/%zu %s, %.*f/s, %.0f s left",
+                (int)(100 * done / p->total), filled, "########################",
+                BAR_WIDTH - filled, "", done, p->total, p->unit, rate < 10 ? 1 : 0, rate, left);
   (void)fflush(stderr);
   p->last = now;
 }

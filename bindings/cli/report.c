@@ -1,5 +1,6 @@
-/* The page of `resnet compare --report`: one file that needs no other, and no network. Whatever comes from a file or
- * its name goes through html_text. Without its script it says the same; tables then do not sort. */
+/* The page of `resnet compare --report`: one file that needs no other, and no network.
+ * Whatever comes from a file or its name goes through html_text. Without its script it
+ * says the same; tables then do not sort. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,13 @@
 extern const unsigned char plot_css[], report_css[], report_js[];
 extern const size_t plot_css_size, report_css_size, report_js_size;
 
-enum { MOST_FIGURES = 8, MOST_PAIRS = 10, MOST_THUMBNAILS = 12, MOST_FAILURES = 20, LINE_SIZE = 512 };
+enum {
+  MOST_FIGURES = 8,
+  MOST_PAIRS = 10,
+  MOST_THUMBNAILS = 12,
+  MOST_FAILURES = 20,
+  LINE_SIZE = 512
+};
 
 /* Pictures may take that much of the page, which is to stay below 2 MB. */
 static const size_t thumbnail_bytes = 600000;
@@ -26,7 +33,7 @@ typedef struct report {
   FILE *out;
 } report;
 
-/* ---- pieces ------------------------------------------------------------------------------------------------------ */
+/* ---- pieces ------------------------------------------------------------------------ */
 
 static void write_text(const report *r, const char *tag, const char *text) {
   (void)fprintf(r->out, "<%s>", tag);
@@ -78,7 +85,7 @@ static void write_sheet(const report *r, sheet_function fill) {
   fill(r->c, &s);
 }
 
-/* ---- plots ------------------------------------------------------------------------------------------------------- */
+/* ---- plots ------------------------------------------------------------------------- */
 
 static bool write_figure(const report *r, const report_plot *p, uint32_t net) {
   char id[64], *text = NULL;
@@ -88,8 +95,10 @@ static bool write_figure(const report *r, const report_plot *p, uint32_t net) {
   if (!place.out) return false;
   bool drawn = report_plot_write(r->c, p, net, &place);
   if (fclose(place.out) == 0 && drawn) {
-    (void)fprintf(r->out, "<figure%s>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Plot: %s",
-                  p->measured ? " class=\"measured\"" : "", p->title);
+    (void)fprintf(
+        r->out,
+        "<figure%s>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Plot: %s",
+        p->measured ? " class=\"measured\"" : "", p->title);
     if (p->each_net) (void)fputs(", ", r->out);
     if (p->each_net) html_text(r->out, r->c->nets[net].title);
     (void)fputs("\">\n", r->out);
@@ -109,8 +118,10 @@ static void write_figures(const report *r, const report_plot *p) {
   (void)fputs("</div>\n", r->out);
   if (drawn == 0) (void)fputs("<p class=\"note\">There is nothing to draw.</p>\n", r->out);
   if (tried < nets)
-    (void)fprintf(r->out, "<p class=\"note\">Plots are shown for the first %u of %u nets; --tables writes all.</p>\n",
-                  tried, nets);
+    (void)fprintf(
+        r->out,
+        "<p class=\"note\">Plots are shown for the first %u of %u nets; --tables writes all.</p>\n",
+        tried, nets);
 }
 
 /* A heading, what was found, the plot. */
@@ -120,18 +131,19 @@ static void write_exhibit(const report *r, const report_plot *p, find_function f
   write_figures(r, p);
 }
 
-/* ---- sections ---------------------------------------------------------------------------------------------------- */
+/* ---- sections ---------------------------------------------------------------------- */
 
 static void write_nets(const report *r) {
   open_section(r, "what", "What was compared");
   write_findings(r, find_accuracy, false);
   write_sheet(r, sheet_nets);
-  (void)fputs(
-      "<p class=\"note\">Depth counts convolutions and fully connected layers, projections left out, as the paper "
-      "does. "
-      "Top-1 has a Wilson interval. The calibration error is the expected one, over 15 bins. Times and peak memory are "
-      "measured, and differ from run to run; everything else is the same each time.</p>\n",
-      r->out);
+  (void)fputs("<p class=\"note\">Depth counts convolutions and fully connected layers, projections "
+              "left out, as the paper "
+              "does. "
+              "Top-1 has a Wilson interval. The calibration error is the expected one, over 15 "
+              "bins. Times and peak memory are "
+              "measured, and differ from run to run; everything else is the same each time.</p>\n",
+              r->out);
   if (r->c->net_count > 1) write_exhibit(r, &plot_cost, NULL);
   close_section(r);
 }
@@ -162,7 +174,8 @@ static void write_lesions(const report *r) {
   open_section(r, "lesions-section", "Lesions");
   if (images)
     (void)fprintf(r->out,
-                  "<p class=\"note\">Blocks are left out as Veit et al. (2016) do: of a residual block the shortcut "
+                  "<p class=\"note\">Blocks are left out as Veit et al. (2016) do: of a residual "
+                  "block the shortcut "
                   "stays, of a plain one its input. Errors are over %s pictures.</p>\n",
                   format_grouped(text, images));
   write_exhibit(r, &plot_lesions, find_block_lesions);
@@ -191,7 +204,8 @@ static void write_accuracy(const report *r) {
 static void write_layers(const report *r) {
   open_section(r, "layers-section", "Layers: dead units and percentiles");
   write_findings(r, find_dead, false);
-  (void)fputs("<p class=\"note\">A channel is dead here when its response is above 0 for no picture at no pixel, so "
+  (void)fputs("<p class=\"note\">A channel is dead here when its response is above 0 for no "
+              "picture at no pixel, so "
               "that a ReLU "
               "would always make it 0.</p>\n",
               r->out);
@@ -199,9 +213,10 @@ static void write_layers(const report *r) {
   close_section(r);
 }
 
-/* ---- pairs ------------------------------------------------------------------------------------------------------- */
+/* ---- pairs ------------------------------------------------------------------------- */
 
-static size_t write_difference(const report *r, size_t index, const net_summary *right, const net_summary *wrong) {
+static size_t write_difference(const report *r, size_t index, const net_summary *right,
+                               const net_summary *wrong) {
   const dataset_item *item = &r->c->data.items[index];
   char name[CLASS_NAME_SIZE];
   uint32_t truth = right->class_of_folder[item->folder];
@@ -211,18 +226,22 @@ static size_t write_difference(const report *r, size_t index, const net_summary 
   html_text(r->out, class_name(r->c, right, truth, name));
   (void)fputs("</b> ", r->out);
   html_shortened(r->out, base_name(item->path), 16);
-  (void)fprintf(r->out, "<br>&#10003; %.0f %%<br>&#10007; ", 100 * (double)right->verdicts[index].confidence);
+  (void)fprintf(r->out, "<br>&#10003; %.0f %%<br>&#10007; ",
+                100 * (double)right->verdicts[index].confidence);
   html_text(r->out, class_name(r->c, wrong, wrong->verdicts[index].best, name));
-  (void)fprintf(r->out, ", %.0f %%</figcaption></figure></li>\n", 100 * (double)wrong->verdicts[index].confidence);
+  (void)fprintf(r->out, ", %.0f %%</figcaption></figure></li>\n",
+                100 * (double)wrong->verdicts[index].confidence);
   return bytes;
 }
 
-static bool only_right(const comparison *c, size_t index, const net_summary *right, const net_summary *wrong) {
+static bool only_right(const comparison *c, size_t index, const net_summary *right,
+                       const net_summary *wrong) {
   bool judged = !(c->failures && c->failures[index]);
   return judged && right->verdicts[index].top1 && !wrong->verdicts[index].top1;
 }
 
-static void write_differences(const report *r, const net_summary *right, const net_summary *wrong, size_t budget) {
+static void write_differences(const report *r, const net_summary *right, const net_summary *wrong,
+                              size_t budget) {
   uint64_t all = 0, shown = 0;
   char number[GROUPED_SIZE];
   for (size_t i = 0; i < r->c->data.count; i++) all += only_right(r->c, i, right, wrong);
@@ -236,7 +255,8 @@ static void write_differences(const report *r, const net_summary *right, const n
     used += write_difference(r, i, right, wrong);
     shown++;
   }
-  (void)fprintf(r->out, "</ul>\n<p class=\"note\">The first %u of %s", (unsigned)shown, format_grouped(number, all));
+  (void)fprintf(r->out, "</ul>\n<p class=\"note\">The first %u of %s", (unsigned)shown,
+                format_grouped(number, all));
   (void)fputs(shown < all ? "; --tables lists all of them.</p>\n" : ".</p>\n", r->out);
 }
 
@@ -266,18 +286,21 @@ static void write_pairs(const report *r) {
     (void)fputs("<p class=\"finding\">One net only: there is no pair to compare.</p>\n", r->out);
   } else {
     write_sheet(r, sheet_pairs);
-    (void)fputs(
-        "<p class=\"note\">Beneath each picture: its class and file; &#10003; how sure the net is that is right; "
-        "&#10007; what the other one says, and how sure it is.</p>\n",
-        r->out);
+    (void)fputs("<p class=\"note\">Beneath each picture: its class and file; &#10003; how sure the "
+                "net is that is right; "
+                "&#10007; what the other one says, and how sure it is.</p>\n",
+                r->out);
   }
-  for (uint32_t i = 0; i < shown; i++) write_pair(r, &r->c->pairs[i], thumbnail_bytes / (2 * shown));
+  for (uint32_t i = 0; i < shown; i++)
+    write_pair(r, &r->c->pairs[i], thumbnail_bytes / (2 * shown));
   if (shown < pairs)
-    (void)fprintf(r->out, "<p class=\"note\">Pictures are shown for the first %u of %u pairs.</p>\n", shown, pairs);
+    (void)fprintf(r->out,
+                  "<p class=\"note\">Pictures are shown for the first %u of %u pairs.</p>\n", shown,
+                  pairs);
   close_section(r);
 }
 
-/* ---- how it was made --------------------------------------------------------------------------------------------- */
+/* ---- how it was made --------------------------------------------------------------- */
 
 /* What Linux calls the CPU, else its kind. */
 static void write_cpu(const report *r) {
@@ -299,10 +322,12 @@ static void write_cpu(const report *r) {
 static void write_failures(const report *r) {
   uint64_t count = 0;
   char number[GROUPED_SIZE];
-  for (size_t i = 0; r->c->failures && i < r->c->data.count; i++) count += r->c->failures[i] != NULL;
+  for (size_t i = 0; r->c->failures && i < r->c->data.count; i++)
+    count += r->c->failures[i] != NULL;
   if (count == 0) return;
-  (void)fprintf(r->out, "<h3>Pictures that could not be judged</h3>\n<p>The first %u of %s:</p>\n<ul>\n",
-                (unsigned)(count < MOST_FAILURES ? count : MOST_FAILURES), format_grouped(number, count));
+  (void)fprintf(
+      r->out, "<h3>Pictures that could not be judged</h3>\n<p>The first %u of %s:</p>\n<ul>\n",
+      (unsigned)(count < MOST_FAILURES ? count : MOST_FAILURES), format_grouped(number, count));
   for (size_t i = 0, shown = 0; i < r->c->data.count && shown < MOST_FAILURES; i++) {
     if (!r->c->failures[i]) continue;
     (void)fputs("<li><bdi>", r->out);
@@ -322,7 +347,8 @@ static void write_models(const report *r) {
                                          {"Written by", "producer", COLUMN_PLAIN},
                                          {"Classes by", "classes_by", COLUMN_PLAIN}};
   sheet s = {.out = r->out};
-  sheet_open(&s, "models", "Model files", columns, sizeof columns / sizeof columns[0], r->c->net_count);
+  sheet_open(&s, "models", "Model files", columns, sizeof columns / sizeof columns[0],
+             r->c->net_count);
   for (uint32_t i = 0; i < r->c->net_count; i++) {
     const net_summary *n = &r->c->nets[i];
     sheet_text(&s, n->title);
@@ -340,24 +366,27 @@ static void write_making(const report *r) {
   open_section(r, "making", "How this page was made");
   (void)fputs("<dl>\n<dt>Command</dt>\n", r->out);
   write_text(r, "dd class=\"code\"", s->command_line ? s->command_line : "resnet compare");
-  (void)fprintf(r->out, "<dt>Version</dt>\n<dd>libresnet %s</dd>\n<dt>Pictures</dt>\n<dd>", resnet_version());
+  (void)fprintf(r->out, "<dt>Version</dt>\n<dd>libresnet %s</dd>\n<dt>Pictures</dt>\n<dd>",
+                resnet_version());
   html_text(r->out, s->data ? s->data : "");
-  (void)fprintf(r->out, ": %s in %u classes</dd>\n", format_grouped(number, r->c->data.count), r->c->data.folder_count);
+  (void)fprintf(r->out, ": %s in %u classes</dd>\n", format_grouped(number, r->c->data.count),
+                r->c->data.folder_count);
   write_cpu(r);
-  (void)fprintf(
-      r->out,
-      "<dt>Workers</dt>\n<dd>%u</dd>\n<dt class=\"measured\">Time</dt>\n<dd class=\"measured\">%.1f s</dd>\n</dl>\n",
-      r->c->workers, r->c->seconds);
+  (void)fprintf(r->out,
+                "<dt>Workers</dt>\n<dd>%u</dd>\n<dt class=\"measured\">Time</dt>\n<dd "
+                "class=\"measured\">%.1f s</dd>\n</dl>\n",
+                r->c->workers, r->c->seconds);
   write_models(r);
   write_failures(r);
   close_section(r);
 }
 
-/* ---- the page ---------------------------------------------------------------------------------------------------- */
+/* ---- the page ---------------------------------------------------------------------- */
 
 static int hex_digit(char letter) { return letter <= '9' ? letter - '0' : letter - 'a' + 10; }
 
-/* Only the page's own script may run, whatever a name might smuggle in; nothing is fetched. */
+/* Only the page's own script may run, whatever a name might smuggle in; nothing is
+ * fetched. */
 static void write_policy(const report *r) {
   sha256 hash;
   char text[SHA256_TEXT];
@@ -367,7 +396,8 @@ static void write_policy(const report *r) {
   sha256_finish(&hash, text);
   for (size_t i = 0; i < sizeof bytes; i++)
     bytes[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
-  (void)fputs("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+  (void)fputs("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+              "style-src 'unsafe-inline'; "
               "img-src data:; script-src 'sha256-",
               r->out);
   write_base64(r->out, bytes, sizeof bytes);
@@ -389,10 +419,12 @@ static void write_head(const report *r) {
   write_text(r, "h1", title);
   (void)fputs(
       "<nav aria-label=\"Contents\"><ol>\n<li><a href=\"#what\">What was compared</a></li>\n"
-      "<li><a href=\"#responses\">Layer responses</a></li>\n<li><a href=\"#branches\">Blocks</a></li>\n"
+      "<li><a href=\"#responses\">Layer responses</a></li>\n<li><a "
+      "href=\"#branches\">Blocks</a></li>\n"
       "<li><a href=\"#lesions-section\">Lesions</a></li>\n<li><a href=\"#costs\">Costs</a></li>\n"
       "<li><a href=\"#accuracy\">Accuracy</a></li>\n<li><a href=\"#pairs-section\">Pairs</a></li>\n"
-      "<li><a href=\"#layers-section\">Layers</a></li>\n<li><a href=\"#making\">How it was made</a></li>\n</ol></nav>\n"
+      "<li><a href=\"#layers-section\">Layers</a></li>\n<li><a href=\"#making\">How it was "
+      "made</a></li>\n</ol></nav>\n"
       "</header>\n<main>\n",
       r->out);
 }

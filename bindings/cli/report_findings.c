@@ -1,5 +1,6 @@
-/* What the numbers say, in plain sentences, one a line: see report.h. Each number comes from the comparison, and each
- * expectation of "Deep Residual Learning" is said to hold, not to hold, or why neither can be said. */
+/* What the numbers say, in plain sentences, one a line: see report.h. Each number comes
+ * from the comparison, and each expectation of "Deep Residual Learning" is said to hold,
+ * not to hold, or why neither can be said. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -13,7 +14,9 @@ enum { MOST_SENTENCES = 12 };
 
 static const char *title_of(const comparison *c, uint32_t net) { return c->nets[net].title; }
 
-static uint32_t depth_of(const comparison *c, uint32_t net) { return c->nets[net].model.info.conv_layers; }
+static uint32_t depth_of(const comparison *c, uint32_t net) {
+  return c->nets[net].model.info.conv_layers;
+}
 
 static const char *kind_of(bool residual) { return residual ? "residual" : "plain"; }
 
@@ -25,7 +28,7 @@ static void write_p(FILE *out, double p) {
     (void)fprintf(out, "p = %.2g", p);
 }
 
-/* ---- accuracy ------------------------------------------------------------------------------------------------------
+/* ---- accuracy ----------------------------------------------------------------------
  */
 
 static const pair_summary *pair_of(const comparison *c, uint32_t a, uint32_t b) {
@@ -45,19 +48,23 @@ static void compare_depths(const comparison *c, uint32_t shallow, uint32_t deep,
   double before = top1_of(&c->nets[shallow]), after = top1_of(&c->nets[deep]);
   const pair_summary *p = pair_of(c, shallow, deep);
   bool chance = may_be_chance(c, shallow, deep), residual = c->nets[deep].residual;
-  (void)fprintf(out, "Of the %s nets %s and %s, the deeper gets %.2f %% right and the shallower %.2f %%",
-                kind_of(residual), title_of(c, shallow), title_of(c, deep), 100 * after, 100 * before);
+  (void)fprintf(
+      out, "Of the %s nets %s and %s, the deeper gets %.2f %% right and the shallower %.2f %%",
+      kind_of(residual), title_of(c, shallow), title_of(c, deep), 100 * after, 100 * before);
   if (p) {
     (void)fputs(" (McNemar's ", out);
     write_p(out, p->mcnemar_p);
     (void)fputc(')', out);
   }
   if (chance)
-    (void)fputs(": a difference that may be chance, so that neither degradation nor gain by depth can be said.\n", out);
+    (void)fputs(": a difference that may be chance, so that neither degradation nor gain by depth "
+                "can be said.\n",
+                out);
   else if (after < before && !residual)
     (void)fputs(": depth makes it worse, the degradation that the paper starts from.\n", out);
   else if (after < before)
-    (void)fputs(": depth makes it worse, which shortcuts should prevent; the paper's finding does not hold here.\n",
+    (void)fputs(": depth makes it worse, which shortcuts should prevent; the paper's finding does "
+                "not hold here.\n",
                 out);
   else if (after > before && residual)
     (void)fputs(": depth makes it better, as in the paper.\n", out);
@@ -68,8 +75,10 @@ static void compare_depths(const comparison *c, uint32_t shallow, uint32_t deep,
 }
 
 static void compare_neighbours(const comparison *c, bool residual,
-                               void (*say)(const comparison *, uint32_t, uint32_t, FILE *), FILE *out) {
-  uint32_t *order = allocate(c->net_count, sizeof *order), count = nets_by_depth(c, residual, order);
+                               void (*say)(const comparison *, uint32_t, uint32_t, FILE *),
+                               FILE *out) {
+  uint32_t *order = allocate(c->net_count, sizeof *order),
+           count = nets_by_depth(c, residual, order);
   for (uint32_t i = 1, said = 0; i < count && said < MOST_SENTENCES; i++) {
     if (depth_of(c, order[i - 1]) == depth_of(c, order[i])) continue;
     say(c, order[i - 1], order[i], out);
@@ -81,22 +90,25 @@ static void compare_neighbours(const comparison *c, bool residual,
 void find_accuracy(const comparison *c, FILE *out) {
   uint32_t best = RESNET_NO_INDEX;
   for (uint32_t i = 0; i < c->net_count; i++)
-    if (c->nets[i].images && (best == RESNET_NO_INDEX || top1_of(&c->nets[i]) > top1_of(&c->nets[best]))) best = i;
+    if (c->nets[i].images &&
+        (best == RESNET_NO_INDEX || top1_of(&c->nets[i]) > top1_of(&c->nets[best])))
+      best = i;
   if (best == RESNET_NO_INDEX) {
     (void)fputs("No picture could be judged: nothing can be said about accuracy.\n", out);
     return;
   }
   const net_summary *n = &c->nets[best];
   char images[GROUPED_SIZE];
-  (void)fprintf(out, "%s%s gets %.2f %% of %s pictures right (95 %% interval: %.2f %% to %.2f %%)%s.\n",
-                c->net_count > 1 ? "The most accurate net, " : "", n->title, 100 * top1_of(n),
-                format_grouped(images, n->images), 100 * n->top1_interval.low, 100 * n->top1_interval.high,
-                c->net_count > 1 ? "" : "; with one net there is nothing to compare it to");
+  (void)fprintf(
+      out, "%s%s gets %.2f %% of %s pictures right (95 %% interval: %.2f %% to %.2f %%)%s.\n",
+      c->net_count > 1 ? "The most accurate net, " : "", n->title, 100 * top1_of(n),
+      format_grouped(images, n->images), 100 * n->top1_interval.low, 100 * n->top1_interval.high,
+      c->net_count > 1 ? "" : "; with one net there is nothing to compare it to");
   compare_neighbours(c, false, compare_depths, out);
   compare_neighbours(c, true, compare_depths, out);
 }
 
-/* ---- layer responses ------------------------------------------------------------------------------------------------
+/* ---- layer responses ---------------------------------------------------------------
  */
 
 /* Ratios of a residual net to a plain one, layer by layer. */
@@ -112,7 +124,8 @@ static void compare_to_plain(const comparison *c, uint32_t plain, uint32_t resid
   free(ratios);
   if (!isfinite(median)) return;
   (void)fprintf(out,
-                "%s's layer responses are %.2f times those of %s in the median layer (layers compared one by one), and "
+                "%s's layer responses are %.2f times those of %s in the median layer (layers "
+                "compared one by one), and "
                 "smaller in %u of %u layers: ",
                 r->title, median, p->title, smaller, count);
   (void)fputs(median < 1 ? "the paper's order, plain above residual, holds.\n"
@@ -138,12 +151,13 @@ static uint32_t compare_equal_depths(const comparison *c, FILE *out) {
 static void compare_layer_depths(const comparison *c, uint32_t shallow, uint32_t deep, FILE *out) {
   double before = median_layer_std(&c->nets[shallow]), after = median_layer_std(&c->nets[deep]);
   if (!isfinite(before) || !isfinite(after)) return;
-  (void)fprintf(out, "The deeper of %s and %s has %s responses: median standard deviation %.3g against %.3g",
-                title_of(c, shallow), title_of(c, deep),
-                after < before   ? "smaller"
-                : after > before ? "larger"
-                                 : "equal",
-                after, before);
+  (void)fprintf(
+      out, "The deeper of %s and %s has %s responses: median standard deviation %.3g against %.3g",
+      title_of(c, shallow), title_of(c, deep),
+      after < before   ? "smaller"
+      : after > before ? "larger"
+                       : "equal",
+      after, before);
   (void)fputs(after < before ? "; the paper's order, deeper below shallower, holds.\n"
                              : "; the paper's order, deeper below shallower, does not hold.\n",
               out);
@@ -162,15 +176,18 @@ void find_layers(const comparison *c, FILE *out) {
     (void)fputs("Layer responses were not observed: nothing can be said about them.\n", out);
   else if (plain == 0 || residual == 0)
     (void)fprintf(out,
-                  "No %s net is among those compared: whether plain nets have larger responses than residual ones "
+                  "No %s net is among those compared: whether plain nets have larger responses "
+                  "than residual ones "
                   "cannot be said.\n",
                   kind_of(plain > 0));
   else if (compare_equal_depths(c, out) == 0)
-    (void)fputs(
-        "No plain net has as many layers as a residual one: their responses cannot be compared layer by layer.\n", out);
+    (void)fputs("No plain net has as many layers as a residual one: their responses cannot be "
+                "compared layer by layer.\n",
+                out);
   if (any_layers(c)) {
     if (residual < 2 || depth_of(c, order[0]) == depth_of(c, order[residual - 1]))
-      (void)fputs("Fewer than two residual nets of different depth are compared: whether deeper ones have smaller "
+      (void)fputs("Fewer than two residual nets of different depth are compared: whether deeper "
+                  "ones have smaller "
                   "responses cannot be said.\n",
                   out);
     compare_neighbours(c, true, compare_layer_depths, out);
@@ -178,7 +195,7 @@ void find_layers(const comparison *c, FILE *out) {
   free(order);
 }
 
-/* ---- residual branches ----------------------------------------------------------------------------------------------
+/* ---- residual branches -------------------------------------------------------------
  */
 
 static void say_ratios(const net_summary *n, FILE *out) {
@@ -191,7 +208,8 @@ static void say_ratios(const net_summary *n, FILE *out) {
   }
   if (least == RESNET_NO_INDEX) return;
   (void)fprintf(out,
-                "In the median block of %s the residual branch varies %.2f times as much as the shortcut; least in %s "
+                "In the median block of %s the residual branch varies %.2f times as much as the "
+                "shortcut; least in %s "
                 "(%.2f), most in %s (%.2f).\n",
                 n->title, median_ratio(n), n->plan.blocks[least].name, n->blocks[least].ratio,
                 n->plan.blocks[most].name, n->blocks[most].ratio);
@@ -200,17 +218,21 @@ static void say_ratios(const net_summary *n, FILE *out) {
 static void compare_ratios(const comparison *c, uint32_t shallow, uint32_t deep, FILE *out) {
   double before = median_ratio(&c->nets[shallow]), after = median_ratio(&c->nets[deep]);
   if (!isfinite(before) || !isfinite(after)) return;
-  (void)fprintf(out, "The deeper of %s and %s changes the signal %s per block: median ratio %.2f against %.2f%s",
-                title_of(c, shallow), title_of(c, deep),
-                after < before   ? "less"
-                : after > before ? "more"
-                                 : "as much",
-                after, before,
-                after < before ? ", as the paper argues.\n" : "; what the paper argues does not hold here.\n");
+  (void)fprintf(
+      out,
+      "The deeper of %s and %s changes the signal %s per block: median ratio %.2f against %.2f%s",
+      title_of(c, shallow), title_of(c, deep),
+      after < before   ? "less"
+      : after > before ? "more"
+                       : "as much",
+      after, before,
+      after < before ? ", as the paper argues.\n"
+                     : "; what the paper argues does not hold here.\n");
 }
 
 void find_blocks(const comparison *c, FILE *out) {
-  uint32_t *order = allocate(c->net_count, sizeof *order), residual = nets_by_depth(c, true, order), said = 0;
+  uint32_t *order = allocate(c->net_count, sizeof *order), residual = nets_by_depth(c, true, order),
+           said = 0;
   for (uint32_t i = 0; i < residual; i++) {
     const net_summary *n = &c->nets[order[i]];
     if (!isfinite(median_ratio(n)) || said >= MOST_SENTENCES) continue;
@@ -219,13 +241,16 @@ void find_blocks(const comparison *c, FILE *out) {
   }
   free(order);
   if (residual == 0)
-    (void)fputs("None of the nets has shortcuts: there are no residual branches to compare with them.\n", out);
+    (void)fputs(
+        "None of the nets has shortcuts: there are no residual branches to compare with them.\n",
+        out);
   else if (said == 0)
-    (void)fputs("Responses were not observed: how large residual branches are cannot be said.\n", out);
+    (void)fputs("Responses were not observed: how large residual branches are cannot be said.\n",
+                out);
   compare_neighbours(c, true, compare_ratios, out);
 }
 
-/* ---- lesions --------------------------------------------------------------------------------------------------------
+/* ---- lesions -----------------------------------------------------------------------
  */
 
 static void say_block_lesions(const net_summary *n, FILE *out) {
@@ -239,15 +264,17 @@ static void say_block_lesions(const net_summary *n, FILE *out) {
   double median = median_of(costs, count);
   free(costs);
   if (count == 0) {
-    (void)fprintf(out, "No block of %s can be left out: each changes the shape of what it is given.\n", n->title);
+    (void)fprintf(out,
+                  "No block of %s can be left out: each changes the shape of what it is given.\n",
+                  n->title);
     return;
   }
-  (void)fprintf(
-      out,
-      "Leaving out one block of %s raises its error by %.1f points in the median of %u blocks, and by %.1f at "
-      "worst (%s), from %.1f %%.\n",
-      n->title, 100 * median, count, 100 * (1 - n->blocks[worst].skipped_top1 - whole), n->plan.blocks[worst].name,
-      100 * whole);
+  (void)fprintf(out,
+                "Leaving out one block of %s raises its error by %.1f points in the median of %u "
+                "blocks, and by %.1f at "
+                "worst (%s), from %.1f %%.\n",
+                n->title, 100 * median, count, 100 * (1 - n->blocks[worst].skipped_top1 - whole),
+                n->plan.blocks[worst].name, 100 * whole);
 }
 
 void find_block_lesions(const comparison *c, FILE *out) {
@@ -257,18 +284,21 @@ void find_block_lesions(const comparison *c, FILE *out) {
     say_block_lesions(&c->nets[i], out);
     said++;
   }
-  if (said == 0) (void)fputs("No lesions were tried: what single blocks are worth cannot be said.\n", out);
+  if (said == 0)
+    (void)fputs("No lesions were tried: what single blocks are worth cannot be said.\n", out);
 }
 
-/* How many blocks can be gone before the mean error is halfway from the whole net's to that of the most removed. */
+/* How many blocks can be gone before the mean error is halfway from the whole net's to
+ * that of the most removed. */
 static void say_removals(const net_summary *n, FILE *out) {
   const removal_summary *last = &n->removals[n->removal_count - 1];
   double whole = whole_error(n), end = 1 - last->mean;
-  (void)fprintf(
-      out,
-      "With %u blocks of %s left out, the mean error is %.1f %% (%.1f %% to %.1f %% by choice of blocks) against "
-      "%.1f %% of the whole net",
-      last->removed, n->title, 100 * end, 100 * (1 - last->most), 100 * (1 - last->least), 100 * whole);
+  (void)fprintf(out,
+                "With %u blocks of %s left out, the mean error is %.1f %% (%.1f %% to %.1f %% by "
+                "choice of blocks) against "
+                "%.1f %% of the whole net",
+                last->removed, n->title, 100 * end, 100 * (1 - last->most), 100 * (1 - last->least),
+                100 * whole);
   for (uint32_t i = 0; i < n->removal_count; i++) {
     if (1 - n->removals[i].mean < (whole + end) / 2) continue;
     (void)fprintf(out, "; half of that rise is reached with %u left out", n->removals[i].removed);
@@ -284,10 +314,11 @@ void find_removals(const comparison *c, FILE *out) {
     say_removals(&c->nets[i], out);
     said++;
   }
-  if (said == 0) (void)fputs("Leaving out several blocks was not tried: nothing can be said about it.\n", out);
+  if (said == 0)
+    (void)fputs("Leaving out several blocks was not tried: nothing can be said about it.\n", out);
 }
 
-/* ---- what shortcuts cost --------------------------------------------------------------------------------------------
+/* ---- what shortcuts cost -----------------------------------------------------------
  */
 
 typedef struct shortcut_costs {
@@ -315,21 +346,25 @@ static shortcut_costs add_costs(const net_summary *n) {
 static void say_times(const net_summary *n, const shortcut_costs *sum, FILE *out) {
   double share = sum->ms / n->latency_median_ms, unfused = sum->unfused_ms / n->latency_median_ms;
   if (sum->lost == sum->shortcuts)
-    (void)fprintf(out, "What the %u shortcuts of %s take of its %.3g ms is lost in the noise", sum->shortcuts, n->title,
-                  n->latency_median_ms);
+    (void)fprintf(out, "What the %u shortcuts of %s take of its %.3g ms is lost in the noise",
+                  sum->shortcuts, n->title, n->latency_median_ms);
   else
-    (void)fprintf(out, "The %u shortcuts of %s take %.3g ms of its %.3g ms (%.1f %%)", sum->shortcuts, n->title,
-                  sum->ms, n->latency_median_ms, 100 * share);
+    (void)fprintf(out, "The %u shortcuts of %s take %.3g ms of its %.3g ms (%.1f %%)",
+                  sum->shortcuts, n->title, sum->ms, n->latency_median_ms, 100 * share);
   if (sum->lost > 0 && sum->lost < sum->shortcuts)
     (void)fprintf(out, ", not counting %u whose time is lost in the noise", sum->lost);
   if (!isfinite(sum->unfused_ms))
     (void)fputs("; what they would take as operations of their own was not measured.\n", out);
   else if (sum->unfused_ms > sum->ms)
-    (void)fprintf(out, "; as operations of their own they would take %.3g ms (%.1f %%): fusing them saves %.1f %%.\n",
+    (void)fprintf(out,
+                  "; as operations of their own they would take %.3g ms (%.1f %%): fusing them "
+                  "saves %.1f %%.\n",
                   sum->unfused_ms, 100 * unfused, 100 * (unfused - share));
   else
-    (void)fprintf(out, "; as operations of their own they would take %.3g ms: fusing them saves nothing here.\n",
-                  sum->unfused_ms);
+    (void)fprintf(
+        out,
+        "; as operations of their own they would take %.3g ms: fusing them saves nothing here.\n",
+        sum->unfused_ms);
 }
 
 void find_shortcut_times(const comparison *c, FILE *out) {
@@ -354,7 +389,8 @@ void find_shortcut_bytes(const comparison *c, FILE *out) {
     if (sum.shortcuts == 0 || sum.unfused_bytes == 0) continue;
     char fused[FORMAT_SIZE], unfused[FORMAT_SIZE];
     (void)fprintf(out,
-                  "For the %u shortcuts of %s, %s have to be read and written for each picture; as operations of their "
+                  "For the %u shortcuts of %s, %s have to be read and written for each picture; as "
+                  "operations of their "
                   "own, %s",
                   sum.shortcuts, c->nets[i].title, format_bytes(fused, sum.bytes),
                   format_bytes(unfused, sum.unfused_bytes));
@@ -367,7 +403,7 @@ void find_shortcut_bytes(const comparison *c, FILE *out) {
   if (with == 0) (void)fputs("None of the nets has shortcuts: they take no memory traffic.\n", out);
 }
 
-/* ---- confusions and calibration ---------------------------------------------------------------------------------- */
+/* ---- confusions and calibration ---------------------------------------------------- */
 
 void find_confusions(const comparison *c, FILE *out) {
   uint32_t said = 0;
@@ -384,9 +420,11 @@ void find_confusions(const comparison *c, FILE *out) {
     for (size_t j = 0; j < n->model.info.classes; j++)
       of_class += n->confusion[worst.truth * (size_t)n->model.info.classes + j];
     (void)fprintf(out,
-                  "%s most often takes \xe2\x80\x9c%s\xe2\x80\x9d for \xe2\x80\x9c%s\xe2\x80\x9d: %s of %s pictures.\n",
-                  n->title, class_name(c, n, worst.truth, truth), class_name(c, n, worst.answer, answer),
-                  format_grouped(pictures, worst.pictures), format_grouped(all, of_class));
+                  "%s most often takes \xe2\x80\x9c%s\xe2\x80\x9d for \xe2\x80\x9c%s\xe2\x80\x9d: "
+                  "%s of %s pictures.\n",
+                  n->title, class_name(c, n, worst.truth, truth),
+                  class_name(c, n, worst.answer, answer), format_grouped(pictures, worst.pictures),
+                  format_grouped(all, of_class));
     said++;
   }
   if (said == 0) (void)fputs("No picture could be judged: there is nothing to confuse.\n", out);
@@ -401,19 +439,21 @@ void find_calibration(const comparison *c, FILE *out) {
     for (size_t b = 0; b < CALIBRATION_BINS; b++) confidence += n->calibration[b].confidence;
     confidence /= (double)n->images;
     double over = confidence - top1_of(n);
-    (void)fprintf(
-        out, "%s is on average %.1f %% sure and %.1f %% right: %s. Its expected calibration error is %.1f points.\n",
-        n->title, 100 * confidence, 100 * top1_of(n),
-        fabs(over) < 0.005 ? "neither over- nor underconfident"
-        : over > 0         ? "overconfident"
-                           : "underconfident",
-        100 * n->calibration_error);
+    (void)fprintf(out,
+                  "%s is on average %.1f %% sure and %.1f %% right: %s. Its expected calibration "
+                  "error is %.1f points.\n",
+                  n->title, 100 * confidence, 100 * top1_of(n),
+                  fabs(over) < 0.005 ? "neither over- nor underconfident"
+                  : over > 0         ? "overconfident"
+                                     : "underconfident",
+                  100 * n->calibration_error);
     said++;
   }
-  if (said == 0) (void)fputs("No picture could be judged: nothing can be said about confidence.\n", out);
+  if (said == 0)
+    (void)fputs("No picture could be judged: nothing can be said about confidence.\n", out);
 }
 
-/* ---- pairs and dead units ---------------------------------------------------------------------------------------- */
+/* ---- pairs and dead units ---------------------------------------------------------- */
 
 void find_pair(const comparison *c, const pair_summary *p, FILE *out) {
   const char *a = title_of(c, p->a), *b = title_of(c, p->b);
@@ -422,10 +462,11 @@ void find_pair(const comparison *c, const pair_summary *p, FILE *out) {
     return;
   }
   char only_a[GROUPED_SIZE], only_b[GROUPED_SIZE];
-  (void)fprintf(
-      out, "%s and %s give the same answer to %.1f %% of the pictures. %s alone is right on %s, %s alone on %s: ", a, b,
-      100 * (double)p->agree / (double)p->images, a, format_grouped(only_a, p->only_a), b,
-      format_grouped(only_b, p->only_b));
+  (void)fprintf(out,
+                "%s and %s give the same answer to %.1f %% of the pictures. %s alone is right on "
+                "%s, %s alone on %s: ",
+                a, b, 100 * (double)p->agree / (double)p->images, a,
+                format_grouped(only_a, p->only_a), b, format_grouped(only_b, p->only_b));
   bool differs = p->mcnemar_p < significant;
   (void)fputs(differs ? "a larger difference than chance explains (McNemar's "
                       : "a difference that may be chance (McNemar's ",
@@ -443,10 +484,14 @@ void find_dead(const comparison *c, FILE *out) {
     if (channels == 0) continue;
     said++;
     if (dead == 0)
-      (void)fprintf(out, "None of the %s channels of %s is dead.\n", format_grouped(all, channels), n->title);
+      (void)fprintf(out, "None of the %s channels of %s is dead.\n", format_grouped(all, channels),
+                    n->title);
     else
       (void)fprintf(out, "%s of the %s channels of %s %s above 0 for no picture at no pixel.\n",
-                    format_grouped(text, dead), format_grouped(all, channels), n->title, dead == 1 ? "is" : "are");
+                    format_grouped(text, dead), format_grouped(all, channels), n->title,
+                    dead == 1 ? "is" : "are");
   }
-  if (said == 0) (void)fputs("Layer responses were not observed: whether channels are dead cannot be said.\n", out);
+  if (said == 0)
+    (void)fputs("Layer responses were not observed: whether channels are dead cannot be said.\n",
+                out);
 }

@@ -15,12 +15,15 @@ double median_of(double *values, size_t count) {
   return sorted_median(values, known);
 }
 
-double layer_std(const net_summary *n, uint32_t layer) { return n->responses[n->layers[layer]].std; }
+double layer_std(const net_summary *n, uint32_t layer) {
+  return n->responses[n->layers[layer]].std;
+}
 
 uint32_t figure_layers(const net_summary *n) {
   if (n->layer_count == 0) return 0;
   uint32_t op = n->responses[n->layers[n->layer_count - 1]].op;
-  bool connects_all = op < n->plan.op_count && n->plan.ops[op].height == 1 && n->plan.ops[op].width == 1;
+  bool connects_all =
+      op < n->plan.op_count && n->plan.ops[op].height == 1 && n->plan.ops[op].width == 1;
   return n->layer_count - connects_all;
 }
 
@@ -62,14 +65,17 @@ uint32_t nets_by_depth(const comparison *c, bool residual, uint32_t *order) {
   for (uint32_t i = 0; i < c->net_count; i++) {
     if (c->nets[i].residual != residual) continue;
     uint32_t at = count++;
-    for (; at > 0 && c->nets[order[at - 1]].model.info.conv_layers > c->nets[i].model.info.conv_layers; at--)
+    for (; at > 0 &&
+           c->nets[order[at - 1]].model.info.conv_layers > c->nets[i].model.info.conv_layers;
+         at--)
       order[at] = order[at - 1];
     order[at] = i;
   }
   return count;
 }
 
-const char *class_name(const comparison *c, const net_summary *n, uint32_t index, char out[CLASS_NAME_SIZE]) {
+const char *class_name(const comparison *c, const net_summary *n, uint32_t index,
+                       char out[CLASS_NAME_SIZE]) {
   const resnet_model_info *info = &n->model.info;
   const char *name = info->labels && index < info->classes ? info->labels[index] : NULL;
   for (uint32_t i = 0; !name && n->class_of_folder && i < c->data.folder_count; i++)

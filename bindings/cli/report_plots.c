@@ -9,7 +9,7 @@
 
 enum { MOST_PRINTED_CLASSES = 20, MOST_DRAWN_CLASSES = 50, DETAIL_SIZE = 64 };
 
-/* ---- series of numbers ------------------------------------------------------------------------------------------- */
+/* ---- series of numbers ------------------------------------------------------------- */
 
 /* What a series owns. */
 typedef struct series_data {
@@ -42,8 +42,8 @@ static void drawing_release(drawing *d) {
   free(d->data);
 }
 
-/* A colour for each depth; where a net of that depth and kind has it already, one that none has. Plain nets are dashed
- * and hollow. */
+/* A colour for each depth; where a net of that depth and kind has it already, one that
+ * none has. Plain nets are dashed and hollow. */
 static unsigned colour_of(const comparison *c, uint32_t net) {
   unsigned next = 0;
   unsigned *colours = allocate(net + 1, sizeof *colours);
@@ -73,8 +73,12 @@ static svg_series *add_series(drawing *d, const comparison *c, uint32_t net, siz
   for (size_t i = 0; i < count; i++) data->details[i] = data->texts[i];
   const net_summary *n = &c->nets[net];
   unsigned colour = colour_of(c, net);
-  *s = (svg_series){
-      .name = n->title, .x = data->x, .y = data->y, .details = data->details, .colour = colour, .marker = colour};
+  *s = (svg_series){.name = n->title,
+                    .x = data->x,
+                    .y = data->y,
+                    .details = data->details,
+                    .colour = colour,
+                    .marker = colour};
   s->dashed = s->hollow = !n->residual;
   return s;
 }
@@ -105,7 +109,7 @@ static bool finish(drawing *d, svg_plot *p, const svg_place *place) {
   return drawn;
 }
 
-/* ---- the plots --------------------------------------------------------------------------------------------------- */
+/* ---- the plots --------------------------------------------------------------------- */
 
 static bool write_cost(const comparison *c, uint32_t net, const svg_place *place, const char *title,
                        const char *description) {
@@ -148,7 +152,8 @@ static void add_layers(drawing *d, const comparison *c, uint32_t net, bool sorte
   free(stds);
 }
 
-static bool write_layer_panel(const comparison *c, bool sorted, const svg_place *place, svg_plot *p) {
+static bool write_layer_panel(const comparison *c, bool sorted, const svg_place *place,
+                              svg_plot *p) {
   drawing d = drawing_make(c->net_count);
   double least = INFINITY, most = 0;
   for (uint32_t i = 0; i < c->net_count; i++) {
@@ -159,27 +164,29 @@ static bool write_layer_panel(const comparison *c, bool sorted, const svg_place 
       most = fmax(most, layer_std(&c->nets[i], j));
     }
   }
-  p->x = (svg_axis){.title = sorted ? "layers, sorted by magnitude" : "layer, in order", .whole = true};
-  p->y = (svg_axis){.title = "standard deviation of the response", .logarithmic = most > 20 * least};
+  p->x = (svg_axis){.title = sorted ? "layers, sorted by magnitude" : "layer, in order",
+                    .whole = true};
+  p->y =
+      (svg_axis){.title = "standard deviation of the response", .logarithmic = most > 20 * least};
   return finish(&d, p, place);
 }
 
-static bool write_layers(const comparison *c, uint32_t net, const svg_place *place, const char *title,
-                         const char *description) {
+static bool write_layers(const comparison *c, uint32_t net, const svg_place *place,
+                         const char *title, const char *description) {
   (void)net;
   svg_plot p = {.title = title, .description = description};
   return write_layer_panel(c, false, place, &p);
 }
 
-static bool write_layers_sorted(const comparison *c, uint32_t net, const svg_place *place, const char *title,
-                                const char *description) {
+static bool write_layers_sorted(const comparison *c, uint32_t net, const svg_place *place,
+                                const char *title, const char *description) {
   (void)net;
   svg_plot p = {.title = title, .description = description};
   return write_layer_panel(c, true, place, &p);
 }
 
-static bool write_ratios(const comparison *c, uint32_t net, const svg_place *place, const char *title,
-                         const char *description) {
+static bool write_ratios(const comparison *c, uint32_t net, const svg_place *place,
+                         const char *title, const char *description) {
   (void)net;
   drawing d = drawing_make(c->net_count);
   for (uint32_t i = 0; i < c->net_count; i++) {
@@ -187,17 +194,19 @@ static bool write_ratios(const comparison *c, uint32_t net, const svg_place *pla
     if (!n->residual || !isfinite(median_ratio(n))) continue;
     svg_series *s = add_series(&d, c, i, n->plan.block_count);
     for (uint32_t j = 0; j < n->plan.block_count; j++)
-      add_point(&d, j + 1.0, has_shortcut(&n->plan, j) ? n->blocks[j].ratio : NAN, n->plan.blocks[j].name);
+      add_point(&d, j + 1.0, has_shortcut(&n->plan, j) ? n->blocks[j].ratio : NAN,
+                n->plan.blocks[j].name);
     s->x = NULL;
   }
-  svg_plot p = {.title = title, .description = description, .level = 1, .level_name = "branch = shortcut"};
+  svg_plot p = {
+      .title = title, .description = description, .level = 1, .level_name = "branch = shortcut"};
   p.x = (svg_axis){.title = "block, in order", .whole = true};
   p.y = (svg_axis){.title = "std of branch / std of shortcut"};
   return finish(&d, &p, place);
 }
 
-static bool write_lesions(const comparison *c, uint32_t net, const svg_place *place, const char *title,
-                          const char *description) {
+static bool write_lesions(const comparison *c, uint32_t net, const svg_place *place,
+                          const char *title, const char *description) {
   (void)net;
   drawing d = drawing_make(c->net_count);
   for (uint32_t i = 0; i < c->net_count; i++) {
@@ -210,14 +219,15 @@ static bool write_lesions(const comparison *c, uint32_t net, const svg_place *pl
     s->x = NULL;
     s->level = 100 * whole_error(n);
   }
-  svg_plot p = {.title = title, .description = description, .own_levels = true, .level_name = "whole net"};
+  svg_plot p = {
+      .title = title, .description = description, .own_levels = true, .level_name = "whole net"};
   p.x = (svg_axis){.title = "block left out", .whole = true};
   p.y = (svg_axis){.title = "top-1 error (%)"};
   return finish(&d, &p, place);
 }
 
-static bool write_removals(const comparison *c, uint32_t net, const svg_place *place, const char *title,
-                           const char *description) {
+static bool write_removals(const comparison *c, uint32_t net, const svg_place *place,
+                           const char *title, const char *description) {
   (void)net;
   drawing d = drawing_make(c->net_count);
   for (uint32_t i = 0; i < c->net_count; i++) {
@@ -244,7 +254,7 @@ static bool write_removals(const comparison *c, uint32_t net, const svg_place *p
   return finish(&d, &p, place);
 }
 
-/* ---- shortcuts --------------------------------------------------------------------------------------------------- */
+/* ---- shortcuts --------------------------------------------------------------------- */
 
 /* NAN: not known. An op of its own reads and writes something. */
 static double shortcut_cost(const block_summary *b, bool times, bool unfused) {
@@ -253,7 +263,8 @@ static double shortcut_cost(const block_summary *b, bool times, bool unfused) {
   return (double)(unfused ? b->unfused_bytes : b->shortcut_bytes) / 1024;
 }
 
-static bool write_shortcuts(const comparison *c, uint32_t net, bool times, const svg_place *place, svg_plot *p) {
+static bool write_shortcuts(const comparison *c, uint32_t net, bool times, const svg_place *place,
+                            svg_plot *p) {
   const net_summary *n = &c->nets[net];
   drawing d = drawing_make(2);
   bool any = false;
@@ -266,7 +277,8 @@ static bool write_shortcuts(const comparison *c, uint32_t net, bool times, const
     s->colour = unfused;
     s->hollow = unfused;
     for (uint32_t i = 0; i < n->plan.block_count; i++)
-      add_point(&d, i + 1.0, has_shortcut(&n->plan, i) ? shortcut_cost(&n->blocks[i], times, unfused) : NAN,
+      add_point(&d, i + 1.0,
+                has_shortcut(&n->plan, i) ? shortcut_cost(&n->blocks[i], times, unfused) : NAN,
                 n->plan.blocks[i].name);
   }
   p->bars = true;
@@ -275,19 +287,19 @@ static bool write_shortcuts(const comparison *c, uint32_t net, bool times, const
   return finish(&d, p, place);
 }
 
-static bool write_shortcut_times(const comparison *c, uint32_t net, const svg_place *place, const char *title,
-                                 const char *description) {
+static bool write_shortcut_times(const comparison *c, uint32_t net, const svg_place *place,
+                                 const char *title, const char *description) {
   svg_plot p = {.title = title, .description = description};
   return write_shortcuts(c, net, true, place, &p);
 }
 
-static bool write_shortcut_bytes(const comparison *c, uint32_t net, const svg_place *place, const char *title,
-                                 const char *description) {
+static bool write_shortcut_bytes(const comparison *c, uint32_t net, const svg_place *place,
+                                 const char *title, const char *description) {
   svg_plot p = {.title = title, .description = description};
   return write_shortcuts(c, net, false, place, &p);
 }
 
-/* ---- accuracy ---------------------------------------------------------------------------------------------------- */
+/* ---- accuracy ---------------------------------------------------------------------- */
 
 /* Mistakes are some percent of a class: the square root lets them be seen. */
 static void shade(const net_summary *n, double *shades) {
@@ -300,8 +312,8 @@ static void shade(const net_summary *n, double *shades) {
   }
 }
 
-static bool write_confusion(const comparison *c, uint32_t net, const svg_place *place, const char *title,
-                            const char *description) {
+static bool write_confusion(const comparison *c, uint32_t net, const svg_place *place,
+                            const char *title, const char *description) {
   const net_summary *n = &c->nets[net];
   size_t classes = n->model.info.classes;
   if (!n->confusion || n->images == 0 || classes > MOST_DRAWN_CLASSES) return false;
@@ -310,7 +322,11 @@ static bool write_confusion(const comparison *c, uint32_t net, const svg_place *
   double *shades = allocate(classes * classes, sizeof *shades);
   for (size_t i = 0; i < classes; i++) names[i] = class_name(c, n, (uint32_t)i, texts[i]);
   shade(n, shades);
-  svg_heat h = {.title = title, .description = description, .rows = classes, .columns = classes, .row_names = names};
+  svg_heat h = {.title = title,
+                .description = description,
+                .rows = classes,
+                .columns = classes,
+                .row_names = names};
   h.row_title = "truth";
   h.column_title = "answer";
   h.scale = "share of the truth's pictures, 0 to 100 % (square root)";
@@ -325,8 +341,8 @@ static bool write_confusion(const comparison *c, uint32_t net, const svg_place *
   return true;
 }
 
-static bool write_calibration(const comparison *c, uint32_t net, const svg_place *place, const char *title,
-                              const char *description) {
+static bool write_calibration(const comparison *c, uint32_t net, const svg_place *place,
+                              const char *title, const char *description) {
   (void)net;
   drawing d = drawing_make(c->net_count);
   for (uint32_t i = 0; i < c->net_count; i++) {
@@ -337,8 +353,8 @@ static bool write_calibration(const comparison *c, uint32_t net, const svg_place
       char pictures[GROUPED_SIZE], detail[DETAIL_SIZE];
       if (bin->pictures == 0) continue;
       (void)snprintf(detail, sizeof detail, "%s pictures", format_grouped(pictures, bin->pictures));
-      add_point(&d, 100 * bin->confidence / (double)bin->pictures, 100 * (double)bin->right / (double)bin->pictures,
-                detail);
+      add_point(&d, 100 * bin->confidence / (double)bin->pictures,
+                100 * (double)bin->right / (double)bin->pictures, detail);
     }
   }
   svg_plot p = {.title = title, .description = description, .diagonal = true};
@@ -347,7 +363,7 @@ static bool write_calibration(const comparison *c, uint32_t net, const svg_place
   return finish(&d, &p, place);
 }
 
-/* ---- all of them ------------------------------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------- */
 
 const report_plot plot_cost = {"cost",
                                "Error against multiply-accumulates",
@@ -356,15 +372,16 @@ const report_plot plot_cost = {"cost",
                                false,
                                false,
                                write_cost};
-const report_plot plot_layers = {"layers-in-order",
-                                 "Layer responses, in order",
-                                 "Plain nets are dashed and hollow, residual nets solid; nets of one depth share a "
-                                 "colour. A fully connected layer at the "
-                                 "end is left out, as in the paper.",
-                                 NULL,
-                                 false,
-                                 false,
-                                 write_layers};
+const report_plot plot_layers = {
+    "layers-in-order",
+    "Layer responses, in order",
+    "Plain nets are dashed and hollow, residual nets solid; nets of one depth share a "
+    "colour. A fully connected layer at the "
+    "end is left out, as in the paper.",
+    NULL,
+    false,
+    false,
+    write_layers};
 const report_plot plot_layers_sorted = {"layers-sorted",
                                         "Layer responses, sorted by magnitude",
                                         "The same numbers, the largest first.",
@@ -396,30 +413,44 @@ const report_plot plot_removals = {"removals-plot",
                                    false,
                                    false,
                                    write_removals};
-const report_plot plot_shortcut_times = {
-    "shortcut-times",    "Time of each shortcut", "One picture, one thread; least of many runs.", NULL, true, true,
-    write_shortcut_times};
-const report_plot plot_shortcut_bytes = {"shortcut-bytes",
-                                         "Memory traffic of each shortcut",
-                                         "Bytes that have to be read and written for it, for one picture.",
+const report_plot plot_shortcut_times = {"shortcut-times",
+                                         "Time of each shortcut",
+                                         "One picture, one thread; least of many runs.",
                                          NULL,
                                          true,
-                                         false,
-                                         write_shortcut_bytes};
+                                         true,
+                                         write_shortcut_times};
+const report_plot plot_shortcut_bytes = {
+    "shortcut-bytes",
+    "Memory traffic of each shortcut",
+    "Bytes that have to be read and written for it, for one picture.",
+    NULL,
+    true,
+    false,
+    write_shortcut_bytes};
 const report_plot plot_confusion = {
     "confusion", "Confusion matrix", "Rows: what is shown; columns: what the net says.", NULL, true,
     false,       write_confusion};
-const report_plot plot_calibration = {"reliability",
-                                      "Reliability diagram",
-                                      "On the dotted line confidence is what it claims; below it the net is too sure.",
-                                      find_calibration,
-                                      false,
-                                      false,
-                                      write_calibration};
+const report_plot plot_calibration = {
+    "reliability",
+    "Reliability diagram",
+    "On the dotted line confidence is what it claims; below it the net is too sure.",
+    find_calibration,
+    false,
+    false,
+    write_calibration};
 
-const report_plot *const report_plots[] = {
-    &plot_cost,           &plot_layers,         &plot_layers_sorted, &plot_ratios,      &plot_lesions, &plot_removals,
-    &plot_shortcut_times, &plot_shortcut_bytes, &plot_confusion,     &plot_calibration, NULL};
+const report_plot *const report_plots[] = {&plot_cost,
+                                           &plot_layers,
+                                           &plot_layers_sorted,
+                                           &plot_ratios,
+                                           &plot_lesions,
+                                           &plot_removals,
+                                           &plot_shortcut_times,
+                                           &plot_shortcut_bytes,
+                                           &plot_confusion,
+                                           &plot_calibration,
+                                           NULL};
 
 static char *describe(const comparison *c, const report_plot *p) {
   char *text = NULL;
@@ -434,11 +465,13 @@ static char *describe(const comparison *c, const report_plot *p) {
   return text;
 }
 
-bool report_plot_write(const comparison *c, const report_plot *p, uint32_t net, const svg_place *place) {
+bool report_plot_write(const comparison *c, const report_plot *p, uint32_t net,
+                       const svg_place *place) {
   char *description = describe(c, p);
   size_t size = strlen(p->title) + strlen(c->nets[net].title) + 8;
   char *title = allocate(size, 1);
-  (void)snprintf(title, size, "%s%s%s", p->title, p->each_net ? ": " : "", p->each_net ? c->nets[net].title : "");
+  (void)snprintf(title, size, "%s%s%s", p->title, p->each_net ? ": " : "",
+                 p->each_net ? c->nets[net].title : "");
   bool drawn = p->write(c, net, place, title, description);
   free(title);
   free(description);

@@ -1,4 +1,5 @@
-/* The tables of a comparison: see report.h and sheet.h. Ranks of percentiles stand in the headings. */
+/* The tables of a comparison: see report.h and sheet.h. Ranks of percentiles stand in the
+ * headings. */
 #include <math.h>
 
 #include "report.h"
@@ -41,8 +42,8 @@ void sheet_nets(const comparison *c, sheet *s) {
       {"File", "file", COLUMN_PLAIN},
       {"", "sha256", COLUMN_CSV},
   };
-  sheet_open(s, "nets", "The nets compared. Latency and peak memory: batch 1, one thread", columns, COUNT_OF(columns),
-             MOST_ROWS);
+  sheet_open(s, "nets", "The nets compared. Latency and peak memory: batch 1, one thread", columns,
+             COUNT_OF(columns), MOST_ROWS);
   for (uint32_t i = 0; i < c->net_count; i++) {
     const net_summary *n = &c->nets[i];
     const resnet_model_info *info = &n->model.info;
@@ -93,8 +94,8 @@ void sheet_layers(const comparison *c, sheet *s) {
       {"Dead", "dead", COLUMN_PLAIN},
       {"", "values", COLUMN_CSV},
   };
-  sheet_open(s, "layers", "Layer responses: after batch normalisation, before ReLU and addition", columns,
-             COUNT_OF(columns), MOST_ROWS);
+  sheet_open(s, "layers", "Layer responses: after batch normalisation, before ReLU and addition",
+             columns, COUNT_OF(columns), MOST_ROWS);
   for (uint32_t i = 0; i < c->net_count; i++) {
     const net_summary *n = &c->nets[i];
     for (uint32_t j = 0; j < n->layer_count; j++) {
@@ -131,7 +132,8 @@ void sheet_blocks(const comparison *c, sheet *s) {
        "top1_without", COLUMN_PLAIN},
   };
   sheet_open(s, "blocks",
-             "Blocks: how the residual branch compares to the shortcut, and what becomes of accuracy without it",
+             "Blocks: how the residual branch compares to the shortcut, and what becomes of "
+             "accuracy without it",
              columns, COUNT_OF(columns), MOST_ROWS);
   for (uint32_t i = 0; i < c->net_count; i++) {
     const net_summary *n = &c->nets[i];
@@ -161,7 +163,8 @@ void sheet_removals(const comparison *c, sheet *s) {
       {"Least", "top1_least", COLUMN_PLAIN},
       {"Greatest", "top1_greatest", COLUMN_PLAIN},
   };
-  sheet_open(s, "removals", "Accuracy with several blocks left out", columns, COUNT_OF(columns), MOST_ROWS);
+  sheet_open(s, "removals", "Accuracy with several blocks left out", columns, COUNT_OF(columns),
+             MOST_ROWS);
   for (uint32_t i = 0; i < c->net_count; i++) {
     for (uint32_t j = 0; j < c->nets[i].removal_count; j++) {
       const removal_summary *r = &c->nets[i].removals[j];
@@ -186,9 +189,10 @@ void sheet_shortcuts(const comparison *c, sheet *s) {
       {"Time, as planned, ms", "ms", COLUMN_MEASURED},
       {"Time, unfused, ms", "unfused_ms", COLUMN_MEASURED},
   };
-  sheet_open(s, "shortcuts",
-             "What each shortcut costs for one picture, as the plan has it and as an operation of its own", columns,
-             COUNT_OF(columns), MOST_ROWS);
+  sheet_open(
+      s, "shortcuts",
+      "What each shortcut costs for one picture, as the plan has it and as an operation of its own",
+      columns, COUNT_OF(columns), MOST_ROWS);
   for (uint32_t i = 0; i < c->net_count; i++) {
     const net_summary *n = &c->nets[i];
     for (uint32_t j = 0; n->blocks && j < n->plan.block_count; j++) {
@@ -208,7 +212,8 @@ void sheet_shortcuts(const comparison *c, sheet *s) {
   sheet_close(s);
 }
 
-static void write_confusion(const comparison *c, const net_summary *n, sheet *s, confusion_cell cell) {
+static void write_confusion(const comparison *c, const net_summary *n, sheet *s,
+                            confusion_cell cell) {
   char name[CLASS_NAME_SIZE];
   uint64_t of_class = 0;
   const uint64_t *row = n->confusion + (size_t)cell.truth * n->model.info.classes;
@@ -229,7 +234,8 @@ void sheet_confusions(const comparison *c, sheet *s) {
       {"Pictures", "pictures", COLUMN_PLAIN},
       {"Of the class", "share_of_class", COLUMN_PLAIN},
   };
-  sheet_open(s, "confusions", "The most frequent confusions of each net", columns, COUNT_OF(columns), MOST_ROWS);
+  sheet_open(s, "confusions", "The most frequent confusions of each net", columns,
+             COUNT_OF(columns), MOST_ROWS);
   for (uint32_t i = 0; i < c->net_count; i++) {
     const net_summary *n = &c->nets[i];
     size_t classes = n->model.info.classes;
@@ -241,7 +247,9 @@ void sheet_confusions(const comparison *c, sheet *s) {
     }
     for (size_t j = 0; n->confusion && j < classes * classes; j++)
       if (n->confusion[j])
-        write_confusion(c, n, s, (confusion_cell){(uint32_t)(j / classes), (uint32_t)(j % classes), n->confusion[j]});
+        write_confusion(
+            c, n, s,
+            (confusion_cell){(uint32_t)(j / classes), (uint32_t)(j % classes), n->confusion[j]});
   }
   sheet_close(s);
 }
@@ -255,7 +263,8 @@ void sheet_calibration(const comparison *c, sheet *s) {
       {"Mean confidence", "confidence", COLUMN_PLAIN},
       {"Right", "right", COLUMN_PLAIN},
   };
-  sheet_open(s, "calibration", "How often a net is right, by how sure it is", columns, COUNT_OF(columns), MOST_ROWS);
+  sheet_open(s, "calibration", "How often a net is right, by how sure it is", columns,
+             COUNT_OF(columns), MOST_ROWS);
   for (uint32_t i = 0; i < c->net_count; i++) {
     for (size_t j = 0; j < CALIBRATION_BINS; j++) {
       const calibration_bin *bin = &c->nets[i].calibration[j];
@@ -282,7 +291,8 @@ void sheet_pairs(const comparison *c, sheet *s) {
       {"McNemar\xe2\x80\x99s \xcf\x87\xc2\xb2", "mcnemar_chi2", COLUMN_PLAIN},
       {"p", "mcnemar_p", COLUMN_PLAIN},
   };
-  sheet_open(s, "pairs", "Nets side by side on the same pictures", columns, COUNT_OF(columns), MOST_ROWS);
+  sheet_open(s, "pairs", "Nets side by side on the same pictures", columns, COUNT_OF(columns),
+             MOST_ROWS);
   for (uint32_t i = 0; i < c->pair_count; i++) {
     const pair_summary *p = &c->pairs[i];
     sheet_text(s, c->nets[p->a].title);

@@ -6,10 +6,11 @@
 
 #include "statistics.h"
 
-/* Compile a function for these vectors, too, and choose when the program starts: half the time where there are wide
- * ones, and the same bits. Not for sanitizers, whose code cannot run yet when the choice is made. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__) &&                  \
-    !defined(__SANITIZE_THREAD__)
+/* Compile a function for these vectors, too, and choose when the program starts: half the
+ * time where there are wide ones, and the same bits. Not for sanitizers, whose code
+ * cannot run yet when the choice is made. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(NDEBUG) &&                                \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define WITH_WIDE_VECTORS __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define WITH_WIDE_VECTORS
@@ -17,7 +18,8 @@
 
 const double percentile_ranks[PERCENTILE_COUNT] = {1, 25, 50, 75, 99};
 
-/* Steps of a float's upper bits: sign, exponent and the first STEP_BITS of its fraction. */
+/* Steps of a float's upper bits: sign, exponent and the first STEP_BITS of its
+ * fraction. */
 enum {
   STEP_BITS = 6,
   STEP_SHIFT = 23 - STEP_BITS,
@@ -25,13 +27,15 @@ enum {
   EXPONENT_OF_ONE = 127,
   FIRST_STEP = (EXPONENT_OF_ONE - EXPONENTS) << STEP_BITS,
   STEPS =
-      (2 * EXPONENTS) << STEP_BITS, /* of one sign; the first holds all that is smaller, the last all that is larger */
+      /* of one sign; the first holds all that is smaller, the last all that is larger */
+  (2 * EXPONENTS) << STEP_BITS,
   BINS = 2 * STEPS
 };
 
 enum { TILE_PIXELS = 256, ROWS = 4, TILE_SUMS = 4 };
 
-/* Chunks are of whole batches of 8: a shorter one at the end of each would have operators set anew twice. */
+/* Chunks are of whole batches of 8: a shorter one at the end of each would have operators
+ * set anew twice. */
 enum { LEAST_OF_CHUNK = 8, MOST_OF_CHUNK = 160, CHUNKS = 64 };
 
 /* A tile's sums, by channel. */
@@ -76,7 +80,7 @@ void response_sums_clear(response_sums *s, uint64_t next) {
   memset(s->bins, 0, BINS * sizeof *s->bins);
 }
 
-/* ---- mean, deviation, extremes ---------------------------------------------------------------------------------- */
+/* ---- mean, deviation, extremes ----------------------------------------------------- */
 
 static float lesser(float a, float b) { return a < b ? a : b; }
 static float greater(float a, float b) { return a > b ? a : b; }
@@ -88,9 +92,10 @@ static inline void start_tile(const float *restrict first, size_t channels, cons
   memcpy(t->least, first, channels * sizeof *t->least);
 }
 
-static inline void add_row(const float *restrict a, const float *restrict first, size_t channels, const tile *t) {
-  float *restrict sum = t->sum, *restrict squares = t->squares, *restrict least = t->least, *restrict low = t->low,
-                  *restrict most = t->most;
+static inline void add_row(const float *restrict a, const float *restrict first, size_t channels,
+                           const tile *t) {
+  float *restrict sum = t->sum, *restrict squares = t->squares, *restrict least = t->least,
+                  *restrict low = t->low, *restrict most = t->most;
   for (size_t c = 0; c < channels; c++) {
     const float x = a[c] - first[c];
     sum[c] += x;
@@ -101,11 +106,13 @@ static inline void add_row(const float *restrict a, const float *restrict first,
   }
 }
 
-/* Four at once, so that a tile's sums are read and written a quarter as often: a third less time. */
-static inline void add_rows(const float *restrict a, const float *restrict first, size_t channels, const tile *t) {
+/* Four at once, so that a tile's sums are read and written a quarter as often: a third
+ * less time. */
+static inline void add_rows(const float *restrict a, const float *restrict first, size_t channels,
+                            const tile *t) {
   const float *restrict b = a + channels, *restrict d = b + channels, *restrict e = d + channels;
-  float *restrict sum = t->sum, *restrict squares = t->squares, *restrict least = t->least, *restrict low = t->low,
-                  *restrict most = t->most;
+  float *restrict sum = t->sum, *restrict squares = t->squares, *restrict least = t->least,
+                  *restrict low = t->low, *restrict most = t->most;
   for (size_t c = 0; c < channels; c++) {
     const float x = a[c] - first[c], y = b[c] - first[c], z = d[c] - first[c], w = e[c] - first[c];
     sum[c] += (x + y) + (z + w);
@@ -125,7 +132,8 @@ static void merge_moments(response_sums *s, uint64_t values, double mean, double
   s->deviations += deviations + difference * difference * n * m / (n + m);
 }
 
-/* The channels' sums become the tile's: first their means, from which their deviations are taken then. */
+/* The channels' sums become the tile's: first their means, from which their deviations
+ * are taken then. */
 static inline void merge_tile(response_sums *s, const float *first, size_t pixels, const tile *t) {
   const size_t channels = s->channels;
   const double n = (double)pixels;
@@ -148,12 +156,13 @@ WITH_WIDE_VECTORS static void add_tile(response_sums *s, const float *data, size
   const size_t channels = s->channels;
   size_t pixel = 0;
   start_tile(data, channels, &t);
-  for (; pixel + ROWS <= pixels; pixel += ROWS) add_rows(data + pixel * channels, data, channels, &t);
+  for (; pixel + ROWS <= pixels; pixel += ROWS)
+    add_rows(data + pixel * channels, data, channels, &t);
   for (; pixel < pixels; pixel++) add_row(data + pixel * channels, data, channels, &t);
   merge_tile(s, data, pixels, &t);
 }
 
-/* ---- percentiles ------------------------------------------------------------------------------------------------ */
+/* ---- percentiles ------------------------------------------------------------------- */
 
 static uint32_t bin_of(float value) {
   uint32_t bits;
@@ -198,7 +207,7 @@ static double percentile(const response_sums *s, double rank) {
   return start + within * (end - start);
 }
 
-/* ---- all of it -------------------------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------- */
 
 void response_sums_add(response_sums *s, const float *data, size_t pictures, size_t pixels) {
   const size_t values = pixels * s->channels;
@@ -242,5 +251,6 @@ void response_sums_summarise(const response_sums *s, response_summary *out) {
   out->most = s->values ? (double)most : NAN;
   out->negative = share(s->low, s->values);
   for (int i = 0; i < PERCENTILE_COUNT; i++)
-    out->percentiles[i] = s->binned ? fmin(out->most, fmax(out->least, percentile(s, percentile_ranks[i]))) : NAN;
+    out->percentiles[i] =
+        s->binned ? fmin(out->most, fmax(out->least, percentile(s, percentile_ranks[i]))) : NAN;
 }

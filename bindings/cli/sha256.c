@@ -6,7 +6,8 @@
 
 enum { READ_SIZE = 1 << 14 };
 
-/* First 32 bits of the fractions of the cube roots of the first 64 primes (FIPS 180-4, 4.2.2). */
+/* First 32 bits of the fractions of the cube roots of the first 64 primes (FIPS 180-4,
+ * 4.2.2). */
 static const uint32_t k[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -28,15 +29,16 @@ static void expand(const uint8_t *block, uint32_t w[64]) {
   for (int t = 0; t < 16; t++) w[t] = read_big_endian(block + 4 * t);
   for (int t = 16; t < 64; t++) {
     uint32_t a = w[t - 15], b = w[t - 2];
-    w[t] = (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10) + w[t - 7] + (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3) + w[t - 16];
+    w[t] = (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10) + w[t - 7] +
+           (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3) + w[t - 16];
   }
 }
 
 /* Steps 2 to 4. */
 static void take_block(sha256 *hash, const uint8_t *block) {
   uint32_t w[64], *state = hash->state;
-  uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6],
-           h = state[7];
+  uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5],
+           g = state[6], h = state[7];
   expand(block, w);
   for (int t = 0; t < 64; t++) {
     uint32_t choice = (e & f) ^ (~e & g), majority = (a & b) ^ (a & c) ^ (b & c);
@@ -51,14 +53,15 @@ static void take_block(sha256 *hash, const uint8_t *block) {
 
 void sha256_start(sha256 *hash) {
   /* First 32 bits of the fractions of the square roots of the first 8 primes (5.3.3). */
-  *hash = (sha256){
-      .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+  *hash = (sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
+                             0x1f83d9ab, 0x5be0cd19}};
 }
 
 void sha256_add(sha256 *hash, const void *bytes, size_t size) {
   const uint8_t *from = bytes;
   while (size > 0) {
-    size_t used = hash->size % SHA256_BLOCK, space = SHA256_BLOCK - used, part = size < space ? size : space;
+    size_t used = hash->size % SHA256_BLOCK, space = SHA256_BLOCK - used,
+           part = size < space ? size : space;
     memcpy(hash->block + used, from, part);
     hash->size += part;
     from += part;
@@ -85,7 +88,8 @@ bool sha256_file(const char *path, char text[SHA256_TEXT], uint64_t *bytes) {
   sha256_start(&hash);
   FILE *file = fopen(path, "rb");
   if (!file) return false;
-  for (size_t count; (count = fread(buffer, 1, sizeof buffer, file)) > 0;) sha256_add(&hash, buffer, count);
+  for (size_t count; (count = fread(buffer, 1, sizeof buffer, file)) > 0;)
+    sha256_add(&hash, buffer, count);
   const bool good = ferror(file) == 0;
   const int reason = errno;
   *bytes = hash.size;

@@ -20,7 +20,8 @@ void sha256_add(sha256 *hash, const void *bytes, size_t size);
 /* The hash in hexadecimal, NUL-terminated. `hash` is then used up. */
 void sha256_finish(sha256 *hash, char text[SHA256_TEXT]);
 
-/* The hash of a file and how many bytes it has. False: it can't be read, errno says why. */
+/* The hash of a file and how many bytes it has. False: it can't be read, errno says
+ * why. */
 bool sha256_file(const char *path, char text[SHA256_TEXT], uint64_t *bytes);
 
 #endif

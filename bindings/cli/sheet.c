@@ -38,7 +38,8 @@ static void write_headings(sheet *s) {
   }
 }
 
-void sheet_open(sheet *s, const char *id, const char *caption, const sheet_column *columns, size_t count, size_t most) {
+void sheet_open(sheet *s, const char *id, const char *caption, const sheet_column *columns,
+                size_t count, size_t most) {
   s->columns = columns;
   s->column_count = count;
   s->column = s->rows = 0;
@@ -57,7 +58,8 @@ void sheet_close(sheet *s) {
   char shown[GROUPED_SIZE], all[GROUPED_SIZE];
   (void)fputs("</tbody>\n</table>\n</div>\n", s->out);
   if (s->rows > s->most)
-    (void)fprintf(s->out, "<p class=\"note\">The first %s of %s rows; --tables writes all of them.</p>\n",
+    (void)fprintf(s->out,
+                  "<p class=\"note\">The first %s of %s rows; --tables writes all of them.</p>\n",
                   format_grouped(shown, s->most), format_grouped(all, s->rows));
 }
 

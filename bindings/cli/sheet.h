@@ -1,7 +1,8 @@
-/* A table of numbers, for the page and as CSV, from the same calls. Row after row, cell after cell.
+/* A table of numbers, for the page and as CSV, from the same calls. Row after row, cell
+ * after cell.
  *
- * What is measured (times, memory) differs from run to run, all else does not; CSV keeps the two in files of their
- * own, and the page marks its cells with class "measured". */
+ * What is measured (times, memory) differs from run to run, all else does not; CSV keeps
+ * the two in files of their own, and the page marks its cells with class "measured". */
 #ifndef RESNET_CLI_SHEET_H
 #define RESNET_CLI_SHEET_H
 
@@ -38,7 +39,8 @@ typedef struct sheet {
 } sheet;
 
 /* Set out and kind before. `columns` must last as long as the sheet. */
-void sheet_open(sheet *s, const char *id, const char *caption, const sheet_column *columns, size_t count, size_t most);
+void sheet_open(sheet *s, const char *id, const char *caption, const sheet_column *columns,
+                size_t count, size_t most);
 void sheet_close(sheet *s);
 
 void sheet_text(sheet *s, const char *text);

@@ -41,7 +41,9 @@ static int compare_values(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-void sort_values(double *values, size_t count) { qsort(values, count, sizeof *values, compare_values); }
+void sort_values(double *values, size_t count) {
+  qsort(values, count, sizeof *values, compare_values);
+}
 
 double sorted_median(const double *values, size_t count) {
   return count ? (values[(count - 1) / 2] + values[count / 2]) / 2 : NAN;

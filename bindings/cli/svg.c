@@ -21,7 +21,7 @@ double svg_text_width(const char *text) {
   return width;
 }
 
-/* ---- ticks ----------------------------------------------------------------------------------------------------- */
+/* ---- ticks ------------------------------------------------------------------------- */
 
 /* The least of 1, 2, 5 times a power of 10 that is not below `least`. */
 static double round_step(double least) {
@@ -32,14 +32,16 @@ static double round_step(double least) {
   return 10 * power;
 }
 
-size_t svg_ticks(double low, double high, size_t most, bool whole, double *step, double ticks[SVG_MOST_TICKS]) {
+size_t svg_ticks(double low, double high, size_t most, bool whole, double *step,
+                 double ticks[SVG_MOST_TICKS]) {
   *step = 0;
   if (!isfinite(low) || !isfinite(high) || high <= low || high - low < fabs(high) * 1e-12) return 0;
   *step = round_step((high - low) / (double)(most - 1));
   if (whole && *step < 1) *step = 1;
   double first = ceil(low / *step - 1e-9), last = floor(high / *step + 1e-9);
   size_t count = 0;
-  for (double i = first; i <= last && count < most; i++) ticks[count++] = fabs(i) < 0.5 ? 0 : i * *step;
+  for (double i = first; i <= last && count < most; i++)
+    ticks[count++] = fabs(i) < 0.5 ? 0 : i * *step;
   return count;
 }
 
@@ -94,7 +96,7 @@ const char *svg_number(char out[SVG_NUMBER_SIZE], double value, double step) {
   return out;
 }
 
-/* ---- the frame ------------------------------------------------------------------------------------------------- */
+/* ---- the frame --------------------------------------------------------------------- */
 
 static void write_element(FILE *out, const char *name, const char *id, const char *text) {
   (void)fprintf(out, "<%s id=\"%s-%s\">", name, id, name);
@@ -102,12 +104,16 @@ static void write_element(FILE *out, const char *name, const char *id, const cha
   (void)fprintf(out, "</%s>\n", name);
 }
 
-void svg_begin(const svg_place *place, const char *title, const char *description, double width, double height) {
+void svg_begin(const svg_place *place, const char *title, const char *description, double width,
+               double height) {
   FILE *out = place->out;
-  double above = place->alone ? 34 : 0; /* for the title, that a page has in a heading */
+  /* for the title, that a page has in a heading */
+  double above = place->alone ? 34 : 0;
   if (place->alone) (void)fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", out);
-  (void)fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" id=\"%s\" viewBox=\"0 %g %g %g\"",
-                place->id, -above, width, height + above);
+  (void)fprintf(
+      out,
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" id=\"%s\" viewBox=\"0 %g %g %g\"",
+      place->id, -above, width, height + above);
   if (place->alone) (void)fprintf(out, " width=\"%g\" height=\"%g\"", width, height + above);
   (void)fprintf(out, " role=\"img\" aria-labelledby=\"%s-title %s-desc\">\n", place->id, place->id);
   write_element(out, "title", place->id, title);
@@ -115,8 +121,9 @@ void svg_begin(const svg_place *place, const char *title, const char *descriptio
   if (!place->alone) return;
   (void)fputs("<style>\n", out);
   (void)fwrite(plot_css, 1, plot_css_size, out);
-  (void)fprintf(out, "</style>\n<rect class=\"paper\" x=\"0\" y=\"%g\" width=\"%g\" height=\"%g\"/>\n", -above, width,
-                height + above);
+  (void)fprintf(out,
+                "</style>\n<rect class=\"paper\" x=\"0\" y=\"%g\" width=\"%g\" height=\"%g\"/>\n",
+                -above, width, height + above);
   (void)fprintf(out, "<text class=\"heading\" x=\"14\" y=\"-10\">");
   html_shortened(out, title, (size_t)((width - 28) / heading_letter_width));
   (void)fputs("</text>\n", out);

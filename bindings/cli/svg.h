@@ -1,5 +1,6 @@
-/* Plots as SVG: within a page, whose plot.css they need, or as files of their own, with the style inside. Colours are
- * those of Okabe and Ito (2008), told apart by markers and dashes too. No text leaves the viewBox. */
+/* Plots as SVG: within a page, whose plot.css they need, or as files of their own, with
+ * the style inside. Colours are those of Okabe and Ito (2008), told apart by markers and
+ * dashes too. No text leaves the viewBox. */
 #ifndef RESNET_CLI_SVG_H
 #define RESNET_CLI_SVG_H
 
@@ -31,14 +32,16 @@ typedef struct svg_series {
 } svg_series;
 
 typedef struct svg_axis {
-  const char *title;  /* with the unit in brackets */
-  double least, most; /* the range, where both are finite and not equal; else that of the data, from 0 */
-  bool logarithmic;   /* where all data are above 0 */
-  bool whole;         /* ticks at whole numbers only */
+  const char *title; /* with the unit in brackets */
+  /* the range, where both are finite and not equal; else that of the data, from 0 */
+  double least, most;
+  bool logarithmic; /* where all data are above 0 */
+  bool whole;       /* ticks at whole numbers only */
 } svg_axis;
 
 typedef struct svg_plot {
-  const char *title, *description; /* for those who cannot see it; the title is shown in files */
+  /* for those who cannot see it; the title is shown in files */
+  const char *title, *description;
   svg_axis x, y;
   const svg_series *series;
   size_t series_count;
@@ -57,28 +60,34 @@ typedef struct svg_heat {
   size_t rows, columns;
   const char *const *row_names, *const *column_names;
   const double *shades;
-  const uint64_t *numbers; /* in tooltips, and in the cells where `printed`; cells of 0 are left empty */
+  /* in tooltips, and in the cells where `printed`; cells of 0 are left empty */
+  const uint64_t *numbers;
   bool printed;
 } svg_heat;
 
 void svg_write_heat(const svg_place *place, const svg_heat *heat);
 
-/* ---- shared by the two, and for tests ------------------------------------------------------------------------- */
+/* ---- shared by the two, and for tests ---------------------------------------------- */
 
-/* Round numbers, 1, 2 or 5 times a power of 10 apart, from `low` or above to `high` or below, at most `most` (2 to
- * SVG_MOST_TICKS). *step: how far apart. 0 where there is nothing between the two. */
-size_t svg_ticks(double low, double high, size_t most, bool whole, double *step, double ticks[SVG_MOST_TICKS]);
+/* Round numbers, 1, 2 or 5 times a power of 10 apart, from `low` or above to `high` or
+ * below, at most `most` (2 to SVG_MOST_TICKS). *step: how far apart. 0 where there is
+ * nothing between the two. */
+size_t svg_ticks(double low, double high, size_t most, bool whole, double *step,
+                 double ticks[SVG_MOST_TICKS]);
 
 /* 1, 2 and 5 times powers of 10, or those powers alone where there would be too many. */
 size_t svg_log_ticks(double low, double high, size_t most, double ticks[SVG_MOST_TICKS]);
 
-/* With the digits that `step` needs: "0.25", "12,000", "2e-07". step 0: as short as it can be. */
+/* With the digits that `step` needs: "0.25", "12,000", "2e-07". step 0: as short as it
+ * can be. */
 const char *svg_number(char out[SVG_NUMBER_SIZE], double value, double step);
 
-/* About how wide the text is at the plots' size of letters; rather too much than too little. */
+/* About how wide the text is at the plots' size of letters; rather too much than too
+ * little. */
 double svg_text_width(const char *text);
 
-void svg_begin(const svg_place *place, const char *title, const char *description, double width, double height);
+void svg_begin(const svg_place *place, const char *title, const char *description, double width,
+               double height);
 void svg_end(const svg_place *place);
 
 #endif

@@ -5,11 +5,12 @@
 #include "markup.h"
 #include "svg.h"
 
-static const double width = 600, plot_height = 290, right = 16, line_height = 20, below = 52, most_dodge = 4,
-                    most_spread = 24;
+static const double width = 600, plot_height = 290, right = 16, line_height = 20, below = 52,
+                    most_dodge = 4, most_spread = 24;
 enum { MOST_X_TICKS = 12, MOST_Y_TICKS = 7, LEGEND_LETTERS = 40, SMALL_POINTS = 70 };
 
-/* Of all series together: more points have no tooltips, yet more no markers, so that pages stay small. */
+/* Of all series together: more points have no tooltips, yet more no markers, so that
+ * pages stay small. */
 enum { MOST_TOLD = 1500, MOST_MARKED = 4000 };
 
 typedef struct scale {
@@ -28,10 +29,11 @@ typedef struct canvas {
   double top;        /* of the plot, below the legend */
   double left, edge; /* of the plot; x.from and x.to may lie within */
   size_t points;     /* of all series */
-  double dodge;      /* pixels between points of neighbouring series that have ranges */
+  /* pixels between points of neighbouring series that have ranges */
+  double dodge;
 } canvas;
 
-/* ---- scales ---------------------------------------------------------------------------------------------------- */
+/* ---- scales ------------------------------------------------------------------------ */
 
 static double x_of(const svg_series *s, size_t i) { return s->x ? s->x[i] : (double)i + 1; }
 
@@ -110,7 +112,7 @@ static void set_numbered_scale(scale *s, double most) {
   }
 }
 
-/* ---- axes ------------------------------------------------------------------------------------------------------ */
+/* ---- axes -------------------------------------------------------------------------- */
 
 static double label_width(const scale *s) {
   double widest = 0;
@@ -124,13 +126,14 @@ static void write_y_axis(const canvas *c) {
   char text[SVG_NUMBER_SIZE];
   for (size_t i = 0; i < c->y.tick_count; i++) {
     double y = place_on(&c->y, c->y.ticks[i]);
-    (void)fprintf(c->out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", c->left, y, c->edge,
-                  y);
-    (void)fprintf(c->out, "<text class=\"tick end\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", c->left - 8, y + 4.5,
-                  svg_number(text, c->y.ticks[i], c->y.step));
+    (void)fprintf(c->out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>",
+                  c->left, y, c->edge, y);
+    (void)fprintf(c->out, "<text class=\"tick end\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", c->left - 8,
+                  y + 4.5, svg_number(text, c->y.ticks[i], c->y.step));
   }
-  (void)fprintf(c->out, "<text class=\"axis-title\" transform=\"translate(16 %.1f) rotate(-90)\">%s</text>\n",
-                (c->y.from + c->y.to) / 2, c->plot->y.title);
+  (void)fprintf(
+      c->out, "<text class=\"axis-title\" transform=\"translate(16 %.1f) rotate(-90)\">%s</text>\n",
+      (c->y.from + c->y.to) / 2, c->plot->y.title);
 }
 
 static void write_x_axis(const canvas *c) {
@@ -140,38 +143,42 @@ static void write_x_axis(const canvas *c) {
     double x = place_on(&c->x, c->x.ticks[i]);
     (void)svg_number(text, c->x.ticks[i], c->x.step);
     double half = svg_text_width(text) / 2;
-    (void)fprintf(c->out, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", x, c->y.from, x,
-                  c->y.from + 5);
+    (void)fprintf(c->out, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>",
+                  x, c->y.from, x, c->y.from + 5);
     if (x - half < free_from || x + half > width) continue;
-    (void)fprintf(c->out, "<text class=\"tick middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x, c->y.from + 20, text);
+    (void)fprintf(c->out, "<text class=\"tick middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x,
+                  c->y.from + 20, text);
     free_from = x + half + 4;
   }
-  (void)fprintf(c->out, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", c->left, c->y.from,
-                c->edge, c->y.from);
-  (void)fprintf(c->out, "<text class=\"axis-title\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", (c->x.from + c->x.to) / 2,
-                c->y.from + 43, c->plot->x.title);
+  (void)fprintf(c->out, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
+                c->left, c->y.from, c->edge, c->y.from);
+  (void)fprintf(c->out, "<text class=\"axis-title\" x=\"%.1f\" y=\"%.1f\">%s</text>\n",
+                (c->x.from + c->x.to) / 2, c->y.from + 43, c->plot->x.title);
 }
 
 static void write_guides(const canvas *c) {
   if (c->plot->diagonal)
-    (void)fprintf(c->out, "<line class=\"guide\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", c->x.from,
-                  c->y.from, c->x.to, c->y.to);
+    (void)fprintf(c->out,
+                  "<line class=\"guide\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
+                  c->x.from, c->y.from, c->x.to, c->y.to);
   if (!c->plot->level_name || c->plot->own_levels) return;
   double y = place_on(&c->y, c->plot->level);
-  (void)fprintf(c->out, "<line class=\"guide\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", c->left, y,
-                c->edge, y);
+  (void)fprintf(c->out, "<line class=\"guide\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
+                c->left, y, c->edge, y);
 }
 
-/* ---- marks ----------------------------------------------------------------------------------------------------- */
+/* ---- marks ------------------------------------------------------------------------- */
 
 static void write_marker(FILE *out, const svg_series *s, double x, double y, double r) {
-  static const char *const shapes[SVG_MARKERS] = {"m-1 0a1 1 0 1 0 2 0a1 1 0 1 0 -2 0z",
-                                                  "m-.9 -.9h1.8v1.8h-1.8z",
-                                                  "m0 -1.2l1.1 2h-2.2z",
-                                                  "m0 -1.3l1.3 1.3l-1.3 1.3l-1.3 -1.3z",
-                                                  "m0 1.2l1.1 -2h-2.2z",
-                                                  "m-.4 -1.2h.8v.8h.8v.8h-.8v.8h-.8v-.8h-.8v-.8h.8z"};
-  (void)fprintf(out, "<path class=\"%s\" transform=\"translate(%.1f %.1f) scale(%.1f)\" d=\"M0 0%s\"",
+  static const char *const shapes[SVG_MARKERS] = {
+      "m-1 0a1 1 0 1 0 2 0a1 1 0 1 0 -2 0z",
+      "m-.9 -.9h1.8v1.8h-1.8z",
+      "m0 -1.2l1.1 2h-2.2z",
+      "m0 -1.3l1.3 1.3l-1.3 1.3l-1.3 -1.3z",
+      "m0 1.2l1.1 -2h-2.2z",
+      "m-.4 -1.2h.8v.8h.8v.8h-.8v.8h-.8v-.8h-.8v-.8h.8z"};
+  (void)fprintf(out,
+                "<path class=\"%s\" transform=\"translate(%.1f %.1f) scale(%.1f)\" d=\"M0 0%s\"",
                 s->hollow ? "hollow" : "filled", x, y, r, shapes[s->marker % SVG_MARKERS]);
 }
 
@@ -220,17 +227,19 @@ static void write_line(const canvas *c, const svg_series *s) {
 static void write_range(const canvas *c, const svg_series *s, size_t i, double x) {
   if (!s->low || !s->high || !isfinite(s->low[i]) || !isfinite(s->high[i])) return;
   double low = place_on(&c->y, s->low[i]), high = place_on(&c->y, s->high[i]);
-  (void)fprintf(c->out, "<path class=\"range\" d=\"M%.1f %.1fh6m-3 0V%.1fm-3 0h6\"/>", x - 3, low, high);
+  (void)fprintf(c->out, "<path class=\"range\" d=\"M%.1f %.1fh6m-3 0V%.1fm-3 0h6\"/>", x - 3, low,
+                high);
 }
 
 static void write_level(const canvas *c, const svg_series *s) {
   if (!isfinite(s->level)) return;
   char text[SVG_NUMBER_SIZE];
   double y = place_on(&c->y, s->level);
-  (void)fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fH%.1f\"><title>", s->dashed ? "level dashed" : "level",
-                c->left, y, c->edge);
+  (void)fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fH%.1f\"><title>",
+                s->dashed ? "level dashed" : "level", c->left, y, c->edge);
   html_text(c->out, s->name);
-  (void)fprintf(c->out, ", %s: %s</title></path>\n", c->plot->level_name, svg_number(text, s->level, 0));
+  (void)fprintf(c->out, ", %s: %s</title></path>\n", c->plot->level_name,
+                svg_number(text, s->level, 0));
 }
 
 static void write_points(const canvas *c, const svg_series *s) {
@@ -250,13 +259,15 @@ static void write_bars(const canvas *c, size_t index) {
   const svg_series *s = &c->plot->series[index];
   double slot = place_on(&c->x, 2) - place_on(&c->x, 1);
   double bar = fmin(28, slot * 0.8 / (double)c->plot->series_count);
-  double shift = ((double)index - (double)c->plot->series_count / 2) * bar, floor_y = place_on(&c->y, 0);
+  double shift = ((double)index - (double)c->plot->series_count / 2) * bar,
+         floor_y = place_on(&c->y, 0);
   for (size_t i = 0; i < s->count; i++) {
     if (!isfinite(s->y[i])) continue;
     double y = place_on(&c->y, s->y[i]);
-    (void)fprintf(c->out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">",
-                  s->hollow ? "bar hollow" : "bar filled", place_on(&c->x, x_of(s, i)) + shift, fmin(y, floor_y),
-                  bar * 0.92, fabs(floor_y - y));
+    (void)fprintf(c->out,
+                  "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">",
+                  s->hollow ? "bar hollow" : "bar filled", place_on(&c->x, x_of(s, i)) + shift,
+                  fmin(y, floor_y), bar * 0.92, fabs(floor_y - y));
     write_tooltip(c, s, i);
     (void)fputs("</rect>\n", c->out);
   }
@@ -277,7 +288,7 @@ static void write_series(const canvas *c) {
   }
 }
 
-/* ---- the legend, above the plot so that it hides nothing --------------------------------------------------------- */
+/* ---- the legend, above the plot so that it hides nothing --------------------------- */
 
 static double legend_width(const char *name) {
   double most = LEGEND_LETTERS * svg_text_width("n");
@@ -291,12 +302,14 @@ static void write_sample(const canvas *c, const svg_series *s, double x, double 
     return;
   }
   if (!s->unjoined)
-    (void)fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fh34\"/>", s->dashed ? "line dashed" : "line", x + 2, y);
+    (void)fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fh34\"/>",
+                  s->dashed ? "line dashed" : "line", x + 2, y);
   write_marker(c->out, s, x + 19, y, 4);
   (void)fputs("/>", c->out);
 }
 
-/* An entry for each series, and one for the level; how high all of it is. With nothing to write to, that alone. */
+/* An entry for each series, and one for the level; how high all of it is. With nothing to
+ * write to, that alone. */
 static double lay_out_legend(const canvas *c, bool written) {
   double x = 14, y = 16;
   size_t count = c->plot->series_count + (c->plot->level_name != NULL);
@@ -324,7 +337,7 @@ static double lay_out_legend(const canvas *c, bool written) {
   return y + line_height;
 }
 
-/* ---- the plot -------------------------------------------------------------------------------------------------- */
+/* ---- the plot ---------------------------------------------------------------------- */
 
 static void set_scales(canvas *c) {
   const svg_plot *p = c->plot;

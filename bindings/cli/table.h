@@ -17,7 +17,8 @@ typedef struct table {
 void table_add(table *t, const char *text);
 void table_add_number(table *t, unsigned long long number);
 
-/* Print, and release the cells. The heading is bold on a terminal; control characters are masked. */
+/* Print, and release the cells. The heading is bold on a terminal; control characters are
+ * masked. */
 void table_print(table *t);
 
 #endif

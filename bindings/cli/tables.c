@@ -1,5 +1,6 @@
-/* `resnet compare --tables`: the numbers as CSV and JSON, the plots as SVG files. What is measured, and so differs from
- * run to run, has files of its own, that begin with "measured"; comparison.json has all. */
+/* `resnet compare --tables`: the numbers as CSV and JSON, the plots as SVG files. What is
+ * measured, and so differs from run to run, has files of its own, that begin with
+ * "measured"; comparison.json has all. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,14 +43,15 @@ static bool close_file(table_file *f, const char *name, bool wanted) {
   return good;
 }
 
-/* ---- CSV --------------------------------------------------------------------------------------------------------- */
+/* ---- CSV --------------------------------------------------------------------------- */
 
 /* Every picture on which two nets differ in being right. */
 static void sheet_differences(const comparison *c, sheet *s) {
-  static const sheet_column columns[] = {{"", "picture", COLUMN_KEY},           {"", "truth", COLUMN_PLAIN},
-                                         {"", "right_net", COLUMN_PLAIN},       {"", "right_confidence", COLUMN_PLAIN},
-                                         {"", "wrong_net", COLUMN_PLAIN},       {"", "wrong_answer", COLUMN_PLAIN},
-                                         {"", "wrong_confidence", COLUMN_PLAIN}};
+  static const sheet_column columns[] = {
+      {"", "picture", COLUMN_KEY},           {"", "truth", COLUMN_PLAIN},
+      {"", "right_net", COLUMN_PLAIN},       {"", "right_confidence", COLUMN_PLAIN},
+      {"", "wrong_net", COLUMN_PLAIN},       {"", "wrong_answer", COLUMN_PLAIN},
+      {"", "wrong_confidence", COLUMN_PLAIN}};
   sheet_open(s, "differences", "", columns, sizeof columns / sizeof columns[0], 0);
   for (uint32_t i = 0; i < c->pair_count; i++) {
     for (size_t j = 0; j < c->data.count; j++) {
@@ -99,7 +101,7 @@ static bool write_sheets(table_file *f) {
   return good;
 }
 
-/* ---- SVG and JSON ------------------------------------------------------------------------------------------------ */
+/* ---- SVG and JSON ------------------------------------------------------------------ */
 
 static bool write_plot(table_file *f, const report_plot *p, uint32_t net) {
   char name[80], id[64];
@@ -127,7 +129,7 @@ static bool write_json(table_file *f) {
   return close_file(f, "comparison.json", true);
 }
 
-/* ---- the folder ------------------------------------------------------------------------------------------------- */
+/* ---- the folder -------------------------------------------------------------------- */
 
 static bool make_folder(const char *folder, bool *made, resnet_error *error) {
   struct stat old;
@@ -135,7 +137,8 @@ static bool make_folder(const char *folder, bool *made, resnet_error *error) {
   if (*made) return true;
   if (errno != EEXIST) return refuse(error, RESNET_ERROR_IO, "cannot be made: %s", strerror(errno));
   if (stat(folder, &old) != 0 || !S_ISDIR(old.st_mode))
-    return refuse(error, RESNET_ERROR_ARGUMENT, "is there and no folder; name a folder to write into");
+    return refuse(error, RESNET_ERROR_ARGUMENT,
+                  "is there and no folder; name a folder to write into");
   if (access(folder, W_OK | X_OK) == 0) return true;
   return refuse(error, RESNET_ERROR_IO, "cannot be written into: %s", strerror(errno));
 }
@@ -151,7 +154,8 @@ bool comparison_write_tables(comparison *c, const char *folder) {
   table_file f = {.c = c, .folder = folder};
   resnet_error error;
   bool made;
-  if (make_folder(folder, &made, &error)) return write_sheets(&f) && write_plots(&f) && write_json(&f);
+  if (make_folder(folder, &made, &error))
+    return write_sheets(&f) && write_plots(&f) && write_json(&f);
   complain(folder, error.message);
   return false;
 }

@@ -38,7 +38,8 @@ bool terminal_finish(void) {
   failed |= fclose(stdout) != 0 || reason != 0;
   if (!failed) return true;
   if (reason != EPIPE)
-    note("standard output cannot be written: %s", reason ? strerror(reason) : "an earlier write failed");
+    note("standard output cannot be written: %s",
+         reason ? strerror(reason) : "an earlier write failed");
   return false;
 }
 
@@ -59,7 +60,8 @@ double clock_seconds(void) {
 uint32_t processor_count(void) {
 #if defined(__linux__)
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return (uint32_t)CPU_COUNT(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+    return (uint32_t)CPU_COUNT(&set);
 #endif
   long online = sysconf(_SC_NPROCESSORS_ONLN);
   return online > 0 ? (uint32_t)online : 1;
@@ -75,7 +77,8 @@ uint64_t peak_memory_bytes(void) {
 #endif
 }
 
-static const char *format_scaled(char out[FORMAT_SIZE], uint64_t value, double step, const char *const units[5]) {
+static const char *format_scaled(char out[FORMAT_SIZE], uint64_t value, double step,
+                                 const char *const units[5]) {
   double scaled = (double)value;
   size_t unit = 0;
   for (; scaled >= step && unit < 4; unit++) scaled /= step;

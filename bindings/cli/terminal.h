@@ -6,18 +6,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Descriptors 0 to 2 that the caller closed are pointed at /dev/null, so that no file that is opened later takes their
- * place; SIGPIPE and SIGXFSZ become errors of the write. */
+/* Descriptors 0 to 2 that the caller closed are pointed at /dev/null, so that no file
+ * that is opened later takes their place; SIGPIPE and SIGXFSZ become errors of the
+ * write. */
 void terminal_prepare(void);
 
-/* Write out and close standard output. False, with a message, where that fails: a full disk, or (without a message) a
- * reader that went away. */
+/* Write out and close standard output. False, with a message, where that fails: a full
+ * disk, or (without a message) a reader that went away. */
 bool terminal_finish(void);
 
 /* Standard output can't be written any more. */
 bool output_failed(void);
 
-/* Escape sequences for bold and back; "" unless standard output is a terminal and NO_COLOR is not set. */
+/* Escape sequences for bold and back; "" unless standard output is a terminal and
+ * NO_COLOR is not set. */
 const char *bold(void);
 const char *plain(void);
 

@@ -1,5 +1,6 @@
-/* Label frames as a camera delivers them: RGBA, rows padded to a stride, one session for the whole stream.
- * classify_camera MODEL.onnx. The "camera" here paints a ship that sails along the horizon. */
+/* Label frames as a camera delivers them: RGBA, rows padded to a stride, one session for
+ * the whole stream. classify_camera MODEL.onnx. The "camera" here paints a ship that
+ * sails along the horizon. */
 #include <resnet.h>
 #include <stdio.h>
 
@@ -23,7 +24,8 @@ static void fill(int left, int top, int right, int bottom, colour c) {
   }
 }
 
-/* A hull whose bow slants, a bridge, two decks and a funnel, `x` pixels from the left edge. */
+/* A hull whose bow slants, a bridge, two decks and a funnel, `x` pixels from the left
+ * edge. */
 static void paint_ship(int x) {
   for (int row = 0; row < 26; row++) {
     fill(x + row / 2, HORIZON - 6 + row, x + 210 - row, HORIZON - 5 + row, (colour){40, 44, 58});
@@ -50,7 +52,8 @@ static int run(resnet_session *session, resnet_error *error) {
     resnet_prediction best;
     next_frame(i);
     if (resnet_classify(session, &image, 1, 1, &best, error) != RESNET_OK) return 1;
-    printf("frame %d: %s, %.1f %%\n", i, best.label ? best.label : "no label", (double)best.score * 100);
+    printf("frame %d: %s, %.1f %%\n", i, best.label ? best.label : "no label",
+           (double)best.score * 100);
   }
   return 0;
 }
@@ -63,7 +66,8 @@ int main(int argc, char **argv) {
   resnet_session_options_init(&options);
   options.threads = 1; /* leave the other cores to the rest of the device */
   int failed = argc != 2 || resnet_model_open(argv[1], NULL, &model, &error) != RESNET_OK ||
-               resnet_session_open(model, &options, &session, &error) != RESNET_OK || run(session, &error);
+               resnet_session_open(model, &options, &session, &error) != RESNET_OK ||
+               run(session, &error);
   if (failed) fprintf(stderr, "%s\n", error.message);
   resnet_session_close(&session);
   resnet_model_close(&model);

@@ -1,5 +1,5 @@
-/* Label a picture file: classify_file MODEL.onnx PICTURE.ppm
- * The library takes pixels, not files: use any decoder. Binary PPM (P6), as here, needs none. */
+/* Label a picture file: classify_file MODEL.onnx PICTURE.ppm The library takes pixels,
+ * not files: use any decoder. Binary PPM (P6), as here, needs none. */
 #include <resnet.h>
 #include <stdio.h>
 
@@ -9,7 +9,8 @@ static uint8_t pixels[2048 * 2048 * 3];
 static int read_ppm(const char *path, resnet_image *image) {
   FILE *file = fopen(path, "rb");
   if (!file) return 0;
-  int good = fscanf(file, "P6 %4u %4u 255", &image->width, &image->height) == 2 && fgetc(file) != EOF;
+  int good =
+      fscanf(file, "P6 %4u %4u 255", &image->width, &image->height) == 2 && fgetc(file) != EOF;
   size_t size = (size_t)image->width * image->height * 3;
   good = good && size <= sizeof pixels && fread(pixels, 1, size, file) == size;
   fclose(file);
@@ -28,7 +29,8 @@ int main(int argc, char **argv) {
          resnet_session_open(model, NULL, &session, &error) == RESNET_OK &&
          resnet_classify(session, &image, 1, 3, best, &error) == RESNET_OK;
   for (int i = 0; good && i < 3; i++)
-    printf("%5.1f %%  %s\n", (double)best[i].score * 100, best[i].label ? best[i].label : "no label");
+    printf("%5.1f %%  %s\n", (double)best[i].score * 100,
+           best[i].label ? best[i].label : "no label");
   if (!good) fprintf(stderr, "%s\n", error.message);
   resnet_session_close(&session);
   resnet_model_close(&model);

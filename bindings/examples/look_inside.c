@@ -1,19 +1,22 @@
-/* What the layers of a net answer to one picture, and what it says with each of its blocks left out:
- * look_inside MODEL.onnx
- * The picture is a ramp of greys: the numbers of interest are how the layers compare. */
+/* What the layers of a net answer to one picture, and what it says with each of its
+ * blocks left out: look_inside MODEL.onnx The picture is a ramp of greys: the numbers of
+ * interest are how the layers compare. */
 #include <math.h>
 #include <resnet.h>
 #include <stdio.h>
 
 enum { SIDE = 64 };
 
-/* Standard deviation of each layer's response: after batch normalisation, before ReLU and addition (Fig. 7 of "Deep
- * Residual Learning"). */
+/* Standard deviation of each layer's response: after batch normalisation, before ReLU and
+ * addition (Fig. 7 of "Deep Residual Learning"). */
 static void print_response(void *user, const resnet_response *response) {
   const resnet_model *model = user;
   resnet_op op = {.struct_size = sizeof op};
-  if (response->point != RESNET_POINT_RESPONSE || resnet_plan_op(model, response->op, &op, NULL) != RESNET_OK) return;
-  const size_t count = (size_t)response->batch * response->height * response->width * response->channels;
+  if (response->point != RESNET_POINT_RESPONSE ||
+      resnet_plan_op(model, response->op, &op, NULL) != RESNET_OK)
+    return;
+  const size_t count =
+      (size_t)response->batch * response->height * response->width * response->channels;
   double sum = 0, squares = 0;
   for (size_t i = 0; i < count; i++) {
     sum += (double)response->data[i];
@@ -36,12 +39,14 @@ static resnet_status look(resnet_model *model, resnet_session *session, const re
     status = resnet_plan_block(model, i, &block, error);
     if (status != RESNET_OK) break;
     if (resnet_session_skip(session, i, RESNET_SKIP_BRANCH, 0, error) != RESNET_OK) {
-      printf("%s\n", error->message); /* a plain block that changes its input's shape can't be left out */
+      /* a plain block that changes its input's shape can't be left out */
+      printf("%s\n", error->message);
       continue;
     }
     status = resnet_classify(session, image, 1, 1, &best, error);
     if (status != RESNET_OK) break;
-    printf("without %-16s %s, %.1f %%\n", block.name, best.label ? best.label : "", (double)best.score * 100);
+    printf("without %-16s %s, %.1f %%\n", block.name, best.label ? best.label : "",
+           (double)best.score * 100);
     status = resnet_session_skip(session, i, RESNET_SKIP_NONE, 0, error);
   }
   return status;

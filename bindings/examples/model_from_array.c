@@ -1,5 +1,6 @@
-/* A model compiled into the program, for devices without a file system. CMake turned the ONNX file into the array
- * `resnet20` (resnet_embed_file in cmake/EmbedFile.cmake); `xxd -i` would do as well. */
+/* A model compiled into the program, for devices without a file system. CMake turned the
+ * ONNX file into the array `resnet20` (resnet_embed_file in cmake/EmbedFile.cmake); `xxd
+ * -i` would do as well. */
 #include <resnet.h>
 #include <stdio.h>
 
@@ -9,8 +10,9 @@ extern const size_t resnet20_size;
 static int describe(const resnet_model *model, resnet_error *error) {
   resnet_model_info info = {.struct_size = sizeof info};
   if (resnet_model_get_info(model, &info, error) != RESNET_OK) return 1;
-  printf("%u layers, %u residual blocks, %llu parameters, input %u x %u x %u\n", info.conv_layers, info.block_count,
-         (unsigned long long)info.parameters, info.input_height, info.input_width, info.input_channels);
+  printf("%u layers, %u residual blocks, %llu parameters, input %u x %u x %u\n", info.conv_layers,
+         info.block_count, (unsigned long long)info.parameters, info.input_height, info.input_width,
+         info.input_channels);
   return 0;
 }
 
@@ -28,9 +30,10 @@ int main(void) {
   resnet_model *model = NULL;
   resnet_session *session = NULL;
   resnet_error error;
-  int failed = resnet_model_open_memory(resnet20, resnet20_size, NULL, &model, &error) != RESNET_OK ||
-               resnet_session_open(model, NULL, &session, &error) != RESNET_OK || describe(model, &error) ||
-               ask(session, &error);
+  int failed =
+      resnet_model_open_memory(resnet20, resnet20_size, NULL, &model, &error) != RESNET_OK ||
+      resnet_session_open(model, NULL, &session, &error) != RESNET_OK || describe(model, &error) ||
+      ask(session, &error);
   if (failed) fprintf(stderr, "%s\n", error.message);
   resnet_session_close(&session);
   resnet_model_close(&model);

@@ -33,33 +33,41 @@ class Canvas:
     def backdrop(
         self, colours: Sequence[Colour], top: float = 0, bottom: float = 1, rough: float = 0.03
     ) -> None:
-        """A vertical gradient through the colours, from `top` to `bottom`, over the full width."""
+        """A vertical gradient through the colours, from `top` to `bottom`, over the full
+        width."""
         first, last = round(top * self.height), round(bottom * self.height)
         position = np.linspace(0, len(colours) - 1, last - first)
         stops = np.arange(len(colours))
-        gradient = np.stack([np.interp(position, stops, channel) for channel in np.array(colours).T], axis=1)
+        gradient = np.stack(
+            [np.interp(position, stops, channel) for channel in np.array(colours).T], axis=1
+        )
         texture = 1 + rough * self.noise(5)[first:last, :, None]
         self.pixels[first:last] = gradient[:, None, :] * texture
 
     def noise(self, cells: float, stretch: float = 1.0, octaves: int = 5) -> np.ndarray:
-        """Fractal noise (h,w) of about unit deviation; `stretch` makes it wider than high."""
+        """Fractal noise (h,w) of about unit deviation; `stretch` makes it wider than
+        high."""
         total = np.zeros((self.height, self.width), np.float32)
         for octave in range(octaves):
             rows = max(2, round(cells * 2**octave))
             columns = max(2, round(rows * self.width / self.height / stretch))
             grid = Image.fromarray(self.random.normal(0, 1, (rows, columns)).astype(np.float32))
             total += (
-                np.asarray(grid.resize((self.width, self.height), Image.Resampling.BICUBIC)) / 1.6**octave
+                np.asarray(grid.resize((self.width, self.height), Image.Resampling.BICUBIC))
+                / 1.6**octave
             )
         return total / total.std()
 
     def mask(self, points: Sequence[Point], smooth: bool, blur: float = 0) -> np.ndarray:
-        """Coverage (h,w) in 0..1 of the polygon, or of the smooth curve through its points."""
+        """Coverage (h,w) in 0..1 of the polygon, or of the smooth curve through its
+        points."""
         scale = self.height * OVERSAMPLING
         offset = (self.width - self.height) / 2 * OVERSAMPLING
         outline = smooth_outline(points) if smooth else points
         large = Image.new("L", (self.width * OVERSAMPLING, self.height * OVERSAMPLING))
-        ImageDraw.Draw(large).polygon([(x * scale + offset, y * scale) for x, y in outline], fill=255)
+        ImageDraw.Draw(large).polygon(
+            [(x * scale + offset, y * scale) for x, y in outline], fill=255
+        )
         small = large.resize((self.width, self.height), Image.Resampling.BOX)
         return blurred(np.asarray(small, np.float32) / 255, blur * self.height)
 
@@ -68,7 +76,9 @@ class Canvas:
         weight = (mask * opacity)[:, :, None]
         self.pixels += weight * (np.asarray(colour, np.float32) - self.pixels)
 
-    def glaze(self, points: Sequence[Point], colour: Colour, opacity: float, blur: float = 0.02) -> None:
+    def glaze(
+        self, points: Sequence[Point], colour: Colour, opacity: float, blur: float = 0.02
+    ) -> None:
         """A soft transparent smooth shape: a shadow, a highlight, a cloud."""
         self.blend(self.mask(points, True, blur), colour, opacity)
 
@@ -87,13 +97,15 @@ class Canvas:
         relief: float = 0.5,
         rough: float = 0.06,
     ) -> None:
-        """A rounded body: lit from the upper left, dark on the lower right, with a rough surface."""
+        """A rounded body: lit from the upper left, dark on the lower right, with a rough
+        surface."""
         mask = self.mask(points, smooth, 0.002)
         shade = 1 + relief * self.relief(mask, depth) + rough * self.noise(12)
         self.blend(mask, np.asarray(colour, np.float32) * shade[:, :, None])
 
     def relief(self, mask: np.ndarray, depth: float) -> np.ndarray:
-        """How much a body of this outline faces the light, about -1..1: the slope of its blurred mask."""
+        """How much a body of this outline faces the light, about -1..1: the slope of its
+        blurred mask."""
         shift = max(1, round(depth * self.height))
         dome = np.pad(blurred(mask, depth * self.height), shift, mode="edge")
         lit = dome[2 * shift :, shift:-shift] + 0.5 * dome[shift:-shift, 2 * shift :]
@@ -101,9 +113,14 @@ class Canvas:
         return lit - dark
 
     def strokes(
-        self, count: int, area: tuple[float, float, float, float], lean: float, colours: Sequence[Colour]
+        self,
+        count: int,
+        area: tuple[float, float, float, float],
+        lean: float,
+        colours: Sequence[Colour],
     ) -> None:
-        """Short upright strokes such as blades of grass, in the area (left, top, right, bottom)."""
+        """Short upright strokes such as blades of grass, in the area (left, top, right,
+        bottom)."""
         picture = Image.fromarray(np.clip(self.pixels, 0, 255).astype(np.uint8))
         draw = ImageDraw.Draw(picture)
         left, top, right, bottom = (value * self.height for value in area)
@@ -111,7 +128,11 @@ class Canvas:
         for y in np.sort(self.random.uniform(top, bottom, count)):
             x = self.random.uniform(left, right) + offset
             # Nearer blades are longer.
-            length = self.height * (0.015 + 0.04 * (y - top) / (bottom - top)) * self.random.uniform(0.6, 1.4)
+            length = (
+                self.height
+                * (0.015 + 0.04 * (y - top) / (bottom - top))
+                * self.random.uniform(0.6, 1.4)
+            )
             colour = tuple(colours[self.random.integers(len(colours))])
             tip = (x + self.random.normal(0, lean) * length, y - length)
             draw.line([(x, y), tip], fill=colour, width=1 + self.height // 300)
@@ -121,7 +142,9 @@ class Canvas:
         """Blur what is painted so far, as a background out of focus, between two heights."""
         rows = slice(round(top * self.height), round(bottom * self.height))
         for channel in range(3):
-            self.pixels[rows, :, channel] = blurred(self.pixels[rows, :, channel], radius * self.height)
+            self.pixels[rows, :, channel] = blurred(
+                self.pixels[rows, :, channel], radius * self.height
+            )
 
 
 def blurred(values: np.ndarray, radius: float) -> np.ndarray:
@@ -165,7 +188,9 @@ def mirrored(text: str, sign: int) -> list[Point]:
     return [(0.5 + sign * x, y) for x, y in path(text)]
 
 
-def ellipse(x: float, y: float, rx: float, ry: float, tilt: float = 0, count: int = 16) -> list[Point]:
+def ellipse(
+    x: float, y: float, rx: float, ry: float, tilt: float = 0, count: int = 16
+) -> list[Point]:
     """Points around an ellipse; `tilt` in degrees, clockwise."""
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
     cosine, sine = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))

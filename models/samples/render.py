@@ -36,12 +36,16 @@ def ship() -> Canvas:
     c.flat(box(0.70, 0.06, 0.78, 0.085), (40, 40, 45))
     for row in (0.30, 0.37, 0.44):
         for column in range(5):
-            c.flat(box(0.62 + 0.042 * column, row, 0.645 + 0.042 * column, row + 0.03), (60, 85, 110))
+            c.flat(
+                box(0.62 + 0.042 * column, row, 0.645 + 0.042 * column, row + 0.03), (60, 85, 110)
+            )
     crates = [(185, 75, 50), (60, 110, 150), (205, 155, 60), (90, 130, 90), (170, 170, 165)]
     for number in range(9):
         left, row = 0.14 + 0.09 * (number % 5), number // 5
         top = 0.47 - 0.08 * row
-        c.solid(box(left, top, left + 0.085, 0.55 - 0.08 * row), crates[number * 3 % 5], False, 0.01)
+        c.solid(
+            box(left, top, left + 0.085, 0.55 - 0.08 * row), crates[number * 3 % 5], False, 0.01
+        )
     hull = path("0,49 8,53 88,53 96,50 92,72 10,72")
     c.solid(hull, (45, 55, 75), False, 0.06, 0.6)
     c.flat(path("7.5,66 93.5,66 92,72 10,72"), (150, 45, 40))
@@ -177,7 +181,14 @@ def frog() -> Canvas:
     for sign in (-1, 1):
         c.solid(mirrored("16,62 34,50 43,60 41,76 28,80 18,76", sign), dark, True, 0.04)
         c.solid(mirrored("26,77 40,76 48,81 38,84 24,83", sign), dark, True, 0.02)
-    c.solid(path("24,50 32,40 50,36 68,40 76,50 76,66 68,79 50,83 32,79 24,66"), skin, True, 0.08, 0.6, 0.08)
+    c.solid(
+        path("24,50 32,40 50,36 68,40 76,50 76,66 68,79 50,83 32,79 24,66"),
+        skin,
+        True,
+        0.08,
+        0.6,
+        0.08,
+    )
     c.glaze(ellipse(0.5, 0.73, 0.19, 0.10), (216, 214, 158), 0.9, 0.03)
     c.solid(path("20,46 30,33 50,28 70,33 80,46 70,57 50,60 30,57"), skin, True, 0.06, 0.5, 0.08)
     c.glaze(
@@ -192,7 +203,9 @@ def frog() -> Canvas:
         c.flat(ellipse(x, 0.31, 0.040, 0.024), (16, 16, 12), True)
         c.flat(ellipse(x - 0.015, 0.295, 0.01, 0.01), (250, 250, 245), True)
     for x in (0.36, 0.64):
-        c.solid(limb([(x, 0.66), (x - 0.02, 0.76), (x, 0.85)], [0.07, 0.06, 0.05]), skin, True, 0.02)
+        c.solid(
+            limb([(x, 0.66), (x - 0.02, 0.76), (x, 0.85)], [0.07, 0.06, 0.05]), skin, True, 0.02
+        )
         for toe in (-0.05, 0, 0.05):
             c.solid(ellipse(x + toe, 0.87, 0.02, 0.025), skin, True, 0.01)
     for x, y, r in (
@@ -229,11 +242,16 @@ def cat() -> Canvas:
     for sign in (-1, 1):
         for y in (0.50, 0.58, 0.66):
             c.glaze(
-                limb([(0.5 + sign * 0.35, y), (0.5 + sign * 0.24, y + 0.015)], [0.03, 0.01]), dark, 0.8, 0.008
+                limb([(0.5 + sign * 0.35, y), (0.5 + sign * 0.24, y + 0.015)], [0.03, 0.01]),
+                dark,
+                0.8,
+                0.008,
             )
         c.glaze(ellipse(0.5 + sign * 0.075, 0.665, 0.10, 0.075), pale, 0.95, 0.02)
         c.solid(ellipse(0.5 + sign * 0.17, 0.47, 0.088, 0.068, 12 * sign), dark, True, 0.02)
-        c.solid(ellipse(0.5 + sign * 0.17, 0.47, 0.072, 0.056, 12 * sign), (172, 178, 62), True, 0.02)
+        c.solid(
+            ellipse(0.5 + sign * 0.17, 0.47, 0.072, 0.056, 12 * sign), (172, 178, 62), True, 0.02
+        )
         c.flat(ellipse(0.5 + sign * 0.17, 0.47, 0.020, 0.052), (14, 14, 12), True)
         c.flat(ellipse(0.48 + sign * 0.17, 0.445, 0.011, 0.011), (250, 250, 250), True)
     c.glaze(ellipse(0.5, 0.76, 0.07, 0.045), pale, 0.95, 0.015)
@@ -241,7 +259,8 @@ def cat() -> Canvas:
     for sign in (-1, 1):
         c.glaze(
             limb(
-                [(0.5, 0.65), (0.5 + sign * 0.03, 0.70), (0.5 + sign * 0.085, 0.695)], [0.012, 0.012, 0.006]
+                [(0.5, 0.65), (0.5 + sign * 0.03, 0.70), (0.5 + sign * 0.085, 0.695)],
+                [0.012, 0.012, 0.006],
             ),
             (70, 50, 46),
             0.9,
@@ -250,7 +269,8 @@ def cat() -> Canvas:
         for y in (-0.03, 0.01, 0.05):
             c.glaze(
                 limb(
-                    [(0.5 + sign * 0.14, 0.67 + y * 0.5), (0.5 + sign * 0.47, 0.65 + 1.6 * y)], [0.006, 0.003]
+                    [(0.5 + sign * 0.14, 0.67 + y * 0.5), (0.5 + sign * 0.47, 0.65 + 1.6 * y)],
+                    [0.006, 0.003],
                 ),
                 (245, 242, 236),
                 0.8,
@@ -286,9 +306,18 @@ def dog() -> Canvas:
     c.soften(0.03)
     fur, ear, pale = (206, 160, 102), (166, 116, 66), (236, 212, 172)
     c.solid(path("14,110 22,84 36,72 64,72 78,84 86,110"), fur, True, 0.08, 0.5, 0.1)
-    c.solid(path("22,44 27,26 40,16 60,16 73,26 78,44 72,62 60,78 40,78 28,62"), fur, True, 0.09, 0.45, 0.09)
+    c.solid(
+        path("22,44 27,26 40,16 60,16 73,26 78,44 72,62 60,78 40,78 28,62"),
+        fur,
+        True,
+        0.09,
+        0.45,
+        0.09,
+    )
     for sign in (-1, 1):
-        c.solid(mirrored("19,22 30,26 37,44 36,62 30,66 25,52 22,36", sign), ear, True, 0.04, 0.5, 0.1)
+        c.solid(
+            mirrored("19,22 30,26 37,44 36,62 30,66 25,52 22,36", sign), ear, True, 0.04, 0.5, 0.1
+        )
         c.flat(ellipse(0.5 + sign * 0.115, 0.40, 0.034, 0.032), (36, 22, 14), True)
         c.flat(ellipse(0.49 + sign * 0.115, 0.39, 0.009, 0.009), (248, 246, 240), True)
     c.solid(path("36,60 43,50 57,50 64,60 62,72 50,78 38,72"), pale, True, 0.05, 0.4, 0.07)
@@ -296,7 +325,10 @@ def dog() -> Canvas:
     c.solid(path("45,72 55,72 56,82 50,87 44,82"), (218, 112, 118), True, 0.03)
     for sign in (-1, 1):
         c.glaze(
-            limb([(0.5, 0.63), (0.5 + sign * 0.02, 0.695), (0.5 + sign * 0.10, 0.70)], [0.012, 0.014, 0.008]),
+            limb(
+                [(0.5, 0.63), (0.5 + sign * 0.02, 0.695), (0.5 + sign * 0.10, 0.70)],
+                [0.012, 0.014, 0.008],
+            ),
             (60, 36, 28),
             0.9,
             0.004,
@@ -348,7 +380,12 @@ def wheel(c: Canvas, x: float, y: float, radius: float) -> None:
 
 
 def legs(
-    c: Canvas, feet: list[Point], top: float, ground: float, width: float, colour: tuple[int, int, int]
+    c: Canvas,
+    feet: list[Point],
+    top: float,
+    ground: float,
+    width: float,
+    colour: tuple[int, int, int],
 ) -> None:
     """One leg for each (x, lean), with a knee."""
     knee = (top + ground) / 2
@@ -418,7 +455,9 @@ def check(model: Path, folder: Path) -> bool:
         best = scores.argsort()[::-1][:3]
         hit = classifier.labels[best[0]] == name.split("-")[0]
         right &= hit
-        answers = ", ".join(f"{classifier.labels[index]} {100 * scores[index]:.1f} %" for index in best)
+        answers = ", ".join(
+            f"{classifier.labels[index]} {100 * scores[index]:.1f} %" for index in best
+        )
         print(f"{'right' if hit else 'WRONG'}  {name:28} {answers}")
     return right
 
@@ -433,7 +472,10 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--out", type=Path, default=here, help="folder of the pictures (default: beside this script)"
+        "--out",
+        type=Path,
+        default=here,
+        help="folder of the pictures (default: beside this script)",
     )
     parser.add_argument(
         "--check", type=Path, metavar="MODEL.onnx", help="paint nothing; print each picture's top 3"

@@ -1,7 +1,9 @@
-/* The shortcut: out = clamp(residual + shortcut), in one pass. XNNPACK's addition has no clamp.
+/* The shortcut: out = clamp(residual + shortcut), in one pass. XNNPACK's addition has no
+ * clamp.
  *
- * Option A (section 3.3 of "Deep Residual Learning"): the shortcut's source is sub-sampled and filled up with zero
- * channels; here its pixels are read where they are, so that neither the sub-sampled nor the padded tensor ever exists.
+ * Option A (section 3.3 of "Deep Residual Learning"): the shortcut's source is
+ * sub-sampled and filled up with zero channels; here its pixels are read where they are,
+ * so that neither the sub-sampled nor the padded tensor ever exists.
  */
 #include <string.h>
 
@@ -9,8 +11,8 @@
 
 static void add_tile(void *context, size_t start, size_t count) {
   const kernel_call *call = context;
-  call->vector->add(call->input[0] + start, call->input[1] + start, call->output + start, count, call->op->clamp_min,
-                    call->op->clamp_max);
+  call->vector->add(call->input[0] + start, call->input[1] + start, call->output + start, count,
+                    call->op->clamp_min, call->op->clamp_max);
 }
 
 /* One output row of one picture. */
@@ -37,15 +39,17 @@ static void add_subsampled_row(void *context, size_t picture, size_t row) {
 
 static void run_add(const kernel_call *call) {
   if (call->op->subsampled)
-    pthreadpool_parallelize_2d(call->pool, add_subsampled_row, (void *)(uintptr_t)call, call->batch, call->op->shape.h,
-                               0);
+    pthreadpool_parallelize_2d(call->pool, add_subsampled_row, (void *)(uintptr_t)call, call->batch,
+                               call->op->shape.h, 0);
   else
     pthreadpool_parallelize_1d_tile_1d(call->pool, add_tile, (void *)(uintptr_t)call,
-                                       call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK, 0);
+                                       call->batch * shape_floats(call->op->shape),
+                                       ELEMENTS_PER_TASK, 0);
 }
 
 static void describe_subsample(const plan_op *op, char *text, size_t size) {
-  describe_append(text, size, "stride %u,%u, %u zero channels before", op->stride_h, op->stride_w, op->channels_before);
+  describe_append(text, size, "stride %u,%u, %u zero channels before", op->stride_h, op->stride_w,
+                  op->channels_before);
 }
 
 static void describe_add(const plan_op *op, char *text, size_t size) {
@@ -66,14 +70,17 @@ static void subsample_row(void *context, size_t picture, size_t row) {
   const float *source = call->input[0] + source_row * op->source_shape.w * source_c;
   float *out = call->output + (picture * op->shape.h + row) * op->shape.w * c;
   memset(out, 0, op->shape.w * c * sizeof *out);
-  for (size_t column = 0; column < op->shape.w; column++, out += c, source += op->stride_w * source_c)
+  for (size_t column = 0; column < op->shape.w;
+       column++, out += c, source += op->stride_w * source_c)
     memcpy(out + op->channels_before, source, source_c * sizeof *out);
 }
 
 static void run_subsample(const kernel_call *call) {
-  pthreadpool_parallelize_2d(call->pool, subsample_row, (void *)(uintptr_t)call, call->batch, call->op->shape.h, 0);
+  pthreadpool_parallelize_2d(call->pool, subsample_row, (void *)(uintptr_t)call, call->batch,
+                             call->op->shape.h, 0);
 }
 
 const kernel kernel_add = {.name = "add", .in_place = 3, .run = run_add, .describe = describe_add};
 
-const kernel kernel_subsample = {.name = "subsample", .run = run_subsample, .describe = describe_subsample};
+const kernel kernel_subsample = {
+    .name = "subsample", .run = run_subsample, .describe = describe_subsample};

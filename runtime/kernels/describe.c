@@ -39,11 +39,13 @@ void describe_window(const plan_op *op, char *text, size_t size) {
     describe_append(text, size, " stride %u,%u", w->stride_h, w->stride_w);
   else
     describe_append(text, size, " stride %u", w->stride_h);
-  const bool even = w->pad_top == w->pad_left && w->pad_top == w->pad_bottom && w->pad_top == w->pad_right;
+  const bool even =
+      w->pad_top == w->pad_left && w->pad_top == w->pad_bottom && w->pad_top == w->pad_right;
   if (even && w->pad_top > 0)
     describe_append(text, size, " pad %u", w->pad_top);
   else if (!even)
-    describe_append(text, size, " pad %u,%u,%u,%u", w->pad_top, w->pad_left, w->pad_bottom, w->pad_right);
+    describe_append(text, size, " pad %u,%u,%u,%u", w->pad_top, w->pad_left, w->pad_bottom,
+                    w->pad_right);
   if (w->dilation_h != 1 || w->dilation_w != 1)
     describe_append(text, size, " dilation %u,%u", w->dilation_h, w->dilation_w);
 }

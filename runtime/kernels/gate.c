@@ -1,5 +1,6 @@
-/* Gates on channels: the sigmoid, what it scales, and ECA's convolution along the channels. Squeeze-and-excitation (Hu
- * et al. 2018) and ECA (Wang et al. 2020) pool a picture to (1,1,c), compute a gate from that and scale by it. */
+/* Gates on channels: the sigmoid, what it scales, and ECA's convolution along the
+ * channels. Squeeze-and-excitation (Hu et al. 2018) and ECA (Wang et al. 2020) pool a
+ * picture to (1,1,c), compute a gate from that and scale by it. */
 #include "runtime/kernels/kernel.h"
 
 /* ---- sigmoid ---- */
@@ -11,14 +12,16 @@ static void sigmoid_tile(void *context, size_t start, size_t count) {
 
 static void run_sigmoid(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, sigmoid_tile, (void *)(uintptr_t)call,
-                                     call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK, 0);
+                                     call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK,
+                                     0);
 }
 
 const kernel kernel_sigmoid = {.name = "sigmoid", .in_place = 1, .run = run_sigmoid};
 
 /* ---- scale ---- */
 
-/* Where the gate's sigmoid is the op's to compute, it lies in the workspace: the gate itself may have other readers. */
+/* Where the gate's sigmoid is the op's to compute, it lies in the workspace: the gate
+ * itself may have other readers. */
 static resnet_status shape_scale(kernel_call *call, resnet_error *error) {
   const size_t c = call->op->sigmoid ? call->op->shape.c : 0;
   if (size_multiply(call->batch, c * sizeof(float), &call->workspace_size)) return RESNET_OK;
@@ -40,8 +43,8 @@ static void scale_rows(void *context, size_t picture, size_t row, size_t rows) {
   const plan_op *op = call->op;
   const size_t c = op->shape.c, offset = (picture * op->shape.h + row) * op->shape.w * c;
   const float *gates = op->sigmoid ? call->workspace : call->input[1];
-  call->vector->scale(call->input[0] + offset, gates + picture * c, call->output + offset, rows * op->shape.w, c,
-                      op->clamp_min, op->clamp_max);
+  call->vector->scale(call->input[0] + offset, gates + picture * c, call->output + offset,
+                      rows * op->shape.w, c, op->clamp_min, op->clamp_max);
 }
 
 static void run_scale(const kernel_call *call) {
@@ -49,10 +52,10 @@ static void run_scale(const kernel_call *call) {
   const size_t row = (size_t)op->shape.w * op->shape.c;
   const size_t rows = row < ELEMENTS_PER_TASK ? ELEMENTS_PER_TASK / row : 1;
   if (op->sigmoid)
-    pthreadpool_parallelize_1d_tile_1d(call->pool, open_gates, (void *)(uintptr_t)call, call->batch * op->shape.c,
-                                       ELEMENTS_PER_TASK, 0);
-  pthreadpool_parallelize_2d_tile_1d(call->pool, scale_rows, (void *)(uintptr_t)call, call->batch, op->shape.h, rows,
-                                     0);
+    pthreadpool_parallelize_1d_tile_1d(call->pool, open_gates, (void *)(uintptr_t)call,
+                                       call->batch * op->shape.c, ELEMENTS_PER_TASK, 0);
+  pthreadpool_parallelize_2d_tile_1d(call->pool, scale_rows, (void *)(uintptr_t)call, call->batch,
+                                     op->shape.h, rows, 0);
 }
 
 static void describe_scale(const plan_op *op, char *text, size_t size) {
@@ -60,8 +63,11 @@ static void describe_scale(const plan_op *op, char *text, size_t size) {
   describe_clamp(op, text, size);
 }
 
-const kernel kernel_scale = {
-    .name = "scale", .in_place = 1, .shape = shape_scale, .run = run_scale, .describe = describe_scale};
+const kernel kernel_scale = {.name = "scale",
+                             .in_place = 1,
+                             .shape = shape_scale,
+                             .run = run_scale,
+                             .describe = describe_scale};
 
 /* ---- product of two pictures ---- */
 
@@ -75,14 +81,15 @@ static void multiply_tile(void *context, size_t start, size_t count) {
     const size_t n = end - start < PORTION ? end - start : PORTION;
     const float *gate = call->input[1] + start;
     if (op->sigmoid) v->sigmoid(gate, gates, n);
-    v->scale(call->input[0] + start, op->sigmoid ? gates : gate, call->output + start, 1, n, op->clamp_min,
-             op->clamp_max);
+    v->scale(call->input[0] + start, op->sigmoid ? gates : gate, call->output + start, 1, n,
+             op->clamp_min, op->clamp_max);
   }
 }
 
 static void run_multiply(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, multiply_tile, (void *)(uintptr_t)call,
-                                     call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK, 0);
+                                     call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK,
+                                     0);
 }
 
 static void describe_multiply(const plan_op *op, char *text, size_t size) {
@@ -91,11 +98,13 @@ static void describe_multiply(const plan_op *op, char *text, size_t size) {
   describe_clamp(op, text, size);
 }
 
-const kernel kernel_multiply = {.name = "multiply", .in_place = 3, .run = run_multiply, .describe = describe_multiply};
+const kernel kernel_multiply = {
+    .name = "multiply", .in_place = 3, .run = run_multiply, .describe = describe_multiply};
 
 /* ---- convolution along the channels ---- */
 
-/* Taps lie at channels first.. of the picture; those before channel 0 and behind the last see zeros. */
+/* Taps lie at channels first.. of the picture; those before channel 0 and behind the last
+ * see zeros. */
 static float channel_sum(const plan_op *op, const float *x, size_t channel) {
   const size_t taps = op->window.kernel_w, pad = op->window.pad_left;
   float sum = op->bias[0];
@@ -107,7 +116,8 @@ static float channel_sum(const plan_op *op, const float *x, size_t channel) {
 static void convolve_picture(void *context, size_t picture) {
   const kernel_call *call = context;
   const size_t c = call->op->shape.c;
-  for (size_t k = 0; k < c; k++) call->output[picture * c + k] = channel_sum(call->op, call->input[0] + picture * c, k);
+  for (size_t k = 0; k < c; k++)
+    call->output[picture * c + k] = channel_sum(call->op, call->input[0] + picture * c, k);
 }
 
 static void run_channel_conv(const kernel_call *call) {
@@ -118,4 +128,5 @@ static void describe_channel_conv(const plan_op *op, char *text, size_t size) {
   describe_append(text, size, "channels 1x%u", op->window.kernel_w);
 }
 
-const kernel kernel_channel_conv = {.name = "channel_conv", .run = run_channel_conv, .describe = describe_channel_conv};
+const kernel kernel_channel_conv = {
+    .name = "channel_conv", .run = run_channel_conv, .describe = describe_channel_conv};

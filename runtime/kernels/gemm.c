@@ -1,5 +1,6 @@
-/* 1x1 convolutions of stride 1 + bias + the shortcut + clamp: a matrix product of pixels and weights. XNNPACK
- * multiplies as fast, but cannot add the shortcut while the sums are in registers. */
+/* 1x1 convolutions of stride 1 + bias + the shortcut + clamp: a matrix product of pixels
+ * and weights. XNNPACK multiplies as fast, but cannot add the shortcut while the sums are
+ * in registers. */
 #include "runtime/kernels/gemm.h"
 
 #include <string.h>
@@ -8,18 +9,22 @@
 #include "runtime/kernels/vector/matrix.h"
 
 enum {
-  ROWS = 8,                 /* pixels that the multiplication handles at once */
-  INPUT_BYTES = 128 * 1024, /* of a task's pixels, which are read again for each panel: a fraction of any L2 */
-  MIN_ROWS = 64,            /* below, reading the weights anew for each task costs more than L2 saves */
+  ROWS = 8, /* pixels that the multiplication handles at once */
+  /* of a task's pixels, which are read again for each panel: a fraction of any L2 */
+  INPUT_BYTES = 128 * 1024,
+  /* below, reading the weights anew for each task costs more than L2 saves */
+  MIN_ROWS = 64,
   MAX_ROWS = 256,
-  CACHED_BYTES = 256 * 1024, /* of weights that stay in L2 from one task to the next */
-  TASKS_PER_THREAD = 4       /* enough to even out what the threads do at different speeds */
+  /* of weights that stay in L2 from one task to the next */
+  CACHED_BYTES = 256 * 1024,
+  TASKS_PER_THREAD = 4 /* enough to even out what the threads do at different speeds */
 };
 
 bool gemm_applies(const plan_op *op) {
   const graph_window *w = &op->window;
-  return op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 1 && w->kernel_w == 1 && w->stride_h == 1 &&
-         w->stride_w == 1 && !(w->pad_top | w->pad_left | w->pad_bottom | w->pad_right) &&
+  return op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 1 && w->kernel_w == 1 &&
+         w->stride_h == 1 && w->stride_w == 1 &&
+         !(w->pad_top | w->pad_left | w->pad_bottom | w->pad_right) &&
          (size_t)op->shape.h * op->shape.w > 1;
 }
 
@@ -29,7 +34,9 @@ static size_t columns(const plan_op *op) { return round_up(op->shape.c, matrix_v
 /* Floats of the weights as panels (c,panel); the bias stands behind them. */
 static size_t weight_floats(const plan_op *op) { return columns(op) * op->in.c; }
 
-static size_t packed_size(const plan_op *op) { return (weight_floats(op) + op->shape.c) * sizeof(float); }
+static size_t packed_size(const plan_op *op) {
+  return (weight_floats(op) + op->shape.c) * sizeof(float);
+}
 
 static resnet_status check(const plan_op *op, const memory *m, resnet_error *error) {
   (void)m; /* memory_allocate asks the budget; what a plan file maps is not in it */
@@ -47,7 +54,8 @@ static void pack_panel(const plan_op *op, size_t first, float *packed) {
 static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
   float *packed = memory_allocate(m, packed_size(op), 1);
   if (!packed) return fail_memory(error, "packed weights");
-  for (size_t o = 0; o < op->shape.c; o += matrix_variant(0)->panel) pack_panel(op, o, packed + o * op->in.c);
+  for (size_t o = 0; o < op->shape.c; o += matrix_variant(0)->panel)
+    pack_panel(op, o, packed + o * op->in.c);
   memcpy(packed + weight_floats(op), op->bias, op->shape.c * sizeof *packed);
   op->packed = (weights_slot){.data = packed, .size = packed_size(op)};
   op_release_weights(op, m);
@@ -84,16 +92,19 @@ static size_t rows_of_task(const plan_op *op) {
   return rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
 }
 
-/* Split by pixels; where they make too few tasks, by channels too, so that each weight is still read by one thread. */
+/* Split by pixels; where they make too few tasks, by channels too, so that each weight is
+ * still read by one thread. */
 static void run(const kernel_call *call) {
   const plan_op *op = call->op;
-  const size_t threads = pthreadpool_get_threads_count(call->pool), panel = matrix_variant(0)->panel;
+  const size_t threads = pthreadpool_get_threads_count(call->pool),
+               panel = matrix_variant(0)->panel;
   const size_t pixels = call->batch * op->shape.h * op->shape.w, rows = rows_of_task(op);
-  const size_t row_tasks = (pixels + rows - 1) / rows, wanted = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
+  const size_t row_tasks = (pixels + rows - 1) / rows,
+               wanted = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
   const size_t column_tasks = (wanted + row_tasks - 1) / row_tasks;
   const size_t channels = round_up((op->shape.c + column_tasks - 1) / column_tasks, panel);
-  pthreadpool_parallelize_2d_tile_2d(call->pool, multiply_tile, (void *)(uintptr_t)call, pixels, op->shape.c, rows,
-                                     channels, 0);
+  pthreadpool_parallelize_2d_tile_2d(call->pool, multiply_tile, (void *)(uintptr_t)call, pixels,
+                                     op->shape.c, rows, channels, 0);
 }
 
 static void describe(const plan_op *op, char *text, size_t size) {

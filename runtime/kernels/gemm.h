@@ -3,7 +3,8 @@
 
 #include "runtime/plan.h"
 
-/* Whether the gemm kernel can compute the convolution: 1x1, stride 1, no padding, one group, more than one pixel. */
+/* Whether the gemm kernel can compute the convolution: 1x1, stride 1, no padding, one
+ * group, more than one pixel. */
 bool gemm_applies(const plan_op *conv);
 
 #endif

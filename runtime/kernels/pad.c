@@ -1,12 +1,13 @@
-/* Borders around height and width, where no convolution can take them as its own: of mirrored or repeated pixels, or of
- * a value that is not zero. */
+/* Borders around height and width, where no convolution can take them as its own: of
+ * mirrored or repeated pixels, or of a value that is not zero. */
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
 
-/* Where row or column `out` of the output comes from, `before` being the border in front of `size` of them. False: from
- * the border of a constant value. */
-static bool find_source(graph_pad_mode mode, size_t out, size_t before, size_t size, size_t *source) {
+/* Where row or column `out` of the output comes from, `before` being the border in front
+ * of `size` of them. False: from the border of a constant value. */
+static bool find_source(graph_pad_mode mode, size_t out, size_t before, size_t size,
+                        size_t *source) {
   const bool in_front = out < before, inside = !in_front && out - before < size;
   if (inside)
     *source = out - before;
@@ -51,7 +52,8 @@ static void pad_row(void *context, size_t picture, size_t row) {
 }
 
 static void run(const kernel_call *call) {
-  pthreadpool_parallelize_2d(call->pool, pad_row, (void *)(uintptr_t)call, call->batch, call->op->shape.h, 0);
+  pthreadpool_parallelize_2d(call->pool, pad_row, (void *)(uintptr_t)call, call->batch,
+                             call->op->shape.h, 0);
 }
 
 static void describe(const plan_op *op, char *text, size_t size) {

@@ -1,4 +1,5 @@
-/* Kernels that work element by element or channel by channel, and the input's change of layout. */
+/* Kernels that work element by element or channel by channel, and the input's change of
+ * layout. */
 #include "runtime/kernels/kernel.h"
 
 /* ---- input: (n,c,h,w) as the caller has it to (n,h,w,c) ---- */
@@ -7,11 +8,13 @@ static void interleave_picture(void *context, size_t picture) {
   const kernel_call *call = context;
   const size_t pixels = (size_t)call->op->shape.h * call->op->shape.w;
   const size_t offset = picture * shape_floats(call->op->shape);
-  call->vector->interleave(call->input[0] + offset, pixels, call->op->shape.c, call->output + offset);
+  call->vector->interleave(call->input[0] + offset, pixels, call->op->shape.c,
+                           call->output + offset);
 }
 
 static void run_input(const kernel_call *call) {
-  pthreadpool_parallelize_1d(call->pool, interleave_picture, (void *)(uintptr_t)call, call->batch, 0);
+  pthreadpool_parallelize_1d(call->pool, interleave_picture, (void *)(uintptr_t)call, call->batch,
+                             0);
 }
 
 const kernel kernel_input = {.name = "input", .run = run_input};
@@ -20,26 +23,31 @@ const kernel kernel_input = {.name = "input", .run = run_input};
 
 static void clamp_tile(void *context, size_t start, size_t count) {
   const kernel_call *call = context;
-  call->vector->clamp(call->input[0] + start, call->output + start, count, call->op->clamp_min, call->op->clamp_max);
+  call->vector->clamp(call->input[0] + start, call->output + start, count, call->op->clamp_min,
+                      call->op->clamp_max);
 }
 
 static void run_clamp(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, clamp_tile, (void *)(uintptr_t)call,
-                                     call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK, 0);
+                                     call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK,
+                                     0);
 }
 
-const kernel kernel_clamp = {.name = "clamp", .in_place = 1, .run = run_clamp, .describe = describe_clamp};
+const kernel kernel_clamp = {
+    .name = "clamp", .in_place = 1, .run = run_clamp, .describe = describe_clamp};
 
 static void affine_row(void *context, size_t row) {
   const kernel_call *call = context;
   const plan_op *op = call->op;
   const size_t offset = row * op->shape.w * op->shape.c;
-  call->vector->affine(call->input[0] + offset, op->weights, op->bias, call->output + offset, op->shape.w, op->shape.c,
-                       op->clamp_min, op->clamp_max);
+  call->vector->affine(call->input[0] + offset, op->weights, op->bias, call->output + offset,
+                       op->shape.w, op->shape.c, op->clamp_min, op->clamp_max);
 }
 
 static void run_affine(const kernel_call *call) {
-  pthreadpool_parallelize_1d(call->pool, affine_row, (void *)(uintptr_t)call, call->batch * call->op->shape.h, 0);
+  pthreadpool_parallelize_1d(call->pool, affine_row, (void *)(uintptr_t)call,
+                             call->batch * call->op->shape.h, 0);
 }
 
-const kernel kernel_affine = {.name = "affine", .in_place = 1, .run = run_affine, .describe = describe_clamp};
+const kernel kernel_affine = {
+    .name = "affine", .in_place = 1, .run = run_affine, .describe = describe_clamp};

@@ -1,4 +1,5 @@
-/* Maximum, average and global average pooling. Padding never takes part: it is neither a maximum nor added up. */
+/* Maximum, average and global average pooling. Padding never takes part: it is neither a
+ * maximum nor added up. */
 #include "runtime/kernels/kernel.h"
 
 /* Taps of a window that lie inside the input, along one axis. */
@@ -6,7 +7,8 @@ typedef struct span {
   size_t start, count;
 } span;
 
-static span clip(size_t out, uint32_t stride, uint32_t pad, uint32_t taps, uint32_t dilation, uint32_t size) {
+static span clip(size_t out, uint32_t stride, uint32_t pad, uint32_t taps, uint32_t dilation,
+                 uint32_t size) {
   span inside = {0, 0};
   for (size_t tap = 0; tap < taps; tap++) {
     const size_t at = out * stride + tap * dilation; /* in padded coordinates */
@@ -31,10 +33,12 @@ static resnet_status check_windows(const plan_op *op, const memory *m, resnet_er
   (void)m;
   bool empty = false;
   for (size_t row = 0; row < op->shape.h; row++) empty = empty || clip_rows(op, row).count == 0;
-  for (size_t column = 0; column < op->shape.w; column++) empty = empty || clip_columns(op, column).count == 0;
+  for (size_t column = 0; column < op->shape.w; column++)
+    empty = empty || clip_columns(op, column).count == 0;
   if (!empty) return RESNET_OK;
   return fail(error, RESNET_ERROR_UNSUPPORTED,
-              "node '%s': one of its pooling windows lies on padding alone; accepted are windows that touch the input: "
+              "node '%s': one of its pooling windows lies on padding alone; accepted are windows "
+              "that touch the input: "
               "make the pads smaller",
               op->name);
 }
@@ -45,22 +49,26 @@ static const float *pixel_at(const kernel_call *call, size_t picture, size_t row
 }
 
 /* What pools one window into `out`. */
-typedef void (*pool_window)(const kernel_call *call, const float *first, span rows, span columns, float *out);
+typedef void (*pool_window)(const kernel_call *call, const float *first, span rows, span columns,
+                            float *out);
 
-static void max_window(const kernel_call *call, const float *first, span rows, span columns, float *out) {
+static void max_window(const kernel_call *call, const float *first, span rows, span columns,
+                       float *out) {
   const plan_op *op = call->op;
   const size_t c = op->shape.c;
   call->vector->window_max(first, rows.count, op->in.w * c * op->window.dilation_h, columns.count,
                            c * op->window.dilation_w, c, out);
 }
 
-static void average_window(const kernel_call *call, const float *first, span rows, span columns, float *out) {
+static void average_window(const kernel_call *call, const float *first, span rows, span columns,
+                           float *out) {
   const plan_op *op = call->op;
   const graph_window *w = &op->window;
   const size_t c = op->shape.c;
-  const size_t area = op->count_padding ? (size_t)w->kernel_h * w->kernel_w : rows.count * columns.count;
-  call->vector->window_sum(first, rows.count, op->in.w * c * w->dilation_h, columns.count, c * w->dilation_w, c,
-                           1.0f / (float)area, out);
+  const size_t area =
+      op->count_padding ? (size_t)w->kernel_h * w->kernel_w : rows.count * columns.count;
+  call->vector->window_sum(first, rows.count, op->in.w * c * w->dilation_h, columns.count,
+                           c * w->dilation_w, c, 1.0f / (float)area, out);
 }
 
 /* One output row of one picture. */
@@ -74,34 +82,44 @@ static void pool_row(const kernel_call *call, size_t picture, size_t row, pool_w
   }
 }
 
-static void max_row(void *context, size_t picture, size_t row) { pool_row(context, picture, row, max_window); }
+static void max_row(void *context, size_t picture, size_t row) {
+  pool_row(context, picture, row, max_window);
+}
 
-static void average_row(void *context, size_t picture, size_t row) { pool_row(context, picture, row, average_window); }
+static void average_row(void *context, size_t picture, size_t row) {
+  pool_row(context, picture, row, average_window);
+}
 
 enum { CHANNEL_TILE = 64 };
 
 static void global_average_tile(void *context, size_t picture, size_t channel, size_t count) {
   const kernel_call *call = context;
   const graph_shape in = call->op->in;
-  call->vector->window_sum(pixel_at(call, picture, 0, 0) + channel, in.h, (size_t)in.w * in.c, in.w, in.c, count,
-                           1.0f / ((float)in.h * (float)in.w), call->output + picture * in.c + channel);
+  call->vector->window_sum(pixel_at(call, picture, 0, 0) + channel, in.h, (size_t)in.w * in.c, in.w,
+                           in.c, count, 1.0f / ((float)in.h * (float)in.w),
+                           call->output + picture * in.c + channel);
 }
 
 static void run_max(const kernel_call *call) {
-  pthreadpool_parallelize_2d(call->pool, max_row, (void *)(uintptr_t)call, call->batch, call->op->shape.h, 0);
+  pthreadpool_parallelize_2d(call->pool, max_row, (void *)(uintptr_t)call, call->batch,
+                             call->op->shape.h, 0);
 }
 
 static void run_average(const kernel_call *call) {
-  pthreadpool_parallelize_2d(call->pool, average_row, (void *)(uintptr_t)call, call->batch, call->op->shape.h, 0);
+  pthreadpool_parallelize_2d(call->pool, average_row, (void *)(uintptr_t)call, call->batch,
+                             call->op->shape.h, 0);
 }
 
 static void run_global_average(const kernel_call *call) {
-  pthreadpool_parallelize_2d_tile_1d(call->pool, global_average_tile, (void *)(uintptr_t)call, call->batch,
-                                     call->op->shape.c, CHANNEL_TILE, 0);
+  pthreadpool_parallelize_2d_tile_1d(call->pool, global_average_tile, (void *)(uintptr_t)call,
+                                     call->batch, call->op->shape.c, CHANNEL_TILE, 0);
 }
 
 const kernel kernel_max_pool = {
     .name = "max_pool", .check = check_windows, .run = run_max, .describe = describe_window};
-const kernel kernel_average_pool = {
-    .name = "average_pool", .check = check_windows, .run = run_average, .describe = describe_window};
-const kernel kernel_global_average_pool = {.name = "global_average_pool", .run = run_global_average};
+const kernel kernel_average_pool = {.name = "average_pool",
+                                    .check = check_windows,
+                                    .run = run_average,
+                                    .describe = describe_window};
+const kernel kernel_global_average_pool = {.name = "global_average_pool",
+                                           .run = run_global_average};

@@ -1,4 +1,5 @@
-/* Softmax over the channels of each pixel, y = exp(x - log sum exp x), and its logarithm. */
+/* Softmax over the channels of each pixel, y = exp(x - log sum exp x), and its
+ * logarithm. */
 #include "runtime/kernels/softmax.h"
 
 #include <math.h>
@@ -20,7 +21,8 @@ static void softmax_pixel(void *context, size_t pixel) {
   float *y = call->output + pixel * c;
   const double shift = log_sum_exp(x, c);
   const bool logarithm = call->op->kernel == KERNEL_LOG_SOFTMAX;
-  for (size_t k = 0; k < c; k++) y[k] = (float)(logarithm ? (double)x[k] - shift : exp((double)x[k] - shift));
+  for (size_t k = 0; k < c; k++)
+    y[k] = (float)(logarithm ? (double)x[k] - shift : exp((double)x[k] - shift));
 }
 
 static void run(const kernel_call *call) {

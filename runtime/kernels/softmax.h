@@ -3,7 +3,8 @@
 
 #include <stddef.h>
 
-/* log(exp(x[0]) + ... + exp(x[n-1])) without overflow, added up in index order; n >= 1. */
+/* log(exp(x[0]) + ... + exp(x[n-1])) without overflow, added up in index order; n >=
+ * 1. */
 double log_sum_exp(const float *x, size_t n);
 
 #endif

@@ -1,4 +1,5 @@
-/* The one place where a plan_kernel becomes code. A new kernel: a row here, a name in plan.h and kernel.h, one file. */
+/* The one place where a plan_kernel becomes code. A new kernel: a row here, a name in
+ * plan.h and kernel.h, one file. */
 #include "runtime/kernels/kernel.h"
 
 const kernel *const kernel_table[KERNEL_COUNT] = {

@@ -9,7 +9,8 @@ resnet_status tile_workspace(kernel_call *call, size_t block_floats, resnet_erro
   const size_t threads = pthreadpool_get_threads_count(call->pool), zeros = zero_floats(call->op);
   size_t floats;
   if (!size_multiply(threads, block_floats, &floats) || floats > SIZE_MAX / sizeof(float) - zeros)
-    return fail(error, RESNET_ERROR_LIMIT, "node '%s' (Conv): the buffers of %zu threads do not fit the address space",
+    return fail(error, RESNET_ERROR_LIMIT,
+                "node '%s' (Conv): the buffers of %zu threads do not fit the address space",
                 call->op->name, threads);
   call->workspace_size = (zeros + floats) * sizeof(float);
   return RESNET_OK;
@@ -29,7 +30,9 @@ void tile_init(tile_work *w, const kernel_call *call, size_t out_h, size_t out_w
   w->blocks = zeros + zero_floats(op);
 }
 
-static size_t tiles_from(const tile_work *w, size_t first) { return tile_least(w->tiles - first, w->block); }
+static size_t tiles_from(const tile_work *w, size_t first) {
+  return tile_least(w->tiles - first, w->block);
+}
 
 /* One block, all steps, on one thread. */
 static void run_block(void *context, size_t thread, size_t index) {

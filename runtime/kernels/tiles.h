@@ -1,15 +1,18 @@
-/* What Winograd's convolutions share, whatever they compute of a tile: the outputs of all pictures of a batch numbered
- * through as tiles, and these worked on in blocks, so that a block's transformed inputs and products stay in the core's
- * own cache. A tile's result must not depend on which tiles share its block: then neither threads nor batches change a
- * bit. */
+/* What Winograd's convolutions share, whatever they compute of a tile: the outputs of all
+ * pictures of a batch numbered through as tiles, and these worked on in blocks, so that a
+ * block's transformed inputs and products stay in the core's own cache. A tile's result
+ * must not depend on which tiles share its block: then neither threads nor batches change
+ * a bit. */
 #ifndef LIBRESNET_RUNTIME_KERNELS_TILES_H
 #define LIBRESNET_RUNTIME_KERNELS_TILES_H
 
 #include "runtime/kernels/kernel.h"
 
 enum {
-  TILE_LINE = 16,       /* floats of a cache line, and no fewer than of any vector */
-  TILE_SKEW = TILE_LINE /* floats between matrices, which would all fall into the same sets of a cache */
+  /* floats of a cache line, and no fewer than of any vector */
+  TILE_LINE = 16,
+  TILE_SKEW =
+      TILE_LINE /* floats between matrices, which would all fall into the same sets of a cache */
 };
 
 typedef struct tile_place {
@@ -20,20 +23,24 @@ typedef struct tile_place {
 typedef struct tile_work tile_work;
 struct tile_work {
   const kernel_call *call;
-  size_t out_h, out_w;            /* of a tile */
-  size_t tiles_h, tiles_w, tiles; /* of a picture: down and across; of the whole batch */
-  size_t block;                   /* tiles of a block */
-  size_t block_floats;            /* of each thread's, in the workspace */
-  size_t parts;                   /* into which a block's multiplications can be split */
-  size_t first, count;            /* the tiles of the block that all threads share */
-  const float *zeros;             /* a pixel outside of a picture */
-  float *blocks;                  /* one for each thread */
+  size_t out_h, out_w; /* of a tile */
+  /* of a picture: down and across; of the whole batch */
+  size_t tiles_h, tiles_w, tiles;
+  size_t block;        /* tiles of a block */
+  size_t block_floats; /* of each thread's, in the workspace */
+  /* into which a block's multiplications can be split */
+  size_t parts;
+  /* the tiles of the block that all threads share */
+  size_t first, count;
+  const float *zeros; /* a pixel outside of a picture */
+  float *blocks;      /* one for each thread */
 
   /* Transform the inputs of tile `tile` into place `slot` of the block. */
   void (*spread)(const tile_work *w, size_t tile, float *block, size_t slot);
   /* Multiply: parts part..part + parts - 1, for the first `count` tiles of the block. */
   void (*multiply)(const tile_work *w, float *block, size_t part, size_t parts, size_t count);
-  /* Transform the products in place `slot` of the block into the outputs of tile `tile`. */
+  /* Transform the products in place `slot` of the block into the outputs of tile
+   * `tile`. */
   void (*gather)(const tile_work *w, size_t tile, float *block, size_t slot);
 };
 
@@ -50,7 +57,8 @@ static inline size_t tile_least(size_t a, size_t b) { return a < b ? a : b; }
 /* Where a tile begins... */
 static inline tile_place tile_find(const tile_work *w, size_t tile) {
   const size_t per_picture = w->tiles_h * w->tiles_w, inside = tile % per_picture;
-  return (tile_place){tile / per_picture, inside / w->tiles_w * w->out_h, inside % w->tiles_w * w->out_w};
+  return (tile_place){tile / per_picture, inside / w->tiles_w * w->out_h,
+                      inside % w->tiles_w * w->out_w};
 }
 
 /* ...and how many floats before it in the output. */
@@ -68,12 +76,16 @@ static inline size_t tile_columns(const tile_work *w, tile_place at) {
   return tile_least(w->call->op->shape.w - at.column, w->out_w);
 }
 
-/* Where the in_h x in_w inputs of a tile lie; outside of the picture they are w->zeros. */
-static inline void tile_pixels(const tile_work *w, tile_place at, size_t in_h, size_t in_w, const float **pixels) {
+/* Where the in_h x in_w inputs of a tile lie; outside of the picture they are
+ * w->zeros. */
+static inline void tile_pixels(const tile_work *w, tile_place at, size_t in_h, size_t in_w,
+                               const float **pixels) {
   const plan_op *op = w->call->op;
   const float *picture = w->call->input[0] + at.picture * shape_floats(op->in);
-  const size_t c = op->in.c, top = at.row * op->window.stride_h - op->window.pad_top; /* wraps where outside... */
-  const size_t left = at.column * op->window.stride_w - op->window.pad_left;          /* ...and so does this */
+  /* wraps where outside... */
+  const size_t c = op->in.c, top = at.row * op->window.stride_h - op->window.pad_top;
+  /* ...and so does this */
+  const size_t left = at.column * op->window.stride_w - op->window.pad_left;
   for (size_t row = 0; row < in_h; row++, pixels += in_w) {
     const bool inside = top + row < op->in.h;
     const float *line = inside ? picture + (top + row) * op->in.w * c : w->zeros;

@@ -1,9 +1,10 @@
-/* Convolutions by Winograd's algorithm + bias + the shortcut + clamp (vector/winograd.h): 3x3 of stride 1, and the
- * stem, 7x7 of stride 2 over a picture's few channels.
+/* Convolutions by Winograd's algorithm + bias + the shortcut + clamp (vector/winograd.h):
+ * 3x3 of stride 1, and the stem, 7x7 of stride 2 over a picture's few channels.
  *
- * The stem: out(y) = sum over t of w(t) x(2 y - pad + t). With its even and odd rows and columns as channels of their
- * own (four times as many), the picture is half as high and wide and the same sum has stride 1 and 4x4 taps, of which
- * those before t = 0 and behind t = 6 are zero.
+ * The stem: out(y) = sum over t of w(t) x(2 y - pad + t). With its even and odd rows and
+ * columns as channels of their own (four times as many), the picture is half as high and
+ * wide and the same sum has stride 1 and 4x4 taps, of which those before t = 0 and behind
+ * t = 6 are zero.
  */
 #include "runtime/kernels/winograd.h"
 
@@ -14,41 +15,56 @@
 #include "runtime/kernels/vector/winograd.h"
 
 enum {
-  BLOCK_BYTES = 320 * 1024,  /* of transformed inputs and products: what a core's L2 holds beside a panel of weights */
-  CACHED_BYTES = 256 * 1024, /* of weights that stay in L2 from one block to the next */
-  TILE_ROWS = 8,             /* tiles that the multiplication handles at once */
-  MIN_BLOCK = 16,            /* tiles: below, reading the weights anew for each block costs more than L2 saves */
+  /* of transformed inputs and products: what a core's L2 holds beside a panel of
+   * weights */
+  BLOCK_BYTES = 320 * 1024,
+  /* of weights that stay in L2 from one block to the next */
+  CACHED_BYTES = 256 * 1024,
+  TILE_ROWS = 8, /* tiles that the multiplication handles at once */
+  /* tiles: below, reading the weights anew for each block costs more than L2 saves */
+  MIN_BLOCK = 16,
   MAX_BLOCK = 64,
-  BLOCKS_PER_THREAD = 2, /* with fewer, threads share the steps of one block instead of having a block each... */
-  SHARED_WORK = 8000000, /* ...if it has this many multiplications for each: meeting three times costs some 20 us */
-  PHASES = 4,            /* even and odd rows, even and odd columns */
+  /* with fewer, threads share the steps of one block instead of having a block each... */
+  BLOCKS_PER_THREAD = 2,
+  /* ...if it has this many multiplications for each: meeting three times costs some 20
+   * us */
+  SHARED_WORK = 8000000,
+  PHASES = 4, /* even and odd rows, even and odd columns */
   MAX_STEM_CHANNELS = 4,
-  STEM_PIXEL = PHASES * MAX_STEM_CHANNELS + TILE_LINE /* floats: what a pair of pixels spills over included */
+  STEM_PIXEL = PHASES * MAX_STEM_CHANNELS +
+               TILE_LINE /* floats: what a pair of pixels spills over included */
 };
 
 bool winograd_applies(const plan_op *op) {
   const graph_window *w = &op->window;
-  return op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 3 && w->kernel_w == 3 && w->stride_h == 1 &&
-         w->stride_w == 1 && w->dilation_h == 1 && w->dilation_w == 1;
+  return op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 3 && w->kernel_w == 3 &&
+         w->stride_h == 1 && w->stride_w == 1 && w->dilation_h == 1 && w->dilation_w == 1;
 }
 
 bool winograd_stem_applies(const plan_op *op) {
   const graph_window *w = &op->window;
-  return op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 7 && w->kernel_w == 7 && w->stride_h == 2 &&
-         w->stride_w == 2 && w->dilation_h == 1 && w->dilation_w == 1 && op->in.c <= MAX_STEM_CHANNELS;
+  return op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 7 && w->kernel_w == 7 &&
+         w->stride_h == 2 && w->stride_w == 2 && w->dilation_h == 1 && w->dilation_w == 1 &&
+         op->in.c <= MAX_STEM_CHANNELS;
 }
 
-static const winograd_form_functions *form_of(const plan_op *op) { return &winograd_variant(0)->form[op->form]; }
+static const winograd_form_functions *form_of(const plan_op *op) {
+  return &winograd_variant(0)->form[op->form];
+}
 
 /* Channels that are summed over. */
-static size_t input_channels(const plan_op *op) { return op->kernel == KERNEL_STEM ? PHASES * op->in.c : op->in.c; }
+static size_t input_channels(const plan_op *op) {
+  return op->kernel == KERNEL_STEM ? PHASES * op->in.c : op->in.c;
+}
 
 static size_t point_count(const plan_op *op) { return form_of(op)->in.h * form_of(op)->in.w; }
 
 /* ---- weights: points x panels x (c,panel), then the bias ---- */
 
 /* Output channels in whole panels. */
-static size_t columns(const plan_op *op) { return round_up(op->shape.c, winograd_variant(0)->panel); }
+static size_t columns(const plan_op *op) {
+  return round_up(op->shape.c, winograd_variant(0)->panel);
+}
 
 /* Floats of one point's transformed weights. */
 static size_t point_floats(const plan_op *op) { return columns(op) * input_channels(op); }
@@ -66,7 +82,8 @@ static resnet_status check(const plan_op *op, const memory *m, resnet_error *err
   return check_packed_weights(op, columns(op), point_count(op) * input_channels(op), error);
 }
 
-/* Filters (o,7,7,c) as (o,4,4,phases,c). A tap's phase is that of its distance from the first even row or column. */
+/* Filters (o,7,7,c) as (o,4,4,phases,c). A tap's phase is that of its distance from the
+ * first even row or column. */
 static float *take_phases_apart(const plan_op *op, memory *m) {
   const size_t c = op->in.c, taps = form_of(op)->taps, channels = input_channels(op);
   float *apart = memory_allocate(m, op->shape.c * taps * taps, channels * sizeof *apart);
@@ -75,16 +92,19 @@ static float *take_phases_apart(const plan_op *op, memory *m) {
     for (size_t y = 0; y < op->window.kernel_h; y++)
       for (size_t x = 0; x < op->window.kernel_w; x++) {
         const size_t row = y + op->window.pad_top % 2, column = x + op->window.pad_left % 2;
-        const size_t tap = (o * taps + row / 2) * taps + column / 2, phase = row % 2 * 2 + column % 2;
+        const size_t tap = (o * taps + row / 2) * taps + column / 2,
+                     phase = row % 2 * 2 + column % 2;
         memcpy(apart + tap * channels + phase * c,
-               op->weights + ((o * op->window.kernel_h + y) * op->window.kernel_w + x) * c, c * sizeof *apart);
+               op->weights + ((o * op->window.kernel_h + y) * op->window.kernel_w + x) * c,
+               c * sizeof *apart);
       }
   return apart;
 }
 
 static void transform_weights(const plan_op *op, const float *filters, float *packed) {
   const winograd_form_functions *form = form_of(op);
-  const size_t c = input_channels(op), panel = winograd_variant(0)->panel, filter = form->taps * form->taps * c;
+  const size_t c = input_channels(op), panel = winograd_variant(0)->panel,
+               filter = form->taps * form->taps * c;
   for (size_t o = 0; o < op->shape.c; o += panel) {
     const size_t count = op->shape.c - o < panel ? op->shape.c - o : panel;
     form->weights(filters + o * filter, count, c, packed + o * c, point_floats(op));
@@ -112,10 +132,13 @@ static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
 static size_t whole_lines(size_t floats) { return round_up(floats, TILE_LINE); }
 
 /* Floats of one tile's transformed inputs and products, at one point. */
-static size_t tile_floats(const plan_op *op) { return whole_lines(input_channels(op)) + whole_lines(op->shape.c); }
+static size_t tile_floats(const plan_op *op) {
+  return whole_lines(input_channels(op)) + whole_lines(op->shape.c);
+}
 
 static size_t block_tiles(const plan_op *op) {
-  const size_t tiles = BLOCK_BYTES / (point_count(op) * sizeof(float) * tile_floats(op)) / TILE_ROWS * TILE_ROWS;
+  const size_t tiles =
+      BLOCK_BYTES / (point_count(op) * sizeof(float) * tile_floats(op)) / TILE_ROWS * TILE_ROWS;
   return tiles < MIN_BLOCK ? MIN_BLOCK : tiles > MAX_BLOCK ? MAX_BLOCK : tiles;
 }
 
@@ -130,23 +153,26 @@ static resnet_status shape(kernel_call *call, resnet_error *error) {
 typedef struct work {
   tile_work tiles; /* first: its functions are given this */
   const winograd_form_functions *form;
-  size_t c, points;                  /* channels that are summed over; matrices */
-  size_t spread_row, spread_point;   /* floats from one tile's transformed inputs to the next's, and between points */
+  size_t c, points; /* channels that are summed over; matrices */
+  /* floats from one tile's transformed inputs to the next's, and between points */
+  size_t spread_row, spread_point;
   size_t product_row, product_point; /* the same of the products */
 } work;
 
-/* Two pixels of a row into one phase pair; `first` wraps where negative. Copies some floats too many where it can, as
- * copies of a constant size are one instruction. */
+/* Two pixels of a row into one phase pair; `first` wraps where negative. Copies some
+ * floats too many where it can, as copies of a constant size are one instruction. */
 static void copy_pair(const float *line, size_t w, size_t c, size_t first, float *out) {
   if (first < w && first + 1 < w) {
     memcpy(out, line + first * c, 2 * MAX_STEM_CHANNELS * sizeof *out);
     return;
   }
   for (size_t i = 0; i < 2; i++)
-    for (size_t k = 0; k < c; k++) out[i * c + k] = first + i < w ? line[(first + i) * c + k] : 0.0f;
+    for (size_t k = 0; k < c; k++)
+      out[i * c + k] = first + i < w ? line[(first + i) * c + k] : 0.0f;
 }
 
-/* The stem's inputs with their phases as channels: (n,n,2,2,c) into `apart`, whose pixels are STEM_PIXEL floats. */
+/* The stem's inputs with their phases as channels: (n,n,2,2,c) into `apart`, whose pixels
+ * are STEM_PIXEL floats. */
 static void copy_phases(const work *w, tile_place at, float *apart, const float **pixels) {
   const kernel_call *call = w->tiles.call;
   const plan_op *op = call->op;
@@ -157,8 +183,8 @@ static void copy_phases(const work *w, tile_place at, float *apart, const float 
   for (size_t row = 0; row < 2 * n; row++) {
     const bool inside = top + row < op->in.h;
     for (size_t column = 0; column < n; column++)
-      copy_pair(inside ? picture + (top + row) * op->in.w * c : NULL, inside ? op->in.w : 0, c, left + 2 * column,
-                apart + (row / 2 * n + column) * STEM_PIXEL + row % 2 * 2 * c);
+      copy_pair(inside ? picture + (top + row) * op->in.w * c : NULL, inside ? op->in.w : 0, c,
+                left + 2 * column, apart + (row / 2 * n + column) * STEM_PIXEL + row % 2 * 2 * c);
   }
   for (size_t i = 0; i < n * n; i++) pixels[i] = apart + i * STEM_PIXEL;
 }
@@ -174,9 +200,12 @@ static void spread_tile(const tile_work *tiles, size_t tile, float *block, size_
   w->form->input(pixels, w->c, block + slot * w->spread_row, w->spread_point);
 }
 
-static float *products_of(const work *w, float *block) { return block + w->points * w->spread_point; }
+static float *products_of(const work *w, float *block) {
+  return block + w->points * w->spread_point;
+}
 
-static void multiply_points(const tile_work *tiles, float *block, size_t point, size_t points, size_t count) {
+static void multiply_points(const tile_work *tiles, float *block, size_t point, size_t points,
+                            size_t count) {
   const work *w = (const work *)tiles;
   const plan_op *op = tiles->call->op;
   const matrix_product product = {
@@ -203,9 +232,9 @@ static void gather_tile(const tile_work *tiles, size_t tile, float *block, size_
   const tile_place at = tile_find(tiles, tile);
   const size_t offset = tile_offset(tiles, at), o = op->shape.c;
   const float *shortcut = op->input_count == 2 ? call->input[1] + offset : NULL;
-  w->form->output(products_of(w, block) + slot * w->product_row, w->product_point, o, bias_of(op), shortcut,
-                  call->output + offset, op->shape.w * o, tile_rows(tiles, at), tile_columns(tiles, at), op->clamp_min,
-                  op->clamp_max);
+  w->form->output(products_of(w, block) + slot * w->product_row, w->product_point, o, bias_of(op),
+                  shortcut, call->output + offset, op->shape.w * o, tile_rows(tiles, at),
+                  tile_columns(tiles, at), op->clamp_min, op->clamp_max);
 }
 
 /* Blocks of `tiles` tiles from here on. */
@@ -231,12 +260,14 @@ static void run(const kernel_call *call) {
   tile_init(&w.tiles, call, form->out.h, form->out.w);
   set_block(&w, block_tiles(op));
   const size_t tiles = w.tiles.tiles, blocks = (tiles + w.tiles.block - 1) / w.tiles.block;
-  const size_t threads = pthreadpool_get_threads_count(call->pool), products = tiles * w.points * w.c * op->shape.c;
+  const size_t threads = pthreadpool_get_threads_count(call->pool),
+               products = tiles * w.points * w.c * op->shape.c;
   if (threads > 1 && blocks < BLOCKS_PER_THREAD * threads && products / threads >= SHARED_WORK) {
     tile_run_shared(&w.tiles);
     return;
   }
-  const size_t share = round_up(tiles, threads * TILE_ROWS) / threads; /* so that each thread gets a block */
+  /* so that each thread gets a block */
+  const size_t share = round_up(tiles, threads * TILE_ROWS) / threads;
   if (share < w.tiles.block) set_block(&w, share);
   tile_run_blocks(&w.tiles);
 }

@@ -1,4 +1,5 @@
-/* What Winograd's algorithm can compute at all; what it should is the cost model's to say (runtime/cost.h). */
+/* What Winograd's algorithm can compute at all; what it should is the cost model's to say
+ * (runtime/cost.h). */
 #ifndef LIBRESNET_RUNTIME_KERNELS_WINOGRAD_KERNEL_H
 #define LIBRESNET_RUNTIME_KERNELS_WINOGRAD_KERNEL_H
 

@@ -1,4 +1,5 @@
-/* 3x3 convolutions of stride 2 by Winograd's algorithm + bias + clamp (vector/strided.h). */
+/* 3x3 convolutions of stride 2 by Winograd's algorithm + bias + clamp
+ * (vector/strided.h). */
 #include <string.h>
 
 #include "runtime/kernels/tiles.h"
@@ -8,7 +9,8 @@
 
 enum {
   BLOCK_BYTES = 512 * 1024, /* of transformed inputs and products */
-  MIN_BLOCK = 16,           /* tiles: below, reading the weights anew for each block costs more than caches save */
+  /* tiles: below, reading the weights anew for each block costs more than caches save */
+  MIN_BLOCK = 16,
   MAX_BLOCK = 32
 };
 
@@ -21,8 +23,8 @@ const strided_group strided_groups[STRIDED_GROUPS] = {
 
 bool winograd_strided_applies(const plan_op *op) {
   const graph_window *w = &op->window;
-  return op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 3 && w->kernel_w == 3 && w->stride_h == 2 &&
-         w->stride_w == 2 && w->dilation_h == 1 && w->dilation_w == 1;
+  return op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 3 && w->kernel_w == 3 &&
+         w->stride_h == 2 && w->stride_w == 2 && w->dilation_h == 1 && w->dilation_w == 1;
 }
 
 /* ---- weights: matrices x panels x (c,panel), then the bias ---- */
@@ -51,7 +53,8 @@ static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
   if (!packed) return fail_memory(error, "transformed weights");
   for (size_t o = 0; o < op->shape.c; o += panel) {
     const size_t count = op->shape.c - o < panel ? op->shape.c - o : panel;
-    strided_variant(0)->weights(op->weights + o * 9 * c, count, c, packed + o * c, matrix_floats(op));
+    strided_variant(0)->weights(op->weights + o * 9 * c, count, c, packed + o * c,
+                                matrix_floats(op));
   }
   op->packed = (weights_slot){.data = packed, .size = packed_size(op)};
   memcpy(packed + STRIDED_MATRICES * matrix_floats(op), op->bias, op->shape.c * sizeof *packed);
@@ -66,11 +69,14 @@ typedef struct layout {
   size_t row, tiles; /* floats of a row; tiles that there is room for */
 } layout;
 
-static size_t matrix_stride(layout l, size_t group) { return l.tiles * strided_groups[group].rows * l.row + TILE_SKEW; }
+static size_t matrix_stride(layout l, size_t group) {
+  return l.tiles * strided_groups[group].rows * l.row + TILE_SKEW;
+}
 
 static size_t layout_floats(layout l) {
   size_t floats = 0;
-  for (size_t g = 0; g < STRIDED_GROUPS; g++) floats += strided_groups[g].matrices * matrix_stride(l, g);
+  for (size_t g = 0; g < STRIDED_GROUPS; g++)
+    floats += strided_groups[g].matrices * matrix_stride(l, g);
   return floats;
 }
 
@@ -86,7 +92,8 @@ static strided_place place_of(layout l, float *floats, size_t tile) {
 
 static size_t block_tiles(const plan_op *op) {
   const size_t products = STRIDED_MATRICES + STRIDED_PIXELS; /* no fewer than 81 */
-  const size_t tile = products * sizeof(float) * (round_up(op->in.c, TILE_LINE) + round_up(op->shape.c, TILE_LINE));
+  const size_t tile =
+      products * sizeof(float) * (round_up(op->in.c, TILE_LINE) + round_up(op->shape.c, TILE_LINE));
   const size_t tiles = BLOCK_BYTES / tile / MIN_BLOCK * MIN_BLOCK;
   return tiles < MIN_BLOCK ? MIN_BLOCK : tiles > MAX_BLOCK ? MAX_BLOCK : tiles;
 }
@@ -96,9 +103,13 @@ typedef struct work {
   layout spread, products;
 } work;
 
-static layout spread_layout(const plan_op *op) { return (layout){round_up(op->in.c, TILE_LINE), block_tiles(op)}; }
+static layout spread_layout(const plan_op *op) {
+  return (layout){round_up(op->in.c, TILE_LINE), block_tiles(op)};
+}
 
-static layout product_layout(const plan_op *op) { return (layout){round_up(op->shape.c, TILE_LINE), block_tiles(op)}; }
+static layout product_layout(const plan_op *op) {
+  return (layout){round_up(op->shape.c, TILE_LINE), block_tiles(op)};
+}
 
 static size_t block_floats(const plan_op *op) {
   return layout_floats(spread_layout(op)) + layout_floats(product_layout(op));
@@ -114,10 +125,12 @@ static void spread_tile(const tile_work *tiles, size_t tile, float *block, size_
 }
 
 /* All matrices' products, for the outputs of `panels` panels from `panel` on. */
-static void multiply_panels(const tile_work *tiles, float *block, size_t panel, size_t panels, size_t count) {
+static void multiply_panels(const tile_work *tiles, float *block, size_t panel, size_t panels,
+                            size_t count) {
   const work *w = (const work *)tiles;
   const plan_op *op = tiles->call->op;
-  const size_t channel = panel * matrix_variant(0)->panel, wanted = panels * matrix_variant(0)->panel;
+  const size_t channel = panel * matrix_variant(0)->panel,
+               wanted = panels * matrix_variant(0)->panel;
   const size_t channels = op->shape.c - channel < wanted ? op->shape.c - channel : wanted;
   const float *packed = (const float *)op->packed.data + channel * op->in.c;
   const strided_place spread = place_of(w->spread, block, 0),
@@ -147,9 +160,10 @@ static void gather_tile(const tile_work *tiles, size_t tile, float *block, size_
   const plan_op *op = tiles->call->op;
   const tile_place at = tile_find(tiles, tile);
   const strided_place products = place_of(w->products, products_of(w, block), slot);
-  strided_variant(0)->output(&products, op->shape.c, bias_of(op), tiles->call->output + tile_offset(tiles, at),
-                             (size_t)op->shape.w * op->shape.c, tile_rows(tiles, at), tile_columns(tiles, at),
-                             op->clamp_min, op->clamp_max);
+  strided_variant(0)->output(&products, op->shape.c, bias_of(op),
+                             tiles->call->output + tile_offset(tiles, at),
+                             (size_t)op->shape.w * op->shape.c, tile_rows(tiles, at),
+                             tile_columns(tiles, at), op->clamp_min, op->clamp_max);
 }
 
 static resnet_status shape(kernel_call *call, resnet_error *error) {

@@ -1,9 +1,11 @@
-/* Opens and runs a model on request, so that other runtimes can be timed in between: see common.py.
+/* Opens and runs a model on request, so that other runtimes can be timed in between: see
+ * common.py.
  *
  *     bench_model MODEL THREADS BATCH INPUT [normal|small]
  *
- * INPUT holds BATCH pictures as they go into the net: float32, (n,c,h,w). The last argument is the memory option.
- * Prints "started", then answers every line on stdin by one line on stdout:
+ * INPUT holds BATCH pictures as they go into the net: float32, (n,c,h,w). The last
+ * argument is the memory option. Prints "started", then answers every line on stdin by
+ * one line on stdout:
  *
  *     open            opens the model and runs it once: {"load_ms": both together, ...}
  *     run WARM TIMED  runs WARM times, then TIMED times: the milliseconds of each of these
@@ -55,7 +57,8 @@ static int read_input(bench *b, const char *path) {
 
 static int run_once(bench *b) {
   resnet_error error;
-  if (resnet_run(b->session, b->input, RESNET_LAYOUT_NCHW, b->session_options.batch, b->scores, &error) == RESNET_OK)
+  if (resnet_run(b->session, b->input, RESNET_LAYOUT_NCHW, b->session_options.batch, b->scores,
+                 &error) == RESNET_OK)
     return 1;
   return complain("run", error.message);
 }
@@ -67,7 +70,8 @@ static int open_model(bench *b, resnet_model_info *info) {
       resnet_model_get_info(b->model, info, &error) != RESNET_OK)
     return complain(b->path, error.message);
   const size_t picture = (size_t)info->input_channels * info->input_height * info->input_width;
-  if (picture * b->session_options.batch != b->floats) return complain(b->path, "the input is not of the model's size");
+  if (picture * b->session_options.batch != b->floats)
+    return complain(b->path, "the input is not of the model's size");
   b->classes = info->classes;
   b->scores = malloc(b->session_options.batch * info->classes * sizeof(float));
   return b->scores ? run_once(b) : complain("scores", "out of memory");
@@ -80,8 +84,8 @@ static int answer_open(bench *b) {
   const double load_ms = now_ms() - start;
   /* A plan file that had to be packed anew: not what was to be measured. */
   if (info.notice[0]) return complain(b->path, info.notice);
-  printf("{\"load_ms\": %.6f, \"version\": \"%s\", \"precision\": \"%s\", \"macs\": %llu}\n", load_ms, resnet_version(),
-         info.precision, (unsigned long long)info.macs);
+  printf("{\"load_ms\": %.6f, \"version\": \"%s\", \"precision\": \"%s\", \"macs\": %llu}\n",
+         load_ms, resnet_version(), info.precision, (unsigned long long)info.macs);
   return 1;
 }
 
@@ -112,7 +116,8 @@ static int answer(bench *b, char *line) {
   unsigned warm, timed;
   line[strcspn(line, "\n")] = 0;
   if (!b->session && strcmp(line, "open") == 0) return answer_open(b);
-  if (b->session && sscanf(line, "run %u %u", &warm, &timed) == 2) return answer_run(b, warm, timed);
+  if (b->session && sscanf(line, "run %u %u", &warm, &timed) == 2)
+    return answer_run(b, warm, timed);
   if (b->session && strncmp(line, "scores ", 7) == 0) return answer_scores(b, line + 7);
   return complain(line, "no such request, or not at this time");
 }
@@ -142,7 +147,8 @@ int main(int argc, char **argv) {
   b.session_options.threads = (uint32_t)strtoul(argv[2], NULL, 10);
   b.session_options.batch = (uint32_t)strtoul(argv[3], NULL, 10);
   b.model_options.batch = b.session_options.batch;
-  b.model_options.memory = strcmp(memory, "small") == 0 ? RESNET_MEMORY_SMALL : RESNET_MEMORY_NORMAL;
+  b.model_options.memory =
+      strcmp(memory, "small") == 0 ? RESNET_MEMORY_SMALL : RESNET_MEMORY_NORMAL;
   const int good = read_input(&b, argv[4]) && answer_requests(&b);
   resnet_session_close(&b.session);
   resnet_model_close(&b.model);

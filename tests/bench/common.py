@@ -1,10 +1,13 @@
-"""What the benchmarks share: runtimes in processes of their own, nets, pictures, taking turns, the machine, writing.
+"""What the benchmarks share: runtimes in processes of their own, nets, pictures, taking
+turns, the machine, writing.
 
-A runtime is a process that answers lines: bench_model.c for ours, peer_worker.py for the others. Only one has a turn at
-a time. A turn begins when the processes of all others have stopped using the CPU (thread pools spin for a while after a
-run before they sleep), so every runtime may keep its own way of waiting: none is slowed by a setting that forbids it to
-spin, and none takes a core from the next. A turn is a few runs that don't count, which bring the runtime's threads and
-caches to where a program that runs one picture after the other has them, then the runs that do.
+A runtime is a process that answers lines: bench_model.c for ours, peer_worker.py for the
+others. Only one has a turn at a time. A turn begins when the processes of all others have
+stopped using the CPU (thread pools spin for a while after a run before they sleep), so
+every runtime may keep its own way of waiting: none is slowed by a setting that forbids it
+to spin, and none takes a core from the next. A turn is a few runs that don't count, which
+bring the runtime's threads and caches to where a program that runs one picture after the
+other has them, then the runs that do.
 """
 
 from __future__ import annotations
@@ -32,8 +35,11 @@ PROGRAM = BUILD / "tests" / "bench_model"
 IDLE_AT_MOST_S = 1.0  # how long to wait for the others to sleep
 TURN_MS = 100.0  # what the counted runs of a turn should take together
 MOST_RUNS_A_TURN = 200
-# As in tests/nets.py, which the Python that runs the benchmark need not be able to import.
-CIFAR_NETS = {f"{kind}{depth}" for kind in ("resnet", "plain") for depth in (8, 20, 32, 44, 56, 110)}
+# As in tests/nets.py, which the Python that runs the benchmark need not be able to
+# import.
+CIFAR_NETS = {
+    f"{kind}{depth}" for kind in ("resnet", "plain") for depth in (8, 20, 32, 44, 56, 110)
+}
 
 
 class RuntimeFailed(Exception):
@@ -43,15 +49,21 @@ class RuntimeFailed(Exception):
 class Runtime:
     """A process that opens and runs one model."""
 
-    def __init__(self, name: str, command: list[str | Path],
-                 environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, command: list[str | Path], environment: dict[str, str] | None = None
+    ) -> None:
         """Start it. `environment`: None: that of this process."""
         self.name = name
         self.opened: dict[str, object] = {}
         self.complaints = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=self.complaints, text=True,
-                                        env=environment)
+        self.process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.complaints,
+            text=True,
+            env=environment,
+        )
         self.wait_for("started")
         self.bytes_before = self.memory_bytes("VmHWM")
 
@@ -91,11 +103,13 @@ class Runtime:
             return array.array("f", Path(file.name).read_bytes())
 
     def cpu_seconds(self) -> float:
-        """CPU time of all its threads: the process' CPU-time clock, numbered as clock_getcpuclockid(3) does."""
+        """CPU time of all its threads: the process' CPU-time clock, numbered as
+        clock_getcpuclockid(3) does."""
         return time.clock_gettime(~self.process.pid << 3 | 2)
 
     def memory_bytes(self, key: str) -> int:
-        """VmHWM: the most that was ever resident; VmRSS: what is now; see proc_pid_status(5)."""
+        """VmHWM: the most that was ever resident; VmRSS: what is now; see
+        proc_pid_status(5)."""
         return int(first_line(f"/proc/{self.process.pid}/status", key).split()[0]) * 1024
 
     def close(self) -> None:
@@ -105,7 +119,9 @@ class Runtime:
         self.complaints.close()
 
 
-def ours(name: str, model: Path, threads: int, batch: int, pictures: Path, memory: str = "normal") -> Runtime:
+def ours(
+    name: str, model: Path, threads: int, batch: int, pictures: Path, memory: str = "normal"
+) -> Runtime:
     return Runtime(name, [PROGRAM, model, str(threads), str(batch), pictures, memory])
 
 
@@ -123,9 +139,13 @@ class Timing:
         return min(self.times)
 
     def summary(self) -> dict[str, object]:
-        return {"min_ms": self.least, "median_ms": statistics.median(self.times), "runs": len(self.times),
-                "cores_used": round(self.cpu_s / self.wall_s, 3),
-                "cores_used_by_others": round(self.others_cpu_s / self.wall_s, 3)}
+        return {
+            "min_ms": self.least,
+            "median_ms": statistics.median(self.times),
+            "runs": len(self.times),
+            "cores_used": round(self.cpu_s / self.wall_s, 3),
+            "cores_used_by_others": round(self.others_cpu_s / self.wall_s, 3),
+        }
 
 
 def wait_until_idle(runtimes: list[Runtime]) -> None:
@@ -155,8 +175,8 @@ def runs_a_turn(milliseconds: float) -> int:
 
 
 def take_turns(runtimes: list[Runtime], rounds: int, same_work: bool = True) -> dict[str, Timing]:
-    """Every runtime has one turn a round; which one begins moves on with every round. Those that do the same work have
-    equally many runs a turn."""
+    """Every runtime has one turn a round; which one begins moves on with every round.
+    Those that do the same work have equally many runs a turn."""
     runs = {runtime.name: runs_a_turn(min(runtime.run(2, 2))) for runtime in runtimes}
     if same_work:
         runs = dict.fromkeys(runs, max(runs.values()))
@@ -169,11 +189,22 @@ def take_turns(runtimes: list[Runtime], rounds: int, same_work: bool = True) -> 
 
 
 def make_net(python: Path, folder: Path, net: str, batch: int, size: int | None = None) -> Path:
-    """The file of a net with random weights and a fixed batch, so that no runtime has to be ready for others."""
+    """The file of a net with random weights and a fixed batch, so that no runtime has
+    to be ready for others."""
     path = folder / f"{net}-batch{batch}-{size or 'own'}.onnx"
     if not path.exists():
-        command = [str(python), str(ROOT / "tests" / "nets.py"), net, "-o", str(path), "--seed=1", f"--batch={batch}"]
-        subprocess.run(command + ([f"--size={size}"] if size else []), check=True, stdout=subprocess.DEVNULL)
+        command = [
+            str(python),
+            str(ROOT / "tests" / "nets.py"),
+            net,
+            "-o",
+            str(path),
+            "--seed=1",
+            f"--batch={batch}",
+        ]
+        subprocess.run(
+            command + ([f"--size={size}"] if size else []), check=True, stdout=subprocess.DEVNULL
+        )
     return path
 
 
@@ -197,7 +228,11 @@ def relative_error(scores: array.array, expected: array.array) -> float:
         return float("inf")
     largest = max(abs(value) for value in expected)
     errors = [abs(a - b) for a, b in zip(scores, expected)]
-    return max(errors) / largest if all(error == error for error in errors) and largest > 0 else float("inf")
+    return (
+        max(errors) / largest
+        if all(error == error for error in errors) and largest > 0
+        else float("inf")
+    )
 
 
 def first_line(path: str, key: str) -> str:
@@ -219,8 +254,9 @@ def caches() -> list[str]:
 
 def cpu_name() -> str:
     """Return e.g. "AMD EPYC (family 25, model 17)": virtual machines hide exact names."""
-    name, family, model = (first_line("/proc/cpuinfo", key)
-                           for key in ("model name", "cpu family", "model\t"))
+    name, family, model = (
+        first_line("/proc/cpuinfo", key) for key in ("model name", "cpu family", "model\t")
+    )
     name = name or platform.processor() or platform.machine()
     return f"{name} (family {family}, model {model})" if family and model else name
 
@@ -234,25 +270,36 @@ def machine() -> dict[str, object]:
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     found = cpu_class.of_cpu(first_line("/proc/cpuinfo", "flags"), platform.machine())
     chosen = cpu_class.of_build(found, read(BUILD / "CMakeCache.txt"))
-    return {"cpu": cpu_name(), "class": chosen, "cpu_class": found,
-            "cores": len(os.sched_getaffinity(0)), "caches": caches(), "kernel": system,
-            "memory": first_line("/proc/meminfo", "MemTotal"), "python": platform.python_version()}
+    return {
+        "cpu": cpu_name(),
+        "class": chosen,
+        "cpu_class": found,
+        "cores": len(os.sched_getaffinity(0)),
+        "caches": caches(),
+        "kernel": system,
+        "memory": first_line("/proc/meminfo", "MemTotal"),
+        "python": platform.python_version(),
+    }
 
 
 def commit() -> str:
-    done = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
 class Bystanders:
-    """How much CPU other programs took, on average in cores, from now on: timings beside a busy program mean little."""
+    """How much CPU other programs took, on average in cores, from now on: timings
+    beside a busy program mean little."""
 
     def __init__(self) -> None:
         self.busy, self.own, self.start = self.busy_seconds(), self.own_seconds(), time.monotonic()
 
     @staticmethod
     def busy_seconds() -> float:
-        """Of all CPUs: user, nice, system, interrupts and what the hypervisor took; see proc_stat(5)."""
+        """Of all CPUs: user, nice, system, interrupts and what the hypervisor took; see
+        proc_stat(5)."""
         words = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
         return (sum(words) - words[3] - words[4]) / os.sysconf("SC_CLK_TCK")
 
@@ -262,7 +309,8 @@ class Bystanders:
         return used.user + used.system + used.children_user + used.children_system
 
     def cores(self) -> float:
-        """Processes of ours have to have ended before, since only then are they counted as ours."""
+        """Processes of ours have to have ended before, since only then are they
+        counted as ours."""
         other = (self.busy_seconds() - self.busy) - (self.own_seconds() - self.own)
         return round(max(0.0, other) / (time.monotonic() - self.start), 2)
 

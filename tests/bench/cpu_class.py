@@ -48,7 +48,7 @@ def of_build(cpu: str, cmake_cache: str) -> str:
 def classes_above(name: str) -> tuple[str, ...]:
     """Return the x86-64 classes with more instructions than class `name`."""
     x86 = tuple(VECTORS.values())
-    return x86[:x86.index(name)] if name in x86 else ()
+    return x86[: x86.index(name)] if name in x86 else ()
 
 
 def describe(machine: dict) -> str:

@@ -1,9 +1,10 @@
-"""Convert an ONNX file for ncnn: writes NAME.ncnn.param and NAME.ncnn.bin beside it. Needs onnx and pnnx.
+"""Convert an ONNX file for ncnn: writes NAME.ncnn.param and NAME.ncnn.bin beside it.
+Needs onnx and pnnx.
 
     python tests/bench/ncnn_convert.py NAME.onnx
 
-ncnn has no Slice with steps, which option-A shortcuts sample every second pixel with. Max pooling with a 1x1 window and
-the same stride picks the same pixels.
+ncnn has no Slice with steps, which option-A shortcuts sample every second pixel with. Max
+pooling with a 1x1 window and the same stride picks the same pixels.
 """
 
 from __future__ import annotations
@@ -22,8 +23,16 @@ def pool_instead_of_slice(model: onnx.ModelProto) -> None:
     for index, node in enumerate(model.graph.node):
         if node.op_type == "Slice":
             steps = [int(step) for step in numpy_helper.to_array(constants[node.input[4]])]
-            model.graph.node[index].CopyFrom(helper.make_node(
-                "MaxPool", [node.input[0]], list(node.output), name=node.name, kernel_shape=[1, 1], strides=steps))
+            model.graph.node[index].CopyFrom(
+                helper.make_node(
+                    "MaxPool",
+                    [node.input[0]],
+                    list(node.output),
+                    name=node.name,
+                    kernel_shape=[1, 1],
+                    strides=steps,
+                )
+            )
 
 
 def find_pnnx() -> Path:
@@ -37,8 +46,12 @@ def main() -> None:
     pool_instead_of_slice(model)
     onnx.save(model, path)
     shape = ",".join(str(d.dim_value) for d in model.graph.input[0].type.tensor_type.shape.dim)
-    done = subprocess.run([str(find_pnnx()), path.name, f"inputshape=[{shape}]", "fp16=0"], cwd=path.parent,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [str(find_pnnx()), path.name, f"inputshape=[{shape}]", "fp16=0"],
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+    )
     report = done.stdout + done.stderr
     unknown = [line.strip() for line in report.splitlines() if line.startswith("ignore ")]
     if done.returncode != 0 or unknown or not path.with_suffix(".ncnn.param").exists():

@@ -1,10 +1,12 @@
-"""Opens and runs a model in one of the other runtimes, on request. bench_model.c answers the same for ours.
+"""Opens and runs a model in one of the other runtimes, on request. bench_model.c answers
+the same for ours.
 
     python tests/bench/peer_worker.py onnxruntime|openvino|openvino-default|ncnn MODEL THREADS BATCH INPUT
 
-common.py says what is asked and answered. Each runtime is set up as its users would for the best float32 latency, and
-is called with its input bound beforehand and its output not copied: called from Python, a net of 15,000 multiplications
-takes 15 to 30 us then, against the third of a millisecond of the smallest net that peers.py measures by default.
+common.py says what is asked and answered. Each runtime is set up as its users would for
+the best float32 latency, and is called with its input bound beforehand and its output not
+copied: called from Python, a net of 15,000 multiplications takes 15 to 30 us then,
+against the third of a millisecond of the smallest net that peers.py measures by default.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class OnnxRuntime:
         options = self.library.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        self.session = self.library.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.session = self.library.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
         self.binding = self.session.io_binding()
         self.binding.bind_cpu_input(self.session.get_inputs()[0].name, pictures)
         self.binding.bind_output(self.session.get_outputs()[0].name, "cpu")
@@ -49,12 +53,14 @@ class OnnxRuntime:
         return self.binding.copy_outputs_to_cpu()[0]
 
     def library_bytes(self) -> int:
-        """The library that C programs link. The module of Python holds the same once more."""
+        """The library that C programs link. The module of Python holds the same once
+        more."""
         return size_of(Path(self.library.__file__).parent / "capi", "libonnxruntime.so*")
 
 
 class OpenVino:
-    """On CPUs with bf16 or fp16 instructions OpenVINO leaves float32 unless it is told to keep it."""
+    """On CPUs with bf16 or fp16 instructions OpenVINO leaves float32 unless it is told to
+    keep it."""
 
     package = "openvino"
     settings: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -65,7 +71,11 @@ class OpenVino:
         self.library = openvino
 
     def open(self, path: str, threads: int, pictures: np.ndarray) -> None:
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, **self.settings}
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            **self.settings,
+        }
         self.model = self.library.Core().compile_model(path, "CPU", settings)
         self.request = self.model.create_infer_request()
         self.request.set_input_tensor(self.library.Tensor(pictures, shared_memory=True))
@@ -90,8 +100,15 @@ class OpenVino:
     def library_bytes(self) -> int:
         """What running an ONNX file on the CPU takes; the package holds twice that."""
         libraries = Path(self.library.__file__).parent / "libs"
-        return size_of(libraries, "libopenvino.so*", "libopenvino_intel_cpu_plugin.so", "libopenvino_onnx_frontend.so*",
-                       "libtbb.so*", "libtbbmalloc.so*", "libhwloc.so*")
+        return size_of(
+            libraries,
+            "libopenvino.so*",
+            "libopenvino_intel_cpu_plugin.so",
+            "libopenvino_onnx_frontend.so*",
+            "libtbb.so*",
+            "libtbbmalloc.so*",
+            "libhwloc.so*",
+        )
 
 
 class OpenVinoDefault(OpenVino):
@@ -117,10 +134,15 @@ class Ncnn:
         for name in dir(options):
             if name.startswith(self.reduced):
                 setattr(options, name, False)
-        if self.net.load_param(path) != 0 or self.net.load_model(str(Path(path).with_suffix(".bin"))) != 0:
+        if (
+            self.net.load_param(path) != 0
+            or self.net.load_model(str(Path(path).with_suffix(".bin"))) != 0
+        ):
             sys.exit("ncnn cannot load the converted net")
         # A batch is one Mat with n > 1; 0 says that the array's first axis is the batch.
-        self.pictures = self.library.Mat(pictures, 0) if len(pictures) > 1 else self.library.Mat(pictures[0])
+        self.pictures = (
+            self.library.Mat(pictures, 0) if len(pictures) > 1 else self.library.Mat(pictures[0])
+        )
 
     def run(self) -> None:
         extractor = self.net.create_extractor()
@@ -136,7 +158,12 @@ class Ncnn:
         return size_of(Path(self.library.__file__).parent, "ncnn*.so")
 
 
-RUNTIMES = {"onnxruntime": OnnxRuntime, "openvino": OpenVino, "openvino-default": OpenVinoDefault, "ncnn": Ncnn}
+RUNTIMES = {
+    "onnxruntime": OnnxRuntime,
+    "openvino": OpenVino,
+    "openvino-default": OpenVinoDefault,
+    "ncnn": Ncnn,
+}
 
 
 class Worker:
@@ -153,8 +180,14 @@ class Worker:
         self.runtime.run()
         load = (time.perf_counter() - start) * 1e3
         version = importlib.metadata.version(self.runtime.package)
-        return json.dumps({"load_ms": load, "version": version, "precision": self.runtime.precision,
-                           "library_bytes": self.runtime.library_bytes()})
+        return json.dumps(
+            {
+                "load_ms": load,
+                "version": version,
+                "precision": self.runtime.precision,
+                "library_bytes": self.runtime.library_bytes(),
+            }
+        )
 
     def run(self, warm: str, timed: str) -> str:
         run = self.runtime.run

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measure libresnet beside the runtimes that could be installed instead, in turn, in one run.
+"""Measure libresnet beside the runtimes that could be installed instead, in turn, in one
+run.
 
     python3 tests/bench/peers.py [--quick] [--rounds 40] [--work resnet50:2:8 ...]
                                  [--peers onnxruntime ncnn ...] [--class avx2] [--keep]
@@ -43,10 +44,15 @@ from cpu_class import Restriction
 from report import OURS, PEERS
 from targets import Workload
 
-PACKAGES = {"onnxruntime": ["onnxruntime"], "openvino": ["openvino"], "openvino-default": ["openvino"],
-            "ncnn": ["ncnn", "pnnx"]}
+PACKAGES = {
+    "onnxruntime": ["onnxruntime"],
+    "openvino": ["openvino"],
+    "openvino-default": ["openvino"],
+    "ncnn": ["ncnn", "pnnx"],
+}
 REFERENCE = "onnxruntime"
-# Float32 sums in another order, and Winograd, differ by some 1e-6; a wrong answer differs by far more.
+# Float32 sums in another order, and Winograd, differ by some 1e-6; a wrong answer differs
+# by far more.
 ERROR_LIMIT = 1e-3
 OPENED_NET = "resnet50"
 
@@ -65,13 +71,18 @@ def prepare_venv(folder: Path, peers: list[str]) -> Path:
     if not python.exists():
         print(f"peers: making {folder}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    wanted = dict.fromkeys(["numpy", "onnx", *(package for peer in peers for package in PACKAGES[peer])])
+    wanted = dict.fromkeys(
+        ["numpy", "onnx", *(package for peer in peers for package in PACKAGES[peer])]
+    )
     missing = [package for package in wanted if not has(python, package)]
     for package in missing:
         print(f"peers: installing {package} from PyPI into {folder}", flush=True)
-        # Of pnnx only the program is used, which needs nothing of what its Python package asks for: PyTorch, CUDA.
+        # Of pnnx only the program is used, which needs nothing of what its Python package
+        # asks for: PyTorch, CUDA.
         alone = ["--no-deps"] if package == "pnnx" else []
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *alone, package], check=True)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "--quiet", *alone, package], check=True
+        )
     return python
 
 
@@ -79,8 +90,14 @@ def prepare_venv(folder: Path, peers: list[str]) -> Path:
 
 
 class Bench:
-    def __init__(self, python: Path, folder: Path, peers: list[str], measured_class: str,
-                 restriction: Restriction | None = None) -> None:
+    def __init__(
+        self,
+        python: Path,
+        folder: Path,
+        peers: list[str],
+        measured_class: str,
+        restriction: Restriction | None = None,
+    ) -> None:
         self.python, self.folder, self.peers = python, folder, peers
         self.measured_class, self.restriction = measured_class, restriction
         self.versions: dict[str, str] = {}
@@ -96,7 +113,9 @@ class Bench:
         folder.mkdir(exist_ok=True)
         path = folder / f"{net}.ncnn.param"
         if net not in self.unconverted and not path.exists():
-            onnx = shutil.copy(common.make_net(self.python, self.folder, net, 1), folder / f"{net}.onnx")
+            onnx = shutil.copy(
+                common.make_net(self.python, self.folder, net, 1), folder / f"{net}.onnx"
+            )
             command = [str(self.python), str(common.BENCH / "ncnn_convert.py"), str(onnx)]
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode != 0:
@@ -107,15 +126,24 @@ class Bench:
 
     def peer(self, name: str, work: Workload) -> Runtime:
         model = self.converted(work.net) if name == "ncnn" else self.net(work)
-        command = [self.python, common.BENCH / "peer_worker.py", name, model, str(work.threads),
-                   str(work.batch), self.pictures(work)]
+        command = [
+            self.python,
+            common.BENCH / "peer_worker.py",
+            name,
+            model,
+            str(work.threads),
+            str(work.batch),
+            self.pictures(work),
+        ]
         return Runtime(name, command, peer_environment(name, self.restriction))
 
     def pictures(self, work: Workload) -> Path:
         return common.make_pictures(self.folder, work.batch, common.input_size(work.net))
 
     def ours(self, work: Workload, model: Path | None = None, memory: str = "normal") -> Runtime:
-        return common.ours(OURS, model or self.net(work), work.threads, work.batch, self.pictures(work), memory)
+        return common.ours(
+            OURS, model or self.net(work), work.threads, work.batch, self.pictures(work), memory
+        )
 
     def start(self, name: str, work: Workload) -> Runtime:
         runtime = self.ours(work) if name == OURS else self.peer(name, work)
@@ -146,7 +174,8 @@ def start_all(bench: Bench, work: Workload, found: dict[str, dict]) -> list[Runt
 
 
 def check_scores(runtimes: list[Runtime], work: Workload, found: dict[str, dict]) -> list[Runtime]:
-    """Compare the scores with the reference's. A wrong peer is left out, wrong scores of ours end the program."""
+    """Compare the scores with the reference's. A wrong peer is left out, wrong scores of
+    ours end the program."""
     scores = {runtime.name: runtime.scores() for runtime in runtimes}
     expected = scores.get(REFERENCE)
     if expected is None:
@@ -177,8 +206,11 @@ def measure(bench: Bench, work: Workload, rounds: int) -> dict:
     row = {"net": work.net, "threads": work.threads, "batch": work.batch, "runtimes": found}
     report.compare(row, bench.measured_class)
     shown = ", ".join(f"{name} {report.cell(runtime)}" for name, runtime in found.items())
-    print(f"{work}: {shown} ms; best peer / ours {report.ratio_text(row['ratio'])}, target"
-          f" {row['target']:.2f}: {targets.verdict_text(row) or 'no peer'}", flush=True)
+    print(
+        f"{work}: {shown} ms; best peer / ours {report.ratio_text(row['ratio'])}, target"
+        f" {row['target']:.2f}: {targets.verdict_text(row) or 'no peer'}",
+        flush=True,
+    )
     return row
 
 
@@ -191,14 +223,19 @@ def compile_plan(bench: Bench, work: Workload) -> Path:
         command = [str(BUILD / "resnet"), "compile", str(bench.net(work)), "-o", str(plan)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            raise RuntimeFailed(f"libresnet, compiled plan: {(done.stderr.strip().splitlines() or ['no message'])[0]}")
+            raise RuntimeFailed(
+                f"libresnet, compiled plan: {(done.stderr.strip().splitlines() or ['no message'])[0]}"
+            )
     return plan
 
 
 def openers(bench: Bench, work: Workload) -> dict:
     """What can be opened: title -> function that starts it."""
-    found = {OURS: lambda: bench.ours(work), f"{OURS}, small memory": lambda: bench.ours(work, memory="small"),
-             f"{OURS}, compiled plan": lambda: bench.ours(work, compile_plan(bench, work))}
+    found = {
+        OURS: lambda: bench.ours(work),
+        f"{OURS}, small memory": lambda: bench.ours(work, memory="small"),
+        f"{OURS}, compiled plan": lambda: bench.ours(work, compile_plan(bench, work)),
+    }
     for name in bench.peers:
         kind = ", its own converted file" if name == "ncnn" else ""
         found[PEERS[name] + kind] = lambda name=name: bench.peer(name, work)
@@ -209,8 +246,12 @@ def open_once(start) -> dict[str, float]:
     runtime = start()
     common.wait_until_idle([runtime])
     load = float(runtime.open().opened["load_ms"])
-    found = {"load_ms": load - min(runtime.run(0, 5)), "before_bytes": runtime.bytes_before,
-             "peak_bytes": runtime.memory_bytes("VmHWM"), "resident_bytes": runtime.memory_bytes("VmRSS")}
+    found = {
+        "load_ms": load - min(runtime.run(0, 5)),
+        "before_bytes": runtime.bytes_before,
+        "peak_bytes": runtime.memory_bytes("VmHWM"),
+        "resident_bytes": runtime.memory_bytes("VmRSS"),
+    }
     runtime.close()
     return found
 
@@ -232,8 +273,10 @@ def measure_opening(bench: Bench, rounds: int) -> dict[str, dict]:
 
 def summarise_opening(samples: list[dict[str, float]]) -> dict[str, float]:
     loads = [sample["load_ms"] for sample in samples]
-    memory = {key: statistics.median(sample[key] for sample in samples)
-              for key in ("peak_bytes", "resident_bytes", "before_bytes")}
+    memory = {
+        key: statistics.median(sample[key] for sample in samples)
+        for key in ("peak_bytes", "resident_bytes", "before_bytes")
+    }
     return {"load_min_ms": min(loads), "load_median_ms": statistics.median(loads)} | memory
 
 
@@ -247,7 +290,11 @@ def our_library_bytes() -> dict[str, int]:
         subprocess.run(["strip", "--strip-unneeded", "-o", stripped.name, str(library)], check=True)
         size = os.path.getsize(stripped.name)
     needed = subprocess.run(["ldd", str(library)], capture_output=True, text=True).stdout.split()
-    beside = [path for path in needed if path.startswith("/") and ("pthreadpool" in path or "cpuinfo" in path)]
+    beside = [
+        path
+        for path in needed
+        if path.startswith("/") and ("pthreadpool" in path or "cpuinfo" in path)
+    ]
     return library_sizes(size, [os.path.getsize(path) for path in beside])
 
 
@@ -262,8 +309,11 @@ def library_sizes(ours: int, beside: list[int]) -> dict[str, int]:
 
 def peer_environment(name: str, restriction: Restriction | None) -> dict[str, str]:
     """Return this process' environment, with no restriction but the wanted one."""
-    inherited = {key: value for key, value in os.environ.items()
-                 if key not in cpu_class.RESTRICTING_VARIABLES}
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in cpu_class.RESTRICTING_VARIABLES
+    }
     return inherited | (restriction.environments.get(name, {}) if restriction else {})
 
 
@@ -289,29 +339,61 @@ def restrict(wanted: str | None, machine: dict, peers: list[str]) -> Restriction
 def check_kept(machine: dict, restriction: Restriction | None) -> None:
     """Exit where --keep would file a restricted build beside unrestricted peers."""
     if machine["class"] != machine["cpu_class"] and not restriction:
-        sys.exit(f"--keep: the build measures class {cpu_class.describe(machine)}, but the peers"
-                 f" are not restricted: add --class {machine['class']}")
+        sys.exit(
+            f"--keep: the build measures class {cpu_class.describe(machine)}, but the peers"
+            f" are not restricted: add --class {machine['class']}"
+        )
 
 
 # ---- the program -----------------------------------------------------------------------
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", nargs="+", type=Workload.parse, default=list(targets.WORKLOADS),
-                        metavar="NET:THREADS:BATCH")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--work",
+        nargs="+",
+        type=Workload.parse,
+        default=list(targets.WORKLOADS),
+        metavar="NET:THREADS:BATCH",
+    )
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--rounds", type=int, default=40, help="turns of every runtime (default 40)")
-    parser.add_argument("--opening-rounds", type=int, default=7, help=f"of opening {OPENED_NET} (default 7; 0: none)")
-    parser.add_argument("--quick", action="store_true", help="3 rounds, one opening: to try it, not to measure")
-    parser.add_argument("--venv", type=Path, default=common.ROOT / "build" / "bench-venv", help="where the peers are")
-    parser.add_argument("--class", dest="wanted_class", choices=cpu_class.CLASSES,
-                        help="the CPU class to measure (default: what the build chooses)")
-    parser.add_argument("--render", type=Path, metavar="FILE.json",
-                        help="measure nothing: write .md and .svg of these results anew")
+    parser.add_argument(
+        "--rounds", type=int, default=40, help="turns of every runtime (default 40)"
+    )
+    parser.add_argument(
+        "--opening-rounds",
+        type=int,
+        default=7,
+        help=f"of opening {OPENED_NET} (default 7; 0: none)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="3 rounds, one opening: to try it, not to measure"
+    )
+    parser.add_argument(
+        "--venv",
+        type=Path,
+        default=common.ROOT / "build" / "bench-venv",
+        help="where the peers are",
+    )
+    parser.add_argument(
+        "--class",
+        dest="wanted_class",
+        choices=cpu_class.CLASSES,
+        help="the CPU class to measure (default: what the build chooses)",
+    )
+    parser.add_argument(
+        "--render",
+        type=Path,
+        metavar="FILE.json",
+        help="measure nothing: write .md and .svg of these results anew",
+    )
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("-o", "--output", type=Path, default=common.OUTPUT,
-                        help="folder for the results")
+    output.add_argument(
+        "-o", "--output", type=Path, default=common.OUTPUT, help="folder for the results"
+    )
     output.add_argument("--keep", action="store_true", help=f"write into {common.KEPT}/CLASS")
     arguments = parser.parse_args()
     whole = (set(arguments.peers), arguments.work) == (set(PEERS), list(targets.WORKLOADS))
@@ -337,11 +419,17 @@ def render(path: Path) -> None:
     write_results(path.parent, results)
 
 
-def measure_all(arguments: argparse.Namespace, python: Path, machine: dict,
-                restriction: Restriction | None) -> dict:
-    results = {"date": time.strftime("%Y-%m-%d %H:%M:%S %z"), "machine": machine,
-               "class": machine["class"], "rounds": arguments.rounds, "commit": common.commit(),
-               "opened_net": OPENED_NET}
+def measure_all(
+    arguments: argparse.Namespace, python: Path, machine: dict, restriction: Restriction | None
+) -> dict:
+    results = {
+        "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "machine": machine,
+        "class": machine["class"],
+        "rounds": arguments.rounds,
+        "commit": common.commit(),
+        "opened_net": OPENED_NET,
+    }
     bystanders = common.Bystanders()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(python, Path(folder), arguments.peers, machine["class"], restriction)
@@ -351,8 +439,10 @@ def measure_all(arguments: argparse.Namespace, python: Path, machine: dict,
     results["restriction"] = restriction.record() if restriction else None
     results["versions"] = bench.versions
     results["library_bytes"] = our_library_bytes() | {
-        PEERS[name]: size for name, size in bench.library_bytes.items()
-        if name != report.NOT_COMPARED}
+        PEERS[name]: size
+        for name, size in bench.library_bytes.items()
+        if name != report.NOT_COMPARED
+    }
     results["bystanders_cores"] = bystanders.cores()
     return results
 

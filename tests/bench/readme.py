@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the tables of speed in README.md from the kept results, one for each CPU class.
 
-    python3 tests/bench/readme.py --write
+python3 tests/bench/readme.py --write
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def split(text: str) -> tuple[str, str, str]:
 
 def kept() -> dict[str, dict]:
     """Class -> its results, the known classes first."""
-    found = {path.parent.name: json.loads(path.read_text())
-             for path in sorted(KEPT.glob("*/peers.json"))}
+    found = {
+        path.parent.name: json.loads(path.read_text()) for path in sorted(KEPT.glob("*/peers.json"))
+    }
     known = [name for name in cpu_class.CLASSES if name in found]
     return {name: found[name] for name in [*known, *found]}
 
@@ -39,15 +40,33 @@ def kept() -> dict[str, dict]:
 def speed_table(rows: list[dict]) -> str:
     """Put OpenVINO's default last, since ours is not compared with it."""
     compared = [name for name in PEERS if name != NOT_COMPARED]
-    header = ["network", "threads, batch", "ours", *(PEERS[name] for name in compared),
-              "best of them / ours", "target", "verdict", f"({PEERS[NOT_COMPARED]})"]
+    header = [
+        "network",
+        "threads, batch",
+        "ours",
+        *(PEERS[name] for name in compared),
+        "best of them / ours",
+        "target",
+        "verdict",
+        f"({PEERS[NOT_COMPARED]})",
+    ]
     lines = []
     for row in rows:
-        cells = {name: report.cell(row["runtimes"].get(name), ("min_ms",))
-                 for name in (OURS, *PEERS)}
-        lines.append([title(row["net"]), f"{row['threads']}, {row['batch']}", f"**{cells[OURS]}**",
-                      *(cells[name] for name in compared), report.ratio_text(row["ratio"]),
-                      f"{row['target']:.2f}", verdict_text(row), cells[NOT_COMPARED]])
+        cells = {
+            name: report.cell(row["runtimes"].get(name), ("min_ms",)) for name in (OURS, *PEERS)
+        }
+        lines.append(
+            [
+                title(row["net"]),
+                f"{row['threads']}, {row['batch']}",
+                f"**{cells[OURS]}**",
+                *(cells[name] for name in compared),
+                report.ratio_text(row["ratio"]),
+                f"{row['target']:.2f}",
+                verdict_text(row),
+                cells[NOT_COMPARED],
+            ]
+        )
     return table(header, lines)
 
 
@@ -59,8 +78,10 @@ def reduced_precision(rows: list[dict]) -> list[str]:
         return []
     errors = [one["error"] for one in reduced]
     precisions = " and ".join(sorted({one["precision"] for one in reduced}))
-    return [f"{PEERS[NOT_COMPARED]}: {precisions}, scores off by {min(errors):.0e} to"
-            f" {max(errors):.0e}; not compared with."]
+    return [
+        f"{PEERS[NOT_COMPARED]}: {precisions}, scores off by {min(errors):.0e} to"
+        f" {max(errors):.0e}; not compared with."
+    ]
 
 
 def opening_table(openings: dict[str, dict]) -> str:
@@ -83,16 +104,21 @@ def section(name: str, results: dict) -> str:
     machine, rows = results["machine"], results["workloads"]
     l2 = [cache for cache in machine["caches"] if cache.startswith("L2")]
     notes = [*report.summary_lines(results), *reduced_precision(rows)]
-    return "\n".join([
-        f"### Class {cpu_class.describe(machine)}\n",
-        f"{', '.join([machine['cpu'], str(machine['cores']) + ' cores', *l2])};"
-        f" {results['date'][:10]}, commit {results['commit']}, {results['rounds']} rounds.\n"
-        f"{report.version_list(results)}.\n",
-        speed_table(rows), *(f"{note}\n" for note in notes),
-        f"![the ratios as bars, with the targets](tests/bench/results/{name}/peers.svg)\n",
-        f"Opening {title(results['opened_net'])}, to the first scores less one run, and the peak"
-        " memory of a process\nthat runs it at batch 1. For the peers, Python is included.\n",
-        opening_table(results["openings"]), sizes(results["library_bytes"])])
+    return "\n".join(
+        [
+            f"### Class {cpu_class.describe(machine)}\n",
+            f"{', '.join([machine['cpu'], str(machine['cores']) + ' cores', *l2])};"
+            f" {results['date'][:10]}, commit {results['commit']}, {results['rounds']} rounds.\n"
+            f"{report.version_list(results)}.\n",
+            speed_table(rows),
+            *(f"{note}\n" for note in notes),
+            f"![the ratios as bars, with the targets](tests/bench/results/{name}/peers.svg)\n",
+            f"Opening {title(results['opened_net'])}, to the first scores less one run, and the peak"
+            " memory of a process\nthat runs it at batch 1. For the peers, Python is included.\n",
+            opening_table(results["openings"]),
+            sizes(results["library_bytes"]),
+        ]
+    )
 
 
 def sections() -> str:

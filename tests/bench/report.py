@@ -13,8 +13,12 @@ from targets import BEHIND, MET, MISSED, title, verdict_text
 OURS = "libresnet"
 # In the order of the table. OpenVINO's default may be bf16 or fp16: shown, but not
 # compared with.
-PEERS = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ncnn": "ncnn",
-         "openvino-default": "OpenVINO, its default"}
+PEERS = {
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "ncnn": "ncnn",
+    "openvino-default": "OpenVINO, its default",
+}
 NOT_COMPARED = "openvino-default"
 
 
@@ -27,8 +31,11 @@ def refresh(results: dict) -> None:
 def compare(row: dict, measured_class: str) -> None:
     """Add to a workload's results the fastest peer, the ratio and the verdict."""
     runtimes = row["runtimes"]
-    times = {name: runtimes[name]["min_ms"] for name in PEERS
-             if name != NOT_COMPARED and "min_ms" in runtimes.get(name, {})}
+    times = {
+        name: runtimes[name]["min_ms"]
+        for name in PEERS
+        if name != NOT_COMPARED and "min_ms" in runtimes.get(name, {})
+    }
     row["best_peer"] = min(times, key=times.get) if times else None
     row["ratio"] = times[row["best_peer"]] / runtimes[OURS]["min_ms"] if times else None
     row["target"] = targets.find(row["net"], row["threads"], row["batch"]).target(measured_class)
@@ -50,16 +57,22 @@ def counts(rows: list[dict]) -> str:
 
 def summary(rows: list[dict]) -> str:
     """Count the verdicts and name the workloads that are behind."""
-    behind = [f"{workload_name(row)} ({ratio_text(row['ratio'])})" for row in rows
-              if row["verdict"] == BEHIND]
+    behind = [
+        f"{workload_name(row)} ({ratio_text(row['ratio'])})"
+        for row in rows
+        if row["verdict"] == BEHIND
+    ]
     return counts(rows) + "." + (f" Behind: {'; '.join(behind)}." if behind else "")
 
 
 def unmeasured(rows: list[dict]) -> list[str]:
     """Name the default workloads that are not among the rows."""
     measured = {(row["net"], row["threads"], row["batch"]) for row in rows}
-    return [f"{title(known.net)} ({known.threads}, {known.batch})" for known in targets.WORKLOADS
-            if known.key not in measured]
+    return [
+        f"{title(known.net)} ({known.threads}, {known.batch})"
+        for known in targets.WORKLOADS
+        if known.key not in measured
+    ]
 
 
 def restriction_lines(name: str, restriction: dict[str, dict[str, str]]) -> list[str]:
@@ -102,19 +115,37 @@ def ratio_text(value: float | None) -> str:
 
 def speed_table(rows: list[dict]) -> str:
     names = [name for name in PEERS if any(name in row["runtimes"] for row in rows)]
-    header = ["network", "threads, batch", "ours", *(PEERS[name] for name in names),
-              "best peer / ours", "target", "verdict"]
+    header = [
+        "network",
+        "threads, batch",
+        "ours",
+        *(PEERS[name] for name in names),
+        "best peer / ours",
+        "target",
+        "verdict",
+    ]
     lines = []
     for row in rows:
         cells = [cell(row["runtimes"].get(name)) for name in (OURS, *names)]
-        lines.append([title(row["net"]), f"{row['threads']}, {row['batch']}", *cells,
-                      ratio_text(row["ratio"]), f"{row['target']:.2f}", verdict_text(row)])
+        lines.append(
+            [
+                title(row["net"]),
+                f"{row['threads']}, {row['batch']}",
+                *cells,
+                ratio_text(row["ratio"]),
+                f"{row['target']:.2f}",
+                verdict_text(row),
+            ]
+        )
     return table(header, lines)
 
 
 def error_table(rows: list[dict]) -> str:
-    names = [name for name in (OURS, *PEERS)
-             if any("error" in row["runtimes"].get(name, {}) for row in rows)]
+    names = [
+        name
+        for name in (OURS, *PEERS)
+        if any("error" in row["runtimes"].get(name, {}) for row in rows)
+    ]
     lines = []
     for row in rows:
         errors = [row["runtimes"].get(name, {}).get("error") for name in names]
@@ -150,25 +181,34 @@ def reasons(rows: list[dict], openings: dict[str, dict]) -> list[str]:
 
 def version_list(results: dict) -> str:
     """Name the versions; OpenVINO's second set of options is the same library."""
-    return ", ".join(f"{PEERS.get(name, name)} {version}"
-                     for name, version in results["versions"].items() if name != NOT_COMPARED)
+    return ", ".join(
+        f"{PEERS.get(name, name)} {version}"
+        for name, version in results["versions"].items()
+        if name != NOT_COMPARED
+    )
 
 
 def markdown(results: dict) -> str:
     machine, rows = results["machine"], results["workloads"]
-    parts = [f"# libresnet and its peers, {results['date']}\n",
-             f"{machine['cpu']}, class {cpu_class.describe(machine)}, {machine['cores']} cores,"
-             f" {', '.join(machine['caches'])}, {machine['kernel']}.\n{version_list(results)};"
-             f" commit {results['commit']}.\nOther programs took {results['bystanders_cores']}"
-             f" cores on average. {results['rounds']} rounds in turn, float32 unless noted.\n",
-             "Milliseconds a batch, least / median:\n", speed_table(rows),
-             *(f"{line}\n" for line in summary_lines(results)),
-             "Largest difference from ONNX Runtime's scores, over the largest score:\n",
-             error_table(rows)]
+    parts = [
+        f"# libresnet and its peers, {results['date']}\n",
+        f"{machine['cpu']}, class {cpu_class.describe(machine)}, {machine['cores']} cores,"
+        f" {', '.join(machine['caches'])}, {machine['kernel']}.\n{version_list(results)};"
+        f" commit {results['commit']}.\nOther programs took {results['bystanders_cores']}"
+        f" cores on average. {results['rounds']} rounds in turn, float32 unless noted.\n",
+        "Milliseconds a batch, least / median:\n",
+        speed_table(rows),
+        *(f"{line}\n" for line in summary_lines(results)),
+        "Largest difference from ONNX Runtime's scores, over the largest score:\n",
+        error_table(rows),
+    ]
     if results["openings"]:
-        parts += [f"{title(results['opened_net'])}: from opening the file to the first scores less"
-                  " one run, least / median; the process' peak memory, which includes Python for"
-                  " the peers (see the last column):\n", opening_table(results["openings"])]
+        parts += [
+            f"{title(results['opened_net'])}: from opening the file to the first scores less"
+            " one run, least / median; the process' peak memory, which includes Python for"
+            " the peers (see the last column):\n",
+            opening_table(results["openings"]),
+        ]
     parts += [size_table(results["library_bytes"])]
     parts += [f"None: {reason}\n" for reason in reasons(rows, results["openings"])]
     return "\n".join(parts)
@@ -194,18 +234,24 @@ LEGEND = {MET: "target met", MISSED: "ahead, target missed", BEHIND: "behind the
 
 
 def line(x: float, y1: float, y2: float, kind: str, width: float = 1) -> str:
-    return (f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"'
-            f' stroke-width="{width}"/>')
+    return (
+        f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"'
+        f' stroke-width="{width}"/>'
+    )
 
 
 def text(x: float, y: float, words: str, kind: str = "text", anchor: str = "start") -> str:
-    return (f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
-            f'{escape(words)}</text>')
+    return (
+        f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
+        f"{escape(words)}</text>"
+    )
 
 
 def box(x: float, y: float, width: float, height: float, kind: str) -> str:
-    return (f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}"'
-            f' height="{height:.1f}" rx="2"/>')
+    return (
+        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}"'
+        f' height="{height:.1f}" rx="2"/>'
+    )
 
 
 def bar(row: dict, y: float, scale: float) -> list[str]:
@@ -214,10 +260,12 @@ def bar(row: dict, y: float, scale: float) -> list[str]:
         return parts + [text(LEFT + 6, y + 14, "no peer ran it", "soft")]
     end = LEFT + scale * max(row["ratio"], row["target"])
     words = f"{PEERS[row['best_peer']]}, {verdict_text(row)}"
-    return parts + [box(LEFT, y, scale * row["ratio"], BAR, row["verdict"]),
-                    line(LEFT + scale * row["target"], y - 3, y + BAR + 3, "target", 2.5),
-                    text(end + 8, y + 14, ratio_text(row["ratio"])),
-                    text(end + 42, y + 14, words, "soft")]
+    return parts + [
+        box(LEFT, y, scale * row["ratio"], BAR, row["verdict"]),
+        line(LEFT + scale * row["target"], y - 3, y + BAR + 3, "target", 2.5),
+        text(end + 8, y + 14, ratio_text(row["ratio"])),
+        text(end + 42, y + 14, words, "soft"),
+    ]
 
 
 def legend(y: float) -> list[str]:
@@ -231,26 +279,38 @@ def legend(y: float) -> list[str]:
 def svg(results: dict) -> str:
     """Draw a bar for every workload: our speed over the fastest peer's."""
     rows = results["workloads"]
-    most = max([1.0] + [value for row in rows for value in (row["ratio"], row["target"])
-                        if value is not None])
+    most = max(
+        [1.0]
+        + [value for row in rows for value in (row["ratio"], row["target"]) if value is not None]
+    )
     scale = (WIDTH - LEFT - RIGHT) / most
     bottom = TOP + STEP * len(rows)
     height = bottom + 72
-    caption = (f"{results['machine']['cpu']}, class {cpu_class.describe(results['machine'])},"
-               f" {results['date'][:10]}, least of {results['rounds']} rounds in turn")
-    parts = ['<svg xmlns="http://www.w3.org/2000/svg"'
-             f' viewBox="0 0 {WIDTH} {height}" role="img">',
-             "<title>libresnet against the fastest of its peers</title>", f"<style>{STYLE}</style>",
-             f'<rect class="ground" width="{WIDTH}" height="{height}"/>',
-             text(16, 26, "Speed of libresnet over the fastest peer's, float32", "text title"),
-             text(16, 48, "1 is the peer named beside the bar; the tick is the target", "soft"),
-             *legend(72)]
+    caption = (
+        f"{results['machine']['cpu']}, class {cpu_class.describe(results['machine'])},"
+        f" {results['date'][:10]}, least of {results['rounds']} rounds in turn"
+    )
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
+        "<title>libresnet against the fastest of its peers</title>",
+        f"<style>{STYLE}</style>",
+        f'<rect class="ground" width="{WIDTH}" height="{height}"/>',
+        text(16, 26, "Speed of libresnet over the fastest peer's, float32", "text title"),
+        text(16, 48, "1 is the peer named beside the bar; the tick is the target", "soft"),
+        *legend(72),
+    ]
     for half in range(int(2 * most) + 1):
         x = LEFT + scale * half / 2
-        parts += [line(x, TOP, bottom, "grid"),
-                  text(x, bottom + 16, f"{half / 2:g}", "soft", "middle")]
+        parts += [
+            line(x, TOP, bottom, "grid"),
+            text(x, bottom + 16, f"{half / 2:g}", "soft", "middle"),
+        ]
     for index, row in enumerate(rows):
         parts += bar(row, TOP + STEP * index + (STEP - BAR) / 2, scale)
-    parts += [line(LEFT + scale, TOP, bottom, "one", 1.5), text(16, bottom + 40, caption, "soft"),
-              text(16, bottom + 60, counts(rows), "soft"), "</svg>\n"]
+    parts += [
+        line(LEFT + scale, TOP, bottom, "one", 1.5),
+        text(16, bottom + 40, caption, "soft"),
+        text(16, bottom + 60, counts(rows), "soft"),
+        "</svg>\n",
+    ]
     return "\n".join(parts)

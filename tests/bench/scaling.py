@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Measure how libresnet's time grows with the batch, the picture's size and the net's depth, on one and two threads.
+"""Measure how libresnet's time grows with the batch, the picture's size and the net's
+depth, on one and two threads.
 
     python3 tests/bench/scaling.py [--quick] [--net resnet50] [--rounds 15] [--keep]
 
-Within a series all cases take turns. The time of a multiply-accumulate should stay flat or fall from the series' first
-case to its last; the last column says how it moved. (From depth 50 on the blocks are bottlenecks: half of the work is
-in 1x1 convolutions, which Winograd's method does not help.)
+Within a series all cases take turns. The time of a multiply-accumulate should stay flat
+or fall from the series' first case to its last; the last column says how it moved. (From
+depth 50 on the blocks are bottlenecks: half of the work is in 1x1 convolutions, which
+Winograd's method does not help.)
 
 Writes scaling.md and scaling.json into build/bench, or with --keep into
 tests/bench/results/CLASS. Needs a Python with numpy and onnx to make the networks
@@ -42,66 +44,107 @@ class Case:
 def series(net: str) -> dict[str, tuple[list[Case], list[str]]]:
     """Title -> cases and what they are called."""
     return {
-        f"{net}, batch": ([Case(net, batch=batch) for batch in BATCHES], [str(batch) for batch in BATCHES]),
-        f"{net}, picture": ([Case(net, size=size) for size in SIZES], [f"{size} px" for size in SIZES]),
+        f"{net}, batch": (
+            [Case(net, batch=batch) for batch in BATCHES],
+            [str(batch) for batch in BATCHES],
+        ),
+        f"{net}, picture": (
+            [Case(net, size=size) for size in SIZES],
+            [f"{size} px" for size in SIZES],
+        ),
         "depth": ([Case(f"resnet{depth}") for depth in DEPTHS], [str(depth) for depth in DEPTHS]),
     }
 
 
 def start(case: Case, name: str, threads: int, python: Path, folder: Path) -> Runtime:
     model = common.make_net(python, folder, case.net, case.batch, case.size)
-    return common.ours(name, model, threads, case.batch, common.make_pictures(folder, case.batch, case.size)).open()
+    return common.ours(
+        name, model, threads, case.batch, common.make_pictures(folder, case.batch, case.size)
+    ).open()
 
 
 def row(case: Case, runtime: Runtime, timing: common.Timing, threads: int) -> dict[str, object]:
     macs = int(runtime.opened["macs"])
-    return {"case": runtime.name, "net": case.net, "batch": case.batch, "size": case.size, "threads": threads,
-            "macs": macs, **timing.summary(), "picture_ms": timing.least / case.batch,
-            "gmacs_per_s": macs * case.batch / timing.least * 1e-6}
+    return {
+        "case": runtime.name,
+        "net": case.net,
+        "batch": case.batch,
+        "size": case.size,
+        "threads": threads,
+        "macs": macs,
+        **timing.summary(),
+        "picture_ms": timing.least / case.batch,
+        "gmacs_per_s": macs * case.batch / timing.least * 1e-6,
+    }
 
 
-def measure(cases: list[Case], names: list[str], threads: int, rounds: int, python: Path, folder: Path) -> list[dict]:
+def measure(
+    cases: list[Case], names: list[str], threads: int, rounds: int, python: Path, folder: Path
+) -> list[dict]:
     runtimes = [start(case, name, threads, python, folder) for case, name in zip(cases, names)]
     timings = common.take_turns(runtimes, rounds, same_work=False)
-    rows = [row(case, runtime, timings[runtime.name], threads) for case, runtime in zip(cases, runtimes)]
+    rows = [
+        row(case, runtime, timings[runtime.name], threads) for case, runtime in zip(cases, runtimes)
+    ]
     for runtime in runtimes:
         runtime.close()
     return add_change(rows)
 
 
 def add_change(rows: list[dict]) -> list[dict]:
-    """`change`: time of a multiply-accumulate over the series' first; 1 is flat, less is better."""
+    """`change`: time of a multiply-accumulate over the series' first; 1 is flat, less is
+    better."""
     for one in rows:
         one["change"] = rows[0]["gmacs_per_s"] / one["gmacs_per_s"]
     return rows
 
 
 def series_table(title: str, rows: list[dict]) -> str:
-    lines = [[one["case"], str(one["threads"]), f"{one['macs'] * 1e-9:.3f}", f"{one['picture_ms']:.2f}",
-              f"{one['gmacs_per_s']:.1f}", f"{one['change']:.2f}"] for one in rows]
+    lines = [
+        [
+            one["case"],
+            str(one["threads"]),
+            f"{one['macs'] * 1e-9:.3f}",
+            f"{one['picture_ms']:.2f}",
+            f"{one['gmacs_per_s']:.1f}",
+            f"{one['change']:.2f}",
+        ]
+        for one in rows
+    ]
     head = ["threads", "GMAC a picture", "ms a picture", "GMAC/s", "time a MAC, over the first's"]
     return table([title, *head], lines)
 
 
 def markdown(results: dict) -> str:
     machine = results["machine"]
-    parts = [f"# How libresnet scales, {results['date']}\n",
-             f"{machine['cpu']}, class {cpu_class.describe(machine)}, {machine['cores']} cores,"
-             f" {', '.join(machine['caches'])}."
-             f" {results['rounds']} rounds in turn, least times."
-             f" Other programs took {results['bystanders_cores']} cores on average.\n"]
-    return "\n".join(parts + [series_table(title, rows) for title, rows in results["series"].items()])
+    parts = [
+        f"# How libresnet scales, {results['date']}\n",
+        f"{machine['cpu']}, class {cpu_class.describe(machine)}, {machine['cores']} cores,"
+        f" {', '.join(machine['caches'])}."
+        f" {results['rounds']} rounds in turn, least times."
+        f" Other programs took {results['bystanders_cores']} cores on average.\n",
+    ]
+    return "\n".join(
+        parts + [series_table(title, rows) for title, rows in results["series"].items()]
+    )
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--net", default="resnet50", help="of the series of batches and pictures (default resnet50)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--net", default="resnet50", help="of the series of batches and pictures (default resnet50)"
+    )
     parser.add_argument("--rounds", type=int, default=15, help="turns of every case (default 15)")
     parser.add_argument("--quick", action="store_true", help="2 rounds: to try it, not to measure")
-    parser.add_argument("--python", type=Path, default=common.ROOT / "build" / "deps" / "venv" / "bin" / "python")
+    parser.add_argument(
+        "--python", type=Path, default=common.ROOT / "build" / "deps" / "venv" / "bin" / "python"
+    )
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("-o", "--output", type=Path, default=common.OUTPUT,
-                        help="folder for the results")
+    output.add_argument(
+        "-o", "--output", type=Path, default=common.OUTPUT, help="folder for the results"
+    )
     output.add_argument("--keep", action="store_true", help=f"write into {common.KEPT}/CLASS")
     arguments = parser.parse_args()
     if arguments.quick:
@@ -115,14 +158,21 @@ def main() -> None:
     arguments = parse_arguments()
     if not common.PROGRAM.exists():
         sys.exit(f"{common.PROGRAM} is not built: tools/build, or set LIBRESNET_BUILD")
-    results = {"date": time.strftime("%Y-%m-%d %H:%M:%S %z"), "machine": common.machine(), "rounds": arguments.rounds,
-               "commit": common.commit(), "series": {}}
+    results = {
+        "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "machine": common.machine(),
+        "rounds": arguments.rounds,
+        "commit": common.commit(),
+        "series": {},
+    }
     bystanders = common.Bystanders()
     with tempfile.TemporaryDirectory() as folder:
         for title, (cases, names) in series(arguments.net).items():
             rows = []
             for threads in THREADS:
-                rows += measure(cases, names, threads, arguments.rounds, arguments.python, Path(folder))
+                rows += measure(
+                    cases, names, threads, arguments.rounds, arguments.python, Path(folder)
+                )
             print(series_table(title, rows), flush=True)
             results["series"][title] = rows
     results["bystanders_cores"] = bystanders.cores()

@@ -50,13 +50,20 @@ def on_x86(net: str, threads: int, batch: int, avx2: float, avx512: float) -> Wo
 
 
 WORKLOADS = (
-    on_x86("resnet18", 1, 1, 1.9, 1.6), on_x86("resnet34", 1, 1, 1.7, 1.6),
-    on_x86("resnet50", 1, 1, 1.35, 1.2), on_x86("resnext50", 1, 1, 1.3, 1.3),
-    on_x86("resnet18", 2, 8, 1.8, 1.8), on_x86("resnet50", 2, 8, 1.35, 1.35),
-    on_x86("resnet20", 1, 1, 1.6, 1.5), on_x86("resnet56", 1, 1, 1.6, 1.7),
-    on_x86("resnet18", 2, 1, 1.45, 1.45), on_x86("resnet34", 2, 1, 1.4, 1.4),
-    on_x86("resnet50", 2, 1, 1.2, 1.2), on_x86("resnext50", 2, 1, 1.2, 1.1),
-    on_x86("resnet20", 2, 1, 1.6, 1.8), on_x86("resnet56", 2, 1, 1.4, 1.8),
+    on_x86("resnet18", 1, 1, 1.9, 1.6),
+    on_x86("resnet34", 1, 1, 1.7, 1.6),
+    on_x86("resnet50", 1, 1, 1.35, 1.2),
+    on_x86("resnext50", 1, 1, 1.3, 1.3),
+    on_x86("resnet18", 2, 8, 1.8, 1.8),
+    on_x86("resnet50", 2, 8, 1.35, 1.35),
+    on_x86("resnet20", 1, 1, 1.6, 1.5),
+    on_x86("resnet56", 1, 1, 1.6, 1.7),
+    on_x86("resnet18", 2, 1, 1.45, 1.45),
+    on_x86("resnet34", 2, 1, 1.4, 1.4),
+    on_x86("resnet50", 2, 1, 1.2, 1.2),
+    on_x86("resnext50", 2, 1, 1.2, 1.1),
+    on_x86("resnet20", 2, 1, 1.6, 1.8),
+    on_x86("resnet56", 2, 1, 1.4, 1.8),
 )
 
 

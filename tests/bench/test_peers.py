@@ -1,4 +1,5 @@
-"""The parts of the benchmarks that don't measure: ratios, targets, tables, the plot, failures."""
+"""The parts of the benchmarks that don't measure: ratios, targets, tables, the plot,
+failures."""
 
 from __future__ import annotations
 
@@ -59,18 +60,35 @@ def test_a_peer_that_failed_is_no_best_peer():
 AVX512 = "fpu sse2 avx2 fma avx512f avx512bw avx512vl avx512dq"
 
 
-@pytest.mark.parametrize("flags, architecture, expected", [
-    (AVX512, "x86_64", "avx512"), (AVX512.replace("avx512dq", ""), "x86_64", "avx2"),
-    ("fpu sse2 avx2 fma", "x86_64", "avx2"), ("fpu sse2 avx2", "x86_64", "sse2"),
-    ("fpu sse2", "x86_64", "sse2"), ("", "x86_64", "sse2"), ("fp asimd", "aarch64", "neon"),
-    ("", "riscv64", "riscv64")])
+@pytest.mark.parametrize(
+    "flags, architecture, expected",
+    [
+        (AVX512, "x86_64", "avx512"),
+        (AVX512.replace("avx512dq", ""), "x86_64", "avx2"),
+        ("fpu sse2 avx2 fma", "x86_64", "avx2"),
+        ("fpu sse2 avx2", "x86_64", "sse2"),
+        ("fpu sse2", "x86_64", "sse2"),
+        ("", "x86_64", "sse2"),
+        ("fp asimd", "aarch64", "neon"),
+        ("", "riscv64", "riscv64"),
+    ],
+)
 def test_class_of_a_cpu_follows_from_its_flags(flags, architecture, expected):
     assert cpu_class.of_cpu(flags, architecture) == expected
 
 
-@pytest.mark.parametrize("cpu, vectors, expected", [
-    ("avx512", "2", "avx512"), ("avx512", "1", "avx2"), ("avx512", "0", "sse2"),
-    ("avx2", "2", "avx2"), ("avx2", "1", "avx2"), ("sse2", "2", "sse2"), ("neon", "0", "neon")])
+@pytest.mark.parametrize(
+    "cpu, vectors, expected",
+    [
+        ("avx512", "2", "avx512"),
+        ("avx512", "1", "avx2"),
+        ("avx512", "0", "sse2"),
+        ("avx2", "2", "avx2"),
+        ("avx2", "1", "avx2"),
+        ("sse2", "2", "sse2"),
+        ("neon", "0", "neon"),
+    ],
+)
 def test_build_restricts_the_class(cpu, vectors, expected):
     cache = f"A:STRING=0\nRESNET_VECTORS:STRING={vectors}\nRESNET_VECTORS-ADVANCED:INTERNAL=1\n"
     assert cpu_class.of_build(cpu, cache) == expected
@@ -85,8 +103,14 @@ def test_classes_ask_for_the_features_that_the_kernels_ask_for():
 
 
 def machine(chosen="avx512", cpu="avx512"):
-    return {"cpu": "a CPU", "class": chosen, "cpu_class": cpu, "cores": 2,
-            "caches": ["L1 Data 32K", "L2 Unified 1024K"], "kernel": "Linux"}
+    return {
+        "cpu": "a CPU",
+        "class": chosen,
+        "cpu_class": cpu,
+        "cores": 2,
+        "caches": ["L1 Data 32K", "L2 Unified 1024K"],
+        "kernel": "Linux",
+    }
 
 
 def test_class_of_a_restricted_build_names_the_cpus_too():
@@ -100,10 +124,15 @@ def test_this_machine_has_a_class():
     assert found["class"] not in cpu_class.classes_above(found["cpu_class"])
 
 
-@pytest.mark.parametrize("wanted, chosen, cpu, message", [
-    ("avx2", "avx512", "avx512", "RESNET_VECTORS=1"),
-    ("avx512", "avx2", "avx512", "RESNET_VECTORS=2"),
-    ("neon", "avx2", "avx2", "measures class avx2"), ("sse2", "sse2", "avx2", "no peer can be")])
+@pytest.mark.parametrize(
+    "wanted, chosen, cpu, message",
+    [
+        ("avx2", "avx512", "avx512", "RESNET_VECTORS=1"),
+        ("avx512", "avx2", "avx512", "RESNET_VECTORS=2"),
+        ("neon", "avx2", "avx2", "measures class avx2"),
+        ("sse2", "sse2", "avx2", "no peer can be"),
+    ],
+)
 def test_class_that_cannot_be_measured_is_refused(wanted, chosen, cpu, message):
     with pytest.raises(SystemExit, match=message):
         peers.restrict(wanted, machine(chosen, cpu), list(report.PEERS))
@@ -157,8 +186,16 @@ def test_restricted_build_is_kept_only_beside_restricted_peers(monkeypatch, tmp_
         peers.check_kept(machine("avx2"), None)
 
 
-@pytest.mark.parametrize("more", [["--quick"], ["--peers", "ncnn"], ["--work", "resnet18"],
-                                  ["--opening-rounds", "0"], ["-o", "elsewhere"]])
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--quick"],
+        ["--peers", "ncnn"],
+        ["--work", "resnet18"],
+        ["--opening-rounds", "0"],
+        ["-o", "elsewhere"],
+    ],
+)
 def test_only_whole_measurements_are_kept(monkeypatch, more):
     monkeypatch.setattr(sys, "argv", ["peers.py", "--keep", *more])
     with pytest.raises(SystemExit):
@@ -182,12 +219,25 @@ def test_workload_refuses_a_target_below_one(target):
         Workload("resnet18", 1, 1, {"avx2": target})
 
 
-@pytest.mark.parametrize("text, avx2, avx512", [
-    ("resnet18", 1.9, 1.6), ("resnet34", 1.7, 1.6), ("resnet50", 1.35, 1.2),
-    ("resnext50", 1.3, 1.3), ("resnet18:2:8", 1.8, 1.8), ("resnet50:2:8", 1.35, 1.35), ("resnet20", 1.6, 1.5),
-    ("resnet56", 1.6, 1.7), ("resnet18:2", 1.45, 1.45), ("resnet34:2", 1.4, 1.4),
-    ("resnet50:2", 1.2, 1.2), ("resnext50:2", 1.2, 1.1), ("resnet20:2", 1.6, 1.8),
-    ("resnet56:2", 1.4, 1.8)])
+@pytest.mark.parametrize(
+    "text, avx2, avx512",
+    [
+        ("resnet18", 1.9, 1.6),
+        ("resnet34", 1.7, 1.6),
+        ("resnet50", 1.35, 1.2),
+        ("resnext50", 1.3, 1.3),
+        ("resnet18:2:8", 1.8, 1.8),
+        ("resnet50:2:8", 1.35, 1.35),
+        ("resnet20", 1.6, 1.5),
+        ("resnet56", 1.6, 1.7),
+        ("resnet18:2", 1.45, 1.45),
+        ("resnet34:2", 1.4, 1.4),
+        ("resnet50:2", 1.2, 1.2),
+        ("resnext50:2", 1.2, 1.1),
+        ("resnet20:2", 1.6, 1.8),
+        ("resnet56:2", 1.4, 1.8),
+    ],
+)
 def test_targets_of_each_class(text, avx2, avx512):
     work = Workload.parse(text)
     assert work in targets.WORKLOADS
@@ -204,12 +254,21 @@ def test_workloads_are_named_as_net_threads_batch():
     assert str(Workload.parse("wide50")) == "Wide ResNet-50, 1 thread, batch 1"
 
 
-@pytest.mark.parametrize("peer, on, verdict, text", [
-    (16.0, "avx512", "met", "met"), (30.0, "avx512", "met", "met"),
-    (15.9, "avx512", "missed", "missed by 0.6 %"), (15.999, "avx512", "missed", "missed by 0.1 %"),
-    (10.0, "avx512", "missed", "missed by 38 %"), (9.99, "avx512", "behind", "behind"),
-    (16.0, "avx2", "missed", "missed by 16 %"), (10.0, "neon", "met", "met"),
-    (9.99, "neon", "behind", "behind"), ("fails", "avx2", None, "")])
+@pytest.mark.parametrize(
+    "peer, on, verdict, text",
+    [
+        (16.0, "avx512", "met", "met"),
+        (30.0, "avx512", "met", "met"),
+        (15.9, "avx512", "missed", "missed by 0.6 %"),
+        (15.999, "avx512", "missed", "missed by 0.1 %"),
+        (10.0, "avx512", "missed", "missed by 38 %"),
+        (9.99, "avx512", "behind", "behind"),
+        (16.0, "avx2", "missed", "missed by 16 %"),
+        (10.0, "neon", "met", "met"),
+        (9.99, "neon", "behind", "behind"),
+        ("fails", "avx2", None, ""),
+    ],
+)
 def test_verdicts(peer, on, verdict, text):
     found = row(on=on, libresnet=10.0, ncnn=peer)
     assert (found["verdict"], targets.verdict_text(found)) == (verdict, text)
@@ -221,61 +280,97 @@ def test_two_threads_have_targets_of_their_own():
     assert [found["verdict"] for found in rows] == ["behind", "behind"]
 
 
-@pytest.mark.parametrize("ratio, text", [
-    (1.6, "1.60"), (1.15, "1.15"), (1.599, "1.59"), (0.999, "0.99"), (1.0, "1.00"), (None, "")])
+@pytest.mark.parametrize(
+    "ratio, text",
+    [(1.6, "1.60"), (1.15, "1.15"), (1.599, "1.59"), (0.999, "0.99"), (1.0, "1.00"), (None, "")],
+)
 def test_ratios_are_rounded_down(ratio, text):
     assert report.ratio_text(ratio) == text
 
 
 def test_summary_counts_the_verdicts_and_names_those_behind():
-    rows = [row(libresnet=1.0, ncnn=2.0), row("resnet50", libresnet=1.0, ncnn=1.1),
-            row("resnet50", threads=2, libresnet=10.0, ncnn=6.0), row(libresnet=1.0)]
-    assert report.summary(rows) == ("4 workloads: 1 met, 1 missed, 1 behind, 1 that no peer ran."
-                                    " Behind: ResNet-50, 2 threads, batch 1 (0.60).")
+    rows = [
+        row(libresnet=1.0, ncnn=2.0),
+        row("resnet50", libresnet=1.0, ncnn=1.1),
+        row("resnet50", threads=2, libresnet=10.0, ncnn=6.0),
+        row(libresnet=1.0),
+    ]
+    assert report.summary(rows) == (
+        "4 workloads: 1 met, 1 missed, 1 behind, 1 that no peer ran."
+        " Behind: ResNet-50, 2 threads, batch 1 (0.60)."
+    )
     assert report.summary(rows[:1]) == "1 workload: 1 met, 0 missed, 0 behind."
 
 
 def test_speed_table_has_a_line_for_each_workload_and_as_many_cells_as_its_head():
-    rows = [row(libresnet=12.0, onnxruntime=18.0, ncnn="fails"),
-            row(batch=8, libresnet=0.4, onnxruntime=0.5, openvino_default=0.3),
-            row(libresnet=20.0, onnxruntime=18.0)]
+    rows = [
+        row(libresnet=12.0, onnxruntime=18.0, ncnn="fails"),
+        row(batch=8, libresnet=0.4, onnxruntime=0.5, openvino_default=0.3),
+        row(libresnet=20.0, onnxruntime=18.0),
+    ]
     lines = report.speed_table(rows).splitlines()
     assert len(lines) == 5
     assert len({line.count("|") for line in lines}) == 1
     assert lines[0].endswith("| best peer / ours | target | verdict |")
-    assert lines[2] == ("| ResNet-18 | 1, 1 | 12.0 / 24.0 | 18.0 / 36.0 | none |  | 1.50 | 1.60"
-                        " | missed by 6 % |")
-    assert lines[3] == ("| ResNet-18 | 1, 8 | 0.400 / 0.800 | 0.500 / 1.000 |  |"
-                        " 0.300 / 0.600 (bf16) | 1.25 | 1.00 | met |")
+    assert lines[2] == (
+        "| ResNet-18 | 1, 1 | 12.0 / 24.0 | 18.0 / 36.0 | none |  | 1.50 | 1.60 | missed by 6 % |"
+    )
+    assert lines[3] == (
+        "| ResNet-18 | 1, 8 | 0.400 / 0.800 | 0.500 / 1.000 |  |"
+        " 0.300 / 0.600 (bf16) | 1.25 | 1.00 | met |"
+    )
     assert lines[4].endswith("| 0.90 | 1.60 | behind |")
 
 
 def results(chosen="avx512", restriction=None):
-    rows = [row(libresnet=12.0, onnxruntime=24.0, ncnn="ncnn: <no> & never"), row(libresnet=1.0),
-            row("resnet50", threads=2, libresnet=10.0, openvino=6.0)]
+    rows = [
+        row(libresnet=12.0, onnxruntime=24.0, ncnn="ncnn: <no> & never"),
+        row(libresnet=1.0),
+        row("resnet50", threads=2, libresnet=10.0, openvino=6.0),
+    ]
     rows[0]["runtimes"][OURS]["error"] = 3.2e-7
     memory = {"peak_bytes": 2e8, "resident_bytes": 1e8, "before_bytes": 3e6}
     opening = {"load_min_ms": 12.4, "load_median_ms": 13.0, **memory}
-    return {"date": "2026-11-23 12:00:00", "rounds": 3, "bystanders_cores": 0.1, "commit": "abc",
-            "versions": {"ncnn": "1.0"}, "machine": machine(chosen), "class": chosen,
-            "workloads": rows, "opened_net": "resnet50", "restriction": restriction,
-            "openings": {OURS: opening, "ncnn": {"reason": "ncnn: none"}},
-            "library_bytes": {OURS: 440_000}}
+    return {
+        "date": "2026-11-23 12:00:00",
+        "rounds": 3,
+        "bystanders_cores": 0.1,
+        "commit": "abc",
+        "versions": {"ncnn": "1.0"},
+        "machine": machine(chosen),
+        "class": chosen,
+        "workloads": rows,
+        "opened_net": "resnet50",
+        "restriction": restriction,
+        "openings": {OURS: opening, "ncnn": {"reason": "ncnn: none"}},
+        "library_bytes": {OURS: 440_000},
+    }
 
 
 def test_markdown_says_everything_that_was_measured_and_why_the_rest_was_not():
     text = report.markdown(results())
-    for expected in ("a CPU, class avx512, 2 cores", "ncnn 1.0", "| ResNet-18 | 1, 1 | 3.2e-07 |",
-                     "| libresnet | 12 / 13 | 200 | 100 | 3 |", "| ncnn | none |  |  |  |",
-                     "| libresnet | 0.44 |", "None: ncnn: <no> & never", "None: ncnn: none",
-                     "| 0.60 | 1.20 | behind |", "1 met, 0 missed, 1 behind, 1 that no peer ran.",
-                     "Behind: ResNet-50, 2 threads, batch 1 (0.60).", "Not measured (threads, batch): ResNet-34 (1, 1), "):
+    for expected in (
+        "a CPU, class avx512, 2 cores",
+        "ncnn 1.0",
+        "| ResNet-18 | 1, 1 | 3.2e-07 |",
+        "| libresnet | 12 / 13 | 200 | 100 | 3 |",
+        "| ncnn | none |  |  |  |",
+        "| libresnet | 0.44 |",
+        "None: ncnn: <no> & never",
+        "None: ncnn: none",
+        "| 0.60 | 1.20 | behind |",
+        "1 met, 0 missed, 1 behind, 1 that no peer ran.",
+        "Behind: ResNet-50, 2 threads, batch 1 (0.60).",
+        "Not measured (threads, batch): ResNet-34 (1, 1), ",
+    ):
         assert expected in text
 
 
 def test_markdown_names_what_is_restricted_and_what_is_not():
-    found = {"restricted": {OURS: "RESNET_VECTORS", "openvino": "A=1"},
-             "not_restricted": {"ncnn": "why"}}
+    found = {
+        "restricted": {OURS: "RESNET_VECTORS", "openvino": "A=1"},
+        "not_restricted": {"ncnn": "why"},
+    }
     text = report.markdown(results("avx2", found))
     assert "class avx2 (on a CPU of class avx512)" in text
     assert "Restricted to avx2: libresnet (RESNET_VECTORS); OpenVINO (A=1)." in text
@@ -285,8 +380,9 @@ def test_markdown_names_what_is_restricted_and_what_is_not():
 
 def bars(found):
     drawing = xml.etree.ElementTree.fromstring(report.svg(found))
-    return drawing, [one for one in drawing.iter(f"{SVG}rect")
-                     if one.get("class") in ("met", "missed", "behind")]
+    return drawing, [
+        one for one in drawing.iter(f"{SVG}rect") if one.get("class") in ("met", "missed", "behind")
+    ]
 
 
 def test_plot_is_well_formed_and_has_a_bar_and_a_verdict_for_each_ratio():
@@ -295,10 +391,16 @@ def test_plot_is_well_formed_and_has_a_bar_and_a_verdict_for_each_ratio():
     drawing, drawn = bars(found)
     assert [one.get("class") for one in drawn] == ["met", "behind"]
     words = [one.text for one in drawing.iter(f"{SVG}text")]
-    for expected in ("a <CPU> & more, class avx512, 2026-11-23, least of 3 rounds in turn", "2.00",
-                     "ONNX Runtime, met", "no peer ran it", "0.60", "OpenVINO, behind",
-                     "behind the peer",
-                     "3 workloads: 1 met, 0 missed, 1 behind, 1 that no peer ran"):
+    for expected in (
+        "a <CPU> & more, class avx512, 2026-11-23, least of 3 rounds in turn",
+        "2.00",
+        "ONNX Runtime, met",
+        "no peer ran it",
+        "0.60",
+        "OpenVINO, behind",
+        "behind the peer",
+        "3 workloads: 1 met, 0 missed, 1 behind, 1 that no peer ran",
+    ):
         assert expected in words
 
 
@@ -309,8 +411,14 @@ def test_bars_are_as_long_as_their_ratios_and_reach_the_line_of_one():
     assert lengths[0] == pytest.approx(2 * lengths[2], abs=0.2)
     assert lengths[1] == pytest.approx(lengths[2] / 2, abs=0.2)
     assert [one.get("class") for one in drawn] == ["met", "behind", "missed"]
-    ticks = {kind: [float(line.get("x1")) for line in drawing.iter(f"{SVG}line")
-                    if line.get("class") == kind] for kind in ("one", "target")}
+    ticks = {
+        kind: [
+            float(line.get("x1"))
+            for line in drawing.iter(f"{SVG}line")
+            if line.get("class") == kind
+        ]
+        for kind in ("one", "target")
+    }
     assert ticks["one"] == [pytest.approx(report.LEFT + lengths[2], abs=0.2)]
     assert ticks["target"] == [pytest.approx(report.LEFT + 1.6 * lengths[2], abs=0.2)] * 3
 
@@ -321,10 +429,17 @@ def test_libraries_beside_ours_have_a_row_only_where_there_are_some():
     assert peers.library_sizes(100, [20, 3]) == both
 
 
-@pytest.mark.parametrize("scores, expected, error", [
-    ([1.0, -4.0], [1.0, -4.0], 0.0), ([1.0, -3.0], [1.0, -4.0], 0.25), ([1.0], [1.0, 2.0], float("inf")),
-    ([1.0, float("nan")], [1.0, 2.0], float("inf")), ([1.0, 2.0], [float("nan"), 2.0], float("inf")),
-    ([0.0], [0.0], float("inf"))])
+@pytest.mark.parametrize(
+    "scores, expected, error",
+    [
+        ([1.0, -4.0], [1.0, -4.0], 0.0),
+        ([1.0, -3.0], [1.0, -4.0], 0.25),
+        ([1.0], [1.0, 2.0], float("inf")),
+        ([1.0, float("nan")], [1.0, 2.0], float("inf")),
+        ([1.0, 2.0], [float("nan"), 2.0], float("inf")),
+        ([0.0], [0.0], float("inf")),
+    ],
+)
 def test_relative_error_is_over_the_largest_score(scores, expected, error):
     assert common.relative_error(array.array("f", scores), array.array("f", expected)) == error
 
@@ -336,7 +451,9 @@ def test_turns_are_long_enough_to_measure_and_bounded():
 def test_writing_leaves_no_other_file(tmp_path):
     common.write(tmp_path / "new" / "file", "first")
     common.write(tmp_path / "new" / "file", "second")
-    assert [(path.name, path.read_text()) for path in (tmp_path / "new").iterdir()] == [("file", "second")]
+    assert [(path.name, path.read_text()) for path in (tmp_path / "new").iterdir()] == [
+        ("file", "second")
+    ]
 
 
 def test_pictures_are_normalised_and_the_same_every_time(tmp_path):
@@ -369,7 +486,9 @@ def test_turns_are_taken_one_after_the_other_with_equally_many_runs():
 
 
 def test_a_runtime_that_dies_says_its_last_words():
-    script = "import sys; print('started', flush=True); sys.stdin.readline(); sys.exit('no such layer')"
+    script = (
+        "import sys; print('started', flush=True); sys.stdin.readline(); sys.exit('no such layer')"
+    )
     runtime = common.Runtime("ncnn", [sys.executable, "-c", script])
     with pytest.raises(common.RuntimeFailed, match="ncnn: no such layer"):
         runtime.open()
@@ -407,7 +526,9 @@ def test_wrong_scores_of_ours_end_the_program():
 
 
 def test_scaling_compares_each_case_with_the_first_of_its_series():
-    rows = scaling.add_change([{"gmacs_per_s": 50.0}, {"gmacs_per_s": 100.0}, {"gmacs_per_s": 40.0}])
+    rows = scaling.add_change(
+        [{"gmacs_per_s": 50.0}, {"gmacs_per_s": 100.0}, {"gmacs_per_s": 40.0}]
+    )
     assert [one["change"] for one in rows] == [1.0, 0.5, 1.25]
 
 
@@ -429,13 +550,19 @@ def make_net(tmp_path):
 
 
 def program_runtime(tmp_path, *arguments):
-    return common.ours(OURS, make_net(tmp_path), 1, 2, common.make_pictures(tmp_path, 2, 32), *arguments)
+    return common.ours(
+        OURS, make_net(tmp_path), 1, 2, common.make_pictures(tmp_path, 2, 32), *arguments
+    )
 
 
 @pytest.mark.parametrize("memory", ["normal", "small"])
 def test_bench_model_answers_every_request(tmp_path, memory):
     runtime = program_runtime(tmp_path, memory).open()
-    assert runtime.opened["load_ms"] > 0 and runtime.opened["precision"] == "fp32" and runtime.opened["macs"] > 1e6
+    assert (
+        runtime.opened["load_ms"] > 0
+        and runtime.opened["precision"] == "fp32"
+        and runtime.opened["macs"] > 1e6
+    )
     assert len(runtime.run(1, 3)) == 3
     scores = runtime.scores()
     assert len(scores) == 2 * 10 and scores[:10] != scores[10:]

@@ -1,4 +1,5 @@
-"""What the tests of the resnet program share: the program, its helpers, and a way to run them."""
+"""What the tests of the resnet program share: the program, its helpers, and a way to run
+them."""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ def labels() -> list[str]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory, labels) -> Path:
-    """<class>/<picture> for the built-in model's labels: 60 JPEG and PNG pictures of many sizes."""
+    """<class>/<picture> for the built-in model's labels: 60 JPEG and PNG pictures of many
+    sizes."""
     np = pytest.importorskip("numpy", reason="NumPy is not installed")
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     root, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
@@ -77,7 +79,19 @@ def middling(tmp_path_factory) -> Path:
     """A net of a few milliseconds."""
     pytest.importorskip("onnx", reason="onnx is not installed")
     path = tmp_path_factory.mktemp("nets") / "middling.onnx"
-    run(sys.executable, ROOT / "tests/nets.py", "resnet18", "--size", 96, "--width", 0.5, "--seed", 1, "-o", path)
+    run(
+        sys.executable,
+        ROOT / "tests/nets.py",
+        "resnet18",
+        "--size",
+        96,
+        "--width",
+        0.5,
+        "--seed",
+        1,
+        "-o",
+        path,
+    )
     return path
 
 

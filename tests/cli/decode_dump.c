@@ -1,5 +1,5 @@
-/* Decode a picture as the program does and write "WIDTH HEIGHT\n" and its RGB bytes: test_cli.py compares them with
- * Pillow's. */
+/* Decode a picture as the program does and write "WIDTH HEIGHT\n" and its RGB bytes:
+ * test_cli.py compares them with Pillow's. */
 #include <stdio.h>
 
 #include "picture.h"

@@ -1,4 +1,5 @@
-/* Prints the SHA-256 of every prefix of standard input, the empty one first, each hashed in two pieces. */
+/* Prints the SHA-256 of every prefix of standard input, the empty one first, each hashed
+ * in two pieces. */
 #include <stdint.h>
 #include <stdio.h>
 

@@ -1,4 +1,5 @@
-"""resnet classify --cam: the map is what onnxruntime and NumPy make of the file, and the picture shows it."""
+"""resnet classify --cam: the map is what onnxruntime and NumPy make of the file, and the
+picture shows it."""
 
 from __future__ import annotations
 
@@ -37,11 +38,15 @@ def photo(tmp_path_factory) -> Path:
     return path
 
 
-# ---- what onnxruntime says ---------------------------------------------------------------------------------------
+# ---- what onnxruntime says
+# ---------------------------------------------------------------------------------------
 
 
-def scaled_and_cut(size: tuple[int, int], way: dict) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """(width, height) of a picture after resizing; left and top, width and height of the crop: as torchvision."""
+def scaled_and_cut(
+    size: tuple[int, int], way: dict
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """(width, height) of a picture after resizing; left and top, width and height of the
+    crop: as torchvision."""
     scaled = tuple(side * way["resize"] // min(size) for side in size) if way["resize"] else size
     cut = (way["crop"], way["crop"]) if way["crop"] else scaled
     return scaled, tuple(round((s - c) / 2) for s, c in zip(scaled, cut)), cut
@@ -51,15 +56,23 @@ def prepare(picture: Path, way: dict) -> np.ndarray:
     """The net's input, (1,c,h,w)."""
     image = Image.open(picture).convert("RGB")
     scaled, (left, top), (width, height) = scaled_and_cut(image.size, way)
-    image = image.resize(scaled, Image.Resampling.BILINEAR).crop((left, top, left + width, top + height))
-    values = (np.asarray(image, np.float32) / way["scale"] - np.float32(way["mean"])) / np.float32(way["std"])
+    image = image.resize(scaled, Image.Resampling.BILINEAR).crop(
+        (left, top, left + width, top + height)
+    )
+    values = (np.asarray(image, np.float32) / way["scale"] - np.float32(way["mean"])) / np.float32(
+        way["std"]
+    )
     return values.transpose(2, 0, 1)[None]
 
 
 def expected_map(file: Path, values: np.ndarray) -> np.ndarray:
     """(h,w,classes): the last layer's weights on what lies before the pool."""
     model = onnx.load(file)
-    pool = next(n for n in model.graph.node if n.op_type in ("GlobalAveragePool", "AveragePool", "ReduceMean"))
+    pool = next(
+        n
+        for n in model.graph.node
+        if n.op_type in ("GlobalAveragePool", "AveragePool", "ReduceMean")
+    )
     layer = next(n for n in model.graph.node if n.op_type in ("Gemm", "MatMul"))
     constants = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
     weight = constants[layer.input[1]]
@@ -70,27 +83,51 @@ def expected_map(file: Path, values: np.ndarray) -> np.ndarray:
     else:
         bias = constants[layer.input[2]]
     model.graph.output.append(onnx.ValueInfoProto(name=pool.input[0]))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     features = session.run([pool.input[0]], {session.get_inputs()[0].name: values})[0][0]
-    return np.tensordot(features.astype(np.float64), weight.T if transposed else weight, (0, 0)) + bias
+    return (
+        np.tensordot(features.astype(np.float64), weight.T if transposed else weight, (0, 0)) + bias
+    )
 
 
 CASES = {
     "built-in": lambda folder: SHIPPED,
     "average": lambda folder: make_net(folder / "net.onnx", "plain8", head="average"),
     "option A": lambda folder: make_net(folder / "net.onnx", "resnet8", size=48, head="shape"),
-    "wide": lambda folder: make_net(folder / "net.onnx", "resnet18", size=96, width=0.25, classes=7, head="matmul"),
-    "softmax": lambda folder: make_net(folder / "net.onnx", "resnet8", softmax=True, keep_norm=False),
+    "wide": lambda folder: make_net(
+        folder / "net.onnx", "resnet18", size=96, width=0.25, classes=7, head="matmul"
+    ),
+    "softmax": lambda folder: make_net(
+        folder / "net.onnx", "resnet8", softmax=True, keep_norm=False
+    ),
 }
-WAYS = {"built-in": [], "average": ["--preprocess", "cifar10"], "option A": ["--resize", 50, "--crop", 48],
-        "wide": ["--resize", 100, "--crop", 96], "softmax": ["--preprocess", "cifar10"]}
+WAYS = {
+    "built-in": [],
+    "average": ["--preprocess", "cifar10"],
+    "option A": ["--resize", 50, "--crop", 48],
+    "wide": ["--resize", 100, "--crop", 96],
+    "softmax": ["--preprocess", "cifar10"],
+}
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("conv", ["auto", "direct"])
 def test_map_is_that_of_onnxruntime(case, conv, photo, tmp_path):
     file = CASES[case](tmp_path)
-    answer = resnet_json("classify", "-q", "-m", file, "--conv", conv, *WAYS[case], "--cam", tmp_path / "cam.png", photo)
+    answer = resnet_json(
+        "classify",
+        "-q",
+        "-m",
+        file,
+        "--conv",
+        conv,
+        *WAYS[case],
+        "--cam",
+        tmp_path / "cam.png",
+        photo,
+    )
     result = answer["results"][0]
     cam, best = result["cam"], result["predictions"][0]
     assert (cam["class_index"], cam["label"]) == (best["index"], best["label"])
@@ -98,25 +135,34 @@ def test_map_is_that_of_onnxruntime(case, conv, photo, tmp_path):
     expected = expected_map(file, prepare(photo, answer["preprocess"]))
     assert (cam["height"], cam["width"]) == expected.shape[:2]
     found = np.array(cam["map"]).reshape(expected.shape[:2])
-    # 1e-4 is the difference from onnxruntime that the project allows in any layer, relative to its largest value.
-    assert np.abs(found - expected[:, :, best["index"]]).max() <= 1e-4 * max(1, np.abs(expected).max())
+    # 1e-4 is the difference from onnxruntime that the project allows in any layer,
+    # relative to its largest value.
+    assert np.abs(found - expected[:, :, best["index"]]).max() <= 1e-4 * max(
+        1, np.abs(expected).max()
+    )
     assert expected.mean((0, 1)).argmax() == best["index"]
 
 
-# ---- the picture --------------------------------------------------------------------------------------------------
+# ---- the picture
+# --------------------------------------------------------------------------------------------------
 
 
 def viridis() -> np.ndarray:
     """The table in the source, checked against three colours that its authors published."""
     text = (ROOT / "bindings/cli/viridis.c").read_text()
-    table = np.array([[int(c[i : i + 2], 16) for i in (0, 2, 4)] for c in re.findall(r"0x([0-9a-f]{6})", text)])
+    table = np.array(
+        [[int(c[i : i + 2], 16) for i in (0, 2, 4)] for c in re.findall(r"0x([0-9a-f]{6})", text)]
+    )
     assert table.shape == (256, 3)
     assert [tuple(table[i]) for i in (0, 128, 255)] == [(68, 1, 84), (33, 145, 140), (253, 231, 37)]
     return table
 
 
-def along(size: int, factor: int, scaled: int, first: int, count: int, cells: int) -> tuple[np.ndarray, ...]:
-    """For each pixel of a side of the output: seen or not, and the weights of the map's cells."""
+def along(
+    size: int, factor: int, scaled: int, first: int, count: int, cells: int
+) -> tuple[np.ndarray, ...]:
+    """For each pixel of a side of the output: seen or not, and the weights of the map's
+    cells."""
     at = (np.arange(size * factor) + 0.5) / factor * scaled / size - first
     cell = np.clip(at * cells / count - 0.5, 0, cells - 1)
     weights = np.maximum(0, 1 - np.abs(cell[:, None] - np.arange(cells)))
@@ -131,7 +177,8 @@ def expected_picture(picture: Path, way: dict, cam: dict) -> np.ndarray:
     scaled, first, cut = scaled_and_cut(size, way)
     cells = (cam["width"], cam["height"])
     (seen_x, weights_x), (seen_y, weights_y) = (
-        along(size[i], factor, scaled[i], first[i], cut[i], cells[i]) for i in (0, 1))
+        along(size[i], factor, scaled[i], first[i], cut[i], cells[i]) for i in (0, 1)
+    )
     strength = weights_y @ np.array(cam["map"]).reshape(cells[::-1]) @ weights_x.T
     strength = np.clip(strength, 0, None) / max(cam["map"])
     seen = seen_y[:, None] & seen_x[None, :]
@@ -162,7 +209,8 @@ def test_picture_shows_the_map(size, options, png, photo, tmp_path):
     if max(png) > 1000:
         return
     expected = expected_picture(picture, answer["preprocess"], answer["results"][0]["cam"])
-    # One for rounding; a colour of the table more or less where the strength lies between two.
+    # One for rounding; a colour of the table more or less where the strength lies between
+    # two.
     assert np.abs(np.asarray(image, np.float64) - expected).max() <= 3
     assert np.abs(np.asarray(image, np.float64) - expected).mean() <= 0.3
 
@@ -175,7 +223,9 @@ def test_picture_is_hottest_where_the_map_is(photo, tmp_path):
     painted = np.asarray(Image.open(out), int).sum(2)
     side = 320 // 8
     cells = painted.reshape(8, side, 8, side).mean((1, 3))
-    assert np.unravel_index(cells.argmax(), cells.shape) == np.unravel_index(values.argmax(), values.shape)
+    assert np.unravel_index(cells.argmax(), cells.shape) == np.unravel_index(
+        values.argmax(), values.shape
+    )
     assert painted[np.kron(values, np.ones((side, side))) == values.min()].mean() < painted.mean()
 
 
@@ -191,7 +241,10 @@ def test_same_bytes_every_time(photo, tmp_path):
 
 def test_text_says_where_it_went(tmp_path):
     result = resnet("classify", "--cam", tmp_path / "cam.png", CAT)
-    assert f"what was looked at for cat: {tmp_path}/cam.png, 300 x 300 from 8 x 8 places" in result.stdout.decode()
+    assert (
+        f"what was looked at for cat: {tmp_path}/cam.png, 300 x 300 from 8 x 8 places"
+        in result.stdout.decode()
+    )
     assert b"looked" not in resnet("classify", "-q", "--cam", tmp_path / "cam.png", CAT).stdout
 
 
@@ -202,12 +255,17 @@ def test_predictions_are_those_without(photo, tmp_path):
     assert with_map["predictions"] == without["predictions"]
 
 
-# ---- the class ------------------------------------------------------------------------------------------------------
+# ---- the class
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_class_by_label_or_index(photo, tmp_path):
-    cams = [resnet_json("classify", "--cam", tmp_path / f"{name}.png", "--cam-class", name, photo)["results"][0]["cam"]
-            for name in ("dog", "5", "9")]
+    cams = [
+        resnet_json("classify", "--cam", tmp_path / f"{name}.png", "--cam-class", name, photo)[
+            "results"
+        ][0]["cam"]
+        for name in ("dog", "5", "9")
+    ]
     assert [(c["class_index"], c["label"]) for c in cams] == [(5, "dog"), (5, "dog"), (9, "truck")]
     assert cams[0]["map"] == cams[1]["map"] != cams[2]["map"]
     assert (tmp_path / "dog.png").read_bytes() == (tmp_path / "5.png").read_bytes()
@@ -216,18 +274,25 @@ def test_class_by_label_or_index(photo, tmp_path):
 @pytest.mark.parametrize("name", ["10", "wolf", "-1", "5x", "", "99999999999999999999"])
 def test_unknown_class_is_refused(name, photo, tmp_path):
     said = complaint(resnet("classify", "--cam", tmp_path / "cam.png", "--cam-class", name, photo))
-    assert said == (f"resnet: --cam-class: '{name}' is no class of the model: one of its labels or 0 to 9 is accepted; "
-                    "see resnet inspect --json")
+    assert said == (
+        f"resnet: --cam-class: '{name}' is no class of the model: one of its labels or 0 to 9 is accepted; "
+        "see resnet inspect --json"
+    )
     assert not list(tmp_path.iterdir())
 
 
 def test_class_without_labels(photo, tmp_path):
     net = make_net(tmp_path / "net.onnx", "plain8")
-    said = complaint(resnet("classify", "-q", "-m", net, "--cam", tmp_path / "cam.png", "--cam-class", "dog", photo))
+    said = complaint(
+        resnet(
+            "classify", "-q", "-m", net, "--cam", tmp_path / "cam.png", "--cam-class", "dog", photo
+        )
+    )
     assert "'dog' is no class of the model: it has no labels, 0 to 9 is accepted" in said
 
 
-# ---- refusals -------------------------------------------------------------------------------------------------------
+# ---- refusals
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -259,7 +324,9 @@ def test_other_heads_are_refused(photo, tmp_path):
     result = resnet("classify", "-q", "-m", net, "--cam", out, photo)
     said = complaint(result)
     assert said.startswith(f"resnet: {net}: the last layer, 'fc' (conv), stands behind ")
-    assert said.endswith("max_pool: --cam needs one fully connected layer behind global average pooling")
+    assert said.endswith(
+        "max_pool: --cam needs one fully connected layer behind global average pooling"
+    )
     assert result.stdout.count(b" %") == 3, "labels are shown all the same"
     answer = resnet_json("classify", "-m", net, "--cam", out, photo, code=1)
     assert answer["results"][0]["cam"] is None
@@ -272,9 +339,15 @@ def test_what_is_read_is_not_replaced(what, photo, tmp_path):
     file = tmp_path / "file"
     file.write_bytes((photo if what == "picture" else SHIPPED).read_bytes())
     (tmp_path / "link").symlink_to(file)
-    arguments = ["--cam", tmp_path / "link", file] if what == "picture" else ["-m", file, "--cam", file, photo]
+    arguments = (
+        ["--cam", tmp_path / "link", file]
+        if what == "picture"
+        else ["-m", file, "--cam", file, photo]
+    )
     before = file.read_bytes()
-    assert complaint(resnet("classify", *arguments)).endswith(f"is the {what} itself; name another file to write")
+    assert complaint(resnet("classify", *arguments)).endswith(
+        f"is the {what} itself; name another file to write"
+    )
     assert file.read_bytes() == before
 
 
@@ -283,7 +356,9 @@ def test_output_that_cannot_be(photo, tmp_path):
     assert said == f"resnet: {tmp_path}/none/cam.png: cannot be created: No such file or directory"
     said = complaint(resnet("classify", "-q", "--cam", tmp_path, photo))
     assert said == f"resnet: {tmp_path}: is there and no regular file; name a file to write"
-    assert complaint(resnet("classify", "-q", "--cam", "/dev/null", photo)).startswith("resnet: /dev/null: is there and")
+    assert complaint(resnet("classify", "-q", "--cam", "/dev/null", photo)).startswith(
+        "resnet: /dev/null: is there and"
+    )
     assert Path("/dev/null").is_char_device()
     assert not list(tmp_path.iterdir())
 
@@ -301,7 +376,9 @@ def test_full_disk_leaves_the_old_file(photo, tmp_path):
 def test_unreadable_picture_leaves_nothing(tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(CAT.read_bytes()[:2000])
-    assert "broken.jpg" in complaint(resnet("classify", "-q", "--cam", tmp_path / "cam.png", broken))
+    assert "broken.jpg" in complaint(
+        resnet("classify", "-q", "--cam", tmp_path / "cam.png", broken)
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["broken.jpg"]
 
 

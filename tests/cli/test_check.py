@@ -1,4 +1,5 @@
-"""inspect --check, and the options that say what of a file is to be used: --scores, --size."""
+"""inspect --check, and the options that say what of a file is to be used: --scores,
+--size."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ def test_a_likely_wrong_preprocessing_is_a_warning_and_the_exit_status():
     assert result.returncode == 1 and result.stderr == b""
     severities = [severity for severity, _ in lines_of(result)]
     assert severities == sorted(severities, reverse=True), "warnings come first"
-    assert any(severity == "warning" and "keras-caffe" in message for severity, message in lines_of(result))
+    assert any(
+        severity == "warning" and "keras-caffe" in message for severity, message in lines_of(result)
+    )
     remedied = resnet("inspect", "--check", "--preprocess", "keras-caffe", KERAS)
     assert remedied.returncode == 0 and "warning" not in remedied.stdout.decode()
 
@@ -47,9 +50,14 @@ def test_means_in_the_wrong_unit_are_found(tmp_path: Path):
     onnx.save(model, path)
     result = resnet("inspect", "--check", path)
     assert result.returncode == 1
-    assert any(severity == "warning" and "units of pixel / scale" in message for severity, message in lines_of(result))
+    assert any(
+        severity == "warning" and "units of pixel / scale" in message
+        for severity, message in lines_of(result)
+    )
     said = resnet("bench", "--runs", 1, path)
-    assert said.returncode == 0 and b"units of pixel / scale" in said.stderr, "every command says so"
+    assert said.returncode == 0 and b"units of pixel / scale" in said.stderr, (
+        "every command says so"
+    )
 
 
 def test_a_refused_file_is_said_on_standard_output(tmp_path: Path):
@@ -75,7 +83,9 @@ def test_several_outputs_are_named_and_one_is_chosen():
     assert "'ArgMax:0'" in message and "'softmax_tensor:0'" in message and "--scores" in message
     document = resnet_json("inspect", "--scores", "softmax_tensor:0", TWO_OUTPUTS)
     assert document["ops"][-1]["kernel"] == "softmax"
-    assert "no node computes 'nothing'" in complaint(resnet("inspect", "--scores", "nothing", TWO_OUTPUTS))
+    assert "no node computes 'nothing'" in complaint(
+        resnet("inspect", "--scores", "nothing", TWO_OUTPUTS)
+    )
 
 
 @pytest.mark.parametrize(("text", "size"), [("64", (64, 64)), ("48x80", (48, 80))])
@@ -84,23 +94,36 @@ def test_the_input_is_as_large_as_one_likes(text: str, size: tuple[int, int]):
     assert (model["input_height"], model["input_width"]) == size
 
 
-@pytest.mark.parametrize("text", ["0", "x", "32x", "x32", "32x0", "32x32x32", "-1", "70000", "a", "1000000000000x3"])
+@pytest.mark.parametrize(
+    "text", ["0", "x", "32x", "x32", "32x0", "32x32x32", "-1", "70000", "a", "1000000000000x3"]
+)
 def test_sizes_that_are_none_are_refused(text: str):
     result = resnet("inspect", "--size", text, ANY_SIZE)
-    assert result.returncode == 2 and b"--size '" in result.stderr and b"1 to 65535" in result.stderr
+    assert (
+        result.returncode == 2 and b"--size '" in result.stderr and b"1 to 65535" in result.stderr
+    )
 
 
 def test_a_size_that_layers_cannot_follow_is_refused_by_name(tmp_path: Path):
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     np = pytest.importorskip("numpy", reason="NumPy is not installed")
     helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
-    nodes = [helper.make_node("Flatten", ["x"], ["flat"], "flatten"),
-             helper.make_node("Gemm", ["flat", "w"], ["y"], "classifier")]
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"], "flatten"),
+        helper.make_node("Gemm", ["flat", "w"], ["y"], "classifier"),
+    ]
     weights = onnx.numpy_helper.from_array(np.ones((3 * 8 * 8, 5), np.float32), "w")
-    graph = helper.make_graph(nodes, "flat", [helper.make_tensor_value_info("x", float32, ["n", 3, 8, 8])],
-                              [helper.make_tensor_value_info("y", float32, ["n", 5])], [weights])
+    graph = helper.make_graph(
+        nodes,
+        "flat",
+        [helper.make_tensor_value_info("x", float32, ["n", 3, 8, 8])],
+        [helper.make_tensor_value_info("y", float32, ["n", 5])],
+        [weights],
+    )
     path = tmp_path / "flat.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path
+    )
     assert resnet("inspect", "--quiet", path).returncode == 0
     message = complaint(resnet("inspect", "--size", "16", path))
     assert "node 'classifier' (Gemm, opset 13)" in message and "192" in message and "768" in message

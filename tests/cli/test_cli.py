@@ -1,4 +1,5 @@
-"""The resnet program: commands, JSON keys, exit codes, messages, terminals and broken outputs."""
+"""The resnet program: commands, JSON keys, exit codes, messages, terminals and broken
+outputs."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def pack(source: Path, target: Path, prefix: str = "", method: int = zipfile.ZIP
     return target
 
 
-# ---- usage -----------------------------------------------------------------------------------------------------
+# ---- usage
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_help_and_version():
@@ -60,27 +62,49 @@ def test_help_and_version():
         (["classify", "--frob", "x"], "unknown option '--frob'; see resnet classify --help"),
         (["classify", "-Z", "x"], "unknown option '-Z'; see resnet classify --help"),
         (["classify", "-k"], "a value is missing after '-k'; see resnet classify --help"),
-        (["classify", "-k", "0", "x"], "--top '0': 1 to 100000 is accepted; see resnet classify --help"),
-        (["classify", "-k", "3x", "x"], "--top '3x': 1 to 100000 is accepted; see resnet classify --help"),
-        (["classify", "--threads", "-1", "x"], "--threads '-1': 0 to 1024 is accepted; see resnet classify --help"),
-        (["classify", "--crop", "0", "x"], "--crop '0': none or 1 to 65535 is accepted; see resnet classify --help"),
-        (["classify", "--resize", "", "x"], "--resize '': none or 1 to 65535 is accepted; see resnet classify --help"),
+        (
+            ["classify", "-k", "0", "x"],
+            "--top '0': 1 to 100000 is accepted; see resnet classify --help",
+        ),
+        (
+            ["classify", "-k", "3x", "x"],
+            "--top '3x': 1 to 100000 is accepted; see resnet classify --help",
+        ),
+        (
+            ["classify", "--threads", "-1", "x"],
+            "--threads '-1': 0 to 1024 is accepted; see resnet classify --help",
+        ),
+        (
+            ["classify", "--crop", "0", "x"],
+            "--crop '0': none or 1 to 65535 is accepted; see resnet classify --help",
+        ),
+        (
+            ["classify", "--resize", "", "x"],
+            "--resize '': none or 1 to 65535 is accepted; see resnet classify --help",
+        ),
         (["inspect", "--runs", "3"], "unknown option '--runs'; see resnet inspect --help"),
         (["inspect", "--json=yes"], "unknown option '--json=yes'; see resnet inspect --help"),
         (["eval", "model.onnx"], "--data is missing; see resnet eval --help"),
         (["compare", "--data", "x"], "no model is named; see resnet compare --help"),
         (["compare", "a", "b"], "--data is missing; see resnet compare --help"),
         (["compare", "-m", "a", "--data", "x"], "unknown option '-m'; see resnet compare --help"),
-        (["compare", "a", "--data", "x", "--lesions", "all"],
-         "--lesions 'all': 0 to 999999999 is accepted; see resnet compare --help"),
+        (
+            ["compare", "a", "--data", "x", "--lesions", "all"],
+            "--lesions 'all': 0 to 999999999 is accepted; see resnet compare --help",
+        ),
         (["compile", "model.onnx"], "--output is missing; see resnet compile --help"),
         (["compile", "-o"], "a value is missing after '-o'; see resnet compile --help"),
-        (["compile", "-o", "x", "--threads", "1"], "unknown option '--threads'; see resnet compile --help"),
+        (
+            ["compile", "-o", "x", "--threads", "1"],
+            "unknown option '--threads'; see resnet compile --help",
+        ),
         (["compile", "-o", "x", "a", "b"], "unexpected argument 'b'; see resnet compile --help"),
         (["bench", "a", "b"], "unexpected argument 'b'; see resnet bench --help"),
         (["bench", "-m", "a", "b"], "unexpected argument 'b'; see resnet bench --help"),
-        (["classify", "--threads", "99999999999999999999", "x"],
-         "--threads '99999999999999999999': 0 to 1024 is accepted; see resnet classify --help"),
+        (
+            ["classify", "--threads", "99999999999999999999", "x"],
+            "--threads '99999999999999999999': 0 to 1024 is accepted; see resnet classify --help",
+        ),
     ],
 )
 def test_wrong_usage(arguments, message):
@@ -91,36 +115,57 @@ def test_wrong_usage(arguments, message):
 
 
 def options_of(command: str) -> set[str]:
-    return set(re.findall(r"--[a-z-]+", resnet(command, "--help").stdout.decode().split("Options:")[1].split("Example:")[0]))
+    return set(
+        re.findall(
+            r"--[a-z-]+",
+            resnet(command, "--help").stdout.decode().split("Options:")[1].split("Example:")[0],
+        )
+    )
 
 
 def test_conv_chooses_the_kernels():
     def kernels(*options: str) -> set[str]:
-        return {op["kernel"] for op in json.loads(resnet("inspect", "--json", *options).stdout)["ops"]}
+        return {
+            op["kernel"] for op in json.loads(resnet("inspect", "--json", *options).stdout)["ops"]
+        }
 
     assert {"conv", "winograd"} <= kernels()
     assert "winograd" not in kernels("--conv", "direct")
     wrong = resnet("inspect", "--conv", "wino")
     assert wrong.returncode == 2
-    assert "--conv 'wino': auto|direct|winograd is accepted; see resnet inspect --help" in wrong.stderr.decode()
+    assert (
+        "--conv 'wino': auto|direct|winograd is accepted; see resnet inspect --help"
+        in wrong.stderr.decode()
+    )
 
 
 def test_small_memory_takes_less_for_the_weights():
-    normal, direct, small = (resnet_json("inspect", *o) for o in ([], ["--conv", "direct"], ["--memory", "small"]))
-    assert "winograd" in {op["kernel"] for op in normal["ops"]} and "winograd" not in {op["kernel"] for op in small["ops"]}
+    normal, direct, small = (
+        resnet_json("inspect", *o) for o in ([], ["--conv", "direct"], ["--memory", "small"])
+    )
+    assert "winograd" in {op["kernel"] for op in normal["ops"]} and "winograd" not in {
+        op["kernel"] for op in small["ops"]
+    }
     assert small["weights_bytes"] == direct["weights_bytes"] < normal["weights_bytes"]
     forced = resnet_json("inspect", "--memory", "small", "--conv", "winograd")
     assert forced["weights_bytes"] == small["weights_bytes"]
     wrong = resnet("bench", "--memory", "tiny")
     assert wrong.returncode == 2
-    assert wrong.stderr == b"resnet: --memory 'tiny': normal|small is accepted; see resnet bench --help\n"
+    assert (
+        wrong.stderr
+        == b"resnet: --memory 'tiny': normal|small is accepted; see resnet bench --help\n"
+    )
 
 
 def test_small_memory_labels_alike(pictures):
     files = sorted(pictures.glob("*/*"))[:8]
-    normal, small = (resnet_json("classify", *o, *files)["results"] for o in ([], ["--memory", "small"]))
+    normal, small = (
+        resnet_json("classify", *o, *files)["results"] for o in ([], ["--memory", "small"])
+    )
     for one, other in zip(normal, small):
-        assert [p["index"] for p in one["predictions"]] == [p["index"] for p in other["predictions"]]
+        assert [p["index"] for p in one["predictions"]] == [
+            p["index"] for p in other["predictions"]
+        ]
         for a, b in zip(one["predictions"], other["predictions"]):
             assert math.isclose(a["score"], b["score"], abs_tol=1e-4)
 
@@ -138,9 +183,13 @@ def beside(tmp_path) -> Path:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_external_data_is_read_when_it_is_switched_on(command, beside, picture, tmp_path):
     plan = tmp_path / "out.resnet"
-    arguments = {"classify": ["-m", beside, picture], "eval": [beside, "--data", picture.parent.parent],
-                 "compare": [beside, "--data", picture.parent.parent, "--lesions", 0],
-                 "bench": [beside, "--runs", 1], "compile": [beside, "-o", plan]}.get(command, [beside])
+    arguments = {
+        "classify": ["-m", beside, picture],
+        "eval": [beside, "--data", picture.parent.parent],
+        "compare": [beside, "--data", picture.parent.parent, "--lesions", 0],
+        "bench": [beside, "--runs", 1],
+        "compile": [beside, "-o", plan],
+    }.get(command, [beside])
     message = complaint(resnet(command, *arguments, "--quiet"))
     assert message.startswith(f"resnet: {beside}: tensor '") and "file 'beside.data': " in message
     assert "--external-data" in message and not plan.exists()
@@ -161,14 +210,19 @@ def test_external_data_stays_in_the_models_folder(beside, tmp_path):
     elsewhere.mkdir()
     beside.with_suffix(".data").rename(elsewhere / "beside.data")
     beside.with_suffix(".data").symlink_to("elsewhere/beside.data")
-    assert "file 'beside.data': is a symbolic link" in complaint(resnet("inspect", beside, "--external-data"))
+    assert "file 'beside.data': is a symbolic link" in complaint(
+        resnet("inspect", beside, "--external-data")
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_completion_and_manual_know_every_option(command):
     manual = (ROOT / "bindings/cli/resnet.1").read_text()
     for option in options_of(command):
-        assert f"Fl -{option.removeprefix('--')}" in manual or f", -{option.removeprefix('--')}" in manual, option
+        assert (
+            f"Fl -{option.removeprefix('--')}" in manual
+            or f", -{option.removeprefix('--')}" in manual
+        ), option
     script = f"source {ROOT}/bindings/cli/resnet.bash; COMP_WORDS=(resnet {command} --); COMP_CWORD=2; _resnet; echo ${{COMPREPLY[@]}}"
     assert set(run("bash", "-c", script).stdout.decode().split()) == options_of(command)
 
@@ -176,10 +230,14 @@ def test_completion_and_manual_know_every_option(command):
 def test_completion_of_commands_and_presets():
     script = f"source {ROOT}/bindings/cli/resnet.bash; COMP_WORDS=(resnet $1 $2 $3); COMP_CWORD=$4; _resnet; echo ${{COMPREPLY[@]}}"
     assert run("bash", "-c", script, "", "b", "", "", "1").stdout == b"bench\n"
-    assert run("bash", "-c", script, "", "eval", "--preprocess", "ke", "3").stdout == b"keras-caffe keras-tf\n"
+    assert (
+        run("bash", "-c", script, "", "eval", "--preprocess", "ke", "3").stdout
+        == b"keras-caffe keras-tf\n"
+    )
 
 
-# ---- classify --------------------------------------------------------------------------------------------------
+# ---- classify
+# --------------------------------------------------------------------------------------------------
 
 
 def test_classify_text(picture, labels):
@@ -187,7 +245,10 @@ def test_classify_text(picture, labels):
     lines = result.stdout.decode().splitlines()
     assert result.returncode == 0 and not result.stderr
     assert lines[0].startswith("model       built-in model: ")
-    assert lines[1].startswith("pictures    shorter side to 32, centre crop 32 x 32, ") and "as the file says" in lines[1]
+    assert (
+        lines[1].startswith("pictures    shorter side to 32, centre crop 32 x 32, ")
+        and "as the file says" in lines[1]
+    )
     assert lines[2].startswith(f"{picture}  ") and "centre crop 32 x 32" in lines[2]
     assert len(lines) == 5
     for line in lines[3:]:
@@ -240,7 +301,9 @@ def test_classify_goes_on_after_a_failure(pictures, tmp_path):
 def test_classify_batches_change_nothing(pictures):
     files = sorted(pictures.glob("*/*"))
     alone = resnet_json("classify", "--threads", 1, *files)
-    assert alone["results"] == resnet_json("classify", "--batch", 7, "--threads", 2, *files)["results"]
+    assert (
+        alone["results"] == resnet_json("classify", "--batch", 7, "--threads", 2, *files)["results"]
+    )
 
 
 def test_classify_wrong_size_bears_its_own_error(pictures):
@@ -259,13 +322,17 @@ def test_classify_quiet(picture):
 
 
 def test_preprocess_options(picture):
-    document = resnet_json("classify", "--preprocess", "imagenet", "--resize", 40, "--crop", 32, picture)
+    document = resnet_json(
+        "classify", "--preprocess", "imagenet", "--resize", 40, "--crop", 32, picture
+    )
     way = document["preprocess"]
     assert (way["source"], way["resize"], way["crop"]) == ("options", 40, 32)
     assert way["mean"] == [0.485, 0.456, 0.406] and way["std"] == [0.229, 0.224, 0.225]
     kept = resnet_json("classify", "--resize", 32, picture)["preprocess"]
     own = resnet_json("classify", picture)["preprocess"]
-    assert kept["source"] == "options" and kept["mean"] == own["mean"] and kept["crop"] == own["crop"]
+    assert (
+        kept["source"] == "options" and kept["mean"] == own["mean"] and kept["crop"] == own["crop"]
+    )
     result = resnet("classify", "--preprocess", "photoshop", picture)
     assert "--preprocess" in complaint(result) and "cifar10" in complaint(result)
 
@@ -280,13 +347,21 @@ def test_file_names_cannot_command_the_terminal(tmp_path):
 
 
 def test_file_names_that_are_no_utf8(tmp_path):
-    path = os.fsencode(tmp_path) + b"/a\xff\xc3(\xed\xa0\x80\"\\\xf0\x9f\x90\xb1.jpg"
+    path = os.fsencode(tmp_path) + b'/a\xff\xc3(\xed\xa0\x80"\\\xf0\x9f\x90\xb1.jpg'
     document = resnet_json("classify", path, code=1)
-    assert document["errors"][0]["file"].endswith('/a\ufffd\ufffd(\ufffd\ufffd\ufffd"\\\U0001f431.jpg')
+    assert document["errors"][0]["file"].endswith(
+        '/a\ufffd\ufffd(\ufffd\ufffd\ufffd"\\\U0001f431.jpg'
+    )
 
 
 def test_missing_model():
-    for command in (["classify", "x.jpg", "-m"], ["inspect"], ["bench"], ["eval", "--data", "x"], ["compile", "-o", "x"]):
+    for command in (
+        ["classify", "x.jpg", "-m"],
+        ["inspect"],
+        ["bench"],
+        ["eval", "--data", "x"],
+        ["compile", "-o", "x"],
+    ):
         message = complaint(resnet(*command, "/no/such/model.onnx"))
         assert message.startswith("resnet: /no/such/model.onnx: ")
 
@@ -308,7 +383,10 @@ def test_model_without_preprocessing_is_guessed_and_said(tmp_path):
         "small",
         [helper.make_tensor_value_info("x", 1, ["n", 3, 32, 32])],
         [helper.make_tensor_value_info("y", 1, ["n", 4])],
-        [numpy_helper.from_array(rng.normal(size=s).astype(np.float32), n) for n, s in weights.items()],
+        [
+            numpy_helper.from_array(rng.normal(size=s).astype(np.float32), n)
+            for n, s in weights.items()
+        ],
     )
     path = tmp_path / "small.onnx"
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
@@ -329,12 +407,15 @@ def test_model_without_preprocessing_is_guessed_and_said(tmp_path):
     assert document["top1"] == 0.25 and document["top5"] == 1.0
     (evaluated / "e").mkdir()
     image.new("RGB", (32, 32)).save(evaluated / "e" / "x.png")
-    assert "4 classes without labels and the data 5 folders" in complaint(resnet("eval", path, "--data", evaluated, "-q"))
+    assert "4 classes without labels and the data 5 folders" in complaint(
+        resnet("eval", path, "--data", evaluated, "-q")
+    )
     text = resnet("classify", "-q", "-m", path, evaluated / "a" / "x.png").stdout.decode()
     assert "class 0" in text or "class 1" in text or "class 2" in text or "class 3" in text
 
 
-# ---- eval ------------------------------------------------------------------------------------------------------
+# ---- eval
+# ------------------------------------------------------------------------------------------------------
 
 VARYING = ("images_per_second", "seconds", "threads", "batch", "data")
 
@@ -346,7 +427,10 @@ def counts(document: dict) -> dict:
 
 def wilson(share: float, n: int) -> tuple[float, float]:
     z = 1.959964
-    centre, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    centre, half = (
+        share + z * z / (2 * n),
+        z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)),
+    )
     return (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
 
 
@@ -357,16 +441,25 @@ def test_eval_agrees_with_classify(pictures, labels):
     truth = [f.parent.name for f in files]
     document = resnet_json("eval", "--data", pictures)
     assert document["images"] == len(files) and document["folders"] == len(labels)
-    assert math.isclose(document["top1"], sum(r[0] == t for r, t in zip(ranked, truth)) / len(files))
+    assert math.isclose(
+        document["top1"], sum(r[0] == t for r, t in zip(ranked, truth)) / len(files)
+    )
     assert math.isclose(document["top5"], sum(t in r for r, t in zip(ranked, truth)) / len(files))
     assert document["top1_ci95"] == pytest.approx(wilson(document["top1"], len(files)), abs=1e-6)
-    assert document["images_per_second"] > 0 and document["classes_by"] == "labels" and document["errors"] == []
+    assert (
+        document["images_per_second"] > 0
+        and document["classes_by"] == "labels"
+        and document["errors"] == []
+    )
 
 
 def test_eval_does_not_depend_on_threads_batches_or_packing(pictures, tmp_path):
     expected = counts(resnet_json("eval", "--data", pictures, "--threads", 1, "--batch", 1))
     for threads, batch in [(2, 1), (3, 7), (1, 64), (0, 0), (16, 3)]:
-        assert counts(resnet_json("eval", "--data", pictures, "--threads", threads, "--batch", batch)) == expected
+        assert (
+            counts(resnet_json("eval", "--data", pictures, "--threads", threads, "--batch", batch))
+            == expected
+        )
     for prefix in ("", "test/"):
         for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             archive = pack(pictures, tmp_path / "a.zip", prefix, method)
@@ -395,18 +488,27 @@ def test_eval_reports_pictures_it_cannot_read(pictures, tmp_path):
         document = resnet_json("eval", "--data", archive, *options, code=1)
         assert document["images"] == 60
         assert [e["file"] for e in document["errors"]] == [
-            f"{archive}/{folder}/broken.jpg", f"{archive}/{folder}/note.txt"
+            f"{archive}/{folder}/broken.jpg",
+            f"{archive}/{folder}/note.txt",
         ]
     result = resnet("eval", "--data", archive)
     assert b"unreadable  2 pictures, not counted" in result.stdout
-    assert result.stderr.decode().splitlines()[1].startswith(f"resnet: {archive}/{folder}/note.txt: is neither")
+    assert (
+        result.stderr.decode()
+        .splitlines()[1]
+        .startswith(f"resnet: {archive}/{folder}/note.txt: is neither")
+    )
 
 
 def test_eval_with_nothing_readable_has_no_numbers(tmp_path, labels):
     (tmp_path / labels[0]).mkdir()
     (tmp_path / labels[0] / "x.jpg").write_bytes(b"no")
     document = resnet_json("eval", "--data", tmp_path, code=1)
-    assert document["images"] == 0 and document["top1"] is None and document["top1_ci95"] == [None, None]
+    assert (
+        document["images"] == 0
+        and document["top1"] is None
+        and document["top1_ci95"] == [None, None]
+    )
 
 
 def test_eval_classes(pictures, labels, tmp_path):
@@ -488,7 +590,8 @@ def test_eval_archive_that_understates_its_sizes(tmp_path, labels):
     assert document["images"] == 0 and len(document["errors"]) == 1
 
 
-# ---- inspect and bench -----------------------------------------------------------------------------------------
+# ---- inspect and bench
+# -----------------------------------------------------------------------------------------
 
 
 def test_inspect_json():
@@ -497,7 +600,9 @@ def test_inspect_json():
         assert document[key] > 0
     ops, blocks = document["ops"], document["blocks"]
     assert document["notice"] is None
-    assert all(op["cost"] >= 0 for op in ops) and all(op["cost"] > 0 for op in ops if op["kernel"] == "winograd")
+    assert all(op["cost"] >= 0 for op in ops) and all(
+        op["cost"] > 0 for op in ops if op["kernel"] == "winograd"
+    )
     assert [op["index"] for op in ops] == list(range(len(ops)))
     assert sum(op["parameters"] for op in ops) == document["parameters"]
     assert sum(op["macs"] for op in ops) == document["macs"]
@@ -517,7 +622,10 @@ def test_inspect_text():
     rows = lines[start + 1 : start + 1 + len(document["ops"])]
     column = lines[start].index("kernel")
     for row, op in zip(rows, document["ops"]):
-        assert row[column:].startswith(op["kernel"]) and f"{op['shape'][0]}x{op['shape'][1]}x{op['shape'][2]}" in row
+        assert (
+            row[column:].startswith(op["kernel"])
+            and f"{op['shape'][0]}x{op['shape'][1]}x{op['shape'][2]}" in row
+        )
     for block in document["blocks"]:
         assert re.search(rf"^{re.escape(block['name'])} +{block['shortcut']} ", text, re.M)
 
@@ -527,7 +635,9 @@ def test_bench_json():
     assert (document["threads"], document["batch"], document["runs"]) == (1, 2, 7)
     latency = document["latency_ms"]
     assert 0 < latency["min"] <= latency["median"] <= latency["p99"]
-    assert document["load_ms"] > 0 and document["peak_rss_bytes"] > 1 << 20 and "ops" not in document
+    assert (
+        document["load_ms"] > 0 and document["peak_rss_bytes"] > 1 << 20 and "ops" not in document
+    )
     assert resnet_json("bench", "--runs", 1)["threads"] == len(os.sched_getaffinity(0))
 
 
@@ -538,40 +648,52 @@ def test_bench_per_op():
     assert [op["name"] for op in ops] == [op["name"] for op in plan]
     assert math.isclose(sum(op["share"] for op in ops), 1, rel_tol=1e-9)
     assert all(0 < op["nanoseconds"] < 60e9 for op in ops)
-    assert math.isclose(sum(op["nanoseconds"] for op in ops), document["ops_ms"]["sum"] * 1e6, rel_tol=1e-9)
+    assert math.isclose(
+        sum(op["nanoseconds"] for op in ops), document["ops_ms"]["sum"] * 1e6, rel_tol=1e-9
+    )
     for op in ops:
         assert math.isclose(op["gflops"], 2 * op["macs"] / op["nanoseconds"], rel_tol=1e-9)
     text = resnet("bench", "--runs", 3, "--per-op").stdout.decode()
     assert re.search(r"^latency     \d+\.\d{3} ms median, ", text, re.M) and "GFLOP/s" in text
-    assert re.search(r"^sum         \d+\.\d{3} ms of \d+\.\d{3} ms for the whole, \d+\.\d % ", text, re.M)
+    assert re.search(
+        r"^sum         \d+\.\d{3} ms of \d+\.\d{3} ms for the whole, \d+\.\d % ", text, re.M
+    )
 
 
 def check_sum(*options) -> None:
-    """Ops add up to the whole within the 3 % that the project promises, and observing does not slow the net down by
-    more; a busy machine may spoil a try, hence several."""
+    """Ops add up to the whole within the 3 % that the project promises, and observing
+    does not slow the net down by more; a busy machine may spoil a try, hence several."""
     tries = []
     for _ in range(10):
         document = resnet_json("bench", "--per-op", *options)
         ops, latency = document["ops_ms"], document["latency_ms"]
         tries.append((ops, latency))
-        if 0.97 < ops["sum"] / ops["whole"] <= 1 and latency["min"] * 0.97 < ops["whole"] < latency["median"] * 1.03:
+        if (
+            0.97 < ops["sum"] / ops["whole"] <= 1
+            and latency["min"] * 0.97 < ops["whole"] < latency["median"] * 1.03
+        ):
             return
     pytest.fail(f"in none of these do the ops add up to the whole: {tries}")
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("options", [["--threads", 1], ["--threads", 2], ["--threads", 1, "--batch", 3]])
+@pytest.mark.parametrize(
+    "options", [["--threads", 1], ["--threads", 2], ["--threads", 1, "--batch", 3]]
+)
 def test_bench_ops_add_up_to_the_whole(middling, options):
     check_sum(middling, "--runs", 60, *options)
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("options", [["--runs", 150, "--threads", 1], ["--runs", 1200, "--threads", 2]])
+@pytest.mark.parametrize(
+    "options", [["--runs", 150, "--threads", 1], ["--runs", 1200, "--threads", 2]]
+)
 def test_bench_ops_add_up_where_they_are_tiny(options):
     check_sum(*options)
 
 
-# ---- terminals, pipes, disks -----------------------------------------------------------------------------------
+# ---- terminals, pipes, disks
+# -----------------------------------------------------------------------------------
 
 
 def run_on_terminal(*arguments, descriptor: int, environment: dict | None = None) -> bytes:
@@ -594,9 +716,13 @@ def run_on_terminal(*arguments, descriptor: int, environment: dict | None = None
 
     reader = threading.Thread(target=read)
     reader.start()
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {["", "stdout", "stderr"][descriptor]: own}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {
+        ["", "stdout", "stderr"][descriptor]: own
+    }
     process = subprocess.Popen(
-        [os.fspath(PROGRAM), *map(str, arguments)], env={"TERM": "xterm", **(environment or {})}, **streams
+        [os.fspath(PROGRAM), *map(str, arguments)],
+        env={"TERM": "xterm", **(environment or {})},
+        **streams,
     )
     process.communicate(timeout=60)
     os.close(own)
@@ -617,12 +743,18 @@ def test_progress_bar_on_a_terminal_only(pictures):
 
 def test_colours_on_a_terminal_only(picture):
     assert b"\033[1m" in run_on_terminal("classify", picture, descriptor=1)
-    assert b"\033" not in run_on_terminal("classify", picture, descriptor=1, environment={"NO_COLOR": "1"})
-    assert b"\033" not in run_on_terminal("classify", picture, descriptor=1, environment={"TERM": "dumb"})
+    assert b"\033" not in run_on_terminal(
+        "classify", picture, descriptor=1, environment={"NO_COLOR": "1"}
+    )
+    assert b"\033" not in run_on_terminal(
+        "classify", picture, descriptor=1, environment={"TERM": "dumb"}
+    )
     assert b"\033" not in resnet("classify", picture).stdout
 
 
-@pytest.mark.parametrize("options", [["inspect"], ["inspect", "--json"], ["--help"], ["bench", "--help"]])
+@pytest.mark.parametrize(
+    "options", [["inspect"], ["inspect", "--json"], ["--help"], ["bench", "--help"]]
+)
 def test_full_disk(options):
     with open("/dev/full", "wb") as full:
         result = run(PROGRAM, *options, capture_output=False, stdout=full, stderr=subprocess.PIPE)
@@ -649,7 +781,10 @@ def test_closed_descriptors(picture):
     assert shell('exec "$0" classify "$1" 2>&-').returncode == 0
     assert shell('exec "$0" classify "$1" <&- 2>&-').stdout.count(b" %  ") == 3
     closed = shell('exec "$0" classify "$1" >&-')
-    assert closed.returncode == 1 and b"standard output cannot be written: Bad file descriptor" in closed.stderr
+    assert (
+        closed.returncode == 1
+        and b"standard output cannot be written: Bad file descriptor" in closed.stderr
+    )
     assert shell('exec "$0" classify "$1" <&- >&- 2>&-').returncode == 1
 
 

@@ -1,4 +1,5 @@
-"""resnet compare: what it counts, and that its numbers are those of NumPy, onnxruntime and `resnet eval`."""
+"""resnet compare: what it counts, and that its numbers are those of NumPy, onnxruntime
+and `resnet eval`."""
 
 from __future__ import annotations
 
@@ -16,10 +17,20 @@ from conftest import BUILD, ROOT, resnet, resnet_json, run
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 
-# Float sums in another order, and convolutions by Winograd's method, against onnxruntime's: issue 5 asks for 1e-4.
+# Float sums in another order, and convolutions by Winograd's method, against
+# onnxruntime's: issue 5 asks for 1e-4.
 TOLERANCE = 1e-4
-TIMES = {"seconds", "images_per_second", "threads", "latency_ms", "load_ms", "peak_rss_bytes", "shortcut_ms", "unfused_ms",
-         "cost_runs"}
+TIMES = {
+    "seconds",
+    "images_per_second",
+    "threads",
+    "latency_ms",
+    "load_ms",
+    "peak_rss_bytes",
+    "shortcut_ms",
+    "unfused_ms",
+    "cost_runs",
+}
 QUICK = ("--lesions", "0", "--quiet")
 Z = 1.959963984540054
 
@@ -34,8 +45,13 @@ def net(folder: Path, name: str, *arguments: object) -> Path:
 @pytest.fixture(scope="module")
 def nets(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("nets")
-    return {"plain": net(folder, "plain", "plain8", "--seed", 3), "residual": net(folder, "residual", "resnet8", "--seed", 4),
-            "projecting": net(folder, "projecting", "resnet8", "--shortcut", "B", "--seed", 5, "--fold-norm")}
+    return {
+        "plain": net(folder, "plain", "plain8", "--seed", 3),
+        "residual": net(folder, "residual", "resnet8", "--seed", 4),
+        "projecting": net(
+            folder, "projecting", "resnet8", "--shortcut", "B", "--seed", 5, "--fold-norm"
+        ),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +73,14 @@ def compared(nets, data) -> dict:
 
 
 def block_outputs(model: dict, plan: dict) -> dict[str, str]:
-    """Tensors by block. Other outputs are residual branches that an addition of its own takes."""
+    """Tensors by block. Other outputs are residual branches that an addition of its own
+    takes."""
     last = {b["last_op"]: b["name"] for b in plan["blocks"]}
-    return {last[r["op"]]: r["tensor"] for r in model["responses"] if r["point"] == "output" and r["op"] in last}
+    return {
+        last[r["op"]]: r["tensor"]
+        for r in model["responses"]
+        if r["point"] == "output" and r["op"] in last
+    }
 
 
 def without_times(value: object) -> object:
@@ -68,11 +89,13 @@ def without_times(value: object) -> object:
     return [without_times(v) for v in value] if isinstance(value, list) else value
 
 
-# ---- what there is ---------------------------------------------------------------------------------------------
+# ---- what there is
+# ---------------------------------------------------------------------------------------------
 
 
 def test_document(compared, nets, data):
-    assert [m["title"] for m in compared["models"]] == [path.name for path in nets.values()]  # two are called resnet8
+    # two are called resnet8
+    assert [m["title"] for m in compared["models"]] == [path.name for path in nets.values()]
     assert [(p["a"], p["b"]) for p in compared["pairs"]] == [(0, 1), (0, 2), (1, 2)]
     assert compared["errors"] == [] and compared["images"] == 66 and compared["folders"] == 10
     for model, path in zip(compared["models"], nets.values()):
@@ -89,27 +112,39 @@ def test_document(compared, nets, data):
 def test_layers_are_those_that_the_paper_counts(compared, nets):
     for model, path in zip(compared["models"], nets.values()):
         layers = [r for r in model["responses"] if r["layer"]]
-        assert [r["layer"] for r in layers] == list(range(1, model["layers"] + 1)) and model["layers"] == 8
+        assert [r["layer"] for r in layers] == list(range(1, model["layers"] + 1)) and model[
+            "layers"
+        ] == 8
         assert {r["point"] for r in layers} == {"response"}
         ops = resnet_json("inspect", path)
-        assert list(block_outputs(model, ops)) == [b["name"] for b in ops["blocks"]] and len(ops["blocks"]) == 3
+        assert (
+            list(block_outputs(model, ops)) == [b["name"] for b in ops["blocks"]]
+            and len(ops["blocks"]) == 3
+        )
         shortcuts = [r["block"] for r in model["responses"] if r["point"] == "shortcut"]
         assert shortcuts == ([b["name"] for b in ops["blocks"]] if model["residual"] else [])
 
 
 def test_text(nets, data):
-    text = resnet("compare", nets["plain"], nets["residual"], "--data", data, *QUICK).stdout.decode()
+    text = resnet(
+        "compare", nets["plain"], nets["residual"], "--data", data, *QUICK
+    ).stdout.decode()
     assert "66 pictures in 10 folders" in text and "McNemar" in text and "stage1.block1" in text
     document = resnet_json("compare", nets["plain"], nets["residual"], "--data", data, *QUICK)
     # As in Fig. 7 and in the report: without the fully connected layer.
-    plain, residual = ([r["std"] for r in m["responses"] if r["layer"]][:-1] for m in document["models"])
+    plain, residual = (
+        [r["std"] for r in m["responses"] if r["layer"]][:-1] for m in document["models"]
+    )
     ratios = np.divide(residual, plain)
     title, other = (m["title"] for m in reversed(document["models"]))
-    assert (f"{title}'s layer responses are {np.median(ratios):.2f} times those of {other} in the median layer "
-            f"(layers compared one by one), and smaller in {(ratios < 1).sum()} of 7 layers") in text
+    assert (
+        f"{title}'s layer responses are {np.median(ratios):.2f} times those of {other} in the median layer "
+        f"(layers compared one by one), and smaller in {(ratios < 1).sum()} of 7 layers"
+    ) in text
 
 
-# ---- numbers ---------------------------------------------------------------------------------------------------
+# ---- numbers
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_accuracy_is_that_of_eval(compared, nets, data):
@@ -119,7 +154,9 @@ def test_accuracy_is_that_of_eval(compared, nets, data):
             assert model[key] == alone[key], key
 
 
-@pytest.mark.parametrize("change", [("--threads", 1), ("--threads", 3), ("--batch", 1), ("--batch", 7)])
+@pytest.mark.parametrize(
+    "change", [("--threads", 1), ("--threads", 3), ("--batch", 1), ("--batch", 7)]
+)
 def test_numbers_depend_on_nothing(compared, nets, data, change):
     again = resnet_json("compare", *nets.values(), "--data", data, *QUICK, *change)
     assert without_times(again) == without_times(compared)
@@ -140,21 +177,31 @@ def mcnemar(a: int, b: int) -> tuple[float, float]:
 
 def check_pairs(document: dict) -> None:
     for model in document["models"]:
-        assert model["top5_ci95"] == pytest.approx(wilson(round(model["top5"] * model["images"]), model["images"]))
+        assert model["top5_ci95"] == pytest.approx(
+            wilson(round(model["top5"] * model["images"]), model["images"])
+        )
     for pair in document["pairs"]:
         images, both, a, b = (pair[k] for k in ("images", "both", "only_a", "only_b"))
         assert both + a == round(document["models"][pair["a"]]["top1"] * images)
         assert both + b == round(document["models"][pair["b"]]["top1"] * images)
-        assert pair["neither"] == images - both - a - b and pair["agreement"] == pair["agree"] / images
+        assert (
+            pair["neither"] == images - both - a - b and pair["agreement"] == pair["agree"] / images
+        )
         assert (pair["mcnemar_chi2"], pair["mcnemar_p"]) == pytest.approx(mcnemar(a, b))
-        assert [d["right"] for d in pair["differences"]].count("a") == a and len(pair["differences"]) == a + b
+        assert [d["right"] for d in pair["differences"]].count("a") == a and len(
+            pair["differences"]
+        ) == a + b
 
 
 def test_pairs(compared):
     check_pairs(compared)
     for pair in compared["pairs"]:
         for difference in pair["differences"]:
-            assert Path(difference["file"]).parent.name == difference["truth"] == difference[difference["right"]]
+            assert (
+                Path(difference["file"]).parent.name
+                == difference["truth"]
+                == difference[difference["right"]]
+            )
             assert difference["a"] != difference["b"]
 
 
@@ -166,20 +213,28 @@ def shared(*parts: str) -> Path:
 
 
 def test_cifar(labels):
-    """Trained nets on real pictures, enough of them for chi squared; two of the three nets have no labels."""
+    """Trained nets on real pictures, enough of them for chi squared; two of the three
+    nets have no labels."""
     if BUILD.name in ("asan", "tsan"):
-        pytest.skip("three nets over 10,000 pictures take minutes under sanitizers; the other tests run there")
+        pytest.skip(
+            "three nets over 10,000 pictures take minutes under sanitizers; the other tests run there"
+        )
     paths = [shared("models", f"cifar10_resnet{n}_optionA_opset13.onnx") for n in (20, 32)]
     trained = ROOT / "models/cifar10-resnet20.onnx"
-    document = resnet_json("compare", trained, *paths, "--data", shared("data", "cifar10-jpeg-test.zip"), *QUICK)
+    document = resnet_json(
+        "compare", trained, *paths, "--data", shared("data", "cifar10-jpeg-test.zip"), *QUICK
+    )
     assert document["images"] == 10000
     check_pairs(document)
     assert all(p["only_a"] + p["only_b"] > 25 and p["mcnemar_p"] < 0.01 for p in document["pairs"])
-    alone = resnet_json("eval", trained, "--data", shared("data", "cifar10-jpeg-test.zip"), "--quiet")
+    alone = resnet_json(
+        "eval", trained, "--data", shared("data", "cifar10-jpeg-test.zip"), "--quiet"
+    )
     assert document["models"][0]["top1"] == alone["top1"]
 
 
-# ---- against onnxruntime ---------------------------------------------------------------------------------------
+# ---- against onnxruntime
+# ---------------------------------------------------------------------------------------
 
 
 class Tensors:
@@ -190,12 +245,18 @@ class Tensors:
         image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
         self.model = onnx.load(path)
         self.truth = [int(file.parent.name[-1]) for file in sorted(data.glob("*/*"))]
-        pixels = np.stack([np.asarray(image.open(f).convert("RGB")) for f in sorted(data.glob("*/*"))]).astype(np.float32)
-        pixels = (pixels / preprocess["scale"] - np.array(preprocess["mean"], np.float32)) / np.array(preprocess["std"], np.float32)
+        pixels = np.stack(
+            [np.asarray(image.open(f).convert("RGB")) for f in sorted(data.glob("*/*"))]
+        ).astype(np.float32)
+        pixels = (
+            pixels / preprocess["scale"] - np.array(preprocess["mean"], np.float32)
+        ) / np.array(preprocess["std"], np.float32)
         names = [o for node in self.model.graph.node for o in node.output]
         known = {o.name for o in self.model.graph.output}
         self.model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in known)
-        session = runtime.InferenceSession(self.model.SerializeToString(), providers=["CPUExecutionProvider"])
+        session = runtime.InferenceSession(
+            self.model.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
         feed = {session.get_inputs()[0].name: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))}
         self.values = dict(zip([o.name for o in session.get_outputs()], session.run(None, feed)))
         self.makers = {o: node for node in self.model.graph.node for o in node.output}
@@ -207,11 +268,17 @@ class Tensors:
         """The tensor after a layer's batch normalisation."""
         tensor = next(n.output[0] for n in self.model.graph.node if n.name == node)
         after = self.readers(tensor)
-        return after[0].output[0] if [n.op_type for n in after] == ["BatchNormalization"] else tensor
+        return (
+            after[0].output[0] if [n.op_type for n in after] == ["BatchNormalization"] else tensor
+        )
 
     def addition(self, output: str):
         """The Add in front of a block's last ReLU, if there is one."""
-        before = self.makers[self.makers[output].input[0]] if self.makers[output].op_type == "Relu" else self.makers[output]
+        before = (
+            self.makers[self.makers[output].input[0]]
+            if self.makers[output].op_type == "Relu"
+            else self.makers[output]
+        )
         return before if before.op_type == "Add" else None
 
     def shortcut(self, output: str) -> np.ndarray:
@@ -224,9 +291,16 @@ class Tensors:
 def statistics(values: np.ndarray) -> dict:
     doubles = values.astype(np.float64)
     channels = doubles.transpose(1, 0, *range(2, doubles.ndim)).reshape(doubles.shape[1], -1)
-    return {"values": doubles.size, "channels": doubles.shape[1], "mean": doubles.mean(), "std": doubles.std(),
-            "min": doubles.min(), "max": doubles.max(), "negative": (doubles <= 0).mean(),
-            "dead_channels": int((channels.max(1) <= 0).sum())}
+    return {
+        "values": doubles.size,
+        "channels": doubles.shape[1],
+        "mean": doubles.mean(),
+        "std": doubles.std(),
+        "min": doubles.min(),
+        "max": doubles.max(),
+        "negative": (doubles <= 0).mean(),
+        "dead_channels": int((channels.max(1) <= 0).sum()),
+    }
 
 
 def check_response(response: dict, values: np.ndarray) -> None:
@@ -235,16 +309,25 @@ def check_response(response: dict, values: np.ndarray) -> None:
     for key in ("values", "channels", "dead_channels"):
         assert response[key] == expected[key], (where, key)
     for key in ("mean", "std", "min", "max"):
-        assert response[key] == pytest.approx(expected[key], rel=TOLERANCE, abs=TOLERANCE * scale), (where, key)
+        assert response[key] == pytest.approx(
+            expected[key], rel=TOLERANCE, abs=TOLERANCE * scale
+        ), (where, key)
     assert response["negative"] == pytest.approx(expected["negative"], abs=TOLERANCE), where
     flat = np.sort(values.ravel())
     for percent, found in response["percentiles"].items():
-        # All values of small responses count, some 2,000 of others: what share of them lies below is then off by up to 4
-        # standard deviations of a binomial proportion. Values within 1/64 share a bin.
+        # All values of small responses count, some 2,000 of others: what share of them
+        # lies below is then off by up to 4 standard deviations of a binomial proportion.
+        # Values within 1/64 share a bin.
         low, high = sorted((found * 63 / 64, found * 65 / 64))
-        share, margin = float(percent) / 100, 4 * math.sqrt(0.25 / 2000) if values[0].size > 1024 else 2 / flat.size
+        share, margin = (
+            float(percent) / 100,
+            4 * math.sqrt(0.25 / 2000) if values[0].size > 1024 else 2 / flat.size,
+        )
         assert np.searchsorted(flat, low - 1e-6) / flat.size - margin <= share, (where, percent)
-        assert np.searchsorted(flat, high + 1e-6, "right") / flat.size + margin >= share, (where, percent)
+        assert np.searchsorted(flat, high + 1e-6, "right") / flat.size + margin >= share, (
+            where,
+            percent,
+        )
 
 
 @pytest.mark.parametrize("name", ["plain", "residual", "projecting"])
@@ -275,9 +358,13 @@ def test_blocks_are_those_of_onnxruntime(compared, nets, data, name):
         add = tensors.addition(output)
         branch = next(tensors.values[i] for i in add.input if tensors.values[i] is not shortcut)
         assert block["branch_std"] == pytest.approx(branch.astype(np.float64).std(), rel=TOLERANCE)
-        assert block["shortcut_std"] == pytest.approx(shortcut.astype(np.float64).std(), rel=TOLERANCE)
+        assert block["shortcut_std"] == pytest.approx(
+            shortcut.astype(np.float64).std(), rel=TOLERANCE
+        )
         assert block["ratio"] == block["branch_std"] / block["shortcut_std"]
-        assert block["output_std"] == pytest.approx(tensors.values[output].astype(np.float64).std(), rel=TOLERANCE)
+        assert block["output_std"] == pytest.approx(
+            tensors.values[output].astype(np.float64).std(), rel=TOLERANCE
+        )
         assert block["shortcut"] == planned["shortcut"]
 
 
@@ -288,7 +375,11 @@ def test_probabilities_are_those_of_onnxruntime(compared, nets, data):
     probabilities = np.exp(scores - scores.max(1, keepdims=True))
     probabilities /= probabilities.sum(1, keepdims=True)
     truth = np.array(tensors.truth)
-    own, best, confidence = probabilities[np.arange(66), truth], probabilities.argmax(1), probabilities.max(1)
+    own, best, confidence = (
+        probabilities[np.arange(66), truth],
+        probabilities.argmax(1),
+        probabilities.max(1),
+    )
     assert model["cross_entropy"] == pytest.approx(-np.log(own).mean(), rel=TOLERANCE)
     confusion = np.zeros((10, 10), int)
     np.add.at(confusion, (truth, best), 1)
@@ -302,7 +393,8 @@ def test_probabilities_are_those_of_onnxruntime(compared, nets, data):
     assert model["calibration_error"] == pytest.approx(error, abs=TOLERANCE)
 
 
-# ---- what can go wrong -----------------------------------------------------------------------------------------
+# ---- what can go wrong
+# -----------------------------------------------------------------------------------------
 
 
 def test_unreadable_pictures_count_for_no_net(compared, nets, data, tmp_path):
@@ -311,7 +403,10 @@ def test_unreadable_pictures_count_for_no_net(compared, nets, data, tmp_path):
     for folder in ("class0", "class7"):
         (copy / folder / "zzz.png").write_bytes(b"no picture")
     document = resnet_json("compare", *nets.values(), "--data", copy, *QUICK, code=1)
-    assert [e["file"] for e in document["errors"]] == [f"{copy}/class0/zzz.png", f"{copy}/class7/zzz.png"]
+    assert [e["file"] for e in document["errors"]] == [
+        f"{copy}/class0/zzz.png",
+        f"{copy}/class7/zzz.png",
+    ]
     for model, whole in zip(document["models"], compared["models"]):
         assert model["images"] == 66 and model["confusion"] == whole["confusion"]
         for response, before in zip(model["responses"], whole["responses"]):
@@ -324,12 +419,16 @@ def test_unreadable_pictures_count_for_no_net(compared, nets, data, tmp_path):
 
 
 def test_picture_that_one_net_refuses_counts_for_none(nets, data, tmp_path):
-    """One net scales its pictures, the other takes only those that have its size, so that the first has seen it then."""
+    """One net scales its pictures, the other takes only those that have its size, so that
+    the first has seen it then."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     strict = tmp_path / "strict.onnx"
     model = onnx.load(nets["plain"])
     entry = model.metadata_props.add()
-    entry.key, entry.value = "resnet.preprocess", "resize=none crop=none order=rgb scale=255 mean=0,0,0 std=1,1,1"
+    entry.key, entry.value = (
+        "resnet.preprocess",
+        "resize=none crop=none order=rgb scale=255 mean=0,0,0 std=1,1,1",
+    )
     onnx.save(model, strict)
     copy = tmp_path / "data"
     shutil.copytree(data, copy)
@@ -340,7 +439,9 @@ def test_picture_that_one_net_refuses_counts_for_none(nets, data, tmp_path):
     whole = resnet_json("compare", nets["residual"], strict, "--data", data, *QUICK)
     for model, before in zip(document["models"], whole["models"]):
         assert model["images"] == 66 and model["confusion"] == before["confusion"]
-        assert [r["values"] for r in model["responses"]] == [r["values"] for r in before["responses"]]
+        assert [r["values"] for r in model["responses"]] == [
+            r["values"] for r in before["responses"]
+        ]
 
 
 def test_nets_whose_classes_differ_in_order(tmp_path, labels, pictures):
@@ -352,7 +453,11 @@ def test_nets_whose_classes_differ_in_order(tmp_path, labels, pictures):
         if tensor.name in last.input:
             values = onnx.numpy_helper.to_array(tensor)
             axis = values.shape.index(10)
-            tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(np.flip(values, axis)), tensor.name))
+            tensor.CopyFrom(
+                onnx.numpy_helper.from_array(
+                    np.ascontiguousarray(np.flip(values, axis)), tensor.name
+                )
+            )
     for entry in model.metadata_props:
         if entry.key == "resnet.labels":
             separator = "\n" if "\n" in entry.value else ","
@@ -361,7 +466,7 @@ def test_nets_whose_classes_differ_in_order(tmp_path, labels, pictures):
     if resnet_json("inspect", turned)["labels"] != labels[::-1]:
         pytest.fail("the labels were not turned round: where does the file have them?")
     document = resnet_json("compare", trained, turned, "--data", pictures, *QUICK)
-    pair, = document["pairs"]
+    (pair,) = document["pairs"]
     assert pair["agree"] == pair["images"] == 60 and pair["only_a"] == pair["only_b"] == 0
     assert pair["mcnemar_p"] == 1
     one, other = (m["confusion"] for m in document["models"])
@@ -370,10 +475,15 @@ def test_nets_whose_classes_differ_in_order(tmp_path, labels, pictures):
 
 def test_complaints(nets, data, tmp_path):
     missing = resnet("compare", nets["plain"], tmp_path / "none.onnx", "--data", data)
-    assert missing.returncode == 1 and f"{tmp_path}/none.onnx: cannot be opened" in missing.stderr.decode()
+    assert (
+        missing.returncode == 1
+        and f"{tmp_path}/none.onnx: cannot be opened" in missing.stderr.decode()
+    )
     twelve = net(tmp_path, "twelve", "resnet8", "--classes", 12)
     other = resnet("compare", nets["plain"], twelve, "--data", data, "--quiet")
     assert other.returncode == 1 and not other.stdout
     assert f"{data}: for twelve.onnx: the model has 12 classes" in other.stderr.decode()
     nowhere = resnet("compare", nets["plain"], "--data", tmp_path / "nowhere", "--quiet")
-    assert nowhere.returncode == 1 and nowhere.stderr.decode().startswith(f"resnet: {tmp_path}/nowhere: cannot be opened")
+    assert nowhere.returncode == 1 and nowhere.stderr.decode().startswith(
+        f"resnet: {tmp_path}/nowhere: cannot be opened"
+    )

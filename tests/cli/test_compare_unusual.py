@@ -1,4 +1,5 @@
-"""resnet compare off the usual way: other families of nets, few or no pictures, places that cannot be written, an end before time."""
+"""resnet compare off the usual way: other families of nets, few or no pictures, places
+that cannot be written, an end before time."""
 
 from __future__ import annotations
 
@@ -22,8 +23,12 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
 SHIPPED = ROOT / "models/cifar10-resnet20.onnx"
-OTHERS = {"squeeze and excitation": "timm/legacy_seresnet18_ts_opset11", "efficient channel attention": "timm/ecaresnet26t_ts_opset17",
-          "BlurPool": "timm/resnetblur18_ts_opset13", "pre-activation": "timm/resnetv2_18_ts_opset13"}
+OTHERS = {
+    "squeeze and excitation": "timm/legacy_seresnet18_ts_opset11",
+    "efficient channel attention": "timm/ecaresnet26t_ts_opset17",
+    "BlurPool": "timm/resnetblur18_ts_opset13",
+    "pre-activation": "timm/resnetv2_18_ts_opset13",
+}
 
 
 def paint(folder: Path, names: list[str], count: int, size: tuple[int, int]) -> Path:
@@ -56,7 +61,8 @@ def renamed(path: Path, to: Path, name: str) -> Path:
     return to
 
 
-# ---- other nets --------------------------------------------------------------------------------------------------------
+# ---- other nets
+# --------------------------------------------------------------------------------------------------------
 
 
 def check_outputs(file: Path, data: Path, model: dict) -> None:
@@ -64,33 +70,70 @@ def check_outputs(file: Path, data: Path, model: dict) -> None:
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     graph, way = onnx.load(file), model["preprocess"]
     made = {output for node in graph.graph.node for output in node.output}
-    outputs = {r["tensor"]: r["std"] for r in model["responses"] if r["point"] == "output" and r["tensor"] in made}
+    outputs = {
+        r["tensor"]: r["std"]
+        for r in model["responses"]
+        if r["point"] == "output" and r["tensor"] in made
+    }
     assert len(outputs) >= 8
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
-    session = runtime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    pixels = np.stack([np.asarray(Image.open(picture), np.float32) for picture in sorted(data.glob("*/*"))])
-    values = ((pixels / way["scale"] - np.float32(way["mean"])) / np.float32(way["std"])).transpose(0, 3, 1, 2)
+    session = runtime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    pixels = np.stack(
+        [np.asarray(Image.open(picture), np.float32) for picture in sorted(data.glob("*/*"))]
+    )
+    values = ((pixels / way["scale"] - np.float32(way["mean"])) / np.float32(way["std"])).transpose(
+        0, 3, 1, 2
+    )
     one = session.get_inputs()[0].name
-    runs = [session.run(list(outputs), {one: np.ascontiguousarray(values[i : i + 1])}) for i in range(len(values))]
+    runs = [
+        session.run(list(outputs), {one: np.ascontiguousarray(values[i : i + 1])})
+        for i in range(len(values))
+    ]
     for (tensor, std), parts in zip(outputs.items(), zip(*runs)):
-        assert std == pytest.approx(np.stack(parts).astype(np.float64).std(), rel=1e-4), (file.name, tensor)
+        assert std == pytest.approx(np.stack(parts).astype(np.float64).std(), rel=1e-4), (
+            file.name,
+            tensor,
+        )
 
 
 def test_other_families(tmp_path):
     data = paint(tmp_path / "data", [str(i) for i in range(10)], 12, (96, 64))
     files = [ROOT / "tests/models" / f"{name}.onnx" for name in OTHERS.values()]
-    document = resnet_json("compare", *files, "--data", data, "--preprocess", "imagenet", "--resize", "none",
-                           "--crop", "none", "--lesions", 4, "--quiet")
+    document = resnet_json(
+        "compare",
+        *files,
+        "--data",
+        data,
+        "--preprocess",
+        "imagenet",
+        "--resize",
+        "none",
+        "--crop",
+        "none",
+        "--lesions",
+        4,
+        "--quiet",
+    )
     assert document["images"] == 12
     for what, model in zip(OTHERS, document["models"], strict=True):
-        assert [r["layer"] for r in model["responses"] if r["layer"]] == list(range(1, model["layers"] + 1)), what
+        assert [r["layer"] for r in model["responses"] if r["layer"]] == list(
+            range(1, model["layers"] + 1)
+        ), what
         assert all(r["values"] > 0 and math.isfinite(r["std"]) for r in model["responses"]), what
         points = {(r["block"], r["point"]) for r in model["responses"]}
         assert len(model["blocks"]) == 8, what
         for block in model["blocks"]:
-            assert {(block["name"], "shortcut"), (block["name"], "output")} <= points, (what, block["name"])
+            assert {(block["name"], "shortcut"), (block["name"], "output")} <= points, (
+                what,
+                block["name"],
+            )
             # One branch of the random weights is 0 everywhere.
-            assert 0 <= block["ratio"] < math.inf and block["ratio"] == block["branch_std"] / block["shortcut_std"], what
+            assert (
+                0 <= block["ratio"] < math.inf
+                and block["ratio"] == block["branch_std"] / block["shortcut_std"]
+            ), what
             assert block["can_skip"] and 0 <= block["skipped_top1"] <= 1, (what, block["name"])
         assert model["lesions"]["images"] == 4, what
         assert any(block["ratio"] > 0.01 for block in model["blocks"]), what
@@ -98,17 +141,23 @@ def test_other_families(tmp_path):
         check_outputs(file, data, model)
 
 
-# ---- how nets are called -----------------------------------------------------------------------------------------------
+# ---- how nets are called
+# -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("names, titles", [
-    (("main_graph", "torch_jit"), ("a.onnx", "b.onnx")),
-    (("mine", "main_graph"), ("a.onnx", "b.onnx")),  # all by one rule
-    (("mine", "yours"), ("mine", "yours")),
-    (("mine", "mine"), ("a.onnx", "b.onnx")),
-])
+@pytest.mark.parametrize(
+    "names, titles",
+    [
+        (("main_graph", "torch_jit"), ("a.onnx", "b.onnx")),
+        (("mine", "main_graph"), ("a.onnx", "b.onnx")),  # all by one rule
+        (("mine", "yours"), ("mine", "yours")),
+        (("mine", "mine"), ("a.onnx", "b.onnx")),
+    ],
+)
 def test_what_exporters_call_every_graph_is_no_name(names, titles, residual, small, tmp_path):
-    files = [renamed(residual, tmp_path / f"{letter}.onnx", name) for letter, name in zip("ab", names)]
+    files = [
+        renamed(residual, tmp_path / f"{letter}.onnx", name) for letter, name in zip("ab", names)
+    ]
     document = resnet_json("compare", *files, "--data", small, *QUICK)
     assert tuple(m["title"] for m in document["models"]) == titles
 
@@ -122,7 +171,8 @@ def test_files_of_one_name_are_called_by_their_paths(residual, small, tmp_path):
     assert [m["title"] for m in document["models"]] == [str(file) for file in files]
 
 
-# ---- few nets, many classes, no pictures -------------------------------------------------------------------------------
+# ---- few nets, many classes, no pictures
+# -------------------------------------------------------------------------------
 
 
 def test_one_net_and_the_same_net_twice(residual, small):
@@ -132,7 +182,7 @@ def test_one_net_and_the_same_net_twice(residual, small):
     first, second = without_times(two["models"])
     assert first == second
     assert first | {"title": ""} == without_times(one["models"][0]) | {"title": ""}
-    pair, = two["pairs"]
+    (pair,) = two["pairs"]
     assert pair["agree"] == pair["images"] == 20 and pair["only_a"] == pair["only_b"] == 0
     assert (pair["mcnemar_p"], pair["differences"]) == (1, [])
 
@@ -145,9 +195,23 @@ def test_a_thousand_classes_and_few_folders(tmp_path):
     onnx.save(model, file)
     data = paint(tmp_path / "data", ["thing 999", "thing 7", "thing 500"], 9, (32, 32))
     page, tables = tmp_path / "page.html", tmp_path / "tables"
-    document = resnet_json("compare", file, "--data", data, *QUICK, "--preprocess", "cifar10", "--report", page, "--tables", tables)
-    answer, = document["models"]
-    assert answer["classes_by"] == "labels" and answer["confusion"] is None and answer["images"] == 9
+    document = resnet_json(
+        "compare",
+        file,
+        "--data",
+        data,
+        *QUICK,
+        "--preprocess",
+        "cifar10",
+        "--report",
+        page,
+        "--tables",
+        tables,
+    )
+    (answer,) = document["models"]
+    assert (
+        answer["classes_by"] == "labels" and answer["confusion"] is None and answer["images"] == 9
+    )
     with open(tables / "confusion.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert {row["truth"] for row in rows} == {"thing 7", "thing 500", "thing 999"}
@@ -161,22 +225,48 @@ def test_no_picture_can_be_read(residual, tmp_path):
         (data / str(name)).mkdir(parents=True)
         (data / str(name) / "a.jpg").write_bytes(b"no picture")
     page, tables = tmp_path / "page.html", tmp_path / "tables"
-    document = resnet_json("compare", residual, residual, "--data", data, "--quiet", "--report", page, "--tables", tables, code=1)
+    document = resnet_json(
+        "compare",
+        residual,
+        residual,
+        "--data",
+        data,
+        "--quiet",
+        "--report",
+        page,
+        "--tables",
+        tables,
+        code=1,
+    )
     assert document["images"] == 0 and len(document["errors"]) == 10
     for model in document["models"]:
-        assert (model["images"], model["top1"], model["top1_ci95"], model["calibration_error"]) == (0, None, [None, None], None)
+        assert (model["images"], model["top1"], model["top1_ci95"], model["calibration_error"]) == (
+            0,
+            None,
+            [None, None],
+            None,
+        )
         assert all(r["std"] is None for r in model["responses"])
         assert all(b["ratio"] is None and b["skipped_top1"] is None for b in model["blocks"])
         assert model["lesions"] == {"images": 0, "top1": None, "removals": []}
         assert model["latency_ms"]["median"] > 0, "that needs no pictures"
     text = page.read_text()
-    for said in ("No picture could be judged", "Layer responses were not observed", "No lesions were tried",
-                 "Responses were not observed: how large", "There is no picture that both"):
+    for said in (
+        "No picture could be judged",
+        "Layer responses were not observed",
+        "No lesions were tried",
+        "Responses were not observed: how large",
+        "There is no picture that both",
+    ):
         assert said in text, said
-    assert not (tables / "layers-in-order.svg").exists() and "nan" not in text.lower().split("<script>")[0].split("</style>")[1]
+    assert (
+        not (tables / "layers-in-order.svg").exists()
+        and "nan" not in text.lower().split("<script>")[0].split("</style>")[1]
+    )
 
 
-# ---- places that cannot be written are refused before the work ---------------------------------------------------------
+# ---- places that cannot be written are refused before the work
+# ---------------------------------------------------------
 
 
 def refused(*arguments) -> str:
@@ -189,8 +279,14 @@ def refused(*arguments) -> str:
 def test_report_in_no_place(residual, tmp_path):
     nowhere = ("--data", tmp_path / "nowhere")
     page = tmp_path / "no" / "page.html"
-    assert refused(residual, *nowhere, "--report", page) == f"{page}: cannot be created: No such file or directory"
-    assert refused(residual, *nowhere, "--report", tmp_path) == f"{tmp_path}: is there and no regular file; name a file to write"
+    assert (
+        refused(residual, *nowhere, "--report", page)
+        == f"{page}: cannot be created: No such file or directory"
+    )
+    assert (
+        refused(residual, *nowhere, "--report", tmp_path)
+        == f"{tmp_path}: is there and no regular file; name a file to write"
+    )
 
 
 def test_report_in_place_of_what_is_read(residual, tmp_path):
@@ -198,10 +294,16 @@ def test_report_in_place_of_what_is_read(residual, tmp_path):
     link = tmp_path / "link.html"
     link.symlink_to(SHIPPED)
     for page in (SHIPPED, link):
-        assert refused(residual, SHIPPED, "--data", tmp_path, "--report", page) == f"{page}: is the model itself; name another file to write"
+        assert (
+            refused(residual, SHIPPED, "--data", tmp_path, "--report", page)
+            == f"{page}: is the model itself; name another file to write"
+        )
     archive = tmp_path / "data.zip"
     archive.write_bytes(b"some")
-    assert refused(residual, "--data", archive, "--report", archive) == f"{archive}: is the data itself; name another file to write"
+    assert (
+        refused(residual, "--data", archive, "--report", archive)
+        == f"{archive}: is the data itself; name another file to write"
+    )
     assert SHIPPED.read_bytes() == before and archive.read_bytes() == b"some"
 
 
@@ -211,8 +313,14 @@ def test_tables_in_no_folder(residual, tmp_path):
     (tmp_path / "dangling").symlink_to(tmp_path / "gone")
     nowhere = ("--data", tmp_path / "nowhere")
     for tables in (file, tmp_path / "dangling"):
-        assert refused(residual, *nowhere, "--tables", tables) == f"{tables}: is there and no folder; name a folder to write into"
-    assert refused(residual, *nowhere, "--tables", missing) == f"{missing}: cannot be made: No such file or directory"
+        assert (
+            refused(residual, *nowhere, "--tables", tables)
+            == f"{tables}: is there and no folder; name a folder to write into"
+        )
+    assert (
+        refused(residual, *nowhere, "--tables", missing)
+        == f"{missing}: cannot be made: No such file or directory"
+    )
     assert file.read_text() == "mine"
 
 
@@ -220,7 +328,10 @@ def test_tables_in_no_folder(residual, tmp_path):
 def test_tables_in_a_folder_of_others(residual, tmp_path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
-    assert refused(residual, "--data", tmp_path / "nowhere", "--tables", closed) == f"{closed}: cannot be written into: Permission denied"
+    assert (
+        refused(residual, "--data", tmp_path / "nowhere", "--tables", closed)
+        == f"{closed}: cannot be written into: Permission denied"
+    )
 
 
 def test_asking_leaves_nothing(residual, tmp_path):
@@ -230,7 +341,8 @@ def test_asking_leaves_nothing(residual, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# ---- an end before time ------------------------------------------------------------------------------------------------
+# ---- an end before time
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +350,17 @@ def whole(tmp_path_factory, small, residual) -> tuple[float, dict]:
     """How long a comparison takes that nobody disturbs, and its numbers."""
     tables = tmp_path_factory.mktemp("whole") / "tables"
     start = time.monotonic()
-    resnet("compare", residual, "--data", small, "--quiet", "--report", tables.parent / "page.html", "--tables", tables)
+    resnet(
+        "compare",
+        residual,
+        "--data",
+        small,
+        "--quiet",
+        "--report",
+        tables.parent / "page.html",
+        "--tables",
+        tables,
+    )
     return time.monotonic() - start, json.loads((tables / "comparison.json").read_text())
 
 
@@ -246,13 +368,32 @@ def whole(tmp_path_factory, small, residual) -> tuple[float, dict]:
 def test_ended_in_the_middle_the_old_report_is_there(number, whole, small, residual, tmp_path):
     lasts, numbers = whole
     page, tables = tmp_path / "page.html", tmp_path / "tables"
-    command = [str(a) for a in (PROGRAM, "compare", residual, "--data", small, "--quiet", "--report", page, "--tables", tables)]
+    command = [
+        str(a)
+        for a in (
+            PROGRAM,
+            "compare",
+            residual,
+            "--data",
+            small,
+            "--quiet",
+            "--report",
+            page,
+            "--tables",
+            tables,
+        )
+    ]
     ended = 0
     for attempt in range(5):
         page.write_text("old")
-        # A shell that runs the tests in the background lets them ignore SIGINT, and with them the program.
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        # A shell that runs the tests in the background lets them ignore SIGINT, and with
+        # them the program.
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         time.sleep(lasts * (attempt + 0.5) / 5)
         process.send_signal(number)
         said = process.communicate(timeout=60)[1]

@@ -38,8 +38,16 @@ def test_compile_text(tmp_path):
     path = tmp_path / "out.resnet"
     result = resnet("compile", "-o", path)
     text = result.stdout.decode()
-    assert result.returncode == 0 and not result.stderr and text.startswith("model       built-in model: ")
-    assert re.search(rf"^written     {re.escape(str(path))}: [\d.]+ [KM]iB, of which [\d.]+ [KM]iB are packed weights$", text, re.M)
+    assert (
+        result.returncode == 0
+        and not result.stderr
+        and text.startswith("model       built-in model: ")
+    )
+    assert re.search(
+        rf"^written     {re.escape(str(path))}: [\d.]+ [KM]iB, of which [\d.]+ [KM]iB are packed weights$",
+        text,
+        re.M,
+    )
     assert f"\nsha256      {hashlib.sha256(path.read_bytes()).hexdigest()}\n" in text
     assert resnet("compile", "-q", "-o", path).stdout.startswith(b"written     ")
 
@@ -47,12 +55,24 @@ def test_compile_text(tmp_path):
 def test_compiled_model_works_everywhere(pictures, compiled):
     files = sorted(pictures.glob("*/*"))
     ours, theirs = (resnet_json("classify", *o, *files) for o in (["-m", compiled], []))
-    assert ours["results"] == theirs["results"] and ours["preprocess"]["mean"] == theirs["preprocess"]["mean"]
-    assert resnet_json("eval", compiled, "--data", pictures)["top1"] == resnet_json("eval", "--data", pictures)["top1"]
+    assert (
+        ours["results"] == theirs["results"]
+        and ours["preprocess"]["mean"] == theirs["preprocess"]["mean"]
+    )
+    assert (
+        resnet_json("eval", compiled, "--data", pictures)["top1"]
+        == resnet_json("eval", "--data", pictures)["top1"]
+    )
     ours, theirs = resnet_json("inspect", compiled), resnet_json("inspect")
-    assert {k: v for k, v in ours.items() if k != "model"} == {k: v for k, v in theirs.items() if k != "model"}
+    assert {k: v for k, v in ours.items() if k != "model"} == {
+        k: v for k, v in theirs.items() if k != "model"
+    }
     assert resnet_json("bench", compiled, "--runs", 3)["latency_ms"]["min"] > 0
-    for arguments in (["classify", "-m", compiled, files[0]], ["inspect", compiled], ["bench", compiled, "--runs", 1]):
+    for arguments in (
+        ["classify", "-m", compiled, files[0]],
+        ["inspect", compiled],
+        ["bench", compiled, "--runs", 1],
+    ):
         assert not resnet(*arguments).stderr
 
 
@@ -65,7 +85,12 @@ def test_compile_writes_the_preprocessing(tmp_path):
     path = tmp_path / "out.resnet"
     resnet_json("compile", "-o", path, "--preprocess", "imagenet", "--resize", 40, "--crop", 32)
     way = resnet_json("inspect", path)["preprocess"]
-    assert (way["source"], way["resize"], way["crop"], way["mean"]) == ("model", 40, 32, [0.485, 0.456, 0.406])
+    assert (way["source"], way["resize"], way["crop"], way["mean"]) == (
+        "model",
+        40,
+        32,
+        [0.485, 0.456, 0.406],
+    )
 
 
 @pytest.mark.parametrize("options", [["--memory", "small"], ["--conv", "direct"]])
@@ -82,7 +107,9 @@ def test_notice_where_a_plan_file_does_not_fit(options, tmp_path, pictures):
     ):
         result = resnet(*arguments)
         lines = result.stderr.decode().splitlines()
-        assert result.returncode == 0 and len(lines) == 1 and lines[0].startswith(f"resnet: {path}: "), lines
+        assert (
+            result.returncode == 0 and len(lines) == 1 and lines[0].startswith(f"resnet: {path}: ")
+        ), lines
         assert resnet_json(*arguments)["notice"] in lines[0]
         assert not resnet(*arguments, "--quiet").stderr
         assert not resnet(*arguments, *options).stderr
@@ -91,7 +118,10 @@ def test_notice_where_a_plan_file_does_not_fit(options, tmp_path, pictures):
 def test_compiled_model_opens_faster(middling, tmp_path):
     path = tmp_path / "out.resnet"
     resnet_json("compile", middling, "-o", path)
-    times = {f: min(resnet_json("bench", "--runs", 1, f)["load_ms"] for _ in range(3)) for f in (middling, path)}
+    times = {
+        f: min(resnet_json("bench", "--runs", 1, f)["load_ms"] for _ in range(3))
+        for f in (middling, path)
+    }
     assert times[path] < times[middling] / 2, times
 
 
@@ -171,7 +201,8 @@ def test_compile_replaces_at_once(compiled, tmp_path):
 
 
 def interrupt(model: Path, output: Path, signal_number: int) -> int:
-    """Compile, send the signal as soon as another file stands beside the output; the exit status."""
+    """Compile, send the signal as soon as another file stands beside the output; the exit
+    status."""
     before = set(os.listdir(output.parent))
     with subprocess.Popen(
         [PROGRAM, "compile", model, "-o", output, "-q"],
@@ -196,7 +227,10 @@ def test_interrupted_compile_leaves_no_half_written_file(middling, tmp_path, num
         if old:
             output.write_bytes(old)
         codes.append(interrupt(middling, output, number))
-        assert list(folder.iterdir()) == [output] and output.read_bytes() in (old, whole.read_bytes())
+        assert list(folder.iterdir()) == [output] and output.read_bytes() in (
+            old,
+            whole.read_bytes(),
+        )
         output.unlink()
     assert set(codes) <= {0, -number} and -number in codes
 
@@ -207,8 +241,14 @@ def test_sha256():
     hashes = run(SHA256_DUMP, input=data).stdout.decode().split()
     assert hashes == [hashlib.sha256(data[:n]).hexdigest() for n in range(len(data) + 1)]
     abc, two = b"abc", b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"
-    assert run(SHA256_DUMP, input=abc).stdout.split()[-1] == b"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert run(SHA256_DUMP, input=two).stdout.split()[-1] == b"248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+    assert (
+        run(SHA256_DUMP, input=abc).stdout.split()[-1]
+        == b"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+    assert (
+        run(SHA256_DUMP, input=two).stdout.split()[-1]
+        == b"248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Pictures as the program decodes them: bit-equal to Pillow, and a named error for each that is not whole."""
+"""Pictures as the program decodes them: bit-equal to Pillow, and a named error for
+each that is not whole."""
 
 from __future__ import annotations
 
@@ -50,10 +51,14 @@ def noise(mode: str, width: int = WIDTH, height: int = HEIGHT):
     """A picture that has no symmetry: waves under noise."""
     rng = np.random.default_rng(width * 1000 + height)
     y, x = np.mgrid[:height, :width]
-    waves = np.stack([np.sin(x / 5 + c) * 60 + np.cos(y / (3 + c)) * 60 + 128 for c in range(4)], -1)
+    waves = np.stack(
+        [np.sin(x / 5 + c) * 60 + np.cos(y / (3 + c)) * 60 + 128 for c in range(4)], -1
+    )
     pixels = np.clip(waves + rng.normal(0, 12, waves.shape), 0, 255).astype(np.uint8)
     if mode == "I;16":
-        return Image.fromarray(rng.integers(0, 2**16, (height, width), np.uint16) >> (x % 12).astype(np.uint16))
+        return Image.fromarray(
+            rng.integers(0, 2**16, (height, width), np.uint16) >> (x % 12).astype(np.uint16)
+        )
     if mode == "P":
         return Image.fromarray(pixels[..., :3]).quantize(50)
     if mode == "1":
@@ -93,7 +98,9 @@ def test_png_modes_and_orientations(tmp_path, mode, orientation):
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"quality": 5}])
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"quality": 5}]
+)
 def test_jpeg_encodings(tmp_path, subsampling, options):
     path = tmp_path / "picture.jpg"
     noise("RGB", 131, 67).save(path, subsampling=subsampling, **options)
@@ -125,21 +132,44 @@ def test_small_sizes(tmp_path, size):
         check_equal(path)
 
 
-# ---- PNG files that Pillow does not write ----------------------------------------------------------------------
+# ---- PNG files that Pillow does not write
+# ----------------------------------------------------------------------
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(width: int, height: int, depth: int, colour: int, rows: bytes, *before: bytes, interlaced: bool = False) -> bytes:
+def png(
+    width: int,
+    height: int,
+    depth: int,
+    colour: int,
+    rows: bytes,
+    *before: bytes,
+    interlaced: bool = False,
+) -> bytes:
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(before) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + b"".join(before)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 def interlaced_rows(pixels: np.ndarray) -> bytes:
     """Adam7: seven smaller pictures (PNG specification, 8.2)."""
-    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    passes = [
+        (0, 0, 8, 8),
+        (0, 4, 8, 8),
+        (4, 0, 8, 4),
+        (0, 2, 4, 4),
+        (2, 0, 4, 2),
+        (0, 1, 2, 2),
+        (1, 0, 2, 1),
+    ]
     parts = [pixels[top::down, left::right] for top, left, down, right in passes]
     return b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
 
@@ -148,7 +178,9 @@ def interlaced_rows(pixels: np.ndarray) -> bytes:
 @pytest.mark.parametrize("depth", [8, 16])
 def test_png_interlaced(tmp_path, channels, colour, depth):
     rng = np.random.default_rng(1)
-    pixels = rng.integers(0, 2**depth, (HEIGHT, WIDTH, channels)).astype(">u2" if depth == 16 else "u1")
+    pixels = rng.integers(0, 2**depth, (HEIGHT, WIDTH, channels)).astype(
+        ">u2" if depth == 16 else "u1"
+    )
     path = tmp_path / "picture.png"
     path.write_bytes(png(WIDTH, HEIGHT, depth, colour, interlaced_rows(pixels), interlaced=True))
     check_equal(path)
@@ -183,7 +215,8 @@ def test_png_transparency_short_palette_and_gamma(tmp_path, colour, extra):
     check_equal(path)
 
 
-# ---- EXIF that is not as it should be --------------------------------------------------------------------------
+# ---- EXIF that is not as it should be
+# --------------------------------------------------------------------------
 
 
 def tiff(entry: bytes, endian: str = "<", offset: int = 8, count: int = 1) -> bytes:
@@ -225,12 +258,15 @@ def test_malformed_exif_is_orientation_1(tmp_path, name):
 def test_exif_byte_orders(tmp_path, endian):
     path = tmp_path / "picture.jpg"
     other = struct.pack(endian + "HHIHH", 0x0100, 3, 1, 5, 0)
-    with_exif(path, tiff(other + struct.pack(endian + "HHIHH", ORIENTATION, 3, 1, 6, 0), endian, count=2))
+    with_exif(
+        path, tiff(other + struct.pack(endian + "HHIHH", ORIENTATION, 3, 1, 6, 0), endian, count=2)
+    )
     check_equal(path)
     assert decode(path).shape == (WIDTH, HEIGHT, 3)
 
 
-# ---- files that are not whole ----------------------------------------------------------------------------------
+# ---- files that are not whole
+# ----------------------------------------------------------------------------------
 
 
 def encoded(form: str) -> bytes:
@@ -250,7 +286,10 @@ def test_truncated_anywhere(tmp_path, form):
     for size in sorted({*range(0, len(whole), step), *range(len(whole) - 20, len(whole))}):
         path.write_bytes(whole[:size])
         message = refusal(path)
-        assert any(word in message for word in ("truncated", "damaged", "empty", "neither")), (size, message)
+        assert any(word in message for word in ("truncated", "damaged", "empty", "neither")), (
+            size,
+            message,
+        )
     path.write_bytes(whole)
     check_equal(path)
 
@@ -328,18 +367,34 @@ def test_huge_file_is_refused_unread(tmp_path):
 def test_message_names_the_file(tmp_path):
     path = tmp_path / "cut.jpg"
     path.write_bytes(encoded("JPEG")[:-50])
-    assert complaint(resnet("classify", path)) == f"resnet: {path}: truncated JPEG: its data end too early"
+    assert (
+        complaint(resnet("classify", path))
+        == f"resnet: {path}: truncated JPEG: its data end too early"
+    )
 
 
 def test_a_chunk_longer_than_its_file_takes_no_memory(tmp_path):
-    """libpng would allocate what the chunk says that it has: 1.9 GB for 46 bytes. Found by the fuzzer."""
+    """libpng would allocate what the chunk says that it has: 1.9 GB for 46 bytes.
+    Found by the fuzzer."""
     path = tmp_path / "text.png"
     header = struct.pack(">IIBBBBB", 34, 37, 8, 0, 0, 0, 0)
-    whole = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    whole = (
+        struct.pack(">I", len(header))
+        + b"IHDR"
+        + header
+        + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    )
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + whole + struct.pack(">I", 0x79000000) + b"tEXtIE")
-    # From a small process: a child's greatest memory counts what its parent had when it was made.
-    small = ("import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode; "
-             "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)")
-    program = subprocess.run([sys.executable, "-c", small, PROGRAM, "classify", path, "--quiet"], capture_output=True, text=True)
+    # From a small process: a child's greatest memory counts what its parent had when it
+    # was made.
+    small = (
+        "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode; "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+    )
+    program = subprocess.run(
+        [sys.executable, "-c", small, PROGRAM, "classify", path, "--quiet"],
+        capture_output=True,
+        text=True,
+    )
     assert program.returncode == 1 and "truncated PNG: its data end too early" in program.stderr
     assert int(program.stdout.split()[-1]) < 500_000, "kB"

@@ -1,5 +1,5 @@
-/* The Python binding's table of responses: what it gathers, that it gathers what the program does, and that it says
- * what it cannot. */
+/* The Python binding's table of responses: what it gathers, that it gathers what the
+ * program does, and that it says what it cannot. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,8 +14,9 @@
 
 enum { PICTURES = 50, HEIGHT = 3, WIDTH = 5, CHANNELS = 4, VALUES = HEIGHT * WIDTH * CHANNELS };
 
-static const resnet_python_place places[] = {
-    {2, RESNET_POINT_OUTPUT, CHANNELS}, {2, RESNET_POINT_RESPONSE, CHANNELS}, {0, RESNET_POINT_SHORTCUT, 1}};
+static const resnet_python_place places[] = {{2, RESNET_POINT_OUTPUT, CHANNELS},
+                                             {2, RESNET_POINT_RESPONSE, CHANNELS},
+                                             {0, RESNET_POINT_SHORTCUT, 1}};
 enum { PLACES = sizeof places / sizeof places[0] };
 
 void *__real_calloc(size_t count, size_t size);
@@ -47,15 +48,21 @@ static resnet_python_table *open_table(void) {
   return table;
 }
 
-static void observe(resnet_python_table *table, uint32_t op, resnet_point point, const float *data, uint32_t batch,
-                    uint32_t channels) {
-  const resnet_response response = {
-      .op = op, .point = point, .batch = batch, .height = HEIGHT, .width = WIDTH, .channels = channels, .data = data};
+static void observe(resnet_python_table *table, uint32_t op, resnet_point point, const float *data,
+                    uint32_t batch, uint32_t channels) {
+  const resnet_response response = {.op = op,
+                                    .point = point,
+                                    .batch = batch,
+                                    .height = HEIGHT,
+                                    .width = WIDTH,
+                                    .channels = channels,
+                                    .data = data};
   resnet_python_table_observe(table, &response);
 }
 
 /* The pictures of a chunk, a few at a time. */
-static void observe_chunk(resnet_python_table *table, const float *values, size_t from, size_t end) {
+static void observe_chunk(resnet_python_table *table, const float *values, size_t from,
+                          size_t end) {
   resnet_python_table_clear(table, from);
   while (from < end) {
     const size_t batch = end - from < 3 ? end - from : 3;
@@ -98,7 +105,8 @@ static void test_same_as_program(void **state) {
   assert_null(part);
 }
 
-/* As compare has always cut them: whole batches of 8, some 64 of them, none larger than 160 pictures. */
+/* As compare has always cut them: whole batches of 8, some 64 of them, none larger than
+ * 160 pictures. */
 static void test_chunks(void **state) {
   (void)state;
   static const size_t cases[][2] = {{0, 8},       {1, 8},         {511, 8},       {1023, 8},
@@ -145,9 +153,11 @@ static void test_wrong_channels(void **state) {
 
 static void test_refusals(void **state) {
   (void)state;
-  static const resnet_python_place twice[] = {{1, RESNET_POINT_OUTPUT, 2}, {1, RESNET_POINT_OUTPUT, 2}};
-  static const resnet_python_place bad[] = {
-      {RESNET_NO_INDEX, RESNET_POINT_OUTPUT, 1}, {0, (resnet_point)4, 1}, {0, RESNET_POINT_OUTPUT, 0}};
+  static const resnet_python_place twice[] = {{1, RESNET_POINT_OUTPUT, 2},
+                                              {1, RESNET_POINT_OUTPUT, 2}};
+  static const resnet_python_place bad[] = {{RESNET_NO_INDEX, RESNET_POINT_OUTPUT, 1},
+                                            {0, (resnet_point)4, 1},
+                                            {0, RESNET_POINT_OUTPUT, 0}};
   resnet_python_table *table = NULL, *other = open_table();
   resnet_python_row rows[PLACES];
   resnet_error error;
@@ -169,7 +179,8 @@ static void test_refusals(void **state) {
   resnet_python_table_close(&other);
 }
 
-/* Whichever allocation fails, the caller is told, and nothing is left behind (the asan preset looks). */
+/* Whichever allocation fails, the caller is told, and nothing is left behind (the asan
+ * preset looks). */
 static void test_no_memory(void **state) {
   (void)state;
   resnet_python_table *table = NULL;
@@ -189,8 +200,9 @@ static void test_no_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_same_as_program), cmocka_unit_test(test_chunks),   cmocka_unit_test(test_other_places),
-      cmocka_unit_test(test_wrong_channels),  cmocka_unit_test(test_refusals), cmocka_unit_test(test_no_memory),
+      cmocka_unit_test(test_same_as_program), cmocka_unit_test(test_chunks),
+      cmocka_unit_test(test_other_places),    cmocka_unit_test(test_wrong_channels),
+      cmocka_unit_test(test_refusals),        cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-"""The report of resnet compare, of made-up numbers (tests/unit/report): the page in a browser, the files, and their places."""
+"""The report of resnet compare, of made-up numbers (tests/unit/report): the page in a
+browser, the files, and their places."""
 
 from __future__ import annotations
 
@@ -23,14 +24,39 @@ SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 MOST_BYTES = 2_000_000
 SVG = "{http://www.w3.org/2000/svg}"
 # Plots of the page with all four nets; the numbers are those of nets.
-PLOTS = ["cost", "layers-in-order", "layers-sorted", "ratios", "lesions", "removals-plot", "shortcut-times-1",
-         "shortcut-times-3", "shortcut-bytes-1", "shortcut-bytes-3", "confusion-0", "confusion-1", "confusion-2",
-         "confusion-3", "reliability"]
-ROWS = {"nets": 4, "blocks": 9 + 9 + 27 + 27, "removals": 5 + 5 + 10 + 10, "shortcuts": 9 + 27, "confusions": 3 * 15 + 14,
-        "calibration": 4 * 15, "pairs": 6, "layers": 20 + 20 + 56 + 56, "models": 4}
+PLOTS = [
+    "cost",
+    "layers-in-order",
+    "layers-sorted",
+    "ratios",
+    "lesions",
+    "removals-plot",
+    "shortcut-times-1",
+    "shortcut-times-3",
+    "shortcut-bytes-1",
+    "shortcut-bytes-3",
+    "confusion-0",
+    "confusion-1",
+    "confusion-2",
+    "confusion-3",
+    "reliability",
+]
+ROWS = {
+    "nets": 4,
+    "blocks": 9 + 9 + 27 + 27,
+    "removals": 5 + 5 + 10 + 10,
+    "shortcuts": 9 + 27,
+    "confusions": 3 * 15 + 14,
+    "calibration": 4 * 15,
+    "pairs": 6,
+    "layers": 20 + 20 + 56 + 56,
+    "models": 4,
+}
 
 
-def dump(options: str, page="-", tables="-", *pictures, code: int = 0, **more) -> subprocess.CompletedProcess:
+def dump(
+    options: str, page="-", tables="-", *pictures, code: int = 0, **more
+) -> subprocess.CompletedProcess:
     """Write the report of a fixture: see report_dump.c."""
     result = run(DUMP, options, page, tables, *pictures, **more)
     assert result.returncode == code, result.stderr
@@ -46,7 +72,8 @@ def program() -> None:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """Ten class folders of 20 pictures: most of 32 x 32 pixels, some larger than a thumbnail, one that is none."""
+    """Ten class folders of 20 pictures: most of 32 x 32 pixels, some larger than a
+    thumbnail, one that is none."""
     np = pytest.importorskip("numpy", reason="NumPy is not installed")
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
@@ -64,7 +91,13 @@ def photos(tmp_path_factory) -> Path:
 def pages(tmp_path_factory, photos) -> dict[str, Path]:
     """Pages by what is in them."""
     root = tmp_path_factory.mktemp("pages")
-    made = {"all": (ALL, photos), "hostile": (ALL + "!",), "one": ("R0",), "plain": ("pP",), "many": (ALL + "#",)}
+    made = {
+        "all": (ALL, photos),
+        "hostile": (ALL + "!",),
+        "one": ("R0",),
+        "plain": ("pP",),
+        "many": (ALL + "#",),
+    }
     for name, (options, *pictures) in made.items():
         dump(options, root / f"{name}.html", "-", *pictures)
     return {name: root / f"{name}.html" for name in made}
@@ -78,7 +111,8 @@ def tables(tmp_path_factory) -> Path:
     return folder
 
 
-# ---- the page as text --------------------------------------------------------------------------------------------
+# ---- the page as text
+# --------------------------------------------------------------------------------------------
 
 
 class Outline(HTMLParser):
@@ -88,7 +122,14 @@ class Outline(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.headings, self.references, self.ids, self.scripts, self.images = [], [], [], [], [], []
+        self.open, self.headings, self.references, self.ids, self.scripts, self.images = (
+            [],
+            [],
+            [],
+            [],
+            [],
+            [],
+        )
         self.unlabelled, self.text = [], []
 
     def handle_starttag(self, tag, attrs):
@@ -97,7 +138,9 @@ class Outline(HTMLParser):
             self.open.append(tag)
         if re.fullmatch("h[1-6]", tag):
             self.headings.append(int(tag[1]))
-        self.references += [value for name, value in attrs if name in ("src", "href", "data", "action", "poster")]
+        self.references += [
+            value for name, value in attrs if name in ("src", "href", "data", "action", "poster")
+        ]
         self.ids += [given["id"]] if "id" in given else []
         self.scripts += [tag] if tag == "script" else []
         self.images += [given] if tag == "img" else []
@@ -128,9 +171,13 @@ def test_page_is_well_formed_and_self_contained(pages, name):
     assert outline.open == []
     assert outline.headings[0] == 1 and outline.headings.count(1) == 1
     assert all(after - before <= 1 for before, after in zip(outline.headings, outline.headings[1:]))
-    assert all(reference.startswith(("#", "data:image/png;base64,")) for reference in outline.references)
+    assert all(
+        reference.startswith(("#", "data:image/png;base64,")) for reference in outline.references
+    )
     assert len(set(outline.ids)) == len(outline.ids)
-    assert {reference[1:] for reference in outline.references if reference[0] == "#"} <= set(outline.ids)
+    assert {reference[1:] for reference in outline.references if reference[0] == "#"} <= set(
+        outline.ids
+    )
     assert len(outline.scripts) == 1 and not outline.unlabelled
     assert all(image.get("alt") for image in outline.images)
     assert text.count("<table") == text.count("<caption")
@@ -140,7 +187,10 @@ def test_page_is_well_formed_and_self_contained(pages, name):
 def test_hostile_names_are_text(pages):
     text = pages["hostile"].read_text("utf-8")
     assert "<script>alert" not in text and "\u202e" not in text and "\x01" not in text
-    assert "resnet56&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;\ufffd\ufffd=1+1,\ufffd" in text
+    assert (
+        "resnet56&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;\ufffd\ufffd=1+1,\ufffd"
+        in text
+    )
 
 
 def test_pictures_are_shown_small_and_counted(pages, photos):
@@ -149,12 +199,20 @@ def test_pictures_are_shown_small_and_counted(pages, photos):
     import io
 
     text = pages["all"].read_text("utf-8")
-    found = [image.open(io.BytesIO(base64.b64decode(data))) for data in re.findall(r'base64,([^"]+)"', text)]
+    found = [
+        image.open(io.BytesIO(base64.b64decode(data)))
+        for data in re.findall(r'base64,([^"]+)"', text)
+    ]
     assert {picture.size for picture in found} == {(32, 32), (64, 19)}
     assert re.search(r"The first 12 of \d+; --tables lists all of them", text)
-    small = re.search(r'<img alt="Picture (\d+)" width="32" height="32" src="data:image/png;base64,([^"]+)"', text)
+    small = re.search(
+        r'<img alt="Picture (\d+)" width="32" height="32" src="data:image/png;base64,([^"]+)"', text
+    )
     original = image.open(sorted(photos.glob("*/*"))[int(small[1]) - 1])
-    assert image.open(io.BytesIO(base64.b64decode(small[2]))).tobytes() == original.convert("RGB").tobytes()
+    assert (
+        image.open(io.BytesIO(base64.b64decode(small[2]))).tobytes()
+        == original.convert("RGB").tobytes()
+    )
 
 
 def test_two_runs_write_the_same(tmp_path, photos):
@@ -169,8 +227,11 @@ def test_pages_of_many_nets_stay_small(tmp_path, photos):
     dump("RRRRRRRRPPPPppp", tmp_path / "page.html", "-", photos)
     assert 1_000_000 < (tmp_path / "page.html").stat().st_size < MOST_BYTES - 300_000
     text = (tmp_path / "page.html").read_text()
-    for said in ("Plots are shown for the first 8 of 15 nets", "Pictures are shown for the first 10 of 105 pairs",
-                 "The first 600 of 732 rows"):
+    for said in (
+        "Plots are shown for the first 8 of 15 nets",
+        "Pictures are shown for the first 10 of 105 pairs",
+        "The first 600 of 732 rows",
+    ):
         assert said in text
 
 
@@ -180,40 +241,81 @@ MEASURED = re.compile(r'<(td|p|figure|dt|dd) class="(?:[^"]* )?measured"[^>]*>.*
 def test_two_comparisons_differ_in_what_is_measured_alone(tmp_path, pictures):
     written = []
     for _ in range(2):
-        result = resnet("compare", ROOT / "models" / "cifar10-resnet20.onnx", "--data", pictures, "--report", tmp_path / "page.html",
-                        "--tables", tmp_path / "tables", "--quiet")
+        result = resnet(
+            "compare",
+            ROOT / "models" / "cifar10-resnet20.onnx",
+            "--data",
+            pictures,
+            "--report",
+            tmp_path / "page.html",
+            "--tables",
+            tmp_path / "tables",
+            "--quiet",
+        )
         assert result.returncode == 0, result.stderr
         files = {file.name: file.read_bytes() for file in (tmp_path / "tables").iterdir()}
         page = MEASURED.sub("", (tmp_path / "page.html").read_text())
-        written.append((page, {name: text for name, text in files.items() if not name.startswith(("measured-", "comparison"))}))
+        written.append(
+            (
+                page,
+                {
+                    name: text
+                    for name, text in files.items()
+                    if not name.startswith(("measured-", "comparison"))
+                },
+            )
+        )
     assert written[0] == written[1]
     assert f"--data {pictures} --report {tmp_path}/page.html" in written[0][0]
     assert len(json.loads((tmp_path / "tables" / "comparison.json").read_text())["models"]) == 1
 
 
-# ---- files -------------------------------------------------------------------------------------------------------
+# ---- files
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_csv_files_are_whole_tables_without_formulas(tables):
     files = sorted(tables.glob("*.csv"))
-    assert [file.stem for file in files] == sorted(["nets", "measured-nets", "layers", "blocks", "removals", "shortcuts",
-                                                    "measured-shortcuts", "confusion", "calibration", "pairs",
-                                                    "differences"])
+    assert [file.stem for file in files] == sorted(
+        [
+            "nets",
+            "measured-nets",
+            "layers",
+            "blocks",
+            "removals",
+            "shortcuts",
+            "measured-shortcuts",
+            "confusion",
+            "calibration",
+            "pairs",
+            "differences",
+        ]
+    )
     for file in files:
         with open(file, newline="", encoding="utf-8", errors="surrogateescape") as stream:
             rows = list(csv.reader(stream))
         assert len(rows) > 1 and len({len(row) for row in rows}) == 1, file
         assert len(set(rows[0])) == len(rows[0])
         for cell in (cell for row in rows for cell in row):
-            assert not cell or cell[0] not in "=+@\t\r" and (cell[0] != "-" or float(cell) < 0), (file, cell)
-    with open(tables / "layers.csv", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+            assert not cell or cell[0] not in "=+@\t\r" and (cell[0] != "-" or float(cell) < 0), (
+                file,
+                cell,
+            )
+    with open(
+        tables / "layers.csv", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as stream:
         assert len(list(csv.DictReader(stream))) == ROWS["layers"]
     json.loads((tables / "comparison.json").read_text())
 
 
 def test_svg_files_stand_alone(tables):
     files = sorted(tables.glob("*.svg"))
-    names = {re.sub(r"-(\d+)$", lambda found: f"-{int(found[1]) - 1}", file.stem.removeprefix("measured-")) for file in files}
+    names = {
+        re.sub(
+            r"-(\d+)$", lambda found: f"-{int(found[1]) - 1}", file.stem.removeprefix("measured-")
+        )
+        for file in files
+    }
     assert names == set(PLOTS)
     for file in files:
         root = ElementTree.parse(file).getroot()
@@ -226,16 +328,29 @@ def test_svg_files_stand_alone(tables):
 def test_lesions_are_drawn_over_the_error_of_the_whole_net(tmp_path):
     dump(ALL, "-", tmp_path / "made")
     root = ElementTree.parse(tmp_path / "made" / "lesions.svg").getroot()
-    ticks = [(float(t.get("y")) - 4.5, float(t.text)) for t in root.iter(f"{SVG}text") if t.get("class") == "tick end"]
+    ticks = [
+        (float(t.get("y")) - 4.5, float(t.text))
+        for t in root.iter(f"{SVG}text")
+        if t.get("class") == "tick end"
+    ]
     (low, zero), (high, hundred) = ticks[0], ticks[-1]
     assert (zero, hundred) == (0, 100)
     found = {}
-    for line in (path for path in root.iter(f"{SVG}path") if path.get("class").startswith("level") and len(path)):
+    for line in (
+        path
+        for path in root.iter(f"{SVG}path")
+        if path.get("class").startswith("level") and len(path)
+    ):
         name, error = re.fullmatch("(.+), whole net: (.+)", line.findtext(f"{SVG}title")).groups()
         y = float(re.fullmatch(r"M\S+ (\S+)H\S+", line.get("d"))[1])
         assert 100 * (low - y) / (low - high) == pytest.approx(float(error), abs=0.05)
         found[name] = float(error), "dashed" in line.get("class")
-    assert found == {"plain20": (20, True), "resnet20": (18, False), "plain56": (32, True), "resnet56": (10, False)}
+    assert found == {
+        "plain20": (20, True),
+        "resnet20": (18, False),
+        "plain56": (32, True),
+        "resnet56": (10, False),
+    }
 
 
 def test_nothing_is_left_of_a_page_that_cannot_be_written(tmp_path):
@@ -253,8 +368,14 @@ def test_nothing_is_left_of_a_page_that_cannot_be_written(tmp_path):
 def test_places_that_cannot_be_written_are_named(tmp_path):
     for options, message in [
         ((tmp_path, "-"), f"{tmp_path}: is there and no regular file; name a file to write"),
-        ((tmp_path / "no" / "page.html", "-"), f"{tmp_path}/no/page.html: cannot be created: No such file or directory"),
-        (("-", tmp_path / "no" / "tables"), f"{tmp_path}/no/tables: cannot be made: No such file or directory"),
+        (
+            (tmp_path / "no" / "page.html", "-"),
+            f"{tmp_path}/no/page.html: cannot be created: No such file or directory",
+        ),
+        (
+            ("-", tmp_path / "no" / "tables"),
+            f"{tmp_path}/no/tables: cannot be made: No such file or directory",
+        ),
     ]:
         assert dump("R", *options, code=1).stderr.decode() == f"resnet: {message}\n"
     assert list(tmp_path.iterdir()) == []
@@ -274,7 +395,8 @@ def test_killed_at_any_time_the_old_page_or_the_new_one_is_there(tmp_path):
         assert page.read_bytes() in (b"old", whole.read_bytes())
 
 
-# ---- in a browser ------------------------------------------------------------------------------------------------
+# ---- in a browser
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -288,7 +410,13 @@ def browser():
         pytest.skip("chromium and chromedriver are not installed")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "disable-background-networking"):
+    for argument in (
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-dev-shm-usage",
+        "disable-background-networking",
+    ):
         options.add_argument(f"--{argument}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     found = webdriver.Chrome(options=options, service=Service(driver))
@@ -297,15 +425,25 @@ def browser():
 
 
 def show(browser, page: Path, size: tuple[int, int], scheme: str = "light") -> None:
-    """Open the page at that size; fails on anything in the console and on any request but that for the page."""
+    """Open the page at that size; fails on anything in the console and on any request but
+    that for the page."""
     browser.get_log("performance")
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                            {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 500})
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 500},
+    )
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+    )
     browser.get(page.as_uri())
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
+    asked = {
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
     assert {url for url in asked if not url.startswith("data:")} <= {page.as_uri()}
 
 
@@ -313,7 +451,9 @@ def show(browser, page: Path, size: tuple[int, int], scheme: str = "light") -> N
 @pytest.mark.parametrize("name", ["all", "hostile", "one", "plain", "many"])
 def test_nothing_overflows(browser, pages, name, size):
     show(browser, pages[name], SIZES[size])
-    assert browser.execute_script("return [document.documentElement.scrollWidth <= innerWidth, innerWidth]") == [True, SIZES[size][0]]
+    assert browser.execute_script(
+        "return [document.documentElement.scrollWidth <= innerWidth, innerWidth]"
+    ) == [True, SIZES[size][0]]
     # Only boxes that scroll may hold what is wider than they are.
     wide = browser.execute_script("""
       return [...document.querySelectorAll("body *")].filter((e) => !e.closest(".wide, svg") && e.scrollWidth > e.clientWidth + 1
@@ -363,7 +503,9 @@ def test_plots_and_tables_are_there(browser, pages, size):
       return Object.fromEntries([...document.querySelectorAll("svg")].map((s) => [s.id, [s.getBoundingClientRect().width,
         s.getBoundingClientRect().height, s.querySelectorAll(".line, .bar, .cell, .filled, .hollow").length]]))""")
     assert set(boxes) == set(PLOTS)
-    assert all(width > 300 and height > 200 and marks > 3 for width, height, marks in boxes.values()), boxes
+    assert all(
+        width > 300 and height > 200 and marks > 3 for width, height, marks in boxes.values()
+    ), boxes
     rows = browser.execute_script("""
       return Object.fromEntries([...document.querySelectorAll("table")].map((t) => [t.id, t.tBodies[0].rows.length]))""")
     assert rows == ROWS
@@ -374,21 +516,36 @@ def test_one_net_draws_what_it_can(browser, pages):
     found = browser.execute_script('return [...document.querySelectorAll("svg")].map((s) => s.id)')
     assert found == ["ratios", "confusion-0", "reliability"]
     text = browser.execute_script("return document.body.innerText")
-    for sentence in ("with one net there is nothing to compare it to", "Layer responses were not observed",
-                     "No lesions were tried", "One net only: there is no pair to compare"):
+    for sentence in (
+        "with one net there is nothing to compare it to",
+        "Layer responses were not observed",
+        "No lesions were tried",
+        "One net only: there is no pair to compare",
+    ):
         assert sentence in text
 
 
 def test_a_thousand_classes_are_listed_not_drawn(browser, pages):
     show(browser, pages["many"], SIZES["desktop"])
-    assert browser.execute_script('return document.querySelectorAll("svg[id^=confusion]").length') == 0
-    assert browser.execute_script('return document.getElementById("confusions").tBodies[0].rows.length') == 60
+    assert (
+        browser.execute_script('return document.querySelectorAll("svg[id^=confusion]").length') == 0
+    )
+    assert (
+        browser.execute_script(
+            'return document.getElementById("confusions").tBodies[0].rows.length'
+        )
+        == 60
+    )
 
 
 def column(browser, table: str, index: int) -> list[str]:
     """The cells of a column, as they are read."""
-    return browser.execute_script("""
-      return [...document.getElementById(arguments[0]).tBodies[0].rows].map((r) => r.cells[arguments[1]].textContent)""", table, index)
+    return browser.execute_script(
+        """
+      return [...document.getElementById(arguments[0]).tBodies[0].rows].map((r) => r.cells[arguments[1]].textContent)""",
+        table,
+        index,
+    )
 
 
 def test_tables_sort_by_click_and_by_key(browser, pages):
@@ -410,14 +567,22 @@ def test_tables_sort_by_click_and_by_key(browser, pages):
     assert [float(text) for text in column(browser, "blocks", ratio)[:36]] == numbers[::-1]
     assert column(browser, "blocks", ratio)[-36:] == ["–"] * 36
     headings[0].find_element(By.TAG_NAME, "button").send_keys(Keys.SPACE)
-    assert headings[0].get_attribute("aria-sort") == "ascending" and headings[ratio].get_attribute("aria-sort") is None
-    assert column(browser, "blocks", 0) == ["plain20"] * 9 + ["plain56"] * 27 + ["resnet20"] * 9 + ["resnet56"] * 27
+    assert (
+        headings[0].get_attribute("aria-sort") == "ascending"
+        and headings[ratio].get_attribute("aria-sort") is None
+    )
+    assert (
+        column(browser, "blocks", 0)
+        == ["plain20"] * 9 + ["plain56"] * 27 + ["resnet20"] * 9 + ["resnet56"] * 27
+    )
 
 
 def luminance(colour: str) -> float:
     """Of "rgb(r, g, b)": WCAG 2.2, relative luminance."""
     parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -431,10 +596,19 @@ def test_colours_stand_out(browser, pages, scheme):
     show(browser, pages["all"], SIZES["desktop"], scheme)
     paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (luminance(paper) < 0.1) == (scheme == "dark")
-    for selector, least in [("body", 7), (".note", 4.5), (".plot .tick", 4.5), (".plot .colour-0", 3), (".plot .colour-1", 3)]:
-        colour = browser.execute_script("""
+    for selector, least in [
+        ("body", 7),
+        (".note", 4.5),
+        (".plot .tick", 4.5),
+        (".plot .colour-0", 3),
+        (".plot .colour-1", 3),
+    ]:
+        colour = browser.execute_script(
+            """
           const style = getComputedStyle(document.querySelector(arguments[0]));
-          return arguments[0].includes("tick") ? style.fill : style.color""", selector)
+          return arguments[0].includes("tick") ? style.fill : style.color""",
+            selector,
+        )
         assert contrast(colour, paper) >= least, (selector, colour, paper)
 
 
@@ -454,5 +628,7 @@ def test_svg_files_are_drawn(browser, tables, scheme):
     for file in sorted(tables.glob("*.svg")):
         show(browser, file, SIZES["desktop"], scheme)
         assert browser.execute_script(TEXT_OUTSIDE) == [], file
-        paper = browser.execute_script("return getComputedStyle(document.querySelector('.paper')).fill")
+        paper = browser.execute_script(
+            "return getComputedStyle(document.querySelector('.paper')).fill"
+        )
         assert (luminance(paper) < 0.1) == (scheme == "dark")

@@ -1,4 +1,5 @@
-/* Statistics of responses: what they are of, to which accuracy, and that batches do not matter. */
+/* Statistics of responses: what they are of, to which accuracy, and that batches do not
+ * matter. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +11,16 @@
 
 #include "responses.h"
 
-enum { PICTURES = 7, PIXELS = 600, CHANNELS = 19, VALUES = PIXELS * CHANNELS, ALL = PICTURES * VALUES };
+enum {
+  PICTURES = 7,
+  PIXELS = 600,
+  CHANNELS = 19,
+  VALUES = PIXELS * CHANNELS,
+  ALL = PICTURES * VALUES
+};
 
-/* Values of many sizes, with a mean of its own for each channel: its square is 10,000 times the smallest variance. */
+/* Values of many sizes, with a mean of its own for each channel: its square is 10,000
+ * times the smallest variance. */
 static float *make_values(void) {
   float *values = malloc(ALL * sizeof *values);
   uint32_t state = 1;
@@ -30,7 +38,8 @@ static int compare_floats(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-static response_summary summary_of(const float *values, uint32_t channels, size_t pictures, size_t pixels) {
+static response_summary summary_of(const float *values, uint32_t channels, size_t pictures,
+                                   size_t pixels) {
   response_sums s;
   response_summary out = {0};
   assert_true(response_sums_allocate(&s, channels));
@@ -62,11 +71,13 @@ static void test_moments(void **state) {
   assert_true(s.least <= (double)least && s.least >= (double)least);
   assert_true(s.most <= (double)most && s.most >= (double)most);
   assert_true(fabs(s.negative - (double)low / ALL) < 1e-15);
-  assert_int_equal(s.dead, 9); /* the channels around -27 to -3; the one around 0 is not */
+  /* the channels around -27 to -3; the one around 0 is not */
+  assert_int_equal(s.dead, 9);
   free(values);
 }
 
-/* A mean 100,000 times the deviation: sums of squares as they are would leave nothing of it. */
+/* A mean 100,000 times the deviation: sums of squares as they are would leave nothing of
+ * it. */
 static void test_large_mean(void **state) {
   (void)state;
   float values[1000];
@@ -93,7 +104,8 @@ static void test_percentiles(void **state) {
   free(values);
 }
 
-/* Of larger ones some count, the same in all channels: each of these channels holds one value alone. */
+/* Of larger ones some count, the same in all channels: each of these channels holds one
+ * value alone. */
 static void test_percentiles_meet_all_channels(void **state) {
   (void)state;
   enum { WIDE = 64, AREA = 64 };
@@ -105,7 +117,8 @@ static void test_percentiles_meet_all_channels(void **state) {
   assert_true(response_sums_allocate(&sums, WIDE));
   for (int i = 0; i < 127; i++) response_sums_add(&sums, values, 1, AREA);
   response_sums_summarise(&sums, &s);
-  for (int i = 0; i < PERCENTILE_COUNT; i++) assert_true(fabs(s.percentiles[i] - percentile_ranks[i] * 0.64) < 2);
+  for (int i = 0; i < PERCENTILE_COUNT; i++)
+    assert_true(fabs(s.percentiles[i] - percentile_ranks[i] * 0.64) < 2);
   response_sums_release(&sums);
   free(values);
 }
@@ -137,7 +150,8 @@ static void test_batches_do_not_matter(void **state) {
   free(values);
 }
 
-/* Chunks are counted as the whole is, but for rounding, and where a chunk is empty to the bit. */
+/* Chunks are counted as the whole is, but for rounding, and where a chunk is empty to the
+ * bit. */
 static void test_chunks(void **state) {
   (void)state;
   float *values = make_values();
@@ -169,7 +183,8 @@ static void test_chunks(void **state) {
 static void test_nothing(void **state) {
   (void)state;
   const response_summary s = summary_of(NULL, 3, 0, 5);
-  assert_true(isnan(s.mean) && isnan(s.std) && isnan(s.least) && isnan(s.most) && isnan(s.percentiles[2]));
+  assert_true(isnan(s.mean) && isnan(s.std) && isnan(s.least) && isnan(s.most) &&
+              isnan(s.percentiles[2]));
   assert_int_equal(s.values, 0);
   assert_int_equal(s.dead, 0);
 }

@@ -1,4 +1,5 @@
-/* The README's table of operators, from the table that the loader goes by: Markdown on standard output. */
+/* The README's table of operators, from the table that the loader goes by: Markdown on
+ * standard output. */
 #include <stdio.h>
 #include <string.h>
 
@@ -29,7 +30,8 @@ static void print_inputs(const operator_row *row) {
 /* One line for each row whose inputs or attributes differ from the row before. */
 static void print_operator(const operator_row *rows, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    (void)printf("| %s | %d to %d | %s | ", rows[i].name, rows[i].since, rows[i].until, role_of(&rows[i]));
+    (void)printf("| %s | %d to %d | %s | ", rows[i].name, rows[i].since, rows[i].until,
+                 role_of(&rows[i]));
     print_inputs(&rows[i]);
     (void)printf(" | %s |\n", rows[i].attributes);
   }

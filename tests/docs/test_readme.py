@@ -12,8 +12,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-PRINTER = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")) / "tests" / "print_operators"
-BEGIN, END = "<!-- operators: written by tests/docs/test_readme.py -->\n", "<!-- end of operators -->\n"
+PRINTER = (
+    Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
+    / "tests"
+    / "print_operators"
+)
+BEGIN, END = (
+    "<!-- operators: written by tests/docs/test_readme.py -->\n",
+    "<!-- end of operators -->\n",
+)
 
 
 def table() -> str:
@@ -28,11 +35,17 @@ def split(text: str) -> tuple[str, str, str]:
 
 
 def test_readme_lists_the_operators_that_the_loader_accepts():
-    assert split(README.read_text())[1] == table(), "README.md is behind: python tests/docs/test_readme.py --write"
+    assert split(README.read_text())[1] == table(), (
+        "README.md is behind: python tests/docs/test_readme.py --write"
+    )
 
 
 def test_the_table_has_every_operator_once_for_each_opset():
-    rows = [line.split(" | ") for line in table().splitlines() if line.startswith("| ") and " to " in line]
+    rows = [
+        line.split(" | ")
+        for line in table().splitlines()
+        if line.startswith("| ") and " to " in line
+    ]
     assert len(rows) > 50
     names = [row[0] for row in rows]
     assert names == sorted(names), "the table is not in order of names"

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #define BUDGET (32u << 20)
-/* Above these a net is opened but not run: the fuzzer's time is better spent on other files. */
+/* Above these a net is opened but not run: the fuzzer's time is better spent on other
+ * files. */
 #define MAX_MACS 1000000u
 #define MAX_BYTES (1u << 20)
 
@@ -42,13 +43,14 @@ static void check_error(const resnet_error *error, resnet_status status) {
   for (size_t i = 0; i < length; i++) require((unsigned char)error->message[i] >= 0x20);
 }
 
-/* ---- the plan ------------------------------------------------------------------------------------------------ */
+/* ---- the plan ---------------------------------------------------------------------- */
 
 static void read_plan(const exercise *e) {
   resnet_error error;
   for (uint32_t i = 0; i < e->info.op_count; i++) {
     resnet_op op = {.struct_size = sizeof op};
-    require(resnet_plan_op(e->model, i, &op, &error) == RESNET_OK && op.name && op.output && op.kernel && op.detail);
+    require(resnet_plan_op(e->model, i, &op, &error) == RESNET_OK && op.name && op.output &&
+            op.kernel && op.detail);
     require(op.block == RESNET_NO_INDEX || op.block < e->info.block_count);
     for (int k = 0; k < 2; k++) require(op.input[k] == RESNET_NO_INDEX || op.input[k] < i);
   }
@@ -60,7 +62,7 @@ static void read_plan(const exercise *e) {
   for (uint32_t i = 0; i < e->info.finding_count; i++) require(e->info.findings[i].message != NULL);
 }
 
-/* ---- runs ---------------------------------------------------------------------------------------------------- */
+/* ---- runs -------------------------------------------------------------------------- */
 
 static void on_response(void *user, const resnet_response *response) {
   const exercise *e = user;
@@ -92,8 +94,10 @@ static void observe(exercise *e, resnet_session *session) {
   require(status == RESNET_OK || status == RESNET_ERROR_MEMORY || status == RESNET_ERROR_LIMIT);
 }
 
-/* Lesions of any kind, possible or not, and back; false where there is no memory to go back. */
-static bool skip_and_restore(exercise *e, resnet_session *session, const float *input, float *scores) {
+/* Lesions of any kind, possible or not, and back; false where there is no memory to go
+ * back. */
+static bool skip_and_restore(exercise *e, resnet_session *session, const float *input,
+                             float *scores) {
   resnet_error error;
   for (int i = 0; i < 4; i++) {
     const uint32_t block = next_random(&e->random) % (e->info.block_count + 1);
@@ -104,15 +108,17 @@ static bool skip_and_restore(exercise *e, resnet_session *session, const float *
     if (status != RESNET_OK) continue;
     require(resnet_run(session, input, RESNET_LAYOUT_NCHW, 1, scores, &error) == RESNET_OK);
   }
-  const resnet_status status = resnet_session_skip(session, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, &error);
+  const resnet_status status =
+      resnet_session_skip(session, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, &error);
   check_error(&error, status);
   require(status == RESNET_OK || status == RESNET_ERROR_MEMORY || status == RESNET_ERROR_LIMIT);
   return status == RESNET_OK;
 }
 
-/* Scores of all pictures in a session of their own; false where it has no memory to open, or to become whole again. */
-static bool run(exercise *e, uint32_t threads, uint32_t batch, resnet_layout layout, const float *input,
-                float *scores) {
+/* Scores of all pictures in a session of their own; false where it has no memory to open,
+ * or to become whole again. */
+static bool run(exercise *e, uint32_t threads, uint32_t batch, resnet_layout layout,
+                const float *input, float *scores) {
   resnet_error error;
   resnet_session *session = open_session(e, threads, batch);
   if (!session) return false;
@@ -125,7 +131,8 @@ static bool run(exercise *e, uint32_t threads, uint32_t batch, resnet_layout lay
 
 /* Bit for bit; of numbers that are none it is enough that they are none in both. */
 static void require_same(const float *a, const float *b, size_t count) {
-  for (size_t i = 0; i < count; i++) require(memcmp(&a[i], &b[i], sizeof *a) == 0 || (a[i] != a[i] && b[i] != b[i]));
+  for (size_t i = 0; i < count; i++)
+    require(memcmp(&a[i], &b[i], sizeof *a) == 0 || (a[i] != a[i] && b[i] != b[i]));
 }
 
 /* (n,c,h,w) to (n,h,w,c). */
@@ -137,15 +144,18 @@ static void interleave(const exercise *e, const float *planar, float *out) {
         out[(n * pixels + i) * channels + c] = planar[(n * channels + c) * pixels + i];
 }
 
-static void run_twice(exercise *e, const float *input, float *interleaved, float *scores, float *others) {
+static void run_twice(exercise *e, const float *input, float *interleaved, float *scores,
+                      float *others) {
   const size_t count = (size_t)PICTURES * e->info.classes;
   if (!run(e, 1, 1, RESNET_LAYOUT_NCHW, input, scores) || chance(&e->random, 2)) return;
-  const uint32_t threads = chance(&e->random, 2) ? THREADS : 1, batch = 1 + next_random(&e->random) % PICTURES;
+  const uint32_t threads = chance(&e->random, 2) ? THREADS : 1,
+                 batch = 1 + next_random(&e->random) % PICTURES;
   interleave(e, input, interleaved);
-  if (run(e, threads, batch, RESNET_LAYOUT_NHWC, interleaved, others)) require_same(scores, others, count);
+  if (run(e, threads, batch, RESNET_LAYOUT_NHWC, interleaved, others))
+    require_same(scores, others, count);
 }
 
-/* ---- labels -------------------------------------------------------------------------------------------------- */
+/* ---- labels ------------------------------------------------------------------------ */
 
 /* A picture of about the net's size in any format. */
 static void classify(exercise *e, resnet_session *session) {
@@ -154,7 +164,8 @@ static void classify(exercise *e, resnet_session *session) {
   resnet_prediction best[K];
   resnet_image image = {.width = e->info.input_width + next_random(&e->random) % MARGIN,
                         .height = e->info.input_height + next_random(&e->random) % MARGIN,
-                        .format = (resnet_pixels)(next_random(&e->random) % (RESNET_PIXELS_I420 + 1))};
+                        .format =
+                            (resnet_pixels)(next_random(&e->random) % (RESNET_PIXELS_I420 + 1))};
   image.stride = (size_t)image.width * 4 + 4;
   const size_t size = image.stride * ((size_t)image.height + 2) * 2;
   const uint32_t k = e->info.classes < K ? e->info.classes : K;
@@ -163,7 +174,8 @@ static void classify(exercise *e, resnet_session *session) {
   for (size_t i = 0; i < size; i++) pixels[i] = (uint8_t)(i * 37);
   image.pixels = pixels;
   check_error(&error, resnet_classify(session, &image, 1, k, best, &error));
-  for (uint32_t i = 0; error.status == RESNET_OK && i < k; i++) require(best[i].index < e->info.classes);
+  for (uint32_t i = 0; error.status == RESNET_OK && i < k; i++)
+    require(best[i].index < e->info.classes);
   free(pixels);
 }
 
@@ -173,7 +185,7 @@ static void classify_in_session(exercise *e) {
   resnet_session_close(&session);
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------- */
 
 static char folder[64];
 
@@ -196,24 +208,26 @@ static bool write_file(const char *name, const void *data, size_t size) {
   return fclose(file) == 0 && good;
 }
 
-/* A folder of this process's own, in memory where there is such a place: the fuzzer writes thousands of files. In it is
- * one that models may name as external data. */
+/* A folder of this process's own, in memory where there is such a place: the fuzzer
+ * writes thousands of files. In it is one that models may name as external data. */
 static bool make_folder(void) {
   static float weights[2048];
   if (folder[0]) return true;
-  snprintf(folder, sizeof folder, "%s/libresnet-exercise-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+  snprintf(folder, sizeof folder, "%s/libresnet-exercise-XXXXXX",
+           access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
   if (!mkdtemp(folder)) {
     folder[0] = 0;
     return false;
   }
   atexit(remove_folder);
-  for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) weights[i] = (float)(i % 17) / 16 - 0.5f;
+  for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
+    weights[i] = (float)(i % 17) / 16 - 0.5f;
   return write_file("weights.bin", weights, sizeof weights);
 }
 
 /* The saved plan opens with the same options, and gives the same bits. */
-static void save_and_reopen(exercise *e, const resnet_model_options *options, const float *input, const float *scores,
-                            float *others) {
+static void save_and_reopen(exercise *e, const resnet_model_options *options, const float *input,
+                            const float *scores, float *others) {
   resnet_error error;
   resnet_model *again = NULL;
   if (!make_folder()) return;
@@ -226,24 +240,27 @@ static void save_and_reopen(exercise *e, const resnet_model_options *options, co
   if (!again) return;
   exercise second = *e;
   second.model = again;
-  require(resnet_model_get_info(again, &second.info, &error) == RESNET_OK && second.info.classes == e->info.classes);
+  require(resnet_model_get_info(again, &second.info, &error) == RESNET_OK &&
+          second.info.classes == e->info.classes);
   if (run(&second, 1, 1, RESNET_LAYOUT_NCHW, input, others))
     require_same(scores, others, (size_t)PICTURES * e->info.classes);
   resnet_model_close(&again);
 }
 
-/* ---- all ----------------------------------------------------------------------------------------------------- */
+/* ---- all --------------------------------------------------------------------------- */
 
 static void use_small(exercise *e, const resnet_model_options *options) {
   const size_t inputs = PICTURES * e->floats, count = (size_t)PICTURES * e->info.classes;
   float *input = malloc(inputs * sizeof *input), *interleaved = malloc(inputs * sizeof *input);
   float *scores = calloc(count, sizeof *scores), *others = calloc(count, sizeof *others);
   if (input && interleaved && scores && others) {
-    for (size_t i = 0; i < inputs; i++) input[i] = (float)(next_random(&e->random) >> 8) / (float)(1 << 23) - 1;
+    for (size_t i = 0; i < inputs; i++)
+      input[i] = (float)(next_random(&e->random) >> 8) / (float)(1 << 23) - 1;
     run_twice(e, input, interleaved, scores, others);
     if (chance(&e->random, 8)) classify_in_session(e);
     if (chance(&e->random, 8)) {
-      if (run(e, 1, 1, RESNET_LAYOUT_NCHW, input, scores)) save_and_reopen(e, options, input, scores, others);
+      if (run(e, 1, 1, RESNET_LAYOUT_NCHW, input, scores))
+        save_and_reopen(e, options, input, scores, others);
     }
   }
   free(others);
@@ -259,22 +276,27 @@ static void use(exercise *e, const resnet_model_options *options) {
   e->floats = (size_t)e->info.input_channels * e->info.input_height * e->info.input_width;
   read_plan(e);
   const resnet_model_info *i = &e->info;
-  if (i->macs <= MAX_MACS && i->arena_bytes <= MAX_BYTES && i->weights_bytes <= MAX_BYTES) use_small(e, options);
+  if (i->macs <= MAX_MACS && i->arena_bytes <= MAX_BYTES && i->weights_bytes <= MAX_BYTES)
+    use_small(e, options);
 }
 
-/* Half of all files are opened with the defaults, so that what they find stands on the file alone. */
-static void choose_options(resnet_model_options *options, uint32_t *random, resnet_preprocess *preprocess) {
+/* Half of all files are opened with the defaults, so that what they find stands on the
+ * file alone. */
+static void choose_options(resnet_model_options *options, uint32_t *random,
+                           resnet_preprocess *preprocess) {
   static const char *const outputs[] = {"logits", "y", "features", "second", ""};
   static const uint32_t sizes[] = {1, 7, 8, 16, 33, 224};
   static const char *const presets[] = {"imagenet", "cifar10", "keras-caffe", "none"};
   if (chance(random, 2)) return;
-  if (chance(random, 4)) options->output = outputs[next_random(random) % (sizeof outputs / sizeof *outputs)];
+  if (chance(random, 4))
+    options->output = outputs[next_random(random) % (sizeof outputs / sizeof *outputs)];
   if (chance(random, 4)) {
     options->input_height = sizes[next_random(random) % (sizeof sizes / sizeof *sizes)];
     options->input_width = sizes[next_random(random) % (sizeof sizes / sizeof *sizes)];
   }
   if (chance(random, 4)) {
-    require(resnet_preprocess_preset(presets[next_random(random) % 4], preprocess, NULL) == RESNET_OK);
+    require(resnet_preprocess_preset(presets[next_random(random) % 4], preprocess, NULL) ==
+            RESNET_OK);
     options->preprocess = preprocess;
   }
   options->conv = (resnet_conv)(next_random(random) % 3);
@@ -293,14 +315,16 @@ static uint32_t hash(const uint8_t *data, size_t size) {
 }
 
 /* External data are read for files alone. */
-static resnet_status open_model(const uint8_t *data, size_t size, const resnet_model_options *options,
-                                resnet_model **model, resnet_error *error) {
+static resnet_status open_model(const uint8_t *data, size_t size,
+                                const resnet_model_options *options, resnet_model **model,
+                                resnet_error *error) {
   if (options->external_data && make_folder() && write_file("model.onnx", data, size))
     return resnet_model_open(path_of("model.onnx"), options, model, error);
   return resnet_model_open_memory(data, size, options, model, error);
 }
 
-static bool open_and_use(const uint8_t *data, size_t size, const resnet_model_options *options, uint32_t random) {
+static bool open_and_use(const uint8_t *data, size_t size, const resnet_model_options *options,
+                         uint32_t random) {
   resnet_error error;
   resnet_model *model = NULL;
   const resnet_status status = open_model(data, size, options, &model, &error);

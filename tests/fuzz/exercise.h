@@ -1,4 +1,5 @@
-/* What every fuzz target does with the bytes of a model, and what it holds the library to. A broken promise aborts. */
+/* What every fuzz target does with the bytes of a model, and what it holds the library
+ * to. A broken promise aborts. */
 #ifndef LIBRESNET_TESTS_EXERCISE_H
 #define LIBRESNET_TESTS_EXERCISE_H
 
@@ -6,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Open the bytes with options that their hash chooses: of the model's plan, every op and block is read; a small one is
- * run, in two ways that must give the same bits, and now and then asked for labels, or saved and opened again. Whether
- * it opened. */
+/* Open the bytes with options that their hash chooses: of the model's plan, every op and
+ * block is read; a small one is run, in two ways that must give the same bits, and now
+ * and then asked for labels, or saved and opened again. Whether it opened. */
 bool exercise_model(const uint8_t *data, size_t size);
 
 /* The same with the default options. */

@@ -1,5 +1,6 @@
-/* gzip around ONNX: half of the mutations are of the packed bytes, the others of what is packed, which is then packed
- * again in some way: levels, strategies, several members, optional header fields. */
+/* gzip around ONNX: half of the mutations are of the packed bytes, the others of what is
+ * packed, which is then packed again in some way: levels, strategies, several members,
+ * optional header fields. */
 #define ZLIB_CONST /* next_in is const */
 #include <string.h>
 #include <zlib.h>
@@ -18,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 /* The content of the first member; 0: it can't be unpacked, or is larger than `room`. */
 static size_t unpack(const uint8_t *data, size_t size, uint8_t *content, size_t room) {
-  z_stream z = {.next_in = data, .avail_in = (uInt)size, .next_out = content, .avail_out = (uInt)room};
+  z_stream z = {
+      .next_in = data, .avail_in = (uInt)size, .next_out = content, .avail_out = (uInt)room};
   if (inflateInit2(&z, MAX_WBITS + GZIP) != Z_OK) return 0;
   const int result = inflate(&z, Z_FINISH);
   (void)inflateEnd(&z);
@@ -26,12 +28,14 @@ static size_t unpack(const uint8_t *data, size_t size, uint8_t *content, size_t 
 }
 
 /* One member; 0: it does not fit. */
-static size_t pack(const uint8_t *content, size_t size, uint8_t *out, size_t room, uint32_t *random) {
+static size_t pack(const uint8_t *content, size_t size, uint8_t *out, size_t room,
+                   uint32_t *random) {
   static const int levels[] = {0, 1, 6, 9};
   static const int strategies[] = {Z_DEFAULT_STRATEGY, Z_FILTERED, Z_HUFFMAN_ONLY, Z_RLE, Z_FIXED};
   uint8_t extra[] = {'r', 'n', 2, 0, 1, 2}, name[] = "net.onnx";
   gz_header header = {.extra = extra, .extra_len = sizeof extra, .name = name, .hcrc = 1};
-  z_stream z = {.next_in = content, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)room};
+  z_stream z = {
+      .next_in = content, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)room};
   if (deflateInit2(&z, levels[next_random(random) % 4], Z_DEFLATED, MAX_WBITS + GZIP,
                    1 + (int)(next_random(random) % 9), strategies[next_random(random) % 5]) != Z_OK)
     return 0;
@@ -60,12 +64,15 @@ static size_t repack(uint8_t *data, size_t size, size_t max_size, uint32_t *rand
   return used + pack(content + first, length - first, data + used, max_size - used, random);
 }
 
-/* The checksum and the size behind a member whose deflate data were changed, where they can still be unpacked. */
+/* The checksum and the size behind a member whose deflate data were changed, where they
+ * can still be unpacked. */
 static void mend_trailer(uint8_t *data, size_t size) {
   static uint8_t content[MAX_CONTENT];
   if (size < HEADER + TRAILER) return;
-  z_stream z = {
-      .next_in = data + HEADER, .avail_in = (uInt)(size - HEADER), .next_out = content, .avail_out = sizeof content};
+  z_stream z = {.next_in = data + HEADER,
+                .avail_in = (uInt)(size - HEADER),
+                .next_out = content,
+                .avail_out = sizeof content};
   if (inflateInit2(&z, -MAX_WBITS) != Z_OK) return;
   const int result = inflate(&z, Z_FINISH);
   const size_t length = sizeof content - z.avail_out;

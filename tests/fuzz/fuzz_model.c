@@ -1,10 +1,12 @@
-/* ONNX by its structure: mutations of the model, and now and then of the protobuf that carries it. */
+/* ONNX by its structure: mutations of the model, and now and then of the protobuf that
+ * carries it. */
 #include "mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *data, size_t size, const uint8_t *other, size_t other_size,
-                                 uint8_t *out, size_t max_size, unsigned int seed);
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *data, size_t size, const uint8_t *other,
+                                 size_t other_size, uint8_t *out, size_t max_size,
+                                 unsigned int seed);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   exercise_model(data, size);
@@ -20,8 +22,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
   return mutated ? mutated : LLVMFuzzerMutate(data, size, max_size);
 }
 
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *data, size_t size, const uint8_t *other, size_t other_size,
-                                 uint8_t *out, size_t max_size, unsigned int seed) {
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *data, size_t size, const uint8_t *other,
+                                 size_t other_size, uint8_t *out, size_t max_size,
+                                 unsigned int seed) {
   uint32_t random = seed | 1;
   return splice_onnx(data, size, other, other_size, out, max_size, &random);
 }

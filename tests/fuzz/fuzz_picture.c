@@ -1,4 +1,5 @@
-/* Picture files, as the resnet program reads them: decoded, turned upright, and now and then labelled by a small net.
+/* Picture files, as the resnet program reads them: decoded, turned upright, and now and
+ * then labelled by a small net.
  */
 #include <resnet.h>
 #include <stdlib.h>
@@ -8,9 +9,16 @@
 #include "picture.h"
 #include "picture_pieces.h"
 
-/* A file that claims more is decoded once in many, or, where it would take gigabytes, never: the fuzzer's time is
- * better spent on others. What claims more than is accepted is always tried. */
-enum { USUAL_PIXELS = 1 << 20, MOST_PIXELS = 1 << 24, LABELLED_PIXELS = 1 << 14, K = 3, RARELY = 256 };
+/* A file that claims more is decoded once in many, or, where it would take gigabytes,
+ * never: the fuzzer's time is better spent on others. What claims more than is accepted
+ * is always tried. */
+enum {
+  USUAL_PIXELS = 1 << 20,
+  MOST_PIXELS = 1 << 24,
+  LABELLED_PIXELS = 1 << 14,
+  K = 3,
+  RARELY = 256
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,7 +34,8 @@ static resnet_session *shared_session(void) {
   resnet_session_options options;
   resnet_session_options_init(&options);
   options.threads = 1;
-  require(resnet_model_open(SOURCE_DIR "/tests/models/resnet8_option_a.onnx", NULL, &model, NULL) == RESNET_OK);
+  require(resnet_model_open(SOURCE_DIR "/tests/models/resnet8_option_a.onnx", NULL, &model, NULL) ==
+          RESNET_OK);
   require(resnet_session_open(model, &options, &session, NULL) == RESNET_OK);
   return session;
 }
@@ -34,7 +43,8 @@ static resnet_session *shared_session(void) {
 /* Width times height that the header claims; 0: none was found. */
 static uint64_t claimed_pixels(const uint8_t *data, size_t size) {
   static piece pieces[MAX_PIECES];
-  if (is_png(data, size)) return size >= 24 ? (uint64_t)big_endian(data + 16, 4) * big_endian(data + 20, 4) : 0;
+  if (is_png(data, size))
+    return size >= 24 ? (uint64_t)big_endian(data + 16, 4) * big_endian(data + 20, 4) : 0;
   if (!is_jpeg(data, size)) return 0;
   const size_t count = find_segments(data, size, pieces);
   for (size_t i = 0; i < count; i++) {
@@ -49,7 +59,8 @@ static uint64_t claimed_pixels(const uint8_t *data, size_t size) {
 static void label(const picture *p) {
   resnet_error error;
   resnet_prediction best[K];
-  const resnet_image image = {p->pixels, p->width, p->height, (size_t)p->width * 3, RESNET_PIXELS_RGB};
+  const resnet_image image = {p->pixels, p->width, p->height, (size_t)p->width * 3,
+                              RESNET_PIXELS_RGB};
   const resnet_status status = resnet_classify(shared_session(), &image, 1, K, best, &error);
   require(status == error.status && (status == RESNET_OK) == (error.message[0] == '\0'));
 }
@@ -59,16 +70,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   picture p;
   const uint32_t sum = (uint32_t)crc32(0, data, (uInt)size);
   const uint64_t claimed = claimed_pixels(data, size);
-  if (claimed > USUAL_PIXELS && claimed <= PICTURE_MAX_PIXELS && (claimed > MOST_PIXELS || sum % RARELY)) return 0;
+  if (claimed > USUAL_PIXELS && claimed <= PICTURE_MAX_PIXELS &&
+      (claimed > MOST_PIXELS || sum % RARELY))
+    return 0;
   const bool good = picture_decode(data, size, &p, &error);
   require(good == (p.pixels != NULL));
   if (!good) {
-    require(error.status != RESNET_OK && error.message[0] && memchr(error.message, '\0', sizeof error.message));
+    require(error.status != RESNET_OK && error.message[0] &&
+            memchr(error.message, '\0', sizeof error.message));
     return 0;
   }
   const uint64_t pixels = (uint64_t)p.width * p.height;
   require(pixels > 0 && pixels <= PICTURE_MAX_PIXELS);
-  volatile uint8_t last = p.pixels[pixels * 3 - 1]; /* a sanitiser sees whether it is there */
+  /* a sanitiser sees whether it is there */
+  volatile uint8_t last = p.pixels[pixels * 3 - 1];
   (void)last;
   if (pixels <= LABELLED_PIXELS && sum % 8 == 0) label(&p);
   picture_release(&p);

@@ -1,5 +1,6 @@
-/* A mutator that knows plan files: it changes numbers of the graph, of the tables or of the weights, then puts in right
- * checksums, without which nothing behind the header would ever be looked at. */
+/* A mutator that knows plan files: it changes numbers of the graph, of the tables or of
+ * the weights, then puts in right checksums, without which nothing behind the header
+ * would ever be looked at. */
 #include <string.h>
 
 #include "exercise.h"
@@ -17,10 +18,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-/* The number at `place` becomes one that is near, one that is special, or that of another place. */
+/* The number at `place` becomes one that is near, one that is special, or that of another
+ * place. */
 static void change_number(uint8_t *data, const size_t *places, size_t count, uint32_t *random) {
-  static const uint32_t special[] = {0,  1,    2,     3,     4,          7,          8,          16,
-                                     64, 1024, 65535, 65536, 0x7f800000, 0x7fffffff, 0x80000000, 0xffffffff};
+  static const uint32_t special[] = {0,          1,          2,          3,         4,     7,
+                                     8,          16,         64,         1024,      65535, 65536,
+                                     0x7f800000, 0x7fffffff, 0x80000000, 0xffffffff};
   const size_t place = places[next_random(random) % count];
   uint32_t number;
   memcpy(&number, data + place, NUMBER);

@@ -1,4 +1,5 @@
-/* Replays files as a fuzz target does that is linked with this, so that its corpus runs in every build.
+/* Replays files as a fuzz target does that is linked with this, so that its corpus runs
+ * in every build.
  *
  *     fuzz_replay [--models] FILE|FOLDER...    with --models, every file must be a model that opens
  */

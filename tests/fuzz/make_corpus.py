@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Make the fuzzers' seeds: small nets in many spellings, a few kilobytes each, in corpus and, packed, in corpus_gzip;
-small pictures in corpus_picture. (Those of corpus_plan are made with a built library: see CMakeLists.txt.)
+"""Make the fuzzers' seeds: small nets in many spellings, a few kilobytes each, in corpus
+and, packed, in corpus_gzip; small pictures in corpus_picture. (Those of corpus_plan are
+made with a built library: see CMakeLists.txt.)
 
     python tests/fuzz/make_corpus.py
 
@@ -26,9 +27,35 @@ import nets  # noqa: E402
 import random_graphs  # noqa: E402
 
 MAX_BYTES = 10_000
-# Small ones that open, which among them have all operators, modes, layouts and opsets of random_graphs.
-RANDOM_GRAPHS = (12, 14, 15, 22, 24, 32, 35, 38, 39, 40, 42, 54, 68, 73, 80, 86, 96, 98, 112, 115, 118, 166, 171, 205,
-                 307)
+# Small ones that open, which among them have all operators, modes, layouts and opsets of
+# random_graphs.
+RANDOM_GRAPHS = (
+    12,
+    14,
+    15,
+    22,
+    24,
+    32,
+    35,
+    38,
+    39,
+    40,
+    42,
+    54,
+    68,
+    73,
+    80,
+    86,
+    96,
+    98,
+    112,
+    115,
+    118,
+    166,
+    171,
+    205,
+    307,
+)
 BASE = {"width": 0.0625, "size": 8, "classes": 4}
 SPELLINGS = {
     "option_a": {"shortcut": "A"},
@@ -72,73 +99,117 @@ def as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def large_weights(constant: bool = False) -> onnx.ModelProto:
-    """One layer whose weights take more than the 4096 bytes from which they are read into a block of their own."""
+    """One layer whose weights take more than the 4096 bytes from which they are read
+    into a block of their own."""
     weights = numpy_helper.from_array(
-        np.random.default_rng(1).standard_normal((43, 3, 3, 3)).astype(np.float32), "w")
+        np.random.default_rng(1).standard_normal((43, 3, 3, 3)).astype(np.float32), "w"
+    )
     nodes = [helper.make_node("Constant", [], ["w"], value=weights)] if constant else []
-    nodes += [helper.make_node("Conv", ["input", "w"], ["c"], name="conv"),
-              helper.make_node("GlobalAveragePool", ["c"], ["p"], name="pool"),
-              helper.make_node("Flatten", ["p"], ["logits"], name="flatten")]
-    graph = helper.make_graph(nodes, "large",
-                              [helper.make_tensor_value_info("input", TensorProto.FLOAT, ("N", 3, 8, 8))],
-                              [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)],
-                              [] if constant else [weights])
+    nodes += [
+        helper.make_node("Conv", ["input", "w"], ["c"], name="conv"),
+        helper.make_node("GlobalAveragePool", ["c"], ["p"], name="pool"),
+        helper.make_node("Flatten", ["p"], ["logits"], name="flatten"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "large",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ("N", 3, 8, 8))],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)],
+        [] if constant else [weights],
+    )
     return helper.make_model(graph, ir_version=7, opset_imports=[helper.make_opsetid("", 13)])
 
 
 def folded() -> onnx.ModelProto:
-    """Sizes and factors that must be computed first, by the operators that are read of constants alone, and a gate that is
-    made as large as its picture."""
+    """Sizes and factors that must be computed first, by the operators that are read of
+    constants alone, and a gate that is made as large as its picture."""
 
     def ints(name: str, *values: int) -> onnx.TensorProto:
-        return numpy_helper.from_array(np.array(values if len(values) > 1 else values[0], np.int64), name)
+        return numpy_helper.from_array(
+            np.array(values if len(values) > 1 else values[0], np.int64), name
+        )
 
     chain = ["w", *(f"k{i}" for i in range(9)), "v"]
     unary = ["Exp", "Neg", "Abs", "Sqrt", "Reciprocal", "Floor", "Ceil", "Identity", "Neg", "Abs"]
     node = helper.make_node
     nodes = [
         *(node(kind, [a], [b], name=b) for kind, a, b in zip(unary, chain, chain[1:])),
-        node("Pow", ["v", "two"], ["v2"]), node("Max", ["v2", "one"], ["v3"]), node("Min", ["v3", "two"], ["v4"]),
-        node("Tile", ["v4", "times"], ["row"]), node("Reshape", ["row", "column"], ["factor"]),
+        node("Pow", ["v", "two"], ["v2"]),
+        node("Max", ["v2", "one"], ["v3"]),
+        node("Min", ["v3", "two"], ["v4"]),
+        node("Tile", ["v4", "times"], ["row"]),
+        node("Reshape", ["row", "column"], ["factor"]),
         node("Mul", ["input", "factor"], ["x"], name="scale"),
-        node("GlobalAveragePool", ["x"], ["mean"], name="mean"), node("Sigmoid", ["mean"], ["gate"], name="gate"),
-        node("Expand", ["gate", "size"], ["gates"], name="expand"), node("Mul", ["x", "gates"], ["y"], name="gated"),
+        node("GlobalAveragePool", ["x"], ["mean"], name="mean"),
+        node("Sigmoid", ["mean"], ["gate"], name="gate"),
+        node("Expand", ["gate", "size"], ["gates"], name="expand"),
+        node("Mul", ["x", "gates"], ["y"], name="gated"),
         node("GlobalAveragePool", ["y"], ["p"], name="pool"),
-        node("Shape", ["p"], ["s"]), node("Range", ["nought", "three", "step"], ["r"]),
-        node("Gather", ["r", "step"], ["index"], axis=0), node("Gather", ["s", "index"], ["c"], axis=0),
-        node("Cast", ["c"], ["wide"], to=TensorProto.FLOAT), node("Div", ["wide", "one"], ["quotient"]),
-        node("Cast", ["quotient"], ["narrow"], to=TensorProto.INT64), node("Add", ["narrow", "step"], ["more"]),
-        node("Sub", ["more", "step"], ["same"]), node("Unsqueeze", ["same", "axis"], ["last"]),
-        node("Slice", ["s", "from", "to"], ["first"]), node("Concat", ["first", "last"], ["target"], axis=0),
+        node("Shape", ["p"], ["s"]),
+        node("Range", ["nought", "three", "step"], ["r"]),
+        node("Gather", ["r", "step"], ["index"], axis=0),
+        node("Gather", ["s", "index"], ["c"], axis=0),
+        node("Cast", ["c"], ["wide"], to=TensorProto.FLOAT),
+        node("Div", ["wide", "one"], ["quotient"]),
+        node("Cast", ["quotient"], ["narrow"], to=TensorProto.INT64),
+        node("Add", ["narrow", "step"], ["more"]),
+        node("Sub", ["more", "step"], ["same"]),
+        node("Unsqueeze", ["same", "axis"], ["last"]),
+        node("Slice", ["s", "from", "to"], ["first"]),
+        node("Concat", ["first", "last"], ["target"], axis=0),
         node("Reshape", ["p", "target"], ["logits"], name="reshape"),
     ]
     numbers = {"w": 0.5, "one": 1, "two": 2}
-    constants = [numpy_helper.from_array(np.float32(value), name) for name, value in numbers.items()]
-    constants += [ints("times", 3), ints("column", 1, 3, 1, 1), ints("size", 1, 3, 8, 8), ints("nought", 0),
-                  ints("three", 3), ints("step", 1)]
-    constants += [numpy_helper.from_array(np.array([value], np.int64), name)
-                  for name, value in (("axis", 0), ("from", 0), ("to", 1))]
+    constants = [
+        numpy_helper.from_array(np.float32(value), name) for name, value in numbers.items()
+    ]
+    constants += [
+        ints("times", 3),
+        ints("column", 1, 3, 1, 1),
+        ints("size", 1, 3, 8, 8),
+        ints("nought", 0),
+        ints("three", 3),
+        ints("step", 1),
+    ]
+    constants += [
+        numpy_helper.from_array(np.array([value], np.int64), name)
+        for name, value in (("axis", 0), ("from", 0), ("to", 1))
+    ]
     constants[0].dims[:] = [1]
     constants[3].dims[:] = [1]
-    graph = helper.make_graph(nodes, "folded",
-                              [helper.make_tensor_value_info("input", TensorProto.FLOAT, ("N", 3, 8, 8))],
-                              [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)], constants)
+    graph = helper.make_graph(
+        nodes,
+        "folded",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ("N", 3, 8, 8))],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)],
+        constants,
+    )
     return helper.make_model(graph, ir_version=7, opset_imports=[helper.make_opsetid("", 13)])
 
 
 def seeds() -> dict[str, bytes]:
     files = {}
     for name, options in SPELLINGS.items():
-        files[f"{name}.onnx"] = nets.generate("resnet8", nets.Options(**BASE, **options))[0].SerializeToString()
-    files["plain.onnx"] = described(nets.generate("plain8", nets.Options(**BASE))[0]).SerializeToString()
-    files["float_data.onnx"] = as_float_data(nets.generate("plain8", nets.Options(**BASE))[0]).SerializeToString()
-    files["float16.onnx"] = as_float16(nets.generate("plain8", nets.Options(**BASE))[0]).SerializeToString()
+        files[f"{name}.onnx"] = nets.generate("resnet8", nets.Options(**BASE, **options))[
+            0
+        ].SerializeToString()
+    files["plain.onnx"] = described(
+        nets.generate("plain8", nets.Options(**BASE))[0]
+    ).SerializeToString()
+    files["float_data.onnx"] = as_float_data(
+        nets.generate("plain8", nets.Options(**BASE))[0]
+    ).SerializeToString()
+    files["float16.onnx"] = as_float16(
+        nets.generate("plain8", nets.Options(**BASE))[0]
+    ).SerializeToString()
     files["large_weights.onnx"] = large_weights().SerializeToString()
     files["large_constant.onnx"] = large_weights(constant=True).SerializeToString()
     files["large_float_data.onnx"] = as_float_data(large_weights()).SerializeToString()
     files["folded.onnx"] = folded().SerializeToString()
     for number in RANDOM_GRAPHS:
-        files[f"random_{number}.onnx"] = random_graphs.random_graph(number).model.SerializeToString()
+        files[f"random_{number}.onnx"] = random_graphs.random_graph(
+            number
+        ).model.SerializeToString()
     return files
 
 
@@ -153,7 +224,8 @@ def packed(models: dict[str, bytes]) -> dict[str, bytes]:
         "packed.onnx.gz": gzip.compress(model, mtime=0),
         "stored.onnx.gz": gzip.compress(models["plain.onnx"], 0, mtime=0),
         "large_weights.onnx.gz": gzip.compress(models["large_weights.onnx"], mtime=0),
-        "members.onnx.gz": gzip.compress(model[:1000], mtime=0) + gzip.compress(model[1000:], 1, mtime=0),
+        "members.onnx.gz": gzip.compress(model[:1000], mtime=0)
+        + gzip.compress(model[1000:], 1, mtime=0),
         "named.onnx.gz": named.getvalue(),
         "huffman.onnx.gz": huffman.compress(model) + huffman.flush(),
     }
@@ -163,11 +235,15 @@ def picture(mode: str, width: int = 13, height: int = 9) -> Image.Image:
     """Waves and a little noise."""
     rng = np.random.default_rng(2)
     y, x = np.mgrid[:height, :width]
-    pixels = np.stack([127 + 120 * np.sin(x / 3 + c) * np.cos(y / (c + 2)) for c in range(4)], axis=-1)
+    pixels = np.stack(
+        [127 + 120 * np.sin(x / 3 + c) * np.cos(y / (c + 2)) for c in range(4)], axis=-1
+    )
     pixels = np.clip(pixels + rng.normal(0, 5, pixels.shape), 0, 255).astype(np.uint8)
     colour = Image.fromarray(pixels[..., :3])
     if mode in ("RGBA", "CMYK"):
-        return Image.merge(mode, [Image.fromarray(np.ascontiguousarray(pixels[..., c])) for c in range(4)])
+        return Image.merge(
+            mode, [Image.fromarray(np.ascontiguousarray(pixels[..., c])) for c in range(4)]
+        )
     if mode == "I;16":
         return Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
     return colour.quantize(16) if mode == "P" else colour.convert(mode)
@@ -186,14 +262,18 @@ def turned(orientation: int) -> Image.Exif:
 
 
 def pictures() -> dict[str, bytes]:
-    files = {f"png_{mode.replace(';', '')}.png": saved(picture(mode), "PNG") for mode in
-             ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")}
+    files = {
+        f"png_{mode.replace(';', '')}.png": saved(picture(mode), "PNG")
+        for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+    }
     files["png_turned.png"] = saved(picture("RGB"), "PNG", exif=turned(6))
     files["jpeg_grey.jpg"] = saved(picture("L"), "JPEG")
     files["jpeg_420.jpg"] = saved(picture("RGB"), "JPEG", quality=60, exif=turned(3))
     files["jpeg_444.jpg"] = saved(picture("RGB"), "JPEG", subsampling=0)
     files["jpeg_progressive.jpg"] = saved(picture("RGB"), "JPEG", progressive=True, quality=50)
-    files["jpeg_restart.jpg"] = saved(picture("RGB", 40, 17), "JPEG", restart_marker_blocks=1, quality=30)
+    files["jpeg_restart.jpg"] = saved(
+        picture("RGB", 40, 17), "JPEG", restart_marker_blocks=1, quality=30
+    )
     files["jpeg_cmyk.jpg"] = saved(picture("CMYK"), "JPEG")
     return files
 

@@ -1,13 +1,14 @@
-/* A mutator that knows ONNX: it decodes the model, changes one or a few things as an exporter, a careless converter or
- * somebody malicious might, and encodes it again. What it makes is always well-formed protobuf, and names what exists
- * more often than not, so that the loader's last stages and the runtime see what it makes. */
+/* A mutator that knows ONNX: it decodes the model, changes one or a few things as an
+ * exporter, a careless converter or somebody malicious might, and encodes it again. What
+ * it makes is always well-formed protobuf, and names what exists more often than not, so
+ * that the loader's last stages and the runtime see what it makes. */
 #include <string.h>
 
 #include "mutate_parts.h"
 
 enum { MAX_DEPTH = 20, MAX_ITEMS = 4096 };
 
-/* ---- nodes --------------------------------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------- */
 
 static const char *const operators[] = {"Add",
                                         "AveragePool",
@@ -72,10 +73,12 @@ static const char *const operators[] = {"Add",
                                         "LayerNormalization"};
 
 /* Those that do something with an activation and need nothing else. */
-static const char *const unary[] = {"Relu",    "Identity", "Sigmoid",    "HardSigmoid", "Clip",  "GlobalAveragePool",
-                                    "Dropout", "Softmax",  "LogSoftmax", "Flatten",     "Shape", "Transpose",
-                                    "Squeeze", "MaxPool",  "ReduceMean", "HardSwish"};
-static const char *const binary[] = {"Add", "Add", "Mul", "Mul", "Sub", "Div", "Max", "Min", "Sum", "Concat", "MatMul"};
+static const char *const unary[] = {"Relu",       "Identity",          "Sigmoid",    "HardSigmoid",
+                                    "Clip",       "GlobalAveragePool", "Dropout",    "Softmax",
+                                    "LogSoftmax", "Flatten",           "Shape",      "Transpose",
+                                    "Squeeze",    "MaxPool",           "ReduceMean", "HardSwish"};
+static const char *const binary[] = {"Add", "Add", "Mul", "Mul",    "Sub",   "Div",
+                                     "Max", "Min", "Sum", "Concat", "MatMul"};
 
 static Onnx__NodeProto *new_node(mutation *m, const char *operator_type, size_t inputs) {
   Onnx__NodeProto *node = take(sizeof *node);
@@ -109,14 +112,16 @@ static Onnx__NodeProto *new_pad(mutation *m) {
   for (size_t i = 0; i < 8; i++)
     if (i % 4 >= 2 || !below(m, 8)) sizes[i] = below(m, 8) ? below(m, 4) : some_integer(m);
   pads->dims[0] = 8;
-  pads->raw_data = (ProtobufCBinaryData){sizeof sizes, memcpy(take(sizeof sizes), sizes, sizeof sizes)};
+  pads->raw_data =
+      (ProtobufCBinaryData){sizeof sizes, memcpy(take(sizeof sizes), sizes, sizeof sizes)};
   insert(&m->graph->initializer, &m->graph->n_initializer, m->graph->n_initializer, pads);
   node->input[1] = pads->name;
   return node;
 }
 
 static Onnx__NodeProto *new_transpose(mutation *m) {
-  static const int64_t orders[][4] = {{0, 2, 3, 1}, {0, 3, 1, 2}, {0, 1, 3, 2}, {0, 1, 2, 3}, {3, 2, 1, 0}};
+  static const int64_t orders[][4] = {
+      {0, 2, 3, 1}, {0, 3, 1, 2}, {0, 1, 3, 2}, {0, 1, 2, 3}, {3, 2, 1, 0}};
   Onnx__NodeProto *node = new_node(m, "Transpose", 1);
   Onnx__AttributeProto *a = new_attribute("perm", ATTRIBUTE_INTS);
   a->n_ints = 4;
@@ -162,13 +167,15 @@ static void insert_node(mutation *m) {
 
 static void drop_node(mutation *m) {
   Onnx__NodeProto *node = some_node(m);
-  if (node->n_output && node->n_input && below(m, 8)) rename_readers(m, node->output[0], node->input[0]);
+  if (node->n_output && node->n_input && below(m, 8))
+    rename_readers(m, node->output[0], node->input[0]);
   drop(&m->graph->node, &m->graph->n_node, place_of(m, node));
 }
 
 /* A copy with an output of its own, which one node reads instead. */
 static void duplicate_node(mutation *m) {
-  Onnx__NodeProto *node = some_node(m), *copy = new_node(m, name_of(node->op_type), node->n_input), *reader;
+  Onnx__NodeProto *node = some_node(m), *copy = new_node(m, name_of(node->op_type), node->n_input),
+                  *reader;
   if (node->n_input) memcpy(copy->input, node->input, node->n_input * sizeof *copy->input);
   copy->attribute = node->attribute;
   copy->n_attribute = node->n_attribute;
@@ -183,7 +190,8 @@ static void change_inputs(mutation *m) {
   Onnx__NodeProto *node = some_node(m);
   const uint32_t kind = below(m, 8);
   if (!node->n_input || kind == 0) {
-    insert(&node->input, &node->n_input, below(m, node->n_input + 1), below(m, 4) ? some_tensor(m) : text(""));
+    insert(&node->input, &node->n_input, below(m, node->n_input + 1),
+           below(m, 4) ? some_tensor(m) : text(""));
   } else if (kind == 1) {
     drop(&node->input, &node->n_input, below(m, node->n_input));
   } else if (kind == 2) {
@@ -215,7 +223,8 @@ static void swap_nodes(mutation *m) {
 /* An initialiser becomes a Constant node's, or the other way round. */
 static void move_constant(mutation *m) {
   Onnx__NodeProto *node = some_node(m);
-  if (strcmp(name_of(node->op_type), "Constant") == 0 && node->n_attribute && node->attribute[0]->t && node->n_output) {
+  if (strcmp(name_of(node->op_type), "Constant") == 0 && node->n_attribute &&
+      node->attribute[0]->t && node->n_output) {
     node->attribute[0]->t->name = node->output[0];
     insert(&m->graph->initializer, &m->graph->n_initializer, 0, node->attribute[0]->t);
     drop(&m->graph->node, &m->graph->n_node, place_of(m, node));
@@ -232,7 +241,7 @@ static void move_constant(mutation *m) {
   drop(&m->graph->initializer, &m->graph->n_initializer, at);
 }
 
-/* ---- the rest of the file ------------------------------------------------------------------------------------ */
+/* ---- the rest of the file ---------------------------------------------------------- */
 
 static void change_input_shape(mutation *m) {
   const Onnx__GraphProto *g = m->graph;
@@ -268,14 +277,15 @@ static void change_outputs(mutation *m) {
 
 static void change_header(mutation *m) {
   static const char *const keys[] = {"resnet.labels", "resnet.preprocess", "resnet.name", "other"};
-  static const char *const values[] = {"cat\ndog\nship\ntruck",
-                                       "one\ntwo",
-                                       "",
-                                       "\n\n\n",
-                                       "seed",
-                                       "resize=8 crop=8 order=rgb scale=255 mean=0.5,0.5,0.5 std=0.25,0.25,0.25",
-                                       "resize=none crop=none order=bgr scale=1 mean=0,0,0 std=1,1,1",
-                                       "resize=8 crop=8 order=rgb scale=0 mean=0,0 std=1"};
+  static const char *const values[] = {
+      "cat\ndog\nship\ntruck",
+      "one\ntwo",
+      "",
+      "\n\n\n",
+      "seed",
+      "resize=8 crop=8 order=rgb scale=255 mean=0.5,0.5,0.5 std=0.25,0.25,0.25",
+      "resize=none crop=none order=bgr scale=1 mean=0,0,0 std=1,1,1",
+      "resize=8 crop=8 order=rgb scale=0 mean=0,0 std=1"};
   Onnx__ModelProto *model = m->model;
   if (below(m, 3) && model->n_opset_import) {
     model->opset_import[below(m, model->n_opset_import)]->version = 1 + below(m, 28);
@@ -335,7 +345,7 @@ static void mutate_model(mutation *m) {
   }
 }
 
-/* ---- bytes --------------------------------------------------------------------------------------------------- */
+/* ---- bytes ------------------------------------------------------------------------- */
 
 static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *value) {
   *value = 0;
@@ -347,9 +357,10 @@ static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
   return false;
 }
 
-/* protobuf-c goes as deep as the bytes say, and takes a list for each: the mutator must not fall where the library may
- * not. */
-static bool is_shallow(const uint8_t *at, const uint8_t *end, const ProtobufCMessageDescriptor *type, int depth) {
+/* protobuf-c goes as deep as the bytes say, and takes a list for each: the mutator must
+ * not fall where the library may not. */
+static bool is_shallow(const uint8_t *at, const uint8_t *end,
+                       const ProtobufCMessageDescriptor *type, int depth) {
   size_t items = 0;
   while (at < end) {
     uint64_t tag, size = 0;
@@ -371,7 +382,8 @@ static bool is_shallow(const uint8_t *at, const uint8_t *end, const ProtobufCMes
       return false;
     }
     if (size > (uint64_t)(end - at)) return false;
-    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
     if ((tag & 7) == 2 && field && field->type == PROTOBUF_C_TYPE_MESSAGE &&
         !is_shallow(at, at + size, field->descriptor, depth + 1))
       return false;
@@ -407,29 +419,36 @@ static char *prefixed(const char *name) {
   return name[0] ? to : text("");
 }
 
-/* Names of the second graph, apart from its input's, become others than the first one's. */
+/* Names of the second graph, apart from its input's, become others than the first
+ * one's. */
 static void rename_apart(Onnx__GraphProto *g, const char *input, char *joint) {
   for (size_t i = 0; i < g->n_node; i++) {
     for (size_t k = 0; k < g->node[i]->n_input; k++)
-      g->node[i]->input[k] = strcmp(g->node[i]->input[k], input) == 0 ? joint : prefixed(g->node[i]->input[k]);
-    for (size_t k = 0; k < g->node[i]->n_output; k++) g->node[i]->output[k] = prefixed(g->node[i]->output[k]);
+      g->node[i]->input[k] =
+          strcmp(g->node[i]->input[k], input) == 0 ? joint : prefixed(g->node[i]->input[k]);
+    for (size_t k = 0; k < g->node[i]->n_output; k++)
+      g->node[i]->output[k] = prefixed(g->node[i]->output[k]);
   }
-  for (size_t i = 0; i < g->n_initializer; i++) g->initializer[i]->name = prefixed(name_of(g->initializer[i]->name));
-  for (size_t i = 0; i < g->n_output; i++) g->output[i]->name = prefixed(name_of(g->output[i]->name));
+  for (size_t i = 0; i < g->n_initializer; i++)
+    g->initializer[i]->name = prefixed(name_of(g->initializer[i]->name));
+  for (size_t i = 0; i < g->n_output; i++)
+    g->output[i]->name = prefixed(name_of(g->output[i]->name));
 }
 
 static void append(mutation *m, Onnx__GraphProto *other) {
   Onnx__GraphProto *g = m->graph;
   rename_apart(other, other->n_input ? name_of(other->input[0]->name) : "", some_tensor(m));
-  for (size_t i = 0; i < other->n_node; i++) insert(&g->node, &g->n_node, g->n_node, other->node[i]);
+  for (size_t i = 0; i < other->n_node; i++)
+    insert(&g->node, &g->n_node, g->n_node, other->node[i]);
   for (size_t i = 0; i < other->n_initializer; i++)
     insert(&g->initializer, &g->n_initializer, g->n_initializer, other->initializer[i]);
-  for (size_t i = 0; i < other->n_output; i++) insert(&g->output, &g->n_output, g->n_output, other->output[i]);
+  for (size_t i = 0; i < other->n_output; i++)
+    insert(&g->output, &g->n_output, g->n_output, other->output[i]);
   if (g->n_output > 1 && below(m, 2)) drop(&g->output, &g->n_output, 0);
 }
 
-size_t splice_onnx(const uint8_t *data, size_t size, const uint8_t *other, size_t other_size, uint8_t *out,
-                   size_t max_size, uint32_t *random) {
+size_t splice_onnx(const uint8_t *data, size_t size, const uint8_t *other, size_t other_size,
+                   uint8_t *out, size_t max_size, uint32_t *random) {
   arena_reset();
   mutation m = {.model = decode(data, size), .random = random};
   const Onnx__ModelProto *second = m.model ? decode(other, other_size) : NULL;

@@ -6,7 +6,7 @@
 
 enum { ARENA_BYTES = 16 << 20, MAX_TENSOR = 1 << 14 };
 
-/* ---- memory: taken from one block, and given back all at once ------------------------------------------------ */
+/* ---- memory: taken from one block, and given back all at once ---------------------- */
 
 static _Alignas(16) uint8_t arena[ARENA_BYTES];
 static size_t arena_used;
@@ -43,18 +43,20 @@ char *text(const char *from) {
   return memcpy(take(size), from, size);
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------- */
 
 uint32_t below(mutation *m, size_t count) { return next_random(m->random) % (uint32_t)count; }
 
 int64_t some_integer(mutation *m) {
   static const int64_t usual[] = {0, 1, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 16, -1, -1, -2};
-  static const int64_t rare[] = {17, 32, 64, 224, 1000, 1024, 65535, 65536, INT32_MAX, INT64_MAX, INT64_MIN, -3, -4};
+  static const int64_t rare[] = {17,    32,        64,        224,       1000, 1024, 65535,
+                                 65536, INT32_MAX, INT64_MAX, INT64_MIN, -3,   -4};
   return below(m, 8) ? PICK(m, usual) : PICK(m, rare);
 }
 
 static float some_float(mutation *m) {
-  static const uint32_t rare[] = {0x7f800000, 0xff800000, 0x7fc00000, 0x7f7fffff, 0x00000001, 0x80000000, 0x7e967699};
+  static const uint32_t rare[] = {0x7f800000, 0xff800000, 0x7fc00000, 0x7f7fffff,
+                                  0x00000001, 0x80000000, 0x7e967699};
   static const float usual[] = {0, 1, -1, 0.5F, 6, 3, 1e-5F, 2, 1.0F / 6, 0.2F, 255, 1e-3F};
   float number;
   if (below(m, 8)) return PICK(m, usual);
@@ -62,7 +64,7 @@ static float some_float(mutation *m) {
   return number;
 }
 
-/* ---- lists --------------------------------------------------------------------------------------------------- */
+/* ---- lists ------------------------------------------------------------------------- */
 
 void insert(void *list, size_t *count, size_t at, void *item) {
   void **from, **to = take((*count + 1) * sizeof *to);
@@ -81,7 +83,7 @@ void drop(void *list, size_t *count, size_t at) {
   memmove(items + at, items + at + 1, (*count - at) * sizeof *items);
 }
 
-/* ---- names --------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------- */
 
 const char *name_of(const char *name) { return name ? name : ""; }
 
@@ -90,7 +92,8 @@ char *some_tensor(mutation *m) {
   const Onnx__GraphProto *g = m->graph;
   const uint32_t kind = below(m, 8);
   if (kind == 0 && g->n_input) return text(name_of(g->input[below(m, g->n_input)]->name));
-  if (kind <= 2 && g->n_initializer) return text(name_of(g->initializer[below(m, g->n_initializer)]->name));
+  if (kind <= 2 && g->n_initializer)
+    return text(name_of(g->initializer[below(m, g->n_initializer)]->name));
   if (!g->n_node) return text("input");
   const Onnx__NodeProto *node = g->node[below(m, g->n_node)];
   return text(node->n_output ? node->output[0] : "");
@@ -110,7 +113,7 @@ void rename_readers(mutation *m, const char *from, char *to) {
     if (strcmp(name_of(m->graph->output[i]->name), from) == 0) m->graph->output[i]->name = to;
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------------------- */
+/* ---- tensors ----------------------------------------------------------------------- */
 
 static size_t element_size(int32_t type) {
   switch (type) {
@@ -147,7 +150,8 @@ static void change_dims(mutation *m, Onnx__TensorProto *t) {
   if (kind == 0 || t->n_dims == 0) { /* one more dimension, or one less */
     int64_t *dims = take((t->n_dims + 1) * sizeof *dims);
     const size_t at = below(m, t->n_dims + 1);
-    for (size_t i = 0; i <= t->n_dims; i++) dims[i] = i < at ? t->dims[i] : i == at ? 1 : t->dims[i - 1];
+    for (size_t i = 0; i <= t->n_dims; i++)
+      dims[i] = i < at ? t->dims[i] : i == at ? 1 : t->dims[i - 1];
     t->dims = dims;
     t->n_dims++;
   } else if (kind == 1) {
@@ -185,7 +189,8 @@ static uint16_t half_of(float number) {
   const int32_t exponent = (int32_t)(bits >> 23 & 255) - 112;
   const uint32_t sign = bits >> 16 & 0x8000;
   if (exponent <= 0) return (uint16_t)sign;
-  return (uint16_t)(sign | (exponent > 30 ? 0x7c00U : (uint32_t)exponent << 10 | (bits >> 13 & 0x3ff)));
+  return (uint16_t)(sign |
+                    (exponent > 30 ? 0x7c00U : (uint32_t)exponent << 10 | (bits >> 13 & 0x3ff)));
 }
 
 /* The same floats in another spelling: doubles, halves, float_data. */
@@ -225,10 +230,13 @@ static void add_entry(Onnx__TensorProto *t, const char *key, const char *value) 
   insert(&t->external_data, &t->n_external_data, t->n_external_data, entry);
 }
 
-/* Its numbers move to another file, mostly the one that exercise.c puts beside the model. */
+/* Its numbers move to another file, mostly the one that exercise.c puts beside the
+ * model. */
 static void make_external(mutation *m, Onnx__TensorProto *t) {
-  static const char *const files[] = {"weights.bin", "./weights.bin", "../weights.bin", "/dev/null", "none", ""};
-  static const char *const numbers[] = {"0", "4", "4096", "8188", "8192", "-1", "9223372036854775807", "0x10", ""};
+  static const char *const files[] = {"weights.bin", "./weights.bin", "../weights.bin",
+                                      "/dev/null",   "none",          ""};
+  static const char *const numbers[] = {
+      "0", "4", "4096", "8188", "8192", "-1", "9223372036854775807", "0x10", ""};
   char length[24];
   (void)snprintf(length, sizeof length, "%zu", t->raw_data.len);
   t->has_data_location = 1;
@@ -277,7 +285,8 @@ Onnx__TensorProto *new_tensor(char *name, int32_t type, size_t rank) {
   return t;
 }
 
-/* A constant of up to eight numbers; as floats it may have the shape of a channel's factor. */
+/* A constant of up to eight numbers; as floats it may have the shape of a channel's
+ * factor. */
 char *add_constant(mutation *m, int32_t type) {
   static const size_t float_ranks[] = {0, 1, 3, 4};
   const size_t rank = type == TYPE_FLOAT ? PICK(m, float_ranks) : 1;
@@ -294,7 +303,7 @@ Onnx__TensorProto *some_constant(mutation *m) {
   return m->graph->initializer[below(m, m->graph->n_initializer)];
 }
 
-/* ---- attributes ---------------------------------------------------------------------------------------------- */
+/* ---- attributes -------------------------------------------------------------------- */
 
 static const struct {
   const char *name;

@@ -1,4 +1,5 @@
-/* What the mutator of ONNX is made of: memory for one mutation, numbers, names, tensors, attributes. */
+/* What the mutator of ONNX is made of: memory for one mutation, numbers, names, tensors,
+ * attributes. */
 #ifndef LIBRESNET_TESTS_MUTATE_PARTS_H
 #define LIBRESNET_TESTS_MUTATE_PARTS_H
 
@@ -7,8 +8,21 @@
 #include "mutate.h"
 #include "onnx.pb-c.h"
 
-enum { TYPE_FLOAT = 1, TYPE_INT32 = 6, TYPE_INT64 = 7, TYPE_BOOL = 9, TYPE_HALF = 10, TYPE_DOUBLE = 11 };
-enum { ATTRIBUTE_FLOAT = 1, ATTRIBUTE_INT = 2, ATTRIBUTE_STRING = 3, ATTRIBUTE_TENSOR = 4, ATTRIBUTE_INTS = 7 };
+enum {
+  TYPE_FLOAT = 1,
+  TYPE_INT32 = 6,
+  TYPE_INT64 = 7,
+  TYPE_BOOL = 9,
+  TYPE_HALF = 10,
+  TYPE_DOUBLE = 11
+};
+enum {
+  ATTRIBUTE_FLOAT = 1,
+  ATTRIBUTE_INT = 2,
+  ATTRIBUTE_STRING = 3,
+  ATTRIBUTE_TENSOR = 4,
+  ATTRIBUTE_INTS = 7
+};
 
 typedef struct mutation {
   Onnx__ModelProto *model;
@@ -16,8 +30,9 @@ typedef struct mutation {
   uint32_t *random;
 } mutation;
 
-/* One block for a whole mutation, given back all at once. `take` gives zeros and ends the program where there is no
- * more: a model that leaves less than three quarters is not mutated. */
+/* One block for a whole mutation, given back all at once. `take` gives zeros and ends the
+ * program where there is no more: a model that leaves less than three quarters is not
+ * mutated. */
 extern ProtobufCAllocator arena_allocator;
 void arena_reset(void);
 bool arena_has_room(void);
@@ -33,13 +48,15 @@ void insert(void *list, size_t *count, size_t at, void *item);
 void drop(void *list, size_t *count, size_t at);
 
 const char *name_of(const char *name); /* never NULL */
-char *some_tensor(mutation *m);        /* one that exists: computed by a node, an initialiser or the input */
+/* one that exists: computed by a node, an initialiser or the input */
+char *some_tensor(mutation *m);
 char *new_name(mutation *m);
 void rename_readers(mutation *m, const char *from, char *to);
 
 Onnx__TensorProto *new_tensor(char *name, int32_t type, size_t rank);
 void change_tensor(mutation *m, Onnx__TensorProto *t);
-/* An initialiser of up to eight numbers; as floats it may have the shape of a channel's factor. Returns its name. */
+/* An initialiser of up to eight numbers; as floats it may have the shape of a channel's
+ * factor. Returns its name. */
 char *add_constant(mutation *m, int32_t type);
 Onnx__TensorProto *some_constant(mutation *m);
 

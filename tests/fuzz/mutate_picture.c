@@ -1,4 +1,5 @@
-/* Writes lengths and checksums of PNG's chunks and JPEG's segments anew, and looks into PNG's packed rows. */
+/* Writes lengths and checksums of PNG's chunks and JPEG's segments anew, and looks into
+ * PNG's packed rows. */
 #include <string.h>
 #include <zlib.h>
 
@@ -10,8 +11,8 @@ enum { MAX_ROWS = 1 << 18 };
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
 
 /* Put `body` in the place of piece p's; 0: it does not fit. */
-static size_t replace_body(uint8_t *data, size_t size, size_t max_size, const piece *p, const uint8_t *body,
-                           size_t length) {
+static size_t replace_body(uint8_t *data, size_t size, size_t max_size, const piece *p,
+                           const uint8_t *body, size_t length) {
   const size_t old = p->body_end - p->body;
   if (length > max_size || size - old > max_size - length) return 0;
   memmove(data + p->body + length, data + p->body_end, size - p->body_end);
@@ -21,7 +22,8 @@ static size_t replace_body(uint8_t *data, size_t size, size_t max_size, const pi
 
 static void seal_chunk(uint8_t *data, size_t start, size_t length) {
   put_big_endian(data + start, 4, (uint32_t)length);
-  put_big_endian(data + start + 8 + length, 4, (uint32_t)crc32(0, data + start + 4, (uInt)length + 4));
+  put_big_endian(data + start + 8 + length, 4,
+                 (uint32_t)crc32(0, data + start + 4, (uInt)length + 4));
 }
 
 /* The packed rows of IDAT, unpacked, mutated and packed again; 0: they can't be. */
@@ -34,11 +36,14 @@ static size_t mutate_rows(const uint8_t *body, size_t size, uint8_t *out, size_t
   return compress2(out, &packed, rows, length, 1) == Z_OK ? packed : 0;
 }
 
-/* Sizes, depth, colour type and interlacing that go together more often than chance has it. */
+/* Sizes, depth, colour type and interlacing that go together more often than chance has
+ * it. */
 static void mutate_header(uint8_t *body, uint32_t *random) {
-  static const uint8_t forms[][2] = {{1, 0}, {2, 0}, {4, 0}, {8, 0}, {16, 0}, {8, 2}, {16, 2}, {1, 3},
-                                     {2, 3}, {4, 3}, {8, 3}, {8, 4}, {16, 4}, {8, 6}, {16, 6}};
-  if (next_random(random) % 2) put_big_endian(body + next_random(random) % 2 * 4, 4, next_random(random) % 40);
+  static const uint8_t forms[][2] = {{1, 0}, {2, 0},  {4, 0},  {8, 0}, {16, 0},
+                                     {8, 2}, {16, 2}, {1, 3},  {2, 3}, {4, 3},
+                                     {8, 3}, {8, 4},  {16, 4}, {8, 6}, {16, 6}};
+  if (next_random(random) % 2)
+    put_big_endian(body + next_random(random) % 2 * 4, 4, next_random(random) % 40);
   if (next_random(random) % 2) memcpy(body + 8, forms[next_random(random) % 15], 2);
   if (next_random(random) % 2) body[12] = next_random(random) % 2;
 }
@@ -82,7 +87,8 @@ static size_t mutate_jpeg(uint8_t *data, size_t size, size_t max_size, uint32_t 
 /* One piece twice, or not at all. */
 static size_t repeat_piece(uint8_t *data, size_t size, size_t max_size, uint32_t *random) {
   static piece pieces[MAX_PIECES];
-  const size_t count = is_png(data, size) ? find_chunks(data, size, pieces) : find_segments(data, size, pieces);
+  const size_t count =
+      is_png(data, size) ? find_chunks(data, size, pieces) : find_segments(data, size, pieces);
   if (count == 0) return 0;
   const piece *p = &pieces[next_random(random) % count];
   const size_t length = p->end - p->start;
@@ -102,8 +108,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
   if (size <= max_size && (is_png(data, size) || is_jpeg(data, size))) {
     if (kind == 0) mutated = repeat_piece(data, size, max_size, &random);
     if (kind > 0 && kind < 6)
-      mutated =
-          is_png(data, size) ? mutate_png(data, size, max_size, &random) : mutate_jpeg(data, size, max_size, &random);
+      mutated = is_png(data, size) ? mutate_png(data, size, max_size, &random)
+                                   : mutate_jpeg(data, size, max_size, &random);
   }
   return mutated ? mutated : LLVMFuzzerMutate(data, size, max_size);
 }

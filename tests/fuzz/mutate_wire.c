@@ -1,13 +1,15 @@
-/* A mutator that knows protobuf's wire format, though not ONNX: it walks down to a random field, changes that field and
- * writes the lengths around it anew. Plain byte mutations break a length nearly every time, and such files are refused
- * before the loader's later stages see them. */
+/* A mutator that knows protobuf's wire format, though not ONNX: it walks down to a random
+ * field, changes that field and writes the lengths around it anew. Plain byte mutations
+ * break a length nearly every time, and such files are refused before the loader's later
+ * stages see them. */
 #include "mutate.h"
 
 #include <string.h>
 
 enum { MAX_DEPTH = 16, MAX_FIELDS = 4096, MAX_VARINT = 10, WIRE_VARINT = 0, WIRE_BYTES = 2 };
 
-/* Bytes [start,end) of a field; its value at [value,end); for WIRE_BYTES the length stands at [length,value). */
+/* Bytes [start,end) of a field; its value at [value,end); for WIRE_BYTES the length
+ * stands at [length,value). */
 typedef struct field {
   size_t start, length, value, end;
   unsigned wire;
@@ -17,7 +19,8 @@ typedef struct walk {
   uint8_t *data;
   size_t size, max_size;
   uint32_t *random;
-  field around[MAX_DEPTH]; /* messages that enclose the chosen field, outermost first */
+  /* messages that enclose the chosen field, outermost first */
+  field around[MAX_DEPTH];
   size_t depth;
 } walk;
 
@@ -60,7 +63,8 @@ static bool read_field(const walk *w, size_t at, size_t end, field *f) {
   return true;
 }
 
-/* Choose one of the fields of [start,end), each as likely; false when it is no message or is empty. */
+/* Choose one of the fields of [start,end), each as likely; false when it is no message or
+ * is empty. */
 static bool choose_field(walk *w, size_t start, size_t end, field *chosen) {
   uint32_t count = 0;
   while (start < end) {
@@ -72,7 +76,8 @@ static bool choose_field(walk *w, size_t start, size_t end, field *chosen) {
   return count > 0;
 }
 
-/* Replace [start,end) and correct the lengths of the messages around it; false, and nothing of use, if it won't fit. */
+/* Replace [start,end) and correct the lengths of the messages around it; false, and
+ * nothing of use, if it won't fit. */
 static bool replace(walk *w, size_t start, size_t end, const uint8_t *with, size_t size) {
   if (size > w->max_size || w->size - (end - start) > w->max_size - size) return false;
   memmove(w->data + start + size, w->data + end, w->size - end);

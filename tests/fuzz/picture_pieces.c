@@ -18,7 +18,9 @@ bool is_png(const uint8_t *data, size_t size) {
   return size > PNG_SIGNATURE && memcmp(data, "\x89PNG\r\n\x1a\n", PNG_SIGNATURE) == 0;
 }
 
-bool is_jpeg(const uint8_t *data, size_t size) { return size > 4 && memcmp(data, "\xff\xd8\xff", 3) == 0; }
+bool is_jpeg(const uint8_t *data, size_t size) {
+  return size > 4 && memcmp(data, "\xff\xd8\xff", 3) == 0;
+}
 
 size_t find_chunks(const uint8_t *data, size_t size, piece pieces[MAX_PIECES]) {
   size_t count = 0;

@@ -1,4 +1,5 @@
-/* Picture files in pieces: PNG's chunks (PNG specification, 5.3), JPEG's segments (ITU T.81, B.1.1). */
+/* Picture files in pieces: PNG's chunks (PNG specification, 5.3), JPEG's segments (ITU
+ * T.81, B.1.1). */
 #ifndef LIBRESNET_TESTS_PICTURE_PIECES_H
 #define LIBRESNET_TESTS_PICTURE_PIECES_H
 
@@ -15,7 +16,8 @@ typedef struct piece {
 bool is_png(const uint8_t *data, size_t size);
 bool is_jpeg(const uint8_t *data, size_t size);
 
-/* Both return how many there are. Of a JPEG those up to its first scan, whose data have no length. */
+/* Both return how many there are. Of a JPEG those up to its first scan, whose data have
+ * no length. */
 size_t find_chunks(const uint8_t *data, size_t size, piece pieces[MAX_PIECES]);
 size_t find_segments(const uint8_t *data, size_t size, piece pieces[MAX_PIECES]);
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fuzz for a given CPU time, keep what was found of use, and say how much of the code that reaches.
+"""Fuzz for a given CPU time, keep what was found of use, and say how much of the code
+that reaches.
 
     tools/build fuzz
     python3 tests/fuzz/run.py fuzz [TARGET...] --minutes 30    # of CPU time for each target, niced; resumes
@@ -8,8 +9,9 @@
     python3 tests/fuzz/run.py report                           # CPU time, executions, findings so far
 
 Targets: bytes and model (ONNX, by its bytes and by its structure), gzip, plan, picture. All work lies in build/fuzz-work:
-corpora, logs, findings, and ledger.json, which adds up what was done for each commit. A finding is minimised there; it
-moves to tests/fuzz/regressions with the commit that mends what it found.
+corpora, logs, findings, and ledger.json, which adds up what was done for each commit. A
+finding is minimised there; it moves to tests/fuzz/regressions with the commit that mends
+what it found.
 """
 
 from __future__ import annotations
@@ -51,7 +53,10 @@ MAX_FINDINGS = 20  # in one go; then something is so broken that it wants mendin
 COVERED = ("loader/*.c", "runtime/plan_build.c")
 UNIT_TESTS = re.compile(r"test_(loader|plan|run_allocates|failing|kernels$)")
 # Sanitizers that stop what they find, and say so at once.
-ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+ENVIRONMENT = {
+    "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
 
 
 def shell(*command: object, **options: object) -> subprocess.CompletedProcess:
@@ -59,7 +64,10 @@ def shell(*command: object, **options: object) -> subprocess.CompletedProcess:
 
 
 def commit() -> str:
-    return shell("git", "rev-parse", "--short", "HEAD", cwd=ROOT, capture_output=True).stdout.strip() or "unknown"
+    return (
+        shell("git", "rev-parse", "--short", "HEAD", cwd=ROOT, capture_output=True).stdout.strip()
+        or "unknown"
+    )
 
 
 def program(target: str) -> Path:
@@ -70,16 +78,20 @@ def program(target: str) -> Path:
 
 
 def plan_seeds() -> Path:
-    """The seeds as plan files of this machine, which are then mapped; those in corpus_plan may be packed anew."""
+    """The seeds as plan files of this machine, which are then mapped; those in
+    corpus_plan may be packed anew."""
     folder = WORK / "plan-seeds"
     folder.mkdir(parents=True, exist_ok=True)
     for model in sorted((HERE / "corpus").iterdir()):
-        shell(PROGRAMS / "try_model", "--compile", model, folder / f"{model.stem}.resnet", check=True)
+        shell(
+            PROGRAMS / "try_model", "--compile", model, folder / f"{model.stem}.resnet", check=True
+        )
     return folder
 
 
 def inputs(target: str) -> list[Path]:
-    """The work folder, which takes what is new, then the seeds and what was kept of earlier work."""
+    """The work folder, which takes what is new, then the seeds and what was kept of
+    earlier work."""
     work = WORK / target / "corpus"
     work.mkdir(parents=True, exist_ok=True)
     folders = [work, *(HERE / name for name in TARGETS[target][1])]
@@ -89,7 +101,8 @@ def inputs(target: str) -> list[Path]:
 
 
 def archive(target: str) -> Path:
-    """What was kept of earlier work: mutants of the same few nets, which packed together take a tenth of the space."""
+    """What was kept of earlier work: mutants of the same few nets, which packed together
+    take a tenth of the space."""
     return HERE / "corpus_found" / f"{target}.tar.xz"
 
 
@@ -104,7 +117,8 @@ def kept(target: str) -> list[Path]:
     return [folder]
 
 
-# ---- the ledger ------------------------------------------------------------------------------------------------------
+# ---- the ledger
+# ------------------------------------------------------------------------------------------------------
 
 
 def read_ledger() -> list[dict]:
@@ -117,12 +131,27 @@ def record(entry: dict) -> None:
 
 def table(rows: list[list[str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
+        for row in rows
+    ]
+    return "\n".join(
+        [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
+    )
 
 
 def report() -> str:
-    rows = [["target", "commit", "CPU minutes", "executions", "coverage points", "corpus files", "findings"]]
+    rows = [
+        [
+            "target",
+            "commit",
+            "CPU minutes",
+            "executions",
+            "coverage points",
+            "corpus files",
+            "findings",
+        ]
+    ]
     sums: dict[tuple[str, str], dict] = {}
     for entry in read_ledger():
         into = sums.setdefault((entry["target"], entry["commit"]), collections.Counter())
@@ -131,12 +160,22 @@ def report() -> str:
         into["coverage"] = max(into["coverage"], entry["coverage"])
         into["corpus"] = entry["corpus"]
     for (target, version), total in sorted(sums.items()):
-        rows.append([target, version, f"{total['cpu_seconds'] / 60:.1f}", f"{total['executions']:,}",
-                     str(total["coverage"]), str(total["corpus"]), str(total["findings"])])
+        rows.append(
+            [
+                target,
+                version,
+                f"{total['cpu_seconds'] / 60:.1f}",
+                f"{total['executions']:,}",
+                str(total["coverage"]),
+                str(total["corpus"]),
+                str(total["findings"]),
+            ]
+        )
     return table(rows)
 
 
-# ---- fuzzing ---------------------------------------------------------------------------------------------------------
+# ---- fuzzing
+# ---------------------------------------------------------------------------------------------------------
 
 
 def cpu_seconds(process: int) -> float:
@@ -151,20 +190,33 @@ def cpu_seconds(process: int) -> float:
 def command_for(target: str, options: list[str]) -> list[str]:
     dictionary = HERE / f"{TARGETS[target][0]}.dict"
     limits = [f"-timeout={SECONDS_PER_INPUT}", f"-rss_limit_mb={MEGABYTES}"]
-    return [str(word) for word in ("nice", "-n", NICE, program(target), f"-dict={dictionary}", *limits, *options)]
+    return [
+        str(word)
+        for word in ("nice", "-n", NICE, program(target), f"-dict={dictionary}", *limits, *options)
+    ]
 
 
 def one_stretch(target: str, seconds: float) -> tuple[dict, bool]:
-    """Fuzz until the CPU time is spent or something is found. Returns an entry for the ledger; whether it ended well."""
+    """Fuzz until the CPU time is spent or something is found. Returns an entry for the
+    ledger; whether it ended well."""
     folder = WORK / target
     findings = folder / "findings"
     findings.mkdir(parents=True, exist_ok=True)
     before = set(findings.iterdir())
-    options = [f"-max_len={MAX_INPUT}", "-print_final_stats=1", f"-artifact_prefix={findings}/", "-reload=0"]
+    options = [
+        f"-max_len={MAX_INPUT}",
+        "-print_final_stats=1",
+        f"-artifact_prefix={findings}/",
+        "-reload=0",
+    ]
     used = 0.0
     with open(folder / "log", "w") as log:
-        running = subprocess.Popen([*command_for(target, options), *map(str, inputs(target))], stdout=log,
-                                   stderr=subprocess.STDOUT, env={**os.environ, **ENVIRONMENT})
+        running = subprocess.Popen(
+            [*command_for(target, options), *map(str, inputs(target))],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **ENVIRONMENT},
+        )
         while running.poll() is None:
             time.sleep(1)
             used = max(used, cpu_seconds(running.pid))
@@ -174,11 +226,26 @@ def one_stretch(target: str, seconds: float) -> tuple[dict, bool]:
     text = (folder / "log").read_text(errors="replace")
     new = sorted(set(findings.iterdir()) - before)
     counts = re.findall(r"cov: (\d+)", text)
-    executions = re.findall(r"number_of_executed_units: (\d+)", text) or re.findall(r"^#(\d+)", text, re.MULTILINE)
-    entry = {"target": target, "commit": commit(), "cpu_seconds": used, "findings": len(new),
-             "executions": int(executions[-1]) if executions else 0, "coverage": int(counts[-1]) if counts else 0,
-             "corpus": len(list((folder / "corpus").iterdir()))}
-    about = max(0, min((text.find(word) % (len(text) + 1) for word in ("ERROR: ", "runtime error: ")), default=0) - 500)
+    executions = re.findall(r"number_of_executed_units: (\d+)", text) or re.findall(
+        r"^#(\d+)", text, re.MULTILINE
+    )
+    entry = {
+        "target": target,
+        "commit": commit(),
+        "cpu_seconds": used,
+        "findings": len(new),
+        "executions": int(executions[-1]) if executions else 0,
+        "coverage": int(counts[-1]) if counts else 0,
+        "corpus": len(list((folder / "corpus").iterdir())),
+    }
+    about = max(
+        0,
+        min(
+            (text.find(word) % (len(text) + 1) for word in ("ERROR: ", "runtime error: ")),
+            default=0,
+        )
+        - 500,
+    )
     for path in new:
         (folder / f"{path.name}.log").write_text(text[about : about + 20000])
         print(f"{target}: found {path.relative_to(ROOT)}", flush=True)
@@ -188,8 +255,15 @@ def one_stretch(target: str, seconds: float) -> tuple[dict, bool]:
 def minimise(target: str, path: Path) -> None:
     """A smaller file that does the same, beside it."""
     smaller = path.with_name(f"{path.name}.min")
-    shell(*command_for(target, ["-minimize_crash=1", "-max_total_time=30", f"-exact_artifact_path={smaller}"]), path,
-          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **ENVIRONMENT})
+    shell(
+        *command_for(
+            target, ["-minimize_crash=1", "-max_total_time=30", f"-exact_artifact_path={smaller}"]
+        ),
+        path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **ENVIRONMENT},
+    )
 
 
 def fuzz(target: str, minutes: float) -> int:
@@ -212,20 +286,34 @@ def fuzz(target: str, minutes: float) -> int:
     return found
 
 
-# ---- the corpus ------------------------------------------------------------------------------------------------------
+# ---- the corpus
+# ------------------------------------------------------------------------------------------------------
 
 
 def merge(target: str) -> None:
-    """The fewest files that reach all that the work's corpus and the seeds reach, beyond the seeds themselves."""
+    """The fewest files that reach all that the work's corpus and the seeds reach,
+    beyond the seeds themselves."""
     chosen, folders = WORK / target / "merged", inputs(target)
     shutil.rmtree(chosen, ignore_errors=True)
     chosen.mkdir()
-    seeds = [folder for folder in folders[1:] if WORK not in folder.parents or folder.name == "plan-seeds"]
+    seeds = [
+        folder
+        for folder in folders[1:]
+        if WORK not in folder.parents or folder.name == "plan-seeds"
+    ]
     others = [folder for folder in folders if folder not in seeds]
     options = ["-set_cover_merge=1", "-use_counters=0", f"-max_len={MAX_INPUT}"]
     with open(WORK / target / "merge.log", "w") as log:
-        shell(*command_for(target, options), chosen, *seeds, *others, check=True, stdout=log, stderr=log,
-              env={**os.environ, **ENVIRONMENT})
+        shell(
+            *command_for(target, options),
+            chosen,
+            *seeds,
+            *others,
+            check=True,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **ENVIRONMENT},
+        )
     known = {path.read_bytes() for folder in seeds for path in folder.iterdir()}
     files = [path for path in sorted(chosen.iterdir()) if path.read_bytes() not in known]
     files.sort(key=lambda path: path.stat().st_size)
@@ -250,7 +338,8 @@ def pack(files: list[Path]) -> bytes:
     return buffer.getvalue()
 
 
-# ---- coverage --------------------------------------------------------------------------------------------------------
+# ---- coverage
+# --------------------------------------------------------------------------------------------------------
 
 
 def tool(name: str) -> str:
@@ -267,12 +356,28 @@ def profile(name: str, commands: list[list[object]]) -> Path:
     for path in folder.iterdir():
         path.unlink()
     for command in commands:
-        done = shell("nice", "-n", 10, *command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT,
-                     env={**os.environ, "LLVM_PROFILE_FILE": str(folder / "%p.profraw")})
+        done = shell(
+            "nice",
+            "-n",
+            10,
+            *command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            env={**os.environ, "LLVM_PROFILE_FILE": str(folder / "%p.profraw")},
+        )
         if done.returncode != 0:
             print(f"coverage: {Path(str(command[0])).name} ended with {done.returncode}")
     joined = folder / "joined.profdata"
-    shell(tool("llvm-profdata"), "merge", "-sparse", "-o", joined, *folder.glob("*.profraw"), check=True)
+    shell(
+        tool("llvm-profdata"),
+        "merge",
+        "-sparse",
+        "-o",
+        joined,
+        *folder.glob("*.profraw"),
+        check=True,
+    )
     return joined
 
 
@@ -280,8 +385,18 @@ def line_counts(joined: Path, programs: list[Path]) -> dict[str, dict[int, int]]
     """File -> line -> how often it was executed."""
     objects = [f"-object={path}" for path in programs[1:]]
     files = [path for pattern in COVERED for path in sorted(ROOT.glob(pattern))]
-    done = shell(tool("llvm-cov"), "export", "-format=lcov", f"-instr-profile={joined}", programs[0], *objects,
-                 "-sources", *files, check=True, capture_output=True)
+    done = shell(
+        tool("llvm-cov"),
+        "export",
+        "-format=lcov",
+        f"-instr-profile={joined}",
+        programs[0],
+        *objects,
+        "-sources",
+        *files,
+        check=True,
+        capture_output=True,
+    )
     counts: dict[str, dict[int, int]] = {}
     name = ""
     for line in done.stdout.splitlines():
@@ -304,7 +419,10 @@ def list_missed(counts: dict[str, dict[int, int]], to: Path) -> None:
             source = (ROOT / name).read_text().splitlines()
             missed = [number for number, count in sorted(lines.items()) if count == 0]
             if missed:
-                out.write(f"{name}\n" + "".join(f"{number:5}  {source[number - 1]}\n" for number in missed))
+                out.write(
+                    f"{name}\n"
+                    + "".join(f"{number:5}  {source[number - 1]}\n" for number in missed)
+                )
 
 
 def rooms(counts: dict[str, dict[int, int]]) -> dict[str, dict]:
@@ -319,11 +437,17 @@ def coverage() -> None:
     shell(ROOT / "tools" / "build", "coverage", check=True)
     tests = ROOT / "build" / "coverage" / "tests"
     replay = tests / "fuzz_replay"
-    folders = [HERE / name for name in ("corpus", "corpus_gzip", "corpus_plan", "regressions") if (HERE / name).is_dir()]
+    folders = [
+        HERE / name
+        for name in ("corpus", "corpus_gzip", "corpus_plan", "regressions")
+        if (HERE / name).is_dir()
+    ]
     folders += [folder for target in TARGETS if target != "picture" for folder in kept(target)]
     units = sorted(path for path in tests.glob("test_*") if UNIT_TESTS.match(path.name))
     fuzzed = line_counts(profile("fuzz", [[replay, *folders]]), [replay])
-    both = line_counts(profile("all", [[replay, *folders], *([unit] for unit in units)]), [replay, *units])
+    both = line_counts(
+        profile("all", [[replay, *folders], *([unit] for unit in units)]), [replay, *units]
+    )
     rows = [["file", "lines", "corpus, % reached", "with unit tests, %"]]
     for name, lines in [*sorted(both.items()), *rooms(both).items()]:
         other = fuzzed.get(name) or rooms(fuzzed).get(name, {})
@@ -335,9 +459,16 @@ def coverage() -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("action", choices=("fuzz", "merge", "coverage", "report"))
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all where none is named")
+    parser.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help=f"of {', '.join(TARGETS)}; all where none is named",
+    )
     parser.add_argument("--minutes", type=float, default=30, help="CPU time for each target (30)")
     parser.add_argument("--jobs", type=int, default=1, help="targets at the same time (1)")
     arguments = parser.parse_args()

@@ -14,7 +14,8 @@ import onnx
 import wire
 from corpus import Content, case, good, line, raw_model, special, table
 
-# ---- 1: empty, too large, no model at all ------------------------------------------------------------
+# ---- 1: empty, too large, no model at all
+# ------------------------------------------------------------
 
 line(1)
 
@@ -74,14 +75,17 @@ def graphs_nested_100000_deep() -> Content:
 
 @case("ERROR_LIMIT", "nest")
 def types_nested_100000_deep() -> Content:
-    """ValueInfoProto.type (2), then TypeProto.sequence_type (4).elem_type (1) again and again."""
+    """ValueInfoProto.type (2), then TypeProto.sequence_type (4).elem_type (1) again and
+    again."""
     value_type = wire.message(2, wire.nested([4, 1], wire.number(1, 1), 100000))
     return raw_model(wire.message(wire.GRAPH_INPUT, wire.message(1, "input"), value_type))
 
 
 @case("ERROR_FORMAT", "group")
 def groups_nested_100000_deep() -> Content:
-    return raw_model(wire.tag(100, wire.START_GROUP) * 100000 + wire.tag(100, wire.END_GROUP) * 100000)
+    return raw_model(
+        wire.tag(100, wire.START_GROUP) * 100000 + wire.tag(100, wire.END_GROUP) * 100000
+    )
 
 
 # ---- 3: wire format ------------------------------------------------------------
@@ -116,15 +120,23 @@ def tag_0() -> Content:
 
 @case("ERROR_FORMAT", "")
 def length_beyond_the_end() -> Content:
-    return wire.number(1, 7) + wire.tag(wire.MODEL_GRAPH, wire.BYTES) + wire.varint(2**31) + b"short"
+    return (
+        wire.number(1, 7) + wire.tag(wire.MODEL_GRAPH, wire.BYTES) + wire.varint(2**31) + b"short"
+    )
 
 
 @case("ERROR_FORMAT", "")
 def length_of_2_to_64() -> Content:
-    return wire.number(1, 7) + wire.tag(wire.MODEL_GRAPH, wire.BYTES) + wire.varint(2**64 - 1) + b"short"
+    return (
+        wire.number(1, 7)
+        + wire.tag(wire.MODEL_GRAPH, wire.BYTES)
+        + wire.varint(2**64 - 1)
+        + b"short"
+    )
 
 
-# ---- 4, 5: small files that unpack into large memory ------------------------------------------------------------
+# ---- 4, 5: small files that unpack into large memory
+# ------------------------------------------------------------
 
 line(4)
 
@@ -136,7 +148,11 @@ def millions_of_unknown_fields() -> Content:
 
 @case("ERROR_LIMIT", "")
 def millions_of_unknown_fields_in_a_node() -> Content:
-    return raw_model(wire.message(wire.GRAPH_NODE, wire.message(wire.NODE_OP, "Relu"), wire.number(15, 0) * 3_000_000))
+    return raw_model(
+        wire.message(
+            wire.GRAPH_NODE, wire.message(wire.NODE_OP, "Relu"), wire.number(15, 0) * 3_000_000
+        )
+    )
 
 
 @case("ERROR_LIMIT", "")
@@ -156,7 +172,9 @@ line(5)
 def packed_varints_in_a_tensor() -> Content:
     values = wire.message(wire.TENSOR_INT64, bytes(12_000_000))
     dims = wire.number(wire.TENSOR_DIMS, 12_000_000) + wire.number(wire.TENSOR_TYPE, 7)
-    return raw_model(wire.message(wire.GRAPH_INITIALIZER, dims, values, wire.message(wire.TENSOR_NAME, "shape")))
+    return raw_model(
+        wire.message(wire.GRAPH_INITIALIZER, dims, values, wire.message(wire.TENSOR_NAME, "shape"))
+    )
 
 
 @case("ERROR_LIMIT", "")
@@ -169,7 +187,9 @@ def packed_varints_in_an_attribute() -> Content:
 @case("ERROR_LIMIT", "")
 def packed_dims() -> Content:
     dims = wire.message(wire.TENSOR_DIMS, b"\x01" * 12_000_000)
-    return raw_model(wire.message(wire.GRAPH_INITIALIZER, dims, wire.message(wire.TENSOR_NAME, "w")))
+    return raw_model(
+        wire.message(wire.GRAPH_INITIALIZER, dims, wire.message(wire.TENSOR_NAME, "w"))
+    )
 
 
 # ---- metadata ------------------------------------------------------------
@@ -183,16 +203,26 @@ def metadata(entry: tuple[str, str]) -> onnx.ModelProto:
     return model
 
 
-table("ERROR_FORMAT", {
-    "labels_too_few": ("resnet.labels", ("resnet.labels", "cat\ndog")),
-    "preprocess_of_nonsense": ("resnet.preprocess", ("resnet.preprocess", "\0\x01garbage")),
-    "preprocess_std_0": ("resnet.preprocess", (
-        "resnet.preprocess", "resize=32 crop=32 order=rgb scale=255 mean=0,0,0 std=0,1,1")),
-    "preprocess_mean_nan": ("resnet.preprocess", (
-        "resnet.preprocess", "resize=32 crop=32 order=rgb scale=255 mean=nan,0,0 std=1,1,1")),
-    "preprocess_scale_0": ("resnet.preprocess", (
-        "resnet.preprocess", "resize=32 crop=32 order=rgb scale=0 mean=0,0,0 std=1,1,1")),
-}, metadata)
+table(
+    "ERROR_FORMAT",
+    {
+        "labels_too_few": ("resnet.labels", ("resnet.labels", "cat\ndog")),
+        "preprocess_of_nonsense": ("resnet.preprocess", ("resnet.preprocess", "\0\x01garbage")),
+        "preprocess_std_0": (
+            "resnet.preprocess",
+            ("resnet.preprocess", "resize=32 crop=32 order=rgb scale=255 mean=0,0,0 std=0,1,1"),
+        ),
+        "preprocess_mean_nan": (
+            "resnet.preprocess",
+            ("resnet.preprocess", "resize=32 crop=32 order=rgb scale=255 mean=nan,0,0 std=1,1,1"),
+        ),
+        "preprocess_scale_0": (
+            "resnet.preprocess",
+            ("resnet.preprocess", "resize=32 crop=32 order=rgb scale=0 mean=0,0,0 std=1,1,1"),
+        ),
+    },
+    metadata,
+)
 
 
 # ---- 21 and the file system ------------------------------------------------------------
@@ -204,7 +234,11 @@ line(21)
 def gzip_bomb() -> Content:
     """A quarter of a gigabyte of zeros in 256 kB, behind the start of a model."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    parts = [packer.compress(wire.number(1, 7) + wire.tag(wire.MODEL_GRAPH, wire.BYTES) + wire.varint(2**28))]
+    parts = [
+        packer.compress(
+            wire.number(1, 7) + wire.tag(wire.MODEL_GRAPH, wire.BYTES) + wire.varint(2**28)
+        )
+    ]
     parts += [packer.compress(bytes(1 << 20)) for _ in range(256)]
     return b"".join([*parts, packer.flush()])
 

@@ -1,4 +1,5 @@
-"""Hostile external data: names that lead out of the model's folder, files that are none, ranges that are not there."""
+"""Hostile external data: names that lead out of the model's folder, files that are none,
+ranges that are not there."""
 
 from __future__ import annotations
 
@@ -24,9 +25,17 @@ def external(entries: dict[str, object]) -> onnx.ModelProto:
     return model
 
 
-def add(name: str, status: str, fragment: str, entries: dict[str, object], beside: object = None,
-        switched_on: bool = True, **extra: object) -> None:
-    """Register a model with these entries for one tensor; `beside(file)` makes what it names, "<name>.data"."""
+def add(
+    name: str,
+    status: str,
+    fragment: str,
+    entries: dict[str, object],
+    beside: object = None,
+    switched_on: bool = True,
+    **extra: object,
+) -> None:
+    """Register a model with these entries for one tensor; `beside(file)` makes what it
+    names, "<name>.data"."""
     entries = {"location": f"{name}.data"} | entries
 
     def make(path: Path) -> Content:
@@ -34,8 +43,16 @@ def add(name: str, status: str, fragment: str, entries: dict[str, object], besid
             beside(path.with_suffix(".data"))
         return external(entries)
 
-    CASES.append(Case(f"external_{name}", f"RESNET_{status}", fragment, lambda path: make(path.parent / f"{name}.onnx"),
-                      external_data=switched_on, **extra))
+    CASES.append(
+        Case(
+            f"external_{name}",
+            f"RESNET_{status}",
+            fragment,
+            lambda path: make(path.parent / f"{name}.onnx"),
+            external_data=switched_on,
+            **extra,
+        )
+    )
 
 
 def weights(file: Path, size: int = BYTES) -> None:
@@ -73,7 +90,8 @@ def sparse(file: Path) -> None:
         stream.truncate(1 << 40)
 
 
-# ---- 10: names, with the option on and off ------------------------------------------------------------
+# ---- 10: names, with the option on and off
+# ------------------------------------------------------------
 
 line(10)
 
@@ -92,15 +110,27 @@ for on in (True, False):
 add("off", "ERROR_UNSUPPORTED", "--external-data", {}, weights, switched_on=False)
 add("basepath", "ERROR_FORMAT", "basepath", {"basepath": "/etc"}, weights)
 
-# ---- 11: what the name leads to ------------------------------------------------------------
+# ---- 11: what the name leads to
+# ------------------------------------------------------------
 
 line(11)
 
 add("link", "ERROR_IO", "symbolic link", {}, lambda file: link(file, "/etc/passwd"))
 add("link_to_a_device", "ERROR_IO", "symbolic link", {}, lambda file: link(file, "/dev/zero"))
-add("behind_a_link", "ERROR_IO", "symbolic link", {"location": "behind_a_link.data/weights"}, behind_a_link)
-add("behind_a_link_to_the_root", "ERROR_IO", "symbolic link", {"location": "behind_a_link_to_the_root.data/etc/passwd"},
-    lambda file: link(file, "/"))
+add(
+    "behind_a_link",
+    "ERROR_IO",
+    "symbolic link",
+    {"location": "behind_a_link.data/weights"},
+    behind_a_link,
+)
+add(
+    "behind_a_link_to_the_root",
+    "ERROR_IO",
+    "symbolic link",
+    {"location": "behind_a_link_to_the_root.data/etc/passwd"},
+    lambda file: link(file, "/"),
+)
 add("hard_link", "ERROR_IO", "hard link", {}, hard_link)
 add("fifo", "ERROR_IO", "FIFO", {}, fifo)
 add("directory", "ERROR_IO", "directory", {}, lambda file: file.mkdir(exist_ok=True))
@@ -114,16 +144,34 @@ BEYOND = "are wanted"
 add("empty", "ERROR_FORMAT", BEYOND, {}, lambda file: weights(file, 0))
 add("too_short", "ERROR_FORMAT", BEYOND, {"length": BYTES}, lambda file: weights(file, BYTES - 1))
 add("offset_beyond_the_end", "ERROR_FORMAT", BEYOND, {"offset": 1, "length": BYTES}, weights)
-add("offset_of_2_to_63_less_1", "ERROR_FORMAT", BEYOND, {"offset": 2**63 - 1, "length": BYTES}, weights)
+add(
+    "offset_of_2_to_63_less_1",
+    "ERROR_FORMAT",
+    BEYOND,
+    {"offset": 2**63 - 1, "length": BYTES},
+    weights,
+)
 add("offset_of_2_to_63", "ERROR_FORMAT", "below 2^63", {"offset": 2**63, "length": BYTES}, weights)
-add("offset_and_length_overflow", "ERROR_FORMAT", "below 2^63", {"offset": 2**64 - BYTES, "length": BYTES}, weights)
+add(
+    "offset_and_length_overflow",
+    "ERROR_FORMAT",
+    "below 2^63",
+    {"offset": 2**64 - BYTES, "length": BYTES},
+    weights,
+)
 add("offset_negative", "ERROR_FORMAT", "below 2^63", {"offset": -1}, weights)
 add("offset_of_text", "ERROR_FORMAT", "below 2^63", {"offset": "\0\x01"}, weights)
 add("length_not_the_tensors", "ERROR_FORMAT", "length is 140", {"length": BYTES - 4}, weights)
 add("length_of_2_to_63_less_1", "ERROR_FORMAT", "length is 92233", {"length": 2**63 - 1}, weights)
 add("file_of_a_tib", "ERROR_LIMIT", "max_file_bytes", {}, sparse)
-add("file_over_the_size_cap", "ERROR_LIMIT", "max_file_bytes", {}, lambda file: weights(file, 200_000),
-    max_file_bytes=100_000)
+add(
+    "file_over_the_size_cap",
+    "ERROR_LIMIT",
+    "max_file_bytes",
+    {},
+    lambda file: weights(file, 200_000),
+    max_file_bytes=100_000,
+)
 
 
 def huge(path: Path) -> Content:
@@ -135,4 +183,8 @@ def huge(path: Path) -> Content:
     return model
 
 
-CASES.append(Case("external_tensor_over_the_budget", "RESNET_ERROR_LIMIT", "budget", huge, external_data=True))
+CASES.append(
+    Case(
+        "external_tensor_over_the_budget", "RESNET_ERROR_LIMIT", "budget", huge, external_data=True
+    )
+)

@@ -6,8 +6,21 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from corpus import (CULPRIT, Content, case, conv_with, ending, good, line, node, one, set_tensor, small, table,
-                    tensor)
+from corpus import (
+    CULPRIT,
+    Content,
+    case,
+    conv_with,
+    ending,
+    good,
+    line,
+    node,
+    one,
+    set_tensor,
+    small,
+    table,
+    tensor,
+)
 
 # ---- 13: graphs ------------------------------------------------------------
 
@@ -108,7 +121,9 @@ line(None)
 @case("ERROR_UNSUPPORTED", "input")
 def two_graph_inputs() -> Content:
     model = good()
-    model.graph.input.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, ["N", 3, 16, 16]))
+    model.graph.input.append(
+        helper.make_tensor_value_info("second", TensorProto.FLOAT, ["N", 3, 16, 16])
+    )
     node(model, "layer1.0.add").input[1] = "second"
     return model
 
@@ -119,22 +134,38 @@ def with_input_shape(shape: tuple) -> onnx.ModelProto:
     return model
 
 
-table("ERROR_UNSUPPORTED", {
-    "input_of_rank_2": ("input", ("N", 768)),
-    "input_of_rank_5": ("input", ("N", 3, 1, 16, 16)),
-}, with_input_shape)
-table("OK", {
-    "input_with_symbolic_channels": ("", ("N", "C", 16, 16)),
-}, with_input_shape)
-table("ERROR_FORMAT", {
-    "input_channels_not_the_weights": ("conv1", ("N", 4, 16, 16)),
-    "input_height_zero": ("input", ("N", 3, 0, 16)),
-    "input_height_negative": ("input", ("N", 3, -16, 16)),
-}, with_input_shape)
-table("ERROR_LIMIT", {
-    "input_height_2_to_40": ("input", ("N", 3, 2**40, 16)),
-    "input_of_a_million_squared": ("", ("N", 3, 1 << 20, 1 << 20)),
-}, with_input_shape)
+table(
+    "ERROR_UNSUPPORTED",
+    {
+        "input_of_rank_2": ("input", ("N", 768)),
+        "input_of_rank_5": ("input", ("N", 3, 1, 16, 16)),
+    },
+    with_input_shape,
+)
+table(
+    "OK",
+    {
+        "input_with_symbolic_channels": ("", ("N", "C", 16, 16)),
+    },
+    with_input_shape,
+)
+table(
+    "ERROR_FORMAT",
+    {
+        "input_channels_not_the_weights": ("conv1", ("N", 4, 16, 16)),
+        "input_height_zero": ("input", ("N", 3, 0, 16)),
+        "input_height_negative": ("input", ("N", 3, -16, 16)),
+    },
+    with_input_shape,
+)
+table(
+    "ERROR_LIMIT",
+    {
+        "input_height_2_to_40": ("input", ("N", 3, 2**40, 16)),
+        "input_of_a_million_squared": ("", ("N", 3, 1 << 20, 1 << 20)),
+    },
+    with_input_shape,
+)
 
 
 @case("ERROR_UNSUPPORTED", "input")
@@ -171,15 +202,23 @@ def with_opset(version: int) -> onnx.ModelProto:
     return model
 
 
-table("ERROR_FORMAT", {
-    "opset_6_with_the_inputs_of_later_ones": ("Slice, opset 6", 6),
-}, with_opset)
-table("ERROR_UNSUPPORTED", {
-    "opset_29": ("opset 29", 29),
-    "opset_0": ("opset 0", 0),
-    "opset_negative": ("opset", -1),
-    "opset_of_the_future": ("opset 2000", 2000),
-}, with_opset)
+table(
+    "ERROR_FORMAT",
+    {
+        "opset_6_with_the_inputs_of_later_ones": ("Slice, opset 6", 6),
+    },
+    with_opset,
+)
+table(
+    "ERROR_UNSUPPORTED",
+    {
+        "opset_29": ("opset 29", 29),
+        "opset_0": ("opset 0", 0),
+        "opset_negative": ("opset", -1),
+        "opset_of_the_future": ("opset 2000", 2000),
+    },
+    with_opset,
+)
 
 
 # ---- 14: the shortcut's add ------------------------------------------------------------
@@ -202,14 +241,20 @@ def add_of_mismatched_shapes() -> Content:
 @case("ERROR_UNSUPPORTED", "layer1.0.add")
 def add_that_broadcasts() -> Content:
     model = good()
-    model.graph.node.insert(5, helper.make_node("GlobalAveragePool", ["relu1.out"], ["small"], name="small"))
+    model.graph.node.insert(
+        5, helper.make_node("GlobalAveragePool", ["relu1.out"], ["small"], name="small")
+    )
     node(model, "layer1.0.add").input[1] = "small"
     return model
 
 
-table("ERROR_FORMAT", {
-    "add_of_a_constant_of_another_shape": ("layer1.0.add", np.ones((1, 5, 1, 1))),
-}, add_constant)
+table(
+    "ERROR_FORMAT",
+    {
+        "add_of_a_constant_of_another_shape": ("layer1.0.add", np.ones((1, 5, 1, 1))),
+    },
+    add_constant,
+)
 
 
 @case("ERROR_FORMAT", "layer1.0.add")
@@ -219,7 +264,8 @@ def add_of_one_input() -> Content:
     return model
 
 
-# ---- 15 to 17: windows and groups ------------------------------------------------------------
+# ---- 15 to 17: windows and groups
+# ------------------------------------------------------------
 
 line(15)
 
@@ -230,47 +276,68 @@ def windows(status: str, values: dict[str, tuple[str, dict]]) -> None:
     table(status, values, lambda attributes: conv_with(**attributes))
 
 
-windows("ERROR_FORMAT", {
-    "stride_0": ("strides", {"strides": [0, 1]}),
-    "stride_negative": ("strides", {"strides": [1, -1]}),
-    "stride_of_wrong_count": ("strides", {"strides": [1]}),
-    "dilation_0": ("dilations", {"dilations": [0, 1]}),
-    "dilation_negative": ("dilations", {"dilations": [-1, 1]}),
-    "dilation_of_wrong_count": ("dilations", {"dilations": [1, 1, 1]}),
-    "kernel_not_the_weights": ("kernel_shape", {"kernel_shape": [5, 5]}),
-    "kernel_of_wrong_count": ("kernel_shape", {"kernel_shape": [3]}),
-    "kernel_larger_than_the_input": ("kernel", {"pads": [0] * 4, "dilations": [8, 8]}),
-})
-windows("ERROR_UNSUPPORTED", {
-    "stride_huge": ("strides", {"strides": [2**31, 2**31]}),
-    "dilation_huge": ("dilations", {"dilations": [2**40, 2**40]}),
-})
+windows(
+    "ERROR_FORMAT",
+    {
+        "stride_0": ("strides", {"strides": [0, 1]}),
+        "stride_negative": ("strides", {"strides": [1, -1]}),
+        "stride_of_wrong_count": ("strides", {"strides": [1]}),
+        "dilation_0": ("dilations", {"dilations": [0, 1]}),
+        "dilation_negative": ("dilations", {"dilations": [-1, 1]}),
+        "dilation_of_wrong_count": ("dilations", {"dilations": [1, 1, 1]}),
+        "kernel_not_the_weights": ("kernel_shape", {"kernel_shape": [5, 5]}),
+        "kernel_of_wrong_count": ("kernel_shape", {"kernel_shape": [3]}),
+        "kernel_larger_than_the_input": ("kernel", {"pads": [0] * 4, "dilations": [8, 8]}),
+    },
+)
+windows(
+    "ERROR_UNSUPPORTED",
+    {
+        "stride_huge": ("strides", {"strides": [2**31, 2**31]}),
+        "dilation_huge": ("dilations", {"dilations": [2**40, 2**40]}),
+    },
+)
 line(16)
-windows("ERROR_FORMAT", {
-    "pads_of_wrong_count": ("pads", {"pads": [1, 1]}),
-    "auto_pad_unknown": ("auto_pad", {"auto_pad": "SAME_SIDEWAYS"}),
-})
-windows("ERROR_UNSUPPORTED", {
-    "pads_negative": ("pads", {"pads": [-1, 1, 1, 1]}),
-    "pads_huge": ("pads", {"pads": [2**30] * 4}),
-    "pads_of_int64_max": ("pads", {"pads": [2**63 - 1] * 4}),
-})
+windows(
+    "ERROR_FORMAT",
+    {
+        "pads_of_wrong_count": ("pads", {"pads": [1, 1]}),
+        "auto_pad_unknown": ("auto_pad", {"auto_pad": "SAME_SIDEWAYS"}),
+    },
+)
+windows(
+    "ERROR_UNSUPPORTED",
+    {
+        "pads_negative": ("pads", {"pads": [-1, 1, 1, 1]}),
+        "pads_huge": ("pads", {"pads": [2**30] * 4}),
+        "pads_of_int64_max": ("pads", {"pads": [2**63 - 1] * 4}),
+    },
+)
 line(17)
-windows("ERROR_FORMAT", {
-    "group_0": ("group", {"group": 0}),
-    "group_negative": ("group", {"group": -1}),
-    "group_no_divisor": ("group", {"group": 3}),
-    "group_not_the_weights": ("group", {"group": 2}),
-    "group_of_2_to_33": ("group", {"group": 2**33}),
-})
+windows(
+    "ERROR_FORMAT",
+    {
+        "group_0": ("group", {"group": 0}),
+        "group_negative": ("group", {"group": -1}),
+        "group_no_divisor": ("group", {"group": 3}),
+        "group_not_the_weights": ("group", {"group": 2}),
+        "group_of_2_to_33": ("group", {"group": 2**33}),
+    },
+)
 line(None)
-windows("ERROR_FORMAT", {
-    "attribute_of_the_wrong_type": ("strides", {"strides": 1.5}),
-    "attribute_of_text": ("pads", {"pads": "1111"}),
-})
-windows("ERROR_UNSUPPORTED", {
-    "attribute_unknown": ("mystery", {"mystery": 1}),
-})
+windows(
+    "ERROR_FORMAT",
+    {
+        "attribute_of_the_wrong_type": ("strides", {"strides": 1.5}),
+        "attribute_of_text": ("pads", {"pads": "1111"}),
+    },
+)
+windows(
+    "ERROR_UNSUPPORTED",
+    {
+        "attribute_unknown": ("mystery", {"mystery": 1}),
+    },
+)
 line(15)
 
 
@@ -313,22 +380,40 @@ def pool(kind: str, **attributes: object) -> onnx.ModelProto:
 
 
 line(15)
-table("ERROR_FORMAT", {
-    "max_pool_without_kernel": ("culprit", {}),
-    "max_pool_kernel_0": ("kernel_shape", {"kernel_shape": [0, 2]}),
-    "max_pool_larger_than_the_input": ("kernel", {"kernel_shape": [9, 9]}),
-    "max_pool_stride_0": ("strides", {"kernel_shape": [2, 2], "strides": [0, 0]}),
-}, lambda attributes: pool("MaxPool", **attributes))
-table("ERROR_UNSUPPORTED", {
-    "max_pool_kernel_of_65536_squared": ("kernel_shape", {"kernel_shape": [65536, 65536], "pads": [65535] * 4}),
-    "max_pool_kernel_huge": ("kernel_shape", {"kernel_shape": [2**31, 2**31], "pads": [2**30] * 4}),
-    "max_pool_pads_beyond_the_kernel": ("pads", {"kernel_shape": [2, 2], "pads": [2] * 4}),
-    "max_pool_pads_negative": ("pads", {"kernel_shape": [2, 2], "pads": [-1] * 4}),
-}, lambda attributes: pool("MaxPool", **attributes))
-table("ERROR_FORMAT", {
-    "average_pool_kernel_negative": ("kernel_shape", {"kernel_shape": [-2, 2]}),
-    "average_pool_larger_than_the_input": ("kernel", {"kernel_shape": [9, 8]}),
-}, lambda attributes: pool("AveragePool", **attributes))
+table(
+    "ERROR_FORMAT",
+    {
+        "max_pool_without_kernel": ("culprit", {}),
+        "max_pool_kernel_0": ("kernel_shape", {"kernel_shape": [0, 2]}),
+        "max_pool_larger_than_the_input": ("kernel", {"kernel_shape": [9, 9]}),
+        "max_pool_stride_0": ("strides", {"kernel_shape": [2, 2], "strides": [0, 0]}),
+    },
+    lambda attributes: pool("MaxPool", **attributes),
+)
+table(
+    "ERROR_UNSUPPORTED",
+    {
+        "max_pool_kernel_of_65536_squared": (
+            "kernel_shape",
+            {"kernel_shape": [65536, 65536], "pads": [65535] * 4},
+        ),
+        "max_pool_kernel_huge": (
+            "kernel_shape",
+            {"kernel_shape": [2**31, 2**31], "pads": [2**30] * 4},
+        ),
+        "max_pool_pads_beyond_the_kernel": ("pads", {"kernel_shape": [2, 2], "pads": [2] * 4}),
+        "max_pool_pads_negative": ("pads", {"kernel_shape": [2, 2], "pads": [-1] * 4}),
+    },
+    lambda attributes: pool("MaxPool", **attributes),
+)
+table(
+    "ERROR_FORMAT",
+    {
+        "average_pool_kernel_negative": ("kernel_shape", {"kernel_shape": [-2, 2]}),
+        "average_pool_larger_than_the_input": ("kernel", {"kernel_shape": [9, 8]}),
+    },
+    lambda attributes: pool("AveragePool", **attributes),
+)
 
 
 # ---- many of one thing ------------------------------------------------------------

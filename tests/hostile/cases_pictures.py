@@ -1,4 +1,5 @@
-"""Hostile pictures, which the resnet program is to label: bombs, absurd sizes, files cut off or that are none."""
+"""Hostile pictures, which the resnet program is to label: bombs, absurd sizes, files
+cut off or that are none."""
 
 from __future__ import annotations
 
@@ -29,7 +30,13 @@ def chunk(name: bytes, data: bytes) -> bytes:
 def png(width: int, height: int, packed: bytes, *before: bytes) -> bytes:
     """8-bit RGB."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(before) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + b"".join(before)
+        + chunk(b"IDAT", packed)
+        + chunk(b"IEND", b"")
+    )
 
 
 @functools.cache
@@ -47,10 +54,16 @@ def jpeg(side: int = 32, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-table("ERROR_LIMIT", {
-    "png_of_65535_squared": ("claims 65535 x 65535 pixels", (65535, 65535)),
-    "png_of_2_to_31_pixels": ("claims 2147483647 x 1 pixels", (2**31 - 1, 1)),
-}, lambda size: png(*size, bomb()), kind="picture", suffix=".png")
+table(
+    "ERROR_LIMIT",
+    {
+        "png_of_65535_squared": ("claims 65535 x 65535 pixels", (65535, 65535)),
+        "png_of_2_to_31_pixels": ("claims 2147483647 x 1 pixels", (2**31 - 1, 1)),
+    },
+    lambda size: png(*size, bomb()),
+    kind="picture",
+    suffix=".png",
+)
 
 
 @picture_case("ERROR_FORMAT", "damaged PNG", suffix=".png")
@@ -66,7 +79,8 @@ def png_that_claims_half_a_gigabyte() -> Content:
 
 @picture_case("OK", "", suffix=".png")
 def png_with_more_rows_than_it_claims() -> Content:
-    """The rows that it does claim are black; the quarter of a gigabyte behind them is not unpacked."""
+    """The rows that it does claim are black; the quarter of a gigabyte behind them is not
+    unpacked."""
     return png(32, 32, bomb())
 
 
@@ -83,7 +97,9 @@ def png_with_a_profile_bomb() -> Content:
 @picture_case("ERROR_FORMAT", "truncated PNG", suffix=".png")
 def png_truncated() -> Content:
     rows = np.random.default_rng(2).bytes(32 * 97)
-    return png(32, 32, zlib.compress(bytes(b & 0 if i % 97 == 0 else b for i, b in enumerate(rows))))[:-500]
+    return png(
+        32, 32, zlib.compress(bytes(b & 0 if i % 97 == 0 else b for i, b in enumerate(rows)))
+    )[:-500]
 
 
 @picture_case("ERROR_LIMIT", "claims 65500 x 65500 pixels", suffix=".jpg")
@@ -112,7 +128,8 @@ def jpeg_of_too_many_scans() -> Content:
     content = bytearray(buffer.getvalue())
     start = content.index(b"\xff\xda")
     parameters = start + 2 + struct.unpack(">H", content[start + 2 : start + 4])[0]
-    content[parameters - 1] = 0  # the first scan now claims to be exact, so that it may come again
+    # the first scan now claims to be exact, so that it may come again
+    content[parameters - 1] = 0
     end = content.index(b"\xff", parameters)
     return bytes(content[:start] + content[start:end] * 502 + content[end:])
 
@@ -127,18 +144,24 @@ def picture_of_text() -> Content:
     return b"this is no picture\n" * 20
 
 
-@special("picture_that_is_a_folder", "RESNET_ERROR_IO", "is a folder", kind="picture", suffix=".jpg")
+@special(
+    "picture_that_is_a_folder", "RESNET_ERROR_IO", "is a folder", kind="picture", suffix=".jpg"
+)
 def make_folder(path: Path) -> None:
     path.mkdir(exist_ok=True)
 
 
-@special("picture_that_is_a_fifo", "RESNET_ERROR_IO", "no regular file", kind="picture", suffix=".jpg")
+@special(
+    "picture_that_is_a_fifo", "RESNET_ERROR_IO", "no regular file", kind="picture", suffix=".jpg"
+)
 def make_fifo(path: Path) -> None:
     if not path.exists():
         os.mkfifo(path)
 
 
-@special("picture_that_is_a_device", "RESNET_ERROR_IO", "no regular file", kind="picture", suffix=".jpg")
+@special(
+    "picture_that_is_a_device", "RESNET_ERROR_IO", "no regular file", kind="picture", suffix=".jpg"
+)
 def make_link_to_a_device(path: Path) -> None:
     if not path.is_symlink():
         path.symlink_to("/dev/zero")

@@ -1,4 +1,5 @@
-"""Hostile plan files: cut off, damaged, forged with right checksums, for other machines. Made with the built library."""
+"""Hostile plan files: cut off, damaged, forged with right checksums, for other machines.
+Made with the built library."""
 
 from __future__ import annotations
 
@@ -14,11 +15,19 @@ from pathlib import Path
 from corpus import Content, case, good, line
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPILER = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")) / "tests" / "try_model"
+COMPILER = (
+    Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")) / "tests" / "try_model"
+)
 
 # runtime/plan_format.h
 BYTE_ORDER, FORMAT, FILE_SIZE, FRONT_SIZE, GRAPH_SIZE, CRC, HEADER = 8, 12, 16, 24, 32, 40, 48
-NODE_COUNT, BLOCK_COUNT, LABEL_COUNT, FINDING_COUNT, NAME_LENGTH = HEADER, HEADER + 4, HEADER + 8, HEADER + 12, HEADER + 24
+NODE_COUNT, BLOCK_COUNT, LABEL_COUNT, FINDING_COUNT, NAME_LENGTH = (
+    HEADER,
+    HEADER + 4,
+    HEADER + 8,
+    HEADER + 12,
+    HEADER + 24,
+)
 PREPROCESS_SIZE = 44
 
 plan_case = functools.partial(case, suffix=".resnet")
@@ -63,7 +72,8 @@ def flipped(place: int) -> bytes:
     return bytes(content)
 
 
-# ---- 20: cut off and damaged ------------------------------------------------------------
+# ---- 20: cut off and damaged
+# ------------------------------------------------------------
 
 line(20)
 
@@ -182,7 +192,8 @@ def plan_with_a_name_of_4_gigabytes() -> Content:
 
 @plan_case("ERROR_FORMAT", "contradicts itself")
 def plan_with_a_kernel_of_65536() -> Content:
-    """The number behind the first convolution's names, wherever it is: 3x3 becomes 65536x3."""
+    """The number behind the first convolution's names, wherever it is: 3x3 becomes
+    65536x3."""
     content = bytearray(plan())
     place = content.index(struct.pack("=8I", 3, 3, 1, 1, 1, 1, 1, 1))
     struct.pack_into("=I", content, place, 65536)

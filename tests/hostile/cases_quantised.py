@@ -1,4 +1,5 @@
-"""Hostile numbers of quantisation. Int8 nets are refused as such today, whatever their numbers: each ends in that."""
+"""Hostile numbers of quantisation. Int8 nets are refused as such today, whatever their
+numbers: each ends in that."""
 
 from __future__ import annotations
 
@@ -17,23 +18,29 @@ def quantised(scale: object, zero_point: object) -> onnx.ModelProto:
     """The input through QuantizeLinear and back, as exporters put it around every layer."""
     constants = {"scale": np.asarray(scale, np.float32), "zero": np.asarray(zero_point)}
     axis = {"axis": 1} if constants["scale"].ndim else {}
-    nodes = [one("QuantizeLinear", ["input", "scale", "zero"], ["q"], **axis),
-             helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["x"], name="back", **axis),
-             helper.make_node("GlobalAveragePool", ["x"], ["g"], name="pool"),
-             helper.make_node("Flatten", ["g"], ["logits"], name="flatten")]
+    nodes = [
+        one("QuantizeLinear", ["input", "scale", "zero"], ["q"], **axis),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["x"], name="back", **axis),
+        helper.make_node("GlobalAveragePool", ["x"], ["g"], name="pool"),
+        helper.make_node("Flatten", ["g"], ["logits"], name="flatten"),
+    ]
     return small(nodes, constants)
 
 
-table("ERROR_UNSUPPORTED", {
-    "scale_0": (ADVICE, (0.0, np.int8(0))),
-    "scale_denormal": (ADVICE, (1e-45, np.int8(0))),
-    "scale_negative": (ADVICE, (-1.0, np.int8(0))),
-    "scale_nan": (ADVICE, (float("nan"), np.int8(0))),
-    "scale_infinite": (ADVICE, (float("inf"), np.int8(0))),
-    "zero_point_of_another_type": (ADVICE, (1.0, np.int32(2**31 - 1))),
-    "scales_not_one_per_channel": (ADVICE, (np.ones(2), np.zeros(2, np.int8))),
-    "scales_none": (ADVICE, (np.ones(0), np.zeros(0, np.int8))),
-}, lambda arguments: quantised(*arguments))
+table(
+    "ERROR_UNSUPPORTED",
+    {
+        "scale_0": (ADVICE, (0.0, np.int8(0))),
+        "scale_denormal": (ADVICE, (1e-45, np.int8(0))),
+        "scale_negative": (ADVICE, (-1.0, np.int8(0))),
+        "scale_nan": (ADVICE, (float("nan"), np.int8(0))),
+        "scale_infinite": (ADVICE, (float("inf"), np.int8(0))),
+        "zero_point_of_another_type": (ADVICE, (1.0, np.int32(2**31 - 1))),
+        "scales_not_one_per_channel": (ADVICE, (np.ones(2), np.zeros(2, np.int8))),
+        "scales_none": (ADVICE, (np.ones(0), np.zeros(0, np.int8))),
+    },
+    lambda arguments: quantised(*arguments),
+)
 
 
 @case("ERROR_UNSUPPORTED", "com.microsoft")
@@ -57,7 +64,12 @@ def weights_with_a_scale_of_0() -> Content:
     """Only the weights are quantised: weight = DequantizeLinear(int8, 0)."""
     model = good()
     values = numpy_helper.to_array(tensor(model, CULPRIT))
-    tensor(model, CULPRIT).CopyFrom(numpy_helper.from_array((values * 10).astype(np.int8), "packed"))
+    tensor(model, CULPRIT).CopyFrom(
+        numpy_helper.from_array((values * 10).astype(np.int8), "packed")
+    )
     model.graph.initializer.append(numpy_helper.from_array(np.zeros(2, np.float32), "scale"))
-    model.graph.node.insert(0, helper.make_node("DequantizeLinear", ["packed", "scale"], [CULPRIT], name="widen", axis=0))
+    model.graph.node.insert(
+        0,
+        helper.make_node("DequantizeLinear", ["packed", "scale"], [CULPRIT], name="widen", axis=0),
+    )
     return model

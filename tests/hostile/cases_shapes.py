@@ -8,22 +8,29 @@ from onnx import TensorProto, helper
 
 from corpus import Content, case, ending, good, line, one, set_tensor, table
 
-# ---- shapes and constants that are computed while loading ------------------------------------------------------------
+# ---- shapes and constants that are computed while loading
+# ------------------------------------------------------------
 
 line(None)
 
 
 def reshape(shape: list[int], **attributes: object) -> onnx.ModelProto:
-    return ending([one("Reshape", ["features", "shape"], **attributes)], {"shape": np.array(shape, np.int64)})
+    return ending(
+        [one("Reshape", ["features", "shape"], **attributes)], {"shape": np.array(shape, np.int64)}
+    )
 
 
-table("ERROR_FORMAT", {
-    "reshape_to_another_size": ("culprit", [0, 4]),
-    "reshape_with_two_unknowns": ("culprit", [-1, -1]),
-    "reshape_to_minus_2": ("culprit", [0, -2]),
-    "reshape_that_overflows": ("culprit", [2**62, 2**62]),
-    "reshape_zero_beyond_the_rank": ("culprit", [0, 3, 1, 1, 0]),
-}, reshape)
+table(
+    "ERROR_FORMAT",
+    {
+        "reshape_to_another_size": ("culprit", [0, 4]),
+        "reshape_with_two_unknowns": ("culprit", [-1, -1]),
+        "reshape_to_minus_2": ("culprit", [0, -2]),
+        "reshape_that_overflows": ("culprit", [2**62, 2**62]),
+        "reshape_zero_beyond_the_rank": ("culprit", [0, 3, 1, 1, 0]),
+    },
+    reshape,
+)
 
 
 @case("ERROR_FORMAT", "culprit")
@@ -33,7 +40,10 @@ def reshape_to_zero_pictures() -> Content:
 
 def computed(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray]) -> onnx.ModelProto:
     """`nodes` compute "shape", to which the features are reshaped."""
-    return ending([*nodes, helper.make_node("Reshape", ["features", "shape"], ["logits"], name="reshape")], constants)
+    return ending(
+        [*nodes, helper.make_node("Reshape", ["features", "shape"], ["logits"], name="reshape")],
+        constants,
+    )
 
 
 def index(*values: int) -> np.ndarray:
@@ -59,43 +69,68 @@ def constant_whose_size_overflows() -> Content:
 def constants_that_double_forty_times() -> Content:
     """Concat of a constant with itself, again and again: 2^40 numbers from a small file."""
     names = [f"c{i}" for i in range(40)] + ["shape"]
-    doubling = [helper.make_node("Concat", [a, a], [b], name=b, axis=0) for a, b in zip(names, names[1:])]
+    doubling = [
+        helper.make_node("Concat", [a, a], [b], name=b, axis=0) for a, b in zip(names, names[1:])
+    ]
     return computed(doubling, {"c0": index(1, 3)})
 
 
 @case("ERROR_FORMAT", "culprit")
 def gather_beyond_the_end() -> Content:
-    nodes = [helper.make_node("Shape", ["features"], ["s"]), one("Gather", ["s", "i"], ["shape"], axis=0)]
+    nodes = [
+        helper.make_node("Shape", ["features"], ["s"]),
+        one("Gather", ["s", "i"], ["shape"], axis=0),
+    ]
     return computed(nodes, {"i": index(2**40)})
 
 
 @case("ERROR_FORMAT", "culprit")
 def gather_axis_out_of_range() -> Content:
-    nodes = [helper.make_node("Shape", ["features"], ["s"]), one("Gather", ["s", "i"], ["shape"], axis=7)]
+    nodes = [
+        helper.make_node("Shape", ["features"], ["s"]),
+        one("Gather", ["s", "i"], ["shape"], axis=7),
+    ]
     return computed(nodes, {"i": index(0)})
 
 
 def slice_constant(starts: int, ends: int, axes: int, steps: int) -> onnx.ModelProto:
-    values = {"starts": index(starts), "ends": index(ends), "axes": index(axes), "steps": index(steps)}
-    return computed([one("Slice", ["values", *values], ["shape"])], {"values": index(1, 3, 1, 1), **values})
+    values = {
+        "starts": index(starts),
+        "ends": index(ends),
+        "axes": index(axes),
+        "steps": index(steps),
+    }
+    return computed(
+        [one("Slice", ["values", *values], ["shape"])], {"values": index(1, 3, 1, 1), **values}
+    )
 
 
-table("ERROR_FORMAT", {
-    "slice_step_0": ("culprit", (0, 4, 0, 0)),
-    "slice_axis_out_of_range": ("culprit", (0, 4, 3, 1)),
-    "slice_axis_of_int64_min": ("culprit", (0, 4, -(2**63), 1)),
-}, lambda arguments: slice_constant(*arguments))
-table("ERROR_FORMAT", {
-    "slice_to_nothing": ("", (3, 1, 0, 1)),
-    "slice_step_of_int64_min": ("", (2**63 - 1, -(2**63), 0, -(2**63))),
-    "slice_ends_of_int64_min": ("", (-(2**63), -(2**63), 0, 1)),
-}, lambda arguments: slice_constant(*arguments))
+table(
+    "ERROR_FORMAT",
+    {
+        "slice_step_0": ("culprit", (0, 4, 0, 0)),
+        "slice_axis_out_of_range": ("culprit", (0, 4, 3, 1)),
+        "slice_axis_of_int64_min": ("culprit", (0, 4, -(2**63), 1)),
+    },
+    lambda arguments: slice_constant(*arguments),
+)
+table(
+    "ERROR_FORMAT",
+    {
+        "slice_to_nothing": ("", (3, 1, 0, 1)),
+        "slice_step_of_int64_min": ("", (2**63 - 1, -(2**63), 0, -(2**63))),
+        "slice_ends_of_int64_min": ("", (-(2**63), -(2**63), 0, 1)),
+    },
+    lambda arguments: slice_constant(*arguments),
+)
 
 
 @case("ERROR_FORMAT", "culprit")
 def slices_of_different_lengths() -> Content:
     values = {"starts": index(0), "ends": index(2, 3), "axes": index(0)}
-    return computed([one("Slice", ["values", *values], ["shape"])], {"values": index(1, 3, 1, 1), **values})
+    return computed(
+        [one("Slice", ["values", *values], ["shape"])], {"values": index(1, 3, 1, 1), **values}
+    )
 
 
 @case("ERROR_FORMAT", "culprit")
@@ -105,14 +140,18 @@ def concat_axis_out_of_range() -> Content:
 
 @case("ERROR_FORMAT", "culprit")
 def transpose_with_an_axis_twice() -> Content:
-    nodes = [one("Transpose", ["a"], ["t"], perm=[0, 0]),
-             helper.make_node("Reshape", ["t", "flat"], ["shape"], name="flat_shape")]
+    nodes = [
+        one("Transpose", ["a"], ["t"], perm=[0, 0]),
+        helper.make_node("Reshape", ["t", "flat"], ["shape"], name="flat_shape"),
+    ]
     return computed(nodes, {"a": np.array([[1, 3]], np.int64), "flat": index(-1)})
 
 
 @case("ERROR_FORMAT", "culprit")
 def unsqueeze_axis_out_of_range() -> Content:
-    return computed([one("Unsqueeze", ["a", "axes"], ["shape"])], {"a": np.int64(3), "axes": index(5)})
+    return computed(
+        [one("Unsqueeze", ["a", "axes"], ["shape"])], {"a": np.int64(3), "axes": index(5)}
+    )
 
 
 @case("ERROR_FORMAT", "culprit")
@@ -173,17 +212,28 @@ def option_a(name: str, value: list[int]) -> onnx.ModelProto:
 
 
 SHORTCUT = "layer2.0.shortcut"
-table("ERROR_FORMAT", {
-    "shortcut_step_0": (SHORTCUT, ("steps", [0, 2])),
-    "shortcut_starts_of_wrong_count": (SHORTCUT, ("starts", [0, 0, 0])),
-    "shortcut_pads_of_wrong_count": (SHORTCUT, ("pads", [0, 1, 0, 0])),
-    "shortcut_axes_twice": (SHORTCUT, ("axes", [2, 2])),
-    "shortcut_starts_beyond_the_end": (SHORTCUT, ("starts", [16, 16])),
-}, lambda arguments: option_a(*arguments))
-table("ERROR_UNSUPPORTED", {
-    "shortcut_step_negative": (SHORTCUT, ("steps", [-1, -1])),
-    "shortcut_pads_negative": (SHORTCUT, ("pads", [0, -1, 0, 0, 0, 3, 0, 0])),
-    "shortcut_pads_the_batch": (SHORTCUT, ("pads", [1, 1, 0, 0, 0, 1, 0, 0])),
-    "shortcut_pads_of_int64_max": (SHORTCUT, ("pads", [0, 2**63 - 1, 0, 0, 0, 2**63 - 1, 0, 0])),
-    "shortcut_pads_of_2_to_33": (SHORTCUT, ("pads", [0, 2**33, 0, 0, 0, 2**33, 0, 0])),
-}, lambda arguments: option_a(*arguments))
+table(
+    "ERROR_FORMAT",
+    {
+        "shortcut_step_0": (SHORTCUT, ("steps", [0, 2])),
+        "shortcut_starts_of_wrong_count": (SHORTCUT, ("starts", [0, 0, 0])),
+        "shortcut_pads_of_wrong_count": (SHORTCUT, ("pads", [0, 1, 0, 0])),
+        "shortcut_axes_twice": (SHORTCUT, ("axes", [2, 2])),
+        "shortcut_starts_beyond_the_end": (SHORTCUT, ("starts", [16, 16])),
+    },
+    lambda arguments: option_a(*arguments),
+)
+table(
+    "ERROR_UNSUPPORTED",
+    {
+        "shortcut_step_negative": (SHORTCUT, ("steps", [-1, -1])),
+        "shortcut_pads_negative": (SHORTCUT, ("pads", [0, -1, 0, 0, 0, 3, 0, 0])),
+        "shortcut_pads_the_batch": (SHORTCUT, ("pads", [1, 1, 0, 0, 0, 1, 0, 0])),
+        "shortcut_pads_of_int64_max": (
+            SHORTCUT,
+            ("pads", [0, 2**63 - 1, 0, 0, 0, 2**63 - 1, 0, 0]),
+        ),
+        "shortcut_pads_of_2_to_33": (SHORTCUT, ("pads", [0, 2**33, 0, 0, 0, 2**33, 0, 0])),
+    },
+    lambda arguments: option_a(*arguments),
+)

@@ -6,13 +6,29 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from corpus import CULPRIT, Content, case, good, line, node_with, one, set_tensor, small, table, tensor
+from corpus import (
+    CULPRIT,
+    Content,
+    case,
+    good,
+    line,
+    node_with,
+    one,
+    set_tensor,
+    small,
+    table,
+    tensor,
+)
 
 # ---- 6 to 9: tensors ------------------------------------------------------------
 
 
-def weight_with(dims: list[int] | None = None, raw: bytes | None = None, data_type: int | None = None,
-                floats: list[float] | None = None) -> onnx.ModelProto:
+def weight_with(
+    dims: list[int] | None = None,
+    raw: bytes | None = None,
+    data_type: int | None = None,
+    floats: list[float] | None = None,
+) -> onnx.ModelProto:
     model = good()
     target = tensor(model, "layer1.0.conv1.weight")
     if dims is not None:
@@ -26,27 +42,39 @@ def weight_with(dims: list[int] | None = None, raw: bytes | None = None, data_ty
 
 
 line(6)
-table("ERROR_FORMAT", {
-    "dims_that_overflow": (CULPRIT, [2**32, 2**32]),
-    "dims_whose_bytes_overflow": (CULPRIT, [2**31, 2**31]),
-    "dims_zero": (CULPRIT, [2, 0, 3, 3]),
-    "dims_negative": (CULPRIT, [2, -2, 3, 3]),
-    "dims_of_int64_min": (CULPRIT, [-(2**63)] * 2),
-    "dims_none": (CULPRIT, []),
-}, lambda dims: weight_with(dims=dims))
+table(
+    "ERROR_FORMAT",
+    {
+        "dims_that_overflow": (CULPRIT, [2**32, 2**32]),
+        "dims_whose_bytes_overflow": (CULPRIT, [2**31, 2**31]),
+        "dims_zero": (CULPRIT, [2, 0, 3, 3]),
+        "dims_negative": (CULPRIT, [2, -2, 3, 3]),
+        "dims_of_int64_min": (CULPRIT, [-(2**63)] * 2),
+        "dims_none": (CULPRIT, []),
+    },
+    lambda dims: weight_with(dims=dims),
+)
 line(7)
-table("ERROR_FORMAT", {
-    "dims_huge_with_little_data": (CULPRIT, [1 << 20, 1 << 10, 3, 3]),
-    "dims_of_a_gigabyte_with_little_data": (CULPRIT, [2, 2, 1 << 13, 1 << 13]),
-    "dims_of_2_to_62_with_little_data": (CULPRIT, [1 << 31, 1 << 31, 1, 1]),
-}, lambda dims: weight_with(dims=dims))
+table(
+    "ERROR_FORMAT",
+    {
+        "dims_huge_with_little_data": (CULPRIT, [1 << 20, 1 << 10, 3, 3]),
+        "dims_of_a_gigabyte_with_little_data": (CULPRIT, [2, 2, 1 << 13, 1 << 13]),
+        "dims_of_2_to_62_with_little_data": (CULPRIT, [1 << 31, 1 << 31, 1, 1]),
+    },
+    lambda dims: weight_with(dims=dims),
+)
 line(8)
-table("ERROR_FORMAT", {
-    "raw_data_too_short": (CULPRIT, bytes(140)),
-    "raw_data_too_long": (CULPRIT, bytes(148)),
-    "raw_data_not_whole_floats": (CULPRIT, bytes(143)),
-    "raw_data_empty": (CULPRIT, b""),
-}, lambda raw: weight_with(raw=raw))
+table(
+    "ERROR_FORMAT",
+    {
+        "raw_data_too_short": (CULPRIT, bytes(140)),
+        "raw_data_too_long": (CULPRIT, bytes(148)),
+        "raw_data_not_whole_floats": (CULPRIT, bytes(143)),
+        "raw_data_empty": (CULPRIT, b""),
+    },
+    lambda raw: weight_with(raw=raw),
+)
 
 
 @case("ERROR_FORMAT", CULPRIT)
@@ -79,13 +107,17 @@ def tensor_twice() -> Content:
 
 
 line(9)
-table("ERROR_UNSUPPORTED", {
-    "element_type_string": (CULPRIT, TensorProto.STRING),
-    "element_type_complex": (CULPRIT, TensorProto.COMPLEX64),
-    "element_type_99": (CULPRIT, 99),
-    "element_type_negative": (CULPRIT, -1),
-    "element_type_undefined": (CULPRIT, 0),
-}, lambda data_type: weight_with(data_type=data_type))
+table(
+    "ERROR_UNSUPPORTED",
+    {
+        "element_type_string": (CULPRIT, TensorProto.STRING),
+        "element_type_complex": (CULPRIT, TensorProto.COMPLEX64),
+        "element_type_99": (CULPRIT, 99),
+        "element_type_negative": (CULPRIT, -1),
+        "element_type_undefined": (CULPRIT, 0),
+    },
+    lambda data_type: weight_with(data_type=data_type),
+)
 
 
 @case("ERROR_FORMAT", CULPRIT)
@@ -106,14 +138,18 @@ def with_norm(name: str, index: int, value: float) -> onnx.ModelProto:
     return model
 
 
-table("ERROR_FORMAT", {
-    "variance_negative": ("layer1.0.conv1.bn", ("var", 1, -1.0)),
-    "variance_nan": ("layer1.0.conv1.bn", ("var", 0, float("nan"))),
-    "variance_infinite": ("layer1.0.conv1.bn", ("var", 0, float("inf"))),
-    "gamma_nan": ("layer1.0.conv1.bn", ("gamma", 0, float("nan"))),
-    "beta_infinite": ("layer1.0.conv1.bn", ("beta", 0, float("-inf"))),
-    "mean_nan": ("layer1.0.conv1.bn", ("mean", 1, float("nan"))),
-}, lambda arguments: with_norm(*arguments))
+table(
+    "ERROR_FORMAT",
+    {
+        "variance_negative": ("layer1.0.conv1.bn", ("var", 1, -1.0)),
+        "variance_nan": ("layer1.0.conv1.bn", ("var", 0, float("nan"))),
+        "variance_infinite": ("layer1.0.conv1.bn", ("var", 0, float("inf"))),
+        "gamma_nan": ("layer1.0.conv1.bn", ("gamma", 0, float("nan"))),
+        "beta_infinite": ("layer1.0.conv1.bn", ("beta", 0, float("-inf"))),
+        "mean_nan": ("layer1.0.conv1.bn", ("mean", 1, float("nan"))),
+    },
+    lambda arguments: with_norm(*arguments),
+)
 
 
 def with_weight(name: str, value: float) -> onnx.ModelProto:
@@ -124,13 +160,17 @@ def with_weight(name: str, value: float) -> onnx.ModelProto:
     return model
 
 
-table("ERROR_FORMAT", {
-    "weight_nan": (CULPRIT, (CULPRIT, float("nan"))),
-    "weight_infinite": (CULPRIT, (CULPRIT, float("inf"))),
-    "bias_nan": ("layer1.0.conv1", ("layer1.0.conv1.bias", float("nan"))),
-    "classifier_weight_nan": ("fc", ("fc.weight", float("nan"))),
-    "classifier_bias_infinite": ("fc", ("fc.bias", float("inf"))),
-}, lambda arguments: with_weight(*arguments))
+table(
+    "ERROR_FORMAT",
+    {
+        "weight_nan": (CULPRIT, (CULPRIT, float("nan"))),
+        "weight_infinite": (CULPRIT, (CULPRIT, float("inf"))),
+        "bias_nan": ("layer1.0.conv1", ("layer1.0.conv1.bias", float("nan"))),
+        "classifier_weight_nan": ("fc", ("fc.weight", float("nan"))),
+        "classifier_bias_infinite": ("fc", ("fc.bias", float("inf"))),
+    },
+    lambda arguments: with_weight(*arguments),
+)
 
 
 @case("ERROR_FORMAT", "layer1.0.conv1")
@@ -142,10 +182,14 @@ def folding_overflows() -> Content:
     return model
 
 
-table("ERROR_FORMAT", {
-    "epsilon_negative": ("layer1.0.conv1.bn", -1e-3),
-    "epsilon_nan": ("layer1.0.conv1.bn", float("nan")),
-}, lambda value: node_with("layer1.0.conv1.bn", "epsilon", value, norm=True))
+table(
+    "ERROR_FORMAT",
+    {
+        "epsilon_negative": ("layer1.0.conv1.bn", -1e-3),
+        "epsilon_nan": ("layer1.0.conv1.bn", float("nan")),
+    },
+    lambda value: node_with("layer1.0.conv1.bn", "epsilon", value, norm=True),
+)
 
 
 @case("ERROR_FORMAT", "layer1.0.conv1.bn")
@@ -164,12 +208,19 @@ def norm_in_training_mode() -> Content:
 
 
 def clip(low: float, high: float) -> onnx.ModelProto:
-    nodes = [one("Clip", ["input", "low", "high"], ["y"]), helper.make_node("GlobalAveragePool", ["y"], ["g"]),
-             helper.make_node("Flatten", ["g"], ["logits"])]
+    nodes = [
+        one("Clip", ["input", "low", "high"], ["y"]),
+        helper.make_node("GlobalAveragePool", ["y"], ["g"]),
+        helper.make_node("Flatten", ["g"], ["logits"]),
+    ]
     return small(nodes, {"low": np.float32(low), "high": np.float32(high)})
 
 
-table("ERROR_FORMAT", {
-    "clip_bounds_reversed": ("culprit", (6.0, 0.0)),
-    "clip_bound_nan": ("culprit", (float("nan"), 6.0)),
-}, lambda bounds: clip(*bounds))
+table(
+    "ERROR_FORMAT",
+    {
+        "clip_bounds_reversed": ("culprit", (6.0, 0.0)),
+        "clip_bound_nan": ("culprit", (float("nan"), 6.0)),
+    },
+    lambda bounds: clip(*bounds),
+)

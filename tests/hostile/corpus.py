@@ -20,8 +20,9 @@ Content = bytes | onnx.ModelProto
 
 @dataclass(frozen=True)
 class Case:
-    """`make` gives the content, or makes something at the path itself and gives None. A model is opened, a picture labelled
-    by the resnet program; of "prefixes" the whole must open and every shorter beginning be refused."""
+    """`make` gives the content, or makes something at the path itself and gives None. A
+    model is opened, a picture labelled by the resnet program; of "prefixes" the whole
+    must open and every shorter beginning be refused."""
 
     name: str
     status: str
@@ -34,7 +35,8 @@ class Case:
     line: int | None = field(default_factory=lambda: current_line)  # of LINES
 
 
-# What a model file, or a picture, may try, by its number in the project's list of hostile input.
+# What a model file, or a picture, may try, by its number in the project's list of hostile
+# input.
 LINES = {
     1: "empty; truncated at every byte; over the size cap",
     2: "graphs nested 100,000 deep",
@@ -74,17 +76,25 @@ def case(status: str, fragment: str, **extra: object) -> Callable:
     """Register a function without arguments as the case of its name."""
 
     def register(function: Callable[[], Content]) -> Callable[[], Content]:
-        CASES.append(Case(function.__name__, f"RESNET_{status}", fragment, lambda path: function(), **extra))
+        CASES.append(
+            Case(function.__name__, f"RESNET_{status}", fragment, lambda path: function(), **extra)
+        )
         return function
 
     return register
 
 
-def table(status: str, values: dict[str, tuple[str, object]], change: Callable[[object], Content],
-          **extra: object) -> None:
+def table(
+    status: str,
+    values: dict[str, tuple[str, object]],
+    change: Callable[[object], Content],
+    **extra: object,
+) -> None:
     """Register one case for every entry {name: (fragment, value)}: change(value)."""
     for name, (fragment, value) in values.items():
-        CASES.append(Case(name, f"RESNET_{status}", fragment, lambda path, v=value: change(v), **extra))
+        CASES.append(
+            Case(name, f"RESNET_{status}", fragment, lambda path, v=value: change(v), **extra)
+        )
 
 
 def special(name: str, status: str, fragment: str, **extra: object) -> Callable:
@@ -97,7 +107,8 @@ def special(name: str, status: str, fragment: str, **extra: object) -> Callable:
     return register
 
 
-# ---- the good net, and ways to change it ------------------------------------------------------------
+# ---- the good net, and ways to change it
+# ------------------------------------------------------------
 
 
 def good(norm: bool = False, opset: int = 13, **options: object) -> onnx.ModelProto:
@@ -136,24 +147,34 @@ def node_with(name: str, attribute: str, value: object, **options: object) -> on
     return model
 
 
-def small(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray] | None = None, opset: int = 13,
-          shape: tuple = ("N", 3, 8, 8)) -> onnx.ModelProto:
+def small(
+    nodes: list[onnx.NodeProto],
+    constants: dict[str, np.ndarray] | None = None,
+    opset: int = 13,
+    shape: tuple = ("N", 3, 8, 8),
+) -> onnx.ModelProto:
     """A net of these nodes alone, from "input" to "logits"."""
     inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)]
-    initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()]
+    initializers = [
+        numpy_helper.from_array(np.asarray(value), name)
+        for name, value in (constants or {}).items()
+    ]
     graph = helper.make_graph(nodes, "small", inputs, outputs, initializers)
     return helper.make_model(graph, ir_version=7, opset_imports=[helper.make_opsetid("", opset)])
 
 
-def ending(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray] | None = None,
-           opset: int = 13) -> onnx.ModelProto:
+def ending(
+    nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray] | None = None, opset: int = 13
+) -> onnx.ModelProto:
     """`nodes` turn "features" (n,3,1,1) into "logits"."""
     pool = helper.make_node("GlobalAveragePool", ["input"], ["features"], name="pool")
     return small([pool, *nodes], constants, opset)
 
 
-def one(kind: str, inputs: list[str], outputs: list[str] | None = None, **attributes: object) -> onnx.NodeProto:
+def one(
+    kind: str, inputs: list[str], outputs: list[str] | None = None, **attributes: object
+) -> onnx.NodeProto:
     return helper.make_node(kind, inputs, outputs or ["logits"], name="culprit", **attributes)
 
 

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Make the hostile corpus: model files that must end in a named error, with the error that each must give.
+"""Make the hostile corpus: model files that must end in a named error, with the error
+that each must give.
 
     python tests/hostile/make.py FOLDER
 
-writes the files and manifest.json: a list of {name, file, kind, line, status, fragment, max_file_bytes, external_data},
-where line is a number of corpus.LINES. The same files every time, but for plan files, which the library built in
-LIBRESNET_BUILD makes. Each case changes one thing in a small good net, or is bytes that no exporter would write.
+writes the files and manifest.json: a list of {name, file, kind, line, status, fragment,
+max_file_bytes, external_data}, where line is a number of corpus.LINES. The same files
+every time, but for plan files, which the library built in LIBRESNET_BUILD makes. Each
+case changes one thing in a small good net, or is bytes that no exporter would write.
 """
 
 from __future__ import annotations
@@ -34,9 +36,18 @@ def write(folder: Path) -> list[dict]:
         content = item.make(path)
         if content is not None:
             path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
-        manifest.append({"name": item.name, "file": path.name, "kind": item.kind, "line": item.line,
-                         "status": item.status, "fragment": item.fragment,
-                         "max_file_bytes": item.max_file_bytes, "external_data": item.external_data})
+        manifest.append(
+            {
+                "name": item.name,
+                "file": path.name,
+                "kind": item.kind,
+                "line": item.line,
+                "status": item.status,
+                "fragment": item.fragment,
+                "max_file_bytes": item.max_file_bytes,
+                "external_data": item.external_data,
+            }
+        )
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Print what became of every hostile file, as a table: line of the list, file, status, message.
+"""Print what became of every hostile file, as a table: line of the list, file, status,
+message.
 
     python tests/hostile/report.py
 
@@ -24,7 +25,9 @@ def main() -> None:
             status, message = runner.outcome(case, Path(folder))
             message = message.replace(f"{folder}/", "").replace("|", "\\|")
             what = corpus.LINES.get(case.line, "more of the kind")
-            print(f"| {case.line or ''} | {what} | {case.name}{case.suffix} | {status.removeprefix('RESNET_')} | {message} |")
+            print(
+                f"| {case.line or ''} | {what} | {case.name}{case.suffix} | {status.removeprefix('RESNET_')} | {message} |"
+            )
 
 
 if __name__ == "__main__":

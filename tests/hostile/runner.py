@@ -1,4 +1,5 @@
-"""Runs one hostile file through the library or the program, within limits of memory and time."""
+"""Runs one hostile file through the library or the program, within limits of memory and
+time."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ RESNET = BUILD / "resnet"
 BUDGET = 64 << 20
 # Program, libraries, stack, XNNPACK's tables; the bytes of the file as it is read.
 BESIDES = 64 << 20
-# The pixels of the largest picture that is accepted, twice: one that lies on its side is turned upright.
+# The pixels of the largest picture that is accepted, twice: one that lies on its side is
+# turned upright.
 PICTURE = 1200 << 20
 # Of CPU time, so that other programs do not count.
 SECONDS = 5
@@ -30,14 +32,22 @@ def sanitised() -> bool:
 
 
 def run(command: list[object], memory: int, seconds: int) -> subprocess.CompletedProcess:
-    """Run a command with limits; one that waits for something without using the CPU ends after ten times its seconds."""
+    """Run a command with limits; one that waits for something without using the CPU ends
+    after ten times its seconds."""
+
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         if not sanitised():
             resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace",
-                          timeout=10 * seconds, preexec_fn=limit)
+    return subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=10 * seconds,
+        preexec_fn=limit,
+    )
 
 
 def seconds_for(case: corpus.Case) -> int:
@@ -52,7 +62,9 @@ def program_of(case: corpus.Case) -> Path:
 def try_picture(case: corpus.Case, path: Path) -> tuple[str, str]:
     """The program does not print the status: that of a refusal is taken to be the case's."""
     done = run([RESNET, "classify", "--threads", 1, path], PICTURE, seconds_for(case))
-    assert done.returncode in (0, 1) and "Sanitizer" not in done.stderr, f"{done.returncode}: {done.stderr[-3000:]}"
+    assert done.returncode in (0, 1) and "Sanitizer" not in done.stderr, (
+        f"{done.returncode}: {done.stderr[-3000:]}"
+    )
     if done.returncode == 0:
         return "RESNET_OK", ""
     lines = done.stderr.splitlines()
@@ -63,7 +75,9 @@ def try_picture(case: corpus.Case, path: Path) -> tuple[str, str]:
 
 def try_prefixes(case: corpus.Case, path: Path) -> tuple[str, str]:
     done = run([TRY_MODEL, "--prefixes", path], 4 * BUDGET, seconds_for(case))
-    assert done.returncode == 0, f"exit status {done.returncode}: {done.stdout}{done.stderr[-3000:]}"
+    assert done.returncode == 0, (
+        f"exit status {done.returncode}: {done.stdout}{done.stderr[-3000:]}"
+    )
     lines = done.stdout.splitlines()
     assert lines[-1] == f"{path.stat().st_size} prefixes refused"
     return case.status, f"{path.name}: {lines[-1]}"
@@ -71,8 +85,12 @@ def try_prefixes(case: corpus.Case, path: Path) -> tuple[str, str]:
 
 def try_model(case: corpus.Case, path: Path) -> tuple[str, str]:
     switch = ["--external-data"] if case.external_data else []
-    done = run([TRY_MODEL, path, BUDGET, case.max_file_bytes, *switch], BUDGET + BESIDES, seconds_for(case))
-    assert done.returncode == 0, f"exit status {done.returncode}: {done.stdout}{done.stderr[-3000:]}"
+    done = run(
+        [TRY_MODEL, path, BUDGET, case.max_file_bytes, *switch], BUDGET + BESIDES, seconds_for(case)
+    )
+    assert done.returncode == 0, (
+        f"exit status {done.returncode}: {done.stdout}{done.stderr[-3000:]}"
+    )
     lines = done.stdout.splitlines()
     return lines[0], lines[1] if len(lines) > 1 else ""
 
@@ -80,4 +98,6 @@ def try_model(case: corpus.Case, path: Path) -> tuple[str, str]:
 def outcome(case: corpus.Case, folder: Path) -> tuple[str, str]:
     """Status and message. A crash, a time-out or a broken promise raises."""
     path = folder / f"{case.name}{case.suffix}"
-    return {"model": try_model, "picture": try_picture, "prefixes": try_prefixes}[case.kind](case, path)
+    return {"model": try_model, "picture": try_picture, "prefixes": try_prefixes}[case.kind](
+        case, path
+    )

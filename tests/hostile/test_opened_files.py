@@ -1,5 +1,6 @@
-"""Which files opening and running a model opens, as the kernel saw it (strace): the one that is named; with external data
-switched on, its folder and the files that the model names, in that folder. Nothing else is so much as tried."""
+"""Which files opening and running a model opens, as the kernel saw it (strace): the
+one that is named; with external data switched on, its folder and the files that the
+model names, in that folder. Nothing else is so much as tried."""
 
 from __future__ import annotations
 
@@ -20,8 +21,11 @@ import corpus  # noqa: E402
 from runner import BUDGET, TRY_MODEL as PROGRAM  # noqa: E402
 
 # Every call with a path opens, but for those that only look.
-CALL = re.compile(r'(?:\d+ +)?(\w+)\((?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)".* = (-?\d+)(?:<([^>]*)>)?')
-# What XNNPACK's cpuinfo and the thread pool ask about the machine; the sanitisers, about the process.
+CALL = re.compile(
+    r'(?:\d+ +)?(\w+)\((?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)".* = (-?\d+)(?:<([^>]*)>)?'
+)
+# What XNNPACK's cpuinfo and the thread pool ask about the machine; the sanitisers, about
+# the process.
 SYSTEM = ("/proc/", "/sys/")
 WAYS = {"openat2": [], "by_component": ["-e", "inject=openat2:error=ENOSYS"]}
 UNNAMED = ["parent", "parent_inside", "absolute", "nul", "nul_then_parent", "no_name"]
@@ -40,14 +44,19 @@ def strace() -> str:
     return found
 
 
-def calls(strace: str, model: Path, *options: str, way: str = "openat2") -> tuple[str, list[tuple[str, bool]]]:
-    """The status that the program prints, and all paths that were tried from the model's first on, with whether they
-    could be opened."""
+def calls(
+    strace: str, model: Path, *options: str, way: str = "openat2"
+) -> tuple[str, list[tuple[str, bool]]]:
+    """The status that the program prints, and all paths that were tried from the model's
+    first on, with whether they could be opened."""
     log = model.parent.parent / "strace.log"
     watch = [strace, "-f", "-y", "-s", "4096", "-e", "trace=%file,%network", *WAYS[way], "-o", log]
     command = [*watch, PROGRAM, model, BUDGET, 0, *options]
-    environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}  # a watched process cannot watch itself
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment, timeout=60)
+    # a watched process cannot watch itself
+    environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}
+    done = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, env=environment, timeout=60
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     tried: list[tuple[str, bool]] = []
     for line in log.read_text().splitlines():
@@ -82,7 +91,9 @@ def outside(tmp_path: Path) -> Path:
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "below").mkdir()
     path, model = tmp_path / "net" / "net.onnx", corpus.good()
-    onnx.external_data_helper.convert_model_to_external_data(model, location="weights", size_threshold=0)
+    onnx.external_data_helper.convert_model_to_external_data(
+        model, location="weights", size_threshold=0
+    )
     moved = corpus.tensor(model, corpus.CULPRIT)
     (path.parent / "below" / "one").write_bytes(moved.raw_data)
     for entry in moved.external_data:
@@ -117,7 +128,9 @@ def test_nothing_more_is_tried_when_switched_off(strace: str, outside: Path) -> 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_files_that_the_model_names_are_opened_once(strace: str, outside: Path, way: str) -> None:
+def test_the_files_that_the_model_names_are_opened_once(
+    strace: str, outside: Path, way: str
+) -> None:
     status, files = calls(strace, outside, "--external-data", way=way)
     assert status == "RESNET_OK"
     opened = [path for path, good in files if good]
@@ -141,7 +154,9 @@ def hostile(tmp_path: Path, name: str) -> Path:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", UNNAMED)
-def test_names_that_lead_elsewhere_are_not_tried(strace: str, tmp_path: Path, name: str, way: str) -> None:
+def test_names_that_lead_elsewhere_are_not_tried(
+    strace: str, tmp_path: Path, name: str, way: str
+) -> None:
     path = hostile(tmp_path, name)
     assert tried(strace, path, "--external-data", way=way) == {str(path), str(path.parent)}
 
@@ -152,5 +167,9 @@ def test_links_are_not_followed(strace: str, tmp_path: Path, name: str, way: str
     path = hostile(tmp_path, name)
     status, files = calls(strace, path, "--external-data", way=way)
     assert status == "RESNET_ERROR_IO"
-    assert {file for file, good in files if good} <= {str(path), str(path.parent), str(path.parent / f"{name}.data")}
+    assert {file for file, good in files if good} <= {
+        str(path),
+        str(path.parent),
+        str(path.parent / f"{name}.data"),
+    }
     assert all(file.startswith(f"{path.parent}/") or file == str(path.parent) for file, _ in files)

@@ -25,7 +25,8 @@ static int check_error(const resnet_error *error, resnet_status status) {
   const size_t length = strnlen(error->message, sizeof error->message);
   if (error->status != status) return complain("error", "its status is not the returned one");
   if (length == sizeof error->message) return complain("error", "no NUL in its message");
-  if ((status == RESNET_OK) != (length == 0)) return complain("error", "an empty message must mean success");
+  if ((status == RESNET_OK) != (length == 0))
+    return complain("error", "an empty message must mean success");
   for (size_t i = 0; i < length; i++) {
     const unsigned char c = (unsigned char)error->message[i];
     if (c < 0x20 || c == 0x7f) return complain("error", "a control character in its message");
@@ -39,7 +40,8 @@ static int run_session(const resnet_model *model, const resnet_model_info *info)
   resnet_session_options options;
   resnet_session_options_init(&options);
   options.threads = 1;
-  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK) return complain("session", error.message);
+  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK)
+    return complain("session", error.message);
   const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
   float *input = calloc(floats, sizeof(float));
   float *scores = malloc(info->classes * sizeof(float));
@@ -55,11 +57,13 @@ static int run_session(const resnet_model *model, const resnet_model_info *info)
 static int run_model(const resnet_model *model) {
   resnet_error error;
   resnet_model_info info = {.struct_size = sizeof info};
-  if (resnet_model_get_info(model, &info, &error) != RESNET_OK) return complain("info", error.message);
+  if (resnet_model_get_info(model, &info, &error) != RESNET_OK)
+    return complain("info", error.message);
   return info.macs <= MAX_MACS ? run_session(model, &info) : 0;
 }
 
-static int try_file(const char *path, const char *max_memory, const char *max_file, int external_data) {
+static int try_file(const char *path, const char *max_memory, const char *max_file,
+                    int external_data) {
   resnet_error error;
   resnet_model *model = NULL;
   resnet_model_options options;
@@ -69,7 +73,8 @@ static int try_file(const char *path, const char *max_memory, const char *max_fi
   options.external_data = external_data != 0;
   const resnet_status status = resnet_model_open(path, &options, &model, &error);
   if (check_error(&error, status) != 0) return 1;
-  if ((status == RESNET_OK) != (model != NULL)) return complain("open", "a model without success, or none with it");
+  if ((status == RESNET_OK) != (model != NULL))
+    return complain("open", "a model without success, or none with it");
   if (model && run_model(model) != 0) return 1;
   resnet_model_close(&model);
   printf("%s\n%s\n", resnet_status_string(status), error.message);
@@ -77,7 +82,8 @@ static int try_file(const char *path, const char *max_memory, const char *max_fi
 }
 
 /* In a block of its own size, so that a sanitiser sees the first byte read beyond it. */
-static resnet_status open_copy(const unsigned char *bytes, size_t size, resnet_model **model, resnet_error *error) {
+static resnet_status open_copy(const unsigned char *bytes, size_t size, resnet_model **model,
+                               resnet_error *error) {
   unsigned char *copy = malloc(size ? size : 1);
   if (!copy) return RESNET_ERROR_MEMORY;
   memcpy(copy, bytes, size);
@@ -117,7 +123,8 @@ static int compile(const char *path, const char *to) {
   resnet_model_options options;
   resnet_model_options_init(&options);
   options.keep_weights = 1;
-  if (resnet_model_open(path, &options, &model, &error) != RESNET_OK) return complain("open", error.message);
+  if (resnet_model_open(path, &options, &model, &error) != RESNET_OK)
+    return complain("open", error.message);
   const resnet_status status = resnet_model_save(model, to, &error);
   resnet_model_close(&model);
   return status == RESNET_OK ? 0 : complain("save", error.message);
@@ -128,7 +135,7 @@ int main(int argc, char **argv) {
   if (argc == 4 && strcmp(argv[1], "--compile") == 0) return compile(argv[2], argv[3]);
   const int external_data = argc == 5 && strcmp(argv[4], "--external-data") == 0;
   if (argc == 4 || external_data) return try_file(argv[1], argv[2], argv[3], external_data);
-  return complain("usage",
-                  "try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES [--external-data] | try_model --prefixes FILE | "
-                  "try_model --compile MODEL PLAN");
+  return complain("usage", "try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES [--external-data] | "
+                           "try_model --prefixes FILE | "
+                           "try_model --compile MODEL PLAN");
 }

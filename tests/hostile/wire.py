@@ -1,6 +1,7 @@
 """Just enough of the protobuf wire format to write files that no protobuf library would.
 
-Field numbers are those of onnx.proto (the ONNX project), the encoding that of protobuf.dev/programming-guides/encoding.
+Field numbers are those of onnx.proto (the ONNX project), the encoding that of
+protobuf.dev/programming-guides/encoding.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def message(field: int, *parts: bytes | str) -> bytes:
 
 
 def nested(fields: list[int], innermost: bytes, depth: int) -> bytes:
-    """`innermost` inside `depth` rounds of messages with these field numbers, outermost first."""
+    """`innermost` inside `depth` rounds of messages with these field numbers, outermost
+    first."""
     headers, length = [], len(innermost)
     for _ in range(depth):
         for field in reversed(fields):

@@ -1,4 +1,5 @@
-/* Names that the library uses inside: a program may have its own. See two_libraries in check.sh. */
+/* Names that the library uses inside: a program may have its own. See two_libraries in
+ * check.sh. */
 int memory_allocate(void);
 int fail(void);
 int xnn_initialize(void);

@@ -1,7 +1,9 @@
-"""Find the inner loops of disassembled kernels, and vectors that such a loop keeps on the stack.
+"""Find the inner loops of disassembled kernels, and vectors that such a loop keeps on the
+stack.
 
-A sum of products that the compiler moves from a register to the stack costs a kernel a factor of
-up to three: each addition waits for a store and a load. No test of the results notices it.
+A sum of products that the compiler moves from a register to the stack costs a kernel a
+factor of up to three: each addition waits for a store and a load. No test of the results
+notices it.
 """
 
 import re
@@ -93,7 +95,8 @@ def read_instruction(line):
 
 
 def read_functions(lines):
-    """Return {name: instructions} of objdump's output. Functions of one name are numbered."""
+    """Return {name: instructions} of objdump's output. Functions of one name are
+    numbered."""
     functions, code = {}, []
     for line in lines:
         if start := re.match(r"[0-9a-f]+ <(.+)>:$", line):
@@ -136,7 +139,8 @@ def turn(edges):
 
 
 def reach(edges, start, seen):
-    """Return the nodes that a search from `start` adds to `seen`, in the order it leaves them."""
+    """Return the nodes that a search from `start` adds to `seen`, in the order it leaves
+    them."""
     if start in seen:
         return []
     seen.add(start)
@@ -152,7 +156,8 @@ def reach(edges, start, seen):
 
 
 def find_cycles(edges):
-    """Return the largest sets of nodes that all lead to each other (Kosaraju's algorithm)."""
+    """Return the largest sets of nodes that all lead to each other (Kosaraju's
+    algorithm)."""
     seen, order = set(), []
     for start in edges:
         order += reach(edges, start, seen)
@@ -167,9 +172,9 @@ def find_cycles(edges):
 def find_innermost(edges, turned):
     """Return the cycles that hold no other cycle.
 
-    A cycle without the edges to its entries falls apart into the cycles within it. Addresses do
-    not matter: compilers enter a loop at its bottom too, and move parts of it to the function's
-    end.
+    A cycle without the edges to its entries falls apart into the cycles within it.
+    Addresses do not matter: compilers enter a loop at its bottom too, and move parts of
+    it to the function's end.
     """
     innermost = []
     for cycle in find_cycles(edges):
@@ -196,7 +201,8 @@ def registers(text, arch):
 
 
 def update_pointers(text, pointers, arch):
-    """Return the registers that hold stack addresses after an instruction, from those before."""
+    """Return the registers that hold stack addresses after an instruction, from those
+    before."""
     for pattern in arch.derives:
         if found := re.match(pattern, text):
             target = registers(found["target"], arch)
@@ -222,8 +228,11 @@ def find_pointers(code, edges, arch):
 
 def moves_vector_on_stack(text, pointers, arch):
     addresses = " ".join(re.findall(arch.memory, text))
-    return bool(re.search(arch.vector, text) and not re.match(arch.scalar, text)
-                and registers(addresses, arch) & pointers)
+    return bool(
+        re.search(arch.vector, text)
+        and not re.match(arch.scalar, text)
+        and registers(addresses, arch) & pointers
+    )
 
 
 def inner_loops(code, arch):
@@ -234,7 +243,10 @@ def inner_loops(code, arch):
     for cycle in map(sorted, find_innermost(edges, turn(edges))):
         products = sum(bool(re.match(arch.products, code[i].text)) for i in cycle)
         if products >= MIN_PRODUCTS:
-            on_stack = [code[i].text for i in cycle
-                        if moves_vector_on_stack(code[i].text, pointers[i], arch)]
+            on_stack = [
+                code[i].text
+                for i in cycle
+                if moves_vector_on_stack(code[i].text, pointers[i], arch)
+            ]
             loops.append(Loop(code[cycle[0]].address, products, on_stack))
     return sorted(loops, key=lambda loop: loop.start)

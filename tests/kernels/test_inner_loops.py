@@ -1,6 +1,7 @@
 """The inner loops of the matrix products keep all their vectors in registers.
 
-This reads the code that the compiler wrote. It needs neither a CPU that runs it nor a quiet one.
+This reads the code that the compiler wrote. It needs neither a CPU that runs it nor a
+quiet one.
 """
 
 import os
@@ -21,14 +22,20 @@ SPEED_TEST = BUILD / "tests" / "CMakeFiles" / "test_gemm_speed.dir" / "unit" / "
 SUMS = {"portable": 12, "avx2": 12, "avx512": 16}  # vectors of a whole tile, ROWS x 2
 PEAK_SUMS = 12  # of a loop that test_gemm_speed.c compares with
 
-# As in xnn_f32_gemm_minmax_ukernel_5x16__fma3_broadcast: rows x columns, instruction set. Behind
-# the columns, s4 or c4: each step takes 4 of k.
-XNNPACK = re.compile(r"xnn_f32_(i?gemm(?:inc)?)(?:_minmax|_relu)?_ukernel_(\d+)x(\d+)"
-                     r"(?:[cs](\d))?__([a-z0-9]+)")
+# As in xnn_f32_gemm_minmax_ukernel_5x16__fma3_broadcast: rows x columns, instruction set.
+# Behind the columns, s4 or c4: each step takes 4 of k.
+XNNPACK = re.compile(
+    r"xnn_f32_(i?gemm(?:inc)?)(?:_minmax|_relu)?_ukernel_(\d+)x(\d+)"
+    r"(?:[cs](\d))?__([a-z0-9]+)"
+)
 LANES = {"sse": 4, "avx": 8, "fma3": 8, "avx512f": 16}
-SELECTED = {(kind, *tile) for kind in ("gemm", "igemm")
-            for tile in ((1, 16, "fma3"), (5, 16, "fma3"), (1, 32, "avx512f"), (7, 32, "avx512f"))}
-# For CPUs with AVX and without FMA, made until 2012. No option of GCC 12 was found that helps.
+SELECTED = {
+    (kind, *tile)
+    for kind in ("gemm", "igemm")
+    for tile in ((1, 16, "fma3"), (5, 16, "fma3"), (1, 32, "avx512f"), (7, 32, "avx512f"))
+}
+# For CPUs with AVX and without FMA, made until 2012. No option of GCC 12 was found that
+# helps.
 KNOWN_SPILLS = {("gemm", 5, 16, "avx"), ("igemm", 5, 16, "avx")}
 
 
@@ -52,10 +59,14 @@ def arch():
 
 
 def spills(functions, arch):
-    """Return a line for each instruction of an inner loop that moves a vector on the stack."""
-    return [f"{name}+{loop.start - code[0].address:#x}: {text}"
-            for name, code in functions.items()
-            for loop in inner_loops(code, arch) for text in loop.on_stack]
+    """Return a line for each instruction of an inner loop that moves a vector on the
+    stack."""
+    return [
+        f"{name}+{loop.start - code[0].address:#x}: {text}"
+        for name, code in functions.items()
+        for loop in inner_loops(code, arch)
+        for text in loop.on_stack
+    ]
 
 
 def assert_none(spilled):
@@ -63,9 +74,14 @@ def assert_none(spilled):
 
 
 def products(functions, name, arch):
-    """Return the products of each inner loop of a function, and of the parts GCC split off."""
-    return [loop.products for whole, code in functions.items() if whole.split(".")[0] == name
-            for loop in inner_loops(code, arch)]
+    """Return the products of each inner loop of a function, and of the parts GCC split
+    off."""
+    return [
+        loop.products
+        for whole, code in functions.items()
+        if whole.split(".")[0] == name
+        for loop in inner_loops(code, arch)
+    ]
 
 
 @pytest.mark.parametrize("variant", SUMS)
@@ -116,7 +132,8 @@ def test_a_spill_of_this_machines_compiler_is_found(tmp_path, arch):
         f"    {' '.join(f's{i} += x[{i}] * y;' for i in range(sums))}\n"
         "  }\n"
         f"  {' '.join(f'out[{i}] = s{i};' for i in range(sums))}\n"
-        "}\n")
+        "}\n"
+    )
     subprocess.run(["cc", "-O2", "-c", source, "-o", tmp_path / "spill.o"], check=True)
     functions = disassemble(tmp_path / "spill.o")
     assert sums in products(functions, "kernel", arch)
@@ -124,7 +141,8 @@ def test_a_spill_of_this_machines_compiler_is_found(tmp_path, arch):
 
 
 def listing(*texts):
-    """Return objdump's listing of a function. {2} is the address of its third instruction."""
+    """Return objdump's listing of a function. {2} is the address of its third
+    instruction."""
     places = [f"{0x1000 + 4 * i:x} <kernel+{4 * i:#x}>" for i in range(len(texts))]
     lines = [f"    {0x1000 + 4 * i:x}:\t{text.format(*places)}" for i, text in enumerate(texts)]
     return ["0000000000001000 <kernel>:", *lines, ""]
@@ -144,33 +162,46 @@ def analyse_loop(*texts, before="xor    %eax,%eax"):
     return analyse(before, *FMA, *texts, "cmp    %rax,%rcx", "jne    {1}", "ret")
 
 
-@pytest.mark.parametrize("texts", [
-    (),
-    ("vmovups 0x20(%rdi),%ymm5", "vmovups %ymm5,(%rsi,%rax,4)"),
-    ("vbroadcastss (%rbp,%rdx,4),%ymm0",),
-    ("mov    0x18(%rsp),%rdx", "mov    %rdx,-0x8(%rsp)"),
-    ("vmovss 0x8(%rsp),%xmm6",),
-    ("vmovups 0x100(%rip),%ymm6        # 2000 <table>",)])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        (),
+        ("vmovups 0x20(%rdi),%ymm5", "vmovups %ymm5,(%rsi,%rax,4)"),
+        ("vbroadcastss (%rbp,%rdx,4),%ymm0",),
+        ("mov    0x18(%rsp),%rdx", "mov    %rdx,-0x8(%rsp)"),
+        ("vmovss 0x8(%rsp),%xmm6",),
+        ("vmovups 0x100(%rip),%ymm6        # 2000 <table>",),
+    ],
+)
 def test_a_loop_with_its_vectors_in_registers_is_clean(texts):
     assert analyse_loop(*texts) == [(2, [])]
 
 
-@pytest.mark.parametrize("text", [
-    "vmovaps -0x40(%rsp),%ymm13",
-    "vmovaps %ymm13,0x1c8(%rsp)",
-    "vmovaps %ymm1,-0x20(%rsp,%rax,8)",
-    "vmovups %zmm31,0x40(%rsp)",
-    "movaps %xmm1,(%rsp)",
-    "addps -0x78(%rsp),%xmm0",
-    "vaddps 0x8(%rsp),%ymm15,%ymm15",
-    "vbroadcastss 0x8(%rsp),%ymm6"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vmovaps -0x40(%rsp),%ymm13",
+        "vmovaps %ymm13,0x1c8(%rsp)",
+        "vmovaps %ymm1,-0x20(%rsp,%rax,8)",
+        "vmovups %zmm31,0x40(%rsp)",
+        "movaps %xmm1,(%rsp)",
+        "addps -0x78(%rsp),%xmm0",
+        "vaddps 0x8(%rsp),%ymm15,%ymm15",
+        "vbroadcastss 0x8(%rsp),%ymm6",
+    ],
+)
 def test_a_vector_on_the_stack_is_found(text):
     assert analyse_loop(text) == [(2, [text])]
 
 
-@pytest.mark.parametrize("text", [
-    "vfnmadd213ps 0x1c8(%rsp),%ymm0,%ymm13", "vfmadd231ps -0x40(%rsp),%zmm0,%zmm13",
-    "vmulps 0x8(%rsp),%ymm1,%ymm2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vfnmadd213ps 0x1c8(%rsp),%ymm0,%ymm13",
+        "vfmadd231ps -0x40(%rsp),%zmm0,%zmm13",
+        "vmulps 0x8(%rsp),%ymm1,%ymm2",
+    ],
+)
 def test_a_product_with_an_operand_on_the_stack_is_found(text):
     assert analyse_loop(text) == [(3, [text])]
 
@@ -180,18 +211,34 @@ def test_a_spilled_sum_is_found_as_a_load_and_a_store():
     assert analyse_loop(*spill) == [(2, [spill[0], spill[2]])]
 
 
-@pytest.mark.parametrize("before, found", [
-    ("mov    %rsp,%rbp", 1), ("lea    0x8(%rsp),%rbp", 1), ("add    %rsp,%rbp", 1),
-    ("mov    0x8(%rsp),%rbp", 0), ("mov    %rdi,%rbp", 0), ("lea    0x8(%rdi),%rbp", 0),
-    ("pop    %rbp", 0)])
+@pytest.mark.parametrize(
+    "before, found",
+    [
+        ("mov    %rsp,%rbp", 1),
+        ("lea    0x8(%rsp),%rbp", 1),
+        ("add    %rsp,%rbp", 1),
+        ("mov    0x8(%rsp),%rbp", 0),
+        ("mov    %rdi,%rbp", 0),
+        ("lea    0x8(%rdi),%rbp", 0),
+        ("pop    %rbp", 0),
+    ],
+)
 def test_rbp_counts_only_as_a_frame_pointer(before, found):
     ((_, on_stack),) = analyse_loop("vmovaps %ymm5,-0x50(%rbp)", before=before)
     assert len(on_stack) == found
 
 
-@pytest.mark.parametrize("change, found", [
-    ("nop", 1), ("sub    $0x80,%r10", 1), ("cmp    %rax,%r10", 1), ("push   %r10", 1),
-    ("mov    %rdi,%r10", 0), ("xor    %r10d,%r10d", 0)])
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        ("nop", 1),
+        ("sub    $0x80,%r10", 1),
+        ("cmp    %rax,%r10", 1),
+        ("push   %r10", 1),
+        ("mov    %rdi,%r10", 0),
+        ("xor    %r10d,%r10d", 0),
+    ],
+)
 def test_a_frame_pointer_is_followed_until_it_is_overwritten(change, found):
     code = ("lea    0x8(%rsp),%r10", change, *FMA, "vmovaps %ymm5,-0x50(%r10)", "jne    {2}", "ret")
     assert [len(on_stack) for _, on_stack in analyse(*code)] == [found]

@@ -1,4 +1,5 @@
-"""A server of files on loopback that can misbehave in the ways that get.py must withstand."""
+"""A server of files on loopback that can misbehave in the ways that get.py must
+withstand."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server:
-    """`files` by path; `behaviour` by path is a set of words that Handler knows; `requests` tells what was asked."""
+    """`files` by path; `behaviour` by path is a set of words that Handler knows;
+    `requests` tells what was asked."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -44,9 +46,16 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path not in server.files:
             self.send_error(404)
         else:
-            self.send_file(server.files[self.path], wanted, server.behaviour.get(self.path, set()), server.tags.get(self.path))
+            self.send_file(
+                server.files[self.path],
+                wanted,
+                server.behaviour.get(self.path, set()),
+                server.tags.get(self.path),
+            )
 
-    def send_file(self, data: bytes, wanted: str | None, behaviour: set[str], tag: str | None) -> None:
+    def send_file(
+        self, data: bytes, wanted: str | None, behaviour: set[str], tag: str | None
+    ) -> None:
         start = 0
         condition = self.headers.get("If-Range")
         if wanted and "no ranges" not in behaviour and (condition is None or condition == tag):

@@ -1,4 +1,5 @@
-"""models/describe.py: README.md, manifest.json and results.json say what was measured on the nets that lie there."""
+"""models/describe.py: README.md, manifest.json and results.json say what was measured
+on the nets that lie there."""
 
 from __future__ import annotations
 
@@ -18,11 +19,21 @@ HEADER = "epoch,size,learning_rate,train_loss,train_error,test_error,seconds\n"
 
 def compared(path: Path, residual: bool) -> dict:
     """What `resnet compare --json` says of one net, as far as it is read."""
-    responses = [{"point": "response", "layer": layer, "std": std} for layer, std in ((3, 9.0), (1, 0.5), (2, 0.25), (4, 0.75), (5, 2.0))]
-    responses += [{"point": "output", "layer": None, "std": 7.0}, {"point": "shortcut", "layer": None, "std": 7.0}]
+    responses = [
+        {"point": "response", "layer": layer, "std": std}
+        for layer, std in ((3, 9.0), (1, 0.5), (2, 0.25), (4, 0.75), (5, 2.0))
+    ]
+    responses += [
+        {"point": "output", "layer": None, "std": 7.0},
+        {"point": "shortcut", "layer": None, "std": 7.0},
+    ]
     blocks = [
         {"ratio": 0.5 if residual else None, "can_skip": True, "skipped_top1": 0.8},
-        {"ratio": 0.25 if residual else None, "can_skip": residual, "skipped_top1": 0.1 if residual else None},
+        {
+            "ratio": 0.25 if residual else None,
+            "can_skip": residual,
+            "skipped_top1": 0.1 if residual else None,
+        },
     ]
     return {
         "model": {"file": f"models/{path.name}"}, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "layers": 20,
@@ -40,15 +51,23 @@ def folder(tmp_path: Path) -> Path:
     for name in ("resnet20", "plain20"):
         path = tmp_path / f"cifar10-{name}.onnx"
         path.write_bytes(name.encode())
-        (tmp_path / f"cifar10-{name}.csv").write_text(HEADER + "1,16,0.1,2,50.5,40,1800\n2,32,0.1,1,9.871,12.3,1800\n")
+        (tmp_path / f"cifar10-{name}.csv").write_text(
+            HEADER + "1,16,0.1,2,50.5,40,1800\n2,32,0.1,1,9.871,12.3,1800\n"
+        )
         nets.append(compared(path, residual=name == "resnet20"))
     (tmp_path / "compare.json").write_text(json.dumps({"images": 10000, "models": nets}))
     return tmp_path
 
 
 def describe(folder: Path, *arguments: object, code: int = 0) -> str:
-    done = subprocess.run([sys.executable, DESCRIBE, "--models", folder, *arguments], capture_output=True, text=True)
-    assert done.returncode == code and "Traceback" not in done.stderr, (done.returncode, done.stdout, done.stderr)
+    done = subprocess.run(
+        [sys.executable, DESCRIBE, "--models", folder, *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == code and "Traceback" not in done.stderr, (
+        done.returncode,
+        done.stdout,
+        done.stderr,
+    )
     return done.stdout + done.stderr
 
 
@@ -59,15 +78,37 @@ def write(folder: Path) -> None:
 def table(folder: Path, name: str) -> list[list[str]]:
     """The rows of a table of README.md, without its head."""
     text = (folder / "README.md").read_text()
-    found = text.split(f"<!-- {name}: written by models/describe.py -->\n")[1].split(f"<!-- end of {name} -->")[0]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in found.splitlines()[2:]]
+    found = text.split(f"<!-- {name}: written by models/describe.py -->\n")[1].split(
+        f"<!-- end of {name} -->"
+    )[0]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in found.splitlines()[2:]
+    ]
 
 
 def test_tables_say_what_was_measured(folder: Path) -> None:
     write(folder)
     assert table(folder, "nets") == [
-        ["plain-20", "269,034", "40.6 M", "**87.63 %** (8,763)", "86.97 to 88.26 %", "9.87 %", "2", "1.0"],
-        ["ResNet-20", "269,034", "40.6 M", "**87.63 %** (8,763)", "86.97 to 88.26 %", "9.87 %", "2", "1.0"],
+        [
+            "plain-20",
+            "269,034",
+            "40.6 M",
+            "**87.63 %** (8,763)",
+            "86.97 to 88.26 %",
+            "9.87 %",
+            "2",
+            "1.0",
+        ],
+        [
+            "ResNet-20",
+            "269,034",
+            "40.6 M",
+            "**87.63 %** (8,763)",
+            "86.97 to 88.26 %",
+            "9.87 %",
+            "2",
+            "1.0",
+        ],
     ]
     # Layers in their order, without the last one: 0.5, 0.25, 9, 0.75.
     assert table(folder, "responses") == [
@@ -118,13 +159,17 @@ def test_measurements_of_other_nets_are_refused(folder: Path, change: str) -> No
 
 def test_a_comparison_of_other_nets_is_refused(folder: Path) -> None:
     (folder / "cifar10-plain20.onnx").write_bytes(b"trained anew")
-    assert "cifar10-plain20.onnx" in describe(folder, "--compare", folder / "compare.json", "--write", code=1)
+    assert "cifar10-plain20.onnx" in describe(
+        folder, "--compare", folder / "compare.json", "--write", code=1
+    )
     assert not (folder / "results.json").exists()
 
 
 def test_a_missing_log_is_named(folder: Path) -> None:
     (folder / "cifar10-resnet20.csv").unlink()
-    assert "cifar10-resnet20.csv" in describe(folder, "--compare", folder / "compare.json", "--write", code=1)
+    assert "cifar10-resnet20.csv" in describe(
+        folder, "--compare", folder / "compare.json", "--write", code=1
+    )
 
 
 def test_what_this_repository_says_is_what_was_measured() -> None:

@@ -1,4 +1,5 @@
-"""models/export_weights.py: PyTorch weights become ONNX that says how pictures go in. Needs torch and torchvision."""
+"""models/export_weights.py: PyTorch weights become ONNX that says how pictures go in.
+Needs torch and torchvision."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="exporting needs torch: models/requirements.txt")
 torchvision = pytest.importorskip("torchvision", reason="exporting needs torchvision")
 onnx = pytest.importorskip("onnx", reason="exporting needs onnx: models/requirements.txt")
-onnxruntime = pytest.importorskip("onnxruntime", reason="comparing needs onnxruntime: models/requirements.txt")
+onnxruntime = pytest.importorskip(
+    "onnxruntime", reason="comparing needs onnxruntime: models/requirements.txt"
+)
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models"))
 
@@ -22,19 +25,25 @@ ENTRY = {
 }  # fmt: skip
 
 
-def test_exported_weights_compute_what_pytorch_does_and_say_how_pictures_go_in(tmp_path: Path) -> None:
+def test_exported_weights_compute_what_pytorch_does_and_say_how_pictures_go_in(
+    tmp_path: Path,
+) -> None:
     net = torchvision.models.resnet18(weights=None).eval()
     torch.save(net.half().state_dict(), tmp_path / "net.pth")
     export_weights(ENTRY, tmp_path / "net.pth", tmp_path / "net.onnx")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "net.pth"]
     pictures = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        tmp_path / "net.onnx", providers=["CPUExecutionProvider"]
+    )
     (found,) = session.run(None, {"input": pictures.numpy()})
     with torch.inference_mode():
         expected = net.float()(pictures).numpy()
     assert abs(found - expected).max() < 1e-4 * abs(expected).max()
     properties = session.get_modelmeta().custom_metadata_map
-    assert properties["resnet.preprocess"].startswith("resize=232 crop=224 order=rgb scale=255 mean=0.485,")
+    assert properties["resnet.preprocess"].startswith(
+        "resize=232 crop=224 order=rgb scale=255 mean=0.485,"
+    )
     assert properties["resnet.labels"].split("\n")[0] == "tench"
 
 

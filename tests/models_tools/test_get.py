@@ -1,4 +1,5 @@
-"""models/get.py against a server on loopback: what it fetches, what it refuses, and what it leaves behind."""
+"""models/get.py against a server on loopback: what it fetches, what it refuses, and
+what it leaves behind."""
 
 from __future__ import annotations
 
@@ -42,13 +43,27 @@ class Place:
         """Run get.py; what it printed. On failure its one line on standard error."""
         manifest = self.folder / "manifest.json"
         manifest.write_text(json.dumps({"models": [self.entry]}))
-        words = [sys.executable, GET, "--manifest", manifest, "-o", self.target.parent, *(arguments or ["net"])]
-        environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=60, env=environment)
+        words = [
+            sys.executable,
+            GET,
+            "--manifest",
+            manifest,
+            "-o",
+            self.target.parent,
+            *(arguments or ["net"]),
+        ]
+        environment = {
+            key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")
+        }
+        done = subprocess.run(
+            list(map(str, words)), capture_output=True, text=True, timeout=60, env=environment
+        )
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         if code == 1:
-            assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("get.py: net: "), done.stderr
+            assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("get.py: net: "), (
+                done.stderr
+            )
         return done.stderr if code else done.stdout
 
     def put(self, path: Path, data: bytes) -> None:
@@ -138,7 +153,11 @@ def test_what_has_come_is_kept_for_the_next_run(place: Place) -> None:
     place.server.behaviour["/net"] = {"cut always"}
     text = place.get(code=1)
     kept = place.part.stat().st_size
-    assert len(DATA) // 2 < kept < len(DATA) and f"{kept:,} of {len(DATA):,}" in text and "goes on" in text
+    assert (
+        len(DATA) // 2 < kept < len(DATA)
+        and f"{kept:,} of {len(DATA):,}" in text
+        and "goes on" in text
+    )
     place.server.behaviour.clear()
     place.server.requests.clear()
     place.get()
@@ -214,7 +233,9 @@ def test_a_redirect_loop_ends(place: Place) -> None:
     assert len(place.server.requests) == 6
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/net", "http://example.invalid/net", "data:,x"])
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://127.0.0.1/net", "http://example.invalid/net", "data:,x"]
+)
 def test_a_redirect_to_anything_but_https_is_refused(place: Place, target: str) -> None:
     place.server.redirects["/net"] = target
     text = place.get(code=1)
@@ -222,7 +243,10 @@ def test_a_redirect_to_anything_but_https_is_refused(place: Place, target: str) 
     assert place.left() == []
 
 
-@pytest.mark.parametrize("address", ["file:///etc/passwd", "http://example.invalid/net", "net.onnx", "https//x", "http://[::1"])
+@pytest.mark.parametrize(
+    "address",
+    ["file:///etc/passwd", "http://example.invalid/net", "net.onnx", "https//x", "http://[::1"],
+)
 def test_an_address_that_is_not_https_is_refused(place: Place, address: str) -> None:
     place.entry["urls"] = [address]
     assert address in place.get(code=1)
@@ -271,8 +295,12 @@ def test_a_shipped_net_is_copied_and_verified(place: Place) -> None:
 
 
 def test_weights_keep_their_kind_and_say_what_makes_onnx_of_them(place: Place) -> None:
-    """Bytes that are no weights: with torch they are refused, without it the user is told what to install."""
-    place.entry |= {"format": "pytorch", "export": {"library": "torchvision", "architecture": "resnet18", "opset": 17}}
+    """Bytes that are no weights: with torch they are refused, without it the user is told
+    what to install."""
+    place.entry |= {
+        "format": "pytorch",
+        "export": {"library": "torchvision", "architecture": "resnet18", "opset": 17},
+    }
     try:
         import onnx, torch, torchvision  # noqa: E401, F401
     except ImportError:
@@ -284,7 +312,14 @@ def test_weights_keep_their_kind_and_say_what_makes_onnx_of_them(place: Place) -
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nte"], ["--bogus"], ["--sha256", GOOD], ["net", "--sha256", "abc"], ["net", "net", "--sha256", GOOD], ["--max-bytes", "x"]],
+    [
+        ["nte"],
+        ["--bogus"],
+        ["--sha256", GOOD],
+        ["net", "--sha256", "abc"],
+        ["net", "net", "--sha256", GOOD],
+        ["--max-bytes", "x"],
+    ],
 )
 def test_wrong_usage_is_2(place: Place, arguments: list[str]) -> None:
     place.get(*arguments, code=2)
@@ -300,7 +335,12 @@ def test_names_that_leave_the_folder_are_refused(place: Place, name: str) -> Non
     place.entry["name"] = name
     manifest = place.folder / "bad.json"
     manifest.write_text(json.dumps({"models": [place.entry]}))
-    done = subprocess.run([sys.executable, GET, "--manifest", manifest, name or "x"], capture_output=True, text=True, cwd=place.folder)
+    done = subprocess.run(
+        [sys.executable, GET, "--manifest", manifest, name or "x"],
+        capture_output=True,
+        text=True,
+        cwd=place.folder,
+    )
     assert done.returncode == 1 and "bad.json" in done.stderr and place.server.requests == []
 
 
@@ -308,7 +348,9 @@ def test_names_that_leave_the_folder_are_refused(place: Place, name: str) -> Non
 def test_a_manifest_that_is_none(place: Place, text: str) -> None:
     manifest = place.folder / "bad.json"
     manifest.write_text(text, encoding="latin-1")
-    done = subprocess.run([sys.executable, GET, "--manifest", manifest, "net"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, GET, "--manifest", manifest, "net"], capture_output=True, text=True
+    )
     assert done.returncode == 1 and done.stderr.startswith("get.py: ") and "bad.json" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 

@@ -1,4 +1,5 @@
-"""models/manifest.json: every entry is whole, and what it says of files that lie here is true."""
+"""models/manifest.json: every entry is whole, and what it says of files that lie here is
+true."""
 
 from __future__ import annotations
 
@@ -31,7 +32,11 @@ def test_names_are_unique() -> None:
 
 
 def test_no_address_or_file_is_named_twice() -> None:
-    places = [place for entry in ENTRIES for place in [*entry["urls"], *([entry["file"]] if entry["file"] else [])]]
+    places = [
+        place
+        for entry in ENTRIES
+        for place in [*entry["urls"], *([entry["file"]] if entry["file"] else [])]
+    ]
     assert len(set(places)) == len(places)
 
 
@@ -71,7 +76,9 @@ def test_weights_say_how_they_become_onnx_and_onnx_files_their_opset(entry: dict
 def test_an_accuracy_says_on_what(entry: dict) -> None:
     accuracy = entry["accuracy"]
     assert sorted(accuracy) == ["on", "top1", "top5"] and accuracy["on"]
-    assert 50 < accuracy["top1"] < 100 and (accuracy["top5"] is None or accuracy["top1"] < accuracy["top5"] < 100)
+    assert 50 < accuracy["top1"] < 100 and (
+        accuracy["top5"] is None or accuracy["top1"] < accuracy["top5"] < 100
+    )
 
 
 @pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry["file"]], ids=name_of)
@@ -80,9 +87,13 @@ def test_a_shipped_file_is_the_one_described(entry: dict) -> None:
     if not path.exists():
         pytest.skip(f"{path} is not there")
     data = path.read_bytes()
-    assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["bytes"], entry["sha256"]), "models/describe.py --write"
+    assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["bytes"], entry["sha256"]), (
+        "models/describe.py --write"
+    )
 
 
 def test_every_net_that_ships_is_listed() -> None:
     files = {path.name for path in (ROOT / "models").glob("*.onnx")}
-    assert files == {entry["file"] for entry in ENTRIES if entry["file"]}, "models/describe.py --write"
+    assert files == {entry["file"] for entry in ENTRIES if entry["file"]}, (
+        "models/describe.py --write"
+    )

@@ -1,14 +1,17 @@
-/* Writes what a model computes, for the Python tests beside it to compare with onnxruntime.
+/* Writes what a model computes, for the Python tests beside it to compare with
+ * onnxruntime.
  *
  *     dump MODEL INPUT OUTPUT [--threads N] [--batch N] [--scores]
  *                             [--output NAME] [--external-data] [--height H] [--width W]
  *
- * INPUT holds float32 pictures (n,c,h,w). OUTPUT is a sequence of records in the machine's byte order: uint32 op,
- * pictures, height, width, channels, length of the tensor's name; the name; the floats (n,h,w,c). One record for every
- * op of every batch (none with --scores), then one with op UINT32_MAX for the scores of all pictures. On stdout there
- * is a line "net" with height, width and channels of the input, classes and depth; one line "block" for every block:
- * name, shortcut's number, tensor of its output; one line "finding" for every finding: severity, message. What is
- * refused is said on stderr, beginning with the status.
+ * INPUT holds float32 pictures (n,c,h,w). OUTPUT is a sequence of records in the
+ * machine's byte order: uint32 op, pictures, height, width, channels, length of the
+ * tensor's name; the name; the floats (n,h,w,c). One record for every op of every batch
+ * (none with --scores), then one with op UINT32_MAX for the scores of all pictures. On
+ * stdout there is a line "net" with height, width and channels of the input, classes and
+ * depth; one line "block" for every block: name, shortcut's number, tensor of its output;
+ * one line "finding" for every finding: severity, message. What is refused is said on
+ * stderr, beginning with the status.
  */
 #include <resnet.h>
 #include <stdio.h>
@@ -42,7 +45,8 @@ static int complain(const char *what, const char *message) {
   return 1;
 }
 
-/* The value of option `name` at argv[*i], which is moved on to it; NULL when another option stands there. */
+/* The value of option `name` at argv[*i], which is moved on to it; NULL when another
+ * option stands there. */
 static const char *option_value(int argc, char **argv, int *i, const char *name) {
   return *i + 1 < argc && strcmp(argv[*i], name) == 0 ? argv[++*i] : NULL;
 }
@@ -81,11 +85,14 @@ static int parse_settings(int argc, char **argv, settings *s) {
   return 0;
 }
 
-static void write_record(recorder *r, const uint32_t header[5], const char *name, const float *data) {
+static void write_record(recorder *r, const uint32_t header[5], const char *name,
+                         const float *data) {
   const uint32_t length = (uint32_t)strlen(name);
   const size_t floats = (size_t)header[1] * header[2] * header[3] * header[4];
-  if (fwrite(header, sizeof(uint32_t), 5, r->file) != 5 || fwrite(&length, sizeof length, 1, r->file) != 1 ||
-      fwrite(name, 1, length, r->file) != length || fwrite(data, sizeof(float), floats, r->file) != floats) {
+  if (fwrite(header, sizeof(uint32_t), 5, r->file) != 5 ||
+      fwrite(&length, sizeof length, 1, r->file) != 1 ||
+      fwrite(name, 1, length, r->file) != length ||
+      fwrite(data, sizeof(float), floats, r->file) != floats) {
     r->failed = 1;
   }
 }
@@ -93,12 +100,14 @@ static void write_record(recorder *r, const uint32_t header[5], const char *name
 static void on_response(void *user, const resnet_response *response) {
   recorder *r = user;
   resnet_op op = {.struct_size = sizeof op};
-  if (resnet_plan_op(r->model, response->op, &op, NULL) != RESNET_OK || op.height != response->height ||
-      op.width != response->width || op.channels != response->channels) {
+  if (resnet_plan_op(r->model, response->op, &op, NULL) != RESNET_OK ||
+      op.height != response->height || op.width != response->width ||
+      op.channels != response->channels) {
     r->failed = 1;
     return;
   }
-  const uint32_t header[5] = {response->op, response->batch, response->height, response->width, response->channels};
+  const uint32_t header[5] = {response->op, response->batch, response->height, response->width,
+                              response->channels};
   write_record(r, header, op.output, response->data);
 }
 
@@ -117,25 +126,29 @@ static int print_blocks(const resnet_model *model, uint32_t count) {
 }
 
 static void print_net(const resnet_model_info *info) {
-  printf("net %u %u %u %u %u\n", info->input_height, info->input_width, info->input_channels, info->classes,
-         info->conv_layers);
+  printf("net %u %u %u %u %u\n", info->input_height, info->input_width, info->input_channels,
+         info->classes, info->conv_layers);
   for (uint32_t i = 0; i < info->finding_count; i++)
     printf("finding %d %s\n", (int)info->findings[i].severity, info->findings[i].message);
 }
 
 /* Run all pictures and write the records. */
-static int run(const settings *s, recorder *r, resnet_session *session, const resnet_model_info *info) {
+static int run(const settings *s, recorder *r, resnet_session *session,
+               const resnet_model_info *info) {
   resnet_error error;
   const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
   const pictures input = read_pictures(s->input, floats);
   float *scores = input.data ? calloc(input.count * info->classes, sizeof(float)) : NULL;
-  int result = scores ? 0 : complain(s->input, "not a whole number of pictures, or not enough memory");
-  if (result == 0 && resnet_run(session, input.data, RESNET_LAYOUT_NCHW, input.count, scores, &error) != RESNET_OK)
+  int result =
+      scores ? 0 : complain(s->input, "not a whole number of pictures, or not enough memory");
+  if (result == 0 &&
+      resnet_run(session, input.data, RESNET_LAYOUT_NCHW, input.count, scores, &error) != RESNET_OK)
     result = complain("run", error.message);
   if (result == 0) {
     const uint32_t header[5] = {SCORES_RECORD, (uint32_t)input.count, 1, 1, info->classes};
     write_record(r, header, "", scores);
-    if (r->failed) result = complain(s->output, "could not be written, or a response's shape is not its op's");
+    if (r->failed)
+      result = complain(s->output, "could not be written, or a response's shape is not its op's");
   }
   free(scores);
   free(input.data);
@@ -152,15 +165,18 @@ static int dump(const settings *s, const resnet_model *model) {
   options.threads = s->threads;
   options.batch = s->batch;
   options.observe = RESNET_OBSERVE_OPS;
-  if (resnet_model_get_info(model, &info, &error) != RESNET_OK) return complain("info", error.message);
+  if (resnet_model_get_info(model, &info, &error) != RESNET_OK)
+    return complain("info", error.message);
   print_net(&info);
   if (print_blocks(model, info.block_count) != 0) return 1;
-  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK) return complain("session", error.message);
+  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK)
+    return complain("session", error.message);
   int result = 1;
   r.file = fopen(s->output, "wb");
   if (!r.file) {
     complain(s->output, "can't be written");
-  } else if (!s->scores_only && resnet_session_observe(session, on_response, &r, &error) != RESNET_OK) {
+  } else if (!s->scores_only &&
+             resnet_session_observe(session, on_response, &r, &error) != RESNET_OK) {
     complain("observe", error.message);
   } else {
     result = run(s, &r, session, &info);

@@ -2,14 +2,16 @@
  *
  *     lens_dump MODEL INPUT OUTPUT responses|moments|lesions [--threads N] [--batch N] [--skip BLOCK MODE OTHER]...
  *
- * INPUT holds float32 pictures (n,c,h,w). OUTPUT is a sequence of records in the machine's byte order: uint32 pictures,
- * height, width, channels, length of the name; the name; the floats (n,h,w,c). With `responses` there is one for every
- * response of every batch, named "POINT NODE TENSOR" (the tensor is its op's output); with `lesions` one for the scores
- * of the net without the branch (mode 1) or the shortcut (2) of each block, named "lesion BLOCK MODE", and on stdout a
- * line "refused BLOCK MODE message" for those that shapes do not allow; the last one, named "scores", holds those of
- * all pictures with the skips of the command line. With `moments` stdout has a line "moments POINT NODE values mean
- * std" for each response, in double precision over all pictures. A line "block FIRST_NODE LAST_NODE OUTPUT" stands
- * there for each block.
+ * INPUT holds float32 pictures (n,c,h,w). OUTPUT is a sequence of records in the
+ * machine's byte order: uint32 pictures, height, width, channels, length of the name; the
+ * name; the floats (n,h,w,c). With `responses` there is one for every response of every
+ * batch, named "POINT NODE TENSOR" (the tensor is its op's output); with `lesions` one
+ * for the scores of the net without the branch (mode 1) or the shortcut (2) of each
+ * block, named "lesion BLOCK MODE", and on stdout a line "refused BLOCK MODE message" for
+ * those that shapes do not allow; the last one, named "scores", holds those of all
+ * pictures with the skips of the command line. With `moments` stdout has a line "moments
+ * POINT NODE values mean std" for each response, in double precision over all pictures. A
+ * line "block FIRST_NODE LAST_NODE OUTPUT" stands there for each block.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -54,7 +56,8 @@ static uint32_t number(const char *text) { return (uint32_t)strtoul(text, NULL, 
 
 static int parse_settings(int argc, char **argv, settings *s) {
   *s = (settings){.threads = 1, .batch = 1};
-  if (argc < 5) return complain("usage", "lens_dump MODEL INPUT OUTPUT responses|moments|lesions [OPTION...]");
+  if (argc < 5)
+    return complain("usage", "lens_dump MODEL INPUT OUTPUT responses|moments|lesions [OPTION...]");
   s->model = argv[1];
   s->input = argv[2];
   s->output = argv[3];
@@ -66,7 +69,8 @@ static int parse_settings(int argc, char **argv, settings *s) {
     } else if (strcmp(argv[i], "--batch") == 0 && left >= 1) {
       s->batch = number(argv[++i]);
     } else if (strcmp(argv[i], "--skip") == 0 && left >= 3 && s->skip_count < MAX_SKIPS) {
-      s->skips[s->skip_count++] = (skip){number(argv[i + 1]), number(argv[i + 2]), number(argv[i + 3])};
+      s->skips[s->skip_count++] =
+          (skip){number(argv[i + 1]), number(argv[i + 2]), number(argv[i + 3])};
       i += 3;
     } else {
       return complain("unknown option", argv[i]);
@@ -75,11 +79,14 @@ static int parse_settings(int argc, char **argv, settings *s) {
   return 0;
 }
 
-static void write_record(recorder *r, const uint32_t shape[4], const char *name, const float *data) {
+static void write_record(recorder *r, const uint32_t shape[4], const char *name,
+                         const float *data) {
   const uint32_t length = (uint32_t)strlen(name);
   const size_t floats = (size_t)shape[0] * shape[1] * shape[2] * shape[3];
-  if (fwrite(shape, sizeof(uint32_t), 4, r->file) != 4 || fwrite(&length, sizeof length, 1, r->file) != 1 ||
-      fwrite(name, 1, length, r->file) != length || fwrite(data, sizeof(float), floats, r->file) != floats) {
+  if (fwrite(shape, sizeof(uint32_t), 4, r->file) != 4 ||
+      fwrite(&length, sizeof length, 1, r->file) != 1 ||
+      fwrite(name, 1, length, r->file) != length ||
+      fwrite(data, sizeof(float), floats, r->file) != floats) {
     r->failed = true;
   }
 }
@@ -90,12 +97,16 @@ static double total(const double lanes[LANES]) {
   return sum;
 }
 
-/* Chan, Golub and LeVeque 1983, equation 2.1: a portion's moments are joined to those before. */
+/* Chan, Golub and LeVeque 1983, equation 2.1: a portion's moments are joined to those
+ * before. */
 static void add_moments(moments *m, const float *data, size_t count) {
-  double sums[LANES] = {0}, squares[LANES] = {0}; /* side by side: one sum alone waits for each addition */
+  /* side by side: one sum alone waits for each addition */
+  double sums[LANES] = {0}, squares[LANES] = {0};
   for (size_t i = 0; i < count; i++) sums[i % LANES] += (double)data[i];
-  const double mean = total(sums) / (double)count, apart = mean - m->mean, both = m->count + (double)count;
-  for (size_t i = 0; i < count; i++) squares[i % LANES] += ((double)data[i] - mean) * ((double)data[i] - mean);
+  const double mean = total(sums) / (double)count, apart = mean - m->mean,
+               both = m->count + (double)count;
+  for (size_t i = 0; i < count; i++)
+    squares[i % LANES] += ((double)data[i] - mean) * ((double)data[i] - mean);
   m->squares += total(squares) + apart * apart * m->count * (double)count / both;
   m->mean += apart * (double)count / both;
   m->count = both;
@@ -105,14 +116,17 @@ static void on_response(void *user, const resnet_response *response) {
   recorder *r = user;
   char name[512];
   resnet_op op = {.struct_size = sizeof op};
-  if (resnet_plan_op(r->model, response->op, &op, NULL) != RESNET_OK || (unsigned)response->point >= POINTS) {
+  if (resnet_plan_op(r->model, response->op, &op, NULL) != RESNET_OK ||
+      (unsigned)response->point >= POINTS) {
     r->failed = true;
     return;
   }
-  const uint32_t shape[4] = {response->batch, response->height, response->width, response->channels};
+  const uint32_t shape[4] = {response->batch, response->height, response->width,
+                             response->channels};
   if (r->moments) {
     const size_t floats = (size_t)shape[0] * shape[1] * shape[2] * shape[3];
-    add_moments(&r->moments[(size_t)response->op * POINTS + (size_t)response->point], response->data, floats);
+    add_moments(&r->moments[(size_t)response->op * POINTS + (size_t)response->point],
+                response->data, floats);
     return;
   }
   snprintf(name, sizeof name, "%d %s %s", (int)response->point, op.name, op.output);
@@ -143,27 +157,29 @@ static void print_blocks(const resnet_model *model, uint32_t count) {
 }
 
 /* Run all pictures and write their scores under `name`. */
-static int run(recorder *r, resnet_session *session, const resnet_model_info *info, const pictures *x,
-               const char *name) {
+static int run(recorder *r, resnet_session *session, const resnet_model_info *info,
+               const pictures *x, const char *name) {
   resnet_error error;
   const uint32_t shape[4] = {(uint32_t)x->count, 1, 1, info->classes};
   float *scores = calloc(x->count * info->classes, sizeof(float));
   int result = scores ? 0 : complain("memory", "there is not enough");
-  if (result == 0 && resnet_run(session, x->data, RESNET_LAYOUT_NCHW, x->count, scores, &error) != RESNET_OK)
+  if (result == 0 &&
+      resnet_run(session, x->data, RESNET_LAYOUT_NCHW, x->count, scores, &error) != RESNET_OK)
     result = complain("run", error.message);
   if (result == 0) write_record(r, shape, name, scores);
   free(scores);
   return result;
 }
 
-static int run_lesion(recorder *r, resnet_session *session, const resnet_model_info *info, const pictures *x,
-                      const skip *lesion) {
+static int run_lesion(recorder *r, resnet_session *session, const resnet_model_info *info,
+                      const pictures *x, const skip *lesion) {
   resnet_error error;
   char name[64];
   snprintf(name, sizeof name, "lesion %" PRIu32 " %" PRIu32, lesion->block, lesion->mode);
-  if (resnet_session_skip(session, lesion->block, (resnet_skip)lesion->mode, 0, &error) != RESNET_OK) {
-    printf("refused %" PRIu32 " %" PRIu32 " %s %s\n", lesion->block, lesion->mode, resnet_status_string(error.status),
-           error.message);
+  if (resnet_session_skip(session, lesion->block, (resnet_skip)lesion->mode, 0, &error) !=
+      RESNET_OK) {
+    printf("refused %" PRIu32 " %" PRIu32 " %s %s\n", lesion->block, lesion->mode,
+           resnet_status_string(error.status), error.message);
     return 0;
   }
   const int result = run(r, session, info, x, name);
@@ -173,8 +189,8 @@ static int run_lesion(recorder *r, resnet_session *session, const resnet_model_i
 }
 
 /* What the command line asks for, in an open session; the scores last. */
-static int work(const settings *s, recorder *r, resnet_session *session, const resnet_model_info *info,
-                const pictures *x) {
+static int work(const settings *s, recorder *r, resnet_session *session,
+                const resnet_model_info *info, const pictures *x) {
   resnet_error error;
   int result = 0;
   for (uint32_t block = 0; strcmp(s->what, "lesions") == 0 && block < info->block_count; block++) {
@@ -186,7 +202,8 @@ static int work(const settings *s, recorder *r, resnet_session *session, const r
     if (resnet_session_skip(session, k->block, (resnet_skip)k->mode, k->other, &error) != RESNET_OK)
       return complain(resnet_status_string(error.status), error.message);
   }
-  if (strcmp(s->what, "lesions") != 0 && resnet_session_observe(session, on_response, r, &error) != RESNET_OK)
+  if (strcmp(s->what, "lesions") != 0 &&
+      resnet_session_observe(session, on_response, r, &error) != RESNET_OK)
     return complain("observe", error.message);
   return result | run(r, session, info, x, "scores");
 }
@@ -199,21 +216,26 @@ static int dump(const settings *s, const resnet_model *model) {
   resnet_session_options_init(&options);
   options.threads = s->threads;
   options.batch = s->batch;
-  if (resnet_model_get_info(model, &info, &error) != RESNET_OK) return complain("info", error.message);
+  if (resnet_model_get_info(model, &info, &error) != RESNET_OK)
+    return complain("info", error.message);
   print_blocks(model, info.block_count);
-  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK) return complain("session", error.message);
-  pictures x = read_pictures(s->input, (size_t)info.input_channels * info.input_height * info.input_width);
+  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK)
+    return complain("session", error.message);
+  pictures x =
+      read_pictures(s->input, (size_t)info.input_channels * info.input_height * info.input_width);
   recorder r = {.model = model, .file = fopen(s->output, "wb")};
   const bool wants_moments = strcmp(s->what, "moments") == 0;
   if (wants_moments) r.moments = calloc((size_t)info.op_count * POINTS, sizeof *r.moments);
   int result = 1;
   if (!x.data || !r.file || (wants_moments && !r.moments)) {
-    complain(s->input, "not a whole number of pictures, the output can't be written, or not enough memory");
+    complain(s->input,
+             "not a whole number of pictures, the output can't be written, or not enough memory");
   } else {
     result = work(s, &r, session, &info, &x);
   }
   if (r.moments) print_moments(&r, info.op_count);
-  if (r.file && (fclose(r.file) != 0 || r.failed)) result = complain(s->output, "could not be written");
+  if (r.file && (fclose(r.file) != 0 || r.failed))
+    result = complain(s->output, "could not be written");
   free(r.moments);
   free(x.data);
   resnet_session_close(&session);

@@ -1,15 +1,18 @@
-"""What PyTorch finds in the nets that ship: responses and lesions, for test_lens.py to compare with.
+"""What PyTorch finds in the nets that ship: responses and lesions, for test_lens.py to
+compare with.
 
     python tests/oracle/make_lens_reference.py --test cifar10-jpeg-test.zip [--checkpoints runs] [MODEL.onnx...]
 
-writes tests/oracle/lens_reference.json. Needs torch, onnx, numpy and Pillow. The modules are those that were trained
-(models/nets.py), in training's own shape: the files hold batch normalisation unfolded, so every weight goes back to where
-it came from, to the bit. With --checkpoints that is verified against FOLDER/<net>/checkpoint.pt, and the ones trained
-are measured. Nothing here goes through libresnet, nor through onnxruntime.
+writes tests/oracle/lens_reference.json. Needs torch, onnx, numpy and Pillow. The modules
+are those that were trained (models/nets.py), in training's own shape: the files hold
+batch normalisation unfolded, so every weight goes back to where it came from, to the bit.
+With --checkpoints that is verified against FOLDER/<net>/checkpoint.pt, and the ones
+trained are measured. Nothing here goes through libresnet, nor through onnxruntime.
 
-The pictures are all of the collection, in the order of their names; for lesions every 10th of them. A class is one
-digit of a string, picture by picture. `ties` lists pictures whose two best logits differ by less than 1e-5 of the
-largest, as [picture, best, second]: there rounding may decide otherwise.
+The pictures are all of the collection, in the order of their names; for lesions every
+10th of them. A class is one digit of a string, picture by picture. `ties` lists pictures
+whose two best logits differ by less than 1e-5 of the largest, as [picture, best, second]:
+there rounding may decide otherwise.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ TIE = 1e-5
 
 
 class Moments:
-    """Mean and standard deviation of all values, in double precision: parts are put together as Chan et al. 1983 do."""
+    """Mean and standard deviation of all values, in double precision: parts are put
+    together as Chan et al. 1983 do."""
 
     def __init__(self) -> None:
         self.count, self.mean, self.squares = 0, 0.0, 0.0
@@ -82,7 +86,11 @@ def net_of_file(path: Path) -> tuple[CifarNet, Preprocess]:
     model = onnx.load(path)
     about = {item.key: item.value for item in model.metadata_props}
     kind, depth = re.fullmatch(r"(plain|resnet)(\d+)", about["resnet.name"]).groups()
-    net = CifarNet("residual" if kind == "resnet" else kind, int(depth), len(about["resnet.labels"].split("\n")))
+    net = CifarNet(
+        "residual" if kind == "resnet" else kind,
+        int(depth),
+        len(about["resnet.labels"].split("\n")),
+    )
     state = {}
     for constant in model.graph.initializer:
         key = constant.name.removeprefix("/").replace("/", ".")
@@ -106,7 +114,8 @@ def blocks_of(net: CifarNet) -> list[Block]:
 
 
 def layer_name(module: str) -> str:
-    """The ONNX node of a convolution, for its batch normalisation: layer1.block0.bn1 -> /layer1/block0/conv1."""
+    """The ONNX node of a convolution, for its batch normalisation: layer1.block0.bn1 ->
+    /layer1/block0/conv1."""
     return "/" + module.replace(".", "/").replace("bn", "conv")
 
 
@@ -117,7 +126,11 @@ def measure(net: CifarNet, batches: list[Tensor]) -> dict:
     hooks = []
 
     def watch(moments: Moments, module: nn.Module, pick: Callable) -> None:
-        hooks.append(module.register_forward_hook(lambda m, given, made: moments.add(pick(m, given[0], made))))
+        hooks.append(
+            module.register_forward_hook(
+                lambda m, given, made: moments.add(pick(m, given[0], made))
+            )
+        )
 
     for name, module in net.named_modules():
         if isinstance(module, (nn.BatchNorm2d, nn.Linear)):
@@ -137,8 +150,19 @@ def measure(net: CifarNet, batches: list[Tensor]) -> dict:
     for name in outputs:
         shortcut = shortcuts[name].as_dict() if name in shortcuts else None
         layer = layer_name(name) + "/conv2"
-        blocks.append({"layer": layer, "branch": layers[layer].as_dict(), "shortcut": shortcut, "output": outputs[name].as_dict()})
-    return {"layers": {name: moments.as_dict() for name, moments in layers.items()}, "blocks": blocks, **classes.as_dict()}
+        blocks.append(
+            {
+                "layer": layer,
+                "branch": layers[layer].as_dict(),
+                "shortcut": shortcut,
+                "output": outputs[name].as_dict(),
+            }
+        )
+    return {
+        "layers": {name: moments.as_dict() for name, moments in layers.items()},
+        "blocks": blocks,
+        **classes.as_dict(),
+    }
 
 
 def without_branch(block: Block) -> Callable[[Tensor], Tensor] | None:
@@ -157,10 +181,14 @@ def without_shortcut(block: Block) -> Callable[[Tensor], Tensor] | None:
 
 @torch.inference_mode()
 def lesions(net: CifarNet, batches: list[Tensor]) -> list[dict]:
-    """For each block the classes with its branch left out, and with its shortcut left out; None: shapes forbid it."""
+    """For each block the classes with its branch left out, and with its shortcut left
+    out; None: shapes forbid it."""
     blocks = blocks_of(net)
     changes = {"branch": without_branch, "shortcut": without_shortcut}
-    found = [{key: Classes() if change(block) else None for key, change in changes.items()} for block in blocks]
+    found = [
+        {key: Classes() if change(block) else None for key, change in changes.items()}
+        for block in blocks
+    ]
     for batch in batches:
         x = F.relu(net.bn1(net.conv1(batch)))
         for number, block in enumerate(blocks):
@@ -182,17 +210,28 @@ def reference(path: Path, test: Path, checkpoints: Path | None) -> tuple[str, di
     started = time.monotonic()
     pictures = torch.from_numpy(preprocess.normalise(load_collection(test, preprocess.crop).pixels))
     chosen = pictures[::LESION_STEP]
-    values = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "kind": net.kind, "pictures": len(pictures)}
+    values = {
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "kind": net.kind,
+        "pictures": len(pictures),
+    }
     values |= measure(net, list(pictures.split(BATCH)))
     values |= {"lesion_pictures": len(chosen), "lesions": lesions(net, list(chosen.split(BATCH)))}
-    print(f"{path.name}: {len(values['layers'])} layers, {len(values['blocks'])} blocks, {time.monotonic() - started:.0f} s", flush=True)
+    print(
+        f"{path.name}: {len(values['layers'])} layers, {len(values['blocks'])} blocks, {time.monotonic() - started:.0f} s",
+        flush=True,
+    )
     return path.stem, values
 
 
 def as_json(nets: dict[str, dict], test: Path) -> str:
     """One line for each net's part."""
     digest = hashlib.sha256(test.read_bytes()).hexdigest()
-    about = {"made_by": f"make_lens_reference.py, torch {torch.__version__.split('+')[0]}", "data_sha256": digest, "lesion_step": LESION_STEP}
+    about = {
+        "made_by": f"make_lens_reference.py, torch {torch.__version__.split('+')[0]}",
+        "data_sha256": digest,
+        "lesion_step": LESION_STEP,
+    }
     lines = [json.dumps(about)[:-1] + ', "nets": {']
     for name, values in nets.items():
         parts = []
@@ -201,19 +240,42 @@ def as_json(nets: dict[str, dict], test: Path) -> str:
             if key in ("blocks", "lesions"):
                 text = "[\n" + ",\n".join("   " + json.dumps(item) for item in value) + "\n  ]"
             elif inner is not None:
-                text = "{\n" + ",\n".join(f"   {json.dumps(k)}: {json.dumps(v)}" for k, v in inner) + "\n  }"
+                text = (
+                    "{\n"
+                    + ",\n".join(f"   {json.dumps(k)}: {json.dumps(v)}" for k, v in inner)
+                    + "\n  }"
+                )
             else:
                 text = json.dumps(value)
             parts.append(f"  {json.dumps(key)}: {text}")
-        lines.append(f" {json.dumps(name)}: {{\n" + ",\n".join(parts) + "\n }" + ("" if name == list(nets)[-1] else ","))
+        lines.append(
+            f" {json.dumps(name)}: {{\n"
+            + ",\n".join(parts)
+            + "\n }"
+            + ("" if name == list(nets)[-1] else ",")
+        )
     return "\n".join(lines) + "\n}}\n"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", type=Path, default=sorted(MODELS.glob("*.onnx")), help="default: those in models/")
-    parser.add_argument("--test", type=Path, required=True, help="folder or .zip of <class>/<image>")
-    parser.add_argument("--checkpoints", type=Path, help="folder of train.py's folders: verify that the files hold their weights")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "models",
+        nargs="*",
+        type=Path,
+        default=sorted(MODELS.glob("*.onnx")),
+        help="default: those in models/",
+    )
+    parser.add_argument(
+        "--test", type=Path, required=True, help="folder or .zip of <class>/<image>"
+    )
+    parser.add_argument(
+        "--checkpoints",
+        type=Path,
+        help="folder of train.py's folders: verify that the files hold their weights",
+    )
     parser.add_argument("--threads", type=int, default=0, help="default: torch's own")
     parser.add_argument("-o", "--output", type=Path, default=HERE / "lens_reference.json")
     options = parser.parse_args()

@@ -1,4 +1,5 @@
-"""Runs the library (through the program `dump`) and onnxruntime on the same model and compares what they compute."""
+"""Runs the library (through the program `dump`) and onnxruntime on the same model and
+compares what they compute."""
 
 from __future__ import annotations
 
@@ -16,18 +17,21 @@ BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
 DATA = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared"))
 DUMP = BUILD / "tests" / "dump"
 TOLERANCE = 1e-4  # of the largest value of the reference
-SHORTCUTS = {"none": 0, "identity": 1, "projection": 2, "option_a": 3, "pool": 4}  # enum resnet_shortcut
+# enum resnet_shortcut
+SHORTCUTS = {"none": 0, "identity": 1, "projection": 2, "option_a": 3, "pool": 4}
 SCORES_RECORD = 2**32 - 1
 
 sys.path.insert(0, str(ROOT / "tests"))
 onnx = pytest.importorskip("onnx", reason="the oracle needs onnx: tools/deps installs it")
-onnxruntime = pytest.importorskip("onnxruntime", reason="the oracle needs onnxruntime: tools/deps installs it")
+onnxruntime = pytest.importorskip(
+    "onnxruntime", reason="the oracle needs onnxruntime: tools/deps installs it"
+)
 
 
 @dataclass
 class Dump:
-    """What the library computed: `tensors` are (n,h,w,c), `blocks` are (name, shortcut, tensor), `findings` are
-    (severity, message)."""
+    """What the library computed: `tensors` are (n,h,w,c), `blocks` are (name, shortcut,
+    tensor), `findings` are (severity, message)."""
 
     scores: np.ndarray
     tensors: dict[str, np.ndarray]
@@ -49,7 +53,9 @@ def measured(capsys: pytest.CaptureFixture, text: str) -> None:
 
 def need_file(path: Path) -> Path:
     if not path.exists():
-        pytest.skip(f"{path} is not there: set LIBRESNET_TEST_DATA to the folder with models/ and data/")
+        pytest.skip(
+            f"{path} is not there: set LIBRESNET_TEST_DATA to the folder with models/ and data/"
+        )
     return path
 
 
@@ -60,7 +66,8 @@ def pictures(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 def run_dump(
     model: Path, x: np.ndarray, folder: Path, options: list[object]
 ) -> tuple[subprocess.CompletedProcess, Path]:
-    """Run the library on pictures x (n,c,h,w): the process that ended, and the file that it wrote into `folder`."""
+    """Run the library on pictures x (n,c,h,w): the process that ended, and the file
+    that it wrote into `folder`."""
     need_dump()
     given, written = folder / f"{model.stem}.in", folder / f"{model.stem}.out"
     x.astype(np.float32).tofile(given)
@@ -79,7 +86,8 @@ def dump(
     folder: Path | None = None,
     options: tuple = (),
 ) -> Dump:
-    """Run the library on pictures x (n,c,h,w); files are passed in `folder`, by default the model's."""
+    """Run the library on pictures x (n,c,h,w); files are passed in `folder`, by
+    default the model's."""
     words = ["--threads", threads, "--batch", batch, *["--scores"] * scores_only, *options]
     done, written = run_dump(model, x, folder or model.parent, words)
     assert done.returncode == 0, f"{model.name}: {done.stderr.strip() or done.returncode}"
@@ -89,8 +97,13 @@ def dump(
     blocks = [rest.split() for kind, rest in lines if kind == "block"]
     findings = [rest.split(maxsplit=1) for kind, rest in lines if kind == "finding"]
     depth = next(int(rest.split()[-1]) for kind, rest in lines if kind == "net")
-    return Dump(scores, tensors, [(name, int(kind), tensor) for name, kind, tensor in blocks], depth,
-                [(int(severity), message) for severity, message in findings])
+    return Dump(
+        scores,
+        tensors,
+        [(name, int(kind), tensor) for name, kind, tensor in blocks],
+        depth,
+        [(int(severity), message) for severity, message in findings],
+    )
 
 
 def read_records(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -102,7 +115,9 @@ def read_records(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         op, n, h, w, c, length = (int(value) for value in data[at : at + 24].view(np.uint32))
         name = data[at + 24 : at + 24 + length].tobytes().decode()
         at += 24 + length
-        values = np.frombuffer(data[at : at + 4 * n * h * w * c].tobytes(), np.float32).reshape(n, h, w, c)
+        values = np.frombuffer(data[at : at + 4 * n * h * w * c].tobytes(), np.float32).reshape(
+            n, h, w, c
+        )
         at += values.nbytes
         if op == SCORES_RECORD:
             scores = values.reshape(n, c)
@@ -121,12 +136,15 @@ def reference(model: onnx.ModelProto, x: np.ndarray, tensors: list[str]) -> list
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = min(4, os.cpu_count() or 1)
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(copy.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        copy.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     return session.run(tensors, {model.graph.input[0].name: x})
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
-    """Max norm of the difference over max norm of the reference; infinite when either holds NaN or infinity."""
+    """Max norm of the difference over max norm of the reference; infinite when either
+    holds NaN or infinity."""
     if not (np.isfinite(found).all() and np.isfinite(expected).all()):
         return float("inf")
     scale = np.abs(expected).max()
@@ -151,11 +169,15 @@ def expected_tensors(model: onnx.ModelProto, found: Dump, x: np.ndarray) -> dict
 
 
 def check(found: Dump, expected: dict[str, np.ndarray], must_see: list[str]) -> float:
-    """Check the scores and every tensor that the library computed. Returns the largest relative error."""
+    """Check the scores and every tensor that the library computed. Returns the largest
+    relative error."""
     missing = [tensor for tensor in must_see if tensor not in found.tensors]
     assert not missing, f"not observed: {missing}"
     values = {**found.tensors, "scores": found.scores}
-    errors = {name: relative_error(value, as_nhwc(expected[name], value)) for name, value in values.items()}
+    errors = {
+        name: relative_error(value, as_nhwc(expected[name], value))
+        for name, value in values.items()
+    }
     wrong = {name: error for name, error in errors.items() if not error <= TOLERANCE}
     assert not wrong, f"first of {len(wrong)} tensors that differ: {next(iter(wrong.items()))}"
     return max(errors.values())

@@ -1,8 +1,9 @@
 /* Resizes or prepares a raw picture for test_pillow.py:
  *   prepare_picture resize WIDTH HEIGHT OUT_WIDTH OUT_HEIGHT               8-bit RGB in, 8-bit RGB out
  *   prepare_picture prepare WIDTH HEIGHT FORMAT STRIDE PRESET RESIZE CROP  pixels in, float (h,w,3) out
- * RESIZE and CROP replace the preset's; the output is CROP x CROP, or with CROP 0 as large as the resized picture is
- * said to be in two more arguments, OUT_WIDTH OUT_HEIGHT. Pictures pass through stdin and stdout. */
+ * RESIZE and CROP replace the preset's; the output is CROP x CROP, or with CROP 0 as
+ * large as the resized picture is said to be in two more arguments, OUT_WIDTH OUT_HEIGHT.
+ * Pictures pass through stdin and stdout. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,8 @@ static int resize(char **argument, image_scratch *scratch) {
   int result = 1;
   if (in && out) {
     resnet_error error;
-    resnet_status status = image_resize_rgb(in, width, height, out, out_width, out_height, scratch, &error);
+    resnet_status status =
+        image_resize_rgb(in, width, height, out, out_width, out_height, scratch, &error);
     result = finish(status, &error, out, out_size);
   }
   free(in);
@@ -69,7 +71,8 @@ static int prepare(int count, char **argument, image_scratch *scratch) {
   int result = 1;
   if (in && out) {
     image.pixels = in;
-    result = finish(image_prepare(&image, &preprocess, height, width, out, scratch, &error), &error, out, out_size);
+    result = finish(image_prepare(&image, &preprocess, height, width, out, scratch, &error), &error,
+                    out, out_size);
   }
   free(in);
   free(out);

@@ -1,4 +1,5 @@
-"""Random residual graphs, in the spellings of many exporters: what the differential fuzzer compares.
+"""Random residual graphs, in the spellings of many exporters: what the differential
+fuzzer compares.
 
 A graph's number makes the same graph again: every choice comes from it.
 """
@@ -25,8 +26,9 @@ EPSILON = 1e-5
 
 @dataclass(frozen=True)
 class RandomGraph:
-    """A model; the pictures (n,c,h,w) that it is tried on; whether its input takes them as (n,h,w,c); the output that is
-    asked for, where it has several; the batch of the session."""
+    """A model; the pictures (n,c,h,w) that it is tried on; whether its input takes
+    them as (n,h,w,c); the output that is asked for, where it has several; the batch of
+    the session."""
 
     model: onnx.ModelProto
     pictures: np.ndarray
@@ -37,7 +39,8 @@ class RandomGraph:
 
 @dataclass
 class Sketch:
-    """A random graph in the making; `h` and `w` are the size of the tensor that was made last."""
+    """A random graph in the making; `h` and `w` are the size of the tensor that was made
+    last."""
 
     net: nets.Net
     choose: np.random.Generator
@@ -83,7 +86,8 @@ def activate(s: Sketch, x: str) -> str:
 
 
 def random_conv(s: Sketch, x: str) -> str:
-    """Any convolution that fits: kernel 1 to 7, stride, dilation, groups (depthwise too), pads on each side."""
+    """Any convolution that fits: kernel 1 to 7, stride, dilation, groups (depthwise too),
+    pads on each side."""
     channels = s.net.channels[x]
     kernel, dilation = int(s.pick((1, 1, 3, 3, 3, 5, 7, 2))), int(s.pick((1, 1, 1, 2)))
     dilated = dilation * (kernel - 1) + 1
@@ -91,11 +95,24 @@ def random_conv(s: Sketch, x: str) -> str:
     if not s.window_fits(dilated, pads):
         kernel = dilation = dilated = 1
         pads = [0] * 4
-    groups = int(s.pick(tuple(g for g in range(1, channels + 1) if channels % g == 0))) if s.chance(0.3) else 1
+    groups = (
+        int(s.pick(tuple(g for g in range(1, channels + 1) if channels % g == 0)))
+        if s.chance(0.3)
+        else 1
+    )
     out = groups * int(s.pick((1, 2, 3))) if groups > 1 else int(s.pick(CHANNELS))
     stride = int(s.pick((1, 1, 2, 3)))
-    y = s.net.conv(x, s.name("conv"), out, kernel, stride, pad=pads, groups=groups, dilation=dilation,
-                   norm=s.chance(0.7))
+    y = s.net.conv(
+        x,
+        s.name("conv"),
+        out,
+        kernel,
+        stride,
+        pad=pads,
+        groups=groups,
+        dilation=dilation,
+        norm=s.chance(0.7),
+    )
     s.shrink(dilated, stride, pads)
     return activate(s, y)
 
@@ -108,7 +125,9 @@ def random_pool(s: Sketch, x: str) -> str:
     s.shrink(kernel, stride, pads)
     if s.chance(0.5):
         return s.net.max_pool(x, s.name("maxpool"), kernel, stride, pads)
-    return s.net.average_pool(x, s.name("averagepool"), kernel, stride, pads, count_include_pad=int(s.chance(0.5)))
+    return s.net.average_pool(
+        x, s.name("averagepool"), kernel, stride, pads, count_include_pad=int(s.chance(0.5))
+    )
 
 
 def same_padded_conv(s: Sketch, x: str) -> str:
@@ -118,12 +137,15 @@ def same_padded_conv(s: Sketch, x: str) -> str:
     node = next(node for node in s.net.nodes if node.name == name)
     kept = [attribute for attribute in node.attribute if attribute.name != "pads"]
     del node.attribute[:]
-    node.attribute.extend([*kept, helper.make_attribute("auto_pad", s.pick(("SAME_UPPER", "SAME_LOWER")))])
+    node.attribute.extend(
+        [*kept, helper.make_attribute("auto_pad", s.pick(("SAME_UPPER", "SAME_LOWER")))]
+    )
     s.h, s.w = -(-s.h // stride), -(-s.w // stride)
     return activate(s, y)
 
 
-# ---- borders ---------------------------------------------------------------------------------------------------------
+# ---- borders
+# ---------------------------------------------------------------------------------------------------------
 
 
 def pad(s: Sketch, x: str, pads: list[int], mode: str, value: float) -> str:
@@ -152,13 +174,16 @@ def padded(s: Sketch, x: str) -> str:
     s.shrink(kernel, stride, [0] * 4)
     kind = s.pick(("conv", "conv", "max", "average"))
     if kind == "conv":
-        return activate(s, s.net.conv(y, s.name("conv"), int(s.pick(CHANNELS)), kernel, stride, pad=0))
+        return activate(
+            s, s.net.conv(y, s.name("conv"), int(s.pick(CHANNELS)), kernel, stride, pad=0)
+        )
     if kind == "max":
         return s.net.max_pool(y, s.name("maxpool"), kernel, stride, 0)
     return s.net.average_pool(y, s.name("averagepool"), kernel, stride, 0)
 
 
-# ---- gates -----------------------------------------------------------------------------------------------------------
+# ---- gates
+# -----------------------------------------------------------------------------------------------------------
 
 
 def mean(s: Sketch, x: str) -> str:
@@ -167,7 +192,12 @@ def mean(s: Sketch, x: str) -> str:
         return s.net.global_pool(x, s.name("pool"))
     if s.net.opset < 18:
         return s.net.node("ReduceMean", s.name("mean"), [x], axes=[2, 3], keepdims=1)
-    return s.net.node("ReduceMean", s.name("mean"), [x, s.constant("axes", np.array([2, 3], np.int64))], keepdims=1)
+    return s.net.node(
+        "ReduceMean",
+        s.name("mean"),
+        [x, s.constant("axes", np.array([2, 3], np.int64))],
+        keepdims=1,
+    )
 
 
 def gate_function(s: Sketch, x: str) -> str:
@@ -180,7 +210,9 @@ def gate_function(s: Sketch, x: str) -> str:
 
 
 def reshape(s: Sketch, x: str, shape: list[int]) -> str:
-    return s.net.node("Reshape", s.name("reshape"), [x, s.constant("shape", np.array(shape, np.int64))])
+    return s.net.node(
+        "Reshape", s.name("reshape"), [x, s.constant("shape", np.array(shape, np.int64))]
+    )
 
 
 def times_gate(s: Sketch, x: str, gate: str) -> str:
@@ -199,13 +231,23 @@ def squeeze_excitation(s: Sketch, x: str) -> str:
         y = s.net.relu(s.net.conv(y, s.name("reduce"), few, 1, norm=False), s.name("relu"))
         y = s.net.conv(y, s.name("expand"), channels, 1, norm=False)
         return times_gate(s, x, gate_function(s, y))
-    y = reshape(s, y, [0, -1]) if s.chance(0.5) else s.net.node("Flatten", s.name("flatten"), [y], axis=1)
+    y = (
+        reshape(s, y, [0, -1])
+        if s.chance(0.5)
+        else s.net.node("Flatten", s.name("flatten"), [y], axis=1)
+    )
     y = s.net.linear(y, s.name("reduce"), few)
     s.net.channels[y] = few
-    y = s.net.linear(s.net.relu(y, s.name("relu")), s.name("expand"), channels, transposed=s.chance(0.5))
+    y = s.net.linear(
+        s.net.relu(y, s.name("relu")), s.name("expand"), channels, transposed=s.chance(0.5)
+    )
     s.net.channels[y] = channels
     y = gate_function(s, y)
-    y = reshape(s, y, [0, channels, 1, 1]) if s.chance(0.5) else s.net.unsqueeze(y, s.name("unsqueeze"), [2, 3])
+    y = (
+        reshape(s, y, [0, channels, 1, 1])
+        if s.chance(0.5)
+        else s.net.unsqueeze(y, s.name("unsqueeze"), [2, 3])
+    )
     return times_gate(s, x, y)
 
 
@@ -220,7 +262,8 @@ def channel_attention(s: Sketch, x: str) -> str:
     return times_gate(s, x, y)
 
 
-# ---- batch normalisation, spelled out --------------------------------------------------------------------------------
+# ---- batch normalisation, spelled out
+# --------------------------------------------------------------------------------
 
 
 def spelled_norm(s: Sketch, x: str) -> str:
@@ -243,14 +286,17 @@ def spelled_norm(s: Sketch, x: str) -> str:
         wide = s.net.node("Add", s.name("add"), parts)
         root = s.net.node("Sqrt", s.name("sqrt"), [wide])
         if s.chance(0.5):
-            y = s.net.node("Mul", s.name("mul"), [y, s.net.node("Reciprocal", s.name("reciprocal"), [root])])
+            y = s.net.node(
+                "Mul", s.name("mul"), [y, s.net.node("Reciprocal", s.name("reciprocal"), [root])]
+            )
         else:
             y = s.net.node("Div", s.name("div"), [y, root])
     y = s.net.node("Mul", s.name("mul"), [y, s.constant("gamma", shaped["gamma"])])
     return activate(s, s.net.node("Add", s.name("add"), [y, s.constant("beta", shaped["beta"])]))
 
 
-# ---- blocks ----------------------------------------------------------------------------------------------------------
+# ---- blocks
+# ----------------------------------------------------------------------------------------------------------
 
 
 def pooled_shortcut(s: Sketch, x: str, out: int, stride: int, h: int, w: int) -> str:
@@ -258,7 +304,11 @@ def pooled_shortcut(s: Sketch, x: str, out: int, stride: int, h: int, w: int) ->
     odd = h % stride or w % stride
     ceil = {"ceil_mode": 1} if odd or (s.net.opset >= 10 and s.chance(0.5)) else {}
     y = s.net.average_pool(x, s.name("averagepool"), stride, stride, 0, count_include_pad=0, **ceil)
-    return y if s.net.channels[x] == out and s.chance(0.5) else s.net.conv(y, s.name("projection"), out, 1)
+    return (
+        y
+        if s.net.channels[x] == out and s.chance(0.5)
+        else s.net.conv(y, s.name("projection"), out, 1)
+    )
 
 
 def random_shortcut(s: Sketch, x: str, out: int, stride: int, h: int, w: int) -> str:
@@ -279,9 +329,15 @@ def branch(s: Sketch, x: str, out: int, stride: int, depth: int) -> str:
     y = x
     for index in range(depth):
         last = index == depth - 1
-        y = s.net.conv(y, s.name("conv"), out if last else int(s.pick(CHANNELS)), int(s.pick((1, 3))),
-                       stride if index == strided else 1, norm=s.chance(0.8),
-                       scale=nets.RESIDUAL_SCALE if last else 1.0)
+        y = s.net.conv(
+            y,
+            s.name("conv"),
+            out if last else int(s.pick(CHANNELS)),
+            int(s.pick((1, 3))),
+            stride if index == strided else 1,
+            norm=s.chance(0.8),
+            scale=nets.RESIDUAL_SCALE if last else 1.0,
+        )
         y = y if last else activate(s, y)
     kind = s.pick(("plain", "plain", "plain", "squeeze", "eca"))
     if kind == "plain":
@@ -302,19 +358,26 @@ def random_block(s: Sketch, x: str) -> str:
 
 
 def preactivated_block(s: Sketch, x: str) -> str:
-    """Normalisation and ReLU in front; the shortcut passes them by, or starts behind them."""
+    """Normalisation and ReLU in front; the shortcut passes them by, or starts behind
+    them."""
     stride, depth, h, w = int(s.pick((1, 1, 2))), int(s.pick((1, 2, 3))), s.h, s.w
     out = s.net.channels[x] if s.chance(0.6) else int(s.pick(CHANNELS))
     front = s.net.relu(s.net.norm(x, s.name("bn"), **old_norm(s)), s.name("relu"))
     y = branch(s, front, out, stride, depth)
     s.h, s.w = -(-h // stride), -(-w // stride)
     changes = stride > 1 or s.net.channels[x] != out
-    return s.net.add(y, random_shortcut(s, front if changes else x, out, stride, h, w), s.name("add"))
+    return s.net.add(
+        y, random_shortcut(s, front if changes else x, out, stride, h, w), s.name("add")
+    )
 
 
 def nothing(s: Sketch, x: str) -> str:
     """Nodes that do nothing at inference."""
-    return s.net.dropout(x, s.name("dropout"), 0.4) if s.chance(0.5) else s.net.node("Identity", s.name("same"), [x])
+    return (
+        s.net.dropout(x, s.name("dropout"), 0.4)
+        if s.chance(0.5)
+        else s.net.node("Identity", s.name("same"), [x])
+    )
 
 
 def old_norm(s: Sketch) -> dict[str, int]:
@@ -327,8 +390,20 @@ def alone(s: Sketch, x: str) -> str:
 
 
 STEPS: tuple[Callable[[Sketch, str], str], ...] = (
-    random_block, random_block, random_block, preactivated_block, random_conv, same_padded_conv, random_pool, padded,
-    squeeze_excitation, channel_attention, spelled_norm, nothing, alone)
+    random_block,
+    random_block,
+    random_block,
+    preactivated_block,
+    random_conv,
+    same_padded_conv,
+    random_pool,
+    padded,
+    squeeze_excitation,
+    channel_attention,
+    spelled_norm,
+    nothing,
+    alone,
+)
 
 
 def finish(s: Sketch, x: str, classes: int) -> str:
@@ -351,33 +426,61 @@ def finish(s: Sketch, x: str, classes: int) -> str:
     return s.net.node("Softmax" if last == "softmax" else "LogSoftmax", "last", [y], axis=1)
 
 
-# ---- layouts ---------------------------------------------------------------------------------------------------------
+# ---- layouts
+# ---------------------------------------------------------------------------------------------------------
 
-ELEMENTWISE = {"Relu", "Clip", "Add", "Sum", "Mul", "Sub", "Div", "Sigmoid", "HardSigmoid", "Identity"}
+ELEMENTWISE = {
+    "Relu",
+    "Clip",
+    "Add",
+    "Sum",
+    "Mul",
+    "Sub",
+    "Div",
+    "Sigmoid",
+    "HardSigmoid",
+    "Identity",
+}
 
 
 def transposed(value: np.ndarray) -> np.ndarray:
     """A constant that meets channels, for (n,h,w,c)."""
-    return value if value.size == 1 else value.reshape((1,) * (4 - value.ndim) + value.shape).transpose(TO_NHWC)
+    return (
+        value
+        if value.size == 1
+        else value.reshape((1,) * (4 - value.ndim) + value.shape).transpose(TO_NHWC)
+    )
 
 
 def elementwise_in_nhwc(model: onnx.ModelProto, choose: np.random.Generator) -> None:
-    """Some nodes that look at no neighbours work on (n,h,w,c), between Transposes, as tf2onnx writes them."""
+    """Some nodes that look at no neighbours work on (n,h,w,c), between Transposes, as
+    tf2onnx writes them."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
-    known = {value.name: value.type.tensor_type for value in (*inferred.value_info, *inferred.input, *inferred.output)}
+    known = {
+        value.name: value.type.tensor_type
+        for value in (*inferred.value_info, *inferred.input, *inferred.output)
+    }
     ranks = {name: len(kind.shape.dim) for name, kind in known.items() if kind.HasField("shape")}
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = []
     for node in model.graph.node:
         activations = [name for name in node.input if name and name not in constants]
-        if (node.op_type not in ELEMENTWISE or not activations or any(ranks.get(name) != 4 for name in activations)
-                or choose.random() < 0.5):
+        if (
+            node.op_type not in ELEMENTWISE
+            or not activations
+            or any(ranks.get(name) != 4 for name in activations)
+            or choose.random() < 0.5
+        ):
             nodes.append(node)
             continue
         for index, name in enumerate(node.input):
             if name in activations:
                 other = f"{node.name}.{index}.nhwc"
-                nodes.append(helper.make_node("Transpose", [name], [other], name=f"{other}.transpose", perm=TO_NHWC))
+                nodes.append(
+                    helper.make_node(
+                        "Transpose", [name], [other], name=f"{other}.transpose", perm=TO_NHWC
+                    )
+                )
                 node.input[index] = other
             elif name:
                 other = f"{name}.nhwc"
@@ -388,7 +491,12 @@ def elementwise_in_nhwc(model: onnx.ModelProto, choose: np.random.Generator) -> 
                 node.input[index] = other
         output = node.output[0]
         node.output[0] = f"{output}.nhwc"
-        nodes += [node, helper.make_node("Transpose", [node.output[0]], [output], name=f"{node.name}.back", perm=TO_NCHW)]
+        nodes += [
+            node,
+            helper.make_node(
+                "Transpose", [node.output[0]], [output], name=f"{node.name}.back", perm=TO_NCHW
+            ),
+        ]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
 
@@ -402,18 +510,24 @@ def input_in_nhwc(model: onnx.ModelProto) -> None:
     shape.dim.extend(dims)
     for node in model.graph.node:
         node.input[:] = ["input.nchw" if name == "input" else name for name in node.input]
-    model.graph.node.insert(0, helper.make_node("Transpose", ["input"], ["input.nchw"], name="to_nchw", perm=TO_NCHW))
+    model.graph.node.insert(
+        0, helper.make_node("Transpose", ["input"], ["input.nchw"], name="to_nchw", perm=TO_NCHW)
+    )
 
 
-# ---- the whole -------------------------------------------------------------------------------------------------------
+# ---- the whole
+# -------------------------------------------------------------------------------------------------------
 
 
 def with_constants_as_inputs(model: onnx.ModelProto) -> None:
     """IR 3 lists initialisers as inputs: those, too, that came later."""
     listed = {value.name for value in model.graph.input}
     if model.ir_version == 3:
-        model.graph.input.extend(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
-                                 for tensor in model.graph.initializer if tensor.name not in listed)
+        model.graph.input.extend(
+            helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+            for tensor in model.graph.initializer
+            if tensor.name not in listed
+        )
 
 
 def second_output(s: Sketch, x: str) -> str:
@@ -425,7 +539,9 @@ def random_graph(number: int) -> RandomGraph:
     choose = np.random.default_rng([number, 7])
     opset = OPSETS[int(choose.integers(len(OPSETS)))]
     channels = int(choose.choice([1, 3, 3, 3, 4, 17]))
-    net = nets.Net(number, opset, keep_norm=bool(choose.random() < 0.7), channels={"input": channels})
+    net = nets.Net(
+        number, opset, keep_norm=bool(choose.random() < 0.7), channels={"input": channels}
+    )
     h, w = int(choose.integers(1, 41)), int(choose.integers(1, 41))
     s = Sketch(net, choose, h, w)
     x = random_conv(s, "input") if s.chance(0.8) else "input"
@@ -437,7 +553,9 @@ def random_graph(number: int) -> RandomGraph:
     output = None
     if features:
         shape = ["N", net.channels[x]]
-        model.graph.output.append(helper.make_tensor_value_info(features, onnx.TensorProto.FLOAT, shape))
+        model.graph.output.append(
+            helper.make_tensor_value_info(features, onnx.TensorProto.FLOAT, shape)
+        )
         output = str(s.pick(("logits", features)))
     if s.chance(0.2):
         elementwise_in_nhwc(model, choose)
@@ -446,5 +564,7 @@ def random_graph(number: int) -> RandomGraph:
         input_in_nhwc(model)
     with_constants_as_inputs(model)
     batch = int(choose.integers(1, 5))
-    pixels = np.random.default_rng(number).standard_normal((batch, channels, h, w), dtype=np.float32)
+    pixels = np.random.default_rng(number).standard_normal(
+        (batch, channels, h, w), dtype=np.float32
+    )
     return RandomGraph(model, pixels, nhwc, output, int(choose.integers(1, batch + 1)))

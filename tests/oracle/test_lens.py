@@ -1,4 +1,5 @@
-"""The lens against PyTorch (lens_reference.json, made by make_lens_reference.py) and, without it, against onnxruntime."""
+"""The lens against PyTorch (lens_reference.json, made by make_lens_reference.py) and,
+without it, against onnxruntime."""
 
 from __future__ import annotations
 
@@ -12,7 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from oracle import BUILD, DATA, ROOT, TOLERANCE, as_nhwc, measured, need_file, onnx, onnxruntime, pictures, reference, relative_error
+from oracle import (
+    BUILD,
+    DATA,
+    ROOT,
+    TOLERANCE,
+    as_nhwc,
+    measured,
+    need_file,
+    onnx,
+    onnxruntime,
+    pictures,
+    reference,
+    relative_error,
+)
 
 pytest.importorskip("PIL", reason="decoding needs Pillow: tools/deps installs it")
 sys.path.append(str(ROOT / "models"))  # last: there is a nets.py in tests, too
@@ -27,14 +41,15 @@ REFERENCE = json.loads((ROOT / "tests" / "oracle" / "lens_reference.json").read_
 NETS = list(REFERENCE["nets"])
 REMAKE = "make the reference anew: python tests/oracle/make_lens_reference.py --test cifar10-jpeg-test.zip"
 
-# Both sides compute in 32-bit floats and add up in 64-bit ones: what differs is rounding within the net.
+# Both sides compute in 32-bit floats and add up in 64-bit ones: what differs is rounding
+# within the net.
 STATISTIC_TOLERANCE = 1e-4  # of the layer's deviation
 
 
 @dataclass
 class Lens:
-    """What the library told: records by name, statistics by (point, node), refusals by (block, mode),
-    blocks as (first node, last node, output)."""
+    """What the library told: records by name, statistics by (point, node), refusals by
+    (block, mode), blocks as (first node, last node, output)."""
 
     records: dict[str, np.ndarray]
     moments: dict[tuple[int, str], tuple[float, float, float]] = field(default_factory=dict)
@@ -50,13 +65,17 @@ def read_records(path: Path) -> dict[str, np.ndarray]:
         n, h, w, c, length = (int(value) for value in data[at : at + 20].view(np.uint32))
         name = data[at + 20 : at + 20 + length].tobytes().decode()
         at += 20 + length
-        values = np.frombuffer(data[at : at + 4 * n * h * w * c].tobytes(), np.float32).reshape(n, h, w, c)
+        values = np.frombuffer(data[at : at + 4 * n * h * w * c].tobytes(), np.float32).reshape(
+            n, h, w, c
+        )
         at += values.nbytes
         parts.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
-def look(model: Path, x: np.ndarray, folder: Path, what: str, *options: object, timeout: float = 600) -> Lens:
+def look(
+    model: Path, x: np.ndarray, folder: Path, what: str, *options: object, timeout: float = 600
+) -> Lens:
     """Run lens_dump on pictures x (n,c,h,w)."""
     if not LENS_DUMP.exists():
         pytest.skip(f"{LENS_DUMP} is not built: build the library, or set LIBRESNET_BUILD")
@@ -85,16 +104,24 @@ def look(model: Path, x: np.ndarray, folder: Path, what: str, *options: object, 
 def collection() -> Collection:
     """All test pictures, in the order of their names."""
     data = need_file(TEST_PICTURES)
-    assert hashlib.sha256(data.read_bytes()).hexdigest() == REFERENCE["data_sha256"], f"other pictures than the reference's; {REMAKE}"
+    assert hashlib.sha256(data.read_bytes()).hexdigest() == REFERENCE["data_sha256"], (
+        f"other pictures than the reference's; {REMAKE}"
+    )
     return load_collection(data, 32)
 
 
 def shipped(name: str) -> tuple[Path, dict, np.ndarray]:
     """A net that ships, what PyTorch found in it, and the pictures as it wants them."""
     path, expected = ROOT / "models" / f"{name}.onnx", REFERENCE["nets"][name]
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == expected["sha256"], f"{path.name} is another net; {REMAKE}"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == expected["sha256"], (
+        f"{path.name} is another net; {REMAKE}"
+    )
     about = {item.key: item.value for item in onnx.load(path).metadata_props}
-    return path, expected, Preprocess.parse(about["resnet.preprocess"]).normalise(collection().pixels)
+    return (
+        path,
+        expected,
+        Preprocess.parse(about["resnet.preprocess"]).normalise(collection().pixels),
+    )
 
 
 def check_classes(found: np.ndarray, expected: dict, what: str) -> None:
@@ -103,7 +130,9 @@ def check_classes(found: np.ndarray, expected: dict, what: str) -> None:
     assert len(found) == len(wanted)
     ties = {picture: {best, second} for picture, best, second in expected["ties"]}
     wrong = [i for i in np.flatnonzero(found != wanted) if found[i] not in ties.get(i, ())]
-    assert not wrong, f"{what}: {len(wrong)} pictures of another class than PyTorch's, first {wrong[:5]}"
+    assert not wrong, (
+        f"{what}: {len(wrong)} pictures of another class than PyTorch's, first {wrong[:5]}"
+    )
 
 
 def check_moments(found: tuple[float, float, float], expected: dict, what: str) -> float:
@@ -119,25 +148,45 @@ def test_every_net_that_ships_has_a_reference() -> None:
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_responses_and_classes_are_pytorchs(name: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_responses_and_classes_are_pytorchs(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     path, expected, x = shipped(name)
     seen = look(path, x, tmp_path, "moments", "--threads", 2, "--batch", 50)
     layers = [node for point, node in seen.moments if point == RESPONSE]
     assert sorted(layers) == sorted(expected["layers"]), "the layers that have responses"
-    worst = [check_moments(seen.moments[RESPONSE, node], expected["layers"][node], node) for node in layers]
+    worst = [
+        check_moments(seen.moments[RESPONSE, node], expected["layers"][node], node)
+        for node in layers
+    ]
     assert len(seen.blocks) == len(expected["blocks"])
     for (_, last, _), block in zip(seen.blocks, expected["blocks"]):
-        worst.append(check_moments(seen.moments[RESPONSE, block["layer"]], block["branch"], f"branch at {last}"))
-        worst.append(check_moments(seen.moments[OUTPUT, last], block["output"], f"output at {last}"))
+        worst.append(
+            check_moments(
+                seen.moments[RESPONSE, block["layer"]], block["branch"], f"branch at {last}"
+            )
+        )
+        worst.append(
+            check_moments(seen.moments[OUTPUT, last], block["output"], f"output at {last}")
+        )
         assert ((SHORTCUT, last) in seen.moments) == (block["shortcut"] is not None), last
         if block["shortcut"]:
-            worst.append(check_moments(seen.moments[SHORTCUT, last], block["shortcut"], f"shortcut at {last}"))
+            worst.append(
+                check_moments(
+                    seen.moments[SHORTCUT, last], block["shortcut"], f"shortcut at {last}"
+                )
+            )
     check_classes(seen.records["scores"].reshape(len(x), -1).argmax(1), expected, name)
-    measured(capsys, f"{name}: {len(worst)} responses over {len(x)} pictures within {max(worst):.1e} deviations of PyTorch's")
+    measured(
+        capsys,
+        f"{name}: {len(worst)} responses over {len(x)} pictures within {max(worst):.1e} deviations of PyTorch's",
+    )
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_lesions_are_pytorchs_to_the_image(name: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_lesions_are_pytorchs_to_the_image(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     path, expected, x = shipped(name)
     x = np.ascontiguousarray(x[:: REFERENCE["lesion_step"]])
     seen = look(path, x, tmp_path, "lesions", "--threads", 2, "--batch", 50)
@@ -150,12 +199,18 @@ def test_lesions_are_pytorchs_to_the_image(name: str, tmp_path: Path, capsys: py
                 assert scores is None and "UNSUPPORTED" in seen.refused[block, mode], (block, key)
                 continue
             assert scores is not None, seen.refused.get((block, mode))
-            check_classes(scores.reshape(len(x), -1).argmax(1), lesion[key], f"block {block} without its {key}")
+            check_classes(
+                scores.reshape(len(x), -1).argmax(1),
+                lesion[key],
+                f"block {block} without its {key}",
+            )
             done += 1
     # Restored, the net is whole again.
     whole = {"classes": expected["classes"][:: REFERENCE["lesion_step"]], "ties": []}
     check_classes(seen.records["scores"].reshape(len(x), -1).argmax(1), whole, "restored")
-    measured(capsys, f"{name}: {done} lesions, the same class as PyTorch's for each of {len(x)} pictures")
+    measured(
+        capsys, f"{name}: {done} lesions, the same class as PyTorch's for each of {len(x)} pictures"
+    )
 
 
 def check_lesions(net: dict, expected: dict) -> None:
@@ -168,25 +223,41 @@ def check_lesions(net: dict, expected: dict) -> None:
             assert found["skipped_top1"] is None, found["name"]
             continue
         right = int((np.array(list(map(int, lesion["branch"]["classes"]))) == truths).sum())
-        assert abs(round(found["skipped_top1"] * len(truths)) - right) <= len(lesion["branch"]["ties"]), found["name"]
+        assert abs(round(found["skipped_top1"] * len(truths)) - right) <= len(
+            lesion["branch"]["ties"]
+        ), found["name"]
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_compare_says_what_pytorch_found(name: str) -> None:
-    """The program's own decoding, preprocessing, statistics and choice of pictures to leave blocks out on."""
+    """The program's own decoding, preprocessing, statistics and choice of pictures to
+    leave blocks out on."""
     path, expected, _ = shipped(name)
     program = BUILD / "resnet"
     if not program.exists():
         pytest.skip(f"{program} is not built: build it, or set LIBRESNET_BUILD")
-    command = [program, "compare", path, "--data", TEST_PICTURES, "--lesions", str(expected["lesion_pictures"]), "--json"]
+    command = [
+        program,
+        "compare",
+        path,
+        "--data",
+        TEST_PICTURES,
+        "--lesions",
+        str(expected["lesion_pictures"]),
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     (net,) = json.loads(done.stdout)["models"]
     assert net["images"] == expected["pictures"] and net["sha256"] == expected["sha256"]
     responses = [found for found in net["responses"] if found["point"] == "response"]
-    assert [found["name"] for found in responses] == list(expected["layers"]), "layers in the order of the net"
+    assert [found["name"] for found in responses] == list(expected["layers"]), (
+        "layers in the order of the net"
+    )
     for found in responses:
-        check_moments((0, found["mean"], found["std"]), expected["layers"][found["name"]], found["name"])
+        check_moments(
+            (0, found["mean"], found["std"]), expected["layers"][found["name"]], found["name"]
+        )
     for found, block in zip(net["blocks"], expected["blocks"], strict=True):
         stds = {key: block[key] and block[key]["std"] for key in ("branch", "shortcut", "output")}
         wanted = stds | {"ratio": stds["branch"] / stds["shortcut"] if stds["shortcut"] else None}
@@ -216,7 +287,8 @@ JUDGED = {
 
 @dataclass
 class Block:
-    """Tensors of a block, and the node that makes its output. `shortcut` is None in a plain net."""
+    """Tensors of a block, and the node that makes its output. `shortcut` is None in a
+    plain net."""
 
     input: str
     branch: str
@@ -242,7 +314,9 @@ class Graph:
     def response(self, name: str) -> str:
         """The tensor behind a layer's batch normalisation, where the file has that apart."""
         tensor = self.nodes[name].output[0]
-        norms = [node for node in self.readers.get(tensor, []) if node.op_type == "BatchNormalization"]
+        norms = [
+            node for node in self.readers.get(tensor, []) if node.op_type == "BatchNormalization"
+        ]
         return norms[0].output[0] if norms else tensor
 
     def layers_behind(self, tensor: str, start: str) -> int:
@@ -297,8 +371,12 @@ def test_responses_are_onnxruntimes(name: str, tmp_path: Path) -> None:
         error = relative_error(seen.records[key], as_nhwc(expected[tensor], seen.records[key]))
         assert error <= TOLERANCE, f"{key}, tensor {tensor}: {error}"
     told = [key.split(" ")[:2] for key in tensors]
-    assert {node for point, node in told if point == str(RESPONSE)} == set(filter(graph.is_layer, graph.nodes)), "layers without a response"
-    assert [node for point, node in told if point == str(SHORTCUT)] == [node for node, tensor in adds.items() if tensor], "additions without a shortcut"
+    assert {node for point, node in told if point == str(RESPONSE)} == set(
+        filter(graph.is_layer, graph.nodes)
+    ), "layers without a response"
+    assert [node for point, node in told if point == str(SHORTCUT)] == [
+        node for node, tensor in adds.items() if tensor
+    ], "additions without a shortcut"
     outputs = {tensor for key, tensor in tensors.items() if key[0] == str(OUTPUT)}
     assert {output for _, _, output in seen.blocks} <= outputs, "blocks without an output"
 
@@ -309,13 +387,19 @@ def test_a_class_map_is_the_layer_at_each_pixel(name: str, tmp_path: Path) -> No
     seen = look(path, x, tmp_path, "responses")
     (layer,) = (node for node in graph.nodes.values() if node.op_type == "Gemm")
     class_map = seen.records[f"{CLASS_MAP} {layer.name} {layer.output[0]}"]
-    constants = {constant.name: onnx.numpy_helper.to_array(constant) for constant in graph.model.graph.initializer}
+    constants = {
+        constant.name: onnx.numpy_helper.to_array(constant)
+        for constant in graph.model.graph.initializer
+    }
     weight, bias = constants[layer.input[1]], constants[layer.input[2]]
     _, last, output = seen.blocks[-1]
     expected = seen.records[f"{OUTPUT} {last} {output}"] @ weight.T + bias
     assert class_map.shape == expected.shape
     assert relative_error(class_map, expected) <= TOLERANCE
-    assert relative_error(class_map.mean((1, 2)), seen.records["scores"].reshape(len(x), -1)) <= TOLERANCE
+    assert (
+        relative_error(class_map.mean((1, 2)), seen.records["scores"].reshape(len(x), -1))
+        <= TOLERANCE
+    )
 
 
 def observed(path: Path, x: np.ndarray, folder: Path, *options: object) -> np.ndarray:
@@ -330,7 +414,8 @@ def test_observing_changes_no_bit(name: str, tmp_path: Path) -> None:
 
 
 def edited(model: onnx.ModelProto, graph: Graph, block: Block, mode: int) -> onnx.ModelProto | None:
-    """The model with one block changed as resnet_session_skip says; None where shapes or kind forbid it."""
+    """The model with one block changed as resnet_session_skip says; None where shapes or
+    kind forbid it."""
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     (relu,) = (node for node in changed.graph.node if node.output[0] == block.last.output[0])
@@ -338,7 +423,9 @@ def edited(model: onnx.ModelProto, graph: Graph, block: Block, mode: int) -> onn
         relu.input[0] = block.shortcut if mode == BRANCH_LEFT_OUT else block.branch
         return changed
     conv = next(node for node in graph.readers[block.input] if node.op_type == "Conv")
-    strides = next(list(attribute.ints) for attribute in conv.attribute if attribute.name == "strides")
+    strides = next(
+        list(attribute.ints) for attribute in conv.attribute if attribute.name == "strides"
+    )
     if mode == SHORTCUT_LEFT_OUT or strides != [1, 1]:
         return None
     relu.input[0] = block.input  # which a ReLU made: another one changes nothing
@@ -359,16 +446,25 @@ def test_lesions_are_those_of_the_edited_file(name: str, tmp_path: Path) -> None
             model = edited(graph.model, graph, parts, mode)
             found = seen.records.get(f"lesion {block} {mode}")
             if model is None:
-                assert found is None and "RESNET_ERROR_UNSUPPORTED" in seen.refused[block, mode], (block, mode)
+                assert found is None and "RESNET_ERROR_UNSUPPORTED" in seen.refused[block, mode], (
+                    block,
+                    mode,
+                )
                 continue
             assert found is not None, seen.refused.get((block, mode))
             expected = scores_of(model, x)
-            assert relative_error(found.reshape(expected.shape), expected) <= TOLERANCE, (block, mode)
-            assert relative_error(expected, whole) > TOLERANCE, f"block {block}, mode {mode}: the lesion makes no difference to tell"
+            assert relative_error(found.reshape(expected.shape), expected) <= TOLERANCE, (
+                block,
+                mode,
+            )
+            assert relative_error(expected, whole) > TOLERANCE, (
+                f"block {block}, mode {mode}: the lesion makes no difference to tell"
+            )
 
 
 def swapped(graph: Graph, blocks: list[tuple[str, str, str]], a: int, b: int) -> onnx.ModelProto:
-    """The model with the constants of two blocks exchanged: layer by layer, batch normalisation included."""
+    """The model with the constants of two blocks exchanged: layer by layer, batch
+    normalisation included."""
     model = onnx.ModelProto()
     model.CopyFrom(graph.model)
     constants = {constant.name: constant for constant in model.graph.initializer}
@@ -406,7 +502,9 @@ def test_lesions_add_up_and_are_undone(tmp_path: Path) -> None:
     assert np.array_equal(undone, observed(path, x, tmp_path))
 
 
-@pytest.mark.parametrize("skip", [(0, SWAPPED, 8), (99, BRANCH_LEFT_OUT, 0), (0, 7, 0), (0, SWAPPED, 99)])
+@pytest.mark.parametrize(
+    "skip", [(0, SWAPPED, 8), (99, BRANCH_LEFT_OUT, 0), (0, 7, 0), (0, SWAPPED, 99)]
+)
 def test_what_cannot_be_is_refused(skip: tuple[int, int, int], tmp_path: Path) -> None:
     path, _, x = judged("cifar10-resnet20")
     with pytest.raises(AssertionError, match="RESNET_ERROR_(UNSUPPORTED|ARGUMENT): "):

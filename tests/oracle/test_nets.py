@@ -1,5 +1,6 @@
-"""Generated residual nets and two trained ones: every op's output and the scores against onnxruntime, the same bits
-whatever the threads and batches, and the accuracy that PyTorch measured."""
+"""Generated residual nets and two trained ones: every op's output and the scores against
+onnxruntime, the same bits whatever the threads and batches, and the accuracy that PyTorch
+measured."""
 
 from __future__ import annotations
 
@@ -13,7 +14,18 @@ import numpy as np
 import pytest
 
 import oracle
-from oracle import DATA, SHORTCUTS, check, compare, dump, expected_tensors, measured, need_file, onnx, pictures
+from oracle import (
+    DATA,
+    SHORTCUTS,
+    check,
+    compare,
+    dump,
+    expected_tensors,
+    measured,
+    need_file,
+    onnx,
+    pictures,
+)
 
 import nets  # isort: skip; found through oracle
 
@@ -37,11 +49,16 @@ ODD = [
 ]
 OPSETS = [(opset, head) for opset in (7, 9, 11, 13, 17, 21) for head in nets.HEADS]
 # Measured by PyTorch on the same JPEGs.
-TRAINED = {"cifar10_resnet20_optionA_opset13.onnx": 81.03, "cifar10_resnet32_optionA_opset13.onnx": 82.56,
-           "cifar_resnet20_dynamo.onnx": 81.03}  # the first one's weights, in a file beside
+TRAINED = {
+    "cifar10_resnet20_optionA_opset13.onnx": 81.03,
+    "cifar10_resnet32_optionA_opset13.onnx": 82.56,
+    "cifar_resnet20_dynamo.onnx": 81.03,
+}  # the first one's weights, in a file beside
 
 
-def save(folder: Path, kind: str, **options: object) -> tuple[Path, onnx.ModelProto, list[nets.Block]]:
+def save(
+    folder: Path, kind: str, **options: object
+) -> tuple[Path, onnx.ModelProto, list[nets.Block]]:
     model, blocks = nets.generate(kind, nets.Options(**options))
     path = folder / f"{kind}.onnx"
     onnx.save(model, path)
@@ -67,7 +84,9 @@ def check_net(folder: Path, kind: str, batch: int, session_batch: int, **options
 
 
 @pytest.mark.parametrize("kind", IMAGENET)
-def test_imagenet_net_agrees_with_onnxruntime(tmp_path: Path, capsys: pytest.CaptureFixture, kind: str) -> None:
+def test_imagenet_net_agrees_with_onnxruntime(
+    tmp_path: Path, capsys: pytest.CaptureFixture, kind: str
+) -> None:
     path, model, blocks = save(tmp_path, kind, seed=1)
     x = pictures(input_shape(model, 3))
     expected: dict[str, np.ndarray] = {}
@@ -77,7 +96,10 @@ def test_imagenet_net_agrees_with_onnxruntime(tmp_path: Path, capsys: pytest.Cap
         expected = expected or expected_tensors(model, found, x)
         first = {name: value[:batch] for name, value in expected.items()}
         error = check(found, first, [block.output for block in blocks])
-        measured(capsys, f"{kind}, batch {batch}: {len(found.tensors)} tensors, largest relative error {error:.1e}")
+        measured(
+            capsys,
+            f"{kind}, batch {batch}: {len(found.tensors)} tensors, largest relative error {error:.1e}",
+        )
     path.unlink()  # pytest keeps its folders, and these files are 50 to 300 MB
 
 
@@ -139,14 +161,18 @@ def test_responses_do_not_depend_on_threads(tmp_path: Path) -> None:
     path, model, _ = save(tmp_path, "resnet50", size=64, width=0.5)
     x = pictures(input_shape(model, 2))
     one, two = (dump(path, x, threads=threads, batch=2) for threads in (1, 2))
-    differing = [name for name in one.tensors if digest(one.tensors[name]) != digest(two.tensors[name])]
+    differing = [
+        name for name in one.tensors if digest(one.tensors[name]) != digest(two.tensors[name])
+    ]
     assert one.tensors.keys() == two.tensors.keys()
     assert not differing
 
 
 @pytest.mark.parametrize("per_tensor", [False, True], ids=["one_file", "a_file_for_each"])
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
-def test_weights_in_other_files_give_the_same_bits(tmp_path: Path, per_tensor: bool, half: bool) -> None:
+def test_weights_in_other_files_give_the_same_bits(
+    tmp_path: Path, per_tensor: bool, half: bool
+) -> None:
     path, model, _ = save(tmp_path, "resnet8", seed=6)
     if half:
         for tensor in model.graph.initializer:
@@ -156,14 +182,26 @@ def test_weights_in_other_files_give_the_same_bits(tmp_path: Path, per_tensor: b
         onnx.save(model, path)
     x = pictures(input_shape(model, 2))
     inside = dump(path, x)
-    onnx.save(model, path, save_as_external_data=True, all_tensors_to_one_file=not per_tensor,
-              location=None if per_tensor else "weights.bin", size_threshold=0)
-    named = {entry.value for tensor in onnx.load(path, load_external_data=False).graph.initializer
-             for entry in tensor.external_data if entry.key == "location"}
+    onnx.save(
+        model,
+        path,
+        save_as_external_data=True,
+        all_tensors_to_one_file=not per_tensor,
+        location=None if per_tensor else "weights.bin",
+        size_threshold=0,
+    )
+    named = {
+        entry.value
+        for tensor in onnx.load(path, load_external_data=False).graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
     assert len(named) == (len(model.graph.initializer) if per_tensor else 1)
     outside = dump(path, x, options=("--external-data",))
     assert digest(inside.scores) == digest(outside.scores)
-    assert {name: digest(v) for name, v in inside.tensors.items()} == {n: digest(v) for n, v in outside.tensors.items()}
+    assert {name: digest(v) for name, v in inside.tensors.items()} == {
+        n: digest(v) for n, v in outside.tensors.items()
+    }
 
 
 def external_files(model: Path) -> list[Path]:
@@ -177,7 +215,8 @@ def test_trained_net_agrees_with_onnxruntime(tmp_path: Path, name: str) -> None:
         (tmp_path / file.name).write_bytes(file.read_bytes())
     path = tmp_path / name
     model = onnx.load(path)
-    batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 3  # onnxruntime keeps to one that is fixed
+    # onnxruntime keeps to one that is fixed
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 3
     x = pictures(input_shape(model, batch))
     found = dump(path, x, batch=batch, options=("--external-data",))
     kinds = [kind for _, kind, _ in found.blocks]
@@ -193,10 +232,33 @@ def test_trained_net_has_the_accuracy_that_pytorch_measured(
     program = oracle.BUILD / "resnet"
     if not program.exists():
         pytest.skip(f"{program} is not built")
-    model, data = need_file(DATA / "models" / name), need_file(DATA / "data" / "cifar10-jpeg-test.zip")
-    options = ["--external-data", "--preprocess", "imagenet", "--resize", "none", "--crop", "none", "--json"]
-    command = [program, "eval", model, "--data", data, *options, "--threads", min(2, os.cpu_count() or 1)]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
+    model, data = (
+        need_file(DATA / "models" / name),
+        need_file(DATA / "data" / "cifar10-jpeg-test.zip"),
+    )
+    options = [
+        "--external-data",
+        "--preprocess",
+        "imagenet",
+        "--resize",
+        "none",
+        "--crop",
+        "none",
+        "--json",
+    ]
+    command = [
+        program,
+        "eval",
+        model,
+        "--data",
+        data,
+        *options,
+        "--threads",
+        min(2, os.cpu_count() or 1),
+    ]
+    done = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     measured(capsys, f"{name}: top-1 {result['top1']}, {result['images_per_second']:.0f} images/s")

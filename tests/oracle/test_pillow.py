@@ -1,7 +1,9 @@
-"""Pictures to network input against Pillow: the resize bit for bit, and the whole preparation in float32.
+"""Pictures to network input against Pillow: the resize bit for bit, and the whole
+preparation in float32.
 
-Needs Pillow, NumPy and the helper program that the build makes (LIBRESNET_BUILD, default build/release). The
-photographs are looked for in LIBRESNET_TEST_DATA/data/imagenet-samples.
+Needs Pillow, NumPy and the helper program that the build makes (LIBRESNET_BUILD, default
+build/release). The photographs are looked for in
+LIBRESNET_TEST_DATA/data/imagenet-samples.
 """
 
 import os
@@ -17,7 +19,9 @@ from PIL import Image  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 HELPER = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build/release")) / "tests/prepare_picture"
-PHOTOS = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared")) / "data/imagenet-samples"
+PHOTOS = (
+    Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared")) / "data/imagenet-samples"
+)
 PILLOW = int(PIL.__version__.split(".")[0])
 BILINEAR = Image.Resampling.BILINEAR
 
@@ -41,15 +45,19 @@ def resize(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.frombuffer(out, np.uint8).reshape(height, width, 3)
 
 
-def prepare(pixels: bytes, size: tuple[int, int], fmt: int, stride: int, preset: str, *sides: int) -> np.ndarray:
-    """`sides`: resize, crop and, where crop is 0, the width and height that must come out."""
+def prepare(
+    pixels: bytes, size: tuple[int, int], fmt: int, stride: int, preset: str, *sides: int
+) -> np.ndarray:
+    """`sides`: resize, crop and, where crop is 0, the width and height that must come
+    out."""
     width, height = sides[2:] or (sides[1], sides[1])
     out = helper(pixels, "prepare", *size, fmt, stride, preset, *sides)
     return np.frombuffer(out, np.float32).reshape(height, width, 3)
 
 
 def resized_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """torchvision's Resize(int): the shorter side becomes `side`, the longer is truncated."""
+    """torchvision's Resize(int): the shorter side becomes `side`, the longer is
+    truncated."""
     shorter, longer = min(size), max(size)
     other = int(side * longer / shorter)
     return (side, other) if size[0] <= size[1] else (other, side)
@@ -62,8 +70,9 @@ def cropped(image: Image.Image, side: int) -> Image.Image:
 
 
 def pillow_resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Image.resize of Pillow 13, which scales rows first where the height shrinks more than twice as much as the width.
-    Older versions round in another order there, but two calls, each for one direction, do as version 13 does."""
+    """Image.resize of Pillow 13, which scales rows first where the height shrinks more
+    than twice as much as the width. Older versions round in another order there, but
+    two calls, each for one direction, do as version 13 does."""
     lower, narrower = image.height - size[1], image.width - size[0]
     if PILLOW < 13 and lower > 0 and lower > 2 * narrower:
         image = image.resize((image.width, size[1]), BILINEAR)
@@ -82,7 +91,8 @@ def expected(image: Image.Image, preset: dict, side: int, crop: int) -> np.ndarr
 
 
 def noise(width: int, height: int, seed: int) -> np.ndarray:
-    """Bytes that meet the rounding from both sides: noise, with stretches of pure black and white."""
+    """Bytes that meet the rounding from both sides: noise, with stretches of pure
+    black and white."""
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 256, (height, width, 3), np.uint8)
     pixels[generator.random((height, width)) < 0.2] = 255
@@ -103,7 +113,9 @@ def assert_resize_is_pillows(pixels: np.ndarray, width: int, height: int) -> Non
 
 @pytest.fixture(scope="module")
 def photos() -> list[tuple[str, Image.Image]]:
-    paths = sorted(path for path in PHOTOS.glob("*") if path.suffix.lower() in (".jpeg", ".jpg", ".png"))
+    paths = sorted(
+        path for path in PHOTOS.glob("*") if path.suffix.lower() in (".jpeg", ".jpg", ".png")
+    )
     if not paths:
         pytest.skip(f"no pictures in {PHOTOS} (set LIBRESNET_TEST_DATA)")
     return [(path.name, Image.open(path).convert("RGB")) for path in paths]
@@ -132,7 +144,8 @@ def test_resize_of_extreme_sizes(size: tuple[int, int], out: tuple[int, int]) ->
 
 @pytest.mark.parametrize("size", [(3, 8), (100, 105), (4096, 2), (2, 4096), (65535, 1), (1, 65535)])
 def test_resize_of_white_stays_white(size: tuple[int, int]) -> None:
-    """Rounded weights may add up to more than one, most of all where 4,096 pixels become one."""
+    """Rounded weights may add up to more than one, most of all where 4,096 pixels become
+    one."""
     white = np.full((size[1], size[0], 3), 255, np.uint8)
     for out in ((1, 1), (7, 11)):
         assert_resize_is_pillows(white, *out)
@@ -172,7 +185,8 @@ def test_preparation_of_photographs(
 
 @pytest.mark.parametrize("case", range(100))
 def test_preparation_of_random_sizes(case: int) -> None:
-    """Odd and even sides, so that half pixels of the crop round both ways; no crop; no resize."""
+    """Odd and even sides, so that half pixels of the crop round both ways; no crop; no
+    resize."""
     source = random.Random(case)
     width, height = random_side(source), random_side(source)
     image = Image.fromarray(noise(width, height, case))
@@ -225,7 +239,12 @@ def test_camera_formats(fmt: int, size: tuple[int, int], stride: int) -> None:
     else:
         cb, cr = generator.integers(0, 256, (2, rows, (stride + 1) // 2), np.uint8)
         planes = [y, cb, cr]
-    spread = [np.repeat(np.repeat(c[:, :columns], 2, 0), 2, 1)[:height, :width].astype(float) for c in (cb, cr)]
-    out = prepare(b"".join(p.tobytes() for p in planes), size, fmt, stride, "none", 0, 0, width, height)
+    spread = [
+        np.repeat(np.repeat(c[:, :columns], 2, 0), 2, 1)[:height, :width].astype(float)
+        for c in (cb, cr)
+    ]
+    out = prepare(
+        b"".join(p.tobytes() for p in planes), size, fmt, stride, "none", 0, 0, width, height
+    )
     assert np.abs(out - bt601(y[:, :width].astype(float), *spread)).max() < 0.51
     np.testing.assert_array_equal(out, np.round(out))

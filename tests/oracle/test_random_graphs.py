@@ -1,12 +1,14 @@
 """Random residual graphs against onnxruntime: the differential fuzzer, in its short form.
 
-LIBRESNET_RANDOM_GRAPHS sets how many are tried (150), LIBRESNET_RANDOM_SEED the first one's number (0). A failure names
-its number, which makes the same graph again. Each agrees in the scores and in every tensor that the library computes, or
-is refused for a reason that is stated here; how many were refused, and why, is printed.
+LIBRESNET_RANDOM_GRAPHS sets how many are tried (150), LIBRESNET_RANDOM_SEED the first
+one's number (0). A failure names its number, which makes the same graph again. Each
+agrees in the scores and in every tensor that the library computes, or is refused for a
+reason that is stated here; how many were refused, and why, is printed.
 
-To agree is to differ by no more than TOLERANCE of the tensor's largest value. Where a sum cancels, that is smaller than
-what was added up, and onnxruntime itself answers otherwise when the last bits of weights and pictures are others: such a
-tensor may differ by a few times of what that changes. Those are counted apart.
+To agree is to differ by no more than TOLERANCE of the tensor's largest value. Where a sum
+cancels, that is smaller than what was added up, and onnxruntime itself answers otherwise
+when the last bits of weights and pictures are others: such a tensor may differ by a few
+times of what that changes. Those are counted apart.
 """
 
 from __future__ import annotations
@@ -49,8 +51,10 @@ def summary(pytestconfig: pytest.Config) -> Iterator[None]:
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         agreed, refused = outcomes["agreed"].total(), outcomes["refused"]
-        print(f"\nmeasured: random graphs | {agreed} agree with onnxruntime ({outcomes['ill-conditioned'].total()} as far "
-              f"as it agrees with itself), {refused.total()} are refused | {time.monotonic() - start:.0f} s")
+        print(
+            f"\nmeasured: random graphs | {agreed} agree with onnxruntime ({outcomes['ill-conditioned'].total()} as far "
+            f"as it agrees with itself), {refused.total()} are refused | {time.monotonic() - start:.0f} s"
+        )
         for message, count in refused.most_common():
             print(f"measured: random graphs | refused {count} times | {message}")
 
@@ -83,11 +87,15 @@ def shaken(graph: random_graphs.RandomGraph, seed: int) -> random_graphs.RandomG
     model.CopyFrom(graph.model)
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT:
-            tensor.CopyFrom(onnx.numpy_helper.from_array(shake(onnx.numpy_helper.to_array(tensor)), tensor.name))
+            tensor.CopyFrom(
+                onnx.numpy_helper.from_array(shake(onnx.numpy_helper.to_array(tensor)), tensor.name)
+            )
     return dataclasses.replace(graph, model=model, pictures=shake(graph.pictures))
 
 
-def sensitivity(graph: random_graphs.RandomGraph, expected: dict[str, np.ndarray]) -> dict[str, float]:
+def sensitivity(
+    graph: random_graphs.RandomGraph, expected: dict[str, np.ndarray]
+) -> dict[str, float]:
     """How far onnxruntime's own answers move when last bits do."""
     most = dict.fromkeys(expected, 0.0)
     for seed in range(SHAKES):
@@ -97,9 +105,15 @@ def sensitivity(graph: random_graphs.RandomGraph, expected: dict[str, np.ndarray
 
 
 def errors_of(found: Dump, expected: dict[str, np.ndarray], scores: str) -> dict[str, float]:
-    """What the library computed without a name in the file, borders that a convolution asks for, is not compared."""
-    errors = {name: min(relative_error(found.tensors[name], one) for one in layouts(value, found.tensors[name]))
-              for name, value in expected.items() if name in found.tensors}
+    """What the library computed without a name in the file, borders that a convolution
+    asks for, is not compared."""
+    errors = {
+        name: min(
+            relative_error(found.tensors[name], one) for one in layouts(value, found.tensors[name])
+        )
+        for name, value in expected.items()
+        if name in found.tensors
+    }
     of_scores = relative_error(found.scores, expected[scores].reshape(found.scores.shape))
     return {**errors, scores: max(of_scores, errors.get(scores, 0.0))}
 
@@ -107,7 +121,11 @@ def errors_of(found: Dump, expected: dict[str, np.ndarray], scores: str) -> dict
 def compare(graph: random_graphs.RandomGraph, found: Dump) -> None:
     scores = graph.output or graph.model.graph.output[0].name
     expected = references(graph, [name for name in dict.fromkeys([scores, *found.tensors]) if name])
-    wrong = {name: error for name, error in errors_of(found, expected, scores).items() if not error <= TOLERANCE}
+    wrong = {
+        name: error
+        for name, error in errors_of(found, expected, scores).items()
+        if not error <= TOLERANCE
+    }
     if wrong:
         outcomes["ill-conditioned"][""] += 1
         moved = sensitivity(graph, expected)
@@ -125,7 +143,13 @@ def try_graph(number: int, folder: Path) -> None:
     graph = random_graphs.random_graph(number)
     path = folder / f"{number}.onnx"
     onnx.save(graph.model, path)
-    options = ["--threads", 1 + number % 2, "--batch", graph.batch, *(["--output", graph.output] if graph.output else [])]
+    options = [
+        "--threads",
+        1 + number % 2,
+        "--batch",
+        graph.batch,
+        *(["--output", graph.output] if graph.output else []),
+    ]
     done, written = run_dump(path, graph.pictures, folder, options)
     if done.returncode != 0:
         count_refusal(done.stderr.strip().replace(str(folder), ""))

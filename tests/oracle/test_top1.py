@@ -1,4 +1,5 @@
-"""Every one of CIFAR-10's 10,000 test pictures gets the class that onnxruntime gives it, or is listed with its margin."""
+"""Every one of CIFAR-10's 10,000 test pictures gets the class that onnxruntime gives
+it, or is listed with its margin."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from oracle import DATA, ROOT, dump, measured, need_file, onnxruntime
 Image = pytest.importorskip("PIL.Image", reason="decoding needs Pillow: tools/deps installs it")
 
 PICTURES = 10000
-MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # any would do: both sides get the same floats
+# any would do: both sides get the same floats
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 MODELS = {
     "cifar10-resnet20": ROOT / "models" / "cifar10-resnet20.onnx",
     "cifar10_resnet20_optionA": DATA / "models" / "cifar10_resnet20_optionA_opset13.onnx",
@@ -28,26 +30,40 @@ LARGEST_MARGIN = 1e-4
 def test_pictures() -> np.ndarray:
     """(n,3,32,32), normalised."""
     with zipfile.ZipFile(need_file(DATA / "data" / "cifar10-jpeg-test.zip")) as archive:
-        names = sorted(name for name in archive.namelist() if name.lower().endswith((".jpg", ".jpeg", ".png")))
-        pixels = [np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB")) for name in names]
+        names = sorted(
+            name for name in archive.namelist() if name.lower().endswith((".jpg", ".jpeg", ".png"))
+        )
+        pixels = [
+            np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB")) for name in names
+        ]
     assert len(pixels) == PICTURES
     x = (np.stack(pixels).astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_top1_on_all_test_pictures(name: str, test_pictures: np.ndarray, tmp_path: Path, capsys) -> None:
+def test_top1_on_all_test_pictures(
+    name: str, test_pictures: np.ndarray, tmp_path: Path, capsys
+) -> None:
     model = tmp_path / f"{name}.onnx"
     shutil.copy(need_file(MODELS[name]), model)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     theirs = np.concatenate(
-        [session.run(None, {session.get_inputs()[0].name: part})[0] for part in np.split(test_pictures, 20)]
+        [
+            session.run(None, {session.get_inputs()[0].name: part})[0]
+            for part in np.split(test_pictures, 20)
+        ]
     )
-    ours = dump(model, test_pictures, threads=2, batch=100, scores_only=True).scores.reshape(theirs.shape)
+    ours = dump(model, test_pictures, threads=2, batch=100, scores_only=True).scores.reshape(
+        theirs.shape
+    )
     assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
     changed = np.flatnonzero(ours.argmax(1) != theirs.argmax(1))
     best = np.sort(theirs, axis=1)
     margins = best[:, -1] - best[:, -2]
     text = ", ".join(f"{i} (margin {margins[i]:.1e})" for i in changed)
-    measured(capsys, f"{name}: {len(changed)} of {PICTURES} pictures get another class than onnxruntime's {text}".rstrip())
+    measured(
+        capsys,
+        f"{name}: {len(changed)} of {PICTURES} pictures get another class than onnxruntime's {text}".rstrip(),
+    )
     assert margins[changed].max(initial=0.0) < LARGEST_MARGIN

@@ -1,5 +1,6 @@
-"""The files of the world (tests/models, made by the scripts in tests/models/make): each loads and agrees with
-onnxruntime, block by block, alone and in a batch of three, or is refused for the reason that is wrong with it."""
+"""The files of the world (tests/models, made by the scripts in tests/models/make): each
+loads and agrees with onnxruntime, block by block, alone and in a batch of three, or is
+refused for the reason that is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,7 +11,17 @@ import numpy as np
 import pytest
 
 import oracle
-from oracle import ROOT, SHORTCUTS, TOLERANCE, dump, measured, onnx, pictures, relative_error, run_dump
+from oracle import (
+    ROOT,
+    SHORTCUTS,
+    TOLERANCE,
+    dump,
+    measured,
+    onnx,
+    pictures,
+    relative_error,
+    run_dump,
+)
 
 MODELS = ROOT / "tests" / "models"
 LARGEST = 200_000  # bytes, with external data
@@ -42,14 +53,17 @@ def some_pictures(entry: dict, count: int) -> np.ndarray:
 
 
 def widen(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same net in float32: weights of float16 have their values, what was cast to float16 is not."""
+    """The same net in float32: weights of float16 have their values, what was cast to
+    float16 is not."""
     wide = onnx.ModelProto()
     wide.CopyFrom(model)
     half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
     for tensor in wide.graph.initializer:
         if tensor.data_type == half:
             tensor.CopyFrom(
-                onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype(np.float32), tensor.name)
+                onnx.numpy_helper.from_array(
+                    onnx.numpy_helper.to_array(tensor).astype(np.float32), tensor.name
+                )
             )
     for node in wide.graph.node:
         for attribute in node.attribute:
@@ -66,10 +80,14 @@ def widen(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def modernise(model: onnx.ModelProto) -> None:
-    """Rewrite what opsets before 7 spell otherwise, for onnxruntime: stretched operands, attributes that went."""
+    """Rewrite what opsets before 7 spell otherwise, for onnxruntime: stretched operands,
+    attributes that went."""
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
-        given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+        given = {
+            attribute.name: onnx.helper.get_attribute_value(attribute)
+            for attribute in node.attribute
+        }
         if node.op_type in ("Add", "Mul") and given.get("broadcast"):
             operand = onnx.numpy_helper.to_array(weights[node.input[1]])
             stretched = operand.reshape(operand.shape + (1,) * (4 - given["axis"] - operand.ndim))
@@ -78,7 +96,11 @@ def modernise(model: onnx.ModelProto) -> None:
             node.input.append(f"{node.name} shape")
             shape = np.array(given["shape"], np.int64)
             model.graph.initializer.append(onnx.numpy_helper.from_array(shape, node.input[1]))
-        gone = ("broadcast", "axis", "shape") if node.op_type in ("Add", "Mul", "Reshape", "Gemm") else ()
+        gone = (
+            ("broadcast", "axis", "shape")
+            if node.op_type in ("Add", "Mul", "Reshape", "Gemm")
+            else ()
+        )
         drop_attributes(node, ("consumed_inputs", "is_test", *gone))
     inputs = [value for value in model.graph.input if value.name not in weights]
     del model.graph.input[:]
@@ -94,7 +116,8 @@ def drop_attributes(node: onnx.NodeProto, names: tuple[str, ...]) -> None:
 
 
 def judged(entry: dict) -> onnx.ModelProto:
-    """What onnxruntime is to run: the file, or where it can't or wouldn't do the same, what is equivalent."""
+    """What onnxruntime is to run: the file, or where it can't or wouldn't do the same,
+    what is equivalent."""
     model = onnx.load(MODELS / entry["file"])
     if entry["judge"] == "widened":
         return widen(model)
@@ -103,7 +126,8 @@ def judged(entry: dict) -> onnx.ModelProto:
         flatten = onnx.helper.make_node("Flatten", [gemm.input[0]], ["flattened"], name="flatten")
         model.graph.node.insert(list(model.graph.node).index(gemm), flatten)
         gemm.input[0] = "flattened"
-    for node in model.graph.node:  # MXNet wrote spatial=0 and meant 1: onnxruntime takes it at its word
+    # MXNet wrote spatial=0 and meant 1: onnxruntime takes it at its word
+    for node in model.graph.node:
         drop_attributes(node, ("spatial",))
     if next(one.version for one in model.opset_import if not one.domain) < OLDEST_OPSET:
         modernise(model)
@@ -111,11 +135,14 @@ def judged(entry: dict) -> onnx.ModelProto:
 
 
 def reference(entry: dict, x: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
-    """onnxruntime's values for pictures x (n,c,h,w), in portions of the file's batch where that is fixed."""
+    """onnxruntime's values for pictures x (n,c,h,w), in portions of the file's batch
+    where that is fixed."""
     model = judged(entry)
     dims = model.graph.input[0].type.tensor_type.shape.dim
     if "size" in entry["options"]:  # the graph is asked to follow, as the library was
-        for axis, value in zip((1, 2) if entry["layout"] == "NHWC" else (2, 3), entry["options"]["size"], strict=True):
+        for axis, value in zip(
+            (1, 2) if entry["layout"] == "NHWC" else (2, 3), entry["options"]["size"], strict=True
+        ):
             dims[axis].dim_value = value
         del model.graph.value_info[:]
     given = x.transpose(0, 2, 3, 1) if entry["layout"] == "NHWC" else x
@@ -125,11 +152,15 @@ def reference(entry: dict, x: np.ndarray, tensors: list[str]) -> dict[str, np.nd
         portion = given[at : at + step]
         filled = np.concatenate([portion, given[:1].repeat(step - len(portion), 0)])
         parts.append([value[: len(portion)] for value in oracle.reference(model, filled, tensors)])
-    return {name: np.concatenate(values) for name, values in zip(tensors, zip(*parts, strict=True), strict=True)}
+    return {
+        name: np.concatenate(values)
+        for name, values in zip(tensors, zip(*parts, strict=True), strict=True)
+    }
 
 
 def as_library(value: np.ndarray, like: np.ndarray, name: str) -> np.ndarray:
-    """A tensor of the file in the library's layout (n,h,w,c), from whichever of the two layouts it has."""
+    """A tensor of the file in the library's layout (n,h,w,c), from whichever of the two
+    layouts it has."""
     if value.ndim == 3:  # of a picture's two sides one is left
         value = np.expand_dims(value, 3 if like.shape[2] == 1 else 2)
     if value.ndim == 4 and sum(size > 1 for size in value.shape[1:]) > 1:
@@ -138,14 +169,18 @@ def as_library(value: np.ndarray, like: np.ndarray, name: str) -> np.ndarray:
         assert fits, f"{name}: {value.shape} in the file, {like.shape} in the library"
         assert len(fits) == 1, f"{name}: {value.shape} is ambiguous: give the file another size"
         return fits[0]
-    assert value.size == like.size, f"{name}: {value.shape} in the file, {like.shape} in the library"
+    assert value.size == like.size, (
+        f"{name}: {value.shape} in the file, {like.shape} in the library"
+    )
     return value.reshape(like.shape)
 
 
 def check_findings(entry: dict, found: oracle.Dump) -> None:
     """Each that is expected is there, and no warning but those."""
     for part in entry["findings"]:
-        assert any(part in message for _, message in found.findings), f"nothing says {part!r}: {found.findings}"
+        assert any(part in message for _, message in found.findings), (
+            f"nothing says {part!r}: {found.findings}"
+        )
     for severity, message in found.findings:
         assert severity < WARNING or any(part in message for part in entry["findings"]), message
 
@@ -157,23 +192,33 @@ def largest_error(entry: dict, found: oracle.Dump, x: np.ndarray) -> float:
         or onnx.load(MODELS / entry["file"], load_external_data=False).graph.output[0].name
     )
     expected = reference(entry, x, list(dict.fromkeys([scores, *found.tensors])))
-    errors = {"the scores": relative_error(found.scores, expected[scores].reshape(found.scores.shape))}
+    errors = {
+        "the scores": relative_error(found.scores, expected[scores].reshape(found.scores.shape))
+    }
     for name, value in found.tensors.items():
         errors[name] = relative_error(value, as_library(expected[name], value, name))
     wrong = {name: error for name, error in errors.items() if not error <= TOLERANCE}
-    assert not wrong, f"first of {len(wrong)} of {len(errors)} tensors that differ: {next(iter(wrong.items()))}"
+    assert not wrong, (
+        f"first of {len(wrong)} of {len(errors)} tensors that differ: {next(iter(wrong.items()))}"
+    )
     return max(errors.values())
 
 
 @pytest.mark.parametrize("entry", LOADED, ids=name_of)
-def test_file_of_the_wild_agrees_with_onnxruntime(tmp_path: Path, capsys: pytest.CaptureFixture, entry: dict) -> None:
+def test_file_of_the_wild_agrees_with_onnxruntime(
+    tmp_path: Path, capsys: pytest.CaptureFixture, entry: dict
+) -> None:
     path = MODELS / entry["file"]
     errors = []
     for batch in (1, 3):
         x = some_pictures(entry, batch)
         found = dump(path, x, batch=batch, folder=tmp_path, options=tuple(options_of(entry)))
-        assert [kind for _, kind, _ in found.blocks] == [SHORTCUTS[kind] for kind in entry["blocks"]]
-        assert all(tensor in found.tensors for _, _, tensor in found.blocks), "the output of a block was not observed"
+        assert [kind for _, kind, _ in found.blocks] == [
+            SHORTCUTS[kind] for kind in entry["blocks"]
+        ]
+        assert all(tensor in found.tensors for _, _, tensor in found.blocks), (
+            "the output of a block was not observed"
+        )
         assert found.depth == entry["depth"]
         check_findings(entry, found)
         assert np.ptp(found.scores, axis=1).min() > 0, "all classes score alike"
@@ -186,14 +231,17 @@ def test_file_of_the_wild_agrees_with_onnxruntime(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.parametrize("entry", REFUSED, ids=name_of)
-def test_file_of_the_wild_is_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture, entry: dict) -> None:
+def test_file_of_the_wild_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture, entry: dict
+) -> None:
     done, _ = run_dump(MODELS / entry["file"], some_pictures(entry, 1), tmp_path, options_of(entry))
     assert done.returncode == 1, "it was not refused"
     assert entry["refused"]["status"] in done.stderr, done.stderr
     for part in entry["refused"]["message"]:
         assert part in done.stderr, f"{part!r} is not in: {done.stderr}"
     measured(
-        capsys, f"wild | {entry['source']} | {entry['architecture']} | {entry['file']} | refused: {done.stderr.strip()}"
+        capsys,
+        f"wild | {entry['source']} | {entry['architecture']} | {entry['file']} | refused: {done.stderr.strip()}",
     )
 
 

@@ -1,4 +1,5 @@
-"""What the tests of the Python package share: it is imported from the checkout, with the library of LIBRESNET_BUILD."""
+"""What the tests of the Python package share: it is imported from the checkout, with the
+library of LIBRESNET_BUILD."""
 
 from __future__ import annotations
 
@@ -19,8 +20,11 @@ SAMPLES = ROOT / "models" / "samples"
 RESNET20 = ROOT / "models" / "cifar10-resnet20.onnx"
 
 os.environ["LIBRESNET_LIBRARY"] = str(BUILD)
-os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])])
-# Shells let what they start in the background ignore Ctrl-C, which some tests send to themselves or to what they start.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+# Shells let what they start in the background ignore Ctrl-C, which some tests send to
+# themselves or to what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [str(PACKAGE), str(ROOT / "tests"), str(Path(__file__).parent)]
 
@@ -43,7 +47,9 @@ def resnet_json(*arguments: object) -> dict:
 def python(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
     """A Python of its own, with the package."""
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}
+    )
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +82,9 @@ def made_net(path: Path, kind: str = "resnet8", **options: object) -> Path:
 @pytest.fixture(scope="session")
 def small_net(tmp_path_factory) -> Path:
     """ResNet-8 for pictures of 32 x 32: some 0.05 ms."""
-    return made_net(tmp_path_factory.mktemp("nets") / "small.onnx", seed=1, classes=10, shortcut="B")
+    return made_net(
+        tmp_path_factory.mktemp("nets") / "small.onnx", seed=1, classes=10, shortcut="B"
+    )
 
 
 unsanitized = pytest.mark.skipif(

@@ -1,4 +1,5 @@
-"""Labelled pictures for the tests of the lens and of compare: random ones, as PNG files, made without any library."""
+"""Labelled pictures for the tests of the lens and of compare: random ones, as PNG files,
+made without any library."""
 
 from __future__ import annotations
 
@@ -16,11 +17,21 @@ def png(pixels: np.ndarray) -> bytes:
     height, width, _ = pixels.shape
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 def make(root: Path, each: int = 7, side: int = 32) -> Path:

@@ -1,4 +1,5 @@
-"""`python -m libresnet.batch`: every picture has one row, with the numbers that the library gives, however the run went."""
+"""`python -m libresnet.batch`: every picture has one row, with the numbers that the
+library gives, however the run went."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ import pytest
 from conftest import RESNET20, ROOT, SAMPLES, measured, python, shared
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install libresnet[batch]")
-pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: pip install libresnet[batch]")
+pq = pytest.importorskip(
+    "pyarrow.parquet", reason="pyarrow is not installed: pip install libresnet[batch]"
+)
 
 import libresnet  # noqa: E402
 from libresnet import _inputs, _parts, batch  # noqa: E402
@@ -84,14 +87,27 @@ def test_rows_hold_what_the_library_says_to_the_bit(tmp_path, samples, model):
         assert row["scores"] == [one.score for one in best]
         assert row["error"] is None
     types = {field.name: str(field.type) for field in table.schema}
-    assert types == {"path": "string", "label": "string", "index": "int32", "score": "float", "labels": "list<element: string>",
-                     "indices": "list<element: int32>", "scores": "list<element: float>", "error": "string"}
+    assert types == {
+        "path": "string",
+        "label": "string",
+        "index": "int32",
+        "score": "float",
+        "labels": "list<element: string>",
+        "indices": "list<element: int32>",
+        "scores": "list<element: float>",
+        "error": "string",
+    }
 
 
 def test_metadata_says_what_made_the_rows(tmp_path):
-    assert run("-m", RESNET20, "-k", 2, "--preprocess", "cifar10", SAMPLES, tmp_path / "out.parquet") == 0
+    assert (
+        run("-m", RESNET20, "-k", 2, "--preprocess", "cifar10", SAMPLES, tmp_path / "out.parquet")
+        == 0
+    )
     metadata = pq.read_schema(tmp_path / "out.parquet").metadata
-    digest = subprocess.run(["sha256sum", RESNET20], capture_output=True, text=True, check=True).stdout.split()[0]
+    digest = subprocess.run(
+        ["sha256sum", RESNET20], capture_output=True, text=True, check=True
+    ).stdout.split()[0]
     assert metadata[b"libresnet.model_sha256"].decode() == digest
     assert metadata[b"libresnet.version"].decode() == libresnet.__version__
     assert metadata[b"libresnet.k"] == b"2"
@@ -101,47 +117,78 @@ def test_metadata_says_what_made_the_rows(tmp_path):
 def test_one_class_has_no_lists_and_too_many_mean_all(tmp_path):
     picture = SAMPLES / "cat-tabby.jpg"
     assert run("-k", 1, picture, tmp_path / "one.parquet") == 0
-    assert pq.read_schema(tmp_path / "one.parquet").names == ["path", "label", "index", "score", "error"]
+    assert pq.read_schema(tmp_path / "one.parquet").names == [
+        "path",
+        "label",
+        "index",
+        "score",
+        "error",
+    ]
     assert run("-k", 1000, picture, tmp_path / "all.parquet") == 0
     assert len(rows_of(tmp_path / "all.parquet")[0]["labels"]) == 10
 
 
 def test_pictures_are_prepared_as_options_say(tmp_path):
-    """--resize, --crop and --size change what the model, or --preprocess, says of the others."""
+    """--resize, --crop and --size change what the model, or --preprocess, says of the
+    others."""
+
     def answers(*options):
         assert run("-k", 1, "--overwrite", *options, SAMPLES, tmp_path / "out.parquet") == 0
         return pq.read_table(tmp_path / "out.parquet")["score"].to_pylist()
 
     def wanted(preprocess, **options):
         with libresnet.Model(options.pop("path", None), preprocess=preprocess, **options) as model:
-            return [best.score for (best,) in model.classify(sorted(SAMPLES.glob("*.[jp][pn]g")), k=1)]
+            return [
+                best.score for (best,) in model.classify(sorted(SAMPLES.glob("*.[jp][pn]g")), k=1)
+            ]
 
     own, imagenet = libresnet.Model().preprocess, libresnet.Preprocess.preset("imagenet")
     assert answers("--resize", 40) == wanted(dataclasses.replace(own, resize=40)) != wanted(None)
     assert answers("--preprocess", "imagenet", "--resize", 36, "--crop", 32) == wanted(
-        dataclasses.replace(imagenet, resize=36, crop=32))
+        dataclasses.replace(imagenet, resize=36, crop=32)
+    )
     larger = dataclasses.replace(own, resize=48, crop=48)
-    assert answers("--size", "48x48", "--resize", 48, "--crop", 48) == wanted(larger, input_size=48, path=RESNET20)
+    assert answers("--size", "48x48", "--resize", 48, "--crop", 48) == wanted(
+        larger, input_size=48, path=RESNET20
+    )
     with pytest.raises(SystemExit):
         run("--size", "48y48", SAMPLES, tmp_path / "out.parquet")
 
 
 def test_times_are_told_in_units_that_fit():
-    assert [batch.duration(seconds) for seconds in (0.4, 59, 61, 27351)] == ["0 s", "59 s", "1 min 01 s", "7 h 35 min"]
+    assert [batch.duration(seconds) for seconds in (0.4, 59, 61, 27351)] == [
+        "0 s",
+        "59 s",
+        "1 min 01 s",
+        "7 h 35 min",
+    ]
 
 
 def test_paths_have_one_spelling(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "far" / "away").mkdir(parents=True)
     (tmp_path / "link").symlink_to("far/away")
-    for given, expected in (("a//b/./c.jpg", "a/b/c.jpg"), ("./a.jpg", "a.jpg"), ("/a/../b.jpg", "/b.jpg"), ("far/../a.jpg", "a.jpg"),
-                            ("../a.jpg", "../a.jpg"), ("../../a/../b.jpg", "../../b.jpg"), ("link/../a.jpg", "link/../a.jpg")):
+    for given, expected in (
+        ("a//b/./c.jpg", "a/b/c.jpg"),
+        ("./a.jpg", "a.jpg"),
+        ("/a/../b.jpg", "/b.jpg"),
+        ("far/../a.jpg", "a.jpg"),
+        ("../a.jpg", "../a.jpg"),
+        ("../../a/../b.jpg", "../../b.jpg"),
+        ("link/../a.jpg", "link/../a.jpg"),
+    ):
         assert _inputs.tidy(given) == expected
 
 
 def test_inputs_are_folders_files_archives_and_lists(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("folder/a.jpg", "folder/deep/er/b.PNG", "folder/c.jpeg", "named.data", "listed.jpg"):
+    for name in (
+        "folder/a.jpg",
+        "folder/deep/er/b.PNG",
+        "folder/c.jpeg",
+        "named.data",
+        "listed.jpg",
+    ):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SAMPLES / "cat-tabby.jpg", name)
     Path("folder/notes.txt").write_text("no picture")
@@ -155,11 +202,26 @@ def test_inputs_are_folders_files_archives_and_lists(tmp_path, monkeypatch):
         archive.writestr("./dot.jpg", Path("listed.jpg").read_bytes())
     Path("list.txt").write_text("listed.jpg\n\nfolder/a.jpg\nsome.zip/in/side.jpg\n")
     Path("windows.txt").write_bytes("listed.jpg\r\n\r\nfolder/a.jpg".encode("utf-8-sig"))
-    inputs = ["folder", "named.data", "./folder/../folder/a.jpg", "some.zip", "@list.txt", "@windows.txt", "folder/"]
+    inputs = [
+        "folder",
+        "named.data",
+        "./folder/../folder/a.jpg",
+        "some.zip",
+        "@list.txt",
+        "@windows.txt",
+        "folder/",
+    ]
     assert run(*inputs, "out.parquet") == 0
     rows = rows_of(Path("out.parquet"))
-    assert [row["path"] for row in rows] == ["folder/a.jpg", "folder/c.jpeg", "folder/deep/er/b.PNG", "listed.jpg",
-                                             "named.data", "some.zip/./dot.jpg", "some.zip/in/side.jpg"]
+    assert [row["path"] for row in rows] == [
+        "folder/a.jpg",
+        "folder/c.jpeg",
+        "folder/deep/er/b.PNG",
+        "listed.jpg",
+        "named.data",
+        "some.zip/./dot.jpg",
+        "some.zip/in/side.jpg",
+    ]
     assert {row["label"] for row in rows} == {"cat"}
 
 
@@ -177,15 +239,30 @@ def test_a_broken_picture_is_a_row_with_its_error(tmp_path, monkeypatch):
         archive.writestr("good.jpg", good)
     damaged = Path("some.zip").read_bytes().replace(good, b"\0" * len(good), 1)
     Path("some.zip").write_bytes(damaged)
-    names = ["cut.jpg", "empty.jpg", "folder.jpg", "good.jpg", "missing.jpg", "pipe.jpg", "some.zip/damaged.jpg",
-             "some.zip/good.jpg", "some.zip/missing.jpg", "text.jpg"]
+    names = [
+        "cut.jpg",
+        "empty.jpg",
+        "folder.jpg",
+        "good.jpg",
+        "missing.jpg",
+        "pipe.jpg",
+        "some.zip/damaged.jpg",
+        "some.zip/good.jpg",
+        "some.zip/missing.jpg",
+        "text.jpg",
+    ]
     Path("list.txt").write_text("\n".join(names))
     assert run("@list.txt", "out.parquet") == 0
     rows = {row["path"]: row for row in rows_of(Path("out.parquet"))}
     assert list(rows) == names
     for name, row in rows.items():
         assert (row["error"] is None) == name.endswith("good.jpg"), row
-        assert (row["label"] is None) == (row["score"] is None) == (row["labels"] is None) == bool(row["error"])
+        assert (
+            (row["label"] is None)
+            == (row["score"] is None)
+            == (row["labels"] is None)
+            == bool(row["error"])
+        )
     assert rows["missing.jpg"]["error"] == "No such file or directory"
     assert rows["pipe.jpg"]["error"] == "is no regular file"
     assert "neither a JPEG nor a PNG" in rows["text.jpg"]["error"]
@@ -194,7 +271,8 @@ def test_a_broken_picture_is_a_row_with_its_error(tmp_path, monkeypatch):
 
 
 def test_odd_archives(tmp_path, monkeypatch):
-    """Names that a path would not keep, in a folder whose lower case is longer, and every way of packing, damaged."""
+    """Names that a path would not keep, in a folder whose lower case is longer, and every
+    way of packing, damaged."""
     monkeypatch.chdir(tmp_path)
     good = (SAMPLES / "cat-tabby.jpg").read_bytes()
     Path("\u0130").mkdir()
@@ -205,7 +283,8 @@ def test_odd_archives(tmp_path, monkeypatch):
     assert run("\u0130/some.ZIP", "out.parquet") == 0
     names = ["./here.jpg", "a//b/../c.jpg", "other.zip/d.jpg"]
     assert [(row["path"], row["label"]) for row in rows_of(Path("out.parquet"))] == [
-        (f"\u0130/some.ZIP/{name}", "cat") for name in names]
+        (f"\u0130/some.ZIP/{name}", "cat") for name in names
+    ]
     for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         with zipfile.ZipFile("damaged.zip", "w", kind) as archive:
             archive.writestr("a.jpg", good)
@@ -223,13 +302,19 @@ def test_ray_is_given_the_paths_that_are_read_without(tmp_path, monkeypatch):
     places = ["some.zip/./a.jpg", "/else/where.jpg", os.fsdecode(b"caf\xe9.jpg")]
     work = batch.Work(None, 1, places, places, 1, 2)
     given = [place for block in batch.blocks(work, 1) for place in block["path"].to_pylist()]
-    assert given == [os.fsencode(tmp_path) + b"/some.zip/./a.jpg", b"/else/where.jpg", os.fsencode(tmp_path) + b"/caf\xe9.jpg"]
+    assert given == [
+        os.fsencode(tmp_path) + b"/some.zip/./a.jpg",
+        b"/else/where.jpg",
+        os.fsencode(tmp_path) + b"/caf\xe9.jpg",
+    ]
 
 
 def test_errors_are_counted_and_no_answer_at_all_is_a_failure(tmp_path, capfd):
     (tmp_path / "text.jpg").write_text("no picture")
     assert run(tmp_path / "text.jpg", SAMPLES, tmp_path / "some.parquet") == 0
-    assert "1 of 11 pictures could not be classified: see the column error" in capfd.readouterr().err
+    assert (
+        "1 of 11 pictures could not be classified: see the column error" in capfd.readouterr().err
+    )
     assert run(tmp_path / "text.jpg", tmp_path / "none.parquet") == 1
     assert len(rows_of(tmp_path / "none.parquet")) == 1
 
@@ -257,7 +342,9 @@ def test_pictures_that_the_net_refuses_do_not_take_others_along(tmp_path):
 # ---- the same bytes however they came ----
 
 
-@pytest.mark.parametrize("options", [["--threads", 1], ["--threads", 3, "--batch", 7], ["--batch", 1, "--part-rows", 50]])
+@pytest.mark.parametrize(
+    "options", [["--threads", 1], ["--threads", 3, "--batch", 7], ["--batch", 1, "--part-rows", 50]]
+)
 def test_threads_batches_and_parts_change_no_byte(many, whole, tmp_path, options):
     assert run(*options, many, tmp_path / "out.parquet") == 0
     assert (tmp_path / "out.parquet").read_bytes() == whole
@@ -265,7 +352,8 @@ def test_threads_batches_and_parts_change_no_byte(many, whole, tmp_path, options
 
 
 def test_a_run_that_is_killed_goes_on(many, whole, tmp_path, capsys):
-    """SIGKILL at any time, again and again: nothing is lost, doubled or done twice when it was saved."""
+    """SIGKILL at any time, again and again: nothing is lost, doubled or done twice
+    when it was saved."""
     out = tmp_path / "out.parquet"
     chance = random.Random(7)
     kills = 0
@@ -273,7 +361,11 @@ def test_a_run_that_is_killed_goes_on(many, whole, tmp_path, capsys):
         process = start("--threads", 1, "--batch", 8, "--part-rows", 60, "--quiet", many, out)
         deadline = time.monotonic() + 30
         saved = len(list(tmp_path.glob("*/part-*.parquet")))
-        while process.poll() is None and len(list(tmp_path.glob("*/part-*.parquet"))) <= saved and time.monotonic() < deadline:
+        while (
+            process.poll() is None
+            and len(list(tmp_path.glob("*/part-*.parquet"))) <= saved
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.002)
         time.sleep(chance.random() * 0.02)
         process.kill()
@@ -285,7 +377,9 @@ def test_a_run_that_is_killed_goes_on(many, whole, tmp_path, capsys):
     assert process.returncode == 0, said
     assert out.read_bytes() == whole
     assert os.listdir(tmp_path) == ["out.parquet"]
-    measured(capsys, f"batch: killed {kills} times with SIGKILL, the same {len(whole)} bytes in the end")
+    measured(
+        capsys, f"batch: killed {kills} times with SIGKILL, the same {len(whole)} bytes in the end"
+    )
 
 
 class Crash(BaseException):
@@ -293,12 +387,19 @@ class Crash(BaseException):
 
 
 def test_a_crash_before_any_step_on_the_disk_goes_on(many, tmp_path, monkeypatch):
-    """As if the machine stopped before the n-th write to the disk that others can see, for every n."""
+    """As if the machine stopped before the n-th write to the disk that others can see,
+    for every n."""
     pictures = sorted(many.rglob("*.jpg"))[:40]
     (tmp_path / "list.txt").write_text("\n".join(map(str, pictures)))
     arguments = ["--batch", 4, "--threads", 1, "--part-rows", 12, f"@{tmp_path / 'list.txt'}"]
     assert run(*arguments, tmp_path / "whole.parquet") == 0
-    steps = [(os, "replace"), (os, "rename"), (os, "fsync"), (_parts.shutil, "rmtree"), (_parts.fcntl, "flock")]
+    steps = [
+        (os, "replace"),
+        (os, "rename"),
+        (os, "fsync"),
+        (_parts.shutil, "rmtree"),
+        (_parts.fcntl, "flock"),
+    ]
     originals = [getattr(module, name) for module, name in steps]
     crashes, finished = 0, False
     while not finished:
@@ -313,7 +414,9 @@ def test_a_crash_before_any_step_on_the_disk_goes_on(many, tmp_path, monkeypatch
             except Crash:
                 crashes += 1
         assert run(*arguments, folder / "out.parquet") == 0
-        assert (folder / "out.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes(), crashes
+        assert (folder / "out.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes(), (
+            crashes
+        )
         assert os.listdir(folder) == ["out.parquet"], crashes
     assert crashes > 15
 
@@ -368,7 +471,10 @@ def test_merging_keeps_each_path_once_and_answers_rather_than_errors(tmp_path, m
     expected = {}
     sources = []
     for number in range(40):
-        rows = [{"path": name, "value": int(name), "error": None} for name in chance.sample(names, chance.randint(1, 400))]
+        rows = [
+            {"path": name, "value": int(name), "error": None}
+            for name in chance.sample(names, chance.randint(1, 400))
+        ]
         for row in rows:
             if chance.random() < 0.3:
                 row["value"], row["error"] = None, f"broken in {number}"
@@ -395,7 +501,10 @@ def test_a_complete_output_is_left_alone_and_grows_with_its_inputs(many, whole, 
     assert run(f"@{tmp_path / 'list.txt'}", out) == 0
     before = out.stat()
     done = python("-m", "libresnet.batch", f"@{tmp_path / 'list.txt'}", out)
-    assert (done.returncode, done.stderr) == (0, f"batch: {out} is complete: it has all 500 pictures\n")
+    assert (done.returncode, done.stderr) == (
+        0,
+        f"batch: {out} is complete: it has all 500 pictures\n",
+    )
     assert (out.stat().st_ino, out.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert not Path(f"{out}.parts").exists()
     done = python("-m", "libresnet.batch", many, out)
@@ -410,7 +519,10 @@ def test_rows_of_another_model_or_options_are_refused(many, tmp_path, capfd):
     assert run(SAMPLES, out) == 0
     content = out.read_bytes()
     assert run("-k", 3, SAMPLES, out) == 1
-    assert "its rows were made by another model or with other options: k 5 (now 3)" in capfd.readouterr().err
+    assert (
+        "its rows were made by another model or with other options: k 5 (now 3)"
+        in capfd.readouterr().err
+    )
     assert run("-m", ROOT / "models" / "cifar10-plain20.onnx", SAMPLES, out) == 1
     assert "model_sha256" in capfd.readouterr().err
     assert out.read_bytes() == content and os.listdir(tmp_path) == ["out.parquet"]
@@ -453,7 +565,8 @@ def test_merging_needs_no_cluster(tmp_path, monkeypatch):
 
 
 def test_overwriting_that_crashes_leaves_no_rows_of_others(tmp_path, monkeypatch):
-    """Before any file of a run with other options is removed, or after some are: the next run must not take their rows."""
+    """Before any file of a run with other options is removed, or after some are: the next
+    run must not take their rows."""
     options = ["--batch", 2, "--threads", 1, "--part-rows", 2]
     with monkeypatch.context() as patch, pytest.raises(Crash):
         patch.setattr(_parts.Parts, "merge", save_and_crash)
@@ -479,7 +592,10 @@ def test_errors_are_tried_again_when_asked(tmp_path, monkeypatch):
     assert [row["error"] is None for row in rows_of(Path("out.parquet"))] == [True, False, False]
     assert run("--retry-errors", "@list.txt", "out.parquet") == 0
     assert [(row["label"], row["error"]) for row in rows_of(Path("out.parquet"))] == [
-        ("cat", None), ("cat", None), (None, "No such file or directory")]
+        ("cat", None),
+        ("cat", None),
+        (None, "No such file or directory"),
+    ]
     Path("never.jpg").write_text("no picture")  # the reason is that of the last time
     assert run("--retry-errors", "@list.txt", "out.parquet") == 1
     assert "neither a JPEG nor a PNG" in rows_of(Path("out.parquet"))[2]["error"]
@@ -517,32 +633,40 @@ def test_rays_nodes_are_told_entries_by_their_own_names(monkeypatch, tmp_path, m
     monkeypatch.chdir(tmp_path)
     names = ["some.zip/./dot.jpg", "photos/a.jpg", "/photos/b.jpg"]
     (block,) = batch.blocks(batch.Work(model, 1, names, names, 1, 32), 1)
-    assert block["path"].to_pylist() == [os.fsencode(os.path.join(tmp_path, name)) for name in names]
+    assert block["path"].to_pylist() == [
+        os.fsencode(os.path.join(tmp_path, name)) for name in names
+    ]
 
 
 # ---- the command ----
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (["a.jpg", "b.jpg"], "must end in .parquet"),
-    (["a.jpg"], "required"),
-    (["-k", "0", "a.jpg", "out.parquet"], "invalid"),
-    (["--sideways", "a.jpg", "out.parquet"], "unrecognized arguments"),
-])
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["a.jpg", "b.jpg"], "must end in .parquet"),
+        (["a.jpg"], "required"),
+        (["-k", "0", "a.jpg", "out.parquet"], "invalid"),
+        (["--sideways", "a.jpg", "out.parquet"], "unrecognized arguments"),
+    ],
+)
 def test_wrong_usage_is_2(arguments, said, tmp_path):
     done = python("-m", "libresnet.batch", *arguments)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (["missing.jpg", "out.parquet"], "missing.jpg: No such file or directory"),
-    (["@missing.txt", "out.parquet"], "@missing.txt: No such file or directory"),
-    (["empty", "out.parquet"], "no .jpg, .jpeg or .png among the inputs"),
-    (["bad.zip", "out.parquet"], "bad.zip: File is not a zip file"),
-    ([SAMPLES, "missing/out.parquet"], "missing/out.parquet: its folder is not there"),
-    (["-m", "missing.onnx", SAMPLES, "out.parquet"], "missing.onnx"),
-    (["--preprocess", "upside-down", SAMPLES, "out.parquet"], "upside-down"),
-])
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["missing.jpg", "out.parquet"], "missing.jpg: No such file or directory"),
+        (["@missing.txt", "out.parquet"], "@missing.txt: No such file or directory"),
+        (["empty", "out.parquet"], "no .jpg, .jpeg or .png among the inputs"),
+        (["bad.zip", "out.parquet"], "bad.zip: File is not a zip file"),
+        ([SAMPLES, "missing/out.parquet"], "missing/out.parquet: its folder is not there"),
+        (["-m", "missing.onnx", SAMPLES, "out.parquet"], "missing.onnx"),
+        (["--preprocess", "upside-down", SAMPLES, "out.parquet"], "upside-down"),
+    ],
+)
 def test_failing_on_its_input_is_1_with_one_line(arguments, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
@@ -557,7 +681,17 @@ def test_a_guess_is_told_in_one_line(tmp_path, small_net):
     assert done.returncode == 0, done.stderr
     doubts, summary = done.stderr.splitlines()
     assert "is guessed" in doubts and "--preprocess" in doubts
-    done = python("-m", "libresnet.batch", "-q", "-m", small_net, "--preprocess", "cifar10", SAMPLES, tmp_path / "named.parquet")
+    done = python(
+        "-m",
+        "libresnet.batch",
+        "-q",
+        "-m",
+        small_net,
+        "--preprocess",
+        "cifar10",
+        SAMPLES,
+        tmp_path / "named.parquet",
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -583,7 +717,12 @@ def test_without_pyarrow_it_says_what_to_install():
     program = "import sys; sys.modules['pyarrow'] = None; import libresnet.batch"
     done = python("-c", program)
     assert done.returncode == 1
-    assert done.stderr.endswith("ImportError: libresnet.batch needs pyarrow: pip install 'libresnet[batch]'\n")
+    assert done.stderr.endswith(
+        "ImportError: libresnet.batch needs pyarrow: pip install 'libresnet[batch]'\n"
+    )
     program = "import runpy, sys; sys.modules['pyarrow'] = None; runpy.run_module('libresnet.batch', run_name='__main__')"
     done = python("-c", program)
-    assert (done.returncode, done.stderr) == (1, "batch: libresnet.batch needs pyarrow: pip install 'libresnet[batch]'\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "batch: libresnet.batch needs pyarrow: pip install 'libresnet[batch]'\n",
+    )

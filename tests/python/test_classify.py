@@ -27,7 +27,10 @@ SHIP = SAMPLES / "ship-freighter.jpg"
 def told_by_program(paths: list[Path], k: int = 10, *options: object) -> list[list[Prediction]]:
     results = resnet_json("classify", "-k", k, *options, *paths)["results"]
     return [
-        [Prediction(one["index"], float(np.float32(one["score"])), one["label"]) for one in result["predictions"]]
+        [
+            Prediction(one["index"], float(np.float32(one["score"])), one["label"])
+            for one in result["predictions"]
+        ]
         for result in results
     ]
 
@@ -113,7 +116,10 @@ def rgb_of_yuv(nv12: np.ndarray) -> np.ndarray:
     """BT.601, 16 to 235, each chroma value for four pixels."""
     h = len(nv12) // 3 * 2
     y = (nv12[:h].astype(float) - 16) * 255 / 219
-    uv = np.repeat(np.repeat(nv12[h:].reshape(h // 2, -1, 2), 2, axis=0), 2, axis=1).astype(float) - 128
+    uv = (
+        np.repeat(np.repeat(nv12[h:].reshape(h // 2, -1, 2), 2, axis=0), 2, axis=1).astype(float)
+        - 128
+    )
     u, v = uv[..., 0] * 255 / 224, uv[..., 1] * 255 / 224
     rgb = np.stack([y + 1.402 * v, y - 0.344136 * u - 0.714136 * v, y + 1.772 * u], axis=2)
     return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
@@ -131,7 +137,12 @@ def test_pixel_formats(model: Model, told: dict) -> None:
     assert model.classify(np.dstack([rgb[..., ::-1], alpha]), k=10, pixels="BGRA") == expected
     grey = rgb[..., 1]
     expected = model.classify(np.dstack([grey] * 3), k=10)
-    for form in (grey, grey[..., None], np.ascontiguousarray(grey), np.ascontiguousarray(grey)[..., None]):
+    for form in (
+        grey,
+        grey[..., None],
+        np.ascontiguousarray(grey),
+        np.ascontiguousarray(grey)[..., None],
+    ):
         assert model.classify(form, k=10) == model.classify(form, k=10, pixels="GREY") == expected
 
 
@@ -231,7 +242,12 @@ def test_a_crop_is_read_where_it_lies() -> None:
     ids=lambda value: str(getattr(value, "shape", value))[:30],
 )
 def test_what_is_no_picture_is_refused(model: Model, picture: object, pixels: str | None) -> None:
-    for use in (model.classify, model.probabilities, model.session(threads=1).classify, model.observe):
+    for use in (
+        model.classify,
+        model.probabilities,
+        model.session(threads=1).classify,
+        model.observe,
+    ):
         with pytest.raises(libresnet.ArgumentError) as raised:
             use(picture, pixels=pixels)
         assert isinstance(raised.value, ValueError) and len(str(raised.value)) > 30
@@ -244,7 +260,14 @@ def test_lists_and_other_iterables(model: Model, told: dict) -> None:
     paths, expected = list(told), list(told.values())
     stack = np.stack([read_picture(path)[:32, :32] for path in paths])
     for threads in (0, 1, 2, 3):
-        for form in (paths, tuple(paths), iter(paths), (path for path in paths), np.array(list(map(str, paths))), dict(told)):
+        for form in (
+            paths,
+            tuple(paths),
+            iter(paths),
+            (path for path in paths),
+            np.array(list(map(str, paths))),
+            dict(told),
+        ):
             assert model.classify(form, k=10, threads=threads) == expected
         for none in ([], (), iter([]), np.empty((0, 5, 5, 3), np.uint8)):
             assert model.classify(none, threads=threads) == []
@@ -257,7 +280,15 @@ def test_lists_and_other_iterables(model: Model, told: dict) -> None:
 def test_mixed_lists(model: Model, told: dict) -> None:
     rgb = read_picture(CAT)
     normalised = prepared(model, read_picture(SHIP)[:32, :32])
-    mixed = [CAT, CAT.read_bytes(), rgb, normalised, pil().open(CAT), str(SHIP), normalised.transpose(2, 0, 1)]
+    mixed = [
+        CAT,
+        CAT.read_bytes(),
+        rgb,
+        normalised,
+        pil().open(CAT),
+        str(SHIP),
+        normalised.transpose(2, 0, 1),
+    ]
     found = model.classify(mixed, k=10)
     own = model.classify(normalised, k=10)
     assert found == [told[CAT], told[CAT], told[CAT], own, told[CAT], told[SHIP], own]
@@ -266,7 +297,8 @@ def test_mixed_lists(model: Model, told: dict) -> None:
 
 
 def test_several_threads_use_one_model(model: Model, told: dict) -> None:
-    """All at once, with lesions of a session beside: each has the answers that it would have alone."""
+    """All at once, with lesions of a session beside: each has the answers that it
+    would have alone."""
     paths, expected = list(told), list(told.values())
     wrong: list[object] = []
 
@@ -359,7 +391,9 @@ def test_preprocessing_that_does_not_fit_is_an_error(samples: list[Path]) -> Non
     for name in ("imagenet", "keras-caffe", "keras-tf"):
         options = ("--preprocess", name, "--size", 224)
         with Model(RESNET20, preprocess=name, input_size=224) as model:
-            assert model.classify(samples, k=10) == told_by_program(samples, 10, "-m", RESNET20, *options)
+            assert model.classify(samples, k=10) == told_by_program(
+                samples, 10, "-m", RESNET20, *options
+            )
 
 
 # ---- normalised values ----
@@ -386,7 +420,9 @@ def end_in(operator: str) -> object:
         for node in graph.graph.node:
             node.output[:] = ["raw" if name == "logits" else name for name in node.output]
         attributes = {} if operator == "Sigmoid" else {"axis": 1}
-        graph.graph.node.append(helper.make_node(operator, ["raw"], ["logits"], name="last", **attributes))
+        graph.graph.node.append(
+            helper.make_node(operator, ["raw"], ["logits"], name="last", **attributes)
+        )
 
     return change
 
@@ -399,21 +435,31 @@ def test_float_input_gives_shares_of_what_run_gives(tmp_path: Path, ending: str 
     x = np.random.default_rng(5).standard_normal((6, 3, 32, 32), np.float32)
     with Model(path) as model, model.session(threads=1) as session, Model(raw) as plain:
         logits = plain.session(threads=1).run(x)
-        shares = 1 / (1 + np.exp(-logits.astype(np.float64))) if ending == "Sigmoid" else softmax(logits)
+        shares = (
+            1 / (1 + np.exp(-logits.astype(np.float64))) if ending == "Sigmoid" else softmax(logits)
+        )
         scores = session.run(x)
         expected = {None: logits, "LogSoftmax": np.log(shares)}.get(ending, shares)
         assert np.allclose(scores, expected, rtol=1e-5, atol=1e-6)
         found = model.probabilities(x)
         assert np.allclose(found, shares, rtol=1e-5, atol=1e-7) and found.dtype == np.float32
         assert np.array_equal(session.probabilities(x), found)
-        assert np.array_equal(model.probabilities(x[0]), found[0]) and model.probabilities(x[0]).shape == (10,)
+        assert np.array_equal(model.probabilities(x[0]), found[0]) and model.probabilities(
+            x[0]
+        ).shape == (10,)
         for row, best in zip(found, model.classify(x, k=10)):
-            assert [one.index for one in best] == sorted(range(10), key=lambda index: (-row[index], index))
+            assert [one.index for one in best] == sorted(
+                range(10), key=lambda index: (-row[index], index)
+            )
             assert [one.score for one in best] == [float(row[one.index]) for one in best]
             assert all(one.label is None for one in best)
         pixels = np.random.default_rng(6).integers(0, 256, (4, 32, 32, 3), np.uint8)
         from_pixels = model.probabilities(pixels)
-        assert np.allclose(from_pixels, model.probabilities(np.stack([prepared(model, one) for one in pixels])), atol=1e-6)
+        assert np.allclose(
+            from_pixels,
+            model.probabilities(np.stack([prepared(model, one) for one in pixels])),
+            atol=1e-6,
+        )
 
 
 def test_equal_scores_come_by_index(tmp_path: Path) -> None:
@@ -422,13 +468,17 @@ def test_equal_scores_come_by_index(tmp_path: Path) -> None:
 
         for one in graph.graph.initializer:
             if one.name.startswith("fc."):
-                one.CopyFrom(numpy_helper.from_array(np.zeros(tuple(one.dims), np.float32), one.name))
+                one.CopyFrom(
+                    numpy_helper.from_array(np.zeros(tuple(one.dims), np.float32), one.name)
+                )
 
     path = made_net(tmp_path / "equal.onnx", change=constant)
     with Model(path, preprocess="cifar10") as model:
         for images in (np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.float32)):
             best = model.classify(images, k=10)
-            assert [one.index for one in best] == list(range(10)) and len({one.score for one in best}) == 1
+            assert [one.index for one in best] == list(range(10)) and len(
+                {one.score for one in best}
+            ) == 1
 
 
 def test_large_logits_do_not_overflow(tmp_path: Path) -> None:
@@ -436,7 +486,9 @@ def test_large_logits_do_not_overflow(tmp_path: Path) -> None:
         from onnx import numpy_helper
 
         weight = next(one for one in graph.graph.initializer if one.name == "fc.weight")
-        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1e4), weight.name))
+        weight.CopyFrom(
+            numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1e4), weight.name)
+        )
 
     with Model(made_net(tmp_path / "large.onnx", change=larger), preprocess="cifar10") as model:
         for images in (CAT, np.ones((3, 32, 32), np.float32)):
@@ -471,11 +523,18 @@ def test_read_picture_is_pillows(samples: list[Path], tmp_path: Path) -> None:
             one.save(paths[-1], exif=exif)
     for mode in ("L", "P", "RGBA", "LA", "1"):
         paths.append(tmp_path / f"{mode}.png")
-        image.fromarray(random.integers(0, 256, (9, 7, 3), np.uint8)).convert("L" if mode == "LA" else "RGB").convert(mode).save(paths[-1])
+        image.fromarray(random.integers(0, 256, (9, 7, 3), np.uint8)).convert(
+            "L" if mode == "LA" else "RGB"
+        ).convert(mode).save(paths[-1])
     for path in paths:
         expected = np.asarray(ImageOps.exif_transpose(image.open(path)).convert("RGB"))
         for found in (read_picture(path), read_picture(path.read_bytes())):
-            assert found.dtype == np.uint8 and found.flags.owndata and found.flags.writeable and found.flags.c_contiguous
+            assert (
+                found.dtype == np.uint8
+                and found.flags.owndata
+                and found.flags.writeable
+                and found.flags.c_contiguous
+            )
             assert np.array_equal(found, expected), path
 
 
@@ -499,8 +558,18 @@ def test_broken_pictures_have_their_path(model: Model, tmp_path: Path) -> None:
     cut, text, none = tmp_path / "cut.jpg", tmp_path / "text.png", tmp_path / "none.jpg"
     cut.write_bytes(CAT.read_bytes()[:200])
     text.write_text("no picture")
-    for path, status in ((cut, "ERROR_FORMAT"), (text, "ERROR_UNSUPPORTED"), (none, "ERROR_IO"), (tmp_path, "ERROR_IO")):
-        for use in (read_picture, model.classify, lambda one: model.classify([CAT] * 40 + [one]), model.session().classify):
+    for path, status in (
+        (cut, "ERROR_FORMAT"),
+        (text, "ERROR_UNSUPPORTED"),
+        (none, "ERROR_IO"),
+        (tmp_path, "ERROR_IO"),
+    ):
+        for use in (
+            read_picture,
+            model.classify,
+            lambda one: model.classify([CAT] * 40 + [one]),
+            model.session().classify,
+        ):
             with pytest.raises(libresnet.PictureError, match=re.escape(str(path))) as raised:
                 use(path)
             assert (raised.value.path, raised.value.status.name) == (str(path), status)
@@ -587,7 +656,10 @@ def test_a_picture_that_is_not_there(model: Model, tmp_path: Path) -> None:
         with pytest.raises(missing) as raised:
             model.classify([SAMPLES / "cat-tabby.jpg", tmp_path / "none.jpg"])
         problem = pickle.loads(pickle.dumps(raised.value))
-        assert (problem.errno, problem.filename, problem.path) == (errno.ENOENT, *[str(tmp_path / "none.jpg")] * 2)
+        assert (problem.errno, problem.filename, problem.path) == (
+            errno.ENOENT,
+            *[str(tmp_path / "none.jpg")] * 2,
+        )
     with pytest.raises(libresnet.PictureError) as raised:
         model.classify(tmp_path)
     assert not isinstance(raised.value, FileNotFoundError)

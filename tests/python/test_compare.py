@@ -1,5 +1,5 @@
-"""libresnet.compare: it returns what `resnet compare --json` prints, raises what the program refuses, and ends with its
-caller."""
+"""libresnet.compare: it returns what `resnet compare --json` prints, raises what the
+program refuses, and ends with its caller."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ import pytest
 from conftest import RESNET20, ROOT, resnet_json
 
 PLAIN20 = ROOT / "models" / "cifar10-plain20.onnx"
-TIMES = {"seconds", "images_per_second", "threads", "latency_ms", "load_ms", "peak_rss_bytes", "cost_runs"}
+TIMES = {
+    "seconds",
+    "images_per_second",
+    "threads",
+    "latency_ms",
+    "load_ms",
+    "peak_rss_bytes",
+    "cost_runs",
+}
 TIMES |= {"shortcut_ms", "unfused_ms"}
 
 
@@ -103,15 +111,22 @@ def test_pictures_that_cannot_be_judged(data, tmp_path):
     shutil.copytree(data, spoilt)
     (spoilt / "cat" / "000.png").write_bytes(b"no picture")
     for progress in (False, True):
-        with pytest.warns(UserWarning, match="1 of 70 pictures could not be judged.*neither a JPEG nor a PNG"):
+        with pytest.warns(
+            UserWarning, match="1 of 70 pictures could not be judged.*neither a JPEG nor a PNG"
+        ):
             compared = libresnet.compare(RESNET20, spoilt, lesions=0, progress=progress)
-        assert compared["images"] == 69 and [Path(e["file"]).name for e in compared["errors"]] == ["000.png"]
+        assert compared["images"] == 69 and [Path(e["file"]).name for e in compared["errors"]] == [
+            "000.png"
+        ]
 
 
 def test_no_picture_can_be_judged(data, monkeypatch):
-    """The net's input is larger than what they are made to: that is told, and what there is shown."""
+    """The net's input is larger than what they are made to: that is told, and what
+    there is shown."""
     with pytest.warns(UserWarning, match="70 of 70 .* 224 x 224"):
-        compared = libresnet.compare(RESNET20, data, lesions=0, preprocess="imagenet", input_size=(40, 40))
+        compared = libresnet.compare(
+            RESNET20, data, lesions=0, preprocess="imagenet", input_size=(40, 40)
+        )
     assert compared["images"] == 0 and "resnet20" in repr(compared) and compared._repr_html_()
     monkeypatch.setenv("MPLBACKEND", "Agg")
     if importlib.util.find_spec("matplotlib"):
@@ -124,7 +139,10 @@ def test_notes_are_warnings(data, tmp_path):
     path = tmp_path / "net.onnx"
     subprocess.run([sys.executable, ROOT / "tests" / "nets.py", "resnet8", "-o", path], check=True)
     with pytest.warns(libresnet.ModelWarning, match="guessed"):
-        assert libresnet.compare(path, data, lesions=0)["models"][0]["preprocess"]["source"] == "guessed"
+        assert (
+            libresnet.compare(path, data, lesions=0)["models"][0]["preprocess"]["source"]
+            == "guessed"
+        )
 
 
 def test_models_that_cannot_be_opened(data, tmp_path):
@@ -175,8 +193,8 @@ def children(pid):
 
 
 def living(group):
-    """Processes of a group that have not ended. (The program measures memory in a copy of itself, which nobody waits
-    for when both are ended.)"""
+    """Processes of a group that have not ended. (The program measures memory in a copy of
+    itself, which nobody waits for when both are ended.)"""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -198,8 +216,18 @@ def test_ends_with_its_caller(data, tmp_path, progress):
         "model, data, report, bar = sys.argv[1:]\n"
         "libresnet.compare([model] * 9, data, threads=1, report=report, progress=bar == 'True')\n"
     )
-    command = [sys.executable, "-c", script, ROOT / "models" / "cifar10-resnet56.onnx", data, report, str(progress)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    command = [
+        sys.executable,
+        "-c",
+        script,
+        ROOT / "models" / "cifar10-resnet56.onnx",
+        data,
+        report,
+        str(progress),
+    ]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         for _ in range(1000):
             if process.poll() is not None or children(process.pid):
                 break
@@ -222,7 +250,9 @@ def test_ends_with_its_caller(data, tmp_path, progress):
 
 def test_looks(compared):
     assert "plain20" in repr(compared) and "resnet20" in repr(compared)
-    assert compared._repr_html_().startswith("<table>") and compared._repr_html_().count("<tr>") == 3
+    assert (
+        compared._repr_html_().startswith("<table>") and compared._repr_html_().count("<tr>") == 3
+    )
 
 
 def test_pandas(compared):
@@ -245,14 +275,21 @@ def test_plot(compared, data, tmp_path, monkeypatch):
     figure = compared.plot()
     in_order, sorted_down, lesions = figure.axes
     for place, model in enumerate(compared["models"]):
-        stds = [response["std"] for response in model["responses"] if response["layer"] is not None][:-1]
+        stds = [
+            response["std"] for response in model["responses"] if response["layer"] is not None
+        ][:-1]
         assert len(stds) == model["layers"] - 1  # the fully connected one is left out
         assert list(in_order.lines[place].get_ydata()) == stds
         assert list(sorted_down.lines[place].get_ydata()) == sorted(stds, reverse=True)
         assert in_order.lines[place].get_linestyle() == ("-" if model["residual"] else "--")
         removals = model["lesions"]["removals"]
-        assert list(lesions.lines[place].get_xdata()) == [0, *(step["removed"] for step in removals)]
-        assert list(lesions.lines[place].get_ydata())[1:] == [100 * step["mean_top1"] for step in removals]
+        assert list(lesions.lines[place].get_xdata()) == [
+            0,
+            *(step["removed"] for step in removals),
+        ]
+        assert list(lesions.lines[place].get_ydata())[1:] == [
+            100 * step["mean_top1"] for step in removals
+        ]
     figure.savefig(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     assert len(libresnet.compare(RESNET20, data, lesions=0).plot().axes) == 2

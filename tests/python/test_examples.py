@@ -17,8 +17,14 @@ EXAMPLES = PACKAGE / "examples"
 
 
 def run(folder, *command, timeout=300) -> str:
-    done = subprocess.run([sys.executable, *map(str, command)], cwd=folder, capture_output=True, text=True, timeout=timeout,
-                          env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"})
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -42,7 +48,14 @@ def test_plain_and_residual(tmp_path):
     printed = run(tmp_path, EXAMPLES / "plain_and_residual.py")
     assert "stage1.block1: 2 convolutions, shortcut: identity" in printed
     assert len(re.findall(r"^layer +\d+  std \d+\.\d+", printed, re.MULTILINE)) == 5
-    assert len(re.findall(r"^without stage\d\.block\d: the same label for \d+ of 10", printed, re.MULTILINE)) == 9
+    assert (
+        len(
+            re.findall(
+                r"^without stage\d\.block\d: the same label for \d+ of 10", printed, re.MULTILINE
+            )
+        )
+        == 9
+    )
     assert "resnet20: 20 layers, 90.0% right" in printed
     assert (tmp_path / "compare.html").read_text().startswith("<!DOCTYPE html>")
     if importlib.util.find_spec("matplotlib"):

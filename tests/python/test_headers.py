@@ -1,7 +1,9 @@
-"""_structs.py is resnet.h and resnet_python.h, to the last field: both headers are parsed here and compared with it.
+"""_structs.py is resnet.h and resnet_python.h, to the last field: both headers are parsed
+here and compared with it.
 
-The parser understands the headers' own style and nothing else: a declaration that it does not know is an error, so that
-none is passed over. That the comparison sees everything is proved by changing the headers word by word.
+The parser understands the headers' own style and nothing else: a declaration that it does
+not know is an error, so that none is passed over. That the comparison sees everything is
+proved by changing the headers word by word.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ from conftest import ROOT
 import libresnet
 from libresnet import _structs
 
-HEADERS = (ROOT / "include" / "resnet.h", ROOT / "bindings" / "python" / "native" / "resnet_python.h")
+HEADERS = (
+    ROOT / "include" / "resnet.h",
+    ROOT / "bindings" / "python" / "native" / "resnet_python.h",
+)
 PLAIN = {
     "char": ctypes.c_char,
     "int": ctypes.c_int,
@@ -34,12 +39,17 @@ PLAIN = {
     "uint32_t": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
 }
-# What prototypes take by address only: POINTER(c_float) would cost a microsecond for each call.
+# What prototypes take by address only: POINTER(c_float) would cost a microsecond for each
+# call.
 BY_ADDRESS = ("float", "resnet_prediction")
 FIELDS_BY_ADDRESS = {("resnet_image", "pixels"): "uint8_t *"}
 IGNORED_DEFINES = ("RESNET_H", "RESNET_PYTHON_H", "RESNET_API", "RESNET_PYTHON_API")
-DECLARATION = re.compile(r"(?P<type>(?:const\s+)?\w+(?:\s*\*\s*(?:const\b)?)*)\s*(?P<name>\w+)\s*(?:\[(?P<count>\w+)\])?")
-FUNCTION_POINTER = re.compile(r"(?P<result>.+?)\(\*(?P<name>\w+)\)\((?P<parameters>.*)\)", re.DOTALL)
+DECLARATION = re.compile(
+    r"(?P<type>(?:const\s+)?\w+(?:\s*\*\s*(?:const\b)?)*)\s*(?P<name>\w+)\s*(?:\[(?P<count>\w+)\])?"
+)
+FUNCTION_POINTER = re.compile(
+    r"(?P<result>.+?)\(\*(?P<name>\w+)\)\((?P<parameters>.*)\)", re.DOTALL
+)
 
 
 class Unknown(Exception):
@@ -94,7 +104,8 @@ def declarations(text: str) -> list[str]:
 
 
 def type_and_name(text: str) -> tuple[str, str]:
-    """Of a field or parameter. An array's type is "T[n]", any pointer to a function "function"."""
+    """Of a field or parameter. An array's type is "T[n]", any pointer to a function
+    "function"."""
     pointer = FUNCTION_POINTER.fullmatch(text.strip())
     if pointer:
         return "function", pointer["name"]
@@ -148,7 +159,9 @@ def read_declaration(text: str, into: Headers) -> None:
             raise Unknown(f"{function[3]} is declared twice")
         result, _ = type_and_name(f"{function[2]} result")
         into.functions[function[3]] = (result, read_parameters(function[4], into))
-    elif text.startswith("typedef ") and (callback := FUNCTION_POINTER.fullmatch(text.removeprefix("typedef "))):
+    elif text.startswith("typedef ") and (
+        callback := FUNCTION_POINTER.fullmatch(text.removeprefix("typedef "))
+    ):
         result, _ = type_and_name(f"{callback['result']} result")
         into.callbacks[callback["name"]] = (result, read_parameters(callback["parameters"], into))
     else:
@@ -218,7 +231,9 @@ def classes_of(base: type) -> dict[str, Any]:
     return {
         name: thing
         for name, thing in vars(_structs).items()
-        if inspect.isclass(thing) and issubclass(thing, base) and thing.__module__ == _structs.__name__
+        if inspect.isclass(thing)
+        and issubclass(thing, base)
+        and thing.__module__ == _structs.__name__
     }
 
 
@@ -229,50 +244,80 @@ def named(of_header: dict[str, Any], of_python: dict[str, Any]) -> list[str]:
 
 def compare_enums(headers: Headers) -> list[str]:
     of_header = {
-        python_name(name): [(member.removeprefix("RESNET_"), value) for member, value in members.items()]
+        python_name(name): [
+            (member.removeprefix("RESNET_"), value) for member, value in members.items()
+        ]
         for name, members in headers.enums.items()
     }
     of_python = {
-        name: [(member.name, member.value) for member in kind] for name, kind in classes_of(enum.IntEnum).items()
+        name: [(member.name, member.value) for member in kind]
+        for name, kind in classes_of(enum.IntEnum).items()
     }
-    differ = [f"enum {name}" for name in of_header.keys() & of_python.keys() if of_header[name] != of_python[name]]
+    differ = [
+        f"enum {name}"
+        for name in of_header.keys() & of_python.keys()
+        if of_header[name] != of_python[name]
+    ]
     return named(of_header, of_python) + differ
 
 
 def compare_structs(headers: Headers) -> list[str]:
     of_header = {
-        f"{python_name(name)}Struct": [(at, expected_field(name, at, kind, headers)) for at, kind in fields]
+        f"{python_name(name)}Struct": [
+            (at, expected_field(name, at, kind, headers)) for at, kind in fields
+        ]
         for name, fields in headers.structs.items()
     }
     of_python = {name: list(kind._fields_) for name, kind in classes_of(ctypes.Structure).items()}
-    differ = [f"struct {name}" for name in of_header.keys() & of_python.keys() if of_header[name] != of_python[name]]
+    differ = [
+        f"struct {name}"
+        for name in of_header.keys() & of_python.keys()
+        if of_header[name] != of_python[name]
+    ]
     return named(of_header, of_python) + differ
 
 
 def compare_functions(headers: Headers) -> list[str]:
     of_header = {
-        name: (expected_result(result, headers), [expected_parameter(kind, headers) for kind in parameters])
+        name: (
+            expected_result(result, headers),
+            [expected_parameter(kind, headers) for kind in parameters],
+        )
         for name, (result, parameters) in headers.functions.items()
     }
     of_python = {**_structs.PROTOTYPES, **_structs.PYTHON_PROTOTYPES}
-    misplaced = [name for name in _structs.PYTHON_PROTOTYPES if not name.startswith("resnet_python_")]
+    misplaced = [
+        name for name in _structs.PYTHON_PROTOTYPES if not name.startswith("resnet_python_")
+    ]
     misplaced += [name for name in _structs.PROTOTYPES if name.startswith("resnet_python_")]
-    differ = [f"function {name}" for name in of_header.keys() & of_python.keys() if of_header[name] != of_python[name]]
+    differ = [
+        f"function {name}"
+        for name in of_header.keys() & of_python.keys()
+        if of_header[name] != of_python[name]
+    ]
     return named(of_header, of_python) + misplaced + differ
 
 
 def compare_callbacks(headers: Headers) -> list[str]:
     of_header = {
-        python_name(name): (expected_result(result, headers), [expected_type(kind, headers) for kind in parameters])
+        python_name(name): (
+            expected_result(result, headers),
+            [expected_type(kind, headers) for kind in parameters],
+        )
         for name, (result, parameters) in headers.callbacks.items()
     }
-    parameters = [ctypes.c_void_p if kind is ctypes.py_object else kind for kind in _structs.Observer._argtypes_]
+    parameters = [
+        ctypes.c_void_p if kind is ctypes.py_object else kind
+        for kind in _structs.Observer._argtypes_
+    ]
     of_python = {"Observer": (_structs.Observer._restype_, parameters)}
     return [] if of_header == of_python else [f"callbacks: {of_header}, {of_python}"]
 
 
 def compare_defines(headers: Headers) -> list[str]:
-    of_header = {name: value for name, value in headers.defines.items() if name not in IGNORED_DEFINES}
+    of_header = {
+        name: value for name, value in headers.defines.items() if name not in IGNORED_DEFINES
+    }
     assert _structs.NO_INDEX == 2**32 - 1
     of_python = {
         "RESNET_VERSION_STRING": f'"{libresnet.__version__}"',
@@ -288,7 +333,13 @@ def differences(*texts: str) -> list[str]:
     """What _structs.py and the headers' texts do not agree on."""
     try:
         headers = parse(*texts)
-        kinds = (compare_defines, compare_enums, compare_structs, compare_functions, compare_callbacks)
+        kinds = (
+            compare_defines,
+            compare_enums,
+            compare_structs,
+            compare_functions,
+            compare_callbacks,
+        )
         return [one for kind in kinds for one in kind(headers)]
     except Unknown as problem:
         return [f"not understood: {problem}"]
@@ -315,15 +366,24 @@ def test_structs_are_the_headers() -> None:
         ("float mean[3];", "float mean[4];"),
         ("uint32_t input[2];", "uint32_t *input;"),
         ("RESNET_API uint32_t resnet_abi(void);", "RESNET_API uint64_t resnet_abi(void);"),
-        ("RESNET_API uint32_t resnet_abi(void);", "RESNET_API uint32_t resnet_abi(uint32_t wanted);"),
+        (
+            "RESNET_API uint32_t resnet_abi(void);",
+            "RESNET_API uint32_t resnet_abi(uint32_t wanted);",
+        ),
         ("RESNET_API uint32_t resnet_abi(void);", ""),
-        ("RESNET_API uint32_t resnet_abi(void);", "RESNET_API uint32_t resnet_abi(void);\nRESNET_API int resnet_new(void);"),
+        (
+            "RESNET_API uint32_t resnet_abi(void);",
+            "RESNET_API uint32_t resnet_abi(void);\nRESNET_API int resnet_new(void);",
+        ),
         ("uint32_t width, height; /* 1 to", "uint32_t height, width; /* 1 to"),
         ("RESNET_SKIP_SWAP = 3 ", "RESNET_SKIP_SWAP = 4 "),
         ("RESNET_POINT_SHORTCUT = 2,", "RESNET_POINT_ADDEND = 2,"),
         ("#define RESNET_ABI 1", "#define RESNET_ABI 2"),
         ("#define RESNET_ERROR_MESSAGE_SIZE 256", "#define RESNET_ERROR_MESSAGE_SIZE 512"),
-        ("typedef struct resnet_session resnet_session;", "typedef struct resnet_session { int x; } resnet_session;"),
+        (
+            "typedef struct resnet_session resnet_session;",
+            "typedef struct resnet_session { int x; } resnet_session;",
+        ),
         ("(*resnet_observer)(void *user, const", "(*resnet_observer)(const"),
         ("typedef struct resnet_block {", "typedef union resnet_block {"),
         ("size_t struct_size;                  /* sizeof", "/* sizeof"),
@@ -336,8 +396,9 @@ def test_a_changed_header_is_noticed(old: str, new: str) -> None:
 
 
 def test_every_changed_word_is_noticed() -> None:
-    """No word of a declaration can change unnoticed but for const, the names of parameters, and the signatures of the
-    allocator's functions, which Python leaves NULL."""
+    """No word of a declaration can change unnoticed but for const, the names of
+    parameters, and the signatures of the allocator's functions, which Python leaves
+    NULL."""
     original = [without_comments(text) for text in texts()]
     names = parse(*original).parameter_names
     unnoticed = set()
@@ -347,17 +408,26 @@ def test_every_changed_word_is_noticed() -> None:
         for word in re.finditer(r"\w+", text[:lines_end]):
             line = text[text.rfind("\n", 0, word.start()) : text.find("\n", word.end())]
             hook = re.search(r"\(\*(allocate|release)\)", line)
-            if word.start() < start or word[0] in ("const", "define") or (hook and hook[1] != word[0]):
+            if (
+                word.start() < start
+                or word[0] in ("const", "define")
+                or (hook and hook[1] != word[0])
+            ):
                 continue
             changed = [*original]
-            changed[which] = f"{text[: word.start()]}{word[0]}1{text[word.end():]}"
+            changed[which] = f"{text[: word.start()]}{word[0]}1{text[word.end() :]}"
             if not differences(*changed):
                 unnoticed.add(word[0])
     assert unnoticed <= names
 
 
 def c_program(headers: Headers) -> str:
-    lines = ['#include <stddef.h>', '#include <stdio.h>', f'#include "{HEADERS[1]}"', "int main(void) {"]
+    lines = [
+        "#include <stddef.h>",
+        "#include <stdio.h>",
+        f'#include "{HEADERS[1]}"',
+        "int main(void) {",
+    ]
     for name, fields in headers.structs.items():
         lines.append(f'  printf("{name} %zu\\n", sizeof({name}));')
         lines += [f'  printf("{name}.{at} %zu\\n", offsetof({name}, {at}));' for at, _ in fields]
@@ -394,7 +464,9 @@ def test_tables_hold_every_value() -> None:
     assert set(_plan._SHORTCUTS) == set(_structs.Shortcut)
     assert set(_plan._SOURCES) == set(_structs.PreprocessSource)
     assert set(_plan._SCORES) == set(_structs.Scores)
-    assert set(_model._CONV.values()) == set(_structs.Conv) and set(_model._MEMORY.values()) == set(_structs.Memory)
+    assert set(_model._CONV.values()) == set(_structs.Conv) and set(_model._MEMORY.values()) == set(
+        _structs.Memory
+    )
     assert {code for code, _ in _pictures.FORMATS.values()} == set(_structs.Pixels)
     mine, its = _session._PREDICTION, _structs.PredictionStruct
     assert mine.itemsize == ctypes.sizeof(its)

@@ -1,4 +1,5 @@
-"""Model.observe: its numbers are the program's to the bit, and NumPy's; lesions; anything that can be iterated over."""
+"""Model.observe: its numbers are the program's to the bit, and NumPy's; lesions; anything
+that can be iterated over."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ import pytest
 from conftest import ROOT, resnet_json
 from libresnet import _lens
 
-# A tile's float sums are good to some 1e-6 of its spread (responses.h), and tiles of 256 pixels are merged in double.
+# A tile's float sums are good to some 1e-6 of its spread (responses.h), and tiles of 256
+# pixels are merged in double.
 TOLERANCE = 2e-6
 NETS = ("plain20", "resnet20")
 
@@ -35,7 +37,10 @@ def files(data):
 
 @pytest.fixture(scope="module")
 def documents(data):
-    return {name: resnet_json("compare", net(name), "--data", data, "--lesions", 0)["models"][0] for name in NETS}
+    return {
+        name: resnet_json("compare", net(name), "--data", data, "--lesions", 0)["models"][0]
+        for name in NETS
+    }
 
 
 @pytest.fixture
@@ -54,19 +59,37 @@ def still_running():
 # ---- the numbers ----
 
 
-@pytest.mark.parametrize("options", [{"threads": 1}, {"threads": 2}, {"threads": 5, "batch": 3}, {}])
+@pytest.mark.parametrize(
+    "options", [{"threads": 1}, {"threads": 2}, {"threads": 5, "batch": 3}, {}]
+)
 @pytest.mark.parametrize("name", NETS)
 def test_numbers_are_the_programs(name, options, files, documents):
     responses = libresnet.Model(net(name)).observe(files, **options)
     expected = documents[name]["responses"]
     assert responses.pictures == len(files) == 70 and len(responses) == len(expected)
-    renamed = {"values": "values", "mean": "mean", "std": "std", "min": "min", "max": "max", "negative": "negative"}
-    renamed.update(op="op", name="name", tensor="tensor", point="point", channels="channels", dead_channels="dead")
+    renamed = {
+        "values": "values",
+        "mean": "mean",
+        "std": "std",
+        "min": "min",
+        "max": "max",
+        "negative": "negative",
+    }
+    renamed.update(
+        op="op",
+        name="name",
+        tensor="tensor",
+        point="point",
+        channels="channels",
+        dead_channels="dead",
+    )
     for row, told in zip(responses, expected):
         for theirs, ours in renamed.items():
             assert row[ours] == told[theirs], (theirs, told)
         assert row["layer"] == (told["layer"] or 0) and row["block"] == (told["block"] or "")
-        assert [row[f"p{rank}"] for rank in (1, 25, 50, 75, 99)] == list(told["percentiles"].values())
+        assert [row[f"p{rank}"] for rank in (1, 25, 50, 75, 99)] == list(
+            told["percentiles"].values()
+        )
 
 
 def test_shapes_are_the_plans(model, files):
@@ -91,12 +114,17 @@ def test_numbers_are_numpys(model):
     assert [(row["op"], row["point"]) for row in responses] == list(told)
     for row, parts in zip(responses, told.values()):
         values = np.concatenate(parts).astype(np.float64)
-        assert row["values"] == values.size and row["min"] == values.min() and row["max"] == values.max()
+        assert (
+            row["values"] == values.size
+            and row["min"] == values.min()
+            and row["max"] == values.max()
+        )
         assert row["mean"] == pytest.approx(values.mean(), abs=TOLERANCE * values.std())
         assert row["std"] == pytest.approx(values.std(), rel=TOLERANCE)
         assert row["negative"] == np.mean(values <= 0)
         assert row["dead"] == np.sum(values.reshape(-1, values.shape[-1]).max(0) <= 0)
-        if row["height"] * row["width"] * row["channels"] <= 1024:  # else percentiles are of a sample
+        # else percentiles are of a sample
+        if row["height"] * row["width"] * row["channels"] <= 1024:
             ranks = np.percentile(values, (1, 25, 50, 75, 99), method="inverted_cdf")
             for exact, rank in zip(ranks, (1, 25, 50, 75, 99)):
                 assert abs(row[f"p{rank}"] - exact) <= abs(exact) / 64 + 1e-3
@@ -108,7 +136,10 @@ def test_everything_has_the_usual(model, files):
     assert len(everything) > len(usual)
     rows = {(row["op"], row["point"]): row for row in everything}
     for row in usual:
-        assert all(row[name] == rows[row["op"], row["point"]][name] for name in ("values", "std", "p50", "dead"))
+        assert all(
+            row[name] == rows[row["op"], row["point"]][name]
+            for name in ("values", "std", "p50", "dead")
+        )
 
 
 # ---- what may be observed ----
@@ -149,7 +180,8 @@ def test_generators_differ_by_rounding_only(model, files):
 
 
 def test_little_is_held_at_once(model, pixels, monkeypatch):
-    """Pixels that come one by one are run before there are too many, with the same numbers."""
+    """Pixels that come one by one are run before there are too many, with the same
+    numbers."""
     expected = model.observe(pixels)
     monkeypatch.setattr(_lens, "_HELD_BYTES", 3 * pixels[0].nbytes)
     assert max(len(portion.pictures) for portion in _lens._portions(iter(pixels), 8)) == 3
@@ -264,14 +296,18 @@ def test_lesions_end_with_an_exception(model, files):
 
 def test_lesions_are_the_programs(data, files):
     """Accuracy without each block, as resnet compare has it."""
-    told = resnet_json("compare", net("resnet20"), "--data", data, "--lesions", len(files))["models"][0]
+    told = resnet_json("compare", net("resnet20"), "--data", data, "--lesions", len(files))[
+        "models"
+    ][0]
     truth = [file.parent.name for file in files]
     with libresnet.Model(net("resnet20")) as model:
         for block in told["blocks"]:
             if not block["can_skip"]:
                 continue
             with model.skip(block["name"]):
-                right = sum(best[0].label == name for best, name in zip(model.classify(files, k=1), truth))
+                right = sum(
+                    best[0].label == name for best, name in zip(model.classify(files, k=1), truth)
+                )
             assert right / len(files) == block["skipped_top1"]
 
 
@@ -296,8 +332,13 @@ def test_pandas(model, files):
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     responses = model.observe(files[:3])
     table = responses.to_pandas()
-    assert isinstance(table, pandas.DataFrame) and list(table.columns) == list(responses.array.dtype.names)
-    assert table["std"].tolist() == responses["std"].tolist() and table["name"].tolist() == responses["name"].tolist()
+    assert isinstance(table, pandas.DataFrame) and list(table.columns) == list(
+        responses.array.dtype.names
+    )
+    assert (
+        table["std"].tolist() == responses["std"].tolist()
+        and table["name"].tolist() == responses["name"].tolist()
+    )
 
 
 def test_plot(model, files, tmp_path, monkeypatch):

@@ -1,5 +1,5 @@
-"""What the package costs and leaves behind: nothing after 10,000 models, import time, the overhead of a call; and how it
-finds its library."""
+"""What the package costs and leaves behind: nothing after 10,000 models, import time, the
+overhead of a call; and how it finds its library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import BUILD, PACKAGE, RESNET20, ROOT, SAMPLES, made_net, measured, python, unsanitized
+from conftest import (
+    BUILD,
+    PACKAGE,
+    RESNET20,
+    ROOT,
+    SAMPLES,
+    made_net,
+    measured,
+    python,
+    unsanitized,
+)
 
 import libresnet
 from libresnet import Model, _session
@@ -79,9 +89,14 @@ def test_10_000_models_leave_nothing_behind(capsys: pytest.CaptureFixture) -> No
     states = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
     assert len(states) == 10
     warm, last = states[1], states[-1]
-    measured(capsys, f"{CYCLES} models and sessions: {(last[0] - warm[0]) / 1024:+.0f} KiB after the first {CYCLES // 5}")
+    measured(
+        capsys,
+        f"{CYCLES} models and sessions: {(last[0] - warm[0]) / 1024:+.0f} KiB after the first {CYCLES // 5}",
+    )
     assert last[0] - warm[0] < 1 << 20, states  # 131 bytes for each of 8,000
-    assert len({files for _, files, _ in states}) == 1 and {threads for _, _, threads in states} == {0}, states
+    assert len({files for _, files, _ in states}) == 1 and {
+        threads for _, _, threads in states
+    } == {0}, states
 
 
 # ---- what it costs ----
@@ -99,8 +114,9 @@ print((middle - begin) * 1e3, (time.perf_counter() - middle) * 1e3)
 @pytest.mark.alone
 @unsanitized
 def test_import_time(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """Compare the import with NumPy's in the same process, both compiled as pip leaves them: the least times of several,
-    since other programs use the machine too. Loading the library is part of it."""
+    """Compare the import with NumPy's in the same process, both compiled as pip leaves
+    them: the least times of several, since other programs use the machine too. Loading
+    the library is part of it."""
     compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
     pairs: list[tuple[float, float]] = []
     numpys = ours = float("inf")
@@ -113,9 +129,15 @@ def test_import_time(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert ours < IMPORT_SHARE * numpys, pairs
 
 
-@pytest.mark.skipif(not hasattr(sys, "stdlib_module_names"), reason="Python before 3.10 does not know its own modules")
+@pytest.mark.skipif(
+    not hasattr(sys, "stdlib_module_names"),
+    reason="Python before 3.10 does not know its own modules",
+)
 def test_completion_shows_all_public_names_and_no_others() -> None:
-    shown = python("-c", "import libresnet; print(*(name for name in dir(libresnet) if not name.startswith('_')))")
+    shown = python(
+        "-c",
+        "import libresnet; print(*(name for name in dir(libresnet) if not name.startswith('_')))",
+    )
     assert shown.stdout.split() == sorted(libresnet.__all__), shown.stderr
 
 
@@ -144,10 +166,12 @@ def least_of_calls(run: object, calls: int) -> float:
 @pytest.mark.alone
 @unsanitized
 def test_overhead_of_a_call(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """Compare session.run with the bare ctypes call of the same function, for one thread, one image and NHWC.
+    """Compare session.run with the bare ctypes call of the same function, for one thread,
+    one image and NHWC.
 
-    The control is the same bare call without a session, which C refuses at once: what any call from Python costs. All
-    checks and conversions of session.run may cost as much again. The least times count, taken in turns.
+    The control is the same bare call without a session, which C refuses at once: what any
+    call from Python costs. All checks and conversions of session.run may cost as much
+    again. The least times count, taken in turns.
     """
     path = made_net(tmp_path / "tiny.onnx", size=8, width=0.25)
     with Model(path) as model, model.session(threads=1, batch=1) as session:
@@ -169,10 +193,14 @@ def test_overhead_of_a_call(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
         for turn in range(30):
             for name, call in calls.items():
                 least[name] = min(least[name], least_of_calls(call, 2000))
-            more = {suffix: least[f"run{suffix}"] - least[f"bare{suffix}"] for suffix in ("", ", out=")}
+            more = {
+                suffix: least[f"run{suffix}"] - least[f"bare{suffix}"] for suffix in ("", ", out=")
+            }
             if turn >= 4 and max(more.values()) < least["refused"]:
                 break
-    measured(capsys, "session.run: " + ", ".join(f"{name} {time:.2f} us" for name, time in least.items()))
+    measured(
+        capsys, "session.run: " + ", ".join(f"{name} {time:.2f} us" for name, time in least.items())
+    )
     assert max(more.values()) < least["refused"], least
 
 
@@ -202,7 +230,9 @@ def compiled(folder: Path, name: str, source: str) -> Path:
     if compiler is None:
         pytest.skip("there is no C compiler, cc")
     (folder / "fake.c").write_text(source)
-    subprocess.run([compiler, "-shared", "-fPIC", folder / "fake.c", "-o", folder / name], check=True)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", folder / "fake.c", "-o", folder / name], check=True
+    )
     return folder / name
 
 
@@ -218,7 +248,8 @@ def test_the_variable_names_a_file_or_a_folder(tmp_path: Path) -> None:
 
 def test_a_relative_name_is_the_file_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "folder").mkdir()
-    for name in ("here.so", "folder/libresnet.so"):  # a libresnet.so here would be taken for a module of Python's
+    # a libresnet.so here would be taken for a module of Python's
+    for name in ("here.so", "folder/libresnet.so"):
         shutil.copy(os.path.realpath(BUILD / "libresnet.so"), tmp_path / name)
     monkeypatch.chdir(tmp_path)
     assert found(LIBRESNET_LIBRARY="here.so") == str(tmp_path / "here.so")
@@ -228,7 +259,11 @@ def test_a_relative_name_is_the_file_here(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_wrong_variable_is_told(tmp_path: Path) -> None:
     for wrong in (tmp_path, tmp_path / "none.so", tmp_path / "no folder" / "libresnet.so"):
         message = complaint(LIBRESNET_LIBRARY=str(wrong))
-        assert str(wrong) in message and "LIBRESNET_LIBRARY" in message and "name a libresnet.so" in message
+        assert (
+            str(wrong) in message
+            and "LIBRESNET_LIBRARY" in message
+            and "name a libresnet.so" in message
+        )
     text = tmp_path / "libresnet.so"
     text.write_text("no library")
     assert "cannot be loaded" in complaint(LIBRESNET_LIBRARY=str(tmp_path))
@@ -237,14 +272,20 @@ def test_a_wrong_variable_is_told(tmp_path: Path) -> None:
 def package_alone(folder: Path) -> Path:
     """The package where no checkout is around it."""
     target = folder / "site" / "libresnet"
-    shutil.copytree(PACKAGE / "libresnet", target, ignore=shutil.ignore_patterns("__pycache__", "native"))
+    shutil.copytree(
+        PACKAGE / "libresnet", target, ignore=shutil.ignore_patterns("__pycache__", "native")
+    )
     return target
 
 
 def test_without_a_library_both_places_are_named(tmp_path: Path) -> None:
     package = package_alone(tmp_path)
     message = complaint(LIBRESNET_LIBRARY="", PYTHONPATH=str(package.parent))
-    assert str(package / "native") in message and "install the wheel" in message and "LIBRESNET_LIBRARY" in message
+    assert (
+        str(package / "native") in message
+        and "install the wheel" in message
+        and "LIBRESNET_LIBRARY" in message
+    )
 
 
 def test_the_wheels_library_comes_before_the_checkouts(tmp_path: Path) -> None:
@@ -294,7 +335,11 @@ def test_a_helper_of_another_version_is_told(tmp_path: Path) -> None:
     for source in ("unsigned resnet_python_abi(void) { return 77; }\n", "int other;\n"):
         compiled(tmp_path, "libresnet_python.so", source)
         message = complaint(read, LIBRESNET_LIBRARY=str(tmp_path))
-        assert str(tmp_path) in message and "another version" in message and "install both together" in message
+        assert (
+            str(tmp_path) in message
+            and "another version" in message
+            and "install both together" in message
+        )
     program = "from libresnet import _library; _library.program()"
     assert "program `resnet`" in complaint(program, LIBRESNET_LIBRARY=str(tmp_path))
 
@@ -309,14 +354,18 @@ def test_the_net_that_ships_is_found(tmp_path: Path) -> None:
     (package / "native").mkdir()
     shutil.copy(RESNET20, package / "native")
     done = python("-c", code, **where)
-    assert done.stdout.strip() == str(beside if beside.exists() else package / "native" / RESNET20.name)
+    assert done.stdout.strip() == str(
+        beside if beside.exists() else package / "native" / RESNET20.name
+    )
     assert libresnet.Model().path == str(beside if beside.exists() else RESNET20)
 
 
 # ---- processors ----
 
 
-def test_cpus_are_those_of_mask_and_control_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cpus_are_those_of_mask_and_control_groups(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from libresnet import _cpus
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
@@ -325,7 +374,13 @@ def test_cpus_are_those_of_mask_and_control_groups(monkeypatch: pytest.MonkeyPat
     assert _cpus.usable_cpus() == 8
     inner = tmp_path / "groups" / "pods" / "one"
     inner.mkdir(parents=True)
-    for text, expected in (("max 100000", 8), ("150000 100000", 2), ("5000 100000", 1), ("1600000 100000", 8), ("", 8)):
+    for text, expected in (
+        ("max 100000", 8),
+        ("150000 100000", 2),
+        ("5000 100000", 1),
+        ("1600000 100000", 8),
+        ("", 8),
+    ):
         (tmp_path / "groups" / "cpu.max").write_text(text)
         assert _cpus.usable_cpus() == expected
     (tmp_path / "groups" / "cpu.max").write_text("max 100000")

@@ -1,4 +1,5 @@
-"""Models: opening from everything, what they say of themselves, errors and warnings, their life, pickling."""
+"""Models: opening from everything, what they say of themselves, errors and warnings,
+their life, pickling."""
 
 from __future__ import annotations
 
@@ -153,7 +154,10 @@ def test_it_says_what_inspect_says(file: Path) -> None:
     with Model(file) as model:
         info, way = model.info, told["preprocess"]
         assert (model.name, model.classes) == (told["model"]["name"], told["model"]["classes"])
-        assert model.input_shape[:2] == (told["model"]["input_height"], told["model"]["input_width"])
+        assert model.input_shape[:2] == (
+            told["model"]["input_height"],
+            told["model"]["input_width"],
+        )
         assert model.labels == (tuple(told["labels"]) if told["labels"] else None)
         assert info.notice == (told["notice"] or "")
         assert [(found.severity, found.message) for found in info.findings] == [
@@ -162,10 +166,22 @@ def test_it_says_what_inspect_says(file: Path) -> None:
         assert info.preprocess_source == way.pop("source")
         for name, value in way.items():
             mine = getattr(model.preprocess, name)
-            assert np.allclose(mine, value, rtol=1e-6) if name in ("scale", "mean", "std") else mine == value, name
+            assert (
+                np.allclose(mine, value, rtol=1e-6)
+                if name in ("scale", "mean", "std")
+                else mine == value
+            ), name
         for mine, its in {"conv_layers": "layers"}.items():
             assert getattr(info, mine) == told[its]
-        for name in ("producer", "opset", "precision", "parameters", "macs", "weights_bytes", "arena_bytes"):
+        for name in (
+            "producer",
+            "opset",
+            "precision",
+            "parameters",
+            "macs",
+            "weights_bytes",
+            "arena_bytes",
+        ):
             assert getattr(info, name) == told[name], name
         assert info.arena_lower_bound == told["arena_lower_bound"]
         assert len(model.plan) == len(told["ops"])
@@ -190,7 +206,9 @@ def test_plan_is_a_sequence(model: Model) -> None:
     with pytest.raises(AttributeError):
         plan[0].name = "other"  # type: ignore[misc]
     lines = repr(plan).splitlines()
-    assert len(lines) == len(plan) + 2 and "stage1.block1" in repr(plan) and "winograd" in repr(plan)
+    assert (
+        len(lines) == len(plan) + 2 and "stage1.block1" in repr(plan) and "winograd" in repr(plan)
+    )
 
 
 def test_scores_are_named(tmp_path: Path) -> None:
@@ -208,7 +226,9 @@ def test_options_reach_the_library() -> None:
     assert Model(input_size=64).input_shape == (64, 64, 3)
     assert Model(input_size=(40, np.int64(48))).input_shape == (40, 48, 3)
     assert Model(preprocess="imagenet").preprocess == Preprocess.preset("imagenet")
-    mine = Preprocess(resize=40, crop=32, order="BGR", scale=1.0, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
+    mine = Preprocess(
+        resize=40, crop=32, order="BGR", scale=1.0, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0)
+    )
     chosen = Model(preprocess=mine)
     assert chosen.preprocess == mine and chosen.info.preprocess_source == "options"
     with Model(BROKEN / "two_outputs.onnx", output="fc.out") as model:
@@ -248,7 +268,9 @@ def test_options_reach_the_library() -> None:
 def test_wrong_options_are_refused(options: dict) -> None:
     with pytest.raises(libresnet.ArgumentError) as raised:
         Model(**options)
-    assert raised.value.status is libresnet.Status.ERROR_ARGUMENT and isinstance(raised.value, ValueError)
+    assert raised.value.status is libresnet.Status.ERROR_ARGUMENT and isinstance(
+        raised.value, ValueError
+    )
     with pytest.raises(libresnet.ArgumentError):
         Model.from_bytes(RESNET20.read_bytes(), **options)
 
@@ -274,8 +296,20 @@ def test_errors_have_types(tmp_path: Path) -> None:
         (tmp_path, {}, libresnet.FileError, OSError, "ERROR_IO"),
         (cut, {}, libresnet.FormatError, ValueError, "ERROR_FORMAT"),
         (RESNET20, {"max_file_bytes": 1000}, libresnet.LimitError, libresnet.Error, "ERROR_LIMIT"),
-        (RESNET20, {"max_memory_bytes": 1000}, libresnet.LimitError, libresnet.Error, "ERROR_LIMIT"),
-        (BROKEN / "resize.onnx", {}, libresnet.UnsupportedModelError, libresnet.Error, "ERROR_UNSUPPORTED"),
+        (
+            RESNET20,
+            {"max_memory_bytes": 1000},
+            libresnet.LimitError,
+            libresnet.Error,
+            "ERROR_LIMIT",
+        ),
+        (
+            BROKEN / "resize.onnx",
+            {},
+            libresnet.UnsupportedModelError,
+            libresnet.Error,
+            "ERROR_UNSUPPORTED",
+        ),
     ]
     for path, options, kind, base, status in cases:
         with pytest.raises(base) as raised:
@@ -286,8 +320,15 @@ def test_errors_have_types(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         Model(tmp_path / "none.onnx")
     again = pickle.loads(pickle.dumps(missing.value))
-    assert (missing.value.errno, missing.value.filename) == (errno.ENOENT, str(tmp_path / "none.onnx"))
-    assert (again.errno, again.filename, str(again)) == (errno.ENOENT, missing.value.filename, str(missing.value))
+    assert (missing.value.errno, missing.value.filename) == (
+        errno.ENOENT,
+        str(tmp_path / "none.onnx"),
+    )
+    assert (again.errno, again.filename, str(again)) == (
+        errno.ENOENT,
+        missing.value.filename,
+        str(missing.value),
+    )
     for empty in (b"", bytearray(), np.empty(0, np.uint8)):
         with pytest.raises(libresnet.FormatError):
             Model.from_bytes(empty)
@@ -327,7 +368,12 @@ def test_errors_name_node_operator_and_attribute(tmp_path: Path) -> None:
     format_error, unsupported = libresnet.FormatError, libresnet.UnsupportedModelError
     node = "layer1.0.conv1"
     assert place(attribute("strides", [0, 1]), tmp_path) == (format_error, node, "Conv", "strides")
-    assert place(attribute("my attribute", 1), tmp_path) == (unsupported, node, "Conv", "my attribute")
+    assert place(attribute("my attribute", 1), tmp_path) == (
+        unsupported,
+        node,
+        "Conv",
+        "my attribute",
+    )
     assert place(renamed, tmp_path) == (unsupported, "attribute 'of' me", "Fancy Conv", None)
     assert place(hostile, tmp_path)[1:] == ("attribute evil", "Conv", None)
     with pytest.raises(libresnet.Error) as raised:
@@ -345,7 +391,11 @@ def test_errors_can_be_pickled() -> None:
     with pytest.raises(libresnet.PictureError) as picture:
         libresnet.read_picture("/not there.jpg")
     again = pickle.loads(pickle.dumps(picture.value))
-    assert (again.path, again.status, str(again)) == ("/not there.jpg", picture.value.status, str(picture.value))
+    assert (again.path, again.status, str(again)) == (
+        "/not there.jpg",
+        picture.value.status,
+        str(picture.value),
+    )
 
 
 def test_errors_bear_the_name_that_users_write() -> None:
@@ -366,13 +416,19 @@ def test_every_status_has_a_class() -> None:
     assert isinstance(_errors.error_of(99, "of a newer library"), libresnet.SystemFailure)
 
 
-@pytest.mark.parametrize("name", ["int8_qdq", "control_flow", "training_opset13", "functions_called"])
+@pytest.mark.parametrize(
+    "name", ["int8_qdq", "control_flow", "training_opset13", "functions_called"]
+)
 def test_refused_files_say_why(name: str) -> None:
     expected = json.loads((ROOT / "tests" / "models" / "index.json").read_text())
     assert f"{name}.onnx" in json.dumps(expected)
     with pytest.raises(libresnet.UnsupportedModelError) as raised:
         Model(BROKEN / f"{name}.onnx")
-    assert raised.value.node is not None and raised.value.op and raised.value.op in raised.value.message
+    assert (
+        raised.value.node is not None
+        and raised.value.op
+        and raised.value.op in raised.value.message
+    )
 
 
 # ---- warnings ----
@@ -390,8 +446,12 @@ def test_a_guess_is_told_once_and_for_the_users_line(small_net: Path) -> None:
                 model.classify(CAT)
 
 
-@pytest.mark.parametrize("size, advice", [(None, "with preprocess='cifar10'"), (64, "with preprocess=this one")])
-def test_what_is_said_of_a_guess_can_be_followed(small_net: Path, size: int | None, advice: str) -> None:
+@pytest.mark.parametrize(
+    "size, advice", [(None, "with preprocess='cifar10'"), (64, "with preprocess=this one")]
+)
+def test_what_is_said_of_a_guess_can_be_followed(
+    small_net: Path, size: int | None, advice: str
+) -> None:
     with Model(small_net, input_size=size) as model:
         guess = model.preprocess
         with pytest.warns(libresnet.ModelWarning, match=advice):
@@ -466,7 +526,12 @@ def test_use_after_close_is_refused() -> None:
     model = Model(RESNET20)
     early, late = model.session(threads=1), model.session(threads=1)
     early.close()
-    for use in (lambda: early.run(x), lambda: early.classify(CAT), lambda: early.skip(0), lambda: early.observe(print)):
+    for use in (
+        lambda: early.run(x),
+        lambda: early.classify(CAT),
+        lambda: early.skip(0),
+        lambda: early.observe(print),
+    ):
         with pytest.raises(libresnet.ArgumentError, match="session is closed"):
             use()
     assert late.run(x).shape == (1, 10)
@@ -575,7 +640,9 @@ def test_save_needs_weights_and_keeps_answers(tmp_path: Path) -> None:
 
 
 def test_pickled_by_path_and_options() -> None:
-    model = Model(RESNET20, conv="direct", preprocess=Preprocess(resize=32, crop=32), input_size=(32, 32))
+    model = Model(
+        RESNET20, conv="direct", preprocess=Preprocess(resize=32, crop=32), input_size=(32, 32)
+    )
     data = pickle.dumps(model)
     assert len(data) < 2000
     model.close()
@@ -587,7 +654,10 @@ def test_pickled_by_path_and_options() -> None:
 
 
 def test_what_cannot_be_pickled_says_what_to_do() -> None:
-    with Model.from_bytes(RESNET20.read_bytes()) as model, pytest.raises(TypeError, match="write the bytes to a file"):
+    with (
+        Model.from_bytes(RESNET20.read_bytes()) as model,
+        pytest.raises(TypeError, match="write the bytes to a file"),
+    ):
         pickle.dumps(model)
     with Model() as model, pytest.raises(TypeError, match="pickle its model"):
         pickle.dumps(model.session(threads=1))
@@ -635,7 +705,10 @@ def test_tables_escape_hostile_names(tmp_path: Path) -> None:
             tags = set(re.findall(r"<\s*/?\s*(\w+)", page))
             assert tags <= {"table", "caption", "thead", "tbody", "tr", "th", "td"}, tags
             assert "&lt;img src=x" in page
-        assert "&lt;script&gt;alert(&#x27;&amp;&quot;&#x27;)&lt;/script&gt;" in model.plan._repr_html_()
+        assert (
+            "&lt;script&gt;alert(&#x27;&amp;&quot;&#x27;)&lt;/script&gt;"
+            in model.plan._repr_html_()
+        )
         assert model.plan._repr_html_().count("<tr>") == len(model.plan) + 1
 
 
@@ -646,14 +719,18 @@ def test_plan_to_pandas(model: Model) -> None:
     assert list(frame["name"]) == [op.name for op in model.plan]
 
 
-def test_without_pandas_the_plan_says_what_to_install(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pandas_the_plan_says_what_to_install(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="Plan.to_pandas needs pandas.*pip install pandas"):
         model.plan.to_pandas()
 
 
 def test_models_of_others() -> None:
-    with Model(shared("models", "cifar10_resnet20_optionA_opset13.onnx"), preprocess="cifar10") as model:
+    with Model(
+        shared("models", "cifar10_resnet20_optionA_opset13.onnx"), preprocess="cifar10"
+    ) as model:
         assert [block.shortcut for block in model.blocks].count("option A") == 2
     file = shared("models", "cifar_resnet20_dynamo.onnx")
     with pytest.raises(libresnet.Error, match="external"):

@@ -1,6 +1,8 @@
-"""libresnet.ray and `libresnet.batch --ray` on real clusters: two nodes on this machine, workers and nodes killed.
+"""libresnet.ray and `libresnet.batch --ray` on real clusters: two nodes on this machine,
+workers and nodes killed.
 
-The nodes are Ray's own processes, started by this test and ended with it; nothing leaves the machine.
+The nodes are Ray's own processes, started by this test and ended with it; nothing leaves
+the machine.
 """
 
 from __future__ import annotations
@@ -21,9 +23,13 @@ from conftest import SAMPLES, made_net, measured, python, shared
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_DATA_LOG_LEVEL"] = "ERROR"
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install libresnet[ray]")
-pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: pip install libresnet[ray]")
+pq = pytest.importorskip(
+    "pyarrow.parquet", reason="pyarrow is not installed: pip install libresnet[ray]"
+)
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install libresnet[ray]")
-pytest.importorskip("ray.data", reason="ray is not installed with its data part: pip install libresnet[ray]")
+pytest.importorskip(
+    "ray.data", reason="ray is not installed with its data part: pip install libresnet[ray]"
+)
 
 import libresnet  # noqa: E402
 import libresnet.ray  # noqa: E402
@@ -39,8 +45,10 @@ ROUNDS = 4  # of a measurement that other programs may disturb
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Two nodes with a CPU each, the first of them the head."""
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE,
-                                                          "include_dashboard": False})
+    nodes = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False},
+    )
     nodes.add_node(num_cpus=1, object_store_memory=STORE)
     nodes.wait_for_nodes()
     yield nodes
@@ -65,8 +73,13 @@ def connection(cluster: Cluster) -> Iterator[None]:
 
 def classified(data, actors: int = 1, cpus: float = 1, size: int = 32, **options):
     """A data set's answers."""
-    return data.map_batches(libresnet.ray.Classifier, fn_constructor_kwargs=options, num_cpus=cpus, batch_size=size,
-                            compute=ray.data.ActorPoolStrategy(size=actors))
+    return data.map_batches(
+        libresnet.ray.Classifier,
+        fn_constructor_kwargs=options,
+        num_cpus=cpus,
+        batch_size=size,
+        compute=ray.data.ActorPoolStrategy(size=actors),
+    )
 
 
 # ---- processes ----
@@ -82,7 +95,8 @@ def parents() -> dict[int, int]:
 
 
 def actors_of_this_test() -> dict[int, int]:
-    """Processes of Ray Data's actors on this test's nodes, and the raylets (nodes) that they belong to."""
+    """Processes of Ray Data's actors on this test's nodes, and the raylets (nodes)
+    that they belong to."""
     started_by = parents()
     found = {}
     for process, raylet in started_by.items():
@@ -156,10 +170,17 @@ def test_pictures_of_one_size_come_as_one_array(model):
 def test_grey_and_transparent_pixels_are_taken(model):
     pixels = libresnet.read_picture(SAMPLES / "cat-tabby.jpg")
     pictures = np.empty(4, object)
-    pictures[:] = [pixels[:, :, 0], np.dstack([pixels, pixels[:, :, :1]]), pixels[:, :, :1], pixels[np.newaxis, :, :, 0]]
+    pictures[:] = [
+        pixels[:, :, 0],
+        np.dstack([pixels, pixels[:, :, :1]]),
+        pixels[:, :, :1],
+        pixels[np.newaxis, :, :, 0],
+    ]
     rows = libresnet.ray.Classifier(k=1)({"image": pictures})
     grey = np.repeat(pixels[:, :, :1], 3, axis=2)
-    assert rows["score"].to_pylist() == [model.classify(one, k=1)[0].score for one in (grey, pixels, grey, grey)]
+    assert rows["score"].to_pylist() == [
+        model.classify(one, k=1)[0].score for one in (grey, pixels, grey, grey)
+    ]
 
 
 def test_what_is_no_picture_is_a_row_with_its_error(tmp_path):
@@ -167,10 +188,21 @@ def test_what_is_no_picture_is_a_row_with_its_error(tmp_path):
     good = SAMPLES / "cat-tabby.jpg"
     classify = libresnet.ray.Classifier(k=5)
     pictures = np.empty(4, object)
-    pictures[:] = [libresnet.read_picture(good), np.zeros((0, 5, 3), np.uint8), np.zeros((3, 3, 7), np.uint8), None]
-    for given in ({"image": pictures},
-                  {"bytes": np.array([good.read_bytes(), b"", b"no picture", good.read_bytes()[:300]], object)},
-                  {"path": np.array([str(good), str(tmp_path / "text.jpg"), str(tmp_path), "missing.jpg"])}):
+    pictures[:] = [
+        libresnet.read_picture(good),
+        np.zeros((0, 5, 3), np.uint8),
+        np.zeros((3, 3, 7), np.uint8),
+        None,
+    ]
+    for given in (
+        {"image": pictures},
+        {
+            "bytes": np.array(
+                [good.read_bytes(), b"", b"no picture", good.read_bytes()[:300]], object
+            )
+        },
+        {"path": np.array([str(good), str(tmp_path / "text.jpg"), str(tmp_path), "missing.jpg"])},
+    ):
         rows = classify(given).to_pylist()
         assert [row["error"] is None for row in rows] == [True, False, False, False], rows
         assert [row["label"] for row in rows] == ["cat", None, None, None]
@@ -180,12 +212,19 @@ def test_what_is_no_picture_is_a_row_with_its_error(tmp_path):
 def test_null_is_a_row_with_its_error():
     good = SAMPLES / "cat-tabby.jpg"
     classify = libresnet.ray.Classifier(k=5)
-    for column, picture in (("path", str(good)), ("bytes", good.read_bytes()), ("image", libresnet.read_picture(good))):
+    for column, picture in (
+        ("path", str(good)),
+        ("bytes", good.read_bytes()),
+        ("image", libresnet.read_picture(good)),
+    ):
         for null in (None, float("nan")):
             values = np.empty(2, object)
             values[:] = [picture, null]
             rows = classify({column: values}).to_pylist()
-            assert [(row["label"], row["error"]) for row in rows] == [("cat", None), (None, "is null")]
+            assert [(row["label"], row["error"]) for row in rows] == [
+                ("cat", None),
+                (None, "is null"),
+            ]
 
 
 def test_other_columns_are_kept_tensors_too():
@@ -199,7 +238,9 @@ def test_other_columns_are_kept_tensors_too():
         "deep": np.arange(48).reshape(2, 4, 3, 2),
         "ragged": ragged,
     }
-    rows = libresnet.ray.Classifier(k=1)({"path": np.array([str(SAMPLES / "cat-tabby.jpg")] * 2), **others})
+    rows = libresnet.ray.Classifier(k=1)(
+        {"path": np.array([str(SAMPLES / "cat-tabby.jpg")] * 2), **others}
+    )
     assert rows["label"].to_pylist() == ["cat", "cat"]
     given = ray.data.block.BlockAccessor.for_block(rows).to_numpy(list(others))
     for name, values in others.items():
@@ -219,10 +260,18 @@ def test_wrong_arguments_are_told(model):
 
 def test_without_ray_it_says_what_to_install(tmp_path):
     done = python("-c", "import sys; sys.modules['ray'] = None; import libresnet.ray")
-    assert done.stderr.endswith("ImportError: libresnet.ray needs ray: pip install 'libresnet[ray]'\n")
-    done = python("-c", "import sys; sys.modules['ray'] = None; from libresnet.batch import main; "
-                        f"sys.exit(main(['--ray', 'local', {str(SAMPLES)!r}, {str(tmp_path / 'out.parquet')!r}]))")
-    assert (done.returncode, done.stderr) == (1, "batch: --ray needs ray: pip install 'libresnet[ray]'\n")
+    assert done.stderr.endswith(
+        "ImportError: libresnet.ray needs ray: pip install 'libresnet[ray]'\n"
+    )
+    done = python(
+        "-c",
+        "import sys; sys.modules['ray'] = None; from libresnet.batch import main; "
+        f"sys.exit(main(['--ray', 'local', {str(SAMPLES)!r}, {str(tmp_path / 'out.parquet')!r}]))",
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "batch: --ray needs ray: pip install 'libresnet[ray]'\n",
+    )
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "nonsense"])
@@ -233,7 +282,9 @@ def test_a_cluster_that_is_not_there_is_reported_at_once(tmp_path, address):
     imported = time.monotonic()
     done = python("-m", "libresnet.batch", "--ray", address, SAMPLES, tmp_path / "out.parquet")
     assert done.returncode == 1 and done.stderr.startswith(f"batch: --ray {address}: "), done.stderr
-    assert len(done.stderr.splitlines()) == 1 and time.monotonic() - imported < 5 * (imported - begun)
+    assert len(done.stderr.splitlines()) == 1 and time.monotonic() - imported < 5 * (
+        imported - begun
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -241,8 +292,11 @@ def test_a_cluster_that_is_not_there_is_reported_at_once(tmp_path, address):
 
 
 def test_read_images_map_batches(connected, samples, model):
-    """The line of the manual. Without a mode Ray hands over a palette's indices for its colours."""
-    answers = classified(ray.data.read_images(str(SAMPLES), mode="RGB", include_paths=True), k=2).take_all()
+    """The line of the manual. Without a mode Ray hands over a palette's indices for its
+    colours."""
+    answers = classified(
+        ray.data.read_images(str(SAMPLES), mode="RGB", include_paths=True), k=2
+    ).take_all()
     assert sorted(Path(row["path"]).name for row in answers) == [path.name for path in samples]
     for row in answers:
         assert row["error"] is None
@@ -250,20 +304,28 @@ def test_read_images_map_batches(connected, samples, model):
         assert len(row["labels"]) == 2
 
 
-def test_a_broken_picture_loses_no_batch_and_parquet_has_the_error(connected, samples, model, tmp_path):
+def test_a_broken_picture_loses_no_batch_and_parquet_has_the_error(
+    connected, samples, model, tmp_path
+):
     """As many actors as CPUs, with something left for reading."""
     for path in samples:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "aaa-broken.jpg").write_bytes(samples[0].read_bytes()[:100])
     plan = libresnet.ray.ship()
-    files = ray.data.read_binary_files(str(tmp_path), include_paths=True, ray_remote_args={"num_cpus": 0.1})
-    classified(files, actors=2, cpus=0.9, model=plan).write_parquet(str(tmp_path / "answers"),
-                                                                   ray_remote_args={"num_cpus": 0.1})
+    files = ray.data.read_binary_files(
+        str(tmp_path), include_paths=True, ray_remote_args={"num_cpus": 0.1}
+    )
+    classified(files, actors=2, cpus=0.9, model=plan).write_parquet(
+        str(tmp_path / "answers"), ray_remote_args={"num_cpus": 0.1}
+    )
     rows = {Path(row["path"]).name: row for row in pq.read_table(tmp_path / "answers").to_pylist()}
     assert sorted(rows) == sorted(["aaa-broken.jpg", *(path.name for path in samples)])
     for path in samples:
         best = model.classify(path)
-        assert (rows[path.name]["label"], rows[path.name]["score"]) == (best[0].label, best[0].score)
+        assert (rows[path.name]["label"], rows[path.name]["score"]) == (
+            best[0].label,
+            best[0].score,
+        )
     assert rows["aaa-broken.jpg"]["label"] is None and rows["aaa-broken.jpg"]["error"]
 
 
@@ -279,7 +341,9 @@ def test_threads_are_the_actors_cpus(connected):
         def threads(self) -> int:
             return libresnet.ray._assigned_cpus()
 
-    assert ray.get([Actor.options(num_cpus=cpus).remote().threads.remote() for cpus in (0, 0.5, 1)]) == [1, 1, 1]
+    assert ray.get(
+        [Actor.options(num_cpus=cpus).remote().threads.remote() for cpus in (0, 0.5, 1)]
+    ) == [1, 1, 1]
     assert libresnet.ray._assigned_cpus() == 0  # the driver is no actor
     big = connected.add_node(num_cpus=3, object_store_memory=STORE)
     try:
@@ -296,15 +360,23 @@ def test_weights_lie_in_the_object_store_once(connected, tmp_path, capsys):
     class Actor:
         def own_bytes(self) -> int:
             lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-            return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("Private_Dirty", "Private_Clean")))
+            return sum(
+                int(line.split()[1]) << 10
+                for line in lines
+                if line.startswith(("Private_Dirty", "Private_Clean"))
+            )
 
         def grow(self, model: object) -> tuple[int, int, list]:
-            """What opening the model and classifying adds to this process alone; the weights' size; an answer."""
+            """What opening the model and classifying adds to this process alone; the
+            weights' size; an answer."""
             if isinstance(model, list):  # a reference in a list is handed over as it is
                 model = model[0]
             before = self.own_bytes()
-            self.classify = libresnet.ray.Classifier(model, preprocess="imagenet") if isinstance(model, str) else \
-                libresnet.ray.Classifier(model)
+            self.classify = (
+                libresnet.ray.Classifier(model, preprocess="imagenet")
+                if isinstance(model, str)
+                else libresnet.ray.Classifier(model)
+            )
             rows = self.classify({"path": np.array([str(SAMPLES / "cat-tabby.jpg")])}).to_pylist()
             return self.own_bytes() - before, self.classify._model.info.weights_bytes, rows
 
@@ -312,8 +384,11 @@ def test_weights_lie_in_the_object_store_once(connected, tmp_path, capsys):
     actors = [Actor.remote() for _ in range(3)]
     opened, weights, expected = ray.get(actors[0].grow.remote(str(net)))
     shipped = ray.get([actor.grow.remote([plan]) for actor in actors[1:]])
-    measured(capsys, f"ray: an actor of its own has {opened / 1e6:.0f} MB for a ResNet-50 ({weights / 1e6:.0f} MB of packed weights) "
-          f"that it opened, {' and '.join(f'{grown / 1e6:.0f} MB' for grown, _, _ in shipped)} for one that was shipped")
+    measured(
+        capsys,
+        f"ray: an actor of its own has {opened / 1e6:.0f} MB for a ResNet-50 ({weights / 1e6:.0f} MB of packed weights) "
+        f"that it opened, {' and '.join(f'{grown / 1e6:.0f} MB' for grown, _, _ in shipped)} for one that was shipped",
+    )
     for grown, _, rows in shipped:
         assert opened - grown > 0.95 * weights  # what is left are the session's buffers
         assert rows == expected  # to the bit
@@ -323,7 +398,9 @@ def test_weights_lie_in_the_object_store_once(connected, tmp_path, capsys):
 
 
 def test_few_pictures_need_few_actors(cluster, tmp_path):
-    process = start_batch(SAMPLES / "cat-tabby.jpg", tmp_path / "out.parquet", "--ray", cluster.address)
+    process = start_batch(
+        SAMPLES / "cat-tabby.jpg", tmp_path / "out.parquet", "--ray", cluster.address
+    )
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 0 and "Warning" not in said, said
 
@@ -343,9 +420,15 @@ def test_ten_thousand_pictures_with_a_worker_killed(cluster, locally, tmp_path, 
     assert victim not in actors_of_this_test()
     assert out.read_bytes() == locally
     table = pq.read_table(out)
-    assert len(set(table["path"].to_pylist())) == len(table) == 10_000 and table["error"].null_count == 10_000
-    measured(capsys, f"ray: worker killed after {finished} of 10000 pictures: none lost, none doubled, and the file is to the "
-          f"bit that of one process ({said.split('(')[1].split(')')[0]})")
+    assert (
+        len(set(table["path"].to_pylist())) == len(table) == 10_000
+        and table["error"].null_count == 10_000
+    )
+    measured(
+        capsys,
+        f"ray: worker killed after {finished} of 10000 pictures: none lost, none doubled, and the file is to the "
+        f"bit that of one process ({said.split('(')[1].split(')')[0]})",
+    )
 
 
 @pytest.mark.slow
@@ -356,7 +439,9 @@ def test_a_node_killed(cluster, locally, tmp_path, capsys):
     out = tmp_path / "out.parquet"
     node = cluster.worker_nodes.copy().pop()
     try:
-        process = start_batch("--ray", cluster.address, "--part-rows", 300, f"@{tmp_path / 'list.txt'}", out)
+        process = start_batch(
+            "--ray", cluster.address, "--part-rows", 300, f"@{tmp_path / 'list.txt'}", out
+        )
         wait_for_part(process, tmp_path)
         raylets = set(actors_of_this_test().values())
         cluster.remove_node(node, allow_graceful=False)
@@ -368,8 +453,11 @@ def test_a_node_killed(cluster, locally, tmp_path, capsys):
         cluster.wait_for_nodes()
     assert len(raylets) == 2
     assert pq.read_table(out).equals(expected)
-    measured(capsys, f"ray: node killed after {finished} of 3000 pictures: none lost, none doubled, to the bit "
-          f"({said.split('(')[1].split(')')[0]})")
+    measured(
+        capsys,
+        f"ray: node killed after {finished} of 3000 pictures: none lost, none doubled, to the bit "
+        f"({said.split('(')[1].split(')')[0]})",
+    )
 
 
 @pytest.mark.slow
@@ -400,18 +488,24 @@ def steady_rate(data, actors: int) -> float:
 
 def plain_rate(model: libresnet.Model, threads: int, portions: list[list[str]]) -> float:
     """The same work by threads of one process, without Ray."""
-    work = batch.Work(model, 5, [], [path for portion in portions for path in portion], threads, len(portions[0]))
+    work = batch.Work(
+        model, 5, [], [path for portion in portions for path in portion], threads, len(portions[0])
+    )
     arrivals = [(time.perf_counter(), len(rows)) for _, rows in batch.locally(work)]
-    return sum(count for _, count in arrivals[threads:]) / (arrivals[-1][0] - arrivals[threads - 1][0])
+    return sum(count for _, count in arrivals[threads:]) / (
+        arrivals[-1][0] - arrivals[threads - 1][0]
+    )
 
 
 @pytest.mark.alone
 @pytest.mark.slow
 def test_two_actors_do_the_work_of_two(connected, tmp_path, capsys):
-    """At least 1.8 times one actor's pictures a second: ResNet-18 on photographs, the driver on the same CPUs.
+    """At least 1.8 times one actor's pictures a second: ResNet-18 on photographs, the
+    driver on the same CPUs.
 
-    Rounds of one and two actors take turns, since other programs disturb; the best of each counts, and more rounds are
-    taken only where that is not enough yet. The same threads without Ray tell what the machine has to give.
+    Rounds of one and two actors take turns, since other programs disturb; the best of
+    each counts, and more rounds are taken only where that is not enough yet. The same
+    threads without Ray tell what the machine has to give.
     """
     if usable_cpus() < 2:
         pytest.skip("one CPU: two actors have nothing to share")
@@ -426,23 +520,32 @@ def test_two_actors_do_the_work_of_two(connected, tmp_path, capsys):
                 data = ray.data.from_arrow([pa.table({"path": portion}) for portion in portions])
                 rate = steady_rate(classified(data, actors=count, size=16, model=plan), count)
                 rates[f"ray {count}"] = max(rates[f"ray {count}"], rate)
-                rates[f"plain {count}"] = max(rates[f"plain {count}"], plain_rate(model, count, portions))
+                rates[f"plain {count}"] = max(
+                    rates[f"plain {count}"], plain_rate(model, count, portions)
+                )
             if taken >= 1 and rates["ray 2"] >= 1.8 * rates["ray 1"]:
                 break
     gain, possible = rates["ray 2"] / rates["ray 1"], rates["plain 2"] / rates["plain 1"]
-    measured(capsys, f"ray: ResNet-18 on photographs: 1 actor {rates['ray 1']:.1f} pictures/s, 2 actors {rates['ray 2']:.1f}: "
-          f"{gain:.2f} times; without Ray 1 thread {rates['plain 1']:.1f}, 2 threads {rates['plain 2']:.1f}: {possible:.2f} times "
-          f"(best of {taken + 1} rounds)")
-    # The driver and Ray's own processes want some 5 % of the same two CPUs: two threads without Ray must have that to spare.
+    measured(
+        capsys,
+        f"ray: ResNet-18 on photographs: 1 actor {rates['ray 1']:.1f} pictures/s, 2 actors {rates['ray 2']:.1f}: "
+        f"{gain:.2f} times; without Ray 1 thread {rates['plain 1']:.1f}, 2 threads {rates['plain 2']:.1f}: {possible:.2f} times "
+        f"(best of {taken + 1} rounds)",
+    )
+    # The driver and Ray's own processes want some 5 % of the same two CPUs: two threads
+    # without Ray must have that to spare.
     if gain < 1.8 and possible < 1.9:
-        pytest.skip(f"two threads without Ray reach {possible:.2f} times one: the machine's CPUs are taken by other programs")
+        pytest.skip(
+            f"two threads without Ray reach {possible:.2f} times one: the machine's CPUs are taken by other programs"
+        )
     assert gain >= 1.8
 
 
 @pytest.mark.alone
 @pytest.mark.slow
 def test_overhead_for_each_picture(connected, model, capsys):
-    """What Ray Data adds to an image at batches of 32 and 256 is less than the network takes; at 1 it is only printed."""
+    """What Ray Data adds to an image at batches of 32 and 256 is less than the network
+    takes; at 1 it is only printed."""
     pixels = np.random.default_rng(1).integers(0, 256, (256, 32, 32, 3), np.uint8)
     plan = libresnet.ray.ship(model)
     overheads = {}
@@ -453,13 +556,22 @@ def test_overhead_for_each_picture(connected, model, capsys):
         for taken in range(ROUNDS):
             if taken >= 2 and through_ray < 2 * plain:
                 break
-            data = ray.data.from_numpy([pixels] * blocks).rename_columns({"data": "image"}).materialize()
-            through_ray = min(through_ray, 1 / steady_rate(classified(data, size=size, model=plan), 1))
+            data = (
+                ray.data.from_numpy([pixels] * blocks)
+                .rename_columns({"data": "image"})
+                .materialize()
+            )
+            through_ray = min(
+                through_ray, 1 / steady_rate(classified(data, size=size, model=plan), 1)
+            )
             start = time.perf_counter()
             for at in range(0, len(pixels) * 4, size):
                 _rows.answer_columns(labeller(list(pixels[at % 256 : at % 256 + size])), 5)
             plain = min(plain, (time.perf_counter() - start) / (len(pixels) * 4))
         overheads[size] = through_ray - plain
-        measured(capsys, f"ray: ResNet-20 at batch {size}: {plain * 1e6:.0f} us a picture in a plain loop, "
-              f"{through_ray * 1e6:.0f} us through Ray Data: {overheads[size] * 1e6:.0f} us more")
+        measured(
+            capsys,
+            f"ray: ResNet-20 at batch {size}: {plain * 1e6:.0f} us a picture in a plain loop, "
+            f"{through_ray * 1e6:.0f} us through Ray Data: {overheads[size] * 1e6:.0f} us more",
+        )
         assert size == 1 or overheads[size] < plain

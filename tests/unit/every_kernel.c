@@ -3,7 +3,8 @@
 /* last: it defines a macro named fail */
 #include <cmocka.h>
 
-/* Gates of both kinds, a sigmoid on its own, two pictures multiplied, borders that are no zeros. */
+/* Gates of both kinds, a sigmoid on its own, two pictures multiplied, borders that are no
+ * zeros. */
 static buffer gated_net(void) {
   net n = {0};
   begin_net(&n);

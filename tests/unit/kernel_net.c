@@ -33,12 +33,14 @@ float *random_floats(memory *m, size_t count) {
 graph_node *net_add_node(net *n, graph_op op, uint32_t input, graph_shape shape) {
   graph_node *node = &n->graph.nodes[n->graph.node_count++];
   assert_true(n->graph.node_count <= MAX_NODES);
-  *node = (graph_node){.op = op, .shape = shape, .block = RESNET_NO_INDEX, .groups = 1, .input = {input}};
+  *node = (graph_node){
+      .op = op, .shape = shape, .block = RESNET_NO_INDEX, .groups = 1, .input = {input}};
   node->input_count = op == GRAPH_INPUT ? 0 : 1;
   node->clamp_min = random_below(2) ? 0.0f : -INFINITY;
   node->clamp_max = random_below(4) ? INFINITY : 0.75f;
   node->name = memory_copy_string(n->memory, "node", 4);
-  const char output[] = {(char)('0' + n->graph.node_count - 1), '\0'}; /* its index, for `compare` */
+  /* its index, for `compare` */
+  const char output[] = {(char)('0' + n->graph.node_count - 1), '\0'};
   node->output = memory_copy_string(n->memory, output, 1);
   n->graph.output = n->graph.node_count - 1;
   return node;
@@ -55,8 +57,8 @@ net net_new(graph_shape input) {
   return n;
 }
 
-/* Weights are scaled by their number for each output, as trained ones are: sums then stay near 1 however long, and the
- * tolerance means rounding, not cancellation. */
+/* Weights are scaled by their number for each output, as trained ones are: sums then stay
+ * near 1 however long, and the tolerance means rounding, not cancellation. */
 void net_set_parameters(net *n, graph_node *node, size_t weights, size_t biases) {
   node->weights = random_floats(n->memory, weights);
   const float scale = 1.0f / sqrtf((float)(weights / biases));
@@ -66,7 +68,8 @@ void net_set_parameters(net *n, graph_node *node, size_t weights, size_t biases)
   node->bias_count = biases;
 }
 
-static uint32_t out_size(uint32_t in, uint32_t taps, uint32_t stride, uint32_t dilation, uint32_t pads) {
+static uint32_t out_size(uint32_t in, uint32_t taps, uint32_t stride, uint32_t dilation,
+                         uint32_t pads) {
   return (in + pads - ((taps - 1) * dilation + 1)) / stride + 1;
 }
 
@@ -77,7 +80,8 @@ graph_window random_window(graph_shape in) {
   w.stride_w = 1 + random_below(3);
   w.dilation_h = 1 + random_below(2);
   w.dilation_w = 1 + random_below(2);
-  const uint32_t reach_h = (w.kernel_h - 1) * w.dilation_h + 1, reach_w = (w.kernel_w - 1) * w.dilation_w + 1;
+  const uint32_t reach_h = (w.kernel_h - 1) * w.dilation_h + 1,
+                 reach_w = (w.kernel_w - 1) * w.dilation_w + 1;
   w.pad_top = random_below(reach_h);
   w.pad_bottom = random_below(reach_h);
   w.pad_left = random_below(reach_w);
@@ -88,24 +92,29 @@ graph_window random_window(graph_shape in) {
 }
 
 graph_shape net_windowed(graph_shape in, const graph_window *w, uint32_t channels) {
-  return (graph_shape){out_size(in.h, w->kernel_h, w->stride_h, w->dilation_h, w->pad_top + w->pad_bottom),
-                       out_size(in.w, w->kernel_w, w->stride_w, w->dilation_w, w->pad_left + w->pad_right), channels};
+  return (graph_shape){
+      out_size(in.h, w->kernel_h, w->stride_h, w->dilation_h, w->pad_top + w->pad_bottom),
+      out_size(in.w, w->kernel_w, w->stride_w, w->dilation_w, w->pad_left + w->pad_right),
+      channels};
 }
 
-uint32_t net_add_conv(net *n, uint32_t input, const graph_window *w, uint32_t groups, uint32_t channels) {
+uint32_t net_add_conv(net *n, uint32_t input, const graph_window *w, uint32_t groups,
+                      uint32_t channels) {
   const graph_shape in = n->graph.nodes[input].shape;
   graph_node *node = net_add_node(n, GRAPH_CONV, input, net_windowed(in, w, channels));
   node->window = *w;
   node->groups = groups;
-  net_set_parameters(n, node, (size_t)channels * w->kernel_h * w->kernel_w * (in.c / groups), channels);
+  net_set_parameters(n, node, (size_t)channels * w->kernel_h * w->kernel_w * (in.c / groups),
+                     channels);
   return n->graph.output;
 }
 
 uint32_t net_add_pad(net *n, uint32_t input, graph_pad_mode mode, const uint32_t pads[4]) {
   const graph_shape in = n->graph.nodes[input].shape;
-  graph_node *node =
-      net_add_node(n, GRAPH_PAD, input, (graph_shape){in.h + pads[0] + pads[2], in.w + pads[1] + pads[3], in.c});
-  node->window = (graph_window){.pad_top = pads[0], .pad_left = pads[1], .pad_bottom = pads[2], .pad_right = pads[3]};
+  graph_node *node = net_add_node(
+      n, GRAPH_PAD, input, (graph_shape){in.h + pads[0] + pads[2], in.w + pads[1] + pads[3], in.c});
+  node->window = (graph_window){
+      .pad_top = pads[0], .pad_left = pads[1], .pad_bottom = pads[2], .pad_right = pads[3]};
   node->pad_mode = mode;
   if (mode == GRAPH_PAD_CONSTANT) node->pad_value = random_unit();
   return n->graph.output;
@@ -127,7 +136,8 @@ uint32_t net_add_scale(net *n, uint32_t input, uint32_t gate, bool sigmoid) {
 }
 
 uint32_t net_add_pooled(net *n, uint32_t input) {
-  (void)net_add_node(n, GRAPH_GLOBAL_AVERAGE_POOL, input, (graph_shape){1, 1, n->graph.nodes[input].shape.c});
+  (void)net_add_node(n, GRAPH_GLOBAL_AVERAGE_POOL, input,
+                     (graph_shape){1, 1, n->graph.nodes[input].shape.c});
   return n->graph.output;
 }
 
@@ -137,7 +147,8 @@ uint32_t net_add_sigmoid(net *n, uint32_t input) {
 }
 
 graph_shape random_shape(void) {
-  const uint32_t sizes[] = {1, 2, 3, 5, 7, 8, 13, 16, 19}, channels[] = {1, 3, 8, 16, 17, 32, 36, 64};
+  const uint32_t sizes[] = {1, 2, 3, 5, 7, 8, 13, 16, 19},
+                 channels[] = {1, 3, 8, 16, 17, 32, 36, 64};
   return (graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)};
 }
 
@@ -148,7 +159,8 @@ typedef struct comparison {
   const resnet_model *model;
   uint32_t batch;
   double tolerance, worst; /* of an op's largest value */
-  double least;            /* what counts as the largest value where all are smaller */
+  /* what counts as the largest value where all are smaller */
+  double least;
   size_t compared;
 } comparison;
 
@@ -191,26 +203,35 @@ resnet_model *net_model(net *n, resnet_conv conv) {
   resnet_model_options options;
   resnet_model_options_init(&options);
   options.conv = conv;
-  if (model_from_graph(n->memory, &n->graph, &options, &model, &error) != RESNET_OK) fail_msg("%s", error.message);
+  if (model_from_graph(n->memory, &n->graph, &options, &model, &error) != RESNET_OK)
+    fail_msg("%s", error.message);
   return model;
 }
 
-static void run_observed(const resnet_model *model, const float *input, uint32_t threads, comparison *c) {
+static void run_observed(const resnet_model *model, const float *input, uint32_t threads,
+                         comparison *c) {
   resnet_error error;
   resnet_session *session;
-  resnet_session_options settings = {
-      .struct_size = sizeof settings, .threads = threads, .batch = c->batch, .observe = RESNET_OBSERVE_OPS};
-  if (resnet_session_open(model, &settings, &session, &error) != RESNET_OK) fail_msg("%s", error.message);
-  float *scores = random_floats(model->memory, c->batch * shape_floats(c->graph->nodes[c->graph->output].shape));
+  resnet_session_options settings = {.struct_size = sizeof settings,
+                                     .threads = threads,
+                                     .batch = c->batch,
+                                     .observe = RESNET_OBSERVE_OPS};
+  if (resnet_session_open(model, &settings, &session, &error) != RESNET_OK)
+    fail_msg("%s", error.message);
+  float *scores = random_floats(model->memory,
+                                c->batch * shape_floats(c->graph->nodes[c->graph->output].shape));
   assert_int_equal(resnet_session_observe(session, compare, c, &error), RESNET_OK);
-  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, c->batch, scores, &error), RESNET_OK);
+  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, c->batch, scores, &error),
+                   RESNET_OK);
   assert_int_equal(c->compared, model->plan.op_count);
   memory_release(model->memory, scores);
   resnet_session_close(&session);
 }
 
-/* The graph keeps its shapes when a plan is built of it, but loses weights and names: the reference runs first. */
-net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv conv, float scale, double tolerance) {
+/* The graph keeps its shapes when a plan is built of it, but loses weights and names: the
+ * reference runs first. */
+net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv conv, float scale,
+                       double tolerance) {
   graph *g = &n->graph;
   float *values[MAX_NODES];
   for (uint32_t i = 0; i < g->node_count; i++)
@@ -219,8 +240,10 @@ net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv con
   for (uint32_t i = 1; i < g->node_count; i++) reference_run_node(g, i, values, batch);
 
   resnet_model *model = net_model(n, conv);
-  comparison c = {.values = values, .graph = g, .model = model, .batch = batch, .tolerance = tolerance};
-  /* where a sum cancels, its rounding is that of its terms, which are about as large as the input */
+  comparison c = {
+      .values = values, .graph = g, .model = model, .batch = batch, .tolerance = tolerance};
+  /* where a sum cancels, its rounding is that of its terms, which are about as large as
+   * the input */
   c.least = 1e-2 * (double)fminf(scale, 1.0f);
   run_observed(model, values[0], threads, &c);
   assert_true(model->plan.arena_floats >= model->plan.arena_lower_bound);

@@ -1,5 +1,5 @@
-/* Nets of a few ops with random weights, as the loader would hand them to the runtime, and their comparison with the
- * reference: what the tests of kernels share. */
+/* Nets of a few ops with random weights, as the loader would hand them to the runtime,
+ * and their comparison with the reference: what the tests of kernels share. */
 #ifndef LIBRESNET_TESTS_KERNEL_NET_H
 #define LIBRESNET_TESTS_KERNEL_NET_H
 
@@ -26,7 +26,8 @@ graph_window random_window(graph_shape in);
 net net_new(graph_shape input);
 graph_node *net_add_node(net *n, graph_op op, uint32_t input, graph_shape shape);
 void net_set_parameters(net *n, graph_node *node, size_t weights, size_t biases);
-uint32_t net_add_conv(net *n, uint32_t input, const graph_window *w, uint32_t groups, uint32_t channels);
+uint32_t net_add_conv(net *n, uint32_t input, const graph_window *w, uint32_t groups,
+                      uint32_t channels);
 /* Pads stand in the order top, left, bottom, right. */
 uint32_t net_add_pad(net *n, uint32_t input, graph_pad_mode mode, const uint32_t pads[4]);
 /* ECA's convolution along the channels of a node of shape (1,1,c). */
@@ -47,7 +48,8 @@ enum {
 
 unsigned net_kinds(const plan *p);
 
-/* A model of the net, which keeps shapes only; the caller closes it, and with it the net's memory, after the graph. */
+/* A model of the net, which keeps shapes only; the caller closes it, and with it the
+ * net's memory, after the graph. */
 resnet_model *net_model(net *n, resnet_conv conv);
 
 typedef struct net_result {
@@ -55,9 +57,11 @@ typedef struct net_result {
   unsigned kinds;
 } net_result;
 
-/* Run the net on a random batch in -scale..scale through the library and through the reference, which adds up in
- * double precision; compare op by op, no error above `tolerance` being accepted; release the net. */
-net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv conv, float scale, double tolerance);
+/* Run the net on a random batch in -scale..scale through the library and through the
+ * reference, which adds up in double precision; compare op by op, no error above
+ * `tolerance` being accepted; release the net. */
+net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv conv, float scale,
+                       double tolerance);
 
 /* The same for inputs and errors of ordinary size. */
 void net_check(net *n, uint32_t batch, uint32_t threads, resnet_conv conv);

@@ -9,9 +9,15 @@
 
 enum { VARINT = 0, LENGTH = 2, FIXED32 = 5 };
 enum { TYPE_FLOAT = 1, TYPE_INT64 = 7 };
-enum { ATTRIBUTE_FLOAT = 1, ATTRIBUTE_INT = 2, ATTRIBUTE_STRING = 3, ATTRIBUTE_FLOATS = 6, ATTRIBUTE_INTS = 7 };
+enum {
+  ATTRIBUTE_FLOAT = 1,
+  ATTRIBUTE_INT = 2,
+  ATTRIBUTE_STRING = 3,
+  ATTRIBUTE_FLOATS = 6,
+  ATTRIBUTE_INTS = 7
+};
 
-/* ---- bytes --------------------------------------------------------------------------------------------------- */
+/* ---- bytes ------------------------------------------------------------------------- */
 
 void buffer_release(buffer *b) {
   free(b->data);
@@ -33,7 +39,9 @@ void put_varint(buffer *b, uint64_t number) {
   put_bytes(b, &(uint8_t){(uint8_t)number}, 1);
 }
 
-static void put_tag(buffer *b, uint32_t field, unsigned wire) { put_varint(b, (uint64_t)field << 3 | wire); }
+static void put_tag(buffer *b, uint32_t field, unsigned wire) {
+  put_varint(b, (uint64_t)field << 3 | wire);
+}
 
 void put_number(buffer *b, uint32_t field, uint64_t number) {
   put_tag(b, field, VARINT);
@@ -61,14 +69,16 @@ void put_field(buffer *b, uint32_t field, const void *bytes, size_t size) {
   put_bytes(b, bytes, size);
 }
 
-void put_text(buffer *b, uint32_t field, const char *text) { put_field(b, field, text, strlen(text)); }
+void put_text(buffer *b, uint32_t field, const char *text) {
+  put_field(b, field, text, strlen(text));
+}
 
 void put_message(buffer *b, uint32_t field, buffer *message) {
   put_field(b, field, message->data, message->size);
   buffer_release(message);
 }
 
-/* ---- lists in text ------------------------------------------------------------------------------------------- */
+/* ---- lists in text ----------------------------------------------------------------- */
 
 /* The next piece of *rest up to `separator`, copied to `piece`; false at the end. */
 static bool next_piece(const char **rest, char separator, char piece[128]) {
@@ -87,7 +97,7 @@ static void put_names(buffer *b, uint32_t field, const char *names) {
   while (next_piece(&names, ',', name)) put_text(b, field, name);
 }
 
-/* ---- nodes --------------------------------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------- */
 
 static void put_attribute_value(buffer *b, const char *text) {
   char piece[128];
@@ -118,7 +128,8 @@ static void put_attribute(buffer *node, const char *text) {
   put_message(node, 5, &b);
 }
 
-void add(net *n, const char *operator_type, const char *inputs, const char *outputs, const char *attributes) {
+void add(net *n, const char *operator_type, const char *inputs, const char *outputs,
+         const char *attributes) {
   buffer b = {0};
   char name[256], piece[128] = "";
   const char *rest = outputs;
@@ -132,7 +143,7 @@ void add(net *n, const char *operator_type, const char *inputs, const char *outp
   put_message(&n->graph, 1, &b);
 }
 
-/* ---- initialisers -------------------------------------------------------------------------------------------- */
+/* ---- initialisers ------------------------------------------------------------------ */
 
 static size_t put_tensor_head(buffer *b, const char *name, const char *dims, int type) {
   char piece[128];
@@ -185,9 +196,10 @@ void add_metadata(net *n, const char *key, const char *text) {
   put_message(&n->extra, 14, &b);
 }
 
-/* ---- the file ------------------------------------------------------------------------------------------------ */
+/* ---- the file ---------------------------------------------------------------------- */
 
-static void put_value_info(buffer *into, uint32_t field, const char *name, const char *dims, int type_number) {
+static void put_value_info(buffer *into, uint32_t field, const char *name, const char *dims,
+                           int type_number) {
   buffer shape = {0}, tensor = {0}, type = {0}, info = {0};
   char piece[128];
   while (next_piece(&dims, ',', piece)) {
@@ -223,7 +235,8 @@ void put_external(buffer *tensor, const char *entries) {
   }
 }
 
-void add_conv(net *n, const char *input, const char *output, const char *dims, const char *attributes) {
+void add_conv(net *n, const char *input, const char *output, const char *dims,
+              const char *attributes) {
   char weights[64], inputs[128];
   (void)snprintf(weights, sizeof weights, "w_%s", output);
   (void)snprintf(inputs, sizeof inputs, "%s,%s", input, weights);
@@ -241,13 +254,15 @@ void end_net(net *n) {
   add(n, "Flatten", "p", "y", "");
 }
 
-/* What a model cannot do without stands last: a file that was cut off anywhere is no model. */
+/* What a model cannot do without stands last: a file that was cut off anywhere is no
+ * model. */
 buffer finish(net *n) {
   buffer file = {0}, opset = {0};
   const char *outputs = n->output ? n->output : "y";
   char piece[128];
   put_text(&n->graph, 2, "test net");
-  put_value_info(&n->graph, 11, "x", n->input ? n->input : "N,3,8,8", n->input_type ? n->input_type : TYPE_FLOAT);
+  put_value_info(&n->graph, 11, "x", n->input ? n->input : "N,3,8,8",
+                 n->input_type ? n->input_type : TYPE_FLOAT);
   while (next_piece(&outputs, ',', piece)) put_value_info(&n->graph, 12, piece, "", TYPE_FLOAT);
   put_number(&file, 1, (uint64_t)(n->ir ? n->ir : 7));
   put_text(&file, 2, "tests");
@@ -277,16 +292,17 @@ buffer gzip(const void *bytes, size_t size) {
   return out;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------- */
+/* ---- loading ----------------------------------------------------------------------- */
 
 static const graph_options defaults = {.max_file_bytes = 1 << 24};
 static memory everything;
 
-resnet_status load_bytes(const buffer *file, const graph_options *options, graph *g, resnet_error *error) {
+resnet_status load_bytes(const buffer *file, const graph_options *options, graph *g,
+                         resnet_error *error) {
   memory_init(&everything, NULL, UINT64_C(1) << 28);
   memset(g, 0xa5, sizeof *g); /* it need not be initialised */
-  resnet_status status =
-      graph_read_memory(g, &everything, file->data, file->size, options ? options : &defaults, error);
+  resnet_status status = graph_read_memory(g, &everything, file->data, file->size,
+                                           options ? options : &defaults, error);
   assert_int_equal(status, error->status);
   if (status != RESNET_OK) {
     const graph zero = {0};
@@ -321,7 +337,8 @@ void refuse_net(net *n, resnet_status status, const char *fragments) {
   if (load(n, &g, &error) == RESNET_OK) fail_msg("loaded, should be refused: %s", fragments);
   while (next_piece(&fragments, '|', fragment))
     if (!strstr(error.message, fragment)) fail_msg("'%s' lacks '%s'", error.message, fragment);
-  if (error.status != status) fail_msg("status %d, should be %d: %s", error.status, status, error.message);
+  if (error.status != status)
+    fail_msg("status %d, should be %d: %s", error.status, status, error.message);
 }
 
 uint32_t find_index(const graph *g, const char *name) {
@@ -331,12 +348,14 @@ uint32_t find_index(const graph *g, const char *name) {
   return 0;
 }
 
-const graph_node *find_node(const graph *g, const char *name) { return &g->nodes[find_index(g, name)]; }
+const graph_node *find_node(const graph *g, const char *name) {
+  return &g->nodes[find_index(g, name)];
+}
 
 const graph_node *find_scores(const graph *g) { return &g->nodes[g->output]; }
 
-void check_block(const graph *g, uint32_t index, const char *name, resnet_shortcut shortcut, const char *source,
-                 const char *last) {
+void check_block(const graph *g, uint32_t index, const char *name, resnet_shortcut shortcut,
+                 const char *source, const char *last) {
   assert_in_range(index, 0, g->block_count - 1);
   const graph_block *b = &g->blocks[index];
   assert_string_equal(b->name, name);
@@ -349,13 +368,15 @@ void check_invariants(const graph *g) {
   assert_int_equal(g->nodes[0].op, GRAPH_INPUT);
   for (uint32_t i = 0; i < g->node_count; i++) {
     const graph_node *n = &g->nodes[i];
-    assert_int_equal(n->input_count, n->op == GRAPH_INPUT ? 0 : n->op == GRAPH_ADD || n->op == GRAPH_SCALE ? 2 : 1);
+    assert_int_equal(n->input_count, n->op == GRAPH_INPUT                         ? 0
+                                     : n->op == GRAPH_ADD || n->op == GRAPH_SCALE ? 2
+                                                                                  : 1);
     for (uint32_t k = 0; k < n->input_count; k++) assert_true(n->input[k] < i);
     bool changes = i > 0 && n->block != g->nodes[i - 1].block;
     for (uint32_t k = i; changes && n->block != RESNET_NO_INDEX && k-- > 0;)
       assert_int_not_equal(g->nodes[k].block, n->block);
-    bool has_weights =
-        n->op == GRAPH_CONV || n->op == GRAPH_LINEAR || n->op == GRAPH_AFFINE || n->op == GRAPH_CHANNEL_CONV;
+    bool has_weights = n->op == GRAPH_CONV || n->op == GRAPH_LINEAR || n->op == GRAPH_AFFINE ||
+                       n->op == GRAPH_CHANNEL_CONV;
     assert_true(has_weights == (n->bias != NULL) && has_weights == (n->weights != NULL));
     assert_true(!n->sigmoid || n->op == GRAPH_SCALE);
   }
@@ -366,13 +387,14 @@ void check_invariants(const graph *g) {
   assert_true(g->output < g->node_count);
 }
 
-/* ---- graphs beside each other --------------------------------------------------------------------------------- */
+/* ---- graphs beside each other ------------------------------------------------------ */
 
 static void load_apart(net *n, memory *m, graph *g) {
   resnet_error error;
   buffer file = finish(n);
   memory_init(m, NULL, 0);
-  if (graph_read_memory(g, m, file.data, file.size, &defaults, &error) != RESNET_OK) fail_msg("%s", error.message);
+  if (graph_read_memory(g, m, file.data, file.size, &defaults, &error) != RESNET_OK)
+    fail_msg("%s", error.message);
   buffer_release(&file);
   check_invariants(g);
 }
@@ -381,7 +403,8 @@ static void same_floats(const float *a, size_t a_count, const float *b, size_t b
   assert_int_equal(a_count, b_count);
   for (size_t i = 0; i < a_count; i++) {
     float size = fabsf(a[i]) > 1 ? fabsf(a[i]) : 1;
-    if (!(fabsf(a[i] - b[i]) <= 1e-6F * size)) fail_msg("number %zu is %.9g and %.9g", i, (double)a[i], (double)b[i]);
+    if (!(fabsf(a[i] - b[i]) <= 1e-6F * size))
+      fail_msg("number %zu is %.9g and %.9g", i, (double)a[i], (double)b[i]);
   }
 }
 
@@ -411,7 +434,8 @@ void same_graphs(net *a, net *b) {
   graph g[2];
   load_apart(a, &m[0], &g[0]);
   load_apart(b, &m[1], &g[1]);
-  for (uint32_t i = 0; i < g[0].node_count && i < g[1].node_count; i++) same_node(&g[0].nodes[i], &g[1].nodes[i]);
+  for (uint32_t i = 0; i < g[0].node_count && i < g[1].node_count; i++)
+    same_node(&g[0].nodes[i], &g[1].nodes[i]);
   assert_int_equal(g[0].node_count, g[1].node_count);
   assert_int_equal(g[0].output, g[1].output);
   assert_int_equal(g[0].block_count, g[1].block_count);

@@ -1,8 +1,8 @@
-/* Sees every malloc and its kin of the process, XNNPACK's and the system's too: counts them, and can let one fail. For
- * one source file of a program, whose malloc it becomes.
+/* Sees every malloc and its kin of the process, XNNPACK's and the system's too: counts
+ * them, and can let one fail. For one source file of a program, whose malloc it becomes.
  *
- * Where a sanitizer owns malloc its hooks count, and nothing can be made to fail; else, with glibc, this file's own
- * malloc does. */
+ * Where a sanitizer owns malloc its hooks count, and nothing can be made to fail; else,
+ * with glibc, this file's own malloc does. */
 #ifndef LIBRESNET_TESTS_MALLOC_WATCH_H
 #define LIBRESNET_TESTS_MALLOC_WATCH_H
 
@@ -22,7 +22,8 @@
 
 static atomic_bool watching;
 static atomic_size_t watched_allocations, watched_releases;
-static atomic_size_t watched_failure; /* the allocation that fails, from 1; 0: none */
+/* the allocation that fails, from 1; 0: none */
+static atomic_size_t watched_failure;
 
 /* Whether it may succeed. */
 static inline bool watch_allocation(void) {
@@ -58,7 +59,8 @@ static void on_malloc(const volatile void *pointer, size_t size) {
 
 static inline bool watch_install(void) {
   static bool installed;
-  if (!installed) installed = __sanitizer_install_malloc_and_free_hooks(on_malloc, watch_release) != 0;
+  if (!installed)
+    installed = __sanitizer_install_malloc_and_free_hooks(on_malloc, watch_release) != 0;
   return installed;
 }
 
@@ -86,7 +88,9 @@ static inline void *watch_fail(void) {
 
 void *malloc(size_t size) { return watch_allocation() ? __libc_malloc(size) : watch_fail(); }
 
-void *calloc(size_t number, size_t size) { return watch_allocation() ? __libc_calloc(number, size) : watch_fail(); }
+void *calloc(size_t number, size_t size) {
+  return watch_allocation() ? __libc_calloc(number, size) : watch_fail();
+}
 
 void *realloc(void *pointer, size_t size) {
   if (!watch_allocation()) return watch_fail();

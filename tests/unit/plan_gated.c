@@ -10,8 +10,10 @@
 
 #include <cmocka.h> /* last: its fail() is a macro */
 
-static const graph_window pointwise = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0}, valid3x3 = {3, 3, 1, 1, 1, 1, 0, 0, 0, 0};
-static const graph_window strided3x3 = {3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, half = {2, 2, 2, 2, 1, 1, 0, 0, 0, 0};
+static const graph_window pointwise = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0},
+                          valid3x3 = {3, 3, 1, 1, 1, 1, 0, 0, 0, 0};
+static const graph_window strided3x3 = {3, 3, 2, 2, 1, 1, 1, 1, 1, 1},
+                          half = {2, 2, 2, 2, 1, 1, 0, 0, 0, 0};
 
 static uint32_t add_sum(net *n, uint32_t residual, uint32_t shortcut) {
   graph_node *sum = net_add_node(n, GRAPH_ADD, residual, n->graph.nodes[residual].shape);
@@ -60,7 +62,8 @@ static void empty_unused(graph *g) {
   }
 }
 
-static void add_block(net *n, const char *name, resnet_shortcut shortcut, uint32_t source, uint32_t add) {
+static void add_block(net *n, const char *name, resnet_shortcut shortcut, uint32_t source,
+                      uint32_t add) {
   n->graph.blocks[n->graph.block_count++] =
       (graph_block){memory_copy_string(n->memory, name, strlen(name)), shortcut, source, add};
 }
@@ -75,7 +78,8 @@ resnet_model *gated_model(void) {
   add_block(&n, "stage1.block1", RESNET_SHORTCUT_POOL, GATED_STEM, GATED_ADD);
   add_block(&n, "stage1.block2", RESNET_SHORTCUT_IDENTITY, GATED_ADD, GATED_ADD_2);
   (void)graph_add_finding(&n.graph, NULL, RESNET_NOTE, "scores are logits");
-  (void)graph_add_finding(&n.graph, NULL, RESNET_WARNING, "node 'r\xc3\xa9seau': its bias is its neighbour's");
+  (void)graph_add_finding(&n.graph, NULL, RESNET_WARNING,
+                          "node 'r\xc3\xa9seau': its bias is its neighbour's");
   (void)graph_add_finding(&n.graph, NULL, RESNET_NOTE, "the batch is fixed");
   find_evenness(&n.graph);
   plan_file kept;

@@ -4,7 +4,8 @@
 
 #include "runtime/model.h"
 
-/* Its nodes. Gates by squeeze-and-excitation and along the channels, borders of each mode, a shortcut that pools. */
+/* Its nodes. Gates by squeeze-and-excitation and along the channels, borders of each
+ * mode, a shortcut that pools. */
 enum {
   GATED_REFLECT = 1,
   GATED_STEM,
@@ -28,8 +29,8 @@ enum {
   GATED_COUNT
 };
 
-/* A model that can be saved, with two notes and a warning between them; opening it adds a warning, since tf2onnx wrote
- * it and does not say how pictures are prepared. */
+/* A model that can be saved, with two notes and a warning between them; opening it adds a
+ * warning, since tf2onnx wrote it and does not say how pictures are prepared. */
 resnet_model *gated_model(void);
 
 #endif

@@ -41,7 +41,8 @@ buffer plan_mixed_net(void) {
   add(&n, "Gemm", "f,w5", "l", "transB=1");
   add(&n, "Softmax", "l", "y", "axis=1");
   add_metadata(&n, "resnet.labels", "cat\ndog\n\xc3\xa9mu");
-  add_metadata(&n, "resnet.preprocess", "resize=none crop=8 order=bgr scale=255 mean=0.5,0.25,0.125 std=1,2,3");
+  add_metadata(&n, "resnet.preprocess",
+               "resize=none crop=8 order=bgr scale=255 mean=0.5,0.25,0.125 std=1,2,3");
   return finish(&n);
 }
 
@@ -119,7 +120,8 @@ buffer plan_compile(const buffer *onnx, const resnet_model_options *given) {
   if (given) options = *given;
   options.keep_weights = 1;
   resnet_model *model = plan_open(onnx, &options);
-  if (resnet_model_save(model, plan_path("compiled"), &error) != RESNET_OK) fail_msg("%s", error.message);
+  if (resnet_model_save(model, plan_path("compiled"), &error) != RESNET_OK)
+    fail_msg("%s", error.message);
   resnet_model_close(&model);
   return plan_read(plan_path("compiled"));
 }
@@ -134,7 +136,8 @@ void plan_refuse(const buffer *file, resnet_status status, const char *fragments
   snprintf(copy, sizeof copy, "%s", fragments);
   for (char *fragment; (fragment = strtok_r(rest, "|", &rest));)
     if (!strstr(error.message, fragment)) fail_msg("'%s' lacks '%s'", error.message, fragment);
-  if (error.status != status) fail_msg("status %d, should be %d: %s", error.status, status, error.message);
+  if (error.status != status)
+    fail_msg("status %d, should be %d: %s", error.status, status, error.message);
 }
 
 resnet_model_info plan_info(const resnet_model *model) {
@@ -154,7 +157,8 @@ float *plan_scores(const resnet_model *model, size_t *count) {
   float *input = malloc(floats * sizeof *input), *scores = malloc(info.classes * sizeof *scores);
   assert_true(input && scores);
   for (size_t i = 0; i < floats; i++) input[i] = random_float(9, i);
-  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK) fail_msg("%s", error.message);
+  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK)
+    fail_msg("%s", error.message);
   assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NCHW, 1, scores, &error), RESNET_OK);
   resnet_session_close(&session);
   free(input);

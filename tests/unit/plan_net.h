@@ -4,12 +4,13 @@
 
 #include "loader_net.h"
 
-/* A net of every operator that has weights, and of most others: whole, depthwise and grouped convolutions, option A, a
- * normalisation that cannot be folded, pools, softmax; with labels and preprocessing. */
+/* A net of every operator that has weights, and of most others: whole, depthwise and
+ * grouped convolutions, option A, a normalisation that cannot be folded, pools, softmax;
+ * with labels and preprocessing. */
 buffer plan_mixed_net(void);
 
-/* A net of every convolution of our own: the stem, all forms of 3x3, products that add a shortcut; and one whose
- * weights forbid them. */
+/* A net of every convolution of our own: the stem, all forms of 3x3, products that add a
+ * shortcut; and one whose weights forbid them. */
 buffer plan_own_kernels_net(void);
 
 /* A file's content. */
@@ -19,7 +20,8 @@ void plan_write(const char *path, const buffer *file);
 /* A path in a folder of this test program's own. */
 const char *plan_path(const char *name);
 
-/* What resnet_model_save makes of an .onnx file opened with these options (NULL: the defaults). */
+/* What resnet_model_save makes of an .onnx file opened with these options (NULL: the
+ * defaults). */
 buffer plan_compile(const buffer *onnx, const resnet_model_options *options);
 
 /* The model of bytes that must open. */

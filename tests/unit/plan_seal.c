@@ -61,7 +61,8 @@ plan_places plan_find_places(const uint8_t *file, size_t size) {
   plan_header h;
   if (size < sizeof h) return p;
   memcpy(&h, file, sizeof h);
-  if (h.front_size < sizeof h || h.front_size > size || h.graph_size > h.front_size - sizeof h) return p;
+  if (h.front_size < sizeof h || h.front_size > size || h.graph_size > h.front_size - sizeof h)
+    return p;
   plan_reader graph = {.at = file + sizeof h, .end = file + sizeof h + h.graph_size};
   walk_graph(&graph);
   plan_reader r = {.at = graph.end, .end = file + h.front_size};

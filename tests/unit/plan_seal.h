@@ -1,4 +1,5 @@
-/* Right checksums for a plan file that was tampered with, as somebody who forges one would put them in. */
+/* Right checksums for a plan file that was tampered with, as somebody who forges one
+ * would put them in. */
 #ifndef LIBRESNET_TESTS_PLAN_SEAL_H
 #define LIBRESNET_TESTS_PLAN_SEAL_H
 
@@ -7,17 +8,19 @@
 
 /* Where things lie in the front. All 0 where the front makes no sense. */
 typedef struct plan_places {
-  size_t tail;    /* the preprocessing, behind the graph */
-  size_t key;     /* conv, memory, cpu, build */
-  size_t sums;    /* checksums of weights */
-  size_t ops;     /* count of ops; 20 bytes for each follow: kernel, size, checksum */
+  size_t tail; /* the preprocessing, behind the graph */
+  size_t key;  /* conv, memory, cpu, build */
+  size_t sums; /* checksums of weights */
+  /* count of ops; 20 bytes for each follow: kernel, size, checksum */
+  size_t ops;
   size_t packed;  /* the first packed blob */
   size_t weights; /* the first array of weights */
 } plan_places;
 
 plan_places plan_find_places(const uint8_t *file, size_t size);
 
-/* Where the numbers of the graph's nodes stand, 4 bytes each; returns how many, at most `max`. */
+/* Where the numbers of the graph's nodes stand, 4 bytes each; returns how many, at most
+ * `max`. */
 size_t plan_find_numbers(const uint8_t *file, size_t size, size_t *places, size_t max);
 
 /* Compute every checksum anew, as far as the file can be walked through. */

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-static float at(const float *x, graph_shape s, size_t n, int64_t h, int64_t w, size_t c, float outside) {
+static float at(const float *x, graph_shape s, size_t n, int64_t h, int64_t w, size_t c,
+                float outside) {
   if (h < 0 || w < 0 || h >= s.h || w >= s.w) return outside;
   return x[((n * s.h + (size_t)h) * s.w + (size_t)w) * s.c + c];
 }
@@ -12,10 +13,11 @@ static float clamped(const graph_node *node, double x) {
   return (float)fmin(fmax(x, (double)node->clamp_min), (double)node->clamp_max);
 }
 
-static double conv(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w,
-                   uint32_t o) {
+static double conv(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h,
+                   uint32_t w, uint32_t o) {
   const graph_window *k = &node->window;
-  const uint32_t in_group = in.c / node->groups, out_group = node->shape.c / node->groups, group = o / out_group;
+  const uint32_t in_group = in.c / node->groups, out_group = node->shape.c / node->groups,
+                 group = o / out_group;
   double sum = (double)node->bias[o];
   for (uint32_t kh = 0; kh < k->kernel_h; kh++)
     for (uint32_t kw = 0; kw < k->kernel_w; kw++)
@@ -23,7 +25,8 @@ static double conv(const graph_node *node, graph_shape in, const float *x, size_
         const int64_t ih = (int64_t)h * k->stride_h + (int64_t)kh * k->dilation_h - k->pad_top;
         const int64_t iw = (int64_t)w * k->stride_w + (int64_t)kw * k->dilation_w - k->pad_left;
         const size_t weight = (((size_t)o * k->kernel_h + kh) * k->kernel_w + kw) * in_group + c;
-        sum += (double)node->weights[weight] * (double)at(x, in, n, ih, iw, group * in_group + c, 0.0f);
+        sum += (double)node->weights[weight] *
+               (double)at(x, in, n, ih, iw, group * in_group + c, 0.0f);
       }
   return sum;
 }
@@ -31,13 +34,14 @@ static double conv(const graph_node *node, graph_shape in, const float *x, size_
 static double linear(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t o) {
   const size_t count = (size_t)in.h * in.w * in.c;
   double sum = (double)node->bias[o];
-  for (size_t i = 0; i < count; i++) sum += (double)node->weights[o * count + i] * (double)x[n * count + i];
+  for (size_t i = 0; i < count; i++)
+    sum += (double)node->weights[o * count + i] * (double)x[n * count + i];
   return sum;
 }
 
 /* Mean or maximum of the window's taps that lie inside. */
-static double pool(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w,
-                   uint32_t c) {
+static double pool(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h,
+                   uint32_t w, uint32_t c) {
   const graph_window *k = &node->window;
   double sum = 0.0, best = -INFINITY;
   uint32_t inside = 0;
@@ -55,11 +59,11 @@ static double pool(const graph_node *node, graph_shape in, const float *x, size_
   return sum / (node->count_padding ? (double)k->kernel_h * k->kernel_w : (double)inside);
 }
 
-static double subsample(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w,
-                        uint32_t c) {
+static double subsample(const graph_node *node, graph_shape in, const float *x, size_t n,
+                        uint32_t h, uint32_t w, uint32_t c) {
   if (c < node->channels_before || c >= node->channels_before + in.c) return 0.0;
-  return (double)at(x, in, n, (int64_t)h * node->stride_h, (int64_t)w * node->stride_w, c - node->channels_before,
-                    0.0f);
+  return (double)at(x, in, n, (int64_t)h * node->stride_h, (int64_t)w * node->stride_w,
+                    c - node->channels_before, 0.0f);
 }
 
 static double global_average(graph_shape in, const float *x, size_t n, uint32_t c) {
@@ -69,7 +73,8 @@ static double global_average(graph_shape in, const float *x, size_t n, uint32_t 
   return sum / ((double)in.h * in.w);
 }
 
-static double softmax(graph_op op, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w, uint32_t c) {
+static double softmax(graph_op op, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w,
+                      uint32_t c) {
   double best = -INFINITY, sum = 0.0;
   for (uint32_t k = 0; k < in.c; k++) best = fmax(best, (double)at(x, in, n, h, w, k, 0.0f));
   for (uint32_t k = 0; k < in.c; k++) sum += exp((double)at(x, in, n, h, w, k, 0.0f) - best);
@@ -79,11 +84,13 @@ static double softmax(graph_op op, graph_shape in, const float *x, size_t n, uin
 
 static double sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 
-static double channel_conv(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t c) {
+static double channel_conv(const graph_node *node, graph_shape in, const float *x, size_t n,
+                           uint32_t c) {
   double sum = (double)node->bias[0];
   for (uint32_t k = 0; k < node->window.kernel_w; k++) {
     const int64_t from = (int64_t)c + k - node->window.pad_left;
-    if (from >= 0 && from < in.c) sum += (double)node->weights[k] * (double)at(x, in, n, 0, 0, (size_t)from, 0.0f);
+    if (from >= 0 && from < in.c)
+      sum += (double)node->weights[k] * (double)at(x, in, n, 0, 0, (size_t)from, 0.0f);
   }
   return sum;
 }
@@ -95,22 +102,22 @@ static int64_t inwards(graph_pad_mode mode, int64_t i, int64_t size) {
   return i;
 }
 
-static double pad(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w,
-                  uint32_t c) {
+static double pad(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h,
+                  uint32_t w, uint32_t c) {
   const int64_t row = inwards(node->pad_mode, (int64_t)h - node->window.pad_top, in.h);
   const int64_t column = inwards(node->pad_mode, (int64_t)w - node->window.pad_left, in.w);
   return (double)at(x, in, n, row, column, c, node->pad_value);
 }
 
-static float scale(const graph_node *node, graph_shape gate_shape, const float *gate, size_t n, uint32_t h, uint32_t w,
-                   uint32_t c, double own) {
+static float scale(const graph_node *node, graph_shape gate_shape, const float *gate, size_t n,
+                   uint32_t h, uint32_t w, uint32_t c, double own) {
   const bool one = gate_shape.h == 1 && gate_shape.w == 1; /* pixel, for all */
   const double factor = (double)at(gate, gate_shape, n, one ? 0 : h, one ? 0 : w, c, 0.0f);
   return clamped(node, own * (node->sigmoid ? sigmoid(factor) : factor));
 }
 
-static float element(const graph *g, const graph_node *node, float **values, size_t n, uint32_t h, uint32_t w,
-                     uint32_t c) {
+static float element(const graph *g, const graph_node *node, float **values, size_t n, uint32_t h,
+                     uint32_t w, uint32_t c) {
   const graph_shape in = g->nodes[node->input[0]].shape;
   const float *x = values[node->input[0]];
   const double own = (double)at(x, in, n, h, w, c < in.c ? c : 0, 0.0f);

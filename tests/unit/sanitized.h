@@ -1,4 +1,5 @@
-/* SANITIZED is defined where gcc or clang compiles with AddressSanitizer or ThreadSanitizer. */
+/* SANITIZED is defined where gcc or clang compiles with AddressSanitizer or
+ * ThreadSanitizer. */
 #ifndef LIBRESNET_TESTS_UNIT_SANITIZED_H
 #define LIBRESNET_TESTS_UNIT_SANITIZED_H
 

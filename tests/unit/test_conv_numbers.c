@@ -1,5 +1,6 @@
-/* What our own kernels promise of their numbers: the same bits however threads and batches split the work, pictures
- * that do not disturb each other, small errors for inputs and weights of any size. */
+/* What our own kernels promise of their numbers: the same bits however threads and
+ * batches split the work, pictures that do not disturb each other, small errors for
+ * inputs and weights of any size. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,9 +13,14 @@
 
 #include <cmocka.h> /* last: its fail() is a macro */
 
-enum { PICTURES = 5, MAX_THREADS = 4, LARGEST = 1 << 23 /* floats of all ops' outputs for all pictures */ };
+enum {
+  PICTURES = 5,
+  MAX_THREADS = 4,
+  LARGEST = 1 << 23 /* floats of all ops' outputs for all pictures */
+};
 
-static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, pointwise = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+                          pointwise = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
 static const graph_window strided3x3 = {3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
 static const graph_window stem = {7, 7, 2, 2, 1, 1, 3, 3, 3, 3};
 
@@ -31,8 +37,8 @@ static uint32_t add_sum(net *n, uint32_t residual, uint32_t shortcut) {
   return n->graph.output;
 }
 
-/* input -> stem -> two 3x3, + -> two 1x1, + -> 3x3 of stride 2: the sums in place where they can be. Channels fill
- * vectors or do not. */
+/* input -> stem -> two 3x3, + -> two 1x1, + -> 3x3 of stride 2: the sums in place where
+ * they can be. Channels fill vectors or do not. */
 static net residual_net(const graph_shape *size) {
   const uint32_t channels = size->c;
   net n = net_new((graph_shape){2 * size->h, 2 * size->w, 3});
@@ -47,8 +53,9 @@ static net residual_net(const graph_shape *size) {
   return n;
 }
 
-/* Borders of each mode; a gate whose sigmoid is in the product, in place, and one along the channels with a sigmoid of
- * its own, of a tensor that the sum reads as well; a product of two pictures. */
+/* Borders of each mode; a gate whose sigmoid is in the product, in place, and one along
+ * the channels with a sigmoid of its own, of a tensor that the sum reads as well; a
+ * product of two pictures. */
 static net gated_net(const graph_shape *size) {
   const uint32_t channels = size->c;
   net n = net_new((graph_shape){2 * size->h, 2 * size->w, 3});
@@ -71,7 +78,8 @@ static net gated_net(const graph_shape *size) {
   return n;
 }
 
-/* Behind the stem. Each form is chosen for some; of 25x25 three threads share the steps of one block at a time. */
+/* Behind the stem. Each form is chosen for some; of 25x25 three threads share the steps
+ * of one block at a time. */
 static const graph_shape sizes[] = {{2, 2, 128}, {4, 2, 33}, {7, 7, 96}, {8, 6, 17}, {25, 25, 128}};
 
 enum { SIZES = sizeof sizes / sizeof *sizes };
@@ -94,15 +102,19 @@ static void keep(void *user, const resnet_response *response) {
   if (response->op + 1 == r->plan->op_count) r->done += response->batch;
 }
 
-static void record_run(const resnet_model *model, const float *input, uint32_t threads, uint32_t batch, record *r) {
+static void record_run(const resnet_model *model, const float *input, uint32_t threads,
+                       uint32_t batch, record *r) {
   static float scores[PICTURES * 4096];
   resnet_session *session;
-  resnet_session_options settings = {
-      .struct_size = sizeof settings, .threads = threads, .batch = batch, .observe = RESNET_OBSERVE_OPS};
+  resnet_session_options settings = {.struct_size = sizeof settings,
+                                     .threads = threads,
+                                     .batch = batch,
+                                     .observe = RESNET_OBSERVE_OPS};
   r->done = 0;
   assert_int_equal(resnet_session_open(model, &settings, &session, NULL), RESNET_OK);
   assert_int_equal(resnet_session_observe(session, keep, r, NULL), RESNET_OK);
-  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, PICTURES, scores, NULL), RESNET_OK);
+  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, PICTURES, scores, NULL),
+                   RESNET_OK);
   assert_int_equal(r->done, PICTURES);
   resnet_session_close(&session);
 }
@@ -117,8 +129,9 @@ static record new_record(const resnet_model *model, float *floats) {
 
 static float wanted[LARGEST], found[LARGEST];
 
-/* With 1 to MAX_THREADS threads, `step` apart, and every batch up to PICTURES; the least and the most where there may
- * be more threads than CPUs, which then wait for each other for long. */
+/* With 1 to MAX_THREADS threads, `step` apart, and every batch up to PICTURES; the least
+ * and the most where there may be more threads than CPUs, which then wait for each other
+ * for long. */
 static void check_bits(const resnet_model *model, const float *input, uint32_t step) {
   record want = new_record(model, wanted), got = new_record(model, found);
   record_run(model, input, 1, 1, &want);
@@ -128,7 +141,8 @@ static void check_bits(const resnet_model *model, const float *input, uint32_t s
       for (uint32_t i = 0; i < model->plan.op_count; i++)
         if (memcmp(wanted + want.starts[i], found + got.starts[i],
                    (want.starts[i + 1] - want.starts[i]) * sizeof *found) != 0)
-          fail_msg("op %u (%s): other bits with %u threads, batch %u", i, model->plan.ops[i].detail, threads, batch);
+          fail_msg("op %u (%s): other bits with %u threads, batch %u", i, model->plan.ops[i].detail,
+                   threads, batch);
     }
 }
 
@@ -163,7 +177,8 @@ static void bits_of_gates_and_borders_do_not_depend_on_them_either(void **unused
 
 /* ---- inputs of no meaning ---- */
 
-/* A picture of NaN and infinity leaves the bits of those before and behind it as they are. */
+/* A picture of NaN and infinity leaves the bits of those before and behind it as they
+ * are. */
 static void pictures_do_not_disturb_each_other(void **unused) {
   (void)unused;
   const float bad[] = {NAN, INFINITY, -INFINITY, 3e38f};
@@ -174,11 +189,13 @@ static void pictures_do_not_disturb_each_other(void **unused) {
     float *input = random_floats(model->memory, PICTURES * floats);
     record want = new_record(model, wanted), got = new_record(model, found);
     record_run(model, input, 2, PICTURES, &want);
-    for (size_t k = 0; k < floats; k++) input[1 * floats + k] = input[3 * floats + k] = bad[random_below(4)];
+    for (size_t k = 0; k < floats; k++)
+      input[1 * floats + k] = input[3 * floats + k] = bad[random_below(4)];
     record_run(model, input, 2, PICTURES, &got);
     for (uint32_t op = 0; op < model->plan.op_count; op++)
       for (size_t picture = 0; picture < PICTURES; picture += 2) {
-        const size_t size = shape_floats(model->plan.ops[op].shape), at = want.starts[op] + picture * size;
+        const size_t size = shape_floats(model->plan.ops[op].shape),
+                     at = want.starts[op] + picture * size;
         assert_memory_equal(wanted + at, found + at, size * sizeof *found);
       }
     memory_release(model->memory, input);
@@ -194,14 +211,16 @@ static void scale_layer(net *n, uint32_t node, float factor) {
   for (size_t i = 0; i < layer->weight_count; i++) layer->weights[i] *= factor;
 }
 
-/* Activations from 1e-20 to 1e20, and weights at both ends of what find_evenness leaves to Winograd's algorithm. Errors
- * are measured against the largest value of the op's output, and the bound is that of random nets of ordinary size. */
+/* Activations from 1e-20 to 1e20, and weights at both ends of what find_evenness leaves
+ * to Winograd's algorithm. Errors are measured against the largest value of the op's
+ * output, and the bound is that of random nets of ordinary size. */
 static void errors_do_not_depend_on_the_scale(void **unused) {
   (void)unused;
   static const struct {
     float input, first, second;
-  } scales[] = {{1e-20f, 1, 1},          {1e20f, 1, 1},          {1, 0x1p50f, 0x1p-50f}, {1, 0x1p-50f, 0x1p50f},
-                {1e20f, 1e-15f, 1e-15f}, {1e-20f, 1e15f, 1e15f}, {1, 1e25f, 1e-25f},     {1, 1e-25f, 1e25f}};
+  } scales[] = {{1e-20f, 1, 1},         {1e20f, 1, 1},           {1, 0x1p50f, 0x1p-50f},
+                {1, 0x1p-50f, 0x1p50f}, {1e20f, 1e-15f, 1e-15f}, {1e-20f, 1e15f, 1e15f},
+                {1, 1e25f, 1e-25f},     {1, 1e-25f, 1e25f}};
   double worst = 0.0;
   unsigned kinds = 0;
   for (size_t i = 0; i < SIZES * sizeof scales / sizeof *scales; i++) {
@@ -214,12 +233,14 @@ static void errors_do_not_depend_on_the_scale(void **unused) {
     layer = net_add_conv(&n, layer, &same3x3, 1, 16);
     unclamp(&n, layer);
     scale_layer(&n, layer, scales[scale].second);
-    const net_result result = net_measure(&n, 1, 1, RESNET_CONV_WINOGRAD, scales[scale].input, 2e-5);
+    const net_result result =
+        net_measure(&n, 1, 1, RESNET_CONV_WINOGRAD, scales[scale].input, 2e-5);
     kinds |= result.kinds;
     worst = fmax(worst, result.error);
   }
   assert_int_equal(kinds & 7u, 7u); /* the forms of 3x3 */
-  printf("%s: the largest error is %.1e of the op's largest value\n", vector_variant(0)->name, worst);
+  printf("%s: the largest error is %.1e of the op's largest value\n", vector_variant(0)->name,
+         worst);
 }
 
 int main(void) {

@@ -1,4 +1,5 @@
-/* The automatic number of threads: what the affinity mask and the control groups allow. */
+/* The automatic number of threads: what the affinity mask and the control groups
+ * allow. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #include <sched.h>
@@ -76,7 +77,8 @@ static void limits_of_version_2(void **state) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     if (cgroup_parse_v2(cases[i].text) != cases[i].cpus)
-      fail_msg("\"%s\": %u CPUs, not %u", cases[i].text, cgroup_parse_v2(cases[i].text), cases[i].cpus);
+      fail_msg("\"%s\": %u CPUs, not %u", cases[i].text, cgroup_parse_v2(cases[i].text),
+               cases[i].cpus);
 }
 
 static void limits_of_version_1(void **state) {
@@ -103,11 +105,13 @@ static void the_least_limit_on_the_way_up_counts(void **state) {
   assert_int_equal(cgroup_cpus(root), CGROUP_UNLIMITED);
 }
 
-/* Docker and Kubernetes with version 2: the container's group is the mount, its path "/", or one of the host's. */
+/* Docker and Kubernetes with version 2: the container's group is the mount, its path "/",
+ * or one of the host's. */
 static void a_container_is_its_mount(void **state) {
   (void)state;
   put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
-  static const char *const paths[] = {"0::/\n", "0::/../../kubepods/burstable\n", "0::/docker/0123456789abcdef\n",
+  static const char *const paths[] = {"0::/\n", "0::/../../kubepods/burstable\n",
+                                      "0::/docker/0123456789abcdef\n",
                                       "0::/with a blank:and a colon\n"};
   for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
     put("/proc/self/cgroup", paths[i]);
@@ -117,7 +121,8 @@ static void a_container_is_its_mount(void **state) {
 
 static void version_1_is_found_among_its_controllers(void **state) {
   (void)state;
-  put("/proc/self/cgroup", "12:cpuset:/a\n4:memory:/a\n3:cpu,cpuacct:/docker/a\n1:name=systemd:/a\n0::/a\n");
+  put("/proc/self/cgroup",
+      "12:cpuset:/a\n4:memory:/a\n3:cpu,cpuacct:/docker/a\n1:name=systemd:/a\n0::/a\n");
   put("/sys/fs/cgroup/cpu/docker/a/cpu.cfs_quota_us", "400000\n");
   assert_int_equal(cgroup_cpus(root), CGROUP_UNLIMITED);
   put("/sys/fs/cgroup/cpu/docker/a/cpu.cfs_period_us", "100000\n");
@@ -141,7 +146,8 @@ static void garbage_is_no_limit(void **state) {
   }
 }
 
-/* Longer than any buffer: the groups above still count, and so do whole lines at the beginning. */
+/* Longer than any buffer: the groups above still count, and so do whole lines at the
+ * beginning. */
 static void long_paths_and_long_files_are_cut(void **state) {
   (void)state;
   static char text[32768];
@@ -199,7 +205,8 @@ int main(void) {
       cmocka_unit_test(limits_of_version_1),
       cmocka_unit_test_setup_teardown(the_least_limit_on_the_way_up_counts, make_root, remove_root),
       cmocka_unit_test_setup_teardown(a_container_is_its_mount, make_root, remove_root),
-      cmocka_unit_test_setup_teardown(version_1_is_found_among_its_controllers, make_root, remove_root),
+      cmocka_unit_test_setup_teardown(version_1_is_found_among_its_controllers, make_root,
+                                      remove_root),
       cmocka_unit_test_setup_teardown(garbage_is_no_limit, make_root, remove_root),
       cmocka_unit_test_setup_teardown(long_paths_and_long_files_are_cut, make_root, remove_root),
       cmocka_unit_test_setup_teardown(what_cannot_be_read_is_no_limit, make_root, remove_root),

@@ -1,6 +1,7 @@
-/* Every allocation fails once: while a model is opened, saved, while sessions are opened, run, and label pictures. What
- * was asked for fails with RESNET_ERROR_MEMORY, nothing leaks, and the next call succeeds. First through the caller's
- * allocator, then malloc itself, below XNNPACK. */
+/* Every allocation fails once: while a model is opened, saved, while sessions are opened,
+ * run, and label pictures. What was asked for fails with RESNET_ERROR_MEMORY, nothing
+ * leaks, and the next call succeeds. First through the caller's allocator, then malloc
+ * itself, below XNNPACK. */
 #include "malloc_watch.h"
 
 #include <stdlib.h>
@@ -23,7 +24,8 @@ typedef struct use {
 
 static uint8_t pixels[SIDE * SIDE * 3];
 
-static resnet_status label(resnet_session *session, const resnet_model *model, resnet_error *error) {
+static resnet_status label(resnet_session *session, const resnet_model *model,
+                           resnet_error *error) {
   const resnet_model_info info = plan_info(model);
   resnet_prediction best[1];
   const resnet_image image = {pixels, SIDE, SIDE - 3, SIDE * 3, RESNET_PIXELS_RGB};
@@ -37,19 +39,23 @@ static void ignore(void *user, const resnet_response *response) {
 }
 
 /* Where making the session's own plan fails, the session stays as it was, and runs. */
-static resnet_status use_lens(resnet_session *session, const resnet_model *model, resnet_error *error) {
+static resnet_status use_lens(resnet_session *session, const resnet_model *model,
+                              resnet_error *error) {
   resnet_status status = resnet_session_observe(session, ignore, NULL, error);
   if (status == RESNET_OK && plan_info(model).block_count)
     status = resnet_session_skip(session, 0, RESNET_SKIP_BRANCH, 0, error);
   return status;
 }
 
-static resnet_status run_session(resnet_session *session, const resnet_model *model, resnet_error *error) {
+static resnet_status run_session(resnet_session *session, const resnet_model *model,
+                                 resnet_error *error) {
   static float input[PICTURES * 3 * 32 * 32], scores[PICTURES * 64];
   resnet_status status = resnet_run(session, input, RESNET_LAYOUT_NCHW, PICTURES, scores, error);
-  assert_int_equal(status, RESNET_OK); /* it allocates nothing, so that nothing can fail */
+  /* it allocates nothing, so that nothing can fail */
+  assert_int_equal(status, RESNET_OK);
   const resnet_status lens = use_lens(session, model, error);
-  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NCHW, PICTURES, scores, NULL), RESNET_OK);
+  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NCHW, PICTURES, scores, NULL),
+                   RESNET_OK);
   return lens == RESNET_OK ? label(session, model, error) : lens;
 }
 
@@ -63,13 +69,15 @@ static resnet_status use_model(const use *u, const resnet_model *model, resnet_e
   assert_int_equal(status == RESNET_OK, session != NULL);
   if (status == RESNET_OK) status = run_session(session, model, error);
   resnet_session_close(&session);
-  if (status == RESNET_OK && u->saves) status = resnet_model_save(model, plan_path("survivor"), error);
+  if (status == RESNET_OK && u->saves)
+    status = resnet_model_save(model, plan_path("survivor"), error);
   return status;
 }
 
 static resnet_status use_all(const use *u, resnet_error *error) {
   resnet_model *model = NULL;
-  resnet_status status = resnet_model_open_memory(u->file->data, u->file->size, &u->options, &model, error);
+  resnet_status status =
+      resnet_model_open_memory(u->file->data, u->file->size, &u->options, &model, error);
   assert_int_equal(status == RESNET_OK, model != NULL);
   if (status == RESNET_OK) status = use_model(u, model, error);
   resnet_model_close(&model);
@@ -95,7 +103,7 @@ static resnet_preprocess fitting(const buffer *file) {
   return fit;
 }
 
-/* ---- the caller's allocator ---------------------------------------------------------------------------------- */
+/* ---- the caller's allocator -------------------------------------------------------- */
 
 typedef struct counter {
   size_t calls, fail_at, live;
@@ -123,7 +131,8 @@ static bool survive(use *u, size_t n, bool ever_after) {
   u->options.allocator = (resnet_allocator){&c, count_allocate, count_release};
   const resnet_status status = use_all(u, &error);
   assert_int_equal(c.live, 0);
-  if (status != RESNET_OK && status != RESNET_ERROR_MEMORY) fail_msg("allocation %zu: %s", n, error.message);
+  if (status != RESNET_OK && status != RESNET_ERROR_MEMORY)
+    fail_msg("allocation %zu: %s", n, error.message);
   assert_int_equal(status == RESNET_ERROR_MEMORY, c.calls >= n);
   return c.calls >= n;
 }
@@ -143,7 +152,7 @@ static void the_callers_allocations_may_fail(void **state) {
   }
 }
 
-/* ---- malloc -------------------------------------------------------------------------------------------------- */
+/* ---- malloc ------------------------------------------------------------------------ */
 
 /* Whether the n-th allocation was reached. */
 static bool survive_malloc(const use *u, size_t n) {
@@ -151,18 +160,23 @@ static bool survive_malloc(const use *u, size_t n) {
   watch_start(n);
   const resnet_status status = use_all(u, &error);
   watch_stop();
-  const size_t allocations = atomic_load(&watched_allocations), releases = atomic_load(&watched_releases);
+  const size_t allocations = atomic_load(&watched_allocations),
+               releases = atomic_load(&watched_releases);
   const size_t succeeded = allocations - (n <= allocations ? 1 : 0);
-  if (status != RESNET_OK && status != RESNET_ERROR_MEMORY) fail_msg("allocation %zu: %s", n, error.message);
-  if (releases != succeeded) fail_msg("allocation %zu: %zu succeeded, %zu were released", n, succeeded, releases);
+  if (status != RESNET_OK && status != RESNET_ERROR_MEMORY)
+    fail_msg("allocation %zu: %s", n, error.message);
+  if (releases != succeeded)
+    fail_msg("allocation %zu: %zu succeeded, %zu were released", n, succeeded, releases);
   return n <= allocations;
 }
 
-/* Sessions of one thread: pthreadpool's author chose to take a thread that can't be started for granted. */
+/* Sessions of one thread: pthreadpool's author chose to take a thread that can't be
+ * started for granted. */
 static void xnnpacks_allocations_may_fail(void **state) {
   (void)state;
   if (!WATCH_CAN_FAIL || !watch_install()) {
-    print_message("skipped: malloc can't be made to fail with this C library, or under a sanitizer\n");
+    print_message(
+        "skipped: malloc can't be made to fail with this C library, or under a sanitizer\n");
     skip();
   }
   for (size_t i = 0; i < EVERY_KERNEL_FILES; i++) {
@@ -171,7 +185,8 @@ static void xnnpacks_allocations_may_fail(void **state) {
     use u = new_use(&file, &fit);
     resnet_error error;
     u.saves = false;
-    assert_int_equal(use_all(&u, &error), RESNET_OK); /* what XNNPACK allocates once a process */
+    /* what XNNPACK allocates once a process */
+    assert_int_equal(use_all(&u, &error), RESNET_OK);
     size_t n = 1;
     while (survive_malloc(&u, n)) n++;
     assert_true(n > 100);

@@ -1,5 +1,6 @@
-/* Products of matrices are nearly as fast as their instructions allow. One sum that the compiler
- * keeps on the stack costs a factor of up to three, and no test of results notices it. */
+/* Products of matrices are nearly as fast as their instructions allow. One sum that the
+ * compiler keeps on the stack costs a factor of up to three, and no test of results
+ * notices it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -25,14 +26,16 @@ enum {
   O = 128,
   SUMS = 12, /* in a peak loop: enough to hide the latency of an addition */
   STEPS = 500,
-  PEAK_RUNS = 16,    /* take as long as a product, 10 to 40 us: too short for most interruptions */
+  /* take as long as a product, 10 to 40 us: too short for most interruptions */
+  PEAK_RUNS = 16,
   MIN_ROUNDS = 1000, /* after which the best rates hardly change */
   MAX_ROUNDS = 50000 /* a few seconds */
 };
 
-/* Define peak_NAME: a loop that multiplies and adds vectors in registers, and broadcasts a float
- * for every two products, as a product of matrices does. Its sums have names, so that they stay
- * in registers; tests/kernels checks that. `x` has SUMS / 2 floats for each step. */
+/* Define peak_NAME: a loop that multiplies and adds vectors in registers, and broadcasts
+ * a float for every two products, as a product of matrices does. Its sums have names, so
+ * that they stay in registers; tests/kernels checks that. `x` has SUMS / 2 floats for
+ * each step. */
 #define PEAK(NAME, LANES, ATTRIBUTES)                                                              \
   ATTRIBUTES __attribute__((noinline)) static void peak_##NAME(const float *x, float *out) {       \
     typedef float vec __attribute__((vector_size(LANES * sizeof(float))));                         \
@@ -66,8 +69,9 @@ typedef struct peak {
   double min_share; /* a product must reach this share of the peak */
 } peak;
 
-/* With three of twelve sums on the stack, AVX2 reached 44 % of its peak on a Zen 4, SSE2 73 %.
- * Apart from the broadcasts, SSE2 multiplies and adds at 56 GF/s there; its peak here is 40. */
+/* With three of twelve sums on the stack, AVX2 reached 44 % of its peak on a Zen 4, SSE2
+ * 73 %. Apart from the broadcasts, SSE2 multiplies and adds at 56 GF/s there; its peak
+ * here is 40. */
 static peak peaks[] = {
     {"portable_products_reach_their_peak", "portable", 4, peak_portable, 0.80},
 #if defined(__x86_64__)
@@ -115,8 +119,8 @@ static double nanoseconds(void) {
   return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-/* Let the tasks take turns until both products reach their share. Keep each task's best rate, in
- * floating-point operations per nanosecond. */
+/* Let the tasks take turns until both products reach their share. Keep each task's best
+ * rate, in floating-point operations per nanosecond. */
 static void measure(const peak *p, const matrix_functions *f, double rate[TASKS]) {
   const double products = 2.0 * ROWS * C * O;
   const double sums = 2.0 * PEAK_RUNS * STEPS * SUMS * (double)p->lanes;

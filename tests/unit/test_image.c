@@ -74,13 +74,16 @@ static resnet_image grid(uint8_t *pixels, uint32_t width, uint32_t height) {
 
 /* ---- resize ---- */
 
-static void expect_row(fixture *f, const uint8_t *grey, uint32_t count, const uint8_t *expected, uint32_t out_count) {
+static void expect_row(fixture *f, const uint8_t *grey, uint32_t count, const uint8_t *expected,
+                       uint32_t out_count) {
   uint8_t in[3 * 16], out[3 * 16];
   assert_true(count <= 16 && out_count <= 16);
   for (uint32_t i = 0; i < 3 * count; i++) in[i] = grey[i / 3];
-  assert_int_equal(image_resize_rgb(in, count, 1, out, out_count, 1, &f->scratch, &f->error), RESNET_OK);
+  assert_int_equal(image_resize_rgb(in, count, 1, out, out_count, 1, &f->scratch, &f->error),
+                   RESNET_OK);
   for (uint32_t i = 0; i < 3 * out_count; i++) assert_int_equal(out[i], expected[i / 3]);
-  assert_int_equal(image_resize_rgb(in, 1, count, out, 1, out_count, &f->scratch, &f->error), RESNET_OK);
+  assert_int_equal(image_resize_rgb(in, 1, count, out, 1, out_count, &f->scratch, &f->error),
+                   RESNET_OK);
   for (uint32_t i = 0; i < 3 * out_count; i++) assert_int_equal(out[i], expected[i / 3]);
 }
 
@@ -102,30 +105,36 @@ static void resize_matches_hand_computed_rows(void **state) {
 static void resize_refuses_sizes_without_pixels(void **state) {
   fixture *f = *state;
   uint8_t in[3] = {0}, out[3];
-  static const uint32_t sizes[][4] = {{0, 1, 1, 1}, {1, 0, 1, 1}, {1, 1, 0, 1}, {1, 1, 1, 0}, {1, 1, 65536, 1}};
+  static const uint32_t sizes[][4] = {
+      {0, 1, 1, 1}, {1, 0, 1, 1}, {1, 1, 0, 1}, {1, 1, 1, 0}, {1, 1, 65536, 1}};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     const uint32_t *s = sizes[i];
-    assert_int_equal(image_resize_rgb(in, s[0], s[1], out, s[2], s[3], &f->scratch, &f->error), RESNET_ERROR_ARGUMENT);
+    assert_int_equal(image_resize_rgb(in, s[0], s[1], out, s[2], s[3], &f->scratch, &f->error),
+                     RESNET_ERROR_ARGUMENT);
     assert_non_null(strstr(f->error.message, "1 to 65535"));
   }
 }
 
 /* ---- crop ---- */
 
-/* Where torchvision's CenterCrop starts: int(round((size - crop) / 2.0)), halves to even. */
+/* Where torchvision's CenterCrop starts: int(round((size - crop) / 2.0)), halves to
+ * even. */
 static void crop_starts_where_torchvisions_does(void **state) {
   fixture *f = *state;
-  static const uint32_t cases[][3] = {{5, 5, 0}, {6, 5, 0}, {7, 5, 1}, {8, 5, 2}, {9, 5, 2}, {10, 5, 2}, {12, 5, 4}};
+  static const uint32_t cases[][3] = {{5, 5, 0}, {6, 5, 0},  {7, 5, 1}, {8, 5, 2},
+                                      {9, 5, 2}, {10, 5, 2}, {12, 5, 4}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     uint32_t size = cases[i][0], crop = cases[i][1], start = cases[i][2];
     uint8_t pixels[16 * 16];
     float out[5 * 5 * 3];
     resnet_image image = grid(pixels, size, 5);
     resnet_preprocess preprocess = plain(0, crop);
-    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, out, &f->scratch, &f->error), RESNET_OK);
+    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, out, &f->scratch, &f->error),
+                     RESNET_OK);
     assert_true(out[0] == (float)start);
     image = grid(pixels, 5, size);
-    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, out, &f->scratch, &f->error), RESNET_OK);
+    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, out, &f->scratch, &f->error),
+                     RESNET_OK);
     assert_true(out[0] == (float)(16 * start));
     assert_true(out[5 * 5 * 3 - 1] == (float)(16 * (start + 4) + 4));
   }
@@ -140,20 +149,22 @@ static void crop_equals_part_of_whole_picture(void **state) {
     uint32_t whole_width = 30 * width / shorter, whole_height = 30 * height / shorter;
     size_t size = (size_t)width * height * 3;
     uint8_t *pixels = malloc(size);
-    float *whole = malloc((size_t)whole_width * whole_height * 3 * sizeof *whole), part[24 * 24 * 3];
+    float *whole = malloc((size_t)whole_width * whole_height * 3 * sizeof *whole),
+          part[24 * 24 * 3];
     assert_true(pixels && whole);
     for (size_t p = 0; p < size; p++) pixels[p] = (uint8_t)(p * p * 31 + p / 7);
     resnet_image image = {pixels, width, height, (size_t)width * 3, RESNET_PIXELS_RGB};
     resnet_preprocess uncut = plain(30, 0), cut = plain(30, 24);
-    assert_int_equal(image_prepare(&image, &uncut, whole_height, whole_width, whole, &f->scratch, &f->error),
-                     RESNET_OK);
+    assert_int_equal(
+        image_prepare(&image, &uncut, whole_height, whole_width, whole, &f->scratch, &f->error),
+        RESNET_OK);
     assert_int_equal(image_prepare(&image, &cut, 24, 24, part, &f->scratch, &f->error), RESNET_OK);
     uint32_t left = (whole_width - 24) / 2, top = (whole_height - 24) / 2;
     left += (whole_width - 24) % 2 & left % 2;
     top += (whole_height - 24) % 2 & top % 2;
     for (uint32_t y = 0; y < 24; y++)
-      assert_memory_equal(part + (size_t)y * 72, whole + ((size_t)(y + top) * whole_width + left) * 3,
-                          72 * sizeof(float));
+      assert_memory_equal(part + (size_t)y * 72,
+                          whole + ((size_t)(y + top) * whole_width + left) * 3, 72 * sizeof(float));
     free(pixels);
     free(whole);
   }
@@ -165,16 +176,19 @@ static void values_are_normalised_in_the_nets_order(void **state) {
   fixture *f = *state;
   static const uint8_t pixel[] = {10, 20, 255};
   resnet_image image = {pixel, 1, 1, 3, RESNET_PIXELS_RGB};
-  resnet_preprocess preprocess = {0, 0, RESNET_ORDER_RGB, 255.0f, {0.5f, 0.25f, 0.125f}, {0.3f, 0.7f, 1.1f}};
+  resnet_preprocess preprocess = {
+      0, 0, RESNET_ORDER_RGB, 255.0f, {0.5f, 0.25f, 0.125f}, {0.3f, 0.7f, 1.1f}};
   float out[3];
-  assert_int_equal(image_prepare(&image, &preprocess, 1, 1, out, &f->scratch, &f->error), RESNET_OK);
+  assert_int_equal(image_prepare(&image, &preprocess, 1, 1, out, &f->scratch, &f->error),
+                   RESNET_OK);
   for (int i = 0; i < 3; i++) {
     volatile float unit = (float)pixel[i] / 255.0f;
     volatile float centred = unit - preprocess.mean[i];
     assert_true(out[i] == centred / preprocess.std[i]);
   }
   preprocess.order = RESNET_ORDER_BGR;
-  assert_int_equal(image_prepare(&image, &preprocess, 1, 1, out, &f->scratch, &f->error), RESNET_OK);
+  assert_int_equal(image_prepare(&image, &preprocess, 1, 1, out, &f->scratch, &f->error),
+                   RESNET_OK);
   for (int i = 0; i < 3; i++) {
     volatile float unit = (float)pixel[2 - i] / 255.0f;
     volatile float centred = unit - preprocess.mean[i];
@@ -191,10 +205,13 @@ static void formats_agree(void **state) {
   resnet_image image = {rgb, W, H, W * 3, RESNET_PIXELS_RGB};
   resnet_preprocess preprocess = plain(8, 7);
   float expected[7 * 7 * 3], out[7 * 7 * 3];
-  assert_int_equal(image_prepare(&image, &preprocess, 7, 7, expected, &f->scratch, &f->error), RESNET_OK);
-  static const resnet_pixels formats[] = {RESNET_PIXELS_BGR, RESNET_PIXELS_RGBA, RESNET_PIXELS_BGRA};
+  assert_int_equal(image_prepare(&image, &preprocess, 7, 7, expected, &f->scratch, &f->error),
+                   RESNET_OK);
+  static const resnet_pixels formats[] = {RESNET_PIXELS_BGR, RESNET_PIXELS_RGBA,
+                                          RESNET_PIXELS_BGRA};
   for (size_t i = 0; i < 3; i++) {
-    size_t step = formats[i] == RESNET_PIXELS_BGR ? 3 : 4, red = formats[i] == RESNET_PIXELS_RGBA ? 0 : 2;
+    size_t step = formats[i] == RESNET_PIXELS_BGR ? 3 : 4,
+           red = formats[i] == RESNET_PIXELS_RGBA ? 0 : 2;
     memset(other, 0xee, sizeof other);
     for (size_t p = 0; p < W * H; p++) {
       other[p * step + red] = rgb[p * 3];
@@ -202,7 +219,8 @@ static void formats_agree(void **state) {
       other[p * step + 2 - red] = rgb[p * 3 + 2];
     }
     image = (resnet_image){other, W, H, W * step, formats[i]};
-    assert_int_equal(image_prepare(&image, &preprocess, 7, 7, out, &f->scratch, &f->error), RESNET_OK);
+    assert_int_equal(image_prepare(&image, &preprocess, 7, 7, out, &f->scratch, &f->error),
+                     RESNET_OK);
     assert_memory_equal(out, expected, sizeof out);
   }
 }
@@ -216,23 +234,27 @@ static uint32_t next_random(uint32_t *state, uint32_t below) {
 static size_t picture_bytes(const resnet_image *image) {
   static const size_t pixel[] = {3, 3, 4, 4, 1};
   size_t columns = (image->width + 1) / 2, rows = (image->height + 1) / 2;
-  if (image->format == RESNET_PIXELS_NV12) return image->stride * (image->height + rows - 1) + columns * 2;
+  if (image->format == RESNET_PIXELS_NV12)
+    return image->stride * (image->height + rows - 1) + columns * 2;
   if (image->format == RESNET_PIXELS_I420)
     return image->stride * image->height + (image->stride + 1) / 2 * (2 * rows - 1) + columns;
   return image->stride * (image->height - 1) + image->width * pixel[image->format];
 }
 
-/* One colour stays that colour whatever is cut and scaled; under AddressSanitizer this also shows that nothing beyond
- * the picture's last byte is read. 128 is the grey level 130 in Y'CbCr. */
+/* One colour stays that colour whatever is cut and scaled; under AddressSanitizer this
+ * also shows that nothing beyond the picture's last byte is read. 128 is the grey level
+ * 130 in Y'CbCr. */
 static void one_colour_stays_one_colour(void **state) {
   fixture *f = *state;
   uint32_t random = 1;
   for (int i = 0; i < 500; i++) {
-    resnet_image image = {.width = 1 + next_random(&random, 70), .height = 1 + next_random(&random, 70)};
+    resnet_image image = {.width = 1 + next_random(&random, 70),
+                          .height = 1 + next_random(&random, 70)};
     image.format = (resnet_pixels)next_random(&random, 7);
     image.stride = (size_t)(image.width + 1) / 2 * 8 + next_random(&random, 5);
     uint32_t shorter = image.width < image.height ? image.width : image.height;
-    uint32_t resize = next_random(&random, 40), crop = 1 + next_random(&random, resize ? resize : shorter);
+    uint32_t resize = next_random(&random, 40),
+             crop = 1 + next_random(&random, resize ? resize : shorter);
     size_t size = picture_bytes(&image), count = (size_t)crop * crop * 3;
     uint8_t *pixels = malloc(size);
     float *out = malloc(count * sizeof *out);
@@ -240,7 +262,8 @@ static void one_colour_stays_one_colour(void **state) {
     memset(pixels, 128, size);
     image.pixels = pixels;
     resnet_preprocess preprocess = plain(resize, crop);
-    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, out, &f->scratch, &f->error), RESNET_OK);
+    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, out, &f->scratch, &f->error),
+                     RESNET_OK);
     float expected = image.format < RESNET_PIXELS_NV12 ? 128.0f : 130.0f;
     for (size_t j = 0; j < count; j++) assert_true(out[j] == expected);
     free(pixels);
@@ -250,10 +273,11 @@ static void one_colour_stays_one_colour(void **state) {
 
 /* ---- refusals ---- */
 
-static void expect_refusal(fixture *f, const resnet_image *image, const resnet_preprocess *preprocess,
-                           const char *named) {
+static void expect_refusal(fixture *f, const resnet_image *image,
+                           const resnet_preprocess *preprocess, const char *named) {
   float out[4 * 4 * 3];
-  assert_int_equal(image_prepare(image, preprocess, 4, 4, out, &f->scratch, &f->error), RESNET_ERROR_ARGUMENT);
+  assert_int_equal(image_prepare(image, preprocess, 4, 4, out, &f->scratch, &f->error),
+                   RESNET_ERROR_ARGUMENT);
   if (!strstr(f->error.message, named)) fail_msg("'%s' does not say '%s'", f->error.message, named);
   assert_true(strlen(f->error.message) < RESNET_ERROR_MESSAGE_SIZE - 1);
 }
@@ -262,7 +286,8 @@ static void pictures_that_do_not_fit_are_refused(void **state) {
   fixture *f = *state;
   uint8_t pixels[16 * 16];
   resnet_image small = grid(pixels, 3, 9), wide = grid(pixels, 8, 4), square = grid(pixels, 4, 4);
-  resnet_preprocess none = plain(0, 0), crop = plain(0, 4), shrink = plain(3, 4), other = plain(0, 2);
+  resnet_preprocess none = plain(0, 0), crop = plain(0, 4), shrink = plain(3, 4),
+                    other = plain(0, 2);
   expect_refusal(f, &small, &crop, "set the preprocessing's resize to 4 or more");
   expect_refusal(f, &square, &shrink, "is 3 x 3 after resize 3");
   expect_refusal(f, &wide, &none, "becomes 8 x 4 (resize 0, crop 0), but the net's input is 4 x 4");
@@ -286,7 +311,8 @@ static void preprocessing_that_cannot_be_followed_is_refused(void **state) {
     expect_refusal(f, &image, &scale, "scale is");
     expect_refusal(f, &image, &deviation, "std[2] is");
   }
-  resnet_preprocess mean = plain(0, 0), order = plain(0, 0), resize = plain(65536, 4), crop = plain(4, UINT32_MAX);
+  resnet_preprocess mean = plain(0, 0), order = plain(0, 0), resize = plain(65536, 4),
+                    crop = plain(4, UINT32_MAX);
   mean.mean[1] = nan;
   order.order = (resnet_channel_order)2;
   expect_refusal(f, &image, &mean, "mean[1] is");
@@ -297,12 +323,14 @@ static void preprocessing_that_cannot_be_followed_is_refused(void **state) {
 
 /* ---- memory ---- */
 
-static resnet_status prepare_photo(fixture *f, uint32_t width, uint32_t height, resnet_pixels format) {
+static resnet_status prepare_photo(fixture *f, uint32_t width, uint32_t height,
+                                   resnet_pixels format) {
   size_t size = (size_t)width * height * 4;
   uint8_t *pixels = calloc(size, 1);
   float *out = malloc(224 * 224 * 3 * sizeof *out);
   assert_true(pixels && out);
-  resnet_image image = {pixels, width, height, (size_t)width * (format == RESNET_PIXELS_RGBA ? 4 : 2), format};
+  resnet_image image = {pixels, width, height,
+                        (size_t)width * (format == RESNET_PIXELS_RGBA ? 4 : 2), format};
   resnet_preprocess preprocess = plain(256, 224);
   resnet_status status = image_prepare(&image, &preprocess, 224, 224, out, &f->scratch, &f->error);
   free(pixels);

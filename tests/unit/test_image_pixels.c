@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-/* A copy in a block of exactly this size, so that AddressSanitizer sees a read of one byte too many. */
+/* A copy in a block of exactly this size, so that AddressSanitizer sees a read of one
+ * byte too many. */
 static uint8_t *exact(const uint8_t *bytes, size_t size) {
   uint8_t *copy = malloc(size);
   assert_non_null(copy);
@@ -19,7 +20,8 @@ static uint8_t *exact(const uint8_t *bytes, size_t size) {
   return copy;
 }
 
-static void expect_row(const resnet_image *image, uint32_t y, uint32_t x, uint32_t count, const uint8_t *expected) {
+static void expect_row(const resnet_image *image, uint32_t y, uint32_t x, uint32_t count,
+                       const uint8_t *expected) {
   uint8_t *buffer = malloc((size_t)count * 3);
   assert_non_null(buffer);
   assert_memory_equal(image_row_rgb(image, y, x, count, buffer), expected, (size_t)count * 3);
@@ -70,7 +72,8 @@ static void grey_is_repeated(void **state) {
   free(pixels);
 }
 
-/* The corners of BT.601's colour bars at full amplitude, within one step: Y, Cb, Cr as the standard lists them. */
+/* The corners of BT.601's colour bars at full amplitude, within one step: Y, Cb, Cr as
+ * the standard lists them. */
 static void yuv_gives_the_colour_bars(void **state) {
   (void)state;
   static const uint8_t bars[][6] = {
@@ -90,8 +93,9 @@ static void yuv_gives_the_colour_bars(void **state) {
   }
 }
 
-/* 3 x 3: chroma has two rows and two columns, the second of each for one pixel only. All luma is 128 (grey 130), so
- * that the strongest red or blue shows which chroma sample a pixel took. */
+/* 3 x 3: chroma has two rows and two columns, the second of each for one pixel only. All
+ * luma is 128 (grey 130), so that the strongest red or blue shows which chroma sample a
+ * pixel took. */
 static const uint8_t red[3] = {255, 39, 130}, blue[3] = {130, 87, 255}, grey[3] = {130, 130, 130};
 
 static void expect_chroma_places(const resnet_image *image) {
@@ -110,9 +114,35 @@ static void expect_chroma_places(const resnet_image *image) {
 static void i420_of_odd_size(void **state) {
   (void)state;
   static const uint8_t planes[] = {
-      128, 128, 128, 9,   9,   128, 128, 128, 9, 9, 128, 128, 128, 9, 9, /* Y: stride 5 */
-      128, 128, 9,   128, 240, 9,                                        /* Cb: stride 3 */
-      240, 128, 9,   128, 128,                                           /* Cr: no padding behind the last row */
+      /* Y: stride 5 */
+      128,
+      128,
+      128,
+      9,
+      9,
+      128,
+      128,
+      128,
+      9,
+      9,
+      128,
+      128,
+      128,
+      9,
+      9,
+      /* Cb: stride 3 */
+      128,
+      128,
+      9,
+      128,
+      240,
+      9,
+      /* Cr: no padding behind the last row */
+      240,
+      128,
+      9,
+      128,
+      128,
   };
   uint8_t *pixels = exact(planes, sizeof planes);
   resnet_image image = {pixels, 3, 3, 5, RESNET_PIXELS_I420};
@@ -123,8 +153,9 @@ static void i420_of_odd_size(void **state) {
 static void nv12_of_odd_size(void **state) {
   (void)state;
   static const uint8_t planes[] = {
-      128, 128, 128, 9,   128, 128, 128, 9,   128, 128, 128, 9, /* Y: stride 4, the smallest that two pairs fit into */
-      128, 240, 128, 128, 128, 128, 240, 128,                   /* Cb Cr Cb Cr */
+      /* Y: stride 4, the smallest that two pairs fit into */
+      128, 128, 128, 9,   128, 128, 128, 9,   128, 128,
+      128, 9,   128, 240, 128, 128, 128, 128, 240, 128, /* Cb Cr Cb Cr */
   };
   uint8_t *pixels = exact(planes, sizeof planes);
   resnet_image image = {pixels, 3, 3, 4, RESNET_PIXELS_NV12};

@@ -27,11 +27,20 @@ static void expect(const char *name, resnet_preprocess expected) {
 static void presets_are_what_their_sources_say(void **state) {
   (void)state;
   const resnet_channel_order rgb = RESNET_ORDER_RGB, bgr = RESNET_ORDER_BGR;
-  expect("imagenet", (resnet_preprocess){256, 224, rgb, 255.0f, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}});
-  expect("imagenet-v2", (resnet_preprocess){232, 224, rgb, 255.0f, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}});
-  expect("cifar10", (resnet_preprocess){32, 32, rgb, 255.0f, {0.4914f, 0.4822f, 0.4465f}, {0.2470f, 0.2435f, 0.2616f}});
-  expect("keras-caffe", (resnet_preprocess){256, 224, bgr, 1.0f, {103.939f, 116.779f, 123.68f}, {1.0f, 1.0f, 1.0f}});
-  expect("keras-tf", (resnet_preprocess){256, 224, rgb, 127.5f, {1.0f, 1.0f, 1.0f}, {1.0f, 1.0f, 1.0f}});
+  expect("imagenet",
+         (resnet_preprocess){
+             256, 224, rgb, 255.0f, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}});
+  expect("imagenet-v2",
+         (resnet_preprocess){
+             232, 224, rgb, 255.0f, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}});
+  expect("cifar10",
+         (resnet_preprocess){
+             32, 32, rgb, 255.0f, {0.4914f, 0.4822f, 0.4465f}, {0.2470f, 0.2435f, 0.2616f}});
+  expect(
+      "keras-caffe",
+      (resnet_preprocess){256, 224, bgr, 1.0f, {103.939f, 116.779f, 123.68f}, {1.0f, 1.0f, 1.0f}});
+  expect("keras-tf",
+         (resnet_preprocess){256, 224, rgb, 127.5f, {1.0f, 1.0f, 1.0f}, {1.0f, 1.0f, 1.0f}});
   expect("none", (resnet_preprocess){0, 0, rgb, 1.0f, {0.0f, 0.0f, 0.0f}, {1.0f, 1.0f, 1.0f}});
 }
 
@@ -43,7 +52,8 @@ static void unknown_names_are_refused_with_the_list(void **state) {
     resnet_error error;
     assert_int_equal(resnet_preprocess_preset(names[i], &found, &error), RESNET_ERROR_ARGUMENT);
     assert_non_null(strstr(error.message, names[i]));
-    assert_non_null(strstr(error.message, "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf, none"));
+    assert_non_null(
+        strstr(error.message, "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf, none"));
   }
 }
 

@@ -1,5 +1,6 @@
-/* Every kernel against the plain reference, on random nets of one to a few ops: odd sizes, one pixel, 1, 3 and 17
- * channels, groups, asymmetric pads, batches, threads. Also: vector variants against the portable one, bit for bit. */
+/* Every kernel against the plain reference, on random nets of one to a few ops: odd
+ * sizes, one pixel, 1, 3 and 17 channels, groups, asymmetric pads, batches, threads.
+ * Also: vector variants against the portable one, bit for bit. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,9 @@
 
 enum { ROUNDS = 150 };
 
-static void random_run(net *n) { net_check(n, 1 + random_below(3), 1 + random_below(2), random_below(3)); }
+static void random_run(net *n) {
+  net_check(n, 1 + random_below(3), 1 + random_below(2), random_below(3));
+}
 
 static void test_conv(void **unused) {
   (void)unused;
@@ -31,15 +34,26 @@ static void test_conv(void **unused) {
   }
 }
 
-/* Sizes that fill tiles and that do not, more than a block of tiles, channels that fill vectors and that do not. */
+/* Sizes that fill tiles and that do not, more than a block of tiles, channels that fill
+ * vectors and that do not. */
 static void test_winograd(void **unused) {
   (void)unused;
-  const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64}, sizes[] = {1, 2, 3, 4, 5, 8, 13, 21, 40};
+  const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64},
+                 sizes[] = {1, 2, 3, 4, 5, 8, 13, 21, 40};
   for (int round = 0; round < ROUNDS; round++) {
     net n = net_new((graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)});
-    graph_window w = {
-        3, 3, 1, 1, 1, 1, 1 + random_below(2), 1 + random_below(2), 1 + random_below(2), 1 + random_below(2)};
-    if (n.graph.nodes[0].shape.h > 3 && n.graph.nodes[0].shape.w > 3) w.pad_top = w.pad_left = random_below(2);
+    graph_window w = {3,
+                      3,
+                      1,
+                      1,
+                      1,
+                      1,
+                      1 + random_below(2),
+                      1 + random_below(2),
+                      1 + random_below(2),
+                      1 + random_below(2)};
+    if (n.graph.nodes[0].shape.h > 3 && n.graph.nodes[0].shape.w > 3)
+      w.pad_top = w.pad_left = random_below(2);
     (void)net_add_conv(&n, 0, &w, 1, pick(channels, 8));
     net_check(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
   }
@@ -51,7 +65,8 @@ static void test_winograd_strided(void **unused) {
   const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64}, sizes[] = {3, 4, 5, 8, 13, 21, 40};
   for (int round = 0; round < ROUNDS; round++) {
     net n = net_new((graph_shape){pick(sizes, 7), pick(sizes, 7), pick(channels, 8)});
-    const graph_window w = {3, 3, 2, 2, 1, 1, random_below(3), random_below(3), random_below(3), random_below(3)};
+    const graph_window w = {
+        3, 3, 2, 2, 1, 1, random_below(3), random_below(3), random_below(3), random_below(3)};
     (void)net_add_conv(&n, 0, &w, 1, pick(channels, 8));
     net_check(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
   }
@@ -75,8 +90,10 @@ static void test_linear(void **unused) {
   for (int round = 0; round < ROUNDS; round++) {
     net n = net_new(random_shape());
     graph_node *node = net_add_node(&n, GRAPH_LINEAR, 0, (graph_shape){1, 1, 1 + random_below(70)});
-    net_set_parameters(&n, node, node->shape.c * shape_floats(n.graph.nodes[0].shape), node->shape.c);
-    if (random_below(2)) (void)net_add_node(&n, random_below(2) ? GRAPH_SOFTMAX : GRAPH_LOG_SOFTMAX, 1, node->shape);
+    net_set_parameters(&n, node, node->shape.c * shape_floats(n.graph.nodes[0].shape),
+                       node->shape.c);
+    if (random_below(2))
+      (void)net_add_node(&n, random_below(2) ? GRAPH_SOFTMAX : GRAPH_LOG_SOFTMAX, 1, node->shape);
     random_run(&n);
   }
 }
@@ -88,12 +105,15 @@ static void test_pools(void **unused) {
     const graph_shape in = n.graph.nodes[0].shape;
     const uint32_t kind = random_below(3);
     graph_window w = random_window(in);
-    w.dilation_h = w.dilation_w = 1; /* pads below the kernel then leave no window without input */
+    /* pads below the kernel then leave no window without input */
+    w.dilation_h = w.dilation_w = 1;
     if (w.kernel_h > in.h || w.kernel_w > in.w) w = (graph_window){1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
-    w.pad_top %= w.kernel_h, w.pad_bottom %= w.kernel_h, w.pad_left %= w.kernel_w, w.pad_right %= w.kernel_w;
+    w.pad_top %= w.kernel_h, w.pad_bottom %= w.kernel_h, w.pad_left %= w.kernel_w,
+        w.pad_right %= w.kernel_w;
     const graph_shape out = kind == 2 ? (graph_shape){1, 1, in.c} : net_windowed(in, &w, in.c);
-    graph_node *node =
-        net_add_node(&n, (graph_op[]){GRAPH_MAX_POOL, GRAPH_AVERAGE_POOL, GRAPH_GLOBAL_AVERAGE_POOL}[kind], 0, out);
+    graph_node *node = net_add_node(
+        &n, (graph_op[]){GRAPH_MAX_POOL, GRAPH_AVERAGE_POOL, GRAPH_GLOBAL_AVERAGE_POOL}[kind], 0,
+        out);
     node->window = w;
     node->count_padding = random_below(2);
     random_run(&n);
@@ -104,12 +124,14 @@ static void test_pool_windows_on_padding_are_refused(void **unused) {
   (void)unused;
   net n = net_new((graph_shape){1, 4, 2});
   graph_node *node = net_add_node(&n, GRAPH_MAX_POOL, 0, (graph_shape){1, 4, 2});
-  node->window = (graph_window){2, 1, 1, 1, 2, 1, 1, 0, 1, 0}; /* rows -1 and 1 of an input of one row */
+  /* rows -1 and 1 of an input of one row */
+  node->window = (graph_window){2, 1, 1, 1, 2, 1, 1, 0, 1, 0};
   resnet_model_options options;
   resnet_model_options_init(&options);
   resnet_model *model;
   resnet_error error;
-  assert_int_equal(model_from_graph(n.memory, &n.graph, &options, &model, &error), RESNET_ERROR_UNSUPPORTED);
+  assert_int_equal(model_from_graph(n.memory, &n.graph, &options, &model, &error),
+                   RESNET_ERROR_UNSUPPORTED);
   assert_non_null(strstr(error.message, "lies on padding alone"));
   assert_null(model);
   graph_release(&n.graph);
@@ -122,12 +144,14 @@ static void test_conv_tables_beyond_the_budget_are_refused(void **unused) {
   net n = net_new((graph_shape){1500, 1500, 1});
   const graph_window w = {700, 700, 1, 1, 1, 1, 0, 0, 0, 0};
   (void)net_add_conv(&n, 0, &w, 1, 1);
-  n.memory->budget = UINT64_C(1) << 30; /* the table of pointers would take 2.5 TB */
+  /* the table of pointers would take 2.5 TB */
+  n.memory->budget = UINT64_C(1) << 30;
   resnet_model_options options;
   resnet_model_options_init(&options);
   resnet_model *model;
   resnet_error error;
-  assert_int_equal(model_from_graph(n.memory, &n.graph, &options, &model, &error), RESNET_ERROR_LIMIT);
+  assert_int_equal(model_from_graph(n.memory, &n.graph, &options, &model, &error),
+                   RESNET_ERROR_LIMIT);
   assert_non_null(strstr(error.message, "max_memory_bytes"));
   graph_release(&n.graph);
   assert_int_equal(n.memory->used, 0);
@@ -136,7 +160,8 @@ static void test_conv_tables_beyond_the_budget_are_refused(void **unused) {
 
 static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
 
-/* input -> conv -> conv -> (+ input) -> clamp or affine: in place where the input is not read again, and where it is.
+/* input -> conv -> conv -> (+ input) -> clamp or affine: in place where the input is not
+ * read again, and where it is.
  */
 static void test_identity_block(void **unused) {
   (void)unused;
@@ -158,7 +183,8 @@ static void test_identity_block(void **unused) {
   }
 }
 
-/* y = conv(x) + x sub-sampled with zero channels; sometimes the sub-sampled tensor is the net's output as well. */
+/* y = conv(x) + x sub-sampled with zero channels; sometimes the sub-sampled tensor is the
+ * net's output as well. */
 static void test_option_a(void **unused) {
   (void)unused;
   for (int round = 0; round < ROUNDS; round++) {
@@ -183,8 +209,8 @@ static void test_option_a(void **unused) {
   }
 }
 
-/* Additions, clamps and convolutions that read any earlier node, some read by none: a buffer that is reused too early
- * would show in what a later node computes. */
+/* Additions, clamps and convolutions that read any earlier node, some read by none: a
+ * buffer that is reused too early would show in what a later node computes. */
 static void test_buffers_in_random_graphs(void **unused) {
   (void)unused;
   for (int round = 0; round < 40; round++) {
@@ -202,7 +228,8 @@ static void test_buffers_in_random_graphs(void **unused) {
         graph_node *sum = net_add_node(&n, GRAPH_ADD, recent, s);
         sum->input[1] = random_below(i);
         sum->input_count = 2;
-        sum->clamp_min = -1.0f; /* sums of sums stay small, so that the tolerance means rounding */
+        /* sums of sums stay small, so that the tolerance means rounding */
+        sum->clamp_min = -1.0f;
         sum->clamp_max = 1.0f;
       }
     }
@@ -215,7 +242,8 @@ static void fill(float *x, size_t count) {
 }
 
 /* All functions of a variant on one random size, into out. */
-static size_t run_variant(const vector_functions *v, const float *a, const float *b, size_t n, size_t c, float *out) {
+static size_t run_variant(const vector_functions *v, const float *a, const float *b, size_t n,
+                          size_t c, float *out) {
   v->add(a, b, out, n, -0.5f, 0.75f);
   v->clamp(a, out + n, n, -0.25f, INFINITY);
   v->affine(a, b, b + c, out + 2 * n, n / c, c, 0.0f, 1.0f);
@@ -225,7 +253,8 @@ static size_t run_variant(const vector_functions *v, const float *a, const float
   memcpy(out + 5 * n, a, n * sizeof *a);
   v->add(out + 5 * n, b, out + 5 * n, n, 0.0f, INFINITY); /* in place */
   v->scale(a, b, out + 6 * n, n / c, c, -0.25f, 0.5f);
-  for (size_t i = 0; i < n; i++) out[7 * n + i] = a[i] * expf(6.0f * b[i]); /* of any size that matters */
+  /* of any size that matters */
+  for (size_t i = 0; i < n; i++) out[7 * n + i] = a[i] * expf(6.0f * b[i]);
   v->sigmoid(out + 7 * n, out + 7 * n, n);
   return 8 * n;
 }
@@ -262,17 +291,21 @@ static void assert_close(const float *got, const float *want, size_t count) {
 static void pack_panels(const float *weights, size_t c, size_t o, size_t panel, float *packed) {
   memset(packed, 0, (o + panel - 1) / panel * panel * c * sizeof *packed);
   for (size_t k = 0; k < c; k++)
-    for (size_t j = 0; j < o; j++) packed[(j / panel * c + k) * panel + j % panel] = weights[k * o + j];
+    for (size_t j = 0; j < o; j++)
+      packed[(j / panel * c + k) * panel + j % panel] = weights[k * o + j];
 }
 
-/* Products against plain sums: every variant, finished and not, rows that fill tiles and that do not. */
+/* Products against plain sums: every variant, finished and not, rows that fill tiles and
+ * that do not. */
 static void test_matrix_products(void **unused) {
   (void)unused;
-  static float a[40 * 80], weights[80 * 80], bias[80], shortcut[40 * 96], packed[80 * 96], out[40 * 96], want[40 * 96];
+  static float a[40 * 80], weights[80 * 80], bias[80], shortcut[40 * 96], packed[80 * 96],
+      out[40 * 96], want[40 * 96];
   for (int round = 0; round < 2000; round++) {
     const size_t c = 1 + random_below(70), o = 1 + random_below(70), rows = 1 + random_below(40);
     const matrix_functions *m = matrix_variant(0);
-    for (size_t i = 1 + random_below(3); i > 0 && matrix_variant(i - 1); i--) m = matrix_variant(i - 1);
+    for (size_t i = 1 + random_below(3); i > 0 && matrix_variant(i - 1); i--)
+      m = matrix_variant(i - 1);
     const bool finished = random_below(2), adds = finished && random_below(2);
     const size_t stride = finished ? o + random_below(3) : (o + 15) / 16 * 16;
     fill(a, rows * c);
@@ -289,14 +322,16 @@ static void test_matrix_products(void **unused) {
                               .out_stride = stride,
                               .count = 1,
                               .fetch = random_below(2)};
-    const matrix_finish f = {bias, adds ? shortcut : NULL, -0.75f, random_below(2) ? INFINITY : 1.5f};
+    const matrix_finish f = {bias, adds ? shortcut : NULL, -0.75f,
+                             random_below(2) ? INFINITY : 1.5f};
     if (finished)
       m->multiply_finish(&p, &f, rows);
     else
       m->multiply(&p, rows);
     for (size_t r = 0; r < rows; r++)
       for (size_t j = 0; j < o; j++) {
-        double sum = finished ? (double)bias[j] + (adds ? (double)shortcut[r * stride + j] : 0.0) : 0.0;
+        double sum =
+            finished ? (double)bias[j] + (adds ? (double)shortcut[r * stride + j] : 0.0) : 0.0;
         for (size_t k = 0; k < c; k++) sum += (double)a[r * c + k] * (double)weights[k * o + j];
         if (finished) sum = fmin(fmax(sum, (double)f.low), (double)f.high);
         want[r * stride + j] = (float)sum;
@@ -321,12 +356,14 @@ static void test_matrix_products_stay_inside(void **unused) {
     }
 }
 
-/* One tile of one pair of channels through weights, input and output of a form, against the direct sum. */
+/* One tile of one pair of channels through weights, input and output of a form, against
+ * the direct sum. */
 static void check_form(const winograd_functions *w, const winograd_form_functions *form) {
   enum { MAX_PANEL = 32 };
   static float packed[WINOGRAD_MAX_POINTS * MAX_PANEL], spread[WINOGRAD_MAX_POINTS * MAX_PANEL];
   static float products[WINOGRAD_MAX_POINTS * MAX_PANEL], d[WINOGRAD_MAX_POINTS * MAX_PANEL];
-  float filters[MAX_PANEL * 16], bias[MAX_PANEL], out[WINOGRAD_MAX_OUT * WINOGRAD_MAX_OUT * MAX_PANEL];
+  float filters[MAX_PANEL * 16], bias[MAX_PANEL],
+      out[WINOGRAD_MAX_OUT * WINOGRAD_MAX_OUT * MAX_PANEL];
   const float *pixels[WINOGRAD_MAX_POINTS];
   const winograd_size n = form->in, m = form->out;
   const size_t r = form->taps, points = n.h * n.w, count = 1 + random_below((uint32_t)w->panel);
@@ -338,18 +375,22 @@ static void check_form(const winograd_functions *w, const winograd_form_function
   form->input(pixels, 1, spread, MAX_PANEL);
   for (size_t i = 0; i < points; i++)
     for (size_t f = 0; f < MAX_PANEL; f++)
-      products[i * MAX_PANEL + f] = f < w->panel ? spread[i * MAX_PANEL] * packed[i * MAX_PANEL + f] : 0.0f;
-  form->output(products, MAX_PANEL, count, bias, NULL, out, m.w * count, m.h, m.w, -INFINITY, INFINITY);
+      products[i * MAX_PANEL + f] =
+          f < w->panel ? spread[i * MAX_PANEL] * packed[i * MAX_PANEL + f] : 0.0f;
+  form->output(products, MAX_PANEL, count, bias, NULL, out, m.w * count, m.h, m.w, -INFINITY,
+               INFINITY);
   for (size_t f = 0; f < count; f++)
     for (size_t y = 0; y < m.h * m.w; y++) {
-      double sum = (double)bias[f], size = 1.0; /* rounding is relative to what is added up, not to what is left */
+      /* rounding is relative to what is added up, not to what is left */
+      double sum = (double)bias[f], size = 1.0;
       for (size_t t = 0; t < r * r; t++) {
         const float x = d[((y / m.w + t / r) * n.w + y % m.w + t % r) * MAX_PANEL];
         sum += (double)filters[f * r * r + t] * (double)x;
         size += fabs((double)filters[f * r * r + t] * (double)x);
       }
       if (fabs((double)out[y * count + f] - sum) > 1e-5 * size)
-        fail_msg("%s F(%zux%zu,%zu): %g, not %g", w->name, m.h, m.w, r, (double)out[y * count + f], sum);
+        fail_msg("%s F(%zux%zu,%zu): %g, not %g", w->name, m.h, m.w, r, (double)out[y * count + f],
+                 sum);
     }
 }
 
@@ -363,13 +404,15 @@ static void test_winograd_forms(void **unused) {
   assert_string_equal(winograd_variant(variants - 1)->name, "portable");
 }
 
-/* The stem's geometries: pads that are even, odd and unequal, 1 to 4 channels, tiles cut at every border. */
+/* The stem's geometries: pads that are even, odd and unequal, 1 to 4 channels, tiles cut
+ * at every border. */
 static void test_stem(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 64}, sizes[] = {7, 8, 11, 16, 29, 42};
   for (int round = 0; round < ROUNDS; round++) {
     net n = net_new((graph_shape){pick(sizes, 6), pick(sizes, 6), 1 + random_below(4)});
-    const graph_window w = {7, 7, 2, 2, 1, 1, random_below(7), random_below(7), random_below(7), random_below(7)};
+    const graph_window w = {
+        7, 7, 2, 2, 1, 1, random_below(7), random_below(7), random_below(7), random_below(7)};
     (void)net_add_conv(&n, 0, &w, 1, pick(channels, 5));
     net_check(&n, 1 + random_below(5), 1 + random_below(3), RESNET_CONV_WINOGRAD);
   }
@@ -406,7 +449,8 @@ static void test_packed_weights_beyond_the_address_space_are_refused(void **unus
   }
 }
 
-/* Filters of the given taps into a net of one convolution; the kernel that is chosen for it. */
+/* Filters of the given taps into a net of one convolution; the kernel that is chosen for
+ * it. */
 static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet_memory mode) {
   net n = net_new((graph_shape){28, 28, 64});
   (void)net_add_conv(&n, 0, &same3x3, 1, 64);
@@ -414,7 +458,8 @@ static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet
   for (size_t i = 0; i < node->weight_count; i++) node->weights[i] = taps[i / 64 % 9];
   plan p;
   resnet_error error;
-  assert_int_equal(plan_build(&p, n.memory, &n.graph, &(plan_options){conv, mode, 1}, &error), RESNET_OK);
+  assert_int_equal(plan_build(&p, n.memory, &n.graph, &(plan_options){conv, mode, 1}, &error),
+                   RESNET_OK);
   const plan_kernel chosen = p.ops[1].kernel;
   assert_int_equal(strstr(p.ops[1].detail, "too unlike") != NULL, p.ops[1].uneven);
   plan_release(&p);
@@ -423,7 +468,8 @@ static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet
   return chosen;
 }
 
-/* What Winograd's algorithm does not take, or is not asked to, is not said to be unlike for it. */
+/* What Winograd's algorithm does not take, or is not asked to, is not said to be unlike
+ * for it. */
 static void test_taps_are_called_unlike_only_where_it_matters(void **unused) {
   (void)unused;
   for (uint32_t stride = 1; stride <= 2; stride++)
@@ -447,16 +493,20 @@ static void test_winograd_is_left_where_weights_forbid_it(void **unused) {
   const float sparse[9] = {0, 0, 0, 0, 1, 0, 0, 0, 0}, huge[9] = {0, 1e30f}, tiny[9] = {1e-30f};
   const float *unsafe[] = {unlike, huge, tiny};
   assert_int_equal(kernel_for_taps(even, RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL), KERNEL_WINOGRAD);
-  assert_int_equal(kernel_for_taps(sparse, RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL), KERNEL_WINOGRAD);
+  assert_int_equal(kernel_for_taps(sparse, RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL),
+                   KERNEL_WINOGRAD);
   assert_int_equal(kernel_for_taps(even, RESNET_CONV_WINOGRAD, RESNET_MEMORY_SMALL), KERNEL_CONV);
   assert_int_equal(kernel_for_taps(even, RESNET_CONV_DIRECT, RESNET_MEMORY_NORMAL), KERNEL_CONV);
   for (size_t i = 0; i < 3; i++) {
-    assert_int_equal(kernel_for_taps(unsafe[i], RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL), KERNEL_CONV);
-    assert_int_equal(kernel_for_taps(unsafe[i], RESNET_CONV_WINOGRAD, RESNET_MEMORY_NORMAL), KERNEL_CONV);
+    assert_int_equal(kernel_for_taps(unsafe[i], RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL),
+                     KERNEL_CONV);
+    assert_int_equal(kernel_for_taps(unsafe[i], RESNET_CONV_WINOGRAD, RESNET_MEMORY_NORMAL),
+                     KERNEL_CONV);
   }
 }
 
-/* What the cost model makes of a 3x3 convolution of `side` x `side` pixels, c to c channels. */
+/* What the cost model makes of a 3x3 convolution of `side` x `side` pixels, c to c
+ * channels. */
 static winograd_form form_for(uint32_t side, uint32_t c, uint32_t batch, double *bytes) {
   net n = net_new((graph_shape){side, side, c});
   (void)net_add_conv(&n, 0, &same3x3, 1, c);
@@ -473,7 +523,8 @@ static winograd_form form_for(uint32_t side, uint32_t c, uint32_t batch, double 
   return form;
 }
 
-/* Deep layers, few pixels and many weights, take fewer products and more bytes where pictures share the bytes. */
+/* Deep layers, few pixels and many weights, take fewer products and more bytes where
+ * pictures share the bytes. */
 static void test_batches_share_weights(void **unused) {
   (void)unused;
   double one, many;
@@ -484,7 +535,8 @@ static void test_batches_share_weights(void **unused) {
   assert_int_equal(form_for(56, 64, 8, &many), WINOGRAD_F4X4_3X3);
 }
 
-/* Against double precision, in units of the result: both tails keep their digits, until they end at 2^-126. */
+/* Against double precision, in units of the result: both tails keep their digits, until
+ * they end at 2^-126. */
 static void test_sigmoids_keep_their_digits(void **unused) {
   (void)unused;
   double worst = 0.0;
@@ -531,7 +583,8 @@ static void test_sigmoid(void **unused) {
   }
 }
 
-/* Each mode; reflected borders take up to all but one of the pixels, others also more than there are. */
+/* Each mode; reflected borders take up to all but one of the pixels, others also more
+ * than there are. */
 static void test_pads(void **unused) {
   (void)unused;
   for (int round = 0; round < 3 * ROUNDS; round++) {
@@ -548,8 +601,9 @@ static void test_pads(void **unused) {
   }
 }
 
-/* x times a gate that is computed from it, by convolution or along the channels, its sigmoid within the product or an
- * op of its own; in place where nobody else reads x, and where the sum does. */
+/* x times a gate that is computed from it, by convolution or along the channels, its
+ * sigmoid within the product or an op of its own; in place where nobody else reads x, and
+ * where the sum does. */
 static void test_gates(void **unused) {
   (void)unused;
   for (int round = 0; round < ROUNDS; round++) {
@@ -577,7 +631,8 @@ static void test_gates(void **unused) {
   }
 }
 
-/* x * sigmoid(x) over one pixel: what is scaled is its own gate, and must not be overwritten. */
+/* x * sigmoid(x) over one pixel: what is scaled is its own gate, and must not be
+ * overwritten. */
 static void test_a_pixel_is_its_own_gate(void **unused) {
   (void)unused;
   for (uint32_t c = 1; c <= 70; c++) {
@@ -594,11 +649,13 @@ static void test_products_of_pictures(void **unused) {
   for (int round = 0; round < ROUNDS; round++) {
     net n = net_new(random_shape());
     const graph_shape s = n.graph.nodes[0].shape;
-    const uint32_t a = net_add_conv(&n, 0, &same3x3, 1, s.c), b = random_below(2) ? a : net_add_sigmoid(&n, 0);
+    const uint32_t a = net_add_conv(&n, 0, &same3x3, 1, s.c),
+                   b = random_below(2) ? a : net_add_sigmoid(&n, 0);
     const uint32_t product = net_add_scale(&n, a, b, random_below(2));
     if (random_below(2)) {
       n.graph.nodes[product].clamp_min = -0.1f;
-      n.graph.nodes[product].clamp_max = 1.5f; /* not so small that little is left to measure rounding by */
+      /* not so small that little is left to measure rounding by */
+      n.graph.nodes[product].clamp_max = 1.5f;
     }
     if (random_below(2)) {
       graph_node *sum = net_add_node(&n, GRAPH_ADD, product, s);
@@ -631,7 +688,8 @@ static void add_random_node(net *n, graph_shape s, node_list *whole, node_list *
     graph_node *sum = net_add_node(n, GRAPH_ADD, x, s);
     sum->input[1] = any_of(whole);
     sum->input_count = 2;
-    sum->clamp_min = -1.0f; /* sums of sums stay small, so that the tolerance means rounding */
+    /* sums of sums stay small, so that the tolerance means rounding */
+    sum->clamp_min = -1.0f;
     sum->clamp_max = 1.0f;
   } else if (kind < 7) {
     (void)net_add_scale(n, x, any_of(random_below(2) ? pooled : whole), random_below(2));
@@ -644,8 +702,8 @@ static void add_random_node(net *n, graph_shape s, node_list *whole, node_list *
   list->nodes[list->count++] = n->graph.output;
 }
 
-/* Sums, clamps, gates, products and convolutions that read any earlier node, some read by none: a buffer that is reused
- * too early would show in what a later node computes. */
+/* Sums, clamps, gates, products and convolutions that read any earlier node, some read by
+ * none: a buffer that is reused too early would show in what a later node computes. */
 static void test_buffers_of_gates_in_random_graphs(void **unused) {
   (void)unused;
   for (int round = 0; round < 80; round++) {
@@ -658,7 +716,8 @@ static void test_buffers_of_gates_in_random_graphs(void **unused) {
   }
 }
 
-/* Scores that a sigmoid made are probabilities, each for itself: resnet_classify gives them as they are. */
+/* Scores that a sigmoid made are probabilities, each for itself: resnet_classify gives
+ * them as they are. */
 static void test_sigmoid_scores_are_probabilities(void **unused) {
   (void)unused;
   enum { CLASSES = 5 };

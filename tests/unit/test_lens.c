@@ -1,4 +1,5 @@
-/* Observation and lesions: the points that fusion erases, the same answers to the bit, what a block's removal means. */
+/* Observation and lesions: the points that fusion erases, the same answers to the bit,
+ * what a block's removal means. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,9 +24,13 @@ typedef struct record {
   uint32_t calls, last_op; /* of the calls so far */
 } record;
 
-static size_t floats_of(const resnet_response *r) { return (size_t)r->batch * r->height * r->width * r->channels; }
+static size_t floats_of(const resnet_response *r) {
+  return (size_t)r->batch * r->height * r->width * r->channels;
+}
 
-static float *value(const record *r, uint32_t op, resnet_point point) { return r->values[op * POINTS + point]; }
+static float *value(const record *r, uint32_t op, resnet_point point) {
+  return r->values[op * POINTS + point];
+}
 
 static void keep(void *user, const resnet_response *response) {
   record *r = user;
@@ -55,7 +60,8 @@ static record begin(resnet_model *model, resnet_observe observe) {
   r.scores = malloc((size_t)PICTURES * r.info.classes * sizeof(float));
   r.values = calloc((size_t)r.info.op_count * POINTS, sizeof *r.values);
   r.shapes = calloc((size_t)r.info.op_count * POINTS, sizeof *r.shapes);
-  for (size_t i = 0; i < PICTURES * picture; i++) r.input[i] = (float)(i * 2654435761u % 1000) / 500.0F - 1.0F;
+  for (size_t i = 0; i < PICTURES * picture; i++)
+    r.input[i] = (float)(i * 2654435761u % 1000) / 500.0F - 1.0F;
   return r;
 }
 
@@ -69,7 +75,8 @@ static void end(record *r) {
 }
 
 static void run(record *r) {
-  assert_int_equal(resnet_run(r->session, r->input, RESNET_LAYOUT_NCHW, PICTURES, r->scores, NULL), RESNET_OK);
+  assert_int_equal(resnet_run(r->session, r->input, RESNET_LAYOUT_NCHW, PICTURES, r->scores, NULL),
+                   RESNET_OK);
 }
 
 static void observe_run(record *r) {
@@ -78,7 +85,9 @@ static void observe_run(record *r) {
   run(r);
 }
 
-static void assert_same(const float *a, const float *b, size_t count) { assert_memory_equal(a, b, count * sizeof *a); }
+static void assert_same(const float *a, const float *b, size_t count) {
+  assert_memory_equal(a, b, count * sizeof *a);
+}
 
 static void assert_same_scores(const record *a, const record *b) {
   assert_same(a->scores, b->scores, (size_t)PICTURES * a->info.classes);
@@ -86,7 +95,8 @@ static void assert_same_scores(const record *a, const record *b) {
 
 static resnet_model *shipped(void) {
   resnet_model *model = NULL;
-  assert_int_equal(resnet_model_open(SOURCE_DIR "/models/cifar10-resnet20.onnx", NULL, &model, NULL), RESNET_OK);
+  assert_int_equal(
+      resnet_model_open(SOURCE_DIR "/models/cifar10-resnet20.onnx", NULL, &model, NULL), RESNET_OK);
   return model;
 }
 
@@ -95,12 +105,14 @@ static float clamped(const record *r, uint32_t op, float x) {
   return fminf(fmaxf(x, own->clamp_min), own->clamp_max);
 }
 
-/* ---- observation --------------------------------------------------------------------------------------------- */
+/* ---- observation ------------------------------------------------------------------- */
 
-/* output = clamp(response + shortcut), to the bit, of every op that has a response or a shortcut. */
+/* output = clamp(response + shortcut), to the bit, of every op that has a response or a
+ * shortcut. */
 static void check_points(const record *r, unsigned *seen) {
   for (uint32_t op = 0; op < r->info.op_count; op++) {
-    const float *response = value(r, op, RESNET_POINT_RESPONSE), *shortcut = value(r, op, RESNET_POINT_SHORTCUT);
+    const float *response = value(r, op, RESNET_POINT_RESPONSE),
+                *shortcut = value(r, op, RESNET_POINT_SHORTCUT);
     const float *output = value(r, op, RESNET_POINT_OUTPUT);
     assert_non_null(output);
     const plan_op *own = &r->model->plan.ops[op];
@@ -109,7 +121,8 @@ static void check_points(const record *r, unsigned *seen) {
     *seen |= shortcut ? 2U : 1U;
     for (size_t i = 0; i < floats_of(&r->shapes[op * POINTS]); i++) {
       const float sum = shortcut ? response[i] + shortcut[i] : response[i];
-      if (output[i] != clamped(r, op, sum)) fail_msg("op %u: %g is not the clamped %g", op, output[i], sum);
+      if (output[i] != clamped(r, op, sum))
+        fail_msg("op %u: %g is not the clamped %g", op, output[i], sum);
     }
   }
 }
@@ -153,7 +166,8 @@ static void observation_keeps_what_fusion_erases_and_disturbs_nothing(void **sta
   assert_int_equal(seen, 3); /* responses with and without a shortcut */
 }
 
-/* One response for each layer of the paper and each projection, one shortcut and one output for each block. */
+/* One response for each layer of the paper and each projection, one shortcut and one
+ * output for each block. */
 static void the_paper_s_points_are_told_once_each(void **state) {
   (void)state;
   resnet_model *model = shipped();
@@ -188,13 +202,15 @@ static void the_class_map_s_mean_is_the_logits(void **state) {
     for (uint32_t c = 0; c < classes; c++) {
       double sum = 0;
       for (size_t i = 0; i < PIXELS; i++) sum += map[(n * PIXELS + i) * classes + c];
-      assert_true(fabs(sum / PIXELS - r.scores[n * classes + c]) < 1e-5 * fmax(1, fabs(r.scores[n * classes + c])));
+      assert_true(fabs(sum / PIXELS - r.scores[n * classes + c]) <
+                  1e-5 * fmax(1, fabs(r.scores[n * classes + c])));
     }
   end(&r);
   resnet_model_close(&model);
 }
 
-/* A stride has no meaning where there is one pixel, but would on the pool's: such a layer has no map, and all else. */
+/* A stride has no meaning where there is one pixel, but would on the pool's: such a layer
+ * has no map, and all else. */
 static void a_strided_class_layer_has_no_map(void **state) {
   (void)state;
   net n = {0};
@@ -215,10 +231,10 @@ static void a_strided_class_layer_has_no_map(void **state) {
   buffer_release(&file);
 }
 
-/* ---- lesions ------------------------------------------------------------------------------------------------- */
+/* ---- lesions ----------------------------------------------------------------------- */
 
-/* What enters the block is the same with and without its lesion, so that its output follows from the whole net's
- * points; and what is behind it differs. */
+/* What enters the block is the same with and without its lesion, so that its output
+ * follows from the whole net's points; and what is behind it differs. */
 static void check_lesion(record *whole, record *cut, uint32_t block, resnet_skip mode) {
   resnet_error error;
   const plan_block *b = &whole->model->plan.blocks[block];
@@ -226,15 +242,18 @@ static void check_lesion(record *whole, record *cut, uint32_t block, resnet_skip
   observe_run(cut);
   const float *shortcut = value(whole, b->last_op, RESNET_POINT_SHORTCUT);
   const float *residual = value(whole, b->last_op, RESNET_POINT_RESPONSE);
-  if (!residual) residual = value(whole, whole->model->plan.ops[b->last_op].input[0], RESNET_POINT_OUTPUT);
+  if (!residual)
+    residual = value(whole, whole->model->plan.ops[b->last_op].input[0], RESNET_POINT_OUTPUT);
   const float *want = mode == RESNET_SKIP_BRANCH ? shortcut : residual;
   const float *output = value(cut, b->last_op, RESNET_POINT_OUTPUT);
   assert_non_null(output);
   for (size_t i = 0; i < floats_of(&whole->shapes[b->last_op * POINTS]); i++)
     assert_true(output[i] == clamped(whole, b->last_op, want[i]));
   assert_true(memcmp(whole->scores, cut->scores, PICTURES * sizeof(float)) != 0);
-  for (uint32_t i = b->first_op; mode == RESNET_SKIP_BRANCH && i <= b->last_op; i++) /* branches are not run */
-    if (whole->model->plan.ops[i].shortcut == RESNET_SHORTCUT_NONE) assert_null(value(cut, i, RESNET_POINT_OUTPUT));
+  for (uint32_t i = b->first_op; mode == RESNET_SKIP_BRANCH && i <= b->last_op;
+       i++) /* branches are not run */
+    if (whole->model->plan.ops[i].shortcut == RESNET_SHORTCUT_NONE)
+      assert_null(value(cut, i, RESNET_POINT_OUTPUT));
 }
 
 static void a_skipped_block_is_its_shortcut_or_its_branch(void **state) {
@@ -242,12 +261,14 @@ static void a_skipped_block_is_its_shortcut_or_its_branch(void **state) {
   buffer projections = plan_read(SOURCE_DIR "/tests/models/resnet8_option_b.onnx");
   resnet_model *models[] = {shipped(), plan_open(&projections, NULL)};
   for (size_t m = 0; m < 2; m++) {
-    record whole = begin(models[m], RESNET_OBSERVE_RESPONSES), cut = begin(models[m], RESNET_OBSERVE_RESPONSES);
+    record whole = begin(models[m], RESNET_OBSERVE_RESPONSES),
+           cut = begin(models[m], RESNET_OBSERVE_RESPONSES);
     observe_run(&whole);
     for (uint32_t block = 0; block < whole.info.block_count; block++)
       for (resnet_skip mode = RESNET_SKIP_BRANCH; mode <= RESNET_SKIP_SHORTCUT; mode++) {
         check_lesion(&whole, &cut, block, mode);
-        assert_int_equal(resnet_session_skip(cut.session, block, RESNET_SKIP_NONE, 0, NULL), RESNET_OK);
+        assert_int_equal(resnet_session_skip(cut.session, block, RESNET_SKIP_NONE, 0, NULL),
+                         RESNET_OK);
         observe_run(&cut);
         assert_same_scores(&whole, &cut);
         assert_int_equal(whole.calls, cut.calls);
@@ -277,22 +298,25 @@ static void lesions_are_the_same_unobserved(void **state) {
   resnet_model_close(&model);
 }
 
-/* At each place the other block's layers run, on what this place has always been given. */
+/* At each place the other block's layers run, on what this place has always been
+ * given. */
 static void swapped_blocks_change_places(void **state) {
   (void)state;
   resnet_model *model = shipped();
-  record whole = begin(model, RESNET_OBSERVE_RESPONSES), cut = begin(model, RESNET_OBSERVE_RESPONSES);
+  record whole = begin(model, RESNET_OBSERVE_RESPONSES),
+         cut = begin(model, RESNET_OBSERVE_RESPONSES);
   observe_run(&whole);
   const plan_block *first = &model->plan.blocks[1], *second = &model->plan.blocks[2];
   assert_int_equal(resnet_session_skip(cut.session, 1, RESNET_SKIP_SWAP, 2, NULL), RESNET_OK);
   observe_run(&cut);
   const size_t count = floats_of(&whole.shapes[first->last_op * POINTS]);
-  assert_same(value(&whole, first->source, RESNET_POINT_OUTPUT), value(&cut, second->last_op, RESNET_POINT_SHORTCUT),
-              count);
-  assert_same(value(&cut, second->last_op, RESNET_POINT_OUTPUT), value(&cut, first->last_op, RESNET_POINT_SHORTCUT),
-              count);
+  assert_same(value(&whole, first->source, RESNET_POINT_OUTPUT),
+              value(&cut, second->last_op, RESNET_POINT_SHORTCUT), count);
+  assert_same(value(&cut, second->last_op, RESNET_POINT_OUTPUT),
+              value(&cut, first->last_op, RESNET_POINT_SHORTCUT), count);
   assert_int_equal(whole.calls, cut.calls);
-  assert_int_equal(resnet_session_skip(cut.session, 2, RESNET_SKIP_NONE, 0, NULL), RESNET_OK); /* both */
+  /* both */
+  assert_int_equal(resnet_session_skip(cut.session, 2, RESNET_SKIP_NONE, 0, NULL), RESNET_OK);
   observe_run(&cut);
   assert_same_scores(&whole, &cut);
   end(&whole);
@@ -300,8 +324,8 @@ static void swapped_blocks_change_places(void **state) {
   resnet_model_close(&model);
 }
 
-static void refuse(record *r, uint32_t block, resnet_skip mode, uint32_t other, resnet_status status,
-                   const char *words) {
+static void refuse(record *r, uint32_t block, resnet_skip mode, uint32_t other,
+                   resnet_status status, const char *words) {
   resnet_error error;
   assert_int_equal(resnet_session_skip(r->session, block, mode, other, &error), status);
   if (!strstr(error.message, words)) fail_msg("'%s' does not say '%s'", error.message, words);
@@ -318,7 +342,8 @@ static void what_shapes_forbid_is_refused_and_changes_nothing(void **state) {
   refuse(&r, 0, RESNET_SKIP_SWAP, 0, RESNET_ERROR_ARGUMENT, "with 0");
   refuse(&r, 0, RESNET_SKIP_SWAP, 9, RESNET_ERROR_ARGUMENT, "with 9");
   refuse(&r, 2, RESNET_SKIP_SWAP, 3, RESNET_ERROR_UNSUPPORTED, "(stage1.block3)");
-  refuse(&r, 2, RESNET_SKIP_SWAP, 3, RESNET_ERROR_UNSUPPORTED, "(h 32, w 32, c 16) and (h 16, w 16, c 32)");
+  refuse(&r, 2, RESNET_SKIP_SWAP, 3, RESNET_ERROR_UNSUPPORTED,
+         "(h 32, w 32, c 16) and (h 16, w 16, c 32)");
   run(&r);
   assert_same_scores(&whole, &r);
   assert_int_equal(resnet_session_skip(NULL, 0, RESNET_SKIP_NONE, 0, NULL), RESNET_ERROR_ARGUMENT);
@@ -332,18 +357,22 @@ static void plain_pairs_can_go_where_they_keep_the_shape(void **state) {
   (void)state;
   buffer file = plan_read(SOURCE_DIR "/tests/models/cifar/plain8_adaptive_ts_opset8.onnx");
   resnet_model *model = plan_open(&file, NULL);
-  record whole = begin(model, RESNET_OBSERVE_RESPONSES), cut = begin(model, RESNET_OBSERVE_RESPONSES);
+  record whole = begin(model, RESNET_OBSERVE_RESPONSES),
+         cut = begin(model, RESNET_OBSERVE_RESPONSES);
   observe_run(&whole);
   const plan_block *b = &model->plan.blocks[0];
   assert_int_equal(resnet_session_skip(cut.session, 0, RESNET_SKIP_BRANCH, 0, NULL), RESNET_OK);
   observe_run(&cut);
   assert_null(value(&cut, b->first_op, RESNET_POINT_OUTPUT));
   assert_null(value(&cut, b->last_op, RESNET_POINT_OUTPUT));
-  assert_same(value(&whole, b->source, RESNET_POINT_OUTPUT), value(&cut, b->source, RESNET_POINT_OUTPUT),
+  assert_same(value(&whole, b->source, RESNET_POINT_OUTPUT),
+              value(&cut, b->source, RESNET_POINT_OUTPUT),
               floats_of(&whole.shapes[b->source * POINTS]));
   assert_true(memcmp(whole.scores, cut.scores, PICTURES * sizeof(float)) != 0);
-  refuse(&cut, 1, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_UNSUPPORTED, "it has no shortcut, and what it takes and gives");
-  refuse(&cut, 0, RESNET_SKIP_SHORTCUT, 0, RESNET_ERROR_UNSUPPORTED, "no shortcut that could be left out");
+  refuse(&cut, 1, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_UNSUPPORTED,
+         "it has no shortcut, and what it takes and gives");
+  refuse(&cut, 0, RESNET_SKIP_SHORTCUT, 0, RESNET_ERROR_UNSUPPORTED,
+         "no shortcut that could be left out");
   end(&whole);
   end(&cut);
   resnet_model_close(&model);

@@ -1,5 +1,6 @@
-/* The lens on every net below tests/models: observed, and with each block left out or swapped, all that an op is told
- * to compute must follow from what its inputs are told to be, by arithmetic that knows nothing of edited plans. */
+/* The lens on every net below tests/models: observed, and with each block left out or
+ * swapped, all that an op is told to compute must follow from what its inputs are told to
+ * be, by arithmetic that knows nothing of edited plans. */
 #define _XOPEN_SOURCE 700
 #include <ftw.h>
 #include <math.h>
@@ -14,7 +15,14 @@
 /* last: it defines a macro named fail */
 #include <cmocka.h>
 
-enum { PICTURES = 2, POINTS = 4, MOST_FILES = 512, FEWEST_OPENED = 170, FOLDERS_AT_ONCE = 8, MOST_SIDE = 64 };
+enum {
+  PICTURES = 2,
+  POINTS = 4,
+  MOST_FILES = 512,
+  FEWEST_OPENED = 170,
+  FOLDERS_AT_ONCE = 8,
+  MOST_SIDE = 64
+};
 
 static char *files[MOST_FILES];
 static size_t file_count;
@@ -54,7 +62,8 @@ static const float *told(const lens *l, uint32_t op, resnet_point point) {
 }
 
 static resnet_session *open_session(const resnet_model *model, uint32_t threads) {
-  const resnet_session_options options = {.struct_size = sizeof options, .threads = threads, .batch = PICTURES};
+  const resnet_session_options options = {
+      .struct_size = sizeof options, .threads = threads, .batch = PICTURES};
   resnet_session *session = NULL;
   assert_int_equal(resnet_session_open(model, &options, &session, NULL), RESNET_OK);
   return session;
@@ -85,7 +94,7 @@ static void end(lens *l) {
   free(l->others);
 }
 
-/* ---- what must come out -------------------------------------------------------------------------------------- */
+/* ---- what must come out ------------------------------------------------------------ */
 
 static resnet_skip mode_of(const lens *l, uint32_t block) {
   return block == RESNET_NO_INDEX ? RESNET_SKIP_NONE : l->modes[block];
@@ -102,10 +111,12 @@ static bool adds(const plan_op *op) {
 
 static const float *eff(const lens *l, uint32_t op);
 
-/* What lies where the whole net has the output of op `op`: of swapped blocks, the other's. */
+/* What lies where the whole net has the output of op `op`: of swapped blocks, the
+ * other's. */
 static const float *at_place(const lens *l, uint32_t op) {
   const uint32_t block = l->plan->ops[op].block;
-  if (is_last(l->plan, op) && l->modes[block] == RESNET_SKIP_SWAP) op = l->plan->blocks[l->others[block]].last_op;
+  if (is_last(l->plan, op) && l->modes[block] == RESNET_SKIP_SWAP)
+    op = l->plan->blocks[l->others[block]].last_op;
   return eff(l, op);
 }
 
@@ -118,7 +129,8 @@ static const float *read_by(const lens *l, uint32_t op, uint32_t k) {
   return eff(l, source);
 }
 
-/* The output of an op; of one that has vanished as it does nothing, what it would have handed on. */
+/* The output of an op; of one that has vanished as it does nothing, what it would have
+ * handed on. */
 static const float *eff(const lens *l, uint32_t index) {
   const plan *p = l->plan;
   const plan_op *op = &p->ops[index];
@@ -130,7 +142,9 @@ static const float *eff(const lens *l, uint32_t index) {
   return op->subsampled ? told(l, index, RESNET_POINT_SHORTCUT) : read_by(l, index, 1);
 }
 
-static float clamped(const plan_op *op, float x) { return fminf(fmaxf(x, op->clamp_min), op->clamp_max); }
+static float clamped(const plan_op *op, float x) {
+  return fminf(fmaxf(x, op->clamp_min), op->clamp_max);
+}
 
 static float *subsampled(const plan_op *op, const float *x) {
   float *out = calloc(floats_of(op->shape), sizeof *out);
@@ -148,9 +162,12 @@ static void check_sum(lens *l, uint32_t index, const float *residual, const floa
   const plan_op *op = &l->plan->ops[index];
   const float *output = eff(l, index);
   for (size_t i = 0; i < floats_of(op->shape); i++) {
-    const float sum = residual && shortcut ? residual[i] + shortcut[i] : residual ? residual[i] : shortcut[i];
+    const float sum = residual && shortcut ? residual[i] + shortcut[i]
+                      : residual           ? residual[i]
+                                           : shortcut[i];
     if (output[i] != clamped(op, sum))
-      fail_msg("op %u (%s): %g is not the clamped %g", index, op->name, (double)output[i], (double)sum);
+      fail_msg("op %u (%s): %g is not the clamped %g", index, op->name, (double)output[i],
+               (double)sum);
   }
   l->sums++;
 }
@@ -171,7 +188,8 @@ static void check_addition(lens *l, uint32_t index) {
   free(made);
 }
 
-static double conv_at(const plan_op *op, const float *x, size_t n, uint32_t h, uint32_t w, uint32_t o) {
+static double conv_at(const plan_op *op, const float *x, size_t n, uint32_t h, uint32_t w,
+                      uint32_t o) {
   const graph_window *k = &op->window;
   const uint32_t in = op->in.c / op->groups, first = o / (op->shape.c / op->groups) * in;
   double sum = (double)op->bias[o];
@@ -180,7 +198,8 @@ static double conv_at(const plan_op *op, const float *x, size_t n, uint32_t h, u
       const int64_t ih = (int64_t)h * k->stride_h + (int64_t)kh * k->dilation_h - k->pad_top;
       const int64_t iw = (int64_t)w * k->stride_w + (int64_t)kw * k->dilation_w - k->pad_left;
       if (ih < 0 || iw < 0 || ih >= op->in.h || iw >= op->in.w) continue;
-      const float *pixel = x + ((n * op->in.h + (size_t)ih) * op->in.w + (size_t)iw) * op->in.c + first;
+      const float *pixel =
+          x + ((n * op->in.h + (size_t)ih) * op->in.w + (size_t)iw) * op->in.c + first;
       const float *weights = op->weights + (((size_t)o * k->kernel_h + kh) * k->kernel_w + kw) * in;
       for (uint32_t c = 0; c < in; c++) sum += (double)weights[c] * (double)pixel[c];
     }
@@ -192,13 +211,17 @@ static void check_response(lens *l, uint32_t index) {
   const plan_op *op = &l->plan->ops[index];
   const float *response = told(l, index, RESNET_POINT_RESPONSE), *x = read_by(l, index, 0);
   double largest = 0;
-  for (size_t i = 0; i < floats_of(op->shape); i++) largest = fmax(largest, fabs((double)response[i]));
+  for (size_t i = 0; i < floats_of(op->shape); i++)
+    largest = fmax(largest, fabs((double)response[i]));
   for (uint32_t n = 0; n < PICTURES; n++) {
-    const uint32_t h = (index + n) % op->shape.h, w = index * 3 % op->shape.w, o = (index * 7 + n) % op->shape.c;
+    const uint32_t h = (index + n) % op->shape.h, w = index * 3 % op->shape.w,
+                   o = (index * 7 + n) % op->shape.c;
     const double want = conv_at(op, x, n, h, w, o);
-    const double is = (double)response[(((size_t)n * op->shape.h + h) * op->shape.w + w) * op->shape.c + o];
+    const double is =
+        (double)response[(((size_t)n * op->shape.h + h) * op->shape.w + w) * op->shape.c + o];
     if (!(fabs(is - want) <= 1e-4 * largest + 1e-30))
-      fail_msg("op %u (%s): %g is not the convolution's %g (largest %g)", index, op->name, is, want, largest);
+      fail_msg("op %u (%s): %g is not the convolution's %g (largest %g)", index, op->name, is, want,
+               largest);
   }
   l->convs++;
 }
@@ -208,19 +231,22 @@ static void check_op(lens *l, uint32_t index) {
   const plan_op *op = &l->plan->ops[index];
   const resnet_skip mode = mode_of(l, op->block);
   const bool lesioned = mode == RESNET_SKIP_BRANCH || mode == RESNET_SKIP_SHORTCUT;
-  if (!lesioned && !told(l, index, RESNET_POINT_OUTPUT)) fail_msg("op %u (%s) is not told", index, op->name);
+  if (!lesioned && !told(l, index, RESNET_POINT_OUTPUT))
+    fail_msg("op %u (%s) is not told", index, op->name);
   if (told(l, index, RESNET_POINT_RESPONSE) && op->weights) check_response(l, index);
   if (adds(op)) check_addition(l, index);
   if (!adds(op) && told(l, index, RESNET_POINT_RESPONSE))
     check_sum(l, index, told(l, index, RESNET_POINT_RESPONSE), NULL);
-  const bool branch = mode == RESNET_SKIP_BRANCH && l->plan->blocks[op->block].shortcut != RESNET_SHORTCUT_NONE;
+  const bool branch =
+      mode == RESNET_SKIP_BRANCH && l->plan->blocks[op->block].shortcut != RESNET_SHORTCUT_NONE;
   if (branch && op->shortcut == RESNET_SHORTCUT_NONE && told(l, index, RESNET_POINT_OUTPUT))
     fail_msg("op %u (%s) of a branch that is left out runs", index, op->name);
 }
 
 static void check_class_map(const lens *l) {
   for (uint32_t i = 0; i < l->plan->op_count; i++) {
-    const float *map = told(l, i, RESNET_POINT_CLASS_MAP), *response = told(l, i, RESNET_POINT_RESPONSE);
+    const float *map = told(l, i, RESNET_POINT_CLASS_MAP),
+                *response = told(l, i, RESNET_POINT_RESPONSE);
     if (!map) continue;
     const plan_op *op = &l->plan->ops[i], *pool = &l->plan->ops[op->input[0]];
     const size_t pixels = (size_t)pool->in.h * pool->in.w, classes = op->shape.c;
@@ -236,12 +262,14 @@ static void check_class_map(const lens *l) {
   }
 }
 
-/* ---- lesions ------------------------------------------------------------------------------------------------- */
+/* ---- lesions ----------------------------------------------------------------------- */
 
 static void check_state(lens *l) {
   forget(l);
-  assert_int_equal(resnet_run(l->fused, l->input, RESNET_LAYOUT_NCHW, PICTURES, l->scores[0], NULL), RESNET_OK);
-  assert_int_equal(resnet_run(l->apart, l->input, RESNET_LAYOUT_NCHW, PICTURES, l->scores[1], NULL), RESNET_OK);
+  assert_int_equal(resnet_run(l->fused, l->input, RESNET_LAYOUT_NCHW, PICTURES, l->scores[0], NULL),
+                   RESNET_OK);
+  assert_int_equal(resnet_run(l->apart, l->input, RESNET_LAYOUT_NCHW, PICTURES, l->scores[1], NULL),
+                   RESNET_OK);
   assert_memory_equal(l->scores[0], l->scores[1], l->score_count * sizeof(float));
   assert_memory_equal(l->scores[1], at_place(l, l->plan->output), l->score_count * sizeof(float));
   for (uint32_t i = 0; i < l->plan->op_count; i++) check_op(l, i);
@@ -263,12 +291,15 @@ static bool cut(lens *l, uint32_t block, resnet_skip mode, uint32_t other) {
 }
 
 static void restore(lens *l) {
-  assert_int_equal(resnet_session_skip(l->apart, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, NULL), RESNET_OK);
-  assert_int_equal(resnet_session_skip(l->fused, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, NULL), RESNET_OK);
+  assert_int_equal(resnet_session_skip(l->apart, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, NULL),
+                   RESNET_OK);
+  assert_int_equal(resnet_session_skip(l->fused, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, NULL),
+                   RESNET_OK);
   memset(l->modes, 0, l->plan->block_count * sizeof *l->modes);
 }
 
-/* Blocks with a shortcut can lose either side; a plain pair only goes as a whole, where it keeps the shape. */
+/* Blocks with a shortcut can lose either side; a plain pair only goes as a whole, where
+ * it keeps the shape. */
 static void check_lesions(lens *l, uint32_t block) {
   const plan_block *b = &l->plan->blocks[block];
   const bool plain = b->shortcut == RESNET_SHORTCUT_NONE;
@@ -297,7 +328,8 @@ static size_t check_swaps(lens *l) {
 static void check_many(lens *l) {
   for (uint32_t mode = RESNET_SKIP_BRANCH; mode <= RESNET_SKIP_SHORTCUT; mode++) {
     for (uint32_t block = 0; block < l->plan->block_count; block++) {
-      (void)cut(l, block, block + 1 < l->plan->block_count ? (resnet_skip)mode : RESNET_SKIP_NONE, 0);
+      (void)cut(l, block, block + 1 < l->plan->block_count ? (resnet_skip)mode : RESNET_SKIP_NONE,
+                0);
       check_state(l);
     }
     restore(l);
@@ -321,7 +353,9 @@ static int collect(const char *path, const struct stat *status, int type, struct
   (void)status;
   (void)place;
   const size_t length = strlen(path);
-  if (type != FTW_F || length < 5 || strcmp(path + length - 5, ".onnx") != 0 || file_count == MOST_FILES) return 0;
+  if (type != FTW_F || length < 5 || strcmp(path + length - 5, ".onnx") != 0 ||
+      file_count == MOST_FILES)
+    return 0;
   files[file_count] = malloc(length + 1);
   memcpy(files[file_count++], path, length + 1);
   return 0;

@@ -1,6 +1,7 @@
-/* External data: weights in files beside the model, and all that may be wrong with these files and their names. Each
- * file is opened in three ways: by the kernel's openat2, and folder by folder where a sandbox has it or answers for it
- * (ENOSYS, EPERM). For that, this program's own syscall() stands before the C library's. */
+/* External data: weights in files beside the model, and all that may be wrong with these
+ * files and their names. Each file is opened in three ways: by the kernel's openat2, and
+ * folder by folder where a sandbox has it or answers for it (ENOSYS, EPERM). For that,
+ * this program's own syscall() stands before the C library's. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,11 +19,13 @@
 enum { FLOAT = 1, INT32 = 6, INT64 = 7, BOOL = 9, FLOAT16 = 10, DOUBLE = 11 };
 enum { RAW_DATA = 9, EXTERNAL_DATA = 13, DATA_LOCATION = 14, INITIALIZER = 5 };
 
-static const graph_options on = {.max_file_bytes = 1 << 26, .external_data = true}, off = {.max_file_bytes = 1 << 26};
+static const graph_options on = {.max_file_bytes = 1 << 26, .external_data = true},
+                           off = {.max_file_bytes = 1 << 26};
 
-/* ---- the kernel ---------------------------------------------------------------------------------------------- */
+/* ---- the kernel -------------------------------------------------------------------- */
 
-static int openat2_fails;    /* the errno that it fails with; 0: as the kernel will */
+/* the errno that it fails with; 0: as the kernel will */
+static int openat2_fails;
 static size_t openat2_calls; /* seen */
 
 long syscall(long number, ...) {
@@ -47,7 +50,7 @@ long syscall(long number, ...) {
 
 static const int ways[3] = {0, ENOSYS, EPERM};
 
-/* ---- files --------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------- */
 
 static char folder[] = "/tmp/libresnet-external-XXXXXX";
 
@@ -58,8 +61,9 @@ static int make_folder(void **state) {
 
 static int remove_folder(void **state) {
   (void)state;
-  static const char *const names[] = {"model",   "w",   "v",  "sub/w", "link", "sublink", "hard", "fifo",
-                                      "a/model", "a/w", "f0", "f1",    "f2",   "f3",      "f4",   "f5"};
+  static const char *const names[] = {"model", "w",    "v",       "sub/w", "link", "sublink",
+                                      "hard",  "fifo", "a/model", "a/w",   "f0",   "f1",
+                                      "f2",    "f3",   "f4",      "f5"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) (void)unlink(names[i]);
   (void)rmdir("sub");
   (void)rmdir("a");
@@ -85,7 +89,7 @@ static size_t descriptors(void) {
   return open_ones;
 }
 
-/* ---- nets ---------------------------------------------------------------------------------------------------- */
+/* ---- nets -------------------------------------------------------------------------- */
 
 static buffer begin_tensor(const char *name, uint64_t type, uint64_t rows, uint64_t columns) {
   buffer tensor = {0};
@@ -117,20 +121,24 @@ static void write_model(const char *path, uint64_t type, const char *entries) {
   write_net(path, &n);
 }
 
-/* ---- what happens -------------------------------------------------------------------------------------------- */
+/* ---- what happens ------------------------------------------------------------------ */
 
-static void refuse_here(const char *path, const graph_options *options, resnet_status status, const char *fragments) {
+static void refuse_here(const char *path, const graph_options *options, resnet_status status,
+                        const char *fragments) {
   memory m;
   graph g;
   resnet_error error;
   size_t before = descriptors();
   memory_init(&m, NULL, 1 << 24);
-  if (graph_read_file(&g, &m, path, options, &error) == RESNET_OK) fail_msg("loaded, should be refused: %s", fragments);
+  if (graph_read_file(&g, &m, path, options, &error) == RESNET_OK)
+    fail_msg("loaded, should be refused: %s", fragments);
   char rest[512];
   (void)snprintf(rest, sizeof rest, "%s", fragments);
-  for (char *next, *fragment = strtok_r(rest, "|", &next); fragment; fragment = strtok_r(NULL, "|", &next))
+  for (char *next, *fragment = strtok_r(rest, "|", &next); fragment;
+       fragment = strtok_r(NULL, "|", &next))
     if (!strstr(error.message, fragment)) fail_msg("'%s' lacks '%s'", error.message, fragment);
-  if (error.status != status) fail_msg("status %d, should be %d: %s", error.status, status, error.message);
+  if (error.status != status)
+    fail_msg("status %d, should be %d: %s", error.status, status, error.message);
   assert_int_equal(m.used, 0);
   assert_int_equal(descriptors(), before);
 }
@@ -162,7 +170,8 @@ static void load_here(const char *path, const float expected[6]) {
   load_file(path, &on, &m, &g);
   const graph_node *layer = &g.nodes[g.output];
   for (size_t o = 0; o < 2; o++)
-    for (size_t i = 0; i < 3; i++) assert_float_equal(layer->weights[o * 3 + i], expected[i * 2 + o], 0);
+    for (size_t i = 0; i < 3; i++)
+      assert_float_equal(layer->weights[o * 3 + i], expected[i * 2 + o], 0);
   graph_release(&g);
   assert_int_equal(m.used, 0);
   assert_int_equal(descriptors(), before);
@@ -178,7 +187,7 @@ static void load_model(const char *path, const float expected[6]) {
 
 static const float numbers[8] = {1, -2.5F, 1e-30F, 3e38F, 0.1F, -0.0F, 7, 8};
 
-/* ---- what is read -------------------------------------------------------------------------------------------- */
+/* ---- what is read ------------------------------------------------------------------ */
 
 static void weights_are_read_from_files(void **state) {
   (void)state;
@@ -230,7 +239,8 @@ static void the_folder_is_that_of_the_path_as_given(void **state) {
   refuse_here("a/model", &on, RESNET_ERROR_IO, "a/model: tensor 'k', file 'w': is not there");
   write_bytes("a/w", numbers + 2, 24);
   load_model("a/model", numbers + 2);
-  assert_int_equal(symlink("a", "sublink"), 0); /* the caller's own path may lead through links */
+  /* the caller's own path may lead through links */
+  assert_int_equal(symlink("a", "sublink"), 0);
   load_model("sublink/model", numbers + 2);
   (void)unlink("sublink");
   (void)unlink("a/model");
@@ -251,7 +261,8 @@ static void every_type_of_floats_is_read(void **state) {
   load_model("model", small);
 }
 
-/* The shape of a Reshape, in another file; of bools, which may be no shape of three channels, the message tells. */
+/* The shape of a Reshape, in another file; of bools, which may be no shape of three
+ * channels, the message tells. */
 static void every_type_of_integers_is_read(void **state) {
   (void)state;
   static const int64_t wide[2] = {-1, 3};
@@ -261,7 +272,8 @@ static void every_type_of_integers_is_read(void **state) {
     uint64_t type;
     const void *data;
     size_t size;
-  } cases[3] = {{INT64, wide, sizeof wide}, {INT32, narrow, sizeof narrow}, {BOOL, bools, sizeof bools}};
+  } cases[3] = {
+      {INT64, wide, sizeof wide}, {INT32, narrow, sizeof narrow}, {BOOL, bools, sizeof bools}};
   for (size_t i = 0; i < 3; i++) {
     net n = {0};
     buffer tensor = begin_tensor("k", cases[i].type, 1, 2);
@@ -371,13 +383,14 @@ static void packed_models_have_files_too(void **state) {
   buffer_release(&packed);
 }
 
-/* ---- names --------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------- */
 
 static void paths_that_lead_elsewhere_are_refused(void **state) {
   (void)state;
   const resnet_status form = RESNET_ERROR_FORMAT;
   write_bytes("w", numbers, sizeof numbers);
-  refuse_entries("location=../w", form, "model: tensor 'k', file '../w': has '..' in its path|in or below the model's");
+  refuse_entries("location=../w", form,
+                 "model: tensor 'k', file '../w': has '..' in its path|in or below the model's");
   refuse_entries("location=sub/../w", form, "has '..' in its path");
   refuse_entries("location=sub/..", form, "has '..' in its path");
   refuse_entries("location=..", form, "has '..' in its path");
@@ -385,7 +398,8 @@ static void paths_that_lead_elsewhere_are_refused(void **state) {
   refuse_entries("location=", form, "file '': has no name");
   refuse_entries("location=sub//w", form, "has a folder or file without a name in its path");
   refuse_entries("location=w/", form, "has a folder or file without a name in its path");
-  refuse_entries("location=..w", RESNET_ERROR_IO, "file '..w': is not there"); /* two dots alone lead nowhere */
+  /* two dots alone lead nowhere */
+  refuse_entries("location=..w", RESNET_ERROR_IO, "file '..w': is not there");
   char entries[1100] = "location=";
   memset(entries + 9, 'n', 1023);
   refuse_entries(entries, RESNET_ERROR_IO, "cannot be opened: File name too long");
@@ -426,18 +440,29 @@ static void entries_are_checked(void **state) {
   write_bytes("w", numbers, sizeof numbers);
   refuse_entries("length=24", form, "tensor 'k', file '': has no name");
   refuse_entries("", form, "has no name");
-  refuse_entries("location=w basepath=/etc", form, "has the key 'basepath': location, offset, length and checksum are");
+  refuse_entries("location=w basepath=/etc", form,
+                 "has the key 'basepath': location, offset, length and checksum are");
   refuse_entries("location=w location=v", form, "has the key 'location' twice");
   refuse_entries("location=w offset=0 offset=0", form, "has the key 'offset' twice");
   refuse_entries("location=w length=24 length=24", form, "has the key 'length' twice");
-  static const char *const wrong[] = {
-      "", "-1", "+1", "1e1", "0x8", "8.0", "8\t", "\t8", "9223372036854775808", "99999999999999999999999"};
+  static const char *const wrong[] = {"",
+                                      "-1",
+                                      "+1",
+                                      "1e1",
+                                      "0x8",
+                                      "8.0",
+                                      "8\t",
+                                      "\t8",
+                                      "9223372036854775808",
+                                      "99999999999999999999999"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     char entries[64];
     (void)snprintf(entries, sizeof entries, "location=w offset=%s", wrong[i]);
-    refuse_entries(entries, form, "file 'w': its offset is '|': a whole number of bytes below 2^63");
+    refuse_entries(entries, form,
+                   "file 'w': its offset is '|': a whole number of bytes below 2^63");
     (void)snprintf(entries, sizeof entries, "location=w length=%s", wrong[i]);
-    refuse_entries(entries, form, "file 'w': its length is '|': a whole number of bytes below 2^63");
+    refuse_entries(entries, form,
+                   "file 'w': its length is '|': a whole number of bytes below 2^63");
   }
 }
 
@@ -463,7 +488,7 @@ static void data_in_both_places_are_refused(void **state) {
   }
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------- */
 
 static void links_are_refused(void **state) {
   (void)state;
@@ -471,8 +496,10 @@ static void links_are_refused(void **state) {
   write_bytes("sub/w", numbers, sizeof numbers);
   assert_int_equal(symlink("w", "link"), 0);
   assert_int_equal(symlink("sub", "sublink"), 0);
-  refuse_entries("location=link", RESNET_ERROR_IO, "file 'link': is a symbolic link, or lies behind one: put what it");
-  refuse_entries("location=sublink/w", RESNET_ERROR_IO, "file 'sublink/w': is a symbolic link, or lies behind one");
+  refuse_entries("location=link", RESNET_ERROR_IO,
+                 "file 'link': is a symbolic link, or lies behind one: put what it");
+  refuse_entries("location=sublink/w", RESNET_ERROR_IO,
+                 "file 'sublink/w': is a symbolic link, or lies behind one");
   (void)unlink("link");
   (void)unlink("sublink");
   static const char *const targets[] = {"/etc/passwd", "..", "nowhere"};
@@ -488,7 +515,8 @@ static void hard_links_are_refused(void **state) {
   (void)state;
   write_bytes("w", numbers, sizeof numbers);
   assert_int_equal(link("w", "hard"), 0);
-  refuse_entries("location=hard length=24", RESNET_ERROR_IO, "file 'hard': has 2 names (hard links)|put a copy in its");
+  refuse_entries("location=hard length=24", RESNET_ERROR_IO,
+                 "file 'hard': has 2 names (hard links)|put a copy in its");
   (void)unlink("w");
   load_model("model", numbers);
   (void)unlink("hard");
@@ -501,13 +529,16 @@ static void only_regular_files_are_read(void **state) {
   refuse_entries("location=nowhere", io, "file 'nowhere': is not there: it belongs with the model");
   refuse_entries("location=nowhere/w", io, "is not there");
   refuse_entries("location=w/w", io, "cannot be opened: Not a directory");
-  refuse_entries("location=sub", io, "file 'sub': is a directory: weights must be in a regular file");
+  refuse_entries("location=sub", io,
+                 "file 'sub': is a directory: weights must be in a regular file");
   refuse_entries("location=.", io, "is a directory");
   assert_int_equal(mkfifo("fifo", 0600), 0);
-  refuse_entries("location=fifo", io, "is a FIFO: weights must be in a regular file"); /* and waits for no writer */
+  /* and waits for no writer */
+  refuse_entries("location=fifo", io, "is a FIFO: weights must be in a regular file");
 }
 
-/* A model whose path is /dev/stdin lies in /dev, among the devices, and in /proc/self/fd among links that are none. */
+/* A model whose path is /dev/stdin lies in /dev, among the devices, and in /proc/self/fd
+ * among links that are none. */
 static void devices_are_refused(void **state) {
   (void)state;
   int saved = dup(STDIN_FILENO);
@@ -518,7 +549,8 @@ static void devices_are_refused(void **state) {
     assert_int_equal(dup2(model, STDIN_FILENO), STDIN_FILENO);
     for (size_t way = 0; way < 3; way++) {
       openat2_fails = ways[way];
-      refuse_here("/dev/stdin", &on, RESNET_ERROR_IO, "is a device: weights must be in a regular file");
+      refuse_here("/dev/stdin", &on, RESNET_ERROR_IO,
+                  "is a device: weights must be in a regular file");
     }
     (void)close(model);
   }
@@ -528,7 +560,8 @@ static void devices_are_refused(void **state) {
   assert_int_equal(dup2(model, STDIN_FILENO), STDIN_FILENO);
   for (size_t way = 0; way < 3; way++) {
     openat2_fails = ways[way];
-    refuse_here("/proc/self/fd/0", &on, RESNET_ERROR_IO, "file '0': is a symbolic link, or lies behind one");
+    refuse_here("/proc/self/fd/0", &on, RESNET_ERROR_IO,
+                "file '0': is a symbolic link, or lies behind one");
   }
   openat2_fails = 0;
   (void)close(model);
@@ -544,13 +577,17 @@ static void ranges_stay_within_the_file(void **state) {
   (void)state;
   const resnet_status form = RESNET_ERROR_FORMAT;
   write_bytes("w", numbers, sizeof numbers); /* 32 bytes */
-  refuse_entries("location=w length=23", form, "file 'w': its length is 23 bytes, its dimensions ask for 24");
+  refuse_entries("location=w length=23", form,
+                 "file 'w': its length is 23 bytes, its dimensions ask for 24");
   refuse_entries("location=w length=32", form, "its length is 32 bytes, its dimensions ask for 24");
   refuse_entries("location=w length=0", form, "its length is 0 bytes, its dimensions ask for 24");
-  refuse_entries("location=w length=9223372036854775807", form, "its length is 9223372036854775807 bytes");
-  refuse_entries("location=w offset=9", form, "has 32 bytes, 24 from offset 9 on are wanted: it is cut off or another");
+  refuse_entries("location=w length=9223372036854775807", form,
+                 "its length is 9223372036854775807 bytes");
+  refuse_entries("location=w offset=9", form,
+                 "has 32 bytes, 24 from offset 9 on are wanted: it is cut off or another");
   refuse_entries("location=w offset=33 length=24", form, "24 from offset 33 on");
-  refuse_entries("location=w offset=9223372036854775807 length=24", form, "24 from offset 9223372036854775807 on");
+  refuse_entries("location=w offset=9223372036854775807 length=24", form,
+                 "24 from offset 9223372036854775807 on");
   write_bytes("w", numbers, 23);
   refuse_entries("location=w", form, "has 23 bytes, 24 from offset 0 on are wanted");
   write_bytes("w", "", 0);
@@ -583,7 +620,8 @@ static void large_files_are_refused(void **state) {
   write_model("model", FLOAT, "location=w");
   write_bytes("w", numbers, sizeof numbers);
   assert_int_equal(truncate("w", (1 << 20) + 1), 0);
-  refuse_here("model", &exact, RESNET_ERROR_LIMIT, "file 'w': has more than 1048576 bytes: raise max_file_bytes");
+  refuse_here("model", &exact, RESNET_ERROR_LIMIT,
+              "file 'w': has more than 1048576 bytes: raise max_file_bytes");
   assert_int_equal(truncate("w", 1 << 20), 0);
   memory m;
   graph g;
@@ -591,7 +629,7 @@ static void large_files_are_refused(void **state) {
   graph_release(&g);
 }
 
-/* ---- the option ---------------------------------------------------------------------------------------------- */
+/* ---- the option -------------------------------------------------------------------- */
 
 static void the_option_is_off_by_default(void **state) {
   (void)state;
@@ -599,9 +637,11 @@ static void the_option_is_off_by_default(void **state) {
   write_model("model", FLOAT, "location=w");
   openat2_calls = 0;
   refuse_here("model", &off, RESNET_ERROR_UNSUPPORTED,
-              "model: tensor 'k', file 'w': other files|external_data (--external-data)|switch it on|weights inside");
+              "model: tensor 'k', file 'w': other files|external_data (--external-data)|switch it "
+              "on|weights inside");
   assert_int_equal(openat2_calls, 0);
-  write_model("model", FLOAT, "location=../../etc/passwd"); /* nobody is told to switch it on for this */
+  /* nobody is told to switch it on for this */
+  write_model("model", FLOAT, "location=../../etc/passwd");
   refuse_here("model", &off, RESNET_ERROR_FORMAT, "file '../../etc/passwd': has '..' in its path");
 }
 
@@ -617,13 +657,15 @@ static void models_in_memory_have_no_files(void **state) {
   const graph_options *options[2] = {&on, &off};
   for (size_t i = 0; i < 2; i++) {
     assert_int_equal(load_bytes(&file, options[i], &g, &error), RESNET_ERROR_UNSUPPORTED);
-    assert_string_equal(error.message, "tensor 'k', file 'w': a model in memory has no files beside it: open it by its "
-                                       "path, with external_data on");
+    assert_string_equal(
+        error.message,
+        "tensor 'k', file 'w': a model in memory has no files beside it: open it by its "
+        "path, with external_data on");
   }
   buffer_release(&file);
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------ */
 
 enum { LARGE = 1 << 20 /* bytes of weights: 512 x 512 floats */ };
 
@@ -662,7 +704,8 @@ static void weights_stand_in_memory_once(void **state) {
 
 typedef struct countdown {
   size_t left, live;
-  const char *shortened; /* a file that is cut off when so much is allocated that it must be for its bytes */
+  /* a file that is cut off when so much is allocated that it must be for its bytes */
+  const char *shortened;
 } countdown;
 
 static void *count_allocate(void *context, size_t size) {

@@ -1,4 +1,5 @@
-/* Findings: files that can be run and look wrong or unusual, said in messages that name nodes and the remedy. */
+/* Findings: files that can be run and look wrong or unusual, said in messages that name
+ * nodes and the remedy. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,7 +12,8 @@ static const graph_finding *find_finding(const graph *g, const char *fragment) {
   return NULL;
 }
 
-static void check_finding(const graph *g, resnet_severity severity, const char *const fragments[3]) {
+static void check_finding(const graph *g, resnet_severity severity,
+                          const char *const fragments[3]) {
   const graph_finding *f = find_finding(g, fragments[0]);
   if (!f) fail_msg("no finding says '%s'", fragments[0]);
   assert_int_equal(f->severity, severity);
@@ -26,10 +28,11 @@ static void refuse_finding(const graph *g, const char *fragment) {
 
 /* Warnings stand before notes. */
 static void check_order(const graph *g) {
-  for (uint32_t i = 1; i < g->finding_count; i++) assert_true(g->findings[i - 1].severity >= g->findings[i].severity);
+  for (uint32_t i = 1; i < g->finding_count; i++)
+    assert_true(g->findings[i - 1].severity >= g->findings[i].severity);
 }
 
-/* ---- a bias shared by mistake -------------------------------------------------------------------------------- */
+/* ---- a bias shared by mistake ------------------------------------------------------ */
 
 static void add_block(net *n, const char *first, const char *second, const float *bias) {
   begin_net(n);
@@ -54,7 +57,8 @@ static void shared_biases_are_warned_of(void **state) {
   load_good(&n, &g);
   check_order(&g);
   check_finding(&g, RESNET_WARNING,
-                (const char *[3]){"nodes 'Conv_a' and 'Conv_q' share an input and the bias 'b'", "a newer onnxscript"});
+                (const char *[3]){"nodes 'Conv_a' and 'Conv_q' share an input and the bias 'b'",
+                                  "a newer onnxscript"});
   assert_int_equal(g.findings[0].severity, RESNET_WARNING);
   unload(&g);
 }
@@ -116,7 +120,8 @@ static void findings_are_limited(void **state) {
   unload(&g);
 }
 
-/* Thousands of convolutions that share one bias, none of them an input: each pair is looked at fast or not at all. */
+/* Thousands of convolutions that share one bias, none of them an input: each pair is
+ * looked at fast or not at all. */
 static void many_convolutions_take_no_time(void **state) {
   (void)state;
   enum { COUNT = 19990 };
@@ -138,10 +143,11 @@ static void many_convolutions_take_no_time(void **state) {
   double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
   refuse_finding(&g, "share an input");
   unload(&g);
-  if (seconds > 5) fail_msg("%g seconds", seconds); /* hostile files: nothing takes longer */
+  /* hostile files: nothing takes longer */
+  if (seconds > 5) fail_msg("%g seconds", seconds);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------- */
 
 static void check_end(const char *const operators[2], bool note, bool warning) {
   net n = {0};
@@ -159,9 +165,11 @@ static void check_end(const char *const operators[2], bool note, bool warning) {
   else
     refuse_finding(&g, "there is no Softmax");
   char names[64];
-  (void)snprintf(names, sizeof names, "node '%s_y' takes the softmax of node '%s_g'", operators[1], operators[0]);
+  (void)snprintf(names, sizeof names, "node '%s_y' takes the softmax of node '%s_g'", operators[1],
+                 operators[0]);
   if (warning)
-    check_finding(&g, RESNET_WARNING, (const char *[3]){names, "take one of the two off the model"});
+    check_finding(&g, RESNET_WARNING,
+                  (const char *[3]){names, "take one of the two off the model"});
   else
     refuse_finding(&g, "takes the softmax of");
   unload(&g);
@@ -175,10 +183,11 @@ static void softmax_missing_or_doubled(void **state) {
   check_end((const char *[2]){"Softmax", "Relu"}, true, false);
   check_end((const char *[2]){"Softmax", "Softmax"}, false, true);
   check_end((const char *[2]){"Softmax", "LogSoftmax"}, false, true);
-  check_end((const char *[2]){"LogSoftmax", "Softmax"}, false, false); /* softmax(log(softmax(x))) is softmax(x) */
+  /* softmax(log(softmax(x))) is softmax(x) */
+  check_end((const char *[2]){"LogSoftmax", "Softmax"}, false, false);
 }
 
-/* ---- the input ----------------------------------------------------------------------------------------------- */
+/* ---- the input --------------------------------------------------------------------- */
 
 static void inputs_that_are_declared_oddly(void **state) {
   (void)state;
@@ -194,24 +203,27 @@ static void inputs_that_are_declared_oddly(void **state) {
     net n = {.input = cases[i].dims};
     graph g;
     add_random(&n, "w", "4,3,3,3", 1);
-    add(&n, cases[i].last ? "Transpose" : "Identity", "x", "first", cases[i].last ? "perm=0,3,1,2" : "");
+    add(&n, cases[i].last ? "Transpose" : "Identity", "x", "first",
+        cases[i].last ? "perm=0,3,1,2" : "");
     add(&n, "Conv", "first,w", "t", "");
     end_net(&n);
     load_good(&n, &g);
     check_order(&g);
     if (cases[i].last)
-      check_finding(&g, RESNET_NOTE, (const char *[3]){"input 'x' is declared (n,h,w,c)", "--inputs-as-nchw"});
+      check_finding(&g, RESNET_NOTE,
+                    (const char *[3]){"input 'x' is declared (n,h,w,c)", "--inputs-as-nchw"});
     else
       refuse_finding(&g, "declared (n,h,w,c)");
     if (cases[i].frozen)
-      check_finding(&g, RESNET_NOTE, (const char *[3]){"input 'x' has a frozen batch of 1", "dynamic"});
+      check_finding(&g, RESNET_NOTE,
+                    (const char *[3]){"input 'x' has a frozen batch of 1", "dynamic"});
     else
       refuse_finding(&g, "frozen batch");
     unload(&g);
   }
 }
 
-/* ---- what a terminal is shown -------------------------------------------------------------------------------- */
+/* ---- what a terminal is shown ------------------------------------------------------ */
 
 static void control_characters_are_masked(void **state) {
   (void)state;
@@ -225,15 +237,19 @@ static void control_characters_are_masked(void **state) {
   add(&n, "Add", "a\x07\x7f,q", "t", "");
   end_net(&n);
   load_good(&n, &g);
-  check_finding(&g, RESNET_WARNING, (const char *[3]){"nodes 'Conv_a?\?' and 'Conv_q'", "the bias 'b?[31m?'"});
+  check_finding(&g, RESNET_WARNING,
+                (const char *[3]){"nodes 'Conv_a?\?' and 'Conv_q'", "the bias 'b?[31m?'"});
   unload(&g);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(shared_biases_are_warned_of),   cmocka_unit_test(other_biases_are_not),
-      cmocka_unit_test(findings_are_limited),          cmocka_unit_test(many_convolutions_take_no_time),
-      cmocka_unit_test(softmax_missing_or_doubled),    cmocka_unit_test(inputs_that_are_declared_oddly),
+      cmocka_unit_test(shared_biases_are_warned_of),
+      cmocka_unit_test(other_biases_are_not),
+      cmocka_unit_test(findings_are_limited),
+      cmocka_unit_test(many_convolutions_take_no_time),
+      cmocka_unit_test(softmax_missing_or_doubled),
+      cmocka_unit_test(inputs_that_are_declared_oddly),
       cmocka_unit_test(control_characters_are_masked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Constants that are computed when a file is loaded, and normalisations spelled out as arithmetic. */
+/* Constants that are computed when a file is loaded, and normalisations spelled out as
+ * arithmetic. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -136,7 +137,8 @@ static void casts_to_what_another_is(void **state) {
   refuse_net(&integers, RESNET_ERROR_UNSUPPORTED, "CastLike_t|casts an activation to integers");
 }
 
-static void refuse_fold(const char *operator_type, const char *inputs, resnet_status status, const char *what) {
+static void refuse_fold(const char *operator_type, const char *inputs, resnet_status status,
+                        const char *what) {
   net n = {.opset = 15};
   begin_net(&n);
   add_floats(&n, "m", "2,3", (const float[]){1, 2, 3, 4, -5, 0});
@@ -160,7 +162,8 @@ static void refuse_fold(const char *operator_type, const char *inputs, resnet_st
 
 static void impossible_folding_is_refused(void **state) {
   (void)state;
-  const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED, limit = RESNET_ERROR_LIMIT;
+  const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED,
+                      limit = RESNET_ERROR_LIMIT;
   refuse_fold("Sqrt", "i", form, "Sqrt_k|takes floats");
   refuse_fold("Sqrt", "c", not_yet, "Sqrt_k|on constants and shapes only, not on activations");
   refuse_fold("Pow", "i,i", not_yet, "Pow_k|raises integers to a power");
@@ -174,8 +177,10 @@ static void impossible_folding_is_refused(void **state) {
   refuse_fold("CastLike", "shape,m", not_yet, "CastLike_k|computes with the batch size");
   refuse_fold("Add", "m,two2", form, "reads tensor 'two2', which nothing defines");
   refuse_fold("Sub", "m,pair", form, "Sub_k|cannot broadcast 3 against 2");
-  refuse_fold("Mul", "column,row", not_yet, "Mul_k|makes a constant of 90000 elements: up to 65536");
-  refuse_fold("ConstantOfShape", "minus", form, "ConstantOfShape_k|makes a constant with dimension -1");
+  refuse_fold("Mul", "column,row", not_yet,
+              "Mul_k|makes a constant of 90000 elements: up to 65536");
+  refuse_fold("ConstantOfShape", "minus", form,
+              "ConstantOfShape_k|makes a constant with dimension -1");
   refuse_fold("Range", "zero,much,one0", limit, "Range_k|makes 1000000 numbers: up to 65536");
   refuse_fold("Range", "zero,much,zero", form, "its delta is 0");
   refuse_fold("Range", "i,much,one0", not_yet, "its start must be one integer below 2^31");
@@ -189,7 +194,8 @@ static void impossible_folding_is_refused(void **state) {
   refuse_net(&negative, form, "Mul_t|constant 'k' hold|nan at element 0");
 }
 
-/* Many nodes that each copy a constant of 2^16 elements: a file of 1 MB would take minutes and all memory. */
+/* Many nodes that each copy a constant of 2^16 elements: a file of 1 MB would take
+ * minutes and all memory. */
 static void folding_is_limited_in_all(void **state) {
   (void)state;
   enum { COUNT = (1 << 12) + 1 };
@@ -211,14 +217,16 @@ static void folding_is_limited_in_all(void **state) {
   resnet_error error;
   memory_init(&m, NULL, UINT64_C(6) << 30);
   const graph_options options = {.max_file_bytes = 1 << 24};
-  assert_int_equal(graph_read_memory(&g, &m, file.data, file.size, &options, &error), RESNET_ERROR_LIMIT);
-  if (!strstr(error.message, "'Neg_k'") || !strstr(error.message, "more than 268435456 elements together"))
+  assert_int_equal(graph_read_memory(&g, &m, file.data, file.size, &options, &error),
+                   RESNET_ERROR_LIMIT);
+  if (!strstr(error.message, "'Neg_k'") ||
+      !strstr(error.message, "more than 268435456 elements together"))
     fail_msg("%s", error.message);
   assert_int_equal(m.used, 0);
   buffer_release(&file);
 }
 
-/* ---- normalisation spelled out ------------------------------------------------------------------------------- */
+/* ---- normalisation spelled out ----------------------------------------------------- */
 
 typedef struct parameters {
   float scale[4], bias[4], mean[4], variance[4];
@@ -237,8 +245,9 @@ static void add_parameters(net *n, const char *dims) {
   add_floats(n, "half", "", &half);
 }
 
-/* As opencv issue 16887 has it, (x - mean) / sqrt(variance + epsilon) * scale + bias; as Keras does, x * f + (bias -
- * mean * f) with f = scale * (variance + epsilon) ^ -0.5; and by Reciprocal. */
+/* As opencv issue 16887 has it, (x - mean) / sqrt(variance + epsilon) * scale + bias; as
+ * Keras does, x * f + (bias - mean * f) with f = scale * (variance + epsilon) ^ -0.5; and
+ * by Reciprocal. */
 static void add_spelled(net *n, int variant, const char *x) {
   char inputs[32];
   add(n, "Add", "variance,epsilon", "sum", "");
@@ -308,10 +317,14 @@ static void parameters_are_reshaped(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(functions_of_one_number),   cmocka_unit_test(functions_of_two_numbers),
-      cmocka_unit_test(constants_in_attributes),   cmocka_unit_test(tiles),
-      cmocka_unit_test(casts_to_what_another_is),  cmocka_unit_test(impossible_folding_is_refused),
-      cmocka_unit_test(folding_is_limited_in_all), cmocka_unit_test(spelled_normalisations_join_the_convolution),
+      cmocka_unit_test(functions_of_one_number),
+      cmocka_unit_test(functions_of_two_numbers),
+      cmocka_unit_test(constants_in_attributes),
+      cmocka_unit_test(tiles),
+      cmocka_unit_test(casts_to_what_another_is),
+      cmocka_unit_test(impossible_folding_is_refused),
+      cmocka_unit_test(folding_is_limited_in_all),
+      cmocka_unit_test(spelled_normalisations_join_the_convolution),
       cmocka_unit_test(parameters_are_reshaped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,13 @@
-/* Squeeze-and-excitation and ECA: gates, their products with pictures, the blocks that hold them, every refusal. */
+/* Squeeze-and-excitation and ECA: gates, their products with pictures, the blocks that
+ * hold them, every refusal. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "loader_net.h"
 
-/* The gate of `picture`, (n,4,h,w): mean, two 1x1 convolutions with a ReLU between, its logits in "<picture>_e". */
+/* The gate of `picture`, (n,4,h,w): mean, two 1x1 convolutions with a ReLU between, its
+ * logits in "<picture>_e". */
 static void add_squeeze(net *n, const char *picture) {
   char mean[32], small[32], clamped[32], large[32];
   (void)snprintf(mean, sizeof mean, "%s_m", picture);
@@ -20,7 +22,7 @@ static void add_squeeze(net *n, const char *picture) {
 
 static const int64_t picture_sizes[4] = {1, 4, 8, 8};
 
-/* ---- products ------------------------------------------------------------------------------------------------ */
+/* ---- products ---------------------------------------------------------------------- */
 
 static void sigmoid_gates_are_one_product(void **state) {
   (void)state;
@@ -79,7 +81,8 @@ static void sigmoids_that_others_read_stay(void **state) {
   assert_string_equal(find_scores(&g)->output, "y");
   unload(&g);
 
-  begin_net(&output); /* the scores are the gate itself: the product leads nowhere */
+  /* the scores are the gate itself: the product leads nowhere */
+  begin_net(&output);
   add_squeeze(&output, "c");
   add(&output, "Sigmoid", "c_e", "gate", "");
   add(&output, "Mul", "c,gate", "m", "");
@@ -89,7 +92,8 @@ static void sigmoids_that_others_read_stay(void **state) {
   unload(&g);
 }
 
-/* max(0, min(1, alpha x + beta)) joins the convolution before it, on which nothing else looks. */
+/* max(0, min(1, alpha x + beta)) joins the convolution before it, on which nothing else
+ * looks. */
 static void hard_sigmoids_join_their_convolution(void **state) {
   (void)state;
   net n = {0}, lone = {0};
@@ -153,13 +157,16 @@ static void refuse_hard_sigmoid(const char *attributes, resnet_status status, co
 
 static void impossible_hard_sigmoids_are_refused(void **state) {
   (void)state;
-  refuse_hard_sigmoid("alpha=1e39", RESNET_ERROR_FORMAT, "HardSigmoid_t|alpha is inf|finite numbers are accepted");
-  refuse_hard_sigmoid("gamma=1.0", RESNET_ERROR_UNSUPPORTED, "'gamma' (1) is not accepted at this opset; accepted are: alpha beta");
+  refuse_hard_sigmoid("alpha=1e39", RESNET_ERROR_FORMAT,
+                      "HardSigmoid_t|alpha is inf|finite numbers are accepted");
+  refuse_hard_sigmoid("gamma=1.0", RESNET_ERROR_UNSUPPORTED,
+                      "'gamma' (1) is not accepted at this opset; accepted are: alpha beta");
 }
 
-/* ---- Expand -------------------------------------------------------------------------------------------------- */
+/* ---- Expand ------------------------------------------------------------------------ */
 
-/* One way to make the gate as large as the picture; the graph is that of no Expand at all. */
+/* One way to make the gate as large as the picture; the graph is that of no Expand at
+ * all. */
 static void check_expand(const char *input, size_t count, const int64_t *sizes) {
   net n = {.input = input}, plain = {.input = input};
   char dims[8];
@@ -193,7 +200,8 @@ static void expanded_gates_are_gates(void **state) {
   check_expand("N,3,4,4", 4, (const int64_t[]){1, 4, 4, 4});
 }
 
-/* expand(-1, -1, h, w): PyTorch's exporter puts 1 where -1 stands. The batch, a symbol, is not -1 either. */
+/* expand(-1, -1, h, w): PyTorch's exporter puts 1 where -1 stands. The batch, a symbol,
+ * is not -1 either. */
 static void sizes_are_chosen(void **state) {
   (void)state;
   static const char *const given[] = {"minus", "shape"};
@@ -230,8 +238,8 @@ static void sizes_are_chosen(void **state) {
   refuse_net(&batch, RESNET_ERROR_UNSUPPORTED, "Equal_t|compares the batch size with a number");
 }
 
-static void refuse_expand(const char *input, size_t count, const int64_t *sizes, resnet_status status,
-                          const char *what) {
+static void refuse_expand(const char *input, size_t count, const int64_t *sizes,
+                          resnet_status status, const char *what) {
   net n = {0};
   char dims[8], inputs[32];
   (void)snprintf(dims, sizeof dims, "%zu", count);
@@ -248,7 +256,8 @@ static void refuse_expand(const char *input, size_t count, const int64_t *sizes,
 static void other_expansions_are_refused(void **state) {
   (void)state;
   const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
-  refuse_expand("gate", 4, (const int64_t[]){1, 4, 7, 8}, form, "Mul_t|multiplies 7 and 8 along axis 2");
+  refuse_expand("gate", 4, (const int64_t[]){1, 4, 7, 8}, form,
+                "Mul_t|multiplies 7 and 8 along axis 2");
   refuse_expand("gate", 4, (const int64_t[]){1, 3, 8, 8}, form, "Expand_wide|cannot expand 4 to 3");
   refuse_expand("gate", 4, (const int64_t[]){1, 4, 0, 8}, form, "cannot expand 1 to 0");
   refuse_expand("gate", 4, (const int64_t[]){1, 4, 8, 1 << 20}, form, "cannot expand 1 to 1048576");
@@ -290,14 +299,16 @@ static void expanded_gates_are_multiplied_only(void **state) {
 }
 
 static resnet_status load_sized(net *n, uint32_t side, graph *g, resnet_error *error) {
-  const graph_options options = {.max_file_bytes = 1 << 20, .input_height = side, .input_width = side};
+  const graph_options options = {
+      .max_file_bytes = 1 << 20, .input_height = side, .input_width = side};
   buffer file = finish(n);
   resnet_status status = load_bytes(&file, &options, g, error);
   buffer_release(&file);
   return status;
 }
 
-/* Sizes that the exporter froze are those of the file's own picture: a gate follows any other. */
+/* Sizes that the exporter froze are those of the file's own picture: a gate follows any
+ * other. */
 static void frozen_expansions_follow_the_picture(void **state) {
   (void)state;
   net n = {0}, both = {0};
@@ -311,10 +322,13 @@ static void frozen_expansions_follow_the_picture(void **state) {
   end_net(&n);
   if (load_sized(&n, 12, &g, &error) != RESNET_OK) fail_msg("%s", error.message);
   check_invariants(&g);
-  assert_memory_equal(&find_node(&g, "Mul_t")->shape, (&(graph_shape){12, 12, 4}), sizeof(graph_shape));
+  assert_memory_equal(&find_node(&g, "Mul_t")->shape, (&(graph_shape){12, 12, 4}),
+                      sizeof(graph_shape));
   unload(&g);
 
-  begin_net(&both); /* here the gate is not what has no size of its own: nothing says how large the product is */
+  /* here the gate is not what has no size of its own: nothing says how large the product
+   * is */
+  begin_net(&both);
   add_integers(&both, "sizes", "4", picture_sizes);
   add_squeeze(&both, "c");
   add(&both, "Expand", "c_e,sizes", "wide", "");
@@ -324,7 +338,7 @@ static void frozen_expansions_follow_the_picture(void **state) {
   if (!strstr(error.message, "Mul_t")) fail_msg("%s", error.message);
 }
 
-/* ---- channels last ------------------------------------------------------------------------------------------- */
+/* ---- channels last ----------------------------------------------------------------- */
 
 static void add_gate_nhwc(net *n, bool expand) {
   add(n, "Transpose", "c", "last", "perm=0,2,3,1");
@@ -352,7 +366,8 @@ static void gates_channels_last(void **state) {
   }
 }
 
-/* A gate that meets another axis than the channels. In the last ones the sizes would fit. */
+/* A gate that meets another axis than the channels. In the last ones the sizes would
+ * fit. */
 static void gates_on_other_axes_are_refused(void **state) {
   (void)state;
   net first = {.input = "N,3,4,4"}, last = {.input = "N,3,4,4"}, middle = {.input = "N,3,4,4"};
@@ -403,7 +418,7 @@ static void pixels_multiply_pixels(void **state) {
   unload(&g);
 }
 
-/* ---- ECA ----------------------------------------------------------------------------------------------------- */
+/* ---- ECA --------------------------------------------------------------------------- */
 
 static void add_eca(net *n, const char *weights, const char *attributes, const char *conv_inputs) {
   begin_net(n);
@@ -420,7 +435,8 @@ static void add_eca(net *n, const char *weights, const char *attributes, const c
   end_net(n);
 }
 
-static void check_eca(const char *weights, const char *attributes, uint32_t kernel, uint32_t before) {
+static void check_eca(const char *weights, const char *attributes, uint32_t kernel,
+                      uint32_t before) {
   for (int bias = 0; bias < 2; bias++) {
     net n = {0};
     graph g;
@@ -458,7 +474,8 @@ static void channel_convolutions(void **state) {
   check_eca("1,1,4", "auto_pad=SAME_LOWER", 4, 2);
 }
 
-static void refuse_eca(const char *weights, const char *attributes, resnet_status status, const char *what) {
+static void refuse_eca(const char *weights, const char *attributes, resnet_status status,
+                       const char *what) {
   net n = {0};
   add_eca(&n, weights, attributes, "row,v");
   refuse_net(&n, status, what);
@@ -467,12 +484,15 @@ static void refuse_eca(const char *weights, const char *attributes, resnet_statu
 static void other_channel_convolutions_are_refused(void **state) {
   (void)state;
   const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
-  refuse_eca("1,1,3", "", not_yet, "Conv_k|changes the number of channels (kernel 3, pads 0 and 0)");
+  refuse_eca("1,1,3", "", not_yet,
+             "Conv_k|changes the number of channels (kernel 3, pads 0 and 0)");
   refuse_eca("1,1,3", "pads=2,2", not_yet, "kernel 3, pads 2 and 2");
   refuse_eca("1,1,3", "pads=-1,3", not_yet, "pads -1 and 3");
-  refuse_eca("1,1,3", "pads=9223372036854775807,9223372036854775807", not_yet, "changes the number of channels");
+  refuse_eca("1,1,3", "pads=9223372036854775807,9223372036854775807", not_yet,
+             "changes the number of channels");
   refuse_eca("1,1,3", "auto_pad=VALID", not_yet, "changes the number of channels");
-  refuse_eca("1,1,3", "auto_pad=VALID pads=1,1", form, "Conv_k|auto_pad VALID contradicts its pads");
+  refuse_eca("1,1,3", "auto_pad=VALID pads=1,1", form,
+             "Conv_k|auto_pad VALID contradicts its pads");
   refuse_eca("1,1,3", "pads=1,1,1,1", form, "Conv_k|pads has 4 numbers: 2 are accepted");
   refuse_eca("1,1,3", "pads=1,1 strides=2,", not_yet, "strides 2: 1 is accepted");
   refuse_eca("1,1,3", "pads=1,1 strides=1,1", not_yet, "strides");
@@ -498,7 +518,7 @@ static void other_channel_convolutions_are_refused(void **state) {
   refuse_net(&integers, not_yet, "Conv_y|1 to 1024 floats");
 }
 
-/* ---- blocks -------------------------------------------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------ */
 
 /* The gate's nodes belong to the block, and stand before their product. */
 static void gated_blocks(void **state) {
@@ -517,8 +537,8 @@ static void gated_blocks(void **state) {
   check_invariants(&g);
   assert_int_equal(g.block_count, 1);
   check_block(&g, 0, "stage1.block1", RESNET_SHORTCUT_IDENTITY, "Conv_c", "Add_s");
-  static const char *const order[] = {"Conv_c", "Conv_a", "GlobalAveragePool_a_m", "Conv_a_s", "Conv_a_e",
-                                      "Mul_m",  "Add_s"};
+  static const char *const order[] = {
+      "Conv_c", "Conv_a", "GlobalAveragePool_a_m", "Conv_a_s", "Conv_a_e", "Mul_m", "Add_s"};
   for (uint32_t i = 0; i < 7; i++) {
     assert_string_equal(g.nodes[i + 1].name, order[i]);
     assert_int_equal(g.nodes[i + 1].block, i == 0 ? RESNET_NO_INDEX : 0);
@@ -528,7 +548,8 @@ static void gated_blocks(void **state) {
   unload(&g);
 }
 
-/* A gate on either branch, a projection with fewer convolutions: a gate's own do not count. */
+/* A gate on either branch, a projection with fewer convolutions: a gate's own do not
+ * count. */
 static void gates_on_both_branches(void **state) {
   (void)state;
   net n = {0};
@@ -549,11 +570,13 @@ static void gates_on_both_branches(void **state) {
   assert_int_equal(g.block_count, 1);
   check_block(&g, 0, "stage1.block1", RESNET_SHORTCUT_PROJECTION, "Conv_c", "Add_t");
   assert_int_equal(find_node(&g, "Add_t")->input[0], find_index(&g, "Mul_residual"));
-  for (uint32_t i = find_index(&g, "Conv_q"); i <= find_index(&g, "Add_t"); i++) assert_int_equal(g.nodes[i].block, 0);
+  for (uint32_t i = find_index(&g, "Conv_q"); i <= find_index(&g, "Add_t"); i++)
+    assert_int_equal(g.nodes[i].block, 0);
   unload(&g);
 }
 
-/* Two products read one gate, in two branches of one addition: the gate's nodes can stand in one place only. */
+/* Two products read one gate, in two branches of one addition: the gate's nodes can stand
+ * in one place only. */
 static void shared_gates_make_no_block(void **state) {
   (void)state;
   net n = {0};
@@ -591,11 +614,13 @@ static void blocks_within_gates_stand_alone(void **state) {
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.node_count, 11);
-  check_block(&g, 0, "stage1.block1", RESNET_SHORTCUT_IDENTITY, "GlobalAveragePool_a_m", "Add_inner");
+  check_block(&g, 0, "stage1.block1", RESNET_SHORTCUT_IDENTITY, "GlobalAveragePool_a_m",
+              "Add_inner");
   unload(&g);
 }
 
-/* A gate made of something else than its picture does not hide where the branches part. */
+/* A gate made of something else than its picture does not hide where the branches
+ * part. */
 static void foreign_gates_make_no_block(void **state) {
   (void)state;
   net n = {0};

@@ -1,4 +1,5 @@
-/* The canonical graph: blocks and their shortcuts, order and names, folding of shapes, faults of the graph itself. */
+/* The canonical graph: blocks and their shortcuts, order and names, folding of shapes,
+ * faults of the graph itself. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 
 static void begin(net *n) { add_conv(n, "x", "c", "4,3,3,3", "pads=1,1,1,1"); }
 
-/* ---- blocks -------------------------------------------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------ */
 
 static void identity_shortcut(void **state) {
   (void)state;
@@ -37,7 +38,8 @@ static void identity_shortcut(void **state) {
   }
 }
 
-/* ResNet-D: an average pool before the projection; both belong to the shortcut, which stands first. */
+/* ResNet-D: an average pool before the projection; both belong to the shortcut, which
+ * stands first. */
 static void projection_shortcut(void **state) {
   (void)state;
   net n = {0};
@@ -61,10 +63,12 @@ static void projection_shortcut(void **state) {
   unload(&g);
 }
 
-/* Slice of rows and columns in one or two nodes, then Pad of the channels: one SUBSAMPLE. */
+/* Slice of rows and columns in one or two nodes, then Pad of the channels: one
+ * SUBSAMPLE. */
 static void option_a_shortcut(void **state) {
   (void)state;
-  static const int64_t zero[2] = {0, 0}, huge[2] = {INT64_MAX, INT64_MAX}, axes[2] = {2, 3}, steps[2] = {2, 2};
+  static const int64_t zero[2] = {0, 0}, huge[2] = {INT64_MAX, INT64_MAX}, axes[2] = {2, 3},
+                       steps[2] = {2, 2};
   static const int64_t pads[8] = {0, 1, 0, 0, 0, 3, 0, 0};
   for (int slices = 1; slices <= 2; slices++) {
     net n = {0};
@@ -109,17 +113,22 @@ static void refuse_slice(const int64_t numbers[4], resnet_status status, const c
 
 static void other_slices_are_refused(void **state) {
   (void)state;
-  refuse_slice((const int64_t[]){1, 8, 2, 2}, RESNET_ERROR_UNSUPPORTED, "Slice_t|takes 1 to 8 in steps of 2 of 8");
-  refuse_slice((const int64_t[]){0, 7, 2, 1}, RESNET_ERROR_UNSUPPORTED, "takes 0 to 7 in steps of 1 of 8");
-  refuse_slice((const int64_t[]){0, 2, 1, 1}, RESNET_ERROR_UNSUPPORTED, "cuts or reverses the batch or the channels");
-  refuse_slice((const int64_t[]){0, 1, 0, 1}, RESNET_ERROR_UNSUPPORTED, "cuts or reverses the batch or the channels");
+  refuse_slice((const int64_t[]){1, 8, 2, 2}, RESNET_ERROR_UNSUPPORTED,
+               "Slice_t|takes 1 to 8 in steps of 2 of 8");
+  refuse_slice((const int64_t[]){0, 7, 2, 1}, RESNET_ERROR_UNSUPPORTED,
+               "takes 0 to 7 in steps of 1 of 8");
+  refuse_slice((const int64_t[]){0, 2, 1, 1}, RESNET_ERROR_UNSUPPORTED,
+               "cuts or reverses the batch or the channels");
+  refuse_slice((const int64_t[]){0, 1, 0, 1}, RESNET_ERROR_UNSUPPORTED,
+               "cuts or reverses the batch or the channels");
   refuse_slice((const int64_t[]){-1, INT64_MIN, 3, -1}, RESNET_ERROR_UNSUPPORTED, "in steps of -1");
   refuse_slice((const int64_t[]){9, 10, 3, 1}, RESNET_ERROR_FORMAT, "takes nothing of axis 3");
   refuse_slice((const int64_t[]){0, 8, 2, 0}, RESNET_ERROR_FORMAT, "step 0");
   refuse_slice((const int64_t[]){0, 8, 4, 1}, RESNET_ERROR_FORMAT, "axis 4 is out of range");
 }
 
-/* ResNetV2: the first normalisation is read by the block's first convolution only; the addition stays unclamped. */
+/* ResNetV2: the first normalisation is read by the block's first convolution only; the
+ * addition stays unclamped. */
 static void pre_activation_block(void **state) {
   (void)state;
   static const float ones[4] = {1, 1, 1, 1}, zeros[4] = {0};
@@ -190,7 +199,8 @@ static void plain_nets_have_pairs(void **state) {
   unload(&g);
 }
 
-/* Additions that are no residual block: x + x, and one whose branches part at different places of a block. */
+/* Additions that are no residual block: x + x, and one whose branches part at different
+ * places of a block. */
 static void lone_additions_have_no_block(void **state) {
   (void)state;
   net n = {0};
@@ -214,7 +224,8 @@ static void what_leads_nowhere_is_dropped(void **state) {
   graph g;
   begin(&n);
   add_conv(&n, "c", "unused", "4,4,1,1", "");
-  add(&n, "Relu", "c", "t", ""); /* the unused reader does not keep it from being fused */
+  /* the unused reader does not keep it from being fused */
+  add(&n, "Relu", "c", "t", "");
   end_net(&n);
   load_good(&n, &g);
   assert_int_equal(g.node_count, 3);
@@ -222,7 +233,7 @@ static void what_leads_nowhere_is_dropped(void **state) {
   unload(&g);
 }
 
-/* ---- folding ------------------------------------------------------------------------------------------------- */
+/* ---- folding ----------------------------------------------------------------------- */
 
 /* x.view(x.size(0), -1) as exporters of all ages write it. */
 static void batch_size_plumbing_is_folded(void **state) {
@@ -278,7 +289,8 @@ static void the_batch_stays_in_front(void **state) {
   refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Reshape_t|begins with 4, which is not the batch");
 }
 
-/* A chain of folding operators ends in the factor of a Mul, which says whether each of them was right. */
+/* A chain of folding operators ends in the factor of a Mul, which says whether each of
+ * them was right. */
 static float folded_scale(net *n) {
   graph g;
   add(n, "Mul", "c,k", "t", "");
@@ -294,7 +306,8 @@ static float folded_scale(net *n) {
 static void folded_numbers_are_right(void **state) {
   (void)state;
   static const float numbers[6] = {1, 2, 3, 4, 5, 6}, half = 0.5F;
-  static const int64_t start = 2, stop = INT64_MIN, axis = 0, step = -2, pick = 1, seven = 7, two = 2, ten = 10;
+  static const int64_t start = 2, stop = INT64_MIN, axis = 0, step = -2, pick = 1, seven = 7,
+                       two = 2, ten = 10;
   net slices = {0}, integers = {0};
   begin(&slices);
   add_floats(&slices, "m", "2,3", numbers);
@@ -330,9 +343,10 @@ static void folded_numbers_are_right(void **state) {
   assert_float_equal(folded_scale(&integers), 10, 1e-5);
 }
 
-static void refuse_folding(const char *operator_type, const char *inputs, const char *attributes, resnet_status status,
-                           const char *what) {
-  static const int64_t huge[2] = {INT64_MAX, 0}, million[2] = {1 << 20, 1 << 20}, hundreds[2] = {300, 300};
+static void refuse_folding(const char *operator_type, const char *inputs, const char *attributes,
+                           resnet_status status, const char *what) {
+  static const int64_t huge[2] = {INT64_MAX, 0}, million[2] = {1 << 20, 1 << 20},
+                       hundreds[2] = {300, 300};
   static const int64_t three[2] = {3, 3};
   static const float floats[6] = {1, 2, 3, 4, 5, 1e30F};
   net n = {0};
@@ -350,13 +364,15 @@ static void refuse_folding(const char *operator_type, const char *inputs, const 
 
 static void impossible_folding_is_refused(void **state) {
   (void)state;
-  const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED, limit = RESNET_ERROR_LIMIT;
+  const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED,
+                      limit = RESNET_ERROR_LIMIT;
   refuse_folding("Add", "huge,huge", "", not_yet, "Add_z|numbers below 2^31");
   refuse_folding("Div", "hundreds,huge", "", not_yet, "no division by 0");
   refuse_folding("Add", "f,huge", "", form, "constants of one type");
   refuse_folding("Add", "hundreds,z", "", form, "reads its own output 'z'");
   refuse_folding("Gather", "huge,hundreds", "", form, "Gather_z|index 300 is out of range for 2");
-  refuse_folding("ConstantOfShape", "million", "", limit, "makes a constant of 1099511627776 elements|up to 65536");
+  refuse_folding("ConstantOfShape", "million", "", limit,
+                 "makes a constant of 1099511627776 elements|up to 65536");
   refuse_folding("ConstantOfShape", "hundreds", "", limit, "makes a constant of 90000 elements");
   refuse_folding("ConstantOfShape", "huge", "value=1", form, "'value' has type 2");
   refuse_folding("Cast", "f", "to=99", not_yet, "element type 99");
@@ -370,7 +386,7 @@ static void impossible_folding_is_refused(void **state) {
   refuse_folding("Conv", "f,f", "", not_yet, "reads constants only");
 }
 
-/* ---- faults of the graph ------------------------------------------------------------------------------------- */
+/* ---- faults of the graph ----------------------------------------------------------- */
 
 static void cycles_and_disorder_are_refused(void **state) {
   (void)state;
@@ -380,7 +396,8 @@ static void cycles_and_disorder_are_refused(void **state) {
   add(&cycle, "Relu", "a", "b", "");
   add(&cycle, "Relu", "b", "t", "");
   end_net(&cycle);
-  refuse_net(&cycle, RESNET_ERROR_FORMAT, "Relu_b|reads 'a', which node 'Add_a' computes from it: a cycle");
+  refuse_net(&cycle, RESNET_ERROR_FORMAT,
+             "Relu_b|reads 'a', which node 'Add_a' computes from it: a cycle");
   begin(&self);
   add(&self, "Relu", "t", "t", "");
   end_net(&self);
@@ -400,7 +417,8 @@ static void names_are_defined_once(void **state) {
   refuse_net(&outputs, RESNET_ERROR_FORMAT, "'t' is defined twice, by Relu_t and by Relu_t");
   begin(&initialisers);
   add_random(&initialisers, "w_c", "1", 1);
-  refuse_net(&initialisers, RESNET_ERROR_FORMAT, "'w_c' is defined twice, by an initialiser and by an initialiser");
+  refuse_net(&initialisers, RESNET_ERROR_FORMAT,
+             "'w_c' is defined twice, by an initialiser and by an initialiser");
   begin(&input);
   add(&input, "Relu", "c", "x", "");
   refuse_net(&input, RESNET_ERROR_FORMAT, "'x' is defined twice, by a graph input and by Relu_x");
@@ -432,11 +450,13 @@ static void initialisers_may_be_inputs(void **state) {
 
 static void outputs_are_checked(void **state) {
   (void)state;
-  net two = {.output = "y,c"}, none = {.output = "z"}, map = {.output = "c"}, input = {.output = "x"};
+  net two = {.output = "y,c"}, none = {.output = "z"}, map = {.output = "c"},
+      input = {.output = "x"};
   begin(&two);
   add(&two, "Relu", "c", "t", "");
   end_net(&two);
-  refuse_net(&two, RESNET_ERROR_UNSUPPORTED, "the graph has 2 outputs ('y', 'c')|options.output|--scores NAME");
+  refuse_net(&two, RESNET_ERROR_UNSUPPORTED,
+             "the graph has 2 outputs ('y', 'c')|options.output|--scores NAME");
   begin(&none);
   refuse_net(&none, RESNET_ERROR_FORMAT, "output 'z' is computed by no node");
   begin(&map);
@@ -449,7 +469,8 @@ static void check_input(const char *dims, uint32_t height, uint32_t width, uint3
   net n = {.input = dims};
   graph g;
   resnet_error error;
-  const graph_options options = {.max_file_bytes = 1 << 20, .input_height = height, .input_width = width};
+  const graph_options options = {
+      .max_file_bytes = 1 << 20, .input_height = height, .input_width = width};
   begin(&n);
   add(&n, "Relu", "c", "t", "");
   end_net(&n);
@@ -465,7 +486,8 @@ static void input_sizes_are_the_files_or_the_callers(void **state) {
   check_input("N,3,8,9", 0, 0, 8, 9);
   check_input("N,3,8,9", 8, 9, 8, 9);
   check_input("5,3,h,w", 0, 0, 224, 224);
-  check_input("-1,3,8,9", 0, 0, 8, 9); /* a batch as Keras and others write a symbolic one */
+  /* a batch as Keras and others write a symbolic one */
+  check_input("-1,3,8,9", 0, 0, 8, 9);
   check_input("0,3,8,9", 0, 0, 8, 9);
   check_input("N,3,h,w", 16, 12, 16, 12);
   check_input("N,3,8,9", 16, 12, 16, 12); /* the net ends in global pooling */
@@ -480,7 +502,9 @@ static void input_sizes_are_the_files_or_the_callers(void **state) {
   buffer file = finish(&n);
   assert_int_equal(load_bytes(&file, &options, &g, &error), RESNET_ERROR_FORMAT);
   assert_non_null(strstr(error.message, "Gemm_y"));
-  assert_non_null(strstr(error.message, "take 256 numbers, its input has 512: the net was exported for another input"));
+  assert_non_null(
+      strstr(error.message,
+             "take 256 numbers, its input has 512: the net was exported for another input"));
   buffer_release(&file);
 }
 
@@ -504,7 +528,7 @@ static void impossible_inputs_are_refused(void **state) {
   refuse_input("N,3,20000,20000", RESNET_ERROR_LIMIT, "activations take");
 }
 
-/* ---- real files ---------------------------------------------------------------------------------------------- */
+/* ---- real files -------------------------------------------------------------------- */
 
 static void load_real(const char *name, uint32_t blocks_per_stage) {
   char path[1024], block[32];
@@ -513,9 +537,12 @@ static void load_real(const char *name, uint32_t blocks_per_stage) {
   memory m;
   graph g;
   resnet_error error;
-  (void)snprintf(path, sizeof path, "%s/models/%s", folder ? folder : SOURCE_DIR "/../shared", name);
+  (void)snprintf(path, sizeof path, "%s/models/%s", folder ? folder : SOURCE_DIR "/../shared",
+                 name);
   if (access(path, R_OK) != 0) {
-    print_message("skipped: %s is not there; set LIBRESNET_TEST_DATA to the folder that holds models/\n", path);
+    print_message(
+        "skipped: %s is not there; set LIBRESNET_TEST_DATA to the folder that holds models/\n",
+        path);
     skip();
   }
   memory_init(&m, NULL, 0);
@@ -523,10 +550,12 @@ static void load_real(const char *name, uint32_t blocks_per_stage) {
   check_invariants(&g);
   assert_int_equal(g.block_count, 3 * blocks_per_stage);
   for (uint32_t i = 0; i < g.block_count; i++) {
-    (void)snprintf(block, sizeof block, "stage%u.block%u", i / blocks_per_stage + 1, i % blocks_per_stage + 1);
+    (void)snprintf(block, sizeof block, "stage%u.block%u", i / blocks_per_stage + 1,
+                   i % blocks_per_stage + 1);
     bool widens = i > 0 && i % blocks_per_stage == 0;
     assert_string_equal(g.blocks[i].name, block);
-    assert_int_equal(g.blocks[i].shortcut, widens ? RESNET_SHORTCUT_OPTION_A : RESNET_SHORTCUT_IDENTITY);
+    assert_int_equal(g.blocks[i].shortcut,
+                     widens ? RESNET_SHORTCUT_OPTION_A : RESNET_SHORTCUT_IDENTITY);
   }
   /* input, stem, three nodes a block, two more for option A, pool, classifier */
   assert_int_equal(g.node_count, 2 + 9 * blocks_per_stage + 2 + 2);
@@ -544,8 +573,8 @@ static void real_resnet_32(void **state) {
   load_real("cifar10_resnet32_optionA_opset13.onnx", 5);
 }
 
-/* onnxruntime's float16 converter puts the input's Cast behind all that reads it, and onnxruntime sorts. Here all nodes
- * stand in the wrong order. */
+/* onnxruntime's float16 converter puts the input's Cast behind all that reads it, and
+ * onnxruntime sorts. Here all nodes stand in the wrong order. */
 static void nodes_out_of_order_are_sorted(void **state) {
   (void)state;
   net n = {0}, plain = {0};

@@ -1,4 +1,5 @@
-/* Pictures seen as (n,h,w,c): which order the input has, operators between two Transposes, the order of weights. */
+/* Pictures seen as (n,h,w,c): which order the input has, operators between two
+ * Transposes, the order of weights. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #define TO_LAST "perm=0,2,3,1"
 #define TO_FIRST "perm=0,3,1,2"
 
-/* ---- the input ----------------------------------------------------------------------------------------------- */
+/* ---- the input --------------------------------------------------------------------- */
 
 static const float means[3] = {0.5F, -0.25F, 2}, factors[3] = {4, 0.5F, -1}, two = 2;
 
@@ -85,7 +86,8 @@ static void inputs_are_channels_first_else(void **state) {
   add(&other, "Relu", "x", "r", "");
   add(&other, "Transpose", "r", "first", TO_FIRST);
   add_first_layer(&other, "first");
-  refuse_net(&other, RESNET_ERROR_UNSUPPORTED, "Transpose_first|changes the order of a picture's axes");
+  refuse_net(&other, RESNET_ERROR_UNSUPPORTED,
+             "Transpose_first|changes the order of a picture's axes");
 }
 
 static void sizes_of_an_input_channels_last(void **state) {
@@ -95,7 +97,8 @@ static void sizes_of_an_input_channels_last(void **state) {
     uint32_t height, width, h, w;
   } cases[] = {{"N,10,8,3", 0, 0, 10, 8},
                {"1,h,w,3", 0, 0, 224, 224},
-               {"n,h,w,c", 0, 0, 224, 224}, /* three channels, where the file does not say */
+               /* three channels, where the file does not say */
+               {"n,h,w,c", 0, 0, 224, 224},
                {"N,h,w,3", 20, 30, 20, 30},
                {"N,10,8,3", 20, 30, 20, 30}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -108,7 +111,8 @@ static void sizes_of_an_input_channels_last(void **state) {
     add_first_layer(&n, "first");
     buffer file = finish(&n);
     if (load_bytes(&file, &options, &g, &error) != RESNET_OK) fail_msg("%s", error.message);
-    assert_memory_equal(&g.nodes[0].shape, (&(graph_shape){cases[i].h, cases[i].w, 3}), sizeof(graph_shape));
+    assert_memory_equal(&g.nodes[0].shape, (&(graph_shape){cases[i].h, cases[i].w, 3}),
+                        sizeof(graph_shape));
     unload(&g);
     buffer_release(&file);
   }
@@ -117,7 +121,7 @@ static void sizes_of_an_input_channels_last(void **state) {
   refuse_net(&gray, RESNET_ERROR_FORMAT, "Conv_y|take 1 channels|its input has 3");
 }
 
-/* ---- between two Transposes ---------------------------------------------------------------------------------- */
+/* ---- between two Transposes -------------------------------------------------------- */
 
 typedef void (*middle)(net *n, const char *channel_dims);
 
@@ -158,7 +162,8 @@ static void add_sum(net *n, const char *dims) {
 
 static void elements_do_not_care(void **state) {
   (void)state;
-  static const char *const inputs[] = {"N,3,8,6", "N,3,4,4"}; /* in the second all sides and channels are 4 */
+  /* in the second all sides and channels are 4 */
+  static const char *const inputs[] = {"N,3,8,6", "N,3,4,4"};
   for (size_t i = 0; i < 2; i++) {
     check_between(inputs[i], add_clamp);
     check_between(inputs[i], add_affine);
@@ -166,7 +171,8 @@ static void elements_do_not_care(void **state) {
   }
 }
 
-/* A constant of the sides' length, where the channels stand last: it would fit the axis behind, which it does not meet.
+/* A constant of the sides' length, where the channels stand last: it would fit the axis
+ * behind, which it does not meet.
  */
 static void constants_meet_the_channels_only(void **state) {
   (void)state;
@@ -198,7 +204,8 @@ static void a_grey_picture_is_reshaped(void **state) {
   same_graphs(&n, &plain);
 }
 
-/* Option A as tf2onnx writes it: every axis is sliced, up to a large number that stands for the end. */
+/* Option A as tf2onnx writes it: every axis is sliced, up to a large number that stands
+ * for the end. */
 static void option_a_slices_every_axis(void **state) {
   (void)state;
   net n = {.opset = 13}, plain = {.opset = 13};
@@ -252,15 +259,17 @@ static void option_a_channels_last(void **state) {
   add(&channels, "Transpose", "c", "last", TO_LAST);
   add(&channels, "Slice", "last,one,two,axis", "t", "");
   end_net(&channels);
-  refuse_net(&channels, RESNET_ERROR_UNSUPPORTED, "Slice_t|cuts or reverses the batch or the channels");
+  refuse_net(&channels, RESNET_ERROR_UNSUPPORTED,
+             "Slice_t|cuts or reverses the batch or the channels");
 }
 
-/* ---- the end of a net ---------------------------------------------------------------------------------------- */
+/* ---- the end of a net -------------------------------------------------------------- */
 
 /* Means over height and width, as Keras writes its global pooling. */
 static void means_channels_last(void **state) {
   (void)state;
-  static const char *const axes[] = {"axes=1,2 keepdims=1", "axes=1,2 keepdims=0", "axes=-2,-3 keepdims=0"};
+  static const char *const axes[] = {"axes=1,2 keepdims=1", "axes=1,2 keepdims=0",
+                                     "axes=-2,-3 keepdims=0"};
   for (size_t i = 0; i < 3; i++) {
     net n = {.opset = 11}, plain = {.opset = 11};
     begin_net(&n);
@@ -287,7 +296,8 @@ static void means_over_pixels_in_a_row(void **state) {
     net n = {.opset = 11}, plain = {.opset = 11};
     begin_net(&n);
     add(&n, "Transpose", "c", "i", last ? TO_LAST : "perm=0,1,2,3");
-    add_integers(&n, "shape", "3", last ? (const int64_t[]){0, -1, 4} : (const int64_t[]){0, 4, -1});
+    add_integers(&n, "shape", "3",
+                 last ? (const int64_t[]){0, -1, 4} : (const int64_t[]){0, 4, -1});
     add(&n, "Reshape", "i,shape", "rows", "");
     add(&n, "ReduceMean", "rows", "y", last ? "axes=1, keepdims=0" : "axes=2, keepdims=0");
     begin_net(&plain);
@@ -332,11 +342,13 @@ static void single_elements_are_taken(void **state) {
   refuse_net(&batch, RESNET_ERROR_UNSUPPORTED, "Gather_y|axis 0 ('c')|from 1 on");
 }
 
-/* A fully connected layer after a picture of 2x2, flattened channels last: its rows are in the graph's own order. */
+/* A fully connected layer after a picture of 2x2, flattened channels last: its rows are
+ * in the graph's own order. */
 static void weights_channels_last(void **state) {
   (void)state;
   enum { C = 4, AREA = 4, OUT = 3 };
-  static const char *const flattens[] = {"Flatten", "Reshape"}, *const layers[] = {"MatMul", "Gemm"};
+  static const char *const flattens[] = {"Flatten", "Reshape"}, *const layers[] = {"MatMul",
+                                                                                   "Gemm"};
   for (size_t f = 0; f < 2; f++)
     for (size_t layer = 0; layer < 2; layer++)
       for (int last = 0; last < 2; last++) {
@@ -391,7 +403,8 @@ static void one_pixel(void **state) {
   refuse_net(&swapped, RESNET_ERROR_UNSUPPORTED, "Transpose_i|changes the order");
 }
 
-/* Of one channel, (n,h,w,1) and (n,1,h,w) hold the same numbers in the same order, whoever says so. */
+/* Of one channel, (n,h,w,1) and (n,1,h,w) hold the same numbers in the same order,
+ * whoever says so. */
 static void one_channel(void **state) {
   (void)state;
   for (int reshaped = 0; reshaped < 3; reshaped++) {
@@ -403,7 +416,8 @@ static void one_channel(void **state) {
     add_floats(&plain, "k", "1", &two);
     add(&n, "Relu", "x", "r", "");
     add(&plain, "Relu", "x", "r", "");
-    add(&n, reshaped ? "Reshape" : "Transpose", reshaped ? "r,last" : "r", "i", reshaped ? "" : TO_LAST);
+    add(&n, reshaped ? "Reshape" : "Transpose", reshaped ? "r,last" : "r", "i",
+        reshaped ? "" : TO_LAST);
     add(&plain, "Identity", "r", "i", "");
     for (size_t k = 0; k < 2; k++) add(both[k], "Mul", "i,k", "m", "");
     add(&n, "Pad", "m", "z", "pads=0,1,2,0,0,0,0,0");
@@ -411,7 +425,8 @@ static void one_channel(void **state) {
     for (size_t k = 0; k < 2; k++) add(both[k], "Sigmoid", "z", "s", "");
     add_integers(&n, "padded", "4", (const int64_t[]){0, 1, 9, 8});
     add(&n, reshaped == 1 ? "Reshape" : "Transpose", reshaped == 1 ? "s,padded" : "s", "o",
-        reshaped == 1 ? "" : TO_FIRST); /* reshaped to (n,h,w,1), it is turned back all the same */
+        /* reshaped to (n,h,w,1), it is turned back all the same */
+        reshaped == 1 ? "" : TO_FIRST);
     add(&plain, "Identity", "s", "o", "");
     for (size_t k = 0; k < 2; k++) {
       add_random(both[k], "w", "4,1,3,3", 1);
@@ -422,10 +437,12 @@ static void one_channel(void **state) {
   }
 }
 
-/* ---- refusals ------------------------------------------------------------------------------------------------ */
+/* ---- refusals ---------------------------------------------------------------------- */
 
-static void refuse_last(const char *operator_type, const char *inputs, const char *attributes, const char *what) {
-  net n = {.opset = 11, .input = "N,3,4,4"}; /* (n,4,4,4): sizes alone tell nothing */
+static void refuse_last(const char *operator_type, const char *inputs, const char *attributes,
+                        const char *what) {
+  /* (n,4,4,4): sizes alone tell nothing */
+  net n = {.opset = 11, .input = "N,3,4,4"};
   begin_net(&n);
   add_random(&n, "v", "4,4,1,1", 2);
   add_random(&n, "k", "4", 3);
@@ -441,22 +458,27 @@ static void refuse_last(const char *operator_type, const char *inputs, const cha
 
 static void other_readers_of_channels_last_are_refused(void **state) {
   (void)state;
-  refuse_last("Conv", "last,v", "", "Conv_t|input 'last' is (n,h,w,c) here: this operator takes (n,c,h,w)");
+  refuse_last("Conv", "last,v", "",
+              "Conv_t|input 'last' is (n,h,w,c) here: this operator takes (n,c,h,w)");
   refuse_last("MaxPool", "last", "kernel_shape=1,1", "MaxPool_t|is (n,h,w,c) here");
   refuse_last("AveragePool", "last", "kernel_shape=1,1", "AveragePool_t|is (n,h,w,c) here");
   refuse_last("GlobalAveragePool", "last", "", "GlobalAveragePool_t|is (n,h,w,c) here");
   refuse_last("GlobalMaxPool", "last", "", "GlobalMaxPool_t|is (n,h,w,c) here");
-  refuse_last("BatchNormalization", "last,k,k,k,k2", "", "BatchNormalization_t|(n,c,...) is accepted");
+  refuse_last("BatchNormalization", "last,k,k,k,k2", "",
+              "BatchNormalization_t|(n,c,...) is accepted");
   refuse_last("Add", "c,last", "", "Add_t|seen as (n,c,h,w) and one seen as (n,h,w,c)");
   refuse_last("Add", "last,c", "", "Add_t|seen as (n,c,h,w) and one seen as (n,h,w,c)");
-  refuse_last("Transpose", "last", "perm=0,2,1,3", "Transpose_t|changes the order of a picture's axes");
+  refuse_last("Transpose", "last", "perm=0,2,1,3",
+              "Transpose_t|changes the order of a picture's axes");
   refuse_last("Transpose", "last", TO_LAST, "Transpose_t|changes the order of a picture's axes");
   refuse_last("Transpose", "c", TO_FIRST, "Transpose_t|changes the order of a picture's axes");
   refuse_last("Transpose", "c", "", "Transpose_t|changes the order of a picture's axes");
-  refuse_last("Transpose", "last", "perm=3,1,2,0", "Transpose_t|changes the order of a picture's axes");
+  refuse_last("Transpose", "last", "perm=3,1,2,0",
+              "Transpose_t|changes the order of a picture's axes");
 }
 
-/* Flattened in different orders, two pictures have equal shapes, but not equal elements side by side. */
+/* Flattened in different orders, two pictures have equal shapes, but not equal elements
+ * side by side. */
 static void additions_of_mixed_orders_are_refused(void **state) {
   (void)state;
   net n = {0};

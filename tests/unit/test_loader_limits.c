@@ -1,4 +1,5 @@
-/* Bytes that are no model: files that are no files, damaged gzip and protobuf, limits, failing allocations. */
+/* Bytes that are no model: files that are no files, damaged gzip and protobuf, limits,
+ * failing allocations. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,11 @@
 
 static const graph_options usual = {.max_file_bytes = 1 << 22};
 
-/* Convolution, normalisation, residual addition, option A, classifier, labels: a bit of everything. */
+/* Convolution, normalisation, residual addition, option A, classifier, labels: a bit of
+ * everything. */
 static buffer good_file(void) {
-  static const int64_t slices[8] = {0, 0, INT64_MAX, INT64_MAX, 2, 3, 2, 2}, pads[8] = {0, 1, 0, 0, 0, 1, 0, 0};
+  static const int64_t slices[8] = {0, 0, INT64_MAX, INT64_MAX, 2, 3, 2, 2},
+                       pads[8] = {0, 1, 0, 0, 0, 1, 0, 0};
   static const float ones[2] = {1, 1}, zeros[2] = {0};
   net n = {0};
   add_random(&n, "w", "2,3,1,1", 1);
@@ -39,7 +42,8 @@ static buffer good_file(void) {
   return finish(&n);
 }
 
-/* The rest: an input channels last, borders of all kinds, gates, ECA, what is folded, a finding. */
+/* The rest: an input channels last, borders of all kinds, gates, ECA, what is folded, a
+ * finding. */
 static buffer rich_file(void) {
   static const float number = 2;
   net n = {.opset = 18, .input = "N,8,8,3"};
@@ -89,12 +93,14 @@ static void refuse_bytes(const buffer *file, resnet_status status, const char *w
   resnet_error error;
   assert_int_not_equal(load_bytes(file, &usual, &g, &error), RESNET_OK);
   if (!strstr(error.message, what)) fail_msg("'%s' lacks '%s'", error.message, what);
-  if (error.status != status) fail_msg("status %d, should be %d: %s", error.status, status, error.message);
+  if (error.status != status)
+    fail_msg("status %d, should be %d: %s", error.status, status, error.message);
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------- */
 
-static void refuse_file(const char *path, const graph_options *options, resnet_status status, const char *what) {
+static void refuse_file(const char *path, const graph_options *options, resnet_status status,
+                        const char *what) {
   memory m;
   graph g;
   resnet_error error;
@@ -136,14 +142,16 @@ static void only_regular_files_are_read(void **state) {
   refuse_file(folder, &usual, RESNET_ERROR_IO, "is a directory");
   refuse_file("/dev/null", &usual, RESNET_ERROR_IO, "is a device");
   assert_int_equal(mkfifo(path, 0600), 0);
-  refuse_file(path, &usual, RESNET_ERROR_IO, "is a FIFO"); /* and does not wait for a writer */
+  /* and does not wait for a writer */
+  refuse_file(path, &usual, RESNET_ERROR_IO, "is a FIFO");
   (void)unlink(path);
 }
 
 static void file_sizes_are_checked(void **state) {
   (void)state;
   buffer file = good_file(), empty = {0};
-  const graph_options small = {.max_file_bytes = file.size - 1}, exact = {.max_file_bytes = file.size};
+  const graph_options small = {.max_file_bytes = file.size - 1},
+                      exact = {.max_file_bytes = file.size};
   memory m;
   graph g;
   resnet_error error;
@@ -173,7 +181,7 @@ static void memory_sizes_are_checked(void **state) {
   buffer_release(&file);
 }
 
-/* ---- gzip ---------------------------------------------------------------------------------------------------- */
+/* ---- gzip -------------------------------------------------------------------------- */
 
 static void gzip_is_recognised_by_content(void **state) {
   (void)state;
@@ -184,7 +192,8 @@ static void gzip_is_recognised_by_content(void **state) {
   assert_int_equal(load_bytes(&packed, &usual, &g, &error), RESNET_OK);
   assert_int_equal(g.block_count, 1);
   unload(&g);
-  put_bytes(&first, second.data, second.size); /* two members make one file (RFC 1952) */
+  /* two members make one file (RFC 1952) */
+  put_bytes(&first, second.data, second.size);
   assert_int_equal(load_bytes(&first, &usual, &g, &error), RESNET_OK);
   unload(&g);
   buffer_release(&file);
@@ -210,12 +219,13 @@ static void gzip_bombs_are_refused(void **state) {
   size_t size = (1 << 22) + 1;
   uint8_t *zeros = calloc(size, 1);
   buffer bomb = gzip(zeros, size);
-  refuse_bytes(&bomb, RESNET_ERROR_LIMIT, "unpacks to more than 4194304 bytes: raise max_file_bytes");
+  refuse_bytes(&bomb, RESNET_ERROR_LIMIT,
+               "unpacks to more than 4194304 bytes: raise max_file_bytes");
   free(zeros);
   buffer_release(&bomb);
 }
 
-/* ---- the wire format ----------------------------------------------------------------------------------------- */
+/* ---- the wire format --------------------------------------------------------------- */
 
 static void refuse_truncations(buffer file) {
   graph g;
@@ -228,7 +238,8 @@ static void refuse_truncations(buffer file) {
     buffer cut = {0};
     put_bytes(&cut, file.data, file.size);
     cut.data = realloc(cut.data, cut.size + !cut.size);
-    if (load_bytes(&cut, &usual, &g, &error) == RESNET_OK) fail_msg("loaded when cut off at byte %zu", file.size);
+    if (load_bytes(&cut, &usual, &g, &error) == RESNET_OK)
+      fail_msg("loaded when cut off at byte %zu", file.size);
     assert_int_equal(error.status, RESNET_ERROR_FORMAT);
     buffer_release(&cut);
   }
@@ -253,18 +264,23 @@ static void broken_protobuf_is_refused(void **state) {
   refuse_wire("\x00\x01", 2, "field number 0 at byte 1 (in ModelProto)");
   refuse_wire("\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 12, "overlong number");
   refuse_wire("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 11, "overlong number");
-  refuse_wire("\x0a\x01x", 3, "wrong wire type");         /* ir_version as text */
-  refuse_wire("\x38\x01", 2, "wrong wire type");          /* graph as a number */
-  refuse_wire("\x3a\x05\x12", 3, "beyond the end");       /* graph longer than the file */
-  refuse_wire("\x3a\x04\x12\x05zz", 6, "beyond the end"); /* name longer than the graph */
+  refuse_wire("\x0a\x01x", 3, "wrong wire type"); /* ir_version as text */
+  refuse_wire("\x38\x01", 2, "wrong wire type");  /* graph as a number */
+  /* graph longer than the file */
+  refuse_wire("\x3a\x05\x12", 3, "beyond the end");
+  /* name longer than the graph */
+  refuse_wire("\x3a\x04\x12\x05zz", 6, "beyond the end");
   refuse_wire("\x3a\x00\x3a\x00", 4, "field 'graph' given twice");
   refuse_wire("\x0b\x0c", 2, "unknown wire type"); /* a group */
   refuse_wire("\x0e\x00", 2, "unknown wire type");
   refuse_wire("\xff\xff\xff\xff\x7f\x00", 6, "broken field tag");
   refuse_wire("\x3a\x80\x80\x80\x80\x80\x01", 7, "broken length");
-  refuse_wire("\xa1\x06\x00\x00", 4, "number that is cut off"); /* an unknown 64-bit field */
-  refuse_wire("\x3a\x05\x2a\x03\x22\x01x", 7, "no multiple");   /* float_data of one byte */
-  refuse_wire("\x3a\x0e\x2a\x0c\x3a\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16, "overlong number");
+  /* an unknown 64-bit field */
+  refuse_wire("\xa1\x06\x00\x00", 4, "number that is cut off");
+  /* float_data of one byte */
+  refuse_wire("\x3a\x05\x2a\x03\x22\x01x", 7, "no multiple");
+  refuse_wire("\x3a\x0e\x2a\x0c\x3a\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16,
+              "overlong number");
   refuse_wire("GIF89a", 6, "not a well-formed ONNX file");
 }
 
@@ -287,7 +303,8 @@ static void deep_nesting_is_refused(void **state) {
 static void floods_of_fields_are_refused(void **state) {
   (void)state;
   buffer file = {0};
-  for (size_t i = 0; i < 1000001; i++) put_bytes(&file, "\x60\x00", 2); /* unknown field 12 */
+  /* unknown field 12 */
+  for (size_t i = 0; i < 1000001; i++) put_bytes(&file, "\x60\x00", 2);
   refuse_bytes(&file, RESNET_ERROR_LIMIT, "more than 1000000 fields");
   buffer_release(&file);
 }
@@ -305,14 +322,15 @@ static void decoded_size_is_bounded(void **state) {
   put_message(&file, 5, &tensor);
   put_message(&model, 7, &file);
   memory_init(&m, NULL, 4 << 20);
-  assert_int_equal(graph_read_memory(&g, &m, model.data, model.size, &usual, &error), RESNET_ERROR_LIMIT);
+  assert_int_equal(graph_read_memory(&g, &m, model.data, model.size, &usual, &error),
+                   RESNET_ERROR_LIMIT);
   assert_non_null(strstr(error.message, "raise max_memory_bytes"));
   assert_int_equal(m.used, 0);
   assert_true(m.peak < COUNT);
   buffer_release(&model);
 }
 
-/* ---- versions ------------------------------------------------------------------------------------------------ */
+/* ---- versions ---------------------------------------------------------------------- */
 
 static void refuse_version(int64_t opset, int64_t ir, const char *what) {
   net n = {.opset = opset, .ir = ir};
@@ -364,7 +382,8 @@ static void functions_that_nothing_calls_do_no_harm(void **state) {
   add_function(&own, "Relu", "");
   add(&own, "Relu", "c", "t", "");
   end_net(&own);
-  refuse_net(&own, RESNET_ERROR_UNSUPPORTED, "'Relu' in place of ONNX's own|inline_local_functions");
+  refuse_net(&own, RESNET_ERROR_UNSUPPORTED,
+             "'Relu' in place of ONNX's own|inline_local_functions");
 }
 
 static void subgraphs_are_refused(void **state) {
@@ -381,7 +400,7 @@ static void subgraphs_are_refused(void **state) {
   refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "'body' holds a subgraph|control flow");
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------ */
 
 typedef struct countdown {
   size_t left, live;

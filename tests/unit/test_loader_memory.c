@@ -1,4 +1,5 @@
-/* The allocator: what blocks are like, and that large ones go back to the system when they are released. */
+/* The allocator: what blocks are like, and that large ones go back to the system when
+ * they are released. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,15 +9,18 @@
 
 enum { LARGE = 8 << 20 };
 
-/* Below and above the size from which on blocks are mapped, and from which on they ask for huge pages. */
-static const size_t sizes[] = {0, 1, 63, 64, 4096, (1 << 18) - 100, 1 << 18, (1 << 18) + 1, 1 << 22, LARGE};
+/* Below and above the size from which on blocks are mapped, and from which on they ask
+ * for huge pages. */
+static const size_t sizes[] = {0,       1,    63, 64, 4096, (1 << 18) - 100, 1 << 18, (1 << 18) + 1,
+                               1 << 22, LARGE};
 
 static void blocks_are_aligned_and_cleared(void **state) {
   (void)state;
   memory m;
   memory_init(&m, NULL, 0);
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-    for (int again = 0; again < 2; again++) { /* the second may be where the first was */
+    /* the second may be where the first was */
+    for (int again = 0; again < 2; again++) {
       uint8_t *block = memory_allocate(&m, sizes[i], 1);
       assert_non_null(block);
       assert_int_equal((uintptr_t)block % 64, 0);
@@ -60,7 +64,8 @@ static size_t resident_bytes(void) {
   return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Opening a model packs weights one by one: what is packed stays, what was packed goes. malloc alone keeps the holes.
+/* Opening a model packs weights one by one: what is packed stays, what was packed goes.
+ * malloc alone keeps the holes.
  */
 static void released_blocks_leave_no_holes(void **state) {
   (void)state;
@@ -72,7 +77,8 @@ static void released_blocks_leave_no_holes(void **state) {
   memory m;
   void *from[COUNT], *to[COUNT];
   memory_init(&m, NULL, 0);
-  memory_release(&m, memory_allocate(&m, LARGE, 1)); /* from here on glibc's malloc takes smaller ones from the heap */
+  /* from here on glibc's malloc takes smaller ones from the heap */
+  memory_release(&m, memory_allocate(&m, LARGE, 1));
   size_t before = resident_bytes();
   for (size_t i = 0; i < COUNT; i++) {
     from[i] = memory_allocate_unset(&m, LARGE / 2, 1);
@@ -92,7 +98,8 @@ static void released_blocks_leave_no_holes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(released_blocks_leave_no_holes), /* first: what others leave behind it would not see */
+      /* first: what others leave behind it would not see */
+      cmocka_unit_test(released_blocks_leave_no_holes),
       cmocka_unit_test(blocks_are_aligned_and_cleared),
       cmocka_unit_test(budgets_hold_for_large_blocks),
   };

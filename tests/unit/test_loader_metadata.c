@@ -69,8 +69,8 @@ static resnet_preprocess read_preprocess(const char *text) {
 
 static void preprocessing_is_read(void **state) {
   (void)state;
-  resnet_preprocess p =
-      read_preprocess("resize=32 crop=none order=bgr scale=255 mean=0.485,0.456,0.406 std=.229,2.24e-1,225E-3");
+  resnet_preprocess p = read_preprocess(
+      "resize=32 crop=none order=bgr scale=255 mean=0.485,0.456,0.406 std=.229,2.24e-1,225E-3");
   assert_int_equal(p.resize, 32);
   assert_int_equal(p.crop, 0);
   assert_int_equal(p.order, RESNET_ORDER_BGR);
@@ -78,7 +78,8 @@ static void preprocessing_is_read(void **state) {
   assert_float_equal(p.scale, expected[0], 0);
   assert_memory_equal(p.mean, expected + 1, sizeof p.mean);
   assert_memory_equal(p.std, expected + 4, sizeof p.std);
-  p = read_preprocess("  std=1,1,1  mean=-103.939,0,1e1 scale=1.  order=rgb crop=65535 resize=none ");
+  p = read_preprocess(
+      "  std=1,1,1  mean=-103.939,0,1e1 scale=1.  order=rgb crop=65535 resize=none ");
   assert_int_equal(p.crop, 65535);
   assert_float_equal(p.mean[0], -103.939F, 0);
   assert_float_equal(p.mean[2], 10, 0);
@@ -89,12 +90,14 @@ static void preprocessing_does_not_depend_on_the_locale(void **state) {
   (void)state;
   static const char *const names[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "fr_FR"};
   const char *found = NULL;
-  for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++) found = setlocale(LC_NUMERIC, names[i]);
+  for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++)
+    found = setlocale(LC_NUMERIC, names[i]);
   if (!found) {
     print_message("skipped: no locale with decimal commas is installed (locales-all has them)\n");
     skip();
   }
-  resnet_preprocess p = read_preprocess("resize=8 crop=8 order=rgb scale=1.5 mean=0.25,0.5,0.75 std=0.5,0.5,0.5");
+  resnet_preprocess p =
+      read_preprocess("resize=8 crop=8 order=rgb scale=1.5 mean=0.25,0.5,0.75 std=0.5,0.5,0.5");
   (void)setlocale(LC_NUMERIC, "C");
   assert_float_equal(p.scale, 1.5F, 0);
   assert_float_equal(p.mean[1], 0.5F, 0);
@@ -102,7 +105,8 @@ static void preprocessing_does_not_depend_on_the_locale(void **state) {
 
 /* A complete text with one word put in another's place. */
 static void refuse_word(const char *word, const char *what) {
-  static const char *const words[6] = {"resize=8", "crop=8", "order=rgb", "scale=1", "mean=0,0,0", "std=1,1,1"};
+  static const char *const words[6] = {"resize=8", "crop=8",     "order=rgb",
+                                       "scale=1",  "mean=0,0,0", "std=1,1,1"};
   char text[256] = "";
   size_t key = strcspn(word, "=");
   for (size_t i = 0; i < 6; i++) {
@@ -148,8 +152,10 @@ static void faulty_preprocessing_is_refused(void **state) {
                                        "mean=0,0,1e-99",
                                        "std=0.,1,1",
                                        "scale=999999999999999999e30"};
-  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) refuse_word(faults[i], "resnet.preprocess has '");
-  refuse_metadata("resnet.preprocess", "resize=8 gamma=2.2", "has 'gamma=2.2': accepted are resize=, crop=");
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+    refuse_word(faults[i], "resnet.preprocess has '");
+  refuse_metadata("resnet.preprocess", "resize=8 gamma=2.2",
+                  "has 'gamma=2.2': accepted are resize=, crop=");
   refuse_metadata("resnet.preprocess", "resize=8 resize=8", "has 'resize=8': once each");
   refuse_metadata("resnet.preprocess", "imagenet", "has 'imagenet'");
   refuse_metadata("resnet.preprocess", "resize=8 crop=8 order=rgb", "not complete");

@@ -1,4 +1,5 @@
-/* What opsets 1 to 6 spelled in other ways: attributes that became inputs, training marks, broadcasting by axis. */
+/* What opsets 1 to 6 spelled in other ways: attributes that became inputs, training
+ * marks, broadcasting by axis. */
 #include <stdio.h>
 #include <string.h>
 
@@ -59,8 +60,8 @@ static void a_net_of_each_opset(void **state) {
   }
 }
 
-static void refuse_old(int64_t opset, const char *operator_type, const char *inputs, const char *attributes,
-                       resnet_status status, const char *what) {
+static void refuse_old(int64_t opset, const char *operator_type, const char *inputs,
+                       const char *attributes, resnet_status status, const char *what) {
   net n = {.opset = opset, .ir = 3};
   add_parameters(&n);
   add_integers(&n, "shape", "2", (const int64_t[]){0, -1});
@@ -71,17 +72,21 @@ static void refuse_old(int64_t opset, const char *operator_type, const char *inp
   refuse_net(&n, status, what);
 }
 
-/* ---- training ------------------------------------------------------------------------------------------------ */
+/* ---- training ---------------------------------------------------------------------- */
 
-/* Before opset 7 is_test is 0 where nothing is said. Dropout is never applied here, whatever it says. */
+/* Before opset 7 is_test is 0 where nothing is said. Dropout is never applied here,
+ * whatever it says. */
 static void normalisations_in_training_are_refused(void **state) {
   (void)state;
   const resnet_status not_yet = RESNET_ERROR_UNSUPPORTED;
   static const char *const inputs = "c,one,shift,shift,one";
-  refuse_old(6, "BatchNormalization", inputs, "", not_yet, "BatchNormalization_t|is_test is 0|model.eval()");
+  refuse_old(6, "BatchNormalization", inputs, "", not_yet,
+             "BatchNormalization_t|is_test is 0|model.eval()");
   refuse_old(1, "BatchNormalization", inputs, "is_test=0", not_yet, "is_test is 0");
-  refuse_old(6, "BatchNormalization", inputs, "is_test=1.0", RESNET_ERROR_FORMAT, "'is_test' has type 1");
-  refuse_old(6, "BatchNormalization", inputs, "is_test=1 training_mode=1", not_yet, "'training_mode' (|is not accepted");
+  refuse_old(6, "BatchNormalization", inputs, "is_test=1.0", RESNET_ERROR_FORMAT,
+             "'is_test' has type 1");
+  refuse_old(6, "BatchNormalization", inputs, "is_test=1 training_mode=1", not_yet,
+             "'training_mode' (|is not accepted");
   net n = {.opset = 6, .ir = 3};
   graph g;
   begin_net(&n);
@@ -91,7 +96,7 @@ static void normalisations_in_training_are_refused(void **state) {
   unload(&g);
 }
 
-/* ---- broadcasting -------------------------------------------------------------------------------------------- */
+/* ---- broadcasting ------------------------------------------------------------------ */
 
 static void check_broadcast(const char *operator_type, const char *dims, const char *attributes) {
   net old = {.opset = 6, .ir = 3}, new = {.opset = 7};
@@ -111,7 +116,8 @@ static void axes_say_what_meets(void **state) {
   check_broadcast("Sub", "4", "broadcast=1 axis=-3");
   check_broadcast("Mul", "4,1,1", "broadcast=1 axis=1");
   check_broadcast("Mul", "4,1", "broadcast=1 axis=1");
-  check_broadcast("Div", "4,1,1", "broadcast=1"); /* the last ones meet, where nothing is said */
+  /* the last ones meet, where nothing is said */
+  check_broadcast("Div", "4,1,1", "broadcast=1");
   check_broadcast("Mul", "1", "broadcast=1");
 }
 
@@ -130,19 +136,26 @@ static void other_axes_are_refused(void **state) {
   refuse_axis(6, "4", "broadcast=1 axis=0", "Add_t|1 float, or 1 for each channel");
   refuse_axis(6, "4", "broadcast=1 axis=3", "Add_t|1 float, or 1 for each channel");
   refuse_axis(6, "4,1,1", "broadcast=1 axis=2", "Add_t|1 float, or 1 for each channel");
-  refuse_axis(6, "4", "broadcast=1 axis=9223372036854775807", "Add_t|1 float, or 1 for each channel");
-  refuse_axis(6, "4", "broadcast=1 axis=-9223372036854775807", "Add_t|1 float, or 1 for each channel");
-  refuse_axis(7, "4", "axis=1 broadcast=1", "Add_t|'axis' (1) is not accepted at this opset; accepted are: none");
+  refuse_axis(6, "4", "broadcast=1 axis=9223372036854775807",
+              "Add_t|1 float, or 1 for each channel");
+  refuse_axis(6, "4", "broadcast=1 axis=-9223372036854775807",
+              "Add_t|1 float, or 1 for each channel");
+  refuse_axis(7, "4", "axis=1 broadcast=1",
+              "Add_t|'axis' (1) is not accepted at this opset; accepted are: none");
 }
 
-/* Two constants: where they meet elsewhere than at the end, their sum is not what newer opsets would say. */
+/* Two constants: where they meet elsewhere than at the end, their sum is not what newer
+ * opsets would say. */
 static void constants_broadcast_at_the_end_only(void **state) {
   (void)state;
   static const float matrix[4] = {1, 2, 3, 4}, row[2] = {10, 20};
   static const struct {
     const char *attributes;
     float last; /* 0: refused */
-  } cases[] = {{"broadcast=1", 24}, {"broadcast=1 axis=1", 24}, {"broadcast=1 axis=-1", 24}, {"broadcast=1 axis=0", 0}};
+  } cases[] = {{"broadcast=1", 24},
+               {"broadcast=1 axis=1", 24},
+               {"broadcast=1 axis=-1", 24},
+               {"broadcast=1 axis=0", 0}};
   for (size_t i = 0; i < 4; i++) {
     net n = {.opset = 6, .ir = 3};
     graph g;
@@ -157,7 +170,8 @@ static void constants_broadcast_at_the_end_only(void **state) {
     end_net(&n);
     if (cases[i].last > 0) {
       load_good(&n, &g);
-      assert_float_equal(find_node(&g, "Conv_c")->weights[0], cases[i].last * random_float(1, 0), 1e-5);
+      assert_float_equal(find_node(&g, "Conv_c")->weights[0], cases[i].last * random_float(1, 0),
+                         1e-5);
       unload(&g);
     } else {
       refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Add_sum|broadcasts along axis 0: 1 is accepted");
@@ -165,21 +179,25 @@ static void constants_broadcast_at_the_end_only(void **state) {
   }
 }
 
-/* ---- attributes that became inputs --------------------------------------------------------------------------- */
+/* ---- attributes that became inputs ------------------------------------------------- */
 
 static void attributes_and_inputs_by_opset(void **state) {
   (void)state;
   const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
-  refuse_old(4, "Reshape", "m,shape", "", form, "Reshape_t|has 2 inputs: accepted are 1 to 1 at this opset");
+  refuse_old(4, "Reshape", "m,shape", "", form,
+             "Reshape_t|has 2 inputs: accepted are 1 to 1 at this opset");
   refuse_old(4, "Reshape", "m", "", form, "Reshape_t|its shape is missing");
-  refuse_old(5, "Reshape", "m", "shape=0,-1", not_yet, "Reshape_t|opset 5|'shape' (|is not accepted");
+  refuse_old(5, "Reshape", "m", "shape=0,-1", not_yet,
+             "Reshape_t|opset 5|'shape' (|is not accepted");
   refuse_old(5, "Cast", "m", "to=1", form, "Cast_t|'to' has type 2, ONNX asks for 3");
-  refuse_old(5, "Cast", "m", "to=STRING", form, "Cast_t|attribute to is 'STRING': accepted are FLOAT");
+  refuse_old(5, "Cast", "m", "to=STRING", form,
+             "Cast_t|attribute to is 'STRING': accepted are FLOAT");
   refuse_old(5, "Cast", "m", "to=INT64", not_yet, "casts an activation to type 7");
   refuse_old(6, "Cast", "m", "to=FLOAT", form, "'to' has type 3, ONNX asks for 2");
   refuse_old(6, "Gemm", "m,u", "", form, "Gemm_t|has 2 inputs: accepted are 3 to 3 at this opset");
   refuse_old(7, "Gemm", "m,u,b", "broadcast=1", not_yet, "Gemm_t|'broadcast' (|is not accepted");
-  refuse_old(6, "Relu", "m", "consumed_inputs=0,", not_yet, "Relu_t|'consumed_inputs' (1 numbers) is not accepted");
+  refuse_old(6, "Relu", "m", "consumed_inputs=0,", not_yet,
+             "Relu_t|'consumed_inputs' (1 numbers) is not accepted");
   refuse_old(5, "Tile", "m,shape", "", not_yet, "Tile_t|the model's opset has no such operator");
   refuse_old(7, "Expand", "m,shape", "", not_yet, "opset 7|since opset 8");
 }

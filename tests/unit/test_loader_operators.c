@@ -1,4 +1,5 @@
-/* Operators: what each becomes in the graph, the attribute traps by opset, and every refusal's message. */
+/* Operators: what each becomes in the graph, the attribute traps by opset, and every
+ * refusal's message. */
 #include <math.h>
 #include <string.h>
 
@@ -6,7 +7,7 @@
 
 static const graph_node *scores(const graph *g) { return &g->nodes[g->output]; }
 
-/* ---- clamps -------------------------------------------------------------------------------------------------- */
+/* ---- clamps ------------------------------------------------------------------------ */
 
 static void check_clamp(net *n, float low, float high) {
   graph g;
@@ -23,7 +24,8 @@ static void check_clamp(net *n, float low, float high) {
 static void clamps_join_the_convolution(void **state) {
   (void)state;
   static const float low = -1, six = 6;
-  net relu = {0}, clip_6 = {.opset = 10}, clip_11 = {.opset = 11}, upper = {0}, minimum = {0}, none = {.opset = 7};
+  net relu = {0}, clip_6 = {.opset = 10}, clip_11 = {.opset = 11}, upper = {0}, minimum = {0},
+      none = {.opset = 7};
   begin_net(&relu);
   add(&relu, "Relu", "c", "t", "");
   check_clamp(&relu, 0, INFINITY);
@@ -84,7 +86,7 @@ static void shared_values_are_not_clamped(void **state) {
   unload(&g);
 }
 
-/* ---- batch normalisation ------------------------------------------------------------------------------------- */
+/* ---- batch normalisation ----------------------------------------------------------- */
 
 typedef struct parameters {
   float scale[4], bias[4], mean[4], variance[4];
@@ -93,7 +95,8 @@ typedef struct parameters {
 static const parameters usual = {
     {1.5F, -2, 0.25F, 1e-3F}, {0.1F, 0.2F, -0.3F, 4}, {0.7F, -0.1F, 3, 0}, {0.5F, 2, 1e-6F, 9}};
 
-static void add_norm(net *n, const parameters *p, const char *input, const char *outputs, const char *attributes) {
+static void add_norm(net *n, const parameters *p, const char *input, const char *outputs,
+                     const char *attributes) {
   char inputs[64] = "";
   add_floats(n, "scale", "4", p->scale);
   add_floats(n, "bias", "4", p->bias);
@@ -122,7 +125,8 @@ static void normalisation_is_folded_in_double(void **state) {
     double scale = (double)usual.scale[o] / sqrt((double)usual.variance[o] + epsilon);
     double shift = (double)usual.bias[o] - (double)usual.mean[o] * scale;
     for (size_t i = 0; i < 3; i++)
-      assert_float_equal(conv->weights[o * 3 + i], (float)(scale * (double)random_float(1, o * 3 + i)), 0);
+      assert_float_equal(conv->weights[o * 3 + i],
+                         (float)(scale * (double)random_float(1, o * 3 + i)), 0);
     assert_float_equal(conv->bias[o], (float)(scale * (double)random_float(2, o) + shift), 0);
   }
   assert_string_equal(conv->name, "Conv_c");
@@ -145,11 +149,13 @@ static void normalisation_of_a_shared_value_stays(void **state) {
   assert_float_equal(affine->clamp_min, 0, 0);
   double scale = (double)usual.scale[1] / sqrt((double)usual.variance[1] + (double)1e-5F);
   assert_float_equal(affine->weights[1], (float)scale, 0);
-  assert_float_equal(affine->bias[1], (float)((double)usual.bias[1] - (double)usual.mean[1] * scale), 0);
+  assert_float_equal(affine->bias[1],
+                     (float)((double)usual.bias[1] - (double)usual.mean[1] * scale), 0);
   unload(&g);
 }
 
-/* Old exporters name five outputs (rten issue 1432), spatial=0 (mxnet issue 17711), is_test. */
+/* Old exporters name five outputs (rten issue 1432), spatial=0 (mxnet issue 17711),
+ * is_test. */
 static void old_normalisations_are_accepted(void **state) {
   (void)state;
   net n = {.opset = 8, .ir = 3};
@@ -162,7 +168,8 @@ static void old_normalisations_are_accepted(void **state) {
   unload(&g);
 }
 
-static void refuse_norm(const parameters *p, const char *attributes, resnet_status status, const char *what) {
+static void refuse_norm(const parameters *p, const char *attributes, resnet_status status,
+                        const char *what) {
   net n = {.opset = 15};
   begin_net(&n);
   add_norm(&n, p, "c", "t", attributes);
@@ -173,7 +180,8 @@ static void refuse_norm(const parameters *p, const char *attributes, resnet_stat
 static void impossible_normalisations_are_refused(void **state) {
   (void)state;
   parameters p = usual;
-  refuse_norm(&p, "training_mode=1", RESNET_ERROR_UNSUPPORTED, "BatchNormalization_t|training_mode is 1|model.eval()");
+  refuse_norm(&p, "training_mode=1", RESNET_ERROR_UNSUPPORTED,
+              "BatchNormalization_t|training_mode is 1|model.eval()");
   refuse_norm(&p, "epsilon=-1.0", RESNET_ERROR_FORMAT, "epsilon is -1");
   p.variance[2] = -1;
   refuse_norm(&p, "", RESNET_ERROR_FORMAT, "variance is -1 for channel 2");
@@ -194,19 +202,21 @@ static void statistics_of_the_batch_are_refused(void **state) {
   begin_net(&named);
   add_norm(&named, &usual, "c", "t,m2,v2", "");
   end_net(&named);
-  refuse_net(&named, RESNET_ERROR_UNSUPPORTED, "BatchNormalization_t|training mode|'m2' is one|model.eval()");
+  refuse_net(&named, RESNET_ERROR_UNSUPPORTED,
+             "BatchNormalization_t|training mode|'m2' is one|model.eval()");
   begin_net(&n);
   add_norm(&n, &usual, "c", "t,m2", "");
   add(&n, "Identity", "m2", "z", "");
   add(&n, "Add", "t,z", "s", "");
   add(&n, "GlobalAveragePool", "s", "y", "");
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Identity_z|reads 'm2'|BatchNormalization_t|only first outputs");
+  refuse_net(&n, RESNET_ERROR_UNSUPPORTED,
+             "Identity_z|reads 'm2'|BatchNormalization_t|only first outputs");
 }
 
-/* ---- arithmetic with constants ------------------------------------------------------------------------------- */
+/* ---- arithmetic with constants ----------------------------------------------------- */
 
-static void check_affine(const char *operator_type, const char *inputs, const char *dims, const float *constant,
-                         const float scale[4], const float shift[4]) {
+static void check_affine(const char *operator_type, const char *inputs, const char *dims,
+                         const float *constant, const float scale[4], const float shift[4]) {
   net n = {0};
   graph g;
   begin_net(&n);
@@ -246,11 +256,13 @@ static void other_arithmetic_is_refused(void **state) {
   add(&two, "MaxPool", "c", "m", "kernel_shape=2,2 strides=2,2");
   add(&two, "Mul", "c,m", "t", "");
   end_net(&two);
-  refuse_net(&two, RESNET_ERROR_UNSUPPORTED, "Mul_t|two activations|one factor for each of its channels|of one shape");
+  refuse_net(&two, RESNET_ERROR_UNSUPPORTED,
+             "Mul_t|two activations|one factor for each of its channels|of one shape");
   begin_net(&pictures);
   add(&pictures, "Sub", "c,c", "t", "");
   end_net(&pictures);
-  refuse_net(&pictures, RESNET_ERROR_UNSUPPORTED, "Sub_t|combines two activations|only Add and Mul");
+  refuse_net(&pictures, RESNET_ERROR_UNSUPPORTED,
+             "Sub_t|combines two activations|only Add and Mul");
   begin_net(&row);
   add_floats(&row, "k", "8", k);
   add(&row, "Add", "c,k", "t", "");
@@ -280,7 +292,8 @@ static void additions_of_unequal_shapes_are_refused(void **state) {
   add(&half, "MaxPool", "c", "h", "kernel_shape=2,2 strides=2,2");
   add(&half, "Add", "c,h", "t", "");
   end_net(&half);
-  refuse_net(&half, RESNET_ERROR_FORMAT, "Add_t|(h 8, w 8, c 4) and (h 4, w 4, c 4)|no broadcasting");
+  refuse_net(&half, RESNET_ERROR_FORMAT,
+             "Add_t|(h 8, w 8, c 4) and (h 4, w 4, c 4)|no broadcasting");
   begin_net(&one);
   add(&one, "GlobalAveragePool", "c", "h", "");
   add(&one, "Add", "h,c", "t", "");
@@ -298,7 +311,7 @@ static void attributes_of_older_additions_are_refused(void **state) {
   refuse_net(&attributes, RESNET_ERROR_UNSUPPORTED, "Add_t|'broadcast' (|is not accepted");
 }
 
-/* ---- fully connected layers ---------------------------------------------------------------------------------- */
+/* ---- fully connected layers -------------------------------------------------------- */
 
 /* (n,c,h,w) flattened, c slowest; the graph wants (h,w,c), c fastest. */
 static void linear_weights_are_permuted(void **state) {
@@ -312,7 +325,8 @@ static void linear_weights_are_permuted(void **state) {
     add(&n, "Flatten", "m", "f", "axis=1");
     add_random(&n, "v", transposed ? "3,16" : "16,3", 5);
     add_random(&n, "b", "3", 6);
-    add(&n, "Gemm", "f,v,b", "y", transposed ? "transB=1 alpha=2.0 beta=0.5" : "alpha=2.0 beta=0.5");
+    add(&n, "Gemm", "f,v,b", "y",
+        transposed ? "transB=1 alpha=2.0 beta=0.5" : "alpha=2.0 beta=0.5");
     load_good(&n, &g);
     const graph_node *linear = scores(&g);
     assert_int_equal(linear->op, GRAPH_LINEAR);
@@ -320,7 +334,8 @@ static void linear_weights_are_permuted(void **state) {
     for (size_t o = 0; o < OUT; o++)
       for (size_t k = 0; k < AREA; k++)
         for (size_t c = 0; c < C; c++) {
-          size_t column = c * AREA + k, from = transposed ? o * C * AREA + column : column * OUT + o;
+          size_t column = c * AREA + k,
+                 from = transposed ? o * C * AREA + column : column * OUT + o;
           assert_float_equal(linear->weights[(o * AREA + k) * C + c], 2 * random_float(5, from), 0);
         }
     assert_float_equal(linear->bias[2], 0.5F * random_float(6, 2), 0);
@@ -364,8 +379,8 @@ static void gemm_takes_a_picture(void **state) {
   unload(&g);
 }
 
-static void refuse_gemm(const char *matrix, const char *bias, const char *attributes, resnet_status status,
-                        const char *what) {
+static void refuse_gemm(const char *matrix, const char *bias, const char *attributes,
+                        resnet_status status, const char *what) {
   net n = {0};
   begin_net(&n);
   add(&n, "GlobalAveragePool", "c", "p", "");
@@ -385,10 +400,11 @@ static void impossible_gemms_are_refused(void **state) {
   refuse_gemm("4,3,1", "3", "", RESNET_ERROR_UNSUPPORTED, "weights 'v' must be a matrix");
 }
 
-/* ---- views --------------------------------------------------------------------------------------------------- */
+/* ---- views ------------------------------------------------------------------------- */
 
-static void check_flattening(int64_t opset, const char *operator_type, const char *inputs, const char *attributes,
-                             const char *batch, size_t count, const int64_t *numbers) {
+static void check_flattening(int64_t opset, const char *operator_type, const char *inputs,
+                             const char *attributes, const char *batch, size_t count,
+                             const int64_t *numbers) {
   net n = {.opset = opset, .input = batch};
   graph g;
   char dims[8] = "0";
@@ -418,8 +434,9 @@ static void ways_to_flatten(void **state) {
   check_flattening(13, "Squeeze", "p,k", "", "N,3,8,8", 2, (const int64_t[]){-1, -2});
 }
 
-static void refuse_view(const char *operator_type, const char *inputs, const char *attributes, size_t count,
-                        const int64_t *numbers, resnet_status status, const char *what) {
+static void refuse_view(const char *operator_type, const char *inputs, const char *attributes,
+                        size_t count, const int64_t *numbers, resnet_status status,
+                        const char *what) {
   net n = {.input = "2,3,8,8"};
   char dims[8] = "0";
   dims[0] = (char)('0' + (char)count);
@@ -435,18 +452,25 @@ static void views_that_mix_pictures_are_refused(void **state) {
   const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
   refuse_view("Flatten", "c", "axis=0", 0, NULL, not_yet, "Flatten_t|axis is 0");
   refuse_view("Flatten", "c", "axis=5", 0, NULL, form, "axis 5 is out of range");
-  refuse_view("Reshape", "c,k", "", 2, (const int64_t[]){3, 256}, not_yet, "begins with 3, which is not the batch");
-  refuse_view("Reshape", "c,k", "", 2, (const int64_t[]){-1, 128}, not_yet, "reshapes 256 elements to a shape of 128");
-  refuse_view("Reshape", "c,k", "", 2, (const int64_t[]){2, 100}, form, "reshapes 256 elements to a shape of 100");
+  refuse_view("Reshape", "c,k", "", 2, (const int64_t[]){3, 256}, not_yet,
+              "begins with 3, which is not the batch");
+  refuse_view("Reshape", "c,k", "", 2, (const int64_t[]){-1, 128}, not_yet,
+              "reshapes 256 elements to a shape of 128");
+  refuse_view("Reshape", "c,k", "", 2, (const int64_t[]){2, 100}, form,
+              "reshapes 256 elements to a shape of 100");
   refuse_view("Reshape", "c,k", "", 2, (const int64_t[]){-1, -1}, form, "two dimensions of -1");
-  refuse_view("Reshape", "c,k", "", 3, (const int64_t[]){2, -1, -1}, form, "asks for dimension -1 at position 2");
+  refuse_view("Reshape", "c,k", "", 3, (const int64_t[]){2, -1, -1}, form,
+              "asks for dimension -1 at position 2");
   refuse_view("Reshape", "c,k", "", 0, NULL, form, "shape is empty");
   refuse_view("Squeeze", "c,k", "", 1, (const int64_t[]){0}, not_yet, "removes the batch");
-  refuse_view("Squeeze", "c,k", "", 1, (const int64_t[]){1}, form, "removes axis 1, which has 4 elements");
+  refuse_view("Squeeze", "c,k", "", 1, (const int64_t[]){1}, form,
+              "removes axis 1, which has 4 elements");
   refuse_view("Squeeze", "c,k", "", 2, (const int64_t[]){1, -3}, form, "axis 1 is named twice");
   refuse_view("Unsqueeze", "c,k", "", 1, (const int64_t[]){0}, not_yet, "before the batch");
-  refuse_view("Transpose", "c", "perm=0,1,3,2", 0, NULL, not_yet, "Transpose_t|changes the order of a picture's axes");
-  refuse_view("Transpose", "c", "perm=1,0,2,3", 0, NULL, not_yet, "Transpose_t|changes the order of a picture's axes");
+  refuse_view("Transpose", "c", "perm=0,1,3,2", 0, NULL, not_yet,
+              "Transpose_t|changes the order of a picture's axes");
+  refuse_view("Transpose", "c", "perm=1,0,2,3", 0, NULL, not_yet,
+              "Transpose_t|changes the order of a picture's axes");
   refuse_view("Transpose", "c", "perm=0,2,2,1", 0, NULL, form, "no permutation");
 }
 
@@ -456,8 +480,9 @@ static void softmax_axes_by_opset(void **state) {
     int64_t opset;
     const char *attributes;
     bool accepted;
-  } cases[] = {{12, "", true},         {13, "", false},       {13, "axis=1", true}, {12, "axis=1", true},
-               {12, "axis=-1", false}, {12, "axis=3", false}, {13, "axis=-3", true}};
+  } cases[] = {{12, "", true},       {13, "", false},        {13, "axis=1", true},
+               {12, "axis=1", true}, {12, "axis=-1", false}, {12, "axis=3", false},
+               {13, "axis=-3", true}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     net n = {.opset = cases[i].opset};
     graph g;
@@ -503,7 +528,7 @@ static void dropout_and_identity_vanish(void **state) {
   refuse_net(&training, RESNET_ERROR_UNSUPPORTED, "Dropout_t|training_mode is true");
 }
 
-/* ---- Pad ----------------------------------------------------------------------------------------------------- */
+/* ---- Pad --------------------------------------------------------------------------- */
 
 static void zero_padding_joins_a_convolution(void **state) {
   (void)state;
@@ -521,8 +546,8 @@ static void zero_padding_joins_a_convolution(void **state) {
   unload(&g);
 }
 
-static void refuse_pad(int64_t opset, const char *attributes, const char *reader, const char *reader_attributes,
-                       const char *what) {
+static void refuse_pad(int64_t opset, const char *attributes, const char *reader,
+                       const char *reader_attributes, const char *what) {
   net n = {.opset = opset};
   begin_net(&n);
   add(&n, "Pad", "c", "padded", attributes);
@@ -533,14 +558,16 @@ static void refuse_pad(int64_t opset, const char *attributes, const char *reader
 
 static void other_padding_is_refused(void **state) {
   (void)state;
-  refuse_pad(9, "pads=0,0,1,1,0,0,1,1 mode=wrap", "Relu", "", "Pad_padded|mode 'wrap': constant, reflect and edge");
-  refuse_pad(9, "pads=0,0,1,1,0,0,1,1 value=1e39", "Relu", "", "Pad_padded|pads with inf: finite numbers");
+  refuse_pad(9, "pads=0,0,1,1,0,0,1,1 mode=wrap", "Relu", "",
+             "Pad_padded|mode 'wrap': constant, reflect and edge");
+  refuse_pad(9, "pads=0,0,1,1,0,0,1,1 value=1e39", "Relu", "",
+             "Pad_padded|pads with inf: finite numbers");
   refuse_pad(9, "pads=1,0,0,0,0,0,0,0", "Relu", "", "pads the batch");
   refuse_pad(9, "pads=0,0,-1,0,0,0,0,0", "Relu", "", "pads by -1");
   refuse_pad(11, "pads=0,0,1,1,0,0,1,1", "Relu", "", "opset 11|'pads' (8 numbers) is not accepted");
 }
 
-/* ---- operators that are not there ---------------------------------------------------------------------------- */
+/* ---- operators that are not there -------------------------------------------------- */
 
 static void refuse_operator(int64_t opset, const char *operator_type, const char *what) {
   net n = {.opset = opset};
@@ -552,7 +579,8 @@ static void refuse_operator(int64_t opset, const char *operator_type, const char
 
 static void unknown_operators_are_refused_by_name(void **state) {
   (void)state;
-  refuse_operator(13, "Frobnicate", "node 'Frobnicate_t' (Frobnicate, opset 13)|not accepted|onnxsim");
+  refuse_operator(13, "Frobnicate",
+                  "node 'Frobnicate_t' (Frobnicate, opset 13)|not accepted|onnxsim");
   refuse_operator(13, "QuantizeLinear", "int8|fp32 file");
   refuse_operator(13, "ConvInteger", "int8");
   refuse_operator(13, "If", "control flow");
@@ -579,7 +607,8 @@ static void foreign_domains_are_refused_by_name(void **state) {
   put_text(&node, 4, "Conv");
   put_text(&node, 7, "com.microsoft");
   put_message(&n.graph, 1, &node);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "node 'fused' (Conv|domain 'com.microsoft'|without fusion");
+  refuse_net(&n, RESNET_ERROR_UNSUPPORTED,
+             "node 'fused' (Conv|domain 'com.microsoft'|without fusion");
 }
 
 int main(void) {

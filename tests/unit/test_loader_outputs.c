@@ -21,7 +21,8 @@ static resnet_status load_output(net *n, const char *output, graph *g, resnet_er
   return status;
 }
 
-static void check_chosen(const char *outputs, const char *chosen, graph_op op, uint32_t node_count) {
+static void check_chosen(const char *outputs, const char *chosen, graph_op op,
+                         uint32_t node_count) {
   net n = {.output = outputs};
   graph g;
   resnet_error error;
@@ -36,21 +37,26 @@ static void check_chosen(const char *outputs, const char *chosen, graph_op op, u
 
 static void outputs_are_chosen_by_name(void **state) {
   (void)state;
-  check_chosen("class,probabilities", "probabilities", GRAPH_SOFTMAX, 4); /* ArgMax beside it is not read */
+  /* ArgMax beside it is not read */
+  check_chosen("class,probabilities", "probabilities", GRAPH_SOFTMAX, 4);
   check_chosen("y,class", "y", GRAPH_GLOBAL_AVERAGE_POOL, 3);
-  check_chosen("class", "probabilities", GRAPH_SOFTMAX, 4); /* no output of the graph, but there */
+  /* no output of the graph, but there */
+  check_chosen("class", "probabilities", GRAPH_SOFTMAX, 4);
   check_chosen("class", "y", GRAPH_GLOBAL_AVERAGE_POOL, 3);
   check_chosen("y", "y", GRAPH_GLOBAL_AVERAGE_POOL, 3);
   check_chosen("y", NULL, GRAPH_GLOBAL_AVERAGE_POOL, 3);
-  check_chosen("class,y,probabilities", "p", GRAPH_GLOBAL_AVERAGE_POOL, 3); /* (n,c,1,1) */
+  /* (n,c,1,1) */
+  check_chosen("class,y,probabilities", "p", GRAPH_GLOBAL_AVERAGE_POOL, 3);
 }
 
-static void refuse_chosen(const char *outputs, const char *chosen, resnet_status status, const char *what) {
+static void refuse_chosen(const char *outputs, const char *chosen, resnet_status status,
+                          const char *what) {
   net n = {.output = outputs};
   graph g;
   resnet_error error;
   add_outputs(&n);
-  if (load_output(&n, chosen, &g, &error) == RESNET_OK) fail_msg("loaded, should be refused: %s", what);
+  if (load_output(&n, chosen, &g, &error) == RESNET_OK)
+    fail_msg("loaded, should be refused: %s", what);
   if (!strstr(error.message, what)) fail_msg("'%s' lacks '%s'", error.message, what);
   assert_int_equal(error.status, status);
 }
@@ -60,7 +66,8 @@ static void other_names_are_refused(void **state) {
   const resnet_status not_yet = RESNET_ERROR_UNSUPPORTED, argument = RESNET_ERROR_ARGUMENT;
   refuse_chosen("y,class", NULL, not_yet,
                 "has 2 outputs ('y', 'class'): name the one with the scores in options.output");
-  refuse_chosen("y,class", "logits", argument, "no node computes 'logits': the graph's outputs are 'y', 'class'");
+  refuse_chosen("y,class", "logits", argument,
+                "no node computes 'logits': the graph's outputs are 'y', 'class'");
   refuse_chosen("y", "", argument, "no node computes ''");
   refuse_chosen("y", "w", argument, "no node computes 'w'"); /* an initialiser */
   refuse_chosen("y", "x", not_yet, "'x' does not depend on any layer");
@@ -85,7 +92,8 @@ static void many_outputs_fit_the_message(void **state) {
   assert_int_equal(load_output(&none, NULL, &g, &error), RESNET_ERROR_FORMAT);
 }
 
-/* Operators that are not accepted, training leftovers, even cycles: what leads nowhere is not looked at. */
+/* Operators that are not accepted, training leftovers, even cycles: what leads nowhere is
+ * not looked at. */
 static void what_leads_nowhere_is_not_read(void **state) {
   (void)state;
   net n = {0}, plain = {0};
@@ -116,8 +124,10 @@ static void second_outputs_are_not_computed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(outputs_are_chosen_by_name),      cmocka_unit_test(other_names_are_refused),
-      cmocka_unit_test(many_outputs_fit_the_message),    cmocka_unit_test(what_leads_nowhere_is_not_read),
+      cmocka_unit_test(outputs_are_chosen_by_name),
+      cmocka_unit_test(other_names_are_refused),
+      cmocka_unit_test(many_outputs_fit_the_message),
+      cmocka_unit_test(what_leads_nowhere_is_not_read),
       cmocka_unit_test(second_outputs_are_not_computed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

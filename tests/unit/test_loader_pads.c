@@ -1,4 +1,5 @@
-/* Pad: borders that a layer takes over, borders that are put there, what else may read them, every refusal. */
+/* Pad: borders that a layer takes over, borders that are put there, what else may read
+ * them, every refusal. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,16 +30,19 @@ static const graph_node *check_node(const graph *g, const char *name, graph_op o
 }
 
 /* Top, left, bottom, right, and nothing else in the window. */
-static void check_borders(const graph_node *n, uint32_t top, uint32_t left, uint32_t bottom, uint32_t right) {
-  const graph_window expected = {.pad_top = top, .pad_left = left, .pad_bottom = bottom, .pad_right = right};
+static void check_borders(const graph_node *n, uint32_t top, uint32_t left, uint32_t bottom,
+                          uint32_t right) {
+  const graph_window expected = {
+      .pad_top = top, .pad_left = left, .pad_bottom = bottom, .pad_right = right};
   assert_int_equal(n->op, GRAPH_PAD);
   assert_memory_equal(&n->window, &expected, sizeof expected);
 }
 
-/* ---- borders of zeros ---------------------------------------------------------------------------------------- */
+/* ---- borders of zeros -------------------------------------------------------------- */
 
 /* The same graph as `reader` with these attributes right behind the ReLU. */
-static void check_taken(const char *pad, const char *reader, const char *attributes, const char *taken) {
+static void check_taken(const char *pad, const char *reader, const char *attributes,
+                        const char *taken) {
   net n = {0}, plain = {.opset = 9};
   begin_padded(&n, pad);
   add_reader(&n, reader, "z", attributes);
@@ -51,13 +55,16 @@ static void check_taken(const char *pad, const char *reader, const char *attribu
 static void zeros_are_taken_over(void **state) {
   (void)state;
   check_taken("pads=0,0,1,2,0,0,2,1", "Conv", "", "pads=1,2,2,1");
-  check_taken("pads=0,0,1,1,0,0,1,1", "Conv", "pads=1,0,0,1 strides=2,2", "pads=2,1,1,2 strides=2,2");
-  check_taken("pads=0,0,1,1,0,0,1,1 mode=constant value=0.0", "Conv", "auto_pad=VALID", "pads=1,1,1,1");
+  check_taken("pads=0,0,1,1,0,0,1,1", "Conv", "pads=1,0,0,1 strides=2,2",
+              "pads=2,1,1,2 strides=2,2");
+  check_taken("pads=0,0,1,1,0,0,1,1 mode=constant value=0.0", "Conv", "auto_pad=VALID",
+              "pads=1,1,1,1");
   check_taken("pads=0,0,1,1,0,0,1,1 value=-0.0", "Conv", "auto_pad=SAME_UPPER", "pads=2,2,2,2");
   check_taken("pads=0,0,1,1,0,0,1,1", "MaxPool", "kernel_shape=3,3 strides=2,2",
               "kernel_shape=3,3 strides=2,2 pads=1,1,1,1");
   check_taken("pads=0,0,0,0,0,0,0,0", "AveragePool", "kernel_shape=3,3", "kernel_shape=3,3");
-  check_taken("pads=0,0,0,0,0,0,0,0 mode=reflect", "MaxPool", "kernel_shape=3,3", "kernel_shape=3,3");
+  check_taken("pads=0,0,0,0,0,0,0,0 mode=reflect", "MaxPool", "kernel_shape=3,3",
+              "kernel_shape=3,3");
   check_taken("pads=0,0,0,0,0,0,0,0 value=7.0", "Conv", "pads=3,3,3,3", "pads=3,3,3,3");
   check_taken("pads=0,0,0,0,0,0,0,0 value=-1e39", "Conv", "pads=3,3,3,3", "pads=3,3,3,3");
 }
@@ -106,10 +113,12 @@ static void zeros_are_put_there(void **state) {
   }
 }
 
-/* Windows wider than the kernel reaches: the padding of a Conv, with what waits before it, is put there whole. */
+/* Windows wider than the kernel reaches: the padding of a Conv, with what waits before
+ * it, is put there whole. */
 static void padding_wider_than_the_kernel(void **state) {
   (void)state;
-  static const char *const attributes[] = {"pads=3,0,1,2", "pads=2,0,1,2", "pads=2,0,1,2 auto_pad=NOTSET"};
+  static const char *const attributes[] = {"pads=3,0,1,2", "pads=2,0,1,2",
+                                           "pads=2,0,1,2 auto_pad=NOTSET"};
   for (size_t i = 0; i < 3; i++) {
     net n = {0};
     graph g;
@@ -121,17 +130,20 @@ static void padding_wider_than_the_kernel(void **state) {
     check_borders(&g.nodes[2], 3, 0, 1, 2);
     assert_string_equal(g.nodes[2].output, ""); /* no tensor of the file is that */
     const graph_node *conv = &g.nodes[3];
-    assert_memory_equal(&conv->window, (&(graph_window){3, 3, 1, 1, 1, 1, 0, 0, 0, 0}), sizeof(graph_window));
+    assert_memory_equal(&conv->window, (&(graph_window){3, 3, 1, 1, 1, 1, 0, 0, 0, 0}),
+                        sizeof(graph_window));
     assert_memory_equal(&conv->shape, (&(graph_shape){10, 8, 4}), sizeof(graph_shape));
     unload(&g);
   }
   net same = {0};
   graph g;
-  begin_padded(&same, "pads=0,0,3,3,0,0,3,3"); /* SAME is counted on what was put there: 14 rows */
+  /* SAME is counted on what was put there: 14 rows */
+  begin_padded(&same, "pads=0,0,3,3,0,0,3,3");
   add_reader(&same, "Conv", "z", "auto_pad=SAME_UPPER strides=2,2");
   load_good(&same, &g);
   check_borders(&g.nodes[2], 3, 3, 3, 3);
-  assert_memory_equal(&g.nodes[3].window, (&(graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1}), sizeof(graph_window));
+  assert_memory_equal(&g.nodes[3].window, (&(graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1}),
+                      sizeof(graph_window));
   unload(&g);
 }
 
@@ -222,7 +234,8 @@ static void shape_of_a_padded_picture(void **state) {
   load_good(&n, &g);
   check_invariants(&g);
   assert_float_equal(find_node(&g, "Conv_a")->weights[0], 12 * random_float(2, 0), 1e-6);
-  assert_memory_equal(&find_node(&g, "Conv_a")->shape, (&(graph_shape){10, 12, 4}), sizeof(graph_shape));
+  assert_memory_equal(&find_node(&g, "Conv_a")->shape, (&(graph_shape){10, 12, 4}),
+                      sizeof(graph_shape));
   unload(&g);
 }
 
@@ -235,11 +248,12 @@ static void padded_scores_are_refused(void **state) {
   refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "output 'y'|scores (n,classes) are accepted");
 }
 
-/* ---- the lowest number --------------------------------------------------------------------------------------- */
+/* ---- the lowest number ------------------------------------------------------------- */
 
 static void lowest_numbers_are_a_maximum_pools_own(void **state) {
   (void)state;
-  static const char *const lowest[] = {"-3.4028235e38", "-1e39"}; /* -FLT_MAX and -infinity */
+  /* -FLT_MAX and -infinity */
+  static const char *const lowest[] = {"-3.4028235e38", "-1e39"};
   for (size_t i = 0; i < 2; i++) {
     net n = {.opset = 9}, plain = {.opset = 9};
     char pad[64];
@@ -272,7 +286,8 @@ static void refuse_lowest(const char *reader, const char *attributes, const char
 
 static void lowest_numbers_are_nobody_elses(void **state) {
   (void)state;
-  refuse_lowest("Conv", "", "Conv_t|padding of node 'Pad_z' with the lowest number: only a MaxPool may");
+  refuse_lowest("Conv", "",
+                "Conv_t|padding of node 'Pad_z' with the lowest number: only a MaxPool may");
   refuse_lowest("AveragePool", "kernel_shape=3,3", "AveragePool_t|only a MaxPool may");
   refuse_lowest("Relu", "", "Relu_t|only a MaxPool may");
   refuse_lowest("MaxPool", "kernel_shape=3,3 ceil_mode=1", "MaxPool_t|only a MaxPool may");
@@ -284,7 +299,7 @@ static void lowest_numbers_are_nobody_elses(void **state) {
   refuse_net(&both, RESNET_ERROR_UNSUPPORTED, "Pad_q|padding of node 'Pad_z'");
 }
 
-/* ---- other borders ------------------------------------------------------------------------------------------- */
+/* ---- other borders ----------------------------------------------------------------- */
 
 static void check_put(const char *attributes, graph_pad_mode mode, float number) {
   static const char *const readers[] = {"Conv", "MaxPool"};
@@ -311,7 +326,8 @@ static void borders_of_other_kinds_are_put_there(void **state) {
   check_put("pads=0,0,1,2,0,0,3,4 value=1.5", GRAPH_PAD_CONSTANT, 1.5F);
   check_put("pads=0,0,1,2,0,0,3,4 value=-1.5", GRAPH_PAD_CONSTANT, -1.5F);
   check_put("pads=0,0,1,2,0,0,3,4 mode=reflect", GRAPH_PAD_REFLECT, 0);
-  check_put("pads=0,0,1,2,0,0,3,4 mode=reflect value=3.5", GRAPH_PAD_REFLECT, 0); /* means nothing there */
+  /* means nothing there */
+  check_put("pads=0,0,1,2,0,0,3,4 mode=reflect value=3.5", GRAPH_PAD_REFLECT, 0);
   check_put("pads=0,0,1,2,0,0,3,4 mode=edge", GRAPH_PAD_EDGE, 0);
 }
 
@@ -326,7 +342,8 @@ static void borders_around_borders(void **state) {
   load_good(&n, &g);
   check_invariants(&g);
   check_borders(find_node(&g, "Pad_z"), 1, 1, 1, 1);
-  check_borders(find_node(&g, "Pad_q"), 9, 9, 9, 9); /* less than 10, the height with its borders */
+  /* less than 10, the height with its borders */
+  check_borders(find_node(&g, "Pad_q"), 9, 9, 9, 9);
   assert_int_equal(find_node(&g, "Pad_q")->shape.h, 28);
   unload(&g);
 }
@@ -351,8 +368,10 @@ static void impossible_borders_are_refused(void **state) {
   refuse_pad("", form, "has 0 pads for 4 axes");
   refuse_pad("pads=0,1,1,1,0,0,1,1 mode=edge", not_yet, "pads channels|only zeros");
   refuse_pad("pads=0,1,1,1,0,0,1,1 value=2.0", not_yet, "pads channels|only zeros");
-  refuse_pad("pads=0,0,1,1,0,0,1,1 mode=mirror", form, "mode is 'mirror': accepted are constant, reflect, ...");
-  refuse_pad("paddings=0,0,1,1,0,0,1,1", not_yet, "'paddings' (8 numbers) is not accepted at this opset; accepted are: mode pads value");
+  refuse_pad("pads=0,0,1,1,0,0,1,1 mode=mirror", form,
+             "mode is 'mirror': accepted are constant, reflect, ...");
+  refuse_pad("paddings=0,0,1,1,0,0,1,1", not_yet,
+             "'paddings' (8 numbers) is not accepted at this opset; accepted are: mode pads value");
   net flat = {.opset = 9};
   begin_net(&flat);
   add(&flat, "Flatten", "c", "f", "");
@@ -360,7 +379,7 @@ static void impossible_borders_are_refused(void **state) {
   refuse_net(&flat, not_yet, "Pad_y|input 'f' has rank 2 or was reshaped");
 }
 
-/* ---- channels ------------------------------------------------------------------------------------------------ */
+/* ---- channels ---------------------------------------------------------------------- */
 
 static void channels_and_borders_at_once(void **state) {
   (void)state;
@@ -379,9 +398,10 @@ static void channels_and_borders_at_once(void **state) {
   unload(&g);
 }
 
-/* ---- channels last ------------------------------------------------------------------------------------------- */
+/* ---- channels last ----------------------------------------------------------------- */
 
-/* Borders wait through a Transpose: what tf2onnx makes of ZeroPadding2D before a convolution. */
+/* Borders wait through a Transpose: what tf2onnx makes of ZeroPadding2D before a
+ * convolution. */
 static void borders_wait_while_a_picture_is_turned(void **state) {
   (void)state;
   net n = {.opset = 9, .input = "N,8,9,3"}, plain = {.opset = 9, .input = "N,3,8,9"};
@@ -401,7 +421,8 @@ static void borders_wait_while_a_picture_is_turned(void **state) {
 
 static void borders_channels_last(void **state) {
   (void)state;
-  static const char *const pads[] = {"pads=0,1,2,0,0,3,4,0 mode=edge", "pads=0,1,2,0,0,3,4,0 mode=reflect",
+  static const char *const pads[] = {"pads=0,1,2,0,0,3,4,0 mode=edge",
+                                     "pads=0,1,2,0,0,3,4,0 mode=reflect",
                                      "pads=0,1,2,0,0,3,4,0 value=1.0"};
   static const graph_pad_mode modes[] = {GRAPH_PAD_EDGE, GRAPH_PAD_REFLECT, GRAPH_PAD_CONSTANT};
   for (size_t i = 0; i < 3; i++) {
@@ -416,7 +437,8 @@ static void borders_channels_last(void **state) {
     check_invariants(&g);
     check_borders(find_node(&g, "Pad_z"), 1, 2, 3, 4);
     assert_int_equal(find_node(&g, "Pad_z")->pad_mode, modes[i]);
-    assert_memory_equal(&find_node(&g, "Pad_z")->shape, (&(graph_shape){12, 15, 3}), sizeof(graph_shape));
+    assert_memory_equal(&find_node(&g, "Pad_z")->shape, (&(graph_shape){12, 15, 3}),
+                        sizeof(graph_shape));
     unload(&g);
   }
   net channels = {.opset = 9, .input = "N,8,9,3"};
@@ -433,7 +455,8 @@ static void borders_channels_last(void **state) {
   unload(&g);
 }
 
-/* With its borders, a row or a pixel has sides: which of them comes first then matters. */
+/* With its borders, a row or a pixel has sides: which of them comes first then
+ * matters. */
 static void turning_a_padded_pixel(void **state) {
   (void)state;
   static const char *const permutations[] = {"perm=0,1,3,2", "perm=0,3,2,1"};
@@ -444,9 +467,11 @@ static void turning_a_padded_pixel(void **state) {
     add(&swapped, "Pad", "m", "z", "pads=0,0,1,0,0,0,2,3");
     add(&swapped, "Transpose", "z", "s", permutations[i]);
     add(&swapped, "GlobalAveragePool", "s", "y", "");
-    refuse_net(&swapped, RESNET_ERROR_UNSUPPORTED, "Transpose_s|changes the order of a picture's axes");
+    refuse_net(&swapped, RESNET_ERROR_UNSUPPORTED,
+               "Transpose_s|changes the order of a picture's axes");
   }
-  net n = {.opset = 9}; /* seen as (n,1,1,c), then as (n,c,1,1): its order still means nothing */
+  /* seen as (n,1,1,c), then as (n,c,1,1): its order still means nothing */
+  net n = {.opset = 9};
   graph g;
   begin_net(&n);
   add(&n, "GlobalAveragePool", "c", "m", "");
@@ -463,11 +488,13 @@ static void turning_a_padded_pixel(void **state) {
   for (size_t o = 0; o < 2; o++)
     for (size_t k = 0; k < 16; k++)
       for (size_t c = 0; c < 4; c++)
-        assert_float_equal(find_scores(&g)->weights[(o * 16 + k) * 4 + c], random_float(5, (c * 16 + k) * 2 + o), 0);
+        assert_float_equal(find_scores(&g)->weights[(o * 16 + k) * 4 + c],
+                           random_float(5, (c * 16 + k) * 2 + o), 0);
   unload(&g);
 }
 
-/* One channel of one pixel: all axes but the batch have one element, and Pad says which are the sides. */
+/* One channel of one pixel: all axes but the batch have one element, and Pad says which
+ * are the sides. */
 static void padding_a_single_number(void **state) {
   (void)state;
   net n = {.opset = 9, .input = "N,1,8,8"};
@@ -481,11 +508,12 @@ static void padding_a_single_number(void **state) {
   load_good(&n, &g);
   check_invariants(&g);
   check_borders(find_node(&g, "Pad_z"), 1, 1, 1, 2);
-  for (size_t k = 0; k < 12; k++) assert_float_equal(find_scores(&g)->weights[k], random_float(5, k * 2), 0);
+  for (size_t k = 0; k < 12; k++)
+    assert_float_equal(find_scores(&g)->weights[k], random_float(5, k * 2), 0);
   unload(&g);
 }
 
-/* ---- by opset ------------------------------------------------------------------------------------------------ */
+/* ---- by opset ---------------------------------------------------------------------- */
 
 static void finish_padded(net *n) {
   add_random(n, "v", "4,4,3,3", 2);
@@ -495,7 +523,8 @@ static void finish_padded(net *n) {
 
 static void pads_by_opset(void **state) {
   (void)state;
-  static const int64_t pads[8] = {0, 0, 1, 2, 0, 0, 2, 1}, some[4] = {1, 2, 2, 1}, axes[2] = {2, -1}, number = 0;
+  static const int64_t pads[8] = {0, 0, 1, 2, 0, 0, 2, 1}, some[4] = {1, 2, 2, 1},
+                       axes[2] = {2, -1}, number = 0;
   static const float zero = 0;
   net nets[] = {{.opset = 1, .ir = 3}, {.opset = 2, .ir = 3}, {.opset = 11},
                 {.opset = 18},         {.opset = 13},         {.opset = 24}};

@@ -1,4 +1,5 @@
-/* Large weights: read from the stream straight into the blocks that they stay in, whatever the file says of them. */
+/* Large weights: read from the stream straight into the blocks that they stay in,
+ * whatever the file says of them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,10 +8,12 @@
 #include "loader_net.h"
 
 static const graph_options usual = {.max_file_bytes = 1 << 26};
-static const char large[] = "50,3,3,3"; /* 5400 bytes: more than the 4096 from which on a block is of its own */
+/* 5400 bytes: more than the 4096 from which on a block is of its own */
+static const char large[] = "50,3,3,3";
 enum { LARGE = 50, FLOAT_DATA = 4, RAW_DATA = 9, INITIALIZER = 5, NODE = 1, GRAPH = 7 };
 
-/* A layer over "x" with large weights of this seed, or none where it is 0, and the net's head. */
+/* A layer over "x" with large weights of this seed, or none where it is 0, and the net's
+ * head. */
 static void add_large_layer(net *n, uint32_t seed) {
   if (seed) add_random(n, "w", large, seed);
   add(n, "Conv", "x,w", "c", "");
@@ -18,7 +21,8 @@ static void add_large_layer(net *n, uint32_t seed) {
   add(n, "Flatten", "p", "y", "");
 }
 
-/* The weights of seed 1 as a TensorProto, the data in `field` and before what they belong to: dimensions, type, name.
+/* The weights of seed 1 as a TensorProto, the data in `field` and before what they belong
+ * to: dimensions, type, name.
  */
 static buffer large_tensor(uint32_t field) {
   static const uint64_t dims[4] = {LARGE, 3, 3, 3};
@@ -55,7 +59,8 @@ static void check_weights(const graph_node *conv, uint32_t seed, float factor) {
   for (size_t o = 0; o < LARGE; o++)
     for (size_t i = 0; i < 3; i++)
       for (size_t k = 0; k < 9; k++)
-        assert_float_equal(conv->weights[(o * 9 + k) * 3 + i], factor * random_float(seed, (o * 3 + i) * 9 + k), 0);
+        assert_float_equal(conv->weights[(o * 9 + k) * 3 + i],
+                           factor * random_float(seed, (o * 3 + i) * 9 + k), 0);
 }
 
 static void refuse_bytes(const buffer *file, resnet_status status, const char *what) {
@@ -63,10 +68,11 @@ static void refuse_bytes(const buffer *file, resnet_status status, const char *w
   resnet_error error;
   assert_int_not_equal(load_bytes(file, &usual, &g, &error), RESNET_OK);
   if (!strstr(error.message, what)) fail_msg("'%s' lacks '%s'", error.message, what);
-  if (error.status != status) fail_msg("status %d, should be %d: %s", error.status, status, error.message);
+  if (error.status != status)
+    fail_msg("status %d, should be %d: %s", error.status, status, error.message);
 }
 
-/* ---- what is read -------------------------------------------------------------------------------------------- */
+/* ---- what is read ------------------------------------------------------------------ */
 
 static void large_weights_are_read_from_everywhere(void **state) {
   (void)state;
@@ -101,7 +107,8 @@ static void every_place_of_weights_is_read(void **state) {
   }
 }
 
-/* The graph takes weights over; what two nodes read must not be scaled for one of them only. */
+/* The graph takes weights over; what two nodes read must not be scaled for one of them
+ * only. */
 static void shared_weights_stay_whole(void **state) {
   (void)state;
   static const float zeros[LARGE] = {0};
@@ -149,12 +156,17 @@ static void weights_find_their_tensor(void **state) {
   unload(&g);
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------ */
 
-/* Files of megabytes: their weights stand in memory once, and never the file beside them. */
+/* Files of megabytes: their weights stand in memory once, and never the file beside
+ * them. */
 static void weights_stand_in_memory_once(void **state) {
   (void)state;
-  enum { SIDE = 1024, WEIGHTS = SIDE * SIDE * 4, BESIDES = 400000 /* zlib's window, two buffers, all that is small */ };
+  enum {
+    SIDE = 1024,
+    WEIGHTS = SIDE * SIDE * 4,
+    BESIDES = 400000 /* zlib's window, two buffers, all that is small */
+  };
   net n = {0};
   add_random(&n, "u", "1024,3,1,1", 1);
   add_random(&n, "w", "1024,1024,1,1", 2);
@@ -169,7 +181,8 @@ static void weights_stand_in_memory_once(void **state) {
     graph g;
     resnet_error error;
     memory_init(&m, NULL, 0);
-    assert_int_equal(graph_read_memory(&g, &m, files[k]->data, files[k]->size, &usual, &error), RESNET_OK);
+    assert_int_equal(graph_read_memory(&g, &m, files[k]->data, files[k]->size, &usual, &error),
+                     RESNET_OK);
     assert_in_range(m.peak, WEIGHTS, WEIGHTS + BESIDES);
     graph_release(&g);
     assert_int_equal(m.used, 0);
@@ -180,7 +193,8 @@ static void weights_stand_in_memory_once(void **state) {
 
 typedef struct watch {
   size_t left, live, largest;
-  const char *shortened; /* file that is cut off at the first large allocation; NULL: none */
+  /* file that is cut off at the first large allocation; NULL: none */
+  const char *shortened;
 } watch;
 
 static void *watch_allocate(void *context, size_t size) {
@@ -228,9 +242,10 @@ static void failing_allocations_are_survived(void **state) {
   buffer_release(&packed);
 }
 
-/* ---- files that lie ------------------------------------------------------------------------------------------ */
+/* ---- files that lie ---------------------------------------------------------------- */
 
-/* The start of a file whose lengths all promise `promised` bytes of raw data; a few follow. */
+/* The start of a file whose lengths all promise `promised` bytes of raw data; a few
+ * follow. */
 static buffer forged(uint32_t promised) {
   buffer raw = {0}, tensor = {0}, file = {0};
   put_varint(&raw, RAW_DATA << 3 | 2);
@@ -294,7 +309,8 @@ static void lengths_stay_within_the_budget(void **state) {
 static void data_given_twice_are_refused(void **state) {
   (void)state;
   static uint8_t bytes[LARGE * 27 * 4];
-  static const size_t sizes[4][2] = {{sizeof bytes, sizeof bytes}, {sizeof bytes, 4}, {4, sizeof bytes}, {0, 5000}};
+  static const size_t sizes[4][2] = {
+      {sizeof bytes, sizeof bytes}, {sizeof bytes, 4}, {4, sizeof bytes}, {0, 5000}};
   for (size_t k = 0; k < 4; k++) {
     net n = {0};
     buffer tensor = {0};
@@ -353,7 +369,8 @@ static void contradicting_sizes_are_refused(void **state) {
   put_message(&tensor, RAW_DATA, &raw);
   put_message(&n.graph, INITIALIZER, &tensor);
   add_large_layer(&n, 1);
-  refuse_net(&n, RESNET_ERROR_FORMAT, "'spoilt' has 6000 bytes of data where its dimensions ask for 28");
+  refuse_net(&n, RESNET_ERROR_FORMAT,
+             "'spoilt' has 6000 bytes of data where its dimensions ask for 28");
 }
 
 static void every_truncation_is_refused(void **state) {
@@ -362,14 +379,16 @@ static void every_truncation_is_refused(void **state) {
   for (size_t size = 0; size < file.size; size++) {
     buffer cut = {0};
     put_bytes(&cut, file.data, size);
-    cut.data = realloc(cut.data, cut.size + !cut.size); /* of that very size: a sanitiser sees a read beyond it */
+    /* of that very size: a sanitiser sees a read beyond it */
+    cut.data = realloc(cut.data, cut.size + !cut.size);
     refuse_bytes(&cut, RESNET_ERROR_FORMAT, "");
     buffer_release(&cut);
   }
   buffer_release(&file);
 }
 
-/* Someone cuts the file off while it is read: a mapped file would end the process (SIGBUS). */
+/* Someone cuts the file off while it is read: a mapped file would end the process
+ * (SIGBUS). */
 static void files_that_shrink_are_refused(void **state) {
   (void)state;
   char path[] = "/tmp/libresnet-payload-XXXXXX";

@@ -4,7 +4,7 @@
 
 #include "loader_net.h"
 
-/* ---- products ------------------------------------------------------------------------------------------------ */
+/* ---- products ---------------------------------------------------------------------- */
 
 static void swish_is_one_product(void **state) {
   (void)state;
@@ -45,7 +45,8 @@ static void hard_swish_is_a_product(void **state) {
   gate = &g.nodes[product->input[1]];
   assert_int_equal(gate->op, GRAPH_AFFINE);
   assert_int_equal(gate->input[0], last);
-  assert_string_equal(gate->output, ""); /* no tensor of the file is what it computes */
+  /* no tensor of the file is what it computes */
+  assert_string_equal(gate->output, "");
   assert_float_equal(gate->weights[0], 1.0F / 6, 1e-7);
   assert_float_equal(gate->bias[0], 0.5F, 0);
   assert_float_equal(gate->clamp_min, 0, 0);
@@ -65,11 +66,12 @@ static void products_of_mixed_orders_are_refused(void **state) {
   refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Mul_e|two activations");
 }
 
-/* ---- zeros joined on ----------------------------------------------------------------------------------------- */
+/* ---- zeros joined on --------------------------------------------------------------- */
 
 static const float zeros[2 * 8 * 8];
 
-/* A net in which c, (n,4,8,8), joins two channels of zeros in front and two behind, or all four on one side. */
+/* A net in which c, (n,4,8,8), joins two channels of zeros in front and two behind, or
+ * all four on one side. */
 static void check_joined(net *n, const char *inputs, uint32_t before, uint32_t channels) {
   graph g;
   add(n, "Concat", inputs, "j", "axis=1");
@@ -108,7 +110,8 @@ static void a_picture_times_zero_is_zeros(void **state) {
   check_joined(&n, "c,nothing", 0, 8);
 }
 
-/* tf.zeros_like of a picture (n,h,w,c), turned to (n,c,h,w) beside the picture; the batch stays in front */
+/* tf.zeros_like of a picture (n,h,w,c), turned to (n,c,h,w) beside the picture; the batch
+ * stays in front */
 static void turned_zeros_join(void **state) {
   (void)state;
   net n = {0}, moved = {0};
@@ -149,7 +152,8 @@ static void zeros_for_any_batch_join(void **state) {
   }
 }
 
-static void refuse_joined(net *n, const char *inputs, const char *attributes, resnet_status status, const char *what) {
+static void refuse_joined(net *n, const char *inputs, const char *attributes, resnet_status status,
+                          const char *what) {
   add(n, "Concat", inputs, "j", attributes);
   add_conv(n, "j", "t", "4,6,1,1", "");
   end_net(n);
@@ -159,25 +163,31 @@ static void refuse_joined(net *n, const char *inputs, const char *attributes, re
 static void other_joins_are_refused(void **state) {
   (void)state;
   static const float ones[2 * 8 * 8] = {1};
-  net two = {0}, numbers = {0}, sides = {0}, axis = {0}, batch = {0}, alone = {0}, read = {0}, again = {0};
+  net two = {0}, numbers = {0}, sides = {0}, axis = {0}, batch = {0}, alone = {0}, read = {0},
+      again = {0};
   begin_net(&two);
-  refuse_joined(&two, "c,c", "axis=1", RESNET_ERROR_UNSUPPORTED, "Concat_j|joins 'c' and 'c'|DenseNets");
+  refuse_joined(&two, "c,c", "axis=1", RESNET_ERROR_UNSUPPORTED,
+                "Concat_j|joins 'c' and 'c'|DenseNets");
   begin_net(&numbers);
   add_floats(&numbers, "k", "1,2,8,8", ones);
   refuse_joined(&numbers, "c,k", "axis=1", RESNET_ERROR_UNSUPPORTED, "Concat_j|joins 'c' and 'k'");
   begin_net(&sides);
   add_floats(&sides, "z", "1,2,8,4", zeros);
-  refuse_joined(&sides, "c,z", "axis=1", RESNET_ERROR_FORMAT, "Concat_j|differ in height, width or batch");
+  refuse_joined(&sides, "c,z", "axis=1", RESNET_ERROR_FORMAT,
+                "Concat_j|differ in height, width or batch");
   begin_net(&axis);
   add_floats(&axis, "z", "1,4,2,8", zeros);
-  refuse_joined(&axis, "c,z", "axis=2", RESNET_ERROR_UNSUPPORTED, "Concat_j|axis 2|channels are accepted");
+  refuse_joined(&axis, "c,z", "axis=2", RESNET_ERROR_UNSUPPORTED,
+                "Concat_j|axis 2|channels are accepted");
   begin_net(&batch);
   add_floats(&batch, "z", "2,1,8,8", zeros);
-  refuse_joined(&batch, "c,z", "axis=1", RESNET_ERROR_FORMAT, "Concat_j|differ in height, width or batch");
+  refuse_joined(&batch, "c,z", "axis=1", RESNET_ERROR_FORMAT,
+                "Concat_j|differ in height, width or batch");
   begin_net(&alone);
   add_floats(&alone, "zero", "1", zeros);
   add(&alone, "Mul", "c,zero", "nothing", "");
-  refuse_joined(&alone, "nothing,nothing", "axis=1", RESNET_ERROR_UNSUPPORTED, "Concat_j|zeros alone");
+  refuse_joined(&alone, "nothing,nothing", "axis=1", RESNET_ERROR_UNSUPPORTED,
+                "Concat_j|zeros alone");
   begin_net(&read);
   add(&read, "Shape", "c", "shape", "");
   add(&read, "ConstantOfShape", "shape", "z", "");

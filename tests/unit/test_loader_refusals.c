@@ -1,14 +1,16 @@
-/* Refusals that belong to no other file: each says which node, what was found and what is accepted. */
+/* Refusals that belong to no other file: each says which node, what was found and what is
+ * accepted. */
 #include <stdio.h>
 #include <string.h>
 
 #include "loader_net.h"
 
-static const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED, limit = RESNET_ERROR_LIMIT;
+static const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED,
+                           limit = RESNET_ERROR_LIMIT;
 
 /* A node under test that reads "c", (n,4,8,8), or "m", its mean, and some constants. */
-static void refuse_node(int64_t opset, const char *operator_type, const char *inputs, const char *attributes,
-                        resnet_status status, const char *what) {
+static void refuse_node(int64_t opset, const char *operator_type, const char *inputs,
+                        const char *attributes, resnet_status status, const char *what) {
   net n = {.opset = opset};
   begin_net(&n);
   add_random(&n, "line", "4", 2);
@@ -36,32 +38,46 @@ static void refuse_node(int64_t opset, const char *operator_type, const char *in
 
 static void layers_that_do_not_fit(void **state) {
   (void)state;
-  refuse_node(13, "Conv", "c,cube", "", not_yet, "Conv_t|weights 'cube' have 5 dimensions: 4, (o,i,h,w)");
+  refuse_node(13, "Conv", "c,cube", "", not_yet,
+              "Conv_t|weights 'cube' have 5 dimensions: 4, (o,i,h,w)");
   refuse_node(13, "Conv", "c,line", "", not_yet, "Conv_t|weights 'line' have 1 dimensions");
   refuse_node(13, "Conv", "c,whole", "", form, "Conv_t|weights 'whole' are integers");
-  refuse_node(13, "Conv", "c,none", "", not_yet, "Conv_t|it has 0 output channels: accepted are 1 to 65535");
-  refuse_node(13, "Conv", "c,long", "", not_yet, "Conv_t|kernel is 1025 wide or high: accepted are 1 to 1024");
+  refuse_node(13, "Conv", "c,none", "", not_yet,
+              "Conv_t|it has 0 output channels: accepted are 1 to 65535");
+  refuse_node(13, "Conv", "c,long", "", not_yet,
+              "Conv_t|kernel is 1025 wide or high: accepted are 1 to 1024");
   refuse_node(13, "Conv", "c,,line", "", form, "Conv_t|its weights are missing");
-  refuse_node(13, "Conv", "c,c", "", not_yet, "Conv_t|its weights ('c') are computed from the picture");
-  refuse_node(13, "Gemm", "m,nothing", "", not_yet, "Gemm_t|it has 0 outputs: accepted are 1 to 65535");
+  refuse_node(13, "Conv", "c,c", "", not_yet,
+              "Conv_t|its weights ('c') are computed from the picture");
+  refuse_node(13, "Gemm", "m,nothing", "", not_yet,
+              "Gemm_t|it has 0 outputs: accepted are 1 to 65535");
   refuse_node(13, "Gemm", "row,m", "", not_yet,
               "Gemm_t|input 0 ('row') is a constant: an activation is accepted there");
-  refuse_node(13, "MatMul", "c,row", "", not_yet, "MatMul_t|multiplies a tensor of rank 4: a flat one");
-  refuse_node(13, "BatchNormalization", "c,line,line,line,five", "", form,
-              "BatchNormalization_t|its variance 'five' has 5 numbers: a float for each of 4 channels");
-  refuse_node(13, "BatchNormalization", "c,line,whole_line,line,line", "", form, "its bias 'whole_line' has 4 numbers");
-  refuse_node(13, "Clip", "c,line", "", not_yet, "Clip_t|its bound has 4 numbers: one float is accepted");
-  refuse_node(13, "Max", "c,i", "", not_yet, "Max_t|its bound has 1 numbers: one float is accepted");
+  refuse_node(13, "MatMul", "c,row", "", not_yet,
+              "MatMul_t|multiplies a tensor of rank 4: a flat one");
+  refuse_node(
+      13, "BatchNormalization", "c,line,line,line,five", "", form,
+      "BatchNormalization_t|its variance 'five' has 5 numbers: a float for each of 4 channels");
+  refuse_node(13, "BatchNormalization", "c,line,whole_line,line,line", "", form,
+              "its bias 'whole_line' has 4 numbers");
+  refuse_node(13, "Clip", "c,line", "", not_yet,
+              "Clip_t|its bound has 4 numbers: one float is accepted");
+  refuse_node(13, "Max", "c,i", "", not_yet,
+              "Max_t|its bound has 1 numbers: one float is accepted");
   refuse_node(13, "Add", "c,i", "", not_yet, "Add_t|'i' has 1 numbers: 1 float");
 }
 
 static void shapes_that_do_not_fit(void **state) {
   (void)state;
-  refuse_node(13, "Unsqueeze", "c,axes", "", not_yet, "Unsqueeze_t|adds 6 axes to 4: up to 8 together");
+  refuse_node(13, "Unsqueeze", "c,axes", "", not_yet,
+              "Unsqueeze_t|adds 6 axes to 4: up to 8 together");
   refuse_node(13, "Reshape", "c,swapped", "", not_yet, "Reshape_t|moves the batch to dimension 1");
-  refuse_node(13, "Reshape", "c,line", "", form, "Reshape_t|its shape must be a list of up to 8 integers");
-  refuse_node(13, "Reshape", "c,pair", "", form, "Reshape_t|its shape must be a list of up to 8 integers");
-  refuse_node(9, "Slice", "c", "starts=0,0 ends=8,", form, "Slice_t|starts, ends, axes and steps are not equally many");
+  refuse_node(13, "Reshape", "c,line", "", form,
+              "Reshape_t|its shape must be a list of up to 8 integers");
+  refuse_node(13, "Reshape", "c,pair", "", form,
+              "Reshape_t|its shape must be a list of up to 8 integers");
+  refuse_node(9, "Slice", "c", "starts=0,0 ends=8,", form,
+              "Slice_t|starts, ends, axes and steps are not equally many");
   refuse_node(9, "Slice", "c", "starts=0, ends=8, axes=2,3", form, "are not equally many");
   refuse_node(13, "Slice", "c,i,two", "", form, "are not equally many");
   refuse_node(13, "Transpose", "c", "perm=0,1,2", form, "perm has 3 numbers for 4 axes");
@@ -77,7 +93,8 @@ static void pools_that_do_not_fit(void **state) {
   refuse_net(&n, not_yet, "GlobalMaxPool_y|takes the maximum of 8x1025 pixels: up to 1024 each");
 }
 
-/* Sum of one is that one; slices before opset 10 are attributes; a maximum of everything is a pool. */
+/* Sum of one is that one; slices before opset 10 are attributes; a maximum of everything
+ * is a pool. */
 static void what_is_accepted_beside_them(void **state) {
   (void)state;
   net n = {.opset = 9}, plain = {.opset = 9};
@@ -92,7 +109,7 @@ static void what_is_accepted_beside_them(void **state) {
   same_graphs(&n, &plain);
 }
 
-/* ---- the graph as a whole ------------------------------------------------------------------------------------ */
+/* ---- the graph as a whole ---------------------------------------------------------- */
 
 static void too_many_nodes(void **state) {
   (void)state;
@@ -128,7 +145,8 @@ static void attributes_of_functions(void **state) {
   refuse_net(&n, not_yet, "attribute 'alpha' refers to a function's: inline the model's functions");
 }
 
-/* Half precision is widened, double narrowed; integers come with preprocessing inside the net. */
+/* Half precision is widened, double narrowed; integers come with preprocessing inside the
+ * net. */
 static void inputs_of_other_types(void **state) {
   (void)state;
   net bytes = {.input_type = 2};
@@ -145,11 +163,13 @@ static void inputs_of_other_types(void **state) {
   add(&bytes, "Cast", "c", "t", "to=1");
   end_net(&bytes);
   refuse_net(&bytes, not_yet,
-             "input 'x' has element type 2: float (1), float16 (10) and double (11) are accepted|converted from bytes "
+             "input 'x' has element type 2: float (1), float16 (10) and double (11) are "
+             "accepted|converted from bytes "
              "outside");
 }
 
-/* PyTorch's exporter flattens channels_last nets with the batch; where a picture has one number, nothing is mixed. */
+/* PyTorch's exporter flattens channels_last nets with the batch; where a picture has one
+ * number, nothing is mixed. */
 static void rows_of_all_pictures(void **state) {
   (void)state;
   net row = {0}, one = {0};
@@ -158,7 +178,8 @@ static void rows_of_all_pictures(void **state) {
   add_integers(&row, "flat", "1", (const int64_t[]){-1});
   add(&row, "GlobalAveragePool", "c", "m", "");
   add(&row, "Reshape", "m,flat", "y", "");
-  refuse_net(&row, not_yet, "Reshape_y|all pictures of a batch into one row|torch.contiguous_format");
+  refuse_net(&row, not_yet,
+             "Reshape_y|all pictures of a batch into one row|torch.contiguous_format");
   begin_net(&one);
   add_integers(&one, "flat", "1", (const int64_t[]){-1});
   add_conv(&one, "c", "d", "1,4,8,8", "");

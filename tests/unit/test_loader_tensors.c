@@ -5,13 +5,24 @@
 #include "loader_net.h"
 
 /* onnx/onnx.proto, TensorProto.DataType */
-enum { FLOAT = 1, UINT8 = 2, INT32 = 6, INT64 = 7, STRING = 8, BOOL = 9, FLOAT16 = 10, DOUBLE = 11, BFLOAT16 = 16 };
+enum {
+  FLOAT = 1,
+  UINT8 = 2,
+  INT32 = 6,
+  INT64 = 7,
+  STRING = 8,
+  BOOL = 9,
+  FLOAT16 = 10,
+  DOUBLE = 11,
+  BFLOAT16 = 16
+};
 /* and the fields that hold data */
 enum { FLOAT_DATA = 4, INT32_DATA = 5, INT64_DATA = 7, RAW_DATA = 9, DOUBLE_DATA = 10 };
 
-/* A tensor "k" of `type` with two dimensions, up to two fields of data, and what else `extra` holds. */
-static void add_tensor(net *n, uint64_t type, int64_t rows, int64_t columns, uint32_t field, const void *data,
-                       size_t size, buffer *extra) {
+/* A tensor "k" of `type` with two dimensions, up to two fields of data, and what else
+ * `extra` holds. */
+static void add_tensor(net *n, uint64_t type, int64_t rows, int64_t columns, uint32_t field,
+                       const void *data, size_t size, buffer *extra) {
   buffer b = {0};
   put_number(&b, 1, (uint64_t)rows);
   put_number(&b, 1, (uint64_t)columns);
@@ -30,7 +41,8 @@ static void add_layer(net *n) {
   add(n, "MatMul", "f,k", "y", "");
 }
 
-static void check_numbers(uint64_t type, uint32_t field, const void *data, size_t size, const float expected[6]) {
+static void check_numbers(uint64_t type, uint32_t field, const void *data, size_t size,
+                          const float expected[6]) {
   net n = {0};
   graph g;
   add_tensor(&n, type, 3, 2, field, data, size, NULL);
@@ -38,7 +50,8 @@ static void check_numbers(uint64_t type, uint32_t field, const void *data, size_
   load_good(&n, &g);
   const graph_node *layer = &g.nodes[g.output];
   for (size_t o = 0; o < 2; o++)
-    for (size_t i = 0; i < 3; i++) assert_float_equal(layer->weights[o * 3 + i], expected[i * 2 + o], 0);
+    for (size_t i = 0; i < 3; i++)
+      assert_float_equal(layer->weights[o * 3 + i], expected[i * 2 + o], 0);
   unload(&g);
 }
 
@@ -90,7 +103,8 @@ static void integers_are_read_from_everywhere(void **state) {
     unload(&g);
   }
   net n = {0};
-  add_tensor(&n, BOOL, 1, 2, RAW_DATA, bools, sizeof bools, NULL); /* (1,1): does not fit three channels */
+  /* (1,1): does not fit three channels */
+  add_tensor(&n, BOOL, 1, 2, RAW_DATA, bools, sizeof bools, NULL);
   add(&n, "Squeeze", "k", "shape", "");
   add(&n, "GlobalAveragePool", "x", "p", "");
   add(&n, "Reshape", "p,shape", "y", "");
@@ -98,8 +112,8 @@ static void integers_are_read_from_everywhere(void **state) {
   buffer_release(&packed);
 }
 
-static void refuse_tensor(uint64_t type, int64_t rows, int64_t columns, size_t raw_size, buffer *extra,
-                          resnet_status status, const char *what) {
+static void refuse_tensor(uint64_t type, int64_t rows, int64_t columns, size_t raw_size,
+                          buffer *extra, resnet_status status, const char *what) {
   static const uint8_t zeros[64];
   net n = {0};
   add_tensor(&n, type, rows, columns, RAW_DATA, zeros, raw_size, extra);
@@ -121,7 +135,8 @@ static void contradicting_data_are_refused(void **state) {
   refuse_tensor(FLOAT, 0, 2, 0, NULL, form, "weights take 0 numbers, its input has 3");
   buffer both = {0}, listed = {0}, other = {0};
   put_field(&both, FLOAT_DATA, &one, sizeof one);
-  refuse_tensor(FLOAT, 3, 2, 24, &both, form, "data in two places (24 raw bytes, 1 listed numbers)");
+  refuse_tensor(FLOAT, 3, 2, 24, &both, form,
+                "data in two places (24 raw bytes, 1 listed numbers)");
   put_field(&listed, FLOAT_DATA, &one, sizeof one);
   refuse_tensor(FLOAT, 3, 2, 0, &listed, form, "1 numbers|ask for 6");
   put_field(&other, INT64_DATA, "\1\1\1\1\1\1", 6);
@@ -131,7 +146,8 @@ static void contradicting_data_are_refused(void **state) {
 static void element_types_are_checked(void **state) {
   (void)state;
   const resnet_status not_yet = RESNET_ERROR_UNSUPPORTED;
-  refuse_tensor(0, 3, 2, 24, NULL, not_yet, "tensor 'k' has element type 0: accepted are float (1)");
+  refuse_tensor(0, 3, 2, 24, NULL, not_yet,
+                "tensor 'k' has element type 0: accepted are float (1)");
   refuse_tensor(STRING, 3, 2, 24, NULL, not_yet, "element type 8");
   refuse_tensor(BFLOAT16, 3, 2, 12, NULL, not_yet, "element type 16");
   refuse_tensor(99, 3, 2, 24, NULL, not_yet, "element type 99");
@@ -194,9 +210,12 @@ static void constant_nodes_are_checked(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(floats_are_read_from_everywhere), cmocka_unit_test(integers_are_read_from_everywhere),
-      cmocka_unit_test(contradicting_data_are_refused),  cmocka_unit_test(element_types_are_checked),
-      cmocka_unit_test(numbers_must_be_finite),          cmocka_unit_test(nine_dimensions_are_refused),
+      cmocka_unit_test(floats_are_read_from_everywhere),
+      cmocka_unit_test(integers_are_read_from_everywhere),
+      cmocka_unit_test(contradicting_data_are_refused),
+      cmocka_unit_test(element_types_are_checked),
+      cmocka_unit_test(numbers_must_be_finite),
+      cmocka_unit_test(nine_dimensions_are_refused),
       cmocka_unit_test(constant_nodes_are_checked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

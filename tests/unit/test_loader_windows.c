@@ -1,4 +1,5 @@
-/* Convolutions and pools: windows, padding, groups, the order of weights, and every refusal's message. */
+/* Convolutions and pools: windows, padding, groups, the order of weights, and every
+ * refusal's message. */
 #include <math.h>
 #include <string.h>
 
@@ -6,10 +7,10 @@
 
 static const graph_node *scores(const graph *g) { return &g->nodes[g->output]; }
 
-/* ---- windows ------------------------------------------------------------------------------------------------- */
+/* ---- windows ----------------------------------------------------------------------- */
 
-static void check_window(const char *operator_type, const char *attributes, graph_window expected, uint32_t h,
-                         uint32_t w) {
+static void check_window(const char *operator_type, const char *attributes, graph_window expected,
+                         uint32_t h, uint32_t w) {
   net n = {0};
   graph g;
   begin_net(&n);
@@ -29,31 +30,39 @@ static void check_window(const char *operator_type, const char *attributes, grap
 static void windows_are_resolved(void **state) {
   (void)state;
   check_window("Conv", "", (graph_window){3, 3, 1, 1, 1, 1, 0, 0, 0, 0}, 6, 6);
-  check_window("Conv", "pads=0,1,2,1 strides=2,1", (graph_window){3, 3, 2, 1, 1, 1, 0, 1, 2, 1}, 4, 8);
-  check_window("Conv", "dilations=2,3 kernel_shape=3,3", (graph_window){3, 3, 1, 1, 2, 3, 0, 0, 0, 0}, 4, 2);
-  check_window("Conv", "auto_pad=SAME_UPPER strides=2,2", (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1}, 4, 4);
-  check_window("Conv", "auto_pad=SAME_LOWER strides=2,2", (graph_window){3, 3, 2, 2, 1, 1, 1, 1, 0, 0}, 4, 4);
-  check_window("Conv", "auto_pad=SAME_UPPER dilations=2,2", (graph_window){3, 3, 1, 1, 2, 2, 2, 2, 2, 2}, 8, 8);
+  check_window("Conv", "pads=0,1,2,1 strides=2,1", (graph_window){3, 3, 2, 1, 1, 1, 0, 1, 2, 1}, 4,
+               8);
+  check_window("Conv", "dilations=2,3 kernel_shape=3,3",
+               (graph_window){3, 3, 1, 1, 2, 3, 0, 0, 0, 0}, 4, 2);
+  check_window("Conv", "auto_pad=SAME_UPPER strides=2,2",
+               (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1}, 4, 4);
+  check_window("Conv", "auto_pad=SAME_LOWER strides=2,2",
+               (graph_window){3, 3, 2, 2, 1, 1, 1, 1, 0, 0}, 4, 4);
+  check_window("Conv", "auto_pad=SAME_UPPER dilations=2,2",
+               (graph_window){3, 3, 1, 1, 2, 2, 2, 2, 2, 2}, 8, 8);
   check_window("Conv", "auto_pad=VALID", (graph_window){3, 3, 1, 1, 1, 1, 0, 0, 0, 0}, 6, 6);
-  check_window("MaxPool", "kernel_shape=3,3 strides=2,2 pads=1,1,1,1", (graph_window){3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, 4,
-               4);
-  check_window("MaxPool", "kernel_shape=2,2 dilations=2,1", (graph_window){2, 2, 1, 1, 2, 1, 0, 0, 0, 0}, 6, 7);
+  check_window("MaxPool", "kernel_shape=3,3 strides=2,2 pads=1,1,1,1",
+               (graph_window){3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, 4, 4);
+  check_window("MaxPool", "kernel_shape=2,2 dilations=2,1",
+               (graph_window){2, 2, 1, 1, 2, 1, 0, 0, 0, 0}, 6, 7);
 }
 
 /* ceil_mode is resolved to the padding after that it needs. */
 static void ceil_mode_becomes_padding(void **state) {
   (void)state;
-  check_window("MaxPool", "kernel_shape=3,3 strides=2,2", (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 0, 0}, 3, 3);
-  check_window("MaxPool", "kernel_shape=3,3 strides=2,2 ceil_mode=1", (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1}, 4,
-               4);
+  check_window("MaxPool", "kernel_shape=3,3 strides=2,2",
+               (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 0, 0}, 3, 3);
+  check_window("MaxPool", "kernel_shape=3,3 strides=2,2 ceil_mode=1",
+               (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1}, 4, 4);
   /* a last window that would begin in the padding after is left out */
   check_window("MaxPool", "kernel_shape=2,2 strides=2,2 pads=1,1,1,1 ceil_mode=1",
                (graph_window){2, 2, 2, 2, 1, 1, 1, 1, 1, 1}, 5, 5);
-  check_window("AveragePool", "kernel_shape=3,3 strides=2,2 ceil_mode=1", (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1},
-               4, 4);
+  check_window("AveragePool", "kernel_shape=3,3 strides=2,2 ceil_mode=1",
+               (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1}, 4, 4);
 }
 
-static void refuse_window(const char *operator_type, const char *attributes, resnet_status status, const char *what) {
+static void refuse_window(const char *operator_type, const char *attributes, resnet_status status,
+                          const char *what) {
   net n = {0};
   begin_net(&n);
   add_random(&n, "v", "4,4,3,3", 2);
@@ -69,7 +78,8 @@ static void impossible_windows_are_refused(void **state) {
   refuse_window("Conv", "strides=2000,1", not_yet, "strides is 2000|1 to 1024");
   refuse_window("Conv", "strides=1,1,1", form, "strides has 3 numbers|2 are accepted");
   refuse_window("Conv", "dilations=0,1", form, "dilations is 0");
-  refuse_window("Conv", "dilations=4,4", form, "kernel (9, dilation included) is larger than its padded input (8)");
+  refuse_window("Conv", "dilations=4,4", form,
+                "kernel (9, dilation included) is larger than its padded input (8)");
   refuse_window("Conv", "kernel_shape=5,5", form, "kernel_shape (5) contradicts its weights (3)");
   refuse_window("Conv", "pads=-1,0,0,0", not_yet, "pads is -1|0 to 65535");
   refuse_window("MaxPool", "kernel_shape=3,3 pads=3,0,0,0", not_yet, "less than the kernel (3");
@@ -80,15 +90,16 @@ static void impossible_windows_are_refused(void **state) {
   refuse_window("Conv", "speed=2", not_yet, "'speed' (|is not accepted|kernel_shape");
   refuse_window("Conv", "group=3", form, "group is 3|divide the 4 input and 4 output");
   refuse_window("Conv", "group=0", form, "group is 0");
-  refuse_window("Conv", "group=2", form, "its weights take 4 channels in each of 2 groups, its input has 4");
+  refuse_window("Conv", "group=2", form,
+                "its weights take 4 channels in each of 2 groups, its input has 4");
   refuse_window("MaxPool", "strides=2,2", form, "kernel_shape is missing");
   refuse_window("MaxPool", "kernel_shape=9,9", form, "kernel (9");
   refuse_window("MaxPool", "kernel_shape=1025,1", not_yet, "kernel_shape is 1025");
   refuse_window("MaxPool", "kernel_shape=2,1 dilations=9,1 pads=9,0,9,0", not_yet,
                 "dilation (9) exceeds its input (8)");
   refuse_window("AveragePool", "kernel_shape=2,2 dilations=2,2", not_yet, "dilations is 2|1 to 1");
-  refuse_window("AveragePool", "kernel_shape=3,3 strides=2,2 ceil_mode=1 count_include_pad=1", not_yet,
-                "runtimes disagree|count_include_pad=0");
+  refuse_window("AveragePool", "kernel_shape=3,3 strides=2,2 ceil_mode=1 count_include_pad=1",
+                not_yet, "runtimes disagree|count_include_pad=0");
 }
 
 static void groups_are_kept(void **state) {
@@ -121,13 +132,14 @@ static void convolution_weights_are_reordered(void **state) {
   for (size_t o = 0; o < 2; o++)
     for (size_t k = 0; k < 4; k++)
       for (size_t i = 0; i < 3; i++)
-        assert_float_equal(conv->weights[(o * 4 + k) * 3 + i], random_float(7, (o * 3 + i) * 4 + k), 0);
+        assert_float_equal(conv->weights[(o * 4 + k) * 3 + i], random_float(7, (o * 3 + i) * 4 + k),
+                           0);
   assert_float_equal(conv->bias[0], random_float(8, 0), 0);
   assert_float_equal(conv->bias[1], random_float(8, 1), 0);
   unload(&g);
 }
 
-/* ---- pools --------------------------------------------------------------------------------------------------- */
+/* ---- pools ------------------------------------------------------------------------- */
 
 static void check_second_node(net *n, graph_op op) {
   graph g;
@@ -176,7 +188,8 @@ static void mean_over_channels_is_refused(void **state) {
   refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "ReduceMean_t|opset 11|are not height and width|[2,3]");
 }
 
-/* adaptive_max_pool2d(x, 1) and GlobalMaxPooling2D; their axes are an input from opset 18 on. */
+/* adaptive_max_pool2d(x, 1) and GlobalMaxPooling2D; their axes are an input from opset 18
+ * on. */
 static void maxima_over_everything_are_pools(void **state) {
   (void)state;
   static const int64_t axes[] = {-1, -2};
@@ -264,7 +277,8 @@ static void average_pool_says_how_it_counts(void **state) {
     graph g;
     begin_net(&n);
     add(&n, "AveragePool", "c", "t",
-        count ? "kernel_shape=3,3 pads=1,1,1,1 count_include_pad=1" : "kernel_shape=3,3 pads=1,1,1,1");
+        count ? "kernel_shape=3,3 pads=1,1,1,1 count_include_pad=1"
+              : "kernel_shape=3,3 pads=1,1,1,1");
     end_net(&n);
     load_good(&n, &g);
     assert_int_equal(g.nodes[2].count_padding, count);

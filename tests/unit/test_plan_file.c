@@ -1,4 +1,5 @@
-/* Plan files: what is saved opens again as the same model, mapped where it fits and packed anew where it does not. */
+/* Plan files: what is saved opens again as the same model, mapped where it fits and
+ * packed anew where it does not. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -33,7 +34,7 @@ static resnet_model *open_path(const char *path, const resnet_model_options *opt
   return model;
 }
 
-/* ---- the same model ------------------------------------------------------------------------------------------ */
+/* ---- the same model ---------------------------------------------------------------- */
 
 static void assert_same_text(const char *a, const char *b) {
   assert_true(a && b);
@@ -124,7 +125,8 @@ static void the_mixed_net_has_what_it_takes(void **state) {
     grouped = grouped || (op->groups > 1 && op->groups < op->in.c && op->packed.data);
   }
   assert_true(depthwise && grouped);
-  assert_true(seen & 1U << KERNEL_AFFINE && seen & 1U << KERNEL_SOFTMAX && seen & 1U << KERNEL_AVERAGE_POOL);
+  assert_true(seen & 1U << KERNEL_AFFINE && seen & 1U << KERNEL_SOFTMAX &&
+              seen & 1U << KERNEL_AVERAGE_POOL);
   assert_int_equal(plan_info(model).scores, RESNET_SCORES_PROBABILITIES);
   resnet_model_close(&model);
   buffer_release(&onnx);
@@ -156,7 +158,8 @@ static void the_net_of_own_kernels_has_them_all(void **state) {
 static buffer compile_gated(void) {
   resnet_model *model = gated_model();
   resnet_error error;
-  if (resnet_model_save(model, plan_path("gated"), &error) != RESNET_OK) fail_msg("%s", error.message);
+  if (resnet_model_save(model, plan_path("gated"), &error) != RESNET_OK)
+    fail_msg("%s", error.message);
   resnet_model_close(&model);
   return plan_read(plan_path("gated"));
 }
@@ -209,7 +212,8 @@ static void the_gated_plan_says_what_it_has(void **state) {
   assert_int_equal(channels.macs, 8 * 3);
   assert_int_equal(channels.weights_bytes, 4 * sizeof(float));
   const resnet_model_info info = plan_info(model);
-  assert_int_equal(info.conv_layers, 4); /* three 3x3 and the last: a gate's are none of the depth */
+  /* three 3x3 and the last: a gate's are none of the depth */
+  assert_int_equal(info.conv_layers, 4);
   for (uint32_t i = 0; i < 2; i++) {
     resnet_block block = {.struct_size = sizeof block};
     assert_int_equal(resnet_plan_block(model, i, &block, NULL), RESNET_OK);
@@ -225,7 +229,8 @@ static void warnings_come_before_notes(void **state) {
   const resnet_model_info info = plan_info(model);
   assert_int_equal(info.finding_count, 4);
   assert_int_equal(info.findings[0].severity, RESNET_WARNING);
-  assert_string_equal(info.findings[0].message, "node 'r\xc3\xa9seau': its bias is its neighbour's");
+  assert_string_equal(info.findings[0].message,
+                      "node 'r\xc3\xa9seau': its bias is its neighbour's");
   assert_int_equal(info.findings[1].severity, RESNET_WARNING);
   assert_non_null(strstr(info.findings[1].message, "tf2onnx"));
   assert_int_equal(info.findings[2].severity, RESNET_NOTE);
@@ -264,7 +269,8 @@ static void a_model_can_be_saved_over_its_own_file(void **state) {
   plan_write(plan_path("own"), &file);
   resnet_model *model = open_path(plan_path("own"), NULL), *source = plan_open(&onnx, NULL);
   assert_int_equal(resnet_model_save(model, plan_path("own"), NULL), RESNET_OK);
-  plan_assert_same(model, source); /* it still maps the file that was there before */
+  /* it still maps the file that was there before */
+  plan_assert_same(model, source);
   buffer again = plan_read(plan_path("own"));
   assert_memory_equal(again.data, file.data, file.size);
   resnet_model_close(&model);
@@ -286,7 +292,7 @@ static void weights_must_have_been_kept(void **state) {
   resnet_model_close(&model);
 }
 
-/* ---- preprocessing ------------------------------------------------------------------------------------------- */
+/* ---- preprocessing ----------------------------------------------------------------- */
 
 static void preprocessing_stays_with_the_plan(void **state) {
   (void)state;
@@ -321,20 +327,23 @@ static void another_input_size_is_refused(void **state) {
   model = plan_open(&file, &options);
   resnet_model_close(&model);
   options.input_width = 9;
-  assert_int_equal(resnet_model_open_memory(file.data, file.size, &options, &model, &error), RESNET_ERROR_UNSUPPORTED);
+  assert_int_equal(resnet_model_open_memory(file.data, file.size, &options, &model, &error),
+                   RESNET_ERROR_UNSUPPORTED);
   assert_non_null(strstr(error.message, "8x8"));
   buffer_release(&onnx);
   buffer_release(&file);
 }
 
-/* ---- packed anew --------------------------------------------------------------------------------------------- */
+/* ---- packed anew ------------------------------------------------------------------- */
 
-static void assert_packed_anew(const buffer *file, const resnet_model_options *options, const buffer *onnx,
-                               const char *fragment) {
+static void assert_packed_anew(const buffer *file, const resnet_model_options *options,
+                               const buffer *onnx, const char *fragment) {
   resnet_model *model = plan_open(file, options), *source = plan_open(onnx, options);
   const char *notice = plan_info(model).notice;
-  if (!strstr(notice, fragment) || !strstr(notice, "packed anew")) fail_msg("'%s' lacks '%s'", notice, fragment);
-  for (uint32_t i = 0; i < model->plan.op_count; i++) assert_false(model->plan.ops[i].packed.mapped);
+  if (!strstr(notice, fragment) || !strstr(notice, "packed anew"))
+    fail_msg("'%s' lacks '%s'", notice, fragment);
+  for (uint32_t i = 0; i < model->plan.op_count; i++)
+    assert_false(model->plan.ops[i].packed.mapped);
   assert_same_model(source, model);
   /* saved again, it is as if compiled here */
   buffer fresh = plan_compile(onnx, options);
@@ -401,7 +410,8 @@ static void a_plan_keeps_the_batch_it_was_made_for(void **state) {
 
 static void packed_weights_of_another_order_do_not_pass(void **state) {
   (void)state;
-  /* the fingerprint is of what kernels make, so that it stands for their layout: it must not be empty or constant */
+  /* the fingerprint is of what kernels make, so that it stands for their layout: it must
+   * not be empty or constant */
   plan_key key;
   memory m;
   const plan_options options = {.batch = 1};
@@ -421,32 +431,38 @@ static void packed_weights_of_another_order_do_not_pass(void **state) {
   assert_non_null(strstr(why, key.cpu));
 }
 
-/* ---- limits and sharing -------------------------------------------------------------------------------------- */
+/* ---- limits and sharing ------------------------------------------------------------ */
 
 static void budgets_hold(void **state) {
   (void)state;
-  buffer onnx = plan_read(SOURCE_DIR "/models/cifar10-resnet20.onnx"), file = plan_compile(&onnx, NULL);
+  buffer onnx = plan_read(SOURCE_DIR "/models/cifar10-resnet20.onnx"),
+         file = plan_compile(&onnx, NULL);
   resnet_model_options options = defaults();
   resnet_model *model = NULL;
   resnet_error error;
   plan_write(plan_path("plan"), &file);
   options.max_memory_bytes = file.size / 2;
-  model = open_path(plan_path("plan"), &options); /* what is mapped does not count */
+  /* what is mapped does not count */
+  model = open_path(plan_path("plan"), &options);
   assert_true(model->memory->peak < file.size / 2);
   resnet_model_close(&model);
-  assert_int_equal(resnet_model_open_memory(file.data, file.size, &options, &model, &error), RESNET_ERROR_LIMIT);
+  assert_int_equal(resnet_model_open_memory(file.data, file.size, &options, &model, &error),
+                   RESNET_ERROR_LIMIT);
   assert_non_null(strstr(error.message, "max_memory_bytes"));
   options.max_memory_bytes = 0;
   options.max_file_bytes = file.size - 1;
-  assert_int_equal(resnet_model_open_memory(file.data, file.size, &options, &model, &error), RESNET_ERROR_LIMIT);
-  assert_int_equal(resnet_model_open(plan_path("plan"), &options, &model, &error), RESNET_ERROR_LIMIT);
+  assert_int_equal(resnet_model_open_memory(file.data, file.size, &options, &model, &error),
+                   RESNET_ERROR_LIMIT);
+  assert_int_equal(resnet_model_open(plan_path("plan"), &options, &model, &error),
+                   RESNET_ERROR_LIMIT);
   assert_non_null(strstr(error.message, "max_file_bytes"));
   assert_non_null(strstr(error.message, plan_path("plan")));
   buffer_release(&onnx);
   buffer_release(&file);
 }
 
-/* Kilobytes of `field` over all mappings of the file; -1 where the system does not tell. */
+/* Kilobytes of `field` over all mappings of the file; -1 where the system does not
+ * tell. */
 static long mapped_kilobytes(const char *path, const char *field) {
   char line[512];
   long sum = 0, value;
@@ -456,7 +472,8 @@ static long mapped_kilobytes(const char *path, const char *field) {
   while (fgets(line, sizeof line, maps)) {
     if (strchr(line, '-') && strchr(line, ' ') && strchr(line, '-') < strchr(line, ' '))
       ours = strstr(line, path) != NULL;
-    if (ours && strncmp(line, field, strlen(field)) == 0 && sscanf(line + strlen(field), ": %ld", &value) == 1)
+    if (ours && strncmp(line, field, strlen(field)) == 0 &&
+        sscanf(line + strlen(field), ": %ld", &value) == 1)
       sum += value;
   }
   fclose(maps);
@@ -465,7 +482,8 @@ static long mapped_kilobytes(const char *path, const char *field) {
 
 static void two_models_share_the_file(void **state) {
   (void)state;
-  buffer onnx = plan_read(SOURCE_DIR "/models/cifar10-resnet20.onnx"), file = plan_compile(&onnx, NULL);
+  buffer onnx = plan_read(SOURCE_DIR "/models/cifar10-resnet20.onnx"),
+         file = plan_compile(&onnx, NULL);
   plan_write(plan_path("shared"), &file);
   resnet_model *a = open_path(plan_path("shared"), NULL), *b = open_path(plan_path("shared"), NULL);
   plan_assert_same(a, b);
@@ -496,7 +514,8 @@ static uint8_t *map_shifted(const buffer *file, size_t shift, size_t *size) {
 
 static void a_borrowed_plan_is_used_in_place(void **state) {
   (void)state;
-  buffer onnx = plan_read(SOURCE_DIR "/models/cifar10-resnet20.onnx"), file = plan_compile(&onnx, NULL);
+  buffer onnx = plan_read(SOURCE_DIR "/models/cifar10-resnet20.onnx"),
+         file = plan_compile(&onnx, NULL);
   resnet_model *copied = plan_open(&file, NULL), *model = NULL;
   resnet_model_options options = defaults();
   resnet_error error;
@@ -505,14 +524,16 @@ static void a_borrowed_plan_is_used_in_place(void **state) {
   for (size_t shift = 0; shift <= 64; shift += 16) {
     uint8_t *bytes = map_shifted(&file, shift, &size);
     const bool aligned = shift % 64 == 0;
-    assert_int_equal(resnet_model_open_memory(bytes + shift, file.size, &options, &model, &error), RESNET_OK);
+    assert_int_equal(resnet_model_open_memory(bytes + shift, file.size, &options, &model, &error),
+                     RESNET_OK);
     assert_true((model->memory->peak < file.size / 2) == aligned);
     plan_assert_same(model, copied);
     resnet_model_close(&model);
     munmap(bytes, size);
   }
   /* an .onnx file is never needed after it was opened, whatever the option says */
-  assert_int_equal(resnet_model_open_memory(onnx.data, onnx.size, &options, &model, &error), RESNET_OK);
+  assert_int_equal(resnet_model_open_memory(onnx.data, onnx.size, &options, &model, &error),
+                   RESNET_OK);
   memset(onnx.data, 0, onnx.size);
   plan_assert_same(model, copied);
   resnet_model_close(&model);
@@ -529,7 +550,8 @@ static void gzip_of_a_plan_is_refused_by_name(void **state) {
   gzFile to = gzopen(plan_path("plan.gz"), "wb");
   assert_int_equal(gzwrite(to, file.data, (unsigned)file.size), file.size);
   assert_int_equal(gzclose(to), Z_OK);
-  assert_int_equal(resnet_model_open(plan_path("plan.gz"), NULL, &model, &error), RESNET_ERROR_UNSUPPORTED);
+  assert_int_equal(resnet_model_open(plan_path("plan.gz"), NULL, &model, &error),
+                   RESNET_ERROR_UNSUPPORTED);
   assert_non_null(strstr(error.message, "gunzip"));
   buffer packed = plan_read(plan_path("plan.gz"));
   plan_refuse(&packed, RESNET_ERROR_UNSUPPORTED, "gzip|gunzip");
@@ -538,7 +560,7 @@ static void gzip_of_a_plan_is_refused_by_name(void **state) {
   buffer_release(&file);
 }
 
-/* ---- saving that fails --------------------------------------------------------------------------------------- */
+/* ---- saving that fails ------------------------------------------------------------- */
 
 static size_t files_in_folder(void) {
   char path[128];
@@ -558,7 +580,8 @@ static void failed_saves_leave_nothing(void **state) {
   resnet_error error;
   const char *nowhere = "/nonexistent/folder/plan", *device = "/dev/null";
   assert_int_equal(resnet_model_save(model, nowhere, &error), RESNET_ERROR_IO);
-  assert_non_null(strstr(error.message, "/nonexistent/folder/plan: cannot be created: No such file"));
+  assert_non_null(
+      strstr(error.message, "/nonexistent/folder/plan: cannot be created: No such file"));
   assert_int_equal(resnet_model_save(model, device, &error), RESNET_ERROR_IO);
   assert_non_null(strstr(error.message, "no regular file"));
   (void)mkdir(plan_path("folder"), 0777);
@@ -613,7 +636,7 @@ static void new_files_have_ordinary_permissions(void **state) {
   buffer_release(&file);
 }
 
-/* ---- failing allocations ------------------------------------------------------------------------------------- */
+/* ---- failing allocations ----------------------------------------------------------- */
 
 typedef struct counter {
   size_t calls, fail_at, live;
@@ -640,12 +663,14 @@ static bool survive(size_t n, const buffer *file, const char *path) {
   resnet_error error;
   options.allocator = (resnet_allocator){&c, count_allocate, count_release};
   options.keep_weights = 1;
-  resnet_status status = file ? resnet_model_open_memory(file->data, file->size, &options, &model, &error)
-                              : resnet_model_open(path, &options, &model, &error);
+  resnet_status status =
+      file ? resnet_model_open_memory(file->data, file->size, &options, &model, &error)
+           : resnet_model_open(path, &options, &model, &error);
   if (status == RESNET_OK) status = resnet_model_save(model, plan_path("survivor"), &error);
   resnet_model_close(&model);
   assert_int_equal(c.live, 0);
-  if (status != RESNET_OK && status != RESNET_ERROR_MEMORY) fail_msg("allocation %zu: %s", n, error.message);
+  if (status != RESNET_OK && status != RESNET_ERROR_MEMORY)
+    fail_msg("allocation %zu: %s", n, error.message);
   assert_int_equal(status == RESNET_ERROR_MEMORY, c.calls >= n);
   return c.calls < n;
 }

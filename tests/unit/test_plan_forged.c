@@ -1,4 +1,5 @@
-/* Plan files from somebody who means harm, or from a bad disk: each ends in a named error. */
+/* Plan files from somebody who means harm, or from a bad disk: each ends in a named
+ * error. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,14 +41,15 @@ static buffer copy_of(const buffer *from, size_t size) {
   return copy;
 }
 
-/* ---- damage -------------------------------------------------------------------------------------------------- */
+/* ---- damage ------------------------------------------------------------------------ */
 
 static void every_prefix_is_refused(void **state) {
   (void)state;
   for (size_t size = 0; size < good.size; size++) {
     buffer cut = copy_of(&good, size);
     if (!cut.data) cut.data = malloc(1);
-    plan_refuse(&cut, RESNET_ERROR_FORMAT, size >= PLAN_MAGIC_SIZE ? "truncated|fetch it again" : "");
+    plan_refuse(&cut, RESNET_ERROR_FORMAT,
+                size >= PLAN_MAGIC_SIZE ? "truncated|fetch it again" : "");
     buffer_release(&cut);
   }
 }
@@ -69,15 +71,19 @@ static void every_flipped_byte_of_the_front_is_refused(void **state) {
     resnet_error error;
     const uint8_t bit = (uint8_t)(1U << i % 8);
     good.data[i] ^= bit;
-    const resnet_status status = resnet_model_open_memory(good.data, good.size, NULL, &model, &error);
+    const resnet_status status =
+        resnet_model_open_memory(good.data, good.size, NULL, &model, &error);
     good.data[i] ^= bit;
     if (status == RESNET_OK) fail_msg("byte %zu may be anything", i);
-    if (status != RESNET_ERROR_FORMAT && status != RESNET_ERROR_UNSUPPORTED) fail_msg("%s", error.message);
-    if (i >= sizeof h && !strstr(error.message, "checksum")) fail_msg("byte %zu: %s", i, error.message);
+    if (status != RESNET_ERROR_FORMAT && status != RESNET_ERROR_UNSUPPORTED)
+      fail_msg("%s", error.message);
+    if (i >= sizeof h && !strstr(error.message, "checksum"))
+      fail_msg("byte %zu: %s", i, error.message);
   }
 }
 
-/* Flip one bit of each float of [start,end): it is refused, or lies between blobs, where nothing reads it. */
+/* Flip one bit of each float of [start,end): it is refused, or lies between blobs, where
+ * nothing reads it. */
 static size_t count_refused(size_t start, size_t end) {
   size_t refused = 0;
   for (size_t i = start; i < end; i += 4) {
@@ -86,7 +92,8 @@ static size_t count_refused(size_t start, size_t end) {
     const size_t at = i + i / 4 % 4;
     const uint8_t bit = (uint8_t)(1U << i / 16 % 8);
     good.data[at] ^= bit;
-    const resnet_status status = resnet_model_open_memory(good.data, good.size, NULL, &model, &error);
+    const resnet_status status =
+        resnet_model_open_memory(good.data, good.size, NULL, &model, &error);
     good.data[at] ^= bit;
     resnet_model_close(&model);
     if (status == RESNET_OK) continue;
@@ -104,7 +111,8 @@ static void flipped_weights_are_refused(void **state) {
   for (uint32_t i = 0; i < plan_info(model).op_count; i++) {
     resnet_op op = {.struct_size = sizeof op};
     assert_int_equal(resnet_plan_op(model, i, &op, NULL), RESNET_OK);
-    if (strcmp(op.kernel, "affine") != 0 && !strstr(op.detail, "groups 4")) packed += op.weights_bytes / 4;
+    if (strcmp(op.kernel, "affine") != 0 && !strstr(op.detail, "groups 4"))
+      packed += op.weights_bytes / 4;
     floats += op.weights_bytes / 4;
   }
   resnet_model_close(&model);
@@ -136,7 +144,8 @@ static void damage_in_a_large_net_is_found(void **state) {
   plan_assert_same(source, model);
   resnet_model_close(&source);
   resnet_model_close(&model);
-  for (size_t i = 0; i < 4; i++) { /* the first convolution's, both layers', the last byte but the gap */
+  /* the first convolution's, both layers', the last byte but the gap */
+  for (size_t i = 0; i < 4; i++) {
     const size_t at = p.packed + (p.weights - p.packed - 64) / 3 * i;
     file.data[at] ^= 0x80;
     plan_refuse(&file, RESNET_ERROR_FORMAT, "checksum|packed weights");
@@ -156,7 +165,8 @@ static void damaged_weights_are_not_saved_nor_packed(void **state) {
   assert_int_equal(resnet_model_save(model, plan_path("bad"), &error), RESNET_ERROR_FORMAT);
   assert_non_null(strstr(error.message, "checksum"));
   resnet_model_close(&model);
-  bad.data[p.key] ^= 1; /* packed anew: with a new crc only, so that the weights stay damaged */
+  /* packed anew: with a new crc only, so that the weights stay damaged */
+  bad.data[p.key] ^= 1;
   plan_header h;
   memcpy(&h, bad.data, sizeof h);
   h.crc = plan_front_crc(bad.data, (size_t)h.front_size);
@@ -179,7 +189,7 @@ static void weights_that_are_not_finite_are_refused(void **state) {
   }
 }
 
-/* ---- the checksum -------------------------------------------------------------------------------------------- */
+/* ---- the checksum ------------------------------------------------------------------ */
 
 static void checksums_see_flips_and_swaps(void **state) {
   (void)state;
@@ -193,7 +203,8 @@ static void checksums_see_flips_and_swaps(void **state) {
       assert_true(plan_checksum(words, BYTES) != sum);
       words[i] ^= UINT64_C(1) << bit;
     }
-  for (size_t i = 1; i < WORDS; i += 3) { /* two signs, two words, at any distance */
+  /* two signs, two words, at any distance */
+  for (size_t i = 1; i < WORDS; i += 3) {
     words[0] ^= UINT64_C(1) << 63;
     words[i] ^= UINT64_C(1) << 63;
     assert_true(plan_checksum(words, BYTES) != sum);
@@ -206,11 +217,12 @@ static void checksums_see_flips_and_swaps(void **state) {
     words[i] = words[0];
     words[0] = first;
   }
-  for (size_t size = BYTES - 64; size < BYTES; size++) assert_true(plan_checksum(words, size) != sum);
+  for (size_t size = BYTES - 64; size < BYTES; size++)
+    assert_true(plan_checksum(words, size) != sum);
   assert_true(plan_checksum(words, BYTES) == sum);
 }
 
-/* ---- the header ---------------------------------------------------------------------------------------------- */
+/* ---- the header -------------------------------------------------------------------- */
 
 /* The good file with `number` of `bytes` bytes at `at`, and right checksums. */
 static buffer forge(size_t at, uint64_t number, size_t bytes) {
@@ -220,7 +232,8 @@ static buffer forge(size_t at, uint64_t number, size_t bytes) {
   return file;
 }
 
-static void refuse_forged(size_t at, uint64_t number, size_t bytes, resnet_status status, const char *fragments) {
+static void refuse_forged(size_t at, uint64_t number, size_t bytes, resnet_status status,
+                          const char *fragments) {
   buffer file = forge(at, number, bytes);
   plan_refuse(&file, status, fragments);
   buffer_release(&file);
@@ -229,7 +242,8 @@ static void refuse_forged(size_t at, uint64_t number, size_t bytes, resnet_statu
 static void forged_headers_are_refused(void **state) {
   (void)state;
   refuse_forged(8, 0x04030201, 4, RESNET_ERROR_UNSUPPORTED, "byte order|compile the plan here");
-  refuse_forged(12, PLAN_FORMAT + 1, 4, RESNET_ERROR_UNSUPPORTED, "newer library|format is 3|reads 2");
+  refuse_forged(12, PLAN_FORMAT + 1, 4, RESNET_ERROR_UNSUPPORTED,
+                "newer library|format is 3|reads 2");
   refuse_forged(12, PLAN_FORMAT - 1, 4, RESNET_ERROR_UNSUPPORTED, "older library");
   refuse_forged(16, good.size + 1, 8, RESNET_ERROR_FORMAT, "truncated");
   refuse_forged(16, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "truncated");
@@ -257,7 +271,8 @@ static void forged_tables_are_refused(void **state) {
   refuse_forged(p.key + 8, 0, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 12, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 12, 96, 4, RESNET_ERROR_FORMAT, "key");
-  refuse_forged(p.key + 16, 0x1b, 1, RESNET_ERROR_FORMAT, "key"); /* a terminal would obey it */
+  /* a terminal would obey it */
+  refuse_forged(p.key + 16, 0x1b, 1, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.sums - 4, 0, 4, RESNET_ERROR_FORMAT, "table of weights");
   refuse_forged(p.sums - 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "table of weights");
   refuse_forged(p.ops, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "table of packed");
@@ -265,12 +280,25 @@ static void forged_tables_are_refused(void **state) {
   refuse_forged(p.ops + 8, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "table of packed");
   refuse_forged(p.ops + 8, UINT64_MAX - 63, 8, RESNET_ERROR_FORMAT, "table of packed");
   refuse_forged(p.ops + 8, good.size, 8, RESNET_ERROR_FORMAT, "sections");
-  refuse_forged(p.ops + 8, 64, 8, RESNET_ERROR_FORMAT, "sections"); /* the input packs nothing */
+  /* the input packs nothing */
+  refuse_forged(p.ops + 8, 64, 8, RESNET_ERROR_FORMAT, "sections");
 }
 
-/* ---- the graph ----------------------------------------------------------------------------------------------- */
+/* ---- the graph --------------------------------------------------------------------- */
 
-enum { CONV, DEPTHWISE, AFFINE, ADD, OPTION_A, MAX_POOL, AVERAGE_POOL, GLOBAL_POOL, LINEAR, SOFTMAX, PLACES };
+enum {
+  CONV,
+  DEPTHWISE,
+  AFFINE,
+  ADD,
+  OPTION_A,
+  MAX_POOL,
+  AVERAGE_POOL,
+  GLOBAL_POOL,
+  LINEAR,
+  SOFTMAX,
+  PLACES
+};
 
 /* Index of the node that stands for each of these. */
 static void find_places_in(const graph *g, uint32_t places[PLACES]) {
@@ -289,7 +317,8 @@ static void find_places_in(const graph *g, uint32_t places[PLACES]) {
   }
 }
 
-/* Write a changed graph over that of a copy of the file; it keeps its size as long as no text changes it. */
+/* Write a changed graph over that of a copy of the file; it keeps its size as long as no
+ * text changes it. */
 static void refuse_graph(const buffer *from, const graph *g, const char *fragments) {
   buffer file = copy_of(from, from->size);
   plan_header h;
@@ -310,19 +339,20 @@ static graph read_graph(const buffer *from) {
   resnet_error error;
   memory_init(&graph_memory, NULL, 0);
   memcpy(&h, from->data, sizeof h);
-  if (plan_graph_read(&g, &graph_memory, from->data + sizeof h, (size_t)h.graph_size, &error) != RESNET_OK)
+  if (plan_graph_read(&g, &graph_memory, from->data + sizeof h, (size_t)h.graph_size, &error) !=
+      RESNET_OK)
     fail_msg("%s", error.message);
   return g;
 }
 
 /* Set one field of a copy of node `place` to `value`; the graph must then be refused. */
-#define NODE(place, field, value, fragments)                                                                           \
-  do {                                                                                                                 \
-    graph_node *n = &g.nodes[places[place]];                                                                           \
-    const graph_node before = *n;                                                                                      \
-    n->field = (value);                                                                                                \
-    refuse_graph(from, &g, fragments);                                                                                 \
-    *n = before;                                                                                                       \
+#define NODE(place, field, value, fragments)                                                       \
+  do {                                                                                             \
+    graph_node *n = &g.nodes[places[place]];                                                       \
+    const graph_node before = *n;                                                                  \
+    n->field = (value);                                                                            \
+    refuse_graph(from, &g, fragments);                                                             \
+    *n = before;                                                                                   \
   } while (0)
 
 static void forged_nodes_are_refused(void **state) {
@@ -389,20 +419,20 @@ static void forged_nodes_are_refused(void **state) {
   graph_release(&g);
 }
 
-#define GRAPH(field, value, fragments)                                                                                 \
-  do {                                                                                                                 \
-    const graph before = g;                                                                                            \
-    g.field = (value);                                                                                                 \
-    refuse_graph(from, &g, fragments);                                                                                 \
-    g = before;                                                                                                        \
+#define GRAPH(field, value, fragments)                                                             \
+  do {                                                                                             \
+    const graph before = g;                                                                        \
+    g.field = (value);                                                                             \
+    refuse_graph(from, &g, fragments);                                                             \
+    g = before;                                                                                    \
   } while (0)
 
-#define BLOCK(index, field, value, fragments)                                                                          \
-  do {                                                                                                                 \
-    const graph_block before = g.blocks[index];                                                                        \
-    g.blocks[index].field = (value);                                                                                   \
-    refuse_graph(from, &g, fragments);                                                                                 \
-    g.blocks[index] = before;                                                                                          \
+#define BLOCK(index, field, value, fragments)                                                      \
+  do {                                                                                             \
+    const graph_block before = g.blocks[index];                                                    \
+    g.blocks[index].field = (value);                                                               \
+    refuse_graph(from, &g, fragments);                                                             \
+    g.blocks[index] = before;                                                                      \
   } while (0)
 
 static void forged_graphs_are_refused(void **state) {
@@ -500,13 +530,15 @@ static void forged_gates_and_borders_are_refused(void **state) {
   graph_release(&g);
 }
 
-/* Borders that reflect are less wide than what they reflect, on each side: 7 pixels of 8 may be. */
+/* Borders that reflect are less wide than what they reflect, on each side: 7 pixels of 8
+ * may be. */
 static void reflected_borders_are_less_wide_than_the_picture(void **state) {
   (void)state;
   resnet_error error;
   graph g = read_graph(&gated);
-  uint32_t *pads[] = {&g.nodes[GATED_REFLECT].window.pad_top, &g.nodes[GATED_REFLECT].window.pad_left,
-                      &g.nodes[GATED_REFLECT].window.pad_bottom, &g.nodes[GATED_REFLECT].window.pad_right};
+  uint32_t *pads[] = {
+      &g.nodes[GATED_REFLECT].window.pad_top, &g.nodes[GATED_REFLECT].window.pad_left,
+      &g.nodes[GATED_REFLECT].window.pad_bottom, &g.nodes[GATED_REFLECT].window.pad_right};
   for (size_t i = 0; i < 4; i++)
     for (uint32_t width = 7; width <= 8; width++) {
       graph_node *pad = &g.nodes[GATED_REFLECT];
@@ -515,7 +547,8 @@ static void reflected_borders_are_less_wide_than_the_picture(void **state) {
       *pads[i] = width;
       assert_int_equal(plan_graph_check(&g, &error), RESNET_ERROR_FORMAT);
       const bool at_the_pad = strstr(error.message, "its borders do not give its shape") != NULL;
-      assert_int_equal(at_the_pad, width == 8); /* else it is the convolution behind, which has not grown along */
+      /* else it is the convolution behind, which has not grown along */
+      assert_int_equal(at_the_pad, width == 8);
       *pad = before;
     }
   graph_release(&g);
@@ -531,13 +564,15 @@ static void forged_gates_in_blocks_are_refused(void **state) {
   BLOCK(1, shortcut, RESNET_SHORTCUT_POOL, "does not pool");
   BLOCK(0, source, GATED_REFLECT, "source");
   BLOCK(1, source, GATED_STEM, "source");
-  NODE(GATED_SQUEEZE, input[0], GATED_STEM, "branches"); /* a gate of the block's source, not of what is scaled */
+  /* a gate of the block's source, not of what is scaled */
+  NODE(GATED_SQUEEZE, input[0], GATED_STEM, "branches");
   NODE(GATED_SQUEEZE_2, input[0], GATED_CONSTANT, "branches");
   NODE(GATED_EXPAND, block, RESNET_NO_INDEX, "branches");
   NODE(GATED_CHANNELS, block, 0, "branches");
   NODE(GATED_SIGMOID, block, RESNET_NO_INDEX, "branches");
   NODE(GATED_SCALE, block, 1, "branches");
-  const uint32_t shortcut = g.nodes[GATED_ADD].input[1]; /* the branch that is gated is the residual one */
+  /* the branch that is gated is the residual one */
+  const uint32_t shortcut = g.nodes[GATED_ADD].input[1];
   g.nodes[GATED_ADD].input[1] = g.nodes[GATED_ADD].input[0];
   g.nodes[GATED_ADD].input[0] = shortcut;
   refuse_graph(from, &g, "branches");
@@ -571,8 +606,10 @@ static void forged_counts_and_texts_are_refused(void **state) {
       if (field == 3 && counts[i] == 0) continue;
       refuse_forged(graph_at + 4 * field, counts[i], 4, RESNET_ERROR_FORMAT, "");
     }
-  refuse_forged(graph_at + 24, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "not well-formed"); /* the name's length */
-  refuse_forged(graph_at + 28, 0, 1, RESNET_ERROR_FORMAT, "not well-formed");          /* a NUL in it */
+  /* the name's length */
+  refuse_forged(graph_at + 24, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "not well-formed");
+  /* a NUL in it */
+  refuse_forged(graph_at + 28, 0, 1, RESNET_ERROR_FORMAT, "not well-formed");
 }
 
 int main(void) {

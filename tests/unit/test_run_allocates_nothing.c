@@ -1,4 +1,5 @@
-/* resnet_run must not allocate: every malloc and its kin of the process is counted, XNNPACK's and the system's too. */
+/* resnet_run must not allocate: every malloc and its kin of the process is counted,
+ * XNNPACK's and the system's too. */
 #include "malloc_watch.h"
 
 #include <stdio.h>
@@ -38,7 +39,8 @@ static void run_session(resnet_session *session, const resnet_model_info *info, 
   assert_true(input && scores);
   for (int round = 0; round < 2; round++) {
     watch_start(0);
-    const resnet_status nchw = resnet_run(session, input, RESNET_LAYOUT_NCHW, pictures, scores, &error);
+    const resnet_status nchw =
+        resnet_run(session, input, RESNET_LAYOUT_NCHW, pictures, scores, &error);
     const resnet_status nhwc = resnet_run(session, input, RESNET_LAYOUT_NHWC, 1, scores, &error);
     const resnet_status refused = resnet_run(session, NULL, RESNET_LAYOUT_NHWC, 1, scores, &error);
     assert_int_equal(stop_counting(), 0);
@@ -56,7 +58,8 @@ static void ignore(void *user, const resnet_response *response) {
 }
 
 /* Runs a model, as it is and under observation, and tells which kernels it has. */
-static unsigned run_counted(size_t index, resnet_conv conv, uint32_t threads, uint32_t batch, size_t pictures) {
+static unsigned run_counted(size_t index, resnet_conv conv, uint32_t threads, uint32_t batch,
+                            size_t pictures) {
   resnet_session *session = NULL;
   resnet_session_options how;
   resnet_model_options options;

@@ -1,6 +1,6 @@
-/* resnet_run asks the kernel for no file, no connection and no program, and prints nothing: in a child process a filter
- * (seccomp) that ends it at any such call is laid on all its threads once the session is open. Skips where the kernel
- * takes no filters. */
+/* resnet_run asks the kernel for no file, no connection and no program, and prints
+ * nothing: in a child process a filter (seccomp) that ends it at any such call is laid on
+ * all its threads once the session is open. Skips where the kernel takes no filters. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,8 @@ enum { CANNOT_FILTER = 77, FAILED = 1 };
 
 #if defined(FILTERED)
 
-/* Where every way to a file, another process or the network begins, and where printing does. */
+/* Where every way to a file, another process or the network begins, and where printing
+ * does. */
 static const uint32_t forbidden[] = {
 #ifdef SYS_openat2
     SYS_openat2,
@@ -48,11 +49,15 @@ enum { FORBIDDEN = sizeof forbidden / sizeof *forbidden };
 static int forbid_opening(void) {
   struct sock_filter program[FORBIDDEN + 5];
   uint16_t at = 0;
-  program[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-  program[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, FORBIDDEN + 2);
-  program[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+  program[at++] =
+      (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+  program[at++] =
+      (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, FORBIDDEN + 2);
+  program[at++] =
+      (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
   for (uint8_t i = 0; i < FORBIDDEN; i++)
-    program[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, forbidden[i], (uint8_t)(FORBIDDEN - i), 0);
+    program[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, forbidden[i],
+                                                 (uint8_t)(FORBIDDEN - i), 0);
   program[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
   program[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
   const struct sock_fprog filter = {at, program};
@@ -64,7 +69,7 @@ static int forbid_opening(void) {
 static int forbid_opening(void) { return 0; }
 #endif
 
-/* ---- in the child: its exit status ---------------------------------------------------------------------------- */
+/* ---- in the child: its exit status ------------------------------------------------- */
 
 typedef struct task {
   const char *path;
@@ -99,12 +104,13 @@ static int run_filtered(const void *argument) {
   resnet_prediction best;
   if (!input || !scores) return FAILED;
   if (!forbid_opening()) return CANNOT_FILTER;
-  int good = resnet_run(session, input, RESNET_LAYOUT_NCHW, t->pictures, scores, &error) == RESNET_OK &&
-             resnet_run(session, input, RESNET_LAYOUT_NHWC, 1, scores, &error) == RESNET_OK &&
-             resnet_run(session, NULL, RESNET_LAYOUT_NHWC, 1, scores, &error) == RESNET_ERROR_ARGUMENT &&
-             resnet_classify(session, &image, 1, 1, &best, &error) == RESNET_OK &&
-             resnet_session_observe(session, ignore_response, NULL, &error) == RESNET_OK &&
-             resnet_run(session, input, RESNET_LAYOUT_NCHW, t->pictures, scores, &error) == RESNET_OK;
+  int good =
+      resnet_run(session, input, RESNET_LAYOUT_NCHW, t->pictures, scores, &error) == RESNET_OK &&
+      resnet_run(session, input, RESNET_LAYOUT_NHWC, 1, scores, &error) == RESNET_OK &&
+      resnet_run(session, NULL, RESNET_LAYOUT_NHWC, 1, scores, &error) == RESNET_ERROR_ARGUMENT &&
+      resnet_classify(session, &image, 1, 1, &best, &error) == RESNET_OK &&
+      resnet_session_observe(session, ignore_response, NULL, &error) == RESNET_OK &&
+      resnet_run(session, input, RESNET_LAYOUT_NCHW, t->pictures, scores, &error) == RESNET_OK;
   free(input);
   free(scores);
   resnet_session_close(&session);
@@ -118,7 +124,7 @@ static int open_filtered(const void *argument) {
   return open(argument, O_RDONLY) >= 0 ? 0 : FAILED;
 }
 
-/* ---- in the parent -------------------------------------------------------------------------------------------- */
+/* ---- in the parent ----------------------------------------------------------------- */
 
 /* As waitpid gives it. Skips the test where no filter is taken. */
 static int run_in_child(int (*function)(const void *), const void *argument) {
@@ -129,7 +135,8 @@ static int run_in_child(int (*function)(const void *), const void *argument) {
   if (child == 0) _exit(function(argument));
   while (waitpid(child, &status, 0) < 0) assert_int_equal(errno, EINTR);
   if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT_FILTER) {
-    print_message("the kernel takes no seccomp filter, or the test knows none for this processor\n");
+    print_message(
+        "the kernel takes no seccomp filter, or the test knows none for this processor\n");
     skip();
   }
   return status;

@@ -1,5 +1,6 @@
-/* What resnet_run asks of the system: waiting for its threads, and nothing else. It opens no file, maps no memory,
- * writes nothing. A child process forbids itself all other calls once its session is open, then runs. */
+/* What resnet_run asks of the system: waiting for its threads, and nothing else. It opens
+ * no file, maps no memory, writes nothing. A child process forbids itself all other calls
+ * once its session is open, then runs. */
 #define _DEFAULT_SOURCE /* syscall */
 
 #include <signal.h>
@@ -22,12 +23,13 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* Waiting for threads and waking them, yielding to them, the time (where it is a system call at all), the end. */
+/* Waiting for threads and waking them, yielding to them, the time (where it is a system
+ * call at all), the end. */
 #ifndef __NR_clock_gettime64
 #define __NR_clock_gettime64 __NR_clock_gettime
 #endif
-static const uint32_t allowed[] = {__NR_futex, __NR_sched_yield, __NR_clock_gettime, __NR_clock_gettime64,
-                                   __NR_exit_group};
+static const uint32_t allowed[] = {__NR_futex, __NR_sched_yield, __NR_clock_gettime,
+                                   __NR_clock_gettime64, __NR_exit_group};
 
 enum { ALLOWED = sizeof allowed / sizeof *allowed, FORBIDDEN_EXIT = 3 };
 
@@ -45,9 +47,11 @@ static void on_forbidden(int number, siginfo_t *info, void *context) {
 static bool forbid_the_rest(void) {
   struct sock_filter filter[ALLOWED + 3];
   size_t count = 0;
-  filter[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+  filter[count++] =
+      (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
   for (size_t i = 0; i < ALLOWED; i++)
-    filter[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], (uint8_t)(ALLOWED - i), 0);
+    filter[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i],
+                                                   (uint8_t)(ALLOWED - i), 0);
   filter[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP);
   filter[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
   struct sock_fprog program = {(unsigned short)count, filter};
@@ -70,14 +74,18 @@ _Noreturn static void run_confined(size_t index, uint32_t threads, bool misbehav
   resnet_model *model = plan_open(&file, NULL);
   const resnet_model_info info = plan_info(model);
   const size_t floats = (size_t)info.input_channels * info.input_height * info.input_width;
-  float *input = calloc(PICTURES * floats, sizeof *input), *scores = calloc(PICTURES * info.classes, sizeof *scores);
-  if (resnet_session_open(model, &options, &session, NULL) != RESNET_OK || !input || !scores) _exit(EXIT_FAILED);
+  float *input = calloc(PICTURES * floats, sizeof *input),
+        *scores = calloc(PICTURES * info.classes, sizeof *scores);
+  if (resnet_session_open(model, &options, &session, NULL) != RESNET_OK || !input || !scores)
+    _exit(EXIT_FAILED);
   if (!forbid_the_rest()) _exit(EXIT_NO_FILTER);
   bool good = true;
   for (int round = 0; round < 3; round++) {
-    good = good && resnet_run(session, input, RESNET_LAYOUT_NCHW, PICTURES, scores, NULL) == RESNET_OK;
+    good =
+        good && resnet_run(session, input, RESNET_LAYOUT_NCHW, PICTURES, scores, NULL) == RESNET_OK;
     good = good && resnet_run(session, input, RESNET_LAYOUT_NHWC, 1, scores, NULL) == RESNET_OK;
-    good = good && resnet_run(session, NULL, RESNET_LAYOUT_NHWC, 1, scores, NULL) == RESNET_ERROR_ARGUMENT;
+    good = good &&
+           resnet_run(session, NULL, RESNET_LAYOUT_NHWC, 1, scores, NULL) == RESNET_ERROR_ARGUMENT;
   }
   if (misbehave) (void)syscall(__NR_getppid);
   (void)syscall(__NR_exit_group, good ? EXIT_RAN : EXIT_FAILED);
@@ -103,7 +111,8 @@ static int confine(size_t index, uint32_t threads, bool misbehave, long *call) {
 
 static int share_a_page(void **state) {
   (void)state;
-  void *page = mmap(NULL, sizeof *forbidden, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void *page =
+      mmap(NULL, sizeof *forbidden, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return -1;
   forbidden = page;
   return 0;
@@ -122,7 +131,8 @@ static void run_asks_nothing_of_the_system(void **state) {
     for (uint32_t threads = 1; threads <= 2; threads++) {
       long call;
       const int end = confine(i, threads, false, &call);
-      if (end == FORBIDDEN_EXIT) fail_msg("file %zu, %u threads: system call %ld", i, threads, call);
+      if (end == FORBIDDEN_EXIT)
+        fail_msg("file %zu, %u threads: system call %ld", i, threads, call);
       assert_int_equal(end, EXIT_RAN);
     }
 }
@@ -137,7 +147,8 @@ int main(void) {
 #else
 static void run_asks_nothing_of_the_system(void **state) {
   (void)state;
-  print_message("skipped: needs Linux, and a process whose every call is the library's (sanitizers make their own)\n");
+  print_message("skipped: needs Linux, and a process whose every call is the library's (sanitizers "
+                "make their own)\n");
   skip();
 }
 

@@ -1,4 +1,5 @@
-/* A session whose threads the system does not start is refused, and does not wait for them. */
+/* A session whose threads the system does not start is refused, and does not wait for
+ * them. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,10 +14,12 @@
 #include <cmocka.h>
 
 #if !defined(SANITIZED)
-static atomic_int threads_left; /* that may still be started; those that end are not given back */
+/* that may still be started; those that end are not given back */
+static atomic_int threads_left;
 
 /* This program's own, the library's and pthreadpool's. */
-int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                   void *argument) {
   int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
   void *found = dlsym(RTLD_NEXT, "pthread_create");
   memcpy(&real, &found, sizeof real);

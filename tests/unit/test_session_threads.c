@@ -1,5 +1,5 @@
-/* One model, eight threads with a session each, at once: the same bits as one thread alone. And what threads cost that
- * have nothing to do. */
+/* One model, eight threads with a session each, at once: the same bits as one thread
+ * alone. And what threads cost that have nothing to do. */
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -16,7 +16,8 @@ static const char *const model_path = SOURCE_DIR "/tests/models/resnet8_option_a
 typedef struct worker {
   const resnet_model *model;
   uint32_t threads, batch; /* of its session */
-  bool keeps;              /* its session from round to round, while others open and close theirs */
+  /* its session from round to round, while others open and close theirs */
+  bool keeps;
   resnet_session *session;
   float input[PICTURES * MAX_FLOATS];
   float expected[PICTURES * MAX_CLASSES], scores[PICTURES * MAX_CLASSES];
@@ -38,8 +39,10 @@ static resnet_status run(worker *w, float *scores) {
   resnet_session_options_init(&options);
   options.threads = w->threads;
   options.batch = w->batch;
-  resnet_status status = w->session ? RESNET_OK : resnet_session_open(w->model, &options, &w->session, NULL);
-  if (status == RESNET_OK) status = resnet_run(w->session, w->input, RESNET_LAYOUT_NCHW, PICTURES, scores, NULL);
+  resnet_status status =
+      w->session ? RESNET_OK : resnet_session_open(w->model, &options, &w->session, NULL);
+  if (status == RESNET_OK)
+    status = resnet_run(w->session, w->input, RESNET_LAYOUT_NCHW, PICTURES, scores, NULL);
   if (!w->keeps) resnet_session_close(&w->session);
   return status;
 }
@@ -73,12 +76,14 @@ static void check_model(const buffer *file) {
   assert_in_range(info.input_channels * info.input_height * info.input_width, 1, MAX_FLOATS);
   for (uint32_t i = 0; i < THREADS; i++) {
     expect(&workers[i], model, i);
-    workers[i].threads = i % 4 == 1 ? 2 : 1; /* more would spend the time waiting for a CPU */
+    /* more would spend the time waiting for a CPU */
+    workers[i].threads = i % 4 == 1 ? 2 : 1;
     workers[i].batch = 1 + i % 3;
     workers[i].keeps = i % 4 < 2;
   }
   assert_memory_not_equal(workers[0].expected, workers[1].expected, sizeof workers[0].expected);
-  for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+  for (int i = 0; i < THREADS; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
   for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
   for (int i = 0; i < THREADS; i++) {
     assert_int_equal(workers[i].status, RESNET_OK);
@@ -125,7 +130,8 @@ static double now(clockid_t clock) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Return the CPU time of all threads of this process while this one sleeps, as a share of the time that passes. */
+/* Return the CPU time of all threads of this process while this one sleeps, as a share of
+ * the time that passes. */
 static double cpu_while_asleep(long milliseconds) {
   const struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
   const double cpu = now(CLOCK_PROCESS_CPUTIME_ID), begin = now(CLOCK_MONOTONIC);
@@ -133,7 +139,8 @@ static double cpu_while_asleep(long milliseconds) {
   return (now(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (now(CLOCK_MONOTONIC) - begin);
 }
 
-/* A worker that waits awake takes the whole of a CPU; one that spins for a million iterations takes a quarter of it here. */
+/* A worker that waits awake takes the whole of a CPU; one that spins for a million
+ * iterations takes a quarter of it here. */
 static const double idle_share = 0.05;
 
 static void run_some(resnet_session *session, int count) {
@@ -152,11 +159,13 @@ static void a_session_without_work_costs_no_cpu(void **state) {
   assert_int_equal(resnet_model_open(model_path, NULL, &model, NULL), RESNET_OK);
   assert_int_equal(resnet_session_open(model, &options, &session, NULL), RESNET_OK);
   assert_true(cpu_while_asleep(500) < idle_share); /* as opened */
-  for (int frame = 0; frame < 5; frame++) {        /* as from a camera: no spinning between images */
+  /* as from a camera: no spinning between images */
+  for (int frame = 0; frame < 5; frame++) {
     run_some(session, 1);
     assert_true(cpu_while_asleep(100) < idle_share);
   }
-  run_some(session, 20); /* back to back, the threads stay awake for the next run, but not forever */
+  /* back to back, the threads stay awake for the next run, but not forever */
+  run_some(session, 20);
   (void)cpu_while_asleep(500);
   assert_true(cpu_while_asleep(500) < idle_share);
   resnet_session_close(&session);

@@ -1,7 +1,8 @@
 """The build back end (PEP 517): scikit-build-core, with what it lacks before and after.
 
-Before it builds a wheel, XNNPACK has to be there: see `dependencies`. After it, auditwheel puts the shared libraries
-that a plain Linux does not have into the wheel and names the oldest glibc that it runs with.
+Before it builds a wheel, XNNPACK has to be there: see `dependencies`. After it,
+auditwheel puts the shared libraries that a plain Linux does not have into the wheel and
+names the oldest glibc that it runs with.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ Settings = dict[str, Any]
 
 
 def build_wheel(
-    wheel_directory: str, config_settings: Settings | None = None, metadata_directory: str | None = None
+    wheel_directory: str,
+    config_settings: Settings | None = None,
+    metadata_directory: str | None = None,
 ) -> str:
     """Build a wheel that can be given away, and return its name."""
     settings = {**(config_settings or {}), "cmake.define.RESNET_DEPS": str(dependencies())}
@@ -56,8 +59,9 @@ def build_wheel(
 def dependencies() -> Path:
     """The folder that tools/deps filled, which is filled now where it has to be.
 
-    The environment variable LIBRESNET_DEPS names another one. With RESNET_SYSTEM_XNNPACK=1 CMake looks for the libraries
-    in the system and in CMAKE_PREFIX_PATH.
+    The environment variable LIBRESNET_DEPS names another one. With
+    RESNET_SYSTEM_XNNPACK=1 CMake looks for the libraries in the system and in
+    CMAKE_PREFIX_PATH.
     """
     named = os.environ.get("LIBRESNET_DEPS")
     if named:
@@ -65,10 +69,19 @@ def dependencies() -> Path:
             stop(f"LIBRESNET_DEPS={named}: no folder that tools/deps filled (it has no prefix/lib)")
         return Path(named).absolute()
     folder = tree() / "build" / "deps"
-    there = all((folder / name).exists() for name in ("prefix/lib/libXNNPACK.a", "zip/lib/libzip.a"))
+    there = all(
+        (folder / name).exists() for name in ("prefix/lib/libXNNPACK.a", "zip/lib/libzip.a")
+    )
     if not there and os.environ.get("RESNET_SYSTEM_XNNPACK") != "1":
-        say(f"running {tree() / 'tools' / 'deps'}, since XNNPACK or libzip is not in {folder}: this takes minutes")
-        if subprocess.run(["bash", str(tree() / "tools" / "deps"), "wheel"], check=False).returncode != 0:
+        say(
+            f"running {tree() / 'tools' / 'deps'}, since XNNPACK or libzip is not in {folder}: this takes minutes"
+        )
+        if (
+            subprocess.run(
+                ["bash", str(tree() / "tools" / "deps"), "wheel"], check=False
+            ).returncode
+            != 0
+        ):
             stop(
                 "tools/deps could not make what the wheel is built from (its last lines are above). Either repair that, "
                 "or set LIBRESNET_DEPS to a folder that tools/deps filled elsewhere (build/deps of a checkout), or "

@@ -1,6 +1,7 @@
 """Label a folder of pictures: python label_a_folder.py [FOLDER [MODEL]]
 
-For whoever puts a net into an application. Cells are marked as notebooks and editors know them.
+For whoever puts a net into an application. Cells are marked as notebooks and editors know
+them.
 """
 
 # %% Open a model. Without a path it is the net that ships: ResNet-20, trained on CIFAR-10's ten classes.
@@ -13,13 +14,17 @@ import numpy as np
 
 import libresnet
 
-folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parents[3] / "models" / "samples")
+folder = Path(
+    sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parents[3] / "models" / "samples"
+)
 model = libresnet.Model(sys.argv[2] if len(sys.argv) > 2 else None)
 print(model)
 print(f"pictures are prepared like this: {model.preprocess}")
 
 # %% One picture: a path will do. So will bytes, a PIL image, or an array.
-pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+pictures = sorted(
+    path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png")
+)
 for best in model.classify(pictures[0], k=3):
     print(f"{best.score:7.2%}  {best.label or best.index}")
 
@@ -32,7 +37,8 @@ with open("labels.csv", "w", newline="") as file:
     writer = csv.writer(file)
     writer.writerow(["picture", "label", "score"])
     writer.writerows(
-        [path.name, best.label or best.index, f"{best.score:.4f}"] for path, (best,) in zip(pictures, ranked)
+        [path.name, best.label or best.index, f"{best.score:.4f}"]
+        for path, (best,) in zip(pictures, ranked)
     )
 
 # %% What can't be read is told by name; nothing else is lost. (python -m libresnet.batch does this for millions.)
@@ -49,7 +55,8 @@ with model.session(threads=1) as session:
     times = []
     for _ in range(20):
         start = time.perf_counter()
-        session.classify(frame[:, 80:560], k=1, pixels="BGR")  # a view: the middle of the frame, not copied
+        # a view: the middle of the frame, not copied
+        session.classify(frame[:, 80:560], k=1, pixels="BGR")
         times.append(time.perf_counter() - start)
     print(f"a frame of 480 x 480 takes {min(times) * 1e3:.2f} ms, preparing it included")
 

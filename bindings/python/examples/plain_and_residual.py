@@ -1,6 +1,7 @@
 """What do the shortcuts do? python plain_and_residual.py [DATA [MODEL...]]
 
-For whoever studies residual nets. DATA is a folder or a .zip of CLASS/PICTURE. Cells are marked as notebooks know them.
+For whoever studies residual nets. DATA is a folder or a .zip of CLASS/PICTURE. Cells are
+marked as notebooks know them.
 """
 
 # %% Two nets, trained alike, but for the shortcuts; and pictures in class folders.

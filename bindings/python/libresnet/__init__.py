@@ -6,9 +6,9 @@
     for best in model.classify("photo.jpg", k=3):
         print(f"{best.score:.1%} {best.label or best.index}")
 
-A model is immutable and may be used by any number of threads; a session has buffers and threads for running it. NumPy is
-all that is needed. The library is found in the wheel, in the checkout's build folder, or where the environment variable
-LIBRESNET_LIBRARY says.
+A model is immutable and may be used by any number of threads; a session has buffers and
+threads for running it. NumPy is all that is needed. The library is found in the wheel, in
+the checkout's build folder, or where the environment variable LIBRESNET_LIBRARY says.
 """
 
 from __future__ import annotations

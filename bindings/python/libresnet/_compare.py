@@ -1,4 +1,5 @@
-"""`resnet compare` from Python: the program does the work, in a process of its own; its JSON is the result."""
+"""`resnet compare` from Python: the program does the work, in a process of its own;
+its JSON is the result."""
 
 from __future__ import annotations
 
@@ -9,7 +10,19 @@ import threading
 import warnings
 from math import nan
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
-from typing import IO, TYPE_CHECKING, Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (
+    IO,
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from . import _extras
 from ._errors import ArgumentError, Error, FileError, OutOfMemoryError, SystemFailure, warn
@@ -29,10 +42,12 @@ Table = Tuple[List[str], List[List[Any]]]
 
 
 class Comparison(Dict[str, Any]):
-    """What `resnet compare --json` tells, as a dictionary: `models`, `pairs`, `images`, `seconds`, `errors`, ... See
-    `resnet compare` in the manual for all of its keys. It pickles, and json.dumps gives the program's document.
+    """What `resnet compare --json` tells, as a dictionary: `models`, `pairs`, `images`,
+    `seconds`, `errors`, ... See `resnet compare` in the manual for all of its keys. It
+    pickles, and json.dumps gives the program's document.
 
-    Shown as a table of the models in a terminal and in a notebook; `to_pandas` and `plot` give more.
+    Shown as a table of the models in a terminal and in a notebook; `to_pandas` and `plot`
+    give more.
     """
 
     TABLES = ("models", "pairs", "layers", "blocks", "lesions")
@@ -40,9 +55,10 @@ class Comparison(Dict[str, Any]):
     def to_pandas(self, table: str = "models") -> Any:
         """A pandas.DataFrame of one of:
 
-        "models": accuracy, size and speed, a row each; "pairs": what two of them get right and wrong together, and
-        McNemar's test; "layers": statistics of the response of each layer of each model; "blocks": what each block adds
-        to its shortcut, and the accuracy without it; "lesions": accuracy by the number of blocks left out.
+        "models": accuracy, size and speed, a row each; "pairs": what two of them get
+        right and wrong together, and McNemar's test; "layers": statistics of the response
+        of each layer of each model; "blocks": what each block adds to its shortcut, and
+        the accuracy without it; "lesions": accuracy by the number of blocks left out.
 
         ArgumentError for any other name; ImportError where pandas is not installed.
         """
@@ -50,20 +66,25 @@ class Comparison(Dict[str, Any]):
         return _extras.pandas("Comparison.to_pandas").DataFrame(rows, columns=header)
 
     def plot(self) -> Any:
-        """A matplotlib Figure: the standard deviation of the responses of each layer of each model, in order and sorted
-        (Fig. 7 of "Deep Residual Learning"; plain nets are dashed, a fully connected layer at the end is left out, as
-        there), and, where blocks were left out, the accuracy by how many, with the least and the greatest of all choices.
-        ImportError where matplotlib is not installed."""
+        """A matplotlib Figure: the standard deviation of the responses of each layer
+        of each model, in order and sorted (Fig. 7 of "Deep Residual Learning"; plain
+        nets are dashed, a fully connected layer at the end is left out, as there),
+        and, where blocks were left out, the accuracy by how many, with the least and
+        the greatest of all choices. ImportError where matplotlib is not installed."""
         pyplot = _extras.pyplot("Comparison.plot")
         lesions = any(model["lesions"]["removals"] for model in self["models"])
         count = 3 if lesions else 2
         figure, panels = pyplot.subplots(1, count, figsize=(5 * count, 4), constrained_layout=True)
         for model in self["models"]:
             layers = _layers(model)
-            connects_all = bool(layers) and layers[-1]["values"] == layers[-1]["channels"] * model["images"]
+            connects_all = (
+                bool(layers) and layers[-1]["values"] == layers[-1]["channels"] * model["images"]
+            )
             shown = layers[: len(layers) - int(connects_all)]
             deviations = [nan if response["std"] is None else response["std"] for response in shown]
-            _extras.plot_deviations(panels[0], panels[1], deviations, model["title"], model["residual"])
+            _extras.plot_deviations(
+                panels[0], panels[1], deviations, model["title"], model["residual"]
+            )
         _extras.label_deviations(panels[0], panels[1])
         if lesions:
             self._plot_lesions(panels[2])
@@ -71,26 +92,41 @@ class Comparison(Dict[str, Any]):
 
     def _plot_lesions(self, axes: Any) -> None:
         for model in self["models"]:
-            steps = [{"removed": 0, **dict.fromkeys(("mean_top1", "min_top1", "max_top1"), model["lesions"]["top1"])}]
+            steps = [
+                {
+                    "removed": 0,
+                    **dict.fromkeys(
+                        ("mean_top1", "min_top1", "max_top1"), model["lesions"]["top1"]
+                    ),
+                }
+            ]
             steps += model["lesions"]["removals"]
             removed = [step["removed"] for step in steps]
             means = [100 * step["mean_top1"] for step in steps]
             style = "-" if model["residual"] else "--"
-            (line,) = axes.plot(removed, means, linestyle=style, marker="o", markersize=4, label=model["title"])
+            (line,) = axes.plot(
+                removed, means, linestyle=style, marker="o", markersize=4, label=model["title"]
+            )
             lows, highs = ([100 * step[key] for step in steps] for key in ("min_top1", "max_top1"))
             axes.fill_between(removed, lows, highs, color=line.get_color(), alpha=0.15, linewidth=0)
-        axes.set(title="Blocks left out", xlabel="blocks left out", ylabel="top-1, %", ylim=(0, 100))
+        axes.set(
+            title="Blocks left out", xlabel="blocks left out", ylabel="top-1, %", ylim=(0, 100)
+        )
         axes.grid(alpha=0.3)
 
     def _table(self, name: str) -> Table:
         if name not in self.TABLES:
-            raise ArgumentError(f"there is no table {name!r}: accepted are {', '.join(map(repr, self.TABLES))}")
+            raise ArgumentError(
+                f"there is no table {name!r}: accepted are {', '.join(map(repr, self.TABLES))}"
+            )
         if name == "models":
             return _table_of(_model_row(model) for model in self["models"])
         if name == "pairs":
             return _table_of(self._pair_row(pair) for pair in self["pairs"])
         rows_of = _MODEL_TABLES[name]
-        return _table_of({"model": model["title"], **row} for model in self["models"] for row in rows_of(model))
+        return _table_of(
+            {"model": model["title"], **row} for model in self["models"] for row in rows_of(model)
+        )
 
     def _pair_row(self, pair: Dict[str, Any]) -> Dict[str, Any]:
         row = {key: value for key, value in pair.items() if key != "differences"}
@@ -101,7 +137,16 @@ class Comparison(Dict[str, Any]):
         return f"{self['images']:,} pictures of {self['data']}"
 
     def _summary(self) -> Table:
-        header = ["model", "layers", "parameters", "top-1 %", "95 %", "top-5 %", "ms", "right without a block %"]
+        header = [
+            "model",
+            "layers",
+            "parameters",
+            "top-1 %",
+            "95 %",
+            "top-5 %",
+            "ms",
+            "right without a block %",
+        ]
         return header, [_summary_row(model) for model in self["models"]]
 
     def __repr__(self) -> str:
@@ -144,14 +189,21 @@ def _layer_rows(model: Dict[str, Any]) -> List[Dict[str, Any]]:
     rows = []
     for response in _layers(model):
         row = {"layer": response["layer"]}
-        row.update((key, value) for key, value in response.items() if key not in ("layer", "percentiles", "point"))
+        row.update(
+            (key, value)
+            for key, value in response.items()
+            if key not in ("layer", "percentiles", "point")
+        )
         row.update((f"p{rank}", value) for rank, value in response["percentiles"].items())
         rows.append(row)
     return rows
 
 
 def _block_rows(model: Dict[str, Any]) -> List[Dict[str, Any]]:
-    return [{"block": block["name"], **{k: v for k, v in block.items() if k != "name"}} for block in model["blocks"]]
+    return [
+        {"block": block["name"], **{k: v for k, v in block.items() if k != "name"}}
+        for block in model["blocks"]
+    ]
 
 
 def _lesion_rows(model: Dict[str, Any]) -> List[Dict[str, Any]]:
@@ -167,7 +219,9 @@ def _percent(share: Optional[float]) -> str:
 
 def _summary_row(model: Dict[str, Any]) -> List[Any]:
     low, high = model["top1_ci95"]
-    single = next((step["mean_top1"] for step in model["lesions"]["removals"] if step["removed"] == 1), None)
+    single = next(
+        (step["mean_top1"] for step in model["lesions"]["removals"] if step["removed"] == 1), None
+    )
     return [
         model["title"],
         model["layers"],
@@ -190,9 +244,13 @@ class _Ended(NamedTuple):
 
 
 def _complaints(text: str) -> List[str]:
-    """The lines that the program wrote to tell something; the bar, which it draws over and over, is none."""
+    """The lines that the program wrote to tell something; the bar, which it draws over
+    and over, is none."""
     start = "resnet: "
-    lines = [line.rpartition("\r\033[K")[2].rpartition("\r")[2] for line in text.replace("\r\n", "\n").splitlines()]
+    lines = [
+        line.rpartition("\r\033[K")[2].rpartition("\r")[2]
+        for line in text.replace("\r\n", "\n").splitlines()
+    ]
     return [line[len(start) :] for line in lines if line.startswith(start)]
 
 
@@ -206,12 +264,18 @@ def _end(process: "Popen[bytes]") -> None:
         process.wait()
 
 
-def _communicate(command: Sequence[bytes], errors: Optional[int] = None) -> Tuple[int, bytes, bytes]:
+def _communicate(
+    command: Sequence[bytes], errors: Optional[int] = None
+) -> Tuple[int, bytes, bytes]:
     """`errors`: a descriptor for standard error; None: it is the third that is returned."""
     try:
-        process = Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE if errors is None else errors)
+        process = Popen(
+            command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE if errors is None else errors
+        )
     except OSError as problem:
-        raise SystemFailure(f"{os.fsdecode(command[0])} cannot be started: {problem}", Status.ERROR_SYSTEM) from problem
+        raise SystemFailure(
+            f"{os.fsdecode(command[0])} cannot be started: {problem}", Status.ERROR_SYSTEM
+        ) from problem
     with process:
         try:
             output, text = process.communicate()
@@ -227,7 +291,8 @@ def _run_quietly(command: Sequence[bytes]) -> _Ended:
 
 
 def _show(terminal: int, into: "IO[str]", shown: List[bytes]) -> None:
-    """All that the program writes, as it comes, until it has ended: a pseudo-terminal then fails to be read."""
+    """All that the program writes, as it comes, until it has ended: a pseudo-terminal
+    then fails to be read."""
     while True:
         try:
             part = os.read(terminal, 4096)
@@ -241,7 +306,8 @@ def _show(terminal: int, into: "IO[str]", shown: List[bytes]) -> None:
 
 
 def _run_with_bar(command: Sequence[bytes]) -> _Ended:
-    """The program draws its bar on terminals only: it gets one, whose text goes to sys.stderr, also in a notebook."""
+    """The program draws its bar on terminals only: it gets one, whose text goes to
+    sys.stderr, also in a notebook."""
     ours, its = os.openpty()
     shown: List[bytes] = []
     reader = threading.Thread(target=_show, args=(ours, sys.stderr, shown), daemon=True)
@@ -272,8 +338,8 @@ def _about(line: str, subjects: Iterable[str]) -> bool:
 
 
 def _why(request: _Request, line: str) -> Error:
-    """The exception for what the program has failed with. Of a model that it cannot open this asks the library, which
-    tells node, operator and attribute."""
+    """The exception for what the program has failed with. Of a model that it cannot open
+    this asks the library, which tells node, operator and attribute."""
     from ._model import Model
 
     for path in request.models:
@@ -287,7 +353,9 @@ def _why(request: _Request, line: str) -> Error:
             return problem
     if line.startswith("out of memory"):
         return OutOfMemoryError(line, Status.ERROR_MEMORY)
-    if _about(line, request.outputs) or (line.startswith(request.data) and not os.path.exists(request.data)):
+    if _about(line, request.outputs) or (
+        line.startswith(request.data) and not os.path.exists(request.data)
+    ):
         return FileError(line, Status.ERROR_IO)
     return ArgumentError(line, Status.ERROR_ARGUMENT)
 
@@ -301,9 +369,15 @@ def _document(output: bytes) -> Optional[Dict[str, Any]]:
 
 
 def _result(request: _Request, ended: _Ended) -> Comparison:
-    last = ended.lines[-1] if ended.lines else f"resnet compare ended with {ended.code} and said nothing"
+    last = (
+        ended.lines[-1]
+        if ended.lines
+        else f"resnet compare ended with {ended.code} and said nothing"
+    )
     if ended.code < 0:
-        raise SystemFailure(f"resnet compare was ended by signal {-ended.code}", Status.ERROR_SYSTEM)
+        raise SystemFailure(
+            f"resnet compare was ended by signal {-ended.code}", Status.ERROR_SYSTEM
+        )
     if ended.code == _EXIT_USAGE:
         raise ArgumentError(last, Status.ERROR_ARGUMENT)
     document = _document(ended.output)
@@ -335,7 +409,9 @@ def _path_of(model: "Union[PathLike, Model]") -> str:
 
     path: Any = model.path if isinstance(model, Model) else model
     if path is None:
-        raise ArgumentError("a model that was opened from bytes has no file to compare: save it, and name that")
+        raise ArgumentError(
+            "a model that was opened from bytes has no file to compare: save it, and name that"
+        )
     return os.fsdecode(path)
 
 
@@ -376,24 +452,28 @@ def compare(
     tables: Optional[PathLike] = None,
     progress: Optional[bool] = None,
 ) -> Comparison:
-    """Compare any number of nets over the same labelled pictures: accuracy, where they differ, speed, how strong their
-    layers respond, what each block adds to its shortcut, and what becomes of them without it.
+    """Compare any number of nets over the same labelled pictures: accuracy, where they
+    differ, speed, how strong their layers respond, what each block adds to its shortcut,
+    and what becomes of them without it.
 
     models: paths of ONNX or plan files, or Models, which count by their path, and by nothing else they were opened with.
     data: a folder, or a .zip of it, of <class>/<picture>.
     lesions: pictures on which blocks are left out; 0: none; None: 1000.
     threads: 0: one for each processor. batch: pictures worked on at once; 0: chosen. Neither changes an answer.
-    preprocess ("imagenet", ...), input_size, output, conv, memory, external_data: as Model has them, for all models.
+    preprocess ("imagenet", ...), input_size, output, conv, memory, external_data: as
+    Model has them, for all models.
     report: an HTML page to write, with all plots and tables. tables: a folder for data as CSV, and plots as SVG.
     progress: a bar on sys.stderr; None: where that is a terminal.
 
-    This runs `resnet compare` as a process and returns its JSON. Other Python threads run meanwhile; an exception in
-    this one, e.g. KeyboardInterrupt, ends the process, and no file is left half-written. What the program notes about
-    the models is a ModelWarning; pictures that cannot be judged are listed under "errors", with a warning.
+    This runs `resnet compare` as a process and returns its JSON. Other Python threads run
+    meanwhile; an exception in this one, e.g. KeyboardInterrupt, ends the process, and no
+    file is left half-written. What the program notes about the models is a ModelWarning;
+    pictures that cannot be judged are listed under "errors", with a warning.
 
-    Raises what Model raises for a model that cannot be opened; ArgumentError for options that can't be, and where
-    classes of the data and of a model do not match; FileError for data that are not there, a report or tables that
-    cannot be written; OutOfMemoryError; SystemFailure where the process was ended by others.
+    Raises what Model raises for a model that cannot be opened; ArgumentError for options
+    that can't be, and where classes of the data and of a model do not match; FileError
+    for data that are not there, a report or tables that cannot be written;
+    OutOfMemoryError; SystemFailure where the process was ended by others.
     """
     listed: Sequence[Any] = [models] if _is_one(models) else list(models)  # type: ignore[arg-type]
     if not listed:
@@ -428,6 +508,12 @@ def compare(
         "tables": tables,
         "json": True,
     }
-    command = [os.fsencode(program()), b"compare", *_options(options), b"--", *map(encoded, request.models)]
+    command = [
+        os.fsencode(program()),
+        b"compare",
+        *_options(options),
+        b"--",
+        *map(encoded, request.models),
+    ]
     with_bar = sys.stderr is not None and sys.stderr.isatty() if progress is None else progress
     return _result(request, _run_with_bar(command) if with_bar else _run_quietly(command))

@@ -1,4 +1,5 @@
-"""An open model: what a Model and its sessions share, which is closed when the last of them goes."""
+"""An open model: what a Model and its sessions share, which is closed when the last of
+them goes."""
 
 from __future__ import annotations
 
@@ -92,7 +93,9 @@ class Core:
         if isinstance(name, SupportsIndex) and 0 <= operator.index(name) < len(names):
             return operator.index(name)
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-        raise ArgumentError(f"{self.title} has no block {name!r}: its {len(names)} blocks, counted from 0, are {shown}")
+        raise ArgumentError(
+            f"{self.title} has no block {name!r}: its {len(names)} blocks, counted from 0, are {shown}"
+        )
 
     def warn_of_findings(self) -> None:
         """Tell what looks wrong in the file."""
@@ -101,7 +104,8 @@ class Core:
             warn(f"{self.title}: {message}")
 
     def warn_of_guess(self) -> None:
-        """Tell, once, that pictures were prepared by a guess; on the thread of the user's call."""
+        """Tell, once, that pictures were prepared by a guess; on the thread of the user's
+        call."""
         if self._guess_told or not self.prepared_pictures:
             return
         self._guess_told = True

@@ -12,15 +12,19 @@ OWN_GROUP = "/proc/self/cgroup"
 
 
 def usable_cpus() -> int:
-    """CPUs that this process may use, by its affinity mask and the shares of CPU time of its control groups (version 2)."""
+    """CPUs that this process may use, by its affinity mask and the shares of CPU time
+    of its control groups (version 2)."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([cpus, *map(_share, _groups())]))
 
 
 def worker_count(threads: int) -> int:
-    """How many threads a user asks for, 0 being one for every CPU; ArgumentError where there can't be so many."""
+    """How many threads a user asks for, 0 being one for every CPU; ArgumentError where
+    there can't be so many."""
     if not 0 <= threads <= 256:
-        raise ArgumentError(f"threads is {threads}: accepted are 1 to 256, and 0 for one for every CPU")
+        raise ArgumentError(
+            f"threads is {threads}: accepted are 1 to 256, and 0 for one for every CPU"
+        )
     return threads or usable_cpus()
 
 

@@ -1,4 +1,5 @@
-"""The sessions that a model has for its own use, and how pictures are shared out among them."""
+"""The sessions that a model has for its own use, and how pictures are shared out among
+them."""
 
 from __future__ import annotations
 
@@ -24,8 +25,9 @@ _CHUNK = 32  # pictures, at most, that a worker takes at once
 
 
 class Crew:
-    """One session with many threads, for one picture at a time; and sessions of one thread, for many pictures: these never
-    wait for each other, whatever else runs on the machine. All are opened when first needed. Thread-safe."""
+    """One session with many threads, for one picture at a time; and sessions of one
+    thread, for many pictures: these never wait for each other, whatever else runs on
+    the machine. All are opened when first needed. Thread-safe."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -64,7 +66,9 @@ class Crew:
             with self._lock:
                 self._idle.append(session)
 
-    def skip(self, block: Union[int, str, Block], mode: str, other: Union[int, str, Block, None]) -> Lesion:
+    def skip(
+        self, block: Union[int, str, Block], mode: str, other: Union[int, str, Block, None]
+    ) -> Lesion:
         lesion = LesionOf.parse(self._core, block, mode, other)
         team = self.team()
         with self._lock:
@@ -100,7 +104,9 @@ class Crew:
         finally:
             self._core.warn_of_guess()
 
-    def probabilities(self, images: Any, pixels: Optional[str], layout: Optional[str], threads: int) -> F32:
+    def probabilities(
+        self, images: Any, pixels: Optional[str], layout: Optional[str], threads: int
+    ) -> F32:
         def weigh(session: Session, part: Any) -> F32:
             return session._weigh(part, pixels, layout)
 
@@ -108,11 +114,17 @@ class Crew:
             if is_one_picture(images):
                 return self.team(threads)._weigh(images, pixels, layout)
             parts: List[F32] = list(self._share_out(images, weigh, threads))
-            return np.concatenate(parts) if parts else np.empty((0, self._core.info.classes), np.float32)
+            return (
+                np.concatenate(parts)
+                if parts
+                else np.empty((0, self._core.info.classes), np.float32)
+            )
         finally:
             self._core.warn_of_guess()
 
-    def _share_out(self, images: Any, work: Callable[[Session, Any], Any], threads: int) -> Iterator[Any]:
+    def _share_out(
+        self, images: Any, work: Callable[[Session, Any], Any], threads: int
+    ) -> Iterator[Any]:
         """What `work` makes of the pictures, part by part, in their order."""
         workers = worker_count(threads)
         if isinstance(images, np.ndarray) and not images.ndim:  # has __len__, which raises
@@ -169,9 +181,12 @@ class _Task:
         return self._value
 
 
-def _side_by_side(function: Callable[[Any], Any], parts: Iterator[Any], workers: int) -> Iterator[Any]:
-    """map() on threads, in order, which reads no further ahead than it must. Not by concurrent.futures, whose import on
-    one thread breaks a fork on another: the child waits for it for ever."""
+def _side_by_side(
+    function: Callable[[Any], Any], parts: Iterator[Any], workers: int
+) -> Iterator[Any]:
+    """map() on threads, in order, which reads no further ahead than it must. Not by
+    concurrent.futures, whose import on one thread breaks a fork on another: the child
+    waits for it for ever."""
     tasks: SimpleQueue[Optional[_Task]] = SimpleQueue()
 
     def work() -> None:

@@ -12,14 +12,18 @@ from typing import Any, Dict, Optional, Tuple, Type
 from ._structs import Status
 
 # Names in files may hold anything; what the library says around them is fixed.
-_PLACE = re.compile(r"node '(.*?)' \(([^,]*), opset -?\d+\): (?:attribute (?:'([^']*)'|(\w+)))?", re.DOTALL)
+_PLACE = re.compile(
+    r"node '(.*?)' \(([^,]*), opset -?\d+\): (?:attribute (?:'([^']*)'|(\w+)))?", re.DOTALL
+)
 
 
 class Error(Exception):
-    """What a call of the library failed with. The text says where, what was found, what is accepted, what to do.
+    """What a call of the library failed with. The text says where, what was found, what
+    is accepted, what to do.
 
     Attributes: `status` (a member of libresnet.Status), `message` (the library's own words), and, where the message names
-    them, else None: `node` (an ONNX node's name), `op` (its operator, e.g. "Conv"), `attribute`.
+    them, else None: `node` (an ONNX node's name), `op` (its operator, e.g. "Conv"),
+    `attribute`.
     """
 
     def __init__(self, message: str, status: Status = Status.ERROR_ARGUMENT) -> None:
@@ -48,9 +52,12 @@ class FileError(Error, OSError):
 
 
 class NotThereError(FileError, FileNotFoundError):
-    """A model file that is not there. `filename` and `errno` are as Python's own FileNotFoundError has them."""
+    """A model file that is not there. `filename` and `errno` are as Python's own
+    FileNotFoundError has them."""
 
-    def __init__(self, message: str, status: Status = Status.ERROR_IO, path: Optional[str] = None) -> None:
+    def __init__(
+        self, message: str, status: Status = Status.ERROR_IO, path: Optional[str] = None
+    ) -> None:
         super().__init__(message, status)
         self.errno, self.filename = errno.ENOENT, path
 
@@ -63,7 +70,8 @@ class FormatError(Error, ValueError):
 
 
 class UnsupportedModelError(Error):
-    """A well-formed model with an operator, attribute, type or shape that is not accepted."""
+    """A well-formed model with an operator, attribute, type or shape that is not
+    accepted."""
 
 
 class LimitError(Error):
@@ -81,7 +89,9 @@ class SystemFailure(Error, RuntimeError):
 class PictureError(Error, ValueError):
     """A picture that can't be decoded. `path` is its file's, or None."""
 
-    def __init__(self, message: str, status: Status = Status.ERROR_FORMAT, path: Optional[str] = None) -> None:
+    def __init__(
+        self, message: str, status: Status = Status.ERROR_FORMAT, path: Optional[str] = None
+    ) -> None:
         super().__init__(message, status)
         self.path = path
 
@@ -92,7 +102,9 @@ class PictureError(Error, ValueError):
 class PictureNotThereError(PictureError, FileNotFoundError):
     """A picture file that is not there."""
 
-    def __init__(self, message: str, status: Status = Status.ERROR_IO, path: Optional[str] = None) -> None:
+    def __init__(
+        self, message: str, status: Status = Status.ERROR_IO, path: Optional[str] = None
+    ) -> None:
         super().__init__(message, status, path)
         self.errno, self.filename = errno.ENOENT, path
 
@@ -102,7 +114,8 @@ class ModelWarning(UserWarning):
 
 
 def warn(message: str) -> None:
-    """A ModelWarning for the line outside of this package that led here: Python shows one for each such line."""
+    """A ModelWarning for the line outside of this package that led here: Python shows one
+    for each such line."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
         level, frame = level + 1, frame.f_back
@@ -110,7 +123,8 @@ def warn(message: str) -> None:
 
 
 for _class in (Error, *Error.__subclasses__(), NotThereError, PictureNotThereError, ModelWarning):
-    _class.__module__ = __package__  # the name that tracebacks show and pickles keep is the one to write in `except`
+    # the name that tracebacks show and pickles keep is the one to write in `except`
+    _class.__module__ = __package__
 
 
 CLASSES: Dict[Status, Type[Error]] = {
@@ -135,4 +149,6 @@ def error_of(status: int, message: str, file: Optional[str] = None) -> Error:
 def picture_error_of(status: int, message: str, path: Optional[str]) -> PictureError:
     """The exception for a picture that could not be read from `path`, or from memory."""
     missing = status == Status.ERROR_IO and path is not None and not os.path.lexists(path)
-    return (PictureNotThereError if missing else PictureError)(f"{path or 'picture'}: {message}", Status(status), path)
+    return (PictureNotThereError if missing else PictureError)(
+        f"{path or 'picture'}: {message}", Status(status), path
+    )

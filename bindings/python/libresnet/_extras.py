@@ -1,4 +1,5 @@
-"""What is there only where another library is installed: pandas for tables, matplotlib for plots."""
+"""What is there only where another library is installed: pandas for tables, matplotlib
+for plots."""
 
 from __future__ import annotations
 
@@ -24,11 +25,20 @@ def pyplot(what: str) -> Any:
     return require("matplotlib.pyplot", what)
 
 
-def plot_deviations(in_order: Any, sorted_down: Any, deviations: Sequence[float], label: str, residual: bool) -> None:
-    """One net in both panels of Fig. 7 of "Deep Residual Learning": the standard deviation of each layer's response, in
-    the order of the layers, and in descending order. Plain nets are dashed, as there."""
+def plot_deviations(
+    in_order: Any, sorted_down: Any, deviations: Sequence[float], label: str, residual: bool
+) -> None:
+    """One net in both panels of Fig. 7 of "Deep Residual Learning": the standard
+    deviation of each layer's response, in the order of the layers, and in descending
+    order. Plain nets are dashed, as there."""
     layers = range(1, len(deviations) + 1)
-    style = {"linestyle": "-" if residual else "--", "linewidth": 1.5, "marker": ".", "markersize": 4, "label": label}
+    style = {
+        "linestyle": "-" if residual else "--",
+        "linewidth": 1.5,
+        "marker": ".",
+        "markersize": 4,
+        "label": label,
+    }
     in_order.plot(layers, deviations, **style)
     sorted_down.plot(layers, sorted(deviations, reverse=True), **style)
 
@@ -36,7 +46,9 @@ def plot_deviations(in_order: Any, sorted_down: Any, deviations: Sequence[float]
 def label_deviations(in_order: Any, sorted_down: Any) -> None:
     """Titles, axes and the legend of the two panels, once all nets are in."""
     in_order.set(title="Layer responses", xlabel="layer", ylabel="std")
-    sorted_down.set(title="Sorted by magnitude", xlabel="layer, largest response first", ylabel="std")
+    sorted_down.set(
+        title="Sorted by magnitude", xlabel="layer, largest response first", ylabel="std"
+    )
     for axes in (in_order, sorted_down):
         axes.set_ylim(bottom=0)
         axes.xaxis.get_major_locator().set_params(integer=True)

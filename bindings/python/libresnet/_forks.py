@@ -1,4 +1,5 @@
-"""What a forked child has to forget: it has the locks and the memory of its parent, but not its threads."""
+"""What a forked child has to forget: it has the locks and the memory of its parent,
+but not its threads."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ import threading
 import weakref
 from typing import Protocol
 
-# Held while modules of this package are imported late, on whatever thread: a fork waits for that. A child that was forked
-# in the middle of it would wait for ever for a thread that it has not got. Not for others' modules, which may add to what
-# is done at forks, and must not while one is under way.
+# Held while modules of this package are imported late, on whatever thread: a fork waits
+# for that. A child that was forked in the middle of it would wait for ever for a thread
+# that it has not got. Not for others' modules, which may add to what is done at forks,
+# and must not while one is under way.
 importing = threading.RLock()
 
 
@@ -28,4 +30,6 @@ def _child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=_child)
+    os.register_at_fork(
+        before=importing.acquire, after_in_parent=importing.release, after_in_child=_child
+    )

@@ -1,4 +1,5 @@
-"""The INPUTs of the batch command: folders, files, .zip archives and @lists become a sorted list of pictures."""
+"""The INPUTs of the batch command: folders, files, .zip archives and @lists become a
+sorted list of pictures."""
 
 from __future__ import annotations
 
@@ -16,13 +17,16 @@ class InputError(Exception):
 def pictures(inputs: Sequence[str]) -> dict[str, str]:
     """Every picture once, sorted: the name that its row bears, and where it is.
 
-    They differ only where a file's name is no UTF-8, as Parquet's strings are: its bytes are escaped then.
+    They differ only where a file's name is no UTF-8, as Parquet's strings are: its bytes
+    are escaped then.
     """
     found: dict[str, str] = {}
     for place in all_places(inputs):
         name = place if place.isprintable() else readable(place)
         if found.setdefault(name, place) != place:
-            raise InputError(f"{name}: two pictures have this name once it is written in UTF-8; rename one")
+            raise InputError(
+                f"{name}: two pictures have this name once it is written in UTF-8; rename one"
+            )
     return dict(sorted(found.items()))
 
 
@@ -51,8 +55,8 @@ def places(given: str) -> Iterator[str]:
 
 
 def tidy(path: str) -> str:
-    """One spelling for each path, so that a file that is named twice has one row. `..` stays behind a symbolic link: it
-    is not the folder before, there."""
+    """One spelling for each path, so that a file that is named twice has one row. `..`
+    stays behind a symbolic link: it is not the folder before, there."""
     root, kept = "/" if path.startswith("/") else "", list[str]()
     for part in path.split("/"):
         if part == ".." and kept and kept[-1] != ".." and not os.path.islink(root + "/".join(kept)):
@@ -63,8 +67,8 @@ def tidy(path: str) -> str:
 
 
 def listed(path: str) -> Iterator[str]:
-    """One path a line, whatever its suffix; empty lines, and Windows' marks, are passed over. Files are looked for when
-    their turn comes."""
+    """One path a line, whatever its suffix; empty lines, and Windows' marks, are passed
+    over. Files are looked for when their turn comes."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
         for line in lines:
             line = line.rstrip("\r\n")
@@ -91,5 +95,6 @@ def in_archive(path: str) -> Iterator[str]:
 
 
 def is_hidden(part: str) -> bool:
-    """What `resnet eval` passes over, too: macOS puts a "picture" of its own beside each one."""
+    """What `resnet eval` passes over, too: macOS puts a "picture" of its own beside each
+    one."""
     return part.startswith((".", "__MACOSX")) and part not in (".", "..")

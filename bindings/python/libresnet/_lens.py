@@ -1,8 +1,10 @@
-"""The lens: statistics of what every layer of a net responds with, gathered by several sessions at once.
+"""The lens: statistics of what every layer of a net responds with, gathered by several
+sessions at once.
 
-Sums of responses are rounded, so that their order matters. As `resnet compare` does, pictures are cut into chunks whose
-size depends on nothing but their number; a chunk is one worker's, with a table of its own, and these are merged in the
-chunks' order. So the numbers are the program's to the bit, whatever the threads and batches.
+Sums of responses are rounded, so that their order matters. As `resnet compare` does,
+pictures are cut into chunks whose size depends on nothing but their number; a chunk is
+one worker's, with a table of its own, and these are merged in the chunks' order. So the
+numbers are the program's to the bit, whatever the threads and batches.
 """
 
 from __future__ import annotations
@@ -49,14 +51,16 @@ class Responses:
         block's residual branch), "output" (of the op, with ReLU and addition: of a block's last op the block's), "class
         map".
     block: its name, e.g. "stage2.block1", or "". layer: place among the layers that the paper counts, from 1; 0: none.
-    height, width, channels: of one response. values: how many were seen, over all pictures, pixels and channels.
-    mean, std, min, max: of all values; std is the population's. p1, p25, p50, p75, p99: percentiles, of a sample of the
+    height, width, channels: of one response. values: how many were seen, over all
+    pictures, pixels and channels. mean, std, min, max: of all values; std is the
+    population's. p1, p25, p50, p75, p99: percentiles, of a sample of the
         values in large responses, and good to 1/64.
     negative: share of values that a ReLU would make 0. dead: channels that were above 0 nowhere.
 
-    Rows stand in the order of `resnet compare --json`: layers, then, block by block, the end of the residual branch
-    where no layer ends it, the shortcut, the output. Floats are NaN where there were no pictures. responses["std"] is a
-    column, responses[0] a row, responses[mask] an array of rows. Immutable by convention; pickles.
+    Rows stand in the order of `resnet compare --json`: layers, then, block by block, the
+    end of the residual branch where no layer ends it, the shortcut, the output. Floats
+    are NaN where there were no pictures. responses["std"] is a column, responses[0] a
+    row, responses[mask] an array of rows. Immutable by convention; pickles.
     """
 
     def __init__(self, array: npt.NDArray[Any], model: str, pictures: int, residual: bool) -> None:
@@ -74,24 +78,30 @@ class Responses:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.array)
 
-    def __array__(self, dtype: Optional[npt.DTypeLike] = None, copy: Optional[bool] = None) -> npt.NDArray[Any]:
+    def __array__(
+        self, dtype: Optional[npt.DTypeLike] = None, copy: Optional[bool] = None
+    ) -> npt.NDArray[Any]:
         return np.array(self.array, dtype=dtype) if copy else np.asarray(self.array, dtype=dtype)
 
     @property
     def layers(self) -> npt.NDArray[Any]:
         """The rows of the layers that the paper counts, in its order."""
-        rows: npt.NDArray[Any] = self.array[(self.array["layer"] > 0) & (self.array["point"] == "response")]
+        rows: npt.NDArray[Any] = self.array[
+            (self.array["layer"] > 0) & (self.array["point"] == "response")
+        ]
         rows = rows[np.argsort(rows["layer"], kind="stable")]
         return rows
 
     def to_pandas(self) -> Any:
-        """A pandas.DataFrame, a row for each response; ImportError where pandas is not installed."""
+        """A pandas.DataFrame, a row for each response; ImportError where pandas is not
+        installed."""
         return _extras.pandas("Responses.to_pandas").DataFrame.from_records(self.array)
 
     def plot(self) -> Any:
-        """A matplotlib Figure: the standard deviation of each layer's response, in order and sorted (Fig. 7 of "Deep
-        Residual Learning"; plain nets are dashed, a fully connected layer at the end is left out, as there). ImportError
-        where matplotlib is not installed."""
+        """A matplotlib Figure: the standard deviation of each layer's response, in
+        order and sorted (Fig. 7 of "Deep Residual Learning"; plain nets are dashed, a
+        fully connected layer at the end is left out, as there). ImportError where
+        matplotlib is not installed."""
         pyplot = _extras.pyplot("Responses.plot")
         figure, panels = pyplot.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
         layers = self.layers
@@ -101,7 +111,20 @@ class Responses:
         _extras.label_deviations(panels[0], panels[1])
         return figure
 
-    _SHOWN = ("layer", "name", "point", "block", "channels", "mean", "std", "min", "max", "p50", "negative", "dead")
+    _SHOWN = (
+        "layer",
+        "name",
+        "point",
+        "block",
+        "channels",
+        "mean",
+        "std",
+        "min",
+        "max",
+        "p50",
+        "negative",
+        "dead",
+    )
 
     def _rows(self) -> List[List[Any]]:
         columns = [self.array[name].tolist() for name in self._SHOWN]
@@ -137,7 +160,9 @@ def _met(session: Session, shape: Tuple[int, int, int]) -> Dict[Place, _Met]:
 
     def note(response: Response) -> None:
         _, height, width, channels = response.data.shape
-        met[response.op.index, response.point] = _Met(response.op, response.point, height, width, channels)
+        met[response.op.index, response.point] = _Met(
+            response.op, response.point, height, width, channels
+        )
 
     session.observe(note, copy=False)
     session.run(np.zeros((1, *shape), np.float32), layout="NHWC")
@@ -146,8 +171,8 @@ def _met(session: Session, shape: Tuple[int, int, int]) -> Dict[Place, _Met]:
 
 
 def _branch_end(plan: Plan, last: int, shortcut: str) -> Optional[Place]:
-    """Where a block's residual branch ends, just before the addition: in the op that adds, where that is a layer, or in
-    the op that it is taken from."""
+    """Where a block's residual branch ends, just before the addition: in the op that
+    adds, where that is a layer, or in the op that it is taken from."""
     if plan[last].layer is not None:
         return last, "response"
     return None if shortcut == "none" else (plan[last].inputs[0], "output")
@@ -155,7 +180,9 @@ def _branch_end(plan: Plan, last: int, shortcut: str) -> Optional[Place]:
 
 def _places(plan: Plan) -> Dict[Place, Optional[int]]:
     """What `resnet compare` gathers, in its order, with the block that it counts each to."""
-    places: Dict[Place, Optional[int]] = {(op.index, "response"): op.block for op in plan if op.layer is not None}
+    places: Dict[Place, Optional[int]] = {
+        (op.index, "response"): op.block for op in plan if op.layer is not None
+    }
     for block in plan.blocks:
         end = _branch_end(plan, block.last_op, block.shortcut)
         if end is not None:
@@ -178,14 +205,24 @@ class _Table:
         self._error = _structs.ErrorStruct()
         self.pointer = ctypes.c_void_p()
         places = (_structs.PythonPlaceStruct * self._count)(
-            *(_structs.PythonPlaceStruct(one.op.index, _POINT_CODES[one.point], one.channels) for one in met)
+            *(
+                _structs.PythonPlaceStruct(one.op.index, _POINT_CODES[one.point], one.channels)
+                for one in met
+            )
         )
         self._check("open", places, self._count, ctypes.byref(self.pointer))
-        self._finalizer = weakref.finalize(self, self._library.resnet_python_table_close, ctypes.byref(self.pointer))
+        self._finalizer = weakref.finalize(
+            self, self._library.resnet_python_table_close, ctypes.byref(self.pointer)
+        )
         self._finalizer.atexit = False
 
     def _check(self, what: str, *arguments: Any) -> None:
-        check(getattr(self._library, f"resnet_python_table_{what}")(*arguments, ctypes.byref(self._error)), self._error)
+        check(
+            getattr(self._library, f"resnet_python_table_{what}")(
+                *arguments, ctypes.byref(self._error)
+            ),
+            self._error,
+        )
 
     def clear(self, following: int) -> None:
         self._library.resnet_python_table_clear(self.pointer, following)
@@ -205,7 +242,9 @@ class _Table:
             session._set_observer(self._library.resnet_python_table_observe, self.pointer)
 
 
-def _assemble(plan: Plan, met: List[_Met], blocks: List[Optional[int]], rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _assemble(
+    plan: Plan, met: List[_Met], blocks: List[Optional[int]], rows: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
     texts: Dict[str, List[str]] = {
         "name": [one.op.name for one in met],
         "tensor": [one.op.output for one in met],
@@ -245,7 +284,8 @@ class _Portion(NamedTuple):
 
 
 def _held_bytes(picture: Any) -> int:
-    """What a picture takes while it waits. A PIL image may not be decoded yet, but keeps its pixels once it is."""
+    """What a picture takes while it waits. A PIL image may not be decoded yet, but
+    keeps its pixels once it is."""
     if isinstance(picture, (bytes, bytearray, memoryview)):
         return len(picture)
     if isinstance(picture, np.ndarray):
@@ -308,7 +348,8 @@ class _Gathering:
         self._turn = threading.Condition()
 
     def merge(self, table: _Table, chunk: int) -> None:
-        """When the chunks before are merged. The worker of the first that is not never waits: none does for ever."""
+        """When the chunks before are merged. The worker of the first that is not never
+        waits: none does for ever."""
         with self._turn:
             self._turn.wait_for(lambda: self._merged == chunk or self.stopped)
             if self.stopped:
@@ -352,7 +393,8 @@ class _Worker(threading.Thread):
                 self._gathering.idle.put(self)
 
     def end(self) -> None:
-        """What waits is left out. Never waits itself, so that Ctrl-C cannot come between the workers' ends."""
+        """What waits is left out. Never waits itself, so that Ctrl-C cannot come
+        between the workers' ends."""
         while True:
             try:
                 return self.portions.put_nowait(None)
@@ -369,7 +411,8 @@ class _Worker(threading.Thread):
 
 
 def _feed(gathering: _Gathering, source: Iterator[_Portion]) -> None:
-    """Hand out chunks to whoever is idle, on the caller's thread: there an iterable is read, and there comes Ctrl-C."""
+    """Hand out chunks to whoever is idle, on the caller's thread: there an iterable is
+    read, and there comes Ctrl-C."""
     worker: Optional[_Worker] = None
     for portion in source:
         if gathering.stopped:
@@ -395,11 +438,13 @@ def _gather(gathering: _Gathering, sessions: List[Session], source: Iterator[_Po
         for worker in workers:
             worker.end()
         for worker in workers:
-            if worker.is_alive():  # one that is yet to run, as Ctrl-C came while it was started, finds its end
+            # one that is yet to run, as Ctrl-C came while it was started, finds its end
+            if worker.is_alive():
                 worker.join()
         raise
     finally:
-        gathering.idle = queue.Queue()  # ends the circle of it and the workers, so that their tables go now
+        # ends the circle of it and the workers, so that their tables go now
+        gathering.idle = queue.Queue()
     if gathering.problem is not None:
         raise gathering.problem
 
@@ -412,7 +457,9 @@ def _automatic_batch(arena_bytes: int) -> int:
     return min(_MOST_BATCH, max(1, _CACHE_BYTES // max(1, arena_bytes)))
 
 
-def _open(core: Core, lesions: Tuple[LesionOf, ...], threads: int, chunks: int, batch: int) -> List[Session]:
+def _open(
+    core: Core, lesions: Tuple[LesionOf, ...], threads: int, chunks: int, batch: int
+) -> List[Session]:
     """Sessions of one thread each, but where there are fewer chunks than threads."""
     workers = max(1, min(threads, chunks))
     batch = batch or _automatic_batch(core.info.arena_bytes)
@@ -454,14 +501,22 @@ def observe(
     sessions = _open(core, lesions, workers, -(-count // size), batch)
     try:
         met = _met(sessions[0], core.shape)
-        places = {place: one.op.block for place, one in met.items()} if everything else _places(core.plan)
+        places = (
+            {place: one.op.block for place, one in met.items()}
+            if everything
+            else _places(core.plan)
+        )
         kept = [place for place in places if place in met]
         gathering = _Gathering([met[place] for place in kept], takes)
         _gather(gathering, sessions, _portions(images, size))
     finally:
         _close(sessions)
         core.warn_of_guess()
-    table = _assemble(core.plan, gathering.met, [places[place] for place in kept], gathering.total.rows())
+    table = _assemble(
+        core.plan, gathering.met, [places[place] for place in kept], gathering.total.rows()
+    )
     first = gathering.met[0]
     pictures = int(table["values"][0]) // (first.height * first.width * first.channels)
-    return Responses(table, core.title, pictures, any(block.shortcut != "none" for block in core.plan.blocks))
+    return Responses(
+        table, core.title, pictures, any(block.shortcut != "none" for block in core.plan.blocks)
+    )

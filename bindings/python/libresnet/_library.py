@@ -1,4 +1,5 @@
-"""Finding and loading libresnet.so, and what lies beside it: libresnet_python.so and the `resnet` program."""
+"""Finding and loading libresnet.so, and what lies beside it: libresnet_python.so and the
+`resnet` program."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _in_checkout = os.path.join(_checkout, "build", "release")
 
 
 def _named_by_user(value: str) -> str:
-    path = os.path.abspath(value)  # a name without a slash would be looked for elsewhere, and folders change
+    # a name without a slash would be looked for elsewhere, and folders change
+    path = os.path.abspath(value)
     return os.path.join(path, "libresnet.so") if os.path.isdir(path) else path
 
 
@@ -28,7 +30,9 @@ def _find() -> str:
         path = _named_by_user(named)
         if os.path.isfile(path):
             return path
-        raise ImportError(f"{VARIABLE} is {named!r}, but there is no library {path}: name a libresnet.so or its folder")
+        raise ImportError(
+            f"{VARIABLE} is {named!r}, but there is no library {path}: name a libresnet.so or its folder"
+        )
     for folder in (_in_wheel, _in_checkout):
         if os.path.isfile(os.path.join(folder, "libresnet.so")):
             return os.path.join(folder, "libresnet.so")
@@ -60,12 +64,16 @@ def _load(path: str) -> ctypes.CDLL:
     return library
 
 
-def _declare(library: ctypes.CDLL, path: str, prototypes: Dict[str, Tuple[Any, List[Any]]]) -> ctypes.CDLL:
+def _declare(
+    library: ctypes.CDLL, path: str, prototypes: Dict[str, Tuple[Any, List[Any]]]
+) -> ctypes.CDLL:
     for name, (result, parameters) in prototypes.items():
         try:
             function = getattr(library, name)
         except AttributeError:
-            raise ImportError(f"{path} has no function {name}: it is older than this Python package") from None
+            raise ImportError(
+                f"{path} has no function {name}: it is older than this Python package"
+            ) from None
         function.restype = result
         function.argtypes = parameters
     return library
@@ -83,7 +91,8 @@ def beside(name: str) -> Optional[str]:
 
 
 def python_library() -> ctypes.CDLL:
-    """libresnet_python.so: picture files and statistics of responses; loaded when first needed."""
+    """libresnet_python.so: picture files and statistics of responses; loaded when first
+    needed."""
     global _python_library
     if _python_library is None:
         file = beside("libresnet_python.so")
@@ -93,8 +102,13 @@ def python_library() -> ctypes.CDLL:
                 f"{_in_wheel}: install the wheel, or run tools/build; arrays and PIL images can be labelled without it"
             )
         loaded = _opened(file)
-        if not hasattr(loaded, "resnet_python_abi") or loaded.resnet_python_abi() != _structs.PYTHON_ABI:
-            raise ImportError(f"{file} is of another version than this Python package: build or install both together")
+        if (
+            not hasattr(loaded, "resnet_python_abi")
+            or loaded.resnet_python_abi() != _structs.PYTHON_ABI
+        ):
+            raise ImportError(
+                f"{file} is of another version than this Python package: build or install both together"
+            )
         _python_library = _declare(loaded, file, _structs.PYTHON_PROTOTYPES)
     return _python_library
 
@@ -115,7 +129,9 @@ def builtin_model() -> str:
     trained = os.path.join(_checkout, "models", name)
     found = beside(name) or (trained if os.path.isfile(trained) else None)
     if found is None:
-        raise ImportError(f"the net that ships is neither {os.path.join(_in_wheel, name)} nor {trained}: name a model")
+        raise ImportError(
+            f"the net that ships is neither {os.path.join(_in_wheel, name)} nor {trained}: name a model"
+        )
     return found
 
 
@@ -137,5 +153,7 @@ def c_string(what: str, value: str) -> bytes:
 
 def _without_nul(what: str, value: bytes) -> bytes:
     if b"\0" in value:
-        raise error_of(_structs.Status.ERROR_ARGUMENT, f"{what} {value!r} has a NUL character in it")
+        raise error_of(
+            _structs.Status.ERROR_ARGUMENT, f"{what} {value!r} has a NUL character in it"
+        )
     return value

@@ -22,7 +22,11 @@ from ._session import Lesion, Prediction, Session, described
 if TYPE_CHECKING:
     from ._lens import Responses
 
-_CONV = {"auto": _structs.Conv.CONV_AUTO, "direct": _structs.Conv.CONV_DIRECT, "winograd": _structs.Conv.CONV_WINOGRAD}
+_CONV = {
+    "auto": _structs.Conv.CONV_AUTO,
+    "direct": _structs.Conv.CONV_DIRECT,
+    "winograd": _structs.Conv.CONV_WINOGRAD,
+}
 _MEMORY = {"normal": _structs.Memory.MEMORY_NORMAL, "small": _structs.Memory.MEMORY_SMALL}
 
 
@@ -62,13 +66,21 @@ def _options_struct(
     if preprocess is not None:
         chosen = Preprocess.preset(preprocess) if isinstance(preprocess, str) else preprocess
         if not isinstance(chosen, Preprocess):
-            raise ArgumentError(f"preprocess is {preprocess!r}: accepted are a preset's name and a Preprocess")
+            raise ArgumentError(
+                f"preprocess is {preprocess!r}: accepted are a preset's name and a Preprocess"
+            )
         struct.preprocess = ctypes.pointer(chosen._struct())
     struct.conv = _one_of("conv", conv, _CONV)
     struct.memory = _one_of("memory", memory, _MEMORY)
-    for name, value in (("batch", batch), ("max_file_bytes", max_file_bytes), ("max_memory_bytes", max_memory_bytes)):
+    for name, value in (
+        ("batch", batch),
+        ("max_file_bytes", max_file_bytes),
+        ("max_memory_bytes", max_memory_bytes),
+    ):
         if value < 0 or value >= (1 << 32 if name == "batch" else 1 << 64):
-            raise ArgumentError(f"{name} is {value}: accepted are numbers from 0 on, 0 being automatic")
+            raise ArgumentError(
+                f"{name} is {value}: accepted are numbers from 0 on, 0 being automatic"
+            )
         setattr(struct, name, value)
     struct.keep_weights, struct.external_data = keep_weights, external_data
     if output is not None and not isinstance(output, str):
@@ -95,12 +107,14 @@ class Model:
     external_data: weights may lie in other files in the model's folder.
     max_file_bytes, max_memory_bytes: 0: 2 GiB and 6 GiB.
 
-    Raises FileError, FormatError, UnsupportedModelError, LimitError, OutOfMemoryError, ArgumentError, all of which are
-    libresnet.Error. Files from anyone are safe to open, but a plan file must not be changed in place while it is open.
+    Raises FileError, FormatError, UnsupportedModelError, LimitError, OutOfMemoryError,
+    ArgumentError, all of which are libresnet.Error. Files from anyone are safe to open,
+    but a plan file must not be changed in place while it is open.
 
-    Thread-safe; immutable, but for skip. classify, probabilities and observe use sessions of the model's own, in turns; for
-    parallel streams open a session for each thread. Pickled, it is its path and options. Closed by close(), by the end of a
-    `with` block, or when nothing refers to it.
+    Thread-safe; immutable, but for skip. classify, probabilities and observe use sessions
+    of the model's own, in turns; for parallel streams open a session for each thread.
+    Pickled, it is its path and options. Closed by close(), by the end of a `with` block,
+    or when nothing refers to it.
     """
 
     def __init__(
@@ -131,7 +145,11 @@ class Model:
             "max_memory_bytes": max_memory_bytes,
         }
         file = os.path.abspath(os.fsdecode(builtin_model() if path is None else path))
-        struct, pointer, error = _options_struct(**options), ctypes.c_void_p(), _structs.ErrorStruct()  # type: ignore[arg-type]
+        struct, pointer, error = (
+            _options_struct(**options),
+            ctypes.c_void_p(),
+            _structs.ErrorStruct(),
+        )  # type: ignore[arg-type]
         status = library.resnet_model_open(
             encoded(file), ctypes.byref(struct), ctypes.byref(pointer), ctypes.byref(error)
         )
@@ -140,16 +158,26 @@ class Model:
 
     @classmethod
     def from_bytes(cls, buffer: Any, *, borrow: bool = False, **options: Any) -> Model:
-        """A model from memory: anything with the buffer protocol that holds an .onnx file, gzip of it, or a plan file.
+        """A model from memory: anything with the buffer protocol that holds an .onnx
+        file, gzip of it, or a plan file.
 
         borrow: use a plan file where it lies, without a copy, where its address is a multiple of 64. The buffer is kept
-        alive, and must not be changed. Options are those of Model. Such a model can't be pickled.
+        alive, and must not be changed. Options are those of Model. Such a model can't be
+        pickled.
         """
         raw = np.frombuffer(buffer, np.uint8)
-        struct, pointer, error = _options_struct(**options), ctypes.c_void_p(), _structs.ErrorStruct()
+        struct, pointer, error = (
+            _options_struct(**options),
+            ctypes.c_void_p(),
+            _structs.ErrorStruct(),
+        )
         struct.borrow = borrow
         status = library.resnet_model_open_memory(
-            raw.ctypes.data, raw.size, ctypes.byref(struct), ctypes.byref(pointer), ctypes.byref(error)
+            raw.ctypes.data,
+            raw.size,
+            ctypes.byref(struct),
+            ctypes.byref(pointer),
+            ctypes.byref(error),
         )
         check(status, error)
         model = cls.__new__(cls)
@@ -239,7 +267,8 @@ class Model:
     # ---- life ----
 
     def close(self) -> None:
-        """Close its sessions, then itself. Calls that are under way end first. May be repeated."""
+        """Close its sessions, then itself. Calls that are under way end first. May be
+        repeated."""
         self._core.close()
 
     @property
@@ -254,20 +283,25 @@ class Model:
 
     def __reduce__(self) -> Any:
         if self._options is None:
-            raise TypeError("a model from bytes can't be pickled: write the bytes to a file, and open that")
+            raise TypeError(
+                "a model from bytes can't be pickled: write the bytes to a file, and open that"
+            )
         return _reopen, (type(self), self._named, self._options)
 
     def save(self, path: PathLike) -> None:
-        """Write a plan file, which opens without decoding or packing anything. The model must have been opened with
-        keep_weights=True, or from a plan file. `path` holds the old file or the whole new one. Thread-safe."""
+        """Write a plan file, which opens without decoding or packing anything. The model
+        must have been opened with keep_weights=True, or from a plan file. `path` holds
+        the old file or the whole new one. Thread-safe."""
         error = _structs.ErrorStruct()
         with self._core.in_use() as pointer:
             check(library.resnet_model_save(pointer, encoded(path), ctypes.byref(error)), error)
 
     def session(self, threads: int = 0, batch: int = 1, observe: str = "responses") -> Session:
-        """Open a session. threads: 1 to 256, the caller's counted; 0: one for every CPU that the process may use. batch:
-        the most pictures worked on at once; longer calls are split. observe: what Session.observe tells, "responses" or
-        "ops". Several sessions at once: one thread each, else they wait for each other."""
+        """Open a session. threads: 1 to 256, the caller's counted; 0: one for every
+        CPU that the process may use. batch: the most pictures worked on at once;
+        longer calls are split. observe: what Session.observe tells, "responses" or
+        "ops". Several sessions at once: one thread each, else they wait for each
+        other."""
         return Session(self._core, threads, batch, observe)
 
     # ---- pictures to labels ----
@@ -296,11 +330,23 @@ class Model:
 
     @overload
     def classify(
-        self, images: Any, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ..., threads: int = ...
+        self,
+        images: Any,
+        k: int = ...,
+        *,
+        pixels: Optional[str] = ...,
+        layout: Optional[str] = ...,
+        threads: int = ...,
     ) -> Any: ...
 
     def classify(
-        self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None, threads: int = 0
+        self,
+        images: Any,
+        k: int = 5,
+        *,
+        pixels: Optional[str] = None,
+        layout: Optional[str] = None,
+        threads: int = 0,
     ) -> Any:
         """Label pictures.
 
@@ -316,24 +362,34 @@ class Model:
         threads: how many to use; 0: one for every CPU that the process may use. Several pictures are shared out among them,
             decoded and labelled side by side; one picture is worked on by all. Answers are the same.
 
-        Returns a list of Prediction for one picture, a list of such lists for several. Raises PictureError for what can't
-        be decoded, ArgumentError for what is none of the above. Other Python threads run meanwhile.
+        Returns a list of Prediction for one picture, a list of such lists for several.
+        Raises PictureError for what can't be decoded, ArgumentError for what is none of
+        the above. Other Python threads run meanwhile.
         """
         return self._crew.classify(images, k, pixels, layout, threads)
 
     def probabilities(
-        self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None, threads: int = 0
+        self,
+        images: Any,
+        *,
+        pixels: Optional[str] = None,
+        layout: Optional[str] = None,
+        threads: int = 0,
     ) -> F32:
-        """The probability of every class: (classes,) float32 for one picture, (n,classes) for several. Takes and raises what
-        classify does."""
+        """The probability of every class: (classes,) float32 for one picture, (n,classes)
+        for several. Takes and raises what classify does."""
         return self._crew.probabilities(images, pixels, layout, threads)
 
     # ---- the lens ----
 
     def skip(
-        self, block: Union[int, str, Block], mode: str = "branch", other: Union[int, str, Block, None] = None
+        self,
+        block: Union[int, str, Block],
+        mode: str = "branch",
+        other: Union[int, str, Block, None] = None,
     ) -> Lesion:
-        """Lesion, as Session.skip, of what classify, probabilities and observe of this model run:
+        """Lesion, as Session.skip, of what classify, probabilities and observe of this
+        model run:
 
         with model.skip("stage2.block1"):
             model.classify("photo.jpg")
@@ -356,24 +412,29 @@ class Model:
     ) -> Responses:
         """Statistics of what every layer responds with, over any number of pictures.
 
-        images, pixels, layout: as classify takes them. Iterables are read as they go, on this thread, and may be larger
+        images, pixels, layout: as classify takes them. Iterables are read as they go, on
+        this thread, and may be larger
             than memory. Pictures of which one cannot be decoded are not observed at all: what is raised is what
             classify raises.
         threads: 1 to 256; 0: one for every CPU that the process may use. batch: pictures worked on at once; 0: chosen.
         everything: all points of all ops, in the order in which they run, instead of those of `resnet compare`.
 
-        Returns Responses: a NumPy structured array that prints as a table and plots. The numbers are those that `resnet
-        compare --json` gives for the same pictures in the same order, to the bit, whatever the threads and batches. (Of
-        an iterable that has no len(), with fewer than 10,240 pictures, to the last digits: how pictures are portioned
-        depends on their number.)
+        Returns Responses: a NumPy structured array that prints as a table and plots. The
+        numbers are those that `resnet compare --json` gives for the same pictures in the
+        same order, to the bit, whatever the threads and batches. (Of an iterable that has
+        no len(), with fewer than 10,240 pictures, to the last digits: how pictures are
+        portioned depends on their number.)
 
-        With model.skip(...) the net is observed as it is then: what is not computed any more has no row. Uses sessions
-        of its own, closed at the end. Thread-safe; other Python threads run meanwhile.
+        With model.skip(...) the net is observed as it is then: what is not computed any
+        more has no row. Uses sessions of its own, closed at the end. Thread-safe; other
+        Python threads run meanwhile.
         """
         with importing:
             from ._lens import observe  # few need it, and it takes milliseconds
 
-        return observe(self._core, self._crew.lesions, images, threads, batch, everything, pixels, layout)
+        return observe(
+            self._core, self._crew.lesions, images, threads, batch, everything, pixels, layout
+        )
 
 
 def _reopen(kind: Any, path: Optional[str], options: Dict[str, Any]) -> Any:

@@ -7,9 +7,10 @@
     part-000001.parquet  rows of finished pictures, sorted by path; whole, since it was renamed when it was on the disk
     *.tmp                what a killed run was writing
 
-At the end all parts, and the rows of an OUT.parquet that was there, are merged by path into one file, which takes
-OUT.parquet's place by renaming. Where two rows have one path, which a kill between two renames can cause, or a picture that
-was tried again, one is kept.
+At the end all parts, and the rows of an OUT.parquet that was there, are merged by path
+into one file, which takes OUT.parquet's place by renaming. Where two rows have one path,
+which a kill between two renames can cause, or a picture that was tried again, one is
+kept.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-ROW_GROUP = 1 << 16  # of OUT.parquet: fixed, so that its bytes do not depend on how the rows came
+# of OUT.parquet: fixed, so that its bytes do not depend on how the rows came
+ROW_GROUP = 1 << 16
 SECONDS_BETWEEN_PARTS = 20.0
 PREFIX = b"libresnet."  # of what the manifest says, in OUT.parquet's metadata
 MADE_BY = ("model_sha256", "k", "preprocess", "version")
@@ -36,17 +38,21 @@ AGE = "age"  # of a row while rows are merged: 0 in the newest file
 
 
 class PartsError(Exception):
-    """Rows that are there can't be gone on with: they are another model's, or another run writes them."""
+    """Rows that are there can't be gone on with: they are another model's, or another run
+    writes them."""
 
 
 class Parts:
     """The rows of one OUT.parquet. Used by one thread.
 
-    `made_by` (MADE_BY's keys) must be what the rows that are there were made by. With `overwrite` those are left out: the
-    parts are removed at once, OUT.parquet when the new one takes its place.
+    `made_by` (MADE_BY's keys) must be what the rows that are there were made by. With
+    `overwrite` those are left out: the parts are removed at once, OUT.parquet when the
+    new one takes its place.
     """
 
-    def __init__(self, out: Path, schema: pa.Schema, made_by: dict[str, Any], part_rows: int, overwrite: bool) -> None:
+    def __init__(
+        self, out: Path, schema: pa.Schema, made_by: dict[str, Any], part_rows: int, overwrite: bool
+    ) -> None:
         self.out, self.schema, self._part_rows = out, schema, part_rows
         self._made_by = made_by
         self.folder = out.with_name(out.name + ".parts")
@@ -55,7 +61,8 @@ class Parts:
         self._last_save = time.monotonic()
         self._removed = False
         self._lock = lock(self.folder)
-        self._replaces = (self.folder / "manifest.json").exists()  # till it has been read: then it may say so
+        # till it has been read: then it may say so
+        self._replaces = (self.folder / "manifest.json").exists()
         try:
             self._replaces = self._begin(overwrite)
         except BaseException:
@@ -63,11 +70,13 @@ class Parts:
             raise
 
     def _begin(self, overwrite: bool) -> bool:
-        """Look at what is there and write the manifest. True: the rows of an OUT.parquet that is there don't count."""
+        """Look at what is there and write the manifest. True: the rows of an OUT.parquet
+        that is there don't count."""
         shutil.rmtree(self._retired, ignore_errors=True)
         manifest = self.folder / "manifest.json"
         if overwrite:
-            for path in [*self._parts(), manifest]:  # which says what parts are of, as long as there are any
+            # which says what parts are of, as long as there are any
+            for path in [*self._parts(), manifest]:
                 path.unlink(missing_ok=True)
         for path in self.folder.glob("*.tmp"):
             path.unlink()
@@ -78,7 +87,9 @@ class Parts:
         if self.out.exists() and not replaces:
             self._refuse_others(self.out, made_by_of(self.out))
         if old is None:
-            write_whole(manifest, json.dumps({**self._made_by, "replaces": replaces}, indent=1).encode())
+            write_whole(
+                manifest, json.dumps({**self._made_by, "replaces": replaces}, indent=1).encode()
+            )
         return replaces
 
     def _refuse_others(self, place: Path, found: dict[str, Any]) -> None:
@@ -95,7 +106,9 @@ class Parts:
 
     def _parts(self) -> list[Path]:
         """By their numbers, which may have more digits than six."""
-        return sorted(self.folder.glob("part-*.parquet"), key=lambda path: (len(path.name), path.name))
+        return sorted(
+            self.folder.glob("part-*.parquet"), key=lambda path: (len(path.name), path.name)
+        )
 
     def _sources(self) -> list[Path]:
         """Files that hold rows, the newest last."""
@@ -139,18 +152,22 @@ class Parts:
         self.save()
         temporary = self.folder / "merged.tmp"
         metadata = {PREFIX + key.encode(): str(self._made_by[key]).encode() for key in MADE_BY}
-        write_rows(temporary, self.schema.with_metadata(metadata), merged(self._sources(), self.schema))
+        write_rows(
+            temporary, self.schema.with_metadata(metadata), merged(self._sources(), self.schema)
+        )
         put_in_place(temporary, self.out)
         self.remove()
 
     def remove(self) -> None:
-        """Remove the folder: by renaming, so that no half of it is ever taken for the whole."""
+        """Remove the folder: by renaming, so that no half of it is ever taken for the
+        whole."""
         os.rename(self.folder, self._retired)
         self._removed = True
         shutil.rmtree(self._retired, ignore_errors=True)
 
     def close(self) -> None:
-        """Let others write. A folder without rows goes, unless it must say that those of OUT.parquet don't count."""
+        """Let others write. A folder without rows goes, unless it must say that those of
+        OUT.parquet don't count."""
         try:
             if not self._removed and not self._replaces and not self._parts():
                 self.remove()
@@ -183,15 +200,19 @@ def made_by_of(path: Path) -> dict[str, Any]:
     try:
         metadata = pq.read_schema(path).metadata or {}
     except pa.ArrowInvalid as error:
-        raise PartsError(f"{path}: {error}. Give another OUT.parquet, or --overwrite to replace it") from error
+        raise PartsError(
+            f"{path}: {error}. Give another OUT.parquet, or --overwrite to replace it"
+        ) from error
     return {key: metadata.get(PREFIX + key.encode(), b"unknown").decode() for key in MADE_BY}
 
 
 def merged(sources: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of files, the newest last, whose row groups are sorted by path, as sorted tables, each path once.
+    """The rows of files, the newest last, whose row groups are sorted by path, as sorted
+    tables, each path once.
 
-    A picture that has a row with an answer and one with an error keeps the answer, of several errors the newest. Only row
-    groups whose paths overlap are in memory at a time: few, since runs work in the order of the paths.
+    A picture that has a row with an answer and one with an error keeps the answer, of
+    several errors the newest. Only row groups whose paths overlap are in memory at a
+    time: few, since runs work in the order of the paths.
     """
     ages = {path: age for age, path in enumerate(reversed(sources))}
     groups = sorted(row_groups(sources), key=lambda group: group[0])
@@ -218,7 +239,8 @@ def row_groups(sources: Iterable[Path]) -> Iterator[tuple[str, Path, int]]:
 
 
 def once(rows: pa.Table) -> pa.Table:
-    """Sorted by path, one row for each: an answer rather than an error, the newest of them."""
+    """Sorted by path, one row for each: an answer rather than an error, the newest of
+    them."""
     order = pa.table({"path": rows["path"], "failed": pc.is_valid(rows["error"]), AGE: rows[AGE]})
     rows = rows.take(pc.sort_indices(order, [(key, "ascending") for key in order.column_names]))
     if len(rows) < 2:
@@ -229,7 +251,8 @@ def once(rows: pa.Table) -> pa.Table:
 
 
 def write_rows(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    """A Parquet file of `tables` in row groups of ROW_GROUP, on the disk when this returns."""
+    """A Parquet file of `tables` in row groups of ROW_GROUP, on the disk when this
+    returns."""
     with open(path, "wb") as file:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for group in regrouped(tables):

@@ -1,4 +1,5 @@
-"""What users have pictures in - files, bytes, PIL images, arrays - to what the library takes."""
+"""What users have pictures in - files, bytes, PIL images, arrays - to what the library
+takes."""
 
 from __future__ import annotations
 
@@ -16,13 +17,15 @@ from ._forks import forked
 from ._library import encoded, python_library
 
 PathLike = Union[str, "os.PathLike[str]"]
-# For type checkers, what classify gives one answer for, and what several; they cannot tell an array's dimensions.
+# For type checkers, what classify gives one answer for, and what several; they cannot
+# tell an array's dimensions.
 OnePicture = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview]
 SeveralPictures = Union[List[Any], Tuple[Any, ...], Iterator[Any]]
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
-PORTION, PORTION_BYTES = 32, 64 << 20  # pictures, and bytes of pixels, that are decoded before they are run together
+# pictures, and bytes of pixels, that are decoded before they are run together
+PORTION, PORTION_BYTES = 32, 64 << 20
 
 FORMATS: Dict[str, Tuple[_structs.Pixels, int]] = {  # with the values of a pixel in a row
     "RGB": (_structs.Pixels.PIXELS_RGB, 3),
@@ -57,25 +60,32 @@ Item = Union[Picture, Tensor]
 def read_picture(source: Union[PathLike, bytes, bytearray, memoryview]) -> U8:
     """Decode a JPEG or PNG, told apart by its content: a path, or the file's bytes.
 
-    Returns (h,w,3) uint8, RGB, the EXIF orientation applied, alpha dropped: what the `resnet` program sees, and Pillow's
-    ImageOps.exif_transpose(Image.open(path)).convert("RGB"). Raises PictureError on anything that can't be decoded, or
-    that has more than 178,956,970 pixels; PictureNotThereError, which is a FileNotFoundError too, where there is no such
-    file. Thread-safe, and other threads run meanwhile.
+    Returns (h,w,3) uint8, RGB, the EXIF orientation applied, alpha dropped: what the
+    `resnet` program sees, and Pillow's
+    ImageOps.exif_transpose(Image.open(path)).convert("RGB"). Raises PictureError on
+    anything that can't be decoded, or that has more than 178,956,970 pixels;
+    PictureNotThereError, which is a FileNotFoundError too, where there is no such file.
+    Thread-safe, and other threads run meanwhile.
     """
     library = python_library()
     out, error = _structs.PythonPictureStruct(), _structs.ErrorStruct()
     if isinstance(source, (bytes, bytearray, memoryview)):
         path = None
         raw = np.frombuffer(source, np.uint8)
-        status = library.resnet_python_picture_decode(raw.ctypes.data, raw.size, ctypes.byref(out), ctypes.byref(error))
+        status = library.resnet_python_picture_decode(
+            raw.ctypes.data, raw.size, ctypes.byref(out), ctypes.byref(error)
+        )
     else:
         path = os.fsdecode(source)
-        status = library.resnet_python_picture_read(encoded(source), ctypes.byref(out), ctypes.byref(error))
+        status = library.resnet_python_picture_read(
+            encoded(source), ctypes.byref(out), ctypes.byref(error)
+        )
     if status:
         message = error.message.decode("utf-8", "replace")
         raise picture_error_of(status, message, path)
     try:
-        # Not numpy.ctypeslib.as_array, which leaves some 5 KB of types behind for every shape that it has not met.
+        # Not numpy.ctypeslib.as_array, which leaves some 5 KB of types behind for every
+        # shape that it has not met.
         array = np.empty((out.height, out.width, 3), np.uint8)
         ctypes.memmove(array.ctypes.data, out.pixels, array.nbytes)
         return array
@@ -109,28 +119,45 @@ def picture_of(array: U8, pixels: Optional[str]) -> Picture:
     code, values = FORMATS[name]
     shape_fits = array.ndim == 3 and array.shape[2] == values or (values == 1 and array.ndim == 2)
     if not shape_fits or 0 in array.shape:
-        wanted = "(h,w), (h,w,1), (h,w,3), (h,w,4)" if pixels is None else f"{values} values a pixel for {name}"
-        raise ArgumentError(f"a picture of shape {array.shape} is not accepted: pixels are {wanted}, uint8")
+        wanted = (
+            "(h,w), (h,w,1), (h,w,3), (h,w,4)"
+            if pixels is None
+            else f"{values} values a pixel for {name}"
+        )
+        raise ArgumentError(
+            f"a picture of shape {array.shape} is not accepted: pixels are {wanted}, uint8"
+        )
     height = array.shape[0]
     if name in ("NV12", "I420"):
         if array.shape[0] % 3 or array.shape[1] % 2:
-            raise ArgumentError(f"{name} of shape {array.shape}: accepted are (h * 3 / 2, w) with even h and w")
+            raise ArgumentError(
+                f"{name} of shape {array.shape}: accepted are (h * 3 / 2, w) with even h and w"
+            )
         height, array = array.shape[0] // 3 * 2, np.ascontiguousarray(array)
     array = _rows(array)
     stride = array.strides[0] if height > 1 else array.shape[1] * values
-    return Picture(array, _structs.ImageStruct(array.ctypes.data, array.shape[1], height, stride, code))
+    return Picture(
+        array, _structs.ImageStruct(array.ctypes.data, array.shape[1], height, stride, code)
+    )
 
 
-def tensor_of(array: npt.NDArray[Any], shape: Tuple[int, int, int], layout: Optional[str]) -> Tensor:
-    """Normalised values for an input of `shape` (h,w,c): (n,c,h,w) or (n,h,w,c), or one picture without n; any float type.
-    No copy of what is float32 and contiguous, also of a transposed view of such."""
+def tensor_of(
+    array: npt.NDArray[Any], shape: Tuple[int, int, int], layout: Optional[str]
+) -> Tensor:
+    """Normalised values for an input of `shape` (h,w,c): (n,c,h,w) or (n,h,w,c), or one
+    picture without n; any float type. No copy of what is float32 and contiguous, also of
+    a transposed view of such."""
     if array.ndim == 3:
         array = array[np.newaxis]
     kind = _layout_of(array.shape, shape, layout)
     if array.dtype == np.float32 and array.flags.aligned:
         if array.flags.c_contiguous:
             return Tensor(array, kind)
-        swapped = array.transpose(0, 2, 3, 1) if kind == _structs.Layout.LAYOUT_NCHW else array.transpose(0, 3, 1, 2)
+        swapped = (
+            array.transpose(0, 2, 3, 1)
+            if kind == _structs.Layout.LAYOUT_NCHW
+            else array.transpose(0, 3, 1, 2)
+        )
         if swapped.flags.c_contiguous:
             return Tensor(swapped, _structs.Layout(1 - kind))
     if array.dtype.kind != "f":
@@ -138,11 +165,14 @@ def tensor_of(array: npt.NDArray[Any], shape: Tuple[int, int, int], layout: Opti
             f"input of dtype {array.dtype}: accepted are floats, already normalised, float32 without a copy; pictures of "
             "8 bits are for classify, which prepares them"
         )
-    # Always a copy, and hence aligned: ascontiguousarray lets float32 at any address pass.
+    # Always a copy, and hence aligned: ascontiguousarray lets float32 at any address
+    # pass.
     return Tensor(np.array(array, np.float32, order="C"), kind)
 
 
-def _layout_of(got: Tuple[int, ...], shape: Tuple[int, int, int], layout: Optional[str]) -> _structs.Layout:
+def _layout_of(
+    got: Tuple[int, ...], shape: Tuple[int, int, int], layout: Optional[str]
+) -> _structs.Layout:
     h, w, c = shape
     fits = {"NCHW": got[1:] == (c, h, w), "NHWC": got[1:] == (h, w, c)}
     if layout is not None and layout not in fits:
@@ -156,7 +186,9 @@ def _layout_of(got: Tuple[int, ...], shape: Tuple[int, int, int], layout: Option
             "for classify, as uint8"
         )
     if len(chosen) == 2:
-        raise ArgumentError(f"input of shape {tuple(got)} may be both NCHW and NHWC: say which, e.g. layout='NCHW'")
+        raise ArgumentError(
+            f"input of shape {tuple(got)} may be both NCHW and NHWC: say which, e.g. layout='NCHW'"
+        )
     return _structs.Layout.LAYOUT_NCHW if chosen[0] == "NCHW" else _structs.Layout.LAYOUT_NHWC
 
 
@@ -173,7 +205,8 @@ def is_one_picture(images: Any) -> bool:
 
 
 def iterator_of(images: Any) -> Iterator[Any]:
-    """Of several; ArgumentError for what is none, as is an open file, whose lines are no pictures."""
+    """Of several; ArgumentError for what is none, as is an open file, whose lines are no
+    pictures."""
     try:
         if not hasattr(images, "read"):
             return iter(images)
@@ -187,7 +220,8 @@ def _is_pil(thing: Any) -> bool:
 
 
 class _PilLocks:
-    """PIL decodes an image when its pixels are first asked for, and two threads must not ask the same one at once."""
+    """PIL decodes an image when its pixels are first asked for, and two threads must
+    not ask the same one at once."""
 
     def __init__(self) -> None:
         self._after_fork()
@@ -208,15 +242,23 @@ def _pil_pixels(image: Any) -> U8:
     with _pil_locks.of(image):
         try:
             return np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
-        except (OSError, ValueError, SyntaxError) as problem:  # of files that are truncated, damaged, closed
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+        ) as problem:  # of files that are truncated, damaged, closed
             path = getattr(image, "filename", None) or None
             message = f"{path or 'PIL image'}: {problem}"
-            raise PictureError(message, path=None if path is None else os.fsdecode(path)) from problem
+            raise PictureError(
+                message, path=None if path is None else os.fsdecode(path)
+            ) from problem
 
 
-def items_of(images: Any, shape: Tuple[int, int, int], pixels: Optional[str], layout: Optional[str]) -> Iterator[Item]:
-    """One after the other, decoded when asked for: what classify and its like accept. Tensors hold one picture each, but
-    for a 4-dimensional float array, which is one."""
+def items_of(
+    images: Any, shape: Tuple[int, int, int], pixels: Optional[str], layout: Optional[str]
+) -> Iterator[Item]:
+    """One after the other, decoded when asked for: what classify and its like accept.
+    Tensors hold one picture each, but for a 4-dimensional float array, which is one."""
     if is_one_picture(images):
         yield _item_of(images, shape, pixels, layout)
     elif isinstance(images, np.ndarray) and images.dtype.kind == "f":
@@ -226,7 +268,9 @@ def items_of(images: Any, shape: Tuple[int, int, int], pixels: Optional[str], la
             yield _item_of(one, shape, pixels, layout)
 
 
-def _item_of(one: Any, shape: Tuple[int, int, int], pixels: Optional[str], layout: Optional[str]) -> Item:
+def _item_of(
+    one: Any, shape: Tuple[int, int, int], pixels: Optional[str], layout: Optional[str]
+) -> Item:
     if isinstance(one, (str, bytes, bytearray, memoryview, os.PathLike)):
         return picture_of(read_picture(one), None)
     if _is_pil(one):
@@ -239,7 +283,11 @@ def _item_of(one: Any, shape: Tuple[int, int, int], pixels: Optional[str], layou
 
 
 def not_accepted(thing: Any) -> str:
-    what = f"an array of {thing.dtype}, shape {thing.shape}" if isinstance(thing, np.ndarray) else type(thing).__name__
+    what = (
+        f"an array of {thing.dtype}, shape {thing.shape}"
+        if isinstance(thing, np.ndarray)
+        else type(thing).__name__
+    )
     if hasattr(thing, "read"):
         what = f"an open file ({what})"
     return (
@@ -254,7 +302,9 @@ def portions(items: Iterator[Item]) -> Iterator[List[Item]]:
     pixels_bytes = 0
     for item in items:
         alone = isinstance(item, Tensor) or bool(portion and isinstance(portion[0], Tensor))
-        if portion and (alone or len(portion) == PORTION or pixels_bytes + item.array.nbytes > PORTION_BYTES):
+        if portion and (
+            alone or len(portion) == PORTION or pixels_bytes + item.array.nbytes > PORTION_BYTES
+        ):
             yield portion
             portion, pixels_bytes = [], 0
         portion.append(item)

@@ -26,7 +26,8 @@ _SHORTCUTS = {
 
 @dataclass(frozen=True)
 class Op:
-    """One step of the plan. Bytes and counts are per picture; the weights are held once per model."""
+    """One step of the plan. Bytes and counts are per picture; the weights are held
+    once per model."""
 
     index: int
     name: str  # the ONNX node it stands for (the first, where several were fused)
@@ -44,7 +45,9 @@ class Op:
     weights_bytes: int  # packed
     output_bytes: int
     arena_offset: int  # of the output, in bytes
-    cost: float  # predicted, in multiply-accumulates of a direct convolution at full speed; 0: not weighed
+    # predicted, in multiply-accumulates of a direct convolution at full speed; 0: not
+    # weighed
+    cost: float
     layer: Optional[int]  # place among the layers that the paper counts, from 1
 
 
@@ -70,11 +73,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How a picture becomes the net's input: scale the shorter side to `resize` pixels (Pillow's antialiased BILINEAR), cut
-    the centre `crop` x `crop`, then per channel (pixel / scale - mean) / std.
+    """How a picture becomes the net's input: scale the shorter side to `resize` pixels
+    (Pillow's antialiased BILINEAR), cut the centre `crop` x `crop`, then per channel
+    (pixel / scale - mean) / std.
 
-    `resize`, `crop`: pixels, 0: don't. `order`: "RGB" or "BGR". `mean`, `std`: in units of pixel / scale, in `order`.
-    To change a preset: dataclasses.replace(Preprocess.preset("imagenet"), resize=320, crop=288).
+    `resize`, `crop`: pixels, 0: don't. `order`: "RGB" or "BGR". `mean`, `std`: in units
+    of pixel / scale, in `order`. To change a preset:
+    dataclasses.replace(Preprocess.preset("imagenet"), resize=320, crop=288).
     """
 
     resize: int = 0
@@ -86,19 +91,28 @@ class Preprocess:
 
     @classmethod
     def preset(cls, name: str) -> Preprocess:
-        """One of "imagenet", "imagenet-v2", "cifar10", "keras-caffe", "keras-tf", "none"; ArgumentError on any other."""
+        """One of "imagenet", "imagenet-v2", "cifar10", "keras-caffe", "keras-tf", "none";
+        ArgumentError on any other."""
         struct, error = _structs.PreprocessStruct(), _structs.ErrorStruct()
         check(
-            library.resnet_preprocess_preset(c_string("preset", name), ctypes.byref(struct), ctypes.byref(error)), error
+            library.resnet_preprocess_preset(
+                c_string("preset", name), ctypes.byref(struct), ctypes.byref(error)
+            ),
+            error,
         )
         return _preprocess_of(struct)
 
     def _preset_name(self) -> Optional[str]:
         """Of the preset that this is."""
-        return next((name for name in ("imagenet", "cifar10") if Preprocess.preset(name) == self), None)
+        return next(
+            (name for name in ("imagenet", "cifar10") if Preprocess.preset(name) == self), None
+        )
 
     def _struct(self) -> _structs.PreprocessStruct:
-        order = {"RGB": _structs.ChannelOrder.ORDER_RGB, "BGR": _structs.ChannelOrder.ORDER_BGR}.get(self.order)
+        order = {
+            "RGB": _structs.ChannelOrder.ORDER_RGB,
+            "BGR": _structs.ChannelOrder.ORDER_BGR,
+        }.get(self.order)
         if order is None:
             raise ArgumentError(f"Preprocess.order is {self.order!r}: accepted are 'RGB' and 'BGR'")
         if not (0 <= self.resize <= 65535 and 0 <= self.crop <= 65535):
@@ -106,9 +120,13 @@ class Preprocess:
                 f"Preprocess has resize {self.resize}, crop {self.crop}: accepted are 0 to 65535 pixels"
             )
         if len(self.mean) != 3 or len(self.std) != 3:
-            raise ArgumentError(f"Preprocess has mean {self.mean}, std {self.std}: three numbers are accepted for each")
+            raise ArgumentError(
+                f"Preprocess has mean {self.mean}, std {self.std}: three numbers are accepted for each"
+            )
         three = ctypes.c_float * 3
-        return _structs.PreprocessStruct(self.resize, self.crop, order, self.scale, three(*self.mean), three(*self.std))
+        return _structs.PreprocessStruct(
+            self.resize, self.crop, order, self.scale, three(*self.mean), three(*self.std)
+        )
 
 
 def _shortest(value: float) -> float:
@@ -196,7 +214,9 @@ def read_info(pointer: ctypes.c_void_p) -> Tuple[ModelInfo, int, int]:
         arena_bytes=struct.arena_bytes,
         arena_lower_bound=struct.arena_lower_bound,
         notice=text(struct.notice),
-        findings=tuple(Finding(kinds[finding.severity], text(finding.message)) for finding in found),
+        findings=tuple(
+            Finding(kinds[finding.severity], text(finding.message)) for finding in found
+        ),
         scores=_SCORES[struct.scores],
     )
     return info, struct.op_count, struct.block_count
@@ -232,9 +252,21 @@ def _read_op(pointer: ctypes.c_void_p, index: int) -> Op:
 
 
 def read_block(pointer: ctypes.c_void_p, index: int) -> Block:
-    struct, error = _structs.BlockStruct(ctypes.sizeof(_structs.BlockStruct)), _structs.ErrorStruct()
-    check(library.resnet_plan_block(pointer, index, ctypes.byref(struct), ctypes.byref(error)), error)
-    return Block(index, text(struct.name), _SHORTCUTS[struct.shortcut], struct.first_op, struct.last_op, struct.convs)
+    struct, error = (
+        _structs.BlockStruct(ctypes.sizeof(_structs.BlockStruct)),
+        _structs.ErrorStruct(),
+    )
+    check(
+        library.resnet_plan_block(pointer, index, ctypes.byref(struct), ctypes.byref(error)), error
+    )
+    return Block(
+        index,
+        text(struct.name),
+        _SHORTCUTS[struct.shortcut],
+        struct.first_op,
+        struct.last_op,
+        struct.convs,
+    )
 
 
 # ---- tables for people ----
@@ -244,9 +276,7 @@ def html_table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]
     """A table for a notebook; names come from files, so that all text is escaped."""
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows)
-    return (
-        f"<table><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
+    return f"<table><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _html_cell(cell: Any) -> str:
@@ -267,19 +297,38 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     cells = [[_cell(cell) for cell in row] for row in rows]
     right = [not isinstance(cell, str) for cell in next(iter(rows), ())] if cells else []
     widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
-    lines = [[cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right)] for line in cells]
-    head = [cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(header, widths, right or [False] * len(header))]
+    lines = [
+        [cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right)]
+        for line in cells
+    ]
+    head = [
+        cell.rjust(w) if r else cell.ljust(w)
+        for cell, w, r in zip(header, widths, right or [False] * len(header))
+    ]
     return "\n".join("  ".join(line).rstrip() for line in [head, *lines])
 
 
 class Plan(Sequence[Op]):
-    """The ops of a model in the order in which they run, and its blocks. A sequence of Op; prints as a table, in a notebook
-    too.
+    """The ops of a model in the order in which they run, and its blocks. A sequence of
+    Op; prints as a table, in a notebook too.
 
     Attributes: `blocks`, a tuple of Block.
     """
 
-    _HEADER = ("op", "name", "kernel", "detail", "h", "w", "c", "block", "shortcut", "parameters", "MACs", "bytes")
+    _HEADER = (
+        "op",
+        "name",
+        "kernel",
+        "detail",
+        "h",
+        "w",
+        "c",
+        "block",
+        "shortcut",
+        "parameters",
+        "MACs",
+        "bytes",
+    )
 
     def __init__(self, pointer: ctypes.c_void_p, title: str, ops: int, blocks: int) -> None:
         self._title = title
@@ -333,5 +382,6 @@ class Plan(Sequence[Op]):
             from . import _extras  # few need it
 
         return _extras.pandas("Plan.to_pandas").DataFrame(
-            [[getattr(op, f.name) for f in fields(Op)] for op in self._ops], columns=[f.name for f in fields(Op)]
+            [[getattr(op, f.name) for f in fields(Op)] for op in self._ops],
+            columns=[f.name for f in fields(Op)],
         )

@@ -31,8 +31,18 @@ MOST_PICTURE_BYTES = 1 << 30  # of one file or entry: what claims more is no pho
 OPEN_ARCHIVES = 4  # kept open by a thread
 PIXELS_HELD = 64 << 20  # bytes; a batch of photographs with more is classified in portions
 DECODED_AHEAD = 16  # pictures, where several threads decode
-# What reading and decoding a picture from anyone may raise: all of it becomes that picture's row.
-PICTURE_ERRORS = (Error, OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, LZMAError)
+# What reading and decoding a picture from anyone may raise: all of it becomes that
+# picture's row.
+PICTURE_ERRORS = (
+    Error,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+)
 
 _archives = threading.local()
 
@@ -40,8 +50,8 @@ _archives = threading.local()
 class Labeller:
     """Classifies pictures with one session. Not thread-safe: one for each thread.
 
-    `threads` decode and run; 0 is one for every CPU that this process may use. `batch` is how many pictures the session
-    works on at once. Neither changes an answer.
+    `threads` decode and run; 0 is one for every CPU that this process may use. `batch` is
+    how many pictures the session works on at once. Neither changes an answer.
     """
 
     def __init__(self, model: Model, k: int, threads: int = 1, batch: int = 32) -> None:
@@ -71,7 +81,9 @@ class Labeller:
             yield from self._decoders.map(pixels_or_error, pictures[start : start + DECODED_AHEAD])
 
     def _answers(self, decoded: list[NDArray[Any] | str]) -> list[Answer]:
-        answers = iter(self._classify([pixels for pixels in decoded if not isinstance(pixels, str)]))
+        answers = iter(
+            self._classify([pixels for pixels in decoded if not isinstance(pixels, str)])
+        )
         return [pixels if isinstance(pixels, str) else next(answers) for pixels in decoded]
 
     def _classify(self, pictures: list[NDArray[Any]]) -> list[Answer]:
@@ -82,7 +94,8 @@ class Labeller:
         except Error as error:
             if len(pictures) == 1:
                 return [one_line(error)]
-        # One of them does not suit the net, e.g. is too small for a crop without a resize: find out which.
+        # One of them does not suit the net, e.g. is too small for a crop without a
+        # resize: find out which.
         return [answer for picture in pictures for answer in self._classify([picture])]
 
     def close(self) -> None:
@@ -92,7 +105,8 @@ class Labeller:
 
 
 def pixels_or_error(picture: Picture) -> NDArray[Any] | str:
-    """(h,w,3) uint8, or what was given where that is an array; or why the picture has none."""
+    """(h,w,3) uint8, or what was given where that is an array; or why the picture has
+    none."""
     try:
         if isinstance(picture, np.ndarray):
             return picture if picture.dtype != object or picture.ndim else "is null"
@@ -102,7 +116,8 @@ def pixels_or_error(picture: Picture) -> NDArray[Any] | str:
 
 
 def read_bytes(path: str) -> bytes:
-    """The bytes of a file, or of `folder/archive.zip/entry`, named as a file within the archive."""
+    """The bytes of a file, or of `folder/archive.zip/entry`, named as a file within the
+    archive."""
     try:
         # Without O_NONBLOCK opening a named pipe waits for its other end.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -136,7 +151,8 @@ def check_size(size: int) -> None:
 
 
 def open_archive(path: str) -> zipfile.ZipFile:
-    """A .zip, kept open by this thread: reading its directory takes longer than reading an entry."""
+    """A .zip, kept open by this thread: reading its directory takes longer than
+    reading an entry."""
     opened: dict[str, zipfile.ZipFile] = _archives.__dict__.setdefault("opened", {})
     if path not in opened:
         while len(opened) >= OPEN_ARCHIVES:
@@ -152,8 +168,13 @@ def one_line(error: BaseException) -> str:
 
 
 def schema(k: int) -> pa.Schema:
-    """The columns of an answer. Rows with an error have null in all others; more than one class makes lists."""
-    fields = [pa.field("label", pa.string()), pa.field("index", pa.int32()), pa.field("score", pa.float32())]
+    """The columns of an answer. Rows with an error have null in all others; more than one
+    class makes lists."""
+    fields = [
+        pa.field("label", pa.string()),
+        pa.field("index", pa.int32()),
+        pa.field("score", pa.float32()),
+    ]
     if k > 1:
         fields += [
             pa.field("labels", pa.list_(pa.string())),

@@ -7,7 +7,18 @@ import threading
 import weakref
 from contextlib import contextmanager
 from types import GeneratorType
-from typing import Any, Callable, Generator, Iterator, List, NamedTuple, Optional, Tuple, Union, overload
+from typing import (
+    Any,
+    Callable,
+    Generator,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+    overload,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +61,8 @@ _float32 = np.dtype(np.float32)
 
 
 class Prediction(NamedTuple):
-    """One class for one picture. `score` is a probability, 0 to 1; `label` is None where the model has no labels."""
+    """One class for one picture. `score` is a probability, 0 to 1; `label` is None
+    where the model has no labels."""
 
     index: int  # type: ignore[assignment]  # of the class; hides tuple.index
     score: float
@@ -75,14 +87,22 @@ class LesionOf(NamedTuple):
 
     @classmethod
     def parse(
-        cls, core: Core, block: Union[int, str, Block], mode: str, other: Union[int, str, Block, None]
+        cls,
+        core: Core,
+        block: Union[int, str, Block],
+        mode: str,
+        other: Union[int, str, Block, None],
     ) -> LesionOf:
         """From what users say; ArgumentError where it means nothing."""
         if mode not in _SKIPS:
             raise ArgumentError(f"mode is {mode!r}: accepted are {', '.join(map(repr, _SKIPS))}")
         if (other is not None) != (mode == "swap"):
-            raise ArgumentError("other, the block to change places with, goes with mode='swap', and only with it")
-        return cls(core.block_index(block), _SKIPS[mode], 0 if other is None else core.block_index(other))
+            raise ArgumentError(
+                "other, the block to change places with, goes with mode='swap', and only with it"
+            )
+        return cls(
+            core.block_index(block), _SKIPS[mode], 0 if other is None else core.block_index(other)
+        )
 
 
 # Called by C with a listener's address and a response.
@@ -118,16 +138,18 @@ def described(lesions: Tuple[LesionOf, ...]) -> str:
 
 
 def _close(pointer: ctypes.c_void_p, core: Core) -> None:
-    """`core`: its model, which may go only after this, in whatever order the garbage collector comes to them."""
+    """`core`: its model, which may go only after this, in whatever order the garbage
+    collector comes to them."""
     library.resnet_session_close(ctypes.byref(pointer))
 
 
 class Session:
     """Runs one model. Made by Model.session.
 
-    Calls from several threads take turns: for parallel streams open one session per thread, they share the model's
-    weights. While the library computes, other Python threads run. After a fork the child's session is opened anew at its
-    first use. Closed by close(), at the end of a `with` block, or with its model.
+    Calls from several threads take turns: for parallel streams open one session per
+    thread, they share the model's weights. While the library computes, other Python
+    threads run. After a fork the child's session is opened anew at its first use. Closed
+    by close(), at the end of a `with` block, or with its model.
     """
 
     def __init__(self, core: Core, threads: int, batch: int, observe: str) -> None:
@@ -151,7 +173,9 @@ class Session:
 
     def _open(self) -> None:
         threads, batch, observe = self._options
-        options = _structs.SessionOptionsStruct(ctypes.sizeof(_structs.SessionOptionsStruct), threads, batch, observe)
+        options = _structs.SessionOptionsStruct(
+            ctypes.sizeof(_structs.SessionOptionsStruct), threads, batch, observe
+        )
         self._stale = False  # a forked child's, that was its parent's
         self._pointer, self._error = ctypes.c_void_p(), _structs.ErrorStruct()
         self._error_reference = ctypes.byref(self._error)
@@ -172,7 +196,8 @@ class Session:
             self._finalizer.detach()  # closing it would wait for threads that are not there
 
     def _ready(self) -> None:
-        """Whether it can be used, with the lock held; in a forked child it is opened anew, as it was."""
+        """Whether it can be used, with the lock held; in a forked child it is opened
+        anew, as it was."""
         if not self._pointer:
             raise ArgumentError("the session is closed: open another with model.session()")
         if self._in_observer:
@@ -194,7 +219,8 @@ class Session:
             yield
 
     def close(self) -> None:
-        """Release buffers and threads. A call that is under way in another thread ends first. May be repeated."""
+        """Release buffers and threads. A call that is under way in another thread ends
+        first. May be repeated."""
         with self._lock:
             if self._in_observer:
                 raise ArgumentError("an observer must not use the session that calls it")
@@ -222,15 +248,24 @@ class Session:
 
     # ---- running ----
 
-    def run(self, x: npt.NDArray[Any], out: Optional[F32] = None, layout: Optional[str] = None) -> F32:
+    def run(
+        self, x: npt.NDArray[Any], out: Optional[F32] = None, layout: Optional[str] = None
+    ) -> F32:
         """Run the net on normalised inputs.
 
         x: (n,c,h,w) or (n,h,w,c), told apart by the model's input_shape, else by layout="NCHW" or "NHWC"; or one input
-        without n. float32 that is contiguous, in either order, is read where it lies; anything else is copied.
+        without n. float32 that is contiguous, in either order, is read where it lies;
+        anything else is copied.
         out: (n,classes) float32, contiguous, to write to. Returns it, or a new array: what the file's output is, see
         model.info.scores. Raises ArgumentError on a shape that does not fit.
         """
-        if layout is None and type(x) is np.ndarray and x.dtype is _float32 and x.ndim == 4 and x.flags.carray:
+        if (
+            layout is None
+            and type(x) is np.ndarray
+            and x.dtype is _float32
+            and x.ndim == 4
+            and x.flags.carray
+        ):
             shape = x.shape[1:]
             kind = 0 if shape == self._nchw else 1
             if shape != self._nchw and shape != self._nhwc or self._nchw == self._nhwc:
@@ -246,7 +281,11 @@ class Session:
             and out.dtype == _float32
             and out.flags.carray
         ):
-            what = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+            what = (
+                f"{out.dtype} of shape {out.shape}"
+                if isinstance(out, np.ndarray)
+                else type(out).__name__
+            )
             raise ArgumentError(
                 f"out is {what}: wanted is an array, float32 of shape {(n, self._classes)}, contiguous and writable"
             )
@@ -269,12 +308,22 @@ class Session:
 
     @overload
     def classify(
-        self, images: OnePicture, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ...
+        self,
+        images: OnePicture,
+        k: int = ...,
+        *,
+        pixels: Optional[str] = ...,
+        layout: Optional[str] = ...,
     ) -> List[Prediction]: ...
 
     @overload
     def classify(
-        self, images: SeveralPictures, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ...
+        self,
+        images: SeveralPictures,
+        k: int = ...,
+        *,
+        pixels: Optional[str] = ...,
+        layout: Optional[str] = ...,
     ) -> List[List[Prediction]]: ...
 
     @overload
@@ -282,7 +331,9 @@ class Session:
         self, images: Any, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ...
     ) -> Any: ...
 
-    def classify(self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None) -> Any:
+    def classify(
+        self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None
+    ) -> Any:
         """As Model.classify, in this session."""
         try:
             return self._label(images, k, pixels, layout)
@@ -300,7 +351,9 @@ class Session:
         ]
         return ranked[0] if is_one_picture(images) else ranked
 
-    def probabilities(self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None) -> F32:
+    def probabilities(
+        self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None
+    ) -> F32:
         """As Model.probabilities, in this session."""
         try:
             return self._weigh(images, pixels, layout)
@@ -326,7 +379,9 @@ class Session:
         labels = self._core.info.labels
         return Prediction(index, score, labels[index] if labels else None)
 
-    def _ranked(self, images: Any, k: int, pixels: Optional[str], layout: Optional[str]) -> Iterator[npt.NDArray[Any]]:
+    def _ranked(
+        self, images: Any, k: int, pixels: Optional[str], layout: Optional[str]
+    ) -> Iterator[npt.NDArray[Any]]:
         """Portion by portion (pictures,k) of index and score, best first."""
         for portion in portions(items_of(images, self._nhwc, pixels, layout)):
             yield self._rank(portion, k)
@@ -374,15 +429,22 @@ class Session:
     # ---- the lens ----
 
     def observe(self, callback: Optional[Callable[[Response], None]], *, copy: bool = True) -> None:
-        """From now on call `callback` with a Response for everything that a run computes; None ends it.
+        """From now on call `callback` with a Response for everything that a run computes;
+        None ends it.
 
-        It is called op by op, on the thread that runs the session, which it must not use. With copy=False the data are the
-        session's own buffer, read-only and only valid during the call. An exception in it is raised by the run, after its
-        end.
+        It is called op by op, on the thread that runs the session, which it must not use.
+        With copy=False the data are the session's own buffer, read-only and only valid
+        during the call. An exception in it is raised by the run, after its end.
         """
         if callback is not None and not callable(callback):
-            raise ArgumentError(f"callback is {callback!r}: accepted are a function of one Response, and None")
-        listener = None if callback is None else _listener(weakref.ref(self), callback, self._core.plan, copy)
+            raise ArgumentError(
+                f"callback is {callback!r}: accepted are a function of one Response, and None"
+            )
+        listener = (
+            None
+            if callback is None
+            else _listener(weakref.ref(self), callback, self._core.plan, copy)
+        )
         with self._turn():
             if listener is None:
                 self._set_observer(None)
@@ -391,11 +453,14 @@ class Session:
             self._set_observer(_SEND, ctypes.c_void_p(id(listener)), listener)
 
     def _set_observer(self, observer: Any, user: Any = None, kept: Any = None) -> None:
-        """`observer`: an _structs.Observer, a function of another library, or None. `kept`: what `user` is the address
-        of. With the lock held."""
+        """`observer`: an _structs.Observer, a function of another library, or None.
+        `kept`: what `user` is the address of. With the lock held."""
         # Not ctypes.cast, which ties the observer to itself: all it refers to would stay.
         address = ctypes.c_void_p.from_buffer(observer).value if observer is not None else None
-        check(library.resnet_session_observe(self._pointer, address, user, self._error_reference), self._error)
+        check(
+            library.resnet_session_observe(self._pointer, address, user, self._error_reference),
+            self._error,
+        )
         self._observer = None if observer is None else (observer, user, kept)
 
     def _raise_observers(self) -> None:
@@ -404,17 +469,22 @@ class Session:
             raise problem
 
     def skip(
-        self, block: Union[int, str, Block], mode: str = "branch", other: Union[int, str, Block, None] = None
+        self,
+        block: Union[int, str, Block],
+        mode: str = "branch",
+        other: Union[int, str, Block, None] = None,
     ) -> Lesion:
-        """Lesion: from now on run the net with one block changed, until the `with` block of this ends, or, without one, till
-        end() of what this returns, or restore().
+        """Lesion: from now on run the net with one block changed, until the `with` block
+        of this ends, or, without one, till end() of what this returns, or restore().
 
             with session.skip("stage2.block1"):
                 session.run(x)
 
-        block, other: index, name (model.blocks), or Block. mode: "branch" leaves its residual branch out (of a plain net:
-        both its layers), "shortcut" its shortcut, "swap" lets it change places with `other`. Nested ones add up. Raises
-        UnsupportedModelError where shapes do not allow it, or there is nothing to leave out.
+        block, other: index, name (model.blocks), or Block. mode: "branch" leaves its
+        residual branch out (of a plain net: both its layers), "shortcut" its shortcut,
+        "swap" lets it change places with `other`. Nested ones add up. Raises
+        UnsupportedModelError where shapes do not allow it, or there is nothing to leave
+        out.
         """
         lesion = LesionOf.parse(self._core, block, mode, other)
         self._change(lambda before: (*before, lesion))
@@ -452,8 +522,9 @@ class Session:
 def _listener(
     observed: weakref.ref[Session], callback: Callable[[Response], None], ops: Any, copy: bool
 ) -> Generator[None, Any, None]:
-    """What C sends responses to. A generator, since C knows no exceptions and ctypes drops them: a function would have
-    entered before it can catch any, and Ctrl-C comes just then, when Python has its turn after the library computed.
+    """What C sends responses to. A generator, since C knows no exceptions and ctypes
+    drops them: a function would have entered before it can catch any, and Ctrl-C comes
+    just then, when Python has its turn after the library computed.
 
     `observed`: a weak reference, as the session holds its listener.
     """

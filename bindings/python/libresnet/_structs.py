@@ -1,14 +1,27 @@
 """resnet.h and resnet_python.h in ctypes: their structs, enumerations and prototypes.
 
-The enumeration `resnet_x` is the class X, the struct `resnet_x` the class XStruct. tests/python/test_headers.py parses
-both headers and compares every struct, every value and every prototype with what stands here.
+The enumeration `resnet_x` is the class X, the struct `resnet_x` the class XStruct.
+tests/python/test_headers.py parses both headers and compares every struct, every value
+and every prototype with what stands here.
 """
 
 from __future__ import annotations
 
 import ctypes
 import enum
-from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    c_char,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int,
+    c_size_t,
+    c_uint8,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from ctypes import py_object
 from typing import Any, ClassVar, Dict, List, Tuple
 
@@ -127,7 +140,11 @@ class PreprocessStruct(ctypes.Structure):
 
 
 class AllocatorStruct(ctypes.Structure):
-    _fields_: ClassVar[Fields] = [("context", c_void_p), ("allocate", c_void_p), ("release", c_void_p)]
+    _fields_: ClassVar[Fields] = [
+        ("context", c_void_p),
+        ("allocate", c_void_p),
+        ("release", c_void_p),
+    ]
 
 
 class ModelOptionsStruct(ctypes.Structure):
@@ -255,7 +272,8 @@ class ResponseStruct(ctypes.Structure):
 # `user`, a void * in C, is a Python object here.
 Observer = ctypes.CFUNCTYPE(None, py_object, POINTER(ResponseStruct))
 
-# ---- prototypes: (what is returned, the parameters). Handles are void *, their pointers are passed by byref ----
+# ---- prototypes: (what is returned, the parameters). Handles are void *, their pointers
+# are passed by byref ----
 
 _handle, _handle_out, _error = c_void_p, POINTER(c_void_p), POINTER(ErrorStruct)
 
@@ -266,7 +284,10 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "resnet_preprocess_preset": (c_int, [c_char_p, POINTER(PreprocessStruct), _error]),
     "resnet_model_options_init": (None, [POINTER(ModelOptionsStruct)]),
     "resnet_model_open": (c_int, [c_char_p, POINTER(ModelOptionsStruct), _handle_out, _error]),
-    "resnet_model_open_memory": (c_int, [c_void_p, c_size_t, POINTER(ModelOptionsStruct), _handle_out, _error]),
+    "resnet_model_open_memory": (
+        c_int,
+        [c_void_p, c_size_t, POINTER(ModelOptionsStruct), _handle_out, _error],
+    ),
     "resnet_model_save": (c_int, [_handle, c_char_p, _error]),
     "resnet_model_close": (None, [_handle_out]),
     "resnet_model_get_info": (c_int, [_handle, POINTER(ModelInfoStruct), _error]),
@@ -275,9 +296,13 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "resnet_session_options_init": (None, [POINTER(SessionOptionsStruct)]),
     "resnet_session_open": (c_int, [_handle, POINTER(SessionOptionsStruct), _handle_out, _error]),
     "resnet_session_close": (None, [_handle_out]),
-    # Arrays go in by address, as c_void_p: POINTER(c_float) would cost a microsecond for each.
+    # Arrays go in by address, as c_void_p: POINTER(c_float) would cost a microsecond for
+    # each.
     "resnet_run": (c_int, [_handle, c_void_p, c_int, c_size_t, c_void_p, _error]),
-    "resnet_classify": (c_int, [_handle, POINTER(ImageStruct), c_size_t, c_uint32, c_void_p, _error]),
+    "resnet_classify": (
+        c_int,
+        [_handle, POINTER(ImageStruct), c_size_t, c_uint32, c_void_p, _error],
+    ),
     "resnet_session_observe": (c_int, [_handle, c_void_p, c_void_p, _error]),
     "resnet_session_skip": (c_int, [_handle, c_uint32, c_int, c_uint32, _error]),
 }
@@ -286,7 +311,11 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
 
 
 class PythonPictureStruct(ctypes.Structure):
-    _fields_: ClassVar[Fields] = [("pixels", POINTER(c_uint8)), ("width", c_uint32), ("height", c_uint32)]
+    _fields_: ClassVar[Fields] = [
+        ("pixels", POINTER(c_uint8)),
+        ("width", c_uint32),
+        ("height", c_uint32),
+    ]
 
 
 class PythonPlaceStruct(ctypes.Structure):
@@ -314,9 +343,15 @@ class PythonRowStruct(ctypes.Structure):
 PYTHON_PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "resnet_python_abi": (c_uint32, []),
     "resnet_python_picture_read": (c_int, [c_char_p, POINTER(PythonPictureStruct), _error]),
-    "resnet_python_picture_decode": (c_int, [c_void_p, c_size_t, POINTER(PythonPictureStruct), _error]),
+    "resnet_python_picture_decode": (
+        c_int,
+        [c_void_p, c_size_t, POINTER(PythonPictureStruct), _error],
+    ),
     "resnet_python_picture_release": (None, [POINTER(PythonPictureStruct)]),
-    "resnet_python_table_open": (c_int, [POINTER(PythonPlaceStruct), c_size_t, _handle_out, _error]),
+    "resnet_python_table_open": (
+        c_int,
+        [POINTER(PythonPlaceStruct), c_size_t, _handle_out, _error],
+    ),
     "resnet_python_table_close": (None, [_handle_out]),
     "resnet_python_table_observe": (None, [c_void_p, POINTER(ResponseStruct)]),
     "resnet_python_table_chunk": (c_size_t, [c_size_t]),

@@ -1,6 +1,8 @@
-"""Classify any number of pictures into a Parquet file: `python -m libresnet.batch INPUT... OUT.parquet`.
+"""Classify any number of pictures into a Parquet file: `python -m libresnet.batch
+INPUT... OUT.parquet`.
 
-Resumable, exactly one row for each picture, the same bytes whatever threads, interruptions or cluster made them.
+Resumable, exactly one row for each picture, the same bytes whatever threads,
+interruptions or cluster made them.
 """
 
 from __future__ import annotations
@@ -62,16 +64,21 @@ With --ray the pictures are read by the cluster's nodes: they need the same path
 
 Exit status: 0 every picture has its row, with an answer or an error; 1 failed, or no picture at all could be classified;
 2 wrong usage; 130 interrupted."""
-Answered = Tuple["NDArray[np.int64]", pa.Table]  # positions in Work's lists, and the columns of their answers
+# positions in Work's lists, and the columns of their answers
+Answered = Tuple["NDArray[np.int64]", pa.Table]
 Answers = Generator[Answered, None, None]
-MOST_IN_A_BLOCK = 256  # pictures that Ray hands to an actor at a time: a multiple of batches, small beside the whole
+# pictures that Ray hands to an actor at a time: a multiple of batches, small beside the
+# whole
+MOST_IN_A_BLOCK = 256
 
 
 class Paragraphs(argparse.HelpFormatter):
     """Wraps texts to the terminal, but keeps their paragraphs."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n\n".join(textwrap.fill(" ".join(part.split()), width) for part in text.split("\n\n"))
+        return "\n\n".join(
+            textwrap.fill(" ".join(part.split()), width) for part in text.split("\n\n")
+        )
 
 
 class BatchError(Exception):
@@ -106,9 +113,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=Paragraphs,
     )
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="folder, picture, .zip or @LIST")
-    parser.add_argument("out", type=Path, metavar="OUT.parquet", help="what is written; its folder must exist")
     parser.add_argument(
-        "-m", "--model", metavar="FILE", help="ONNX or plan file (default: the CIFAR-10 net that is built in)"
+        "out", type=Path, metavar="OUT.parquet", help="what is written; its folder must exist"
+    )
+    parser.add_argument(
+        "-m",
+        "--model",
+        metavar="FILE",
+        help="ONNX or plan file (default: the CIFAR-10 net that is built in)",
     )
     parser.add_argument(
         "-k",
@@ -137,13 +149,25 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none (default: the model's own)",
     )
     parser.add_argument(
-        "--resize", type=pixels, metavar="S|none", help="scale the shorter side of a picture to S pixels"
+        "--resize",
+        type=pixels,
+        metavar="S|none",
+        help="scale the shorter side of a picture to S pixels",
     )
-    parser.add_argument("--crop", type=pixels, metavar="C|none", help="then cut out the centre, C x C pixels")
     parser.add_argument(
-        "--size", type=size, metavar="S|HxW", help="the net's input, S x S or H x W pixels, instead of the file's own"
+        "--crop", type=pixels, metavar="C|none", help="then cut out the centre, C x C pixels"
     )
-    parser.add_argument("--external-data", action="store_true", help="the model's weights may lie in files beside it")
+    parser.add_argument(
+        "--size",
+        type=size,
+        metavar="S|HxW",
+        help="the net's input, S x S or H x W pixels, instead of the file's own",
+    )
+    parser.add_argument(
+        "--external-data",
+        action="store_true",
+        help="the model's weights may lie in files beside it",
+    )
     parser.add_argument(
         "--ray",
         metavar="ADDRESS",
@@ -157,12 +181,20 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="finished pictures that a kill may cost at most, or those of 20 s (default: %(default)s)",
     )
-    parser.add_argument("--retry-errors", action="store_true", help="classify pictures again whose row has an error")
-    parser.add_argument("--overwrite", action="store_true", help="begin anew, whatever OUT.parquet and its parts hold")
+    parser.add_argument(
+        "--retry-errors", action="store_true", help="classify pictures again whose row has an error"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="begin anew, whatever OUT.parquet and its parts hold",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary")
     options = parser.parse_args(arguments)
     if options.out.suffix != ".parquet":  # `batch a.jpg b.jpg` must not write over b.jpg
-        parser.error(f"the last argument is {options.out}: it names the file to write and must end in .parquet")
+        parser.error(
+            f"the last argument is {options.out}: it names the file to write and must end in .parquet"
+        )
     return options
 
 
@@ -193,7 +225,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Interrupted as stop:
         parts = f"{options.out}.parts"
-        said = f"run it again to go on from what {parts} holds" if os.path.isdir(parts) else "nothing was finished yet"
+        said = (
+            f"run it again to go on from what {parts} holds"
+            if os.path.isdir(parts)
+            else "nothing was finished yet"
+        )
         say(f"interrupted: {said}")
         return 128 + stop.number
 
@@ -212,7 +248,9 @@ def classify_all(options: argparse.Namespace) -> int:
         try:
             finished = parts.finished(options.retry_errors)
             names = [name for name in found if name not in finished]
-            work = Work(model, k, names, [found[name] for name in names], options.threads, options.batch)
+            work = Work(
+                model, k, names, [found[name] for name in names], options.threads, options.batch
+            )
             return run(work, parts, options, len(found))
         finally:
             parts.close()
@@ -237,7 +275,9 @@ def model_options(options: argparse.Namespace) -> dict[str, Any]:
 
 def preprocess_of(options: argparse.Namespace) -> Preprocess | None:
     """What is named; what is not is the model's own."""
-    changes = {name: side for name in ("resize", "crop") if (side := getattr(options, name)) is not None}
+    changes = {
+        name: side for name in ("resize", "crop") if (side := getattr(options, name)) is not None
+    }
     if options.preprocess is not None:
         return dataclasses.replace(Preprocess.preset(options.preprocess), **changes)
     if not changes:
@@ -254,7 +294,12 @@ def made_by(model: Model, k: int) -> dict[str, Any]:
         while piece := file.read(1 << 20):
             digest.update(piece)
     preprocess = json.dumps(dataclasses.asdict(model.preprocess), default=str)
-    return {"model_sha256": digest.hexdigest(), "k": k, "preprocess": preprocess, "version": __version__}
+    return {
+        "model_sha256": digest.hexdigest(),
+        "k": k,
+        "preprocess": preprocess,
+        "version": __version__,
+    }
 
 
 def run(work: Work, parts: Parts, options: argparse.Namespace, total: int) -> int:
@@ -292,7 +337,8 @@ def run(work: Work, parts: Parts, options: argparse.Namespace, total: int) -> in
 
 
 def once_each(work: Work, answers: Answers) -> Iterator[pa.Table]:
-    """Rows with their paths: each picture's first answer, whatever may come again; every picture has one at the end."""
+    """Rows with their paths: each picture's first answer, whatever may come again; every
+    picture has one at the end."""
     left = np.ones(len(work.names), bool)
     for positions, columns in answers:
         fresh = left[positions]
@@ -300,11 +346,14 @@ def once_each(work: Work, answers: Answers) -> Iterator[pa.Table]:
         paths = pa.array([work.names[position] for position in positions], pa.string())
         yield columns.add_column(0, pa.field("path", pa.string()), paths).filter(pa.array(fresh))
     if left.any():
-        raise BatchError(f"{int(left.sum())} of {len(left)} pictures came back without an answer: run it again")
+        raise BatchError(
+            f"{int(left.sum())} of {len(left)} pictures came back without an answer: run it again"
+        )
 
 
 def locally(work: Work) -> Answers:
-    """Threads with a session of one thread each: decoding and running release the interpreter's lock."""
+    """Threads with a session of one thread each: decoding and running release the
+    interpreter's lock."""
     threads = work.threads or usable_cpus()
     own = threading.local()
 
@@ -332,7 +381,8 @@ def locally(work: Work) -> Answers:
 
 
 def on_ray(work: Work, address: str) -> Answers:
-    """Actors of one CPU each, on whatever nodes there are. Ray Data works a block again whose actor or node died."""
+    """Actors of one CPU each, on whatever nodes there are. Ray Data works a block again
+    whose actor or node died."""
     try:
         connect(address, work.threads)
         import ray
@@ -363,7 +413,8 @@ def on_ray(work: Work, address: str) -> Answers:
 
 
 def connect(address: str, cpus: int) -> None:
-    # What Ray would say on standard error is of Ray's insides; whoever wants it sets these.
+    # What Ray would say on standard error is of Ray's insides; whoever wants it sets
+    # these.
     os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
@@ -377,7 +428,8 @@ def connect(address: str, cpus: int) -> None:
         except (OSError, OverflowError) as error:
             raise BatchError(f"--ray {address}: {error}") from error
     if address == "local":
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of one's own needs no word sent to anybody
+        # a cluster of one's own needs no word sent to anybody
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         more = {"include_dashboard": False, "num_cpus": cpus or usable_cpus()}
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **more)
@@ -387,7 +439,8 @@ def connect(address: str, cpus: int) -> None:
 
 
 def blocks(work: Work, actors: int) -> list[pa.Table]:
-    """The pictures' places in portions that are fetched, worked and, where an actor dies, repeated as a whole."""
+    """The pictures' places in portions that are fetched, worked and, where an actor dies,
+    repeated as a whole."""
     fair = -(-len(work.places) // (4 * actors))
     size = work.batch * max(1, min(MOST_IN_A_BLOCK, fair) // work.batch)
     # Not abspath: an archive's entry may be named ./a.jpg, and nothing else finds it.
@@ -406,7 +459,13 @@ def blocks(work: Work, actors: int) -> list[pa.Table]:
 def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    return (
+        f"{hours} h {minutes:02} min"
+        if hours
+        else f"{minutes} min {rest:02} s"
+        if minutes
+        else f"{rest} s"
+    )
 
 
 class Progress:
@@ -444,8 +503,11 @@ def stopped_by_signals() -> Iterator[None]:
     def stop(number: int, _: FrameType | None) -> NoReturn:
         raise Interrupted(number)
 
-    on_main = threading.current_thread() is threading.main_thread()  # Python takes signals there only
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM) if on_main}
+    # Python takes signals there only
+    on_main = threading.current_thread() is threading.main_thread()
+    before = {
+        number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM) if on_main
+    }
     try:
         yield
     finally:

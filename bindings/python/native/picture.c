@@ -5,8 +5,8 @@
 #include "resnet_python.h"
 
 /* The decoder fills an error when it fails only. */
-static resnet_status finish(bool good, const resnet_error *failure, picture *pixels, resnet_python_picture *out,
-                            resnet_error *error) {
+static resnet_status finish(bool good, const resnet_error *failure, picture *pixels,
+                            resnet_python_picture *out, resnet_error *error) {
   if (error) *error = good ? (resnet_error){RESNET_OK, ""} : *failure;
   if (!good) return failure->status;
   *out = (resnet_python_picture){pixels->pixels, pixels->width, pixels->height};
@@ -19,7 +19,8 @@ static resnet_status missing(resnet_error *error, const char *what) {
   return finish(false, &failure, NULL, NULL, error);
 }
 
-resnet_status resnet_python_picture_read(const char *path, resnet_python_picture *out, resnet_error *error) {
+resnet_status resnet_python_picture_read(const char *path, resnet_python_picture *out,
+                                         resnet_error *error) {
   resnet_error failure = {RESNET_OK, ""};
   picture pixels;
   if (!out) return missing(error, "out");
@@ -29,8 +30,8 @@ resnet_status resnet_python_picture_read(const char *path, resnet_python_picture
   return finish(good, &failure, &pixels, out, error);
 }
 
-resnet_status resnet_python_picture_decode(const void *bytes, size_t size, resnet_python_picture *out,
-                                           resnet_error *error) {
+resnet_status resnet_python_picture_decode(const void *bytes, size_t size,
+                                           resnet_python_picture *out, resnet_error *error) {
   resnet_error failure = {RESNET_OK, ""};
   picture pixels;
   if (!out) return missing(error, "out");

@@ -19,7 +19,8 @@ struct resnet_python_table {
   uint32_t count;
   uint32_t *row_of; /* (ops,points): the row, or RESNET_NO_INDEX: not gathered */
   uint32_t ops;     /* 1 + the greatest op among the places */
-  bool met_others;  /* a response that had not the channels of its place, the first of which is: */
+  /* a response that had not the channels of its place, the first of which is: */
+  bool met_others;
   uint32_t other_op, other_channels;
 };
 
@@ -32,15 +33,18 @@ static resnet_status finish(const resnet_error *failure, resnet_error *error) {
   return failure->status;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------- */
 
-static bool check_places(const resnet_python_place *places, size_t count, uint32_t *ops, resnet_error *error) {
+static bool check_places(const resnet_python_place *places, size_t count, uint32_t *ops,
+                         resnet_error *error) {
   if (!places || count == 0 || count >= RESNET_NO_INDEX)
-    return refuse(error, RESNET_ERROR_ARGUMENT, "a table needs 1 to %u places", RESNET_NO_INDEX - 1);
+    return refuse(error, RESNET_ERROR_ARGUMENT, "a table needs 1 to %u places",
+                  RESNET_NO_INDEX - 1);
   for (size_t i = 0; i < count; i++) {
     const resnet_python_place *p = &places[i];
     if (p->op == RESNET_NO_INDEX || (uint32_t)p->point >= POINTS || p->channels == 0)
-      return refuse(error, RESNET_ERROR_ARGUMENT, "place %zu (op %u, point %u, %u channels) can't be", i, p->op,
+      return refuse(error, RESNET_ERROR_ARGUMENT,
+                    "place %zu (op %u, point %u, %u channels) can't be", i, p->op,
                     (uint32_t)p->point, p->channels);
     if (p->op >= *ops) *ops = p->op + 1;
   }
@@ -57,28 +61,30 @@ static bool add_row(resnet_python_table *t, const resnet_python_place *place, re
   if (*index != RESNET_NO_INDEX)
     return refuse(error, RESNET_ERROR_ARGUMENT, "places %u and %u are the same", *index, t->count);
   if (!response_sums_allocate(&r->sums, place->channels))
-    return refuse(error, RESNET_ERROR_MEMORY, "no memory for statistics of %u channels", place->channels);
+    return refuse(error, RESNET_ERROR_MEMORY, "no memory for statistics of %u channels",
+                  place->channels);
   r->place = *place;
   *index = t->count++;
   return true;
 }
 
-static bool fill(resnet_python_table *t, const resnet_python_place *places, size_t count, uint32_t ops,
-                 resnet_error *error) {
+static bool fill(resnet_python_table *t, const resnet_python_place *places, size_t count,
+                 uint32_t ops, resnet_error *error) {
   const size_t indices = (size_t)ops * POINTS;
   t->ops = ops;
   t->rows = calloc(count, sizeof *t->rows);
   t->row_of = calloc(indices, sizeof *t->row_of);
   if (!t->rows || !t->row_of)
-    return refuse(error, RESNET_ERROR_MEMORY, "no memory for a table of %zu places in %u ops", count, ops);
+    return refuse(error, RESNET_ERROR_MEMORY, "no memory for a table of %zu places in %u ops",
+                  count, ops);
   for (size_t i = 0; i < indices; i++) t->row_of[i] = RESNET_NO_INDEX;
   for (size_t i = 0; i < count; i++)
     if (!add_row(t, &places[i], error)) return false;
   return true;
 }
 
-resnet_status resnet_python_table_open(const resnet_python_place *places, size_t count, resnet_python_table **table,
-                                       resnet_error *error) {
+resnet_status resnet_python_table_open(const resnet_python_place *places, size_t count,
+                                       resnet_python_table **table, resnet_error *error) {
   resnet_error failure = {RESNET_OK, ""};
   uint32_t ops = 0;
   if (!table) {
@@ -104,7 +110,7 @@ void resnet_python_table_close(resnet_python_table **table) {
   *table = NULL;
 }
 
-/* ---- gathering -------------------------------------------------------------------------------------------------- */
+/* ---- gathering --------------------------------------------------------------------- */
 
 static void note_other(resnet_python_table *t, uint32_t op, uint32_t channels) {
   if (t->met_others) return;
@@ -125,7 +131,8 @@ void resnet_python_table_observe(void *table, const resnet_response *response) {
   }
   r->height = response->height;
   r->width = response->width;
-  response_sums_add(&r->sums, response->data, response->batch, (size_t)response->height * response->width);
+  response_sums_add(&r->sums, response->data, response->batch,
+                    (size_t)response->height * response->width);
 }
 
 void resnet_python_table_clear(resnet_python_table *table, uint64_t next) {
@@ -138,13 +145,14 @@ void resnet_python_table_clear(resnet_python_table *table, uint64_t next) {
   }
 }
 
-/* ---- what came out ---------------------------------------------------------------------------------------------- */
+/* ---- what came out ----------------------------------------------------------------- */
 
 static bool check_table(const resnet_python_table *t, resnet_error *error) {
   if (!t) return refuse(error, RESNET_ERROR_ARGUMENT, "table is NULL");
   if (t->met_others)
-    return refuse(error, RESNET_ERROR_ARGUMENT, "a response of op %u had %u channels, not those of its place",
-                  t->other_op, t->other_channels);
+    return refuse(error, RESNET_ERROR_ARGUMENT,
+                  "a response of op %u had %u channels, not those of its place", t->other_op,
+                  t->other_channels);
   return true;
 }
 
@@ -164,10 +172,11 @@ static void merge_row(row *r, const row *other) {
   r->width = other->width;
 }
 
-resnet_status resnet_python_table_merge(resnet_python_table *table, const resnet_python_table *other,
-                                        resnet_error *error) {
+resnet_status resnet_python_table_merge(resnet_python_table *table,
+                                        const resnet_python_table *other, resnet_error *error) {
   resnet_error failure = {RESNET_OK, ""};
-  if (!check_table(table, &failure) || !check_table(other, &failure)) return finish(&failure, error);
+  if (!check_table(table, &failure) || !check_table(other, &failure))
+    return finish(&failure, error);
   if (!same_places(table, other)) {
     (void)refuse(&failure, RESNET_ERROR_ARGUMENT, "the tables are not of the same places");
     return finish(&failure, error);
@@ -197,12 +206,13 @@ static resnet_python_row row_of(const row *r) {
   return out;
 }
 
-resnet_status resnet_python_table_rows(const resnet_python_table *table, resnet_python_row *rows, size_t count,
-                                       resnet_error *error) {
+resnet_status resnet_python_table_rows(const resnet_python_table *table, resnet_python_row *rows,
+                                       size_t count, resnet_error *error) {
   resnet_error failure = {RESNET_OK, ""};
   if (!check_table(table, &failure)) return finish(&failure, error);
   if (!rows || count != table->count) {
-    (void)refuse(&failure, RESNET_ERROR_ARGUMENT, "the table has %u rows, not %zu", table->count, rows ? count : 0);
+    (void)refuse(&failure, RESNET_ERROR_ARGUMENT, "the table has %u rows, not %zu", table->count,
+                 rows ? count : 0);
     return finish(&failure, error);
   }
   for (uint32_t i = 0; i < table->count; i++) rows[i] = row_of(&table->rows[i]);

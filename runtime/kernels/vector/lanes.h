@@ -1,5 +1,6 @@
-/* The vector layer of matrix_body.h and winograd_body.h: the compilers' own vector types, whose arithmetic becomes the
- * instruction set's. Includers define VARIANT and VECTOR_BYTES first. */
+/* The vector layer of matrix_body.h and winograd_body.h: the compilers' own vector types,
+ * whose arithmetic becomes the instruction set's. Includers define VARIANT and
+ * VECTOR_BYTES first. */
 #ifndef LIBRESNET_RUNTIME_KERNELS_LANES_H
 #define LIBRESNET_RUNTIME_KERNELS_LANES_H
 
@@ -10,13 +11,15 @@
 #endif
 
 typedef float vec __attribute__((vector_size(VECTOR_BYTES)));
-typedef double wide __attribute__((vector_size(2 * VECTOR_BYTES))); /* as many doubles as a vec has floats */
+/* as many doubles as a vec has floats */
+typedef double wide __attribute__((vector_size(2 * VECTOR_BYTES)));
 
 enum { WIDTH = VECTOR_BYTES / sizeof(float) };
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* `count` floats, the rest zero; callers pass a constant WIDTH wherever there are that many. */
+/* `count` floats, the rest zero; callers pass a constant WIDTH wherever there are that
+ * many. */
 INLINE vec load(const float *x, size_t count) {
   vec v = {0};
   memcpy(&v, x, count * sizeof *x);
@@ -25,7 +28,8 @@ INLINE vec load(const float *x, size_t count) {
 
 INLINE void store(float *x, vec v, size_t count) { memcpy(x, &v, count * sizeof *x); }
 
-/* x limited to low..high; NaN stays NaN. The compilers make four instructions of what the vector types can say. */
+/* x limited to low..high; NaN stays NaN. The compilers make four instructions of what the
+ * vector types can say. */
 #if defined(__AVX512F__) && VECTOR_BYTES == 64
 INLINE vec clamp(vec x, vec low, vec high) {
   return (vec)_mm512_min_ps((__m512)high, _mm512_max_ps((__m512)low, (__m512)x));
@@ -35,9 +39,12 @@ INLINE vec clamp(vec x, vec low, vec high) {
   return (vec)_mm256_min_ps((__m256)high, _mm256_max_ps((__m256)low, (__m256)x));
 }
 #elif defined(__SSE2__) && VECTOR_BYTES == 16
-INLINE vec clamp(vec x, vec low, vec high) { return (vec)_mm_min_ps((__m128)high, _mm_max_ps((__m128)low, (__m128)x)); }
+INLINE vec clamp(vec x, vec low, vec high) {
+  return (vec)_mm_min_ps((__m128)high, _mm_max_ps((__m128)low, (__m128)x));
+}
 #else
-typedef int mask __attribute__((vector_size(VECTOR_BYTES))); /* what comparing two vec gives: 0 or -1 */
+/* what comparing two vec gives: 0 or -1 */
+typedef int mask __attribute__((vector_size(VECTOR_BYTES)));
 
 INLINE vec select(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
@@ -47,7 +54,8 @@ INLINE vec clamp(vec x, vec low, vec high) {
 }
 #endif
 
-/* For loops over a tile's rows and columns, whose bounds are constant: unrolled, the tile's values stay in registers.
+/* For loops over a tile's rows and columns, whose bounds are constant: unrolled, the
+ * tile's values stay in registers.
  */
 #define UNROLLED _Pragma("GCC unroll 8")
 

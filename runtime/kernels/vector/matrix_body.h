@@ -1,5 +1,6 @@
-/* Source of one variant. Included by the files matrix_*.c, which define VARIANT, VECTOR_BYTES and REGISTERS, of which
- * the sums of a tile of ROWS x 2 vectors leave enough for what is multiplied. */
+/* Source of one variant. Included by the files matrix_*.c, which define VARIANT,
+ * VECTOR_BYTES and REGISTERS, of which the sums of a tile of ROWS x 2 vectors leave
+ * enough for what is multiplied. */
 #include "runtime/kernels/vector/lanes.h"
 #include "runtime/kernels/vector/matrix.h"
 
@@ -9,8 +10,8 @@ enum {
   PANEL_LINES = 2 * WIDTH / LINE
 };
 
-/* One panel's product. `finish` is NULL or points to the panel's own columns; its bias always has
- * 2 * WIDTH of them. `last` is the number of floats in the last vector. */
+/* One panel's product. `finish` is NULL or points to the panel's own columns; its bias
+ * always has 2 * WIDTH of them. `last` is the number of floats in the last vector. */
 typedef struct panel {
   matrix_product p;
   const matrix_finish *finish;
@@ -31,9 +32,10 @@ INLINE void finish_vector(const panel *t, size_t at, vec sum, limits range, size
   store(t->p.out + at, clamp(sum, range.low, range.high), count);
 }
 
-/* Finish a tile whose last vector is not whole, from its sums in memory. Copying part of a vector
- * calls memcpy, and GCC keeps sums that outlive a call on the stack, in the loop over k too. Hence
- * this is a function of its own: no sum is in a register when memcpy is called. */
+/* Finish a tile whose last vector is not whole, from its sums in memory. Copying part of
+ * a vector calls memcpy, and GCC keeps sums that outlive a call on the stack, in the loop
+ * over k too. Hence this is a function of its own: no sum is in a register when memcpy is
+ * called. */
 static __attribute__((noinline)) void finish_part(const panel *t, size_t row, size_t rows,
                                                   size_t vectors, const float *sums) {
   const limits range = read_limits(t->finish);
@@ -72,12 +74,14 @@ INLINE void fetch_finish(const panel *t, size_t row, size_t rows, size_t vectors
     }
 }
 
-/* Compute rows x (vectors * WIDTH) of a product in registers; rows and vectors are constants after
- * inlining. Meanwhile prefetch `lines` cache lines into L2, from `next` on, for each of the c input
- * channels. Rows are the outer loop: one broadcast is alive at a time, so that it, the sums and the
- * columns fit the registers. With vectors outside, GCC keeps all broadcasts of both passes, and 3 of
- * AVX2's 12 sums move to the stack: a factor of two to three. tests/kernels checks that none does. */
-INLINE void multiply_tile(const panel *t, size_t row, size_t rows, size_t vectors, const float *next, size_t lines) {
+/* Compute rows x (vectors * WIDTH) of a product in registers; rows and vectors are
+ * constants after inlining. Meanwhile prefetch `lines` cache lines into L2, from `next`
+ * on, for each of the c input channels. Rows are the outer loop: one broadcast is alive
+ * at a time, so that it, the sums and the columns fit the registers. With vectors
+ * outside, GCC keeps all broadcasts of both passes, and 3 of AVX2's 12 sums move to the
+ * stack: a factor of two to three. tests/kernels checks that none does. */
+INLINE void multiply_tile(const panel *t, size_t row, size_t rows, size_t vectors,
+                          const float *next, size_t lines) {
   const float *a = t->p.a + row * t->p.a_stride, *b = t->p.packed;
   const size_t c = t->p.c, stride = t->p.a_stride;
   vec sum[ROWS][2];
@@ -87,7 +91,8 @@ INLINE void multiply_tile(const panel *t, size_t row, size_t rows, size_t vector
     for (size_t r = 0; r < rows; r++) sum[r][v] = start;
   }
   for (size_t k = 0; k < c; k++, b += 2 * WIDTH) {
-    for (size_t line = 0; line < lines; line++) __builtin_prefetch(next + (k * lines + line) * LINE, 0, 2);
+    for (size_t line = 0; line < lines; line++)
+      __builtin_prefetch(next + (k * lines + line) * LINE, 0, 2);
     vec column[2];
     for (size_t v = 0; v < vectors; v++) column[v] = load(b + v * WIDTH, WIDTH);
     for (size_t r = 0; r < rows; r++)
@@ -99,8 +104,8 @@ INLINE void multiply_tile(const panel *t, size_t row, size_t rows, size_t vector
     store_tile(t->p.out + row * t->p.out_stride, t->p.out_stride, rows, vectors, sum);
 }
 
-/* The next panel is fetched by the first two tiles, half each where it is of two lines for each input channel, so that
- * memory has the most time to bring it. */
+/* The next panel is fetched by the first two tiles, half each where it is of two lines
+ * for each input channel, so that memory has the most time to bring it. */
 INLINE size_t fetching_tiles(const panel *t, size_t rows, size_t vectors) {
   enum { FIRST = (PANEL_LINES + 1) / 2, SECOND = PANEL_LINES - FIRST };
   const float *next = t->p.packed + t->p.c * 2 * WIDTH;

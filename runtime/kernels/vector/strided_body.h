@@ -1,4 +1,5 @@
-/* Source of one variant. Included by the files strided_*.c, which define VARIANT and VECTOR_BYTES. */
+/* Source of one variant. Included by the files strided_*.c, which define VARIANT and
+ * VECTOR_BYTES. */
 #include <stdbool.h>
 
 #include "runtime/kernels/vector/lanes.h"
@@ -27,16 +28,18 @@ INLINE void input_even_even(const float *const *pixels, size_t k, const strided_
         load(pixels[2 * row * STRIDED_IN + 2 * column] + k, WIDTH);
     UNROLLED for (size_t i = 0; i < STRIDED_POINTS; i++) t[i][column] = input_line(d, i);
   }
-  UNROLLED for (size_t i = 0; i < STRIDED_POINTS; i++) UNROLLED for (size_t j = 0; j < STRIDED_POINTS; j++)
-      store(place_of(to, EVEN_EVEN, i * STRIDED_POINTS + j, 0, k), input_line(t[i], j), WIDTH);
+  UNROLLED for (size_t i = 0; i < STRIDED_POINTS; i++)
+      UNROLLED for (size_t j = 0; j < STRIDED_POINTS; j++)
+          store(place_of(to, EVEN_EVEN, i * STRIDED_POINTS + j, 0, k), input_line(t[i], j), WIDTH);
 }
 
 /* The even inputs of one odd row or column; `step` pixels lie between them. */
-INLINE void input_line_of(const float *const *pixels, size_t step, size_t k, const strided_place *to, size_t group,
-                          size_t row) {
+INLINE void input_line_of(const float *const *pixels, size_t step, size_t k,
+                          const strided_place *to, size_t group, size_t row) {
   vec d[STRIDED_POINTS];
   UNROLLED for (size_t i = 0; i < STRIDED_POINTS; i++) d[i] = load(pixels[2 * i * step] + k, WIDTH);
-  UNROLLED for (size_t i = 0; i < STRIDED_POINTS; i++) store(place_of(to, group, i, row, k), input_line(d, i), WIDTH);
+  UNROLLED for (size_t i = 0; i < STRIDED_POINTS; i++)
+      store(place_of(to, group, i, row, k), input_line(d, i), WIDTH);
 }
 
 static void input(const float *const *pixels, size_t c, const strided_place *to) {
@@ -52,15 +55,19 @@ static void input(const float *const *pixels, size_t c, const strided_place *to)
   }
 }
 
-/* Line i of G, times the even taps. (By pointers, as compilers warn of passing vectors wider than a register.) */
+/* Line i of G, times the even taps. (By pointers, as compilers warn of passing vectors
+ * wider than a register.) */
 INLINE void filter_line(const wide *first, const wide *last, size_t i, wide *out) {
   static const double point[] = {0, 1, -1, 2}, factor[] = {1.0 / 2, -1.0 / 2, -1.0 / 6, 1.0 / 6};
   *out = i == STRIDED_POINTS - 1 ? *last : *first * factor[i] + *last * (factor[i] * point[i]);
 }
 
-INLINE void store_weights(float *packed, const wide *u) { store(packed, __builtin_convertvector(*u, vec), WIDTH); }
+INLINE void store_weights(float *packed, const wide *u) {
+  store(packed, __builtin_convertvector(*u, vec), WIDTH);
+}
 
-INLINE void filter_channel(const float *filters, size_t count, size_t c, size_t k, float *packed, size_t stride) {
+INLINE void filter_channel(const float *filters, size_t count, size_t c, size_t k, float *packed,
+                           size_t stride) {
   enum { N = STRIDED_POINTS };
   wide g[3][3], left, right, u;
   for (size_t tap = 0; tap < 9; tap++) {
@@ -83,12 +90,13 @@ INLINE void filter_channel(const float *filters, size_t count, size_t c, size_t 
   store_weights(packed + (N * N + 2 * N) * stride, &g[1][1]);
 }
 
-static void weights(const float *filters, size_t count, size_t c, float *packed, size_t matrix_stride) {
+static void weights(const float *filters, size_t count, size_t c, float *packed,
+                    size_t matrix_stride) {
   for (size_t first = 0; first < 2 * WIDTH; first += WIDTH) {
     const size_t left = count > first ? count - first : 0;
     for (size_t k = 0; k < c; k++)
-      filter_channel(filters + first * 9 * c, left < WIDTH ? left : WIDTH, c, k, packed + k * 2 * WIDTH + first,
-                     matrix_stride);
+      filter_channel(filters + first * 9 * c, left < WIDTH ? left : WIDTH, c, k,
+                     packed + k * 2 * WIDTH + first, matrix_stride);
   }
 }
 
@@ -103,11 +111,13 @@ INLINE vec product(const strided_place *p, size_t group, size_t matrix, size_t r
   return load(place_of(p, group, matrix, row, k), WIDTH);
 }
 
-/* Row `row` of the tile, of which z has what the even input rows give, by point and column. */
-INLINE void output_row(const strided_place *products, size_t k, size_t row, vec z[STRIDED_POINTS][STRIDED_OUT],
-                       vec y[STRIDED_OUT]) {
+/* Row `row` of the tile, of which z has what the even input rows give, by point and
+ * column. */
+INLINE void output_row(const strided_place *products, size_t k, size_t row,
+                       vec z[STRIDED_POINTS][STRIDED_OUT], vec y[STRIDED_OUT]) {
   vec odd[STRIDED_POINTS];
-  UNROLLED for (size_t j = 0; j < STRIDED_POINTS; j++) odd[j] = product(products, ODD_EVEN, j, row, k);
+  UNROLLED for (size_t j = 0; j < STRIDED_POINTS; j++) odd[j] =
+      product(products, ODD_EVEN, j, row, k);
   UNROLLED for (size_t column = 0; column < STRIDED_OUT; column++) {
     vec even[STRIDED_POINTS];
     UNROLLED for (size_t i = 0; i < STRIDED_POINTS; i++) even[i] = z[i][column];
@@ -116,9 +126,9 @@ INLINE void output_row(const strided_place *products, size_t k, size_t row, vec 
   }
 }
 
-INLINE void output_channels(const strided_place *products, size_t k, size_t count, const float *bias, float *out,
-                            size_t row_stride, size_t column_stride, size_t rows, size_t columns, float low,
-                            float high) {
+INLINE void output_channels(const strided_place *products, size_t k, size_t count,
+                            const float *bias, float *out, size_t row_stride, size_t column_stride,
+                            size_t rows, size_t columns, float low, float high) {
   vec z[STRIDED_POINTS][STRIDED_OUT], y[STRIDED_OUT][STRIDED_OUT];
   UNROLLED for (size_t i = 0; i < STRIDED_POINTS; i++) {
     vec m[STRIDED_POINTS];
@@ -131,16 +141,21 @@ INLINE void output_channels(const strided_place *products, size_t k, size_t coun
   const vec shift = load(bias + k, count), lowest = (vec){0} + low, highest = (vec){0} + high;
   for (size_t row = 0; row < rows; row++)
     for (size_t column = 0; column < columns; column++)
-      store(out + row * row_stride + column * column_stride + k, clamp(y[row][column] + shift, lowest, highest), count);
+      store(out + row * row_stride + column * column_stride + k,
+            clamp(y[row][column] + shift, lowest, highest), count);
 }
 
-static void output(const strided_place *products, size_t o, const float *bias, float *out, size_t row_stride,
-                   size_t rows, size_t columns, float low, float high) {
+static void output(const strided_place *products, size_t o, const float *bias, float *out,
+                   size_t row_stride, size_t rows, size_t columns, float low, float high) {
   size_t k = 0;
   for (; k + WIDTH <= o; k += WIDTH)
     output_channels(products, k, WIDTH, bias, out, row_stride, o, rows, columns, low, high);
-  if (k < o) output_channels(products, k, o - k, bias, out, row_stride, o, rows, columns, low, high);
+  if (k < o)
+    output_channels(products, k, o - k, bias, out, row_stride, o, rows, columns, low, high);
 }
 
-const strided_functions JOIN(strided, VARIANT) = {
-    .name = NAME_OF(VARIANT), .panel = 2 * WIDTH, .input = input, .weights = weights, .output = output};
+const strided_functions JOIN(strided, VARIANT) = {.name = NAME_OF(VARIANT),
+                                                  .panel = 2 * WIDTH,
+                                                  .input = input,
+                                                  .weights = weights,
+                                                  .output = output};

@@ -1,6 +1,7 @@
-/* The one place that asks what the CPU has: which compilations of the bodies it runs. RESNET_VECTORS says which
- * may be chosen at all: 2: up to AVX-512, 1: up to AVX2, 0: the portable ones only. Tests link this file once more with
- * less, to run whole nets with each. */
+/* The one place that asks what the CPU has: which compilations of the bodies it runs.
+ * RESNET_VECTORS says which may be chosen at all: 2: up to AVX-512, 1: up to AVX2, 0: the
+ * portable ones only. Tests link this file once more with less, to run whole nets with
+ * each. */
 #include "runtime/kernels/vector/matrix.h"
 #include "runtime/kernels/vector/strided.h"
 #include "runtime/kernels/vector/vector.h"
@@ -32,9 +33,10 @@ typedef struct variant {
 
 static variant variant_at(size_t index) {
 #if RESNET_VECTORS >= 2
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq")) {
-    if (index == 0) return (variant){&vector_avx512, &matrix_avx512, &winograd_avx512, &strided_avx512};
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+    if (index == 0)
+      return (variant){&vector_avx512, &matrix_avx512, &winograd_avx512, &strided_avx512};
     index--;
   }
 #endif
@@ -44,8 +46,9 @@ static variant variant_at(size_t index) {
     index--;
   }
 #endif
-  return index == 0 ? (variant){&vector_portable, &matrix_portable, &winograd_portable, &strided_portable}
-                    : (variant){NULL, NULL, NULL, NULL};
+  return index == 0
+             ? (variant){&vector_portable, &matrix_portable, &winograd_portable, &strided_portable}
+             : (variant){NULL, NULL, NULL, NULL};
 }
 
 const vector_functions *vector_variant(size_t index) { return variant_at(index).vector; }

@@ -1,4 +1,5 @@
-"""Files that are wrong, or hold what no residual net for inference needs: each is refused by name, or warned of.
+"""Files that are wrong, or hold what no residual net for inference needs: each is refused
+by name, or warned of.
 
 python broken_nets.py
 """
@@ -25,13 +26,16 @@ def refusal(status: str, *message: str) -> dict:
 
 
 class SharedBias(Net):
-    """onnxscript 2553: the fused bias is named after the shared input, so a projection takes its neighbour's."""
+    """onnxscript 2553: the fused bias is named after the shared input, so a projection
+    takes its neighbour's."""
 
     def shortcut(self, x: str, name: str, out: int, stride: int) -> str:
         first, y = f"{name}.conv1", super().shortcut(x, name, out, stride)
         node = next(node for node in self.nodes if node.name == f"{name}.shortcut")
         node.input[2] = f"{first}.bias"
-        self.initializers[:] = [tensor for tensor in self.initializers if tensor.name != f"{name}.shortcut.bias"]
+        self.initializers[:] = [
+            tensor for tensor in self.initializers if tensor.name != f"{name}.shortcut.bias"
+        ]
         return y
 
 
@@ -48,7 +52,11 @@ class Training(Net):
 class TrainingDropout(Net):
     def classifier(self, x: str, classes: int) -> str:
         y = self.flat(self.global_pool(x), "flatten")
-        inputs = [y, self.constant("ratio", value(0.5)), self.constant("training", value(True, bool))]
+        inputs = [
+            y,
+            self.constant("ratio", value(0.5)),
+            self.constant("training", value(True, bool)),
+        ]
         return self.linear(self.node("Dropout", "dropout", inputs), "fc", classes)
 
 
@@ -118,17 +126,30 @@ def two_inputs() -> onnx.ModelProto:
     return model
 
 
-def function(name: str, domain: str, nodes: list, opset: int, given: str = "x", out: str = "y") -> onnx.FunctionProto:
-    return helper.make_function(domain, name, [given], [out], nodes, [helper.make_opsetid("", opset)])
+def function(
+    name: str, domain: str, nodes: list, opset: int, given: str = "x", out: str = "y"
+) -> onnx.FunctionProto:
+    return helper.make_function(
+        domain, name, [given], [out], nodes, [helper.make_opsetid("", opset)]
+    )
 
 
 def preprocessed() -> onnx.ModelProto:
-    """The zoo's resnet-preproc: a function that cuts and scales a sequence of pictures stands before the net."""
+    """The zoo's resnet-preproc: a function that cuts and scales a sequence of pictures
+    stands before the net."""
     body = [
         helper.make_node(
-            "Constant", [], ["sizes"], value=helper.make_tensor("sizes", TensorProto.INT64, [2], list(SIZE))
+            "Constant",
+            [],
+            ["sizes"],
+            value=helper.make_tensor("sizes", TensorProto.INT64, [2], list(SIZE)),
         ),
-        helper.make_node("Constant", [], ["scale"], value=helper.make_tensor("scale", TensorProto.FLOAT, [], [255.0])),
+        helper.make_node(
+            "Constant",
+            [],
+            ["scale"],
+            value=helper.make_tensor("scale", TensorProto.FLOAT, [], [255.0]),
+        ),
         helper.make_node("Transpose", ["x"], ["planar"], perm=[0, 3, 1, 2]),
         helper.make_node("Cast", ["planar"], ["wide"], to=TensorProto.FLOAT),
         helper.make_node("CenterCropPad", ["wide", "sizes"], ["cut"], axes=[2, 3]),
@@ -136,9 +157,13 @@ def preprocessed() -> onnx.ModelProto:
     ]
     net = Net(2102, 18)
     net.channels["input"] = 3
-    net.nodes.append(helper.make_node("preprocess", ["picture"], ["input"], name="preprocess", domain="local"))
+    net.nodes.append(
+        helper.make_node("preprocess", ["picture"], ["input"], name="preprocess", domain="local")
+    )
     output = net.residual(LAYERS, CHANNELS)
-    model = net.file(output, given="picture", element=TensorProto.FLOAT, domains={"local": 1}, planar=False)
+    model = net.file(
+        output, given="picture", element=TensorProto.FLOAT, domains={"local": 1}, planar=False
+    )
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
     for axis in (1, 2):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = "HW"[axis - 1]
@@ -150,7 +175,11 @@ def resized() -> onnx.ModelProto:
     net = Net(2103, 18)
     net.channels["input"] = net.channels["picture"] = 3
     sizes = net.constant("sizes", value([1, 3, *SIZE], np.int64))
-    net.nodes.append(helper.make_node("Resize", ["picture", "", "", sizes], ["input"], name="resize", mode="linear"))
+    net.nodes.append(
+        helper.make_node(
+            "Resize", ["picture", "", "", sizes], ["input"], name="resize", mode="linear"
+        )
+    )
     output = net.residual(LAYERS, CHANNELS)
     return net.file(output, given="picture", size=(2 * SIZE[0], 2 * SIZE[1]), batch=1)
 
@@ -161,7 +190,11 @@ def with_functions(called: bool) -> onnx.ModelProto:
     net = Net(2104 + called, 18)
     output = net.residual(LAYERS, CHANNELS)
     if called:
-        net.nodes.append(helper.make_node("aten_log_softmax", [output], ["scores"], name="log_softmax", domain=domain))
+        net.nodes.append(
+            helper.make_node(
+                "aten_log_softmax", [output], ["scores"], name="log_softmax", domain=domain
+            )
+        )
         output = "scores"
     model = net.file(output, domains={domain: 1})
     body = [helper.make_node("LogSoftmax", ["x"], ["y"], axis=-1)]
@@ -172,7 +205,9 @@ def with_functions(called: bool) -> onnx.ModelProto:
 class Reader(quantization.CalibrationDataReader):
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
-        self.left = [{"input": rng.standard_normal((1, 3, *SIZE), dtype=np.float32)} for _ in range(4)]
+        self.left = [
+            {"input": rng.standard_normal((1, 3, *SIZE), dtype=np.float32)} for _ in range(4)
+        ]
 
     def get_next(self) -> dict | None:
         return self.left.pop() if self.left else None
@@ -185,22 +220,36 @@ def quantised(how: str) -> onnx.ModelProto:
         given, made = Path(folder) / "given.onnx", Path(folder) / "made.onnx"
         onnx.save(model, given)
         if how == "dynamic":
-            quantization.quantize_dynamic(given, made, op_types_to_quantize=["Conv", "Gemm", "MatMul"])
+            quantization.quantize_dynamic(
+                given, made, op_types_to_quantize=["Conv", "Gemm", "MatMul"]
+            )
         else:
-            layout = {"qdq": quantization.QuantFormat.QDQ, "qoperator": quantization.QuantFormat.QOperator}[how]
-            quantization.quantize_static(given, made, Reader(), quant_format=layout, per_channel=how == "qdq")
+            layout = {
+                "qdq": quantization.QuantFormat.QDQ,
+                "qoperator": quantization.QuantFormat.QOperator,
+            }[how]
+            quantization.quantize_static(
+                given, made, Reader(), quant_format=layout, per_channel=how == "qdq"
+            )
         return onnx.load(made)
 
 
 def main() -> None:
-    wrong = {"source": "known to be wrong", "exporter": EXPORTER, "architecture": "resnet18, 3 stages"}
+    wrong = {
+        "source": "known to be wrong",
+        "exporter": EXPORTER,
+        "architecture": "resnet18, 3 stages",
+    }
     add(
         "broken/shared_bias_resnet18.onnx",
         shared_bias(False),
         **wrong,
         **SMALL,
         note="onnxscript 2553: shapes match",
-        findings=["'stage2.0.conv1' and 'stage2.0.shortcut'", "'stage3.0.conv1' and 'stage3.0.shortcut'"],
+        findings=[
+            "'stage2.0.conv1' and 'stage2.0.shortcut'",
+            "'stage3.0.conv1' and 'stage3.0.shortcut'",
+        ],
     )
     add(
         "broken/shared_bias_resnet50.onnx",
@@ -248,7 +297,11 @@ def main() -> None:
         **refusal(UNSUPPORTED, "flatten", "batch"),
     )
 
-    other = {"source": "more than a net", "exporter": EXPORTER, "architecture": "resnet18, 3 stages"}
+    other = {
+        "source": "more than a net",
+        "exporter": EXPORTER,
+        "architecture": "resnet18, 3 stages",
+    }
     add(
         "broken/control_flow.onnx",
         simple(Branching, 2324, 13),
@@ -271,7 +324,13 @@ def main() -> None:
             },
         ],
     )
-    add("broken/two_inputs.onnx", two_inputs(), **other, note="two inputs", **refusal(UNSUPPORTED, "inputs"))
+    add(
+        "broken/two_inputs.onnx",
+        two_inputs(),
+        **other,
+        note="two inputs",
+        **refusal(UNSUPPORTED, "inputs"),
+    )
     add(
         "broken/preprocessing.onnx",
         preprocessed(),

@@ -1,9 +1,11 @@
-"""The model zoo's caffe2 files (opset 3 to 9): their exporter is gone, so their operators are written by hand.
+"""The model zoo's caffe2 files (opset 3 to 9): their exporter is gone, so their operators
+are written by hand.
 
     python caffe2_nets.py
 
-Sum adds the shortcut; attributes that later opsets dropped are there: consumed_inputs, is_test, broadcast, the shape of
-Reshape; ratio and is_test of Dropout; initialisers are inputs.
+Sum adds the shortcut; attributes that later opsets dropped are there: consumed_inputs,
+is_test, broadcast, the shape of Reshape; ratio and is_test of Dropout; initialisers are
+inputs.
 """
 
 from __future__ import annotations
@@ -22,7 +24,13 @@ class Caffe2(Net):
 
     def norm(self, x: str, name: str, values: dict | None = None, **attributes: object) -> str:
         values = values or self.draw_norm(self.channels[x], 1.0)
-        old = {"is_test": 1, "spatial": 1} if self.opset < 7 else {"spatial": 1} if self.opset < 9 else {}
+        old = (
+            {"is_test": 1, "spatial": 1}
+            if self.opset < 7
+            else {"spatial": 1}
+            if self.opset < 9
+            else {}
+        )
         if self.opset < 6:
             old["consumed_inputs"] = [0, 0, 0, 1, 1]
         inputs = [x, *(self.constant(f"{name}.{key}", array) for key, array in values.items())]
@@ -35,7 +43,8 @@ class Caffe2(Net):
         return self.node("Sum", name, [a, b], **self.consumed(2))
 
     def scale_and_shift(self, x: str, name: str) -> str:
-        """A Scale layer of Caffe: Mul and Add by channel, whose second input is stretched from axis 1 on."""
+        """A Scale layer of Caffe: Mul and Add by channel, whose second input is stretched
+        from axis 1 on."""
         for kind, draw in (
             ("Mul", self.rng.uniform(0.8, 1.2, self.channels[x])),
             ("Add", 0.2 * self.rng.standard_normal(self.channels[x])),
@@ -44,7 +53,10 @@ class Caffe2(Net):
             shape = (-1,) if stretched else (-1, 1, 1)
             factor = self.constant(f"{name}.{kind}", draw.astype(np.float32).reshape(shape))
             x = self.node(
-                kind, f"{name}.{kind}.node", [x, factor], **({"broadcast": 1, "axis": 1} if stretched else {})
+                kind,
+                f"{name}.{kind}.node",
+                [x, factor],
+                **({"broadcast": 1, "axis": 1} if stretched else {}),
             )
         return x
 
@@ -59,13 +71,20 @@ class Caffe2(Net):
             pads=[0, 0, 0, 0],
         )
         x = self.node(
-            "Dropout", "dropout", [x], ratio=0.5, **({"is_test": 1} if self.opset < 7 else {}), **self.consumed(1)
+            "Dropout",
+            "dropout",
+            [x],
+            ratio=0.5,
+            **({"is_test": 1} if self.opset < 7 else {}),
+            **self.consumed(1),
         )
         features = self.channels[x]
         if self.opset < 5:
             x = self.node("Reshape", "reshape", [x], shape=[0, features], **self.consumed(1))
         else:
-            x = self.node("Reshape", "reshape", [x, self.constant("shape", np.array([0, features], np.int64))])
+            x = self.node(
+                "Reshape", "reshape", [x, self.constant("shape", np.array([0, features], np.int64))]
+            )
         weight = self.normal("fc.weight", (classes, features), 1 / np.sqrt(features))
         bias = self.normal("fc.bias", (classes,), 0.3)
         x = self.node(

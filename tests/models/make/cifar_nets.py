@@ -1,4 +1,5 @@
-"""CIFAR nets in PyTorch (option A and B shortcuts, plain ones, pooled shortcuts), through both of its exporters.
+"""CIFAR nets in PyTorch (option A and B shortcuts, plain ones, pooled shortcuts), through
+both of its exporters.
 
 python cifar_nets.py
 """
@@ -23,11 +24,14 @@ class Skip(nn.Module):
         self.missing = missing
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.missing // 2, self.missing - self.missing // 2))
+        return functional.pad(
+            x[:, :, ::2, ::2], (0, 0, 0, 0, self.missing // 2, self.missing - self.missing // 2)
+        )
 
 
 class PooledPadded(Skip):
-    """An average instead of every second pixel, zeros behind the channels, as PyramidNet has it."""
+    """An average instead of every second pixel, zeros behind the channels, as
+    PyramidNet has it."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.pad(functional.avg_pool2d(x, 2), (0, 0, 0, 0, 0, self.missing))
@@ -42,7 +46,9 @@ class SkippedJoined(Skip):
 
 
 class Block(nn.Module):
-    def __init__(self, given: int, out: int, stride: int, shortcut: nn.Module | None, adds: bool) -> None:
+    def __init__(
+        self, given: int, out: int, stride: int, shortcut: nn.Module | None, adds: bool
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(given, out, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(out)
@@ -67,7 +73,10 @@ class Net(nn.Module):
         blocks, given = [], width
         for stage in range(3):
             for index in range(count):
-                out, stride = (width if option == "pool" else width << stage), 2 if stage and not index else 1
+                out, stride = (
+                    (width if option == "pool" else width << stage),
+                    2 if stage and not index else 1,
+                )
                 shortcut = self.shortcut(option, given, out) if stride > 1 else None
                 blocks.append(Block(given, out, stride, shortcut, option != "plain"))
                 given = out
@@ -100,8 +109,14 @@ KINDS = {"A": "option_a", "B": "projection", "pool": "pool", "padded": "pool", "
 
 
 def expected(count: int, option: str) -> dict:
-    blocks = ["none"] * 3 * count if option == "plain" else residual_stages((count,) * 3, KINDS[option], "identity")
-    name = f"plain{6 * count + 2}" if option == "plain" else f"resnet{6 * count + 2}, option {option}"
+    blocks = (
+        ["none"] * 3 * count
+        if option == "plain"
+        else residual_stages((count,) * 3, KINDS[option], "identity")
+    )
+    name = (
+        f"plain{6 * count + 2}" if option == "plain" else f"resnet{6 * count + 2}, option {option}"
+    )
     return {"architecture": name, "blocks": blocks, "depth": 6 * count + 2, "size": SIZE}
 
 

@@ -1,4 +1,5 @@
-"""What the scripts here share: files are written through `add`, which also writes what the tests expect of them."""
+"""What the scripts here share: files are written through `add`, which also writes what
+the tests expect of them."""
 
 from __future__ import annotations
 
@@ -15,8 +16,11 @@ INDEX = MODELS / "index.json"
 LARGEST = 200_000  # bytes, external data included
 
 
-def residual_stages(layers: Sequence[int], change: str = "projection", first: str | None = None) -> list[str]:
-    """Kinds of a net's shortcuts: `change` where a stage begins (`first`: the first stage), else identity."""
+def residual_stages(
+    layers: Sequence[int], change: str = "projection", first: str | None = None
+) -> list[str]:
+    """Kinds of a net's shortcuts: `change` where a stage begins (`first`: the first
+    stage), else identity."""
     kinds: list[str] = []
     for stage, count in enumerate(layers):
         kinds += [(first or change) if stage == 0 else change] + ["identity"] * (count - 1)
@@ -25,8 +29,16 @@ def residual_stages(layers: Sequence[int], change: str = "projection", first: st
 
 def forget_places(model: onnx.ModelProto, keep_traces: bool = False) -> None:
     """Exporters write stack traces, which name folders of the machine that they ran on."""
-    values = [*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer]
-    nodes = [*model.graph.node, *(node for function in getattr(model, "functions", ()) for node in function.node)]
+    values = [
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.value_info,
+        *model.graph.initializer,
+    ]
+    nodes = [
+        *model.graph.node,
+        *(node for function in getattr(model, "functions", ()) for node in function.node),
+    ]
     for part in [model, model.graph, *values, *nodes]:
         part.doc_string = ""
         if part is not model and hasattr(part, "metadata_props"):  # since onnx 1.16
@@ -34,13 +46,21 @@ def forget_places(model: onnx.ModelProto, keep_traces: bool = False) -> None:
 
 
 def drop_traces(properties: object, keep: bool) -> None:
-    """The dynamo exporter's notes about each node: half of a small file. With `keep` only folders are cut off."""
+    """The dynamo exporter's notes about each node: half of a small file. With `keep` only
+    folders are cut off."""
     for entry in list(properties):
         if not keep:
             properties.remove(entry)
         elif "site-packages/" in entry.value or 'File "' in entry.value:
-            lines = [line for line in entry.value.splitlines() if "site-packages/" in line or 'File "' not in line]
-            cut = ['  File "' + line.split("site-packages/")[1] if "site-packages/" in line else line for line in lines]
+            lines = [
+                line
+                for line in entry.value.splitlines()
+                if "site-packages/" in line or 'File "' not in line
+            ]
+            cut = [
+                '  File "' + line.split("site-packages/")[1] if "site-packages/" in line else line
+                for line in lines
+            ]
             entry.value = "\n".join(cut)
 
 
@@ -68,10 +88,11 @@ def add(
 ) -> None:
     """Write tests/models/`file` and its entry in index.json.
 
-    `blocks` and `depth` are what the architecture has, by its paper; `batch` None: symbolic in the file;
-    `options`: what the file needs to be opened with; `findings`: parts of messages that opening it must give;
-    `refused`: {"status": ..., "message": [parts]}; `external`: the name of the file for weights; `also`: what differs
-    when it is opened with other options.
+    `blocks` and `depth` are what the architecture has, by its paper; `batch` None:
+    symbolic in the file; `options`: what the file needs to be opened with; `findings`:
+    parts of messages that opening it must give; `refused`: {"status": ..., "message":
+    [parts]}; `external`: the name of the file for weights; `also`: what differs when it
+    is opened with other options.
     """
     path = MODELS / file
     path.parent.mkdir(exist_ok=True)
@@ -79,7 +100,9 @@ def add(
     weights = path.parent / external if external else None
     if weights:
         weights.unlink(missing_ok=True)
-        onnx.save(model, path, save_as_external_data=True, location=weights.name, size_threshold=256)
+        onnx.save(
+            model, path, save_as_external_data=True, location=weights.name, size_threshold=256
+        )
     else:
         path.write_bytes(model.SerializeToString(deterministic=True))
     content = path.read_bytes() + (weights.read_bytes() if weights else b"")

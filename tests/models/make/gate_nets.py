@@ -1,4 +1,5 @@
-"""Squeeze-and-excitation in the spellings that are not timm's usual one, through both of PyTorch's exporters.
+"""Squeeze-and-excitation in the spellings that are not timm's usual one, through both of
+PyTorch's exporters.
 
 python gate_nets.py
 """
@@ -42,7 +43,8 @@ class Gate(nn.Module):
             return x * torch.sigmoid(y).view(batch, channels, 1, 1).expand_as(x)
         if self.spelling == "hard":
             return functional.hardsigmoid(y)[:, :, None, None] * x
-        return x * (functional.relu6(y + 3) / 6).unsqueeze(-1).unsqueeze(-1)  # MobileNetV3's, by hand
+        # MobileNetV3's, by hand
+        return x * (functional.relu6(y + 3) / 6).unsqueeze(-1).unsqueeze(-1)
 
 
 class GatedBlock(cifar_nets.Block):
@@ -60,13 +62,18 @@ class GatedNet(cifar_nets.Net):
         super().__init__(1, "B")
         for index, block in enumerate(self.blocks):
             given, out = block.conv1.in_channels, block.conv1.out_channels
-            self.blocks[index] = GatedBlock(given, out, block.conv1.stride[0], block.shortcut, True, gate=gate)
+            self.blocks[index] = GatedBlock(
+                given, out, block.conv1.stride[0], block.shortcut, True, gate=gate
+            )
 
 
 class NarrowLegacy(senet.SENet):
-    """timm's nets from Caffe's weights: a stem's pool without pads that rounds up, biases in the gates."""
+    """timm's nets from Caffe's weights: a stem's pool without pads that rounds up,
+    biases in the gates."""
 
-    def _make_layer(self, block: type, planes: int, *arguments: object, **options: object) -> nn.Sequential:
+    def _make_layer(
+        self, block: type, planes: int, *arguments: object, **options: object
+    ) -> nn.Sequential:
         self.last = planes // 32 * block.expansion
         return super()._make_layer(block, planes // 32, *arguments, **options)
 

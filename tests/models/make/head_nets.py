@@ -1,4 +1,5 @@
-"""The ends of nets and the gates as people write them in PyTorch, through both of its exporters.
+"""The ends of nets and the gates as people write them in PyTorch, through both of its
+exporters.
 
 python head_nets.py
 """
@@ -27,7 +28,9 @@ class Fastai(nn.Module):
         self.drop2, self.fc2 = nn.Dropout(0.5), nn.Linear(12, 10, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = torch.cat([functional.adaptive_max_pool2d(x, 1), functional.adaptive_avg_pool2d(x, 1)], 1)
+        x = torch.cat(
+            [functional.adaptive_max_pool2d(x, 1), functional.adaptive_avg_pool2d(x, 1)], 1
+        )
         x = self.drop1(self.bn1(torch.flatten(x, 1)))
         return self.fc2(self.drop2(self.bn2(functional.relu(self.fc1(x)))))
 
@@ -52,7 +55,8 @@ class Head(nn.Module):
 
 
 class Expanded(nn.Module):
-    """Squeeze-and-excitation that names the sizes its gate is made to, -1 for those that stay."""
+    """Squeeze-and-excitation that names the sizes its gate is made to, -1 for those that
+    stay."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -68,7 +72,11 @@ class Headed(Net):
         super().__init__(1, "B")
         given = self.fc.in_features
         self.fc = nn.Identity()
-        self.head = Fastai(given) if kind == "fastai" else Head(given, "means" if kind == "expand" else kind)
+        self.head = (
+            Fastai(given)
+            if kind == "fastai"
+            else Head(given, "means" if kind == "expand" else kind)
+        )
         for block in self.blocks if kind == "expand" else []:
             block.bn1 = nn.Sequential(block.bn1, Expanded(block.conv1.out_channels))
 

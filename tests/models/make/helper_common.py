@@ -1,4 +1,5 @@
-"""For files whose exporters are gone: graphs written node by node, from tests/nets.py's building blocks."""
+"""For files whose exporters are gone: graphs written node by node, from tests/nets.py's
+building blocks."""
 
 from __future__ import annotations
 
@@ -32,8 +33,11 @@ IR_VERSIONS = {
 class Net(nets.Net):
     """A net whose parts can be spelled otherwise by overriding them."""
 
-    def node(self, kind: str, name: str, inputs: list[str], like: str | None = None, **attributes: object) -> str:
-        """As its parent's; channels are those of the first input that has any, whichever it is."""
+    def node(
+        self, kind: str, name: str, inputs: list[str], like: str | None = None, **attributes: object
+    ) -> str:
+        """As its parent's; channels are those of the first input that has any,
+        whichever it is."""
         known = (tensor for tensor in inputs if tensor in self.channels)
         return super().node(kind, name, inputs, like or next(known, None), **attributes)
 
@@ -58,7 +62,9 @@ class Net(nets.Net):
         y = self.relu(self.conv(x, "conv1", channels, 7, 2), "relu1")
         return self.max_pool(y, "maxpool", 3, 2, 1)
 
-    def blocks_of(self, x: str, layers: tuple[int, ...], channels: tuple[int, ...], bottleneck: bool) -> str:
+    def blocks_of(
+        self, x: str, layers: tuple[int, ...], channels: tuple[int, ...], bottleneck: bool
+    ) -> str:
         for stage, (count, width) in enumerate(zip(layers, channels, strict=True)):
             for index in range(count):
                 stride = 2 if stage and not index else 1
@@ -69,7 +75,11 @@ class Net(nets.Net):
         return self.linear(self.flat(self.global_pool(x), "flatten"), "fc", classes)
 
     def residual(
-        self, layers: tuple[int, ...], channels: tuple[int, ...], bottleneck: bool = False, classes: int = 10
+        self,
+        layers: tuple[int, ...],
+        channels: tuple[int, ...],
+        bottleneck: bool = False,
+        classes: int = 10,
     ) -> str:
         self.channels["input"] = 3
         x = self.stem("input", 4 * channels[0] if bottleneck else channels[0])
@@ -90,15 +100,22 @@ class Net(nets.Net):
         domains: dict[str, int] | None = None,
         outputs: list | None = None,
     ) -> onnx.ModelProto:
-        """The model; `inputs_too`: initialisers are listed as inputs, as they must be in IR 3."""
+        """The model; `inputs_too`: initialisers are listed as inputs, as they must be
+        in IR 3."""
         ir = ir or IR_VERSIONS[self.opset]
         shape = [batch, 3, *size] if planar else [batch, *size, 3]
         inputs = [helper.make_tensor_value_info(given, element, shape)]
         if inputs_too or (inputs_too is None and ir <= 3):
-            inputs += [helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)) for t in self.initializers]
+            inputs += [
+                helper.make_tensor_value_info(t.name, t.data_type, list(t.dims))
+                for t in self.initializers
+            ]
         outputs = outputs or [helper.make_tensor_value_info(output, element, [batch, classes])]
         graph = helper.make_graph(self.nodes, "net", inputs, outputs, self.initializers)
-        opsets = [helper.make_opsetid("", self.opset), *(helper.make_opsetid(*one) for one in (domains or {}).items())]
+        opsets = [
+            helper.make_opsetid("", self.opset),
+            *(helper.make_opsetid(*one) for one in (domains or {}).items()),
+        ]
         return helper.make_model(graph, ir_version=ir, opset_imports=opsets, producer_name="")
 
 

@@ -33,7 +33,8 @@ EXPORTER = f"keras {keras.__version__}, tensorflow {tf.__version__}, tf2onnx {tf
 
 
 def randomise(net: keras.Model, seed: int, ends: str) -> None:
-    """Random weights, normalisation by the statistics of random pictures; `ends` names what ends a residual branch."""
+    """Random weights, normalisation by the statistics of random pictures; `ends` names
+    what ends a residual branch."""
     rng = np.random.default_rng(seed)
     for layer in net.layers:
         values = []
@@ -44,7 +45,9 @@ def randomise(net: keras.Model, seed: int, ends: str) -> None:
                 value = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))
                 value *= 0.3 if ends == "conv" and layer.name.endswith("_3_conv") else 1
             elif kind == "gamma":
-                value = rng.uniform(0.6, 1.2, shape) * (0.3 if ends == "bn" and layer.name.endswith("_3_bn") else 1)
+                value = rng.uniform(0.6, 1.2, shape) * (
+                    0.3 if ends == "bn" and layer.name.endswith("_3_bn") else 1
+                )
             elif kind in ("beta", "bias"):
                 value = 0.2 * rng.standard_normal(shape)
             else:
@@ -71,28 +74,40 @@ def optimiser(on: bool) -> Iterator[None]:
 
 
 def export(
-    net: Callable, shape: tuple, opset: int, planar: bool = False, optimise: bool = True, name: str = "input_1"
+    net: Callable,
+    shape: tuple,
+    opset: int,
+    planar: bool = False,
+    optimise: bool = True,
+    name: str = "input_1",
 ) -> onnx.ModelProto:
     signature = [tf.TensorSpec(shape, tf.float32, name=name)]
     function = tf.function(net, input_signature=signature)
     with optimiser(optimise):
         model, _ = tf2onnx.convert.from_function(
-            function, input_signature=signature, opset=opset, inputs_as_nchw=[f"{name}:0"] if planar else None
+            function,
+            input_signature=signature,
+            opset=opset,
+            inputs_as_nchw=[f"{name}:0"] if planar else None,
         )
     return model
 
 
-# ---- keras.applications ---------------------------------------------------------------------------------------------
+# ---- keras.applications
+# ---------------------------------------------------------------------------------------------
 
 
 def stack(version: int, depths: tuple[int, ...]) -> Callable:
-    """keras.applications' ResNet50 from its own functions, with a 32nd of the channels behind the stem."""
+    """keras.applications' ResNet50 from its own functions, with a 32nd of the channels
+    behind the stem."""
     make = {1: resnet.stack_residual_blocks_v1, 2: resnet.stack_residual_blocks_v2}[version]
 
     def stacked(x: keras.KerasTensor) -> keras.KerasTensor:
         for stage, (blocks, filters) in enumerate(zip(depths, (2, 4, 6, 8), strict=True)):
             still = stage == (0 if version == 1 else 3)
-            x = make(x, filters, blocks, **({"stride1": 1} if still else {}), name=f"conv{stage + 2}")
+            x = make(
+                x, filters, blocks, **({"stride1": 1} if still else {}), name=f"conv{stage + 2}"
+            )
         return x
 
     return stacked
@@ -113,10 +128,15 @@ def application(version: int, seed: int) -> tuple[keras.Model, dict]:
     )
     randomise(net, seed, "bn" if version == 1 else "conv")
     blocks = residual_stages(depths)
-    if version == 2:  # the last block of a stage strides, its shortcut a MaxPool of 1x1, which skips pixels
+    # the last block of a stage strides, its shortcut a MaxPool of 1x1, which skips pixels
+    if version == 2:
         for last in np.cumsum(depths)[:3]:
             blocks[last - 1] = "option_a"
-    return net, {"architecture": "ResNet50" + ("V2" if version == 2 else ""), "blocks": blocks, "depth": 50}
+    return net, {
+        "architecture": "ResNet50" + ("V2" if version == 2 else ""),
+        "blocks": blocks,
+        "depth": 50,
+    }
 
 
 def write_applications() -> None:
@@ -142,12 +162,14 @@ def write_applications() -> None:
             layout="NCHW" if planar else "NHWC",
             exporter=f"{EXPORTER}, opset {opset}",
             findings=UNSAID,
-            note=("--inputs-as-nchw" if planar else "NHWC input") + ("" if optimise else ", tf2onnx's optimiser off"),
+            note=("--inputs-as-nchw" if planar else "NHWC input")
+            + ("" if optimise else ", tf2onnx's optimiser off"),
             **expected,
         )
 
 
-# ---- nets as people write them --------------------------------------------------------------------------------------
+# ---- nets as people write them
+# --------------------------------------------------------------------------------------
 
 
 def norm_relu(x: keras.KerasTensor, name: str, most: float | None) -> keras.KerasTensor:
@@ -155,8 +177,11 @@ def norm_relu(x: keras.KerasTensor, name: str, most: float | None) -> keras.Kera
     return layers.ReLU(most, name=f"{name}_relu")(x)
 
 
-def same_net(depths: tuple[int, ...], most: float | None, rescale: bool, separable: bool) -> keras.Model:
-    """Strided convolutions with padding="same": pads that differ between the sides, as the sizes are even."""
+def same_net(
+    depths: tuple[int, ...], most: float | None, rescale: bool, separable: bool
+) -> keras.Model:
+    """Strided convolutions with padding="same": pads that differ between the sides, as
+    the sizes are even."""
     keras.backend.clear_session()
     given = keras.Input((*SIZE, 3), name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(given) if rescale else given
@@ -165,13 +190,27 @@ def same_net(depths: tuple[int, ...], most: float | None, rescale: bool, separab
     x = layers.MaxPooling2D(3, 2, padding="same", name="pool")(x)
     for stage, count in enumerate(depths):
         for index in range(count):
-            channels, stride, name = 8 * (stage + 1), 2 if stage and not index else 1, f"s{stage}b{index}"
-            y = layers.Conv2D(channels, 3, stride, padding="same", use_bias=False, name=f"{name}_1_conv")(x)
+            channels, stride, name = (
+                8 * (stage + 1),
+                2 if stage and not index else 1,
+                f"s{stage}b{index}",
+            )
+            y = layers.Conv2D(
+                channels, 3, stride, padding="same", use_bias=False, name=f"{name}_1_conv"
+            )(x)
             y = norm_relu(y, f"{name}_1", most)
             if separable:
-                y = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_2_depthwise")(y)
+                y = layers.DepthwiseConv2D(
+                    3, padding="same", use_bias=False, name=f"{name}_2_depthwise"
+                )(y)
                 y = norm_relu(y, f"{name}_2", most)
-            y = layers.Conv2D(channels, 1 if separable else 3, padding="same", use_bias=False, name=f"{name}_3_conv")(y)
+            y = layers.Conv2D(
+                channels,
+                1 if separable else 3,
+                padding="same",
+                use_bias=False,
+                name=f"{name}_3_conv",
+            )(y)
             y = layers.BatchNormalization(name=f"{name}_3_bn")(y)
             if stride > 1:
                 x = layers.Conv2D(channels, 1, stride, use_bias=False, name=f"{name}_0_conv")(x)
@@ -208,7 +247,8 @@ def write_same() -> None:
 
 
 def skip(x: keras.KerasTensor, channels: int, kind: str) -> keras.KerasTensor:
-    """Option A in TensorFlow's operations: every second pixel, and zeros for the channels that are missing."""
+    """Option A in TensorFlow's operations: every second pixel, and zeros for the channels
+    that are missing."""
     missing = channels - x.shape[3]
     if kind == "pad":
         sides = [[0, 0], [0, 0], [0, 0], [missing // 2, missing - missing // 2]]
@@ -220,10 +260,14 @@ def skip(x: keras.KerasTensor, channels: int, kind: str) -> keras.KerasTensor:
 def option_a_net(kind: str, given_channels: int) -> keras.Model:
     keras.backend.clear_session()
     given = keras.Input((*SMALL, given_channels), name="image")
-    x = norm_relu(layers.Conv2D(4, 3, padding="same", use_bias=False, name="stem")(given), "stem", None)
+    x = norm_relu(
+        layers.Conv2D(4, 3, padding="same", use_bias=False, name="stem")(given), "stem", None
+    )
     for stage in range(3):
         channels, stride, name = 4 << stage, 2 if stage else 1, f"s{stage}"
-        y = layers.Conv2D(channels, 3, stride, padding="same", use_bias=False, name=f"{name}_1_conv")(x)
+        y = layers.Conv2D(
+            channels, 3, stride, padding="same", use_bias=False, name=f"{name}_1_conv"
+        )(x)
         y = norm_relu(y, f"{name}_1", None)
         y = layers.Conv2D(channels, 3, padding="same", use_bias=False, name=f"{name}_3_conv")(y)
         y = layers.BatchNormalization(name=f"{name}_3_bn")(y)
@@ -237,7 +281,12 @@ SMALL = (33, 43)
 
 
 def write_option_a() -> None:
-    cases = [("pad", 3, 11, False), ("pad", 3, 15, True), ("zeros", 3, 13, False), ("zeros", 1, 18, False)]
+    cases = [
+        ("pad", 3, 11, False),
+        ("pad", 3, 15, True),
+        ("zeros", 3, 13, False),
+        ("zeros", 1, 18, False),
+    ]
     for number, (kind, channels, opset, planar) in enumerate(cases):
         net = option_a_net(kind, channels)
         randomise(net, 550 + number, "bn")
@@ -254,16 +303,19 @@ def write_option_a() -> None:
             depth=8,
             exporter=f"{EXPORTER}, opset {opset}",
             findings=UNSAID if channels == 3 else [],
-            note="option A in TensorFlow's operations, GlobalMaxPooling2D" + (", a grey picture" if grey else ""),
+            note="option A in TensorFlow's operations, GlobalMaxPooling2D"
+            + (", a grey picture" if grey else ""),
         )
 
 
-# ---- MLPerf's resnet50_v1 -------------------------------------------------------------------------------------------
+# ---- MLPerf's resnet50_v1
+# -------------------------------------------------------------------------------------------
 
 
 class Slim:
-    """TensorFlow's official ResNet v1.5 in its own operations, as MLPerf's file was made from: fixed padding, 1,001
-    classes (here 11), a mean over the picture, ArgMax beside the softmax."""
+    """TensorFlow's official ResNet v1.5 in its own operations, as MLPerf's file was made
+    from: fixed padding, 1,001 classes (here 11), a mean over the picture, ArgMax beside
+    the softmax."""
 
     def __init__(self, planar: bool, seed: int) -> None:
         self.planar, self.rng = planar, np.random.default_rng(seed)
@@ -276,12 +328,18 @@ class Slim:
         sides = [[(kernel - 1) // 2, kernel // 2]] * 2
         return tf.pad(x, [[0, 0], [0, 0], *sides] if self.planar else [[0, 0], *sides, [0, 0]])
 
-    def conv(self, x: tf.Tensor, out: int, kernel: int, stride: int, scale: float = 1.0) -> tf.Tensor:
+    def conv(
+        self, x: tf.Tensor, out: int, kernel: int, stride: int, scale: float = 1.0
+    ) -> tf.Tensor:
         shape = (kernel, kernel, x.shape[self.channel_axis], out)
         weight = self.rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:3]))
         x = self.pad(x, kernel) if stride > 1 else x
         x = tf.nn.conv2d(
-            x, weight.astype(np.float32), self.both(stride), "SAME" if stride == 1 else "VALID", self.format
+            x,
+            weight.astype(np.float32),
+            self.both(stride),
+            "SAME" if stride == 1 else "VALID",
+            self.format,
         )
         draws = (
             scale * self.rng.uniform(0.7, 1.2, out),
@@ -290,7 +348,9 @@ class Slim:
             self.rng.uniform(0.8, 1.5, out),
         )
         norms = [tf.constant(draw.astype(np.float32)) for draw in draws]
-        return tf.compat.v1.nn.fused_batch_norm(x, *norms, epsilon=1e-5, data_format=self.format, is_training=False)[0]
+        return tf.compat.v1.nn.fused_batch_norm(
+            x, *norms, epsilon=1e-5, data_format=self.format, is_training=False
+        )[0]
 
     def block(self, x: tf.Tensor, filters: int, stride: int, first: bool) -> tf.Tensor:
         shortcut = self.conv(x, 4 * filters, 1, stride) if first else x
@@ -308,7 +368,8 @@ class Slim:
         x = tf.squeeze(tf.identity(x, name="final_reduce_mean"), [2, 3] if self.planar else [1, 2])
         weight = self.rng.standard_normal((x.shape[1], 11)) * np.sqrt(1 / x.shape[1])
         x = tf.nn.bias_add(
-            tf.matmul(x, weight.astype(np.float32)), tf.constant(np.linspace(-1, 1, 11, dtype=np.float32))
+            tf.matmul(x, weight.astype(np.float32)),
+            tf.constant(np.linspace(-1, 1, 11, dtype=np.float32)),
         )
         x = tf.identity(x, name="final_dense")
         return tf.argmax(x, axis=1), tf.nn.softmax(x, name="softmax_tensor")
@@ -347,7 +408,10 @@ def write_mlperf() -> None:
             "layout": "NCHW" if planar else "NHWC",
             "exporter": f"tensorflow {tf.__version__}, tf2onnx {tf2onnx.__version__}, opset {opset}",
         }
-        two = {"status": "RESNET_ERROR_UNSUPPORTED", "message": ["2 outputs", "'ArgMax:0'", "'softmax_tensor:0'"]}
+        two = {
+            "status": "RESNET_ERROR_UNSUPPORTED",
+            "message": ["2 outputs", "'ArgMax:0'", "'softmax_tensor:0'"],
+        }
         index = {"status": "RESNET_ERROR_UNSUPPORTED", "message": ["ArgMax"]}
         add(
             f"{stem}.onnx",
@@ -362,7 +426,10 @@ def write_mlperf() -> None:
             options={"output": "softmax_tensor:0"},
             findings=UNSAID,
             note="outputs ArgMax:0 and softmax_tensor:0, one class more",
-            also=[{"options": {}, "refused": two}, {"options": {"output": "ArgMax:0"}, "refused": index}],
+            also=[
+                {"options": {}, "refused": two},
+                {"options": {"output": "ArgMax:0"}, "refused": index},
+            ],
         )
 
 

@@ -1,10 +1,12 @@
-"""The model zoo's resnet*-v1-7 and v2-7, made narrow: MXNet's own nets through its own exporter.
+"""The model zoo's resnet*-v1-7 and v2-7, made narrow: MXNet's own nets through its own
+exporter.
 
     python mxnet_nets.py
 
-Needs an environment of its own, with the MXNet of the zoo's time: numpy==1.23.5, onnx==1.14.1, protobuf<4, graphviz,
-requests, and mxnet==1.5.1 installed with --no-deps. The exporter was written for onnx 1.2, whose checker took the
-attribute `spatial`, and which wrote opset 7 and IR version 3: this is put back here.
+Needs an environment of its own, with the MXNet of the zoo's time: numpy==1.23.5,
+onnx==1.14.1, protobuf<4, graphviz, requests, and mxnet==1.5.1 installed with --no-deps.
+The exporter was written for onnx 1.2, whose checker took the attribute `spatial`, and
+which wrote opset 7 and IR version 3: this is put back here.
 """
 
 from __future__ import annotations
@@ -42,7 +44,11 @@ def randomise(net: mx.gluon.Block, seed: int) -> None:
         elif name.endswith("gamma"):
             value = rng.uniform(0.6, 1.2, shape) if parameter.grad_req != "null" else np.ones(shape)
         elif name.endswith("beta"):
-            value = 0.2 * rng.standard_normal(shape) if parameter.grad_req != "null" else np.zeros(shape)
+            value = (
+                0.2 * rng.standard_normal(shape)
+                if parameter.grad_req != "null"
+                else np.zeros(shape)
+            )
         else:
             value = np.full(shape, 1.0 if name.endswith("var") else 0.0)
         parameter.set_data(mx.nd.array(value))
@@ -67,7 +73,8 @@ def residual_blocks(net: mx.gluon.Block) -> list[mx.gluon.Block]:
 
 
 def end_of(block: mx.gluon.Block) -> mx.gluon.Parameter:
-    """What scales the end of a residual branch, small in trained nets: else rounding grows with every block."""
+    """What scales the end of a residual branch, small in trained nets: else rounding
+    grows with every block."""
     if isinstance(block, (zoo.BasicBlockV1, zoo.BottleneckV1)):
         return block.body[-1].gamma
     return (block.conv3 if isinstance(block, zoo.BottleneckV2) else block.conv2).weight
@@ -80,7 +87,9 @@ def export(net: mx.gluon.HybridBlock, batch: int) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         at = str(Path(folder) / "net")
         net.export(at)
-        mxnet_onnx.export_model(f"{at}-symbol.json", f"{at}-0000.params", [(batch, 3, *SIZE)], np.float32, f"{at}.onnx")
+        mxnet_onnx.export_model(
+            f"{at}-symbol.json", f"{at}-0000.params", [(batch, 3, *SIZE)], np.float32, f"{at}.onnx"
+        )
         model = onnx.load(f"{at}.onnx")
     del model.opset_import[:]
     model.opset_import.add(domain="", version=7)

@@ -1,4 +1,5 @@
-"""One small net in the spellings that have no exporter on PyPI any more, and in those that converters make.
+"""One small net in the spellings that have no exporter on PyPI any more, and in those
+that converters make.
 
 python spelled_nets.py
 """
@@ -18,7 +19,8 @@ from common import add
 from helper_common import CHANNELS, EXPORTER, LAYERS, SMALL, Net, nets, value
 
 
-# ---- normalisation --------------------------------------------------------------------------------------------------
+# ---- normalisation
+# --------------------------------------------------------------------------------------------------
 
 
 class SpelledNorm(Net):
@@ -28,8 +30,13 @@ class SpelledNorm(Net):
         values = values or self.draw_norm(self.channels[x], 1.0)
         shape = self.constant(f"{name}.shape", value([1, -1, 1, 1], np.int64))
         flat = {key: self.constant(f"{name}.{key}", array) for key, array in values.items()}
-        wide = {key: self.node("Reshape", f"{name}.{key}.reshape", [tensor, shape]) for key, tensor in flat.items()}
-        safe = self.node("Add", f"{name}.safe", [wide["var"], self.constant(f"{name}.epsilon", value(1e-5))])
+        wide = {
+            key: self.node("Reshape", f"{name}.{key}.reshape", [tensor, shape])
+            for key, tensor in flat.items()
+        }
+        safe = self.node(
+            "Add", f"{name}.safe", [wide["var"], self.constant(f"{name}.epsilon", value(1e-5))]
+        )
         y = self.node("Sub", f"{name}.centre", [x, wide["mean"]])
         y = self.node("Div", f"{name}.scale", [y, self.node("Sqrt", f"{name}.sqrt", [safe])])
         y = self.node("Mul", f"{name}.gamma.mul", [wide["gamma"], y])
@@ -37,15 +44,20 @@ class SpelledNorm(Net):
 
 
 class Detectron(Net):
-    """scale = gamma * rsqrt(variance + epsilon), x * scale + (beta - mean * scale): Detectron's, nothing folded."""
+    """scale = gamma * rsqrt(variance + epsilon), x * scale + (beta - mean * scale):
+    Detectron's, nothing folded."""
 
     def norm(self, x: str, name: str, values: dict | None = None, **attributes: object) -> str:
         values = values or self.draw_norm(self.channels[x], 1.0)
         flat = {key: self.constant(f"{name}.{key}", array) for key, array in values.items()}
-        safe = self.node("Add", f"{name}.safe", [flat["var"], self.constant(f"{name}.epsilon", value(1e-5))])
+        safe = self.node(
+            "Add", f"{name}.safe", [flat["var"], self.constant(f"{name}.epsilon", value(1e-5))]
+        )
         scale = self.node("Mul", f"{name}.scale", [flat["gamma"], self.reciprocal_root(safe, name)])
         shift = self.node(
-            "Sub", f"{name}.shift", [flat["beta"], self.node("Mul", f"{name}.moved", [flat["mean"], scale])]
+            "Sub",
+            f"{name}.shift",
+            [flat["beta"], self.node("Mul", f"{name}.moved", [flat["mean"], scale])],
         )
         shape = self.constant(f"{name}.shape", value([1, -1, 1, 1], np.int64))
         scale, shift = (
@@ -55,7 +67,9 @@ class Detectron(Net):
         return self.node("Add", f"{name}.add", [self.node("Mul", f"{name}.mul", [x, scale]), shift])
 
     def reciprocal_root(self, x: str, name: str) -> str:
-        return self.node("Reciprocal", f"{name}.reciprocal", [self.node("Sqrt", f"{name}.sqrt", [x])])
+        return self.node(
+            "Reciprocal", f"{name}.reciprocal", [self.node("Sqrt", f"{name}.sqrt", [x])]
+        )
 
 
 class MultiplyAdd(Net):
@@ -69,7 +83,9 @@ class MultiplyAdd(Net):
             self.constant(f"{name}.{key}", array.reshape(-1, 1, 1))
             for key, array in (("factor", factor), ("shift", shift))
         )
-        return self.node("Add", f"{name}.add", [shift, self.node("Mul", f"{name}.mul", [x, factor])])
+        return self.node(
+            "Add", f"{name}.add", [shift, self.node("Mul", f"{name}.mul", [x, factor])]
+        )
 
 
 class Outputs(Net):
@@ -79,7 +95,8 @@ class Outputs(Net):
         return super().norm(x, name, values, training_mode=0, momentum=0.9)
 
 
-# ---- other parts ----------------------------------------------------------------------------------------------------
+# ---- other parts
+# ----------------------------------------------------------------------------------------------------
 
 
 class ShortcutFirst(Net):
@@ -97,7 +114,9 @@ class PooledShortcut(Net):
     """Where shapes change: an average, then zeros for the missing channels."""
 
     def shortcut(self, x: str, name: str, out: int, stride: int) -> str:
-        y = self.node("AveragePool", f"{name}.pool", [x], kernel_shape=[2, 2], strides=[stride, stride])
+        y = self.node(
+            "AveragePool", f"{name}.pool", [x], kernel_shape=[2, 2], strides=[stride, stride]
+        )
         missing = out - self.channels[x]
         y = self.pad(y, f"{name}.pad", [0, missing // 2, 0, 0], [0, missing - missing // 2, 0, 0])
         self.channels[y] = out
@@ -105,9 +124,12 @@ class PooledShortcut(Net):
 
 
 class SharedBias(Net):
-    """Convolutions that share one bias through Identity, as PyTorch's exporter writes equal tensors: nothing wrong."""
+    """Convolutions that share one bias through Identity, as PyTorch's exporter writes
+    equal tensors: nothing wrong."""
 
-    def conv(self, x: str, name: str, out: int, kernel: int, stride: int = 1, **options: object) -> str:
+    def conv(
+        self, x: str, name: str, out: int, kernel: int, stride: int = 1, **options: object
+    ) -> str:
         y = super().conv(x, name, out, kernel, stride, **options)
         node = next(node for node in self.nodes if node.name == name)
         if f"zeros.{out}" not in {tensor.name for tensor in self.initializers}:
@@ -115,26 +137,33 @@ class SharedBias(Net):
         node.input.append(f"{name}.bias")
         self.nodes.insert(
             self.nodes.index(node),
-            helper.make_node("Identity", [f"zeros.{out}"], [f"{name}.bias"], name=f"{name}.identity"),
+            helper.make_node(
+                "Identity", [f"zeros.{out}"], [f"{name}.bias"], name=f"{name}.identity"
+            ),
         )
         return y
 
 
 class ExpandedGate(Net):
-    """Squeeze-and-excitation whose gate is stretched by Expand before it multiplies; `hard`: HardSigmoid."""
+    """Squeeze-and-excitation whose gate is stretched by Expand before it multiplies;
+    `hard`: HardSigmoid."""
 
     hard = False
 
     def branch(self, x: str, name: str, channels: int, stride: int, bottleneck: bool) -> str:
         y = super().branch(x, name, channels, stride, bottleneck)
         gate = self.global_pool_named(y, f"{name}.squeeze")
-        gate = self.relu(self.conv(gate, f"{name}.reduce", channels // 2, 1, norm=False), f"{name}.reduce.relu")
+        gate = self.relu(
+            self.conv(gate, f"{name}.reduce", channels // 2, 1, norm=False), f"{name}.reduce.relu"
+        )
         gate = self.conv(gate, f"{name}.expand", channels, 1, norm=False)
         if self.hard:
             gate = self.node("HardSigmoid", f"{name}.gate", [gate], alpha=1 / 6, beta=0.5)
             return self.node("Mul", f"{name}.excite", [y, gate])
         gate = self.node("Sigmoid", f"{name}.gate", [gate])
-        gate = self.node("Expand", f"{name}.stretch", [gate, self.node("Shape", f"{name}.shape", [y])])
+        gate = self.node(
+            "Expand", f"{name}.stretch", [gate, self.node("Shape", f"{name}.shape", [y])]
+        )
         return self.node("Mul", f"{name}.excite", [gate, y], like=y)
 
     def global_pool_named(self, x: str, name: str) -> str:
@@ -146,32 +175,56 @@ class HardGate(ExpandedGate):
 
 
 class Interleaved(Net):
-    """keras2onnx: pictures (n,h,w,c), and a Transpose on each side of what ONNX only has for (n,c,h,w)."""
+    """keras2onnx: pictures (n,h,w,c), and a Transpose on each side of what ONNX only
+    has for (n,c,h,w)."""
 
     def planar(self, x: str, name: str, make: Callable[[str], str]) -> str:
         y = make(self.node("Transpose", f"{name}.to", [x], perm=[0, 3, 1, 2]))
         return self.node("Transpose", f"{name}.from", [y], perm=[0, 2, 3, 1])
 
     def conv(
-        self, x: str, name: str, out: int, kernel: int, stride: int = 1, *, scale: float = 1.0, **options: object
+        self,
+        x: str,
+        name: str,
+        out: int,
+        kernel: int,
+        stride: int = 1,
+        *,
+        scale: float = 1.0,
+        **options: object,
     ) -> str:
-        if stride > 1 and kernel > 1:  # ZeroPadding2D in front of a convolution that pads nothing
+        # ZeroPadding2D in front of a convolution that pads nothing
+        if stride > 1 and kernel > 1:
             side = kernel // 2
             x = self.pad(x, f"{name}.pad", [0, side, side, 0], [0, side, side, 0])
             options["pad"] = 0
         norms = self.draw_norm(out, scale)
-        y = self.planar(x, name, lambda given: Net.conv(self, given, name, out, kernel, stride, norm=False, **options))
+        y = self.planar(
+            x,
+            name,
+            lambda given: Net.conv(self, given, name, out, kernel, stride, norm=False, **options),
+        )
         self.channels[y] = out
-        return self.planar(y, f"{name}.bn", lambda given: Net.norm(self, given, f"{name}.bn", norms))
+        return self.planar(
+            y, f"{name}.bn", lambda given: Net.norm(self, given, f"{name}.bn", norms)
+        )
 
-    def max_pool(self, x: str, name: str, kernel: int, stride: int, pad: int, **attributes: object) -> str:
+    def max_pool(
+        self, x: str, name: str, kernel: int, stride: int, pad: int, **attributes: object
+    ) -> str:
         x = self.pad(x, f"{name}.pad", [0, pad, pad, 0], [0, pad, pad, 0])
-        return self.planar(x, name, lambda given: Net.max_pool(self, given, name, kernel, stride, 0, **attributes))
+        return self.planar(
+            x, name, lambda given: Net.max_pool(self, given, name, kernel, stride, 0, **attributes)
+        )
 
     def classifier(self, x: str, classes: int) -> str:
-        y = self.planar(x, "average", lambda given: self.node("GlobalAveragePool", "average", [given]))
+        y = self.planar(
+            x, "average", lambda given: self.node("GlobalAveragePool", "average", [given])
+        )
         y = self.node(
-            "Reshape", "flatten", [y, self.constant("flatten.shape", value([-1, self.channels[x]], np.int64))]
+            "Reshape",
+            "flatten",
+            [y, self.constant("flatten.shape", value([-1, self.channels[x]], np.int64))],
         )
         y = self.linear_as_matmul(y, "fc", classes)
         return self.node("Softmax", "softmax", [y])
@@ -184,7 +237,10 @@ class FixedReshape(Net):
         y = self.node(
             "Reshape",
             "flatten",
-            [self.global_pool(x), self.constant("flatten.shape", value([1, self.channels[x]], np.int64))],
+            [
+                self.global_pool(x),
+                self.constant("flatten.shape", value([1, self.channels[x]], np.int64)),
+            ],
             like=x,
         )
         return self.linear(y, "fc", classes)
@@ -197,7 +253,8 @@ class LogSoftmax(Net):
         return self.node("LogSoftmax", "scores", [self.linear(y, "fc", classes)], axis=-1)
 
 
-# ---- weights --------------------------------------------------------------------------------------------------------
+# ---- weights
+# --------------------------------------------------------------------------------------------------------
 
 
 def in_float_data(tensor: onnx.TensorProto) -> onnx.TensorProto:
@@ -213,27 +270,36 @@ def in_int32_data(tensor: onnx.TensorProto) -> onnx.TensorProto:
     if array.dtype != np.float32:
         return tensor
     bits = array.astype(np.float16).view(np.uint16).ravel()
-    return onnx.TensorProto(name=tensor.name, data_type=TensorProto.FLOAT16, dims=array.shape, int32_data=bits.tolist())
+    return onnx.TensorProto(
+        name=tensor.name, data_type=TensorProto.FLOAT16, dims=array.shape, int32_data=bits.tolist()
+    )
 
 
 class HalfWeights(Net):
     """Weights of float16, each cast to float32 where it is used."""
 
-    def conv(self, x: str, name: str, out: int, kernel: int, stride: int = 1, **options: object) -> str:
+    def conv(
+        self, x: str, name: str, out: int, kernel: int, stride: int = 1, **options: object
+    ) -> str:
         y = super().conv(x, name, out, kernel, stride, **options)
         node = next(node for node in self.nodes if node.name == name)
-        at = next(i for i, tensor in enumerate(self.initializers) if tensor.name == f"{name}.weight")
+        at = next(
+            i for i, tensor in enumerate(self.initializers) if tensor.name == f"{name}.weight"
+        )
         half = in_int32_data(self.initializers[at])
         half.name = f"{name}.half"
         self.initializers[at] = half
         self.nodes.insert(
             self.nodes.index(node),
-            helper.make_node("Cast", [half.name], [f"{name}.weight"], to=TensorProto.FLOAT, name=f"{name}.cast"),
+            helper.make_node(
+                "Cast", [half.name], [f"{name}.weight"], to=TensorProto.FLOAT, name=f"{name}.cast"
+            ),
         )
         return y
 
 
-# ---- files ----------------------------------------------------------------------------------------------------------
+# ---- files
+# ----------------------------------------------------------------------------------------------------------
 
 POOLED = {**SMALL, "blocks": [{"projection": "pool"}.get(kind, kind) for kind in SMALL["blocks"]]}
 CASES: list[tuple] = [
@@ -243,7 +309,13 @@ CASES: list[tuple] = [
     ("norm_multiply_add", MultiplyAdd, 9, "normalisation as Mul and Add", {}),
     ("norm_opset14", Outputs, 14, "normalisation with training_mode 0", {}),
     ("shortcut_first_relu6_min", ShortcutFirst, 13, "shortcut first, ReLU6 as Min", {}),
-    ("pooled_shortcut", PooledShortcut, 13, "average pool and zeros as shortcut", {"blocks": POOLED["blocks"]}),
+    (
+        "pooled_shortcut",
+        PooledShortcut,
+        13,
+        "average pool and zeros as shortcut",
+        {"blocks": POOLED["blocks"]},
+    ),
     ("shared_bias", SharedBias, 13, "biases shared through Identity", {}),
     ("gate_expand", ExpandedGate, 13, "SE, Expand", {}),
     ("gate_hardsigmoid", HardGate, 11, "SE, HardSigmoid", {}),
@@ -293,7 +365,10 @@ def main() -> None:
         **SMALL,
     )
 
-    for name, store, number in (("float_data", in_float_data, 0), ("float16_int32_data", in_int32_data, 1)):
+    for name, store, number in (
+        ("float_data", in_float_data, 0),
+        ("float16_int32_data", in_int32_data, 1),
+    ):
         net, output = build(Net, 13, 1200 + number)
         model = net.file(output)
         tensors = [store(tensor) for tensor in model.graph.initializer]
@@ -330,7 +405,8 @@ def main() -> None:
 
 
 def write_unsorted() -> None:
-    """onnxruntime's own converter, which puts the Casts of the picture behind what reads them."""
+    """onnxruntime's own converter, which puts the Casts of the picture behind what reads
+    them."""
     net, output = build(Net, 13, 1400)
     model = convert_float_to_float16(net.file(output), keep_io_types=True)
     assert model.graph.node[-1].op_type == "Cast" and model.graph.node[-2].op_type == "Cast"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the tables of tests/models/README.md from index.json.
 
-    python tests/models/make/table.py
+python tests/models/make/table.py
 """
 
 from __future__ import annotations
@@ -32,12 +32,24 @@ def expectation(entry: dict) -> str:
 def tables(entries: list[dict]) -> list[str]:
     lines: list[str] = []
     for folder, group in groupby(entries, lambda entry: entry["file"].split("/")[0]):
-        lines += ["", f"### {folder}", "", "| file | net | written by | what for | expected |", "|---|---|---|---|---|"]
+        lines += [
+            "",
+            f"### {folder}",
+            "",
+            "| file | net | written by | what for | expected |",
+            "|---|---|---|---|---|",
+        ]
         for file, same in groupby(group, lambda entry: entry["file"]):
             ones = list(same)
             first = ones[0]
             expected = "<br>".join(dict.fromkeys(map(expectation, ones)))
-            cells = (file.split("/")[1], first["architecture"], first["exporter"], first["note"], expected)
+            cells = (
+                file.split("/")[1],
+                first["architecture"],
+                first["exporter"],
+                first["note"],
+                expected,
+            )
             lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -1,4 +1,5 @@
-"""timm's residual nets, made narrow through its own constructors' arguments, through both of PyTorch's exporters.
+"""timm's residual nets, made narrow through its own constructors' arguments, through both
+of PyTorch's exporters.
 
 python timm_nets.py
 """
@@ -31,7 +32,9 @@ def narrow_stem() -> Iterator[None]:
     """Let the first stage of a net follow a stem of STEM channels."""
     original = resnet.make_blocks
 
-    def with_narrow_stem(blocks: tuple, channels: tuple, layers: tuple, inplanes: int, **options: object) -> tuple:
+    def with_narrow_stem(
+        blocks: tuple, channels: tuple, layers: tuple, inplanes: int, **options: object
+    ) -> tuple:
         return original(blocks, channels, layers, STEM if inplanes == 64 else inplanes, **options)
 
     resnet.make_blocks = with_narrow_stem
@@ -42,7 +45,10 @@ def narrow_stem() -> Iterator[None]:
 def make(kind: str, seed: int, **options: object) -> torch.nn.Module:
     with narrow_stem():
         module = timm.create_model(kind, pretrained=False, num_classes=10, **options)
-    if getattr(module, "conv1", None) is not None and getattr(module.conv1, "out_channels", 0) == 64:
+    if (
+        getattr(module, "conv1", None) is not None
+        and getattr(module.conv1, "out_channels", 0) == 64
+    ):
         module.conv1 = torch.nn.Conv2d(3, STEM, 7, 2, 3, bias=False)
         module.bn1 = torch.nn.BatchNorm2d(STEM)
         if "blur" in kind:
@@ -70,11 +76,16 @@ NETS = {
     "wide_resnet50_2": (SHORT, (2, 1, 1, 1), 17),
     "resnetv2_18": ({"channels": (4, 8, 12, 16), "stem_chs": 4}, (2, 2, 2, 2), 18),
     "resnetv2_50": ({"channels": (8, 16, 24, 32), "stem_chs": 4}, (3, 4, 6, 3), 50),
-    "resnetv2_50d": ({"channels": (8, 16, 24, 32), "stem_chs": 4, "layers": (2, 1, 1, 1)}, (2, 1, 1, 1), 19),
+    "resnetv2_50d": (
+        {"channels": (8, 16, 24, 32), "stem_chs": 4, "layers": (2, 1, 1, 1)},
+        (2, 1, 1, 1),
+        19,
+    ),
 }
 
 
-# Also run with pictures of odd sizes, where pools that round up and borders that reflect show.
+# Also run with pictures of odd sizes, where pools that round up and borders that reflect
+# show.
 ODD = ("resnet18", "resnet50d", "seresnet18", "ecaresnet26t", "resnetblur18", "resnetv2_50d")
 
 

@@ -1,4 +1,5 @@
-"""For nets made by PyTorch: weights and statistics as a trained net has them, and both of its exporters."""
+"""For nets made by PyTorch: weights and statistics as a trained net has them, and both of
+its exporters."""
 
 from __future__ import annotations
 
@@ -15,18 +16,24 @@ VERSION = "torch " + torch.__version__.split("+")[0]
 
 
 def branch_ends(module: nn.Module) -> list[nn.Module]:
-    """What scales the end of each residual branch, small in trained nets: else rounding grows with every block."""
+    """What scales the end of each residual branch, small in trained nets: else rounding
+    grows with every block."""
     ends = []
     for part in module.modules():
         if hasattr(part, "conv2") and hasattr(part, "bn2"):
             ends.append(getattr(part, "bn3", part.bn2))
-        elif hasattr(part, "conv2") and hasattr(part, "norm2"):  # pre-activation: a convolution ends it
+        elif hasattr(part, "conv2") and hasattr(
+            part, "norm2"
+        ):  # pre-activation: a convolution ends it
             ends.append(getattr(part, "conv3", part.conv2))
     return ends
 
 
-def randomise(module: nn.Module, size: tuple[int, int], seed: int = 0, channels: int = 3) -> nn.Module:
-    """Random weights, normalisation by the statistics of random pictures, scores that differ between classes."""
+def randomise(
+    module: nn.Module, size: tuple[int, int], seed: int = 0, channels: int = 3
+) -> nn.Module:
+    """Random weights, normalisation by the statistics of random pictures, scores that
+    differ between classes."""
     torch.manual_seed(seed)
     for part in module.modules():
         if isinstance(part, (nn.Conv2d, nn.Conv1d, nn.Linear)):

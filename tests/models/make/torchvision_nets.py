@@ -18,13 +18,16 @@ SIZE = (64, 96)
 
 
 class Narrow(ResNet):
-    """torchvision's own net with a fraction of the channels: its constructor fixes 64, 128, 256 and 512."""
+    """torchvision's own net with a fraction of the channels: its constructor fixes 64,
+    128, 256 and 512."""
 
     def __init__(self, *arguments: object, divide: int, **options: object) -> None:
         self.divide = divide
         super().__init__(*arguments, **options)
 
-    def _make_layer(self, block: type, planes: int, blocks: int, *rest: object, **options: object) -> nn.Sequential:
+    def _make_layer(
+        self, block: type, planes: int, blocks: int, *rest: object, **options: object
+    ) -> nn.Sequential:
         if planes == 64:
             self.inplanes = 64 // self.divide
             self.conv1 = nn.Conv2d(3, self.inplanes, 7, 2, 3, bias=False)
@@ -38,8 +41,12 @@ class Narrow(ResNet):
         super().__setattr__(name, value)
 
 
-def net(block: type, layers: list[int], divide: int, seed: int, classes: int = 10, **options: object) -> nn.Module:
-    return randomise(Narrow(block, layers, num_classes=classes, divide=divide, **options), SIZE, seed)
+def net(
+    block: type, layers: list[int], divide: int, seed: int, classes: int = 10, **options: object
+) -> nn.Module:
+    return randomise(
+        Narrow(block, layers, num_classes=classes, divide=divide, **options), SIZE, seed
+    )
 
 
 NETS = {
@@ -56,7 +63,11 @@ def make(kind: str, seed: int, divide: int | None = None) -> tuple[nn.Module, di
     block, layers, usual, options = NETS[kind]
     first = "identity" if block is BasicBlock else "projection"
     depth = sum(layers) * (2 if block is BasicBlock else 3) + 2
-    expected = {"architecture": kind, "blocks": residual_stages(layers, first=first), "depth": depth}
+    expected = {
+        "architecture": kind,
+        "blocks": residual_stages(layers, first=first),
+        "depth": depth,
+    }
     return net(block, layers, divide or usual, seed, **options), expected
 
 
@@ -111,11 +122,17 @@ def write_half() -> None:
 
 
 def write_frozen() -> None:
-    """torchvision's FrozenBatchNorm2d, as detection nets have it: arithmetic instead of a normalisation."""
+    """torchvision's FrozenBatchNorm2d, as detection nets have it: arithmetic instead of a
+    normalisation."""
     block, layers, divide, options = NETS["resnet18"]
     usual, expected = make("resnet18", 61)
     frozen = Narrow(
-        block, layers, num_classes=10, divide=divide, norm_layer=torchvision.ops.FrozenBatchNorm2d, **options
+        block,
+        layers,
+        num_classes=10,
+        divide=divide,
+        norm_layer=torchvision.ops.FrozenBatchNorm2d,
+        **options,
     )
     frozen.load_state_dict(usual.state_dict(), strict=False)
     frozen.bn1 = torchvision.ops.FrozenBatchNorm2d(usual.bn1.num_features)
@@ -144,7 +161,13 @@ SPELLED = {"ts": "TorchScript exporter", "dynamo": "dynamo exporter"}
 def main() -> None:
     for opset in (7, 8, 9, 11, 13, 16, 18, 20):
         write("resnet18", "ts", opset, seed=opset)
-    for kind, opset in (("resnet50", 10), ("resnet50", 17), ("resnet34", 12), ("resnext50", 13), ("wide_resnet50", 14)):
+    for kind, opset in (
+        ("resnet50", 10),
+        ("resnet50", 17),
+        ("resnet34", 12),
+        ("resnext50", 13),
+        ("wide_resnet50", 14),
+    ):
         write(kind, "ts", opset, seed=opset)
     unfolded = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
     write("resnet18", "ts", 15, "_bn", seed=30, note="BatchNormalization kept", **unfolded)
@@ -172,7 +195,14 @@ def main() -> None:
     write_half()
     write_frozen()
 
-    write("resnet18", "dynamo", None, seed=40, entry={"keep_traces": True}, note="with the exporter's metadata")
+    write(
+        "resnet18",
+        "dynamo",
+        None,
+        seed=40,
+        entry={"keep_traces": True},
+        note="with the exporter's metadata",
+    )
     for kind, opset in (
         ("resnet50", 18),
         ("resnext50", 21),
@@ -193,7 +223,12 @@ def main() -> None:
         entry={
             "external": "resnet18_dynamo_opset18_external.onnx.data",
             "options": {"external_data": True},
-            "also": [{"options": {}, "refused": {"status": "RESNET_ERROR_UNSUPPORTED", "message": ["external"]}}],
+            "also": [
+                {
+                    "options": {},
+                    "refused": {"status": "RESNET_ERROR_UNSUPPORTED", "message": ["external"]},
+                }
+            ],
         },
     )
     write("resnet18", "dynamo", 18, "_batch2", seed=51, free=(), batch=2, note="batch frozen at 2")
@@ -207,7 +242,15 @@ def main() -> None:
         note="height and width symbolic",
         entry={"options": {"size": [80, 48]}},
     )
-    write("resnet18", "dynamo", 20, "_plain", seed=53, optimize=False, note="exported without onnxscript's optimiser")
+    write(
+        "resnet18",
+        "dynamo",
+        20,
+        "_plain",
+        seed=53,
+        optimize=False,
+        note="exported without onnxscript's optimiser",
+    )
 
 
 if __name__ == "__main__":

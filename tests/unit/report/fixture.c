@@ -76,15 +76,16 @@ static void fill_plan(net_summary *n, const kind *k) {
   n->plan.block_count = blocks;
   n->plan.blocks = allocate(blocks, sizeof *n->plan.blocks);
   for (uint32_t i = 0; i < k->depth; i++)
-    n->plan.ops[i] =
-        (resnet_op){.name = "a node", .height = i + 1 < k->depth ? 8 : 1, .width = i + 1 < k->depth ? 8 : 1};
+    n->plan.ops[i] = (resnet_op){
+        .name = "a node", .height = i + 1 < k->depth ? 8 : 1, .width = i + 1 < k->depth ? 8 : 1};
   for (uint32_t i = 0; i < blocks; i++) {
     char name[MOST_NAME];
     uint32_t stage = i * 3 / blocks;
     (void)snprintf(name, sizeof name, "stage%u.block%u", stage + 1, i - stage * blocks / 3 + 1);
     n->plan.blocks[i].name = copy_text(name);
     bool projects = i > 0 && i % (blocks / 3) == 0;
-    if (k->residual) n->plan.blocks[i].shortcut = projects ? RESNET_SHORTCUT_OPTION_A : RESNET_SHORTCUT_IDENTITY;
+    if (k->residual)
+      n->plan.blocks[i].shortcut = projects ? RESNET_SHORTCUT_OPTION_A : RESNET_SHORTCUT_IDENTITY;
   }
 }
 
@@ -94,7 +95,8 @@ static void fill_responses(net_summary *n, const kind *k) {
   n->layers = allocate(k->depth, sizeof *n->layers);
   for (uint32_t i = 0; i < k->depth; i++) {
     response_summary *r = &n->responses[i];
-    *r = (response_summary){.op = i, .point = RESNET_POINT_RESPONSE, .layer = i + 1, .values = 1000000, .channels = 64};
+    *r = (response_summary){
+        .op = i, .point = RESNET_POINT_RESPONSE, .layer = i + 1, .values = 1000000, .channels = 64};
     r->block = i > 0 && i + 1 < k->depth ? (i - 1) / 2 : RESNET_NO_INDEX;
     r->std = k->response * (0.75 + 0.5 * noise(i, k->depth)) * (1.2 - 0.5 * i / k->depth);
     if (i + 1 == k->depth) r->std = 4.1 + k->response;
@@ -136,7 +138,8 @@ static void fill_lesions(net_summary *n, const kind *k) {
   for (uint32_t i = 0; i < n->removal_count; i++) {
     double share = (i + 1.0) / n->plan.block_count * (k->residual ? 1.6 : 9);
     double mean = 0.1 + (k->accuracy - 0.1) * exp(-share * 2);
-    n->removals[i] = (removal_summary){i + 1, 10, mean, fmax(0.08, mean - 0.1), fmin(k->accuracy, mean + 0.06)};
+    n->removals[i] =
+        (removal_summary){i + 1, 10, mean, fmax(0.08, mean - 0.1), fmin(k->accuracy, mean + 0.06)};
   }
 }
 
@@ -144,10 +147,13 @@ static void judge(comparison *c, net_summary *n, const kind *k, size_t index) {
   uint32_t truth = n->class_of_folder[c->data.items[index].folder], classes = n->model.info.classes;
   verdict *v = &n->verdicts[index];
   bool right = noise(index, k->depth * 2 + k->residual) < k->accuracy;
-  v->best = right ? truth : (truth + 1 + (uint32_t)(noise(index, 5) * noise(index, 6) * (classes - 1))) % classes;
+  v->best =
+      right ? truth
+            : (truth + 1 + (uint32_t)(noise(index, 5) * noise(index, 6) * (classes - 1))) % classes;
   v->top1 = v->best == truth;
   v->top5 = v->top1 || noise(index, 9) < 0.8;
-  v->confidence = (float)fmin(0.9999, 0.3 + (right ? 0.7 : 0.55) * sqrt(noise(index, 11)) + k->sureness);
+  v->confidence =
+      (float)fmin(0.9999, 0.3 + (right ? 0.7 : 0.55) * sqrt(noise(index, 11)) + k->sureness);
   n->images++;
   n->top1 += v->top1;
   n->top5 += v->top5;
@@ -163,12 +169,15 @@ static void fill_accuracy(comparison *c, net_summary *n, const kind *k) {
   for (uint32_t i = 0; i < c->data.folder_count; i++) n->class_of_folder[i] = i;
   n->class_rule = "folder order";
   n->verdicts = allocate(c->data.count, sizeof *n->verdicts);
-  n->confusion = allocate((size_t)n->model.info.classes * n->model.info.classes, sizeof *n->confusion);
+  n->confusion =
+      allocate((size_t)n->model.info.classes * n->model.info.classes, sizeof *n->confusion);
   for (size_t i = 0; i < c->data.count; i++) judge(c, n, k, i);
-  double p = (double)n->top1 / (double)n->images, half = 1.96 * sqrt(p * (1 - p) / (double)n->images);
+  double p = (double)n->top1 / (double)n->images,
+         half = 1.96 * sqrt(p * (1 - p) / (double)n->images);
   n->top1_interval = (interval){p - half, p + half};
   for (int i = 0; i < CALIBRATION_BINS; i++)
-    n->calibration_error += fabs(n->calibration[i].confidence - (double)n->calibration[i].right) / (double)n->images;
+    n->calibration_error +=
+        fabs(n->calibration[i].confidence - (double)n->calibration[i].right) / (double)n->images;
   n->cross_entropy = 0.5;
 }
 
@@ -179,7 +188,8 @@ static void fill_net(comparison *c, net_summary *n, const kind *k, const fixture
   n->model.file = o->hostile ? "=cmd|' /C calc'!A0" : "models/a.onnx";
   (void)memset(n->sha256, 'a', sizeof n->sha256 - 1);
   n->residual = k->residual;
-  n->model.info = (resnet_model_info){.name = n->title, .producer = "a test", .classes = o->classes ? o->classes : 10};
+  n->model.info = (resnet_model_info){
+      .name = n->title, .producer = "a test", .classes = o->classes ? o->classes : 10};
   n->model.info.conv_layers = k->depth;
   n->model.info.parameters = k->depth * 13500u;
   n->model.info.macs = k->depth * 2040000u;
@@ -211,7 +221,8 @@ static void fill_pair(const comparison *c, pair_summary *p) {
     p->only_a += a->verdicts[i].top1 && !b->verdicts[i].top1;
     p->only_b += !a->verdicts[i].top1 && b->verdicts[i].top1;
   }
-  double only_a = (double)p->only_a, only_b = (double)p->only_b, difference = fmax(0, fabs(only_a - only_b) - 1);
+  double only_a = (double)p->only_a, only_b = (double)p->only_b,
+         difference = fmax(0, fabs(only_a - only_b) - 1);
   p->mcnemar_chi2 = only_a + only_b > 0 ? difference * difference / (only_a + only_b) : 0;
   p->mcnemar_p = erfc(sqrt(p->mcnemar_chi2 / 2));
 }
@@ -221,7 +232,9 @@ comparison *fixture_make(const fixture_options *o) {
   settings *s = allocate(1, sizeof *s);
   const char *letters = o->nets ? o->nets : "prPR";
   s->data = o->hostile ? hostile_name : "a folder";
-  s->command_line = o->hostile ? hostile_name : "resnet compare a.onnx b.onnx --data 'a folder' --report page.html";
+  s->command_line = o->hostile
+                        ? hostile_name
+                        : "resnet compare a.onnx b.onnx --data 'a folder' --report page.html";
   c->settings = s;
   add_pictures(c, o, o->classes ? o->classes : 10);
   c->failures = allocate(c->data.count, sizeof *c->failures);

@@ -1,6 +1,6 @@
-/* report_dump OPTIONS PAGE TABLES [PICTURES]: write the report of a fixture, for tests in Python. OPTIONS: letters of
- * nets as in fixture.h, and ! hostile names, ~ reversed, 0 without lesions, # 1000 classes. PAGE or TABLES "-": not
- * that one. */
+/* report_dump OPTIONS PAGE TABLES [PICTURES]: write the report of a fixture, for tests in
+ * Python. OPTIONS: letters of nets as in fixture.h, and ! hostile names, ~ reversed, 0
+ * without lesions, # 1000 classes. PAGE or TABLES "-": not that one. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +12,8 @@ int main(int argc, char **argv) {
   terminal_prepare();
   char nets[16] = "";
   (void)snprintf(nets, sizeof nets, "%.*s", (int)strspn(argv[1], "prPR"), argv[1]);
-  fixture_options o = {.nets = nets, .hostile = strchr(argv[1], '!'), .reversed = strchr(argv[1], '~')};
+  fixture_options o = {
+      .nets = nets, .hostile = strchr(argv[1], '!'), .reversed = strchr(argv[1], '~')};
   o.without_lesions = strchr(argv[1], '0');
   o.classes = strchr(argv[1], '#') ? 1000 : 0;
   o.pictures = argc > 4 ? argv[4] : NULL;

@@ -46,8 +46,9 @@ static void expect_not(const fixture_options *o, find_function of, const char *p
   free(text);
 }
 
-static const fixture_options all = {0}, reversed = {.reversed = true}, one = {.nets = "R"}, plain_only = {.nets = "pP"},
-                             unequal = {.nets = "pR"}, not_run = {.without_lesions = true};
+static const fixture_options all = {0}, reversed = {.reversed = true}, one = {.nets = "R"},
+                             plain_only = {.nets = "pP"}, unequal = {.nets = "pR"},
+                             not_run = {.without_lesions = true};
 
 static void accuracy_is_said(void **state) {
   (void)state;
@@ -78,8 +79,10 @@ static void a_difference_by_chance_is_no_finding(void **state) {
 static void layer_responses_are_said(void **state) {
   (void)state;
   expect(&all, find_layers,
-         "resnet56's layer responses are 0.37 times those of plain56 in the median layer (layers compared "
-         "one by one), and smaller in 55 of 55 layers: the paper's order, plain above residual, holds.");
+         "resnet56's layer responses are 0.37 times those of plain56 in the median layer (layers "
+         "compared "
+         "one by one), and smaller in 55 of 55 layers: the paper's order, plain above residual, "
+         "holds.");
   expect(&all, find_layers, "The deeper of resnet20 and resnet56 has smaller responses");
   expect(&all, find_layers, "deeper below shallower, holds");
   expect(&reversed, find_layers, "resnet56's layer responses are 2.73 times those of plain56");
@@ -100,7 +103,8 @@ static void layer_responses_that_cannot_be_compared_are_not(void **state) {
   for (size_t i = 0; i < 4; i++) expect_not(options[i], find_layers, "hold");
 }
 
-/* The median of layers one by one is not the ratio of medians, and a layer of 0 or NAN does not spoil it. */
+/* The median of layers one by one is not the ratio of medians, and a layer of 0 or NAN
+ * does not spoil it. */
 static void the_median_layer_is_found_layer_by_layer(void **state) {
   (void)state;
   comparison *c = fixture_make(&(fixture_options){.nets = "pr"});
@@ -123,10 +127,12 @@ static void the_median_layer_is_found_layer_by_layer(void **state) {
 static void blocks_are_said(void **state) {
   (void)state;
   expect(&all, find_blocks,
-         "In the median block of resnet20 the residual branch varies 0.78 times as much as the shortcut; "
+         "In the median block of resnet20 the residual branch varies 0.78 times as much as the "
+         "shortcut; "
          "least in stage2.block1 (0.41), most in stage2.block2 (1.24).");
   expect(&all, find_blocks,
-         "The deeper of resnet20 and resnet56 changes the signal less per block: median ratio 0.43 against 0.78");
+         "The deeper of resnet20 and resnet56 changes the signal less per block: median ratio 0.43 "
+         "against 0.78");
   expect(&reversed, find_blocks, "changes the signal more per block");
   expect(&reversed, find_blocks, "does not hold here");
   expect(&plain_only, find_blocks, "None of the nets has shortcuts");
@@ -135,14 +141,17 @@ static void blocks_are_said(void **state) {
 
 static void lesions_are_said(void **state) {
   (void)state;
+  expect(
+      &all, find_block_lesions,
+      "Leaving out one block of plain20 raises its error by 65.0 points in the median of 7 blocks");
   expect(&all, find_block_lesions,
-         "Leaving out one block of plain20 raises its error by 65.0 points in the median of 7 blocks");
-  expect(&all, find_block_lesions,
-         "Leaving out one block of resnet56 raises its error by 5.1 points in the median of 27 blocks, "
+         "Leaving out one block of resnet56 raises its error by 5.1 points in the median of 27 "
+         "blocks, "
          "and by 24.2 at worst (stage3.block1), from 10.0 %.");
   expect(&not_run, find_block_lesions, "No lesions were tried");
   expect(&all, find_removals,
-         "With 10 blocks of resnet56 left out, the mean error is 65.5 % (59.5 % to 75.5 % by choice of "
+         "With 10 blocks of resnet56 left out, the mean error is 65.5 % (59.5 % to 75.5 % by "
+         "choice of "
          "blocks) against 10.0 % of the whole net; half of that rise is reached with 4 left out.");
   expect(&not_run, find_removals, "was not tried");
 }
@@ -156,14 +165,16 @@ static void a_net_without_blocks_to_leave_out_is_said(void **state) {
   FILE *out = open_memstream(&text, &size);
   find_block_lesions(c, out);
   assert_int_equal(fclose(out), 0);
-  assert_string_equal(text, "No block of resnet56 can be left out: each changes the shape of what it is given.\n");
+  assert_string_equal(
+      text, "No block of resnet56 can be left out: each changes the shape of what it is given.\n");
   free(text);
   fixture_release(c);
 }
 
 static void costs_are_said(void **state) {
   (void)state;
-  expect(&all, find_shortcut_times, "The 9 shortcuts of resnet20 take 0.0439 ms of its 1 ms (4.4 %)");
+  expect(&all, find_shortcut_times,
+         "The 9 shortcuts of resnet20 take 0.0439 ms of its 1 ms (4.4 %)");
   expect(&all, find_shortcut_times, "fusing them saves 6.7 %");
   expect(&not_run, find_shortcut_times, "was not measured");
   expect(&plain_only, find_shortcut_times, "None of the nets has shortcuts");
@@ -193,14 +204,16 @@ static void times_that_are_lost_in_the_noise_are_said(void **state) {
   static const struct {
     uint32_t known; /* shortcuts whose time is */
     const char *said;
-  } cases[] = {
-      {25, "take 0.123 ms of its 2.8 ms (4.4 %), not counting 2 whose time is lost in the noise; as operations of "
-           "their own "
-           "they would take 0.337 ms (12.0 %): fusing them saves 7.6 %."},
-      {0, "What the 27 shortcuts of resnet56 take of its 2.8 ms is lost in the noise; as operations of their own"}};
+  } cases[] = {{25, "take 0.123 ms of its 2.8 ms (4.4 %), not counting 2 whose time is lost in the "
+                    "noise; as operations of "
+                    "their own "
+                    "they would take 0.337 ms (12.0 %): fusing them saves 7.6 %."},
+               {0, "What the 27 shortcuts of resnet56 take of its 2.8 ms is lost in the noise; as "
+                   "operations of their own"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     comparison *c = fixture_make(&one);
-    for (uint32_t b = cases[i].known; b < c->nets[0].plan.block_count; b++) c->nets[0].blocks[b].shortcut_ms = NAN;
+    for (uint32_t b = cases[i].known; b < c->nets[0].plan.block_count; b++)
+      c->nets[0].blocks[b].shortcut_ms = NAN;
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
@@ -219,7 +232,8 @@ static void confidence_is_said_both_ways(void **state) {
   static const struct {
     double confidence;
     const char *said;
-  } cases[] = {{80, "overconfident"}, {60, "underconfident"}, {70.2, "neither over- nor underconfident"}};
+  } cases[] = {
+      {80, "overconfident"}, {60, "underconfident"}, {70.2, "neither over- nor underconfident"}};
   n->images = 100;
   n->top1 = 70;
   for (size_t i = 0; i < 3; i++) {
@@ -246,8 +260,9 @@ static void pairs_are_said_both_ways(void **state) {
     c->pairs[0].mcnemar_p = chance ? 0.4 : 0.00001;
     find_pair(c, &c->pairs[0], out);
     assert_int_equal(fclose(out), 0);
-    assert_non_null(strstr(text, chance ? ": a difference that may be chance (McNemar's p = 0.4)."
-                                        : ": a larger difference than chance explains (McNemar's p < 0.0001)."));
+    assert_non_null(strstr(
+        text, chance ? ": a difference that may be chance (McNemar's p = 0.4)."
+                     : ": a larger difference than chance explains (McNemar's p < 0.0001)."));
     free(text);
   }
   fixture_release(c);
@@ -255,7 +270,8 @@ static void pairs_are_said_both_ways(void **state) {
 
 static void dead_units_are_said(void **state) {
   (void)state;
-  expect(&all, find_dead, "4 of the 1,280 channels of plain20 are above 0 for no picture at no pixel.");
+  expect(&all, find_dead,
+         "4 of the 1,280 channels of plain20 are above 0 for no picture at no pixel.");
   expect(&all, find_dead, "None of the 1,280 channels of resnet20 is dead.");
   expect(&not_run, find_dead, "were not observed");
 }
@@ -275,9 +291,10 @@ static void confusions_are_said(void **state) {
   n->confusion[3 * 10 + 5] = n->confusion[5 * 10 + 3] = 0;
   find_confusions(c, out);
   assert_int_equal(fclose(out), 0);
-  assert_string_equal(text, "resnet56 most often takes \xe2\x80\x9c"
-                            "class03\xe2\x80\x9d for \xe2\x80\x9c"
-                            "class05\xe2\x80\x9d: 60 of 960 pictures.\nresnet56 makes no mistake.\n");
+  assert_string_equal(text,
+                      "resnet56 most often takes \xe2\x80\x9c"
+                      "class03\xe2\x80\x9d for \xe2\x80\x9c"
+                      "class05\xe2\x80\x9d: 60 of 960 pictures.\nresnet56 makes no mistake.\n");
   free(text);
   fixture_release(c);
 }
@@ -297,15 +314,23 @@ static void expect_markup(void (*write)(FILE *, const char *), const char *in, c
 
 static void html_obeys_nothing(void **state) {
   (void)state;
-  expect_markup(html_text, "<b a=\"1\" b='2'>&amp;", "&lt;b a=&quot;1&quot; b=&#39;2&#39;&gt;&amp;amp;");
-  expect_markup(html_text, "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xb1", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xb1");
+  expect_markup(html_text, "<b a=\"1\" b='2'>&amp;",
+                "&lt;b a=&quot;1&quot; b=&#39;2&#39;&gt;&amp;amp;");
+  expect_markup(html_text, "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xb1",
+                "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xb1");
   expect_markup(html_text, "a\x01\x1b\x7f", "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
-  expect_markup(html_text, "\xff<", "\xef\xbf\xbd&lt;");                        /* no UTF-8 */
-  expect_markup(html_text, "\xc0\xbc", "\xef\xbf\xbd\xef\xbf\xbd");             /* '<', spelt too long */
-  expect_markup(html_text, "\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd");             /* cut off */
-  expect_markup(html_text, "\xe2\x80\xae", "\xef\xbf\xbd");                     /* U+202E */
-  expect_markup(html_text, "\xe2\x81\xa6", "\xef\xbf\xbd");                     /* U+2066 */
-  expect_markup(html_text, "\xef\xbf\xbf\xc2\x85", "\xef\xbf\xbd\xef\xbf\xbd"); /* U+FFFF, a C1 control */
+  /* no UTF-8 */
+  expect_markup(html_text, "\xff<", "\xef\xbf\xbd&lt;");
+  /* '<', spelt too long */
+  expect_markup(html_text, "\xc0\xbc", "\xef\xbf\xbd\xef\xbf\xbd");
+  /* cut off */
+  expect_markup(html_text, "\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd");
+  /* U+202E */
+  expect_markup(html_text, "\xe2\x80\xae", "\xef\xbf\xbd");
+  /* U+2066 */
+  expect_markup(html_text, "\xe2\x81\xa6", "\xef\xbf\xbd");
+  /* U+FFFF, a C1 control */
+  expect_markup(html_text, "\xef\xbf\xbf\xc2\x85", "\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 static void shorten_to_5(FILE *out, const char *text) { html_shortened(out, text, 5); }
@@ -338,7 +363,8 @@ static void csv_is_quoted_and_no_formula(void **state) {
 
 static void base64_is_rfc_4648(void **state) {
   (void)state;
-  static const char *const wanted[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
+  static const char *const wanted[] = {"",         "Zg==",     "Zm8=",    "Zm9v",
+                                       "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
   for (size_t size = 0; size < 7; size++) {
     char *text = NULL;
     size_t length = 0;
@@ -353,10 +379,12 @@ static void base64_is_rfc_4648(void **state) {
 /* ---- ticks
  * ------------------------------------------------------------------------------------------------------------- */
 
-static void expect_ticks(double low, double high, size_t most, bool whole, size_t count, double first, double step) {
+static void expect_ticks(double low, double high, size_t most, bool whole, size_t count,
+                         double first, double step) {
   double ticks[SVG_MOST_TICKS], found = 0;
   assert_int_equal(svg_ticks(low, high, most, whole, &found, ticks), count);
-  for (size_t i = 0; i < count; i++) assert_true(fabs(ticks[i] - (first + (double)i * step)) < 1e-9 * (1 + fabs(high)));
+  for (size_t i = 0; i < count; i++)
+    assert_true(fabs(ticks[i] - (first + (double)i * step)) < 1e-9 * (1 + fabs(high)));
   if (count) assert_true(fabs(found - step) < 1e-9 * step);
 }
 
@@ -421,10 +449,13 @@ static char *write_sheet(const comparison *c, sheet_function fill, sheet_kind ki
 static void what_is_measured_is_apart(void **state) {
   (void)state;
   comparison *c = fixture_make(&one);
-  char *plain = write_sheet(c, sheet_nets, SHEET_CSV), *measured = write_sheet(c, sheet_nets, SHEET_CSV_MEASURED);
+  char *plain = write_sheet(c, sheet_nets, SHEET_CSV),
+       *measured = write_sheet(c, sheet_nets, SHEET_CSV_MEASURED);
   assert_int_equal(strncmp(plain, "net,kind,depth,", 15), 0);
   assert_null(strstr(plain, "latency"));
-  assert_string_equal(measured, "net,latency_median_ms,latency_p99_ms,peak_bytes\r\nresnet56,2.8,3.472,24117248\r\n");
+  assert_string_equal(
+      measured,
+      "net,latency_median_ms,latency_p99_ms,peak_bytes\r\nresnet56,2.8,3.472,24117248\r\n");
   free(plain);
   free(measured);
   fixture_release(c);
