@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
-#include "runtime/kernels/vector/matrix.h"
+#include "runtime/kernels/simd/gemm.h"
 
 enum {
   ROWS = 8, /* pixels that the multiplication handles at once */

@@ -10,9 +10,9 @@
 
 #include <string.h>
 
-#include "runtime/kernels/tiles.h"
-#include "runtime/kernels/vector/matrix.h"
-#include "runtime/kernels/vector/winograd.h"
+#include "runtime/kernels/winograd_tiles.h"
+#include "runtime/kernels/simd/gemm.h"
+#include "runtime/kernels/simd/winograd.h"
 
 enum {
   /* of transformed inputs and products: what a core's L2 holds beside a panel of

@@ -86,7 +86,7 @@ def products(functions, name, arch):
 
 @pytest.mark.parametrize("variant", SUMS)
 def test_our_products_keep_their_sums_in_registers(variant, arch):
-    functions = disassemble(OURS / f"matrix_{variant}.c.o")
+    functions = disassemble(OURS / f"gemm_{variant}.c.o")
     for name in ("multiply", "multiply_finish"):
         whole = [n for n in products(functions, name, arch) if n % SUMS[variant] == 0]
         assert whole, f"{name}: no loop of a whole tile"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/image.h"
+#include "runtime/image/prepare.h"
 
 static uint32_t number(const char *text) { return (uint32_t)strtoul(text, NULL, 10); }
 

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "runtime/session.h"
+#include "runtime/api/session.h"
 #include "tests/unit/reference.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */

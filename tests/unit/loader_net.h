@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "loader/graph.h"
+#include "loader/graph/graph.h"
 
 /* last: it defines a macro named fail */
 #include <cmocka.h>

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "runtime/choose.h"
+#include "runtime/plan/select_kernels.h"
 #include "tests/unit/kernel_net.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "runtime/plan_format.h"
-#include "runtime/plan_stream.h"
+#include "runtime/plan_file/format.h"
+#include "loader/base/serial.h"
 
 enum {
   MAX_NODES = 4096,

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/kernels/vector/vector.h"
-#include "runtime/session.h"
+#include "runtime/kernels/simd/elementwise.h"
+#include "runtime/api/session.h"
 #include "tests/unit/kernel_net.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/cost.h"
+#include "runtime/plan/cost_model.h"
 #include "runtime/kernels/kernel.h"
-#include "runtime/kernels/vector/matrix.h"
-#include "runtime/kernels/vector/winograd.h"
-#include "runtime/session.h"
+#include "runtime/kernels/simd/gemm.h"
+#include "runtime/kernels/simd/winograd.h"
+#include "runtime/api/session.h"
 #include "tests/unit/kernel_net.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "plan_net.h"
-#include "runtime/model.h"
+#include "runtime/api/model.h"
 
 /* last: it defines a macro named fail */
 #include <cmocka.h>

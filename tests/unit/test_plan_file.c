@@ -15,8 +15,8 @@
 #include "plan_gated.h"
 #include "plan_net.h"
 #include "plan_seal.h"
-#include "runtime/model.h"
-#include "runtime/plan_format.h"
+#include "runtime/api/model.h"
+#include "runtime/plan_file/format.h"
 
 /* last: it defines a macro named fail */
 #include <cmocka.h>

@@ -8,8 +8,8 @@
 #include "plan_gated.h"
 #include "plan_net.h"
 #include "plan_seal.h"
-#include "runtime/plan_format.h"
-#include "runtime/plan_graph.h"
+#include "runtime/plan_file/format.h"
+#include "loader/graph/graph_io.h"
 
 /* last: it defines a macro named fail */
 #include <cmocka.h>
