@@ -2,8 +2,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "dataset.h"
-#include "message.h"
+#include "cli/dataset.h"
+#include "support/message.h"
 
 enum { WORDNET_ID_LENGTH = 9 }; /* 'n' and eight digits */
 

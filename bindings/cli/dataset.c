@@ -1,4 +1,4 @@
-#include "dataset.h"
+#include "cli/dataset.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,9 +9,9 @@
 
 #include <zip.h>
 
-#include "message.h"
-#include "picture.h"
-#include "terminal.h"
+#include "cli/terminal.h"
+#include "support/image.h"
+#include "support/message.h"
 
 /* Parts of a path below the data set's own: folder/class/picture. */
 enum { MAX_DEPTH = 3 };

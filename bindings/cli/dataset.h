@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "picture.h"
 #include "resnet.h"
+#include "support/image.h"
 
 typedef struct dataset_item {
   char *path;                         /* with the data set's own in front */

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "message.h"
-#include "options.h"
+#include "cli/options.h"
+#include "cli/terminal.h"
 #include "resnet.h"
-#include "terminal.h"
+#include "support/message.h"
 
 static int wrong_command(const char *name) {
   if (name) {

@@ -1,12 +1,12 @@
-#include "model.h"
+#include "cli/model.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "builtin_model.h"
-#include "message.h"
-#include "terminal.h"
+#include "cli/builtin_model.h"
+#include "cli/terminal.h"
+#include "support/message.h"
 
 enum { MOST_AUTOMATIC_BATCH = 8 };
 

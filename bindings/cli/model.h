@@ -2,10 +2,10 @@
 #ifndef RESNET_CLI_MODEL_H
 #define RESNET_CLI_MODEL_H
 
-#include "json.h"
-#include "options.h"
-#include "picture.h"
+#include "cli/options.h"
 #include "resnet.h"
+#include "support/image.h"
+#include "support/json.h"
 
 typedef struct loaded_model {
   resnet_model *model;

@@ -1,12 +1,12 @@
-#include "options.h"
+#include "cli/options.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "message.h"
-#include "terminal.h"
+#include "cli/terminal.h"
+#include "support/message.h"
 
 typedef enum option_kind {
   OPTION_HELP,

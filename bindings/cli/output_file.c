@@ -1,4 +1,4 @@
-#include "output_file.h"
+#include "cli/output_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "message.h"
-#include "terminal.h"
+#include "cli/terminal.h"
+#include "support/message.h"
 
 enum { MOST_ATTEMPTS = 100, SUFFIX_SIZE = 48 };
 

@@ -1,9 +1,9 @@
-#include "plan.h"
+#include "cli/plan.h"
 
 #include <stdlib.h>
 
-#include "message.h"
-#include "terminal.h"
+#include "cli/terminal.h"
+#include "support/message.h"
 
 static resnet_status read_all(const loaded_model *m, plan *p, resnet_error *error) {
   resnet_status status = RESNET_OK;

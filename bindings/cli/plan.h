@@ -2,7 +2,7 @@
 #ifndef RESNET_CLI_PLAN_H
 #define RESNET_CLI_PLAN_H
 
-#include "model.h"
+#include "cli/model.h"
 
 typedef struct plan {
   resnet_op *ops;

@@ -1,10 +1,10 @@
-#include "progress.h"
+#include "cli/progress.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "terminal.h"
+#include "cli/terminal.h"
 
 enum { BAR_WIDTH = 24 };
 static const double seconds_between_drawings = 0.1;

@@ -1,12 +1,12 @@
-#include "table.h"
+#include "cli/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
-#include "message.h"
-#include "terminal.h"
+#include "cli/terminal.h"
+#include "support/json.h"
+#include "support/message.h"
 
 void table_add(table *t, const char *text) {
   t->cells = grow(t->cells, t->used, &t->capacity, sizeof *t->cells);

@@ -3,7 +3,7 @@
 #include <sched.h>
 #endif
 
-#include "terminal.h"
+#include "cli/terminal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "message.h"
-#include "options.h"
+#include "cli/options.h"
+#include "support/message.h"
 
 void terminal_prepare(void) {
   for (int descriptor = 0; descriptor <= 2; descriptor++) {

@@ -1,10 +1,10 @@
-#include "workers.h"
+#include "cli/workers.h"
 
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "terminal.h"
+#include "cli/terminal.h"
 
 typedef struct worker {
   void (*work)(void *context, uint32_t worker);

@@ -2,7 +2,7 @@
  * test_cli.py compares them with Pillow's. */
 #include <stdio.h>
 
-#include "picture.h"
+#include "support/image.h"
 
 int main(int argc, char **argv) {
   if (argc != 2) return 2;

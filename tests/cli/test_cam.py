@@ -149,7 +149,7 @@ def test_map_is_that_of_onnxruntime(case, conv, photo, tmp_path):
 
 def viridis() -> np.ndarray:
     """The table in the source, checked against three colours that its authors published."""
-    text = (ROOT / "bindings/cli/viridis.c").read_text()
+    text = (ROOT / "bindings/cli/commands/viridis.c").read_text()
     table = np.array(
         [[int(c[i : i + 2], 16) for i in (0, 2, 4)] for c in re.findall(r"0x([0-9a-f]{6})", text)]
     )

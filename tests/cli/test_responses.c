@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "responses.h"
+#include "support/responses.h"
 
 enum {
   PICTURES = 7,

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "picture.h"
 #include "picture_pieces.h"
+#include "support/image.h"
 
 /* A file that claims more is decoded once in many, or, where it would take gigabytes,
  * never: the fuzzer's time is better spent on others. What claims more than is accepted

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "terminal.h"
+#include "cli/terminal.h"
 
 enum { ITEMS = 400, MOST_NAME = 64 };
 

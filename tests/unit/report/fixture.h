@@ -3,7 +3,7 @@
 #ifndef TEST_REPORT_FIXTURE_H
 #define TEST_REPORT_FIXTURE_H
 
-#include "comparison.h"
+#include "cli/compare/comparison.h"
 
 typedef struct fixture_options {
   const char *nets; /* letters: p plain20, r resnet20, P plain56, R resnet56; NULL: "prPR" */

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/terminal.h"
 #include "fixture.h"
-#include "terminal.h"
 
 int main(int argc, char **argv) {
   if (argc < 4) return 2;

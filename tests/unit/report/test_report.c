@@ -11,9 +11,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "cli/report/markup.h"
+#include "cli/report/report.h"
 #include "fixture.h"
-#include "markup.h"
-#include "report.h"
 
 /* ---- sentences
  * --------------------------------------------------------------------------------------------------------- */
