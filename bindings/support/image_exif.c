@@ -1,6 +1,8 @@
 /* The orientation from EXIF: a TIFF header and its first directory (TIFF 6.0, section 2;
  * EXIF 2.32, 4.6.4). */
-#include "support/image.h"
+#include "support/image_exif.h"
+
+#include <stdbool.h>
 
 enum { TAG_ORIENTATION = 0x0112, TYPE_BYTE = 1, TYPE_SHORT = 3, TYPE_LONG = 4, ENTRY_BYTES = 12 };
 
@@ -26,7 +28,7 @@ static uint32_t entry_value(const uint8_t *entry, bool big_endian) {
   }
 }
 
-int exif_orientation(const uint8_t *tiff, size_t size) {
+int image_exif_orientation(const uint8_t *tiff, size_t size) {
   if (size < 8 || tiff[0] != tiff[1] || (tiff[0] != 'I' && tiff[0] != 'M')) return 1;
   bool big_endian = tiff[0] == 'M';
   if (number(tiff + 2, 2, big_endian) != 42) return 1;

@@ -1,11 +1,14 @@
 /* PNG by libpng. */
+#include "support/image_png.h"
+
 #include <setjmp.h>
 #include <string.h>
 
 #include <png.h>
 
+#include "support/error.h"
 #include "support/image.h"
-#include "support/message.h"
+#include "support/image_exif.h"
 
 /* Text, profiles and the like are not used here; a compressed one may not unpack to more
  * than this. */
@@ -22,7 +25,7 @@ typedef struct png_reader {
 
 _Noreturn static void stop(png_structp png, png_const_charp message) {
   png_reader *reader = png_get_error_ptr(png);
-  (void)refuse(reader->error, RESNET_ERROR_FORMAT, "damaged PNG: %s", message);
+  (void)error_set(reader->error, RESNET_ERROR_FORMAT, "damaged PNG: %s", message);
   png_longjmp(png, 1);
 }
 
@@ -35,7 +38,7 @@ static void ignore_warning(png_structp png, png_const_charp message) {
 static void take_bytes(png_structp png, png_bytep out, size_t size) {
   png_reader *reader = png_get_io_ptr(png);
   if (size > reader->left) {
-    (void)refuse(reader->error, RESNET_ERROR_FORMAT, "truncated PNG: its data end too early");
+    (void)error_set(reader->error, RESNET_ERROR_FORMAT, "truncated PNG: its data end too early");
     png_longjmp(png, 1);
   }
   memcpy(out, reader->at, size);
@@ -60,7 +63,7 @@ static void choose_rgb(const png_reader *reader) {
 }
 
 /* Interlaced rows are filled in by several passes. */
-static void read_rows(const png_reader *reader, const picture *out, int passes) {
+static void read_rows(const png_reader *reader, const image_rgb *out, int passes) {
   for (int pass = 0; pass < passes; pass++)
     for (uint32_t y = 0; y < out->height; y++)
       png_read_row(reader->png, out->pixels + (size_t)y * out->width * 3, NULL);
@@ -68,10 +71,10 @@ static void read_rows(const png_reader *reader, const picture *out, int passes) 
 
 /* Big-endian 16-bit grey to RGB within the row, from its end: the values above 255
  * saturate, as in Pillow's conversion of its mode I;16. */
-static void saturate_rows(const picture *p) {
-  for (uint32_t y = 0; y < p->height; y++) {
-    uint8_t *row = p->pixels + (size_t)y * p->width * 3;
-    for (size_t x = p->width; x-- > 0;) {
+static void saturate_rows(const image_rgb *image) {
+  for (uint32_t y = 0; y < image->height; y++) {
+    uint8_t *row = image->pixels + (size_t)y * image->width * 3;
+    for (size_t x = image->width; x-- > 0;) {
       uint8_t value = row[2 * x] ? 255 : row[2 * x + 1];
       memset(row + 3 * x, value, 3);
     }
@@ -82,13 +85,13 @@ static int saved_orientation(const png_reader *reader) {
   png_uint_32 size = 0;
   png_bytep exif = NULL;
   if (!png_get_eXIf_1(reader->png, reader->info, &size, &exif)) return 1;
-  return exif_orientation(exif, size);
+  return image_exif_orientation(exif, size);
 }
 
-static bool read_picture(png_reader *reader, picture *out, int *orientation) {
+static bool read_pixels(png_reader *reader, image_rgb *out, int *orientation) {
   png_structp png = reader->png;
   png_set_read_fn(png, reader, take_bytes);
-  /* The size is judged by picture_allocate, whose message says what is accepted. */
+  /* The size is judged by image_allocate, whose message says what is accepted. */
   png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_chunk_malloc_max(png, MAX_CHUNK_BYTES);
   png_set_chunk_cache_max(png, MAX_CHUNKS);
@@ -97,7 +100,7 @@ static bool read_picture(png_reader *reader, picture *out, int *orientation) {
   png_read_info(png, reader->info);
   uint32_t width = png_get_image_width(png, reader->info),
            height = png_get_image_height(png, reader->info);
-  if (!picture_allocate(out, width, height, reader->error)) return false;
+  if (!image_allocate(out, width, height, reader->error)) return false;
   bool deep_grey = is_deep_grey(reader);
   if (!deep_grey) choose_rgb(reader);
   int passes = png_set_interlace_handling(png);
@@ -113,9 +116,9 @@ static bool read_picture(png_reader *reader, picture *out, int *orientation) {
 
 /* The one function that setjmp returns to: it touches nothing but its parameters and
  * *reader. */
-static bool read_guarded(png_reader *reader, picture *out, int *orientation) {
+static bool read_guarded(png_reader *reader, image_rgb *out, int *orientation) {
   if (setjmp(png_jmpbuf(reader->png))) return false;
-  return read_picture(reader, out, orientation);
+  return read_pixels(reader, out, orientation);
 }
 
 static uint32_t big_endian(const uint8_t *at) {
@@ -137,18 +140,18 @@ static bool chunks_are_whole(const uint8_t *bytes, size_t size) {
   return true;
 }
 
-bool png_decode(const uint8_t *bytes, size_t size, picture *out, int *orientation,
-                resnet_error *error) {
+bool image_decode_png(const uint8_t *bytes, size_t size, image_rgb *out, int *orientation,
+                      resnet_error *error) {
   png_reader reader = {.at = bytes, .left = size, .error = error};
-  bool good = false;
+  bool ok = false;
   if (!chunks_are_whole(bytes, size))
-    return refuse(error, RESNET_ERROR_FORMAT, "truncated PNG: its data end too early");
+    return error_set(error, RESNET_ERROR_FORMAT, "truncated PNG: its data end too early");
   reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, stop, ignore_warning);
   if (reader.png) reader.info = png_create_info_struct(reader.png);
   if (reader.info)
-    good = read_guarded(&reader, out, orientation);
+    ok = read_guarded(&reader, out, orientation);
   else
-    (void)refuse(error, RESNET_ERROR_MEMORY, "no memory for the PNG decoder");
+    (void)error_set(error, RESNET_ERROR_MEMORY, "no memory for the PNG decoder");
   png_destroy_read_struct(&reader.png, &reader.info, NULL);
-  return good;
+  return ok;
 }

@@ -90,11 +90,11 @@ bool sha256_file(const char *path, char text[SHA256_TEXT], uint64_t *bytes) {
   if (!file) return false;
   for (size_t count; (count = fread(buffer, 1, sizeof buffer, file)) > 0;)
     sha256_add(&hash, buffer, count);
-  const bool good = ferror(file) == 0;
+  const bool ok = ferror(file) == 0;
   const int reason = errno;
   *bytes = hash.size;
   sha256_finish(&hash, text);
   (void)fclose(file);
   errno = reason;
-  return good;
+  return ok;
 }

@@ -14,11 +14,11 @@ typedef struct class_map {
 
 /* A resnet_observer whose `user` is a class_map, all zero at first: keeps that of the
  * last picture. */
-void cam_observe(void *user, const resnet_response *response);
-void cam_release(class_map *m);
+void class_map_observe(void *user, const resnet_response *response);
+void class_map_release(class_map *m);
 
 /* Members "height", "width" and "map", the values of a class, row by row. */
-void cam_write_json(const class_map *m, uint32_t class_index, json *j);
+void class_map_write_json(const class_map *m, uint32_t class_index, json *j);
 
 /* Write a PNG of the picture with the map of a class over it, in the colours of viridis.
  * Negative values show nothing, the largest is opaque to three quarters, in between it
@@ -26,8 +26,9 @@ void cam_write_json(const class_map *m, uint32_t class_index, json *j);
  * the net did not see is dimmed. A picture whose shorter side is below 256 pixels is
  * enlarged by a whole factor. *width and *height are the PNG's. On failure `path` is as
  * it was. */
-bool cam_write_picture(const char *path, const picture *p, const resnet_preprocess *preprocess,
-                       const class_map *m, uint32_t class_index, uint32_t *width, uint32_t *height,
-                       resnet_error *error);
+bool class_map_write_image(const char *path, const image_rgb *p,
+                           const resnet_preprocess *preprocess, const class_map *m,
+                           uint32_t class_index, uint32_t *width, uint32_t *height,
+                           resnet_error *error);
 
 #endif

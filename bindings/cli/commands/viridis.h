@@ -9,6 +9,6 @@
 #include <stdint.h>
 
 /* 0xRRGGBB, from least to most */
-extern const uint32_t viridis[256];
+extern const uint32_t viridis_colours[256];
 
 #endif
