@@ -13,7 +13,7 @@
 #include "support/error.h"
 #include "support/image.h"
 
-/* Parts of a path below the data set's own: folder/class/picture. */
+/* Parts of a path below the data set's own: folder/class/image. */
 enum { MAX_DEPTH = 3 };
 
 static bool is_hidden(const char *part) {
@@ -43,7 +43,7 @@ static bool visit(dataset *d, const char *root, const char *name, int depth, res
     ok = error_set(error, RESNET_ERROR_IO, "%.150s: cannot be read: %s", name, strerror(errno));
   else if (S_ISDIR(status.st_mode) && depth >= MAX_DEPTH)
     ok = error_set(error, RESNET_ERROR_UNSUPPORTED,
-                   "%.150s: nested too deep; <class>/<picture> is accepted", name);
+                   "%.150s: nested too deep; <class>/<image> is accepted", name);
   else if (S_ISDIR(status.st_mode))
     ok = walk(d, root, name, depth + 1, error);
   else if (depth > 1)
@@ -97,7 +97,7 @@ static bool list_archive(dataset *d, const char *path, resnet_error *error) {
     unsigned parts = count_parts(name);
     if (parts > MAX_DEPTH)
       return error_set(error, RESNET_ERROR_UNSUPPORTED,
-                       "%.150s: nested too deep; <class>/<picture> is accepted", name);
+                       "%.150s: nested too deep; <class>/<image> is accepted", name);
     if (parts > 1) add_item(d, path, name, (uint64_t)i);
   }
   return true;
@@ -130,8 +130,8 @@ static int compare_items(const void *a, const void *b) {
   return order != 0 ? order : strcmp(left->path, right->path);
 }
 
-/* With <folder>/<class>/<picture> somewhere, all must be in that one folder; its own
- * files are no pictures. */
+/* With <folder>/<class>/<image> somewhere, all must be in that one folder; its own
+ * files are no images. */
 static bool check_one_set(dataset *d, size_t root_length, resnet_error *error) {
   const char *set = NULL;
   for (size_t i = 0; i < d->count && !set; i++)
@@ -144,7 +144,7 @@ static bool check_one_set(dataset *d, size_t root_length, resnet_error *error) {
     const char *name = d->items[i].path + root_length;
     if (strncmp(name, set, (size_t)length) != 0)
       return error_set(error, RESNET_ERROR_UNSUPPORTED,
-                       "holds both '%.*s' and '%.*s' of <class>/<picture>: name one set only",
+                       "holds both '%.*s' and '%.*s' of <class>/<image>: name one set only",
                        length - 1, set, (int)strcspn(name, "/"), name);
     if (count_parts(name) == MAX_DEPTH) {
       dataset_item item = d->items[i];
@@ -193,8 +193,7 @@ bool cli_dataset_open(const char *path, dataset *d, resnet_error *error) {
   (void)pthread_mutex_init(&d->reading, NULL);
   if (!list_images(d, path, error) || !check_one_set(d, strlen(path) + 1, error)) goto error;
   if (d->count == 0) {
-    (void)error_set(error, RESNET_ERROR_FORMAT,
-                    "holds no pictures: <class>/<picture> is looked for");
+    (void)error_set(error, RESNET_ERROR_FORMAT, "holds no images: <class>/<image> is looked for");
     goto error;
   }
   number_folders(d);

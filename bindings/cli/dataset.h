@@ -1,5 +1,5 @@
-/* Labelled pictures: a folder, or a .zip of it, of <class>/<picture>, or of <one
- * folder>/<class>/<picture>. */
+/* Labelled images: a folder, or a .zip of it, of <class>/<image>, or of <one
+ * folder>/<class>/<image>. */
 #ifndef RESNET_CLI_DATASET_H
 #define RESNET_CLI_DATASET_H
 
@@ -28,12 +28,12 @@ typedef struct dataset {
   uint32_t folder_count;
 } dataset;
 
-/* List the pictures: all files in class folders but those whose path has a part that
+/* List the images: all files in class folders but those whose path has a part that
  * begins with a dot or is __MACOSX. On failure *d holds nothing. */
 bool cli_dataset_open(const char *path, dataset *d, resnet_error *error);
 void cli_dataset_close(dataset *d);
 
-/* The bytes of a picture's file, the caller's to free. Any thread. */
+/* The bytes of an image's file, the caller's to free. Any thread. */
 bool cli_dataset_read(dataset *d, size_t index, uint8_t **bytes, size_t *size, resnet_error *error);
 
 /* The same, decoded; the caller's to release, all zero on failure. */

@@ -163,7 +163,7 @@ bool cli_model_has_warnings(const loaded_model *m) {
 void cli_model_print_guess(const settings *s, const loaded_model *m) {
   if (m->info.preprocess_source != RESNET_PREPROCESS_GUESSED || s->quiet) return;
   cli_print_note(
-      "%s does not say how its pictures are prepared; guessed from its input size: --preprocess "
+      "%s does not say how its images are prepared; guessed from its input size: --preprocess "
       "names another way",
       m->file);
 }
@@ -201,7 +201,7 @@ void cli_model_print(const loaded_model *m) {
   static const char *const said[] = {"as the file says", "as the command line says",
                                      "guessed from the input size"};
   const resnet_model_info *info = &m->info;
-  char variant[256];
+  char text[256];
   (void)fputs("model       ", stdout);
   cli_print_masked(stdout, m->file);
   if (info->name[0]) {
@@ -210,8 +210,8 @@ void cli_model_print(const loaded_model *m) {
   }
   (void)printf(", %u layers, %u classes, input %u x %u\n", info->conv_layers, info->classes,
                info->input_width, info->input_height);
-  format_preprocess(&info->preprocess, variant, sizeof variant);
-  (void)printf("pictures    %s (%s)\n", variant, said[info->preprocess_source]);
+  format_preprocess(&info->preprocess, text, sizeof text);
+  (void)printf("images      %s (%s)\n", text, said[info->preprocess_source]);
 }
 
 static void write_preprocess(const resnet_model_info *info, json *j) {

@@ -1,4 +1,4 @@
-/* The model that a command works with, and labelling pictures with it. */
+/* The model that a command works with, and labelling images with it. */
 #ifndef RESNET_CLI_MODEL_H
 #define RESNET_CLI_MODEL_H
 
@@ -30,14 +30,14 @@ void cli_model_print_guess(const settings *s, const loaded_model *m);
 bool cli_model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
                             resnet_observe observe, resnet_session **session);
 
-/* Pictures to be labelled together: as many, up to 8, as keep their activations in a
+/* Images to be labelled together: as many, up to 8, as keep their activations in a
  * processor's own cache. */
 uint32_t cli_model_automatic_batch(const loaded_model *m);
 
 /* Values to time runs on, the same every time, in [-1, 1). */
 void cli_model_random_input(float *values, size_t count);
 
-/* Two lines for people: the model, and how it wants its pictures. */
+/* Two lines for people: the model, and how it wants its images. */
 void cli_model_print(const loaded_model *m);
 
 /* Members "model", "notice" (null: nothing to say) and "preprocess". */
@@ -49,7 +49,7 @@ void cli_model_print_diagnostics(const loaded_model *m);
 void cli_model_write_diagnostics(const loaded_model *m, json *j);
 bool cli_model_has_warnings(const loaded_model *m);
 
-/* A picture to be labelled, or why it can't be. */
+/* An image to be labelled, or why it can't be. */
 typedef struct sample {
   image_rgb pixels;
   resnet_error error; /* RESNET_OK while all is well */

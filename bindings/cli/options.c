@@ -34,7 +34,7 @@ typedef struct option_row {
 
 #define FIELD(name) offsetof(settings, name)
 
-/* Commands that run the net, and those to which it matters how pictures are prepared. */
+/* Commands that run the model, and those to which it matters how images are prepared. */
 enum {
   RUN = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH | COMMAND_COMPARE,
   TAKE_IMAGES =
@@ -45,13 +45,13 @@ static const option_row rows[] = {
     {"model", 'm', OPTION_TEXT, "MODEL", COMMAND_ALL & ~COMMAND_COMPARE, FIELD(model), 0, 0,
      "the .onnx, .onnx.gz or .resnet file; without it, the model built into the program"},
     {"top", 'k', OPTION_NUMBER, "K", COMMAND_CLASSIFY, FIELD(best), 1, 100000,
-     "how many labels to show for each picture (3)"},
+     "how many labels to show for each image (3)"},
     {"cam", 0, OPTION_TEXT, "OUT.png", COMMAND_CLASSIFY, FIELD(cam), 0, 0,
-     "also paint what the net looked at over the picture, of which there is one then"},
+     "also paint what the model looked at over the image, of which there is one then"},
     {"cam-class", 0, OPTION_TEXT, "LABEL|INDEX", COMMAND_CLASSIFY, FIELD(cam_class), 0, 0,
      "for which class, instead of the best"},
     {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL | COMMAND_COMPARE, FIELD(data), 0, 0,
-     "labelled pictures: <class>/<picture> in a folder or a .zip"},
+     "labelled images: <class>/<image> in a folder or a .zip"},
     {"output", 'o', OPTION_TEXT, "OUT.resnet", COMMAND_COMPILE, FIELD(output), 0, 0,
      "the plan file to write"},
     {"report", 0, OPTION_TEXT, "OUT.html", COMMAND_COMPARE, FIELD(report), 0, 0,
@@ -59,7 +59,7 @@ static const option_row rows[] = {
     {"tables", 0, OPTION_TEXT, "DIR", COMMAND_COMPARE, FIELD(tables), 0, 0,
      "also write the data as CSV and the plots as SVG files into this folder"},
     {"lesions", 0, OPTION_COUNT, "N", COMMAND_COMPARE, FIELD(ablation_images), 0, 999999999,
-     "pictures on which blocks are left out; 0: none (1000)"},
+     "images on which blocks are left out; 0: none (1000)"},
     {"runs", 'r', OPTION_NUMBER, "R", COMMAND_BENCH, FIELD(runs), 1, 1000000,
      "how many runs to time (50)"},
     {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op"},
@@ -68,15 +68,15 @@ static const option_row rows[] = {
     {"threads", 't', OPTION_NUMBER, "N", RUN, FIELD(threads), 0, 1024,
      "threads to work with; 0: one for each processor (0)"},
     {"batch", 'b', OPTION_NUMBER, "B", RUN, FIELD(batch), 0, 4096,
-     "pictures worked on at once; 0: chosen by the command (0)"},
+     "images worked on at once; 0: chosen by the command (0)"},
     {"preprocess", 0, OPTION_TEXT, "NAME", TAKE_IMAGES, FIELD(preprocess), 0, 0,
      "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none, instead of the model's own"},
     {"resize", 0, OPTION_SIDE, "S|none", TAKE_IMAGES, FIELD(resize), 1, 65535,
-     "scale the shorter side of a picture to S pixels"},
+     "scale the shorter side of an image to S pixels"},
     {"crop", 0, OPTION_SIDE, "C|none", TAKE_IMAGES, FIELD(crop), 1, 65535,
      "then cut out the centre, C x C pixels"},
     {"size", 0, OPTION_SIZE, "S|HxW", COMMAND_ALL, FIELD(size), 1, 65535,
-     "the net's input, S x S or H x W pixels, instead of the file's own"},
+     "the model's input, S x S or H x W pixels, instead of the file's own"},
     {"scores", 0, OPTION_TEXT, "NAME", COMMAND_ALL, FIELD(scores), 0, 0,
      "which of the file's outputs are the scores, where it has several"},
     {"conv", 0, OPTION_CHOICE, "auto|direct|winograd", COMMAND_ALL, FIELD(conv), 0, 0,
@@ -228,9 +228,9 @@ static const option_row *find_row(int found) {
 /* These say on standard error what is wrong, up to where help is to be found. */
 static bool check_images(const settings *s) {
   if (s->operand_count == 0)
-    (void)fputs("resnet: no picture is named", stderr);
+    (void)fputs("resnet: no image is named", stderr);
   else if (s->cam && s->operand_count > 1)
-    (void)fprintf(stderr, "resnet: --cam takes one picture, and %zu are named", s->operand_count);
+    (void)fprintf(stderr, "resnet: --cam takes one image, and %zu are named", s->operand_count);
   else if (s->cam_class && !s->cam)
     (void)fputs("resnet: --cam is missing, which --cam-class is for", stderr);
   else

@@ -18,7 +18,7 @@ typedef struct number_option {
   uint32_t number;
 } number_option;
 
-/* A picture's size in pixels; 0 x 0: the model's own. */
+/* An image's size in pixels; 0 x 0: the model's own. */
 typedef struct size_option {
   uint32_t height, width;
 } size_option;
@@ -36,11 +36,11 @@ typedef struct settings {
   const char *scores; /* name of the output to take; NULL: the only one */
   size_option size;
   side_option resize, crop;
-  number_option ablation_images; /* pictures that blocks are left out on */
-  uint32_t best;                 /* predictions of each picture */
+  number_option ablation_images; /* images that blocks are left out on */
+  uint32_t best;                 /* predictions of each image */
   uint32_t threads, batch, runs;
   uint32_t
-      /* pictures at once that the model is opened for; bench's own: elsewhere answers
+      /* images at once that the model is opened for; bench's own: elsewhere answers
        * depend on no batch */
       plan_batch;
   uint32_t conv;   /* resnet_conv */

@@ -9,7 +9,7 @@
 
 typedef struct progress {
   size_t total;
-  const char *unit; /* what is counted, e.g. "pictures" */
+  const char *unit; /* what is counted, e.g. "images" */
   bool shown;
   atomic_size_t done;
   pthread_mutex_t drawing; /* guards the following and the terminal */

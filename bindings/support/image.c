@@ -18,10 +18,10 @@ void image_release(image_rgb *image) {
 
 bool image_allocate(image_rgb *out, uint64_t width, uint64_t height, resnet_error *error) {
   if (width == 0 || height == 0)
-    return error_set(error, RESNET_ERROR_FORMAT, "the picture has no pixels");
+    return error_set(error, RESNET_ERROR_FORMAT, "the image has no pixels");
   if (width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE || width * height > IMAGE_MAX_PIXELS)
     return error_set(error, RESNET_ERROR_LIMIT,
-                     "the picture claims %llu x %llu pixels; at most %u a side and %u in all are "
+                     "the image claims %llu x %llu pixels; at most %u a side and %u in all are "
                      "accepted: scale it down",
                      (unsigned long long)width, (unsigned long long)height, IMAGE_MAX_SIDE,
                      IMAGE_MAX_PIXELS);
@@ -63,9 +63,9 @@ static bool check_file(int file, size_t limit, size_t *size, resnet_error *error
   if (fstat(file, &status) != 0)
     return error_set(error, RESNET_ERROR_IO, "cannot be read: %s", strerror(errno));
   if (S_ISDIR(status.st_mode))
-    return error_set(error, RESNET_ERROR_IO, "is a folder; a picture file is needed");
+    return error_set(error, RESNET_ERROR_IO, "is a folder; an image file is needed");
   if (!S_ISREG(status.st_mode))
-    return error_set(error, RESNET_ERROR_IO, "is no regular file; a picture file is needed");
+    return error_set(error, RESNET_ERROR_IO, "is no regular file; an image file is needed");
   if ((uintmax_t)status.st_size > limit)
     return error_set(error, RESNET_ERROR_LIMIT, "has %ju bytes; at most %zu are accepted",
                      (uintmax_t)status.st_size, limit);
@@ -139,7 +139,7 @@ bool image_decode(const uint8_t *bytes, size_t size, image_rgb *out, resnet_erro
   if (!decode)
     return error_set(
         error, RESNET_ERROR_UNSUPPORTED,
-        "is neither a JPEG nor a PNG picture by its first bytes: convert it to one of them");
+        "is neither a JPEG nor a PNG image by its first bytes: convert it to one of them");
   int orientation = 1;
   if (decode(bytes, size, out, &orientation, error) && set_upright(out, orientation, error))
     return true;

@@ -13,7 +13,7 @@
 #include "support/image_exif.h"
 
 /* A progressive file of some kilobytes can ask for thousands of passes over a large
- * picture; encoders make about ten, so the largest picture may have twice that, and
+ * image; encoders make about ten, so the largest image may have twice that, and
  * smaller ones more. */
 enum { MAX_SCANS = 500, MAX_SCANS_OF_LARGEST = 20, MARKER_EXIF = JPEG_APP0 + 1 };
 
@@ -36,7 +36,7 @@ _Noreturn static void stop(j_common_ptr jpeg) {
 }
 
 /* libjpeg paints over what is missing or spoilt and only warns: here that is a failure,
- * since a label for half a picture is a wrong answer. Other warnings, e.g. of stray bytes
+ * since a label for half an image is a wrong answer. Other warnings, e.g. of stray bytes
  * between markers, do not touch the pixels. */
 static void handle_warning(j_common_ptr jpeg, int level) {
   if (level >= 0) return;

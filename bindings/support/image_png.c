@@ -91,7 +91,7 @@ static int saved_orientation(const png_reader *reader) {
 static bool read_pixels(png_reader *reader, image_rgb *out, int *orientation) {
   png_structp png = reader->png;
   png_set_read_fn(png, reader, take_bytes);
-  /* The size is judged by image_allocate, whose message says what is accepted. */
+  /* The size is evaluated by image_allocate, whose message says what is accepted. */
   png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_chunk_malloc_max(png, MAX_CHUNK_BYTES);
   png_set_chunk_cache_max(png, MAX_CHUNKS);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Below so many discordant pictures chi squared is no good approximation. */
+/* Below so many discordant images chi squared is no good approximation. */
 enum { MIN_FOR_CHI2 = 25 };
 
 double stats_share(uint64_t part, uint64_t whole) {

@@ -1,4 +1,4 @@
-/* Decode a picture as the program does and write "WIDTH HEIGHT\n" and its RGB bytes:
+/* Decode an image as the program does and write "WIDTH HEIGHT\n" and its RGB bytes:
  * test_cli.py compares them with Pillow's. */
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-/* resnet bench: latency of the net on random input. */
+/* resnet bench: latency of the model on random input. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,7 +218,7 @@ static void print_text(const benchmark *b) {
                b->batch, b->runs, WARM_UP_RUNS);
   (void)printf("latency     %s%.3f ms%s median, %.3f least, %.3f p99\n", cli_bold(), median(b),
                cli_plain(), b->latency_ms[0], stats_sorted_percentile(b->latency_ms, b->runs, 99));
-  (void)printf("speed       %.1f pictures/s, %.1f GFLOP/s\n", b->batch * 1e3 / median(b),
+  (void)printf("speed       %.1f images/s, %.1f GFLOP/s\n", b->batch * 1e3 / median(b),
                gflops(b, b->model.info.macs, median(b)));
   (void)printf("load        %.1f ms\n", b->model.load_ms);
   (void)printf("memory      %s at most\n", cli_format_bytes(text, cli_peak_memory_bytes()));

@@ -1,4 +1,4 @@
-/* Class activation maps: what a net looked at for a class (Zhou et al. 2016, "Learning
+/* Class activation maps: what a model looked at for a class (Zhou et al. 2016, "Learning
  * Deep Features for Discriminative Localization", section 2). */
 #ifndef RESNET_CLI_COMMANDS_CLASS_MAP_H
 #define RESNET_CLI_COMMANDS_CLASS_MAP_H
@@ -9,21 +9,21 @@
 
 typedef struct class_map {
   uint32_t height, width, classes;
-  float *values; /* (height,width,classes), owned; NULL: the net has no such map */
+  float *values; /* (height,width,classes), owned; NULL: the model has no such map */
 } class_map;
 
 /* A resnet_observer whose `user` is a class_map, all zero at first: keeps that of the
- * last picture. */
+ * last image. */
 void class_map_observe(void *user, const resnet_response *response);
 void class_map_release(class_map *m);
 
 /* Members "height", "width" and "map", the values of a class, row by row. */
 void class_map_write_json(const class_map *m, uint32_t class_index, json *j);
 
-/* Write a PNG of the picture with the map of a class over it, in the colours of viridis.
+/* Write a PNG of the image with the map of a class over it, in the colours of viridis.
  * Negative values show nothing, the largest is opaque to three quarters, in between it
  * grows with the value; the map is interpolated between the centres of its cells. What
- * the net did not see is dimmed. A picture whose shorter side is below 256 pixels is
+ * the model did not see is dimmed. An image whose shorter side is below 256 pixels is
  * enlarged by a whole factor. *width and *height are the PNG's. On failure `path` is as
  * it was. */
 bool class_map_write_image(const char *path, const image_rgb *p,

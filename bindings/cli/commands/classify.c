@@ -1,4 +1,4 @@
-/* resnet classify: label pictures. */
+/* resnet classify: label images. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +79,7 @@ static void write_json_result(classification *c, const char *file, const sample 
   json_close_object(j);
 }
 
-/* What resnet_classify did to the picture. */
+/* What resnet_classify did to the image. */
 static void print_geometry(const resnet_preprocess *p, uint32_t width, uint32_t height) {
   geometry_axis columns, rows;
   geometry_axes(p, width, height, &columns, &rows);
@@ -155,7 +155,7 @@ static bool find_map_class(classification *c) {
 static bool prepare_cam(classification *c) {
   const settings *s = c->settings;
   resnet_error error;
-  if (!cli_output_is_other(s->cam, s->operands[0], "picture", &error) ||
+  if (!cli_output_is_other(s->cam, s->operands[0], "image", &error) ||
       !cli_output_is_other(s->cam, s->model, "model", &error)) {
     cli_print_error(s->cam, error.message);
     return false;
@@ -167,7 +167,7 @@ static bool prepare_cam(classification *c) {
   return false;
 }
 
-/* What the net has instead of the head that a map can be made of. */
+/* What the model has instead of the head that a map can be made of. */
 static void report_no_map(classification *c) {
   cli_plan p;
   resnet_error error;
@@ -198,7 +198,7 @@ static void make_cam(classification *c, const sample *s, const resnet_prediction
   if (!c->cam_written) report_failure(c, c->settings->cam, &error);
 }
 
-/* Read, label and report some pictures, in their order. */
+/* Read, label and report some images, in their order. */
 static void classify_some(classification *c, char *const *files, size_t count) {
   sample *samples = cli_allocate(count, sizeof *samples);
   resnet_prediction *best = cli_allocate(count * c->best, sizeof *best);

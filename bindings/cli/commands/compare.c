@@ -1,4 +1,4 @@
-/* resnet compare: any number of nets over the same labelled pictures. */
+/* resnet compare: any number of models over the same labelled images. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -152,7 +152,7 @@ static bool compare(comparison *c) {
   return compare_latency(c) && compare_costs(c) && compare_ablation(c);
 }
 
-/* False: some pictures could not be judged, or a file not be written. */
+/* False: some images could not be evaluated, or a file not be written. */
 static bool report(comparison *c) {
   bool ok = true;
   for (size_t i = 0; i < c->data.count; i++) {

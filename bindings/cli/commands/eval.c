@@ -1,5 +1,5 @@
-/* resnet eval: accuracy over labelled pictures. Workers with a session of one thread each
- * share the model; each picture's outcome has a place of its own, so that the numbers
+/* resnet eval: accuracy over labelled images. Workers with a session of one thread each
+ * share the model; each image's outcome has a place of its own, so that the numbers
  * depend neither on the workers nor on their timing. */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ enum { TOP5 = 5 };
 
 typedef struct outcome {
   uint8_t top1, top5;
-  char *failure; /* why the picture was not judged, or NULL */
+  char *failure; /* why the image was not evaluated, or NULL */
 } outcome;
 
 typedef struct evaluation {
@@ -37,7 +37,7 @@ typedef struct evaluation {
   uint32_t workers, batch, best;
   resnet_session **sessions; /* by worker */
   outcome *outcomes;
-  atomic_size_t next; /* first picture that no worker has taken */
+  atomic_size_t next; /* first image that no worker has taken */
   progress bar;
   double seconds;
 } evaluation;
@@ -82,7 +82,7 @@ static void worker_task(void *context, uint32_t worker) {
 }
 
 static void label_all(evaluation *e) {
-  cli_progress_start(&e->bar, e->data.count, "pictures", e->settings->quiet);
+  cli_progress_start(&e->bar, e->data.count, "images", e->settings->quiet);
   double start = cli_clock_seconds();
   cli_workers_run(e->workers, worker_task, e);
   e->seconds = cli_clock_seconds() - start;
@@ -151,7 +151,7 @@ static void print_text(const evaluation *e, const totals *t) {
   if (!e->settings->quiet) cli_model_print(&e->model);
   (void)fputs("data        ", stdout);
   cli_print_masked(stdout, e->settings->data);
-  (void)printf(": %llu pictures in %u folders, classes by %s\n", (unsigned long long)t->images,
+  (void)printf(": %llu images in %u folders, classes by %s\n", (unsigned long long)t->images,
                e->data.folder_count, e->class_rule);
   if (t->images) {
     (void)printf("top-1       %s%.2f %%%s (95 %%: %.2f to %.2f)\n", cli_bold(),
@@ -159,10 +159,10 @@ static void print_text(const evaluation *e, const totals *t) {
                  100 * t->top1_interval.high);
     (void)printf("top-5       %.2f %%\n", 100 * stats_share(t->top5, t->images));
   }
-  (void)printf("speed       %.0f pictures/s (%.2f s, threads %u, batch %u)\n",
+  (void)printf("speed       %.0f images/s (%.2f s, threads %u, batch %u)\n",
                (double)t->images / e->seconds, e->seconds, e->workers, e->batch);
   if (t->failures)
-    (void)printf("unreadable  %llu pictures, not counted\n", (unsigned long long)t->failures);
+    (void)printf("unreadable  %llu images, not counted\n", (unsigned long long)t->failures);
 }
 
 static void report(const evaluation *e, const totals *t) {

@@ -81,10 +81,10 @@ static void print_totals(const loaded_model *m) {
   const resnet_model_info *info = &m->info;
   char text[FORMAT_SIZE];
   (void)printf("\nparameters  %llu\n", (unsigned long long)info->parameters);
-  (void)printf("MACs        %llu a picture\n", (unsigned long long)info->macs);
+  (void)printf("MACs        %llu an image\n", (unsigned long long)info->macs);
   (void)printf("weights     %s, packed, %s\n", cli_format_bytes(text, info->weights_bytes),
                info->precision);
-  (void)printf("arena       %s a picture", cli_format_bytes(text, info->arena_bytes));
+  (void)printf("arena       %s an image", cli_format_bytes(text, info->arena_bytes));
   (void)printf(" (no plan of these ops takes less than %s)\n",
                cli_format_bytes(text, info->arena_lower_bound));
 }

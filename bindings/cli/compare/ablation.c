@@ -14,11 +14,11 @@
 #include "cli/workers.h"
 #include "support/statistics.h"
 
-/* Five orders of ResNet-56, ResNet-20 and the plain nets of their depth take, with all
- * else, half a minute for 1000 pictures on two processors. */
+/* Five orders of ResNet-56, ResNet-20 and the plain models of their depth take, with all
+ * else, half a minute for 1000 images on two processors. */
 enum { ABLATION_ORDERS = 5, MAX_STEPS = 32, SUB_BATCHES_PER_WORKER = 4, MAX_SUB_BATCH = 256 };
 
-/* How many pictures a net gets right: whole, without each block, after each step of each
+/* How many images a model gets right: whole, without each block, after each step of each
  * order, with all left out. */
 typedef struct ablation_model {
   model_summary *summary;
@@ -37,12 +37,12 @@ typedef struct ablation_model {
 typedef struct ablation_run {
   comparison *comparison;
   ablation_model *models;
-  size_t images; /* to be judged */
+  size_t images; /* to be evaluated */
   size_t *order; /* their indices in the data */
   size_t sub_batch;
   atomic_size_t next; /* first that no worker has taken */
   atomic_bool failed;
-  resnet_session **sessions; /* (workers,nets) */
+  resnet_session **sessions; /* (workers,models) */
   progress bar;
 } ablation_run;
 
@@ -118,7 +118,7 @@ static bool prepare_model(ablation_model *n, model_summary *summary) {
   return ok;
 }
 
-/* Times that each picture is judged. */
+/* Times that each image is evaluated. */
 static size_t runs_per_image(const ablation_model *n) {
   return 1 + n->count + (size_t)ABLATION_ORDERS * n->step_count + (n->count > 1);
 }
@@ -271,8 +271,8 @@ static size_t choose_sub_batch(const ablation_run *l) {
 
 static void choose_images(ablation_run *l) {
   const comparison *c = l->comparison;
-  const size_t wanted =
-      c->settings->ablation_images.given ? c->settings->ablation_images.number : DEFAULT_ABLATION_IMAGES;
+  const size_t wanted = c->settings->ablation_images.given ? c->settings->ablation_images.number
+                                                           : DEFAULT_ABLATION_IMAGES;
   l->images = wanted < c->data.count ? wanted : c->data.count;
   l->order = cli_allocate(l->images, sizeof *l->order);
   for (size_t i = 0; i < l->images; i++)

@@ -1,4 +1,4 @@
-/* What `resnet compare` makes of the nets' verdicts. */
+/* What `resnet compare` makes of the models' verdicts. */
 #include "cli/compare/accuracy.h"
 
 #include <float.h>

@@ -12,14 +12,14 @@
 
 enum { CALIBRATION_BINS = 15 };
 
-/* A block of one net. Times are of one picture, the least of many; NAN: not measured. */
+/* A block of one model. Times are of one image, the least of many; NAN: not measured. */
 typedef struct block_summary {
   double branch_std, shortcut_std,
       /* of the residual branch, just before the addition; ratio: branch / shortcut */
       ratio;
   double output_std;
   bool can_ablate; /* shapes allow to leave its branch out */
-  /* accuracy over the lesion pictures without this block */
+  /* accuracy over the ablation images without this block */
   double ablated_top1;
   /* what the shortcut costs as the plan has it, and as an op of its own */
   double shortcut_ms, unfused_ms;
@@ -27,7 +27,7 @@ typedef struct block_summary {
   uint64_t shortcut_bytes, unfused_bytes;
 } block_summary;
 
-/* Accuracy over the lesion pictures with `removed` blocks left out, over some random
+/* Accuracy over the ablation images with `removed` blocks left out, over some random
  * choices of them. */
 typedef struct ablation_summary {
   uint32_t removed, choices;
@@ -39,11 +39,11 @@ typedef struct calibration_bin {
   double confidence; /* sum of the probabilities of the best class */
 } calibration_bin;
 
-/* What became of one picture. */
+/* What became of one image. */
 typedef struct sample_result {
-  uint32_t best;    /* class of the net */
+  uint32_t best;    /* class of the model */
   float confidence; /* its probability */
-  float truth;      /* probability of the picture's own class */
+  float truth;      /* probability of the image's own class */
   bool top1, top5;
 } sample_result;
 
@@ -58,7 +58,7 @@ typedef struct model_summary {
   uint32_t *class_of_folder;
   const char *class_rule;
   /* ---- accuracy */
-  sample_result *results; /* by picture; those of unreadable pictures are zero */
+  sample_result *results; /* by image; those of unreadable images are zero */
   uint64_t images, top1, top5;
   stats_interval top1_interval, top5_interval; /* Wilson, 95 % */
   uint64_t *confusion;                         /* (classes,classes): truth, answer */
@@ -72,7 +72,7 @@ typedef struct model_summary {
   /* that times of shortcuts are the least of, each way; 0: not measured */
   uint32_t cost_runs;
   uint64_t
-      /* largest resident memory of a process that opens this net alone and runs it once;
+      /* largest resident memory of a process that opens this model alone and runs it once;
        * 0: not known */
       peak_bytes;
   /* ---- responses */
@@ -82,14 +82,14 @@ typedef struct model_summary {
   uint32_t *layers;
   uint32_t layer_count;
   block_summary *blocks; /* by block of the plan */
-  /* ---- lesions */
-  /* pictures that lesions were tried on, and how many the whole net gets right */
+  /* ---- ablations */
+  /* images that ablations were tried on, and how many the whole model gets right */
   uint64_t ablation_images, ablation_top1;
   ablation_summary *ablations;
   uint32_t ablation_count;
 } model_summary;
 
-/* Nets a and b on the pictures that both could judge. */
+/* Models a and b on the images that both could evaluate. */
 typedef struct pair_summary {
   uint32_t a, b;
   uint64_t images, agree;        /* same class */
@@ -101,7 +101,7 @@ typedef struct pair_summary {
 typedef struct comparison {
   const settings *settings;
   dataset data;
-  char **failures; /* by picture: why it could not be read, or NULL */
+  char **failures; /* by image: why it could not be read, or NULL */
   model_summary *models;
   uint32_t model_count;
   pair_summary *pairs;

@@ -12,7 +12,7 @@
 #include "cli/memory.h"
 #include "cli/plan.h"
 
-/* McNemar's p below which two nets are said to differ. */
+/* McNemar's p below which two models are said to differ. */
 static const double significant = 0.05;
 
 enum { MAX_SENTENCES = 12 };
@@ -54,7 +54,7 @@ static void compare_depths(const comparison *c, uint32_t shallow, uint32_t deep,
   const pair_summary *p = pair_of(c, shallow, deep);
   bool chance = may_be_chance(c, shallow, deep), residual = c->models[deep].residual;
   (void)fprintf(
-      out, "Of the %s nets %s and %s, the deeper gets %.2f %% right and the shallower %.2f %%",
+      out, "Of the %s models %s and %s, the deeper gets %.2f %% right and the shallower %.2f %%",
       kind_of(residual), title_of(c, shallow), title_of(c, deep), 100 * after, 100 * before);
   if (p) {
     (void)fputs(" (McNemar's ", out);
@@ -99,17 +99,17 @@ void compare_conclude_accuracy(const comparison *c, FILE *out) {
         (best == RESNET_NO_INDEX || compare_top1(&c->models[i]) > compare_top1(&c->models[best])))
       best = i;
   if (best == RESNET_NO_INDEX) {
-    (void)fputs("No picture could be judged: nothing can be said about accuracy.\n", out);
+    (void)fputs("No image could be evaluated: nothing can be said about accuracy.\n", out);
     return;
   }
   const model_summary *n = &c->models[best];
   char images[FORMAT_SIZE];
   (void)fprintf(out,
-                "%s%s gets %.2f %% of %s pictures right (95 %% interval: %.2f %% to %.2f %%)%s.\n",
-                c->model_count > 1 ? "The most accurate net, " : "", n->title,
+                "%s%s gets %.2f %% of %s images right (95 %% interval: %.2f %% to %.2f %%)%s.\n",
+                c->model_count > 1 ? "The most accurate model, " : "", n->title,
                 100 * compare_top1(n), cli_format_grouped(images, n->images),
                 100 * n->top1_interval.low, 100 * n->top1_interval.high,
-                c->model_count > 1 ? "" : "; with one net there is nothing to compare it to");
+                c->model_count > 1 ? "" : "; with one model there is nothing to compare it to");
   compare_neighbours(c, false, compare_depths, out);
   compare_neighbours(c, true, compare_depths, out);
 }
@@ -117,7 +117,7 @@ void compare_conclude_accuracy(const comparison *c, FILE *out) {
 /* ---- layer responses ---------------------------------------------------------------
  */
 
-/* Ratios of a residual net to a plain one, layer by layer. */
+/* Ratios of a residual model to a plain one, layer by layer. */
 static void compare_to_plain(const comparison *c, uint32_t plain, uint32_t residual, FILE *out) {
   const model_summary *p = &c->models[plain], *r = &c->models[residual];
   uint32_t count = compare_figure_layers(r), smaller = 0;
@@ -184,17 +184,17 @@ void compare_conclude_layers(const comparison *c, FILE *out) {
     (void)fputs("Layer responses were not observed: nothing can be said about them.\n", out);
   else if (plain == 0 || residual == 0)
     (void)fprintf(out,
-                  "No %s net is among those compared: whether plain nets have larger responses "
+                  "No %s model is among those compared: whether plain models have larger responses "
                   "than residual ones "
                   "cannot be said.\n",
                   kind_of(plain > 0));
   else if (compare_equal_depths(c, out) == 0)
-    (void)fputs("No plain net has as many layers as a residual one: their responses cannot be "
+    (void)fputs("No plain model has as many layers as a residual one: their responses cannot be "
                 "compared layer by layer.\n",
                 out);
   if (any_layers(c)) {
     if (residual < 2 || depth_of(c, order[0]) == depth_of(c, order[residual - 1]))
-      (void)fputs("Fewer than two residual nets of different depth are compared: whether deeper "
+      (void)fputs("Fewer than two residual models of different depth are compared: whether deeper "
                   "ones have smaller "
                   "responses cannot be said.\n",
                   out);
@@ -251,7 +251,7 @@ void compare_conclude_blocks(const comparison *c, FILE *out) {
   free(order);
   if (residual == 0)
     (void)fputs(
-        "None of the nets has shortcuts: there are no residual branches to compare with them.\n",
+        "None of the models has shortcuts: there are no residual branches to compare with them.\n",
         out);
   else if (said == 0)
     (void)fputs("Responses were not observed: how large residual branches are cannot be said.\n",
@@ -259,7 +259,7 @@ void compare_conclude_blocks(const comparison *c, FILE *out) {
   compare_neighbours(c, true, compare_ratios, out);
 }
 
-/* ---- lesions -----------------------------------------------------------------------
+/* ---- ablations -----------------------------------------------------------------------
  */
 
 static void say_block_ablation(const model_summary *n, FILE *out) {
@@ -294,10 +294,10 @@ void compare_conclude_block_ablation(const comparison *c, FILE *out) {
     said++;
   }
   if (said == 0)
-    (void)fputs("No lesions were tried: what single blocks are worth cannot be said.\n", out);
+    (void)fputs("No ablations were tried: what single blocks are worth cannot be said.\n", out);
 }
 
-/* How many blocks can be gone before the mean error is halfway from the whole net's to
+/* How many blocks can be gone before the mean error is halfway from the whole model's to
  * that of the most removed. */
 static void say_ablation(const model_summary *n, FILE *out) {
   const ablation_summary *last = &n->ablations[n->ablation_count - 1];
@@ -305,7 +305,7 @@ static void say_ablation(const model_summary *n, FILE *out) {
   (void)fprintf(out,
                 "With %u blocks of %s left out, the mean error is %.1f %% (%.1f %% to %.1f %% by "
                 "choice of blocks) against "
-                "%.1f %% of the whole net",
+                "%.1f %% of the whole model",
                 last->removed, n->title, 100 * end, 100 * (1 - last->max), 100 * (1 - last->min),
                 100 * whole);
   for (uint32_t i = 0; i < n->ablation_count; i++) {
@@ -387,7 +387,7 @@ void compare_conclude_shortcut_times(const comparison *c, FILE *out) {
     said++;
   }
   if (said == 0 && with > 0) (void)fputs("What shortcuts cost in time was not measured.\n", out);
-  if (with == 0) (void)fputs("None of the nets has shortcuts: they cost nothing.\n", out);
+  if (with == 0) (void)fputs("None of the models has shortcuts: they cost nothing.\n", out);
 }
 
 void compare_conclude_shortcut_bytes(const comparison *c, FILE *out) {
@@ -398,7 +398,7 @@ void compare_conclude_shortcut_bytes(const comparison *c, FILE *out) {
     if (sum.shortcuts == 0 || sum.unfused_bytes == 0) continue;
     char fused[FORMAT_SIZE], unfused[FORMAT_SIZE];
     (void)fprintf(out,
-                  "For the %u shortcuts of %s, %s have to be read and written for each picture; as "
+                  "For the %u shortcuts of %s, %s have to be read and written for each image; as "
                   "operations of their "
                   "own, %s",
                   sum.shortcuts, c->models[i].title, cli_format_bytes(fused, sum.bytes),
@@ -409,7 +409,8 @@ void compare_conclude_shortcut_bytes(const comparison *c, FILE *out) {
     said++;
   }
   if (said == 0 && with > 0) (void)fputs("The memory traffic of shortcuts is not known.\n", out);
-  if (with == 0) (void)fputs("None of the nets has shortcuts: they take no memory traffic.\n", out);
+  if (with == 0)
+    (void)fputs("None of the models has shortcuts: they take no memory traffic.\n", out);
 }
 
 /* ---- confusions and calibration ---------------------------------------------------- */
@@ -430,13 +431,13 @@ void compare_conclude_confusions(const comparison *c, FILE *out) {
       of_class += n->confusion[worst.truth * (size_t)n->loaded.info.classes + j];
     (void)fprintf(out,
                   "%s most often takes \xe2\x80\x9c%s\xe2\x80\x9d for \xe2\x80\x9c%s\xe2\x80\x9d: "
-                  "%s of %s pictures.\n",
+                  "%s of %s images.\n",
                   n->title, compare_class_name(c, n, worst.truth, truth),
                   compare_class_name(c, n, worst.answer, answer),
                   cli_format_grouped(images, worst.images), cli_format_grouped(all, of_class));
     said++;
   }
-  if (said == 0) (void)fputs("No picture could be judged: there is nothing to confuse.\n", out);
+  if (said == 0) (void)fputs("No image could be evaluated: there is nothing to confuse.\n", out);
 }
 
 void compare_conclude_calibration(const comparison *c, FILE *out) {
@@ -459,7 +460,7 @@ void compare_conclude_calibration(const comparison *c, FILE *out) {
     said++;
   }
   if (said == 0)
-    (void)fputs("No picture could be judged: nothing can be said about confidence.\n", out);
+    (void)fputs("No image could be evaluated: nothing can be said about confidence.\n", out);
 }
 
 /* ---- pairs and dead units ---------------------------------------------------------- */
@@ -467,12 +468,12 @@ void compare_conclude_calibration(const comparison *c, FILE *out) {
 void compare_conclude_pair(const comparison *c, const pair_summary *p, FILE *out) {
   const char *a = title_of(c, p->a), *b = title_of(c, p->b);
   if (p->images == 0) {
-    (void)fprintf(out, "There is no picture that both %s and %s could judge.\n", a, b);
+    (void)fprintf(out, "There is no image that both %s and %s could evaluate.\n", a, b);
     return;
   }
   char only_a[FORMAT_SIZE], only_b[FORMAT_SIZE];
   (void)fprintf(out,
-                "%s and %s give the same answer to %.1f %% of the pictures. %s alone is right on "
+                "%s and %s give the same answer to %.1f %% of the images. %s alone is right on "
                 "%s, %s alone on %s: ",
                 a, b, 100 * (double)p->agree / (double)p->images, a,
                 cli_format_grouped(only_a, p->only_a), b, cli_format_grouped(only_b, p->only_b));
@@ -496,7 +497,7 @@ void compare_conclude_dead(const comparison *c, FILE *out) {
       (void)fprintf(out, "None of the %s channels of %s is dead.\n",
                     cli_format_grouped(all, channels), n->title);
     else
-      (void)fprintf(out, "%s of the %s channels of %s %s above 0 for no picture at no pixel.\n",
+      (void)fprintf(out, "%s of the %s channels of %s %s above 0 for no image at no pixel.\n",
                     cli_format_grouped(text, dead), cli_format_grouped(all, channels), n->title,
                     dead == 1 ? "is" : "are");
   }

@@ -14,7 +14,7 @@
 enum { MIN_RUNS = 10, MAX_RUNS = 1000, WARM_UP_RUNS = 3, HALVES = 2 };
 static const double max_seconds = 1.0;
 
-/* Sessions of one net that take turns. */
+/* Sessions of one model that take turns. */
 typedef enum variant {
   VARIANT_FUSED,   /* the plan as it is */
   VARIANT_CUT,     /* without any shortcut */

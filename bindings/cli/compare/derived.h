@@ -12,11 +12,11 @@ uint32_t compare_figure_layers(const model_summary *n);
 double compare_median_layer_std(const model_summary *n); /* of those */
 double compare_median_ratio(const model_summary *n);     /* of residual branch to shortcut */
 uint64_t compare_dead_channels(const model_summary *n, uint64_t *channels);
-/* over the lesion pictures; NAN where no lesions were tried */
+/* over the ablation images; NAN where no ablations were tried */
 double compare_whole_error(const model_summary *n);
 double compare_top1(const model_summary *n);
 
-/* Plain nets (`residual` false) or residual ones, least depth first. How many. */
+/* Plain models (`residual` false) or residual ones, least depth first. How many. */
 uint32_t compare_models_by_depth(const comparison *c, bool residual, uint32_t *order);
 
 /* Its label, else the folders' name, else "class 7". */

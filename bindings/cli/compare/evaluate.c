@@ -1,9 +1,9 @@
-/* Labelling all pictures with all nets, observed.
+/* Labelling all images with all models, observed.
  *
- * Sums of responses are rounded, so that their order matters. Pictures are cut into
+ * Sums of responses are rounded, so that their order matters. Images are cut into
  * chunks whose size depends on nothing but their number; a chunk is one worker's, with
  * sums of its own, and these are added to the totals in the chunks' order. Within a
- * chunk, pictures come in order, and it does not matter how they are split into batches.
+ * chunk, images come in order, and it does not matter how they are split into batches.
  */
 #include "cli/compare/evaluate.h"
 
@@ -29,21 +29,21 @@ typedef struct observation {
   response_sums *sums;
 } observation;
 
-/* By net: */
+/* By model: */
 typedef struct evaluation_worker {
   resnet_session **sessions;
   observation *observations;
-  resnet_prediction *predictions; /* of a batch, every class of each picture */
+  resnet_prediction *predictions; /* of a batch, every class of each image */
 } evaluation_worker;
 
 typedef struct evaluation {
   comparison *comparison;
   const response_map *maps;
-  uint32_t *batches; /* by net */
+  uint32_t *batches; /* by model */
   evaluation_worker *workers;
-  response_sums **totals; /* by net */
-  size_t chunk;           /* pictures of one */
-  atomic_size_t next;     /* first picture that no worker has taken */
+  response_sums **totals; /* by model */
+  size_t chunk;           /* images of one */
+  atomic_size_t next;     /* first image that no worker has taken */
   pthread_mutex_t adding; /* guards the totals and the following */
   pthread_cond_t added;
   size_t chunks_added;
@@ -68,7 +68,7 @@ static void evaluate_sample(model_summary *model, uint32_t truth, const resnet_p
   }
 }
 
-/* False: a picture was refused. */
+/* False: an image was refused. */
 static bool label_batch(comparison *c, model_summary *model, evaluation_worker *w, sample *samples,
                         const size_t *indices, size_t count) {
   const uint32_t classes = model->loaded.info.classes;
@@ -99,7 +99,7 @@ static bool label_group(evaluation *j, evaluation_worker *w, sample_batch *g, bo
   return ok;
 }
 
-/* False: a picture was refused by a net after others had met it. */
+/* False: an image was refused by a model after others had met it. */
 static bool label_chunk(evaluation *j, evaluation_worker *w, sample_batch *g, size_t from,
                         size_t end, bool alone) {
   bool ok = true;
@@ -133,7 +133,7 @@ static void worker_task(void *context, uint32_t worker) {
   size_t from;
   while ((from = atomic_fetch_add(&j->next, j->chunk)) < images) {
     const size_t end = images - from < j->chunk ? images : from + j->chunk;
-    /* Pictures that turned out to be no good must not count for any net: the chunk is
+    /* Images that turned out to be no good must not count for any model: the chunk is
      * begun again without them. */
     for (bool alone = false; !label_chunk(j, w, &g, from, end, alone);) alone = true;
     add_chunk(j, w, from / j->chunk);
@@ -178,8 +178,8 @@ static void close_worker(const evaluation *j, evaluation_worker *w) {
 
 static void label_all(evaluation *j) {
   comparison *c = j->comparison;
-  cli_progress_start(&j->bar, c->data.count,
-                     c->model_count > 1 ? "pictures by all nets" : "pictures", c->settings->quiet);
+  cli_progress_start(&j->bar, c->data.count, c->model_count > 1 ? "images by all models" : "images",
+                     c->settings->quiet);
   const double start = cli_clock_seconds();
   cli_workers_run(c->workers, worker_task, j);
   c->seconds = cli_clock_seconds() - start;

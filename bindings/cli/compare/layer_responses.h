@@ -1,4 +1,4 @@
-/* Which responses `resnet compare` gathers of a net, and what it makes of them. */
+/* Which responses `resnet compare` gathers of a model, and what it makes of them. */
 #ifndef RESNET_CLI_COMPARE_LAYER_RESPONSES_H
 #define RESNET_CLI_COMPARE_LAYER_RESPONSES_H
 
@@ -6,7 +6,7 @@
 #include "resnet.h"
 #include "support/responses.h"
 
-/* Where a net's responses go. Read by all workers. */
+/* Where a model's responses go. Read by all workers. */
 typedef struct response_map {
   const model_summary *model;
   /* (ops,points): index of the response, or RESNET_NO_INDEX: not gathered */
@@ -16,14 +16,14 @@ typedef struct response_map {
   uint32_t *source;
 } response_map;
 
-/* Name the net's responses: of every layer that the paper counts its RESPONSE; of every
+/* Name the model's responses: of every layer that the paper counts its RESPONSE; of every
  * block its OUTPUT, its SHORTCUT and, where no layer ends it, the OUTPUT that its
- * residual branch ends in. Fills net->responses, net->layers and net->blocks, whose
+ * residual branch ends in. Fills model->responses, model->layers and model->blocks, whose
  * numbers are left for later. */
 void compare_responses_list(model_summary *model, response_map *map);
 void compare_responses_map_release(response_map *map);
 
-/* A set of sums, one for each response of the net. */
+/* A set of sums, one for each response of the model. */
 response_sums *compare_responses_allocate(const response_map *map);
 void compare_responses_release(const response_map *map, response_sums *sums);
 void compare_responses_clear(const response_map *map, response_sums *sums, uint64_t next_image);
@@ -34,7 +34,7 @@ void compare_responses_merge(const response_map *map, response_sums *sums,
 void compare_responses_add(const response_map *map, response_sums *sums,
                            const resnet_response *response);
 
-/* Fill the numbers of net->responses and the deviations of net->blocks. */
+/* Fill the numbers of model->responses and the deviations of model->blocks. */
 void compare_responses_summarise(model_summary *model, const response_map *map,
                                  const response_sums *sums);
 

@@ -15,7 +15,7 @@
 #include "support/responses.h"
 #include "support/statistics.h"
 
-/* Of a deeper net every second or third block is shown, and so on: --json has all. */
+/* Of a deeper model every second or third block is shown, and so on: --json has all. */
 enum { MAX_BLOCKS_SHOWN = 12 };
 
 static void start_table(table *t, const char *const *heading) {
@@ -31,7 +31,7 @@ static void add_value(table *t, double value, int digits) {
 
 static void add_percent(table *t, double share_of_one) { add_value(t, 100 * share_of_one, 2); }
 
-/* ---- nets -------------------------------------------------------------------------- */
+/* ---- models -------------------------------------------------------------------------- */
 
 static void add_model(table *t, const model_summary *model) {
   const resnet_model_info *info = &model->loaded.info;
@@ -53,7 +53,7 @@ static void add_model(table *t, const model_summary *model) {
 }
 
 static void print_models(const comparison *c) {
-  static const char *const heading[] = {"net",     "layers", "params",  "MACs",
+  static const char *const heading[] = {"model",   "layers", "params",  "MACs",
                                         "top-1 %", "95 %",   "top-5 %", "ECE %",
                                         "ms",      "p99 ms", "arena",   "memory"};
   table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "lrrrrrrrrrrr"};
@@ -173,12 +173,12 @@ void compare_print_text(const comparison *c) {
   uint64_t failures = c->data.count - c->models[0].images;
   (void)fputs("data        ", stdout);
   cli_print_masked(stdout, c->settings->data);
-  (void)printf(": %llu pictures in %u folders\n", (unsigned long long)c->models[0].images,
+  (void)printf(": %llu images in %u folders\n", (unsigned long long)c->models[0].images,
                c->data.folder_count);
-  (void)printf("speed       %.0f pictures/s by all nets, observed (%.2f s, threads %u)\n",
+  (void)printf("speed       %.0f images/s by all models, observed (%.2f s, threads %u)\n",
                (double)c->models[0].images / c->seconds, c->seconds, c->workers);
   if (failures)
-    (void)printf("unreadable  %llu pictures, not counted\n", (unsigned long long)failures);
+    (void)printf("unreadable  %llu images, not counted\n", (unsigned long long)failures);
   print_models(c);
   print_pairs(c);
   print_responses(c);

@@ -1,4 +1,4 @@
-/* What `resnet compare` measures of each net apart from its answers. */
+/* What `resnet compare` measures of each model apart from its answers. */
 #include "cli/compare/speed.h"
 
 #include <math.h>
@@ -17,7 +17,7 @@
 
 enum { WARM_UP_RUNS = 10, RUNS = 200, MIN_RUNS = 20 };
 
-/* Of runs of all nets; after it FEWEST_RUNS are enough. */
+/* Of runs of all models; after it FEWEST_RUNS are enough. */
 static const double max_seconds = 10;
 
 /* ---- memory ------------------------------------------------------------------------ */
@@ -100,7 +100,7 @@ static bool time_run(const model_summary *model, timed_model *t, double *ms) {
   return ok;
 }
 
-/* The nets take turns, so that whatever else the machine does slows all alike. Before its
+/* The models take turns, so that whatever else the machine does slows all alike. Before its
  * turn each runs once untimed: the one before has filled the caches with weights of its
  * own. */
 static bool time_models(const comparison *c, timed_model *models, uint32_t *runs) {

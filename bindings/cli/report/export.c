@@ -54,7 +54,7 @@ static bool close_file(table_file *f, const char *name, bool wanted) {
 
 /* ---- CSV --------------------------------------------------------------------------- */
 
-/* Every picture on which two nets differ in being right. */
+/* Every image on which two models differ in being right. */
 static void sheet_differences(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
       {"", "picture", COLUMN_KEY},           {"", "truth", COLUMN_PLAIN},

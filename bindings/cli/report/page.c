@@ -28,7 +28,7 @@
 
 enum { MAX_FIGURES = 8, MAX_PAIRS = 10, MAX_THUMBNAILS = 12, MAX_FAILURES = 20, LINE_SIZE = 512 };
 
-/* Pictures may take that much of the page, which is to stay below 2 MB. */
+/* Images may take that much of the page, which is to stay below 2 MB. */
 static const size_t thumbnail_bytes = 600000;
 
 typedef struct report {
@@ -121,10 +121,10 @@ static void write_figures(const report *r, const report_plot *p) {
   (void)fputs("</div>\n", r->out);
   if (drawn == 0) (void)fputs("<p class=\"note\">There is nothing to draw.</p>\n", r->out);
   if (tried < models)
-    (void)fprintf(
-        r->out,
-        "<p class=\"note\">Plots are shown for the first %u of %u nets; --tables writes all.</p>\n",
-        tried, models);
+    (void)fprintf(r->out,
+                  "<p class=\"note\">Plots are shown for the first %u of %u models; --tables "
+                  "writes all.</p>\n",
+                  tried, models);
 }
 
 /* A heading, what was found, the plot. */
@@ -174,12 +174,13 @@ static void write_ablation(const report *r) {
   char text[FORMAT_SIZE];
   for (uint32_t i = 0; i < r->c->model_count; i++)
     if (r->c->models[i].ablation_images > images) images = r->c->models[i].ablation_images;
-  open_section(r, "lesions-section", "Lesions");
+  open_section(r, "ablation-section", "Ablation study (blocks removed)");
   if (images)
     (void)fprintf(r->out,
-                  "<p class=\"note\">Blocks are left out as Veit et al. (2016) do: of a residual "
+                  "<p class=\"note\">Blocks are removed as in the lesion study of Veit et al. "
+                  "(2016): of a residual "
                   "block the shortcut "
-                  "stays, of a plain one its input. Errors are over %s pictures.</p>\n",
+                  "stays, of a plain one its input. Errors are over %s images.</p>\n",
                   cli_format_grouped(text, images));
   write_exhibit(r, &report_plot_ablation, compare_conclude_block_ablation);
   write_exhibit(r, &report_plot_ablations, compare_conclude_ablation);
@@ -208,7 +209,7 @@ static void write_layers(const report *r) {
   open_section(r, "layers-section", "Layers: dead units and percentiles");
   write_conclusions(r, compare_conclude_dead, false);
   (void)fputs("<p class=\"note\">A channel is dead here when its response is above 0 for no "
-              "picture at no pixel, so "
+              "image at no pixel, so "
               "that a ReLU "
               "would always make it 0.</p>\n",
               r->out);
@@ -251,7 +252,7 @@ static void write_differences(const report *r, const model_summary *right,
   if (all == 0) return;
   (void)fputs("<h4>Only ", r->out);
   markup_html_text(r->out, right->title);
-  (void)fputs(" is right</h4>\n<ul class=\"pictures\">\n", r->out);
+  (void)fputs(" is right</h4>\n<ul class=\"images\">\n", r->out);
   size_t used = 0;
   for (size_t i = 0; i < r->c->data.count && shown < MAX_THUMBNAILS && used < budget; i++) {
     if (!only_right(r->c, i, right, wrong)) continue;
@@ -284,22 +285,21 @@ static void write_pair(const report *r, const pair_summary *p, size_t budget) {
 
 static void write_pairs(const report *r) {
   uint32_t pairs = r->c->pair_count, shown = pairs < MAX_PAIRS ? pairs : MAX_PAIRS;
-  open_section(r, "pairs-section", "Pairs of nets");
+  open_section(r, "pairs-section", "Pairs of models");
   if (pairs == 0) {
-    (void)fputs("<p class=\"finding\">One net only: there is no pair to compare.</p>\n", r->out);
+    (void)fputs("<p class=\"finding\">One model only: there is no pair to compare.</p>\n", r->out);
   } else {
     write_sheet(r, report_sheet_pairs);
-    (void)fputs("<p class=\"note\">Beneath each picture: its class and file; &#10003; how sure the "
-                "net is that is right; "
+    (void)fputs("<p class=\"note\">Beneath each image: its class and file; &#10003; how sure the "
+                "model is that is right; "
                 "&#10007; what the other one says, and how sure it is.</p>\n",
                 r->out);
   }
   for (uint32_t i = 0; i < shown; i++)
     write_pair(r, &r->c->pairs[i], thumbnail_bytes / (2 * shown));
   if (shown < pairs)
-    (void)fprintf(r->out,
-                  "<p class=\"note\">Pictures are shown for the first %u of %u pairs.</p>\n", shown,
-                  pairs);
+    (void)fprintf(r->out, "<p class=\"note\">Images are shown for the first %u of %u pairs.</p>\n",
+                  shown, pairs);
   close_section(r);
 }
 
@@ -329,7 +329,7 @@ static void write_failures(const report *r) {
     count += r->c->failures[i] != NULL;
   if (count == 0) return;
   (void)fprintf(
-      r->out, "<h3>Pictures that could not be judged</h3>\n<p>The first %u of %s:</p>\n<ul>\n",
+      r->out, "<h3>Images that could not be evaluated</h3>\n<p>The first %u of %s:</p>\n<ul>\n",
       (unsigned)(count < MAX_FAILURES ? count : MAX_FAILURES), cli_format_grouped(number, count));
   for (size_t i = 0, shown = 0; i < r->c->data.count && shown < MAX_FAILURES; i++) {
     if (!r->c->failures[i]) continue;
@@ -344,7 +344,7 @@ static void write_failures(const report *r) {
 }
 
 static void write_model_files(const report *r) {
-  static const sheet_column columns[] = {{"Net", "net", COLUMN_KEY},
+  static const sheet_column columns[] = {{"Model", "net", COLUMN_KEY},
                                          {"File", "file", COLUMN_PLAIN},
                                          {"SHA-256", "sha256", COLUMN_PLAIN},
                                          {"Written by", "producer", COLUMN_PLAIN},
@@ -369,7 +369,7 @@ static void write_making(const report *r) {
   open_section(r, "making", "How this page was made");
   (void)fputs("<dl>\n<dt>Command</dt>\n", r->out);
   write_text(r, "dd class=\"code\"", s->command_line ? s->command_line : "resnet compare");
-  (void)fprintf(r->out, "<dt>Version</dt>\n<dd>libresnet %s</dd>\n<dt>Pictures</dt>\n<dd>",
+  (void)fprintf(r->out, "<dt>Version</dt>\n<dd>libresnet %s</dd>\n<dt>Images</dt>\n<dd>",
                 resnet_version());
   markup_html_text(r->out, s->data ? s->data : "");
   (void)fprintf(r->out, ": %s in %u classes</dd>\n", cli_format_grouped(number, r->c->data.count),
@@ -409,7 +409,7 @@ static void write_policy(const report *r) {
 
 static void write_head(const report *r) {
   char images[FORMAT_SIZE], title[128];
-  (void)snprintf(title, sizeof title, "%u net%s compared on %s pictures", r->c->model_count,
+  (void)snprintf(title, sizeof title, "%u model%s compared on %s images", r->c->model_count,
                  r->c->model_count == 1 ? "" : "s", cli_format_grouped(images, r->c->data.count));
   (void)fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n", r->out);
   write_policy(r);
@@ -424,7 +424,8 @@ static void write_head(const report *r) {
       "<nav aria-label=\"Contents\"><ol>\n<li><a href=\"#what\">What was compared</a></li>\n"
       "<li><a href=\"#responses\">Layer responses</a></li>\n<li><a "
       "href=\"#branches\">Blocks</a></li>\n"
-      "<li><a href=\"#lesions-section\">Lesions</a></li>\n<li><a href=\"#costs\">Costs</a></li>\n"
+      "<li><a href=\"#ablation-section\">Ablation study</a></li>\n<li><a "
+      "href=\"#costs\">Costs</a></li>\n"
       "<li><a href=\"#accuracy\">Accuracy</a></li>\n<li><a href=\"#pairs-section\">Pairs</a></li>\n"
       "<li><a href=\"#layers-section\">Layers</a></li>\n<li><a href=\"#making\">How it was "
       "made</a></li>\n</ol></nav>\n"

@@ -52,8 +52,8 @@ static void drawing_release(drawing *d) {
   free(d->data);
 }
 
-/* A colour for each depth; where a net of that depth and kind has it already, one that
- * none has. Plain nets are dashed and hollow. */
+/* A colour for each depth; where a model of that depth and kind has it already, one that
+ * none has. Plain models are dashed and hollow. */
 static unsigned colour_of(const comparison *c, uint32_t model) {
   unsigned next = 0;
   unsigned *colours = cli_allocate(model + 1, sizeof *colours);
@@ -136,7 +136,7 @@ static bool write_cost(const comparison *c, uint32_t model, const svg_place *pla
     add_point(&d, (double)n->loaded.info.macs / 1e6, 100 * (1 - compare_top1(n)), "error");
   }
   svg_plot p = {.title = title, .description = description};
-  p.x = (svg_axis){.title = "multiply-accumulates of one picture (millions)"};
+  p.x = (svg_axis){.title = "multiply-accumulates of one image (millions)"};
   p.y = (svg_axis){.title = "top-1 error (%)"};
   return finish(&d, &p, place);
 }
@@ -229,7 +229,7 @@ static bool write_ablation(const comparison *c, uint32_t model, const svg_place 
     s->level = 100 * compare_whole_error(n);
   }
   svg_plot p = {
-      .title = title, .description = description, .own_levels = true, .level_name = "whole net"};
+      .title = title, .description = description, .own_levels = true, .level_name = "whole model"};
   p.x = (svg_axis){.title = "block left out", .whole = true};
   p.y = (svg_axis){.title = "top-1 error (%)"};
   return finish(&d, &p, place);
@@ -340,7 +340,7 @@ static bool write_confusion(const comparison *c, uint32_t model, const svg_place
                 .row_names = names};
   h.row_title = "truth";
   h.column_title = "answer";
-  h.scale = "share of the truth's pictures, 0 to 100 % (square root)";
+  h.scale = "share of the truth's images, 0 to 100 % (square root)";
   h.column_names = names;
   h.shades = shades;
   h.numbers = n->confusion;
@@ -363,7 +363,7 @@ static bool write_calibration(const comparison *c, uint32_t model, const svg_pla
       const calibration_bin *bin = &c->models[i].calibration[j];
       char images[FORMAT_SIZE], detail[DETAIL_SIZE];
       if (bin->images == 0) continue;
-      (void)snprintf(detail, sizeof detail, "%s pictures", cli_format_grouped(images, bin->images));
+      (void)snprintf(detail, sizeof detail, "%s images", cli_format_grouped(images, bin->images));
       add_point(&d, 100 * bin->confidence / (double)bin->images,
                 100 * (double)bin->right / (double)bin->images, detail);
     }
@@ -386,7 +386,7 @@ const report_plot report_plot_cost = {"cost",
 const report_plot report_plot_layers = {
     "layers-in-order",
     "Layer responses, in order",
-    "Plain nets are dashed and hollow, residual nets solid; nets of one depth share a "
+    "Plain models are dashed and hollow, residual models solid; models of one depth share a "
     "colour. A fully connected layer at the "
     "end is left out, as in the paper.",
     NULL,
@@ -411,7 +411,7 @@ const report_plot report_plot_ratios = {
 const report_plot report_plot_ablation = {
     "lesions",
     "Error against the block left out",
-    "Thin lines: the whole nets. Blocks that cannot be left out, for they change shapes, are "
+    "Thin lines: the whole models. Blocks that cannot be left out, for they change shapes, are "
     "missing.",
     compare_conclude_block_ablation,
     false,
@@ -426,7 +426,7 @@ const report_plot report_plot_ablations = {"removals-plot",
                                            write_ablations};
 const report_plot report_plot_shortcut_times = {"shortcut-times",
                                                 "Time of each shortcut",
-                                                "One picture, one thread; least of many runs.",
+                                                "One image, one thread; least of many runs.",
                                                 NULL,
                                                 true,
                                                 true,
@@ -434,18 +434,22 @@ const report_plot report_plot_shortcut_times = {"shortcut-times",
 const report_plot report_plot_shortcut_bytes = {
     "shortcut-bytes",
     "Memory traffic of each shortcut",
-    "Bytes that have to be read and written for it, for one picture.",
+    "Bytes that have to be read and written for it, for one image.",
     NULL,
     true,
     false,
     write_shortcut_bytes};
-const report_plot report_plot_confusion = {
-    "confusion", "Confusion matrix", "Rows: what is shown; columns: what the net says.", NULL, true,
-    false,       write_confusion};
+const report_plot report_plot_confusion = {"confusion",
+                                           "Confusion matrix",
+                                           "Rows: what is shown; columns: what the model says.",
+                                           NULL,
+                                           true,
+                                           false,
+                                           write_confusion};
 const report_plot report_plot_calibration = {
     "reliability",
     "Reliability diagram",
-    "On the dotted line confidence is what it claims; below it the net is too sure.",
+    "On the dotted line confidence is what it claims; below it the model is too sure.",
     compare_conclude_calibration,
     false,
     false,

@@ -10,7 +10,7 @@ typedef struct report_plot {
   const char *id, *title;
   const char *note; /* how to read it */
   conclude_function find;
-  bool each_model; /* one for each net, else one for all */
+  bool each_model; /* one for each model, else one for all */
   bool measured;   /* differs from run to run */
   bool (*write)(const comparison *c, uint32_t model, const svg_place *place, const char *title,
                 /* false, and nothing written, where there is nothing to see */
@@ -23,7 +23,7 @@ extern const report_plot report_plot_cost, report_plot_layers, report_plot_layer
 
 extern const report_plot *const report_plots[]; /* all of them, then NULL */
 
-/* Write plot `p` of that net (0 where it is one for all), with its findings as
+/* Write plot `p` of that model (0 where it is one for all), with its findings as
  * description. */
 bool report_plot_write(const comparison *c, const report_plot *p, uint32_t model,
                        const svg_place *place);

@@ -25,12 +25,12 @@ static void bytes_or_empty(sheet *s, uint64_t bytes) {
 
 void report_sheet_models(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Kind", "kind", COLUMN_PLAIN},
       {"Depth", "depth", COLUMN_PLAIN},
       {"Parameters", "parameters", COLUMN_PLAIN},
       {"MACs", "macs", COLUMN_PLAIN},
-      {"Pictures", "pictures", COLUMN_PLAIN},
+      {"Images", "pictures", COLUMN_PLAIN},
       {"Top\xe2\x80\x91"
        "1",
        "top1", COLUMN_PLAIN},
@@ -49,8 +49,8 @@ void report_sheet_models(const comparison *c, sheet *s) {
       {"File", "file", COLUMN_PLAIN},
       {"", "sha256", COLUMN_CSV},
   };
-  sheet_open(s, "nets", "The nets compared. Latency and peak memory: batch 1, one thread", columns,
-             COUNT_OF(columns), MAX_ROWS);
+  sheet_open(s, "nets", "The models compared. Latency and peak memory: batch 1, one thread",
+             columns, COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->model_count; i++) {
     const model_summary *n = &c->models[i];
     const resnet_model_info *info = &n->loaded.info;
@@ -83,7 +83,7 @@ static const char *block_name(const model_summary *n, uint32_t block) {
 
 void report_sheet_layers(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Layer", "layer", COLUMN_PLAIN},
       {"Node", "node", COLUMN_PLAIN},
       {"Block", "block", COLUMN_PLAIN},
@@ -127,7 +127,7 @@ void report_sheet_layers(const comparison *c, sheet *s) {
 
 void report_sheet_blocks(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Block", "block", COLUMN_PLAIN},
       {"Shortcut", "shortcut", COLUMN_PLAIN},
       {"Branch std", "branch_std", COLUMN_PLAIN},
@@ -161,7 +161,7 @@ void report_sheet_blocks(const comparison *c, sheet *s) {
 
 void report_sheet_ablations(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Blocks removed", "removed", COLUMN_PLAIN},
       {"Choices of them", "choices", COLUMN_PLAIN},
       {"Mean top\xe2\x80\x91"
@@ -188,7 +188,7 @@ void report_sheet_ablations(const comparison *c, sheet *s) {
 
 void report_sheet_shortcuts(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Block", "block", COLUMN_KEY},
       {"Shortcut", "shortcut", COLUMN_PLAIN},
       {"Bytes, as planned", "bytes", COLUMN_PLAIN},
@@ -198,7 +198,7 @@ void report_sheet_shortcuts(const comparison *c, sheet *s) {
   };
   sheet_open(
       s, "shortcuts",
-      "What each shortcut costs for one picture, as the plan has it and as an operation of its own",
+      "What each shortcut costs for one image, as the plan has it and as an operation of its own",
       columns, COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->model_count; i++) {
     const model_summary *n = &c->models[i];
@@ -235,13 +235,13 @@ static void write_confusion(const comparison *c, const model_summary *n, sheet *
 /* On the page the most frequent confusions; CSV has all of the matrix that is not 0. */
 void report_sheet_confusions(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Truth", "truth", COLUMN_PLAIN},
       {"Answer", "answer", COLUMN_PLAIN},
-      {"Pictures", "pictures", COLUMN_PLAIN},
+      {"Images", "pictures", COLUMN_PLAIN},
       {"Of the class", "share_of_class", COLUMN_PLAIN},
   };
-  sheet_open(s, "confusions", "The most frequent confusions of each net", columns,
+  sheet_open(s, "confusions", "The most frequent confusions of each model", columns,
              COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->model_count; i++) {
     const model_summary *n = &c->models[i];
@@ -263,14 +263,14 @@ void report_sheet_confusions(const comparison *c, sheet *s) {
 
 void report_sheet_calibration(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Confidence from", "from", COLUMN_PLAIN},
       {"to", "to", COLUMN_PLAIN},
-      {"Pictures", "pictures", COLUMN_PLAIN},
+      {"Images", "pictures", COLUMN_PLAIN},
       {"Mean confidence", "confidence", COLUMN_PLAIN},
       {"Right", "right", COLUMN_PLAIN},
   };
-  sheet_open(s, "calibration", "How often a net is right, by how sure it is", columns,
+  sheet_open(s, "calibration", "How often a model is right, by how sure it is", columns,
              COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->model_count; i++) {
     for (size_t j = 0; j < CALIBRATION_BINS; j++) {
@@ -290,7 +290,7 @@ void report_sheet_pairs(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
       {"A", "a", COLUMN_KEY},
       {"B", "b", COLUMN_KEY},
-      {"Pictures", "pictures", COLUMN_PLAIN},
+      {"Images", "pictures", COLUMN_PLAIN},
       {"Same answer", "agreement", COLUMN_PLAIN},
       {"Both right", "both_right", COLUMN_PLAIN},
       {"Only A right", "only_a_right", COLUMN_PLAIN},
@@ -298,7 +298,7 @@ void report_sheet_pairs(const comparison *c, sheet *s) {
       {"McNemar\xe2\x80\x99s \xcf\x87\xc2\xb2", "mcnemar_chi2", COLUMN_PLAIN},
       {"p", "mcnemar_p", COLUMN_PLAIN},
   };
-  sheet_open(s, "pairs", "Nets side by side on the same pictures", columns, COUNT_OF(columns),
+  sheet_open(s, "pairs", "Models side by side on the same images", columns, COUNT_OF(columns),
              MAX_ROWS);
   for (uint32_t i = 0; i < c->pair_count; i++) {
     const pair_summary *p = &c->pairs[i];

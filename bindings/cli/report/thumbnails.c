@@ -1,4 +1,4 @@
-/* Small pictures within the page: see report.h. */
+/* Small images within the page: see report.h. */
 #include "cli/report/thumbnails.h"
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 enum { MAX_SIDE = 64 };
 
-/* Larger pictures are averaged down, each pixel over the window that it stands for. */
+/* Larger images are averaged down, each pixel over the window that it stands for. */
 static bool shrink(image_rgb *p, resnet_error *error) {
   uint32_t longer = p->width > p->height ? p->width : p->height;
   if (longer <= MAX_SIDE) return true;
@@ -65,9 +65,9 @@ size_t report_write_thumbnail(comparison *c, size_t index, FILE *out) {
                        ? encode(&p, &size)
                        : NULL;
   if (bytes) {
-    (void)fprintf(
-        out, "<img alt=\"Picture %zu\" width=\"%u\" height=\"%u\" src=\"data:image/png;base64,",
-        index + 1, p.width, p.height);
+    (void)fprintf(out,
+                  "<img alt=\"Image %zu\" width=\"%u\" height=\"%u\" src=\"data:image/png;base64,",
+                  index + 1, p.width, p.height);
     markup_write_base64(out, bytes, size);
     (void)fputs("\">", out);
   } else {

@@ -4,7 +4,7 @@
 
 #include "cli/compare/comparison.h"
 
-/* <img> of picture `index`, at most 64 pixels wide and high, PNG within the page; a mark
+/* <img> of image `index`, at most 64 pixels wide and high, PNG within the page; a mark
  * of its absence where it cannot be read. How many bytes that took. */
 size_t report_write_thumbnail(comparison *c, size_t index, FILE *out);
 

@@ -47,7 +47,7 @@ static double noise(uint64_t a, uint64_t b) {
   return (double)(x >> 11) / 9007199254740992.0;
 }
 
-/* ---- pictures
+/* ---- images
  * ---------------------------------------------------------------------------------------------------------- */
 
 static void add_folders(comparison *c, uint32_t classes, bool hostile) {
@@ -73,7 +73,7 @@ static void add_images(comparison *c, const fixture_options *o, uint32_t classes
   }
 }
 
-/* ---- a net
+/* ---- a model
  * ------------------------------------------------------------------------------------------------------------- */
 
 static void fill_plan(model_summary *n, const kind *k) {

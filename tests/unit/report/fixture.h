@@ -1,5 +1,5 @@
 /* A comparison of made-up numbers: what the report writes can be tested without running
- * nets. */
+ * models. */
 #ifndef TEST_REPORT_FIXTURE_H
 #define TEST_REPORT_FIXTURE_H
 

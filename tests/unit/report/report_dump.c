@@ -1,6 +1,6 @@
 /* report_dump OPTIONS PAGE TABLES [PICTURES]: write the report of a fixture, for tests in
- * Python. OPTIONS: letters of nets as in fixture.h, and ! hostile names, ~ reversed, 0
- * without lesions, # 1000 classes. PAGE or TABLES "-": not that one. */
+ * Python. OPTIONS: letters of models as in fixture.h, and ! hostile names, ~ reversed, 0
+ * without ablations, # 1000 classes. PAGE or TABLES "-": not that one. */
 #include <stdio.h>
 #include <string.h>
 

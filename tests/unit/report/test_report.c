@@ -57,13 +57,13 @@ static const fixture_options all = {0}, reversed = {.reversed = true}, one = {.m
 
 static void accuracy_is_said(void **state) {
   (void)state;
-  expect(&all, compare_conclude_accuracy, "The most accurate net, resnet56");
+  expect(&all, compare_conclude_accuracy, "The most accurate model, resnet56");
   expect(&all, compare_conclude_accuracy,
          "depth makes it worse, the degradation that the paper starts from");
   expect(&all, compare_conclude_accuracy, "depth makes it better, as in the paper");
   expect(&reversed, compare_conclude_accuracy, "the paper's degradation does not show here");
   expect(&reversed, compare_conclude_accuracy, "the paper's finding does not hold here");
-  expect(&one, compare_conclude_accuracy, "with one net there is nothing to compare it to");
+  expect(&one, compare_conclude_accuracy, "with one model there is nothing to compare it to");
   expect_not(&one, compare_conclude_accuracy, "depth");
 }
 
@@ -103,11 +103,11 @@ static void layer_responses_are_said(void **state) {
 
 static void layer_responses_that_cannot_be_compared_are_not(void **state) {
   (void)state;
-  expect(&one, compare_conclude_layers, "No plain net is among those compared");
+  expect(&one, compare_conclude_layers, "No plain model is among those compared");
   expect(&one, compare_conclude_layers,
-         "Fewer than two residual nets of different depth are compared");
-  expect(&plain_only, compare_conclude_layers, "No residual net is among those compared");
-  expect(&unequal, compare_conclude_layers, "No plain net has as many layers as a residual one");
+         "Fewer than two residual models of different depth are compared");
+  expect(&plain_only, compare_conclude_layers, "No residual model is among those compared");
+  expect(&unequal, compare_conclude_layers, "No plain model has as many layers as a residual one");
   expect(&not_run, compare_conclude_layers, "Layer responses were not observed");
   const fixture_options *const options[] = {&one, &plain_only, &unequal, &not_run};
   for (size_t i = 0; i < 4; i++) expect_not(options[i], compare_conclude_layers, "hold");
@@ -145,7 +145,7 @@ static void blocks_are_said(void **state) {
          "against 0.78");
   expect(&reversed, compare_conclude_blocks, "changes the signal more per block");
   expect(&reversed, compare_conclude_blocks, "does not hold here");
-  expect(&plain_only, compare_conclude_blocks, "None of the nets has shortcuts");
+  expect(&plain_only, compare_conclude_blocks, "None of the models has shortcuts");
   expect_not(&one, compare_conclude_blocks, "The deeper of");
 }
 
@@ -158,11 +158,12 @@ static void lesions_are_said(void **state) {
          "Leaving out one block of resnet56 raises its error by 5.1 points in the median of 27 "
          "blocks, "
          "and by 24.2 at worst (stage3.block1), from 10.0 %.");
-  expect(&not_run, compare_conclude_block_ablation, "No lesions were tried");
-  expect(&all, compare_conclude_ablation,
-         "With 10 blocks of resnet56 left out, the mean error is 65.5 % (59.5 % to 75.5 % by "
-         "choice of "
-         "blocks) against 10.0 % of the whole net; half of that rise is reached with 4 left out.");
+  expect(&not_run, compare_conclude_block_ablation, "No ablations were tried");
+  expect(
+      &all, compare_conclude_ablation,
+      "With 10 blocks of resnet56 left out, the mean error is 65.5 % (59.5 % to 75.5 % by "
+      "choice of "
+      "blocks) against 10.0 % of the whole model; half of that rise is reached with 4 left out.");
   expect(&not_run, compare_conclude_ablation, "was not tried");
 }
 
@@ -188,12 +189,12 @@ static void costs_are_said(void **state) {
          "The 9 shortcuts of resnet20 take 0.0439 ms of its 1 ms (4.4 %)");
   expect(&all, compare_conclude_shortcut_times, "fusing them saves 6.7 %");
   expect(&not_run, compare_conclude_shortcut_times, "was not measured");
-  expect(&plain_only, compare_conclude_shortcut_times, "None of the nets has shortcuts");
+  expect(&plain_only, compare_conclude_shortcut_times, "None of the models has shortcuts");
   expect(&all, compare_conclude_shortcut_bytes, "For the 9 shortcuts of resnet20, 504 KiB");
   expect(&all, compare_conclude_shortcut_bytes, "3.00 times as much");
   expect(&not_run, compare_conclude_shortcut_bytes,
          "The memory traffic of shortcuts is not known.");
-  expect(&plain_only, compare_conclude_shortcut_bytes, "None of the nets has shortcuts");
+  expect(&plain_only, compare_conclude_shortcut_bytes, "None of the models has shortcuts");
 }
 
 static void fusing_that_saves_nothing_is_said(void **state) {
@@ -283,7 +284,7 @@ static void pairs_are_said_both_ways(void **state) {
 static void dead_units_are_said(void **state) {
   (void)state;
   expect(&all, compare_conclude_dead,
-         "4 of the 1,280 channels of plain20 are above 0 for no picture at no pixel.");
+         "4 of the 1,280 channels of plain20 are above 0 for no image at no pixel.");
   expect(&all, compare_conclude_dead, "None of the 1,280 channels of resnet20 is dead.");
   expect(&not_run, compare_conclude_dead, "were not observed");
 }
@@ -303,10 +304,9 @@ static void confusions_are_said(void **state) {
   n->confusion[3 * 10 + 5] = n->confusion[5 * 10 + 3] = 0;
   compare_conclude_confusions(c, out);
   assert_int_equal(fclose(out), 0);
-  assert_string_equal(text,
-                      "resnet56 most often takes \xe2\x80\x9c"
-                      "class03\xe2\x80\x9d for \xe2\x80\x9c"
-                      "class05\xe2\x80\x9d: 60 of 960 pictures.\nresnet56 makes no mistake.\n");
+  assert_string_equal(text, "resnet56 most often takes \xe2\x80\x9c"
+                            "class03\xe2\x80\x9d for \xe2\x80\x9c"
+                            "class05\xe2\x80\x9d: 60 of 960 images.\nresnet56 makes no mistake.\n");
   free(text);
   fixture_release(c);
 }
