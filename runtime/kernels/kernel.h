@@ -6,8 +6,8 @@
 #include <pthreadpool.h>
 #include <xnnpack.h>
 
-#include "runtime/kernels/vector/vector.h"
-#include "runtime/plan.h"
+#include "runtime/kernels/simd/elementwise.h"
+#include "runtime/plan/plan.h"
 
 /* What an op needs of a session; all zero for kernels that need nothing. */
 typedef struct op_state {

@@ -1,9 +1,9 @@
 /* What Winograd's algorithm can compute at all; what it should is the cost model's to say
- * (runtime/cost.h). */
-#ifndef LIBRESNET_RUNTIME_KERNELS_WINOGRAD_KERNEL_H
-#define LIBRESNET_RUNTIME_KERNELS_WINOGRAD_KERNEL_H
+ * (runtime/plan/cost_model.h). */
+#ifndef LIBRESNET_RUNTIME_KERNELS_WINOGRAD_H
+#define LIBRESNET_RUNTIME_KERNELS_WINOGRAD_H
 
-#include "runtime/plan.h"
+#include "runtime/plan/plan.h"
 
 /* A 3x3 convolution of stride 1, no dilation, one group. */
 bool winograd_applies(const plan_op *conv);

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "loader/lower.h"
-#include "loader/onnx_parse.h"
+#include "loader/import/import.h"
+#include "loader/onnx/onnx_parse.h"
 
 /* Rows of one operator stand together, the oldest opset first. */
 static size_t count_rows(const operator_row *rows, size_t left) {

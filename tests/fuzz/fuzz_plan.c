@@ -6,7 +6,7 @@
 #include "exercise.h"
 #include "mutate.h"
 #include "plan_seal.h"
-#include "runtime/plan_format.h"
+#include "runtime/plan_file/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);

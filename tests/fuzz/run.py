@@ -5,7 +5,7 @@ that reaches.
     tools/build fuzz
     python3 tests/fuzz/run.py fuzz [TARGET...] --minutes 30    # of CPU time for each target, niced; resumes
     python3 tests/fuzz/run.py merge [TARGET...]                # minimises what was found into tests/fuzz/corpus_found
-    python3 tests/fuzz/run.py coverage                         # lines of loader/ and runtime/plan_build.c that are reached
+    python3 tests/fuzz/run.py coverage                         # lines of loader/ and runtime/plan/lower.c that are reached
     python3 tests/fuzz/run.py report                           # CPU time, executions, findings so far
 
 Targets: bytes and model (ONNX, by its bytes and by its structure), gzip, plan, picture. All work lies in build/fuzz-work:
@@ -50,7 +50,7 @@ NICE = 10
 MEGABYTES = 2048
 MAX_FOUND = 300_000  # bytes of one archive in corpus_found
 MAX_FINDINGS = 20  # in one go; then something is so broken that it wants mending first
-COVERED = ("loader/*.c", "runtime/plan_build.c")
+COVERED = ("loader/**/*.c", "runtime/plan/lower.c")
 UNIT_TESTS = re.compile(r"test_(loader|plan|run_allocates|failing|kernels$)")
 # Sanitizers that stop what they find, and say so at once.
 ENVIRONMENT = {

@@ -19,7 +19,7 @@ COMPILER = (
     Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")) / "tests" / "try_model"
 )
 
-# runtime/plan_format.h
+# runtime/plan_file/format.h
 BYTE_ORDER, FORMAT, FILE_SIZE, FRONT_SIZE, GRAPH_SIZE, CRC, HEADER = 8, 12, 16, 24, 32, 40, 48
 NODE_COUNT, BLOCK_COUNT, LABEL_COUNT, FINDING_COUNT, NAME_LENGTH = (
     HEADER,

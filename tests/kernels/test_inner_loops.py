@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
 X86_64 = ARCHITECTURES["x86_64"]
 
-OURS = BUILD / "CMakeFiles" / "resnet_runtime.dir" / "runtime" / "kernels" / "vector"
+OURS = BUILD / "CMakeFiles" / "resnet_runtime.dir" / "runtime" / "kernels" / "simd"
 SPEED_TEST = BUILD / "tests" / "CMakeFiles" / "test_gemm_speed.dir" / "unit" / "test_gemm_speed.c.o"
 SUMS = {"portable": 12, "avx2": 12, "avx512": 16}  # vectors of a whole tile, ROWS x 2
 PEAK_SUMS = 12  # of a loop that test_gemm_speed.c compares with
@@ -86,7 +86,7 @@ def products(functions, name, arch):
 
 @pytest.mark.parametrize("variant", SUMS)
 def test_our_products_keep_their_sums_in_registers(variant, arch):
-    functions = disassemble(OURS / f"matrix_{variant}.c.o")
+    functions = disassemble(OURS / f"gemm_{variant}.c.o")
     for name in ("multiply", "multiply_finish"):
         whole = [n for n in products(functions, name, arch) if n % SUMS[variant] == 0]
         assert whole, f"{name}: no loop of a whole tile"

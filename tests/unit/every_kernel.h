@@ -4,7 +4,7 @@
 #define LIBRESNET_TESTS_EVERY_KERNEL_H
 
 #include "plan_net.h"
-#include "runtime/model.h"
+#include "runtime/api/model.h"
 
 enum { EVERY_KERNEL_FILES = 6 };
 

@@ -3,9 +3,9 @@
 #ifndef LIBRESNET_TESTS_KERNEL_NET_H
 #define LIBRESNET_TESTS_KERNEL_NET_H
 
-#include "loader/graph.h"
-#include "runtime/model.h"
-#include "runtime/plan.h"
+#include "loader/graph/graph.h"
+#include "runtime/api/model.h"
+#include "runtime/plan/plan.h"
 
 enum { MAX_NODES = 64 };
 

@@ -2,7 +2,7 @@
 #ifndef LIBRESNET_TESTS_PLAN_GATED_H
 #define LIBRESNET_TESTS_PLAN_GATED_H
 
-#include "runtime/model.h"
+#include "runtime/api/model.h"
 
 /* Its nodes. Gates by squeeze-and-excitation and along the channels, borders of each
  * mode, a shortcut that pools. */

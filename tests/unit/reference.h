@@ -3,7 +3,7 @@
 #ifndef LIBRESNET_TESTS_REFERENCE_H
 #define LIBRESNET_TESTS_REFERENCE_H
 
-#include "loader/graph.h"
+#include "loader/graph/graph.h"
 
 /* out (n,h,w,c) of graph node `index` from its inputs' values; `values[i]` is node i's
  * output. */

@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runtime/cgroup.h"
-#include "runtime/session.h"
+#include "runtime/system/cgroup.h"
+#include "runtime/api/session.h"
 
 #include <cmocka.h>
 

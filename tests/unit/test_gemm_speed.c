@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "runtime/kernels/vector/matrix.h"
+#include "runtime/kernels/simd/gemm.h"
 #include "sanitized.h"
 
 #include <cmocka.h>

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Before cmocka.h, whose macro fail() has the name of a function of ours. */
-#include "runtime/image_pixels.h"
+#include "runtime/image/pixels.h"
 
 #include <cmocka.h>
 

@@ -11,7 +11,7 @@
 
 #include "plan_net.h"
 #include "rounds.h"
-#include "runtime/model.h"
+#include "runtime/api/model.h"
 
 /* last: it defines a macro named fail */
 #include <cmocka.h>

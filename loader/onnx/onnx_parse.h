@@ -1,0 +1,30 @@
+/* Bytes to the protobuf-c structs of generated/onnx.pb-c.h, with what concerns the model
+ * as a whole checked. */
+#ifndef LIBRESNET_LOADER_ONNX_ONNX_PARSE_H
+#define LIBRESNET_LOADER_ONNX_ONNX_PARSE_H
+
+#include "loader/base/error.h"
+#include "loader/base/memory.h"
+#include "onnx.pb-c.h"
+#include "loader/onnx/byte_stream.h"
+
+/* Oldest and newest operator set and file format (IR version) that are read. */
+enum { OPSET_MIN = 1, OPSET_MAX = 28, IR_MIN = 3, IR_MAX = 14 };
+
+/* Read the stream to its end. On success *model is the caller's to give to onnx_release,
+ * and its graph is not NULL. */
+resnet_status onnx_parse(byte_stream *stream, memory *m, Onnx__ModelProto **model,
+                         resnet_error *error);
+
+void onnx_release(Onnx__ModelProto *model, memory *m);
+
+/* Version of the default operator set; 0 where the file names none. */
+int64_t onnx_opset(const Onnx__ModelProto *model);
+
+/* A string field's text: "" where the file has none. */
+const char *onnx_text(const char *field);
+
+/* Whether `domain` is ONNX's own: "" or "ai.onnx". */
+bool onnx_is_default_domain(const char *domain);
+
+#endif

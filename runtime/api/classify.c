@@ -1,0 +1,125 @@
+/* Pictures to labels. */
+#include <math.h>
+#include <stdio.h>
+
+#include "runtime/api/session.h"
+#include "runtime/kernels/softmax.h"
+
+resnet_scores scores_kind(const plan_op *last) {
+  if (last->kernel == KERNEL_LOG_SOFTMAX) return RESNET_SCORES_LOG_PROBABILITIES;
+  const bool bounded = last->kernel == KERNEL_SOFTMAX || last->kernel == KERNEL_SIGMOID;
+  return bounded ? RESNET_SCORES_PROBABILITIES : RESNET_SCORES_LOGITS;
+}
+
+/* Probabilities of one picture: softmax of logits, exp of log probabilities,
+ * probabilities as they are - of one class against the others, or of each for itself. */
+static void to_probabilities(const float *scores, size_t classes, resnet_scores are, float *out) {
+  const double shift = are == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : log_sum_exp(scores, classes);
+  for (size_t i = 0; i < classes; i++)
+    out[i] = are == RESNET_SCORES_PROBABILITIES ? scores[i] : (float)exp((double)scores[i] - shift);
+}
+
+static bool is_worse(const resnet_prediction *a, const resnet_prediction *b) {
+  if (a->score < b->score) return true;
+  return !(a->score > b->score) && a->index > b->index;
+}
+
+static void sink(resnet_prediction *heap, size_t count, size_t at) {
+  for (;;) {
+    size_t worst = at;
+    for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < count; child++)
+      if (is_worse(&heap[child], &heap[worst])) worst = child;
+    if (worst == at) return;
+    const resnet_prediction moved = heap[at];
+    heap[at] = heap[worst];
+    heap[worst] = moved;
+    at = worst;
+  }
+}
+
+/* The k best of `classes`, best first: a heap of k with the worst on top, then taken
+ * apart from the back. */
+static void pick_best(const float *scores, uint32_t classes, uint32_t k, resnet_prediction *best) {
+  for (uint32_t i = 0; i < k; i++) best[i] = (resnet_prediction){.index = i, .score = scores[i]};
+  for (size_t i = k; i-- > 0;) sink(best, k, i);
+  for (uint32_t i = k; i < classes; i++) {
+    const resnet_prediction candidate = {.index = i, .score = scores[i]};
+    if (!is_worse(&best[0], &candidate)) continue;
+    best[0] = candidate;
+    sink(best, k, 0);
+  }
+  for (size_t end = k; end-- > 1;) {
+    const resnet_prediction worst = best[0];
+    best[0] = best[end];
+    best[end] = worst;
+    sink(best, end, 0);
+  }
+}
+
+static void predict(resnet_session *session, size_t batch, uint32_t k,
+                    resnet_prediction *predictions) {
+  const resnet_model *model = session->model;
+  const plan *p = session->program.plan;
+  const plan_op *last = &p->ops[p->output];
+  const uint32_t classes = last->shape.c;
+  const float *scores = session_output(session, p->output);
+  for (size_t i = 0; i < batch; i++) {
+    float *own = session->scores + i * classes;
+    to_probabilities(scores + i * classes, classes, scores_kind(last), own);
+    pick_best(own, classes, k, predictions + i * k);
+    for (uint32_t j = 0; j < k; j++) {
+      resnet_prediction *one = &predictions[i * k + j];
+      one->label = model->labels ? model->labels[one->index] : NULL;
+    }
+  }
+}
+
+static resnet_status prepare_pictures(resnet_session *session, const resnet_image *images,
+                                      size_t count, size_t first, resnet_error *error) {
+  const graph_shape in = session->model->plan.ops[0].shape;
+  for (size_t i = 0; i < count; i++) {
+    float *input = session_output(session, 0) + i * shape_floats(in);
+    resnet_status status = image_prepare(&images[i], &session->model->preprocess, in.h, in.w, input,
+                                         &session->scratch, error);
+    if (status == RESNET_OK) continue;
+    char which[32];
+    (void)snprintf(which, sizeof which, "picture %zu", first + i);
+    return err_add_prefix(error, status, which);
+  }
+  return RESNET_OK;
+}
+
+static resnet_status check_arguments(const resnet_session *session, const resnet_image *images,
+                                     size_t count, uint32_t k, const resnet_prediction *predictions,
+                                     resnet_error *error) {
+  if (!session || !images || !predictions || count == 0)
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "resnet_classify: `session`, `images` or `predictions` is NULL, or `count` is 0");
+  const plan *p = &session->model->plan;
+  const uint32_t classes = p->ops[p->output].shape.c;
+  if (k == 0 || k > classes)
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "resnet_classify: k is %u; accepted are 1 to %u, the model's classes", k,
+                    classes);
+  if (p->ops[0].shape.c != 3)
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "the model takes %u channels; pictures have 3: use resnet_run",
+                    p->ops[0].shape.c);
+  return RESNET_OK;
+}
+
+resnet_status resnet_classify(resnet_session *session, const resnet_image *images, size_t count,
+                              uint32_t k, resnet_prediction *predictions, resnet_error *error) {
+  resnet_status status = check_arguments(session, images, count, k, predictions, error);
+  if (status != RESNET_OK) return status;
+  for (size_t done = 0; done < count;) {
+    const size_t batch = count - done < session->batch ? count - done : session->batch;
+    status = prepare_pictures(session, images + done, batch, done, error);
+    if (status == RESNET_OK) status = session_run(session, batch, error);
+    if (status != RESNET_OK) return status;
+    predict(session, batch, k, predictions + done * k);
+    done += batch;
+  }
+  return err_clear(error);
+}

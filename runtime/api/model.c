@@ -1,0 +1,296 @@
+/* Opening and closing models: read the graph, lower it, pack the weights. */
+#include "runtime/api/model.h"
+#include "loader/load.h"
+#include "runtime/api/diagnose_preprocess.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "runtime/image/prepare.h"
+#include "runtime/kernels/kernel.h"
+#include "runtime/plan/select_kernels.h"
+
+    static const uint64_t default_file_bytes = UINT64_C(2) << 30,
+                          default_memory_bytes = UINT64_C(6) << 30;
+
+void resnet_model_options_init(resnet_model_options *options) {
+  if (!options) return;
+  memset(options, 0, sizeof *options);
+  options->struct_size = sizeof *options;
+}
+
+resnet_status options_copy(void *to, size_t to_size, const void *from, const char *what,
+                           resnet_error *error) {
+  if (!from) return RESNET_OK;
+  size_t from_size;
+  memcpy(&from_size, from, sizeof from_size);
+  if (from_size < sizeof from_size || from_size > to_size)
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "%s: struct_size is %zu, this library (%s) knows up to %zu: call %s_init first, "
+        "and use a library no "
+        "older than the header",
+        what, from_size, resnet_version(), to_size, what);
+  memcpy(to, from, from_size);
+  memcpy(to, &to_size, sizeof to_size);
+  return RESNET_OK;
+}
+
+static resnet_status check_options(const resnet_model_options *options, resnet_error *error) {
+  const resnet_allocator *a = &options->allocator;
+  if (!a->allocate != !a->release)
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "options.allocator: only one of allocate and release is set; set both or none");
+  if (options->input_height > 65535 || options->input_width > 65535)
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "options.input_height, input_width: %u x %u; accepted are 0 to 65535",
+                    options->input_height, options->input_width);
+  if ((unsigned)options->conv > RESNET_CONV_WINOGRAD)
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "options.conv is %d; accepted are 0 (auto), 1 (direct), 2 (winograd)",
+                    (int)options->conv);
+  if ((unsigned)options->memory > RESNET_MEMORY_SMALL)
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "options.memory is %d; accepted are 0 (normal) and 1 (small)",
+                    (int)options->memory);
+  return options->preprocess ? image_check_preprocess(options->preprocess, error) : RESNET_OK;
+}
+
+/* No file says how its pictures were prepared unless it is our own exporter's. 32 x 32
+ * inputs are CIFAR's; all else is taken as torchvision's ImageNet recipe, which scales
+ * the shorter side to 256 for a crop of 224. */
+static void guess_preprocess(resnet_model *model) {
+  const graph_shape input = model->plan.ops[0].shape;
+  (void)resnet_preprocess_preset(input.h == 32 && input.w == 32 ? "cifar10" : "imagenet",
+                                 &model->preprocess, NULL);
+  model->preprocess_source = RESNET_PREPROCESS_GUESSED;
+  if (input.h != input.w || input.h == 32 || input.h == 224) return;
+  model->preprocess.crop = input.h;
+  model->preprocess.resize = (uint32_t)((uint64_t)input.h * 256 / 224);
+}
+
+static void choose_preprocess(resnet_model *model, const graph *g,
+                              const resnet_model_options *options) {
+  if (options->preprocess) {
+    model->preprocess = *options->preprocess;
+    model->preprocess_source = RESNET_PREPROCESS_FROM_OPTIONS;
+  } else if (g->has_preprocess) {
+    model->preprocess = g->preprocess;
+    model->preprocess_source = RESNET_PREPROCESS_FROM_MODEL;
+  } else {
+    guess_preprocess(model);
+  }
+}
+
+/* In their order, those of one severity. */
+static void take_findings_of(resnet_model *model, graph *g, resnet_severity severity) {
+  for (uint32_t i = 0; i < g->diagnostic_count; i++) {
+    graph_diagnostic *from = &g->diagnostics[i];
+    if (from->severity != severity) continue;
+    model->findings[model->finding_count++] = (resnet_finding){severity, from->message};
+    from->message = NULL;
+  }
+}
+
+static resnet_status take_findings(resnet_model *model, graph *g, resnet_error *error) {
+  if (!g->diagnostic_count) return RESNET_OK;
+  model->findings = mem_allocate(model->memory, g->diagnostic_count, sizeof *model->findings);
+  if (!model->findings) return err_no_memory(error, "a model");
+  take_findings_of(model, g, RESNET_WARNING);
+  take_findings_of(model, g, RESNET_NOTE);
+  return RESNET_OK;
+}
+
+/* Lower `g` into the model, which takes over its strings. */
+static resnet_status compile(resnet_model *model, graph *g, const resnet_model_options *options,
+                             resnet_error *error) {
+  if (xnn_initialize(NULL) != xnn_status_success)
+    return err_fail(
+        error, RESNET_ERROR_SYSTEM,
+        "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
+  resnet_status status = plan_build(&model->plan, model->memory, g, &model->options, error);
+  if (status == RESNET_OK) status = plan_memory(&model->plan, error);
+  if (status == RESNET_OK)
+    status = plan_pack(&model->plan, &model->file, &model->options, model->notice,
+                       sizeof model->notice, error);
+  if (status != RESNET_OK) return status;
+  choose_preprocess(model, g, options);
+  status = find_preprocess_faults(model, g, error);
+  if (status == RESNET_OK) status = take_findings(model, g, error);
+  if (status != RESNET_OK) return status;
+  model->name = g->name;
+  model->producer = g->producer;
+  model->opset = g->opset;
+  model->labels = g->labels;
+  model->label_count = g->label_count;
+  g->name = g->producer = NULL;
+  g->labels = NULL;
+  g->label_count = 0;
+  return RESNET_OK;
+}
+
+/* Everything but the model's memory. */
+static void release(resnet_model *model) {
+  memory *m = model->memory;
+  plan_release(&model->plan);
+  plan_file_release(&model->file);
+  for (uint32_t i = 0; i < model->label_count; i++) mem_release(m, model->labels[i]);
+  mem_release(m, model->labels);
+  for (uint32_t i = 0; i < model->finding_count; i++)
+    mem_release(m, (void *)(uintptr_t)model->findings[i].message);
+  mem_release(m, model->findings);
+  mem_release(m, model->name);
+  mem_release(m, model->producer);
+  mem_release(m, model);
+}
+
+/* The model takes over `file` if all goes well. */
+static resnet_status make_model(memory *m, graph *g, plan_file *file,
+                                const resnet_model_options *options, resnet_model **out,
+                                resnet_error *error) {
+  *out = NULL;
+  resnet_model *model = mem_allocate(m, 1, sizeof *model);
+  if (!model) return err_no_memory(error, "a model");
+  model->memory = m;
+  model->file = *file;
+  const uint32_t batch = file->bytes ? file->key.options.batch : options->batch;
+  model->options = (plan_options){options->conv, options->memory, batch ? batch : 1};
+  resnet_status status = compile(model, g, options, error);
+  *file = (plan_file){0};
+  if (status != RESNET_OK) {
+    release(model);
+    return status;
+  }
+  *out = model;
+  return err_clear(error);
+}
+
+resnet_status model_from_graph(memory *m, graph *g, const resnet_model_options *options,
+                               resnet_model **out, resnet_error *error) {
+  plan_file none = {0};
+  return make_model(m, g, &none, options, out, error);
+}
+
+/* Where a model comes from: a path, or bytes in memory. */
+typedef struct source {
+  const char *path;
+  const void *bytes;
+  size_t size;
+} source;
+
+static uint64_t file_limit(const resnet_model_options *options) {
+  return options->max_file_bytes ? options->max_file_bytes : default_file_bytes;
+}
+
+/* *f has no bytes afterwards where the source is no plan file. */
+static resnet_status find_plan_file(plan_file *f, memory *m, const source *from,
+                                    const resnet_model_options *options, resnet_error *error) {
+  if (from->path) return plan_file_map(f, m, from->path, file_limit(options), error);
+  return plan_file_take(f, m, from->bytes, from->size, options->borrow != 0, file_limit(options),
+                        error);
+}
+
+/* The sizes that the options name are for nets that leave theirs open, which a plan never
+ * does. */
+static resnet_status check_input(const graph *g, const resnet_model_options *options,
+                                 resnet_error *error) {
+  const graph_shape input = g->nodes[0].shape;
+  const bool fits = (!options->input_height || options->input_height == input.h) &&
+                    (!options->input_width || options->input_width == input.w);
+  if (fits) return RESNET_OK;
+  return err_fail(
+      error, RESNET_ERROR_UNSUPPORTED,
+      "the plan is for an input of %ux%u, the options ask for %ux%u: leave them at 0, or "
+      "compile a plan for it",
+      input.h, input.w, options->input_height, options->input_width);
+}
+
+static resnet_status read_plan_file(plan_file *f, graph *g, const resnet_model_options *options,
+                                    resnet_error *error) {
+  resnet_status status = plan_file_read(f, g, error);
+  return status == RESNET_OK ? check_input(g, options, error) : status;
+}
+
+static resnet_status read_onnx(plan_file *f, graph *g, memory *m, const source *from,
+                               const resnet_model_options *options, resnet_error *error) {
+  const load_options graph_settings = {
+      .max_file_bytes = file_limit(options),
+      .input_height = options->input_height,
+      .input_width = options->input_width,
+      .output = options->output,
+      .external_data = options->external_data != 0,
+  };
+  resnet_status status = from->path
+                             ? load_file(g, m, from->path, &graph_settings, error)
+                             : load_memory(g, m, from->bytes, from->size, &graph_settings, error);
+  if (status != RESNET_OK || !options->keep_weights) return status;
+  find_evenness(g); /* before it is written down */
+  return plan_file_keep(f, m, g, error);
+}
+
+static resnet_status build_model(memory *m, const source *from, const resnet_model_options *options,
+                                 resnet_model **out, resnet_error *error) {
+  graph g = {0};
+  plan_file file = {0};
+  resnet_status status = find_plan_file(&file, m, from, options, error);
+  const bool onnx = status == RESNET_OK && !file.bytes;
+  if (onnx) status = read_onnx(&file, &g, m, from, options, error);
+  /* the loader has put the path before its message */
+  const bool named = onnx && status != RESNET_OK;
+  if (status == RESNET_OK && !onnx) status = read_plan_file(&file, &g, options, error);
+  if (status == RESNET_OK) status = make_model(m, &g, &file, options, out, error);
+  if (status != RESNET_OK && from->path && !named) (void)err_add_prefix(error, status, from->path);
+  graph_release(&g);
+  plan_file_release(&file);
+  return status;
+}
+
+/* An allocation that the budget forbade is no lack of memory; the message names both. */
+static resnet_status judge_memory(const memory *m, resnet_status status, resnet_error *error) {
+  if (status != RESNET_ERROR_MEMORY || !atomic_load(&m->over_budget)) return status;
+  if (error) error->status = RESNET_ERROR_LIMIT;
+  return RESNET_ERROR_LIMIT;
+}
+
+static resnet_status open_model(const source *from, const resnet_model_options *given,
+                                resnet_model **out, resnet_error *error) {
+  resnet_model_options options;
+  resnet_model_options_init(&options);
+  resnet_status status =
+      options_copy(&options, sizeof options, given, "resnet_model_options", error);
+  if (status == RESNET_OK) status = check_options(&options, error);
+  if (status != RESNET_OK) return status;
+  memory *m = mem_create(&options.allocator, options.max_memory_bytes ? options.max_memory_bytes
+                                                                      : default_memory_bytes);
+  if (!m) return err_no_memory(error, "a model");
+  status = judge_memory(m, build_model(m, from, &options, out, error), error);
+  if (status != RESNET_OK) mem_destroy(m);
+  return status;
+}
+
+resnet_status resnet_model_open(const char *path, const resnet_model_options *options,
+                                resnet_model **model, resnet_error *error) {
+  if (!model) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `model` is NULL");
+  *model = NULL;
+  if (!path) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `path` is NULL");
+  return open_model(&(source){.path = path}, options, model, error);
+}
+
+resnet_status resnet_model_open_memory(const void *bytes, size_t size,
+                                       const resnet_model_options *options, resnet_model **model,
+                                       resnet_error *error) {
+  if (!model)
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `model` is NULL");
+  *model = NULL;
+  if (!bytes)
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `bytes` is NULL");
+  return open_model(&(source){.bytes = bytes, .size = size}, options, model, error);
+}
+
+void resnet_model_close(resnet_model **model) {
+  if (!model || !*model) return;
+  memory *m = (*model)->memory;
+  release(*model);
+  mem_destroy(m);
+  *model = NULL;
+}

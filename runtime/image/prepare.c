@@ -1,0 +1,253 @@
+#include "runtime/image/prepare.h"
+
+#include <string.h>
+
+#include "runtime/image/pixels.h"
+#include "runtime/image/resample.h"
+
+/* ---- scratch ---- */
+
+enum scratch_block { SCRATCH_COLUMNS, SCRATCH_ROWS, SCRATCH_RING, SCRATCH_ROW };
+
+void image_scratch_release(image_scratch *scratch) {
+  for (size_t i = 0; i < sizeof scratch->block / sizeof scratch->block[0]; i++) {
+    mem_release(scratch->memory, scratch->block[i]);
+    scratch->block[i] = NULL;
+    scratch->size[i] = 0;
+  }
+}
+
+/* At least count * size bytes that hold nothing yet; NULL when there is no memory. */
+static void *scratch_take(image_scratch *scratch, enum scratch_block which, size_t count,
+                          size_t size) {
+  size_t bytes;
+  if (!mem_size_multiply(count, size, &bytes)) return NULL;
+  if (bytes <= scratch->size[which]) return scratch->block[which];
+  mem_release(scratch->memory, scratch->block[which]);
+  scratch->block[which] = mem_allocate(scratch->memory, bytes, 1);
+  scratch->size[which] = scratch->block[which] ? bytes : 0;
+  return scratch->block[which];
+}
+
+/* ---- scaling, row by row ---- */
+
+/* A picture on its way to another size. Only what the asked rows and columns need is
+ * converted and resampled. With the columns' pass first, source rows scaled to the
+ * output's width wait in a ring until no output row needs them any more; with the rows'
+ * pass first there is nothing to keep. */
+typedef struct scaler {
+  const resnet_image *image;
+  resample_axis columns, rows;
+  bool rows_first;
+  uint32_t origin, width; /* source columns that are needed */
+  uint32_t *sums;         /* (max(width,columns.count),3) */
+  uint8_t *pixels;        /* (width,3): a row as RGB */
+  uint8_t *row;           /* (columns.count,3): for the caller's use */
+  /* (ring_rows,columns.count,3): source row y is at y % ring_rows */
+  uint8_t *ring;
+  uint32_t ring_rows;
+  uint32_t next; /* first source row that is not yet in the ring */
+} scaler;
+
+static bool take_axis(resample_axis *axis, const resample_range *range, image_scratch *scratch,
+                      enum scratch_block which) {
+  uint32_t taps = resample_taps(range);
+  size_t size = sizeof(resample_span) + taps * sizeof(uint32_t);
+  resample_span *spans = scratch_take(scratch, which, range->count, size);
+  if (!spans) return false;
+  uint32_t *weights = (uint32_t *)(spans + range->count);
+  resample_weights(range, spans, weights);
+  *axis = (resample_axis){range->count, taps, spans, weights};
+  return true;
+}
+
+static bool take_rows(scaler *s, image_scratch *scratch) {
+  size_t widest = s->width > s->columns.count ? s->width : s->columns.count;
+  size_t sums_bytes = widest * 3 * sizeof *s->sums;
+  s->ring_rows = s->rows.taps < s->image->height ? s->rows.taps : s->image->height;
+  if (s->rows_first) s->ring_rows = 0;
+  s->ring = scratch_take(scratch, SCRATCH_RING, s->ring_rows, (size_t)s->columns.count * 3);
+  s->sums = scratch_take(scratch, SCRATCH_ROW, 1, sums_bytes + 2 * widest * 3);
+  if (!s->sums || (!s->ring && s->ring_rows)) return false;
+  s->pixels = (uint8_t *)s->sums + sums_bytes;
+  s->row = s->pixels + widest * 3;
+  return true;
+}
+
+/* Since version 13 Pillow takes the rows first where that leaves the columns' pass much
+ * less to do; up to 12 it never did. Of pictures that keep their proportions, that is
+ * when those more than twice as tall as wide are scaled down. */
+static bool takes_rows_first(const resample_range *columns, const resample_range *rows) {
+  int64_t narrower = (int64_t)columns->in_size - columns->out_size;
+  int64_t lower = (int64_t)rows->in_size - rows->out_size;
+  return lower > 0 && lower > 2 * narrower;
+}
+
+static resnet_status scaler_open(scaler *s, const resnet_image *image,
+                                 const resample_range *columns, const resample_range *rows,
+                                 image_scratch *scratch, resnet_error *error) {
+  *s = (scaler){.image = image, .rows_first = takes_rows_first(columns, rows)};
+  if (!take_axis(&s->columns, columns, scratch, SCRATCH_COLUMNS) ||
+      !take_axis(&s->rows, rows, scratch, SCRATCH_ROWS))
+    return err_no_memory(error, "the resize weights of a picture");
+  const resample_span *last = &s->columns.spans[columns->count - 1];
+  s->origin = s->columns.spans[0].first;
+  s->width = last->first + last->count - s->origin;
+  s->next = s->rows.spans[0].first;
+  return take_rows(s, scratch) ? RESNET_OK : err_no_memory(error, "the rows of a picture");
+}
+
+/* Source row y, scaled to the output's width. */
+static void scale_width(const scaler *s, uint32_t y, uint8_t *out) {
+  const uint8_t *in = image_row_rgb(s->image, y, s->origin, s->width, s->pixels);
+  resample_columns(&s->columns, in, s->origin, out);
+}
+
+/* Source row y as the rows' pass reads it. */
+static const uint8_t *input_row(scaler *s, uint32_t y) {
+  if (s->rows_first) return image_row_rgb(s->image, y, s->origin, s->width, s->pixels);
+  size_t bytes = (size_t)s->columns.count * 3;
+  for (; s->next <= y; s->next++) scale_width(s, s->next, s->ring + s->next % s->ring_rows * bytes);
+  return s->ring + y % s->ring_rows * bytes;
+}
+
+/* Output row `index`, counted from the first asked for; rows must be asked for in
+ * order. */
+static void scaler_row(scaler *s, uint32_t index, uint8_t *out) {
+  const resample_span *span = &s->rows.spans[index];
+  if (s->rows.taps == 1) {
+    scale_width(s, span->first, out);
+    return;
+  }
+  const uint32_t *weights = s->rows.weights + (size_t)index * s->rows.taps;
+  size_t size = (size_t)(s->rows_first ? s->width : s->columns.count) * 3;
+  uint8_t *mean = s->rows_first ? s->pixels : out;
+  resample_rows_begin(s->sums, size);
+  for (uint32_t i = 0; i < span->count; i++)
+    resample_rows_add(s->sums, size, input_row(s, span->first + i), weights[i]);
+  resample_rows_end(s->sums, size, mean);
+  if (s->rows_first) resample_columns(&s->columns, mean, s->origin, out);
+}
+
+resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t height, uint8_t *out,
+                               uint32_t out_width, uint32_t out_height, image_scratch *scratch,
+                               resnet_error *error) {
+  resnet_image image = {in, width, height, (size_t)width * 3, RESNET_PIXELS_RGB};
+  resnet_status status = image_check(&image, error);
+  if (status != RESNET_OK) return status;
+  if (out_width < 1 || out_width > IMAGE_SIDE_MAX || out_height < 1 || out_height > IMAGE_SIDE_MAX)
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "a picture can't be resized to %u x %u: both must be 1 to %d pixels",
+                    (unsigned)out_width, (unsigned)out_height, IMAGE_SIDE_MAX);
+  scaler s;
+  resample_range columns = {width, out_width, 0, out_width},
+                 rows = {height, out_height, 0, out_height};
+  status = scaler_open(&s, &image, &columns, &rows, scratch, error);
+  if (status != RESNET_OK) return status;
+  for (uint32_t i = 0; i < out_height; i++) scaler_row(&s, i, out + (size_t)i * out_width * 3);
+  return err_clear(error);
+}
+
+/* ---- which part of the picture becomes the input ---- */
+
+/* Half of what is cut, a half rounded to even: Python's round() in torchvision's
+ * CenterCrop. */
+static uint32_t crop_start(uint32_t size, uint32_t crop) {
+  uint32_t cut = size - crop, half = cut / 2;
+  return half + (cut % 2 & half % 2);
+}
+
+/* torchvision's Resize(int): the shorter side becomes `resize`, the longer one keeps the
+ * proportion, rounded down. Both factors are below 2^16, so the product fits. */
+static void scaled_sizes(const resnet_image *image, uint32_t resize, resample_range *columns,
+                         resample_range *rows) {
+  uint32_t shorter = image->width < image->height ? image->width : image->height;
+  *columns = (resample_range){.in_size = image->width, .out_size = image->width};
+  *rows = (resample_range){.in_size = image->height, .out_size = image->height};
+  if (!resize) return;
+  columns->out_size = resize * image->width / shorter;
+  rows->out_size = resize * image->height / shorter;
+}
+
+static resnet_status cut_centre(const resnet_image *image, const resnet_preprocess *preprocess,
+                                resample_range *columns, resample_range *rows,
+                                resnet_error *error) {
+  uint32_t crop = preprocess->crop;
+  columns->count = crop ? crop : columns->out_size;
+  rows->count = crop ? crop : rows->out_size;
+  if (columns->count > columns->out_size || rows->count > rows->out_size)
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "the picture of %u x %u pixels is %u x %u after resize %u: too small for the "
+                    "centre crop of %u x %u; "
+                    "set the preprocessing's resize to %u or more",
+                    (unsigned)image->width, (unsigned)image->height, (unsigned)columns->out_size,
+                    (unsigned)rows->out_size, (unsigned)preprocess->resize, (unsigned)crop,
+                    (unsigned)crop, (unsigned)crop);
+  columns->first = crop_start(columns->out_size, columns->count);
+  rows->first = crop_start(rows->out_size, rows->count);
+  return RESNET_OK;
+}
+
+static resnet_status plan_scaling(const resnet_image *image, const resnet_preprocess *preprocess,
+                                  uint32_t height, uint32_t width, resample_range *columns,
+                                  resample_range *rows, resnet_error *error) {
+  scaled_sizes(image, preprocess->resize, columns, rows);
+  resnet_status status = cut_centre(image, preprocess, columns, rows, error);
+  if (status != RESNET_OK) return status;
+  if (columns->count != width || rows->count != height)
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "the picture of %u x %u pixels becomes %u x %u (resize %u, crop %u), but the net's "
+        "input is %u x %u: "
+        "set the preprocessing's crop to the input's size",
+        (unsigned)image->width, (unsigned)image->height, (unsigned)columns->count,
+        (unsigned)rows->count, (unsigned)preprocess->resize, (unsigned)preprocess->crop,
+        (unsigned)width, (unsigned)height);
+  return RESNET_OK;
+}
+
+/* ---- values ---- */
+
+/* What each 8-bit value of a channel becomes, and which of R, G, B that channel is. */
+typedef struct normaliser {
+  float values[3][256];
+  uint32_t source[3];
+} normaliser;
+
+static void normaliser_init(normaliser *n, const resnet_preprocess *preprocess) {
+  for (uint32_t channel = 0; channel < 3; channel++) {
+    n->source[channel] = preprocess->order == RESNET_ORDER_BGR ? 2 - channel : channel;
+    for (int pixel = 0; pixel < 256; pixel++) {
+      float unit = (float)pixel / preprocess->scale;
+      n->values[channel][pixel] = (unit - preprocess->mean[channel]) / preprocess->std[channel];
+    }
+  }
+}
+
+static void normalise(const normaliser *n, const uint8_t *rgb, uint32_t count, float *out) {
+  for (uint32_t i = 0; i < count; i++, rgb += 3, out += 3) {
+    out[0] = n->values[0][rgb[n->source[0]]];
+    out[1] = n->values[1][rgb[n->source[1]]];
+    out[2] = n->values[2][rgb[n->source[2]]];
+  }
+}
+
+resnet_status image_prepare(const resnet_image *image, const resnet_preprocess *preprocess,
+                            uint32_t height, uint32_t width, float *out, image_scratch *scratch,
+                            resnet_error *error) {
+  scaler s;
+  normaliser n;
+  resample_range columns, rows;
+  resnet_status status = image_check(image, error);
+  if (status == RESNET_OK) status = image_check_preprocess(preprocess, error);
+  if (status == RESNET_OK)
+    status = plan_scaling(image, preprocess, height, width, &columns, &rows, error);
+  if (status == RESNET_OK) status = scaler_open(&s, image, &columns, &rows, scratch, error);
+  if (status != RESNET_OK) return status;
+  normaliser_init(&n, preprocess);
+  for (uint32_t i = 0; i < height; i++) {
+    scaler_row(&s, i, s.row);
+    normalise(&n, s.row, width, out + (size_t)i * width * 3);
+  }
+  return err_clear(error);
+}

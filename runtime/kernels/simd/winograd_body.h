@@ -1,0 +1,251 @@
+/* Source of one variant. Included by the files winograd_*.c, which define VARIANT and
+ * VECTOR_BYTES. Each transform is written once; the forms are instances of it with
+ * constant sizes. */
+#include <stdbool.h>
+
+#include "runtime/kernels/simd/simd.h"
+#include "runtime/kernels/simd/winograd.h"
+
+/* ---- inputs ---- */
+
+/* Line i of B^T, times the column d of n values. Written so that products are added at
+ * once where a CPU can. */
+INLINE vec input_line4(const vec *d, size_t i) {
+  return i == 0 ? d[0] - d[2] : i == 1 ? d[1] + d[2] : i == 2 ? d[2] - d[1] : d[3] - d[1];
+}
+
+INLINE vec input_line6(const vec *d, size_t i) {
+  if (i == 0) return (d[4] - 5.0f * d[2]) + 4.0f * d[0];
+  if (i == 5) return (d[5] - 5.0f * d[3]) + 4.0f * d[1];
+  if (i > 2)
+    return i == 3 ? (d[4] - d[2]) + 2.0f * (d[3] - d[1]) : (d[4] - d[2]) - 2.0f * (d[3] - d[1]);
+  const vec even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1];
+  return i == 1 ? even + odd : even - odd;
+}
+
+INLINE vec input_line8(const vec *d, size_t i) {
+  if (i == 0) return (d[6] - d[0]) + 5.25f * (d[2] - d[4]);
+  if (i == 7) return (d[7] - d[1]) + 5.25f * (d[3] - d[5]);
+  /* the pair's points: x and -x */
+  const float x = i < 3 ? 1.0f : i < 5 ? 2.0f : 0.5f;
+  const float inner = i < 3   ? 4.25f
+                      : i < 5 ? 1.25f
+                              : 5.0f,
+              outer = i < 3   ? 1.0f
+                      : i < 5 ? 0.25f
+                              : 4.0f;
+  const vec even = (d[6] - inner * d[4]) + outer * d[2], odd = (d[5] - inner * d[3]) + outer * d[1];
+  return i % 2 ? even + x * odd : even - x * odd;
+}
+
+INLINE vec input_line(const vec *d, size_t i, size_t n) {
+  return n == 4 ? input_line4(d, i) : n == 6 ? input_line6(d, i) : input_line8(d, i);
+}
+
+/* Half of the lines at a time, as all values of a tile of 6 x 6 fit no register file.
+ * (Those of 8 x 8 do not fit halved either, but a stem has few input channels.) */
+INLINE void input_lines(const float *const *pixels, size_t k, float *spread, size_t point_stride,
+                        winograd_size n, size_t first) {
+  vec t[WINOGRAD_MAX_IN / 2][WINOGRAD_MAX_IN];
+  UNROLLED for (size_t column = 0; column < n.w; column++) {
+    vec d[WINOGRAD_MAX_IN];
+    UNROLLED for (size_t row = 0; row < n.h; row++) d[row] =
+        load(pixels[row * n.w + column] + k, WIDTH);
+    UNROLLED for (size_t i = 0; i < n.h / 2; i++) t[i][column] = input_line(d, first + i, n.h);
+  }
+  UNROLLED for (size_t i = 0; i < n.h / 2; i++)
+      UNROLLED for (size_t column = 0; column < n.w; column++)
+          store(spread + ((first + i) * n.w + column) * point_stride + k,
+                input_line(t[i], column, n.w), WIDTH);
+}
+
+INLINE void input(const float *const *pixels, size_t c, float *spread, size_t point_stride,
+                  winograd_size n) {
+  for (size_t k = 0; k < c; k += WIDTH) {
+    input_lines(pixels, k, spread, point_stride, n, 0);
+    input_lines(pixels, k, spread, point_stride, n, n.h / 2);
+  }
+}
+
+/* ---- weights ---- */
+
+/* Entry (i,j) of G for n points, j < r. */
+INLINE double g_entry(size_t i, size_t j, size_t n, size_t r) {
+  static const double points[] = {0, 1, -1, 2, -2, 1.0 / 2, -1.0 / 2};
+  static const double factor4[] = {1, 1.0 / 2, 1.0 / 2};
+  static const double factor6[] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24};
+  static const double factor8[] = {-1,       -2.0 / 9,  -2.0 / 9, 1.0 / 90,
+                                   1.0 / 90, 32.0 / 45, 32.0 / 45};
+  if (i == n - 1) return j == r - 1 ? 1.0 : 0.0;
+  double power = n == 4 ? factor4[i] : n == 6 ? factor6[i] : factor8[i];
+  for (size_t k = 0; k < j; k++) power *= points[i];
+  return power;
+}
+
+/* G g for one row or column: r values to n. */
+INLINE void transform_filter(const wide *g, size_t stride, wide *out, size_t out_stride, size_t n,
+                             size_t r) {
+  for (size_t i = 0; i < n; i++) {
+    wide sum = g[0] * g_entry(i, 0, n, r);
+    for (size_t j = 1; j < r; j++) sum += g[j * stride] * g_entry(i, j, n, r);
+    out[i * out_stride] = sum;
+  }
+}
+
+INLINE void filter_channel(const float *filters, size_t count, size_t c, size_t k, float *packed,
+                           size_t point_stride, winograd_size n, size_t r) {
+  wide g[WINOGRAD_MAX_POINTS], t[WINOGRAD_MAX_POINTS], u[WINOGRAD_MAX_IN];
+  for (size_t tap = 0; tap < r * r; tap++) {
+    float lanes[WIDTH] = {0};
+    for (size_t f = 0; f < count; f++) lanes[f] = filters[(f * r * r + tap) * c + k];
+    g[tap] = __builtin_convertvector(load(lanes, WIDTH), wide);
+  }
+  for (size_t column = 0; column < r; column++)
+    transform_filter(g + column, r, t + column, r, n.h, r);
+  for (size_t row = 0; row < n.h; row++) {
+    transform_filter(t + row * r, 1, u, 1, n.w, r);
+    for (size_t column = 0; column < n.w; column++)
+      store(packed + (row * n.w + column) * point_stride, __builtin_convertvector(u[column], vec),
+            WIDTH);
+  }
+}
+
+INLINE void weights(const float *filters, size_t count, size_t c, float *packed,
+                    size_t point_stride, winograd_size n, size_t r) {
+  for (size_t first = 0; first < 2 * WIDTH; first += WIDTH) {
+    const size_t left = count > first ? count - first : 0;
+    for (size_t k = 0; k < c; k++)
+      filter_channel(filters + first * r * r * c, left < WIDTH ? left : WIDTH, c, k,
+                     packed + k * 2 * WIDTH + first, point_stride, n, r);
+  }
+}
+
+/* ---- outputs ---- */
+
+/* Line i of A^T, times the column m of n values. */
+INLINE vec output_line(const vec *m, size_t i, size_t n, size_t out) {
+  vec y = i % 2 ? m[1] - m[2] : m[1] + m[2];
+  if (n >= 6) y += (float)(1 << i) * (i % 2 ? m[3] - m[4] : m[3] + m[4]);
+  if (n == 8) y += 1.0f / (float)(1 << i) * (i % 2 ? m[5] - m[6] : m[5] + m[6]);
+  if (i == 0) y += m[0];
+  return i == out - 1 ? y + m[n - 1] : y;
+}
+
+/* Where the outputs of one tile go, for all its channels. */
+typedef struct destination {
+  const float *bias, *shortcut;
+  float *out;
+  size_t row_stride, column_stride;
+  size_t rows, columns; /* of the tile that are inside the picture */
+  float low, high;
+} destination;
+
+enum { ROWS = (WINOGRAD_MAX_OUT + 1) / 2 };
+
+/* Every other row of A^T m A from `first` on: together, as they share their sums. */
+INLINE void output_rows(const float *products, size_t point_stride, winograd_size n,
+                        winograd_size out, size_t first, vec y[ROWS][WINOGRAD_MAX_OUT]) {
+  vec t[ROWS][WINOGRAD_MAX_IN] = {0};
+  UNROLLED for (size_t column = 0; column < n.w; column++) {
+    vec m[WINOGRAD_MAX_IN];
+    UNROLLED for (size_t row = 0; row < n.h; row++) m[row] =
+        load(products + (row * n.w + column) * point_stride, WIDTH);
+    UNROLLED for (size_t row = first; row < out.h; row += 2) t[row / 2][column] =
+        output_line(m, row, n.h, out.h);
+  }
+  UNROLLED for (size_t row = first; row < out.h; row += 2)
+      UNROLLED for (size_t column = 0; column < out.w; column++) y[row / 2][column] =
+          output_line(t[row / 2], column, n.w, out.w);
+}
+
+/* `columns` pixels of one row, `count` channels of each from channel k on. */
+INLINE void finish_row(const vec *y, size_t row, size_t columns, size_t k, size_t count,
+                       const destination *to) {
+  const vec shift = load(to->bias + k, count), low = (vec){0} + to->low, high = (vec){0} + to->high;
+  const size_t at = row * to->row_stride + k;
+  UNROLLED for (size_t column = 0; column < columns; column++) {
+    vec value = y[column] + shift;
+    if (to->shortcut) value += load(to->shortcut + at + column * to->column_stride, count);
+    store(to->out + at + column * to->column_stride, clamp(value, low, high), count);
+  }
+}
+
+/* A vector of channels of a tile that is whole; for constant sizes all stays in
+ * registers. */
+INLINE void output_whole(const float *products, size_t point_stride, size_t k,
+                         const destination *to, winograd_size n, winograd_size out) {
+  UNROLLED for (size_t first = 0; first < 2; first++) {
+    vec y[ROWS][WINOGRAD_MAX_OUT] = {0};
+    output_rows(products + k, point_stride, n, out, first, y);
+    UNROLLED for (size_t row = first; row < out.h; row += 2)
+        finish_row(y[row / 2], row, out.w, k, WIDTH, to);
+  }
+}
+
+/* The rest: tiles that the picture's border cuts, channels that do not fill a vector. */
+INLINE void output_part(const float *products, size_t point_stride, size_t k, size_t count,
+                        const destination *to, winograd_size n, winograd_size out) {
+  UNROLLED for (size_t first = 0; first < 2; first++) {
+    vec y[ROWS][WINOGRAD_MAX_OUT] = {0};
+    output_rows(products + k, point_stride, n, out, first, y);
+    for (size_t row = first; row < to->rows; row += 2)
+      for (size_t column = 0; column < to->columns; column++) {
+        const size_t at = row * to->row_stride + column * to->column_stride + k;
+        vec value = y[row / 2][column] + load(to->bias + k, count);
+        if (to->shortcut) value += load(to->shortcut + at, count);
+        store(to->out + at, clamp(value, (vec){0} + to->low, (vec){0} + to->high), count);
+      }
+  }
+}
+
+INLINE void output(const float *products, size_t point_stride, size_t o, const destination *to,
+                   winograd_size n, winograd_size out) {
+  const bool whole = to->rows == out.h && to->columns == out.w;
+  size_t k = 0;
+  for (; k + WIDTH <= o; k += WIDTH) {
+    if (whole)
+      output_whole(products, point_stride, k, to, n, out);
+    else
+      output_part(products, point_stride, k, WIDTH, to, n, out);
+  }
+  if (k < o) output_part(products, point_stride, k, o - k, to, n, out);
+}
+
+/* ---- the forms: constant sizes for the functions above ---- */
+
+#define IN(h, w, r)                                                                                \
+  (winograd_size) { h + r - 1, w + r - 1 }
+#define FORM(h, w, r)                                                                              \
+  static void input_##h##_##w##_##r(const float *const *pixels, size_t c, float *spread,           \
+                                    size_t point_stride) {                                         \
+    input(pixels, c, spread, point_stride, IN(h, w, r));                                           \
+  }                                                                                                \
+  static void weights_##h##_##w##_##r(const float *filters, size_t count, size_t c, float *packed, \
+                                      size_t point_stride) {                                       \
+    weights(filters, count, c, packed, point_stride, IN(h, w, r), r);                              \
+  }                                                                                                \
+  static void output_##h##_##w##_##r(const float *products, size_t point_stride, size_t o,         \
+                                     const float *bias, const float *shortcut, float *out,         \
+                                     size_t row_stride, size_t rows, size_t columns, float low,    \
+                                     float high) {                                                 \
+    const destination to = {bias, shortcut, out, row_stride, o, rows, columns, low, high};         \
+    output(products, point_stride, o, &to, IN(h, w, r), (winograd_size){h, w});                    \
+  }
+FORM(2, 2, 3)
+FORM(4, 2, 3)
+FORM(4, 4, 3)
+FORM(5, 5, 4)
+#define FUNCTIONS(h, w, r)                                                                         \
+  {                                                                                                \
+    {h, w}, {h + r - 1, w + r - 1}, r, input_##h##_##w##_##r, weights_##h##_##w##_##r,             \
+        output_##h##_##w##_##r                                                                     \
+  }
+
+const winograd_functions JOIN(winograd, VARIANT) = {
+    .name = NAME_OF(VARIANT),
+    .panel = 2 * WIDTH,
+    .form = {[WINOGRAD_F2X2_3X3] = FUNCTIONS(2, 2, 3),
+             [WINOGRAD_F4X2_3X3] = FUNCTIONS(4, 2, 3),
+             [WINOGRAD_F4X4_3X3] = FUNCTIONS(4, 4, 3),
+             [WINOGRAD_F5X5_4X4] = FUNCTIONS(5, 5, 4)},
+};

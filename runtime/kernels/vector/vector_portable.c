@@ -1,2 +1,0 @@
-#define VARIANT portable
-#include "runtime/kernels/vector/vector_body.h"

@@ -1,0 +1,153 @@
+/* Where each output lies in the arena. Outputs that work in place share a buffer; buffers
+ * whose lives do not overlap share addresses. Placement is greedy by size: the largest
+ * first, each at the lowest address free over its life (Pisarchyk & Lee 2020, "Efficient
+ * Memory Management for Deep Neural Net Inference", section 5.2). */
+#include <string.h>
+
+#include "runtime/kernels/kernel.h"
+#include "runtime/plan/plan.h"
+
+enum { ALIGNMENT = 16 }; /* floats: 64 bytes */
+
+typedef struct buffer {
+  size_t size, offset;  /* floats per picture */
+  uint32_t first, last; /* ops that write it first and read it last */
+  bool placed;
+} buffer;
+
+typedef struct layout {
+  plan *plan;
+  buffer *buffers; /* at most one for each op */
+  uint32_t buffer_count;
+  uint32_t *buffer_of;   /* by op */
+  uint32_t *last_reader; /* by op */
+  uint32_t *placed;      /* buffers that have an offset, in order of it */
+  uint32_t placed_count;
+} layout;
+
+static void find_last_readers(layout *l) {
+  const plan *p = l->plan;
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    l->last_reader[i] = i;
+    for (uint32_t k = 0; k < p->ops[i].input_count; k++) l->last_reader[p->ops[i].input[k]] = i;
+  }
+  /* the scores are read when all has run */
+  l->last_reader[p->output] = p->op_count;
+}
+
+/* The input whose buffer op i may overwrite, or RESNET_NO_INDEX. */
+static uint32_t reusable_input(const layout *l, uint32_t i) {
+  const plan_op *op = &l->plan->ops[i];
+  const unsigned in_place = kernel_table[op->kernel]->in_place;
+  for (uint32_t k = 0; k < op->input_count; k++) {
+    const uint32_t source = op->input[k], own = l->buffer_of[source];
+    /* a sub-sampled source is read at other places than are written */
+    const bool whole = k == 0 || !op->subsampled;
+    const bool alone =
+        op->input_count == 1 || in_place == 3 || l->buffer_of[op->input[1 - k]] != own;
+    const bool dies = l->buffers[own].last == i;
+    if ((in_place >> k & 1u) && whole && alone && dies &&
+        shape_floats(l->plan->ops[source].shape) == shape_floats(op->shape))
+      return source;
+  }
+  return RESNET_NO_INDEX;
+}
+
+/* Our own kernels load whole vectors, past the last pixel's last channel where channels
+ * do not fill them. No other buffer may begin there: its writers would race with those
+ * loads, whose values nobody uses. */
+static size_t buffer_floats(graph_shape shape) {
+  const size_t past = shape.c % ALIGNMENT ? ALIGNMENT : 0;
+  return (shape_floats(shape) + past + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static void assign_buffers(layout *l) {
+  for (uint32_t i = 0; i < l->plan->op_count; i++) {
+    const uint32_t source = reusable_input(l, i);
+    if (source != RESNET_NO_INDEX) {
+      l->buffer_of[i] = l->buffer_of[source];
+    } else {
+      l->buffer_of[i] = l->buffer_count++;
+      l->buffers[l->buffer_of[i]] =
+          (buffer){.size = buffer_floats(l->plan->ops[i].shape), .first = i};
+    }
+    l->buffers[l->buffer_of[i]].last = l->last_reader[i];
+  }
+}
+
+static bool lives_overlap(const buffer *a, const buffer *b) {
+  return a->first <= b->last && b->first <= a->last;
+}
+
+/* The lowest offset at which b fits among the placed buffers that live when it does. */
+static size_t lowest_free(const layout *l, const buffer *b) {
+  size_t offset = 0;
+  for (uint32_t i = 0; i < l->placed_count; i++) {
+    const buffer *other = &l->buffers[l->placed[i]];
+    if (!lives_overlap(b, other)) continue;
+    if (offset + b->size <= other->offset) break;
+    if (other->offset + other->size > offset) offset = other->offset + other->size;
+  }
+  return offset;
+}
+
+/* Keep `placed` in order of offset, so that lowest_free needs one pass. */
+static void insert_placed(layout *l, uint32_t index) {
+  uint32_t at = l->placed_count++;
+  for (; at > 0 && l->buffers[l->placed[at - 1]].offset > l->buffers[index].offset; at--)
+    l->placed[at] = l->placed[at - 1];
+  l->placed[at] = index;
+}
+
+static uint32_t largest_unplaced(const layout *l) {
+  uint32_t largest = RESNET_NO_INDEX;
+  for (uint32_t i = 0; i < l->buffer_count; i++)
+    if (!l->buffers[i].placed &&
+        (largest == RESNET_NO_INDEX || l->buffers[i].size > l->buffers[largest].size))
+      largest = i;
+  return largest;
+}
+
+static void place_buffers(layout *l) {
+  for (uint32_t i = largest_unplaced(l); i != RESNET_NO_INDEX; i = largest_unplaced(l)) {
+    buffer *b = &l->buffers[i];
+    b->offset = lowest_free(l, b);
+    b->placed = true;
+    insert_placed(l, i);
+    if (b->offset + b->size > l->plan->arena_floats) l->plan->arena_floats = b->offset + b->size;
+  }
+  for (uint32_t i = 0; i < l->plan->op_count; i++)
+    l->plan->ops[i].arena_offset = l->buffers[l->buffer_of[i]].offset;
+}
+
+static size_t largest_live_set(const layout *l) {
+  size_t largest = 0;
+  for (uint32_t op = 0; op < l->plan->op_count; op++) {
+    size_t live = 0;
+    for (uint32_t i = 0; i < l->buffer_count; i++)
+      if (l->buffers[i].first <= op && op <= l->buffers[i].last) live += l->buffers[i].size;
+    if (live > largest) largest = live;
+  }
+  return largest;
+}
+
+resnet_status plan_memory(plan *p, resnet_error *error) {
+  memory *m = p->memory;
+  layout l = {.plan = p};
+  l.buffers = mem_allocate(m, p->op_count, sizeof *l.buffers);
+  l.buffer_of = mem_allocate(m, p->op_count, sizeof *l.buffer_of);
+  l.last_reader = mem_allocate(m, p->op_count, sizeof *l.last_reader);
+  l.placed = mem_allocate(m, p->op_count, sizeof *l.placed);
+  const bool allocated = l.buffers && l.buffer_of && l.last_reader && l.placed;
+  if (allocated) {
+    find_last_readers(&l);
+    assign_buffers(&l);
+    place_buffers(&l);
+    p->arena_lower_bound = largest_live_set(&l);
+  }
+  mem_release(m, l.buffers);
+  mem_release(m, l.buffer_of);
+  mem_release(m, l.last_reader);
+  mem_release(m, l.placed);
+  return allocated ? RESNET_OK : err_no_memory(error, "the memory plan");
+}

@@ -1,0 +1,348 @@
+/* Graph to plan: one op for each node, but for option-A shortcuts, which the addition
+ * reads from their source. */
+#include "runtime/plan/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "runtime/kernels/kernel.h"
+#include "runtime/plan/select_kernels.h"
+
+enum {
+  MAX_OPS = 16384, /* ResNet-1202 has 1,808; plan_memory is quadratic in them */
+  DETAIL_SIZE = 160
+};
+
+static const plan_kernel kernel_of[GRAPH_OP_COUNT] = {
+    [GRAPH_INPUT] = KERNEL_INPUT,
+    [GRAPH_CONV] = KERNEL_CONV,
+    [GRAPH_LINEAR] = KERNEL_CONV,
+    [GRAPH_ADD] = KERNEL_ADD,
+    [GRAPH_SUBSAMPLE] = KERNEL_SUBSAMPLE,
+    [GRAPH_AFFINE] = KERNEL_AFFINE,
+    [GRAPH_CLAMP] = KERNEL_CLAMP,
+    [GRAPH_MAX_POOL] = KERNEL_MAX_POOL,
+    [GRAPH_AVERAGE_POOL] = KERNEL_AVERAGE_POOL,
+    [GRAPH_GLOBAL_AVERAGE_POOL] = KERNEL_GLOBAL_AVERAGE_POOL,
+    [GRAPH_SOFTMAX] = KERNEL_SOFTMAX,
+    [GRAPH_LOG_SOFTMAX] = KERNEL_LOG_SOFTMAX,
+    [GRAPH_SIGMOID] = KERNEL_SIGMOID,
+    [GRAPH_SCALE] = KERNEL_SCALE,
+    [GRAPH_CHANNEL_CONV] = KERNEL_CHANNEL_CONV,
+    [GRAPH_PAD] = KERNEL_PAD,
+};
+
+/* A layer that adds the shortcut itself carries the shortcut's kind, as a projection
+ * does, but has two inputs. */
+bool op_is_layer(const plan_op *op) {
+  return op->macs > 0 && !op->gates && !op->blurs &&
+         (op->shortcut == RESNET_SHORTCUT_NONE || op->input_count == 2);
+}
+
+size_t shape_floats(graph_shape shape) { return (size_t)shape.h * shape.w * shape.c; }
+
+/* Working state: what the graph's nodes become. */
+typedef struct lowering {
+  graph *graph;
+  plan *plan;
+  const plan_options *options;
+  /* by node, before it is known which nodes get an op of their own */
+  plan_op *shapes;
+  uint32_t *op_of;   /* by node; RESNET_NO_INDEX: fused into its reader */
+  uint32_t *readers; /* by node: how many inputs name it */
+  /* by node: an addition reads it as its residual branch, and nobody else reads it */
+  bool *adds;
+} lowering;
+
+static bool is_fused_subsample(const lowering *l, uint32_t node) {
+  return l->graph->nodes[node].op == GRAPH_SUBSAMPLE && l->readers[node] == 1;
+}
+
+/* A subsample is fused into an addition that reads it as its shortcut, and only if nobody
+ * else needs it. */
+static void count_readers(lowering *l) {
+  const graph *g = l->graph;
+  for (uint32_t i = 0; i < g->node_count; i++)
+    for (uint32_t k = 0; k < g->nodes[i].input_count; k++) {
+      const uint32_t source = g->nodes[i].input[k];
+      const bool shortcut = g->nodes[i].op == GRAPH_ADD && k == 1;
+      const bool fusable = g->nodes[source].op != GRAPH_SUBSAMPLE || shortcut;
+      l->readers[source] += fusable ? 1 : 2;
+      if (g->nodes[i].op == GRAPH_ADD && k == 0) l->adds[source] = true;
+    }
+  l->readers[g->output] += 2;
+}
+
+static void take(char **to, char **from) {
+  *to = *from;
+  *from = NULL;
+}
+
+static void lower_window(plan_op *op, const graph_node *node) {
+  op->window = node->window;
+  op->groups = node->groups;
+  op->count_padding = node->count_padding;
+  if (node->op != GRAPH_LINEAR) return;
+  op->in = (graph_shape){1, 1, op->in.h * op->in.w * op->in.c};
+  op->window = (graph_window){
+      .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1};
+  op->groups = 1;
+}
+
+static void lower_subsample(plan_op *op, const graph *g, const graph_node *node) {
+  op->subsampled = true;
+  op->stride_h = node->stride_h;
+  op->stride_w = node->stride_w;
+  op->channels_before = node->channels_before;
+  op->source_shape = g->nodes[node->input[0]].shape;
+}
+
+static resnet_status count_work(plan_op *op, graph_op node, resnet_error *error) {
+  op->parameters = op->weight_count + op->bias_count;
+  if (node != GRAPH_CONV && node != GRAPH_LINEAR && node != GRAPH_CHANNEL_CONV) return RESNET_OK;
+  const size_t times = node == GRAPH_CHANNEL_CONV ? op->shape.c : (size_t)op->shape.h * op->shape.w;
+  size_t macs;
+  if (mem_size_multiply(times, op->weight_count, &macs)) {
+    op->macs = macs;
+    return RESNET_OK;
+  }
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "node '%s': its multiplications cannot be counted in 64 bits", op->name);
+}
+
+/* An addition whose residual branch ends in a convolution of our own that nobody else
+ * reads: the convolution adds the shortcut while its outputs are in registers. The
+ * shortcut must have been computed before the convolution. */
+static bool fuse_add(lowering *l, uint32_t index) {
+  graph_node *add = &l->graph->nodes[index];
+  const uint32_t residual = add->input[0], shortcut = add->input[1];
+  if (add->op != GRAPH_ADD || residual == shortcut || l->readers[residual] != 1) return false;
+  const uint32_t conv = l->op_of[residual], source = l->op_of[shortcut];
+  if (is_fused_subsample(l, shortcut) || source > conv) return false;
+  plan_op *op = &l->plan->ops[conv];
+  if (!kernel_table[op->kernel]->adds_shortcut || op->input_count != 1) return false;
+  if (op->clamp_min != -INFINITY || op->clamp_max != INFINITY) return false;
+  op->input[1] = source;
+  op->input_count = 2;
+  op->clamp_min = add->clamp_min;
+  op->clamp_max = add->clamp_max;
+  mem_release(l->plan->memory, op->output);
+  take(&op->output, &add->output);
+  l->op_of[index] = conv;
+  return true;
+}
+
+static bool is_picture(graph_shape shape) { return shape.h > 1 || shape.w > 1; }
+
+/* BlurPool (Zhang 2019, "Making Convolutional Networks Shift-Invariant Again"): a
+ * low-pass filter, the same for every channel, without bias. Trained filters of different
+ * channels are never equal. */
+static bool is_blur(const graph_node *node, graph_shape in) {
+  const size_t area = (size_t)node->window.kernel_h * node->window.kernel_w;
+  if (node->op != GRAPH_CONV || node->groups != in.c || node->shape.c != in.c || in.c < 2 ||
+      area < 2)
+    return false;
+  for (size_t c = 0; c < node->bias_count; c++)
+    if (node->bias[c] < 0 || node->bias[c] > 0) return false;
+  for (size_t c = 1; c < in.c; c++)
+    if (memcmp(node->weights, node->weights + c * area, area * sizeof *node->weights) != 0)
+      return false;
+  return true;
+}
+
+/* What the graph's node says of its op, its inputs and its words left out. */
+static void lower_shape(lowering *l, uint32_t index) {
+  const graph *g = l->graph;
+  const graph_node *node = &g->nodes[index];
+  plan_op *op = &l->shapes[index];
+  op->kernel = kernel_of[node->op];
+  if (node->op == GRAPH_SCALE && is_picture(g->nodes[node->input[1]].shape))
+    op->kernel = KERNEL_MULTIPLY;
+  op->input_count = node->input_count;
+  op->shape = node->shape;
+  op->in = node->input_count ? g->nodes[node->input[0]].shape : node->shape;
+  op->clamp_min = node->clamp_min;
+  op->clamp_max = node->clamp_max;
+  op->block = node->block;
+  op->weight_count = node->weight_count;
+  op->bias_count = node->bias_count;
+  lower_window(op, node);
+  op->uneven = node->winograd_safety == GRAPH_WINOGRAD_UNSAFE;
+  op->blurs = node->input_count == 1 && is_blur(node, op->in);
+  op->sigmoid = node->sigmoid;
+  op->pad_mode = node->pad_mode;
+  op->pad_value = node->pad_value;
+  if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
+}
+
+/* The nodes of one input each that lead from what a SCALE scales to its gate. A gate from
+ * elsewhere is not the SCALE's own, and what computes it counts as any layer does. */
+static void mark_gate(lowering *l, const graph_node *scale) {
+  const graph_node *nodes = l->graph->nodes;
+  uint32_t node = scale->input[1];
+  while (node != scale->input[0] && nodes[node].input_count == 1) node = nodes[node].input[0];
+  if (node != scale->input[0]) return;
+  for (node = scale->input[1]; node != scale->input[0]; node = nodes[node].input[0])
+    l->shapes[node].gates = true;
+}
+
+static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error) {
+  graph *g = l->graph;
+  graph_node *node = &g->nodes[index];
+  plan_op *op = &l->plan->ops[l->plan->op_count];
+  *op = l->shapes[index];
+  l->op_of[index] = l->plan->op_count++;
+  for (uint32_t k = 0; k < node->input_count; k++) {
+    const uint32_t source = node->input[k];
+    const bool fused = is_fused_subsample(l, source);
+    if (fused) lower_subsample(op, g, &g->nodes[source]);
+    op->input[k] = l->op_of[fused ? g->nodes[source].input[0] : source];
+  }
+  take(&op->name, &node->name);
+  take(&op->output, &node->output);
+  op->weights = node->weights;
+  op->bias = node->bias;
+  op->weights_borrowed = node->weights_borrowed;
+  node->weights = node->bias = NULL;
+  return count_work(op, node->op, error);
+}
+
+/* Ops between the block's source and its addition on the shortcut's side get the
+ * shortcut's kind. */
+static void mark_shortcut(lowering *l, const graph_block *block) {
+  const graph *g = l->graph;
+  if (block->shortcut == RESNET_SHORTCUT_NONE) return;
+  l->plan->ops[l->op_of[block->add]].shortcut = block->shortcut;
+  uint32_t node = g->nodes[block->add].input[1];
+  while (node != block->source && g->nodes[node].block == g->nodes[block->add].block &&
+         g->nodes[node].input_count) {
+    if (l->op_of[node] != RESNET_NO_INDEX) l->plan->ops[l->op_of[node]].shortcut = block->shortcut;
+    node = g->nodes[node].input[0];
+  }
+}
+
+static void lower_block(lowering *l, uint32_t index) {
+  graph_block *from = &l->graph->blocks[index];
+  plan_block *block = &l->plan->blocks[index];
+  take(&block->name, &from->name);
+  block->shortcut = from->shortcut;
+  block->source = l->op_of[from->source];
+  block->last_op = l->op_of[from->add];
+  block->first_op = block->last_op;
+  mark_shortcut(l, from);
+  for (uint32_t i = 0; i < l->plan->op_count; i++) {
+    const plan_op *op = &l->plan->ops[i];
+    if (op->block != index) continue;
+    if (i < block->first_op) block->first_op = i;
+    if (op_is_layer(op)) block->convs++;
+  }
+}
+
+static resnet_status describe_op(plan *p, plan_op *op, resnet_error *error) {
+  char detail[DETAIL_SIZE] = "";
+  if (kernel_table[op->kernel]->describe)
+    kernel_table[op->kernel]->describe(op, detail, sizeof detail);
+  const char *start = detail[0] == ' ' ? detail + 1 : detail;
+  op->detail = mem_copy_string(p->memory, start, strlen(start));
+  return op->detail ? RESNET_OK : err_no_memory(error, "the plan");
+}
+
+static resnet_status summarise(plan *p, resnet_error *error) {
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    plan_op *op = &p->ops[i];
+    resnet_status status = describe_op(p, op, error);
+    if (status != RESNET_OK) return status;
+    p->parameters += op->parameters;
+    if (op->macs > UINT64_MAX - p->macs)
+      return err_fail(error, RESNET_ERROR_LIMIT,
+                      "the net's multiplications cannot be counted in 64 bits");
+    p->macs += op->macs;
+    if (op_is_layer(op)) op->layer = ++p->conv_layers;
+  }
+  return RESNET_OK;
+}
+
+static resnet_status lower(lowering *l, resnet_error *error) {
+  graph *g = l->graph;
+  plan *p = l->plan;
+  count_readers(l);
+  if (l->options->conv != RESNET_CONV_DIRECT && l->options->memory != RESNET_MEMORY_SMALL)
+    find_evenness(g);
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    lower_shape(l, i);
+    l->adds[i] = l->adds[i] && l->readers[i] == 1;
+    if (g->nodes[i].op == GRAPH_SCALE) mark_gate(l, &g->nodes[i]);
+  }
+  resnet_status chosen =
+      choose_kernels(l->shapes, l->adds, g->node_count, l->options, p->memory, error);
+  if (chosen != RESNET_OK) return chosen;
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    l->op_of[i] = RESNET_NO_INDEX;
+    if (is_fused_subsample(l, i) || fuse_add(l, i)) continue;
+    resnet_status status = lower_node(l, i, error);
+    if (status != RESNET_OK) return status;
+  }
+  p->output = l->op_of[g->output];
+  p->block_count = g->block_count;
+  for (uint32_t i = 0; i < g->block_count; i++) lower_block(l, i);
+  return summarise(p, error);
+}
+
+resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *options,
+                         resnet_error *error) {
+  memset(out, 0, sizeof *out);
+  out->memory = m;
+  if (g->node_count > MAX_OPS || g->block_count > MAX_OPS)
+    return err_fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d",
+                    g->node_count, MAX_OPS);
+  lowering l = {.graph = g, .plan = out, .options = options};
+  l.op_of = mem_allocate(m, g->node_count, sizeof *l.op_of);
+  l.readers = mem_allocate(m, g->node_count, sizeof *l.readers);
+  l.shapes = mem_allocate(m, g->node_count, sizeof *l.shapes);
+  l.adds = mem_allocate(m, g->node_count, sizeof *l.adds);
+  out->ops = mem_allocate(m, g->node_count, sizeof *out->ops);
+  out->blocks = mem_allocate(m, g->block_count, sizeof *out->blocks);
+  resnet_status status = l.op_of && l.readers && l.shapes && l.adds && out->ops && out->blocks
+                             ? lower(&l, error)
+                             : err_no_memory(error, "the plan");
+  mem_release(m, l.op_of);
+  mem_release(m, l.readers);
+  mem_release(m, l.shapes);
+  mem_release(m, l.adds);
+  if (status != RESNET_OK) plan_release(out);
+  return status;
+}
+
+static void release_weights(plan_op *op, memory *m) {
+  if (!op->weights_borrowed) {
+    mem_release(m, op->weights);
+    mem_release(m, op->bias);
+  }
+  op->weights = op->bias = NULL;
+}
+
+void op_release_weights(plan_op *op, memory *m) {
+  if (!op->weights_borrowed) release_weights(op, m);
+}
+
+size_t op_weights_bytes(const plan_op *op) {
+  if (op->packed.data || !op->weights) return op->packed.size;
+  return (op->weight_count + op->bias_count) * sizeof(float);
+}
+
+static void release_op(memory *m, plan_op *op) {
+  release_weights(op, m);
+  if (!op->packed.mapped) mem_release(m, op->packed.data);
+  mem_release(m, op->name);
+  mem_release(m, op->output);
+  mem_release(m, op->detail);
+}
+
+void plan_release(plan *p) {
+  if (!p->memory) return;
+  for (uint32_t i = 0; i < p->op_count; i++) release_op(p->memory, &p->ops[i]);
+  for (uint32_t i = 0; i < p->block_count; i++) mem_release(p->memory, p->blocks[i].name);
+  mem_release(p->memory, p->ops);
+  mem_release(p->memory, p->blocks);
+  memset(p, 0, sizeof *p);
+}

@@ -1,0 +1,25 @@
+/* The affinity mask is no POSIX: this file alone asks for the system's own functions. */
+#if defined(__linux__)
+#undef _POSIX_C_SOURCE
+#define _GNU_SOURCE
+#include <sched.h>
+#endif
+#include <unistd.h>
+
+#include "runtime/system/cgroup.h"
+#include "runtime/api/session.h"
+
+static uint32_t allowed_cpus(void) {
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 0)
+    return (uint32_t)CPU_COUNT(&allowed);
+#endif
+  const long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online > 0 ? (uint32_t)online : 1;
+}
+
+uint32_t usable_cpus(void) {
+  const uint32_t allowed = allowed_cpus(), granted = cgroup_cpus("");
+  return granted < allowed ? granted : allowed;
+}

@@ -1,0 +1,22 @@
+#include "runtime/system/threads.h"
+
+#include <pthread.h>
+
+enum { MOST = 256 };
+
+static void *pass(void *gate) {
+  (void)pthread_mutex_lock(gate);
+  (void)pthread_mutex_unlock(gate);
+  return NULL;
+}
+
+bool threads_can_start(uint32_t count) {
+  pthread_t started[MOST];
+  pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+  uint32_t n = 0;
+  if (count > MOST || pthread_mutex_lock(&gate) != 0) return false;
+  while (n < count && pthread_create(&started[n], NULL, pass, &gate) == 0) n++;
+  (void)pthread_mutex_unlock(&gate);
+  for (uint32_t i = 0; i < n; i++) (void)pthread_join(started[i], NULL);
+  return n == count;
+}
