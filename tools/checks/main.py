@@ -129,7 +129,7 @@ def main(arguments=None):
     tree.base = options.base
     gates = choose_gates(options)
     results = [gate(tree) for gate in gates.values()]
-    if len(gates) >= len(GATES) and not options.files and Path(options.config) == HERE:
+    if len(gates) >= len(GATES) and not options.files and tree.root / "tools/checks" == tree.config:
         results.append(stale_exceptions(tree, results))
     print_table(results)
     print_places(results, everything=bool(options.list))
