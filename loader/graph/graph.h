@@ -14,6 +14,14 @@
 #include "loader/base/memory.h"
 #include "resnet.h"
 
+/* What the loader accepts, and what graph_check demands of a graph from a plan file. */
+enum {
+  GRAPH_MAX_SIDE = 65535,  /* largest height, width, number of channels */
+  GRAPH_MAX_WINDOW = 1024, /* largest kernel side and stride */
+  GRAPH_MAX_NODES = 20000, /* ONNX nodes; ResNet-152 with all its plumbing has fewer than 2,000 */
+  GRAPH_MAX_ACTIVATION = INT32_MAX /* elements of one image's activations, all together */
+};
+
 typedef enum graph_op {
   GRAPH_INPUT, /* the net's input, (h,w,c) */
   GRAPH_CONV,  /* convolution + bias, clamped */
@@ -66,7 +74,11 @@ typedef struct graph_window {
 /* Whether the taps of a convolution's filters are alike enough in size for algorithms
  * that mix them. Not the loader's to say: the runtime leaves here what it found
  * (runtime/plan/select_kernels.h). */
-typedef enum graph_evenness { GRAPH_EVENNESS_UNKNOWN, GRAPH_EVEN, GRAPH_UNEVEN } graph_evenness;
+typedef enum graph_winograd_safety {
+  GRAPH_WINOGRAD_UNKNOWN,
+  GRAPH_WINOGRAD_SAFE,
+  GRAPH_WINOGRAD_UNSAFE
+} graph_winograd_safety;
 
 /* What GRAPH_PAD puts into its borders. */
 typedef enum graph_pad_mode {
@@ -106,8 +118,8 @@ typedef struct graph_node {
   /* weights and bias belong to somebody else, who keeps them longer; the loader's never
    * do */
   bool weights_borrowed;
-  graph_evenness evenness; /* CONV */
-  uint32_t block;          /* index into blocks, or RESNET_NO_INDEX */
+  graph_winograd_safety winograd_safety; /* CONV */
+  uint32_t block;                        /* index into blocks, or RESNET_NO_INDEX */
 } graph_node;
 
 /* Nodes of a block are those whose `block` is its index; they stand next to each other in
@@ -123,10 +135,10 @@ typedef struct graph_block {
 
 /* Something about the file that its user should know, though it runs: what was found,
  * where, and what to do. */
-typedef struct graph_finding {
+typedef struct graph_diagnostic {
   resnet_severity severity;
   char *message;
-} graph_finding;
+} graph_diagnostic;
 
 typedef struct graph {
   memory *memory; /* all below was allocated from it */
@@ -140,41 +152,28 @@ typedef struct graph {
   /* label_count strings, or NULL; label_count is 0 or the number of classes */
   char **labels;
   uint32_t label_count;
-  graph_finding *findings;
-  uint32_t finding_count;
+  graph_diagnostic *diagnostics;
+  uint32_t diagnostic_count;
   bool has_preprocess; /* the file's metadata said how pictures are prepared */
   resnet_preprocess preprocess;
 } graph;
 
-typedef struct graph_options {
-  uint64_t max_file_bytes;            /* never 0 here */
-  uint32_t input_height, input_width; /* 0: the file's; 224 where it has none */
-  /* name of the graph output that is to be the scores; NULL: the only one */
-  const char *output;
-  /* weights may stand in files beside the model's */
-  bool external_data;
-} graph_options;
-
-/* Build the graph of an ONNX file (or gzip of one) into *out, which need not be
- * initialised. On failure *out is all zero. `path` must be a regular file. */
-resnet_status graph_read_file(graph *out, memory *m, const char *path, const graph_options *options,
-                              resnet_error *error);
-resnet_status graph_read_memory(graph *out, memory *m, const void *bytes, size_t size,
-                                const graph_options *options, resnet_error *error);
-
 /* Release all that *g holds and zero it; an all-zero graph is allowed. */
 void graph_release(graph *g);
 
-/* Note something about the file, up to GRAPH_MAX_FINDINGS times; more are dropped. */
-enum { GRAPH_MAX_FINDINGS = 32 };
-resnet_status graph_add_finding(graph *g, resnet_error *error, resnet_severity severity,
-                                const char *format, ...)
+/* Release `count` nodes and the array itself. */
+void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count);
+
+/* Note something about the file, up to GRAPH_MAX_DIAGNOSTICS times; more are dropped. */
+enum { GRAPH_MAX_DIAGNOSTICS = 32 };
+resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severity severity,
+                                   const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 4, 5)))
 #endif
     ;
 
 /* Every number is finite. */
-bool all_finite(const float *numbers, size_t count);
+bool graph_all_finite(const float *numbers, size_t count);
 
 #endif

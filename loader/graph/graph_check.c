@@ -4,9 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "loader/graph/graph_io.h"
-
-enum { MAX_SIDE = 65535, MAX_WINDOW = 1024, MAX_ACTIVATION = INT32_MAX };
+#include "loader/graph/graph_check.h"
 
 typedef struct check {
   const graph *graph;
@@ -16,10 +14,11 @@ typedef struct check {
 } check;
 
 static resnet_status refuse(const check *c, const char *what) {
-  return fail(c->error, RESNET_ERROR_FORMAT,
-              "the plan file contradicts itself: node %u '%.60s': %s; compile the plan again from "
-              "its .onnx file",
-              c->index, c->node->name, what);
+  return err_fail(
+      c->error, RESNET_ERROR_FORMAT,
+      "the plan file contradicts itself: node %u '%.60s': %s; compile the plan again from "
+      "its .onnx file",
+      c->index, c->node->name, what);
 }
 
 static graph_shape input_shape(const check *c, uint32_t k) {
@@ -31,8 +30,8 @@ static bool same_shape(graph_shape a, graph_shape b) {
 }
 
 static bool shape_fits(graph_shape s) {
-  return s.h >= 1 && s.w >= 1 && s.c >= 1 && s.h <= MAX_SIDE && s.w <= MAX_SIDE &&
-         s.c <= MAX_SIDE && (uint64_t)s.h * s.w <= MAX_ACTIVATION / s.c;
+  return s.h >= 1 && s.w >= 1 && s.c >= 1 && s.h <= GRAPH_MAX_SIDE && s.w <= GRAPH_MAX_SIDE &&
+         s.c <= GRAPH_MAX_SIDE && (uint64_t)s.h * s.w <= GRAPH_MAX_ACTIVATION / s.c;
 }
 
 static uint32_t inputs_of(graph_op op) {
@@ -57,8 +56,9 @@ static resnet_status check_inputs(const check *c) {
 /* One side of a window; what shapes.c of the loader ensures. */
 static bool span_fits(uint32_t in, uint32_t kernel, uint32_t stride, uint32_t dilation,
                       uint32_t before, uint32_t after, uint32_t out) {
-  if (kernel < 1 || kernel > MAX_WINDOW || stride < 1 || stride > MAX_WINDOW) return false;
-  if (dilation < 1 || dilation > MAX_SIDE) return false;
+  if (kernel < 1 || kernel > GRAPH_MAX_WINDOW || stride < 1 || stride > GRAPH_MAX_WINDOW)
+    return false;
+  if (dilation < 1 || dilation > GRAPH_MAX_SIDE) return false;
   const uint64_t dilated = (uint64_t)(kernel - 1) * dilation + 1,
                  padded = (uint64_t)in + before + after;
   return before < dilated && after < dilated && dilated <= padded &&
@@ -77,8 +77,8 @@ static resnet_status check_window(const check *c) {
 /* a * b * d * e == count */
 static bool is_product(size_t count, size_t a, size_t b, size_t d, size_t e) {
   size_t product;
-  return size_multiply(a, b, &product) && size_multiply(product, d, &product) &&
-         size_multiply(product, e, &product) && product == count;
+  return mem_size_multiply(a, b, &product) && mem_size_multiply(product, d, &product) &&
+         mem_size_multiply(product, e, &product) && product == count;
 }
 
 static resnet_status check_conv(const check *c) {
@@ -115,8 +115,9 @@ static resnet_status check_affine(const check *c) {
 static resnet_status check_subsample(const check *c) {
   const graph_node *n = c->node;
   const graph_shape in = input_shape(c, 0), out = n->shape;
-  if (n->stride_h < 1 || n->stride_h > MAX_WINDOW || n->stride_w < 1 || n->stride_w > MAX_WINDOW ||
-      out.h != (in.h - 1) / n->stride_h + 1 || out.w != (in.w - 1) / n->stride_w + 1)
+  if (n->stride_h < 1 || n->stride_h > GRAPH_MAX_WINDOW || n->stride_w < 1 ||
+      n->stride_w > GRAPH_MAX_WINDOW || out.h != (in.h - 1) / n->stride_h + 1 ||
+      out.w != (in.w - 1) / n->stride_w + 1)
     return refuse(c, "its strides do not give its shape");
   if ((uint64_t)n->channels_before + in.c > out.c)
     return refuse(c, "its channels do not fit its shape");
@@ -165,7 +166,7 @@ static bool lies_along_channels(const graph_window *w) {
                               .dilation_w = 1,
                               .pad_left = w->pad_left,
                               .pad_right = w->kernel_w - 1 - w->pad_left};
-  return w->kernel_w >= 1 && w->kernel_w <= MAX_WINDOW && w->pad_left < w->kernel_w &&
+  return w->kernel_w >= 1 && w->kernel_w <= GRAPH_MAX_WINDOW && w->pad_left < w->kernel_w &&
          memcmp(w, &along, sizeof along) == 0;
 }
 
@@ -244,7 +245,7 @@ static resnet_status check_unused(const check *c) {
       (n->op != GRAPH_SCALE && n->sigmoid) ||
       (n->op != GRAPH_PAD && (n->pad_mode || n->pad_value != 0.0f)))
     return refuse(c, "it has what its operator does not use");
-  if ((unsigned)n->evenness > GRAPH_UNEVEN)
+  if ((unsigned)n->winograd_safety > GRAPH_WINOGRAD_UNSAFE)
     return refuse(c, "its weights are neither even nor uneven");
   return n->clamp_min <= n->clamp_max ? RESNET_OK : refuse(c, "its clamp is no range");
 }
@@ -263,10 +264,11 @@ static resnet_status check_node(const check *c) {
 
 static resnet_status refuse_block(const graph *g, uint32_t index, resnet_error *error,
                                   const char *what) {
-  return fail(error, RESNET_ERROR_FORMAT,
-              "the plan file contradicts itself: block %u '%.60s': %s; compile the plan again from "
-              "its .onnx file",
-              index, g->blocks[index].name, what);
+  return err_fail(
+      error, RESNET_ERROR_FORMAT,
+      "the plan file contradicts itself: block %u '%.60s': %s; compile the plan again from "
+      "its .onnx file",
+      index, g->blocks[index].name, what);
 }
 
 /* Nodes of the block with one input each lead from `end` back to `source`. */
@@ -330,17 +332,18 @@ static resnet_status check_places(const graph *g, resnet_error *error) {
   return next == g->block_count ? RESNET_OK : refuse_block(g, next, error, "it has no nodes");
 }
 
-/* ---- findings ---------------------------------------------------------------------- */
+/* ---- diagnostics ---------------------------------------------------------------------- */
 
 /* They go to terminals: one line of text, none of which is an order to them. */
-static resnet_status check_findings(const graph *g, resnet_error *error) {
-  for (uint32_t i = 0; i < g->finding_count; i++)
-    for (const char *at = g->findings[i].message; *at; at++)
+static resnet_status check_diagnostics(const graph *g, resnet_error *error) {
+  for (uint32_t i = 0; i < g->diagnostic_count; i++)
+    for (const char *at = g->diagnostics[i].message; *at; at++)
       if ((unsigned char)*at < 0x20 || *at == 0x7f)
-        return fail(error, RESNET_ERROR_FORMAT,
-                    "the plan file's finding %u is not a line of text: compile the plan again from "
-                    "its .onnx file",
-                    i);
+        return err_fail(
+            error, RESNET_ERROR_FORMAT,
+            "the plan file's diagnostic %u is not a line of text: compile the plan again from "
+            "its .onnx file",
+            i);
   return RESNET_OK;
 }
 
@@ -365,10 +368,10 @@ static resnet_status check_nodes(const graph *g, resnet_error *error) {
     if (status != RESNET_OK) return status;
     total += (uint64_t)c.node->shape.h * c.node->shape.w * c.node->shape.c;
   }
-  if (total <= MAX_ACTIVATION) return RESNET_OK;
-  return fail(error, RESNET_ERROR_LIMIT,
-              "one picture's activations take %llu numbers: up to %d are accepted",
-              (unsigned long long)total, MAX_ACTIVATION);
+  if (total <= GRAPH_MAX_ACTIVATION) return RESNET_OK;
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "one picture's activations take %llu numbers: up to %d are accepted",
+                  (unsigned long long)total, GRAPH_MAX_ACTIVATION);
 }
 
 static resnet_status check_readers(const graph *g, resnet_error *error) {
@@ -379,25 +382,25 @@ static resnet_status check_readers(const graph *g, resnet_error *error) {
   return RESNET_OK;
 }
 
-resnet_status plan_graph_check(const graph *g, resnet_error *error) {
+resnet_status graph_check(const graph *g, resnet_error *error) {
   if (g->node_count < 2 || g->output == 0 || g->output >= g->node_count)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "the plan file's graph has %u nodes and its output is node %u: compile the "
-                "plan again from its .onnx file",
-                g->node_count, g->output);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "the plan file's graph has %u nodes and its output is node %u: compile the "
+                    "plan again from its .onnx file",
+                    g->node_count, g->output);
   resnet_status status = check_nodes(g, error);
   if (status == RESNET_OK) status = check_readers(g, error);
   for (uint32_t i = 0; i < g->block_count && status == RESNET_OK; i++)
     status = check_block(g, i, error);
   if (status == RESNET_OK) status = check_places(g, error);
-  if (status == RESNET_OK) status = check_findings(g, error);
+  if (status == RESNET_OK) status = check_diagnostics(g, error);
   if (status != RESNET_OK) return status;
   const graph_shape scores = g->nodes[g->output].shape;
   if (scores.h != 1 || scores.w != 1 || (g->label_count && g->label_count != scores.c))
-    return fail(error, RESNET_ERROR_FORMAT,
-                "the plan file's scores are (%u,%u,%u) and it has %u labels: compile the plan "
-                "again from its .onnx "
-                "file",
-                scores.h, scores.w, scores.c, g->label_count);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "the plan file's scores are (%u,%u,%u) and it has %u labels: compile the plan "
+                    "again from its .onnx "
+                    "file",
+                    scores.h, scores.w, scores.c, g->label_count);
   return RESNET_OK;
 }

@@ -69,18 +69,18 @@ static size_t listed(const Onnx__TensorProto *t) {
 static resnet_status check_dims(const Onnx__TensorProto *t, const char *name, size_t *count,
                                 resnet_error *error) {
   if (t->n_dims > MAX_RANK)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "tensor '%.80s' has %zu dimensions: up to %d are accepted", name, t->n_dims,
-                MAX_RANK);
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "tensor '%.80s' has %zu dimensions: up to %d are accepted", name, t->n_dims,
+                    MAX_RANK);
   *count = 1;
   for (size_t i = 0; i < t->n_dims; i++) {
     if (t->dims[i] < 0)
-      return fail(error, RESNET_ERROR_FORMAT,
-                  "tensor '%.80s' has a negative dimension (%lld): export the model again", name,
-                  (long long)t->dims[i]);
-    if ((uint64_t)t->dims[i] > SIZE_MAX || !size_multiply(*count, (size_t)t->dims[i], count))
-      return fail(error, RESNET_ERROR_FORMAT,
-                  "tensor '%.80s' has dimensions whose product overflows", name);
+      return err_fail(error, RESNET_ERROR_FORMAT,
+                      "tensor '%.80s' has a negative dimension (%lld): export the model again",
+                      name, (long long)t->dims[i]);
+    if ((uint64_t)t->dims[i] > SIZE_MAX || !mem_size_multiply(*count, (size_t)t->dims[i], count))
+      return err_fail(error, RESNET_ERROR_FORMAT,
+                      "tensor '%.80s' has dimensions whose product overflows", name);
   }
   return RESNET_OK;
 }
@@ -98,35 +98,39 @@ static resnet_status check_data(const lowering *l, const Onnx__TensorProto *t, c
   size_t all =
       t->n_float_data + t->n_int32_data + t->n_int64_data + t->n_double_data + t->n_uint64_data;
   if (is_external(t) ? raw || all : t->n_external_data > 0)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "tensor '%.80s' has data inside the file, and names another one for them: export "
-                "the model again",
-                name);
+    return err_fail(
+        error, RESNET_ERROR_FORMAT,
+        "tensor '%.80s' has data inside the file, and names another one for them: export "
+        "the model again",
+        name);
   if ((raw && all) || all != listed(t))
-    return fail(error, RESNET_ERROR_FORMAT,
-                "tensor '%.80s' has its data in two places (%zu raw bytes, %zu listed numbers): "
-                "export the model again",
-                name, raw, all);
-  if (!size_multiply(count, element_size(t->data_type), &bytes))
-    return fail(error, RESNET_ERROR_FORMAT, "tensor '%.80s' has dimensions whose product overflows",
-                name);
+    return err_fail(
+        error, RESNET_ERROR_FORMAT,
+        "tensor '%.80s' has its data in two places (%zu raw bytes, %zu listed numbers): "
+        "export the model again",
+        name, raw, all);
+  if (!mem_size_multiply(count, element_size(t->data_type), &bytes))
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "tensor '%.80s' has dimensions whose product overflows", name);
   if (is_external(t)) return external_check(l->files, t, bytes, error);
   if (all ? all != count : raw != bytes)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "tensor '%.80s' has %zu %s where its dimensions ask for %zu: the file is damaged, "
-                "export it again",
-                name, all ? all : raw, all ? "numbers" : "bytes of data", all ? count : bytes);
+    return err_fail(
+        error, RESNET_ERROR_FORMAT,
+        "tensor '%.80s' has %zu %s where its dimensions ask for %zu: the file is damaged, "
+        "export it again",
+        name, all ? all : raw, all ? "numbers" : "bytes of data", all ? count : bytes);
   return RESNET_OK;
 }
 
 resnet_status tensor_check(const lowering *l, const Onnx__TensorProto *t) {
   const char *name = onnx_text(t->name);
   if (!element_size(t->data_type))
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "tensor '%.80s' has element type %d: accepted are float (1), int32 (6), int64 (7), "
-                "bool (9), float16 "
-                "(10), double (11)",
-                name, t->data_type);
+    return err_fail(
+        l->error, RESNET_ERROR_UNSUPPORTED,
+        "tensor '%.80s' has element type %d: accepted are float (1), int32 (6), int64 (7), "
+        "bool (9), float16 "
+        "(10), double (11)",
+        name, t->data_type);
   size_t count;
   resnet_status status = check_dims(t, name, &count, l->error);
   return status == RESNET_OK ? check_data(l, t, name, count) : status;
@@ -196,7 +200,7 @@ static int64_t integer_at(const Onnx__TensorProto *t, size_t i) {
 static float_block *keep_floats(lowering *l, float *floats) {
   float_block *block = floats ? scratch_allocate(l, 1, sizeof *block) : NULL;
   if (!block) {
-    memory_release(l->memory, floats);
+    mem_release(l->memory, floats);
     return NULL;
   }
   *block = (float_block){floats, 1, l->blocks};
@@ -213,22 +217,22 @@ tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dim
     bool fits = true;
     for (uint32_t i = 0; i < rank; i++) {
       t->dims[i] = dims[i];
-      fits = fits && size_multiply(t->count, (size_t)dims[i], &t->count);
+      fits = fits && mem_size_multiply(t->count, (size_t)dims[i], &t->count);
     }
     if (fits && is_float)
-      t->block = keep_floats(l, memory_allocate(l->memory, t->count, sizeof *t->floats));
+      t->block = keep_floats(l, mem_allocate(l->memory, t->count, sizeof *t->floats));
     if (fits && !is_float) t->ints = scratch_allocate(l, t->count, sizeof *t->ints);
     if (t->block) t->floats = t->block->floats;
   }
   bool done = t && (t->floats || t->ints);
-  *status = done ? RESNET_OK : fail_memory(l->error, "a constant");
+  *status = done ? RESNET_OK : err_no_memory(l->error, "a constant");
   return done ? t : NULL;
 }
 
 tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t *dims,
                      resnet_status *status) {
   tensor *alias = scratch_allocate(l, 1, sizeof *alias);
-  *status = alias ? RESNET_OK : fail_memory(l->error, "a constant");
+  *status = alias ? RESNET_OK : err_no_memory(l->error, "a constant");
   if (!alias) return NULL;
   *alias = *t;
   alias->rank = rank;
@@ -245,7 +249,7 @@ float *take_floats(lowering *l, size_t index) {
     t->block->floats = t->floats = NULL;
     return floats;
   }
-  float *copy = memory_allocate_unset(l->memory, t->count, sizeof *copy);
+  float *copy = mem_allocate_unset(l->memory, t->count, sizeof *copy);
   if (copy) memcpy(copy, floats, t->count * sizeof *copy);
   return copy;
 }
@@ -271,7 +275,7 @@ static resnet_status move_floats(lowering *l, Onnx__TensorProto *proto, tensor *
   tensor whole = {.is_float = true,
                   .count = raw ? proto->raw_data.len / sizeof(float) : proto->n_float_data};
   whole.block = keep_floats(l, raw ? take_raw(proto) : take_listed(proto));
-  if (!whole.block) return fail_memory(l->error, "a constant");
+  if (!whole.block) return err_no_memory(l->error, "a constant");
   whole.block->users = 0; /* the alias becomes the first */
   whole.floats = whole.block->floats;
   resnet_status status;
@@ -311,7 +315,7 @@ resnet_status tensor_read(lowering *l, Onnx__TensorProto *proto, tensor **out) {
     read_floats(proto, t->floats, t->count);
   else
     for (size_t i = 0; i < t->count; i++) t->ints[i] = integer_at(proto, i);
-  memory_release(l->memory, take_raw(proto));
+  mem_release(l->memory, take_raw(proto));
   return RESNET_OK;
 }
 
@@ -337,7 +341,7 @@ bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor 
 }
 
 resnet_status check_finite(const lowering *l, const tensor *t, const char *what) {
-  if (all_finite(t->floats, t->count)) return RESNET_OK;
+  if (graph_all_finite(t->floats, t->count)) return RESNET_OK;
   size_t i = 0;
   while (isfinite(t->floats[i])) i++;
   return invalid(

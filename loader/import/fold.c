@@ -15,14 +15,14 @@ static resnet_status copy(lowering *l, tensor *to, size_t to_index, const tensor
                           size_t from_index) {
   return tensor_copy_element(l, to, to_index, from, from_index)
              ? RESNET_OK
-             : fail_memory(l->error, "a constant");
+             : err_no_memory(l->error, "a constant");
 }
 
 /* Elements of `dims`, or a refusal where they are more than folding may make. */
 static resnet_status check_size(const lowering *l, const int64_t *dims, size_t rank) {
   size_t count = 1;
   for (size_t i = 0; i < rank; i++)
-    if (dims[i] < 0 || !size_multiply(count, (size_t)dims[i], &count))
+    if (dims[i] < 0 || !mem_size_multiply(count, (size_t)dims[i], &count))
       return invalid(l, "makes a constant with dimension %lld, or of a size that overflows",
                      (long long)dims[i]);
   if (count > MAX_FOLDED)
@@ -86,7 +86,7 @@ resnet_status fold_shape(lowering *l) {
     t->ints[i] = (is_activation ? v->dims : v->tensor->dims)[range.start + i];
   if (is_activation && range.start == 0 && count > 0) {
     t->is_batch = scratch_allocate(l, t->count, sizeof *t->is_batch);
-    if (!t->is_batch) return fail_memory(l->error, "a shape");
+    if (!t->is_batch) return err_no_memory(l->error, "a shape");
     t->is_batch[0] = true;
   }
   return set_tensor(l, t);

@@ -118,7 +118,7 @@ static resnet_status broadcast_dims(const lowering *l, const tensor *a, const te
       return invalid(l, "cannot broadcast %lld against %lld: export the model again", (long long)x,
                      (long long)y);
     dims[i] = x == 1 ? y : x;
-    if (!size_multiply(count, (size_t)dims[i], &count))
+    if (!mem_size_multiply(count, (size_t)dims[i], &count))
       return invalid(l, "the size of its result overflows");
   }
   size_t larger = a->count > b->count ? a->count : b->count;
@@ -182,7 +182,7 @@ resnet_status fold_where(lowering *l) {
   for (size_t k = 0; k < (to ? to->count : 0) && status == RESNET_OK; k++) {
     const tensor *from = condition->ints[broadcast_index(condition, position, rank)] ? a : b;
     if (!tensor_copy_element(l, to, k, from, broadcast_index(from, position, rank)))
-      status = fail_memory(l->error, "a constant");
+      status = err_no_memory(l->error, "a constant");
     next_position(position, dims, rank);
   }
   return status == RESNET_OK ? set_tensor(l, to) : status;
@@ -248,7 +248,7 @@ enum {
 static resnet_status cast_to_integers(lowering *l, const tensor *t, bool to_bool, tensor *to) {
   for (size_t i = 0; i < t->count; i++) {
     if (!t->is_float && !to_bool) {
-      if (!tensor_copy_element(l, to, i, t, i)) return fail_memory(l->error, "a constant");
+      if (!tensor_copy_element(l, to, i, t, i)) return err_no_memory(l->error, "a constant");
       continue;
     }
     if (tensor_is_batch(t, i))

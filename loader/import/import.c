@@ -6,12 +6,12 @@
 
 #include "loader/onnx/onnx_parse.h"
 
-enum { SCRATCH_HEADER = 64 /* keeps the alignment of memory_allocate */ };
+enum { SCRATCH_HEADER = 64 /* keeps the alignment of mem_allocate */ };
 
 void *scratch_allocate(lowering *l, size_t count, size_t size) {
   size_t bytes;
-  if (!size_multiply(count, size, &bytes) || bytes > SIZE_MAX - SCRATCH_HEADER) return NULL;
-  char *block = memory_allocate(l->memory, bytes + SCRATCH_HEADER, 1);
+  if (!mem_size_multiply(count, size, &bytes) || bytes > SIZE_MAX - SCRATCH_HEADER) return NULL;
+  char *block = mem_allocate(l->memory, bytes + SCRATCH_HEADER, 1);
   if (!block) return NULL;
   memcpy(block, &l->scratch, sizeof l->scratch);
   l->scratch = block;
@@ -20,12 +20,12 @@ void *scratch_allocate(lowering *l, size_t count, size_t size) {
 
 void lowering_release(lowering *l) {
   for (const float_block *block = l->blocks; block; block = block->next)
-    memory_release(l->memory, block->floats);
+    mem_release(l->memory, block->floats);
   l->blocks = NULL;
   while (l->scratch) {
     void *block = l->scratch;
     memcpy(&l->scratch, block, sizeof l->scratch);
-    memory_release(l->memory, block);
+    mem_release(l->memory, block);
   }
 }
 
@@ -40,14 +40,16 @@ bool is_live(const lowering *l, const Onnx__NodeProto *node) {
 static resnet_status check_source(const lowering *l) {
   const Onnx__GraphProto *g = l->source;
   if (g->n_node == 0)
-    return fail(l->error, RESNET_ERROR_FORMAT, "the graph has no nodes: export the model again");
-  if (g->n_node > MAX_NODES)
-    return fail(l->error, RESNET_ERROR_LIMIT, "the graph has %zu nodes: up to %d are accepted",
-                g->n_node, MAX_NODES);
+    return err_fail(l->error, RESNET_ERROR_FORMAT,
+                    "the graph has no nodes: export the model again");
+  if (g->n_node > GRAPH_MAX_NODES)
+    return err_fail(l->error, RESNET_ERROR_LIMIT, "the graph has %zu nodes: up to %d are accepted",
+                    g->n_node, GRAPH_MAX_NODES);
   if (g->n_sparse_initializer)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "the graph has sparse initialisers: dense ones are accepted; save them as ordinary "
-                "tensors");
+    return err_fail(
+        l->error, RESNET_ERROR_UNSUPPORTED,
+        "the graph has sparse initialisers: dense ones are accepted; save them as ordinary "
+        "tensors");
   for (size_t i = 0; i < g->n_initializer; i++) {
     resnet_status status = tensor_check(l, g->initializer[i]);
     if (status != RESNET_OK) return status;
@@ -67,9 +69,9 @@ static resnet_status find_input(const lowering *l, const Onnx__ValueInfoProto **
     count++;
   }
   if (count != 1)
-    return fail(l->error, count ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
-                "the graph has %zu inputs: one picture (n,c,h,w) is accepted%s%.60s%s", count,
-                count ? " (another is '" : "", count ? (*v)->name : "", count ? "')" : "");
+    return err_fail(l->error, count ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
+                    "the graph has %zu inputs: one picture (n,c,h,w) is accepted%s%.60s%s", count,
+                    count ? " (another is '" : "", count ? (*v)->name : "", count ? "')" : "");
   return RESNET_OK;
 }
 
@@ -116,7 +118,7 @@ static resnet_status find_order(lowering *l, const value *input,
                                 bool *channels_last) {
   bool *reached = scratch_allocate(l, l->value_count, sizeof *reached);
   *channels_last = false;
-  if (!reached) return fail_memory(l->error, "the tensors' names");
+  if (!reached) return err_no_memory(l->error, "the tensors' names");
   reached[input - l->values] = true;
   for (size_t i = 0; i < l->source->n_node; i++) {
     const Onnx__NodeProto *node = l->source->node[i];
@@ -141,22 +143,23 @@ static resnet_status find_order(lowering *l, const value *input,
 static resnet_status check_input_type(const lowering *l, const char *name,
                                       const Onnx__TypeProto__Tensor *type) {
   if (!type || !type->shape || type->shape->n_dim != 4)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "input '%.60s' has %zu dimensions: a picture (n,c,h,w) is accepted", name,
-                type && type->shape ? type->shape->n_dim : 0);
+    return err_fail(l->error, RESNET_ERROR_UNSUPPORTED,
+                    "input '%.60s' has %zu dimensions: a picture (n,c,h,w) is accepted", name,
+                    type && type->shape ? type->shape->n_dim : 0);
   if (type->elem_type != 1 && type->elem_type != 10 && type->elem_type != 11)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "input '%.60s' has element type %d: float (1), float16 (10) and double (11) are "
-                "accepted; export with "
-                "a picture of floats, converted from bytes outside of the net",
-                name, type->elem_type);
+    return err_fail(
+        l->error, RESNET_ERROR_UNSUPPORTED,
+        "input '%.60s' has element type %d: float (1), float16 (10) and double (11) are "
+        "accepted; export with "
+        "a picture of floats, converted from bytes outside of the net",
+        name, type->elem_type);
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   for (size_t i = 0; i < 4; i++)
-    if (dims[i]->has_dim_value && (dims[i]->dim_value < 1 || dims[i]->dim_value > MAX_SIDE) &&
+    if (dims[i]->has_dim_value && (dims[i]->dim_value < 1 || dims[i]->dim_value > GRAPH_MAX_SIDE) &&
         !(i == 0 && dims[i]->dim_value < 1)) /* a batch of -1 or 0 is what some write for any */
-      return fail(l->error, dims[i]->dim_value < 1 ? RESNET_ERROR_FORMAT : RESNET_ERROR_LIMIT,
-                  "input '%.60s' has dimension %lld: accepted are 1 to %d", name,
-                  (long long)dims[i]->dim_value, MAX_SIDE);
+      return err_fail(l->error, dims[i]->dim_value < 1 ? RESNET_ERROR_FORMAT : RESNET_ERROR_LIMIT,
+                      "input '%.60s' has dimension %lld: accepted are 1 to %d", name,
+                      (long long)dims[i]->dim_value, GRAPH_MAX_SIDE);
   return RESNET_OK;
 }
 
@@ -225,18 +228,19 @@ static resnet_status choose_scores(lowering *l) {
   char names[140];
   list_outputs(l, names, sizeof names);
   if (!name)
-    return fail(l->error, g->n_output ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
-                "the graph has %zu outputs (%s): name the one with the scores in options.output "
-                "(program: --scores "
-                "NAME)",
-                g->n_output, names);
+    return err_fail(
+        l->error, g->n_output ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
+        "the graph has %zu outputs (%s): name the one with the scores in options.output "
+        "(program: --scores "
+        "NAME)",
+        g->n_output, names);
   l->scores = values_find(l, name);
   if (l->scores && l->scores->origin != ORIGIN_INITIALIZER) return RESNET_OK;
   if (l->options->output)
-    return fail(l->error, RESNET_ERROR_ARGUMENT,
-                "no node computes '%.60s': the graph's outputs are %s", name, names);
-  return fail(l->error, RESNET_ERROR_FORMAT,
-              "the graph's output '%.60s' is computed by no node: export it again", name);
+    return err_fail(l->error, RESNET_ERROR_ARGUMENT,
+                    "no node computes '%.60s': the graph's outputs are %s", name, names);
+  return err_fail(l->error, RESNET_ERROR_FORMAT,
+                  "the graph's output '%.60s' is computed by no node: export it again", name);
 }
 
 /* Nodes stand behind what they read, or are part of a cycle, which is refused later. */
@@ -255,16 +259,17 @@ static void mark_live(const lowering *l) {
 static resnet_status check_scores(lowering *l) {
   const value *v = l->scores;
   if (v->kind == VALUE_UNKNOWN)
-    return fail(l->error, RESNET_ERROR_FORMAT,
-                "the graph's output '%.60s' is computed by no node: export it again", v->name);
+    return err_fail(l->error, RESNET_ERROR_FORMAT,
+                    "the graph's output '%.60s' is computed by no node: export it again", v->name);
   if (v->kind == VALUE_TENSOR || v->node == 0)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "the graph's output '%.60s' does not depend on any layer", v->name);
+    return err_fail(l->error, RESNET_ERROR_UNSUPPORTED,
+                    "the graph's output '%.60s' does not depend on any layer", v->name);
   graph_shape s = value_shape(l, v);
   if (s.h != 1 || s.w != 1 || has_borders(v) || v->expanded)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "the graph's output '%.60s' is (h %u, w %u, c %u): scores (n,classes) are accepted",
-                v->name, s.h, s.w, s.c);
+    return err_fail(
+        l->error, RESNET_ERROR_UNSUPPORTED,
+        "the graph's output '%.60s' is (h %u, w %u, c %u): scores (n,classes) are accepted",
+        v->name, s.h, s.w, s.c);
   l->graph->output = v->node;
   return RESNET_OK;
 }
@@ -272,9 +277,9 @@ static resnet_status check_scores(lowering *l) {
 static resnet_status allocate_nodes(lowering *l) {
   /* up to three for each, borders included */
   l->node_capacity = 3 * (uint32_t)l->source->n_node + 1;
-  l->graph->nodes = memory_allocate(l->memory, l->node_capacity, sizeof *l->graph->nodes);
+  l->graph->nodes = mem_allocate(l->memory, l->node_capacity, sizeof *l->graph->nodes);
   l->drafts = scratch_allocate(l, l->node_capacity, sizeof *l->drafts);
-  return l->graph->nodes && l->drafts ? RESNET_OK : fail_memory(l->error, "the graph's nodes");
+  return l->graph->nodes && l->drafts ? RESNET_OK : err_no_memory(l->error, "the graph's nodes");
 }
 
 resnet_status lower_model(lowering *l, const Onnx__ModelProto *model) {

@@ -10,22 +10,18 @@
 #ifndef LIBRESNET_LOADER_IMPORT_IMPORT_H
 #define LIBRESNET_LOADER_IMPORT_IMPORT_H
 
-#include "loader/onnx/external_data.h"
 #include "loader/graph/graph.h"
+#include "loader/load.h"
+#include "loader/onnx/external_data.h"
 #include "onnx.pb-c.h"
 
 enum {
   MAX_RANK = 8,
-  MAX_SIDE = 65535,  /* largest height, width, number of channels */
-  MAX_WINDOW = 1024, /* largest kernel side and stride */
-  /* ONNX nodes; ResNet-152 with all its plumbing has fewer than 2,000 */
-  MAX_NODES = 20000,
   /* elements that an operator may make out of little, e.g. ConstantOfShape */
   MAX_FOLDED = 1 << 16,
   /* elements of all constants that nodes make; VGG-16's classifier, transposed, has
    * 1.2e8 */
-  MAX_COMPUTED = 1 << 28,
-  MAX_ACTIVATION = INT32_MAX /* elements of one picture's activations, one and all together */
+  MAX_COMPUTED = 1 << 28
 };
 
 /* Floats that the lowering releases, unless the graph takes them over. */
@@ -89,7 +85,7 @@ typedef struct draft {
 typedef struct lowering {
   memory *memory;
   resnet_error *error;
-  const graph_options *options;
+  const load_options *options;
   external_files *files; /* that tensors may stand in */
   const Onnx__GraphProto *source;
   int64_t opset;
@@ -123,15 +119,12 @@ void lowering_release(lowering *l);
 /* Something of the node's leads to the scores. */
 bool is_live(const lowering *l, const Onnx__NodeProto *node);
 
-/* Memory that lasts as long as the lowering; NULL as memory_allocate. */
+/* Memory that lasts as long as the lowering; NULL as mem_allocate. */
 void *scratch_allocate(lowering *l, size_t count, size_t size);
 
-/* lint.c: add to the graph's findings what the file looks to be wrong in, though it could
+/* lint.c: add to the graph's diagnostics what the file looks to be wrong in, though it could
  * be lowered. */
 resnet_status find_faults(lowering *l);
-
-/* graph.c: release nodes, the array included. */
-void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count);
 
 /* ---- refusing: "node 'x' (Conv, opset 13): ..." ------------------------------------ */
 
@@ -255,7 +248,7 @@ tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dim
                    resnet_status *status);
 /* The floats of the current node's constant input `index` in a block of the graph's own:
  * the constant's, which then has none any more, where nothing else reads them, else a
- * copy. NULL as memory_allocate. */
+ * copy. NULL as mem_allocate. */
 float *take_floats(lowering *l, size_t index);
 /* The same numbers with other dimensions. */
 tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t *dims,

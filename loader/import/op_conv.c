@@ -11,9 +11,9 @@ static resnet_status check_conv_weights(const lowering *l, const tensor *w, grap
     return unsupported(l, "its weights '%.50s' have %u dimensions: 4, (o,i,h,w), are accepted",
                        w->name, w->rank);
   int64_t out = w->dims[0];
-  if (out < 1 || out > MAX_SIDE)
+  if (out < 1 || out > GRAPH_MAX_SIDE)
     return unsupported(l, "it has %lld output channels: accepted are 1 to %d", (long long)out,
-                       MAX_SIDE);
+                       GRAPH_MAX_SIDE);
   if (groups < 1 || groups > in.c || in.c % groups || out % groups)
     return invalid(l, "group is %lld: it must divide the %u input and %lld output channels",
                    (long long)groups, in.c, (long long)out);
@@ -26,8 +26,8 @@ static resnet_status check_conv_weights(const lowering *l, const tensor *w, grap
 }
 
 resnet_status make_bias(lowering *l, graph_node *n, const tensor *t, size_t count, double scale) {
-  n->bias = memory_allocate(l->memory, count, sizeof(float));
-  if (!n->bias) return fail_memory(l->error, "a bias");
+  n->bias = mem_allocate(l->memory, count, sizeof(float));
+  if (!n->bias) return err_no_memory(l->error, "a bias");
   n->bias_count = count;
   if (!t) return RESNET_OK;
   if (!t->is_float || (t->count != count && t->count != 1) ||
@@ -54,13 +54,13 @@ static void turn_rows(float *weights, float *row, size_t rows, size_t inputs, si
 static resnet_status make_rows(lowering *l, graph_node *n, size_t rows, size_t inputs,
                                size_t area) {
   n->weights = take_floats(l, 1);
-  if (!n->weights) return fail_memory(l->error, "weights");
+  if (!n->weights) return err_no_memory(l->error, "weights");
   n->weight_count = rows * inputs * area;
   if (inputs == 1 || area == 1) return RESNET_OK;
-  float *row = memory_allocate_unset(l->memory, inputs * area, sizeof *row);
-  if (!row) return fail_memory(l->error, "weights");
+  float *row = mem_allocate_unset(l->memory, inputs * area, sizeof *row);
+  if (!row) return err_no_memory(l->error, "weights");
   turn_rows(n->weights, row, rows, inputs, area);
-  memory_release(l->memory, row);
+  mem_release(l->memory, row);
   return RESNET_OK;
 }
 
@@ -103,8 +103,8 @@ static resnet_status make_transposed_rows(lowering *l, graph_node *n, const tens
                                           size_t channels, size_t area) {
   enum { TILE = 16 };
   size_t columns = area * channels, rows = n->shape.c;
-  n->weights = memory_allocate_unset(l->memory, matrix->count, sizeof(float));
-  if (!n->weights) return fail_memory(l->error, "weights");
+  n->weights = mem_allocate_unset(l->memory, matrix->count, sizeof(float));
+  if (!n->weights) return err_no_memory(l->error, "weights");
   n->weight_count = matrix->count;
   for (size_t first = 0; first < columns; first += TILE) {
     size_t end = first + TILE < columns ? first + TILE : columns;
@@ -131,7 +131,7 @@ static resnet_status make_linear_weights(lowering *l, graph_node *n, const linea
   if (status != RESNET_OK || p->alpha == 1) return status;
   for (size_t i = 0; i < n->weight_count; i++)
     n->weights[i] = (float)(p->alpha * (double)n->weights[i]);
-  if (all_finite(n->weights, n->weight_count)) return RESNET_OK;
+  if (graph_all_finite(n->weights, n->weight_count)) return RESNET_OK;
   return invalid(l, "its weights overflow once alpha, %g, is multiplied in: train or export again",
                  p->alpha);
 }
@@ -149,9 +149,9 @@ static resnet_status add_linear(lowering *l, const value *x, linear *p) {
                    "another input size; name it "
                    "(program: --size)",
                    (long long)m->dims[p->transposed ? 1 : 0], (long long)columns);
-  if (outputs < 1 || outputs > MAX_SIDE)
+  if (outputs < 1 || outputs > GRAPH_MAX_SIDE)
     return unsupported(l, "it has %lld outputs: accepted are 1 to %d", (long long)outputs,
-                       MAX_SIDE);
+                       GRAPH_MAX_SIDE);
   resnet_status status = check_finite(l, m, "weights");
   graph_node *n = status == RESNET_OK ? add_node(l, GRAPH_LINEAR, x->node,
                                                  (graph_shape){1, 1, (uint32_t)outputs}, &status)

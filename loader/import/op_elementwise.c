@@ -11,7 +11,7 @@ draft *add_affine(lowering *l, const value *x, resnet_status *status) {
   double *scale = scratch_allocate(l, channels, sizeof *scale),
          *shift = scratch_allocate(l, channels, sizeof *shift);
   if (!scale || !shift) {
-    *status = fail_memory(l->error, "a normalisation");
+    *status = err_no_memory(l->error, "a normalisation");
     return NULL;
   }
   for (uint32_t c = 0; c < channels; c++) scale[c] = 1;

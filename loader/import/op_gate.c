@@ -112,7 +112,7 @@ resnet_status lower_expand(lowering *l) {
   for (uint32_t i = 1; i < x->rank; i++) {
     const size_t missing = x->rank - sizes->count;
     const int64_t own = x->dims[i], asked = i < missing ? 1 : sizes->ints[i - missing];
-    if (asked < 1 || asked > MAX_SIDE || (own != asked && own != 1 && asked != 1))
+    if (asked < 1 || asked > GRAPH_MAX_SIDE || (own != asked && own != 1 && asked != 1))
       return invalid(l, "cannot expand %lld to %lld: export the model again", (long long)own,
                      (long long)asked);
     dims[i] = own == 1 ? asked : own;
@@ -188,9 +188,9 @@ static resnet_status check_channel_weights(lowering *l, const value *x, const te
     return unsupported(
         l,
         "a 1-D convolution: only that of ECA is accepted, over the channels of one pixel (n,1,c)");
-  if (!w->is_float || w->dims[2] < 1 || w->dims[2] > MAX_WINDOW)
+  if (!w->is_float || w->dims[2] < 1 || w->dims[2] > GRAPH_MAX_WINDOW)
     return unsupported(l, "its weights '%.50s' have %lld taps: 1 to %d floats are accepted",
-                       w->name, (long long)w->dims[2], MAX_WINDOW);
+                       w->name, (long long)w->dims[2], GRAPH_MAX_WINDOW);
   return check_finite(l, w, "weights");
 }
 
@@ -222,6 +222,6 @@ resnet_status lower_channel_conv(lowering *l, const tensor *w) {
                              .pad_right = kernel - 1 - before};
   n->weights = take_floats(l, 1);
   n->weight_count = kernel;
-  if (!n->weights) return fail_memory(l->error, "weights");
+  if (!n->weights) return err_no_memory(l->error, "weights");
   return make_bias(l, n, bias, 1, 1);
 }

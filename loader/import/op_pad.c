@@ -72,8 +72,9 @@ static resnet_status read_mode(lowering *l, padding *p) {
 
 static resnet_status check_pads(const lowering *l, const padding *p) {
   for (size_t i = 0; i < 8; i++)
-    if (p->pads[i] < 0 || p->pads[i] > MAX_SIDE)
-      return unsupported(l, "pads by %lld: accepted are 0 to %d", (long long)p->pads[i], MAX_SIDE);
+    if (p->pads[i] < 0 || p->pads[i] > GRAPH_MAX_SIDE)
+      return unsupported(l, "pads by %lld: accepted are 0 to %d", (long long)p->pads[i],
+                         GRAPH_MAX_SIDE);
   if (p->pads[0] || p->pads[4])
     return unsupported(l, "pads the batch: channels, height and width are accepted");
   if (p->number != p->number || p->number >= FLT_MAX)
@@ -123,7 +124,7 @@ static resnet_status refuse_lowest(const lowering *l, const value *v) {
 static bool padded_shape(graph_shape *s, uint64_t top, uint64_t left, uint64_t bottom,
                          uint64_t right) {
   const uint64_t h = s->h + top + bottom, w = s->w + left + right;
-  if (h > MAX_SIDE || w > MAX_SIDE) return false;
+  if (h > GRAPH_MAX_SIDE || w > GRAPH_MAX_SIDE) return false;
   s->h = (uint32_t)h;
   s->w = (uint32_t)w;
   return true;
@@ -131,7 +132,7 @@ static bool padded_shape(graph_shape *s, uint64_t top, uint64_t left, uint64_t b
 
 static resnet_status too_large(const lowering *l, graph_shape s) {
   return unsupported(l, "its borders make (h %u, w %u) larger than %d: smaller ones are accepted",
-                     s.h, s.w, MAX_SIDE);
+                     s.h, s.w, GRAPH_MAX_SIDE);
 }
 
 resnet_status put_borders(lowering *l, value *v) {
@@ -248,7 +249,7 @@ static resnet_status check_zeros(const lowering *l, const value *x, const value 
   for (uint32_t i = 1; fits && i < 4; i++) fits = i == channels || dims[i] == x->dims[i];
   if (fits && zeros->kind == VALUE_TENSOR && !zeros->tensor->for_batch)
     fits = dims[0] == (l->batch ? l->batch : 1);
-  if (fits && dims[channels] <= MAX_SIDE) return RESNET_OK;
+  if (fits && dims[channels] <= GRAPH_MAX_SIDE) return RESNET_OK;
   return invalid(
       l,
       "joins '%.50s' and '%.50s', which differ in height, width or batch: export the model again",
@@ -343,9 +344,9 @@ static resnet_status join_zeros(lowering *l) {
     if (status != RESNET_OK) return status;
     *(seen ? &j.after : &j.before) += dims_of(v, &rank)[axis];
   }
-  if (j.before > MAX_SIDE || j.after > MAX_SIDE)
+  if (j.before > GRAPH_MAX_SIDE || j.after > GRAPH_MAX_SIDE)
     return unsupported(l, "adds %lld channels of zeros: up to %d are accepted",
-                       (long long)(j.before + j.after), MAX_SIDE);
+                       (long long)(j.before + j.after), GRAPH_MAX_SIDE);
   return pad_channels(l, j.x, (uint32_t)j.before, (uint32_t)j.after);
 }
 

@@ -71,9 +71,9 @@ resnet_status lower_global_max_pool(lowering *l) {
   resnet_status status = get_image(l, 0, false, &x);
   if (status != RESNET_OK) return status;
   graph_shape s = value_shape(l, x);
-  if (s.h > MAX_WINDOW || s.w > MAX_WINDOW)
+  if (s.h > GRAPH_MAX_WINDOW || s.w > GRAPH_MAX_WINDOW)
     return unsupported(l, "takes the maximum of %ux%u pixels: up to %d each are accepted", s.h, s.w,
-                       MAX_WINDOW);
+                       GRAPH_MAX_WINDOW);
   graph_node *n = add_node(l, GRAPH_MAX_POOL, x->node, (graph_shape){1, 1, s.c}, &status);
   if (n)
     n->window = (graph_window){.kernel_h = s.h,
@@ -144,9 +144,9 @@ static resnet_status add_reduced(lowering *l, const value *x, graph_shape shape,
   const bool global = !maximum && shape.h == 1 && shape.w == 1;
   *index = x->node;
   if (!global && is_single_pixel(&window)) return RESNET_OK;
-  if (!global && (window.kernel_h > MAX_WINDOW || window.kernel_w > MAX_WINDOW))
+  if (!global && (window.kernel_h > GRAPH_MAX_WINDOW || window.kernel_w > GRAPH_MAX_WINDOW))
     return unsupported(l, "reduces %ux%u pixels: up to %d each are accepted; use a smaller input",
-                       window.kernel_h, window.kernel_w, MAX_WINDOW);
+                       window.kernel_h, window.kernel_w, GRAPH_MAX_WINDOW);
   resnet_status status;
   const graph_op op = global    ? GRAPH_GLOBAL_AVERAGE_POOL
                       : maximum ? GRAPH_MAX_POOL

@@ -277,12 +277,12 @@ resnet_status lower_slice(lowering *l) {
     if (r->step > 0 && resolve_slice(&taken, *sides[i]) == 0)
       return invalid(l, "takes nothing of axis %zu, which has %u: export the model again",
                      first_side + i, *sides[i]);
-    if (r->start != 0 || r->end < *sides[i] || r->step < 1 || r->step > MAX_WINDOW)
+    if (r->start != 0 || r->end < *sides[i] || r->step < 1 || r->step > GRAPH_MAX_WINDOW)
       return unsupported(
           l,
           "takes %lld to %lld in steps of %lld of %u: from 0 to the end, in steps up to %d, is "
           "accepted; crop before the net",
-          (long long)r->start, (long long)r->end, (long long)r->step, *sides[i], MAX_WINDOW);
+          (long long)r->start, (long long)r->end, (long long)r->step, *sides[i], GRAPH_MAX_WINDOW);
     strides[i] = (uint32_t)r->step;
     *sides[i] = (*sides[i] - 1) / strides[i] + 1;
   }

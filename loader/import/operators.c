@@ -173,8 +173,8 @@ resnet_status refuse(const lowering *l, resnet_status status, const char *format
   va_start(arguments, format);
   (void)vsnprintf(problem, sizeof problem, format, arguments);
   va_end(arguments);
-  return fail(l->error, status, "node '%.60s' (%.24s, opset %d): %s", node_name(l->node),
-              onnx_text(l->node->op_type), (int)l->opset, problem);
+  return err_fail(l->error, status, "node '%.60s' (%.24s, opset %d): %s", node_name(l->node),
+                  onnx_text(l->node->op_type), (int)l->opset, problem);
 }
 
 static resnet_status refuse_unknown_operator(const lowering *l) {

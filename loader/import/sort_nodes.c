@@ -60,7 +60,7 @@ resnet_status sort_nodes(lowering *l) {
                .next = scratch_allocate(l, count, sizeof *s.next),
                .is_known = scratch_allocate(l, count, sizeof *s.is_known)};
   if (!s.sorted || !s.stack || !s.next || !s.is_known)
-    return fail_memory(l->error, "the nodes' order");
+    return err_no_memory(l->error, "the nodes' order");
   for (size_t i = 0; i < count; i++)
     if (!s.is_known[i]) place_with_inputs(l, &s, i);
   memcpy(l->source->node, s.sorted, count * sizeof *s.sorted);

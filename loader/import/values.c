@@ -45,9 +45,10 @@ static resnet_status check_unique(const lowering *l) {
     const value *a = l->by_name[i - 1], *b = l->by_name[i];
     bool is_default = a->origin == ORIGIN_INITIALIZER && b->origin == ORIGIN_INPUT;
     if (strcmp(a->name, b->name) == 0 && !is_default)
-      return fail(l->error, RESNET_ERROR_FORMAT,
-                  "tensor '%.60s' is defined twice, by %.50s and by %.50s: export the model again",
-                  a->name, describe_origin(l, a->origin), describe_origin(l, b->origin));
+      return err_fail(
+          l->error, RESNET_ERROR_FORMAT,
+          "tensor '%.60s' is defined twice, by %.50s and by %.50s: export the model again", a->name,
+          describe_origin(l, a->origin), describe_origin(l, b->origin));
   }
   return RESNET_OK;
 }
@@ -78,7 +79,7 @@ resnet_status values_collect(lowering *l) {
   for (size_t i = 0; i < g->n_node; i++) count += g->node[i]->n_output;
   l->values = scratch_allocate(l, count, sizeof *l->values);
   l->by_name = scratch_allocate(l, count, sizeof(value *));
-  if (!l->values || !l->by_name) return fail_memory(l->error, "the tensors' names");
+  if (!l->values || !l->by_name) return err_no_memory(l->error, "the tensors' names");
   for (size_t i = 0; i < g->n_initializer; i++)
     add_value(l, g->initializer[i]->name, ORIGIN_INITIALIZER, g->initializer[i]);
   for (size_t i = 0; i < g->n_input; i++) add_value(l, g->input[i]->name, ORIGIN_INPUT, NULL);
@@ -319,8 +320,8 @@ resnet_status set_same(lowering *l, const value *from) {
 }
 
 static bool shape_fits(graph_shape s) {
-  return s.h >= 1 && s.w >= 1 && s.c >= 1 && s.h <= MAX_SIDE && s.w <= MAX_SIDE &&
-         s.c <= MAX_SIDE && (uint64_t)s.h * s.w * s.c <= MAX_ACTIVATION;
+  return s.h >= 1 && s.w >= 1 && s.c >= 1 && s.h <= GRAPH_MAX_SIDE && s.w <= GRAPH_MAX_SIDE &&
+         s.c <= GRAPH_MAX_SIDE && (uint64_t)s.h * s.w * s.c <= GRAPH_MAX_ACTIVATION;
 }
 
 graph_node *append_node(lowering *l, graph_op op, uint32_t input, graph_shape shape,
@@ -329,7 +330,7 @@ graph_node *append_node(lowering *l, graph_op op, uint32_t input, graph_shape sh
   if (!shape_fits(shape)) {
     *status = unsupported(
         l, "its output (h %u, w %u, c %u) is too large: up to %d each and 2^31 elements", shape.h,
-        shape.w, shape.c, MAX_SIDE);
+        shape.w, shape.c, GRAPH_MAX_SIDE);
     return NULL;
   }
   if (g->node_count == l->node_capacity) {
@@ -346,9 +347,9 @@ graph_node *append_node(lowering *l, graph_op op, uint32_t input, graph_shape sh
   n->clamp_max = INFINITY;
   n->block = RESNET_NO_INDEX;
   g->node_count++;
-  n->name = memory_copy_string(l->memory, name, strlen(name));
-  n->output = memory_copy_string(l->memory, output, strlen(output));
-  *status = n->name && n->output ? RESNET_OK : fail_memory(l->error, "a node's name");
+  n->name = mem_copy_string(l->memory, name, strlen(name));
+  n->output = mem_copy_string(l->memory, output, strlen(output));
+  *status = n->name && n->output ? RESNET_OK : err_no_memory(l->error, "a node's name");
   return *status == RESNET_OK ? n : NULL;
 }
 

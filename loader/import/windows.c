@@ -56,7 +56,7 @@ static resnet_status resolve_target(lowering *l, const tensor *target, uint32_t 
       open = i;
       continue;
     }
-    if (size < 0 || !size_multiply(product, (size_t)size, &product))
+    if (size < 0 || !mem_size_multiply(product, (size_t)size, &product))
       return invalid(l, "asks for dimension %lld at position %u: export the model again",
                      (long long)size, i);
     dims[i] = size;
@@ -110,7 +110,7 @@ resnet_status reshape_view(lowering *l, const value *v, const tensor *target, bo
   int64_t first = target->ints[0];
   if (!leads_with_batch(l, target, zero_copies))
     return refuse(
-        l, first < 1 || first > MAX_SIDE ? RESNET_ERROR_FORMAT : RESNET_ERROR_UNSUPPORTED,
+        l, first < 1 || first > GRAPH_MAX_SIDE ? RESNET_ERROR_FORMAT : RESNET_ERROR_UNSUPPORTED,
         "its shape begins with %lld, which is not the batch: export with a dynamic batch, or -1",
         (long long)first);
   if (first == -1 && !tensor_is_batch(target, 0))
@@ -277,7 +277,7 @@ static resnet_status read_kernel(lowering *l, const window_request *request, spa
   int64_t kernel[2];
   if (!request->kernel && !has_attribute(l, "kernel_shape"))
     return invalid(l, "attribute kernel_shape is missing: export the model again");
-  resnet_status status = read_sides(l, "kernel_shape", 2, 1, MAX_WINDOW, 1, kernel);
+  resnet_status status = read_sides(l, "kernel_shape", 2, 1, GRAPH_MAX_WINDOW, 1, kernel);
   if (status != RESNET_OK) return status;
   for (size_t i = 0; i < 2; i++) {
     int64_t side = request->kernel ? request->kernel[i] : kernel[i];
@@ -285,9 +285,9 @@ static resnet_status read_kernel(lowering *l, const window_request *request, spa
       return invalid(
           l, "attribute kernel_shape (%lld) contradicts its weights (%lld): export the model again",
           (long long)kernel[i], (long long)side);
-    if (side < 1 || side > MAX_WINDOW)
+    if (side < 1 || side > GRAPH_MAX_WINDOW)
       return unsupported(l, "its kernel is %lld wide or high: accepted are 1 to %d",
-                         (long long)side, MAX_WINDOW);
+                         (long long)side, GRAPH_MAX_WINDOW);
     spans[i].kernel = side;
   }
   return RESNET_OK;
@@ -296,7 +296,7 @@ static resnet_status read_kernel(lowering *l, const window_request *request, spa
 static resnet_status read_pads(lowering *l, span spans[2], auto_pad *mode) {
   int64_t pads[4];
   resnet_status status = get_auto_pad(l, mode);
-  if (status == RESNET_OK) status = read_sides(l, "pads", 4, 0, MAX_SIDE, 0, pads);
+  if (status == RESNET_OK) status = read_sides(l, "pads", 4, 0, GRAPH_MAX_SIDE, 0, pads);
   if (status != RESNET_OK) return status;
   if (*mode != PAD_NOTSET && (pads[0] | pads[1] | pads[2] | pads[3]))
     return invalid(l, "auto_pad %s contradicts its pads: export the model again",
@@ -312,10 +312,10 @@ static resnet_status read_spans(lowering *l, const window_request *request, span
                                 auto_pad *mode) {
   int64_t strides[2], dilations[2];
   resnet_status status = read_kernel(l, request, spans);
-  if (status == RESNET_OK) status = read_sides(l, "strides", 2, 1, MAX_WINDOW, 1, strides);
+  if (status == RESNET_OK) status = read_sides(l, "strides", 2, 1, GRAPH_MAX_WINDOW, 1, strides);
   if (status == RESNET_OK)
-    status =
-        read_sides(l, "dilations", 2, 1, request->accepts_dilation ? MAX_SIDE : 1, 1, dilations);
+    status = read_sides(l, "dilations", 2, 1, request->accepts_dilation ? GRAPH_MAX_SIDE : 1, 1,
+                        dilations);
   if (status == RESNET_OK) status = read_pads(l, spans, mode);
   if (status != RESNET_OK) return status;
   for (size_t i = 0; i < 2; i++) {

@@ -24,7 +24,7 @@ static const value *shared_bias(const lowering *l, const Onnx__NodeProto *node) 
 }
 
 static resnet_status warn_of_bias(lowering *l, size_t a, size_t b, const value *bias) {
-  return graph_add_finding(
+  return graph_add_diagnostic(
       l->graph, l->error, RESNET_WARNING,
       "nodes '%.50s' and '%.50s' share an input and the bias '%.40s': known from onnxscript's "
       "batch norm fusion of autumn 2025 (issue 2553); export again with a newer onnxscript",
@@ -41,8 +41,8 @@ static resnet_status find_shared_bias(lowering *l) {
   /* index + 1 of the one before it; 0: none */
   size_t *before = scratch_allocate(l, count, sizeof *before);
   size_t *latest = scratch_allocate(l, l->value_count, sizeof *latest);
-  if (!biases || !before || !latest) return fail_memory(l->error, "the findings");
-  for (size_t i = 0; i < count && l->graph->finding_count < GRAPH_MAX_FINDINGS; i++) {
+  if (!biases || !before || !latest) return err_no_memory(l->error, "the diagnostics");
+  for (size_t i = 0; i < count && l->graph->diagnostic_count < GRAPH_MAX_DIAGNOSTICS; i++) {
     biases[i] = shared_bias(l, l->source->node[i]);
     if (!biases[i]) continue;
     size_t *reader =
@@ -66,19 +66,21 @@ static bool is_softmax(graph_op op) { return op == GRAPH_SOFTMAX || op == GRAPH_
 static resnet_status find_softmax(lowering *l) {
   const graph_node *nodes = l->graph->nodes, *last = &nodes[l->graph->output];
   if (!is_softmax(last->op))
-    return graph_add_finding(l->graph, l->error, RESNET_NOTE,
-                             "there is no Softmax: node '%.60s' gives logits, as most exports do; "
-                             "resnet_classify and the "
-                             "program make probabilities of them",
-                             last->name);
+    return graph_add_diagnostic(
+        l->graph, l->error, RESNET_NOTE,
+        "there is no Softmax: node '%.60s' gives logits, as most exports do; "
+        "resnet_classify and the "
+        "program make probabilities of them",
+        last->name);
   const graph_node *before = &nodes[last->input[0]];
   /* of logarithms of probabilities it gives these back */
   if (before->op != GRAPH_SOFTMAX) return RESNET_OK;
-  return graph_add_finding(l->graph, l->error, RESNET_WARNING,
-                           "node '%.60s' takes the softmax of node '%.60s', a softmax already: all "
-                           "scores come out nearly "
-                           "equal; take one of the two off the model and export again",
-                           last->name, before->name);
+  return graph_add_diagnostic(
+      l->graph, l->error, RESNET_WARNING,
+      "node '%.60s' takes the softmax of node '%.60s', a softmax already: all "
+      "scores come out nearly "
+      "equal; take one of the two off the model and export again",
+      last->name, before->name);
 }
 
 /* ---- the input --------------------------------------------------------------------- */
@@ -87,17 +89,18 @@ static resnet_status find_input_oddities(lowering *l) {
   resnet_status status = RESNET_OK;
   const graph_node *input = &l->graph->nodes[0];
   if (l->channels_last_input)
-    status = graph_add_finding(
+    status = graph_add_diagnostic(
         l->graph, l->error, RESNET_NOTE,
         "input '%.60s' is declared (n,h,w,c): accepted, and resnet_run takes either layout all the "
         "same; tf2onnx --inputs-as-nchw writes (n,c,h,w)",
         input->output);
   if (status == RESNET_OK && l->batch > 0)
-    status = graph_add_finding(l->graph, l->error, RESNET_NOTE,
-                               "input '%.60s' has a frozen batch of %lld: any batch is run here; "
-                               "for other runtimes export "
-                               "with a dynamic one (dynamic_shapes, dynamic_axes)",
-                               input->output, (long long)l->batch);
+    status =
+        graph_add_diagnostic(l->graph, l->error, RESNET_NOTE,
+                             "input '%.60s' has a frozen batch of %lld: any batch is run here; "
+                             "for other runtimes export "
+                             "with a dynamic one (dynamic_shapes, dynamic_axes)",
+                             input->output, (long long)l->batch);
   return status;
 }
 

@@ -138,7 +138,7 @@ static resnet_status find_blocks(lowering *l, block_list *list) {
   uint32_t count = l->graph->node_count, additions = 0;
   uint32_t *marks = scratch_allocate(l, count, sizeof *marks);
   list->blocks = scratch_allocate(l, count, sizeof *list->blocks);
-  if (!marks || !list->blocks) return fail_memory(l->error, "the graph's blocks");
+  if (!marks || !list->blocks) return err_no_memory(l->error, "the graph's blocks");
   for (uint32_t i = 0; i < count; i++) {
     if (!l->drafts[i].readers || node_at(l, i)->op != GRAPH_ADD) continue;
     additions++;
@@ -201,7 +201,7 @@ static resnet_status arrange(lowering *l, const block_list *list, arrangement *a
   a->block_order = scratch_allocate(l, list->count, sizeof *a->block_order);
   bool *placed = scratch_allocate(l, list->count, sizeof *placed);
   if (!a->order || !a->places || !a->block_order || !placed)
-    return fail_memory(l->error, "the graph's blocks");
+    return err_no_memory(l->error, "the graph's blocks");
   for (uint32_t i = 0; i < count; i++) {
     uint32_t block = node_at(l, i)->block;
     if (!l->drafts[i].readers) continue;
@@ -221,8 +221,8 @@ static resnet_status make_blocks(lowering *l, const block_list *list, const arra
   graph *g = l->graph;
   uint32_t stage = 0, number = 0;
   graph_shape last = {0, 0, 0};
-  g->blocks = memory_allocate(l->memory, a->block_count, sizeof *g->blocks);
-  if (!g->blocks) return fail_memory(l->error, "the graph's blocks");
+  g->blocks = mem_allocate(l->memory, a->block_count, sizeof *g->blocks);
+  if (!g->blocks) return err_no_memory(l->error, "the graph's blocks");
   for (uint32_t i = 0; i < a->block_count; i++) {
     const graph_block *old = &list->blocks[a->block_order[i]];
     graph_shape shape = node_at(l, old->add)->shape;
@@ -231,12 +231,12 @@ static resnet_status make_blocks(lowering *l, const block_list *list, const arra
     last = shape;
     char name[48];
     int length = snprintf(name, sizeof name, "stage%u.block%u", stage, number);
-    g->blocks[i] = (graph_block){.name = memory_copy_string(l->memory, name, (size_t)length),
+    g->blocks[i] = (graph_block){.name = mem_copy_string(l->memory, name, (size_t)length),
                                  .shortcut = old->shortcut,
                                  .source = a->places[old->source],
                                  .add = a->places[old->add]};
     g->block_count = i + 1;
-    if (!g->blocks[i].name) return fail_memory(l->error, "a block's name");
+    if (!g->blocks[i].name) return err_no_memory(l->error, "a block's name");
   }
   return RESNET_OK;
 }
@@ -251,10 +251,10 @@ static void renumber(graph_node *n, const arrangement *a, const uint32_t *block_
 static resnet_status make_nodes(lowering *l, const arrangement *a) {
   graph *g = l->graph;
   uint32_t *block_places = scratch_allocate(l, a->block_count, sizeof *block_places);
-  graph_node *nodes = memory_allocate(l->memory, a->count, sizeof *nodes);
+  graph_node *nodes = mem_allocate(l->memory, a->count, sizeof *nodes);
   if (!block_places || !nodes) {
-    memory_release(l->memory, nodes);
-    return fail_memory(l->error, "the graph's nodes");
+    mem_release(l->memory, nodes);
+    return err_no_memory(l->error, "the graph's nodes");
   }
   for (uint32_t i = 0; i < a->block_count; i++) block_places[a->block_order[i]] = i;
   for (uint32_t i = 0; i < a->count; i++) {

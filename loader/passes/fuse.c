@@ -62,8 +62,8 @@ static bool fuse_clamp(lowering *l, uint32_t into, uint32_t index) {
 static bool fuse_subsample(lowering *l, uint32_t into, uint32_t index) {
   graph_node *first = node_at(l, into);
   const graph_node *second = node_at(l, index);
-  if (first->op != GRAPH_SUBSAMPLE || first->stride_h * second->stride_h > MAX_WINDOW ||
-      first->stride_w * second->stride_w > MAX_WINDOW)
+  if (first->op != GRAPH_SUBSAMPLE || first->stride_h * second->stride_h > GRAPH_MAX_WINDOW ||
+      first->stride_w * second->stride_w > GRAPH_MAX_WINDOW)
     return false;
   first->stride_h *= second->stride_h;
   first->stride_w *= second->stride_w;
@@ -111,18 +111,19 @@ static void replace(lowering *l, uint32_t into, uint32_t index) {
 
 static resnet_status make_affine_floats(lowering *l, graph_node *n) {
   n->weight_count = n->bias_count = n->shape.c;
-  n->weights = memory_allocate(l->memory, n->weight_count, sizeof *n->weights);
-  n->bias = memory_allocate(l->memory, n->bias_count, sizeof *n->bias);
-  if (!n->weights || !n->bias) return fail_memory(l->error, "a normalisation");
+  n->weights = mem_allocate(l->memory, n->weight_count, sizeof *n->weights);
+  n->bias = mem_allocate(l->memory, n->bias_count, sizeof *n->bias);
+  if (!n->weights || !n->bias) return err_no_memory(l->error, "a normalisation");
   for (size_t c = 0; c < n->shape.c; c++) n->weights[c] = 1;
   return RESNET_OK;
 }
 
 static resnet_status overflows(const lowering *l, const graph_node *n, const char *what) {
-  return fail(l->error, RESNET_ERROR_FORMAT,
-              "node '%.80s': its %s overflow once scales and normalisations are folded in: train "
-              "or export again",
-              n->name, what);
+  return err_fail(
+      l->error, RESNET_ERROR_FORMAT,
+      "node '%.80s': its %s overflow once scales and normalisations are folded in: train "
+      "or export again",
+      n->name, what);
 }
 
 /* w' = scale w, rounded once; checked while the row is still in the cache. */
@@ -133,7 +134,7 @@ static bool scale_weights(const graph_node *n, const double *scale) {
   for (size_t c = 0; c < n->shape.c; c++, weights += per_channel) {
     double factor = scale[c];
     for (size_t i = 0; i < per_channel; i++) weights[i] = (float)(factor * (double)weights[i]);
-    finite = all_finite(weights, per_channel) && finite;
+    finite = graph_all_finite(weights, per_channel) && finite;
   }
   return finite;
 }
@@ -149,7 +150,7 @@ static resnet_status apply_affine(lowering *l, uint32_t index) {
     for (size_t c = 0; c < n->shape.c; c++)
       n->bias[c] = (float)(d->scale[c] * (double)n->bias[c] + d->shift[c]);
   }
-  return all_finite(n->bias, n->bias_count) ? RESNET_OK : overflows(l, n, "biases");
+  return graph_all_finite(n->bias, n->bias_count) ? RESNET_OK : overflows(l, n, "biases");
 }
 
 /* One picture's activations, all together: the runtime counts them in 31 bits. */
@@ -159,11 +160,11 @@ static resnet_status check_activations(const lowering *l) {
     graph_shape s = node_at(l, i)->shape;
     if (l->drafts[i].readers) total += (uint64_t)s.h * s.w * s.c;
   }
-  if (total > MAX_ACTIVATION)
-    return fail(
+  if (total > GRAPH_MAX_ACTIVATION)
+    return err_fail(
         l->error, RESNET_ERROR_LIMIT,
         "one picture's activations take %llu numbers: up to %d are accepted; use a smaller input",
-        (unsigned long long)total, MAX_ACTIVATION);
+        (unsigned long long)total, GRAPH_MAX_ACTIVATION);
   return RESNET_OK;
 }
 
@@ -171,7 +172,7 @@ resnet_status fuse_nodes(lowering *l) {
   uint32_t count = l->graph->node_count;
   /* the node that computes what each one did */
   uint32_t *now = scratch_allocate(l, count, sizeof *now);
-  if (!now) return fail_memory(l->error, "the graph's nodes");
+  if (!now) return err_no_memory(l->error, "the graph's nodes");
   count_readers(l);
   for (uint32_t i = 0; i < count; i++) {
     graph_node *n = node_at(l, i);

@@ -2,8 +2,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "runtime/kernels/softmax.h"
 #include "runtime/api/session.h"
+#include "runtime/kernels/softmax.h"
 
 resnet_scores scores_kind(const plan_op *last) {
   if (last->kernel == KERNEL_LOG_SOFTMAX) return RESNET_SCORES_LOG_PROBABILITIES;
@@ -84,7 +84,7 @@ static resnet_status prepare_pictures(resnet_session *session, const resnet_imag
     if (status == RESNET_OK) continue;
     char which[32];
     (void)snprintf(which, sizeof which, "picture %zu", first + i);
-    return fail_prefix(error, status, which);
+    return err_add_prefix(error, status, which);
   }
   return RESNET_OK;
 }
@@ -93,16 +93,19 @@ static resnet_status check_arguments(const resnet_session *session, const resnet
                                      size_t count, uint32_t k, const resnet_prediction *predictions,
                                      resnet_error *error) {
   if (!session || !images || !predictions || count == 0)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_classify: `session`, `images` or `predictions` is NULL, or `count` is 0");
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "resnet_classify: `session`, `images` or `predictions` is NULL, or `count` is 0");
   const plan *p = &session->model->plan;
   const uint32_t classes = p->ops[p->output].shape.c;
   if (k == 0 || k > classes)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_classify: k is %u; accepted are 1 to %u, the model's classes", k, classes);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "resnet_classify: k is %u; accepted are 1 to %u, the model's classes", k,
+                    classes);
   if (p->ops[0].shape.c != 3)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "the model takes %u channels; pictures have 3: use resnet_run", p->ops[0].shape.c);
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "the model takes %u channels; pictures have 3: use resnet_run",
+                    p->ops[0].shape.c);
   return RESNET_OK;
 }
 
@@ -118,5 +121,5 @@ resnet_status resnet_classify(resnet_session *session, const resnet_image *image
     predict(session, batch, k, predictions + done * k);
     done += batch;
   }
-  return succeed(error);
+  return err_clear(error);
 }

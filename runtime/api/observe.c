@@ -74,7 +74,7 @@ static resnet_status replan(resnet_session *session, resnet_error *error) {
 resnet_status resnet_session_observe(resnet_session *session, resnet_observer observer, void *user,
                                      resnet_error *error) {
   if (!session)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_observe: `session` is NULL");
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_observe: `session` is NULL");
   if (observer && session->observe == RESNET_OBSERVE_RESPONSES && !session->apart) {
     session->apart = true;
     resnet_status status = replan(session, error);
@@ -85,7 +85,7 @@ resnet_status resnet_session_observe(resnet_session *session, resnet_observer ob
   }
   session->observer = observer;
   session->observer_user = user;
-  return succeed(error);
+  return err_clear(error);
 }
 
 static bool is_mode(resnet_skip mode) {
@@ -95,23 +95,27 @@ static bool is_mode(resnet_skip mode) {
 
 static resnet_status check_skip(const resnet_session *session, uint32_t block, resnet_skip mode,
                                 uint32_t other, resnet_error *error) {
-  if (!session) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_skip: `session` is NULL");
+  if (!session)
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_skip: `session` is NULL");
   if (!is_mode(mode))
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_session_skip: mode %d; accepted are NONE (0), BRANCH (1), SHORTCUT (2) and "
-                "SWAP (3)",
-                (int)mode);
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "resnet_session_skip: mode %d; accepted are NONE (0), BRANCH (1), SHORTCUT (2) and "
+        "SWAP (3)",
+        (int)mode);
   const uint32_t count = session->model->plan.block_count;
   if (block == RESNET_NO_INDEX && mode == RESNET_SKIP_NONE) return RESNET_OK;
   if (block >= count)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_session_skip: block %u; the model has %u, counted from 0", block, count);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "resnet_session_skip: block %u; the model has %u, counted from 0", block,
+                    count);
   if (mode == RESNET_SKIP_SWAP && (other >= count || other == block))
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_session_skip: block %u is to be swapped with %u; accepted are the other "
-                "ones of %u, counted "
-                "from 0",
-                block, other, count);
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "resnet_session_skip: block %u is to be swapped with %u; accepted are the other "
+        "ones of %u, counted "
+        "from 0",
+        block, other, count);
   return RESNET_OK;
 }
 
@@ -135,8 +139,8 @@ resnet_status resnet_session_skip(resnet_session *session, uint32_t block, resne
   if (status != RESNET_OK) return status;
   const uint32_t count = session->model->plan.block_count;
   block_edit *before = session->edits;
-  block_edit *edits = memory_allocate(session->memory, count, sizeof *edits);
-  if (!edits) return fail_memory(error, "a session's blocks");
+  block_edit *edits = mem_allocate(session->memory, count, sizeof *edits);
+  if (!edits) return err_no_memory(error, "a session's blocks");
   memcpy(edits, before, count * sizeof *edits);
   if (block == RESNET_NO_INDEX)
     memset(edits, 0, count * sizeof *edits);
@@ -145,6 +149,6 @@ resnet_status resnet_session_skip(resnet_session *session, uint32_t block, resne
   session->edits = edits;
   status = replan(session, error);
   if (status != RESNET_OK) session->edits = before;
-  memory_release(session->memory, status == RESNET_OK ? before : edits);
-  return status == RESNET_OK ? succeed(error) : status;
+  mem_release(session->memory, status == RESNET_OK ? before : edits);
+  return status == RESNET_OK ? err_clear(error) : status;
 }

@@ -24,11 +24,11 @@ const kernel kernel_sigmoid = {.name = "sigmoid", .in_place = 1, .run = run_sigm
  * itself may have other readers. */
 static resnet_status shape_scale(kernel_call *call, resnet_error *error) {
   const size_t c = call->op->sigmoid ? call->op->shape.c : 0;
-  if (size_multiply(call->batch, c * sizeof(float), &call->workspace_size)) return RESNET_OK;
-  return fail(error, RESNET_ERROR_LIMIT,
-              "node '%s': the gates of %zu pictures do not fit the address space; make the "
-              "batch smaller",
-              call->op->name, call->batch);
+  if (mem_size_multiply(call->batch, c * sizeof(float), &call->workspace_size)) return RESNET_OK;
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "node '%s': the gates of %zu pictures do not fit the address space; make the "
+                  "batch smaller",
+                  call->op->name, call->batch);
 }
 
 static void open_gates(void *context, size_t start, size_t count) {

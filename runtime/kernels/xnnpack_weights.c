@@ -16,7 +16,7 @@ static void *reserve_space(void *context, size_t size) {
   if (p->measured) *p->measured = size;
   /* a session packs nothing: look_up has found the weights before */
   if (!p->memory) return NULL;
-  p->slot->data = memory_allocate(p->memory, size, 1);
+  p->slot->data = mem_allocate(p->memory, size, 1);
   p->slot->size = p->slot->data ? size : 0;
   return p->slot->data;
 }

@@ -24,10 +24,10 @@ typedef struct writer {
 static resnet_status check_same(const plan *p, uint32_t block, graph_shape a, graph_shape b,
                                 const char *what, resnet_error *error) {
   if (a.h == b.h && a.w == b.w && a.c == b.c) return RESNET_OK;
-  return fail(error, RESNET_ERROR_UNSUPPORTED,
-              "block %u (%s): %s (h %u, w %u, c %u) and (h %u, w %u, c %u): equal "
-              "shapes are accepted",
-              block, p->blocks[block].name, what, a.h, a.w, a.c, b.h, b.w, b.c);
+  return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                  "block %u (%s): %s (h %u, w %u, c %u) and (h %u, w %u, c %u): equal "
+                  "shapes are accepted",
+                  block, p->blocks[block].name, what, a.h, a.w, a.c, b.h, b.w, b.c);
 }
 
 /* Whether the block reads nothing but its source, and nobody reads of it but its last
@@ -54,7 +54,7 @@ static resnet_status check_swap(const plan *p, uint32_t block, uint32_t other,
     status = check_same(p, block, p->ops[a->last_op].shape, p->ops[b->last_op].shape,
                         "what it and the other block give differs:", error);
   if (status != RESNET_OK || (is_closed(p, block) && is_closed(p, other))) return status;
-  return fail(
+  return err_fail(
       error, RESNET_ERROR_UNSUPPORTED,
       "block %u (%s) and block %u (%s) cannot be swapped: others read what lies within one of them",
       block, a->name, other, b->name);
@@ -69,8 +69,8 @@ static resnet_status check_edit(const plan *p, uint32_t index, const block_edit 
     return check_same(p, index, p->ops[block->source].shape, p->ops[block->last_op].shape,
                       "it has no shortcut, and what it takes and gives differs:", error);
   if (edit->mode == RESNET_SKIP_SHORTCUT && plain)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "block %u (%s): it has no shortcut that could be left out", index, block->name);
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "block %u (%s): it has no shortcut that could be left out", index, block->name);
   return RESNET_OK;
 }
 
@@ -271,18 +271,17 @@ static resnet_status write_plan(edited_plan *out, writer *w, resnet_error *error
   const size_t most = (size_t)from->op_count * OPS_OF_ONE + 1;
   out->plan.memory = m;
   w->to = &out->plan;
-  w->to->ops = memory_allocate(m, most, sizeof *w->to->ops);
-  w->roles = out->roles = memory_allocate(m, most, sizeof *out->roles);
-  uint32_t *now = memory_allocate(m, most, sizeof *now),
-           *inner = memory_allocate(m, most, sizeof *inner);
+  w->to->ops = mem_allocate(m, most, sizeof *w->to->ops);
+  w->roles = out->roles = mem_allocate(m, most, sizeof *out->roles);
+  uint32_t *now = mem_allocate(m, most, sizeof *now), *inner = mem_allocate(m, most, sizeof *inner);
   const bool allocated = w->to->ops && w->roles && now && inner;
   if (allocated) {
     write_ops(w, now, inner);
     drop_unused(w, inner);
   }
-  memory_release(m, now);
-  memory_release(m, inner);
-  return allocated ? plan_memory(w->to, error) : fail_memory(error, "a session's own plan");
+  mem_release(m, now);
+  mem_release(m, inner);
+  return allocated ? plan_memory(w->to, error) : err_no_memory(error, "a session's own plan");
 }
 
 resnet_status plan_edit(edited_plan *out, const plan *from, const block_edit *edits, bool observed,
@@ -301,7 +300,7 @@ resnet_status plan_edit(edited_plan *out, const plan *from, const block_edit *ed
 
 void edited_plan_release(edited_plan *edited) {
   if (!edited->plan.memory) return;
-  memory_release(edited->plan.memory, edited->plan.ops);
-  memory_release(edited->plan.memory, edited->roles);
+  mem_release(edited->plan.memory, edited->plan.ops);
+  mem_release(edited->plan.memory, edited->roles);
   memset(edited, 0, sizeof *edited);
 }

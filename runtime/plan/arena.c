@@ -134,10 +134,10 @@ static size_t largest_live_set(const layout *l) {
 resnet_status plan_memory(plan *p, resnet_error *error) {
   memory *m = p->memory;
   layout l = {.plan = p};
-  l.buffers = memory_allocate(m, p->op_count, sizeof *l.buffers);
-  l.buffer_of = memory_allocate(m, p->op_count, sizeof *l.buffer_of);
-  l.last_reader = memory_allocate(m, p->op_count, sizeof *l.last_reader);
-  l.placed = memory_allocate(m, p->op_count, sizeof *l.placed);
+  l.buffers = mem_allocate(m, p->op_count, sizeof *l.buffers);
+  l.buffer_of = mem_allocate(m, p->op_count, sizeof *l.buffer_of);
+  l.last_reader = mem_allocate(m, p->op_count, sizeof *l.last_reader);
+  l.placed = mem_allocate(m, p->op_count, sizeof *l.placed);
   const bool allocated = l.buffers && l.buffer_of && l.last_reader && l.placed;
   if (allocated) {
     find_last_readers(&l);
@@ -145,9 +145,9 @@ resnet_status plan_memory(plan *p, resnet_error *error) {
     place_buffers(&l);
     p->arena_lower_bound = largest_live_set(&l);
   }
-  memory_release(m, l.buffers);
-  memory_release(m, l.buffer_of);
-  memory_release(m, l.last_reader);
-  memory_release(m, l.placed);
-  return allocated ? RESNET_OK : fail_memory(error, "the memory plan");
+  mem_release(m, l.buffers);
+  mem_release(m, l.buffer_of);
+  mem_release(m, l.last_reader);
+  mem_release(m, l.placed);
+  return allocated ? RESNET_OK : err_no_memory(error, "the memory plan");
 }

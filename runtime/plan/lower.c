@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/plan/select_kernels.h"
 #include "runtime/kernels/kernel.h"
+#include "runtime/plan/select_kernels.h"
 
 enum {
   MAX_OPS = 16384, /* ResNet-1202 has 1,808; plan_memory is quadratic in them */
@@ -102,12 +102,12 @@ static resnet_status count_work(plan_op *op, graph_op node, resnet_error *error)
   if (node != GRAPH_CONV && node != GRAPH_LINEAR && node != GRAPH_CHANNEL_CONV) return RESNET_OK;
   const size_t times = node == GRAPH_CHANNEL_CONV ? op->shape.c : (size_t)op->shape.h * op->shape.w;
   size_t macs;
-  if (size_multiply(times, op->weight_count, &macs)) {
+  if (mem_size_multiply(times, op->weight_count, &macs)) {
     op->macs = macs;
     return RESNET_OK;
   }
-  return fail(error, RESNET_ERROR_LIMIT,
-              "node '%s': its multiplications cannot be counted in 64 bits", op->name);
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "node '%s': its multiplications cannot be counted in 64 bits", op->name);
 }
 
 /* An addition whose residual branch ends in a convolution of our own that nobody else
@@ -126,7 +126,7 @@ static bool fuse_add(lowering *l, uint32_t index) {
   op->input_count = 2;
   op->clamp_min = add->clamp_min;
   op->clamp_max = add->clamp_max;
-  memory_release(l->plan->memory, op->output);
+  mem_release(l->plan->memory, op->output);
   take(&op->output, &add->output);
   l->op_of[index] = conv;
   return true;
@@ -167,7 +167,7 @@ static void lower_shape(lowering *l, uint32_t index) {
   op->weight_count = node->weight_count;
   op->bias_count = node->bias_count;
   lower_window(op, node);
-  op->uneven = node->evenness == GRAPH_UNEVEN;
+  op->uneven = node->winograd_safety == GRAPH_WINOGRAD_UNSAFE;
   op->blurs = node->input_count == 1 && is_blur(node, op->in);
   op->sigmoid = node->sigmoid;
   op->pad_mode = node->pad_mode;
@@ -243,8 +243,8 @@ static resnet_status describe_op(plan *p, plan_op *op, resnet_error *error) {
   if (kernel_table[op->kernel]->describe)
     kernel_table[op->kernel]->describe(op, detail, sizeof detail);
   const char *start = detail[0] == ' ' ? detail + 1 : detail;
-  op->detail = memory_copy_string(p->memory, start, strlen(start));
-  return op->detail ? RESNET_OK : fail_memory(error, "the plan");
+  op->detail = mem_copy_string(p->memory, start, strlen(start));
+  return op->detail ? RESNET_OK : err_no_memory(error, "the plan");
 }
 
 static resnet_status summarise(plan *p, resnet_error *error) {
@@ -254,8 +254,8 @@ static resnet_status summarise(plan *p, resnet_error *error) {
     if (status != RESNET_OK) return status;
     p->parameters += op->parameters;
     if (op->macs > UINT64_MAX - p->macs)
-      return fail(error, RESNET_ERROR_LIMIT,
-                  "the net's multiplications cannot be counted in 64 bits");
+      return err_fail(error, RESNET_ERROR_LIMIT,
+                      "the net's multiplications cannot be counted in 64 bits");
     p->macs += op->macs;
     if (op_is_layer(op)) op->layer = ++p->conv_layers;
   }
@@ -293,30 +293,30 @@ resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *opt
   memset(out, 0, sizeof *out);
   out->memory = m;
   if (g->node_count > MAX_OPS || g->block_count > MAX_OPS)
-    return fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d",
-                g->node_count, MAX_OPS);
+    return err_fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d",
+                    g->node_count, MAX_OPS);
   lowering l = {.graph = g, .plan = out, .options = options};
-  l.op_of = memory_allocate(m, g->node_count, sizeof *l.op_of);
-  l.readers = memory_allocate(m, g->node_count, sizeof *l.readers);
-  l.shapes = memory_allocate(m, g->node_count, sizeof *l.shapes);
-  l.adds = memory_allocate(m, g->node_count, sizeof *l.adds);
-  out->ops = memory_allocate(m, g->node_count, sizeof *out->ops);
-  out->blocks = memory_allocate(m, g->block_count, sizeof *out->blocks);
+  l.op_of = mem_allocate(m, g->node_count, sizeof *l.op_of);
+  l.readers = mem_allocate(m, g->node_count, sizeof *l.readers);
+  l.shapes = mem_allocate(m, g->node_count, sizeof *l.shapes);
+  l.adds = mem_allocate(m, g->node_count, sizeof *l.adds);
+  out->ops = mem_allocate(m, g->node_count, sizeof *out->ops);
+  out->blocks = mem_allocate(m, g->block_count, sizeof *out->blocks);
   resnet_status status = l.op_of && l.readers && l.shapes && l.adds && out->ops && out->blocks
                              ? lower(&l, error)
-                             : fail_memory(error, "the plan");
-  memory_release(m, l.op_of);
-  memory_release(m, l.readers);
-  memory_release(m, l.shapes);
-  memory_release(m, l.adds);
+                             : err_no_memory(error, "the plan");
+  mem_release(m, l.op_of);
+  mem_release(m, l.readers);
+  mem_release(m, l.shapes);
+  mem_release(m, l.adds);
   if (status != RESNET_OK) plan_release(out);
   return status;
 }
 
 static void release_weights(plan_op *op, memory *m) {
   if (!op->weights_borrowed) {
-    memory_release(m, op->weights);
-    memory_release(m, op->bias);
+    mem_release(m, op->weights);
+    mem_release(m, op->bias);
   }
   op->weights = op->bias = NULL;
 }
@@ -332,17 +332,17 @@ size_t op_weights_bytes(const plan_op *op) {
 
 static void release_op(memory *m, plan_op *op) {
   release_weights(op, m);
-  if (!op->packed.mapped) memory_release(m, op->packed.data);
-  memory_release(m, op->name);
-  memory_release(m, op->output);
-  memory_release(m, op->detail);
+  if (!op->packed.mapped) mem_release(m, op->packed.data);
+  mem_release(m, op->name);
+  mem_release(m, op->output);
+  mem_release(m, op->detail);
 }
 
 void plan_release(plan *p) {
   if (!p->memory) return;
   for (uint32_t i = 0; i < p->op_count; i++) release_op(p->memory, &p->ops[i]);
-  for (uint32_t i = 0; i < p->block_count; i++) memory_release(p->memory, p->blocks[i].name);
-  memory_release(p->memory, p->ops);
-  memory_release(p->memory, p->blocks);
+  for (uint32_t i = 0; i < p->block_count; i++) mem_release(p->memory, p->blocks[i].name);
+  mem_release(p->memory, p->ops);
+  mem_release(p->memory, p->blocks);
   memset(p, 0, sizeof *p);
 }

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "runtime/plan/cost_model.h"
 #include "runtime/kernels/winograd.h"
+#include "runtime/plan/cost_model.h"
 
 /* Transformed weights are up to four times as large. A net with many weights may grow by
  * so much in all, so that what runs in a process of its own on a small machine goes on to
@@ -90,8 +90,8 @@ static void save_bytes(plan_op *ops, saving *savings, uint32_t count, double byt
 
 resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count,
                              const plan_options *options, memory *m, resnet_error *error) {
-  saving *savings = memory_allocate(m, count, WINOGRAD_FORMS * sizeof *savings);
-  if (!savings) return fail_memory(error, "the plan");
+  saving *savings = mem_allocate(m, count, WINOGRAD_FORMS * sizeof *savings);
+  if (!savings) return err_no_memory(error, "the plan");
   const bool direct = options->conv == RESNET_CONV_DIRECT || options->memory == RESNET_MEMORY_SMALL;
   double bytes = 0.0, plain_bytes = 0.0;
   uint32_t saving_count = 0;
@@ -110,7 +110,7 @@ resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count,
   }
   if (options->conv == RESNET_CONV_AUTO && plain_bytes > large_net)
     save_bytes(ops, savings, saving_count, bytes, growth * plain_bytes);
-  memory_release(m, savings);
+  mem_release(m, savings);
   return RESNET_OK;
 }
 
@@ -151,12 +151,12 @@ static bool evenness_matters(const graph_node *n) {
 void find_evenness(graph *g) {
   for (uint32_t i = 0; i < g->node_count; i++) {
     graph_node *n = &g->nodes[i];
-    if (n->evenness != GRAPH_EVENNESS_UNKNOWN || !evenness_matters(n)) continue;
+    if (n->winograd_safety != GRAPH_WINOGRAD_UNKNOWN || !evenness_matters(n)) continue;
     const size_t taps = (size_t)n->window.kernel_h * n->window.kernel_w, filters = n->shape.c;
     const size_t channels = n->weight_count / (taps * filters);
-    n->evenness = GRAPH_EVEN;
-    for (size_t f = 0; f < filters && n->evenness == GRAPH_EVEN; f++)
+    n->winograd_safety = GRAPH_WINOGRAD_SAFE;
+    for (size_t f = 0; f < filters && n->winograd_safety == GRAPH_WINOGRAD_SAFE; f++)
       if (!filter_is_even(n->weights + f * taps * channels, taps, channels))
-        n->evenness = GRAPH_UNEVEN;
+        n->winograd_safety = GRAPH_WINOGRAD_UNSAFE;
   }
 }

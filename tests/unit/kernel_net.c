@@ -24,7 +24,7 @@ float random_unit(void) { return (float)random_below(20001) / 10000.0f - 1.0f; }
 uint32_t pick(const uint32_t *from, uint32_t count) { return from[random_below(count)]; }
 
 float *random_floats(memory *m, size_t count) {
-  float *x = memory_allocate(m, count, sizeof *x);
+  float *x = mem_allocate(m, count, sizeof *x);
   assert_non_null(x);
   for (size_t i = 0; i < count; i++) x[i] = random_unit();
   return x;
@@ -38,21 +38,21 @@ graph_node *net_add_node(net *n, graph_op op, uint32_t input, graph_shape shape)
   node->input_count = op == GRAPH_INPUT ? 0 : 1;
   node->clamp_min = random_below(2) ? 0.0f : -INFINITY;
   node->clamp_max = random_below(4) ? INFINITY : 0.75f;
-  node->name = memory_copy_string(n->memory, "node", 4);
+  node->name = mem_copy_string(n->memory, "node", 4);
   /* its index, for `compare` */
   const char output[] = {(char)('0' + n->graph.node_count - 1), '\0'};
-  node->output = memory_copy_string(n->memory, output, 1);
+  node->output = mem_copy_string(n->memory, output, 1);
   n->graph.output = n->graph.node_count - 1;
   return node;
 }
 
 net net_new(graph_shape input) {
-  net n = {.memory = memory_create(NULL, 0)};
+  net n = {.memory = mem_create(NULL, 0)};
   assert_non_null(n.memory);
   n.graph.memory = n.memory;
-  n.graph.nodes = memory_allocate(n.memory, MAX_NODES, sizeof *n.graph.nodes);
-  n.graph.name = memory_copy_string(n.memory, "", 0);
-  n.graph.producer = memory_copy_string(n.memory, "", 0);
+  n.graph.nodes = mem_allocate(n.memory, MAX_NODES, sizeof *n.graph.nodes);
+  n.graph.name = mem_copy_string(n.memory, "", 0);
+  n.graph.producer = mem_copy_string(n.memory, "", 0);
   (void)net_add_node(&n, GRAPH_INPUT, 0, input);
   return n;
 }
@@ -224,7 +224,7 @@ static void run_observed(const resnet_model *model, const float *input, uint32_t
   assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, c->batch, scores, &error),
                    RESNET_OK);
   assert_int_equal(c->compared, model->plan.op_count);
-  memory_release(model->memory, scores);
+  mem_release(model->memory, scores);
   resnet_session_close(&session);
 }
 
@@ -248,7 +248,7 @@ net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv con
   run_observed(model, values[0], threads, &c);
   assert_true(model->plan.arena_floats >= model->plan.arena_lower_bound);
   const net_result result = {c.worst, net_kinds(&model->plan)};
-  for (uint32_t i = 0; i < g->node_count; i++) memory_release(n->memory, values[i]);
+  for (uint32_t i = 0; i < g->node_count; i++) mem_release(n->memory, values[i]);
   graph_release(g);
   resnet_model_close(&model);
   return result;

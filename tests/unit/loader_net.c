@@ -294,15 +294,15 @@ buffer gzip(const void *bytes, size_t size) {
 
 /* ---- loading ----------------------------------------------------------------------- */
 
-static const graph_options defaults = {.max_file_bytes = 1 << 24};
+static const load_options defaults = {.max_file_bytes = 1 << 24};
 static memory everything;
 
-resnet_status load_bytes(const buffer *file, const graph_options *options, graph *g,
+resnet_status load_bytes(const buffer *file, const load_options *options, graph *g,
                          resnet_error *error) {
-  memory_init(&everything, NULL, UINT64_C(1) << 28);
+  mem_init(&everything, NULL, UINT64_C(1) << 28);
   memset(g, 0xa5, sizeof *g); /* it need not be initialised */
-  resnet_status status = graph_read_memory(g, &everything, file->data, file->size,
-                                           options ? options : &defaults, error);
+  resnet_status status =
+      load_memory(g, &everything, file->data, file->size, options ? options : &defaults, error);
   assert_int_equal(status, error->status);
   if (status != RESNET_OK) {
     const graph zero = {0};
@@ -392,8 +392,8 @@ void check_invariants(const graph *g) {
 static void load_apart(net *n, memory *m, graph *g) {
   resnet_error error;
   buffer file = finish(n);
-  memory_init(m, NULL, 0);
-  if (graph_read_memory(g, m, file.data, file.size, &defaults, &error) != RESNET_OK)
+  mem_init(m, NULL, 0);
+  if (load_memory(g, m, file.data, file.size, &defaults, &error) != RESNET_OK)
     fail_msg("%s", error.message);
   buffer_release(&file);
   check_invariants(g);

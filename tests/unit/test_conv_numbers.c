@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/kernels/simd/elementwise.h"
 #include "runtime/api/session.h"
+#include "runtime/kernels/simd/elementwise.h"
 #include "tests/unit/kernel_net.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */
@@ -90,7 +90,7 @@ enum { SIZES = sizeof sizes / sizeof *sizes };
 typedef struct record {
   float *floats;
   size_t starts[MAX_NODES + 1]; /* by op */
-  size_t done;                  /* pictures */
+  size_t done;                        /* pictures */
   const plan *plan;
 } record;
 
@@ -155,7 +155,7 @@ static void bits_do_not_depend_on_threads_or_batches(void **unused) {
     float *input = random_floats(model->memory, PICTURES * shape_floats(model->plan.ops[0].shape));
     kinds |= net_kinds(&model->plan);
     check_bits(model, input, 1);
-    memory_release(model->memory, input);
+    mem_release(model->memory, input);
     graph_release(&n.graph);
     resnet_model_close(&model);
   }
@@ -169,7 +169,7 @@ static void bits_of_gates_and_borders_do_not_depend_on_them_either(void **unused
     resnet_model *model = net_model(&n, RESNET_CONV_AUTO);
     float *input = random_floats(model->memory, PICTURES * shape_floats(model->plan.ops[0].shape));
     check_bits(model, input, 2);
-    memory_release(model->memory, input);
+    mem_release(model->memory, input);
     graph_release(&n.graph);
     resnet_model_close(&model);
   }
@@ -198,7 +198,7 @@ static void pictures_do_not_disturb_each_other(void **unused) {
                      at = want.starts[op] + picture * size;
         assert_memory_equal(wanted + at, found + at, size * sizeof *found);
       }
-    memory_release(model->memory, input);
+    mem_release(model->memory, input);
     graph_release(&n.graph);
     resnet_model_close(&model);
   }

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/plan/cost_model.h"
+#include "runtime/api/session.h"
 #include "runtime/kernels/kernel.h"
 #include "runtime/kernels/simd/gemm.h"
 #include "runtime/kernels/simd/winograd.h"
-#include "runtime/api/session.h"
+#include "runtime/plan/cost_model.h"
 #include "tests/unit/kernel_net.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */
@@ -136,7 +136,7 @@ static void test_pool_windows_on_padding_are_refused(void **unused) {
   assert_null(model);
   graph_release(&n.graph);
   assert_int_equal(n.memory->used, 0);
-  memory_destroy(n.memory);
+  mem_destroy(n.memory);
 }
 
 static void test_conv_tables_beyond_the_budget_are_refused(void **unused) {
@@ -155,7 +155,7 @@ static void test_conv_tables_beyond_the_budget_are_refused(void **unused) {
   assert_non_null(strstr(error.message, "max_memory_bytes"));
   graph_release(&n.graph);
   assert_int_equal(n.memory->used, 0);
-  memory_destroy(n.memory);
+  mem_destroy(n.memory);
 }
 
 static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -464,7 +464,7 @@ static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet
   assert_int_equal(strstr(p.ops[1].detail, "too unlike") != NULL, p.ops[1].uneven);
   plan_release(&p);
   graph_release(&n.graph);
-  memory_destroy(n.memory);
+  mem_destroy(n.memory);
   return chosen;
 }
 
@@ -478,7 +478,7 @@ static void test_taps_are_called_unlike_only_where_it_matters(void **unused) {
       graph_window w = same3x3;
       w.stride_h = w.stride_w = stride;
       (void)net_add_conv(&n, 0, &w, 1, 64);
-      n.graph.nodes[1].evenness = GRAPH_UNEVEN; /* as a plan file has it */
+      n.graph.nodes[1].winograd_safety = GRAPH_WINOGRAD_UNSAFE; /* as a plan file has it */
       resnet_model *model = net_model(&n, conv);
       assert_int_equal(strstr(model->plan.ops[1].detail, "too unlike") != NULL,
                        stride == 1 && conv != RESNET_CONV_DIRECT);
@@ -519,7 +519,7 @@ static winograd_form form_for(uint32_t side, uint32_t c, uint32_t batch, double 
   *bytes = cost_winograd(&p.ops[1], form, batch).bytes;
   plan_release(&p);
   graph_release(&n.graph);
-  memory_destroy(n.memory);
+  mem_destroy(n.memory);
   return form;
 }
 

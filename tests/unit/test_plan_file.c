@@ -416,7 +416,7 @@ static void packed_weights_of_another_order_do_not_pass(void **state) {
   memory m;
   const plan_options options = {.batch = 1};
   resnet_error error;
-  memory_init(&m, NULL, 0);
+  mem_init(&m, NULL, 0);
   assert_int_equal(xnn_initialize(NULL), xnn_status_success);
   assert_int_equal(plan_key_make(&key, &m, &options, &error), RESNET_OK);
   assert_int_equal(m.used, 0);
