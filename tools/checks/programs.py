@@ -48,7 +48,7 @@ def read_places(tree, output):
 
 
 def tool_gate(tree, gate, programs, arguments, paths):
-    """Run a program over `paths`. Its gate fails where it lists places or fails itself."""
+    """Run a program over `paths`. The gate fails where it lists places or fails."""
     paths = tree.chosen(paths)
     program = tool(tree, *programs)
     if not program:

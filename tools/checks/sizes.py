@@ -60,7 +60,7 @@ def readme(tree):
 
 
 def columns(tree):
-    """Refuse lines beyond the limit. Addresses cannot be broken: their lines are allowed."""
+    """Refuse lines beyond the limit, except lines with a URL: it cannot be broken."""
     places = []
     for path in tree.chosen(tree.files(*SOURCES)):
         comments = None

@@ -119,7 +119,7 @@ class Tree:
         return None
 
     def files(self, *kinds, under=()):
-        """Return the paths of these kinds (none given: all) that begin with one of `under`."""
+        """Return the paths of these kinds (none: all) that begin with one of `under`."""
         return [
             path
             for path, kind in sorted(self.kinds.items())
