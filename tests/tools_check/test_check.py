@@ -1,5 +1,7 @@
 """tools/check on small trees: each gate finds what it must, and passes what it may."""
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -13,6 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 CHECK = ROOT / "tools" / "check"
 VENV = ROOT / "build" / "deps" / "venv" / "bin"
 
+sys.path.insert(0, str(ROOT / "tools"))
+
+from checks.main import main  # noqa: E402 (the path must be set first)
+
 
 def make(folder, files):
     for name, text in files.items():
@@ -21,9 +27,25 @@ def make(folder, files):
         path.write_text(text if isinstance(text, str) else "".join(f"{line}\n" for line in text))
 
 
-def run(folder, *arguments, check=CHECK):
-    command = [sys.executable, check, "--root", folder, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+def run(folder, *arguments):
+    """Run the checker in this process, which is quicker than starting a new one."""
+    command = ["--root", str(folder), *map(str, arguments)]
+    output, errors, status, before = io.StringIO(), io.StringIO(), 0, os.getcwd()
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            status = main(command)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+        errors.write(str(end.code))
+    finally:
+        os.chdir(before)
+    return subprocess.CompletedProcess(command, status, output.getvalue(), errors.getvalue())
+
+
+def start(check, *arguments, **options):
+    command = [sys.executable, check, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 def find(folder, gate, *arguments, status=None):
@@ -224,6 +246,28 @@ def test_external_names_have_their_prefix(tmp_path):
     )
     places = find(tmp_path, "prefixes")
     assert places == ["loader/graph/a.c:3", "loader/graph/a.c:4", "runtime/api/b.c:2"]
+
+
+def test_variables_in_all_forms_of_a_declaration(tmp_path):
+    lines = [
+        "int one = 1, *two, three[2] = {1, 2};",
+        "struct s { int a, b; } four;",
+        "const struct { int x; } five[] = {{1}, {2}};",
+        "struct s six = {.a = 1, .b = 2};",
+        "int (*seven)(int, int);",
+        "_Alignas(64) unsigned char eight[4];",
+        "struct t { int c; };",
+        "enum { A, B };",
+        "union u;",
+        "static int nine, ten;",
+        "extern int eleven;",
+        "typedef int twelve;",
+        "int thirteen(int a, int b);",
+    ]
+    make(tmp_path, {"loader/base/a.c": lines})
+    done = run(tmp_path, "--list", "prefixes")
+    names = re.findall(r"(\w+) \(variable\)", done.stdout)
+    assert names == "one two three four five six seven eight".split()
 
 
 def test_names_that_macros_make_are_read_from_objects(tmp_path):
@@ -628,9 +672,8 @@ def test_a_missing_program_is_said_and_fails_nothing(tmp_path, gate):
         tmp_path,
         {"a.c": "int  x;\n", "a.py": "import os\n", "a.sh": "echo $1\n", "a.md": "recieve\n"},
     )
-    command = [sys.executable, CHECK, "--root", tmp_path, "--gate", gate]
     environment = {**os.environ, "PATH": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = start(CHECK, "--root", tmp_path, "--gate", gate, env=environment)
     assert done.returncode == 0 and "is not installed" in done.stdout
 
 
@@ -679,7 +722,7 @@ def test_exceptions_that_allow_nothing_are_refused(tmp_path):
     make(tmp_path, {"loader/base/a.c": "/* told */\n"})
     for pattern, found in (("told", "0"), ("heard", "1")):
         allow.write_text(f"words | loader/base/a.c | {pattern} | a test\n")
-        done = run(tmp_path, check=tmp_path / "tools" / "check")
+        done = start(tmp_path / "tools" / "check")
         assert re.search(rf"^exceptions +{found} ", done.stdout, re.MULTILINE), done.stdout
 
 
@@ -691,6 +734,14 @@ def test_arguments_restrict_the_places(tmp_path):
     assert find(tmp_path, "words", str(tmp_path / "loader" / "a.c")) == ["loader/a.c:1"]
     assert find(tmp_path, "words", str(tmp_path / "loader")) == ["loader/a.c:1", "loader/b.c:1"]
     assert len(find(tmp_path, "words")) == 3
+
+
+def test_the_program_exits_with_the_state_of_its_gates(tmp_path):
+    make(tmp_path, {"loader/base/a.c": "/* told */\n"})
+    done = start(CHECK, "--root", tmp_path, "--list", "words")
+    assert done.returncode == 1 and "loader/base/a.c:1" in done.stdout
+    assert start(CHECK, "--root", tmp_path, "--list", "phrases").returncode == 0
+    assert start(CHECK, "--root", tmp_path, "--list", "nothing").returncode == 2
 
 
 def test_the_table_has_a_row_for_each_gate_and_sums_up(tmp_path):

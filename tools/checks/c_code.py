@@ -175,8 +175,7 @@ class Parser:
             kind = "pasted" if pasted else "function"
             self.add(name, outer[0], kind, static, False)
             return
-        variable = variable_name(outer)
-        if variable:
+        for variable in variable_names(outer):
             self.add(variable.text, variable, "variable", static, "extern" not in words)
 
     def constants(self):
@@ -191,7 +190,7 @@ class Parser:
 
 
 def outer_tokens(item):
-    """Return the tokens outside of braces and attributes."""
+    """Return the tokens outside of braces and attributes; of braces the closing one."""
     out, braces, parens, skipping = [], 0, 0, False
     for token in item:
         text = token.text
@@ -202,10 +201,9 @@ def outer_tokens(item):
             parens += (text == "(") - (text == ")")
             skipping = parens > 0
             continue
-        braces += text == "{"
+        braces += (text == "{") - (text == "}")
         if braces == 0:
             out.append(token)
-        braces -= text == "}"
     return out
 
 
@@ -227,19 +225,31 @@ def function_name(outer):
     return None, False
 
 
-def variable_name(outer):
-    words = [t.text for t in outer]
-    if "(" in words[: words.index("=") if "=" in words else None]:
-        for before, token in zip(outer, outer[1:]):
-            if before.text == "*" and token.kind == "name":
-                return token  # a pointer to a function
-    names = []
+def declarators(outer):
+    """Split the tokens of a declaration at its commas, and drop sizes and initializers."""
+    parts, depth, ended = [[]], 0, False
     for token in outer:
-        if token.text in ("=", "[", ",", ":"):
-            break
-        if token.kind == "name" and token.text not in NOT_NAMES:
-            names.append(token)
-    aggregate = any(w in ("struct", "union", "enum") for w in words)
-    if len(names) < 2 and not (aggregate and "=" in words and names):
-        return None
-    return names[-1]
+        depth += (token.text in "([") - (token.text in ")]")
+        if depth == 0 and token.text == ",":
+            parts.append([])
+            ended = False
+        ended = ended or token.text in ("=", "[", ":")
+        if not ended:
+            parts[-1].append(token)
+    return parts
+
+
+def variable_names(outer):
+    """Return the tokens that name variables; none where a macro pastes the name."""
+    found = []
+    for i, part in enumerate(declarators(outer)):
+        pointers = [b for a, b in zip(part, part[1:]) if a.text == "*" and b.kind == "name"]
+        if any(token.text == "(" for token in part):
+            found += pointers[:1]  # a pointer to a function
+            continue
+        names = [t for t in part if t.kind == "name" and t.text not in NOT_NAMES]
+        tagged = any(t.text in ("struct", "union", "enum") for t in part)
+        alone = len(names) < 2 and not any(t.text == "}" for t in part)
+        if names and (i or not alone) and not (tagged and part[-1].text == "}"):
+            found.append(names[-1])
+    return found

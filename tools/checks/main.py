@@ -1,7 +1,6 @@
 """The command line of tools/check."""
 
 import argparse
-import signal
 from pathlib import Path
 
 from checks import language, layout, programs, sizes
@@ -121,7 +120,6 @@ def check_message(path):
 
 
 def main(arguments=None):
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # for `tools/check | head`
     options = parse_arguments(arguments)
     if options.message:
         return check_message(Path(options.message))
