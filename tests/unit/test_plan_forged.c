@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/graph/graph_check.h"
+#include "loader/graph/graph_io.h"
 #include "plan_gated.h"
 #include "plan_net.h"
 #include "plan_seal.h"
 #include "runtime/plan_file/format.h"
-#include "loader/graph/graph_io.h"
 
 /* last: it defines a macro named fail */
 #include <cmocka.h>
@@ -323,8 +324,8 @@ static void refuse_graph(const buffer *from, const graph *g, const char *fragmen
   buffer file = copy_of(from, from->size);
   plan_header h;
   memcpy(&h, file.data, sizeof h);
-  plan_writer w = {.data = file.data + sizeof h};
-  plan_graph_write(&w, g);
+  serial_writer w = {.data = file.data + sizeof h};
+  graph_write(&w, g);
   assert_int_equal(w.size, h.graph_size);
   plan_seal(file.data, file.size);
   plan_refuse(&file, RESNET_ERROR_FORMAT, fragments);
@@ -337,9 +338,9 @@ static graph read_graph(const buffer *from) {
   graph g;
   plan_header h;
   resnet_error error;
-  memory_init(&graph_memory, NULL, 0);
+  mem_init(&graph_memory, NULL, 0);
   memcpy(&h, from->data, sizeof h);
-  if (plan_graph_read(&g, &graph_memory, from->data + sizeof h, (size_t)h.graph_size, &error) !=
+  if (graph_read(&g, &graph_memory, from->data + sizeof h, (size_t)h.graph_size, &error) !=
       RESNET_OK)
     fail_msg("%s", error.message);
   return g;
@@ -389,7 +390,8 @@ static void forged_nodes_are_refused(void **state) {
   NODE(CONV, groups, 0, "groups");
   NODE(CONV, groups, 3, "groups");
   NODE(DEPTHWISE, groups, 1, "weights");
-  NODE(CONV, evenness, GRAPH_UNEVEN + 1, "uneven");
+  NODE(CONV, winograd_safety, GRAPH_WINOGRAD_UNSAFE + 1, "not well-formed");
+  NODE(ADD, winograd_safety, GRAPH_WINOGRAD_SAFE, "does not use");
   NODE(CONV, weight_count, g.nodes[places[CONV]].weight_count + 1, "weights");
   NODE(CONV, weight_count, 0, "weights");
   NODE(CONV, weight_count, SIZE_MAX, "weights");
@@ -545,7 +547,7 @@ static void reflected_borders_are_less_wide_than_the_picture(void **state) {
       const graph_node before = *pad;
       *(i % 2 ? &pad->shape.w : &pad->shape.h) += width - 1;
       *pads[i] = width;
-      assert_int_equal(plan_graph_check(&g, &error), RESNET_ERROR_FORMAT);
+      assert_int_equal(graph_check(&g, &error), RESNET_ERROR_FORMAT);
       const bool at_the_pad = strstr(error.message, "its borders do not give its shape") != NULL;
       /* else it is the convolution behind, which has not grown along */
       assert_int_equal(at_the_pad, width == 8);
@@ -583,15 +585,15 @@ static void forged_findings_are_refused(void **state) {
   (void)state;
   const buffer *from = &gated;
   graph g = read_graph(from);
-  assert_int_equal(g.finding_count, 3);
+  assert_int_equal(g.diagnostic_count, 3);
   static const char orders[] = {'\n', '\x1b', '\x7f'};
   for (size_t i = 0; i < sizeof orders; i++) {
-    const char before = g.findings[1].message[3];
-    g.findings[1].message[3] = orders[i];
-    refuse_graph(from, &g, "finding 1 is not a line of text");
-    g.findings[1].message[3] = before;
+    const char before = g.diagnostics[1].message[3];
+    g.diagnostics[1].message[3] = orders[i];
+    refuse_graph(from, &g, "diagnostic 1 is not a line of text");
+    g.diagnostics[1].message[3] = before;
   }
-  g.findings[2].severity = (resnet_severity)(RESNET_WARNING + 1);
+  g.diagnostics[2].severity = (resnet_severity)(RESNET_WARNING + 1);
   refuse_graph(from, &g, "not well-formed");
   graph_release(&g);
 }
