@@ -1,12 +1,12 @@
-/* The README's table of operators, from the table that the loader goes by: Markdown on
- * standard output. */
+/* Print the table of operators for the documents, in Markdown, from the loader's own
+ * table. */
 #include <stdio.h>
 #include <string.h>
 
 #include "loader/import/operators.h"
 #include "loader/onnx/onnx_parse.h"
 
-/* Rows of one operator stand together, the oldest opset first. */
+/* Count the rows of the first operator; rows are sorted. */
 static size_t count_rows(const op_row *rows, size_t left) {
   size_t count = 1;
   while (count < left && strcmp(rows[count].name, rows[0].name) == 0) count++;
@@ -27,7 +27,7 @@ static void print_inputs(const op_row *row) {
     (void)printf("%zu to %zu", row->inputs_min, row->inputs_max);
 }
 
-/* One line for each row whose inputs or attributes differ from the row before. */
+/* Print one line for each row. */
 static void print_operator(const op_row *rows, size_t count) {
   for (size_t i = 0; i < count; i++) {
     (void)printf("| %s | %d to %d | %s | ", rows[i].name, rows[i].since, rows[i].until,
