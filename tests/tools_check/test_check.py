@@ -197,6 +197,8 @@ def test_a_circle_across_folders_is_refused(tmp_path):
         ("runtime/api/a.c", "loader/graph/g.h", True),
         ("runtime/api/a.c", "loader/onnx/o.h", False),
         ("runtime/api/a.c", "loader/load.h", False),
+        ("runtime/api/model.c", "loader/load.h", True),
+        ("runtime/api/model.c", "loader/onnx/o.h", False),
         ("runtime/api/a.c", "runtime/plan/p.h", True),
         ("runtime/api/a.c", "resnet.h", True),
         ("bindings/cli/a.c", "resnet.h", True),

@@ -226,7 +226,7 @@ def function_name(outer):
 
 
 def declarators(outer):
-    """Split the tokens of a declaration at its commas, and drop sizes and initializers."""
+    """Return the tokens outside of braces and attributes, and each closing brace."""
     parts, depth, ended = [[]], 0, False
     for token in outer:
         depth += (token.text in "([") - (token.text in ")]")
