@@ -20,7 +20,7 @@ kernel_call session_call(const resnet_session *session, uint32_t index, size_t b
       .state = &session->program.states[index],
       .batch = batch,
       .pool = session->pool,
-      .vector = session->vector,
+      .simd = session->simd,
       .output = session_output(session, index),
       .workspace = session->program.workspace,
   };

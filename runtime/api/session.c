@@ -121,7 +121,7 @@ resnet_status resnet_session_open(const resnet_model *model, const resnet_sessio
   session->scratch.memory = model->memory;
   session->threads = options.threads ? options.threads : automatic_threads();
   session->batch = portion(session, options.batch ? options.batch : 1);
-  session->vector = vector_variant(0);
+  session->simd = simd_fastest();
   session->observe = options.observe;
   status = prepare(session, error);
   if (status != RESNET_OK) {

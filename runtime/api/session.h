@@ -27,7 +27,7 @@ struct resnet_session {
   uint32_t threads;
   size_t batch;     /* pictures that the buffers take */
   uint64_t run_end; /* when the last run did, in nanoseconds; 0: none has */
-  const vector_functions *vector;
+  const simd_set *simd;
   program program;
   float *scores; /* (batch,classes), for resnet_classify */
   image_scratch scratch;

@@ -11,15 +11,15 @@
 
 static void add_tile(void *context, size_t start, size_t count) {
   const kernel_call *call = context;
-  call->vector->add(call->input[0] + start, call->input[1] + start, call->output + start, count,
-                    call->op->clamp_min, call->op->clamp_max);
+  call->simd->elementwise->add(call->input[0] + start, call->input[1] + start, call->output + start,
+                               count, call->op->clamp_min, call->op->clamp_max);
 }
 
 /* One output row of one picture. */
 static void add_subsampled_row(void *context, size_t picture, size_t row) {
   const kernel_call *call = context;
   const plan_op *op = call->op;
-  const vector_functions *v = call->vector;
+  const simd_elementwise *v = call->simd->elementwise;
   const size_t c = op->shape.c, source_c = op->source_shape.c, before = op->channels_before;
   const size_t after = before + source_c;
   const size_t pixel = (picture * op->shape.h + row) * op->shape.w;

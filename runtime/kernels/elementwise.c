@@ -8,8 +8,8 @@ static void interleave_picture(void *context, size_t picture) {
   const kernel_call *call = context;
   const size_t pixels = (size_t)call->op->shape.h * call->op->shape.w;
   const size_t offset = picture * plan_shape_floats(call->op->shape);
-  call->vector->interleave(call->input[0] + offset, pixels, call->op->shape.c,
-                           call->output + offset);
+  call->simd->elementwise->interleave(call->input[0] + offset, pixels, call->op->shape.c,
+                                      call->output + offset);
 }
 
 static void run_input(const kernel_call *call) {
@@ -23,8 +23,8 @@ const kernel kernel_input = {.name = "input", .run = run_input};
 
 static void clamp_tile(void *context, size_t start, size_t count) {
   const kernel_call *call = context;
-  call->vector->clamp(call->input[0] + start, call->output + start, count, call->op->clamp_min,
-                      call->op->clamp_max);
+  call->simd->elementwise->clamp(call->input[0] + start, call->output + start, count,
+                                 call->op->clamp_min, call->op->clamp_max);
 }
 
 static void run_clamp(const kernel_call *call) {
@@ -40,8 +40,9 @@ static void affine_row(void *context, size_t row) {
   const kernel_call *call = context;
   const plan_op *op = call->op;
   const size_t offset = row * op->shape.w * op->shape.c;
-  call->vector->affine(call->input[0] + offset, op->weights, op->bias, call->output + offset,
-                       op->shape.w, op->shape.c, op->clamp_min, op->clamp_max);
+  call->simd->elementwise->affine(call->input[0] + offset, op->weights, op->bias,
+                                  call->output + offset, op->shape.w, op->shape.c, op->clamp_min,
+                                  op->clamp_max);
 }
 
 static void run_affine(const kernel_call *call) {

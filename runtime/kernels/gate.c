@@ -7,7 +7,7 @@
 
 static void sigmoid_tile(void *context, size_t start, size_t count) {
   const kernel_call *call = context;
-  call->vector->sigmoid(call->input[0] + start, call->output + start, count);
+  call->simd->elementwise->sigmoid(call->input[0] + start, call->output + start, count);
 }
 
 static void run_sigmoid(const kernel_call *call) {
@@ -34,7 +34,7 @@ static resnet_status shape_scale(kernel_call *call, resnet_error *error) {
 static void open_gates(void *context, size_t start, size_t count) {
   const kernel_call *call = context;
   float *gates = call->workspace;
-  call->vector->sigmoid(call->input[1] + start, gates + start, count);
+  call->simd->elementwise->sigmoid(call->input[1] + start, gates + start, count);
 }
 
 /* Some rows of one picture. */
@@ -43,8 +43,9 @@ static void scale_rows(void *context, size_t picture, size_t row, size_t rows) {
   const plan_op *op = call->op;
   const size_t c = op->shape.c, offset = (picture * op->shape.h + row) * op->shape.w * c;
   const float *gates = op->sigmoid ? call->workspace : call->input[1];
-  call->vector->scale(call->input[0] + offset, gates + picture * c, call->output + offset,
-                      rows * op->shape.w, c, op->clamp_min, op->clamp_max);
+  call->simd->elementwise->scale(call->input[0] + offset, gates + picture * c,
+                                 call->output + offset, rows * op->shape.w, c, op->clamp_min,
+                                 op->clamp_max);
 }
 
 static void run_scale(const kernel_call *call) {
@@ -75,7 +76,7 @@ static void multiply_tile(void *context, size_t start, size_t count) {
   enum { PORTION = 1024 };
   const kernel_call *call = context;
   const plan_op *op = call->op;
-  const vector_functions *v = call->vector;
+  const simd_elementwise *v = call->simd->elementwise;
   float gates[PORTION];
   for (size_t end = start + count; start < end; start += PORTION) {
     const size_t n = end - start < PORTION ? end - start : PORTION;

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
-#include "runtime/kernels/simd/gemm.h"
 
 enum {
   ROWS = 8, /* pixels that the multiplication handles at once */
@@ -28,23 +27,22 @@ bool gemm_applies(const plan_op *op) {
          (size_t)op->shape.h * op->shape.w > 1;
 }
 
-/* Output channels in whole panels. */
-static size_t columns(const plan_op *op) { return round_up(op->shape.c, matrix_variant(0)->panel); }
-
-/* Floats of the weights as panels (c,panel); the bias stands behind them. */
-static size_t weight_floats(const plan_op *op) { return columns(op) * op->in.c; }
+/* Return the floats of the weights as panels (c,panel), which the bias follows. */
+static size_t weight_floats(const plan_op *op, size_t panel) {
+  return round_up(op->shape.c, panel) * op->in.c;
+}
 
 static size_t packed_size(const plan_op *op) {
-  return (weight_floats(op) + op->shape.c) * sizeof(float);
+  return (weight_floats(op, simd_fastest()->panel) + op->shape.c) * sizeof(float);
 }
 
 static resnet_status check(const plan_op *op, const memory *m, resnet_error *error) {
   (void)m; /* mem_allocate asks the budget; what a plan file maps is not in it */
-  return check_packed_weights(op, columns(op), op->in.c, error);
+  return check_packed_weights(op, round_up(op->shape.c, simd_fastest()->panel), op->in.c, error);
 }
 
-static void pack_panel(const plan_op *op, size_t first, float *packed) {
-  const size_t panel = matrix_variant(0)->panel, c = op->in.c;
+static void pack_panel(const plan_op *op, size_t first, size_t panel, float *packed) {
+  const size_t c = op->in.c;
   const size_t count = op->shape.c - first < panel ? op->shape.c - first : panel;
   const float *weights = op->weights + first * c;
   for (size_t k = 0; k < c; k++)
@@ -52,11 +50,11 @@ static void pack_panel(const plan_op *op, size_t first, float *packed) {
 }
 
 static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
+  const size_t panel = simd_fastest()->panel;
   float *packed = mem_allocate(m, packed_size(op), 1);
   if (!packed) return err_no_memory(error, "packed weights");
-  for (size_t o = 0; o < op->shape.c; o += matrix_variant(0)->panel)
-    pack_panel(op, o, packed + o * op->in.c);
-  memcpy(packed + weight_floats(op), op->bias, op->shape.c * sizeof *packed);
+  for (size_t o = 0; o < op->shape.c; o += panel) pack_panel(op, o, panel, packed + o * op->in.c);
+  memcpy(packed + weight_floats(op, panel), op->bias, op->shape.c * sizeof *packed);
   op->packed = (plan_packed_weights){.data = packed, .size = packed_size(op)};
   plan_op_release_weights(op, m);
   return RESNET_OK;
@@ -68,7 +66,7 @@ static void multiply_tile(void *context, size_t row, size_t channel, size_t rows
   const plan_op *op = call->op;
   const size_t c = op->in.c, o = op->shape.c, at = row * o + channel;
   const float *packed = op->packed.data;
-  const matrix_product product = {
+  const simd_product product = {
       .a = call->input[0] + row * c,
       .a_stride = c,
       .packed = packed + channel * c,
@@ -78,13 +76,13 @@ static void multiply_tile(void *context, size_t row, size_t channel, size_t rows
       .out_stride = o,
       .fetch = op->packed.size > CACHED_BYTES,
   };
-  const matrix_finish finish = {
-      .bias = packed + weight_floats(op) + channel,
+  const simd_epilogue epilogue = {
+      .bias = packed + weight_floats(op, call->simd->panel) + channel,
       .shortcut = op->input_count == 2 ? call->input[1] + at : NULL,
       .low = op->clamp_min,
       .high = op->clamp_max,
   };
-  matrix_variant(0)->multiply_finish(&product, &finish, rows);
+  call->simd->gemm->multiply_epilogue(&product, &epilogue, rows);
 }
 
 static size_t rows_of_task(const plan_op *op) {
@@ -96,13 +94,13 @@ static size_t rows_of_task(const plan_op *op) {
  * still read by one thread. */
 static void run(const kernel_call *call) {
   const plan_op *op = call->op;
-  const size_t threads = pthreadpool_get_threads_count(call->pool),
-               panel = matrix_variant(0)->panel;
+  const size_t threads = pthreadpool_get_threads_count(call->pool);
   const size_t pixels = call->batch * op->shape.h * op->shape.w, rows = rows_of_task(op);
   const size_t row_tasks = (pixels + rows - 1) / rows,
                wanted = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
   const size_t column_tasks = (wanted + row_tasks - 1) / row_tasks;
-  const size_t channels = round_up((op->shape.c + column_tasks - 1) / column_tasks, panel);
+  const size_t channels =
+      round_up((op->shape.c + column_tasks - 1) / column_tasks, call->simd->panel);
   pthreadpool_parallelize_2d_tile_2d(call->pool, multiply_tile, (void *)(uintptr_t)call, pixels,
                                      op->shape.c, rows, channels, 0);
 }

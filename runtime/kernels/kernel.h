@@ -6,8 +6,9 @@
 #include <pthreadpool.h>
 #include <xnnpack.h>
 
-#include "runtime/kernels/simd/elementwise.h"
+#include "runtime/kernels/simd/dispatch.h"
 #include "runtime/kernels/xnnpack_weights.h"
+#include "runtime/plan/plan.h"
 
 /* What an op needs of a session; all zero for kernels that need nothing. */
 typedef struct op_state {
@@ -22,7 +23,7 @@ typedef struct kernel_call {
   op_state *state;
   size_t batch;
   pthreadpool_t pool; /* NULL: on this thread */
-  const vector_functions *vector;
+  const simd_set *simd;
   const float *input[2];
   float *output;
   /* session's, as large as the largest that `shape` asked for */

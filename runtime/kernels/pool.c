@@ -57,8 +57,8 @@ static void max_window(const kernel_call *call, const float *first, span rows, s
                        float *out) {
   const plan_op *op = call->op;
   const size_t c = op->shape.c;
-  call->vector->window_max(first, rows.count, op->in.w * c * op->window.dilation_h, columns.count,
-                           c * op->window.dilation_w, c, out);
+  call->simd->elementwise->window_max(first, rows.count, op->in.w * c * op->window.dilation_h,
+                                      columns.count, c * op->window.dilation_w, c, out);
 }
 
 static void average_window(const kernel_call *call, const float *first, span rows, span columns,
@@ -68,8 +68,8 @@ static void average_window(const kernel_call *call, const float *first, span row
   const size_t c = op->shape.c;
   const size_t area =
       op->count_padding ? (size_t)w->kernel_h * w->kernel_w : rows.count * columns.count;
-  call->vector->window_sum(first, rows.count, op->in.w * c * w->dilation_h, columns.count,
-                           c * w->dilation_w, c, 1.0f / (float)area, out);
+  call->simd->elementwise->window_sum(first, rows.count, op->in.w * c * w->dilation_h,
+                                      columns.count, c * w->dilation_w, c, 1.0f / (float)area, out);
 }
 
 /* One output row of one picture. */
@@ -96,9 +96,9 @@ enum { CHANNEL_TILE = 64 };
 static void global_average_tile(void *context, size_t picture, size_t channel, size_t count) {
   const kernel_call *call = context;
   const graph_shape in = call->op->in;
-  call->vector->window_sum(pixel_at(call, picture, 0, 0) + channel, in.h, (size_t)in.w * in.c, in.w,
-                           in.c, count, 1.0f / ((float)in.h * (float)in.w),
-                           call->output + picture * in.c + channel);
+  call->simd->elementwise->window_sum(
+      pixel_at(call, picture, 0, 0) + channel, in.h, (size_t)in.w * in.c, in.w, in.c, count,
+      1.0f / ((float)in.h * (float)in.w), call->output + picture * in.c + channel);
 }
 
 static void run_max(const kernel_call *call) {

@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-#include "runtime/kernels/simd/gemm.h"
-#include "runtime/kernels/simd/winograd.h"
 #include "runtime/kernels/winograd_tiles.h"
 
 enum {
@@ -48,8 +46,8 @@ bool winograd_stem_applies(const plan_op *op) {
          op->in.c <= MAX_STEM_CHANNELS;
 }
 
-static const winograd_form_functions *form_of(const plan_op *op) {
-  return &winograd_variant(0)->form[op->form];
+static const simd_winograd_form *form_of(const plan_op *op) {
+  return &simd_fastest()->winograd->form[op->form];
 }
 
 /* Channels that are summed over. */
@@ -62,9 +60,7 @@ static size_t point_count(const plan_op *op) { return form_of(op)->in.h * form_o
 /* ---- weights: points x panels x (c,panel), then the bias ---- */
 
 /* Output channels in whole panels. */
-static size_t columns(const plan_op *op) {
-  return round_up(op->shape.c, winograd_variant(0)->panel);
-}
+static size_t columns(const plan_op *op) { return round_up(op->shape.c, simd_fastest()->panel); }
 
 /* Floats of one point's transformed weights. */
 static size_t point_floats(const plan_op *op) { return columns(op) * input_channels(op); }
@@ -102,12 +98,12 @@ static float *take_phases_apart(const plan_op *op, memory *m) {
 }
 
 static void transform_weights(const plan_op *op, const float *filters, float *packed) {
-  const winograd_form_functions *form = form_of(op);
-  const size_t c = input_channels(op), panel = winograd_variant(0)->panel,
+  const simd_winograd_form *form = form_of(op);
+  const size_t c = input_channels(op), panel = simd_fastest()->panel,
                filter = form->taps * form->taps * c;
   for (size_t o = 0; o < op->shape.c; o += panel) {
     const size_t count = op->shape.c - o < panel ? op->shape.c - o : panel;
-    form->weights(filters + o * filter, count, c, packed + o * c, point_floats(op));
+    form->transform_weights(filters + o * filter, count, c, packed + o * c, point_floats(op));
   }
 }
 
@@ -152,7 +148,7 @@ static resnet_status shape(kernel_call *call, resnet_error *error) {
 
 typedef struct work {
   tile_work tiles; /* first: its functions are given this */
-  const winograd_form_functions *form;
+  const simd_winograd_form *form;
   size_t c, points; /* channels that are summed over; matrices */
   /* floats from one tile's transformed inputs to the next's, and between points */
   size_t spread_row, spread_point;
@@ -197,7 +193,7 @@ static void spread_tile(const tile_work *tiles, size_t tile, float *block, size_
     copy_phases(w, tile_find(tiles, tile), apart, pixels);
   else
     tile_pixels(tiles, tile_find(tiles, tile), w->form->in.h, w->form->in.w, pixels);
-  w->form->input(pixels, w->c, block + slot * w->spread_row, w->spread_point);
+  w->form->transform_input(pixels, w->c, block + slot * w->spread_row, w->spread_point);
 }
 
 static float *products_of(const work *w, float *block) {
@@ -208,7 +204,7 @@ static void multiply_points(const tile_work *tiles, float *block, size_t point, 
                             size_t count) {
   const work *w = (const work *)tiles;
   const plan_op *op = tiles->call->op;
-  const matrix_product product = {
+  const simd_product product = {
       .a = block + point * w->spread_point,
       .a_stride = w->spread_row,
       .packed = (const float *)op->packed.data + point * point_floats(op),
@@ -222,7 +218,7 @@ static void multiply_points(const tile_work *tiles, float *block, size_t point, 
       .out_next = w->product_point,
       .fetch = op->packed.size > CACHED_BYTES,
   };
-  matrix_variant(0)->multiply(&product, count);
+  tiles->call->simd->gemm->multiply(&product, count);
 }
 
 static void gather_tile(const tile_work *tiles, size_t tile, float *block, size_t slot) {
@@ -232,9 +228,10 @@ static void gather_tile(const tile_work *tiles, size_t tile, float *block, size_
   const tile_place at = tile_find(tiles, tile);
   const size_t offset = tile_offset(tiles, at), o = op->shape.c;
   const float *shortcut = op->input_count == 2 ? call->input[1] + offset : NULL;
-  w->form->output(products_of(w, block) + slot * w->product_row, w->product_point, o, bias_of(op),
-                  shortcut, call->output + offset, op->shape.w * o, tile_rows(tiles, at),
-                  tile_columns(tiles, at), op->clamp_min, op->clamp_max);
+  w->form->transform_output(products_of(w, block) + slot * w->product_row, w->product_point, o,
+                            bias_of(op), shortcut, call->output + offset, op->shape.w * o,
+                            tile_rows(tiles, at), tile_columns(tiles, at), op->clamp_min,
+                            op->clamp_max);
 }
 
 /* Blocks of `tiles` tiles from here on. */
@@ -248,7 +245,7 @@ static void set_block(work *w, size_t tiles) {
 
 static void run(const kernel_call *call) {
   const plan_op *op = call->op;
-  const winograd_form_functions *form = form_of(op);
+  const simd_winograd_form *form = form_of(op);
   work w = {.form = form,
             .c = input_channels(op),
             .points = point_count(op),

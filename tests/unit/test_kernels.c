@@ -1,6 +1,6 @@
 /* Every kernel against the plain reference, on random nets of one to a few ops: odd
  * sizes, one pixel, 1, 3 and 17 channels, groups, asymmetric pads, batches, threads.
- * Also: vector variants against the portable one, bit for bit. */
+ * Also the SIMD functions themselves, with each instruction set of the CPU. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,11 +10,10 @@
 
 #include "runtime/api/session.h"
 #include "runtime/kernels/kernel.h"
-#include "runtime/kernels/simd/gemm.h"
-#include "runtime/kernels/simd/winograd.h"
 #include "runtime/plan/cost_model.h"
 #include "runtime/plan/lower.h"
 #include "tests/unit/kernel_net.h"
+#include "tests/unit/rounds.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */
 
@@ -27,7 +26,7 @@ static void random_run(net *n) {
 static void test_conv(void **unused) {
   (void)unused;
   const uint32_t out_channels[] = {1, 3, 16, 17, 31, 32, 33, 64};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_window w = random_window(n.graph.nodes[0].shape);
     (void)net_add_conv(&n, 0, &w, 1, pick(out_channels, 8));
@@ -41,7 +40,7 @@ static void test_winograd(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64},
                  sizes[] = {1, 2, 3, 4, 5, 8, 13, 21, 40};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)});
     graph_window w = {3,
                       3,
@@ -64,7 +63,7 @@ static void test_winograd(void **unused) {
 static void test_winograd_strided(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64}, sizes[] = {3, 4, 5, 8, 13, 21, 40};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){pick(sizes, 7), pick(sizes, 7), pick(channels, 8)});
     const graph_window w = {
         3, 3, 2, 2, 1, 1, random_below(3), random_below(3), random_below(3), random_below(3)};
@@ -75,7 +74,7 @@ static void test_winograd_strided(void **unused) {
 
 static void test_grouped_conv(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     graph_shape in = random_shape();
     const uint32_t groups = 1 + random_below(in.c), per_group = 1 + random_below(3);
     in.c = in.c / groups * groups;
@@ -88,7 +87,7 @@ static void test_grouped_conv(void **unused) {
 
 static void test_linear(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     graph_node *node = net_add_node(&n, GRAPH_LINEAR, 0, (graph_shape){1, 1, 1 + random_below(70)});
     net_set_parameters(&n, node, node->shape.c * plan_shape_floats(n.graph.nodes[0].shape),
@@ -101,7 +100,7 @@ static void test_linear(void **unused) {
 
 static void test_pools(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     const uint32_t kind = random_below(3);
@@ -166,7 +165,7 @@ static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
  */
 static void test_identity_block(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape s = n.graph.nodes[0].shape;
     uint32_t last = net_add_conv(&n, 0, &same3x3, 1, s.c);
@@ -188,7 +187,7 @@ static void test_identity_block(void **unused) {
  * net's output as well. */
 static void test_option_a(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     graph_window w = same3x3;
@@ -214,7 +213,7 @@ static void test_option_a(void **unused) {
  * buffer that is reused too early would show in what a later node computes. */
 static void test_buffers_in_random_graphs(void **unused) {
   (void)unused;
-  for (int round = 0; round < 40; round++) {
+  for (size_t round = 0; round < rounds_of(40); round++) {
     const graph_shape s = {1 + random_below(6), 1 + random_below(6), 1 + random_below(20)};
     net n = net_new(s);
     const uint32_t count = 5 + random_below(MAX_NODES - 6);
@@ -242,9 +241,9 @@ static void fill(float *x, size_t count) {
   for (size_t i = 0; i < count; i++) x[i] = random_unit();
 }
 
-/* All functions of a variant on one random size, into out. */
-static size_t run_variant(const vector_functions *v, const float *a, const float *b, size_t n,
-                          size_t c, float *out) {
+/* Run all functions on one random size; write the results to out, return their number. */
+static size_t run_elementwise(const simd_elementwise *v, const float *a, const float *b, size_t n,
+                              size_t c, float *out) {
   v->add(a, b, out, n, -0.5f, 0.75f);
   v->clamp(a, out + n, n, -0.25f, INFINITY);
   v->affine(a, b, b + c, out + 2 * n, n / c, c, 0.0f, 1.0f);
@@ -260,26 +259,32 @@ static size_t run_variant(const vector_functions *v, const float *a, const float
   return 8 * n;
 }
 
-static void test_vector_variants_agree_to_the_bit(void **unused) {
+static void test_instruction_sets_agree_to_the_bit(void **unused) {
   (void)unused;
   static float a[4096], b[4096], want[8 * 4096], got[8 * 4096];
   size_t count = 0;
-  while (vector_variant(count)) count++;
-  const vector_functions *portable = vector_variant(count - 1);
+  while (simd_supported(count)) count++;
+  const simd_set *portable = simd_supported(count - 1);
   assert_string_equal(portable->name, "portable");
-  for (int round = 0; round < 2000; round++) {
+  for (size_t round = 0; round < rounds_of(2000); round++) {
     const size_t c = 1 + random_below(70), n = c * (2 + random_below(50));
     fill(a, n);
     fill(b, n);
     memset(want, 0, sizeof want);
-    const size_t size = run_variant(portable, a, b, n, c, want);
+    const size_t size = run_elementwise(portable->elementwise, a, b, n, c, want);
     for (size_t i = 0; i + 1 < count; i++) {
       memset(got, 0, sizeof got);
-      (void)run_variant(vector_variant(i), a, b, n, c, got);
+      (void)run_elementwise(simd_supported(i)->elementwise, a, b, n, c, got);
       assert_memory_equal(got, want, size * sizeof *got);
     }
   }
-  printf("vector variants here: %zu, the fastest is %s\n", count, vector_variant(0)->name);
+  printf("instruction sets here: %zu, the fastest is %s\n", count, simd_fastest()->name);
+}
+
+static const simd_set *random_set(void) {
+  uint32_t count = 0;
+  while (simd_supported(count)) count++;
+  return simd_supported(random_below(count));
 }
 
 static void assert_close(const float *got, const float *want, size_t count) {
@@ -296,90 +301,88 @@ static void pack_panels(const float *weights, size_t c, size_t o, size_t panel, 
       packed[(j / panel * c + k) * panel + j % panel] = weights[k * o + j];
 }
 
-/* Products against plain sums: every variant, finished and not, rows that fill tiles and
- * that do not. */
+/* Products against plain sums: every instruction set, with and without an epilogue, rows
+ * that fill tiles and rows that do not. */
 static void test_matrix_products(void **unused) {
   (void)unused;
   static float a[40 * 80], weights[80 * 80], bias[80], shortcut[40 * 96], packed[80 * 96],
       out[40 * 96], want[40 * 96];
-  for (int round = 0; round < 2000; round++) {
+  for (size_t round = 0; round < rounds_of(2000); round++) {
     const size_t c = 1 + random_below(70), o = 1 + random_below(70), rows = 1 + random_below(40);
-    const matrix_functions *m = matrix_variant(0);
-    for (size_t i = 1 + random_below(3); i > 0 && matrix_variant(i - 1); i--)
-      m = matrix_variant(i - 1);
-    const bool finished = random_below(2), adds = finished && random_below(2);
-    const size_t stride = finished ? o + random_below(3) : (o + 15) / 16 * 16;
+    const simd_set *set = random_set();
+    const bool epilogue = random_below(2), adds = epilogue && random_below(2);
+    const size_t stride = epilogue ? o + random_below(3) : (o + 15) / 16 * 16;
     fill(a, rows * c);
     fill(weights, c * o);
     fill(bias, o);
     fill(shortcut, sizeof shortcut / sizeof *shortcut);
-    pack_panels(weights, c, o, m->panel, packed);
-    const matrix_product p = {.a = a,
-                              .a_stride = c,
-                              .packed = packed,
-                              .c = c,
-                              .o = o,
-                              .out = out,
-                              .out_stride = stride,
-                              .count = 1,
-                              .fetch = random_below(2)};
-    const matrix_finish f = {bias, adds ? shortcut : NULL, -0.75f,
+    pack_panels(weights, c, o, set->panel, packed);
+    const simd_product p = {.a = a,
+                            .a_stride = c,
+                            .packed = packed,
+                            .c = c,
+                            .o = o,
+                            .out = out,
+                            .out_stride = stride,
+                            .count = 1,
+                            .fetch = random_below(2)};
+    const simd_epilogue f = {bias, adds ? shortcut : NULL, -0.75f,
                              random_below(2) ? INFINITY : 1.5f};
-    if (finished)
-      m->multiply_finish(&p, &f, rows);
+    if (epilogue)
+      set->gemm->multiply_epilogue(&p, &f, rows);
     else
-      m->multiply(&p, rows);
+      set->gemm->multiply(&p, rows);
     for (size_t r = 0; r < rows; r++)
       for (size_t j = 0; j < o; j++) {
         double sum =
-            finished ? (double)bias[j] + (adds ? (double)shortcut[r * stride + j] : 0.0) : 0.0;
+            epilogue ? (double)bias[j] + (adds ? (double)shortcut[r * stride + j] : 0.0) : 0.0;
         for (size_t k = 0; k < c; k++) sum += (double)a[r * c + k] * (double)weights[k * o + j];
-        if (finished) sum = fmin(fmax(sum, (double)f.low), (double)f.high);
+        if (epilogue) sum = fmin(fmax(sum, (double)f.low), (double)f.high);
         want[r * stride + j] = (float)sum;
       }
     for (size_t r = 0; r < rows; r++) assert_close(out + r * stride, want + r * stride, o);
   }
 }
 
-/* A finished product writes o floats of each row and not one more. */
+/* A product with an epilogue writes o floats of each row and not one more. */
 static void test_matrix_products_stay_inside(void **unused) {
   (void)unused;
   static float a[20 * 40], packed[40 * 96], bias[96], out[20 * 100];
-  for (size_t variant = 0; matrix_variant(variant); variant++)
+  for (size_t set = 0; simd_supported(set); set++)
     for (size_t o = 1; o <= 70; o++) {
       const size_t rows = 1 + random_below(19), c = 1 + random_below(40);
       for (size_t i = 0; i < sizeof out / sizeof *out; i++) out[i] = 123.0f;
-      const matrix_product p = {
+      const simd_product p = {
           .a = a, .a_stride = c, .packed = packed, .c = c, .o = o, .out = out, .out_stride = o + 1};
-      const matrix_finish f = {bias, NULL, -1.0f, 1.0f};
-      matrix_variant(variant)->multiply_finish(&p, &f, rows);
+      const simd_epilogue f = {bias, NULL, -1.0f, 1.0f};
+      simd_supported(set)->gemm->multiply_epilogue(&p, &f, rows);
       for (size_t r = 0; r < rows; r++) assert_true(out[r * (o + 1) + o] == 123.0f);
     }
 }
 
-/* One tile of one pair of channels through weights, input and output of a form, against
- * the direct sum. */
-static void check_form(const winograd_functions *w, const winograd_form_functions *form) {
+/* Compare one tile of one pair of channels, transformed by a form, with the direct sum. */
+static void check_form(const simd_set *set, const simd_winograd_form *form) {
   enum { MAX_PANEL = 32 };
-  static float packed[WINOGRAD_MAX_POINTS * MAX_PANEL], spread[WINOGRAD_MAX_POINTS * MAX_PANEL];
+  static float packed[WINOGRAD_MAX_POINTS * MAX_PANEL],
+      transformed[WINOGRAD_MAX_POINTS * MAX_PANEL];
   static float products[WINOGRAD_MAX_POINTS * MAX_PANEL], d[WINOGRAD_MAX_POINTS * MAX_PANEL];
   float filters[MAX_PANEL * 16], bias[MAX_PANEL],
       out[WINOGRAD_MAX_OUT * WINOGRAD_MAX_OUT * MAX_PANEL];
   const float *pixels[WINOGRAD_MAX_POINTS];
   const winograd_size n = form->in, m = form->out;
-  const size_t r = form->taps, points = n.h * n.w, count = 1 + random_below((uint32_t)w->panel);
+  const size_t r = form->taps, points = n.h * n.w, count = 1 + random_below((uint32_t)set->panel);
   fill(filters, count * r * r);
   fill(bias, count);
   fill(d, points * MAX_PANEL);
   for (size_t i = 0; i < points; i++) pixels[i] = d + i * MAX_PANEL;
-  form->weights(filters, count, 1, packed, MAX_PANEL);
-  form->input(pixels, 1, spread, MAX_PANEL);
+  form->transform_weights(filters, count, 1, packed, MAX_PANEL);
+  form->transform_input(pixels, 1, transformed, MAX_PANEL);
   for (size_t i = 0; i < points; i++)
     for (size_t f = 0; f < MAX_PANEL; f++)
       products[i * MAX_PANEL + f] =
-          f < w->panel ? spread[i * MAX_PANEL] * packed[i * MAX_PANEL + f] : 0.0f;
-  form->output(products, MAX_PANEL, count, bias, NULL, out, m.w * count, m.h, m.w, -INFINITY,
-               INFINITY);
+          f < set->panel ? transformed[i * MAX_PANEL] * packed[i * MAX_PANEL + f] : 0.0f;
+  form->transform_output(products, MAX_PANEL, count, bias, NULL, out, m.w * count, m.h, m.w,
+                         -INFINITY, INFINITY);
   for (size_t f = 0; f < count; f++)
     for (size_t y = 0; y < m.h * m.w; y++) {
       /* rounding is relative to what is added up, not to what is left */
@@ -390,19 +393,19 @@ static void check_form(const winograd_functions *w, const winograd_form_function
         size += fabs((double)filters[f * r * r + t] * (double)x);
       }
       if (fabs((double)out[y * count + f] - sum) > 1e-5 * size)
-        fail_msg("%s F(%zux%zu,%zu): %g, not %g", w->name, m.h, m.w, r, (double)out[y * count + f],
-                 sum);
+        fail_msg("%s F(%zux%zu,%zu): %g, not %g", set->name, m.h, m.w, r,
+                 (double)out[y * count + f], sum);
     }
 }
 
 static void test_winograd_forms(void **unused) {
   (void)unused;
-  size_t variants = 0;
-  for (; winograd_variant(variants); variants++)
-    for (int round = 0; round < 300; round++)
+  size_t sets = 0;
+  for (; simd_supported(sets); sets++)
+    for (size_t round = 0; round < rounds_of(300); round++)
       for (size_t form = 0; form < WINOGRAD_FORMS; form++)
-        check_form(winograd_variant(variants), &winograd_variant(variants)->form[form]);
-  assert_string_equal(winograd_variant(variants - 1)->name, "portable");
+        check_form(simd_supported(sets), &simd_supported(sets)->winograd->form[form]);
+  assert_string_equal(simd_supported(sets - 1)->name, "portable");
 }
 
 /* The stem's geometries: pads that are even, odd and unequal, 1 to 4 channels, tiles cut
@@ -410,7 +413,7 @@ static void test_winograd_forms(void **unused) {
 static void test_stem(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 64}, sizes[] = {7, 8, 11, 16, 29, 42};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){pick(sizes, 6), pick(sizes, 6), 1 + random_below(4)});
     const graph_window w = {
         7, 7, 2, 2, 1, 1, random_below(7), random_below(7), random_below(7), random_below(7)};
@@ -422,7 +425,7 @@ static void test_stem(void **unused) {
 /* A bottleneck's end: a 1x1 convolution that adds a shortcut computed before it. */
 static void test_pointwise_adds_shortcut(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     const graph_window w = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
@@ -541,21 +544,21 @@ static void test_batches_share_weights(void **unused) {
 static void test_sigmoids_keep_their_digits(void **unused) {
   (void)unused;
   double worst = 0.0;
-  for (size_t variant = 0; vector_variant(variant); variant++)
+  for (size_t set = 0; simd_supported(set); set++)
     for (int32_t i = -870000; i <= 870000; i += 7) {
       const float x = (float)i * 1e-4f;
       float y;
-      vector_variant(variant)->sigmoid(&x, &y, 1);
+      simd_supported(set)->elementwise->sigmoid(&x, &y, 1);
       const double want = 1.0 / (1.0 + exp(-(double)x));
       worst = fmax(worst, fabs((double)y - want) / want);
     }
   printf("sigmoid: off by %.2f * 2^-24 at most\n", worst * 0x1p24);
   assert_true(worst <= 3 * 0x1p-24);
   const float ends[] = {-INFINITY, -1e30f, -88.0f, 88.0f, 1e30f, INFINITY, NAN};
-  for (size_t variant = 0; vector_variant(variant); variant++)
+  for (size_t set = 0; simd_supported(set); set++)
     for (size_t i = 0; i < 7; i++) {
       float y;
-      vector_variant(variant)->sigmoid(&ends[i], &y, 1);
+      simd_supported(set)->elementwise->sigmoid(&ends[i], &y, 1);
       if (i < 3) assert_true(y >= 0.0f && y <= 1.2e-38f);
       if (i >= 3 && i < 6) assert_true(y == 1.0f);
       if (i == 6) assert_true(isnan(y));
@@ -566,7 +569,7 @@ static void test_sigmoids_keep_their_digits(void **unused) {
 static void test_channel_conv(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 2, 3, 16, 17, 64, 300};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){1, 1, pick(channels, 7)});
     const uint32_t taps = 1 + random_below(9);
     (void)net_add_channel_conv(&n, 0, taps, random_below(taps));
@@ -576,7 +579,7 @@ static void test_channel_conv(void **unused) {
 
 static void test_sigmoid(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     const graph_shape in = {1 + random_below(40), 1 + random_below(40), 1 + random_below(40)};
     net n = net_new(in);
     (void)net_add_node(&n, GRAPH_SIGMOID, 0, in);
@@ -588,7 +591,7 @@ static void test_sigmoid(void **unused) {
  * than there are. */
 static void test_pads(void **unused) {
   (void)unused;
-  for (int round = 0; round < 3 * ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(3 * ROUNDS); round++) {
     const graph_pad_mode mode = (graph_pad_mode)(round % 3);
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
@@ -607,7 +610,7 @@ static void test_pads(void **unused) {
  * where the sum does. */
 static void test_gates(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     const uint32_t sizes[] = {1, 2, 7, 16, 40};
     net n = net_new((graph_shape){pick(sizes, 5), pick(sizes, 5), random_shape().c});
     const graph_shape s = n.graph.nodes[0].shape;
@@ -647,7 +650,7 @@ static void test_a_pixel_is_its_own_gate(void **unused) {
 /* Swish, and products of two pictures of which either, both or none is read again. */
 static void test_products_of_pictures(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape s = n.graph.nodes[0].shape;
     const uint32_t a = net_add_conv(&n, 0, &same3x3, 1, s.c),
@@ -707,7 +710,7 @@ static void add_random_node(net *n, graph_shape s, node_list *whole, node_list *
  * none: a buffer that is reused too early would show in what a later node computes. */
 static void test_buffers_of_gates_in_random_graphs(void **unused) {
   (void)unused;
-  for (int round = 0; round < 80; round++) {
+  for (size_t round = 0; round < rounds_of(80); round++) {
     const graph_shape s = {1 + random_below(6), 1 + random_below(6), 1 + random_below(20)};
     net n = net_new(s);
     const uint32_t count = 5 + random_below(MAX_NODES - 6);
@@ -757,7 +760,7 @@ int main(void) {
       cmocka_unit_test(test_identity_block),
       cmocka_unit_test(test_option_a),
       cmocka_unit_test(test_buffers_in_random_graphs),
-      cmocka_unit_test(test_vector_variants_agree_to_the_bit),
+      cmocka_unit_test(test_instruction_sets_agree_to_the_bit),
       cmocka_unit_test(test_matrix_products),
       cmocka_unit_test(test_matrix_products_stay_inside),
       cmocka_unit_test(test_winograd_forms),
