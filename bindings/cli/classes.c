@@ -67,7 +67,7 @@ static bool match_labels(const dataset *d, const resnet_model_info *info, uint32
     if (found > 1)
       return error_set(
           error, RESNET_ERROR_UNSUPPORTED,
-          "folder '%.60s' is the name of %u classes: rename it to a whole label, e.g. '%.60s'",
+          "folder '%.60s' names %u classes: rename it to a complete label, e.g. '%.60s'",
           d->folders[i], found, info->labels[class_of_folder[i]]);
     if (found == 1)
       (*matched)++;
@@ -75,10 +75,11 @@ static bool match_labels(const dataset *d, const resnet_model_info *info, uint32
       stranger = d->folders[i];
   }
   if (*matched == 0 || !stranger) return true;
-  return error_set(error, RESNET_ERROR_UNSUPPORTED,
-                   "folder '%.60s' is no label of the model, while %u others are; labels are like "
-                   "'%.60s': rename it",
-                   stranger, *matched, info->labels[0]);
+  return error_set(
+      error, RESNET_ERROR_UNSUPPORTED,
+      "folder '%.60s' is not a label of the model, but %u others are: rename it to a label, "
+      "e.g. '%.60s'",
+      stranger, *matched, info->labels[0]);
 }
 
 bool cli_classes_match(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder,
@@ -88,13 +89,12 @@ bool cli_classes_match(const dataset *d, const resnet_model_info *info, uint32_t
   if (info->labels && !match_labels(d, info, class_of_folder, &matched, error)) return false;
   if (matched) return true;
   if (d->folder_count != info->classes)
-    return error_set(
-        error, RESNET_ERROR_UNSUPPORTED,
-        "the model has %u classes%s and the data %u folders: as many, or folders named "
-        "like labels, are "
-        "accepted",
-        info->classes, info->labels ? ", none named like a folder," : " without labels",
-        d->folder_count);
+    return error_set(error, RESNET_ERROR_UNSUPPORTED,
+                     "the model has %u classes%s, but the data set has %u folders: use as many "
+                     "folders as classes, or name the folders like labels",
+                     info->classes,
+                     info->labels ? " and no label named like a folder" : " without labels",
+                     d->folder_count);
   *how = "folder order";
   for (uint32_t i = 0; i < d->folder_count; i++) class_of_folder[i] = i;
   return true;

@@ -163,8 +163,8 @@ bool cli_model_has_warnings(const loaded_model *m) {
 void cli_model_print_guess(const settings *s, const loaded_model *m) {
   if (m->info.preprocess_source != RESNET_PREPROCESS_GUESSED || s->quiet) return;
   cli_print_note(
-      "%s does not say how its images are prepared; guessed from its input size: --preprocess "
-      "names another way",
+      "%s has no preprocessing settings: guessed from its input size; use --preprocess to set "
+      "them",
       m->file);
 }
 
@@ -198,7 +198,7 @@ void cli_model_random_input(float *values, size_t count) {
 }
 
 void cli_model_print(const loaded_model *m) {
-  static const char *const said[] = {"as the file says", "as the command line says",
+  static const char *const said[] = {"from the file", "from the command line",
                                      "guessed from the input size"};
   const resnet_model_info *info = &m->info;
   char text[256];

@@ -31,7 +31,7 @@ static bool may_replace(const char *path, resnet_error *error) {
   struct stat old;
   if (lstat(path, &old) != 0 || S_ISREG(old.st_mode) || S_ISLNK(old.st_mode)) return true;
   return error_set(error, RESNET_ERROR_ARGUMENT,
-                   "is there and no regular file; name a file to write");
+                   "exists and is not a regular file; name a file to write");
 }
 
 bool cli_output_is_other(const char *path, const char *input, const char *what,

@@ -65,7 +65,7 @@ static bool check_file(int file, size_t limit, size_t *size, resnet_error *error
   if (S_ISDIR(status.st_mode))
     return error_set(error, RESNET_ERROR_IO, "is a folder; an image file is needed");
   if (!S_ISREG(status.st_mode))
-    return error_set(error, RESNET_ERROR_IO, "is no regular file; an image file is needed");
+    return error_set(error, RESNET_ERROR_IO, "is not a regular file; an image file is needed");
   if ((uintmax_t)status.st_size > limit)
     return error_set(error, RESNET_ERROR_LIMIT, "has %ju bytes; at most %zu are accepted",
                      (uintmax_t)status.st_size, limit);

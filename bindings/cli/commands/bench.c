@@ -205,7 +205,7 @@ static void print_ops(const benchmark *b) {
   for (uint32_t i = 0; i < b->plan.op_count; i++) add_op_row(&t, b, i);
   (void)fputc('\n', stdout);
   cli_table_print(&t);
-  (void)printf("\nsum         %.3f ms of %.3f ms for the whole, %.1f %% (mean of the fastest %u of "
+  (void)printf("\nsum         %.3f ms of %.3f ms for the run, %.1f %% (mean of the fastest %u of "
                "%u observed runs)\n",
                b->sum_ms, b->whole_ms, 100 * b->sum_ms / b->whole_ms, b->settled_runs,
                b->observed_runs);
@@ -214,14 +214,14 @@ static void print_ops(const benchmark *b) {
 static void print_text(const benchmark *b) {
   char text[FORMAT_SIZE];
   if (!b->settings->quiet) cli_model_print(&b->model);
-  (void)printf("work        threads %u, batch %u, %u runs after %d to warm up\n", b->threads,
+  (void)printf("work        threads %u, batch %u, %u runs after %d warm-up runs\n", b->threads,
                b->batch, b->runs, WARM_UP_RUNS);
-  (void)printf("latency     %s%.3f ms%s median, %.3f least, %.3f p99\n", cli_bold(), median(b),
+  (void)printf("latency     %s%.3f ms%s median, %.3f min, %.3f p99\n", cli_bold(), median(b),
                cli_plain(), b->latency_ms[0], stats_sorted_percentile(b->latency_ms, b->runs, 99));
   (void)printf("speed       %.1f images/s, %.1f GFLOP/s\n", b->batch * 1e3 / median(b),
                gflops(b, b->model.info.macs, median(b)));
   (void)printf("load        %.1f ms\n", b->model.load_ms);
-  (void)printf("memory      %s at most\n", cli_format_bytes(text, cli_peak_memory_bytes()));
+  (void)printf("memory      %s peak\n", cli_format_bytes(text, cli_peak_memory_bytes()));
   if (b->op_ms) print_ops(b);
 }
 

@@ -98,11 +98,11 @@ static void print_class(const char *label, uint32_t index) {
 }
 
 static void print_cam(const classification *c) {
-  (void)printf("  what was looked at for ");
+  (void)printf("  class activation map for ");
   print_class(cli_model_class_label(&c->model, c->map_class), c->map_class);
   (void)fputs(": ", stdout);
   cli_print_masked(stdout, c->settings->cam);
-  (void)printf(", %u x %u from %u x %u places\n", c->cam_width, c->cam_height, c->map.width,
+  (void)printf(", %u x %u from %u x %u cells\n", c->cam_width, c->cam_height, c->map.width,
                c->map.height);
 }
 
@@ -146,8 +146,8 @@ static bool find_map_class(classification *c) {
   }
   (void)error_set(
       &error, RESNET_ERROR_ARGUMENT,
-      "'%.80s' is no class of the model: %s 0 to %u is accepted; see resnet inspect --json", name,
-      info->labels ? "one of its labels or" : "it has no labels,", info->classes - 1);
+      "'%.80s' is not a class of the model: %s 0 to %u is accepted; see resnet inspect --json",
+      name, info->labels ? "one of its labels or" : "it has no labels;", info->classes - 1);
   cli_print_error("--cam-class", error.message);
   return false;
 }
@@ -175,12 +175,11 @@ static void report_no_map(classification *c) {
   uint32_t last = p.op_count - 1;
   while (last > 0 && p.ops[last].macs == 0) last--;
   const uint32_t before = p.ops[last].input[0];
-  (void)error_set(&error, RESNET_ERROR_UNSUPPORTED,
-                  "the last layer, '%.60s' (%s), stands behind %s: --cam needs one fully connected "
-                  "layer behind global "
-                  "average pooling",
-                  p.ops[last].name, p.ops[last].kernel,
-                  before < p.op_count ? p.ops[before].kernel : "nothing");
+  (void)error_set(
+      &error, RESNET_ERROR_UNSUPPORTED,
+      "the last layer, '%.60s' (%s), follows %s: --cam needs one fully connected layer after "
+      "global average pooling",
+      p.ops[last].name, p.ops[last].kernel, before < p.op_count ? p.ops[before].kernel : "nothing");
   report_failure(c, c->model.file, &error);
   cli_plan_release(&p);
 }

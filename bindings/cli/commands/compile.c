@@ -31,7 +31,7 @@ static bool may_replace(const settings *s, resnet_error *error) {
   if (stat(s->output, &old) != 0) return true;
   if (!S_ISREG(old.st_mode))
     return error_set(error, RESNET_ERROR_ARGUMENT,
-                     "is there and no regular file; name a file to write");
+                     "exists and is not a regular file; name a file to write");
   return cli_output_is_other(s->output, s->model, "model", error);
 }
 

@@ -82,10 +82,10 @@ static void print_totals(const loaded_model *m) {
   char text[FORMAT_SIZE];
   (void)printf("\nparameters  %llu\n", (unsigned long long)info->parameters);
   (void)printf("MACs        %llu an image\n", (unsigned long long)info->macs);
-  (void)printf("weights     %s, packed, %s\n", cli_format_bytes(text, info->weights_bytes),
+  (void)printf("weights     %s packed, %s\n", cli_format_bytes(text, info->weights_bytes),
                info->precision);
   (void)printf("arena       %s an image", cli_format_bytes(text, info->arena_bytes));
-  (void)printf(" (no plan of these ops takes less than %s)\n",
+  (void)printf(" (lower bound for these ops: %s)\n",
                cli_format_bytes(text, info->arena_lower_bound));
 }
 
@@ -93,8 +93,7 @@ static void print_text(const settings *s, const loaded_model *m, const cli_plan 
   if (!s->quiet) {
     cli_model_print(m);
     (void)printf("file        opset %u, written by ", m->info.opset);
-    cli_print_masked(stdout,
-                     m->info.producer[0] ? m->info.producer : "a program that does not say");
+    cli_print_masked(stdout, m->info.producer[0] ? m->info.producer : "an unknown program");
     (void)fputs("\n\n", stdout);
   }
   print_ops(p);
