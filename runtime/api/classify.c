@@ -5,12 +5,6 @@
 #include "runtime/api/session.h"
 #include "runtime/kernels/softmax.h"
 
-resnet_scores scores_kind(const plan_op *last) {
-  if (last->kernel == KERNEL_LOG_SOFTMAX) return RESNET_SCORES_LOG_PROBABILITIES;
-  const bool bounded = last->kernel == KERNEL_SOFTMAX || last->kernel == KERNEL_SIGMOID;
-  return bounded ? RESNET_SCORES_PROBABILITIES : RESNET_SCORES_LOGITS;
-}
-
 /* Probabilities of one picture: softmax of logits, exp of log probabilities,
  * probabilities as they are - of one class against the others, or of each for itself. */
 static void to_probabilities(const float *scores, size_t classes, resnet_scores are, float *out) {
@@ -65,7 +59,7 @@ static void predict(resnet_session *session, size_t batch, uint32_t k,
   const float *scores = session_output(session, p->output);
   for (size_t i = 0; i < batch; i++) {
     float *own = session->scores + i * classes;
-    to_probabilities(scores + i * classes, classes, scores_kind(last), own);
+    to_probabilities(scores + i * classes, classes, plan_scores_kind(last), own);
     pick_best(own, classes, k, predictions + i * k);
     for (uint32_t j = 0; j < k; j++) {
       resnet_prediction *one = &predictions[i * k + j];
@@ -78,7 +72,7 @@ static resnet_status prepare_pictures(resnet_session *session, const resnet_imag
                                       size_t count, size_t first, resnet_error *error) {
   const graph_shape in = session->model->plan.ops[0].shape;
   for (size_t i = 0; i < count; i++) {
-    float *input = session_output(session, 0) + i * shape_floats(in);
+    float *input = session_output(session, 0) + i * plan_shape_floats(in);
     resnet_status status = image_prepare(&images[i], &session->model->preprocess, in.h, in.w, input,
                                          &session->scratch, error);
     if (status == RESNET_OK) continue;

@@ -78,7 +78,7 @@ static resnet_status choose_plan(resnet_session *session, resnet_error *error) {
   for (uint32_t i = 0; i < own->block_count; i++)
     changed |= session->edits[i].mode != RESNET_SKIP_NONE;
   session->program.plan = changed ? &session->program.edited.plan : own;
-  return changed ? plan_edit(&session->program.edited, own, session->edits, session->apart, error)
+  return changed ? plan_ablate(&session->program.edited, own, session->edits, session->apart, error)
                  : RESNET_OK;
 }
 
@@ -108,6 +108,6 @@ void program_close(resnet_session *session) {
   mem_release(session->memory, p->states);
   mem_release(session->memory, p->workspace);
   mem_release(session->memory, p->arena);
-  edited_plan_release(&p->edited);
+  plan_ablated_release(&p->edited);
   memset(p, 0, sizeof *p);
 }

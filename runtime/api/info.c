@@ -53,7 +53,7 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
   const plan *p = &model->plan;
   const graph_shape input = p->ops[0].shape;
   uint64_t weights_bytes = 0;
-  for (uint32_t i = 0; i < p->op_count; i++) weights_bytes += op_weights_bytes(&p->ops[i]);
+  for (uint32_t i = 0; i < p->op_count; i++) weights_bytes += plan_op_weights_bytes(&p->ops[i]);
   const resnet_model_info all = {
       .name = model->name,
       .producer = model->producer,
@@ -77,7 +77,7 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
       .notice = model->notice,
       .findings = model->findings,
       .finding_count = model->finding_count,
-      .scores = scores_kind(&p->ops[p->output]),
+      .scores = plan_scores_kind(&p->ops[p->output]),
   };
   return give(info, &all, sizeof all, "resnet_model_info", error);
 }
@@ -105,8 +105,8 @@ resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_o
       .shortcut = from->shortcut,
       .parameters = from->parameters,
       .macs = from->macs,
-      .weights_bytes = op_weights_bytes(from),
-      .output_bytes = shape_floats(from->shape) * sizeof(float),
+      .weights_bytes = plan_op_weights_bytes(from),
+      .output_bytes = plan_shape_floats(from->shape) * sizeof(float),
       .arena_offset = from->arena_offset * sizeof(float),
       .cost = from->cost,
       .layer = from->layer,

@@ -8,10 +8,12 @@
 
 #include "runtime/image/prepare.h"
 #include "runtime/kernels/kernel.h"
+#include "runtime/plan/arena.h"
+#include "runtime/plan/lower.h"
 #include "runtime/plan/select_kernels.h"
 
-    static const uint64_t default_file_bytes = UINT64_C(2) << 30,
-                          default_memory_bytes = UINT64_C(6) << 30;
+static const uint64_t default_file_bytes = UINT64_C(2) << 30, default_memory_bytes = UINT64_C(6)
+                                                                                     << 30;
 
 void resnet_model_options_init(resnet_model_options *options) {
   if (!options) return;
@@ -108,8 +110,8 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
     return err_fail(
         error, RESNET_ERROR_SYSTEM,
         "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
-  resnet_status status = plan_build(&model->plan, model->memory, g, &model->options, error);
-  if (status == RESNET_OK) status = plan_memory(&model->plan, error);
+  resnet_status status = plan_lower(&model->plan, model->memory, g, &model->options, error);
+  if (status == RESNET_OK) status = plan_assign_arena(&model->plan, error);
   if (status == RESNET_OK)
     status = plan_pack(&model->plan, &model->file, &model->options, model->notice,
                        sizeof model->notice, error);
@@ -224,7 +226,7 @@ static resnet_status read_onnx(plan_file *f, graph *g, memory *m, const source *
                              ? load_file(g, m, from->path, &graph_settings, error)
                              : load_memory(g, m, from->bytes, from->size, &graph_settings, error);
   if (status != RESNET_OK || !options->keep_weights) return status;
-  find_evenness(g); /* before it is written down */
+  plan_find_winograd_safety(g); /* before it is written down */
   return plan_file_keep(f, m, g, error);
 }
 

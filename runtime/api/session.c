@@ -153,7 +153,7 @@ static void fill_input(resnet_session *session, const float *input, resnet_layou
   if (layout == RESNET_LAYOUT_NCHW)
     kernel_table[KERNEL_INPUT]->run(&call);
   else
-    memcpy(call.output, input, batch * shape_floats(call.op->shape) * sizeof *input);
+    memcpy(call.output, input, batch * plan_shape_floats(call.op->shape) * sizeof *input);
   if (session->observer) session->untold = session_now() - start;
 }
 
@@ -166,7 +166,7 @@ resnet_status resnet_run(resnet_session *session, const float *input, resnet_lay
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "resnet_run: layout %d; accepted are NCHW (0) and NHWC (1)", (int)layout);
   const plan *p = session->program.plan;
-  const size_t picture = shape_floats(p->ops[0].shape), classes = p->ops[p->output].shape.c;
+  const size_t picture = plan_shape_floats(p->ops[0].shape), classes = p->ops[p->output].shape.c;
   for (size_t done = 0; done < batch;) {
     const size_t count = batch - done < session->batch ? batch - done : session->batch;
     fill_input(session, input + done * picture, layout, count);

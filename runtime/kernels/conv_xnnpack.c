@@ -71,7 +71,7 @@ static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
       judge(op, create(op, op->weights, op->bias, &provider.provider, &packer), "pack", error);
   xnn_delete_operator(packer);
   if (status != RESNET_OK) return status;
-  op_release_weights(op, m);
+  plan_op_release_weights(op, m);
   return RESNET_OK;
 }
 
@@ -120,12 +120,13 @@ static void describe(const plan_op *op, char *text, size_t size) {
   else
     describe_window(op, text, size);
   if (op->groups > 1) describe_append(text, size, " groups %u", op->groups);
-  if (op->uneven) describe_append(text, size, " (taps too unlike for winograd)");
+  if (op->winograd_unsafe) describe_append(text, size, " (taps too unlike for winograd)");
   describe_clamp(op, text, size);
 }
 
 const kernel kernel_conv = {
     .name = "conv",
+    .is_convolution = true,
     .check = check_indirection,
     .packed_size = packed_size,
     .pack = pack,

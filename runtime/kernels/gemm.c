@@ -57,8 +57,8 @@ static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
   for (size_t o = 0; o < op->shape.c; o += matrix_variant(0)->panel)
     pack_panel(op, o, packed + o * op->in.c);
   memcpy(packed + weight_floats(op), op->bias, op->shape.c * sizeof *packed);
-  op->packed = (weights_slot){.data = packed, .size = packed_size(op)};
-  op_release_weights(op, m);
+  op->packed = (plan_packed_weights){.data = packed, .size = packed_size(op)};
+  plan_op_release_weights(op, m);
   return RESNET_OK;
 }
 
@@ -114,6 +114,7 @@ static void describe(const plan_op *op, char *text, size_t size) {
 }
 
 const kernel kernel_gemm = {.name = "gemm",
+                            .is_convolution = true,
                             .adds_shortcut = true,
                             .in_place = 2,
                             .check = check,

@@ -121,9 +121,9 @@ static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
   }
   transform_weights(op, apart ? apart : op->weights, packed);
   mem_release(m, apart);
-  op->packed = (weights_slot){.data = packed, .size = packed_size(op)};
+  op->packed = (plan_packed_weights){.data = packed, .size = packed_size(op)};
   memcpy((float *)(uintptr_t)bias_of(op), op->bias, op->shape.c * sizeof *packed);
-  op_release_weights(op, m);
+  plan_op_release_weights(op, m);
   return RESNET_OK;
 }
 
@@ -176,7 +176,7 @@ static void copy_pair(const float *line, size_t w, size_t c, size_t first, float
 static void copy_phases(const work *w, tile_place at, float *apart, const float **pixels) {
   const kernel_call *call = w->tiles.call;
   const plan_op *op = call->op;
-  const float *picture = call->input[0] + at.picture * shape_floats(op->in);
+  const float *picture = call->input[0] + at.picture * plan_shape_floats(op->in);
   const size_t c = op->in.c, n = w->form->in.h; /* the stem's tiles are square */
   const size_t top = 2 * at.row - op->window.pad_top - op->window.pad_top % 2;
   const size_t left = 2 * at.column - op->window.pad_left - op->window.pad_left % 2;
@@ -280,6 +280,7 @@ static void describe(const plan_op *op, char *text, size_t size) {
 }
 
 const kernel kernel_winograd = {.name = "winograd",
+                                .is_convolution = true,
                                 .adds_shortcut = true,
                                 .in_place = 2,
                                 .check = check,
@@ -290,6 +291,7 @@ const kernel kernel_winograd = {.name = "winograd",
                                 .describe = describe};
 
 const kernel kernel_stem = {.name = "stem",
+                            .is_convolution = true,
                             .check = check,
                             .packed_size = packed_size,
                             .pack = pack,

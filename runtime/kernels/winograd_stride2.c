@@ -56,9 +56,9 @@ static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
     strided_variant(0)->weights(op->weights + o * 9 * c, count, c, packed + o * c,
                                 matrix_floats(op));
   }
-  op->packed = (weights_slot){.data = packed, .size = packed_size(op)};
+  op->packed = (plan_packed_weights){.data = packed, .size = packed_size(op)};
   memcpy(packed + STRIDED_MATRICES * matrix_floats(op), op->bias, op->shape.c * sizeof *packed);
-  op_release_weights(op, m);
+  plan_op_release_weights(op, m);
   return RESNET_OK;
 }
 
@@ -197,6 +197,7 @@ static void describe(const plan_op *op, char *text, size_t size) {
 }
 
 const kernel kernel_winograd_strided = {.name = "winograd_strided",
+                                        .is_convolution = true,
                                         .check = check,
                                         .packed_size = packed_size,
                                         .pack = pack,

@@ -1,6 +1,6 @@
 /* Graph to plan: one op for each node, but for option-A shortcuts, which the addition
  * reads from their source. */
-#include "runtime/plan/plan.h"
+#include "runtime/plan/lower.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,37 +9,14 @@
 #include "runtime/plan/select_kernels.h"
 
 enum {
-  MAX_OPS = 16384, /* ResNet-1202 has 1,808; plan_memory is quadratic in them */
+  MAX_OPS = 16384, /* ResNet-1202 has 1,808; plan_assign_arena is quadratic in them */
   DETAIL_SIZE = 160
 };
 
 static const plan_kernel kernel_of[GRAPH_OP_COUNT] = {
-    [GRAPH_INPUT] = KERNEL_INPUT,
-    [GRAPH_CONV] = KERNEL_CONV,
-    [GRAPH_LINEAR] = KERNEL_CONV,
-    [GRAPH_ADD] = KERNEL_ADD,
-    [GRAPH_SUBSAMPLE] = KERNEL_SUBSAMPLE,
-    [GRAPH_AFFINE] = KERNEL_AFFINE,
-    [GRAPH_CLAMP] = KERNEL_CLAMP,
-    [GRAPH_MAX_POOL] = KERNEL_MAX_POOL,
-    [GRAPH_AVERAGE_POOL] = KERNEL_AVERAGE_POOL,
-    [GRAPH_GLOBAL_AVERAGE_POOL] = KERNEL_GLOBAL_AVERAGE_POOL,
-    [GRAPH_SOFTMAX] = KERNEL_SOFTMAX,
-    [GRAPH_LOG_SOFTMAX] = KERNEL_LOG_SOFTMAX,
-    [GRAPH_SIGMOID] = KERNEL_SIGMOID,
-    [GRAPH_SCALE] = KERNEL_SCALE,
-    [GRAPH_CHANNEL_CONV] = KERNEL_CHANNEL_CONV,
-    [GRAPH_PAD] = KERNEL_PAD,
+#define GRAPH_OP(NAME, name, inputs, fields, check, kernel) [GRAPH_##NAME] = KERNEL_##kernel,
+#include "loader/graph/ops.def"
 };
-
-/* A layer that adds the shortcut itself carries the shortcut's kind, as a projection
- * does, but has two inputs. */
-bool op_is_layer(const plan_op *op) {
-  return op->macs > 0 && !op->gates && !op->blurs &&
-         (op->shortcut == RESNET_SHORTCUT_NONE || op->input_count == 2);
-}
-
-size_t shape_floats(graph_shape shape) { return (size_t)shape.h * shape.w * shape.c; }
 
 /* Working state: what the graph's nodes become. */
 typedef struct lowering {
@@ -167,7 +144,7 @@ static void lower_shape(lowering *l, uint32_t index) {
   op->weight_count = node->weight_count;
   op->bias_count = node->bias_count;
   lower_window(op, node);
-  op->uneven = node->winograd_safety == GRAPH_WINOGRAD_UNSAFE;
+  op->winograd_unsafe = node->winograd_safety == GRAPH_WINOGRAD_UNSAFE;
   op->blurs = node->input_count == 1 && is_blur(node, op->in);
   op->sigmoid = node->sigmoid;
   op->pad_mode = node->pad_mode;
@@ -234,7 +211,7 @@ static void lower_block(lowering *l, uint32_t index) {
     const plan_op *op = &l->plan->ops[i];
     if (op->block != index) continue;
     if (i < block->first_op) block->first_op = i;
-    if (op_is_layer(op)) block->convs++;
+    if (plan_op_is_layer(op)) block->convs++;
   }
 }
 
@@ -257,7 +234,7 @@ static resnet_status summarise(plan *p, resnet_error *error) {
       return err_fail(error, RESNET_ERROR_LIMIT,
                       "the net's multiplications cannot be counted in 64 bits");
     p->macs += op->macs;
-    if (op_is_layer(op)) op->layer = ++p->conv_layers;
+    if (plan_op_is_layer(op)) op->layer = ++p->conv_layers;
   }
   return RESNET_OK;
 }
@@ -267,14 +244,14 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   plan *p = l->plan;
   count_readers(l);
   if (l->options->conv != RESNET_CONV_DIRECT && l->options->memory != RESNET_MEMORY_SMALL)
-    find_evenness(g);
+    plan_find_winograd_safety(g);
   for (uint32_t i = 0; i < g->node_count; i++) {
     lower_shape(l, i);
     l->adds[i] = l->adds[i] && l->readers[i] == 1;
     if (g->nodes[i].op == GRAPH_SCALE) mark_gate(l, &g->nodes[i]);
   }
   resnet_status chosen =
-      choose_kernels(l->shapes, l->adds, g->node_count, l->options, p->memory, error);
+      plan_select_kernels(l->shapes, l->adds, g->node_count, l->options, p->memory, error);
   if (chosen != RESNET_OK) return chosen;
   for (uint32_t i = 0; i < g->node_count; i++) {
     l->op_of[i] = RESNET_NO_INDEX;
@@ -288,7 +265,7 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   return summarise(p, error);
 }
 
-resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *options,
+resnet_status plan_lower(plan *out, memory *m, graph *g, const plan_options *options,
                          resnet_error *error) {
   memset(out, 0, sizeof *out);
   out->memory = m;
@@ -311,38 +288,4 @@ resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *opt
   mem_release(m, l.adds);
   if (status != RESNET_OK) plan_release(out);
   return status;
-}
-
-static void release_weights(plan_op *op, memory *m) {
-  if (!op->weights_borrowed) {
-    mem_release(m, op->weights);
-    mem_release(m, op->bias);
-  }
-  op->weights = op->bias = NULL;
-}
-
-void op_release_weights(plan_op *op, memory *m) {
-  if (!op->weights_borrowed) release_weights(op, m);
-}
-
-size_t op_weights_bytes(const plan_op *op) {
-  if (op->packed.data || !op->weights) return op->packed.size;
-  return (op->weight_count + op->bias_count) * sizeof(float);
-}
-
-static void release_op(memory *m, plan_op *op) {
-  release_weights(op, m);
-  if (!op->packed.mapped) mem_release(m, op->packed.data);
-  mem_release(m, op->name);
-  mem_release(m, op->output);
-  mem_release(m, op->detail);
-}
-
-void plan_release(plan *p) {
-  if (!p->memory) return;
-  for (uint32_t i = 0; i < p->op_count; i++) release_op(p->memory, &p->ops[i]);
-  for (uint32_t i = 0; i < p->block_count; i++) mem_release(p->memory, p->blocks[i].name);
-  mem_release(p->memory, p->ops);
-  mem_release(p->memory, p->blocks);
-  memset(p, 0, sizeof *p);
 }

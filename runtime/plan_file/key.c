@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
+#include "runtime/plan/lower.h"
 #include "runtime/plan_file/format.h"
 
 /* ---- the fingerprint --------------------------------------------------------------- */
@@ -85,7 +86,7 @@ static resnet_status probe(memory *m, resnet_conv conv, uint64_t *sum, resnet_er
   graph g = {0};
   plan p = {0};
   resnet_status status = make_probe(&g, m)
-                             ? plan_build(&p, m, &g, &options, error)
+                             ? plan_lower(&p, m, &g, &options, error)
                              : err_no_memory(error, "the fingerprint of this CPU's kernels");
   if (status == RESNET_OK) status = pack_probe(&p, sum, error);
   plan_release(&p);

@@ -87,8 +87,8 @@ static resnet_status use_packed(plan *p, const plan_file *f, resnet_error *error
   resnet_status status = verify_used(p, f, error);
   for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++)
     if (f->packed[i].size)
-      p->ops[i].packed =
-          (weights_slot){.data = f->packed[i].data, .size = f->packed[i].size, .mapped = true};
+      p->ops[i].packed = (plan_packed_weights){
+          .data = f->packed[i].data, .size = f->packed[i].size, .mapped = true};
   return status;
 }
 

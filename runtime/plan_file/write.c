@@ -47,7 +47,7 @@ static void put_front(serial_writer *w, const resnet_model *model, const plan_ke
     serial_put_u64(w, w->data ? plan_weights_checksum(&model->file.weights[i]) : 0);
   serial_put_u32(w, p->op_count);
   for (uint32_t i = 0; i < p->op_count; i++) {
-    const weights_slot *packed = &p->ops[i].packed;
+    const plan_packed_weights *packed = &p->ops[i].packed;
     serial_put_u32(w, plan_kernel_crc(&p->ops[i]));
     serial_put_u64(w, packed->size);
     serial_put_u64(w, packed->size && w->data ? plan_checksum(packed->data, packed->size) : 0);

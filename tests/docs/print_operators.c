@@ -3,22 +3,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "loader/import/import.h"
+#include "loader/import/operators.h"
 #include "loader/onnx/onnx_parse.h"
 
 /* Rows of one operator stand together, the oldest opset first. */
-static size_t count_rows(const operator_row *rows, size_t left) {
+static size_t count_rows(const op_row *rows, size_t left) {
   size_t count = 1;
   while (count < left && strcmp(rows[count].name, rows[0].name) == 0) count++;
   return count;
 }
 
-static const char *role_of(const operator_row *row) {
-  if (row->lower && row->fold) return "activations, constants";
-  return row->lower ? "activations" : "constants, shapes";
+static const char *role_of(const op_row *row) {
+  if (row->import && row->fold) return "activations, constants";
+  return row->import ? "activations" : "constants, shapes";
 }
 
-static void print_inputs(const operator_row *row) {
+static void print_inputs(const op_row *row) {
   if (row->inputs_max == INT32_MAX)
     (void)printf("%zu or more", row->inputs_min);
   else if (row->inputs_min == row->inputs_max)
@@ -28,7 +28,7 @@ static void print_inputs(const operator_row *row) {
 }
 
 /* One line for each row whose inputs or attributes differ from the row before. */
-static void print_operator(const operator_row *rows, size_t count) {
+static void print_operator(const op_row *rows, size_t count) {
   for (size_t i = 0; i < count; i++) {
     (void)printf("| %s | %d to %d | %s | ", rows[i].name, rows[i].since, rows[i].until,
                  role_of(&rows[i]));
@@ -39,7 +39,7 @@ static void print_operator(const operator_row *rows, size_t count) {
 
 int main(void) {
   size_t count;
-  const operator_row *rows = operator_rows(&count);
+  const op_row *rows = op_table(&count);
   (void)printf("Opset %d to %d, IR version %d to %d.\n\n", OPSET_MIN, OPSET_MAX, IR_MIN, IR_MAX);
   (void)printf("| operator | opsets | of | inputs | attributes |\n|---|---|---|---|---|\n");
   for (size_t i = 0, n; i < count; i += n) {

@@ -174,7 +174,7 @@ static void compare(void *user, const resnet_response *r) {
   assert_int_equal(r->batch, c->batch);
   const float *want = c->values[node];
   double largest = c->least, worst = 0.0;
-  for (size_t i = 0; i < r->batch * shape_floats(s); i++) {
+  for (size_t i = 0; i < r->batch * plan_shape_floats(s); i++) {
     largest = fmax(largest, fabs((double)want[i]));
     worst = fmax(worst, fabs((double)want[i] - (double)r->data[i]));
     assert_true(r->data[i] == r->data[i]); /* no NaN */
@@ -189,7 +189,7 @@ unsigned net_kinds(const plan *p) {
   for (uint32_t i = 0; i < p->op_count; i++) {
     const plan_op *op = &p->ops[i];
     if (op->kernel == KERNEL_WINOGRAD || op->kernel == KERNEL_STEM) kinds |= 1u << op->form;
-    if (op->kernel == KERNEL_WINOGRAD_STRIDED) kinds |= NET_STRIDED;
+    if (op->kernel == KERNEL_WINOGRAD_STRIDE2) kinds |= NET_STRIDED;
     if (op->kernel == KERNEL_GEMM) kinds |= NET_GEMM;
     if (op->kernel == KERNEL_GEMM && op->input_count == 2) kinds |= NET_GEMM_ADDS;
     if (op->kernel == KERNEL_WINOGRAD && op->input_count == 2) kinds |= NET_WINOGRAD_ADDS;
@@ -218,8 +218,8 @@ static void run_observed(const resnet_model *model, const float *input, uint32_t
                                      .observe = RESNET_OBSERVE_OPS};
   if (resnet_session_open(model, &settings, &session, &error) != RESNET_OK)
     fail_msg("%s", error.message);
-  float *scores = random_floats(model->memory,
-                                c->batch * shape_floats(c->graph->nodes[c->graph->output].shape));
+  float *scores = random_floats(
+      model->memory, c->batch * plan_shape_floats(c->graph->nodes[c->graph->output].shape));
   assert_int_equal(resnet_session_observe(session, compare, c, &error), RESNET_OK);
   assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, c->batch, scores, &error),
                    RESNET_OK);
@@ -235,8 +235,8 @@ net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv con
   graph *g = &n->graph;
   float *values[MAX_NODES];
   for (uint32_t i = 0; i < g->node_count; i++)
-    values[i] = random_floats(n->memory, batch * shape_floats(g->nodes[i].shape));
-  for (size_t i = 0; i < batch * shape_floats(g->nodes[0].shape); i++) values[0][i] *= scale;
+    values[i] = random_floats(n->memory, batch * plan_shape_floats(g->nodes[i].shape));
+  for (size_t i = 0; i < batch * plan_shape_floats(g->nodes[0].shape); i++) values[0][i] *= scale;
   for (uint32_t i = 1; i < g->node_count; i++) reference_run_node(g, i, values, batch);
 
   resnet_model *model = net_model(n, conv);

@@ -81,7 +81,7 @@ resnet_model *gated_model(void) {
   (void)graph_add_diagnostic(&n.graph, NULL, RESNET_WARNING,
                              "node 'r\xc3\xa9seau': its bias is its neighbour's");
   (void)graph_add_diagnostic(&n.graph, NULL, RESNET_NOTE, "the batch is fixed");
-  find_evenness(&n.graph);
+  plan_find_winograd_safety(&n.graph);
   plan_file kept;
   assert_int_equal(plan_file_keep(&kept, n.memory, &n.graph, NULL), RESNET_OK);
   resnet_model *model = net_model(&n, RESNET_CONV_AUTO);

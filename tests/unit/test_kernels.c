@@ -13,6 +13,7 @@
 #include "runtime/kernels/simd/gemm.h"
 #include "runtime/kernels/simd/winograd.h"
 #include "runtime/plan/cost_model.h"
+#include "runtime/plan/lower.h"
 #include "tests/unit/kernel_net.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */
@@ -90,7 +91,7 @@ static void test_linear(void **unused) {
   for (int round = 0; round < ROUNDS; round++) {
     net n = net_new(random_shape());
     graph_node *node = net_add_node(&n, GRAPH_LINEAR, 0, (graph_shape){1, 1, 1 + random_below(70)});
-    net_set_parameters(&n, node, node->shape.c * shape_floats(n.graph.nodes[0].shape),
+    net_set_parameters(&n, node, node->shape.c * plan_shape_floats(n.graph.nodes[0].shape),
                        node->shape.c);
     if (random_below(2))
       (void)net_add_node(&n, random_below(2) ? GRAPH_SOFTMAX : GRAPH_LOG_SOFTMAX, 1, node->shape);
@@ -458,10 +459,10 @@ static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet
   for (size_t i = 0; i < node->weight_count; i++) node->weights[i] = taps[i / 64 % 9];
   plan p;
   resnet_error error;
-  assert_int_equal(plan_build(&p, n.memory, &n.graph, &(plan_options){conv, mode, 1}, &error),
+  assert_int_equal(plan_lower(&p, n.memory, &n.graph, &(plan_options){conv, mode, 1}, &error),
                    RESNET_OK);
   const plan_kernel chosen = p.ops[1].kernel;
-  assert_int_equal(strstr(p.ops[1].detail, "too unlike") != NULL, p.ops[1].uneven);
+  assert_int_equal(strstr(p.ops[1].detail, "too unlike") != NULL, p.ops[1].winograd_unsafe);
   plan_release(&p);
   graph_release(&n.graph);
   mem_destroy(n.memory);
@@ -513,10 +514,10 @@ static winograd_form form_for(uint32_t side, uint32_t c, uint32_t batch, double 
   plan p;
   resnet_error error;
   const plan_options options = {.batch = batch};
-  assert_int_equal(plan_build(&p, n.memory, &n.graph, &options, &error), RESNET_OK);
+  assert_int_equal(plan_lower(&p, n.memory, &n.graph, &options, &error), RESNET_OK);
   assert_int_equal(p.ops[1].kernel, KERNEL_WINOGRAD);
   const winograd_form form = p.ops[1].form;
-  *bytes = cost_winograd(&p.ops[1], form, batch).bytes;
+  *bytes = plan_cost_winograd(&p.ops[1], form, batch).bytes;
   plan_release(&p);
   graph_release(&n.graph);
   mem_destroy(n.memory);

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xnnpack.h>
 #include <zlib.h>
 
 #include "plan_gated.h"
@@ -144,7 +145,7 @@ static void the_net_of_own_kernels_has_them_all(void **state) {
   for (uint32_t i = 0; i < model->plan.op_count; i++) {
     const plan_op *op = &model->plan.ops[i];
     if (op->kernel == KERNEL_WINOGRAD || op->kernel == KERNEL_STEM) forms |= 1U << op->form;
-    uneven = uneven || (op->uneven && op->kernel == KERNEL_CONV);
+    uneven = uneven || (op->winograd_unsafe && op->kernel == KERNEL_CONV);
     adds = adds || (op->kernel == KERNEL_GEMM && op->input_count == 2);
   }
   assert_int_equal(forms, (1U << WINOGRAD_FORMS) - 1);

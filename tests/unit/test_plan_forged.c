@@ -390,7 +390,8 @@ static void forged_nodes_are_refused(void **state) {
   NODE(CONV, groups, 0, "groups");
   NODE(CONV, groups, 3, "groups");
   NODE(DEPTHWISE, groups, 1, "weights");
-  NODE(CONV, winograd_safety, GRAPH_WINOGRAD_UNSAFE + 1, "uneven");
+  NODE(CONV, winograd_safety, GRAPH_WINOGRAD_UNSAFE + 1, "not well-formed");
+  NODE(ADD, winograd_safety, GRAPH_WINOGRAD_SAFE, "does not use");
   NODE(CONV, weight_count, g.nodes[places[CONV]].weight_count + 1, "weights");
   NODE(CONV, weight_count, 0, "weights");
   NODE(CONV, weight_count, SIZE_MAX, "weights");
