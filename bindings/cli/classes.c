@@ -1,4 +1,3 @@
-/* Folder names to the model's classes. */
 #include "cli/classes.h"
 
 #include <ctype.h>
@@ -25,7 +24,7 @@ static bool begins_with_wordnet_id(const char *label) {
          (label[WORDNET_ID_LENGTH] == ' ' || label[WORDNET_ID_LENGTH] == '\0');
 }
 
-/* One of the names in "n01440764 tench, Tinca tinca". */
+/* Return true if `folder` is a name in a label such as "n01440764 tench, Tinca tinca". */
 static bool is_alias(const char *folder, const char *label) {
   if (begins_with_wordnet_id(label)) {
     if (same_name(folder, label, WORDNET_ID_LENGTH)) return true;
@@ -40,7 +39,7 @@ static bool is_alias(const char *folder, const char *label) {
   return false;
 }
 
-/* How many labels the folder's name is; *class is the last of them. */
+/* Count the labels that match the folder's name and set *class to the last one. */
 static uint32_t find_classes(const char *folder, const resnet_model_info *info, uint32_t *class) {
   uint32_t whole = 0, aliases = 0, alias = 0;
   for (uint32_t i = 0; i < info->classes; i++) {

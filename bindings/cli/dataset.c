@@ -13,7 +13,7 @@
 #include "support/error.h"
 #include "support/image.h"
 
-/* Parts of a path below the data set's own: folder/class/image. */
+/* Maximum depth below the data set: folder/class/image. */
 enum { MAX_DEPTH = 3 };
 
 static bool is_hidden(const char *part) {
@@ -30,7 +30,7 @@ static void add_item(dataset *d, const char *root, const char *name, uint64_t en
 
 /* ---- a folder ---------------------------------------------------------------------- */
 
-/* `name` is the path below `root`, "" at first. */
+/* Add the files below `root`. `name` is the path relative to `root`, "" at first. */
 static bool walk(dataset *d, const char *root, const char *name, int depth, resnet_error *error);
 
 static bool visit(dataset *d, const char *root, const char *name, int depth, resnet_error *error) {
@@ -130,8 +130,8 @@ static int compare_items(const void *a, const void *b) {
   return order != 0 ? order : strcmp(left->path, right->path);
 }
 
-/* With <folder>/<class>/<image> somewhere, all must be in that one folder; its own
- * files are no images. */
+/* If there is any <folder>/<class>/<image>, keep only such items and require that all
+ * share that folder. */
 static bool check_one_set(dataset *d, size_t root_length, resnet_error *error) {
   const char *set = NULL;
   for (size_t i = 0; i < d->count && !set; i++)
@@ -216,8 +216,8 @@ void cli_dataset_close(dataset *d) {
 
 /* ---- reading ----------------------------------------------------------------------- */
 
-/* Reads one byte more than the entry claims to have: the end must come there, and its
- * checksum is compared then. */
+/* Read one byte more than the entry claims to have: the end must come there, and libzip
+ * then compares the checksum. */
 static bool read_entry(zip_file_t *file, uint8_t *bytes, size_t size, resnet_error *error) {
   size_t used = 0;
   zip_int64_t got = 1;

@@ -13,7 +13,7 @@ typedef enum option_kind {
   OPTION_HELP,
   OPTION_FLAG,
   OPTION_NUMBER,
-  OPTION_COUNT, /* of which 0 is one */
+  OPTION_COUNT, /* a number for which 0 is allowed */
   OPTION_SIDE,
   OPTION_SIZE,
   OPTION_TEXT,
@@ -24,17 +24,17 @@ typedef struct option_row {
   const char *name;
   char letter; /* or 0 */
   option_kind kind;
-  /* its name in the help, the words of a choice; NULL for flags */
+  /* name in the help, or the words of a choice; NULL for flags */
   const char *argument;
-  unsigned commands; /* that take it */
-  size_t field;      /* of settings */
+  unsigned commands; /* commands that accept it */
+  size_t field;      /* offset in settings */
   uint32_t minimum, maximum;
   const char *help;
 } option_row;
 
 #define FIELD(name) offsetof(settings, name)
 
-/* Commands that run the model, and those to which it matters how images are prepared. */
+/* Commands that run the model, and commands that depend on the preprocessing. */
 enum {
   RUN = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH | COMMAND_COMPARE,
   TAKE_IMAGES =
@@ -116,7 +116,7 @@ static bool wrong_usage(const command *c, int *exit_code) {
   return false;
 }
 
-/* Whole decimal numbers only: strtoul alone would take "-1", "" and "3x". */
+/* Parse a decimal integer. strtoul alone would accept "-1", "" and "3x". */
 static bool parse_number(const char *text, uint32_t minimum, uint32_t maximum, uint32_t *value) {
   if (*text == '\0' || strspn(text, "0123456789") != strlen(text) || strlen(text) > 9) return false;
   unsigned long parsed = strtoul(text, NULL, 10);
@@ -125,7 +125,7 @@ static bool parse_number(const char *text, uint32_t minimum, uint32_t maximum, u
   return true;
 }
 
-/* "S" or "HxW" */
+/* Parse "S" or "HxW". */
 static bool parse_size(const char *text, uint32_t minimum, uint32_t maximum, size_option *size) {
   const char *x = strchr(text, 'x');
   char height[12];
@@ -139,7 +139,7 @@ static bool parse_size(const char *text, uint32_t minimum, uint32_t maximum, siz
          parse_number(x + 1, minimum, maximum, &size->width);
 }
 
-/* The place of `text` among the words of a choice, which '|' parts. */
+/* Set *value to the index of `text` among `words`, which are separated by '|'. */
 static bool parse_choice(const char *text, const char *words, uint32_t *value) {
   const size_t length = strlen(text);
   for (*value = 0; words; ++*value) {
@@ -150,7 +150,7 @@ static bool parse_choice(const char *text, const char *words, uint32_t *value) {
   return false;
 }
 
-/* What parse_value accepts, for the message. */
+/* Print which values parse_value accepts. */
 static void say_accepted(const option_row *row, const char *text) {
   (void)fprintf(stderr, "resnet: --%s '", row->name);
   cli_print_masked(stderr, text);
@@ -196,8 +196,8 @@ static bool parse_value(const option_row *row, const char *text, settings *s) {
   return false;
 }
 
-/* getopt's own tables for the options that `c` takes; each long option's value is its
- * row, counted from 1. */
+/* getopt's tables for the options of command `c`. The value of a long option is its row
+ * number, counted from 1. */
 typedef struct getopt_tables {
   char letters[2 * ROW_COUNT + 2];
   struct option longs[ROW_COUNT + 1];
@@ -225,7 +225,8 @@ static const option_row *find_row(int found) {
   return NULL;
 }
 
-/* These say on standard error what is wrong, up to where help is to be found. */
+/* The functions below print the first part of a message if they fail; wrong_usage ends
+ * it. */
 static bool check_images(const settings *s) {
   if (s->operand_count == 0)
     (void)fputs("resnet: no image is named", stderr);
@@ -268,8 +269,8 @@ static bool take_operands(const command *c, int argc, char **argv, settings *s) 
   return !missing;
 }
 
-/* The argument that getopt stumbled over. A letter may stand in the middle of one, hence
- * optopt. */
+/* Print the argument that getopt rejected. A letter may be in the middle of an argument,
+ * hence optopt. */
 static void say_unknown(char **argv, bool missing_value) {
   const char *word = argv[optind - 1];
   (void)fputs(missing_value ? "resnet: a value is missing after '" : "resnet: unknown option '",
@@ -305,7 +306,7 @@ bool cli_options_parse(const command *c, int argc, char **argv, settings *s, int
   return take_operands(c, argc, argv, s) || wrong_usage(c, exit_code);
 }
 
-/* Within single quotes nothing but they themselves has a meaning. */
+/* Write a word as a shell accepts it. Within single quotes only the quote is special. */
 static void write_quoted(FILE *out, const char *word) {
   static const char plain_letters[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=,+@%";

@@ -26,10 +26,10 @@ typedef struct classification {
   loaded_model model;
   resnet_session *session;
   uint32_t best;
-  json out; /* used with --json */
-  /* With --cam: */
+  json out; /* only with --json */
+  /* Only with --cam: */
   class_map map;
-  uint32_t map_class; /* RESNET_NO_INDEX: the best, until there is one */
+  uint32_t map_class; /* RESNET_NO_INDEX: the best class of the image */
   uint32_t cam_width, cam_height;
   bool cam_written;
   struct failure {
@@ -79,7 +79,7 @@ static void write_json_result(classification *c, const char *file, const sample 
   json_close_object(j);
 }
 
-/* What resnet_classify did to the image. */
+/* Print how resnet_classify resized and cropped the image. */
 static void print_geometry(const resnet_preprocess *p, uint32_t width, uint32_t height) {
   geometry_axis columns, rows;
   geometry_axes(p, width, height, &columns, &rows);
@@ -126,7 +126,7 @@ static void print_result(const classification *c, const char *file, const sample
 
 /* ---- --cam ---- */
 
-/* The label, or else the index, that the user named. */
+/* Find the class that --cam-class names by its label or else by its index. */
 static bool find_map_class(classification *c) {
   const char *name = c->settings->cam_class;
   const resnet_model_info *info = &c->model.info;
@@ -167,7 +167,8 @@ static bool prepare_cam(classification *c) {
   return false;
 }
 
-/* What the model has instead of the head that a map can be made of. */
+/* Report which layers the model has in place of global pooling and one fully connected
+ * layer. */
 static void report_no_map(classification *c) {
   cli_plan p;
   resnet_error error;
@@ -197,7 +198,7 @@ static void make_cam(classification *c, const sample *s, const resnet_prediction
   if (!c->cam_written) report_failure(c, c->settings->cam, &error);
 }
 
-/* Read, label and report some images, in their order. */
+/* Read, label and report `count` images, in order. */
 static void classify_some(classification *c, char *const *files, size_t count) {
   sample *samples = cli_allocate(count, sizeof *samples);
   resnet_prediction *best = cli_allocate(count * c->best, sizeof *best);

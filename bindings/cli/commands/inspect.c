@@ -42,7 +42,7 @@ static void print_ops(const cli_plan *p) {
   cli_table_print(&t);
 }
 
-/* What the ops of a block add up to. */
+/* Add up the parameters and multiply-accumulates of the ops of a block. */
 static void add_up_block(const cli_plan *p, uint32_t index, uint64_t *parameters, uint64_t *macs) {
   const resnet_block *block = &p->blocks[index];
   *parameters = *macs = 0;
@@ -186,7 +186,7 @@ static void write_json(const loaded_model *m, const cli_plan *p) {
   json_close_object(&j);
 }
 
-/* A file that is refused has one fault, and no model to tell of. */
+/* Print the reason why the file is refused: there is no model to inspect. */
 static void print_refusal(const settings *s, const loaded_model *m, const resnet_error *error) {
   if (s->json) {
     json j = {.out = stdout};
@@ -221,8 +221,7 @@ static void print_diagnostics(const settings *s, const loaded_model *m) {
   json_close_object(&j);
 }
 
-/* The findings alone. The exit status tells scripts whether there is anything to worry
- * about. */
+/* Print the diagnostics only. The exit status is EXIT_INPUT if there are warnings. */
 static int check(const settings *s) {
   loaded_model m;
   resnet_error error = {RESNET_OK, ""};
