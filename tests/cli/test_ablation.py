@@ -20,6 +20,8 @@ Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 sys.path.insert(0, str(ROOT / "tests"))
 import nets  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared"))
 PICTURES = DATA / "data/cifar10-jpeg-test.zip"
 SHIPPED = ROOT / "models/cifar10-resnet20.onnx"

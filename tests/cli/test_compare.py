@@ -14,6 +14,8 @@ import pytest
 
 from conftest import BUILD, ROOT, resnet, resnet_json, run
 
+pytestmark = pytest.mark.slow
+
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 

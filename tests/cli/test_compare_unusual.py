@@ -18,6 +18,8 @@ import pytest
 from conftest import PROGRAM, ROOT, complaint, resnet, resnet_json, run
 from test_compare import QUICK, net, without_times
 
+pytestmark = pytest.mark.slow
+
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")

@@ -18,6 +18,8 @@ import pytest
 
 from conftest import BUILD, ROOT, resnet, run
 
+pytestmark = pytest.mark.slow
+
 DUMP = BUILD / "tests" / "report_dump"
 ALL = "prPR"  # plain20, resnet20, plain56, resnet56
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}

@@ -1,12 +1,11 @@
-/* The README's table of operators, from the table that the loader goes by: Markdown on
- * standard output. */
+/* Print the loader's table of operators as Markdown, for docs/operators.md. */
 #include <stdio.h>
 #include <string.h>
 
 #include "loader/import/operators.h"
 #include "loader/onnx/onnx_parse.h"
 
-/* Rows of one operator stand together, the oldest opset first. */
+/* Count the rows of one operator, which follow each other, the oldest opset first. */
 static size_t count_rows(const op_row *rows, size_t left) {
   size_t count = 1;
   while (count < left && strcmp(rows[count].name, rows[0].name) == 0) count++;
@@ -27,7 +26,7 @@ static void print_inputs(const op_row *row) {
     (void)printf("%zu to %zu", row->inputs_min, row->inputs_max);
 }
 
-/* One line for each row whose inputs or attributes differ from the row before. */
+/* Print one line for each row of an operator. */
 static void print_operator(const op_row *rows, size_t count) {
   for (size_t i = 0; i < count; i++) {
     (void)printf("| %s | %d to %d | %s | ", rows[i].name, rows[i].since, rows[i].until,
@@ -41,7 +40,7 @@ int main(void) {
   size_t count;
   const op_row *rows = op_table(&count);
   (void)printf("Opset %d to %d, IR version %d to %d.\n\n", OPSET_MIN, OPSET_MAX, IR_MIN, IR_MAX);
-  (void)printf("| operator | opsets | of | inputs | attributes |\n|---|---|---|---|---|\n");
+  (void)printf("| operator | opsets | operands | inputs | attributes |\n|---|---|---|---|---|\n");
   for (size_t i = 0, n; i < count; i += n) {
     n = count_rows(rows + i, count - i);
     print_operator(rows + i, n);
