@@ -28,7 +28,7 @@ static void add_item(dataset *d, const char *root, const char *name, uint64_t en
   (void)snprintf(item->path, size, "%s/%s", root, name);
 }
 
-/* ---- a folder ---------------------------------------------------------------------- */
+/* ---- a folder ---- */
 
 /* Add the files below `root`. `name` is the path relative to `root`, "" at first. */
 static bool walk(dataset *d, const char *root, const char *name, int depth, resnet_error *error);
@@ -73,7 +73,7 @@ static bool walk(dataset *d, const char *root, const char *name, int depth, resn
   return ok;
 }
 
-/* ---- an archive -------------------------------------------------------------------- */
+/* ---- an archive ---- */
 
 static unsigned count_parts(const char *name) {
   unsigned parts = 1;
@@ -115,7 +115,7 @@ static bool open_archive(dataset *d, const char *path, resnet_error *error) {
   return false;
 }
 
-/* ---- classes ----------------------------------------------------------------------- */
+/* ---- classes ---- */
 
 static int compare_folders(const dataset_item *a, const dataset_item *b) {
   size_t shorter = a->folder_length < b->folder_length ? a->folder_length : b->folder_length;
@@ -214,7 +214,7 @@ void cli_dataset_close(dataset *d) {
   *d = (dataset){0};
 }
 
-/* ---- reading ----------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 /* Read one byte more than the entry claims to have: the end must come there, and libzip
  * then compares the checksum. */

@@ -31,7 +31,7 @@
 #include "support/json.h"
 #include "support/sha256.h"
 
-/* ---- opening ----------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 static bool hash_file(model_summary *model) {
   uint64_t bytes;
@@ -115,7 +115,7 @@ static bool open_all(comparison *c) {
   return true;
 }
 
-/* ---- comparing --------------------------------------------------------------------- */
+/* ---- comparing ---- */
 
 static bool evaluate(comparison *c) {
   response_map *maps = cli_allocate(c->model_count, sizeof *maps);
