@@ -8,7 +8,8 @@
 /* Probabilities of one picture: softmax of logits, exp of log probabilities,
  * probabilities as they are - of one class against the others, or of each for itself. */
 static void to_probabilities(const float *scores, size_t classes, resnet_scores are, float *out) {
-  const double shift = are == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : log_sum_exp(scores, classes);
+  const double shift =
+      are == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : kernel_log_sum_exp(scores, classes);
   for (size_t i = 0; i < classes; i++)
     out[i] = are == RESNET_SCORES_PROBABILITIES ? scores[i] : (float)exp((double)scores[i] - shift);
 }

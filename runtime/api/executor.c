@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "runtime/api/session.h"
+#include "runtime/kernels/table.h"
 
 enum {
   /* our own kernels load whole vectors, too: what they read past a buffer's end */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "runtime/image/prepare.h"
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/table.h"
 #include "runtime/plan/arena.h"
 #include "runtime/plan/lower.h"
 #include "runtime/plan/select_kernels.h"

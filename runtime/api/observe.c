@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "runtime/api/session.h"
+#include "runtime/kernels/table.h"
 
 /* What op `index` of the session's plan stands for. */
 static plan_op_role role_of(const resnet_session *session, uint32_t index) {

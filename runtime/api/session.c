@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/kernels/table.h"
 #include "runtime/system/threads.h"
 
 enum {

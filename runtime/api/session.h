@@ -14,7 +14,7 @@ typedef struct program {
   plan_ablated edited; /* all zero where the plan is the model's */
   /* batch * plan->arena_floats, and what kernels read past the end */
   float *arena;
-  op_state *states; /* by op */
+  kernel_state *states; /* by op */
   void *workspace;
   size_t workspace_size;
   size_t shaped_batch; /* pictures that the operators are set for now; 0: none */
