@@ -6,20 +6,28 @@
 #include "loader/onnx/byte_stream.h"
 #include "loader/onnx/metadata.h"
 #include "loader/onnx/onnx_parse.h"
+#include "loader/passes/diagnose.h"
+#include "loader/passes/find_blocks.h"
+#include "loader/passes/fuse.h"
 
 static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
                            const load_options *options, external_files *files,
                            resnet_error *error) {
-  lowering l = {.memory = m, .error = error, .options = options, .files = files, .graph = g};
-  resnet_status status = lower_model(&l, model);
-  if (status == RESNET_OK) status = fuse_nodes(&l);
-  if (status == RESNET_OK) status = find_faults(&l);
-  if (status == RESNET_OK) status = arrange_blocks(&l);
-  lowering_release(&l);
+  import_context ctx = {.memory = m,
+                        .error = error,
+                        .options = {options->input_height, options->input_width, options->output},
+                        .files = files,
+                        .graph = g};
+  resnet_status status = import_model(&ctx, model);
+  if (status == RESNET_OK) status = fuse_graph(&ctx);
+  if (status == RESNET_OK) status = diagnose_graph(&ctx);
+  if (status == RESNET_OK) status = find_blocks(&ctx);
+  import_release(&ctx);
   return status == RESNET_OK ? metadata_read(g, model, error) : status;
 }
 
-/* An allocation that the budget forbade is no lack of memory. */
+/* Turn RESNET_ERROR_MEMORY into LIMIT if the budget, not the system, refused an
+ * allocation. */
 static resnet_status explain_memory(memory *m, resnet_error *error) {
   if (!atomic_load(&m->over_budget)) return RESNET_ERROR_MEMORY;
   return err_fail(error, RESNET_ERROR_LIMIT,
@@ -28,7 +36,7 @@ static resnet_status explain_memory(memory *m, resnet_error *error) {
                   (unsigned long long)m->budget);
 }
 
-/* Takes the stream over. */
+/* Build the graph from `stream`, which is closed. */
 static resnet_status read_model(graph *g, memory *m, byte_stream *stream,
                                 const load_options *options, external_files *files,
                                 resnet_error *error) {

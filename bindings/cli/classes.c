@@ -1,9 +1,11 @@
 /* Folder names to the model's classes. */
+#include "cli/classes.h"
+
 #include <ctype.h>
 #include <string.h>
 
-#include "dataset.h"
-#include "message.h"
+#include "cli/dataset.h"
+#include "support/error.h"
 
 enum { WORDNET_ID_LENGTH = 9 }; /* 'n' and eight digits */
 
@@ -63,7 +65,7 @@ static bool match_labels(const dataset *d, const resnet_model_info *info, uint32
   for (uint32_t i = 0; i < d->folder_count; i++) {
     uint32_t found = find_classes(d->folders[i], info, &class_of_folder[i]);
     if (found > 1)
-      return refuse(
+      return error_set(
           error, RESNET_ERROR_UNSUPPORTED,
           "folder '%.60s' is the name of %u classes: rename it to a whole label, e.g. '%.60s'",
           d->folders[i], found, info->labels[class_of_folder[i]]);
@@ -73,25 +75,26 @@ static bool match_labels(const dataset *d, const resnet_model_info *info, uint32
       stranger = d->folders[i];
   }
   if (*matched == 0 || !stranger) return true;
-  return refuse(error, RESNET_ERROR_UNSUPPORTED,
-                "folder '%.60s' is no label of the model, while %u others are; labels are like "
-                "'%.60s': rename it",
-                stranger, *matched, info->labels[0]);
+  return error_set(error, RESNET_ERROR_UNSUPPORTED,
+                   "folder '%.60s' is no label of the model, while %u others are; labels are like "
+                   "'%.60s': rename it",
+                   stranger, *matched, info->labels[0]);
 }
 
-bool classes_match(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder,
-                   const char **how, resnet_error *error) {
+bool cli_classes_match(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder,
+                       const char **how, resnet_error *error) {
   uint32_t matched = 0;
   *how = "labels";
   if (info->labels && !match_labels(d, info, class_of_folder, &matched, error)) return false;
   if (matched) return true;
   if (d->folder_count != info->classes)
-    return refuse(error, RESNET_ERROR_UNSUPPORTED,
-                  "the model has %u classes%s and the data %u folders: as many, or folders named "
-                  "like labels, are "
-                  "accepted",
-                  info->classes, info->labels ? ", none named like a folder," : " without labels",
-                  d->folder_count);
+    return error_set(
+        error, RESNET_ERROR_UNSUPPORTED,
+        "the model has %u classes%s and the data %u folders: as many, or folders named "
+        "like labels, are "
+        "accepted",
+        info->classes, info->labels ? ", none named like a folder," : " without labels",
+        d->folder_count);
   *how = "folder order";
   for (uint32_t i = 0; i < d->folder_count; i++) class_of_folder[i] = i;
   return true;

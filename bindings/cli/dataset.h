@@ -1,5 +1,5 @@
-/* Labelled pictures: a folder, or a .zip of it, of <class>/<picture>, or of <one
- * folder>/<class>/<picture>. */
+/* Labelled images: a folder, or a .zip of it, of <class>/<image>, or of <one
+ * folder>/<class>/<image>. */
 #ifndef RESNET_CLI_DATASET_H
 #define RESNET_CLI_DATASET_H
 
@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "picture.h"
 #include "resnet.h"
+#include "support/image.h"
 
 typedef struct dataset_item {
   char *path;                         /* with the data set's own in front */
@@ -28,24 +28,15 @@ typedef struct dataset {
   uint32_t folder_count;
 } dataset;
 
-/* List the pictures: all files in class folders but those whose path has a part that
+/* List the images: all files in class folders but those whose path has a part that
  * begins with a dot or is __MACOSX. On failure *d holds nothing. */
-bool dataset_open(const char *path, dataset *d, resnet_error *error);
-void dataset_close(dataset *d);
+bool cli_dataset_open(const char *path, dataset *d, resnet_error *error);
+void cli_dataset_close(dataset *d);
 
-/* The bytes of a picture's file, the caller's to free. Any thread. */
-bool dataset_read(dataset *d, size_t index, uint8_t **bytes, size_t *size, resnet_error *error);
+/* The bytes of an image's file, the caller's to free. Any thread. */
+bool cli_dataset_read(dataset *d, size_t index, uint8_t **bytes, size_t *size, resnet_error *error);
 
 /* The same, decoded; the caller's to release, all zero on failure. */
-bool dataset_decode(dataset *d, size_t index, picture *out, resnet_error *error);
-
-/* Which class of the model each folder holds. *how says by what rule: "labels", or
- * "folder order" where the model has no labels, or none that is a folder's name, and as
- * many classes as there are folders. A folder is a label when it equals the label, or one
- * of its comma-separated names, or the WordNet id in front of it; case does not matter,
- * and '_' and '-' are spaces. Fails where a folder is no label while others are, is
- * several, or the numbers differ. */
-bool classes_match(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder,
-                   const char **how, resnet_error *error);
+bool cli_dataset_decode(dataset *d, size_t index, image_rgb *out, resnet_error *error);
 
 #endif

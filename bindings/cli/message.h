@@ -1,31 +1,19 @@
-/* Messages of the program: failures that a function hands to its caller, and the lines on
- * standard error. */
+/* Messages on standard error. */
 #ifndef RESNET_CLI_MESSAGE_H
 #define RESNET_CLI_MESSAGE_H
 
-#include <stdbool.h>
 #include <stdio.h>
 
-#include "resnet.h"
+#include "support/error.h"
 
-#if defined(__GNUC__)
-#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
-#else
-#define PRINTF_LIKE(text, first)
-#endif
+/* Print "resnet: SUBJECT: MESSAGE". Omit the subject if the message begins with it. */
+void cli_print_error(const char *subject, const char *message);
 
-/* Fill *error; returns false, so that a failing function ends in `return refuse(...)`. */
-bool refuse(resnet_error *error, resnet_status status, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Print "resnet: ...". */
+void cli_print_note(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* "resnet: SUBJECT: MESSAGE" on standard error; the subject is left out where the message
- * begins with it already. */
-void complain(const char *subject, const char *message);
-
-/* "resnet: ..." on standard error. */
-void note(const char *format, ...) PRINTF_LIKE(1, 2);
-
-/* Write text that comes from a file or its name: a terminal must not obey what it
- * contains, so that control characters become '?'. */
-void print_masked(FILE *out, const char *text);
+/* Write text that comes from a file or its name. Control characters become '?', so that
+ * the text cannot send commands to a terminal. */
+void cli_print_masked(FILE *out, const char *text);
 
 #endif

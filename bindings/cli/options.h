@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EXIT_GOOD = 0, EXIT_INPUT = 1, EXIT_USAGE = 2 };
-
 /* A side in pixels that may be "none". */
 typedef struct side_option {
   bool given;
@@ -20,7 +18,7 @@ typedef struct number_option {
   uint32_t number;
 } number_option;
 
-/* A picture's size in pixels; 0 x 0: the model's own. */
+/* An image's size in pixels; 0 x 0: the model's own. */
 typedef struct size_option {
   uint32_t height, width;
 } size_option;
@@ -38,11 +36,11 @@ typedef struct settings {
   const char *scores; /* name of the output to take; NULL: the only one */
   size_option size;
   side_option resize, crop;
-  number_option lesions; /* pictures that blocks are left out on */
-  uint32_t best;         /* predictions of each picture */
+  number_option ablation_images; /* images that blocks are left out on */
+  uint32_t best;                 /* predictions of each image */
   uint32_t threads, batch, runs;
   uint32_t
-      /* pictures at once that the model is opened for; bench's own: elsewhere answers
+      /* images at once that the model is opened for; bench's own: elsewhere answers
        * depend on no batch */
       plan_batch;
   uint32_t conv;   /* resnet_conv */
@@ -64,7 +62,7 @@ typedef enum command_id {
 } command_id;
 
 /* What a command's operands are. */
-typedef enum takes { TAKES_PICTURES, TAKES_MODEL, TAKES_MODELS } takes;
+typedef enum takes { TAKES_IMAGES, TAKES_MODEL, TAKES_MODELS } takes;
 
 typedef struct command {
   command_id id;
@@ -77,25 +75,12 @@ typedef struct command {
   int (*run)(const settings *s);
 } command;
 
-int command_classify(const settings *s);
-int command_eval(const settings *s);
-int command_inspect(const settings *s);
-int command_bench(const settings *s);
-int command_compile(const settings *s);
-int command_compare(const settings *s);
-
 /* The arguments as a shell takes them, the caller's to free. */
-char *command_line_join(int argc, char **argv);
-
-/* The command of that name, or NULL. */
-const command *command_find(const char *name);
+char *cli_join_command_line(int argc, char **argv);
 
 /* Parse the arguments after the command's name (argv[0]). True: *s is filled and the
  * command may run. False: it is all over, with *exit_code (help was printed, or what is
  * wrong). */
-bool options_parse(const command *c, int argc, char **argv, settings *s, int *exit_code);
-
-/* The program's own help, on standard output. */
-void print_help(void);
+bool cli_options_parse(const command *c, int argc, char **argv, settings *s, int *exit_code);
 
 #endif

@@ -10,7 +10,7 @@
 #include "resnet.h"
 
 typedef struct output_file {
-  /* to write to; that something went wrong need not be checked before output_commit */
+  /* to write to; that something went wrong need not be checked before cli_output_commit */
   FILE *stream;
   const char *path;
   char *temporary;
@@ -22,27 +22,28 @@ typedef struct output_file {
  * behind. Fails, leaving nothing to abandon, where the folder can't be written to, and
  * where `path` is there and neither a regular file nor a link. Messages do not name
  * the path. */
-bool output_open(output_file *o, const char *path, resnet_error *error);
+bool cli_output_open(output_file *o, const char *path, resnet_error *error);
 
 /* Put the file in its place. On failure it is gone, and `path` is as it was. */
-bool output_commit(output_file *o, resnet_error *error);
+bool cli_output_commit(output_file *o, resnet_error *error);
 
 /* Remove the temporary file. */
-void output_abandon(output_file *o);
+void cli_output_abandon(output_file *o);
 
 /* All three in one, of `size` bytes. */
-bool output_save(const char *path, const char *bytes, size_t size, resnet_error *error);
+bool cli_output_save(const char *path, const char *bytes, size_t size, resnet_error *error);
 
-/* What would keep output_open from writing there, to be found out before long work is
+/* What would keep cli_output_open from writing there, to be found out before long work is
  * begun. */
-bool output_check(const char *path, resnet_error *error);
+bool cli_output_check(const char *path, resnet_error *error);
 
 /* What would be replaced is not what is read: `input` (NULL: none), a `what` such as
  * "model". */
-bool output_is_other(const char *path, const char *input, const char *what, resnet_error *error);
+bool cli_output_is_other(const char *path, const char *input, const char *what,
+                         resnet_error *error);
 
-/* Make Ctrl-C and its like wait, in this thread, until signals_release. */
-void signals_hold(sigset_t *before);
-void signals_release(const sigset_t *before);
+/* Make Ctrl-C and its like wait, in this thread, until cli_signals_release. */
+void cli_signals_hold(sigset_t *before);
+void cli_signals_release(const sigset_t *before);
 
 #endif

@@ -9,7 +9,7 @@
 
 typedef struct progress {
   size_t total;
-  const char *unit; /* what is counted, e.g. "pictures" */
+  const char *unit; /* what is counted, e.g. "images" */
   bool shown;
   atomic_size_t done;
   pthread_mutex_t drawing; /* guards the following and the terminal */
@@ -17,12 +17,12 @@ typedef struct progress {
 } progress;
 
 /* Nothing is ever drawn when `quiet` or where standard error is no terminal. */
-void progress_start(progress *p, size_t total, const char *unit, bool quiet);
+void cli_progress_start(progress *p, size_t total, const char *unit, bool quiet);
 
 /* `count` more are done. From any thread. */
-void progress_advance(progress *p, size_t count);
+void cli_progress_advance(progress *p, size_t count);
 
 /* Wipe the bar. */
-void progress_finish(progress *p);
+void cli_progress_finish(progress *p);
 
 #endif

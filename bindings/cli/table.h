@@ -14,11 +14,11 @@ typedef struct table {
 } table;
 
 /* Add the next cell, from left to right, row after row; the text is copied. */
-void table_add(table *t, const char *text);
-void table_add_number(table *t, unsigned long long number);
+void cli_table_add(table *t, const char *text);
+void cli_table_add_number(table *t, unsigned long long number);
 
 /* Print, and release the cells. The heading is bold on a terminal; control characters are
  * masked. */
-void table_print(table *t);
+void cli_table_print(table *t);
 
 #endif

@@ -4,6 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+const graph_op_row graph_op_rows[GRAPH_OP_COUNT] = {
+#define GRAPH_OP(NAME, name, inputs, fields, check, kernel)                                        \
+  [GRAPH_##NAME] = {#NAME, inputs, fields},
+#include "loader/graph/ops.def"
+};
+
+bool graph_op_uses(graph_op op, unsigned use) { return (graph_op_rows[op].fields & use) != 0; }
+
 void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     mem_release(m, nodes[i].name);
@@ -48,13 +56,13 @@ resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severit
 }
 
 bool graph_all_finite(const float *numbers, size_t count) {
-  /* all ones: infinite or no number (IEEE 754) */
+  /* IEEE 754: with all bits of the exponent set, a float is infinite or NaN. */
   static const uint32_t exponent = 0x7f800000;
   uint32_t others = 0;
   for (size_t i = 0; i < count; i++) {
     uint32_t bits;
     memcpy(&bits, &numbers[i], sizeof bits);
-    /* no way out of the loop: compilers make vectors of it */
+    /* No early exit, so that compilers vectorise the loop. */
     others |= (bits & exponent) == exponent;
   }
   return others == 0;

@@ -1,5 +1,6 @@
 #include "loader/graph/graph_io.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "loader/graph/graph_check.h"
@@ -10,33 +11,23 @@ enum {
   MIN_NODE_BYTES = 100
 };
 
-/* The fields of a node that are plain u32, in their order. */
-enum { NODE_NUMBERS = 17 };
+/* ---- writing ----------------------------------------------------------------------- */
 
-static void node_numbers(const graph_node *n, uint32_t numbers[NODE_NUMBERS]) {
-  const graph_window *w = &n->window;
-  const uint32_t all[NODE_NUMBERS] = {
-      w->kernel_h, w->kernel_w, w->stride_h,        w->stride_w,  w->dilation_h, w->dilation_w,
-      w->pad_top,  w->pad_left, w->pad_bottom,      w->pad_right, n->groups,     n->count_padding,
-      n->stride_h, n->stride_w, n->channels_before, n->sigmoid,   n->pad_mode};
-  memcpy(numbers, all, sizeof all);
-}
+#define PUT_U32(w, value) serial_put_u32(w, value)
+#define PUT_BOOL(w, value) serial_put_u32(w, value)
+#define PUT_PAD_MODE(w, value) serial_put_u32(w, value)
+#define PUT_SAFETY(w, value) serial_put_u32(w, value)
+#define PUT_FLOAT(w, value) serial_put_float(w, value)
+#define PUT_SIZE(w, value) serial_put_u64(w, value)
 
 static void write_node(serial_writer *w, const graph_node *n) {
-  uint32_t numbers[NODE_NUMBERS];
   const uint32_t first[] = {n->op,      n->input_count, n->input[0], n->input[1],
                             n->shape.h, n->shape.w,     n->shape.c,  n->block};
   serial_put_bytes(w, first, sizeof first);
   serial_put_text(w, n->name);
   serial_put_text(w, n->output);
-  node_numbers(n, numbers);
-  serial_put_bytes(w, numbers, sizeof numbers);
-  serial_put_u32(w, n->winograd_safety);
-  serial_put_float(w, n->clamp_min);
-  serial_put_float(w, n->clamp_max);
-  serial_put_float(w, n->pad_value);
-  serial_put_u64(w, n->weight_count);
-  serial_put_u64(w, n->bias_count);
+#define GRAPH_FIELD(type, member, use, empty) PUT_##type(w, n->member);
+#include "loader/graph/ops.def"
 }
 
 void graph_write(serial_writer *w, const graph *g) {
@@ -61,36 +52,30 @@ void graph_write(serial_writer *w, const graph *g) {
 
 /* ---- reading ----------------------------------------------------------------------- */
 
-/* A number that becomes an enum or a bool, of which none is as large. */
-static uint32_t take_small(serial_reader *r, uint32_t limit) {
+/* Return a number for an enum or a bool; fail, and return 0, unless it is below `limit`. */
+static uint32_t get_below(serial_reader *r, uint32_t limit) {
   const uint32_t number = serial_get_u32(r);
   if (number >= limit) r->failed = true;
   return number < limit ? number : 0;
 }
 
-static size_t take_size(serial_reader *r) {
+static size_t get_size(serial_reader *r) {
   const uint64_t number = serial_get_u64(r);
   if (number > SIZE_MAX) r->failed = true;
   return number > SIZE_MAX ? 0 : (size_t)number;
 }
 
-static void read_window(serial_reader *r, graph_window *w) {
-  w->kernel_h = serial_get_u32(r);
-  w->kernel_w = serial_get_u32(r);
-  w->stride_h = serial_get_u32(r);
-  w->stride_w = serial_get_u32(r);
-  w->dilation_h = serial_get_u32(r);
-  w->dilation_w = serial_get_u32(r);
-  w->pad_top = serial_get_u32(r);
-  w->pad_left = serial_get_u32(r);
-  w->pad_bottom = serial_get_u32(r);
-  w->pad_right = serial_get_u32(r);
-}
+#define GET_U32(r) serial_get_u32(r)
+#define GET_BOOL(r) (get_below(r, 2) == 1)
+#define GET_PAD_MODE(r) ((graph_pad_mode)get_below(r, GRAPH_PAD_EDGE + 1))
+#define GET_SAFETY(r) ((graph_winograd_safety)get_below(r, GRAPH_WINOGRAD_UNSAFE + 1))
+#define GET_FLOAT(r) serial_get_float(r)
+#define GET_SIZE(r) get_size(r)
 
-/* False: no memory, or r->failed. */
+/* Return false if there is no memory, or if r->failed. */
 static bool read_node(serial_reader *r, memory *m, graph_node *n) {
-  n->op = (graph_op)take_small(r, GRAPH_OP_COUNT);
-  n->input_count = take_small(r, 3);
+  n->op = (graph_op)get_below(r, GRAPH_OP_COUNT);
+  n->input_count = get_below(r, 3);
   n->input[0] = serial_get_u32(r);
   n->input[1] = serial_get_u32(r);
   n->shape.h = serial_get_u32(r);
@@ -100,59 +85,47 @@ static bool read_node(serial_reader *r, memory *m, graph_node *n) {
   n->name = serial_get_text(r, m);
   n->output = n->name ? serial_get_text(r, m) : NULL;
   if (!n->output) return false;
-  read_window(r, &n->window);
-  n->groups = serial_get_u32(r);
-  n->count_padding = take_small(r, 2) == 1;
-  n->stride_h = serial_get_u32(r);
-  n->stride_w = serial_get_u32(r);
-  n->channels_before = serial_get_u32(r);
-  n->sigmoid = take_small(r, 2) == 1;
-  n->pad_mode = (graph_pad_mode)take_small(r, GRAPH_PAD_EDGE + 1);
-  n->winograd_safety = (graph_winograd_safety)serial_get_u32(r);
-  n->clamp_min = serial_get_float(r);
-  n->clamp_max = serial_get_float(r);
-  n->pad_value = serial_get_float(r);
-  n->weight_count = take_size(r);
-  n->bias_count = take_size(r);
+#define GRAPH_FIELD(type, member, use, empty) n->member = GET_##type(r);
+#include "loader/graph/ops.def"
   return !r->failed;
 }
 
 static bool read_block(serial_reader *r, memory *m, graph_block *block) {
   block->name = serial_get_text(r, m);
-  block->shortcut = (resnet_shortcut)take_small(r, RESNET_SHORTCUT_POOL + 1);
+  block->shortcut = (resnet_shortcut)get_below(r, RESNET_SHORTCUT_POOL + 1);
   block->source = serial_get_u32(r);
   block->add = serial_get_u32(r);
   return block->name && !r->failed;
 }
 
 static bool read_diagnostic(serial_reader *r, memory *m, graph_diagnostic *diagnostic) {
-  diagnostic->severity = (resnet_severity)take_small(r, RESNET_WARNING + 1);
+  diagnostic->severity = (resnet_severity)get_below(r, RESNET_WARNING + 1);
   diagnostic->message = serial_get_text(r, m);
   return diagnostic->message && !r->failed;
 }
 
-static bool make_room(memory *m, graph *g, uint32_t nodes, uint32_t blocks, uint32_t labels,
-                      uint32_t diagnostics) {
+static bool allocate_arrays(memory *m, graph *g, uint32_t nodes, uint32_t blocks, uint32_t labels,
+                            uint32_t diagnostics) {
   g->nodes = mem_allocate(m, nodes, sizeof *g->nodes);
   g->blocks = mem_allocate(m, blocks, sizeof *g->blocks);
   if (labels) g->labels = mem_allocate(m, labels, sizeof *g->labels);
-  /* more may be added */
+  /* Opening the model may add more. */
   if (diagnostics) g->diagnostics = mem_allocate(m, GRAPH_MAX_DIAGNOSTICS, sizeof *g->diagnostics);
   return g->nodes && g->blocks && (!labels || g->labels) && (!diagnostics || g->diagnostics);
 }
 
-/* The counts in *g rise with what is there to be released. */
+/* The counts in *g grow with what has to be released on failure. */
 static bool read_all(serial_reader *r, memory *m, graph *g) {
-  const uint32_t nodes = take_small(r, MAX_NODES + 1), blocks = take_small(r, MAX_NODES + 1);
-  const uint32_t labels = take_small(r, MAX_LABELS + 1),
-                 diagnostics = take_small(r, GRAPH_MAX_DIAGNOSTICS + 1);
+  const uint32_t nodes = get_below(r, MAX_NODES + 1), blocks = get_below(r, MAX_NODES + 1);
+  const uint32_t labels = get_below(r, MAX_LABELS + 1),
+                 diagnostics = get_below(r, GRAPH_MAX_DIAGNOSTICS + 1);
   g->output = serial_get_u32(r);
   g->opset = serial_get_u32(r);
   g->name = serial_get_text(r, m);
   g->producer = g->name ? serial_get_text(r, m) : NULL;
   if (nodes > (size_t)(r->end - r->at) / MIN_NODE_BYTES) r->failed = true;
   if (!g->producer || r->failed) return false;
-  if (!make_room(m, g, nodes, blocks, labels, diagnostics)) return false;
+  if (!allocate_arrays(m, g, nodes, blocks, labels, diagnostics)) return false;
   while (g->node_count < nodes)
     if (!read_node(r, m, &g->nodes[g->node_count++])) return false;
   while (g->block_count < blocks)

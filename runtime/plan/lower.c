@@ -14,22 +14,8 @@ enum {
 };
 
 static const plan_kernel kernel_of[GRAPH_OP_COUNT] = {
-    [GRAPH_INPUT] = KERNEL_INPUT,
-    [GRAPH_CONV] = KERNEL_CONV,
-    [GRAPH_LINEAR] = KERNEL_CONV,
-    [GRAPH_ADD] = KERNEL_ADD,
-    [GRAPH_SUBSAMPLE] = KERNEL_SUBSAMPLE,
-    [GRAPH_AFFINE] = KERNEL_AFFINE,
-    [GRAPH_CLAMP] = KERNEL_CLAMP,
-    [GRAPH_MAX_POOL] = KERNEL_MAX_POOL,
-    [GRAPH_AVERAGE_POOL] = KERNEL_AVERAGE_POOL,
-    [GRAPH_GLOBAL_AVERAGE_POOL] = KERNEL_GLOBAL_AVERAGE_POOL,
-    [GRAPH_SOFTMAX] = KERNEL_SOFTMAX,
-    [GRAPH_LOG_SOFTMAX] = KERNEL_LOG_SOFTMAX,
-    [GRAPH_SIGMOID] = KERNEL_SIGMOID,
-    [GRAPH_SCALE] = KERNEL_SCALE,
-    [GRAPH_CHANNEL_CONV] = KERNEL_CHANNEL_CONV,
-    [GRAPH_PAD] = KERNEL_PAD,
+#define GRAPH_OP(NAME, name, inputs, fields, check, kernel) [GRAPH_##NAME] = KERNEL_##kernel,
+#include "loader/graph/ops.def"
 };
 
 /* Working state: what the graph's nodes become. */

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "sha256.h"
+#include "support/sha256.h"
 
 int main(void) {
   static uint8_t bytes[4096];

@@ -1,5 +1,5 @@
 """resnet classify --cam: the map is what onnxruntime and NumPy make of the file, and the
-picture shows it."""
+image shows it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_net(path: Path, kind: str, **options: object) -> Path:
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory) -> Path:
-    """A picture of 150 x 110 with edges, lossless."""
+    """An image of 150 x 110 with edges, lossless."""
     path = tmp_path_factory.mktemp("photos") / "photo.png"
     Image.open(SHIP).convert("RGB").resize((150, 110)).save(path)
     return path
@@ -45,7 +45,7 @@ def photo(tmp_path_factory) -> Path:
 def scaled_and_cut(
     size: tuple[int, int], way: dict
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """(width, height) of a picture after resizing; left and top, width and height of the
+    """(width, height) of an image after resizing; left and top, width and height of the
     crop: as torchvision."""
     scaled = tuple(side * way["resize"] // min(size) for side in size) if way["resize"] else size
     cut = (way["crop"], way["crop"]) if way["crop"] else scaled
@@ -53,7 +53,7 @@ def scaled_and_cut(
 
 
 def prepare(picture: Path, way: dict) -> np.ndarray:
-    """The net's input, (1,c,h,w)."""
+    """The model's input, (1,c,h,w)."""
     image = Image.open(picture).convert("RGB")
     scaled, (left, top), (width, height) = scaled_and_cut(image.size, way)
     image = image.resize(scaled, Image.Resampling.BILINEAR).crop(
@@ -143,13 +143,13 @@ def test_map_is_that_of_onnxruntime(case, conv, photo, tmp_path):
     assert expected.mean((0, 1)).argmax() == best["index"]
 
 
-# ---- the picture
+# ---- the image
 # --------------------------------------------------------------------------------------------------
 
 
 def viridis() -> np.ndarray:
     """The table in the source, checked against three colours that its authors published."""
-    text = (ROOT / "bindings/cli/viridis.c").read_text()
+    text = (ROOT / "bindings/cli/commands/viridis.c").read_text()
     table = np.array(
         [[int(c[i : i + 2], 16) for i in (0, 2, 4)] for c in re.findall(r"0x([0-9a-f]{6})", text)]
     )
@@ -298,7 +298,7 @@ def test_class_without_labels(photo, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--cam", "out.png", "a.jpg", "b.jpg"], "--cam takes one picture, and 2 are named"),
+        (["--cam", "out.png", "a.jpg", "b.jpg"], "--cam takes one image, and 2 are named"),
         (["--cam-class", "dog", "a.jpg"], "--cam is missing, which --cam-class is for"),
         (["--cam"], "a value is missing after '--cam'"),
     ],
@@ -334,14 +334,14 @@ def test_other_heads_are_refused(photo, tmp_path):
     assert not out.exists()
 
 
-@pytest.mark.parametrize("what", ["picture", "model"])
+@pytest.mark.parametrize("what", ["image", "model"])
 def test_what_is_read_is_not_replaced(what, photo, tmp_path):
     file = tmp_path / "file"
-    file.write_bytes((photo if what == "picture" else SHIPPED).read_bytes())
+    file.write_bytes((photo if what == "image" else SHIPPED).read_bytes())
     (tmp_path / "link").symlink_to(file)
     arguments = (
         ["--cam", tmp_path / "link", file]
-        if what == "picture"
+        if what == "image"
         else ["-m", file, "--cam", file, photo]
     )
     before = file.read_bytes()

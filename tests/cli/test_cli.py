@@ -58,7 +58,7 @@ def test_help_and_version():
     [
         ([], "a command is missing; see resnet --help"),
         (["paint"], "unknown command 'paint'; see resnet --help"),
-        (["classify"], "no picture is named; see resnet classify --help"),
+        (["classify"], "no image is named; see resnet classify --help"),
         (["classify", "--frob", "x"], "unknown option '--frob'; see resnet classify --help"),
         (["classify", "-Z", "x"], "unknown option '-Z'; see resnet classify --help"),
         (["classify", "-k"], "a value is missing after '-k'; see resnet classify --help"),
@@ -172,7 +172,7 @@ def test_small_memory_labels_alike(pictures):
 
 @pytest.fixture
 def beside(tmp_path) -> Path:
-    """A net whose weights are in a file beside it."""
+    """A model whose weights are in a file beside it."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     path = tmp_path / "beside.onnx"
     model = onnx.load(ROOT / "tests/models/resnet8_option_a.onnx")
@@ -246,7 +246,7 @@ def test_classify_text(picture, labels):
     assert result.returncode == 0 and not result.stderr
     assert lines[0].startswith("model       built-in model: ")
     assert (
-        lines[1].startswith("pictures    shorter side to 32, centre crop 32 x 32, ")
+        lines[1].startswith("images      shorter side to 32, centre crop 32 x 32, ")
         and "as the file says" in lines[1]
     )
     assert lines[2].startswith(f"{picture}  ") and "centre crop 32 x 32" in lines[2]
@@ -288,7 +288,7 @@ def test_classify_goes_on_after_a_failure(pictures, tmp_path):
         assert result.returncode == 1
         assert result.stderr.decode().splitlines() == [
             f"resnet: {missing}: cannot be opened: No such file or directory",
-            f"resnet: {tmp_path}: is a folder; a picture file is needed",
+            f"resnet: {tmp_path}: is a folder; an image file is needed",
         ]
         assert result.stdout.count(b" %  ") == 6
         document = resnet_json("classify", good[0], missing, good[1], code=1)
@@ -339,7 +339,7 @@ def test_preprocess_options(picture):
 
 def test_file_names_cannot_command_the_terminal(tmp_path):
     path = tmp_path / "a\033[2Jb\n.jpg"
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"no image")
     result = resnet("classify", path)
     assert b"\033" not in result.stderr and b"a?[2Jb?.jpg" in result.stderr
     document = resnet_json("classify", path, code=1)
@@ -472,7 +472,7 @@ def test_eval_does_not_depend_on_threads_batches_or_packing(pictures, tmp_path):
 def test_eval_text(pictures):
     text = resnet("eval", "--data", pictures).stdout.decode()
     assert re.search(r"^top-1       \d+\.\d\d % \(95 %: \d+\.\d\d to \d+\.\d\d\)$", text, re.M)
-    assert re.search(r"^data        .*: 60 pictures in 10 folders, classes by labels$", text, re.M)
+    assert re.search(r"^data        .*: 60 images in 10 folders, classes by labels$", text, re.M)
 
 
 def test_eval_reports_pictures_it_cannot_read(pictures, tmp_path):
@@ -480,7 +480,7 @@ def test_eval_reports_pictures_it_cannot_read(pictures, tmp_path):
     folder = next(iter(sorted(pictures.iterdir()))).name
     with zipfile.ZipFile(archive, "a") as more:
         more.writestr(f"{folder}/broken.jpg", b"\xff\xd8\xff")
-        more.writestr(f"{folder}/note.txt", "no picture")
+        more.writestr(f"{folder}/note.txt", "no image")
         more.writestr(f"{folder}/.hidden.jpg", "not looked at")
         more.writestr("__MACOSX/x/y.jpg", "not looked at")
         more.writestr("LICENCE", "not looked at")
@@ -492,7 +492,7 @@ def test_eval_reports_pictures_it_cannot_read(pictures, tmp_path):
             f"{archive}/{folder}/note.txt",
         ]
     result = resnet("eval", "--data", archive)
-    assert b"unreadable  2 pictures, not counted" in result.stdout
+    assert b"unreadable  2 images, not counted" in result.stdout
     assert (
         result.stderr.decode()
         .splitlines()[1]
@@ -534,7 +534,7 @@ def test_eval_classes(pictures, labels, tmp_path):
 def test_eval_data_that_is_none(tmp_path, pictures):
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "holds no pictures" in complaint(resnet("eval", "--data", empty))
+    assert "holds no images" in complaint(resnet("eval", "--data", empty))
     assert "No such file" in complaint(resnet("eval", "--data", tmp_path / "nothing"))
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -662,7 +662,7 @@ def test_bench_per_op():
 
 def check_sum(*options) -> None:
     """Ops add up to the whole within the 3 % that the project promises, and observing
-    does not slow the net down by more; a busy machine may spoil a try, hence several."""
+    does not slow the model down by more; a busy machine may spoil a try, hence several."""
     tries = []
     for _ in range(10):
         document = resnet_json("bench", "--per-op", *options)
@@ -734,7 +734,7 @@ def run_on_terminal(*arguments, descriptor: int, environment: dict | None = None
 
 def test_progress_bar_on_a_terminal_only(pictures):
     seen = run_on_terminal("eval", "--data", pictures, descriptor=2)
-    assert re.search(rb"\d+ % \[#* *\] \d+/60 pictures, [\d.]+/s, \d+ s left", seen)
+    assert re.search(rb"\d+ % \[#* *\] \d+/60 images, [\d.]+/s, \d+ s left", seen)
     assert seen.endswith(b"\r\033[K")
     assert run_on_terminal("eval", "--data", pictures, "--quiet", descriptor=2) == b""
     assert resnet("eval", "--data", pictures).stderr == b""

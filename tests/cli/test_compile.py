@@ -115,6 +115,7 @@ def test_notice_where_a_plan_file_does_not_fit(options, tmp_path, pictures):
         assert not resnet(*arguments, *options).stderr
 
 
+@pytest.mark.slow
 def test_compiled_model_opens_faster(middling, tmp_path):
     path = tmp_path / "out.resnet"
     resnet_json("compile", middling, "-o", path)

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "resnet_python.h"
-#include "responses.h"
+#include "support/responses.h"
 
 enum { PICTURES = 50, HEIGHT = 3, WIDTH = 5, CHANNELS = 4, VALUES = HEIGHT * WIDTH * CHANNELS };
 

@@ -20,6 +20,8 @@ import libresnet
 import pytest
 from conftest import RESNET20, ROOT, resnet_json
 
+pytestmark = pytest.mark.slow
+
 PLAIN20 = ROOT / "models" / "cifar10-plain20.onnx"
 TIMES = {
     "seconds",

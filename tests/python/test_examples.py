@@ -13,6 +13,8 @@ import pytest
 
 from conftest import PACKAGE, RESNET20, ROOT, SAMPLES, shared
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = PACKAGE / "examples"
 
 

@@ -28,6 +28,8 @@ from conftest import (
 import libresnet
 from libresnet import Model, _session
 
+pytestmark = pytest.mark.slow
+
 TINY = ROOT / "tests" / "models" / "resnet8_option_b.onnx"
 CYCLES = 10_000
 IMPORT_SHARE = 0.5  # of the time that NumPy's own import takes

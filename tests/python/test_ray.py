@@ -37,6 +37,8 @@ from libresnet import _rows, batch  # noqa: E402
 from libresnet._cpus import usable_cpus  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 CIFAR = ("data", "cifar10-jpeg-test.zip")
 STORE = 600 << 20  # bytes of a node's object store
 ROUNDS = 4  # of a measurement that other programs may disturb

@@ -262,6 +262,7 @@ def test_wrong_outs_are_refused(session: Session, out: object) -> None:
 # ---- memory ----
 
 
+@pytest.mark.slow
 @unsanitized
 def test_a_large_batch_is_not_copied(tmp_path: Path) -> None:
     """200 MB, in a process whose peak is its own."""
@@ -521,6 +522,7 @@ unsanitized_fork = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_fork
 @quiet_forks
 @unsanitized_fork

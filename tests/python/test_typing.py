@@ -12,6 +12,8 @@ import pytest
 
 from conftest import PACKAGE, ROOT
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("mypy", reason="mypy is not installed")
 
 RIGHT = """

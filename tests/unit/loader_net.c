@@ -368,17 +368,14 @@ void check_invariants(const graph *g) {
   assert_int_equal(g->nodes[0].op, GRAPH_INPUT);
   for (uint32_t i = 0; i < g->node_count; i++) {
     const graph_node *n = &g->nodes[i];
-    assert_int_equal(n->input_count, n->op == GRAPH_INPUT                         ? 0
-                                     : n->op == GRAPH_ADD || n->op == GRAPH_SCALE ? 2
-                                                                                  : 1);
+    assert_int_equal(n->input_count, graph_op_rows[n->op].inputs);
     for (uint32_t k = 0; k < n->input_count; k++) assert_true(n->input[k] < i);
     bool changes = i > 0 && n->block != g->nodes[i - 1].block;
     for (uint32_t k = i; changes && n->block != RESNET_NO_INDEX && k-- > 0;)
       assert_int_not_equal(g->nodes[k].block, n->block);
-    bool has_weights = n->op == GRAPH_CONV || n->op == GRAPH_LINEAR || n->op == GRAPH_AFFINE ||
-                       n->op == GRAPH_CHANNEL_CONV;
+    bool has_weights = graph_op_uses(n->op, GRAPH_USES_WEIGHTS);
     assert_true(has_weights == (n->bias != NULL) && has_weights == (n->weights != NULL));
-    assert_true(!n->sigmoid || n->op == GRAPH_SCALE);
+    assert_true(!n->sigmoid || graph_op_uses(n->op, GRAPH_USES_SIGMOID));
   }
   for (uint32_t i = 0; i < g->block_count; i++) {
     assert_int_equal(g->nodes[g->blocks[i].add].block, i);

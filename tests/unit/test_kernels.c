@@ -13,6 +13,7 @@
 #include "runtime/plan/cost_model.h"
 #include "runtime/plan/lower.h"
 #include "tests/unit/kernel_net.h"
+#include "tests/unit/rounds.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */
 
@@ -25,7 +26,7 @@ static void random_run(net *n) {
 static void test_conv(void **unused) {
   (void)unused;
   const uint32_t out_channels[] = {1, 3, 16, 17, 31, 32, 33, 64};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_window w = random_window(n.graph.nodes[0].shape);
     (void)net_add_conv(&n, 0, &w, 1, pick(out_channels, 8));
@@ -39,7 +40,7 @@ static void test_winograd(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64},
                  sizes[] = {1, 2, 3, 4, 5, 8, 13, 21, 40};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)});
     graph_window w = {3,
                       3,
@@ -62,7 +63,7 @@ static void test_winograd(void **unused) {
 static void test_winograd_strided(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64}, sizes[] = {3, 4, 5, 8, 13, 21, 40};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){pick(sizes, 7), pick(sizes, 7), pick(channels, 8)});
     const graph_window w = {
         3, 3, 2, 2, 1, 1, random_below(3), random_below(3), random_below(3), random_below(3)};
@@ -73,7 +74,7 @@ static void test_winograd_strided(void **unused) {
 
 static void test_grouped_conv(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     graph_shape in = random_shape();
     const uint32_t groups = 1 + random_below(in.c), per_group = 1 + random_below(3);
     in.c = in.c / groups * groups;
@@ -86,7 +87,7 @@ static void test_grouped_conv(void **unused) {
 
 static void test_linear(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     graph_node *node = net_add_node(&n, GRAPH_LINEAR, 0, (graph_shape){1, 1, 1 + random_below(70)});
     net_set_parameters(&n, node, node->shape.c * plan_shape_floats(n.graph.nodes[0].shape),
@@ -99,7 +100,7 @@ static void test_linear(void **unused) {
 
 static void test_pools(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     const uint32_t kind = random_below(3);
@@ -164,7 +165,7 @@ static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
  */
 static void test_identity_block(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape s = n.graph.nodes[0].shape;
     uint32_t last = net_add_conv(&n, 0, &same3x3, 1, s.c);
@@ -186,7 +187,7 @@ static void test_identity_block(void **unused) {
  * net's output as well. */
 static void test_option_a(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     graph_window w = same3x3;
@@ -212,7 +213,7 @@ static void test_option_a(void **unused) {
  * buffer that is reused too early would show in what a later node computes. */
 static void test_buffers_in_random_graphs(void **unused) {
   (void)unused;
-  for (int round = 0; round < 40; round++) {
+  for (size_t round = 0; round < rounds_of(40); round++) {
     const graph_shape s = {1 + random_below(6), 1 + random_below(6), 1 + random_below(20)};
     net n = net_new(s);
     const uint32_t count = 5 + random_below(MAX_NODES - 6);
@@ -265,7 +266,7 @@ static void test_instruction_sets_agree_to_the_bit(void **unused) {
   while (simd_supported(count)) count++;
   const simd_set *portable = simd_supported(count - 1);
   assert_string_equal(portable->name, "portable");
-  for (int round = 0; round < 2000; round++) {
+  for (size_t round = 0; round < rounds_of(2000); round++) {
     const size_t c = 1 + random_below(70), n = c * (2 + random_below(50));
     fill(a, n);
     fill(b, n);
@@ -306,7 +307,7 @@ static void test_matrix_products(void **unused) {
   (void)unused;
   static float a[40 * 80], weights[80 * 80], bias[80], shortcut[40 * 96], packed[80 * 96],
       out[40 * 96], want[40 * 96];
-  for (int round = 0; round < 2000; round++) {
+  for (size_t round = 0; round < rounds_of(2000); round++) {
     const size_t c = 1 + random_below(70), o = 1 + random_below(70), rows = 1 + random_below(40);
     const simd_set *set = random_set();
     const bool epilogue = random_below(2), adds = epilogue && random_below(2);
@@ -401,7 +402,7 @@ static void test_winograd_forms(void **unused) {
   (void)unused;
   size_t sets = 0;
   for (; simd_supported(sets); sets++)
-    for (int round = 0; round < 300; round++)
+    for (size_t round = 0; round < rounds_of(300); round++)
       for (size_t form = 0; form < WINOGRAD_FORMS; form++)
         check_form(simd_supported(sets), &simd_supported(sets)->winograd->form[form]);
   assert_string_equal(simd_supported(sets - 1)->name, "portable");
@@ -412,7 +413,7 @@ static void test_winograd_forms(void **unused) {
 static void test_stem(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 64}, sizes[] = {7, 8, 11, 16, 29, 42};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){pick(sizes, 6), pick(sizes, 6), 1 + random_below(4)});
     const graph_window w = {
         7, 7, 2, 2, 1, 1, random_below(7), random_below(7), random_below(7), random_below(7)};
@@ -424,7 +425,7 @@ static void test_stem(void **unused) {
 /* A bottleneck's end: a 1x1 convolution that adds a shortcut computed before it. */
 static void test_pointwise_adds_shortcut(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     const graph_window w = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
@@ -568,7 +569,7 @@ static void test_sigmoids_keep_their_digits(void **unused) {
 static void test_channel_conv(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 2, 3, 16, 17, 64, 300};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){1, 1, pick(channels, 7)});
     const uint32_t taps = 1 + random_below(9);
     (void)net_add_channel_conv(&n, 0, taps, random_below(taps));
@@ -578,7 +579,7 @@ static void test_channel_conv(void **unused) {
 
 static void test_sigmoid(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     const graph_shape in = {1 + random_below(40), 1 + random_below(40), 1 + random_below(40)};
     net n = net_new(in);
     (void)net_add_node(&n, GRAPH_SIGMOID, 0, in);
@@ -590,7 +591,7 @@ static void test_sigmoid(void **unused) {
  * than there are. */
 static void test_pads(void **unused) {
   (void)unused;
-  for (int round = 0; round < 3 * ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(3 * ROUNDS); round++) {
     const graph_pad_mode mode = (graph_pad_mode)(round % 3);
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
@@ -609,7 +610,7 @@ static void test_pads(void **unused) {
  * where the sum does. */
 static void test_gates(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     const uint32_t sizes[] = {1, 2, 7, 16, 40};
     net n = net_new((graph_shape){pick(sizes, 5), pick(sizes, 5), random_shape().c});
     const graph_shape s = n.graph.nodes[0].shape;
@@ -649,7 +650,7 @@ static void test_a_pixel_is_its_own_gate(void **unused) {
 /* Swish, and products of two pictures of which either, both or none is read again. */
 static void test_products_of_pictures(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape s = n.graph.nodes[0].shape;
     const uint32_t a = net_add_conv(&n, 0, &same3x3, 1, s.c),
@@ -709,7 +710,7 @@ static void add_random_node(net *n, graph_shape s, node_list *whole, node_list *
  * none: a buffer that is reused too early would show in what a later node computes. */
 static void test_buffers_of_gates_in_random_graphs(void **unused) {
   (void)unused;
-  for (int round = 0; round < 80; round++) {
+  for (size_t round = 0; round < rounds_of(80); round++) {
     const graph_shape s = {1 + random_below(6), 1 + random_below(6), 1 + random_below(20)};
     net n = net_new(s);
     const uint32_t count = 5 + random_below(MAX_NODES - 6);

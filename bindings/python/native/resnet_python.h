@@ -32,7 +32,7 @@ typedef struct resnet_python_picture {
 } resnet_python_picture;
 
 /* Decode a JPEG or PNG picture, told apart by its first bytes, to 8-bit RGB with its EXIF
- * orientation applied: the program's own decoder, see bindings/cli/picture.h. A file must
+ * orientation applied: the program's own decoder, see bindings/support/image.h. A file must
  * be a regular one of at most 256 MiB. On success *out is the caller's to release; on
  * failure it is all zero: RESNET_ERROR_IO (the file), _FORMAT (damaged or cut off),
  * _UNSUPPORTED (neither JPEG nor PNG), _LIMIT (too large), _MEMORY, _ARGUMENT (NULL). The
@@ -59,7 +59,7 @@ typedef struct resnet_python_place {
 } resnet_python_place;
 
 /* What a table found out about a place, over all pictures, pixels and channels; how,
- * and how exactly, see bindings/cli/responses.h. Doubles are NAN where there were no
+ * and how exactly, see bindings/support/responses.h. Doubles are NAN where there were no
  * values. */
 typedef struct resnet_python_row {
   uint32_t op;

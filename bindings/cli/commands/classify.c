@@ -1,0 +1,275 @@
+/* resnet classify: label images. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands/class_map.h"
+#include "cli/commands/commands.h"
+#include "cli/exit_status.h"
+#include "cli/memory.h"
+#include "cli/message.h"
+#include "cli/model.h"
+#include "cli/options.h"
+#include "cli/output_file.h"
+#include "cli/plan.h"
+#include "cli/system.h"
+#include "cli/terminal.h"
+#include "support/error.h"
+#include "support/geometry.h"
+#include "support/image.h"
+#include "support/json.h"
+
+enum { DEFAULT_BEST = 3 };
+
+typedef struct classification {
+  const settings *settings;
+  loaded_model model;
+  resnet_session *session;
+  uint32_t best;
+  json out; /* used with --json */
+  /* With --cam: */
+  class_map map;
+  uint32_t map_class; /* RESNET_NO_INDEX: the best, until there is one */
+  uint32_t cam_width, cam_height;
+  bool cam_written;
+  struct failure {
+    const char *file;
+    resnet_error error;
+  } *failures;
+  size_t failure_count, failure_capacity;
+} classification;
+
+static void report_failure(classification *c, const char *file, const resnet_error *error) {
+  cli_print_error(file, error->message);
+  c->failures = cli_grow(c->failures, c->failure_count, &c->failure_capacity, sizeof *c->failures);
+  c->failures[c->failure_count++] = (struct failure){file, *error};
+}
+
+static void write_json_cam(classification *c) {
+  json *j = &c->out;
+  if (!c->cam_written) {
+    json_null(j, "cam");
+    return;
+  }
+  json_open_object(j, "cam");
+  json_text(j, "file", c->settings->cam);
+  json_integer(j, "class_index", c->map_class);
+  json_text(j, "label", cli_model_class_label(&c->model, c->map_class));
+  class_map_write_json(&c->map, c->map_class, j);
+  json_close_object(j);
+}
+
+static void write_json_result(classification *c, const char *file, const sample *s,
+                              const resnet_prediction *best) {
+  json *j = &c->out;
+  json_open_object(j, NULL);
+  json_text(j, "file", file);
+  json_integer(j, "width", s->pixels.width);
+  json_integer(j, "height", s->pixels.height);
+  json_open_array(j, "predictions");
+  for (uint32_t i = 0; i < c->best; i++) {
+    json_open_object(j, NULL);
+    json_integer(j, "index", best[i].index);
+    json_text(j, "label", best[i].label);
+    json_float(j, "score", best[i].score);
+    json_close_object(j);
+  }
+  json_close_array(j);
+  if (c->settings->cam) write_json_cam(c);
+  json_close_object(j);
+}
+
+/* What resnet_classify did to the image. */
+static void print_geometry(const resnet_preprocess *p, uint32_t width, uint32_t height) {
+  geometry_axis columns, rows;
+  geometry_axes(p, width, height, &columns, &rows);
+  (void)printf("%u x %u", width, height);
+  if (columns.scaled != width || rows.scaled != height)
+    (void)printf(", resized to %u x %u", columns.scaled, rows.scaled);
+  if (columns.count != columns.scaled || rows.count != rows.scaled)
+    (void)printf(", centre crop %u x %u", columns.count, rows.count);
+}
+
+static void print_class(const char *label, uint32_t index) {
+  if (label)
+    cli_print_masked(stdout, label);
+  else
+    (void)printf("class %u", index);
+}
+
+static void print_cam(const classification *c) {
+  (void)printf("  what was looked at for ");
+  print_class(cli_model_class_label(&c->model, c->map_class), c->map_class);
+  (void)fputs(": ", stdout);
+  cli_print_masked(stdout, c->settings->cam);
+  (void)printf(", %u x %u from %u x %u places\n", c->cam_width, c->cam_height, c->map.width,
+               c->map.height);
+}
+
+static void print_result(const classification *c, const char *file, const sample *s,
+                         const resnet_prediction *best) {
+  (void)fputs(cli_bold(), stdout);
+  cli_print_masked(stdout, file);
+  (void)fputs(cli_plain(), stdout);
+  if (!c->settings->quiet) {
+    (void)fputs("  ", stdout);
+    print_geometry(&c->model.info.preprocess, s->pixels.width, s->pixels.height);
+  }
+  (void)fputc('\n', stdout);
+  for (uint32_t i = 0; i < c->best; i++) {
+    (void)printf("  %6.2f %%  ", (double)best[i].score * 100);
+    print_class(best[i].label, best[i].index);
+    (void)fputc('\n', stdout);
+  }
+  if (c->cam_written && !c->settings->quiet) print_cam(c);
+}
+
+/* ---- --cam ---- */
+
+/* The label, or else the index, that the user named. */
+static bool find_map_class(classification *c) {
+  const char *name = c->settings->cam_class;
+  const resnet_model_info *info = &c->model.info;
+  resnet_error error;
+  c->map_class = RESNET_NO_INDEX;
+  if (!name) return true;
+  for (uint32_t i = 0; info->labels && i < info->classes; i++)
+    if (strcmp(info->labels[i], name) == 0) {
+      c->map_class = i;
+      return true;
+    }
+  char *end;
+  const unsigned long index = strtoul(name, &end, 10);
+  if (name[0] >= '0' && name[0] <= '9' && *end == '\0' && index < info->classes) {
+    c->map_class = (uint32_t)index;
+    return true;
+  }
+  (void)error_set(
+      &error, RESNET_ERROR_ARGUMENT,
+      "'%.80s' is no class of the model: %s 0 to %u is accepted; see resnet inspect --json", name,
+      info->labels ? "one of its labels or" : "it has no labels,", info->classes - 1);
+  cli_print_error("--cam-class", error.message);
+  return false;
+}
+
+static bool prepare_cam(classification *c) {
+  const settings *s = c->settings;
+  resnet_error error;
+  if (!cli_output_is_other(s->cam, s->operands[0], "image", &error) ||
+      !cli_output_is_other(s->cam, s->model, "model", &error)) {
+    cli_print_error(s->cam, error.message);
+    return false;
+  }
+  if (!find_map_class(c)) return false;
+  if (resnet_session_observe(c->session, class_map_observe, &c->map, &error) == RESNET_OK)
+    return true;
+  cli_print_error(c->model.file, error.message);
+  return false;
+}
+
+/* What the model has instead of the head that a map can be made of. */
+static void report_no_map(classification *c) {
+  cli_plan p;
+  resnet_error error;
+  if (!cli_plan_read(&c->model, &p)) return;
+  uint32_t last = p.op_count - 1;
+  while (last > 0 && p.ops[last].macs == 0) last--;
+  const uint32_t before = p.ops[last].input[0];
+  (void)error_set(&error, RESNET_ERROR_UNSUPPORTED,
+                  "the last layer, '%.60s' (%s), stands behind %s: --cam needs one fully connected "
+                  "layer behind global "
+                  "average pooling",
+                  p.ops[last].name, p.ops[last].kernel,
+                  before < p.op_count ? p.ops[before].kernel : "nothing");
+  report_failure(c, c->model.file, &error);
+  cli_plan_release(&p);
+}
+
+static void make_cam(classification *c, const sample *s, const resnet_prediction *best) {
+  resnet_error error;
+  if (!c->map.values) {
+    report_no_map(c);
+    return;
+  }
+  if (c->map_class == RESNET_NO_INDEX) c->map_class = best[0].index;
+  c->cam_written =
+      class_map_write_image(c->settings->cam, &s->pixels, &c->model.info.preprocess, &c->map,
+                            c->map_class, &c->cam_width, &c->cam_height, &error);
+  if (!c->cam_written) report_failure(c, c->settings->cam, &error);
+}
+
+/* Read, label and report some images, in their order. */
+static void classify_some(classification *c, char *const *files, size_t count) {
+  sample *samples = cli_allocate(count, sizeof *samples);
+  resnet_prediction *best = cli_allocate(count * c->best, sizeof *best);
+  for (size_t i = 0; i < count; i++)
+    (void)image_read(files[i], &samples[i].pixels, &samples[i].error);
+  (void)cli_model_label(c->session, samples, count, c->best, best);
+  for (size_t i = 0; i < count; i++) {
+    if (c->settings->cam && samples[i].error.status == RESNET_OK)
+      make_cam(c, &samples[i], best + i * c->best);
+    if (samples[i].error.status != RESNET_OK)
+      report_failure(c, files[i], &samples[i].error);
+    else if (c->settings->json)
+      write_json_result(c, files[i], &samples[i], best + i * c->best);
+    else
+      print_result(c, files[i], &samples[i], best + i * c->best);
+    image_release(&samples[i].pixels);
+  }
+  free(samples);
+  free(best);
+}
+
+static void classify_all(classification *c) {
+  const settings *s = c->settings;
+  size_t batch = s->batch ? s->batch : 1;
+  for (size_t start = 0; start < s->operand_count && !cli_output_failed(); start += batch) {
+    size_t left = s->operand_count - start;
+    classify_some(c, s->operands + start, left < batch ? left : batch);
+  }
+}
+
+static void write_json_failures(classification *c) {
+  json_open_array(&c->out, "errors");
+  for (size_t i = 0; i < c->failure_count; i++) {
+    json_open_object(&c->out, NULL);
+    json_text(&c->out, "file", c->failures[i].file);
+    json_text(&c->out, "message", c->failures[i].error.message);
+    json_close_object(&c->out);
+  }
+  json_close_array(&c->out);
+}
+
+static void classify_as_json(classification *c) {
+  json_open_object(&c->out, NULL);
+  cli_model_write_json(&c->model, &c->out);
+  json_open_array(&c->out, "results");
+  classify_all(c);
+  json_close_array(&c->out);
+  write_json_failures(c);
+  json_close_object(&c->out);
+}
+
+int command_classify(const settings *s) {
+  classification c = {.settings = s, .out = {.out = stdout}};
+  if (!cli_model_open(s, &c.model)) return EXIT_INPUT;
+  cli_model_print_guess(s, &c.model);
+  c.best = s->best ? s->best : DEFAULT_BEST;
+  if (c.best > c.model.info.classes) c.best = c.model.info.classes;
+  uint32_t threads = s->threads ? s->threads : cli_processor_count();
+  bool ok = cli_model_open_session(&c.model, threads, s->batch ? s->batch : 1,
+                                   RESNET_OBSERVE_RESPONSES, &c.session);
+  ok = ok && (!s->cam || prepare_cam(&c));
+  if (ok && s->json)
+    classify_as_json(&c);
+  else if (ok) {
+    if (!s->quiet) cli_model_print(&c.model);
+    classify_all(&c);
+  }
+  resnet_session_close(&c.session);
+  resnet_model_close(&c.model.model);
+  ok = ok && c.failure_count == 0;
+  free(c.failures);
+  class_map_release(&c.map);
+  return ok ? EXIT_OK : EXIT_INPUT;
+}

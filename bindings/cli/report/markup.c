@@ -1,0 +1,99 @@
+#include "cli/report/markup.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "support/utf8.h"
+
+static const char replacement[] = "\xef\xbf\xbd";
+
+static const char *entity_of(char letter) {
+  switch (letter) {
+  case '&':
+    return "&amp;";
+  case '<':
+    return "&lt;";
+  case '>':
+    return "&gt;";
+  case '"':
+    return "&quot;";
+  case '\'':
+    return "&#39;";
+  default:
+    return NULL;
+  }
+}
+
+/* U+202A to U+202E and U+2066 to U+2069: text after them could be made to read
+ * backwards. */
+static bool turns_direction(const char *at) {
+  if (at[0] != '\xe2') return false;
+  unsigned char last = (unsigned char)at[2];
+  return (at[1] == '\x80' && last >= 0xaa && last <= 0xae) ||
+         (at[1] == '\x81' && last >= 0xa6 && last <= 0xa9);
+}
+
+/* XML 1.0, section 2.2. */
+static bool is_allowed(const char *at, unsigned length) {
+  unsigned char byte = (unsigned char)at[0];
+  if (length == 1) return (byte >= 0x20 && byte != 0x7f) || byte == '\t' || byte == '\n';
+  if (length == 2) return byte != 0xc2 || (unsigned char)at[1] >= 0xa0;
+  bool no_character =
+      length == 3 && byte == 0xef && at[1] == '\xbf' && (unsigned char)at[2] >= 0xbe;
+  return !no_character && !(length == 3 && turns_direction(at));
+}
+
+/* Writes the character at `text`; how many bytes it has. */
+static unsigned write_character(FILE *out, const char *text) {
+  unsigned length = utf8_length(text);
+  const char *entity = entity_of(*text);
+  if (entity)
+    (void)fputs(entity, out);
+  else if (length == 0 || !is_allowed(text, length))
+    (void)fputs(replacement, out);
+  else
+    (void)fwrite(text, 1, length, out);
+  return length ? length : 1;
+}
+
+void markup_html_text(FILE *out, const char *text) {
+  while (*text) text += write_character(out, text);
+}
+
+void markup_html_shortened(FILE *out, const char *text, size_t max) {
+  size_t length = utf8_count(text);
+  size_t head = length > max ? max / 2 : length, tail = length > max ? max - head - 1 : 0;
+  for (size_t i = 0; *text; i++) {
+    unsigned bytes = utf8_length(text);
+    if (i < head || i >= length - tail)
+      bytes = write_character(out, text);
+    else if (i == head)
+      (void)fputs("\xe2\x80\xa6", out);
+    text += bytes ? bytes : 1;
+  }
+}
+
+void markup_csv_text(FILE *out, const char *text) {
+  bool quoted = strpbrk(text, ",\"\r\n\t ") != NULL;
+  if (quoted) (void)fputc('"', out);
+  if (*text && strchr("=+-@\t\r", *text)) (void)fputc('\'', out);
+  for (; *text; text++) {
+    if (*text == '"') (void)fputc('"', out);
+    (void)fputc(*text, out);
+  }
+  if (quoted) (void)fputc('"', out);
+}
+
+void markup_write_base64(FILE *out, const uint8_t *bytes, size_t size) {
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (size_t i = 0; i < size; i += 3) {
+    size_t left = size - i;
+    uint32_t group = (uint32_t)bytes[i] << 16;
+    if (left > 1) group |= (uint32_t)bytes[i + 1] << 8;
+    if (left > 2) group |= bytes[i + 2];
+    (void)fputc(letters[group >> 18], out);
+    (void)fputc(letters[group >> 12 & 63], out);
+    (void)fputc(left > 1 ? letters[group >> 6 & 63] : '=', out);
+    (void)fputc(left > 2 ? letters[group & 63] : '=', out);
+  }
+}

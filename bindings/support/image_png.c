@@ -1,0 +1,157 @@
+/* PNG by libpng. */
+#include "support/image_png.h"
+
+#include <setjmp.h>
+#include <string.h>
+
+#include <png.h>
+
+#include "support/error.h"
+#include "support/image.h"
+#include "support/image_exif.h"
+
+/* Text, profiles and the like are not used here; a compressed one may not unpack to more
+ * than this. */
+enum { MAX_CHUNK_BYTES = 8 << 20, MAX_CHUNKS = 1000 };
+
+/* What lives across libpng's longjmp. */
+typedef struct png_reader {
+  png_structp png;
+  png_infop info;
+  const uint8_t *at;
+  size_t left;
+  resnet_error *error;
+} png_reader;
+
+_Noreturn static void stop(png_structp png, png_const_charp message) {
+  png_reader *reader = png_get_error_ptr(png);
+  (void)error_set(reader->error, RESNET_ERROR_FORMAT, "damaged PNG: %s", message);
+  png_longjmp(png, 1);
+}
+
+/* Warnings are about chunks that do not touch the pixels. */
+static void ignore_warning(png_structp png, png_const_charp message) {
+  (void)png;
+  (void)message;
+}
+
+static void take_bytes(png_structp png, png_bytep out, size_t size) {
+  png_reader *reader = png_get_io_ptr(png);
+  if (size > reader->left) {
+    (void)error_set(reader->error, RESNET_ERROR_FORMAT, "truncated PNG: its data end too early");
+    png_longjmp(png, 1);
+  }
+  memcpy(out, reader->at, size);
+  reader->at += size;
+  reader->left -= size;
+}
+
+/* 16-bit grey without alpha is read as it is: see saturate_rows. */
+static bool is_deep_grey(const png_reader *reader) {
+  return png_get_color_type(reader->png, reader->info) == PNG_COLOR_TYPE_GRAY &&
+         png_get_bit_depth(reader->png, reader->info) == 16;
+}
+
+static void choose_rgb(const png_reader *reader) {
+  png_structp png = reader->png;
+  int type = png_get_color_type(png, reader->info);
+  if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+  if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(png);
+  png_set_strip_16(png);
+  png_set_strip_alpha(png);
+  if (!(type & PNG_COLOR_MASK_COLOR)) png_set_gray_to_rgb(png);
+}
+
+/* Interlaced rows are filled in by several passes. */
+static void read_rows(const png_reader *reader, const image_rgb *out, int passes) {
+  for (int pass = 0; pass < passes; pass++)
+    for (uint32_t y = 0; y < out->height; y++)
+      png_read_row(reader->png, out->pixels + (size_t)y * out->width * 3, NULL);
+}
+
+/* Big-endian 16-bit grey to RGB within the row, from its end: the values above 255
+ * saturate, as in Pillow's conversion of its mode I;16. */
+static void saturate_rows(const image_rgb *image) {
+  for (uint32_t y = 0; y < image->height; y++) {
+    uint8_t *row = image->pixels + (size_t)y * image->width * 3;
+    for (size_t x = image->width; x-- > 0;) {
+      uint8_t value = row[2 * x] ? 255 : row[2 * x + 1];
+      memset(row + 3 * x, value, 3);
+    }
+  }
+}
+
+static int saved_orientation(const png_reader *reader) {
+  png_uint_32 size = 0;
+  png_bytep exif = NULL;
+  if (!png_get_eXIf_1(reader->png, reader->info, &size, &exif)) return 1;
+  return image_exif_orientation(exif, size);
+}
+
+static bool read_pixels(png_reader *reader, image_rgb *out, int *orientation) {
+  png_structp png = reader->png;
+  png_set_read_fn(png, reader, take_bytes);
+  /* The size is evaluated by image_allocate, whose message says what is accepted. */
+  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+  png_set_chunk_malloc_max(png, MAX_CHUNK_BYTES);
+  png_set_chunk_cache_max(png, MAX_CHUNKS);
+  /* A palette index beyond the palette is black, as in Pillow. */
+  png_set_check_for_invalid_index(png, 0);
+  png_read_info(png, reader->info);
+  uint32_t width = png_get_image_width(png, reader->info),
+           height = png_get_image_height(png, reader->info);
+  if (!image_allocate(out, width, height, reader->error)) return false;
+  bool deep_grey = is_deep_grey(reader);
+  if (!deep_grey) choose_rgb(reader);
+  int passes = png_set_interlace_handling(png);
+  png_read_update_info(png, reader->info);
+  if (png_get_rowbytes(png, reader->info) != (size_t)width * (deep_grey ? 2 : 3))
+    png_error(png, "unexpected row size");
+  read_rows(reader, out, passes);
+  png_read_end(png, reader->info);
+  if (deep_grey) saturate_rows(out);
+  *orientation = saved_orientation(reader);
+  return true;
+}
+
+/* The one function that setjmp returns to: it touches nothing but its parameters and
+ * *reader. */
+static bool read_guarded(png_reader *reader, image_rgb *out, int *orientation) {
+  if (setjmp(png_jmpbuf(reader->png))) return false;
+  return read_pixels(reader, out, orientation);
+}
+
+static uint32_t big_endian(const uint8_t *at) {
+  return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Every chunk lies in the file, up to the last: libpng allocates what a text chunk says
+ * that it has, up to 2 GiB, before it reads any of it. A chunk is its length, its type,
+ * so many bytes, and a checksum. */
+static bool chunks_are_whole(const uint8_t *bytes, size_t size) {
+  enum { SIGNATURE = 8, HEADER = 8, CHECKSUM = 4 };
+  size_t at = SIGNATURE;
+  while (at < size && size - at >= HEADER) {
+    const uint32_t length = big_endian(bytes + at);
+    if (memcmp(bytes + at + 4, "IEND", 4) == 0) break;
+    if (length > size - at - HEADER) return false;
+    at += HEADER + (size_t)length + CHECKSUM;
+  }
+  return true;
+}
+
+bool image_decode_png(const uint8_t *bytes, size_t size, image_rgb *out, int *orientation,
+                      resnet_error *error) {
+  png_reader reader = {.at = bytes, .left = size, .error = error};
+  bool ok = false;
+  if (!chunks_are_whole(bytes, size))
+    return error_set(error, RESNET_ERROR_FORMAT, "truncated PNG: its data end too early");
+  reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, stop, ignore_warning);
+  if (reader.png) reader.info = png_create_info_struct(reader.png);
+  if (reader.info)
+    ok = read_guarded(&reader, out, orientation);
+  else
+    (void)error_set(error, RESNET_ERROR_MEMORY, "no memory for the PNG decoder");
+  png_destroy_read_struct(&reader.png, &reader.info, NULL);
+  return ok;
+}
