@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/api/session.h"
+#include "runtime/kernels/table.h"
 
 enum {
   VECTOR_EXTRA_BYTES = 64, /* that our own kernels may read past the end of a buffer */

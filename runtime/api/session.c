@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "runtime/api/observe.h"
+#include "runtime/kernels/table.h"
 #include "runtime/system/cpus.h"
 #include "runtime/system/threads.h"
 

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/table.h"
 #include "runtime/plan/arena.h"
 
 /* an op becomes at most as many: a convolution, its shortcut's tensor, the addition */

@@ -51,7 +51,7 @@ plan_candidate plan_cost_plain(const plan_op *op, bool adds, uint32_t batch) {
   const plan_candidate gemm = {KERNEL_GEMM, WINOGRAD_FORMS,
                                product * product_cost + fetched(bytes, starving_bytes, batch),
                                bytes};
-  return gemm_applies(op) && gemm.cost < direct.cost + addition ? gemm : direct;
+  return kernel_gemm_applies(op) && gemm.cost < direct.cost + addition ? gemm : direct;
 }
 
 /* Tiles of out_tile, each with so many products for each pair of channels, by so many
