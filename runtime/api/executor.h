@@ -9,7 +9,7 @@
 typedef struct executor {
   const plan *plan;     /* the model's, or ablated.plan */
   plan_ablated ablated; /* all zero where the plan is the model's */
-  float *arena;         /* batch * plan->arena_floats, and what kernels read past the end */
+  float *arena;         /* batch * plan->arena_floats, and what kernels read past them */
   op_state *states;     /* by op */
   void *workspace;
   size_t workspace_size; /* bytes */

@@ -30,8 +30,8 @@ static resnet_status check_same(const plan *p, uint32_t block, graph_shape a, gr
                   block, p->blocks[block].name, what, a.h, a.w, a.c, b.h, b.w, b.c);
 }
 
-/* Return true if the block reads its source only, and later ops read the output of its last
- * op only. */
+/* Return true if the block reads its source only, and later ops read the output of its
+ * last op only. */
 static bool is_closed(const plan *p, uint32_t index) {
   const plan_block *block = &p->blocks[index];
   for (uint32_t i = 0; i < p->op_count; i++)
@@ -170,8 +170,8 @@ static void write_class_map(writer *w, uint32_t origin, const uint32_t *place_of
   (void)write_op(w, &map, origin, PLAN_EMITS_CLASS_MAP);
 }
 
-/* Write op `origin` with the change of its block. place_of maps ops of the old plan to ops
- * of the new one; place_of[origin] is set. */
+/* Write op `origin` with the change of its block. place_of maps ops of the old plan to
+ * ops of the new one; place_of[origin] is set. */
 static void write_changed(writer *w, uint32_t origin, resnet_skip mode, uint32_t *place_of) {
   plan_op op = w->from->ops[origin];
   for (uint32_t k = 0; k < op.input_count; k++) op.input[k] = place_of[op.input[k]];

@@ -11,8 +11,8 @@ typedef struct plan_block_ablation {
   uint32_t other; /* SWAP: the block that it changes places with */
 } plan_block_ablation;
 
-/* Points that an op emits to an observer: one bit for each resnet_point of its output, and
- * one for its input. */
+/* Points that an op emits to an observer: one bit for each resnet_point of its output,
+ * and one for its input. */
 enum {
   PLAN_EMITS_OUTPUT = 1 << RESNET_POINT_OUTPUT,
   PLAN_EMITS_RESPONSE = 1 << RESNET_POINT_RESPONSE,
@@ -21,7 +21,8 @@ enum {
   PLAN_EMITS_INPUT = 1 << 4 /* emit input[1] as a SHORTCUT before the op runs */
 };
 
-/* The model's op that an op of a derived plan belongs to, and the points that it emits. */
+/* The model's op that an op of a derived plan belongs to, and the points that it
+ * emits. */
 typedef struct plan_op_role {
   uint32_t op; /* of the model's plan */
   unsigned emits;
@@ -36,7 +37,8 @@ typedef struct plan_ablated {
 
 /* Derive a plan from `from`, with one ablation for each of its blocks. With `observed`,
  * every ReLU and every addition becomes an op of its own. Fail with
- * RESNET_ERROR_UNSUPPORTED where shapes forbid an ablation. On failure *out is all zero. */
+ * RESNET_ERROR_UNSUPPORTED where shapes forbid an ablation. On failure *out is all
+ * zero. */
 resnet_status plan_ablate(plan_ablated *out, const plan *from, const plan_block_ablation *ablations,
                           bool observed, resnet_error *error);
 

@@ -1,7 +1,7 @@
 /* Ops that work in place share a buffer; buffers whose lifetimes do not overlap share
  * addresses. Placement is greedy by size: the largest first, each at the lowest address
- * that is free during its lifetime (Pisarchyk & Lee 2020, "Efficient Memory Management for
- * Deep Neural Net Inference", section 5.2). */
+ * that is free during its lifetime (Pisarchyk & Lee 2020, "Efficient Memory Management
+ * for Deep Neural Net Inference", section 5.2). */
 #include "runtime/plan/arena.h"
 
 #include "runtime/kernels/kernel.h"

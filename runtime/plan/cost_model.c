@@ -8,11 +8,11 @@
  * multiply-accumulate of XNNPACK's direct convolution. */
 static const double product_cost = 1.02;  /* a multiply-accumulate of our own gemm */
 static const double transform_cost = 8.0; /* one value of one tile, input or output */
-static const double addition_cost = 7.0;  /* one value of a shortcut, added in its own pass */
+static const double addition_cost = 7.0;  /* one value of a shortcut, in its own pass */
 static const double weight_cost = 1.2;    /* a byte of weights, read by XNNPACK */
 static const double fetched_cost = 0.5;   /* a byte of weights that our gemm prefetches */
-static const double starved_cost = 1.2;   /* the same, where memory is slower than compute */
-/* Memory is slower than compute for layers with more bytes of weights than this... */
+static const double starved_cost = 1.2;   /* the same, if memory is the bottleneck */
+/* Memory is the bottleneck for layers with more bytes of weights than this... */
 static const double starving_bytes = 24.0 * 1024 * 1024;
 /* ...and, with stride 2, where fewer rows use each weight, with more than this. */
 static const double starving_stride2 = 4.0 * 1024 * 1024;
@@ -25,7 +25,8 @@ static double rounded(double x, double unit) {
   return unit * (double)(uint64_t)((x + unit - 1) / unit);
 }
 
-/* Return the samples that share one read of the weights: sessions split larger batches. */
+/* Return the samples that share one read of the weights: sessions split larger
+ * batches. */
 static double sharing(uint32_t batch) { return batch < MAX_SHARING ? batch : MAX_SHARING; }
 
 /* Return the cost per sample of fetching weights. */

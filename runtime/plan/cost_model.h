@@ -10,7 +10,7 @@
 typedef struct plan_candidate {
   plan_kernel kernel;
   winograd_form form;
-  double cost;  /* per sample, in multiply-accumulates of a direct convolution at full speed */
+  double cost;  /* per sample; 1: a multiply-accumulate of XNNPACK's convolution */
   double bytes; /* of weights */
 } plan_candidate;
 

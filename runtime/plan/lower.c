@@ -1,5 +1,6 @@
-/* Each node becomes one op, except what is fused: an option-A shortcut, which the addition
- * reads from its source, and an addition that the convolution before it computes. */
+/* Each node becomes one op, except what is fused: an option-A shortcut, which the
+ * addition reads from its source, and an addition that the convolution before it
+ * computes. */
 #include "runtime/plan/lower.h"
 
 #include <math.h>
@@ -32,8 +33,8 @@ static bool is_fused_subsample(const lowering *l, uint32_t node) {
   return l->graph->nodes[node].op == GRAPH_SUBSAMPLE && l->readers[node] == 1;
 }
 
-/* Count the readers of each node. A subsample is fused if its one reader is an addition that
- * takes it as the shortcut; any other reader of a subsample counts twice. */
+/* Count the readers of each node. A subsample is fused if its one reader is an addition
+ * that takes it as the shortcut; any other reader of a subsample counts twice. */
 static void count_readers(lowering *l) {
   const graph *g = l->graph;
   for (uint32_t i = 0; i < g->node_count; i++)
@@ -84,9 +85,9 @@ static resnet_status count_macs(plan_op *op, graph_op node, resnet_error *error)
                   op->name);
 }
 
-/* Fuse an addition into the convolution that ends its residual branch, if that is a kernel
- * of ours with no other reader. The convolution then adds the shortcut while its outputs
- * are in registers, so the shortcut must be computed before it. */
+/* Fuse an addition into the convolution that ends its residual branch, if that is a
+ * kernel of ours with no other reader. The convolution then adds the shortcut while its
+ * outputs are in registers, so the shortcut must be computed before it. */
 static bool fuse_add(lowering *l, uint32_t index) {
   graph_node *add = &l->graph->nodes[index];
   const uint32_t residual = add->input[0], shortcut = add->input[1];
@@ -109,8 +110,8 @@ static bool fuse_add(lowering *l, uint32_t index) {
 static bool is_spatial(graph_shape shape) { return shape.h > 1 || shape.w > 1; }
 
 /* Return true for BlurPool (Zhang 2019, "Making Convolutional Networks Shift-Invariant
- * Again"): a low-pass filter, the same for every channel, without bias. Trained filters of
- * different channels are never equal. */
+ * Again"): a low-pass filter, the same for every channel, without bias. Trained filters
+ * of different channels are never equal. */
 static bool is_blur(const graph_node *node, graph_shape in) {
   const size_t area = (size_t)node->window.kernel_h * node->window.kernel_w;
   if (node->op != GRAPH_CONV || node->groups != in.c || node->shape.c != in.c || in.c < 2 ||
@@ -149,8 +150,9 @@ static void lower_shape(lowering *l, uint32_t index) {
   if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
 }
 
-/* Mark the chain of one-input nodes from the tensor that a SCALE scales to its gate. A gate
- * that is computed from another tensor is not marked: its layers count as any others. */
+/* Mark the chain of one-input nodes from the tensor that a SCALE scales to its gate. A
+ * gate that is computed from another tensor is not marked: its layers count as any
+ * others. */
 static void mark_gate(lowering *l, const graph_node *scale) {
   const graph_node *nodes = l->graph->nodes;
   uint32_t node = scale->input[1];

@@ -29,8 +29,8 @@ static bool read_text(const char *path, char *text, size_t size) {
   return length > 0;
 }
 
-/* Return the positive number before a blank or the end, and move *text behind it. Return 0
- * for other text, such as "max" and "-1". */
+/* Return the positive number before a blank or the end, and move *text behind it. Return
+ * 0 for other text, such as "max" and "-1". */
 static uint64_t read_number(const char **text) {
   uint64_t number = 0;
   const char *at = *text;
@@ -78,8 +78,8 @@ static uint32_t group_cpus(const char *group, bool v2) {
 }
 
 /* Return the minimum over a group and its ancestors. In a container that sees its own
- * groups only, the path is the host's: its lower folders are missing, and the mount is the
- * container's group. */
+ * groups only, the path is the host's: its lower folders are missing, and the mount is
+ * the container's group. */
 static uint32_t path_cpus(const char *root, const char *mount, const char *path, bool v2) {
   char group[PATH_SIZE];
   const int mount_length = snprintf(group, sizeof group, "%s%s", root, mount);
@@ -109,8 +109,8 @@ static bool has_cpu(const char *names) {
   return false;
 }
 
-/* Return the limit of one line of /proc/self/cgroup: ID:CONTROLLERS:PATH, with ID 0 and no
- * controllers in version 2 (cgroups(7)). */
+/* Return the limit of one line of /proc/self/cgroup: ID:CONTROLLERS:PATH, with ID 0 and
+ * no controllers in version 2 (cgroups(7)). */
 static uint32_t line_cpus(const char *root, char *line) {
   char *controllers = strchr(line, ':');
   char *path = controllers ? strchr(controllers + 1, ':') : NULL;

@@ -9,8 +9,8 @@
 
 /* Return the CPUs that this process's groups and their ancestors grant, rounded up, or
  * CGROUP_UNLIMITED if there is no limit or none can be read. Reads cpu.max in version 2,
- * cpu.cfs_quota_us and cpu.cfs_period_us in version 1. `root` is the prefix of every path:
- * "", or a test's folder. */
+ * cpu.cfs_quota_us and cpu.cfs_period_us in version 1. `root` is the prefix of every
+ * path: "", or a test's folder. */
 uint32_t cgroup_cpus(const char *root);
 
 /* Return the same from the text of cpu.max: "QUOTA PERIOD". */
