@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-/* A fused multiply-add rounds once where Pillow's own builds round twice; gcc does not
- * fuse under -std=c11. */
+/* A fused multiply-add rounds once where Pillow's builds round twice. gcc does not fuse
+ * under -std=c11. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #endif
@@ -15,7 +15,7 @@ static double input_per_output(const resample_range *range) {
   return (double)range->in_size / range->out_size;
 }
 
-/* Half the triangle's width, in input pixels. */
+/* Return half the triangle's width in input pixels. */
 static double support(double scale) { return scale < 1.0 ? 1.0 : scale; }
 
 uint32_t resample_taps(const resample_range *range) {
@@ -28,8 +28,8 @@ static double triangle(double x) {
   return x < 1.0 ? 1.0 - x : 0.0;
 }
 
-/* Inputs whose centres may lie under the triangle; conversion to an integer cuts the
- * fraction off, as in Pillow. */
+/* Return the inputs whose centres may be under the triangle. Conversion to an integer
+ * truncates, as in Pillow. */
 static resample_span span_at(double centre, double half_width, uint32_t in_size) {
   double low = centre - half_width + 0.5;
   double high = centre + half_width + 0.5;
@@ -70,10 +70,12 @@ void resample_weights(const resample_range *range, resample_span *spans, uint32_
 }
 
 /* ---- passes ----
- * Nothing overflows and no result exceeds 255, which Pillow's own check would cut off: 255 times what an output's
- * rounded weights add up to beyond RESAMPLE_ONE stays below RESAMPLE_ONE / 2. Each weight adds at most half a unit: of
- * up to 16,384 taps that is not enough. Where there are more, neighbours differ by less than 1/16 unit, and their
- * roundings cancel: 4,096 taps, whose fractions can all be one half, are the worst case found, with 682 units. */
+ * Nothing overflows, and no result exceeds 255, so that Pillow's clipping is not needed:
+ * 255 times the excess of an output's rounded weights over RESAMPLE_ONE stays below
+ * RESAMPLE_ONE / 2. Each weight adds at most half a unit to the excess, which is not
+ * enough for up to 16,384 taps. With more taps neighbouring weights differ by less than
+ * 1/16 unit, and their roundings cancel. The largest excess found is 682 units, for 4,096
+ * taps whose fractions can all be one half. */
 
 static uint8_t rounded(uint32_t sum) { return (uint8_t)(sum >> RESAMPLE_BITS); }
 

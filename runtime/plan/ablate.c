@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/table.h"
 #include "runtime/plan/arena.h"
 
 /* an op becomes at most as many: a convolution, its shortcut's tensor, the addition */
@@ -77,10 +77,10 @@ static resnet_status check_edit(const plan *p, uint32_t index, const plan_block_
 
 /* ---- writing ops ---- */
 
-static uint32_t write_op(writer *w, const plan_op *op, uint32_t origin, unsigned tells) {
+static uint32_t write_op(writer *w, const plan_op *op, uint32_t origin, unsigned emits) {
   const uint32_t index = w->to->op_count++;
   w->to->ops[index] = *op;
-  w->roles[index] = (plan_op_role){.op = origin, .tells = tells};
+  w->roles[index] = (plan_op_role){.op = origin, .emits = emits};
   return index;
 }
 
@@ -227,7 +227,7 @@ static void drop_unused(writer *w, uint32_t *place) {
   memset(place, 0, p->op_count * sizeof *place);
   place[0] = place[p->output] = 1;
   for (uint32_t i = p->op_count; i-- > 0;) {
-    if (w->roles[i].tells & (PLAN_EMITS_CLASS_MAP | PLAN_EMITS_SHORTCUT)) place[i] = 1;
+    if (w->roles[i].emits & (PLAN_EMITS_CLASS_MAP | PLAN_EMITS_SHORTCUT)) place[i] = 1;
     for (uint32_t k = 0; place[i] && k < p->ops[i].input_count; k++) place[p->ops[i].input[k]] = 1;
   }
   uint32_t kept = 0;

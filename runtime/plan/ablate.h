@@ -23,7 +23,7 @@ enum {
 /* What an op stands for. */
 typedef struct plan_op_role {
   uint32_t op; /* of the model's plan */
-  unsigned tells;
+  unsigned emits;
 } plan_op_role;
 
 /* Ops borrow their weights, packed or not, and their words from the model's plan, which

@@ -1,8 +1,7 @@
 #include "runtime/plan/cost_model.h"
 
 #include "runtime/kernels/gemm.h"
-#include "runtime/kernels/simd/winograd.h"
-#include "runtime/kernels/simd/winograd_stride2.h"
+#include "runtime/kernels/simd/dispatch.h"
 
 /* Measured on an AMD Zen 4 with AVX-512, one thread, ResNet-18 and -50; what matters is
  * their ratio to one multiply-accumulate. */
@@ -52,7 +51,7 @@ plan_candidate plan_cost_plain(const plan_op *op, bool adds, uint32_t batch) {
   const plan_candidate gemm = {KERNEL_GEMM, WINOGRAD_FORMS,
                                product * product_cost + fetched(bytes, starving_bytes, batch),
                                bytes};
-  return gemm_applies(op) && gemm.cost < direct.cost + addition ? gemm : direct;
+  return kernel_gemm_applies(op) && gemm.cost < direct.cost + addition ? gemm : direct;
 }
 
 /* Tiles of out_tile, each with so many products for each pair of channels, by so many
@@ -69,8 +68,8 @@ static plan_candidate transformed(const plan_op *op, winograd_size out_tile, dou
 }
 
 plan_candidate plan_cost_winograd(const plan_op *op, winograd_form form, uint32_t batch) {
-  /* sizes are those of any variant */
-  const winograd_form_functions *f = &winograd_variant(0)->form[form];
+  /* the sizes are the same for all instruction sets */
+  const simd_winograd_form *f = &simd_fastest()->winograd->form[form];
   const bool stem = form == WINOGRAD_F5X5_4X4;
   const double points = (double)(f->in.h * f->in.w), in = (stem ? 4.0 : 1.0) * op->in.c;
   plan_candidate way = transformed(op, f->out, points, points, in, starving_bytes, batch);
@@ -80,9 +79,9 @@ plan_candidate plan_cost_winograd(const plan_op *op, winograd_form form, uint32_
 }
 
 plan_candidate plan_cost_winograd_stride2(const plan_op *op, uint32_t batch) {
-  const double products = (STRIDED_POINTS + STRIDED_OUT) * (STRIDED_POINTS + STRIDED_OUT);
-  plan_candidate way = transformed(op, (winograd_size){STRIDED_OUT, STRIDED_OUT}, products,
-                                   STRIDED_MATRICES, op->in.c, starving_strided, batch);
+  const double products = (STRIDE2_POINTS + STRIDE2_OUT) * (STRIDE2_POINTS + STRIDE2_OUT);
+  plan_candidate way = transformed(op, (winograd_size){STRIDE2_OUT, STRIDE2_OUT}, products,
+                                   STRIDE2_MATRICES, op->in.c, starving_strided, batch);
   way.kernel = KERNEL_WINOGRAD_STRIDE2;
   way.form = WINOGRAD_FORMS;
   return way;

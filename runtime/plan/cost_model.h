@@ -23,7 +23,7 @@ plan_candidate plan_cost_plain(const plan_op *conv, bool adds, uint32_t batch);
  * winograd_stem_applies. */
 plan_candidate plan_cost_winograd(const plan_op *conv, winograd_form form, uint32_t batch);
 
-/* The same where winograd_strided_applies. */
+/* The same where winograd_stride2_applies. */
 plan_candidate plan_cost_winograd_stride2(const plan_op *conv, uint32_t batch);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "runtime/kernels/winograd.h"
+#include "runtime/kernels/winograd_stride2.h"
 #include "runtime/plan/cost_model.h"
 
 /* Transformed weights are up to four times as large. A net with many weights may grow by
@@ -40,7 +41,7 @@ static uint32_t list_ways(const plan_op *op, bool adds, const plan_options *opti
     ways[count++] = plan_cost_winograd(op, WINOGRAD_F4X2_3X3, options->batch);
     ways[count++] = plan_cost_winograd(op, WINOGRAD_F2X2_3X3, options->batch);
   }
-  if (winograd_strided_applies(op)) ways[count++] = plan_cost_winograd_stride2(op, options->batch);
+  if (winograd_stride2_applies(op)) ways[count++] = plan_cost_winograd_stride2(op, options->batch);
   ways[count++] = plan_cost_plain(op, adds, options->batch);
   return count;
 }
