@@ -1,36 +1,73 @@
 /* libresnet: run pretrained ResNets from C, and see what their shortcuts do.
  *
- * Five minutes:
- *     resnet_model *model = NULL;
- *     resnet_session *session = NULL;
- *     resnet_error error;
- *     if (resnet_model_open("resnet50.onnx", NULL, &model, &error) != RESNET_OK) { puts(error.message); ... }
- *     if (resnet_session_open(model, NULL, &session, &error) != RESNET_OK) { puts(error.message); ... }
- *     resnet_image image = {pixels, width, height, width * 3, RESNET_PIXELS_RGB};
- *     resnet_prediction best[5];
- *     resnet_classify(session, &image, 1, 5, best, &error);
- *     resnet_session_close(&session);
- *     resnet_model_close(&model);
+ * A whole program: it labels one image of plain grey.
  *
- * Two objects:
- *   - resnet_model: immutable once open; any number of threads and sessions may use one at the same time.
- *   - resnet_session: buffers and threads for running one model; one thread at a time may use a session.
- *     For parallel streams open one session per thread: they share the model's weights.
- * A model must stay open as long as any of its sessions.
+ *     #include <resnet.h>
+ *     #include <stdio.h>
  *
- * Errors: every call that can fail returns a resnet_status and, unless `error` is NULL,
- * fills it: RESNET_OK and an empty message on success, else what was found, where (file,
- * node, attribute), what is accepted and what to do. When a call fails, nothing is left
- * behind: output pointers are set to NULL and output buffers hold nothing of use.
+ *     int main(int argc, char **argv) {
+ *       static uint8_t pixels[480][640][3]; // rows from the top, RGB; fill these
+ *       const resnet_image image = {pixels[0][0], 640, 480, 640 * 3, RESNET_PIXELS_RGB};
+ *       resnet_model *model = NULL;
+ *       resnet_session *session = NULL;
+ *       resnet_prediction best;
+ *       resnet_error error;
+ *       if (argc != 2) return 2;
+ *       int ok = resnet_model_open(argv[1], NULL, &model, &error) == RESNET_OK &&
+ *                resnet_session_open(model, NULL, &session, &error) == RESNET_OK &&
+ *                resnet_classify(session, &image, 1, 1, &best, &error) == RESNET_OK;
+ *       if (ok) printf("class %u, probability %.3f\n", best.index, (double)best.score);
+ *       if (!ok) fprintf(stderr, "%s\n", error.message);
+ *       resnet_session_close(&session);
+ *       resnet_model_close(&model);
+ *       return !ok;
+ *     }
  *
- * The library has no global state of its own, never prints, never exits, reports nothing
- * through errno, and reads no file but the one it is given, with two exceptions: XNNPACK,
- * once a process, asks the system what CPU this is, and a session that is to find its
- * number of threads itself (threads 0) reads how much CPU time the process is granted,
- * from /proc/self/cgroup and below /sys/fs/cgroup. Model files from anyone are safe to
- * open.
+ * Build and run it:
  *
- * Shapes are written (n,h,w,c): batch, height, width, channels.
+ *     cc label.c -o label $(pkg-config --cflags --libs resnet)
+ *     ./label resnet50.onnx
+ *
+ * The library takes pixels, not image files: decode JPEG or PNG with a library of your
+ * own. It takes the ONNX files of PyTorch, Keras and others as they are.
+ *
+ * Order of calls:
+ *   1. resnet_model_open or resnet_model_open_memory.
+ *   2. resnet_session_open, once for each thread that runs the model.
+ *   3. resnet_classify (pixels in, classes out) or resnet_run (floats in, scores out),
+ *      any number of times.
+ *   4. resnet_session_close, then resnet_model_close.
+ *
+ * Objects and threads:
+ *   - resnet_model: immutable once open. Threads and sessions share it freely.
+ *   - resnet_session: buffers and threads for running one model. One thread at a time may
+ *     use it. Sessions of one model share its weights.
+ *   - A model must stay open as long as any of its sessions.
+ *   - Functions without a session argument may be called from any thread.
+ *
+ * Options: set a struct to its defaults with its ..._init function, then change fields.
+ * NULL in place of options means the defaults. Fields that are 0 mean "automatic" or
+ * "off".
+ *
+ * Errors:
+ *   - A function that can fail returns a resnet_status and fills `error`; `error` may be
+ *     NULL.
+ *   - On success `error` holds RESNET_OK and an empty message.
+ *   - On failure the message says where (file, node, attribute), what was found, what is
+ *     accepted and what to do.
+ *   - On failure output pointers are set to NULL, nothing is leaked, and the contents of
+ *     output buffers are undefined.
+ *
+ * Side effects:
+ *   - The library has no global state of its own. It never prints, never exits, and
+ *     reports nothing through errno.
+ *   - It opens only the model file it is given, with two exceptions. XNNPACK reads the
+ *     CPU's description once per process. A session with `threads` 0 reads the process's
+ *     CPU limit from /proc/self/cgroup and /sys/fs/cgroup.
+ *   - Model files from untrusted sources are safe to open.
+ *
+ * Shapes are written (n,h,w,c): batch, height, width, channels. Sizes are in pixels or
+ * bytes as stated. Arrays are C-contiguous.
  */
 #ifndef RESNET_H
 #define RESNET_H
@@ -59,36 +96,39 @@ extern "C" {
 /* Values are pinned: new ones are added at the end. */
 typedef enum resnet_status {
   RESNET_OK = 0,
-  /* the caller passed something that can't be: NULL, zero, a wrong struct_size */
+  /* An argument is invalid: NULL, zero, out of range, or a wrong struct_size. */
   RESNET_ERROR_ARGUMENT = 1,
-  /* the file can't be opened, read or written, or is no regular file */
+  /* The file cannot be opened, read or written, or is not a regular file. */
   RESNET_ERROR_IO = 2,
-  /* the bytes are not a well-formed model: truncated, corrupt, contradictory */
+  /* The bytes are not a well-formed model: truncated, corrupt or contradictory. */
   RESNET_ERROR_FORMAT = 3,
-  /* well-formed, but uses an operator, attribute, type or shape that is not accepted */
+  /* The model is well-formed, but uses an operator, attribute, type or shape that is not
+   * supported. */
   RESNET_ERROR_UNSUPPORTED = 4,
-  /* a limit in the options was reached: file size, nesting, memory budget */
+  /* A limit was reached: file size, nesting or memory budget. */
   RESNET_ERROR_LIMIT = 5,
-  RESNET_ERROR_MEMORY = 6, /* an allocation failed */
-  RESNET_ERROR_SYSTEM = 7  /* threads or the CPU: what is needed is not there */
+  /* An allocation failed. */
+  RESNET_ERROR_MEMORY = 6,
+  /* Threads cannot be started, or the CPU lacks instructions that are needed. */
+  RESNET_ERROR_SYSTEM = 7
 } resnet_status;
 
 #define RESNET_ERROR_MESSAGE_SIZE 256
 
 typedef struct resnet_error {
   resnet_status status;
-  /* English, one line, no final newline, always NUL-terminated */
+  /* English, one line, no final newline, always NUL-terminated. */
   char message[RESNET_ERROR_MESSAGE_SIZE];
 } resnet_error;
 
-/* The status' name, e.g. "RESNET_ERROR_FORMAT". Never NULL; static storage;
- * thread-safe. */
+/* Return the status's name, e.g. "RESNET_ERROR_FORMAT". Never NULL; static storage. */
 RESNET_API const char *resnet_status_string(resnet_status status);
 
-/* The library's version, e.g. "0.1.0", and the RESNET_ABI it was built with. A program
- * that loads the library at run time compares resnet_abi() with the RESNET_ABI it was
- * written for before any other call. Thread-safe. */
+/* Return the library's version, e.g. "0.1.0". Static storage. */
 RESNET_API const char *resnet_version(void);
+
+/* Return the RESNET_ABI that the library was built with. A program that loads the library
+ * at run time must compare it with its own RESNET_ABI before any other call. */
 RESNET_API uint32_t resnet_abi(void);
 
 /* ---- preprocessing ----------------------------------------------------------------- */
@@ -98,33 +138,48 @@ typedef enum resnet_channel_order {
   RESNET_ORDER_BGR = 1
 } resnet_channel_order;
 
-/* How a picture becomes the net's input: scale the shorter side to `resize` pixels
- * (Pillow's antialiased BILINEAR, bit for bit), cut the centre `crop` x `crop`, then per
- * channel (pixel / scale - mean) / std. A picture that does not come out as the model's
- * input size after resize and crop is refused. */
+/* How resnet_classify makes the model's input from an image:
+ *   1. Scale the shorter side to `resize` pixels, and the other side in proportion,
+ *      rounded down. The filter is Pillow's antialiased BILINEAR, bit for bit.
+ *   2. Cut the centre `crop` x `crop` pixels.
+ *   3. For each channel compute (pixel / scale - mean) / std.
+ * An image that does not have the model's input size after step 2 is refused. */
 typedef struct resnet_preprocess {
-  uint32_t resize; /* shorter side in pixels; 0: no resize */
-  uint32_t crop;   /* side of the centre crop in pixels; 0: no crop */
-  /* order of the channels that the net was trained with */
+  /* Shorter side in pixels after scaling, up to 65535.
+   *   0: do not scale */
+  uint32_t resize;
+  /* Side of the centre crop in pixels, up to 65535.
+   *   0: do not crop */
+  uint32_t crop;
+  /* Order of the channels that the model was trained with. */
   resnet_channel_order order;
-  float scale;   /* divisor of the 8-bit value, e.g. 255 */
-  float mean[3]; /* in units of pixel / scale, in `order` */
-  float std[3];  /* likewise; greater than 0 */
+  /* Divisor of the 8-bit value, e.g. 255; finite, greater than 0. */
+  float scale;
+  /* In units of pixel / scale, one for each channel in `order`; finite. */
+  float mean[3];
+  /* Likewise; finite, greater than 0. */
+  float std[3];
 } resnet_preprocess;
 
-/* Where a model's preprocessing came from. */
+/* Where a model's preprocessing comes from. */
 typedef enum resnet_preprocess_source {
-  /* written into the file by its exporter (metadata key resnet.preprocess) */
+  /* The file: its exporter wrote it (metadata key resnet.preprocess). */
   RESNET_PREPROCESS_FROM_MODEL = 0,
-  RESNET_PREPROCESS_FROM_OPTIONS = 1, /* the caller named it */
-  RESNET_PREPROCESS_GUESSED =
-      2 /* a guess from the input size: cifar10 for 32 x 32, else imagenet. Tell the user */
+  /* The caller: resnet_model_options.preprocess. */
+  RESNET_PREPROCESS_FROM_OPTIONS = 1,
+  /* A guess from the input size: cifar10 for 32 x 32, otherwise imagenet. A wrong guess
+   * costs accuracy: show it to the user. */
+  RESNET_PREPROCESS_GUESSED = 2
 } resnet_preprocess_source;
 
-/* Fill `out` with a preset: "imagenet" (torchvision V1: 256, 224), "imagenet-v2" (232,
- * 224), "cifar10" (32, 32), "keras-caffe" (BGR, 0-255 minus mean; 256, 224), "keras-tf"
- * ([-1,1]; 256, 224), "none" (0-255 as it is, no resize, no crop). Fails with
- * RESNET_ERROR_ARGUMENT on any other name; the message lists the names. Thread-safe. */
+/* Fill `out` with a preset. Resize and crop are in parentheses:
+ *   "imagenet":    torchvision's V1 weights (256, 224)
+ *   "imagenet-v2": torchvision's V2 weights (232, 224)
+ *   "cifar10":     mean and deviation of CIFAR-10's training images (32, 32)
+ *   "keras-caffe": BGR, 0..255 minus the mean (256, 224)
+ *   "keras-tf":    -1..1 (256, 224)
+ *   "none":        0..255 unchanged, no resize, no crop
+ * Fail with RESNET_ERROR_ARGUMENT on any other name; the message lists the names. */
 RESNET_API resnet_status resnet_preprocess_preset(const char *name, resnet_preprocess *out,
                                                   resnet_error *error);
 
@@ -132,231 +187,294 @@ RESNET_API resnet_status resnet_preprocess_preset(const char *name, resnet_prepr
 
 typedef struct resnet_model resnet_model;
 
-/* Memory hooks: all three NULL (malloc and free), or `allocate` and `release` both set.
- * `allocate` returns memory aligned for any type, or NULL; both may be called from any
- * thread that calls the library with this model. XNNPACK's operators allocate from malloc
- * whatever is set here: it has one process-wide allocator, which a library must not take
- * over. */
+/* Memory functions: all fields NULL (malloc and free), or `allocate` and `release` both
+ * set. Any thread that uses the model or its sessions may call them. XNNPACK's operators
+ * always use malloc: XNNPACK has one allocator per process, which a library must not
+ * replace. */
 typedef struct resnet_allocator {
+  /* Passed to both functions. */
   void *context;
+  /* Return `size` bytes aligned for any type, or NULL. */
   void *(*allocate)(void *context, size_t size);
+  /* Release what `allocate` returned. */
   void (*release)(void *context, void *pointer);
 } resnet_allocator;
 
-/* How 3x3 convolutions, and a picture's first one of 7x7 and stride 2, are computed.
- * Winograd's algorithm makes tiles of 4x4, 4x2 or 2x2 outputs of those with stride 1 with
- * a quarter, a third or 4/9 of the multiplications, and takes 4, 2.7 or 1.8 times the
- * weights' memory for those layers; tiles of 4x4 of those with stride 2 (even and odd
- * pixels taken apart) with 9/16 and 4 times; of the first one (likewise, 4x4 taps) tiles
- * of 5x5. It differs from the direct sum by rounding (about 1e-6 of the largest value of
- * a layer, at most some 1e-5), and an infinite or NaN value spreads over its tile. Where
- * a layer's weights are so unequal in size that it would round worse, the direct sum is
- * taken whatever this says. */
+/* How convolutions are computed: 3x3 ones, and the first one of 7x7 and stride 2.
+ * Winograd's algorithm multiplies less and keeps transformed, larger weights:
+ *
+ *   layer           outputs per tile  multiplications  weights' memory
+ *   3x3, stride 1   4x4, 4x2 or 2x2   1/4, 1/3 or 4/9  4, 2.7 or 1.8 times
+ *   3x3, stride 2   4x4               9/16             4 times
+ *   7x7, stride 2   5x5               1/5              5.2 times
+ *
+ * Results differ from the direct sum by rounding: about 1e-6 of a layer's largest value,
+ * at most about 1e-5. An infinite or NaN value spreads over its tile. Some layers have
+ * weights so unequal in size that Winograd would round worse: they always use the direct
+ * sum. */
 typedef enum resnet_conv {
-  /* for each layer what a fixed cost model finds cheaper */
+  /* For each layer the cheaper of the two by a fixed cost model. */
   RESNET_CONV_AUTO = 0,
-  RESNET_CONV_DIRECT = 1,  /* the direct sum everywhere */
-  RESNET_CONV_WINOGRAD = 2 /* Winograd wherever it can be */
+  /* The direct sum everywhere. */
+  RESNET_CONV_DIRECT = 1,
+  /* Winograd wherever it applies. */
+  RESNET_CONV_WINOGRAD = 2
 } resnet_conv;
 
-/* What a model may take for its weights. */
+/* How much memory a model may use for its weights. */
 typedef enum resnet_memory {
-  RESNET_MEMORY_NORMAL = 0, /* transformed weights where they save time */
-  RESNET_MEMORY_SMALL =
-      1 /* no copy of a weight larger than the weight: direct convolutions whatever `conv` says */
+  /* Transformed weights where they save time. */
+  RESNET_MEMORY_NORMAL = 0,
+  /* No copy of a weight that is larger than the weight: convolutions are direct, and
+   * `conv` is ignored. */
+  RESNET_MEMORY_SMALL = 1
 } resnet_memory;
 
 typedef struct resnet_model_options {
-  /* sizeof(resnet_model_options); set by resnet_model_options_init */
+  /* sizeof(resnet_model_options); set by resnet_model_options_init. */
   size_t struct_size;
-  /* larger files are refused, packed or unpacked; 0: 2 GiB */
+  /* Largest accepted file in bytes, compressed or decompressed.
+   *   0: 2 GiB */
   uint64_t max_file_bytes;
-  /* budget while loading, weights included; 0: 6 GiB */
+  /* Budget in bytes for the model and its sessions, weights included.
+   *   0: 6 GiB */
   uint64_t max_memory_bytes;
-  /* pixels; 0: the file's, or 224 where that is symbolic. Another size than the file's is
-   * accepted where every layer can follow: nets that end in global pooling. Others are
-   * refused, naming the node that cannot */
+  /* Input size in pixels, up to 65535. Models that end in global pooling usually accept
+   * other sizes than the file's. A size that a layer cannot follow is refused, and the
+   * message names the node.
+   *   0: the file's size, or 224 where the file leaves it open */
   uint32_t input_height, input_width;
-  /* copied; NULL: the file's own, else a guess */
+  /* How images become inputs; copied by the call.
+   *   NULL: as the file's metadata says, otherwise RESNET_PREPROCESS_GUESSED */
   const resnet_preprocess *preprocess;
+  /* Where memory comes from; all NULL: malloc and free. */
   resnet_allocator allocator;
+  /* How convolutions are computed. */
   resnet_conv conv;
+  /* How much memory the weights may use. */
   resnet_memory memory;
-  /* pictures that sessions will mostly be given at once, 0: 1. With more, layers that
-   * spend their time reading weights may be computed in ways that multiply less and read
-   * more (normal memory, auto). Answers then differ by rounding; they never depend on a
-   * session's batch. A plan file goes by the value that it was made with */
+  /* Samples that sessions will mostly be given at once; a hint for choosing kernels. With
+   * more than 1, layers that spend their time reading weights may use methods that
+   * multiply less and read more. Different values may change scores by rounding; a
+   * session's batch never does. A plan file keeps the value it was made with.
+   *   0: 1 */
   uint32_t batch;
-  /* 1: keep the file's weights beside the packed ones, as resnet_model_save needs; 0:
-   * don't */
+  /* Whether resnet_model_save is possible.
+   *   0: keep packed weights only
+   *   1: also keep the file's weights, which resnet_model_save needs */
   uint32_t keep_weights;
-  /* which of the graph's outputs are the scores, by name; NULL: the only one (a file with
-   * several is refused, naming them). What leads to the others alone is not read. Not
-   * kept after the call */
+  /* Name of the graph output that holds the scores. Nodes that lead only to other outputs
+   * are ignored. Not kept after the call.
+   *   NULL: the only output. A file with several is refused; the message names them. */
   const char *output;
-  /* 1: weights may lie in other files, as large exports have them (ONNX external data):
-   * regular files with one link, in or below the model's own folder, reached through no
-   * symbolic link. Paths that leave it are refused. 0: a model that needs other files is
-   * refused. Plan files hold their weights, whatever this says */
+  /* Whether weights may be in other files (ONNX external data, used by large exports).
+   * Those must be regular files with one link, in or below the model's own folder, and
+   * reached through no symbolic link. Plan files contain their weights in either case.
+   *   0: refuse a model that needs other files
+   *   1: read them */
   uint32_t external_data;
-  /* for resnet_model_open_memory: 1: the caller keeps `bytes` as they are until the model
-   * is closed, so that a plan file there is used in place, where its address is a
-   * multiple of 64: e.g. in memory that processes share. 0: it is copied */
+  /* For resnet_model_open_memory: how a plan file in memory is used.
+   *   0: copy it
+   *   1: use `bytes` in place, if the address is a multiple of 64. The caller keeps them
+   *      unchanged until the model is closed. Useful for memory shared by processes. */
   uint32_t borrow;
 } resnet_model_options;
 
-/* Fill `options` with the defaults (all zero but struct_size). Thread-safe. */
+/* Fill `options` with the defaults: all zero except struct_size. */
 RESNET_API void resnet_model_options_init(resnet_model_options *options);
 
-/* Load a model: .onnx, gzip of it, or a plan file of resnet_model_save (by content,
- * whatever its name). Takes `options` NULL for the defaults. On success *model is the
- * caller's to close; on failure *model is NULL. `path` is opened read-only and must be a
- * regular file; no other file is read, but for those that external_data allows.
- * Thread-safe.
+/* Load a model: an .onnx file, a gzip of one, or a plan file of resnet_model_save. The
+ * content decides, not the name. `path` is opened read-only and must be a regular file.
+ * `options` may be NULL. On success the caller owns *model and closes it. On failure
+ * *model is NULL.
  *
- * A plan file stays mapped as long as the model is open, outside of max_memory_bytes. It
- * must not be changed in place meanwhile: where another program cuts it off, reading it
- * ends this one with SIGBUS. Replace it by renaming, as resnet_model_save does. Every
- * weight that a session will read is verified by a checksum here, and a damaged file is
- * refused. Checksums find damage, not intent: like any model file, a plan file from
- * anyone is safe to open, but its answers are its maker's. */
+ * A plan file stays mapped while the model is open, outside of max_memory_bytes:
+ *   - Do not change it in place: if another program truncates it, this process gets
+ *     SIGBUS. Replace it by renaming, as resnet_model_save does.
+ *   - Each weight that a session reads is verified by a checksum here. A damaged file is
+ *     refused.
+ *   - Checksums find damage, not intent. An untrusted plan file is safe to open, but its
+ *     predictions may be anything. */
 RESNET_API resnet_status resnet_model_open(const char *path, const resnet_model_options *options,
                                            resnet_model **model, resnet_error *error);
 
-/* The same from memory: `bytes` may be released or changed as soon as the call returns,
- * unless options.borrow is set. Of a plan file that cannot be borrowed a copy is made,
- * whole, within max_memory_bytes. */
+/* Load a model from `size` bytes in memory; otherwise as resnet_model_open. The bytes may
+ * be released or changed after the call, unless options->borrow is 1. A plan file that is
+ * not borrowed is copied as a whole, within max_memory_bytes. */
 RESNET_API resnet_status resnet_model_open_memory(const void *bytes, size_t size,
                                                   const resnet_model_options *options,
                                                   resnet_model **model, resnet_error *error);
 
-/* Write a plan file: the net with its weights as they are and as packed for this CPU.
- * resnet_model_open maps it: nothing is decoded or packed, and processes that open it
- * share its memory. A plan file opened on another CPU, by another version of the library,
- * or with other `conv` or `memory` options than it was saved with is packed anew from the
- * weights beside; resnet_model_info.notice then says so. The model must have been opened
- * with keep_weights or from a plan file. A preprocessing that was named in the options
- * becomes the file's own. The same model gives the same bytes. Writes to a temporary file
- * beside `path`, then renames: `path` holds the old file or the whole new one. A `path`
- * that is no regular file is refused. Thread-safe. */
+/* Write a plan file: the model with its weights, as loaded and as packed for this CPU.
+ * The model must have been opened with keep_weights 1 or from a plan file.
+ *   - resnet_model_open maps a plan file: nothing is decoded or packed, and processes
+ *     that open it share its memory.
+ *   - The weights are packed again if the CPU, the library's version, `conv` or `memory`
+ *     differ. resnet_model_info.notice then says so.
+ *   - A preprocessing from the options becomes the file's own.
+ *   - The same model gives the same bytes.
+ *   - The file is written beside `path` under a temporary name, then renamed. `path`
+ *     holds either the old file or the complete new one. An existing `path` that is not a
+ *     regular file is refused. */
 RESNET_API resnet_status resnet_model_save(const resnet_model *model, const char *path,
                                            resnet_error *error);
 
-/* Close *model and set it to NULL. NULL and pointers to NULL are allowed. No session of
- * it may be open. */
+/* Close *model and set it to NULL. `model` and *model may be NULL. All sessions of the
+ * model must be closed before. */
 RESNET_API void resnet_model_close(resnet_model **model);
 
-/* What a loaded file looks to be wrong or unusual in, though it can be run. */
+/* How serious a diagnostic is. */
 typedef enum resnet_severity {
-  RESNET_NOTE = 0,   /* true of many good files, e.g. that scores are logits */
-  RESNET_WARNING = 1 /* answers are likely not what the net was trained to give */
+  /* True of many good files, e.g. that scores are logits. */
+  RESNET_NOTE = 0,
+  /* The predictions are probably not those the model was trained to give. */
+  RESNET_WARNING = 1
 } resnet_severity;
 
+/* A diagnostic: a problem or an oddity found in a model that can still be run. */
 typedef struct resnet_finding {
   resnet_severity severity;
-  const char *message; /* one line: nodes, what was found, what to do */
+  /* One line: which nodes, what was found, what to do. */
+  const char *message;
 } resnet_finding;
 
-/* What the numbers are that resnet_run gives. resnet_classify makes probabilities of
- * them. */
+/* What the numbers that resnet_run writes are. resnet_classify always gives
+ * probabilities. */
 typedef enum resnet_scores {
-  /* any numbers; softmax makes probabilities of them */
+  /* Any numbers; softmax makes probabilities of them. */
   RESNET_SCORES_LOGITS = 0,
-  /* the file ends in a softmax, or a sigmoid for each class */
+  /* The file ends in a softmax, or in a sigmoid for each class. */
   RESNET_SCORES_PROBABILITIES = 1,
-  RESNET_SCORES_LOG_PROBABILITIES = 2 /* the file ends in a log softmax */
+  /* The file ends in a log softmax. */
+  RESNET_SCORES_LOG_PROBABILITIES = 2
 } resnet_scores;
 
-/* Pointers in here live as long as the model. */
+/* Pointers in here are valid until the model is closed. */
 typedef struct resnet_model_info {
-  size_t struct_size;   /* set by the caller to sizeof(resnet_model_info) */
-  const char *name;     /* the graph's name; "" if it has none */
-  const char *producer; /* program that wrote the file, with its version; "" if not said */
-  uint32_t opset;       /* of the default ONNX domain */
+  /* sizeof(resnet_model_info); set by the caller. */
+  size_t struct_size;
+  /* Name of the graph; "" if it has none. */
+  const char *name;
+  /* Program that wrote the file, with its version; "" if unknown. */
+  const char *producer;
+  /* Version of the default ONNX operator set. */
+  uint32_t opset;
+  /* Input of one sample. resnet_classify needs 3 channels. */
   uint32_t input_height, input_width, input_channels;
+  /* Number of scores per sample. */
   uint32_t classes;
-  /* `classes` UTF-8 strings, or NULL if the file has none */
+  /* `classes` UTF-8 strings; NULL if the file has none. */
   const char *const *labels;
   resnet_preprocess preprocess;
   resnet_preprocess_source preprocess_source;
-  const char *precision; /* "fp32" */
-  /* ops of the plan: resnet_plan_op's index runs from 0 to op_count - 1 */
+  /* "fp32". */
+  const char *precision;
+  /* Ops of the plan: resnet_plan_op's index is 0 to op_count - 1. */
   uint32_t op_count;
-  uint32_t block_count; /* residual blocks (pairs of layers in a plain net) */
-  /* convolutions and fully connected layers, projections, gates and blur filters left
-   * out: the paper's depth */
+  /* Residual blocks (pairs of layers in a plain network): resnet_plan_block's index is 0
+   * to block_count - 1. */
+  uint32_t block_count;
+  /* Convolutions and fully connected layers, without projections, gates and blur filters.
+   * This is the depth as the paper "Deep Residual Learning" counts it. */
   uint32_t conv_layers;
-  /* weights and biases after batch normalisation was folded in */
+  /* Weights and biases, after batch normalisation was folded into the layers. */
   uint64_t parameters;
-  uint64_t macs;          /* multiply-accumulates of one picture */
-  uint64_t weights_bytes; /* packed weights, held once per model */
-  uint64_t arena_bytes;   /* activations per picture of a session's batch */
-  /* largest set of activations alive at once: no plan of these ops can use less */
+  /* Multiply-accumulates of a direct computation, per sample. */
+  uint64_t macs;
+  /* Packed weights in bytes, held once per model. */
+  uint64_t weights_bytes;
+  /* Activations in bytes, per sample of a session's batch. */
+  uint64_t arena_bytes;
+  /* Largest set of activations alive at once, in bytes: no arena for these ops can be
+   * smaller. */
   uint64_t arena_lower_bound;
-  /* what the user of a plan file should know, e.g. that it was made for another CPU and
-   * had to be packed anew; "" if there is nothing */
+  /* What the user of a plan file should know, e.g. that the weights had to be packed
+   * again for this CPU; "" if there is nothing. */
   const char *notice;
-  /* finding_count of them, warnings first; NULL if there are none */
+  /* `finding_count` diagnostics, warnings first; NULL if there are none. */
   const resnet_finding *findings;
   uint32_t finding_count;
-  resnet_scores scores; /* what resnet_run gives */
+  /* What the numbers that resnet_run writes are. */
+  resnet_scores scores;
 } resnet_model_info;
 
+/* Describe a model: fill `info`, whose struct_size the caller has set. */
 RESNET_API resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info *info,
                                                resnet_error *error);
 
 /* ---- the plan, as data ------------------------------------------------------------- */
 
+/* What is added to a block's residual branch F(x). */
 typedef enum resnet_shortcut {
-  RESNET_SHORTCUT_NONE = 0,       /* plain net: two layers without a shortcut */
-  RESNET_SHORTCUT_IDENTITY = 1,   /* y = F(x) + x */
-  RESNET_SHORTCUT_PROJECTION = 2, /* y = F(x) + W x: option B of the paper */
-  /* y = F(x) + x sub-sampled, with zero channels added: option A of the paper */
+  /* Nothing: two layers of a plain network. */
+  RESNET_SHORTCUT_NONE = 0,
+  /* y = F(x) + x. */
+  RESNET_SHORTCUT_IDENTITY = 1,
+  /* y = F(x) + W x: the paper's option B. */
+  RESNET_SHORTCUT_PROJECTION = 2,
+  /* y = F(x) + x subsampled, with zero channels added: the paper's option A. */
   RESNET_SHORTCUT_OPTION_A = 3,
-  RESNET_SHORTCUT_POOL = 4 /* y = F(x) + average or maximum of x over windows, without weights */
+  /* y = F(x) + average or maximum of x over windows, without weights. */
+  RESNET_SHORTCUT_POOL = 4
 } resnet_shortcut;
 
+/* No op, no block. */
 #define RESNET_NO_INDEX UINT32_MAX
 
-/* Pointers live as long as the model. */
+/* A step of the plan. Op 0 is the input. Pointers are valid until the model is closed. */
 typedef struct resnet_op {
-  size_t struct_size; /* set by the caller to sizeof(resnet_op) */
-  /* the ONNX node this op stands for (the first, where several were fused) */
+  /* sizeof(resnet_op); set by the caller. */
+  size_t struct_size;
+  /* Name of the ONNX node; of the first one where several were fused. */
   const char *name;
-  const char *output; /* the ONNX tensor that this op computes */
-  const char *kernel; /* e.g. "conv", "add", "max_pool" */
-  const char *detail; /* e.g. "3x3 stride 2 pad 1,1,1,1 relu" */
-  /* ops whose outputs are read; RESNET_NO_INDEX: none */
+  /* Name of the ONNX tensor that this op computes. */
+  const char *output;
+  /* Code that computes it, e.g. "conv", "add", "max_pool". */
+  const char *kernel;
+  /* Description, e.g. "3x3 stride 2 pad 1,1,1,1 relu". */
+  const char *detail;
+  /* Indices of the ops whose outputs are read; RESNET_NO_INDEX: none. */
   uint32_t input[2];
-  uint32_t height, width, channels; /* of the output, per picture */
-  uint32_t block;                   /* index of its block, or RESNET_NO_INDEX */
-  /* kind of the shortcut that this op adds or computes; NONE for all others */
+  /* Shape of the output of one sample. */
+  uint32_t height, width, channels;
+  /* Index of the block that contains the op; RESNET_NO_INDEX: none. */
+  uint32_t block;
+  /* Kind of the shortcut that the op adds or computes; NONE for all other ops. */
   resnet_shortcut shortcut;
+  /* As in resnet_model_info, for this op. */
   uint64_t parameters, macs;
-  uint64_t weights_bytes; /* packed */
-  uint64_t output_bytes;  /* per picture */
-  uint64_t arena_offset;  /* of the output, in bytes, for a batch of one */
-  /* predicted by the cost model that chose the kernel, per picture, in
-   * multiply-accumulates of a direct convolution at full speed; 0 for ops that it does
-   * not weigh */
+  /* Packed weights in bytes. */
+  uint64_t weights_bytes;
+  /* Output in bytes, per sample. */
+  uint64_t output_bytes;
+  /* Position of the output in the arena, in bytes, for a batch of one. */
+  uint64_t arena_offset;
+  /* Cost per sample predicted by the cost model that chose the kernel, in
+   * multiply-accumulates of a direct convolution at full speed; 0: not predicted. */
   double cost;
-  /* place among the layers that resnet_model_info.conv_layers counts, from 1; 0: it is
-   * none */
+  /* Position among the layers that resnet_model_info.conv_layers counts, from 1; 0: the
+   * op is not one of them. */
   uint32_t layer;
 } resnet_op;
 
+/* A residual block. Pointers are valid until the model is closed. */
 typedef struct resnet_block {
-  size_t struct_size; /* set by the caller to sizeof(resnet_block) */
-  const char *name;   /* e.g. "stage2.block1": its stage and place, from 1 */
+  /* sizeof(resnet_block); set by the caller. */
+  size_t struct_size;
+  /* Stage and position, both from 1: e.g. "stage2.block1". */
+  const char *name;
   resnet_shortcut shortcut;
-  /* its ops lie between these; last_op's output is the block's */
+  /* First and last op of the block. The output of last_op is the block's. */
   uint32_t first_op, last_op;
-  /* convolutions on its residual branch, gates and blur filters left out */
+  /* Convolutions on the residual branch, without gates and blur filters. */
   uint32_t convs;
 } resnet_block;
 
+/* Describe op `index`: fill `op`, whose struct_size the caller has set. */
 RESNET_API resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_op *op,
                                         resnet_error *error);
+
+/* Describe block `index`: fill `block`, whose struct_size the caller has set. */
 RESNET_API resnet_status resnet_plan_block(const resnet_model *model, uint32_t index,
                                            resnet_block *block, resnet_error *error);
 
@@ -364,170 +482,206 @@ RESNET_API resnet_status resnet_plan_block(const resnet_model *model, uint32_t i
 
 typedef struct resnet_session resnet_session;
 
-/* What an observer is told: see resnet_session_observe. */
+/* What an observer receives: see resnet_session_observe. */
 typedef enum resnet_observe {
-  /* every point below, those too that fusion erases: the session runs a plan of its
-   * own */
+  /* Every point of resnet_point. The session runs an unfused plan of its own. */
   RESNET_OBSERVE_RESPONSES = 0,
-  /* the outputs of the plan's ops as they are, with the time that each takes */
+  /* Only the outputs of the plan's ops, with the time of each. Fusion is kept. */
   RESNET_OBSERVE_OPS = 1
 } resnet_observe;
 
-/* `threads` counts the caller's, which works along: 1 to 256. 0 is one for every CPU that
- * the caller may use, by its affinity mask and, on Linux, by its control groups' limits
- * of CPU time (part of a CPU counts as one). The others stay within the affinity mask
- * that the caller of resnet_session_open has at that time, and are not pinned to a CPU
- * each. After a run that came at once upon another they wait awake for the next, for some
- * 25 ms of CPU time each at most; else they sleep between runs. While a run lasts they
- * wait for each other awake: where other programs or sessions want the same CPUs, give
- * each its share of them (several sessions at once: one thread each), or all become many
- * times slower.
- */
 typedef struct resnet_session_options {
-  /* sizeof(resnet_session_options); set by resnet_session_options_init */
+  /* sizeof(resnet_session_options); set by resnet_session_options_init. */
   size_t struct_size;
-  uint32_t threads; /* 0: one for every CPU that the caller may use */
-  /* the most pictures worked on at once, in smaller portions where a cache holds no more;
-   * calls with more are split; 0: 1 */
+  /* Threads that work on a run, the caller's included.
+   *   0: one for every CPU that the caller may use: its affinity mask and, on Linux, its
+   *      control groups' limits of CPU time; part of a CPU counts as one
+   *   1: the caller's thread only
+   *   2 to 256: that many */
+  uint32_t threads;
+  /* Most samples worked on at once, up to 65536; a call with more is split. The session
+   * uses smaller sub-batches where the last cache holds no more. Memory grows with it,
+   * and scores do not depend on it.
+   *   0: 1 */
   uint32_t batch;
-  resnet_observe observe; /* what an observer is told */
+  /* What an observer receives. */
+  resnet_observe observe;
 } resnet_session_options;
 
+/* Fill `options` with the defaults: all zero except struct_size. */
 RESNET_API void resnet_session_options_init(resnet_session_options *options);
 
-/* Make buffers, operators and threads for `model`, which must outlive the session.
- * `options` NULL: the defaults. On success *session is the caller's to close. After this,
- * running allocates nothing. Several sessions of one model may be opened and used from
- * several threads at once. */
+/* Make buffers, operators and threads for running `model`, which must outlive the
+ * session. `options` may be NULL. On success the caller owns *session and closes it. On
+ * failure *session is NULL. Several threads may open sessions of one model at once.
+ *
+ * The session's threads:
+ *   - They keep to the affinity mask that the caller has now, and are not pinned to one
+ *     CPU each.
+ *   - During a run they wait for each other by spinning. Where sessions or programs share
+ *     CPUs, give each its own share, e.g. one thread per session. Otherwise all become
+ *     many times slower.
+ *   - After a run that closely followed another they spin for at most 25 ms of CPU time
+ *     each, ready for the next. Otherwise they sleep between runs. */
 RESNET_API resnet_status resnet_session_open(const resnet_model *model,
                                              const resnet_session_options *options,
                                              resnet_session **session, resnet_error *error);
+
+/* Close *session and set it to NULL. `session` and *session may be NULL. */
 RESNET_API void resnet_session_close(resnet_session **session);
 
+/* Order of the values of resnet_run's input. */
 typedef enum resnet_layout {
-  RESNET_LAYOUT_NCHW = 0, /* planar: (n,c,h,w), as ONNX and PyTorch have it */
-  RESNET_LAYOUT_NHWC = 1  /* interleaved: (n,h,w,c), as pictures are */
+  /* Planar: (n,c,h,w), as in ONNX and PyTorch. */
+  RESNET_LAYOUT_NCHW = 0,
+  /* Interleaved: (n,h,w,c), as in image buffers. */
+  RESNET_LAYOUT_NHWC = 1
 } resnet_layout;
 
-/* Run the net on `batch` inputs, already normalised: `input` holds batch * h * w * c
- * floats, `scores` takes batch * classes floats (what the file's output is: logits,
- * unless it ends in a softmax). The answers do not depend on the number of threads, nor
- * on how pictures are split into batches. Input values may be anything; NaN and infinity
- * give scores of no meaning, nothing worse. */
+/* Run the model on `batch` samples that are already preprocessed; `batch` is 1 or more.
+ *   - `input` holds batch * input_height * input_width * input_channels floats, in the
+ *     order `layout`. It is not changed.
+ *   - `scores` has room for batch * classes floats: (n,classes).
+ *   - The sizes, and what the scores are, come from resnet_model_get_info.
+ *   - Scores are the same to the bit for any number of threads and any split into
+ *     batches.
+ *   - Input values may be anything. NaN and infinity give meaningless scores and do no
+ *     other harm.
+ *   - Nothing is allocated. */
 RESNET_API resnet_status resnet_run(resnet_session *session, const float *input,
                                     resnet_layout layout, size_t batch, float *scores,
                                     resnet_error *error);
 
+/* Order of the bytes of an image. */
 typedef enum resnet_pixels {
+  /* 3 bytes a pixel. */
   RESNET_PIXELS_RGB = 0,
   RESNET_PIXELS_BGR = 1,
-  RESNET_PIXELS_RGBA = 2, /* alpha is ignored, as PIL's convert("RGB") does */
+  /* 4 bytes a pixel; alpha is ignored, as in PIL's convert("RGB"). */
+  RESNET_PIXELS_RGBA = 2,
   RESNET_PIXELS_BGRA = 3,
+  /* 1 byte a pixel. */
   RESNET_PIXELS_GREY = 4,
-  /* h rows of Y, then (h+1)/2 rows of interleaved U,V; BT.601, 16..235 */
+  /* h rows of Y, then (h+1)/2 rows of interleaved U,V; BT.601, 16..235. Chroma rows have
+   * the stride of Y. */
   RESNET_PIXELS_NV12 = 5,
-  RESNET_PIXELS_I420 =
-      6 /* h rows of Y, then U, then V: (h+1)/2 rows each, stride (stride+1)/2; BT.601, 16..235 */
+  /* h rows of Y, then (h+1)/2 rows of U, then as many of V; BT.601, 16..235. Chroma rows
+   * have the stride (stride+1)/2. */
+  RESNET_PIXELS_I420 = 6
 } resnet_pixels;
 
+/* An image in the caller's memory; not kept after the call. */
 typedef struct resnet_image {
-  const uint8_t *pixels;  /* first row at the top; not kept after the call */
-  uint32_t width, height; /* 1 to 65535 */
-  /* bytes from one row to the next, at least a row's; of the Y plane for NV12 and I420.
-   * NV12's chroma rows have the same: at least the width rounded up to even */
+  /* The first row is at the top. */
+  const uint8_t *pixels;
+  /* 1 to 65535. */
+  uint32_t width, height;
+  /* Bytes from one row to the next, at least a row's; those of the Y plane for NV12 and
+   * I420. For NV12 at least the width rounded up to even. */
   size_t stride;
   resnet_pixels format;
 } resnet_image;
 
 typedef struct resnet_prediction {
-  uint32_t index; /* class */
-  /* probability: softmax of the logits; the file's own if it ends in one or in a
-   * sigmoid */
+  /* Class, from 0. */
+  uint32_t index;
+  /* Probability: softmax of logits; the file's own value where it ends in a softmax or a
+   * sigmoid. */
   float score;
-  /* lives as long as the model; NULL if the model has no labels */
+  /* Valid until the model is closed; NULL if the model has no labels. */
   const char *label;
 } resnet_prediction;
 
-/* Label `count` pictures, preprocessed as the model says: predictions[i * k + j] is
- * picture i's j-th best class, best first, the lower index first among equals. 1 <= k <=
- * classes. Pictures may differ in size and format. Memory for resizing belongs to the
- * session and grows with the largest picture seen: this call may allocate, resnet_run
- * never. */
+/* Classify `count` images, which may differ in size and format. They are preprocessed by
+ * resnet_model_info.preprocess.
+ *   - `count` is 1 or more; `k` is 1 to classes.
+ *   - `predictions` has room for count * k elements. Element i * k + j is image i's j-th
+ *     best class, best first. Equal scores are ordered by index.
+ *   - The session allocates memory for resizing when an image is larger than all before;
+ *     resnet_run never allocates.
+ *   - Errors of one image name its position among the `count`, from 0. */
 RESNET_API resnet_status resnet_classify(resnet_session *session, const resnet_image *images,
                                          size_t count, uint32_t k, resnet_prediction *predictions,
                                          resnet_error *error);
 
-/* ---- the lens: responses and lesions ----------------------------------------------- */
+/* ---- responses and ablations ------------------------------------------------------- */
 
 /* Where in an op a response is taken. Batch normalisation that was folded into a
- * convolution is part of it. */
+ * convolution is part of the convolution. */
 typedef enum resnet_point {
-  /* what the op of the plan computes, with its ReLU and its addition: of a block's last
-   * op, the block's output */
+  /* All ops: the output, after ReLU and addition. For a block's last op it is the block's
+   * output. */
   RESNET_POINT_OUTPUT = 0,
-  /* of a convolution or fully connected layer: after batch normalisation, before ReLU and
-   * before the addition ("layer responses", section 4.2 of the paper) */
+  /* Convolutions and fully connected layers: after batch normalisation, before ReLU and
+   * addition. These are the "layer responses" of section 4.2 of the paper. */
   RESNET_POINT_RESPONSE = 1,
-  /* of an op that adds: what is added to the residual branch: the block's input, its
-   * projection, or, for option A, sub-sampled and filled up with zero channels */
+  /* Ops that add: what is added to the residual branch. That is the block's input, its
+   * projection, or for option A the subsampled input with zero channels. */
   RESNET_POINT_SHORTCUT = 2,
-  RESNET_POINT_CLASS_MAP =
-      3 /* of the fully connected layer behind global average pooling: what it makes of each pixel
-                                before the pool, bias included, (h,w,classes). Their mean over the pixels are the
-                                layer's responses (class activation map: Zhou et al. 2016, "Learning Deep Features for
-                                Discriminative Localization", equation 2) */
+  /* The fully connected layer behind global average pooling: its result for each pixel
+   * before the pool, bias included, (h,w,classes). The mean over the pixels is the
+   * layer's response. This is the class activation map: Zhou et al. 2016, "Learning Deep
+   * Features for Discriminative Localization", equation 2. */
+  RESNET_POINT_CLASS_MAP = 3
 } resnet_point;
 
-/* A response, as it is computed. Valid during the callback only. */
+/* What an op computed. Valid during the callback only. */
 typedef struct resnet_response {
-  uint32_t op;    /* index into the plan */
-  uint32_t batch; /* pictures in this portion of the batch */
+  /* Index of the op in the plan. */
+  uint32_t op;
+  /* Samples in this sub-batch, see resnet_session_options.batch. Sub-batches come in
+   * order. */
+  uint32_t batch;
   uint32_t height, width, channels;
-  const float *data; /* (batch,height,width,channels) */
-  /* that computing it took, from the point before on; 0: it lay there already */
+  /* (batch,height,width,channels). */
+  const float *data;
+  /* Time since the previous point; 0: the values existed already. */
   uint64_t nanoseconds;
   resnet_point point;
 } resnet_response;
 
+/* Receive a response; `user` is resnet_session_observe's. Must not use the session. */
 typedef void (*resnet_observer)(void *user, const resnet_response *response);
 
-/* From now on call `observer` for every response of every run, op by op in the order they
- * run in, on the thread that calls resnet_run: of each op the RESPONSE and SHORTCUT that
- * it has, then the OUTPUT, then the CLASS_MAP. NULL ends it. The observer must not use
- * the session.
+/* Call `observer` for every response of all later runs; NULL ends that.
+ *   - Calls come from the thread that runs the session, op by op in the order of the
+ *     plan.
+ *   - The order within an op is RESPONSE, SHORTCUT, OUTPUT, CLASS_MAP; an op has some of
+ *     these.
  *
- * Fusion erases what lies before a ReLU and an addition: unless the session was opened
- * with RESNET_OBSERVE_OPS, it gets a plan of its own here, in which those are ops of
- * their own (memory is allocated, the first time only; a failure leaves the session as it
- * was). The kernels and weights of all layers are the same, and so are the answers, to
- * the bit. It keeps that plan when the observer is gone, and takes longer for it: measure
- * time in another session. */
+ * Fusion removes the values before a ReLU and an addition. With RESNET_OBSERVE_RESPONSES
+ * the session therefore makes an unfused plan here, once; this allocates memory. Kernels
+ * and weights are the same, and so are the scores, to the bit. The session keeps this
+ * slower plan when the observer is gone: measure time in another session. On failure the
+ * session is unchanged. */
 RESNET_API resnet_status resnet_session_observe(resnet_session *session, resnet_observer observer,
                                                 void *user, resnet_error *error);
 
-/* What is to become of a block. */
+/* How a block is ablated. */
 typedef enum resnet_skip {
-  RESNET_SKIP_NONE = 0, /* nothing: as it was trained */
-  /* its residual branch is left out: the output is the shortcut, with the block's last
-   * ReLU (Veit et al. 2016, "Residual Networks Behave Like Ensembles of Relatively
-   * Shallow Networks"). Of a plain net's block: both layers, the output is the input */
+  /* Not at all: the block as it was trained. */
+  RESNET_SKIP_NONE = 0,
+  /* Without its residual branch: the output is the shortcut, with the block's last ReLU.
+   * In a plain network both layers are removed, and the output is the input. Veit et al.
+   * 2016, "Residual Networks Behave Like Ensembles of Relatively Shallow Networks". */
   RESNET_SKIP_BRANCH = 1,
-  /* its shortcut is left out: the output is the residual branch, with the last ReLU */
+  /* Without its shortcut: the output is the residual branch, with the last ReLU. */
   RESNET_SKIP_SHORTCUT = 2,
-  RESNET_SKIP_SWAP =
-      3 /* it changes places with block `other`, which takes and gives tensors of the same shape */
+  /* Exchanged with block `other`, which must have the same input and output shapes. */
+  RESNET_SKIP_SWAP = 3
 } resnet_skip;
 
-/* Lesion: from now on run the net with `block` (its index, see resnet_plan_block) changed
- * so. Calls add up, one mode for each block; RESNET_SKIP_NONE restores a block, and the
- * one that it was swapped with; with RESNET_NO_INDEX for `block` all blocks. `other` is
- * read with RESNET_SKIP_SWAP only. Ops that do not count for the answer any more are not
- * run and not observed, nor is a block's last op that has nothing left to do (no ReLU, no
- * addition): the block's output is then what it was handed. Those of swapped blocks keep
- * their indices. Allocates memory. Refused, with RESNET_ERROR_UNSUPPORTED, what shapes do
- * not allow (a plain block that changes its input's shape) or what the block does not
- * have; a failure leaves the session as it was. The model and its other sessions are not
- * concerned. */
+/* Ablate `block` (an index, see resnet_plan_block) in all later runs of this session.
+ *   - Calls add up; each block has one mode.
+ *   - RESNET_SKIP_NONE restores a block, and the one that it was swapped with. With
+ *     RESNET_NO_INDEX for `block` it restores all.
+ *   - `other` is read with RESNET_SKIP_SWAP only.
+ *   - Ops that no longer contribute are neither run nor observed. That includes a block's
+ *     last op if no ReLU and no addition remains. Swapped ops keep their indices.
+ *   - Other sessions of the model are not affected. Memory is allocated.
+ *   - Fail with RESNET_ERROR_UNSUPPORTED if the shapes do not allow it, e.g. a plain
+ *     block that changes its input's shape, or if the block has no such part. On failure
+ *     the session is unchanged. */
 RESNET_API resnet_status resnet_session_skip(resnet_session *session, uint32_t block,
                                              resnet_skip mode, uint32_t other, resnet_error *error);
 

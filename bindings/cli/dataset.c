@@ -9,11 +9,11 @@
 
 #include <zip.h>
 
-#include "cli/terminal.h"
+#include "cli/memory.h"
+#include "support/error.h"
 #include "support/image.h"
-#include "support/message.h"
 
-/* Parts of a path below the data set's own: folder/class/picture. */
+/* Maximum depth below the data set: folder/class/image. */
 enum { MAX_DEPTH = 3 };
 
 static bool is_hidden(const char *part) {
@@ -22,58 +22,58 @@ static bool is_hidden(const char *part) {
 
 static void add_item(dataset *d, const char *root, const char *name, uint64_t entry) {
   size_t size = strlen(root) + strlen(name) + 2;
-  d->items = grow(d->items, d->count, &d->capacity, sizeof *d->items);
+  d->items = cli_grow(d->items, d->count, &d->capacity, sizeof *d->items);
   dataset_item *item = &d->items[d->count++];
-  *item = (dataset_item){.path = allocate(size, 1), .entry = entry};
+  *item = (dataset_item){.path = cli_allocate(size, 1), .entry = entry};
   (void)snprintf(item->path, size, "%s/%s", root, name);
 }
 
-/* ---- a folder ---------------------------------------------------------------------- */
+/* ---- a folder ---- */
 
-/* `name` is the path below `root`, "" at first. */
+/* Add the files below `root`. `name` is the path relative to `root`, "" at first. */
 static bool walk(dataset *d, const char *root, const char *name, int depth, resnet_error *error);
 
 static bool visit(dataset *d, const char *root, const char *name, int depth, resnet_error *error) {
   size_t size = strlen(root) + strlen(name) + 2;
-  char *path = allocate(size, 1);
+  char *path = cli_allocate(size, 1);
   (void)snprintf(path, size, "%s/%s", root, name);
   struct stat status;
-  bool good = true;
+  bool ok = true;
   if (stat(path, &status) != 0)
-    good = refuse(error, RESNET_ERROR_IO, "%.150s: cannot be read: %s", name, strerror(errno));
+    ok = error_set(error, RESNET_ERROR_IO, "%.150s: cannot be read: %s", name, strerror(errno));
   else if (S_ISDIR(status.st_mode) && depth >= MAX_DEPTH)
-    good = refuse(error, RESNET_ERROR_UNSUPPORTED,
-                  "%.150s: nested too deep; <class>/<picture> is accepted", name);
+    ok = error_set(error, RESNET_ERROR_UNSUPPORTED,
+                   "%.150s: nested too deep: expected <class>/<image>", name);
   else if (S_ISDIR(status.st_mode))
-    good = walk(d, root, name, depth + 1, error);
+    ok = walk(d, root, name, depth + 1, error);
   else if (depth > 1)
     add_item(d, root, name, 0);
   free(path);
-  return good;
+  return ok;
 }
 
 static bool walk(dataset *d, const char *root, const char *name, int depth, resnet_error *error) {
   size_t size = strlen(root) + strlen(name) + 2;
-  char *path = allocate(size, 1);
+  char *path = cli_allocate(size, 1);
   (void)snprintf(path, size, "%s/%s", root, name);
   DIR *folder = opendir(path);
   free(path);
   if (!folder)
-    return refuse(error, RESNET_ERROR_IO, "%.150s: cannot be listed: %s", name, strerror(errno));
-  bool good = true;
-  for (struct dirent *entry; good && (entry = readdir(folder));) {
+    return error_set(error, RESNET_ERROR_IO, "%.150s: cannot be listed: %s", name, strerror(errno));
+  bool ok = true;
+  for (struct dirent *entry; ok && (entry = readdir(folder));) {
     if (is_hidden(entry->d_name)) continue;
     size_t child_size = strlen(name) + strlen(entry->d_name) + 2;
-    char *child = allocate(child_size, 1);
+    char *child = cli_allocate(child_size, 1);
     (void)snprintf(child, child_size, "%s%s%s", name, *name ? "/" : "", entry->d_name);
-    good = visit(d, root, child, depth, error);
+    ok = visit(d, root, child, depth, error);
     free(child);
   }
   (void)closedir(folder);
-  return good;
+  return ok;
 }
 
-/* ---- an archive -------------------------------------------------------------------- */
+/* ---- an archive ---- */
 
 static unsigned count_parts(const char *name) {
   unsigned parts = 1;
@@ -96,8 +96,8 @@ static bool list_archive(dataset *d, const char *path, resnet_error *error) {
     if (!name || !*name || name[strlen(name) - 1] == '/' || has_hidden_part(name)) continue;
     unsigned parts = count_parts(name);
     if (parts > MAX_DEPTH)
-      return refuse(error, RESNET_ERROR_UNSUPPORTED,
-                    "%.150s: nested too deep; <class>/<picture> is accepted", name);
+      return error_set(error, RESNET_ERROR_UNSUPPORTED,
+                       "%.150s: nested too deep: expected <class>/<image>", name);
     if (parts > 1) add_item(d, path, name, (uint64_t)i);
   }
   return true;
@@ -109,13 +109,13 @@ static bool open_archive(dataset *d, const char *path, resnet_error *error) {
   if (d->archive) return list_archive(d, path, error);
   zip_error_t reason;
   zip_error_init_with_code(&reason, code);
-  (void)refuse(error, RESNET_ERROR_FORMAT, "cannot be opened as a .zip: %.150s",
-               zip_error_strerror(&reason));
+  (void)error_set(error, RESNET_ERROR_FORMAT, "cannot be opened as a .zip: %.150s",
+                  zip_error_strerror(&reason));
   zip_error_fini(&reason);
   return false;
 }
 
-/* ---- classes ----------------------------------------------------------------------- */
+/* ---- classes ---- */
 
 static int compare_folders(const dataset_item *a, const dataset_item *b) {
   size_t shorter = a->folder_length < b->folder_length ? a->folder_length : b->folder_length;
@@ -130,8 +130,8 @@ static int compare_items(const void *a, const void *b) {
   return order != 0 ? order : strcmp(left->path, right->path);
 }
 
-/* With <folder>/<class>/<picture> somewhere, all must be in that one folder; its own
- * files are no pictures. */
+/* If there is any <folder>/<class>/<image>, keep only such items and require that all
+ * share that folder. */
 static bool check_one_set(dataset *d, size_t root_length, resnet_error *error) {
   const char *set = NULL;
   for (size_t i = 0; i < d->count && !set; i++)
@@ -143,9 +143,10 @@ static bool check_one_set(dataset *d, size_t root_length, resnet_error *error) {
   for (size_t i = 0; i < d->count; i++) {
     const char *name = d->items[i].path + root_length;
     if (strncmp(name, set, (size_t)length) != 0)
-      return refuse(error, RESNET_ERROR_UNSUPPORTED,
-                    "holds both '%.*s' and '%.*s' of <class>/<picture>: name one set only",
-                    length - 1, set, (int)strcspn(name, "/"), name);
+      return error_set(
+          error, RESNET_ERROR_UNSUPPORTED,
+          "holds two data sets, '%.*s' and '%.*s', of <class>/<image>: name one of them",
+          length - 1, set, (int)strcspn(name, "/"), name);
     if (count_parts(name) == MAX_DEPTH) {
       dataset_item item = d->items[i];
       d->items[i] = d->items[kept];
@@ -170,8 +171,8 @@ static void number_folders(dataset *d) {
   for (size_t i = 0; i < d->count; i++) {
     dataset_item *item = &d->items[i];
     if (i == 0 || compare_folders(item, item - 1) != 0) {
-      d->folders = grow(d->folders, d->folder_count, &capacity, sizeof *d->folders);
-      char *name = allocate(item->folder_length + 1, 1);
+      d->folders = cli_grow(d->folders, d->folder_count, &capacity, sizeof *d->folders);
+      char *name = cli_allocate(item->folder_length + 1, 1);
       memcpy(name, item->path + item->folder_start, item->folder_length);
       d->folders[d->folder_count++] = name;
     }
@@ -179,31 +180,31 @@ static void number_folders(dataset *d) {
   }
 }
 
-static bool list_pictures(dataset *d, const char *path, resnet_error *error) {
+static bool list_images(dataset *d, const char *path, resnet_error *error) {
   struct stat status;
   if (stat(path, &status) != 0)
-    return refuse(error, RESNET_ERROR_IO, "cannot be opened: %s", strerror(errno));
+    return error_set(error, RESNET_ERROR_IO, "cannot be opened: %s", strerror(errno));
   if (S_ISDIR(status.st_mode)) return walk(d, path, "", 1, error);
   if (S_ISREG(status.st_mode)) return open_archive(d, path, error);
-  return refuse(error, RESNET_ERROR_IO, "is neither a folder nor a .zip file");
+  return error_set(error, RESNET_ERROR_IO, "is neither a folder nor a .zip file");
 }
 
-bool dataset_open(const char *path, dataset *d, resnet_error *error) {
+bool cli_dataset_open(const char *path, dataset *d, resnet_error *error) {
   *d = (dataset){0};
   (void)pthread_mutex_init(&d->reading, NULL);
-  if (!list_pictures(d, path, error) || !check_one_set(d, strlen(path) + 1, error)) goto error;
+  if (!list_images(d, path, error) || !check_one_set(d, strlen(path) + 1, error)) goto error;
   if (d->count == 0) {
-    (void)refuse(error, RESNET_ERROR_FORMAT, "holds no pictures: <class>/<picture> is looked for");
+    (void)error_set(error, RESNET_ERROR_FORMAT, "holds no images: expected <class>/<image>");
     goto error;
   }
   number_folders(d);
   return true;
 error:
-  dataset_close(d);
+  cli_dataset_close(d);
   return false;
 }
 
-void dataset_close(dataset *d) {
+void cli_dataset_close(dataset *d) {
   for (size_t i = 0; i < d->count; i++) free(d->items[i].path);
   for (uint32_t i = 0; i < d->folder_count; i++) free(d->folders[i]);
   free(d->items);
@@ -213,19 +214,20 @@ void dataset_close(dataset *d) {
   *d = (dataset){0};
 }
 
-/* ---- reading ----------------------------------------------------------------------- */
+/* ---- reading ---- */
 
-/* Reads one byte more than the entry claims to have: the end must come there, and its
- * checksum is compared then. */
+/* Read one byte more than the entry claims to have: the end must come there, and libzip
+ * then compares the checksum. */
 static bool read_entry(zip_file_t *file, uint8_t *bytes, size_t size, resnet_error *error) {
   size_t used = 0;
   zip_int64_t got = 1;
   while (used <= size && (got = zip_fread(file, bytes + used, size + 1 - used)) > 0)
     used += (size_t)got;
   if (got < 0)
-    return refuse(error, RESNET_ERROR_FORMAT, "damaged entry: %.150s", zip_file_strerror(file));
+    return error_set(error, RESNET_ERROR_FORMAT, "damaged entry: %.150s", zip_file_strerror(file));
   if (used != size)
-    return refuse(error, RESNET_ERROR_FORMAT, "the entry's size is not what the archive says");
+    return error_set(error, RESNET_ERROR_FORMAT,
+                     "the size of the entry differs from the size in the archive");
   return true;
 }
 
@@ -234,19 +236,20 @@ static bool read_locked(dataset *d, uint64_t entry, uint8_t **bytes, size_t *siz
   zip_stat_t status;
   zip_stat_init(&status);
   if (zip_stat_index(d->archive, entry, 0, &status) != 0 || !(status.valid & ZIP_STAT_SIZE))
-    return refuse(error, RESNET_ERROR_FORMAT, "damaged archive: %.150s", zip_strerror(d->archive));
-  if (status.size > PICTURE_MAX_FILE_BYTES)
-    return refuse(error, RESNET_ERROR_LIMIT, "unpacks to %llu bytes; at most %zu are accepted",
-                  (unsigned long long)status.size, PICTURE_MAX_FILE_BYTES);
+    return error_set(error, RESNET_ERROR_FORMAT, "damaged archive: %.150s",
+                     zip_strerror(d->archive));
+  if (status.size > IMAGE_MAX_FILE_BYTES)
+    return error_set(error, RESNET_ERROR_LIMIT, "unpacks to %llu bytes; at most %zu are accepted",
+                     (unsigned long long)status.size, IMAGE_MAX_FILE_BYTES);
   zip_file_t *file = zip_fopen_index(d->archive, entry, 0);
   if (!file)
-    return refuse(error, RESNET_ERROR_FORMAT, "cannot be unpacked: %.150s",
-                  zip_strerror(d->archive));
+    return error_set(error, RESNET_ERROR_FORMAT, "cannot be unpacked: %.150s",
+                     zip_strerror(d->archive));
   uint8_t *buffer = malloc((size_t)status.size + 1);
-  bool good = buffer ? read_entry(file, buffer, (size_t)status.size, error)
-                     : refuse(error, RESNET_ERROR_MEMORY, "no memory for the entry");
+  bool ok = buffer ? read_entry(file, buffer, (size_t)status.size, error)
+                   : error_set(error, RESNET_ERROR_MEMORY, "no memory for the entry");
   (void)zip_fclose(file);
-  if (!good) {
+  if (!ok) {
     free(buffer);
     return false;
   }
@@ -255,21 +258,22 @@ static bool read_locked(dataset *d, uint64_t entry, uint8_t **bytes, size_t *siz
   return true;
 }
 
-bool dataset_read(dataset *d, size_t index, uint8_t **bytes, size_t *size, resnet_error *error) {
+bool cli_dataset_read(dataset *d, size_t index, uint8_t **bytes, size_t *size,
+                      resnet_error *error) {
   const dataset_item *item = &d->items[index];
-  if (!d->archive) return file_read(item->path, PICTURE_MAX_FILE_BYTES, bytes, size, error);
+  if (!d->archive) return image_read_bytes(item->path, IMAGE_MAX_FILE_BYTES, bytes, size, error);
   (void)pthread_mutex_lock(&d->reading);
-  bool good = read_locked(d, item->entry, bytes, size, error);
+  bool ok = read_locked(d, item->entry, bytes, size, error);
   (void)pthread_mutex_unlock(&d->reading);
-  return good;
+  return ok;
 }
 
-bool dataset_decode(dataset *d, size_t index, picture *out, resnet_error *error) {
+bool cli_dataset_decode(dataset *d, size_t index, image_rgb *out, resnet_error *error) {
   uint8_t *bytes = NULL;
   size_t size = 0;
-  *out = (picture){0};
-  if (!dataset_read(d, index, &bytes, &size, error)) return false;
-  bool good = picture_decode(bytes, size, out, error);
+  *out = (image_rgb){0};
+  if (!cli_dataset_read(d, index, &bytes, &size, error)) return false;
+  bool ok = image_decode(bytes, size, out, error);
   free(bytes);
-  return good;
+  return ok;
 }

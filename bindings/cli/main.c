@@ -3,15 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/commands/commands.h"
+#include "cli/exit_status.h"
+#include "cli/message.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "resnet.h"
-#include "support/message.h"
 
 static int wrong_command(const char *name) {
   if (name) {
     (void)fputs("resnet: unknown command '", stderr);
-    print_masked(stderr, name);
+    cli_print_masked(stderr, name);
     (void)fputs("'", stderr);
   } else {
     (void)fputs("resnet: a command is missing", stderr);
@@ -23,19 +25,19 @@ static int wrong_command(const char *name) {
 static int run(int argc, char **argv) {
   if (argc < 2) return wrong_command(NULL);
   if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-    print_help();
-    return EXIT_GOOD;
+    command_print_help();
+    return EXIT_OK;
   }
   if (strcmp(argv[1], "--version") == 0) {
     (void)printf("resnet %s\n", resnet_version());
-    return EXIT_GOOD;
+    return EXIT_OK;
   }
   const command *c = command_find(argv[1]);
   if (!c) return wrong_command(argv[1]);
   settings s;
   int code;
-  char *line = command_line_join(argc, argv); /* parsing reorders them */
-  if (options_parse(c, argc - 1, argv + 1, &s, &code)) {
+  char *line = cli_join_command_line(argc, argv); /* before parsing, which reorders the arguments */
+  if (cli_options_parse(c, argc - 1, argv + 1, &s, &code)) {
     s.command_line = line;
     code = c->run(&s);
   }
@@ -44,8 +46,8 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-  terminal_prepare();
+  cli_terminal_prepare();
   int code = run(argc, argv);
-  if (terminal_finish()) return code;
-  return code == EXIT_GOOD ? EXIT_INPUT : code;
+  if (cli_terminal_finish()) return code;
+  return code == EXIT_OK ? EXIT_INPUT : code;
 }

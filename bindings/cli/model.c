@@ -5,19 +5,24 @@
 #include <unistd.h>
 
 #include "cli/builtin_model.h"
-#include "cli/terminal.h"
-#include "support/message.h"
+#include "cli/memory.h"
+#include "cli/message.h"
+#include "cli/options.h"
+#include "cli/system.h"
+#include "support/error.h"
+#include "support/json.h"
 
-enum { MOST_AUTOMATIC_BATCH = 8 };
+enum { MAX_AUTOMATIC_BATCH = 8 };
 
 static const uint64_t cache_bytes = (uint64_t)1 << 20;
 
-/* Where a wheel holds the model as a file, for Python, the program takes that one rather
- * than a second megabyte. */
+/* Open the built-in model. A Python wheel holds that model as a file of its own; the
+ * program then opens this file, to save a second copy of 1 MB. */
 static resnet_status open_own(const resnet_model_options *options, resnet_model **model,
                               resnet_error *error) {
-  if (builtin_model_size > 0)
-    return resnet_model_open_memory(builtin_model, builtin_model_size, options, model, error);
+  if (cli_builtin_model_size > 0)
+    return resnet_model_open_memory(cli_builtin_model, cli_builtin_model_size, options, model,
+                                    error);
 #ifdef RESNET_MODEL_BESIDE
   char path[4096 + sizeof RESNET_MODEL_BESIDE];
   ssize_t length = readlink("/proc/self/exe", path, 4096);
@@ -27,8 +32,8 @@ static resnet_status open_own(const resnet_model_options *options, resnet_model 
     return resnet_model_open(path, options, model, error);
   }
 #endif
-  (void)refuse(error, RESNET_ERROR_ARGUMENT,
-               "this program was built without a model: name a file with --model");
+  (void)error_set(error, RESNET_ERROR_ARGUMENT,
+                  "this program was built without a model: name a file with --model");
   return error->status;
 }
 
@@ -54,8 +59,8 @@ static resnet_status get_info(loaded_model *m, resnet_error *error) {
   return resnet_model_get_info(m->model, &m->info, error);
 }
 
-/* --resize and --crop change the preprocessing that the model has once it is open: its
- * own, the preset or a guess. */
+/* Open the model again with the sides that --resize and --crop set. They modify the
+ * preprocessing that it has: its own, the preset or a guess. */
 static resnet_status reopen_with_sides(const settings *s, loaded_model *m, resnet_error *error) {
   resnet_preprocess changed = m->info.preprocess;
   if (s->resize.given) changed.resize = s->resize.side;
@@ -71,9 +76,9 @@ static resnet_status open_as_asked(const settings *s, loaded_model *m, resnet_er
     resnet_status known = resnet_preprocess_preset(s->preprocess, &preset, error);
     if (known != RESNET_OK) return known;
   }
-  double start = clock_seconds();
+  double start = cli_clock_seconds();
   resnet_status status = open_file(s, s->preprocess ? &preset : NULL, &m->model, error);
-  m->load_ms = (clock_seconds() - start) * 1e3;
+  m->load_ms = (cli_clock_seconds() - start) * 1e3;
   if (status == RESNET_OK) status = get_info(m, error);
   if (status == RESNET_OK && (s->resize.given || s->crop.given))
     status = reopen_with_sides(s, m, error);
@@ -102,26 +107,26 @@ static const char *source_name(resnet_preprocess_source source) {
   return "unknown";
 }
 
-bool model_try(const settings *s, loaded_model *m, resnet_error *error) {
+bool cli_model_try_open(const settings *s, loaded_model *m, resnet_error *error) {
   *m = (loaded_model){.file = s->model ? s->model : "built-in model"};
   if (open_as_asked(s, m, error) == RESNET_OK) return true;
   resnet_model_close(&m->model);
   return false;
 }
 
-bool model_open(const settings *s, loaded_model *m) {
+bool cli_model_open(const settings *s, loaded_model *m) {
   resnet_error error = {RESNET_OK, ""};
   resnet_preprocess preset;
-  if (!model_try(s, m, &error)) {
+  if (!cli_model_try_open(s, m, &error)) {
     bool preset_is_wrong =
         s->preprocess && resnet_preprocess_preset(s->preprocess, &preset, NULL) != RESNET_OK;
-    complain(preset_is_wrong ? "--preprocess" : m->file, error.message);
+    cli_print_error(preset_is_wrong ? "--preprocess" : m->file, error.message);
     return false;
   }
-  if (m->info.notice[0] && !s->quiet) complain(m->file, m->info.notice);
+  if (m->info.notice[0] && !s->quiet) cli_print_error(m->file, m->info.notice);
   for (uint32_t i = 0; i < m->info.finding_count && !s->quiet; i++)
     if (m->info.findings[i].severity == RESNET_WARNING)
-      complain(m->file, m->info.findings[i].message);
+      cli_print_error(m->file, m->info.findings[i].message);
   return true;
 }
 
@@ -129,16 +134,16 @@ static const char *severity_name(resnet_severity severity) {
   return severity == RESNET_WARNING ? "warning" : "note";
 }
 
-void model_print_findings(const loaded_model *m) {
+void cli_model_print_diagnostics(const loaded_model *m) {
   for (uint32_t i = 0; i < m->info.finding_count; i++) {
     (void)printf("%-8s ", severity_name(m->info.findings[i].severity));
-    print_masked(stdout, m->info.findings[i].message);
+    cli_print_masked(stdout, m->info.findings[i].message);
     (void)fputc('\n', stdout);
   }
   if (m->info.finding_count == 0) (void)puts("nothing found");
 }
 
-void model_write_findings(const loaded_model *m, json *j) {
+void cli_model_write_diagnostics(const loaded_model *m, json *j) {
   json_open_array(j, "findings");
   for (uint32_t i = 0; i < m->info.finding_count; i++) {
     json_open_object(j, NULL);
@@ -149,21 +154,22 @@ void model_write_findings(const loaded_model *m, json *j) {
   json_close_array(j);
 }
 
-bool model_has_warnings(const loaded_model *m) {
+bool cli_model_has_warnings(const loaded_model *m) {
   for (uint32_t i = 0; i < m->info.finding_count; i++)
     if (m->info.findings[i].severity == RESNET_WARNING) return true;
   return false;
 }
 
-void model_note_guess(const settings *s, const loaded_model *m) {
+void cli_model_print_guess(const settings *s, const loaded_model *m) {
   if (m->info.preprocess_source != RESNET_PREPROCESS_GUESSED || s->quiet) return;
-  note("%s does not say how its pictures are prepared; guessed from its input size: --preprocess "
-       "names another way",
-       m->file);
+  cli_print_note(
+      "%s has no preprocessing settings: guessed from its input size; use --preprocess to set "
+      "them",
+      m->file);
 }
 
-bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
-                        resnet_observe observe, resnet_session **session) {
+bool cli_model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
+                            resnet_observe observe, resnet_session **session) {
   resnet_session_options options;
   resnet_error error;
   resnet_session_options_init(&options);
@@ -171,19 +177,17 @@ bool model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
   options.batch = batch;
   options.observe = observe;
   if (resnet_session_open(m->model, &options, session, &error) == RESNET_OK) return true;
-  complain(m->file, error.message);
+  cli_print_error(m->file, error.message);
   return false;
 }
 
-uint32_t model_automatic_batch(const loaded_model *m) {
+uint32_t cli_model_automatic_batch(const loaded_model *m) {
   const uint64_t fitting = m->info.arena_bytes ? cache_bytes / m->info.arena_bytes : 1;
-  return fitting < 1                      ? 1
-         : fitting > MOST_AUTOMATIC_BATCH ? MOST_AUTOMATIC_BATCH
-                                          : (uint32_t)fitting;
+  return fitting < 1 ? 1 : fitting > MAX_AUTOMATIC_BATCH ? MAX_AUTOMATIC_BATCH : (uint32_t)fitting;
 }
 
 /* xorshift32 (G. Marsaglia, 2003) */
-void model_random_input(float *values, size_t count) {
+void cli_model_random_input(float *values, size_t count) {
   uint32_t state = 2463534242u;
   for (size_t i = 0; i < count; i++) {
     state ^= state << 13;
@@ -193,21 +197,21 @@ void model_random_input(float *values, size_t count) {
   }
 }
 
-void model_print(const loaded_model *m) {
-  static const char *const said[] = {"as the file says", "as the command line says",
+void cli_model_print(const loaded_model *m) {
+  static const char *const said[] = {"from the file", "from the command line",
                                      "guessed from the input size"};
   const resnet_model_info *info = &m->info;
-  char way[256];
+  char text[256];
   (void)fputs("model       ", stdout);
-  print_masked(stdout, m->file);
+  cli_print_masked(stdout, m->file);
   if (info->name[0]) {
     (void)fputs(": ", stdout);
-    print_masked(stdout, info->name);
+    cli_print_masked(stdout, info->name);
   }
   (void)printf(", %u layers, %u classes, input %u x %u\n", info->conv_layers, info->classes,
                info->input_width, info->input_height);
-  format_preprocess(&info->preprocess, way, sizeof way);
-  (void)printf("pictures    %s (%s)\n", way, said[info->preprocess_source]);
+  format_preprocess(&info->preprocess, text, sizeof text);
+  (void)printf("images      %s (%s)\n", text, said[info->preprocess_source]);
 }
 
 static void write_preprocess(const resnet_model_info *info, json *j) {
@@ -227,7 +231,7 @@ static void write_preprocess(const resnet_model_info *info, json *j) {
   json_close_object(j);
 }
 
-void model_write_json(const loaded_model *m, json *j) {
+void cli_model_write_json(const loaded_model *m, json *j) {
   const resnet_model_info *info = &m->info;
   json_open_object(j, "model");
   json_text(j, "file", m->file);
@@ -240,7 +244,7 @@ void model_write_json(const loaded_model *m, json *j) {
   write_preprocess(info, j);
 }
 
-const char *model_label_of(const loaded_model *m, uint32_t index) {
+const char *cli_model_class_label(const loaded_model *m, uint32_t index) {
   return m->info.labels && index < m->info.classes ? m->info.labels[index] : NULL;
 }
 
@@ -256,22 +260,22 @@ static void label_alone(resnet_session *session, sample *s, uint32_t k,
   if (resnet_classify(session, &image, 1, k, predictions, &error) != RESNET_OK) s->error = error;
 }
 
-/* True when all samples are good and were labelled by one call. */
+/* Return true if all samples are ok and were labelled by one call. */
 static bool label_together(resnet_session *session, const sample *samples, size_t count, uint32_t k,
                            resnet_prediction *predictions) {
-  resnet_image *images = allocate(count, sizeof *images);
-  bool good = true;
+  resnet_image *images = cli_allocate(count, sizeof *images);
+  bool ok = true;
   for (size_t i = 0; i < count; i++) {
     images[i] = image_of(&samples[i]);
-    good = good && samples[i].error.status == RESNET_OK;
+    ok = ok && samples[i].error.status == RESNET_OK;
   }
-  good = good && resnet_classify(session, images, count, k, predictions, NULL) == RESNET_OK;
+  ok = ok && resnet_classify(session, images, count, k, predictions, NULL) == RESNET_OK;
   free(images);
-  return good;
+  return ok;
 }
 
-bool model_label(resnet_session *session, sample *samples, size_t count, uint32_t k,
-                 resnet_prediction *predictions) {
+bool cli_model_label(resnet_session *session, sample *samples, size_t count, uint32_t k,
+                     resnet_prediction *predictions) {
   if (count > 1 && label_together(session, samples, count, k, predictions)) return true;
   for (size_t i = 0; i < count; i++)
     if (samples[i].error.status == RESNET_OK)

@@ -5,14 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/terminal.h"
-#include "support/message.h"
+#include "cli/exit_status.h"
+#include "cli/memory.h"
+#include "cli/message.h"
 
 typedef enum option_kind {
   OPTION_HELP,
   OPTION_FLAG,
   OPTION_NUMBER,
-  OPTION_COUNT, /* of which 0 is one */
+  OPTION_COUNT, /* a number for which 0 is allowed */
   OPTION_SIDE,
   OPTION_SIZE,
   OPTION_TEXT,
@@ -23,20 +24,20 @@ typedef struct option_row {
   const char *name;
   char letter; /* or 0 */
   option_kind kind;
-  /* its name in the help, the words of a choice; NULL for flags */
+  /* name in the help, or the words of a choice; NULL for flags */
   const char *argument;
-  unsigned commands; /* that take it */
-  size_t field;      /* of settings */
+  unsigned commands; /* commands that accept it */
+  size_t field;      /* offset in settings */
   uint32_t minimum, maximum;
   const char *help;
 } option_row;
 
 #define FIELD(name) offsetof(settings, name)
 
-/* Commands that run the net, and those to which it matters how pictures are prepared. */
+/* Commands that run the model, and commands that depend on the preprocessing. */
 enum {
   RUN = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH | COMMAND_COMPARE,
-  TAKE_PICTURES =
+  TAKE_IMAGES =
       COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT | COMMAND_COMPILE | COMMAND_COMPARE
 };
 
@@ -44,46 +45,46 @@ static const option_row rows[] = {
     {"model", 'm', OPTION_TEXT, "MODEL", COMMAND_ALL & ~COMMAND_COMPARE, FIELD(model), 0, 0,
      "the .onnx, .onnx.gz or .resnet file; without it, the model built into the program"},
     {"top", 'k', OPTION_NUMBER, "K", COMMAND_CLASSIFY, FIELD(best), 1, 100000,
-     "how many labels to show for each picture (3)"},
+     "how many labels to show for each image (3)"},
     {"cam", 0, OPTION_TEXT, "OUT.png", COMMAND_CLASSIFY, FIELD(cam), 0, 0,
-     "also paint what the net looked at over the picture, of which there is one then"},
+     "also write the image with the class activation map over it; takes one image"},
     {"cam-class", 0, OPTION_TEXT, "LABEL|INDEX", COMMAND_CLASSIFY, FIELD(cam_class), 0, 0,
-     "for which class, instead of the best"},
+     "the class that --cam shows, instead of the best"},
     {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL | COMMAND_COMPARE, FIELD(data), 0, 0,
-     "labelled pictures: <class>/<picture> in a folder or a .zip"},
+     "labelled images: <class>/<image> in a folder or a .zip"},
     {"output", 'o', OPTION_TEXT, "OUT.resnet", COMMAND_COMPILE, FIELD(output), 0, 0,
      "the plan file to write"},
     {"report", 0, OPTION_TEXT, "OUT.html", COMMAND_COMPARE, FIELD(report), 0, 0,
      "also write one page with all plots and tables"},
     {"tables", 0, OPTION_TEXT, "DIR", COMMAND_COMPARE, FIELD(tables), 0, 0,
      "also write the data as CSV and the plots as SVG files into this folder"},
-    {"lesions", 0, OPTION_COUNT, "N", COMMAND_COMPARE, FIELD(lesions), 0, 999999999,
-     "pictures on which blocks are left out; 0: none (1000)"},
+    {"lesions", 0, OPTION_COUNT, "N", COMMAND_COMPARE, FIELD(ablation_images), 0, 999999999,
+     "how many images to remove blocks on; 0: none (1000)"},
     {"runs", 'r', OPTION_NUMBER, "R", COMMAND_BENCH, FIELD(runs), 1, 1000000,
      "how many runs to time (50)"},
     {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op"},
     {"check", 0, OPTION_FLAG, NULL, COMMAND_INSPECT, FIELD(check), 0, 0,
-     "only say what looks wrong in the file; exit status 1 where answers are likely wrong"},
+     "only list what looks wrong in the file; exit status 1 if predictions are likely wrong"},
     {"threads", 't', OPTION_NUMBER, "N", RUN, FIELD(threads), 0, 1024,
-     "threads to work with; 0: one for each processor (0)"},
+     "number of threads; 0: one for each processor (0)"},
     {"batch", 'b', OPTION_NUMBER, "B", RUN, FIELD(batch), 0, 4096,
-     "pictures worked on at once; 0: chosen by the command (0)"},
-    {"preprocess", 0, OPTION_TEXT, "NAME", TAKE_PICTURES, FIELD(preprocess), 0, 0,
-     "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none, instead of the model's own"},
-    {"resize", 0, OPTION_SIDE, "S|none", TAKE_PICTURES, FIELD(resize), 1, 65535,
-     "scale the shorter side of a picture to S pixels"},
-    {"crop", 0, OPTION_SIDE, "C|none", TAKE_PICTURES, FIELD(crop), 1, 65535,
-     "then cut out the centre, C x C pixels"},
+     "images computed together; 0: chosen by the command (0)"},
+    {"preprocess", 0, OPTION_TEXT, "NAME", TAKE_IMAGES, FIELD(preprocess), 0, 0,
+     "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none, instead of the file's own"},
+    {"resize", 0, OPTION_SIDE, "S|none", TAKE_IMAGES, FIELD(resize), 1, 65535,
+     "scale the shorter side of an image to S pixels"},
+    {"crop", 0, OPTION_SIDE, "C|none", TAKE_IMAGES, FIELD(crop), 1, 65535,
+     "then crop the centre, C x C pixels"},
     {"size", 0, OPTION_SIZE, "S|HxW", COMMAND_ALL, FIELD(size), 1, 65535,
-     "the net's input, S x S or H x W pixels, instead of the file's own"},
+     "input size of the model, S x S or H x W pixels, instead of the size in the file"},
     {"scores", 0, OPTION_TEXT, "NAME", COMMAND_ALL, FIELD(scores), 0, 0,
-     "which of the file's outputs are the scores, where it has several"},
+     "which output of the file holds the scores, if there are several"},
     {"conv", 0, OPTION_CHOICE, "auto|direct|winograd", COMMAND_ALL, FIELD(conv), 0, 0,
-     "how convolutions are computed; auto: what a cost model finds cheaper (auto)"},
+     "how to compute convolutions; auto: what a cost model predicts to be faster (auto)"},
     {"memory", 0, OPTION_CHOICE, "normal|small", COMMAND_ALL, FIELD(memory), 0, 0,
-     "small: no weights larger than the file's, hence direct convolutions (normal)"},
+     "small: keep no weights larger than the file's; implies direct convolutions (normal)"},
     {"external-data", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(external_data), 0, 0,
-     "let the model read its weights from files in or below its own folder"},
+     "let the model read its weights from files in or below its folder"},
     {"json", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(json), 0, 0,
      "print one JSON document instead of text"},
     {"quiet", 'q', OPTION_FLAG, NULL, COMMAND_ALL, FIELD(quiet), 0, 0,
@@ -91,56 +92,6 @@ static const option_row rows[] = {
     {"help", 'h', OPTION_HELP, NULL, COMMAND_ALL, 0, 0, 0, "show this help"},
 };
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
-
-static const command commands[] = {
-    {COMMAND_CLASSIFY, "classify", "FILE...", "label pictures",
-     "Labels JPEG and PNG pictures, told apart by their content.\n"
-     "Their EXIF orientation is applied; they are resized and cropped as the model says.",
-     "resnet classify -k 5 photo.jpg", TAKES_PICTURES, command_classify},
-    {COMMAND_EVAL, "eval", "[MODEL] --data DIR|ZIP", "measure accuracy over labelled pictures",
-     "The folder that a picture is in names its class: one of the model's labels, or,\n"
-     "where the model has none, the folder's place in sorted order.\n"
-     "Works on --threads pictures or batches at once; the numbers do not depend on it.",
-     "resnet eval resnet20.onnx --data cifar10-test.zip", TAKES_MODEL, command_eval},
-    {COMMAND_INSPECT, "inspect", "[MODEL]", "show ops, shapes, blocks, parameters and memory",
-     "Shows what the model is made of, op by op and block by block; with --check, what looks wrong "
-     "in it.",
-     "resnet inspect --check resnet50.onnx", TAKES_MODEL, command_inspect},
-    {COMMAND_BENCH, "bench", "[MODEL]", "measure latency",
-     "Times runs of the net on random input, after some that are not counted.",
-     "resnet bench resnet50.onnx --threads 1 --per-op", TAKES_MODEL, command_bench},
-    {COMMAND_COMPILE, "compile", "[MODEL] --output OUT.resnet",
-     "write a plan file, which opens at once",
-     "Writes the model with its weights as this processor wants them, so that it opens without\n"
-     "decoding or packing. Any command takes the plan file as its model.",
-     "resnet compile resnet50.onnx -o resnet50.resnet", TAKES_MODEL, command_compile},
-    {COMMAND_COMPARE, "compare", "MODEL... --data DIR|ZIP",
-     "compare nets: answers, speed, responses, blocks",
-     "Labels the pictures with every net and shows what they get right, where they differ, how "
-     "strong\n"
-     "their layers respond, what each block adds to its shortcut, and what becomes of them without "
-     "it.",
-     "resnet compare plain20.onnx resnet20.onnx --data cifar10-test.zip --report compared.html",
-     TAKES_MODELS, command_compare},
-};
-enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
-
-const command *command_find(const char *name) {
-  for (size_t i = 0; i < COMMAND_COUNT; i++)
-    if (strcmp(commands[i].name, name) == 0) return &commands[i];
-  return NULL;
-}
-
-void print_help(void) {
-  (void)printf("Usage: resnet COMMAND [OPTION]...\n"
-               "Run pretrained ResNets from ONNX files.\n\nCommands:\n");
-  for (size_t i = 0; i < COMMAND_COUNT; i++)
-    (void)printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-  (void)printf("\nOptions:\n"
-               "  --help     show this help; 'resnet COMMAND --help' shows a command's\n"
-               "  --version  show the version\n\nExample:\n  %s\n",
-               commands[0].example);
-}
 
 static void print_command_help(const command *c) {
   (void)printf("Usage: resnet %s [OPTION]... %s\n%s\n\nOptions:\n", c->name, c->operands,
@@ -165,7 +116,7 @@ static bool wrong_usage(const command *c, int *exit_code) {
   return false;
 }
 
-/* Whole decimal numbers only: strtoul alone would take "-1", "" and "3x". */
+/* Parse a decimal integer. strtoul alone would accept "-1", "" and "3x". */
 static bool parse_number(const char *text, uint32_t minimum, uint32_t maximum, uint32_t *value) {
   if (*text == '\0' || strspn(text, "0123456789") != strlen(text) || strlen(text) > 9) return false;
   unsigned long parsed = strtoul(text, NULL, 10);
@@ -174,7 +125,7 @@ static bool parse_number(const char *text, uint32_t minimum, uint32_t maximum, u
   return true;
 }
 
-/* "S" or "HxW" */
+/* Parse "S" or "HxW". */
 static bool parse_size(const char *text, uint32_t minimum, uint32_t maximum, size_option *size) {
   const char *x = strchr(text, 'x');
   char height[12];
@@ -188,7 +139,7 @@ static bool parse_size(const char *text, uint32_t minimum, uint32_t maximum, siz
          parse_number(x + 1, minimum, maximum, &size->width);
 }
 
-/* The place of `text` among the words of a choice, which '|' parts. */
+/* Set *value to the index of `text` among `words`, which are separated by '|'. */
 static bool parse_choice(const char *text, const char *words, uint32_t *value) {
   const size_t length = strlen(text);
   for (*value = 0; words; ++*value) {
@@ -199,10 +150,10 @@ static bool parse_choice(const char *text, const char *words, uint32_t *value) {
   return false;
 }
 
-/* What parse_value accepts, for the message. */
+/* Print which values parse_value accepts. */
 static void say_accepted(const option_row *row, const char *text) {
   (void)fprintf(stderr, "resnet: --%s '", row->name);
-  print_masked(stderr, text);
+  cli_print_masked(stderr, text);
   if (row->kind == OPTION_CHOICE) {
     (void)fprintf(stderr, "': %s is accepted", row->argument);
     return;
@@ -210,7 +161,7 @@ static void say_accepted(const option_row *row, const char *text) {
   (void)fprintf(stderr, "': %s%u to %u is accepted", row->kind == OPTION_SIDE ? "none or " : "",
                 row->minimum, row->maximum);
   if (row->kind == OPTION_SIZE)
-    (void)fputs(", or two such with an x between, height first", stderr);
+    (void)fputs(", or two such numbers with an x between them, height first", stderr);
 }
 
 static bool parse_value(const option_row *row, const char *text, settings *s) {
@@ -245,8 +196,8 @@ static bool parse_value(const option_row *row, const char *text, settings *s) {
   return false;
 }
 
-/* getopt's own tables for the options that `c` takes; each long option's value is its
- * row, counted from 1. */
+/* getopt's tables for the options of command `c`. The value of a long option is its row
+ * number, counted from 1. */
 typedef struct getopt_tables {
   char letters[2 * ROW_COUNT + 2];
   struct option longs[ROW_COUNT + 1];
@@ -274,14 +225,15 @@ static const option_row *find_row(int found) {
   return NULL;
 }
 
-/* These say on standard error what is wrong, up to where help is to be found. */
-static bool check_pictures(const settings *s) {
+/* The functions below print the first part of a message if they fail; wrong_usage ends
+ * it. */
+static bool check_images(const settings *s) {
   if (s->operand_count == 0)
-    (void)fputs("resnet: no picture is named", stderr);
+    (void)fputs("resnet: no image is named", stderr);
   else if (s->cam && s->operand_count > 1)
-    (void)fprintf(stderr, "resnet: --cam takes one picture, and %zu are named", s->operand_count);
+    (void)fprintf(stderr, "resnet: --cam takes one image, and %zu are named", s->operand_count);
   else if (s->cam_class && !s->cam)
-    (void)fputs("resnet: --cam is missing, which --cam-class is for", stderr);
+    (void)fputs("resnet: --cam-class needs --cam", stderr);
   else
     return true;
   return false;
@@ -291,7 +243,7 @@ static bool take_model(settings *s) {
   size_t allowed = s->model ? 0 : 1;
   if (s->operand_count > allowed) {
     (void)fputs("resnet: unexpected argument '", stderr);
-    print_masked(stderr, s->operands[allowed]);
+    cli_print_masked(stderr, s->operands[allowed]);
     (void)fputc('\'', stderr);
     return false;
   }
@@ -308,7 +260,7 @@ static bool check_models(const settings *s) {
 static bool take_operands(const command *c, int argc, char **argv, settings *s) {
   s->operands = argv + optind;
   s->operand_count = (size_t)(argc - optind);
-  if (c->takes == TAKES_PICTURES) return check_pictures(s);
+  if (c->takes == TAKES_IMAGES) return check_images(s);
   if (!(c->takes == TAKES_MODELS ? check_models(s) : take_model(s))) return false;
   const char *missing = NULL;
   if ((c->id == COMMAND_EVAL || c->id == COMMAND_COMPARE) && !s->data) missing = "--data";
@@ -317,8 +269,8 @@ static bool take_operands(const command *c, int argc, char **argv, settings *s) 
   return !missing;
 }
 
-/* The argument that getopt stumbled over. A letter may stand in the middle of one, hence
- * optopt. */
+/* Print the argument that getopt rejected. A letter may be in the middle of an argument,
+ * hence optopt. */
 static void say_unknown(char **argv, bool missing_value) {
   const char *word = argv[optind - 1];
   (void)fputs(missing_value ? "resnet: a value is missing after '" : "resnet: unknown option '",
@@ -326,11 +278,11 @@ static void say_unknown(char **argv, bool missing_value) {
   if (!missing_value && optopt > ROW_COUNT && strncmp(word, "--", 2) != 0)
     (void)fprintf(stderr, "-%c", optopt);
   else
-    print_masked(stderr, word);
+    cli_print_masked(stderr, word);
   (void)fputc('\'', stderr);
 }
 
-bool options_parse(const command *c, int argc, char **argv, settings *s, int *exit_code) {
+bool cli_options_parse(const command *c, int argc, char **argv, settings *s, int *exit_code) {
   *s = (settings){0};
   getopt_tables tables;
   fill_tables(c, &tables);
@@ -343,7 +295,7 @@ bool options_parse(const command *c, int argc, char **argv, settings *s, int *ex
     }
     if (row->kind == OPTION_HELP) {
       print_command_help(c);
-      *exit_code = EXIT_GOOD;
+      *exit_code = EXIT_OK;
       return false;
     }
     if (!parse_value(row, optarg, s)) {
@@ -354,7 +306,7 @@ bool options_parse(const command *c, int argc, char **argv, settings *s, int *ex
   return take_operands(c, argc, argv, s) || wrong_usage(c, exit_code);
 }
 
-/* Within single quotes nothing but they themselves has a meaning. */
+/* Write a word as a shell accepts it. Within single quotes only the quote is special. */
 static void write_quoted(FILE *out, const char *word) {
   static const char plain_letters[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=,+@%";
@@ -371,11 +323,11 @@ static void write_quoted(FILE *out, const char *word) {
   (void)fputc('\'', out);
 }
 
-char *command_line_join(int argc, char **argv) {
+char *cli_join_command_line(int argc, char **argv) {
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
-  if (!out) return copy_text("");
+  if (!out) return cli_copy_text("");
   for (int i = 0; i < argc; i++) {
     if (i > 0) (void)fputc(' ', out);
     write_quoted(out, argv[i]);

@@ -7,12 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/terminal.h"
-#include "support/message.h"
+#include "cli/memory.h"
+#include "support/error.h"
 
-enum { MOST_ATTEMPTS = 100, SUFFIX_SIZE = 48 };
+enum { MAX_ATTEMPTS = 100, SUFFIX_SIZE = 48 };
 
-void signals_hold(sigset_t *before) {
+void cli_signals_hold(sigset_t *before) {
   sigset_t held;
   (void)sigemptyset(&held);
   (void)sigaddset(&held, SIGHUP);
@@ -22,28 +22,33 @@ void signals_hold(sigset_t *before) {
   (void)pthread_sigmask(SIG_BLOCK, &held, before);
 }
 
-void signals_release(const sigset_t *before) { (void)pthread_sigmask(SIG_SETMASK, before, NULL); }
+void cli_signals_release(const sigset_t *before) {
+  (void)pthread_sigmask(SIG_SETMASK, before, NULL);
+}
 
-/* Renaming would put a file where a device or a folder was. */
+/* Refuse devices and folders: renaming would replace them with a file. */
 static bool may_replace(const char *path, resnet_error *error) {
   struct stat old;
   if (lstat(path, &old) != 0 || S_ISREG(old.st_mode) || S_ISLNK(old.st_mode)) return true;
-  return refuse(error, RESNET_ERROR_ARGUMENT, "is there and no regular file; name a file to write");
+  return error_set(error, RESNET_ERROR_ARGUMENT,
+                   "exists and is not a regular file; name a file to write");
 }
 
-bool output_is_other(const char *path, const char *input, const char *what, resnet_error *error) {
+bool cli_output_is_other(const char *path, const char *input, const char *what,
+                         resnet_error *error) {
   struct stat old, read;
   if (!input || stat(path, &old) != 0 || stat(input, &read) != 0) return true;
   if (old.st_dev != read.st_dev || old.st_ino != read.st_ino) return true;
-  return refuse(error, RESNET_ERROR_ARGUMENT, "is the %s itself; name another file to write", what);
+  return error_set(error, RESNET_ERROR_ARGUMENT, "is the %s itself; name another file to write",
+                   what);
 }
 
-/* "PATH.PROCESS-ATTEMPT.tmp", with the permissions that any new file gets. */
+/* Create "PATH.PROCESS-ATTEMPT.tmp" with the permissions of any new file. */
 static FILE *create_beside(output_file *o) {
   const size_t size = strlen(o->path) + SUFFIX_SIZE;
   int file = -1;
-  o->temporary = allocate(size, 1);
-  for (int attempt = 0; attempt < MOST_ATTEMPTS && file < 0; attempt++) {
+  o->temporary = cli_allocate(size, 1);
+  for (int attempt = 0; attempt < MAX_ATTEMPTS && file < 0; attempt++) {
     (void)snprintf(o->temporary, size, "%s.%ld-%d.tmp", o->path, (long)getpid(), attempt);
     file = open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
     if (file < 0 && errno != EEXIST) break;
@@ -60,56 +65,56 @@ static void finish(output_file *o) {
   free(o->temporary);
   o->temporary = NULL;
   o->stream = NULL;
-  signals_release(&o->before);
+  cli_signals_release(&o->before);
 }
 
-bool output_open(output_file *o, const char *path, resnet_error *error) {
+bool cli_output_open(output_file *o, const char *path, resnet_error *error) {
   *o = (output_file){.path = path};
   if (!may_replace(path, error)) return false;
-  signals_hold(&o->before);
+  cli_signals_hold(&o->before);
   o->stream = create_beside(o);
   if (o->stream) return true;
-  (void)refuse(error, RESNET_ERROR_IO, "cannot be created: %s", strerror(errno));
+  (void)error_set(error, RESNET_ERROR_IO, "cannot be created: %s", strerror(errno));
   finish(o);
   return false;
 }
 
-bool output_commit(output_file *o, resnet_error *error) {
-  bool good = fflush(o->stream) == 0 && !ferror(o->stream) && fsync(fileno(o->stream)) == 0;
+bool cli_output_commit(output_file *o, resnet_error *error) {
+  bool ok = fflush(o->stream) == 0 && !ferror(o->stream) && fsync(fileno(o->stream)) == 0;
   int reason = errno;
-  if (fclose(o->stream) != 0 && good) {
-    good = false;
+  if (fclose(o->stream) != 0 && ok) {
+    ok = false;
     reason = errno;
   }
-  if (!good)
-    (void)refuse(error, RESNET_ERROR_IO, "cannot be written: %s", strerror(reason));
+  if (!ok)
+    (void)error_set(error, RESNET_ERROR_IO, "cannot be written: %s", strerror(reason));
   else if (rename(o->temporary, o->path) != 0)
-    good = refuse(error, RESNET_ERROR_IO, "cannot be renamed to: %s", strerror(errno));
-  if (!good) (void)unlink(o->temporary);
+    ok = error_set(error, RESNET_ERROR_IO, "cannot be renamed to: %s", strerror(errno));
+  if (!ok) (void)unlink(o->temporary);
   finish(o);
-  return good;
+  return ok;
 }
 
-void output_abandon(output_file *o) {
+void cli_output_abandon(output_file *o) {
   (void)fclose(o->stream);
   (void)unlink(o->temporary);
   finish(o);
 }
 
-bool output_save(const char *path, const char *bytes, size_t size, resnet_error *error) {
+bool cli_output_save(const char *path, const char *bytes, size_t size, resnet_error *error) {
   output_file o;
-  if (!output_open(&o, path, error)) return false;
-  /* so that errno is that of the write that failed */
+  if (!cli_output_open(&o, path, error)) return false;
+  /* unbuffered, so that errno belongs to the write that failed */
   (void)setvbuf(o.stream, NULL, _IONBF, 0);
-  if (fwrite(bytes, 1, size, o.stream) == size) return output_commit(&o, error);
-  (void)refuse(error, RESNET_ERROR_IO, "cannot be written: %s", strerror(errno));
-  output_abandon(&o);
+  if (fwrite(bytes, 1, size, o.stream) == size) return cli_output_commit(&o, error);
+  (void)error_set(error, RESNET_ERROR_IO, "cannot be written: %s", strerror(errno));
+  cli_output_abandon(&o);
   return false;
 }
 
-bool output_check(const char *path, resnet_error *error) {
+bool cli_output_check(const char *path, resnet_error *error) {
   output_file o;
-  if (!output_open(&o, path, error)) return false;
-  output_abandon(&o);
+  if (!cli_output_open(&o, path, error)) return false;
+  cli_output_abandon(&o);
   return true;
 }

@@ -2,10 +2,11 @@
 
 #include <stdlib.h>
 
-#include "cli/terminal.h"
-#include "support/message.h"
+#include "cli/memory.h"
+#include "cli/message.h"
+#include "cli/model.h"
 
-static resnet_status read_all(const loaded_model *m, plan *p, resnet_error *error) {
+static resnet_status read_all(const loaded_model *m, cli_plan *p, resnet_error *error) {
   resnet_status status = RESNET_OK;
   for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++) {
     p->ops[i].struct_size = sizeof p->ops[i];
@@ -18,33 +19,33 @@ static resnet_status read_all(const loaded_model *m, plan *p, resnet_error *erro
   return status;
 }
 
-bool plan_read(const loaded_model *m, plan *p) {
+bool cli_plan_read(const loaded_model *m, cli_plan *p) {
   resnet_error error;
   p->op_count = m->info.op_count;
   p->block_count = m->info.block_count;
-  p->ops = allocate(p->op_count, sizeof *p->ops);
-  p->blocks = allocate(p->block_count, sizeof *p->blocks);
+  p->ops = cli_allocate(p->op_count, sizeof *p->ops);
+  p->blocks = cli_allocate(p->block_count, sizeof *p->blocks);
   if (read_all(m, p, &error) == RESNET_OK) return true;
-  complain(m->file, error.message);
-  plan_release(p);
+  cli_print_error(m->file, error.message);
+  cli_plan_release(p);
   return false;
 }
 
-void plan_release(plan *p) {
+void cli_plan_release(cli_plan *p) {
   free(p->ops);
   free(p->blocks);
-  *p = (plan){0};
+  *p = (cli_plan){0};
 }
 
-const char *plan_block_name(const plan *p, const resnet_op *op) {
+const char *cli_plan_block_name(const cli_plan *p, const resnet_op *op) {
   return op->block < p->block_count ? p->blocks[op->block].name : "";
 }
 
-bool has_shortcut(const plan *p, uint32_t block) {
+bool cli_plan_has_shortcut(const cli_plan *p, uint32_t block) {
   return p->blocks[block].shortcut != RESNET_SHORTCUT_NONE;
 }
 
-const char *shortcut_name(resnet_shortcut shortcut) {
+const char *cli_shortcut_name(resnet_shortcut shortcut) {
   switch (shortcut) {
   case RESNET_SHORTCUT_NONE:
     return "none";

@@ -4,19 +4,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/terminal.h"
+#include "cli/system.h"
 
 enum { BAR_WIDTH = 24 };
 static const double seconds_between_drawings = 0.1;
 
-void progress_start(progress *p, size_t total, const char *unit, bool quiet) {
+void cli_progress_start(progress *p, size_t total, const char *unit, bool quiet) {
   memset(p, 0, sizeof *p);
   p->total = total;
   p->unit = unit;
   p->shown = !quiet && total > 0 && isatty(STDERR_FILENO);
   atomic_init(&p->done, 0);
   (void)pthread_mutex_init(&p->drawing, NULL);
-  p->start = clock_seconds();
+  p->start = cli_clock_seconds();
 }
 
 static void draw(progress *p, size_t done, double now) {
@@ -31,16 +31,16 @@ static void draw(progress *p, size_t done, double now) {
   p->last = now;
 }
 
-void progress_advance(progress *p, size_t count) {
+void cli_progress_advance(progress *p, size_t count) {
   size_t done = atomic_fetch_add(&p->done, count) + count;
-  /* A thread does not wait for another's drawing. */
+  /* Do not wait for another thread that draws. */
   if (!p->shown || pthread_mutex_trylock(&p->drawing) != 0) return;
-  double now = clock_seconds();
+  double now = cli_clock_seconds();
   if (now - p->last >= seconds_between_drawings) draw(p, done, now);
   (void)pthread_mutex_unlock(&p->drawing);
 }
 
-void progress_finish(progress *p) {
+void cli_progress_finish(progress *p) {
   if (p->shown) (void)fputs("\r\033[K", stderr);
   (void)pthread_mutex_destroy(&p->drawing);
 }

@@ -2,8 +2,8 @@
 _resnet() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
   local common='--conv --memory --external-data --size --scores --json --quiet --help'
-  local pictures='--preprocess --resize --crop'
-  local work='--threads --batch'
+  local images='--preprocess --resize --crop'
+  local running='--threads --batch'
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
     COMPREPLY=($(compgen -W 'classify eval inspect bench compile compare --help --version' -- "$current"))
@@ -27,12 +27,12 @@ _resnet() {
   if [[ $current == -* ]]; then
     local own
     case $command in
-      classify) own="--model --top --cam --cam-class $work $pictures" ;;
-      eval) own="--model --data $work $pictures" ;;
-      inspect) own="--model --check $pictures" ;;
-      bench) own="--model --runs --per-op $work" ;;
-      compile) own="--model --output $pictures" ;;
-      compare) own="--data --report --tables --lesions $work $pictures" ;;
+      classify) own="--model --top --cam --cam-class $running $images" ;;
+      eval) own="--model --data $running $images" ;;
+      inspect) own="--model --check $images" ;;
+      bench) own="--model --runs --per-op $running" ;;
+      compile) own="--model --output $images" ;;
+      compare) own="--data --report --tables --lesions $running $images" ;;
       *) return ;;
     esac
     COMPREPLY=($(compgen -W "$common $own" -- "$current"))

@@ -4,10 +4,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "cli/terminal.h"
+#include "cli/memory.h"
 
 typedef struct worker {
-  void (*work)(void *context, uint32_t worker);
+  void (*task)(void *context, uint32_t worker);
   void *context;
   uint32_t index;
   pthread_t thread;
@@ -16,17 +16,17 @@ typedef struct worker {
 
 static void *start(void *argument) {
   const worker *w = argument;
-  w->work(w->context, w->index);
+  w->task(w->context, w->index);
   return NULL;
 }
 
-void workers_run(uint32_t count, void (*work)(void *context, uint32_t worker), void *context) {
-  worker *workers = allocate(count, sizeof *workers);
+void cli_workers_run(uint32_t count, void (*task)(void *context, uint32_t worker), void *context) {
+  worker *workers = cli_allocate(count, sizeof *workers);
   for (uint32_t i = 1; i < count; i++) {
-    workers[i] = (worker){.work = work, .context = context, .index = i};
+    workers[i] = (worker){.task = task, .context = context, .index = i};
     workers[i].started = pthread_create(&workers[i].thread, NULL, start, &workers[i]) == 0;
   }
-  work(context, 0);
+  task(context, 0);
   for (uint32_t i = 1; i < count; i++)
     if (workers[i].started) (void)pthread_join(workers[i].thread, NULL);
   free(workers);

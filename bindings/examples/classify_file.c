@@ -1,11 +1,11 @@
-/* Label a picture file: classify_file MODEL.onnx PICTURE.ppm The library takes pixels,
+/* Label an image file: classify_file MODEL.onnx PICTURE.ppm The library takes pixels,
  * not files: use any decoder. Binary PPM (P6), as here, needs none. */
 #include <resnet.h>
 #include <stdio.h>
 
 static uint8_t pixels[2048 * 2048 * 3];
 
-/* True when `path` holds a picture that fits. */
+/* True when `path` holds an image that fits. */
 static int read_ppm(const char *path, resnet_image *image) {
   FILE *file = fopen(path, "rb");
   if (!file) return 0;

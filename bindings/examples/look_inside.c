@@ -1,5 +1,5 @@
-/* What the layers of a net answer to one picture, and what it says with each of its
- * blocks left out: look_inside MODEL.onnx The picture is a ramp of greys: the numbers of
+/* What the layers of a model answer to one image, and what it says with each of its
+ * blocks left out: look_inside MODEL.onnx The image is a ramp of greys: the numbers of
  * interest are how the layers compare. */
 #include <math.h>
 #include <resnet.h>

@@ -16,7 +16,7 @@ static int describe(const resnet_model *model, resnet_error *error) {
   return 0;
 }
 
-/* One grey 1 x 1 picture is enough to see the net answer. */
+/* One grey 1 x 1 image is enough to see the model answer. */
 static int ask(resnet_session *session, resnet_error *error) {
   static const uint8_t grey = 128;
   resnet_image image = {&grey, 1, 1, 1, RESNET_PIXELS_GREY};

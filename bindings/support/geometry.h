@@ -1,17 +1,21 @@
-/* Which part of a picture becomes the net's input: see resnet_preprocess. */
+/* The part of an image that becomes the model's input: see resnet_preprocess. */
 #ifndef RESNET_SUPPORT_GEOMETRY_H
 #define RESNET_SUPPORT_GEOMETRY_H
 
+#include <stdint.h>
+
 #include "resnet.h"
 
-/* A picture's width or height: its pixels, those after resizing, and of these `count`
- * from `first` on are the input. */
-typedef struct axis {
-  uint32_t size, scaled, first, count;
-} axis;
+/* One side of an image, in pixels. The input is `count` pixels of the resized image, from
+ * `first` on. */
+typedef struct geometry_axis {
+  uint32_t size;   /* of the image */
+  uint32_t scaled; /* of the resized image */
+  uint32_t first, count;
+} geometry_axis;
 
-/* Of a picture that resnet_classify took. */
-void geometry_of(const resnet_preprocess *p, uint32_t width, uint32_t height, axis *columns,
-                 axis *rows);
+/* Compute what resnet_classify does to an image of this size that it accepts. */
+void geometry_axes(const resnet_preprocess *p, uint32_t width, uint32_t height,
+                   geometry_axis *columns, geometry_axis *rows);
 
 #endif

@@ -7,49 +7,52 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "support/message.h"
+#include "support/error.h"
+#include "support/image_jpeg.h"
+#include "support/image_png.h"
 
-void picture_release(picture *p) {
-  free(p->pixels);
-  *p = (picture){0};
+void image_release(image_rgb *image) {
+  free(image->pixels);
+  *image = (image_rgb){0};
 }
 
-bool picture_allocate(picture *out, uint64_t width, uint64_t height, resnet_error *error) {
+bool image_allocate(image_rgb *out, uint64_t width, uint64_t height, resnet_error *error) {
   if (width == 0 || height == 0)
-    return refuse(error, RESNET_ERROR_FORMAT, "the picture has no pixels");
-  if (width > PICTURE_MAX_SIDE || height > PICTURE_MAX_SIDE || width * height > PICTURE_MAX_PIXELS)
-    return refuse(error, RESNET_ERROR_LIMIT,
-                  "the picture claims %llu x %llu pixels; at most %u a side and %u in all are "
-                  "accepted: scale it down",
-                  (unsigned long long)width, (unsigned long long)height, PICTURE_MAX_SIDE,
-                  PICTURE_MAX_PIXELS);
+    return error_set(error, RESNET_ERROR_FORMAT, "the image has no pixels");
+  if (width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE || width * height > IMAGE_MAX_PIXELS)
+    return error_set(error, RESNET_ERROR_LIMIT,
+                     "the image claims %llu x %llu pixels; at most %u a side and %u in all are "
+                     "accepted: scale it down",
+                     (unsigned long long)width, (unsigned long long)height, IMAGE_MAX_SIDE,
+                     IMAGE_MAX_PIXELS);
   out->pixels = malloc((size_t)(width * height * 3));
-  if (!out->pixels) return refuse(error, RESNET_ERROR_MEMORY, "no memory for the pixels");
+  if (!out->pixels) return error_set(error, RESNET_ERROR_MEMORY, "no memory for the pixels");
   out->width = (uint32_t)width;
   out->height = (uint32_t)height;
   return true;
 }
 
-/* Reads at most limit + 1 bytes: a file may grow, or lie about its size, after fstat. */
+/* Read at most limit + 1 bytes: the size from fstat may be wrong, or the file may grow.
+ */
 static bool read_descriptor(int file, size_t limit, size_t expected, uint8_t **bytes, size_t *size,
                             resnet_error *error) {
   size_t capacity = expected + 1;
   uint8_t *buffer = malloc(capacity);
-  if (!buffer) return refuse(error, RESNET_ERROR_MEMORY, "no memory for the file's bytes");
+  if (!buffer) return error_set(error, RESNET_ERROR_MEMORY, "no memory for the file's bytes");
   size_t used = 0;
   while (used < capacity) {
     ssize_t got = read(file, buffer + used, capacity - used);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
       free(buffer);
-      return refuse(error, RESNET_ERROR_IO, "cannot be read: %s", strerror(errno));
+      return error_set(error, RESNET_ERROR_IO, "cannot be read: %s", strerror(errno));
     }
     if (got == 0) break;
     used += (size_t)got;
   }
   if (used > limit || used == capacity) {
     free(buffer);
-    return refuse(error, RESNET_ERROR_IO, "changed while it was read: try again");
+    return error_set(error, RESNET_ERROR_IO, "changed while it was read: try again");
   }
   *bytes = buffer;
   *size = used;
@@ -59,32 +62,33 @@ static bool read_descriptor(int file, size_t limit, size_t expected, uint8_t **b
 static bool check_file(int file, size_t limit, size_t *size, resnet_error *error) {
   struct stat status;
   if (fstat(file, &status) != 0)
-    return refuse(error, RESNET_ERROR_IO, "cannot be read: %s", strerror(errno));
+    return error_set(error, RESNET_ERROR_IO, "cannot be read: %s", strerror(errno));
   if (S_ISDIR(status.st_mode))
-    return refuse(error, RESNET_ERROR_IO, "is a folder; a picture file is needed");
+    return error_set(error, RESNET_ERROR_IO, "is a folder; an image file is needed");
   if (!S_ISREG(status.st_mode))
-    return refuse(error, RESNET_ERROR_IO, "is no regular file; a picture file is needed");
+    return error_set(error, RESNET_ERROR_IO, "is not a regular file; an image file is needed");
   if ((uintmax_t)status.st_size > limit)
-    return refuse(error, RESNET_ERROR_LIMIT, "has %ju bytes; at most %zu are accepted",
-                  (uintmax_t)status.st_size, limit);
+    return error_set(error, RESNET_ERROR_LIMIT, "has %ju bytes; at most %zu are accepted",
+                     (uintmax_t)status.st_size, limit);
   *size = (size_t)status.st_size;
   return true;
 }
 
-bool file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size, resnet_error *error) {
+bool image_read_bytes(const char *path, size_t limit, uint8_t **bytes, size_t *size,
+                      resnet_error *error) {
   *bytes = NULL;
-  /* O_NONBLOCK: opening a FIFO that nobody writes to must not hang. */
+  /* O_NONBLOCK: do not hang on a FIFO without a writer. */
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (file < 0) return refuse(error, RESNET_ERROR_IO, "cannot be opened: %s", strerror(errno));
+  if (file < 0) return error_set(error, RESNET_ERROR_IO, "cannot be opened: %s", strerror(errno));
   size_t expected = 0;
-  bool good = check_file(file, limit, &expected, error) &&
-              read_descriptor(file, limit, expected, bytes, size, error);
+  bool ok = check_file(file, limit, &expected, error) &&
+            read_descriptor(file, limit, expected, bytes, size, error);
   (void)close(file);
-  return good;
+  return ok;
 }
 
-/* How each EXIF orientation (EXIF 2.32, tag 0x0112) is undone: an output pixel's
- * coordinates are swapped, then mirrored, to find its source. */
+/* How to undo each EXIF orientation (EXIF 2.32, tag 0x0112): swap, then mirror the
+ * coordinates of an output pixel to find its source. */
 static const struct {
   bool swap, mirror_x, mirror_y;
 } orientations[9] = {
@@ -92,7 +96,7 @@ static const struct {
     [5] = {true, false, false}, [6] = {true, false, true}, [7] = {true, true, true},
     [8] = {true, true, false}};
 
-static void copy_upright(const picture *in, picture *out, int orientation) {
+static void copy_upright(const image_rgb *in, image_rgb *out, int orientation) {
   bool swap = orientations[orientation].swap;
   bool mirror_x = orientations[orientation].mirror_x, mirror_y = orientations[orientation].mirror_y;
   uint8_t *to = out->pixels;
@@ -106,49 +110,50 @@ static void copy_upright(const picture *in, picture *out, int orientation) {
   }
 }
 
-static bool set_upright(picture *p, int orientation, resnet_error *error) {
+static bool set_upright(image_rgb *image, int orientation, resnet_error *error) {
   if (orientation == 1) return true;
   bool swap = orientations[orientation].swap;
-  picture upright = {0};
-  if (!picture_allocate(&upright, swap ? p->height : p->width, swap ? p->width : p->height, error))
+  image_rgb upright = {0};
+  if (!image_allocate(&upright, swap ? image->height : image->width,
+                      swap ? image->width : image->height, error))
     return false;
-  copy_upright(p, &upright, orientation);
-  picture_release(p);
-  *p = upright;
+  copy_upright(image, &upright, orientation);
+  image_release(image);
+  *image = upright;
   return true;
 }
 
-typedef bool (*decoder)(const uint8_t *, size_t, picture *, int *, resnet_error *);
+typedef bool (*decoder)(const uint8_t *, size_t, image_rgb *, int *, resnet_error *);
 
 static decoder find_decoder(const uint8_t *bytes, size_t size) {
   static const uint8_t jpeg[] = {0xff, 0xd8, 0xff};
   static const uint8_t png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-  if (size >= sizeof jpeg && memcmp(bytes, jpeg, sizeof jpeg) == 0) return jpeg_decode;
-  if (size >= sizeof png && memcmp(bytes, png, sizeof png) == 0) return png_decode;
+  if (size >= sizeof jpeg && memcmp(bytes, jpeg, sizeof jpeg) == 0) return image_decode_jpeg;
+  if (size >= sizeof png && memcmp(bytes, png, sizeof png) == 0) return image_decode_png;
   return NULL;
 }
 
-bool picture_decode(const uint8_t *bytes, size_t size, picture *out, resnet_error *error) {
-  *out = (picture){0};
-  if (size == 0) return refuse(error, RESNET_ERROR_FORMAT, "the file is empty");
+bool image_decode(const uint8_t *bytes, size_t size, image_rgb *out, resnet_error *error) {
+  *out = (image_rgb){0};
+  if (size == 0) return error_set(error, RESNET_ERROR_FORMAT, "the file is empty");
   decoder decode = find_decoder(bytes, size);
   if (!decode)
-    return refuse(
+    return error_set(
         error, RESNET_ERROR_UNSUPPORTED,
-        "is neither a JPEG nor a PNG picture by its first bytes: convert it to one of them");
+        "is neither a JPEG nor a PNG image by its first bytes: convert it to one of them");
   int orientation = 1;
   if (decode(bytes, size, out, &orientation, error) && set_upright(out, orientation, error))
     return true;
-  picture_release(out);
+  image_release(out);
   return false;
 }
 
-bool picture_read(const char *path, picture *out, resnet_error *error) {
-  *out = (picture){0};
+bool image_read(const char *path, image_rgb *out, resnet_error *error) {
+  *out = (image_rgb){0};
   uint8_t *bytes;
   size_t size;
-  if (!file_read(path, PICTURE_MAX_FILE_BYTES, &bytes, &size, error)) return false;
-  bool good = picture_decode(bytes, size, out, error);
+  if (!image_read_bytes(path, IMAGE_MAX_FILE_BYTES, &bytes, &size, error)) return false;
+  bool ok = image_decode(bytes, size, out, error);
   free(bytes);
-  return good;
+  return ok;
 }

@@ -1,6 +1,7 @@
-/* The orientation from EXIF: a TIFF header and its first directory (TIFF 6.0, section 2;
- * EXIF 2.32, 4.6.4). */
-#include "support/image.h"
+/* A TIFF header and its first directory (TIFF 6.0, section 2; EXIF 2.32, 4.6.4). */
+#include "support/image_exif.h"
+
+#include <stdbool.h>
 
 enum { TAG_ORIENTATION = 0x0112, TYPE_BYTE = 1, TYPE_SHORT = 3, TYPE_LONG = 4, ENTRY_BYTES = 12 };
 
@@ -11,7 +12,7 @@ static uint32_t number(const uint8_t *at, unsigned bytes, bool big_endian) {
   return value;
 }
 
-/* The value of an entry that holds a single number within itself; 0 for all others. */
+/* Return the value of an entry that holds one number inline; 0 for all others. */
 static uint32_t entry_value(const uint8_t *entry, bool big_endian) {
   if (number(entry + 4, 4, big_endian) != 1) return 0;
   switch (number(entry + 2, 2, big_endian)) {
@@ -26,7 +27,7 @@ static uint32_t entry_value(const uint8_t *entry, bool big_endian) {
   }
 }
 
-int exif_orientation(const uint8_t *tiff, size_t size) {
+int image_exif_orientation(const uint8_t *tiff, size_t size) {
   if (size < 8 || tiff[0] != tiff[1] || (tiff[0] != 'I' && tiff[0] != 'M')) return 1;
   bool big_endian = tiff[0] == 'M';
   if (number(tiff + 2, 2, big_endian) != 42) return 1;

@@ -6,9 +6,9 @@
 
 #include "support/statistics.h"
 
-/* Compile a function for these vectors, too, and choose when the program starts: half the
- * time where there are wide ones, and the same bits. Not for sanitizers, whose code
- * cannot run yet when the choice is made. */
+/* Compile a function for AVX-512 and AVX2 too; the program picks one when it starts. This
+ * halves the time on CPUs with wide vectors and gives the same bits. Not for sanitizers,
+ * whose code cannot run yet when the choice is made. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(NDEBUG) &&                                \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define WITH_WIDE_VECTORS __attribute__((target_clones("avx512f", "avx2", "default")))
@@ -16,56 +16,55 @@
 #define WITH_WIDE_VECTORS
 #endif
 
-const double percentile_ranks[PERCENTILE_COUNT] = {1, 25, 50, 75, 99};
+const double response_percentile_ranks[RESPONSE_PERCENTILES] = {1, 25, 50, 75, 99};
 
-/* Steps of a float's upper bits: sign, exponent and the first STEP_BITS of its
- * fraction. */
+/* Bins for percentiles: the upper bits of a float, i.e. sign, exponent and the first
+ * STEP_BITS of the fraction. */
 enum {
   STEP_BITS = 6,
   STEP_SHIFT = 23 - STEP_BITS,
-  EXPONENTS = 24, /* to either side of 1 */
+  EXPONENTS = 24, /* exponents on each side of 1 */
   EXPONENT_OF_ONE = 127,
   FIRST_STEP = (EXPONENT_OF_ONE - EXPONENTS) << STEP_BITS,
-  STEPS =
-      /* of one sign; the first holds all that is smaller, the last all that is larger */
-  (2 * EXPONENTS) << STEP_BITS,
+  /* bins of one sign; the first also holds all smaller values, the last all larger ones */
+  STEPS = (2 * EXPONENTS) << STEP_BITS,
   BINS = 2 * STEPS
 };
 
 enum { TILE_PIXELS = 256, ROWS = 4, TILE_SUMS = 4 };
 
-/* Chunks are of whole batches of 8: a shorter one at the end of each would have operators
- * set anew twice. */
-enum { LEAST_OF_CHUNK = 8, MOST_OF_CHUNK = 160, CHUNKS = 64 };
+/* Chunks are multiples of 8 images, the usual batch. A shorter batch at the end of each
+ * chunk would set up the operators twice more. */
+enum { MIN_CHUNK = 8, MAX_CHUNK = 160, CHUNKS = 64 };
 
-/* A tile's sums, by channel. */
+/* The sums of a tile, by channel. */
 typedef struct tile {
   float *sum, *squares; /* of the differences from the first pixel */
-  float *least;
-  float *low; /* how many are up to 0; exact: it has no more than TILE_PIXELS */
-  float *most;
+  float *min;
+  float *low; /* count of values up to 0; exact, since at most TILE_PIXELS */
+  float *max;
 } tile;
 
 static tile tile_of(const response_sums *s) {
   const size_t c = s->channels;
-  return (tile){s->tile, s->tile + c, s->tile + 2 * c, s->tile + 3 * c, s->most};
+  return (tile){s->tile, s->tile + c, s->tile + 2 * c, s->tile + 3 * c, s->max};
 }
 
 bool response_sums_allocate(response_sums *s, uint32_t channels) {
   *s = (response_sums){.channels = channels};
-  s->most = calloc(channels, sizeof *s->most);
+  s->max = calloc(channels, sizeof *s->max);
   s->bins = calloc(BINS, sizeof *s->bins);
   s->tile = calloc(channels, TILE_SUMS * sizeof *s->tile);
-  const bool good = s->most && s->bins && s->tile;
-  if (good)
+  const bool ok = s->max && s->bins && s->tile;
+  if (ok)
     response_sums_clear(s, 0);
   else
     response_sums_release(s);
-  return good;
+  return ok;
 }
 
 void response_sums_release(response_sums *s) {
-  free(s->most);
+  free(s->max);
   free(s->bins);
   free(s->tile);
   *s = (response_sums){0};
@@ -75,8 +74,8 @@ void response_sums_clear(response_sums *s, uint64_t next) {
   s->next = next;
   s->values = s->low = s->binned = 0;
   s->mean = s->deviations = 0;
-  s->least = INFINITY;
-  for (uint32_t c = 0; c < s->channels; c++) s->most[c] = -INFINITY;
+  s->min = INFINITY;
+  for (uint32_t c = 0; c < s->channels; c++) s->max[c] = -INFINITY;
   memset(s->bins, 0, BINS * sizeof *s->bins);
 }
 
@@ -89,36 +88,36 @@ static inline void start_tile(const float *restrict first, size_t channels, cons
   memset(t->sum, 0, channels * sizeof *t->sum);
   memset(t->squares, 0, channels * sizeof *t->squares);
   memset(t->low, 0, channels * sizeof *t->low);
-  memcpy(t->least, first, channels * sizeof *t->least);
+  memcpy(t->min, first, channels * sizeof *t->min);
 }
 
 static inline void add_row(const float *restrict a, const float *restrict first, size_t channels,
                            const tile *t) {
-  float *restrict sum = t->sum, *restrict squares = t->squares, *restrict least = t->least,
-                  *restrict low = t->low, *restrict most = t->most;
+  float *restrict sum = t->sum, *restrict squares = t->squares, *restrict min = t->min,
+                  *restrict low = t->low, *restrict max = t->max;
   for (size_t c = 0; c < channels; c++) {
     const float x = a[c] - first[c];
     sum[c] += x;
     squares[c] += x * x;
-    least[c] = lesser(least[c], a[c]);
-    most[c] = greater(most[c], a[c]);
+    min[c] = lesser(min[c], a[c]);
+    max[c] = greater(max[c], a[c]);
     low[c] += a[c] <= 0 ? 1.0f : 0.0f;
   }
 }
 
-/* Four at once, so that a tile's sums are read and written a quarter as often: a third
- * less time. */
+/* Add four rows at once: the sums are loaded and stored a quarter as often, which saves a
+ * third of the time. */
 static inline void add_rows(const float *restrict a, const float *restrict first, size_t channels,
                             const tile *t) {
   const float *restrict b = a + channels, *restrict d = b + channels, *restrict e = d + channels;
-  float *restrict sum = t->sum, *restrict squares = t->squares, *restrict least = t->least,
-                  *restrict low = t->low, *restrict most = t->most;
+  float *restrict sum = t->sum, *restrict squares = t->squares, *restrict min = t->min,
+                  *restrict low = t->low, *restrict max = t->max;
   for (size_t c = 0; c < channels; c++) {
     const float x = a[c] - first[c], y = b[c] - first[c], z = d[c] - first[c], w = e[c] - first[c];
     sum[c] += (x + y) + (z + w);
     squares[c] += (x * x + y * y) + (z * z + w * w);
-    least[c] = lesser(least[c], lesser(lesser(a[c], b[c]), lesser(d[c], e[c])));
-    most[c] = greater(most[c], greater(greater(a[c], b[c]), greater(d[c], e[c])));
+    min[c] = lesser(min[c], lesser(lesser(a[c], b[c]), lesser(d[c], e[c])));
+    max[c] = greater(max[c], greater(greater(a[c], b[c]), greater(d[c], e[c])));
     low[c] += ((a[c] <= 0 ? 1.0f : 0.0f) + (b[c] <= 0 ? 1.0f : 0.0f)) +
               ((d[c] <= 0 ? 1.0f : 0.0f) + (e[c] <= 0 ? 1.0f : 0.0f));
   }
@@ -132,8 +131,8 @@ static void merge_moments(response_sums *s, uint64_t values, double mean, double
   s->deviations += deviations + difference * difference * n * m / (n + m);
 }
 
-/* The channels' sums become the tile's: first their means, from which their deviations
- * are taken then. */
+/* Merge the sums of all channels: first compute the tile's mean, then the deviations from
+ * it. */
 static inline void merge_tile(response_sums *s, const float *first, size_t pixels, const tile *t) {
   const size_t channels = s->channels;
   const double n = (double)pixels;
@@ -144,13 +143,13 @@ static inline void merge_tile(response_sums *s, const float *first, size_t pixel
     const double sum = (double)t->sum[c], difference = (double)first[c] + sum / n - mean;
     deviations += (double)t->squares[c] - sum * sum / n + n * difference * difference;
   }
-  for (size_t c = 0; c < channels; c++) s->least = lesser(s->least, t->least[c]);
+  for (size_t c = 0; c < channels; c++) s->min = lesser(s->min, t->min[c]);
   for (size_t c = 0; c < channels; c++) low += (double)t->low[c];
   s->low += (uint64_t)low;
   merge_moments(s, (uint64_t)pixels * channels, mean, deviations);
 }
 
-/* What it calls is compiled into it, for each kind of vectors. */
+/* The functions that it calls are inlined, so that they use the same vectors. */
 WITH_WIDE_VECTORS static void add_tile(response_sums *s, const float *data, size_t pixels) {
   const tile t = tile_of(s);
   const size_t channels = s->channels;
@@ -173,7 +172,7 @@ static uint32_t bin_of(float value) {
   return bits >> 31 ? STEPS - 1 - step : STEPS + step;
 }
 
-/* Where a bin begins; it ends where the next does. */
+/* Return the start of a bin, which is also the end of the previous one. */
 static double bin_start(uint32_t bin) {
   const uint32_t step = bin < STEPS ? STEPS - bin : bin - STEPS;
   const double fraction = (double)(step & ((1u << STEP_BITS) - 1)) / (1 << STEP_BITS);
@@ -209,9 +208,9 @@ static double percentile(const response_sums *s, double rank) {
 
 /* ---- all of it --------------------------------------------------------------------- */
 
-void response_sums_add(response_sums *s, const float *data, size_t pictures, size_t pixels) {
+void response_sums_add(response_sums *s, const float *data, size_t images, size_t pixels) {
   const size_t values = pixels * s->channels;
-  for (size_t i = 0; i < pictures; i++) {
+  for (size_t i = 0; i < images; i++) {
     const float *first = data + i * values;
     for (size_t pixel = 0; pixel < pixels; pixel += TILE_PIXELS) {
       const size_t left = pixels - pixel;
@@ -222,35 +221,36 @@ void response_sums_add(response_sums *s, const float *data, size_t pictures, siz
   }
 }
 
-size_t response_chunk(size_t pictures) {
-  const size_t chunk = pictures / CHUNKS / LEAST_OF_CHUNK * LEAST_OF_CHUNK;
-  return chunk > MOST_OF_CHUNK ? MOST_OF_CHUNK : chunk < LEAST_OF_CHUNK ? LEAST_OF_CHUNK : chunk;
+size_t response_chunk(size_t images) {
+  const size_t chunk = images / CHUNKS / MIN_CHUNK * MIN_CHUNK;
+  return chunk > MAX_CHUNK ? MAX_CHUNK : chunk < MIN_CHUNK ? MIN_CHUNK : chunk;
 }
 
 void response_sums_merge(response_sums *s, const response_sums *other) {
   merge_moments(s, other->values, other->mean, other->deviations);
   s->low += other->low;
   s->binned += other->binned;
-  s->least = lesser(s->least, other->least);
-  for (uint32_t c = 0; c < s->channels; c++) s->most[c] = greater(s->most[c], other->most[c]);
+  s->min = lesser(s->min, other->min);
+  for (uint32_t c = 0; c < s->channels; c++) s->max[c] = greater(s->max[c], other->max[c]);
   for (uint32_t i = 0; i < BINS; i++) s->bins[i] += other->bins[i];
 }
 
 void response_sums_summarise(const response_sums *s, response_summary *out) {
-  float most = -INFINITY;
+  float max = -INFINITY;
   out->values = s->values;
   out->channels = s->channels;
   out->dead = 0;
   for (uint32_t c = 0; c < s->channels; c++) {
-    most = greater(most, s->most[c]);
-    out->dead += s->values > 0 && s->most[c] <= 0;
+    max = greater(max, s->max[c]);
+    out->dead += s->values > 0 && s->max[c] <= 0;
   }
   out->mean = s->values ? s->mean : NAN;
   out->std = s->values ? sqrt((s->deviations < 0 ? 0 : s->deviations) / (double)s->values) : NAN;
-  out->least = s->values ? (double)s->least : NAN;
-  out->most = s->values ? (double)most : NAN;
-  out->negative = share(s->low, s->values);
-  for (int i = 0; i < PERCENTILE_COUNT; i++)
+  out->min = s->values ? (double)s->min : NAN;
+  out->max = s->values ? (double)max : NAN;
+  out->negative = stats_share(s->low, s->values);
+  for (int i = 0; i < RESPONSE_PERCENTILES; i++)
     out->percentiles[i] =
-        s->binned ? fmin(out->most, fmax(out->least, percentile(s, percentile_ranks[i]))) : NAN;
+        s->binned ? fmin(out->max, fmax(out->min, percentile(s, response_percentile_ranks[i])))
+                  : NAN;
 }

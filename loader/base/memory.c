@@ -21,13 +21,13 @@ typedef struct header {
   bool mapped;
 } header;
 
-void memory_init(memory *m, const resnet_allocator *hooks, uint64_t budget) {
+void mem_init(memory *m, const resnet_allocator *hooks, uint64_t budget) {
   memset(m, 0, sizeof *m);
   if (hooks) m->hooks = *hooks;
   m->budget = budget;
 }
 
-bool size_multiply(size_t a, size_t b, size_t *product) {
+bool mem_size_multiply(size_t a, size_t b, size_t *product) {
   if (b != 0 && a > SIZE_MAX / b) return false;
   *product = a * b;
   return true;
@@ -84,7 +84,7 @@ static void *allocate_base(const memory *m, size_t size, bool mapped, bool clear
 
 static void *allocate(memory *m, size_t count, size_t size, bool cleared) {
   size_t bytes;
-  if (!size_multiply(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT - sizeof(header))
+  if (!mem_size_multiply(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT - sizeof(header))
     return NULL;
   size_t total = bytes + ALIGNMENT + sizeof(header);
   if (!reserve(m, total)) return NULL;
@@ -102,15 +102,13 @@ static void *allocate(memory *m, size_t count, size_t size, bool cleared) {
   return (void *)start;
 }
 
-void *memory_allocate(memory *m, size_t count, size_t size) {
-  return allocate(m, count, size, true);
-}
+void *mem_allocate(memory *m, size_t count, size_t size) { return allocate(m, count, size, true); }
 
-void *memory_allocate_unset(memory *m, size_t count, size_t size) {
+void *mem_allocate_unset(memory *m, size_t count, size_t size) {
   return allocate(m, count, size, false);
 }
 
-void memory_release(memory *m, void *pointer) {
+void mem_release(memory *m, void *pointer) {
   if (!pointer) return;
   header h;
   memcpy(&h, (const char *)pointer - sizeof h, sizeof h);
@@ -123,24 +121,24 @@ void memory_release(memory *m, void *pointer) {
     free(h.base);
 }
 
-char *memory_copy_string(memory *m, const char *text, size_t size) {
+char *mem_copy_string(memory *m, const char *text, size_t size) {
   if (size == SIZE_MAX) return NULL;
-  char *copy = memory_allocate(m, size + 1, 1);
+  char *copy = mem_allocate(m, size + 1, 1);
   if (copy && size) memcpy(copy, text, size);
   return copy;
 }
 
-memory *memory_create(const resnet_allocator *hooks, uint64_t budget) {
+memory *mem_create(const resnet_allocator *hooks, uint64_t budget) {
   memory first;
-  memory_init(&first, hooks, budget);
-  memory *m = memory_allocate(&first, 1, sizeof *m);
-  if (m) memory_init(m, hooks, budget);
+  mem_init(&first, hooks, budget);
+  memory *m = mem_allocate(&first, 1, sizeof *m);
+  if (m) mem_init(m, hooks, budget);
   return m;
 }
 
-void memory_destroy(memory *m) {
+void mem_destroy(memory *m) {
   if (!m) return;
   memory last;
-  memory_init(&last, &m->hooks, 0);
-  memory_release(&last, m);
+  mem_init(&last, &m->hooks, 0);
+  mem_release(&last, m);
 }

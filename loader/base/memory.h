@@ -21,28 +21,28 @@ typedef struct memory {
   _Atomic bool over_budget;
 } memory;
 
-void memory_init(memory *m, const resnet_allocator *hooks, uint64_t budget);
+void mem_init(memory *m, const resnet_allocator *hooks, uint64_t budget);
 
-/* The same on the heap of `hooks`; NULL when that fails. For memory_destroy, after all
+/* The same on the heap of `hooks`; NULL when that fails. For mem_destroy, after all
  * else was released. */
-memory *memory_create(const resnet_allocator *hooks, uint64_t budget);
-void memory_destroy(memory *m);
+memory *mem_create(const resnet_allocator *hooks, uint64_t budget);
+void mem_destroy(memory *m);
 
 /* count * size bytes, zeroed, 64-byte aligned; NULL when the product overflows, the
  * budget is used up or the allocation fails. A count or size of 0 gives a valid
  * pointer. */
-void *memory_allocate(memory *m, size_t count, size_t size);
+void *mem_allocate(memory *m, size_t count, size_t size);
 
 /* The same, but not cleared: for what is overwritten whole. */
-void *memory_allocate_unset(memory *m, size_t count, size_t size);
+void *mem_allocate_unset(memory *m, size_t count, size_t size);
 
 /* Release what either returned; NULL is allowed. */
-void memory_release(memory *m, void *pointer);
+void mem_release(memory *m, void *pointer);
 
 /* A copy of the `size` bytes at `text` with a NUL behind them; NULL as above. */
-char *memory_copy_string(memory *m, const char *text, size_t size);
+char *mem_copy_string(memory *m, const char *text, size_t size);
 
 /* False when a * b does not fit; *product is then unchanged. */
-bool size_multiply(size_t a, size_t b, size_t *product);
+bool mem_size_multiply(size_t a, size_t b, size_t *product);
 
 #endif

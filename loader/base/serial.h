@@ -6,28 +6,28 @@
 #include "loader/base/memory.h"
 
 /* Writes where `data` is; NULL: only counts. */
-typedef struct plan_writer {
+typedef struct serial_writer {
   uint8_t *data;
   size_t size; /* written so far */
-} plan_writer;
+} serial_writer;
 
-void emit_bytes(plan_writer *w, const void *bytes, size_t size);
-void emit_u32(plan_writer *w, uint32_t number);
-void emit_u64(plan_writer *w, uint64_t number);
-void emit_float(plan_writer *w, float number);
-void emit_text(plan_writer *w, const char *text);
+void serial_put_bytes(serial_writer *w, const void *bytes, size_t size);
+void serial_put_u32(serial_writer *w, uint32_t number);
+void serial_put_u64(serial_writer *w, uint64_t number);
+void serial_put_float(serial_writer *w, float number);
+void serial_put_text(serial_writer *w, const char *text);
 
 /* After a read beyond the end, `failed` is set and all numbers read are 0. */
-typedef struct plan_reader {
+typedef struct serial_reader {
   const uint8_t *at, *end;
   bool failed;
-} plan_reader;
+} serial_reader;
 
-uint32_t take_u32(plan_reader *r);
-uint64_t take_u64(plan_reader *r);
-float take_float(plan_reader *r);
+uint32_t serial_get_u32(serial_reader *r);
+uint64_t serial_get_u64(serial_reader *r);
+float serial_get_float(serial_reader *r);
 /* A copy, from `m`. NULL: beyond the end or with a NUL inside (r->failed), or no
  * memory. */
-char *take_text(plan_reader *r, memory *m);
+char *serial_get_text(serial_reader *r, memory *m);
 
 #endif

@@ -1,10 +1,10 @@
-/* The canonical residual graph: the loader's one product and the runtime's one input.
+/* The canonical residual graph: what the loader makes and the runtime reads.
  *
- * Nodes stand in an order in which every input comes before its reader. Every node has
- * one output, an activation of shape (n,h,w,c); the batch n is not part of the graph.
- * What ONNX spells in many ways stands here in one: batch normalisation is folded into
- * the convolution before it, a ReLU into its producer where nothing else reads the value
- * before it, fully connected layers are GRAPH_LINEAR over (h,w,c), option-A shortcuts are
+ * Every input of a node comes before the node. A node has one output, an activation of
+ * shape (n,h,w,c); the batch n is not part of the graph. ONNX has many ways to write a
+ * network, the graph has one: batch normalisation is folded into the convolution before
+ * it, a ReLU is fused into its producer if nothing else reads the value before it, fully
+ * connected layers are GRAPH_LINEAR over (h,w,c), and option-A shortcuts are
  * GRAPH_SUBSAMPLE.
  */
 #ifndef LIBRESNET_LOADER_GRAPH_GRAPH_H
@@ -14,48 +14,53 @@
 #include "loader/base/memory.h"
 #include "resnet.h"
 
+/* Limits of the loader; graph_check enforces them for a graph from a plan file. */
+enum {
+  GRAPH_MAX_SIDE = 65535,          /* height, width, number of channels */
+  GRAPH_MAX_WINDOW = 1024,         /* kernel side and stride */
+  GRAPH_MAX_NODES = 20000,         /* ONNX nodes; an exported ResNet-152 has fewer than 2,000 */
+  GRAPH_MAX_ACTIVATION = INT32_MAX /* elements of all activations of one image together */
+};
+
+/* Operators: see ops.def. */
 typedef enum graph_op {
-  GRAPH_INPUT, /* the net's input, (h,w,c) */
-  GRAPH_CONV,  /* convolution + bias, clamped */
-  /* y[o] = bias[o] + sum over (h,w,c) of weights[o][h][w][c] * x[h][w][c]; output
-   * (1,1,o) */
-  GRAPH_LINEAR,
-  /* input[0] + input[1], clamped; input[0] is the residual branch, input[1] the
-   * shortcut */
-  GRAPH_ADD,
-  /* option A: y[i][j][before + k] = x[i * stride_h][j * stride_w][k]; other channels 0 */
-  GRAPH_SUBSAMPLE,
-  /* y[c] = weights[c] * x[c] + bias[c], clamped: batch normalisation that can't be
-   * folded */
-  GRAPH_AFFINE,
-  GRAPH_CLAMP, /* min(max(x, clamp_min), clamp_max) on its own */
-  GRAPH_MAX_POOL,
-  GRAPH_AVERAGE_POOL,
-  GRAPH_GLOBAL_AVERAGE_POOL, /* output (1,1,c) */
-  GRAPH_SOFTMAX,             /* over the channels */
-  GRAPH_LOG_SOFTMAX,
-  GRAPH_SIGMOID, /* 1 / (1 + exp(-x)), element by element */
-  /* Squeeze-and-excitation: input[0] (h,w,c) times its gate, input[1] (1,1,c), channel by
-   * channel, clamped; with `sigmoid` the gate is 1 / (1 + exp(-input[1])). A gate (h,w,c)
-   * multiplies element by element: swish (SiLU) is a picture with itself for its gate and
-   * `sigmoid`. */
-  GRAPH_SCALE,
-  /* ECA's convolution along the channels, (1,1,c) to (1,1,c), zeros outside: y[i] =
-   * bias[0] + sum over k of weights[k] * x[i + k - window.pad_left], window.kernel_w
-   * weights */
-  GRAPH_CHANNEL_CONV,
-  /* borders around height and width, as wide as window's pads; the rest of window is 0 */
-  GRAPH_PAD,
+#define GRAPH_OP(NAME, name, inputs, fields, check, kernel) GRAPH_##NAME,
+#include "loader/graph/ops.def"
   GRAPH_OP_COUNT
 } graph_op;
+
+/* Groups of a node's fields that an operator uses. */
+enum {
+  GRAPH_USES_NONE = 0,
+  GRAPH_USES_WEIGHTS = 1 << 0,
+  GRAPH_USES_WINDOW = 1 << 1,
+  GRAPH_USES_GROUPS = 1 << 2,
+  GRAPH_USES_CLAMP = 1 << 3,
+  GRAPH_USES_SUBSAMPLING = 1 << 4,
+  GRAPH_USES_COUNT_PADDING = 1 << 5,
+  GRAPH_USES_SIGMOID = 1 << 6,
+  GRAPH_USES_BORDER = 1 << 7
+};
+
+/* A row of ops.def. */
+typedef struct graph_op_row {
+  const char *name; /* "CONV" */
+  uint32_t inputs;
+  unsigned fields; /* GRAPH_USES_... */
+} graph_op_row;
+
+extern const graph_op_row graph_op_rows[GRAPH_OP_COUNT];
+
+/* Return whether the operator uses the fields `use`, a GRAPH_USES_... */
+bool graph_op_uses(graph_op op, unsigned use);
 
 typedef struct graph_shape {
   uint32_t h, w, c; /* each at least 1 */
 } graph_shape;
 
-/* Window of a convolution or a pool, checked by the loader: every size >= 1, h and w of
- * kernel and stride <= 1024, dilated kernel <= padded input, pads < dilated kernel,
- * output size as computed from them. */
+/* Window of a convolution or a pool. Every size is at least 1, kernel and stride are at most
+ * GRAPH_MAX_WINDOW, the dilated kernel fits the padded input, pads are smaller than the
+ * dilated kernel, and the output size follows from them. */
 typedef struct graph_window {
   uint32_t kernel_h, kernel_w;
   uint32_t stride_h, stride_w;
@@ -63,118 +68,93 @@ typedef struct graph_window {
   uint32_t pad_top, pad_left, pad_bottom, pad_right;
 } graph_window;
 
-/* Whether the taps of a convolution's filters are alike enough in size for algorithms
- * that mix them. Not the loader's to say: the runtime leaves here what it found
- * (runtime/plan/select_kernels.h). */
-typedef enum graph_evenness { GRAPH_EVENNESS_UNKNOWN, GRAPH_EVEN, GRAPH_UNEVEN } graph_evenness;
+/* Whether Winograd's algorithm keeps its precision with a convolution's weights. The
+ * loader leaves it unknown; the runtime finds it out (runtime/plan/select_kernels.h). */
+typedef enum graph_winograd_safety {
+  GRAPH_WINOGRAD_UNKNOWN,
+  GRAPH_WINOGRAD_SAFE,
+  GRAPH_WINOGRAD_UNSAFE
+} graph_winograd_safety;
 
-/* What GRAPH_PAD puts into its borders. */
+/* Content of the borders that GRAPH_PAD adds. */
 typedef enum graph_pad_mode {
   GRAPH_PAD_CONSTANT, /* pad_value, a finite number */
-  /* what lies as far inside of the outermost pixel; pads < height and width */
-  GRAPH_PAD_REFLECT,
-  GRAPH_PAD_EDGE /* the outermost pixel */
+  GRAPH_PAD_REFLECT,  /* mirrored at the outermost pixel; pads are below height and width */
+  GRAPH_PAD_EDGE      /* the outermost pixel */
 } graph_pad_mode;
 
 typedef struct graph_node {
   graph_op op;
-  /* ONNX node that it stands for: of the convolution, where batch norm and ReLU were
-   * fused into it */
-  char *name;
-  char *output; /* ONNX tensor that its output equals (of the last node fused) */
+  char *name;   /* of the ONNX node; of the convolution if others were fused into it */
+  char *output; /* name of the ONNX tensor that its output equals: of the last node fused */
   uint32_t input[2];
   uint32_t input_count;
-  graph_shape shape;   /* of the output */
-  graph_window window; /* CONV, MAX_POOL, AVERAGE_POOL */
-  uint32_t groups;     /* CONV: divides input and output channels */
-  /* AVERAGE_POOL: the divisor is kernel_h * kernel_w even at the border */
-  bool count_padding;
-  bool sigmoid;            /* SCALE */
-  graph_pad_mode pad_mode; /* PAD */
+  graph_shape shape; /* of the output */
+  graph_window window;
+  uint32_t groups;    /* divides input and output channels */
+  bool count_padding; /* the divisor is kernel_h * kernel_w at the border, too */
+  bool sigmoid;
+  graph_pad_mode pad_mode;
   float pad_value;
-  uint32_t stride_h, stride_w, channels_before; /* SUBSAMPLE */
-  /* CONV, ADD, AFFINE, CLAMP, LINEAR, SCALE: -INFINITY and INFINITY where there is
-   * none */
-  float clamp_min, clamp_max;
-  /* CONV: (o,kernel_h,kernel_w,input channels / groups); LINEAR: (o,h,w,c); AFFINE: (c);
-   * CHANNEL_CONV: (kernel_w). All finite. */
-  float *weights;
+  uint32_t stride_h, stride_w, channels_before;
+  float clamp_min, clamp_max; /* -INFINITY and INFINITY: not clamped */
+  float *weights;             /* weight_count finite floats; shapes: see ops.def */
   size_t weight_count;
-  /* CONV, LINEAR: o floats, never NULL; AFFINE: c floats; CHANNEL_CONV: 1. All finite. */
-  float *bias;
+  float *bias; /* bias_count finite floats, one for each output channel; CHANNEL_CONV: 1 */
   size_t bias_count;
-  /* weights and bias belong to somebody else, who keeps them longer; the loader's never
-   * do */
-  bool weights_borrowed;
-  graph_evenness evenness; /* CONV */
-  uint32_t block;          /* index into blocks, or RESNET_NO_INDEX */
+  bool weights_borrowed; /* weights and bias are not the node's to release */
+  graph_winograd_safety winograd_safety;
+  uint32_t block; /* index into blocks, or RESNET_NO_INDEX */
 } graph_node;
 
-/* Nodes of a block are those whose `block` is its index; they stand next to each other in
- * the node order. */
+/* A residual block: its nodes are adjacent, and their `block` is its index. */
 typedef struct graph_block {
   char *name; /* "stage2.block1" */
   resnet_shortcut shortcut;
   uint32_t source; /* node whose output enters the block */
-  /* node that adds the shortcut; in a plain pair: its last node. Its output is the
-   * block's */
-  uint32_t add;
+  uint32_t add;    /* node whose output leaves it: the addition, in a plain pair the last node */
 } graph_block;
 
-/* Something about the file that its user should know, though it runs: what was found,
+/* Something about the file that its user should know, although it runs: what was found,
  * where, and what to do. */
-typedef struct graph_finding {
+typedef struct graph_diagnostic {
   resnet_severity severity;
   char *message;
-} graph_finding;
+} graph_diagnostic;
 
 typedef struct graph {
-  memory *memory; /* all below was allocated from it */
+  memory *memory; /* owner of everything below */
   graph_node *nodes;
   uint32_t node_count;
-  uint32_t output; /* node whose output are the scores; shape (1,1,classes) */
+  uint32_t output; /* node whose output is the scores, of shape (1,1,classes) */
   graph_block *blocks;
   uint32_t block_count;
   char *name, *producer; /* never NULL */
   uint32_t opset;
-  /* label_count strings, or NULL; label_count is 0 or the number of classes */
-  char **labels;
-  uint32_t label_count;
-  graph_finding *findings;
-  uint32_t finding_count;
-  bool has_preprocess; /* the file's metadata said how pictures are prepared */
+  char **labels;        /* label_count strings, or NULL */
+  uint32_t label_count; /* 0 or the number of classes */
+  graph_diagnostic *diagnostics;
+  uint32_t diagnostic_count;
+  bool has_preprocess; /* `preprocess` is from the file's metadata */
   resnet_preprocess preprocess;
 } graph;
 
-typedef struct graph_options {
-  uint64_t max_file_bytes;            /* never 0 here */
-  uint32_t input_height, input_width; /* 0: the file's; 224 where it has none */
-  /* name of the graph output that is to be the scores; NULL: the only one */
-  const char *output;
-  /* weights may stand in files beside the model's */
-  bool external_data;
-} graph_options;
-
-/* Build the graph of an ONNX file (or gzip of one) into *out, which need not be
- * initialised. On failure *out is all zero. `path` must be a regular file. */
-resnet_status graph_read_file(graph *out, memory *m, const char *path, const graph_options *options,
-                              resnet_error *error);
-resnet_status graph_read_memory(graph *out, memory *m, const void *bytes, size_t size,
-                                const graph_options *options, resnet_error *error);
-
-/* Release all that *g holds and zero it; an all-zero graph is allowed. */
+/* Release everything that *g holds and zero it. An all-zero graph is allowed. */
 void graph_release(graph *g);
 
-/* Note something about the file, up to GRAPH_MAX_FINDINGS times; more are dropped. */
-enum { GRAPH_MAX_FINDINGS = 32 };
-resnet_status graph_add_finding(graph *g, resnet_error *error, resnet_severity severity,
-                                const char *format, ...)
+/* Release `count` nodes and the array itself. */
+void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count);
+
+/* Add a diagnostic. All after the first GRAPH_MAX_DIAGNOSTICS are dropped. */
+enum { GRAPH_MAX_DIAGNOSTICS = 32 };
+resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severity severity,
+                                   const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 4, 5)))
 #endif
     ;
 
-/* Every number is finite. */
-bool all_finite(const float *numbers, size_t count);
+/* Return whether every number is finite. */
+bool graph_all_finite(const float *numbers, size_t count);
 
 #endif

@@ -1,12 +1,9 @@
-/* What loader/graph/graph.h promises, asked of a graph that a stranger may have written: the
- * runtime and XNNPACK rely on it and look no more. The loader's limits are repeated here
- * because what it refuses must not come in by another door. */
+/* The runtime and XNNPACK rely on these promises and check nothing again. A plan file may be
+ * forged, so that the loader's limits are enforced here, too. */
 #include <math.h>
 #include <string.h>
 
-#include "loader/graph/graph_io.h"
-
-enum { MAX_SIDE = 65535, MAX_WINDOW = 1024, MAX_ACTIVATION = INT32_MAX };
+#include "loader/graph/graph_check.h"
 
 typedef struct check {
   const graph *graph;
@@ -16,10 +13,11 @@ typedef struct check {
 } check;
 
 static resnet_status refuse(const check *c, const char *what) {
-  return fail(c->error, RESNET_ERROR_FORMAT,
-              "the plan file contradicts itself: node %u '%.60s': %s; compile the plan again from "
-              "its .onnx file",
-              c->index, c->node->name, what);
+  return err_fail(
+      c->error, RESNET_ERROR_FORMAT,
+      "the plan file contradicts itself: node %u '%.60s': %s; compile the plan again from "
+      "its .onnx file",
+      c->index, c->node->name, what);
 }
 
 static graph_shape input_shape(const check *c, uint32_t k) {
@@ -31,19 +29,15 @@ static bool same_shape(graph_shape a, graph_shape b) {
 }
 
 static bool shape_fits(graph_shape s) {
-  return s.h >= 1 && s.w >= 1 && s.c >= 1 && s.h <= MAX_SIDE && s.w <= MAX_SIDE &&
-         s.c <= MAX_SIDE && (uint64_t)s.h * s.w <= MAX_ACTIVATION / s.c;
-}
-
-static uint32_t inputs_of(graph_op op) {
-  return op == GRAPH_INPUT ? 0 : op == GRAPH_ADD || op == GRAPH_SCALE ? 2 : 1;
+  return s.h >= 1 && s.w >= 1 && s.c >= 1 && s.h <= GRAPH_MAX_SIDE && s.w <= GRAPH_MAX_SIDE &&
+         s.c <= GRAPH_MAX_SIDE && (uint64_t)s.h * s.w <= GRAPH_MAX_ACTIVATION / s.c;
 }
 
 static resnet_status check_inputs(const check *c) {
   const graph_node *n = c->node;
   if ((n->op == GRAPH_INPUT) != (c->index == 0))
     return refuse(c, "the first node, and no other, is the input");
-  if (n->input_count != inputs_of(n->op))
+  if (n->input_count != graph_op_rows[n->op].inputs)
     return refuse(c, "its operator takes another number of inputs");
   for (uint32_t k = 0; k < 2; k++) {
     if (k < n->input_count && n->input[k] >= c->index)
@@ -54,11 +48,12 @@ static resnet_status check_inputs(const check *c) {
   return RESNET_OK;
 }
 
-/* One side of a window; what shapes.c of the loader ensures. */
+/* Return whether one side of a window gives `out` (import/windows.c computes it). */
 static bool span_fits(uint32_t in, uint32_t kernel, uint32_t stride, uint32_t dilation,
                       uint32_t before, uint32_t after, uint32_t out) {
-  if (kernel < 1 || kernel > MAX_WINDOW || stride < 1 || stride > MAX_WINDOW) return false;
-  if (dilation < 1 || dilation > MAX_SIDE) return false;
+  if (kernel < 1 || kernel > GRAPH_MAX_WINDOW || stride < 1 || stride > GRAPH_MAX_WINDOW)
+    return false;
+  if (dilation < 1 || dilation > GRAPH_MAX_SIDE) return false;
   const uint64_t dilated = (uint64_t)(kernel - 1) * dilation + 1,
                  padded = (uint64_t)in + before + after;
   return before < dilated && after < dilated && dilated <= padded &&
@@ -74,18 +69,18 @@ static resnet_status check_window(const check *c) {
   return RESNET_OK;
 }
 
-/* a * b * d * e == count */
+/* Return whether a * b * d * e == count. */
 static bool is_product(size_t count, size_t a, size_t b, size_t d, size_t e) {
   size_t product;
-  return size_multiply(a, b, &product) && size_multiply(product, d, &product) &&
-         size_multiply(product, e, &product) && product == count;
+  return mem_size_multiply(a, b, &product) && mem_size_multiply(product, d, &product) &&
+         mem_size_multiply(product, e, &product) && product == count;
 }
 
 static resnet_status check_conv(const check *c) {
   const graph_node *n = c->node;
   const graph_shape in = input_shape(c, 0);
   if (n->groups < 1 || in.c % n->groups || n->shape.c % n->groups)
-    return refuse(c, "its groups divide no channels");
+    return refuse(c, "its groups do not divide its channels");
   resnet_status status = check_window(c);
   if (status != RESNET_OK) return status;
   if (!is_product(n->weight_count, n->shape.c, n->window.kernel_h, n->window.kernel_w,
@@ -115,8 +110,9 @@ static resnet_status check_affine(const check *c) {
 static resnet_status check_subsample(const check *c) {
   const graph_node *n = c->node;
   const graph_shape in = input_shape(c, 0), out = n->shape;
-  if (n->stride_h < 1 || n->stride_h > MAX_WINDOW || n->stride_w < 1 || n->stride_w > MAX_WINDOW ||
-      out.h != (in.h - 1) / n->stride_h + 1 || out.w != (in.w - 1) / n->stride_w + 1)
+  if (n->stride_h < 1 || n->stride_h > GRAPH_MAX_WINDOW || n->stride_w < 1 ||
+      n->stride_w > GRAPH_MAX_WINDOW || out.h != (in.h - 1) / n->stride_h + 1 ||
+      out.w != (in.w - 1) / n->stride_w + 1)
     return refuse(c, "its strides do not give its shape");
   if ((uint64_t)n->channels_before + in.c > out.c)
     return refuse(c, "its channels do not fit its shape");
@@ -155,8 +151,9 @@ static resnet_status check_scale(const check *c) {
   return refuse(c, "its gate is neither (1,1,channels) nor of its shape");
 }
 
-/* One row of taps along the channels, with as many zeros outside as keep their number. */
-static bool lies_along_channels(const graph_window *w) {
+/* Return whether the window is one row of taps along the channels, padded with zeros so that
+ * the number of channels stays. */
+static bool is_along_channels(const graph_window *w) {
   const graph_window along = {.kernel_h = 1,
                               .kernel_w = w->kernel_w,
                               .stride_h = 1,
@@ -165,7 +162,7 @@ static bool lies_along_channels(const graph_window *w) {
                               .dilation_w = 1,
                               .pad_left = w->pad_left,
                               .pad_right = w->kernel_w - 1 - w->pad_left};
-  return w->kernel_w >= 1 && w->kernel_w <= MAX_WINDOW && w->pad_left < w->kernel_w &&
+  return w->kernel_w >= 1 && w->kernel_w <= GRAPH_MAX_WINDOW && w->pad_left < w->kernel_w &&
          memcmp(w, &along, sizeof along) == 0;
 }
 
@@ -174,7 +171,7 @@ static resnet_status check_channel_conv(const check *c) {
   const graph_shape in = {1, 1, c->node->shape.c};
   if (!same_shape(in, c->node->shape) || !same_shape(in, input_shape(c, 0)))
     return refuse(c, "it is not (1,1,channels)");
-  if (!lies_along_channels(w)) return refuse(c, "its window does not lie along the channels");
+  if (!is_along_channels(w)) return refuse(c, "its window is not along the channels");
   if (c->node->weight_count != w->kernel_w || c->node->bias_count != 1)
     return refuse(c, "its weights do not fit its window");
   return RESNET_OK;
@@ -192,60 +189,33 @@ static resnet_status check_pad(const check *c) {
   const graph_window *w = &n->window;
   if (in.c != out.c) return refuse(c, "borders keep the channels");
   if (w->kernel_h || w->kernel_w || w->stride_h || w->stride_w || w->dilation_h || w->dilation_w)
-    return refuse(c, "it has what its operator does not use");
+    return refuse(c, "it sets a field of its window or border that its operator does not use");
   if (!borders_fit(n->pad_mode, in.h, w->pad_top, w->pad_bottom, out.h) ||
       !borders_fit(n->pad_mode, in.w, w->pad_left, w->pad_right, out.w))
     return refuse(c, "its borders do not give its shape");
   if (!isfinite(n->pad_value)) return refuse(c, "its borders hold NaN or infinity");
   if (n->pad_mode != GRAPH_PAD_CONSTANT && n->pad_value != 0.0f)
-    return refuse(c, "it has what its operator does not use");
+    return refuse(c, "it sets a field of its window or border that its operator does not use");
   return RESNET_OK;
 }
 
-typedef struct rule {
-  resnet_status (*check)(const check *c);
-  bool has_weights, has_window, has_groups, has_clamp, subsamples;
-} rule;
+typedef resnet_status check_function(const check *c);
 
-static const rule rules[GRAPH_OP_COUNT] = {
-    [GRAPH_INPUT] = {.check = check_same_shape},
-    [GRAPH_CONV] = {.check = check_conv,
-                    .has_weights = true,
-                    .has_window = true,
-                    .has_groups = true,
-                    .has_clamp = true},
-    [GRAPH_LINEAR] = {.check = check_linear, .has_weights = true, .has_clamp = true},
-    [GRAPH_ADD] = {.check = check_same_shape, .has_clamp = true},
-    [GRAPH_SUBSAMPLE] = {.check = check_subsample, .subsamples = true},
-    [GRAPH_AFFINE] = {.check = check_affine, .has_weights = true, .has_clamp = true},
-    [GRAPH_CLAMP] = {.check = check_same_shape, .has_clamp = true},
-    [GRAPH_MAX_POOL] = {.check = check_pool, .has_window = true},
-    [GRAPH_AVERAGE_POOL] = {.check = check_pool, .has_window = true},
-    [GRAPH_GLOBAL_AVERAGE_POOL] = {.check = check_global_pool},
-    [GRAPH_SOFTMAX] = {.check = check_same_shape},
-    [GRAPH_LOG_SOFTMAX] = {.check = check_same_shape},
-    [GRAPH_SIGMOID] = {.check = check_same_shape},
-    [GRAPH_SCALE] = {.check = check_scale, .has_clamp = true},
-    [GRAPH_CHANNEL_CONV] = {.check = check_channel_conv, .has_weights = true, .has_window = true},
-    [GRAPH_PAD] = {.check = check_pad, .has_window = true},
+static check_function *const check_shapes[] = {
+#define GRAPH_OP(NAME, name, inputs, fields, check, kernel) [GRAPH_##NAME] = check_##check,
+#include "loader/graph/ops.def"
 };
+_Static_assert(sizeof check_shapes / sizeof *check_shapes == GRAPH_OP_COUNT, "a row for each op");
 
-/* What an operator does not use is empty, as the loader leaves it. */
+/* Refuse values in fields that the operator does not use. */
 static resnet_status check_unused(const check *c) {
-  static const graph_window none;
   const graph_node *n = c->node;
-  const rule *r = &rules[n->op];
-  const bool clamped = n->clamp_min != -INFINITY || n->clamp_max != INFINITY;
-  if ((!r->has_weights && (n->weight_count || n->bias_count)) ||
-      (!r->has_window && memcmp(&n->window, &none, sizeof none) != 0) ||
-      (!r->has_groups && n->groups) ||
-      (!r->subsamples && (n->stride_h || n->stride_w || n->channels_before)) ||
-      (n->op != GRAPH_AVERAGE_POOL && n->count_padding) || (!r->has_clamp && clamped) ||
-      (n->op != GRAPH_SCALE && n->sigmoid) ||
-      (n->op != GRAPH_PAD && (n->pad_mode || n->pad_value != 0.0f)))
-    return refuse(c, "it has what its operator does not use");
-  if ((unsigned)n->evenness > GRAPH_UNEVEN)
-    return refuse(c, "its weights are neither even nor uneven");
+#define GRAPH_FIELD(type, member, use, empty)                                                      \
+  if (!graph_op_uses(n->op, GRAPH_USES_##use) && n->member != (empty))                             \
+    return refuse(c, "it sets '" #member "', which its operator does not use");
+#include "loader/graph/ops.def"
+  if ((unsigned)n->winograd_safety > GRAPH_WINOGRAD_UNSAFE)
+    return refuse(c, "its winograd_safety is out of range");
   return n->clamp_min <= n->clamp_max ? RESNET_OK : refuse(c, "its clamp is no range");
 }
 
@@ -256,28 +226,30 @@ static resnet_status check_node(const check *c) {
     return refuse(c, "its block does not exist");
   resnet_status status = check_inputs(c);
   if (status == RESNET_OK) status = check_unused(c);
-  return status == RESNET_OK ? rules[n->op].check(c) : status;
+  return status == RESNET_OK ? check_shapes[n->op](c) : status;
 }
 
 /* ---- blocks ------------------------------------------------------------------------ */
 
 static resnet_status refuse_block(const graph *g, uint32_t index, resnet_error *error,
                                   const char *what) {
-  return fail(error, RESNET_ERROR_FORMAT,
-              "the plan file contradicts itself: block %u '%.60s': %s; compile the plan again from "
-              "its .onnx file",
-              index, g->blocks[index].name, what);
+  return err_fail(
+      error, RESNET_ERROR_FORMAT,
+      "the plan file contradicts itself: block %u '%.60s': %s; compile the plan again from "
+      "its .onnx file",
+      index, g->blocks[index].name, what);
 }
 
-/* Nodes of the block with one input each lead from `end` back to `source`. */
+/* Return whether nodes of the block with one input each lead from `end` back to `source`. */
 static bool chain_leads_back(const graph *g, uint32_t index, uint32_t end, uint32_t source) {
   for (; end != source; end = g->nodes[end].input[0])
     if (g->nodes[end].block != index || g->nodes[end].input_count != 1) return false;
   return true;
 }
 
-/* The residual branch leads back to the block's source through nodes of the block alone,
- * which have one input each, or scale their first by a gate that is computed from it. */
+/* Return whether the residual branch that ends in `end` leads back to the block's source.
+ * Its nodes are the block's own. Each has one input, or scales its first input by a gate
+ * that is computed from that input. */
 static bool branch_leads_back(const graph *g, uint32_t index, uint32_t end) {
   for (; end != g->blocks[index].source; end = g->nodes[end].input[0]) {
     const graph_node *n = &g->nodes[end];
@@ -287,7 +259,7 @@ static bool branch_leads_back(const graph *g, uint32_t index, uint32_t end) {
   return true;
 }
 
-/* What a shortcut that pools is made of. */
+/* Return whether the block's shortcut pools and has no weights. */
 static bool only_pools(const graph *g, const graph_block *b) {
   bool pools = false, weighs = false;
   for (uint32_t i = g->nodes[b->add].input[1]; i != b->source; i = g->nodes[i].input[0]) {
@@ -314,33 +286,34 @@ static resnet_status check_block(const graph *g, uint32_t index, resnet_error *e
   return RESNET_OK;
 }
 
-/* Nodes of a block stand together and end in `add`; blocks come in the order of their
- * nodes. */
-static resnet_status check_places(const graph *g, resnet_error *error) {
-  uint32_t next = 0; /* block that has not begun */
+/* Fail unless the nodes of each block are adjacent and end in its `add`, and the blocks have
+ * the order of their nodes. */
+static resnet_status check_order_of_blocks(const graph *g, resnet_error *error) {
+  uint32_t next = 0; /* the first block without a node so far */
   for (uint32_t i = 0; i < g->node_count; i++) {
     const uint32_t block = g->nodes[i].block;
     if (block == RESNET_NO_INDEX) continue;
     const bool begins = i == 0 || g->nodes[i - 1].block != block, ends = g->blocks[block].add == i;
     const bool next_leaves = i + 1 == g->node_count || g->nodes[i + 1].block != block;
     if ((begins && block != next) || ends != next_leaves)
-      return refuse_block(g, block, error, "its nodes do not stand together");
+      return refuse_block(g, block, error, "its nodes are not adjacent");
     next += begins;
   }
   return next == g->block_count ? RESNET_OK : refuse_block(g, next, error, "it has no nodes");
 }
 
-/* ---- findings ---------------------------------------------------------------------- */
+/* ---- diagnostics ------------------------------------------------------------------- */
 
-/* They go to terminals: one line of text, none of which is an order to them. */
-static resnet_status check_findings(const graph *g, resnet_error *error) {
-  for (uint32_t i = 0; i < g->finding_count; i++)
-    for (const char *at = g->findings[i].message; *at; at++)
+/* Fail if a message holds control characters: it will be printed to a terminal. */
+static resnet_status check_diagnostics(const graph *g, resnet_error *error) {
+  for (uint32_t i = 0; i < g->diagnostic_count; i++)
+    for (const char *at = g->diagnostics[i].message; *at; at++)
       if ((unsigned char)*at < 0x20 || *at == 0x7f)
-        return fail(error, RESNET_ERROR_FORMAT,
-                    "the plan file's finding %u is not a line of text: compile the plan again from "
-                    "its .onnx file",
-                    i);
+        return err_fail(
+            error, RESNET_ERROR_FORMAT,
+            "the plan file's diagnostic %u is not a line of text: compile the plan again from "
+            "its .onnx file",
+            i);
   return RESNET_OK;
 }
 
@@ -350,7 +323,7 @@ static bool reads(const graph_node *n, uint32_t node) {
   return (n->input_count > 0 && n->input[0] == node) || (n->input_count > 1 && n->input[1] == node);
 }
 
-/* Readers mostly stand next to what they read, so that this is quick. */
+/* Return whether another node reads `node`. Readers are close, so that the loop is short. */
 static bool is_read(const graph *g, uint32_t node) {
   for (uint32_t i = node + 1; i < g->node_count; i++)
     if (reads(&g->nodes[i], node)) return true;
@@ -365,10 +338,10 @@ static resnet_status check_nodes(const graph *g, resnet_error *error) {
     if (status != RESNET_OK) return status;
     total += (uint64_t)c.node->shape.h * c.node->shape.w * c.node->shape.c;
   }
-  if (total <= MAX_ACTIVATION) return RESNET_OK;
-  return fail(error, RESNET_ERROR_LIMIT,
-              "one picture's activations take %llu numbers: up to %d are accepted",
-              (unsigned long long)total, MAX_ACTIVATION);
+  if (total <= GRAPH_MAX_ACTIVATION) return RESNET_OK;
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "the activations of one image take %llu numbers: at most %d are accepted",
+                  (unsigned long long)total, GRAPH_MAX_ACTIVATION);
 }
 
 static resnet_status check_readers(const graph *g, resnet_error *error) {
@@ -379,25 +352,25 @@ static resnet_status check_readers(const graph *g, resnet_error *error) {
   return RESNET_OK;
 }
 
-resnet_status plan_graph_check(const graph *g, resnet_error *error) {
+resnet_status graph_check(const graph *g, resnet_error *error) {
   if (g->node_count < 2 || g->output == 0 || g->output >= g->node_count)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "the plan file's graph has %u nodes and its output is node %u: compile the "
-                "plan again from its .onnx file",
-                g->node_count, g->output);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "the plan file's graph has %u nodes and its output is node %u: compile the "
+                    "plan again from its .onnx file",
+                    g->node_count, g->output);
   resnet_status status = check_nodes(g, error);
   if (status == RESNET_OK) status = check_readers(g, error);
   for (uint32_t i = 0; i < g->block_count && status == RESNET_OK; i++)
     status = check_block(g, i, error);
-  if (status == RESNET_OK) status = check_places(g, error);
-  if (status == RESNET_OK) status = check_findings(g, error);
+  if (status == RESNET_OK) status = check_order_of_blocks(g, error);
+  if (status == RESNET_OK) status = check_diagnostics(g, error);
   if (status != RESNET_OK) return status;
   const graph_shape scores = g->nodes[g->output].shape;
   if (scores.h != 1 || scores.w != 1 || (g->label_count && g->label_count != scores.c))
-    return fail(error, RESNET_ERROR_FORMAT,
-                "the plan file's scores are (%u,%u,%u) and it has %u labels: compile the plan "
-                "again from its .onnx "
-                "file",
-                scores.h, scores.w, scores.c, g->label_count);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "the plan file's scores are (%u,%u,%u) and it has %u labels: compile the plan "
+                    "again from its .onnx "
+                    "file",
+                    scores.h, scores.w, scores.c, g->label_count);
   return RESNET_OK;
 }

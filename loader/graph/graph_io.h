@@ -1,30 +1,29 @@
-/* The graph in a plan file: loader/graph/graph.h's fields as plan_stream has them, but for
- * weights, biases and preprocessing.
+/* The graph in a plan file: the fields of graph.h, without weights, biases and
+ * preprocessing.
  *
- *     u32 nodes, blocks, labels, findings, output, opset; text name, producer
- *     for each node: u32 op, input_count, input[2], h, w, c, block; text name, output; u32 the ten of graph_window,
- *       groups, count_padding, stride_h, stride_w, channels_before, sigmoid, pad_mode, evenness; f32 clamp_min,
- *       clamp_max, pad_value;
- *       u64 weight_count, bias_count
+ *     u32 nodes, blocks, labels, diagnostics, output, opset
+ *     text name, producer
+ *     for each node:
+ *       u32 op, input_count, input[2], h, w, c, block
+ *       text name, output
+ *       each GRAPH_FIELD of ops.def: u32, f32 or, for counts, u64
  *     for each block: text name; u32 shortcut, source, add
  *     for each label: text
- *     for each finding: u32 severity; text
+ *     for each diagnostic: u32 severity; text
  */
 #ifndef LIBRESNET_LOADER_GRAPH_GRAPH_IO_H
 #define LIBRESNET_LOADER_GRAPH_GRAPH_IO_H
 
-#include "loader/graph/graph.h"
 #include "loader/base/serial.h"
+#include "loader/graph/graph.h"
 
-void plan_graph_write(plan_writer *w, const graph *g);
+/* Write `g`. */
+void graph_write(serial_writer *w, const graph *g);
 
-/* Read and check what plan_graph_write wrote, or what somebody forged: on success *out
- * has all that loader/graph/graph.h promises, but that its nodes have counts of weights and no
+/* Read and check a graph that graph_write wrote, or that an attacker forged. On success
+ * *out keeps every promise of graph.h, except that its nodes have counts of weights and no
  * weights yet. On failure *out is all zero. */
-resnet_status plan_graph_read(graph *out, memory *m, const uint8_t *bytes, size_t size,
-                              resnet_error *error);
-
-/* plan_graph_check.c: every promise of loader/graph/graph.h that does not need the weights. */
-resnet_status plan_graph_check(const graph *g, resnet_error *error);
+resnet_status graph_read(graph *out, memory *m, const uint8_t *bytes, size_t size,
+                         resnet_error *error);
 
 #endif

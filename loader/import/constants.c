@@ -1,48 +1,33 @@
 /* TensorProto to numbers. Element types and where their data stand are those of
  * onnx/onnx.proto's TensorProto. */
+#include "loader/import/constants.h"
+
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-#include "loader/import/import.h"
 #include "loader/onnx/onnx_parse.h"
+#include "loader/onnx/onnx_types.h"
 #include "loader/onnx/wire_scan.h"
-
-enum {
-  TYPE_FLOAT = 1,
-  TYPE_UINT8 = 2,
-  TYPE_INT8 = 3,
-  TYPE_UINT16 = 4,
-  TYPE_INT16 = 5,
-  TYPE_INT32 = 6,
-  TYPE_INT64 = 7,
-  TYPE_BOOL = 9,
-  TYPE_FLOAT16 = 10,
-  TYPE_DOUBLE = 11,
-  TYPE_UINT32 = 12,
-  TYPE_UINT64 = 13
-};
-
-enum { LOCATION_EXTERNAL = 1 };
 
 /* Bytes of an element; 0: a type that is not known here. */
 static size_t element_size(int32_t type) {
   switch (type) {
-  case TYPE_UINT8:
-  case TYPE_INT8:
-  case TYPE_BOOL:
+  case ONNX_UINT8:
+  case ONNX_INT8:
+  case ONNX_BOOL:
     return 1;
-  case TYPE_UINT16:
-  case TYPE_INT16:
-  case TYPE_FLOAT16:
+  case ONNX_UINT16:
+  case ONNX_INT16:
+  case ONNX_FLOAT16:
     return 2;
-  case TYPE_FLOAT:
-  case TYPE_INT32:
-  case TYPE_UINT32:
+  case ONNX_FLOAT:
+  case ONNX_INT32:
+  case ONNX_UINT32:
     return 4;
-  case TYPE_INT64:
-  case TYPE_DOUBLE:
-  case TYPE_UINT64:
+  case ONNX_INT64:
+  case ONNX_DOUBLE:
+  case ONNX_UINT64:
     return 8;
   default:
     return 0;
@@ -50,16 +35,16 @@ static size_t element_size(int32_t type) {
 }
 
 /* Elements in the typed list that belongs to t's type. */
-static size_t listed(const Onnx__TensorProto *t) {
+static size_t listed_count(const Onnx__TensorProto *t) {
   switch (t->data_type) {
-  case TYPE_FLOAT:
+  case ONNX_FLOAT:
     return t->n_float_data;
-  case TYPE_DOUBLE:
+  case ONNX_DOUBLE:
     return t->n_double_data;
-  case TYPE_INT64:
+  case ONNX_INT64:
     return t->n_int64_data;
-  case TYPE_UINT32:
-  case TYPE_UINT64:
+  case ONNX_UINT32:
+  case ONNX_UINT64:
     return t->n_uint64_data;
   default:
     return t->n_int32_data;
@@ -69,67 +54,71 @@ static size_t listed(const Onnx__TensorProto *t) {
 static resnet_status check_dims(const Onnx__TensorProto *t, const char *name, size_t *count,
                                 resnet_error *error) {
   if (t->n_dims > MAX_RANK)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "tensor '%.80s' has %zu dimensions: up to %d are accepted", name, t->n_dims,
-                MAX_RANK);
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "tensor '%.80s' has %zu dimensions: up to %d are accepted", name, t->n_dims,
+                    MAX_RANK);
   *count = 1;
   for (size_t i = 0; i < t->n_dims; i++) {
     if (t->dims[i] < 0)
-      return fail(error, RESNET_ERROR_FORMAT,
-                  "tensor '%.80s' has a negative dimension (%lld): export the model again", name,
-                  (long long)t->dims[i]);
-    if ((uint64_t)t->dims[i] > SIZE_MAX || !size_multiply(*count, (size_t)t->dims[i], count))
-      return fail(error, RESNET_ERROR_FORMAT,
-                  "tensor '%.80s' has dimensions whose product overflows", name);
+      return err_fail(error, RESNET_ERROR_FORMAT,
+                      "tensor '%.80s' has a negative dimension (%lld): export the model again",
+                      name, (long long)t->dims[i]);
+    if ((uint64_t)t->dims[i] > SIZE_MAX || !mem_size_multiply(*count, (size_t)t->dims[i], count))
+      return err_fail(error, RESNET_ERROR_FORMAT,
+                      "tensor '%.80s' has dimensions whose product overflows", name);
   }
   return RESNET_OK;
 }
 
 static bool is_external(const Onnx__TensorProto *t) {
-  return t->data_location == LOCATION_EXTERNAL;
+  return t->data_location == ONNX_LOCATION_EXTERNAL;
 }
 
 /* The data stand in raw_data, in one typed list or in another file, and are as many as
  * the dimensions say. */
-static resnet_status check_data(const lowering *l, const Onnx__TensorProto *t, const char *name,
-                                size_t count) {
-  resnet_error *error = l->error;
+static resnet_status check_data(const import_context *ctx, const Onnx__TensorProto *t,
+                                const char *name, size_t count) {
+  resnet_error *error = ctx->error;
   size_t raw = t->has_raw_data ? t->raw_data.len : 0, bytes;
   size_t all =
       t->n_float_data + t->n_int32_data + t->n_int64_data + t->n_double_data + t->n_uint64_data;
   if (is_external(t) ? raw || all : t->n_external_data > 0)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "tensor '%.80s' has data inside the file, and names another one for them: export "
-                "the model again",
-                name);
-  if ((raw && all) || all != listed(t))
-    return fail(error, RESNET_ERROR_FORMAT,
-                "tensor '%.80s' has its data in two places (%zu raw bytes, %zu listed numbers): "
-                "export the model again",
-                name, raw, all);
-  if (!size_multiply(count, element_size(t->data_type), &bytes))
-    return fail(error, RESNET_ERROR_FORMAT, "tensor '%.80s' has dimensions whose product overflows",
-                name);
-  if (is_external(t)) return external_check(l->files, t, bytes, error);
+    return err_fail(
+        error, RESNET_ERROR_FORMAT,
+        "tensor '%.80s' has data inside the file, and names another one for them: export "
+        "the model again",
+        name);
+  if ((raw && all) || all != listed_count(t))
+    return err_fail(
+        error, RESNET_ERROR_FORMAT,
+        "tensor '%.80s' has its data in two places (%zu raw bytes, %zu listed numbers): "
+        "export the model again",
+        name, raw, all);
+  if (!mem_size_multiply(count, element_size(t->data_type), &bytes))
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "tensor '%.80s' has dimensions whose product overflows", name);
+  if (is_external(t)) return external_check(ctx->files, t, bytes, error);
   if (all ? all != count : raw != bytes)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "tensor '%.80s' has %zu %s where its dimensions ask for %zu: the file is damaged, "
-                "export it again",
-                name, all ? all : raw, all ? "numbers" : "bytes of data", all ? count : bytes);
+    return err_fail(
+        error, RESNET_ERROR_FORMAT,
+        "tensor '%.80s' has %zu %s where its dimensions ask for %zu: the file is damaged, "
+        "export it again",
+        name, all ? all : raw, all ? "numbers" : "bytes of data", all ? count : bytes);
   return RESNET_OK;
 }
 
-resnet_status tensor_check(const lowering *l, const Onnx__TensorProto *t) {
+resnet_status constant_check(const import_context *ctx, const Onnx__TensorProto *t) {
   const char *name = onnx_text(t->name);
   if (!element_size(t->data_type))
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "tensor '%.80s' has element type %d: accepted are float (1), int32 (6), int64 (7), "
-                "bool (9), float16 "
-                "(10), double (11)",
-                name, t->data_type);
+    return err_fail(
+        ctx->error, RESNET_ERROR_UNSUPPORTED,
+        "tensor '%.80s' has element type %d: accepted are float (1), int32 (6), int64 (7), "
+        "bool (9), float16 "
+        "(10), double (11)",
+        name, t->data_type);
   size_t count;
-  resnet_status status = check_dims(t, name, &count, l->error);
-  return status == RESNET_OK ? check_data(l, t, name, count) : status;
+  resnet_status status = check_dims(t, name, &count, ctx->error);
+  return status == RESNET_OK ? check_data(ctx, t, name, count) : status;
 }
 
 /* Little-endian, as raw_data is on every machine. */
@@ -169,14 +158,14 @@ static float double_to_float(const Onnx__TensorProto *t, size_t i) {
 }
 
 static float float_at(const Onnx__TensorProto *t, size_t i) {
-  if (t->data_type == TYPE_DOUBLE) return double_to_float(t, i);
-  if (t->data_type == TYPE_FLOAT16)
+  if (t->data_type == ONNX_DOUBLE) return double_to_float(t, i);
+  if (t->data_type == ONNX_FLOAT16)
     return float_from_half(is_raw(t) ? (uint16_t)raw_bits(t, i, 2) : (uint16_t)t->int32_data[i]);
   return is_raw(t) ? float_from_bits((uint32_t)raw_bits(t, i, 4)) : t->float_data[i];
 }
 
-static void read_floats(const Onnx__TensorProto *t, float *floats, size_t count) {
-  if (t->data_type == TYPE_FLOAT16 && is_raw(t)) {
+static void decode_floats(const Onnx__TensorProto *t, float *floats, size_t count) {
+  if (t->data_type == ONNX_FLOAT16 && is_raw(t)) {
     const uint8_t *raw = t->raw_data.data;
     for (size_t i = 0; i < count; i++, raw += 2)
       floats[i] = float_from_half((uint16_t)(raw[0] | raw[1] << 8));
@@ -186,26 +175,26 @@ static void read_floats(const Onnx__TensorProto *t, float *floats, size_t count)
 }
 
 static int64_t integer_at(const Onnx__TensorProto *t, size_t i) {
-  if (!is_raw(t)) return t->data_type == TYPE_INT64 ? t->int64_data[i] : t->int32_data[i];
-  if (t->data_type == TYPE_INT64) return (int64_t)raw_bits(t, i, 8);
-  if (t->data_type == TYPE_INT32) return (int32_t)(uint32_t)raw_bits(t, i, 4);
+  if (!is_raw(t)) return t->data_type == ONNX_INT64 ? t->int64_data[i] : t->int32_data[i];
+  if (t->data_type == ONNX_INT64) return (int64_t)raw_bits(t, i, 8);
+  if (t->data_type == ONNX_INT32) return (int32_t)(uint32_t)raw_bits(t, i, 4);
   return raw_bits(t, i, 1) != 0;
 }
 
 /* `floats`, which the lowering takes over also where it fails; NULL is refused. */
-static float_block *keep_floats(lowering *l, float *floats) {
-  float_block *block = floats ? scratch_allocate(l, 1, sizeof *block) : NULL;
+static float_block *keep_floats(import_context *ctx, float *floats) {
+  float_block *block = floats ? import_scratch(ctx, 1, sizeof *block) : NULL;
   if (!block) {
-    memory_release(l->memory, floats);
+    mem_release(ctx->memory, floats);
     return NULL;
   }
-  *block = (float_block){floats, 1, l->blocks};
-  return l->blocks = block;
+  *block = (float_block){floats, 1, ctx->blocks};
+  return ctx->blocks = block;
 }
 
-tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dims,
-                   resnet_status *status) {
-  tensor *t = scratch_allocate(l, 1, sizeof *t);
+constant *constant_new(import_context *ctx, bool is_float, uint32_t rank, const int64_t *dims,
+                       resnet_status *status) {
+  constant *t = import_scratch(ctx, 1, sizeof *t);
   if (t) {
     t->is_float = is_float;
     t->rank = rank;
@@ -213,41 +202,28 @@ tensor *tensor_new(lowering *l, bool is_float, uint32_t rank, const int64_t *dim
     bool fits = true;
     for (uint32_t i = 0; i < rank; i++) {
       t->dims[i] = dims[i];
-      fits = fits && size_multiply(t->count, (size_t)dims[i], &t->count);
+      fits = fits && mem_size_multiply(t->count, (size_t)dims[i], &t->count);
     }
     if (fits && is_float)
-      t->block = keep_floats(l, memory_allocate(l->memory, t->count, sizeof *t->floats));
-    if (fits && !is_float) t->ints = scratch_allocate(l, t->count, sizeof *t->ints);
+      t->block = keep_floats(ctx, mem_allocate(ctx->memory, t->count, sizeof *t->floats));
+    if (fits && !is_float) t->ints = import_scratch(ctx, t->count, sizeof *t->ints);
     if (t->block) t->floats = t->block->floats;
   }
   bool done = t && (t->floats || t->ints);
-  *status = done ? RESNET_OK : fail_memory(l->error, "a constant");
+  *status = done ? RESNET_OK : err_no_memory(ctx->error, "a constant");
   return done ? t : NULL;
 }
 
-tensor *tensor_alias(lowering *l, const tensor *t, uint32_t rank, const int64_t *dims,
-                     resnet_status *status) {
-  tensor *alias = scratch_allocate(l, 1, sizeof *alias);
-  *status = alias ? RESNET_OK : fail_memory(l->error, "a constant");
+constant *constant_alias(import_context *ctx, const constant *t, uint32_t rank, const int64_t *dims,
+                         resnet_status *status) {
+  constant *alias = import_scratch(ctx, 1, sizeof *alias);
+  *status = alias ? RESNET_OK : err_no_memory(ctx->error, "a constant");
   if (!alias) return NULL;
   *alias = *t;
   alias->rank = rank;
   if (rank) memcpy(alias->dims, dims, rank * sizeof *dims);
   if (alias->block) alias->block->users++;
   return alias;
-}
-
-float *take_floats(lowering *l, size_t index) {
-  const value *v = values_find(l, l->node->input[index]);
-  tensor *t = v->tensor;
-  float *floats = t->floats;
-  if (v->readers == 1 && t->block->users == 1) {
-    t->block->floats = t->floats = NULL;
-    return floats;
-  }
-  float *copy = memory_allocate_unset(l->memory, t->count, sizeof *copy);
-  if (copy) memcpy(copy, floats, t->count * sizeof *copy);
-  return copy;
 }
 
 /* protobuf-c had the bytes from the same allocator. */
@@ -266,82 +242,85 @@ static float *take_listed(Onnx__TensorProto *proto) {
 }
 
 /* Floats that stand in the file as they do in memory are used where they are. */
-static resnet_status move_floats(lowering *l, Onnx__TensorProto *proto, tensor **out) {
+static resnet_status move_floats(import_context *ctx, Onnx__TensorProto *proto, constant **out) {
   bool raw = is_raw(proto);
-  tensor whole = {.is_float = true,
-                  .count = raw ? proto->raw_data.len / sizeof(float) : proto->n_float_data};
-  whole.block = keep_floats(l, raw ? take_raw(proto) : take_listed(proto));
-  if (!whole.block) return fail_memory(l->error, "a constant");
+  constant whole = {.is_float = true,
+                    .count = raw ? proto->raw_data.len / sizeof(float) : proto->n_float_data};
+  whole.block = keep_floats(ctx, raw ? take_raw(proto) : take_listed(proto));
+  if (!whole.block) return err_no_memory(ctx->error, "a constant");
   whole.block->users = 0; /* the alias becomes the first */
   whole.floats = whole.block->floats;
   resnet_status status;
-  *out = tensor_alias(l, &whole, (uint32_t)proto->n_dims, proto->dims, &status);
+  *out = constant_alias(ctx, &whole, (uint32_t)proto->n_dims, proto->dims, &status);
   return status;
 }
 
 /* Data from another file become raw_data, as if they had always stood there. */
-static resnet_status fetch_external(lowering *l, Onnx__TensorProto *proto) {
+static resnet_status fetch_external(import_context *ctx, Onnx__TensorProto *proto) {
   /* the product fits: it was checked */
   size_t bytes = element_size(proto->data_type);
   for (size_t i = 0; i < proto->n_dims; i++) bytes *= (size_t)proto->dims[i];
   resnet_status status =
-      external_read(l->files, l->memory, proto, bytes, &proto->raw_data.data, l->error);
+      external_read(ctx->files, ctx->memory, proto, bytes, &proto->raw_data.data, ctx->error);
   if (status != RESNET_OK) return status;
   proto->has_raw_data = true;
   proto->raw_data.len = bytes;
   return RESNET_OK;
 }
 
-resnet_status tensor_read(lowering *l, Onnx__TensorProto *proto, tensor **out) {
+resnet_status constant_read(import_context *ctx, Onnx__TensorProto *proto, constant **out) {
   int32_t type = proto->data_type;
-  bool is_float = type == TYPE_FLOAT || type == TYPE_FLOAT16 || type == TYPE_DOUBLE;
-  if (!is_float && type != TYPE_INT64 && type != TYPE_INT32 && type != TYPE_BOOL)
-    return unsupported(l,
+  bool is_float = type == ONNX_FLOAT || type == ONNX_FLOAT16 || type == ONNX_DOUBLE;
+  if (!is_float && type != ONNX_INT64 && type != ONNX_INT32 && type != ONNX_BOOL)
+    return unsupported(ctx,
                        "reads tensor '%.50s' of element type %d: accepted are float (1), int32 "
                        "(6), int64 (7), bool "
                        "(9), float16 (10), double (11)",
                        onnx_text(proto->name), type);
-  resnet_status status = is_external(proto) ? fetch_external(l, proto) : RESNET_OK;
+  resnet_status status = is_external(proto) ? fetch_external(ctx, proto) : RESNET_OK;
   if (status != RESNET_OK) return status;
-  if (type == TYPE_FLOAT && (is_raw(proto) ? host_is_little_endian() : proto->n_float_data > 0))
-    return move_floats(l, proto, out);
-  tensor *t = *out = tensor_new(l, is_float, (uint32_t)proto->n_dims, proto->dims, &status);
+  if (type == ONNX_FLOAT && (is_raw(proto) ? host_is_little_endian() : proto->n_float_data > 0))
+    return move_floats(ctx, proto, out);
+  constant *t = *out = constant_new(ctx, is_float, (uint32_t)proto->n_dims, proto->dims, &status);
   if (!t) return status;
   if (is_float)
-    read_floats(proto, t->floats, t->count);
+    decode_floats(proto, t->floats, t->count);
   else
     for (size_t i = 0; i < t->count; i++) t->ints[i] = integer_at(proto, i);
-  memory_release(l->memory, take_raw(proto));
+  mem_release(ctx->memory, take_raw(proto));
   return RESNET_OK;
 }
 
-bool tensor_is_batch(const tensor *t, size_t index) { return t->is_batch && t->is_batch[index]; }
+bool constant_is_batch(const constant *t, size_t index) {
+  return t->is_batch && t->is_batch[index];
+}
 
-bool tensor_has_batch(const tensor *t) {
+bool constant_has_batch(const constant *t) {
   for (size_t i = 0; t->is_batch && i < t->count; i++)
     if (t->is_batch[i]) return true;
   return false;
 }
 
-bool tensor_copy_element(lowering *l, tensor *to, size_t to_index, const tensor *from,
-                         size_t from_index) {
+bool constant_copy_element(import_context *ctx, constant *to, size_t to_index, const constant *from,
+                           size_t from_index) {
   if (to->is_float) {
     to->floats[to_index] = from->floats[from_index];
     return true;
   }
   to->ints[to_index] = from->ints[from_index];
-  if (!tensor_is_batch(from, from_index)) return true;
-  if (!to->is_batch) to->is_batch = scratch_allocate(l, to->count, sizeof *to->is_batch);
+  if (!constant_is_batch(from, from_index)) return true;
+  if (!to->is_batch) to->is_batch = import_scratch(ctx, to->count, sizeof *to->is_batch);
   if (to->is_batch) to->is_batch[to_index] = true;
   return to->is_batch != NULL;
 }
 
-resnet_status check_finite(const lowering *l, const tensor *t, const char *what) {
-  if (all_finite(t->floats, t->count)) return RESNET_OK;
+resnet_status constant_check_finite(const import_context *ctx, const constant *t,
+                                    const char *what) {
+  if (graph_all_finite(t->floats, t->count)) return RESNET_OK;
   size_t i = 0;
   while (isfinite(t->floats[i])) i++;
   return invalid(
-      l,
+      ctx,
       "its %s '%.50s' hold %f at element %zu: every number must be finite; train or export again",
       what, t->name, (double)t->floats[i], i);
 }

@@ -1,99 +1,107 @@
 /* Folding of constants and shapes: operators that move elements. Sizes of pictures flow
  * through them, and the batch size, which stays a symbol. */
+#include "loader/import/fold.h"
+
 #include <string.h>
 
-#include "loader/import/import.h"
+#include "loader/import/attributes.h"
+#include "loader/import/shapes.h"
+#include "loader/import/values.h"
 
-static resnet_status get_input(lowering *l, size_t index, const tensor **out) {
-  resnet_status status = get_constant(l, index, "data", out);
+static resnet_status get_folded_input(import_context *ctx, size_t index, const constant **out) {
+  resnet_status status = value_get_constant(ctx, index, "data", out);
   if (status == RESNET_OK && !*out)
-    return invalid(l, "input %zu is missing: export the model again", index);
+    return invalid(ctx, "input %zu is missing: export the model again", index);
   return status;
 }
 
-static resnet_status copy(lowering *l, tensor *to, size_t to_index, const tensor *from,
-                          size_t from_index) {
-  return tensor_copy_element(l, to, to_index, from, from_index)
+static resnet_status copy_element(import_context *ctx, constant *to, size_t to_index,
+                                  const constant *from, size_t from_index) {
+  return constant_copy_element(ctx, to, to_index, from, from_index)
              ? RESNET_OK
-             : fail_memory(l->error, "a constant");
+             : err_no_memory(ctx->error, "a constant");
 }
 
 /* Elements of `dims`, or a refusal where they are more than folding may make. */
-static resnet_status check_size(const lowering *l, const int64_t *dims, size_t rank) {
+static resnet_status check_folded_size(const import_context *ctx, const int64_t *dims,
+                                       size_t rank) {
   size_t count = 1;
   for (size_t i = 0; i < rank; i++)
-    if (dims[i] < 0 || !size_multiply(count, (size_t)dims[i], &count))
-      return invalid(l, "makes a constant with dimension %lld, or of a size that overflows",
+    if (dims[i] < 0 || !mem_size_multiply(count, (size_t)dims[i], &count))
+      return invalid(ctx, "makes a constant with dimension %lld, or of a size that overflows",
                      (long long)dims[i]);
   if (count > MAX_FOLDED)
-    return refuse(l, RESNET_ERROR_LIMIT, "makes a constant of %zu elements: up to %d are accepted",
-                  count, MAX_FOLDED);
+    return import_refuse(ctx, RESNET_ERROR_LIMIT,
+                         "makes a constant of %zu elements: up to %d are accepted", count,
+                         MAX_FOLDED);
   return RESNET_OK;
 }
 
-static resnet_status set_number(lowering *l, bool is_float) {
+static resnet_status set_number(import_context *ctx, bool is_float) {
   resnet_status status;
-  tensor *t = tensor_new(l, is_float, 0, NULL, &status);
+  constant *t = constant_new(ctx, is_float, 0, NULL, &status);
   if (t)
-    status =
-        is_float ? get_float(l, "value_float", 0, t->floats) : get_int(l, "value_int", 0, t->ints);
-  return status == RESNET_OK ? set_tensor(l, t) : status;
+    status = is_float ? attr_get_float(ctx, "value_float", 0, t->floats)
+                      : attr_get_int(ctx, "value_int", 0, t->ints);
+  return status == RESNET_OK ? value_set_constant(ctx, t) : status;
 }
 
-static resnet_status set_list(lowering *l) {
+static resnet_status set_list(import_context *ctx) {
   const int64_t *ints;
   const float *floats;
   size_t count = 0, float_count = 0;
-  resnet_status status = get_ints(l, "value_ints", &ints, &count);
-  if (status == RESNET_OK) status = get_floats(l, "value_floats", &floats, &float_count);
+  resnet_status status = attr_get_ints(ctx, "value_ints", &ints, &count);
+  if (status == RESNET_OK) status = attr_get_floats(ctx, "value_floats", &floats, &float_count);
   if (status != RESNET_OK) return status;
-  if (!ints && !floats) return unsupported(l, "its value is no tensor, number or list of numbers");
+  if (!ints && !floats)
+    return unsupported(ctx, "its value is no tensor, number or list of numbers");
   int64_t dim = (int64_t)(floats ? float_count : count);
-  tensor *t = tensor_new(l, floats != NULL, 1, &dim, &status);
+  constant *t = constant_new(ctx, floats != NULL, 1, &dim, &status);
   if (!t) return status;
   if (floats)
     memcpy(t->floats, floats, float_count * sizeof *floats);
   else
     memcpy(t->ints, ints, count * sizeof *ints);
-  return set_tensor(l, t);
+  return value_set_constant(ctx, t);
 }
 
-resnet_status fold_constant(lowering *l) {
-  tensor *t = NULL;
-  resnet_status status = get_tensor(l, "value", &t);
+resnet_status fold_constant(import_context *ctx) {
+  constant *t = NULL;
+  resnet_status status = attr_get_constant(ctx, "value", &t);
   if (status != RESNET_OK) return status;
-  if (t) return set_tensor(l, t);
-  const bool is_float = has_attribute(l, "value_float");
-  return is_float || has_attribute(l, "value_int") ? set_number(l, is_float) : set_list(l);
+  if (t) return value_set_constant(ctx, t);
+  const bool is_float = attr_exists(ctx, "value_float");
+  return is_float || attr_exists(ctx, "value_int") ? set_number(ctx, is_float) : set_list(ctx);
 }
 
 /* Of constants, and of activations: their batch stays a symbol. */
-resnet_status fold_shape(lowering *l) {
+resnet_status fold_shape(import_context *ctx) {
   value *v;
   int64_t start, end;
-  resnet_status status = get_value(l, 0, &v);
+  resnet_status status = value_get(ctx, 0, &v);
   if (status == RESNET_OK)
-    status = v->kind == VALUE_ACTIVATION ? get_activation(l, 0, &v) : check_batchless(l, v);
-  if (status == RESNET_OK) status = get_int(l, "start", 0, &start);
-  if (status == RESNET_OK) status = get_int(l, "end", INT64_MAX, &end);
+    status = v->kind == VALUE_ACTIVATION ? value_get_activation(ctx, 0, &v)
+                                         : value_check_no_batch(ctx, v);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "start", 0, &start);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "end", INT64_MAX, &end);
   if (status != RESNET_OK) return status;
   bool is_activation = v->kind == VALUE_ACTIVATION;
   slice_range range = {start, end, 1};
-  int64_t count = resolve_slice(&range, is_activation ? v->rank : v->tensor->rank);
-  tensor *t = tensor_new(l, false, 1, &count, &status);
+  int64_t count = shape_resolve_slice(&range, is_activation ? v->rank : v->constant->rank);
+  constant *t = constant_new(ctx, false, 1, &count, &status);
   if (!t) return status;
   for (int64_t i = 0; i < count; i++)
-    t->ints[i] = (is_activation ? v->dims : v->tensor->dims)[range.start + i];
+    t->ints[i] = (is_activation ? v->dims : v->constant->dims)[range.start + i];
   if (is_activation && range.start == 0 && count > 0) {
-    t->is_batch = scratch_allocate(l, t->count, sizeof *t->is_batch);
-    if (!t->is_batch) return fail_memory(l->error, "a shape");
+    t->is_batch = import_scratch(ctx, t->count, sizeof *t->is_batch);
+    if (!t->is_batch) return err_no_memory(ctx->error, "a shape");
     t->is_batch[0] = true;
   }
-  return set_tensor(l, t);
+  return value_set_constant(ctx, t);
 }
 
 /* Elements before `axis`, and from `axis + 1` on. */
-static void split(const tensor *t, uint32_t axis, size_t *outer, size_t *inner) {
+static void split_at_axis(const constant *t, uint32_t axis, size_t *outer, size_t *inner) {
   *outer = *inner = 1;
   for (uint32_t i = 0; i < t->rank; i++) {
     if (i < axis) *outer *= (size_t)t->dims[i];
@@ -102,11 +110,12 @@ static void split(const tensor *t, uint32_t axis, size_t *outer, size_t *inner) 
 }
 
 /* Dimensions of Gather: those of the data, `axis` replaced by those of the indices. */
-static resnet_status gather_dims(const lowering *l, const tensor *data, const tensor *indices,
-                                 uint32_t axis, int64_t dims[MAX_RANK], uint32_t *rank) {
+static resnet_status gather_dims(const import_context *ctx, const constant *data,
+                                 const constant *indices, uint32_t axis, int64_t dims[MAX_RANK],
+                                 uint32_t *rank) {
   *rank = data->rank - 1 + indices->rank;
   if (*rank > MAX_RANK)
-    return unsupported(l, "makes %u dimensions: up to %d are accepted", *rank, MAX_RANK);
+    return unsupported(ctx, "makes %u dimensions: up to %d are accepted", *rank, MAX_RANK);
   for (uint32_t i = 0; i < *rank; i++) {
     if (i < axis)
       dims[i] = data->dims[i];
@@ -114,51 +123,51 @@ static resnet_status gather_dims(const lowering *l, const tensor *data, const te
       dims[i] =
           i < axis + indices->rank ? indices->dims[i - axis] : data->dims[i - indices->rank + 1];
   }
-  return check_size(l, dims, *rank);
+  return check_folded_size(ctx, dims, *rank);
 }
 
-static resnet_status gather(lowering *l, const tensor *data, const tensor *indices, uint32_t axis,
-                            tensor *to) {
+static resnet_status gather_elements(import_context *ctx, const constant *data,
+                                     const constant *indices, uint32_t axis, constant *to) {
   size_t outer, inner;
-  split(data, axis, &outer, &inner);
+  split_at_axis(data, axis, &outer, &inner);
   int64_t dim = data->dims[axis];
   for (size_t o = 0; o < outer; o++)
     for (size_t k = 0; k < indices->count; k++) {
       int64_t index = indices->ints[k];
       if (index < -dim || index >= dim)
-        return invalid(l, "index %lld is out of range for %lld elements", (long long)index,
+        return invalid(ctx, "index %lld is out of range for %lld elements", (long long)index,
                        (long long)dim);
       size_t at = (size_t)(index < 0 ? index + dim : index);
       for (size_t i = 0; i < inner; i++) {
         size_t from = (o * (size_t)dim + at) * inner + i,
                into = (o * indices->count + k) * inner + i;
-        resnet_status status = copy(l, to, into, data, from);
+        resnet_status status = copy_element(ctx, to, into, data, from);
         if (status != RESNET_OK) return status;
       }
     }
   return RESNET_OK;
 }
 
-resnet_status fold_gather(lowering *l) {
-  const tensor *data, *indices;
+resnet_status fold_gather(import_context *ctx) {
+  const constant *data, *indices;
   int64_t given, dims[MAX_RANK];
   uint32_t axis, rank;
-  resnet_status status = get_input(l, 0, &data);
-  if (status == RESNET_OK) status = get_input(l, 1, &indices);
-  if (status == RESNET_OK) status = get_int(l, "axis", 0, &given);
-  if (status == RESNET_OK) status = resolve_axis(l, given, data->rank, &axis);
+  resnet_status status = get_folded_input(ctx, 0, &data);
+  if (status == RESNET_OK) status = get_folded_input(ctx, 1, &indices);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 0, &given);
+  if (status == RESNET_OK) status = shape_resolve_axis(ctx, given, data->rank, &axis);
   if (status != RESNET_OK) return status;
-  if (indices->is_float || tensor_has_batch(indices))
-    return unsupported(l, "its indices must be known integers");
-  status = gather_dims(l, data, indices, axis, dims, &rank);
+  if (indices->is_float || constant_has_batch(indices))
+    return unsupported(ctx, "its indices must be known integers");
+  status = gather_dims(ctx, data, indices, axis, dims, &rank);
   if (status != RESNET_OK) return status;
-  tensor *t = tensor_new(l, data->is_float, rank, dims, &status);
-  if (t) status = gather(l, data, indices, axis, t);
-  return status == RESNET_OK ? set_tensor(l, t) : status;
+  constant *t = constant_new(ctx, data->is_float, rank, dims, &status);
+  if (t) status = gather_elements(ctx, data, indices, axis, t);
+  return status == RESNET_OK ? value_set_constant(ctx, t) : status;
 }
 
 /* Distance in elements between neighbours along each axis. */
-static void strides_of(const tensor *t, size_t strides[MAX_RANK]) {
+static void strides_of(const constant *t, size_t strides[MAX_RANK]) {
   size_t stride = 1;
   for (uint32_t i = t->rank; i-- > 0;) {
     strides[i] = stride;
@@ -168,11 +177,11 @@ static void strides_of(const tensor *t, size_t strides[MAX_RANK]) {
 
 /* Fill `to` in order: its element at (i0,i1,...) is from's at base + sum of i * steps
  * (steps may be negative). */
-static resnet_status copy_strided(lowering *l, tensor *to, const tensor *from, int64_t base,
-                                  const int64_t steps[MAX_RANK]) {
+static resnet_status copy_strided(import_context *ctx, constant *to, const constant *from,
+                                  int64_t base, const int64_t steps[MAX_RANK]) {
   int64_t position[MAX_RANK] = {0}, at = base;
   for (size_t k = 0; k < to->count; k++) {
-    resnet_status status = copy(l, to, k, from, (size_t)at);
+    resnet_status status = copy_element(ctx, to, k, from, (size_t)at);
     if (status != RESNET_OK) return status;
     for (uint32_t i = to->rank; i-- > 0;) {
       at += steps[i];
@@ -184,96 +193,97 @@ static resnet_status copy_strided(lowering *l, tensor *to, const tensor *from, i
   return RESNET_OK;
 }
 
-resnet_status fold_slice(lowering *l) {
-  const tensor *t;
+resnet_status fold_slice(import_context *ctx) {
+  const constant *t;
   slice_range ranges[MAX_RANK];
-  resnet_status status = get_input(l, 0, &t);
-  if (status == RESNET_OK) status = read_slices(l, t->rank, ranges);
+  resnet_status status = get_folded_input(ctx, 0, &t);
+  if (status == RESNET_OK) status = shape_read_slices(ctx, t->rank, ranges);
   if (status != RESNET_OK) return status;
   int64_t dims[MAX_RANK], steps[MAX_RANK], base = 0;
   size_t strides[MAX_RANK];
   strides_of(t, strides);
   for (uint32_t i = 0; i < t->rank; i++) {
-    dims[i] = resolve_slice(&ranges[i], t->dims[i]);
+    dims[i] = shape_resolve_slice(&ranges[i], t->dims[i]);
     steps[i] = (int64_t)strides[i] * ranges[i].step;
     base += (int64_t)strides[i] * ranges[i].start;
   }
-  tensor *to = tensor_new(l, t->is_float, t->rank, dims, &status);
-  if (to) status = copy_strided(l, to, t, base, steps);
-  return status == RESNET_OK ? set_tensor(l, to) : status;
+  constant *to = constant_new(ctx, t->is_float, t->rank, dims, &status);
+  if (to) status = copy_strided(ctx, to, t, base, steps);
+  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
-resnet_status fold_transpose(lowering *l) {
+resnet_status fold_transpose(import_context *ctx) {
   value *v;
   const int64_t *perm;
   size_t count, strides[MAX_RANK];
-  resnet_status status = get_value(l, 0, &v);
-  if (status == RESNET_OK) status = get_ints(l, "perm", &perm, &count);
-  if (status == RESNET_OK && !(perm && count && perm[0] == 0)) status = check_batchless(l, v);
+  resnet_status status = value_get(ctx, 0, &v);
+  if (status == RESNET_OK) status = attr_get_ints(ctx, "perm", &perm, &count);
+  if (status == RESNET_OK && !(perm && count && perm[0] == 0))
+    status = value_check_no_batch(ctx, v);
   if (status != RESNET_OK) return status;
-  const tensor *t = v->tensor;
+  const constant *t = v->constant;
   if (perm && count != t->rank)
-    return invalid(l, "perm has %zu numbers for %u axes", count, t->rank);
+    return invalid(ctx, "perm has %zu numbers for %u axes", count, t->rank);
   int64_t dims[MAX_RANK], steps[MAX_RANK];
   uint32_t seen = 0;
   strides_of(t, strides);
   for (uint32_t i = 0; i < t->rank; i++) {
     int64_t from = perm ? perm[i] : (int64_t)(t->rank - 1 - i);
     if (from < 0 || from >= t->rank || seen >> from & 1)
-      return invalid(l, "perm is no permutation: export the model again");
+      return invalid(ctx, "perm is no permutation: export the model again");
     seen |= UINT32_C(1) << from;
     dims[i] = t->dims[from];
     steps[i] = (int64_t)strides[from];
   }
-  tensor *to = tensor_new(l, t->is_float, t->rank, dims, &status);
+  constant *to = constant_new(ctx, t->is_float, t->rank, dims, &status);
   if (to) {
     to->for_batch = t->for_batch;
-    status = copy_strided(l, to, t, 0, steps);
+    status = copy_strided(ctx, to, t, 0, steps);
   }
-  return status == RESNET_OK ? set_tensor(l, to) : status;
+  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
 /* Check that input `index` joins the first along `axis`, and add what it brings to
  * *total. */
-static resnet_status measure_concat(lowering *l, size_t index, const tensor *first, uint32_t axis,
-                                    int64_t *total) {
-  const tensor *t;
-  resnet_status status = get_input(l, index, &t);
+static resnet_status measure_concat(import_context *ctx, size_t index, const constant *first,
+                                    uint32_t axis, int64_t *total) {
+  const constant *t;
+  resnet_status status = get_folded_input(ctx, index, &t);
   if (status != RESNET_OK) return status;
   bool fits = t->rank == first->rank && t->is_float == first->is_float;
   for (uint32_t i = 0; fits && i < t->rank; i++) fits = i == axis || t->dims[i] == first->dims[i];
-  if (!fits) return invalid(l, "its inputs differ in shape or type: export the model again");
+  if (!fits) return invalid(ctx, "its inputs differ in shape or type: export the model again");
   if (t->dims[axis] > INT64_MAX - *total)
-    return invalid(l, "joins more elements than can be counted");
+    return invalid(ctx, "joins more elements than can be counted");
   *total += t->dims[axis];
   return RESNET_OK;
 }
 
-resnet_status fold_concat(lowering *l) {
-  const tensor *first, *t;
+resnet_status fold_concat(import_context *ctx) {
+  const constant *first, *t;
   int64_t given, dims[MAX_RANK];
   uint32_t axis;
-  resnet_status status = get_input(l, 0, &first);
-  if (status == RESNET_OK) status = get_int(l, "axis", 1, &given);
-  if (status == RESNET_OK) status = resolve_axis(l, given, first->rank, &axis);
+  resnet_status status = get_folded_input(ctx, 0, &first);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 1, &given);
+  if (status == RESNET_OK) status = shape_resolve_axis(ctx, given, first->rank, &axis);
   if (status != RESNET_OK) return status;
   memcpy(dims, first->dims, sizeof dims);
   dims[axis] = 0;
-  for (size_t k = 0; k < l->node->n_input && status == RESNET_OK; k++)
-    status = measure_concat(l, k, first, axis, &dims[axis]);
-  if (status == RESNET_OK) status = check_size(l, dims, first->rank);
-  tensor *to =
-      status == RESNET_OK ? tensor_new(l, first->is_float, first->rank, dims, &status) : NULL;
+  for (size_t k = 0; k < ctx->node->n_input && status == RESNET_OK; k++)
+    status = measure_concat(ctx, k, first, axis, &dims[axis]);
+  if (status == RESNET_OK) status = check_folded_size(ctx, dims, first->rank);
+  constant *to =
+      status == RESNET_OK ? constant_new(ctx, first->is_float, first->rank, dims, &status) : NULL;
   size_t outer, inner, before = 0;
-  split(first, axis, &outer, &inner);
-  for (size_t k = 0; k < l->node->n_input && status == RESNET_OK; k++) {
-    status = get_input(l, k, &t);
+  split_at_axis(first, axis, &outer, &inner);
+  for (size_t k = 0; k < ctx->node->n_input && status == RESNET_OK; k++) {
+    status = get_folded_input(ctx, k, &t);
     size_t run = status == RESNET_OK ? (size_t)t->dims[axis] * inner : 0;
     for (size_t i = 0; i < outer * run && status == RESNET_OK; i++)
-      status = copy(l, to, i / run * (size_t)dims[axis] * inner + before + i % run, t, i);
+      status = copy_element(ctx, to, i / run * (size_t)dims[axis] * inner + before + i % run, t, i);
     before += run;
   }
-  return status == RESNET_OK ? set_tensor(l, to) : status;
+  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
 /* A list of sizes that says what to make. The first may be the batch: it counts as 1. */
@@ -283,46 +293,47 @@ typedef struct sizes {
   bool for_batch;
 } sizes;
 
-static resnet_status get_sizes(lowering *l, size_t index, sizes *s) {
-  const tensor *t;
-  resnet_status status = get_constant(l, index, "sizes", &t);
+static resnet_status get_sizes(import_context *ctx, size_t index, sizes *s) {
+  const constant *t;
+  resnet_status status = value_get_constant(ctx, index, "sizes", &t);
   if (status != RESNET_OK) return status;
   if (!t || t->is_float || t->rank > 1 || t->count > MAX_RANK)
-    return unsupported(l, "its sizes must be a list of up to %d integers", MAX_RANK);
-  *s = (sizes){.rank = (uint32_t)t->count, .for_batch = t->count > 0 && tensor_is_batch(t, 0)};
+    return unsupported(ctx, "its sizes must be a list of up to %d integers", MAX_RANK);
+  *s = (sizes){.rank = (uint32_t)t->count, .for_batch = t->count > 0 && constant_is_batch(t, 0)};
   for (uint32_t i = 0; i < s->rank; i++) {
-    if (i > 0 && tensor_is_batch(t, i))
-      return unsupported(l, "its dimension %u is the batch: it is accepted in front only", i);
+    if (i > 0 && constant_is_batch(t, i))
+      return unsupported(ctx, "its dimension %u is the batch: it is accepted in front only", i);
     s->dims[i] = i == 0 && s->for_batch ? 1 : t->ints[i];
   }
-  return check_size(l, s->dims, s->rank);
+  return check_folded_size(ctx, s->dims, s->rank);
 }
 
-resnet_status fold_constant_of_shape(lowering *l) {
+resnet_status fold_constant_of_shape(import_context *ctx) {
   sizes s;
-  tensor *fill = NULL;
-  resnet_status status = get_sizes(l, 0, &s);
-  if (status == RESNET_OK) status = get_tensor(l, "value", &fill);
+  constant *fill = NULL;
+  resnet_status status = get_sizes(ctx, 0, &s);
+  if (status == RESNET_OK) status = attr_get_constant(ctx, "value", &fill);
   if (status != RESNET_OK) return status;
   if (fill && fill->count != 1)
-    return invalid(l, "its value has %zu numbers instead of one", fill->count);
-  tensor *t = tensor_new(l, fill ? fill->is_float : true, s.rank, s.dims, &status);
+    return invalid(ctx, "its value has %zu numbers instead of one", fill->count);
+  constant *t = constant_new(ctx, fill ? fill->is_float : true, s.rank, s.dims, &status);
   for (size_t i = 0; fill && i < (t ? t->count : 0) && status == RESNET_OK; i++)
-    status = copy(l, t, i, fill, 0);
+    status = copy_element(ctx, t, i, fill, 0);
   if (t) t->for_batch = s.for_batch;
-  return status == RESNET_OK ? set_tensor(l, t) : status;
+  return status == RESNET_OK ? value_set_constant(ctx, t) : status;
 }
 
 /* Both ways: the larger of each pair of dimensions. */
-resnet_status fold_expand(lowering *l) {
-  const tensor *t;
+resnet_status fold_expand(import_context *ctx) {
+  const constant *t;
   sizes s;
-  resnet_status status = get_input(l, 0, &t);
-  if (status == RESNET_OK) status = get_sizes(l, 1, &s);
+  resnet_status status = get_folded_input(ctx, 0, &t);
+  if (status == RESNET_OK) status = get_sizes(ctx, 1, &s);
   if (status != RESNET_OK) return status;
   uint32_t rank = s.rank > t->rank ? s.rank : t->rank;
   if (s.for_batch && (rank > s.rank || (t->rank == rank && t->dims[0] != 1)))
-    return unsupported(l, "makes the batch of a dimension that is none: export with a fixed batch");
+    return unsupported(ctx,
+                       "makes the batch of a dimension that is none: export with a fixed batch");
   int64_t dims[MAX_RANK], steps[MAX_RANK];
   size_t strides[MAX_RANK];
   strides_of(t, strides);
@@ -331,42 +342,43 @@ resnet_status fold_expand(lowering *l) {
     uint32_t own = i + t->rank - rank, other = i + s.rank - rank;
     int64_t a = own < t->rank ? t->dims[own] : 1, b = other < s.rank ? s.dims[other] : 1;
     if (a != b && a != 1 && b != 1)
-      return invalid(l, "cannot expand %lld to %lld", (long long)a, (long long)b);
+      return invalid(ctx, "cannot expand %lld to %lld", (long long)a, (long long)b);
     dims[i] = a == 1 ? b : a;
     steps[i] = a == 1 ? 0 : (int64_t)strides[own];
   }
-  status = check_size(l, dims, rank);
-  tensor *to = status == RESNET_OK ? tensor_new(l, t->is_float, rank, dims, &status) : NULL;
+  status = check_folded_size(ctx, dims, rank);
+  constant *to = status == RESNET_OK ? constant_new(ctx, t->is_float, rank, dims, &status) : NULL;
   if (to) {
     to->for_batch = s.for_batch;
-    status = copy_strided(l, to, t, 0, steps);
+    status = copy_strided(ctx, to, t, 0, steps);
   }
-  return status == RESNET_OK ? set_tensor(l, to) : status;
+  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
 /* Each axis repeated as often as the integers say. */
-resnet_status fold_tile(lowering *l) {
-  const tensor *t, *repeats;
-  resnet_status status = get_input(l, 0, &t);
-  if (status == RESNET_OK) status = get_integers(l, 1, "repeats", &repeats);
+resnet_status fold_tile(import_context *ctx) {
+  const constant *t, *repeats;
+  resnet_status status = get_folded_input(ctx, 0, &t);
+  if (status == RESNET_OK) status = value_get_integers(ctx, 1, "repeats", &repeats);
   if (status != RESNET_OK) return status;
   if (!repeats || repeats->count != t->rank)
-    return invalid(l, "its repeats must be %u integers, one for each dimension", t->rank);
+    return invalid(ctx, "its repeats must be %u integers, one for each dimension", t->rank);
   int64_t dims[MAX_RANK];
   for (uint32_t i = 0; i < t->rank; i++) {
     const int64_t times = repeats->ints[i];
     if (times < 0 || times > MAX_FOLDED || t->dims[i] > MAX_FOLDED)
-      return unsupported(l, "repeats axis %u %lld times: accepted are 0 to %d", i, (long long)times,
-                         MAX_FOLDED);
+      return unsupported(ctx, "repeats axis %u %lld times: accepted are 0 to %d", i,
+                         (long long)times, MAX_FOLDED);
     dims[i] = t->dims[i] * times;
   }
-  status = check_size(l, dims, t->rank);
-  tensor *to = status == RESNET_OK ? tensor_new(l, t->is_float, t->rank, dims, &status) : NULL;
+  status = check_folded_size(ctx, dims, t->rank);
+  constant *to =
+      status == RESNET_OK ? constant_new(ctx, t->is_float, t->rank, dims, &status) : NULL;
   for (size_t k = 0; k < (to ? to->count : 0) && status == RESNET_OK; k++) {
     size_t from = 0, left = k, stride = 1;
     for (uint32_t i = t->rank; i-- > 0; left /= (size_t)dims[i], stride *= (size_t)t->dims[i])
       from += left % (size_t)dims[i] % (size_t)t->dims[i] * stride;
-    status = copy(l, to, k, t, from);
+    status = copy_element(ctx, to, k, t, from);
   }
-  return status == RESNET_OK ? set_tensor(l, to) : status;
+  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }

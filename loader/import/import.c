@@ -4,52 +4,29 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/import/nodes.h"
+#include "loader/import/operators.h"
+#include "loader/import/padding.h"
+#include "loader/import/sort_nodes.h"
+#include "loader/import/values.h"
 #include "loader/onnx/onnx_parse.h"
+#include "loader/onnx/onnx_types.h"
 
-enum { SCRATCH_HEADER = 64 /* keeps the alignment of memory_allocate */ };
-
-void *scratch_allocate(lowering *l, size_t count, size_t size) {
-  size_t bytes;
-  if (!size_multiply(count, size, &bytes) || bytes > SIZE_MAX - SCRATCH_HEADER) return NULL;
-  char *block = memory_allocate(l->memory, bytes + SCRATCH_HEADER, 1);
-  if (!block) return NULL;
-  memcpy(block, &l->scratch, sizeof l->scratch);
-  l->scratch = block;
-  return block + SCRATCH_HEADER;
-}
-
-void lowering_release(lowering *l) {
-  for (const float_block *block = l->blocks; block; block = block->next)
-    memory_release(l->memory, block->floats);
-  l->blocks = NULL;
-  while (l->scratch) {
-    void *block = l->scratch;
-    memcpy(&l->scratch, block, sizeof l->scratch);
-    memory_release(l->memory, block);
-  }
-}
-
-bool is_live(const lowering *l, const Onnx__NodeProto *node) {
-  for (size_t i = 0; i < node->n_output; i++) {
-    const value *v = values_find(l, node->output[i]);
-    if (v && v->live) return true;
-  }
-  return false;
-}
-
-static resnet_status check_source(const lowering *l) {
-  const Onnx__GraphProto *g = l->source;
+static resnet_status check_source(const import_context *ctx) {
+  const Onnx__GraphProto *g = ctx->source;
   if (g->n_node == 0)
-    return fail(l->error, RESNET_ERROR_FORMAT, "the graph has no nodes: export the model again");
-  if (g->n_node > MAX_NODES)
-    return fail(l->error, RESNET_ERROR_LIMIT, "the graph has %zu nodes: up to %d are accepted",
-                g->n_node, MAX_NODES);
+    return err_fail(ctx->error, RESNET_ERROR_FORMAT,
+                    "the graph has no nodes: export the model again");
+  if (g->n_node > GRAPH_MAX_NODES)
+    return err_fail(ctx->error, RESNET_ERROR_LIMIT,
+                    "the graph has %zu nodes: up to %d are accepted", g->n_node, GRAPH_MAX_NODES);
   if (g->n_sparse_initializer)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "the graph has sparse initialisers: dense ones are accepted; save them as ordinary "
-                "tensors");
+    return err_fail(
+        ctx->error, RESNET_ERROR_UNSUPPORTED,
+        "the graph has sparse initialisers: dense ones are accepted; save them as ordinary "
+        "tensors");
   for (size_t i = 0; i < g->n_initializer; i++) {
-    resnet_status status = tensor_check(l, g->initializer[i]);
+    resnet_status status = constant_check(ctx, g->initializer[i]);
     if (status != RESNET_OK) return status;
   }
   return RESNET_OK;
@@ -57,27 +34,28 @@ static resnet_status check_source(const lowering *l) {
 
 /* ---- the input --------------------------------------------------------------------- */
 
-static resnet_status find_input(const lowering *l, const Onnx__ValueInfoProto **found, value **v) {
+static resnet_status find_input(const import_context *ctx, const Onnx__ValueInfoProto **found,
+                                value **v) {
   size_t count = 0;
-  for (size_t i = 0; i < l->source->n_input; i++) {
-    value *candidate = values_find(l, onnx_text(l->source->input[i]->name));
+  for (size_t i = 0; i < ctx->source->n_input; i++) {
+    value *candidate = value_find(ctx, onnx_text(ctx->source->input[i]->name));
     if (!candidate || candidate->origin == ORIGIN_INITIALIZER) continue;
-    *found = l->source->input[i];
+    *found = ctx->source->input[i];
     *v = candidate;
     count++;
   }
   if (count != 1)
-    return fail(l->error, count ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
-                "the graph has %zu inputs: one picture (n,c,h,w) is accepted%s%.60s%s", count,
-                count ? " (another is '" : "", count ? (*v)->name : "", count ? "')" : "");
+    return err_fail(ctx->error, count ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
+                    "the graph has %zu inputs: one picture (n,c,h,w) is accepted%s%.60s%s", count,
+                    count ? " (another is '" : "", count ? (*v)->name : "", count ? "')" : "");
   return RESNET_OK;
 }
 
 /* A side of the picture: the caller's, else the file's, else 224. */
-static uint32_t resolve_side(lowering *l, const Onnx__TensorShapeProto__Dimension *dim,
+static uint32_t resolve_side(import_context *ctx, const Onnx__TensorShapeProto__Dimension *dim,
                              uint32_t wanted) {
   if (!dim->has_dim_value) return wanted ? wanted : 224;
-  if (wanted && dim->dim_value != (int64_t)wanted) l->resized = true;
+  if (wanted && dim->dim_value != (int64_t)wanted) ctx->resized = true;
   return wanted ? wanted : (uint32_t)dim->dim_value;
 }
 
@@ -111,82 +89,84 @@ static bool is_grey_last(Onnx__TensorShapeProto__Dimension *const *dims) {
 /* The input is (n,h,w,c) where the first node that cares turns it into (n,c,h,w), as
  * TensorFlow's exporters have it. Shape takes sizes in any order, and CastLike nothing
  * but the type of its second input. */
-static resnet_status find_order(lowering *l, const value *input,
+static resnet_status find_order(import_context *ctx, const value *input,
                                 Onnx__TensorShapeProto__Dimension *const *dims,
                                 bool *channels_last) {
-  bool *reached = scratch_allocate(l, l->value_count, sizeof *reached);
+  bool *reached = import_scratch(ctx, ctx->value_count, sizeof *reached);
   *channels_last = false;
-  if (!reached) return fail_memory(l->error, "the tensors' names");
-  reached[input - l->values] = true;
-  for (size_t i = 0; i < l->source->n_node; i++) {
-    const Onnx__NodeProto *node = l->source->node[i];
+  if (!reached) return err_no_memory(ctx->error, "the tensors' names");
+  reached[input - ctx->values] = true;
+  for (size_t i = 0; i < ctx->source->n_node; i++) {
+    const Onnx__NodeProto *node = ctx->source->node[i];
     const char *type = onnx_text(node->op_type);
     bool reads = false;
-    if (!is_live(l, node) || strcmp(type, "Shape") == 0) continue;
+    if (!value_node_is_live(ctx, node) || strcmp(type, "Shape") == 0) continue;
     const size_t inputs = strcmp(type, "CastLike") == 0 && node->n_input ? 1 : node->n_input;
     for (size_t k = 0; k < inputs && !reads; k++) {
-      const value *v = values_find(l, node->input[k]);
-      reads = v && reached[v - l->values];
+      const value *v = value_find(ctx, node->input[k]);
+      reads = v && reached[v - ctx->values];
     }
     if (!reads) continue;
     *channels_last =
         is_to_channels_first(node) || (strcmp(type, "Reshape") == 0 && is_grey_last(dims));
     if (*channels_last || !keeps_axes(type) || node->n_output == 0) return RESNET_OK;
-    const value *v = values_find(l, node->output[0]);
-    if (v) reached[v - l->values] = true;
+    const value *v = value_find(ctx, node->output[0]);
+    if (v) reached[v - ctx->values] = true;
   }
   return RESNET_OK;
 }
 
-static resnet_status check_input_type(const lowering *l, const char *name,
+static resnet_status check_input_type(const import_context *ctx, const char *name,
                                       const Onnx__TypeProto__Tensor *type) {
   if (!type || !type->shape || type->shape->n_dim != 4)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "input '%.60s' has %zu dimensions: a picture (n,c,h,w) is accepted", name,
-                type && type->shape ? type->shape->n_dim : 0);
-  if (type->elem_type != 1 && type->elem_type != 10 && type->elem_type != 11)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "input '%.60s' has element type %d: float (1), float16 (10) and double (11) are "
-                "accepted; export with "
-                "a picture of floats, converted from bytes outside of the net",
-                name, type->elem_type);
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "input '%.60s' has %zu dimensions: a picture (n,c,h,w) is accepted", name,
+                    type && type->shape ? type->shape->n_dim : 0);
+  if (type->elem_type != ONNX_FLOAT && type->elem_type != ONNX_FLOAT16 &&
+      type->elem_type != ONNX_DOUBLE)
+    return err_fail(
+        ctx->error, RESNET_ERROR_UNSUPPORTED,
+        "input '%.60s' has element type %d: float (1), float16 (10) and double (11) are "
+        "accepted; export with "
+        "a picture of floats, converted from bytes outside of the net",
+        name, type->elem_type);
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   for (size_t i = 0; i < 4; i++)
-    if (dims[i]->has_dim_value && (dims[i]->dim_value < 1 || dims[i]->dim_value > MAX_SIDE) &&
+    if (dims[i]->has_dim_value && (dims[i]->dim_value < 1 || dims[i]->dim_value > GRAPH_MAX_SIDE) &&
         !(i == 0 && dims[i]->dim_value < 1)) /* a batch of -1 or 0 is what some write for any */
-      return fail(l->error, dims[i]->dim_value < 1 ? RESNET_ERROR_FORMAT : RESNET_ERROR_LIMIT,
-                  "input '%.60s' has dimension %lld: accepted are 1 to %d", name,
-                  (long long)dims[i]->dim_value, MAX_SIDE);
+      return err_fail(ctx->error, dims[i]->dim_value < 1 ? RESNET_ERROR_FORMAT : RESNET_ERROR_LIMIT,
+                      "input '%.60s' has dimension %lld: accepted are 1 to %d", name,
+                      (long long)dims[i]->dim_value, GRAPH_MAX_SIDE);
   return RESNET_OK;
 }
 
-static resnet_status read_input_shape(lowering *l, const value *v,
+static resnet_status read_input_shape(import_context *ctx, const value *v,
                                       const Onnx__TypeProto__Tensor *type, graph_shape *shape,
                                       bool *channels_last) {
-  resnet_status status = check_input_type(l, v->name, type);
+  resnet_status status = check_input_type(ctx, v->name, type);
   if (status != RESNET_OK) return status;
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
-  status = find_order(l, v, dims, channels_last);
+  status = find_order(ctx, v, dims, channels_last);
   if (status != RESNET_OK) return status;
   Onnx__TensorShapeProto__Dimension *const *sides = dims + (*channels_last ? 1 : 2);
   const Onnx__TensorShapeProto__Dimension *channels = dims[*channels_last ? 3 : 1];
-  l->batch = dims[0]->has_dim_value && dims[0]->dim_value > 0 ? dims[0]->dim_value : 0;
-  *shape = (graph_shape){resolve_side(l, sides[0], l->options->input_height),
-                         resolve_side(l, sides[1], l->options->input_width),
+  ctx->batch = dims[0]->has_dim_value && dims[0]->dim_value > 0 ? dims[0]->dim_value : 0;
+  *shape = (graph_shape){resolve_side(ctx, sides[0], ctx->options.input_height),
+                         resolve_side(ctx, sides[1], ctx->options.input_width),
                          /* the first layer will tell */
                          channels->has_dim_value ? (uint32_t)channels->dim_value : 3};
   return RESNET_OK;
 }
 
-static resnet_status add_input(lowering *l) {
+static resnet_status add_input(import_context *ctx) {
   const Onnx__ValueInfoProto *info = NULL;
   value *v = NULL;
   graph_shape shape;
   bool channels_last;
-  resnet_status status = find_input(l, &info, &v);
+  resnet_status status = find_input(ctx, &info, &v);
   if (status == RESNET_OK)
-    status =
-        read_input_shape(l, v, info->type ? info->type->tensor_type : NULL, &shape, &channels_last);
+    status = read_input_shape(ctx, v, info->type ? info->type->tensor_type : NULL, &shape,
+                              &channels_last);
   if (status != RESNET_OK) return status;
   /* it stands in the graph as if a node without inputs had computed it */
   char *output[1] = {info->name};
@@ -195,11 +175,11 @@ static resnet_status add_input(lowering *l) {
   stand_in.op_type = (char[]){"graph input"};
   stand_in.n_output = 1;
   stand_in.output = output;
-  l->node = &stand_in;
-  (void)add_node(l, GRAPH_INPUT, RESNET_NO_INDEX, shape, &status);
-  l->node = NULL;
+  ctx->node = &stand_in;
+  (void)node_add(ctx, GRAPH_INPUT, RESNET_NO_INDEX, shape, &status);
+  ctx->node = NULL;
   if (status != RESNET_OK || !channels_last) return status;
-  l->channels_last_input = v->channels_last = true;
+  ctx->channels_last_input = v->channels_last = true;
   v->dims[1] = shape.h;
   v->dims[2] = shape.w;
   v->dims[3] = shape.c;
@@ -209,88 +189,93 @@ static resnet_status add_input(lowering *l) {
 /* ---- the output -------------------------------------------------------------------- */
 
 /* "'a', 'b', ..." of the graph's outputs. */
-static void list_outputs(const lowering *l, char *text, size_t size) {
+static void list_outputs(const import_context *ctx, char *text, size_t size) {
   size_t used = 0;
   text[0] = '\0';
-  for (size_t i = 0; i < l->source->n_output && used + 8 < size; i++)
+  for (size_t i = 0; i < ctx->source->n_output && used + 8 < size; i++)
     used += (size_t)snprintf(text + used, size - used, "%s'%.40s'", i ? ", " : "",
-                             onnx_text(l->source->output[i]->name));
+                             onnx_text(ctx->source->output[i]->name));
 }
 
-static resnet_status choose_scores(lowering *l) {
-  const Onnx__GraphProto *g = l->source;
-  const char *name = l->options->output ? l->options->output
-                     : g->n_output == 1 ? onnx_text(g->output[0]->name)
-                                        : NULL;
+static resnet_status choose_scores(import_context *ctx) {
+  const Onnx__GraphProto *g = ctx->source;
+  const char *name = ctx->options.output ? ctx->options.output
+                     : g->n_output == 1  ? onnx_text(g->output[0]->name)
+                                         : NULL;
   char names[140];
-  list_outputs(l, names, sizeof names);
+  list_outputs(ctx, names, sizeof names);
   if (!name)
-    return fail(l->error, g->n_output ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
-                "the graph has %zu outputs (%s): name the one with the scores in options.output "
-                "(program: --scores "
-                "NAME)",
-                g->n_output, names);
-  l->scores = values_find(l, name);
-  if (l->scores && l->scores->origin != ORIGIN_INITIALIZER) return RESNET_OK;
-  if (l->options->output)
-    return fail(l->error, RESNET_ERROR_ARGUMENT,
-                "no node computes '%.60s': the graph's outputs are %s", name, names);
-  return fail(l->error, RESNET_ERROR_FORMAT,
-              "the graph's output '%.60s' is computed by no node: export it again", name);
+    return err_fail(
+        ctx->error, g->n_output ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
+        "the graph has %zu outputs (%s): name the one with the scores in options.output "
+        "(program: --scores "
+        "NAME)",
+        g->n_output, names);
+  ctx->scores = value_find(ctx, name);
+  if (ctx->scores && ctx->scores->origin != ORIGIN_INITIALIZER) return RESNET_OK;
+  if (ctx->options.output)
+    return err_fail(ctx->error, RESNET_ERROR_ARGUMENT,
+                    "no node computes '%.60s': the graph's outputs are %s", name, names);
+  return err_fail(ctx->error, RESNET_ERROR_FORMAT,
+                  "the graph's output '%.60s' is computed by no node: export it again", name);
 }
 
 /* Nodes stand behind what they read, or are part of a cycle, which is refused later. */
-static void mark_live(const lowering *l) {
-  l->scores->live = true;
-  for (size_t i = l->source->n_node; i-- > 0;) {
-    const Onnx__NodeProto *node = l->source->node[i];
-    if (!is_live(l, node)) continue;
+static void mark_live(const import_context *ctx) {
+  ctx->scores->live = true;
+  for (size_t i = ctx->source->n_node; i-- > 0;) {
+    const Onnx__NodeProto *node = ctx->source->node[i];
+    if (!value_node_is_live(ctx, node)) continue;
     for (size_t k = 0; k < node->n_input; k++) {
-      value *v = values_find(l, node->input[k]);
+      value *v = value_find(ctx, node->input[k]);
       if (v) v->live = true;
     }
   }
 }
 
-static resnet_status check_scores(lowering *l) {
-  const value *v = l->scores;
+static resnet_status check_scores(import_context *ctx) {
+  const value *v = ctx->scores;
   if (v->kind == VALUE_UNKNOWN)
-    return fail(l->error, RESNET_ERROR_FORMAT,
-                "the graph's output '%.60s' is computed by no node: export it again", v->name);
-  if (v->kind == VALUE_TENSOR || v->node == 0)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "the graph's output '%.60s' does not depend on any layer", v->name);
-  graph_shape s = value_shape(l, v);
-  if (s.h != 1 || s.w != 1 || has_borders(v) || v->expanded)
-    return fail(l->error, RESNET_ERROR_UNSUPPORTED,
-                "the graph's output '%.60s' is (h %u, w %u, c %u): scores (n,classes) are accepted",
-                v->name, s.h, s.w, s.c);
-  l->graph->output = v->node;
+    return err_fail(ctx->error, RESNET_ERROR_FORMAT,
+                    "the graph's output '%.60s' is computed by no node: export it again", v->name);
+  if (v->kind == VALUE_CONSTANT || v->node == 0)
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "the graph's output '%.60s' does not depend on any layer", v->name);
+  graph_shape s = value_shape(ctx, v);
+  if (s.h != 1 || s.w != 1 || padding_is_deferred(v) || v->expanded)
+    return err_fail(
+        ctx->error, RESNET_ERROR_UNSUPPORTED,
+        "the graph's output '%.60s' is (h %u, w %u, c %u): scores (n,classes) are accepted",
+        v->name, s.h, s.w, s.c);
+  ctx->graph->output = v->node;
   return RESNET_OK;
 }
 
-static resnet_status allocate_nodes(lowering *l) {
+static resnet_status allocate_nodes(import_context *ctx) {
   /* up to three for each, borders included */
-  l->node_capacity = 3 * (uint32_t)l->source->n_node + 1;
-  l->graph->nodes = memory_allocate(l->memory, l->node_capacity, sizeof *l->graph->nodes);
-  l->drafts = scratch_allocate(l, l->node_capacity, sizeof *l->drafts);
-  return l->graph->nodes && l->drafts ? RESNET_OK : fail_memory(l->error, "the graph's nodes");
+  ctx->node_capacity = 3 * (uint32_t)ctx->source->n_node + 1;
+  ctx->graph->nodes = mem_allocate(ctx->memory, ctx->node_capacity, sizeof *ctx->graph->nodes);
+  ctx->affines = import_scratch(ctx, ctx->node_capacity, sizeof *ctx->affines);
+  ctx->readers = import_scratch(ctx, ctx->node_capacity, sizeof *ctx->readers);
+  return ctx->graph->nodes && ctx->affines && ctx->readers
+             ? RESNET_OK
+             : err_no_memory(ctx->error, "the graph's nodes");
 }
 
-resnet_status lower_model(lowering *l, const Onnx__ModelProto *model) {
-  l->source = model->graph;
-  l->opset = onnx_opset(model);
-  resnet_status status = check_source(l);
-  if (status == RESNET_OK) status = values_collect(l);
-  if (status == RESNET_OK) status = sort_nodes(l);
-  if (status == RESNET_OK) status = choose_scores(l);
-  if (status == RESNET_OK) status = allocate_nodes(l);
-  if (status == RESNET_OK) mark_live(l);
-  if (status == RESNET_OK) status = add_input(l);
-  for (l->node_index = 0; l->node_index < l->source->n_node && status == RESNET_OK;
-       l->node_index++) {
-    l->node = l->source->node[l->node_index];
-    if (is_live(l, l->node)) status = lower_node(l);
+resnet_status import_model(import_context *ctx, const Onnx__ModelProto *model) {
+  ctx->source = model->graph;
+  ctx->opset = onnx_opset(model);
+  resnet_status status = check_source(ctx);
+  if (status == RESNET_OK) status = value_collect(ctx);
+  if (status == RESNET_OK) status = sort_nodes(ctx);
+  if (status == RESNET_OK) status = choose_scores(ctx);
+  if (status == RESNET_OK) status = allocate_nodes(ctx);
+  if (status == RESNET_OK) mark_live(ctx);
+  if (status == RESNET_OK) status = add_input(ctx);
+  for (ctx->node_index = 0; ctx->node_index < ctx->source->n_node && status == RESNET_OK;
+       ctx->node_index++) {
+    ctx->node = ctx->source->node[ctx->node_index];
+    if (value_node_is_live(ctx, ctx->node)) status = op_import_node(ctx);
   }
-  return status == RESNET_OK ? check_scores(l) : status;
+  return status == RESNET_OK ? check_scores(ctx) : status;
 }

@@ -1,42 +1,35 @@
 /* Conv, Gemm, MatMul: weights to the order of graph.h. */
+#include "loader/import/op_conv.h"
+
 #include <string.h>
 
-#include "loader/import/import.h"
+#include "loader/import/attributes.h"
+#include "loader/import/nodes.h"
+#include "loader/import/op_gate.h"
+#include "loader/import/padding.h"
+#include "loader/import/values.h"
+#include "loader/import/windows.h"
 
-static resnet_status check_conv_weights(const lowering *l, const tensor *w, graph_shape in,
-                                        int64_t groups) {
+static resnet_status check_conv_weights(const import_context *ctx, const constant *w,
+                                        graph_shape in, int64_t groups) {
   if (!w->is_float)
-    return invalid(l, "its weights '%.50s' are integers: floats are accepted", w->name);
+    return invalid(ctx, "its weights '%.50s' are integers: floats are accepted", w->name);
   if (w->rank != 4)
-    return unsupported(l, "its weights '%.50s' have %u dimensions: 4, (o,i,h,w), are accepted",
+    return unsupported(ctx, "its weights '%.50s' have %u dimensions: 4, (o,i,h,w), are accepted",
                        w->name, w->rank);
   int64_t out = w->dims[0];
-  if (out < 1 || out > MAX_SIDE)
-    return unsupported(l, "it has %lld output channels: accepted are 1 to %d", (long long)out,
-                       MAX_SIDE);
+  if (out < 1 || out > GRAPH_MAX_SIDE)
+    return unsupported(ctx, "it has %lld output channels: accepted are 1 to %d", (long long)out,
+                       GRAPH_MAX_SIDE);
   if (groups < 1 || groups > in.c || in.c % groups || out % groups)
-    return invalid(l, "group is %lld: it must divide the %u input and %lld output channels",
+    return invalid(ctx, "group is %lld: it must divide the %u input and %lld output channels",
                    (long long)groups, in.c, (long long)out);
   if (w->dims[1] != in.c / groups)
-    return invalid(l,
+    return invalid(ctx,
                    "its weights take %lld channels in each of %lld groups, its input has %u: "
                    "export the model again",
                    (long long)w->dims[1], (long long)groups, in.c);
-  return check_finite(l, w, "weights");
-}
-
-resnet_status make_bias(lowering *l, graph_node *n, const tensor *t, size_t count, double scale) {
-  n->bias = memory_allocate(l->memory, count, sizeof(float));
-  if (!n->bias) return fail_memory(l->error, "a bias");
-  n->bias_count = count;
-  if (!t) return RESNET_OK;
-  if (!t->is_float || (t->count != count && t->count != 1) ||
-      (t->count > 1 && t->dims[t->rank - 1] != (int64_t)count))
-    return invalid(l, "its bias '%.50s' has %zu %s: %zu floats are accepted, one for each output",
-                   t->name, t->count, t->is_float ? "floats" : "integers", count);
-  for (size_t i = 0; i < count; i++)
-    n->bias[i] = (float)(scale * (double)t->floats[t->count == 1 ? 0 : i]);
-  return check_finite(l, t, "bias");
+  return constant_check_finite(ctx, w, "weights");
 }
 
 /* Rows of (i,k) to rows of (k,i), each in its place by way of `row`. */
@@ -51,60 +44,61 @@ static void turn_rows(float *weights, float *row, size_t rows, size_t inputs, si
 
 /* The weights, input 1 of the current node, as rows of (h,w,i); they stand there as rows
  * of (i,h,w). */
-static resnet_status make_rows(lowering *l, graph_node *n, size_t rows, size_t inputs,
+static resnet_status make_rows(import_context *ctx, graph_node *n, size_t rows, size_t inputs,
                                size_t area) {
-  n->weights = take_floats(l, 1);
-  if (!n->weights) return fail_memory(l->error, "weights");
+  n->weights = value_take_floats(ctx, 1);
+  if (!n->weights) return err_no_memory(ctx->error, "weights");
   n->weight_count = rows * inputs * area;
   if (inputs == 1 || area == 1) return RESNET_OK;
-  float *row = memory_allocate_unset(l->memory, inputs * area, sizeof *row);
-  if (!row) return fail_memory(l->error, "weights");
+  float *row = mem_allocate_unset(ctx->memory, inputs * area, sizeof *row);
+  if (!row) return err_no_memory(ctx->error, "weights");
   turn_rows(n->weights, row, rows, inputs, area);
-  memory_release(l->memory, row);
+  mem_release(ctx->memory, row);
   return RESNET_OK;
 }
 
-static resnet_status add_conv(lowering *l, const value *x, const tensor *w, const tensor *bias,
-                              int64_t groups) {
-  graph_shape shape = value_shape(l, x);
+static resnet_status add_conv(import_context *ctx, const value *x, const constant *w,
+                              const constant *bias, int64_t groups) {
+  graph_shape shape = value_shape(ctx, x);
   graph_window window;
   window_request request = {.kernel = &w->dims[2], .accepts_dilation = true};
   value from = *x;
-  resnet_status status = check_conv_weights(l, w, shape, groups);
-  if (status == RESNET_OK) status = read_window(l, &from, &request, &window, &shape);
+  resnet_status status = check_conv_weights(ctx, w, shape, groups);
+  if (status == RESNET_OK) status = window_read(ctx, &from, &request, &window, &shape);
   if (status != RESNET_OK) return status;
   shape.c = (uint32_t)w->dims[0];
-  graph_node *n = add_node(l, GRAPH_CONV, from.node, shape, &status);
+  graph_node *n = node_add(ctx, GRAPH_CONV, from.node, shape, &status);
   if (!n) return status;
   n->window = window;
   n->groups = (uint32_t)groups;
-  status = make_rows(l, n, shape.c, (size_t)w->dims[1], (size_t)w->dims[2] * (size_t)w->dims[3]);
-  return status == RESNET_OK ? make_bias(l, n, bias, shape.c, 1) : status;
+  status = make_rows(ctx, n, shape.c, (size_t)w->dims[1], (size_t)w->dims[2] * (size_t)w->dims[3]);
+  return status == RESNET_OK ? node_make_bias(ctx, n, bias, shape.c, 1) : status;
 }
 
-resnet_status lower_conv(lowering *l) {
+resnet_status op_conv(import_context *ctx) {
   value *x;
-  const tensor *w, *bias;
+  const constant *w, *bias;
   int64_t groups;
-  resnet_status status = get_constant(l, 1, "weights", &w);
+  resnet_status status = value_get_constant(ctx, 1, "weights", &w);
   if (status != RESNET_OK) return status;
-  if (!w) return invalid(l, "its weights are missing: export the model again");
-  if (w->rank == 3) return lower_channel_conv(l, w);
-  status = get_image(l, 0, true, &x);
-  if (status == RESNET_OK && x->pad_lowest && has_borders(x)) status = put_borders(l, x);
-  if (status == RESNET_OK) status = get_constant(l, 2, "bias", &bias);
-  if (status == RESNET_OK) status = get_int(l, "group", 1, &groups);
-  return status == RESNET_OK ? add_conv(l, x, w, bias, groups) : status;
+  if (!w) return invalid(ctx, "its weights are missing: export the model again");
+  if (w->rank == 3) return op_channel_conv(ctx, w);
+  status = value_get_nchw(ctx, 0, true, &x);
+  if (status == RESNET_OK && x->pad_lowest && padding_is_deferred(x))
+    status = padding_materialize(ctx, x);
+  if (status == RESNET_OK) status = value_get_constant(ctx, 2, "bias", &bias);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "group", 1, &groups);
+  return status == RESNET_OK ? add_conv(ctx, x, w, bias, groups) : status;
 }
 
 /* A matrix of inputs, in (c,h,w) order, by outputs to rows of (h,w,c), a tile at a time:
  * so that what is read of a cache line is read before it is gone. */
-static resnet_status make_transposed_rows(lowering *l, graph_node *n, const tensor *matrix,
-                                          size_t channels, size_t area) {
+static resnet_status make_transposed_rows(import_context *ctx, graph_node *n,
+                                          const constant *matrix, size_t channels, size_t area) {
   enum { TILE = 16 };
   size_t columns = area * channels, rows = n->shape.c;
-  n->weights = memory_allocate_unset(l->memory, matrix->count, sizeof(float));
-  if (!n->weights) return fail_memory(l->error, "weights");
+  n->weights = mem_allocate_unset(ctx->memory, matrix->count, sizeof(float));
+  if (!n->weights) return err_no_memory(ctx->error, "weights");
   n->weight_count = matrix->count;
   for (size_t first = 0; first < columns; first += TILE) {
     size_t end = first + TILE < columns ? first + TILE : columns;
@@ -116,85 +110,87 @@ static resnet_status make_transposed_rows(lowering *l, graph_node *n, const tens
 }
 
 typedef struct linear {
-  const tensor *matrix, *bias;
+  const constant *matrix, *bias;
   bool transposed;    /* the matrix is (outputs, inputs) */
   bool channels_last; /* its inputs are in (h,w,c) order, else in (c,h,w) */
   double alpha, beta;
 } linear;
 
-static resnet_status make_linear_weights(lowering *l, graph_node *n, const linear *p,
+static resnet_status make_linear_weights(import_context *ctx, graph_node *n, const linear *p,
                                          graph_shape in) {
   const size_t pixels = (size_t)in.h * in.w, area = p->channels_last ? 1 : pixels,
                channels = in.c * (pixels / area);
-  resnet_status status = p->transposed ? make_rows(l, n, n->shape.c, channels, area)
-                                       : make_transposed_rows(l, n, p->matrix, channels, area);
+  resnet_status status = p->transposed ? make_rows(ctx, n, n->shape.c, channels, area)
+                                       : make_transposed_rows(ctx, n, p->matrix, channels, area);
   if (status != RESNET_OK || p->alpha == 1) return status;
   for (size_t i = 0; i < n->weight_count; i++)
     n->weights[i] = (float)(p->alpha * (double)n->weights[i]);
-  if (all_finite(n->weights, n->weight_count)) return RESNET_OK;
-  return invalid(l, "its weights overflow once alpha, %g, is multiplied in: train or export again",
+  if (graph_all_finite(n->weights, n->weight_count)) return RESNET_OK;
+  return invalid(ctx,
+                 "its weights overflow once alpha, %g, is multiplied in: train or export again",
                  p->alpha);
 }
 
-static resnet_status add_linear(lowering *l, const value *x, linear *p) {
-  const tensor *m = p->matrix;
+static resnet_status add_linear(import_context *ctx, const value *x, linear *p) {
+  const constant *m = p->matrix;
   p->channels_last = x->channels_last;
   if (!m || !m->is_float || m->rank != 2)
-    return unsupported(l, "its weights '%.50s' must be a matrix of floats", m ? m->name : "");
-  graph_shape in = value_shape(l, x);
+    return unsupported(ctx, "its weights '%.50s' must be a matrix of floats", m ? m->name : "");
+  graph_shape in = value_shape(ctx, x);
   int64_t columns = (int64_t)in.h * in.w * in.c, outputs = m->dims[p->transposed ? 0 : 1];
   if (m->dims[p->transposed ? 1 : 0] != columns)
-    return invalid(l,
+    return invalid(ctx,
                    "its weights take %lld numbers, its input has %lld: the net was exported for "
                    "another input size; name it "
                    "(program: --size)",
                    (long long)m->dims[p->transposed ? 1 : 0], (long long)columns);
-  if (outputs < 1 || outputs > MAX_SIDE)
-    return unsupported(l, "it has %lld outputs: accepted are 1 to %d", (long long)outputs,
-                       MAX_SIDE);
-  resnet_status status = check_finite(l, m, "weights");
-  graph_node *n = status == RESNET_OK ? add_node(l, GRAPH_LINEAR, x->node,
+  if (outputs < 1 || outputs > GRAPH_MAX_SIDE)
+    return unsupported(ctx, "it has %lld outputs: accepted are 1 to %d", (long long)outputs,
+                       GRAPH_MAX_SIDE);
+  resnet_status status = constant_check_finite(ctx, m, "weights");
+  graph_node *n = status == RESNET_OK ? node_add(ctx, GRAPH_LINEAR, x->node,
                                                  (graph_shape){1, 1, (uint32_t)outputs}, &status)
                                       : NULL;
   if (!n) return status;
-  status = make_linear_weights(l, n, p, in);
-  if (status == RESNET_OK) status = make_bias(l, n, p->bias, (size_t)outputs, p->beta);
+  status = make_linear_weights(ctx, n, p, in);
+  if (status == RESNET_OK) status = node_make_bias(ctx, n, p->bias, (size_t)outputs, p->beta);
   int64_t dims[2] = {0, outputs};
-  return status == RESNET_OK ? set_view(l, &(value){.node = l->graph->node_count - 1}, 2, dims)
-                             : status;
+  return status == RESNET_OK
+             ? value_set_view(ctx, &(value){.node = ctx->graph->node_count - 1}, 2, dims)
+             : status;
 }
 
 /* Some MXNet files give Gemm a picture (n,c,1,1): it is read as flattened, as MXNet means
  * it. */
-resnet_status lower_gemm(lowering *l) {
+resnet_status op_gemm(import_context *ctx) {
   value *x;
   linear p = {0};
   int64_t transpose_a, transpose_b;
   float alpha, beta;
-  resnet_status status = get_activation(l, 0, &x);
-  if (status == RESNET_OK) status = get_constant(l, 1, "weights", &p.matrix);
-  if (status == RESNET_OK) status = get_constant(l, 2, "bias", &p.bias);
-  if (status == RESNET_OK) status = get_int(l, "transA", 0, &transpose_a);
-  if (status == RESNET_OK) status = get_int(l, "transB", 0, &transpose_b);
-  if (status == RESNET_OK) status = get_float(l, "alpha", 1, &alpha);
-  if (status == RESNET_OK) status = get_float(l, "beta", 1, &beta);
+  resnet_status status = value_get_activation(ctx, 0, &x);
+  if (status == RESNET_OK) status = value_get_constant(ctx, 1, "weights", &p.matrix);
+  if (status == RESNET_OK) status = value_get_constant(ctx, 2, "bias", &p.bias);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "transA", 0, &transpose_a);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "transB", 0, &transpose_b);
+  if (status == RESNET_OK) status = attr_get_float(ctx, "alpha", 1, &alpha);
+  if (status == RESNET_OK) status = attr_get_float(ctx, "beta", 1, &beta);
   if (status != RESNET_OK) return status;
   if (transpose_a)
-    return unsupported(l, "transA is 1, which mixes the pictures of a batch: 0 is accepted");
+    return unsupported(ctx, "transA is 1, which mixes the pictures of a batch: 0 is accepted");
   p.transposed = transpose_b != 0;
   p.alpha = (double)alpha;
   p.beta = (double)beta;
-  return add_linear(l, x, &p);
+  return add_linear(ctx, x, &p);
 }
 
-resnet_status lower_matmul(lowering *l) {
+resnet_status op_matmul(import_context *ctx) {
   value *x;
   linear p = {.alpha = 1, .beta = 1};
-  resnet_status status = get_activation(l, 0, &x);
-  if (status == RESNET_OK) status = get_constant(l, 1, "weights", &p.matrix);
+  resnet_status status = value_get_activation(ctx, 0, &x);
+  if (status == RESNET_OK) status = value_get_constant(ctx, 1, "weights", &p.matrix);
   if (status != RESNET_OK) return status;
   if (x->rank != 2)
-    return unsupported(l, "multiplies a tensor of rank %u: a flat one (n,features) is accepted",
+    return unsupported(ctx, "multiplies a tensor of rank %u: a flat one (n,features) is accepted",
                        x->rank);
-  return add_linear(l, x, &p);
+  return add_linear(ctx, x, &p);
 }

@@ -1,5 +1,12 @@
 /* Pools, and what else averages over height and width. */
-#include "loader/import/import.h"
+#include "loader/import/op_pool.h"
+
+#include "loader/import/attributes.h"
+#include "loader/import/nodes.h"
+#include "loader/import/padding.h"
+#include "loader/import/shapes.h"
+#include "loader/import/values.h"
+#include "loader/import/windows.h"
 
 static bool is_single_pixel(const graph_window *w) {
   return w->kernel_h == 1 && w->kernel_w == 1 &&
@@ -8,11 +15,11 @@ static bool is_single_pixel(const graph_window *w) {
 
 /* A 1x1 pool only skips pixels: Keras writes the identity shortcuts of strided ResNetV2
  * blocks so. */
-static resnet_status add_subsample(lowering *l, const value *x, const graph_window *window,
+static resnet_status add_subsample(import_context *ctx, const value *x, const graph_window *window,
                                    graph_shape shape) {
-  if (window->stride_h == 1 && window->stride_w == 1) return set_same(l, x);
+  if (window->stride_h == 1 && window->stride_w == 1) return value_set_same(ctx, x);
   resnet_status status;
-  graph_node *n = add_node(l, GRAPH_SUBSAMPLE, x->node, shape, &status);
+  graph_node *n = node_add(ctx, GRAPH_SUBSAMPLE, x->node, shape, &status);
   if (!n) return status;
   n->stride_h = window->stride_h;
   n->stride_w = window->stride_w;
@@ -21,9 +28,9 @@ static resnet_status add_subsample(lowering *l, const value *x, const graph_wind
 
 /* No number of the picture is below 0, so that borders of zeros are never larger than
  * what lies inside. */
-static bool is_never_negative(const lowering *l, uint32_t index) {
+static bool is_never_negative(const import_context *ctx, uint32_t index) {
   for (;;) {
-    const graph_node *n = &l->graph->nodes[index];
+    const graph_node *n = &ctx->graph->nodes[index];
     if (n->clamp_min >= 0) return true;
     switch (n->op) {
     case GRAPH_SIGMOID:
@@ -43,38 +50,38 @@ static bool is_never_negative(const lowering *l, uint32_t index) {
 /* Borders around a maximum pool's input become its own padding, which never is the
  * maximum: exact where they are of the lowest number, or of zeros and nothing is below.
  * Where ceil_mode counts windows, the borders must be there. */
-static resnet_status settle_borders(lowering *l, value *x) {
+static resnet_status settle_padding(import_context *ctx, value *x) {
   int64_t ceil_mode;
-  resnet_status status = get_int(l, "ceil_mode", 0, &ceil_mode);
-  if (status != RESNET_OK || !has_borders(x)) return status;
-  bool exact = x->pad_lowest || is_never_negative(l, x->node);
-  return exact && !ceil_mode ? RESNET_OK : put_borders(l, x);
+  resnet_status status = attr_get_int(ctx, "ceil_mode", 0, &ceil_mode);
+  if (status != RESNET_OK || !padding_is_deferred(x)) return status;
+  bool exact = x->pad_lowest || is_never_negative(ctx, x->node);
+  return exact && !ceil_mode ? RESNET_OK : padding_materialize(ctx, x);
 }
 
-resnet_status lower_max_pool(lowering *l) {
+resnet_status op_max_pool(import_context *ctx) {
   value *x;
   graph_window window;
-  resnet_status status = get_image(l, 0, true, &x);
-  if (status == RESNET_OK) status = settle_borders(l, x);
+  resnet_status status = value_get_nchw(ctx, 0, true, &x);
+  if (status == RESNET_OK) status = settle_padding(ctx, x);
   if (status != RESNET_OK) return status;
-  graph_shape shape = value_shape(l, x);
-  status = read_window(l, x, &(window_request){.accepts_dilation = true}, &window, &shape);
+  graph_shape shape = value_shape(ctx, x);
+  status = window_read(ctx, x, &(window_request){.accepts_dilation = true}, &window, &shape);
   if (status != RESNET_OK) return status;
-  if (is_single_pixel(&window)) return add_subsample(l, x, &window, shape);
-  graph_node *n = add_node(l, GRAPH_MAX_POOL, x->node, shape, &status);
+  if (is_single_pixel(&window)) return add_subsample(ctx, x, &window, shape);
+  graph_node *n = node_add(ctx, GRAPH_MAX_POOL, x->node, shape, &status);
   if (n) n->window = window;
   return status;
 }
 
-resnet_status lower_global_max_pool(lowering *l) {
+resnet_status op_global_max_pool(import_context *ctx) {
   value *x;
-  resnet_status status = get_image(l, 0, false, &x);
+  resnet_status status = value_get_nchw(ctx, 0, false, &x);
   if (status != RESNET_OK) return status;
-  graph_shape s = value_shape(l, x);
-  if (s.h > MAX_WINDOW || s.w > MAX_WINDOW)
-    return unsupported(l, "takes the maximum of %ux%u pixels: up to %d each are accepted", s.h, s.w,
-                       MAX_WINDOW);
-  graph_node *n = add_node(l, GRAPH_MAX_POOL, x->node, (graph_shape){1, 1, s.c}, &status);
+  graph_shape s = value_shape(ctx, x);
+  if (s.h > GRAPH_MAX_WINDOW || s.w > GRAPH_MAX_WINDOW)
+    return unsupported(ctx, "takes the maximum of %ux%u pixels: up to %d each are accepted", s.h,
+                       s.w, GRAPH_MAX_WINDOW);
+  graph_node *n = node_add(ctx, GRAPH_MAX_POOL, x->node, (graph_shape){1, 1, s.c}, &status);
   if (n)
     n->window = (graph_window){.kernel_h = s.h,
                                .kernel_w = s.w,
@@ -90,51 +97,51 @@ static bool covers_input(const graph_window *w, graph_shape in) {
          !(w->pad_top | w->pad_left | w->pad_bottom | w->pad_right);
 }
 
-static resnet_status add_global_pool(lowering *l, const value *x) {
+static resnet_status add_global_pool(import_context *ctx, const value *x) {
   resnet_status status;
-  (void)add_node(l, GRAPH_GLOBAL_AVERAGE_POOL, x->node, (graph_shape){1, 1, value_shape(l, x).c},
-                 &status);
+  (void)node_add(ctx, GRAPH_GLOBAL_AVERAGE_POOL, x->node,
+                 (graph_shape){1, 1, value_shape(ctx, x).c}, &status);
   return status;
 }
 
-resnet_status lower_average_pool(lowering *l) {
+resnet_status op_average_pool(import_context *ctx) {
   value *x;
   graph_window window;
   int64_t count_padding;
-  resnet_status status = get_image(l, 0, false, &x);
-  if (status == RESNET_OK) status = get_int(l, "count_include_pad", 0, &count_padding);
+  resnet_status status = value_get_nchw(ctx, 0, false, &x);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "count_include_pad", 0, &count_padding);
   if (status != RESNET_OK) return status;
-  graph_shape shape = value_shape(l, x);
-  status =
-      read_window(l, x, &(window_request){.refuses_overhang = count_padding != 0}, &window, &shape);
+  graph_shape shape = value_shape(ctx, x);
+  status = window_read(ctx, x, &(window_request){.refuses_overhang = count_padding != 0}, &window,
+                       &shape);
   if (status != RESNET_OK) return status;
-  if (covers_input(&window, value_shape(l, x))) return add_global_pool(l, x);
-  if (is_single_pixel(&window)) return add_subsample(l, x, &window, shape);
-  graph_node *n = add_node(l, GRAPH_AVERAGE_POOL, x->node, shape, &status);
+  if (covers_input(&window, value_shape(ctx, x))) return add_global_pool(ctx, x);
+  if (is_single_pixel(&window)) return add_subsample(ctx, x, &window, shape);
+  graph_node *n = node_add(ctx, GRAPH_AVERAGE_POOL, x->node, shape, &status);
   if (!n) return status;
   n->window = window;
   n->count_padding = count_padding != 0;
   return RESNET_OK;
 }
 
-resnet_status lower_global_average_pool(lowering *l) {
+resnet_status op_global_average_pool(import_context *ctx) {
   value *x;
-  resnet_status status = get_image(l, 0, false, &x);
-  return status == RESNET_OK ? add_global_pool(l, x) : status;
+  resnet_status status = value_get_nchw(ctx, 0, false, &x);
+  return status == RESNET_OK ? add_global_pool(ctx, x) : status;
 }
 
 typedef enum reduction { REDUCE_MEAN, REDUCE_SUM, REDUCE_MAX } reduction;
 
-static reduction which(const lowering *l) {
-  const char *kind = l->node->op_type + sizeof "Reduce" - 1;
+static reduction find_reduction(const import_context *ctx) {
+  const char *kind = ctx->node->op_type + sizeof "Reduce" - 1;
   return kind[0] == 'S' ? REDUCE_SUM : kind[1] == 'a' ? REDUCE_MAX : REDUCE_MEAN;
 }
 
 /* Means or maxima over the sides of x that become 1 in `shape`. *index is the node that
  * has them. */
-static resnet_status add_reduced(lowering *l, const value *x, graph_shape shape, bool maximum,
-                                 uint32_t *index) {
-  const graph_shape s = value_shape(l, x);
+static resnet_status add_reduced(import_context *ctx, const value *x, graph_shape shape,
+                                 bool maximum, uint32_t *index) {
+  const graph_shape s = value_shape(ctx, x);
   const graph_window window = {.kernel_h = s.h / shape.h,
                                .kernel_w = s.w / shape.w,
                                .stride_h = 1,
@@ -144,36 +151,37 @@ static resnet_status add_reduced(lowering *l, const value *x, graph_shape shape,
   const bool global = !maximum && shape.h == 1 && shape.w == 1;
   *index = x->node;
   if (!global && is_single_pixel(&window)) return RESNET_OK;
-  if (!global && (window.kernel_h > MAX_WINDOW || window.kernel_w > MAX_WINDOW))
-    return unsupported(l, "reduces %ux%u pixels: up to %d each are accepted; use a smaller input",
-                       window.kernel_h, window.kernel_w, MAX_WINDOW);
+  if (!global && (window.kernel_h > GRAPH_MAX_WINDOW || window.kernel_w > GRAPH_MAX_WINDOW))
+    return unsupported(ctx, "reduces %ux%u pixels: up to %d each are accepted; use a smaller input",
+                       window.kernel_h, window.kernel_w, GRAPH_MAX_WINDOW);
   resnet_status status;
   const graph_op op = global    ? GRAPH_GLOBAL_AVERAGE_POOL
                       : maximum ? GRAPH_MAX_POOL
                                 : GRAPH_AVERAGE_POOL;
-  graph_node *n = add_node(l, op, x->node, shape, &status);
+  graph_node *n = node_add(ctx, op, x->node, shape, &status);
   if (!n) return status;
   if (!global) n->window = window;
-  *index = l->graph->node_count - 1;
+  *index = ctx->graph->node_count - 1;
   return RESNET_OK;
 }
 
 /* A sum is as many times the mean. The mean is no tensor of the file. */
-static resnet_status add_multiple(lowering *l, value *view, uint32_t times) {
+static resnet_status add_multiple(import_context *ctx, value *view, uint32_t times) {
   resnet_status status;
-  l->graph->nodes[view->node].output[0] = '\0';
-  draft *d = add_affine(l, view, &status);
-  for (uint32_t c = 0; d && c < value_shape(l, view).c; c++) d->scale[c] = times;
-  view->node = l->graph->node_count - 1;
+  ctx->graph->nodes[view->node].output[0] = '\0';
+  pending_affine *d = node_add_affine(ctx, view, &status);
+  for (uint32_t c = 0; d && c < value_shape(ctx, view).c; c++) d->scale[c] = times;
+  view->node = ctx->graph->node_count - 1;
   return status;
 }
 
 /* What is left of the picture: over both sides, however they are seen, (n,c,h,w),
  * (n,h,w,c), (n,c,h*w) ..., or over one side of a picture, as in x.mean(3).mean(2). */
-static bool find_reduced(const lowering *l, const value *x, uint32_t mask, graph_shape *shape) {
+static bool find_reduced(const import_context *ctx, const value *x, uint32_t mask,
+                         graph_shape *shape) {
   uint32_t channels = 0;
-  *shape = value_shape(l, x);
-  if (!find_channels(l, x, &channels) || x->rank < 3) return false;
+  *shape = value_shape(ctx, x);
+  if (!value_find_channels(ctx, x, &channels) || x->rank < 3) return false;
   const uint32_t all = (UINT32_C(1) << x->rank) - 1, height = channels == 1 ? 2 : 1,
                  width = height + 1;
   const bool both = mask == (all & ~(UINT32_C(1) | UINT32_C(1) << channels));
@@ -186,28 +194,29 @@ static bool find_reduced(const lowering *l, const value *x, uint32_t mask, graph
 }
 
 /* The axes of ReduceSum became an input with opset 13, those of the others with 18. */
-resnet_status lower_reduce(lowering *l) {
+resnet_status op_reduce(import_context *ctx) {
   value *x;
   const int64_t *axes;
   size_t count;
   uint32_t mask = 0, rank = 0;
   int64_t keep, dims[MAX_RANK] = {0};
   graph_shape shape;
-  const reduction kind = which(l);
-  resnet_status status = get_activation(l, 0, &x);
-  if (status == RESNET_OK) status = read_axes(l, kind == REDUCE_SUM ? 13 : 18, &axes, &count);
-  if (status == RESNET_OK) status = mask_axes(l, axes, count, x->rank, &mask);
-  if (status == RESNET_OK) status = get_int(l, "keepdims", 1, &keep);
+  const reduction kind = find_reduction(ctx);
+  resnet_status status = value_get_activation(ctx, 0, &x);
+  if (status == RESNET_OK)
+    status = shape_read_axes(ctx, kind == REDUCE_SUM ? 13 : 18, &axes, &count);
+  if (status == RESNET_OK) status = shape_mask_axes(ctx, axes, count, x->rank, &mask);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "keepdims", 1, &keep);
   if (status != RESNET_OK) return status;
-  if (!find_reduced(l, x, mask, &shape))
+  if (!find_reduced(ctx, x, mask, &shape))
     return unsupported(
-        l, "its axes are not height and width: those of (n,c,h,w) are [2,3] (a global pool)");
+        ctx, "its axes are not height and width: those of (n,c,h,w) are [2,3] (a global pool)");
   for (uint32_t i = 0; i < x->rank; i++)
     if (keep || !(mask >> i & 1)) dims[rank++] = mask >> i & 1 ? 1 : x->dims[i];
-  const graph_shape s = value_shape(l, x);
+  const graph_shape s = value_shape(ctx, x);
   value view = *x;
-  status = add_reduced(l, x, shape, kind == REDUCE_MAX, &view.node);
+  status = add_reduced(ctx, x, shape, kind == REDUCE_MAX, &view.node);
   if (status == RESNET_OK && kind == REDUCE_SUM && view.node != x->node)
-    status = add_multiple(l, &view, s.h / shape.h * (s.w / shape.w));
-  return status == RESNET_OK ? set_view(l, &view, rank, dims) : status;
+    status = add_multiple(ctx, &view, s.h / shape.h * (s.w / shape.w));
+  return status == RESNET_OK ? value_set_view(ctx, &view, rank, dims) : status;
 }

@@ -1,66 +1,72 @@
 /* Operators that move no data, and those that only select it: views, Slice. */
+#include "loader/import/op_view.h"
+
 #include <string.h>
 
-#include "loader/import/import.h"
+#include "loader/import/attributes.h"
+#include "loader/import/fold_arithmetic.h"
+#include "loader/import/nodes.h"
+#include "loader/import/padding.h"
+#include "loader/import/shapes.h"
+#include "loader/import/values.h"
+#include "loader/onnx/onnx_types.h"
 
 enum { ANY_BATCH = 1000000000 /* what tf2onnx writes for "to the end", more than any batch */ };
 
-enum { TYPE_FLOAT = 1, TYPE_FLOAT16 = 10, TYPE_DOUBLE = 11 };
-
-resnet_status lower_identity(lowering *l) {
+resnet_status op_identity(import_context *ctx) {
   value *x;
-  resnet_status status = get_value(l, 0, &x);
-  return status == RESNET_OK ? set_same(l, x) : status;
+  resnet_status status = value_get(ctx, 0, &x);
+  return status == RESNET_OK ? value_set_same(ctx, x) : status;
 }
 
-resnet_status lower_dropout(lowering *l) {
-  const tensor *training;
+resnet_status op_dropout(import_context *ctx) {
+  const constant *training;
   /* whatever is_test says: nets are run here, not trained */
-  if (l->opset < 7) return lower_identity(l);
-  resnet_status status = get_constant(l, 2, "training_mode", &training);
+  if (ctx->opset < 7) return op_identity(ctx);
+  resnet_status status = value_get_constant(ctx, 2, "training_mode", &training);
   if (status != RESNET_OK) return status;
   if (training && !training->is_float && training->count == 1 && training->ints[0])
-    return unsupported(l, "training_mode is true: false is accepted; export in eval mode");
-  return lower_identity(l);
+    return unsupported(ctx, "training_mode is true: false is accepted; export in eval mode");
+  return op_identity(ctx);
 }
 
 /* Half-precision nets are widened: their casts between float types do nothing. */
-resnet_status lower_cast(lowering *l) {
+resnet_status op_cast(import_context *ctx) {
   int64_t to;
-  resnet_status status = get_type(l, &to);
+  resnet_status status = attr_get_type(ctx, &to);
   if (status != RESNET_OK) return status;
-  if (to != TYPE_FLOAT && to != TYPE_FLOAT16 && to != TYPE_DOUBLE)
+  if (to != ONNX_FLOAT && to != ONNX_FLOAT16 && to != ONNX_DOUBLE)
     return unsupported(
-        l, "casts an activation to type %lld: float (1), float16 (10), double (11) are accepted",
+        ctx, "casts an activation to type %lld: float (1), float16 (10), double (11) are accepted",
         (long long)to);
-  return lower_identity(l);
+  return op_identity(ctx);
 }
 
 /* Whatever it is to be like, an activation is of floats. */
-resnet_status lower_cast_like(lowering *l) {
+resnet_status op_cast_like(import_context *ctx) {
   value *x, *like;
-  resnet_status status = get_value(l, 0, &x);
-  if (status == RESNET_OK) status = get_value(l, 1, &like);
+  resnet_status status = value_get(ctx, 0, &x);
+  if (status == RESNET_OK) status = value_get(ctx, 1, &like);
   if (status != RESNET_OK) return status;
-  if (x->kind == VALUE_TENSOR) return fold_cast_like(l);
-  if (like->kind == VALUE_TENSOR && !like->tensor->is_float)
-    return unsupported(l, "casts an activation to integers: floats are accepted");
-  return lower_identity(l);
+  if (x->kind == VALUE_CONSTANT) return fold_cast_like(ctx);
+  if (like->kind == VALUE_CONSTANT && !like->constant->is_float)
+    return unsupported(ctx, "casts an activation to integers: floats are accepted");
+  return op_identity(ctx);
 }
 
-resnet_status lower_flatten(lowering *l) {
+resnet_status op_flatten(import_context *ctx) {
   value *x;
   int64_t given;
   uint32_t axis;
-  resnet_status status = get_activation(l, 0, &x);
-  if (status == RESNET_OK) status = get_int(l, "axis", 1, &given);
-  if (status == RESNET_OK) status = resolve_axis(l, given, x->rank, &axis);
+  resnet_status status = value_get_activation(ctx, 0, &x);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 1, &given);
+  if (status == RESNET_OK) status = shape_resolve_axis(ctx, given, x->rank, &axis);
   if (status != RESNET_OK) return status;
   if (axis != 1)
-    return unsupported(l, "axis is %lld: 1 is accepted, which keeps the batch", (long long)given);
-  graph_shape s = value_shape(l, x);
+    return unsupported(ctx, "axis is %lld: 1 is accepted, which keeps the batch", (long long)given);
+  graph_shape s = value_shape(ctx, x);
   int64_t dims[2] = {0, (int64_t)s.h * s.w * s.c};
-  return set_view(l, x, 2, dims);
+  return value_set_view(ctx, x, 2, dims);
 }
 
 /* ---- Reshape, Squeeze, Unsqueeze: of activations and of constants alike ------------ */
@@ -72,109 +78,110 @@ typedef struct shaped {
   const int64_t *dims;
 } shaped;
 
-static resnet_status get_shaped(lowering *l, shaped *x) {
-  resnet_status status = get_value(l, 0, &x->v);
-  if (status == RESNET_OK) status = check_batchless(l, x->v);
+static resnet_status get_shaped(import_context *ctx, shaped *x) {
+  resnet_status status = value_get(ctx, 0, &x->v);
+  if (status == RESNET_OK) status = value_check_no_batch(ctx, x->v);
   if (status != RESNET_OK) return status;
   x->has_batch = x->v->kind == VALUE_ACTIVATION;
-  x->rank = x->has_batch ? x->v->rank : x->v->tensor->rank;
-  x->dims = x->has_batch ? x->v->dims : x->v->tensor->dims;
-  return x->has_batch ? get_activation(l, 0, &x->v) : RESNET_OK;
+  x->rank = x->has_batch ? x->v->rank : x->v->constant->rank;
+  x->dims = x->has_batch ? x->v->dims : x->v->constant->dims;
+  return x->has_batch ? value_get_activation(ctx, 0, &x->v) : RESNET_OK;
 }
 
-static resnet_status set_shaped(lowering *l, const shaped *x, uint32_t rank, const int64_t *dims) {
+static resnet_status set_shaped(import_context *ctx, const shaped *x, uint32_t rank,
+                                const int64_t *dims) {
   resnet_status status;
-  if (x->has_batch) return set_view(l, x->v, rank, dims);
-  tensor *alias = tensor_alias(l, x->v->tensor, rank, dims, &status);
-  return alias ? set_tensor(l, alias) : status;
+  if (x->has_batch) return value_set_view(ctx, x->v, rank, dims);
+  constant *alias = constant_alias(ctx, x->v->constant, rank, dims, &status);
+  return alias ? value_set_constant(ctx, alias) : status;
 }
 
 /* An attribute before opset 5, then input 1. */
-static resnet_status read_target(lowering *l, const tensor **target) {
-  if (l->opset >= 5) return get_constant(l, 1, "shape", target);
+static resnet_status read_target(import_context *ctx, const constant **target) {
+  if (ctx->opset >= 5) return value_get_constant(ctx, 1, "shape", target);
   const int64_t *list;
   size_t count;
-  resnet_status status = get_ints(l, "shape", &list, &count);
+  resnet_status status = attr_get_ints(ctx, "shape", &list, &count);
   *target = NULL;
   if (status != RESNET_OK || !list) return status;
   const int64_t dim = (int64_t)count;
-  tensor *t = tensor_new(l, false, 1, &dim, &status);
+  constant *t = constant_new(ctx, false, 1, &dim, &status);
   if (t) memcpy(t->ints, list, count * sizeof *list);
   *target = t;
   return status;
 }
 
-resnet_status lower_reshape(lowering *l) {
+resnet_status op_reshape(import_context *ctx) {
   shaped x;
-  const tensor *target;
+  const constant *target;
   int64_t allow_zero, dims[MAX_RANK] = {0};
-  resnet_status status = get_shaped(l, &x);
-  if (status == RESNET_OK) status = read_target(l, &target);
-  if (status == RESNET_OK) status = get_int(l, "allowzero", 0, &allow_zero);
+  resnet_status status = get_shaped(ctx, &x);
+  if (status == RESNET_OK) status = read_target(ctx, &target);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "allowzero", 0, &allow_zero);
   if (status != RESNET_OK) return status;
-  if (!target) return invalid(l, "its shape is missing: export the model again");
-  status = x.has_batch ? reshape_view(l, x.v, target, !allow_zero, dims)
-                       : reshape_tensor(l, x.v->tensor, target, !allow_zero, dims);
-  return status == RESNET_OK ? set_shaped(l, &x, (uint32_t)target->count, dims) : status;
+  if (!target) return invalid(ctx, "its shape is missing: export the model again");
+  status = x.has_batch ? shape_reshape_view(ctx, x.v, target, !allow_zero, dims)
+                       : shape_reshape_constant(ctx, x.v->constant, target, !allow_zero, dims);
+  return status == RESNET_OK ? set_shaped(ctx, &x, (uint32_t)target->count, dims) : status;
 }
 
-resnet_status lower_squeeze(lowering *l) {
+resnet_status op_squeeze(import_context *ctx) {
   shaped x;
   const int64_t *axes;
   size_t count;
   uint32_t mask = 0, rank = 0;
   int64_t dims[MAX_RANK];
-  resnet_status status = get_shaped(l, &x);
-  if (status == RESNET_OK) status = read_axes(l, 13, &axes, &count);
-  if (status == RESNET_OK) status = mask_axes(l, axes, count, x.rank, &mask);
+  resnet_status status = get_shaped(ctx, &x);
+  if (status == RESNET_OK) status = shape_read_axes(ctx, 13, &axes, &count);
+  if (status == RESNET_OK) status = shape_mask_axes(ctx, axes, count, x.rank, &mask);
   if (status != RESNET_OK) return status;
   if (x.has_batch && mask & 1)
-    return unsupported(l, "removes the batch: axes from 1 on are accepted");
+    return unsupported(ctx, "removes the batch: axes from 1 on are accepted");
   for (uint32_t i = 0; i < x.rank; i++) {
     bool is_batch = x.has_batch && i == 0,
          remove = count ? mask >> i & 1 : !is_batch && x.dims[i] == 1;
     if (remove && x.dims[i] != 1)
-      return invalid(l, "removes axis %u, which has %lld elements: export the model again", i,
+      return invalid(ctx, "removes axis %u, which has %lld elements: export the model again", i,
                      (long long)x.dims[i]);
     if (!remove) dims[rank++] = x.dims[i];
   }
-  return set_shaped(l, &x, rank, dims);
+  return set_shaped(ctx, &x, rank, dims);
 }
 
-resnet_status lower_unsqueeze(lowering *l) {
+resnet_status op_unsqueeze(import_context *ctx) {
   shaped x;
   const int64_t *axes;
   size_t count;
   uint32_t mask = 0;
   int64_t dims[MAX_RANK];
-  resnet_status status = get_shaped(l, &x);
-  if (status == RESNET_OK) status = read_axes(l, 13, &axes, &count);
+  resnet_status status = get_shaped(ctx, &x);
+  if (status == RESNET_OK) status = shape_read_axes(ctx, 13, &axes, &count);
   if (status != RESNET_OK) return status;
   if (count == 0 || count > MAX_RANK - x.rank)
-    return unsupported(l, "adds %zu axes to %u: up to %d together are accepted", count, x.rank,
+    return unsupported(ctx, "adds %zu axes to %u: up to %d together are accepted", count, x.rank,
                        MAX_RANK);
   uint32_t rank = x.rank + (uint32_t)count;
-  status = mask_axes(l, axes, count, rank, &mask);
+  status = shape_mask_axes(ctx, axes, count, rank, &mask);
   if (status != RESNET_OK) return status;
   if (x.has_batch && mask & 1)
-    return unsupported(l, "puts an axis before the batch: axes from 1 on are accepted");
+    return unsupported(ctx, "puts an axis before the batch: axes from 1 on are accepted");
   for (uint32_t i = 0, from = 0; i < rank; i++) dims[i] = mask >> i & 1 ? 1 : x.dims[from++];
-  return set_shaped(l, &x, rank, dims);
+  return set_shaped(ctx, &x, rank, dims);
 }
 
 /* ---- Transpose, Slice -------------------------------------------------------------- */
 
-static resnet_status read_permutation(lowering *l, uint32_t rank, uint32_t perm[MAX_RANK]) {
+static resnet_status read_permutation(import_context *ctx, uint32_t rank, uint32_t perm[MAX_RANK]) {
   const int64_t *given;
   size_t count;
-  resnet_status status = get_ints(l, "perm", &given, &count);
+  resnet_status status = attr_get_ints(ctx, "perm", &given, &count);
   if (status != RESNET_OK) return status;
-  if (given && count != rank) return invalid(l, "perm has %zu numbers for %u axes", count, rank);
+  if (given && count != rank) return invalid(ctx, "perm has %zu numbers for %u axes", count, rank);
   uint32_t seen = 0;
   for (uint32_t i = 0; i < rank; i++) {
     int64_t axis = given ? given[i] : (int64_t)(rank - 1 - i);
     if (axis < 0 || axis >= rank || seen >> axis & 1)
-      return invalid(l, "perm is no permutation: export the model again");
+      return invalid(ctx, "perm is no permutation: export the model again");
     seen |= UINT32_C(1) << axis;
     perm[i] = (uint32_t)axis;
   }
@@ -195,19 +202,19 @@ static bool keeps_order(const value *x, const uint32_t *perm, uint32_t aside) {
 
 /* A picture whose borders wait is turned, and they go on waiting, where that is all that
  * happens. Of a single number, the dimensions do not tell which of them are its sides. */
-static bool turns_waiting(const lowering *l, const value *x, const uint32_t *perm,
-                          bool *channels_last) {
+static bool transposes_padding(const import_context *ctx, const value *x, const uint32_t *perm,
+                               bool *channels_last) {
   static const uint32_t to_back[4] = {0, 2, 3, 1}, to_front[4] = {0, 3, 1, 2};
-  graph_shape s = value_shape(l, x);
-  *channels_last = picture_channels(l, x) == 1;
+  graph_shape s = value_shape(ctx, x);
+  *channels_last = value_channel_axis(ctx, x) == 1;
   return memcmp(perm, *channels_last ? to_back : to_front, sizeof to_back) == 0 &&
          !(s.h == 1 && s.w == 1 && s.c == 1);
 }
 
-static resnet_status turn_waiting(lowering *l, const value *x, const uint32_t *perm,
-                                  bool channels_last) {
-  resnet_status status = set_same(l, x);
-  value *y = get_result(l);
+static resnet_status transpose_padded(import_context *ctx, const value *x, const uint32_t *perm,
+                                      bool channels_last) {
+  resnet_status status = value_set_same(ctx, x);
+  value *y = value_result(ctx);
   if (!y) return status;
   y->channels_last = channels_last;
   for (uint32_t i = 1; i < 4; i++) y->dims[i] = x->dims[perm[i]];
@@ -217,30 +224,32 @@ static resnet_status turn_waiting(lowering *l, const value *x, const uint32_t *p
 /* No data move where only axes of one element change places, nor where the channels go
  * behind height and width or come back: the value then remembers in which order it is
  * seen. */
-resnet_status lower_transpose(lowering *l) {
+resnet_status op_transpose(import_context *ctx) {
   value *x;
   uint32_t perm[MAX_RANK], channels = 0;
   int64_t dims[MAX_RANK];
   bool channels_last;
-  resnet_status status = get_waiting(l, 0, &x);
-  if (status == RESNET_OK) status = read_permutation(l, x->rank, perm);
-  if (status == RESNET_OK && has_borders(x) && turns_waiting(l, x, perm, &channels_last))
-    return turn_waiting(l, x, perm, channels_last);
-  if (status == RESNET_OK) status = get_activation(l, 0, &x);
+  resnet_status status = value_get_deferred(ctx, 0, &x);
+  if (status == RESNET_OK) status = read_permutation(ctx, x->rank, perm);
+  if (status == RESNET_OK && padding_is_deferred(x) &&
+      transposes_padding(ctx, x, perm, &channels_last))
+    return transpose_padded(ctx, x, perm, channels_last);
+  if (status == RESNET_OK) status = value_get_activation(ctx, 0, &x);
   if (status != RESNET_OK) return status;
   for (uint32_t i = 0; i < x->rank; i++) dims[i] = x->dims[perm[i]];
   value view = *x;
-  if (find_channels(l, x, &channels) && keeps_order(x, perm, channels)) {
+  if (value_find_channels(ctx, x, &channels) && keeps_order(x, perm, channels)) {
     bool to_front = perm[1] == channels, to_back = perm[x->rank - 1] == channels;
     if (to_front || to_back) {
       view.channels_last = to_back && !(to_front && !x->channels_last);
-      return set_view(l, &view, x->rank, dims);
+      return value_set_view(ctx, &view, x->rank, dims);
     }
   }
-  if (keeps_order(x, perm, MAX_RANK)) return set_view(l, x, x->rank, dims);
-  return unsupported(l, "changes the order of a picture's axes: (n,c,h,w) to (n,h,w,c) and back is "
-                        "accepted; reorder channels "
-                        "or regroup pixels before the net");
+  if (keeps_order(x, perm, MAX_RANK)) return value_set_view(ctx, x, x->rank, dims);
+  return unsupported(ctx,
+                     "changes the order of a picture's axes: (n,c,h,w) to (n,h,w,c) and back is "
+                     "accepted; reorder channels "
+                     "or regroup pixels before the net");
 }
 
 /* Every element of the axis is kept, whatever its size. */
@@ -249,23 +258,23 @@ static bool keeps_all(const slice_range *r, int64_t dim) {
 }
 
 /* Option A's sub-sampling: every stride-th row and column, from the first. */
-resnet_status lower_slice(lowering *l) {
+resnet_status op_slice(import_context *ctx) {
   value *x;
   slice_range ranges[MAX_RANK];
-  resnet_status status = get_activation(l, 0, &x);
+  resnet_status status = value_get_activation(ctx, 0, &x);
   if (status == RESNET_OK && x->rank == 2)
-    return unsupported(l,
+    return unsupported(ctx,
                        "takes some of the numbers in '%.60s': all of them are accepted; name that "
                        "tensor as the one "
                        "with the scores (program: --scores)",
                        x->name);
-  if (status == RESNET_OK) status = get_picture(l, 0, false, &x);
-  if (status == RESNET_OK) status = read_slices(l, 4, ranges);
+  if (status == RESNET_OK) status = value_get_image(ctx, 0, false, &x);
+  if (status == RESNET_OK) status = shape_read_slices(ctx, 4, ranges);
   if (status != RESNET_OK) return status;
-  graph_shape s = value_shape(l, x);
-  const uint32_t channels = picture_channels(l, x), first_side = channels == 1 ? 2 : 1;
+  graph_shape s = value_shape(ctx, x);
+  const uint32_t channels = value_channel_axis(ctx, x), first_side = channels == 1 ? 2 : 1;
   if (!keeps_all(&ranges[0], ANY_BATCH) || !keeps_all(&ranges[channels], s.c))
-    return unsupported(l,
+    return unsupported(ctx,
                        "cuts or reverses the batch or the channels ('%.40s'): slices of height and "
                        "width are accepted; "
                        "order or select "
@@ -274,20 +283,20 @@ resnet_status lower_slice(lowering *l) {
   uint32_t *sides[2] = {&s.h, &s.w}, strides[2];
   for (size_t i = 0; i < 2; i++) {
     slice_range *r = &ranges[first_side + i], taken = *r;
-    if (r->step > 0 && resolve_slice(&taken, *sides[i]) == 0)
-      return invalid(l, "takes nothing of axis %zu, which has %u: export the model again",
+    if (r->step > 0 && shape_resolve_slice(&taken, *sides[i]) == 0)
+      return invalid(ctx, "takes nothing of axis %zu, which has %u: export the model again",
                      first_side + i, *sides[i]);
-    if (r->start != 0 || r->end < *sides[i] || r->step < 1 || r->step > MAX_WINDOW)
+    if (r->start != 0 || r->end < *sides[i] || r->step < 1 || r->step > GRAPH_MAX_WINDOW)
       return unsupported(
-          l,
+          ctx,
           "takes %lld to %lld in steps of %lld of %u: from 0 to the end, in steps up to %d, is "
           "accepted; crop before the net",
-          (long long)r->start, (long long)r->end, (long long)r->step, *sides[i], MAX_WINDOW);
+          (long long)r->start, (long long)r->end, (long long)r->step, *sides[i], GRAPH_MAX_WINDOW);
     strides[i] = (uint32_t)r->step;
     *sides[i] = (*sides[i] - 1) / strides[i] + 1;
   }
-  if (strides[0] == 1 && strides[1] == 1) return set_same(l, x);
-  graph_node *n = add_pictured(l, GRAPH_SUBSAMPLE, x, s, &status);
+  if (strides[0] == 1 && strides[1] == 1) return value_set_same(ctx, x);
+  graph_node *n = node_add_image(ctx, GRAPH_SUBSAMPLE, x, s, &status);
   if (!n) return status;
   n->stride_h = strides[0];
   n->stride_w = strides[1];
@@ -296,19 +305,19 @@ resnet_status lower_slice(lowering *l) {
 
 /* Of an axis of one element that element: x[:, :, 0, 0] behind a global pool. A single
  * index takes the axis away. */
-resnet_status lower_gather(lowering *l) {
+resnet_status op_gather(import_context *ctx) {
   value *x;
-  const tensor *index;
+  const constant *index;
   int64_t given, dims[MAX_RANK];
   uint32_t axis, rank = 0;
-  resnet_status status = get_activation(l, 0, &x);
-  if (status == RESNET_OK) status = get_integers(l, 1, "indices", &index);
-  if (status == RESNET_OK) status = get_int(l, "axis", 0, &given);
-  if (status == RESNET_OK) status = resolve_axis(l, given, x->rank, &axis);
+  resnet_status status = value_get_activation(ctx, 0, &x);
+  if (status == RESNET_OK) status = value_get_integers(ctx, 1, "indices", &index);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 0, &given);
+  if (status == RESNET_OK) status = shape_resolve_axis(ctx, given, x->rank, &axis);
   if (status != RESNET_OK) return status;
   if (!index || axis == 0 || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 ||
       index->ints[0] > 0)
-    return unsupported(l,
+    return unsupported(ctx,
                        "takes %zu of the %lld elements of axis %u ('%.40s'): of an axis from 1 on "
                        "with one element that "
                        "one is accepted; select or reorder channels outside of the net",
@@ -316,5 +325,5 @@ resnet_status lower_gather(lowering *l) {
                        x->name);
   for (uint32_t i = 0; i < x->rank; i++)
     if (i != axis || index->rank == 1) dims[rank++] = x->dims[i];
-  return set_view(l, x, rank, dims);
+  return value_set_view(ctx, x, rank, dims);
 }

@@ -1,10 +1,19 @@
 /* The ONNX operators that are read: one row each, or two where an opset moved attributes
  * to inputs. */
-#include <stdarg.h>
-#include <stdio.h>
+#include "loader/import/operators.h"
+
 #include <string.h>
 
-#include "loader/import/import.h"
+#include "loader/import/attributes.h"
+#include "loader/import/fold.h"
+#include "loader/import/fold_arithmetic.h"
+#include "loader/import/op_conv.h"
+#include "loader/import/op_elementwise.h"
+#include "loader/import/op_gate.h"
+#include "loader/import/op_pad.h"
+#include "loader/import/op_pool.h"
+#include "loader/import/op_view.h"
+#include "loader/import/values.h"
 #include "loader/onnx/onnx_parse.h"
 
 enum { ANY = INT32_MAX /* inputs of Concat and Sum */, OLDEST = 1, NEWEST = OPSET_MAX };
@@ -14,87 +23,86 @@ enum { ANY = INT32_MAX /* inputs of Concat and Sum */, OLDEST = 1, NEWEST = OPSE
 #define BATCH_NORM_ATTRIBUTES "epsilon momentum spatial is_test consumed_inputs"
 
 /* Defaults and meanings by opset: onnx/docs/Changelog.md. */
-static const operator_row rows[] = {
+static const op_row rows[] = {
     {"Abs", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
 
-    {"Add", OLDEST, 6, 2, 2, lower_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
-    {"Add", 7, NEWEST, 2, 2, lower_arithmetic, fold_arithmetic, ""},
-    {"AveragePool", OLDEST, NEWEST, 1, 1, lower_average_pool, NULL,
+    {"Add", OLDEST, 6, 2, 2, op_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
+    {"Add", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},
+    {"AveragePool", OLDEST, NEWEST, 1, 1, op_average_pool, NULL,
      "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
-    {"BatchNormalization", OLDEST, 13, 5, 5, lower_batch_normalization, NULL,
-     BATCH_NORM_ATTRIBUTES},
-    {"BatchNormalization", 14, NEWEST, 5, 5, lower_batch_normalization, NULL,
+    {"BatchNormalization", OLDEST, 13, 5, 5, op_batch_normalization, NULL, BATCH_NORM_ATTRIBUTES},
+    {"BatchNormalization", 14, NEWEST, 5, 5, op_batch_normalization, NULL,
      BATCH_NORM_ATTRIBUTES " training_mode"},
-    {"Cast", OLDEST, 18, 1, 1, lower_cast, fold_cast, "to"},
-    {"Cast", 19, NEWEST, 1, 1, lower_cast, fold_cast, "to saturate round_mode"},
-    {"CastLike", 15, NEWEST, 2, 2, lower_cast_like, fold_cast_like, "saturate round_mode"},
+    {"Cast", OLDEST, 18, 1, 1, op_cast, fold_cast, "to"},
+    {"Cast", 19, NEWEST, 1, 1, op_cast, fold_cast, "to saturate round_mode"},
+    {"CastLike", 15, NEWEST, 2, 2, op_cast_like, fold_cast_like, "saturate round_mode"},
     {"Ceil", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
-    {"Clip", OLDEST, 10, 1, 1, lower_clip, NULL, "min max consumed_inputs"},
-    {"Clip", 11, NEWEST, 1, 3, lower_clip, NULL, ""},
-    {"Concat", OLDEST, NEWEST, 1, ANY, lower_concat, fold_concat, "axis"},
+    {"Clip", OLDEST, 10, 1, 1, op_clip, NULL, "min max consumed_inputs"},
+    {"Clip", 11, NEWEST, 1, 3, op_clip, NULL, ""},
+    {"Concat", OLDEST, NEWEST, 1, ANY, op_concat, fold_concat, "axis"},
     {"Constant", OLDEST, NEWEST, 0, 0, NULL, fold_constant,
      "value value_float value_floats value_int value_ints"},
     {"ConstantOfShape", 9, NEWEST, 1, 1, NULL, fold_constant_of_shape, "value"},
-    {"Conv", OLDEST, NEWEST, 2, 3, lower_conv, NULL, CONV_ATTRIBUTES},
-    {"Div", OLDEST, 6, 2, 2, lower_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
-    {"Div", 7, NEWEST, 2, 2, lower_arithmetic, fold_arithmetic, ""},
-    {"Dropout", OLDEST, 11, 1, 1, lower_dropout, lower_identity, "ratio is_test consumed_inputs"},
-    {"Dropout", 12, NEWEST, 1, 3, lower_dropout, lower_identity, "seed"},
+    {"Conv", OLDEST, NEWEST, 2, 3, op_conv, NULL, CONV_ATTRIBUTES},
+    {"Div", OLDEST, 6, 2, 2, op_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
+    {"Div", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},
+    {"Dropout", OLDEST, 11, 1, 1, op_dropout, op_identity, "ratio is_test consumed_inputs"},
+    {"Dropout", 12, NEWEST, 1, 3, op_dropout, op_identity, "seed"},
     {"Equal", 7, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
     {"Exp", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
-    {"Expand", 8, NEWEST, 2, 2, lower_expand, fold_expand, ""},
-    {"Flatten", OLDEST, NEWEST, 1, 1, lower_flatten, NULL, "axis"},
+    {"Expand", 8, NEWEST, 2, 2, op_expand, fold_expand, ""},
+    {"Flatten", OLDEST, NEWEST, 1, 1, op_flatten, NULL, "axis"},
     {"Floor", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
-    {"Gather", OLDEST, NEWEST, 2, 2, lower_gather, fold_gather, "axis"},
-    {"Gemm", OLDEST, 6, 3, 3, lower_gemm, NULL, "alpha beta broadcast transA transB"},
-    {"Gemm", 7, NEWEST, 2, 3, lower_gemm, NULL, "alpha beta transA transB"},
-    {"GlobalAveragePool", OLDEST, NEWEST, 1, 1, lower_global_average_pool, NULL, ""},
-    {"GlobalMaxPool", OLDEST, NEWEST, 1, 1, lower_global_max_pool, NULL, ""},
-    {"HardSigmoid", OLDEST, NEWEST, 1, 1, lower_hard_sigmoid, NULL, "alpha beta consumed_inputs"},
-    {"HardSwish", 14, NEWEST, 1, 1, lower_hard_swish, NULL, ""},
-    {"Identity", OLDEST, NEWEST, 1, 1, lower_identity, lower_identity, ""},
-    {"LogSoftmax", OLDEST, NEWEST, 1, 1, lower_softmax, NULL, "axis"},
-    {"MatMul", OLDEST, NEWEST, 2, 2, lower_matmul, NULL, ""},
-    {"Max", OLDEST, NEWEST, 1, 2, lower_min_max, fold_arithmetic, "consumed_inputs"},
-    {"MaxPool", OLDEST, NEWEST, 1, 1, lower_max_pool, NULL, POOL_ATTRIBUTES},
-    {"Min", OLDEST, NEWEST, 1, 2, lower_min_max, fold_arithmetic, "consumed_inputs"},
-    {"Mul", OLDEST, 6, 2, 2, lower_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
-    {"Mul", 7, NEWEST, 2, 2, lower_arithmetic, fold_arithmetic, ""},
+    {"Gather", OLDEST, NEWEST, 2, 2, op_gather, fold_gather, "axis"},
+    {"Gemm", OLDEST, 6, 3, 3, op_gemm, NULL, "alpha beta broadcast transA transB"},
+    {"Gemm", 7, NEWEST, 2, 3, op_gemm, NULL, "alpha beta transA transB"},
+    {"GlobalAveragePool", OLDEST, NEWEST, 1, 1, op_global_average_pool, NULL, ""},
+    {"GlobalMaxPool", OLDEST, NEWEST, 1, 1, op_global_max_pool, NULL, ""},
+    {"HardSigmoid", OLDEST, NEWEST, 1, 1, op_hard_sigmoid, NULL, "alpha beta consumed_inputs"},
+    {"HardSwish", 14, NEWEST, 1, 1, op_hard_swish, NULL, ""},
+    {"Identity", OLDEST, NEWEST, 1, 1, op_identity, op_identity, ""},
+    {"LogSoftmax", OLDEST, NEWEST, 1, 1, op_softmax, NULL, "axis"},
+    {"MatMul", OLDEST, NEWEST, 2, 2, op_matmul, NULL, ""},
+    {"Max", OLDEST, NEWEST, 1, 2, op_min_max, fold_arithmetic, "consumed_inputs"},
+    {"MaxPool", OLDEST, NEWEST, 1, 1, op_max_pool, NULL, POOL_ATTRIBUTES},
+    {"Min", OLDEST, NEWEST, 1, 2, op_min_max, fold_arithmetic, "consumed_inputs"},
+    {"Mul", OLDEST, 6, 2, 2, op_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
+    {"Mul", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},
     {"Neg", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
-    {"Pad", OLDEST, 1, 1, 1, lower_pad, NULL, "mode paddings value"},
-    {"Pad", 2, 10, 1, 1, lower_pad, NULL, "mode pads value"},
-    {"Pad", 11, NEWEST, 2, 4, lower_pad, NULL, "mode"},
+    {"Pad", OLDEST, 1, 1, 1, op_pad, NULL, "mode paddings value"},
+    {"Pad", 2, 10, 1, 1, op_pad, NULL, "mode pads value"},
+    {"Pad", 11, NEWEST, 2, 4, op_pad, NULL, "mode"},
     {"Pow", 7, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
     {"Range", 11, NEWEST, 3, 3, NULL, fold_range, "stash_type"},
     {"Reciprocal", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
-    {"ReduceMax", OLDEST, 17, 1, 1, lower_reduce, NULL, "axes keepdims"},
-    {"ReduceMax", 18, NEWEST, 1, 2, lower_reduce, NULL, "keepdims noop_with_empty_axes"},
-    {"ReduceMean", OLDEST, 17, 1, 1, lower_reduce, NULL, "axes keepdims"},
-    {"ReduceMean", 18, NEWEST, 1, 2, lower_reduce, NULL, "keepdims noop_with_empty_axes"},
-    {"ReduceSum", OLDEST, 12, 1, 1, lower_reduce, NULL, "axes keepdims"},
-    {"ReduceSum", 13, NEWEST, 1, 2, lower_reduce, NULL, "keepdims noop_with_empty_axes"},
-    {"Relu", OLDEST, 5, 1, 1, lower_relu, NULL, "consumed_inputs"},
-    {"Relu", 6, NEWEST, 1, 1, lower_relu, NULL, ""},
-    {"Reshape", OLDEST, 4, 1, 1, lower_reshape, lower_reshape, "shape consumed_inputs"},
-    {"Reshape", 5, NEWEST, 2, 2, lower_reshape, lower_reshape, "allowzero"},
+    {"ReduceMax", OLDEST, 17, 1, 1, op_reduce, NULL, "axes keepdims"},
+    {"ReduceMax", 18, NEWEST, 1, 2, op_reduce, NULL, "keepdims noop_with_empty_axes"},
+    {"ReduceMean", OLDEST, 17, 1, 1, op_reduce, NULL, "axes keepdims"},
+    {"ReduceMean", 18, NEWEST, 1, 2, op_reduce, NULL, "keepdims noop_with_empty_axes"},
+    {"ReduceSum", OLDEST, 12, 1, 1, op_reduce, NULL, "axes keepdims"},
+    {"ReduceSum", 13, NEWEST, 1, 2, op_reduce, NULL, "keepdims noop_with_empty_axes"},
+    {"Relu", OLDEST, 5, 1, 1, op_relu, NULL, "consumed_inputs"},
+    {"Relu", 6, NEWEST, 1, 1, op_relu, NULL, ""},
+    {"Reshape", OLDEST, 4, 1, 1, op_reshape, op_reshape, "shape consumed_inputs"},
+    {"Reshape", 5, NEWEST, 2, 2, op_reshape, op_reshape, "allowzero"},
     {"Shape", OLDEST, 14, 1, 1, fold_shape, fold_shape, ""},
     {"Shape", 15, NEWEST, 1, 1, fold_shape, fold_shape, "start end"},
-    {"Sigmoid", OLDEST, 5, 1, 1, lower_sigmoid, NULL, "consumed_inputs"},
-    {"Sigmoid", 6, NEWEST, 1, 1, lower_sigmoid, NULL, ""},
-    {"Slice", OLDEST, 9, 1, 1, lower_slice, fold_slice, "axes ends starts"},
-    {"Slice", 10, NEWEST, 3, 5, lower_slice, fold_slice, ""},
-    {"Softmax", OLDEST, NEWEST, 1, 1, lower_softmax, NULL, "axis"},
+    {"Sigmoid", OLDEST, 5, 1, 1, op_sigmoid, NULL, "consumed_inputs"},
+    {"Sigmoid", 6, NEWEST, 1, 1, op_sigmoid, NULL, ""},
+    {"Slice", OLDEST, 9, 1, 1, op_slice, fold_slice, "axes ends starts"},
+    {"Slice", 10, NEWEST, 3, 5, op_slice, fold_slice, ""},
+    {"Softmax", OLDEST, NEWEST, 1, 1, op_softmax, NULL, "axis"},
     {"Sqrt", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
-    {"Squeeze", OLDEST, 12, 1, 1, lower_squeeze, lower_squeeze, "axes"},
-    {"Squeeze", 13, NEWEST, 1, 2, lower_squeeze, lower_squeeze, ""},
-    {"Sub", OLDEST, 6, 2, 2, lower_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
-    {"Sub", 7, NEWEST, 2, 2, lower_arithmetic, fold_arithmetic, ""},
-    {"Sum", OLDEST, 5, 1, ANY, lower_sum, NULL, "consumed_inputs"},
-    {"Sum", 6, NEWEST, 1, ANY, lower_sum, NULL, ""},
+    {"Squeeze", OLDEST, 12, 1, 1, op_squeeze, op_squeeze, "axes"},
+    {"Squeeze", 13, NEWEST, 1, 2, op_squeeze, op_squeeze, ""},
+    {"Sub", OLDEST, 6, 2, 2, op_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
+    {"Sub", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},
+    {"Sum", OLDEST, 5, 1, ANY, op_sum, NULL, "consumed_inputs"},
+    {"Sum", 6, NEWEST, 1, ANY, op_sum, NULL, ""},
     {"Tile", 6, NEWEST, 2, 2, NULL, fold_tile, ""},
-    {"Transpose", OLDEST, NEWEST, 1, 1, lower_transpose, fold_transpose, "perm"},
-    {"Unsqueeze", OLDEST, 12, 1, 1, lower_unsqueeze, lower_unsqueeze, "axes"},
-    {"Unsqueeze", 13, NEWEST, 2, 2, lower_unsqueeze, lower_unsqueeze, ""},
+    {"Transpose", OLDEST, NEWEST, 1, 1, op_transpose, fold_transpose, "perm"},
+    {"Unsqueeze", OLDEST, 12, 1, 1, op_unsqueeze, op_unsqueeze, "axes"},
+    {"Unsqueeze", 13, NEWEST, 2, 2, op_unsqueeze, op_unsqueeze, ""},
     {"Where", 9, NEWEST, 3, 3, NULL, fold_where, ""},
 };
 
@@ -108,7 +116,7 @@ static const operator_row rows[] = {
 
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
-const operator_row *operator_rows(size_t *count) {
+const op_row *op_table(size_t *count) {
   *count = ROW_COUNT;
   return rows;
 }
@@ -162,112 +170,98 @@ static const struct {
      "convolutional nets are"},
 };
 
-const char *node_name(const Onnx__NodeProto *node) {
-  if (onnx_text(node->name)[0]) return node->name;
-  return node->n_output ? node->output[0] : "";
-}
-
-resnet_status refuse(const lowering *l, resnet_status status, const char *format, ...) {
-  char problem[RESNET_ERROR_MESSAGE_SIZE];
-  va_list arguments;
-  va_start(arguments, format);
-  (void)vsnprintf(problem, sizeof problem, format, arguments);
-  va_end(arguments);
-  return fail(l->error, status, "node '%.60s' (%.24s, opset %d): %s", node_name(l->node),
-              onnx_text(l->node->op_type), (int)l->opset, problem);
-}
-
-static resnet_status refuse_unknown_operator(const lowering *l) {
-  const char *name = onnx_text(l->node->op_type), *domain = onnx_text(l->node->domain);
-  if (!name[0]) return invalid(l, "it names no operator: export the model again");
+static resnet_status refuse_unknown_operator(const import_context *ctx) {
+  const char *name = onnx_text(ctx->node->op_type), *domain = onnx_text(ctx->node->domain);
+  if (!name[0]) return invalid(ctx, "it names no operator: export the model again");
   for (size_t i = 0; i < sizeof known_refusals / sizeof *known_refusals; i++)
     if (strcmp(known_refusals[i].name, name) == 0)
-      return unsupported(l, "%s", known_refusals[i].advice);
+      return unsupported(ctx, "%s", known_refusals[i].advice);
   if (strcmp(domain, "com.microsoft") == 0)
-    return unsupported(l, "operator of domain 'com.microsoft', onnxruntime's own: take the file "
-                          "from before its optimiser, "
-                          "or save with ORT_ENABLE_BASIC, without fusion");
+    return unsupported(ctx, "operator of domain 'com.microsoft', onnxruntime's own: take the file "
+                            "from before its optimiser, "
+                            "or save with ORT_ENABLE_BASIC, without fusion");
   if (!onnx_is_default_domain(domain))
-    return unsupported(l,
+    return unsupported(ctx,
                        "operator of domain '%.40s': only ONNX's own are accepted; a function of "
                        "the file's: inline it "
                        "(onnx.inliner.inline_local_functions); a fused one: export with opset %d "
                        "or less, without fusion",
                        domain, OPSET_MAX);
   return unsupported(
-      l,
+      ctx,
       "this operator is not accepted: only those of plain and residual convolutional nets are; try "
       "onnxsim, or export in eval mode");
 }
 
-static resnet_status find_row(const lowering *l, const operator_row **found) {
-  const operator_row *other = NULL;
-  if (!onnx_is_default_domain(l->node->domain)) return refuse_unknown_operator(l);
+static resnet_status find_row(const import_context *ctx, const op_row **found) {
+  const op_row *other = NULL;
+  if (!onnx_is_default_domain(ctx->node->domain)) return refuse_unknown_operator(ctx);
   for (size_t i = 0; i < ROW_COUNT; i++) {
-    if (strcmp(rows[i].name, onnx_text(l->node->op_type)) != 0) continue;
+    if (strcmp(rows[i].name, onnx_text(ctx->node->op_type)) != 0) continue;
     other = &rows[i];
-    if (l->opset < rows[i].since || l->opset > rows[i].until) continue;
+    if (ctx->opset < rows[i].since || ctx->opset > rows[i].until) continue;
     *found = &rows[i];
     return RESNET_OK;
   }
   if (other)
-    return unsupported(l,
+    return unsupported(ctx,
                        "the model's opset has no such operator (ONNX has it since opset %d): "
                        "export the model again",
                        other->since);
-  return refuse_unknown_operator(l);
+  return refuse_unknown_operator(ctx);
 }
 
 /* Whether the handler for constants is the one: no input is an activation. */
-static resnet_status reads_constants_only(lowering *l, bool *answer) {
+static resnet_status reads_constants_only(import_context *ctx, bool *answer) {
   *answer = true;
-  for (size_t i = 0; i < l->node->n_input; i++) {
-    if (!has_input(l, i)) continue;
+  for (size_t i = 0; i < ctx->node->n_input; i++) {
+    if (!value_has_input(ctx, i)) continue;
     value *v;
-    resnet_status status = get_value(l, i, &v);
+    resnet_status status = value_get(ctx, i, &v);
     if (status != RESNET_OK) return status;
     if (v->kind == VALUE_ACTIVATION) *answer = false;
   }
   return RESNET_OK;
 }
 
-static resnet_status check_input_count(const lowering *l, const operator_row *row) {
-  size_t count = l->node->n_input;
+static resnet_status check_input_count(const import_context *ctx, const op_row *row) {
+  size_t count = ctx->node->n_input;
   if (count < row->inputs_min || count > row->inputs_max)
-    return invalid(l, "has %zu inputs: accepted are %zu to %zu at this opset", count,
+    return invalid(ctx, "has %zu inputs: accepted are %zu to %zu at this opset", count,
                    row->inputs_min, row->inputs_max);
   return RESNET_OK;
 }
 
 /* Thousands of nodes could each copy a large constant: time and memory out of a small
  * file. */
-static resnet_status count_computed(lowering *l) {
-  const value *v = get_result(l);
-  const tensor *t = v && v->kind == VALUE_TENSOR ? v->tensor : NULL;
+static resnet_status count_computed(import_context *ctx) {
+  const value *v = value_result(ctx);
+  const constant *t = v && v->kind == VALUE_CONSTANT ? v->constant : NULL;
   /* the same floats, seen in another way */
   if (!t || (t->block && t->block->users > 1)) return RESNET_OK;
-  l->computed += t->count;
-  if (l->computed <= MAX_COMPUTED) return RESNET_OK;
-  return refuse(l, RESNET_ERROR_LIMIT,
-                "the constants that nodes compute have more than %d elements together: run onnxsim "
-                "on the file",
-                MAX_COMPUTED);
+  ctx->computed += t->count;
+  if (ctx->computed <= MAX_COMPUTED) return RESNET_OK;
+  return import_refuse(
+      ctx, RESNET_ERROR_LIMIT,
+      "the constants that nodes compute have more than %d elements together: run onnxsim "
+      "on the file",
+      MAX_COMPUTED);
 }
 
-resnet_status lower_node(lowering *l) {
-  const operator_row *row = NULL;
+resnet_status op_import_node(import_context *ctx) {
+  const op_row *row = NULL;
   bool constants = false;
-  resnet_status status = find_row(l, &row);
-  if (status == RESNET_OK) status = check_attributes(l, row->attributes);
-  if (status == RESNET_OK) status = check_input_count(l, row);
-  if (status == RESNET_OK) status = reads_constants_only(l, &constants);
+  resnet_status status = find_row(ctx, &row);
+  if (status == RESNET_OK) status = attr_check_names(ctx, row->attributes);
+  if (status == RESNET_OK) status = check_input_count(ctx, row);
+  if (status == RESNET_OK) status = reads_constants_only(ctx, &constants);
   if (status != RESNET_OK) return status;
-  operator_handler handler = constants ? row->fold : row->lower;
+  op_handler handler = constants ? row->fold : row->import;
   if (!handler)
     return unsupported(
-        l, constants
-               ? "reads constants only: it is accepted on activations; run onnxsim on the file"
-               : "is accepted on constants and shapes only, not on activations; try onnxsim");
-  status = handler(l);
-  return status == RESNET_OK && constants ? count_computed(l) : status;
+        ctx, constants
+                 ? "reads constants only: it is accepted on activations; run onnxsim on the file"
+                 : "is accepted on constants and shapes only, not on activations; try onnxsim");
+  status = handler(ctx);
+  return status == RESNET_OK && constants ? count_computed(ctx) : status;
 }

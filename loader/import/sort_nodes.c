@@ -1,22 +1,24 @@
 /* The order of the file's nodes. ONNX asks for one in which every node comes behind what
  * it reads; onnxruntime sorts what is not, so that its own tools write such files:
  * float16's Casts of the input stand at the end. */
+#include "loader/import/sort_nodes.h"
+
 #include <string.h>
 
-#include "loader/import/import.h"
+#include "loader/import/values.h"
 
 /* Index of the node that computes the tensor; n_node where none does. */
-static size_t producer_of(const lowering *l, const char *name) {
-  const value *v = values_find(l, name);
-  return v && v->origin >= ORIGIN_NODE ? v->origin - ORIGIN_NODE : l->source->n_node;
+static size_t producer_of(const import_context *ctx, const char *name) {
+  const value *v = value_find(ctx, name);
+  return v && v->origin >= ORIGIN_NODE ? v->origin - ORIGIN_NODE : ctx->source->n_node;
 }
 
-static bool are_sorted(const lowering *l) {
-  for (size_t i = 0; i < l->source->n_node; i++) {
-    const Onnx__NodeProto *node = l->source->node[i];
+static bool are_sorted(const import_context *ctx) {
+  for (size_t i = 0; i < ctx->source->n_node; i++) {
+    const Onnx__NodeProto *node = ctx->source->node[i];
     for (size_t k = 0; k < node->n_input; k++) {
-      const size_t producer = producer_of(l, node->input[k]);
-      if (producer >= i && producer < l->source->n_node) return false;
+      const size_t producer = producer_of(ctx, node->input[k]);
+      if (producer >= i && producer < ctx->source->n_node) return false;
     }
   }
   return true;
@@ -33,40 +35,40 @@ typedef struct sorting {
 /* Place what node `first` reads, then itself. Of a cycle, each node is placed once: it is
  * refused where it is lowered.
  */
-static void place_with_inputs(const lowering *l, sorting *s, size_t first) {
+static void place_with_inputs(const import_context *ctx, sorting *s, size_t first) {
   size_t depth = 0;
   s->stack[depth++] = first;
   s->is_known[first] = true;
   while (depth > 0) {
     const size_t index = s->stack[depth - 1];
-    Onnx__NodeProto *node = l->source->node[index];
+    Onnx__NodeProto *node = ctx->source->node[index];
     if (s->next[index] == node->n_input) {
       s->sorted[s->placed++] = node;
       depth--;
       continue;
     }
-    const size_t producer = producer_of(l, node->input[s->next[index]++]);
-    if (producer == l->source->n_node || s->is_known[producer]) continue;
+    const size_t producer = producer_of(ctx, node->input[s->next[index]++]);
+    if (producer == ctx->source->n_node || s->is_known[producer]) continue;
     s->is_known[producer] = true;
     s->stack[depth++] = producer;
   }
 }
 
-resnet_status sort_nodes(lowering *l) {
-  const size_t count = l->source->n_node;
-  if (are_sorted(l)) return RESNET_OK;
-  sorting s = {.sorted = scratch_allocate(l, count, sizeof *s.sorted),
-               .stack = scratch_allocate(l, count, sizeof *s.stack),
-               .next = scratch_allocate(l, count, sizeof *s.next),
-               .is_known = scratch_allocate(l, count, sizeof *s.is_known)};
+resnet_status sort_nodes(import_context *ctx) {
+  const size_t count = ctx->source->n_node;
+  if (are_sorted(ctx)) return RESNET_OK;
+  sorting s = {.sorted = import_scratch(ctx, count, sizeof *s.sorted),
+               .stack = import_scratch(ctx, count, sizeof *s.stack),
+               .next = import_scratch(ctx, count, sizeof *s.next),
+               .is_known = import_scratch(ctx, count, sizeof *s.is_known)};
   if (!s.sorted || !s.stack || !s.next || !s.is_known)
-    return fail_memory(l->error, "the nodes' order");
+    return err_no_memory(ctx->error, "the nodes' order");
   for (size_t i = 0; i < count; i++)
-    if (!s.is_known[i]) place_with_inputs(l, &s, i);
-  memcpy(l->source->node, s.sorted, count * sizeof *s.sorted);
+    if (!s.is_known[i]) place_with_inputs(ctx, &s, i);
+  memcpy(ctx->source->node, s.sorted, count * sizeof *s.sorted);
   for (size_t i = 0; i < count; i++)
     for (size_t k = 0; k < s.sorted[i]->n_output; k++) {
-      value *v = values_find(l, s.sorted[i]->output[k]);
+      value *v = value_find(ctx, s.sorted[i]->output[k]);
       if (v) v->origin = ORIGIN_NODE + i;
     }
   return RESNET_OK;

@@ -1,11 +1,12 @@
 #include "loader/onnx/byte_stream.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
+
+#include "loader/base/open_file.h"
+#include "loader/base/zlib_hooks.h"
 
 enum {
   BUFFER_BYTES = 1 << 16,
@@ -34,11 +35,11 @@ struct byte_stream {
 
 static resnet_status too_large(resnet_error *error, const char *what, uint64_t max_bytes) {
   if (max_bytes > INT32_MAX)
-    return fail(error, RESNET_ERROR_LIMIT,
-                "is larger than 2 GiB, which is the most that protobuf defines");
-  return fail(error, RESNET_ERROR_LIMIT,
-              "%s more than %llu bytes: raise max_file_bytes if you trust it", what,
-              (unsigned long long)max_bytes);
+    return err_fail(error, RESNET_ERROR_LIMIT,
+                    "is larger than 2 GiB, which is the most that protobuf defines");
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "%s more than %llu bytes: raise max_file_bytes if you trust it", what,
+                  (unsigned long long)max_bytes);
 }
 
 /* ---- as they are stored ------------------------------------------------------------ */
@@ -49,9 +50,9 @@ static size_t take_from_file(byte_stream *s, void *to, size_t size) {
   do {
     got = read(s->file, to, size);
   } while (got < 0 && errno == EINTR);
-  if (got < 0) s->status = fail_errno(s->error, "read", errno);
+  if (got < 0) s->status = err_from_errno(s->error, "read", errno);
   if (got == 0)
-    s->status = fail(s->error, RESNET_ERROR_IO, "became shorter while it was read: try again");
+    s->status = err_fail(s->error, RESNET_ERROR_IO, "became shorter while it was read: try again");
   return got > 0 ? (size_t)got : 0;
 }
 
@@ -70,25 +71,17 @@ static size_t take_stored(byte_stream *s, void *to, size_t size) {
 
 /* ---- gzip -------------------------------------------------------------------------- */
 
-static void *zlib_allocate(void *context, uInt count, uInt size) {
-  return memory_allocate(context, count, size);
-}
-
-static void zlib_release(void *context, void *pointer) { memory_release(context, pointer); }
-
 /* What the first bytes in s->buffer are is seen before anything was read: they become
  * zlib's. */
 static resnet_status start_unpacking(byte_stream *s) {
   s->packed_buffer = s->buffer;
-  s->z = (z_stream){.zalloc = zlib_allocate,
-                    .zfree = zlib_release,
-                    .opaque = s->memory,
-                    .next_in = s->packed_buffer,
-                    .avail_in = (uInt)(s->end - s->next)};
-  s->buffer = memory_allocate(s->memory, BUFFER_BYTES, 1);
+  s->z = zlib_stream(s->memory);
+  s->z.next_in = s->packed_buffer;
+  s->z.avail_in = (uInt)(s->end - s->next);
+  s->buffer = mem_allocate(s->memory, BUFFER_BYTES, 1);
   s->next = s->end = s->buffer;
   if (!s->buffer || inflateInit2(&s->z, 15 + 16) != Z_OK)
-    return fail_memory(s->error, "unpacking the file");
+    return err_no_memory(s->error, "unpacking the file");
   s->packed = true;
   return RESNET_OK;
 }
@@ -105,14 +98,14 @@ static size_t inflate_step(byte_stream *s, void *to, size_t size) {
   s->z.avail_out = space;
   int result = inflate(&s->z, Z_NO_FLUSH);
   if (result == Z_MEM_ERROR) {
-    s->status = fail_memory(s->error, "unpacking the file");
+    s->status = err_no_memory(s->error, "unpacking the file");
   } else if (result == Z_STREAM_END) { /* another member may follow */
     s->ended = s->z.avail_in == 0 && s->left == 0;
     if (!s->ended) (void)inflateReset(&s->z);
   } else if (result != Z_OK) {
-    s->status = fail(s->error, RESNET_ERROR_FORMAT,
-                     "damaged or cut-off gzip data (%s): fetch the file again",
-                     s->z.msg ? s->z.msg : "it ends too early");
+    s->status = err_fail(s->error, RESNET_ERROR_FORMAT,
+                         "damaged or cut-off gzip data (%s): fetch the file again",
+                         s->z.msg ? s->z.msg : "it ends too early");
   }
   return space - s->z.avail_out;
 }
@@ -191,25 +184,25 @@ void stream_close(byte_stream *s) {
   if (!s) return;
   if (s->packed) (void)inflateEnd(&s->z);
   if (s->file >= 0) (void)close(s->file);
-  memory_release(s->memory, s->buffer);
-  memory_release(s->memory, s->packed_buffer);
-  memory_release(s->memory, s);
+  mem_release(s->memory, s->buffer);
+  mem_release(s->memory, s->packed_buffer);
+  mem_release(s->memory, s);
 }
 
 /* The stream owns `file`, also where this fails. */
 static resnet_status open_stream(byte_stream first, memory *m, uint64_t max_bytes,
                                  byte_stream **out, resnet_error *error) {
-  byte_stream *s = memory_allocate(m, 1, sizeof *s);
+  byte_stream *s = mem_allocate(m, 1, sizeof *s);
   if (!s) {
     if (first.file >= 0) (void)close(first.file);
-    return fail_memory(error, "reading the file");
+    return err_no_memory(error, "reading the file");
   }
   *s = first;
   s->memory = m;
   s->error = error;
   s->max_bytes = max_bytes;
-  s->buffer = memory_allocate(m, BUFFER_BYTES, 1);
-  if (!s->buffer) s->status = fail_memory(error, "reading the file");
+  s->buffer = mem_allocate(m, BUFFER_BYTES, 1);
+  if (!s->buffer) s->status = err_no_memory(error, "reading the file");
   if (s->left > max_bytes || s->left > INT32_MAX) s->status = too_large(error, "has", max_bytes);
   bool filled = s->status == RESNET_OK && fill(s);
   if (filled && s->end - s->next >= 2 && memcmp(s->next, "\x1f\x8b", 2) == 0) {
@@ -231,20 +224,12 @@ resnet_status stream_open_memory(const void *bytes, size_t size, memory *m, uint
                      error);
 }
 
-const char *describe_file_type(mode_t mode) {
-  if (S_ISDIR(mode)) return "a directory";
-  if (S_ISFIFO(mode)) return "a FIFO";
-  if (S_ISCHR(mode) || S_ISBLK(mode)) return "a device";
-  if (S_ISSOCK(mode)) return "a socket";
-  return "no regular file";
-}
-
 static resnet_status check_file(int file, uint64_t max_bytes, size_t *size, resnet_error *error) {
   struct stat about;
-  if (fstat(file, &about) != 0) return fail_errno(error, "examined", errno);
+  if (fstat(file, &about) != 0) return err_from_errno(error, "examined", errno);
   if (!S_ISREG(about.st_mode))
-    return fail(error, RESNET_ERROR_IO, "is %s: a model must be a regular file",
-                describe_file_type(about.st_mode));
+    return err_fail(error, RESNET_ERROR_IO, "is %s: a model must be a regular file",
+                    file_describe_type(about.st_mode));
   if (about.st_size < 0 || (uint64_t)about.st_size > SIZE_MAX)
     return too_large(error, "has", max_bytes);
   *size = (size_t)about.st_size;
@@ -254,9 +239,8 @@ static resnet_status check_file(int file, uint64_t max_bytes, size_t *size, resn
 resnet_status stream_open_file(const char *path, memory *m, uint64_t max_bytes, byte_stream **out,
                                resnet_error *error) {
   *out = NULL;
-  /* O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever */
-  byte_stream first = {.file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)};
-  if (first.file < 0) return fail_errno(error, "opened", errno);
+  byte_stream first = {.file = open(path, FILE_OPEN_FLAGS)};
+  if (first.file < 0) return err_from_errno(error, "opened", errno);
   resnet_status status = check_file(first.file, max_bytes, &first.left, error);
   if (status == RESNET_OK) return open_stream(first, m, max_bytes, out, error);
   (void)close(first.file);

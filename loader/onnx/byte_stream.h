@@ -3,8 +3,6 @@
 #ifndef LIBRESNET_LOADER_ONNX_BYTE_STREAM_H
 #define LIBRESNET_LOADER_ONNX_BYTE_STREAM_H
 
-#include <sys/types.h>
-
 #include "loader/base/error.h"
 #include "loader/base/memory.h"
 
@@ -19,9 +17,6 @@ resnet_status stream_open_file(const char *path, memory *m, uint64_t max_bytes, 
 /* The same for bytes in memory, which must stay until the stream is closed. */
 resnet_status stream_open_memory(const void *bytes, size_t size, memory *m, uint64_t max_bytes,
                                  byte_stream **out, resnet_error *error);
-
-/* What st_mode says that is no regular file, with its article. */
-const char *describe_file_type(mode_t mode);
 
 /* NULL is allowed. */
 void stream_close(byte_stream *s);

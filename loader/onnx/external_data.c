@@ -3,10 +3,8 @@
 #include "loader/onnx/external_data.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/syscall.h>
@@ -15,7 +13,7 @@
 #endif
 #endif
 
-#include "loader/onnx/byte_stream.h"
+#include "loader/base/open_file.h"
 #include "loader/onnx/onnx_parse.h"
 
 #ifndef O_PATH
@@ -25,9 +23,7 @@
 enum {
   MAX_LOCATION = 1023,
   MAX_READ = 1 << 30, /* at once: Linux reads less than 2 GiB */
-  FOLDER_FLAGS = O_PATH | O_DIRECTORY | O_CLOEXEC,
-  /* O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever */
-  FILE_FLAGS = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY
+  FOLDER_FLAGS = O_PATH | O_DIRECTORY | O_CLOEXEC
 };
 
 /* ---- what a tensor says ------------------------------------------------------------ */
@@ -57,7 +53,7 @@ static resnet_status name_piece(const piece *p, const Onnx__TensorProto *t, resn
   const char *location = p->location.data ? (const char *)p->location.data : "";
   (void)snprintf(prefix, sizeof prefix, "tensor '%.*s', file '%.*s'", NAME, onnx_text(t->name),
                  (int)length, location);
-  return fail_prefix(error, status, prefix);
+  return err_add_prefix(error, status, prefix);
 }
 
 static int find_key(const Onnx__ExternalDataProto *entry) {
@@ -74,12 +70,12 @@ static resnet_status read_entries(const Onnx__TensorProto *t, piece *p, resnet_e
     const Onnx__ExternalDataProto *entry = t->external_data[i];
     int key = find_key(entry);
     if (key == KEY_COUNT || p->entries[key])
-      return fail(error, RESNET_ERROR_FORMAT,
-                  "external_data has the key '%.*s'%s: location, offset, length and checksum are "
-                  "accepted, once each",
-                  entry->key.len < 30 ? (int)entry->key.len : 30,
-                  entry->key.len ? (const char *)entry->key.data : "",
-                  key == KEY_COUNT ? "" : " twice");
+      return err_fail(
+          error, RESNET_ERROR_FORMAT,
+          "external_data has the key '%.*s'%s: location, offset, length and checksum are "
+          "accepted, once each",
+          entry->key.len < 30 ? (int)entry->key.len : 30,
+          entry->key.len ? (const char *)entry->key.data : "", key == KEY_COUNT ? "" : " twice");
     p->entries[key] = entry;
   }
   p->location = value_of(p, LOCATION);
@@ -98,9 +94,9 @@ static resnet_status read_number(const piece *p, int key, uint64_t *number, resn
     *number = *number * 10 + digit;
   }
   if (good) return RESNET_OK;
-  return fail(error, RESNET_ERROR_FORMAT,
-              "its %s is '%.*s': a whole number of bytes below 2^63 is accepted", keys[key],
-              text.len < 30 ? (int)text.len : 30, text.len ? (const char *)text.data : "");
+  return err_fail(error, RESNET_ERROR_FORMAT,
+                  "its %s is '%.*s': a whole number of bytes below 2^63 is accepted", keys[key],
+                  text.len < 30 ? (int)text.len : 30, text.len ? (const char *)text.data : "");
 }
 
 static bool has_parent(const char *path) {
@@ -132,10 +128,10 @@ static resnet_status read_location(ProtobufCBinaryData location, char path[MAX_L
   else if (strstr(path, "//") || path[location.len - 1] == '/')
     problem = "has a folder or file without a name in its path";
   if (!problem) return RESNET_OK;
-  return fail(error, RESNET_ERROR_FORMAT,
-              "%s: it must lie in or below the model's folder; save the model anew, with its "
-              "weights beside it",
-              problem);
+  return err_fail(error, RESNET_ERROR_FORMAT,
+                  "%s: it must lie in or below the model's folder; save the model anew, with its "
+                  "weights beside it",
+                  problem);
 }
 
 static resnet_status read_piece(const Onnx__TensorProto *t, size_t bytes, piece *p,
@@ -147,7 +143,7 @@ static resnet_status read_piece(const Onnx__TensorProto *t, size_t bytes, piece 
   if (status == RESNET_OK) status = read_number(p, OFFSET, &p->offset, error);
   if (status == RESNET_OK) status = read_number(p, LENGTH, &p->length, error);
   if (status != RESNET_OK || !p->entries[LENGTH] || p->length == bytes) return status;
-  return fail(
+  return err_fail(
       error, RESNET_ERROR_FORMAT,
       "its length is %llu bytes, its dimensions ask for %zu: the model is damaged, export it again",
       (unsigned long long)p->length, bytes);
@@ -156,19 +152,20 @@ static resnet_status read_piece(const Onnx__TensorProto *t, size_t bytes, piece 
 static resnet_status check_access(const external_files *files, resnet_error *error) {
   switch (files->access) {
   case EXTERNAL_FROM_MEMORY:
-    return fail(
+    return err_fail(
         error, RESNET_ERROR_UNSUPPORTED,
         "a model in memory has no files beside it: open it by its path, with external_data on");
   case EXTERNAL_OFF:
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "other files than the model's are read only with external_data (--external-data) "
-                "on: switch it on, or "
-                "save the model with the weights inside");
+    return err_fail(
+        error, RESNET_ERROR_UNSUPPORTED,
+        "other files than the model's are read only with external_data (--external-data) "
+        "on: switch it on, or "
+        "save the model with the weights inside");
   case EXTERNAL_ON:
     break;
   }
   if (files->folder < 0)
-    return fail_errno(error, "looked for in the model's folder", files->folder_error);
+    return err_from_errno(error, "looked for in the model's folder", files->folder_error);
   return RESNET_OK;
 }
 
@@ -186,7 +183,7 @@ static int or_errno(int descriptor) { return descriptor >= 0 ? descriptor : -err
 
 static int open_at_once(int folder, const char *path) {
 #ifdef SYS_openat2
-  const struct open_how how = {.flags = FILE_FLAGS,
+  const struct open_how how = {.flags = FILE_OPEN_FLAGS,
                                .resolve =
                                    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
   return or_errno((int)syscall(SYS_openat2, folder, path, &how, sizeof how));
@@ -221,7 +218,7 @@ static int open_by_component(int folder, const char *path) {
     path += length + 1;
   }
   if (at < 0) return at;
-  int file = or_errno(openat(at, path, FILE_FLAGS | O_NOFOLLOW));
+  int file = or_errno(openat(at, path, FILE_OPEN_FLAGS | O_NOFOLLOW));
   if (at != folder) (void)close(at);
   return file;
 }
@@ -234,31 +231,32 @@ static int open_beneath(const external_files *files, const char *path) {
 
 static resnet_status explain_opening(int code, resnet_error *error) {
   if (code == ENOENT)
-    return fail(error, RESNET_ERROR_IO, "is not there: it belongs with the model, fetch it, too");
+    return err_fail(error, RESNET_ERROR_IO,
+                    "is not there: it belongs with the model, fetch it, too");
   if (code == ELOOP)
-    return fail(
+    return err_fail(
         error, RESNET_ERROR_IO,
         "is a symbolic link, or lies behind one: put what it points to there itself, or a copy");
-  return fail_errno(error, "opened", code);
+  return err_from_errno(error, "opened", code);
 }
 
 static resnet_status check_file(int descriptor, uint64_t max_bytes, uint64_t *size,
                                 resnet_error *error) {
   struct stat about;
-  if (fstat(descriptor, &about) != 0) return fail_errno(error, "examined", errno);
+  if (fstat(descriptor, &about) != 0) return err_from_errno(error, "examined", errno);
   if (!S_ISREG(about.st_mode))
-    return fail(error, RESNET_ERROR_IO, "is %s: weights must be in a regular file",
-                describe_file_type(about.st_mode));
+    return err_fail(error, RESNET_ERROR_IO, "is %s: weights must be in a regular file",
+                    file_describe_type(about.st_mode));
   if (about.st_nlink != 1)
-    return fail(
+    return err_fail(
         error, RESNET_ERROR_IO,
         "has %llu names (hard links), so that it may belong elsewhere: put a copy in its place",
         (unsigned long long)about.st_nlink);
   *size = about.st_size < 0 ? UINT64_MAX : (uint64_t)about.st_size;
   if (*size > max_bytes)
-    return fail(error, RESNET_ERROR_LIMIT,
-                "has more than %llu bytes: raise max_file_bytes if you trust it",
-                (unsigned long long)max_bytes);
+    return err_fail(error, RESNET_ERROR_LIMIT,
+                    "has more than %llu bytes: raise max_file_bytes if you trust it",
+                    (unsigned long long)max_bytes);
   return RESNET_OK;
 }
 
@@ -304,13 +302,13 @@ resnet_status external_files_open(external_files *files, memory *m, const char *
   *files = (external_files){.access = allowed ? EXTERNAL_ON : EXTERNAL_OFF, .folder = -1};
   if (!allowed) return RESNET_OK;
   const char *slash = strrchr(model_path, '/');
-  char *folder = slash ? memory_copy_string(m, model_path, (size_t)(slash - model_path) + 1)
-                       : memory_copy_string(m, ".", 1);
-  if (!folder) return fail_memory(error, "the folder's name");
+  char *folder = slash ? mem_copy_string(m, model_path, (size_t)(slash - model_path) + 1)
+                       : mem_copy_string(m, ".", 1);
+  if (!folder) return err_no_memory(error, "the folder's name");
   files->max_file_bytes = max_file_bytes;
   files->folder = open(folder, FOLDER_FLAGS);
   files->folder_error = errno;
-  memory_release(m, folder);
+  mem_release(m, folder);
   return RESNET_OK;
 }
 
@@ -328,9 +326,9 @@ static resnet_status read_bytes(int descriptor, uint64_t offset, uint8_t *to, si
   while (bytes > 0) {
     ssize_t got = pread(descriptor, to, bytes < MAX_READ ? bytes : MAX_READ, (off_t)offset);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail_errno(error, "read", errno);
+    if (got < 0) return err_from_errno(error, "read", errno);
     if (got == 0)
-      return fail(error, RESNET_ERROR_IO, "became shorter while it was read: try again");
+      return err_fail(error, RESNET_ERROR_IO, "became shorter while it was read: try again");
     to += got;
     offset += (uint64_t)got;
     bytes -= (size_t)got;
@@ -345,15 +343,15 @@ static resnet_status read_file(external_files *files, memory *m, const piece *p,
   resnet_status status = find_file(files, p->location, &f, error);
   if (status != RESNET_OK) return status;
   if (p->offset > f->size || bytes > f->size - p->offset)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "has %llu bytes, %zu from offset %llu on are wanted: it is cut off or another "
-                "model's, fetch it again",
-                (unsigned long long)f->size, bytes, (unsigned long long)p->offset);
-  *data = memory_allocate_unset(m, bytes, 1);
-  if (!*data) return fail_memory(error, "weights");
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "has %llu bytes, %zu from offset %llu on are wanted: it is cut off or another "
+                    "model's, fetch it again",
+                    (unsigned long long)f->size, bytes, (unsigned long long)p->offset);
+  *data = mem_allocate_unset(m, bytes, 1);
+  if (!*data) return err_no_memory(error, "weights");
   status = read_bytes(f->descriptor, p->offset, *data, bytes, error);
   if (status == RESNET_OK) return status;
-  memory_release(m, *data);
+  mem_release(m, *data);
   *data = NULL;
   return status;
 }

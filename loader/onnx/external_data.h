@@ -45,7 +45,7 @@ void external_files_close(external_files *files);
 resnet_status external_check(const external_files *files, const Onnx__TensorProto *t, size_t bytes,
                              resnet_error *error);
 
-/* A checked tensor's bytes, to be given to memory_release. The tensor must live as long
+/* A checked tensor's bytes, to be given to mem_release. The tensor must live as long
  * as *files. */
 resnet_status external_read(external_files *files, memory *m, const Onnx__TensorProto *t,
                             size_t bytes, uint8_t **data, resnet_error *error);

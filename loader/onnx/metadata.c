@@ -17,17 +17,18 @@ static uint32_t count_lines(const char *text) {
 static resnet_status read_labels(graph *g, const char *text, resnet_error *error) {
   uint32_t count = count_lines(text), classes = g->nodes[g->output].shape.c;
   if (count != classes)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "metadata resnet.labels names %u classes, the net has %u: write one label a line "
-                "for each class",
-                count, classes);
-  g->labels = memory_allocate(g->memory, count, sizeof(char *));
-  if (!g->labels) return fail_memory(error, "the labels");
+    return err_fail(
+        error, RESNET_ERROR_FORMAT,
+        "metadata resnet.labels names %u classes, the net has %u: write one label a line "
+        "for each class",
+        count, classes);
+  g->labels = mem_allocate(g->memory, count, sizeof(char *));
+  if (!g->labels) return err_no_memory(error, "the labels");
   g->label_count = count;
   for (uint32_t i = 0; i < count; i++) {
     size_t length = strcspn(text, "\n");
-    g->labels[i] = memory_copy_string(g->memory, text, length);
-    if (!g->labels[i]) return fail_memory(error, "the labels");
+    g->labels[i] = mem_copy_string(g->memory, text, length);
+    if (!g->labels[i]) return err_no_memory(error, "the labels");
     text += length + (text[length] == '\n');
   }
   return RESNET_OK;
@@ -149,23 +150,25 @@ static resnet_status read_preprocess(graph *g, const char *text, resnet_error *e
     int shown = end < 60 ? (int)end : 60,
         key = word[length] == '=' ? find_key(word, length) : KEY_COUNT;
     if (key == KEY_COUNT)
-      return fail(error, RESNET_ERROR_FORMAT,
-                  "metadata resnet.preprocess has '%.*s': accepted are resize=, crop=, order=, "
-                  "scale=, mean=, std=",
-                  shown, word);
+      return err_fail(error, RESNET_ERROR_FORMAT,
+                      "metadata resnet.preprocess has '%.*s': accepted are resize=, crop=, order=, "
+                      "scale=, mean=, std=",
+                      shown, word);
     if (seen >> key & 1 || !read_value(&g->preprocess, key, word + length + 1))
-      return fail(error, RESNET_ERROR_FORMAT,
-                  "metadata resnet.preprocess has '%.*s': once each, resize and crop 1 to 65535 or "
-                  "none, order rgb or "
-                  "bgr, scale one number, mean and std three, scale and std above 0, are accepted",
-                  shown, word);
+      return err_fail(
+          error, RESNET_ERROR_FORMAT,
+          "metadata resnet.preprocess has '%.*s': once each, resize and crop 1 to 65535 or "
+          "none, order rgb or "
+          "bgr, scale one number, mean and std three, scale and std above 0, are accepted",
+          shown, word);
     seen |= 1U << key;
     word += end;
   }
   if (seen != (1U << KEY_COUNT) - 1)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "metadata resnet.preprocess is not complete: resize, crop, order, scale, mean and "
-                "std are needed");
+    return err_fail(
+        error, RESNET_ERROR_FORMAT,
+        "metadata resnet.preprocess is not complete: resize, crop, order, scale, mean and "
+        "std are needed");
   g->has_preprocess = true;
   return RESNET_OK;
 }
@@ -177,9 +180,9 @@ static resnet_status read_names(graph *g, const Onnx__ModelProto *model, resnet_
   const char *version = onnx_text(model->producer_version);
   size_t length = strlen(producer), version_length = strlen(version);
   g->opset = (uint32_t)onnx_opset(model);
-  g->name = memory_copy_string(g->memory, name, strlen(name));
-  g->producer = memory_allocate(g->memory, length + version_length + 2, 1);
-  if (!g->name || !g->producer) return fail_memory(error, "the model's name");
+  g->name = mem_copy_string(g->memory, name, strlen(name));
+  g->producer = mem_allocate(g->memory, length + version_length + 2, 1);
+  if (!g->name || !g->producer) return err_no_memory(error, "the model's name");
   memcpy(g->producer, producer, length);
   if (length && version_length) g->producer[length++] = ' ';
   memcpy(g->producer + length, version, version_length);

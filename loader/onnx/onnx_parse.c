@@ -12,13 +12,13 @@ typedef struct allocation_watch {
 
 static void *watched_allocate(void *context, size_t size) {
   allocation_watch *watch = context;
-  void *block = memory_allocate(watch->memory, size, 1);
+  void *block = mem_allocate(watch->memory, size, 1);
   if (!block) watch->failed = true;
   return block;
 }
 
 static void watched_release(void *context, void *pointer) {
-  memory_release(((allocation_watch *)context)->memory, pointer);
+  mem_release(((allocation_watch *)context)->memory, pointer);
 }
 
 const char *onnx_text(const char *field) { return field ? field : ""; }
@@ -41,19 +41,19 @@ static resnet_status check_opset(const Onnx__ModelProto *model, resnet_error *er
     count += onnx_is_default_domain(model->opset_import[i]->domain);
   long long opset = (long long)onnx_opset(model);
   if (count != 1)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "opset_import names the default operator set %zu times instead of once: "
-                "export the model again",
-                count);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "opset_import names the default operator set %zu times instead of once: "
+                    "export the model again",
+                    count);
   if (opset < OPSET_MIN)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "opset %lld: accepted are %d to %d; convert with "
-                "onnx.version_converter.convert_version(model, 13)",
-                opset, OPSET_MIN, OPSET_MAX);
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "opset %lld: accepted are %d to %d; convert with "
+                    "onnx.version_converter.convert_version(model, 13)",
+                    opset, OPSET_MIN, OPSET_MAX);
   if (opset > OPSET_MAX)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "opset %lld: accepted are %d to %d; export with opset_version=%d", opset, OPSET_MIN,
-                OPSET_MAX, OPSET_MAX);
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "opset %lld: accepted are %d to %d; export with opset_version=%d", opset,
+                    OPSET_MIN, OPSET_MAX, OPSET_MAX);
   return RESNET_OK;
 }
 
@@ -63,24 +63,25 @@ static resnet_status check_opset(const Onnx__ModelProto *model, resnet_error *er
 static resnet_status check_functions(const Onnx__ModelProto *model, resnet_error *error) {
   for (size_t i = 0; i < model->n_functions; i++)
     if (onnx_is_default_domain(model->functions[i]->domain))
-      return fail(error, RESNET_ERROR_UNSUPPORTED,
-                  "holds a function '%.60s' in place of ONNX's own operators: inline it, e.g. with "
-                  "onnx.inliner.inline_local_functions(model)",
-                  onnx_text(model->functions[i]->name));
+      return err_fail(
+          error, RESNET_ERROR_UNSUPPORTED,
+          "holds a function '%.60s' in place of ONNX's own operators: inline it, e.g. with "
+          "onnx.inliner.inline_local_functions(model)",
+          onnx_text(model->functions[i]->name));
   return RESNET_OK;
 }
 
 static resnet_status check_model(const Onnx__ModelProto *model, resnet_error *error) {
   if (!model->graph)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "holds no graph: it is no ONNX model, or was written in parts");
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "holds no graph: it is no ONNX model, or was written in parts");
   if (!model->has_ir_version)
-    return fail(error, RESNET_ERROR_FORMAT, "has no ir_version: it is no ONNX model");
+    return err_fail(error, RESNET_ERROR_FORMAT, "has no ir_version: it is no ONNX model");
   if (model->ir_version < IR_MIN || model->ir_version > IR_MAX)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "IR version %lld: accepted are %d to %d; save it with another "
-                "version of the onnx package",
-                (long long)model->ir_version, IR_MIN, IR_MAX);
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "IR version %lld: accepted are %d to %d; save it with another "
+                    "version of the onnx package",
+                    (long long)model->ir_version, IR_MIN, IR_MAX);
   resnet_status status = check_functions(model, error);
   return status == RESNET_OK ? check_opset(model, error) : status;
 }
@@ -108,10 +109,10 @@ static resnet_status unpack(memory *m, wire_skeleton *skeleton, Onnx__ModelProto
   allocation_watch watch = {m, false};
   ProtobufCAllocator allocator = {watched_allocate, watched_release, &watch};
   *model = onnx__model_proto__unpack(&allocator, skeleton->size, skeleton->bytes);
-  if (!*model && watch.failed) return fail_memory(error, "the decoded file");
+  if (!*model && watch.failed) return err_no_memory(error, "the decoded file");
   if (!*model)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "not a well-formed ONNX file: fetch or export it again");
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "not a well-formed ONNX file: fetch or export it again");
   attach_payloads(*model, skeleton);
   return check_model(*model, error);
 }
@@ -123,7 +124,7 @@ resnet_status onnx_parse(byte_stream *stream, memory *m, Onnx__ModelProto **mode
   if (stream_ends(stream)) {
     resnet_status status = stream_status(stream);
     return status == RESNET_OK
-               ? fail(error, RESNET_ERROR_FORMAT, "is empty: fetch or export it again")
+               ? err_fail(error, RESNET_ERROR_FORMAT, "is empty: fetch or export it again")
                : status;
   }
   uint64_t used = atomic_load(&m->used);

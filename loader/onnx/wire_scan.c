@@ -61,15 +61,15 @@ static size_t position(const scan *s) { return stream_position(s->stream); }
 static resnet_status malformed(const scan *s, const char *problem) {
   size_t at = position(s);
   if (stream_finish(s->stream) != RESNET_OK) return stream_status(s->stream);
-  return fail(s->error, RESNET_ERROR_FORMAT,
-              "not a well-formed ONNX file: %s at byte %zu (in %s); it is damaged, cut off or "
-              "something else: fetch or "
-              "export it again",
-              problem, at, s->depth ? s->frames[s->depth - 1].type->short_name : "the file");
+  return err_fail(s->error, RESNET_ERROR_FORMAT,
+                  "not a well-formed ONNX file: %s at byte %zu (in %s); it is damaged, cut off or "
+                  "something else: fetch or "
+                  "export it again",
+                  problem, at, s->depth ? s->frames[s->depth - 1].type->short_name : "the file");
 }
 
 static resnet_status too_much(const scan *s) {
-  return fail(
+  return err_fail(
       s->error, RESNET_ERROR_LIMIT,
       "decoding this file takes more than the %llu bytes that are left of the memory budget: raise "
       "max_memory_bytes if you trust it",
@@ -90,10 +90,10 @@ static resnet_status reserve(scan *s, size_t size) {
   size_t capacity = out->size + size; /* both below 2^32 */
   if (capacity < 2 * out->capacity) capacity = 2 * out->capacity;
   if (capacity < MIN_PAYLOAD) capacity = MIN_PAYLOAD;
-  uint8_t *bytes = memory_allocate_unset(s->memory, capacity, 1);
-  if (!bytes) return fail_memory(s->error, "the decoded file");
+  uint8_t *bytes = mem_allocate_unset(s->memory, capacity, 1);
+  if (!bytes) return err_no_memory(s->error, "the decoded file");
   if (out->size) memcpy(bytes, out->bytes, out->size);
-  memory_release(s->memory, out->bytes);
+  mem_release(s->memory, out->bytes);
   out->bytes = bytes;
   out->capacity = capacity;
   return RESNET_OK;
@@ -200,7 +200,7 @@ static void count_message(scan *s, const ProtobufCMessageDescriptor *type) {
 
 static resnet_status enter_message(scan *s, const ProtobufCMessageDescriptor *type, size_t length) {
   if (s->depth == MAX_DEPTH)
-    return fail(
+    return err_fail(
         s->error, RESNET_ERROR_LIMIT,
         "messages nested more than %d deep at byte %zu: no ResNet needs that, the file is refused",
         MAX_DEPTH, position(s));
@@ -228,10 +228,10 @@ static wire_payload *add_payload(scan *s) {
   wire_skeleton *out = s->out;
   if (out->payload_count == out->payload_capacity) {
     size_t capacity = out->payload_capacity ? 2 * out->payload_capacity : 64;
-    wire_payload *payloads = memory_allocate(s->memory, capacity, sizeof *payloads);
+    wire_payload *payloads = mem_allocate(s->memory, capacity, sizeof *payloads);
     if (!payloads) return NULL;
     if (out->payload_count) memcpy(payloads, out->payloads, out->payload_count * sizeof *payloads);
-    memory_release(s->memory, out->payloads);
+    mem_release(s->memory, out->payloads);
     out->payloads = payloads;
     out->payload_capacity = capacity;
   }
@@ -247,11 +247,11 @@ static resnet_status scan_payload(scan *s, const ProtobufCFieldDescriptor *field
     payload->index = (payload->in_node ? s->nodes : s->initializers) - 1;
     payload->attribute = s->attributes - 1;
     payload->listed = field->id == FLOAT_DATA;
-    payload->data = memory_allocate_unset(s->memory, length, 1);
+    payload->data = mem_allocate_unset(s->memory, length, 1);
     payload->size = length;
     if (payload->listed) innermost(s)->cut = field->id;
   }
-  if (!payload || !payload->data) return fail_memory(s->error, "weights");
+  if (!payload || !payload->data) return err_no_memory(s->error, "weights");
   if (!stream_read(s->stream, payload->data, length))
     return malformed(s, "weights that are cut off");
   return write_varint(s, 0);
@@ -325,8 +325,9 @@ static resnet_status scan_field(scan *s) {
   if (wire == WIRE_GROUP || wire == WIRE_END || wire > WIRE_32)
     return malformed(s, "an unknown wire type");
   if (++s->fields > MAX_FIELDS)
-    return fail(s->error, RESNET_ERROR_LIMIT,
-                "more than %d fields: no ResNet needs that many, the file is refused", MAX_FIELDS);
+    return err_fail(s->error, RESNET_ERROR_LIMIT,
+                    "more than %d fields: no ResNet needs that many, the file is refused",
+                    MAX_FIELDS);
   const ProtobufCFieldDescriptor *field =
       protobuf_c_message_descriptor_get_field(innermost(s)->type, number);
   resnet_status status = field ? check_known(s, field, wire) : RESNET_OK;
@@ -366,9 +367,8 @@ resnet_status wire_scan(byte_stream *stream, memory *m, uint64_t budget, wire_sk
 }
 
 void skeleton_release(memory *m, wire_skeleton *skeleton) {
-  for (size_t i = 0; i < skeleton->payload_count; i++)
-    memory_release(m, skeleton->payloads[i].data);
-  memory_release(m, skeleton->payloads);
-  memory_release(m, skeleton->bytes);
+  for (size_t i = 0; i < skeleton->payload_count; i++) mem_release(m, skeleton->payloads[i].data);
+  mem_release(m, skeleton->payloads);
+  mem_release(m, skeleton->bytes);
   memset(skeleton, 0, sizeof *skeleton);
 }

@@ -1,15 +1,15 @@
 /* Residual blocks: found by walking from each addition to where its two branches part. */
+#include "loader/passes/find_blocks.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "loader/import/import.h"
+#include "loader/import/nodes.h"
 
 typedef struct block_list {
   graph_block *blocks; /* in the order of their additions; names not set */
   uint32_t count;
 } block_list;
-
-static graph_node *node_at(const lowering *l, uint32_t index) { return &l->graph->nodes[index]; }
 
 /* ---- finding ----------------------------------------------------------------------- */
 
@@ -25,39 +25,39 @@ typedef struct branch {
 /* The gate of the product `n` leads back to the picture that it multiplies, and is nobody
  * else's: its nodes are claimed and placed with the product, so that they must not be
  * part of anything else. */
-static bool gates_itself(const lowering *l, const graph_node *n) {
+static bool gates_itself(const import_context *ctx, const graph_node *n) {
   uint32_t i = n->input[1];
-  while (i != n->input[0] && node_at(l, i)->input_count == 1 && l->drafts[i].readers == 1)
-    i = node_at(l, i)->input[0];
+  while (i != n->input[0] && node_at(ctx, i)->input_count == 1 && ctx->readers[i] == 1)
+    i = node_at(ctx, i)->input[0];
   return i == n->input[0];
 }
 
-static bool ends_walk(const lowering *l, const graph_node *n) {
+static bool ends_walk(const import_context *ctx, const graph_node *n) {
   return n->input_count == 0 ||
-         (n->input_count == 2 && !(n->op == GRAPH_SCALE && gates_itself(l, n)));
+         (n->input_count == 2 && !(n->op == GRAPH_SCALE && gates_itself(ctx, n)));
 }
 
 /* The node that both branches come from, or RESNET_NO_INDEX. `marks` holds one stamp per
  * node. */
-static uint32_t find_source(const lowering *l, uint32_t a, uint32_t b, uint32_t stamp,
-                            uint32_t *marks) {
-  for (uint32_t i = a;; i = node_at(l, i)->input[0]) {
+static uint32_t find_branch_source(const import_context *ctx, uint32_t a, uint32_t b,
+                                   uint32_t stamp, uint32_t *marks) {
+  for (uint32_t i = a;; i = node_at(ctx, i)->input[0]) {
     marks[i] = stamp;
-    if (ends_walk(l, node_at(l, i))) break;
+    if (ends_walk(ctx, node_at(ctx, i))) break;
   }
-  for (uint32_t i = b;; i = node_at(l, i)->input[0]) {
+  for (uint32_t i = b;; i = node_at(ctx, i)->input[0]) {
     if (marks[i] == stamp) return i;
-    if (ends_walk(l, node_at(l, i))) return RESNET_NO_INDEX;
+    if (ends_walk(ctx, node_at(ctx, i))) return RESNET_NO_INDEX;
   }
 }
 
 static bool is_pool(graph_op op) { return op == GRAPH_AVERAGE_POOL || op == GRAPH_MAX_POOL; }
 
 /* Of a branch, gates aside. */
-static branch walk_branch(const lowering *l, uint32_t end, uint32_t source) {
+static branch walk_branch(const import_context *ctx, uint32_t end, uint32_t source) {
   branch b = {.end = end, .is_free = true};
-  for (uint32_t i = end; i != source; i = node_at(l, i)->input[0]) {
-    const graph_node *n = node_at(l, i);
+  for (uint32_t i = end; i != source; i = node_at(ctx, i)->input[0]) {
+    const graph_node *n = node_at(ctx, i);
     b.convs += n->op == GRAPH_CONV;
     b.subsamples += n->op == GRAPH_SUBSAMPLE;
     b.pools += is_pool(n->op);
@@ -78,24 +78,25 @@ static resnet_shortcut kind_of(const branch *shortcut) {
   return shortcut->pools ? RESNET_SHORTCUT_POOL : RESNET_SHORTCUT_OPTION_A;
 }
 
-static void claim(lowering *l, uint32_t end, uint32_t source, uint32_t block) {
-  for (uint32_t i = end; i != source; i = node_at(l, i)->input[0]) {
-    const graph_node *n = node_at(l, i);
-    node_at(l, i)->block = block;
+static void claim(import_context *ctx, uint32_t end, uint32_t source, uint32_t block) {
+  for (uint32_t i = end; i != source; i = node_at(ctx, i)->input[0]) {
+    const graph_node *n = node_at(ctx, i);
+    node_at(ctx, i)->block = block;
     for (uint32_t k = n->input[1]; n->op == GRAPH_SCALE && k != n->input[0];
-         k = node_at(l, k)->input[0])
-      node_at(l, k)->block = block;
+         k = node_at(ctx, k)->input[0])
+      node_at(ctx, k)->block = block;
   }
 }
 
 /* The branch with fewer convolutions is the shortcut; the second input, where they are
  * equal. */
-static void find_residual_block(lowering *l, uint32_t add, uint32_t *marks, block_list *list) {
-  graph_node *n = node_at(l, add);
-  uint32_t source = find_source(l, n->input[0], n->input[1], add + 1, marks);
+static void find_residual_block(import_context *ctx, uint32_t add, uint32_t *marks,
+                                block_list *list) {
+  graph_node *n = node_at(ctx, add);
+  uint32_t source = find_branch_source(ctx, n->input[0], n->input[1], add + 1, marks);
   if (source == RESNET_NO_INDEX) return;
-  branch residual = walk_branch(l, n->input[0], source),
-         shortcut = walk_branch(l, n->input[1], source);
+  branch residual = walk_branch(ctx, n->input[0], source),
+         shortcut = walk_branch(ctx, n->input[1], source);
   if (shortcut.convs > residual.convs) {
     branch swap = residual;
     residual = shortcut;
@@ -104,47 +105,48 @@ static void find_residual_block(lowering *l, uint32_t add, uint32_t *marks, bloc
   if (!is_residual(&residual, &shortcut)) return;
   n->input[0] = residual.end;
   n->input[1] = shortcut.end;
-  claim(l, residual.end, source, list->count);
-  claim(l, shortcut.end, source, list->count);
+  claim(ctx, residual.end, source, list->count);
+  claim(ctx, shortcut.end, source, list->count);
   n->block = list->count;
   list->blocks[list->count++] =
       (graph_block){.shortcut = kind_of(&shortcut), .source = source, .add = add};
 }
 
-static bool same_shape(graph_shape a, graph_shape b) {
+static bool equal_shapes(graph_shape a, graph_shape b) {
   return a.h == b.h && a.w == b.w && a.c == b.c;
 }
 
 /* A plain net's blocks: two convolutions in a row, of one output shape, after the
  * stem. */
-static void find_plain_pairs(lowering *l, block_list *list) {
+static void find_plain_pairs(import_context *ctx, block_list *list) {
   uint32_t first = RESNET_NO_INDEX; /* of a pair, still without its second */
   bool after_stem = false;
-  for (uint32_t i = 0; i < l->graph->node_count; i++) {
-    graph_node *n = node_at(l, i);
-    if (!l->drafts[i].readers || n->op != GRAPH_CONV) continue;
+  for (uint32_t i = 0; i < ctx->graph->node_count; i++) {
+    graph_node *n = node_at(ctx, i);
+    if (!ctx->readers[i] || n->op != GRAPH_CONV) continue;
     bool pair = first != RESNET_NO_INDEX && n->input[0] == first &&
-                same_shape(n->shape, node_at(l, first)->shape);
+                equal_shapes(n->shape, node_at(ctx, first)->shape);
     if (pair) {
-      n->block = node_at(l, first)->block = list->count;
-      list->blocks[list->count++] = (graph_block){.source = node_at(l, first)->input[0], .add = i};
+      n->block = node_at(ctx, first)->block = list->count;
+      list->blocks[list->count++] =
+          (graph_block){.source = node_at(ctx, first)->input[0], .add = i};
     }
     first = after_stem && !pair ? i : RESNET_NO_INDEX;
     after_stem = true;
   }
 }
 
-static resnet_status find_blocks(lowering *l, block_list *list) {
-  uint32_t count = l->graph->node_count, additions = 0;
-  uint32_t *marks = scratch_allocate(l, count, sizeof *marks);
-  list->blocks = scratch_allocate(l, count, sizeof *list->blocks);
-  if (!marks || !list->blocks) return fail_memory(l->error, "the graph's blocks");
+static resnet_status collect_blocks(import_context *ctx, block_list *list) {
+  uint32_t count = ctx->graph->node_count, additions = 0;
+  uint32_t *marks = import_scratch(ctx, count, sizeof *marks);
+  list->blocks = import_scratch(ctx, count, sizeof *list->blocks);
+  if (!marks || !list->blocks) return err_no_memory(ctx->error, "the graph's blocks");
   for (uint32_t i = 0; i < count; i++) {
-    if (!l->drafts[i].readers || node_at(l, i)->op != GRAPH_ADD) continue;
+    if (!ctx->readers[i] || node_at(ctx, i)->op != GRAPH_ADD) continue;
     additions++;
-    find_residual_block(l, i, marks, list);
+    find_residual_block(ctx, i, marks, list);
   }
-  if (additions == 0) find_plain_pairs(l, list);
+  if (additions == 0) find_plain_pairs(ctx, list);
   return RESNET_OK;
 }
 
@@ -158,21 +160,21 @@ typedef struct arrangement {
   uint32_t block_count;
 } arrangement;
 
-static void place(arrangement *a, uint32_t index) {
+static void place_node(arrangement *a, uint32_t index) {
   a->places[index] = a->count;
   a->order[a->count++] = index;
 }
 
 /* Nodes from behind `source` to `end`, in the order in which they run: backwards first,
  * then turned round. */
-static void place_branch(const lowering *l, arrangement *a, uint32_t end, uint32_t source) {
+static void place_branch(const import_context *ctx, arrangement *a, uint32_t end, uint32_t source) {
   uint32_t first = a->count;
-  for (uint32_t i = end; i != source; i = node_at(l, i)->input[0]) {
-    const graph_node *n = node_at(l, i);
-    place(a, i);
+  for (uint32_t i = end; i != source; i = node_at(ctx, i)->input[0]) {
+    const graph_node *n = node_at(ctx, i);
+    place_node(a, i);
     for (uint32_t k = n->input[1]; n->op == GRAPH_SCALE && k != n->input[0];
-         k = node_at(l, k)->input[0])
-      place(a, k);
+         k = node_at(ctx, k)->input[0])
+      place_node(a, k);
   }
   for (uint32_t low = first, high = a->count; low + 1 < high; low++) {
     uint32_t swap = a->order[low];
@@ -185,30 +187,31 @@ static void place_branch(const lowering *l, arrangement *a, uint32_t end, uint32
 /* The whole block where its first node stood: from outside it reads its source only,
  * which stands before. The shortcut's own nodes come first, then the residual branch,
  * then the addition. */
-static void place_block(const lowering *l, arrangement *a, const block_list *list, uint32_t block) {
+static void place_block(const import_context *ctx, arrangement *a, const block_list *list,
+                        uint32_t block) {
   const graph_block *b = &list->blocks[block];
-  const graph_node *add = node_at(l, b->add);
+  const graph_node *add = node_at(ctx, b->add);
   a->block_order[a->block_count++] = block;
-  if (add->op == GRAPH_ADD) place_branch(l, a, add->input[1], b->source);
-  place_branch(l, a, add->input[0], b->source);
-  place(a, b->add);
+  if (add->op == GRAPH_ADD) place_branch(ctx, a, add->input[1], b->source);
+  place_branch(ctx, a, add->input[0], b->source);
+  place_node(a, b->add);
 }
 
-static resnet_status arrange(lowering *l, const block_list *list, arrangement *a) {
-  uint32_t count = l->graph->node_count;
-  a->order = scratch_allocate(l, count, sizeof *a->order);
-  a->places = scratch_allocate(l, count, sizeof *a->places);
-  a->block_order = scratch_allocate(l, list->count, sizeof *a->block_order);
-  bool *placed = scratch_allocate(l, list->count, sizeof *placed);
+static resnet_status arrange(import_context *ctx, const block_list *list, arrangement *a) {
+  uint32_t count = ctx->graph->node_count;
+  a->order = import_scratch(ctx, count, sizeof *a->order);
+  a->places = import_scratch(ctx, count, sizeof *a->places);
+  a->block_order = import_scratch(ctx, list->count, sizeof *a->block_order);
+  bool *placed = import_scratch(ctx, list->count, sizeof *placed);
   if (!a->order || !a->places || !a->block_order || !placed)
-    return fail_memory(l->error, "the graph's blocks");
+    return err_no_memory(ctx->error, "the graph's blocks");
   for (uint32_t i = 0; i < count; i++) {
-    uint32_t block = node_at(l, i)->block;
-    if (!l->drafts[i].readers) continue;
+    uint32_t block = node_at(ctx, i)->block;
+    if (!ctx->readers[i]) continue;
     if (block == RESNET_NO_INDEX)
-      place(a, i);
+      place_node(a, i);
     else if (!placed[block])
-      place_block(l, a, list, block);
+      place_block(ctx, a, list, block);
     if (block != RESNET_NO_INDEX) placed[block] = true;
   }
   return RESNET_OK;
@@ -217,26 +220,27 @@ static resnet_status arrange(lowering *l, const block_list *list, arrangement *a
 /* ---- the result -------------------------------------------------------------------- */
 
 /* Stages end where the size or the number of channels of the blocks' outputs changes. */
-static resnet_status make_blocks(lowering *l, const block_list *list, const arrangement *a) {
-  graph *g = l->graph;
+static resnet_status make_blocks(import_context *ctx, const block_list *list,
+                                 const arrangement *a) {
+  graph *g = ctx->graph;
   uint32_t stage = 0, number = 0;
   graph_shape last = {0, 0, 0};
-  g->blocks = memory_allocate(l->memory, a->block_count, sizeof *g->blocks);
-  if (!g->blocks) return fail_memory(l->error, "the graph's blocks");
+  g->blocks = mem_allocate(ctx->memory, a->block_count, sizeof *g->blocks);
+  if (!g->blocks) return err_no_memory(ctx->error, "the graph's blocks");
   for (uint32_t i = 0; i < a->block_count; i++) {
     const graph_block *old = &list->blocks[a->block_order[i]];
-    graph_shape shape = node_at(l, old->add)->shape;
-    number = same_shape(shape, last) ? number + 1 : 1;
+    graph_shape shape = node_at(ctx, old->add)->shape;
+    number = equal_shapes(shape, last) ? number + 1 : 1;
     stage += number == 1;
     last = shape;
     char name[48];
     int length = snprintf(name, sizeof name, "stage%u.block%u", stage, number);
-    g->blocks[i] = (graph_block){.name = memory_copy_string(l->memory, name, (size_t)length),
+    g->blocks[i] = (graph_block){.name = mem_copy_string(ctx->memory, name, (size_t)length),
                                  .shortcut = old->shortcut,
                                  .source = a->places[old->source],
                                  .add = a->places[old->add]};
     g->block_count = i + 1;
-    if (!g->blocks[i].name) return fail_memory(l->error, "a block's name");
+    if (!g->blocks[i].name) return err_no_memory(ctx->error, "a block's name");
   }
   return RESNET_OK;
 }
@@ -248,17 +252,17 @@ static void renumber(graph_node *n, const arrangement *a, const uint32_t *block_
 
 /* The graph's nodes in their new order; those that were fused into others are
  * released. */
-static resnet_status make_nodes(lowering *l, const arrangement *a) {
-  graph *g = l->graph;
-  uint32_t *block_places = scratch_allocate(l, a->block_count, sizeof *block_places);
-  graph_node *nodes = memory_allocate(l->memory, a->count, sizeof *nodes);
+static resnet_status make_nodes(import_context *ctx, const arrangement *a) {
+  graph *g = ctx->graph;
+  uint32_t *block_places = import_scratch(ctx, a->block_count, sizeof *block_places);
+  graph_node *nodes = mem_allocate(ctx->memory, a->count, sizeof *nodes);
   if (!block_places || !nodes) {
-    memory_release(l->memory, nodes);
-    return fail_memory(l->error, "the graph's nodes");
+    mem_release(ctx->memory, nodes);
+    return err_no_memory(ctx->error, "the graph's nodes");
   }
   for (uint32_t i = 0; i < a->block_count; i++) block_places[a->block_order[i]] = i;
   for (uint32_t i = 0; i < a->count; i++) {
-    graph_node *old = node_at(l, a->order[i]);
+    graph_node *old = node_at(ctx, a->order[i]);
     nodes[i] = *old;
     memset(old, 0, sizeof *old);
     renumber(&nodes[i], a, block_places);
@@ -268,15 +272,15 @@ static resnet_status make_nodes(lowering *l, const arrangement *a) {
   g->nodes = nodes;
   g->node_count = a->count;
   g->output = a->places[g->output];
-  graph_release_nodes(l->memory, old, old_count);
+  graph_release_nodes(ctx->memory, old, old_count);
   return RESNET_OK;
 }
 
-resnet_status arrange_blocks(lowering *l) {
+resnet_status find_blocks(import_context *ctx) {
   block_list list = {0};
   arrangement a = {0};
-  resnet_status status = find_blocks(l, &list);
-  if (status == RESNET_OK) status = arrange(l, &list, &a);
-  if (status == RESNET_OK) status = make_blocks(l, &list, &a);
-  return status == RESNET_OK ? make_nodes(l, &a) : status;
+  resnet_status status = collect_blocks(ctx, &list);
+  if (status == RESNET_OK) status = arrange(ctx, &list, &a);
+  if (status == RESNET_OK) status = make_blocks(ctx, &list, &a);
+  return status == RESNET_OK ? make_nodes(ctx, &a) : status;
 }

@@ -1,18 +1,17 @@
 /* One spelling for each net: batch normalisation folded into convolutions, clamps into
  * their producers. */
+#include "loader/passes/fuse.h"
+
 #include <math.h>
 
-#include "loader/import/import.h"
-
-static graph_node *node_at(const lowering *l, uint32_t index) { return &l->graph->nodes[index]; }
+#include "loader/import/nodes.h"
 
 /* Readers that lead to the scores. The scores themselves are read by the caller. */
-static void count_readers(lowering *l) {
-  l->drafts[l->graph->output].readers = 1;
-  for (uint32_t i = l->graph->node_count; i-- > 0;) {
-    const graph_node *n = node_at(l, i);
-    for (uint32_t k = 0; k < n->input_count && l->drafts[i].readers; k++)
-      l->drafts[n->input[k]].readers++;
+static void count_node_readers(import_context *ctx) {
+  ctx->readers[ctx->graph->output] = 1;
+  for (uint32_t i = ctx->graph->node_count; i-- > 0;) {
+    const graph_node *n = node_at(ctx, i);
+    for (uint32_t k = 0; k < n->input_count && ctx->readers[i]; k++) ctx->readers[n->input[k]]++;
   }
 }
 
@@ -21,7 +20,7 @@ static bool is_clamped(const graph_node *n) {
 }
 
 /* y = scale2 (scale1 x + shift1) + shift2, all in double precision. */
-static void compose_affine(draft *first, const draft *second, uint32_t channels) {
+static void compose_affine(pending_affine *first, const pending_affine *second, uint32_t channels) {
   if (!first->scale) {
     first->scale = second->scale;
     first->shift = second->shift;
@@ -33,37 +32,39 @@ static void compose_affine(draft *first, const draft *second, uint32_t channels)
   }
 }
 
-static bool fuse_affine(lowering *l, uint32_t into, uint32_t index) {
-  graph_node *producer = node_at(l, into);
+static bool fuse_affine(import_context *ctx, uint32_t into, uint32_t index) {
+  graph_node *producer = node_at(ctx, into);
   bool linear =
       producer->op == GRAPH_CONV || producer->op == GRAPH_LINEAR || producer->op == GRAPH_AFFINE;
   if (!linear || is_clamped(producer)) return false;
-  compose_affine(&l->drafts[into], &l->drafts[index], producer->shape.c);
-  producer->clamp_min = node_at(l, index)->clamp_min;
-  producer->clamp_max = node_at(l, index)->clamp_max;
+  compose_affine(&ctx->affines[into], &ctx->affines[index], producer->shape.c);
+  producer->clamp_min = node_at(ctx, index)->clamp_min;
+  producer->clamp_max = node_at(ctx, index)->clamp_max;
   return true;
 }
 
-static float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+static float clamp_float(float x, float low, float high) {
+  return x < low ? low : x > high ? high : x;
+}
 
-static bool fuse_clamp(lowering *l, uint32_t into, uint32_t index) {
-  graph_node *producer = node_at(l, into);
-  const graph_node *n = node_at(l, index);
+static bool fuse_clamp(import_context *ctx, uint32_t into, uint32_t index) {
+  graph_node *producer = node_at(ctx, into);
+  const graph_node *n = node_at(ctx, index);
   if (producer->op != GRAPH_CONV && producer->op != GRAPH_LINEAR && producer->op != GRAPH_AFFINE &&
       producer->op != GRAPH_ADD && producer->op != GRAPH_CLAMP && producer->op != GRAPH_SCALE)
     return false;
-  producer->clamp_min = clamp(producer->clamp_min, n->clamp_min, n->clamp_max);
-  producer->clamp_max = clamp(producer->clamp_max, n->clamp_min, n->clamp_max);
+  producer->clamp_min = clamp_float(producer->clamp_min, n->clamp_min, n->clamp_max);
+  producer->clamp_max = clamp_float(producer->clamp_max, n->clamp_min, n->clamp_max);
   return true;
 }
 
 /* Option A comes as a Slice of the rows, a Slice of the columns and a Pad of the
  * channels. */
-static bool fuse_subsample(lowering *l, uint32_t into, uint32_t index) {
-  graph_node *first = node_at(l, into);
-  const graph_node *second = node_at(l, index);
-  if (first->op != GRAPH_SUBSAMPLE || first->stride_h * second->stride_h > MAX_WINDOW ||
-      first->stride_w * second->stride_w > MAX_WINDOW)
+static bool fuse_subsample(import_context *ctx, uint32_t into, uint32_t index) {
+  graph_node *first = node_at(ctx, into);
+  const graph_node *second = node_at(ctx, index);
+  if (first->op != GRAPH_SUBSAMPLE || first->stride_h * second->stride_h > GRAPH_MAX_WINDOW ||
+      first->stride_w * second->stride_w > GRAPH_MAX_WINDOW)
     return false;
   first->stride_h *= second->stride_h;
   first->stride_w *= second->stride_w;
@@ -73,56 +74,56 @@ static bool fuse_subsample(lowering *l, uint32_t into, uint32_t index) {
 }
 
 /* A gate's sigmoid is computed by the product that reads it, and by nobody else. */
-static void fuse_gate(lowering *l, uint32_t index) {
-  graph_node *n = node_at(l, index);
-  const graph_node *gate = node_at(l, n->input[1]);
-  if (n->op != GRAPH_SCALE || gate->op != GRAPH_SIGMOID || l->drafts[n->input[1]].readers != 1)
-    return;
-  l->drafts[n->input[1]].readers = 0;
+static void fuse_gate(import_context *ctx, uint32_t index) {
+  graph_node *n = node_at(ctx, index);
+  const graph_node *gate = node_at(ctx, n->input[1]);
+  if (n->op != GRAPH_SCALE || gate->op != GRAPH_SIGMOID || ctx->readers[n->input[1]] != 1) return;
+  ctx->readers[n->input[1]] = 0;
   n->input[1] = gate->input[0];
   n->sigmoid = true;
 }
 
-static bool fuse(lowering *l, uint32_t into, uint32_t index) {
-  if (l->drafts[into].readers != 1) return false;
-  switch (node_at(l, index)->op) {
+static bool fuse_into(import_context *ctx, uint32_t into, uint32_t index) {
+  if (ctx->readers[into] != 1) return false;
+  switch (node_at(ctx, index)->op) {
   case GRAPH_AFFINE:
-    return fuse_affine(l, into, index);
+    return fuse_affine(ctx, into, index);
   case GRAPH_CLAMP:
-    return fuse_clamp(l, into, index);
+    return fuse_clamp(ctx, into, index);
   case GRAPH_SUBSAMPLE:
-    return fuse_subsample(l, into, index);
+    return fuse_subsample(ctx, into, index);
   default:
     return false;
   }
 }
 
 /* Node `index` vanishes: what read it reads `into`, which now computes its output. */
-static void replace(lowering *l, uint32_t into, uint32_t index) {
-  graph_node *kept = node_at(l, into), *gone = node_at(l, index);
+static void replace_node(import_context *ctx, uint32_t into, uint32_t index) {
+  graph_node *kept = node_at(ctx, into), *gone = node_at(ctx, index);
   char *name = kept->output;
   kept->output = gone->output;
   gone->output = name;
-  l->drafts[into].readers = l->drafts[index].readers;
-  l->drafts[index].readers = 0;
+  ctx->readers[into] = ctx->readers[index];
+  ctx->readers[index] = 0;
 }
 
 /* ---- applying what was folded ------------------------------------------------------ */
 
-static resnet_status make_affine_floats(lowering *l, graph_node *n) {
+static resnet_status make_affine_floats(import_context *ctx, graph_node *n) {
   n->weight_count = n->bias_count = n->shape.c;
-  n->weights = memory_allocate(l->memory, n->weight_count, sizeof *n->weights);
-  n->bias = memory_allocate(l->memory, n->bias_count, sizeof *n->bias);
-  if (!n->weights || !n->bias) return fail_memory(l->error, "a normalisation");
+  n->weights = mem_allocate(ctx->memory, n->weight_count, sizeof *n->weights);
+  n->bias = mem_allocate(ctx->memory, n->bias_count, sizeof *n->bias);
+  if (!n->weights || !n->bias) return err_no_memory(ctx->error, "a normalisation");
   for (size_t c = 0; c < n->shape.c; c++) n->weights[c] = 1;
   return RESNET_OK;
 }
 
-static resnet_status overflows(const lowering *l, const graph_node *n, const char *what) {
-  return fail(l->error, RESNET_ERROR_FORMAT,
-              "node '%.80s': its %s overflow once scales and normalisations are folded in: train "
-              "or export again",
-              n->name, what);
+static resnet_status overflows(const import_context *ctx, const graph_node *n, const char *what) {
+  return err_fail(
+      ctx->error, RESNET_ERROR_FORMAT,
+      "node '%.80s': its %s overflow once scales and normalisations are folded in: train "
+      "or export again",
+      n->name, what);
 }
 
 /* w' = scale w, rounded once; checked while the row is still in the cache. */
@@ -133,58 +134,58 @@ static bool scale_weights(const graph_node *n, const double *scale) {
   for (size_t c = 0; c < n->shape.c; c++, weights += per_channel) {
     double factor = scale[c];
     for (size_t i = 0; i < per_channel; i++) weights[i] = (float)(factor * (double)weights[i]);
-    finite = all_finite(weights, per_channel) && finite;
+    finite = graph_all_finite(weights, per_channel) && finite;
   }
   return finite;
 }
 
 /* Weights, and b' = scale b + shift. Weights that are not scaled here were checked by who
  * made them. */
-static resnet_status apply_affine(lowering *l, uint32_t index) {
-  graph_node *n = node_at(l, index);
-  const draft *d = &l->drafts[index];
-  if (n->op == GRAPH_AFFINE && make_affine_floats(l, n) != RESNET_OK) return RESNET_ERROR_MEMORY;
+static resnet_status apply_affine(import_context *ctx, uint32_t index) {
+  graph_node *n = node_at(ctx, index);
+  const pending_affine *d = &ctx->affines[index];
+  if (n->op == GRAPH_AFFINE && make_affine_floats(ctx, n) != RESNET_OK) return RESNET_ERROR_MEMORY;
   if (d->scale) {
-    if (!scale_weights(n, d->scale)) return overflows(l, n, "weights");
+    if (!scale_weights(n, d->scale)) return overflows(ctx, n, "weights");
     for (size_t c = 0; c < n->shape.c; c++)
       n->bias[c] = (float)(d->scale[c] * (double)n->bias[c] + d->shift[c]);
   }
-  return all_finite(n->bias, n->bias_count) ? RESNET_OK : overflows(l, n, "biases");
+  return graph_all_finite(n->bias, n->bias_count) ? RESNET_OK : overflows(ctx, n, "biases");
 }
 
 /* One picture's activations, all together: the runtime counts them in 31 bits. */
-static resnet_status check_activations(const lowering *l) {
+static resnet_status check_activations(const import_context *ctx) {
   uint64_t total = 0;
-  for (uint32_t i = 0; i < l->graph->node_count; i++) {
-    graph_shape s = node_at(l, i)->shape;
-    if (l->drafts[i].readers) total += (uint64_t)s.h * s.w * s.c;
+  for (uint32_t i = 0; i < ctx->graph->node_count; i++) {
+    graph_shape s = node_at(ctx, i)->shape;
+    if (ctx->readers[i]) total += (uint64_t)s.h * s.w * s.c;
   }
-  if (total > MAX_ACTIVATION)
-    return fail(
-        l->error, RESNET_ERROR_LIMIT,
+  if (total > GRAPH_MAX_ACTIVATION)
+    return err_fail(
+        ctx->error, RESNET_ERROR_LIMIT,
         "one picture's activations take %llu numbers: up to %d are accepted; use a smaller input",
-        (unsigned long long)total, MAX_ACTIVATION);
+        (unsigned long long)total, GRAPH_MAX_ACTIVATION);
   return RESNET_OK;
 }
 
-resnet_status fuse_nodes(lowering *l) {
-  uint32_t count = l->graph->node_count;
+resnet_status fuse_graph(import_context *ctx) {
+  uint32_t count = ctx->graph->node_count;
   /* the node that computes what each one did */
-  uint32_t *now = scratch_allocate(l, count, sizeof *now);
-  if (!now) return fail_memory(l->error, "the graph's nodes");
-  count_readers(l);
+  uint32_t *now = import_scratch(ctx, count, sizeof *now);
+  if (!now) return err_no_memory(ctx->error, "the graph's nodes");
+  count_node_readers(ctx);
   for (uint32_t i = 0; i < count; i++) {
-    graph_node *n = node_at(l, i);
+    graph_node *n = node_at(ctx, i);
     now[i] = i;
     for (uint32_t k = 0; k < n->input_count; k++) n->input[k] = now[n->input[k]];
-    if (l->drafts[i].readers && n->input_count == 2) fuse_gate(l, i);
-    if (!l->drafts[i].readers || n->input_count != 1 || !fuse(l, n->input[0], i)) continue;
+    if (ctx->readers[i] && n->input_count == 2) fuse_gate(ctx, i);
+    if (!ctx->readers[i] || n->input_count != 1 || !fuse_into(ctx, n->input[0], i)) continue;
     now[i] = n->input[0];
-    replace(l, now[i], i);
+    replace_node(ctx, now[i], i);
   }
-  l->graph->output = now[l->graph->output];
-  resnet_status status = check_activations(l);
+  ctx->graph->output = now[ctx->graph->output];
+  resnet_status status = check_activations(ctx);
   for (uint32_t i = 0; i < count && status == RESNET_OK; i++)
-    if (l->drafts[i].readers) status = apply_affine(l, i);
+    if (ctx->readers[i]) status = apply_affine(ctx, i);
   return status;
 }

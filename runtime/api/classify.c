@@ -2,14 +2,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "runtime/kernels/softmax.h"
 #include "runtime/api/session.h"
-
-resnet_scores scores_kind(const plan_op *last) {
-  if (last->kernel == KERNEL_LOG_SOFTMAX) return RESNET_SCORES_LOG_PROBABILITIES;
-  const bool bounded = last->kernel == KERNEL_SOFTMAX || last->kernel == KERNEL_SIGMOID;
-  return bounded ? RESNET_SCORES_PROBABILITIES : RESNET_SCORES_LOGITS;
-}
+#include "runtime/kernels/softmax.h"
 
 /* Probabilities of one picture: softmax of logits, exp of log probabilities,
  * probabilities as they are - of one class against the others, or of each for itself. */
@@ -65,7 +59,7 @@ static void predict(resnet_session *session, size_t batch, uint32_t k,
   const float *scores = session_output(session, p->output);
   for (size_t i = 0; i < batch; i++) {
     float *own = session->scores + i * classes;
-    to_probabilities(scores + i * classes, classes, scores_kind(last), own);
+    to_probabilities(scores + i * classes, classes, plan_scores_kind(last), own);
     pick_best(own, classes, k, predictions + i * k);
     for (uint32_t j = 0; j < k; j++) {
       resnet_prediction *one = &predictions[i * k + j];
@@ -78,13 +72,13 @@ static resnet_status prepare_pictures(resnet_session *session, const resnet_imag
                                       size_t count, size_t first, resnet_error *error) {
   const graph_shape in = session->model->plan.ops[0].shape;
   for (size_t i = 0; i < count; i++) {
-    float *input = session_output(session, 0) + i * shape_floats(in);
+    float *input = session_output(session, 0) + i * plan_shape_floats(in);
     resnet_status status = image_prepare(&images[i], &session->model->preprocess, in.h, in.w, input,
                                          &session->scratch, error);
     if (status == RESNET_OK) continue;
     char which[32];
     (void)snprintf(which, sizeof which, "picture %zu", first + i);
-    return fail_prefix(error, status, which);
+    return err_add_prefix(error, status, which);
   }
   return RESNET_OK;
 }
@@ -93,16 +87,19 @@ static resnet_status check_arguments(const resnet_session *session, const resnet
                                      size_t count, uint32_t k, const resnet_prediction *predictions,
                                      resnet_error *error) {
   if (!session || !images || !predictions || count == 0)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_classify: `session`, `images` or `predictions` is NULL, or `count` is 0");
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "resnet_classify: `session`, `images` or `predictions` is NULL, or `count` is 0");
   const plan *p = &session->model->plan;
   const uint32_t classes = p->ops[p->output].shape.c;
   if (k == 0 || k > classes)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_classify: k is %u; accepted are 1 to %u, the model's classes", k, classes);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "resnet_classify: k is %u; accepted are 1 to %u, the model's classes", k,
+                    classes);
   if (p->ops[0].shape.c != 3)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "the model takes %u channels; pictures have 3: use resnet_run", p->ops[0].shape.c);
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "the model takes %u channels; pictures have 3: use resnet_run",
+                    p->ops[0].shape.c);
   return RESNET_OK;
 }
 
@@ -118,5 +115,5 @@ resnet_status resnet_classify(resnet_session *session, const resnet_image *image
     predict(session, batch, k, predictions + done * k);
     done += batch;
   }
-  return succeed(error);
+  return err_clear(error);
 }

@@ -48,12 +48,12 @@ static resnet_status find_implausible(const resnet_model *model, graph *g, resne
     if (own) r = apply(r, (double)own->weights[c], (double)own->bias[c]);
     if (is_plausible(r)) continue;
     if (own && is_plausible(given))
-      return graph_add_finding(g, error, RESNET_WARNING,
-                               "node '%.50s' normalises the picture, but %s did before: channel "
-                               "%zu comes out as %.3g to "
-                               "%.3g; --preprocess none leaves it to the net",
-                               own->name, source_of(model), c, r.low, r.high);
-    return graph_add_finding(
+      return graph_add_diagnostic(g, error, RESNET_WARNING,
+                                  "node '%.50s' normalises the picture, but %s did before: channel "
+                                  "%zu comes out as %.3g to "
+                                  "%.3g; --preprocess none leaves it to the net",
+                                  own->name, source_of(model), c, r.low, r.high);
+    return graph_add_diagnostic(
         g, error, RESNET_WARNING,
         "%s makes channel %zu of pictures %.4g to %.4g, which no net is trained with: mean and std "
         "are in units of pixel / scale; name another with --preprocess",
@@ -65,18 +65,18 @@ static resnet_status find_implausible(const resnet_model *model, graph *g, resne
 resnet_status find_preprocess_faults(const resnet_model *model, graph *g, resnet_error *error) {
   const uint32_t channels = model->plan.ops[0].shape.c;
   if (channels != 3)
-    return graph_add_finding(
+    return graph_add_diagnostic(
         g, error, RESNET_NOTE,
         "the input has %u channels: pictures have 3, so that only resnet_run can use this net",
         channels);
-  const uint32_t found = g->finding_count;
+  const uint32_t found = g->diagnostic_count;
   resnet_status status = find_implausible(model, g, error);
   const bool keras =
       strncmp(g->producer, "tf2onnx", 7) == 0 || strncmp(g->producer, "keras2onnx", 10) == 0;
   if (status != RESNET_OK || !keras || model->preprocess_source != RESNET_PREPROCESS_GUESSED ||
-      g->finding_count > found)
+      g->diagnostic_count > found)
     return status;
-  return graph_add_finding(
+  return graph_add_diagnostic(
       g, error, RESNET_WARNING,
       "%.20s wrote this file, and nothing says how its pictures are prepared: not as guessed, most "
       "likely; "

@@ -59,16 +59,16 @@ static resnet_status open_ops(resnet_session *session, resnet_error *error) {
 static resnet_status allocate_buffers(resnet_session *session, resnet_error *error) {
   program *p = &session->program;
   size_t floats;
-  if (!size_multiply(p->plan->arena_floats, session->batch, &floats) ||
+  if (!mem_size_multiply(p->plan->arena_floats, session->batch, &floats) ||
       floats > SIZE_MAX - ARENA_EXTRA_BYTES)
-    return fail(error, RESNET_ERROR_LIMIT,
-                "a batch of %zu pictures does not fit the address space; make it smaller",
-                session->batch);
+    return err_fail(error, RESNET_ERROR_LIMIT,
+                    "a batch of %zu pictures does not fit the address space; make it smaller",
+                    session->batch);
   p->arena =
-      memory_allocate(session->memory, floats + ARENA_EXTRA_BYTES / sizeof(float), sizeof(float));
-  p->states = memory_allocate(session->memory, p->plan->op_count, sizeof *p->states);
+      mem_allocate(session->memory, floats + ARENA_EXTRA_BYTES / sizeof(float), sizeof(float));
+  p->states = mem_allocate(session->memory, p->plan->op_count, sizeof *p->states);
   if (p->arena && p->states) return RESNET_OK;
-  return fail_memory(error, "a session's activations (a smaller batch needs less)");
+  return err_no_memory(error, "a session's activations (a smaller batch needs less)");
 }
 
 /* The model's plan where nothing is to be changed. */
@@ -78,7 +78,7 @@ static resnet_status choose_plan(resnet_session *session, resnet_error *error) {
   for (uint32_t i = 0; i < own->block_count; i++)
     changed |= session->edits[i].mode != RESNET_SKIP_NONE;
   session->program.plan = changed ? &session->program.edited.plan : own;
-  return changed ? plan_edit(&session->program.edited, own, session->edits, session->apart, error)
+  return changed ? plan_ablate(&session->program.edited, own, session->edits, session->apart, error)
                  : RESNET_OK;
 }
 
@@ -89,8 +89,8 @@ static resnet_status prepare(resnet_session *session, resnet_error *error) {
   if (status == RESNET_OK) status = open_ops(session, error);
   if (status == RESNET_OK) status = program_shape(session, session->batch, error);
   if (status != RESNET_OK || p->workspace_size == 0) return status;
-  p->workspace = memory_allocate(session->memory, p->workspace_size, 1);
-  return p->workspace ? RESNET_OK : fail_memory(error, "a session's workspace");
+  p->workspace = mem_allocate(session->memory, p->workspace_size, 1);
+  return p->workspace ? RESNET_OK : err_no_memory(error, "a session's workspace");
 }
 
 resnet_status program_open(resnet_session *session, resnet_error *error) {
@@ -105,9 +105,9 @@ void program_close(resnet_session *session) {
     const kernel *k = kernel_table[p->plan->ops[i].kernel];
     if (k->close) k->close(&p->states[i]);
   }
-  memory_release(session->memory, p->states);
-  memory_release(session->memory, p->workspace);
-  memory_release(session->memory, p->arena);
-  edited_plan_release(&p->edited);
+  mem_release(session->memory, p->states);
+  mem_release(session->memory, p->workspace);
+  mem_release(session->memory, p->arena);
+  plan_ablated_release(&p->edited);
   memset(p, 0, sizeof *p);
 }

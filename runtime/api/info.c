@@ -1,8 +1,8 @@
 /* The model and its plan as data. */
 #include <string.h>
 
-#include "runtime/kernels/kernel.h"
 #include "runtime/api/model.h"
+#include "runtime/kernels/kernel.h"
 
 const char *resnet_version(void) { return RESNET_VERSION_STRING; }
 
@@ -37,22 +37,23 @@ static resnet_status give(void *to, const void *from, size_t from_size, const ch
   size_t to_size = 0;
   if (to) memcpy(&to_size, to, sizeof to_size);
   if (to_size < sizeof to_size || to_size > from_size)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "%s: struct_size is %zu; set it to sizeof(%s), %zu here", what, to_size, what,
-                from_size);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "%s: struct_size is %zu; set it to sizeof(%s), %zu here", what, to_size, what,
+                    from_size);
   memcpy((char *)to + sizeof to_size, (const char *)from + sizeof to_size,
          to_size - sizeof to_size);
-  return succeed(error);
+  return err_clear(error);
 }
 
 resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info *info,
                                     resnet_error *error) {
   if (!model || !info)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_get_info: `model` or `info` is NULL");
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "resnet_model_get_info: `model` or `info` is NULL");
   const plan *p = &model->plan;
   const graph_shape input = p->ops[0].shape;
   uint64_t weights_bytes = 0;
-  for (uint32_t i = 0; i < p->op_count; i++) weights_bytes += op_weights_bytes(&p->ops[i]);
+  for (uint32_t i = 0; i < p->op_count; i++) weights_bytes += plan_op_weights_bytes(&p->ops[i]);
   const resnet_model_info all = {
       .name = model->name,
       .producer = model->producer,
@@ -76,7 +77,7 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
       .notice = model->notice,
       .findings = model->findings,
       .finding_count = model->finding_count,
-      .scores = scores_kind(&p->ops[p->output]),
+      .scores = plan_scores_kind(&p->ops[p->output]),
   };
   return give(info, &all, sizeof all, "resnet_model_info", error);
 }
@@ -84,10 +85,11 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
 resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_op *op,
                              resnet_error *error) {
   if (!model || !op)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_op: `model` or `op` is NULL");
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_op: `model` or `op` is NULL");
   if (index >= model->plan.op_count)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_op: index %u; the plan has ops 0 to %u",
-                index, model->plan.op_count - 1);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "resnet_plan_op: index %u; the plan has ops 0 to %u", index,
+                    model->plan.op_count - 1);
   const plan_op *from = &model->plan.ops[index];
   const resnet_op all = {
       .name = from->name,
@@ -103,8 +105,8 @@ resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_o
       .shortcut = from->shortcut,
       .parameters = from->parameters,
       .macs = from->macs,
-      .weights_bytes = op_weights_bytes(from),
-      .output_bytes = shape_floats(from->shape) * sizeof(float),
+      .weights_bytes = plan_op_weights_bytes(from),
+      .output_bytes = plan_shape_floats(from->shape) * sizeof(float),
       .arena_offset = from->arena_offset * sizeof(float),
       .cost = from->cost,
       .layer = from->layer,
@@ -115,11 +117,11 @@ resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_o
 resnet_status resnet_plan_block(const resnet_model *model, uint32_t index, resnet_block *block,
                                 resnet_error *error) {
   if (!model || !block)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_block: `model` or `block` is NULL");
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_block: `model` or `block` is NULL");
   if (index >= model->plan.block_count)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_plan_block: index %u; the plan has %u blocks, counted from 0", index,
-                model->plan.block_count);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "resnet_plan_block: index %u; the plan has %u blocks, counted from 0", index,
+                    model->plan.block_count);
   const plan_block *from = &model->plan.blocks[index];
   const resnet_block all = {
       .name = from->name,

@@ -1,13 +1,16 @@
 /* Opening and closing models: read the graph, lower it, pack the weights. */
 #include "runtime/api/model.h"
+#include "loader/load.h"
 #include "runtime/api/diagnose_preprocess.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "runtime/plan/select_kernels.h"
 #include "runtime/image/prepare.h"
 #include "runtime/kernels/kernel.h"
+#include "runtime/plan/arena.h"
+#include "runtime/plan/lower.h"
+#include "runtime/plan/select_kernels.h"
 
 static const uint64_t default_file_bytes = UINT64_C(2) << 30, default_memory_bytes = UINT64_C(6)
                                                                                      << 30;
@@ -24,11 +27,12 @@ resnet_status options_copy(void *to, size_t to_size, const void *from, const cha
   size_t from_size;
   memcpy(&from_size, from, sizeof from_size);
   if (from_size < sizeof from_size || from_size > to_size)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "%s: struct_size is %zu, this library (%s) knows up to %zu: call %s_init first, "
-                "and use a library no "
-                "older than the header",
-                what, from_size, resnet_version(), to_size, what);
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "%s: struct_size is %zu, this library (%s) knows up to %zu: call %s_init first, "
+        "and use a library no "
+        "older than the header",
+        what, from_size, resnet_version(), to_size, what);
   memcpy(to, from, from_size);
   memcpy(to, &to_size, sizeof to_size);
   return RESNET_OK;
@@ -37,20 +41,20 @@ resnet_status options_copy(void *to, size_t to_size, const void *from, const cha
 static resnet_status check_options(const resnet_model_options *options, resnet_error *error) {
   const resnet_allocator *a = &options->allocator;
   if (!a->allocate != !a->release)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "options.allocator: only one of allocate and release is set; set both or none");
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "options.allocator: only one of allocate and release is set; set both or none");
   if (options->input_height > 65535 || options->input_width > 65535)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "options.input_height, input_width: %u x %u; accepted are 0 to 65535",
-                options->input_height, options->input_width);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "options.input_height, input_width: %u x %u; accepted are 0 to 65535",
+                    options->input_height, options->input_width);
   if ((unsigned)options->conv > RESNET_CONV_WINOGRAD)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "options.conv is %d; accepted are 0 (auto), 1 (direct), 2 (winograd)",
-                (int)options->conv);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "options.conv is %d; accepted are 0 (auto), 1 (direct), 2 (winograd)",
+                    (int)options->conv);
   if ((unsigned)options->memory > RESNET_MEMORY_SMALL)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "options.memory is %d; accepted are 0 (normal) and 1 (small)",
-                (int)options->memory);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "options.memory is %d; accepted are 0 (normal) and 1 (small)",
+                    (int)options->memory);
   return options->preprocess ? image_check_preprocess(options->preprocess, error) : RESNET_OK;
 }
 
@@ -82,8 +86,8 @@ static void choose_preprocess(resnet_model *model, const graph *g,
 
 /* In their order, those of one severity. */
 static void take_findings_of(resnet_model *model, graph *g, resnet_severity severity) {
-  for (uint32_t i = 0; i < g->finding_count; i++) {
-    graph_finding *from = &g->findings[i];
+  for (uint32_t i = 0; i < g->diagnostic_count; i++) {
+    graph_diagnostic *from = &g->diagnostics[i];
     if (from->severity != severity) continue;
     model->findings[model->finding_count++] = (resnet_finding){severity, from->message};
     from->message = NULL;
@@ -91,9 +95,9 @@ static void take_findings_of(resnet_model *model, graph *g, resnet_severity seve
 }
 
 static resnet_status take_findings(resnet_model *model, graph *g, resnet_error *error) {
-  if (!g->finding_count) return RESNET_OK;
-  model->findings = memory_allocate(model->memory, g->finding_count, sizeof *model->findings);
-  if (!model->findings) return fail_memory(error, "a model");
+  if (!g->diagnostic_count) return RESNET_OK;
+  model->findings = mem_allocate(model->memory, g->diagnostic_count, sizeof *model->findings);
+  if (!model->findings) return err_no_memory(error, "a model");
   take_findings_of(model, g, RESNET_WARNING);
   take_findings_of(model, g, RESNET_NOTE);
   return RESNET_OK;
@@ -103,10 +107,11 @@ static resnet_status take_findings(resnet_model *model, graph *g, resnet_error *
 static resnet_status compile(resnet_model *model, graph *g, const resnet_model_options *options,
                              resnet_error *error) {
   if (xnn_initialize(NULL) != xnn_status_success)
-    return fail(error, RESNET_ERROR_SYSTEM,
-                "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
-  resnet_status status = plan_build(&model->plan, model->memory, g, &model->options, error);
-  if (status == RESNET_OK) status = plan_memory(&model->plan, error);
+    return err_fail(
+        error, RESNET_ERROR_SYSTEM,
+        "XNNPACK cannot start: this CPU lacks what its kernels need (x86 wants SSE4.1)");
+  resnet_status status = plan_lower(&model->plan, model->memory, g, &model->options, error);
+  if (status == RESNET_OK) status = plan_assign_arena(&model->plan, error);
   if (status == RESNET_OK)
     status = plan_pack(&model->plan, &model->file, &model->options, model->notice,
                        sizeof model->notice, error);
@@ -131,14 +136,14 @@ static void release(resnet_model *model) {
   memory *m = model->memory;
   plan_release(&model->plan);
   plan_file_release(&model->file);
-  for (uint32_t i = 0; i < model->label_count; i++) memory_release(m, model->labels[i]);
-  memory_release(m, model->labels);
+  for (uint32_t i = 0; i < model->label_count; i++) mem_release(m, model->labels[i]);
+  mem_release(m, model->labels);
   for (uint32_t i = 0; i < model->finding_count; i++)
-    memory_release(m, (void *)(uintptr_t)model->findings[i].message);
-  memory_release(m, model->findings);
-  memory_release(m, model->name);
-  memory_release(m, model->producer);
-  memory_release(m, model);
+    mem_release(m, (void *)(uintptr_t)model->findings[i].message);
+  mem_release(m, model->findings);
+  mem_release(m, model->name);
+  mem_release(m, model->producer);
+  mem_release(m, model);
 }
 
 /* The model takes over `file` if all goes well. */
@@ -146,8 +151,8 @@ static resnet_status make_model(memory *m, graph *g, plan_file *file,
                                 const resnet_model_options *options, resnet_model **out,
                                 resnet_error *error) {
   *out = NULL;
-  resnet_model *model = memory_allocate(m, 1, sizeof *model);
-  if (!model) return fail_memory(error, "a model");
+  resnet_model *model = mem_allocate(m, 1, sizeof *model);
+  if (!model) return err_no_memory(error, "a model");
   model->memory = m;
   model->file = *file;
   const uint32_t batch = file->bytes ? file->key.options.batch : options->batch;
@@ -159,7 +164,7 @@ static resnet_status make_model(memory *m, graph *g, plan_file *file,
     return status;
   }
   *out = model;
-  return succeed(error);
+  return err_clear(error);
 }
 
 resnet_status model_from_graph(memory *m, graph *g, const resnet_model_options *options,
@@ -195,10 +200,11 @@ static resnet_status check_input(const graph *g, const resnet_model_options *opt
   const bool fits = (!options->input_height || options->input_height == input.h) &&
                     (!options->input_width || options->input_width == input.w);
   if (fits) return RESNET_OK;
-  return fail(error, RESNET_ERROR_UNSUPPORTED,
-              "the plan is for an input of %ux%u, the options ask for %ux%u: leave them at 0, or "
-              "compile a plan for it",
-              input.h, input.w, options->input_height, options->input_width);
+  return err_fail(
+      error, RESNET_ERROR_UNSUPPORTED,
+      "the plan is for an input of %ux%u, the options ask for %ux%u: leave them at 0, or "
+      "compile a plan for it",
+      input.h, input.w, options->input_height, options->input_width);
 }
 
 static resnet_status read_plan_file(plan_file *f, graph *g, const resnet_model_options *options,
@@ -209,18 +215,18 @@ static resnet_status read_plan_file(plan_file *f, graph *g, const resnet_model_o
 
 static resnet_status read_onnx(plan_file *f, graph *g, memory *m, const source *from,
                                const resnet_model_options *options, resnet_error *error) {
-  const graph_options graph_settings = {
+  const load_options graph_settings = {
       .max_file_bytes = file_limit(options),
       .input_height = options->input_height,
       .input_width = options->input_width,
       .output = options->output,
       .external_data = options->external_data != 0,
   };
-  resnet_status status =
-      from->path ? graph_read_file(g, m, from->path, &graph_settings, error)
-                 : graph_read_memory(g, m, from->bytes, from->size, &graph_settings, error);
+  resnet_status status = from->path
+                             ? load_file(g, m, from->path, &graph_settings, error)
+                             : load_memory(g, m, from->bytes, from->size, &graph_settings, error);
   if (status != RESNET_OK || !options->keep_weights) return status;
-  find_evenness(g); /* before it is written down */
+  plan_find_winograd_safety(g); /* before it is written down */
   return plan_file_keep(f, m, g, error);
 }
 
@@ -235,7 +241,7 @@ static resnet_status build_model(memory *m, const source *from, const resnet_mod
   const bool named = onnx && status != RESNET_OK;
   if (status == RESNET_OK && !onnx) status = read_plan_file(&file, &g, options, error);
   if (status == RESNET_OK) status = make_model(m, &g, &file, options, out, error);
-  if (status != RESNET_OK && from->path && !named) (void)fail_prefix(error, status, from->path);
+  if (status != RESNET_OK && from->path && !named) (void)err_add_prefix(error, status, from->path);
   graph_release(&g);
   plan_file_release(&file);
   return status;
@@ -256,19 +262,19 @@ static resnet_status open_model(const source *from, const resnet_model_options *
       options_copy(&options, sizeof options, given, "resnet_model_options", error);
   if (status == RESNET_OK) status = check_options(&options, error);
   if (status != RESNET_OK) return status;
-  memory *m = memory_create(&options.allocator, options.max_memory_bytes ? options.max_memory_bytes
-                                                                         : default_memory_bytes);
-  if (!m) return fail_memory(error, "a model");
+  memory *m = mem_create(&options.allocator, options.max_memory_bytes ? options.max_memory_bytes
+                                                                      : default_memory_bytes);
+  if (!m) return err_no_memory(error, "a model");
   status = judge_memory(m, build_model(m, from, &options, out, error), error);
-  if (status != RESNET_OK) memory_destroy(m);
+  if (status != RESNET_OK) mem_destroy(m);
   return status;
 }
 
 resnet_status resnet_model_open(const char *path, const resnet_model_options *options,
                                 resnet_model **model, resnet_error *error) {
-  if (!model) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `model` is NULL");
+  if (!model) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `model` is NULL");
   *model = NULL;
-  if (!path) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `path` is NULL");
+  if (!path) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `path` is NULL");
   return open_model(&(source){.path = path}, options, model, error);
 }
 
@@ -276,10 +282,10 @@ resnet_status resnet_model_open_memory(const void *bytes, size_t size,
                                        const resnet_model_options *options, resnet_model **model,
                                        resnet_error *error) {
   if (!model)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `model` is NULL");
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `model` is NULL");
   *model = NULL;
   if (!bytes)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `bytes` is NULL");
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `bytes` is NULL");
   return open_model(&(source){.bytes = bytes, .size = size}, options, model, error);
 }
 
@@ -287,6 +293,6 @@ void resnet_model_close(resnet_model **model) {
   if (!model || !*model) return;
   memory *m = (*model)->memory;
   release(*model);
-  memory_destroy(m);
+  mem_destroy(m);
   *model = NULL;
 }

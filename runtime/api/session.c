@@ -67,16 +67,16 @@ static resnet_status start_threads(resnet_session *session, resnet_error *error)
   if (threads_can_start(session->threads - 1)) session->pool = pthreadpool_create(session->threads);
   rest_threads(session);
   if (session->pool) return RESNET_OK;
-  return fail(error, RESNET_ERROR_SYSTEM, "%u threads cannot be started; ask for fewer",
-              session->threads);
+  return err_fail(error, RESNET_ERROR_SYSTEM, "%u threads cannot be started; ask for fewer",
+                  session->threads);
 }
 
 static resnet_status prepare(resnet_session *session, resnet_error *error) {
   const plan *p = &session->model->plan;
-  session->scores = memory_allocate(session->memory, session->batch * p->ops[p->output].shape.c,
-                                    sizeof *session->scores);
-  session->edits = memory_allocate(session->memory, p->block_count, sizeof *session->edits);
-  if (!session->scores || !session->edits) return fail_memory(error, "a session");
+  session->scores = mem_allocate(session->memory, session->batch * p->ops[p->output].shape.c,
+                                 sizeof *session->scores);
+  session->edits = mem_allocate(session->memory, p->block_count, sizeof *session->edits);
+  if (!session->scores || !session->edits) return err_no_memory(error, "a session");
   resnet_status status = start_threads(session, error);
   return status == RESNET_OK ? program_open(session, error) : status;
 }
@@ -99,23 +99,23 @@ static size_t portion(const resnet_session *session, size_t batch) {
 
 resnet_status resnet_session_open(const resnet_model *model, const resnet_session_options *given,
                                   resnet_session **out, resnet_error *error) {
-  if (!out) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_open: `session` is NULL");
+  if (!out) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_open: `session` is NULL");
   *out = NULL;
-  if (!model) return fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_open: `model` is NULL");
+  if (!model) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_open: `model` is NULL");
   resnet_session_options options;
   resnet_session_options_init(&options);
   resnet_status status =
       options_copy(&options, sizeof options, given, "resnet_session_options", error);
   if (status != RESNET_OK) return status;
   if (options.threads > MAX_THREADS || options.batch > MAX_BATCH)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "%u threads, batch %u: accepted are up to %d threads and a batch of %d",
-                options.threads, options.batch, MAX_THREADS, MAX_BATCH);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "%u threads, batch %u: accepted are up to %d threads and a batch of %d",
+                    options.threads, options.batch, MAX_THREADS, MAX_BATCH);
   if (options.observe != RESNET_OBSERVE_RESPONSES && options.observe != RESNET_OBSERVE_OPS)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "observe is %d: accepted are RESPONSES (0) and OPS (1)", (int)options.observe);
-  resnet_session *session = memory_allocate(model->memory, 1, sizeof *session);
-  if (!session) return fail_memory(error, "a session");
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "observe is %d: accepted are RESPONSES (0) and OPS (1)", (int)options.observe);
+  resnet_session *session = mem_allocate(model->memory, 1, sizeof *session);
+  if (!session) return err_no_memory(error, "a session");
   session->model = model;
   session->memory = model->memory;
   session->scratch.memory = model->memory;
@@ -129,7 +129,7 @@ resnet_status resnet_session_open(const resnet_model *model, const resnet_sessio
     return status;
   }
   *out = session;
-  return succeed(error);
+  return err_clear(error);
 }
 
 void resnet_session_close(resnet_session **closed) {
@@ -138,9 +138,9 @@ void resnet_session_close(resnet_session **closed) {
   program_close(session);
   if (session->pool) pthreadpool_destroy(session->pool);
   image_scratch_release(&session->scratch);
-  memory_release(session->memory, session->scores);
-  memory_release(session->memory, session->edits);
-  memory_release(session->memory, session);
+  mem_release(session->memory, session->scores);
+  mem_release(session->memory, session->edits);
+  mem_release(session->memory, session);
   *closed = NULL;
 }
 
@@ -153,20 +153,20 @@ static void fill_input(resnet_session *session, const float *input, resnet_layou
   if (layout == RESNET_LAYOUT_NCHW)
     kernel_table[KERNEL_INPUT]->run(&call);
   else
-    memcpy(call.output, input, batch * shape_floats(call.op->shape) * sizeof *input);
+    memcpy(call.output, input, batch * plan_shape_floats(call.op->shape) * sizeof *input);
   if (session->observer) session->untold = session_now() - start;
 }
 
 resnet_status resnet_run(resnet_session *session, const float *input, resnet_layout layout,
                          size_t batch, float *scores, resnet_error *error) {
   if (!session || !input || !scores || batch == 0)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_run: `session`, `input` or `scores` is NULL, or `batch` is 0");
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "resnet_run: `session`, `input` or `scores` is NULL, or `batch` is 0");
   if (layout != RESNET_LAYOUT_NCHW && layout != RESNET_LAYOUT_NHWC)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_run: layout %d; accepted are NCHW (0) and NHWC (1)", (int)layout);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "resnet_run: layout %d; accepted are NCHW (0) and NHWC (1)", (int)layout);
   const plan *p = session->program.plan;
-  const size_t picture = shape_floats(p->ops[0].shape), classes = p->ops[p->output].shape.c;
+  const size_t picture = plan_shape_floats(p->ops[0].shape), classes = p->ops[p->output].shape.c;
   for (size_t done = 0; done < batch;) {
     const size_t count = batch - done < session->batch ? batch - done : session->batch;
     fill_input(session, input + done * picture, layout, count);
@@ -176,5 +176,5 @@ resnet_status resnet_run(resnet_session *session, const float *input, resnet_lay
            count * classes * sizeof *scores);
     done += count;
   }
-  return succeed(error);
+  return err_clear(error);
 }

@@ -2,16 +2,16 @@
 #ifndef LIBRESNET_RUNTIME_API_SESSION_H
 #define LIBRESNET_RUNTIME_API_SESSION_H
 
+#include "runtime/api/model.h"
 #include "runtime/image/prepare.h"
 #include "runtime/kernels/kernel.h"
-#include "runtime/api/model.h"
 #include "runtime/plan/ablate.h"
 
 /* What a session runs, and the buffers and operators for it. Lies within its session:
  * `plan` may point into it. */
 typedef struct program {
-  const plan *plan;   /* the model's, or the edited one */
-  edited_plan edited; /* all zero where the plan is the model's */
+  const plan *plan;    /* the model's, or the edited one */
+  plan_ablated edited; /* all zero where the plan is the model's */
   /* batch * plan->arena_floats, and what kernels read past the end */
   float *arena;
   op_state *states; /* by op */
@@ -36,8 +36,8 @@ struct resnet_session {
   void *observer_user;
   /* nanoseconds that ops took since the observer was told anything */
   uint64_t untold;
-  block_edit *edits; /* by block of the model's plan */
-  bool apart;        /* the program has the points of RESNET_OBSERVE_RESPONSES */
+  plan_block_ablation *edits; /* by block of the model's plan */
+  bool apart;                 /* the program has the points of RESNET_OBSERVE_RESPONSES */
 };
 
 /* Where op `index` of the session's plan writes: (batch,h,w,c). */

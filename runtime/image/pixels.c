@@ -27,34 +27,36 @@ static size_t smallest_stride(const resnet_image *image) {
 
 resnet_status image_check(const resnet_image *image, resnet_error *error) {
   if (!image || !image->pixels)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "the picture's pixels are NULL: pass the address of its first row");
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "the picture's pixels are NULL: pass the address of its first row");
   if (image->width < 1 || image->width > IMAGE_SIDE_MAX || image->height < 1 ||
       image->height > IMAGE_SIDE_MAX)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "the picture is %u x %u pixels: width and height must be 1 to %d",
-                (unsigned)image->width, (unsigned)image->height, IMAGE_SIDE_MAX);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "the picture is %u x %u pixels: width and height must be 1 to %d",
+                    (unsigned)image->width, (unsigned)image->height, IMAGE_SIDE_MAX);
   size_t format = (size_t)image->format;
   if (format >= sizeof formats / sizeof formats[0])
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "the picture's pixel format is %d: accepted are RESNET_PIXELS_RGB (0) to "
-                "RESNET_PIXELS_I420 (%d)",
-                (int)image->format, (int)RESNET_PIXELS_I420);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "the picture's pixel format is %d: accepted are RESNET_PIXELS_RGB (0) to "
+                    "RESNET_PIXELS_I420 (%d)",
+                    (int)image->format, (int)RESNET_PIXELS_I420);
   size_t row = smallest_stride(image);
   if (image->stride < row)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "the picture's stride is %zu bytes: a row of %u pixels of %s takes at least %zu, "
-                "and the stride is the "
-                "distance in bytes from one row to the next",
-                image->stride, (unsigned)image->width, formats[format].name, row);
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "the picture's stride is %zu bytes: a row of %u pixels of %s takes at least %zu, "
+        "and the stride is the "
+        "distance in bytes from one row to the next",
+        image->stride, (unsigned)image->width, formats[format].name, row);
   /* Twice the height bounds all planes of every format. */
   size_t extent;
-  if (!size_multiply(image->stride, 2 * (size_t)image->height, &extent) || extent > PTRDIFF_MAX)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "the picture's stride is %zu bytes: %u rows of that do not fit into memory; pass "
-                "the distance in bytes "
-                "from one row to the next",
-                image->stride, (unsigned)image->height);
+  if (!mem_size_multiply(image->stride, 2 * (size_t)image->height, &extent) || extent > PTRDIFF_MAX)
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "the picture's stride is %zu bytes: %u rows of that do not fit into memory; pass "
+        "the distance in bytes "
+        "from one row to the next",
+        image->stride, (unsigned)image->height);
   return RESNET_OK;
 }
 

@@ -11,7 +11,7 @@ enum scratch_block { SCRATCH_COLUMNS, SCRATCH_ROWS, SCRATCH_RING, SCRATCH_ROW };
 
 void image_scratch_release(image_scratch *scratch) {
   for (size_t i = 0; i < sizeof scratch->block / sizeof scratch->block[0]; i++) {
-    memory_release(scratch->memory, scratch->block[i]);
+    mem_release(scratch->memory, scratch->block[i]);
     scratch->block[i] = NULL;
     scratch->size[i] = 0;
   }
@@ -21,10 +21,10 @@ void image_scratch_release(image_scratch *scratch) {
 static void *scratch_take(image_scratch *scratch, enum scratch_block which, size_t count,
                           size_t size) {
   size_t bytes;
-  if (!size_multiply(count, size, &bytes)) return NULL;
+  if (!mem_size_multiply(count, size, &bytes)) return NULL;
   if (bytes <= scratch->size[which]) return scratch->block[which];
-  memory_release(scratch->memory, scratch->block[which]);
-  scratch->block[which] = memory_allocate(scratch->memory, bytes, 1);
+  mem_release(scratch->memory, scratch->block[which]);
+  scratch->block[which] = mem_allocate(scratch->memory, bytes, 1);
   scratch->size[which] = scratch->block[which] ? bytes : 0;
   return scratch->block[which];
 }
@@ -89,12 +89,12 @@ static resnet_status scaler_open(scaler *s, const resnet_image *image,
   *s = (scaler){.image = image, .rows_first = takes_rows_first(columns, rows)};
   if (!take_axis(&s->columns, columns, scratch, SCRATCH_COLUMNS) ||
       !take_axis(&s->rows, rows, scratch, SCRATCH_ROWS))
-    return fail_memory(error, "the resize weights of a picture");
+    return err_no_memory(error, "the resize weights of a picture");
   const resample_span *last = &s->columns.spans[columns->count - 1];
   s->origin = s->columns.spans[0].first;
   s->width = last->first + last->count - s->origin;
   s->next = s->rows.spans[0].first;
-  return take_rows(s, scratch) ? RESNET_OK : fail_memory(error, "the rows of a picture");
+  return take_rows(s, scratch) ? RESNET_OK : err_no_memory(error, "the rows of a picture");
 }
 
 /* Source row y, scaled to the output's width. */
@@ -136,16 +136,16 @@ resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t heigh
   resnet_status status = image_check(&image, error);
   if (status != RESNET_OK) return status;
   if (out_width < 1 || out_width > IMAGE_SIDE_MAX || out_height < 1 || out_height > IMAGE_SIDE_MAX)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "a picture can't be resized to %u x %u: both must be 1 to %d pixels",
-                (unsigned)out_width, (unsigned)out_height, IMAGE_SIDE_MAX);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "a picture can't be resized to %u x %u: both must be 1 to %d pixels",
+                    (unsigned)out_width, (unsigned)out_height, IMAGE_SIDE_MAX);
   scaler s;
   resample_range columns = {width, out_width, 0, out_width},
                  rows = {height, out_height, 0, out_height};
   status = scaler_open(&s, &image, &columns, &rows, scratch, error);
   if (status != RESNET_OK) return status;
   for (uint32_t i = 0; i < out_height; i++) scaler_row(&s, i, out + (size_t)i * out_width * 3);
-  return succeed(error);
+  return err_clear(error);
 }
 
 /* ---- which part of the picture becomes the input ---- */
@@ -176,13 +176,13 @@ static resnet_status cut_centre(const resnet_image *image, const resnet_preproce
   columns->count = crop ? crop : columns->out_size;
   rows->count = crop ? crop : rows->out_size;
   if (columns->count > columns->out_size || rows->count > rows->out_size)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "the picture of %u x %u pixels is %u x %u after resize %u: too small for the "
-                "centre crop of %u x %u; "
-                "set the preprocessing's resize to %u or more",
-                (unsigned)image->width, (unsigned)image->height, (unsigned)columns->out_size,
-                (unsigned)rows->out_size, (unsigned)preprocess->resize, (unsigned)crop,
-                (unsigned)crop, (unsigned)crop);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "the picture of %u x %u pixels is %u x %u after resize %u: too small for the "
+                    "centre crop of %u x %u; "
+                    "set the preprocessing's resize to %u or more",
+                    (unsigned)image->width, (unsigned)image->height, (unsigned)columns->out_size,
+                    (unsigned)rows->out_size, (unsigned)preprocess->resize, (unsigned)crop,
+                    (unsigned)crop, (unsigned)crop);
   columns->first = crop_start(columns->out_size, columns->count);
   rows->first = crop_start(rows->out_size, rows->count);
   return RESNET_OK;
@@ -195,13 +195,14 @@ static resnet_status plan_scaling(const resnet_image *image, const resnet_prepro
   resnet_status status = cut_centre(image, preprocess, columns, rows, error);
   if (status != RESNET_OK) return status;
   if (columns->count != width || rows->count != height)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "the picture of %u x %u pixels becomes %u x %u (resize %u, crop %u), but the net's "
-                "input is %u x %u: "
-                "set the preprocessing's crop to the input's size",
-                (unsigned)image->width, (unsigned)image->height, (unsigned)columns->count,
-                (unsigned)rows->count, (unsigned)preprocess->resize, (unsigned)preprocess->crop,
-                (unsigned)width, (unsigned)height);
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "the picture of %u x %u pixels becomes %u x %u (resize %u, crop %u), but the net's "
+        "input is %u x %u: "
+        "set the preprocessing's crop to the input's size",
+        (unsigned)image->width, (unsigned)image->height, (unsigned)columns->count,
+        (unsigned)rows->count, (unsigned)preprocess->resize, (unsigned)preprocess->crop,
+        (unsigned)width, (unsigned)height);
   return RESNET_OK;
 }
 
@@ -248,5 +249,5 @@ resnet_status image_prepare(const resnet_image *image, const resnet_preprocess *
     scaler_row(&s, i, s.row);
     normalise(&n, s.row, width, out + (size_t)i * width * 3);
   }
-  return succeed(error);
+  return err_clear(error);
 }

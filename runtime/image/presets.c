@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/image/prepare.h"
 #include "runtime/image/pixels.h"
+#include "runtime/image/prepare.h"
 
 typedef struct preset {
   const char *name;
@@ -29,49 +29,52 @@ static const preset presets[] = {
 resnet_status resnet_preprocess_preset(const char *name, resnet_preprocess *out,
                                        resnet_error *error) {
   if (!name || !out)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_preprocess_preset: %s is NULL",
-                name ? "out" : "name");
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_preprocess_preset: %s is NULL",
+                    name ? "out" : "name");
   for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
     if (strcmp(name, presets[i].name) == 0) {
       *out = presets[i].value;
-      return succeed(error);
+      return err_clear(error);
     }
   memset(out, 0, sizeof *out);
-  return fail(error, RESNET_ERROR_ARGUMENT,
-              "no preprocessing is named '%.40s': accepted are imagenet, imagenet-v2, cifar10, "
-              "keras-caffe, keras-tf, none",
-              name);
+  return err_fail(error, RESNET_ERROR_ARGUMENT,
+                  "no preprocessing is named '%.40s': accepted are imagenet, imagenet-v2, cifar10, "
+                  "keras-caffe, keras-tf, none",
+                  name);
 }
 
 static resnet_status check_channel(const resnet_preprocess *preprocess, int channel,
                                    resnet_error *error) {
   float mean = preprocess->mean[channel], deviation = preprocess->std[channel];
   if (!isfinite(mean))
-    return fail(error, RESNET_ERROR_ARGUMENT, "preprocessing: mean[%d] is %g: it must be finite",
-                channel, (double)mean);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "preprocessing: mean[%d] is %g: it must be finite", channel, (double)mean);
   if (!isfinite(deviation) || deviation <= 0.0f)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "preprocessing: std[%d] is %g: it divides, so it must be finite and greater than 0",
-                channel, (double)deviation);
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "preprocessing: std[%d] is %g: it divides, so it must be finite and greater than 0",
+        channel, (double)deviation);
   return RESNET_OK;
 }
 
 resnet_status image_check_preprocess(const resnet_preprocess *preprocess, resnet_error *error) {
-  if (!preprocess) return fail(error, RESNET_ERROR_ARGUMENT, "the preprocessing is NULL");
+  if (!preprocess) return err_fail(error, RESNET_ERROR_ARGUMENT, "the preprocessing is NULL");
   if (preprocess->resize > IMAGE_SIDE_MAX || preprocess->crop > IMAGE_SIDE_MAX)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "preprocessing: resize is %u and crop is %u: both must be 0 (none) to %d pixels",
-                (unsigned)preprocess->resize, (unsigned)preprocess->crop, IMAGE_SIDE_MAX);
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "preprocessing: resize is %u and crop is %u: both must be 0 (none) to %d pixels",
+        (unsigned)preprocess->resize, (unsigned)preprocess->crop, IMAGE_SIDE_MAX);
   if (preprocess->order != RESNET_ORDER_RGB && preprocess->order != RESNET_ORDER_BGR)
-    return fail(
+    return err_fail(
         error, RESNET_ERROR_ARGUMENT,
         "preprocessing: order is %d: accepted are RESNET_ORDER_RGB (0) and RESNET_ORDER_BGR (1)",
         (int)preprocess->order);
   if (!isfinite(preprocess->scale) || preprocess->scale <= 0.0f)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "preprocessing: scale is %g: it divides, so it must be finite and greater than 0 "
-                "(255 for 0..1)",
-                (double)preprocess->scale);
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "preprocessing: scale is %g: it divides, so it must be finite and greater than 0 "
+        "(255 for 0..1)",
+        (double)preprocess->scale);
   for (int channel = 0; channel < 3; channel++) {
     resnet_status status = check_channel(preprocess, channel, error);
     if (status != RESNET_OK) return status;

@@ -43,7 +43,7 @@ static void run_add(const kernel_call *call) {
                                call->op->shape.h, 0);
   else
     pthreadpool_parallelize_1d_tile_1d(call->pool, add_tile, (void *)(uintptr_t)call,
-                                       call->batch * shape_floats(call->op->shape),
+                                       call->batch * plan_shape_floats(call->op->shape),
                                        ELEMENTS_PER_TASK, 0);
 }
 

@@ -26,12 +26,12 @@ static resnet_status judge(const plan_op *op, enum xnn_status status, const char
                            resnet_error *error) {
   if (status == xnn_status_success) return RESNET_OK;
   if (status == xnn_status_out_of_memory)
-    return fail_memory(error, "a convolution's packed weights or indirection");
-  return fail(error, RESNET_ERROR_UNSUPPORTED,
-              "node '%s' (Conv): XNNPACK refuses to %s it (status %d); the CPU lacks what its "
-              "kernels need, or the "
-              "shapes are beyond it",
-              op->name, step, (int)status);
+    return err_no_memory(error, "a convolution's packed weights or indirection");
+  return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                  "node '%s' (Conv): XNNPACK refuses to %s it (status %d); the CPU lacks what its "
+                  "kernels need, or the "
+                  "shapes are beyond it",
+                  op->name, step, (int)status);
 }
 
 /* XNNPACK holds a pointer for every tap of every output pixel, from malloc: a few hundred
@@ -41,14 +41,14 @@ static resnet_status check_indirection(const plan_op *op, const memory *m, resne
   /* rounded up to tiles of less than that */
   const size_t pixels = (size_t)op->shape.h * op->shape.w + 64;
   size_t bytes;
-  if (size_multiply((size_t)op->window.kernel_h * op->window.kernel_w * sizeof(void *), pixels,
-                    &bytes) &&
+  if (mem_size_multiply((size_t)op->window.kernel_h * op->window.kernel_w * sizeof(void *), pixels,
+                        &bytes) &&
       (m->budget == 0 || bytes <= m->budget))
     return RESNET_OK;
-  return fail(error, RESNET_ERROR_LIMIT,
-              "node '%s' (Conv): a %ux%u kernel over %ux%u outputs takes more memory than "
-              "max_memory_bytes allows",
-              op->name, op->window.kernel_h, op->window.kernel_w, op->shape.h, op->shape.w);
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "node '%s' (Conv): a %ux%u kernel over %ux%u outputs takes more memory than "
+                  "max_memory_bytes allows",
+                  op->name, op->window.kernel_h, op->window.kernel_w, op->shape.h, op->shape.w);
 }
 
 static size_t packed_size(const plan_op *op) {
@@ -71,7 +71,7 @@ static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
       judge(op, create(op, op->weights, op->bias, &provider.provider, &packer), "pack", error);
   xnn_delete_operator(packer);
   if (status != RESNET_OK) return status;
-  op_release_weights(op, m);
+  plan_op_release_weights(op, m);
   return RESNET_OK;
 }
 
@@ -93,9 +93,9 @@ static resnet_status shape(kernel_call *call, resnet_error *error) {
       call->state->xnnpack, call->batch, call->op->in.h, call->op->in.w, &call->workspace_size,
       &alignment, &height, &width, call->pool);
   if (status == xnn_status_success && (height != call->op->shape.h || width != call->op->shape.w))
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "node '%s' (Conv): XNNPACK computes %zux%zu where the graph has %ux%u",
-                call->op->name, height, width, call->op->shape.h, call->op->shape.w);
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "node '%s' (Conv): XNNPACK computes %zux%zu where the graph has %ux%u",
+                    call->op->name, height, width, call->op->shape.h, call->op->shape.w);
   return judge(call->op, status, "reshape", error);
 }
 
@@ -120,12 +120,13 @@ static void describe(const plan_op *op, char *text, size_t size) {
   else
     describe_window(op, text, size);
   if (op->groups > 1) describe_append(text, size, " groups %u", op->groups);
-  if (op->uneven) describe_append(text, size, " (taps too unlike for winograd)");
+  if (op->winograd_unsafe) describe_append(text, size, " (taps too unlike for winograd)");
   describe_clamp(op, text, size);
 }
 
 const kernel kernel_conv = {
     .name = "conv",
+    .is_convolution = true,
     .check = check_indirection,
     .packed_size = packed_size,
     .pack = pack,

@@ -7,7 +7,7 @@
 static void interleave_picture(void *context, size_t picture) {
   const kernel_call *call = context;
   const size_t pixels = (size_t)call->op->shape.h * call->op->shape.w;
-  const size_t offset = picture * shape_floats(call->op->shape);
+  const size_t offset = picture * plan_shape_floats(call->op->shape);
   call->vector->interleave(call->input[0] + offset, pixels, call->op->shape.c,
                            call->output + offset);
 }
@@ -29,8 +29,8 @@ static void clamp_tile(void *context, size_t start, size_t count) {
 
 static void run_clamp(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, clamp_tile, (void *)(uintptr_t)call,
-                                     call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK,
-                                     0);
+                                     call->batch * plan_shape_floats(call->op->shape),
+                                     ELEMENTS_PER_TASK, 0);
 }
 
 const kernel kernel_clamp = {

@@ -12,8 +12,8 @@ static void sigmoid_tile(void *context, size_t start, size_t count) {
 
 static void run_sigmoid(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, sigmoid_tile, (void *)(uintptr_t)call,
-                                     call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK,
-                                     0);
+                                     call->batch * plan_shape_floats(call->op->shape),
+                                     ELEMENTS_PER_TASK, 0);
 }
 
 const kernel kernel_sigmoid = {.name = "sigmoid", .in_place = 1, .run = run_sigmoid};
@@ -24,11 +24,11 @@ const kernel kernel_sigmoid = {.name = "sigmoid", .in_place = 1, .run = run_sigm
  * itself may have other readers. */
 static resnet_status shape_scale(kernel_call *call, resnet_error *error) {
   const size_t c = call->op->sigmoid ? call->op->shape.c : 0;
-  if (size_multiply(call->batch, c * sizeof(float), &call->workspace_size)) return RESNET_OK;
-  return fail(error, RESNET_ERROR_LIMIT,
-              "node '%s': the gates of %zu pictures do not fit the address space; make the "
-              "batch smaller",
-              call->op->name, call->batch);
+  if (mem_size_multiply(call->batch, c * sizeof(float), &call->workspace_size)) return RESNET_OK;
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "node '%s': the gates of %zu pictures do not fit the address space; make the "
+                  "batch smaller",
+                  call->op->name, call->batch);
 }
 
 static void open_gates(void *context, size_t start, size_t count) {
@@ -88,8 +88,8 @@ static void multiply_tile(void *context, size_t start, size_t count) {
 
 static void run_multiply(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, multiply_tile, (void *)(uintptr_t)call,
-                                     call->batch * shape_floats(call->op->shape), ELEMENTS_PER_TASK,
-                                     0);
+                                     call->batch * plan_shape_floats(call->op->shape),
+                                     ELEMENTS_PER_TASK, 0);
 }
 
 static void describe_multiply(const plan_op *op, char *text, size_t size) {

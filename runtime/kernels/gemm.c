@@ -39,7 +39,7 @@ static size_t packed_size(const plan_op *op) {
 }
 
 static resnet_status check(const plan_op *op, const memory *m, resnet_error *error) {
-  (void)m; /* memory_allocate asks the budget; what a plan file maps is not in it */
+  (void)m; /* mem_allocate asks the budget; what a plan file maps is not in it */
   return check_packed_weights(op, columns(op), op->in.c, error);
 }
 
@@ -52,13 +52,13 @@ static void pack_panel(const plan_op *op, size_t first, float *packed) {
 }
 
 static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
-  float *packed = memory_allocate(m, packed_size(op), 1);
-  if (!packed) return fail_memory(error, "packed weights");
+  float *packed = mem_allocate(m, packed_size(op), 1);
+  if (!packed) return err_no_memory(error, "packed weights");
   for (size_t o = 0; o < op->shape.c; o += matrix_variant(0)->panel)
     pack_panel(op, o, packed + o * op->in.c);
   memcpy(packed + weight_floats(op), op->bias, op->shape.c * sizeof *packed);
-  op->packed = (weights_slot){.data = packed, .size = packed_size(op)};
-  op_release_weights(op, m);
+  op->packed = (plan_packed_weights){.data = packed, .size = packed_size(op)};
+  plan_op_release_weights(op, m);
   return RESNET_OK;
 }
 
@@ -114,6 +114,7 @@ static void describe(const plan_op *op, char *text, size_t size) {
 }
 
 const kernel kernel_gemm = {.name = "gemm",
+                            .is_convolution = true,
                             .adds_shortcut = true,
                             .in_place = 2,
                             .check = check,

@@ -7,7 +7,7 @@
 #include <xnnpack.h>
 
 #include "runtime/kernels/simd/elementwise.h"
-#include "runtime/plan/plan.h"
+#include "runtime/kernels/xnnpack_weights.h"
 
 /* What an op needs of a session; all zero for kernels that need nothing. */
 typedef struct op_state {
@@ -32,6 +32,7 @@ typedef struct kernel_call {
 
 typedef struct kernel {
   const char *name;
+  bool is_convolution;
   /* a convolution that can add input[1] to its result before the clamp */
   bool adds_shortcut;
   /* bit k: the output may lie where input[k] lies, when nothing else reads that */

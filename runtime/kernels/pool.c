@@ -36,11 +36,12 @@ static resnet_status check_windows(const plan_op *op, const memory *m, resnet_er
   for (size_t column = 0; column < op->shape.w; column++)
     empty = empty || clip_columns(op, column).count == 0;
   if (!empty) return RESNET_OK;
-  return fail(error, RESNET_ERROR_UNSUPPORTED,
-              "node '%s': one of its pooling windows lies on padding alone; accepted are windows "
-              "that touch the input: "
-              "make the pads smaller",
-              op->name);
+  return err_fail(
+      error, RESNET_ERROR_UNSUPPORTED,
+      "node '%s': one of its pooling windows lies on padding alone; accepted are windows "
+      "that touch the input: "
+      "make the pads smaller",
+      op->name);
 }
 
 static const float *pixel_at(const kernel_call *call, size_t picture, size_t row, size_t column) {

@@ -10,9 +10,9 @@
 
 #include <string.h>
 
-#include "runtime/kernels/winograd_tiles.h"
 #include "runtime/kernels/simd/gemm.h"
 #include "runtime/kernels/simd/winograd.h"
+#include "runtime/kernels/winograd_tiles.h"
 
 enum {
   /* of transformed inputs and products: what a core's L2 holds beside a panel of
@@ -78,7 +78,7 @@ static size_t packed_size(const plan_op *op) {
 }
 
 static resnet_status check(const plan_op *op, const memory *m, resnet_error *error) {
-  (void)m; /* memory_allocate asks the budget; what a plan file maps is not in it */
+  (void)m; /* mem_allocate asks the budget; what a plan file maps is not in it */
   return check_packed_weights(op, columns(op), point_count(op) * input_channels(op), error);
 }
 
@@ -86,7 +86,7 @@ static resnet_status check(const plan_op *op, const memory *m, resnet_error *err
  * first even row or column. */
 static float *take_phases_apart(const plan_op *op, memory *m) {
   const size_t c = op->in.c, taps = form_of(op)->taps, channels = input_channels(op);
-  float *apart = memory_allocate(m, op->shape.c * taps * taps, channels * sizeof *apart);
+  float *apart = mem_allocate(m, op->shape.c * taps * taps, channels * sizeof *apart);
   if (!apart) return NULL;
   for (size_t o = 0; o < op->shape.c; o++)
     for (size_t y = 0; y < op->window.kernel_h; y++)
@@ -112,18 +112,18 @@ static void transform_weights(const plan_op *op, const float *filters, float *pa
 }
 
 static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
-  float *packed = memory_allocate(m, packed_size(op), 1);
+  float *packed = mem_allocate(m, packed_size(op), 1);
   float *apart = op->kernel == KERNEL_STEM ? take_phases_apart(op, m) : NULL;
   if (!packed || (op->kernel == KERNEL_STEM && !apart)) {
-    memory_release(m, packed);
-    memory_release(m, apart);
-    return fail_memory(error, "transformed weights");
+    mem_release(m, packed);
+    mem_release(m, apart);
+    return err_no_memory(error, "transformed weights");
   }
   transform_weights(op, apart ? apart : op->weights, packed);
-  memory_release(m, apart);
-  op->packed = (weights_slot){.data = packed, .size = packed_size(op)};
+  mem_release(m, apart);
+  op->packed = (plan_packed_weights){.data = packed, .size = packed_size(op)};
   memcpy((float *)(uintptr_t)bias_of(op), op->bias, op->shape.c * sizeof *packed);
-  op_release_weights(op, m);
+  plan_op_release_weights(op, m);
   return RESNET_OK;
 }
 
@@ -176,7 +176,7 @@ static void copy_pair(const float *line, size_t w, size_t c, size_t first, float
 static void copy_phases(const work *w, tile_place at, float *apart, const float **pixels) {
   const kernel_call *call = w->tiles.call;
   const plan_op *op = call->op;
-  const float *picture = call->input[0] + at.picture * shape_floats(op->in);
+  const float *picture = call->input[0] + at.picture * plan_shape_floats(op->in);
   const size_t c = op->in.c, n = w->form->in.h; /* the stem's tiles are square */
   const size_t top = 2 * at.row - op->window.pad_top - op->window.pad_top % 2;
   const size_t left = 2 * at.column - op->window.pad_left - op->window.pad_left % 2;
@@ -280,6 +280,7 @@ static void describe(const plan_op *op, char *text, size_t size) {
 }
 
 const kernel kernel_winograd = {.name = "winograd",
+                                .is_convolution = true,
                                 .adds_shortcut = true,
                                 .in_place = 2,
                                 .check = check,
@@ -290,6 +291,7 @@ const kernel kernel_winograd = {.name = "winograd",
                                 .describe = describe};
 
 const kernel kernel_stem = {.name = "stem",
+                            .is_convolution = true,
                             .check = check,
                             .packed_size = packed_size,
                             .pack = pack,

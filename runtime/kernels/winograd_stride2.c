@@ -2,10 +2,10 @@
  * (vector/strided.h). */
 #include <string.h>
 
-#include "runtime/kernels/winograd_tiles.h"
 #include "runtime/kernels/simd/gemm.h"
 #include "runtime/kernels/simd/winograd_stride2.h"
 #include "runtime/kernels/winograd.h"
+#include "runtime/kernels/winograd_tiles.h"
 
 enum {
   BLOCK_BYTES = 512 * 1024, /* of transformed inputs and products */
@@ -49,16 +49,16 @@ static resnet_status check(const plan_op *op, const memory *m, resnet_error *err
 
 static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
   const size_t c = op->in.c, panel = matrix_variant(0)->panel;
-  float *packed = memory_allocate(m, packed_size(op), 1);
-  if (!packed) return fail_memory(error, "transformed weights");
+  float *packed = mem_allocate(m, packed_size(op), 1);
+  if (!packed) return err_no_memory(error, "transformed weights");
   for (size_t o = 0; o < op->shape.c; o += panel) {
     const size_t count = op->shape.c - o < panel ? op->shape.c - o : panel;
     strided_variant(0)->weights(op->weights + o * 9 * c, count, c, packed + o * c,
                                 matrix_floats(op));
   }
-  op->packed = (weights_slot){.data = packed, .size = packed_size(op)};
+  op->packed = (plan_packed_weights){.data = packed, .size = packed_size(op)};
   memcpy(packed + STRIDED_MATRICES * matrix_floats(op), op->bias, op->shape.c * sizeof *packed);
-  op_release_weights(op, m);
+  plan_op_release_weights(op, m);
   return RESNET_OK;
 }
 
@@ -197,6 +197,7 @@ static void describe(const plan_op *op, char *text, size_t size) {
 }
 
 const kernel kernel_winograd_strided = {.name = "winograd_strided",
+                                        .is_convolution = true,
                                         .check = check,
                                         .packed_size = packed_size,
                                         .pack = pack,

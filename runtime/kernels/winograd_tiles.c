@@ -8,10 +8,11 @@ static size_t zero_floats(const plan_op *op) { return round_up(op->in.c, TILE_LI
 resnet_status tile_workspace(kernel_call *call, size_t block_floats, resnet_error *error) {
   const size_t threads = pthreadpool_get_threads_count(call->pool), zeros = zero_floats(call->op);
   size_t floats;
-  if (!size_multiply(threads, block_floats, &floats) || floats > SIZE_MAX / sizeof(float) - zeros)
-    return fail(error, RESNET_ERROR_LIMIT,
-                "node '%s' (Conv): the buffers of %zu threads do not fit the address space",
-                call->op->name, threads);
+  if (!mem_size_multiply(threads, block_floats, &floats) ||
+      floats > SIZE_MAX / sizeof(float) - zeros)
+    return err_fail(error, RESNET_ERROR_LIMIT,
+                    "node '%s' (Conv): the buffers of %zu threads do not fit the address space",
+                    call->op->name, threads);
   call->workspace_size = (zeros + floats) * sizeof(float);
   return RESNET_OK;
 }

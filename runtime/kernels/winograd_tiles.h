@@ -81,7 +81,7 @@ static inline size_t tile_columns(const tile_work *w, tile_place at) {
 static inline void tile_pixels(const tile_work *w, tile_place at, size_t in_h, size_t in_w,
                                const float **pixels) {
   const plan_op *op = w->call->op;
-  const float *picture = w->call->input[0] + at.picture * shape_floats(op->in);
+  const float *picture = w->call->input[0] + at.picture * plan_shape_floats(op->in);
   /* wraps where outside... */
   const size_t c = op->in.c, top = at.row * op->window.stride_h - op->window.pad_top;
   /* ...and so does this */

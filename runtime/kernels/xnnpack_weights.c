@@ -16,7 +16,7 @@ static void *reserve_space(void *context, size_t size) {
   if (p->measured) *p->measured = size;
   /* a session packs nothing: look_up has found the weights before */
   if (!p->memory) return NULL;
-  p->slot->data = memory_allocate(p->memory, size, 1);
+  p->slot->data = mem_allocate(p->memory, size, 1);
   p->slot->size = p->slot->data ? size : 0;
   return p->slot->data;
 }
@@ -44,7 +44,7 @@ static enum xnn_status delete_cache(void *context) {
   return xnn_status_success;
 }
 
-static void provider_init(weights_provider *p, memory *m, weights_slot *slot) {
+static void provider_init(weights_provider *p, memory *m, plan_packed_weights *slot) {
   p->memory = m;
   p->slot = slot;
   p->measured = NULL;
@@ -64,11 +64,11 @@ void weights_provider_measure(weights_provider *p, size_t *size) {
   p->measured = size;
 }
 
-void weights_provider_pack(weights_provider *p, memory *m, weights_slot *slot) {
+void weights_provider_pack(weights_provider *p, memory *m, plan_packed_weights *slot) {
   provider_init(p, m, slot);
 }
 
-void weights_provider_read(weights_provider *p, const weights_slot *slot) {
+void weights_provider_read(weights_provider *p, const plan_packed_weights *slot) {
   /* never written through: reserve_space refuses without a memory */
-  provider_init(p, NULL, (weights_slot *)(uintptr_t)slot);
+  provider_init(p, NULL, (plan_packed_weights *)(uintptr_t)slot);
 }

@@ -9,24 +9,16 @@
 #ifndef LIBRESNET_RUNTIME_KERNELS_XNNPACK_WEIGHTS_H
 #define LIBRESNET_RUNTIME_KERNELS_XNNPACK_WEIGHTS_H
 
-#include <stdbool.h>
 #include <xnnpack.h>
 
-#include "loader/base/memory.h"
-
-/* All zero: not packed yet. Immutable after packing. */
-typedef struct weights_slot {
-  void *data;
-  size_t size; /* bytes */
-  bool mapped; /* part of the model's plan file: nobody's to release */
-} weights_slot;
+#include "runtime/plan/plan.h"
 
 /* One for each operator, at an address that stays as long as the operator. */
 typedef struct weights_provider {
   struct xnn_weights_cache_provider provider;
   /* where to allocate while packing; NULL: the slot is packed and read-only */
   memory *memory;
-  weights_slot *slot;
+  plan_packed_weights *slot;
   /* where to leave the size that was asked for; NULL unless measuring */
   size_t *measured;
 } weights_provider;
@@ -36,9 +28,9 @@ typedef struct weights_provider {
 void weights_provider_measure(weights_provider *p, size_t *size);
 
 /* For packing: the operator created with it writes the slot. */
-void weights_provider_pack(weights_provider *p, memory *m, weights_slot *slot);
+void weights_provider_pack(weights_provider *p, memory *m, plan_packed_weights *slot);
 
 /* For running: the operator created with it reads the slot. */
-void weights_provider_read(weights_provider *p, const weights_slot *slot);
+void weights_provider_read(weights_provider *p, const plan_packed_weights *slot);
 
 #endif

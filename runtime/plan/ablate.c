@@ -6,16 +6,17 @@
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
+#include "runtime/plan/arena.h"
 
 /* an op becomes at most as many: a convolution, its shortcut's tensor, the addition */
 enum { OPS_OF_ONE = 3 };
 
 typedef struct writer {
   const plan *from;
-  const block_edit *edits;
+  const plan_block_ablation *edits;
   bool observed;
   plan *to;
-  op_role *roles;
+  plan_op_role *roles;
   uint32_t class_layer; /* op of `from` that has a CLASS_MAP, or RESNET_NO_INDEX */
 } writer;
 
@@ -24,10 +25,10 @@ typedef struct writer {
 static resnet_status check_same(const plan *p, uint32_t block, graph_shape a, graph_shape b,
                                 const char *what, resnet_error *error) {
   if (a.h == b.h && a.w == b.w && a.c == b.c) return RESNET_OK;
-  return fail(error, RESNET_ERROR_UNSUPPORTED,
-              "block %u (%s): %s (h %u, w %u, c %u) and (h %u, w %u, c %u): equal "
-              "shapes are accepted",
-              block, p->blocks[block].name, what, a.h, a.w, a.c, b.h, b.w, b.c);
+  return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                  "block %u (%s): %s (h %u, w %u, c %u) and (h %u, w %u, c %u): equal "
+                  "shapes are accepted",
+                  block, p->blocks[block].name, what, a.h, a.w, a.c, b.h, b.w, b.c);
 }
 
 /* Whether the block reads nothing but its source, and nobody reads of it but its last
@@ -54,13 +55,13 @@ static resnet_status check_swap(const plan *p, uint32_t block, uint32_t other,
     status = check_same(p, block, p->ops[a->last_op].shape, p->ops[b->last_op].shape,
                         "what it and the other block give differs:", error);
   if (status != RESNET_OK || (is_closed(p, block) && is_closed(p, other))) return status;
-  return fail(
+  return err_fail(
       error, RESNET_ERROR_UNSUPPORTED,
       "block %u (%s) and block %u (%s) cannot be swapped: others read what lies within one of them",
       block, a->name, other, b->name);
 }
 
-static resnet_status check_edit(const plan *p, uint32_t index, const block_edit *edit,
+static resnet_status check_edit(const plan *p, uint32_t index, const plan_block_ablation *edit,
                                 resnet_error *error) {
   const plan_block *block = &p->blocks[index];
   const bool plain = block->shortcut == RESNET_SHORTCUT_NONE;
@@ -69,8 +70,8 @@ static resnet_status check_edit(const plan *p, uint32_t index, const block_edit 
     return check_same(p, index, p->ops[block->source].shape, p->ops[block->last_op].shape,
                       "it has no shortcut, and what it takes and gives differs:", error);
   if (edit->mode == RESNET_SKIP_SHORTCUT && plain)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "block %u (%s): it has no shortcut that could be left out", index, block->name);
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "block %u (%s): it has no shortcut that could be left out", index, block->name);
   return RESNET_OK;
 }
 
@@ -79,7 +80,7 @@ static resnet_status check_edit(const plan *p, uint32_t index, const block_edit 
 static uint32_t write_op(writer *w, const plan_op *op, uint32_t origin, unsigned tells) {
   const uint32_t index = w->to->op_count++;
   w->to->ops[index] = *op;
-  w->roles[index] = (op_role){.op = origin, .tells = tells};
+  w->roles[index] = (plan_op_role){.op = origin, .tells = tells};
   return index;
 }
 
@@ -90,11 +91,6 @@ static bool clamps(const plan_op *op) {
 static bool adds(const plan_op *op) {
   return op->input_count == 2 &&
          (op->kernel == KERNEL_ADD || kernel_table[op->kernel]->adds_shortcut);
-}
-
-static bool is_convolution(const plan_op *op) {
-  return op->kernel == KERNEL_CONV || op->kernel == KERNEL_WINOGRAD || op->kernel == KERNEL_STEM ||
-         op->kernel == KERNEL_WINOGRAD_STRIDED || op->kernel == KERNEL_GEMM;
 }
 
 /* An op without weights that stands for a part of `op`. */
@@ -118,7 +114,7 @@ static uint32_t write_clamp(writer *w, uint32_t origin, uint32_t source) {
   if (!clamps(op)) return source;
   plan_op clamp = part_of(op, KERNEL_CLAMP);
   clamp.input[0] = source;
-  return write_op(w, &clamp, origin, TELLS_OUTPUT);
+  return write_op(w, &clamp, origin, PLAN_EMITS_OUTPUT);
 }
 
 /* What the adding op `origin` adds, as a tensor of the sum's shape: an option-A shortcut
@@ -133,7 +129,7 @@ static uint32_t write_shortcut(writer *w, uint32_t origin, uint32_t source) {
   subsample.channels_before = op->channels_before;
   subsample.source_shape = subsample.in = op->source_shape;
   subsample.input[0] = source;
-  return write_op(w, &subsample, origin, TELLS_SHORTCUT);
+  return write_op(w, &subsample, origin, PLAN_EMITS_SHORTCUT);
 }
 
 /* An addition that reads an option-A shortcut from its source goes on to do so, for the
@@ -144,20 +140,21 @@ static uint32_t write_addition(writer *w, uint32_t origin, const plan_op *op, ui
   add.input[0] = residual;
   add.input[1] = op->input[1];
   const bool made = write_shortcut(w, origin, op->input[1]) != op->input[1];
-  return write_op(w, &add, origin, TELLS_OUTPUT | (made ? 0u : TELLS_INPUT));
+  return write_op(w, &add, origin, PLAN_EMITS_OUTPUT | (made ? 0u : PLAN_EMITS_INPUT));
 }
 
 /* The op with each of its points as an op of its own. */
 static uint32_t write_apart(writer *w, uint32_t origin, const plan_op *op) {
-  const bool convolution = is_convolution(op);
+  const bool convolution = kernel_table[op->kernel]->is_convolution;
   if (!convolution && adds(op)) return write_addition(w, origin, op, op->input[0]);
-  if (!convolution) return write_op(w, op, origin, TELLS_OUTPUT);
-  if (!adds(op) && !clamps(op)) return write_op(w, op, origin, TELLS_RESPONSE | TELLS_OUTPUT);
+  if (!convolution) return write_op(w, op, origin, PLAN_EMITS_OUTPUT);
+  if (!adds(op) && !clamps(op))
+    return write_op(w, op, origin, PLAN_EMITS_RESPONSE | PLAN_EMITS_OUTPUT);
   plan_op bare = *op;
   bare.input_count = 1;
   bare.clamp_min = -INFINITY;
   bare.clamp_max = INFINITY;
-  const uint32_t response = write_op(w, &bare, origin, TELLS_RESPONSE);
+  const uint32_t response = write_op(w, &bare, origin, PLAN_EMITS_RESPONSE);
   return adds(op) ? write_addition(w, origin, op, response) : write_clamp(w, origin, response);
 }
 
@@ -169,7 +166,7 @@ static void write_class_map(writer *w, uint32_t origin, const uint32_t *now) {
   map.shape.h = pool->in.h;
   map.shape.w = pool->in.w;
   map.input[0] = now[pool->input[0]];
-  (void)write_op(w, &map, origin, TELLS_CLASS_MAP);
+  (void)write_op(w, &map, origin, PLAN_EMITS_CLASS_MAP);
 }
 
 /* Op `origin` with its inputs where `now` says, and its block changed; its output is
@@ -190,7 +187,8 @@ static void write_changed(writer *w, uint32_t origin, resnet_skip mode, uint32_t
     return;
   }
   if (mode == RESNET_SKIP_SHORTCUT) op.input_count = 1;
-  now[origin] = w->observed ? write_apart(w, origin, &op) : write_op(w, &op, origin, TELLS_OUTPUT);
+  now[origin] =
+      w->observed ? write_apart(w, origin, &op) : write_op(w, &op, origin, PLAN_EMITS_OUTPUT);
   if (w->observed && origin == w->class_layer) write_class_map(w, origin, now);
 }
 
@@ -208,8 +206,8 @@ static void write_swapped(writer *w, uint32_t block, uint32_t other, uint32_t *n
 static void write_ops(writer *w, uint32_t *now, uint32_t *inner) {
   for (uint32_t i = 0; i < w->from->op_count; i++) {
     const uint32_t block = w->from->ops[i].block;
-    const block_edit edit =
-        block == RESNET_NO_INDEX ? (block_edit){RESNET_SKIP_NONE, 0} : w->edits[block];
+    const plan_block_ablation edit =
+        block == RESNET_NO_INDEX ? (plan_block_ablation){RESNET_SKIP_NONE, 0} : w->edits[block];
     if (edit.mode == RESNET_SKIP_SWAP) {
       if (i == w->from->blocks[block].first_op) write_swapped(w, block, edit.other, now, inner);
       continue;
@@ -229,7 +227,7 @@ static void drop_unused(writer *w, uint32_t *place) {
   memset(place, 0, p->op_count * sizeof *place);
   place[0] = place[p->output] = 1;
   for (uint32_t i = p->op_count; i-- > 0;) {
-    if (w->roles[i].tells & (TELLS_CLASS_MAP | TELLS_SHORTCUT)) place[i] = 1;
+    if (w->roles[i].tells & (PLAN_EMITS_CLASS_MAP | PLAN_EMITS_SHORTCUT)) place[i] = 1;
     for (uint32_t k = 0; place[i] && k < p->ops[i].input_count; k++) place[p->ops[i].input[k]] = 1;
   }
   uint32_t kept = 0;
@@ -264,29 +262,28 @@ static uint32_t find_class_layer(const plan *p) {
   return p->ops[op->input[0]].kernel == KERNEL_GLOBAL_AVERAGE_POOL ? i : RESNET_NO_INDEX;
 }
 
-static resnet_status write_plan(edited_plan *out, writer *w, resnet_error *error) {
+static resnet_status write_plan(plan_ablated *out, writer *w, resnet_error *error) {
   const plan *from = w->from;
   memory *m = from->memory;
   /* and the class map */
   const size_t most = (size_t)from->op_count * OPS_OF_ONE + 1;
   out->plan.memory = m;
   w->to = &out->plan;
-  w->to->ops = memory_allocate(m, most, sizeof *w->to->ops);
-  w->roles = out->roles = memory_allocate(m, most, sizeof *out->roles);
-  uint32_t *now = memory_allocate(m, most, sizeof *now),
-           *inner = memory_allocate(m, most, sizeof *inner);
+  w->to->ops = mem_allocate(m, most, sizeof *w->to->ops);
+  w->roles = out->roles = mem_allocate(m, most, sizeof *out->roles);
+  uint32_t *now = mem_allocate(m, most, sizeof *now), *inner = mem_allocate(m, most, sizeof *inner);
   const bool allocated = w->to->ops && w->roles && now && inner;
   if (allocated) {
     write_ops(w, now, inner);
     drop_unused(w, inner);
   }
-  memory_release(m, now);
-  memory_release(m, inner);
-  return allocated ? plan_memory(w->to, error) : fail_memory(error, "a session's own plan");
+  mem_release(m, now);
+  mem_release(m, inner);
+  return allocated ? plan_assign_arena(w->to, error) : err_no_memory(error, "a session's own plan");
 }
 
-resnet_status plan_edit(edited_plan *out, const plan *from, const block_edit *edits, bool observed,
-                        resnet_error *error) {
+resnet_status plan_ablate(plan_ablated *out, const plan *from, const plan_block_ablation *edits,
+                          bool observed, resnet_error *error) {
   memset(out, 0, sizeof *out);
   for (uint32_t i = 0; i < from->block_count; i++) {
     resnet_status status = check_edit(from, i, &edits[i], error);
@@ -295,13 +292,13 @@ resnet_status plan_edit(edited_plan *out, const plan *from, const block_edit *ed
   writer w = {
       .from = from, .edits = edits, .observed = observed, .class_layer = find_class_layer(from)};
   resnet_status status = write_plan(out, &w, error);
-  if (status != RESNET_OK) edited_plan_release(out);
+  if (status != RESNET_OK) plan_ablated_release(out);
   return status;
 }
 
-void edited_plan_release(edited_plan *edited) {
+void plan_ablated_release(plan_ablated *edited) {
   if (!edited->plan.memory) return;
-  memory_release(edited->plan.memory, edited->plan.ops);
-  memory_release(edited->plan.memory, edited->roles);
+  mem_release(edited->plan.memory, edited->plan.ops);
+  mem_release(edited->plan.memory, edited->roles);
   memset(edited, 0, sizeof *edited);
 }

@@ -2,10 +2,9 @@
  * whose lives do not overlap share addresses. Placement is greedy by size: the largest
  * first, each at the lowest address free over its life (Pisarchyk & Lee 2020, "Efficient
  * Memory Management for Deep Neural Net Inference", section 5.2). */
-#include <string.h>
+#include "runtime/plan/arena.h"
 
 #include "runtime/kernels/kernel.h"
-#include "runtime/plan/plan.h"
 
 enum { ALIGNMENT = 16 }; /* floats: 64 bytes */
 
@@ -47,7 +46,7 @@ static uint32_t reusable_input(const layout *l, uint32_t i) {
         op->input_count == 1 || in_place == 3 || l->buffer_of[op->input[1 - k]] != own;
     const bool dies = l->buffers[own].last == i;
     if ((in_place >> k & 1u) && whole && alone && dies &&
-        shape_floats(l->plan->ops[source].shape) == shape_floats(op->shape))
+        plan_shape_floats(l->plan->ops[source].shape) == plan_shape_floats(op->shape))
       return source;
   }
   return RESNET_NO_INDEX;
@@ -58,7 +57,7 @@ static uint32_t reusable_input(const layout *l, uint32_t i) {
  * loads, whose values nobody uses. */
 static size_t buffer_floats(graph_shape shape) {
   const size_t past = shape.c % ALIGNMENT ? ALIGNMENT : 0;
-  return (shape_floats(shape) + past + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  return (plan_shape_floats(shape) + past + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
 static void assign_buffers(layout *l) {
@@ -131,13 +130,13 @@ static size_t largest_live_set(const layout *l) {
   return largest;
 }
 
-resnet_status plan_memory(plan *p, resnet_error *error) {
+resnet_status plan_assign_arena(plan *p, resnet_error *error) {
   memory *m = p->memory;
   layout l = {.plan = p};
-  l.buffers = memory_allocate(m, p->op_count, sizeof *l.buffers);
-  l.buffer_of = memory_allocate(m, p->op_count, sizeof *l.buffer_of);
-  l.last_reader = memory_allocate(m, p->op_count, sizeof *l.last_reader);
-  l.placed = memory_allocate(m, p->op_count, sizeof *l.placed);
+  l.buffers = mem_allocate(m, p->op_count, sizeof *l.buffers);
+  l.buffer_of = mem_allocate(m, p->op_count, sizeof *l.buffer_of);
+  l.last_reader = mem_allocate(m, p->op_count, sizeof *l.last_reader);
+  l.placed = mem_allocate(m, p->op_count, sizeof *l.placed);
   const bool allocated = l.buffers && l.buffer_of && l.last_reader && l.placed;
   if (allocated) {
     find_last_readers(&l);
@@ -145,9 +144,9 @@ resnet_status plan_memory(plan *p, resnet_error *error) {
     place_buffers(&l);
     p->arena_lower_bound = largest_live_set(&l);
   }
-  memory_release(m, l.buffers);
-  memory_release(m, l.buffer_of);
-  memory_release(m, l.last_reader);
-  memory_release(m, l.placed);
-  return allocated ? RESNET_OK : fail_memory(error, "the memory plan");
+  mem_release(m, l.buffers);
+  mem_release(m, l.buffer_of);
+  mem_release(m, l.last_reader);
+  mem_release(m, l.placed);
+  return allocated ? RESNET_OK : err_no_memory(error, "the memory plan");
 }

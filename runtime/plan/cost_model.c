@@ -1,6 +1,7 @@
 #include "runtime/plan/cost_model.h"
 
 #include "runtime/kernels/gemm.h"
+#include "runtime/kernels/simd/winograd.h"
 #include "runtime/kernels/simd/winograd_stride2.h"
 
 /* Measured on an AMD Zen 4 with AVX-512, one thread, ResNet-18 and -50; what matters is
@@ -39,49 +40,50 @@ static double fetched(double bytes, double starving, uint32_t batch) {
   return bytes / pictures * (bytes > starving * pictures ? starved_cost : fetched_cost);
 }
 
-conv_way cost_plain(const plan_op *op, bool adds, uint32_t batch) {
+plan_candidate plan_cost_plain(const plan_op *op, bool adds, uint32_t batch) {
   const double taps = (double)op->window.kernel_h * op->window.kernel_w,
                in = (double)op->in.c / op->groups;
   const double out = op->groups * rounded((double)op->shape.c / op->groups, panel);
   const double pixels = (double)op->shape.h * op->shape.w, product = pixels * taps * in * out;
   const double bytes = taps * in * op->shape.c * sizeof(float),
                addition = adds ? addition_cost * pixels * out : 0.0;
-  const conv_way direct = {KERNEL_CONV, WINOGRAD_FORMS,
-                           product + bytes * weight_cost / sharing(batch), bytes};
-  const conv_way gemm = {KERNEL_GEMM, WINOGRAD_FORMS,
-                         product * product_cost + fetched(bytes, starving_bytes, batch), bytes};
+  const plan_candidate direct = {KERNEL_CONV, WINOGRAD_FORMS,
+                                 product + bytes * weight_cost / sharing(batch), bytes};
+  const plan_candidate gemm = {KERNEL_GEMM, WINOGRAD_FORMS,
+                               product * product_cost + fetched(bytes, starving_bytes, batch),
+                               bytes};
   return gemm_applies(op) && gemm.cost < direct.cost + addition ? gemm : direct;
 }
 
 /* Tiles of out_tile, each with so many products for each pair of channels, by so many
  * matrices of weights. */
-static conv_way transformed(const plan_op *op, winograd_size out_tile, double products,
-                            double matrices, double in, double starving, uint32_t batch) {
+static plan_candidate transformed(const plan_op *op, winograd_size out_tile, double products,
+                                  double matrices, double in, double starving, uint32_t batch) {
   const double h = (double)out_tile.h, w = (double)out_tile.w;
   const double tiles = rounded(op->shape.h, h) * rounded(op->shape.w, w) / (h * w);
   const double out = rounded(op->shape.c, panel / 2), lanes = rounded(in, panel / 2);
   const double bytes = matrices * in * out * sizeof(float);
   const double each = in * out * product_cost + (lanes + out) * transform_cost;
-  return (conv_way){.cost = tiles * products * each + fetched(bytes, starving, batch),
-                    .bytes = bytes};
+  return (plan_candidate){.cost = tiles * products * each + fetched(bytes, starving, batch),
+                          .bytes = bytes};
 }
 
-conv_way cost_winograd(const plan_op *op, winograd_form form, uint32_t batch) {
+plan_candidate plan_cost_winograd(const plan_op *op, winograd_form form, uint32_t batch) {
   /* sizes are those of any variant */
   const winograd_form_functions *f = &winograd_variant(0)->form[form];
   const bool stem = form == WINOGRAD_F5X5_4X4;
   const double points = (double)(f->in.h * f->in.w), in = (stem ? 4.0 : 1.0) * op->in.c;
-  conv_way way = transformed(op, f->out, points, points, in, starving_bytes, batch);
+  plan_candidate way = transformed(op, f->out, points, points, in, starving_bytes, batch);
   way.kernel = stem ? KERNEL_STEM : KERNEL_WINOGRAD;
   way.form = form;
   return way;
 }
 
-conv_way cost_strided(const plan_op *op, uint32_t batch) {
+plan_candidate plan_cost_winograd_stride2(const plan_op *op, uint32_t batch) {
   const double products = (STRIDED_POINTS + STRIDED_OUT) * (STRIDED_POINTS + STRIDED_OUT);
-  conv_way way = transformed(op, (winograd_size){STRIDED_OUT, STRIDED_OUT}, products,
-                             STRIDED_MATRICES, op->in.c, starving_strided, batch);
-  way.kernel = KERNEL_WINOGRAD_STRIDED;
+  plan_candidate way = transformed(op, (winograd_size){STRIDED_OUT, STRIDED_OUT}, products,
+                                   STRIDED_MATRICES, op->in.c, starving_strided, batch);
+  way.kernel = KERNEL_WINOGRAD_STRIDE2;
   way.form = WINOGRAD_FORMS;
   return way;
 }

@@ -7,23 +7,23 @@
 #include "runtime/plan/plan.h"
 
 /* One way. */
-typedef struct conv_way {
+typedef struct plan_candidate {
   plan_kernel kernel;
   winograd_form form;
   /* of one picture, in multiply-accumulates of a direct convolution at full speed */
   double cost;
   double bytes; /* of weights */
-} conv_way;
+} plan_candidate;
 
 /* The cheapest without transformed weights. With `adds` the result is read by the
  * addition of a shortcut only, which some kernels do themselves. */
-conv_way cost_plain(const plan_op *conv, bool adds, uint32_t batch);
+plan_candidate plan_cost_plain(const plan_op *conv, bool adds, uint32_t batch);
 
 /* By Winograd's algorithm, where winograd_applies to it or, for the stem's form,
  * winograd_stem_applies. */
-conv_way cost_winograd(const plan_op *conv, winograd_form form, uint32_t batch);
+plan_candidate plan_cost_winograd(const plan_op *conv, winograd_form form, uint32_t batch);
 
 /* The same where winograd_strided_applies. */
-conv_way cost_strided(const plan_op *conv, uint32_t batch);
+plan_candidate plan_cost_winograd_stride2(const plan_op *conv, uint32_t batch);
 
 #endif

@@ -1,45 +1,22 @@
 /* Graph to plan: one op for each node, but for option-A shortcuts, which the addition
  * reads from their source. */
-#include "runtime/plan/plan.h"
+#include "runtime/plan/lower.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "runtime/plan/select_kernels.h"
 #include "runtime/kernels/kernel.h"
+#include "runtime/plan/select_kernels.h"
 
 enum {
-  MAX_OPS = 16384, /* ResNet-1202 has 1,808; plan_memory is quadratic in them */
+  MAX_OPS = 16384, /* ResNet-1202 has 1,808; plan_assign_arena is quadratic in them */
   DETAIL_SIZE = 160
 };
 
 static const plan_kernel kernel_of[GRAPH_OP_COUNT] = {
-    [GRAPH_INPUT] = KERNEL_INPUT,
-    [GRAPH_CONV] = KERNEL_CONV,
-    [GRAPH_LINEAR] = KERNEL_CONV,
-    [GRAPH_ADD] = KERNEL_ADD,
-    [GRAPH_SUBSAMPLE] = KERNEL_SUBSAMPLE,
-    [GRAPH_AFFINE] = KERNEL_AFFINE,
-    [GRAPH_CLAMP] = KERNEL_CLAMP,
-    [GRAPH_MAX_POOL] = KERNEL_MAX_POOL,
-    [GRAPH_AVERAGE_POOL] = KERNEL_AVERAGE_POOL,
-    [GRAPH_GLOBAL_AVERAGE_POOL] = KERNEL_GLOBAL_AVERAGE_POOL,
-    [GRAPH_SOFTMAX] = KERNEL_SOFTMAX,
-    [GRAPH_LOG_SOFTMAX] = KERNEL_LOG_SOFTMAX,
-    [GRAPH_SIGMOID] = KERNEL_SIGMOID,
-    [GRAPH_SCALE] = KERNEL_SCALE,
-    [GRAPH_CHANNEL_CONV] = KERNEL_CHANNEL_CONV,
-    [GRAPH_PAD] = KERNEL_PAD,
+#define GRAPH_OP(NAME, name, inputs, fields, check, kernel) [GRAPH_##NAME] = KERNEL_##kernel,
+#include "loader/graph/ops.def"
 };
-
-/* A layer that adds the shortcut itself carries the shortcut's kind, as a projection
- * does, but has two inputs. */
-bool op_is_layer(const plan_op *op) {
-  return op->macs > 0 && !op->gates && !op->blurs &&
-         (op->shortcut == RESNET_SHORTCUT_NONE || op->input_count == 2);
-}
-
-size_t shape_floats(graph_shape shape) { return (size_t)shape.h * shape.w * shape.c; }
 
 /* Working state: what the graph's nodes become. */
 typedef struct lowering {
@@ -102,12 +79,12 @@ static resnet_status count_work(plan_op *op, graph_op node, resnet_error *error)
   if (node != GRAPH_CONV && node != GRAPH_LINEAR && node != GRAPH_CHANNEL_CONV) return RESNET_OK;
   const size_t times = node == GRAPH_CHANNEL_CONV ? op->shape.c : (size_t)op->shape.h * op->shape.w;
   size_t macs;
-  if (size_multiply(times, op->weight_count, &macs)) {
+  if (mem_size_multiply(times, op->weight_count, &macs)) {
     op->macs = macs;
     return RESNET_OK;
   }
-  return fail(error, RESNET_ERROR_LIMIT,
-              "node '%s': its multiplications cannot be counted in 64 bits", op->name);
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "node '%s': its multiplications cannot be counted in 64 bits", op->name);
 }
 
 /* An addition whose residual branch ends in a convolution of our own that nobody else
@@ -126,7 +103,7 @@ static bool fuse_add(lowering *l, uint32_t index) {
   op->input_count = 2;
   op->clamp_min = add->clamp_min;
   op->clamp_max = add->clamp_max;
-  memory_release(l->plan->memory, op->output);
+  mem_release(l->plan->memory, op->output);
   take(&op->output, &add->output);
   l->op_of[index] = conv;
   return true;
@@ -167,7 +144,7 @@ static void lower_shape(lowering *l, uint32_t index) {
   op->weight_count = node->weight_count;
   op->bias_count = node->bias_count;
   lower_window(op, node);
-  op->uneven = node->evenness == GRAPH_UNEVEN;
+  op->winograd_unsafe = node->winograd_safety == GRAPH_WINOGRAD_UNSAFE;
   op->blurs = node->input_count == 1 && is_blur(node, op->in);
   op->sigmoid = node->sigmoid;
   op->pad_mode = node->pad_mode;
@@ -234,7 +211,7 @@ static void lower_block(lowering *l, uint32_t index) {
     const plan_op *op = &l->plan->ops[i];
     if (op->block != index) continue;
     if (i < block->first_op) block->first_op = i;
-    if (op_is_layer(op)) block->convs++;
+    if (plan_op_is_layer(op)) block->convs++;
   }
 }
 
@@ -243,8 +220,8 @@ static resnet_status describe_op(plan *p, plan_op *op, resnet_error *error) {
   if (kernel_table[op->kernel]->describe)
     kernel_table[op->kernel]->describe(op, detail, sizeof detail);
   const char *start = detail[0] == ' ' ? detail + 1 : detail;
-  op->detail = memory_copy_string(p->memory, start, strlen(start));
-  return op->detail ? RESNET_OK : fail_memory(error, "the plan");
+  op->detail = mem_copy_string(p->memory, start, strlen(start));
+  return op->detail ? RESNET_OK : err_no_memory(error, "the plan");
 }
 
 static resnet_status summarise(plan *p, resnet_error *error) {
@@ -254,10 +231,10 @@ static resnet_status summarise(plan *p, resnet_error *error) {
     if (status != RESNET_OK) return status;
     p->parameters += op->parameters;
     if (op->macs > UINT64_MAX - p->macs)
-      return fail(error, RESNET_ERROR_LIMIT,
-                  "the net's multiplications cannot be counted in 64 bits");
+      return err_fail(error, RESNET_ERROR_LIMIT,
+                      "the net's multiplications cannot be counted in 64 bits");
     p->macs += op->macs;
-    if (op_is_layer(op)) op->layer = ++p->conv_layers;
+    if (plan_op_is_layer(op)) op->layer = ++p->conv_layers;
   }
   return RESNET_OK;
 }
@@ -267,14 +244,14 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   plan *p = l->plan;
   count_readers(l);
   if (l->options->conv != RESNET_CONV_DIRECT && l->options->memory != RESNET_MEMORY_SMALL)
-    find_evenness(g);
+    plan_find_winograd_safety(g);
   for (uint32_t i = 0; i < g->node_count; i++) {
     lower_shape(l, i);
     l->adds[i] = l->adds[i] && l->readers[i] == 1;
     if (g->nodes[i].op == GRAPH_SCALE) mark_gate(l, &g->nodes[i]);
   }
   resnet_status chosen =
-      choose_kernels(l->shapes, l->adds, g->node_count, l->options, p->memory, error);
+      plan_select_kernels(l->shapes, l->adds, g->node_count, l->options, p->memory, error);
   if (chosen != RESNET_OK) return chosen;
   for (uint32_t i = 0; i < g->node_count; i++) {
     l->op_of[i] = RESNET_NO_INDEX;
@@ -288,61 +265,27 @@ static resnet_status lower(lowering *l, resnet_error *error) {
   return summarise(p, error);
 }
 
-resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *options,
+resnet_status plan_lower(plan *out, memory *m, graph *g, const plan_options *options,
                          resnet_error *error) {
   memset(out, 0, sizeof *out);
   out->memory = m;
   if (g->node_count > MAX_OPS || g->block_count > MAX_OPS)
-    return fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d",
-                g->node_count, MAX_OPS);
+    return err_fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d",
+                    g->node_count, MAX_OPS);
   lowering l = {.graph = g, .plan = out, .options = options};
-  l.op_of = memory_allocate(m, g->node_count, sizeof *l.op_of);
-  l.readers = memory_allocate(m, g->node_count, sizeof *l.readers);
-  l.shapes = memory_allocate(m, g->node_count, sizeof *l.shapes);
-  l.adds = memory_allocate(m, g->node_count, sizeof *l.adds);
-  out->ops = memory_allocate(m, g->node_count, sizeof *out->ops);
-  out->blocks = memory_allocate(m, g->block_count, sizeof *out->blocks);
+  l.op_of = mem_allocate(m, g->node_count, sizeof *l.op_of);
+  l.readers = mem_allocate(m, g->node_count, sizeof *l.readers);
+  l.shapes = mem_allocate(m, g->node_count, sizeof *l.shapes);
+  l.adds = mem_allocate(m, g->node_count, sizeof *l.adds);
+  out->ops = mem_allocate(m, g->node_count, sizeof *out->ops);
+  out->blocks = mem_allocate(m, g->block_count, sizeof *out->blocks);
   resnet_status status = l.op_of && l.readers && l.shapes && l.adds && out->ops && out->blocks
                              ? lower(&l, error)
-                             : fail_memory(error, "the plan");
-  memory_release(m, l.op_of);
-  memory_release(m, l.readers);
-  memory_release(m, l.shapes);
-  memory_release(m, l.adds);
+                             : err_no_memory(error, "the plan");
+  mem_release(m, l.op_of);
+  mem_release(m, l.readers);
+  mem_release(m, l.shapes);
+  mem_release(m, l.adds);
   if (status != RESNET_OK) plan_release(out);
   return status;
-}
-
-static void release_weights(plan_op *op, memory *m) {
-  if (!op->weights_borrowed) {
-    memory_release(m, op->weights);
-    memory_release(m, op->bias);
-  }
-  op->weights = op->bias = NULL;
-}
-
-void op_release_weights(plan_op *op, memory *m) {
-  if (!op->weights_borrowed) release_weights(op, m);
-}
-
-size_t op_weights_bytes(const plan_op *op) {
-  if (op->packed.data || !op->weights) return op->packed.size;
-  return (op->weight_count + op->bias_count) * sizeof(float);
-}
-
-static void release_op(memory *m, plan_op *op) {
-  release_weights(op, m);
-  if (!op->packed.mapped) memory_release(m, op->packed.data);
-  memory_release(m, op->name);
-  memory_release(m, op->output);
-  memory_release(m, op->detail);
-}
-
-void plan_release(plan *p) {
-  if (!p->memory) return;
-  for (uint32_t i = 0; i < p->op_count; i++) release_op(p->memory, &p->ops[i]);
-  for (uint32_t i = 0; i < p->block_count; i++) memory_release(p->memory, p->blocks[i].name);
-  memory_release(p->memory, p->ops);
-  memory_release(p->memory, p->blocks);
-  memset(p, 0, sizeof *p);
 }

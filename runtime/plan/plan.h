@@ -1,27 +1,22 @@
-/* The flat op plan: what a graph is lowered to. Immutable once built, shared by all
- * sessions of a model.
+/* The plan: a flat list of ops that a graph is lowered to. Immutable once built, shared by
+ * all sessions of a model.
  *
- * Ops stand in the order they run in. Op i reads the outputs of earlier ops and writes
- * its own; where an output lies in the arena is fixed here, per picture: a session for a
- * batch of n multiplies offsets and sizes by n.
- */
+ * Ops are sorted in the order they run in: op i reads outputs of earlier ops only. The
+ * plan fixes the place of every output in the arena for one sample; a session for a batch
+ * of n multiplies offsets and sizes by n. */
 #ifndef LIBRESNET_RUNTIME_PLAN_PLAN_H
 #define LIBRESNET_RUNTIME_PLAN_PLAN_H
 
 #include "loader/graph/graph.h"
-#include "runtime/kernels/simd/winograd.h"
-#include "runtime/kernels/xnnpack_weights.h"
 
 /* Rows of the kernel table, in its order (runtime/kernels/table.c). */
 typedef enum plan_kernel {
   KERNEL_INPUT,
   KERNEL_CONV,
-  /* a conv, with its shortcut's addition where input_count is 2 */
-  KERNEL_WINOGRAD,
-  KERNEL_STEM,             /* a conv */
-  KERNEL_WINOGRAD_STRIDED, /* a conv */
-  /* a conv, with its shortcut's addition where input_count is 2 */
-  KERNEL_GEMM,
+  KERNEL_WINOGRAD,         /* a convolution; with input_count 2 it also adds the shortcut */
+  KERNEL_STEM,             /* a convolution */
+  KERNEL_WINOGRAD_STRIDE2, /* a convolution */
+  KERNEL_GEMM,             /* a convolution; with input_count 2 it also adds the shortcut */
   KERNEL_ADD,
   KERNEL_SUBSAMPLE,
   KERNEL_AFFINE,
@@ -33,61 +28,69 @@ typedef enum plan_kernel {
   KERNEL_LOG_SOFTMAX,
   KERNEL_SIGMOID,
   KERNEL_SCALE,
-  KERNEL_MULTIPLY, /* a SCALE whose gate is a picture */
+  KERNEL_MULTIPLY, /* a SCALE whose gate is (h,w,c), not (1,1,c) */
   KERNEL_CHANNEL_CONV,
   KERNEL_PAD,
   KERNEL_COUNT
 } plan_kernel;
 
+/* Tile shapes of Winograd's algorithm: outputs of a tile, then the filter
+ * (runtime/kernels/simd/winograd.h). */
+typedef enum winograd_form {
+  WINOGRAD_F2X2_3X3,
+  WINOGRAD_F4X2_3X3,
+  WINOGRAD_F4X4_3X3,
+  WINOGRAD_F5X5_4X4, /* 7x7 or 8x8 with stride 2, after a parity split of the input */
+  WINOGRAD_FORMS
+} winograd_form;
+
+/* Weights of one op in its kernel's layout, bias included. All zero: not packed yet.
+ * Immutable after packing. */
+typedef struct plan_packed_weights {
+  void *data;
+  size_t size; /* bytes */
+  bool mapped; /* part of the model's plan file, which releases it */
+} plan_packed_weights;
+
 typedef struct plan_op {
   plan_kernel kernel;
-  uint32_t input[2];
+  uint32_t input[2]; /* ops */
   uint32_t input_count;
-  graph_shape in;    /* of input[0], as the kernel sees it */
-  graph_shape shape; /* of the output */
-  /* CONV, WINOGRAD, MAX_POOL, AVERAGE_POOL, CHANNEL_CONV, PAD */
-  graph_window window;
-  uint32_t groups;    /* CONV */
-  winograd_form form; /* WINOGRAD, STEM */
-  /* CONV: Winograd's algorithm would have been tried, but the weights forbid it
-   * (choose.h) */
-  bool uneven;
+  graph_shape in;      /* of input[0], as the kernel sees it */
+  graph_shape shape;   /* of the output */
+  graph_window window; /* CONV, WINOGRAD, MAX_POOL, AVERAGE_POOL, CHANNEL_CONV, PAD */
+  uint32_t groups;     /* CONV */
+  winograd_form form;  /* WINOGRAD, STEM */
+  /* CONV: Winograd's algorithm fits the shape, but not the weights (select_kernels.h) */
+  bool winograd_unsafe;
   bool count_padding;      /* AVERAGE_POOL */
   bool sigmoid;            /* SCALE, MULTIPLY */
   graph_pad_mode pad_mode; /* PAD */
   float pad_value;
-  /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h, j *
-   * stride_w) is added from channel `channels_before` on; source_shape is that of the
-   * shortcut's source. */
+  /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h,
+   * j * stride_w) is added from channel `channels_before` on. source_shape is the shape
+   * of the shortcut's source. */
   bool subsampled;
   uint32_t stride_h, stride_w, channels_before;
   graph_shape source_shape;
   float clamp_min, clamp_max;
-  /* as the graph has them; gone after packing unless borrowed or read by the kernel */
+  /* As in the graph. Released after packing, unless borrowed or read by the kernel. */
   float *weights, *bias;
   size_t weight_count, bias_count;
-  /* weights and bias belong to the model's plan_file: they are not the plan's to
-   * release */
-  bool weights_borrowed;
-  weights_slot packed; /* of kernels that pack, with the bias inside */
-  size_t arena_offset; /* of the output, in floats per picture */
+  bool weights_borrowed;      /* weights and bias are owned by the model's plan_file */
+  plan_packed_weights packed; /* of kernels that pack */
+  size_t arena_offset;        /* of the output, in floats per sample */
   uint64_t parameters, macs;
-  double cost; /* predicted, runtime/plan/cost_model.h; 0: not weighed */
-  /* place among the plan's layers (op_is_layer), from 1; 0: it is none */
-  uint32_t layer;
+  double cost;              /* predicted (cost_model.h); 0: no kernel was selected by cost */
+  uint32_t layer;           /* number among the plan's layers (plan_op_is_layer), from 1; 0: none */
   uint32_t block;           /* or RESNET_NO_INDEX */
   resnet_shortcut shortcut; /* that it adds or computes */
-  /* it computes the gate of a SCALE from what that scales */
-  bool gates;
-  /* a depthwise CONV with one fixed filter for all channels: it was not trained */
-  bool blurs;
+  bool gates;               /* part of the gate of a SCALE, computed from the scaled tensor */
+  bool blurs; /* depthwise CONV with the same fixed filter for all channels, not trained */
   char *name, *output, *detail;
 } plan_op;
 
-/* What the numbers are that the net's last op computes (classify.c). */
-resnet_scores scores_kind(const plan_op *last);
-
-/* What a plan depends on besides its graph. */
+/* Settings that change the plan of a graph. */
 typedef struct plan_options {
   resnet_conv conv;
   resnet_memory memory;
@@ -97,47 +100,42 @@ typedef struct plan_options {
 typedef struct plan_block {
   char *name;
   resnet_shortcut shortcut;
-  uint32_t source; /* op whose output enters it */
+  uint32_t source; /* op whose output enters the block */
   uint32_t first_op, last_op, convs;
 } plan_block;
 
 typedef struct plan {
-  memory *memory; /* all below was allocated from it */
+  memory *memory; /* allocator of everything below */
   plan_op *ops;
   uint32_t op_count;
-  uint32_t output; /* op whose output are the scores */
+  uint32_t output; /* op that computes the scores */
   plan_block *blocks;
   uint32_t block_count;
   uint32_t conv_layers;
   uint64_t parameters, macs;
-  size_t arena_floats;      /* per picture */
-  size_t arena_lower_bound; /* floats per picture alive at once, at most */
+  size_t arena_floats;      /* per sample */
+  size_t arena_lower_bound; /* max over the ops of the floats per sample alive at once */
 } plan;
 
-/* Lower `g`. Takes over its weights and names (g is left without them, still to be
- * released by the caller). On failure *out is all zero. */
-resnet_status plan_build(plan *out, memory *m, graph *g, const plan_options *options,
-                         resnet_error *error);
-
-/* Fix every op's arena_offset: buffers are reused by lifetime, kernels that work in place
- * share their input's buffer.
- */
-resnet_status plan_memory(plan *p, resnet_error *error);
-
+/* Release everything that `p` owns and zero it; an all-zero plan is allowed. */
 void plan_release(plan *p);
 
-/* For kernels that have packed the op's weights: release what is not kept. */
-void op_release_weights(plan_op *op, memory *m);
+/* Release the op's unpacked weights after packing, unless they are borrowed. */
+void plan_op_release_weights(plan_op *op, memory *m);
 
-/* Bytes that the op's kernel reads of weights and biases. */
-size_t op_weights_bytes(const plan_op *op);
+/* Return how many bytes of weights and biases the op's kernel reads. */
+size_t plan_op_weights_bytes(const plan_op *op);
 
-/* True for the layers that the papers count: convolutions and fully connected layers that
- * are neither projections nor part of a gate nor a filter against aliasing. */
-bool op_is_layer(const plan_op *op);
+/* Return true for the layers that papers count: convolutions and fully connected layers
+ * that are neither projections, nor part of a gate, nor a blur filter. */
+bool plan_op_is_layer(const plan_op *op);
 
-/* Floats per picture of a shape; shapes were checked by the loader, so that this does not
+/* Return the floats per sample of a shape. The loader has checked that this does not
  * overflow. */
-size_t shape_floats(graph_shape shape);
+size_t plan_shape_floats(graph_shape shape);
+
+/* Return what the scores are: logits, probabilities or log probabilities. `last` is the
+ * op that computes them. */
+resnet_scores plan_scores_kind(const plan_op *last);
 
 #endif

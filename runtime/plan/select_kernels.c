@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "runtime/plan/cost_model.h"
 #include "runtime/kernels/winograd.h"
+#include "runtime/plan/cost_model.h"
 
 /* Transformed weights are up to four times as large. A net with many weights may grow by
  * so much in all, so that what runs in a process of its own on a small machine goes on to
@@ -18,11 +18,11 @@ static const double premium = 1.12;
 /* A way to compute op `op` with fewer bytes of weights, and what each byte less costs. */
 typedef struct saving {
   uint32_t op;
-  conv_way from, to;
+  plan_candidate from, to;
   double price;
 } saving;
 
-static void take(plan_op *op, conv_way way) {
+static void take(plan_op *op, plan_candidate way) {
   op->kernel = way.kernel;
   op->form = way.form;
   op->cost = way.cost;
@@ -31,17 +31,17 @@ static void take(plan_op *op, conv_way way) {
 /* Ways to compute `op` in descending order of their weights; the last is without
  * transformed ones. */
 static uint32_t list_ways(const plan_op *op, bool adds, const plan_options *options,
-                          conv_way ways[WINOGRAD_FORMS + 1]) {
+                          plan_candidate ways[WINOGRAD_FORMS + 1]) {
   uint32_t count = 0;
   if (winograd_stem_applies(op))
-    ways[count++] = cost_winograd(op, WINOGRAD_F5X5_4X4, options->batch);
+    ways[count++] = plan_cost_winograd(op, WINOGRAD_F5X5_4X4, options->batch);
   if (winograd_applies(op)) {
-    ways[count++] = cost_winograd(op, WINOGRAD_F4X4_3X3, options->batch);
-    ways[count++] = cost_winograd(op, WINOGRAD_F4X2_3X3, options->batch);
-    ways[count++] = cost_winograd(op, WINOGRAD_F2X2_3X3, options->batch);
+    ways[count++] = plan_cost_winograd(op, WINOGRAD_F4X4_3X3, options->batch);
+    ways[count++] = plan_cost_winograd(op, WINOGRAD_F4X2_3X3, options->batch);
+    ways[count++] = plan_cost_winograd(op, WINOGRAD_F2X2_3X3, options->batch);
   }
-  if (winograd_strided_applies(op)) ways[count++] = cost_strided(op, options->batch);
-  ways[count++] = cost_plain(op, adds, options->batch);
+  if (winograd_strided_applies(op)) ways[count++] = plan_cost_winograd_stride2(op, options->batch);
+  ways[count++] = plan_cost_plain(op, adds, options->batch);
   return count;
 }
 
@@ -49,7 +49,7 @@ static uint32_t list_ways(const plan_op *op, bool adds, const plan_options *opti
  * savings. Returns the bytes of its weights. */
 static double choose(plan_op *ops, uint32_t index, bool adds, const plan_options *options,
                      saving *savings, uint32_t *count) {
-  conv_way ways[WINOGRAD_FORMS + 1];
+  plan_candidate ways[WINOGRAD_FORMS + 1];
   const uint32_t way_count = list_ways(&ops[index], adds, options, ways),
                  candidates = options->conv == RESNET_CONV_WINOGRAD ? way_count - 1 : way_count;
   uint32_t best = 0;
@@ -88,20 +88,20 @@ static void save_bytes(plan_op *ops, saving *savings, uint32_t count, double byt
     }
 }
 
-resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count,
-                             const plan_options *options, memory *m, resnet_error *error) {
-  saving *savings = memory_allocate(m, count, WINOGRAD_FORMS * sizeof *savings);
-  if (!savings) return fail_memory(error, "the plan");
+resnet_status plan_select_kernels(plan_op *ops, const bool *adds, uint32_t count,
+                                  const plan_options *options, memory *m, resnet_error *error) {
+  saving *savings = mem_allocate(m, count, WINOGRAD_FORMS * sizeof *savings);
+  if (!savings) return err_no_memory(error, "the plan");
   const bool direct = options->conv == RESNET_CONV_DIRECT || options->memory == RESNET_MEMORY_SMALL;
   double bytes = 0.0, plain_bytes = 0.0;
   uint32_t saving_count = 0;
   for (uint32_t i = 0; i < count; i++) {
     if (ops[i].kernel != KERNEL_CONV) continue;
-    const conv_way plain = cost_plain(&ops[i], adds[i], options->batch);
-    ops[i].uneven =
-        ops[i].uneven && !direct && (winograd_applies(&ops[i]) || winograd_stem_applies(&ops[i]));
+    const plan_candidate plain = plan_cost_plain(&ops[i], adds[i], options->batch);
+    ops[i].winograd_unsafe = ops[i].winograd_unsafe && !direct &&
+                             (winograd_applies(&ops[i]) || winograd_stem_applies(&ops[i]));
     plain_bytes += plain.bytes;
-    if (!direct && !ops[i].uneven) {
+    if (!direct && !ops[i].winograd_unsafe) {
       bytes += choose(ops, i, adds[i], options, savings, &saving_count);
     } else {
       take(&ops[i], plain);
@@ -110,7 +110,7 @@ resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count,
   }
   if (options->conv == RESNET_CONV_AUTO && plain_bytes > large_net)
     save_bytes(ops, savings, saving_count, bytes, growth * plain_bytes);
-  memory_release(m, savings);
+  mem_release(m, savings);
   return RESNET_OK;
 }
 
@@ -148,15 +148,15 @@ static bool evenness_matters(const graph_node *n) {
          (side == 3 || side == 7);
 }
 
-void find_evenness(graph *g) {
+void plan_find_winograd_safety(graph *g) {
   for (uint32_t i = 0; i < g->node_count; i++) {
     graph_node *n = &g->nodes[i];
-    if (n->evenness != GRAPH_EVENNESS_UNKNOWN || !evenness_matters(n)) continue;
+    if (n->winograd_safety != GRAPH_WINOGRAD_UNKNOWN || !evenness_matters(n)) continue;
     const size_t taps = (size_t)n->window.kernel_h * n->window.kernel_w, filters = n->shape.c;
     const size_t channels = n->weight_count / (taps * filters);
-    n->evenness = GRAPH_EVEN;
-    for (size_t f = 0; f < filters && n->evenness == GRAPH_EVEN; f++)
+    n->winograd_safety = GRAPH_WINOGRAD_SAFE;
+    for (size_t f = 0; f < filters && n->winograd_safety == GRAPH_WINOGRAD_SAFE; f++)
       if (!filter_is_even(n->weights + f * taps * channels, taps, channels))
-        n->evenness = GRAPH_UNEVEN;
+        n->winograd_safety = GRAPH_WINOGRAD_UNSAFE;
   }
 }

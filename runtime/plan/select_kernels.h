@@ -7,14 +7,14 @@
 
 /* Set kernel, tile and cost of those of the ops that are a KERNEL_CONV until now.
  * adds[i]: op i's result is read by the addition of a shortcut only. */
-resnet_status choose_kernels(plan_op *ops, const bool *adds, uint32_t count,
-                             const plan_options *options, memory *m, resnet_error *error);
+resnet_status plan_select_kernels(plan_op *ops, const bool *adds, uint32_t count,
+                                  const plan_options *options, memory *m, resnet_error *error);
 
 /* Look at the weights of convolutions that Winograd's algorithm might compute, where that
  * is not known yet: uneven are those with a filter (h,w,c) whose taps are so unlike in
  * size that the algorithm, which mixes them, would drown the small ones in the rounding
  * of the large ones, or whose weights are so large or small that mixing them might leave
  * a float's range. */
-void find_evenness(graph *g);
+void plan_find_winograd_safety(graph *g);
 
 #endif

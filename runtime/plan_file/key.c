@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
+#include "runtime/plan/lower.h"
 #include "runtime/plan_file/format.h"
 
 /* ---- the fingerprint --------------------------------------------------------------- */
@@ -25,7 +26,7 @@ enum {
 
 /* Floats that differ from each other, so that a change of order shows. */
 static float *make_floats(memory *m, size_t count) {
-  float *floats = memory_allocate(m, count, sizeof *floats);
+  float *floats = mem_allocate(m, count, sizeof *floats);
   for (size_t i = 0; floats && i < count; i++) floats[i] = (float)(i + 1);
   return floats;
 }
@@ -48,7 +49,7 @@ static bool fill_node(memory *m, graph_node *n, const graph_node *input,
 
 static bool make_probe(graph *g, memory *m) {
   g->memory = m;
-  g->nodes = memory_allocate(m, PROBE_NODES, sizeof *g->nodes);
+  g->nodes = mem_allocate(m, PROBE_NODES, sizeof *g->nodes);
   bool good = g->nodes != NULL;
   for (uint32_t i = 0; good && i < PROBE_NODES; i++) {
     graph_node *n = &g->nodes[g->node_count++];
@@ -58,8 +59,8 @@ static bool make_probe(graph *g, memory *m) {
                       .clamp_min = -INFINITY,
                       .clamp_max = INFINITY,
                       .input = {i - 1, RESNET_NO_INDEX}};
-    n->name = memory_copy_string(m, "probe", 5);
-    n->output = memory_copy_string(m, "probe", 5);
+    n->name = mem_copy_string(m, "probe", 5);
+    n->output = mem_copy_string(m, "probe", 5);
     good = n->name && n->output && (i == 0 || fill_node(m, n, n - 1, &probe_layers[i - 1]));
   }
   g->output = PROBE_NODES - 1;
@@ -85,8 +86,8 @@ static resnet_status probe(memory *m, resnet_conv conv, uint64_t *sum, resnet_er
   graph g = {0};
   plan p = {0};
   resnet_status status = make_probe(&g, m)
-                             ? plan_build(&p, m, &g, &options, error)
-                             : fail_memory(error, "the fingerprint of this CPU's kernels");
+                             ? plan_lower(&p, m, &g, &options, error)
+                             : err_no_memory(error, "the fingerprint of this CPU's kernels");
   if (status == RESNET_OK) status = pack_probe(&p, sum, error);
   plan_release(&p);
   graph_release(&g);

@@ -6,8 +6,8 @@
 #include <zlib.h>
 
 #include "runtime/kernels/kernel.h"
-#include "runtime/plan_file/read.h"
 #include "runtime/plan_file/format.h"
+#include "runtime/plan_file/read.h"
 
 uint32_t plan_kernel_crc(const plan_op *op) {
   const char *name = kernel_table[op->kernel]->name;
@@ -22,11 +22,12 @@ static size_t packed_size(const plan_op *op) {
 /* ---- verifying --------------------------------------------------------------------- */
 
 static resnet_status damaged(resnet_error *error, const char *what) {
-  return fail(error, RESNET_ERROR_FORMAT,
-              "the plan file is damaged: the checksum of %s is wrong; fetch it again, or compile "
-              "the plan again from "
-              "its .onnx file",
-              what);
+  return err_fail(
+      error, RESNET_ERROR_FORMAT,
+      "the plan file is damaged: the checksum of %s is wrong; fetch it again, or compile "
+      "the plan again from "
+      "its .onnx file",
+      what);
 }
 
 uint64_t plan_weights_checksum(const plan_weights *w) {
@@ -37,9 +38,9 @@ uint64_t plan_weights_checksum(const plan_weights *w) {
 
 resnet_status plan_weights_verify(const plan_weights *w, resnet_error *error) {
   if (plan_weights_checksum(w) != w->checksum) return damaged(error, "a layer's weights");
-  if (all_finite(w->weights, w->weight_count) && all_finite(w->bias, w->bias_count))
+  if (graph_all_finite(w->weights, w->weight_count) && graph_all_finite(w->bias, w->bias_count))
     return RESNET_OK;
-  return fail(
+  return err_fail(
       error, RESNET_ERROR_FORMAT,
       "the plan file's weights hold NaN or infinity: compile the plan again from its .onnx file");
 }
@@ -86,8 +87,8 @@ static resnet_status use_packed(plan *p, const plan_file *f, resnet_error *error
   resnet_status status = verify_used(p, f, error);
   for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++)
     if (f->packed[i].size)
-      p->ops[i].packed =
-          (weights_slot){.data = f->packed[i].data, .size = f->packed[i].size, .mapped = true};
+      p->ops[i].packed = (plan_packed_weights){
+          .data = f->packed[i].data, .size = f->packed[i].size, .mapped = true};
   return status;
 }
 
@@ -121,8 +122,8 @@ static int by_weights(const void *a, const void *b) {
 /* An op's weights are there twice while it is packed: the largest first, while little
  * else is packed. */
 static resnet_status pack_ops(plan *p, resnet_error *error) {
-  plan_op **order = memory_allocate(p->memory, p->op_count, sizeof(plan_op *));
-  if (!order) return fail_memory(error, "the plan");
+  plan_op **order = mem_allocate(p->memory, p->op_count, sizeof(plan_op *));
+  if (!order) return err_no_memory(error, "the plan");
   for (uint32_t i = 0; i < p->op_count; i++) order[i] = &p->ops[i];
   qsort(order, p->op_count, sizeof(plan_op *), by_weights);
   resnet_status status = RESNET_OK;
@@ -130,7 +131,7 @@ static resnet_status pack_ops(plan *p, resnet_error *error) {
     const kernel *k = kernel_table[order[i]->kernel];
     if (k->pack) status = k->pack(order[i], p->memory, error);
   }
-  memory_release(p->memory, order);
+  mem_release(p->memory, order);
   return status;
 }
 

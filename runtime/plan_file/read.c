@@ -2,16 +2,15 @@
 #include "runtime/plan_file/read.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
+#include "loader/base/open_file.h"
+#include "loader/base/zlib_hooks.h"
+#include "loader/graph/graph_io.h"
 #include "runtime/image/prepare.h"
 #include "runtime/plan_file/format.h"
-#include "loader/graph/graph_io.h"
 
 #define MAKE_IT_AGAIN "compile the plan again from its .onnx file"
 
@@ -24,21 +23,15 @@ static bool begins(const void *bytes, size_t size) {
 /* ---- the bytes --------------------------------------------------------------------- */
 
 static resnet_status too_large(uint64_t max_bytes, resnet_error *error) {
-  return fail(error, RESNET_ERROR_LIMIT,
-              "has more than %llu bytes: raise max_file_bytes if you trust it",
-              (unsigned long long)max_bytes);
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "has more than %llu bytes: raise max_file_bytes if you trust it",
+                  (unsigned long long)max_bytes);
 }
-
-static void *zlib_allocate(void *context, uInt count, uInt size) {
-  return memory_allocate(context, count, size);
-}
-
-static void zlib_release(void *context, void *pointer) { memory_release(context, pointer); }
 
 /* gzip of a plan file begins so. */
 static bool begins_packed(memory *m, const void *bytes, size_t size) {
   uint8_t first[PLAN_MAGIC_SIZE];
-  z_stream z = {.zalloc = zlib_allocate, .zfree = zlib_release, .opaque = m};
+  z_stream z = zlib_stream(m);
   if (size < 2 || memcmp(bytes, "\x1f\x8b", 2) != 0 || inflateInit2(&z, 15 + 16) != Z_OK)
     return false;
   z.next_in = (Bytef *)(uintptr_t)bytes;
@@ -53,8 +46,8 @@ static bool begins_packed(memory *m, const void *bytes, size_t size) {
 /* Nothing of a packed file can be mapped, which is all that a plan file is for. */
 static resnet_status refuse_packed(memory *m, const void *bytes, size_t size, resnet_error *error) {
   if (!begins_packed(m, bytes, size)) return RESNET_OK;
-  return fail(error, RESNET_ERROR_UNSUPPORTED,
-              "is a plan file packed with gzip: unpack it first, e.g. with gunzip");
+  return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                  "is a plan file packed with gzip: unpack it first, e.g. with gunzip");
 }
 
 /* Only a regular file is looked into; the loader tells what is wrong with others, and
@@ -70,7 +63,7 @@ static resnet_status map_open(plan_file *f, int file, uint64_t max_bytes, resnet
   if ((uint64_t)about.st_size > max_bytes || (uint64_t)about.st_size > SIZE_MAX)
     return too_large(max_bytes, error);
   void *bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_SHARED, file, 0);
-  if (bytes == MAP_FAILED) return fail_errno(error, "mapped", errno);
+  if (bytes == MAP_FAILED) return err_from_errno(error, "mapped", errno);
   f->bytes = bytes;
   f->size = (size_t)about.st_size;
   f->mapped = true;
@@ -80,8 +73,7 @@ static resnet_status map_open(plan_file *f, int file, uint64_t max_bytes, resnet
 resnet_status plan_file_map(plan_file *f, memory *m, const char *path, uint64_t max_bytes,
                             resnet_error *error) {
   *f = (plan_file){.memory = m};
-  /* O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever */
-  const int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+  const int file = open(path, FILE_OPEN_FLAGS);
   if (file < 0) return RESNET_OK;
   const resnet_status status = map_open(f, file, max_bytes, error);
   (void)close(file);
@@ -94,8 +86,8 @@ resnet_status plan_file_take(plan_file *f, memory *m, const void *bytes, size_t 
   if (!begins(bytes, size)) return refuse_packed(m, bytes, size, error);
   if (size > max_bytes) return too_large(max_bytes, error);
   f->borrowed = borrow && (uintptr_t)bytes % PLAN_ALIGNMENT == 0;
-  f->bytes = f->borrowed ? (uint8_t *)(uintptr_t)bytes : memory_allocate(m, size, 1);
-  if (!f->bytes) return fail_memory(error, "a copy of the plan file");
+  f->bytes = f->borrowed ? (uint8_t *)(uintptr_t)bytes : mem_allocate(m, size, 1);
+  if (!f->bytes) return err_no_memory(error, "a copy of the plan file");
   if (!f->borrowed) memcpy(f->bytes, bytes, size);
   f->size = size;
   return RESNET_OK;
@@ -105,19 +97,19 @@ static void release_bytes(plan_file *f) {
   if (f->mapped)
     (void)munmap(f->bytes, f->size);
   else if (!f->borrowed)
-    memory_release(f->memory, f->bytes);
+    mem_release(f->memory, f->bytes);
 }
 
 void plan_file_release(plan_file *f) {
   memory *m = f->memory;
   if (!m) return;
   for (uint32_t i = 0; !f->bytes && i < f->weights_count; i++) {
-    memory_release(m, f->weights[i].weights);
-    memory_release(m, f->weights[i].bias);
+    mem_release(m, f->weights[i].weights);
+    mem_release(m, f->weights[i].bias);
   }
-  if (!f->bytes) memory_release(m, f->graph);
-  memory_release(m, f->weights);
-  memory_release(m, f->packed);
+  if (!f->bytes) mem_release(m, f->graph);
+  mem_release(m, f->weights);
+  mem_release(m, f->packed);
   release_bytes(f);
   memset(f, 0, sizeof *f);
 }
@@ -126,34 +118,34 @@ void plan_file_release(plan_file *f) {
 
 static resnet_status check_size(const plan_header *h, size_t size, resnet_error *error) {
   if (h->file_size > size)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "the plan file is truncated: it has %zu of its %llu bytes; fetch it again", size,
-                (unsigned long long)h->file_size);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "the plan file is truncated: it has %zu of its %llu bytes; fetch it again",
+                    size, (unsigned long long)h->file_size);
   if (h->file_size < size)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "the plan file has %zu bytes where %llu should be: something was added to "
-                "it; " MAKE_IT_AGAIN,
-                size, (unsigned long long)h->file_size);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "the plan file has %zu bytes where %llu should be: something was added to "
+                    "it; " MAKE_IT_AGAIN,
+                    size, (unsigned long long)h->file_size);
   if (h->front_size < sizeof *h || h->front_size > size || h->front_size > PLAN_MAX_FRONT ||
       h->graph_size > h->front_size - sizeof *h || h->reserved)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "the plan file's header contradicts itself: " MAKE_IT_AGAIN);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "the plan file's header contradicts itself: " MAKE_IT_AGAIN);
   return RESNET_OK;
 }
 
 static resnet_status read_header(const plan_file *f, plan_header *h, resnet_error *error) {
   if (f->size < sizeof *h)
-    return fail(error, RESNET_ERROR_FORMAT,
-                "the plan file is truncated: it has %zu bytes; fetch it again", f->size);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "the plan file is truncated: it has %zu bytes; fetch it again", f->size);
   memcpy(h, f->bytes, sizeof *h);
   if (h->byte_order != PLAN_BYTE_ORDER)
-    return fail(error, RESNET_ERROR_UNSUPPORTED,
-                "the plan file was made on a CPU of another byte order (mark %08x, here %08x): "
-                "compile the plan here "
-                "from its .onnx file",
-                (unsigned)h->byte_order, (unsigned)PLAN_BYTE_ORDER);
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "the plan file was made on a CPU of another byte order (mark %08x, here %08x): "
+                    "compile the plan here "
+                    "from its .onnx file",
+                    (unsigned)h->byte_order, (unsigned)PLAN_BYTE_ORDER);
   if (h->format != PLAN_FORMAT)
-    return fail(
+    return err_fail(
         error, RESNET_ERROR_UNSUPPORTED,
         "the plan file was made by %s library: its format is %u, this one reads %d; " MAKE_IT_AGAIN,
         h->format > PLAN_FORMAT ? "a newer" : "an older", (unsigned)h->format, PLAN_FORMAT);
@@ -161,27 +153,28 @@ static resnet_status read_header(const plan_file *f, plan_header *h, resnet_erro
   if (status != RESNET_OK) return status;
   const uint32_t crc = plan_front_crc(f->bytes, (size_t)h->front_size);
   if (crc == h->crc) return RESNET_OK;
-  return fail(error, RESNET_ERROR_FORMAT,
-              "the plan file is damaged: the checksum of its header and graph is %08x instead of "
-              "%08x; fetch it again, "
-              "or " MAKE_IT_AGAIN,
-              (unsigned)crc, (unsigned)h->crc);
+  return err_fail(
+      error, RESNET_ERROR_FORMAT,
+      "the plan file is damaged: the checksum of its header and graph is %08x instead of "
+      "%08x; fetch it again, "
+      "or " MAKE_IT_AGAIN,
+      (unsigned)crc, (unsigned)h->crc);
 }
 
 static resnet_status malformed(resnet_error *error, const char *what) {
-  return fail(error, RESNET_ERROR_FORMAT, "the plan file is not well-formed (%s): " MAKE_IT_AGAIN,
-              what);
+  return err_fail(error, RESNET_ERROR_FORMAT,
+                  "the plan file is not well-formed (%s): " MAKE_IT_AGAIN, what);
 }
 
-static resnet_status read_preprocess(plan_reader *r, graph *g, resnet_error *error) {
-  const uint32_t has = take_u32(r);
+static resnet_status read_preprocess(serial_reader *r, graph *g, resnet_error *error) {
+  const uint32_t has = serial_get_u32(r);
   resnet_preprocess *p = &g->preprocess;
-  p->resize = take_u32(r);
-  p->crop = take_u32(r);
-  p->order = take_u32(r) ? RESNET_ORDER_BGR : RESNET_ORDER_RGB;
-  p->scale = take_float(r);
-  for (size_t i = 0; i < 3; i++) p->mean[i] = take_float(r);
-  for (size_t i = 0; i < 3; i++) p->std[i] = take_float(r);
+  p->resize = serial_get_u32(r);
+  p->crop = serial_get_u32(r);
+  p->order = serial_get_u32(r) ? RESNET_ORDER_BGR : RESNET_ORDER_RGB;
+  p->scale = serial_get_float(r);
+  for (size_t i = 0; i < 3; i++) p->mean[i] = serial_get_float(r);
+  for (size_t i = 0; i < 3; i++) p->std[i] = serial_get_float(r);
   if (r->failed || has > 1 || (has && image_check_preprocess(p, NULL) != RESNET_OK))
     return malformed(error, "its preprocessing");
   g->has_preprocess = has == 1;
@@ -189,8 +182,8 @@ static resnet_status read_preprocess(plan_reader *r, graph *g, resnet_error *err
 }
 
 /* It becomes part of the notice, which goes to terminals: printable ASCII only. */
-static void read_key_text(plan_reader *r, char text[PLAN_KEY_TEXT]) {
-  const uint32_t length = take_u32(r);
+static void read_key_text(serial_reader *r, char text[PLAN_KEY_TEXT]) {
+  const uint32_t length = serial_get_u32(r);
   if (length >= PLAN_KEY_TEXT || length > (size_t)(r->end - r->at)) r->failed = true;
   for (uint32_t i = 0; i < length && !r->failed; i++)
     r->failed = r->at[i] < 0x20 || r->at[i] > 0x7e;
@@ -199,8 +192,9 @@ static void read_key_text(plan_reader *r, char text[PLAN_KEY_TEXT]) {
   r->at += length;
 }
 
-static resnet_status read_key(plan_reader *r, plan_key *key, resnet_error *error) {
-  const uint32_t conv = take_u32(r), memory_use = take_u32(r), batch = take_u32(r);
+static resnet_status read_key(serial_reader *r, plan_key *key, resnet_error *error) {
+  const uint32_t conv = serial_get_u32(r), memory_use = serial_get_u32(r),
+                 batch = serial_get_u32(r);
   read_key_text(r, key->cpu);
   read_key_text(r, key->build);
   if (r->failed || conv > RESNET_CONV_WINOGRAD || memory_use > RESNET_MEMORY_SMALL || batch == 0)
@@ -210,32 +204,33 @@ static resnet_status read_key(plan_reader *r, plan_key *key, resnet_error *error
 }
 
 /* One entry for each node that has weights; where they lie comes later. */
-static resnet_status read_weights(plan_file *f, plan_reader *r, const graph *g,
+static resnet_status read_weights(plan_file *f, serial_reader *r, const graph *g,
                                   resnet_error *error) {
-  const uint32_t count = take_u32(r);
-  f->weights = memory_allocate(f->memory, g->node_count, sizeof *f->weights);
-  if (!f->weights) return fail_memory(error, "the plan file's weights");
+  const uint32_t count = serial_get_u32(r);
+  f->weights = mem_allocate(f->memory, g->node_count, sizeof *f->weights);
+  if (!f->weights) return err_no_memory(error, "the plan file's weights");
   for (uint32_t i = 0; i < g->node_count; i++) {
     const graph_node *n = &g->nodes[i];
     if (n->weight_count == 0) continue;
-    f->weights[f->weights_count++] = (plan_weights){
-        .weight_count = n->weight_count, .bias_count = n->bias_count, .checksum = take_u64(r)};
+    f->weights[f->weights_count++] = (plan_weights){.weight_count = n->weight_count,
+                                                    .bias_count = n->bias_count,
+                                                    .checksum = serial_get_u64(r)};
   }
   return r->failed || count != f->weights_count ? malformed(error, "its table of weights")
                                                 : RESNET_OK;
 }
 
-static resnet_status read_packed(plan_file *f, plan_reader *r, const graph *g,
+static resnet_status read_packed(plan_file *f, serial_reader *r, const graph *g,
                                  resnet_error *error) {
-  const uint32_t count = take_u32(r);
+  const uint32_t count = serial_get_u32(r);
   if (count > g->node_count) return malformed(error, "its table of packed weights");
-  f->packed = memory_allocate(f->memory, count, sizeof *f->packed);
-  if (!f->packed) return fail_memory(error, "the plan file's packed weights");
+  f->packed = mem_allocate(f->memory, count, sizeof *f->packed);
+  if (!f->packed) return err_no_memory(error, "the plan file's packed weights");
   f->packed_count = count;
   for (uint32_t i = 0; i < count; i++) {
-    f->packed[i].kernel = take_u32(r);
-    const uint64_t size = take_u64(r);
-    f->packed[i].checksum = take_u64(r);
+    f->packed[i].kernel = serial_get_u32(r);
+    const uint64_t size = serial_get_u64(r);
+    f->packed[i].checksum = serial_get_u64(r);
     if (size > f->size) return malformed(error, "its table of packed weights");
     f->packed[i].size = (size_t)size;
   }
@@ -246,8 +241,8 @@ static resnet_status read_packed(plan_file *f, plan_reader *r, const graph *g,
 
 bool plan_weights_size(const plan_weights *w, uint64_t *size) {
   size_t weights, bias;
-  if (!size_multiply(w->weight_count, sizeof(float), &weights) ||
-      !size_multiply(w->bias_count, sizeof(float), &bias))
+  if (!mem_size_multiply(w->weight_count, sizeof(float), &weights) ||
+      !mem_size_multiply(w->bias_count, sizeof(float), &bias))
     return false;
   *size = weights;
   if (!plan_align(size) || bias > UINT64_MAX - *size) return false;
@@ -303,8 +298,8 @@ resnet_status plan_file_read(plan_file *f, graph *g, resnet_error *error) {
   if (status != RESNET_OK) return status;
   f->graph = f->bytes + sizeof h;
   f->graph_size = (size_t)h.graph_size;
-  status = plan_graph_read(g, f->memory, f->graph, f->graph_size, error);
-  plan_reader r = {.at = f->graph + f->graph_size, .end = f->bytes + h.front_size};
+  status = graph_read(g, f->memory, f->graph, f->graph_size, error);
+  serial_reader r = {.at = f->graph + f->graph_size, .end = f->bytes + h.front_size};
   if (status == RESNET_OK) status = read_preprocess(&r, g, error);
   if (status == RESNET_OK) status = read_key(&r, &f->key, error);
   if (status == RESNET_OK) status = read_weights(f, &r, g, error);
@@ -332,14 +327,14 @@ static void keep_weights(plan_file *f, graph *g) {
 }
 
 resnet_status plan_file_keep(plan_file *f, memory *m, graph *g, resnet_error *error) {
-  plan_writer w = {0};
+  serial_writer w = {0};
   *f = (plan_file){.memory = m};
-  plan_graph_write(&w, g);
-  f->graph = memory_allocate(m, w.size, 1);
-  f->weights = memory_allocate(m, g->node_count, sizeof *f->weights);
-  if (!f->graph || !f->weights) return fail_memory(error, "the weights to be kept");
-  w = (plan_writer){.data = f->graph};
-  plan_graph_write(&w, g);
+  graph_write(&w, g);
+  f->graph = mem_allocate(m, w.size, 1);
+  f->weights = mem_allocate(m, g->node_count, sizeof *f->weights);
+  if (!f->graph || !f->weights) return err_no_memory(error, "the weights to be kept");
+  w = (serial_writer){.data = f->graph};
+  graph_write(&w, g);
   f->graph_size = w.size;
   keep_weights(f, g);
   return RESNET_OK;

@@ -32,7 +32,7 @@ typedef struct plan_file {
   uint8_t *bytes;
   size_t size;
   bool mapped, borrowed;
-  /* as plan_graph_write writes it; part of `bytes`, if there are any */
+  /* as graph_write writes it; part of `bytes`, if there are any */
   uint8_t *graph;
   size_t graph_size;
   plan_weights *weights; /* of the nodes that have any, in their order */

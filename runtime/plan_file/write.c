@@ -7,50 +7,50 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loader/graph/graph_io.h"
 #include "runtime/api/model.h"
 #include "runtime/plan_file/format.h"
-#include "loader/graph/graph_io.h"
 
 enum { MAX_ATTEMPTS = 100 };
 
 /* ---- the front --------------------------------------------------------------------- */
 
-static void put_preprocess(plan_writer *w, const resnet_model *model) {
+static void put_preprocess(serial_writer *w, const resnet_model *model) {
   const resnet_preprocess *p = &model->preprocess;
   /* a guess is made again */
   const bool has = model->preprocess_source != RESNET_PREPROCESS_GUESSED;
-  emit_u32(w, has);
-  emit_u32(w, has ? p->resize : 0);
-  emit_u32(w, has ? p->crop : 0);
-  emit_u32(w, has ? p->order : 0);
-  emit_float(w, has ? p->scale : 0);
-  for (size_t i = 0; i < 3; i++) emit_float(w, has ? p->mean[i] : 0);
-  for (size_t i = 0; i < 3; i++) emit_float(w, has ? p->std[i] : 0);
+  serial_put_u32(w, has);
+  serial_put_u32(w, has ? p->resize : 0);
+  serial_put_u32(w, has ? p->crop : 0);
+  serial_put_u32(w, has ? p->order : 0);
+  serial_put_float(w, has ? p->scale : 0);
+  for (size_t i = 0; i < 3; i++) serial_put_float(w, has ? p->mean[i] : 0);
+  for (size_t i = 0; i < 3; i++) serial_put_float(w, has ? p->std[i] : 0);
 }
 
-static void put_key(plan_writer *w, const plan_key *key) {
-  emit_u32(w, key->options.conv);
-  emit_u32(w, key->options.memory);
-  emit_u32(w, key->options.batch);
-  emit_text(w, key->cpu);
-  emit_text(w, key->build);
+static void put_key(serial_writer *w, const plan_key *key) {
+  serial_put_u32(w, key->options.conv);
+  serial_put_u32(w, key->options.memory);
+  serial_put_u32(w, key->options.batch);
+  serial_put_text(w, key->cpu);
+  serial_put_text(w, key->build);
 }
 
 /* All but the header. Only counted where nothing is written: then checksums are 0. */
-static void put_front(plan_writer *w, const resnet_model *model, const plan_key *key) {
+static void put_front(serial_writer *w, const resnet_model *model, const plan_key *key) {
   const plan *p = &model->plan;
-  emit_bytes(w, model->file.graph, model->file.graph_size);
+  serial_put_bytes(w, model->file.graph, model->file.graph_size);
   put_preprocess(w, model);
   put_key(w, key);
-  emit_u32(w, model->file.weights_count);
+  serial_put_u32(w, model->file.weights_count);
   for (uint32_t i = 0; i < model->file.weights_count; i++)
-    emit_u64(w, w->data ? plan_weights_checksum(&model->file.weights[i]) : 0);
-  emit_u32(w, p->op_count);
+    serial_put_u64(w, w->data ? plan_weights_checksum(&model->file.weights[i]) : 0);
+  serial_put_u32(w, p->op_count);
   for (uint32_t i = 0; i < p->op_count; i++) {
-    const weights_slot *packed = &p->ops[i].packed;
-    emit_u32(w, plan_kernel_crc(&p->ops[i]));
-    emit_u64(w, packed->size);
-    emit_u64(w, packed->size && w->data ? plan_checksum(packed->data, packed->size) : 0);
+    const plan_packed_weights *packed = &p->ops[i].packed;
+    serial_put_u32(w, plan_kernel_crc(&p->ops[i]));
+    serial_put_u64(w, packed->size);
+    serial_put_u64(w, packed->size && w->data ? plan_checksum(packed->data, packed->size) : 0);
   }
 }
 
@@ -71,22 +71,22 @@ static uint64_t file_size(const resnet_model *model, uint64_t front) {
   return end;
 }
 
-static resnet_status make_front(const resnet_model *model, const plan_key *key, plan_writer *w,
+static resnet_status make_front(const resnet_model *model, const plan_key *key, serial_writer *w,
                                 resnet_error *error) {
-  plan_writer counted = {.size = sizeof(plan_header)};
+  serial_writer counted = {.size = sizeof(plan_header)};
   put_front(&counted, model, key);
   if (counted.size > PLAN_MAX_FRONT)
-    return fail(error, RESNET_ERROR_LIMIT,
-                "the model's names and labels take %zu bytes: accepted are up to %d", counted.size,
-                PLAN_MAX_FRONT);
-  w->data = memory_allocate(model->memory, counted.size, 1);
-  if (!w->data) return fail_memory(error, "the plan file's header");
+    return err_fail(error, RESNET_ERROR_LIMIT,
+                    "the model's names and labels take %zu bytes: accepted are up to %d",
+                    counted.size, PLAN_MAX_FRONT);
+  w->data = mem_allocate(model->memory, counted.size, 1);
+  if (!w->data) return err_no_memory(error, "the plan file's header");
   plan_header h = {
       .byte_order = PLAN_BYTE_ORDER, .format = PLAN_FORMAT, .front_size = counted.size};
   memcpy(h.magic, PLAN_MAGIC, sizeof h.magic);
   h.file_size = file_size(model, counted.size);
   h.graph_size = model->file.graph_size;
-  emit_bytes(w, &h, sizeof h);
+  serial_put_bytes(w, &h, sizeof h);
   put_front(w, model, key);
   h.crc = plan_front_crc(w->data, w->size);
   memcpy(w->data, &h, sizeof h);
@@ -107,7 +107,7 @@ static resnet_status write_bytes(output *o, const void *bytes, size_t size) {
   while (size > 0) {
     const ssize_t done = write(o->file, from, size);
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return fail_errno(o->error, "written", errno);
+    if (done < 0) return err_from_errno(o->error, "written", errno);
     from += done;
     size -= (size_t)done;
   }
@@ -126,7 +126,7 @@ static resnet_status write_section(output *o, const void *bytes, size_t size) {
   return status == RESNET_OK ? write_bytes(o, bytes, size) : status;
 }
 
-static resnet_status write_model(output *o, const resnet_model *model, const plan_writer *front) {
+static resnet_status write_model(output *o, const resnet_model *model, const serial_writer *front) {
   resnet_status status = write_bytes(o, front->data, front->size);
   for (uint32_t i = 0; i < model->plan.op_count && status == RESNET_OK; i++)
     status = write_section(o, model->plan.ops[i].packed.data, model->plan.ops[i].packed.size);
@@ -136,7 +136,8 @@ static resnet_status write_model(output *o, const resnet_model *model, const pla
     if (status == RESNET_OK) status = write_section(o, w->bias, w->bias_count * sizeof *w->bias);
   }
   if (status == RESNET_OK) status = write_gap(o);
-  if (status == RESNET_OK && fsync(o->file) != 0) status = fail_errno(o->error, "written", errno);
+  if (status == RESNET_OK && fsync(o->file) != 0)
+    status = err_from_errno(o->error, "written", errno);
   return status;
 }
 
@@ -149,7 +150,7 @@ static resnet_status create_beside(const char *path, char *name, size_t size, in
     if (*file >= 0) return RESNET_OK;
     if (errno != EEXIST) break;
   }
-  return fail_errno(error, "created", errno);
+  return err_from_errno(error, "created", errno);
 }
 
 /* Renaming would put a file where a device or a folder was. */
@@ -157,19 +158,19 @@ static resnet_status check_target(const char *path, resnet_error *error) {
   struct stat about;
   if (lstat(path, &about) != 0 || S_ISREG(about.st_mode) || S_ISLNK(about.st_mode))
     return RESNET_OK;
-  return fail(error, RESNET_ERROR_IO,
-              "is no regular file: a plan file takes its place whole; name another path");
+  return err_fail(error, RESNET_ERROR_IO,
+                  "is no regular file: a plan file takes its place whole; name another path");
 }
 
-static resnet_status write_file(const resnet_model *model, const plan_writer *front,
+static resnet_status write_file(const resnet_model *model, const serial_writer *front,
                                 const char *path, char *name, size_t size, resnet_error *error) {
   output o = {.file = -1, .error = error};
   resnet_status status = create_beside(path, name, size, &o.file, error);
   if (status != RESNET_OK) return status;
   status = write_model(&o, model, front);
-  if (close(o.file) != 0 && status == RESNET_OK) status = fail_errno(error, "written", errno);
+  if (close(o.file) != 0 && status == RESNET_OK) status = err_from_errno(error, "written", errno);
   if (status == RESNET_OK && rename(name, path) != 0)
-    status = fail_errno(error, "renamed to", errno);
+    status = err_from_errno(error, "renamed to", errno);
   if (status != RESNET_OK) (void)unlink(name);
   return status;
 }
@@ -187,25 +188,26 @@ static resnet_status verify_source(const plan_file *f, resnet_error *error) {
 static resnet_status save(const resnet_model *model, const char *path, resnet_error *error) {
   const size_t size = strlen(path) + 64;
   plan_key key;
-  plan_writer front = {0};
-  char *name = memory_allocate(model->memory, size, 1);
-  resnet_status status = name ? check_target(path, error) : fail_memory(error, "a path");
+  serial_writer front = {0};
+  char *name = mem_allocate(model->memory, size, 1);
+  resnet_status status = name ? check_target(path, error) : err_no_memory(error, "a path");
   if (status == RESNET_OK) status = verify_source(&model->file, error);
   if (status == RESNET_OK) status = plan_key_make(&key, model->memory, &model->options, error);
   if (status == RESNET_OK) status = make_front(model, &key, &front, error);
   if (status == RESNET_OK) status = write_file(model, &front, path, name, size, error);
-  memory_release(model->memory, front.data);
-  memory_release(model->memory, name);
+  mem_release(model->memory, front.data);
+  mem_release(model->memory, name);
   return status;
 }
 
 resnet_status resnet_model_save(const resnet_model *model, const char *path, resnet_error *error) {
   if (!model || !path)
-    return fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_save: `model` or `path` is NULL");
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_save: `model` or `path` is NULL");
   if (!model->file.graph)
-    return fail(error, RESNET_ERROR_ARGUMENT,
-                "resnet_model_save: the model's weights are gone: open it with keep_weights = 1 in "
-                "its options");
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "resnet_model_save: the model's weights are gone: open it with keep_weights = 1 in "
+        "its options");
   const resnet_status status = save(model, path, error);
-  return status == RESNET_OK ? succeed(error) : fail_prefix(error, status, path);
+  return status == RESNET_OK ? err_clear(error) : err_add_prefix(error, status, path);
 }

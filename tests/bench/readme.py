@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Write the tables of speed in README.md from the kept results, one for each CPU class.
+"""Write the tables of speed from the kept results, one for each CPU class.
+
+docs/performance.md gets all of them, README.md the workloads of one image on one thread.
 
 python3 tests/bench/readme.py --write
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import common
 import cpu_class
@@ -17,6 +20,7 @@ from report import NOT_COMPARED, OURS, PEERS
 from targets import title, verdict_text
 
 README = ROOT / "README.md"
+PERFORMANCE = ROOT / "docs" / "performance.md"
 BEGIN = "<!-- speed: written by tests/bench/readme.py -->\n"
 END = "<!-- end of speed -->\n"
 
@@ -35,6 +39,18 @@ def kept() -> dict[str, dict]:
     }
     known = [name for name in cpu_class.CLASSES if name in found]
     return {name: found[name] for name in [*known, *found]}
+
+
+def short_table(rows: list[dict]) -> str:
+    """Return the columns that README.md has."""
+    compared = [name for name in PEERS if name != NOT_COMPARED]
+    header = ["network", "libresnet", *(PEERS[name] for name in compared), "best peer / libresnet"]
+    lines = []
+    for row in rows:
+        cells = [report.cell(row["runtimes"].get(name), ("min_ms",)) for name in compared]
+        ours = report.cell(row["runtimes"].get(OURS), ("min_ms",))
+        lines.append([title(row["net"]), f"**{ours}**", *cells, report.ratio_text(row["ratio"])])
+    return table(header, lines)
 
 
 def speed_table(rows: list[dict]) -> str:
@@ -112,13 +128,41 @@ def section(name: str, results: dict) -> str:
             f"{report.version_list(results)}.\n",
             speed_table(rows),
             *(f"{note}\n" for note in notes),
-            f"![the ratios as bars, with the targets](tests/bench/results/{name}/peers.svg)\n",
+            f"![the ratios as bars, with the targets](../tests/bench/results/{name}/peers.svg)\n",
             f"Opening {title(results['opened_net'])}, to the first scores less one run, and the peak"
             " memory of a process\nthat runs it at batch 1. For the peers, Python is included.\n",
             opening_table(results["openings"]),
             sizes(results["library_bytes"]),
         ]
     )
+
+
+def short_section(results: dict) -> str:
+    machine = results["machine"]
+    rows = [row for row in results["workloads"] if row["threads"] == row["batch"] == 1]
+    return "\n".join(
+        [
+            f"Class {cpu_class.describe(machine)}; {machine['cpu']}, {results['date'][:10]}:\n",
+            short_table(rows),
+        ]
+    )
+
+
+def short_sections() -> str:
+    """Return README.md's tables and the counts over all workloads."""
+    found = kept()
+    counts = "; ".join(
+        f"class {name}: {report.counts(results['workloads'])}" for name, results in found.items()
+    )
+    parts = [
+        "Milliseconds for one image on one thread, float32, random weights, least time of runs"
+        " in turn.\n",
+        *(short_section(results) for results in found.values()),
+        "With two threads and batches too: "
+        f"{counts}.\nBehind: a peer is faster. Missed: ahead by less than a fixed target."
+        " See [performance](docs/performance.md).\n",
+    ]
+    return "\n".join(parts)
 
 
 def sections() -> str:
@@ -130,11 +174,16 @@ def sections() -> str:
     return "\n".join(parts)
 
 
+def renew(page: Path, text: str) -> None:
+    before, _, after = split(page.read_text())
+    common.write(page, before + text + after)
+
+
 def main() -> None:
     if sys.argv[1:] != ["--write"]:
         sys.exit(__doc__)
-    before, _, after = split(README.read_text())
-    common.write(README, before + sections() + after)
+    renew(README, short_sections())
+    renew(PERFORMANCE, sections())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Kept results agree with the table of targets, and README.md with the results."""
+"""Kept results agree with the table of targets, and the documents with the results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import report
 
 KEPT = sorted(common.KEPT.glob("*/peers.json"))
 RENDER = "is behind: python3 tests/bench/peers.py --render {}"
-WRITE = "README.md is behind: python3 tests/bench/readme.py --write"
+WRITE = "the documents are behind: python3 tests/bench/readme.py --write"
 
 
 def test_results_are_kept_in_folders_of_classes():
@@ -50,14 +50,17 @@ def test_rendering_computes_targets_and_verdicts_anew(tmp_path):
         assert (tmp_path / name).read_text() == (KEPT[0].parent / name).read_text()
 
 
-def test_readme_has_a_table_for_each_kept_class():
-    found = readme.split(readme.README.read_text())[1]
+def test_documents_have_a_table_for_each_kept_class():
+    found = readme.split(readme.PERFORMANCE.read_text())[1]
+    short = readme.split(readme.README.read_text())[1]
     assert found == readme.sections(), WRITE
+    assert short == readme.short_sections(), WRITE
     for name in readme.kept():
         assert f"### Class {name}" in found and f"results/{name}/peers.svg" in found
+        assert f"Class {name}" in short
 
 
-def test_readme_lists_the_classes_that_were_not_measured(monkeypatch, tmp_path):
+def test_performance_lists_the_classes_that_were_not_measured(monkeypatch, tmp_path):
     monkeypatch.setattr(readme, "KEPT", tmp_path)
     assert readme.sections() == f"Classes not measured: {', '.join(cpu_class.CLASSES)}.\n"
     (tmp_path / "avx2").mkdir()
@@ -65,7 +68,8 @@ def test_readme_lists_the_classes_that_were_not_measured(monkeypatch, tmp_path):
     assert readme.sections().endswith("Classes not measured: avx512, sse2, neon.\n")
 
 
-def test_readme_links_only_to_kept_files():
-    links = re.findall(r"\((tests/bench/results[^)]*)\)", readme.README.read_text())
+def test_performance_links_only_to_kept_files():
+    page = readme.PERFORMANCE
+    links = re.findall(r"\((\.\./tests/bench/results[^)]*)\)", page.read_text())
     assert links
-    assert [link for link in links if not (common.ROOT / link).exists()] == []
+    assert [link for link in links if not (page.parent / link).exists()] == []

@@ -60,7 +60,7 @@ def labels() -> list[str]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory, labels) -> Path:
-    """<class>/<picture> for the built-in model's labels: 60 JPEG and PNG pictures of many
+    """<class>/<image> for the built-in model's labels: 60 JPEG and PNG images of many
     sizes."""
     np = pytest.importorskip("numpy", reason="NumPy is not installed")
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
@@ -76,7 +76,7 @@ def pictures(tmp_path_factory, labels) -> Path:
 
 @pytest.fixture(scope="session")
 def middling(tmp_path_factory) -> Path:
-    """A net of a few milliseconds."""
+    """A model of a few milliseconds."""
     pytest.importorskip("onnx", reason="onnx is not installed")
     path = tmp_path_factory.mktemp("nets") / "middling.onnx"
     run(

@@ -1,4 +1,4 @@
-/* Decode a picture as the program does and write "WIDTH HEIGHT\n" and its RGB bytes:
+/* Decode an image as the program does and write "WIDTH HEIGHT\n" and its RGB bytes:
  * test_cli.py compares them with Pillow's. */
 #include <stdio.h>
 
@@ -6,15 +6,15 @@
 
 int main(int argc, char **argv) {
   if (argc != 2) return 2;
-  picture p;
+  image_rgb p;
   resnet_error error;
-  if (!picture_read(argv[1], &p, &error)) {
+  if (!image_read(argv[1], &p, &error)) {
     (void)fprintf(stderr, "%s\n", error.message);
     return 1;
   }
   (void)printf("%u %u\n", p.width, p.height);
   size_t bytes = (size_t)p.width * p.height * 3;
-  bool good = fwrite(p.pixels, 1, bytes, stdout) == bytes && fflush(stdout) == 0;
-  picture_release(&p);
-  return good ? 0 : 1;
+  bool ok = fwrite(p.pixels, 1, bytes, stdout) == bytes && fflush(stdout) == 0;
+  image_release(&p);
+  return ok ? 0 : 1;
 }

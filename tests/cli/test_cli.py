@@ -58,7 +58,7 @@ def test_help_and_version():
     [
         ([], "a command is missing; see resnet --help"),
         (["paint"], "unknown command 'paint'; see resnet --help"),
-        (["classify"], "no picture is named; see resnet classify --help"),
+        (["classify"], "no image is named; see resnet classify --help"),
         (["classify", "--frob", "x"], "unknown option '--frob'; see resnet classify --help"),
         (["classify", "-Z", "x"], "unknown option '-Z'; see resnet classify --help"),
         (["classify", "-k"], "a value is missing after '-k'; see resnet classify --help"),
@@ -172,7 +172,7 @@ def test_small_memory_labels_alike(pictures):
 
 @pytest.fixture
 def beside(tmp_path) -> Path:
-    """A net whose weights are in a file beside it."""
+    """A model whose weights are in a file beside it."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     path = tmp_path / "beside.onnx"
     model = onnx.load(ROOT / "tests/models/resnet8_option_a.onnx")
@@ -246,8 +246,8 @@ def test_classify_text(picture, labels):
     assert result.returncode == 0 and not result.stderr
     assert lines[0].startswith("model       built-in model: ")
     assert (
-        lines[1].startswith("pictures    shorter side to 32, centre crop 32 x 32, ")
-        and "as the file says" in lines[1]
+        lines[1].startswith("images      shorter side to 32, centre crop 32 x 32, ")
+        and "from the file" in lines[1]
     )
     assert lines[2].startswith(f"{picture}  ") and "centre crop 32 x 32" in lines[2]
     assert len(lines) == 5
@@ -288,7 +288,7 @@ def test_classify_goes_on_after_a_failure(pictures, tmp_path):
         assert result.returncode == 1
         assert result.stderr.decode().splitlines() == [
             f"resnet: {missing}: cannot be opened: No such file or directory",
-            f"resnet: {tmp_path}: is a folder; a picture file is needed",
+            f"resnet: {tmp_path}: is a folder; an image file is needed",
         ]
         assert result.stdout.count(b" %  ") == 6
         document = resnet_json("classify", good[0], missing, good[1], code=1)
@@ -339,7 +339,7 @@ def test_preprocess_options(picture):
 
 def test_file_names_cannot_command_the_terminal(tmp_path):
     path = tmp_path / "a\033[2Jb\n.jpg"
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"no image")
     result = resnet("classify", path)
     assert b"\033" not in result.stderr and b"a?[2Jb?.jpg" in result.stderr
     document = resnet_json("classify", path, code=1)
@@ -407,7 +407,7 @@ def test_model_without_preprocessing_is_guessed_and_said(tmp_path):
     assert document["top1"] == 0.25 and document["top5"] == 1.0
     (evaluated / "e").mkdir()
     image.new("RGB", (32, 32)).save(evaluated / "e" / "x.png")
-    assert "4 classes without labels and the data 5 folders" in complaint(
+    assert "4 classes without labels, but the data set has 5 folders" in complaint(
         resnet("eval", path, "--data", evaluated, "-q")
     )
     text = resnet("classify", "-q", "-m", path, evaluated / "a" / "x.png").stdout.decode()
@@ -472,7 +472,7 @@ def test_eval_does_not_depend_on_threads_batches_or_packing(pictures, tmp_path):
 def test_eval_text(pictures):
     text = resnet("eval", "--data", pictures).stdout.decode()
     assert re.search(r"^top-1       \d+\.\d\d % \(95 %: \d+\.\d\d to \d+\.\d\d\)$", text, re.M)
-    assert re.search(r"^data        .*: 60 pictures in 10 folders, classes by labels$", text, re.M)
+    assert re.search(r"^data        .*: 60 images in 10 folders, classes by labels$", text, re.M)
 
 
 def test_eval_reports_pictures_it_cannot_read(pictures, tmp_path):
@@ -480,7 +480,7 @@ def test_eval_reports_pictures_it_cannot_read(pictures, tmp_path):
     folder = next(iter(sorted(pictures.iterdir()))).name
     with zipfile.ZipFile(archive, "a") as more:
         more.writestr(f"{folder}/broken.jpg", b"\xff\xd8\xff")
-        more.writestr(f"{folder}/note.txt", "no picture")
+        more.writestr(f"{folder}/note.txt", "no image")
         more.writestr(f"{folder}/.hidden.jpg", "not looked at")
         more.writestr("__MACOSX/x/y.jpg", "not looked at")
         more.writestr("LICENCE", "not looked at")
@@ -492,7 +492,7 @@ def test_eval_reports_pictures_it_cannot_read(pictures, tmp_path):
             f"{archive}/{folder}/note.txt",
         ]
     result = resnet("eval", "--data", archive)
-    assert b"unreadable  2 pictures, not counted" in result.stdout
+    assert b"unreadable  2 images, not counted" in result.stdout
     assert (
         result.stderr.decode()
         .splitlines()[1]
@@ -524,17 +524,17 @@ def test_eval_classes(pictures, labels, tmp_path):
     some = resnet_json("eval", "--data", folders(labels[3].upper(), labels[1]))
     assert some["classes_by"] == "labels" and some["images"] == 2
     mixed = resnet("eval", "--data", folders(labels[0], "unicorn"))
-    assert "folder 'unicorn' is no label of the model, while 1 others are" in complaint(mixed)
+    assert "folder 'unicorn' is not a label of the model, but 1 others are" in complaint(mixed)
     numbered = resnet("eval", "--data", folders(*map(str, range(10))))
     assert numbered.returncode == 0 and b"classes by folder order" in numbered.stdout
     few = resnet("eval", "--data", folders("0", "1"))
-    assert "10 classes, none named like a folder, and the data 2 folders" in complaint(few)
+    assert "10 classes and no label named like a folder, but the data set has 2 folders" in complaint(few)
 
 
 def test_eval_data_that_is_none(tmp_path, pictures):
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "holds no pictures" in complaint(resnet("eval", "--data", empty))
+    assert "holds no images" in complaint(resnet("eval", "--data", empty))
     assert "No such file" in complaint(resnet("eval", "--data", tmp_path / "nothing"))
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -546,7 +546,7 @@ def test_eval_data_that_is_none(tmp_path, pictures):
     two.mkdir()
     for name in ("train", "test"):
         (two / name).symlink_to(pictures)
-    assert "name one set only" in complaint(resnet("eval", "--data", two))
+    assert "name one of them" in complaint(resnet("eval", "--data", two))
     deep = tmp_path / "deep"
     deep.mkdir()
     (deep / "two").symlink_to(two)
@@ -656,13 +656,13 @@ def test_bench_per_op():
     text = resnet("bench", "--runs", 3, "--per-op").stdout.decode()
     assert re.search(r"^latency     \d+\.\d{3} ms median, ", text, re.M) and "GFLOP/s" in text
     assert re.search(
-        r"^sum         \d+\.\d{3} ms of \d+\.\d{3} ms for the whole, \d+\.\d % ", text, re.M
+        r"^sum         \d+\.\d{3} ms of \d+\.\d{3} ms for the run, \d+\.\d % ", text, re.M
     )
 
 
 def check_sum(*options) -> None:
     """Ops add up to the whole within the 3 % that the project promises, and observing
-    does not slow the net down by more; a busy machine may spoil a try, hence several."""
+    does not slow the model down by more; a busy machine may spoil a try, hence several."""
     tries = []
     for _ in range(10):
         document = resnet_json("bench", "--per-op", *options)
@@ -734,7 +734,7 @@ def run_on_terminal(*arguments, descriptor: int, environment: dict | None = None
 
 def test_progress_bar_on_a_terminal_only(pictures):
     seen = run_on_terminal("eval", "--data", pictures, descriptor=2)
-    assert re.search(rb"\d+ % \[#* *\] \d+/60 pictures, [\d.]+/s, \d+ s left", seen)
+    assert re.search(rb"\d+ % \[#* *\] \d+/60 images, [\d.]+/s, \d+ s left", seen)
     assert seen.endswith(b"\r\033[K")
     assert run_on_terminal("eval", "--data", pictures, "--quiet", descriptor=2) == b""
     assert resnet("eval", "--data", pictures).stderr == b""

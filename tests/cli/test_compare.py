@@ -14,6 +14,8 @@ import pytest
 
 from conftest import BUILD, ROOT, resnet, resnet_json, run
 
+pytestmark = pytest.mark.slow
+
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 
@@ -56,7 +58,7 @@ def nets(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """66 pictures of 32 x 32 pixels in ten folders."""
+    """66 images of 32 x 32 pixels in ten folders."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(7)
     for number in range(66):
@@ -129,7 +131,7 @@ def test_text(nets, data):
     text = resnet(
         "compare", nets["plain"], nets["residual"], "--data", data, *QUICK
     ).stdout.decode()
-    assert "66 pictures in 10 folders" in text and "McNemar" in text and "stage1.block1" in text
+    assert "66 images in 10 folders" in text and "McNemar" in text and "stage1.block1" in text
     document = resnet_json("compare", nets["plain"], nets["residual"], "--data", data, *QUICK)
     # As in Fig. 7 and in the report: without the fully connected layer.
     plain, residual = (
@@ -213,11 +215,11 @@ def shared(*parts: str) -> Path:
 
 
 def test_cifar(labels):
-    """Trained nets on real pictures, enough of them for chi squared; two of the three
-    nets have no labels."""
+    """Trained models on real images, enough of them for chi squared; two of the three
+    models have no labels."""
     if BUILD.name in ("asan", "tsan"):
         pytest.skip(
-            "three nets over 10,000 pictures take minutes under sanitizers; the other tests run there"
+            "three models over 10,000 images take minutes under sanitizers; the other tests run there"
         )
     paths = [shared("models", f"cifar10_resnet{n}_optionA_opset13.onnx") for n in (20, 32)]
     trained = ROOT / "models/cifar10-resnet20.onnx"
@@ -238,7 +240,7 @@ def test_cifar(labels):
 
 
 class Tensors:
-    """All tensors of a net on the pictures of a data set, by onnxruntime."""
+    """All tensors of a model on the images of a data set, by onnxruntime."""
 
     def __init__(self, path: Path, data: Path, preprocess: dict) -> None:
         runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -401,7 +403,7 @@ def test_unreadable_pictures_count_for_no_net(compared, nets, data, tmp_path):
     copy = tmp_path / "data"
     shutil.copytree(data, copy)
     for folder in ("class0", "class7"):
-        (copy / folder / "zzz.png").write_bytes(b"no picture")
+        (copy / folder / "zzz.png").write_bytes(b"no image")
     document = resnet_json("compare", *nets.values(), "--data", copy, *QUICK, code=1)
     assert [e["file"] for e in document["errors"]] == [
         f"{copy}/class0/zzz.png",
@@ -410,16 +412,16 @@ def test_unreadable_pictures_count_for_no_net(compared, nets, data, tmp_path):
     for model, whole in zip(document["models"], compared["models"]):
         assert model["images"] == 66 and model["confusion"] == whole["confusion"]
         for response, before in zip(model["responses"], whole["responses"]):
-            # The pictures fall into other chunks, whose sums are rounded elsewhere.
+            # The images fall into other chunks, whose sums are rounded elsewhere.
             assert response["values"] == before["values"]
             assert response["std"] == pytest.approx(before["std"], rel=1e-12)
     result = resnet("compare", *nets.values(), "--data", copy, *QUICK)
-    assert result.returncode == 1 and b"unreadable  2 pictures, not counted" in result.stdout
+    assert result.returncode == 1 and b"unreadable  2 images, not counted" in result.stdout
     assert result.stderr.count(b"class7/zzz.png") == 1
 
 
 def test_picture_that_one_net_refuses_counts_for_none(nets, data, tmp_path):
-    """One net scales its pictures, the other takes only those that have its size, so that
+    """One model scales its images, the other takes only those that have its size, so that
     the first has seen it then."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     strict = tmp_path / "strict.onnx"
@@ -445,7 +447,7 @@ def test_picture_that_one_net_refuses_counts_for_none(nets, data, tmp_path):
 
 
 def test_nets_whose_classes_differ_in_order(tmp_path, labels, pictures):
-    """The same net with its classes turned round agrees with itself everywhere."""
+    """The same model with its classes turned round agrees with itself everywhere."""
     trained = ROOT / "models/cifar10-resnet20.onnx"
     model, turned = onnx.load(trained), tmp_path / "turned.onnx"
     last = next(node for node in reversed(model.graph.node) if node.op_type in ("Gemm", "MatMul"))

@@ -1,4 +1,4 @@
-"""resnet compare off the usual way: other families of nets, few or no pictures, places
+"""resnet compare off the usual way: other families of models, few or no images, places
 that cannot be written, an end before time."""
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import pytest
 
 from conftest import PROGRAM, ROOT, complaint, resnet, resnet_json, run
 from test_compare import QUICK, net, without_times
+
+pytestmark = pytest.mark.slow
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -44,7 +46,7 @@ def paint(folder: Path, names: list[str], count: int, size: tuple[int, int]) -> 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
-    """20 pictures in ten folders, for nets that take 32 x 32 pixels."""
+    """20 images in ten folders, for models that take 32 x 32 pixels."""
     return paint(tmp_path_factory.mktemp("small"), [f"class{i}" for i in range(10)], 20, (32, 32))
 
 
@@ -61,7 +63,7 @@ def renamed(path: Path, to: Path, name: str) -> Path:
     return to
 
 
-# ---- other nets
+# ---- other models
 # --------------------------------------------------------------------------------------------------------
 
 
@@ -141,7 +143,7 @@ def test_other_families(tmp_path):
         check_outputs(file, data, model)
 
 
-# ---- how nets are called
+# ---- how models are called
 # -----------------------------------------------------------------------------------------------
 
 
@@ -171,7 +173,7 @@ def test_files_of_one_name_are_called_by_their_paths(residual, small, tmp_path):
     assert [m["title"] for m in document["models"]] == [str(file) for file in files]
 
 
-# ---- few nets, many classes, no pictures
+# ---- few models, many classes, no images
 # -------------------------------------------------------------------------------
 
 
@@ -223,7 +225,7 @@ def test_no_picture_can_be_read(residual, tmp_path):
     data = tmp_path / "data"
     for name in range(10):
         (data / str(name)).mkdir(parents=True)
-        (data / str(name) / "a.jpg").write_bytes(b"no picture")
+        (data / str(name) / "a.jpg").write_bytes(b"no image")
     page, tables = tmp_path / "page.html", tmp_path / "tables"
     document = resnet_json(
         "compare",
@@ -249,14 +251,14 @@ def test_no_picture_can_be_read(residual, tmp_path):
         assert all(r["std"] is None for r in model["responses"])
         assert all(b["ratio"] is None and b["skipped_top1"] is None for b in model["blocks"])
         assert model["lesions"] == {"images": 0, "top1": None, "removals": []}
-        assert model["latency_ms"]["median"] > 0, "that needs no pictures"
+        assert model["latency_ms"]["median"] > 0, "that needs no images"
     text = page.read_text()
     for said in (
-        "No picture could be judged",
+        "No image could be evaluated",
         "Layer responses were not observed",
-        "No lesions were tried",
+        "No ablations were tried",
         "Responses were not observed: how large",
-        "There is no picture that both",
+        "There is no image that both",
     ):
         assert said in text, said
     assert (
@@ -285,7 +287,7 @@ def test_report_in_no_place(residual, tmp_path):
     )
     assert (
         refused(residual, *nowhere, "--report", tmp_path)
-        == f"{tmp_path}: is there and no regular file; name a file to write"
+        == f"{tmp_path}: exists and is not a regular file; name a file to write"
     )
 
 

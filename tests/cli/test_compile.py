@@ -115,6 +115,7 @@ def test_notice_where_a_plan_file_does_not_fit(options, tmp_path, pictures):
         assert not resnet(*arguments, *options).stderr
 
 
+@pytest.mark.slow
 def test_compiled_model_opens_faster(middling, tmp_path):
     path = tmp_path / "out.resnet"
     resnet_json("compile", middling, "-o", path)
@@ -175,7 +176,7 @@ def test_compile_never_replaces_its_model(compiled, tmp_path):
 def test_compile_where_nothing_can_be_written(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for output in (tmp_path, tmp_path / "fifo", Path("/dev/null")):
-        assert "is there and no regular file" in complaint(resnet("compile", "-o", output))
+        assert "exists and is not a regular file" in complaint(resnet("compile", "-o", output))
     assert Path("/dev/null").is_char_device()
     for output in (tmp_path / "none" / "x.resnet", tmp_path / "fifo" / "x.resnet", ""):
         assert complaint(resnet("compile", "-o", output))

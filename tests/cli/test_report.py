@@ -18,12 +18,14 @@ import pytest
 
 from conftest import BUILD, ROOT, resnet, run
 
+pytestmark = pytest.mark.slow
+
 DUMP = BUILD / "tests" / "report_dump"
 ALL = "prPR"  # plain20, resnet20, plain56, resnet56
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 MOST_BYTES = 2_000_000
 SVG = "{http://www.w3.org/2000/svg}"
-# Plots of the page with all four nets; the numbers are those of nets.
+# Plots of the page with all four models; the numbers are those of models.
 PLOTS = [
     "cost",
     "layers-in-order",
@@ -72,7 +74,7 @@ def program() -> None:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """Ten class folders of 20 pictures: most of 32 x 32 pixels, some larger than a
+    """Ten class folders of 20 images: most of 32 x 32 pixels, some larger than a
     thumbnail, one that is none."""
     np = pytest.importorskip("numpy", reason="NumPy is not installed")
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
@@ -83,7 +85,7 @@ def photos(tmp_path_factory) -> Path:
         size = (300, 90) if number % 5 == 0 else (32, 32)
         pixels = rng.integers(0, 256, (*size[::-1], 3), np.uint8)
         image.fromarray(pixels).save(folder / f"{number:04}.png")
-    (root / "class00" / "0001.png").write_bytes(b"no picture")
+    (root / "class00" / "0001.png").write_bytes(b"no image")
     return root
 
 
@@ -206,7 +208,7 @@ def test_pictures_are_shown_small_and_counted(pages, photos):
     assert {picture.size for picture in found} == {(32, 32), (64, 19)}
     assert re.search(r"The first 12 of \d+; --tables lists all of them", text)
     small = re.search(
-        r'<img alt="Picture (\d+)" width="32" height="32" src="data:image/png;base64,([^"]+)"', text
+        r'<img alt="Image (\d+)" width="32" height="32" src="data:image/png;base64,([^"]+)"', text
     )
     original = image.open(sorted(photos.glob("*/*"))[int(small[1]) - 1])
     assert (
@@ -228,8 +230,8 @@ def test_pages_of_many_nets_stay_small(tmp_path, photos):
     assert 1_000_000 < (tmp_path / "page.html").stat().st_size < MOST_BYTES - 300_000
     text = (tmp_path / "page.html").read_text()
     for said in (
-        "Plots are shown for the first 8 of 15 nets",
-        "Pictures are shown for the first 10 of 105 pairs",
+        "Plots are shown for the first 8 of 15 models",
+        "Images are shown for the first 10 of 105 pairs",
         "The first 600 of 732 rows",
     ):
         assert said in text
@@ -341,7 +343,7 @@ def test_lesions_are_drawn_over_the_error_of_the_whole_net(tmp_path):
         for path in root.iter(f"{SVG}path")
         if path.get("class").startswith("level") and len(path)
     ):
-        name, error = re.fullmatch("(.+), whole net: (.+)", line.findtext(f"{SVG}title")).groups()
+        name, error = re.fullmatch("(.+), whole model: (.+)", line.findtext(f"{SVG}title")).groups()
         y = float(re.fullmatch(r"M\S+ (\S+)H\S+", line.get("d"))[1])
         assert 100 * (low - y) / (low - high) == pytest.approx(float(error), abs=0.05)
         found[name] = float(error), "dashed" in line.get("class")
@@ -367,7 +369,7 @@ def test_nothing_is_left_of_a_page_that_cannot_be_written(tmp_path):
 
 def test_places_that_cannot_be_written_are_named(tmp_path):
     for options, message in [
-        ((tmp_path, "-"), f"{tmp_path}: is there and no regular file; name a file to write"),
+        ((tmp_path, "-"), f"{tmp_path}: exists and is not a regular file; name a file to write"),
         (
             (tmp_path / "no" / "page.html", "-"),
             f"{tmp_path}/no/page.html: cannot be created: No such file or directory",
@@ -517,10 +519,10 @@ def test_one_net_draws_what_it_can(browser, pages):
     assert found == ["ratios", "confusion-0", "reliability"]
     text = browser.execute_script("return document.body.innerText")
     for sentence in (
-        "with one net there is nothing to compare it to",
+        "with one model there is nothing to compare it to",
         "Layer responses were not observed",
-        "No lesions were tried",
-        "One net only: there is no pair to compare",
+        "No ablations were tried",
+        "One model only: there is no pair to compare",
     ):
         assert sentence in text
 
@@ -561,7 +563,7 @@ def test_tables_sort_by_click_and_by_key(browser, pages):
     assert headings[ratio].get_attribute("aria-sort") == "ascending"
     numbers = [float(text) for text in column(browser, "blocks", ratio) if text != "–"]
     assert numbers == sorted(numbers) and len(numbers) == 36
-    assert column(browser, "blocks", ratio)[-36:] == ["–"] * 36  # plain nets have none
+    assert column(browser, "blocks", ratio)[-36:] == ["–"] * 36  # plain models have none
     button.send_keys(Keys.ENTER)
     assert headings[ratio].get_attribute("aria-sort") == "descending"
     assert [float(text) for text in column(browser, "blocks", ratio)[:36]] == numbers[::-1]

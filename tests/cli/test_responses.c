@@ -38,12 +38,12 @@ static int compare_floats(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-static response_summary summary_of(const float *values, uint32_t channels, size_t pictures,
+static response_summary summary_of(const float *values, uint32_t channels, size_t images,
                                    size_t pixels) {
   response_sums s;
   response_summary out = {0};
   assert_true(response_sums_allocate(&s, channels));
-  response_sums_add(&s, values, pictures, pixels);
+  response_sums_add(&s, values, images, pixels);
   response_sums_summarise(&s, &out);
   response_sums_release(&s);
   return out;
@@ -55,21 +55,21 @@ static void test_moments(void **state) {
   float *values = make_values();
   long double mean = 0, squares = 0;
   uint64_t low = 0;
-  float least = values[0], most = values[0];
+  float min = values[0], max = values[0];
   for (int i = 0; i < ALL; i++) mean += (long double)values[i] / ALL;
   for (int i = 0; i < ALL; i++) {
     squares += ((long double)values[i] - mean) * ((long double)values[i] - mean) / ALL;
     low += values[i] <= 0;
-    least = values[i] < least ? values[i] : least;
-    most = values[i] > most ? values[i] : most;
+    min = values[i] < min ? values[i] : min;
+    max = values[i] > max ? values[i] : max;
   }
   const response_summary s = summary_of(values, CHANNELS, PICTURES, PIXELS);
   assert_int_equal(s.values, ALL);
   assert_int_equal(s.channels, CHANNELS);
   assert_true(fabsl(s.mean - mean) < 1e-6L);
   assert_true(fabsl(s.std - sqrtl(squares)) < 1e-6L * sqrtl(squares));
-  assert_true(s.least <= (double)least && s.least >= (double)least);
-  assert_true(s.most <= (double)most && s.most >= (double)most);
+  assert_true(s.min <= (double)min && s.min >= (double)min);
+  assert_true(s.max <= (double)max && s.max >= (double)max);
   assert_true(fabs(s.negative - (double)low / ALL) < 1e-15);
   /* the channels around -27 to -3; the one around 0 is not */
   assert_int_equal(s.dead, 9);
@@ -96,8 +96,8 @@ static void test_percentiles(void **state) {
   memcpy(sorted, values, COUNT * sizeof *sorted);
   qsort(sorted, COUNT, sizeof *sorted, compare_floats);
   const response_summary s = summary_of(values, CHANNELS, COUNT / SMALL, SMALL / CHANNELS);
-  for (int i = 0; i < PERCENTILE_COUNT; i++) {
-    const double exact = (double)sorted[(size_t)(percentile_ranks[i] / 100 * COUNT)];
+  for (int i = 0; i < RESPONSE_PERCENTILES; i++) {
+    const double exact = (double)sorted[(size_t)(response_percentile_ranks[i] / 100 * COUNT)];
     assert_true(fabs(s.percentiles[i] - exact) <= fabs(exact) / 64 + 1e-3);
   }
   free(sorted);
@@ -117,8 +117,8 @@ static void test_percentiles_meet_all_channels(void **state) {
   assert_true(response_sums_allocate(&sums, WIDE));
   for (int i = 0; i < 127; i++) response_sums_add(&sums, values, 1, AREA);
   response_sums_summarise(&sums, &s);
-  for (int i = 0; i < PERCENTILE_COUNT; i++)
-    assert_true(fabs(s.percentiles[i] - percentile_ranks[i] * 0.64) < 2);
+  for (int i = 0; i < RESPONSE_PERCENTILES; i++)
+    assert_true(fabs(s.percentiles[i] - response_percentile_ranks[i] * 0.64) < 2);
   response_sums_release(&sums);
   free(values);
 }
@@ -172,7 +172,7 @@ static void test_chunks(void **state) {
     assert_true(fabs(merged.std - whole.std) < 1e-12);
     assert_memory_equal(merged.percentiles, whole.percentiles, sizeof whole.percentiles);
     assert_int_equal(merged.dead, whole.dead);
-    assert_true(merged.least <= whole.least && merged.most >= whole.most);
+    assert_true(merged.min <= whole.min && merged.max >= whole.max);
     if (first == 0 || first == PICTURES) assert_same(&whole, &merged);
     response_sums_release(&total);
     response_sums_release(&chunk);
@@ -183,7 +183,7 @@ static void test_chunks(void **state) {
 static void test_nothing(void **state) {
   (void)state;
   const response_summary s = summary_of(NULL, 3, 0, 5);
-  assert_true(isnan(s.mean) && isnan(s.std) && isnan(s.least) && isnan(s.most) &&
+  assert_true(isnan(s.mean) && isnan(s.std) && isnan(s.min) && isnan(s.max) &&
               isnan(s.percentiles[2]));
   assert_int_equal(s.values, 0);
   assert_int_equal(s.dead, 0);

@@ -1,24 +1,23 @@
-/* The README's table of operators, from the table that the loader goes by: Markdown on
- * standard output. */
+/* Print the loader's table of operators as Markdown, for docs/operators.md. */
 #include <stdio.h>
 #include <string.h>
 
-#include "loader/import/import.h"
+#include "loader/import/operators.h"
 #include "loader/onnx/onnx_parse.h"
 
-/* Rows of one operator stand together, the oldest opset first. */
-static size_t count_rows(const operator_row *rows, size_t left) {
+/* Count the rows of one operator, which follow each other, the oldest opset first. */
+static size_t count_rows(const op_row *rows, size_t left) {
   size_t count = 1;
   while (count < left && strcmp(rows[count].name, rows[0].name) == 0) count++;
   return count;
 }
 
-static const char *role_of(const operator_row *row) {
-  if (row->lower && row->fold) return "activations, constants";
-  return row->lower ? "activations" : "constants, shapes";
+static const char *role_of(const op_row *row) {
+  if (row->import && row->fold) return "activations, constants";
+  return row->import ? "activations" : "constants, shapes";
 }
 
-static void print_inputs(const operator_row *row) {
+static void print_inputs(const op_row *row) {
   if (row->inputs_max == INT32_MAX)
     (void)printf("%zu or more", row->inputs_min);
   else if (row->inputs_min == row->inputs_max)
@@ -27,8 +26,8 @@ static void print_inputs(const operator_row *row) {
     (void)printf("%zu to %zu", row->inputs_min, row->inputs_max);
 }
 
-/* One line for each row whose inputs or attributes differ from the row before. */
-static void print_operator(const operator_row *rows, size_t count) {
+/* Print one line for each row of an operator. */
+static void print_operator(const op_row *rows, size_t count) {
   for (size_t i = 0; i < count; i++) {
     (void)printf("| %s | %d to %d | %s | ", rows[i].name, rows[i].since, rows[i].until,
                  role_of(&rows[i]));
@@ -39,9 +38,9 @@ static void print_operator(const operator_row *rows, size_t count) {
 
 int main(void) {
   size_t count;
-  const operator_row *rows = operator_rows(&count);
+  const op_row *rows = op_table(&count);
   (void)printf("Opset %d to %d, IR version %d to %d.\n\n", OPSET_MIN, OPSET_MAX, IR_MIN, IR_MAX);
-  (void)printf("| operator | opsets | of | inputs | attributes |\n|---|---|---|---|---|\n");
+  (void)printf("| operator | opsets | operands | inputs | attributes |\n|---|---|---|---|---|\n");
   for (size_t i = 0, n; i < count; i += n) {
     n = count_rows(rows + i, count - i);
     print_operator(rows + i, n);

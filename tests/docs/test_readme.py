@@ -1,61 +1,52 @@
-"""README.md's table of operators is the one that the loader goes by.
-
-python tests/docs/test_readme.py --write    puts the build's table into README.md
-"""
+"""README.md stays short, shows the report, and can be read on a first reading."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+import re
 
-ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
-PRINTER = (
-    Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
-    / "tests"
-    / "print_operators"
-)
-BEGIN, END = (
-    "<!-- operators: written by tests/docs/test_readme.py -->\n",
-    "<!-- end of operators -->\n",
-)
+import markdown
+from markdown import README, ROOT
+
+MAX_LINES = 150
+MAX_IMAGE_BYTES = 300_000
+MAX_WORDS = 35  # of a sentence
 
 
-def table() -> str:
-    return subprocess.run([PRINTER], capture_output=True, text=True, check=True).stdout
-
-
-def split(text: str) -> tuple[str, str, str]:
-    """What stands before the table, the table, and what stands behind."""
-    before, rest = text.split(BEGIN)
-    found, after = rest.split(END)
-    return before + BEGIN, found, END + after
-
-
-def test_readme_lists_the_operators_that_the_loader_accepts():
-    assert split(README.read_text())[1] == table(), (
-        "README.md is behind: python tests/docs/test_readme.py --write"
-    )
-
-
-def test_the_table_has_every_operator_once_for_each_opset():
-    rows = [
-        line.split(" | ")
-        for line in table().splitlines()
-        if line.startswith("| ") and " to " in line
+def sentences(text: str) -> list[str]:
+    """Split running text; list items, table cells and headings end a sentence."""
+    plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    parts = re.split(r"\n(?=\s*(?:[-*#|]|\d+\.)\s?)|\n\s*\n|\|", plain)
+    return [
+        " ".join(one.split()) for part in parts for one in re.split(r"(?<=[.:;!?])\s+", part) if one
     ]
-    assert len(rows) > 50
-    names = [row[0] for row in rows]
-    assert names == sorted(names), "the table is not in order of names"
-    for (name, opsets, *_), (next_name, next_opsets, *_) in zip(rows, rows[1:]):
-        if name == next_name:
-            assert int(opsets.split(" to ")[1]) + 1 == int(next_opsets.split(" to ")[0]), name
 
 
-if __name__ == "__main__":
-    if sys.argv[1:] != ["--write"]:
-        sys.exit(__doc__)
-    before, _, after = split(README.read_text())
-    README.write_text(before + table() + after)
+def test_readme_is_short():
+    assert len(README.read_text().splitlines()) <= MAX_LINES
+
+
+def test_readme_shows_the_report():
+    assert "docs/images/report.png" in [target for _, target in markdown.links(README)]
+
+
+def test_images_are_small():
+    images = [path for path in (ROOT / "docs" / "images").iterdir() if path.suffix == ".png"]
+    assert images
+    assert [path.name for path in images if path.stat().st_size > MAX_IMAGE_BYTES] == []
+
+
+def test_sentences_are_short():
+    text = "\n".join(line for _, line in markdown.prose(README))
+    long = [one for one in sentences(text) if len(one.split()) > MAX_WORDS]
+    assert not long, "\n".join(long)
+
+
+def test_contributing_answers_eighteen_questions_by_a_file_name():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = text.partition("| question | file |\n|---|---|\n")[2].partition("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    assert len(rows) == 18
+    for question, file in rows:
+        path = re.fullmatch(r"\[(.+)\]\((.+)\)", file)
+        assert question.endswith("?") and path.group(1) == path.group(2)
+        assert (ROOT / path.group(1)).is_file(), file

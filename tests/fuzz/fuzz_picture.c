@@ -14,7 +14,7 @@
  * is always tried. */
 enum {
   USUAL_PIXELS = 1 << 20,
-  MOST_PIXELS = 1 << 24,
+  MAX_PIXELS = 1 << 24,
   LABELLED_PIXELS = 1 << 14,
   K = 3,
   RARELY = 256
@@ -56,7 +56,7 @@ static uint64_t claimed_pixels(const uint8_t *data, size_t size) {
   return 0;
 }
 
-static void label(const picture *p) {
+static void label(const image_rgb *p) {
   resnet_error error;
   resnet_prediction best[K];
   const resnet_image image = {p->pixels, p->width, p->height, (size_t)p->width * 3,
@@ -67,25 +67,25 @@ static void label(const picture *p) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   resnet_error error = {0};
-  picture p;
+  image_rgb p;
   const uint32_t sum = (uint32_t)crc32(0, data, (uInt)size);
   const uint64_t claimed = claimed_pixels(data, size);
-  if (claimed > USUAL_PIXELS && claimed <= PICTURE_MAX_PIXELS &&
-      (claimed > MOST_PIXELS || sum % RARELY))
+  if (claimed > USUAL_PIXELS && claimed <= IMAGE_MAX_PIXELS &&
+      (claimed > MAX_PIXELS || sum % RARELY))
     return 0;
-  const bool good = picture_decode(data, size, &p, &error);
-  require(good == (p.pixels != NULL));
-  if (!good) {
+  const bool ok = image_decode(data, size, &p, &error);
+  require(ok == (p.pixels != NULL));
+  if (!ok) {
     require(error.status != RESNET_OK && error.message[0] &&
             memchr(error.message, '\0', sizeof error.message));
     return 0;
   }
   const uint64_t pixels = (uint64_t)p.width * p.height;
-  require(pixels > 0 && pixels <= PICTURE_MAX_PIXELS);
+  require(pixels > 0 && pixels <= IMAGE_MAX_PIXELS);
   /* a sanitiser sees whether it is there */
   volatile uint8_t last = p.pixels[pixels * 3 - 1];
   (void)last;
   if (pixels <= LABELLED_PIXELS && sum % 8 == 0) label(&p);
-  picture_release(&p);
+  image_release(&p);
   return 0;
 }

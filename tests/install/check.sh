@@ -31,7 +31,7 @@ header_alone() {
 }
 
 readme_compiles() {
-  awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$source/README.md" >"$work/readme.c"
+  awk '/^```c( |$)/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$source/README.md" >"$work/readme.c"
   grep -q resnet_classify "$work/readme.c" || fail "README.md shows no program"
   cc -std=c11 -Wall -Wextra -Werror -pedantic -I"$source/include" -c "$work/readme.c" -o "$work/readme.o"
 }

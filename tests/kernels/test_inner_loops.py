@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
 X86_64 = ARCHITECTURES["x86_64"]
 
-OURS = BUILD / "CMakeFiles" / "resnet_runtime.dir" / "runtime" / "kernels" / "vector"
+OURS = BUILD / "CMakeFiles" / "resnet_runtime.dir" / "runtime" / "kernels" / "simd"
 SPEED_TEST = BUILD / "tests" / "CMakeFiles" / "test_gemm_speed.dir" / "unit" / "test_gemm_speed.c.o"
 SUMS = {"portable": 12, "avx2": 12, "avx512": 16}  # vectors of a whole tile, ROWS x 2
 PEAK_SUMS = 12  # of a loop that test_gemm_speed.c compares with

@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from server import Server
 
+pytestmark = pytest.mark.slow
+
 GET = Path(__file__).resolve().parents[2] / "models" / "get.py"
 DATA = bytes(range(256)) * 1000
 GOOD = hashlib.sha256(DATA).hexdigest()

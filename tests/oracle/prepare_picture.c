@@ -81,7 +81,7 @@ static int prepare(int count, char **argument, image_scratch *scratch) {
 
 int main(int argc, char **argv) {
   memory m;
-  memory_init(&m, NULL, 0);
+  mem_init(&m, NULL, 0);
   image_scratch scratch = {.memory = &m};
   int result = 2;
   if (argc == 6 && strcmp(argv[1], "resize") == 0)

@@ -32,6 +32,8 @@ pytest.importorskip("PIL", reason="decoding needs Pillow: tools/deps installs it
 sys.path.append(str(ROOT / "models"))  # last: there is a nets.py in tests, too
 from images import Collection, Preprocess, load_collection
 
+pytestmark = pytest.mark.slow
+
 LENS_DUMP = BUILD / "tests" / "lens_dump"
 OUTPUT, RESPONSE, SHORTCUT, CLASS_MAP = range(4)  # enum resnet_point
 BRANCH_LEFT_OUT, SHORTCUT_LEFT_OUT, SWAPPED = 1, 2, 3  # enum resnet_skip

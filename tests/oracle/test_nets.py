@@ -29,6 +29,8 @@ from oracle import (
 
 import nets  # isort: skip; found through oracle
 
+pytestmark = pytest.mark.slow
+
 IMAGENET = ("resnet18", "resnet34", "resnet50", "resnet101", "resnext50", "wide50")
 CIFAR = [
     ("resnet20", {"shortcut": "A"}),

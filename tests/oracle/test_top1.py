@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from oracle import DATA, ROOT, dump, measured, need_file, onnxruntime
 
+pytestmark = pytest.mark.slow
+
 Image = pytest.importorskip("PIL.Image", reason="decoding needs Pillow: tools/deps installs it")
 
 PICTURES = 10000

@@ -27,6 +27,8 @@ pq = pytest.importorskip(
 import libresnet  # noqa: E402
 from libresnet import _inputs, _parts, batch  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: object) -> int:
     """The command, in this process."""

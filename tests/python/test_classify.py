@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import libresnet
 import numpy as np
 import pytest
 from conftest import RESNET20, SAMPLES, made_net, python, resnet_json, shared, unsanitized
+
+import libresnet
 from libresnet import Model, Prediction, read_image
 
 CAT = SAMPLES / "cat-tabby.jpg"

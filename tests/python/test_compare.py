@@ -16,9 +16,12 @@ import warnings
 from pathlib import Path
 
 import labelled
-import libresnet
 import pytest
 from conftest import RESNET20, ROOT, resnet_json
+
+import libresnet
+
+pytestmark = pytest.mark.slow
 
 PLAIN20 = ROOT / "models" / "cifar10-plain20.onnx"
 TIMES = {

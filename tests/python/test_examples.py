@@ -12,6 +12,8 @@ import sys
 import pytest
 from conftest import PACKAGE, RESNET20, ROOT, SAMPLES, shared
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = PACKAGE / "examples"
 
 

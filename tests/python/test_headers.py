@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import libresnet
 import pytest
 from conftest import ROOT
+
+import libresnet
 from libresnet import _structs
 
 HEADERS = (

@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import libresnet
 import numpy as np
 import pytest
 from conftest import (
@@ -24,7 +23,11 @@ from conftest import (
     python,
     unsanitized,
 )
+
+import libresnet
 from libresnet import Model, _session
+
+pytestmark = pytest.mark.slow
 
 TINY = ROOT / "tests" / "models" / "resnet8_option_b.onnx"
 CYCLES = 10_000

@@ -18,10 +18,11 @@ import threading
 import weakref
 from pathlib import Path
 
-import libresnet
 import numpy as np
 import pytest
 from conftest import RESNET20, ROOT, SAMPLES, made_net, python, resnet_json, shared
+
+import libresnet
 from libresnet import Model, Preprocess
 
 CAT = SAMPLES / "cat-tabby.jpg"

@@ -9,10 +9,11 @@ import sys
 import threading
 
 import labelled
-import libresnet
 import numpy as np
 import pytest
 from conftest import ROOT, resnet_json
+
+import libresnet
 from libresnet import _observe
 
 # A tile's float sums are good to some 1e-6 of its spread (responses.h), and tiles of 256

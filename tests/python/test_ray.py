@@ -31,11 +31,14 @@ pytest.importorskip(
     "ray.data", reason="ray is not installed with its data part: pip install libresnet[ray]"
 )
 
+from ray.cluster_utils import Cluster  # noqa: E402
+
 import libresnet  # noqa: E402
 import libresnet.ray  # noqa: E402
 from libresnet import _rows, batch  # noqa: E402
 from libresnet._cpus import usable_cpus  # noqa: E402
-from ray.cluster_utils import Cluster  # noqa: E402
+
+pytestmark = pytest.mark.slow
 
 CIFAR = ("data", "cifar10-jpeg-test.zip")
 STORE = 600 << 20  # bytes of a node's object store

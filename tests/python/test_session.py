@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import libresnet
 import numpy as np
 import pytest
 from conftest import made_net, python, unsanitized
-from libresnet import Model, Session, _session
 from scores import close_to, images, reference
+
+import libresnet
+from libresnet import Model, Session, _session
 
 # ---- numbers and arrays ----
 

@@ -9,11 +9,12 @@ import sys
 import threading
 import weakref
 
-import libresnet
 import numpy as np
 import pytest
-from libresnet import Model, Session
 from scores import CAT, images
+
+import libresnet
+from libresnet import Model, Session
 
 # ---- observers ----
 

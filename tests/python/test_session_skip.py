@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import libresnet
 import numpy as np
 import pytest
 from conftest import made_net
-from libresnet import Model, Session
 from scores import CAT, close_to, images, reference
+
+import libresnet
+from libresnet import Model, Session
 
 # ---- ablations ----
 

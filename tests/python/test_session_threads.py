@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import libresnet
 import numpy as np
 import pytest
 from conftest import made_net, measured, unsanitized
-from libresnet import Model, Session, _library, _session
 from scores import CAT, images
+
+import libresnet
+from libresnet import Model, Session, _library, _session
 
 # ---- threads ----
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import PACKAGE, ROOT
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("mypy", reason="mypy is not installed")
 
 RIGHT = """

@@ -29,6 +29,8 @@ if not shutil.which(
 
 from elftools.elf.elffile import ELFFile  # noqa: E402  (auditwheel brings it)
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "bindings" / "python"
 DEPS = ROOT / "build" / "deps"

@@ -24,7 +24,7 @@ float random_unit(void) { return (float)random_below(20001) / 10000.0f - 1.0f; }
 uint32_t pick(const uint32_t *from, uint32_t count) { return from[random_below(count)]; }
 
 float *random_floats(memory *m, size_t count) {
-  float *x = memory_allocate(m, count, sizeof *x);
+  float *x = mem_allocate(m, count, sizeof *x);
   assert_non_null(x);
   for (size_t i = 0; i < count; i++) x[i] = random_unit();
   return x;
@@ -38,21 +38,21 @@ graph_node *net_add_node(net *n, graph_op op, uint32_t input, graph_shape shape)
   node->input_count = op == GRAPH_INPUT ? 0 : 1;
   node->clamp_min = random_below(2) ? 0.0f : -INFINITY;
   node->clamp_max = random_below(4) ? INFINITY : 0.75f;
-  node->name = memory_copy_string(n->memory, "node", 4);
+  node->name = mem_copy_string(n->memory, "node", 4);
   /* its index, for `compare` */
   const char output[] = {(char)('0' + n->graph.node_count - 1), '\0'};
-  node->output = memory_copy_string(n->memory, output, 1);
+  node->output = mem_copy_string(n->memory, output, 1);
   n->graph.output = n->graph.node_count - 1;
   return node;
 }
 
 net net_new(graph_shape input) {
-  net n = {.memory = memory_create(NULL, 0)};
+  net n = {.memory = mem_create(NULL, 0)};
   assert_non_null(n.memory);
   n.graph.memory = n.memory;
-  n.graph.nodes = memory_allocate(n.memory, MAX_NODES, sizeof *n.graph.nodes);
-  n.graph.name = memory_copy_string(n.memory, "", 0);
-  n.graph.producer = memory_copy_string(n.memory, "", 0);
+  n.graph.nodes = mem_allocate(n.memory, MAX_NODES, sizeof *n.graph.nodes);
+  n.graph.name = mem_copy_string(n.memory, "", 0);
+  n.graph.producer = mem_copy_string(n.memory, "", 0);
   (void)net_add_node(&n, GRAPH_INPUT, 0, input);
   return n;
 }
@@ -174,7 +174,7 @@ static void compare(void *user, const resnet_response *r) {
   assert_int_equal(r->batch, c->batch);
   const float *want = c->values[node];
   double largest = c->least, worst = 0.0;
-  for (size_t i = 0; i < r->batch * shape_floats(s); i++) {
+  for (size_t i = 0; i < r->batch * plan_shape_floats(s); i++) {
     largest = fmax(largest, fabs((double)want[i]));
     worst = fmax(worst, fabs((double)want[i] - (double)r->data[i]));
     assert_true(r->data[i] == r->data[i]); /* no NaN */
@@ -189,7 +189,7 @@ unsigned net_kinds(const plan *p) {
   for (uint32_t i = 0; i < p->op_count; i++) {
     const plan_op *op = &p->ops[i];
     if (op->kernel == KERNEL_WINOGRAD || op->kernel == KERNEL_STEM) kinds |= 1u << op->form;
-    if (op->kernel == KERNEL_WINOGRAD_STRIDED) kinds |= NET_STRIDED;
+    if (op->kernel == KERNEL_WINOGRAD_STRIDE2) kinds |= NET_STRIDED;
     if (op->kernel == KERNEL_GEMM) kinds |= NET_GEMM;
     if (op->kernel == KERNEL_GEMM && op->input_count == 2) kinds |= NET_GEMM_ADDS;
     if (op->kernel == KERNEL_WINOGRAD && op->input_count == 2) kinds |= NET_WINOGRAD_ADDS;
@@ -218,13 +218,13 @@ static void run_observed(const resnet_model *model, const float *input, uint32_t
                                      .observe = RESNET_OBSERVE_OPS};
   if (resnet_session_open(model, &settings, &session, &error) != RESNET_OK)
     fail_msg("%s", error.message);
-  float *scores = random_floats(model->memory,
-                                c->batch * shape_floats(c->graph->nodes[c->graph->output].shape));
+  float *scores = random_floats(
+      model->memory, c->batch * plan_shape_floats(c->graph->nodes[c->graph->output].shape));
   assert_int_equal(resnet_session_observe(session, compare, c, &error), RESNET_OK);
   assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, c->batch, scores, &error),
                    RESNET_OK);
   assert_int_equal(c->compared, model->plan.op_count);
-  memory_release(model->memory, scores);
+  mem_release(model->memory, scores);
   resnet_session_close(&session);
 }
 
@@ -235,8 +235,8 @@ net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv con
   graph *g = &n->graph;
   float *values[MAX_NODES];
   for (uint32_t i = 0; i < g->node_count; i++)
-    values[i] = random_floats(n->memory, batch * shape_floats(g->nodes[i].shape));
-  for (size_t i = 0; i < batch * shape_floats(g->nodes[0].shape); i++) values[0][i] *= scale;
+    values[i] = random_floats(n->memory, batch * plan_shape_floats(g->nodes[i].shape));
+  for (size_t i = 0; i < batch * plan_shape_floats(g->nodes[0].shape); i++) values[0][i] *= scale;
   for (uint32_t i = 1; i < g->node_count; i++) reference_run_node(g, i, values, batch);
 
   resnet_model *model = net_model(n, conv);
@@ -248,7 +248,7 @@ net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv con
   run_observed(model, values[0], threads, &c);
   assert_true(model->plan.arena_floats >= model->plan.arena_lower_bound);
   const net_result result = {c.worst, net_kinds(&model->plan)};
-  for (uint32_t i = 0; i < g->node_count; i++) memory_release(n->memory, values[i]);
+  for (uint32_t i = 0; i < g->node_count; i++) mem_release(n->memory, values[i]);
   graph_release(g);
   resnet_model_close(&model);
   return result;

@@ -294,15 +294,15 @@ buffer gzip(const void *bytes, size_t size) {
 
 /* ---- loading ----------------------------------------------------------------------- */
 
-static const graph_options defaults = {.max_file_bytes = 1 << 24};
+static const load_options defaults = {.max_file_bytes = 1 << 24};
 static memory everything;
 
-resnet_status load_bytes(const buffer *file, const graph_options *options, graph *g,
+resnet_status load_bytes(const buffer *file, const load_options *options, graph *g,
                          resnet_error *error) {
-  memory_init(&everything, NULL, UINT64_C(1) << 28);
+  mem_init(&everything, NULL, UINT64_C(1) << 28);
   memset(g, 0xa5, sizeof *g); /* it need not be initialised */
-  resnet_status status = graph_read_memory(g, &everything, file->data, file->size,
-                                           options ? options : &defaults, error);
+  resnet_status status =
+      load_memory(g, &everything, file->data, file->size, options ? options : &defaults, error);
   assert_int_equal(status, error->status);
   if (status != RESNET_OK) {
     const graph zero = {0};
@@ -368,17 +368,14 @@ void check_invariants(const graph *g) {
   assert_int_equal(g->nodes[0].op, GRAPH_INPUT);
   for (uint32_t i = 0; i < g->node_count; i++) {
     const graph_node *n = &g->nodes[i];
-    assert_int_equal(n->input_count, n->op == GRAPH_INPUT                         ? 0
-                                     : n->op == GRAPH_ADD || n->op == GRAPH_SCALE ? 2
-                                                                                  : 1);
+    assert_int_equal(n->input_count, graph_op_rows[n->op].inputs);
     for (uint32_t k = 0; k < n->input_count; k++) assert_true(n->input[k] < i);
     bool changes = i > 0 && n->block != g->nodes[i - 1].block;
     for (uint32_t k = i; changes && n->block != RESNET_NO_INDEX && k-- > 0;)
       assert_int_not_equal(g->nodes[k].block, n->block);
-    bool has_weights = n->op == GRAPH_CONV || n->op == GRAPH_LINEAR || n->op == GRAPH_AFFINE ||
-                       n->op == GRAPH_CHANNEL_CONV;
+    bool has_weights = graph_op_uses(n->op, GRAPH_USES_WEIGHTS);
     assert_true(has_weights == (n->bias != NULL) && has_weights == (n->weights != NULL));
-    assert_true(!n->sigmoid || n->op == GRAPH_SCALE);
+    assert_true(!n->sigmoid || graph_op_uses(n->op, GRAPH_USES_SIGMOID));
   }
   for (uint32_t i = 0; i < g->block_count; i++) {
     assert_int_equal(g->nodes[g->blocks[i].add].block, i);
@@ -392,8 +389,8 @@ void check_invariants(const graph *g) {
 static void load_apart(net *n, memory *m, graph *g) {
   resnet_error error;
   buffer file = finish(n);
-  memory_init(m, NULL, 0);
-  if (graph_read_memory(g, m, file.data, file.size, &defaults, &error) != RESNET_OK)
+  mem_init(m, NULL, 0);
+  if (load_memory(g, m, file.data, file.size, &defaults, &error) != RESNET_OK)
     fail_msg("%s", error.message);
   buffer_release(&file);
   check_invariants(g);

@@ -8,13 +8,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+
 #include "loader/graph/graph.h"
+#include "loader/load.h"
 
 /* last: it defines a macro named fail */
 #include <cmocka.h>
 
-/* Bytes that grow; released by buffer_release. Running out of memory ends the program. */
-typedef struct buffer {
+    /* Bytes that grow; released by buffer_release. Running out of memory ends the program. */
+    typedef struct buffer {
   uint8_t *data;
   size_t size, capacity;
 } buffer;
@@ -78,7 +80,7 @@ buffer gzip(const void *bytes, size_t size);
 /* Finish and load with default options; the graph's memory is in a static allocator,
  * which must be empty before and is checked by unload. */
 resnet_status load(net *n, graph *g, resnet_error *error);
-resnet_status load_bytes(const buffer *file, const graph_options *options, graph *g,
+resnet_status load_bytes(const buffer *file, const load_options *options, graph *g,
                          resnet_error *error);
 /* Load what must load, and release what must leave nothing behind. */
 void load_good(net *n, graph *g);

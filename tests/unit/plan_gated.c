@@ -65,23 +65,23 @@ static void empty_unused(graph *g) {
 static void add_block(net *n, const char *name, resnet_shortcut shortcut, uint32_t source,
                       uint32_t add) {
   n->graph.blocks[n->graph.block_count++] =
-      (graph_block){memory_copy_string(n->memory, name, strlen(name)), shortcut, source, add};
+      (graph_block){mem_copy_string(n->memory, name, strlen(name)), shortcut, source, add};
 }
 
 resnet_model *gated_model(void) {
   net n = net_new((graph_shape){8, 8, 3});
-  memory_release(n.memory, n.graph.producer);
-  n.graph.producer = memory_copy_string(n.memory, "tf2onnx", 7);
+  mem_release(n.memory, n.graph.producer);
+  n.graph.producer = mem_copy_string(n.memory, "tf2onnx", 7);
   add_nodes(&n);
   empty_unused(&n.graph);
-  n.graph.blocks = memory_allocate(n.memory, 2, sizeof *n.graph.blocks);
+  n.graph.blocks = mem_allocate(n.memory, 2, sizeof *n.graph.blocks);
   add_block(&n, "stage1.block1", RESNET_SHORTCUT_POOL, GATED_STEM, GATED_ADD);
   add_block(&n, "stage1.block2", RESNET_SHORTCUT_IDENTITY, GATED_ADD, GATED_ADD_2);
-  (void)graph_add_finding(&n.graph, NULL, RESNET_NOTE, "scores are logits");
-  (void)graph_add_finding(&n.graph, NULL, RESNET_WARNING,
-                          "node 'r\xc3\xa9seau': its bias is its neighbour's");
-  (void)graph_add_finding(&n.graph, NULL, RESNET_NOTE, "the batch is fixed");
-  find_evenness(&n.graph);
+  (void)graph_add_diagnostic(&n.graph, NULL, RESNET_NOTE, "scores are logits");
+  (void)graph_add_diagnostic(&n.graph, NULL, RESNET_WARNING,
+                             "node 'r\xc3\xa9seau': its bias is its neighbour's");
+  (void)graph_add_diagnostic(&n.graph, NULL, RESNET_NOTE, "the batch is fixed");
+  plan_find_winograd_safety(&n.graph);
   plan_file kept;
   assert_int_equal(plan_file_keep(&kept, n.memory, &n.graph, NULL), RESNET_OK);
   resnet_model *model = net_model(&n, RESNET_CONV_AUTO);

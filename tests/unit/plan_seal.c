@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "runtime/plan_file/format.h"
 #include "loader/base/serial.h"
+#include "runtime/plan_file/format.h"
 
 enum {
   MAX_NODES = 4096,
@@ -20,17 +20,17 @@ typedef struct arrays {
 static arrays nodes[MAX_NODES];
 static uint32_t node_count; /* with weights */
 
-static void skip(plan_reader *r, uint64_t size) {
+static void skip(serial_reader *r, uint64_t size) {
   if (r->failed || size > (uint64_t)(r->end - r->at))
     r->failed = true;
   else
     r->at += size;
 }
 
-static void skip_text(plan_reader *r) { skip(r, take_u32(r)); }
+static void skip_text(serial_reader *r) { skip(r, serial_get_u32(r)); }
 
-static void walk_graph(plan_reader *r) {
-  const uint32_t count = take_u32(r);
+static void walk_graph(serial_reader *r) {
+  const uint32_t count = serial_get_u32(r);
   node_count = 0;
   skip(r, COUNTS - 4);
   skip_text(r);
@@ -40,7 +40,7 @@ static void walk_graph(plan_reader *r) {
     skip_text(r);
     skip_text(r);
     skip(r, NODE_WINDOW);
-    const arrays a = {take_u64(r), take_u64(r)};
+    const arrays a = {serial_get_u64(r), serial_get_u64(r)};
     if (!r->failed && a.weights && node_count < MAX_NODES) nodes[node_count++] = a;
   }
 }
@@ -63,26 +63,26 @@ plan_places plan_find_places(const uint8_t *file, size_t size) {
   memcpy(&h, file, sizeof h);
   if (h.front_size < sizeof h || h.front_size > size || h.graph_size > h.front_size - sizeof h)
     return p;
-  plan_reader graph = {.at = file + sizeof h, .end = file + sizeof h + h.graph_size};
+  serial_reader graph = {.at = file + sizeof h, .end = file + sizeof h + h.graph_size};
   walk_graph(&graph);
-  plan_reader r = {.at = graph.end, .end = file + h.front_size};
+  serial_reader r = {.at = graph.end, .end = file + h.front_size};
   p.tail = (size_t)(r.at - file);
   skip(&r, PREPROCESS);
   p.key = (size_t)(r.at - file);
   skip(&r, 12);
   skip_text(&r);
   skip_text(&r);
-  const uint32_t count = take_u32(&r);
+  const uint32_t count = serial_get_u32(&r);
   p.sums = (size_t)(r.at - file);
   skip(&r, (uint64_t)count * 8);
   p.ops = (size_t)(r.at - file);
-  const uint32_t ops = take_u32(&r);
+  const uint32_t ops = serial_get_u32(&r);
   uint64_t at = h.front_size;
   (void)plan_align(&at);
   p.packed = (size_t)at;
   for (uint32_t i = 0; i < ops && !r.failed; i++) {
     skip(&r, 4);
-    (void)blob(file, size, &at, take_u64(&r));
+    (void)blob(file, size, &at, serial_get_u64(&r));
     skip(&r, 8);
   }
   (void)plan_align(&at);
@@ -95,8 +95,8 @@ size_t plan_find_numbers(const uint8_t *file, size_t size, size_t *places, size_
   plan_header h;
   if (!plan_find_places(file, size).tail) return 0;
   memcpy(&h, file, sizeof h);
-  plan_reader r = {.at = file + sizeof h, .end = file + sizeof h + h.graph_size};
-  const uint32_t count = take_u32(&r);
+  serial_reader r = {.at = file + sizeof h, .end = file + sizeof h + h.graph_size};
+  const uint32_t count = serial_get_u32(&r);
   skip(&r, COUNTS - 4);
   skip_text(&r);
   skip_text(&r);

@@ -3,165 +3,174 @@
 #include <math.h>
 #include <string.h>
 
+/* One element of a node's output, and what it is computed from. */
+typedef struct element {
+  const graph *graph;
+  const graph_node *node;
+  float **values; /* outputs of all nodes */
+  const float *x; /* output of the node's first input */
+  graph_shape in; /* its shape */
+  size_t n;       /* sample */
+  uint32_t h, w, c;
+} element;
+
 static float at(const float *x, graph_shape s, size_t n, int64_t h, int64_t w, size_t c,
                 float outside) {
   if (h < 0 || w < 0 || h >= s.h || w >= s.w) return outside;
   return x[((n * s.h + (size_t)h) * s.w + (size_t)w) * s.c + c];
 }
 
-static float clamped(const graph_node *node, double x) {
-  return (float)fmin(fmax(x, (double)node->clamp_min), (double)node->clamp_max);
+/* Return element (h,w,c) of the first input. */
+static double input_at(const element *e, int64_t h, int64_t w, size_t c, float outside) {
+  return (double)at(e->x, e->in, e->n, h, w, c, outside);
 }
 
-static double conv(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h,
-                   uint32_t w, uint32_t o) {
+/* Return the input's element at the place of the output's. */
+static double own(const element *e) { return input_at(e, e->h, e->w, e->c, 0.0f); }
+
+static double reference_input(const element *e) {
+  (void)e;
+  return (double)NAN; /* the caller gives it */
+}
+
+static double reference_conv(const element *e) {
+  const graph_node *node = e->node;
   const graph_window *k = &node->window;
-  const uint32_t in_group = in.c / node->groups, out_group = node->shape.c / node->groups,
-                 group = o / out_group;
-  double sum = (double)node->bias[o];
+  const uint32_t in_group = e->in.c / node->groups, out_group = node->shape.c / node->groups,
+                 group = e->c / out_group;
+  double sum = (double)node->bias[e->c];
   for (uint32_t kh = 0; kh < k->kernel_h; kh++)
     for (uint32_t kw = 0; kw < k->kernel_w; kw++)
       for (uint32_t c = 0; c < in_group; c++) {
-        const int64_t ih = (int64_t)h * k->stride_h + (int64_t)kh * k->dilation_h - k->pad_top;
-        const int64_t iw = (int64_t)w * k->stride_w + (int64_t)kw * k->dilation_w - k->pad_left;
-        const size_t weight = (((size_t)o * k->kernel_h + kh) * k->kernel_w + kw) * in_group + c;
-        sum += (double)node->weights[weight] *
-               (double)at(x, in, n, ih, iw, group * in_group + c, 0.0f);
+        const int64_t ih = (int64_t)e->h * k->stride_h + (int64_t)kh * k->dilation_h - k->pad_top;
+        const int64_t iw = (int64_t)e->w * k->stride_w + (int64_t)kw * k->dilation_w - k->pad_left;
+        const size_t weight = (((size_t)e->c * k->kernel_h + kh) * k->kernel_w + kw) * in_group + c;
+        sum += (double)node->weights[weight] * input_at(e, ih, iw, group * in_group + c, 0.0f);
       }
   return sum;
 }
 
-static double linear(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t o) {
-  const size_t count = (size_t)in.h * in.w * in.c;
-  double sum = (double)node->bias[o];
+static double reference_linear(const element *e) {
+  const size_t count = (size_t)e->in.h * e->in.w * e->in.c;
+  double sum = (double)e->node->bias[e->c];
   for (size_t i = 0; i < count; i++)
-    sum += (double)node->weights[o * count + i] * (double)x[n * count + i];
+    sum += (double)e->node->weights[e->c * count + i] * (double)e->x[e->n * count + i];
   return sum;
 }
 
-/* Mean or maximum of the window's taps that lie inside. */
-static double pool(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h,
-                   uint32_t w, uint32_t c) {
-  const graph_window *k = &node->window;
+static double reference_add(const element *e) {
+  const float *other = e->values[e->node->input[1]];
+  return own(e) + (double)at(other, e->node->shape, e->n, e->h, e->w, e->c, 0.0f);
+}
+
+static double reference_subsample(const element *e) {
+  const graph_node *node = e->node;
+  if (e->c < node->channels_before || e->c >= node->channels_before + e->in.c) return 0.0;
+  return input_at(e, (int64_t)e->h * node->stride_h, (int64_t)e->w * node->stride_w,
+                  e->c - node->channels_before, 0.0f);
+}
+
+static double reference_affine(const element *e) {
+  return own(e) * (double)e->node->weights[e->c] + (double)e->node->bias[e->c];
+}
+
+static double reference_clamp(const element *e) { return own(e); }
+
+/* Mean or maximum of the window's taps that are inside. */
+static double reference_pool(const element *e) {
+  const graph_window *k = &e->node->window;
   double sum = 0.0, best = -INFINITY;
   uint32_t inside = 0;
   for (uint32_t kh = 0; kh < k->kernel_h; kh++)
     for (uint32_t kw = 0; kw < k->kernel_w; kw++) {
-      const int64_t ih = (int64_t)h * k->stride_h + (int64_t)kh * k->dilation_h - k->pad_top;
-      const int64_t iw = (int64_t)w * k->stride_w + (int64_t)kw * k->dilation_w - k->pad_left;
-      const double value = (double)at(x, in, n, ih, iw, c, NAN);
+      const int64_t ih = (int64_t)e->h * k->stride_h + (int64_t)kh * k->dilation_h - k->pad_top;
+      const int64_t iw = (int64_t)e->w * k->stride_w + (int64_t)kw * k->dilation_w - k->pad_left;
+      const double value = input_at(e, ih, iw, e->c, NAN);
       if (isnan(value)) continue;
       inside++;
       sum += value;
       best = fmax(best, value);
     }
-  if (node->op == GRAPH_MAX_POOL) return best;
-  return sum / (node->count_padding ? (double)k->kernel_h * k->kernel_w : (double)inside);
+  if (e->node->op == GRAPH_MAX_POOL) return best;
+  return sum / (e->node->count_padding ? (double)k->kernel_h * k->kernel_w : (double)inside);
 }
 
-static double subsample(const graph_node *node, graph_shape in, const float *x, size_t n,
-                        uint32_t h, uint32_t w, uint32_t c) {
-  if (c < node->channels_before || c >= node->channels_before + in.c) return 0.0;
-  return (double)at(x, in, n, (int64_t)h * node->stride_h, (int64_t)w * node->stride_w,
-                    c - node->channels_before, 0.0f);
-}
-
-static double global_average(graph_shape in, const float *x, size_t n, uint32_t c) {
+static double reference_global_average(const element *e) {
   double sum = 0.0;
-  for (uint32_t h = 0; h < in.h; h++)
-    for (uint32_t w = 0; w < in.w; w++) sum += (double)at(x, in, n, h, w, c, 0.0f);
-  return sum / ((double)in.h * in.w);
+  for (uint32_t h = 0; h < e->in.h; h++)
+    for (uint32_t w = 0; w < e->in.w; w++) sum += input_at(e, h, w, e->c, 0.0f);
+  return sum / ((double)e->in.h * e->in.w);
 }
 
-static double softmax(graph_op op, graph_shape in, const float *x, size_t n, uint32_t h, uint32_t w,
-                      uint32_t c) {
+static double reference_softmax(const element *e) {
   double best = -INFINITY, sum = 0.0;
-  for (uint32_t k = 0; k < in.c; k++) best = fmax(best, (double)at(x, in, n, h, w, k, 0.0f));
-  for (uint32_t k = 0; k < in.c; k++) sum += exp((double)at(x, in, n, h, w, k, 0.0f) - best);
-  const double log_probability = (double)at(x, in, n, h, w, c, 0.0f) - best - log(sum);
-  return op == GRAPH_SOFTMAX ? exp(log_probability) : log_probability;
+  for (uint32_t k = 0; k < e->in.c; k++) best = fmax(best, input_at(e, e->h, e->w, k, 0.0f));
+  for (uint32_t k = 0; k < e->in.c; k++) sum += exp(input_at(e, e->h, e->w, k, 0.0f) - best);
+  const double log_probability = own(e) - best - log(sum);
+  return e->node->op == GRAPH_SOFTMAX ? exp(log_probability) : log_probability;
 }
 
 static double sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 
-static double channel_conv(const graph_node *node, graph_shape in, const float *x, size_t n,
-                           uint32_t c) {
-  double sum = (double)node->bias[0];
-  for (uint32_t k = 0; k < node->window.kernel_w; k++) {
-    const int64_t from = (int64_t)c + k - node->window.pad_left;
-    if (from >= 0 && from < in.c)
-      sum += (double)node->weights[k] * (double)at(x, in, n, 0, 0, (size_t)from, 0.0f);
+static double reference_sigmoid(const element *e) { return sigmoid(own(e)); }
+
+static double reference_scale(const element *e) {
+  const uint32_t gate = e->node->input[1];
+  const graph_shape shape = e->graph->nodes[gate].shape;
+  const bool per_channel = shape.h == 1 && shape.w == 1;
+  const double factor = (double)at(e->values[gate], shape, e->n, per_channel ? 0 : e->h,
+                                   per_channel ? 0 : e->w, e->c, 0.0f);
+  return own(e) * (e->node->sigmoid ? sigmoid(factor) : factor);
+}
+
+static double reference_channel_conv(const element *e) {
+  double sum = (double)e->node->bias[0];
+  for (uint32_t k = 0; k < e->node->window.kernel_w; k++) {
+    const int64_t from = (int64_t)e->c + k - e->node->window.pad_left;
+    if (from >= 0 && from < e->in.c)
+      sum += (double)e->node->weights[k] * input_at(e, 0, 0, (size_t)from, 0.0f);
   }
   return sum;
 }
 
-/* Where a place outside of [0,size) is taken from. */
+/* Return where a border's content at `i`, outside of [0,size), is taken from. */
 static int64_t inwards(graph_pad_mode mode, int64_t i, int64_t size) {
   if (mode == GRAPH_PAD_REFLECT) return i < 0 ? -i : i >= size ? 2 * (size - 1) - i : i;
   if (mode == GRAPH_PAD_EDGE) return i < 0 ? 0 : i >= size ? size - 1 : i;
   return i;
 }
 
-static double pad(const graph_node *node, graph_shape in, const float *x, size_t n, uint32_t h,
-                  uint32_t w, uint32_t c) {
-  const int64_t row = inwards(node->pad_mode, (int64_t)h - node->window.pad_top, in.h);
-  const int64_t column = inwards(node->pad_mode, (int64_t)w - node->window.pad_left, in.w);
-  return (double)at(x, in, n, row, column, c, node->pad_value);
+static double reference_pad(const element *e) {
+  const graph_node *node = e->node;
+  const int64_t row = inwards(node->pad_mode, (int64_t)e->h - node->window.pad_top, e->in.h);
+  const int64_t column = inwards(node->pad_mode, (int64_t)e->w - node->window.pad_left, e->in.w);
+  return input_at(e, row, column, e->c, node->pad_value);
 }
 
-static float scale(const graph_node *node, graph_shape gate_shape, const float *gate, size_t n,
-                   uint32_t h, uint32_t w, uint32_t c, double own) {
-  const bool one = gate_shape.h == 1 && gate_shape.w == 1; /* pixel, for all */
-  const double factor = (double)at(gate, gate_shape, n, one ? 0 : h, one ? 0 : w, c, 0.0f);
-  return clamped(node, own * (node->sigmoid ? sigmoid(factor) : factor));
-}
+typedef double reference_function(const element *e);
 
-static float element(const graph *g, const graph_node *node, float **values, size_t n, uint32_t h,
-                     uint32_t w, uint32_t c) {
-  const graph_shape in = g->nodes[node->input[0]].shape;
-  const float *x = values[node->input[0]];
-  const double own = (double)at(x, in, n, h, w, c < in.c ? c : 0, 0.0f);
-  switch (node->op) {
-  case GRAPH_CONV:
-    return clamped(node, conv(node, in, x, n, h, w, c));
-  case GRAPH_LINEAR:
-    return clamped(node, linear(node, in, x, n, c));
-  case GRAPH_ADD:
-    return clamped(node, own + (double)at(values[node->input[1]], node->shape, n, h, w, c, 0.0f));
-  case GRAPH_SUBSAMPLE:
-    return (float)subsample(node, in, x, n, h, w, c);
-  case GRAPH_AFFINE:
-    return clamped(node, own * (double)node->weights[c] + (double)node->bias[c]);
-  case GRAPH_CLAMP:
-    return clamped(node, own);
-  case GRAPH_MAX_POOL:
-  case GRAPH_AVERAGE_POOL:
-    return (float)pool(node, in, x, n, h, w, c);
-  case GRAPH_GLOBAL_AVERAGE_POOL:
-    return (float)global_average(in, x, n, c);
-  case GRAPH_SOFTMAX:
-  case GRAPH_LOG_SOFTMAX:
-    return (float)softmax(node->op, in, x, n, h, w, c);
-  case GRAPH_SIGMOID:
-    return (float)sigmoid(own);
-  case GRAPH_SCALE:
-    return scale(node, g->nodes[node->input[1]].shape, values[node->input[1]], n, h, w, c, own);
-  case GRAPH_CHANNEL_CONV:
-    return (float)channel_conv(node, in, x, n, c);
-  case GRAPH_PAD:
-    return (float)pad(node, in, x, n, h, w, c);
-  case GRAPH_INPUT:
-  case GRAPH_OP_COUNT:
-    break;
-  }
-  return NAN;
+static reference_function *const references[GRAPH_OP_COUNT] = {
+#define GRAPH_OP(NAME, name, inputs, fields, check, kernel) [GRAPH_##NAME] = reference_##name,
+#include "loader/graph/ops.def"
+};
+
+static float compute(const element *e) {
+  const double value = references[e->node->op](e);
+  if (!graph_op_uses(e->node->op, GRAPH_USES_CLAMP)) return (float)value;
+  return (float)fmin(fmax(value, (double)e->node->clamp_min), (double)e->node->clamp_max);
 }
 
 void reference_run_node(const graph *g, uint32_t index, float **values, uint32_t batch) {
   const graph_node *node = &g->nodes[index];
+  const uint32_t source = node->input[0];
+  element e = {.graph = g,
+               .node = node,
+               .values = values,
+               .x = values[source],
+               .in = g->nodes[source].shape};
   float *out = values[index];
-  for (size_t n = 0; n < batch; n++)
-    for (uint32_t h = 0; h < node->shape.h; h++)
-      for (uint32_t w = 0; w < node->shape.w; w++)
-        for (uint32_t c = 0; c < node->shape.c; c++) *out++ = element(g, node, values, n, h, w, c);
+  for (e.n = 0; e.n < batch; e.n++)
+    for (e.h = 0; e.h < node->shape.h; e.h++)
+      for (e.w = 0; e.w < node->shape.w; e.w++)
+        for (e.c = 0; e.c < node->shape.c; e.c++) *out++ = compute(&e);
 }

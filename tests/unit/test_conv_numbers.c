@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/kernels/simd/elementwise.h"
 #include "runtime/api/session.h"
+#include "runtime/kernels/simd/elementwise.h"
 #include "tests/unit/kernel_net.h"
+#include "tests/unit/rounds.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */
 
@@ -96,7 +97,7 @@ typedef struct record {
 
 static void keep(void *user, const resnet_response *response) {
   record *r = user;
-  const size_t floats = shape_floats(r->plan->ops[response->op].shape);
+  const size_t floats = plan_shape_floats(r->plan->ops[response->op].shape);
   memcpy(r->floats + r->starts[response->op] + r->done * floats, response->data,
          response->batch * floats * sizeof *response->data);
   if (response->op + 1 == r->plan->op_count) r->done += response->batch;
@@ -122,7 +123,7 @@ static void record_run(const resnet_model *model, const float *input, uint32_t t
 static record new_record(const resnet_model *model, float *floats) {
   record r = {.floats = floats, .plan = &model->plan};
   for (uint32_t i = 0; i < model->plan.op_count; i++)
-    r.starts[i + 1] = r.starts[i] + PICTURES * shape_floats(model->plan.ops[i].shape);
+    r.starts[i + 1] = r.starts[i] + PICTURES * plan_shape_floats(model->plan.ops[i].shape);
   assert_true(r.starts[model->plan.op_count] <= LARGEST);
   return r;
 }
@@ -131,12 +132,13 @@ static float wanted[LARGEST], found[LARGEST];
 
 /* With 1 to MAX_THREADS threads, `step` apart, and every batch up to PICTURES; the least
  * and the most where there may be more threads than CPUs, which then wait for each other
- * for long. */
+ * for long. Quick runs take 1 and 2 threads, and those two batches. */
 static void check_bits(const resnet_model *model, const float *input, uint32_t step) {
+  const bool quick = rounds_step() > 1;
   record want = new_record(model, wanted), got = new_record(model, found);
   record_run(model, input, 1, 1, &want);
-  for (uint32_t threads = 1; threads <= MAX_THREADS; threads += step)
-    for (uint32_t batch = 1; batch <= PICTURES; batch += threads > 2 ? PICTURES - 1 : 1) {
+  for (uint32_t threads = 1; threads <= (quick ? 2 : MAX_THREADS); threads += quick ? 1 : step)
+    for (uint32_t batch = 1; batch <= PICTURES; batch += threads > 2 || quick ? PICTURES - 1 : 1) {
       record_run(model, input, threads, batch, &got);
       for (uint32_t i = 0; i < model->plan.op_count; i++)
         if (memcmp(wanted + want.starts[i], found + got.starts[i],
@@ -152,10 +154,11 @@ static void bits_do_not_depend_on_threads_or_batches(void **unused) {
   for (size_t i = 0; i < 2 * SIZES; i++) {
     net n = residual_net(&sizes[i / 2]);
     resnet_model *model = net_model(&n, i % 2 ? RESNET_CONV_WINOGRAD : RESNET_CONV_AUTO);
-    float *input = random_floats(model->memory, PICTURES * shape_floats(model->plan.ops[0].shape));
+    float *input =
+        random_floats(model->memory, PICTURES * plan_shape_floats(model->plan.ops[0].shape));
     kinds |= net_kinds(&model->plan);
     check_bits(model, input, 1);
-    memory_release(model->memory, input);
+    mem_release(model->memory, input);
     graph_release(&n.graph);
     resnet_model_close(&model);
   }
@@ -167,9 +170,10 @@ static void bits_of_gates_and_borders_do_not_depend_on_them_either(void **unused
   for (size_t i = 0; i < SIZES; i++) {
     net n = gated_net(&sizes[i]);
     resnet_model *model = net_model(&n, RESNET_CONV_AUTO);
-    float *input = random_floats(model->memory, PICTURES * shape_floats(model->plan.ops[0].shape));
+    float *input =
+        random_floats(model->memory, PICTURES * plan_shape_floats(model->plan.ops[0].shape));
     check_bits(model, input, 2);
-    memory_release(model->memory, input);
+    mem_release(model->memory, input);
     graph_release(&n.graph);
     resnet_model_close(&model);
   }
@@ -185,7 +189,7 @@ static void pictures_do_not_disturb_each_other(void **unused) {
   for (size_t i = 0; i < 2 * SIZES; i++) {
     net n = i % 2 ? gated_net(&sizes[i / 2]) : residual_net(&sizes[i / 2]);
     resnet_model *model = net_model(&n, RESNET_CONV_WINOGRAD);
-    const size_t floats = shape_floats(model->plan.ops[0].shape);
+    const size_t floats = plan_shape_floats(model->plan.ops[0].shape);
     float *input = random_floats(model->memory, PICTURES * floats);
     record want = new_record(model, wanted), got = new_record(model, found);
     record_run(model, input, 2, PICTURES, &want);
@@ -194,11 +198,11 @@ static void pictures_do_not_disturb_each_other(void **unused) {
     record_run(model, input, 2, PICTURES, &got);
     for (uint32_t op = 0; op < model->plan.op_count; op++)
       for (size_t picture = 0; picture < PICTURES; picture += 2) {
-        const size_t size = shape_floats(model->plan.ops[op].shape),
+        const size_t size = plan_shape_floats(model->plan.ops[op].shape),
                      at = want.starts[op] + picture * size;
         assert_memory_equal(wanted + at, found + at, size * sizeof *found);
       }
-    memory_release(model->memory, input);
+    mem_release(model->memory, input);
     graph_release(&n.graph);
     resnet_model_close(&model);
   }
@@ -211,9 +215,10 @@ static void scale_layer(net *n, uint32_t node, float factor) {
   for (size_t i = 0; i < layer->weight_count; i++) layer->weights[i] *= factor;
 }
 
-/* Activations from 1e-20 to 1e20, and weights at both ends of what find_evenness leaves
- * to Winograd's algorithm. Errors are measured against the largest value of the op's
- * output, and the bound is that of random nets of ordinary size. */
+/* Activations from 1e-20 to 1e20, and weights at both ends of what
+ * plan_find_winograd_safety leaves to Winograd's algorithm. Errors are measured against
+ * the largest value of the op's output, and the bound is that of random nets of ordinary
+ * size. */
 static void errors_do_not_depend_on_the_scale(void **unused) {
   (void)unused;
   static const struct {

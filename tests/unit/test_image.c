@@ -42,7 +42,7 @@ static int set_up(void **state) {
   if (!f) return 1;
   f->counter.until_failure = SIZE_MAX;
   const resnet_allocator hooks = {&f->counter, count_allocate, count_release};
-  memory_init(&f->m, &hooks, 0);
+  mem_init(&f->m, &hooks, 0);
   f->scratch.memory = &f->m;
   *state = f;
   return 0;

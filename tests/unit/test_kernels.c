@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/plan/cost_model.h"
+#include "runtime/api/session.h"
 #include "runtime/kernels/kernel.h"
 #include "runtime/kernels/simd/gemm.h"
 #include "runtime/kernels/simd/winograd.h"
-#include "runtime/api/session.h"
+#include "runtime/plan/cost_model.h"
+#include "runtime/plan/lower.h"
 #include "tests/unit/kernel_net.h"
+#include "tests/unit/rounds.h"
 
 #include <cmocka.h> /* last: its fail() is a macro */
 
@@ -26,7 +28,7 @@ static void random_run(net *n) {
 static void test_conv(void **unused) {
   (void)unused;
   const uint32_t out_channels[] = {1, 3, 16, 17, 31, 32, 33, 64};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_window w = random_window(n.graph.nodes[0].shape);
     (void)net_add_conv(&n, 0, &w, 1, pick(out_channels, 8));
@@ -40,7 +42,7 @@ static void test_winograd(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64},
                  sizes[] = {1, 2, 3, 4, 5, 8, 13, 21, 40};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)});
     graph_window w = {3,
                       3,
@@ -63,7 +65,7 @@ static void test_winograd(void **unused) {
 static void test_winograd_strided(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64}, sizes[] = {3, 4, 5, 8, 13, 21, 40};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){pick(sizes, 7), pick(sizes, 7), pick(channels, 8)});
     const graph_window w = {
         3, 3, 2, 2, 1, 1, random_below(3), random_below(3), random_below(3), random_below(3)};
@@ -74,7 +76,7 @@ static void test_winograd_strided(void **unused) {
 
 static void test_grouped_conv(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     graph_shape in = random_shape();
     const uint32_t groups = 1 + random_below(in.c), per_group = 1 + random_below(3);
     in.c = in.c / groups * groups;
@@ -87,10 +89,10 @@ static void test_grouped_conv(void **unused) {
 
 static void test_linear(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     graph_node *node = net_add_node(&n, GRAPH_LINEAR, 0, (graph_shape){1, 1, 1 + random_below(70)});
-    net_set_parameters(&n, node, node->shape.c * shape_floats(n.graph.nodes[0].shape),
+    net_set_parameters(&n, node, node->shape.c * plan_shape_floats(n.graph.nodes[0].shape),
                        node->shape.c);
     if (random_below(2))
       (void)net_add_node(&n, random_below(2) ? GRAPH_SOFTMAX : GRAPH_LOG_SOFTMAX, 1, node->shape);
@@ -100,7 +102,7 @@ static void test_linear(void **unused) {
 
 static void test_pools(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     const uint32_t kind = random_below(3);
@@ -136,7 +138,7 @@ static void test_pool_windows_on_padding_are_refused(void **unused) {
   assert_null(model);
   graph_release(&n.graph);
   assert_int_equal(n.memory->used, 0);
-  memory_destroy(n.memory);
+  mem_destroy(n.memory);
 }
 
 static void test_conv_tables_beyond_the_budget_are_refused(void **unused) {
@@ -155,7 +157,7 @@ static void test_conv_tables_beyond_the_budget_are_refused(void **unused) {
   assert_non_null(strstr(error.message, "max_memory_bytes"));
   graph_release(&n.graph);
   assert_int_equal(n.memory->used, 0);
-  memory_destroy(n.memory);
+  mem_destroy(n.memory);
 }
 
 static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -165,7 +167,7 @@ static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
  */
 static void test_identity_block(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape s = n.graph.nodes[0].shape;
     uint32_t last = net_add_conv(&n, 0, &same3x3, 1, s.c);
@@ -187,7 +189,7 @@ static void test_identity_block(void **unused) {
  * net's output as well. */
 static void test_option_a(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     graph_window w = same3x3;
@@ -213,7 +215,7 @@ static void test_option_a(void **unused) {
  * buffer that is reused too early would show in what a later node computes. */
 static void test_buffers_in_random_graphs(void **unused) {
   (void)unused;
-  for (int round = 0; round < 40; round++) {
+  for (size_t round = 0; round < rounds_of(40); round++) {
     const graph_shape s = {1 + random_below(6), 1 + random_below(6), 1 + random_below(20)};
     net n = net_new(s);
     const uint32_t count = 5 + random_below(MAX_NODES - 6);
@@ -266,7 +268,7 @@ static void test_vector_variants_agree_to_the_bit(void **unused) {
   while (vector_variant(count)) count++;
   const vector_functions *portable = vector_variant(count - 1);
   assert_string_equal(portable->name, "portable");
-  for (int round = 0; round < 2000; round++) {
+  for (size_t round = 0; round < rounds_of(2000); round++) {
     const size_t c = 1 + random_below(70), n = c * (2 + random_below(50));
     fill(a, n);
     fill(b, n);
@@ -301,7 +303,7 @@ static void test_matrix_products(void **unused) {
   (void)unused;
   static float a[40 * 80], weights[80 * 80], bias[80], shortcut[40 * 96], packed[80 * 96],
       out[40 * 96], want[40 * 96];
-  for (int round = 0; round < 2000; round++) {
+  for (size_t round = 0; round < rounds_of(2000); round++) {
     const size_t c = 1 + random_below(70), o = 1 + random_below(70), rows = 1 + random_below(40);
     const matrix_functions *m = matrix_variant(0);
     for (size_t i = 1 + random_below(3); i > 0 && matrix_variant(i - 1); i--)
@@ -398,7 +400,7 @@ static void test_winograd_forms(void **unused) {
   (void)unused;
   size_t variants = 0;
   for (; winograd_variant(variants); variants++)
-    for (int round = 0; round < 300; round++)
+    for (size_t round = 0; round < rounds_of(300); round++)
       for (size_t form = 0; form < WINOGRAD_FORMS; form++)
         check_form(winograd_variant(variants), &winograd_variant(variants)->form[form]);
   assert_string_equal(winograd_variant(variants - 1)->name, "portable");
@@ -409,7 +411,7 @@ static void test_winograd_forms(void **unused) {
 static void test_stem(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 64}, sizes[] = {7, 8, 11, 16, 29, 42};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){pick(sizes, 6), pick(sizes, 6), 1 + random_below(4)});
     const graph_window w = {
         7, 7, 2, 2, 1, 1, random_below(7), random_below(7), random_below(7), random_below(7)};
@@ -421,7 +423,7 @@ static void test_stem(void **unused) {
 /* A bottleneck's end: a 1x1 convolution that adds a shortcut computed before it. */
 static void test_pointwise_adds_shortcut(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
     const graph_window w = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
@@ -458,13 +460,13 @@ static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet
   for (size_t i = 0; i < node->weight_count; i++) node->weights[i] = taps[i / 64 % 9];
   plan p;
   resnet_error error;
-  assert_int_equal(plan_build(&p, n.memory, &n.graph, &(plan_options){conv, mode, 1}, &error),
+  assert_int_equal(plan_lower(&p, n.memory, &n.graph, &(plan_options){conv, mode, 1}, &error),
                    RESNET_OK);
   const plan_kernel chosen = p.ops[1].kernel;
-  assert_int_equal(strstr(p.ops[1].detail, "too unlike") != NULL, p.ops[1].uneven);
+  assert_int_equal(strstr(p.ops[1].detail, "too unlike") != NULL, p.ops[1].winograd_unsafe);
   plan_release(&p);
   graph_release(&n.graph);
-  memory_destroy(n.memory);
+  mem_destroy(n.memory);
   return chosen;
 }
 
@@ -478,7 +480,7 @@ static void test_taps_are_called_unlike_only_where_it_matters(void **unused) {
       graph_window w = same3x3;
       w.stride_h = w.stride_w = stride;
       (void)net_add_conv(&n, 0, &w, 1, 64);
-      n.graph.nodes[1].evenness = GRAPH_UNEVEN; /* as a plan file has it */
+      n.graph.nodes[1].winograd_safety = GRAPH_WINOGRAD_UNSAFE; /* as a plan file has it */
       resnet_model *model = net_model(&n, conv);
       assert_int_equal(strstr(model->plan.ops[1].detail, "too unlike") != NULL,
                        stride == 1 && conv != RESNET_CONV_DIRECT);
@@ -513,13 +515,13 @@ static winograd_form form_for(uint32_t side, uint32_t c, uint32_t batch, double 
   plan p;
   resnet_error error;
   const plan_options options = {.batch = batch};
-  assert_int_equal(plan_build(&p, n.memory, &n.graph, &options, &error), RESNET_OK);
+  assert_int_equal(plan_lower(&p, n.memory, &n.graph, &options, &error), RESNET_OK);
   assert_int_equal(p.ops[1].kernel, KERNEL_WINOGRAD);
   const winograd_form form = p.ops[1].form;
-  *bytes = cost_winograd(&p.ops[1], form, batch).bytes;
+  *bytes = plan_cost_winograd(&p.ops[1], form, batch).bytes;
   plan_release(&p);
   graph_release(&n.graph);
-  memory_destroy(n.memory);
+  mem_destroy(n.memory);
   return form;
 }
 
@@ -565,7 +567,7 @@ static void test_sigmoids_keep_their_digits(void **unused) {
 static void test_channel_conv(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 2, 3, 16, 17, 64, 300};
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new((graph_shape){1, 1, pick(channels, 7)});
     const uint32_t taps = 1 + random_below(9);
     (void)net_add_channel_conv(&n, 0, taps, random_below(taps));
@@ -575,7 +577,7 @@ static void test_channel_conv(void **unused) {
 
 static void test_sigmoid(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     const graph_shape in = {1 + random_below(40), 1 + random_below(40), 1 + random_below(40)};
     net n = net_new(in);
     (void)net_add_node(&n, GRAPH_SIGMOID, 0, in);
@@ -587,7 +589,7 @@ static void test_sigmoid(void **unused) {
  * than there are. */
 static void test_pads(void **unused) {
   (void)unused;
-  for (int round = 0; round < 3 * ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(3 * ROUNDS); round++) {
     const graph_pad_mode mode = (graph_pad_mode)(round % 3);
     net n = net_new(random_shape());
     const graph_shape in = n.graph.nodes[0].shape;
@@ -606,7 +608,7 @@ static void test_pads(void **unused) {
  * where the sum does. */
 static void test_gates(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     const uint32_t sizes[] = {1, 2, 7, 16, 40};
     net n = net_new((graph_shape){pick(sizes, 5), pick(sizes, 5), random_shape().c});
     const graph_shape s = n.graph.nodes[0].shape;
@@ -646,7 +648,7 @@ static void test_a_pixel_is_its_own_gate(void **unused) {
 /* Swish, and products of two pictures of which either, both or none is read again. */
 static void test_products_of_pictures(void **unused) {
   (void)unused;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
     const graph_shape s = n.graph.nodes[0].shape;
     const uint32_t a = net_add_conv(&n, 0, &same3x3, 1, s.c),
@@ -706,7 +708,7 @@ static void add_random_node(net *n, graph_shape s, node_list *whole, node_list *
  * none: a buffer that is reused too early would show in what a later node computes. */
 static void test_buffers_of_gates_in_random_graphs(void **unused) {
   (void)unused;
-  for (int round = 0; round < 80; round++) {
+  for (size_t round = 0; round < rounds_of(80); round++) {
     const graph_shape s = {1 + random_below(6), 1 + random_below(6), 1 + random_below(20)};
     net n = net_new(s);
     const uint32_t count = 5 + random_below(MAX_NODES - 6);

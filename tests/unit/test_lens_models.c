@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "plan_net.h"
+#include "rounds.h"
 #include "runtime/api/model.h"
 
 /* last: it defines a macro named fail */
@@ -361,15 +362,21 @@ static int collect(const char *path, const struct stat *status, int type, struct
   return 0;
 }
 
+static int by_name(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static void every_net_is_told_and_cut_as_its_plan_says(void **state) {
   (void)state;
   size_t opened = 0, convs = 0, sums = 0, swaps = 0;
   assert_int_equal(nftw(SOURCE_DIR "/tests/models", collect, FOLDERS_AT_ONCE, FTW_PHYS), 0);
+  /* so that quick runs open the same files everywhere */
+  qsort(files, file_count, sizeof *files, by_name);
   resnet_model_options options;
   resnet_model_options_init(&options);
   options.keep_weights = 1;
   options.external_data = 1;
-  for (size_t i = 0; i < file_count; i++) {
+  for (size_t i = 0; i < file_count; i += rounds_step()) {
     resnet_model *model = NULL;
     const resnet_status status = resnet_model_open(files[i], &options, &model, NULL);
     if (status == RESNET_OK) {
@@ -377,9 +384,10 @@ static void every_net_is_told_and_cut_as_its_plan_says(void **state) {
       check_model(model, &convs, &sums, &swaps);
     }
     resnet_model_close(&model);
-    free(files[i]);
   }
-  assert_true(opened >= FEWEST_OPENED && convs > opened && sums > opened && swaps > opened / 2);
+  for (size_t i = 0; i < file_count; i++) free(files[i]);
+  assert_true(opened >= rounds_of(FEWEST_OPENED) && convs > opened && sums > opened &&
+              swaps > opened / 2);
 }
 
 int main(void) {

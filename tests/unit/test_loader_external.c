@@ -19,8 +19,8 @@
 enum { FLOAT = 1, INT32 = 6, INT64 = 7, BOOL = 9, FLOAT16 = 10, DOUBLE = 11 };
 enum { RAW_DATA = 9, EXTERNAL_DATA = 13, DATA_LOCATION = 14, INITIALIZER = 5 };
 
-static const graph_options on = {.max_file_bytes = 1 << 26, .external_data = true},
-                           off = {.max_file_bytes = 1 << 26};
+static const load_options on = {.max_file_bytes = 1 << 26, .external_data = true},
+                          off = {.max_file_bytes = 1 << 26};
 
 /* ---- the kernel -------------------------------------------------------------------- */
 
@@ -123,14 +123,14 @@ static void write_model(const char *path, uint64_t type, const char *entries) {
 
 /* ---- what happens ------------------------------------------------------------------ */
 
-static void refuse_here(const char *path, const graph_options *options, resnet_status status,
+static void refuse_here(const char *path, const load_options *options, resnet_status status,
                         const char *fragments) {
   memory m;
   graph g;
   resnet_error error;
   size_t before = descriptors();
-  memory_init(&m, NULL, 1 << 24);
-  if (graph_read_file(&g, &m, path, options, &error) == RESNET_OK)
+  mem_init(&m, NULL, 1 << 24);
+  if (load_file(&g, &m, path, options, &error) == RESNET_OK)
     fail_msg("loaded, should be refused: %s", fragments);
   char rest[512];
   (void)snprintf(rest, sizeof rest, "%s", fragments);
@@ -157,17 +157,17 @@ static void refuse_entries(const char *entries, resnet_status status, const char
   refuse_model(status, fragments);
 }
 
-static void load_file(const char *path, const graph_options *options, memory *m, graph *g) {
+static void load_from(const char *path, const load_options *options, memory *m, graph *g) {
   resnet_error error;
-  memory_init(m, NULL, 1 << 24);
-  if (graph_read_file(g, m, path, options, &error) != RESNET_OK) fail_msg("%s", error.message);
+  mem_init(m, NULL, 1 << 24);
+  if (load_file(g, m, path, options, &error) != RESNET_OK) fail_msg("%s", error.message);
 }
 
 static void load_here(const char *path, const float expected[6]) {
   memory m;
   graph g;
   size_t before = descriptors();
-  load_file(path, &on, &m, &g);
+  load_from(path, &on, &m, &g);
   const graph_node *layer = &g.nodes[g.output];
   for (size_t o = 0; o < 2; o++)
     for (size_t i = 0; i < 3; i++)
@@ -290,7 +290,7 @@ static void every_type_of_integers_is_read(void **state) {
     }
     memory m;
     graph g;
-    load_file("model", &on, &m, &g);
+    load_from("model", &on, &m, &g);
     assert_int_equal(g.nodes[g.output].shape.c, 3);
     graph_release(&g);
   }
@@ -350,7 +350,7 @@ static void files_are_opened_once(void **state) {
     graph g;
     size_t before = descriptors();
     openat2_calls = 0;
-    load_file("model", &on, &m, &g);
+    load_from("model", &on, &m, &g);
     graph_release(&g);
     assert_int_equal(descriptors(), before);
 #ifdef SYS_openat2
@@ -607,8 +607,8 @@ static void nothing_is_allocated_for_bytes_that_are_not_there(void **state) {
   memory m;
   graph g;
   resnet_error error;
-  memory_init(&m, NULL, 0);
-  assert_int_equal(graph_read_file(&g, &m, "model", &on, &error), RESNET_ERROR_FORMAT);
+  mem_init(&m, NULL, 0);
+  assert_int_equal(load_file(&g, &m, "model", &on, &error), RESNET_ERROR_FORMAT);
   assert_non_null(strstr(error.message, "3221225472 from offset 0 on are wanted"));
   assert_true(m.peak < 1 << 20);
 }
@@ -616,7 +616,7 @@ static void nothing_is_allocated_for_bytes_that_are_not_there(void **state) {
 /* A file with holes is as long as it says, and costs nothing on the disk. */
 static void large_files_are_refused(void **state) {
   (void)state;
-  const graph_options exact = {.max_file_bytes = 1 << 20, .external_data = true};
+  const load_options exact = {.max_file_bytes = 1 << 20, .external_data = true};
   write_model("model", FLOAT, "location=w");
   write_bytes("w", numbers, sizeof numbers);
   assert_int_equal(truncate("w", (1 << 20) + 1), 0);
@@ -625,7 +625,7 @@ static void large_files_are_refused(void **state) {
   assert_int_equal(truncate("w", 1 << 20), 0);
   memory m;
   graph g;
-  load_file("model", &exact, &m, &g);
+  load_from("model", &exact, &m, &g);
   graph_release(&g);
 }
 
@@ -654,7 +654,7 @@ static void models_in_memory_have_no_files(void **state) {
   add_external(&n, "k", FLOAT, "location=w");
   add_layer(&n);
   buffer file = finish(&n);
-  const graph_options *options[2] = {&on, &off};
+  const load_options *options[2] = {&on, &off};
   for (size_t i = 0; i < 2; i++) {
     assert_int_equal(load_bytes(&file, options[i], &g, &error), RESNET_ERROR_UNSUPPORTED);
     assert_string_equal(
@@ -695,7 +695,7 @@ static void weights_stand_in_memory_once(void **state) {
   memory m;
   graph g;
   write_large();
-  load_file("model", &on, &m, &g);
+  load_from("model", &on, &m, &g);
   assert_float_equal(find_node(&g, "Conv_c")->weights[1], 1, 0);
   if (m.peak > LARGE + LARGE / 4) fail_msg("%llu bytes at the peak", (unsigned long long)m.peak);
   graph_release(&g);
@@ -731,8 +731,8 @@ static void files_that_shrink_are_refused(void **state) {
   graph g;
   resnet_error error;
   size_t before = descriptors();
-  memory_init(&m, &hooks, 0);
-  assert_int_equal(graph_read_file(&g, &m, "model", &on, &error), RESNET_ERROR_IO);
+  mem_init(&m, &hooks, 0);
+  assert_int_equal(load_file(&g, &m, "model", &on, &error), RESNET_ERROR_IO);
   assert_non_null(strstr(error.message, "tensor 'k', file 'w': became shorter while it was read"));
   assert_int_equal(c.live, 0);
   assert_int_equal(descriptors(), before);
@@ -774,8 +774,8 @@ static void failing_allocations_are_survived(void **state) {
     memory m;
     graph g;
     resnet_error error;
-    memory_init(&m, &hooks, 0);
-    status = graph_read_file(&g, &m, "model", &on, &error);
+    mem_init(&m, &hooks, 0);
+    status = load_file(&g, &m, "model", &on, &error);
     if (status == RESNET_OK)
       graph_release(&g);
     else if (status != RESNET_ERROR_MEMORY)
@@ -795,8 +795,8 @@ static void budgets_are_kept(void **state) {
     memory m;
     graph g;
     resnet_error error;
-    memory_init(&m, NULL, budget);
-    status = graph_read_file(&g, &m, "model", &on, &error);
+    mem_init(&m, NULL, budget);
+    status = load_file(&g, &m, "model", &on, &error);
     assert_true(m.peak <= budget);
     if (status == RESNET_OK) {
       graph_release(&g);

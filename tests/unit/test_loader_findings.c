@@ -6,15 +6,15 @@
 
 #include "loader_net.h"
 
-static const graph_finding *find_finding(const graph *g, const char *fragment) {
-  for (uint32_t i = 0; i < g->finding_count; i++)
-    if (strstr(g->findings[i].message, fragment)) return &g->findings[i];
+static const graph_diagnostic *find_finding(const graph *g, const char *fragment) {
+  for (uint32_t i = 0; i < g->diagnostic_count; i++)
+    if (strstr(g->diagnostics[i].message, fragment)) return &g->diagnostics[i];
   return NULL;
 }
 
 static void check_finding(const graph *g, resnet_severity severity,
                           const char *const fragments[3]) {
-  const graph_finding *f = find_finding(g, fragments[0]);
+  const graph_diagnostic *f = find_finding(g, fragments[0]);
   if (!f) fail_msg("no finding says '%s'", fragments[0]);
   assert_int_equal(f->severity, severity);
   for (size_t i = 1; i < 3 && fragments[i]; i++)
@@ -22,14 +22,14 @@ static void check_finding(const graph *g, resnet_severity severity,
 }
 
 static void refuse_finding(const graph *g, const char *fragment) {
-  const graph_finding *f = find_finding(g, fragment);
+  const graph_diagnostic *f = find_finding(g, fragment);
   if (f) fail_msg("found: %s", f->message);
 }
 
 /* Warnings stand before notes. */
 static void check_order(const graph *g) {
-  for (uint32_t i = 1; i < g->finding_count; i++)
-    assert_true(g->findings[i - 1].severity >= g->findings[i].severity);
+  for (uint32_t i = 1; i < g->diagnostic_count; i++)
+    assert_true(g->diagnostics[i - 1].severity >= g->diagnostics[i].severity);
 }
 
 /* ---- a bias shared by mistake ------------------------------------------------------ */
@@ -59,7 +59,7 @@ static void shared_biases_are_warned_of(void **state) {
   check_finding(&g, RESNET_WARNING,
                 (const char *[3]){"nodes 'Conv_a' and 'Conv_q' share an input and the bias 'b'",
                                   "a newer onnxscript"});
-  assert_int_equal(g.findings[0].severity, RESNET_WARNING);
+  assert_int_equal(g.diagnostics[0].severity, RESNET_WARNING);
   unload(&g);
 }
 
@@ -112,10 +112,10 @@ static void findings_are_limited(void **state) {
   }
   end_net(&n);
   load_good(&n, &g);
-  assert_int_equal(g.finding_count, GRAPH_MAX_FINDINGS);
-  for (uint32_t i = 0; i < g.finding_count; i++) {
-    assert_int_equal(g.findings[i].severity, RESNET_WARNING);
-    assert_in_range(strlen(g.findings[i].message), 1, RESNET_ERROR_MESSAGE_SIZE - 1);
+  assert_int_equal(g.diagnostic_count, GRAPH_MAX_DIAGNOSTICS);
+  for (uint32_t i = 0; i < g.diagnostic_count; i++) {
+    assert_int_equal(g.diagnostics[i].severity, RESNET_WARNING);
+    assert_in_range(strlen(g.diagnostics[i].message), 1, RESNET_ERROR_MESSAGE_SIZE - 1);
   }
   unload(&g);
 }

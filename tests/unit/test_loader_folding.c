@@ -215,10 +215,9 @@ static void folding_is_limited_in_all(void **state) {
   graph g;
   memory m;
   resnet_error error;
-  memory_init(&m, NULL, UINT64_C(6) << 30);
-  const graph_options options = {.max_file_bytes = 1 << 24};
-  assert_int_equal(graph_read_memory(&g, &m, file.data, file.size, &options, &error),
-                   RESNET_ERROR_LIMIT);
+  mem_init(&m, NULL, UINT64_C(6) << 30);
+  const load_options options = {.max_file_bytes = 1 << 24};
+  assert_int_equal(load_memory(&g, &m, file.data, file.size, &options, &error), RESNET_ERROR_LIMIT);
   if (!strstr(error.message, "'Neg_k'") ||
       !strstr(error.message, "more than 268435456 elements together"))
     fail_msg("%s", error.message);

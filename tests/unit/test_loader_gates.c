@@ -299,7 +299,7 @@ static void expanded_gates_are_multiplied_only(void **state) {
 }
 
 static resnet_status load_sized(net *n, uint32_t side, graph *g, resnet_error *error) {
-  const graph_options options = {
+  const load_options options = {
       .max_file_bytes = 1 << 20, .input_height = side, .input_width = side};
   buffer file = finish(n);
   resnet_status status = load_bytes(&file, &options, g, error);

@@ -469,7 +469,7 @@ static void check_input(const char *dims, uint32_t height, uint32_t width, uint3
   net n = {.input = dims};
   graph g;
   resnet_error error;
-  const graph_options options = {
+  const load_options options = {
       .max_file_bytes = 1 << 20, .input_height = height, .input_width = width};
   begin(&n);
   add(&n, "Relu", "c", "t", "");
@@ -494,7 +494,7 @@ static void input_sizes_are_the_files_or_the_callers(void **state) {
   net n = {0};
   graph g;
   resnet_error error;
-  const graph_options options = {.max_file_bytes = 1 << 20, .input_height = 16, .input_width = 8};
+  const load_options options = {.max_file_bytes = 1 << 20, .input_height = 16, .input_width = 8};
   begin(&n);
   add(&n, "Flatten", "c", "f", "");
   add_random(&n, "v", "256,5", 2);
@@ -533,7 +533,7 @@ static void impossible_inputs_are_refused(void **state) {
 static void load_real(const char *name, uint32_t blocks_per_stage) {
   char path[1024], block[32];
   const char *folder = getenv("LIBRESNET_TEST_DATA");
-  const graph_options options = {.max_file_bytes = 1 << 24};
+  const load_options options = {.max_file_bytes = 1 << 24};
   memory m;
   graph g;
   resnet_error error;
@@ -545,8 +545,8 @@ static void load_real(const char *name, uint32_t blocks_per_stage) {
         path);
     skip();
   }
-  memory_init(&m, NULL, 0);
-  if (graph_read_file(&g, &m, path, &options, &error) != RESNET_OK) fail_msg("%s", error.message);
+  mem_init(&m, NULL, 0);
+  if (load_file(&g, &m, path, &options, &error) != RESNET_OK) fail_msg("%s", error.message);
   check_invariants(&g);
   assert_int_equal(g.block_count, 3 * blocks_per_stage);
   for (uint32_t i = 0; i < g.block_count; i++) {

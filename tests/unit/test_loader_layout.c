@@ -102,7 +102,7 @@ static void sizes_of_an_input_channels_last(void **state) {
                {"N,h,w,3", 20, 30, 20, 30},
                {"N,10,8,3", 20, 30, 20, 30}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    const graph_options options = {
+    const load_options options = {
         .max_file_bytes = 1 << 20, .input_height = cases[i].height, .input_width = cases[i].width};
     net n = {.input = cases[i].dims};
     graph g;

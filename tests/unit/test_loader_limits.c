@@ -8,7 +8,7 @@
 
 #include "loader_net.h"
 
-static const graph_options usual = {.max_file_bytes = 1 << 22};
+static const load_options usual = {.max_file_bytes = 1 << 22};
 
 /* Convolution, normalisation, residual addition, option A, classifier, labels: a bit of
  * everything. */
@@ -99,13 +99,13 @@ static void refuse_bytes(const buffer *file, resnet_status status, const char *w
 
 /* ---- files ------------------------------------------------------------------------- */
 
-static void refuse_file(const char *path, const graph_options *options, resnet_status status,
+static void refuse_file(const char *path, const load_options *options, resnet_status status,
                         const char *what) {
   memory m;
   graph g;
   resnet_error error;
-  memory_init(&m, NULL, 0);
-  assert_int_equal(graph_read_file(&g, &m, path, options, &error), status);
+  mem_init(&m, NULL, 0);
+  assert_int_equal(load_file(&g, &m, path, options, &error), status);
   if (!strstr(error.message, what)) fail_msg("'%s' lacks '%s'", error.message, what);
   assert_memory_equal(error.message, path, strlen(path));
   assert_null(strstr(error.message + 1, path)); /* once */
@@ -150,8 +150,8 @@ static void only_regular_files_are_read(void **state) {
 static void file_sizes_are_checked(void **state) {
   (void)state;
   buffer file = good_file(), empty = {0};
-  const graph_options small = {.max_file_bytes = file.size - 1},
-                      exact = {.max_file_bytes = file.size};
+  const load_options small = {.max_file_bytes = file.size - 1},
+                     exact = {.max_file_bytes = file.size};
   memory m;
   graph g;
   resnet_error error;
@@ -159,8 +159,8 @@ static void file_sizes_are_checked(void **state) {
   refuse_file(path, &usual, RESNET_ERROR_FORMAT, "is empty");
   write_file(&file);
   refuse_file(path, &small, RESNET_ERROR_LIMIT, "raise max_file_bytes");
-  memory_init(&m, NULL, 0);
-  assert_int_equal(graph_read_file(&g, &m, path, &exact, &error), RESNET_OK);
+  mem_init(&m, NULL, 0);
+  assert_int_equal(load_file(&g, &m, path, &exact, &error), RESNET_OK);
   assert_string_equal(error.message, "");
   assert_int_equal(g.block_count, 1);
   graph_release(&g);
@@ -171,7 +171,7 @@ static void file_sizes_are_checked(void **state) {
 static void memory_sizes_are_checked(void **state) {
   (void)state;
   buffer file = good_file();
-  const graph_options small = {.max_file_bytes = file.size - 1};
+  const load_options small = {.max_file_bytes = file.size - 1};
   graph g;
   resnet_error error;
   assert_int_equal(load_bytes(&file, &small, &g, &error), RESNET_ERROR_LIMIT);
@@ -321,9 +321,8 @@ static void decoded_size_is_bounded(void **state) {
   put_message(&tensor, 7, &list);
   put_message(&file, 5, &tensor);
   put_message(&model, 7, &file);
-  memory_init(&m, NULL, 4 << 20);
-  assert_int_equal(graph_read_memory(&g, &m, model.data, model.size, &usual, &error),
-                   RESNET_ERROR_LIMIT);
+  mem_init(&m, NULL, 4 << 20);
+  assert_int_equal(load_memory(&g, &m, model.data, model.size, &usual, &error), RESNET_ERROR_LIMIT);
   assert_non_null(strstr(error.message, "raise max_memory_bytes"));
   assert_int_equal(m.used, 0);
   assert_true(m.peak < COUNT);
@@ -433,8 +432,8 @@ static void failing_allocations_are_survived(void **state) {
       memory m;
       graph g;
       resnet_error error;
-      memory_init(&m, &hooks, 0);
-      status = graph_read_memory(&g, &m, files[k]->data, files[k]->size, &usual, &error);
+      mem_init(&m, &hooks, 0);
+      status = load_memory(&g, &m, files[k]->data, files[k]->size, &usual, &error);
       if (status == RESNET_OK)
         graph_release(&g);
       else
@@ -458,8 +457,8 @@ static void budgets_are_kept(void **state) {
     memory m;
     graph g;
     resnet_error error;
-    memory_init(&m, NULL, budget);
-    status = graph_read_memory(&g, &m, file.data, file.size, &usual, &error);
+    mem_init(&m, NULL, budget);
+    status = load_memory(&g, &m, file.data, file.size, &usual, &error);
     assert_true(m.peak <= budget);
     if (status == RESNET_OK) {
       graph_release(&g);

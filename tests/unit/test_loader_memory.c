@@ -17,22 +17,22 @@ static const size_t sizes[] = {0,       1,    63, 64, 4096, (1 << 18) - 100, 1 <
 static void blocks_are_aligned_and_cleared(void **state) {
   (void)state;
   memory m;
-  memory_init(&m, NULL, 0);
+  mem_init(&m, NULL, 0);
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     /* the second may be where the first was */
     for (int again = 0; again < 2; again++) {
-      uint8_t *block = memory_allocate(&m, sizes[i], 1);
+      uint8_t *block = mem_allocate(&m, sizes[i], 1);
       assert_non_null(block);
       assert_int_equal((uintptr_t)block % 64, 0);
       for (size_t k = 0; k < sizes[i]; k++)
         if (block[k]) fail_msg("byte %zu of %zu is %u", k, sizes[i], block[k]);
       memset(block, 0xa5, sizes[i]);
-      memory_release(&m, block);
+      mem_release(&m, block);
     }
-    uint8_t *block = memory_allocate_unset(&m, sizes[i], 1);
+    uint8_t *block = mem_allocate_unset(&m, sizes[i], 1);
     assert_int_equal((uintptr_t)block % 64, 0);
     memset(block, 0xa5, sizes[i]);
-    memory_release(&m, block);
+    mem_release(&m, block);
   }
   assert_int_equal(m.used, 0);
   assert_in_range(m.peak, LARGE, LARGE + 4096);
@@ -41,14 +41,14 @@ static void blocks_are_aligned_and_cleared(void **state) {
 static void budgets_hold_for_large_blocks(void **state) {
   (void)state;
   memory m;
-  memory_init(&m, NULL, LARGE + 4096);
-  void *block = memory_allocate(&m, LARGE, 1);
+  mem_init(&m, NULL, LARGE + 4096);
+  void *block = mem_allocate(&m, LARGE, 1);
   assert_non_null(block);
-  assert_null(memory_allocate(&m, LARGE, 1));
-  assert_null(memory_allocate_unset(&m, SIZE_MAX, 1));
-  assert_null(memory_allocate_unset(&m, SIZE_MAX / 2, 4));
+  assert_null(mem_allocate(&m, LARGE, 1));
+  assert_null(mem_allocate_unset(&m, SIZE_MAX, 1));
+  assert_null(mem_allocate_unset(&m, SIZE_MAX / 2, 4));
   assert_true(m.over_budget);
-  memory_release(&m, block);
+  mem_release(&m, block);
   assert_int_equal(m.used, 0);
 }
 
@@ -76,23 +76,23 @@ static void released_blocks_leave_no_holes(void **state) {
 #endif
   memory m;
   void *from[COUNT], *to[COUNT];
-  memory_init(&m, NULL, 0);
+  mem_init(&m, NULL, 0);
   /* from here on glibc's malloc takes smaller ones from the heap */
-  memory_release(&m, memory_allocate(&m, LARGE, 1));
+  mem_release(&m, mem_allocate(&m, LARGE, 1));
   size_t before = resident_bytes();
   for (size_t i = 0; i < COUNT; i++) {
-    from[i] = memory_allocate_unset(&m, LARGE / 2, 1);
+    from[i] = mem_allocate_unset(&m, LARGE / 2, 1);
     memset(from[i], 1, LARGE / 2);
   }
   for (size_t i = 0; i < COUNT; i++) {
-    to[i] = memory_allocate_unset(&m, LARGE / 2 + i * 65536, 1);
+    to[i] = mem_allocate_unset(&m, LARGE / 2 + i * 65536, 1);
     memcpy(to[i], from[i], LARGE / 2);
-    memory_release(&m, from[i]);
+    mem_release(&m, from[i]);
     assert_in_range(resident_bytes(), 0, before + COUNT * (LARGE / 2) + LARGE / 4);
   }
   for (size_t i = COUNT; i-- > 0;) {
     assert_in_range(resident_bytes(), 0, before + (i + 1) * (LARGE / 2) + LARGE / 4);
-    memory_release(&m, to[COUNT - 1 - i]);
+    mem_release(&m, to[COUNT - 1 - i]);
   }
 }
 

@@ -14,7 +14,7 @@ static void add_outputs(net *n) {
 }
 
 static resnet_status load_output(net *n, const char *output, graph *g, resnet_error *error) {
-  const graph_options options = {.max_file_bytes = 1 << 20, .output = output};
+  const load_options options = {.max_file_bytes = 1 << 20, .output = output};
   buffer file = finish(n);
   resnet_status status = load_bytes(&file, &options, g, error);
   buffer_release(&file);

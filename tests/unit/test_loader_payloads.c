@@ -7,7 +7,7 @@
 
 #include "loader_net.h"
 
-static const graph_options usual = {.max_file_bytes = 1 << 26};
+static const load_options usual = {.max_file_bytes = 1 << 26};
 /* 5400 bytes: more than the 4096 from which on a block is of its own */
 static const char large[] = "50,3,3,3";
 enum { LARGE = 50, FLOAT_DATA = 4, RAW_DATA = 9, INITIALIZER = 5, NODE = 1, GRAPH = 7 };
@@ -180,8 +180,8 @@ static void weights_stand_in_memory_once(void **state) {
     memory m;
     graph g;
     resnet_error error;
-    memory_init(&m, NULL, 0);
-    assert_int_equal(graph_read_memory(&g, &m, files[k]->data, files[k]->size, &usual, &error),
+    mem_init(&m, NULL, 0);
+    assert_int_equal(load_memory(&g, &m, files[k]->data, files[k]->size, &usual, &error),
                      RESNET_OK);
     assert_in_range(m.peak, WEIGHTS, WEIGHTS + BESIDES);
     graph_release(&g);
@@ -216,8 +216,8 @@ static resnet_status load_watched(watch *w, const buffer *file, resnet_error *er
   const resnet_allocator hooks = {w, watch_allocate, watch_release};
   memory m;
   graph g;
-  memory_init(&m, &hooks, 0);
-  resnet_status status = graph_read_memory(&g, &m, file->data, file->size, &usual, error);
+  mem_init(&m, &hooks, 0);
+  resnet_status status = load_memory(&g, &m, file->data, file->size, &usual, error);
   if (status == RESNET_OK) graph_release(&g);
   assert_int_equal(w->live, 0);
   assert_int_equal(m.used, 0);
@@ -294,12 +294,12 @@ static void lengths_stay_within_the_budget(void **state) {
   memory m;
   graph g;
   resnet_error error;
-  memory_init(&m, NULL, 100000);
+  mem_init(&m, NULL, 100000);
   buffer entry = {0}, key = {0};
   for (size_t i = 0; i < 30000; i++) put_float(&key, 1, 0);
   put_message(&entry, 1, &key);
   put_message(&file, 14, &entry); /* metadata_props */
-  if (graph_read_memory(&g, &m, file.data, file.size, &usual, &error) != RESNET_ERROR_LIMIT)
+  if (load_memory(&g, &m, file.data, file.size, &usual, &error) != RESNET_ERROR_LIMIT)
     fail_msg("%s", error.message);
   assert_non_null(strstr(error.message, "decoding this file takes more than"));
   assert_int_equal(m.used, 0);
@@ -409,8 +409,8 @@ static void files_that_shrink_are_refused(void **state) {
   memory m;
   graph g;
   resnet_error error;
-  memory_init(&m, &hooks, 0);
-  assert_int_equal(graph_read_file(&g, &m, path, &usual, &error), RESNET_ERROR_IO);
+  mem_init(&m, &hooks, 0);
+  assert_int_equal(load_file(&g, &m, path, &usual, &error), RESNET_ERROR_IO);
   assert_non_null(strstr(error.message, "became shorter while it was read"));
   assert_int_equal(w.live, 0);
   (void)unlink(path);

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xnnpack.h>
 #include <zlib.h>
 
 #include "plan_gated.h"
@@ -144,7 +145,7 @@ static void the_net_of_own_kernels_has_them_all(void **state) {
   for (uint32_t i = 0; i < model->plan.op_count; i++) {
     const plan_op *op = &model->plan.ops[i];
     if (op->kernel == KERNEL_WINOGRAD || op->kernel == KERNEL_STEM) forms |= 1U << op->form;
-    uneven = uneven || (op->uneven && op->kernel == KERNEL_CONV);
+    uneven = uneven || (op->winograd_unsafe && op->kernel == KERNEL_CONV);
     adds = adds || (op->kernel == KERNEL_GEMM && op->input_count == 2);
   }
   assert_int_equal(forms, (1U << WINOGRAD_FORMS) - 1);
@@ -416,7 +417,7 @@ static void packed_weights_of_another_order_do_not_pass(void **state) {
   memory m;
   const plan_options options = {.batch = 1};
   resnet_error error;
-  memory_init(&m, NULL, 0);
+  mem_init(&m, NULL, 0);
   assert_int_equal(xnn_initialize(NULL), xnn_status_success);
   assert_int_equal(plan_key_make(&key, &m, &options, &error), RESNET_OK);
   assert_int_equal(m.used, 0);

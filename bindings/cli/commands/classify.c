@@ -1,15 +1,23 @@
-/* resnet classify: label pictures. */
+/* resnet classify: label images. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands/class_map.h"
+#include "cli/commands/commands.h"
+#include "cli/exit_status.h"
+#include "cli/memory.h"
+#include "cli/message.h"
 #include "cli/model.h"
+#include "cli/options.h"
 #include "cli/output_file.h"
 #include "cli/plan.h"
+#include "cli/system.h"
 #include "cli/terminal.h"
+#include "support/error.h"
 #include "support/geometry.h"
-#include "support/message.h"
+#include "support/image.h"
+#include "support/json.h"
 
 enum { DEFAULT_BEST = 3 };
 
@@ -18,10 +26,10 @@ typedef struct classification {
   loaded_model model;
   resnet_session *session;
   uint32_t best;
-  json out; /* used with --json */
-  /* With --cam: */
+  json out; /* only with --json */
+  /* Only with --cam: */
   class_map map;
-  uint32_t map_class; /* RESNET_NO_INDEX: the best, until there is one */
+  uint32_t map_class; /* RESNET_NO_INDEX: the best class of the image */
   uint32_t cam_width, cam_height;
   bool cam_written;
   struct failure {
@@ -32,8 +40,8 @@ typedef struct classification {
 } classification;
 
 static void report_failure(classification *c, const char *file, const resnet_error *error) {
-  complain(file, error->message);
-  c->failures = grow(c->failures, c->failure_count, &c->failure_capacity, sizeof *c->failures);
+  cli_print_error(file, error->message);
+  c->failures = cli_grow(c->failures, c->failure_count, &c->failure_capacity, sizeof *c->failures);
   c->failures[c->failure_count++] = (struct failure){file, *error};
 }
 
@@ -46,8 +54,8 @@ static void write_json_cam(classification *c) {
   json_open_object(j, "cam");
   json_text(j, "file", c->settings->cam);
   json_integer(j, "class_index", c->map_class);
-  json_text(j, "label", model_label_of(&c->model, c->map_class));
-  cam_write_json(&c->map, c->map_class, j);
+  json_text(j, "label", cli_model_class_label(&c->model, c->map_class));
+  class_map_write_json(&c->map, c->map_class, j);
   json_close_object(j);
 }
 
@@ -71,10 +79,10 @@ static void write_json_result(classification *c, const char *file, const sample 
   json_close_object(j);
 }
 
-/* What resnet_classify did to the picture. */
+/* Print how resnet_classify resized and cropped the image. */
 static void print_geometry(const resnet_preprocess *p, uint32_t width, uint32_t height) {
-  axis columns, rows;
-  geometry_of(p, width, height, &columns, &rows);
+  geometry_axis columns, rows;
+  geometry_axes(p, width, height, &columns, &rows);
   (void)printf("%u x %u", width, height);
   if (columns.scaled != width || rows.scaled != height)
     (void)printf(", resized to %u x %u", columns.scaled, rows.scaled);
@@ -84,25 +92,25 @@ static void print_geometry(const resnet_preprocess *p, uint32_t width, uint32_t 
 
 static void print_class(const char *label, uint32_t index) {
   if (label)
-    print_masked(stdout, label);
+    cli_print_masked(stdout, label);
   else
     (void)printf("class %u", index);
 }
 
 static void print_cam(const classification *c) {
-  (void)printf("  what was looked at for ");
-  print_class(model_label_of(&c->model, c->map_class), c->map_class);
+  (void)printf("  class activation map for ");
+  print_class(cli_model_class_label(&c->model, c->map_class), c->map_class);
   (void)fputs(": ", stdout);
-  print_masked(stdout, c->settings->cam);
-  (void)printf(", %u x %u from %u x %u places\n", c->cam_width, c->cam_height, c->map.width,
+  cli_print_masked(stdout, c->settings->cam);
+  (void)printf(", %u x %u from %u x %u cells\n", c->cam_width, c->cam_height, c->map.width,
                c->map.height);
 }
 
 static void print_result(const classification *c, const char *file, const sample *s,
                          const resnet_prediction *best) {
-  (void)fputs(bold(), stdout);
-  print_masked(stdout, file);
-  (void)fputs(plain(), stdout);
+  (void)fputs(cli_bold(), stdout);
+  cli_print_masked(stdout, file);
+  (void)fputs(cli_plain(), stdout);
   if (!c->settings->quiet) {
     (void)fputs("  ", stdout);
     print_geometry(&c->model.info.preprocess, s->pixels.width, s->pixels.height);
@@ -118,7 +126,7 @@ static void print_result(const classification *c, const char *file, const sample
 
 /* ---- --cam ---- */
 
-/* The label, or else the index, that the user named. */
+/* Find the class that --cam-class names by its label or else by its index. */
 static bool find_map_class(classification *c) {
   const char *name = c->settings->cam_class;
   const resnet_model_info *info = &c->model.info;
@@ -136,44 +144,45 @@ static bool find_map_class(classification *c) {
     c->map_class = (uint32_t)index;
     return true;
   }
-  (void)refuse(
+  (void)error_set(
       &error, RESNET_ERROR_ARGUMENT,
-      "'%.80s' is no class of the model: %s 0 to %u is accepted; see resnet inspect --json", name,
-      info->labels ? "one of its labels or" : "it has no labels,", info->classes - 1);
-  complain("--cam-class", error.message);
+      "'%.80s' is not a class of the model: %s 0 to %u is accepted; see resnet inspect --json",
+      name, info->labels ? "one of its labels or" : "it has no labels;", info->classes - 1);
+  cli_print_error("--cam-class", error.message);
   return false;
 }
 
 static bool prepare_cam(classification *c) {
   const settings *s = c->settings;
   resnet_error error;
-  if (!output_is_other(s->cam, s->operands[0], "picture", &error) ||
-      !output_is_other(s->cam, s->model, "model", &error)) {
-    complain(s->cam, error.message);
+  if (!cli_output_is_other(s->cam, s->operands[0], "image", &error) ||
+      !cli_output_is_other(s->cam, s->model, "model", &error)) {
+    cli_print_error(s->cam, error.message);
     return false;
   }
   if (!find_map_class(c)) return false;
-  if (resnet_session_observe(c->session, cam_observe, &c->map, &error) == RESNET_OK) return true;
-  complain(c->model.file, error.message);
+  if (resnet_session_observe(c->session, class_map_observe, &c->map, &error) == RESNET_OK)
+    return true;
+  cli_print_error(c->model.file, error.message);
   return false;
 }
 
-/* What the net has instead of the head that a map can be made of. */
+/* Report which layers the model has in place of global pooling and one fully connected
+ * layer. */
 static void report_no_map(classification *c) {
-  plan p;
+  cli_plan p;
   resnet_error error;
-  if (!plan_read(&c->model, &p)) return;
+  if (!cli_plan_read(&c->model, &p)) return;
   uint32_t last = p.op_count - 1;
   while (last > 0 && p.ops[last].macs == 0) last--;
   const uint32_t before = p.ops[last].input[0];
-  (void)refuse(&error, RESNET_ERROR_UNSUPPORTED,
-               "the last layer, '%.60s' (%s), stands behind %s: --cam needs one fully connected "
-               "layer behind global "
-               "average pooling",
-               p.ops[last].name, p.ops[last].kernel,
-               before < p.op_count ? p.ops[before].kernel : "nothing");
+  (void)error_set(
+      &error, RESNET_ERROR_UNSUPPORTED,
+      "the last layer, '%.60s' (%s), follows %s: --cam needs one fully connected layer after "
+      "global average pooling",
+      p.ops[last].name, p.ops[last].kernel, before < p.op_count ? p.ops[before].kernel : "nothing");
   report_failure(c, c->model.file, &error);
-  plan_release(&p);
+  cli_plan_release(&p);
 }
 
 static void make_cam(classification *c, const sample *s, const resnet_prediction *best) {
@@ -183,18 +192,19 @@ static void make_cam(classification *c, const sample *s, const resnet_prediction
     return;
   }
   if (c->map_class == RESNET_NO_INDEX) c->map_class = best[0].index;
-  c->cam_written = cam_write_picture(c->settings->cam, &s->pixels, &c->model.info.preprocess,
-                                     &c->map, c->map_class, &c->cam_width, &c->cam_height, &error);
+  c->cam_written =
+      class_map_write_image(c->settings->cam, &s->pixels, &c->model.info.preprocess, &c->map,
+                            c->map_class, &c->cam_width, &c->cam_height, &error);
   if (!c->cam_written) report_failure(c, c->settings->cam, &error);
 }
 
-/* Read, label and report some pictures, in their order. */
+/* Read, label and report `count` images, in order. */
 static void classify_some(classification *c, char *const *files, size_t count) {
-  sample *samples = allocate(count, sizeof *samples);
-  resnet_prediction *best = allocate(count * c->best, sizeof *best);
+  sample *samples = cli_allocate(count, sizeof *samples);
+  resnet_prediction *best = cli_allocate(count * c->best, sizeof *best);
   for (size_t i = 0; i < count; i++)
-    (void)picture_read(files[i], &samples[i].pixels, &samples[i].error);
-  (void)model_label(c->session, samples, count, c->best, best);
+    (void)image_read(files[i], &samples[i].pixels, &samples[i].error);
+  (void)cli_model_label(c->session, samples, count, c->best, best);
   for (size_t i = 0; i < count; i++) {
     if (c->settings->cam && samples[i].error.status == RESNET_OK)
       make_cam(c, &samples[i], best + i * c->best);
@@ -204,7 +214,7 @@ static void classify_some(classification *c, char *const *files, size_t count) {
       write_json_result(c, files[i], &samples[i], best + i * c->best);
     else
       print_result(c, files[i], &samples[i], best + i * c->best);
-    picture_release(&samples[i].pixels);
+    image_release(&samples[i].pixels);
   }
   free(samples);
   free(best);
@@ -213,7 +223,7 @@ static void classify_some(classification *c, char *const *files, size_t count) {
 static void classify_all(classification *c) {
   const settings *s = c->settings;
   size_t batch = s->batch ? s->batch : 1;
-  for (size_t start = 0; start < s->operand_count && !output_failed(); start += batch) {
+  for (size_t start = 0; start < s->operand_count && !cli_output_failed(); start += batch) {
     size_t left = s->operand_count - start;
     classify_some(c, s->operands + start, left < batch ? left : batch);
   }
@@ -232,7 +242,7 @@ static void write_json_failures(classification *c) {
 
 static void classify_as_json(classification *c) {
   json_open_object(&c->out, NULL);
-  model_write_json(&c->model, &c->out);
+  cli_model_write_json(&c->model, &c->out);
   json_open_array(&c->out, "results");
   classify_all(c);
   json_close_array(&c->out);
@@ -242,24 +252,24 @@ static void classify_as_json(classification *c) {
 
 int command_classify(const settings *s) {
   classification c = {.settings = s, .out = {.out = stdout}};
-  if (!model_open(s, &c.model)) return EXIT_INPUT;
-  model_note_guess(s, &c.model);
+  if (!cli_model_open(s, &c.model)) return EXIT_INPUT;
+  cli_model_print_guess(s, &c.model);
   c.best = s->best ? s->best : DEFAULT_BEST;
   if (c.best > c.model.info.classes) c.best = c.model.info.classes;
-  uint32_t threads = s->threads ? s->threads : processor_count();
-  bool good = model_open_session(&c.model, threads, s->batch ? s->batch : 1,
-                                 RESNET_OBSERVE_RESPONSES, &c.session);
-  good = good && (!s->cam || prepare_cam(&c));
-  if (good && s->json)
+  uint32_t threads = s->threads ? s->threads : cli_processor_count();
+  bool ok = cli_model_open_session(&c.model, threads, s->batch ? s->batch : 1,
+                                   RESNET_OBSERVE_RESPONSES, &c.session);
+  ok = ok && (!s->cam || prepare_cam(&c));
+  if (ok && s->json)
     classify_as_json(&c);
-  else if (good) {
-    if (!s->quiet) model_print(&c.model);
+  else if (ok) {
+    if (!s->quiet) cli_model_print(&c.model);
     classify_all(&c);
   }
   resnet_session_close(&c.session);
   resnet_model_close(&c.model.model);
-  good = good && c.failure_count == 0;
+  ok = ok && c.failure_count == 0;
   free(c.failures);
-  cam_release(&c.map);
-  return good ? EXIT_GOOD : EXIT_INPUT;
+  class_map_release(&c.map);
+  return ok ? EXIT_OK : EXIT_INPUT;
 }

@@ -1,78 +1,100 @@
-/* resnet compare: any number of nets over the same labelled pictures. */
+/* resnet compare: any number of models over the same labelled images. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/classes.h"
+#include "cli/commands/commands.h"
 #include "cli/compare/ablation.h"
-#include "cli/compare/compare.h"
+#include "cli/compare/accuracy.h"
+#include "cli/compare/comparison.h"
 #include "cli/compare/costs.h"
+#include "cli/compare/evaluate.h"
+#include "cli/compare/layer_responses.h"
+#include "cli/compare/print_text.h"
+#include "cli/compare/speed.h"
+#include "cli/compare/write_json.h"
+#include "cli/dataset.h"
+#include "cli/exit_status.h"
+#include "cli/format.h"
+#include "cli/memory.h"
+#include "cli/message.h"
+#include "cli/model.h"
+#include "cli/options.h"
 #include "cli/output_file.h"
-#include "cli/terminal.h"
-#include "support/message.h"
+#include "cli/plan.h"
+#include "cli/report/export.h"
+#include "cli/report/page.h"
+#include "cli/system.h"
+#include "support/error.h"
+#include "support/json.h"
 #include "support/sha256.h"
 
-/* ---- opening ----------------------------------------------------------------------- */
+/* ---- opening ---- */
 
-static bool hash_file(net_summary *net) {
+static bool hash_file(model_summary *model) {
   uint64_t bytes;
-  if (sha256_file(net->model.file, net->sha256, &bytes)) return true;
-  complain(net->model.file, strerror(errno));
+  if (sha256_file(model->loaded.file, model->sha256, &bytes)) return true;
+  cli_print_error(model->loaded.file, strerror(errno));
   return false;
 }
 
-static bool open_net(const settings *s, const char *file, net_summary *net) {
+static bool open_model(const settings *s, const char *file, model_summary *model) {
   settings own = *s;
   own.model = file;
-  net->peak_bytes = measure_peak(&own);
-  if (!model_open(&own, &net->model)) return false;
-  model_note_guess(&own, &net->model);
-  if (!hash_file(net) || !plan_read(&net->model, &net->plan)) return false;
-  for (uint32_t i = 0; i < net->plan.block_count; i++)
-    if (has_shortcut(&net->plan, i)) net->residual = true;
-  net->latency_least_ms = net->latency_median_ms = net->latency_p99_ms = NAN;
+  model->peak_bytes = compare_peak_memory(&own);
+  if (!cli_model_open(&own, &model->loaded)) return false;
+  cli_model_print_guess(&own, &model->loaded);
+  if (!hash_file(model) || !cli_plan_read(&model->loaded, &model->plan)) return false;
+  for (uint32_t i = 0; i < model->plan.block_count; i++)
+    if (cli_plan_has_shortcut(&model->plan, i)) model->residual = true;
+  model->latency_min_ms = model->latency_median_ms = model->latency_p99_ms = NAN;
   return true;
 }
 
-typedef const char *(*naming)(const net_summary *net);
+typedef const char *(*naming)(const model_summary *model);
 
-/* What exporters call every graph is no name. */
-static const char *own_name(const net_summary *net) {
+/* Return the name in the model file, or "" if it is only an exporter's default name. */
+static const char *own_name(const model_summary *model) {
   static const char *const defaults[] = {"main_graph",       "main",  "torch_jit",
                                          "torch-jit-export", "graph", "tf2onnx"};
   for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
-    if (strcmp(net->model.info.name, defaults[i]) == 0) return "";
-  return net->model.info.name;
+    if (strcmp(model->loaded.info.name, defaults[i]) == 0) return "";
+  return model->loaded.info.name;
 }
 
-static const char *file_name(const net_summary *net) { return base_name(net->model.file); }
-static const char *path_name(const net_summary *net) { return net->model.file; }
+static const char *file_name(const model_summary *model) {
+  return cli_base_name(model->loaded.file);
+}
+static const char *path_name(const model_summary *model) { return model->loaded.file; }
 
-/* All have a name, and no two the same. */
-static bool tells_apart(const comparison *c, naming name) {
-  for (uint32_t i = 0; i < c->net_count; i++) {
-    if (!*name(&c->nets[i])) return false;
+/* Return true if every model has a name and no two names are equal. */
+static bool are_distinct(const comparison *c, naming name) {
+  for (uint32_t i = 0; i < c->model_count; i++) {
+    if (!*name(&c->models[i])) return false;
     for (uint32_t k = 0; k < i; k++)
-      if (strcmp(name(&c->nets[i]), name(&c->nets[k])) == 0) return false;
+      if (strcmp(name(&c->models[i]), name(&c->models[k])) == 0) return false;
   }
   return true;
 }
 
-static void name_nets(comparison *c) {
-  const naming name = tells_apart(c, own_name)    ? own_name
-                      : tells_apart(c, file_name) ? file_name
-                                                  : path_name;
-  for (uint32_t i = 0; i < c->net_count; i++) c->nets[i].title = name(&c->nets[i]);
+static void name_models(comparison *c) {
+  const naming name = are_distinct(c, own_name)    ? own_name
+                      : are_distinct(c, file_name) ? file_name
+                                                   : path_name;
+  for (uint32_t i = 0; i < c->model_count; i++) c->models[i].title = name(&c->models[i]);
 }
 
-static bool match_classes(comparison *c, net_summary *net) {
+static bool match_classes(comparison *c, model_summary *model) {
   resnet_error error, named;
-  net->class_of_folder = allocate(c->data.folder_count, sizeof *net->class_of_folder);
-  if (classes_match(&c->data, &net->model.info, net->class_of_folder, &net->class_rule, &error))
+  model->class_of_folder = cli_allocate(c->data.folder_count, sizeof *model->class_of_folder);
+  if (cli_classes_match(&c->data, &model->loaded.info, model->class_of_folder, &model->class_rule,
+                        &error))
     return true;
-  (void)refuse(&named, error.status, "for %.80s: %.170s", base_name(net->model.file),
-               error.message);
-  complain(c->settings->data, named.message);
+  (void)error_set(&named, error.status, "for %.80s: %.170s", cli_base_name(model->loaded.file),
+                  error.message);
+  cli_print_error(c->settings->data, named.message);
   return false;
 }
 
@@ -80,96 +102,96 @@ static bool open_all(comparison *c) {
   const settings *s = c->settings;
   resnet_error error;
   for (size_t i = 0; i < s->operand_count; i++) {
-    c->net_count++;
-    if (!open_net(s, s->operands[i], &c->nets[i])) return false;
+    c->model_count++;
+    if (!open_model(s, s->operands[i], &c->models[i])) return false;
   }
-  name_nets(c);
-  if (!dataset_open(s->data, &c->data, &error)) {
-    complain(s->data, error.message);
+  name_models(c);
+  if (!cli_dataset_open(s->data, &c->data, &error)) {
+    cli_print_error(s->data, error.message);
     return false;
   }
-  for (uint32_t i = 0; i < c->net_count; i++)
-    if (!match_classes(c, &c->nets[i])) return false;
+  for (uint32_t i = 0; i < c->model_count; i++)
+    if (!match_classes(c, &c->models[i])) return false;
   return true;
 }
 
-/* ---- comparing --------------------------------------------------------------------- */
+/* ---- comparing ---- */
 
-static bool judge(comparison *c) {
-  response_map *maps = allocate(c->net_count, sizeof *maps);
-  for (uint32_t i = 0; i < c->net_count; i++) responses_name(&c->nets[i], &maps[i]);
-  const bool good = compare_judge(c, maps);
-  for (uint32_t i = 0; i < c->net_count; i++) response_map_release(&maps[i]);
+static bool evaluate(comparison *c) {
+  response_map *maps = cli_allocate(c->model_count, sizeof *maps);
+  for (uint32_t i = 0; i < c->model_count; i++) compare_responses_list(&c->models[i], &maps[i]);
+  const bool ok = compare_evaluate(c, maps);
+  for (uint32_t i = 0; i < c->model_count; i++) compare_responses_map_release(&maps[i]);
   free(maps);
-  return good;
+  return ok;
 }
 
-/* Whether the results could be written, asked before the work that they are about. */
+/* Check that the report can be written, before the long work begins. */
 static bool can_write_report(const settings *s) {
   resnet_error error;
   if (!s->report) return true;
-  bool good =
-      output_check(s->report, &error) && output_is_other(s->report, s->data, "data", &error);
-  for (size_t i = 0; good && i < s->operand_count; i++)
-    good = output_is_other(s->report, s->operands[i], "model", &error);
-  if (!good) complain(s->report, error.message);
-  return good;
+  bool ok = cli_output_check(s->report, &error) &&
+            cli_output_is_other(s->report, s->data, "data", &error);
+  for (size_t i = 0; ok && i < s->operand_count; i++)
+    ok = cli_output_is_other(s->report, s->operands[i], "model", &error);
+  if (!ok) cli_print_error(s->report, error.message);
+  return ok;
 }
 
 static bool can_write_tables(const settings *s) {
   resnet_error error;
-  if (!s->tables || comparison_check_tables(s->tables, &error)) return true;
-  complain(s->tables, error.message);
+  if (!s->tables || report_export_check(s->tables, &error)) return true;
+  cli_print_error(s->tables, error.message);
   return false;
 }
 
 static bool compare(comparison *c) {
-  if (!judge(c)) return false;
+  if (!evaluate(c)) return false;
   compare_accuracy(c);
   compare_pairs(c);
-  return compare_latency(c) && compare_costs(c) && compare_lesions(c);
+  return compare_latency(c) && compare_costs(c) && compare_ablation(c);
 }
 
-/* False: some pictures could not be judged, or a file not be written. */
+/* Return false if some images could not be evaluated or a file could not be written. */
 static bool report(comparison *c) {
-  bool good = true;
+  bool ok = true;
   for (size_t i = 0; i < c->data.count; i++) {
     if (!c->failures[i]) continue;
-    complain(c->data.items[i].path, c->failures[i]);
-    good = false;
+    cli_print_error(c->data.items[i].path, c->failures[i]);
+    ok = false;
   }
   json j = {.out = stdout};
   if (c->settings->json)
-    comparison_write_json(c, &j);
+    compare_write_json(c, &j);
   else
-    comparison_print(c);
-  if (c->settings->report) good &= comparison_write_report(c, c->settings->report);
-  if (c->settings->tables) good &= comparison_write_tables(c, c->settings->tables);
-  return good;
+    compare_print_text(c);
+  if (c->settings->report) ok &= report_write_page(c, c->settings->report);
+  if (c->settings->tables) ok &= report_export_write(c, c->settings->tables);
+  return ok;
 }
 
-static void release_net(net_summary *net) {
-  plan_release(&net->plan);
-  resnet_model_close(&net->model.model);
-  free(net->class_of_folder);
-  free(net->verdicts);
-  free(net->confusion);
-  free(net->responses);
-  free(net->layers);
-  free(net->blocks);
-  free(net->removals);
+static void release_model(model_summary *model) {
+  cli_plan_release(&model->plan);
+  resnet_model_close(&model->loaded.model);
+  free(model->class_of_folder);
+  free(model->results);
+  free(model->confusion);
+  free(model->responses);
+  free(model->layers);
+  free(model->blocks);
+  free(model->ablations);
 }
 
 int command_compare(const settings *s) {
-  comparison c = {.settings = s, .nets = allocate(s->operand_count, sizeof *c.nets)};
-  c.workers = s->threads ? s->threads : processor_count();
-  const bool good =
+  comparison c = {.settings = s, .models = cli_allocate(s->operand_count, sizeof *c.models)};
+  c.workers = s->threads ? s->threads : cli_processor_count();
+  const bool ok =
       can_write_report(s) && can_write_tables(s) && open_all(&c) && compare(&c) && report(&c);
-  for (uint32_t i = 0; i < c.net_count; i++) release_net(&c.nets[i]);
+  for (uint32_t i = 0; i < c.model_count; i++) release_model(&c.models[i]);
   for (size_t i = 0; c.failures && i < c.data.count; i++) free(c.failures[i]);
   free(c.failures);
   free(c.pairs);
-  free(c.nets);
-  dataset_close(&c.data);
-  return good ? EXIT_GOOD : EXIT_INPUT;
+  free(c.models);
+  cli_dataset_close(&c.data);
+  return ok ? EXIT_OK : EXIT_INPUT;
 }

@@ -5,10 +5,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/commands/commands.h"
+#include "cli/exit_status.h"
+#include "cli/format.h"
+#include "cli/message.h"
 #include "cli/model.h"
+#include "cli/options.h"
 #include "cli/output_file.h"
-#include "cli/terminal.h"
-#include "support/message.h"
+#include "cli/system.h"
+#include "support/error.h"
+#include "support/json.h"
 #include "support/sha256.h"
 
 typedef struct compilation {
@@ -19,38 +25,38 @@ typedef struct compilation {
   char sha256[SHA256_TEXT];
 } compilation;
 
-/* Saving replaces what is there, which only another plan file is meant for. */
+/* Refuse to replace anything but a regular file, or the model itself. */
 static bool may_replace(const settings *s, resnet_error *error) {
   struct stat old;
   if (stat(s->output, &old) != 0) return true;
   if (!S_ISREG(old.st_mode))
-    return refuse(error, RESNET_ERROR_ARGUMENT,
-                  "is there and no regular file; name a file to write");
-  return output_is_other(s->output, s->model, "model", error);
+    return error_set(error, RESNET_ERROR_ARGUMENT,
+                     "exists and is not a regular file; name a file to write");
+  return cli_output_is_other(s->output, s->model, "model", error);
 }
 
-/* Ctrl-C and its like wait until the file is whole: else the library's temporary one
- * would stay behind. */
+/* Block Ctrl-C and similar signals until the file is complete: they would leave the
+ * temporary file of the library behind. */
 static bool save(compilation *c, resnet_error *error) {
   sigset_t before;
-  signals_hold(&before);
-  double start = clock_seconds();
+  cli_signals_hold(&before);
+  double start = cli_clock_seconds();
   resnet_status status = resnet_model_save(c->model.model, c->settings->output, error);
-  c->save_ms = (clock_seconds() - start) * 1e3;
-  signals_release(&before);
+  c->save_ms = (cli_clock_seconds() - start) * 1e3;
+  cli_signals_release(&before);
   return status == RESNET_OK;
 }
 
 static bool hash_output(compilation *c, resnet_error *error) {
   if (sha256_file(c->settings->output, c->sha256, &c->bytes)) return true;
-  return refuse(error, RESNET_ERROR_IO, "was written, but cannot be read back: %s",
-                strerror(errno));
+  return error_set(error, RESNET_ERROR_IO, "was written, but cannot be read back: %s",
+                   strerror(errno));
 }
 
 static void write_json(const compilation *c) {
   json j = {.out = stdout};
   json_open_object(&j, NULL);
-  model_write_json(&c->model, &j);
+  cli_model_write_json(&c->model, &j);
   json_text(&j, "file", c->model.file);
   json_text(&j, "output", c->settings->output);
   json_integer(&j, "bytes", c->bytes);
@@ -63,12 +69,12 @@ static void write_json(const compilation *c) {
 
 static void print_text(const compilation *c) {
   char text[FORMAT_SIZE];
-  if (!c->settings->quiet) model_print(&c->model);
+  if (!c->settings->quiet) cli_model_print(&c->model);
   (void)fputs("written     ", stdout);
-  print_masked(stdout, c->settings->output);
-  (void)printf(": %s", format_bytes(text, c->bytes));
+  cli_print_masked(stdout, c->settings->output);
+  (void)printf(": %s", cli_format_bytes(text, c->bytes));
   (void)printf(", of which %s are packed weights\n",
-               format_bytes(text, c->model.info.weights_bytes));
+               cli_format_bytes(text, c->model.info.weights_bytes));
   (void)printf("sha256      %s\n", c->sha256);
   (void)printf("time        %.1f ms to load, %.1f ms to save\n", c->model.load_ms, c->save_ms);
 }
@@ -76,7 +82,7 @@ static void print_text(const compilation *c) {
 static bool compile(compilation *c) {
   resnet_error error = {RESNET_OK, ""};
   if (save(c, &error) && hash_output(c, &error)) return true;
-  complain(c->settings->output, error.message);
+  cli_print_error(c->settings->output, error.message);
   return false;
 }
 
@@ -84,16 +90,16 @@ int command_compile(const settings *s) {
   compilation c = {.settings = s};
   resnet_error error;
   if (!may_replace(s, &error)) {
-    complain(s->output, error.message);
+    cli_print_error(s->output, error.message);
     return EXIT_INPUT;
   }
-  if (!model_open(s, &c.model)) return EXIT_INPUT;
-  model_note_guess(s, &c.model);
-  bool good = compile(&c);
-  if (good && s->json)
+  if (!cli_model_open(s, &c.model)) return EXIT_INPUT;
+  cli_model_print_guess(s, &c.model);
+  bool ok = compile(&c);
+  if (ok && s->json)
     write_json(&c);
-  else if (good)
+  else if (ok)
     print_text(&c);
   resnet_model_close(&c.model.model);
-  return good ? EXIT_GOOD : EXIT_INPUT;
+  return ok ? EXIT_OK : EXIT_INPUT;
 }

@@ -1,45 +1,49 @@
 /* resnet inspect: the plan, as a table or as JSON. */
 #include <stdio.h>
 
+#include "cli/commands/commands.h"
+#include "cli/exit_status.h"
+#include "cli/format.h"
+#include "cli/message.h"
 #include "cli/model.h"
+#include "cli/options.h"
 #include "cli/plan.h"
 #include "cli/table.h"
-#include "cli/terminal.h"
-#include "support/message.h"
+#include "support/json.h"
 
 static const char *op_shortcut(const resnet_op *op) {
-  return op->shortcut == RESNET_SHORTCUT_NONE ? "" : shortcut_name(op->shortcut);
+  return op->shortcut == RESNET_SHORTCUT_NONE ? "" : cli_shortcut_name(op->shortcut);
 }
 
-static void add_op_row(table *t, const plan *p, uint32_t index) {
+static void add_op_row(table *t, const cli_plan *p, uint32_t index) {
   const resnet_op *op = &p->ops[index];
   char shape[48], text[FORMAT_SIZE];
-  table_add_number(t, index);
-  table_add(t, op->kernel);
-  table_add(t, op->detail);
+  cli_table_add_number(t, index);
+  cli_table_add(t, op->kernel);
+  cli_table_add(t, op->detail);
   (void)snprintf(shape, sizeof shape, "%ux%ux%u", op->height, op->width, op->channels);
-  table_add(t, shape);
-  table_add(t, format_count(text, op->parameters));
-  table_add(t, format_count(text, op->macs));
-  table_add(t, format_count(text, (uint64_t)op->cost));
-  table_add(t, op->weights_bytes ? format_bytes(text, op->weights_bytes) : "-");
-  table_add(t, format_bytes(text, op->output_bytes));
-  table_add(t, plan_block_name(p, op));
-  table_add(t, op_shortcut(op));
-  table_add(t, op->name);
+  cli_table_add(t, shape);
+  cli_table_add(t, cli_format_count(text, op->parameters));
+  cli_table_add(t, cli_format_count(text, op->macs));
+  cli_table_add(t, cli_format_count(text, (uint64_t)op->cost));
+  cli_table_add(t, op->weights_bytes ? cli_format_bytes(text, op->weights_bytes) : "-");
+  cli_table_add(t, cli_format_bytes(text, op->output_bytes));
+  cli_table_add(t, cli_plan_block_name(p, op));
+  cli_table_add(t, op_shortcut(op));
+  cli_table_add(t, op->name);
 }
 
-static void print_ops(const plan *p) {
+static void print_ops(const cli_plan *p) {
   static const char *const heading[] = {"op",   "kernel",  "detail", "output", "params", "MACs",
                                         "cost", "weights", "bytes",  "block",  "adds",   "node"};
   table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "rllrrrrrrlll"};
-  for (size_t i = 0; i < t.columns; i++) table_add(&t, heading[i]);
+  for (size_t i = 0; i < t.columns; i++) cli_table_add(&t, heading[i]);
   for (uint32_t i = 0; i < p->op_count; i++) add_op_row(&t, p, i);
-  table_print(&t);
+  cli_table_print(&t);
 }
 
-/* What the ops of a block add up to. */
-static void add_up_block(const plan *p, uint32_t index, uint64_t *parameters, uint64_t *macs) {
+/* Add up the parameters and multiply-accumulates of the ops of a block. */
+static void add_up_block(const cli_plan *p, uint32_t index, uint64_t *parameters, uint64_t *macs) {
   const resnet_block *block = &p->blocks[index];
   *parameters = *macs = 0;
   for (uint32_t i = block->first_op; i <= block->last_op && i < p->op_count; i++) {
@@ -49,47 +53,47 @@ static void add_up_block(const plan *p, uint32_t index, uint64_t *parameters, ui
   }
 }
 
-static void add_block_row(table *t, const plan *p, uint32_t index) {
+static void add_block_row(table *t, const cli_plan *p, uint32_t index) {
   const resnet_block *block = &p->blocks[index];
   char range[48], text[FORMAT_SIZE];
   uint64_t parameters, macs;
   add_up_block(p, index, &parameters, &macs);
-  table_add(t, block->name);
-  table_add(t, shortcut_name(block->shortcut));
+  cli_table_add(t, block->name);
+  cli_table_add(t, cli_shortcut_name(block->shortcut));
   (void)snprintf(range, sizeof range, "%u-%u", block->first_op, block->last_op);
-  table_add(t, range);
-  table_add_number(t, block->convs);
-  table_add(t, format_count(text, parameters));
-  table_add(t, format_count(text, macs));
+  cli_table_add(t, range);
+  cli_table_add_number(t, block->convs);
+  cli_table_add(t, cli_format_count(text, parameters));
+  cli_table_add(t, cli_format_count(text, macs));
 }
 
-static void print_blocks(const plan *p) {
+static void print_blocks(const cli_plan *p) {
   static const char *const heading[] = {"block", "shortcut", "ops", "convs", "params", "MACs"};
   if (p->block_count == 0) return;
   table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "llrrrr"};
-  for (size_t i = 0; i < t.columns; i++) table_add(&t, heading[i]);
+  for (size_t i = 0; i < t.columns; i++) cli_table_add(&t, heading[i]);
   for (uint32_t i = 0; i < p->block_count; i++) add_block_row(&t, p, i);
   (void)fputc('\n', stdout);
-  table_print(&t);
+  cli_table_print(&t);
 }
 
 static void print_totals(const loaded_model *m) {
   const resnet_model_info *info = &m->info;
   char text[FORMAT_SIZE];
   (void)printf("\nparameters  %llu\n", (unsigned long long)info->parameters);
-  (void)printf("MACs        %llu a picture\n", (unsigned long long)info->macs);
-  (void)printf("weights     %s, packed, %s\n", format_bytes(text, info->weights_bytes),
+  (void)printf("MACs        %llu an image\n", (unsigned long long)info->macs);
+  (void)printf("weights     %s packed, %s\n", cli_format_bytes(text, info->weights_bytes),
                info->precision);
-  (void)printf("arena       %s a picture", format_bytes(text, info->arena_bytes));
-  (void)printf(" (no plan of these ops takes less than %s)\n",
-               format_bytes(text, info->arena_lower_bound));
+  (void)printf("arena       %s an image", cli_format_bytes(text, info->arena_bytes));
+  (void)printf(" (lower bound for these ops: %s)\n",
+               cli_format_bytes(text, info->arena_lower_bound));
 }
 
-static void print_text(const settings *s, const loaded_model *m, const plan *p) {
+static void print_text(const settings *s, const loaded_model *m, const cli_plan *p) {
   if (!s->quiet) {
-    model_print(m);
+    cli_model_print(m);
     (void)printf("file        opset %u, written by ", m->info.opset);
-    print_masked(stdout, m->info.producer[0] ? m->info.producer : "a program that does not say");
+    cli_print_masked(stdout, m->info.producer[0] ? m->info.producer : "an unknown program");
     (void)fputs("\n\n", stdout);
   }
   print_ops(p);
@@ -104,7 +108,7 @@ static void write_index(json *j, const char *key, uint32_t index) {
     json_integer(j, key, index);
 }
 
-static void write_op(json *j, const plan *p, uint32_t index) {
+static void write_op(json *j, const cli_plan *p, uint32_t index) {
   const resnet_op *op = &p->ops[index];
   json_open_object(j, NULL);
   json_integer(j, "index", index);
@@ -122,7 +126,7 @@ static void write_op(json *j, const plan *p, uint32_t index) {
   json_integer(j, NULL, op->channels);
   json_close_array(j);
   write_index(j, "block", op->block);
-  json_text(j, "shortcut", shortcut_name(op->shortcut));
+  json_text(j, "shortcut", cli_shortcut_name(op->shortcut));
   json_integer(j, "parameters", op->parameters);
   json_integer(j, "macs", op->macs);
   json_number(j, "cost", op->cost);
@@ -132,13 +136,13 @@ static void write_op(json *j, const plan *p, uint32_t index) {
   json_close_object(j);
 }
 
-static void write_block(json *j, const plan *p, uint32_t index) {
+static void write_block(json *j, const cli_plan *p, uint32_t index) {
   const resnet_block *block = &p->blocks[index];
   uint64_t parameters, macs;
   add_up_block(p, index, &parameters, &macs);
   json_open_object(j, NULL);
   json_text(j, "name", block->name);
-  json_text(j, "shortcut", shortcut_name(block->shortcut));
+  json_text(j, "shortcut", cli_shortcut_name(block->shortcut));
   json_integer(j, "first_op", block->first_op);
   json_integer(j, "last_op", block->last_op);
   json_integer(j, "convs", block->convs);
@@ -157,11 +161,11 @@ static void write_labels(json *j, const resnet_model_info *info) {
   json_close_array(j);
 }
 
-static void write_json(const loaded_model *m, const plan *p) {
+static void write_json(const loaded_model *m, const cli_plan *p) {
   const resnet_model_info *info = &m->info;
   json j = {.out = stdout};
   json_open_object(&j, NULL);
-  model_write_json(m, &j);
+  cli_model_write_json(m, &j);
   json_text(&j, "producer", info->producer);
   json_integer(&j, "opset", info->opset);
   json_text(&j, "precision", info->precision);
@@ -172,7 +176,7 @@ static void write_json(const loaded_model *m, const plan *p) {
   json_integer(&j, "arena_bytes", info->arena_bytes);
   json_integer(&j, "arena_lower_bound", info->arena_lower_bound);
   write_labels(&j, info);
-  model_write_findings(m, &j);
+  cli_model_write_diagnostics(m, &j);
   json_open_array(&j, "blocks");
   for (uint32_t i = 0; i < p->block_count; i++) write_block(&j, p, i);
   json_close_array(&j);
@@ -182,7 +186,7 @@ static void write_json(const loaded_model *m, const plan *p) {
   json_close_object(&j);
 }
 
-/* A file that is refused has one fault, and no model to tell of. */
+/* Print the reason why the file is refused: there is no model to inspect. */
 static void print_refusal(const settings *s, const loaded_model *m, const resnet_error *error) {
   if (s->json) {
     json j = {.out = stdout};
@@ -198,52 +202,51 @@ static void print_refusal(const settings *s, const loaded_model *m, const resnet
     json_close_object(&j);
   } else {
     (void)fputs("refused  ", stdout);
-    print_masked(stdout, error->message);
+    cli_print_masked(stdout, error->message);
     (void)fputc('\n', stdout);
   }
 }
 
-static void print_findings(const settings *s, const loaded_model *m) {
+static void print_diagnostics(const settings *s, const loaded_model *m) {
   if (!s->json) {
-    model_print_findings(m);
+    cli_model_print_diagnostics(m);
     return;
   }
   json j = {.out = stdout};
   json_open_object(&j, NULL);
   json_text(&j, "file", m->file);
   json_bool(&j, "loads", true);
-  model_write_json(m, &j);
-  model_write_findings(m, &j);
+  cli_model_write_json(m, &j);
+  cli_model_write_diagnostics(m, &j);
   json_close_object(&j);
 }
 
-/* The findings alone. The exit status tells scripts whether there is anything to worry
- * about. */
+/* Print the diagnostics only. The exit status is EXIT_INPUT if there are warnings. */
 static int check(const settings *s) {
   loaded_model m;
   resnet_error error = {RESNET_OK, ""};
-  if (!model_try(s, &m, &error)) {
+  if (!cli_model_try_open(s, &m, &error)) {
     print_refusal(s, &m, &error);
     return EXIT_INPUT;
   }
-  print_findings(s, &m);
-  const int status = model_has_warnings(&m) ? EXIT_INPUT : EXIT_GOOD;
+  print_diagnostics(s, &m);
+  const int status = cli_model_has_warnings(&m) ? EXIT_INPUT : EXIT_OK;
   resnet_model_close(&m.model);
   return status;
 }
 
 int command_inspect(const settings *s) {
   loaded_model m;
-  plan p = {0};
+  cli_plan p = {0};
   if (s->check) return check(s);
-  if (!model_open(s, &m)) return EXIT_INPUT;
-  model_note_guess(s, &m);
-  bool good = plan_read(&m, &p);
-  if (good && s->json)
+  if (!cli_model_open(s, &m)) return EXIT_INPUT;
+  cli_model_print_guess(s, &m);
+  bool ok = cli_plan_read(&m, &p);
+  if (ok && s->json)
     write_json(&m, &p);
-  else if (good)
+  else if (ok)
     print_text(s, &m, &p);
-  plan_release(&p);
+  cli_plan_release(&p);
   resnet_model_close(&m.model);
-  return good ? EXIT_GOOD : EXIT_INPUT;
+  return ok ? EXIT_OK : EXIT_INPUT;
 }

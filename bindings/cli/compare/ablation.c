@@ -5,44 +5,46 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/compare/comparison.h"
 #include "cli/compare/sample_batch.h"
+#include "cli/memory.h"
+#include "cli/message.h"
+#include "cli/model.h"
 #include "cli/progress.h"
-#include "cli/terminal.h"
 #include "cli/workers.h"
-#include "support/message.h"
 #include "support/statistics.h"
 
-/* Five orders of ResNet-56, ResNet-20 and the plain nets of their depth take, with all
- * else, half a minute for 1000 pictures on two processors. */
-enum { REMOVAL_ORDERS = 5, MOST_STEPS = 32, PORTIONS_OF_WORKER = 4, MOST_OF_PORTION = 256 };
+/* Five orders of ResNet-56, ResNet-20 and the plain models of their depth take, with all
+ * else, half a minute for 1000 images on two processors. */
+enum { ABLATION_ORDERS = 5, MAX_STEPS = 32, SUB_BATCHES_PER_WORKER = 4, MAX_SUB_BATCH = 256 };
 
-/* How many pictures a net gets right: whole, without each block, after each step of each
+/* How many images a model gets right: whole, without each block, after each step of each
  * order, with all left out. */
-typedef struct lesion_net {
-  net_summary *summary;
+typedef struct ablation_model {
+  model_summary *summary;
   /* blocks that can be left out, in order */
-  uint32_t *removable;
+  uint32_t *ablatable;
   uint32_t count; /* of them */
-  /* (REMOVAL_ORDERS,count), of removable blocks */
+  /* (ABLATION_ORDERS,count), of removable blocks */
   uint32_t *orders;
   /* numbers of blocks left out, above 1 and below all */
-  uint32_t steps[MOST_STEPS], step_count;
+  uint32_t steps[MAX_STEPS], step_count;
   atomic_uint_fast64_t images, whole, all;
   atomic_uint_fast64_t *single;  /* by place in removable */
-  atomic_uint_fast64_t *ordered; /* (REMOVAL_ORDERS,step_count) */
-} lesion_net;
+  atomic_uint_fast64_t *ordered; /* (ABLATION_ORDERS,step_count) */
+} ablation_model;
 
-typedef struct lesions {
+typedef struct ablation_run {
   comparison *comparison;
-  lesion_net *nets;
-  size_t pictures; /* to be judged */
-  size_t *order;   /* their indices in the data */
-  size_t portion;
+  ablation_model *models;
+  size_t images; /* to be evaluated */
+  size_t *order; /* their indices in the data */
+  size_t sub_batch;
   atomic_size_t next; /* first that no worker has taken */
   atomic_bool failed;
-  resnet_session **sessions; /* (workers,nets) */
+  resnet_session **sessions; /* (workers,models) */
   progress bar;
-} lesions;
+} ablation_run;
 
 /* ---- which blocks ---- */
 
@@ -64,31 +66,31 @@ static void shuffle(uint32_t *values, uint32_t count, uint64_t seed) {
   }
 }
 
-static void choose_removals(lesion_net *n) {
-  for (uint64_t step = 2; step < n->count && n->step_count < MOST_STEPS; step *= 2)
+static void choose_ablations(ablation_model *n) {
+  for (uint64_t step = 2; step < n->count && n->step_count < MAX_STEPS; step *= 2)
     n->steps[n->step_count++] = (uint32_t)step;
-  n->orders = allocate((size_t)REMOVAL_ORDERS * n->count, sizeof *n->orders);
-  for (uint32_t i = 0; i < REMOVAL_ORDERS; i++) {
+  n->orders = cli_allocate((size_t)ABLATION_ORDERS * n->count, sizeof *n->orders);
+  for (uint32_t i = 0; i < ABLATION_ORDERS; i++) {
     uint32_t *order = n->orders + (size_t)i * n->count;
-    memcpy(order, n->removable, n->count * sizeof *order);
+    memcpy(order, n->ablatable, n->count * sizeof *order);
     shuffle(order, n->count, i);
   }
-  n->single = allocate(n->count, sizeof *n->single);
-  n->ordered = allocate((size_t)REMOVAL_ORDERS * n->step_count, sizeof *n->ordered);
+  n->single = cli_allocate(n->count, sizeof *n->single);
+  n->ordered = cli_allocate((size_t)ABLATION_ORDERS * n->step_count, sizeof *n->ordered);
 }
 
-static bool say_why(const net_summary *n, const resnet_error *error) {
-  complain(n->model.file, error->message);
+static bool say_why(const model_summary *n, const resnet_error *error) {
+  cli_print_error(n->loaded.file, error->message);
   return false;
 }
 
-static bool leave_out(const net_summary *n, resnet_session *session, uint32_t block) {
+static bool ablate(const model_summary *n, resnet_session *session, uint32_t block) {
   resnet_error error;
   if (resnet_session_skip(session, block, RESNET_SKIP_BRANCH, 0, &error) == RESNET_OK) return true;
   return say_why(n, &error);
 }
 
-static bool restore_all(const net_summary *n, resnet_session *session) {
+static bool restore_all(const model_summary *n, resnet_session *session) {
   resnet_error error;
   if (resnet_session_skip(session, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, &error) == RESNET_OK)
     return true;
@@ -96,158 +98,162 @@ static bool restore_all(const net_summary *n, resnet_session *session) {
 }
 
 /* Find the blocks that can be left out by trying. */
-static bool prepare_net(lesion_net *n, net_summary *summary) {
+static bool prepare_model(ablation_model *n, model_summary *summary) {
   resnet_session *session;
   n->summary = summary;
-  n->removable = allocate(summary->plan.block_count, sizeof *n->removable);
-  if (!model_open_session(&summary->model, 1, 1, RESNET_OBSERVE_RESPONSES, &session)) return false;
-  bool good = true;
-  for (uint32_t b = 0; b < summary->plan.block_count && good; b++) {
+  n->ablatable = cli_allocate(summary->plan.block_count, sizeof *n->ablatable);
+  if (!cli_model_open_session(&summary->loaded, 1, 1, RESNET_OBSERVE_RESPONSES, &session))
+    return false;
+  bool ok = true;
+  for (uint32_t b = 0; b < summary->plan.block_count && ok; b++) {
     resnet_error error;
     const resnet_status status = resnet_session_skip(session, b, RESNET_SKIP_BRANCH, 0, &error);
-    good = status == RESNET_OK || status == RESNET_ERROR_UNSUPPORTED || say_why(summary, &error);
-    summary->blocks[b].can_skip = status == RESNET_OK;
-    summary->blocks[b].skipped_top1 = NAN;
-    if (status == RESNET_OK) n->removable[n->count++] = b;
+    ok = status == RESNET_OK || status == RESNET_ERROR_UNSUPPORTED || say_why(summary, &error);
+    summary->blocks[b].can_ablate = status == RESNET_OK;
+    summary->blocks[b].ablated_top1 = NAN;
+    if (status == RESNET_OK) n->ablatable[n->count++] = b;
   }
   resnet_session_close(&session);
-  choose_removals(n);
-  return good;
+  choose_ablations(n);
+  return ok;
 }
 
-/* Times that each picture is judged. */
-static size_t rounds(const lesion_net *n) {
-  return 1 + n->count + (size_t)REMOVAL_ORDERS * n->step_count + (n->count > 1);
+/* Times that each image is evaluated. */
+static size_t runs_per_image(const ablation_model *n) {
+  return 1 + n->count + (size_t)ABLATION_ORDERS * n->step_count + (n->count > 1);
 }
 
 /* ---- judging ---- */
 
-static uint64_t count_right(lesions *l, const lesion_net *n, resnet_session *session,
-                            picture_group *g) {
-  resnet_prediction *best = allocate(g->count, sizeof *best);
+static uint64_t count_right(ablation_run *l, const ablation_model *n, resnet_session *session,
+                            sample_batch *g) {
+  resnet_prediction *best = cli_allocate(g->count, sizeof *best);
   uint64_t right = 0;
-  (void)model_label(session, g->samples, g->count, 1, best);
+  (void)cli_model_label(session, g->samples, g->count, 1, best);
   for (size_t i = 0; i < g->count; i++)
     right += g->samples[i].error.status == RESNET_OK &&
              best[i].index ==
                  n->summary->class_of_folder[l->comparison->data.items[g->indices[i]].folder];
   free(best);
-  progress_advance(&l->bar, g->count);
+  cli_progress_advance(&l->bar, g->count);
   return right;
 }
 
-static bool judge_singles(lesions *l, lesion_net *n, resnet_session *session, picture_group *g) {
+static bool evaluate_singles(ablation_run *l, ablation_model *n, resnet_session *session,
+                             sample_batch *g) {
   for (uint32_t i = 0; i < n->count; i++) {
-    if (!leave_out(n->summary, session, n->removable[i])) return false;
+    if (!ablate(n->summary, session, n->ablatable[i])) return false;
     atomic_fetch_add(&n->single[i], count_right(l, n, session, g));
     if (!restore_all(n->summary, session)) return false;
   }
   return true;
 }
 
-static bool judge_order(lesions *l, lesion_net *n, resnet_session *session, picture_group *g,
-                        uint32_t order) {
+static bool evaluate_order(ablation_run *l, ablation_model *n, resnet_session *session,
+                           sample_batch *g, uint32_t order) {
   const uint32_t *blocks = n->orders + (size_t)order * n->count;
   uint32_t removed = 0;
   for (uint32_t step = 0; step < n->step_count; step++) {
     while (removed < n->steps[step])
-      if (!leave_out(n->summary, session, blocks[removed++])) return false;
+      if (!ablate(n->summary, session, blocks[removed++])) return false;
     atomic_fetch_add(&n->ordered[(size_t)order * n->step_count + step],
                      count_right(l, n, session, g));
   }
   return restore_all(n->summary, session);
 }
 
-static bool judge_all_out(lesions *l, lesion_net *n, resnet_session *session, picture_group *g) {
+static bool evaluate_all_ablated(ablation_run *l, ablation_model *n, resnet_session *session,
+                                 sample_batch *g) {
   if (n->count < 2) return true;
   for (uint32_t i = 0; i < n->count; i++)
-    if (!leave_out(n->summary, session, n->removable[i])) return false;
+    if (!ablate(n->summary, session, n->ablatable[i])) return false;
   atomic_fetch_add(&n->all, count_right(l, n, session, g));
   return restore_all(n->summary, session);
 }
 
-static bool judge_net(lesions *l, lesion_net *n, resnet_session *session, picture_group *g) {
+static bool evaluate_model(ablation_run *l, ablation_model *n, resnet_session *session,
+                           sample_batch *g) {
   atomic_fetch_add(&n->images, g->count);
   atomic_fetch_add(&n->whole, count_right(l, n, session, g));
-  bool good = judge_singles(l, n, session, g);
-  for (uint32_t i = 0; i < REMOVAL_ORDERS && good; i++) good = judge_order(l, n, session, g, i);
-  return good && judge_all_out(l, n, session, g);
+  bool ok = evaluate_singles(l, n, session, g);
+  for (uint32_t i = 0; i < ABLATION_ORDERS && ok; i++) ok = evaluate_order(l, n, session, g, i);
+  return ok && evaluate_all_ablated(l, n, session, g);
 }
 
 /* ---- workers ---- */
 
-static void work(void *context, uint32_t worker) {
-  lesions *l = context;
-  const uint32_t nets = l->comparison->net_count;
-  resnet_session **sessions = l->sessions + (size_t)worker * nets;
-  picture_group g = group_allocate(l->portion);
+static void worker_task(void *context, uint32_t worker) {
+  ablation_run *l = context;
+  const uint32_t models = l->comparison->model_count;
+  resnet_session **sessions = l->sessions + (size_t)worker * models;
+  sample_batch g = compare_batch_allocate(l->sub_batch);
   size_t from;
   while (!atomic_load(&l->failed) &&
-         (from = atomic_fetch_add(&l->next, l->portion)) < l->pictures) {
-    const size_t left = l->pictures - from, end = from + (left < l->portion ? left : l->portion);
+         (from = atomic_fetch_add(&l->next, l->sub_batch)) < l->images) {
+    const size_t left = l->images - from, end = from + (left < l->sub_batch ? left : l->sub_batch);
     while (from < end) {
-      group_load(l->comparison, &g, l->order, &from, end);
-      for (uint32_t n = 0; n < nets && !atomic_load(&l->failed); n++)
-        if (!judge_net(l, &l->nets[n], sessions[n], &g)) atomic_store(&l->failed, true);
-      group_clear(&g);
+      compare_batch_load(l->comparison, &g, l->order, &from, end);
+      for (uint32_t n = 0; n < models && !atomic_load(&l->failed); n++)
+        if (!evaluate_model(l, &l->models[n], sessions[n], &g)) atomic_store(&l->failed, true);
+      compare_batch_clear(&g);
     }
   }
-  group_free(&g);
+  compare_batch_free(&g);
 }
 
-static bool run_lesions(lesions *l) {
+static bool run_ablations(ablation_run *l) {
   const comparison *c = l->comparison;
-  const size_t count = (size_t)c->workers * c->net_count;
-  bool good = true;
+  const size_t count = (size_t)c->workers * c->model_count;
+  bool ok = true;
   size_t total = 0;
-  l->sessions = allocate(count, sizeof(resnet_session *));
-  for (size_t i = 0; i < count && good; i++) {
-    const loaded_model *m = &c->nets[i % c->net_count].model;
-    good = model_open_session(m, 1, model_automatic_batch(m), RESNET_OBSERVE_RESPONSES,
-                              &l->sessions[i]);
+  l->sessions = cli_allocate(count, sizeof(resnet_session *));
+  for (size_t i = 0; i < count && ok; i++) {
+    const loaded_model *m = &c->models[i % c->model_count].loaded;
+    ok = cli_model_open_session(m, 1, cli_model_automatic_batch(m), RESNET_OBSERVE_RESPONSES,
+                                &l->sessions[i]);
   }
-  for (uint32_t i = 0; i < c->net_count; i++) total += rounds(&l->nets[i]) * l->pictures;
-  if (good) {
-    progress_start(&l->bar, total, "runs with blocks left out", c->settings->quiet);
-    workers_run(c->workers, work, l);
-    progress_finish(&l->bar);
+  for (uint32_t i = 0; i < c->model_count; i++) total += runs_per_image(&l->models[i]) * l->images;
+  if (ok) {
+    cli_progress_start(&l->bar, total, "runs with blocks left out", c->settings->quiet);
+    cli_workers_run(c->workers, worker_task, l);
+    cli_progress_finish(&l->bar);
   }
   for (size_t i = 0; i < count; i++) resnet_session_close(&l->sessions[i]);
   free(l->sessions);
-  return good && !atomic_load(&l->failed);
+  return ok && !atomic_load(&l->failed);
 }
 
 /* ---- what came out ---- */
 
-static void add_removal(net_summary *s, uint32_t removed, const atomic_uint_fast64_t *right,
-                        size_t stride, uint32_t choices) {
-  removal_summary r = {
-      .removed = removed, .choices = choices, .least = INFINITY, .most = -INFINITY};
+static void add_ablation(model_summary *s, uint32_t removed, const atomic_uint_fast64_t *right,
+                         size_t stride, uint32_t choices) {
+  ablation_summary r = {.removed = removed, .choices = choices, .min = INFINITY, .max = -INFINITY};
   for (uint32_t i = 0; i < choices; i++) {
-    const double top1 = share(atomic_load(&right[i * stride]), s->lesion_images);
+    const double top1 = stats_share(atomic_load(&right[i * stride]), s->ablation_images);
     r.mean += top1 / choices;
-    r.least = fmin(r.least, top1);
-    r.most = fmax(r.most, top1);
+    r.min = fmin(r.min, top1);
+    r.max = fmax(r.max, top1);
   }
-  s->removals[s->removal_count++] = r;
+  s->ablations[s->ablation_count++] = r;
 }
 
-static void summarise(const lesion_net *n) {
-  net_summary *s = n->summary;
-  s->lesion_images = atomic_load(&n->images);
-  s->lesion_top1 = atomic_load(&n->whole);
+static void summarise(const ablation_model *n) {
+  model_summary *s = n->summary;
+  s->ablation_images = atomic_load(&n->images);
+  s->ablation_top1 = atomic_load(&n->whole);
   for (uint32_t i = 0; i < n->count; i++)
-    s->blocks[n->removable[i]].skipped_top1 = share(atomic_load(&n->single[i]), s->lesion_images);
-  s->removals = allocate((size_t)n->step_count + 2, sizeof *s->removals);
-  if (n->count == 0 || s->lesion_images == 0) return;
-  add_removal(s, 1, n->single, 1, n->count);
+    s->blocks[n->ablatable[i]].ablated_top1 =
+        stats_share(atomic_load(&n->single[i]), s->ablation_images);
+  s->ablations = cli_allocate((size_t)n->step_count + 2, sizeof *s->ablations);
+  if (n->count == 0 || s->ablation_images == 0) return;
+  add_ablation(s, 1, n->single, 1, n->count);
   for (uint32_t step = 0; step < n->step_count; step++)
-    add_removal(s, n->steps[step], n->ordered + step, n->step_count, REMOVAL_ORDERS);
-  if (n->count > 1) add_removal(s, n->count, &n->all, 1, 1);
+    add_ablation(s, n->steps[step], n->ordered + step, n->step_count, ABLATION_ORDERS);
+  if (n->count > 1) add_ablation(s, n->count, &n->all, 1, 1);
 }
 
-static void release_net(lesion_net *n) {
-  free(n->removable);
+static void release_model(ablation_model *n) {
+  free(n->ablatable);
   free(n->orders);
   free(n->single);
   free(n->ordered);
@@ -255,35 +261,37 @@ static void release_net(lesion_net *n) {
 
 /* As many for each worker that the last one to end does not keep the others waiting
  * long. */
-static size_t portion_of(const lesions *l) {
+static size_t choose_sub_batch(const ablation_run *l) {
   const size_t share_of_worker =
-      l->pictures / ((size_t)l->comparison->workers * PORTIONS_OF_WORKER);
-  return share_of_worker < 1                 ? 1
-         : share_of_worker > MOST_OF_PORTION ? MOST_OF_PORTION
-                                             : share_of_worker;
+      l->images / ((size_t)l->comparison->workers * SUB_BATCHES_PER_WORKER);
+  return share_of_worker < 1               ? 1
+         : share_of_worker > MAX_SUB_BATCH ? MAX_SUB_BATCH
+                                           : share_of_worker;
 }
 
-static void choose_pictures(lesions *l) {
+static void choose_images(ablation_run *l) {
   const comparison *c = l->comparison;
-  const size_t wanted = c->settings->lesions.given ? c->settings->lesions.number : DEFAULT_LESIONS;
-  l->pictures = wanted < c->data.count ? wanted : c->data.count;
-  l->order = allocate(l->pictures, sizeof *l->order);
-  for (size_t i = 0; i < l->pictures; i++)
-    l->order[i] = (size_t)((uint64_t)i * c->data.count / l->pictures);
-  l->portion = portion_of(l);
+  const size_t wanted = c->settings->ablation_images.given ? c->settings->ablation_images.number
+                                                           : DEFAULT_ABLATION_IMAGES;
+  l->images = wanted < c->data.count ? wanted : c->data.count;
+  l->order = cli_allocate(l->images, sizeof *l->order);
+  for (size_t i = 0; i < l->images; i++)
+    l->order[i] = (size_t)((uint64_t)i * c->data.count / l->images);
+  l->sub_batch = choose_sub_batch(l);
 }
 
-bool compare_lesions(comparison *c) {
-  lesions l = {.comparison = c, .nets = allocate(c->net_count, sizeof *l.nets)};
-  bool good = true;
-  choose_pictures(&l);
-  for (uint32_t i = 0; i < c->net_count && good; i++) good = prepare_net(&l.nets[i], &c->nets[i]);
-  good = good && (l.pictures == 0 || run_lesions(&l));
-  for (uint32_t i = 0; i < c->net_count; i++) {
-    if (good) summarise(&l.nets[i]);
-    release_net(&l.nets[i]);
+bool compare_ablation(comparison *c) {
+  ablation_run l = {.comparison = c, .models = cli_allocate(c->model_count, sizeof *l.models)};
+  bool ok = true;
+  choose_images(&l);
+  for (uint32_t i = 0; i < c->model_count && ok; i++)
+    ok = prepare_model(&l.models[i], &c->models[i]);
+  ok = ok && (l.images == 0 || run_ablations(&l));
+  for (uint32_t i = 0; i < c->model_count; i++) {
+    if (ok) summarise(&l.models[i]);
+    release_model(&l.models[i]);
   }
-  free(l.nets);
+  free(l.models);
   free(l.order);
-  return good;
+  return ok;
 }

@@ -12,44 +12,42 @@
 
 enum { CALIBRATION_BINS = 15 };
 
-/* A block of one net. Times are of one picture, the least of many; NAN: not measured. */
+/* A block of one model. Times are of one image, the least of many; NAN: not measured. */
 typedef struct block_summary {
-  double branch_std, shortcut_std,
-      /* of the residual branch, just before the addition; ratio: branch / shortcut */
-      ratio;
-  double output_std;
-  bool can_skip; /* shapes allow to leave its branch out */
-  /* accuracy over the lesion pictures without this block */
-  double skipped_top1;
-  /* what the shortcut costs as the plan has it, and as an op of its own */
+  double branch_std; /* of the residual branch, just before the addition */
+  double shortcut_std, output_std;
+  double ratio;        /* branch_std / shortcut_std */
+  bool can_ablate;     /* shapes allow to remove its residual branch */
+  double ablated_top1; /* accuracy over the ablation images without this block */
+  /* time of the shortcut as the plan computes it, and as an op of its own */
   double shortcut_ms, unfused_ms;
-  /* that have to be read and written for it */
+  /* bytes read and written for the shortcut, likewise */
   uint64_t shortcut_bytes, unfused_bytes;
 } block_summary;
 
-/* Accuracy over the lesion pictures with `removed` blocks left out, over some random
+/* Accuracy over the ablation images with `removed` blocks left out, over some random
  * choices of them. */
-typedef struct removal_summary {
+typedef struct ablation_summary {
   uint32_t removed, choices;
-  double mean, least, most;
-} removal_summary;
+  double mean, min, max;
+} ablation_summary;
 
 typedef struct calibration_bin {
-  uint64_t pictures, right;
+  uint64_t images, right;
   double confidence; /* sum of the probabilities of the best class */
 } calibration_bin;
 
-/* What became of one picture. */
-typedef struct verdict {
-  uint32_t best;    /* class of the net */
+/* What became of one image. */
+typedef struct sample_result {
+  uint32_t best;    /* class of the model */
   float confidence; /* its probability */
-  float truth;      /* probability of the picture's own class */
+  float truth;      /* probability of the image's own class */
   bool top1, top5;
-} verdict;
+} sample_result;
 
-typedef struct net_summary {
-  loaded_model model;
-  plan plan;
+typedef struct model_summary {
+  loaded_model loaded;
+  cli_plan plan;
   char sha256[65];
   /* what it is called in tables: its name, or its file's where names are equal or
    * missing */
@@ -58,23 +56,22 @@ typedef struct net_summary {
   uint32_t *class_of_folder;
   const char *class_rule;
   /* ---- accuracy */
-  verdict *verdicts; /* by picture; those of unreadable pictures are zero */
+  sample_result *results; /* by image; those of unreadable images are zero */
   uint64_t images, top1, top5;
-  interval top1_interval, top5_interval; /* Wilson, 95 % */
-  uint64_t *confusion;                   /* (classes,classes): truth, answer */
+  stats_interval top1_interval, top5_interval; /* Wilson, 95 % */
+  uint64_t *confusion;                         /* (classes,classes): truth, answer */
   calibration_bin calibration[CALIBRATION_BINS];
   /* expected: Naeini et al. 2015, Guo et al. 2017, equation 3 */
   double calibration_error;
   double cross_entropy; /* mean of -log(probability of the truth) */
   /* ---- cost, batch 1, one thread */
-  double latency_median_ms, latency_p99_ms, latency_least_ms;
+  double latency_median_ms, latency_p99_ms, latency_min_ms;
   uint32_t latency_runs;
-  /* that times of shortcuts are the least of, each way; 0: not measured */
+  /* runs of each variant over which times of shortcuts are minima; 0: not measured */
   uint32_t cost_runs;
-  uint64_t
-      /* largest resident memory of a process that opens this net alone and runs it once;
-       * 0: not known */
-      peak_bytes;
+  /* peak resident memory of a process that opens only this model and runs it once; 0:
+   * unknown */
+  uint64_t peak_bytes;
   /* ---- responses */
   response_summary *responses;
   uint32_t response_count;
@@ -82,14 +79,14 @@ typedef struct net_summary {
   uint32_t *layers;
   uint32_t layer_count;
   block_summary *blocks; /* by block of the plan */
-  /* ---- lesions */
-  /* pictures that lesions were tried on, and how many the whole net gets right */
-  uint64_t lesion_images, lesion_top1;
-  removal_summary *removals;
-  uint32_t removal_count;
-} net_summary;
+  /* ---- ablations */
+  /* images that ablations were tried on, and how many the whole model gets right */
+  uint64_t ablation_images, ablation_top1;
+  ablation_summary *ablations;
+  uint32_t ablation_count;
+} model_summary;
 
-/* Nets a and b on the pictures that both could judge. */
+/* Models a and b on the images that both could evaluate. */
 typedef struct pair_summary {
   uint32_t a, b;
   uint64_t images, agree;        /* same class */
@@ -101,28 +98,13 @@ typedef struct pair_summary {
 typedef struct comparison {
   const settings *settings;
   dataset data;
-  char **failures; /* by picture: why it could not be read, or NULL */
-  net_summary *nets;
-  uint32_t net_count;
+  char **failures; /* by image: why it could not be read, or NULL */
+  model_summary *models;
+  uint32_t model_count;
   pair_summary *pairs;
   uint32_t pair_count;
   uint32_t workers;
   double seconds;
 } comparison;
-
-/* compare_json.c, compare_text.c: on standard output */
-void comparison_write_json(const comparison *c, json *j);
-void comparison_print(const comparison *c);
-
-/* report.c: one HTML page, written to a temporary file beside `path`, then renamed. On
- * failure says why on standard error and leaves `path` as it was. */
-bool comparison_write_report(comparison *c, const char *path);
-
-/* tables.c: `folder` (made where it is not there) gets the data as CSV and the plots as
- * SVG files. */
-bool comparison_write_tables(comparison *c, const char *folder);
-
-/* Whether they could be written; leaves nothing behind. */
-bool comparison_check_tables(const char *folder, resnet_error *error);
 
 #endif

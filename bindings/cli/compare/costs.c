@@ -3,32 +3,36 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "cli/terminal.h"
-#include "support/message.h"
+#include "cli/compare/comparison.h"
+#include "cli/memory.h"
+#include "cli/message.h"
+#include "cli/model.h"
+#include "cli/plan.h"
+#include "cli/system.h"
 
 /* Runs of each session: as many as fit the time, within these. */
-enum { LEAST_RUNS = 10, MOST_RUNS = 1000, WARM_UP_RUNS = 3, HALVES = 2 };
-static const double most_seconds = 1.0;
+enum { MIN_RUNS = 10, MAX_RUNS = 1000, WARM_UP_RUNS = 3, HALVES = 2 };
+static const double max_seconds = 1.0;
 
-/* Sessions of one net that take turns. */
-typedef enum way {
-  WAY_FUSED, /* the plan as it is */
-  WAY_CUT,   /* without any shortcut */
-  WAY_APART, /* with additions of their own */
-  WAY_COUNT
-} way;
+/* Sessions of one model that take turns. */
+typedef enum variant {
+  VARIANT_FUSED,   /* the plan as it is */
+  VARIANT_CUT,     /* without any shortcut */
+  VARIANT_UNFUSED, /* with additions of their own */
+  VARIANT_COUNT
+} variant;
 
 typedef struct timing {
-  net_summary *net;
-  way way;
+  model_summary *model;
+  variant variant;
   resnet_session *session;
-  uint64_t *now;           /* by block: nanoseconds of this run */
-  uint64_t *least[HALVES]; /* by block: of even and odd runs */
+  uint64_t *now;         /* by block: nanoseconds of this run */
+  uint64_t *min[HALVES]; /* by block: of even and odd runs */
 } timing;
 
 typedef struct measurement {
-  net_summary *net;
-  timing ways[WAY_COUNT];
+  model_summary *model;
+  timing variants[VARIANT_COUNT];
   float *input, *scores;
 } measurement;
 
@@ -45,118 +49,121 @@ static bool makes(const resnet_op *op) {
 /* ---- time ---- */
 
 /* Whether the time belongs to the addition or what it adds. */
-static bool is_apart(const resnet_op *op, resnet_point point) {
+static bool is_unfused_part(const resnet_op *op, resnet_point point) {
   return makes(op) || (adds(op) && point != RESNET_POINT_RESPONSE);
 }
 
 static void add_time(void *user, const resnet_response *response) {
   timing *t = user;
-  const resnet_op *op = &t->net->plan.ops[response->op];
-  if (op->block == RESNET_NO_INDEX || (t->way == WAY_APART && !is_apart(op, response->point)))
+  const resnet_op *op = &t->model->plan.ops[response->op];
+  if (op->block == RESNET_NO_INDEX ||
+      (t->variant == VARIANT_UNFUSED && !is_unfused_part(op, response->point)))
     return;
   t->now[op->block] += response->nanoseconds;
 }
 
-static bool worked(const net_summary *n, resnet_status status, const resnet_error *error) {
-  if (status != RESNET_OK) complain(n->model.file, error->message);
+static bool worked(const model_summary *n, resnet_status status, const resnet_error *error) {
+  if (status != RESNET_OK) cli_print_error(n->loaded.file, error->message);
   return status == RESNET_OK;
 }
 
 static bool cut_shortcuts(timing *t) {
   resnet_error error;
-  bool good = true;
-  for (uint32_t b = 0; b < t->net->plan.block_count && good; b++)
-    if (has_shortcut(&t->net->plan, b))
-      good = worked(t->net, resnet_session_skip(t->session, b, RESNET_SKIP_SHORTCUT, 0, &error),
-                    &error);
-  return good;
+  bool ok = true;
+  for (uint32_t b = 0; b < t->model->plan.block_count && ok; b++)
+    if (cli_plan_has_shortcut(&t->model->plan, b))
+      ok = worked(t->model, resnet_session_skip(t->session, b, RESNET_SKIP_SHORTCUT, 0, &error),
+                  &error);
+  return ok;
 }
 
-static bool open_way(measurement *m, way which) {
-  const uint32_t blocks = m->net->plan.block_count;
-  const resnet_observe observe = which == WAY_APART ? RESNET_OBSERVE_RESPONSES : RESNET_OBSERVE_OPS;
-  timing *t = &m->ways[which];
+static bool open_variant(measurement *m, variant which) {
+  const uint32_t blocks = m->model->plan.block_count;
+  const resnet_observe observe =
+      which == VARIANT_UNFUSED ? RESNET_OBSERVE_RESPONSES : RESNET_OBSERVE_OPS;
+  timing *t = &m->variants[which];
   resnet_error error;
-  *t = (timing){.net = m->net, .way = which, .now = allocate(blocks, sizeof *t->now)};
+  *t = (timing){.model = m->model, .variant = which, .now = cli_allocate(blocks, sizeof *t->now)};
   for (int half = 0; half < HALVES; half++) {
-    t->least[half] = allocate(blocks, sizeof *t->least[half]);
-    for (uint32_t b = 0; b < blocks; b++) t->least[half][b] = UINT64_MAX;
+    t->min[half] = cli_allocate(blocks, sizeof *t->min[half]);
+    for (uint32_t b = 0; b < blocks; b++) t->min[half][b] = UINT64_MAX;
   }
-  return model_open_session(&m->net->model, 1, 1, observe, &t->session) &&
-         (which != WAY_CUT || cut_shortcuts(t)) &&
-         worked(m->net, resnet_session_observe(t->session, add_time, t, &error), &error);
+  return cli_model_open_session(&m->model->loaded, 1, 1, observe, &t->session) &&
+         (which != VARIANT_CUT || cut_shortcuts(t)) &&
+         worked(m->model, resnet_session_observe(t->session, add_time, t, &error), &error);
 }
 
-static bool run_way(measurement *m, timing *t, uint32_t run) {
-  const uint32_t blocks = m->net->plan.block_count;
+static bool run_variant(measurement *m, timing *t, uint32_t run) {
+  const uint32_t blocks = m->model->plan.block_count;
   resnet_error error;
   for (uint32_t b = 0; b < blocks; b++) t->now[b] = 0;
-  if (!worked(m->net, resnet_run(t->session, m->input, RESNET_LAYOUT_NHWC, 1, m->scores, &error),
+  if (!worked(m->model, resnet_run(t->session, m->input, RESNET_LAYOUT_NHWC, 1, m->scores, &error),
               &error))
     return false;
-  uint64_t *least = t->least[run % HALVES];
+  uint64_t *min = t->min[run % HALVES];
   for (uint32_t b = 0; b < blocks && run >= WARM_UP_RUNS; b++)
-    if (t->now[b] < least[b]) least[b] = t->now[b];
+    if (t->now[b] < min[b]) min[b] = t->now[b];
   return true;
 }
 
-static bool time_ways(measurement *m) {
-  const double start = clock_seconds();
-  const uint32_t least = LEAST_RUNS + WARM_UP_RUNS, most = MOST_RUNS + WARM_UP_RUNS;
+static bool time_variants(measurement *m) {
+  const double start = cli_clock_seconds();
+  const uint32_t min = MIN_RUNS + WARM_UP_RUNS, max = MAX_RUNS + WARM_UP_RUNS;
   uint32_t run = 0;
-  for (; run < least || (run < most && clock_seconds() - start < most_seconds); run++)
-    for (int w = 0; w < WAY_COUNT; w++)
-      if (!run_way(m, &m->ways[w], run)) return false;
-  m->net->cost_runs = run - WARM_UP_RUNS;
+  for (; run < min || (run < max && cli_clock_seconds() - start < max_seconds); run++)
+    for (int w = 0; w < VARIANT_COUNT; w++)
+      if (!run_variant(m, &m->variants[w], run)) return false;
+  m->model->cost_runs = run - WARM_UP_RUNS;
   return true;
 }
 
-static double least_ms(const timing *t, uint32_t block) {
-  const uint64_t even = t->least[0][block], odd = t->least[1][block];
+static double min_ms(const timing *t, uint32_t block) {
+  const uint64_t even = t->min[0][block], odd = t->min[1][block];
   return (double)(even < odd ? even : odd) / 1e6;
 }
 
 static double noise_ms(const timing *t, uint32_t block) {
-  return fabs((double)t->least[0][block] - (double)t->least[1][block]) / 1e6;
+  return fabs((double)t->min[0][block] - (double)t->min[1][block]) / 1e6;
 }
 
 static void set_times(const measurement *m) {
-  const timing *fused = &m->ways[WAY_FUSED], *cut = &m->ways[WAY_CUT], *apart = &m->ways[WAY_APART];
-  for (uint32_t b = 0; b < m->net->plan.block_count; b++) {
-    if (!has_shortcut(&m->net->plan, b)) continue;
-    block_summary *s = &m->net->blocks[b];
-    const double cost = least_ms(fused, b) - least_ms(cut, b);
+  const timing *fused = &m->variants[VARIANT_FUSED], *cut = &m->variants[VARIANT_CUT],
+               *unfused = &m->variants[VARIANT_UNFUSED];
+  for (uint32_t b = 0; b < m->model->plan.block_count; b++) {
+    if (!cli_plan_has_shortcut(&m->model->plan, b)) continue;
+    block_summary *s = &m->model->blocks[b];
+    const double cost = min_ms(fused, b) - min_ms(cut, b);
     s->shortcut_ms = fabs(cost) > fmax(noise_ms(fused, b), noise_ms(cut, b)) ? cost : NAN;
-    s->unfused_ms = least_ms(apart, b);
+    s->unfused_ms = min_ms(unfused, b);
   }
 }
 
-static bool measure_times(net_summary *n) {
-  measurement m = {.net = n};
-  bool good = true;
-  const resnet_model_info *info = &n->model.info;
+static bool measure_times(model_summary *n) {
+  measurement m = {.model = n};
+  bool ok = true;
+  const resnet_model_info *info = &n->loaded.info;
   const size_t values = (size_t)info->input_height * info->input_width * info->input_channels;
-  m.input = allocate(values, sizeof *m.input);
-  model_random_input(m.input, values);
-  m.scores = allocate(n->model.info.classes, sizeof *m.scores);
-  for (int w = 0; w < WAY_COUNT && good; w++) good = open_way(&m, (way)w);
-  good = good && time_ways(&m);
-  if (good) set_times(&m);
-  for (int w = 0; w < WAY_COUNT; w++) {
-    resnet_session_close(&m.ways[w].session);
-    free(m.ways[w].now);
-    for (int half = 0; half < HALVES; half++) free(m.ways[w].least[half]);
+  m.input = cli_allocate(values, sizeof *m.input);
+  cli_model_random_input(m.input, values);
+  m.scores = cli_allocate(n->loaded.info.classes, sizeof *m.scores);
+  for (int w = 0; w < VARIANT_COUNT && ok; w++) ok = open_variant(&m, (variant)w);
+  ok = ok && time_variants(&m);
+  if (ok) set_times(&m);
+  for (int w = 0; w < VARIANT_COUNT; w++) {
+    resnet_session_close(&m.variants[w].session);
+    free(m.variants[w].now);
+    for (int half = 0; half < HALVES; half++) free(m.variants[w].min[half]);
   }
   free(m.input);
   free(m.scores);
-  return good;
+  return ok;
 }
 
 /* ---- bytes ---- */
 
 /* What op `op` reads of its input: a 1x1 convolution with strides no more pixels than it
  * writes. */
-static uint64_t input_bytes(const plan *p, const resnet_op *op) {
+static uint64_t input_bytes(const cli_plan *p, const resnet_op *op) {
   if (op->input[0] >= p->op_count) return 0;
   const resnet_op *source = &p->ops[op->input[0]];
   const bool pixelwise =
@@ -166,7 +173,7 @@ static uint64_t input_bytes(const plan *p, const resnet_op *op) {
 }
 
 /* For the ops that make the shortcut: input, weights, output. */
-static uint64_t making_bytes(const plan *p, uint32_t block) {
+static uint64_t making_bytes(const cli_plan *p, uint32_t block) {
   uint64_t bytes = 0;
   for (uint32_t i = p->blocks[block].first_op; i <= p->blocks[block].last_op; i++) {
     const resnet_op *op = &p->ops[i];
@@ -177,14 +184,14 @@ static uint64_t making_bytes(const plan *p, uint32_t block) {
 }
 
 /* Option A reads every other pixel of the channels that there are. */
-static uint64_t subsampled_bytes(const plan *p, const resnet_op *adding) {
+static uint64_t subsampled_bytes(const cli_plan *p, const resnet_op *adding) {
   const uint32_t source = adding->input[1];
   const uint64_t channels = source < p->op_count ? p->ops[source].channels : 0;
   return (uint64_t)adding->height * adding->width * channels * sizeof(float);
 }
 
-static void set_bytes(net_summary *n, uint32_t block) {
-  const plan *p = &n->plan;
+static void set_bytes(model_summary *n, uint32_t block) {
+  const cli_plan *p = &n->plan;
   block_summary *s = &n->blocks[block];
   for (uint32_t i = p->blocks[block].first_op; i <= p->blocks[block].last_op; i++) {
     const resnet_op *op = &p->ops[i];
@@ -198,12 +205,12 @@ static void set_bytes(net_summary *n, uint32_t block) {
 }
 
 bool compare_costs(comparison *c) {
-  for (uint32_t i = 0; i < c->net_count; i++) {
-    net_summary *n = &c->nets[i];
+  for (uint32_t i = 0; i < c->model_count; i++) {
+    model_summary *n = &c->models[i];
     for (uint32_t b = 0; b < n->plan.block_count; b++) {
       n->blocks[b].shortcut_ms = n->blocks[b].unfused_ms = NAN;
       n->blocks[b].shortcut_bytes = n->blocks[b].unfused_bytes = 0;
-      if (has_shortcut(&n->plan, b)) set_bytes(n, b);
+      if (cli_plan_has_shortcut(&n->plan, b)) set_bytes(n, b);
     }
     if (n->residual && !measure_times(n)) return false;
   }

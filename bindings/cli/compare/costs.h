@@ -5,7 +5,7 @@
 #include "cli/compare/comparison.h"
 
 /* Fill shortcut_ms, unfused_ms, shortcut_bytes and unfused_bytes of every block of every
- * net; a block without a shortcut gets NAN and 0. One picture of random values, one
+ * model; a block without a shortcut gets NAN and 0. One image of random values, one
  * thread; of each time the least of many runs that take turns, so that whatever else the
  * machine does hits all alike; cost_runs says how many.
  *

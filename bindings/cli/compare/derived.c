@@ -1,25 +1,29 @@
 /* Numbers of a comparison that sentences, plots and tables ask for: see report.h. */
+#include "cli/compare/derived.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/report/report.h"
-#include "cli/terminal.h"
+#include "cli/compare/comparison.h"
+#include "cli/memory.h"
+#include "cli/plan.h"
+#include "support/statistics.h"
 
-double median_of(double *values, size_t count) {
+double compare_median(double *values, size_t count) {
   size_t known = 0;
   for (size_t i = 0; i < count; i++)
     if (isfinite(values[i])) values[known++] = values[i];
-  sort_values(values, known);
-  return sorted_median(values, known);
+  stats_sort(values, known);
+  return stats_sorted_median(values, known);
 }
 
-double layer_std(const net_summary *n, uint32_t layer) {
+double compare_layer_std(const model_summary *n, uint32_t layer) {
   return n->responses[n->layers[layer]].std;
 }
 
-uint32_t figure_layers(const net_summary *n) {
+uint32_t compare_figure_layers(const model_summary *n) {
   if (n->layer_count == 0) return 0;
   uint32_t op = n->responses[n->layers[n->layer_count - 1]].op;
   bool connects_all =
@@ -27,26 +31,26 @@ uint32_t figure_layers(const net_summary *n) {
   return n->layer_count - connects_all;
 }
 
-double median_layer_std(const net_summary *n) {
-  uint32_t count = figure_layers(n);
-  double *values = allocate(count, sizeof *values);
-  for (uint32_t i = 0; i < count; i++) values[i] = layer_std(n, i);
-  double median = median_of(values, count);
+double compare_median_layer_std(const model_summary *n) {
+  uint32_t count = compare_figure_layers(n);
+  double *values = cli_allocate(count, sizeof *values);
+  for (uint32_t i = 0; i < count; i++) values[i] = compare_layer_std(n, i);
+  double median = compare_median(values, count);
   free(values);
   return median;
 }
 
-double median_ratio(const net_summary *n) {
-  double *values = allocate(n->plan.block_count, sizeof *values);
+double compare_median_ratio(const model_summary *n) {
+  double *values = cli_allocate(n->plan.block_count, sizeof *values);
   size_t count = 0;
   for (uint32_t i = 0; n->blocks && i < n->plan.block_count; i++)
-    if (has_shortcut(&n->plan, i)) values[count++] = n->blocks[i].ratio;
-  double median = median_of(values, count);
+    if (cli_plan_has_shortcut(&n->plan, i)) values[count++] = n->blocks[i].ratio;
+  double median = compare_median(values, count);
   free(values);
   return median;
 }
 
-uint64_t dead_channels(const net_summary *n, uint64_t *channels) {
+uint64_t compare_dead_channels(const model_summary *n, uint64_t *channels) {
   uint64_t dead = 0;
   *channels = 0;
   for (uint32_t i = 0; i < n->layer_count; i++) {
@@ -56,17 +60,19 @@ uint64_t dead_channels(const net_summary *n, uint64_t *channels) {
   return dead;
 }
 
-double whole_error(const net_summary *n) { return 1 - share(n->lesion_top1, n->lesion_images); }
+double compare_whole_error(const model_summary *n) {
+  return 1 - stats_share(n->ablation_top1, n->ablation_images);
+}
 
-double top1_of(const net_summary *n) { return share(n->top1, n->images); }
+double compare_top1(const model_summary *n) { return stats_share(n->top1, n->images); }
 
-uint32_t nets_by_depth(const comparison *c, bool residual, uint32_t *order) {
+uint32_t compare_models_by_depth(const comparison *c, bool residual, uint32_t *order) {
   uint32_t count = 0;
-  for (uint32_t i = 0; i < c->net_count; i++) {
-    if (c->nets[i].residual != residual) continue;
+  for (uint32_t i = 0; i < c->model_count; i++) {
+    if (c->models[i].residual != residual) continue;
     uint32_t at = count++;
     for (; at > 0 &&
-           c->nets[order[at - 1]].model.info.conv_layers > c->nets[i].model.info.conv_layers;
+           c->models[order[at - 1]].loaded.info.conv_layers > c->models[i].loaded.info.conv_layers;
          at--)
       order[at] = order[at - 1];
     order[at] = i;
@@ -74,9 +80,9 @@ uint32_t nets_by_depth(const comparison *c, bool residual, uint32_t *order) {
   return count;
 }
 
-const char *class_name(const comparison *c, const net_summary *n, uint32_t index,
-                       char out[CLASS_NAME_SIZE]) {
-  const resnet_model_info *info = &n->model.info;
+const char *compare_class_name(const comparison *c, const model_summary *n, uint32_t index,
+                               char out[CLASS_NAME_SIZE]) {
+  const resnet_model_info *info = &n->loaded.info;
   const char *name = info->labels && index < info->classes ? info->labels[index] : NULL;
   for (uint32_t i = 0; !name && n->class_of_folder && i < c->data.folder_count; i++)
     if (n->class_of_folder[i] == index) name = c->data.folders[i];
@@ -87,15 +93,15 @@ const char *class_name(const comparison *c, const net_summary *n, uint32_t index
   return out;
 }
 
-size_t largest_confusions(const net_summary *n, confusion_cell *cells, size_t most) {
-  size_t classes = n->model.info.classes, count = 0;
+size_t compare_largest_confusions(const model_summary *n, confusion_cell *cells, size_t max) {
+  size_t classes = n->loaded.info.classes, count = 0;
   for (size_t i = 0; n->confusion && i < classes * classes; i++) {
-    uint64_t pictures = n->confusion[i];
-    if (pictures == 0 || i / classes == i % classes) continue;
-    if (count == most && pictures <= cells[count - 1].pictures) continue;
-    size_t at = count < most ? count++ : count - 1;
-    for (; at > 0 && cells[at - 1].pictures < pictures; at--) cells[at] = cells[at - 1];
-    cells[at] = (confusion_cell){(uint32_t)(i / classes), (uint32_t)(i % classes), pictures};
+    uint64_t images = n->confusion[i];
+    if (images == 0 || i / classes == i % classes) continue;
+    if (count == max && images <= cells[count - 1].images) continue;
+    size_t at = count < max ? count++ : count - 1;
+    for (; at > 0 && cells[at - 1].images < images; at--) cells[at] = cells[at - 1];
+    cells[at] = (confusion_cell){(uint32_t)(i / classes), (uint32_t)(i % classes), images};
   }
   return count;
 }

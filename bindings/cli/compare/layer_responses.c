@@ -4,150 +4,156 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/terminal.h"
+#include "cli/compare/comparison.h"
+#include "cli/memory.h"
+#include "cli/plan.h"
+#include "support/responses.h"
 
 enum { POINTS = RESNET_POINT_CLASS_MAP + 1 };
 
-/* ---- which responses --------------------------------------------------------------- */
+/* ---- which responses ---- */
 
 static uint32_t *place_of(const response_map *map, uint32_t op, resnet_point point) {
   return &map->place[(size_t)op * POINTS + (size_t)point];
 }
 
 /* The place of a response, which is named once. */
-static uint32_t add_response(net_summary *net, response_map *map, uint32_t op, resnet_point point,
-                             uint32_t block) {
+static uint32_t add_response(model_summary *model, response_map *map, uint32_t op,
+                             resnet_point point, uint32_t block) {
   uint32_t *place = place_of(map, op, point);
   if (*place != RESNET_NO_INDEX) return *place;
-  *place = net->response_count++;
+  *place = model->response_count++;
   map->source[*place] = *place;
-  net->responses[*place] = (response_summary){
-      .op = op, .point = point, .block = block, .channels = net->plan.ops[op].channels};
+  model->responses[*place] = (response_summary){
+      .op = op, .point = point, .block = block, .channels = model->plan.ops[op].channels};
   return *place;
 }
 
 /* Where the block's residual branch ends, just before the addition: in the op that adds,
  * where that is a layer, or in the op that it is taken from. *op is RESNET_NO_INDEX where
  * there is none. */
-static resnet_point branch_end(const net_summary *net, uint32_t block, uint32_t *op) {
-  const resnet_block *b = &net->plan.blocks[block];
+static resnet_point branch_end(const model_summary *model, uint32_t block, uint32_t *op) {
+  const resnet_block *b = &model->plan.blocks[block];
   *op = b->last_op;
-  if (net->plan.ops[*op].layer) return RESNET_POINT_RESPONSE;
-  *op = b->shortcut == RESNET_SHORTCUT_NONE ? RESNET_NO_INDEX : net->plan.ops[*op].input[0];
+  if (model->plan.ops[*op].layer) return RESNET_POINT_RESPONSE;
+  *op = b->shortcut == RESNET_SHORTCUT_NONE ? RESNET_NO_INDEX : model->plan.ops[*op].input[0];
   return RESNET_POINT_OUTPUT;
 }
 
-static void add_branch(net_summary *net, response_map *map, uint32_t block) {
+static void add_branch(model_summary *model, response_map *map, uint32_t block) {
   uint32_t op;
-  const resnet_point point = branch_end(net, block, &op);
-  if (op != RESNET_NO_INDEX) (void)add_response(net, map, op, point, block);
+  const resnet_point point = branch_end(model, block, &op);
+  if (op != RESNET_NO_INDEX) (void)add_response(model, map, op, point, block);
 }
 
-static void add_shortcut(net_summary *net, response_map *map, uint32_t block) {
-  const resnet_block *b = &net->plan.blocks[block];
+static void add_shortcut(model_summary *model, response_map *map, uint32_t block) {
+  const resnet_block *b = &model->plan.blocks[block];
   if (b->shortcut == RESNET_SHORTCUT_NONE) return;
-  const uint32_t added = add_response(net, map, b->last_op, RESNET_POINT_SHORTCUT, block);
-  const uint32_t input = net->plan.ops[b->last_op].input[1];
+  const uint32_t added = add_response(model, map, b->last_op, RESNET_POINT_SHORTCUT, block);
+  const uint32_t input = model->plan.ops[b->last_op].input[1];
   if (b->shortcut != RESNET_SHORTCUT_IDENTITY || block == 0 || input != b[-1].last_op) return;
   map->source[added] = *place_of(map, input, RESNET_POINT_OUTPUT);
 }
 
-static void add_layers(net_summary *net, response_map *map) {
-  for (uint32_t i = 0; i < net->plan.op_count; i++) {
-    const resnet_op *op = &net->plan.ops[i];
+static void add_layers(model_summary *model, response_map *map) {
+  for (uint32_t i = 0; i < model->plan.op_count; i++) {
+    const resnet_op *op = &model->plan.ops[i];
     if (!op->layer) continue;
-    const uint32_t place = add_response(net, map, i, RESNET_POINT_RESPONSE, op->block);
-    net->layers[net->layer_count++] = place;
-    net->responses[place].layer = op->layer;
+    const uint32_t place = add_response(model, map, i, RESNET_POINT_RESPONSE, op->block);
+    model->layers[model->layer_count++] = place;
+    model->responses[place].layer = op->layer;
   }
 }
 
-void responses_name(net_summary *net, response_map *map) {
-  const plan *p = &net->plan;
-  *map = (response_map){.net = net};
-  map->place = allocate((size_t)p->op_count * POINTS, sizeof *map->place);
-  map->source = allocate((size_t)p->op_count * POINTS, sizeof *map->source);
+void compare_responses_list(model_summary *model, response_map *map) {
+  const cli_plan *p = &model->plan;
+  *map = (response_map){.model = model};
+  map->place = cli_allocate((size_t)p->op_count * POINTS, sizeof *map->place);
+  map->source = cli_allocate((size_t)p->op_count * POINTS, sizeof *map->source);
   for (size_t i = 0; i < (size_t)p->op_count * POINTS; i++) map->place[i] = RESNET_NO_INDEX;
-  net->responses = allocate((size_t)p->op_count * POINTS, sizeof *net->responses);
-  net->layers = allocate(p->op_count, sizeof *net->layers);
-  net->blocks = allocate(p->block_count ? p->block_count : 1, sizeof *net->blocks);
-  add_layers(net, map);
+  model->responses = cli_allocate((size_t)p->op_count * POINTS, sizeof *model->responses);
+  model->layers = cli_allocate(p->op_count, sizeof *model->layers);
+  model->blocks = cli_allocate(p->block_count ? p->block_count : 1, sizeof *model->blocks);
+  add_layers(model, map);
   for (uint32_t i = 0; i < p->block_count; i++) {
-    add_branch(net, map, i);
-    add_shortcut(net, map, i);
-    (void)add_response(net, map, p->blocks[i].last_op, RESNET_POINT_OUTPUT, i);
+    add_branch(model, map, i);
+    add_shortcut(model, map, i);
+    (void)add_response(model, map, p->blocks[i].last_op, RESNET_POINT_OUTPUT, i);
   }
 }
 
-void response_map_release(response_map *map) {
+void compare_responses_map_release(response_map *map) {
   free(map->place);
   free(map->source);
   *map = (response_map){0};
 }
 
-/* ---- sums -------------------------------------------------------------------------- */
+/* ---- sums ---- */
 
 static bool has_sums(const response_map *map, uint32_t response) {
   return map->source[response] == response;
 }
 
-response_sums *responses_allocate(const response_map *map) {
-  response_sums *sums = allocate(map->net->response_count, sizeof *sums);
-  for (uint32_t i = 0; i < map->net->response_count; i++)
-    if (has_sums(map, i) && !response_sums_allocate(&sums[i], map->net->responses[i].channels))
-      out_of_memory();
+response_sums *compare_responses_allocate(const response_map *map) {
+  response_sums *sums = cli_allocate(map->model->response_count, sizeof *sums);
+  for (uint32_t i = 0; i < map->model->response_count; i++)
+    if (has_sums(map, i) && !response_sums_allocate(&sums[i], map->model->responses[i].channels))
+      cli_out_of_memory();
   return sums;
 }
 
-void responses_release(const response_map *map, response_sums *sums) {
+void compare_responses_release(const response_map *map, response_sums *sums) {
   if (!sums) return;
-  for (uint32_t i = 0; i < map->net->response_count; i++) response_sums_release(&sums[i]);
+  for (uint32_t i = 0; i < map->model->response_count; i++) response_sums_release(&sums[i]);
   free(sums);
 }
 
-void responses_clear(const response_map *map, response_sums *sums, uint64_t next_picture) {
-  for (uint32_t i = 0; i < map->net->response_count; i++)
-    if (has_sums(map, i)) response_sums_clear(&sums[i], next_picture);
+void compare_responses_clear(const response_map *map, response_sums *sums, uint64_t next_image) {
+  for (uint32_t i = 0; i < map->model->response_count; i++)
+    if (has_sums(map, i)) response_sums_clear(&sums[i], next_image);
 }
 
-void responses_merge(const response_map *map, response_sums *sums, const response_sums *other) {
-  for (uint32_t i = 0; i < map->net->response_count; i++)
+void compare_responses_merge(const response_map *map, response_sums *sums,
+                             const response_sums *other) {
+  for (uint32_t i = 0; i < map->model->response_count; i++)
     if (has_sums(map, i)) response_sums_merge(&sums[i], &other[i]);
 }
 
-void responses_add(const response_map *map, response_sums *sums, const resnet_response *response) {
+void compare_responses_add(const response_map *map, response_sums *sums,
+                           const resnet_response *response) {
   const uint32_t place = *place_of(map, response->op, response->point);
   if (place == RESNET_NO_INDEX || !has_sums(map, place)) return;
   response_sums_add(&sums[place], response->data, response->batch,
                     (size_t)response->height * response->width);
 }
 
-/* ---- what came out ----------------------------------------------------------------- */
+/* ---- what came out ---- */
 
-static double deviation_at(const net_summary *net, const response_map *map, uint32_t op,
+static double deviation_at(const model_summary *model, const response_map *map, uint32_t op,
                            resnet_point point) {
   const uint32_t place = op == RESNET_NO_INDEX ? RESNET_NO_INDEX : *place_of(map, op, point);
-  return place == RESNET_NO_INDEX ? NAN : net->responses[place].std;
+  return place == RESNET_NO_INDEX ? NAN : model->responses[place].std;
 }
 
-static void summarise_block(net_summary *net, const response_map *map, uint32_t block) {
-  const resnet_block *b = &net->plan.blocks[block];
+static void summarise_block(model_summary *model, const response_map *map, uint32_t block) {
+  const resnet_block *b = &model->plan.blocks[block];
   uint32_t op;
-  const resnet_point point = branch_end(net, block, &op);
-  const double branch = deviation_at(net, map, op, point);
-  const double shortcut = deviation_at(net, map, b->last_op, RESNET_POINT_SHORTCUT);
-  net->blocks[block] =
+  const resnet_point point = branch_end(model, block, &op);
+  const double branch = deviation_at(model, map, op, point);
+  const double shortcut = deviation_at(model, map, b->last_op, RESNET_POINT_SHORTCUT);
+  model->blocks[block] =
       (block_summary){.branch_std = branch,
                       .shortcut_std = shortcut,
                       .ratio = branch / shortcut,
-                      .output_std = deviation_at(net, map, b->last_op, RESNET_POINT_OUTPUT),
-                      .skipped_top1 = NAN,
+                      .output_std = deviation_at(model, map, b->last_op, RESNET_POINT_OUTPUT),
+                      .ablated_top1 = NAN,
                       .shortcut_ms = NAN,
                       .unfused_ms = NAN};
 }
 
-void responses_summarise(net_summary *net, const response_map *map, const response_sums *sums) {
-  for (uint32_t i = 0; i < net->response_count; i++)
-    response_sums_summarise(&sums[map->source[i]], &net->responses[i]);
-  for (uint32_t i = 0; i < net->plan.block_count; i++) summarise_block(net, map, i);
+void compare_responses_summarise(model_summary *model, const response_map *map,
+                                 const response_sums *sums) {
+  for (uint32_t i = 0; i < model->response_count; i++)
+    response_sums_summarise(&sums[map->source[i]], &model->responses[i]);
+  for (uint32_t i = 0; i < model->plan.block_count; i++) summarise_block(model, map, i);
 }

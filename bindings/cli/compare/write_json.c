@@ -1,11 +1,19 @@
 /* All that `resnet compare` found out, as JSON. */
+#include "cli/compare/write_json.h"
+
 #include <math.h>
 
-#include "cli/compare/compare.h"
+#include "cli/compare/accuracy.h"
+#include "cli/compare/comparison.h"
+#include "cli/model.h"
+#include "cli/plan.h"
+#include "support/json.h"
+#include "support/responses.h"
+#include "support/statistics.h"
 
 /* A matrix of more classes is none that anybody reads; with 1000 it would be most of the
  * document. */
-enum { MOST_CONFUSION_CLASSES = 100 };
+enum { MAX_CONFUSION_CLASSES = 100 };
 
 static const char *point_name(resnet_point point) {
   switch (point) {
@@ -21,36 +29,36 @@ static const char *point_name(resnet_point point) {
   return "unknown";
 }
 
-static void write_interval(json *j, const char *key, const interval *i) {
+static void write_interval(json *j, const char *key, const stats_interval *i) {
   json_open_array(j, key);
   json_number(j, NULL, i->low);
   json_number(j, NULL, i->high);
   json_close_array(j);
 }
 
-static void write_accuracy(const net_summary *net, json *j) {
-  json_integer(j, "images", net->images);
-  json_number(j, "top1", share(net->top1, net->images));
-  json_number(j, "top5", share(net->top5, net->images));
-  write_interval(j, "top1_ci95", &net->top1_interval);
-  write_interval(j, "top5_ci95", &net->top5_interval);
-  json_number(j, "cross_entropy", net->cross_entropy);
-  json_number(j, "calibration_error", net->calibration_error);
+static void write_accuracy(const model_summary *model, json *j) {
+  json_integer(j, "images", model->images);
+  json_number(j, "top1", stats_share(model->top1, model->images));
+  json_number(j, "top5", stats_share(model->top5, model->images));
+  write_interval(j, "top1_ci95", &model->top1_interval);
+  write_interval(j, "top5_ci95", &model->top5_interval);
+  json_number(j, "cross_entropy", model->cross_entropy);
+  json_number(j, "calibration_error", model->calibration_error);
   json_open_array(j, "calibration");
   for (int i = 0; i < CALIBRATION_BINS; i++) {
-    const calibration_bin *bin = &net->calibration[i];
+    const calibration_bin *bin = &model->calibration[i];
     json_open_object(j, NULL);
-    json_integer(j, "images", bin->pictures);
-    json_number(j, "accuracy", share(bin->right, bin->pictures));
-    json_number(j, "confidence", bin->pictures ? bin->confidence / (double)bin->pictures : NAN);
+    json_integer(j, "images", bin->images);
+    json_number(j, "accuracy", stats_share(bin->right, bin->images));
+    json_number(j, "confidence", bin->images ? bin->confidence / (double)bin->images : NAN);
     json_close_object(j);
   }
   json_close_array(j);
 }
 
-static void write_confusion(const net_summary *net, json *j) {
-  const uint32_t classes = net->model.info.classes;
-  if (classes > MOST_CONFUSION_CLASSES) {
+static void write_confusion(const model_summary *model, json *j) {
+  const uint32_t classes = model->loaded.info.classes;
+  if (classes > MAX_CONFUSION_CLASSES) {
     json_null(j, "confusion");
     return;
   }
@@ -58,7 +66,7 @@ static void write_confusion(const net_summary *net, json *j) {
   for (uint32_t truth = 0; truth < classes; truth++) {
     json_open_array(j, NULL);
     for (uint32_t answer = 0; answer < classes; answer++)
-      json_integer(j, NULL, net->confusion[(size_t)truth * classes + answer]);
+      json_integer(j, NULL, model->confusion[(size_t)truth * classes + answer]);
     json_close_array(j);
   }
   json_close_array(j);
@@ -67,36 +75,36 @@ static void write_confusion(const net_summary *net, json *j) {
 static void write_percentiles(const response_summary *r, json *j) {
   char key[16];
   json_open_object(j, "percentiles");
-  for (int i = 0; i < PERCENTILE_COUNT; i++) {
-    (void)snprintf(key, sizeof key, "%g", percentile_ranks[i]);
+  for (int i = 0; i < RESPONSE_PERCENTILES; i++) {
+    (void)snprintf(key, sizeof key, "%g", response_percentile_ranks[i]);
     json_number(j, key, r->percentiles[i]);
   }
   json_close_object(j);
 }
 
-static void write_block_of(const net_summary *net, uint32_t block, json *j) {
-  json_text(j, "block", block < net->plan.block_count ? net->plan.blocks[block].name : NULL);
+static void write_block_of(const model_summary *model, uint32_t block, json *j) {
+  json_text(j, "block", block < model->plan.block_count ? model->plan.blocks[block].name : NULL);
 }
 
-static void write_responses(const net_summary *net, json *j) {
+static void write_responses(const model_summary *model, json *j) {
   json_open_array(j, "responses");
-  for (uint32_t i = 0; i < net->response_count; i++) {
-    const response_summary *r = &net->responses[i];
+  for (uint32_t i = 0; i < model->response_count; i++) {
+    const response_summary *r = &model->responses[i];
     json_open_object(j, NULL);
     json_integer(j, "op", r->op);
-    json_text(j, "name", net->plan.ops[r->op].name);
-    json_text(j, "tensor", net->plan.ops[r->op].output);
+    json_text(j, "name", model->plan.ops[r->op].name);
+    json_text(j, "tensor", model->plan.ops[r->op].output);
     json_text(j, "point", point_name(r->point));
     if (r->layer)
       json_integer(j, "layer", r->layer);
     else
       json_null(j, "layer");
-    write_block_of(net, r->block, j);
+    write_block_of(model, r->block, j);
     json_integer(j, "values", r->values);
     json_number(j, "mean", r->mean);
     json_number(j, "std", r->std);
-    json_number(j, "min", r->least);
-    json_number(j, "max", r->most);
+    json_number(j, "min", r->min);
+    json_number(j, "max", r->max);
     write_percentiles(r, j);
     json_number(j, "negative", r->negative);
     json_integer(j, "channels", r->channels);
@@ -106,19 +114,19 @@ static void write_responses(const net_summary *net, json *j) {
   json_close_array(j);
 }
 
-static void write_blocks(const net_summary *net, json *j) {
+static void write_blocks(const model_summary *model, json *j) {
   json_open_array(j, "blocks");
-  for (uint32_t i = 0; i < net->plan.block_count; i++) {
-    const block_summary *b = &net->blocks[i];
+  for (uint32_t i = 0; i < model->plan.block_count; i++) {
+    const block_summary *b = &model->blocks[i];
     json_open_object(j, NULL);
-    json_text(j, "name", net->plan.blocks[i].name);
-    json_text(j, "shortcut", shortcut_name(net->plan.blocks[i].shortcut));
+    json_text(j, "name", model->plan.blocks[i].name);
+    json_text(j, "shortcut", cli_shortcut_name(model->plan.blocks[i].shortcut));
     json_number(j, "branch_std", b->branch_std);
     json_number(j, "shortcut_std", b->shortcut_std);
     json_number(j, "ratio", b->ratio);
     json_number(j, "output_std", b->output_std);
-    json_bool(j, "can_skip", b->can_skip);
-    json_number(j, "skipped_top1", b->skipped_top1);
+    json_bool(j, "can_skip", b->can_ablate);
+    json_number(j, "skipped_top1", b->ablated_top1);
     json_number(j, "shortcut_ms", b->shortcut_ms);
     json_number(j, "unfused_ms", b->unfused_ms);
     json_integer(j, "shortcut_bytes", b->shortcut_bytes);
@@ -128,67 +136,67 @@ static void write_blocks(const net_summary *net, json *j) {
   json_close_array(j);
 }
 
-static void write_lesions(const net_summary *net, json *j) {
+static void write_ablation(const model_summary *model, json *j) {
   json_open_object(j, "lesions");
-  json_integer(j, "images", net->lesion_images);
-  json_number(j, "top1", share(net->lesion_top1, net->lesion_images));
+  json_integer(j, "images", model->ablation_images);
+  json_number(j, "top1", stats_share(model->ablation_top1, model->ablation_images));
   json_open_array(j, "removals");
-  for (uint32_t i = 0; i < net->removal_count; i++) {
-    const removal_summary *r = &net->removals[i];
+  for (uint32_t i = 0; i < model->ablation_count; i++) {
+    const ablation_summary *r = &model->ablations[i];
     json_open_object(j, NULL);
     json_integer(j, "removed", r->removed);
     json_integer(j, "choices", r->choices);
     json_number(j, "mean_top1", r->mean);
-    json_number(j, "min_top1", r->least);
-    json_number(j, "max_top1", r->most);
+    json_number(j, "min_top1", r->min);
+    json_number(j, "max_top1", r->max);
     json_close_object(j);
   }
   json_close_array(j);
   json_close_object(j);
 }
 
-static void write_cost(const net_summary *net, json *j) {
-  const resnet_model_info *info = &net->model.info;
+static void write_cost(const model_summary *model, json *j) {
+  const resnet_model_info *info = &model->loaded.info;
   json_integer(j, "layers", info->conv_layers);
   json_integer(j, "parameters", info->parameters);
   json_integer(j, "macs", info->macs);
   json_integer(j, "weights_bytes", info->weights_bytes);
   json_integer(j, "arena_bytes", info->arena_bytes);
-  if (net->peak_bytes)
-    json_integer(j, "peak_rss_bytes", net->peak_bytes);
+  if (model->peak_bytes)
+    json_integer(j, "peak_rss_bytes", model->peak_bytes);
   else
     json_null(j, "peak_rss_bytes");
-  json_number(j, "load_ms", net->model.load_ms);
+  json_number(j, "load_ms", model->loaded.load_ms);
   json_open_object(j, "latency_ms");
-  json_number(j, "min", net->latency_least_ms);
-  json_number(j, "median", net->latency_median_ms);
-  json_number(j, "p99", net->latency_p99_ms);
-  json_integer(j, "runs", net->latency_runs);
+  json_number(j, "min", model->latency_min_ms);
+  json_number(j, "median", model->latency_median_ms);
+  json_number(j, "p99", model->latency_p99_ms);
+  json_integer(j, "runs", model->latency_runs);
   json_close_object(j);
-  json_integer(j, "cost_runs", net->cost_runs);
+  json_integer(j, "cost_runs", model->cost_runs);
 }
 
-static void write_net(const net_summary *net, json *j) {
+static void write_model(const model_summary *model, json *j) {
   json_open_object(j, NULL);
-  json_text(j, "title", net->title);
-  model_write_json(&net->model, j);
-  json_text(j, "sha256", net->sha256);
-  json_bool(j, "residual", net->residual);
-  json_text(j, "classes_by", net->class_rule);
-  write_cost(net, j);
-  write_accuracy(net, j);
-  write_confusion(net, j);
-  write_responses(net, j);
-  write_blocks(net, j);
-  write_lesions(net, j);
+  json_text(j, "title", model->title);
+  cli_model_write_json(&model->loaded, j);
+  json_text(j, "sha256", model->sha256);
+  json_bool(j, "residual", model->residual);
+  json_text(j, "classes_by", model->class_rule);
+  write_cost(model, j);
+  write_accuracy(model, j);
+  write_confusion(model, j);
+  write_responses(model, j);
+  write_blocks(model, j);
+  write_ablation(model, j);
   json_close_object(j);
 }
 
 /* By its folder's name, or else its label, or else its number. */
-static void write_answer(const comparison *c, const net_summary *net, const verdict *v,
+static void write_answer(const comparison *c, const model_summary *model, const sample_result *v,
                          const char *key, json *j) {
-  const uint32_t folder = folder_of_answer(c, net, v->best);
-  const char *label = model_label_of(&net->model, v->best);
+  const uint32_t folder = compare_predicted_folder(c, model, v->best);
+  const char *label = cli_model_class_label(&model->loaded, v->best);
   char number[16];
   (void)snprintf(number, sizeof number, "%u", v->best);
   json_text(j, key,
@@ -201,14 +209,14 @@ static void write_answer(const comparison *c, const net_summary *net, const verd
 static void write_differences(const comparison *c, const pair_summary *p, json *j) {
   json_open_array(j, "differences");
   for (size_t i = 0; i < c->data.count; i++) {
-    const verdict *a = &c->nets[p->a].verdicts[i], *b = &c->nets[p->b].verdicts[i];
+    const sample_result *a = &c->models[p->a].results[i], *b = &c->models[p->b].results[i];
     if (c->failures[i] || a->top1 == b->top1) continue;
     json_open_object(j, NULL);
     json_text(j, "file", c->data.items[i].path);
     json_text(j, "truth", c->data.folders[c->data.items[i].folder]);
     json_text(j, "right", a->top1 ? "a" : "b");
-    write_answer(c, &c->nets[p->a], a, "a", j);
-    write_answer(c, &c->nets[p->b], b, "b", j);
+    write_answer(c, &c->models[p->a], a, "a", j);
+    write_answer(c, &c->models[p->b], b, "b", j);
     json_close_object(j);
   }
   json_close_array(j);
@@ -219,7 +227,7 @@ static void write_pair(const comparison *c, const pair_summary *p, json *j) {
   json_integer(j, "a", p->a);
   json_integer(j, "b", p->b);
   json_integer(j, "images", p->images);
-  json_number(j, "agreement", share(p->agree, p->images));
+  json_number(j, "agreement", stats_share(p->agree, p->images));
   json_integer(j, "agree", p->agree);
   json_integer(j, "both", p->both);
   json_integer(j, "only_a", p->only_a);
@@ -243,16 +251,16 @@ static void write_failures(const comparison *c, json *j) {
   json_close_array(j);
 }
 
-void comparison_write_json(const comparison *c, json *j) {
+void compare_write_json(const comparison *c, json *j) {
   json_open_object(j, NULL);
   json_text(j, "data", c->settings->data);
   json_integer(j, "folders", c->data.folder_count);
-  json_integer(j, "images", c->nets[0].images);
+  json_integer(j, "images", c->models[0].images);
   json_number(j, "seconds", c->seconds);
-  json_number(j, "images_per_second", (double)c->nets[0].images / c->seconds);
+  json_number(j, "images_per_second", (double)c->models[0].images / c->seconds);
   json_integer(j, "threads", c->workers);
   json_open_array(j, "models");
-  for (uint32_t i = 0; i < c->net_count; i++) write_net(&c->nets[i], j);
+  for (uint32_t i = 0; i < c->model_count; i++) write_model(&c->models[i], j);
   json_close_array(j);
   json_open_array(j, "pairs");
   for (uint32_t i = 0; i < c->pair_count; i++) write_pair(c, &c->pairs[i], j);

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "support/json.h"
+#include "support/utf8.h"
 
 static const char replacement[] = "\xef\xbf\xbd";
 
@@ -56,22 +56,13 @@ static unsigned write_character(FILE *out, const char *text) {
   return length ? length : 1;
 }
 
-void html_text(FILE *out, const char *text) {
+void markup_html_text(FILE *out, const char *text) {
   while (*text) text += write_character(out, text);
 }
 
-size_t text_length(const char *text) {
-  size_t count = 0;
-  for (; *text; count++) {
-    unsigned length = utf8_length(text);
-    text += length ? length : 1;
-  }
-  return count;
-}
-
-void html_shortened(FILE *out, const char *text, size_t most) {
-  size_t length = text_length(text);
-  size_t head = length > most ? most / 2 : length, tail = length > most ? most - head - 1 : 0;
+void markup_html_shortened(FILE *out, const char *text, size_t max) {
+  size_t length = utf8_count(text);
+  size_t head = length > max ? max / 2 : length, tail = length > max ? max - head - 1 : 0;
   for (size_t i = 0; *text; i++) {
     unsigned bytes = utf8_length(text);
     if (i < head || i >= length - tail)
@@ -82,7 +73,7 @@ void html_shortened(FILE *out, const char *text, size_t most) {
   }
 }
 
-void csv_text(FILE *out, const char *text) {
+void markup_csv_text(FILE *out, const char *text) {
   bool quoted = strpbrk(text, ",\"\r\n\t ") != NULL;
   if (quoted) (void)fputc('"', out);
   if (*text && strchr("=+-@\t\r", *text)) (void)fputc('\'', out);
@@ -93,7 +84,7 @@ void csv_text(FILE *out, const char *text) {
   if (quoted) (void)fputc('"', out);
 }
 
-void write_base64(FILE *out, const uint8_t *bytes, size_t size) {
+void markup_write_base64(FILE *out, const uint8_t *bytes, size_t size) {
   static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   for (size_t i = 0; i < size; i += 3) {
     size_t left = size - i;

@@ -10,19 +10,16 @@
 /* For text between tags and within quoted attributes, of HTML and of XML. What XML cannot
  * hold, bytes that are no UTF-8 and characters that turn the direction of writing become
  * U+FFFD. */
-void html_text(FILE *out, const char *text);
+void markup_html_text(FILE *out, const char *text);
 
 /* The same, with at most `most` characters: the middle of longer text becomes an
  * ellipsis. */
-void html_shortened(FILE *out, const char *text, size_t most);
+void markup_html_shortened(FILE *out, const char *text, size_t max);
 
 /* A cell of CSV (RFC 4180). Spreadsheets take text that begins with one of = + - @ for a
  * formula: such gets a ' in front. */
-void csv_text(FILE *out, const char *text);
+void markup_csv_text(FILE *out, const char *text);
 
-/* Characters of UTF-8 text; a byte that is none counts as one. */
-size_t text_length(const char *text);
-
-void write_base64(FILE *out, const uint8_t *bytes, size_t size);
+void markup_write_base64(FILE *out, const uint8_t *bytes, size_t size);
 
 #endif

@@ -4,20 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "cli/format.h"
 #include "cli/report/markup.h"
-#include "cli/terminal.h"
-
-const char *format_grouped(char out[GROUPED_SIZE], uint64_t count) {
-  char digits[GROUPED_SIZE];
-  int length = snprintf(digits, sizeof digits, "%" PRIu64, count);
-  char *to = out;
-  for (int i = 0; i < length; i++) {
-    if (i > 0 && (length - i) % 3 == 0) *to++ = ',';
-    *to++ = digits[i];
-  }
-  *to = '\0';
-  return out;
-}
 
 static bool is_shown(const sheet *s, column_kind kind) {
   if (kind == COLUMN_KEY) return true;
@@ -39,11 +27,11 @@ static void write_headings(sheet *s) {
 }
 
 void sheet_open(sheet *s, const char *id, const char *caption, const sheet_column *columns,
-                size_t count, size_t most) {
+                size_t count, size_t max) {
   s->columns = columns;
   s->column_count = count;
   s->column = s->rows = 0;
-  s->most = most;
+  s->max = max;
   if (s->kind == SHEET_PAGE)
     (void)fprintf(s->out,
                   "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Table: %s\">\n"
@@ -55,19 +43,19 @@ void sheet_open(sheet *s, const char *id, const char *caption, const sheet_colum
 
 void sheet_close(sheet *s) {
   if (s->kind != SHEET_PAGE) return;
-  char shown[GROUPED_SIZE], all[GROUPED_SIZE];
+  char shown[FORMAT_SIZE], all[FORMAT_SIZE];
   (void)fputs("</tbody>\n</table>\n</div>\n", s->out);
-  if (s->rows > s->most)
+  if (s->rows > s->max)
     (void)fprintf(s->out,
                   "<p class=\"note\">The first %s of %s rows; --tables writes all of them.</p>\n",
-                  format_grouped(shown, s->most), format_grouped(all, s->rows));
+                  cli_format_grouped(shown, s->max), cli_format_grouped(all, s->rows));
 }
 
 /* Whether the next cell is to be written, and what has to stand before it. */
 static bool begin_cell(sheet *s) {
   const sheet_column *c = &s->columns[s->column];
   if (s->column == 0) s->rows++;
-  if (s->kind == SHEET_PAGE && s->rows > s->most) return false;
+  if (s->kind == SHEET_PAGE && s->rows > s->max) return false;
   if (s->column == 0 && s->kind == SHEET_PAGE) (void)fputs("<tr>", s->out);
   if (s->column > 0 && s->kind != SHEET_PAGE && is_shown(s, c->kind)) (void)fputc(',', s->out);
   return is_shown(s, c->kind);
@@ -78,7 +66,7 @@ static void end_cell(sheet *s) {
   s->column = 0;
   if (s->kind != SHEET_PAGE)
     (void)fputs("\r\n", s->out);
-  else if (s->rows <= s->most)
+  else if (s->rows <= s->max)
     (void)fputs("</tr>\n", s->out);
 }
 
@@ -100,10 +88,10 @@ void sheet_text(sheet *s, const char *text) {
   if (begin_cell(s)) {
     bool heads = s->column == 0;
     if (s->kind != SHEET_PAGE) {
-      csv_text(s->out, text);
+      markup_csv_text(s->out, text);
     } else {
       (void)fputs(heads ? "<th scope=\"row\"><bdi>" : "<td><bdi>", s->out);
-      html_text(s->out, text);
+      markup_html_text(s->out, text);
       (void)fputs(heads ? "</bdi></th>" : "</bdi></td>", s->out);
     }
   }
@@ -111,13 +99,13 @@ void sheet_text(sheet *s, const char *text) {
 }
 
 void sheet_count(sheet *s, uint64_t count) {
-  char text[GROUPED_SIZE];
-  write_number(s, (double)count, format_grouped(text, count));
+  char text[FORMAT_SIZE];
+  write_number(s, (double)count, cli_format_grouped(text, count));
 }
 
 void sheet_bytes(sheet *s, uint64_t bytes) {
   char text[FORMAT_SIZE];
-  write_number(s, (double)bytes, format_bytes(text, bytes));
+  write_number(s, (double)bytes, cli_format_bytes(text, bytes));
 }
 
 void sheet_empty(sheet *s) { write_number(s, NAN, ""); }

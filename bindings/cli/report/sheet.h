@@ -35,12 +35,12 @@ typedef struct sheet {
   sheet_kind kind;
   const sheet_column *columns;
   size_t column_count, column;
-  size_t rows, most; /* on the page no more than `most` rows are shown */
+  size_t rows, max; /* on the page no more than `most` rows are shown */
 } sheet;
 
 /* Set out and kind before. `columns` must last as long as the sheet. */
 void sheet_open(sheet *s, const char *id, const char *caption, const sheet_column *columns,
-                size_t count, size_t most);
+                size_t count, size_t max);
 void sheet_close(sheet *s);
 
 void sheet_text(sheet *s, const char *text);
@@ -52,9 +52,5 @@ void sheet_empty(sheet *s);
 /* NAN is no value: an empty cell. */
 void sheet_number(sheet *s, double value);  /* 4 significant digits on the page */
 void sheet_percent(sheet *s, double share); /* CSV has the share itself */
-
-/* "1234567" as "1,234,567". */
-enum { GROUPED_SIZE = 32 };
-const char *format_grouped(char out[GROUPED_SIZE], uint64_t count);
 
 #endif

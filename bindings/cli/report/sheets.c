@@ -1,10 +1,17 @@
 /* The tables of a comparison: see report.h and sheet.h. Ranks of percentiles stand in the
  * headings. */
+#include "cli/report/sheets.h"
+
 #include <math.h>
 
-#include "cli/report/report.h"
+#include "cli/compare/comparison.h"
+#include "cli/compare/derived.h"
+#include "cli/plan.h"
+#include "cli/report/sheet.h"
+#include "support/responses.h"
+#include "support/statistics.h"
 
-enum { MOST_ROWS = 600, MOST_CONFUSIONS = 15 };
+enum { MAX_ROWS = 600, MAX_CONFUSIONS = 15 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
@@ -16,14 +23,14 @@ static void bytes_or_empty(sheet *s, uint64_t bytes) {
     sheet_empty(s);
 }
 
-void sheet_nets(const comparison *c, sheet *s) {
+void report_sheet_models(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Kind", "kind", COLUMN_PLAIN},
       {"Depth", "depth", COLUMN_PLAIN},
       {"Parameters", "parameters", COLUMN_PLAIN},
       {"MACs", "macs", COLUMN_PLAIN},
-      {"Pictures", "pictures", COLUMN_PLAIN},
+      {"Images", "pictures", COLUMN_PLAIN},
       {"Top\xe2\x80\x91"
        "1",
        "top1", COLUMN_PLAIN},
@@ -42,21 +49,21 @@ void sheet_nets(const comparison *c, sheet *s) {
       {"File", "file", COLUMN_PLAIN},
       {"", "sha256", COLUMN_CSV},
   };
-  sheet_open(s, "nets", "The nets compared. Latency and peak memory: batch 1, one thread", columns,
-             COUNT_OF(columns), MOST_ROWS);
-  for (uint32_t i = 0; i < c->net_count; i++) {
-    const net_summary *n = &c->nets[i];
-    const resnet_model_info *info = &n->model.info;
+  sheet_open(s, "nets", "The models compared. Latency and peak memory: batch 1, one thread",
+             columns, COUNT_OF(columns), MAX_ROWS);
+  for (uint32_t i = 0; i < c->model_count; i++) {
+    const model_summary *n = &c->models[i];
+    const resnet_model_info *info = &n->loaded.info;
     sheet_text(s, n->title);
     sheet_text(s, n->residual ? "residual" : "plain");
     sheet_count(s, info->conv_layers);
     sheet_count(s, info->parameters);
     sheet_count(s, info->macs);
     sheet_count(s, n->images);
-    sheet_percent(s, top1_of(n));
+    sheet_percent(s, compare_top1(n));
     sheet_percent(s, n->top1_interval.low);
     sheet_percent(s, n->top1_interval.high);
-    sheet_percent(s, share(n->top5, n->images));
+    sheet_percent(s, stats_share(n->top5, n->images));
     sheet_percent(s, n->calibration_error);
     sheet_number(s, n->cross_entropy);
     sheet_number(s, n->latency_median_ms);
@@ -64,19 +71,19 @@ void sheet_nets(const comparison *c, sheet *s) {
     sheet_bytes(s, info->arena_bytes);
     sheet_bytes(s, info->weights_bytes);
     bytes_or_empty(s, n->peak_bytes);
-    sheet_text(s, n->model.file);
+    sheet_text(s, n->loaded.file);
     sheet_text(s, n->sha256);
   }
   sheet_close(s);
 }
 
-static const char *block_name(const net_summary *n, uint32_t block) {
+static const char *block_name(const model_summary *n, uint32_t block) {
   return block < n->plan.block_count ? n->plan.blocks[block].name : "";
 }
 
-void sheet_layers(const comparison *c, sheet *s) {
+void report_sheet_layers(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Layer", "layer", COLUMN_PLAIN},
       {"Node", "node", COLUMN_PLAIN},
       {"Block", "block", COLUMN_PLAIN},
@@ -95,9 +102,9 @@ void sheet_layers(const comparison *c, sheet *s) {
       {"", "values", COLUMN_CSV},
   };
   sheet_open(s, "layers", "Layer responses: after batch normalisation, before ReLU and addition",
-             columns, COUNT_OF(columns), MOST_ROWS);
-  for (uint32_t i = 0; i < c->net_count; i++) {
-    const net_summary *n = &c->nets[i];
+             columns, COUNT_OF(columns), MAX_ROWS);
+  for (uint32_t i = 0; i < c->model_count; i++) {
+    const model_summary *n = &c->models[i];
     for (uint32_t j = 0; j < n->layer_count; j++) {
       const response_summary *r = &n->responses[n->layers[j]];
       sheet_text(s, n->title);
@@ -106,9 +113,9 @@ void sheet_layers(const comparison *c, sheet *s) {
       sheet_text(s, block_name(n, r->block));
       sheet_number(s, r->std);
       sheet_number(s, r->mean);
-      sheet_number(s, r->least);
-      for (size_t k = 0; k < PERCENTILE_COUNT; k++) sheet_number(s, r->percentiles[k]);
-      sheet_number(s, r->most);
+      sheet_number(s, r->min);
+      for (size_t k = 0; k < RESPONSE_PERCENTILES; k++) sheet_number(s, r->percentiles[k]);
+      sheet_number(s, r->max);
       sheet_percent(s, r->negative);
       sheet_count(s, r->channels);
       sheet_count(s, r->dead);
@@ -118,9 +125,9 @@ void sheet_layers(const comparison *c, sheet *s) {
   sheet_close(s);
 }
 
-void sheet_blocks(const comparison *c, sheet *s) {
+void report_sheet_blocks(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Block", "block", COLUMN_PLAIN},
       {"Shortcut", "shortcut", COLUMN_PLAIN},
       {"Branch std", "branch_std", COLUMN_PLAIN},
@@ -134,27 +141,27 @@ void sheet_blocks(const comparison *c, sheet *s) {
   sheet_open(s, "blocks",
              "Blocks: how the residual branch compares to the shortcut, and what becomes of "
              "accuracy without it",
-             columns, COUNT_OF(columns), MOST_ROWS);
-  for (uint32_t i = 0; i < c->net_count; i++) {
-    const net_summary *n = &c->nets[i];
+             columns, COUNT_OF(columns), MAX_ROWS);
+  for (uint32_t i = 0; i < c->model_count; i++) {
+    const model_summary *n = &c->models[i];
     for (uint32_t j = 0; n->blocks && j < n->plan.block_count; j++) {
       const block_summary *b = &n->blocks[j];
       sheet_text(s, n->title);
       sheet_text(s, n->plan.blocks[j].name);
-      sheet_text(s, shortcut_name(n->plan.blocks[j].shortcut));
+      sheet_text(s, cli_shortcut_name(n->plan.blocks[j].shortcut));
       sheet_number(s, b->branch_std);
-      sheet_number(s, has_shortcut(&n->plan, j) ? b->shortcut_std : NAN);
-      sheet_number(s, has_shortcut(&n->plan, j) ? b->ratio : NAN);
+      sheet_number(s, cli_plan_has_shortcut(&n->plan, j) ? b->shortcut_std : NAN);
+      sheet_number(s, cli_plan_has_shortcut(&n->plan, j) ? b->ratio : NAN);
       sheet_number(s, b->output_std);
-      sheet_percent(s, n->lesion_images && b->can_skip ? b->skipped_top1 : NAN);
+      sheet_percent(s, n->ablation_images && b->can_ablate ? b->ablated_top1 : NAN);
     }
   }
   sheet_close(s);
 }
 
-void sheet_removals(const comparison *c, sheet *s) {
+void report_sheet_ablations(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Blocks removed", "removed", COLUMN_PLAIN},
       {"Choices of them", "choices", COLUMN_PLAIN},
       {"Mean top\xe2\x80\x91"
@@ -164,24 +171,24 @@ void sheet_removals(const comparison *c, sheet *s) {
       {"Greatest", "top1_greatest", COLUMN_PLAIN},
   };
   sheet_open(s, "removals", "Accuracy with several blocks left out", columns, COUNT_OF(columns),
-             MOST_ROWS);
-  for (uint32_t i = 0; i < c->net_count; i++) {
-    for (uint32_t j = 0; j < c->nets[i].removal_count; j++) {
-      const removal_summary *r = &c->nets[i].removals[j];
-      sheet_text(s, c->nets[i].title);
+             MAX_ROWS);
+  for (uint32_t i = 0; i < c->model_count; i++) {
+    for (uint32_t j = 0; j < c->models[i].ablation_count; j++) {
+      const ablation_summary *r = &c->models[i].ablations[j];
+      sheet_text(s, c->models[i].title);
       sheet_count(s, r->removed);
       sheet_count(s, r->choices);
       sheet_percent(s, r->mean);
-      sheet_percent(s, r->least);
-      sheet_percent(s, r->most);
+      sheet_percent(s, r->min);
+      sheet_percent(s, r->max);
     }
   }
   sheet_close(s);
 }
 
-void sheet_shortcuts(const comparison *c, sheet *s) {
+void report_sheet_shortcuts(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Block", "block", COLUMN_KEY},
       {"Shortcut", "shortcut", COLUMN_PLAIN},
       {"Bytes, as planned", "bytes", COLUMN_PLAIN},
@@ -191,15 +198,15 @@ void sheet_shortcuts(const comparison *c, sheet *s) {
   };
   sheet_open(
       s, "shortcuts",
-      "What each shortcut costs for one picture, as the plan has it and as an operation of its own",
-      columns, COUNT_OF(columns), MOST_ROWS);
-  for (uint32_t i = 0; i < c->net_count; i++) {
-    const net_summary *n = &c->nets[i];
+      "What each shortcut costs for one image, as the plan has it and as an operation of its own",
+      columns, COUNT_OF(columns), MAX_ROWS);
+  for (uint32_t i = 0; i < c->model_count; i++) {
+    const model_summary *n = &c->models[i];
     for (uint32_t j = 0; n->blocks && j < n->plan.block_count; j++) {
-      if (!has_shortcut(&n->plan, j)) continue;
+      if (!cli_plan_has_shortcut(&n->plan, j)) continue;
       sheet_text(s, n->title);
       sheet_text(s, n->plan.blocks[j].name);
-      sheet_text(s, shortcut_name(n->plan.blocks[j].shortcut));
+      sheet_text(s, cli_shortcut_name(n->plan.blocks[j].shortcut));
       if (n->blocks[j].unfused_bytes)
         sheet_bytes(s, n->blocks[j].shortcut_bytes);
       else
@@ -212,36 +219,36 @@ void sheet_shortcuts(const comparison *c, sheet *s) {
   sheet_close(s);
 }
 
-static void write_confusion(const comparison *c, const net_summary *n, sheet *s,
+static void write_confusion(const comparison *c, const model_summary *n, sheet *s,
                             confusion_cell cell) {
   char name[CLASS_NAME_SIZE];
   uint64_t of_class = 0;
-  const uint64_t *row = n->confusion + (size_t)cell.truth * n->model.info.classes;
-  for (uint32_t i = 0; i < n->model.info.classes; i++) of_class += row[i];
+  const uint64_t *row = n->confusion + (size_t)cell.truth * n->loaded.info.classes;
+  for (uint32_t i = 0; i < n->loaded.info.classes; i++) of_class += row[i];
   sheet_text(s, n->title);
-  sheet_text(s, class_name(c, n, cell.truth, name));
-  sheet_text(s, class_name(c, n, cell.answer, name));
-  sheet_count(s, cell.pictures);
-  sheet_percent(s, share(cell.pictures, of_class));
+  sheet_text(s, compare_class_name(c, n, cell.truth, name));
+  sheet_text(s, compare_class_name(c, n, cell.answer, name));
+  sheet_count(s, cell.images);
+  sheet_percent(s, stats_share(cell.images, of_class));
 }
 
 /* On the page the most frequent confusions; CSV has all of the matrix that is not 0. */
-void sheet_confusions(const comparison *c, sheet *s) {
+void report_sheet_confusions(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Truth", "truth", COLUMN_PLAIN},
       {"Answer", "answer", COLUMN_PLAIN},
-      {"Pictures", "pictures", COLUMN_PLAIN},
+      {"Images", "pictures", COLUMN_PLAIN},
       {"Of the class", "share_of_class", COLUMN_PLAIN},
   };
-  sheet_open(s, "confusions", "The most frequent confusions of each net", columns,
-             COUNT_OF(columns), MOST_ROWS);
-  for (uint32_t i = 0; i < c->net_count; i++) {
-    const net_summary *n = &c->nets[i];
-    size_t classes = n->model.info.classes;
+  sheet_open(s, "confusions", "The most frequent confusions of each model", columns,
+             COUNT_OF(columns), MAX_ROWS);
+  for (uint32_t i = 0; i < c->model_count; i++) {
+    const model_summary *n = &c->models[i];
+    size_t classes = n->loaded.info.classes;
     if (s->kind == SHEET_PAGE) {
-      confusion_cell cells[MOST_CONFUSIONS];
-      size_t count = largest_confusions(n, cells, MOST_CONFUSIONS);
+      confusion_cell cells[MAX_CONFUSIONS];
+      size_t count = compare_largest_confusions(n, cells, MAX_CONFUSIONS);
       for (size_t j = 0; j < count; j++) write_confusion(c, n, s, cells[j]);
       continue;
     }
@@ -254,36 +261,36 @@ void sheet_confusions(const comparison *c, sheet *s) {
   sheet_close(s);
 }
 
-void sheet_calibration(const comparison *c, sheet *s) {
+void report_sheet_calibration(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
-      {"Net", "net", COLUMN_KEY},
+      {"Model", "net", COLUMN_KEY},
       {"Confidence from", "from", COLUMN_PLAIN},
       {"to", "to", COLUMN_PLAIN},
-      {"Pictures", "pictures", COLUMN_PLAIN},
+      {"Images", "pictures", COLUMN_PLAIN},
       {"Mean confidence", "confidence", COLUMN_PLAIN},
       {"Right", "right", COLUMN_PLAIN},
   };
-  sheet_open(s, "calibration", "How often a net is right, by how sure it is", columns,
-             COUNT_OF(columns), MOST_ROWS);
-  for (uint32_t i = 0; i < c->net_count; i++) {
+  sheet_open(s, "calibration", "How often a model is right, by how sure it is", columns,
+             COUNT_OF(columns), MAX_ROWS);
+  for (uint32_t i = 0; i < c->model_count; i++) {
     for (size_t j = 0; j < CALIBRATION_BINS; j++) {
-      const calibration_bin *bin = &c->nets[i].calibration[j];
-      sheet_text(s, c->nets[i].title);
+      const calibration_bin *bin = &c->models[i].calibration[j];
+      sheet_text(s, c->models[i].title);
       sheet_percent(s, (double)j / CALIBRATION_BINS);
       sheet_percent(s, (double)(j + 1) / CALIBRATION_BINS);
-      sheet_count(s, bin->pictures);
-      sheet_percent(s, bin->pictures ? bin->confidence / (double)bin->pictures : NAN);
-      sheet_percent(s, share(bin->right, bin->pictures));
+      sheet_count(s, bin->images);
+      sheet_percent(s, bin->images ? bin->confidence / (double)bin->images : NAN);
+      sheet_percent(s, stats_share(bin->right, bin->images));
     }
   }
   sheet_close(s);
 }
 
-void sheet_pairs(const comparison *c, sheet *s) {
+void report_sheet_pairs(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
       {"A", "a", COLUMN_KEY},
       {"B", "b", COLUMN_KEY},
-      {"Pictures", "pictures", COLUMN_PLAIN},
+      {"Images", "pictures", COLUMN_PLAIN},
       {"Same answer", "agreement", COLUMN_PLAIN},
       {"Both right", "both_right", COLUMN_PLAIN},
       {"Only A right", "only_a_right", COLUMN_PLAIN},
@@ -291,14 +298,14 @@ void sheet_pairs(const comparison *c, sheet *s) {
       {"McNemar\xe2\x80\x99s \xcf\x87\xc2\xb2", "mcnemar_chi2", COLUMN_PLAIN},
       {"p", "mcnemar_p", COLUMN_PLAIN},
   };
-  sheet_open(s, "pairs", "Nets side by side on the same pictures", columns, COUNT_OF(columns),
-             MOST_ROWS);
+  sheet_open(s, "pairs", "Models side by side on the same images", columns, COUNT_OF(columns),
+             MAX_ROWS);
   for (uint32_t i = 0; i < c->pair_count; i++) {
     const pair_summary *p = &c->pairs[i];
-    sheet_text(s, c->nets[p->a].title);
-    sheet_text(s, c->nets[p->b].title);
+    sheet_text(s, c->models[p->a].title);
+    sheet_text(s, c->models[p->b].title);
     sheet_count(s, p->images);
-    sheet_percent(s, share(p->agree, p->images));
+    sheet_percent(s, stats_share(p->agree, p->images));
     sheet_count(s, p->both);
     sheet_count(s, p->only_a);
     sheet_count(s, p->only_b);

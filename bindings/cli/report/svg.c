@@ -3,10 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "cli/report/assets.h"
 #include "cli/report/markup.h"
-
-extern const unsigned char plot_css[];
-extern const size_t plot_css_size;
 
 /* Of a letter of 13 pixels in the widest of the usual fonts (DejaVu Sans), on average. */
 static const double letter_width = 8.0, wide_letter_width = 14.0, heading_letter_width = 10.0;
@@ -21,35 +19,35 @@ double svg_text_width(const char *text) {
   return width;
 }
 
-/* ---- ticks ------------------------------------------------------------------------- */
+/* ---- ticks ---- */
 
 /* The least of 1, 2, 5 times a power of 10 that is not below `least`. */
-static double round_step(double least) {
-  double power = pow(10, floor(log10(least)));
+static double round_step(double min) {
+  double power = pow(10, floor(log10(min)));
   static const double steps[] = {1, 2, 5, 10};
   for (size_t i = 0; i < 3; i++)
-    if (steps[i] * power >= least * (1 - 1e-9)) return steps[i] * power;
+    if (steps[i] * power >= min * (1 - 1e-9)) return steps[i] * power;
   return 10 * power;
 }
 
-size_t svg_ticks(double low, double high, size_t most, bool whole, double *step,
-                 double ticks[SVG_MOST_TICKS]) {
+size_t svg_ticks(double low, double high, size_t max, bool whole, double *step,
+                 double ticks[SVG_MAX_TICKS]) {
   *step = 0;
   if (!isfinite(low) || !isfinite(high) || high <= low || high - low < fabs(high) * 1e-12) return 0;
-  *step = round_step((high - low) / (double)(most - 1));
+  *step = round_step((high - low) / (double)(max - 1));
   if (whole && *step < 1) *step = 1;
   double first = ceil(low / *step - 1e-9), last = floor(high / *step + 1e-9);
   size_t count = 0;
-  for (double i = first; i <= last && count < most; i++)
+  for (double i = first; i <= last && count < max; i++)
     ticks[count++] = fabs(i) < 0.5 ? 0 : i * *step;
   return count;
 }
 
-static size_t log_ticks(double low, double high, bool tens_only, double ticks[SVG_MOST_TICKS]) {
+static size_t log_ticks(double low, double high, bool tens_only, double ticks[SVG_MAX_TICKS]) {
   static const double steps[] = {1, 2, 5};
   size_t count = 0;
-  for (double power = floor(log10(low)); power <= log10(high) && count < SVG_MOST_TICKS; power++) {
-    for (size_t i = 0; i < (tens_only ? 1u : 3u) && count < SVG_MOST_TICKS; i++) {
+  for (double power = floor(log10(low)); power <= log10(high) && count < SVG_MAX_TICKS; power++) {
+    for (size_t i = 0; i < (tens_only ? 1u : 3u) && count < SVG_MAX_TICKS; i++) {
       double tick = steps[i] * pow(10, power);
       if (tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9)) ticks[count++] = tick;
     }
@@ -57,12 +55,12 @@ static size_t log_ticks(double low, double high, bool tens_only, double ticks[SV
   return count;
 }
 
-size_t svg_log_ticks(double low, double high, size_t most, double ticks[SVG_MOST_TICKS]) {
+size_t svg_log_ticks(double low, double high, size_t max, double ticks[SVG_MAX_TICKS]) {
   if (!(low > 0) || !(high > low)) return 0;
   size_t count = log_ticks(low, high, false, ticks);
-  if (count <= most) return count;
+  if (count <= max) return count;
   count = log_ticks(low, high, true, ticks);
-  size_t stride = (count + most - 1) / most, kept = 0;
+  size_t stride = (count + max - 1) / max, kept = 0;
   for (size_t i = 0; i < count; i += stride) ticks[kept++] = ticks[i];
   return kept;
 }
@@ -96,11 +94,11 @@ const char *svg_number(char out[SVG_NUMBER_SIZE], double value, double step) {
   return out;
 }
 
-/* ---- the frame --------------------------------------------------------------------- */
+/* ---- the frame ---- */
 
 static void write_element(FILE *out, const char *name, const char *id, const char *text) {
   (void)fprintf(out, "<%s id=\"%s-%s\">", name, id, name);
-  html_text(out, text);
+  markup_html_text(out, text);
   (void)fprintf(out, "</%s>\n", name);
 }
 
@@ -120,12 +118,12 @@ void svg_begin(const svg_place *place, const char *title, const char *descriptio
   write_element(out, "desc", place->id, description);
   if (!place->alone) return;
   (void)fputs("<style>\n", out);
-  (void)fwrite(plot_css, 1, plot_css_size, out);
+  (void)fwrite(report_plot_css, 1, report_plot_css_size, out);
   (void)fprintf(out,
                 "</style>\n<rect class=\"paper\" x=\"0\" y=\"%g\" width=\"%g\" height=\"%g\"/>\n",
                 -above, width, height + above);
   (void)fprintf(out, "<text class=\"heading\" x=\"14\" y=\"-10\">");
-  html_shortened(out, title, (size_t)((width - 28) / heading_letter_width));
+  markup_html_shortened(out, title, (size_t)((width - 28) / heading_letter_width));
   (void)fputs("</text>\n", out);
 }
 

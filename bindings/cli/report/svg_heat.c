@@ -1,4 +1,6 @@
 /* Heat maps: see svg.h. */
+#include "cli/report/svg_heat.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -18,8 +20,8 @@ typedef struct layout {
 static double longest_name(const char *const *names, size_t count) {
   double longest = 0;
   for (size_t i = 0; i < count; i++) {
-    double width = svg_text_width(names[i]), most = NAME_LETTERS * svg_text_width("n");
-    longest = fmax(longest, fmin(width, most));
+    double width = svg_text_width(names[i]), max = NAME_LETTERS * svg_text_width("n");
+    longest = fmax(longest, fmin(width, max));
   }
   return longest;
 }
@@ -39,13 +41,13 @@ static void write_names(FILE *out, const svg_heat *h, const layout *l) {
   for (size_t i = 0; i < h->rows; i++) {
     (void)fprintf(out, "<text class=\"tick end\" x=\"%.1f\" y=\"%.1f\">", l->left - 6,
                   l->top + ((double)i + 0.5) * l->cell + 4.5);
-    html_shortened(out, h->row_names[i], NAME_LETTERS);
+    markup_html_shortened(out, h->row_names[i], NAME_LETTERS);
     (void)fputs("</text>\n", out);
   }
   for (size_t i = 0; i < h->columns; i++) {
     (void)fprintf(out, "<text class=\"tick\" transform=\"translate(%.1f %.1f) rotate(-45)\">",
                   l->left + ((double)i + 0.5) * l->cell + 3, l->top - 7);
-    html_shortened(out, h->column_names[i], NAME_LETTERS);
+    markup_html_shortened(out, h->column_names[i], NAME_LETTERS);
     (void)fputs("</text>\n", out);
   }
   (void)fprintf(
@@ -62,9 +64,9 @@ static void write_cell(FILE *out, const svg_heat *h, const layout *l, size_t row
   char number[SVG_NUMBER_SIZE];
   (void)svg_number(number, (double)h->numbers[at], 1);
   (void)fprintf(out, "<g><title>");
-  html_text(out, h->row_names[row]);
+  markup_html_text(out, h->row_names[row]);
   (void)fputs(" \xe2\x86\x92 ", out);
-  html_text(out, h->column_names[column]);
+  markup_html_text(out, h->column_names[column]);
   (void)fprintf(out,
                 ": %s</title><rect class=\"cell\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
                 "height=\"%.1f\" fill-opacity=\"%.3f\"/>",

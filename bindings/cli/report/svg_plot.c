@@ -1,4 +1,6 @@
 /* Lines, points and bars over two axes: see svg.h. */
+#include "cli/report/svg_plot.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -6,18 +8,18 @@
 #include "cli/report/svg.h"
 
 static const double width = 600, plot_height = 290, right = 16, line_height = 20, below = 52,
-                    most_dodge = 4, most_spread = 24;
-enum { MOST_X_TICKS = 12, MOST_Y_TICKS = 7, LEGEND_LETTERS = 40, SMALL_POINTS = 70 };
+                    max_dodge = 4, max_spread = 24;
+enum { MAX_X_TICKS = 12, MAX_Y_TICKS = 7, LEGEND_LETTERS = 40, SMALL_POINTS = 70 };
 
 /* Of all series together: more points have no tooltips, yet more no markers, so that
  * pages stay small. */
-enum { MOST_TOLD = 1500, MOST_MARKED = 4000 };
+enum { MAX_TOOLTIPS = 1500, MAX_MARKED = 4000 };
 
 typedef struct scale {
-  double least, most; /* of what is shown; logarithms where `logarithmic` */
-  double from, to;    /* pixels */
+  double min, max; /* of what is shown; logarithms where `logarithmic` */
+  double from, to; /* pixels */
   bool logarithmic;
-  double ticks[SVG_MOST_TICKS];
+  double ticks[SVG_MAX_TICKS];
   size_t tick_count;
   double step;
 } scale;
@@ -33,86 +35,86 @@ typedef struct canvas {
   double dodge;
 } canvas;
 
-/* ---- scales ------------------------------------------------------------------------ */
+/* ---- scales ---- */
 
 static double x_of(const svg_series *s, size_t i) { return s->x ? s->x[i] : (double)i + 1; }
 
-static void widen(double value, double *least, double *most) {
+static void widen(double value, double *min, double *max) {
   if (!isfinite(value)) return;
-  *least = fmin(*least, value);
-  *most = fmax(*most, value);
+  *min = fmin(*min, value);
+  *max = fmax(*max, value);
 }
 
-static void find_range(const svg_plot *p, bool of_y, double *least, double *most) {
-  *least = INFINITY;
-  *most = -INFINITY;
+static void find_range(const svg_plot *p, bool of_y, double *min, double *max) {
+  *min = INFINITY;
+  *max = -INFINITY;
   for (size_t i = 0; i < p->series_count; i++) {
     const svg_series *s = &p->series[i];
-    if (of_y && p->own_levels) widen(s->level, least, most);
+    if (of_y && p->own_levels) widen(s->level, min, max);
     for (size_t j = 0; j < s->count; j++) {
-      widen(of_y ? s->y[j] : x_of(s, j), least, most);
-      if (of_y && s->low) widen(s->low[j], least, most);
-      if (of_y && s->high) widen(s->high[j], least, most);
+      widen(of_y ? s->y[j] : x_of(s, j), min, max);
+      if (of_y && s->low) widen(s->low[j], min, max);
+      if (of_y && s->high) widen(s->high[j], min, max);
     }
   }
-  if (of_y && p->level_name && !p->own_levels) widen(p->level, least, most);
+  if (of_y && p->level_name && !p->own_levels) widen(p->level, min, max);
 }
 
-static void set_log_scale(scale *s, double least, double most, size_t ticks) {
+static void set_log_scale(scale *s, double min, double max, size_t ticks) {
   s->logarithmic = true;
-  s->least = log10(least) - 0.04;
-  s->most = log10(most) + 0.04;
-  s->tick_count = svg_log_ticks(pow(10, s->least), pow(10, s->most), ticks, s->ticks);
+  s->min = log10(min) - 0.04;
+  s->max = log10(max) + 0.04;
+  s->tick_count = svg_log_ticks(pow(10, s->min), pow(10, s->max), ticks, s->ticks);
   if (s->tick_count >= 2) return;
   /* Less than a decade: whole powers, and their fives and twos, lie outside. */
-  s->least = floor(s->least);
-  s->most = ceil(s->most);
-  s->tick_count = svg_log_ticks(pow(10, s->least), pow(10, s->most), ticks, s->ticks);
+  s->min = floor(s->min);
+  s->max = ceil(s->max);
+  s->tick_count = svg_log_ticks(pow(10, s->min), pow(10, s->max), ticks, s->ticks);
 }
 
 /* From zero, or below it, to a tick at or above the greatest. */
-static void set_linear_scale(scale *s, double least, double most, bool whole, size_t ticks) {
-  s->least = fmin(least, 0);
-  s->most = most > s->least ? most : s->least + 1;
-  size_t count = svg_ticks(s->least, s->most, ticks - 1, whole, &s->step, s->ticks);
+static void set_linear_scale(scale *s, double min, double max, bool whole, size_t ticks) {
+  s->min = fmin(min, 0);
+  s->max = max > s->min ? max : s->min + 1;
+  size_t count = svg_ticks(s->min, s->max, ticks - 1, whole, &s->step, s->ticks);
   if (count == 0) return;
-  s->least = floor(s->least / s->step + 1e-9) * s->step;
-  s->most = ceil(s->most / s->step - 1e-9) * s->step;
-  s->tick_count = svg_ticks(s->least, s->most + s->step * 1e-6, ticks, whole, &s->step, s->ticks);
+  s->min = floor(s->min / s->step + 1e-9) * s->step;
+  s->max = ceil(s->max / s->step - 1e-9) * s->step;
+  s->tick_count = svg_ticks(s->min, s->max + s->step * 1e-6, ticks, whole, &s->step, s->ticks);
 }
 
-static void set_scale(scale *s, const svg_axis *axis, double least, double most, size_t ticks) {
-  if (axis->least < axis->most) {
-    s->least = axis->least;
-    s->most = axis->most;
-    s->tick_count = svg_ticks(s->least, s->most, ticks, axis->whole, &s->step, s->ticks);
+static void set_scale(scale *s, const svg_axis *axis, double min, double max, size_t ticks) {
+  if (axis->min < axis->max) {
+    s->min = axis->min;
+    s->max = axis->max;
+    s->tick_count = svg_ticks(s->min, s->max, ticks, axis->whole, &s->step, s->ticks);
     return;
   }
-  if (!isfinite(least)) least = most = 1;
-  if (axis->logarithmic && least > 0)
-    set_log_scale(s, least, most, ticks);
+  if (!isfinite(min)) min = max = 1;
+  if (axis->logarithmic && min > 0)
+    set_log_scale(s, min, max, ticks);
   else
-    set_linear_scale(s, least, most, axis->whole, ticks);
+    set_linear_scale(s, min, max, axis->whole, ticks);
 }
 
 static double place_on(const scale *s, double value) {
   double at = s->logarithmic ? log10(value) : value;
-  return s->from + (at - s->least) / (s->most - s->least) * (s->to - s->from);
+  return s->from + (at - s->min) / (s->max - s->min) * (s->to - s->from);
 }
 
 /* Blocks, layers: numbered from 1, with half a place at both ends. */
-static void set_numbered_scale(scale *s, double most) {
-  s->least = 0.5;
-  s->most = fmax(1, most) + 0.5;
-  s->tick_count = svg_ticks(s->least, s->most, MOST_X_TICKS, true, &s->step, s->ticks);
-  if (s->step > 1 && s->tick_count + 1 < SVG_MOST_TICKS) {
+static void set_numbered_scale(scale *s, double max) {
+  s->min = 0.5;
+  s->max = fmax(1, max) + 0.5;
+  s->tick_count = svg_ticks(s->min, s->max, MAX_X_TICKS, true, &s->step, s->ticks);
+  if (s->step > 1 && s->tick_count + 1 < SVG_MAX_TICKS) {
     memmove(s->ticks + 1, s->ticks, s->tick_count * sizeof *s->ticks);
     s->ticks[0] = 1;
     s->tick_count++;
   }
 }
 
-/* ---- axes -------------------------------------------------------------------------- */
+/* ---- axes ---- */
 
 static double label_width(const scale *s) {
   double widest = 0;
@@ -167,7 +169,7 @@ static void write_guides(const canvas *c) {
                 c->left, y, c->edge, y);
 }
 
-/* ---- marks ------------------------------------------------------------------------- */
+/* ---- marks ---- */
 
 static void write_marker(FILE *out, const svg_series *s, double x, double y, double r) {
   static const char *const shapes[SVG_MARKERS] = {
@@ -184,13 +186,13 @@ static void write_marker(FILE *out, const svg_series *s, double x, double y, dou
 
 static void write_tooltip(const canvas *c, const svg_series *s, size_t i) {
   char text[SVG_NUMBER_SIZE];
-  if (c->points > MOST_TOLD) return;
+  if (c->points > MAX_TOOLTIPS) return;
   (void)fputs("<title>", c->out);
-  html_text(c->out, s->name);
+  markup_html_text(c->out, s->name);
   (void)fprintf(c->out, ", %s", svg_number(text, x_of(s, i), 0));
   if (s->details) {
     (void)fputs(", ", c->out);
-    html_text(c->out, s->details[i]);
+    markup_html_text(c->out, s->details[i]);
   }
   (void)fprintf(c->out, ": %s", svg_number(text, s->y[i], 0));
   if (s->low && s->high) {
@@ -237,7 +239,7 @@ static void write_level(const canvas *c, const svg_series *s) {
   double y = place_on(&c->y, s->level);
   (void)fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fH%.1f\"><title>",
                 s->dashed ? "level dashed" : "level", c->left, y, c->edge);
-  html_text(c->out, s->name);
+  markup_html_text(c->out, s->name);
   (void)fprintf(c->out, ", %s: %s</title></path>\n", c->plot->level_name,
                 svg_number(text, s->level, 0));
 }
@@ -282,17 +284,17 @@ static void write_series(const canvas *c) {
       write_bars(c, i);
     } else {
       if (!s->unjoined) write_line(c, s);
-      if (c->points <= MOST_MARKED || s->unjoined) write_points(c, s);
+      if (c->points <= MAX_MARKED || s->unjoined) write_points(c, s);
     }
     (void)fputs("</g>\n", c->out);
   }
 }
 
-/* ---- the legend, above the plot so that it hides nothing --------------------------- */
+/* ---- the legend, above the plot so that it hides nothing ---- */
 
 static double legend_width(const char *name) {
-  double most = LEGEND_LETTERS * svg_text_width("n");
-  return 46 + fmin(svg_text_width(name), most) + 10;
+  double max = LEGEND_LETTERS * svg_text_width("n");
+  return 46 + fmin(svg_text_width(name), max) + 10;
 }
 
 static void write_sample(const canvas *c, const svg_series *s, double x, double y) {
@@ -329,7 +331,7 @@ static double lay_out_legend(const canvas *c, bool written) {
         (void)fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fh34\"/>",
                       c->plot->own_levels ? "level neutral" : "guide", x + 2, y);
       (void)fprintf(c->out, "<text x=\"%.1f\" y=\"%.1f\">", x + 43, y + 4.5);
-      html_shortened(c->out, name, LEGEND_LETTERS);
+      markup_html_shortened(c->out, name, LEGEND_LETTERS);
       (void)fputs("</text></g>\n", c->out);
     }
     x += needed;
@@ -337,29 +339,29 @@ static double lay_out_legend(const canvas *c, bool written) {
   return y + line_height;
 }
 
-/* ---- the plot ---------------------------------------------------------------------- */
+/* ---- the plot ---- */
 
 static void set_scales(canvas *c) {
   const svg_plot *p = c->plot;
-  double least, most;
-  find_range(p, true, &least, &most);
+  double min, max;
+  find_range(p, true, &min, &max);
   c->y.from = c->top + plot_height;
   c->y.to = c->top;
-  set_scale(&c->y, &p->y, least, most, MOST_Y_TICKS);
+  set_scale(&c->y, &p->y, min, max, MAX_Y_TICKS);
   c->left = 40 + label_width(&c->y);
   c->edge = width - right;
-  c->dodge = fmin(most_dodge, most_spread / (double)p->series_count);
+  c->dodge = fmin(max_dodge, max_spread / (double)p->series_count);
   bool ranges = p->series_count > 0 && p->series[0].low;
   double room = ranges ? 4 + c->dodge * (double)(p->series_count - 1) / 2 : 0;
   c->x.from = c->left + room;
   c->x.to = c->edge - room;
   bool numbered = p->bars || p->x.whole;
   for (size_t i = 0; i < p->series_count; i++) numbered &= p->bars || p->series[i].x == NULL;
-  find_range(p, false, &least, &most);
+  find_range(p, false, &min, &max);
   if (numbered)
-    set_numbered_scale(&c->x, most);
+    set_numbered_scale(&c->x, max);
   else
-    set_scale(&c->x, &p->x, least, most, MOST_X_TICKS);
+    set_scale(&c->x, &p->x, min, max, MAX_X_TICKS);
 }
 
 void svg_write_plot(const svg_place *place, const svg_plot *plot) {

@@ -1,20 +1,25 @@
-/* Small pictures within the page: see report.h. */
+/* Small images within the page: see report.h. */
+#include "cli/report/thumbnails.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/compare/comparison.h"
+#include "cli/dataset.h"
 #include "cli/report/markup.h"
-#include "cli/report/report.h"
+#include "support/image.h"
+#include "support/image_png_write.h"
 
-enum { MOST_SIDE = 64 };
+enum { MAX_SIDE = 64 };
 
-/* Larger pictures are averaged down, each pixel over the window that it stands for. */
-static bool shrink(picture *p, resnet_error *error) {
+/* Larger images are averaged down, each pixel over the window that it stands for. */
+static bool shrink(image_rgb *p, resnet_error *error) {
   uint32_t longer = p->width > p->height ? p->width : p->height;
-  if (longer <= MOST_SIDE) return true;
-  picture small = {0};
-  uint64_t width = (uint64_t)p->width * MOST_SIDE / longer,
-           height = (uint64_t)p->height * MOST_SIDE / longer;
-  if (!picture_allocate(&small, width ? width : 1, height ? height : 1, error)) return false;
+  if (longer <= MAX_SIDE) return true;
+  image_rgb small = {0};
+  uint64_t width = (uint64_t)p->width * MAX_SIDE / longer,
+           height = (uint64_t)p->height * MAX_SIDE / longer;
+  if (!image_allocate(&small, width ? width : 1, height ? height : 1, error)) return false;
   for (uint32_t y = 0; y < small.height; y++) {
     size_t top = (size_t)y * p->height / small.height,
            bottom = (size_t)(y + 1) * p->height / small.height;
@@ -30,44 +35,45 @@ static bool shrink(picture *p, resnet_error *error) {
             (uint8_t)((sums[k] + count / 2) / count);
     }
   }
-  picture_release(p);
+  image_release(p);
   *p = small;
   return true;
 }
 
 static void copy_row(void *user, uint32_t y, uint8_t *row) {
-  const picture *p = user;
+  const image_rgb *p = user;
   memcpy(row, p->pixels + (size_t)y * p->width * 3, (size_t)p->width * 3);
 }
 
 /* PNG in memory, the caller's to free; NULL on failure. */
-static uint8_t *encode(picture *p, size_t *size) {
+static uint8_t *encode(image_rgb *p, size_t *size) {
   char *bytes = NULL;
   resnet_error error;
   FILE *out = open_memstream(&bytes, size);
   if (!out) return NULL;
-  bool good = png_write(out, p->width, p->height, copy_row, p, &error);
-  if (fclose(out) == 0 && good) return (uint8_t *)bytes;
+  bool ok = image_write_png(out, p->width, p->height, copy_row, p, &error);
+  if (fclose(out) == 0 && ok) return (uint8_t *)bytes;
   free(bytes);
   return NULL;
 }
 
-size_t thumbnail_write(comparison *c, size_t index, FILE *out) {
-  picture p;
+size_t report_write_thumbnail(comparison *c, size_t index, FILE *out) {
+  image_rgb p;
   resnet_error error;
   size_t size = 0;
-  uint8_t *bytes =
-      dataset_decode(&c->data, index, &p, &error) && shrink(&p, &error) ? encode(&p, &size) : NULL;
+  uint8_t *bytes = cli_dataset_decode(&c->data, index, &p, &error) && shrink(&p, &error)
+                       ? encode(&p, &size)
+                       : NULL;
   if (bytes) {
-    (void)fprintf(
-        out, "<img alt=\"Picture %zu\" width=\"%u\" height=\"%u\" src=\"data:image/png;base64,",
-        index + 1, p.width, p.height);
-    write_base64(out, bytes, size);
+    (void)fprintf(out,
+                  "<img alt=\"Image %zu\" width=\"%u\" height=\"%u\" src=\"data:image/png;base64,",
+                  index + 1, p.width, p.height);
+    markup_write_base64(out, bytes, size);
     (void)fputs("\">", out);
   } else {
     (void)fputs("<span class=\"absent\">cannot be read</span>", out);
   }
   free(bytes);
-  picture_release(&p);
+  image_release(&p);
   return size / 3 * 4 + 128;
 }

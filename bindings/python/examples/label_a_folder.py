@@ -11,8 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-import libresnet
 import numpy as np
+
+import libresnet
 
 samples = Path(__file__).resolve().parents[3] / "models" / "samples"
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else samples

@@ -9,9 +9,10 @@ line, and can be interrupted. The marks `# %%` separate the cells of a notebook.
 import sys
 from pathlib import Path
 
+import ray
+
 import libresnet
 import libresnet.ray
-import ray
 
 samples = Path(__file__).resolve().parents[3] / "models" / "samples"
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else samples

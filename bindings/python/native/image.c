@@ -2,10 +2,10 @@
 #include "support/image.h"
 
 #include "resnet_python.h"
-#include "support/message.h"
+#include "support/error.h"
 
 /* Report the result of the decoder, which sets an error only when it fails. */
-static resnet_status finish(bool good, const resnet_error *failure, picture *pixels,
+static resnet_status finish(bool good, const resnet_error *failure, image_rgb *pixels,
                             resnet_python_image *out, resnet_error *error) {
   if (error) *error = good ? (resnet_error){RESNET_OK, ""} : *failure;
   if (!good) return failure->status;
@@ -15,35 +15,35 @@ static resnet_status finish(bool good, const resnet_error *failure, picture *pix
 
 static resnet_status missing(resnet_error *error, const char *what) {
   resnet_error failure;
-  (void)refuse(&failure, RESNET_ERROR_ARGUMENT, "%s is NULL", what);
+  (void)error_set(&failure, RESNET_ERROR_ARGUMENT, "%s is NULL", what);
   return finish(false, &failure, NULL, NULL, error);
 }
 
 resnet_status resnet_python_image_read(const char *path, resnet_python_image *out,
                                        resnet_error *error) {
   resnet_error failure = {RESNET_OK, ""};
-  picture pixels;
+  image_rgb pixels;
   if (!out) return missing(error, "out");
   *out = (resnet_python_image){0};
   if (!path) return missing(error, "path");
-  const bool good = picture_read(path, &pixels, &failure);
+  const bool good = image_read(path, &pixels, &failure);
   return finish(good, &failure, &pixels, out, error);
 }
 
 resnet_status resnet_python_image_decode(const void *bytes, size_t size, resnet_python_image *out,
                                          resnet_error *error) {
   resnet_error failure = {RESNET_OK, ""};
-  picture pixels;
+  image_rgb pixels;
   if (!out) return missing(error, "out");
   *out = (resnet_python_image){0};
   if (!bytes && size) return missing(error, "bytes");
-  const bool good = picture_decode(bytes, size, &pixels, &failure);
+  const bool good = image_decode(bytes, size, &pixels, &failure);
   return finish(good, &failure, &pixels, out, error);
 }
 
 void resnet_python_image_release(resnet_python_image *out) {
   if (!out) return;
-  picture pixels = {out->pixels, out->width, out->height};
-  picture_release(&pixels);
+  image_rgb pixels = {out->pixels, out->width, out->height};
+  image_release(&pixels);
   *out = (resnet_python_image){0};
 }

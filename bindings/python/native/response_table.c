@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "resnet_python.h"
-#include "support/message.h"
+#include "support/error.h"
 #include "support/responses.h"
 
 enum { POINTS = RESNET_POINT_CLASS_MAP + 1 };
@@ -38,14 +38,14 @@ static resnet_status finish(const resnet_error *failure, resnet_error *error) {
 static bool check_places(const resnet_python_place *places, size_t count, uint32_t *ops,
                          resnet_error *error) {
   if (!places || count == 0 || count >= RESNET_NO_INDEX)
-    return refuse(error, RESNET_ERROR_ARGUMENT, "a table needs 1 to %u places",
-                  RESNET_NO_INDEX - 1);
+    return error_set(error, RESNET_ERROR_ARGUMENT, "a table needs 1 to %u places",
+                     RESNET_NO_INDEX - 1);
   for (size_t i = 0; i < count; i++) {
     const resnet_python_place *p = &places[i];
     if (p->op == RESNET_NO_INDEX || (uint32_t)p->point >= POINTS || p->channels == 0)
-      return refuse(error, RESNET_ERROR_ARGUMENT,
-                    "place %zu (op %u, point %u, %u channels) is invalid", i, p->op,
-                    (uint32_t)p->point, p->channels);
+      return error_set(error, RESNET_ERROR_ARGUMENT,
+                       "place %zu (op %u, point %u, %u channels) is invalid", i, p->op,
+                       (uint32_t)p->point, p->channels);
     if (p->op >= *ops) *ops = p->op + 1;
   }
   return true;
@@ -59,10 +59,11 @@ static bool add_row(resnet_python_table *t, const resnet_python_place *place, re
   uint32_t *index = row_index(t, place->op, place->point);
   row *r = &t->rows[t->count];
   if (*index != RESNET_NO_INDEX)
-    return refuse(error, RESNET_ERROR_ARGUMENT, "places %u and %u are the same", *index, t->count);
+    return error_set(error, RESNET_ERROR_ARGUMENT, "places %u and %u are the same", *index,
+                     t->count);
   if (!response_sums_allocate(&r->sums, place->channels))
-    return refuse(error, RESNET_ERROR_MEMORY, "no memory for statistics of %u channels",
-                  place->channels);
+    return error_set(error, RESNET_ERROR_MEMORY, "no memory for statistics of %u channels",
+                     place->channels);
   r->place = *place;
   *index = t->count++;
   return true;
@@ -75,8 +76,8 @@ static bool fill(resnet_python_table *t, const resnet_python_place *places, size
   t->rows = calloc(count, sizeof *t->rows);
   t->row_of = calloc(indices, sizeof *t->row_of);
   if (!t->rows || !t->row_of)
-    return refuse(error, RESNET_ERROR_MEMORY, "no memory for a table of %zu places in %u ops",
-                  count, ops);
+    return error_set(error, RESNET_ERROR_MEMORY, "no memory for a table of %zu places in %u ops",
+                     count, ops);
   for (size_t i = 0; i < indices; i++) t->row_of[i] = RESNET_NO_INDEX;
   for (size_t i = 0; i < count; i++)
     if (!add_row(t, &places[i], error)) return false;
@@ -88,14 +89,14 @@ resnet_status resnet_python_table_open(const resnet_python_place *places, size_t
   resnet_error failure = {RESNET_OK, ""};
   uint32_t ops = 0;
   if (!table) {
-    (void)refuse(&failure, RESNET_ERROR_ARGUMENT, "table is NULL");
+    (void)error_set(&failure, RESNET_ERROR_ARGUMENT, "table is NULL");
     return finish(&failure, error);
   }
   *table = NULL;
   if (!check_places(places, count, &ops, &failure)) return finish(&failure, error);
   *table = calloc(1, sizeof **table);
   if (!*table)
-    (void)refuse(&failure, RESNET_ERROR_MEMORY, "no memory for a table");
+    (void)error_set(&failure, RESNET_ERROR_MEMORY, "no memory for a table");
   else if (!fill(*table, places, count, ops, &failure))
     resnet_python_table_close(table);
   return finish(&failure, error);
@@ -148,11 +149,11 @@ void resnet_python_table_clear(resnet_python_table *table, uint64_t next) {
 /* ---- results ----------------------------------------------------------------------- */
 
 static bool check_table(const resnet_python_table *t, resnet_error *error) {
-  if (!t) return refuse(error, RESNET_ERROR_ARGUMENT, "table is NULL");
+  if (!t) return error_set(error, RESNET_ERROR_ARGUMENT, "table is NULL");
   if (t->has_mismatch)
-    return refuse(error, RESNET_ERROR_ARGUMENT,
-                  "a response of op %u had %u channels, another number than its place",
-                  t->mismatch_op, t->mismatch_channels);
+    return error_set(error, RESNET_ERROR_ARGUMENT,
+                     "a response of op %u had %u channels, another number than its place",
+                     t->mismatch_op, t->mismatch_channels);
   return true;
 }
 
@@ -178,7 +179,7 @@ resnet_status resnet_python_table_merge(resnet_python_table *table,
   if (!check_table(table, &failure) || !check_table(other, &failure))
     return finish(&failure, error);
   if (!same_places(table, other)) {
-    (void)refuse(&failure, RESNET_ERROR_ARGUMENT, "the tables have different places");
+    (void)error_set(&failure, RESNET_ERROR_ARGUMENT, "the tables have different places");
     return finish(&failure, error);
   }
   for (uint32_t i = 0; i < table->count; i++) merge_row(&table->rows[i], &other->rows[i]);
@@ -198,8 +199,8 @@ static resnet_python_row row_of(const row *r) {
       .values = s.values,
       .mean = s.mean,
       .std = s.std,
-      .min = s.least,
-      .max = s.most,
+      .min = s.min,
+      .max = s.max,
       .negative = s.negative,
   };
   memcpy(out.percentiles, s.percentiles, sizeof out.percentiles);
@@ -211,8 +212,8 @@ resnet_status resnet_python_table_rows(const resnet_python_table *table, resnet_
   resnet_error failure = {RESNET_OK, ""};
   if (!check_table(table, &failure)) return finish(&failure, error);
   if (!rows || count != table->count) {
-    (void)refuse(&failure, RESNET_ERROR_ARGUMENT, "the table has %u rows, not %zu", table->count,
-                 rows ? count : 0);
+    (void)error_set(&failure, RESNET_ERROR_ARGUMENT, "the table has %u rows, not %zu", table->count,
+                    rows ? count : 0);
     return finish(&failure, error);
   }
   for (uint32_t i = 0; i < table->count; i++) rows[i] = row_of(&table->rows[i]);

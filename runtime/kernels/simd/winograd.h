@@ -21,16 +21,7 @@
 #ifndef LIBRESNET_RUNTIME_KERNELS_SIMD_WINOGRAD_H
 #define LIBRESNET_RUNTIME_KERNELS_SIMD_WINOGRAD_H
 
-#include <stddef.h>
-
-typedef enum winograd_form {
-  WINOGRAD_F2X2_3X3,
-  WINOGRAD_F4X2_3X3,
-  WINOGRAD_F4X4_3X3,
-  /* a 7x7 or 8x8 convolution of stride 2 whose even and odd pixels were taken apart */
-  WINOGRAD_F5X5_4X4,
-  WINOGRAD_FORMS
-} winograd_form;
+#include "runtime/plan/plan.h"
 
 enum {
   WINOGRAD_MAX_IN = 8, /* n of the largest form */

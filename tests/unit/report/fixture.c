@@ -1,13 +1,20 @@
-#include "fixture.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/terminal.h"
+#include "cli/compare/comparison.h"
+#include "cli/compare/write_json.h"
+#include "cli/dataset.h"
+#include "cli/memory.h"
+#include "cli/options.h"
+#include "fixture.h"
+#include "support/json.h"
+#include "support/responses.h"
+#include "support/statistics.h"
 
-enum { ITEMS = 400, MOST_NAME = 64 };
+enum { ITEMS = 400, MAX_NAME = 64 };
 
 static const char hostile_name[] = "</title><script>alert(1)</script>\"'&\xff\xe2\x80\xae=1+1,\x01";
 
@@ -40,59 +47,57 @@ static double noise(uint64_t a, uint64_t b) {
   return (double)(x >> 11) / 9007199254740992.0;
 }
 
-/* ---- pictures
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- images ---- */
 
 static void add_folders(comparison *c, uint32_t classes, bool hostile) {
-  c->data.folders = allocate(classes, sizeof *c->data.folders);
+  c->data.folders = cli_allocate(classes, sizeof *c->data.folders);
   for (uint32_t i = 0; i < classes; i++) {
-    char name[MOST_NAME];
+    char name[MAX_NAME];
     (void)snprintf(name, sizeof name, "%s%02u", hostile ? hostile_name : "class", i);
-    c->data.folders[c->data.folder_count++] = copy_text(name);
+    c->data.folders[c->data.folder_count++] = cli_copy_text(name);
   }
 }
 
-static void add_pictures(comparison *c, const fixture_options *o, uint32_t classes) {
+static void add_images(comparison *c, const fixture_options *o, uint32_t classes) {
   resnet_error error;
-  if (o->pictures && dataset_open(o->pictures, &c->data, &error)) return;
+  if (o->images && cli_dataset_open(o->images, &c->data, &error)) return;
   add_folders(c, classes, o->hostile);
-  c->data.items = allocate(ITEMS, sizeof *c->data.items);
+  c->data.items = cli_allocate(ITEMS, sizeof *c->data.items);
   for (uint32_t i = 0; i < ITEMS; i++) {
     dataset_item *item = &c->data.items[c->data.count++];
-    char path[2 * MOST_NAME];
+    char path[2 * MAX_NAME];
     item->folder = i * classes / ITEMS;
     (void)snprintf(path, sizeof path, "=absent/%s/%04u.png", c->data.folders[item->folder], i);
-    item->path = copy_text(path);
+    item->path = cli_copy_text(path);
   }
 }
 
-/* ---- a net
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- a model ---- */
 
-static void fill_plan(net_summary *n, const kind *k) {
+static void fill_plan(model_summary *n, const kind *k) {
   uint32_t blocks = (k->depth - 2) / 2;
   n->plan.op_count = k->depth;
-  n->plan.ops = allocate(k->depth, sizeof *n->plan.ops);
+  n->plan.ops = cli_allocate(k->depth, sizeof *n->plan.ops);
   n->plan.block_count = blocks;
-  n->plan.blocks = allocate(blocks, sizeof *n->plan.blocks);
+  n->plan.blocks = cli_allocate(blocks, sizeof *n->plan.blocks);
   for (uint32_t i = 0; i < k->depth; i++)
     n->plan.ops[i] = (resnet_op){
         .name = "a node", .height = i + 1 < k->depth ? 8 : 1, .width = i + 1 < k->depth ? 8 : 1};
   for (uint32_t i = 0; i < blocks; i++) {
-    char name[MOST_NAME];
+    char name[MAX_NAME];
     uint32_t stage = i * 3 / blocks;
     (void)snprintf(name, sizeof name, "stage%u.block%u", stage + 1, i - stage * blocks / 3 + 1);
-    n->plan.blocks[i].name = copy_text(name);
+    n->plan.blocks[i].name = cli_copy_text(name);
     bool projects = i > 0 && i % (blocks / 3) == 0;
     if (k->residual)
       n->plan.blocks[i].shortcut = projects ? RESNET_SHORTCUT_OPTION_A : RESNET_SHORTCUT_IDENTITY;
   }
 }
 
-static void fill_responses(net_summary *n, const kind *k) {
+static void fill_responses(model_summary *n, const kind *k) {
   n->response_count = n->layer_count = k->depth;
-  n->responses = allocate(k->depth, sizeof *n->responses);
-  n->layers = allocate(k->depth, sizeof *n->layers);
+  n->responses = cli_allocate(k->depth, sizeof *n->responses);
+  n->layers = cli_allocate(k->depth, sizeof *n->layers);
   for (uint32_t i = 0; i < k->depth; i++) {
     response_summary *r = &n->responses[i];
     *r = (response_summary){
@@ -101,16 +106,16 @@ static void fill_responses(net_summary *n, const kind *k) {
     r->std = k->response * (0.75 + 0.5 * noise(i, k->depth)) * (1.2 - 0.5 * i / k->depth);
     if (i + 1 == k->depth) r->std = 4.1 + k->response;
     r->mean = -0.3 * r->std;
-    r->least = -5 * r->std;
-    r->most = 6 * r->std;
-    for (int j = 0; j < PERCENTILE_COUNT; j++) r->percentiles[j] = r->std * (j - 2);
+    r->min = -5 * r->std;
+    r->max = 6 * r->std;
+    for (int j = 0; j < RESPONSE_PERCENTILES; j++) r->percentiles[j] = r->std * (j - 2);
     r->negative = 0.6;
     r->dead = !k->residual && i % 11 == 3 ? 2 : 0;
     n->layers[i] = i;
   }
 }
 
-static void fill_blocks(net_summary *n, const kind *k, bool measured) {
+static void fill_blocks(model_summary *n, const kind *k, bool measured) {
   for (uint32_t i = 0; i < n->plan.block_count; i++) {
     block_summary *b = &n->blocks[i];
     double bump = noise(i, 77);
@@ -119,8 +124,8 @@ static void fill_blocks(net_summary *n, const kind *k, bool measured) {
     b->shortcut_std = k->residual ? 1.1 : NAN;
     b->ratio = b->branch_std / b->shortcut_std;
     b->output_std = 1.3;
-    b->can_skip = k->residual || i == 0 || i % (n->plan.block_count / 3) != 0;
-    b->skipped_top1 = k->residual ? k->accuracy - 0.25 * bump * bump : 0.1 + 0.1 * bump;
+    b->can_ablate = k->residual || i == 0 || i % (n->plan.block_count / 3) != 0;
+    b->ablated_top1 = k->residual ? k->accuracy - 0.25 * bump * bump : 0.1 + 0.1 * bump;
     if (!k->residual) continue;
     if (!measured) continue;
     b->shortcut_bytes = 131072 >> (2 * (i * 3 / n->plan.block_count));
@@ -130,22 +135,23 @@ static void fill_blocks(net_summary *n, const kind *k, bool measured) {
   }
 }
 
-static void fill_lesions(net_summary *n, const kind *k) {
-  n->lesion_images = 1000;
-  n->lesion_top1 = (uint64_t)(1000 * k->accuracy);
-  n->removal_count = n->plan.block_count < 10 ? 5 : 10;
-  n->removals = allocate(n->removal_count, sizeof *n->removals);
-  for (uint32_t i = 0; i < n->removal_count; i++) {
+static void fill_ablation(model_summary *n, const kind *k) {
+  n->ablation_images = 1000;
+  n->ablation_top1 = (uint64_t)(1000 * k->accuracy);
+  n->ablation_count = n->plan.block_count < 10 ? 5 : 10;
+  n->ablations = cli_allocate(n->ablation_count, sizeof *n->ablations);
+  for (uint32_t i = 0; i < n->ablation_count; i++) {
     double share = (i + 1.0) / n->plan.block_count * (k->residual ? 1.6 : 9);
     double mean = 0.1 + (k->accuracy - 0.1) * exp(-share * 2);
-    n->removals[i] =
-        (removal_summary){i + 1, 10, mean, fmax(0.08, mean - 0.1), fmin(k->accuracy, mean + 0.06)};
+    n->ablations[i] =
+        (ablation_summary){i + 1, 10, mean, fmax(0.08, mean - 0.1), fmin(k->accuracy, mean + 0.06)};
   }
 }
 
-static void judge(comparison *c, net_summary *n, const kind *k, size_t index) {
-  uint32_t truth = n->class_of_folder[c->data.items[index].folder], classes = n->model.info.classes;
-  verdict *v = &n->verdicts[index];
+static void evaluate_sample(comparison *c, model_summary *n, const kind *k, size_t index) {
+  uint32_t truth = n->class_of_folder[c->data.items[index].folder],
+           classes = n->loaded.info.classes;
+  sample_result *v = &n->results[index];
   bool right = noise(index, k->depth * 2 + k->residual) < k->accuracy;
   v->best =
       right ? truth
@@ -159,67 +165,66 @@ static void judge(comparison *c, net_summary *n, const kind *k, size_t index) {
   n->top5 += v->top5;
   n->confusion[(size_t)truth * classes + v->best]++;
   calibration_bin *bin = &n->calibration[(size_t)((double)v->confidence * CALIBRATION_BINS)];
-  bin->pictures++;
+  bin->images++;
   bin->right += v->top1;
   bin->confidence += (double)v->confidence;
 }
 
-static void fill_accuracy(comparison *c, net_summary *n, const kind *k) {
-  n->class_of_folder = allocate(c->data.folder_count, sizeof *n->class_of_folder);
+static void fill_accuracy(comparison *c, model_summary *n, const kind *k) {
+  n->class_of_folder = cli_allocate(c->data.folder_count, sizeof *n->class_of_folder);
   for (uint32_t i = 0; i < c->data.folder_count; i++) n->class_of_folder[i] = i;
   n->class_rule = "folder order";
-  n->verdicts = allocate(c->data.count, sizeof *n->verdicts);
+  n->results = cli_allocate(c->data.count, sizeof *n->results);
   n->confusion =
-      allocate((size_t)n->model.info.classes * n->model.info.classes, sizeof *n->confusion);
-  for (size_t i = 0; i < c->data.count; i++) judge(c, n, k, i);
+      cli_allocate((size_t)n->loaded.info.classes * n->loaded.info.classes, sizeof *n->confusion);
+  for (size_t i = 0; i < c->data.count; i++) evaluate_sample(c, n, k, i);
   double p = (double)n->top1 / (double)n->images,
          half = 1.96 * sqrt(p * (1 - p) / (double)n->images);
-  n->top1_interval = (interval){p - half, p + half};
+  n->top1_interval = (stats_interval){p - half, p + half};
   for (int i = 0; i < CALIBRATION_BINS; i++)
     n->calibration_error +=
         fabs(n->calibration[i].confidence - (double)n->calibration[i].right) / (double)n->images;
   n->cross_entropy = 0.5;
 }
 
-static void fill_net(comparison *c, net_summary *n, const kind *k, const fixture_options *o) {
-  char title[2 * MOST_NAME];
+static void fill_model(comparison *c, model_summary *n, const kind *k, const fixture_options *o) {
+  char title[2 * MAX_NAME];
   (void)snprintf(title, sizeof title, "%s%s", k->name, o->hostile ? hostile_name : "");
-  n->title = copy_text(title);
-  n->model.file = o->hostile ? "=cmd|' /C calc'!A0" : "models/a.onnx";
+  n->title = cli_copy_text(title);
+  n->loaded.file = o->hostile ? "=cmd|' /C calc'!A0" : "models/a.onnx";
   (void)memset(n->sha256, 'a', sizeof n->sha256 - 1);
   n->residual = k->residual;
-  n->model.info = (resnet_model_info){
+  n->loaded.info = (resnet_model_info){
       .name = n->title, .producer = "a test", .classes = o->classes ? o->classes : 10};
-  n->model.info.conv_layers = k->depth;
-  n->model.info.parameters = k->depth * 13500u;
-  n->model.info.macs = k->depth * 2040000u;
-  n->model.info.arena_bytes = 262144;
-  n->model.info.weights_bytes = k->depth * 80000u;
+  n->loaded.info.conv_layers = k->depth;
+  n->loaded.info.parameters = k->depth * 13500u;
+  n->loaded.info.macs = k->depth * 2040000u;
+  n->loaded.info.arena_bytes = 262144;
+  n->loaded.info.weights_bytes = k->depth * 80000u;
   fill_plan(n, k);
   fill_accuracy(c, n, k);
-  n->blocks = allocate(n->plan.block_count, sizeof *n->blocks);
-  fill_blocks(n, k, !o->without_lesions);
-  n->latency_median_ms = n->latency_p99_ms = n->latency_least_ms = NAN;
-  if (o->without_lesions) return;
+  n->blocks = cli_allocate(n->plan.block_count, sizeof *n->blocks);
+  fill_blocks(n, k, !o->without_ablation);
+  n->latency_median_ms = n->latency_p99_ms = n->latency_min_ms = NAN;
+  if (o->without_ablation) return;
   fill_responses(n, k);
-  fill_lesions(n, k);
+  fill_ablation(n, k);
   n->latency_median_ms = k->depth * 0.05;
   n->latency_p99_ms = k->depth * 0.062;
-  n->latency_least_ms = k->depth * 0.049;
+  n->latency_min_ms = k->depth * 0.049;
   n->peak_bytes = 23 << 20;
 }
 
-/* ---- all
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- all ---- */
 
 static void fill_pair(const comparison *c, pair_summary *p) {
-  const net_summary *a = &c->nets[p->a], *b = &c->nets[p->b];
+  const model_summary *a = &c->models[p->a], *b = &c->models[p->b];
   for (size_t i = 0; i < c->data.count; i++) {
     p->images++;
-    p->agree += a->verdicts[i].best == b->verdicts[i].best;
-    p->both += a->verdicts[i].top1 && b->verdicts[i].top1;
-    p->only_a += a->verdicts[i].top1 && !b->verdicts[i].top1;
-    p->only_b += !a->verdicts[i].top1 && b->verdicts[i].top1;
+    p->agree += a->results[i].best == b->results[i].best;
+    p->both += a->results[i].top1 && b->results[i].top1;
+    p->only_a += a->results[i].top1 && !b->results[i].top1;
+    p->only_b += !a->results[i].top1 && b->results[i].top1;
   }
   double only_a = (double)p->only_a, only_b = (double)p->only_b,
          difference = fmax(0, fabs(only_a - only_b) - 1);
@@ -228,25 +233,25 @@ static void fill_pair(const comparison *c, pair_summary *p) {
 }
 
 comparison *fixture_make(const fixture_options *o) {
-  comparison *c = allocate(1, sizeof *c);
-  settings *s = allocate(1, sizeof *s);
-  const char *letters = o->nets ? o->nets : "prPR";
+  comparison *c = cli_allocate(1, sizeof *c);
+  settings *s = cli_allocate(1, sizeof *s);
+  const char *letters = o->models ? o->models : "prPR";
   s->data = o->hostile ? hostile_name : "a folder";
   s->command_line = o->hostile
                         ? hostile_name
                         : "resnet compare a.onnx b.onnx --data 'a folder' --report page.html";
   c->settings = s;
-  add_pictures(c, o, o->classes ? o->classes : 10);
-  c->failures = allocate(c->data.count, sizeof *c->failures);
-  c->net_count = (uint32_t)strlen(letters);
-  c->nets = allocate(c->net_count, sizeof *c->nets);
-  for (uint32_t i = 0; i < c->net_count; i++) {
+  add_images(c, o, o->classes ? o->classes : 10);
+  c->failures = cli_allocate(c->data.count, sizeof *c->failures);
+  c->model_count = (uint32_t)strlen(letters);
+  c->models = cli_allocate(c->model_count, sizeof *c->models);
+  for (uint32_t i = 0; i < c->model_count; i++) {
     kind k = kind_of(letters[i], o->reversed);
-    fill_net(c, &c->nets[i], &k, o);
+    fill_model(c, &c->models[i], &k, o);
   }
-  c->pairs = allocate((size_t)c->net_count * c->net_count, sizeof *c->pairs);
-  for (uint32_t a = 0; a < c->net_count; a++) {
-    for (uint32_t b = a + 1; b < c->net_count; b++) {
+  c->pairs = cli_allocate((size_t)c->model_count * c->model_count, sizeof *c->pairs);
+  for (uint32_t a = 0; a < c->model_count; a++) {
+    for (uint32_t b = a + 1; b < c->model_count; b++) {
       c->pairs[c->pair_count] = (pair_summary){.a = a, .b = b};
       fill_pair(c, &c->pairs[c->pair_count++]);
     }
@@ -256,27 +261,27 @@ comparison *fixture_make(const fixture_options *o) {
   return c;
 }
 
-static void release_net(net_summary *n) {
+static void release_model(model_summary *n) {
   free((void *)n->title);
   for (uint32_t i = 0; i < n->plan.block_count; i++) free((void *)n->plan.blocks[i].name);
   free(n->plan.ops);
   free(n->plan.blocks);
   free(n->class_of_folder);
-  free(n->verdicts);
+  free(n->results);
   free(n->confusion);
   free(n->responses);
   free(n->layers);
   free(n->blocks);
-  free(n->removals);
+  free(n->ablations);
 }
 
 void fixture_release(comparison *c) {
-  for (uint32_t i = 0; i < c->net_count; i++) release_net(&c->nets[i]);
-  free(c->nets);
+  for (uint32_t i = 0; i < c->model_count; i++) release_model(&c->models[i]);
+  free(c->models);
   free(c->pairs);
   free(c->failures);
   if (c->data.capacity) {
-    dataset_close(&c->data); /* it was opened */
+    cli_dataset_close(&c->data); /* it was opened */
   } else {
     for (size_t i = 0; i < c->data.count; i++) free(c->data.items[i].path);
     for (uint32_t i = 0; i < c->data.folder_count; i++) free(c->data.folders[i]);
@@ -288,8 +293,8 @@ void fixture_release(comparison *c) {
 }
 
 /* compare's own is not linked here. */
-void comparison_write_json(const comparison *c, json *j) {
+void compare_write_json(const comparison *c, json *j) {
   json_open_object(j, NULL);
-  json_integer(j, "nets", c->net_count);
+  json_integer(j, "nets", c->model_count);
   json_close_object(j);
 }

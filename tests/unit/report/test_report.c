@@ -11,15 +11,19 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "cli/compare/comparison.h"
+#include "cli/compare/conclusions.h"
 #include "cli/report/markup.h"
-#include "cli/report/report.h"
+#include "cli/report/sheet.h"
+#include "cli/report/sheets.h"
+#include "cli/report/svg.h"
 #include "fixture.h"
+#include "support/utf8.h"
 
-/* ---- sentences
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- sentences ---- */
 
 /* The caller's to free. */
-static char *find(const fixture_options *o, find_function of) {
+static char *find(const fixture_options *o, conclude_function of) {
   comparison *c = fixture_make(o);
   char *text = NULL;
   size_t size = 0;
@@ -32,33 +36,34 @@ static char *find(const fixture_options *o, find_function of) {
   return text;
 }
 
-static void expect(const fixture_options *o, find_function of, const char *part) {
+static void expect(const fixture_options *o, conclude_function of, const char *part) {
   char *text = find(o, of);
   if (!strstr(text, part)) print_error("'%s' is not in: %s", part, text);
   assert_non_null(strstr(text, part));
   free(text);
 }
 
-static void expect_not(const fixture_options *o, find_function of, const char *part) {
+static void expect_not(const fixture_options *o, conclude_function of, const char *part) {
   char *text = find(o, of);
   if (strstr(text, part)) print_error("'%s' is in: %s", part, text);
   assert_null(strstr(text, part));
   free(text);
 }
 
-static const fixture_options all = {0}, reversed = {.reversed = true}, one = {.nets = "R"},
-                             plain_only = {.nets = "pP"}, unequal = {.nets = "pR"},
-                             not_run = {.without_lesions = true};
+static const fixture_options all = {0}, reversed = {.reversed = true}, one = {.models = "R"},
+                             plain_only = {.models = "pP"}, unequal = {.models = "pR"},
+                             not_run = {.without_ablation = true};
 
 static void accuracy_is_said(void **state) {
   (void)state;
-  expect(&all, find_accuracy, "The most accurate net, resnet56");
-  expect(&all, find_accuracy, "depth makes it worse, the degradation that the paper starts from");
-  expect(&all, find_accuracy, "depth makes it better, as in the paper");
-  expect(&reversed, find_accuracy, "the paper's degradation does not show here");
-  expect(&reversed, find_accuracy, "the paper's finding does not hold here");
-  expect(&one, find_accuracy, "with one net there is nothing to compare it to");
-  expect_not(&one, find_accuracy, "depth");
+  expect(&all, compare_conclude_accuracy, "The most accurate model, resnet56");
+  expect(&all, compare_conclude_accuracy,
+         "depth makes it worse, the degradation that the paper starts from");
+  expect(&all, compare_conclude_accuracy, "depth makes it better, as in the paper");
+  expect(&reversed, compare_conclude_accuracy, "the paper's degradation does not show here");
+  expect(&reversed, compare_conclude_accuracy, "the paper's finding does not hold here");
+  expect(&one, compare_conclude_accuracy, "with one model there is nothing to compare it to");
+  expect_not(&one, compare_conclude_accuracy, "depth");
 }
 
 static void a_difference_by_chance_is_no_finding(void **state) {
@@ -68,7 +73,7 @@ static void a_difference_by_chance_is_no_finding(void **state) {
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
-  find_accuracy(c, out);
+  compare_conclude_accuracy(c, out);
   assert_int_equal(fclose(out), 0);
   assert_non_null(strstr(text, "(McNemar's p = 0.05): a difference that may be chance"));
   assert_null(strstr(text, "degradation that the paper"));
@@ -78,45 +83,49 @@ static void a_difference_by_chance_is_no_finding(void **state) {
 
 static void layer_responses_are_said(void **state) {
   (void)state;
-  expect(&all, find_layers,
+  expect(&all, compare_conclude_layers,
          "resnet56's layer responses are 0.37 times those of plain56 in the median layer (layers "
          "compared "
          "one by one), and smaller in 55 of 55 layers: the paper's order, plain above residual, "
          "holds.");
-  expect(&all, find_layers, "The deeper of resnet20 and resnet56 has smaller responses");
-  expect(&all, find_layers, "deeper below shallower, holds");
-  expect(&reversed, find_layers, "resnet56's layer responses are 2.73 times those of plain56");
-  expect(&reversed, find_layers, "plain above residual, does not hold");
-  expect(&reversed, find_layers, "The deeper of resnet20 and resnet56 has larger responses");
-  expect(&reversed, find_layers, "deeper below shallower, does not hold");
-  expect_not(&reversed, find_layers, ", holds");
+  expect(&all, compare_conclude_layers,
+         "The deeper of resnet20 and resnet56 has smaller responses");
+  expect(&all, compare_conclude_layers, "deeper below shallower, holds");
+  expect(&reversed, compare_conclude_layers,
+         "resnet56's layer responses are 2.73 times those of plain56");
+  expect(&reversed, compare_conclude_layers, "plain above residual, does not hold");
+  expect(&reversed, compare_conclude_layers,
+         "The deeper of resnet20 and resnet56 has larger responses");
+  expect(&reversed, compare_conclude_layers, "deeper below shallower, does not hold");
+  expect_not(&reversed, compare_conclude_layers, ", holds");
 }
 
 static void layer_responses_that_cannot_be_compared_are_not(void **state) {
   (void)state;
-  expect(&one, find_layers, "No plain net is among those compared");
-  expect(&one, find_layers, "Fewer than two residual nets of different depth are compared");
-  expect(&plain_only, find_layers, "No residual net is among those compared");
-  expect(&unequal, find_layers, "No plain net has as many layers as a residual one");
-  expect(&not_run, find_layers, "Layer responses were not observed");
+  expect(&one, compare_conclude_layers, "No plain model is among those compared");
+  expect(&one, compare_conclude_layers,
+         "Fewer than two residual models of different depth are compared");
+  expect(&plain_only, compare_conclude_layers, "No residual model is among those compared");
+  expect(&unequal, compare_conclude_layers, "No plain model has as many layers as a residual one");
+  expect(&not_run, compare_conclude_layers, "Layer responses were not observed");
   const fixture_options *const options[] = {&one, &plain_only, &unequal, &not_run};
-  for (size_t i = 0; i < 4; i++) expect_not(options[i], find_layers, "hold");
+  for (size_t i = 0; i < 4; i++) expect_not(options[i], compare_conclude_layers, "hold");
 }
 
 /* The median of layers one by one is not the ratio of medians, and a layer of 0 or NAN
  * does not spoil it. */
 static void the_median_layer_is_found_layer_by_layer(void **state) {
   (void)state;
-  comparison *c = fixture_make(&(fixture_options){.nets = "pr"});
+  comparison *c = fixture_make(&(fixture_options){.models = "pr"});
   static const double plain[3] = {1, 10, 100}, residual[3] = {0.5, 20, 25};
   for (int n = 0; n < 2; n++) {
-    c->nets[n].layer_count = 3;
-    for (int i = 0; i < 3; i++) c->nets[n].responses[i].std = n ? residual[i] : plain[i];
+    c->models[n].layer_count = 3;
+    for (int i = 0; i < 3; i++) c->models[n].responses[i].std = n ? residual[i] : plain[i];
   }
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
-  find_layers(c, out);
+  compare_conclude_layers(c, out);
   assert_int_equal(fclose(out), 0);
   assert_non_null(strstr(text, "resnet20's layer responses are 0.50 times those of plain20"));
   assert_non_null(strstr(text, "smaller in 2 of 3 layers"));
@@ -126,44 +135,46 @@ static void the_median_layer_is_found_layer_by_layer(void **state) {
 
 static void blocks_are_said(void **state) {
   (void)state;
-  expect(&all, find_blocks,
+  expect(&all, compare_conclude_blocks,
          "In the median block of resnet20 the residual branch varies 0.78 times as much as the "
          "shortcut; "
          "least in stage2.block1 (0.41), most in stage2.block2 (1.24).");
-  expect(&all, find_blocks,
+  expect(&all, compare_conclude_blocks,
          "The deeper of resnet20 and resnet56 changes the signal less per block: median ratio 0.43 "
          "against 0.78");
-  expect(&reversed, find_blocks, "changes the signal more per block");
-  expect(&reversed, find_blocks, "does not hold here");
-  expect(&plain_only, find_blocks, "None of the nets has shortcuts");
-  expect_not(&one, find_blocks, "The deeper of");
+  expect(&reversed, compare_conclude_blocks, "changes the signal more per block");
+  expect(&reversed, compare_conclude_blocks, "does not hold here");
+  expect(&plain_only, compare_conclude_blocks, "None of the models has shortcuts");
+  expect_not(&one, compare_conclude_blocks, "The deeper of");
 }
 
 static void lesions_are_said(void **state) {
   (void)state;
   expect(
-      &all, find_block_lesions,
+      &all, compare_conclude_block_ablation,
       "Leaving out one block of plain20 raises its error by 65.0 points in the median of 7 blocks");
-  expect(&all, find_block_lesions,
+  expect(&all, compare_conclude_block_ablation,
          "Leaving out one block of resnet56 raises its error by 5.1 points in the median of 27 "
          "blocks, "
          "and by 24.2 at worst (stage3.block1), from 10.0 %.");
-  expect(&not_run, find_block_lesions, "No lesions were tried");
-  expect(&all, find_removals,
-         "With 10 blocks of resnet56 left out, the mean error is 65.5 % (59.5 % to 75.5 % by "
-         "choice of "
-         "blocks) against 10.0 % of the whole net; half of that rise is reached with 4 left out.");
-  expect(&not_run, find_removals, "was not tried");
+  expect(&not_run, compare_conclude_block_ablation, "No ablations were tried");
+  expect(
+      &all, compare_conclude_ablation,
+      "With 10 blocks of resnet56 left out, the mean error is 65.5 % (59.5 % to 75.5 % by "
+      "choice of "
+      "blocks) against 10.0 % of the whole model; half of that rise is reached with 4 left out.");
+  expect(&not_run, compare_conclude_ablation, "was not tried");
 }
 
 static void a_net_without_blocks_to_leave_out_is_said(void **state) {
   (void)state;
   comparison *c = fixture_make(&one);
-  for (uint32_t i = 0; i < c->nets[0].plan.block_count; i++) c->nets[0].blocks[i].can_skip = false;
+  for (uint32_t i = 0; i < c->models[0].plan.block_count; i++)
+    c->models[0].blocks[i].can_ablate = false;
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
-  find_block_lesions(c, out);
+  compare_conclude_block_ablation(c, out);
   assert_int_equal(fclose(out), 0);
   assert_string_equal(
       text, "No block of resnet56 can be left out: each changes the shape of what it is given.\n");
@@ -173,26 +184,27 @@ static void a_net_without_blocks_to_leave_out_is_said(void **state) {
 
 static void costs_are_said(void **state) {
   (void)state;
-  expect(&all, find_shortcut_times,
+  expect(&all, compare_conclude_shortcut_times,
          "The 9 shortcuts of resnet20 take 0.0439 ms of its 1 ms (4.4 %)");
-  expect(&all, find_shortcut_times, "fusing them saves 6.7 %");
-  expect(&not_run, find_shortcut_times, "was not measured");
-  expect(&plain_only, find_shortcut_times, "None of the nets has shortcuts");
-  expect(&all, find_shortcut_bytes, "For the 9 shortcuts of resnet20, 504 KiB");
-  expect(&all, find_shortcut_bytes, "3.00 times as much");
-  expect(&not_run, find_shortcut_bytes, "The memory traffic of shortcuts is not known.");
-  expect(&plain_only, find_shortcut_bytes, "None of the nets has shortcuts");
+  expect(&all, compare_conclude_shortcut_times, "fusing them saves 6.7 %");
+  expect(&not_run, compare_conclude_shortcut_times, "was not measured");
+  expect(&plain_only, compare_conclude_shortcut_times, "None of the models has shortcuts");
+  expect(&all, compare_conclude_shortcut_bytes, "For the 9 shortcuts of resnet20, 504 KiB");
+  expect(&all, compare_conclude_shortcut_bytes, "3.00 times as much");
+  expect(&not_run, compare_conclude_shortcut_bytes,
+         "The memory traffic of shortcuts is not known.");
+  expect(&plain_only, compare_conclude_shortcut_bytes, "None of the models has shortcuts");
 }
 
 static void fusing_that_saves_nothing_is_said(void **state) {
   (void)state;
   comparison *c = fixture_make(&one);
-  for (uint32_t i = 0; i < c->nets[0].plan.block_count; i++)
-    c->nets[0].blocks[i].unfused_ms = c->nets[0].blocks[i].shortcut_ms;
+  for (uint32_t i = 0; i < c->models[0].plan.block_count; i++)
+    c->models[0].blocks[i].unfused_ms = c->models[0].blocks[i].shortcut_ms;
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
-  find_shortcut_times(c, out);
+  compare_conclude_shortcut_times(c, out);
   assert_int_equal(fclose(out), 0);
   assert_non_null(strstr(text, "fusing them saves nothing here"));
   free(text);
@@ -212,12 +224,12 @@ static void times_that_are_lost_in_the_noise_are_said(void **state) {
                    "operations of their own"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     comparison *c = fixture_make(&one);
-    for (uint32_t b = cases[i].known; b < c->nets[0].plan.block_count; b++)
-      c->nets[0].blocks[b].shortcut_ms = NAN;
+    for (uint32_t b = cases[i].known; b < c->models[0].plan.block_count; b++)
+      c->models[0].blocks[b].shortcut_ms = NAN;
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    find_shortcut_times(c, out);
+    compare_conclude_shortcut_times(c, out);
     assert_int_equal(fclose(out), 0);
     assert_non_null(strstr(text, cases[i].said));
     free(text);
@@ -228,7 +240,7 @@ static void times_that_are_lost_in_the_noise_are_said(void **state) {
 static void confidence_is_said_both_ways(void **state) {
   (void)state;
   comparison *c = fixture_make(&one);
-  net_summary *n = &c->nets[0];
+  model_summary *n = &c->models[0];
   static const struct {
     double confidence;
     const char *said;
@@ -242,7 +254,7 @@ static void confidence_is_said_both_ways(void **state) {
     FILE *out = open_memstream(&text, &size);
     memset(n->calibration, 0, sizeof n->calibration);
     n->calibration[9].confidence = cases[i].confidence;
-    find_calibration(c, out);
+    compare_conclude_calibration(c, out);
     assert_int_equal(fclose(out), 0);
     assert_non_null(strstr(text, cases[i].said));
     free(text);
@@ -258,7 +270,7 @@ static void pairs_are_said_both_ways(void **state) {
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     c->pairs[0].mcnemar_p = chance ? 0.4 : 0.00001;
-    find_pair(c, &c->pairs[0], out);
+    compare_conclude_pair(c, &c->pairs[0], out);
     assert_int_equal(fclose(out), 0);
     assert_non_null(strstr(
         text, chance ? ": a difference that may be chance (McNemar's p = 0.4)."
@@ -270,16 +282,16 @@ static void pairs_are_said_both_ways(void **state) {
 
 static void dead_units_are_said(void **state) {
   (void)state;
-  expect(&all, find_dead,
-         "4 of the 1,280 channels of plain20 are above 0 for no picture at no pixel.");
-  expect(&all, find_dead, "None of the 1,280 channels of resnet20 is dead.");
-  expect(&not_run, find_dead, "were not observed");
+  expect(&all, compare_conclude_dead,
+         "4 of the 1,280 channels of plain20 are above 0 for no image at no pixel.");
+  expect(&all, compare_conclude_dead, "None of the 1,280 channels of resnet20 is dead.");
+  expect(&not_run, compare_conclude_dead, "were not observed");
 }
 
 static void confusions_are_said(void **state) {
   (void)state;
   comparison *c = fixture_make(&one);
-  net_summary *n = &c->nets[0];
+  model_summary *n = &c->models[0];
   memset(n->confusion, 0, 100 * sizeof *n->confusion);
   n->confusion[3 * 10 + 3] = 900;
   n->confusion[3 * 10 + 5] = 60;
@@ -287,20 +299,18 @@ static void confusions_are_said(void **state) {
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
-  find_confusions(c, out);
+  compare_conclude_confusions(c, out);
   n->confusion[3 * 10 + 5] = n->confusion[5 * 10 + 3] = 0;
-  find_confusions(c, out);
+  compare_conclude_confusions(c, out);
   assert_int_equal(fclose(out), 0);
-  assert_string_equal(text,
-                      "resnet56 most often takes \xe2\x80\x9c"
-                      "class03\xe2\x80\x9d for \xe2\x80\x9c"
-                      "class05\xe2\x80\x9d: 60 of 960 pictures.\nresnet56 makes no mistake.\n");
+  assert_string_equal(text, "resnet56 most often takes \xe2\x80\x9c"
+                            "class03\xe2\x80\x9d for \xe2\x80\x9c"
+                            "class05\xe2\x80\x9d: 60 of 960 images.\nresnet56 makes no mistake.\n");
   free(text);
   fixture_release(c);
 }
 
-/* ---- text from files
- * --------------------------------------------------------------------------------------------------- */
+/* ---- text from files ---- */
 
 static void expect_markup(void (*write)(FILE *, const char *), const char *in, const char *wanted) {
   char *text = NULL;
@@ -314,26 +324,26 @@ static void expect_markup(void (*write)(FILE *, const char *), const char *in, c
 
 static void html_obeys_nothing(void **state) {
   (void)state;
-  expect_markup(html_text, "<b a=\"1\" b='2'>&amp;",
+  expect_markup(markup_html_text, "<b a=\"1\" b='2'>&amp;",
                 "&lt;b a=&quot;1&quot; b=&#39;2&#39;&gt;&amp;amp;");
-  expect_markup(html_text, "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xb1",
+  expect_markup(markup_html_text, "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xb1",
                 "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xb1");
-  expect_markup(html_text, "a\x01\x1b\x7f", "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+  expect_markup(markup_html_text, "a\x01\x1b\x7f", "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
   /* no UTF-8 */
-  expect_markup(html_text, "\xff<", "\xef\xbf\xbd&lt;");
+  expect_markup(markup_html_text, "\xff<", "\xef\xbf\xbd&lt;");
   /* '<', spelt too long */
-  expect_markup(html_text, "\xc0\xbc", "\xef\xbf\xbd\xef\xbf\xbd");
+  expect_markup(markup_html_text, "\xc0\xbc", "\xef\xbf\xbd\xef\xbf\xbd");
   /* cut off */
-  expect_markup(html_text, "\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd");
+  expect_markup(markup_html_text, "\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd");
   /* U+202E */
-  expect_markup(html_text, "\xe2\x80\xae", "\xef\xbf\xbd");
+  expect_markup(markup_html_text, "\xe2\x80\xae", "\xef\xbf\xbd");
   /* U+2066 */
-  expect_markup(html_text, "\xe2\x81\xa6", "\xef\xbf\xbd");
+  expect_markup(markup_html_text, "\xe2\x81\xa6", "\xef\xbf\xbd");
   /* U+FFFF, a C1 control */
-  expect_markup(html_text, "\xef\xbf\xbf\xc2\x85", "\xef\xbf\xbd\xef\xbf\xbd");
+  expect_markup(markup_html_text, "\xef\xbf\xbf\xc2\x85", "\xef\xbf\xbd\xef\xbf\xbd");
 }
 
-static void shorten_to_5(FILE *out, const char *text) { html_shortened(out, text, 5); }
+static void shorten_to_5(FILE *out, const char *text) { markup_html_shortened(out, text, 5); }
 
 static void long_names_lose_their_middle(void **state) {
   (void)state;
@@ -342,23 +352,23 @@ static void long_names_lose_their_middle(void **state) {
                 "ab\xe2\x80\xa6"
                 "ef");
   expect_markup(shorten_to_5, "<\xc3\xa9xxxx\xc3\xa9>", "&lt;\xc3\xa9\xe2\x80\xa6\xc3\xa9&gt;");
-  assert_int_equal(text_length("\xc3\xa9\xff"
-                               "a"),
+  assert_int_equal(utf8_count("\xc3\xa9\xff"
+                              "a"),
                    3);
 }
 
 static void csv_is_quoted_and_no_formula(void **state) {
   (void)state;
-  expect_markup(csv_text, "plain", "plain");
-  expect_markup(csv_text, "", "");
-  expect_markup(csv_text, "a,b", "\"a,b\"");
-  expect_markup(csv_text, "a\"b\nc", "\"a\"\"b\nc\"");
-  expect_markup(csv_text, "=1+1", "'=1+1");
-  expect_markup(csv_text, "+1", "'+1");
-  expect_markup(csv_text, "-1", "'-1");
-  expect_markup(csv_text, "@x,y", "\"'@x,y\"");
-  expect_markup(csv_text, "\t=1", "\"'\t=1\"");
-  expect_markup(csv_text, "a=1", "a=1");
+  expect_markup(markup_csv_text, "plain", "plain");
+  expect_markup(markup_csv_text, "", "");
+  expect_markup(markup_csv_text, "a,b", "\"a,b\"");
+  expect_markup(markup_csv_text, "a\"b\nc", "\"a\"\"b\nc\"");
+  expect_markup(markup_csv_text, "=1+1", "'=1+1");
+  expect_markup(markup_csv_text, "+1", "'+1");
+  expect_markup(markup_csv_text, "-1", "'-1");
+  expect_markup(markup_csv_text, "@x,y", "\"'@x,y\"");
+  expect_markup(markup_csv_text, "\t=1", "\"'\t=1\"");
+  expect_markup(markup_csv_text, "a=1", "a=1");
 }
 
 static void base64_is_rfc_4648(void **state) {
@@ -369,20 +379,19 @@ static void base64_is_rfc_4648(void **state) {
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
-    write_base64(out, (const uint8_t *)"foobar", size);
+    markup_write_base64(out, (const uint8_t *)"foobar", size);
     assert_int_equal(fclose(out), 0);
     assert_string_equal(text, wanted[size]);
     free(text);
   }
 }
 
-/* ---- ticks
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- ticks ---- */
 
-static void expect_ticks(double low, double high, size_t most, bool whole, size_t count,
+static void expect_ticks(double low, double high, size_t max, bool whole, size_t count,
                          double first, double step) {
-  double ticks[SVG_MOST_TICKS], found = 0;
-  assert_int_equal(svg_ticks(low, high, most, whole, &found, ticks), count);
+  double ticks[SVG_MAX_TICKS], found = 0;
+  assert_int_equal(svg_ticks(low, high, max, whole, &found, ticks), count);
   for (size_t i = 0; i < count; i++)
     assert_true(fabs(ticks[i] - (first + (double)i * step)) < 1e-9 * (1 + fabs(high)));
   if (count) assert_true(fabs(found - step) < 1e-9 * step);
@@ -405,7 +414,7 @@ static void ticks_are_round(void **state) {
 
 static void log_ticks_are_few(void **state) {
   (void)state;
-  double ticks[SVG_MOST_TICKS];
+  double ticks[SVG_MAX_TICKS];
   static const double wanted[] = {0.2, 0.5, 1, 2, 5};
   assert_int_equal(svg_log_ticks(0.15, 6, 7, ticks), 5);
   for (size_t i = 0; i < 5; i++) assert_true(fabs(ticks[i] / wanted[i] - 1) < 1e-9);
@@ -434,8 +443,7 @@ static void numbers_have_the_digits_that_their_step_needs(void **state) {
   expect_number(3.14159, 0, "3.142");
 }
 
-/* ---- sheets
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- sheets ---- */
 
 static char *write_sheet(const comparison *c, sheet_function fill, sheet_kind kind) {
   char *text = NULL;
@@ -449,8 +457,8 @@ static char *write_sheet(const comparison *c, sheet_function fill, sheet_kind ki
 static void what_is_measured_is_apart(void **state) {
   (void)state;
   comparison *c = fixture_make(&one);
-  char *plain = write_sheet(c, sheet_nets, SHEET_CSV),
-       *measured = write_sheet(c, sheet_nets, SHEET_CSV_MEASURED);
+  char *plain = write_sheet(c, report_sheet_models, SHEET_CSV),
+       *measured = write_sheet(c, report_sheet_models, SHEET_CSV_MEASURED);
   assert_int_equal(strncmp(plain, "net,kind,depth,", 15), 0);
   assert_null(strstr(plain, "latency"));
   assert_string_equal(

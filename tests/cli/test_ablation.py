@@ -1,4 +1,4 @@
-"""resnet compare without blocks: as right, to the picture, as onnxruntime with the file's
+"""resnet compare without blocks: as right, to the image, as onnxruntime with the file's
 graph edited the same way."""
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 sys.path.insert(0, str(ROOT / "tests"))
 import nets  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared"))
 PICTURES = DATA / "data/cifar10-jpeg-test.zip"
 SHIPPED = ROOT / "models/cifar10-resnet20.onnx"
@@ -40,7 +42,7 @@ def needed(path: Path) -> Path:
 
 
 def chosen_pictures(archive: Path, count: int) -> list[tuple[int, str]]:
-    """Class and name of every (all / count)-th picture, in order of class, then name."""
+    """Class and name of every (all / count)-th image, in order of class, then name."""
     with zipfile.ZipFile(archive) as z:
         names = sorted((n.split("/")[-2], n) for n in z.namelist() if not n.endswith("/"))
     folders = sorted({folder for folder, _ in names})
@@ -49,7 +51,7 @@ def chosen_pictures(archive: Path, count: int) -> list[tuple[int, str]]:
 
 
 def prepared(archive: Path, chosen: list[tuple[int, str]], way: dict) -> np.ndarray:
-    """(n,c,h,w); the pictures have the net's size."""
+    """(n,c,h,w); the images have the model's size."""
     with zipfile.ZipFile(archive) as z:
         pixels = [
             np.asarray(Image.open(z.open(name)).convert("RGB"), np.float32) for _, name in chosen
@@ -93,7 +95,7 @@ def without_block(file: Path, block: int) -> onnx.ModelProto:
 
 
 def without_pair(file: Path, first_relu: int) -> onnx.ModelProto:
-    """The graph of a plain net in which the second ReLU of a pair of layers takes what
+    """The graph of a plain model in which the second ReLU of a pair of layers takes what
     the pair takes."""
     model = onnx.load(file)
     relus = [n for n in model.graph.node if n.op_type == "Relu"]
@@ -121,7 +123,7 @@ def right(model: onnx.ModelProto, values: np.ndarray, truths: np.ndarray) -> int
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory) -> Path:
-    """Twice as many pictures as blocks are left out on: 40 of each class."""
+    """Twice as many images as blocks are left out on: 40 of each class."""
     path = tmp_path_factory.mktemp("data") / "some.zip"
     with zipfile.ZipFile(needed(PICTURES)) as every, zipfile.ZipFile(path, "w") as some:
         for _, name in chosen_pictures(PICTURES, 2 * COUNT):

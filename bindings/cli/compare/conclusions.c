@@ -1,21 +1,26 @@
 /* What the numbers say, in plain sentences, one a line: see report.h. Each number comes
  * from the comparison, and each expectation of "Deep Residual Learning" is said to hold,
  * not to hold, or why neither can be said. */
+#include "cli/compare/conclusions.h"
+
 #include <math.h>
 #include <stdlib.h>
 
-#include "cli/report/report.h"
-#include "cli/terminal.h"
+#include "cli/compare/comparison.h"
+#include "cli/compare/derived.h"
+#include "cli/format.h"
+#include "cli/memory.h"
+#include "cli/plan.h"
 
-/* McNemar's p below which two nets are said to differ. */
+/* McNemar's p below which two models are said to differ. */
 static const double significant = 0.05;
 
-enum { MOST_SENTENCES = 12 };
+enum { MAX_SENTENCES = 12 };
 
-static const char *title_of(const comparison *c, uint32_t net) { return c->nets[net].title; }
+static const char *title_of(const comparison *c, uint32_t model) { return c->models[model].title; }
 
-static uint32_t depth_of(const comparison *c, uint32_t net) {
-  return c->nets[net].model.info.conv_layers;
+static uint32_t depth_of(const comparison *c, uint32_t model) {
+  return c->models[model].loaded.info.conv_layers;
 }
 
 static const char *kind_of(bool residual) { return residual ? "residual" : "plain"; }
@@ -28,8 +33,7 @@ static void write_p(FILE *out, double p) {
     (void)fprintf(out, "p = %.2g", p);
 }
 
-/* ---- accuracy ----------------------------------------------------------------------
- */
+/* ---- accuracy ---- */
 
 static const pair_summary *pair_of(const comparison *c, uint32_t a, uint32_t b) {
   for (uint32_t i = 0; i < c->pair_count; i++) {
@@ -45,11 +49,11 @@ static bool may_be_chance(const comparison *c, uint32_t a, uint32_t b) {
 }
 
 static void compare_depths(const comparison *c, uint32_t shallow, uint32_t deep, FILE *out) {
-  double before = top1_of(&c->nets[shallow]), after = top1_of(&c->nets[deep]);
+  double before = compare_top1(&c->models[shallow]), after = compare_top1(&c->models[deep]);
   const pair_summary *p = pair_of(c, shallow, deep);
-  bool chance = may_be_chance(c, shallow, deep), residual = c->nets[deep].residual;
+  bool chance = may_be_chance(c, shallow, deep), residual = c->models[deep].residual;
   (void)fprintf(
-      out, "Of the %s nets %s and %s, the deeper gets %.2f %% right and the shallower %.2f %%",
+      out, "Of the %s models %s and %s, the deeper gets %.2f %% right and the shallower %.2f %%",
       kind_of(residual), title_of(c, shallow), title_of(c, deep), 100 * after, 100 * before);
   if (p) {
     (void)fputs(" (McNemar's ", out);
@@ -77,9 +81,9 @@ static void compare_depths(const comparison *c, uint32_t shallow, uint32_t deep,
 static void compare_neighbours(const comparison *c, bool residual,
                                void (*say)(const comparison *, uint32_t, uint32_t, FILE *),
                                FILE *out) {
-  uint32_t *order = allocate(c->net_count, sizeof *order),
-           count = nets_by_depth(c, residual, order);
-  for (uint32_t i = 1, said = 0; i < count && said < MOST_SENTENCES; i++) {
+  uint32_t *order = cli_allocate(c->model_count, sizeof *order),
+           count = compare_models_by_depth(c, residual, order);
+  for (uint32_t i = 1, said = 0; i < count && said < MAX_SENTENCES; i++) {
     if (depth_of(c, order[i - 1]) == depth_of(c, order[i])) continue;
     say(c, order[i - 1], order[i], out);
     said++;
@@ -87,40 +91,40 @@ static void compare_neighbours(const comparison *c, bool residual,
   free(order);
 }
 
-void find_accuracy(const comparison *c, FILE *out) {
+void compare_conclude_accuracy(const comparison *c, FILE *out) {
   uint32_t best = RESNET_NO_INDEX;
-  for (uint32_t i = 0; i < c->net_count; i++)
-    if (c->nets[i].images &&
-        (best == RESNET_NO_INDEX || top1_of(&c->nets[i]) > top1_of(&c->nets[best])))
+  for (uint32_t i = 0; i < c->model_count; i++)
+    if (c->models[i].images &&
+        (best == RESNET_NO_INDEX || compare_top1(&c->models[i]) > compare_top1(&c->models[best])))
       best = i;
   if (best == RESNET_NO_INDEX) {
-    (void)fputs("No picture could be judged: nothing can be said about accuracy.\n", out);
+    (void)fputs("No image could be evaluated: nothing can be said about accuracy.\n", out);
     return;
   }
-  const net_summary *n = &c->nets[best];
-  char images[GROUPED_SIZE];
-  (void)fprintf(
-      out, "%s%s gets %.2f %% of %s pictures right (95 %% interval: %.2f %% to %.2f %%)%s.\n",
-      c->net_count > 1 ? "The most accurate net, " : "", n->title, 100 * top1_of(n),
-      format_grouped(images, n->images), 100 * n->top1_interval.low, 100 * n->top1_interval.high,
-      c->net_count > 1 ? "" : "; with one net there is nothing to compare it to");
+  const model_summary *n = &c->models[best];
+  char images[FORMAT_SIZE];
+  (void)fprintf(out,
+                "%s%s gets %.2f %% of %s images right (95 %% interval: %.2f %% to %.2f %%)%s.\n",
+                c->model_count > 1 ? "The most accurate model, " : "", n->title,
+                100 * compare_top1(n), cli_format_grouped(images, n->images),
+                100 * n->top1_interval.low, 100 * n->top1_interval.high,
+                c->model_count > 1 ? "" : "; with one model there is nothing to compare it to");
   compare_neighbours(c, false, compare_depths, out);
   compare_neighbours(c, true, compare_depths, out);
 }
 
-/* ---- layer responses ---------------------------------------------------------------
- */
+/* ---- layer responses ---- */
 
-/* Ratios of a residual net to a plain one, layer by layer. */
+/* Ratios of a residual model to a plain one, layer by layer. */
 static void compare_to_plain(const comparison *c, uint32_t plain, uint32_t residual, FILE *out) {
-  const net_summary *p = &c->nets[plain], *r = &c->nets[residual];
-  uint32_t count = figure_layers(r), smaller = 0;
-  double *ratios = allocate(count, sizeof *ratios);
+  const model_summary *p = &c->models[plain], *r = &c->models[residual];
+  uint32_t count = compare_figure_layers(r), smaller = 0;
+  double *ratios = cli_allocate(count, sizeof *ratios);
   for (uint32_t i = 0; i < count; i++) {
-    ratios[i] = layer_std(r, i) / layer_std(p, i);
+    ratios[i] = compare_layer_std(r, i) / compare_layer_std(p, i);
     smaller += ratios[i] < 1;
   }
-  double median = median_of(ratios, count);
+  double median = compare_median(ratios, count);
   free(ratios);
   if (!isfinite(median)) return;
   (void)fprintf(out,
@@ -135,11 +139,11 @@ static void compare_to_plain(const comparison *c, uint32_t plain, uint32_t resid
 
 static uint32_t compare_equal_depths(const comparison *c, FILE *out) {
   uint32_t said = 0;
-  for (uint32_t r = 0; r < c->net_count; r++) {
-    for (uint32_t p = 0; p < c->net_count && said < MOST_SENTENCES; p++) {
-      const net_summary *plain = &c->nets[p], *residual = &c->nets[r];
-      if (plain->residual || !residual->residual || figure_layers(plain) == 0 ||
-          figure_layers(plain) != figure_layers(residual))
+  for (uint32_t r = 0; r < c->model_count; r++) {
+    for (uint32_t p = 0; p < c->model_count && said < MAX_SENTENCES; p++) {
+      const model_summary *plain = &c->models[p], *residual = &c->models[r];
+      if (plain->residual || !residual->residual || compare_figure_layers(plain) == 0 ||
+          compare_figure_layers(plain) != compare_figure_layers(residual))
         continue;
       compare_to_plain(c, p, r, out);
       said++;
@@ -149,7 +153,8 @@ static uint32_t compare_equal_depths(const comparison *c, FILE *out) {
 }
 
 static void compare_layer_depths(const comparison *c, uint32_t shallow, uint32_t deep, FILE *out) {
-  double before = median_layer_std(&c->nets[shallow]), after = median_layer_std(&c->nets[deep]);
+  double before = compare_median_layer_std(&c->models[shallow]),
+         after = compare_median_layer_std(&c->models[deep]);
   if (!isfinite(before) || !isfinite(after)) return;
   (void)fprintf(
       out, "The deeper of %s and %s has %s responses: median standard deviation %.3g against %.3g",
@@ -164,29 +169,30 @@ static void compare_layer_depths(const comparison *c, uint32_t shallow, uint32_t
 }
 
 static bool any_layers(const comparison *c) {
-  for (uint32_t i = 0; i < c->net_count; i++)
-    if (isfinite(median_layer_std(&c->nets[i]))) return true;
+  for (uint32_t i = 0; i < c->model_count; i++)
+    if (isfinite(compare_median_layer_std(&c->models[i]))) return true;
   return false;
 }
 
-void find_layers(const comparison *c, FILE *out) {
-  uint32_t *order = allocate(c->net_count, sizeof *order);
-  uint32_t plain = nets_by_depth(c, false, order), residual = nets_by_depth(c, true, order);
+void compare_conclude_layers(const comparison *c, FILE *out) {
+  uint32_t *order = cli_allocate(c->model_count, sizeof *order);
+  uint32_t plain = compare_models_by_depth(c, false, order),
+           residual = compare_models_by_depth(c, true, order);
   if (!any_layers(c))
     (void)fputs("Layer responses were not observed: nothing can be said about them.\n", out);
   else if (plain == 0 || residual == 0)
     (void)fprintf(out,
-                  "No %s net is among those compared: whether plain nets have larger responses "
+                  "No %s model is among those compared: whether plain models have larger responses "
                   "than residual ones "
                   "cannot be said.\n",
                   kind_of(plain > 0));
   else if (compare_equal_depths(c, out) == 0)
-    (void)fputs("No plain net has as many layers as a residual one: their responses cannot be "
+    (void)fputs("No plain model has as many layers as a residual one: their responses cannot be "
                 "compared layer by layer.\n",
                 out);
   if (any_layers(c)) {
     if (residual < 2 || depth_of(c, order[0]) == depth_of(c, order[residual - 1]))
-      (void)fputs("Fewer than two residual nets of different depth are compared: whether deeper "
+      (void)fputs("Fewer than two residual models of different depth are compared: whether deeper "
                   "ones have smaller "
                   "responses cannot be said.\n",
                   out);
@@ -195,28 +201,28 @@ void find_layers(const comparison *c, FILE *out) {
   free(order);
 }
 
-/* ---- residual branches -------------------------------------------------------------
- */
+/* ---- residual branches ---- */
 
-static void say_ratios(const net_summary *n, FILE *out) {
-  uint32_t least = RESNET_NO_INDEX, most = RESNET_NO_INDEX;
+static void say_ratios(const model_summary *n, FILE *out) {
+  uint32_t min = RESNET_NO_INDEX, max = RESNET_NO_INDEX;
   for (uint32_t i = 0; i < n->plan.block_count; i++) {
     double ratio = n->blocks[i].ratio;
-    if (!has_shortcut(&n->plan, i) || !isfinite(ratio)) continue;
-    if (least == RESNET_NO_INDEX || ratio < n->blocks[least].ratio) least = i;
-    if (most == RESNET_NO_INDEX || ratio > n->blocks[most].ratio) most = i;
+    if (!cli_plan_has_shortcut(&n->plan, i) || !isfinite(ratio)) continue;
+    if (min == RESNET_NO_INDEX || ratio < n->blocks[min].ratio) min = i;
+    if (max == RESNET_NO_INDEX || ratio > n->blocks[max].ratio) max = i;
   }
-  if (least == RESNET_NO_INDEX) return;
+  if (min == RESNET_NO_INDEX) return;
   (void)fprintf(out,
                 "In the median block of %s the residual branch varies %.2f times as much as the "
                 "shortcut; least in %s "
                 "(%.2f), most in %s (%.2f).\n",
-                n->title, median_ratio(n), n->plan.blocks[least].name, n->blocks[least].ratio,
-                n->plan.blocks[most].name, n->blocks[most].ratio);
+                n->title, compare_median_ratio(n), n->plan.blocks[min].name, n->blocks[min].ratio,
+                n->plan.blocks[max].name, n->blocks[max].ratio);
 }
 
 static void compare_ratios(const comparison *c, uint32_t shallow, uint32_t deep, FILE *out) {
-  double before = median_ratio(&c->nets[shallow]), after = median_ratio(&c->nets[deep]);
+  double before = compare_median_ratio(&c->models[shallow]),
+         after = compare_median_ratio(&c->models[deep]);
   if (!isfinite(before) || !isfinite(after)) return;
   (void)fprintf(
       out,
@@ -230,19 +236,19 @@ static void compare_ratios(const comparison *c, uint32_t shallow, uint32_t deep,
                      : "; what the paper argues does not hold here.\n");
 }
 
-void find_blocks(const comparison *c, FILE *out) {
-  uint32_t *order = allocate(c->net_count, sizeof *order), residual = nets_by_depth(c, true, order),
-           said = 0;
+void compare_conclude_blocks(const comparison *c, FILE *out) {
+  uint32_t *order = cli_allocate(c->model_count, sizeof *order),
+           residual = compare_models_by_depth(c, true, order), said = 0;
   for (uint32_t i = 0; i < residual; i++) {
-    const net_summary *n = &c->nets[order[i]];
-    if (!isfinite(median_ratio(n)) || said >= MOST_SENTENCES) continue;
+    const model_summary *n = &c->models[order[i]];
+    if (!isfinite(compare_median_ratio(n)) || said >= MAX_SENTENCES) continue;
     say_ratios(n, out);
     said++;
   }
   free(order);
   if (residual == 0)
     (void)fputs(
-        "None of the nets has shortcuts: there are no residual branches to compare with them.\n",
+        "None of the models has shortcuts: there are no residual branches to compare with them.\n",
         out);
   else if (said == 0)
     (void)fputs("Responses were not observed: how large residual branches are cannot be said.\n",
@@ -250,18 +256,17 @@ void find_blocks(const comparison *c, FILE *out) {
   compare_neighbours(c, true, compare_ratios, out);
 }
 
-/* ---- lesions -----------------------------------------------------------------------
- */
+/* ---- ablations ---- */
 
-static void say_block_lesions(const net_summary *n, FILE *out) {
-  double *costs = allocate(n->plan.block_count, sizeof *costs), whole = whole_error(n);
+static void say_block_ablation(const model_summary *n, FILE *out) {
+  double *costs = cli_allocate(n->plan.block_count, sizeof *costs), whole = compare_whole_error(n);
   uint32_t count = 0, worst = 0;
   for (uint32_t i = 0; i < n->plan.block_count; i++) {
-    if (!n->blocks[i].can_skip || !isfinite(n->blocks[i].skipped_top1)) continue;
-    if (count == 0 || n->blocks[i].skipped_top1 < n->blocks[worst].skipped_top1) worst = i;
-    costs[count++] = 1 - n->blocks[i].skipped_top1 - whole;
+    if (!n->blocks[i].can_ablate || !isfinite(n->blocks[i].ablated_top1)) continue;
+    if (count == 0 || n->blocks[i].ablated_top1 < n->blocks[worst].ablated_top1) worst = i;
+    costs[count++] = 1 - n->blocks[i].ablated_top1 - whole;
   }
-  double median = median_of(costs, count);
+  double median = compare_median(costs, count);
   free(costs);
   if (count == 0) {
     (void)fprintf(out,
@@ -273,53 +278,52 @@ static void say_block_lesions(const net_summary *n, FILE *out) {
                 "Leaving out one block of %s raises its error by %.1f points in the median of %u "
                 "blocks, and by %.1f at "
                 "worst (%s), from %.1f %%.\n",
-                n->title, 100 * median, count, 100 * (1 - n->blocks[worst].skipped_top1 - whole),
+                n->title, 100 * median, count, 100 * (1 - n->blocks[worst].ablated_top1 - whole),
                 n->plan.blocks[worst].name, 100 * whole);
 }
 
-void find_block_lesions(const comparison *c, FILE *out) {
+void compare_conclude_block_ablation(const comparison *c, FILE *out) {
   uint32_t said = 0;
-  for (uint32_t i = 0; i < c->net_count && said < MOST_SENTENCES; i++) {
-    if (c->nets[i].lesion_images == 0) continue;
-    say_block_lesions(&c->nets[i], out);
+  for (uint32_t i = 0; i < c->model_count && said < MAX_SENTENCES; i++) {
+    if (c->models[i].ablation_images == 0) continue;
+    say_block_ablation(&c->models[i], out);
     said++;
   }
   if (said == 0)
-    (void)fputs("No lesions were tried: what single blocks are worth cannot be said.\n", out);
+    (void)fputs("No ablations were tried: what single blocks are worth cannot be said.\n", out);
 }
 
-/* How many blocks can be gone before the mean error is halfway from the whole net's to
+/* How many blocks can be gone before the mean error is halfway from the whole model's to
  * that of the most removed. */
-static void say_removals(const net_summary *n, FILE *out) {
-  const removal_summary *last = &n->removals[n->removal_count - 1];
-  double whole = whole_error(n), end = 1 - last->mean;
+static void say_ablation(const model_summary *n, FILE *out) {
+  const ablation_summary *last = &n->ablations[n->ablation_count - 1];
+  double whole = compare_whole_error(n), end = 1 - last->mean;
   (void)fprintf(out,
                 "With %u blocks of %s left out, the mean error is %.1f %% (%.1f %% to %.1f %% by "
                 "choice of blocks) against "
-                "%.1f %% of the whole net",
-                last->removed, n->title, 100 * end, 100 * (1 - last->most), 100 * (1 - last->least),
+                "%.1f %% of the whole model",
+                last->removed, n->title, 100 * end, 100 * (1 - last->max), 100 * (1 - last->min),
                 100 * whole);
-  for (uint32_t i = 0; i < n->removal_count; i++) {
-    if (1 - n->removals[i].mean < (whole + end) / 2) continue;
-    (void)fprintf(out, "; half of that rise is reached with %u left out", n->removals[i].removed);
+  for (uint32_t i = 0; i < n->ablation_count; i++) {
+    if (1 - n->ablations[i].mean < (whole + end) / 2) continue;
+    (void)fprintf(out, "; half of that rise is reached with %u left out", n->ablations[i].removed);
     break;
   }
   (void)fputs(".\n", out);
 }
 
-void find_removals(const comparison *c, FILE *out) {
+void compare_conclude_ablation(const comparison *c, FILE *out) {
   uint32_t said = 0;
-  for (uint32_t i = 0; i < c->net_count && said < MOST_SENTENCES; i++) {
-    if (c->nets[i].removal_count == 0) continue;
-    say_removals(&c->nets[i], out);
+  for (uint32_t i = 0; i < c->model_count && said < MAX_SENTENCES; i++) {
+    if (c->models[i].ablation_count == 0) continue;
+    say_ablation(&c->models[i], out);
     said++;
   }
   if (said == 0)
     (void)fputs("Leaving out several blocks was not tried: nothing can be said about it.\n", out);
 }
 
-/* ---- what shortcuts cost -----------------------------------------------------------
- */
+/* ---- what shortcuts cost ---- */
 
 typedef struct shortcut_costs {
   uint32_t shortcuts, lost; /* lost: those whose time is smaller than the noise */
@@ -327,10 +331,10 @@ typedef struct shortcut_costs {
   uint64_t bytes, unfused_bytes;
 } shortcut_costs;
 
-static shortcut_costs add_costs(const net_summary *n) {
+static shortcut_costs add_costs(const model_summary *n) {
   shortcut_costs sum = {0};
   for (uint32_t i = 0; n->blocks && i < n->plan.block_count; i++) {
-    if (!has_shortcut(&n->plan, i)) continue;
+    if (!cli_plan_has_shortcut(&n->plan, i)) continue;
     sum.shortcuts++;
     if (isfinite(n->blocks[i].shortcut_ms))
       sum.ms += n->blocks[i].shortcut_ms;
@@ -343,7 +347,7 @@ static shortcut_costs add_costs(const net_summary *n) {
   return sum;
 }
 
-static void say_times(const net_summary *n, const shortcut_costs *sum, FILE *out) {
+static void say_times(const model_summary *n, const shortcut_costs *sum, FILE *out) {
   double share = sum->ms / n->latency_median_ms, unfused = sum->unfused_ms / n->latency_median_ms;
   if (sum->lost == sum->shortcuts)
     (void)fprintf(out, "What the %u shortcuts of %s take of its %.3g ms is lost in the noise",
@@ -367,82 +371,83 @@ static void say_times(const net_summary *n, const shortcut_costs *sum, FILE *out
         sum->unfused_ms);
 }
 
-void find_shortcut_times(const comparison *c, FILE *out) {
+void compare_conclude_shortcut_times(const comparison *c, FILE *out) {
   uint32_t said = 0, with = 0;
-  for (uint32_t i = 0; i < c->net_count && said < MOST_SENTENCES; i++) {
-    shortcut_costs sum = add_costs(&c->nets[i]);
+  for (uint32_t i = 0; i < c->model_count && said < MAX_SENTENCES; i++) {
+    shortcut_costs sum = add_costs(&c->models[i]);
     with += sum.shortcuts > 0;
     bool measured = sum.lost < sum.shortcuts || (sum.shortcuts > 0 && isfinite(sum.unfused_ms));
-    if (!measured || !(c->nets[i].latency_median_ms > 0)) continue;
-    say_times(&c->nets[i], &sum, out);
+    if (!measured || !(c->models[i].latency_median_ms > 0)) continue;
+    say_times(&c->models[i], &sum, out);
     said++;
   }
   if (said == 0 && with > 0) (void)fputs("What shortcuts cost in time was not measured.\n", out);
-  if (with == 0) (void)fputs("None of the nets has shortcuts: they cost nothing.\n", out);
+  if (with == 0) (void)fputs("None of the models has shortcuts: they cost nothing.\n", out);
 }
 
-void find_shortcut_bytes(const comparison *c, FILE *out) {
+void compare_conclude_shortcut_bytes(const comparison *c, FILE *out) {
   uint32_t said = 0, with = 0;
-  for (uint32_t i = 0; i < c->net_count && said < MOST_SENTENCES; i++) {
-    shortcut_costs sum = add_costs(&c->nets[i]);
+  for (uint32_t i = 0; i < c->model_count && said < MAX_SENTENCES; i++) {
+    shortcut_costs sum = add_costs(&c->models[i]);
     with += sum.shortcuts > 0;
     if (sum.shortcuts == 0 || sum.unfused_bytes == 0) continue;
     char fused[FORMAT_SIZE], unfused[FORMAT_SIZE];
     (void)fprintf(out,
-                  "For the %u shortcuts of %s, %s have to be read and written for each picture; as "
+                  "For the %u shortcuts of %s, %s have to be read and written for each image; as "
                   "operations of their "
                   "own, %s",
-                  sum.shortcuts, c->nets[i].title, format_bytes(fused, sum.bytes),
-                  format_bytes(unfused, sum.unfused_bytes));
+                  sum.shortcuts, c->models[i].title, cli_format_bytes(fused, sum.bytes),
+                  cli_format_bytes(unfused, sum.unfused_bytes));
     if (sum.bytes > 0 && sum.unfused_bytes != sum.bytes)
       (void)fprintf(out, ", %.2f times as much", (double)sum.unfused_bytes / (double)sum.bytes);
     (void)fputs(".\n", out);
     said++;
   }
   if (said == 0 && with > 0) (void)fputs("The memory traffic of shortcuts is not known.\n", out);
-  if (with == 0) (void)fputs("None of the nets has shortcuts: they take no memory traffic.\n", out);
+  if (with == 0)
+    (void)fputs("None of the models has shortcuts: they take no memory traffic.\n", out);
 }
 
-/* ---- confusions and calibration ---------------------------------------------------- */
+/* ---- confusions and calibration ---- */
 
-void find_confusions(const comparison *c, FILE *out) {
+void compare_conclude_confusions(const comparison *c, FILE *out) {
   uint32_t said = 0;
-  for (uint32_t i = 0; i < c->net_count && said < MOST_SENTENCES; i++) {
-    const net_summary *n = &c->nets[i];
+  for (uint32_t i = 0; i < c->model_count && said < MAX_SENTENCES; i++) {
+    const model_summary *n = &c->models[i];
     confusion_cell worst;
-    char truth[CLASS_NAME_SIZE], answer[CLASS_NAME_SIZE], pictures[GROUPED_SIZE], all[GROUPED_SIZE];
-    if (largest_confusions(n, &worst, 1) == 0) {
+    char truth[CLASS_NAME_SIZE], answer[CLASS_NAME_SIZE], images[FORMAT_SIZE], all[FORMAT_SIZE];
+    if (compare_largest_confusions(n, &worst, 1) == 0) {
       if (n->images) (void)fprintf(out, "%s makes no mistake.\n", n->title);
       said += n->images > 0;
       continue;
     }
     uint64_t of_class = 0;
-    for (size_t j = 0; j < n->model.info.classes; j++)
-      of_class += n->confusion[worst.truth * (size_t)n->model.info.classes + j];
+    for (size_t j = 0; j < n->loaded.info.classes; j++)
+      of_class += n->confusion[worst.truth * (size_t)n->loaded.info.classes + j];
     (void)fprintf(out,
                   "%s most often takes \xe2\x80\x9c%s\xe2\x80\x9d for \xe2\x80\x9c%s\xe2\x80\x9d: "
-                  "%s of %s pictures.\n",
-                  n->title, class_name(c, n, worst.truth, truth),
-                  class_name(c, n, worst.answer, answer), format_grouped(pictures, worst.pictures),
-                  format_grouped(all, of_class));
+                  "%s of %s images.\n",
+                  n->title, compare_class_name(c, n, worst.truth, truth),
+                  compare_class_name(c, n, worst.answer, answer),
+                  cli_format_grouped(images, worst.images), cli_format_grouped(all, of_class));
     said++;
   }
-  if (said == 0) (void)fputs("No picture could be judged: there is nothing to confuse.\n", out);
+  if (said == 0) (void)fputs("No image could be evaluated: there is nothing to confuse.\n", out);
 }
 
-void find_calibration(const comparison *c, FILE *out) {
+void compare_conclude_calibration(const comparison *c, FILE *out) {
   uint32_t said = 0;
-  for (uint32_t i = 0; i < c->net_count && said < MOST_SENTENCES; i++) {
-    const net_summary *n = &c->nets[i];
+  for (uint32_t i = 0; i < c->model_count && said < MAX_SENTENCES; i++) {
+    const model_summary *n = &c->models[i];
     if (n->images == 0) continue;
     double confidence = 0;
     for (size_t b = 0; b < CALIBRATION_BINS; b++) confidence += n->calibration[b].confidence;
     confidence /= (double)n->images;
-    double over = confidence - top1_of(n);
+    double over = confidence - compare_top1(n);
     (void)fprintf(out,
                   "%s is on average %.1f %% sure and %.1f %% right: %s. Its expected calibration "
                   "error is %.1f points.\n",
-                  n->title, 100 * confidence, 100 * top1_of(n),
+                  n->title, 100 * confidence, 100 * compare_top1(n),
                   fabs(over) < 0.005 ? "neither over- nor underconfident"
                   : over > 0         ? "overconfident"
                                      : "underconfident",
@@ -450,23 +455,23 @@ void find_calibration(const comparison *c, FILE *out) {
     said++;
   }
   if (said == 0)
-    (void)fputs("No picture could be judged: nothing can be said about confidence.\n", out);
+    (void)fputs("No image could be evaluated: nothing can be said about confidence.\n", out);
 }
 
-/* ---- pairs and dead units ---------------------------------------------------------- */
+/* ---- pairs and dead units ---- */
 
-void find_pair(const comparison *c, const pair_summary *p, FILE *out) {
+void compare_conclude_pair(const comparison *c, const pair_summary *p, FILE *out) {
   const char *a = title_of(c, p->a), *b = title_of(c, p->b);
   if (p->images == 0) {
-    (void)fprintf(out, "There is no picture that both %s and %s could judge.\n", a, b);
+    (void)fprintf(out, "There is no image that both %s and %s could evaluate.\n", a, b);
     return;
   }
-  char only_a[GROUPED_SIZE], only_b[GROUPED_SIZE];
+  char only_a[FORMAT_SIZE], only_b[FORMAT_SIZE];
   (void)fprintf(out,
-                "%s and %s give the same answer to %.1f %% of the pictures. %s alone is right on "
+                "%s and %s give the same answer to %.1f %% of the images. %s alone is right on "
                 "%s, %s alone on %s: ",
                 a, b, 100 * (double)p->agree / (double)p->images, a,
-                format_grouped(only_a, p->only_a), b, format_grouped(only_b, p->only_b));
+                cli_format_grouped(only_a, p->only_a), b, cli_format_grouped(only_b, p->only_b));
   bool differs = p->mcnemar_p < significant;
   (void)fputs(differs ? "a larger difference than chance explains (McNemar's "
                       : "a difference that may be chance (McNemar's ",
@@ -475,20 +480,20 @@ void find_pair(const comparison *c, const pair_summary *p, FILE *out) {
   (void)fputs(").\n", out);
 }
 
-void find_dead(const comparison *c, FILE *out) {
+void compare_conclude_dead(const comparison *c, FILE *out) {
   uint32_t said = 0;
-  for (uint32_t i = 0; i < c->net_count && said < MOST_SENTENCES; i++) {
-    const net_summary *n = &c->nets[i];
-    uint64_t channels, dead = dead_channels(n, &channels);
-    char text[GROUPED_SIZE], all[GROUPED_SIZE];
+  for (uint32_t i = 0; i < c->model_count && said < MAX_SENTENCES; i++) {
+    const model_summary *n = &c->models[i];
+    uint64_t channels, dead = compare_dead_channels(n, &channels);
+    char text[FORMAT_SIZE], all[FORMAT_SIZE];
     if (channels == 0) continue;
     said++;
     if (dead == 0)
-      (void)fprintf(out, "None of the %s channels of %s is dead.\n", format_grouped(all, channels),
-                    n->title);
+      (void)fprintf(out, "None of the %s channels of %s is dead.\n",
+                    cli_format_grouped(all, channels), n->title);
     else
-      (void)fprintf(out, "%s of the %s channels of %s %s above 0 for no picture at no pixel.\n",
-                    format_grouped(text, dead), format_grouped(all, channels), n->title,
+      (void)fprintf(out, "%s of the %s channels of %s %s above 0 for no image at no pixel.\n",
+                    cli_format_grouped(text, dead), cli_format_grouped(all, channels), n->title,
                     dead == 1 ? "is" : "are");
   }
   if (said == 0)

@@ -1,4 +1,4 @@
-"""Pictures as the program decodes them: bit-equal to Pillow, and a named error for
+"""Images as the program decodes them: bit-equal to Pillow, and a named error for
 each that is not whole."""
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def check_equal(path: Path) -> None:
 
 
 def noise(mode: str, width: int = WIDTH, height: int = HEIGHT):
-    """A picture that has no symmetry: waves under noise."""
+    """An image that has no symmetry: waves under noise."""
     rng = np.random.default_rng(width * 1000 + height)
     y, x = np.mgrid[:height, :width]
     waves = np.stack(
@@ -102,13 +102,13 @@ def test_png_modes_and_orientations(tmp_path, mode, orientation):
     "options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"quality": 5}]
 )
 def test_jpeg_encodings(tmp_path, subsampling, options):
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     noise("RGB", 131, 67).save(path, subsampling=subsampling, **options)
     check_equal(path)
 
 
 def test_jpeg_ycck(tmp_path):
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     noise("CMYK").save(path, quality=95)
     data = bytearray(path.read_bytes())
     adobe = data.index(b"Adobe")
@@ -160,7 +160,7 @@ def png(
 
 
 def interlaced_rows(pixels: np.ndarray) -> bytes:
-    """Adam7: seven smaller pictures (PNG specification, 8.2)."""
+    """Adam7: seven smaller images (PNG specification, 8.2)."""
     passes = [
         (0, 0, 8, 8),
         (0, 4, 8, 8),
@@ -249,14 +249,14 @@ def with_exif(path: Path, data: bytes) -> None:
 
 @pytest.mark.parametrize("name", MALFORMED_EXIF)
 def test_malformed_exif_is_orientation_1(tmp_path, name):
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     with_exif(path, MALFORMED_EXIF[name])
     assert decode(path).shape == (HEIGHT, WIDTH, 3)
 
 
 @pytest.mark.parametrize("endian", ["<", ">"])
 def test_exif_byte_orders(tmp_path, endian):
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     other = struct.pack(endian + "HHIHH", 0x0100, 3, 1, 5, 0)
     with_exif(
         path, tiff(other + struct.pack(endian + "HHIHH", ORIENTATION, 3, 1, 6, 0), endian, count=2)
@@ -329,7 +329,7 @@ def test_text_chunk_that_unpacks_to_much_is_not_unpacked(tmp_path):
 
 @pytest.mark.parametrize("side, scans", [(1000, 501), (12000, 25)])
 def test_many_scans_are_refused(tmp_path, side, scans):
-    """Each scan is a pass over the whole picture: a small file could ask for hours."""
+    """Each scan is a pass over the whole image: a small file could ask for hours."""
     buffer = io.BytesIO()
     Image.new("L", (side, side)).save(buffer, "JPEG", progressive=True)
     data = bytearray(buffer.getvalue())
@@ -348,9 +348,9 @@ def test_refused_by_kind(tmp_path):
     fifo, empty, text = tmp_path / "fifo", tmp_path / "empty.jpg", tmp_path / "text.jpg"
     os.mkfifo(fifo)
     empty.touch()
-    text.write_text("this is no picture")
-    assert "is no regular file" in refusal(fifo)
-    assert "is no regular file" in refusal(Path("/dev/zero"))
+    text.write_text("this is no image")
+    assert "is not a regular file" in refusal(fifo)
+    assert "is not a regular file" in refusal(Path("/dev/zero"))
     assert "is a folder" in refusal(tmp_path)
     assert "is empty" in refusal(empty)
     assert "neither a JPEG nor a PNG" in refusal(text)

@@ -1,0 +1,24 @@
+/* What the numbers say, one sentence a line. If nothing can be said, the sentence gives
+ * the reason. */
+#ifndef RESNET_CLI_COMPARE_CONCLUSIONS_H
+#define RESNET_CLI_COMPARE_CONCLUSIONS_H
+
+#include <stdio.h>
+
+#include "cli/compare/comparison.h"
+
+typedef void (*conclude_function)(const comparison *c, FILE *out);
+
+void compare_conclude_accuracy(const comparison *c, FILE *out);
+void compare_conclude_layers(const comparison *c, FILE *out);
+void compare_conclude_blocks(const comparison *c, FILE *out);
+void compare_conclude_block_ablation(const comparison *c, FILE *out);
+void compare_conclude_ablation(const comparison *c, FILE *out);
+void compare_conclude_shortcut_times(const comparison *c, FILE *out);
+void compare_conclude_shortcut_bytes(const comparison *c, FILE *out);
+void compare_conclude_confusions(const comparison *c, FILE *out);
+void compare_conclude_calibration(const comparison *c, FILE *out);
+void compare_conclude_pair(const comparison *c, const pair_summary *p, FILE *out);
+void compare_conclude_dead(const comparison *c, FILE *out);
+
+#endif

@@ -1,0 +1,13 @@
+/* The PNG decoder behind image_decode. */
+#ifndef RESNET_SUPPORT_IMAGE_PNG_H
+#define RESNET_SUPPORT_IMAGE_PNG_H
+
+#include "resnet.h"
+#include "support/image.h"
+
+/* Decode the pixels as stored and set *orientation to 1 to 8. The caller releases *out,
+ * also on failure. */
+bool image_decode_png(const uint8_t *bytes, size_t size, image_rgb *out, int *orientation,
+                      resnet_error *error);
+
+#endif

@@ -1,0 +1,15 @@
+/* Handlers of BatchNormalization, arithmetic with constants, additions, clamps and Softmax. */
+#ifndef LIBRESNET_LOADER_IMPORT_OP_ELEMENTWISE_H
+#define LIBRESNET_LOADER_IMPORT_OP_ELEMENTWISE_H
+
+#include "loader/import/context.h"
+
+resnet_status op_batch_normalization(import_context *ctx);
+resnet_status op_relu(import_context *ctx);
+resnet_status op_clip(import_context *ctx);
+resnet_status op_min_max(import_context *ctx);
+resnet_status op_arithmetic(import_context *ctx);
+resnet_status op_sum(import_context *ctx);
+resnet_status op_softmax(import_context *ctx);
+
+#endif

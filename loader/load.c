@@ -1,0 +1,81 @@
+#include "loader/load.h"
+
+#include <string.h>
+
+#include "loader/import/import.h"
+#include "loader/onnx/byte_stream.h"
+#include "loader/onnx/metadata.h"
+#include "loader/onnx/onnx_parse.h"
+#include "loader/passes/diagnose.h"
+#include "loader/passes/find_blocks.h"
+#include "loader/passes/fuse.h"
+
+static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
+                           const load_options *options, external_files *files,
+                           resnet_error *error) {
+  import_context ctx = {.memory = m,
+                        .error = error,
+                        .options = {options->input_height, options->input_width, options->output},
+                        .files = files,
+                        .graph = g};
+  resnet_status status = import_model(&ctx, model);
+  if (status == RESNET_OK) status = fuse_graph(&ctx);
+  if (status == RESNET_OK) status = diagnose_graph(&ctx);
+  if (status == RESNET_OK) status = find_blocks(&ctx);
+  import_release(&ctx);
+  return status == RESNET_OK ? metadata_read(g, model, error) : status;
+}
+
+/* An allocation that the budget forbade is no lack of memory. */
+static resnet_status explain_memory(memory *m, resnet_error *error) {
+  if (!atomic_load(&m->over_budget)) return RESNET_ERROR_MEMORY;
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "loading takes more than the budget of %llu bytes: raise max_memory_bytes if you "
+                  "trust the file",
+                  (unsigned long long)m->budget);
+}
+
+/* Takes the stream over. */
+static resnet_status read_model(graph *g, memory *m, byte_stream *stream,
+                                const load_options *options, external_files *files,
+                                resnet_error *error) {
+  Onnx__ModelProto *model = NULL;
+  resnet_status status = onnx_parse(stream, m, &model, error);
+  stream_close(stream);
+  g->memory = m;
+  if (status == RESNET_OK) status = build(g, m, model, options, files, error);
+  onnx_release(model, m);
+  if (status != RESNET_OK) graph_release(g);
+  return status;
+}
+
+static resnet_status finish(memory *m, resnet_status status, resnet_error *error) {
+  if (status == RESNET_OK) return err_clear(error);
+  return status == RESNET_ERROR_MEMORY ? explain_memory(m, error) : status;
+}
+
+resnet_status load_memory(graph *out, memory *m, const void *bytes, size_t size,
+                          const load_options *options, resnet_error *error) {
+  byte_stream *stream;
+  external_files none = {0};
+  memset(out, 0, sizeof *out);
+  resnet_status status =
+      stream_open_memory(bytes, size, m, options->max_file_bytes, &stream, error);
+  if (status == RESNET_OK) status = read_model(out, m, stream, options, &none, error);
+  return finish(m, status, error);
+}
+
+resnet_status load_file(graph *out, memory *m, const char *path, const load_options *options,
+                        resnet_error *error) {
+  byte_stream *stream;
+  external_files files;
+  memset(out, 0, sizeof *out);
+  resnet_status status =
+      external_files_open(&files, m, path, options->external_data, options->max_file_bytes, error);
+  if (status == RESNET_OK)
+    status = stream_open_file(path, m, options->max_file_bytes, &stream, error);
+  if (status == RESNET_OK) status = read_model(out, m, stream, options, &files, error);
+  external_files_close(&files);
+  status = finish(m, status, error);
+  return status == RESNET_OK ? status : err_add_prefix(error, status, path);
+}

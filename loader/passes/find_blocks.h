@@ -1,0 +1,10 @@
+/* Residual blocks. */
+#ifndef LIBRESNET_LOADER_PASSES_FIND_BLOCKS_H
+#define LIBRESNET_LOADER_PASSES_FIND_BLOCKS_H
+
+#include "loader/import/context.h"
+
+/* Find and name the residual blocks; drop unread nodes and put the others in block order. */
+resnet_status find_blocks(import_context *ctx);
+
+#endif

@@ -1,0 +1,12 @@
+/* Lowering: graph to plan. */
+#ifndef LIBRESNET_RUNTIME_PLAN_LOWER_H
+#define LIBRESNET_RUNTIME_PLAN_LOWER_H
+
+#include "runtime/plan/plan.h"
+
+/* Lower `g` to *out. Takes over its weights and names; the caller still releases `g`,
+ * which is left without them. On failure *out is all zero. */
+resnet_status plan_lower(plan *out, memory *m, graph *g, const plan_options *options,
+                         resnet_error *error);
+
+#endif

@@ -1,0 +1,291 @@
+"""Run every command and program of README.md and docs/, and compare what they print.
+
+    python tests/docs/test_snippets.py --write [PAGE...]    renew the shown output
+
+The blocks of a page run in order, in a temporary folder that looks like a checkout:
+  - The project's folders are there, and build/release is the build under test.
+  - `resnet`, `python3`, the Python package and pkg-config's `resnet` are those of the build.
+  - photo.jpg is a sample image of a cat, photos/ holds all of them as <class>/<image>, and
+    resnet50.onnx is a small ResNet-50 with random weights.
+
+Words after the language of a code block:
+  skip=REASON   the block cannot run in a test; the rest of the line says why
+  exit=STATUS   the exit status that is expected, if it is not 0
+  file=NAME     also write the block to this file, for the blocks that follow
+
+A `text` block right after a block is its output, standard error included. In it a line
+"..." matches any number of lines, and "[...]" within a line any text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import markdown
+from markdown import PAGES, ROOT, Block
+
+BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")).resolve()
+SAMPLES = ROOT / "models" / "samples"
+RESNET50 = ROOT / "tests" / "models" / "torchvision" / "resnet50_ts_opset17_anysize.onnx"
+FOLDERS = ("bindings", "cmake", "docs", "include", "loader", "models", "runtime", "tests", "tools")
+RUN = ("sh", "c", "python")
+SHOWN = ("text", "cmake", "json")  # "text" also holds drawings
+WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic")
+MOST_SKIPPED = 16
+PKG_CONFIG = """\
+Name: resnet
+Description: the build under test
+Version: 0
+Cflags: -I{root}/include
+Libs: -L{build} -lresnet -Wl,-rpath,{build}
+"""
+
+
+# ---- the folder that commands run in ----
+
+
+def make_folder(folder: Path) -> None:
+    for name in FOLDERS:
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "build").mkdir()
+    (folder / "build" / "release").symlink_to(BUILD)
+    shutil.copy(SAMPLES / "cat-tabby.jpg", folder / "photo.jpg")
+    shutil.copy(RESNET50, folder / "resnet50.onnx")
+    for image in sorted([*SAMPLES.glob("*.jpg"), *SAMPLES.glob("*.png")]):
+        kind = folder / "photos" / image.name.partition("-")[0]
+        kind.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, kind)
+    programs = folder / "build" / "programs"
+    programs.mkdir()
+    (programs / "resnet").symlink_to(BUILD / "resnet")
+    (programs / "python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (programs / "python3").chmod(0o755)
+    (programs / "resnet.pc").write_text(PKG_CONFIG.format(root=ROOT, build=BUILD))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    programs = str(folder / "build" / "programs")
+    return {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PKG_CONFIG_PATH": programs,
+        "PYTHONPATH": str(ROOT / "bindings" / "python"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LIBRESNET_LIBRARY": str(BUILD / "libresnet.so"),
+        "LC_ALL": "C.UTF-8",
+        "COLUMNS": "80",
+    }
+
+
+# ---- running a block ----
+
+
+def command_of(block: Block, folder: Path) -> list[str]:
+    """Write the block to a file and return the command that runs it."""
+    suffix = {"sh": "sh", "c": "c", "python": "py"}[block.language]
+    path = folder / block.option("file", f"block-{block.line}.{suffix}")
+    path.write_text(block.text)
+    if block.language == "sh":
+        return ["bash", "-euo", "pipefail", path.name]
+    if block.language == "python":
+        return [sys.executable, path.name]
+    compiled = f"cc {' '.join(WARNINGS)} {path.name} $(pkg-config --cflags --libs resnet)"
+    if not re.search(r"\bmain\(", block.text):
+        return ["bash", "-c", f"{compiled} -shared -fPIC -o {path.stem}.so"]
+    return ["bash", "-c", f"{compiled} -o {path.stem} && ./{path.stem}"]
+
+
+def run_block(block: Block, folder: Path) -> str:
+    """Return what the block prints; fail if its exit status is another than expected."""
+    command = command_of(block, folder)
+    if block.language == "c" and block.option("file"):
+        command[-1] = command[-1].partition(" && ")[0]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == int(block.option("exit", "0")), (
+        f"{block.place}: exit status {done.returncode}:\n{done.stdout}"
+    )
+    return done.stdout
+
+
+def matches(expected: str, found: str) -> bool:
+    """Compare line by line, without space at the ends of lines."""
+    pattern = ""
+    for line in expected.rstrip().splitlines():
+        if line.strip() == "...":
+            pattern += r"(?:[^\n]*\n)*"
+        else:
+            pattern += r"[^\n]*".join(map(re.escape, line.rstrip().split("[...]"))) + r"\n"
+    lines = [line.rstrip() for line in found.rstrip().splitlines()]
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in lines)) is not None
+
+
+def output_block(blocks: list[Block], index: int, text: str) -> Block | None:
+    """Return the `text` block that follows block `index` with nothing but blank lines between."""
+    if index + 1 == len(blocks) or blocks[index + 1].language != "text":
+        return None
+    block, shown = blocks[index], blocks[index + 1]
+    end = block.line + block.text.count("\n") + 1
+    between = text.splitlines()[end : shown.line - 1]
+    return None if any(line.strip() for line in between) else shown
+
+
+def run_page(page: Path, folder: Path) -> list[tuple[Block, str]]:
+    """Run the blocks of a page; return each output that is shown, with what was printed."""
+    make_folder(folder)
+    text = page.read_text()
+    blocks = markdown.read_blocks(page, text)
+    outputs = []
+    for index, block in enumerate(blocks):
+        if block.language not in RUN or block.skip:
+            continue
+        found = run_block(block, folder)
+        shown = output_block(blocks, index, text)
+        if shown:
+            outputs.append((shown, found))
+    return outputs
+
+
+# ---- tests ----
+
+needs_build = pytest.mark.skipif(
+    not (BUILD / "resnet").exists(), reason=f"{BUILD / 'resnet'} is not there: tools/build makes it"
+)
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@needs_build
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_and_programs_do_what_the_page_shows(page, tmp_path):
+    for shown, found in run_page(page, tmp_path):
+        assert matches(shown.text, found), (
+            f"{shown.place} shows:\n{shown.text}\nwhat was printed:\n{found}\n"
+            "python tests/docs/test_snippets.py --write renews it"
+        )
+
+
+@needs_build
+def test_the_program_in_the_header_runs(tmp_path):
+    lines = (ROOT / "include" / "resnet.h").read_text().splitlines()
+    shown = [line.removeprefix(" *     ") for line in lines if line.startswith(" *     ")]
+    text = "\n".join(shown[shown.index("#include <resnet.h>") : shown.index("}") + 1]) + "\n"
+    make_folder(tmp_path)
+    compiling, running = shown[shown.index("}") + 1 :][:2]
+    assert compiling.startswith("cc ") and running.startswith("./label ")
+    block = Block(ROOT / "include" / "resnet.h", 1, "sh", "", f"{compiling}\n{running}\n")
+    (tmp_path / "label.c").write_text(text)
+    assert re.fullmatch(r"class \d+, probability 0\.\d{3}\n", run_block(block, tmp_path))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_block_names_a_language_that_is_known(page):
+    for block in markdown.read_blocks(page):
+        assert block.language in (*RUN, *SHOWN), f"{block.place}: {block.language!r}"
+    indented = [
+        f"{name_of(page)}:{line}" for line, text in markdown.prose(page) if text.startswith("    ")
+    ]
+    assert not indented, f"commands belong into fenced blocks: {', '.join(indented)}"
+
+
+def test_few_blocks_are_skipped_and_each_says_why(capsys):
+    blocks = [block for page in PAGES for block in markdown.read_blocks(page)]
+    skipped = [block for block in blocks if "skip" in block.options]
+    ran = sum(block.language in RUN and not block.skip for block in blocks)
+    with capsys.disabled():
+        print(f"\n{ran} blocks are run, {len(skipped)} are not:")
+        for block in skipped:
+            print(f"  {block.place}: {block.skip}")
+    assert all(block.skip and len(block.skip.split()) > 1 for block in skipped)
+    assert len(skipped) <= MOST_SKIPPED and ran > 2 * len(skipped)
+
+
+def test_the_comparison_sees_differences():
+    assert matches("a\n...\nd [x]*\n", "a\nb\nc\nd [x]*\n")
+    assert matches("a \n", "a\n\n") and matches("...\nb\n", "b\n")
+    assert not matches("a\n...\nd\n", "a\nb\n")
+    assert not matches("a\n", "a\nb\n") and not matches("a\nb\n", "a\n")
+    assert not matches("d [x]\n", "d x\n") and not matches("a?\n", "ab\n")
+    assert matches("a [...] c\n", "a b c\n") and not matches("a [...] c\n", "a b\nx c\n")
+
+
+@needs_build
+def test_a_wrong_block_fails(tmp_path):
+    page = tmp_path / "page.md"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    block = Block(ROOT / "README.md", 1, "sh", "", "false\n")
+    with pytest.raises(AssertionError, match="exit status 1"):
+        run_block(block, folder)
+    unused = Block(ROOT / "README.md", 2, "c", "", "int main(void) { int unused; return 0; }\n")
+    (folder / "build").mkdir()
+    with pytest.raises(AssertionError, match="unused"):
+        run_block(unused, folder)
+    page.write_text("```sh\necho b\n```\n\n```text\na\n```\n")
+    (shown, found), *_ = run_page(page, make_empty(tmp_path / "other"))
+    assert found == "b\n" and not matches(shown.text, found)
+
+
+def make_empty(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+# ---- renewing ----
+
+
+def renewed(shown: str, found: str) -> str | None:
+    """Return the output to show: all of it, or as many lines around "..." as before."""
+    lines = [line.rstrip() for line in found.rstrip().splitlines()]
+    old = shown.splitlines()
+    if old.count("...") > 1:
+        return None
+    if "..." in old:
+        first = old.index("...")
+        last = len(old) - first - 1
+        lines = [*lines[:first], "...", *(lines[-last:] if last else [])]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def renew(page: Path) -> None:
+    """Write what was printed in place of what is shown."""
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = run_page(page, Path(folder))
+    lines = page.read_text().splitlines()
+    for shown, found in reversed(outputs):
+        if matches(shown.text, found):
+            continue
+        text = renewed(shown.text, found)
+        if text is None:
+            print(f"{shown.place}: by hand, since several parts are left out; it prints:\n{found}")
+            continue
+        lines[shown.line : shown.line + shown.text.count("\n")] = text.splitlines()
+        print(f"{shown.place}: renewed")
+    page.write_text("".join(f"{line}\n" for line in lines))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] != ["--write"]:
+        sys.exit(__doc__)
+    for chosen in [Path(name).resolve() for name in sys.argv[2:]] or PAGES:
+        renew(chosen)
