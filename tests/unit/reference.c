@@ -144,7 +144,7 @@ static double reference_pad(const element *e) {
   const graph_node *node = e->node;
   const int64_t row = inwards(node->pad_mode, (int64_t)e->h - node->window.pad_top, e->in.h);
   const int64_t column = inwards(node->pad_mode, (int64_t)e->w - node->window.pad_left, e->in.w);
-  return input_at(e, row, column, e->c, node->pad_value);
+  return input_at(e, row, column, e->c, node->scalar);
 }
 
 typedef double reference_function(const element *e);
