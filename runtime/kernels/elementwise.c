@@ -53,3 +53,27 @@ static void run_affine(const kernel_call *call) {
 
 const kernel kernel_affine = {
     .name = "affine", .in_place = 1, .run = run_affine, .describe = describe_clamp};
+
+/* ---- leaky ReLU ---- */
+
+/* One source for all instruction sets: the loop waits for memory, not for arithmetic. */
+static void leaky_relu_elements(void *context, size_t start, size_t count) {
+  const kernel_call *call = context;
+  const float slope = call->op->scalar;
+  const float *x = call->input[0] + start;
+  float *out = call->output + start;
+  for (size_t i = 0; i < count; i++) out[i] = x[i] >= 0 ? x[i] : slope * x[i];
+}
+
+static void run_leaky_relu(const kernel_call *call) {
+  pthreadpool_parallelize_1d_tile_1d(call->pool, leaky_relu_elements, (void *)(uintptr_t)call,
+                                     call->batch * plan_shape_floats(call->op->shape),
+                                     ELEMENTS_PER_TASK, 0);
+}
+
+static void describe_leaky_relu(const plan_op *op, char *text, size_t size) {
+  describe_append(text, size, "slope %g", (double)op->scalar);
+}
+
+const kernel kernel_leaky_relu = {
+    .name = "leaky_relu", .in_place = 1, .run = run_leaky_relu, .describe = describe_leaky_relu};

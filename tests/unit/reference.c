@@ -114,6 +114,10 @@ static double sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 
 static double reference_sigmoid(const element *e) { return sigmoid(own(e)); }
 
+static double reference_leaky_relu(const element *e) {
+  return own(e) >= 0.0 ? own(e) : (double)e->node->scalar * own(e);
+}
+
 static double reference_scale(const element *e) {
   const uint32_t gate = e->node->input[1];
   const graph_shape shape = e->graph->nodes[gate].shape;
