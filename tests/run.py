@@ -40,7 +40,7 @@ LONG_FILES = [
     for name in (
         "oracle/test_lens",
         "python/test_ray",
-        "cli/test_lesions",
+        "cli/test_ablation",
         "cli/test_compare",
         "cli/test_compare_unusual",
         "python/test_wheel",

@@ -5,8 +5,8 @@
 #include "runtime/api/session.h"
 #include "runtime/kernels/softmax.h"
 
-/* Write the probabilities of one sample: softmax of logits, exp of log probabilities, or a
- * copy of probabilities, be they a softmax's or independent for each class. */
+/* Write the probabilities of one sample: softmax of logits, exp of log probabilities, or
+ * a copy of probabilities, be they a softmax's or independent for each class. */
 static void to_probabilities(const float *scores, size_t classes, resnet_scores kind, float *out) {
   const double shift =
       kind == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : kernel_log_sum_exp(scores, classes);

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-/* Prepared pixels have about zero mean and unit variance, or run from 0 to 1, from -1 to 1
- * or from -128 to 255. So their range is neither tiny nor thousands wide, and zero is in
- * it or near it. */
+/* Prepared pixels have about zero mean and unit variance, or run from 0 to 1, from -1 to
+ * 1 or from -128 to 255. So their range is neither tiny nor thousands wide, and zero is
+ * in it or near it. */
 static const double MIN_WIDTH = 0.25, MAX_WIDTH = 600, MAX_DISTANCE = 1; /* from 0 */
 
 typedef struct range {
@@ -27,7 +27,8 @@ static bool is_plausible(range r) {
          r.high >= -MAX_DISTANCE;
 }
 
-/* Return the normalisation that the network itself begins with, as MXNet's do, or NULL. */
+/* Return the normalisation that the network itself begins with, as MXNet's do, or
+ * NULL. */
 static const plan_op *own_normalisation(const plan *p) {
   const plan_op *op = p->op_count > 1 ? &p->ops[1] : NULL;
   return op && op->kernel == KERNEL_AFFINE && op->input[0] == 0 && op->weights && op->bias ? op
@@ -64,7 +65,7 @@ static resnet_status diagnose_range(const resnet_model *model, graph *g, resnet_
   return RESNET_OK;
 }
 
-resnet_status diagnose_preprocess(const resnet_model *model, graph *g, resnet_error *error) {
+resnet_status model_diagnose_preprocess(const resnet_model *model, graph *g, resnet_error *error) {
   const uint32_t channels = model->plan.ops[0].shape.c;
   if (channels != 3)
     return graph_add_diagnostic(

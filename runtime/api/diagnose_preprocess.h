@@ -7,6 +7,6 @@
 
 /* Add a diagnostic to `g` if the first layer cannot have been trained with the model's
  * preprocessing. */
-resnet_status diagnose_preprocess(const resnet_model *model, graph *g, resnet_error *error);
+resnet_status model_diagnose_preprocess(const resnet_model *model, graph *g, resnet_error *error);
 
 #endif

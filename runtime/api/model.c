@@ -103,7 +103,7 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
                        sizeof model->notice, error);
   if (status != RESNET_OK) return status;
   choose_preprocess(model, g, options);
-  status = diagnose_preprocess(model, g, error);
+  status = model_diagnose_preprocess(model, g, error);
   if (status == RESNET_OK) status = take_diagnostics(model, g, error);
   if (status != RESNET_OK) return status;
   model->name = g->name;

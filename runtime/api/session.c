@@ -66,7 +66,8 @@ resnet_status session_run(resnet_session *session, size_t batch, resnet_error *e
 
 static resnet_status start_threads(resnet_session *session, resnet_error *error) {
   if (session->threads == 1) return RESNET_OK;
-  if (thread_can_start(session->threads - 1)) session->pool = pthreadpool_create(session->threads);
+  if (system_can_start_threads(session->threads - 1))
+    session->pool = pthreadpool_create(session->threads);
   rest_threads(session);
   if (session->pool) return RESNET_OK;
   return err_fail(error, RESNET_ERROR_SYSTEM, "%u threads cannot be started: use fewer",

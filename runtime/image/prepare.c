@@ -18,7 +18,8 @@ void image_scratch_release(image_scratch *scratch) {
   }
 }
 
-/* Return a block of at least count * size bytes, contents unset, or NULL without memory. */
+/* Return a block of at least count * size bytes, contents unset, or NULL without
+ * memory. */
 static void *scratch_take(image_scratch *scratch, enum scratch_block which, size_t count,
                           size_t size) {
   size_t bytes;
@@ -51,12 +52,12 @@ typedef struct scaler {
 
 static bool take_axis(resample_axis *axis, const resample_range *range, image_scratch *scratch,
                       enum scratch_block which) {
-  uint32_t taps = resample_taps(range);
+  uint32_t taps = image_resample_taps(range);
   size_t size = sizeof(resample_span) + taps * sizeof(uint32_t);
   resample_span *spans = scratch_take(scratch, which, range->count, size);
   if (!spans) return false;
   uint32_t *weights = (uint32_t *)(spans + range->count);
-  resample_weights(range, spans, weights);
+  image_resample_weights(range, spans, weights);
   *axis = (resample_axis){range->count, taps, spans, weights};
   return true;
 }
@@ -100,7 +101,7 @@ static resnet_status scaler_open(scaler *s, const resnet_image *image,
 /* Write source row y, scaled to the output's width. */
 static void scale_width(const scaler *s, uint32_t y, uint8_t *out) {
   const uint8_t *in = image_row_rgb(s->image, y, s->origin, s->width, s->pixels);
-  resample_columns(&s->columns, in, s->origin, out);
+  image_resample_columns(&s->columns, in, s->origin, out);
 }
 
 /* Return source row y as the row pass reads it. */
@@ -121,11 +122,11 @@ static void scaler_row(scaler *s, uint32_t index, uint8_t *out) {
   const uint32_t *weights = s->rows.weights + (size_t)index * s->rows.taps;
   size_t size = (size_t)(s->rows_first ? s->width : s->columns.count) * 3;
   uint8_t *mean = s->rows_first ? s->pixels : out;
-  resample_rows_begin(s->sums, size);
+  image_resample_rows_begin(s->sums, size);
   for (uint32_t i = 0; i < span->count; i++)
-    resample_rows_add(s->sums, size, input_row(s, span->first + i), weights[i]);
-  resample_rows_end(s->sums, size, mean);
-  if (s->rows_first) resample_columns(&s->columns, mean, s->origin, out);
+    image_resample_rows_add(s->sums, size, input_row(s, span->first + i), weights[i]);
+  image_resample_rows_end(s->sums, size, mean);
+  if (s->rows_first) image_resample_columns(&s->columns, mean, s->origin, out);
 }
 
 resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t height, uint8_t *out,
@@ -206,8 +207,8 @@ static resnet_status plan_scaling(const resnet_image *image, const resnet_prepro
 
 /* ---- values ---- */
 
-/* The normalised value of each 8-bit value, by output channel, and the channel of RGB that
- * each output channel is read from. */
+/* The normalised value of each 8-bit value, by output channel, and the channel of RGB
+ * that each output channel is read from. */
 typedef struct normaliser {
   float values[3][256];
   uint32_t source[3];

@@ -1,5 +1,5 @@
-/* Images to model input: pixel formats, Pillow's bilinear resize bit for bit, centre crop,
- * normalisation. */
+/* Images to model input: pixel formats, Pillow's bilinear resize bit for bit, centre
+ * crop, normalisation. */
 #ifndef LIBRESNET_RUNTIME_IMAGE_PREPARE_H
 #define LIBRESNET_RUNTIME_IMAGE_PREPARE_H
 
@@ -19,9 +19,9 @@ typedef struct image_scratch {
 /* Release the blocks; the scratch can be used again. */
 void image_scratch_release(image_scratch *scratch);
 
-/* Resize, crop and normalise `image` into out (height,width,3). Fail when the image or the
- * preprocessing is invalid (image_check, image_check_preprocess), or when the result is
- * not height x width.
+/* Resize, crop and normalise `image` into out (height,width,3). Fail when the image or
+ * the preprocessing is invalid (image_check, image_check_preprocess), or when the result
+ * is not height x width.
  * - Resize: the shorter side becomes `resize`, the longer one resize * longer / shorter,
  *   rounded down, as in torchvision's Resize(int).
  * - Crop: it starts at half of what is cut, rounded half to even, as in torchvision's

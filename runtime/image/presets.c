@@ -11,8 +11,9 @@ typedef struct preset {
   resnet_preprocess value;
 } preset;
 
-/* ImageNet's mean and standard deviation are torchvision's; the means for BGR are those of
- * Caffe's and Keras' ResNets; CIFAR-10's are computed from its 50,000 training images. */
+/* ImageNet's mean and standard deviation are torchvision's; the means for BGR are those
+ * of Caffe's and Keras' ResNets; CIFAR-10's are computed from its 50,000 training
+ * images. */
 #define IMAGENET_STATISTICS                                                                        \
   {0.485f, 0.456f, 0.406f}, { 0.229f, 0.224f, 0.225f }
 

@@ -18,7 +18,7 @@ static double input_per_output(const resample_range *range) {
 /* Return half the triangle's width in input pixels. */
 static double support(double scale) { return scale < 1.0 ? 1.0 : scale; }
 
-uint32_t resample_taps(const resample_range *range) {
+uint32_t image_resample_taps(const resample_range *range) {
   if (range->in_size == range->out_size) return 1;
   return (uint32_t)ceil(support(input_per_output(range))) * 2 + 1;
 }
@@ -51,7 +51,7 @@ static void normalised_weights(resample_span span, double centre, double half_wi
   }
 }
 
-void resample_weights(const resample_range *range, resample_span *spans, uint32_t *weights) {
+void image_resample_weights(const resample_range *range, resample_span *spans, uint32_t *weights) {
   if (range->in_size == range->out_size) {
     for (uint32_t i = 0; i < range->count; i++) {
       spans[i] = (resample_span){range->first + i, 1};
@@ -61,7 +61,7 @@ void resample_weights(const resample_range *range, resample_span *spans, uint32_
   }
   double scale = input_per_output(range);
   double half_width = support(scale);
-  uint32_t taps = resample_taps(range);
+  uint32_t taps = image_resample_taps(range);
   for (uint32_t i = 0; i < range->count; i++) {
     double centre = ((double)(range->first + i) + 0.5) * scale;
     spans[i] = span_at(centre, half_width, range->in_size);
@@ -92,7 +92,8 @@ static void resample_pixel(const uint8_t *in, const uint32_t *weights, uint32_t 
   out[2] = rounded(blue);
 }
 
-void resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t origin, uint8_t *out) {
+void image_resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t origin,
+                            uint8_t *out) {
   if (axis->taps == 1) {
     memcpy(out, in + (size_t)(axis->spans[0].first - origin) * 3, (size_t)axis->count * 3);
     return;
@@ -104,15 +105,15 @@ void resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t ori
   }
 }
 
-void resample_rows_begin(uint32_t *sums, size_t size) {
+void image_resample_rows_begin(uint32_t *sums, size_t size) {
   for (size_t i = 0; i < size; i++) sums[i] = RESAMPLE_ONE / 2;
 }
 
-void resample_rows_add(uint32_t *restrict sums, size_t size, const uint8_t *restrict in,
-                       uint32_t weight) {
+void image_resample_rows_add(uint32_t *restrict sums, size_t size, const uint8_t *restrict in,
+                             uint32_t weight) {
   for (size_t i = 0; i < size; i++) sums[i] += in[i] * weight;
 }
 
-void resample_rows_end(const uint32_t *restrict sums, size_t size, uint8_t *restrict out) {
+void image_resample_rows_end(const uint32_t *restrict sums, size_t size, uint8_t *restrict out) {
   for (size_t i = 0; i < size; i++) out[i] = rounded(sums[i]);
 }

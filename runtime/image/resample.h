@@ -1,11 +1,11 @@
-/* The weights and the two passes of Pillow's antialiased bilinear resize of 8-bit RGB, bit
- * for bit (Pillow's src/libImaging/Resample.c).
+/* The weights and the two passes of Pillow's antialiased bilinear resize of 8-bit RGB,
+ * bit for bit (Pillow's src/libImaging/Resample.c).
  *
  * An output pixel is a weighted mean of the input pixels under a triangle centred on it.
  * The triangle's half-width is one input pixel, or one output pixel when scaling down.
  * Weights are computed in double, normalised to a sum of 1 and rounded to 22 fractional
- * bits. There is a pass over columns and one over rows. Each rounds its results to 8 bits,
- * so their order matters; the caller chooses it. */
+ * bits. There is a pass over columns and one over rows. Each rounds its results to 8
+ * bits, so their order matters; the caller chooses it. */
 #ifndef LIBRESNET_RUNTIME_IMAGE_RESAMPLE_H
 #define LIBRESNET_RUNTIME_IMAGE_RESAMPLE_H
 
@@ -36,19 +36,20 @@ typedef struct resample_axis {
 } resample_axis;
 
 /* Return the maximum of input pixels that one output depends on. */
-uint32_t resample_taps(const resample_range *range);
+uint32_t image_resample_taps(const resample_range *range);
 
-/* Compute spans (range->count) and weights (range->count, resample_taps(range)). */
-void resample_weights(const resample_range *range, resample_span *spans, uint32_t *weights);
+/* Compute spans (range->count) and weights (range->count, image_resample_taps(range)). */
+void image_resample_weights(const resample_range *range, resample_span *spans, uint32_t *weights);
 
-/* Write one row, out (axis->count,3). The first pixel of `in` is input `origin`, which is at
- * most the first span's. */
-void resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t origin, uint8_t *out);
+/* Write one row, out (axis->count,3). The first pixel of `in` is input `origin`, which is
+ * at most the first span's. */
+void image_resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t origin,
+                            uint8_t *out);
 
-/* Compute one row of `size` bytes as the weighted mean of several: begin, add each with its
- * weight, end. */
-void resample_rows_begin(uint32_t *sums, size_t size);
-void resample_rows_add(uint32_t *sums, size_t size, const uint8_t *in, uint32_t weight);
-void resample_rows_end(const uint32_t *sums, size_t size, uint8_t *out);
+/* Compute one row of `size` bytes as the weighted mean of several: begin, add each with
+ * its weight, end. */
+void image_resample_rows_begin(uint32_t *sums, size_t size);
+void image_resample_rows_add(uint32_t *sums, size_t size, const uint8_t *in, uint32_t weight);
+void image_resample_rows_end(const uint32_t *sums, size_t size, uint8_t *out);
 
 #endif

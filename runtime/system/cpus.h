@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* Return how many CPUs the calling thread may use, by its affinity mask and by its control
- * groups' limits; at least 1. */
+/* Return how many CPUs the calling thread may use, by its affinity mask and by its
+ * control groups' limits; at least 1. */
 uint32_t cpu_usable(void);
 
 #endif

@@ -10,7 +10,7 @@ static void *pass(void *gate) {
   return NULL;
 }
 
-bool thread_can_start(uint32_t count) {
+bool system_can_start_threads(uint32_t count) {
   pthread_t started[MAX_THREADS];
   pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
   uint32_t n = 0;

@@ -8,6 +8,6 @@
 /* Return true if `count` threads could be alive at the same time: start and end them.
  * Call this before pthreadpool_create, which waits forever for a thread that does not
  * start. Another program may still take the last thread in between. */
-bool thread_can_start(uint32_t count);
+bool system_can_start_threads(uint32_t count);
 
 #endif

@@ -370,9 +370,9 @@ static void plain_pairs_can_go_where_they_keep_the_shape(void **state) {
               floats_of(&whole.shapes[b->source * POINTS]));
   assert_true(memcmp(whole.scores, cut.scores, PICTURES * sizeof(float)) != 0);
   refuse(&cut, 1, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_UNSUPPORTED,
-         "it has no shortcut, and what it takes and gives");
+         "it has no shortcut, and its input and output differ");
   refuse(&cut, 0, RESNET_SKIP_SHORTCUT, 0, RESNET_ERROR_UNSUPPORTED,
-         "no shortcut that could be left out");
+         "no shortcut that could be skipped");
   end(&whole);
   end(&cut);
   resnet_model_close(&model);
