@@ -110,10 +110,10 @@ static inline float exp_one(float x) {
   return sum * float_of((bits_of(shifted) + 127) << 23);
 }
 
-/* 1 / (1 + exp(-x)) = exp(x) / (1 + exp(x)). Both forms are computed from exp(-|x|), which
- * cannot overflow, so both tails keep all their digits. The sign bit of x selects the
- * numerator, and the limit has its own loop: compilers translate a `?:` around all this
- * into a jump, which they cannot vectorise. */
+/* 1 / (1 + exp(-x)) = exp(x) / (1 + exp(x)). Both forms are computed from exp(-|x|),
+ * which cannot overflow, so both tails keep all their digits. The sign bit of x selects
+ * the numerator, and the limit has its own loop: compilers translate a `?:` around all
+ * this into a jump, which they cannot vectorise. */
 static void sigmoid_block(const float *x, float *out, size_t width) {
   float y[BLOCK];
   for (size_t k = 0; k < width; k++) y[k] = clamp_one(-fabsf(x[k]), -87.33f, 0.0f);

@@ -35,7 +35,7 @@ INLINE limits read_limits(const simd_epilogue *e) {
 INLINE void store_vector(const panel *t, size_t at, vec sum, limits range, size_t count) {
   const float *shortcut = t->epilogue->shortcut;
   if (shortcut) sum += load(shortcut + at, count);
-  store(t->p.out + at, clamp(sum, range.low, range.high), count);
+  store(t->p.out + at, clamp_vec(sum, range.low, range.high), count);
 }
 
 /* Apply the epilogue to a tile whose last vector is not whole, from its sums in memory.

@@ -1,9 +1,10 @@
-/* Matrix products (rows,c) x (c,o) over weights packed as panels, (ceil(o / panel),c,panel),
- * whose missing columns are zero.
+/* Matrix products (rows,c) x (c,o) over packed weights: panels of columns,
+ * (ceil(o / panel),c,panel), whose missing columns are zero.
  *
  * Each element is one sum over c in ascending order, independent of the rows and columns
- * computed beside it: the work may be split anywhere without changing a bit. Multiplications
- * and additions may be fused, so instruction sets agree up to rounding, not to the bit. */
+ * computed beside it: the work may be split anywhere without changing a bit.
+ * Multiplications and additions may be fused, so instruction sets agree up to rounding,
+ * not to the bit. */
 #ifndef LIBRESNET_RUNTIME_KERNELS_SIMD_GEMM_H
 #define LIBRESNET_RUNTIME_KERNELS_SIMD_GEMM_H
 
@@ -31,8 +32,8 @@ typedef struct simd_epilogue {
 } simd_epilogue;
 
 typedef struct simd_gemm {
-  /* Compute p->count products. This writes whole vectors: out_stride is at least o rounded
-   * up to half a panel. */
+  /* Compute p->count products. This writes whole vectors: out_stride is at least o
+   * rounded up to half a panel. */
   void (*multiply)(const simd_product *p, size_t rows);
 
   /* Compute one product and its epilogue; write o floats of each row. */

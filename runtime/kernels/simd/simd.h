@@ -43,15 +43,15 @@ INLINE void store(float *x, vec v, size_t count) { memcpy(x, &v, count * sizeof 
 /* Limit x to low..high; NaN stays NaN. Compilers need four instructions for the generic
  * version, x86-64 has two. */
 #if defined(__AVX512F__) && SIMD_BYTES == 64
-INLINE vec clamp(vec x, vec low, vec high) {
+INLINE vec clamp_vec(vec x, vec low, vec high) {
   return (vec)_mm512_min_ps((__m512)high, _mm512_max_ps((__m512)low, (__m512)x));
 }
 #elif defined(__AVX__) && SIMD_BYTES == 32
-INLINE vec clamp(vec x, vec low, vec high) {
+INLINE vec clamp_vec(vec x, vec low, vec high) {
   return (vec)_mm256_min_ps((__m256)high, _mm256_max_ps((__m256)low, (__m256)x));
 }
 #elif defined(__SSE2__) && SIMD_BYTES == 16
-INLINE vec clamp(vec x, vec low, vec high) {
+INLINE vec clamp_vec(vec x, vec low, vec high) {
   return (vec)_mm_min_ps((__m128)high, _mm_max_ps((__m128)low, (__m128)x));
 }
 #else
@@ -60,7 +60,7 @@ typedef int mask __attribute__((vector_size(SIMD_BYTES)));
 
 INLINE vec select(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
-INLINE vec clamp(vec x, vec low, vec high) {
+INLINE vec clamp_vec(vec x, vec low, vec high) {
   x = select(x < low, low, x);
   return select(x > high, high, x);
 }

@@ -7,8 +7,8 @@
 
 /* ---- inputs ---- */
 
-/* Line i of B^T, times the column d of n values. The grouping lets a CPU fuse products and
- * sums where it can. */
+/* Line i of B^T, times the column d of n values. The grouping lets a CPU fuse products
+ * and sums where it can. */
 INLINE vec input_line4(const vec *d, size_t i) {
   return i == 0 ? d[0] - d[2] : i == 1 ? d[1] + d[2] : i == 2 ? d[2] - d[1] : d[3] - d[1];
 }
@@ -41,8 +41,9 @@ INLINE vec input_line(const vec *d, size_t i, size_t n) {
   return n == 4 ? input_line4(d, i) : n == 6 ? input_line6(d, i) : input_line8(d, i);
 }
 
-/* Transform half of the lines, from `first` on: all values of a 6 x 6 tile fit no register
- * file. (Half of an 8 x 8 tile does not fit either, but a stem has few input channels.) */
+/* Transform half of the lines, from `first` on: all values of a 6 x 6 tile fit no
+ * register file. (Half of an 8 x 8 tile does not fit either, but a stem has few input
+ * channels.) */
 INLINE void input_lines(const float *const *pixels, size_t k, float *out, size_t point_stride,
                         winograd_size n, size_t first) {
   vec t[WINOGRAD_MAX_IN / 2][WINOGRAD_MAX_IN];
@@ -177,7 +178,7 @@ INLINE void store_row(const vec *y, size_t row, size_t columns, size_t k, size_t
   for (size_t column = 0; column < columns; column++) {
     vec value = y[column] + shift;
     if (to->shortcut) value += load(to->shortcut + at + column * to->column_stride, count);
-    store(to->out + at + column * to->column_stride, clamp(value, low, high), count);
+    store(to->out + at + column * to->column_stride, clamp_vec(value, low, high), count);
   }
 }
 
@@ -207,7 +208,7 @@ INLINE void output_part(const float *products, size_t point_stride, size_t k, si
         const size_t at = row * to->row_stride + column * to->column_stride + k;
         vec value = y[row / 2][column] + load(to->bias + k, count);
         if (to->shortcut) value += load(to->shortcut + at, count);
-        store(to->out + at, clamp(value, (vec){0} + to->low, (vec){0} + to->high), count);
+        store(to->out + at, clamp_vec(value, (vec){0} + to->low, (vec){0} + to->high), count);
       }
   }
 }

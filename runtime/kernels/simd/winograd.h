@@ -1,7 +1,7 @@
 /* Winograd convolution F(h x w, r x r): Lavin & Gray 2015, "Fast Algorithms for
  * Convolutional Neural Networks", sections 4.1 and 4.2. A tile of h x w outputs reads
- * (h + r - 1) x (w + r - 1) inputs. It takes as many multiplications for each pair of
- * channels, where the direct sum takes h x w x r x r.
+ * (h + r - 1) x (w + r - 1) inputs. For each pair of channels it takes one multiplication
+ * for each input, where the direct sum takes h x w x r x r.
  *
  *     out = A^T [ (G g G^T) * (B^T d B) ] A
  *

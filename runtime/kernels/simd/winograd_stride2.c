@@ -157,7 +157,7 @@ INLINE void stride2_output_channels(const simd_stride2_place *products, size_t k
   for (size_t row = 0; row < rows; row++)
     for (size_t column = 0; column < columns; column++)
       store(out + row * row_stride + column * column_stride + k,
-            clamp(y[row][column] + shift, lowest, highest), count);
+            clamp_vec(y[row][column] + shift, lowest, highest), count);
 }
 
 static void stride2_output(const simd_stride2_place *products, size_t o, const float *bias,

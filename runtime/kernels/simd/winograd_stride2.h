@@ -1,15 +1,15 @@
-/* Winograd convolution of stride 2: F(4x4, 3x3) after a parity split: taps and inputs form
- * groups by the parity of their row and column.
+/* Winograd convolution of stride 2: F(4x4, 3x3) after a parity split: taps and inputs
+ * form groups by the parity of their row and column.
  *
  * Along one axis, y(i) = g0 x(2i) + g1 x(2i+1) + g2 x(2i+2).
  *
- *     even inputs meet two taps: F(4,2) of stride 1, 5 products for 4 outputs at the points
- *                                0, 1, -1, 2, infinity
+ *     even inputs meet two taps: F(4,2) of stride 1, 5 products for 4 outputs, at the
+ *                                points 0, 1, -1, 2, infinity
  *     odd inputs meet one tap:   4 products, without a transform
  *
- * So a tile of 4 x 4 outputs takes (5 + 4)^2 = 81 products for each pair of channels, where
- * the direct sum takes 144. Products of odd inputs share their weights, so there are
- * (5 + 1)^2 = 36 matrices of weights, in four groups by parity.
+ * So a tile of 4 x 4 outputs takes (5 + 4)^2 = 81 products for each pair of channels,
+ * where the direct sum takes 144. Products of odd inputs share their weights, so there
+ * are (5 + 1)^2 = 36 matrices of weights, in four groups by parity.
  *
  * Instruction sets agree up to rounding. */
 #ifndef LIBRESNET_RUNTIME_KERNELS_SIMD_WINOGRAD_STRIDE2_H
@@ -45,8 +45,8 @@ typedef struct simd_winograd_stride2 {
   void (*transform_weights)(const float *filters, size_t count, size_t c, float *packed,
                             size_t matrix_stride);
 
-  /* Write the 4 x 4 outputs + bias, clamped; pixel (row,column) to out + row * row_stride +
-   * column * o. Only the first rows x columns are written. */
+  /* Write the 4 x 4 outputs + bias, clamped; pixel (row,column) to out + row * row_stride
+   * + column * o. Only the first rows x columns are written. */
   void (*transform_output)(const simd_stride2_place *products, size_t o, const float *bias,
                            float *out, size_t row_stride, size_t rows, size_t columns, float low,
                            float high);
