@@ -15,6 +15,8 @@ import pytest
 from conftest import ROOT, resnet_json
 from libresnet import _lens
 
+pytestmark = pytest.mark.slow
+
 # A tile's float sums are good to some 1e-6 of its spread (responses.h), and tiles of 256
 # pixels are merged in double.
 TOLERANCE = 2e-6
