@@ -216,6 +216,7 @@ def interrupt(model: Path, output: Path, signal_number: int) -> int:
         return process.wait(timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_compile_leaves_no_half_written_file(middling, tmp_path, number):
     whole = tmp_path / "whole.resnet"
