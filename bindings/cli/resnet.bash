@@ -22,7 +22,7 @@ _resnet() {
     --resize | --crop)
       COMPREPLY=($(compgen -W 'none' -- "$current"))
       return ;;
-    --size | --scores | --cam-class | -k | --top | -t | --threads | -b | --batch | -r | --runs | --lesions) return ;;
+    --size | --scores | --cam-class | -k | --top | -t | --threads | -b | --batch | -r | --runs | --lesions | --events) return ;;
   esac
   if [[ $current == -* ]]; then
     local own
@@ -32,7 +32,7 @@ _resnet() {
       inspect) own="--model --check $images" ;;
       bench) own="--model --runs --per-op $running" ;;
       compile) own="--model --output $images" ;;
-      compare) own="--data --report --tables --lesions $running $images" ;;
+      compare) own="--data --report --tables --lesions --events $running $images" ;;
       *) return ;;
     esac
     COMPREPLY=($(compgen -W "$common $own" -- "$current"))
