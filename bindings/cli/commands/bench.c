@@ -1,9 +1,10 @@
 /* resnet bench: latency of the model on random input. */
+#include "cli/commands/bench.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/commands/commands.h"
 #include "cli/exit_status.h"
 #include "cli/format.h"
 #include "cli/memory.h"

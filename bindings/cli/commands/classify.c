@@ -1,10 +1,11 @@
 /* resnet classify: label images. */
+#include "cli/commands/classify.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands/class_map.h"
-#include "cli/commands/commands.h"
 #include "cli/exit_status.h"
 #include "cli/memory.h"
 #include "cli/message.h"

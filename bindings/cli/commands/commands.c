@@ -4,6 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/commands/bench.h"
+#include "cli/commands/classify.h"
+#include "cli/commands/compare.h"
+#include "cli/commands/compile.h"
+#include "cli/commands/eval.h"
+#include "cli/commands/inspect.h"
 #include "cli/options.h"
 
 static const command commands[] = {

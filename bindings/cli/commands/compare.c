@@ -1,11 +1,12 @@
 /* resnet compare: any number of models over the same labelled images. */
+#include "cli/commands/compare.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/classes.h"
-#include "cli/commands/commands.h"
 #include "cli/compare/ablation.h"
 #include "cli/compare/accuracy.h"
 #include "cli/compare/comparison.h"

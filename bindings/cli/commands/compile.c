@@ -1,11 +1,12 @@
 /* resnet compile: write a plan file, which opens without decoding or packing anything. */
+#include "cli/commands/compile.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/commands/commands.h"
 #include "cli/exit_status.h"
 #include "cli/format.h"
 #include "cli/message.h"

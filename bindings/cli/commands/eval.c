@@ -1,12 +1,13 @@
 /* resnet eval: accuracy over labelled images. The workers share the model; each has a
  * session with one thread. Every image has its own outcome, so that the results depend
  * neither on the number of workers nor on their timing. */
+#include "cli/commands/eval.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/classes.h"
-#include "cli/commands/commands.h"
 #include "cli/dataset.h"
 #include "cli/exit_status.h"
 #include "cli/memory.h"

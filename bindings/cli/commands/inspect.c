@@ -1,7 +1,8 @@
 /* resnet inspect: the plan, as a table or as JSON. */
+#include "cli/commands/inspect.h"
+
 #include <stdio.h>
 
-#include "cli/commands/commands.h"
 #include "cli/exit_status.h"
 #include "cli/format.h"
 #include "cli/message.h"
