@@ -14,6 +14,9 @@ typedef struct json {
   bool comma; /* the next value at this depth needs a comma before it */
 } json;
 
+/* Return a writer that writes each value on one line, without a line break at the end. */
+json json_one_line(FILE *out);
+
 /* `key` is NULL within arrays. */
 void json_open_object(json *j, const char *key);
 void json_close_object(json *j);

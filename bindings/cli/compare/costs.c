@@ -63,7 +63,7 @@ static void add_time(void *user, const resnet_response *response) {
 }
 
 static bool worked(const model_summary *n, resnet_status status, const resnet_error *error) {
-  if (status != RESNET_OK) cli_print_error(n->loaded.file, error->message);
+  if (status != RESNET_OK) cli_print_error(n->loaded.file, error);
   return status == RESNET_OK;
 }
 

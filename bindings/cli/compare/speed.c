@@ -96,7 +96,7 @@ static bool time_run(const model_summary *model, timed_model *t, double *ms) {
   const bool ok =
       resnet_run(t->session, t->input, RESNET_LAYOUT_NHWC, 1, t->scores, &error) == RESNET_OK;
   *ms = (cli_clock_seconds() - start) * 1e3;
-  if (!ok) cli_print_error(model->loaded.file, error.message);
+  if (!ok) cli_print_error(model->loaded.file, &error);
   return ok;
 }
 

@@ -458,6 +458,6 @@ bool report_write_page(comparison *c, const char *path) {
   if (ok) write_page(&r);
   if (ok) ok = fclose(r.out) == 0 && cli_output_save(path, text, size, &error);
   free(text);
-  if (!ok) cli_print_error(path, error.message);
+  if (!ok) cli_print_error(path, &error);
   return ok;
 }
