@@ -2,7 +2,7 @@
 #   resnet_internal  archive of the objects as they are: for tests, which call internal functions
 #   resnet_static    libresnet.a for users: one relocatable object in which only resnet_* is global; XNNPACK is inside
 #   resnet_shared    libresnet.so: exports only resnet_*; XNNPACK is inside
-set(resnet_objects $<TARGET_OBJECTS:resnet_loader> $<TARGET_OBJECTS:resnet_runtime>)
+set(resnet_objects $<TARGET_OBJECTS:resnet_loader> $<TARGET_OBJECTS:resnet_runtime> ${simd_objects})
 set(resnet_system_libraries resnet_protobuf_c ZLIB::ZLIB Threads::Threads m)
 
 add_library(resnet_internal STATIC ${resnet_objects})

@@ -26,7 +26,8 @@ static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
   return status == RESNET_OK ? metadata_read(g, model, error) : status;
 }
 
-/* An allocation that the budget forbade is no lack of memory. */
+/* Turn RESNET_ERROR_MEMORY into LIMIT if the budget, not the system, refused an
+ * allocation. */
 static resnet_status explain_memory(memory *m, resnet_error *error) {
   if (!atomic_load(&m->over_budget)) return RESNET_ERROR_MEMORY;
   return err_fail(error, RESNET_ERROR_LIMIT,
@@ -35,7 +36,7 @@ static resnet_status explain_memory(memory *m, resnet_error *error) {
                   (unsigned long long)m->budget);
 }
 
-/* Takes the stream over. */
+/* Build the graph from `stream`, which is closed. */
 static resnet_status read_model(graph *g, memory *m, byte_stream *stream,
                                 const load_options *options, external_files *files,
                                 resnet_error *error) {

@@ -1,5 +1,3 @@
-/* Attributes of the node being lowered. Types are those of
- * AttributeProto.AttributeType. */
 #include "loader/import/attributes.h"
 
 #include <stdio.h>
@@ -18,8 +16,8 @@ bool attr_exists(const import_context *ctx, const char *name) {
   return find_attribute(ctx, name) != NULL;
 }
 
-/* `has_value`: a field for it is set; files before IR 3 and some after leave the type
- * out. */
+/* Check an attribute's type. Files before IR 3, and some later ones, omit the type: then
+ * `has_value`, whether the field for it is set, decides. */
 static resnet_status check_type(const import_context *ctx, const Onnx__AttributeProto *a,
                                 int32_t type, bool has_value) {
   if (a->has_type ? a->type != type : !has_value)
@@ -69,7 +67,7 @@ resnet_status attr_get_word(const import_context *ctx, const char *name, const c
     if (strlen(words[*out]) == a->s.len && memcmp(words[*out], a->s.data, a->s.len) == 0)
       return RESNET_OK;
   int length = a->s.len < 40 ? (int)a->s.len : 40;
-  return invalid(ctx, "attribute %s is '%.*s': accepted are %s%s%s%s%s", name, length,
+  return invalid(ctx, "attribute %s is '%.*s': accepted values: %s%s%s%s%s", name, length,
                  (const char *)a->s.data, words[0], words[1] ? ", " : "", words[1] ? words[1] : "",
                  words[1] && words[2] ? ", " : "", words[1] && words[2] ? "..." : "");
 }
@@ -104,7 +102,7 @@ static bool list_contains(const char *list, const char *name) {
   return false;
 }
 
-/* What the attribute says, for messages: "3" or the like. */
+/* Write the attribute's value as text for messages, e.g. "3". */
 static void describe_value(const Onnx__AttributeProto *a, char *text, size_t size) {
   const int length = a->s.len < 24 ? (int)a->s.len : 24;
   if (a->has_i)
@@ -121,7 +119,7 @@ static resnet_status refuse_attribute(const import_context *ctx, const Onnx__Att
                                       const char *accepted) {
   char given[48];
   describe_value(a, given, sizeof given);
-  return unsupported(ctx, "attribute '%.40s' (%s) is not accepted at this opset; accepted are: %s",
+  return unsupported(ctx, "attribute '%.40s' (%s) is not accepted at this opset; accepted: %s",
                      onnx_text(a->name), given, accepted[0] ? accepted : "none");
 }
 
@@ -130,14 +128,15 @@ resnet_status attr_check_names(const import_context *ctx, const char *accepted) 
     const Onnx__AttributeProto *a = ctx->node->attribute[i];
     const char *name = onnx_text(a->name);
     if (a->g || a->n_graphs)
-      return unsupported(
-          ctx,
-          "attribute '%.40s' holds a subgraph: control flow is not accepted; export the model "
-          "without branches and loops",
-          name);
+      return unsupported(ctx,
+                         "attribute '%.40s' holds a subgraph: control flow is not accepted; export "
+                         "the model without branches and loops",
+                         name);
     if (onnx_text(a->ref_attr_name)[0])
       return unsupported(
-          ctx, "attribute '%.40s' refers to a function's: inline the model's functions", name);
+          ctx,
+          "attribute '%.40s' refers to an attribute of a function: inline the model's functions",
+          name);
     if (!list_contains(accepted, name)) return refuse_attribute(ctx, a, accepted);
     if (find_attribute(ctx, name) != a)
       return invalid(ctx, "attribute '%.40s' is given twice: export the model again", name);

@@ -1,5 +1,5 @@
-/* TensorProto to numbers. Element types and where their data stand are those of
- * onnx/onnx.proto's TensorProto. */
+/* TensorProto to numbers. Where the data of each element type are found:
+ * onnx/onnx.proto. */
 #include "loader/import/constants.h"
 
 #include <float.h>
@@ -10,7 +10,7 @@
 #include "loader/onnx/onnx_types.h"
 #include "loader/onnx/wire_scan.h"
 
-/* Bytes of an element; 0: a type that is not known here. */
+/* Return the bytes of an element, or 0 for an unknown type. */
 static size_t element_size(int32_t type) {
   switch (type) {
   case ONNX_UINT8:
@@ -34,7 +34,7 @@ static size_t element_size(int32_t type) {
   }
 }
 
-/* Elements in the typed list that belongs to t's type. */
+/* Return the number of elements in the typed list for t's type. */
 static size_t listed_count(const Onnx__TensorProto *t) {
   switch (t->data_type) {
   case ONNX_FLOAT:
@@ -74,8 +74,8 @@ static bool is_external(const Onnx__TensorProto *t) {
   return t->data_location == ONNX_LOCATION_EXTERNAL;
 }
 
-/* The data stand in raw_data, in one typed list or in another file, and are as many as
- * the dimensions say. */
+/* Check that the data are in exactly one place: raw_data, one typed list or another file;
+ * and that their size agrees with the dimensions. */
 static resnet_status check_data(const import_context *ctx, const Onnx__TensorProto *t,
                                 const char *name, size_t count) {
   resnet_error *error = ctx->error;
@@ -83,45 +83,40 @@ static resnet_status check_data(const import_context *ctx, const Onnx__TensorPro
   size_t all =
       t->n_float_data + t->n_int32_data + t->n_int64_data + t->n_double_data + t->n_uint64_data;
   if (is_external(t) ? raw || all : t->n_external_data > 0)
-    return err_fail(
-        error, RESNET_ERROR_FORMAT,
-        "tensor '%.80s' has data inside the file, and names another one for them: export "
-        "the model again",
-        name);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "tensor '%.80s' has data inside the file and also names an external file for "
+                    "them: export the model again",
+                    name);
   if ((raw && all) || all != listed_count(t))
-    return err_fail(
-        error, RESNET_ERROR_FORMAT,
-        "tensor '%.80s' has its data in two places (%zu raw bytes, %zu listed numbers): "
-        "export the model again",
-        name, raw, all);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "tensor '%.80s' has its data in two places (%zu raw bytes, %zu listed "
+                    "numbers): export the model again",
+                    name, raw, all);
   if (!mem_size_multiply(count, element_size(t->data_type), &bytes))
     return err_fail(error, RESNET_ERROR_FORMAT,
                     "tensor '%.80s' has dimensions whose product overflows", name);
   if (is_external(t)) return external_check(ctx->files, t, bytes, error);
   if (all ? all != count : raw != bytes)
-    return err_fail(
-        error, RESNET_ERROR_FORMAT,
-        "tensor '%.80s' has %zu %s where its dimensions ask for %zu: the file is damaged, "
-        "export it again",
-        name, all ? all : raw, all ? "numbers" : "bytes of data", all ? count : bytes);
+    return err_fail(error, RESNET_ERROR_FORMAT,
+                    "tensor '%.80s' has %zu %s, but its dimensions ask for %zu: the file is "
+                    "damaged, export it again",
+                    name, all ? all : raw, all ? "numbers" : "bytes of data", all ? count : bytes);
   return RESNET_OK;
 }
 
 resnet_status constant_check(const import_context *ctx, const Onnx__TensorProto *t) {
   const char *name = onnx_text(t->name);
   if (!element_size(t->data_type))
-    return err_fail(
-        ctx->error, RESNET_ERROR_UNSUPPORTED,
-        "tensor '%.80s' has element type %d: accepted are float (1), int32 (6), int64 (7), "
-        "bool (9), float16 "
-        "(10), double (11)",
-        name, t->data_type);
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "tensor '%.80s' has element type %d: accepted types: float (1), int32 (6), "
+                    "int64 (7), bool (9), float16 (10), double (11)",
+                    name, t->data_type);
   size_t count;
   resnet_status status = check_dims(t, name, &count, ctx->error);
   return status == RESNET_OK ? check_data(ctx, t, name, count) : status;
 }
 
-/* Little-endian, as raw_data is on every machine. */
+/* Return element `index` of raw_data, which is always little-endian. */
 static uint64_t raw_bits(const Onnx__TensorProto *t, size_t index, size_t size) {
   uint64_t bits = 0;
   for (size_t i = size; i-- > 0;) bits = bits << 8 | t->raw_data.data[index * size + i];
@@ -136,8 +131,8 @@ static float float_from_bits(uint32_t bits) {
   return number;
 }
 
-/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits; binary32: 1, 8 (bias
- * 127), 23. */
+/* Convert IEEE 754 binary16 (1 sign bit, 5 exponent bits with bias 15, 10 fraction bits)
+ * to binary32 (1, 8 with bias 127, 23). */
 static float float_from_half(uint16_t half) {
   uint32_t sign = (uint32_t)half >> 15 << 31, exponent = half >> 10 & 31, fraction = half & 1023;
   if (exponent == 0) return (sign ? -1.0F : 1.0F) * (float)fraction * 0x1p-24F;
@@ -181,7 +176,7 @@ static int64_t integer_at(const Onnx__TensorProto *t, size_t i) {
   return raw_bits(t, i, 1) != 0;
 }
 
-/* `floats`, which the lowering takes over also where it fails; NULL is refused. */
+/* Take ownership of `floats`, on failure too. Returns NULL on failure or for NULL. */
 static float_block *keep_floats(import_context *ctx, float *floats) {
   float_block *block = floats ? import_scratch(ctx, 1, sizeof *block) : NULL;
   if (!block) {
@@ -226,7 +221,7 @@ constant *constant_alias(import_context *ctx, const constant *t, uint32_t rank, 
   return alias;
 }
 
-/* protobuf-c had the bytes from the same allocator. */
+/* Take the bytes out of the tensor: protobuf-c allocated them from ctx->memory. */
 static void *take_raw(Onnx__TensorProto *proto) {
   void *data = proto->raw_data.data;
   proto->raw_data.data = NULL;
@@ -241,23 +236,23 @@ static float *take_listed(Onnx__TensorProto *proto) {
   return floats;
 }
 
-/* Floats that stand in the file as they do in memory are used where they are. */
+/* Use floats in place if the file's bytes equal their representation in memory. */
 static resnet_status move_floats(import_context *ctx, Onnx__TensorProto *proto, constant **out) {
   bool raw = is_raw(proto);
   constant whole = {.is_float = true,
                     .count = raw ? proto->raw_data.len / sizeof(float) : proto->n_float_data};
   whole.block = keep_floats(ctx, raw ? take_raw(proto) : take_listed(proto));
   if (!whole.block) return err_no_memory(ctx->error, "a constant");
-  whole.block->users = 0; /* the alias becomes the first */
+  whole.block->users = 0; /* the alias is the first user */
   whole.floats = whole.block->floats;
   resnet_status status;
   *out = constant_alias(ctx, &whole, (uint32_t)proto->n_dims, proto->dims, &status);
   return status;
 }
 
-/* Data from another file become raw_data, as if they had always stood there. */
+/* Read external data into raw_data. */
 static resnet_status fetch_external(import_context *ctx, Onnx__TensorProto *proto) {
-  /* the product fits: it was checked */
+  /* no overflow: constant_check multiplied the same numbers */
   size_t bytes = element_size(proto->data_type);
   for (size_t i = 0; i < proto->n_dims; i++) bytes *= (size_t)proto->dims[i];
   resnet_status status =
@@ -273,9 +268,8 @@ resnet_status constant_read(import_context *ctx, Onnx__TensorProto *proto, const
   bool is_float = type == ONNX_FLOAT || type == ONNX_FLOAT16 || type == ONNX_DOUBLE;
   if (!is_float && type != ONNX_INT64 && type != ONNX_INT32 && type != ONNX_BOOL)
     return unsupported(ctx,
-                       "reads tensor '%.50s' of element type %d: accepted are float (1), int32 "
-                       "(6), int64 (7), bool "
-                       "(9), float16 (10), double (11)",
+                       "reads tensor '%.50s' of element type %d: accepted types: float (1), int32 "
+                       "(6), int64 (7), bool (9), float16 (10), double (11)",
                        onnx_text(proto->name), type);
   resnet_status status = is_external(proto) ? fetch_external(ctx, proto) : RESNET_OK;
   if (status != RESNET_OK) return status;
@@ -321,6 +315,6 @@ resnet_status constant_check_finite(const import_context *ctx, const constant *t
   while (isfinite(t->floats[i])) i++;
   return invalid(
       ctx,
-      "its %s '%.50s' hold %f at element %zu: every number must be finite; train or export again",
+      "its %s '%.50s' have %f at element %zu: every number must be finite; train or export again",
       what, t->name, (double)t->floats[i], i);
 }

@@ -8,7 +8,8 @@ enum {
   MAX_RANK = 8,
   /* elements of a constant that an operator makes out of little, e.g. ConstantOfShape */
   MAX_FOLDED = 1 << 16,
-  /* elements of all constants that nodes make; the transposed classifier of VGG-16 has 1.2e8 */
+  /* elements of all constants that nodes make; the transposed classifier of VGG-16 has
+   * 1.2e8 */
   MAX_COMPUTED = 1 << 28
 };
 
@@ -23,11 +24,12 @@ typedef struct constant {
   float_block *block; /* holds `floats`; NULL for integers */
   int64_t *ints;
   bool *is_batch; /* by integer: it is the symbolic batch size; NULL: none is */
-  bool for_batch; /* dimension 0 is 1 and is the batch: the same numbers for every sample */
+  /* dimension 0 is 1 and is the batch: the same numbers for every sample */
+  bool for_batch;
 } constant;
 
-/* Check that element type, dimensions and amount of data agree. External data must be named
- * correctly; they are not read. */
+/* Check that element type, dimensions and amount of data agree. External data must be
+ * named correctly; they are not read. */
 resnet_status constant_check(const import_context *ctx, const Onnx__TensorProto *t);
 
 /* Read a checked tensor: floats of any width become float, integers and booleans int64_t.
@@ -50,7 +52,8 @@ bool constant_copy_element(import_context *ctx, constant *to, size_t to_index, c
 bool constant_is_batch(const constant *t, size_t index);
 bool constant_has_batch(const constant *t);
 
-/* Refuse infinities and NaNs. `what` names the constant in the message, e.g. "weights". */
+/* Refuse infinities and NaNs. `what` names the constant in the message, e.g.
+ * "weights". */
 resnet_status constant_check_finite(const import_context *ctx, const constant *t, const char *what);
 
 #endif

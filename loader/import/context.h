@@ -1,5 +1,5 @@
-/* The state of one import, shared by all files of import/ and passes/: the graph so far, the
- * ONNX node at hand, scratch memory, and refusals. */
+/* The state of one import, shared by all files of import/ and passes/: the graph so far,
+ * the ONNX node at hand, scratch memory, and refusals. */
 #ifndef LIBRESNET_LOADER_IMPORT_CONTEXT_H
 #define LIBRESNET_LOADER_IMPORT_CONTEXT_H
 
@@ -15,7 +15,8 @@ typedef struct import_options {
   const char *output; /* name of the graph output with the scores; NULL: the only one */
 } import_options;
 
-/* The floats of constants. Released with the context, unless a graph node took them over. */
+/* The floats of constants. Released with the context, unless a graph node took them
+ * over. */
 typedef struct float_block {
   float *floats;
   uint32_t users; /* constants and values that refer to it */
@@ -40,7 +41,8 @@ typedef struct import_context {
   graph *graph; /* its `nodes` has room for node_capacity */
   uint32_t node_capacity;
   pending_affine *affines; /* by graph node */
-  uint32_t *readers;       /* by graph node: its readers that lead to the scores; 0: dropped */
+  /* by graph node: its readers that lead to the scores; 0: dropped */
+  uint32_t *readers;
 
   value *values;
   value **by_name; /* sorted by name, then origin */

@@ -1,5 +1,5 @@
-/* Folding of constants and shapes: operators that move elements. Sizes of pictures flow
- * through them, and the batch size, which stays a symbol. */
+/* Sizes of images pass through these operators, and the batch size, which stays
+ * symbolic. */
 #include "loader/import/fold.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ static resnet_status copy_element(import_context *ctx, constant *to, size_t to_i
              : err_no_memory(ctx->error, "a constant");
 }
 
-/* Elements of `dims`, or a refusal where they are more than folding may make. */
+/* Refuse dimensions with more elements than folding may make. */
 static resnet_status check_folded_size(const import_context *ctx, const int64_t *dims,
                                        size_t rank) {
   size_t count = 1;
@@ -74,7 +74,7 @@ resnet_status fold_constant(import_context *ctx) {
   return is_float || attr_exists(ctx, "value_int") ? set_number(ctx, is_float) : set_list(ctx);
 }
 
-/* Of constants, and of activations: their batch stays a symbol. */
+/* Fold Shape. The input may be an activation; its batch stays symbolic. */
 resnet_status fold_shape(import_context *ctx) {
   value *v;
   int64_t start, end;
@@ -100,7 +100,7 @@ resnet_status fold_shape(import_context *ctx) {
   return value_set_constant(ctx, t);
 }
 
-/* Elements before `axis`, and from `axis + 1` on. */
+/* Count the elements before `axis`, and behind it. */
 static void split_at_axis(const constant *t, uint32_t axis, size_t *outer, size_t *inner) {
   *outer = *inner = 1;
   for (uint32_t i = 0; i < t->rank; i++) {
@@ -109,7 +109,8 @@ static void split_at_axis(const constant *t, uint32_t axis, size_t *outer, size_
   }
 }
 
-/* Dimensions of Gather: those of the data, `axis` replaced by those of the indices. */
+/* Compute the dimensions of Gather: those of the data, with `axis` replaced by those of
+ * the indices. */
 static resnet_status gather_dims(const import_context *ctx, const constant *data,
                                  const constant *indices, uint32_t axis, int64_t dims[MAX_RANK],
                                  uint32_t *rank) {
@@ -166,7 +167,7 @@ resnet_status fold_gather(import_context *ctx) {
   return status == RESNET_OK ? value_set_constant(ctx, t) : status;
 }
 
-/* Distance in elements between neighbours along each axis. */
+/* Compute the distance in elements between neighbours along each axis. */
 static void strides_of(const constant *t, size_t strides[MAX_RANK]) {
   size_t stride = 1;
   for (uint32_t i = t->rank; i-- > 0;) {
@@ -175,8 +176,8 @@ static void strides_of(const constant *t, size_t strides[MAX_RANK]) {
   }
 }
 
-/* Fill `to` in order: its element at (i0,i1,...) is from's at base + sum of i * steps
- * (steps may be negative). */
+/* Fill `to` in order: its element (i0,i1,...) is element base + sum of i * steps of
+ * `from`. Steps may be negative. */
 static resnet_status copy_strided(import_context *ctx, constant *to, const constant *from,
                                   int64_t base, const int64_t steps[MAX_RANK]) {
   int64_t position[MAX_RANK] = {0}, at = base;
@@ -243,7 +244,7 @@ resnet_status fold_transpose(import_context *ctx) {
   return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
-/* Check that input `index` joins the first along `axis`, and add what it brings to
+/* Check that input `index` can be joined to the first along `axis`, and add its size to
  * *total. */
 static resnet_status measure_concat(import_context *ctx, size_t index, const constant *first,
                                     uint32_t axis, int64_t *total) {
@@ -286,7 +287,7 @@ resnet_status fold_concat(import_context *ctx) {
   return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
-/* A list of sizes that says what to make. The first may be the batch: it counts as 1. */
+/* A list of dimensions for a new constant. The first may be the batch: it counts as 1. */
 typedef struct sizes {
   int64_t dims[MAX_RANK];
   uint32_t rank;
@@ -302,7 +303,8 @@ static resnet_status get_sizes(import_context *ctx, size_t index, sizes *s) {
   *s = (sizes){.rank = (uint32_t)t->count, .for_batch = t->count > 0 && constant_is_batch(t, 0)};
   for (uint32_t i = 0; i < s->rank; i++) {
     if (i > 0 && constant_is_batch(t, i))
-      return unsupported(ctx, "its dimension %u is the batch: it is accepted in front only", i);
+      return unsupported(
+          ctx, "its dimension %u is the batch: it is accepted as the first dimension only", i);
     s->dims[i] = i == 0 && s->for_batch ? 1 : t->ints[i];
   }
   return check_folded_size(ctx, s->dims, s->rank);
@@ -323,7 +325,7 @@ resnet_status fold_constant_of_shape(import_context *ctx) {
   return status == RESNET_OK ? value_set_constant(ctx, t) : status;
 }
 
-/* Both ways: the larger of each pair of dimensions. */
+/* Fold Expand: each dimension becomes the larger of the two. */
 resnet_status fold_expand(import_context *ctx) {
   const constant *t;
   sizes s;
@@ -332,13 +334,13 @@ resnet_status fold_expand(import_context *ctx) {
   if (status != RESNET_OK) return status;
   uint32_t rank = s.rank > t->rank ? s.rank : t->rank;
   if (s.for_batch && (rank > s.rank || (t->rank == rank && t->dims[0] != 1)))
-    return unsupported(ctx,
-                       "makes the batch of a dimension that is none: export with a fixed batch");
+    return unsupported(
+        ctx, "turns a dimension into the batch that is not it: export with a fixed batch");
   int64_t dims[MAX_RANK], steps[MAX_RANK];
   size_t strides[MAX_RANK];
   strides_of(t, strides);
   for (uint32_t i = 0; i < rank; i++) {
-    /* wrap to large numbers where there is no axis */
+    /* unsigned: wraps to a large number if there is no such axis */
     uint32_t own = i + t->rank - rank, other = i + s.rank - rank;
     int64_t a = own < t->rank ? t->dims[own] : 1, b = other < s.rank ? s.dims[other] : 1;
     if (a != b && a != 1 && b != 1)
@@ -355,7 +357,7 @@ resnet_status fold_expand(import_context *ctx) {
   return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
-/* Each axis repeated as often as the integers say. */
+/* Fold Tile: repeat each axis. */
 resnet_status fold_tile(import_context *ctx) {
   const constant *t, *repeats;
   resnet_status status = get_folded_input(ctx, 0, &t);
@@ -367,7 +369,7 @@ resnet_status fold_tile(import_context *ctx) {
   for (uint32_t i = 0; i < t->rank; i++) {
     const int64_t times = repeats->ints[i];
     if (times < 0 || times > MAX_FOLDED || t->dims[i] > MAX_FOLDED)
-      return unsupported(ctx, "repeats axis %u %lld times: accepted are 0 to %d", i,
+      return unsupported(ctx, "repeats axis %u %lld times: 0 to %d is accepted", i,
                          (long long)times, MAX_FOLDED);
     dims[i] = t->dims[i] * times;
   }

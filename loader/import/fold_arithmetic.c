@@ -1,4 +1,3 @@
-/* Folding of constants and shapes: operators that compute. */
 #include "loader/import/fold_arithmetic.h"
 
 #include <math.h>
@@ -9,7 +8,7 @@
 #include "loader/import/values.h"
 #include "loader/onnx/onnx_types.h"
 
-/* Integers stay below this, so that sums and products cannot overflow: shapes are far
+/* Limit of integer operands, so that sums and products cannot overflow. Shapes are far
  * smaller. */
 static const int64_t MAX_OPERAND = INT32_MAX;
 
@@ -58,7 +57,8 @@ static int64_t compute_integer(arithmetic op, int64_t a, int64_t b) {
   }
 }
 
-/* A batch is no number below 1: exporters look for -1 in shapes. */
+/* Compare two elements. The symbolic batch equals no number below 1: exporters compare
+ * shapes with -1. */
 static resnet_status compare_elements(const import_context *ctx, constant *to, size_t k,
                                       const constant *a, size_t i, const constant *b, size_t j) {
   if (a->is_float) {
@@ -93,8 +93,8 @@ static resnet_status compute_element(const import_context *ctx, constant *to, si
   return RESNET_OK;
 }
 
-/* Index into t of an element at `position` of a result with `rank` axes, t's shape
- * broadcast to it from the right. */
+/* Return the index into t for `position` in a result of `rank` axes. The shape of t is
+ * broadcast from the right. */
 static size_t broadcast_index(const constant *t, const int64_t *position, uint32_t rank) {
   size_t index = 0;
   for (uint32_t i = 0; i < t->rank; i++) {
@@ -116,7 +116,7 @@ static resnet_status broadcast_dims(const import_context *ctx, const constant *a
   size_t count = 1;
   *rank = a->rank > b->rank ? a->rank : b->rank;
   for (uint32_t i = 0; i < *rank; i++) {
-    /* wrap where there is no such axis */
+    /* unsigned: wraps to a large number if there is no such axis */
     uint32_t in_a = i + a->rank - *rank, in_b = i + b->rank - *rank;
     int64_t x = in_a < a->rank ? a->dims[in_a] : 1, y = in_b < b->rank ? b->dims[in_b] : 1;
     if (x != y && x != 1 && y != 1)
@@ -133,8 +133,8 @@ static resnet_status broadcast_dims(const import_context *ctx, const constant *a
   return RESNET_OK;
 }
 
-/* Before opset 7 attribute axis may say which axes meet; from then on the last ones
- * do. */
+/* Refuse broadcasting that does not match the last axes, which attribute axis may ask for
+ * before opset 7. */
 static resnet_status check_axis(const import_context *ctx, const constant *a, const constant *b) {
   const int64_t last = (int64_t)a->rank - b->rank;
   int64_t axis = last;
@@ -168,7 +168,8 @@ resnet_status fold_arithmetic(import_context *ctx) {
   return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
-/* Where(condition, a, b): shapes in which -1 stands for what the tensor has. */
+/* Fold Where(condition, a, b). Exporters build shapes with it, in which -1 means the
+ * tensor's own size. */
 resnet_status fold_where(import_context *ctx) {
   const constant *inputs[3];
   int64_t dims[MAX_RANK], position[MAX_RANK] = {0};
@@ -198,7 +199,7 @@ resnet_status fold_where(import_context *ctx) {
 static float reciprocal(float x) { return 1 / x; }
 static float negative(float x) { return -x; }
 
-/* Functions of one float, by the operator's name. */
+/* Fold a function of one float, by the operator's name. */
 resnet_status fold_function(import_context *ctx) {
   static const struct {
     const char *name;
@@ -285,14 +286,14 @@ resnet_status fold_cast(import_context *ctx) {
   bool to_float = type == ONNX_FLOAT || type == ONNX_FLOAT16 || type == ONNX_DOUBLE;
   if (!t || (!to_float && type != ONNX_INT64 && type != ONNX_INT32 && type != ONNX_BOOL))
     return unsupported(ctx,
-                       "casts to element type %lld: accepted are float (1), int32 (6), int64 (7), "
-                       "bool (9), float16 "
-                       "(10), double (11)",
+                       "casts to element type %lld: accepted types: float (1), int32 (6), int64 "
+                       "(7), bool (9), float16 (10), double (11)",
                        (long long)type);
   return cast_constant(ctx, t, to_float, type == ONNX_BOOL);
 }
 
-/* A constant; what it is to be like may be an activation, which is of floats. */
+/* Fold CastLike of a constant. The second input may be an activation, which is of
+ * floats. */
 resnet_status fold_cast_like(import_context *ctx) {
   const constant *t;
   value *like;

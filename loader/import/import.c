@@ -1,4 +1,3 @@
-/* Lowering a whole graph: its input, its nodes in file order, its output. */
 #include "loader/import/import.h"
 
 #include <stdio.h>
@@ -21,10 +20,9 @@ static resnet_status check_source(const import_context *ctx) {
     return err_fail(ctx->error, RESNET_ERROR_LIMIT,
                     "the graph has %zu nodes: up to %d are accepted", g->n_node, GRAPH_MAX_NODES);
   if (g->n_sparse_initializer)
-    return err_fail(
-        ctx->error, RESNET_ERROR_UNSUPPORTED,
-        "the graph has sparse initialisers: dense ones are accepted; save them as ordinary "
-        "tensors");
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "the graph has sparse initialisers: dense ones are accepted; save them as "
+                    "ordinary tensors");
   for (size_t i = 0; i < g->n_initializer; i++) {
     resnet_status status = constant_check(ctx, g->initializer[i]);
     if (status != RESNET_OK) return status;
@@ -46,12 +44,12 @@ static resnet_status find_input(const import_context *ctx, const Onnx__ValueInfo
   }
   if (count != 1)
     return err_fail(ctx->error, count ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
-                    "the graph has %zu inputs: one picture (n,c,h,w) is accepted%s%.60s%s", count,
+                    "the graph has %zu inputs: one image (n,c,h,w) is accepted%s%.60s%s", count,
                     count ? " (another is '" : "", count ? (*v)->name : "", count ? "')" : "");
   return RESNET_OK;
 }
 
-/* A side of the picture: the caller's, else the file's, else 224. */
+/* Return a side of the image: the caller's, else the file's, else 224. */
 static uint32_t resolve_side(import_context *ctx, const Onnx__TensorShapeProto__Dimension *dim,
                              uint32_t wanted) {
   if (!dim->has_dim_value) return wanted ? wanted : 224;
@@ -59,8 +57,8 @@ static uint32_t resolve_side(import_context *ctx, const Onnx__TensorShapeProto__
   return wanted ? wanted : (uint32_t)dim->dim_value;
 }
 
-/* Operators that leave a picture's axes where they are: they may stand between the input
- * and what tells its order. */
+/* Return whether the operator keeps an image's axes, so that it may come between the
+ * input and the node that reveals the input's order. */
 static bool keeps_axes(const char *type) {
   static const char *const names[] = {"Identity", "Cast", "CastLike", "Pad", "Add",
                                       "Sub",      "Mul",  "Div",      "Clip"};
@@ -80,15 +78,16 @@ static bool is_to_channels_first(const Onnx__NodeProto *node) {
   return false;
 }
 
-/* tf2onnx turns a grey picture (n,h,w,1) by a Reshape. */
+/* Return whether the input may be a grey image (n,h,w,1), which tf2onnx transposes by a
+ * Reshape. */
 static bool is_grey_last(Onnx__TensorShapeProto__Dimension *const *dims) {
   return dims[3]->has_dim_value && dims[3]->dim_value == 1 &&
          !(dims[1]->has_dim_value && dims[1]->dim_value == 1);
 }
 
-/* The input is (n,h,w,c) where the first node that cares turns it into (n,c,h,w), as
- * TensorFlow's exporters have it. Shape takes sizes in any order, and CastLike nothing
- * but the type of its second input. */
+/* Find whether the input is (n,h,w,c): the first node that depends on the order
+ * transposes it to (n,c,h,w), as TensorFlow's exporters write it. Shape reads sizes in
+ * any order, and CastLike reads only the type of its second input. */
 static resnet_status find_order(import_context *ctx, const value *input,
                                 Onnx__TensorShapeProto__Dimension *const *dims,
                                 bool *channels_last) {
@@ -120,22 +119,21 @@ static resnet_status check_input_type(const import_context *ctx, const char *nam
                                       const Onnx__TypeProto__Tensor *type) {
   if (!type || !type->shape || type->shape->n_dim != 4)
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
-                    "input '%.60s' has %zu dimensions: a picture (n,c,h,w) is accepted", name,
+                    "input '%.60s' has %zu dimensions: an image (n,c,h,w) is accepted", name,
                     type && type->shape ? type->shape->n_dim : 0);
   if (type->elem_type != ONNX_FLOAT && type->elem_type != ONNX_FLOAT16 &&
       type->elem_type != ONNX_DOUBLE)
-    return err_fail(
-        ctx->error, RESNET_ERROR_UNSUPPORTED,
-        "input '%.60s' has element type %d: float (1), float16 (10) and double (11) are "
-        "accepted; export with "
-        "a picture of floats, converted from bytes outside of the net",
-        name, type->elem_type);
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "input '%.60s' has element type %d: float (1), float16 (10) and double (11) "
+                    "are accepted; convert bytes to floats outside of the model and export again",
+                    name, type->elem_type);
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   for (size_t i = 0; i < 4; i++)
     if (dims[i]->has_dim_value && (dims[i]->dim_value < 1 || dims[i]->dim_value > GRAPH_MAX_SIDE) &&
-        !(i == 0 && dims[i]->dim_value < 1)) /* a batch of -1 or 0 is what some write for any */
+        /* some exporters write a batch of -1 or 0 for any */
+        !(i == 0 && dims[i]->dim_value < 1))
       return err_fail(ctx->error, dims[i]->dim_value < 1 ? RESNET_ERROR_FORMAT : RESNET_ERROR_LIMIT,
-                      "input '%.60s' has dimension %lld: accepted are 1 to %d", name,
+                      "input '%.60s' has dimension %lld: 1 to %d is accepted", name,
                       (long long)dims[i]->dim_value, GRAPH_MAX_SIDE);
   return RESNET_OK;
 }
@@ -153,7 +151,7 @@ static resnet_status read_input_shape(import_context *ctx, const value *v,
   ctx->batch = dims[0]->has_dim_value && dims[0]->dim_value > 0 ? dims[0]->dim_value : 0;
   *shape = (graph_shape){resolve_side(ctx, sides[0], ctx->options.input_height),
                          resolve_side(ctx, sides[1], ctx->options.input_width),
-                         /* the first layer will tell */
+                         /* the first layer checks the channels */
                          channels->has_dim_value ? (uint32_t)channels->dim_value : 3};
   return RESNET_OK;
 }
@@ -168,7 +166,7 @@ static resnet_status add_input(import_context *ctx) {
     status = read_input_shape(ctx, v, info->type ? info->type->tensor_type : NULL, &shape,
                               &channels_last);
   if (status != RESNET_OK) return status;
-  /* it stands in the graph as if a node without inputs had computed it */
+  /* in the graph, the input is a node without inputs */
   char *output[1] = {info->name};
   Onnx__NodeProto stand_in = ONNX__NODE_PROTO__INIT;
   stand_in.name = info->name;
@@ -188,7 +186,7 @@ static resnet_status add_input(import_context *ctx) {
 
 /* ---- the output -------------------------------------------------------------------- */
 
-/* "'a', 'b', ..." of the graph's outputs. */
+/* List the graph's outputs: "'a', 'b', ...". */
 static void list_outputs(const import_context *ctx, char *text, size_t size) {
   size_t used = 0;
   text[0] = '\0';
@@ -205,12 +203,10 @@ static resnet_status choose_scores(import_context *ctx) {
   char names[140];
   list_outputs(ctx, names, sizeof names);
   if (!name)
-    return err_fail(
-        ctx->error, g->n_output ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
-        "the graph has %zu outputs (%s): name the one with the scores in options.output "
-        "(program: --scores "
-        "NAME)",
-        g->n_output, names);
+    return err_fail(ctx->error, g->n_output ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
+                    "the graph has %zu outputs (%s): name the one with the scores in "
+                    "options.output (program: --scores NAME)",
+                    g->n_output, names);
   ctx->scores = value_find(ctx, name);
   if (ctx->scores && ctx->scores->origin != ORIGIN_INITIALIZER) return RESNET_OK;
   if (ctx->options.output)
@@ -220,7 +216,8 @@ static resnet_status choose_scores(import_context *ctx) {
                   "the graph's output '%.60s' is computed by no node: export it again", name);
 }
 
-/* Nodes stand behind what they read, or are part of a cycle, which is refused later. */
+/* Mark the values that lead to the scores. Nodes come after what they read, or are part
+ * of a cycle, which is refused later. */
 static void mark_live(const import_context *ctx) {
   ctx->scores->live = true;
   for (size_t i = ctx->source->n_node; i-- > 0;) {
@@ -252,7 +249,7 @@ static resnet_status check_scores(import_context *ctx) {
 }
 
 static resnet_status allocate_nodes(import_context *ctx) {
-  /* up to three for each, borders included */
+  /* up to three for each ONNX node, padding included */
   ctx->node_capacity = 3 * (uint32_t)ctx->source->n_node + 1;
   ctx->graph->nodes = mem_allocate(ctx->memory, ctx->node_capacity, sizeof *ctx->graph->nodes);
   ctx->affines = import_scratch(ctx, ctx->node_capacity, sizeof *ctx->affines);

@@ -1,4 +1,3 @@
-/* Nodes appended to the graph. */
 #include "loader/import/nodes.h"
 
 #include <math.h>

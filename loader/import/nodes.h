@@ -9,7 +9,7 @@
 graph_node *node_add(import_context *ctx, graph_op op, uint32_t input, graph_shape shape,
                      resnet_status *status);
 
-/* Append a node with names of its own that becomes nobody's result. */
+/* Append a node with names of its own, which is the result of no ONNX node. */
 graph_node *node_append(import_context *ctx, graph_op op, uint32_t input, graph_shape shape,
                         const char *name, const char *output, resnet_status *status);
 
@@ -17,7 +17,8 @@ graph_node *node_append(import_context *ctx, graph_op op, uint32_t input, graph_
 graph_node *node_add_elementwise(import_context *ctx, graph_op op, const value *x,
                                  resnet_status *status);
 
-/* Add a node that makes an image of another shape from the image `x`, in the order of x. */
+/* Add a node that makes an image of another shape from the image `x`, in the order of
+ * x. */
 graph_node *node_add_image(import_context *ctx, graph_op op, const value *x, graph_shape shape,
                            resnet_status *status);
 

@@ -1,4 +1,4 @@
-/* Conv, Gemm, MatMul: weights to the order of graph.h. */
+/* Conv, Gemm and MatMul keep their weights in the order of graph.h. */
 #include "loader/import/op_conv.h"
 
 #include <string.h>
@@ -19,20 +19,20 @@ static resnet_status check_conv_weights(const import_context *ctx, const constan
                        w->name, w->rank);
   int64_t out = w->dims[0];
   if (out < 1 || out > GRAPH_MAX_SIDE)
-    return unsupported(ctx, "it has %lld output channels: accepted are 1 to %d", (long long)out,
+    return unsupported(ctx, "it has %lld output channels: 1 to %d is accepted", (long long)out,
                        GRAPH_MAX_SIDE);
   if (groups < 1 || groups > in.c || in.c % groups || out % groups)
     return invalid(ctx, "group is %lld: it must divide the %u input and %lld output channels",
                    (long long)groups, in.c, (long long)out);
   if (w->dims[1] != in.c / groups)
     return invalid(ctx,
-                   "its weights take %lld channels in each of %lld groups, its input has %u: "
+                   "its weights take %lld channels in each of %lld groups, but its input has %u: "
                    "export the model again",
                    (long long)w->dims[1], (long long)groups, in.c);
   return constant_check_finite(ctx, w, "weights");
 }
 
-/* Rows of (i,k) to rows of (k,i), each in its place by way of `row`. */
+/* Transpose rows of (i,k) to rows of (k,i), in place; `row` is scratch memory. */
 static void turn_rows(float *weights, float *row, size_t rows, size_t inputs, size_t area) {
   size_t columns = inputs * area;
   for (size_t o = 0; o < rows; o++, weights += columns) {
@@ -42,8 +42,7 @@ static void turn_rows(float *weights, float *row, size_t rows, size_t inputs, si
   }
 }
 
-/* The weights, input 1 of the current node, as rows of (h,w,i); they stand there as rows
- * of (i,h,w). */
+/* Take the weights from input 1, rows of (i,h,w), and turn them into rows of (h,w,i). */
 static resnet_status make_rows(import_context *ctx, graph_node *n, size_t rows, size_t inputs,
                                size_t area) {
   n->weights = value_take_floats(ctx, 1);
@@ -91,8 +90,8 @@ resnet_status op_conv(import_context *ctx) {
   return status == RESNET_OK ? add_conv(ctx, x, w, bias, groups) : status;
 }
 
-/* A matrix of inputs, in (c,h,w) order, by outputs to rows of (h,w,c), a tile at a time:
- * so that what is read of a cache line is read before it is gone. */
+/* Transpose a matrix (inputs in (c,h,w) order, outputs) to rows of (h,w,c). It works on
+ * tiles, so that each cache line is loaded once. */
 static resnet_status make_transposed_rows(import_context *ctx, graph_node *n,
                                           const constant *matrix, size_t channels, size_t area) {
   enum { TILE = 16 };
@@ -111,8 +110,8 @@ static resnet_status make_transposed_rows(import_context *ctx, graph_node *n,
 
 typedef struct linear {
   const constant *matrix, *bias;
-  bool transposed;    /* the matrix is (outputs, inputs) */
-  bool channels_last; /* its inputs are in (h,w,c) order, else in (c,h,w) */
+  bool transposed;    /* matrix is (outputs, inputs) */
+  bool channels_last; /* inputs are in (h,w,c) order, else in (c,h,w) */
   double alpha, beta;
 } linear;
 
@@ -140,12 +139,11 @@ static resnet_status add_linear(import_context *ctx, const value *x, linear *p) 
   int64_t columns = (int64_t)in.h * in.w * in.c, outputs = m->dims[p->transposed ? 0 : 1];
   if (m->dims[p->transposed ? 1 : 0] != columns)
     return invalid(ctx,
-                   "its weights take %lld numbers, its input has %lld: the net was exported for "
-                   "another input size; name it "
-                   "(program: --size)",
+                   "its weights take %lld numbers, its input has %lld: the model was exported for "
+                   "another input size; name it (program: --size)",
                    (long long)m->dims[p->transposed ? 1 : 0], (long long)columns);
   if (outputs < 1 || outputs > GRAPH_MAX_SIDE)
-    return unsupported(ctx, "it has %lld outputs: accepted are 1 to %d", (long long)outputs,
+    return unsupported(ctx, "it has %lld outputs: 1 to %d is accepted", (long long)outputs,
                        GRAPH_MAX_SIDE);
   resnet_status status = constant_check_finite(ctx, m, "weights");
   graph_node *n = status == RESNET_OK ? node_add(ctx, GRAPH_LINEAR, x->node,
@@ -160,8 +158,7 @@ static resnet_status add_linear(import_context *ctx, const value *x, linear *p) 
              : status;
 }
 
-/* Some MXNet files give Gemm a picture (n,c,1,1): it is read as flattened, as MXNet means
- * it. */
+/* Import Gemm. Some MXNet files give it an image (n,c,1,1), which MXNet flattens. */
 resnet_status op_gemm(import_context *ctx) {
   value *x;
   linear p = {0};
@@ -176,7 +173,7 @@ resnet_status op_gemm(import_context *ctx) {
   if (status == RESNET_OK) status = attr_get_float(ctx, "beta", 1, &beta);
   if (status != RESNET_OK) return status;
   if (transpose_a)
-    return unsupported(ctx, "transA is 1, which mixes the pictures of a batch: 0 is accepted");
+    return unsupported(ctx, "transA is 1, which mixes the images of a batch: 0 is accepted");
   p.transposed = transpose_b != 0;
   p.alpha = (double)alpha;
   p.beta = (double)beta;
@@ -190,7 +187,6 @@ resnet_status op_matmul(import_context *ctx) {
   if (status == RESNET_OK) status = value_get_constant(ctx, 1, "weights", &p.matrix);
   if (status != RESNET_OK) return status;
   if (x->rank != 2)
-    return unsupported(ctx, "multiplies a tensor of rank %u: a flat one (n,features) is accepted",
-                       x->rank);
+    return unsupported(ctx, "multiplies a tensor of rank %u: (n,features) is accepted", x->rank);
   return add_linear(ctx, x, &p);
 }

@@ -1,4 +1,3 @@
-/* Batch normalisation, arithmetic with constants, residual additions, clamps, softmax. */
 #include "loader/import/op_elementwise.h"
 
 #include <float.h>
@@ -40,9 +39,9 @@ static bool names_statistics(const import_context *ctx) {
   return false;
 }
 
-/* Before opset 7 is_test, 0 unless given, tells; then, until training_mode comes with 14,
- * whether the statistics of the batch are outputs, unless an is_test was left there (rten
- * issue 1432). */
+/* Refuse training mode. Since opset 14, training_mode decides. Before opset 7, is_test
+ * does; its default is 0. Between them, a node trains if it outputs the statistics of the
+ * batch, unless the exporter left an is_test (rten issue 1432). */
 static resnet_status check_inference(const import_context *ctx) {
   int64_t training, test;
   resnet_status status = attr_get_int(ctx, "training_mode", 0, &training);
@@ -50,24 +49,22 @@ static resnet_status check_inference(const import_context *ctx) {
     status = attr_get_int(ctx, "is_test", ctx->opset >= 7 && !names_statistics(ctx), &test);
   if (status != RESNET_OK) return status;
   if (training)
-    return unsupported(ctx,
-                       "was left in training mode (training_mode is 1), where answers depend on "
-                       "the other pictures "
-                       "of the batch: call model.eval() and export again");
+    return unsupported(ctx, "was left in training mode (training_mode is 1), where scores depend "
+                            "on the other images of the batch: call model.eval() and export again");
   if (!test && ctx->opset >= 7 && ctx->opset < 14)
-    return unsupported(
-        ctx,
-        "was left in training mode (its mean and variance are outputs, '%.40s' is one): call "
-        "model.eval() and export again",
-        ctx->node->n_output > 1 ? ctx->node->output[1] : "");
+    return unsupported(ctx,
+                       "was left in training mode (its mean and variance are outputs, '%.40s' is "
+                       "one): call model.eval() and export again",
+                       ctx->node->n_output > 1 ? ctx->node->output[1] : "");
   if (!test && ctx->opset < 7)
     return unsupported(
         ctx, "was left in training mode (is_test is 0): call model.eval() and export again");
   return RESNET_OK;
 }
 
-/* y = (x - mean) / sqrt(variance + epsilon) * scale + bias. Old MXNet files say spatial=0
- * and mean 1 (mxnet issue 17711): the parameters' length, one for each channel, tells. */
+/* Add y = (x - mean) / sqrt(variance + epsilon) * scale + bias. Old MXNet files have
+ * spatial=0 but mean 1 (mxnet issue 17711): the number of parameters, one for each
+ * channel, decides. */
 resnet_status op_batch_normalization(import_context *ctx) {
   value *x;
   normalisation p;
@@ -97,8 +94,8 @@ resnet_status op_batch_normalization(import_context *ctx) {
   return RESNET_OK;
 }
 
-/* The axis of x that the first dimension of t meets: the last ones meet, but before opset
- * 7 attribute axis may say. */
+/* Find the axis of x that meets the first dimension of t: the last axes meet, unless
+ * attribute axis says otherwise before opset 7. */
 static resnet_status first_axis(const import_context *ctx, const value *x, const constant *t,
                                 int64_t *axis) {
   *axis = (int64_t)x->rank - t->rank;
@@ -108,7 +105,7 @@ static resnet_status first_axis(const import_context *ctx, const value *x, const
   return status;
 }
 
-/* One number, or one for each channel when broadcast against x. */
+/* Return whether t has one number, or one for each channel when broadcast against x. */
 static bool fits_channels(const import_context *ctx, const value *x, const constant *t,
                           int64_t first) {
   uint32_t channels;
@@ -120,8 +117,8 @@ static bool fits_channels(const import_context *ctx, const value *x, const const
   return true;
 }
 
-/* Shapes that differ: those that ONNX broadcasts (the batch aside) are not accepted,
- * others contradict each other. */
+/* Return the status for shapes that differ: UNSUPPORTED if ONNX could broadcast them,
+ * FORMAT if they contradict each other. */
 static resnet_status broadcast_status(const value *a, const int64_t *dims, uint32_t rank) {
   for (uint32_t i = 1; i <= rank && i < a->rank; i++) {
     int64_t x = a->dims[a->rank - i], y = dims[rank - i];
@@ -143,7 +140,8 @@ static affine_operation find_affine_operation(const import_context *ctx) {
   }
 }
 
-/* x op number, or number op x, as scale x + shift. */
+/* Set scale and shift for (x op number) or, if the constant comes first, (number op
+ * x). */
 static void set_affine(pending_affine *d, uint32_t c, affine_operation op, double number,
                        bool constant_first) {
   switch (op) {
@@ -199,15 +197,13 @@ static resnet_status add_residual(import_context *ctx, const value *a, const val
   graph_shape s = value_shape(ctx, a), t = value_shape(ctx, b);
   const bool fits = value_same_shape_as_viewed(ctx, a, b);
   if (fits && !value_same_layout(ctx, a, b))
-    return unsupported(ctx,
-                       "adds a picture seen as (n,c,h,w) and one seen as (n,h,w,c): two of one "
-                       "order are accepted");
+    return unsupported(ctx, "adds an image viewed as (n,c,h,w) and one viewed as (n,h,w,c): two of "
+                            "the same order are accepted");
   if (!fits)
-    return import_refuse(
-        ctx, broadcast_status(a, b->dims, b->rank),
-        "adds (h %u, w %u, c %u) and (h %u, w %u, c %u): equal shapes are accepted, no "
-        "broadcasting",
-        s.h, s.w, s.c, t.h, t.w, t.c);
+    return import_refuse(ctx, broadcast_status(a, b->dims, b->rank),
+                         "adds (h %u, w %u, c %u) and (h %u, w %u, c %u): equal shapes are "
+                         "accepted, no broadcasting",
+                         s.h, s.w, s.c, t.h, t.w, t.c);
   resnet_status status;
   graph_node *n = node_add_elementwise(ctx, GRAPH_ADD, a, &status);
   if (!n) return status;
@@ -236,9 +232,8 @@ resnet_status op_arithmetic(import_context *ctx) {
   if (status == RESNET_OK) status = value_get_activation(ctx, 1, &b);
   if (status != RESNET_OK) return status;
   if (find_affine_operation(ctx) != ADD)
-    return unsupported(ctx,
-                       "combines two activations: a constant for one of them is accepted; only "
-                       "Add and Mul take two");
+    return unsupported(ctx, "combines two activations: a constant for one of them is accepted; "
+                            "only Add and Mul take two");
   return add_residual(ctx, a, b);
 }
 
@@ -271,7 +266,7 @@ resnet_status op_relu(import_context *ctx) {
   return status == RESNET_OK ? add_clamp(ctx, x, 0, INFINITY) : status;
 }
 
-/* A bound that is a constant input of one number; `fallback` where it is absent. */
+/* Read a bound from a constant input of one number; `fallback` if it is absent. */
 static resnet_status read_bound(import_context *ctx, size_t index, float fallback, float *bound) {
   const constant *t;
   resnet_status status = value_get_constant(ctx, index, "bounds", &t);
@@ -297,7 +292,7 @@ resnet_status op_clip(import_context *ctx) {
   return status == RESNET_OK ? add_clamp(ctx, x, low, high) : status;
 }
 
-/* ReLU6 as tf2onnx writes it: Min(Relu(x), 6). */
+/* Import Min or Max with one bound: tf2onnx writes ReLU6 as Min(Relu(x), 6). */
 resnet_status op_min_max(import_context *ctx) {
   value *x, *first;
   float bound;
@@ -314,9 +309,8 @@ resnet_status op_min_max(import_context *ctx) {
 
 /* ---- softmax ----------------------------------------------------------------------- */
 
-/* Up to opset 12 the default axis is 1 and all axes from it on are taken together; from
- * 13 it is -1 and stands alone.
- */
+/* Import Softmax. Up to opset 12, the default axis is 1 and Softmax covers all axes from
+ * there on; from opset 13, the default axis is -1 and Softmax covers that axis only. */
 resnet_status op_softmax(import_context *ctx) {
   value *x;
   int64_t given;

@@ -1,4 +1,5 @@
-/* Handlers of BatchNormalization, arithmetic with constants, additions, clamps and Softmax. */
+/* Handlers of BatchNormalization, arithmetic with constants, additions, clamps and
+ * Softmax. */
 #ifndef LIBRESNET_LOADER_IMPORT_OP_ELEMENTWISE_H
 #define LIBRESNET_LOADER_IMPORT_OP_ELEMENTWISE_H
 

@@ -1,6 +1,5 @@
-/* Gates of squeeze-and-excitation and of ECA: what they are made of, and the product with
- * the picture. Hu et al. 2018, "Squeeze-and-Excitation Networks", section 3; Wang et al.
- * 2020, "ECA-Net", section 3.3. */
+/* Gates of squeeze-and-excitation (Hu et al. 2018, "Squeeze-and-Excitation Networks",
+ * section 3) and of ECA (Wang et al. 2020, "ECA-Net", section 3.3). */
 #include "loader/import/op_gate.h"
 
 #include <math.h>
@@ -17,7 +16,7 @@ resnet_status op_sigmoid(import_context *ctx) {
   return status;
 }
 
-/* max(0, min(1, alpha x + beta)) */
+/* Add max(0, min(1, alpha x + beta)). */
 static resnet_status add_hard_sigmoid(import_context *ctx, const value *x, double alpha,
                                       double beta) {
   resnet_status status;
@@ -55,7 +54,7 @@ static resnet_status add_scale(import_context *ctx, const value *x, uint32_t gat
   return RESNET_OK;
 }
 
-/* x max(0, min(1, x / 6 + 1 / 2)), of which no tensor of the file is the second factor */
+/* Add x max(0, min(1, x / 6 + 1 / 2)). The second factor equals no tensor of the file. */
 resnet_status op_hard_swish(import_context *ctx) {
   value *x;
   resnet_status status = value_get_activation(ctx, 0, &x);
@@ -66,7 +65,8 @@ resnet_status op_hard_swish(import_context *ctx) {
   return add_scale(ctx, x, gate);
 }
 
-/* One for each channel, and seen so that they meet the channels of x. */
+/* Return whether `gate` has one number per channel and is viewed so that they meet the
+ * channels of x. */
 static bool is_gate_of(const import_context *ctx, const value *gate, const value *x) {
   uint32_t own, other;
   graph_shape s = value_shape(ctx, gate);
@@ -75,7 +75,7 @@ static bool is_gate_of(const import_context *ctx, const value *gate, const value
          own == other;
 }
 
-/* A picture times its gate, in either order; or two pictures of one shape. */
+/* Multiply an image and its gate, in either order, or two images of one shape. */
 resnet_status op_scale(import_context *ctx) {
   value *a, *b;
   resnet_status status = value_get_factor(ctx, 0, &a);
@@ -84,18 +84,17 @@ resnet_status op_scale(import_context *ctx) {
   const bool second = is_gate_of(ctx, b, a) && !a->expanded,
              first = is_gate_of(ctx, a, b) && !b->expanded;
   if (!first && !second) {
-    /* it is the gate, then */
+    /* a sigmoid is the gate */
     const bool sigmoid_first = ctx->graph->nodes[a->node].op == GRAPH_SIGMOID;
     if (!a->expanded && value_same_shape_as_viewed(ctx, a, b) && value_same_layout(ctx, a, b))
       return sigmoid_first ? add_scale(ctx, b, a->node) : add_scale(ctx, a, b->node);
-    return unsupported(
-        ctx, "multiplies two activations: a picture and one factor for each of its channels, as in "
-             "squeeze-and-excitation, or two of one shape are accepted");
+    return unsupported(ctx,
+                       "multiplies two activations: an image and one factor for each of its "
+                       "channels, as in squeeze-and-excitation, or two of one shape are accepted");
   }
   const value *x = second ? a : b, *gate = second ? b : a;
-  /* of another input size than the file's, sizes that stand in the file mean nothing, but
-   * the picture must have its own
-   */
+  /* If the caller resized the input, the sizes of the file's Expand are ignored, unless
+   * the image has size 1 there. */
   for (uint32_t i = 1; gate->expanded && i < x->rank; i++)
     if (gate->dims[i] != x->dims[i] && (!ctx->resized || x->dims[i] == 1))
       return invalid(ctx, "multiplies %lld and %lld along axis %u: export the model again",
@@ -103,8 +102,7 @@ resnet_status op_scale(import_context *ctx) {
   return add_scale(ctx, x, gate->node);
 }
 
-/* A gate is made as large as its picture: nothing is computed, Mul does that by
- * itself. */
+/* Expand a gate to the size of its image. This adds no node: Mul broadcasts the gate. */
 resnet_status op_expand(import_context *ctx) {
   value *x;
   const constant *sizes;
@@ -127,13 +125,13 @@ resnet_status op_expand(import_context *ctx) {
   }
   if (sizes->count == x->rank && !constant_is_batch(sizes, 0) && sizes->ints[0] != 1 &&
       sizes->ints[0] != ctx->batch)
-    return unsupported(ctx, "makes %lld of a batch: its own size is accepted",
+    return unsupported(ctx, "makes %lld of a batch: the batch's own size is accepted",
                        (long long)sizes->ints[0]);
   if (!larger) return value_set_same(ctx, x);
   graph_shape s = value_shape(ctx, x);
   uint32_t channels;
   if (s.h != 1 || s.w != 1 || !value_find_channels(ctx, x, &channels) || dims[channels] != s.c)
-    return unsupported(ctx, "expands a picture of (h %u, w %u, c %u): a gate (n,c,1,1) is accepted",
+    return unsupported(ctx, "expands an image of (h %u, w %u, c %u): a gate (n,c,1,1) is accepted",
                        s.h, s.w, s.c);
   if (channels != 1 && channels != x->rank - 1)
     return unsupported(
@@ -143,8 +141,7 @@ resnet_status op_expand(import_context *ctx) {
   status = value_set_view(ctx, x, x->rank, dims);
   value *y = value_result(ctx);
   if (!y) return status;
-  /* with one channel and one pixel, dimensions no longer tell which axis the channels
-   * are */
+  /* with one channel and one pixel, the dimensions cannot identify the channel axis */
   y->channels_last = channels != 1;
   y->expanded = true;
   return status;
@@ -162,7 +159,7 @@ static resnet_status read_side(import_context *ctx, const char *name, int64_t ac
                      count ? (long long)values[0] : 0, (long long)accepted);
 }
 
-/* Pads before and after; they keep the number of channels. */
+/* Read the pads. They must keep the number of channels. */
 static resnet_status read_channel_pads(import_context *ctx, int64_t kernel, uint32_t *before) {
   const int64_t *pads;
   size_t count;
@@ -180,11 +177,10 @@ static resnet_status read_channel_pads(import_context *ctx, int64_t kernel, uint
   if (mode == PAD_SAME_LOWER) first = kernel / 2;
   if (mode == PAD_SAME_UPPER || mode == PAD_SAME_LOWER) last = kernel - 1 - first;
   if (first < 0 || last < 0 || last != kernel - 1 - first)
-    return unsupported(
-        ctx,
-        "a 1-D convolution that changes the number of channels (kernel %lld, pads %lld and %lld): "
-        "ECA's keeps it",
-        (long long)kernel, (long long)first, (long long)last);
+    return unsupported(ctx,
+                       "a 1-D convolution that changes the number of channels (kernel %lld, pads "
+                       "%lld and %lld): that of ECA keeps it",
+                       (long long)kernel, (long long)first, (long long)last);
   *before = (uint32_t)first;
   return RESNET_OK;
 }
@@ -195,7 +191,7 @@ static resnet_status check_channel_weights(import_context *ctx, const value *x, 
       w->dims[0] != 1 || w->dims[1] != 1)
     return unsupported(
         ctx,
-        "a 1-D convolution: only that of ECA is accepted, over the channels of one pixel (n,1,c)");
+        "a 1-D convolution: only that of ECA is accepted, along the channels of one pixel (n,1,c)");
   if (!w->is_float || w->dims[2] < 1 || w->dims[2] > GRAPH_MAX_WINDOW)
     return unsupported(ctx, "its weights '%.50s' have %lld taps: 1 to %d floats are accepted",
                        w->name, (long long)w->dims[2], GRAPH_MAX_WINDOW);

@@ -1,6 +1,5 @@
-/* Pad. Borders of zeros, or of the lowest number, are not put around a picture at once:
- * they wait in its value until the next node takes them over as its own padding, or until
- * one comes that cannot (padding_materialize). */
+/* Padding with zeros or the lowest number is deferred (padding.h); other padding becomes
+ * a node. */
 #include "loader/import/op_pad.h"
 
 #include <float.h>
@@ -14,7 +13,7 @@
 #include "loader/import/values.h"
 
 typedef struct pad_request {
-  /* [0..3] before and [4..7] after each axis, in the view's order */
+  /* [0..3] before, [4..7] after each axis, in the order of the view */
   int64_t pads[8];
   graph_pad_mode mode;
   float number;
@@ -52,7 +51,7 @@ static resnet_status read_list(import_context *ctx, pad_request *p) {
   if (named > 4 || count != 2 * named)
     return invalid(ctx, "has %zu pads for %zu axes: export the model again", count, named);
   uint32_t seen = 0;
-  /* none twice */
+  /* refuse duplicates */
   status = shape_mask_axes(ctx, axes ? axes->ints : NULL, axes ? named : 0, 4, &seen);
   for (size_t i = 0; i < named && status == RESNET_OK; i++) {
     uint32_t axis = 0;
@@ -79,7 +78,7 @@ static resnet_status read_mode(import_context *ctx, pad_request *p) {
 static resnet_status check_pads(const import_context *ctx, const pad_request *p) {
   for (size_t i = 0; i < 8; i++)
     if (p->pads[i] < 0 || p->pads[i] > GRAPH_MAX_SIDE)
-      return unsupported(ctx, "pads by %lld: accepted are 0 to %d", (long long)p->pads[i],
+      return unsupported(ctx, "pads by %lld: 0 to %d is accepted", (long long)p->pads[i],
                          GRAPH_MAX_SIDE);
   if (p->pads[0] || p->pads[4])
     return unsupported(ctx, "pads the batch: channels, height and width are accepted");
@@ -103,7 +102,7 @@ static bool is_lowest(const pad_request *p) {
   return p->mode == GRAPH_PAD_CONSTANT && p->number <= -FLT_MAX;
 }
 
-/* Option A's new channels: zeros before and after the old. */
+/* Add channels of zeros before and after those of x, as option-A shortcuts do. */
 static resnet_status pad_channels(import_context *ctx, const value *x, uint32_t before,
                                   uint32_t after) {
   resnet_status status;
@@ -116,7 +115,7 @@ static resnet_status pad_channels(import_context *ctx, const value *x, uint32_t 
   return RESNET_OK;
 }
 
-/* Borders that no other node takes over. */
+/* Add a node for padding that cannot be deferred. */
 static resnet_status add_pad_node(import_context *ctx, const value *x, const pad_request *p,
                                   uint32_t height_axis) {
   const uint32_t top = (uint32_t)p->pads[height_axis], bottom = (uint32_t)p->pads[4 + height_axis];
@@ -125,7 +124,7 @@ static resnet_status add_pad_node(import_context *ctx, const value *x, const pad
   graph_shape s = value_shape(ctx, x);
   if (p->mode == GRAPH_PAD_REFLECT && (top >= s.h || bottom >= s.h || left >= s.w || right >= s.w))
     return invalid(
-        ctx, "reflects borders of %u,%u,%u,%u in a picture of %ux%u: smaller ones are accepted",
+        ctx, "reflects a padding of %u,%u,%u,%u in an image of %ux%u: less padding is accepted",
         top, left, bottom, right, s.h, s.w);
   resnet_status status = padding_grow_shape(ctx, &s, top, left, bottom, right);
   if (status != RESNET_OK) return status;
@@ -180,7 +179,7 @@ resnet_status op_pad(import_context *ctx) {
   return status == RESNET_OK ? pad_image(ctx, x, &p) : status;
 }
 
-/* ---- Concat: option A written as a picture beside zeros, two pools beside each other  */
+/* ---- Concat ------------------------------------------------------------------------ */
 
 static bool are_zeros(const float *numbers, size_t count) {
   for (size_t i = 0; i < count; i++)
@@ -188,7 +187,8 @@ static bool are_zeros(const float *numbers, size_t count) {
   return true;
 }
 
-/* x times 0, as Torch's first ResNets had it; a constant of zeros. */
+/* Return whether `v` is zero: a constant of zeros, or x times 0, as in the first ResNets
+ * of Torch. */
 static bool is_zero_value(const import_context *ctx, const value *v) {
   if (v->kind == VALUE_CONSTANT)
     return v->constant->is_float && are_zeros(v->constant->floats, v->constant->count);
@@ -205,7 +205,7 @@ static const int64_t *dims_of(const value *v, uint32_t *rank) {
   return v->kind == VALUE_CONSTANT ? v->constant->dims : v->dims;
 }
 
-/* The zeros are as high and wide as the picture, and there are as many as pictures. */
+/* Check that the zeros have the height, the width and the batch of the image. */
 static resnet_status check_zeros(const import_context *ctx, const value *x, const value *zeros,
                                  uint32_t channels) {
   uint32_t rank;
@@ -221,8 +221,7 @@ static resnet_status check_zeros(const import_context *ctx, const value *x, cons
       x->name, zeros->name);
 }
 
-/* The one input that is no zeros, and how many channels of zeros stand before and after
- * it. */
+/* The one input that is not zero, and the number of zero channels before and after it. */
 typedef struct joined {
   value *x;
   int64_t before, after;
@@ -237,18 +236,17 @@ static resnet_status find_joined(import_context *ctx, joined *j) {
     if (j->x || v->kind != VALUE_ACTIVATION)
       return unsupported(ctx,
                          "joins '%.50s' and '%.50s': an activation and zeros are accepted (option "
-                         "A); DenseNets and "
-                         "others that join activations are not",
+                         "A); DenseNets and others that join activations are not",
                          j->x ? j->x->name : "zeros", v->name);
     status = value_get_image(ctx, i, false, &j->x);
     if (status != RESNET_OK) return status;
   }
   return j->x ? RESNET_OK
-              : unsupported(ctx, "joins zeros alone: an activation among them is accepted");
+              : unsupported(ctx, "joins only zeros: an activation among them is accepted");
 }
 
-/* Two flat tensors, or pictures of one pixel: fastai's heads put the average beside the
- * maximum. */
+/* Return whether the inputs are two vectors, or images of one pixel: fastai's heads join
+ * the average and the maximum. */
 static bool are_pixels(import_context *ctx, value *pair[2]) {
   uint32_t axes[2];
   if (ctx->node->n_input != 2) return false;
@@ -263,7 +261,7 @@ static bool are_pixels(import_context *ctx, value *pair[2]) {
   return pair[0]->rank == pair[1]->rank && axes[0] == axes[1];
 }
 
-/* Each gets zeros for the other's channels, and they are added. */
+/* Join two vectors: pad each with zeros for the channels of the other, and add them. */
 static resnet_status join_pixels(import_context *ctx, value *const pair[2], uint32_t axis) {
   const uint32_t first = value_shape(ctx, pair[0]).c;
   const graph_shape s = {1, 1, first + value_shape(ctx, pair[1]).c};
@@ -300,7 +298,7 @@ static resnet_status join_zeros(import_context *ctx) {
   for (size_t i = 0; i < ctx->node->n_input; i++) {
     value *v;
     uint32_t rank;
-    (void)value_get(ctx, i, &v); /* it was there before */
+    (void)value_get(ctx, i, &v); /* it was read before */
     if (v == j.x) {
       seen = true;
       continue;

@@ -1,4 +1,5 @@
-/* Handlers of Pad, and of Concat where it adds channels of zeros or joins two pooled vectors. */
+/* Handlers of Pad, and of Concat where it adds channels of zeros or joins two pooled
+ * vectors. */
 #ifndef LIBRESNET_LOADER_IMPORT_OP_PAD_H
 #define LIBRESNET_LOADER_IMPORT_OP_PAD_H
 

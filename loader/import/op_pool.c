@@ -1,4 +1,3 @@
-/* Pools, and what else averages over height and width. */
 #include "loader/import/op_pool.h"
 
 #include "loader/import/attributes.h"
@@ -13,8 +12,8 @@ static bool is_single_pixel(const graph_window *w) {
          !(w->pad_top | w->pad_left | w->pad_bottom | w->pad_right);
 }
 
-/* A 1x1 pool only skips pixels: Keras writes the identity shortcuts of strided ResNetV2
- * blocks so. */
+/* Add a 1x1 pool, which only skips pixels: Keras writes the identity shortcuts of strided
+ * ResNetV2 blocks this way. */
 static resnet_status add_subsample(import_context *ctx, const value *x, const graph_window *window,
                                    graph_shape shape) {
   if (window->stride_h == 1 && window->stride_w == 1) return value_set_same(ctx, x);
@@ -26,8 +25,8 @@ static resnet_status add_subsample(import_context *ctx, const value *x, const gr
   return RESNET_OK;
 }
 
-/* No number of the picture is below 0, so that borders of zeros are never larger than
- * what lies inside. */
+/* Return whether no element is negative. Padding with zeros then never exceeds the
+ * maximum of the elements inside. */
 static bool is_never_negative(const import_context *ctx, uint32_t index) {
   for (;;) {
     const graph_node *n = &ctx->graph->nodes[index];
@@ -47,9 +46,10 @@ static bool is_never_negative(const import_context *ctx, uint32_t index) {
   }
 }
 
-/* Borders around a maximum pool's input become its own padding, which never is the
- * maximum: exact where they are of the lowest number, or of zeros and nothing is below.
- * Where ceil_mode counts windows, the borders must be there. */
+/* Materialise deferred padding unless the pool can take it over. A maximum pool's own
+ * padding is never the maximum, so this is exact for the lowest number, and for zeros
+ * if no element is negative. With ceil_mode, the number of windows depends on real
+ * padding. */
 static resnet_status settle_padding(import_context *ctx, value *x) {
   int64_t ceil_mode;
   resnet_status status = attr_get_int(ctx, "ceil_mode", 0, &ceil_mode);
@@ -137,8 +137,7 @@ static reduction find_reduction(const import_context *ctx) {
   return kind[0] == 'S' ? REDUCE_SUM : kind[1] == 'a' ? REDUCE_MAX : REDUCE_MEAN;
 }
 
-/* Means or maxima over the sides of x that become 1 in `shape`. *index is the node that
- * has them. */
+/* Add a mean or maximum over the sides of x that are 1 in `shape`. *index is its node. */
 static resnet_status add_reduced(import_context *ctx, const value *x, graph_shape shape,
                                  bool maximum, uint32_t *index) {
   const graph_shape s = value_shape(ctx, x);
@@ -165,7 +164,7 @@ static resnet_status add_reduced(import_context *ctx, const value *x, graph_shap
   return RESNET_OK;
 }
 
-/* A sum is as many times the mean. The mean is no tensor of the file. */
+/* Multiply the mean by `times` to get the sum. The mean equals no tensor of the file. */
 static resnet_status add_multiple(import_context *ctx, value *view, uint32_t times) {
   resnet_status status;
   ctx->graph->nodes[view->node].output[0] = '\0';
@@ -175,8 +174,8 @@ static resnet_status add_multiple(import_context *ctx, value *view, uint32_t tim
   return status;
 }
 
-/* What is left of the picture: over both sides, however they are seen, (n,c,h,w),
- * (n,h,w,c), (n,c,h*w) ..., or over one side of a picture, as in x.mean(3).mean(2). */
+/* Compute the shape after a reduction of both sides in any view, (n,c,h,w), (n,h,w,c),
+ * (n,c,h*w) ..., or of one side of an image, as in x.mean(3).mean(2). */
 static bool find_reduced(const import_context *ctx, const value *x, uint32_t mask,
                          graph_shape *shape) {
   uint32_t channels = 0;
@@ -193,7 +192,8 @@ static bool find_reduced(const import_context *ctx, const value *x, uint32_t mas
   return both || one;
 }
 
-/* The axes of ReduceSum became an input with opset 13, those of the others with 18. */
+/* Import a reduction. The axes of ReduceSum became an input with opset 13, those of the
+ * others with 18. */
 resnet_status op_reduce(import_context *ctx) {
   value *x;
   const int64_t *axes;

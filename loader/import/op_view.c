@@ -1,4 +1,3 @@
-/* Operators that move no data, and those that only select it: views, Slice. */
 #include "loader/import/op_view.h"
 
 #include <string.h>
@@ -11,7 +10,7 @@
 #include "loader/import/values.h"
 #include "loader/onnx/onnx_types.h"
 
-enum { ANY_BATCH = 1000000000 /* what tf2onnx writes for "to the end", more than any batch */ };
+enum { ANY_BATCH = 1000000000 /* more than any batch; tf2onnx's "to the end" */ };
 
 resnet_status op_identity(import_context *ctx) {
   value *x;
@@ -21,7 +20,7 @@ resnet_status op_identity(import_context *ctx) {
 
 resnet_status op_dropout(import_context *ctx) {
   const constant *training;
-  /* whatever is_test says: nets are run here, not trained */
+  /* is_test does not matter: models are never trained here */
   if (ctx->opset < 7) return op_identity(ctx);
   resnet_status status = value_get_constant(ctx, 2, "training_mode", &training);
   if (status != RESNET_OK) return status;
@@ -30,7 +29,7 @@ resnet_status op_dropout(import_context *ctx) {
   return op_identity(ctx);
 }
 
-/* Half-precision nets are widened: their casts between float types do nothing. */
+/* Import Cast. It does nothing between float types: half-precision models are widened. */
 resnet_status op_cast(import_context *ctx) {
   int64_t to;
   resnet_status status = attr_get_type(ctx, &to);
@@ -42,7 +41,7 @@ resnet_status op_cast(import_context *ctx) {
   return op_identity(ctx);
 }
 
-/* Whatever it is to be like, an activation is of floats. */
+/* Import CastLike. An activation is always of floats. */
 resnet_status op_cast_like(import_context *ctx) {
   value *x, *like;
   resnet_status status = value_get(ctx, 0, &x);
@@ -69,11 +68,11 @@ resnet_status op_flatten(import_context *ctx) {
   return value_set_view(ctx, x, 2, dims);
 }
 
-/* ---- Reshape, Squeeze, Unsqueeze: of activations and of constants alike ------------ */
+/* ---- Reshape, Squeeze, Unsqueeze: of activations and of constants ------------------ */
 
 typedef struct shaped {
   value *v;
-  bool has_batch; /* an activation: its first dimension is the batch */
+  bool has_batch; /* an activation, whose first dimension is the batch */
   uint32_t rank;
   const int64_t *dims;
 } shaped;
@@ -96,7 +95,7 @@ static resnet_status set_shaped(import_context *ctx, const shaped *x, uint32_t r
   return alias ? value_set_constant(ctx, alias) : status;
 }
 
-/* An attribute before opset 5, then input 1. */
+/* Read the shape: an attribute before opset 5, input 1 since then. */
 static resnet_status read_target(import_context *ctx, const constant **target) {
   if (ctx->opset >= 5) return value_get_constant(ctx, 1, "shape", target);
   const int64_t *list;
@@ -188,8 +187,8 @@ static resnet_status read_permutation(import_context *ctx, uint32_t rank, uint32
   return RESNET_OK;
 }
 
-/* Axes of more than one element, `aside` left out, keep their order, the batch in
- * front. */
+/* Return whether all axes of more than one element, except `aside`, keep their order,
+ * with the batch in front. */
 static bool keeps_order(const value *x, const uint32_t *perm, uint32_t aside) {
   uint32_t last = 0;
   for (uint32_t i = 1; i < x->rank; i++) {
@@ -200,8 +199,9 @@ static bool keeps_order(const value *x, const uint32_t *perm, uint32_t aside) {
   return perm[0] == 0;
 }
 
-/* A picture whose borders wait is turned, and they go on waiting, where that is all that
- * happens. Of a single number, the dimensions do not tell which of them are its sides. */
+/* Return whether the transpose only switches between (n,c,h,w) and (n,h,w,c), so that
+ * padding can stay deferred. False for a single element, whose dimensions do not identify
+ * the sides. */
 static bool transposes_padding(const import_context *ctx, const value *x, const uint32_t *perm,
                                bool *channels_last) {
   static const uint32_t to_back[4] = {0, 2, 3, 1}, to_front[4] = {0, 3, 1, 2};
@@ -221,9 +221,9 @@ static resnet_status transpose_padded(import_context *ctx, const value *x, const
   return status;
 }
 
-/* No data move where only axes of one element change places, nor where the channels go
- * behind height and width or come back: the value then remembers in which order it is
- * seen. */
+/* Transpose without moving data: if only axes of one element change places, or if the
+ * channels move behind height and width, or back. The value records the order of its
+ * view. */
 resnet_status op_transpose(import_context *ctx) {
   value *x;
   uint32_t perm[MAX_RANK], channels = 0;
@@ -246,18 +246,17 @@ resnet_status op_transpose(import_context *ctx) {
     }
   }
   if (keeps_order(x, perm, MAX_RANK)) return value_set_view(ctx, x, x->rank, dims);
-  return unsupported(ctx,
-                     "changes the order of a picture's axes: (n,c,h,w) to (n,h,w,c) and back is "
-                     "accepted; reorder channels "
-                     "or regroup pixels before the net");
+  return unsupported(ctx, "changes the order of an image's axes: (n,c,h,w) to (n,h,w,c) and back "
+                          "is accepted; reorder channels or regroup pixels before the model");
 }
 
-/* Every element of the axis is kept, whatever its size. */
+/* Return whether the range keeps the whole axis. */
 static bool keeps_all(const slice_range *r, int64_t dim) {
   return r->start == 0 && r->step == 1 && r->end >= dim;
 }
 
-/* Option A's sub-sampling: every stride-th row and column, from the first. */
+/* Import the sub-sampling of option-A shortcuts: every stride-th row and column, from the
+ * first. */
 resnet_status op_slice(import_context *ctx) {
   value *x;
   slice_range ranges[MAX_RANK];
@@ -265,8 +264,7 @@ resnet_status op_slice(import_context *ctx) {
   if (status == RESNET_OK && x->rank == 2)
     return unsupported(ctx,
                        "takes some of the numbers in '%.60s': all of them are accepted; name that "
-                       "tensor as the one "
-                       "with the scores (program: --scores)",
+                       "tensor as the one with the scores (program: --scores)",
                        x->name);
   if (status == RESNET_OK) status = value_get_image(ctx, 0, false, &x);
   if (status == RESNET_OK) status = shape_read_slices(ctx, 4, ranges);
@@ -276,9 +274,7 @@ resnet_status op_slice(import_context *ctx) {
   if (!keeps_all(&ranges[0], ANY_BATCH) || !keeps_all(&ranges[channels], s.c))
     return unsupported(ctx,
                        "cuts or reverses the batch or the channels ('%.40s'): slices of height and "
-                       "width are accepted; "
-                       "order or select "
-                       "channels outside of the net",
+                       "width are accepted; reorder or select channels outside of the model",
                        x->name);
   uint32_t *sides[2] = {&s.h, &s.w}, strides[2];
   for (size_t i = 0; i < 2; i++) {
@@ -287,11 +283,11 @@ resnet_status op_slice(import_context *ctx) {
       return invalid(ctx, "takes nothing of axis %zu, which has %u: export the model again",
                      first_side + i, *sides[i]);
     if (r->start != 0 || r->end < *sides[i] || r->step < 1 || r->step > GRAPH_MAX_WINDOW)
-      return unsupported(
-          ctx,
-          "takes %lld to %lld in steps of %lld of %u: from 0 to the end, in steps up to %d, is "
-          "accepted; crop before the net",
-          (long long)r->start, (long long)r->end, (long long)r->step, *sides[i], GRAPH_MAX_WINDOW);
+      return unsupported(ctx,
+                         "takes %lld to %lld in steps of %lld of %u: from 0 to the end, in steps "
+                         "up to %d, is accepted; crop before the net",
+                         (long long)r->start, (long long)r->end, (long long)r->step, *sides[i],
+                         GRAPH_MAX_WINDOW);
     strides[i] = (uint32_t)r->step;
     *sides[i] = (*sides[i] - 1) / strides[i] + 1;
   }
@@ -303,8 +299,8 @@ resnet_status op_slice(import_context *ctx) {
   return RESNET_OK;
 }
 
-/* Of an axis of one element that element: x[:, :, 0, 0] behind a global pool. A single
- * index takes the axis away. */
+/* Import Gather of a size-1 axis, e.g. x[:, :, 0, 0] after global pooling: a pure view. A
+ * scalar index also drops the axis. */
 resnet_status op_gather(import_context *ctx) {
   value *x;
   const constant *index;
@@ -317,12 +313,11 @@ resnet_status op_gather(import_context *ctx) {
   if (status != RESNET_OK) return status;
   if (!index || axis == 0 || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 ||
       index->ints[0] > 0)
-    return unsupported(ctx,
-                       "takes %zu of the %lld elements of axis %u ('%.40s'): of an axis from 1 on "
-                       "with one element that "
-                       "one is accepted; select or reorder channels outside of the net",
-                       index ? index->count : 0, (long long)(axis ? x->dims[axis] : 0), axis,
-                       x->name);
+    return unsupported(
+        ctx,
+        "takes %zu of the %lld elements of axis %u ('%.40s'): the one element of a size-1 axis, "
+        "from axis 1 on, is accepted; select or reorder channels outside of the model",
+        index ? index->count : 0, (long long)(axis ? x->dims[axis] : 0), axis, x->name);
   for (uint32_t i = 0; i < x->rank; i++)
     if (i != axis || index->rank == 1) dims[rank++] = x->dims[i];
   return value_set_view(ctx, x, rank, dims);

@@ -1,4 +1,5 @@
-/* Handlers of operators that move no data, or only select it. Some take constants, too. */
+/* Handlers of operators that move no data, or only select it. Some take constants,
+ * too. */
 #ifndef LIBRESNET_LOADER_IMPORT_OP_VIEW_H
 #define LIBRESNET_LOADER_IMPORT_OP_VIEW_H
 

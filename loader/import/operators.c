@@ -1,5 +1,4 @@
-/* The ONNX operators that are read: one row each, or two where an opset moved attributes
- * to inputs. */
+/* Each operator has one row, or several if an opset changed its inputs or attributes. */
 #include "loader/import/operators.h"
 
 #include <string.h>
@@ -110,9 +109,8 @@ static const op_row rows[] = {
   "this activation function is not accepted: ReLU, ReLU6 (Clip), SiLU (x Sigmoid(x)), "            \
   "HardSigmoid and HardSwish are"
 #define AFTER_SCORES                                                                               \
-  "the net must end in its scores, of all classes: name the tensor with the scores as the output " \
-  "(program: --scores "                                                                            \
-  "NAME)"
+  "the model must end in its scores, of all classes: name the tensor with the scores as the "      \
+  "output (program: --scores NAME)"
 
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
@@ -121,17 +119,17 @@ const op_row *op_table(size_t *count) {
   return rows;
 }
 
-/* Operators that people meet in ResNet files, and what to do about each. */
+/* Operators that are common in ResNet files but not accepted, with advice for each. */
 static const struct {
   const char *name, *advice;
 } known_refusals[] = {
-    {"QuantizeLinear", "int8 nets are not accepted yet: use the fp32 file"},
-    {"DequantizeLinear", "int8 nets are not accepted yet: use the fp32 file"},
-    {"DynamicQuantizeLinear", "int8 nets are not accepted yet: use the fp32 file"},
-    {"QLinearConv", "int8 nets are not accepted yet: use the fp32 file"},
-    {"QLinearMatMul", "int8 nets are not accepted yet: use the fp32 file"},
-    {"ConvInteger", "int8 nets are not accepted: use the fp32 file"},
-    {"MatMulInteger", "int8 nets are not accepted: use the fp32 file"},
+    {"QuantizeLinear", "int8 models are not accepted yet: use the fp32 file"},
+    {"DequantizeLinear", "int8 models are not accepted yet: use the fp32 file"},
+    {"DynamicQuantizeLinear", "int8 models are not accepted yet: use the fp32 file"},
+    {"QLinearConv", "int8 models are not accepted yet: use the fp32 file"},
+    {"QLinearMatMul", "int8 models are not accepted yet: use the fp32 file"},
+    {"ConvInteger", "int8 models are not accepted: use the fp32 file"},
+    {"MatMulInteger", "int8 models are not accepted: use the fp32 file"},
     {"If", "control flow is not accepted: export the model without branches"},
     {"Loop", "control flow is not accepted: export the model without loops"},
     {"Scan", "control flow is not accepted: export the model without loops"},
@@ -158,16 +156,14 @@ static const struct {
     {"Mish", OTHER_ACTIVATION},
     {"Swish", OTHER_ACTIVATION},
     {"ThresholdedRelu", OTHER_ACTIVATION},
-    {"Split", "nets that take channels apart (Res2Net, SKNet, DLA) are not accepted: plain and "
+    {"Split", "models that split channels (Res2Net, SKNet, DLA) are not accepted: plain and "
               "residual ones are"},
-    {"InstanceNormalization",
-     "group and instance normalisation (BiT, ResNetV2 of TensorFlow Hub) are not accepted: use a "
-     "net with batch normalisation"},
+    {"InstanceNormalization", "group and instance normalisation (BiT, ResNetV2 of TensorFlow Hub) "
+                              "are not accepted: use a model with batch normalisation"},
     {"GroupNormalization",
-     "group normalisation is not accepted: use a net with batch normalisation"},
-    {"LayerNormalization",
-     "layer normalisation (ConvNeXt, transformers) is not accepted: plain and residual "
-     "convolutional nets are"},
+     "group normalisation is not accepted: use a model with batch normalisation"},
+    {"LayerNormalization", "layer normalisation (ConvNeXt, transformers) is not accepted: plain "
+                           "and residual convolutional models are"},
 };
 
 static resnet_status refuse_unknown_operator(const import_context *ctx) {
@@ -177,20 +173,17 @@ static resnet_status refuse_unknown_operator(const import_context *ctx) {
     if (strcmp(known_refusals[i].name, name) == 0)
       return unsupported(ctx, "%s", known_refusals[i].advice);
   if (strcmp(domain, "com.microsoft") == 0)
-    return unsupported(ctx, "operator of domain 'com.microsoft', onnxruntime's own: take the file "
-                            "from before its optimiser, "
-                            "or save with ORT_ENABLE_BASIC, without fusion");
+    return unsupported(ctx,
+                       "operator of domain 'com.microsoft', onnxruntime's own: use the file from "
+                       "before its optimiser, or save with ORT_ENABLE_BASIC, without fusion");
   if (!onnx_is_default_domain(domain))
     return unsupported(ctx,
-                       "operator of domain '%.40s': only ONNX's own are accepted; a function of "
-                       "the file's: inline it "
-                       "(onnx.inliner.inline_local_functions); a fused one: export with opset %d "
-                       "or less, without fusion",
+                       "operator of domain '%.40s': only ONNX's own are accepted; if it is a "
+                       "function of the file, inline it (onnx.inliner.inline_local_functions); if "
+                       "a fused one, export with opset %d or less, without fusion",
                        domain, OPSET_MAX);
-  return unsupported(
-      ctx,
-      "this operator is not accepted: only those of plain and residual convolutional nets are; try "
-      "onnxsim, or export in eval mode");
+  return unsupported(ctx, "this operator is not accepted: only those of plain and residual "
+                          "convolutional models are; try onnxsim, or export in eval mode");
 }
 
 static resnet_status find_row(const import_context *ctx, const op_row **found) {
@@ -211,7 +204,7 @@ static resnet_status find_row(const import_context *ctx, const op_row **found) {
   return refuse_unknown_operator(ctx);
 }
 
-/* Whether the handler for constants is the one: no input is an activation. */
+/* Find whether all inputs are constants. */
 static resnet_status reads_constants_only(import_context *ctx, bool *answer) {
   *answer = true;
   for (size_t i = 0; i < ctx->node->n_input; i++) {
@@ -227,25 +220,24 @@ static resnet_status reads_constants_only(import_context *ctx, bool *answer) {
 static resnet_status check_input_count(const import_context *ctx, const op_row *row) {
   size_t count = ctx->node->n_input;
   if (count < row->inputs_min || count > row->inputs_max)
-    return invalid(ctx, "has %zu inputs: accepted are %zu to %zu at this opset", count,
+    return invalid(ctx, "has %zu inputs: %zu to %zu are accepted at this opset", count,
                    row->inputs_min, row->inputs_max);
   return RESNET_OK;
 }
 
-/* Thousands of nodes could each copy a large constant: time and memory out of a small
- * file. */
+/* Limit the elements of all computed constants: thousands of nodes in a small file could
+ * each copy a large one. */
 static resnet_status count_computed(import_context *ctx) {
   const value *v = value_result(ctx);
   const constant *t = v && v->kind == VALUE_CONSTANT ? v->constant : NULL;
-  /* the same floats, seen in another way */
+  /* an alias, which has no floats of its own */
   if (!t || (t->block && t->block->users > 1)) return RESNET_OK;
   ctx->computed += t->count;
   if (ctx->computed <= MAX_COMPUTED) return RESNET_OK;
-  return import_refuse(
-      ctx, RESNET_ERROR_LIMIT,
-      "the constants that nodes compute have more than %d elements together: run onnxsim "
-      "on the file",
-      MAX_COMPUTED);
+  return import_refuse(ctx, RESNET_ERROR_LIMIT,
+                       "the constants that nodes compute have more than %d elements together: run "
+                       "onnxsim on the file",
+                       MAX_COMPUTED);
 }
 
 resnet_status op_import_node(import_context *ctx) {

@@ -16,7 +16,8 @@ typedef struct op_row {
   const char *attributes; /* accepted names */
 } op_row;
 
-/* Return all rows, sorted by name and opset. The documents' table is made from them, too. */
+/* Return all rows, sorted by name and opset. The documents' table is made from them,
+ * too. */
 const op_row *op_table(size_t *count);
 
 /* Import the ONNX node at hand by its row; refuse it by name if there is none. */

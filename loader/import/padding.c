@@ -1,4 +1,3 @@
-/* Deferred padding. */
 #include "loader/import/padding.h"
 
 #include "loader/import/nodes.h"
@@ -8,9 +7,9 @@ bool padding_is_deferred(const value *v) {
 }
 
 static resnet_status refuse_lowest(const import_context *ctx, const value *v) {
-  return unsupported(ctx,
-                     "reads the padding of node '%.60s' with the lowest number: only a MaxPool may",
-                     v->pad_node_name);
+  return unsupported(
+      ctx, "reads the padding of node '%.60s' with the lowest number: only a MaxPool may do so",
+      v->pad_node_name);
 }
 
 resnet_status padding_grow_shape(const import_context *ctx, graph_shape *s, uint64_t top,
@@ -18,7 +17,7 @@ resnet_status padding_grow_shape(const import_context *ctx, graph_shape *s, uint
   const uint64_t h = s->h + top + bottom, w = s->w + left + right;
   if (h > GRAPH_MAX_SIDE || w > GRAPH_MAX_SIDE)
     return unsupported(ctx,
-                       "its borders make (h %u, w %u) larger than %d: smaller ones are accepted",
+                       "its padding makes (h %u, w %u) larger than %d: less padding is accepted",
                        s->h, s->w, GRAPH_MAX_SIDE);
   s->h = (uint32_t)h;
   s->w = (uint32_t)w;
@@ -40,7 +39,7 @@ resnet_status padding_materialize(import_context *ctx, value *v) {
                              .pad_right = v->pad_right};
   v->node = ctx->graph->node_count - 1;
   v->pad_top = v->pad_left = v->pad_bottom = v->pad_right = 0;
-  v->channels_last = last; /* of a single pixel it meant nothing */
+  v->channels_last = last; /* it had no meaning if v was a single pixel */
   v->dims[last ? 1 : 2] = s.h;
   v->dims[last ? 2 : 3] = s.w;
   return RESNET_OK;

@@ -1,7 +1,8 @@
 /* Deferred padding: zeros or the lowest number around height and width.
  *
- * A Pad node does not always become a graph node. Its padding is kept in the value until the
- * next node takes it over as its own padding, or until a node that cannot materialises it.
+ * A Pad node does not always become a graph node. Its padding is kept in the value until
+ * the next node takes it over as its own padding, or until a node that cannot
+ * materialises it.
  */
 #ifndef LIBRESNET_LOADER_IMPORT_PADDING_H
 #define LIBRESNET_LOADER_IMPORT_PADDING_H
@@ -11,7 +12,8 @@
 /* Return whether `v` has deferred padding. */
 bool padding_is_deferred(const value *v);
 
-/* Append a GRAPH_PAD node for the deferred padding of `v`, which then refers to that node. */
+/* Append a GRAPH_PAD node for the deferred padding of `v`, which then refers to that
+ * node. */
 resnet_status padding_materialize(import_context *ctx, value *v);
 
 /* Grow *s by the padding; refuse sides above GRAPH_MAX_SIDE. */

@@ -1,5 +1,4 @@
-/* Shapes: axes, reshaping, slices, and the windows of convolutions and pools. Formulas:
- * onnx/docs/Operators.md. */
+/* Formulas: onnx/docs/Operators.md. */
 #include "loader/import/shapes.h"
 
 #include <string.h>
@@ -44,8 +43,8 @@ resnet_status shape_mask_axes(const import_context *ctx, const int64_t *axes, si
 
 /* ---- Reshape ----------------------------------------------------------------------- */
 
-/* Resolve dims[first..rank) of `target` against `old` so that they hold `count` elements
- * together. */
+/* Resolve dims[first..rank) of `target` against `old`; together they must have `count`
+ * elements. */
 static resnet_status resolve_target(import_context *ctx, const constant *target, uint32_t first,
                                     const int64_t *old, uint32_t old_rank, bool zero_copies,
                                     size_t count, int64_t *dims) {
@@ -54,7 +53,8 @@ static resnet_status resolve_target(import_context *ctx, const constant *target,
   for (uint32_t i = first; i < target->count; i++) {
     int64_t size = target->ints[i];
     if (constant_is_batch(target, i))
-      return unsupported(ctx, "moves the batch to dimension %u: it is accepted in front only", i);
+      return unsupported(
+          ctx, "moves the batch to dimension %u: it is accepted as the first dimension only", i);
     if (size == 0 && zero_copies && i < old_rank) size = old[i];
     if (size == -1 && open == MAX_RANK) {
       open = i;
@@ -70,12 +70,12 @@ static resnet_status resolve_target(import_context *ctx, const constant *target,
     product *= count / product;
   }
   if (product == count) return RESNET_OK;
-  /* with -1 in front, ONNX would move elements from one picture to another */
+  /* if the first is -1, ONNX would move elements between samples */
   bool mixes = first > 0 && target->ints[0] == -1;
   return import_refuse(
       ctx, mixes ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
-      "reshapes %zu elements to a shape of %zu%s: the shape must fit the picture, for any batch",
-      count, product, first ? " (batch aside)" : "");
+      "reshapes %zu elements to a shape of %zu%s: the shape must fit the image, for any batch",
+      count, product, first ? " (without the batch)" : "");
 }
 
 static resnet_status check_reshape_target(const import_context *ctx, const constant *target) {
@@ -91,8 +91,8 @@ resnet_status shape_reshape_constant(import_context *ctx, const constant *t, con
   return resolve_target(ctx, target, 0, t->dims, t->rank, zero_copies, t->count, dims);
 }
 
-/* A fixed batch in the shape stands for any: [1,2048] is what exporters write for
- * (n,2048) (onnx issue 1249). */
+/* Accept a fixed batch for any: exporters write [1,2048] for (n,2048) (onnx issue
+ * 1249). */
 static bool leads_with_batch(const import_context *ctx, const constant *target, bool zero_copies) {
   int64_t first = target->ints[0];
   return constant_is_batch(target, 0) || first == -1 || (first == 0 && zero_copies) ||
@@ -108,9 +108,9 @@ resnet_status shape_reshape_view(import_context *ctx, const value *v, const cons
   const graph_shape s = value_shape(ctx, v);
   if (target->count == 1 && target->ints[0] == -1 && (uint64_t)s.h * s.w * s.c > 1)
     return unsupported(
-        ctx, "puts all pictures of a batch into one row, as PyTorch's as_strided does in nets of "
-             "channels_last "
-             "format: call model.to(memory_format=torch.contiguous_format) and export again");
+        ctx,
+        "puts all images of a batch into one row, as PyTorch's as_strided does in channels_last "
+        "format: call model.to(memory_format=torch.contiguous_format) and export again");
   int64_t first = target->ints[0];
   if (!leads_with_batch(ctx, target, zero_copies))
     return import_refuse(
@@ -152,7 +152,7 @@ static resnet_status read_slice_lists(import_context *ctx, slice_lists *lists) {
        steps_fit = !lists->list[3] || lists->count[3] == count;
   if (count == 0 || lists->count[1] != count || !axes_fit || !steps_fit)
     return invalid(ctx,
-                   "its starts, ends, axes and steps are not equally many: export the model again");
+                   "its starts, ends, axes and steps differ in length: export the model again");
   return RESNET_OK;
 }
 

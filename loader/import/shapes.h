@@ -8,8 +8,8 @@
 resnet_status shape_resolve_axis(const import_context *ctx, int64_t axis, uint32_t rank,
                                  uint32_t *out);
 
-/* Read the axes of Squeeze, Unsqueeze or Reduce...: an attribute before opset `input_since`,
- * input 1 since then. *count is 0 if there are none. */
+/* Read the axes of Squeeze, Unsqueeze or Reduce...: an attribute before opset
+ * `input_since`, input 1 since then. *count is 0 if there are none. */
 resnet_status shape_read_axes(import_context *ctx, int64_t input_since, const int64_t **axes,
                               size_t *count);
 
@@ -17,8 +17,8 @@ resnet_status shape_read_axes(import_context *ctx, int64_t input_since, const in
 resnet_status shape_mask_axes(const import_context *ctx, const int64_t *axes, size_t count,
                               uint32_t rank, uint32_t *mask);
 
-/* Compute the dimensions that Reshape asks for. `zero_copies`: a 0 copies the old dimension.
- * Views keep their batch in front. */
+/* Compute the dimensions that Reshape asks for. `zero_copies`: a 0 copies the old
+ * dimension. Views keep their batch in front. */
 resnet_status shape_reshape_constant(import_context *ctx, const constant *t, const constant *target,
                                      bool zero_copies, int64_t *dims);
 resnet_status shape_reshape_view(import_context *ctx, const value *v, const constant *target,

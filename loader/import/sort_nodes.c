@@ -1,13 +1,12 @@
-/* The order of the file's nodes. ONNX asks for one in which every node comes behind what
- * it reads; onnxruntime sorts what is not, so that its own tools write such files:
- * float16's Casts of the input stand at the end. */
+/* ONNX requires sorted nodes. onnxruntime sorts the others itself, and its tools write
+ * such files: its float16 converter puts the Casts of the input last. */
 #include "loader/import/sort_nodes.h"
 
 #include <string.h>
 
 #include "loader/import/values.h"
 
-/* Index of the node that computes the tensor; n_node where none does. */
+/* Return the index of the node that computes the tensor, or n_node. */
 static size_t producer_of(const import_context *ctx, const char *name) {
   const value *v = value_find(ctx, name);
   return v && v->origin >= ORIGIN_NODE ? v->origin - ORIGIN_NODE : ctx->source->n_node;
@@ -27,14 +26,13 @@ static bool are_sorted(const import_context *ctx) {
 typedef struct sorting {
   Onnx__NodeProto **sorted;
   size_t placed;
-  size_t *stack;  /* nodes that wait for what they read */
-  size_t *next;   /* by node: the input to look at next */
-  bool *is_known; /* by node: it was on the stack, or is */
+  size_t *stack;  /* nodes whose inputs are yet to be placed */
+  size_t *next;   /* by node: the next input to look at */
+  bool *is_known; /* by node: it is or was on the stack */
 } sorting;
 
-/* Place what node `first` reads, then itself. Of a cycle, each node is placed once: it is
- * refused where it is lowered.
- */
+/* Place the nodes that `first` reads, then `first`. A cycle's nodes are placed once each
+ * and refused when they are imported. */
 static void place_with_inputs(const import_context *ctx, sorting *s, size_t first) {
   size_t depth = 0;
   s->stack[depth++] = first;

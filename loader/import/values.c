@@ -1,4 +1,3 @@
-/* The names in an ONNX graph and what they stand for. */
 #include "loader/import/values.h"
 
 #include <math.h>
@@ -22,8 +21,8 @@ static void sift_down(value **heap, size_t root, size_t count) {
   }
 }
 
-/* Heapsort: n log n for any names, and no memory of its own (qsort may take some behind
- * the allocator's back). */
+/* Sort by heapsort: O(n log n) for any names and no extra memory. glibc's qsort may call
+ * malloc, past the caller's allocator and budget. */
 static void sort_by_name(value **values, size_t count) {
   for (size_t i = count / 2; i-- > 0;) sift_down(values, i, count);
   for (size_t end = count; end-- > 1;) {
@@ -40,8 +39,8 @@ static const char *describe_origin(const import_context *ctx, size_t origin) {
   return import_node_name(ctx->source->node[origin - ORIGIN_NODE]);
 }
 
-/* An initialiser may also be listed as a graph input (IR 3): then it is its default
- * value, and stays. */
+/* Refuse duplicates. An initialiser may also be listed as a graph input (IR 3): it is
+ * then the input's default value, which is used. */
 static resnet_status check_unique(const import_context *ctx) {
   for (size_t i = 1; i < ctx->value_count; i++) {
     const value *a = ctx->by_name[i - 1], *b = ctx->by_name[i];
@@ -120,8 +119,7 @@ static resnet_status refuse_unknown(const import_context *ctx, const value *v) {
         ctx, "reads '%.50s', which node '%.50s' computes from it: a cycle; export the model again",
         v->name, name);
   return unsupported(
-      ctx,
-      "reads '%.50s', an output of node '%.50s' that is not computed here: only first outputs are",
+      ctx, "reads '%.50s', an output of node '%.50s' that is not computed: only first outputs are",
       v->name, name);
 }
 
@@ -145,7 +143,8 @@ resnet_status value_get(import_context *ctx, size_t index, value **out) {
 resnet_status value_check_no_batch(const import_context *ctx, const value *v) {
   if (v->kind != VALUE_CONSTANT || !v->constant->for_batch) return RESNET_OK;
   return unsupported(
-      ctx, "reads '%.50s', a constant with the batch for a dimension: only a Concat may", v->name);
+      ctx, "reads '%.50s', a constant with the batch for a dimension: only a Concat may do so",
+      v->name);
 }
 
 resnet_status value_get_constant(import_context *ctx, size_t index, const char *what,
@@ -156,8 +155,7 @@ resnet_status value_get_constant(import_context *ctx, size_t index, const char *
   resnet_status status = value_get(ctx, index, &v);
   if (status != RESNET_OK) return status;
   if (v->kind != VALUE_CONSTANT)
-    return unsupported(ctx,
-                       "its %s ('%.50s') are computed from the picture: they must be constants",
+    return unsupported(ctx, "its %s ('%.50s') are computed from the image: they must be constants",
                        what, v->name);
   status = value_check_no_batch(ctx, v);
   if (status == RESNET_OK) *out = v->constant;
@@ -189,7 +187,7 @@ static resnet_status get_view(import_context *ctx, size_t index, value **out) {
 resnet_status value_get_deferred(import_context *ctx, size_t index, value **out) {
   resnet_status status = get_view(ctx, index, out);
   if (status != RESNET_OK || !(*out)->expanded) return status;
-  return unsupported(ctx, "reads '%.50s', which Expand made larger: only Mul and Expand may",
+  return unsupported(ctx, "reads '%.50s', which Expand made larger: only Mul and Expand may do so",
                      (*out)->name);
 }
 
@@ -203,7 +201,8 @@ resnet_status value_get_activation(import_context *ctx, size_t index, value **ou
   return status == RESNET_OK && padding_is_deferred(*out) ? padding_materialize(ctx, *out) : status;
 }
 
-/* The view has a picture's dimensions, in the order of its elements. */
+/* Return whether the view has the dimensions of an image (n,c,h,w), in the order of its
+ * elements. */
 static bool is_planar(graph_shape s, const value *v) {
   return v->rank == 4 && v->dims[1] == s.c && v->dims[2] == s.h && v->dims[3] == s.w &&
          (!v->channels_last || s.h * s.w == 1 || s.c == 1);
@@ -222,12 +221,11 @@ static resnet_status get_image_view(import_context *ctx, size_t index, bool allo
   graph_shape s = value_shape(ctx, v);
   if (!is_planar(s, v) && !is_interleaved(s, v))
     return unsupported(ctx,
-                       "input '%.50s' has rank %u or was reshaped: a picture (n,c,h,w) is accepted",
+                       "input '%.50s' has rank %u or was reshaped: an image (n,c,h,w) is accepted",
                        v->name, v->rank);
   if (!is_planar(s, v) && !allow_last)
     return unsupported(
-        ctx,
-        "input '%.50s' is (n,h,w,c) here: this operator takes (n,c,h,w); export the model again",
+        ctx, "input '%.50s' is (n,h,w,c): this operator accepts (n,c,h,w); export the model again",
         v->name);
   return allow_pads || !padding_is_deferred(v) ? RESNET_OK : padding_materialize(ctx, v);
 }
@@ -257,20 +255,22 @@ bool value_same_layout(const import_context *ctx, const value *a, const value *b
   return a->channels_last == b->channels_last || s.h * s.w == 1 || s.c == 1;
 }
 
-/* One pixel's channels are the one axis that holds them all, whatever the order: the
- * first, where c is 1. */
+/* Find the channels. For a single pixel, any axis of c elements holds them; if c is 1,
+ * the first. */
 bool value_find_channels(const import_context *ctx, const value *v, uint32_t *axis) {
   graph_shape s = value_shape(ctx, v);
   if (v->rank < 2) return false;
   *axis = v->channels_last ? v->rank - 1 : 1;
   if (s.h * s.w == 1 && !v->expanded)
     for (*axis = 1; *axis + 1 < v->rank && v->dims[*axis] != s.c;) ++*axis;
-  else if (s.c == 1 && v->dims[*axis] != 1) /* then the orders are one */
+  /* with one channel, both orders are the same */
+  else if (s.c == 1 && v->dims[*axis] != 1)
     *axis = v->channels_last ? 1 : v->rank - 1;
   return v->dims[*axis] == s.c;
 }
 
-/* Node outputs are unique and were collected: the search finds it. */
+/* Return the node's first output. The search finds it: outputs are unique and were
+ * collected. */
 value *value_result(const import_context *ctx) {
   if (ctx->node->n_output == 0 || ctx->node->output[0][0] == '\0') return NULL;
   return value_find(ctx, ctx->node->output[0]);

@@ -1,9 +1,9 @@
 /* The named values of an ONNX graph.
  *
- * A value is either a constant or a view of an activation. A view is the output of a graph
- * node with the dimensions that ONNX gives it, in (n,c,h,w) or (n,h,w,c) order. Flatten,
- * Reshape, Squeeze, Unsqueeze and a Transpose between the two orders therefore move no data:
- * the graph has its own fixed order.
+ * A value is either a constant or a view of an activation. A view is the output of a
+ * graph node with the dimensions that ONNX gives it, in (n,c,h,w) or (n,h,w,c) order.
+ * Flatten, Reshape, Squeeze, Unsqueeze and a Transpose between the two orders therefore
+ * move no data: the graph has its own fixed order.
  */
 #ifndef LIBRESNET_LOADER_IMPORT_VALUES_H
 #define LIBRESNET_LOADER_IMPORT_VALUES_H
@@ -12,7 +12,8 @@
 
 typedef enum value_kind { VALUE_UNKNOWN, VALUE_CONSTANT, VALUE_ACTIVATION } value_kind;
 
-enum { ORIGIN_INITIALIZER = 0, ORIGIN_INPUT = 1, ORIGIN_NODE = 2 /* plus the node's index */ };
+/* plus the node's index */
+enum { ORIGIN_INITIALIZER = 0, ORIGIN_INPUT = 1, ORIGIN_NODE = 2 };
 
 struct value {
   const char *name;
@@ -45,13 +46,13 @@ value *value_find(const import_context *ctx, const char *name);
 /* Return whether some output of the node leads to the scores. */
 bool value_node_is_live(const import_context *ctx, const Onnx__NodeProto *node);
 
-/* ---- inputs of the node at hand ----------------------------------------------------- */
+/* ---- inputs of the node at hand ---------------------------------------------------- */
 
 /* Return whether the input is named: neither left out nor "". */
 bool value_has_input(const import_context *ctx, size_t index);
 
-/* Get the value of a named input; refuse what has not been computed. The data of constants
- * are read. */
+/* Get the value of a named input; refuse what has not been computed. The data of
+ * constants are read. */
 resnet_status value_get(import_context *ctx, size_t index, value **out);
 
 /* Get a constant; *out is NULL if the input is absent. `what` names it in messages, e.g.
@@ -69,25 +70,25 @@ resnet_status value_check_no_batch(const import_context *ctx, const value *v);
 /* Get an activation in any view, its padding materialised. */
 resnet_status value_get_activation(import_context *ctx, size_t index, value **out);
 
-/* Get an activation in any view; its padding stays deferred. */
+/* Get an activation in any view, whose padding may stay deferred. */
 resnet_status value_get_deferred(import_context *ctx, size_t index, value **out);
 
 /* Get an activation as value_get_activation does; it may be an expanded gate. */
 resnet_status value_get_factor(import_context *ctx, size_t index, value **out);
 
-/* Get an activation that is viewed as an image (n,c,h,w). Its padding may stay deferred if
- * `allow_pads`. */
+/* Get an activation that is viewed as an image (n,c,h,w). Its padding may stay deferred
+ * if `allow_pads`. */
 resnet_status value_get_nchw(import_context *ctx, size_t index, bool allow_pads, value **out);
 
 /* Get an activation that is viewed as an image, (n,c,h,w) or (n,h,w,c). */
 resnet_status value_get_image(import_context *ctx, size_t index, bool allow_pads, value **out);
 
 /* Return the floats of constant input `index` in a block that the graph may own: the
- * constant's own block if nothing else reads it (the constant then has none), else a copy.
- * NULL as mem_allocate. */
+ * constant's own block if nothing else reads it (the constant then has none), else a
+ * copy. NULL as mem_allocate. */
 float *value_take_floats(import_context *ctx, size_t index);
 
-/* ---- activations -------------------------------------------------------------------- */
+/* ---- activations ------------------------------------------------------------------- */
 
 /* Return the shape of the activation's graph node. */
 graph_shape value_shape(const import_context *ctx, const value *v);
@@ -104,7 +105,7 @@ bool value_find_channels(const import_context *ctx, const value *v, uint32_t *ax
 /* Return the channel axis of a value from value_get_image: 1 or 3. */
 uint32_t value_channel_axis(const import_context *ctx, const value *v);
 
-/* ---- the first output of the node at hand ------------------------------------------- */
+/* ---- the first output of the node at hand ------------------------------------------ */
 
 /* Return it, or NULL if the node names none. */
 value *value_result(const import_context *ctx);

@@ -1,5 +1,4 @@
-/* Windows of convolutions and pools: attributes to a checked window and an output size. Formulas:
- * onnx/docs/Operators.md. */
+/* Formulas: onnx/docs/Operators.md. */
 #include "loader/import/windows.h"
 
 #include "loader/import/attributes.h"
@@ -14,13 +13,13 @@ resnet_status window_get_auto_pad(const import_context *ctx, window_auto_pad *mo
   return status;
 }
 
-/* One side of a window. `before` and `after` are pads. */
+/* A window along one axis. `before` and `after` are pads. */
 typedef struct span {
   int64_t in, kernel, stride, dilation, before, after, out;
 } span;
 
-/* Two numbers (or with count 4: top, left, bottom, right) of an attribute, each within
- * [low,high]. */
+/* Read `count` numbers of an attribute, each in [low,high]: height and width, or for
+ * count 4 top, left, bottom and right. */
 static resnet_status read_sides(import_context *ctx, const char *name, size_t count, int64_t low,
                                 int64_t high, int64_t fallback, int64_t *sides) {
   const int64_t *values;
@@ -32,10 +31,11 @@ static resnet_status read_sides(import_context *ctx, const char *name, size_t co
   for (size_t i = 0; i < count; i++) {
     sides[i] = given ? values[i] : fallback;
     if (sides[i] >= low && sides[i] <= high) continue;
-    /* large numbers and negative pads (which crop) are ONNX; a stride of 0 is not */
+    /* large numbers and negative pads (which crop) are valid ONNX, a stride of 0 is
+     * not */
     bool is_onnx = sides[i] > high || low == 0;
     return import_refuse(ctx, is_onnx ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
-                         "attribute %s is %lld: accepted are %lld to %lld", name,
+                         "attribute %s is %lld: %lld to %lld is accepted", name,
                          (long long)sides[i], (long long)low, (long long)high);
   }
   return RESNET_OK;
@@ -50,9 +50,9 @@ static void pad_to_same(span *s, int64_t dilated, window_auto_pad mode) {
   s->after += mode == PAD_SAME_LOWER ? smaller : larger;
 }
 
-/* ceil_mode: one more window may stand over the border, if it begins within the input or
- * the padding before it (as PyTorch has it). The padding after is made as wide as it then
- * needs to be. */
+/* Apply ceil_mode as PyTorch does: add one window that extends past the padding, if it
+ * begins in the input or in the padding before it. Grows the padding after the input to
+ * fit. Returns by how much. */
 static int64_t widen_for_ceil(span *s, int64_t dilated) {
   int64_t padded = s->in + s->before + s->after;
   int64_t out = (padded - dilated + s->stride - 1) / s->stride + 1;
@@ -69,23 +69,20 @@ static resnet_status resolve_span(import_context *ctx, span *s, window_auto_pad 
   if (mode == PAD_SAME_UPPER || mode == PAD_SAME_LOWER) pad_to_same(s, dilated, mode);
   if (s->before >= dilated || s->after >= dilated)
     return unsupported(
-        ctx, "pads %lld and %lld: each must be less than the kernel (%lld, dilation included)",
+        ctx, "pads by %lld and %lld: each must be less than the kernel (%lld, with dilation)",
         (long long)s->before, (long long)s->after, (long long)dilated);
   if (dilated > s->in + s->before + s->after)
-    return invalid(ctx,
-                   "its kernel (%lld, dilation included) is larger than its padded input (%lld)",
+    return invalid(ctx, "its kernel (%lld, with dilation) is larger than its padded input (%lld)",
                    (long long)dilated, (long long)(s->in + s->before + s->after));
-  /* of nothing, where its steps jump over the whole input */
+  /* otherwise a window of a pool could skip the whole input */
   bool is_pool = !request->kernel;
   if (is_pool && s->dilation > s->in)
     return unsupported(
         ctx, "its dilation (%lld) exceeds its input (%lld): a window could hold padding only",
         (long long)s->dilation, (long long)s->in);
   if (ceil_mode && widen_for_ceil(s, dilated) && request->refuses_overhang)
-    return unsupported(
-        ctx,
-        "ceil_mode with count_include_pad and a window over the border: runtimes disagree on it; "
-        "set count_include_pad=0");
+    return unsupported(ctx, "ceil_mode with count_include_pad and a window past the padding: "
+                            "runtimes disagree on it; set count_include_pad=0");
   s->out = (s->in + s->before + s->after - dilated) / s->stride + 1;
   return RESNET_OK;
 }
@@ -105,7 +102,7 @@ static resnet_status read_kernel(import_context *ctx, const window_request *requ
           "attribute kernel_shape (%lld) contradicts its weights (%lld): export the model again",
           (long long)kernel[i], (long long)side);
     if (side < 1 || side > GRAPH_MAX_WINDOW)
-      return unsupported(ctx, "its kernel is %lld wide or high: accepted are 1 to %d",
+      return unsupported(ctx, "its kernel is %lld high or wide: 1 to %d is accepted",
                          (long long)side, GRAPH_MAX_WINDOW);
     spans[i].kernel = side;
   }
@@ -144,8 +141,7 @@ static resnet_status read_spans(import_context *ctx, const window_request *reque
   return RESNET_OK;
 }
 
-/* A window that is to step over more padding than it reaches: the borders become part of
- * the picture. */
+/* Materialise all padding if the window pads by more than it reaches. */
 static resnet_status pad_beyond_kernel(import_context *ctx, value *v, span spans[2]) {
   bool reaches = true;
   for (size_t i = 0; i < 2; i++) {
@@ -157,7 +153,7 @@ static resnet_status pad_beyond_kernel(import_context *ctx, value *v, span spans
   v->pad_bottom = (uint32_t)spans[0].after;
   v->pad_left = (uint32_t)spans[1].before;
   v->pad_right = (uint32_t)spans[1].after;
-  v->name = ""; /* no tensor of the file is what this makes */
+  v->name = ""; /* the padded image equals no tensor of the file */
   v->pad_node_name = import_node_name(ctx->node);
   resnet_status status = padding_materialize(ctx, v);
   graph_shape padded = value_shape(ctx, v);

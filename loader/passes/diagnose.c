@@ -1,5 +1,4 @@
-/* Findings: what a file looks to be wrong or unusual in, though it could be lowered.
- * Exports that are known to be bad are named by the issue that describes them. */
+/* Known bad exports are identified by the issue that describes them. */
 #include "loader/passes/diagnose.h"
 
 #include <string.h>
@@ -7,7 +6,7 @@
 #include "loader/import/values.h"
 #include "loader/onnx/onnx_parse.h"
 
-/* ---- a bias shared by mistake ------------------------------------------------------ */
+/* ---- shared bias ------------------------------------------------------------------- */
 
 static bool is_zero_bias(const value *v) {
   const constant *t = v->kind == VALUE_CONSTANT ? v->constant : NULL;
@@ -16,8 +15,8 @@ static bool is_zero_bias(const value *v) {
   return true;
 }
 
-/* The bias of a Conv that leads to the scores, where another node reads it, too, and it
- * is not of zeros; or NULL. */
+/* Return the bias of a Conv that leads to the scores, if another node reads it, too, and
+ * it is not zero; else NULL. */
 static const value *shared_bias(const import_context *ctx, const Onnx__NodeProto *node) {
   if (node->n_input != 3 || strcmp(onnx_text(node->op_type), "Conv") != 0 ||
       !value_node_is_live(ctx, node))
@@ -34,14 +33,15 @@ static resnet_status warn_shared_bias(import_context *ctx, size_t a, size_t b, c
       import_node_name(ctx->source->node[a]), import_node_name(ctx->source->node[b]), bias->name);
 }
 
-/* onnxscript's fusion of batch normalisations named the new bias after the convolution's
- * input (September to November 2025; onnxscript issue 2553, mended by 2680): a block's
- * first convolution and its projection then read one bias. Nodes that read the same input
- * are linked, so that few are compared. */
+/* Find convolutions with the same input and bias. From September to November 2025,
+ * onnxscript's batch norm fusion named the new bias after the convolution's input, so
+ * that a block's first convolution and its projection read one bias (onnxscript issue
+ * 2553, fixed by 2680). Convolutions are linked by input, so that few pairs are
+ * compared. */
 static resnet_status diagnose_shared_bias(import_context *ctx) {
   const size_t count = ctx->source->n_node;
   const value **biases = import_scratch(ctx, count, sizeof *biases);
-  /* index + 1 of the one before it; 0: none */
+  /* by node: index + 1 of the previous reader of its input; 0: none */
   size_t *before = import_scratch(ctx, count, sizeof *before);
   size_t *latest = import_scratch(ctx, ctx->value_count, sizeof *latest);
   if (!biases || !before || !latest) return err_no_memory(ctx->error, "the diagnostics");
@@ -49,7 +49,7 @@ static resnet_status diagnose_shared_bias(import_context *ctx) {
     biases[i] = shared_bias(ctx, ctx->source->node[i]);
     if (!biases[i]) continue;
     size_t *reader =
-        /* it was lowered: it is there */
+        /* its input exists: the node was imported */
         &latest[value_find(ctx, ctx->source->node[i]->input[0]) - ctx->values];
     for (size_t k = *reader; k; k = before[k - 1]) {
       resnet_status status =
@@ -62,7 +62,7 @@ static resnet_status diagnose_shared_bias(import_context *ctx) {
   return RESNET_OK;
 }
 
-/* ---- the end ----------------------------------------------------------------------- */
+/* ---- softmax ----------------------------------------------------------------------- */
 
 static bool is_softmax(graph_op op) { return op == GRAPH_SOFTMAX || op == GRAPH_LOG_SOFTMAX; }
 
@@ -71,18 +71,16 @@ static resnet_status diagnose_softmax(import_context *ctx) {
   if (!is_softmax(last->op))
     return graph_add_diagnostic(
         ctx->graph, ctx->error, RESNET_NOTE,
-        "there is no Softmax: node '%.60s' gives logits, as most exports do; "
-        "resnet_classify and the "
-        "program make probabilities of them",
+        "there is no Softmax: node '%.60s' gives logits, as in most exports; resnet_classify and "
+        "the program convert them to probabilities",
         last->name);
   const graph_node *before = &nodes[last->input[0]];
-  /* of logarithms of probabilities it gives these back */
+  /* the softmax of log-probabilities gives the probabilities */
   if (before->op != GRAPH_SOFTMAX) return RESNET_OK;
   return graph_add_diagnostic(
       ctx->graph, ctx->error, RESNET_WARNING,
-      "node '%.60s' takes the softmax of node '%.60s', a softmax already: all "
-      "scores come out nearly "
-      "equal; take one of the two off the model and export again",
+      "node '%.60s' takes the softmax of node '%.60s', which is a softmax already: all scores come "
+      "out nearly equal; remove one of the two and export again",
       last->name, before->name);
 }
 
@@ -94,16 +92,15 @@ static resnet_status diagnose_input(import_context *ctx) {
   if (ctx->channels_last_input)
     status = graph_add_diagnostic(
         ctx->graph, ctx->error, RESNET_NOTE,
-        "input '%.60s' is declared (n,h,w,c): accepted, and resnet_run takes either layout all the "
-        "same; tf2onnx --inputs-as-nchw writes (n,c,h,w)",
+        "input '%.60s' is declared (n,h,w,c), which is accepted: resnet_run takes either layout in "
+        "any case; tf2onnx --inputs-as-nchw writes (n,c,h,w)",
         input->output);
   if (status == RESNET_OK && ctx->batch > 0)
-    status =
-        graph_add_diagnostic(ctx->graph, ctx->error, RESNET_NOTE,
-                             "input '%.60s' has a frozen batch of %lld: any batch is run here; "
-                             "for other runtimes export "
-                             "with a dynamic one (dynamic_shapes, dynamic_axes)",
-                             input->output, (long long)ctx->batch);
+    status = graph_add_diagnostic(
+        ctx->graph, ctx->error, RESNET_NOTE,
+        "input '%.60s' has a frozen batch of %lld: any batch can be run here; for other runtimes "
+        "export with a dynamic one (dynamic_shapes, dynamic_axes)",
+        input->output, (long long)ctx->batch);
   return status;
 }
 

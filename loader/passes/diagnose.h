@@ -4,7 +4,8 @@
 
 #include "loader/import/context.h"
 
-/* Add a diagnostic to the graph for each problem found in a model that can still be run. */
+/* Add a diagnostic to the graph for each problem found in a model that can still be
+ * run. */
 resnet_status diagnose_graph(import_context *ctx);
 
 #endif

@@ -1,4 +1,5 @@
-/* Residual blocks: found by walking from each addition to where its two branches part. */
+/* Blocks are found by walking from each addition back to the node where its two branches
+ * fork. */
 #include "loader/passes/find_blocks.h"
 
 #include <stdio.h>
@@ -7,24 +8,24 @@
 #include "loader/import/nodes.h"
 
 typedef struct block_list {
-  graph_block *blocks; /* in the order of their additions; names not set */
+  graph_block *blocks; /* in the order of their additions; without names */
   uint32_t count;
 } block_list;
 
-/* ---- finding ----------------------------------------------------------------------- */
+/* ---- finding blocks ---------------------------------------------------------------- */
 
-/* What leads into an addition on one side: nodes with one input each, and pictures times
- * their gates, back to `source`. A gate is computed from the picture that it multiplies,
- * by nodes with one input and one reader each. */
+/* One branch of an addition, back to `source`: nodes with one input each, and products of
+ * an image and its gate. A gate is computed from the image that it multiplies, by nodes
+ * with one input and one reader each. */
 typedef struct branch {
-  uint32_t end; /* the addition's input */
+  uint32_t end; /* input of the addition */
   uint32_t convs, subsamples, pools, length;
   bool is_free; /* none of its nodes belongs to a block */
 } branch;
 
-/* The gate of the product `n` leads back to the picture that it multiplies, and is nobody
- * else's: its nodes are claimed and placed with the product, so that they must not be
- * part of anything else. */
+/* Return whether the gate of the product `n` is computed from the image that it
+ * multiplies, and is read by nothing else. Its nodes are then claimed and placed with the
+ * product. */
 static bool gates_itself(const import_context *ctx, const graph_node *n) {
   uint32_t i = n->input[1];
   while (i != n->input[0] && node_at(ctx, i)->input_count == 1 && ctx->readers[i] == 1)
@@ -37,8 +38,8 @@ static bool ends_walk(const import_context *ctx, const graph_node *n) {
          (n->input_count == 2 && !(n->op == GRAPH_SCALE && gates_itself(ctx, n)));
 }
 
-/* The node that both branches come from, or RESNET_NO_INDEX. `marks` holds one stamp per
- * node. */
+/* Return the node where the branches that end in a and b fork, or RESNET_NO_INDEX.
+ * `marks` holds one stamp per node. */
 static uint32_t find_branch_source(const import_context *ctx, uint32_t a, uint32_t b,
                                    uint32_t stamp, uint32_t *marks) {
   for (uint32_t i = a;; i = node_at(ctx, i)->input[0]) {
@@ -53,7 +54,7 @@ static uint32_t find_branch_source(const import_context *ctx, uint32_t a, uint32
 
 static bool is_pool(graph_op op) { return op == GRAPH_AVERAGE_POOL || op == GRAPH_MAX_POOL; }
 
-/* Of a branch, gates aside. */
+/* Describe a branch. Gates do not count. */
 static branch walk_branch(const import_context *ctx, uint32_t end, uint32_t source) {
   branch b = {.end = end, .is_free = true};
   for (uint32_t i = end; i != source; i = node_at(ctx, i)->input[0]) {
@@ -88,8 +89,8 @@ static void claim(import_context *ctx, uint32_t end, uint32_t source, uint32_t b
   }
 }
 
-/* The branch with fewer convolutions is the shortcut; the second input, where they are
- * equal. */
+/* Find a block at an addition. The branch with fewer convolutions is the shortcut; for
+ * equal numbers, the second input is. */
 static void find_residual_block(import_context *ctx, uint32_t add, uint32_t *marks,
                                 block_list *list) {
   graph_node *n = node_at(ctx, add);
@@ -116,10 +117,10 @@ static bool equal_shapes(graph_shape a, graph_shape b) {
   return a.h == b.h && a.w == b.w && a.c == b.c;
 }
 
-/* A plain net's blocks: two convolutions in a row, of one output shape, after the
- * stem. */
+/* Find the blocks of a plain network: after the stem, pairs of consecutive convolutions
+ * with the same output shape. */
 static void find_plain_pairs(import_context *ctx, block_list *list) {
-  uint32_t first = RESNET_NO_INDEX; /* of a pair, still without its second */
+  uint32_t first = RESNET_NO_INDEX; /* first convolution of an incomplete pair */
   bool after_stem = false;
   for (uint32_t i = 0; i < ctx->graph->node_count; i++) {
     graph_node *n = node_at(ctx, i);
@@ -150,13 +151,13 @@ static resnet_status collect_blocks(import_context *ctx, block_list *list) {
   return RESNET_OK;
 }
 
-/* ---- ordering ---------------------------------------------------------------------- */
+/* ---- ordering nodes ---------------------------------------------------------------- */
 
 typedef struct arrangement {
-  uint32_t *order;  /* old indices in the new order */
-  uint32_t *places; /* new indices by the old */
+  uint32_t *order;  /* old index by new index */
+  uint32_t *places; /* new index by old index */
   uint32_t count;
-  uint32_t *block_order; /* old block indices in the new order */
+  uint32_t *block_order; /* old block index by new index */
   uint32_t block_count;
 } arrangement;
 
@@ -165,8 +166,8 @@ static void place_node(arrangement *a, uint32_t index) {
   a->order[a->count++] = index;
 }
 
-/* Nodes from behind `source` to `end`, in the order in which they run: backwards first,
- * then turned round. */
+/* Place the nodes after `source`, up to `end`, in running order: backwards first, then
+ * reversed. */
 static void place_branch(const import_context *ctx, arrangement *a, uint32_t end, uint32_t source) {
   uint32_t first = a->count;
   for (uint32_t i = end; i != source; i = node_at(ctx, i)->input[0]) {
@@ -184,8 +185,8 @@ static void place_branch(const import_context *ctx, arrangement *a, uint32_t end
   for (uint32_t i = first; i < a->count; i++) a->places[a->order[i]] = i;
 }
 
-/* The whole block where its first node stood: from outside it reads its source only,
- * which stands before. The shortcut's own nodes come first, then the residual branch,
+/* Place a whole block where its first node was; it reads nothing from outside but its
+ * source, which comes before. The shortcut's nodes come first, then the residual branch,
  * then the addition. */
 static void place_block(const import_context *ctx, arrangement *a, const block_list *list,
                         uint32_t block) {
@@ -217,9 +218,10 @@ static resnet_status arrange(import_context *ctx, const block_list *list, arrang
   return RESNET_OK;
 }
 
-/* ---- the result -------------------------------------------------------------------- */
+/* ---- the new graph ----------------------------------------------------------------- */
 
-/* Stages end where the size or the number of channels of the blocks' outputs changes. */
+/* Copy the blocks in their new order and name them. A new stage begins where the output's
+ * size or number of channels changes. */
 static resnet_status make_blocks(import_context *ctx, const block_list *list,
                                  const arrangement *a) {
   graph *g = ctx->graph;
@@ -250,8 +252,7 @@ static void renumber(graph_node *n, const arrangement *a, const uint32_t *block_
   if (n->block != RESNET_NO_INDEX) n->block = block_places[n->block];
 }
 
-/* The graph's nodes in their new order; those that were fused into others are
- * released. */
+/* Copy the nodes in their new order. Those that were fused into others are released. */
 static resnet_status make_nodes(import_context *ctx, const arrangement *a) {
   graph *g = ctx->graph;
   uint32_t *block_places = import_scratch(ctx, a->block_count, sizeof *block_places);

@@ -4,7 +4,8 @@
 
 #include "loader/import/context.h"
 
-/* Find and name the residual blocks; drop unread nodes and put the others in block order. */
+/* Find and name the residual blocks; drop unread nodes and put the others in block
+ * order. */
 resnet_status find_blocks(import_context *ctx);
 
 #endif

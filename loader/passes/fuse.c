@@ -1,12 +1,12 @@
-/* One spelling for each net: batch normalisation folded into convolutions, clamps into
- * their producers. */
+/* After this pass, equal networks have equal graphs, in whichever way ONNX spells
+ * them. */
 #include "loader/passes/fuse.h"
 
 #include <math.h>
 
 #include "loader/import/nodes.h"
 
-/* Readers that lead to the scores. The scores themselves are read by the caller. */
+/* Count the readers that lead to the scores. The caller reads the scores. */
 static void count_node_readers(import_context *ctx) {
   ctx->readers[ctx->graph->output] = 1;
   for (uint32_t i = ctx->graph->node_count; i-- > 0;) {
@@ -19,7 +19,7 @@ static bool is_clamped(const graph_node *n) {
   return n->clamp_min > -INFINITY || n->clamp_max < INFINITY;
 }
 
-/* y = scale2 (scale1 x + shift1) + shift2, all in double precision. */
+/* Compose y = scale2 (scale1 x + shift1) + shift2, in double precision. */
 static void compose_affine(pending_affine *first, const pending_affine *second, uint32_t channels) {
   if (!first->scale) {
     first->scale = second->scale;
@@ -58,8 +58,8 @@ static bool fuse_clamp(import_context *ctx, uint32_t into, uint32_t index) {
   return true;
 }
 
-/* Option A comes as a Slice of the rows, a Slice of the columns and a Pad of the
- * channels. */
+/* Fuse the parts of an option-A shortcut: a Slice of the rows, a Slice of the columns and
+ * a Pad of the channels. */
 static bool fuse_subsample(import_context *ctx, uint32_t into, uint32_t index) {
   graph_node *first = node_at(ctx, into);
   const graph_node *second = node_at(ctx, index);
@@ -73,7 +73,7 @@ static bool fuse_subsample(import_context *ctx, uint32_t into, uint32_t index) {
   return true;
 }
 
-/* A gate's sigmoid is computed by the product that reads it, and by nobody else. */
+/* Let the product compute its gate's sigmoid, if nothing else reads it. */
 static void fuse_gate(import_context *ctx, uint32_t index) {
   graph_node *n = node_at(ctx, index);
   const graph_node *gate = node_at(ctx, n->input[1]);
@@ -97,7 +97,7 @@ static bool fuse_into(import_context *ctx, uint32_t into, uint32_t index) {
   }
 }
 
-/* Node `index` vanishes: what read it reads `into`, which now computes its output. */
+/* Drop node `index`: its readers read `into`, which now computes its output. */
 static void replace_node(import_context *ctx, uint32_t into, uint32_t index) {
   graph_node *kept = node_at(ctx, into), *gone = node_at(ctx, index);
   char *name = kept->output;
@@ -107,7 +107,7 @@ static void replace_node(import_context *ctx, uint32_t into, uint32_t index) {
   ctx->readers[index] = 0;
 }
 
-/* ---- applying what was folded ------------------------------------------------------ */
+/* ---- applying affines -------------------------------------------------------------- */
 
 static resnet_status make_affine_floats(import_context *ctx, graph_node *n) {
   n->weight_count = n->bias_count = n->shape.c;
@@ -119,14 +119,13 @@ static resnet_status make_affine_floats(import_context *ctx, graph_node *n) {
 }
 
 static resnet_status overflows(const import_context *ctx, const graph_node *n, const char *what) {
-  return err_fail(
-      ctx->error, RESNET_ERROR_FORMAT,
-      "node '%.80s': its %s overflow once scales and normalisations are folded in: train "
-      "or export again",
-      n->name, what);
+  return err_fail(ctx->error, RESNET_ERROR_FORMAT,
+                  "node '%.80s': its %s overflow once scales and normalisations are folded in: "
+                  "train or export again",
+                  n->name, what);
 }
 
-/* w' = scale w, rounded once; checked while the row is still in the cache. */
+/* Scale the weights, rounding once. Each row is checked while it is in the cache. */
 static bool scale_weights(const graph_node *n, const double *scale) {
   size_t per_channel = n->weight_count / n->shape.c;
   float *weights = n->weights;
@@ -139,8 +138,8 @@ static bool scale_weights(const graph_node *n, const double *scale) {
   return finite;
 }
 
-/* Weights, and b' = scale b + shift. Weights that are not scaled here were checked by who
- * made them. */
+/* Apply the pending affine: w' = scale w, b' = scale b + shift. Weights that are not
+ * scaled were checked by their handler. */
 static resnet_status apply_affine(import_context *ctx, uint32_t index) {
   graph_node *n = node_at(ctx, index);
   const pending_affine *d = &ctx->affines[index];
@@ -153,7 +152,7 @@ static resnet_status apply_affine(import_context *ctx, uint32_t index) {
   return graph_all_finite(n->bias, n->bias_count) ? RESNET_OK : overflows(ctx, n, "biases");
 }
 
-/* One picture's activations, all together: the runtime counts them in 31 bits. */
+/* Limit one image's activations, all together: the runtime counts them in 31 bits. */
 static resnet_status check_activations(const import_context *ctx) {
   uint64_t total = 0;
   for (uint32_t i = 0; i < ctx->graph->node_count; i++) {
@@ -163,14 +162,14 @@ static resnet_status check_activations(const import_context *ctx) {
   if (total > GRAPH_MAX_ACTIVATION)
     return err_fail(
         ctx->error, RESNET_ERROR_LIMIT,
-        "one picture's activations take %llu numbers: up to %d are accepted; use a smaller input",
+        "one image's activations take %llu numbers: up to %d are accepted; use a smaller input",
         (unsigned long long)total, GRAPH_MAX_ACTIVATION);
   return RESNET_OK;
 }
 
 resnet_status fuse_graph(import_context *ctx) {
   uint32_t count = ctx->graph->node_count;
-  /* the node that computes what each one did */
+  /* by node: the node that now computes its output */
   uint32_t *now = import_scratch(ctx, count, sizeof *now);
   if (!now) return err_no_memory(ctx->error, "the graph's nodes");
   count_node_readers(ctx);

@@ -8,7 +8,8 @@
 /* Write the probabilities of one sample: softmax of logits, exp of log probabilities, or
  * a copy of probabilities, be they a softmax's or independent for each class. */
 static void to_probabilities(const float *scores, size_t classes, resnet_scores kind, float *out) {
-  const double shift = kind == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : log_sum_exp(scores, classes);
+  const double shift =
+      kind == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : kernel_log_sum_exp(scores, classes);
   for (size_t i = 0; i < classes; i++)
     out[i] =
         kind == RESNET_SCORES_PROBABILITIES ? scores[i] : (float)exp((double)scores[i] - shift);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/api/session.h"
+#include "runtime/kernels/table.h"
 
 enum {
   VECTOR_EXTRA_BYTES = 64, /* that our own kernels may read past the end of a buffer */
@@ -20,7 +21,7 @@ kernel_call executor_call(const resnet_session *session, uint32_t index, size_t 
       .state = &session->executor.states[index],
       .batch = batch,
       .pool = session->pool,
-      .vector = session->vector,
+      .simd = session->simd,
       .output = executor_output(session, index),
       .workspace = session->executor.workspace,
   };

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "runtime/api/model.h"
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/table.h"
 
 const char *resnet_version(void) { return RESNET_VERSION_STRING; }
 

@@ -6,7 +6,7 @@
 #include "loader/load.h"
 #include "runtime/api/diagnose_preprocess.h"
 #include "runtime/image/presets.h"
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/table.h"
 #include "runtime/plan/arena.h"
 #include "runtime/plan/lower.h"
 #include "runtime/plan/select_kernels.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/api/session.h"
+#include "runtime/kernels/table.h"
 
 static plan_op_role role_of(const resnet_session *session, uint32_t index) {
   const plan_op_role *roles = session->executor.ablated.roles;

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "runtime/api/observe.h"
+#include "runtime/kernels/table.h"
 #include "runtime/system/cpus.h"
 #include "runtime/system/threads.h"
 
@@ -123,7 +124,7 @@ resnet_status resnet_session_open(const resnet_model *model, const resnet_sessio
   session->scratch.memory = model->memory;
   session->threads = options.threads ? options.threads : automatic_threads();
   session->batch = sub_batch(session, options.batch ? options.batch : 1);
-  session->vector = vector_variant(0);
+  session->simd = simd_fastest();
   session->observe = options.observe;
   status = prepare(session, error);
   if (status != RESNET_OK) {

@@ -13,7 +13,7 @@ struct resnet_session {
   uint32_t threads;
   size_t batch;     /* samples that the buffers hold */
   uint64_t run_end; /* end of the last run, by session_now(); 0: none yet */
-  const vector_functions *vector;
+  const simd_set *simd;
   executor executor;
   float *scores; /* (batch,classes), for resnet_classify */
   image_scratch scratch;

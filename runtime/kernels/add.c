@@ -2,28 +2,29 @@
  * clamp.
  *
  * Option A (section 3.3 of "Deep Residual Learning"): the shortcut's source is
- * sub-sampled and filled up with zero channels; here its pixels are read where they are,
- * so that neither the sub-sampled nor the padded tensor ever exists.
- */
+ * sub-sampled and extended by zero channels. The addition reads the source's pixels in
+ * place, so neither the sub-sampled nor the padded tensor is ever written. */
+#include "runtime/kernels/add.h"
+
 #include <string.h>
 
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/describe.h"
 
-static void add_tile(void *context, size_t start, size_t count) {
+static void add_elements(void *context, size_t start, size_t count) {
   const kernel_call *call = context;
-  call->vector->add(call->input[0] + start, call->input[1] + start, call->output + start, count,
-                    call->op->clamp_min, call->op->clamp_max);
+  call->simd->elementwise->add(call->input[0] + start, call->input[1] + start, call->output + start,
+                               count, call->op->clamp_min, call->op->clamp_max);
 }
 
-/* One output row of one picture. */
-static void add_subsampled_row(void *context, size_t picture, size_t row) {
+/* Add one output row of one sample. */
+static void add_subsampled_row(void *context, size_t sample, size_t row) {
   const kernel_call *call = context;
   const plan_op *op = call->op;
-  const vector_functions *v = call->vector;
+  const simd_elementwise *v = call->simd->elementwise;
   const size_t c = op->shape.c, source_c = op->source_shape.c, before = op->channels_before;
   const size_t after = before + source_c;
-  const size_t pixel = (picture * op->shape.h + row) * op->shape.w;
-  const size_t source_row = picture * op->source_shape.h + row * op->stride_h;
+  const size_t pixel = (sample * op->shape.h + row) * op->shape.w;
+  const size_t source_row = sample * op->source_shape.h + row * op->stride_h;
   const float *x = call->input[0] + pixel * c;
   const float *source = call->input[1] + source_row * op->source_shape.w * source_c;
   float *out = call->output + pixel * c;
@@ -42,7 +43,7 @@ static void run_add(const kernel_call *call) {
     pthreadpool_parallelize_2d(call->pool, add_subsampled_row, (void *)(uintptr_t)call, call->batch,
                                call->op->shape.h, 0);
   else
-    pthreadpool_parallelize_1d_tile_1d(call->pool, add_tile, (void *)(uintptr_t)call,
+    pthreadpool_parallelize_1d_tile_1d(call->pool, add_elements, (void *)(uintptr_t)call,
                                        call->batch * plan_shape_floats(call->op->shape),
                                        ELEMENTS_PER_TASK, 0);
 }
@@ -61,14 +62,14 @@ static void describe_add(const plan_op *op, char *text, size_t size) {
   describe_clamp(op, text, size);
 }
 
-/* Where something besides one addition reads an option-A tensor, it is made for real. */
-static void subsample_row(void *context, size_t picture, size_t row) {
+/* An option-A tensor is written where more than one addition reads it. */
+static void subsample_row(void *context, size_t sample, size_t row) {
   const kernel_call *call = context;
   const plan_op *op = call->op;
   const size_t c = op->shape.c, source_c = op->source_shape.c;
-  const size_t source_row = picture * op->source_shape.h + row * op->stride_h;
+  const size_t source_row = sample * op->source_shape.h + row * op->stride_h;
   const float *source = call->input[0] + source_row * op->source_shape.w * source_c;
-  float *out = call->output + (picture * op->shape.h + row) * op->shape.w * c;
+  float *out = call->output + (sample * op->shape.h + row) * op->shape.w * c;
   memset(out, 0, op->shape.w * c * sizeof *out);
   for (size_t column = 0; column < op->shape.w;
        column++, out += c, source += op->stride_w * source_c)

@@ -1,7 +1,7 @@
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/check.h"
 
-resnet_status check_packed_weights(const plan_op *op, size_t rows, size_t floats,
-                                   resnet_error *error) {
+resnet_status kernel_check_packed_weights(const plan_op *op, size_t rows, size_t floats,
+                                          resnet_error *error) {
   size_t count, bytes;
   if (mem_size_multiply(rows, floats, &count) && count <= SIZE_MAX - op->shape.c &&
       mem_size_multiply(count + op->shape.c, sizeof(float), &bytes))

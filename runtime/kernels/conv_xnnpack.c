@@ -1,18 +1,19 @@
-/* Convolution + bias + clamp by XNNPACK; a fully connected layer is a 1x1 convolution
+/* Convolution + bias + clamp by XNNPACK. A fully connected layer is a 1x1 convolution
  * over one pixel. */
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/conv_xnnpack.h"
 
-/* XNNPACK's depthwise paths never ask a weights cache whether the weights are packed:
- * each session packs its own, from weights that the plan keeps. They are few (kernel area
- * times channels). */
+#include "runtime/kernels/describe.h"
+
+/* XNNPACK's depthwise paths do not ask a weights cache for packed weights: each session
+ * packs its own from the plan's. These are few (kernel area times channels). */
 static bool is_depthwise(const plan_op *op) {
   return op->groups == op->in.c && op->groups == op->shape.c;
 }
 
-/* *out is NULL before. XNNPACK says success, but makes nothing, where the zeros around
- * the picture find no memory. */
-static enum xnn_status create(const plan_op *op, const float *weights, const float *bias,
-                              xnn_weights_cache_t cache, xnn_operator_t *out) {
+/* Create an operator in *out, NULL before. XNNPACK returns success without an operator
+ * when it cannot allocate the zeros around the image. */
+static enum xnn_status create_operator(const plan_op *op, const float *weights, const float *bias,
+                                       xnn_weights_cache_t cache, xnn_operator_t *out) {
   const graph_window *w = &op->window;
   enum xnn_status status = xnn_create_convolution2d_nhwc_f32(
       w->pad_top, w->pad_right, w->pad_bottom, w->pad_left, w->kernel_h, w->kernel_w, w->stride_h,
@@ -22,23 +23,22 @@ static enum xnn_status create(const plan_op *op, const float *weights, const flo
   return status == xnn_status_success && !*out ? xnn_status_out_of_memory : status;
 }
 
-static resnet_status judge(const plan_op *op, enum xnn_status status, const char *step,
-                           resnet_error *error) {
+static resnet_status report_status(const plan_op *op, enum xnn_status status, const char *step,
+                                   resnet_error *error) {
   if (status == xnn_status_success) return RESNET_OK;
   if (status == xnn_status_out_of_memory)
     return err_no_memory(error, "a convolution's packed weights or indirection");
   return err_fail(error, RESNET_ERROR_UNSUPPORTED,
                   "node '%s' (Conv): XNNPACK refuses to %s it (status %d); the CPU lacks what its "
-                  "kernels need, or the "
-                  "shapes are beyond it",
+                  "kernels need, or the shapes are too large for it",
                   op->name, step, (int)status);
 }
 
-/* XNNPACK holds a pointer for every tap of every output pixel, from malloc: a few hundred
- * kB for real layers, terabytes for a forged one. A net whose sessions would break the
- * budget is refused when it is opened. */
+/* Refuse, when the model is opened, an op that would exceed the budget in every session.
+ * XNNPACK allocates a pointer for every tap of every output pixel: a few hundred kB for
+ * real layers, terabytes for a forged one. */
 static resnet_status check_indirection(const plan_op *op, const memory *m, resnet_error *error) {
-  /* rounded up to tiles of less than that */
+  /* XNNPACK rounds up to whole tiles, of fewer pixels than 64 */
   const size_t pixels = (size_t)op->shape.h * op->shape.w + 64;
   size_t bytes;
   if (mem_size_multiply((size_t)op->window.kernel_h * op->window.kernel_w * sizeof(void *), pixels,
@@ -51,43 +51,45 @@ static resnet_status check_indirection(const plan_op *op, const memory *m, resne
                   op->name, op->window.kernel_h, op->window.kernel_w, op->shape.h, op->shape.w);
 }
 
-static size_t packed_size(const plan_op *op) {
+static size_t packed_size_xnnpack(const plan_op *op) {
   size_t size = 0;
   if (is_depthwise(op)) return 0;
   weights_provider provider;
   weights_provider_measure(&provider, &size);
   xnn_operator_t none = NULL;
-  const float present = 0.0f; /* XNNPACK looks only whether there are weights */
-  (void)create(op, &present, &present, &provider.provider, &none);
+  const float present = 0.0f; /* XNNPACK only checks that there are weights */
+  (void)create_operator(op, &present, &present, &provider.provider, &none);
   return size;
 }
 
-static resnet_status pack(plan_op *op, memory *m, resnet_error *error) {
+static resnet_status pack_xnnpack(plan_op *op, memory *m, resnet_error *error) {
   if (is_depthwise(op)) return RESNET_OK;
   weights_provider provider;
   weights_provider_pack(&provider, m, &op->packed);
   xnn_operator_t packer = NULL;
-  resnet_status status =
-      judge(op, create(op, op->weights, op->bias, &provider.provider, &packer), "pack", error);
+  resnet_status status = report_status(
+      op, create_operator(op, op->weights, op->bias, &provider.provider, &packer), "pack", error);
   xnn_delete_operator(packer);
   if (status != RESNET_OK) return status;
   plan_op_release_weights(op, m);
   return RESNET_OK;
 }
 
-static resnet_status open(const kernel_call *call, resnet_error *error) {
+static resnet_status open_xnnpack(const kernel_call *call, resnet_error *error) {
   const plan_op *op = call->op;
-  op_state *state = call->state;
+  kernel_state *state = call->state;
   if (is_depthwise(op))
-    return judge(op, create(op, op->weights, op->bias, NULL, &state->xnnpack), "create", error);
+    return report_status(op, create_operator(op, op->weights, op->bias, NULL, &state->xnnpack),
+                         "create", error);
   weights_provider_read(&state->weights, &op->packed);
-  /* the unpacked weights are gone; XNNPACK only looks whether there are any */
+  /* the unpacked weights were released; XNNPACK only checks that there are weights */
   const float *present = op->packed.data;
-  return judge(op, create(op, present, present, &state->weights.provider, &state->xnnpack),
-               "create", error);
+  return report_status(
+      op, create_operator(op, present, present, &state->weights.provider, &state->xnnpack),
+      "create", error);
 }
 
-static resnet_status shape(kernel_call *call, resnet_error *error) {
+static resnet_status shape_xnnpack(kernel_call *call, resnet_error *error) {
   size_t alignment, height, width;
   enum xnn_status status = xnn_reshape_convolution2d_nhwc_f32(
       call->state->xnnpack, call->batch, call->op->in.h, call->op->in.w, &call->workspace_size,
@@ -96,23 +98,22 @@ static resnet_status shape(kernel_call *call, resnet_error *error) {
     return err_fail(error, RESNET_ERROR_UNSUPPORTED,
                     "node '%s' (Conv): XNNPACK computes %zux%zu where the graph has %ux%u",
                     call->op->name, height, width, call->op->shape.h, call->op->shape.w);
-  return judge(call->op, status, "reshape", error);
+  return report_status(call->op, status, "reshape", error);
 }
 
-static void run(const kernel_call *call) {
-  /* cannot fail: the operator was created and shaped for these buffers when the session
-   * was opened */
+static void run_xnnpack(const kernel_call *call) {
+  /* cannot fail: the operator was created and shaped for these buffers */
   (void)xnn_setup_convolution2d_nhwc_f32(call->state->xnnpack, call->workspace, call->input[0],
                                          call->output);
   (void)xnn_run_operator(call->state->xnnpack, call->pool);
 }
 
-static void close(op_state *state) {
+static void close_xnnpack(kernel_state *state) {
   xnn_delete_operator(state->xnnpack);
   state->xnnpack = NULL;
 }
 
-static void describe(const plan_op *op, char *text, size_t size) {
+static void describe_xnnpack(const plan_op *op, char *text, size_t size) {
   bool linear =
       op->in.h == 1 && op->in.w == 1 && op->window.kernel_h == 1 && op->window.kernel_w == 1;
   if (linear)
@@ -120,7 +121,7 @@ static void describe(const plan_op *op, char *text, size_t size) {
   else
     describe_window(op, text, size);
   if (op->groups > 1) describe_append(text, size, " groups %u", op->groups);
-  if (op->winograd_unsafe) describe_append(text, size, " (taps too unlike for winograd)");
+  if (op->winograd_unsafe) describe_append(text, size, " (dynamic range too wide for winograd)");
   describe_clamp(op, text, size);
 }
 
@@ -128,11 +129,11 @@ const kernel kernel_conv = {
     .name = "conv",
     .is_convolution = true,
     .check = check_indirection,
-    .packed_size = packed_size,
-    .pack = pack,
-    .open = open,
-    .shape = shape,
-    .run = run,
-    .close = close,
-    .describe = describe,
+    .packed_size = packed_size_xnnpack,
+    .pack = pack_xnnpack,
+    .open = open_xnnpack,
+    .shape = shape_xnnpack,
+    .run = run_xnnpack,
+    .close = close_xnnpack,
+    .describe = describe_xnnpack,
 };

@@ -1,9 +1,9 @@
+#include "runtime/kernels/describe.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "runtime/kernels/kernel.h"
 
 void describe_append(char *text, size_t size, const char *format, ...) {
   const size_t used = strlen(text);
@@ -39,11 +39,11 @@ void describe_window(const plan_op *op, char *text, size_t size) {
     describe_append(text, size, " stride %u,%u", w->stride_h, w->stride_w);
   else
     describe_append(text, size, " stride %u", w->stride_h);
-  const bool even =
+  const bool equal =
       w->pad_top == w->pad_left && w->pad_top == w->pad_bottom && w->pad_top == w->pad_right;
-  if (even && w->pad_top > 0)
+  if (equal && w->pad_top > 0)
     describe_append(text, size, " pad %u", w->pad_top);
-  else if (!even)
+  else if (!equal)
     describe_append(text, size, " pad %u,%u,%u,%u", w->pad_top, w->pad_left, w->pad_bottom,
                     w->pad_right);
   if (w->dilation_h != 1 || w->dilation_w != 1)

@@ -1,19 +1,20 @@
-/* Kernels that work element by element or channel by channel, and the input's change of
- * layout. */
-#include "runtime/kernels/kernel.h"
+/* Kernels for single elements or channels, and the input's change of layout. */
+#include "runtime/kernels/elementwise.h"
 
-/* ---- input: (n,c,h,w) as the caller has it to (n,h,w,c) ---- */
+#include "runtime/kernels/describe.h"
 
-static void interleave_picture(void *context, size_t picture) {
+/* ---- input: the caller's (n,c,h,w) to (n,h,w,c) ---- */
+
+static void interleave_sample(void *context, size_t sample) {
   const kernel_call *call = context;
   const size_t pixels = (size_t)call->op->shape.h * call->op->shape.w;
-  const size_t offset = picture * plan_shape_floats(call->op->shape);
-  call->vector->interleave(call->input[0] + offset, pixels, call->op->shape.c,
-                           call->output + offset);
+  const size_t offset = sample * plan_shape_floats(call->op->shape);
+  call->simd->elementwise->interleave(call->input[0] + offset, pixels, call->op->shape.c,
+                                      call->output + offset);
 }
 
 static void run_input(const kernel_call *call) {
-  pthreadpool_parallelize_1d(call->pool, interleave_picture, (void *)(uintptr_t)call, call->batch,
+  pthreadpool_parallelize_1d(call->pool, interleave_sample, (void *)(uintptr_t)call, call->batch,
                              0);
 }
 
@@ -21,14 +22,14 @@ const kernel kernel_input = {.name = "input", .run = run_input};
 
 /* ---- clamp and affine ---- */
 
-static void clamp_tile(void *context, size_t start, size_t count) {
+static void clamp_elements(void *context, size_t start, size_t count) {
   const kernel_call *call = context;
-  call->vector->clamp(call->input[0] + start, call->output + start, count, call->op->clamp_min,
-                      call->op->clamp_max);
+  call->simd->elementwise->clamp(call->input[0] + start, call->output + start, count,
+                                 call->op->clamp_min, call->op->clamp_max);
 }
 
 static void run_clamp(const kernel_call *call) {
-  pthreadpool_parallelize_1d_tile_1d(call->pool, clamp_tile, (void *)(uintptr_t)call,
+  pthreadpool_parallelize_1d_tile_1d(call->pool, clamp_elements, (void *)(uintptr_t)call,
                                      call->batch * plan_shape_floats(call->op->shape),
                                      ELEMENTS_PER_TASK, 0);
 }
@@ -40,8 +41,9 @@ static void affine_row(void *context, size_t row) {
   const kernel_call *call = context;
   const plan_op *op = call->op;
   const size_t offset = row * op->shape.w * op->shape.c;
-  call->vector->affine(call->input[0] + offset, op->weights, op->bias, call->output + offset,
-                       op->shape.w, op->shape.c, op->clamp_min, op->clamp_max);
+  call->simd->elementwise->affine(call->input[0] + offset, op->weights, op->bias,
+                                  call->output + offset, op->shape.w, op->shape.c, op->clamp_min,
+                                  op->clamp_max);
 }
 
 static void run_affine(const kernel_call *call) {

@@ -1,10 +1,12 @@
 #ifndef LIBRESNET_RUNTIME_KERNELS_GEMM_H
 #define LIBRESNET_RUNTIME_KERNELS_GEMM_H
 
-#include "runtime/plan/plan.h"
+#include "runtime/kernels/kernel.h"
 
-/* Whether the gemm kernel can compute the convolution: 1x1, stride 1, no padding, one
- * group, more than one pixel. */
-bool gemm_applies(const plan_op *conv);
+extern const kernel kernel_gemm;
+
+/* Return true for a 1x1 convolution of stride 1 without padding, of one group and more
+ * than one pixel. */
+bool kernel_gemm_applies(const plan_op *conv);
 
 #endif

@@ -1,13 +1,15 @@
-/* Borders around height and width, where no convolution can take them as its own: of
- * mirrored or repeated pixels, or of a value that is not zero. */
+/* Borders around height and width that no convolution can include in its own padding:
+ * mirrored or repeated pixels, or a value other than zero. */
+#include "runtime/kernels/pad.h"
+
 #include <string.h>
 
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/describe.h"
 
-/* Where row or column `out` of the output comes from, `before` being the border in front
- * of `size` of them. False: from the border of a constant value. */
-static bool find_source(graph_pad_mode mode, size_t out, size_t before, size_t size,
-                        size_t *source) {
+/* Find the source of row or column `out` of the output. The input has `size` rows or
+ * columns, behind a border of `before`. Return false in a border of a constant value. */
+static bool find_pad_source(graph_pad_mode mode, size_t out, size_t before, size_t size,
+                            size_t *source) {
   const bool in_front = out < before, inside = !in_front && out - before < size;
   if (inside)
     *source = out - before;
@@ -18,45 +20,45 @@ static bool find_source(graph_pad_mode mode, size_t out, size_t before, size_t s
   return inside || mode != GRAPH_PAD_CONSTANT;
 }
 
-static void fill(float *out, size_t count, float value) {
+static void fill_floats(float *out, size_t count, float value) {
   for (size_t i = 0; i < count; i++) out[i] = value;
 }
 
-/* The border's columns [start,end) of one output row. */
+/* Write the border's columns [start,end) of one output row. */
 static void pad_columns(const plan_op *op, const float *x, size_t start, size_t end, float *out) {
   const size_t c = op->shape.c;
   for (size_t column = start; column < end; column++) {
     size_t source;
-    if (find_source(op->pad_mode, column, op->window.pad_left, op->in.w, &source))
+    if (find_pad_source(op->pad_mode, column, op->window.pad_left, op->in.w, &source))
       memcpy(out + column * c, x + source * c, c * sizeof *out);
     else
-      fill(out + column * c, c, op->pad_value);
+      fill_floats(out + column * c, c, op->pad_value);
   }
 }
 
-/* One output row of one picture. */
-static void pad_row(void *context, size_t picture, size_t row) {
+/* Write one output row of one sample. */
+static void pad_row(void *context, size_t sample, size_t row) {
   const kernel_call *call = context;
   const plan_op *op = call->op;
   const size_t c = op->shape.c, left = op->window.pad_left, width = op->in.w;
-  float *out = call->output + (picture * op->shape.h + row) * op->shape.w * c;
+  float *out = call->output + (sample * op->shape.h + row) * op->shape.w * c;
   size_t source;
-  if (!find_source(op->pad_mode, row, op->window.pad_top, op->in.h, &source)) {
-    fill(out, op->shape.w * c, op->pad_value);
+  if (!find_pad_source(op->pad_mode, row, op->window.pad_top, op->in.h, &source)) {
+    fill_floats(out, op->shape.w * c, op->pad_value);
     return;
   }
-  const float *x = call->input[0] + (picture * op->in.h + source) * width * c;
+  const float *x = call->input[0] + (sample * op->in.h + source) * width * c;
   pad_columns(op, x, 0, left, out);
   memcpy(out + left * c, x, width * c * sizeof *out);
   pad_columns(op, x, left + width, op->shape.w, out);
 }
 
-static void run(const kernel_call *call) {
+static void run_pad(const kernel_call *call) {
   pthreadpool_parallelize_2d(call->pool, pad_row, (void *)(uintptr_t)call, call->batch,
                              call->op->shape.h, 0);
 }
 
-static void describe(const plan_op *op, char *text, size_t size) {
+static void describe_pad(const plan_op *op, char *text, size_t size) {
   const graph_window *w = &op->window;
   if (op->pad_mode == GRAPH_PAD_CONSTANT)
     describe_append(text, size, "value %g ", (double)op->pad_value);
@@ -65,4 +67,4 @@ static void describe(const plan_op *op, char *text, size_t size) {
   describe_append(text, size, "%u,%u,%u,%u", w->pad_top, w->pad_left, w->pad_bottom, w->pad_right);
 }
 
-const kernel kernel_pad = {.name = "pad", .run = run, .describe = describe};
+const kernel kernel_pad = {.name = "pad", .run = run_pad, .describe = describe_pad};

@@ -1,8 +1,9 @@
-/* Maximum, average and global average pooling. Padding never takes part: it is neither a
- * maximum nor added up. */
-#include "runtime/kernels/kernel.h"
+/* Maximum, average and global average pooling. Maxima and sums exclude padding. */
+#include "runtime/kernels/pool.h"
 
-/* Taps of a window that lie inside the input, along one axis. */
+#include "runtime/kernels/describe.h"
+
+/* The taps of a window that are inside the input, along one axis. */
 typedef struct span {
   size_t start, count;
 } span;
@@ -28,7 +29,7 @@ static span clip_columns(const plan_op *op, size_t column) {
   return clip(column, w->stride_w, w->pad_left, w->kernel_w, w->dilation_w, op->in.w);
 }
 
-/* A window with nothing but padding under it has no maximum and no average. */
+/* Refuse windows that cover only padding: they have no maximum and no average. */
 static resnet_status check_windows(const plan_op *op, const memory *m, resnet_error *error) {
   (void)m;
   bool empty = false;
@@ -38,18 +39,17 @@ static resnet_status check_windows(const plan_op *op, const memory *m, resnet_er
   if (!empty) return RESNET_OK;
   return err_fail(
       error, RESNET_ERROR_UNSUPPORTED,
-      "node '%s': one of its pooling windows lies on padding alone; accepted are windows "
-      "that touch the input: "
-      "make the pads smaller",
+      "node '%s': one of its pooling windows covers only padding, and has no value; make the "
+      "pads smaller, so that each window covers part of the input",
       op->name);
 }
 
-static const float *pixel_at(const kernel_call *call, size_t picture, size_t row, size_t column) {
+static const float *pixel_at(const kernel_call *call, size_t sample, size_t row, size_t column) {
   const graph_shape in = call->op->in;
-  return call->input[0] + ((picture * in.h + row) * in.w + column) * in.c;
+  return call->input[0] + ((sample * in.h + row) * in.w + column) * in.c;
 }
 
-/* What pools one window into `out`. */
+/* Pools one window into `out`. */
 typedef void (*pool_window)(const kernel_call *call, const float *first, span rows, span columns,
                             float *out);
 
@@ -57,8 +57,8 @@ static void max_window(const kernel_call *call, const float *first, span rows, s
                        float *out) {
   const plan_op *op = call->op;
   const size_t c = op->shape.c;
-  call->vector->window_max(first, rows.count, op->in.w * c * op->window.dilation_h, columns.count,
-                           c * op->window.dilation_w, c, out);
+  call->simd->elementwise->window_max(first, rows.count, op->in.w * c * op->window.dilation_h,
+                                      columns.count, c * op->window.dilation_w, c, out);
 }
 
 static void average_window(const kernel_call *call, const float *first, span rows, span columns,
@@ -68,37 +68,37 @@ static void average_window(const kernel_call *call, const float *first, span row
   const size_t c = op->shape.c;
   const size_t area =
       op->count_padding ? (size_t)w->kernel_h * w->kernel_w : rows.count * columns.count;
-  call->vector->window_sum(first, rows.count, op->in.w * c * w->dilation_h, columns.count,
-                           c * w->dilation_w, c, 1.0f / (float)area, out);
+  call->simd->elementwise->window_sum(first, rows.count, op->in.w * c * w->dilation_h,
+                                      columns.count, c * w->dilation_w, c, 1.0f / (float)area, out);
 }
 
-/* One output row of one picture. */
-static void pool_row(const kernel_call *call, size_t picture, size_t row, pool_window pool) {
+/* Pool one output row of one sample. */
+static void pool_row(const kernel_call *call, size_t sample, size_t row, pool_window pool) {
   const plan_op *op = call->op;
   const span rows = clip_rows(op, row);
-  float *out = call->output + (picture * op->shape.h + row) * op->shape.w * op->shape.c;
+  float *out = call->output + (sample * op->shape.h + row) * op->shape.w * op->shape.c;
   for (size_t column = 0; column < op->shape.w; column++, out += op->shape.c) {
     const span columns = clip_columns(op, column);
-    pool(call, pixel_at(call, picture, rows.start, columns.start), rows, columns, out);
+    pool(call, pixel_at(call, sample, rows.start, columns.start), rows, columns, out);
   }
 }
 
-static void max_row(void *context, size_t picture, size_t row) {
-  pool_row(context, picture, row, max_window);
+static void max_row(void *context, size_t sample, size_t row) {
+  pool_row(context, sample, row, max_window);
 }
 
-static void average_row(void *context, size_t picture, size_t row) {
-  pool_row(context, picture, row, average_window);
+static void average_row(void *context, size_t sample, size_t row) {
+  pool_row(context, sample, row, average_window);
 }
 
 enum { CHANNEL_TILE = 64 };
 
-static void global_average_tile(void *context, size_t picture, size_t channel, size_t count) {
+static void global_average_tile(void *context, size_t sample, size_t channel, size_t count) {
   const kernel_call *call = context;
   const graph_shape in = call->op->in;
-  call->vector->window_sum(pixel_at(call, picture, 0, 0) + channel, in.h, (size_t)in.w * in.c, in.w,
-                           in.c, count, 1.0f / ((float)in.h * (float)in.w),
-                           call->output + picture * in.c + channel);
+  call->simd->elementwise->window_sum(
+      pixel_at(call, sample, 0, 0) + channel, in.h, (size_t)in.w * in.c, in.w, in.c, count,
+      1.0f / ((float)in.h * (float)in.w), call->output + sample * in.c + channel);
 }
 
 static void run_max(const kernel_call *call) {

@@ -1,10 +1,12 @@
 #ifndef LIBRESNET_RUNTIME_KERNELS_SOFTMAX_H
 #define LIBRESNET_RUNTIME_KERNELS_SOFTMAX_H
 
-#include <stddef.h>
+#include "runtime/kernels/kernel.h"
 
-/* log(exp(x[0]) + ... + exp(x[n-1])) without overflow, added up in index order; n >=
- * 1. */
-double log_sum_exp(const float *x, size_t n);
+extern const kernel kernel_softmax, kernel_log_softmax;
+
+/* Return log(exp(x[0]) + ... + exp(x[n-1])) without overflow, added up in index order.
+ * n is at least 1. */
+double kernel_log_sum_exp(const float *x, size_t n);
 
 #endif

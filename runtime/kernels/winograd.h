@@ -1,17 +1,17 @@
-/* What Winograd's algorithm can compute at all; what it should is the cost model's to say
- * (runtime/plan/cost_model.h). */
+/* Which convolutions Winograd's algorithm can compute. Which of them it should compute is
+ * the cost model's choice (runtime/plan/cost_model.h). */
 #ifndef LIBRESNET_RUNTIME_KERNELS_WINOGRAD_H
 #define LIBRESNET_RUNTIME_KERNELS_WINOGRAD_H
 
-#include "runtime/plan/plan.h"
+#include "runtime/kernels/kernel.h"
 
-/* A 3x3 convolution of stride 1, no dilation, one group. */
+extern const kernel kernel_winograd, kernel_stem;
+
+/* Return true for a 3x3 convolution of stride 1, no dilation, one group. */
 bool winograd_applies(const plan_op *conv);
 
-/* A 7x7 convolution of stride 2, no dilation, one group, up to 4 input channels. */
+/* Return true for a 7x7 convolution of stride 2, no dilation, one group, up to 4 input
+ * channels. */
 bool winograd_stem_applies(const plan_op *conv);
-
-/* A 3x3 convolution of stride 2, no dilation, one group. */
-bool winograd_strided_applies(const plan_op *conv);
 
 #endif

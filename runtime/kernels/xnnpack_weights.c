@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* offsets as XNNPACK sees them: each provider holds one entry, at offset 0 */
+/* what XNNPACK takes for offsets: each provider holds one entry, at offset 0 */
 enum { NOT_FOUND = -1, FOUND = 0 };
 
 static size_t look_up(void *context, const struct xnn_weights_cache_look_up_key *key) {
@@ -14,11 +14,11 @@ static size_t look_up(void *context, const struct xnn_weights_cache_look_up_key 
 static void *reserve_space(void *context, size_t size) {
   weights_provider *p = context;
   if (p->measured) *p->measured = size;
-  /* a session packs nothing: look_up has found the weights before */
+  /* a session packs nothing: look_up found the weights */
   if (!p->memory) return NULL;
-  p->slot->data = mem_allocate(p->memory, size, 1);
-  p->slot->size = p->slot->data ? size : 0;
-  return p->slot->data;
+  p->packed->data = mem_allocate(p->memory, size, 1);
+  p->packed->size = p->packed->data ? size : 0;
+  return p->packed->data;
 }
 
 static size_t look_up_or_insert(void *context, const struct xnn_weights_cache_look_up_key *key,
@@ -36,7 +36,7 @@ static bool is_finalized(void *context) {
 static void *offset_to_address(void *context, size_t offset) {
   const weights_provider *p = context;
   (void)offset;
-  return p->slot->data;
+  return p->packed->data;
 }
 
 static enum xnn_status delete_cache(void *context) {
@@ -44,9 +44,9 @@ static enum xnn_status delete_cache(void *context) {
   return xnn_status_success;
 }
 
-static void provider_init(weights_provider *p, memory *m, plan_packed_weights *slot) {
+static void provider_init(weights_provider *p, memory *m, plan_packed_weights *packed) {
   p->memory = m;
-  p->slot = slot;
+  p->packed = packed;
   p->measured = NULL;
   p->provider = (struct xnn_weights_cache_provider){
       .context = p,
@@ -64,11 +64,11 @@ void weights_provider_measure(weights_provider *p, size_t *size) {
   p->measured = size;
 }
 
-void weights_provider_pack(weights_provider *p, memory *m, plan_packed_weights *slot) {
-  provider_init(p, m, slot);
+void weights_provider_pack(weights_provider *p, memory *m, plan_packed_weights *packed) {
+  provider_init(p, m, packed);
 }
 
-void weights_provider_read(weights_provider *p, const plan_packed_weights *slot) {
+void weights_provider_read(weights_provider *p, const plan_packed_weights *packed) {
   /* never written through: reserve_space refuses without a memory */
-  provider_init(p, NULL, (plan_packed_weights *)(uintptr_t)slot);
+  provider_init(p, NULL, (plan_packed_weights *)(uintptr_t)packed);
 }

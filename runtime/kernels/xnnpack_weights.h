@@ -1,11 +1,10 @@
-/* Packed weights: packed once when the model is opened, read by the XNNPACK operators of
- * all its sessions.
+/* XNNPACK's packed weights: packed once when the model is opened, read by the operators
+ * of all its sessions.
  *
  * XNNPACK asks a weights cache provider where packed weights are and whether it must
- * pack. Its own provider keys on the address and content of the unpacked weights, which
- * we want to release; ours belongs to one operator and knows the slot that the operator's
- * weights live in.
- */
+ * pack. Its own provider looks weights up by the address and content of the unpacked
+ * ones, which we want to release. Ours belongs to one operator and knows the place of its
+ * weights. */
 #ifndef LIBRESNET_RUNTIME_KERNELS_XNNPACK_WEIGHTS_H
 #define LIBRESNET_RUNTIME_KERNELS_XNNPACK_WEIGHTS_H
 
@@ -13,24 +12,22 @@
 
 #include "runtime/plan/plan.h"
 
-/* One for each operator, at an address that stays as long as the operator. */
+/* One for each operator, at an address that stays valid as long as the operator. */
 typedef struct weights_provider {
   struct xnn_weights_cache_provider provider;
-  /* where to allocate while packing; NULL: the slot is packed and read-only */
-  memory *memory;
-  plan_packed_weights *slot;
-  /* where to leave the size that was asked for; NULL unless measuring */
-  size_t *measured;
+  memory *memory; /* allocator while packing; NULL: `packed` is complete, read-only */
+  plan_packed_weights *packed;
+  size_t *measured; /* receives the size that XNNPACK asks for; NULL unless measuring */
 } weights_provider;
 
-/* For measuring: an operator created with it fails for want of memory, having told `size`
- * what packing would take. */
+/* Prepare for measuring: creating an operator with the provider sets *size to the bytes
+ * of its packed weights, and then fails for lack of memory. */
 void weights_provider_measure(weights_provider *p, size_t *size);
 
-/* For packing: the operator created with it writes the slot. */
-void weights_provider_pack(weights_provider *p, memory *m, plan_packed_weights *slot);
+/* Prepare for packing: creating an operator with the provider fills *packed. */
+void weights_provider_pack(weights_provider *p, memory *m, plan_packed_weights *packed);
 
-/* For running: the operator created with it reads the slot. */
-void weights_provider_read(weights_provider *p, const plan_packed_weights *slot);
+/* Prepare for running: an operator created with the provider reads *packed. */
+void weights_provider_read(weights_provider *p, const plan_packed_weights *packed);
 
 #endif

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/table.h"
 #include "runtime/plan/arena.h"
 
 /* one op becomes at most three: a convolution, its shortcut's tensor, the addition */

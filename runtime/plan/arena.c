@@ -4,7 +4,7 @@
  * for Deep Neural Net Inference", section 5.2). */
 #include "runtime/plan/arena.h"
 
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/table.h"
 
 enum { ALIGNMENT = 16 }; /* floats: 64 bytes */
 

@@ -1,14 +1,13 @@
 #include "runtime/plan/cost_model.h"
 
 #include "runtime/kernels/gemm.h"
-#include "runtime/kernels/simd/winograd.h"
-#include "runtime/kernels/simd/winograd_stride2.h"
+#include "runtime/kernels/simd/dispatch.h"
 
 /* Measured on an AMD Zen 4 with AVX-512, one thread, ResNet-18 and -50. The unit is one
  * multiply-accumulate of XNNPACK's direct convolution. */
 static const double product_cost = 1.02;  /* a multiply-accumulate of our own gemm */
 static const double transform_cost = 8.0; /* transforming a value of a tile, in or out */
-static const double addition_cost = 7.0;  /* adding a value of a shortcut in its own pass */
+static const double addition_cost = 7.0;  /* adding a value of a shortcut separately */
 static const double weight_cost = 1.2;    /* reading a byte of weights in XNNPACK */
 static const double fetched_cost = 0.5;   /* prefetching a byte of weights in our gemm */
 static const double starved_cost = 1.2;   /* the same, if memory is the bottleneck */
@@ -47,7 +46,7 @@ plan_candidate plan_cost_plain(const plan_op *op, bool adds, uint32_t batch) {
   const plan_candidate gemm = {KERNEL_GEMM, WINOGRAD_FORMS,
                                product * product_cost + fetch_cost(bytes, starving_bytes, batch),
                                bytes};
-  return gemm_applies(op) && gemm.cost < direct.cost + addition ? gemm : direct;
+  return kernel_gemm_applies(op) && gemm.cost < direct.cost + addition ? gemm : direct;
 }
 
 /* Return the cost of a Winograd algorithm with tiles of out_tile outputs: `products` for
@@ -65,8 +64,8 @@ static plan_candidate winograd_candidate(const plan_op *op, winograd_size out_ti
 }
 
 plan_candidate plan_cost_winograd(const plan_op *op, winograd_form form, uint32_t batch) {
-  /* all variants have the same sizes */
-  const winograd_form_functions *f = &winograd_variant(0)->form[form];
+  /* the sizes are the same for all instruction sets */
+  const simd_winograd_form *f = &simd_fastest()->winograd->form[form];
   const bool stem = form == WINOGRAD_F5X5_4X4;
   const double points = (double)(f->in.h * f->in.w), in = (stem ? 4.0 : 1.0) * op->in.c;
   plan_candidate candidate =
@@ -77,9 +76,9 @@ plan_candidate plan_cost_winograd(const plan_op *op, winograd_form form, uint32_
 }
 
 plan_candidate plan_cost_winograd_stride2(const plan_op *op, uint32_t batch) {
-  const double products = (STRIDED_POINTS + STRIDED_OUT) * (STRIDED_POINTS + STRIDED_OUT);
+  const double products = (STRIDE2_POINTS + STRIDE2_OUT) * (STRIDE2_POINTS + STRIDE2_OUT);
   plan_candidate candidate =
-      winograd_candidate(op, (winograd_size){STRIDED_OUT, STRIDED_OUT}, products, STRIDED_MATRICES,
+      winograd_candidate(op, (winograd_size){STRIDE2_OUT, STRIDE2_OUT}, products, STRIDE2_MATRICES,
                          op->in.c, starving_stride2, batch);
   candidate.kernel = KERNEL_WINOGRAD_STRIDE2;
   candidate.form = WINOGRAD_FORMS;

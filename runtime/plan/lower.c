@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/table.h"
 #include "runtime/plan/select_kernels.h"
 
 enum {

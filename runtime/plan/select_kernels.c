@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "runtime/kernels/winograd.h"
+#include "runtime/kernels/winograd_stride2.h"
 #include "runtime/plan/cost_model.h"
 
 /* Winograd weights are up to 4x larger. Cap the growth of all weights for models above
@@ -40,7 +41,7 @@ static uint32_t list_candidates(const plan_op *op, bool adds, const plan_options
     candidates[count++] = plan_cost_winograd(op, WINOGRAD_F4X2_3X3, options->batch);
     candidates[count++] = plan_cost_winograd(op, WINOGRAD_F2X2_3X3, options->batch);
   }
-  if (winograd_strided_applies(op))
+  if (winograd_stride2_applies(op))
     candidates[count++] = plan_cost_winograd_stride2(op, options->batch);
   candidates[count++] = plan_cost_plain(op, adds, options->batch);
   return count;

@@ -1,7 +1,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "runtime/kernels/simd/elementwise.h"
+#include "runtime/kernels/simd/dispatch.h"
 #include "runtime/plan_file/format.h"
 
 bool plan_align(uint64_t *size) {
@@ -22,16 +22,16 @@ static uint64_t stir(uint64_t sum, uint64_t word) {
 /* Many chains, as each has to wait for its multiplications, and narrow ones, as vectors
  * multiply 32 bits: memory is what limits this. */
 uint64_t plan_checksum(const void *bytes, size_t size) {
-  const vector_functions *v = vector_variant(0);
+  const simd_elementwise *v = simd_fastest()->elementwise;
   uint32_t lanes[CHECKSUM_LANES];
   uint8_t rest[CHECKSUM_BLOCK] = {0};
   uint64_t sum = size;
   for (uint32_t i = 0; i < CHECKSUM_LANES; i++) lanes[i] = i;
-  v->stir(lanes, bytes, size / CHECKSUM_BLOCK);
+  v->hash_round(lanes, bytes, size / CHECKSUM_BLOCK);
   if (size % CHECKSUM_BLOCK)
     memcpy(rest, (const uint8_t *)bytes + size / CHECKSUM_BLOCK * CHECKSUM_BLOCK,
            size % CHECKSUM_BLOCK);
-  v->stir(lanes, rest, 1);
+  v->hash_round(lanes, rest, 1);
   for (size_t i = 0; i < CHECKSUM_LANES; i++) sum = stir(sum, lanes[i]);
   return sum;
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/table.h"
 #include "runtime/plan/lower.h"
 #include "runtime/plan_file/format.h"
 
@@ -104,7 +104,7 @@ resnet_status plan_key_make(plan_key *key, memory *m, const plan_options *option
   if (status == RESNET_OK) status = probe(m, RESNET_CONV_WINOGRAD, &sum, error);
   if (status != RESNET_OK) return status;
   key->options = *options;
-  (void)snprintf(key->cpu, sizeof key->cpu, "%s %016llx", vector_variant(0)->name,
+  (void)snprintf(key->cpu, sizeof key->cpu, "%s %016llx", simd_fastest()->name,
                  (unsigned long long)sum);
   (void)snprintf(key->build, sizeof key->build, "libresnet %s, packing %d, XNNPACK %s",
                  resnet_version(), PLAN_PACKING, RESNET_XNNPACK_ID);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/table.h"
 #include "runtime/plan_file/format.h"
 #include "runtime/plan_file/read.h"
 

@@ -9,7 +9,7 @@ from onnx import helper, numpy_helper
 
 from corpus import CULPRIT, Content, case, good, line, node, one, small, table, tensor
 
-ADVICE = "int8 nets are not accepted yet"
+ADVICE = "int8 models are not accepted yet"
 
 line(19)
 

@@ -17,9 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
 X86_64 = ARCHITECTURES["x86_64"]
 
-OURS = BUILD / "CMakeFiles" / "resnet_runtime.dir" / "runtime" / "kernels" / "simd"
+OURS = str(BUILD / "CMakeFiles/resnet_simd_{}.dir/runtime/kernels/simd/gemm.c.o")  # by set
 SPEED_TEST = BUILD / "tests" / "CMakeFiles" / "test_gemm_speed.dir" / "unit" / "test_gemm_speed.c.o"
-SUMS = {"portable": 12, "avx2": 12, "avx512": 16}  # vectors of a whole tile, ROWS x 2
+# Set of cmake/Simd.cmake -> vectors of a whole tile, ROWS x 2.
+SUMS = {"portable": 12, "avx2": 12, "avx512": 16}
 PEAK_SUMS = 12  # of a loop that test_gemm_speed.c compares with
 
 # As in xnn_f32_gemm_minmax_ukernel_5x16__fma3_broadcast: rows x columns, instruction set.
@@ -28,7 +29,7 @@ XNNPACK = re.compile(
     r"xnn_f32_(i?gemm(?:inc)?)(?:_minmax|_relu)?_ukernel_(\d+)x(\d+)"
     r"(?:[cs](\d))?__([a-z0-9]+)"
 )
-LANES = {"sse": 4, "avx": 8, "fma3": 8, "avx512f": 16}
+FLOATS = {"sse": 4, "avx": 8, "fma3": 8, "avx512f": 16}
 SELECTED = {
     (kind, *tile)
     for kind in ("gemm", "igemm")
@@ -84,11 +85,11 @@ def products(functions, name, arch):
     ]
 
 
-@pytest.mark.parametrize("variant", SUMS)
-def test_our_products_keep_their_sums_in_registers(variant, arch):
-    functions = disassemble(OURS / f"gemm_{variant}.c.o")
-    for name in ("multiply", "multiply_finish"):
-        whole = [n for n in products(functions, name, arch) if n % SUMS[variant] == 0]
+@pytest.mark.parametrize("simd_set", SUMS)
+def test_our_products_keep_their_sums_in_registers(simd_set, arch):
+    functions = disassemble(OURS.format(simd_set))
+    for name in ("multiply_products", "multiply_epilogue"):
+        whole = [n for n in products(functions, name, arch) if n % SUMS[simd_set] == 0]
         assert whole, f"{name}: no loop of a whole tile"
     assert_none(spills(functions, arch))
 
@@ -100,7 +101,7 @@ def test_xnnpacks_products_keep_their_sums_in_registers(arch):
     for name, code in disassemble(BUILD / "libresnet.so").items():
         if found := XNNPACK.match(name):
             kernel = (found[1], int(found[2]), int(found[3]), found[5])
-            tile = kernel[1] * kernel[2] * int(found[4] or 1) // LANES[kernel[3]]
+            tile = kernel[1] * kernel[2] * int(found[4] or 1) // FLOATS[kernel[3]]
             whole = [loop for loop in inner_loops(code, arch) if loop.products % tile == 0]
             assert whole, f"{name}: no loop of a whole tile"
             kernels.add(kernel)
@@ -114,8 +115,8 @@ def test_speed_is_compared_with_loops_that_keep_their_sums_in_registers(arch):
     if not SPEED_TEST.exists():
         pytest.skip("the unit tests are not built")
     functions = disassemble(SPEED_TEST)
-    for variant in SUMS:
-        assert PEAK_SUMS in products(functions, f"peak_{variant}", arch)
+    for simd_set in SUMS:
+        assert PEAK_SUMS in products(functions, f"peak_{simd_set}", arch)
     assert_none(spills(functions, arch))
 
 

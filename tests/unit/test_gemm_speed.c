@@ -1,6 +1,5 @@
-/* Products of matrices are nearly as fast as their instructions allow. One sum that the
- * compiler keeps on the stack costs a factor of up to three, and no test of results
- * notices it. */
+/* Matrix products are nearly as fast as their instructions allow. One sum that the compiler
+ * keeps on the stack costs a factor of up to three, and no test of results notices it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -9,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "runtime/kernels/simd/gemm.h"
+#include "runtime/kernels/simd/dispatch.h"
 #include "sanitized.h"
 
 #include <cmocka.h>
@@ -33,16 +32,16 @@ enum {
 };
 
 /* Define peak_NAME: a loop that multiplies and adds vectors in registers, and broadcasts
- * a float for every two products, as a product of matrices does. Its sums have names, so
- * that they stay in registers; tests/kernels checks that. `x` has SUMS / 2 floats for
- * each step. */
-#define PEAK(NAME, LANES, ATTRIBUTES)                                                              \
+ * one float for every two products, like a matrix product. Its sums have names, so that
+ * they stay in registers; tests/kernels checks that. `x` has SUMS / 2 floats for each
+ * step. */
+#define PEAK(NAME, WIDTH, ATTRIBUTES)                                                              \
   ATTRIBUTES __attribute__((noinline)) static void peak_##NAME(const float *x, float *out) {       \
-    typedef float vec __attribute__((vector_size(LANES * sizeof(float))));                         \
+    typedef float vec __attribute__((vector_size(WIDTH * sizeof(float))));                         \
     vec y, z, a = {0}, b = a, c = a, d = a, e = a, f = a, g = a, h = a, i = a, j = a;              \
     vec k = a, l = a;                                                                              \
     memcpy(&y, x, sizeof y);                                                                       \
-    memcpy(&z, x + LANES, sizeof z);                                                               \
+    memcpy(&z, x + WIDTH, sizeof z);                                                               \
     for (size_t n = 0; n < STEPS; n++, x += SUMS / 2) {                                            \
       a += x[0] * y, b += x[0] * z;                                                                \
       c += x[1] * y, d += x[1] * z;                                                                \
@@ -63,8 +62,8 @@ PEAK(avx512, 16, __attribute__((target("avx512f"))))
 
 typedef struct peak {
   const char *test; /* its name */
-  const char *variant;
-  size_t lanes;
+  const char *set;  /* the name of the simd_set */
+  size_t width;     /* floats of a vector */
   void (*run)(const float *x, float *out);
   double min_share; /* a product must reach this share of the peak */
 } peak;
@@ -81,17 +80,17 @@ static peak peaks[] = {
 };
 enum { PEAKS = sizeof peaks / sizeof *peaks };
 
-static void every_variant_has_a_peak(void **state) {
+static void every_instruction_set_has_a_peak(void **state) {
   (void)state;
-  for (size_t i = 0; matrix_variant(i); i++) {
+  for (size_t i = 0; simd_supported(i); i++) {
     size_t k = 0;
-    while (k < PEAKS && strcmp(peaks[k].variant, matrix_variant(i)->name) != 0) k++;
-    if (k == PEAKS) fail_msg("%s has no row in peaks", matrix_variant(i)->name);
+    while (k < PEAKS && strcmp(peaks[k].set, simd_supported(i)->name) != 0) k++;
+    if (k == PEAKS) fail_msg("%s has no row in peaks", simd_supported(i)->name);
   }
 }
 
 #if !defined(SLOW)
-typedef enum task { PEAK_LOOP, MULTIPLY, MULTIPLY_FINISH, TASKS } task;
+typedef enum task { PEAK_LOOP, MULTIPLY, MULTIPLY_EPILOGUE, TASKS } task;
 
 static float a[ROWS * C], packed[C * O], bias[O], out[ROWS * O], x[STEPS * SUMS / 2];
 
@@ -99,17 +98,17 @@ static void fill(float *to, size_t count) {
   for (size_t i = 0; i < count; i++) to[i] = (float)(i % 7) - 3.0f;
 }
 
-static const matrix_functions *find_variant(const char *name) {
+static const simd_set *find_set(const char *name) {
   size_t i = 0;
-  while (matrix_variant(i) && strcmp(matrix_variant(i)->name, name) != 0) i++;
-  return matrix_variant(i);
+  while (simd_supported(i) && strcmp(simd_supported(i)->name, name) != 0) i++;
+  return simd_supported(i);
 }
 
-static void run(task what, const peak *p, const matrix_functions *f) {
-  const matrix_product product = {a, C, packed, C, O, out, O, 1, 0, 0, 0, false};
-  const matrix_finish finish = {bias, NULL, 0.0f, 1e9f};
+static void run(task what, const peak *p, const simd_gemm *f) {
+  const simd_product product = {a, C, packed, C, O, out, O, 1, 0, 0, 0, false};
+  const simd_epilogue epilogue = {bias, NULL, 0.0f, 1e9f};
   if (what == MULTIPLY) f->multiply(&product, ROWS);
-  if (what == MULTIPLY_FINISH) f->multiply_finish(&product, &finish, ROWS);
+  if (what == MULTIPLY_EPILOGUE) f->multiply_epilogue(&product, &epilogue, ROWS);
   for (int i = 0; what == PEAK_LOOP && i < PEAK_RUNS; i++) p->run(x, out);
 }
 
@@ -121,9 +120,9 @@ static double nanoseconds(void) {
 
 /* Let the tasks take turns until both products reach their share. Keep each task's best
  * rate, in floating-point operations per nanosecond. */
-static void measure(const peak *p, const matrix_functions *f, double rate[TASKS]) {
+static void measure(const peak *p, const simd_gemm *f, double rate[TASKS]) {
   const double products = 2.0 * ROWS * C * O;
-  const double sums = 2.0 * PEAK_RUNS * STEPS * SUMS * (double)p->lanes;
+  const double sums = 2.0 * PEAK_RUNS * STEPS * SUMS * (double)p->width;
   bool reached = false;
   for (size_t round = 0; round < MAX_ROUNDS && !(reached && round >= MIN_ROUNDS); round++) {
     for (task what = PEAK_LOOP; what < TASKS; what++) {
@@ -133,27 +132,28 @@ static void measure(const peak *p, const matrix_functions *f, double rate[TASKS]
       if (found > rate[what]) rate[what] = found;
     }
     const double asked = p->min_share * rate[PEAK_LOOP];
-    reached = rate[MULTIPLY] >= asked && rate[MULTIPLY_FINISH] >= asked;
+    reached = rate[MULTIPLY] >= asked && rate[MULTIPLY_EPILOGUE] >= asked;
   }
 }
 
 static void products_reach_their_peak(void **state) {
   const peak *p = *state;
-  const matrix_functions *f = find_variant(p->variant);
-  if (!f) {
-    print_message("skipped: the CPU or the build has no %s\n", p->variant);
+  const simd_set *set = find_set(p->set);
+  if (!set) {
+    print_message("skipped: the CPU or the build has no %s\n", p->set);
     skip();
   }
   fill(a, ROWS * C);
   fill(packed, C * O);
   fill(x, STEPS * SUMS / 2);
   double rate[TASKS] = {0};
-  measure(p, f, rate);
+  measure(p, set->gemm, rate);
   const double asked = p->min_share * rate[PEAK_LOOP];
-  print_message("%s: multiply %.1f GF/s, multiply_finish %.1f; at least %.1f expected, peak %.1f\n",
-                p->variant, rate[MULTIPLY], rate[MULTIPLY_FINISH], asked, rate[PEAK_LOOP]);
+  print_message(
+      "%s: multiply %.1f GF/s, multiply_epilogue %.1f; at least %.1f expected, peak %.1f\n", p->set,
+      rate[MULTIPLY], rate[MULTIPLY_EPILOGUE], asked, rate[PEAK_LOOP]);
   assert_true(rate[MULTIPLY] >= asked);
-  assert_true(rate[MULTIPLY_FINISH] >= asked);
+  assert_true(rate[MULTIPLY_EPILOGUE] >= asked);
 }
 #else
 static void products_reach_their_peak(void **state) {
@@ -164,7 +164,7 @@ static void products_reach_their_peak(void **state) {
 #endif
 
 int main(void) {
-  struct CMUnitTest tests[PEAKS + 1] = {cmocka_unit_test(every_variant_has_a_peak)};
+  struct CMUnitTest tests[PEAKS + 1] = {cmocka_unit_test(every_instruction_set_has_a_peak)};
   for (size_t i = 0; i < PEAKS; i++) {
     const struct CMUnitTest one = {peaks[i].test, products_reach_their_peak, NULL, NULL, &peaks[i]};
     tests[i + 1] = one;

@@ -1,6 +1,6 @@
 /* Every kernel against the plain reference, on random nets of one to a few ops: odd
  * sizes, one pixel, 1, 3 and 17 channels, groups, asymmetric pads, batches, threads.
- * Also: vector variants against the portable one, bit for bit. */
+ * Also the SIMD functions themselves, with each instruction set of the CPU. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,9 +9,7 @@
 #include <string.h>
 
 #include "runtime/api/session.h"
-#include "runtime/kernels/kernel.h"
-#include "runtime/kernels/simd/gemm.h"
-#include "runtime/kernels/simd/winograd.h"
+#include "runtime/kernels/table.h"
 #include "runtime/plan/cost_model.h"
 #include "runtime/plan/lower.h"
 #include "tests/unit/kernel_net.h"
@@ -134,7 +132,7 @@ static void test_pool_windows_on_padding_are_refused(void **unused) {
   resnet_error error;
   assert_int_equal(model_from_graph(n.memory, &n.graph, &options, &model, &error),
                    RESNET_ERROR_UNSUPPORTED);
-  assert_non_null(strstr(error.message, "lies on padding alone"));
+  assert_non_null(strstr(error.message, "covers only padding"));
   assert_null(model);
   graph_release(&n.graph);
   assert_int_equal(n.memory->used, 0);
@@ -243,9 +241,9 @@ static void fill(float *x, size_t count) {
   for (size_t i = 0; i < count; i++) x[i] = random_unit();
 }
 
-/* All functions of a variant on one random size, into out. */
-static size_t run_variant(const vector_functions *v, const float *a, const float *b, size_t n,
-                          size_t c, float *out) {
+/* Run all functions on one random size; write the results to out, return their number. */
+static size_t run_elementwise(const simd_elementwise *v, const float *a, const float *b, size_t n,
+                              size_t c, float *out) {
   v->add(a, b, out, n, -0.5f, 0.75f);
   v->clamp(a, out + n, n, -0.25f, INFINITY);
   v->affine(a, b, b + c, out + 2 * n, n / c, c, 0.0f, 1.0f);
@@ -261,26 +259,32 @@ static size_t run_variant(const vector_functions *v, const float *a, const float
   return 8 * n;
 }
 
-static void test_vector_variants_agree_to_the_bit(void **unused) {
+static void test_instruction_sets_agree_to_the_bit(void **unused) {
   (void)unused;
   static float a[4096], b[4096], want[8 * 4096], got[8 * 4096];
   size_t count = 0;
-  while (vector_variant(count)) count++;
-  const vector_functions *portable = vector_variant(count - 1);
+  while (simd_supported(count)) count++;
+  const simd_set *portable = simd_supported(count - 1);
   assert_string_equal(portable->name, "portable");
   for (size_t round = 0; round < rounds_of(2000); round++) {
     const size_t c = 1 + random_below(70), n = c * (2 + random_below(50));
     fill(a, n);
     fill(b, n);
     memset(want, 0, sizeof want);
-    const size_t size = run_variant(portable, a, b, n, c, want);
+    const size_t size = run_elementwise(portable->elementwise, a, b, n, c, want);
     for (size_t i = 0; i + 1 < count; i++) {
       memset(got, 0, sizeof got);
-      (void)run_variant(vector_variant(i), a, b, n, c, got);
+      (void)run_elementwise(simd_supported(i)->elementwise, a, b, n, c, got);
       assert_memory_equal(got, want, size * sizeof *got);
     }
   }
-  printf("vector variants here: %zu, the fastest is %s\n", count, vector_variant(0)->name);
+  printf("instruction sets here: %zu, the fastest is %s\n", count, simd_fastest()->name);
+}
+
+static const simd_set *random_set(void) {
+  uint32_t count = 0;
+  while (simd_supported(count)) count++;
+  return simd_supported(random_below(count));
 }
 
 static void assert_close(const float *got, const float *want, size_t count) {
@@ -297,90 +301,88 @@ static void pack_panels(const float *weights, size_t c, size_t o, size_t panel, 
       packed[(j / panel * c + k) * panel + j % panel] = weights[k * o + j];
 }
 
-/* Products against plain sums: every variant, finished and not, rows that fill tiles and
- * that do not. */
+/* Products against plain sums: every instruction set, with and without an epilogue, rows
+ * that fill tiles and rows that do not. */
 static void test_matrix_products(void **unused) {
   (void)unused;
   static float a[40 * 80], weights[80 * 80], bias[80], shortcut[40 * 96], packed[80 * 96],
       out[40 * 96], want[40 * 96];
   for (size_t round = 0; round < rounds_of(2000); round++) {
     const size_t c = 1 + random_below(70), o = 1 + random_below(70), rows = 1 + random_below(40);
-    const matrix_functions *m = matrix_variant(0);
-    for (size_t i = 1 + random_below(3); i > 0 && matrix_variant(i - 1); i--)
-      m = matrix_variant(i - 1);
-    const bool finished = random_below(2), adds = finished && random_below(2);
-    const size_t stride = finished ? o + random_below(3) : (o + 15) / 16 * 16;
+    const simd_set *set = random_set();
+    const bool epilogue = random_below(2), adds = epilogue && random_below(2);
+    const size_t stride = epilogue ? o + random_below(3) : (o + 15) / 16 * 16;
     fill(a, rows * c);
     fill(weights, c * o);
     fill(bias, o);
     fill(shortcut, sizeof shortcut / sizeof *shortcut);
-    pack_panels(weights, c, o, m->panel, packed);
-    const matrix_product p = {.a = a,
-                              .a_stride = c,
-                              .packed = packed,
-                              .c = c,
-                              .o = o,
-                              .out = out,
-                              .out_stride = stride,
-                              .count = 1,
-                              .fetch = random_below(2)};
-    const matrix_finish f = {bias, adds ? shortcut : NULL, -0.75f,
+    pack_panels(weights, c, o, set->panel, packed);
+    const simd_product p = {.a = a,
+                            .a_stride = c,
+                            .packed = packed,
+                            .c = c,
+                            .o = o,
+                            .out = out,
+                            .out_stride = stride,
+                            .count = 1,
+                            .fetch = random_below(2)};
+    const simd_epilogue f = {bias, adds ? shortcut : NULL, -0.75f,
                              random_below(2) ? INFINITY : 1.5f};
-    if (finished)
-      m->multiply_finish(&p, &f, rows);
+    if (epilogue)
+      set->gemm->multiply_epilogue(&p, &f, rows);
     else
-      m->multiply(&p, rows);
+      set->gemm->multiply(&p, rows);
     for (size_t r = 0; r < rows; r++)
       for (size_t j = 0; j < o; j++) {
         double sum =
-            finished ? (double)bias[j] + (adds ? (double)shortcut[r * stride + j] : 0.0) : 0.0;
+            epilogue ? (double)bias[j] + (adds ? (double)shortcut[r * stride + j] : 0.0) : 0.0;
         for (size_t k = 0; k < c; k++) sum += (double)a[r * c + k] * (double)weights[k * o + j];
-        if (finished) sum = fmin(fmax(sum, (double)f.low), (double)f.high);
+        if (epilogue) sum = fmin(fmax(sum, (double)f.low), (double)f.high);
         want[r * stride + j] = (float)sum;
       }
     for (size_t r = 0; r < rows; r++) assert_close(out + r * stride, want + r * stride, o);
   }
 }
 
-/* A finished product writes o floats of each row and not one more. */
+/* A product with an epilogue writes o floats of each row and not one more. */
 static void test_matrix_products_stay_inside(void **unused) {
   (void)unused;
   static float a[20 * 40], packed[40 * 96], bias[96], out[20 * 100];
-  for (size_t variant = 0; matrix_variant(variant); variant++)
+  for (size_t set = 0; simd_supported(set); set++)
     for (size_t o = 1; o <= 70; o++) {
       const size_t rows = 1 + random_below(19), c = 1 + random_below(40);
       for (size_t i = 0; i < sizeof out / sizeof *out; i++) out[i] = 123.0f;
-      const matrix_product p = {
+      const simd_product p = {
           .a = a, .a_stride = c, .packed = packed, .c = c, .o = o, .out = out, .out_stride = o + 1};
-      const matrix_finish f = {bias, NULL, -1.0f, 1.0f};
-      matrix_variant(variant)->multiply_finish(&p, &f, rows);
+      const simd_epilogue f = {bias, NULL, -1.0f, 1.0f};
+      simd_supported(set)->gemm->multiply_epilogue(&p, &f, rows);
       for (size_t r = 0; r < rows; r++) assert_true(out[r * (o + 1) + o] == 123.0f);
     }
 }
 
-/* One tile of one pair of channels through weights, input and output of a form, against
- * the direct sum. */
-static void check_form(const winograd_functions *w, const winograd_form_functions *form) {
+/* Compare one tile of one pair of channels, transformed by a form, with the direct sum. */
+static void check_form(const simd_set *set, const simd_winograd_form *form) {
   enum { MAX_PANEL = 32 };
-  static float packed[WINOGRAD_MAX_POINTS * MAX_PANEL], spread[WINOGRAD_MAX_POINTS * MAX_PANEL];
+  static float packed[WINOGRAD_MAX_POINTS * MAX_PANEL],
+      transformed[WINOGRAD_MAX_POINTS * MAX_PANEL];
   static float products[WINOGRAD_MAX_POINTS * MAX_PANEL], d[WINOGRAD_MAX_POINTS * MAX_PANEL];
   float filters[MAX_PANEL * 16], bias[MAX_PANEL],
       out[WINOGRAD_MAX_OUT * WINOGRAD_MAX_OUT * MAX_PANEL];
   const float *pixels[WINOGRAD_MAX_POINTS];
   const winograd_size n = form->in, m = form->out;
-  const size_t r = form->taps, points = n.h * n.w, count = 1 + random_below((uint32_t)w->panel);
+  const size_t r = form->taps, points = n.h * n.w, count = 1 + random_below((uint32_t)set->panel);
   fill(filters, count * r * r);
   fill(bias, count);
   fill(d, points * MAX_PANEL);
   for (size_t i = 0; i < points; i++) pixels[i] = d + i * MAX_PANEL;
-  form->weights(filters, count, 1, packed, MAX_PANEL);
-  form->input(pixels, 1, spread, MAX_PANEL);
+  form->transform_weights(filters, count, 1, packed, MAX_PANEL);
+  form->transform_input(pixels, 1, transformed, MAX_PANEL);
   for (size_t i = 0; i < points; i++)
     for (size_t f = 0; f < MAX_PANEL; f++)
       products[i * MAX_PANEL + f] =
-          f < w->panel ? spread[i * MAX_PANEL] * packed[i * MAX_PANEL + f] : 0.0f;
-  form->output(products, MAX_PANEL, count, bias, NULL, out, m.w * count, m.h, m.w, -INFINITY,
-               INFINITY);
+          f < set->panel ? transformed[i * MAX_PANEL] * packed[i * MAX_PANEL + f] : 0.0f;
+  form->transform_output(products, MAX_PANEL, count, bias, NULL, out, m.w * count, m.h, m.w,
+                         -INFINITY, INFINITY);
   for (size_t f = 0; f < count; f++)
     for (size_t y = 0; y < m.h * m.w; y++) {
       /* rounding is relative to what is added up, not to what is left */
@@ -391,19 +393,19 @@ static void check_form(const winograd_functions *w, const winograd_form_function
         size += fabs((double)filters[f * r * r + t] * (double)x);
       }
       if (fabs((double)out[y * count + f] - sum) > 1e-5 * size)
-        fail_msg("%s F(%zux%zu,%zu): %g, not %g", w->name, m.h, m.w, r, (double)out[y * count + f],
-                 sum);
+        fail_msg("%s F(%zux%zu,%zu): %g, not %g", set->name, m.h, m.w, r,
+                 (double)out[y * count + f], sum);
     }
 }
 
 static void test_winograd_forms(void **unused) {
   (void)unused;
-  size_t variants = 0;
-  for (; winograd_variant(variants); variants++)
+  size_t sets = 0;
+  for (; simd_supported(sets); sets++)
     for (size_t round = 0; round < rounds_of(300); round++)
       for (size_t form = 0; form < WINOGRAD_FORMS; form++)
-        check_form(winograd_variant(variants), &winograd_variant(variants)->form[form]);
-  assert_string_equal(winograd_variant(variants - 1)->name, "portable");
+        check_form(simd_supported(sets), &simd_supported(sets)->winograd->form[form]);
+  assert_string_equal(simd_supported(sets - 1)->name, "portable");
 }
 
 /* The stem's geometries: pads that are even, odd and unequal, 1 to 4 channels, tiles cut
@@ -443,10 +445,10 @@ static void test_packed_weights_beyond_the_address_space_are_refused(void **unus
   (void)unused;
   static char name[] = "big";
   const plan_op conv = {.name = name, .in = {9, 9, UINT32_MAX}, .shape = {9, 9, UINT32_MAX}};
-  const kernel *const own[] = {&kernel_winograd, &kernel_stem, &kernel_gemm};
-  for (size_t i = 0; i < 3; i++) {
+  const plan_kernel own[] = {KERNEL_WINOGRAD, KERNEL_WINOGRAD_STRIDE2, KERNEL_STEM, KERNEL_GEMM};
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
     resnet_error error;
-    assert_int_equal(own[i]->check(&conv, NULL, &error), RESNET_ERROR_LIMIT);
+    assert_int_equal(kernel_table[own[i]]->check(&conv, NULL, &error), RESNET_ERROR_LIMIT);
     assert_non_null(strstr(error.message, "node 'big' (Conv)"));
   }
 }
@@ -463,7 +465,7 @@ static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet
   assert_int_equal(plan_lower(&p, n.memory, &n.graph, &(plan_options){conv, mode, 1}, &error),
                    RESNET_OK);
   const plan_kernel chosen = p.ops[1].kernel;
-  assert_int_equal(strstr(p.ops[1].detail, "too unlike") != NULL, p.ops[1].winograd_unsafe);
+  assert_int_equal(strstr(p.ops[1].detail, "dynamic range") != NULL, p.ops[1].winograd_unsafe);
   plan_release(&p);
   graph_release(&n.graph);
   mem_destroy(n.memory);
@@ -482,7 +484,7 @@ static void test_taps_are_called_unlike_only_where_it_matters(void **unused) {
       (void)net_add_conv(&n, 0, &w, 1, 64);
       n.graph.nodes[1].winograd_safety = GRAPH_WINOGRAD_UNSAFE; /* as a plan file has it */
       resnet_model *model = net_model(&n, conv);
-      assert_int_equal(strstr(model->plan.ops[1].detail, "too unlike") != NULL,
+      assert_int_equal(strstr(model->plan.ops[1].detail, "dynamic range") != NULL,
                        stride == 1 && conv != RESNET_CONV_DIRECT);
       graph_release(&n.graph);
       resnet_model_close(&model);
@@ -542,21 +544,21 @@ static void test_batches_share_weights(void **unused) {
 static void test_sigmoids_keep_their_digits(void **unused) {
   (void)unused;
   double worst = 0.0;
-  for (size_t variant = 0; vector_variant(variant); variant++)
+  for (size_t set = 0; simd_supported(set); set++)
     for (int32_t i = -870000; i <= 870000; i += 7) {
       const float x = (float)i * 1e-4f;
       float y;
-      vector_variant(variant)->sigmoid(&x, &y, 1);
+      simd_supported(set)->elementwise->sigmoid(&x, &y, 1);
       const double want = 1.0 / (1.0 + exp(-(double)x));
       worst = fmax(worst, fabs((double)y - want) / want);
     }
   printf("sigmoid: off by %.2f * 2^-24 at most\n", worst * 0x1p24);
   assert_true(worst <= 3 * 0x1p-24);
   const float ends[] = {-INFINITY, -1e30f, -88.0f, 88.0f, 1e30f, INFINITY, NAN};
-  for (size_t variant = 0; vector_variant(variant); variant++)
+  for (size_t set = 0; simd_supported(set); set++)
     for (size_t i = 0; i < 7; i++) {
       float y;
-      vector_variant(variant)->sigmoid(&ends[i], &y, 1);
+      simd_supported(set)->elementwise->sigmoid(&ends[i], &y, 1);
       if (i < 3) assert_true(y >= 0.0f && y <= 1.2e-38f);
       if (i >= 3 && i < 6) assert_true(y == 1.0f);
       if (i == 6) assert_true(isnan(y));
@@ -758,7 +760,7 @@ int main(void) {
       cmocka_unit_test(test_identity_block),
       cmocka_unit_test(test_option_a),
       cmocka_unit_test(test_buffers_in_random_graphs),
-      cmocka_unit_test(test_vector_variants_agree_to_the_bit),
+      cmocka_unit_test(test_instruction_sets_agree_to_the_bit),
       cmocka_unit_test(test_matrix_products),
       cmocka_unit_test(test_matrix_products_stay_inside),
       cmocka_unit_test(test_winograd_forms),

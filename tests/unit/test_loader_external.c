@@ -469,7 +469,8 @@ static void entries_are_checked(void **state) {
 /* data_location and the entries and the data inside must not contradict each other. */
 static void data_in_both_places_are_refused(void **state) {
   (void)state;
-  static const char what[] = "tensor 'k' has data inside the file, and names another one for them";
+  static const char what[] =
+      "tensor 'k' has data inside the file and also names an external file for them";
   write_bytes("w", numbers, sizeof numbers);
   for (int external = 0; external < 2; external++) {
     net n = {0};

@@ -168,8 +168,7 @@ static void check_end(const char *const operators[2], bool note, bool warning) {
   (void)snprintf(names, sizeof names, "node '%s_y' takes the softmax of node '%s_g'", operators[1],
                  operators[0]);
   if (warning)
-    check_finding(&g, RESNET_WARNING,
-                  (const char *[3]){names, "take one of the two off the model"});
+    check_finding(&g, RESNET_WARNING, (const char *[3]){names, "remove one of the two"});
   else
     refuse_finding(&g, "takes the softmax of");
   unload(&g);

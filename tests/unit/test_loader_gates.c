@@ -160,7 +160,7 @@ static void impossible_hard_sigmoids_are_refused(void **state) {
   refuse_hard_sigmoid("alpha=1e39", RESNET_ERROR_FORMAT,
                       "HardSigmoid_t|alpha is inf|finite numbers are accepted");
   refuse_hard_sigmoid("gamma=1.0", RESNET_ERROR_UNSUPPORTED,
-                      "'gamma' (1) is not accepted at this opset; accepted are: alpha beta");
+                      "'gamma' (1) is not accepted at this opset; accepted: alpha beta");
 }
 
 /* ---- Expand ------------------------------------------------------------------------ */
@@ -270,7 +270,7 @@ static void other_expansions_are_refused(void **state) {
   add(&half, "Expand", "row,sizes", "wide", "");
   add(&half, "Mul", "c,wide", "t", "");
   end_net(&half);
-  refuse_net(&half, not_yet, "Expand_wide|expands a picture of (h 1, w 8, c 4): a gate (n,c,1,1)");
+  refuse_net(&half, not_yet, "Expand_wide|expands an image of (h 1, w 8, c 4): a gate (n,c,1,1)");
 }
 
 /* What Expand made larger exists nowhere: nothing but a product may read it. */

@@ -445,7 +445,7 @@ static void initialisers_may_be_inputs(void **state) {
   put_input(&two, "mask");
   add(&two, "Relu", "c", "t", "");
   end_net(&two);
-  refuse_net(&two, RESNET_ERROR_UNSUPPORTED, "the graph has 2 inputs|one picture");
+  refuse_net(&two, RESNET_ERROR_UNSUPPORTED, "the graph has 2 inputs|one image");
 }
 
 static void outputs_are_checked(void **state) {
@@ -504,7 +504,7 @@ static void input_sizes_are_the_files_or_the_callers(void **state) {
   assert_non_null(strstr(error.message, "Gemm_y"));
   assert_non_null(
       strstr(error.message,
-             "take 256 numbers, its input has 512: the net was exported for another input"));
+             "take 256 numbers, its input has 512: the model was exported for another input"));
   buffer_release(&file);
 }
 
@@ -521,8 +521,8 @@ static void impossible_inputs_are_refused(void **state) {
   refuse_input("N,3,0,8", RESNET_ERROR_FORMAT, "input 'x' has dimension 0");
   refuse_input("N,-1,8,8", RESNET_ERROR_FORMAT, "input 'x' has dimension -1");
   refuse_input("N,3,8,-1", RESNET_ERROR_FORMAT, "input 'x' has dimension -1");
-  refuse_input("70000,3,8,8", RESNET_ERROR_LIMIT, "dimension 70000: accepted are 1 to 65535");
-  refuse_input("N,3,70000,8", RESNET_ERROR_LIMIT, "dimension 70000: accepted are 1 to 65535");
+  refuse_input("70000,3,8,8", RESNET_ERROR_LIMIT, "dimension 70000: 1 to 65535 is accepted");
+  refuse_input("N,3,70000,8", RESNET_ERROR_LIMIT, "dimension 70000: 1 to 65535 is accepted");
   refuse_input("N,3,8", RESNET_ERROR_UNSUPPORTED, "has 3 dimensions");
   refuse_input("N,5,8,8", RESNET_ERROR_FORMAT, "Conv_c|take 3 channels|its input has 5");
   refuse_input("N,3,20000,20000", RESNET_ERROR_LIMIT, "activations take");

@@ -87,7 +87,7 @@ static void inputs_are_channels_first_else(void **state) {
   add(&other, "Transpose", "r", "first", TO_FIRST);
   add_first_layer(&other, "first");
   refuse_net(&other, RESNET_ERROR_UNSUPPORTED,
-             "Transpose_first|changes the order of a picture's axes");
+             "Transpose_first|changes the order of an image's axes");
 }
 
 static void sizes_of_an_input_channels_last(void **state) {
@@ -339,7 +339,7 @@ static void single_elements_are_taken(void **state) {
   begin_net(&batch);
   add_integers(&batch, "k", "", (const int64_t[]){0});
   add(&batch, "Gather", "c,k", "y", "axis=0");
-  refuse_net(&batch, RESNET_ERROR_UNSUPPORTED, "Gather_y|axis 0 ('c')|from 1 on");
+  refuse_net(&batch, RESNET_ERROR_UNSUPPORTED, "Gather_y|axis 0 ('c')|from axis 1 on");
 }
 
 /* A fully connected layer after a picture of 2x2, flattened channels last: its rows are
@@ -459,22 +459,23 @@ static void refuse_last(const char *operator_type, const char *inputs, const cha
 static void other_readers_of_channels_last_are_refused(void **state) {
   (void)state;
   refuse_last("Conv", "last,v", "",
-              "Conv_t|input 'last' is (n,h,w,c) here: this operator takes (n,c,h,w)");
-  refuse_last("MaxPool", "last", "kernel_shape=1,1", "MaxPool_t|is (n,h,w,c) here");
-  refuse_last("AveragePool", "last", "kernel_shape=1,1", "AveragePool_t|is (n,h,w,c) here");
-  refuse_last("GlobalAveragePool", "last", "", "GlobalAveragePool_t|is (n,h,w,c) here");
-  refuse_last("GlobalMaxPool", "last", "", "GlobalMaxPool_t|is (n,h,w,c) here");
+              "Conv_t|input 'last' is (n,h,w,c): this operator accepts (n,c,h,w)");
+  refuse_last("MaxPool", "last", "kernel_shape=1,1", "MaxPool_t|is (n,h,w,c): this operator");
+  refuse_last("AveragePool", "last", "kernel_shape=1,1",
+              "AveragePool_t|is (n,h,w,c): this operator");
+  refuse_last("GlobalAveragePool", "last", "", "GlobalAveragePool_t|is (n,h,w,c): this operator");
+  refuse_last("GlobalMaxPool", "last", "", "GlobalMaxPool_t|is (n,h,w,c): this operator");
   refuse_last("BatchNormalization", "last,k,k,k,k2", "",
               "BatchNormalization_t|(n,c,...) is accepted");
-  refuse_last("Add", "c,last", "", "Add_t|seen as (n,c,h,w) and one seen as (n,h,w,c)");
-  refuse_last("Add", "last,c", "", "Add_t|seen as (n,c,h,w) and one seen as (n,h,w,c)");
+  refuse_last("Add", "c,last", "", "Add_t|viewed as (n,c,h,w) and one viewed as (n,h,w,c)");
+  refuse_last("Add", "last,c", "", "Add_t|viewed as (n,c,h,w) and one viewed as (n,h,w,c)");
   refuse_last("Transpose", "last", "perm=0,2,1,3",
-              "Transpose_t|changes the order of a picture's axes");
-  refuse_last("Transpose", "last", TO_LAST, "Transpose_t|changes the order of a picture's axes");
-  refuse_last("Transpose", "c", TO_FIRST, "Transpose_t|changes the order of a picture's axes");
-  refuse_last("Transpose", "c", "", "Transpose_t|changes the order of a picture's axes");
+              "Transpose_t|changes the order of an image's axes");
+  refuse_last("Transpose", "last", TO_LAST, "Transpose_t|changes the order of an image's axes");
+  refuse_last("Transpose", "c", TO_FIRST, "Transpose_t|changes the order of an image's axes");
+  refuse_last("Transpose", "c", "", "Transpose_t|changes the order of an image's axes");
   refuse_last("Transpose", "last", "perm=3,1,2,0",
-              "Transpose_t|changes the order of a picture's axes");
+              "Transpose_t|changes the order of an image's axes");
 }
 
 /* Flattened in different orders, two pictures have equal shapes, but not equal elements
@@ -489,7 +490,7 @@ static void additions_of_mixed_orders_are_refused(void **state) {
   add(&n, "Add", "a,b", "s", "");
   add_random(&n, "v", "256,2", 2);
   add(&n, "MatMul", "s,v", "y", "");
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Add_s|seen as (n,c,h,w) and one seen as (n,h,w,c)");
+  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Add_s|viewed as (n,c,h,w) and one viewed as (n,h,w,c)");
 }
 
 int main(void) {

@@ -141,7 +141,7 @@ static void other_axes_are_refused(void **state) {
   refuse_axis(6, "4", "broadcast=1 axis=-9223372036854775807",
               "Add_t|1 float, or 1 for each channel");
   refuse_axis(7, "4", "axis=1 broadcast=1",
-              "Add_t|'axis' (1) is not accepted at this opset; accepted are: none");
+              "Add_t|'axis' (1) is not accepted at this opset; accepted: none");
 }
 
 /* Two constants: where they meet elsewhere than at the end, their sum is not what newer
@@ -185,16 +185,16 @@ static void attributes_and_inputs_by_opset(void **state) {
   (void)state;
   const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
   refuse_old(4, "Reshape", "m,shape", "", form,
-             "Reshape_t|has 2 inputs: accepted are 1 to 1 at this opset");
+             "Reshape_t|has 2 inputs: 1 to 1 are accepted at this opset");
   refuse_old(4, "Reshape", "m", "", form, "Reshape_t|its shape is missing");
   refuse_old(5, "Reshape", "m", "shape=0,-1", not_yet,
              "Reshape_t|opset 5|'shape' (|is not accepted");
   refuse_old(5, "Cast", "m", "to=1", form, "Cast_t|'to' has type 2, ONNX asks for 3");
   refuse_old(5, "Cast", "m", "to=STRING", form,
-             "Cast_t|attribute to is 'STRING': accepted are FLOAT");
+             "Cast_t|attribute to is 'STRING': accepted values: FLOAT");
   refuse_old(5, "Cast", "m", "to=INT64", not_yet, "casts an activation to type 7");
   refuse_old(6, "Cast", "m", "to=FLOAT", form, "'to' has type 3, ONNX asks for 2");
-  refuse_old(6, "Gemm", "m,u", "", form, "Gemm_t|has 2 inputs: accepted are 3 to 3 at this opset");
+  refuse_old(6, "Gemm", "m,u", "", form, "Gemm_t|has 2 inputs: 3 to 3 are accepted at this opset");
   refuse_old(7, "Gemm", "m,u,b", "broadcast=1", not_yet, "Gemm_t|'broadcast' (|is not accepted");
   refuse_old(6, "Relu", "m", "consumed_inputs=0,", not_yet,
              "Relu_t|'consumed_inputs' (1 numbers) is not accepted");

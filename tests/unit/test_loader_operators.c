@@ -63,7 +63,7 @@ static void clip_takes_attributes_or_inputs_by_opset(void **state) {
   add_floats(&inputs, "six", "", &six);
   add(&inputs, "Clip", "c,six", "t", "");
   end_net(&inputs);
-  refuse_net(&inputs, RESNET_ERROR_FORMAT, "has 2 inputs: accepted are 1 to 1 at this opset");
+  refuse_net(&inputs, RESNET_ERROR_FORMAT, "has 2 inputs: 1 to 1 are accepted at this opset");
   begin_net(&reversed);
   add(&reversed, "Clip", "c", "t", "min=6.0 max=0.5");
   end_net(&reversed);
@@ -186,7 +186,7 @@ static void impossible_normalisations_are_refused(void **state) {
   p.variance[2] = -1;
   refuse_norm(&p, "", RESNET_ERROR_FORMAT, "variance is -1 for channel 2");
   p.variance[2] = NAN;
-  refuse_norm(&p, "", RESNET_ERROR_FORMAT, "variance 'variance' hold|nan|element 2");
+  refuse_norm(&p, "", RESNET_ERROR_FORMAT, "variance 'variance' have|nan|element 2");
   p = usual;
   p.variance[0] = 0;
   refuse_norm(&p, "epsilon=0.0", RESNET_ERROR_FORMAT, "variance is 0 for channel 0");
@@ -468,9 +468,9 @@ static void views_that_mix_pictures_are_refused(void **state) {
   refuse_view("Squeeze", "c,k", "", 2, (const int64_t[]){1, -3}, form, "axis 1 is named twice");
   refuse_view("Unsqueeze", "c,k", "", 1, (const int64_t[]){0}, not_yet, "before the batch");
   refuse_view("Transpose", "c", "perm=0,1,3,2", 0, NULL, not_yet,
-              "Transpose_t|changes the order of a picture's axes");
+              "Transpose_t|changes the order of an image's axes");
   refuse_view("Transpose", "c", "perm=1,0,2,3", 0, NULL, not_yet,
-              "Transpose_t|changes the order of a picture's axes");
+              "Transpose_t|changes the order of an image's axes");
   refuse_view("Transpose", "c", "perm=0,2,2,1", 0, NULL, form, "no permutation");
 }
 

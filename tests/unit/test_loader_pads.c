@@ -359,19 +359,19 @@ static void impossible_borders_are_refused(void **state) {
   (void)state;
   const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
   refuse_pad("pads=0,0,8,0,0,0,0,0 mode=reflect", form,
-             "Pad_z|reflects borders of 8,0,0,0 in a picture of 8x8: smaller");
-  refuse_pad("pads=0,0,0,0,0,0,0,8 mode=reflect", form, "reflects borders of 0,0,0,8");
+             "Pad_z|reflects a padding of 8,0,0,0 in an image of 8x8: less");
+  refuse_pad("pads=0,0,0,0,0,0,0,8 mode=reflect", form, "reflects a padding of 0,0,0,8");
   refuse_pad("pads=0,0,65535,0,0,0,0,0 mode=edge", not_yet, "Pad_z|larger than 65535");
   refuse_pad("pads=0,0,65535,0,0,0,0,0", not_yet, "Conv_t|larger than 65535");
-  refuse_pad("pads=0,0,65536,0,0,0,0,0", not_yet, "pads by 65536: accepted are 0 to 65535");
+  refuse_pad("pads=0,0,65536,0,0,0,0,0", not_yet, "pads by 65536: 0 to 65535 is accepted");
   refuse_pad("pads=0,0,1,1", form, "has 4 pads for 4 axes");
   refuse_pad("", form, "has 0 pads for 4 axes");
   refuse_pad("pads=0,1,1,1,0,0,1,1 mode=edge", not_yet, "pads channels|only zeros");
   refuse_pad("pads=0,1,1,1,0,0,1,1 value=2.0", not_yet, "pads channels|only zeros");
   refuse_pad("pads=0,0,1,1,0,0,1,1 mode=mirror", form,
-             "mode is 'mirror': accepted are constant, reflect, ...");
+             "mode is 'mirror': accepted values: constant, reflect, ...");
   refuse_pad("paddings=0,0,1,1,0,0,1,1", not_yet,
-             "'paddings' (8 numbers) is not accepted at this opset; accepted are: mode pads value");
+             "'paddings' (8 numbers) is not accepted at this opset; accepted: mode pads value");
   net flat = {.opset = 9};
   begin_net(&flat);
   add(&flat, "Flatten", "c", "f", "");
@@ -468,7 +468,7 @@ static void turning_a_padded_pixel(void **state) {
     add(&swapped, "Transpose", "z", "s", permutations[i]);
     add(&swapped, "GlobalAveragePool", "s", "y", "");
     refuse_net(&swapped, RESNET_ERROR_UNSUPPORTED,
-               "Transpose_s|changes the order of a picture's axes");
+               "Transpose_s|changes the order of an image's axes");
   }
   /* seen as (n,1,1,c), then as (n,c,1,1): its order still means nothing */
   net n = {.opset = 9};
@@ -574,8 +574,8 @@ static void impossible_inputs_are_refused(void **state) {
   refuse_inputs("c,four,,axes", form, "axis 4 is out of range");
   refuse_inputs("c,four,,twice", form, "axis 2 is named twice");
   refuse_inputs("c,pads,,axes", form, "has 8 pads for 2 axes");
-  refuse_inputs("c,c", not_yet, "its pads ('c') are computed from the picture");
-  refuse_inputs("c", form, "has 1 inputs: accepted are 2 to 4");
+  refuse_inputs("c,c", not_yet, "its pads ('c') are computed from the image");
+  refuse_inputs("c", form, "has 1 inputs: 2 to 4 are accepted");
 }
 
 int main(void) {

@@ -341,7 +341,7 @@ static void lists_in_pieces_are_refused(void **state) {
   put_bytes(&tensor, rest.data, rest.size);
   put_message(&n.graph, INITIALIZER, &tensor);
   add_large_layer(&n, 0);
-  refuse_net(&n, RESNET_ERROR_FORMAT, "'w' has 1351 numbers where its dimensions ask for 1350");
+  refuse_net(&n, RESNET_ERROR_FORMAT, "'w' has 1351 numbers, but its dimensions ask for 1350");
   buffer_release(&rest);
 }
 
@@ -370,7 +370,7 @@ static void contradicting_sizes_are_refused(void **state) {
   put_message(&n.graph, INITIALIZER, &tensor);
   add_large_layer(&n, 1);
   refuse_net(&n, RESNET_ERROR_FORMAT,
-             "'spoilt' has 6000 bytes of data where its dimensions ask for 28");
+             "'spoilt' has 6000 bytes of data, but its dimensions ask for 28");
 }
 
 static void every_truncation_is_refused(void **state) {

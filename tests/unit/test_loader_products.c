@@ -187,7 +187,7 @@ static void other_joins_are_refused(void **state) {
   add_floats(&alone, "zero", "1", zeros);
   add(&alone, "Mul", "c,zero", "nothing", "");
   refuse_joined(&alone, "nothing,nothing", "axis=1", RESNET_ERROR_UNSUPPORTED,
-                "Concat_j|zeros alone");
+                "Concat_j|only zeros");
   begin_net(&read);
   add(&read, "Shape", "c", "shape", "");
   add(&read, "ConstantOfShape", "shape", "z", "");

@@ -43,18 +43,18 @@ static void layers_that_do_not_fit(void **state) {
   refuse_node(13, "Conv", "c,line", "", not_yet, "Conv_t|weights 'line' have 1 dimensions");
   refuse_node(13, "Conv", "c,whole", "", form, "Conv_t|weights 'whole' are integers");
   refuse_node(13, "Conv", "c,none", "", not_yet,
-              "Conv_t|it has 0 output channels: accepted are 1 to 65535");
+              "Conv_t|it has 0 output channels: 1 to 65535 is accepted");
   refuse_node(13, "Conv", "c,long", "", not_yet,
-              "Conv_t|kernel is 1025 wide or high: accepted are 1 to 1024");
+              "Conv_t|kernel is 1025 high or wide: 1 to 1024 is accepted");
   refuse_node(13, "Conv", "c,,line", "", form, "Conv_t|its weights are missing");
   refuse_node(13, "Conv", "c,c", "", not_yet,
-              "Conv_t|its weights ('c') are computed from the picture");
+              "Conv_t|its weights ('c') are computed from the image");
   refuse_node(13, "Gemm", "m,nothing", "", not_yet,
-              "Gemm_t|it has 0 outputs: accepted are 1 to 65535");
+              "Gemm_t|it has 0 outputs: 1 to 65535 is accepted");
   refuse_node(13, "Gemm", "row,m", "", not_yet,
               "Gemm_t|input 0 ('row') is a constant: an activation is accepted there");
   refuse_node(13, "MatMul", "c,row", "", not_yet,
-              "MatMul_t|multiplies a tensor of rank 4: a flat one");
+              "MatMul_t|multiplies a tensor of rank 4: (n,features)");
   refuse_node(
       13, "BatchNormalization", "c,line,line,line,five", "", form,
       "BatchNormalization_t|its variance 'five' has 5 numbers: a float for each of 4 channels");
@@ -77,9 +77,9 @@ static void shapes_that_do_not_fit(void **state) {
   refuse_node(13, "Reshape", "c,pair", "", form,
               "Reshape_t|its shape must be a list of up to 8 integers");
   refuse_node(9, "Slice", "c", "starts=0,0 ends=8,", form,
-              "Slice_t|starts, ends, axes and steps are not equally many");
-  refuse_node(9, "Slice", "c", "starts=0, ends=8, axes=2,3", form, "are not equally many");
-  refuse_node(13, "Slice", "c,i,two", "", form, "are not equally many");
+              "Slice_t|starts, ends, axes and steps differ in length");
+  refuse_node(9, "Slice", "c", "starts=0, ends=8, axes=2,3", form, "differ in length");
+  refuse_node(13, "Slice", "c,i,two", "", form, "differ in length");
   refuse_node(13, "Transpose", "c", "perm=0,1,2", form, "perm has 3 numbers for 4 axes");
   refuse_node(9, "Pad", "c", "pads=0,65535,0,0,0,0,0,0", not_yet,
               "Pad_t|(h 8, w 8, c 65539) is too large: up to 65535 each");
@@ -142,7 +142,9 @@ static void attributes_of_functions(void **state) {
   put_text(&node, 4, "HardSigmoid");
   put_message(&node, 5, &attribute);
   put_message(&n.graph, 1, &node);
-  refuse_net(&n, not_yet, "attribute 'alpha' refers to a function's: inline the model's functions");
+  refuse_net(
+      &n, not_yet,
+      "attribute 'alpha' refers to an attribute of a function: inline the model's functions");
 }
 
 /* Half precision is widened, double narrowed; integers come with preprocessing inside the
@@ -164,8 +166,7 @@ static void inputs_of_other_types(void **state) {
   end_net(&bytes);
   refuse_net(&bytes, not_yet,
              "input 'x' has element type 2: float (1), float16 (10) and double (11) are "
-             "accepted|converted from bytes "
-             "outside");
+             "accepted|convert bytes to floats outside");
 }
 
 /* PyTorch's exporter flattens channels_last nets with the batch; where a picture has one
@@ -178,8 +179,7 @@ static void rows_of_all_pictures(void **state) {
   add_integers(&row, "flat", "1", (const int64_t[]){-1});
   add(&row, "GlobalAveragePool", "c", "m", "");
   add(&row, "Reshape", "m,flat", "y", "");
-  refuse_net(&row, not_yet,
-             "Reshape_y|all pictures of a batch into one row|torch.contiguous_format");
+  refuse_net(&row, not_yet, "Reshape_y|all images of a batch into one row|torch.contiguous_format");
   begin_net(&one);
   add_integers(&one, "flat", "1", (const int64_t[]){-1});
   add_conv(&one, "c", "d", "1,4,8,8", "");

@@ -147,7 +147,7 @@ static void element_types_are_checked(void **state) {
   (void)state;
   const resnet_status not_yet = RESNET_ERROR_UNSUPPORTED;
   refuse_tensor(0, 3, 2, 24, NULL, not_yet,
-                "tensor 'k' has element type 0: accepted are float (1)");
+                "tensor 'k' has element type 0: accepted types: float (1)");
   refuse_tensor(STRING, 3, 2, 24, NULL, not_yet, "element type 8");
   refuse_tensor(BFLOAT16, 3, 2, 12, NULL, not_yet, "element type 16");
   refuse_tensor(99, 3, 2, 24, NULL, not_yet, "element type 99");
@@ -165,7 +165,7 @@ static void numbers_must_be_finite(void **state) {
     floats[4] = bad[i];
     add_floats(&n, "k", "3,2", floats);
     add_layer(&n);
-    refuse_net(&n, RESNET_ERROR_FORMAT, "MatMul_y|weights 'k' hold|at element 4|finite");
+    refuse_net(&n, RESNET_ERROR_FORMAT, "MatMul_y|weights 'k' have|at element 4|finite");
   }
 }
 

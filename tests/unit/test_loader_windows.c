@@ -79,7 +79,7 @@ static void impossible_windows_are_refused(void **state) {
   refuse_window("Conv", "strides=1,1,1", form, "strides has 3 numbers|2 are accepted");
   refuse_window("Conv", "dilations=0,1", form, "dilations is 0");
   refuse_window("Conv", "dilations=4,4", form,
-                "kernel (9, dilation included) is larger than its padded input (8)");
+                "kernel (9, with dilation) is larger than its padded input (8)");
   refuse_window("Conv", "kernel_shape=5,5", form, "kernel_shape (5) contradicts its weights (3)");
   refuse_window("Conv", "pads=-1,0,0,0", not_yet, "pads is -1|0 to 65535");
   refuse_window("MaxPool", "kernel_shape=3,3 pads=3,0,0,0", not_yet, "less than the kernel (3");
@@ -91,7 +91,7 @@ static void impossible_windows_are_refused(void **state) {
   refuse_window("Conv", "group=3", form, "group is 3|divide the 4 input and 4 output");
   refuse_window("Conv", "group=0", form, "group is 0");
   refuse_window("Conv", "group=2", form,
-                "its weights take 4 channels in each of 2 groups, its input has 4");
+                "its weights take 4 channels in each of 2 groups, but its input has 4");
   refuse_window("MaxPool", "strides=2,2", form, "kernel_shape is missing");
   refuse_window("MaxPool", "kernel_shape=9,9", form, "kernel (9");
   refuse_window("MaxPool", "kernel_shape=1025,1", not_yet, "kernel_shape is 1025");

@@ -10,7 +10,7 @@ const command *command_find(const char *name);
 /* Print the help of the program on standard output. */
 void command_print_help(void);
 
-/* Run a command, each in the file of its name, and return the exit status. */
+/* Run a command and return the exit status. Each is defined in the file of its name. */
 int command_classify(const settings *s);
 int command_eval(const settings *s);
 int command_inspect(const settings *s);

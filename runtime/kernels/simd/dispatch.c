@@ -1,60 +1,24 @@
-/* The one place that asks what the CPU has: which compilations of the bodies it runs.
- * RESNET_VECTORS says which may be chosen at all: 2: up to AVX-512, 1: up to AVX2, 0: the
- * portable ones only. Tests link this file once more with less, to run whole nets with
- * each. */
-#include "runtime/kernels/simd/gemm.h"
-#include "runtime/kernels/simd/winograd_stride2.h"
-#include "runtime/kernels/simd/elementwise.h"
-#include "runtime/kernels/simd/winograd.h"
+/* This file alone asks for the CPU's features. RESNET_VECTORS is the highest level that
+ * may be chosen: 2: up to AVX-512, 1: up to AVX2, 0: the portable set alone. Tests link
+ * this file once more with lower values, to run whole networks with each set. */
+#include "runtime/kernels/simd/dispatch.h"
 
-extern const vector_functions vector_portable;
-extern const matrix_functions matrix_portable;
-extern const winograd_functions winograd_portable;
-extern const strided_functions strided_portable;
-#if RESNET_VECTORS >= 1
-extern const vector_functions vector_avx2;
-extern const matrix_functions matrix_avx2;
-extern const winograd_functions winograd_avx2;
-extern const strided_functions strided_avx2;
-#endif
-#if RESNET_VECTORS >= 2
-extern const vector_functions vector_avx512;
-extern const matrix_functions matrix_avx512;
-extern const winograd_functions winograd_avx512;
-extern const strided_functions strided_avx512;
-#endif
+/* simd_sets.h is written by cmake/Simd.cmake: a line SIMD_SET(level, name, bytes, runs)
+ * for each instruction set, the fastest first; `runs` tests the CPU. */
+#define DECLARE(family, set) extern const simd_##family simd_##family##_##set;
+#define SIMD_SET(level, set, bytes, runs) SIMD_FAMILIES(DECLARE, set)
+#include "simd_sets.h"
+#undef SIMD_SET
 
-typedef struct variant {
-  const vector_functions *vector;
-  const matrix_functions *matrix;
-  const winograd_functions *winograd;
-  const strided_functions *strided;
-} variant;
+#define INSTANCE(family, set) .family = &simd_##family##_##set,
+#define SIMD_SET(level, set, bytes, runs)                                                          \
+  static const simd_set set_##set = {                                                              \
+      .name = #set, .panel = 2 * (bytes) / sizeof(float), SIMD_FAMILIES(INSTANCE, set)};           \
+  if ((level) <= RESNET_VECTORS && (runs) && index-- == 0) return &set_##set;
 
-static variant variant_at(size_t index) {
-#if RESNET_VECTORS >= 2
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-    if (index == 0)
-      return (variant){&vector_avx512, &matrix_avx512, &winograd_avx512, &strided_avx512};
-    index--;
-  }
-#endif
-#if RESNET_VECTORS >= 1
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    if (index == 0) return (variant){&vector_avx2, &matrix_avx2, &winograd_avx2, &strided_avx2};
-    index--;
-  }
-#endif
-  return index == 0
-             ? (variant){&vector_portable, &matrix_portable, &winograd_portable, &strided_portable}
-             : (variant){NULL, NULL, NULL, NULL};
+const simd_set *simd_supported(size_t index) {
+#include "simd_sets.h"
+  return NULL;
 }
 
-const vector_functions *vector_variant(size_t index) { return variant_at(index).vector; }
-
-const matrix_functions *matrix_variant(size_t index) { return variant_at(index).matrix; }
-
-const winograd_functions *winograd_variant(size_t index) { return variant_at(index).winograd; }
-
-const strided_functions *strided_variant(size_t index) { return variant_at(index).strided; }
+const simd_set *simd_fastest(void) { return simd_supported(0); }

@@ -1,9 +1,9 @@
-/* The inner loops of our own kernels, compiled once for each instruction set from one
- * source (vector_body.h) and chosen when a session is opened, by what the CPU has. All
- * variants give the same bits: they do the same IEEE operations in the same order for
- * each element (the build forbids contracting a * b + c), so vector_portable, which any C
- * compiler can build, is the reference of the others.
- */
+/* Loops over elements, channels and windows.
+ *
+ * All instruction sets give the same bits: they do the same IEEE operations in the same
+ * order for each element, and the build forbids contracting a * b + c. So
+ * simd_elementwise_portable, which any C compiler can build, is the reference for the
+ * others. */
 #ifndef LIBRESNET_RUNTIME_KERNELS_SIMD_ELEMENTWISE_H
 #define LIBRESNET_RUNTIME_KERNELS_SIMD_ELEMENTWISE_H
 
@@ -12,9 +12,7 @@
 
 enum { CHECKSUM_LANES = 64, CHECKSUM_BLOCK = CHECKSUM_LANES * sizeof(uint32_t) };
 
-typedef struct vector_functions {
-  const char *name;
-
+typedef struct simd_elementwise {
   /* out[i] = clamp(a[i] + b[i]); out may be a or b. */
   void (*add)(const float *a, const float *b, float *out, size_t n, float low, float high);
 
@@ -25,12 +23,12 @@ typedef struct vector_functions {
   void (*affine)(const float *x, const float *scale, const float *shift, float *out, size_t pixels,
                  size_t c, float low, float high);
 
-  /* out[p][k] = clamp(x[p][k] * gate[k]) for (pixels,c); out may be x, and of one pixel
-   * also gate. */
+  /* out[p][k] = clamp(x[p][k] * gate[k]) for (pixels,c); out may be x, and for a single
+   * pixel also gate. */
   void (*scale)(const float *x, const float *gate, float *out, size_t pixels, size_t c, float low,
                 float high);
 
-  /* out[i] = 1 / (1 + exp(-x[i])), 3 units in the last place off at most, and never less
+  /* out[i] = 1 / (1 + exp(-x[i])), at most 3 units in the last place off, and never less
    * than 2^-126; out may be x. */
   void (*sigmoid)(const float *x, float *out, size_t n);
 
@@ -45,14 +43,10 @@ typedef struct vector_functions {
 
   /* For each of CHECKSUM_LANES words w of each block: lane = rotate_left((lane ^ w) *
    * 0x9E3779B1, 15), modulo 2^32. */
-  void (*stir)(uint32_t *lanes, const uint8_t *bytes, size_t blocks);
+  void (*hash_round)(uint32_t *lanes, const uint8_t *bytes, size_t blocks);
 
   /* (c,pixels) to (pixels,c): out[p * c + k] = x[k * pixels + p]. */
   void (*interleave)(const float *x, size_t pixels, size_t c, float *out);
-} vector_functions;
-
-/* The variants that this build holds and this CPU runs, the fastest first; NULL for an
- * index behind the last. */
-const vector_functions *vector_variant(size_t index);
+} simd_elementwise;
 
 #endif

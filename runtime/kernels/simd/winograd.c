@@ -1,15 +1,14 @@
-/* Source of one variant. Included by the files winograd_*.c, which define VARIANT and
- * VECTOR_BYTES. Each transform is written once; the forms are instances of it with
- * constant sizes. */
+/* Each transform is written once; the forms are instances of it with constant sizes. */
+#include "runtime/kernels/simd/winograd.h"
+
 #include <stdbool.h>
 
 #include "runtime/kernels/simd/simd.h"
-#include "runtime/kernels/simd/winograd.h"
 
 /* ---- inputs ---- */
 
-/* Line i of B^T, times the column d of n values. Written so that products are added at
- * once where a CPU can. */
+/* Line i of B^T, times the column d of n values. The grouping lets a CPU fuse products
+ * and sums where it can. */
 INLINE vec input_line4(const vec *d, size_t i) {
   return i == 0 ? d[0] - d[2] : i == 1 ? d[1] + d[2] : i == 2 ? d[2] - d[1] : d[3] - d[1];
 }
@@ -42,34 +41,40 @@ INLINE vec input_line(const vec *d, size_t i, size_t n) {
   return n == 4 ? input_line4(d, i) : n == 6 ? input_line6(d, i) : input_line8(d, i);
 }
 
-/* Half of the lines at a time, as all values of a tile of 6 x 6 fit no register file.
- * (Those of 8 x 8 do not fit halved either, but a stem has few input channels.) */
-INLINE void input_lines(const float *const *pixels, size_t k, float *spread, size_t point_stride,
+/* Transform half of the lines, from `first` on: all values of a 6 x 6 tile fit no
+ * register file. (Half of an 8 x 8 tile does not fit either, but a stem has few input
+ * channels.) */
+INLINE void input_lines(const float *const *pixels, size_t k, float *out, size_t point_stride,
                         winograd_size n, size_t first) {
   vec t[WINOGRAD_MAX_IN / 2][WINOGRAD_MAX_IN];
-  UNROLLED for (size_t column = 0; column < n.w; column++) {
+  UNROLLED
+  for (size_t column = 0; column < n.w; column++) {
     vec d[WINOGRAD_MAX_IN];
-    UNROLLED for (size_t row = 0; row < n.h; row++) d[row] =
-        load(pixels[row * n.w + column] + k, WIDTH);
-    UNROLLED for (size_t i = 0; i < n.h / 2; i++) t[i][column] = input_line(d, first + i, n.h);
+    UNROLLED
+    for (size_t row = 0; row < n.h; row++) d[row] = load(pixels[row * n.w + column] + k, WIDTH);
+    UNROLLED
+    for (size_t i = 0; i < n.h / 2; i++) t[i][column] = input_line(d, first + i, n.h);
   }
-  UNROLLED for (size_t i = 0; i < n.h / 2; i++)
-      UNROLLED for (size_t column = 0; column < n.w; column++)
-          store(spread + ((first + i) * n.w + column) * point_stride + k,
-                input_line(t[i], column, n.w), WIDTH);
+  UNROLLED
+  for (size_t i = 0; i < n.h / 2; i++) {
+    UNROLLED
+    for (size_t column = 0; column < n.w; column++)
+      store(out + ((first + i) * n.w + column) * point_stride + k, input_line(t[i], column, n.w),
+            WIDTH);
+  }
 }
 
-INLINE void input(const float *const *pixels, size_t c, float *spread, size_t point_stride,
-                  winograd_size n) {
+INLINE void transform_input(const float *const *pixels, size_t c, float *out, size_t point_stride,
+                            winograd_size n) {
   for (size_t k = 0; k < c; k += WIDTH) {
-    input_lines(pixels, k, spread, point_stride, n, 0);
-    input_lines(pixels, k, spread, point_stride, n, n.h / 2);
+    input_lines(pixels, k, out, point_stride, n, 0);
+    input_lines(pixels, k, out, point_stride, n, n.h / 2);
   }
 }
 
 /* ---- weights ---- */
 
-/* Entry (i,j) of G for n points, j < r. */
+/* Return entry (i,j) of G for n points, j < r. */
 INLINE double g_entry(size_t i, size_t j, size_t n, size_t r) {
   static const double points[] = {0, 1, -1, 2, -2, 1.0 / 2, -1.0 / 2};
   static const double factor4[] = {1, 1.0 / 2, 1.0 / 2};
@@ -82,7 +87,7 @@ INLINE double g_entry(size_t i, size_t j, size_t n, size_t r) {
   return power;
 }
 
-/* G g for one row or column: r values to n. */
+/* Compute G g for one row or column: r values to n. */
 INLINE void transform_filter(const wide *g, size_t stride, wide *out, size_t out_stride, size_t n,
                              size_t r) {
   for (size_t i = 0; i < n; i++) {
@@ -96,9 +101,9 @@ INLINE void filter_channel(const float *filters, size_t count, size_t c, size_t 
                            size_t point_stride, winograd_size n, size_t r) {
   wide g[WINOGRAD_MAX_POINTS], t[WINOGRAD_MAX_POINTS], u[WINOGRAD_MAX_IN];
   for (size_t tap = 0; tap < r * r; tap++) {
-    float lanes[WIDTH] = {0};
-    for (size_t f = 0; f < count; f++) lanes[f] = filters[(f * r * r + tap) * c + k];
-    g[tap] = __builtin_convertvector(load(lanes, WIDTH), wide);
+    float taps[WIDTH] = {0};
+    for (size_t f = 0; f < count; f++) taps[f] = filters[(f * r * r + tap) * c + k];
+    g[tap] = __builtin_convertvector(load(taps, WIDTH), wide);
   }
   for (size_t column = 0; column < r; column++)
     transform_filter(g + column, r, t + column, r, n.h, r);
@@ -110,13 +115,13 @@ INLINE void filter_channel(const float *filters, size_t count, size_t c, size_t 
   }
 }
 
-INLINE void weights(const float *filters, size_t count, size_t c, float *packed,
-                    size_t point_stride, winograd_size n, size_t r) {
-  for (size_t first = 0; first < 2 * WIDTH; first += WIDTH) {
+INLINE void transform_weights(const float *filters, size_t count, size_t c, float *packed,
+                              size_t point_stride, winograd_size n, size_t r) {
+  for (size_t first = 0; first < PANEL; first += WIDTH) {
     const size_t left = count > first ? count - first : 0;
     for (size_t k = 0; k < c; k++)
       filter_channel(filters + first * r * r * c, left < WIDTH ? left : WIDTH, c, k,
-                     packed + k * 2 * WIDTH + first, point_stride, n, r);
+                     packed + k * PANEL + first, point_stride, n, r);
   }
 }
 
@@ -131,75 +136,85 @@ INLINE vec output_line(const vec *m, size_t i, size_t n, size_t out) {
   return i == out - 1 ? y + m[n - 1] : y;
 }
 
-/* Where the outputs of one tile go, for all its channels. */
+/* The place of one tile's outputs, for all channels. */
 typedef struct destination {
   const float *bias, *shortcut;
   float *out;
   size_t row_stride, column_stride;
-  size_t rows, columns; /* of the tile that are inside the picture */
+  size_t rows, columns; /* of the tile, inside the image */
   float low, high;
 } destination;
 
-enum { ROWS = (WINOGRAD_MAX_OUT + 1) / 2 };
+enum { OUTPUT_ROWS = (WINOGRAD_MAX_OUT + 1) / 2 };
 
-/* Every other row of A^T m A from `first` on: together, as they share their sums. */
+/* Compute every other row of A^T m A from `first` on; these share their sums. */
 INLINE void output_rows(const float *products, size_t point_stride, winograd_size n,
-                        winograd_size out, size_t first, vec y[ROWS][WINOGRAD_MAX_OUT]) {
-  vec t[ROWS][WINOGRAD_MAX_IN] = {0};
-  UNROLLED for (size_t column = 0; column < n.w; column++) {
+                        winograd_size out, size_t first, vec y[OUTPUT_ROWS][WINOGRAD_MAX_OUT]) {
+  vec t[OUTPUT_ROWS][WINOGRAD_MAX_IN] = {0};
+  UNROLLED
+  for (size_t column = 0; column < n.w; column++) {
     vec m[WINOGRAD_MAX_IN];
-    UNROLLED for (size_t row = 0; row < n.h; row++) m[row] =
-        load(products + (row * n.w + column) * point_stride, WIDTH);
-    UNROLLED for (size_t row = first; row < out.h; row += 2) t[row / 2][column] =
-        output_line(m, row, n.h, out.h);
+    UNROLLED
+    for (size_t row = 0; row < n.h; row++)
+      m[row] = load(products + (row * n.w + column) * point_stride, WIDTH);
+    UNROLLED
+    for (size_t row = first; row < out.h; row += 2)
+      t[row / 2][column] = output_line(m, row, n.h, out.h);
   }
-  UNROLLED for (size_t row = first; row < out.h; row += 2)
-      UNROLLED for (size_t column = 0; column < out.w; column++) y[row / 2][column] =
-          output_line(t[row / 2], column, n.w, out.w);
+  UNROLLED
+  for (size_t row = first; row < out.h; row += 2) {
+    UNROLLED
+    for (size_t column = 0; column < out.w; column++)
+      y[row / 2][column] = output_line(t[row / 2], column, n.w, out.w);
+  }
 }
 
-/* `columns` pixels of one row, `count` channels of each from channel k on. */
-INLINE void finish_row(const vec *y, size_t row, size_t columns, size_t k, size_t count,
-                       const destination *to) {
+/* Store `columns` pixels of one row, `count` channels of each from channel k on. */
+INLINE void store_row(const vec *y, size_t row, size_t columns, size_t k, size_t count,
+                      const destination *to) {
   const vec shift = load(to->bias + k, count), low = (vec){0} + to->low, high = (vec){0} + to->high;
   const size_t at = row * to->row_stride + k;
-  UNROLLED for (size_t column = 0; column < columns; column++) {
+  UNROLLED
+  for (size_t column = 0; column < columns; column++) {
     vec value = y[column] + shift;
     if (to->shortcut) value += load(to->shortcut + at + column * to->column_stride, count);
-    store(to->out + at + column * to->column_stride, clamp(value, low, high), count);
+    store(to->out + at + column * to->column_stride, clamp_vec(value, low, high), count);
   }
 }
 
-/* A vector of channels of a tile that is whole; for constant sizes all stays in
+/* Compute one vector of channels of a whole tile. With constant sizes all values stay in
  * registers. */
 INLINE void output_whole(const float *products, size_t point_stride, size_t k,
                          const destination *to, winograd_size n, winograd_size out) {
-  UNROLLED for (size_t first = 0; first < 2; first++) {
-    vec y[ROWS][WINOGRAD_MAX_OUT] = {0};
+  UNROLLED
+  for (size_t first = 0; first < 2; first++) {
+    vec y[OUTPUT_ROWS][WINOGRAD_MAX_OUT] = {0};
     output_rows(products + k, point_stride, n, out, first, y);
-    UNROLLED for (size_t row = first; row < out.h; row += 2)
-        finish_row(y[row / 2], row, out.w, k, WIDTH, to);
+    UNROLLED
+    for (size_t row = first; row < out.h; row += 2) store_row(y[row / 2], row, out.w, k, WIDTH, to);
   }
 }
 
-/* The rest: tiles that the picture's border cuts, channels that do not fill a vector. */
+/* Compute the other cases: tiles cut by the image's border, channels that do not fill a
+ * vector. */
 INLINE void output_part(const float *products, size_t point_stride, size_t k, size_t count,
                         const destination *to, winograd_size n, winograd_size out) {
-  UNROLLED for (size_t first = 0; first < 2; first++) {
-    vec y[ROWS][WINOGRAD_MAX_OUT] = {0};
+  UNROLLED
+  for (size_t first = 0; first < 2; first++) {
+    vec y[OUTPUT_ROWS][WINOGRAD_MAX_OUT] = {0};
     output_rows(products + k, point_stride, n, out, first, y);
     for (size_t row = first; row < to->rows; row += 2)
       for (size_t column = 0; column < to->columns; column++) {
         const size_t at = row * to->row_stride + column * to->column_stride + k;
         vec value = y[row / 2][column] + load(to->bias + k, count);
         if (to->shortcut) value += load(to->shortcut + at, count);
-        store(to->out + at, clamp(value, (vec){0} + to->low, (vec){0} + to->high), count);
+        store(to->out + at, clamp_vec(value, (vec){0} + to->low, (vec){0} + to->high), count);
       }
   }
 }
 
-INLINE void output(const float *products, size_t point_stride, size_t o, const destination *to,
-                   winograd_size n, winograd_size out) {
+INLINE void transform_output(const float *products, size_t point_stride, size_t o,
+                             const destination *to, winograd_size n, winograd_size out) {
   const bool whole = to->rows == out.h && to->columns == out.w;
   size_t k = 0;
   for (; k + WIDTH <= o; k += WIDTH) {
@@ -216,34 +231,34 @@ INLINE void output(const float *products, size_t point_stride, size_t o, const d
 #define IN(h, w, r)                                                                                \
   (winograd_size) { h + r - 1, w + r - 1 }
 #define FORM(h, w, r)                                                                              \
-  static void input_##h##_##w##_##r(const float *const *pixels, size_t c, float *spread,           \
+  static void input_##h##_##w##_##r(const float *const *pixels, size_t c, float *out,              \
                                     size_t point_stride) {                                         \
-    input(pixels, c, spread, point_stride, IN(h, w, r));                                           \
+    transform_input(pixels, c, out, point_stride, IN(h, w, r));                                    \
   }                                                                                                \
   static void weights_##h##_##w##_##r(const float *filters, size_t count, size_t c, float *packed, \
                                       size_t point_stride) {                                       \
-    weights(filters, count, c, packed, point_stride, IN(h, w, r), r);                              \
+    transform_weights(filters, count, c, packed, point_stride, IN(h, w, r), r);                    \
   }                                                                                                \
   static void output_##h##_##w##_##r(const float *products, size_t point_stride, size_t o,         \
                                      const float *bias, const float *shortcut, float *out,         \
                                      size_t row_stride, size_t rows, size_t columns, float low,    \
                                      float high) {                                                 \
     const destination to = {bias, shortcut, out, row_stride, o, rows, columns, low, high};         \
-    output(products, point_stride, o, &to, IN(h, w, r), (winograd_size){h, w});                    \
+    transform_output(products, point_stride, o, &to, IN(h, w, r), (winograd_size){h, w});          \
   }
 FORM(2, 2, 3)
 FORM(4, 2, 3)
 FORM(4, 4, 3)
 FORM(5, 5, 4)
+
 #define FUNCTIONS(h, w, r)                                                                         \
   {                                                                                                \
-    {h, w}, {h + r - 1, w + r - 1}, r, input_##h##_##w##_##r, weights_##h##_##w##_##r,             \
-        output_##h##_##w##_##r                                                                     \
+    .out = {h, w}, .in = {h + r - 1, w + r - 1}, .taps = r,                                        \
+    .transform_input = input_##h##_##w##_##r, .transform_weights = weights_##h##_##w##_##r,        \
+    .transform_output = output_##h##_##w##_##r                                                     \
   }
 
-const winograd_functions JOIN(winograd, VARIANT) = {
-    .name = NAME_OF(VARIANT),
-    .panel = 2 * WIDTH,
+const simd_winograd SIMD_INSTANCE(winograd) = {
     .form = {[WINOGRAD_F2X2_3X3] = FUNCTIONS(2, 2, 3),
              [WINOGRAD_F4X2_3X3] = FUNCTIONS(4, 2, 3),
              [WINOGRAD_F4X4_3X3] = FUNCTIONS(4, 4, 3),

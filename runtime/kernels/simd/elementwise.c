@@ -1,12 +1,12 @@
-/* Source of one variant. Included by the files vector_*.c, which define VARIANT and are
- * compiled for an instruction set. Plain C whose loops over channels the compiler turns
- * into vectors: blocks of a fixed width stay in registers. */
-#include <math.h>
-#include <string.h>
-
+/* Plain C whose loops over channels the compiler vectorises: blocks of a fixed width stay
+ * in registers. */
 #include "runtime/kernels/simd/elementwise.h"
 
-/* floats: two AVX-512 registers, four AVX, eight SSE or NEON */
+#include <math.h>
+
+#include "runtime/kernels/simd/simd.h"
+
+/* floats: two registers of AVX-512, four of AVX, eight of SSE or NEON */
 enum { BLOCK = 32 };
 
 static float clamp_one(float x, float low, float high) {
@@ -14,8 +14,8 @@ static float clamp_one(float x, float low, float high) {
   return x > high ? high : x;
 }
 
-/* Blocks go through a local array, which stays in registers, so that `out` may be an
- * input without the compiler having to fear that a store changes what it loads next. */
+/* Each block goes through a local array, which stays in registers. So `out` may be an
+ * input, and the compiler knows that no store changes what it loads next. */
 static void add_block(const float *a, const float *b, float *out, size_t width, float low,
                       float high) {
   float sum[BLOCK];
@@ -23,7 +23,8 @@ static void add_block(const float *a, const float *b, float *out, size_t width, 
   for (size_t k = 0; k < width; k++) out[k] = sum[k];
 }
 
-static void add(const float *a, const float *b, float *out, size_t n, float low, float high) {
+static void add_floats(const float *a, const float *b, float *out, size_t n, float low,
+                       float high) {
   size_t i = 0;
   for (; i + BLOCK <= n; i += BLOCK) add_block(a + i, b + i, out + i, BLOCK, low, high);
   if (i < n) add_block(a + i, b + i, out + i, n - i, low, high);
@@ -36,8 +37,8 @@ static void affine_block(const float *x, const float *scale, const float *shift,
   for (size_t k = 0; k < width; k++) out[k] = y[k];
 }
 
-static void affine(const float *x, const float *scale, const float *shift, float *out,
-                   size_t pixels, size_t c, float low, float high) {
+static void affine_channels(const float *x, const float *scale, const float *shift, float *out,
+                            size_t pixels, size_t c, float low, float high) {
   for (size_t p = 0; p < pixels; p++, x += c, out += c) {
     size_t k = 0;
     for (; k + BLOCK <= c; k += BLOCK)
@@ -52,7 +53,7 @@ static void clamp_block(const float *x, float *out, size_t width, float low, flo
   for (size_t k = 0; k < width; k++) out[k] = y[k];
 }
 
-static void clamp(const float *x, float *out, size_t n, float low, float high) {
+static void clamp_floats(const float *x, float *out, size_t n, float low, float high) {
   size_t i = 0;
   for (; i + BLOCK <= n; i += BLOCK) clamp_block(x + i, out + i, BLOCK, low, high);
   if (i < n) clamp_block(x + i, out + i, n - i, low, high);
@@ -65,8 +66,8 @@ static void scale_block(const float *x, const float *gate, float *out, size_t wi
   for (size_t k = 0; k < width; k++) out[k] = y[k];
 }
 
-static void scale(const float *x, const float *gate, float *out, size_t pixels, size_t c, float low,
-                  float high) {
+static void scale_channels(const float *x, const float *gate, float *out, size_t pixels, size_t c,
+                           float low, float high) {
   for (size_t p = 0; p < pixels; p++, x += c, out += c) {
     size_t k = 0;
     for (; k + BLOCK <= c; k += BLOCK) scale_block(x + k, gate + k, out + k, BLOCK, low, high);
@@ -86,11 +87,12 @@ static inline float float_of(uint32_t bits) {
   return x;
 }
 
-/* exp(x) for -87.33 <= x <= 0, where it is no less than 2^-126: x = n ln 2 + r, n an
- * integer, |r| <= ln(2) / 2. Adding 1.5 * 2^23 leaves n in the last bits of the sum; ln 2
- * is taken in two parts, of which the first times n is exact (Cody & Waite 1980,
- * "Software Manual for the Elementary Functions"). Taylor's series of exp(r) is off by
- * r^8 / 8! < 2^-27. */
+/* Return exp(x) for -87.33 <= x <= 0, where it is no less than 2^-126.
+ *
+ * x = n ln 2 + r, n an integer, |r| <= ln(2) / 2. Adding 1.5 * 2^23 leaves n in the last
+ * bits of the sum. ln 2 is the sum of two constants, and n times the first one is exact
+ * (Cody & Waite 1980, "Software Manual for the Elementary Functions"). The error of
+ * Taylor's series for exp(r) is r^8 / 8! < 2^-27. */
 static inline float exp_one(float x) {
   static const float shift = 12582912.0f, log2_e = 1.44269504f, ln2_high = 0.693359375f,
                      ln2_low = -2.12194440e-4f;
@@ -104,14 +106,14 @@ static inline float exp_one(float x) {
   sum = sum * r + 0.5f;
   sum = sum * r + 1.0f;
   sum = sum * r + 1.0f;
-  /* 2^n; what `shift` has above n leaves at the top */
+  /* 2^n: the shift to the left drops the bits of `shift` above n */
   return sum * float_of((bits_of(shifted) + 127) << 23);
 }
 
-/* 1 / (1 + exp(-x)) = exp(x) / (1 + exp(x)): of the two the one whose exp(-|x|) cannot
- * overflow, so that both tails keep all their digits. The numerator is chosen by x's sign
- * bit, and the limit is a loop of its own, since compilers make a jump of a `?:` around
- * all this, which they cannot turn into vectors. */
+/* 1 / (1 + exp(-x)) = exp(x) / (1 + exp(x)). Both forms are computed from exp(-|x|),
+ * which cannot overflow, so both tails keep all their digits. The sign bit of x selects
+ * the numerator, and the limit has its own loop: compilers translate a `?:` around all
+ * this into a jump, which they cannot vectorise. */
 static void sigmoid_block(const float *x, float *out, size_t width) {
   float y[BLOCK];
   for (size_t k = 0; k < width; k++) y[k] = clamp_one(-fabsf(x[k]), -87.33f, 0.0f);
@@ -123,7 +125,7 @@ static void sigmoid_block(const float *x, float *out, size_t width) {
   for (size_t k = 0; k < width; k++) out[k] = y[k];
 }
 
-static void sigmoid(const float *x, float *out, size_t n) {
+static void sigmoid_floats(const float *x, float *out, size_t n) {
   size_t i = 0;
   for (; i + BLOCK <= n; i += BLOCK) sigmoid_block(x + i, out + i, BLOCK);
   if (i < n) sigmoid_block(x + i, out + i, n - i);
@@ -168,7 +170,7 @@ static void window_sum(const float *x, size_t rows, size_t row_stride, size_t co
   if (k < c) sum_block(x + k, rows, row_stride, columns, column_stride, c - k, factor, out + k);
 }
 
-static void stir(uint32_t *lanes, const uint8_t *bytes, size_t blocks) {
+static void hash_round(uint32_t *lanes, const uint8_t *bytes, size_t blocks) {
   uint32_t sums[CHECKSUM_LANES], words[CHECKSUM_LANES];
   memcpy(sums, lanes, sizeof sums);
   for (size_t i = 0; i < blocks; i++, bytes += CHECKSUM_BLOCK) {
@@ -183,7 +185,7 @@ static void stir(uint32_t *lanes, const uint8_t *bytes, size_t blocks) {
 }
 
 static void interleave(const float *x, size_t pixels, size_t c, float *out) {
-  if (c == 3) { /* pictures: one pass with three streams */
+  if (c == 3) { /* an image: one pass with three streams */
     const float *r = x, *g = x + pixels, *b = x + 2 * pixels;
     for (size_t p = 0; p < pixels; p++) {
       out[3 * p] = r[p];
@@ -196,19 +198,14 @@ static void interleave(const float *x, size_t pixels, size_t c, float *out) {
     for (size_t k = 0; k < c; k++) out[p * c + k] = x[k * pixels + p];
 }
 
-#define STRINGIFY(text) #text
-#define NAME_OF(variant) STRINGIFY(variant)
-#define OBJECT(variant) OBJECT_(variant)
-#define OBJECT_(variant) vector_##variant
-const vector_functions OBJECT(VARIANT) = {
-    .name = NAME_OF(VARIANT),
-    .add = add,
-    .clamp = clamp,
-    .affine = affine,
-    .scale = scale,
-    .sigmoid = sigmoid,
+const simd_elementwise SIMD_INSTANCE(elementwise) = {
+    .add = add_floats,
+    .clamp = clamp_floats,
+    .affine = affine_channels,
+    .scale = scale_channels,
+    .sigmoid = sigmoid_floats,
     .window_max = window_max,
     .window_sum = window_sum,
-    .stir = stir,
+    .hash_round = hash_round,
     .interleave = interleave,
 };

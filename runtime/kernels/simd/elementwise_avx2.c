@@ -1,2 +1,0 @@
-#define VARIANT avx2
-#include "runtime/kernels/simd/elementwise_body.h"

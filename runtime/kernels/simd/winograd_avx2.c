@@ -1,3 +1,0 @@
-#define VARIANT avx2
-#define VECTOR_BYTES 32
-#include "runtime/kernels/simd/winograd_body.h"

@@ -1,3 +1,0 @@
-#define VARIANT portable
-#define VECTOR_BYTES 16
-#include "runtime/kernels/simd/winograd_body.h"
