@@ -132,7 +132,7 @@ static void release(resnet_model *model) {
   mem_release(m, model);
 }
 
-/* Make a model, which takes over `file` on success. */
+/* Make a model. It takes over `file`, unless its own struct cannot be allocated. */
 static resnet_status make_model(memory *m, graph *g, plan_file *file,
                                 const resnet_model_options *options, resnet_model **out,
                                 resnet_error *error) {
