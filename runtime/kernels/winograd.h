@@ -12,4 +12,6 @@ bool winograd_applies(const plan_op *conv);
  * channels. */
 bool winograd_stem_applies(const plan_op *conv);
 
+const simd_winograd_form *winograd_find_form(const simd_set *simd, winograd_form form);
+
 #endif

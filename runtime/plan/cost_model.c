@@ -1,7 +1,7 @@
 #include "runtime/plan/cost_model.h"
 
 #include "runtime/kernels/gemm.h"
-#include "runtime/kernels/simd/dispatch.h"
+#include "runtime/kernels/winograd.h"
 
 /* Measured on an AMD Zen 4 with AVX-512, one thread, ResNet-18 and -50. The unit is one
  * multiply-accumulate of XNNPACK's direct convolution. */
@@ -65,7 +65,7 @@ static plan_candidate winograd_candidate(const plan_op *op, winograd_size out_ti
 
 plan_candidate plan_cost_winograd(const plan_op *op, winograd_form form, uint32_t batch) {
   /* the sizes are the same for all instruction sets */
-  const simd_winograd_form *f = &simd_fastest()->winograd->form[form];
+  const simd_winograd_form *f = winograd_find_form(simd_fastest(), form);
   const bool stem = form == WINOGRAD_F5X5_4X4;
   const double points = (double)(f->in.h * f->in.w), in = (stem ? 4.0 : 1.0) * op->in.c;
   plan_candidate candidate =
