@@ -32,7 +32,16 @@ CLANG = "clang-16"  # the compiler of the clang preset
 LABELS = {"quick": "^quick$", "full": "^(quick|full)$", "long": "^(quick|full|long)$"}
 # The Python tests that call the library most.
 SANITIZED_PYTHON = [
-    f"tests/python/test_{name}.py" for name in ("session", "model", "classify", "lens")
+    f"tests/python/test_{name}.py"
+    for name in (
+        "classify",
+        "model",
+        "observe",
+        "session",
+        "session_observe",
+        "session_skip",
+        "session_threads",
+    )
 ]
 # Started first, so that no long file is left over at the end.
 LONG_FILES = [

@@ -226,6 +226,7 @@ def test_wrong_outs_are_refused(session: Session, out: object) -> None:
 # ---- memory ----
 
 
+@pytest.mark.slow
 @unsanitized
 def test_a_large_batch_is_not_copied(tmp_path: Path) -> None:
     """200 MB, in a process whose peak is its own."""

@@ -250,6 +250,7 @@ unsanitized_fork = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_fork
 @quiet_forks
 @unsanitized_fork
