@@ -1,12 +1,12 @@
-# The inner loops of our own kernels: each source in runtime/kernels/simd is compiled once for each instruction set, and
-# dispatch.c chooses among the sets at run time.
+# The inner loops of our own kernels: each source in runtime/kernels/simd is compiled once for
+# each instruction set. dispatch.c chooses among the sets at run time.
 
 set(simd ${PROJECT_SOURCE_DIR}/runtime/kernels/simd)
 set(simd_dispatch ${simd}/dispatch.c)
 file(GLOB simd_families CONFIGURE_DEPENDS ${simd}/*.c)
 list(REMOVE_ITEM simd_families ${simd_dispatch})
 
-# Families may contract a * b + c, except this one, whose results are the same bits with each instruction set.
+# Families may contract a * b + c, except elementwise: it gives the same bits with every set.
 set_source_files_properties(${simd_families} PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=fast")
 set_source_files_properties(${simd}/elementwise.c PROPERTIES COMPILE_OPTIONS "-O3")
 
@@ -15,8 +15,9 @@ set(simd_sets)
 set(simd_level 0)
 
 # add_simd_set(NAME BYTES [FLAGS FLAG...] [NEEDS FEATURE...])
-# Compile the families with FLAGS for vectors of BYTES. The set is chosen where __builtin_cpu_supports() knows all FEATUREs.
-# Its level, which RESNET_VECTORS limits, is the number of sets added before: add slower sets first.
+# Compile the families with FLAGS for vectors of BYTES. A CPU runs the set if
+# __builtin_cpu_supports() returns true for every FEATURE. The set's level, which
+# RESNET_VECTORS limits, is the number of sets added before it: add slower sets first.
 function(add_simd_set name bytes)
   cmake_parse_arguments(PARSE_ARGV 2 set "" "" "FLAGS;NEEDS")
   set(target resnet_simd_${name})
@@ -44,6 +45,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     NEEDS avx512f avx512bw avx512vl avx512dq)
 endif()
 
-# What dispatch.c is compiled with, besides RESNET_VECTORS.
-file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/simd_sets.h CONTENT "${simd_sets}" @ONLY)
+# The list for dispatch.c, the fastest set first.
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/simd_sets.h
+  CONTENT "/* Written by cmake/Simd.cmake for dispatch.c. */\n${simd_sets}" @ONLY)
 set_source_files_properties(${simd_dispatch} PROPERTIES INCLUDE_DIRECTORIES ${PROJECT_BINARY_DIR}/generated)

@@ -25,7 +25,7 @@ typedef struct size_option {
 
 /* The parsed command line; 0 or NULL for what is not given. */
 typedef struct settings {
-  const char *command_line; /* the complete command line, quoted for a shell; NULL: unknown */
+  const char *command_line; /* complete, quoted for a shell; NULL: unknown */
   const char *model;        /* NULL: the built-in model */
   const char *data;
   const char *output;          /* NULL: do not save the model */

@@ -1,5 +1,6 @@
 /* A JSON writer (RFC 8259). The output is valid if calls nest and every member of an
- * object has a key. The program never calls setlocale, so numbers have a decimal point. */
+ * object has a key. The program never calls setlocale, so numbers have a decimal
+ * point. */
 #ifndef RESNET_SUPPORT_JSON_H
 #define RESNET_SUPPORT_JSON_H
 

@@ -6,6 +6,7 @@
  * then half as high and wide, and the same sum has stride 1 and 4x4 taps. Taps before t =
  * 0 and behind t = 6 are zero. */
 #include "runtime/kernels/winograd.h"
+#include "runtime/kernels/table.h"
 
 #include <string.h>
 
@@ -45,8 +46,19 @@ bool winograd_stem_applies(const plan_op *op) {
          op->in.c <= MAX_STEM_CHANNELS;
 }
 
+const simd_winograd_form *winograd_find_form(const simd_set *simd, winograd_form form) {
+  const simd_winograd_form *const forms[] = {
+      [WINOGRAD_F2X2_3X3] = &simd->winograd->f2x2_3x3,
+      [WINOGRAD_F4X2_3X3] = &simd->winograd->f4x2_3x3,
+      [WINOGRAD_F4X4_3X3] = &simd->winograd->f4x4_3x3,
+      [WINOGRAD_F5X5_4X4] = &simd->winograd->f5x5_4x4,
+  };
+  _Static_assert(sizeof forms / sizeof *forms == WINOGRAD_FORMS, "a row for each form");
+  return forms[form];
+}
+
 static const simd_winograd_form *form_of(const simd_set *simd, const plan_op *op) {
-  return &simd->winograd->form[op->form];
+  return winograd_find_form(simd, op->form);
 }
 
 /* Return the number of channels that are summed over. */

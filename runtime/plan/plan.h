@@ -9,29 +9,10 @@
 
 #include "loader/graph/graph.h"
 
-/* Rows of the kernel table, in its order (runtime/kernels/table.c). */
+/* Rows of the kernel table. */
 typedef enum plan_kernel {
-  KERNEL_INPUT,
-  KERNEL_CONV,
-  /* convolutions of our own; WINOGRAD and GEMM with two inputs add the shortcut, too */
-  KERNEL_WINOGRAD,
-  KERNEL_STEM,
-  KERNEL_WINOGRAD_STRIDE2,
-  KERNEL_GEMM,
-  KERNEL_ADD,
-  KERNEL_SUBSAMPLE,
-  KERNEL_AFFINE,
-  KERNEL_CLAMP,
-  KERNEL_MAX_POOL,
-  KERNEL_AVERAGE_POOL,
-  KERNEL_GLOBAL_AVERAGE_POOL,
-  KERNEL_SOFTMAX,
-  KERNEL_LOG_SOFTMAX,
-  KERNEL_SIGMOID,
-  KERNEL_SCALE,
-  KERNEL_MULTIPLY, /* a SCALE whose gate is (h,w,c), not (1,1,c) */
-  KERNEL_CHANNEL_CONV,
-  KERNEL_PAD,
+#define PLAN_KERNEL(NAME, name) KERNEL_##NAME,
+#include "runtime/plan/kernels.def"
   KERNEL_COUNT
 } plan_kernel;
 
@@ -67,7 +48,7 @@ typedef struct plan_op {
   bool count_padding;      /* AVERAGE_POOL */
   bool sigmoid;            /* SCALE, MULTIPLY */
   graph_pad_mode pad_mode; /* PAD */
-  float pad_value;
+  float scalar;            /* as the graph has it, see ops.def */
   /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h,
    * j * stride_w) is added from channel `channels_before` on. source_shape is the shape
    * of the shortcut's source. */

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 
-# Highest first. runtime/kernels asks __builtin_cpu_supports() for the same features.
+# Highest first, with the features that cmake/Simd.cmake lists.
 X86_FLAGS = {"avx512": {"avx512f", "avx512bw", "avx512vl", "avx512dq"}, "avx2": {"avx2", "fma"}}
 CLASSES = (*X86_FLAGS, "sse2", "neon")
 # The highest class that a value of RESNET_VECTORS allows.

@@ -3,8 +3,8 @@
 /* last: it defines a macro named fail */
 #include <cmocka.h>
 
-/* Gates of both kinds, a sigmoid on its own, two pictures multiplied, borders that are no
- * zeros. */
+/* Gates of both kinds, a separate sigmoid, a product of two feature maps, borders other
+ * than zeros. */
 static buffer gated_net(void) {
   net n = {0};
   begin_net(&n);
@@ -27,7 +27,7 @@ static buffer gated_net(void) {
   add(&n, "Reshape", "e4,column", "e5", "");
   add(&n, "Mul", "s,e5", "t", "");
   add(&n, "Sigmoid", "t", "u1", "");
-  add(&n, "Mul", "u1,u1", "u", ""); /* of t it would become one op */
+  add(&n, "Mul", "u1,u1", "u", ""); /* Mul(t,u1) would become one op */
   add_integers(&n, "borders", "8", (int64_t[]){0, 0, 1, 2, 0, 0, 2, 1});
   add(&n, "Pad", "u,borders", "v", "mode=reflect");
   add(&n, "GlobalAveragePool", "v", "p", "");
@@ -35,7 +35,7 @@ static buffer gated_net(void) {
   return finish(&n);
 }
 
-/* A clamp and a sub-sampling on their own, log-softmax. */
+/* A separate clamp, a separate sub-sampling, log-softmax. */
 static buffer remaining_net(void) {
   net n = {0};
   begin_net(&n);

@@ -57,8 +57,8 @@ net net_new(graph_shape input) {
   return n;
 }
 
-/* Weights are scaled by their number for each output, as trained ones are: sums then stay
- * near 1 however long, and the tolerance means rounding, not cancellation. */
+/* Weights are scaled by their number for each output, like trained ones: sums of any
+ * length then stay near 1, and the tolerance measures rounding, not cancellation. */
 void net_set_parameters(net *n, graph_node *node, size_t weights, size_t biases) {
   node->weights = random_floats(n->memory, weights);
   const float scale = 1.0f / sqrtf((float)(weights / biases));
@@ -116,7 +116,7 @@ uint32_t net_add_pad(net *n, uint32_t input, graph_pad_mode mode, const uint32_t
   node->window = (graph_window){
       .pad_top = pads[0], .pad_left = pads[1], .pad_bottom = pads[2], .pad_right = pads[3]};
   node->pad_mode = mode;
-  if (mode == GRAPH_PAD_CONSTANT) node->pad_value = random_unit();
+  if (mode == GRAPH_PAD_CONSTANT) node->scalar = random_unit();
   return n->graph.output;
 }
 
@@ -152,15 +152,14 @@ graph_shape random_shape(void) {
   return (graph_shape){pick(sizes, 9), pick(sizes, 9), pick(channels, 8)};
 }
 
-/* What running the net through the library, observing every op, is compared with. */
+/* The reference for one run of the library that observes every op. */
 typedef struct comparison {
   float **values; /* the reference's, by node */
   const graph *graph;
   const resnet_model *model;
   uint32_t batch;
   double tolerance, worst; /* of an op's largest value */
-  /* what counts as the largest value where all are smaller */
-  double least;
+  double min_largest;      /* replaces an op's largest value where that is smaller */
   size_t compared;
 } comparison;
 
@@ -173,7 +172,7 @@ static void compare(void *user, const resnet_response *r) {
   assert_int_equal(r->channels, s.c);
   assert_int_equal(r->batch, c->batch);
   const float *want = c->values[node];
-  double largest = c->least, worst = 0.0;
+  double largest = c->min_largest, worst = 0.0;
   for (size_t i = 0; i < r->batch * plan_shape_floats(s); i++) {
     largest = fmax(largest, fabs((double)want[i]));
     worst = fmax(worst, fabs((double)want[i] - (double)r->data[i]));
@@ -189,7 +188,7 @@ unsigned net_kinds(const plan *p) {
   for (uint32_t i = 0; i < p->op_count; i++) {
     const plan_op *op = &p->ops[i];
     if (op->kernel == KERNEL_WINOGRAD || op->kernel == KERNEL_STEM) kinds |= 1u << op->form;
-    if (op->kernel == KERNEL_WINOGRAD_STRIDE2) kinds |= NET_STRIDED;
+    if (op->kernel == KERNEL_WINOGRAD_STRIDE2) kinds |= NET_STRIDE2;
     if (op->kernel == KERNEL_GEMM) kinds |= NET_GEMM;
     if (op->kernel == KERNEL_GEMM && op->input_count == 2) kinds |= NET_GEMM_ADDS;
     if (op->kernel == KERNEL_WINOGRAD && op->input_count == 2) kinds |= NET_WINOGRAD_ADDS;
@@ -228,7 +227,7 @@ static void run_observed(const resnet_model *model, const float *input, uint32_t
   resnet_session_close(&session);
 }
 
-/* The graph keeps its shapes when a plan is built of it, but loses weights and names: the
+/* Lowering the graph to a plan takes its weights and names, but not its shapes: the
  * reference runs first. */
 net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv conv, float scale,
                        double tolerance) {
@@ -244,7 +243,7 @@ net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv con
       .values = values, .graph = g, .model = model, .batch = batch, .tolerance = tolerance};
   /* where a sum cancels, its rounding is that of its terms, which are about as large as
    * the input */
-  c.least = 1e-2 * (double)fminf(scale, 1.0f);
+  c.min_largest = 1e-2 * (double)fminf(scale, 1.0f);
   run_observed(model, values[0], threads, &c);
   assert_true(model->plan.arena_floats >= model->plan.arena_lower_bound);
   const net_result result = {c.worst, net_kinds(&model->plan)};

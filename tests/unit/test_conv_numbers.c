@@ -1,6 +1,6 @@
-/* What our own kernels promise of their numbers: the same bits however threads and
- * batches split the work, pictures that do not disturb each other, small errors for
- * inputs and weights of any size. */
+/* The numbers of our own kernels: the bits do not depend on how threads and batches split
+ * the work, nor on the other samples of a batch, and errors are small for inputs and
+ * weights of any size. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,14 +15,14 @@
 #include <cmocka.h> /* last: its fail() is a macro */
 
 enum {
-  PICTURES = 5,
+  SAMPLES = 5,
   MAX_THREADS = 4,
-  LARGEST = 1 << 23 /* floats of all ops' outputs for all pictures */
+  LARGEST = 1 << 23 /* floats of all ops' outputs for all samples */
 };
 
 static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
                           pointwise = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
-static const graph_window strided3x3 = {3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
+static const graph_window stride2_3x3 = {3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
 static const graph_window stem = {7, 7, 2, 2, 1, 1, 3, 3, 3, 3};
 
 static void unclamp(net *n, uint32_t node) {
@@ -39,7 +39,7 @@ static uint32_t add_sum(net *n, uint32_t residual, uint32_t shortcut) {
 }
 
 /* input -> stem -> two 3x3, + -> two 1x1, + -> 3x3 of stride 2: the sums in place where
- * they can be. Channels fill vectors or do not. */
+ * possible. Some numbers of channels fill vectors, others do not. */
 static net residual_net(const graph_shape *size) {
   const uint32_t channels = size->c;
   net n = net_new((graph_shape){2 * size->h, 2 * size->w, 3});
@@ -50,18 +50,18 @@ static net residual_net(const graph_shape *size) {
   last = net_add_conv(&n, first, &pointwise, 1, 3 * channels + 1);
   last = net_add_conv(&n, last, &pointwise, 1, channels);
   first = add_sum(&n, last, first);
-  (void)net_add_conv(&n, first, &strided3x3, 1, channels);
+  (void)net_add_conv(&n, first, &stride2_3x3, 1, channels);
   return n;
 }
 
-/* Borders of each mode; a gate whose sigmoid is in the product, in place, and one along
- * the channels with a sigmoid of its own, of a tensor that the sum reads as well; a
- * product of two pictures. */
+/* Borders of each mode; a gate whose sigmoid is part of the product, in place; a gate
+ * along the channels with a separate sigmoid, whose input the sum reads, too; a product
+ * of two feature maps. */
 static net gated_net(const graph_shape *size) {
   const uint32_t channels = size->c;
   net n = net_new((graph_shape){2 * size->h, 2 * size->w, 3});
   uint32_t last = net_add_pad(&n, 0, GRAPH_PAD_REFLECT, (const uint32_t[4]){1, 2, 1, 0});
-  last = net_add_conv(&n, last, &strided3x3, 1, channels);
+  last = net_add_conv(&n, last, &stride2_3x3, 1, channels);
   uint32_t gate = net_add_pooled(&n, last);
   gate = net_add_conv(&n, gate, &pointwise, 1, 1 + channels / 4);
   gate = net_add_conv(&n, gate, &pointwise, 1, channels);
@@ -79,19 +79,19 @@ static net gated_net(const graph_shape *size) {
   return n;
 }
 
-/* Behind the stem. Each form is chosen for some; of 25x25 three threads share the steps
- * of one block at a time. */
+/* The stem's outputs. Each form is selected for some of them; with 25x25, three threads
+ * share the steps of one block at a time. */
 static const graph_shape sizes[] = {{2, 2, 128}, {4, 2, 33}, {7, 7, 96}, {8, 6, 17}, {25, 25, 128}};
 
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 /* ---- bits ---- */
 
-/* All ops' outputs, those of an op together, pictures in order. */
+/* The outputs of all ops, one op after the other, each with its samples in order. */
 typedef struct record {
   float *floats;
   size_t starts[MAX_NODES + 1]; /* by op */
-  size_t done;                  /* pictures */
+  size_t done;                  /* samples */
   const plan *plan;
 } record;
 
@@ -105,7 +105,7 @@ static void keep(void *user, const resnet_response *response) {
 
 static void record_run(const resnet_model *model, const float *input, uint32_t threads,
                        uint32_t batch, record *r) {
-  static float scores[PICTURES * 4096];
+  static float scores[SAMPLES * 4096];
   resnet_session *session;
   resnet_session_options settings = {.struct_size = sizeof settings,
                                      .threads = threads,
@@ -114,31 +114,32 @@ static void record_run(const resnet_model *model, const float *input, uint32_t t
   r->done = 0;
   assert_int_equal(resnet_session_open(model, &settings, &session, NULL), RESNET_OK);
   assert_int_equal(resnet_session_observe(session, keep, r, NULL), RESNET_OK);
-  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, PICTURES, scores, NULL),
+  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, SAMPLES, scores, NULL),
                    RESNET_OK);
-  assert_int_equal(r->done, PICTURES);
+  assert_int_equal(r->done, SAMPLES);
   resnet_session_close(&session);
 }
 
 static record new_record(const resnet_model *model, float *floats) {
   record r = {.floats = floats, .plan = &model->plan};
   for (uint32_t i = 0; i < model->plan.op_count; i++)
-    r.starts[i + 1] = r.starts[i] + PICTURES * plan_shape_floats(model->plan.ops[i].shape);
+    r.starts[i + 1] = r.starts[i] + SAMPLES * plan_shape_floats(model->plan.ops[i].shape);
   assert_true(r.starts[model->plan.op_count] <= LARGEST);
   return r;
 }
 
 static float wanted[LARGEST], found[LARGEST];
 
-/* With 1 to MAX_THREADS threads, `step` apart, and every batch up to PICTURES; the least
- * and the most where there may be more threads than CPUs, which then wait for each other
- * for long. Quick runs take 1 and 2 threads, and those two batches. */
+/* Run with 1 to MAX_THREADS threads, in steps of `step`, and every batch up to SAMPLES.
+ * With more than 2 threads, which may outnumber the CPUs and then wait for each other for
+ * long, and in quick runs, which take 1 and 2 threads, only the smallest and the largest
+ * batch. */
 static void check_bits(const resnet_model *model, const float *input, uint32_t step) {
   const bool quick = rounds_step() > 1;
   record want = new_record(model, wanted), got = new_record(model, found);
   record_run(model, input, 1, 1, &want);
   for (uint32_t threads = 1; threads <= (quick ? 2 : MAX_THREADS); threads += quick ? 1 : step)
-    for (uint32_t batch = 1; batch <= PICTURES; batch += threads > 2 || quick ? PICTURES - 1 : 1) {
+    for (uint32_t batch = 1; batch <= SAMPLES; batch += threads > 2 || quick ? SAMPLES - 1 : 1) {
       record_run(model, input, threads, batch, &got);
       for (uint32_t i = 0; i < model->plan.op_count; i++)
         if (memcmp(wanted + want.starts[i], found + got.starts[i],
@@ -155,7 +156,7 @@ static void bits_do_not_depend_on_threads_or_batches(void **unused) {
     net n = residual_net(&sizes[i / 2]);
     resnet_model *model = net_model(&n, i % 2 ? RESNET_CONV_WINOGRAD : RESNET_CONV_AUTO);
     float *input =
-        random_floats(model->memory, PICTURES * plan_shape_floats(model->plan.ops[0].shape));
+        random_floats(model->memory, SAMPLES * plan_shape_floats(model->plan.ops[0].shape));
     kinds |= net_kinds(&model->plan);
     check_bits(model, input, 1);
     mem_release(model->memory, input);
@@ -171,7 +172,7 @@ static void bits_of_gates_and_borders_do_not_depend_on_them_either(void **unused
     net n = gated_net(&sizes[i]);
     resnet_model *model = net_model(&n, RESNET_CONV_AUTO);
     float *input =
-        random_floats(model->memory, PICTURES * plan_shape_floats(model->plan.ops[0].shape));
+        random_floats(model->memory, SAMPLES * plan_shape_floats(model->plan.ops[0].shape));
     check_bits(model, input, 2);
     mem_release(model->memory, input);
     graph_release(&n.graph);
@@ -179,27 +180,26 @@ static void bits_of_gates_and_borders_do_not_depend_on_them_either(void **unused
   }
 }
 
-/* ---- inputs of no meaning ---- */
+/* ---- NaN and infinity ---- */
 
-/* A picture of NaN and infinity leaves the bits of those before and behind it as they
- * are. */
-static void pictures_do_not_disturb_each_other(void **unused) {
+/* A sample of NaN and infinity does not change the bits of its neighbours. */
+static void samples_do_not_change_each_other(void **unused) {
   (void)unused;
   const float bad[] = {NAN, INFINITY, -INFINITY, 3e38f};
   for (size_t i = 0; i < 2 * SIZES; i++) {
     net n = i % 2 ? gated_net(&sizes[i / 2]) : residual_net(&sizes[i / 2]);
     resnet_model *model = net_model(&n, RESNET_CONV_WINOGRAD);
     const size_t floats = plan_shape_floats(model->plan.ops[0].shape);
-    float *input = random_floats(model->memory, PICTURES * floats);
+    float *input = random_floats(model->memory, SAMPLES * floats);
     record want = new_record(model, wanted), got = new_record(model, found);
-    record_run(model, input, 2, PICTURES, &want);
+    record_run(model, input, 2, SAMPLES, &want);
     for (size_t k = 0; k < floats; k++)
       input[1 * floats + k] = input[3 * floats + k] = bad[random_below(4)];
-    record_run(model, input, 2, PICTURES, &got);
+    record_run(model, input, 2, SAMPLES, &got);
     for (uint32_t op = 0; op < model->plan.op_count; op++)
-      for (size_t picture = 0; picture < PICTURES; picture += 2) {
+      for (size_t sample = 0; sample < SAMPLES; sample += 2) {
         const size_t size = plan_shape_floats(model->plan.ops[op].shape),
-                     at = want.starts[op] + picture * size;
+                     at = want.starts[op] + sample * size;
         assert_memory_equal(wanted + at, found + at, size * sizeof *found);
       }
     mem_release(model->memory, input);
@@ -215,10 +215,10 @@ static void scale_layer(net *n, uint32_t node, float factor) {
   for (size_t i = 0; i < layer->weight_count; i++) layer->weights[i] *= factor;
 }
 
-/* Activations from 1e-20 to 1e20, and weights at both ends of what
- * plan_find_winograd_safety leaves to Winograd's algorithm. Errors are measured against
- * the largest value of the op's output, and the bound is that of random nets of ordinary
- * size. */
+/* Activations from 1e-20 to 1e20, and weights at both ends of the range for which
+ * plan_find_winograd_safety admits Winograd's algorithm. Errors are relative to the
+ * largest value of the op's output; the bound is the same as for random networks with
+ * ordinary values. */
 static void errors_do_not_depend_on_the_scale(void **unused) {
   (void)unused;
   static const struct {
@@ -251,7 +251,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bits_do_not_depend_on_threads_or_batches),
       cmocka_unit_test(bits_of_gates_and_borders_do_not_depend_on_them_either),
-      cmocka_unit_test(pictures_do_not_disturb_each_other),
+      cmocka_unit_test(samples_do_not_change_each_other),
       cmocka_unit_test(errors_do_not_depend_on_the_scale),
   };
   return cmocka_run_group_tests_name("conv numbers", tests, NULL, NULL);

@@ -1,5 +1,6 @@
-/* Matrix products are nearly as fast as their instructions allow. One sum that the compiler
- * keeps on the stack costs a factor of up to three, and no test of results notices it. */
+/* Matrix products are nearly as fast as their instructions allow. One sum that the
+ * compiler keeps on the stack costs a factor of up to three, and no test of results
+ * notices it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* Every kernel against the plain reference, on random nets of one to a few ops: odd
+/* Every kernel against the plain reference, on random networks of one to a few ops: odd
  * sizes, one pixel, 1, 3 and 17 channels, groups, asymmetric pads, batches, threads.
  * Also the SIMD functions themselves, with each instruction set of the CPU. */
 #include <math.h>
@@ -10,6 +10,7 @@
 
 #include "runtime/api/session.h"
 #include "runtime/kernels/table.h"
+#include "runtime/kernels/winograd.h"
 #include "runtime/plan/cost_model.h"
 #include "runtime/plan/lower.h"
 #include "tests/unit/kernel_net.h"
@@ -34,8 +35,8 @@ static void test_conv(void **unused) {
   }
 }
 
-/* Sizes that fill tiles and that do not, more than a block of tiles, channels that fill
- * vectors and that do not. */
+/* Sizes that fill tiles and sizes that do not, more than a block of tiles, channels that
+ * fill vectors and channels that do not. */
 static void test_winograd(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64},
@@ -59,8 +60,8 @@ static void test_winograd(void **unused) {
   }
 }
 
-/* The same with stride 2: pads that are even, odd and unequal. */
-static void test_winograd_strided(void **unused) {
+/* The same with stride 2: even, odd and unequal pads. */
+static void test_winograd_stride2(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 31, 32, 33, 64}, sizes[] = {3, 4, 5, 8, 13, 21, 40};
   for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
@@ -160,9 +161,8 @@ static void test_conv_tables_beyond_the_budget_are_refused(void **unused) {
 
 static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
 
-/* input -> conv -> conv -> (+ input) -> clamp or affine: in place where the input is not
- * read again, and where it is.
- */
+/* input -> conv -> conv -> (+ input) -> clamp or affine, with and without another reader
+ * of the input. */
 static void test_identity_block(void **unused) {
   (void)unused;
   for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
@@ -183,8 +183,8 @@ static void test_identity_block(void **unused) {
   }
 }
 
-/* y = conv(x) + x sub-sampled with zero channels; sometimes the sub-sampled tensor is the
- * net's output as well. */
+/* y = conv(x) + x sub-sampled with zero channels; sometimes the sub-sampled tensor is
+ * also the network's output. */
 static void test_option_a(void **unused) {
   (void)unused;
   for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
@@ -209,8 +209,8 @@ static void test_option_a(void **unused) {
   }
 }
 
-/* Additions, clamps and convolutions that read any earlier node, some read by none: a
- * buffer that is reused too early would show in what a later node computes. */
+/* Additions, clamps and convolutions that read any earlier node; some nodes have no
+ * reader. A buffer that is reused too early would change the result of a later node. */
 static void test_buffers_in_random_graphs(void **unused) {
   (void)unused;
   for (size_t round = 0; round < rounds_of(40); round++) {
@@ -253,7 +253,7 @@ static size_t run_elementwise(const simd_elementwise *v, const float *a, const f
   memcpy(out + 5 * n, a, n * sizeof *a);
   v->add(out + 5 * n, b, out + 5 * n, n, 0.0f, INFINITY); /* in place */
   v->scale(a, b, out + 6 * n, n / c, c, -0.25f, 0.5f);
-  /* of any size that matters */
+  /* arguments of all relevant sizes */
   for (size_t i = 0; i < n; i++) out[7 * n + i] = a[i] * expf(6.0f * b[i]);
   v->sigmoid(out + 7 * n, out + 7 * n, n);
   return 8 * n;
@@ -293,7 +293,7 @@ static void assert_close(const float *got, const float *want, size_t count) {
       fail_msg("%zu: %g, not %g", i, (double)got[i], (double)want[i]);
 }
 
-/* (c,o) as panels of `panel` columns, zero-padded. */
+/* Pack (c,o) as panels of `panel` columns, padded with zeros. */
 static void pack_panels(const float *weights, size_t c, size_t o, size_t panel, float *packed) {
   memset(packed, 0, (o + panel - 1) / panel * panel * c * sizeof *packed);
   for (size_t k = 0; k < c; k++)
@@ -360,7 +360,8 @@ static void test_matrix_products_stay_inside(void **unused) {
     }
 }
 
-/* Compare one tile of one pair of channels, transformed by a form, with the direct sum. */
+/* Compare one tile of one pair of channels, transformed by a form, with the direct
+ * sum. */
 static void check_form(const simd_set *set, const simd_winograd_form *form) {
   enum { MAX_PANEL = 32 };
   static float packed[WINOGRAD_MAX_POINTS * MAX_PANEL],
@@ -385,7 +386,7 @@ static void check_form(const simd_set *set, const simd_winograd_form *form) {
                          -INFINITY, INFINITY);
   for (size_t f = 0; f < count; f++)
     for (size_t y = 0; y < m.h * m.w; y++) {
-      /* rounding is relative to what is added up, not to what is left */
+      /* rounding is relative to the terms, not to their sum */
       double sum = (double)bias[f], size = 1.0;
       for (size_t t = 0; t < r * r; t++) {
         const float x = d[((y / m.w + t / r) * n.w + y % m.w + t % r) * MAX_PANEL];
@@ -404,12 +405,12 @@ static void test_winograd_forms(void **unused) {
   for (; simd_supported(sets); sets++)
     for (size_t round = 0; round < rounds_of(300); round++)
       for (size_t form = 0; form < WINOGRAD_FORMS; form++)
-        check_form(simd_supported(sets), &simd_supported(sets)->winograd->form[form]);
+        check_form(simd_supported(sets), winograd_find_form(simd_supported(sets), form));
   assert_string_equal(simd_supported(sets - 1)->name, "portable");
 }
 
-/* The stem's geometries: pads that are even, odd and unequal, 1 to 4 channels, tiles cut
- * at every border. */
+/* The stem's geometries: even, odd and unequal pads, 1 to 4 channels, tiles cut at every
+ * border. */
 static void test_stem(void **unused) {
   (void)unused;
   const uint32_t channels[] = {1, 3, 16, 17, 64}, sizes[] = {7, 8, 11, 16, 29, 42};
@@ -422,7 +423,7 @@ static void test_stem(void **unused) {
   }
 }
 
-/* A bottleneck's end: a 1x1 convolution that adds a shortcut computed before it. */
+/* The end of a bottleneck: a 1x1 convolution that adds a shortcut computed before it. */
 static void test_pointwise_adds_shortcut(void **unused) {
   (void)unused;
   for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
@@ -440,7 +441,7 @@ static void test_pointwise_adds_shortcut(void **unused) {
   }
 }
 
-/* On a processor of 32 bits channels that the loader lets pass get here. */
+/* On a 32-bit processor the loader accepts such numbers of channels. */
 static void test_packed_weights_beyond_the_address_space_are_refused(void **unused) {
   (void)unused;
   static char name[] = "big";
@@ -453,8 +454,8 @@ static void test_packed_weights_beyond_the_address_space_are_refused(void **unus
   }
 }
 
-/* Filters of the given taps into a net of one convolution; the kernel that is chosen for
- * it. */
+/* Make a network of one convolution whose filters all have the given taps; return the
+ * selected kernel. */
 static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet_memory mode) {
   net n = net_new((graph_shape){28, 28, 64});
   (void)net_add_conv(&n, 0, &same3x3, 1, 64);
@@ -472,9 +473,9 @@ static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet
   return chosen;
 }
 
-/* What Winograd's algorithm does not take, or is not asked to, is not said to be unlike
- * for it. */
-static void test_taps_are_called_unlike_only_where_it_matters(void **unused) {
+/* The plan mentions the dynamic range only where Winograd's algorithm would otherwise
+ * have been a candidate. */
+static void test_dynamic_range_is_mentioned_only_where_it_matters(void **unused) {
   (void)unused;
   for (uint32_t stride = 1; stride <= 2; stride++)
     for (resnet_conv conv = RESNET_CONV_AUTO; conv <= RESNET_CONV_WINOGRAD; conv++) {
@@ -482,7 +483,8 @@ static void test_taps_are_called_unlike_only_where_it_matters(void **unused) {
       graph_window w = same3x3;
       w.stride_h = w.stride_w = stride;
       (void)net_add_conv(&n, 0, &w, 1, 64);
-      n.graph.nodes[1].winograd_safety = GRAPH_WINOGRAD_UNSAFE; /* as a plan file has it */
+      /* a plan file has it, so that it is not computed from the weights */
+      n.graph.nodes[1].winograd_safety = GRAPH_WINOGRAD_UNSAFE;
       resnet_model *model = net_model(&n, conv);
       assert_int_equal(strstr(model->plan.ops[1].detail, "dynamic range") != NULL,
                        stride == 1 && conv != RESNET_CONV_DIRECT);
@@ -493,14 +495,15 @@ static void test_taps_are_called_unlike_only_where_it_matters(void **unused) {
 
 static void test_winograd_is_left_where_weights_forbid_it(void **unused) {
   (void)unused;
-  const float even[9] = {1, -2, 1, 3, 1, 1, -1, 1, 2}, unlike[9] = {1, -2, 1, 3, 1e4f, 1, -1, 1, 2};
+  const float narrow[9] = {1, -2, 1, 3, 1, 1, -1, 1, 2}, wide[9] = {1, -2, 1, 3, 1e4f, 1, -1, 1, 2};
   const float sparse[9] = {0, 0, 0, 0, 1, 0, 0, 0, 0}, huge[9] = {0, 1e30f}, tiny[9] = {1e-30f};
-  const float *unsafe[] = {unlike, huge, tiny};
-  assert_int_equal(kernel_for_taps(even, RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL), KERNEL_WINOGRAD);
+  const float *unsafe[] = {wide, huge, tiny};
+  assert_int_equal(kernel_for_taps(narrow, RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL),
+                   KERNEL_WINOGRAD);
   assert_int_equal(kernel_for_taps(sparse, RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL),
                    KERNEL_WINOGRAD);
-  assert_int_equal(kernel_for_taps(even, RESNET_CONV_WINOGRAD, RESNET_MEMORY_SMALL), KERNEL_CONV);
-  assert_int_equal(kernel_for_taps(even, RESNET_CONV_DIRECT, RESNET_MEMORY_NORMAL), KERNEL_CONV);
+  assert_int_equal(kernel_for_taps(narrow, RESNET_CONV_WINOGRAD, RESNET_MEMORY_SMALL), KERNEL_CONV);
+  assert_int_equal(kernel_for_taps(narrow, RESNET_CONV_DIRECT, RESNET_MEMORY_NORMAL), KERNEL_CONV);
   for (size_t i = 0; i < 3; i++) {
     assert_int_equal(kernel_for_taps(unsafe[i], RESNET_CONV_AUTO, RESNET_MEMORY_NORMAL),
                      KERNEL_CONV);
@@ -509,8 +512,8 @@ static void test_winograd_is_left_where_weights_forbid_it(void **unused) {
   }
 }
 
-/* What the cost model makes of a 3x3 convolution of `side` x `side` pixels, c to c
- * channels. */
+/* Return the form that the cost model selects for a 3x3 convolution of `side` x `side`
+ * pixels, c to c channels, and the bytes of its weights. */
 static winograd_form form_for(uint32_t side, uint32_t c, uint32_t batch, double *bytes) {
   net n = net_new((graph_shape){side, side, c});
   (void)net_add_conv(&n, 0, &same3x3, 1, c);
@@ -527,8 +530,8 @@ static winograd_form form_for(uint32_t side, uint32_t c, uint32_t batch, double 
   return form;
 }
 
-/* Deep layers, few pixels and many weights, take fewer products and more bytes where
- * pictures share the bytes. */
+/* Deep layers have few pixels and many weights. In a batch, whose samples share the
+ * weights, they use forms with fewer products and more bytes. */
 static void test_batches_share_weights(void **unused) {
   (void)unused;
   double one, many;
@@ -539,8 +542,8 @@ static void test_batches_share_weights(void **unused) {
   assert_int_equal(form_for(56, 64, 8, &many), WINOGRAD_F4X4_3X3);
 }
 
-/* Against double precision, in units of the result: both tails keep their digits, until
- * they end at 2^-126. */
+/* Compare sigmoids with double precision, relative to the result: both tails keep their
+ * digits, until they end at 2^-126. */
 static void test_sigmoids_keep_their_digits(void **unused) {
   (void)unused;
   double worst = 0.0;
@@ -577,6 +580,16 @@ static void test_channel_conv(void **unused) {
   }
 }
 
+static void test_leaky_relu(void **unused) {
+  (void)unused;
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
+    const graph_shape in = {1 + random_below(40), 1 + random_below(40), 1 + random_below(40)};
+    net n = net_new(in);
+    net_add_node(&n, GRAPH_LEAKY_RELU, 0, in)->scalar = random_unit();
+    (void)net_measure(&n, 1 + random_below(3), 1 + random_below(3), RESNET_CONV_AUTO, 20.0f, 1e-6);
+  }
+}
+
 static void test_sigmoid(void **unused) {
   (void)unused;
   for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
@@ -587,8 +600,8 @@ static void test_sigmoid(void **unused) {
   }
 }
 
-/* Each mode; reflected borders take up to all but one of the pixels, others also more
- * than there are. */
+/* Each mode. Reflected borders use up to all but one of the pixels, others may be wider
+ * than the image. */
 static void test_pads(void **unused) {
   (void)unused;
   for (size_t round = 0; round < rounds_of(3 * ROUNDS); round++) {
@@ -605,9 +618,8 @@ static void test_pads(void **unused) {
   }
 }
 
-/* x times a gate that is computed from it, by convolution or along the channels, its
- * sigmoid within the product or an op of its own; in place where nobody else reads x, and
- * where the sum does. */
+/* x times a gate computed from x, by convolutions or along the channels. The sigmoid is
+ * part of the product or a separate op; sometimes a sum also reads x. */
 static void test_gates(void **unused) {
   (void)unused;
   for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
@@ -635,8 +647,7 @@ static void test_gates(void **unused) {
   }
 }
 
-/* x * sigmoid(x) over one pixel: what is scaled is its own gate, and must not be
- * overwritten. */
+/* x * sigmoid(x) over one pixel: x is its own gate, and must not be overwritten. */
 static void test_a_pixel_is_its_own_gate(void **unused) {
   (void)unused;
   for (uint32_t c = 1; c <= 70; c++) {
@@ -647,8 +658,8 @@ static void test_a_pixel_is_its_own_gate(void **unused) {
   }
 }
 
-/* Swish, and products of two pictures of which either, both or none is read again. */
-static void test_products_of_pictures(void **unused) {
+/* Swish, and products of two feature maps, with and without further readers. */
+static void test_products_of_feature_maps(void **unused) {
   (void)unused;
   for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
     net n = net_new(random_shape());
@@ -658,7 +669,7 @@ static void test_products_of_pictures(void **unused) {
     const uint32_t product = net_add_scale(&n, a, b, random_below(2));
     if (random_below(2)) {
       n.graph.nodes[product].clamp_min = -0.1f;
-      /* not so small that little is left to measure rounding by */
+      /* large enough to measure rounding by */
       n.graph.nodes[product].clamp_max = 1.5f;
     }
     if (random_below(2)) {
@@ -670,7 +681,7 @@ static void test_products_of_pictures(void **unused) {
   }
 }
 
-/* All of a picture, and what is pooled from one. */
+/* Indices of nodes of one shape: feature maps, or tensors pooled from one. */
 typedef struct node_list {
   uint32_t nodes[MAX_NODES], count;
 } node_list;
@@ -706,8 +717,8 @@ static void add_random_node(net *n, graph_shape s, node_list *whole, node_list *
   list->nodes[list->count++] = n->graph.output;
 }
 
-/* Sums, clamps, gates, products and convolutions that read any earlier node, some read by
- * none: a buffer that is reused too early would show in what a later node computes. */
+/* Sums, clamps, gates, products and convolutions that read any earlier node; some nodes
+ * have no reader. */
 static void test_buffers_of_gates_in_random_graphs(void **unused) {
   (void)unused;
   for (size_t round = 0; round < rounds_of(80); round++) {
@@ -720,8 +731,8 @@ static void test_buffers_of_gates_in_random_graphs(void **unused) {
   }
 }
 
-/* Scores that a sigmoid made are probabilities, each for itself: resnet_classify gives
- * them as they are. */
+/* Scores computed by a sigmoid are independent probabilities: resnet_classify returns
+ * them unchanged. */
 static void test_sigmoid_scores_are_probabilities(void **unused) {
   (void)unused;
   enum { CLASSES = 5 };
@@ -751,7 +762,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_conv),
       cmocka_unit_test(test_winograd),
-      cmocka_unit_test(test_winograd_strided),
+      cmocka_unit_test(test_winograd_stride2),
       cmocka_unit_test(test_grouped_conv),
       cmocka_unit_test(test_linear),
       cmocka_unit_test(test_pools),
@@ -767,15 +778,16 @@ int main(void) {
       cmocka_unit_test(test_stem),
       cmocka_unit_test(test_pointwise_adds_shortcut),
       cmocka_unit_test(test_packed_weights_beyond_the_address_space_are_refused),
-      cmocka_unit_test(test_taps_are_called_unlike_only_where_it_matters),
+      cmocka_unit_test(test_dynamic_range_is_mentioned_only_where_it_matters),
       cmocka_unit_test(test_winograd_is_left_where_weights_forbid_it),
       cmocka_unit_test(test_batches_share_weights),
       cmocka_unit_test(test_channel_conv),
+      cmocka_unit_test(test_leaky_relu),
       cmocka_unit_test(test_sigmoid),
       cmocka_unit_test(test_pads),
       cmocka_unit_test(test_gates),
       cmocka_unit_test(test_a_pixel_is_its_own_gate),
-      cmocka_unit_test(test_products_of_pictures),
+      cmocka_unit_test(test_products_of_feature_maps),
       cmocka_unit_test(test_sigmoid_scores_are_probabilities),
       cmocka_unit_test(test_sigmoids_keep_their_digits),
       cmocka_unit_test(test_buffers_of_gates_in_random_graphs),

@@ -36,8 +36,8 @@ typedef struct measurement {
   float *input, *scores;
 } measurement;
 
-/* Of a block's ops those that add or make its shortcut bear its kind; the one that adds
- * reads two. */
+/* Return true for the op that adds a shortcut. The ops of a block that add or make its
+ * shortcut carry its kind; only the op that adds has two inputs. */
 static bool adds(const resnet_op *op) {
   return op->shortcut != RESNET_SHORTCUT_NONE && op->input[1] != RESNET_NO_INDEX;
 }

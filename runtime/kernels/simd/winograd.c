@@ -259,8 +259,8 @@ FORM(5, 5, 4)
   }
 
 const simd_winograd SIMD_INSTANCE(winograd) = {
-    .form = {[WINOGRAD_F2X2_3X3] = FUNCTIONS(2, 2, 3),
-             [WINOGRAD_F4X2_3X3] = FUNCTIONS(4, 2, 3),
-             [WINOGRAD_F4X4_3X3] = FUNCTIONS(4, 4, 3),
-             [WINOGRAD_F5X5_4X4] = FUNCTIONS(5, 5, 4)},
+    .f2x2_3x3 = FUNCTIONS(2, 2, 3),
+    .f4x2_3x3 = FUNCTIONS(4, 2, 3),
+    .f4x4_3x3 = FUNCTIONS(4, 4, 3),
+    .f5x5_4x4 = FUNCTIONS(5, 5, 4),
 };

@@ -29,7 +29,7 @@
 #ifndef LIBRESNET_RUNTIME_KERNELS_SIMD_WINOGRAD_H
 #define LIBRESNET_RUNTIME_KERNELS_SIMD_WINOGRAD_H
 
-#include "runtime/plan/plan.h"
+#include <stddef.h>
 
 enum {
   WINOGRAD_MAX_IN = 8, /* n of the largest form */
@@ -66,7 +66,9 @@ typedef struct simd_winograd_form {
 } simd_winograd_form;
 
 typedef struct simd_winograd {
-  simd_winograd_form form[WINOGRAD_FORMS];
+  simd_winograd_form f2x2_3x3, f4x2_3x3, f4x4_3x3;
+  /* for a 7x7 or 8x8 convolution of stride 2 after a parity split of rows and columns */
+  simd_winograd_form f5x5_4x4;
 } simd_winograd;
 
 #endif
