@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Write the measured numbers of the nets that ship into README.md and manifest.json.
+"""Write the measured numbers of the models that ship into README.md and manifest.json.
 
-    resnet compare models/cifar10-*.onnx --data cifar10-jpeg-test.zip --json > compare.json
+    resnet compare models/cifar10-*.onnx --data TEST.zip --json > compare.json
     python models/describe.py --compare compare.json --write
 
 keeps what the tables need of compare.json in results.json; with --write alone the tables

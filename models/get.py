@@ -407,7 +407,8 @@ def copy_shipped(entry: dict, source: Path, target: Path, want: Wanted) -> str:
 
 
 def present(target: Path, want: Wanted) -> str:
-    """The SHA-256 of a file that is already there; another one than wanted is left alone."""
+    """The SHA-256 of a file that is already there; another one than wanted is left
+    alone."""
     digest = file_hash(target)
     try:
         want.check(digest, target.stat().st_size)

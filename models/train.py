@@ -187,7 +187,8 @@ class Trainer:
         return 2 if epoch < self.options.half_size_epochs else 1
 
     def run_step(self, batch: Tensor, rate: float, shrink: int) -> tuple[Tensor, Tensor]:
-        """One step of gradient descent; the loss and the number of mistakes on the batch."""
+        """One step of gradient descent; the loss and the number of mistakes on the
+        batch."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         images = shrunk(augment(self.normalise(self.pixels[batch]), self.generator), shrink)

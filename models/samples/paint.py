@@ -139,7 +139,8 @@ class Canvas:
         self.pixels = np.asarray(canvas, np.float32).copy()
 
     def soften(self, radius: float, top: float = 0, bottom: float = 1) -> None:
-        """Blur what is painted so far, as a background out of focus, between two heights."""
+        """Blur what is painted so far, as a background out of focus, between two
+        heights."""
         rows = slice(round(top * self.height), round(bottom * self.height))
         for channel in range(3):
             self.pixels[rows, :, channel] = blurred(
@@ -184,7 +185,8 @@ def path(text: str) -> list[Point]:
 
 
 def mirrored(text: str, sign: int) -> list[Point]:
-    """A path whose x counts from the middle, to the right (sign 1) or to the left (-1)."""
+    """A path whose x counts from the middle, to the right (sign 1) or to the left
+    (-1)."""
     return [(0.5 + sign * x, y) for x, y in path(text)]
 
 

@@ -73,7 +73,8 @@ def session(model):
 
 
 def made_net(path: Path, kind: str = "resnet8", **options: object) -> Path:
-    """A net of tests/nets.py with random weights, at `path`. `change` may spoil it first."""
+    """A net of tests/nets.py with random weights, at `path`. `change` may spoil it
+    first."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     import nets
 

@@ -76,7 +76,8 @@ def without_comments(text: str) -> str:
 
 
 def plain_code(text: str) -> str:
-    """Return a header without comments, indentation and empty lines, an enumerator to a line."""
+    """Return a header without comments, indentation and empty lines, an enumerator to a
+    line."""
     lines = (" ".join(line.split()) for line in without_comments(text).splitlines())
     return "\n".join(filter(None, lines)).replace("=\n", "= ")
 
@@ -109,7 +110,7 @@ def declarations(text: str) -> list[str]:
 
 
 def type_and_name(text: str) -> tuple[str, str]:
-    """Of a field or parameter. An array's type is "T[n]", any pointer to a function
+    """Return those of a field or parameter. An array's type is "T[n]", any pointer to a function
     "function"."""
     pointer = FUNCTION_POINTER.fullmatch(text.strip())
     if pointer:

@@ -214,7 +214,7 @@ WHICH = "import libresnet; from libresnet import _library; print(_library.path)"
 
 
 def complaint(code: str = WHICH, **environment: str) -> str:
-    """Of an import that fails: the last line, which is an ImportError's."""
+    """Return the last line of a failing import, which is an ImportError."""
     done = python("-c", code, **environment)
     assert done.returncode == 1 and done.stdout == ""
     last = done.stderr.splitlines()[-1]

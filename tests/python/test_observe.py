@@ -1,5 +1,5 @@
-"""Model.observe: its numbers are the program's to the bit, and NumPy's; ablations; anything
-that can be iterated over."""
+"""Model.observe: its numbers are the program's to the bit, and NumPy's; ablations;
+anything that can be iterated over."""
 
 from __future__ import annotations
 

@@ -111,7 +111,8 @@ def test_two_threads_run_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_lock_that_is_held_would_be_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same measure where the interpreter's lock is kept while the library computes."""
+    """The same measure where the interpreter's lock is kept while the library
+    computes."""
     keeping = ctypes.PyDLL(_library.path).resnet_run
     keeping.argtypes, keeping.restype = _session._run.argtypes, _session._run.restype
     x = np.zeros((1, 3, 96, 96), np.float32)

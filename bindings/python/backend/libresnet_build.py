@@ -57,7 +57,8 @@ def build_wheel(
 
 
 def dependencies() -> Path:
-    """Return the folder with the libraries of tools/deps; run tools/deps if they are missing.
+    """Return the folder with the libraries of tools/deps; run tools/deps if they are
+    missing.
 
     The environment variable LIBRESNET_DEPS names another folder. With
     RESNET_SYSTEM_XNNPACK=1 CMake searches the system and CMAKE_PREFIX_PATH.

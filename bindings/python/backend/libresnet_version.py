@@ -1,4 +1,5 @@
-"""The location of the C sources and their version, for the build back end and the metadata."""
+"""The location of the C sources and their version, for the build back end and the
+metadata."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from typing import Any
 
 
 def tree() -> Path:
-    """Return the root of the C sources: `tree` in a source distribution, two folders up in
-    a checkout."""
+    """Return the root of the C sources: `tree` in a source distribution, two folders
+    up in a checkout."""
     package = Path(__file__).resolve().parent.parent
     unpacked = package / "tree"
     return unpacked if unpacked.is_dir() else package.parent.parent

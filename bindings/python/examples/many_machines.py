@@ -1,8 +1,8 @@
 """Classify images on a cluster: python many_machines.py [FOLDER [ADDRESS]]
 
-ADDRESS is that of a Ray cluster; without it, Ray is started on this machine.
-`python -m libresnet.batch FOLDER OUT.parquet --ray ADDRESS` does the same from the command
-line, and can be interrupted. The marks `# %%` separate the cells of a notebook.
+ADDRESS is that of a Ray cluster; without it, Ray is started on this machine. `python -m
+libresnet.batch FOLDER OUT.parquet --ray ADDRESS` does the same from the command line, and
+can be interrupted. The marks `# %%` separate the cells of a notebook.
 """
 
 # %% Start Ray, and let it read images.
@@ -23,7 +23,8 @@ ray.init(
 )
 images = ray.data.read_binary_files(str(folder), include_paths=True, file_extensions=["jpg", "png"])
 
-# %% Compile the model once and put it into the object store. Every node maps it from there.
+# %% Compile the model once and put it into the object store. Every node maps it from
+# there.
 model = libresnet.ray.ship(libresnet.Model())
 
 # %% Start two actors of one CPU, each with its own session. Ray needs a third CPU for

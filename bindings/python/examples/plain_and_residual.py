@@ -30,7 +30,8 @@ print("\n".join(str(residual.plan).splitlines()[:8]))
 for block in residual.blocks[:3]:
     print(f"{block.name}: {block.convs} convolutions, shortcut: {block.shortcut}")
 
-# %% Measure the responses of each layer: after batch normalisation, before ReLU and addition
+# %% Measure the responses of each layer: after batch normalisation, before ReLU and
+# addition
 # (section 4.2 and Fig. 7 of "Deep Residual Learning").
 images = sorted(data.rglob("*.[jp][pn]g"))[:1000] if data.is_dir() else []
 if images:

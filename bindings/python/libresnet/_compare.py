@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 PathLike = Union[str, "os.PathLike[str]"]
 
 _EXIT_INPUT, _EXIT_USAGE = 1, 2
+_ABLATIONS = "lesions"  # the program's option and JSON key
 _SUBJECT_LENGTH = 100  # of a path that the library puts before its messages
 _SECONDS_TO_END = 5.0  # for a cancelled program to remove its half-written files
 
@@ -43,9 +44,9 @@ Table = Tuple[List[str], List[List[Any]]]
 
 
 class Comparison(Dict[str, Any]):
-    """The document of `resnet compare --json` as a dictionary: `models`, `pairs`, `images`,
-    `seconds`, `errors`, ... The manual of `resnet compare` lists all keys. It can be
-    pickled, and json.dumps returns the program's document.
+    """The document of `resnet compare --json` as a dictionary: `models`, `pairs`,
+    `images`, `seconds`, `errors`, ... The manual of `resnet compare` lists all keys. It
+    can be pickled, and json.dumps returns the program's document.
 
     Prints as a table of the models, also in a notebook. `to_pandas` and `plot` show more.
     """
@@ -67,15 +68,15 @@ class Comparison(Dict[str, Any]):
         return _extras.pandas("Comparison.to_pandas").DataFrame(rows, columns=header)
 
     def plot(self) -> Any:
-        """Return a matplotlib Figure like Fig. 7 of "Deep Residual Learning": the standard
-        deviation of each layer's response for each model, in the order of the layers and
-        sorted. As in the paper, plain networks are dashed and the final fully connected
-        layer is left out. If blocks were removed, a third panel shows the accuracy by their
-        number, with the minimum and maximum of all choices. Raises ImportError without
-        matplotlib.
+        """Return a matplotlib Figure like Fig. 7 of "Deep Residual Learning": the
+        standard deviation of each layer's response for each model, in the order of the
+        layers and sorted. As in the paper, plain networks are dashed and the final fully
+        connected layer is left out. If blocks were removed, a third panel shows the
+        accuracy by their number, with the minimum and maximum of all choices. Raises
+        ImportError without matplotlib.
         """
         pyplot = _extras.pyplot("Comparison.plot")
-        ablations = any(model["lesions"]["removals"] for model in self["models"])
+        ablations = any(model[_ABLATIONS]["removals"] for model in self["models"])
         count = 3 if ablations else 2
         figure, panels = pyplot.subplots(1, count, figsize=(5 * count, 4), constrained_layout=True)
         for model in self["models"]:
@@ -99,11 +100,11 @@ class Comparison(Dict[str, Any]):
                 {
                     "removed": 0,
                     **dict.fromkeys(
-                        ("mean_top1", "min_top1", "max_top1"), model["lesions"]["top1"]
+                        ("mean_top1", "min_top1", "max_top1"), model[_ABLATIONS]["top1"]
                     ),
                 }
             ]
-            steps += model["lesions"]["removals"]
+            steps += model[_ABLATIONS]["removals"]
             removed = [step["removed"] for step in steps]
             means = [100 * step["mean_top1"] for step in steps]
             style = "-" if model["residual"] else "--"
@@ -208,7 +209,7 @@ def _block_rows(model: Dict[str, Any]) -> List[Dict[str, Any]]:
 
 
 def _ablation_rows(model: Dict[str, Any]) -> List[Dict[str, Any]]:
-    return list(model["lesions"]["removals"])
+    return list(model[_ABLATIONS]["removals"])
 
 
 _MODEL_TABLES = {"layers": _layer_rows, "blocks": _block_rows, "ablations": _ablation_rows}
@@ -221,7 +222,7 @@ def _percent(share: Optional[float]) -> str:
 def _summary_row(model: Dict[str, Any]) -> List[Any]:
     low, high = model["top1_ci95"]
     single = next(
-        (step["mean_top1"] for step in model["lesions"]["removals"] if step["removed"] == 1), None
+        (step["mean_top1"] for step in model[_ABLATIONS]["removals"] if step["removed"] == 1), None
     )
     return [
         model["title"],
@@ -293,7 +294,8 @@ class _Events(threading.Thread):
 
 
 def _sentence(event: Dict[str, Any]) -> str:
-    """Return "SUBJECT: MESSAGE" of an event. The library's messages name the file already."""
+    """Return "SUBJECT: MESSAGE" of an event. The library's messages name the file
+    already."""
     subject, message = event["subject"], event["message"]
     repeats = not subject or message.startswith(subject[:_SUBJECT_LENGTH])
     return str(message if repeats else f"{subject}: {message}")
@@ -320,7 +322,8 @@ def _start(command: Sequence[bytes], events: int) -> "Popen[bytes]":
 
 
 def _run(command: Sequence[bytes], with_bar: bool) -> _Ended:
-    """Run the program to its end. An exception, e.g. KeyboardInterrupt, ends the program."""
+    """Run the program to its end. An exception, e.g. KeyboardInterrupt, ends the
+    program."""
     ours, its = os.pipe()
     events = _Events(ours, with_bar)
     try:
@@ -420,7 +423,8 @@ def _side(size: Union[int, Tuple[int, int]]) -> str:
 
 
 def _options(named: Dict[str, Any]) -> List[bytes]:
-    """Return `--name=value` for each given option, so that no value looks like an option."""
+    """Return `--name=value` for each given option, so that no value looks like an
+    option."""
     words = []
     for name, value in named.items():
         if value is True:
@@ -429,6 +433,20 @@ def _options(named: Dict[str, Any]) -> List[bytes]:
             text = value if isinstance(value, (str, os.PathLike)) else str(value)
             words.append(f"--{name}=".encode() + encoded(text))
     return words
+
+
+def _paths_of(models: Any) -> List[str]:
+    listed = [models] if _is_one(models) else list(models)
+    if not listed:
+        raise ArgumentError("there is no model to compare")
+    return [_path_of(model) for model in listed]
+
+
+def _check_options(preprocess: Any, ablation_images: Optional[int]) -> None:
+    if preprocess is not None and not isinstance(preprocess, str):
+        raise ArgumentError("preprocess must be the name of a preset, e.g. 'imagenet'")
+    if ablation_images is not None and ablation_images < 0:
+        raise ArgumentError(f"ablation_images is {ablation_images}: it must be at least 0")
 
 
 def compare(
@@ -452,11 +470,12 @@ def compare(
     speed, strength of the layers' responses, and what each block adds to its shortcut and
     to the accuracy.
 
-    models: paths of ONNX or plan files, or Models. Of a Model only the path is used.
+    models: paths of ONNX or plan files, or Models, of which only the path is used.
     data: a folder, or a .zip, with images <class>/<image>.
     ablation_images: number of images on which blocks are removed; 0: none; None: 1000.
     threads: 1 to 1024; 0: one per CPU. Does not change a prediction.
-    batch: images processed at once, 1 to 4096; 0: automatic. Does not change a prediction.
+    batch: images processed at once, 1 to 4096; 0: automatic. Does not change a
+        prediction.
     preprocess ("imagenet", ...), input_size, output, conv, memory, external_data: options
         of all models, see Model.
     report: path of an HTML page to write, with all plots and tables.
@@ -465,44 +484,28 @@ def compare(
 
     Runs `resnet compare` as a process and returns its JSON document. Other Python threads
     run during the call. An exception in this thread, e.g. KeyboardInterrupt, ends the
-    process, and no half-written file remains. Notes about the models become ModelWarnings.
-    Images that cannot be evaluated are listed under "errors", with a warning.
+    process, and no half-written file remains. Notes about the models become
+    ModelWarnings. Images that cannot be evaluated are listed under "errors", with a
+    warning.
 
     Raises the exceptions of Model for a model that cannot be opened; ArgumentError for
     invalid options, and if the classes of the data and of a model do not match; FileError
     if the data do not exist or the report or tables cannot be written; OutOfMemoryError;
     SystemFailure if the process was killed.
     """
-    listed: Sequence[Any] = [models] if _is_one(models) else list(models)  # type: ignore[arg-type]
-    if not listed:
-        raise ArgumentError("there is no model to compare")
-    if preprocess is not None and not isinstance(preprocess, str):
-        raise ArgumentError("preprocess must be the name of a preset, e.g. 'imagenet'")
-    if ablation_images is not None and ablation_images < 0:
-        raise ArgumentError(f"ablation_images is {ablation_images}: it must be at least 0")
-    paths = [_path_of(model) for model in listed]
+    paths = _paths_of(models)
+    _check_options(preprocess, ablation_images)
     outputs = [os.fsdecode(path) for path in (report, tables) if path is not None]
-    options = {
+    size = None if input_size is None else _side(input_size)
+    options: Dict[str, Any] = {
         "data": data,
-        "lesions": ablation_images,
         "threads": threads,
         "batch": batch,
-        "preprocess": preprocess,
-        "size": None if input_size is None else _side(input_size),
-        "scores": output,
-        "conv": conv,
-        "memory": memory,
-        "external-data": external_data,
-        "report": report,
-        "tables": tables,
-        "json": True,
+        _ABLATIONS: ablation_images,
     }
-    command = [
-        os.fsencode(program()),
-        b"compare",
-        *_options(options),
-        b"--",
-        *map(encoded, paths),
-    ]
+    options |= {"preprocess": preprocess, "size": size, "scores": output, "conv": conv}
+    options |= {"memory": memory, "external-data": external_data}
+    options |= {"report": report, "tables": tables, "json": True}
+    command = [os.fsencode(program()), b"compare", *_options(options), b"--", *map(encoded, paths)]
     with_bar = sys.stderr is not None and sys.stderr.isatty() if progress is None else progress
     return _result(_Request(os.fsdecode(data), outputs), _run(command, with_bar))

@@ -1,4 +1,5 @@
-"""An open model: what a Model and its sessions share. It is closed with the last of them."""
+"""An open model: what a Model and its sessions share. It is closed with the last of
+them."""
 
 from __future__ import annotations
 
@@ -106,8 +107,8 @@ class Core:
             warn(f"{self.title}: {message}")
 
     def warn_of_guess(self) -> None:
-        """Issue one ModelWarning if images were prepared with guessed preprocessing. Called
-        on the thread of the user's call."""
+        """Issue one ModelWarning if images were prepared with guessed preprocessing.
+        Called on the thread of the user's call."""
         if self._guess_reported or not self.prepared_images:
             return
         self._guess_reported = True

@@ -19,8 +19,8 @@ def usable_cpus() -> int:
 
 
 def worker_count(threads: int) -> int:
-    """Return the number of threads for an option `threads`: 1 to 256, or 0 for one per CPU.
-    Raises ArgumentError for other numbers."""
+    """Return the number of threads for an option `threads`: 1 to 256, or 0 for one per
+    CPU. Raises ArgumentError for other numbers."""
     if not 0 <= threads <= 256:
         raise ArgumentError(
             f"threads is {threads}: accepted values are 1 to 256, and 0 for one per CPU"
@@ -44,7 +44,8 @@ def _groups() -> Iterator[str]:
 
 
 def _share(group: str) -> int:
-    """Return a control group's limit in CPUs, rounded up; a large number if there is none."""
+    """Return a control group's limit in CPUs, rounded up; a large number if there is
+    none."""
     try:
         with open(os.path.join(group, "cpu.max"), encoding="ascii") as file:
             share, period = file.read().split()

@@ -18,13 +18,14 @@ _PLACE = re.compile(
 
 
 class Error(Exception):
-    """A call of the library failed. The text says where, what was found, what is accepted,
-    and what to do.
+    """A call of the library failed. The text says where, what was found, what is
+    accepted, and what to do.
 
     Attributes:
     status: a member of libresnet.Status.
     message: the text of the error.
-    node, op, attribute: name of an ONNX node, its operator (e.g. "Conv") and attribute, if
+    node, op, attribute: name of an ONNX node, its operator (e.g. "Conv") and attribute,
+    if
         the message names them; else None.
     """
 
@@ -72,11 +73,13 @@ class FormatError(Error, ValueError):
 
 
 class UnsupportedModelError(Error):
-    """A well-formed model has an operator, attribute, type or shape that is not supported."""
+    """A well-formed model has an operator, attribute, type or shape that is not
+    supported."""
 
 
 class LimitError(Error):
-    """A model exceeds a limit that was set when it was opened: file size, nesting, memory."""
+    """A model exceeds a limit that was set when it was opened: file size, nesting,
+    memory."""
 
 
 class OutOfMemoryError(Error, MemoryError):
@@ -115,8 +118,8 @@ class ModelWarning(UserWarning):
 
 
 def warn(message: str) -> None:
-    """Issue a ModelWarning for the caller's line outside of this package. Python shows one
-    warning per such line."""
+    """Issue a ModelWarning for the caller's line outside of this package. Python shows
+    one warning per such line."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
         level, frame = level + 1, frame.f_back
@@ -146,7 +149,8 @@ CLASSES: Dict[Status, Type[Error]] = {
 
 
 def error_of(status: int, message: str, file: Optional[str] = None) -> Error:
-    """Return the exception for a failed call. `file`: the file that the call opens, if any."""
+    """Return the exception for a failed call. `file`: the file that the call opens, if
+    any."""
     known = Status(status) if status in CLASSES else Status.ERROR_SYSTEM
     if known == Status.ERROR_IO and file is not None and not os.path.lexists(file):
         return ModelNotFoundError(message, known, file)
@@ -154,7 +158,8 @@ def error_of(status: int, message: str, file: Optional[str] = None) -> Error:
 
 
 def image_error_of(status: int, message: str, path: Optional[str]) -> ImageError:
-    """Return the exception for an image that could not be read from `path`; None: memory."""
+    """Return the exception for an image that could not be read from `path`; None:
+    memory."""
     missing = status == Status.ERROR_IO and path is not None and not os.path.lexists(path)
     return (ImageNotFoundError if missing else ImageError)(
         f"{path or 'image'}: {message}", Status(status), path

@@ -7,7 +7,8 @@ from typing import Any, Sequence
 
 
 def require(library: str, what: str) -> Any:
-    """Import a module. Raises ImportError that says what needs it and how to install it."""
+    """Import a module. Raises ImportError that says what needs it and how to install
+    it."""
     try:
         return importlib.import_module(library)
     except ImportError as problem:
@@ -28,8 +29,8 @@ def plot_deviations(
     in_order: Any, sorted_down: Any, deviations: Sequence[float], label: str, residual: bool
 ) -> None:
     """Plot one model into both panels of Fig. 7 of "Deep Residual Learning": the standard
-    deviation of each layer's response, in the order of the layers and in descending order.
-    Plain networks are dashed, as in the paper."""
+    deviation of each layer's response, in the order of the layers and in descending
+    order. Plain networks are dashed, as in the paper."""
     layers = range(1, len(deviations) + 1)
     style = {
         "linestyle": "-" if residual else "--",

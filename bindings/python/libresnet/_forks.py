@@ -9,9 +9,9 @@ import weakref
 from typing import Protocol
 
 # Held while any thread lazily imports a module of this package; a fork waits for it. A
-# child forked during an import would wait for ever for a thread that it does not have. Not
-# held for modules of others: they may register fork handlers, which is not allowed while a
-# fork is in progress.
+# child forked during an import would wait for ever for a thread that it does not have.
+# Not held for modules of others: they may register fork handlers, which is not allowed
+# while a fork is in progress.
 importing = threading.RLock()
 
 

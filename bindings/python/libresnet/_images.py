@@ -24,7 +24,8 @@ SeveralImages = Union[List[Any], Tuple[Any, ...], Iterator[Any]]
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
-# Largest sub-batch, in images and in bytes of pixels: decoded together, then run together.
+# Largest sub-batch, in images and in bytes of pixels: decoded together, then run
+# together.
 SUB_BATCH_IMAGES, SUB_BATCH_BYTES = 32, 64 << 20
 
 # By name: the format, and the number of values per pixel in a row.
@@ -63,8 +64,8 @@ def read_image(source: Union[PathLike, bytes, bytearray, memoryview]) -> U8:
 
     source: a path, or the bytes of the file.
 
-    Returns (h,w,3) uint8, RGB. The EXIF orientation is applied and alpha is dropped, as by
-    the `resnet` program and by Pillow's
+    Returns (h,w,3) uint8, RGB. The EXIF orientation is applied and alpha is dropped, as
+    by the `resnet` program and by Pillow's
     ImageOps.exif_transpose(Image.open(path)).convert("RGB").
 
     Raises ImageError if the image cannot be decoded or has more than 178,956,970 pixels,
@@ -117,8 +118,8 @@ def _rows(array: U8) -> U8:
 
 
 def image_of(array: U8, pixels: Optional[str]) -> Image:
-    """Wrap a uint8 array: (h,w), (h,w,1), (h,w,3), (h,w,4), or (h * 3 / 2, w) for NV12 and
-    I420."""
+    """Wrap a uint8 array: (h,w), (h,w,1), (h,w,3), (h,w,4), or (h * 3 / 2, w) for NV12
+    and I420."""
     name = _format_of(array, pixels)
     code, values = FORMATS[name]
     shape_fits = array.ndim == 3 and array.shape[2] == values or (values == 1 and array.ndim == 2)
@@ -168,10 +169,11 @@ def tensor_of(
             return Tensor(swapped, _structs.Layout(1 - kind))
     if array.dtype.kind != "f":
         raise ArgumentError(
-            f"input of dtype {array.dtype}: accepted are normalised floats (float32 without a "
+            f"input of dtype {array.dtype}: it must be normalised floats (float32 without a "
             "copy); classify takes 8-bit images and prepares them"
         )
-    # Always a copy, hence aligned: ascontiguousarray would return unaligned float32 as is.
+    # Always a copy, hence aligned: ascontiguousarray would return unaligned float32 as
+    # is.
     return Tensor(np.array(array, np.float32, order="C"), kind)
 
 
@@ -210,8 +212,8 @@ def is_one_image(images: Any) -> bool:
 
 
 def iterator_of(images: Any) -> Iterator[Any]:
-    """Return an iterator over several images. Raises ArgumentError if there is none, and for
-    an open file, whose lines are not images."""
+    """Return an iterator over several images. Raises ArgumentError if there is none,
+    and for an open file, whose lines are not images."""
     try:
         if not hasattr(images, "read"):
             return iter(images)
@@ -257,8 +259,8 @@ def _pil_pixels(image: Any) -> U8:
 def items_of(
     images: Any, shape: Tuple[int, int, int], pixels: Optional[str], layout: Optional[str]
 ) -> Iterator[Item]:
-    """Yield the images that classify accepts, each decoded when it is needed. A float array
-    (n,c,h,w) or (n,h,w,c) becomes one Tensor; all other items hold one image."""
+    """Yield the images that classify accepts, each decoded when it is needed. A float
+    array (n,c,h,w) or (n,h,w,c) becomes one Tensor; all other items hold one image."""
     if is_one_image(images):
         yield _item_of(images, shape, pixels, layout)
     elif isinstance(images, np.ndarray) and images.dtype.kind == "f":

@@ -55,8 +55,8 @@ def places(given: str) -> Iterator[str]:
 
 
 def tidy(path: str) -> str:
-    """Return the normal form of a path, so that a file named twice has one row. `..` after
-    a symbolic link is kept: it does not lead to the folder before the link."""
+    """Return the normal form of a path, so that a file named twice has one row. `..`
+    after a symbolic link is kept: it does not lead to the folder before the link."""
     root, kept = "/" if path.startswith("/") else "", list[str]()
     for part in path.split("/"):
         if part == ".." and kept and kept[-1] != ".." and not os.path.islink(root + "/".join(kept)):
@@ -67,8 +67,9 @@ def tidy(path: str) -> str:
 
 
 def listed(path: str) -> Iterator[str]:
-    """Yield the paths in a text file, one per line, with any suffix. Empty lines, byte order
-    marks and carriage returns are ignored. The files themselves are opened later."""
+    """Yield the paths in a text file, one per line, with any suffix. Empty lines, byte
+    order marks and carriage returns are ignored. The files themselves are opened
+    later."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
         for line in lines:
             line = line.rstrip("\r\n")
@@ -95,6 +96,6 @@ def in_archive(path: str) -> Iterator[str]:
 
 
 def is_hidden(part: str) -> bool:
-    """Return whether a name is ignored, as by `resnet eval`. macOS adds a hidden "._" file
-    beside each image."""
+    """Return whether a name is ignored, as by `resnet eval`. macOS adds a hidden "._"
+    file beside each image."""
     return part.startswith((".", "__MACOSX")) and part not in (".", "..")

@@ -143,13 +143,15 @@ def builtin_model() -> str:
 
 
 def check(status: int, error: _structs.ErrorStruct, file: Optional[str] = None) -> None:
-    """Raise the exception for a failed call. `file`: the file that the call opens, if any."""
+    """Raise the exception for a failed call. `file`: the file that the call opens, if
+    any."""
     if status:
         raise error_of(status, error.message.decode("utf-8", "replace"), file)
 
 
 def encoded(path: "str | os.PathLike[str]") -> bytes:
-    """Return a path for C. Raises ArgumentError if it contains a NUL, where C would cut it."""
+    """Return a path for C. Raises ArgumentError if it contains a NUL, where C would
+    cut it."""
     return _without_nul("the path", os.fsencode(path))
 
 

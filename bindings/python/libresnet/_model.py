@@ -97,19 +97,20 @@ class Model:
         model.classify("photo.jpg", k=3)
 
     path: an .onnx file, plain or gzipped, or a plan file written by save() or
-        `resnet compile`, which is mapped; None: the built-in model, ResNet-20 for CIFAR-10.
+        `resnet compile`, which is mapped; None: the built-in model, ResNet-20 for
+        CIFAR-10.
 
     Options, as in resnet.h:
 
     preprocess: a preset's name ("imagenet", "imagenet-v2", "cifar10", "keras-caffe",
-        "keras-tf", "none") or a Preprocess; None: that of the file, or else a guess with a
-        ModelWarning.
+        "keras-tf", "none") or a Preprocess; None: that of the file, or else a guess with
+        a ModelWarning.
     input_size: side, or (height, width), 1 to 65535 pixels, for models that take several
         sizes; None: that of the file.
     conv: "auto", "direct" or "winograd".
     memory: "normal" or "small".
-    batch: expected number of images per call of a session; 0: 1. Predictions for different
-        conv, memory and batch differ by rounding only.
+    batch: expected number of images per call of a session; 0: 1. Predictions for
+        different conv, memory and batch differ by rounding only.
     keep_weights: keep the weights of an .onnx file, which save() needs.
     output: name of the output with the scores, if there are several.
     external_data: allow weights in other files in the model's folder.
@@ -117,8 +118,8 @@ class Model:
     max_memory_bytes: limit of the model's memory; 0: 6 GiB.
 
     Raises FileError, FormatError, UnsupportedModelError, LimitError, OutOfMemoryError or
-    ArgumentError, all subclasses of libresnet.Error. Untrusted files are safe to open, but
-    a plan file must not be changed in place while it is open.
+    ArgumentError, all subclasses of libresnet.Error. Untrusted files are safe to open,
+    but a plan file must not be changed in place while it is open.
 
     Thread-safe, and immutable except for skip. classify, probabilities and observe take
     turns in the model's own sessions; for parallel streams open one session per thread.
@@ -296,8 +297,8 @@ class Model:
 
     def save(self, path: PathLike) -> None:
         """Write a plan file, which opens without decoding or packing. The model must have
-        been opened with keep_weights=True, or from a plan file. An existing file is replaced
-        when the new one is complete. Thread-safe."""
+        been opened with keep_weights=True, or from a plan file. An existing file is
+        replaced when the new one is complete. Thread-safe."""
         error = _structs.ErrorStruct()
         with self._core.in_use() as pointer:
             check(library.resnet_model_save(pointer, encoded(path), ctypes.byref(error)), error)
@@ -305,8 +306,9 @@ class Model:
     def session(self, threads: int = 0, batch: int = 1, observe: str = "responses") -> Session:
         """Open a session.
 
-        threads: 1 to 256, including the caller's; 0: one per CPU that the process may use.
-            Give sessions that run in parallel one thread each, or they wait for each other.
+        threads: 1 to 256, including the caller's; 0: one per CPU that the process may
+            use. Give sessions that run in parallel one thread each, or they wait for each
+            other.
         batch: images processed at once, at most; longer calls are split.
         observe: what Session.observe reports, "responses" or "ops".
         """
@@ -439,8 +441,8 @@ class Model:
         len() and with fewer than 10,240 images the last digits may differ, since the size
         of the chunks depends on the number of images.
 
-        Under model.skip(...) the changed network is observed: a response that is no longer
-        computed has no row. Uses its own sessions, which are closed at the end.
+        Under model.skip(...) the changed network is observed: a response that is no
+        longer computed has no row. Uses its own sessions, which are closed at the end.
         Thread-safe; other Python threads run during the call.
         """
         with importing:

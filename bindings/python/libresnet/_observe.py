@@ -30,7 +30,7 @@ _PERCENTILES = (1, 25, 50, 75, 99)
 _CACHE_BYTES = 1 << 20  # of a core's private cache: the activations of a batch should fit
 _MAX_BATCH = 8
 _HELD_BYTES = 64 << 20  # of decoded images, per worker
-_MANY = ctypes.c_size_t(-1).value  # stands for an unknown number of images
+_MANY = ctypes.c_size_t(-1).value  # an unknown number of images
 _POINT_CODES = {name: code for code, name in POINTS.items()}
 
 Place = Tuple[int, str]  # index of an op, point
@@ -101,14 +101,15 @@ class Responses:
         return rows
 
     def to_pandas(self) -> Any:
-        """Return a pandas.DataFrame, one row per response. Raises ImportError without pandas."""
+        """Return a pandas.DataFrame, one row per response. Raises ImportError without
+        pandas."""
         return _extras.pandas("Responses.to_pandas").DataFrame.from_records(self.array)
 
     def plot(self) -> Any:
-        """Return a matplotlib Figure like Fig. 7 of "Deep Residual Learning": the standard
-        deviation of each layer's response, in the order of the layers and sorted. As in the
-        paper, plain networks are dashed and the final fully connected layer is left out.
-        Raises ImportError without matplotlib."""
+        """Return a matplotlib Figure like Fig. 7 of "Deep Residual Learning": the
+        standard deviation of each layer's response, in the order of the layers and
+        sorted. As in the paper, plain networks are dashed and the final fully
+        connected layer is left out. Raises ImportError without matplotlib."""
         pyplot = _extras.pyplot("Responses.plot")
         figure, panels = pyplot.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
         layers = self.layers
@@ -162,7 +163,8 @@ class _Point(NamedTuple):
 
 
 def _computed(session: Session, shape: Tuple[int, int, int]) -> Dict[Place, _Point]:
-    """Run the session once, with its ablations, and return the responses that it computes."""
+    """Run the session once, with its ablations, and return the responses that it
+    computes."""
     computed: Dict[Place, _Point] = {}
 
     def note(response: Response) -> None:
@@ -186,7 +188,8 @@ def _branch_end(plan: Plan, last: int, shortcut: str) -> Optional[Place]:
 
 
 def _places(plan: Plan) -> Dict[Place, Optional[int]]:
-    """Return the places that `resnet compare` gathers, in its order, each with its block."""
+    """Return the places that `resnet compare` gathers, in its order, each with its
+    block."""
     places: Dict[Place, Optional[int]] = {
         (op.index, "response"): op.block for op in plan if op.layer is not None
     }
@@ -244,7 +247,8 @@ class _Table:
         return table
 
     def observe(self, session: Session) -> None:
-        """Let the session add its responses to this table, in C, without calling Python."""
+        """Let the session add its responses to this table, in C, without calling
+        Python."""
         with session._turn():
             session._set_observer(self._library.resnet_python_table_observe, self.pointer)
 
@@ -355,8 +359,8 @@ class _Gathering:
         self._turn = threading.Condition()
 
     def merge(self, table: _Table, chunk: int) -> None:
-        """Merge a chunk's table after those of all earlier chunks. The worker of the earliest
-        chunk never waits, so this cannot deadlock."""
+        """Merge a chunk's table after those of all earlier chunks. The worker of the
+        earliest chunk never waits, so this cannot deadlock."""
         with self._turn:
             self._turn.wait_for(lambda: self._merged == chunk or self.stopped)
             if self.stopped:
@@ -366,7 +370,7 @@ class _Gathering:
             self._turn.notify_all()
 
     def stop(self, problem: Optional[BaseException] = None, chunk: int = 0) -> None:
-        """Stop all workers. Of several problems, keep that of the earliest chunk."""
+        """Stop all workers. Keep the problem of the earliest chunk, if there are several."""
         with self._turn:
             if problem is not None and (self.problem is None or chunk < self._problem_chunk):
                 self.problem, self._problem_chunk = problem, chunk
@@ -400,8 +404,8 @@ class _Worker(threading.Thread):
                 self._gathering.idle.put(self)
 
     def end(self) -> None:
-        """Drop waiting sub-batches and end the worker. Does not block, so that Ctrl-C cannot
-        arrive between the workers' ends."""
+        """Drop waiting sub-batches and end the worker. Does not block, so that Ctrl-C
+        cannot arrive between the workers' ends."""
         while True:
             try:
                 return self.sub_batches.put_nowait(None)
@@ -418,8 +422,8 @@ class _Worker(threading.Thread):
 
 
 def _feed(gathering: _Gathering, source: Iterator[_SubBatch]) -> None:
-    """Give chunks to idle workers. Runs on the caller's thread, so that the iterable is read
-    there and Ctrl-C arrives there."""
+    """Give chunks to idle workers. Runs on the caller's thread, so that the iterable
+    is read there and Ctrl-C arrives there."""
     worker: Optional[_Worker] = None
     for sub_batch in source:
         if gathering.stopped:
@@ -467,7 +471,8 @@ def _automatic_batch(arena_bytes: int) -> int:
 def _open(
     core: Core, ablations: Tuple[AblationSpec, ...], threads: int, chunks: int, batch: int
 ) -> List[Session]:
-    """Open sessions of one thread each, or of more if there are fewer chunks than threads."""
+    """Open sessions of one thread each, or of more if there are fewer chunks than
+    threads."""
     workers = max(1, min(threads, chunks))
     batch = batch or _automatic_batch(core.info.arena_bytes)
     sessions: List[Session] = []

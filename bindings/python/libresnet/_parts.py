@@ -46,8 +46,9 @@ class PartsError(Exception):
 class Parts:
     """The rows of one OUT.parquet. Used by one thread.
 
-    `made_by` (with the keys MADE_BY) must equal that of the existing rows. With `overwrite`
-    existing rows are dropped: the parts at once, OUT.parquet when the new file replaces it.
+    `made_by` (with the keys MADE_BY) must equal that of the existing rows. With
+    `overwrite` existing rows are dropped: the parts at once, OUT.parquet when the new
+    file replaces it.
     """
 
     def __init__(
@@ -116,7 +117,8 @@ class Parts:
         return [*([self.out] if self.out.exists() and not self._replaces else []), *self._parts()]
 
     def finished(self, but_errors: bool) -> set[str]:
-        """Return the paths that have a row; with `but_errors`, only rows without an error."""
+        """Return the paths that have a row; with `but_errors`, only rows without an
+        error."""
         paths: set[str] = set()
         for source in self._sources():
             rows = pq.read_table(source, columns=["path", "error"])
@@ -167,8 +169,8 @@ class Parts:
         shutil.rmtree(self._retired, ignore_errors=True)
 
     def close(self) -> None:
-        """Release the lock. A folder without rows is removed, unless its manifest is needed
-        to drop the rows of OUT.parquet."""
+        """Release the lock. A folder without rows is removed, unless its manifest is
+        needed to drop the rows of OUT.parquet."""
         try:
             if not self._removed and not self._replaces and not self._parts():
                 self.remove()
@@ -212,9 +214,9 @@ def merged(sources: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
 
     sources: the newest file last; the row groups of each are sorted by path.
 
-    An image keeps a row with a prediction rather than one with an error; of several errors
-    it keeps the newest. Only row groups whose paths overlap are in memory at a time: few,
-    since runs process images in the order of their paths.
+    An image keeps a row with a prediction rather than one with an error; of several
+    errors it keeps the newest. Only row groups whose paths overlap are in memory at a
+    time: few, since runs process images in the order of their paths.
     """
     ages = {path: age for age, path in enumerate(reversed(sources))}
     groups = sorted(row_groups(sources), key=lambda group: group[0])
@@ -241,8 +243,8 @@ def row_groups(sources: Iterable[Path]) -> Iterator[tuple[str, Path, int]]:
 
 
 def once(rows: pa.Table) -> pa.Table:
-    """Return the rows sorted by path, one for each: a prediction rather than an error, and
-    the newest of several."""
+    """Return the rows sorted by path, one for each: a prediction rather than an error,
+    and the newest of several."""
     order = pa.table({"path": rows["path"], "failed": pc.is_valid(rows["error"]), AGE: rows[AGE]})
     rows = rows.take(pc.sort_indices(order, [(key, "ascending") for key in order.column_names]))
     if len(rows) < 2:
@@ -253,7 +255,8 @@ def once(rows: pa.Table) -> pa.Table:
 
 
 def write_rows(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    """Write a Parquet file of `tables` in row groups of ROW_GROUP, and sync it to disk."""
+    """Write a Parquet file of `tables` in row groups of ROW_GROUP, and sync it to
+    disk."""
     with open(path, "wb") as file:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for group in regrouped(tables):
@@ -263,7 +266,8 @@ def write_rows(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> Non
 
 
 def regrouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the same rows in tables of one chunk with ROW_GROUP rows; the last is shorter."""
+    """Yield the same rows in tables of one chunk with ROW_GROUP rows; the last is
+    shorter."""
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)

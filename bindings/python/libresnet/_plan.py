@@ -57,7 +57,8 @@ class Block:
 
     index: int
     name: str  # e.g. "stage2.block1"
-    shortcut: str  # "identity", "projection", "option A", "pool"; "none" in a plain network
+    # "identity", "projection", "option A", "pool"; "none" in a plain network
+    shortcut: str
     first_op: int
     last_op: int  # its output is the block's
     convs: int  # convolutions on its residual branch
@@ -95,8 +96,8 @@ class Preprocess:
 
     @classmethod
     def preset(cls, name: str) -> Preprocess:
-        """Return the preset "imagenet", "imagenet-v2", "cifar10", "keras-caffe", "keras-tf"
-        or "none". Raises ArgumentError for other names."""
+        """Return the preset "imagenet", "imagenet-v2", "cifar10", "keras-caffe",
+        "keras-tf" or "none". Raises ArgumentError for other names."""
         struct, error = _structs.PreprocessStruct(), _structs.ErrorStruct()
         check(
             library.resnet_preprocess_preset(
@@ -107,7 +108,8 @@ class Preprocess:
         return _preprocess_of(struct)
 
     def _preset_name(self) -> Optional[str]:
-        """Return the name of the preset that equals this, "imagenet" or "cifar10", or None."""
+        """Return the name of the preset that equals this, "imagenet" or "cifar10", or
+        None."""
         return next(
             (name for name in ("imagenet", "cifar10") if Preprocess.preset(name) == self), None
         )
@@ -135,7 +137,8 @@ class Preprocess:
 
 
 def _shortest(value: float) -> float:
-    """Return the shortest decimal that equals a float32: 0.485, not 0.48500001430511475."""
+    """Return the shortest decimal that equals a float32: 0.485, not
+    0.48500001430511475."""
     return float(str(np.float32(value)))
 
 
@@ -151,7 +154,8 @@ def _preprocess_of(struct: _structs.PreprocessStruct) -> Preprocess:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The description of a model. Bytes of the arena are per image of a session's batch."""
+    """The description of a model. Bytes of the arena are per image of a session's
+    batch."""
 
     name: str
     producer: str
@@ -317,8 +321,8 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 class Plan(Sequence[Op]):
-    """The ops of a model in execution order: a sequence of Op. Prints as a table, also in a
-    notebook.
+    """The ops of a model in execution order: a sequence of Op. Prints as a table, also in
+    a notebook.
 
     Attributes: `blocks`, a tuple of Block.
     """
@@ -388,7 +392,8 @@ class Plan(Sequence[Op]):
         return html_table(self._caption(), self._HEADER, self._rows())
 
     def to_pandas(self) -> Any:
-        """Return a pandas.DataFrame, one row per op. Raises ImportError without pandas."""
+        """Return a pandas.DataFrame, one row per op. Raises ImportError without
+        pandas."""
         with importing:
             from . import _extras  # rarely needed
 

@@ -104,7 +104,8 @@ class Labeller:
 
 
 def pixels_or_error(image: Image) -> NDArray[Any] | str:
-    """Return an image's pixels: (h,w,3) uint8, or the given array itself; or the error."""
+    """Return an image's pixels: (h,w,3) uint8, or the given array itself; or the
+    error."""
     try:
         if isinstance(image, np.ndarray):
             return image if image.dtype != object or image.ndim else "is null"

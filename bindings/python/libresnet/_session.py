@@ -103,7 +103,8 @@ class AblationSpec(NamedTuple):
         mode: str,
         other: Union[int, str, Block, None],
     ) -> AblationSpec:
-        """Check the arguments of Session.skip. Raises ArgumentError if they are invalid."""
+        """Check the arguments of Session.skip. Raises ArgumentError if they are
+        invalid."""
         if mode not in _SKIPS:
             raise ArgumentError(f"mode is {mode!r}: it must be {', '.join(map(repr, _SKIPS))}")
         if (other is not None) != (mode == "swap"):
@@ -144,7 +145,8 @@ class Ablation:
 
 
 def described(ablations: Tuple[AblationSpec, ...]) -> str:
-    """Return the number of ablations, for a repr: a forgotten one changes every prediction."""
+    """Return the number of ablations, for a repr: a forgotten one changes every
+    prediction."""
     return f", {len(ablations)} ablation{'s' if len(ablations) > 1 else ''}" if ablations else ""
 
 
@@ -207,8 +209,8 @@ class Session:
             self._finalizer.detach()  # closing would wait for threads that do not exist
 
     def _ready(self) -> None:
-        """Raise ArgumentError if the session cannot be used. Reopen it in a forked child, in
-        the same state. Called with the lock held."""
+        """Raise ArgumentError if the session cannot be used. Reopen it in a forked
+        child, in the same state. Called with the lock held."""
         if not self._pointer:
             raise ArgumentError("the session is closed: open another one with model.session()")
         if self._in_observer:
@@ -230,8 +232,8 @@ class Session:
             yield
 
     def close(self) -> None:
-        """Release buffers and threads. Waits for a call in progress on another thread. May be
-        repeated."""
+        """Release buffers and threads. Waits for a call in progress on another thread.
+        May be repeated."""
         with self._lock:
             if self._in_observer:
                 raise ArgumentError("an observer must not use the session that calls it")
@@ -271,7 +273,8 @@ class Session:
         x: (n,c,h,w) or (n,h,w,c), or one input without n. Contiguous float32 in either
             order is read in place; anything else is copied.
         out: (n,classes) float32, contiguous, to write the scores to; None: a new array.
-        layout: "NCHW" or "NHWC"; None: by the model's input_shape, if that is unambiguous.
+        layout: "NCHW" or "NHWC"; None: by the model's input_shape, if that is
+            unambiguous.
 
         Returns the scores, `out` or a new array. model.info.scores says whether they are
         logits or probabilities. Raises ArgumentError if a shape does not fit.
@@ -428,7 +431,8 @@ class Session:
         return out
 
     def _rank_scores(self, scores: F32, k: int) -> npt.NDArray[Any]:
-        """Return (n,k) of index and score, best first; of equal scores, the lower index first."""
+        """Return (n,k) of index and score, best first; of equal scores, the lower index
+        first."""
         out = np.empty((len(scores), k), _PREDICTION)
         shares = self._to_probabilities(scores)
         out["index"] = np.argsort(-shares, axis=1, kind="stable")[:, :k]
@@ -451,10 +455,10 @@ class Session:
         """Set the callback that receives a Response for everything that a run computes.
 
         callback: a function of one Response, called op by op on the thread that runs the
-            session. It must not use the session. If it raises an exception, the run raises
-            it at its end. None: stop observing.
-        copy: True: the data are a copy. False: they are the session's own buffer, read-only
-            and valid only during the call.
+            session. It must not use the session. If it raises an exception, the run
+            raises it at its end. None: stop observing.
+        copy: True: the data are a copy. False: they are the session's own buffer,
+            read-only and valid only during the call.
         """
         if callback is not None and not callable(callback):
             raise ArgumentError(

@@ -25,9 +25,9 @@ _CHUNK = 32  # images that a worker takes at once, at most
 
 
 class SessionPool:
-    """A session with many threads, for single images, and sessions of one thread, for many
-    images. The latter never wait for each other. Sessions are opened at first use.
-    Thread-safe."""
+    """A session with many threads, for single images, and sessions of one thread, for
+    many images. The latter never wait for each other. Sessions are opened at first
+    use. Thread-safe."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -54,7 +54,8 @@ class SessionPool:
 
     @contextmanager
     def worker(self) -> Iterator[Session]:
-        """Borrow a session of one thread, with the model's ablations, for a `with` block."""
+        """Borrow a session of one thread, with the model's ablations, for a `with`
+        block."""
         with self._lock:
             idle = [session for session in self._idle if not session.closed]
             session = idle.pop() if idle else None
@@ -185,9 +186,9 @@ class _Task:
 def _parallel_map(
     function: Callable[[Any], Any], parts: Iterator[Any], workers: int
 ) -> Iterator[Any]:
-    """Yield function(part) for each part, in order, computed by threads. Reads at most two
-    parts per thread ahead. Does not use concurrent.futures: if one thread imports it while
-    another forks, the child hangs."""
+    """Yield function(part) for each part, in order, computed by threads. Reads at most
+    two parts per thread ahead. Does not use concurrent.futures: if one thread imports
+    it while another forks, the child hangs."""
     tasks: SimpleQueue[Optional[_Task]] = SimpleQueue()
 
     def work() -> None:

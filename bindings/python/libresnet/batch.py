@@ -71,8 +71,8 @@ image at all could be classified; 2 wrong usage; 130 interrupted."""
 # positions in Task's lists, and the columns of their answers
 Answered = Tuple["NDArray[np.int64]", pa.Table]
 Answers = Generator[Answered, None, None]
-# Images that Ray gives to an actor at a time: a multiple of batches, small compared to the
-# whole run.
+# Images that Ray gives to an actor at a time: a multiple of batches, small compared to
+# the whole run.
 MAX_BLOCK_IMAGES = 256
 
 
@@ -109,13 +109,7 @@ class Task:
     batch: int  # images per call
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        "python -m libresnet.batch",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=Paragraphs,
-    )
+def add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="folder, image, .zip or @LIST")
     parser.add_argument(
         "out", type=Path, metavar="OUT.parquet", help="file to write; its folder must exist"
@@ -133,6 +127,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="K",
         help="classes per image; more than there are means all (default: %(default)s)",
     )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch",
         type=positive,
@@ -174,6 +171,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="allow weights in files beside the model",
     )
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ray",
         metavar="ADDRESS",
@@ -196,6 +196,18 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="start over, and drop the rows of OUT.parquet and its parts",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary")
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "python -m libresnet.batch",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=Paragraphs,
+    )
+    add_files(parser)
+    add_model_options(parser)
+    add_run_options(parser)
     options = parser.parse_args(arguments)
     if options.out.suffix != ".parquet":  # `batch a.jpg b.jpg` must not write over b.jpg
         parser.error(
@@ -440,8 +452,8 @@ def connect(address: str, cpus: int) -> None:
 
 
 def blocks(task: Task, actors: int) -> list[pa.Table]:
-    """Return the images' positions and paths in blocks. A block is fetched, classified and,
-    if an actor dies, repeated as a whole."""
+    """Return the images' positions and paths in blocks. A block is fetched, classified
+    and, if an actor dies, repeated as a whole."""
     fair = -(-len(task.places) // (4 * actors))
     size = task.batch * max(1, min(MAX_BLOCK_IMAGES, fair) // task.batch)
     # Not abspath: an archive's entry may be named ./a.jpg, and must keep that name.

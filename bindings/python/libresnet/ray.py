@@ -40,7 +40,8 @@ from ._rows import Image, Labeller, answer_columns
 
 __all__ = ["Classifier", "ship"]
 
-PlanReference = ray.ObjectRef["NDArray[np.uint8]"]  # a plan file's bytes in the object store
+# a plan file's bytes in the object store
+PlanReference = ray.ObjectRef["NDArray[np.uint8]"]
 ModelSource = Union[str, "os.PathLike[str]", Model, PlanReference, None]
 IMAGE_COLUMNS = ("image", "bytes", "path")  # the first one of a batch is classified
 
@@ -53,10 +54,10 @@ def ship(model: str | os.PathLike[str] | Model | None = None, **options: Any) ->
         built-in model.
     options: those of `libresnet.Model`.
 
-    Call `ray.init` before. The actors of a node use the packed weights in the node's shared
-    memory, without a copy. On a node with another kind of CPU than the driver's, each actor
-    packs the weights again. Keep the reference as long as actors may start. Raises
-    `libresnet.Error`.
+    Call `ray.init` before. The actors of a node use the packed weights in the node's
+    shared memory, without a copy. On a node with another kind of CPU than the driver's,
+    each actor packs the weights again. Keep the reference as long as actors may start.
+    Raises `libresnet.Error`.
     """
     if isinstance(model, Model):
         _, (_, path, kept) = model.__reduce__()  # raises TypeError without a file
@@ -79,9 +80,9 @@ def _put_plan(model: Model) -> PlanReference:
 class Classifier:
     """A callable class for `ray.data.Dataset.map_batches`: one session for each actor.
 
-    model: a reference from `ship` (recommended: sent once, in shared memory on each node),
-        a path that every node can open, a `Model`, which is pickled as its path, or None
-        for the built-in model.
+    model: a reference from `ship` (recommended: sent once, in shared memory on each
+        node), a path that every node can open, a `Model`, which is pickled as its path,
+        or None for the built-in model.
     k: classes per image; more than the model has means all.
     batch: images that the session processes at once; does not change a prediction.
     threads: of the session and of decoding. None: the number of CPUs that Ray assigns to
@@ -100,14 +101,14 @@ class Classifier:
 
     The result is an Arrow table. It has all other columns of the batch and `path`
     unchanged, then `label`, `index` (int32) and `score` (float32) of the best class, with
-    k > 1 the lists `labels`, `indices` and `scores` of the k best, best first, and `error`:
-    null, or the reason why this image could not be classified; its other columns are null
-    then. Columns of the batch with one of these names are replaced, so rename e.g. a column
-    with the true label.
+    k > 1 the lists `labels`, `indices` and `scores` of the k best, best first, and
+    `error`: null, or the reason why this image could not be classified; its other columns
+    are null then. Columns of the batch with one of these names are replaced, so rename
+    e.g. a column with the true label.
 
-    A broken image never fails a batch. `ray.data.read_images` raises an exception for one,
-    which loses the data set: use `read_binary_files` for unchecked images. Errors of the
-    model itself are raised as `libresnet.Error`.
+    A broken image never fails a batch. `ray.data.read_images` raises an exception for
+    one, which loses the data set: use `read_binary_files` for unchecked images. Errors of
+    the model itself are raised as `libresnet.Error`.
     """
 
     def __init__(
@@ -164,8 +165,8 @@ def _assigned_cpus() -> int:
 
 
 def _column(values: Any) -> Any:
-    """Return a column of the batch as Arrow, tensors in Ray's representation. In an object
-    array, NaN is pandas' null."""
+    """Return a column of the batch as Arrow, tensors in Ray's representation. In an
+    object array, NaN is pandas' null."""
     try:
         return pa.array(
             values, from_pandas=isinstance(values, np.ndarray) and values.dtype == object
