@@ -26,10 +26,8 @@ static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
   return status == RESNET_OK ? metadata_read(g, model, error) : status;
 }
 
-/* Turn RESNET_ERROR_MEMORY into LIMIT if the budget, not the system, refused an
- * allocation. */
-static resnet_status explain_memory(memory *m, resnet_error *error) {
-  if (!atomic_load(&m->over_budget)) return RESNET_ERROR_MEMORY;
+resnet_status load_explain_budget(const memory *m, resnet_status status, resnet_error *error) {
+  if (status != RESNET_ERROR_MEMORY || !atomic_load(&m->over_budget)) return status;
   return err_fail(error, RESNET_ERROR_LIMIT,
                   "loading takes more than the budget of %llu bytes: raise max_memory_bytes if you "
                   "trust the file",
@@ -50,9 +48,8 @@ static resnet_status read_model(graph *g, memory *m, byte_stream *stream,
   return status;
 }
 
-static resnet_status finish(memory *m, resnet_status status, resnet_error *error) {
-  if (status == RESNET_OK) return err_clear(error);
-  return status == RESNET_ERROR_MEMORY ? explain_memory(m, error) : status;
+static resnet_status finish(const memory *m, resnet_status status, resnet_error *error) {
+  return status == RESNET_OK ? err_clear(error) : load_explain_budget(m, status, error);
 }
 
 resnet_status load_memory(graph *out, memory *m, const void *bytes, size_t size,

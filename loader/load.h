@@ -20,4 +20,8 @@ resnet_status load_file(graph *out, memory *m, const char *path, const load_opti
 resnet_status load_memory(graph *out, memory *m, const void *bytes, size_t size,
                           const load_options *options, resnet_error *error);
 
+/* Turn RESNET_ERROR_MEMORY into RESNET_ERROR_LIMIT, with a message, if the budget of `m`
+ * refused an allocation; keep any other status. Returns the status. */
+resnet_status load_explain_budget(const memory *m, resnet_status status, resnet_error *error);
+
 #endif

@@ -1,9 +1,10 @@
-"""Run every test there is and add up the results. tools/test starts it after installing
-what it needs.
+"""Run the tests of a tier and add up the results. tools/test starts this script after
+installing what it needs.
 
 Each step builds a preset, runs ctest or pytest, and reads the JUnit file that these
-write. A step's output goes to build/test-logs; what failed is shown. The last line is "N
-passed, N failed, N skipped" over all steps.
+write. A step's output goes to build/test-logs; the end of a failed step's log is shown.
+The last line is "N passed, N failed, N skipped" over all steps. docs/testing.md
+describes the tiers.
 """
 
 import argparse
@@ -11,11 +12,13 @@ import concurrent.futures
 import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree
 from pathlib import Path
+
+from results import Results, junit_results, one_failure, one_skip
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test-logs"
@@ -24,16 +27,20 @@ LOCALES = ROOT / "build" / "deps" / "locale"
 FUZZ_MINUTES = 3  # of CPU time for each target
 RANDOM_GRAPHS = 2000
 NO_TESTS = 5  # pytest's exit status
-# What calls the library most.
+CLANG = "clang-16"  # the compiler of the clang preset
+# The labels of the ctest tests in each tier, as a regular expression.
+LABELS = {"quick": "^quick$", "full": "^(quick|full)$", "long": "^(quick|full|long)$"}
+# The Python tests that call the library most.
 SANITIZED_PYTHON = [
     f"tests/python/test_{name}.py" for name in ("session", "model", "classify", "lens")
 ]
+# Started first, so that no long file is left over at the end.
 LONG_FILES = [
     f"tests/{name}.py"
     for name in (
         "oracle/test_lens",
         "python/test_ray",
-        "cli/test_lesions",
+        "cli/test_ablation",
         "cli/test_compare",
         "cli/test_compare_unusual",
         "python/test_wheel",
@@ -41,35 +48,6 @@ LONG_FILES = [
         "oracle/test_nets",
     )
 ]
-# What one cmocka test prints about its end; a ctest test is a program of many of them.
-CMOCKA_END = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+)$", re.MULTILINE)
-
-
-class Results:
-    def __init__(self):
-        self.passed = 0
-        self.failed = []  # names
-        self.skipped = []  # (name, why)
-
-    def add(self, other):
-        self.passed += other.passed
-        self.failed += other.failed
-        self.skipped += other.skipped
-
-    def __str__(self):
-        return f"{self.passed} passed, {len(self.failed)} failed, {len(self.skipped)} skipped"
-
-
-def one_failure(name):
-    results = Results()
-    results.failed.append(name)
-    return results
-
-
-def one_skip(name, why):
-    results = Results()
-    results.skipped.append((name, why))
-    return results
 
 
 def run(name, command, log_name, environment=None, folder=ROOT, good=(0,)):
@@ -95,74 +73,10 @@ def run(name, command, log_name, environment=None, folder=ROOT, good=(0,)):
     return done.returncode in good
 
 
-def why_skipped(element):
-    text = element.get("message") or element.text or "no reason given"
-    return " ".join(text.split())[:200].removeprefix("Skipped: ")
-
-
-def cmocka_results(program, output):
-    """The tests within one program, or None where its output shows none."""
-    ends = CMOCKA_END.findall(output)
-    if not ends:
-        return None
-    results = Results()
-    names = {"OK": set(), "FAILED": set(), "SKIPPED": set()}
-    for end, test in ends:
-        names[end].add(test)
-    results.passed = len(names["OK"])
-    results.failed = [f"{program}: {test}" for test in sorted(names["FAILED"])]
-    results.skipped = [
-        (f"{program}: {test}", why_in_output(output, test)) for test in sorted(names["SKIPPED"])
-    ]
-    return results
-
-
-def why_in_output(output, test):
-    """What a cmocka test printed between its start and its end."""
-    found = re.search(
-        r"^\[ RUN\s+\] " + re.escape(test) + r"\n(.*?)^\[  SKIPPED",
-        output,
-        re.MULTILINE | re.DOTALL,
-    )
-    why = " ".join(found.group(1).split())[:200] if found else ""
-    return why.removeprefix("skipped: ") or "the test gives no reason"
-
-
-def case_results(case, prefix):
-    """The results of one <testcase> of a JUnit file."""
-    name = prefix + "::".join(part for part in (case.get("classname"), case.get("name")) if part)
-    output = case.findtext("system-out") or ""
-    broken = case.find("failure") is not None or case.find("error") is not None
-    within = cmocka_results(prefix + case.get("name", ""), output)
-    if within is not None:
-        if broken and not within.failed:
-            within.failed.append(name)
-        return within
-    if broken:
-        return one_failure(name)
-    skipped = case.find("skipped")
-    if skipped is not None:
-        return one_skip(name, why_skipped(skipped))
-    results = Results()
-    results.passed = 1
-    return results
-
-
-def junit_results(path, prefix):
-    results = Results()
-    try:
-        cases = xml.etree.ElementTree.parse(path).getroot().iter("testcase")
-    except (OSError, xml.etree.ElementTree.ParseError) as problem:
-        return one_failure(f"{prefix}no report that can be read: {problem}")
-    for case in cases:
-        results.add(case_results(case, prefix))
-    return results
-
-
 def reported(name, log_name, report, command, environment):
-    """Run a command that writes a JUnit report, and read it. Ending badly without a
-    failed test is a failure too, and so is a run without any test. Where a file is
-    skipped as a whole, pytest's exit status is 5."""
+    """Run a command that writes a JUnit report, and read it. A bad exit status without
+    a failed test is a failure, and so is a run without any test. pytest's exit status is
+    5 where a file is skipped as a whole."""
     report.unlink(missing_ok=True)
     ended_well = run(name, command, log_name, environment, good=(0, NO_TESTS))
     results = junit_results(report, f"{name}: ")
@@ -184,7 +98,20 @@ def build(name, preset):
     return Results() if run(name, ["tools/build", preset], f"build-{preset}") else one_failure(name)
 
 
-def ctest(name, preset):
+def check(name):
+    """Check layout, names and language, where tools/check exists."""
+    if not (ROOT / "tools" / "check").exists():
+        return one_skip(name, "there is no tools/check")
+    results = Results()
+    if run(name, ["tools/check"], "check"):
+        results.passed = 1
+    else:
+        results.failed.append(name)
+    return results
+
+
+def ctest(name, preset, tier, rounds="full"):
+    """Run the ctest tests of a tier, with all rounds of random inputs or a few."""
     report = LOGS / f"ctest-{preset}.xml"
     command = [
         "ctest",
@@ -192,6 +119,8 @@ def ctest(name, preset):
         f"build/{preset}",
         "-j",
         os.cpu_count() or 1,
+        "-L",
+        LABELS[tier],
         "--timeout",
         900,
         "--output-on-failure",
@@ -205,7 +134,8 @@ def ctest(name, preset):
     # ThreadSanitizer's shadow memory does not fit every address that randomisation gives
     if preset == "tsan":
         command = ["setarch", "-R", *command]
-    return reported(name, f"ctest-{preset}", report, command, test_environment(preset))
+    environment = {**test_environment(preset), "LIBRESNET_TEST_ROUNDS": rounds}
+    return reported(name, f"ctest-{preset}", report, command, environment)
 
 
 def test_environment(preset):
@@ -229,7 +159,7 @@ def has_pytest():
 
 
 def pytest(name, preset, target, more=None, marked=None):
-    """Run one folder or file of tests, or those of it that a marker expression names."""
+    """Run a folder or file of tests, or those that a marker expression chooses."""
     if not has_pytest():
         return one_skip(name, "pytest is not in build/deps/venv: tools/deps could not install it")
     words = [
@@ -264,74 +194,93 @@ def pytest(name, preset, target, more=None, marked=None):
     return results
 
 
-def needs_quiet(file):
-    """Tell whether a file holds tests with the mark `alone`: they measure, or want all
-    CPUs to themselves."""
+def has_alone(file):
+    """Return whether a file has tests marked `alone`, which measure or want all CPUs."""
     return "@pytest.mark.alone" in (ROOT / file).read_text()
 
 
+def is_slow(file):
+    """Return whether all tests of a file are marked `slow`."""
+    return "\npytestmark = pytest.mark.slow\n" in (ROOT / file).read_text()
+
+
 def start_order(file):
-    """The files that take the longest come first, so that none of them is left over at
-    the end."""
     return LONG_FILES.index(file) if file in LONG_FILES else len(LONG_FILES)
 
 
-def side_by_side(name, preset, files, more=None):
-    """Run a process for each file, as many at once as there are CPUs; then, one by one,
-    the tests that are `alone`.
+def kind_of(file):
+    """Return the name of the file's folder below tests/."""
+    return file.split("/")[1]
 
-    `more` holds environments by folder. A build with a sanitizer runs no test that is
-    `alone`: it takes a time of its own.
-    """
-    kinds = {file: file.split("/")[1] for file in files}
-    quiet = [file for file in files if needs_quiet(file)]
-    totals = {kind: [Results(), 0.0] for kind in kinds.values()}
 
-    def one(file, marked):
+def in_parallel(preset, files, marked, environments):
+    """Run a pytest process for each file, as many at once as there are CPUs. `marked`
+    returns the marker expression for a file, or None. Print the results of each folder
+    and return those of each file."""
+
+    def one(file):
         start = time.monotonic()
-        kind = kinds[file]
-        found = pytest(f"{kind}, {preset}", preset, file, (more or {}).get(kind), marked)
-        totals[kind][0].add(found)
-        totals[kind][1] += time.monotonic() - start
-        return found
+        kind = kind_of(file)
+        found = pytest(f"{kind}, {preset}", preset, file, environments.get(kind), marked(file))
+        return kind, found, time.monotonic() - start
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        jobs = [
-            pool.submit(one, file, "not alone" if file in quiet else None)
-            for file in sorted(files, key=start_order)
-        ]
-        outcomes = [job.result() for job in jobs]
-    if preset == "release":
-        outcomes += [one(file, "alone") for file in quiet]
-    else:
-        outcomes += [
-            one_skip(
-                f"{file}, {preset}: those that are alone",
-                "they measure time, which a sanitizer changes",
-            )
-            for file in quiet
-        ]
-    for kind, (found, seconds) in totals.items():
-        print(f"test:   {kind}, {preset}: {found} ({seconds:.0f} s of one process)", flush=True)
+        outcomes = list(pool.map(one, sorted(files, key=start_order)))
+    for kind in sorted({kind_of(file) for file in files}):
+        results, seconds = Results(), 0.0
+        for of_kind, found, lasted in outcomes:
+            if of_kind == kind:
+                results.add(found)
+                seconds += lasted
+        print(f"test:   {kind}, {preset}: {results} ({seconds:.0f} s of one process)", flush=True)
+    return [found for _, found, _ in outcomes]
+
+
+def quick_files(name, preset, files):
+    """Run the fast tests of the files that have any, with no test that measures."""
+    results = Results()
+    fast = [file for file in files if not is_slow(file)]
+    for outcome in in_parallel(preset, fast, lambda file: "not slow and not alone", {}):
+        results.add(outcome)
+    return results
+
+
+def all_files(name, preset, files, environments=None):
+    """Run the tests of the files in parallel, then, one by one, those marked `alone`.
+
+    `environments` holds environments by folder. A build with a sanitizer runs no test
+    marked `alone`, because sanitizers change the time that they measure.
+    """
+    with_alone = [file for file in files if has_alone(file)]
+
+    def marked(file):
+        return "not alone" if file in with_alone else None
+
+    outcomes = in_parallel(preset, files, marked, environments or {})
+    for file in with_alone:
+        if preset == "release":
+            outcomes.append(pytest(f"{kind_of(file)}, {preset}", preset, file, None, "alone"))
+        else:
+            why = "they measure time, which a sanitizer changes"
+            outcomes.append(one_skip(f"{file}, {preset}: tests marked alone", why))
     results = Results()
     for outcome in outcomes:
         results.add(outcome)
     return results
 
 
-def test_files(*folders):
+def test_files(folder="*"):
+    """Return the files of Python tests in a folder below tests/, or in all of them."""
     return [
-        str(path.relative_to(ROOT))
-        for folder in folders
-        for path in sorted((ROOT / "tests" / folder).glob("test_*.py"))
+        str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").glob(f"{folder}/test_*.py"))
     ]
 
 
 def sanitized(name, preset):
-    """The program, hostile files, and the Python package in a Python that is not built
-    with the sanitizer.
+    """Test the program, hostile files and the Python package with a sanitizer.
 
-    Its run time has to be preloaded there. Python's own leaks are its own.
+    Python itself is not built with the sanitizer, whose run-time library is therefore
+    preloaded. Leak detection is off there, because Python leaks.
     """
     found = [
         subprocess.run(
@@ -340,9 +289,9 @@ def sanitized(name, preset):
         for library in ("libasan.so", "libubsan.so")
     ]
     preloadable = all(map(os.path.isabs, found))
-    files = test_files("cli", "hostile") + (SANITIZED_PYTHON if preloadable else [])
+    files = test_files("cli") + test_files("hostile") + (SANITIZED_PYTHON if preloadable else [])
     environments = {"python": {"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}}
-    results = side_by_side(name, preset, files, environments)
+    results = all_files(name, preset, files, environments)
     if not preloadable:
         results.add(one_skip(f"python, {preset}", "cc has no shared libasan and libubsan"))
     return results
@@ -362,7 +311,7 @@ def fuzz(name, preset):
     if run(name, command, "fuzz"):
         results.passed = 1
     else:
-        results.failed.append(f"{name}: what it found is in build/fuzz-work/TARGET/findings")
+        results.failed.append(f"{name}: the findings are in build/fuzz-work/TARGET/findings")
     print(
         "\n".join(
             line for line in (LOGS / "fuzz.log").read_text().splitlines() if line.startswith("|")
@@ -373,7 +322,7 @@ def fuzz(name, preset):
 
 
 def many_graphs(name, preset):
-    """The differential fuzzer in its long form."""
+    """Compare many random graphs with onnxruntime."""
     return pytest(
         name,
         preset,
@@ -384,8 +333,8 @@ def many_graphs(name, preset):
 
 def bench(name, preset):
     results = Results()
-    # The tests' own environment has onnxruntime, so nothing is installed. All peers:
-    # tests/bench/peers.py alone.
+    # The tests' environment already has onnxruntime. Without these options peers.py
+    # installs and measures all peers.
     command = [
         PYTHON,
         "tests/bench/peers.py",
@@ -409,28 +358,44 @@ def bench(name, preset):
     return results
 
 
-def steps(long):
-    """What is done, in order: (name, function, arguments...)."""
+def quick_steps():
+    yield "layout, names, language", check
     yield "build, release", build, "release"
-    yield "unit tests, examples, install, corpus, release", ctest, "release"
-    yield (
-        "oracle, python, cli and others, release",
-        side_by_side,
-        "release",
-        test_files(
-            "kernels", "oracle", "python", "cli", "hostile", "models_tools", "docs", "bench"
-        ),
-    )
+    yield "quick tests, release", ctest, "release", "quick", "quick"
+    yield "fast Python tests, release", quick_files, "release", test_files()
+
+
+def clang_steps():
+    if shutil.which(CLANG) is None:
+        yield "unit tests, clang", one_skip, f"{CLANG} is not installed"
+        return
+    yield "build, clang", build, "clang"
+    yield "unit tests, corpus, clang", ctest, "clang", "quick"
+
+
+def full_steps(tier="full"):
+    yield "layout, names, language", check
+    yield "build, release", build, "release"
+    yield "unit tests, examples, install, corpus, release", ctest, "release", tier
+    yield "Python tests, release", all_files, "release", test_files()
+    yield from clang_steps()
     yield "build, asan", build, "asan"
-    yield "unit tests, corpus, asan", ctest, "asan"
+    yield "unit tests, corpus, asan", ctest, "asan", "full"
     yield "cli, hostile, python, asan", sanitized, "asan"
     yield "build, tsan", build, "tsan"
-    yield "unit tests, corpus, tsan", ctest, "tsan"
-    if long:
-        yield "build, fuzz", build, "fuzz"
-        yield f"fuzzing, {FUZZ_MINUTES} CPU minutes each", fuzz, "fuzz"
-        yield f"{RANDOM_GRAPHS:,} random graphs, release", many_graphs, "release"
-        yield "benchmark against onnxruntime", bench, "release"
+    yield "unit tests, corpus, tsan", ctest, "tsan", "full"
+
+
+def long_steps():
+    yield from full_steps("long")
+    yield "build, fuzz", build, "fuzz"
+    yield f"fuzzing, {FUZZ_MINUTES} CPU minutes each", fuzz, "fuzz"
+    yield f"{RANDOM_GRAPHS:,} random graphs, release", many_graphs, "release"
+    yield "benchmark against onnxruntime", bench, "release"
+
+
+# What each tier does, in order: (name, function, its arguments, a preset first).
+STEPS = {"quick": quick_steps, "full": full_steps, "long": long_steps}
 
 
 def summarise(results, seconds):
@@ -445,25 +410,44 @@ def summarise(results, seconds):
     print(results)
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Run every test and add up the results.")
-    parser.add_argument(
-        "--long",
-        action="store_true",
-        help="add fuzzing, 2,000 random graphs and the benchmark against onnxruntime",
-    )
-    long = parser.parse_args().long
-    start = time.monotonic()
+def run_steps(steps):
+    """Run the steps in order. Skip those whose preset did not build."""
     results = Results()
     unbuilt = set()
-    for name, function, *arguments in steps(long):
-        if arguments[0] in unbuilt:
+    for name, function, *arguments in steps:
+        if unbuilt.intersection(arguments[:1]):
             results.add(one_skip(name, "its preset did not build"))
             continue
         outcome = step(name, function, *arguments)
         if function is build and outcome.failed:
             unbuilt.add(arguments[0])
         results.add(outcome)
+    return results
+
+
+def chosen_tier():
+    parser = argparse.ArgumentParser(description="Run the tests of a tier and add up the results.")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--quick",
+        action="store_true",
+        help="run only tests labelled quick and fast Python files, in the release build",
+    )
+    choice.add_argument(
+        "--long",
+        action="store_true",
+        help="add fuzzing, 2,000 random graphs and the benchmark against onnxruntime",
+    )
+    options = parser.parse_args()
+    return "quick" if options.quick else "long" if options.long else "full"
+
+
+def main():
+    tier = chosen_tier()
+    start = time.monotonic()
+    results = run_steps(STEPS[tier]())
+    if tier == "quick":
+        print("test: quick leaves out slow tests, tests that measure, and sanitizers: tools/test")
     summarise(results, time.monotonic() - start)
     return 1 if results.failed else 0
 

@@ -5,6 +5,6 @@
 #include <stddef.h>
 
 extern const unsigned char cli_builtin_model[];
-extern const size_t cli_builtin_model_size; /* 0: the program was built without one */
+extern const size_t cli_builtin_model_size; /* 0: there is no built-in model */
 
 #endif

@@ -1,4 +1,3 @@
-/* Folder names to the model's classes. */
 #include "cli/classes.h"
 
 #include <ctype.h>
@@ -25,7 +24,7 @@ static bool begins_with_wordnet_id(const char *label) {
          (label[WORDNET_ID_LENGTH] == ' ' || label[WORDNET_ID_LENGTH] == '\0');
 }
 
-/* One of the names in "n01440764 tench, Tinca tinca". */
+/* Return true if `folder` is a name in a label such as "n01440764 tench, Tinca tinca". */
 static bool is_alias(const char *folder, const char *label) {
   if (begins_with_wordnet_id(label)) {
     if (same_name(folder, label, WORDNET_ID_LENGTH)) return true;
@@ -40,7 +39,7 @@ static bool is_alias(const char *folder, const char *label) {
   return false;
 }
 
-/* How many labels the folder's name is; *class is the last of them. */
+/* Count the labels that match the folder's name and set *class to the last one. */
 static uint32_t find_classes(const char *folder, const resnet_model_info *info, uint32_t *class) {
   uint32_t whole = 0, aliases = 0, alias = 0;
   for (uint32_t i = 0; i < info->classes; i++) {
@@ -67,7 +66,7 @@ static bool match_labels(const dataset *d, const resnet_model_info *info, uint32
     if (found > 1)
       return error_set(
           error, RESNET_ERROR_UNSUPPORTED,
-          "folder '%.60s' is the name of %u classes: rename it to a whole label, e.g. '%.60s'",
+          "folder '%.60s' names %u classes: rename it to a complete label, e.g. '%.60s'",
           d->folders[i], found, info->labels[class_of_folder[i]]);
     if (found == 1)
       (*matched)++;
@@ -75,10 +74,11 @@ static bool match_labels(const dataset *d, const resnet_model_info *info, uint32
       stranger = d->folders[i];
   }
   if (*matched == 0 || !stranger) return true;
-  return error_set(error, RESNET_ERROR_UNSUPPORTED,
-                   "folder '%.60s' is no label of the model, while %u others are; labels are like "
-                   "'%.60s': rename it",
-                   stranger, *matched, info->labels[0]);
+  return error_set(
+      error, RESNET_ERROR_UNSUPPORTED,
+      "folder '%.60s' is not a label of the model, but %u others are: rename it to a label, "
+      "e.g. '%.60s'",
+      stranger, *matched, info->labels[0]);
 }
 
 bool cli_classes_match(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder,
@@ -88,13 +88,12 @@ bool cli_classes_match(const dataset *d, const resnet_model_info *info, uint32_t
   if (info->labels && !match_labels(d, info, class_of_folder, &matched, error)) return false;
   if (matched) return true;
   if (d->folder_count != info->classes)
-    return error_set(
-        error, RESNET_ERROR_UNSUPPORTED,
-        "the model has %u classes%s and the data %u folders: as many, or folders named "
-        "like labels, are "
-        "accepted",
-        info->classes, info->labels ? ", none named like a folder," : " without labels",
-        d->folder_count);
+    return error_set(error, RESNET_ERROR_UNSUPPORTED,
+                     "the model has %u classes%s, but the data set has %u folders: use as many "
+                     "folders as classes, or name the folders like labels",
+                     info->classes,
+                     info->labels ? " and no label named like a folder" : " without labels",
+                     d->folder_count);
   *how = "folder order";
   for (uint32_t i = 0; i < d->folder_count; i++) class_of_folder[i] = i;
   return true;

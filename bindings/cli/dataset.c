@@ -13,7 +13,7 @@
 #include "support/error.h"
 #include "support/image.h"
 
-/* Parts of a path below the data set's own: folder/class/image. */
+/* Maximum depth below the data set: folder/class/image. */
 enum { MAX_DEPTH = 3 };
 
 static bool is_hidden(const char *part) {
@@ -28,9 +28,9 @@ static void add_item(dataset *d, const char *root, const char *name, uint64_t en
   (void)snprintf(item->path, size, "%s/%s", root, name);
 }
 
-/* ---- a folder ---------------------------------------------------------------------- */
+/* ---- a folder ---- */
 
-/* `name` is the path below `root`, "" at first. */
+/* Add the files below `root`. `name` is the path relative to `root`, "" at first. */
 static bool walk(dataset *d, const char *root, const char *name, int depth, resnet_error *error);
 
 static bool visit(dataset *d, const char *root, const char *name, int depth, resnet_error *error) {
@@ -43,7 +43,7 @@ static bool visit(dataset *d, const char *root, const char *name, int depth, res
     ok = error_set(error, RESNET_ERROR_IO, "%.150s: cannot be read: %s", name, strerror(errno));
   else if (S_ISDIR(status.st_mode) && depth >= MAX_DEPTH)
     ok = error_set(error, RESNET_ERROR_UNSUPPORTED,
-                   "%.150s: nested too deep; <class>/<image> is accepted", name);
+                   "%.150s: nested too deep: expected <class>/<image>", name);
   else if (S_ISDIR(status.st_mode))
     ok = walk(d, root, name, depth + 1, error);
   else if (depth > 1)
@@ -73,7 +73,7 @@ static bool walk(dataset *d, const char *root, const char *name, int depth, resn
   return ok;
 }
 
-/* ---- an archive -------------------------------------------------------------------- */
+/* ---- an archive ---- */
 
 static unsigned count_parts(const char *name) {
   unsigned parts = 1;
@@ -97,7 +97,7 @@ static bool list_archive(dataset *d, const char *path, resnet_error *error) {
     unsigned parts = count_parts(name);
     if (parts > MAX_DEPTH)
       return error_set(error, RESNET_ERROR_UNSUPPORTED,
-                       "%.150s: nested too deep; <class>/<image> is accepted", name);
+                       "%.150s: nested too deep: expected <class>/<image>", name);
     if (parts > 1) add_item(d, path, name, (uint64_t)i);
   }
   return true;
@@ -115,7 +115,7 @@ static bool open_archive(dataset *d, const char *path, resnet_error *error) {
   return false;
 }
 
-/* ---- classes ----------------------------------------------------------------------- */
+/* ---- classes ---- */
 
 static int compare_folders(const dataset_item *a, const dataset_item *b) {
   size_t shorter = a->folder_length < b->folder_length ? a->folder_length : b->folder_length;
@@ -130,8 +130,8 @@ static int compare_items(const void *a, const void *b) {
   return order != 0 ? order : strcmp(left->path, right->path);
 }
 
-/* With <folder>/<class>/<image> somewhere, all must be in that one folder; its own
- * files are no images. */
+/* If there is any <folder>/<class>/<image>, keep only such items and require that all
+ * share that folder. */
 static bool check_one_set(dataset *d, size_t root_length, resnet_error *error) {
   const char *set = NULL;
   for (size_t i = 0; i < d->count && !set; i++)
@@ -143,9 +143,10 @@ static bool check_one_set(dataset *d, size_t root_length, resnet_error *error) {
   for (size_t i = 0; i < d->count; i++) {
     const char *name = d->items[i].path + root_length;
     if (strncmp(name, set, (size_t)length) != 0)
-      return error_set(error, RESNET_ERROR_UNSUPPORTED,
-                       "holds both '%.*s' and '%.*s' of <class>/<image>: name one set only",
-                       length - 1, set, (int)strcspn(name, "/"), name);
+      return error_set(
+          error, RESNET_ERROR_UNSUPPORTED,
+          "holds two data sets, '%.*s' and '%.*s', of <class>/<image>: name one of them",
+          length - 1, set, (int)strcspn(name, "/"), name);
     if (count_parts(name) == MAX_DEPTH) {
       dataset_item item = d->items[i];
       d->items[i] = d->items[kept];
@@ -193,7 +194,7 @@ bool cli_dataset_open(const char *path, dataset *d, resnet_error *error) {
   (void)pthread_mutex_init(&d->reading, NULL);
   if (!list_images(d, path, error) || !check_one_set(d, strlen(path) + 1, error)) goto error;
   if (d->count == 0) {
-    (void)error_set(error, RESNET_ERROR_FORMAT, "holds no images: <class>/<image> is looked for");
+    (void)error_set(error, RESNET_ERROR_FORMAT, "holds no images: expected <class>/<image>");
     goto error;
   }
   number_folders(d);
@@ -213,10 +214,10 @@ void cli_dataset_close(dataset *d) {
   *d = (dataset){0};
 }
 
-/* ---- reading ----------------------------------------------------------------------- */
+/* ---- reading ---- */
 
-/* Reads one byte more than the entry claims to have: the end must come there, and its
- * checksum is compared then. */
+/* Read one byte more than the entry claims to have: the end must come there, and libzip
+ * then compares the checksum. */
 static bool read_entry(zip_file_t *file, uint8_t *bytes, size_t size, resnet_error *error) {
   size_t used = 0;
   zip_int64_t got = 1;
@@ -225,7 +226,8 @@ static bool read_entry(zip_file_t *file, uint8_t *bytes, size_t size, resnet_err
   if (got < 0)
     return error_set(error, RESNET_ERROR_FORMAT, "damaged entry: %.150s", zip_file_strerror(file));
   if (used != size)
-    return error_set(error, RESNET_ERROR_FORMAT, "the entry's size is not what the archive says");
+    return error_set(error, RESNET_ERROR_FORMAT,
+                     "the size of the entry differs from the size in the archive");
   return true;
 }
 

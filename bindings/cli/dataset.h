@@ -1,5 +1,5 @@
-/* Labelled images: a folder, or a .zip of it, of <class>/<image>, or of <one
- * folder>/<class>/<image>. */
+/* Labelled images: a folder, or a .zip file of one, with the files <class>/<image> or
+ * <folder>/<class>/<image>. */
 #ifndef RESNET_CLI_DATASET_H
 #define RESNET_CLI_DATASET_H
 
@@ -12,31 +12,31 @@
 #include "support/image.h"
 
 typedef struct dataset_item {
-  char *path;                         /* with the data set's own in front */
-  size_t folder_start, folder_length; /* of the class folder's name, within path */
-  uint64_t entry;                     /* in the archive */
+  char *path;                         /* begins with the path of the data set */
+  size_t folder_start, folder_length; /* name of the class folder, within path */
+  uint64_t entry;                     /* index in the archive */
   uint32_t folder;                    /* index into folders */
 } dataset_item;
 
 typedef struct dataset {
-  struct zip *archive; /* NULL: a folder */
-  /* of the archive: libzip's handle is for one thread at a time */
+  struct zip *archive; /* NULL: the data set is a folder */
+  /* guards the archive: a libzip handle serves one thread at a time */
   pthread_mutex_t reading;
   dataset_item *items; /* sorted by folder, then path */
   size_t count, capacity;
-  char **folders; /* names, sorted by bytes */
+  char **folders; /* names, sorted bytewise */
   uint32_t folder_count;
 } dataset;
 
-/* List the images: all files in class folders but those whose path has a part that
- * begins with a dot or is __MACOSX. On failure *d holds nothing. */
+/* List the images: all files in class folders, except paths with a component that begins
+ * with a dot or with __MACOSX. On failure *d holds nothing. */
 bool cli_dataset_open(const char *path, dataset *d, resnet_error *error);
 void cli_dataset_close(dataset *d);
 
-/* The bytes of an image's file, the caller's to free. Any thread. */
+/* Read the bytes of an image file; the caller frees them. Any thread may call this. */
 bool cli_dataset_read(dataset *d, size_t index, uint8_t **bytes, size_t *size, resnet_error *error);
 
-/* The same, decoded; the caller's to release, all zero on failure. */
+/* Read and decode an image; the caller releases it. On failure *out is all zero. */
 bool cli_dataset_decode(dataset *d, size_t index, image_rgb *out, resnet_error *error);
 
 #endif

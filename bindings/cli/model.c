@@ -16,8 +16,8 @@ enum { MAX_AUTOMATIC_BATCH = 8 };
 
 static const uint64_t cache_bytes = (uint64_t)1 << 20;
 
-/* Where a wheel holds the model as a file, for Python, the program takes that one rather
- * than a second megabyte. */
+/* Open the built-in model. A Python wheel holds that model as a file of its own; the
+ * program then opens this file, to save a second copy of 1 MB. */
 static resnet_status open_own(const resnet_model_options *options, resnet_model **model,
                               resnet_error *error) {
   if (cli_builtin_model_size > 0)
@@ -59,8 +59,8 @@ static resnet_status get_info(loaded_model *m, resnet_error *error) {
   return resnet_model_get_info(m->model, &m->info, error);
 }
 
-/* --resize and --crop change the preprocessing that the model has once it is open: its
- * own, the preset or a guess. */
+/* Open the model again with the sides that --resize and --crop set. They modify the
+ * preprocessing that it has: its own, the preset or a guess. */
 static resnet_status reopen_with_sides(const settings *s, loaded_model *m, resnet_error *error) {
   resnet_preprocess changed = m->info.preprocess;
   if (s->resize.given) changed.resize = s->resize.side;
@@ -163,8 +163,8 @@ bool cli_model_has_warnings(const loaded_model *m) {
 void cli_model_print_guess(const settings *s, const loaded_model *m) {
   if (m->info.preprocess_source != RESNET_PREPROCESS_GUESSED || s->quiet) return;
   cli_print_note(
-      "%s does not say how its images are prepared; guessed from its input size: --preprocess "
-      "names another way",
+      "%s has no preprocessing settings: guessed from its input size; use --preprocess to set "
+      "them",
       m->file);
 }
 
@@ -198,7 +198,7 @@ void cli_model_random_input(float *values, size_t count) {
 }
 
 void cli_model_print(const loaded_model *m) {
-  static const char *const said[] = {"as the file says", "as the command line says",
+  static const char *const said[] = {"from the file", "from the command line",
                                      "guessed from the input size"};
   const resnet_model_info *info = &m->info;
   char text[256];
@@ -260,7 +260,7 @@ static void label_alone(resnet_session *session, sample *s, uint32_t k,
   if (resnet_classify(session, &image, 1, k, predictions, &error) != RESNET_OK) s->error = error;
 }
 
-/* True when all samples are good and were labelled by one call. */
+/* Return true if all samples are ok and were labelled by one call. */
 static bool label_together(resnet_session *session, const sample *samples, size_t count, uint32_t k,
                            resnet_prediction *predictions) {
   resnet_image *images = cli_allocate(count, sizeof *images);

@@ -13,7 +13,7 @@ typedef enum option_kind {
   OPTION_HELP,
   OPTION_FLAG,
   OPTION_NUMBER,
-  OPTION_COUNT, /* of which 0 is one */
+  OPTION_COUNT, /* a number for which 0 is allowed */
   OPTION_SIDE,
   OPTION_SIZE,
   OPTION_TEXT,
@@ -24,17 +24,17 @@ typedef struct option_row {
   const char *name;
   char letter; /* or 0 */
   option_kind kind;
-  /* its name in the help, the words of a choice; NULL for flags */
+  /* name in the help, or the words of a choice; NULL for flags */
   const char *argument;
-  unsigned commands; /* that take it */
-  size_t field;      /* of settings */
+  unsigned commands; /* commands that accept it */
+  size_t field;      /* offset in settings */
   uint32_t minimum, maximum;
   const char *help;
 } option_row;
 
 #define FIELD(name) offsetof(settings, name)
 
-/* Commands that run the model, and those to which it matters how images are prepared. */
+/* Commands that run the model, and commands that depend on the preprocessing. */
 enum {
   RUN = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH | COMMAND_COMPARE,
   TAKE_IMAGES =
@@ -47,9 +47,9 @@ static const option_row rows[] = {
     {"top", 'k', OPTION_NUMBER, "K", COMMAND_CLASSIFY, FIELD(best), 1, 100000,
      "how many labels to show for each image (3)"},
     {"cam", 0, OPTION_TEXT, "OUT.png", COMMAND_CLASSIFY, FIELD(cam), 0, 0,
-     "also paint what the model looked at over the image, of which there is one then"},
+     "also write the image with the class activation map over it; takes one image"},
     {"cam-class", 0, OPTION_TEXT, "LABEL|INDEX", COMMAND_CLASSIFY, FIELD(cam_class), 0, 0,
-     "for which class, instead of the best"},
+     "the class that --cam shows, instead of the best"},
     {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL | COMMAND_COMPARE, FIELD(data), 0, 0,
      "labelled images: <class>/<image> in a folder or a .zip"},
     {"output", 'o', OPTION_TEXT, "OUT.resnet", COMMAND_COMPILE, FIELD(output), 0, 0,
@@ -59,32 +59,32 @@ static const option_row rows[] = {
     {"tables", 0, OPTION_TEXT, "DIR", COMMAND_COMPARE, FIELD(tables), 0, 0,
      "also write the data as CSV and the plots as SVG files into this folder"},
     {"lesions", 0, OPTION_COUNT, "N", COMMAND_COMPARE, FIELD(ablation_images), 0, 999999999,
-     "images on which blocks are left out; 0: none (1000)"},
+     "how many images to remove blocks on; 0: none (1000)"},
     {"runs", 'r', OPTION_NUMBER, "R", COMMAND_BENCH, FIELD(runs), 1, 1000000,
      "how many runs to time (50)"},
     {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op"},
     {"check", 0, OPTION_FLAG, NULL, COMMAND_INSPECT, FIELD(check), 0, 0,
-     "only say what looks wrong in the file; exit status 1 where answers are likely wrong"},
+     "only list what looks wrong in the file; exit status 1 if predictions are likely wrong"},
     {"threads", 't', OPTION_NUMBER, "N", RUN, FIELD(threads), 0, 1024,
-     "threads to work with; 0: one for each processor (0)"},
+     "number of threads; 0: one for each processor (0)"},
     {"batch", 'b', OPTION_NUMBER, "B", RUN, FIELD(batch), 0, 4096,
-     "images worked on at once; 0: chosen by the command (0)"},
+     "images computed together; 0: chosen by the command (0)"},
     {"preprocess", 0, OPTION_TEXT, "NAME", TAKE_IMAGES, FIELD(preprocess), 0, 0,
-     "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none, instead of the model's own"},
+     "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none, instead of the file's own"},
     {"resize", 0, OPTION_SIDE, "S|none", TAKE_IMAGES, FIELD(resize), 1, 65535,
      "scale the shorter side of an image to S pixels"},
     {"crop", 0, OPTION_SIDE, "C|none", TAKE_IMAGES, FIELD(crop), 1, 65535,
-     "then cut out the centre, C x C pixels"},
+     "then crop the centre, C x C pixels"},
     {"size", 0, OPTION_SIZE, "S|HxW", COMMAND_ALL, FIELD(size), 1, 65535,
-     "the model's input, S x S or H x W pixels, instead of the file's own"},
+     "input size of the model, S x S or H x W pixels, instead of the size in the file"},
     {"scores", 0, OPTION_TEXT, "NAME", COMMAND_ALL, FIELD(scores), 0, 0,
-     "which of the file's outputs are the scores, where it has several"},
+     "which output of the file holds the scores, if there are several"},
     {"conv", 0, OPTION_CHOICE, "auto|direct|winograd", COMMAND_ALL, FIELD(conv), 0, 0,
-     "how convolutions are computed; auto: what a cost model finds cheaper (auto)"},
+     "how to compute convolutions; auto: what a cost model predicts to be faster (auto)"},
     {"memory", 0, OPTION_CHOICE, "normal|small", COMMAND_ALL, FIELD(memory), 0, 0,
-     "small: no weights larger than the file's, hence direct convolutions (normal)"},
+     "small: keep no weights larger than the file's; implies direct convolutions (normal)"},
     {"external-data", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(external_data), 0, 0,
-     "let the model read its weights from files in or below its own folder"},
+     "let the model read its weights from files in or below its folder"},
     {"json", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(json), 0, 0,
      "print one JSON document instead of text"},
     {"quiet", 'q', OPTION_FLAG, NULL, COMMAND_ALL, FIELD(quiet), 0, 0,
@@ -116,7 +116,7 @@ static bool wrong_usage(const command *c, int *exit_code) {
   return false;
 }
 
-/* Whole decimal numbers only: strtoul alone would take "-1", "" and "3x". */
+/* Parse a decimal integer. strtoul alone would accept "-1", "" and "3x". */
 static bool parse_number(const char *text, uint32_t minimum, uint32_t maximum, uint32_t *value) {
   if (*text == '\0' || strspn(text, "0123456789") != strlen(text) || strlen(text) > 9) return false;
   unsigned long parsed = strtoul(text, NULL, 10);
@@ -125,7 +125,7 @@ static bool parse_number(const char *text, uint32_t minimum, uint32_t maximum, u
   return true;
 }
 
-/* "S" or "HxW" */
+/* Parse "S" or "HxW". */
 static bool parse_size(const char *text, uint32_t minimum, uint32_t maximum, size_option *size) {
   const char *x = strchr(text, 'x');
   char height[12];
@@ -139,7 +139,7 @@ static bool parse_size(const char *text, uint32_t minimum, uint32_t maximum, siz
          parse_number(x + 1, minimum, maximum, &size->width);
 }
 
-/* The place of `text` among the words of a choice, which '|' parts. */
+/* Set *value to the index of `text` among `words`, which are separated by '|'. */
 static bool parse_choice(const char *text, const char *words, uint32_t *value) {
   const size_t length = strlen(text);
   for (*value = 0; words; ++*value) {
@@ -150,7 +150,7 @@ static bool parse_choice(const char *text, const char *words, uint32_t *value) {
   return false;
 }
 
-/* What parse_value accepts, for the message. */
+/* Print which values parse_value accepts. */
 static void say_accepted(const option_row *row, const char *text) {
   (void)fprintf(stderr, "resnet: --%s '", row->name);
   cli_print_masked(stderr, text);
@@ -161,7 +161,7 @@ static void say_accepted(const option_row *row, const char *text) {
   (void)fprintf(stderr, "': %s%u to %u is accepted", row->kind == OPTION_SIDE ? "none or " : "",
                 row->minimum, row->maximum);
   if (row->kind == OPTION_SIZE)
-    (void)fputs(", or two such with an x between, height first", stderr);
+    (void)fputs(", or two such numbers with an x between them, height first", stderr);
 }
 
 static bool parse_value(const option_row *row, const char *text, settings *s) {
@@ -196,8 +196,8 @@ static bool parse_value(const option_row *row, const char *text, settings *s) {
   return false;
 }
 
-/* getopt's own tables for the options that `c` takes; each long option's value is its
- * row, counted from 1. */
+/* getopt's tables for the options of command `c`. The value of a long option is its row
+ * number, counted from 1. */
 typedef struct getopt_tables {
   char letters[2 * ROW_COUNT + 2];
   struct option longs[ROW_COUNT + 1];
@@ -225,14 +225,15 @@ static const option_row *find_row(int found) {
   return NULL;
 }
 
-/* These say on standard error what is wrong, up to where help is to be found. */
+/* The functions below print the first part of a message if they fail; wrong_usage ends
+ * it. */
 static bool check_images(const settings *s) {
   if (s->operand_count == 0)
     (void)fputs("resnet: no image is named", stderr);
   else if (s->cam && s->operand_count > 1)
     (void)fprintf(stderr, "resnet: --cam takes one image, and %zu are named", s->operand_count);
   else if (s->cam_class && !s->cam)
-    (void)fputs("resnet: --cam is missing, which --cam-class is for", stderr);
+    (void)fputs("resnet: --cam-class needs --cam", stderr);
   else
     return true;
   return false;
@@ -268,8 +269,8 @@ static bool take_operands(const command *c, int argc, char **argv, settings *s) 
   return !missing;
 }
 
-/* The argument that getopt stumbled over. A letter may stand in the middle of one, hence
- * optopt. */
+/* Print the argument that getopt rejected. A letter may be in the middle of an argument,
+ * hence optopt. */
 static void say_unknown(char **argv, bool missing_value) {
   const char *word = argv[optind - 1];
   (void)fputs(missing_value ? "resnet: a value is missing after '" : "resnet: unknown option '",
@@ -305,7 +306,7 @@ bool cli_options_parse(const command *c, int argc, char **argv, settings *s, int
   return take_operands(c, argc, argv, s) || wrong_usage(c, exit_code);
 }
 
-/* Within single quotes nothing but they themselves has a meaning. */
+/* Write a word as a shell accepts it. Within single quotes only the quote is special. */
 static void write_quoted(FILE *out, const char *word) {
   static const char plain_letters[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=,+@%";

@@ -1,4 +1,4 @@
-/* Commands and options: one table of each, from which parsing and help are both made. */
+/* Options of the command line. Parsing and help both use one table. */
 #ifndef RESNET_CLI_OPTIONS_H
 #define RESNET_CLI_OPTIONS_H
 
@@ -6,43 +6,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A side in pixels that may be "none". */
+/* A side in pixels, or "none". */
 typedef struct side_option {
   bool given;
   uint32_t side; /* 0: none */
 } side_option;
 
-/* A number of which 0 says something else than nothing. */
+/* A number for which 0 differs from "not given". */
 typedef struct number_option {
   bool given;
   uint32_t number;
 } number_option;
 
-/* An image's size in pixels; 0 x 0: the model's own. */
+/* The size of an image in pixels; 0 x 0: the size in the model. */
 typedef struct size_option {
   uint32_t height, width;
 } size_option;
 
-/* What the command line said; 0 or NULL where it said nothing. */
+/* The parsed command line; 0 or NULL for what is not given. */
 typedef struct settings {
-  const char *command_line; /* all of it, as a shell takes it; NULL: not known */
-  const char *model;        /* NULL: the one built into the program */
+  const char *command_line; /* the complete command line, quoted for a shell; NULL: unknown */
+  const char *model;        /* NULL: the built-in model */
   const char *data;
-  const char *output;          /* NULL: the model is not to be saved */
+  const char *output;          /* NULL: do not save the model */
   const char *cam;             /* NULL: no class activation map */
   const char *cam_class;       /* label or index of its class; NULL: the best */
-  const char *report, *tables; /* NULL: not to be written */
+  const char *report, *tables; /* NULL: do not write it */
   const char *preprocess;
-  const char *scores; /* name of the output to take; NULL: the only one */
+  const char *scores; /* name of the output that holds the scores; NULL: the only one */
   size_option size;
   side_option resize, crop;
-  number_option ablation_images; /* images that blocks are left out on */
-  uint32_t best;                 /* predictions of each image */
+  number_option ablation_images; /* images on which blocks are removed */
+  uint32_t best;                 /* predictions to show for each image */
   uint32_t threads, batch, runs;
-  uint32_t
-      /* images at once that the model is opened for; bench's own: elsewhere answers
-       * depend on no batch */
-      plan_batch;
+  /* batch size to open the model for; only set by bench, so that scores do not depend on
+   * it elsewhere */
+  uint32_t plan_batch;
   uint32_t conv;   /* resnet_conv */
   uint32_t memory; /* resnet_memory */
   bool external_data;
@@ -61,13 +60,13 @@ typedef enum command_id {
   COMMAND_ALL = 63
 } command_id;
 
-/* What a command's operands are. */
+/* The operands of a command. */
 typedef enum takes { TAKES_IMAGES, TAKES_MODEL, TAKES_MODELS } takes;
 
 typedef struct command {
   command_id id;
   const char *name;
-  const char *operands; /* as shown in the usage line */
+  const char *operands; /* for the usage line */
   const char *summary;
   const char *details;
   const char *example;
@@ -75,12 +74,12 @@ typedef struct command {
   int (*run)(const settings *s);
 } command;
 
-/* The arguments as a shell takes them, the caller's to free. */
+/* Return the arguments, quoted for a shell; the caller frees the text. */
 char *cli_join_command_line(int argc, char **argv);
 
-/* Parse the arguments after the command's name (argv[0]). True: *s is filled and the
- * command may run. False: it is all over, with *exit_code (help was printed, or what is
- * wrong). */
+/* Parse the arguments after the name of the command (argv[0]). Return true with *s filled
+ * if the command may run. Otherwise help or an error was printed, and the program ends
+ * with *exit_code. */
 bool cli_options_parse(const command *c, int argc, char **argv, settings *s, int *exit_code);
 
 #endif

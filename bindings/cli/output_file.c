@@ -26,12 +26,12 @@ void cli_signals_release(const sigset_t *before) {
   (void)pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* Renaming would put a file where a device or a folder was. */
+/* Refuse devices and folders: renaming would replace them with a file. */
 static bool may_replace(const char *path, resnet_error *error) {
   struct stat old;
   if (lstat(path, &old) != 0 || S_ISREG(old.st_mode) || S_ISLNK(old.st_mode)) return true;
   return error_set(error, RESNET_ERROR_ARGUMENT,
-                   "is there and no regular file; name a file to write");
+                   "exists and is not a regular file; name a file to write");
 }
 
 bool cli_output_is_other(const char *path, const char *input, const char *what,
@@ -43,7 +43,7 @@ bool cli_output_is_other(const char *path, const char *input, const char *what,
                    what);
 }
 
-/* "PATH.PROCESS-ATTEMPT.tmp", with the permissions that any new file gets. */
+/* Create "PATH.PROCESS-ATTEMPT.tmp" with the permissions of any new file. */
 static FILE *create_beside(output_file *o) {
   const size_t size = strlen(o->path) + SUFFIX_SIZE;
   int file = -1;
@@ -104,7 +104,7 @@ void cli_output_abandon(output_file *o) {
 bool cli_output_save(const char *path, const char *bytes, size_t size, resnet_error *error) {
   output_file o;
   if (!cli_output_open(&o, path, error)) return false;
-  /* so that errno is that of the write that failed */
+  /* unbuffered, so that errno belongs to the write that failed */
   (void)setvbuf(o.stream, NULL, _IONBF, 0);
   if (fwrite(bytes, 1, size, o.stream) == size) return cli_output_commit(&o, error);
   (void)error_set(error, RESNET_ERROR_IO, "cannot be written: %s", strerror(errno));

@@ -1,5 +1,5 @@
-/* A file that is written whole or not at all: a temporary one beside it takes its place
- * when it is complete. */
+/* A file that is written completely or not at all. The data go to a temporary file beside
+ * it, which is renamed when it is complete. */
 #ifndef RESNET_CLI_OUTPUT_FILE_H
 #define RESNET_CLI_OUTPUT_FILE_H
 
@@ -10,39 +10,38 @@
 #include "resnet.h"
 
 typedef struct output_file {
-  /* to write to; that something went wrong need not be checked before cli_output_commit */
+  /* to write to; cli_output_commit checks for write errors */
   FILE *stream;
   const char *path;
   char *temporary;
-  sigset_t before; /* signals that were held back already */
+  sigset_t before; /* signals that were blocked before */
 } output_file;
 
-/* Create the temporary file; `path` must outlive *o. Until commit or abandon, one of
- * which must follow, Ctrl-C and its like wait, so that nothing half-written stays
- * behind. Fails, leaving nothing to abandon, where the folder can't be written to, and
- * where `path` is there and neither a regular file nor a link. Messages do not name
- * the path. */
+/* Create the temporary file. `path` must outlive *o. Ctrl-C and similar signals are
+ * blocked until commit or abandon, one of which must follow, so that no temporary file is
+ * left behind. Fail if the folder is not writable, or if `path` exists and is neither a
+ * regular file nor a link; then there is nothing to abandon. Messages do not name the
+ * path. */
 bool cli_output_open(output_file *o, const char *path, resnet_error *error);
 
-/* Put the file in its place. On failure it is gone, and `path` is as it was. */
+/* Rename the temporary file to `path`. On failure remove it; `path` is unchanged. */
 bool cli_output_commit(output_file *o, resnet_error *error);
 
 /* Remove the temporary file. */
 void cli_output_abandon(output_file *o);
 
-/* All three in one, of `size` bytes. */
+/* Open, write `size` bytes and commit. */
 bool cli_output_save(const char *path, const char *bytes, size_t size, resnet_error *error);
 
-/* What would keep cli_output_open from writing there, to be found out before long work is
- * begun. */
+/* Check, before long work begins, that cli_output_open will succeed. */
 bool cli_output_check(const char *path, resnet_error *error);
 
-/* What would be replaced is not what is read: `input` (NULL: none), a `what` such as
- * "model". */
+/* Check that `path` is not the same file as `input` (NULL: none), described by `what`,
+ * e.g. "model". */
 bool cli_output_is_other(const char *path, const char *input, const char *what,
                          resnet_error *error);
 
-/* Make Ctrl-C and its like wait, in this thread, until cli_signals_release. */
+/* Block Ctrl-C and similar signals in this thread until cli_signals_release. */
 void cli_signals_hold(sigset_t *before);
 void cli_signals_release(const sigset_t *before);
 

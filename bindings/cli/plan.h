@@ -1,4 +1,4 @@
-/* A model's plan, read through resnet_plan_op and resnet_plan_block. */
+/* The plan of a model, read through resnet_plan_op and resnet_plan_block. */
 #ifndef RESNET_CLI_PLAN_H
 #define RESNET_CLI_PLAN_H
 
@@ -12,16 +12,16 @@ typedef struct cli_plan {
   uint32_t block_count;
 } cli_plan;
 
-/* On failure says why on standard error, and holds nothing. */
+/* Read the plan. On failure print the reason; *p holds nothing. */
 bool cli_plan_read(const loaded_model *m, cli_plan *p);
 void cli_plan_release(cli_plan *p);
 
-/* The name of the op's block, or "". */
+/* Return the name of the op's block, or "". */
 const char *cli_plan_block_name(const cli_plan *p, const resnet_op *op);
 
 bool cli_plan_has_shortcut(const cli_plan *p, uint32_t block);
 
-/* "identity", "projection", "option A", "none". */
+/* Return "identity", "projection", "option A", "pool" or "none". */
 const char *cli_shortcut_name(resnet_shortcut shortcut);
 
 #endif

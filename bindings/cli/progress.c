@@ -33,7 +33,7 @@ static void draw(progress *p, size_t done, double now) {
 
 void cli_progress_advance(progress *p, size_t count) {
   size_t done = atomic_fetch_add(&p->done, count) + count;
-  /* A thread does not wait for another's drawing. */
+  /* Do not wait for another thread that draws. */
   if (!p->shown || pthread_mutex_trylock(&p->drawing) != 0) return;
   double now = cli_clock_seconds();
   if (now - p->last >= seconds_between_drawings) draw(p, done, now);

@@ -1,4 +1,5 @@
-/* A progress bar with rate and time left, on standard error, where that is a terminal. */
+/* A progress bar with rate and remaining time, on standard error if that is a terminal.
+ */
 #ifndef RESNET_CLI_PROGRESS_H
 #define RESNET_CLI_PROGRESS_H
 
@@ -12,17 +13,17 @@ typedef struct progress {
   const char *unit; /* what is counted, e.g. "images" */
   bool shown;
   atomic_size_t done;
-  pthread_mutex_t drawing; /* guards the following and the terminal */
+  pthread_mutex_t drawing; /* guards the terminal and the fields below */
   double start, last;
 } progress;
 
-/* Nothing is ever drawn when `quiet` or where standard error is no terminal. */
+/* Start the bar. It is never drawn if `quiet` is set or standard error is no terminal. */
 void cli_progress_start(progress *p, size_t total, const char *unit, bool quiet);
 
-/* `count` more are done. From any thread. */
+/* Count `count` more units as done. Any thread may call this. */
 void cli_progress_advance(progress *p, size_t count);
 
-/* Wipe the bar. */
+/* Erase the bar. */
 void cli_progress_finish(progress *p);
 
 #endif

@@ -1,17 +1,21 @@
 # Completion of the resnet program for bash.
+# shellcheck disable=SC2207 # bash 3.2, which macOS has, lacks mapfile
 _resnet() {
-  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
+  local command=${COMP_WORDS[1]}
   local common='--conv --memory --external-data --size --scores --json --quiet --help'
   local images='--preprocess --resize --crop'
   local running='--threads --batch'
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W 'classify eval inspect bench compile compare --help --version' -- "$current"))
+    local commands='classify eval inspect bench compile compare --help --version'
+    COMPREPLY=($(compgen -W "$commands" -- "$current"))
     return
   fi
   case $previous in
     --preprocess)
-      COMPREPLY=($(compgen -W 'imagenet imagenet-v2 cifar10 keras-caffe keras-tf none' -- "$current"))
+      local presets='imagenet imagenet-v2 cifar10 keras-caffe keras-tf none'
+      COMPREPLY=($(compgen -W "$presets" -- "$current"))
       return ;;
     --conv)
       COMPREPLY=($(compgen -W 'auto direct winograd' -- "$current"))
@@ -22,7 +26,8 @@ _resnet() {
     --resize | --crop)
       COMPREPLY=($(compgen -W 'none' -- "$current"))
       return ;;
-    --size | --scores | --cam-class | -k | --top | -t | --threads | -b | --batch | -r | --runs | --lesions) return ;;
+    --size | --scores | --cam-class | -k | --top | -t | --threads | -b | --batch) return ;;
+    -r | --runs | --lesions) return ;;
   esac
   if [[ $current == -* ]]; then
     local own

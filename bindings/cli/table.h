@@ -1,4 +1,4 @@
-/* A table for people: columns as wide as their widest cell. */
+/* A text table: each column is as wide as its widest cell. */
 #ifndef RESNET_CLI_TABLE_H
 #define RESNET_CLI_TABLE_H
 
@@ -17,8 +17,8 @@ typedef struct table {
 void cli_table_add(table *t, const char *text);
 void cli_table_add_number(table *t, unsigned long long number);
 
-/* Print, and release the cells. The heading is bold on a terminal; control characters are
- * masked. */
+/* Print the table and release its cells. On a terminal the heading is bold. Control
+ * characters are masked. */
 void cli_table_print(table *t);
 
 #endif

@@ -14,7 +14,7 @@
 void cli_terminal_prepare(void) {
   for (int descriptor = 0; descriptor <= 2; descriptor++) {
     if (fcntl(descriptor, F_GETFD) != -1 || errno != EBADF) continue;
-    /* Read-only: writing to a closed standard output stays an error. */
+    /* Read-only, so that writing to a closed standard output still fails. */
     if (open("/dev/null", O_RDONLY) != descriptor) exit(EXIT_INPUT);
   }
   (void)signal(SIGPIPE, SIG_IGN);

@@ -1,6 +1,7 @@
-/* Label frames as a camera delivers them: RGBA, rows padded to a stride, one session for
- * the whole stream. classify_camera MODEL.onnx. The "camera" here paints a ship that
- * sails along the horizon. */
+/* classify_camera MODEL.onnx: label the frames of a camera.
+ *
+ * Frames are RGBA with rows padded to a stride; one session labels the whole stream. The
+ * "camera" here paints a ship that sails along the horizon. */
 #include <resnet.h>
 #include <stdio.h>
 
@@ -24,8 +25,7 @@ static void fill(int left, int top, int right, int bottom, colour c) {
   }
 }
 
-/* A hull whose bow slants, a bridge, two decks and a funnel, `x` pixels from the left
- * edge. */
+/* Paint a ship `x` pixels from the left edge: a hull, two decks and a funnel. */
 static void paint_ship(int x) {
   for (int row = 0; row < 26; row++) {
     fill(x + row / 2, HORIZON - 6 + row, x + 210 - row, HORIZON - 5 + row, (colour){40, 44, 58});
@@ -35,7 +35,7 @@ static void paint_ship(int x) {
   fill(x + 84, HORIZON - 64, x + 104, HORIZON - 40, (colour){170, 50, 40});
 }
 
-/* Stands for the camera's driver. */
+/* Fill `frame` in place of a camera driver. */
 static void next_frame(int number) {
   for (int y = 0; y < HEIGHT; y++) {
     uint8_t light = (uint8_t)(y / 4);
@@ -64,7 +64,7 @@ int main(int argc, char **argv) {
   resnet_error error = {RESNET_ERROR_ARGUMENT, "usage: classify_camera MODEL.onnx"};
   resnet_session_options options;
   resnet_session_options_init(&options);
-  options.threads = 1; /* leave the other cores to the rest of the device */
+  options.threads = 1; /* leave the other cores to other software */
   int failed = argc != 2 || resnet_model_open(argv[1], NULL, &model, &error) != RESNET_OK ||
                resnet_session_open(model, &options, &session, &error) != RESNET_OK ||
                run(session, &error);

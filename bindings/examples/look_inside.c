@@ -1,14 +1,15 @@
-/* What the layers of a model answer to one image, and what it says with each of its
- * blocks left out: look_inside MODEL.onnx The image is a ramp of greys: the numbers of
- * interest are how the layers compare. */
+/* look_inside MODEL.onnx: print the response of every layer to one image, and the
+ * prediction without each block.
+ *
+ * The image is a ramp of greys, since only the comparison of the layers matters. */
 #include <math.h>
 #include <resnet.h>
 #include <stdio.h>
 
 enum { SIDE = 64 };
 
-/* Standard deviation of each layer's response: after batch normalisation, before ReLU and
- * addition (Fig. 7 of "Deep Residual Learning"). */
+/* Print the standard deviation of a layer's response, after batch normalisation and
+ * before ReLU and addition (Fig. 7 of "Deep Residual Learning"). */
 static void print_response(void *user, const resnet_response *response) {
   const resnet_model *model = user;
   resnet_op op = {.struct_size = sizeof op};
@@ -39,7 +40,7 @@ static resnet_status look(resnet_model *model, resnet_session *session, const re
     status = resnet_plan_block(model, i, &block, error);
     if (status != RESNET_OK) break;
     if (resnet_session_skip(session, i, RESNET_SKIP_BRANCH, 0, error) != RESNET_OK) {
-      /* a plain block that changes its input's shape can't be left out */
+      /* a plain block that changes the shape of its input cannot be removed */
       printf("%s\n", error->message);
       continue;
     }
@@ -59,11 +60,11 @@ int main(int argc, char **argv) {
   resnet_model *model = NULL;
   resnet_session *session = NULL;
   resnet_error error = {RESNET_ERROR_ARGUMENT, "usage: look_inside MODEL.onnx"};
-  const int good = argc == 2 && resnet_model_open(argv[1], NULL, &model, &error) == RESNET_OK &&
-                   resnet_session_open(model, NULL, &session, &error) == RESNET_OK &&
-                   look(model, session, &image, &error) == RESNET_OK;
-  if (!good) fprintf(stderr, "%s\n", error.message);
+  const int ok = argc == 2 && resnet_model_open(argv[1], NULL, &model, &error) == RESNET_OK &&
+                 resnet_session_open(model, NULL, &session, &error) == RESNET_OK &&
+                 look(model, session, &image, &error) == RESNET_OK;
+  if (!ok) fprintf(stderr, "%s\n", error.message);
   resnet_session_close(&session);
   resnet_model_close(&model);
-  return !good;
+  return !ok;
 }

@@ -1,6 +1,8 @@
-/* A model compiled into the program, for devices without a file system. CMake turned the
- * ONNX file into the array `resnet20` (resnet_embed_file in cmake/EmbedFile.cmake); `xxd
- * -i` would do as well. */
+/* model_from_array: run a model compiled into the program, e.g. on a device without a
+ * file system.
+ *
+ * CMake converts the ONNX file to the array `resnet20` (resnet_embed_file in
+ * cmake/EmbedFile.cmake); `xxd -i` works too. */
 #include <resnet.h>
 #include <stdio.h>
 
@@ -16,8 +18,8 @@ static int describe(const resnet_model *model, resnet_error *error) {
   return 0;
 }
 
-/* One grey 1 x 1 image is enough to see the model answer. */
-static int ask(resnet_session *session, resnet_error *error) {
+/* Label a single grey pixel, which is enough to show a prediction. */
+static int label_grey(resnet_session *session, resnet_error *error) {
   static const uint8_t grey = 128;
   resnet_image image = {&grey, 1, 1, 1, RESNET_PIXELS_GREY};
   resnet_prediction best;
@@ -33,7 +35,7 @@ int main(void) {
   int failed =
       resnet_model_open_memory(resnet20, resnet20_size, NULL, &model, &error) != RESNET_OK ||
       resnet_session_open(model, NULL, &session, &error) != RESNET_OK || describe(model, &error) ||
-      ask(session, &error);
+      label_grey(session, &error);
   if (failed) fprintf(stderr, "%s\n", error.message);
   resnet_session_close(&session);
   resnet_model_close(&model);

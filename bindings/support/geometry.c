@@ -1,7 +1,7 @@
 #include "support/geometry.h"
 
-/* torchvision's Resize(int), which rounds the longer side down, and its CenterCrop: half
- * of what is cut lies before the crop, a half rounded to even. */
+/* Follow torchvision. Resize(int) rounds the longer side down. CenterCrop cuts half of
+ * the excess before the crop, and rounds a half to even. */
 static geometry_axis along(const resnet_preprocess *p, uint32_t size, uint32_t shorter) {
   geometry_axis a = {.size = size, .scaled = size, .first = 0, .count = 0};
   if (p->resize) a.scaled = (uint32_t)((uint64_t)size * p->resize / shorter);

@@ -32,7 +32,8 @@ bool image_allocate(image_rgb *out, uint64_t width, uint64_t height, resnet_erro
   return true;
 }
 
-/* Reads at most limit + 1 bytes: a file may grow, or lie about its size, after fstat. */
+/* Read at most limit + 1 bytes: the size from fstat may be wrong, or the file may grow.
+ */
 static bool read_descriptor(int file, size_t limit, size_t expected, uint8_t **bytes, size_t *size,
                             resnet_error *error) {
   size_t capacity = expected + 1;
@@ -65,7 +66,7 @@ static bool check_file(int file, size_t limit, size_t *size, resnet_error *error
   if (S_ISDIR(status.st_mode))
     return error_set(error, RESNET_ERROR_IO, "is a folder; an image file is needed");
   if (!S_ISREG(status.st_mode))
-    return error_set(error, RESNET_ERROR_IO, "is no regular file; an image file is needed");
+    return error_set(error, RESNET_ERROR_IO, "is not a regular file; an image file is needed");
   if ((uintmax_t)status.st_size > limit)
     return error_set(error, RESNET_ERROR_LIMIT, "has %ju bytes; at most %zu are accepted",
                      (uintmax_t)status.st_size, limit);
@@ -76,7 +77,7 @@ static bool check_file(int file, size_t limit, size_t *size, resnet_error *error
 bool image_read_bytes(const char *path, size_t limit, uint8_t **bytes, size_t *size,
                       resnet_error *error) {
   *bytes = NULL;
-  /* O_NONBLOCK: opening a FIFO that nobody writes to must not hang. */
+  /* O_NONBLOCK: do not hang on a FIFO without a writer. */
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (file < 0) return error_set(error, RESNET_ERROR_IO, "cannot be opened: %s", strerror(errno));
   size_t expected = 0;
@@ -86,8 +87,8 @@ bool image_read_bytes(const char *path, size_t limit, uint8_t **bytes, size_t *s
   return ok;
 }
 
-/* How each EXIF orientation (EXIF 2.32, tag 0x0112) is undone: an output pixel's
- * coordinates are swapped, then mirrored, to find its source. */
+/* How to undo each EXIF orientation (EXIF 2.32, tag 0x0112): swap, then mirror the
+ * coordinates of an output pixel to find its source. */
 static const struct {
   bool swap, mirror_x, mirror_y;
 } orientations[9] = {

@@ -1,5 +1,4 @@
-/* The orientation from EXIF: a TIFF header and its first directory (TIFF 6.0, section 2;
- * EXIF 2.32, 4.6.4). */
+/* A TIFF header and its first directory (TIFF 6.0, section 2; EXIF 2.32, 4.6.4). */
 #include "support/image_exif.h"
 
 #include <stdbool.h>
@@ -13,7 +12,7 @@ static uint32_t number(const uint8_t *at, unsigned bytes, bool big_endian) {
   return value;
 }
 
-/* The value of an entry that holds a single number within itself; 0 for all others. */
+/* Return the value of an entry that holds one number inline; 0 for all others. */
 static uint32_t entry_value(const uint8_t *entry, bool big_endian) {
   if (number(entry + 4, 4, big_endian) != 1) return 0;
   switch (number(entry + 2, 2, big_endian)) {

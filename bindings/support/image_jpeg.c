@@ -1,4 +1,4 @@
-/* JPEG by libjpeg-turbo. */
+/* The JPEG decoder, on libjpeg-turbo. */
 #include "support/image_jpeg.h"
 
 #include <setjmp.h>
@@ -12,12 +12,12 @@
 #include "support/image.h"
 #include "support/image_exif.h"
 
-/* A progressive file of some kilobytes can ask for thousands of passes over a large
- * image; encoders make about ten, so the largest image may have twice that, and
- * smaller ones more. */
+/* Limits of progressive scans: a file of a few kilobytes can ask for thousands of passes
+ * over a large image. Encoders write about ten scans. The largest image may have twice
+ * that, smaller ones more. */
 enum { MAX_SCANS = 500, MAX_SCANS_OF_LARGEST = 20, MARKER_EXIF = JPEG_APP0 + 1 };
 
-/* One object holds all that lives across setjmp, so that no local variable is
+/* All state that must survive longjmp is in one object, so that no local variable is
  * clobbered. */
 typedef struct jpeg_reader {
   struct jpeg_decompress_struct jpeg;
@@ -35,9 +35,9 @@ _Noreturn static void stop(j_common_ptr jpeg) {
   longjmp(reader->stopped, 1);
 }
 
-/* libjpeg paints over what is missing or spoilt and only warns: here that is a failure,
- * since a label for half an image is a wrong answer. Other warnings, e.g. of stray bytes
- * between markers, do not touch the pixels. */
+/* Treat missing or damaged data as a failure. libjpeg only warns and fills them in, but a
+ * label for half an image is wrong. Other warnings, e.g. about stray bytes between
+ * markers, do not affect the pixels. */
 static void handle_warning(j_common_ptr jpeg, int level) {
   if (level >= 0) return;
   jpeg_reader *reader = jpeg->client_data;
@@ -76,14 +76,14 @@ static int saved_orientation(const jpeg_reader *reader) {
   return 1;
 }
 
-/* a * b / 255, rounded, as Pillow's MULDIV255. */
+/* Return a * b / 255, rounded like Pillow's MULDIV255. */
 static uint32_t multiply_255(uint32_t a, uint32_t b) {
   uint32_t product = a * b + 128;
   return ((product >> 8) + product) >> 8;
 }
 
-/* Ink stored inverted to RGB, with Pillow's formula: white less black, less its share of
- * the ink. */
+/* Convert inverted CMYK to RGB with Pillow's formula: white minus black minus the scaled
+ * ink. */
 static void cmyk_to_rgb(const uint8_t *cmyk, uint8_t *rgb, uint32_t width) {
   for (uint32_t x = 0; x < width; x++, cmyk += 4, rgb += 3) {
     uint32_t light = cmyk[3];
@@ -133,14 +133,13 @@ static bool read_pixels(jpeg_reader *reader, image_rgb *out, int *orientation) {
   if (!image_allocate(out, jpeg->image_width, jpeg->image_height, reader->error)) return false;
   (void)jpeg_start_decompress(jpeg);
   read_rows(reader, out);
-  /* Reads up to the end marker: a file cut after its last row is still a truncated
-   * one. */
+  /* Read up to the end marker: a file cut after its last row counts as truncated. */
   (void)jpeg_finish_decompress(jpeg);
   return true;
 }
 
-/* The one function that setjmp returns to: it touches nothing but its parameters and
- * *reader. */
+/* Only this function returns from setjmp twice. It uses only its parameters and *reader.
+ */
 static bool read_guarded(jpeg_reader *reader, const uint8_t *bytes, size_t size, image_rgb *out,
                          int *orientation) {
   if (setjmp(reader->stopped)) return false;

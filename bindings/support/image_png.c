@@ -1,4 +1,4 @@
-/* PNG by libpng. */
+/* The PNG decoder, on libpng. */
 #include "support/image_png.h"
 
 #include <setjmp.h>
@@ -10,11 +10,10 @@
 #include "support/image.h"
 #include "support/image_exif.h"
 
-/* Text, profiles and the like are not used here; a compressed one may not unpack to more
- * than this. */
+/* Limits for chunks that are not used here, such as text and profiles, when unpacked. */
 enum { MAX_CHUNK_BYTES = 8 << 20, MAX_CHUNKS = 1000 };
 
-/* What lives across libpng's longjmp. */
+/* State that must survive libpng's longjmp. */
 typedef struct png_reader {
   png_structp png;
   png_infop info;
@@ -29,7 +28,7 @@ _Noreturn static void stop(png_structp png, png_const_charp message) {
   png_longjmp(png, 1);
 }
 
-/* Warnings are about chunks that do not touch the pixels. */
+/* Warnings concern chunks that do not affect the pixels. */
 static void ignore_warning(png_structp png, png_const_charp message) {
   (void)png;
   (void)message;
@@ -46,7 +45,7 @@ static void take_bytes(png_structp png, png_bytep out, size_t size) {
   reader->left -= size;
 }
 
-/* 16-bit grey without alpha is read as it is: see saturate_rows. */
+/* Return true for 16-bit grey without alpha, which saturate_rows converts. */
 static bool is_deep_grey(const png_reader *reader) {
   return png_get_color_type(reader->png, reader->info) == PNG_COLOR_TYPE_GRAY &&
          png_get_bit_depth(reader->png, reader->info) == 16;
@@ -62,15 +61,15 @@ static void choose_rgb(const png_reader *reader) {
   if (!(type & PNG_COLOR_MASK_COLOR)) png_set_gray_to_rgb(png);
 }
 
-/* Interlaced rows are filled in by several passes. */
+/* Read the rows; interlaced images take several passes. */
 static void read_rows(const png_reader *reader, const image_rgb *out, int passes) {
   for (int pass = 0; pass < passes; pass++)
     for (uint32_t y = 0; y < out->height; y++)
       png_read_row(reader->png, out->pixels + (size_t)y * out->width * 3, NULL);
 }
 
-/* Big-endian 16-bit grey to RGB within the row, from its end: the values above 255
- * saturate, as in Pillow's conversion of its mode I;16. */
+/* Convert big-endian 16-bit grey to RGB in place, from the end of each row. Values above
+ * 255 saturate, as in Pillow's conversion of its mode I;16. */
 static void saturate_rows(const image_rgb *image) {
   for (uint32_t y = 0; y < image->height; y++) {
     uint8_t *row = image->pixels + (size_t)y * image->width * 3;
@@ -91,7 +90,7 @@ static int saved_orientation(const png_reader *reader) {
 static bool read_pixels(png_reader *reader, image_rgb *out, int *orientation) {
   png_structp png = reader->png;
   png_set_read_fn(png, reader, take_bytes);
-  /* The size is evaluated by image_allocate, whose message says what is accepted. */
+  /* image_allocate checks the size, with a better message. */
   png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_chunk_malloc_max(png, MAX_CHUNK_BYTES);
   png_set_chunk_cache_max(png, MAX_CHUNKS);
@@ -114,8 +113,8 @@ static bool read_pixels(png_reader *reader, image_rgb *out, int *orientation) {
   return true;
 }
 
-/* The one function that setjmp returns to: it touches nothing but its parameters and
- * *reader. */
+/* Only this function returns from setjmp twice. It uses only its parameters and *reader.
+ */
 static bool read_guarded(png_reader *reader, image_rgb *out, int *orientation) {
   if (setjmp(png_jmpbuf(reader->png))) return false;
   return read_pixels(reader, out, orientation);
@@ -125,9 +124,9 @@ static uint32_t big_endian(const uint8_t *at) {
   return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-/* Every chunk lies in the file, up to the last: libpng allocates what a text chunk says
- * that it has, up to 2 GiB, before it reads any of it. A chunk is its length, its type,
- * so many bytes, and a checksum. */
+/* Return true if every chunk up to the last is complete in the file. libpng allocates the
+ * claimed size of a text chunk, up to 2 GiB, before it reads any of it. A chunk is its
+ * length, its type, that many bytes, and a checksum. */
 static bool chunks_are_whole(const uint8_t *bytes, size_t size) {
   enum { SIGNATURE = 8, HEADER = 8, CHECKSUM = 4 };
   size_t at = SIGNATURE;

@@ -1,4 +1,4 @@
-/* Writing PNG by libpng: 8-bit RGB, row by row, the same bytes for the same pixels. */
+/* The PNG encoder, on libpng: 8-bit RGB, row by row. */
 #include "support/image_png_write.h"
 
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include "support/error.h"
 #include "support/image.h"
 
-/* What lives across libpng's longjmp. */
+/* State that must survive libpng's longjmp. */
 typedef struct png_writer {
   png_structp png;
   png_infop info;
@@ -23,7 +23,7 @@ _Noreturn static void stop(png_structp png, png_const_charp message) {
   png_longjmp(png, 1);
 }
 
-/* The stream remembers that writing failed; its owner has the better message. */
+/* Write errors stay recorded in the stream; its owner reports them better. */
 static void put_bytes(png_structp png, png_bytep bytes, size_t size) {
   const png_writer *writer = png_get_io_ptr(png);
   (void)fwrite(bytes, 1, size, writer->out);
@@ -31,8 +31,8 @@ static void put_bytes(png_structp png, png_bytep bytes, size_t size) {
 
 static void flush_nothing(png_structp png) { (void)png; }
 
-/* The one function that setjmp returns to: it touches nothing but its parameters and what
- * they point to. */
+/* Only this function returns from setjmp twice. It uses only its parameters and what they
+ * point to. */
 static bool write_guarded(png_writer *writer, uint32_t width, uint32_t height,
                           image_row_maker make_row, void *user, uint8_t *row) {
   png_structp png = writer->png;

@@ -7,7 +7,7 @@
 
 #include "support/utf8.h"
 
-/* Deeper values share a line: a table's row is one. */
+/* Values deeper than this share one line, e.g. a row of a table. */
 enum { INDENTED_DEPTH = 2 };
 
 static void write_character(FILE *out, const char *at, unsigned length) {

@@ -6,9 +6,9 @@
 
 #include "support/statistics.h"
 
-/* Compile a function for these vectors, too, and choose when the program starts: half the
- * time where there are wide ones, and the same bits. Not for sanitizers, whose code
- * cannot run yet when the choice is made. */
+/* Compile a function for AVX-512 and AVX2 too; the program picks one when it starts. This
+ * halves the time on CPUs with wide vectors and gives the same bits. Not for sanitizers,
+ * whose code cannot run yet when the choice is made. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(NDEBUG) &&                                \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define WITH_WIDE_VECTORS __attribute__((target_clones("avx512f", "avx2", "default")))
@@ -18,31 +18,30 @@
 
 const double response_percentile_ranks[RESPONSE_PERCENTILES] = {1, 25, 50, 75, 99};
 
-/* Steps of a float's upper bits: sign, exponent and the first STEP_BITS of its
- * fraction. */
+/* Bins for percentiles: the upper bits of a float, i.e. sign, exponent and the first
+ * STEP_BITS of the fraction. */
 enum {
   STEP_BITS = 6,
   STEP_SHIFT = 23 - STEP_BITS,
-  EXPONENTS = 24, /* to either side of 1 */
+  EXPONENTS = 24, /* exponents on each side of 1 */
   EXPONENT_OF_ONE = 127,
   FIRST_STEP = (EXPONENT_OF_ONE - EXPONENTS) << STEP_BITS,
-  STEPS =
-      /* of one sign; the first holds all that is smaller, the last all that is larger */
-  (2 * EXPONENTS) << STEP_BITS,
+  /* bins of one sign; the first also holds all smaller values, the last all larger ones */
+  STEPS = (2 * EXPONENTS) << STEP_BITS,
   BINS = 2 * STEPS
 };
 
 enum { TILE_PIXELS = 256, ROWS = 4, TILE_SUMS = 4 };
 
-/* Chunks are of whole batches of 8: a shorter one at the end of each would have operators
- * set anew twice. */
+/* Chunks are multiples of 8 images, the usual batch. A shorter batch at the end of each
+ * chunk would set up the operators twice more. */
 enum { MIN_CHUNK = 8, MAX_CHUNK = 160, CHUNKS = 64 };
 
-/* A tile's sums, by channel. */
+/* The sums of a tile, by channel. */
 typedef struct tile {
   float *sum, *squares; /* of the differences from the first pixel */
   float *min;
-  float *low; /* how many are up to 0; exact: it has no more than TILE_PIXELS */
+  float *low; /* count of values up to 0; exact, since at most TILE_PIXELS */
   float *max;
 } tile;
 
@@ -106,8 +105,8 @@ static inline void add_row(const float *restrict a, const float *restrict first,
   }
 }
 
-/* Four at once, so that a tile's sums are read and written a quarter as often: a third
- * less time. */
+/* Add four rows at once: the sums are loaded and stored a quarter as often, which saves a
+ * third of the time. */
 static inline void add_rows(const float *restrict a, const float *restrict first, size_t channels,
                             const tile *t) {
   const float *restrict b = a + channels, *restrict d = b + channels, *restrict e = d + channels;
@@ -132,8 +131,8 @@ static void merge_moments(response_sums *s, uint64_t values, double mean, double
   s->deviations += deviations + difference * difference * n * m / (n + m);
 }
 
-/* The channels' sums become the tile's: first their means, from which their deviations
- * are taken then. */
+/* Merge the sums of all channels: first compute the tile's mean, then the deviations from
+ * it. */
 static inline void merge_tile(response_sums *s, const float *first, size_t pixels, const tile *t) {
   const size_t channels = s->channels;
   const double n = (double)pixels;
@@ -150,7 +149,7 @@ static inline void merge_tile(response_sums *s, const float *first, size_t pixel
   merge_moments(s, (uint64_t)pixels * channels, mean, deviations);
 }
 
-/* What it calls is compiled into it, for each kind of vectors. */
+/* The functions that it calls are inlined, so that they use the same vectors. */
 WITH_WIDE_VECTORS static void add_tile(response_sums *s, const float *data, size_t pixels) {
   const tile t = tile_of(s);
   const size_t channels = s->channels;
@@ -173,7 +172,7 @@ static uint32_t bin_of(float value) {
   return bits >> 31 ? STEPS - 1 - step : STEPS + step;
 }
 
-/* Where a bin begins; it ends where the next does. */
+/* Return the start of a bin, which is also the end of the previous one. */
 static double bin_start(uint32_t bin) {
   const uint32_t step = bin < STEPS ? STEPS - bin : bin - STEPS;
   const double fraction = (double)(step & ((1u << STEP_BITS) - 1)) / (1 << STEP_BITS);

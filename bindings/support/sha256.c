@@ -34,7 +34,7 @@ static void expand(const uint8_t *block, uint32_t w[64]) {
   }
 }
 
-/* Steps 2 to 4. */
+/* FIPS 180-4, 6.2.2, steps 2 to 4. */
 static void take_block(sha256 *hash, const uint8_t *block) {
   uint32_t w[64], *state = hash->state;
   uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5],
@@ -70,7 +70,7 @@ void sha256_add(sha256 *hash, const void *bytes, size_t size) {
   }
 }
 
-/* A one bit, zeros, and the length in bits to the end of a block (5.1.1). */
+/* Pad with a one bit, zeros, and the length in bits up to the end of a block (5.1.1). */
 void sha256_finish(sha256 *hash, char text[SHA256_TEXT]) {
   static const uint8_t padding[SHA256_BLOCK] = {0x80};
   const uint64_t bits = hash->size * 8;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Below so many discordant images chi squared is no good approximation. */
+/* Below this number of discordant images, chi squared is a poor approximation. */
 enum { MIN_FOR_CHI2 = 25 };
 
 double stats_share(uint64_t part, uint64_t whole) {
@@ -30,7 +30,7 @@ double stats_mcnemar_chi2(uint64_t only_a, uint64_t only_b) {
 double stats_mcnemar_p(uint64_t only_a, uint64_t only_b) {
   const uint64_t n = only_a + only_b, fewer = only_a < only_b ? only_a : only_b;
   if (n >= MIN_FOR_CHI2) return erfc(sqrt(stats_mcnemar_chi2(only_a, only_b) / 2));
-  double variants = 1, tail = 0; /* ways: n over i */
+  double variants = 1, tail = 0; /* ways: binomial coefficient n over i */
   for (uint64_t i = 0; i <= fewer; i++) {
     tail += variants;
     variants *= (double)(n - i) / (double)(i + 1);

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The smallest character of each length: a shorter one spelt at length is no UTF-8 (RFC
+/* The smallest character of each length. A longer encoding than needed is invalid (RFC
  * 3629, section 3). */
 static const uint32_t smallest[5] = {0, 0, 0x80, 0x800, 0x10000};
 

@@ -84,7 +84,7 @@ resnet_status op_scale(import_context *ctx) {
   const bool second = is_gate_of(ctx, b, a) && !a->expanded,
              first = is_gate_of(ctx, a, b) && !b->expanded;
   if (!first && !second) {
-    /* a sigmoid is the gate */
+    /* if one factor is a sigmoid, it is the gate */
     const bool sigmoid_first = ctx->graph->nodes[a->node].op == GRAPH_SIGMOID;
     if (!a->expanded && value_same_shape_as_viewed(ctx, a, b) && value_same_layout(ctx, a, b))
       return sigmoid_first ? add_scale(ctx, b, a->node) : add_scale(ctx, a, b->node);

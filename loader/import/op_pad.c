@@ -150,17 +150,17 @@ static void defer_padding(const import_context *ctx, const value *x, value *y, c
 static resnet_status pad_image(import_context *ctx, value *x, const pad_request *p) {
   const uint32_t channels = value_channel_axis(ctx, x), height_axis = channels == 1 ? 2 : 1;
   const bool pads_channels = p->pads[channels] || p->pads[4 + channels];
-  const bool waits = is_zeros(p) || is_lowest(p);
+  const bool defers = is_zeros(p) || is_lowest(p);
   if (pads_nothing(p)) return value_set_same(ctx, x);
   if (pads_channels && !is_zeros(p))
     return unsupported(
         ctx,
         "pads channels with other numbers than 0: only zeros (mode constant) are accepted there");
-  if (padding_is_deferred(x) && (!waits || x->pad_lowest != is_lowest(p))) {
+  if (padding_is_deferred(x) && (!defers || x->pad_lowest != is_lowest(p))) {
     resnet_status status = padding_materialize(ctx, x);
     if (status != RESNET_OK) return status;
   }
-  if (!waits) return add_pad_node(ctx, x, p, height_axis);
+  if (!defers) return add_pad_node(ctx, x, p, height_axis);
   resnet_status status = pads_channels ? pad_channels(ctx, x, (uint32_t)p->pads[channels],
                                                       (uint32_t)p->pads[4 + channels])
                                        : value_set_same(ctx, x);

@@ -47,9 +47,8 @@ static bool is_never_negative(const import_context *ctx, uint32_t index) {
 }
 
 /* Materialise deferred padding unless the pool can take it over. A maximum pool's own
- * padding is never the maximum, so this is exact for the lowest number, and for zeros
- * if no element is negative. With ceil_mode, the number of windows depends on real
- * padding. */
+ * padding is never the maximum: this is exact for the lowest number, and for zeros if no
+ * element is negative. With ceil_mode, the number of windows depends on real padding. */
 static resnet_status settle_padding(import_context *ctx, value *x) {
   int64_t ceil_mode;
   resnet_status status = attr_get_int(ctx, "ceil_mode", 0, &ceil_mode);
@@ -174,8 +173,8 @@ static resnet_status add_multiple(import_context *ctx, value *view, uint32_t tim
   return status;
 }
 
-/* Compute the shape after a reduction of both sides in any view, (n,c,h,w), (n,h,w,c),
- * (n,c,h*w) ..., or of one side of an image, as in x.mean(3).mean(2). */
+/* Compute the shape after a reduction. It may cover both sides, in any view: (n,c,h,w),
+ * (n,h,w,c), (n,c,h*w) ... Or one side of an image, as in x.mean(3).mean(2). */
 static bool find_reduced(const import_context *ctx, const value *x, uint32_t mask,
                          graph_shape *shape) {
   uint32_t channels = 0;

@@ -280,12 +280,12 @@ resnet_status op_slice(import_context *ctx) {
   for (size_t i = 0; i < 2; i++) {
     slice_range *r = &ranges[first_side + i], taken = *r;
     if (r->step > 0 && shape_resolve_slice(&taken, *sides[i]) == 0)
-      return invalid(ctx, "takes nothing of axis %zu, which has %u: export the model again",
+      return invalid(ctx, "takes no element of axis %zu, which has %u: export the model again",
                      first_side + i, *sides[i]);
     if (r->start != 0 || r->end < *sides[i] || r->step < 1 || r->step > GRAPH_MAX_WINDOW)
       return unsupported(ctx,
                          "takes %lld to %lld in steps of %lld of %u: from 0 to the end, in steps "
-                         "up to %d, is accepted; crop before the net",
+                         "up to %d, is accepted; crop before the model",
                          (long long)r->start, (long long)r->end, (long long)r->step, *sides[i],
                          GRAPH_MAX_WINDOW);
     strides[i] = (uint32_t)r->step;

@@ -178,9 +178,9 @@ static resnet_status refuse_unknown_operator(const import_context *ctx) {
                        "before its optimiser, or save with ORT_ENABLE_BASIC, without fusion");
   if (!onnx_is_default_domain(domain))
     return unsupported(ctx,
-                       "operator of domain '%.40s': only ONNX's own are accepted; if it is a "
-                       "function of the file, inline it (onnx.inliner.inline_local_functions); if "
-                       "a fused one, export with opset %d or less, without fusion",
+                       "operator of domain '%.40s': only ONNX's own are accepted; inline a "
+                       "function of the file (onnx.inliner.inline_local_functions), or export a "
+                       "fused one with opset %d or less, without fusion",
                        domain, OPSET_MAX);
   return unsupported(ctx, "this operator is not accepted: only those of plain and residual "
                           "convolutional models are; try onnxsim, or export in eval mode");

@@ -1,8 +1,7 @@
 /* Deferred padding: zeros or the lowest number around height and width.
  *
- * A Pad node does not always become a graph node. Its padding is kept in the value until
- * the next node takes it over as its own padding, or until a node that cannot
- * materialises it.
+ * A Pad node does not always become a graph node. Its padding is kept in the value. The
+ * next node takes it over as its own padding or, if it cannot, materialises it.
  */
 #ifndef LIBRESNET_LOADER_IMPORT_PADDING_H
 #define LIBRESNET_LOADER_IMPORT_PADDING_H

@@ -34,10 +34,9 @@ static resnet_status warn_shared_bias(import_context *ctx, size_t a, size_t b, c
 }
 
 /* Find convolutions with the same input and bias. From September to November 2025,
- * onnxscript's batch norm fusion named the new bias after the convolution's input, so
- * that a block's first convolution and its projection read one bias (onnxscript issue
- * 2553, fixed by 2680). Convolutions are linked by input, so that few pairs are
- * compared. */
+ * onnxscript's batch norm fusion named the new bias after the convolution's input. A
+ * block's first convolution and its projection then read one bias (onnxscript issue 2553,
+ * fixed by 2680). Convolutions are linked by input, so that few pairs are compared. */
 static resnet_status diagnose_shared_bias(import_context *ctx) {
   const size_t count = ctx->source->n_node;
   const value **biases = import_scratch(ctx, count, sizeof *biases);

@@ -4,8 +4,8 @@
 
 #include "loader/import/context.h"
 
-/* Fold batch normalisation and scales into the nodes before them, fuse clamps and gates,
- * and mark what does not lead to the scores as dropped (ctx->readers is 0). */
+/* Fold batch normalisation and scales into the nodes before them; fuse clamps and gates.
+ * Nodes that do not lead to the scores are dropped: their ctx->readers is 0. */
 resnet_status fuse_graph(import_context *ctx);
 
 #endif

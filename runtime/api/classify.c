@@ -1,17 +1,18 @@
-/* Pictures to labels. */
+/* resnet_classify: images to labels. */
 #include <math.h>
 #include <stdio.h>
 
 #include "runtime/api/session.h"
 #include "runtime/kernels/softmax.h"
 
-/* Probabilities of one picture: softmax of logits, exp of log probabilities,
- * probabilities as they are - of one class against the others, or of each for itself. */
-static void to_probabilities(const float *scores, size_t classes, resnet_scores are, float *out) {
+/* Write the probabilities of one sample: softmax of logits, exp of log probabilities, or
+ * a copy of probabilities, be they a softmax's or independent for each class. */
+static void to_probabilities(const float *scores, size_t classes, resnet_scores kind, float *out) {
   const double shift =
-      are == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : kernel_log_sum_exp(scores, classes);
+      kind == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : kernel_log_sum_exp(scores, classes);
   for (size_t i = 0; i < classes; i++)
-    out[i] = are == RESNET_SCORES_PROBABILITIES ? scores[i] : (float)exp((double)scores[i] - shift);
+    out[i] =
+        kind == RESNET_SCORES_PROBABILITIES ? scores[i] : (float)exp((double)scores[i] - shift);
 }
 
 static bool is_worse(const resnet_prediction *a, const resnet_prediction *b) {
@@ -32,8 +33,8 @@ static void sink(resnet_prediction *heap, size_t count, size_t at) {
   }
 }
 
-/* The k best of `classes`, best first: a heap of k with the worst on top, then taken
- * apart from the back. */
+/* Write the k best of `classes`, best first: keep a heap of k with the worst on top, then
+ * heapsort it. */
 static void pick_best(const float *scores, uint32_t classes, uint32_t k, resnet_prediction *best) {
   for (uint32_t i = 0; i < k; i++) best[i] = (resnet_prediction){.index = i, .score = scores[i]};
   for (size_t i = k; i-- > 0;) sink(best, k, i);
@@ -54,10 +55,10 @@ static void pick_best(const float *scores, uint32_t classes, uint32_t k, resnet_
 static void predict(resnet_session *session, size_t batch, uint32_t k,
                     resnet_prediction *predictions) {
   const resnet_model *model = session->model;
-  const plan *p = session->program.plan;
+  const plan *p = session->executor.plan;
   const plan_op *last = &p->ops[p->output];
   const uint32_t classes = last->shape.c;
-  const float *scores = session_output(session, p->output);
+  const float *scores = executor_output(session, p->output);
   for (size_t i = 0; i < batch; i++) {
     float *own = session->scores + i * classes;
     to_probabilities(scores + i * classes, classes, plan_scores_kind(last), own);
@@ -69,16 +70,16 @@ static void predict(resnet_session *session, size_t batch, uint32_t k,
   }
 }
 
-static resnet_status prepare_pictures(resnet_session *session, const resnet_image *images,
-                                      size_t count, size_t first, resnet_error *error) {
+static resnet_status prepare_images(resnet_session *session, const resnet_image *images,
+                                    size_t count, size_t first, resnet_error *error) {
   const graph_shape in = session->model->plan.ops[0].shape;
   for (size_t i = 0; i < count; i++) {
-    float *input = session_output(session, 0) + i * plan_shape_floats(in);
+    float *input = executor_output(session, 0) + i * plan_shape_floats(in);
     resnet_status status = image_prepare(&images[i], &session->model->preprocess, in.h, in.w, input,
                                          &session->scratch, error);
     if (status == RESNET_OK) continue;
     char which[32];
-    (void)snprintf(which, sizeof which, "picture %zu", first + i);
+    (void)snprintf(which, sizeof which, "image %zu", first + i);
     return err_add_prefix(error, status, which);
   }
   return RESNET_OK;
@@ -95,11 +96,10 @@ static resnet_status check_arguments(const resnet_session *session, const resnet
   const uint32_t classes = p->ops[p->output].shape.c;
   if (k == 0 || k > classes)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "resnet_classify: k is %u; accepted are 1 to %u, the model's classes", k,
-                    classes);
+                    "resnet_classify: k is %u: use 1 to %u, the number of classes", k, classes);
   if (p->ops[0].shape.c != 3)
     return err_fail(error, RESNET_ERROR_UNSUPPORTED,
-                    "the model takes %u channels; pictures have 3: use resnet_run",
+                    "the model takes %u channels, but images have 3: use resnet_run",
                     p->ops[0].shape.c);
   return RESNET_OK;
 }
@@ -110,7 +110,7 @@ resnet_status resnet_classify(resnet_session *session, const resnet_image *image
   if (status != RESNET_OK) return status;
   for (size_t done = 0; done < count;) {
     const size_t batch = count - done < session->batch ? count - done : session->batch;
-    status = prepare_pictures(session, images + done, batch, done, error);
+    status = prepare_images(session, images + done, batch, done, error);
     if (status == RESNET_OK) status = session_run(session, batch, error);
     if (status != RESNET_OK) return status;
     predict(session, batch, k, predictions + done * k);

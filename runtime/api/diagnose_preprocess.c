@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-/* Pixels, prepared, have about zero mean and unit variance, or run from 0 to 1, -1 to 1
- * or -128 to 255: whatever nets are trained with, zero lies among them or next to them,
- * and they are neither all alike nor thousands. */
-static const double NARROWEST = 0.25, WIDEST = 600, FARTHEST = 1;
+/* Prepared pixels have about zero mean and unit variance, or run from 0 to 1, from -1 to
+ * 1 or from -128 to 255. So their range is neither tiny nor thousands wide, and zero is
+ * in it or near it. */
+static const double MIN_WIDTH = 0.25, MAX_WIDTH = 600, MAX_DISTANCE = 1; /* from 0 */
 
 typedef struct range {
   double low, high;
@@ -23,10 +23,12 @@ static range apply(range r, double scale, double shift) {
 
 static bool is_plausible(range r) {
   const double width = r.high - r.low;
-  return width >= NARROWEST && width <= WIDEST && r.low <= FARTHEST && r.high >= -FARTHEST;
+  return width >= MIN_WIDTH && width <= MAX_WIDTH && r.low <= MAX_DISTANCE &&
+         r.high >= -MAX_DISTANCE;
 }
 
-/* The normalisation that the net itself begins with, as MXNet's do; NULL: none. */
+/* Return the normalisation that the network itself begins with, as MXNet's do, or
+ * NULL. */
 static const plan_op *own_normalisation(const plan *p) {
   const plan_op *op = p->op_count > 1 ? &p->ops[1] : NULL;
   return op && op->kernel == KERNEL_AFFINE && op->input[0] == 0 && op->weights && op->bias ? op
@@ -40,7 +42,7 @@ static const char *source_of(const resnet_model *model) {
   return names[model->preprocess_source];
 }
 
-static resnet_status find_implausible(const resnet_model *model, graph *g, resnet_error *error) {
+static resnet_status diagnose_range(const resnet_model *model, graph *g, resnet_error *error) {
   const plan_op *own = own_normalisation(&model->plan);
   for (size_t c = 0; c < 3; c++) {
     range r = range_of(&model->preprocess, c);
@@ -48,29 +50,30 @@ static resnet_status find_implausible(const resnet_model *model, graph *g, resne
     if (own) r = apply(r, (double)own->weights[c], (double)own->bias[c]);
     if (is_plausible(r)) continue;
     if (own && is_plausible(given))
-      return graph_add_diagnostic(g, error, RESNET_WARNING,
-                                  "node '%.50s' normalises the picture, but %s did before: channel "
-                                  "%zu comes out as %.3g to "
-                                  "%.3g; --preprocess none leaves it to the net",
-                                  own->name, source_of(model), c, r.low, r.high);
+      return graph_add_diagnostic(
+          g, error, RESNET_WARNING,
+          "node '%.50s' normalises the image, but %s already did: channel %zu "
+          "becomes %.3g to %.3g; use --preprocess none to leave "
+          "it to the model",
+          own->name, source_of(model), c, r.low, r.high);
     return graph_add_diagnostic(
         g, error, RESNET_WARNING,
-        "%s makes channel %zu of pictures %.4g to %.4g, which no net is trained with: mean and std "
-        "are in units of pixel / scale; name another with --preprocess",
+        "%s maps channel %zu of images to %.4g to %.4g, which no model is trained with: mean and "
+        "std are in units of pixel / scale; choose another with --preprocess",
         source_of(model), c, r.low, r.high);
   }
   return RESNET_OK;
 }
 
-resnet_status find_preprocess_faults(const resnet_model *model, graph *g, resnet_error *error) {
+resnet_status model_diagnose_preprocess(const resnet_model *model, graph *g, resnet_error *error) {
   const uint32_t channels = model->plan.ops[0].shape.c;
   if (channels != 3)
     return graph_add_diagnostic(
         g, error, RESNET_NOTE,
-        "the input has %u channels: pictures have 3, so that only resnet_run can use this net",
+        "the input has %u channels, but images have 3: only resnet_run can use this model",
         channels);
   const uint32_t found = g->diagnostic_count;
-  resnet_status status = find_implausible(model, g, error);
+  resnet_status status = diagnose_range(model, g, error);
   const bool keras =
       strncmp(g->producer, "tf2onnx", 7) == 0 || strncmp(g->producer, "keras2onnx", 10) == 0;
   if (status != RESNET_OK || !keras || model->preprocess_source != RESNET_PREPROCESS_GUESSED ||
@@ -78,8 +81,7 @@ resnet_status find_preprocess_faults(const resnet_model *model, graph *g, resnet
     return status;
   return graph_add_diagnostic(
       g, error, RESNET_WARNING,
-      "%.20s wrote this file, and nothing says how its pictures are prepared: not as guessed, most "
-      "likely; "
-      "nets of Keras take --preprocess keras-caffe (ResNet) or keras-tf (ResNetV2)",
+      "%.20s wrote this file without its preprocessing, and the guess is probably wrong: models "
+      "of Keras need --preprocess keras-caffe (ResNet) or keras-tf (ResNetV2)",
       g->producer);
 }

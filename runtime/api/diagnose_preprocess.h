@@ -1,12 +1,12 @@
-/* Findings that need the plan and the preprocessing; what concerns the file alone is
- * loader/passes/diagnose.c's. */
+/* Diagnostics of the preprocessing. Those of the file alone are in
+ * loader/passes/diagnose.c. */
 #ifndef LIBRESNET_RUNTIME_API_DIAGNOSE_PREPROCESS_H
 #define LIBRESNET_RUNTIME_API_DIAGNOSE_PREPROCESS_H
 
 #include "runtime/api/model.h"
 
-/* Add to g's findings how the model's preprocessing cannot be what its first layer was
- * trained with. Called before the plan's weights are packed. */
-resnet_status find_preprocess_faults(const resnet_model *model, graph *g, resnet_error *error);
+/* Add a diagnostic to `g` if the first layer cannot have been trained with the model's
+ * preprocessing. */
+resnet_status model_diagnose_preprocess(const resnet_model *model, graph *g, resnet_error *error);
 
 #endif

@@ -1,56 +1,56 @@
-/* What a session runs: its plan, with buffers and operators made once. */
+#include "runtime/api/executor.h"
+
 #include <string.h>
 
 #include "runtime/api/session.h"
 #include "runtime/kernels/table.h"
 
 enum {
-  /* our own kernels load whole vectors, too: what they read past a buffer's end */
-  VECTOR_EXTRA_BYTES = 64,
+  VECTOR_EXTRA_BYTES = 64, /* that our own kernels may read past the end of a buffer */
   ARENA_EXTRA_BYTES = XNN_EXTRA_BYTES > VECTOR_EXTRA_BYTES ? XNN_EXTRA_BYTES : VECTOR_EXTRA_BYTES
 };
 
-float *session_output(const resnet_session *session, uint32_t index) {
-  return session->program.arena + session->program.plan->ops[index].arena_offset * session->batch;
+float *executor_output(const resnet_session *session, uint32_t index) {
+  return session->executor.arena + session->executor.plan->ops[index].arena_offset * session->batch;
 }
 
-kernel_call session_call(const resnet_session *session, uint32_t index, size_t batch) {
-  const plan_op *op = &session->program.plan->ops[index];
+kernel_call executor_call(const resnet_session *session, uint32_t index, size_t batch) {
+  const plan_op *op = &session->executor.plan->ops[index];
   kernel_call call = {
       .op = op,
-      .state = &session->program.states[index],
+      .state = &session->executor.states[index],
       .batch = batch,
       .pool = session->pool,
       .simd = session->simd,
-      .output = session_output(session, index),
-      .workspace = session->program.workspace,
+      .output = executor_output(session, index),
+      .workspace = session->executor.workspace,
   };
   for (uint32_t k = 0; k < op->input_count; k++)
-    call.input[k] = session_output(session, op->input[k]);
+    call.input[k] = executor_output(session, op->input[k]);
   return call;
 }
 
-resnet_status program_shape(resnet_session *session, size_t batch, resnet_error *error) {
-  program *p = &session->program;
-  if (p->shaped_batch == batch) return RESNET_OK;
-  p->shaped_batch = 0;
-  for (uint32_t i = 0; i < p->plan->op_count; i++) {
-    const kernel *k = kernel_table[p->plan->ops[i].kernel];
+resnet_status executor_shape(resnet_session *session, size_t batch, resnet_error *error) {
+  executor *e = &session->executor;
+  if (e->shaped_batch == batch) return RESNET_OK;
+  e->shaped_batch = 0;
+  for (uint32_t i = 0; i < e->plan->op_count; i++) {
+    const kernel *k = kernel_table[e->plan->ops[i].kernel];
     if (!k->shape) continue;
-    kernel_call call = session_call(session, i, batch);
+    kernel_call call = executor_call(session, i, batch);
     resnet_status status = k->shape(&call, error);
     if (status != RESNET_OK) return status;
-    if (call.workspace_size > p->workspace_size) p->workspace_size = call.workspace_size;
+    if (call.workspace_size > e->workspace_size) e->workspace_size = call.workspace_size;
   }
-  p->shaped_batch = batch;
+  e->shaped_batch = batch;
   return RESNET_OK;
 }
 
 static resnet_status open_ops(resnet_session *session, resnet_error *error) {
-  const plan *p = session->program.plan;
+  const plan *p = session->executor.plan;
   for (uint32_t i = 0; i < p->op_count; i++) {
     if (!kernel_table[p->ops[i].kernel]->open) continue;
-    const kernel_call call = session_call(session, i, session->batch);
+    const kernel_call call = executor_call(session, i, session->batch);
     resnet_status status = kernel_table[p->ops[i].kernel]->open(&call, error);
     if (status != RESNET_OK) return status;
   }
@@ -58,57 +58,58 @@ static resnet_status open_ops(resnet_session *session, resnet_error *error) {
 }
 
 static resnet_status allocate_buffers(resnet_session *session, resnet_error *error) {
-  program *p = &session->program;
+  executor *e = &session->executor;
   size_t floats;
-  if (!mem_size_multiply(p->plan->arena_floats, session->batch, &floats) ||
+  if (!mem_size_multiply(e->plan->arena_floats, session->batch, &floats) ||
       floats > SIZE_MAX - ARENA_EXTRA_BYTES)
     return err_fail(error, RESNET_ERROR_LIMIT,
-                    "a batch of %zu pictures does not fit the address space; make it smaller",
+                    "a batch of %zu images does not fit the address space; make it smaller",
                     session->batch);
-  p->arena =
+  e->arena =
       mem_allocate(session->memory, floats + ARENA_EXTRA_BYTES / sizeof(float), sizeof(float));
-  p->states = mem_allocate(session->memory, p->plan->op_count, sizeof *p->states);
-  if (p->arena && p->states) return RESNET_OK;
+  e->states = mem_allocate(session->memory, e->plan->op_count, sizeof *e->states);
+  if (e->arena && e->states) return RESNET_OK;
   return err_no_memory(error, "a session's activations (a smaller batch needs less)");
 }
 
-/* The model's plan where nothing is to be changed. */
+/* Use the model's plan unless blocks are ablated or the session is observed. */
 static resnet_status choose_plan(resnet_session *session, resnet_error *error) {
   const plan *own = &session->model->plan;
-  bool changed = session->apart;
+  bool changed = session->unfused;
   for (uint32_t i = 0; i < own->block_count; i++)
-    changed |= session->edits[i].mode != RESNET_SKIP_NONE;
-  session->program.plan = changed ? &session->program.edited.plan : own;
-  return changed ? plan_ablate(&session->program.edited, own, session->edits, session->apart, error)
+    changed |= session->ablations[i].mode != RESNET_SKIP_NONE;
+  session->executor.plan = changed ? &session->executor.ablated.plan : own;
+  return changed ? plan_ablate(&session->executor.ablated, own, session->ablations,
+                               session->unfused, error)
                  : RESNET_OK;
 }
 
 static resnet_status prepare(resnet_session *session, resnet_error *error) {
-  program *p = &session->program;
+  executor *e = &session->executor;
   resnet_status status = choose_plan(session, error);
   if (status == RESNET_OK) status = allocate_buffers(session, error);
   if (status == RESNET_OK) status = open_ops(session, error);
-  if (status == RESNET_OK) status = program_shape(session, session->batch, error);
-  if (status != RESNET_OK || p->workspace_size == 0) return status;
-  p->workspace = mem_allocate(session->memory, p->workspace_size, 1);
-  return p->workspace ? RESNET_OK : err_no_memory(error, "a session's workspace");
+  if (status == RESNET_OK) status = executor_shape(session, session->batch, error);
+  if (status != RESNET_OK || e->workspace_size == 0) return status;
+  e->workspace = mem_allocate(session->memory, e->workspace_size, 1);
+  return e->workspace ? RESNET_OK : err_no_memory(error, "a session's workspace");
 }
 
-resnet_status program_open(resnet_session *session, resnet_error *error) {
+resnet_status executor_open(resnet_session *session, resnet_error *error) {
   resnet_status status = prepare(session, error);
-  if (status != RESNET_OK) program_close(session);
+  if (status != RESNET_OK) executor_close(session);
   return status;
 }
 
-void program_close(resnet_session *session) {
-  program *p = &session->program;
-  for (uint32_t i = 0; p->states && i < p->plan->op_count; i++) {
-    const kernel *k = kernel_table[p->plan->ops[i].kernel];
-    if (k->close) k->close(&p->states[i]);
+void executor_close(resnet_session *session) {
+  executor *e = &session->executor;
+  for (uint32_t i = 0; e->states && i < e->plan->op_count; i++) {
+    const kernel *k = kernel_table[e->plan->ops[i].kernel];
+    if (k->close) k->close(&e->states[i]);
   }
-  mem_release(session->memory, p->states);
-  mem_release(session->memory, p->workspace);
-  mem_release(session->memory, p->arena);
-  plan_ablated_release(&p->edited);
-  memset(p, 0, sizeof *p);
+  mem_release(session->memory, e->states);
+  mem_release(session->memory, e->workspace);
+  mem_release(session->memory, e->arena);
+  plan_ablated_release(&e->ablated);
+  memset(e, 0, sizeof *e);
 }

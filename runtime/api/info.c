@@ -1,4 +1,4 @@
-/* The model and its plan as data. */
+/* Public functions that return facts about the library, a model and its plan. */
 #include <string.h>
 
 #include "runtime/api/model.h"
@@ -30,16 +30,16 @@ const char *resnet_status_string(resnet_status status) {
   return "an unknown resnet_status";
 }
 
-/* Give the caller the first struct_size bytes of `from`: as much as the header it was
- * compiled with knows. */
-static resnet_status give(void *to, const void *from, size_t from_size, const char *what,
-                          resnet_error *error) {
+/* Copy the first struct_size bytes of `from`: the members that the caller's header
+ * knows. */
+static resnet_status copy_known(void *to, const void *from, size_t from_size, const char *what,
+                                resnet_error *error) {
   size_t to_size = 0;
   if (to) memcpy(&to_size, to, sizeof to_size);
   if (to_size < sizeof to_size || to_size > from_size)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "%s: struct_size is %zu; set it to sizeof(%s), %zu here", what, to_size, what,
-                    from_size);
+                    "%s: struct_size is %zu: set it to sizeof(%s), which is %zu in this library",
+                    what, to_size, what, from_size);
   memcpy((char *)to + sizeof to_size, (const char *)from + sizeof to_size,
          to_size - sizeof to_size);
   return err_clear(error);
@@ -79,7 +79,7 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
       .finding_count = model->finding_count,
       .scores = plan_scores_kind(&p->ops[p->output]),
   };
-  return give(info, &all, sizeof all, "resnet_model_info", error);
+  return copy_known(info, &all, sizeof all, "resnet_model_info", error);
 }
 
 resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_op *op,
@@ -88,7 +88,7 @@ resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_o
     return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_op: `model` or `op` is NULL");
   if (index >= model->plan.op_count)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "resnet_plan_op: index %u; the plan has ops 0 to %u", index,
+                    "resnet_plan_op: index %u: the plan has ops 0 to %u", index,
                     model->plan.op_count - 1);
   const plan_op *from = &model->plan.ops[index];
   const resnet_op all = {
@@ -111,7 +111,7 @@ resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_o
       .cost = from->cost,
       .layer = from->layer,
   };
-  return give(op, &all, sizeof all, "resnet_op", error);
+  return copy_known(op, &all, sizeof all, "resnet_op", error);
 }
 
 resnet_status resnet_plan_block(const resnet_model *model, uint32_t index, resnet_block *block,
@@ -120,7 +120,7 @@ resnet_status resnet_plan_block(const resnet_model *model, uint32_t index, resne
     return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_block: `model` or `block` is NULL");
   if (index >= model->plan.block_count)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "resnet_plan_block: index %u; the plan has %u blocks, counted from 0", index,
+                    "resnet_plan_block: index %u: the plan has %u blocks, counted from 0", index,
                     model->plan.block_count);
   const plan_block *from = &model->plan.blocks[index];
   const resnet_block all = {
@@ -130,5 +130,5 @@ resnet_status resnet_plan_block(const resnet_model *model, uint32_t index, resne
       .last_op = from->last_op,
       .convs = from->convs,
   };
-  return give(block, &all, sizeof all, "resnet_block", error);
+  return copy_known(block, &all, sizeof all, "resnet_block", error);
 }

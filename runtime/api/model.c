@@ -1,19 +1,18 @@
-/* Opening and closing models: read the graph, lower it, pack the weights. */
+/* Open and close models: read the graph, lower it, pack the weights. */
 #include "runtime/api/model.h"
-#include "loader/load.h"
-#include "runtime/api/diagnose_preprocess.h"
 
-#include <math.h>
 #include <string.h>
 
-#include "runtime/image/prepare.h"
+#include "loader/load.h"
+#include "runtime/api/diagnose_preprocess.h"
+#include "runtime/image/presets.h"
 #include "runtime/kernels/table.h"
 #include "runtime/plan/arena.h"
 #include "runtime/plan/lower.h"
 #include "runtime/plan/select_kernels.h"
 
-static const uint64_t default_file_bytes = UINT64_C(2) << 30, default_memory_bytes = UINT64_C(6)
-                                                                                     << 30;
+static const uint64_t default_file_bytes = UINT64_C(2) << 30;
+static const uint64_t default_memory_bytes = UINT64_C(6) << 30;
 
 void resnet_model_options_init(resnet_model_options *options) {
   if (!options) return;
@@ -21,8 +20,8 @@ void resnet_model_options_init(resnet_model_options *options) {
   options->struct_size = sizeof *options;
 }
 
-resnet_status options_copy(void *to, size_t to_size, const void *from, const char *what,
-                           resnet_error *error) {
+resnet_status model_copy_options(void *to, size_t to_size, const void *from, const char *what,
+                                 resnet_error *error) {
   if (!from) return RESNET_OK;
   size_t from_size;
   memcpy(&from_size, from, sizeof from_size);
@@ -30,8 +29,7 @@ resnet_status options_copy(void *to, size_t to_size, const void *from, const cha
     return err_fail(
         error, RESNET_ERROR_ARGUMENT,
         "%s: struct_size is %zu, this library (%s) knows up to %zu: call %s_init first, "
-        "and use a library no "
-        "older than the header",
+        "and use a library that is not older than the header",
         what, from_size, resnet_version(), to_size, what);
   memcpy(to, from, from_size);
   memcpy(to, &to_size, sizeof to_size);
@@ -45,30 +43,16 @@ static resnet_status check_options(const resnet_model_options *options, resnet_e
                     "options.allocator: only one of allocate and release is set; set both or none");
   if (options->input_height > 65535 || options->input_width > 65535)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "options.input_height, input_width: %u x %u; accepted are 0 to 65535",
+                    "options.input_height, input_width: %u x %u: use 0 to 65535",
                     options->input_height, options->input_width);
   if ((unsigned)options->conv > RESNET_CONV_WINOGRAD)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "options.conv is %d; accepted are 0 (auto), 1 (direct), 2 (winograd)",
+                    "options.conv is %d: use 0 (auto), 1 (direct) or 2 (winograd)",
                     (int)options->conv);
   if ((unsigned)options->memory > RESNET_MEMORY_SMALL)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "options.memory is %d; accepted are 0 (normal) and 1 (small)",
-                    (int)options->memory);
+                    "options.memory is %d: use 0 (normal) or 1 (small)", (int)options->memory);
   return options->preprocess ? image_check_preprocess(options->preprocess, error) : RESNET_OK;
-}
-
-/* No file says how its pictures were prepared unless it is our own exporter's. 32 x 32
- * inputs are CIFAR's; all else is taken as torchvision's ImageNet recipe, which scales
- * the shorter side to 256 for a crop of 224. */
-static void guess_preprocess(resnet_model *model) {
-  const graph_shape input = model->plan.ops[0].shape;
-  (void)resnet_preprocess_preset(input.h == 32 && input.w == 32 ? "cifar10" : "imagenet",
-                                 &model->preprocess, NULL);
-  model->preprocess_source = RESNET_PREPROCESS_GUESSED;
-  if (input.h != input.w || input.h == 32 || input.h == 224) return;
-  model->preprocess.crop = input.h;
-  model->preprocess.resize = (uint32_t)((uint64_t)input.h * 256 / 224);
 }
 
 static void choose_preprocess(resnet_model *model, const graph *g,
@@ -80,12 +64,14 @@ static void choose_preprocess(resnet_model *model, const graph *g,
     model->preprocess = g->preprocess;
     model->preprocess_source = RESNET_PREPROCESS_FROM_MODEL;
   } else {
-    guess_preprocess(model);
+    const graph_shape input = model->plan.ops[0].shape;
+    image_guess_preprocess(input.h, input.w, &model->preprocess);
+    model->preprocess_source = RESNET_PREPROCESS_GUESSED;
   }
 }
 
-/* In their order, those of one severity. */
-static void take_findings_of(resnet_model *model, graph *g, resnet_severity severity) {
+/* Move the diagnostics of one severity to the model, in their order. */
+static void take_severity(resnet_model *model, graph *g, resnet_severity severity) {
   for (uint32_t i = 0; i < g->diagnostic_count; i++) {
     graph_diagnostic *from = &g->diagnostics[i];
     if (from->severity != severity) continue;
@@ -94,16 +80,16 @@ static void take_findings_of(resnet_model *model, graph *g, resnet_severity seve
   }
 }
 
-static resnet_status take_findings(resnet_model *model, graph *g, resnet_error *error) {
+static resnet_status take_diagnostics(resnet_model *model, graph *g, resnet_error *error) {
   if (!g->diagnostic_count) return RESNET_OK;
   model->findings = mem_allocate(model->memory, g->diagnostic_count, sizeof *model->findings);
   if (!model->findings) return err_no_memory(error, "a model");
-  take_findings_of(model, g, RESNET_WARNING);
-  take_findings_of(model, g, RESNET_NOTE);
+  take_severity(model, g, RESNET_WARNING);
+  take_severity(model, g, RESNET_NOTE);
   return RESNET_OK;
 }
 
-/* Lower `g` into the model, which takes over its strings. */
+/* Lower `g` into the model, which takes over the strings of `g`. */
 static resnet_status compile(resnet_model *model, graph *g, const resnet_model_options *options,
                              resnet_error *error) {
   if (xnn_initialize(NULL) != xnn_status_success)
@@ -117,8 +103,8 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
                        sizeof model->notice, error);
   if (status != RESNET_OK) return status;
   choose_preprocess(model, g, options);
-  status = find_preprocess_faults(model, g, error);
-  if (status == RESNET_OK) status = take_findings(model, g, error);
+  status = model_diagnose_preprocess(model, g, error);
+  if (status == RESNET_OK) status = take_diagnostics(model, g, error);
   if (status != RESNET_OK) return status;
   model->name = g->name;
   model->producer = g->producer;
@@ -131,7 +117,7 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   return RESNET_OK;
 }
 
-/* Everything but the model's memory. */
+/* Release everything but the model's allocator. */
 static void release(resnet_model *model) {
   memory *m = model->memory;
   plan_release(&model->plan);
@@ -146,7 +132,7 @@ static void release(resnet_model *model) {
   mem_release(m, model);
 }
 
-/* The model takes over `file` if all goes well. */
+/* Make a model, which takes over `file` on success. */
 static resnet_status make_model(memory *m, graph *g, plan_file *file,
                                 const resnet_model_options *options, resnet_model **out,
                                 resnet_error *error) {
@@ -173,7 +159,7 @@ resnet_status model_from_graph(memory *m, graph *g, const resnet_model_options *
   return make_model(m, g, &none, options, out, error);
 }
 
-/* Where a model comes from: a path, or bytes in memory. */
+/* A file, or bytes in memory where path is NULL. */
 typedef struct source {
   const char *path;
   const void *bytes;
@@ -184,7 +170,7 @@ static uint64_t file_limit(const resnet_model_options *options) {
   return options->max_file_bytes ? options->max_file_bytes : default_file_bytes;
 }
 
-/* *f has no bytes afterwards where the source is no plan file. */
+/* Take the source as a plan file. f->bytes is NULL afterwards if it is none. */
 static resnet_status find_plan_file(plan_file *f, memory *m, const source *from,
                                     const resnet_model_options *options, resnet_error *error) {
   if (from->path) return plan_file_map(f, m, from->path, file_limit(options), error);
@@ -192,8 +178,8 @@ static resnet_status find_plan_file(plan_file *f, memory *m, const source *from,
                         error);
 }
 
-/* The sizes that the options name are for nets that leave theirs open, which a plan never
- * does. */
+/* Refuse an input size that differs from the plan's. It can be chosen for ONNX files with
+ * symbolic sizes only. */
 static resnet_status check_input(const graph *g, const resnet_model_options *options,
                                  resnet_error *error) {
   const graph_shape input = g->nodes[0].shape;
@@ -203,7 +189,7 @@ static resnet_status check_input(const graph *g, const resnet_model_options *opt
   return err_fail(
       error, RESNET_ERROR_UNSUPPORTED,
       "the plan is for an input of %ux%u, the options ask for %ux%u: leave them at 0, or "
-      "compile a plan for it",
+      "compile a plan for that size",
       input.h, input.w, options->input_height, options->input_width);
 }
 
@@ -226,7 +212,7 @@ static resnet_status read_onnx(plan_file *f, graph *g, memory *m, const source *
                              ? load_file(g, m, from->path, &graph_settings, error)
                              : load_memory(g, m, from->bytes, from->size, &graph_settings, error);
   if (status != RESNET_OK || !options->keep_weights) return status;
-  plan_find_winograd_safety(g); /* before it is written down */
+  plan_find_winograd_safety(g); /* resnet_model_save writes the result */
   return plan_file_keep(f, m, g, error);
 }
 
@@ -237,7 +223,7 @@ static resnet_status build_model(memory *m, const source *from, const resnet_mod
   resnet_status status = find_plan_file(&file, m, from, options, error);
   const bool onnx = status == RESNET_OK && !file.bytes;
   if (onnx) status = read_onnx(&file, &g, m, from, options, error);
-  /* the loader has put the path before its message */
+  /* the loader has prefixed the path to its message */
   const bool named = onnx && status != RESNET_OK;
   if (status == RESNET_OK && !onnx) status = read_plan_file(&file, &g, options, error);
   if (status == RESNET_OK) status = make_model(m, &g, &file, options, out, error);
@@ -247,8 +233,9 @@ static resnet_status build_model(memory *m, const source *from, const resnet_mod
   return status;
 }
 
-/* An allocation that the budget forbade is no lack of memory; the message names both. */
-static resnet_status judge_memory(const memory *m, resnet_status status, resnet_error *error) {
+/* Turn RESNET_ERROR_MEMORY into LIMIT if the budget, not the system, refused memory. */
+static resnet_status distinguish_budget(const memory *m, resnet_status status,
+                                        resnet_error *error) {
   if (status != RESNET_ERROR_MEMORY || !atomic_load(&m->over_budget)) return status;
   if (error) error->status = RESNET_ERROR_LIMIT;
   return RESNET_ERROR_LIMIT;
@@ -259,13 +246,13 @@ static resnet_status open_model(const source *from, const resnet_model_options *
   resnet_model_options options;
   resnet_model_options_init(&options);
   resnet_status status =
-      options_copy(&options, sizeof options, given, "resnet_model_options", error);
+      model_copy_options(&options, sizeof options, given, "resnet_model_options", error);
   if (status == RESNET_OK) status = check_options(&options, error);
   if (status != RESNET_OK) return status;
   memory *m = mem_create(&options.allocator, options.max_memory_bytes ? options.max_memory_bytes
                                                                       : default_memory_bytes);
   if (!m) return err_no_memory(error, "a model");
-  status = judge_memory(m, build_model(m, from, &options, out, error), error);
+  status = distinguish_budget(m, build_model(m, from, &options, out, error), error);
   if (status != RESNET_OK) mem_destroy(m);
   return status;
 }

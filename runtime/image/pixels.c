@@ -18,9 +18,9 @@ static const pixel_format formats[] = {
 
 static uint32_t half_up(uint32_t size) { return size / 2 + size % 2; }
 
-/* NV12's chroma rows have the stride of Y and hold a pair of bytes for every two pixels,
- * the last odd one included. */
-static size_t smallest_stride(const resnet_image *image) {
+/* NV12's chroma rows have the stride of Y and hold two bytes for every two pixels, or for
+ * the last odd one. */
+static size_t min_stride(const resnet_image *image) {
   if (image->format == RESNET_PIXELS_NV12) return (size_t)half_up(image->width) * 2;
   return image->width * formats[image->format].bytes;
 }
@@ -28,35 +28,31 @@ static size_t smallest_stride(const resnet_image *image) {
 resnet_status image_check(const resnet_image *image, resnet_error *error) {
   if (!image || !image->pixels)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "the picture's pixels are NULL: pass the address of its first row");
+                    "the image's pixels are NULL: pass the address of its first row");
   if (image->width < 1 || image->width > IMAGE_SIDE_MAX || image->height < 1 ||
       image->height > IMAGE_SIDE_MAX)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "the picture is %u x %u pixels: width and height must be 1 to %d",
+                    "the image is %u x %u pixels: width and height must be 1 to %d",
                     (unsigned)image->width, (unsigned)image->height, IMAGE_SIDE_MAX);
   size_t format = (size_t)image->format;
   if (format >= sizeof formats / sizeof formats[0])
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "the picture's pixel format is %d: accepted are RESNET_PIXELS_RGB (0) to "
+                    "the image's pixel format is %d: use RESNET_PIXELS_RGB (0) to "
                     "RESNET_PIXELS_I420 (%d)",
                     (int)image->format, (int)RESNET_PIXELS_I420);
-  size_t row = smallest_stride(image);
+  size_t row = min_stride(image);
   if (image->stride < row)
-    return err_fail(
-        error, RESNET_ERROR_ARGUMENT,
-        "the picture's stride is %zu bytes: a row of %u pixels of %s takes at least %zu, "
-        "and the stride is the "
-        "distance in bytes from one row to the next",
-        image->stride, (unsigned)image->width, formats[format].name, row);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "the image's stride is %zu bytes: a row of %u pixels of %s takes at least %zu, "
+                    "and the stride is the distance in bytes from one row to the next",
+                    image->stride, (unsigned)image->width, formats[format].name, row);
   /* Twice the height bounds all planes of every format. */
   size_t extent;
   if (!mem_size_multiply(image->stride, 2 * (size_t)image->height, &extent) || extent > PTRDIFF_MAX)
-    return err_fail(
-        error, RESNET_ERROR_ARGUMENT,
-        "the picture's stride is %zu bytes: %u rows of that do not fit into memory; pass "
-        "the distance in bytes "
-        "from one row to the next",
-        image->stride, (unsigned)image->height);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "the image's stride is %zu bytes: %u rows of that do not fit into memory; pass "
+                    "the distance in bytes from one row to the next",
+                    image->stride, (unsigned)image->height);
   return RESNET_OK;
 }
 
@@ -92,7 +88,7 @@ static void rgb_from_grey(const uint8_t *in, uint32_t count, uint8_t *out) {
 
 /* ---- Y'CbCr ---- */
 
-/* A 16.16 fixed-point value rounded to 0..255. */
+/* Round a 16.16 fixed-point value to 0..255. */
 static uint8_t clip_fixed(int32_t value) {
   value += 1 << 15;
   if (value < 0) return 0;
@@ -103,10 +99,10 @@ static uint8_t clip_fixed(int32_t value) {
 /* ITU-R BT.601 limited range (Y 16..235, Cb and Cr 16..240), its luma weights 0.299,
  * 0.587, 0.114 solved for R, G, B:
  *   R = 255/219 (Y - 16) + 255/112 (1 - 0.299) (Cr - 128)
- *   G = 255/219 (Y - 16) - 255/112 (1 - 0.114) 0.114/0.587 (Cb - 128) - 255/112 (1 - 0.299) 0.299/0.587 (Cr - 128)
+ *   G = 255/219 (Y - 16) - 255/112 (1 - 0.114) 0.114/0.587 (Cb - 128)
+ *                        - 255/112 (1 - 0.299) 0.299/0.587 (Cr - 128)
  *   B = 255/219 (Y - 16) + 255/112 (1 - 0.114) (Cb - 128)
- * with the factors rounded to 1/65536 and the sum rounded to the nearest integer, half
- * up. */
+ * Factors are rounded to 1/65536, the sum to the nearest integer, half up. */
 static void rgb_from_yuv(uint8_t y, uint8_t cb, uint8_t cr, uint8_t *out) {
   int32_t luma = 76309 * (y - 16), blue = cb - 128, red = cr - 128;
   out[0] = clip_fixed(luma + 104597 * red);
@@ -114,8 +110,9 @@ static void rgb_from_yuv(uint8_t y, uint8_t cb, uint8_t cr, uint8_t *out) {
   out[2] = clip_fixed(luma + 132201 * blue);
 }
 
-/* Each chroma sample stands for its 2 x 2 pixels: cameras do not say where theirs sit.
- * `step` is the distance of one sample of cb (and of cr) from the next. */
+/* Use each chroma sample for its 2 x 2 pixels without interpolation, since cameras do not
+ * state where they sample. `step` is the distance from one sample of cb (or cr) to the
+ * next. */
 static void rgb_from_planes(const uint8_t *luma, const uint8_t *cb, const uint8_t *cr, size_t step,
                             uint32_t x, uint32_t count, uint8_t *out) {
   for (uint32_t i = x; i < x + count; i++, out += 3)

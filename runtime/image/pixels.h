@@ -1,4 +1,4 @@
-/* Rows of a caller's picture, whatever its pixel format, as RGB. */
+/* Rows of a caller's image as RGB, from any pixel format. */
 #ifndef LIBRESNET_RUNTIME_IMAGE_PIXELS_H
 #define LIBRESNET_RUNTIME_IMAGE_PIXELS_H
 
@@ -7,14 +7,14 @@
 
 enum { IMAGE_SIDE_MAX = 65535 };
 
-/* RESNET_OK when every pixel has an address: pixels not NULL, sides 1 to IMAGE_SIDE_MAX,
- * a known format, a stride of at least a row's bytes, planes that end within the address
- * space. */
+/* Return RESNET_OK when every pixel has an address: pixels are not NULL, sides are 1 to
+ * IMAGE_SIDE_MAX, the format is known, the stride is at least the bytes of a row, and the
+ * planes end within the address space. Else fail with RESNET_ERROR_ARGUMENT. */
 resnet_status image_check(const resnet_image *image, resnet_error *error);
 
-/* Pixels x to x + count - 1 of row y as RGB; the picture has passed image_check. Written
- * to `buffer` (count * 3 bytes) unless the format is RGB itself: then the result points
- * into the picture. No byte outside these pixels is read. */
+/* Return pixels x to x + count - 1 of row y as RGB. They are written to `buffer` (count *
+ * 3 bytes), unless the format is RGB: then the result points into the image. `image` has
+ * passed image_check. No byte outside these pixels is read. */
 const uint8_t *image_row_rgb(const resnet_image *image, uint32_t y, uint32_t x, uint32_t count,
                              uint8_t *buffer);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/image/pixels.h"
+#include "runtime/image/presets.h"
 #include "runtime/image/resample.h"
 
 /* ---- scratch ---- */
@@ -17,7 +18,8 @@ void image_scratch_release(image_scratch *scratch) {
   }
 }
 
-/* At least count * size bytes that hold nothing yet; NULL when there is no memory. */
+/* Return a block of at least count * size bytes, contents unset, or NULL without
+ * memory. */
 static void *scratch_take(image_scratch *scratch, enum scratch_block which, size_t count,
                           size_t size) {
   size_t bytes;
@@ -31,18 +33,17 @@ static void *scratch_take(image_scratch *scratch, enum scratch_block which, size
 
 /* ---- scaling, row by row ---- */
 
-/* A picture on its way to another size. Only what the asked rows and columns need is
- * converted and resampled. With the columns' pass first, source rows scaled to the
- * output's width wait in a ring until no output row needs them any more; with the rows'
- * pass first there is nothing to keep. */
+/* State of resizing one image. Only source pixels that the output needs are converted and
+ * resampled. With the column pass first, source rows scaled to the output's width stay in
+ * a ring until no output row needs them; with the row pass first nothing is kept. */
 typedef struct scaler {
   const resnet_image *image;
   resample_axis columns, rows;
   bool rows_first;
-  uint32_t origin, width; /* source columns that are needed */
+  uint32_t origin, width; /* source columns that the output needs */
   uint32_t *sums;         /* (max(width,columns.count),3) */
   uint8_t *pixels;        /* (width,3): a row as RGB */
-  uint8_t *row;           /* (columns.count,3): for the caller's use */
+  uint8_t *row;           /* (columns.count,3), for the caller */
   /* (ring_rows,columns.count,3): source row y is at y % ring_rows */
   uint8_t *ring;
   uint32_t ring_rows;
@@ -51,12 +52,12 @@ typedef struct scaler {
 
 static bool take_axis(resample_axis *axis, const resample_range *range, image_scratch *scratch,
                       enum scratch_block which) {
-  uint32_t taps = resample_taps(range);
+  uint32_t taps = image_resample_taps(range);
   size_t size = sizeof(resample_span) + taps * sizeof(uint32_t);
   resample_span *spans = scratch_take(scratch, which, range->count, size);
   if (!spans) return false;
   uint32_t *weights = (uint32_t *)(spans + range->count);
-  resample_weights(range, spans, weights);
+  image_resample_weights(range, spans, weights);
   *axis = (resample_axis){range->count, taps, spans, weights};
   return true;
 }
@@ -74,9 +75,9 @@ static bool take_rows(scaler *s, image_scratch *scratch) {
   return true;
 }
 
-/* Since version 13 Pillow takes the rows first where that leaves the columns' pass much
- * less to do; up to 12 it never did. Of pictures that keep their proportions, that is
- * when those more than twice as tall as wide are scaled down. */
+/* Return whether Pillow 13 runs the row pass first, where it saves the column pass much
+ * work; up to version 12 it never did. With proportions kept, that is the case when an
+ * image more than twice as tall as wide is scaled down. */
 static bool takes_rows_first(const resample_range *columns, const resample_range *rows) {
   int64_t narrower = (int64_t)columns->in_size - columns->out_size;
   int64_t lower = (int64_t)rows->in_size - rows->out_size;
@@ -89,21 +90,21 @@ static resnet_status scaler_open(scaler *s, const resnet_image *image,
   *s = (scaler){.image = image, .rows_first = takes_rows_first(columns, rows)};
   if (!take_axis(&s->columns, columns, scratch, SCRATCH_COLUMNS) ||
       !take_axis(&s->rows, rows, scratch, SCRATCH_ROWS))
-    return err_no_memory(error, "the resize weights of a picture");
+    return err_no_memory(error, "the resize weights of an image");
   const resample_span *last = &s->columns.spans[columns->count - 1];
   s->origin = s->columns.spans[0].first;
   s->width = last->first + last->count - s->origin;
   s->next = s->rows.spans[0].first;
-  return take_rows(s, scratch) ? RESNET_OK : err_no_memory(error, "the rows of a picture");
+  return take_rows(s, scratch) ? RESNET_OK : err_no_memory(error, "the rows of an image");
 }
 
-/* Source row y, scaled to the output's width. */
+/* Write source row y, scaled to the output's width. */
 static void scale_width(const scaler *s, uint32_t y, uint8_t *out) {
   const uint8_t *in = image_row_rgb(s->image, y, s->origin, s->width, s->pixels);
-  resample_columns(&s->columns, in, s->origin, out);
+  image_resample_columns(&s->columns, in, s->origin, out);
 }
 
-/* Source row y as the rows' pass reads it. */
+/* Return source row y as the row pass reads it. */
 static const uint8_t *input_row(scaler *s, uint32_t y) {
   if (s->rows_first) return image_row_rgb(s->image, y, s->origin, s->width, s->pixels);
   size_t bytes = (size_t)s->columns.count * 3;
@@ -111,8 +112,7 @@ static const uint8_t *input_row(scaler *s, uint32_t y) {
   return s->ring + y % s->ring_rows * bytes;
 }
 
-/* Output row `index`, counted from the first asked for; rows must be asked for in
- * order. */
+/* Write output row `index`, counted from the first one requested. Call it in order. */
 static void scaler_row(scaler *s, uint32_t index, uint8_t *out) {
   const resample_span *span = &s->rows.spans[index];
   if (s->rows.taps == 1) {
@@ -122,11 +122,11 @@ static void scaler_row(scaler *s, uint32_t index, uint8_t *out) {
   const uint32_t *weights = s->rows.weights + (size_t)index * s->rows.taps;
   size_t size = (size_t)(s->rows_first ? s->width : s->columns.count) * 3;
   uint8_t *mean = s->rows_first ? s->pixels : out;
-  resample_rows_begin(s->sums, size);
+  image_resample_rows_begin(s->sums, size);
   for (uint32_t i = 0; i < span->count; i++)
-    resample_rows_add(s->sums, size, input_row(s, span->first + i), weights[i]);
-  resample_rows_end(s->sums, size, mean);
-  if (s->rows_first) resample_columns(&s->columns, mean, s->origin, out);
+    image_resample_rows_add(s->sums, size, input_row(s, span->first + i), weights[i]);
+  image_resample_rows_end(s->sums, size, mean);
+  if (s->rows_first) image_resample_columns(&s->columns, mean, s->origin, out);
 }
 
 resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t height, uint8_t *out,
@@ -137,7 +137,7 @@ resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t heigh
   if (status != RESNET_OK) return status;
   if (out_width < 1 || out_width > IMAGE_SIDE_MAX || out_height < 1 || out_height > IMAGE_SIDE_MAX)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "a picture can't be resized to %u x %u: both must be 1 to %d pixels",
+                    "an image cannot be resized to %u x %u: both must be 1 to %d pixels",
                     (unsigned)out_width, (unsigned)out_height, IMAGE_SIDE_MAX);
   scaler s;
   resample_range columns = {width, out_width, 0, out_width},
@@ -148,17 +148,18 @@ resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t heigh
   return err_clear(error);
 }
 
-/* ---- which part of the picture becomes the input ---- */
+/* ---- resize and crop geometry ---- */
 
-/* Half of what is cut, a half rounded to even: Python's round() in torchvision's
+/* Return half of what is cut, rounded half to even, as Python's round() in torchvision's
  * CenterCrop. */
 static uint32_t crop_start(uint32_t size, uint32_t crop) {
   uint32_t cut = size - crop, half = cut / 2;
   return half + (cut % 2 & half % 2);
 }
 
-/* torchvision's Resize(int): the shorter side becomes `resize`, the longer one keeps the
- * proportion, rounded down. Both factors are below 2^16, so the product fits. */
+/* Set the sizes after resizing, as torchvision's Resize(int): the shorter side becomes
+ * `resize`, the longer one keeps the proportion, rounded down. Both factors are below
+ * 2^16, so that the product fits. */
 static void scaled_sizes(const resnet_image *image, uint32_t resize, resample_range *columns,
                          resample_range *rows) {
   uint32_t shorter = image->width < image->height ? image->width : image->height;
@@ -169,17 +170,16 @@ static void scaled_sizes(const resnet_image *image, uint32_t resize, resample_ra
   rows->out_size = resize * image->height / shorter;
 }
 
-static resnet_status cut_centre(const resnet_image *image, const resnet_preprocess *preprocess,
-                                resample_range *columns, resample_range *rows,
-                                resnet_error *error) {
+static resnet_status crop_centre(const resnet_image *image, const resnet_preprocess *preprocess,
+                                 resample_range *columns, resample_range *rows,
+                                 resnet_error *error) {
   uint32_t crop = preprocess->crop;
   columns->count = crop ? crop : columns->out_size;
   rows->count = crop ? crop : rows->out_size;
   if (columns->count > columns->out_size || rows->count > rows->out_size)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "the picture of %u x %u pixels is %u x %u after resize %u: too small for the "
-                    "centre crop of %u x %u; "
-                    "set the preprocessing's resize to %u or more",
+                    "the image of %u x %u pixels is %u x %u after resize %u: too small for the "
+                    "centre crop of %u x %u; set the preprocessing's resize to %u or more",
                     (unsigned)image->width, (unsigned)image->height, (unsigned)columns->out_size,
                     (unsigned)rows->out_size, (unsigned)preprocess->resize, (unsigned)crop,
                     (unsigned)crop, (unsigned)crop);
@@ -192,14 +192,13 @@ static resnet_status plan_scaling(const resnet_image *image, const resnet_prepro
                                   uint32_t height, uint32_t width, resample_range *columns,
                                   resample_range *rows, resnet_error *error) {
   scaled_sizes(image, preprocess->resize, columns, rows);
-  resnet_status status = cut_centre(image, preprocess, columns, rows, error);
+  resnet_status status = crop_centre(image, preprocess, columns, rows, error);
   if (status != RESNET_OK) return status;
   if (columns->count != width || rows->count != height)
     return err_fail(
         error, RESNET_ERROR_ARGUMENT,
-        "the picture of %u x %u pixels becomes %u x %u (resize %u, crop %u), but the net's "
-        "input is %u x %u: "
-        "set the preprocessing's crop to the input's size",
+        "the image of %u x %u pixels becomes %u x %u (resize %u, crop %u), but the model's "
+        "input is %u x %u: set the preprocessing's crop to the input's size",
         (unsigned)image->width, (unsigned)image->height, (unsigned)columns->count,
         (unsigned)rows->count, (unsigned)preprocess->resize, (unsigned)preprocess->crop,
         (unsigned)width, (unsigned)height);
@@ -208,7 +207,8 @@ static resnet_status plan_scaling(const resnet_image *image, const resnet_prepro
 
 /* ---- values ---- */
 
-/* What each 8-bit value of a channel becomes, and which of R, G, B that channel is. */
+/* The normalised value of each 8-bit value, by output channel, and the channel of RGB
+ * that each output channel is read from. */
 typedef struct normaliser {
   float values[3][256];
   uint32_t source[3];

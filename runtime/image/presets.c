@@ -1,17 +1,19 @@
-/* The named preprocessings, and the check that a preprocessing can be followed. */
+#include "runtime/image/presets.h"
+
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "runtime/image/pixels.h"
-#include "runtime/image/prepare.h"
 
 typedef struct preset {
   const char *name;
   resnet_preprocess value;
 } preset;
 
-/* ImageNet's mean and deviation as torchvision, and the means as Caffe's and Keras'
- * ResNets, have them; CIFAR-10's are those of its 50,000 training pictures. */
+/* ImageNet's mean and standard deviation are torchvision's; the means for BGR are those
+ * of Caffe's and Keras' ResNets; CIFAR-10's are computed from its 50,000 training
+ * images. */
 #define IMAGENET_STATISTICS                                                                        \
   {0.485f, 0.456f, 0.406f}, { 0.229f, 0.224f, 0.225f }
 
@@ -38,9 +40,18 @@ resnet_status resnet_preprocess_preset(const char *name, resnet_preprocess *out,
     }
   memset(out, 0, sizeof *out);
   return err_fail(error, RESNET_ERROR_ARGUMENT,
-                  "no preprocessing is named '%.40s': accepted are imagenet, imagenet-v2, cifar10, "
+                  "no preprocessing is named '%.40s': use one of imagenet, imagenet-v2, cifar10, "
                   "keras-caffe, keras-tf, none",
                   name);
+}
+
+void image_guess_preprocess(uint32_t height, uint32_t width, resnet_preprocess *out) {
+  const bool cifar = height == 32 && width == 32;
+  (void)resnet_preprocess_preset(cifar ? "cifar10" : "imagenet", out, NULL);
+  if (height != width || cifar || height == 224) return;
+  /* torchvision scales the shorter side to 256 for a crop of 224: keep the ratio */
+  out->crop = height;
+  out->resize = (uint32_t)((uint64_t)height * 256 / 224);
 }
 
 static resnet_status check_channel(const resnet_preprocess *preprocess, int channel,
@@ -65,10 +76,9 @@ resnet_status image_check_preprocess(const resnet_preprocess *preprocess, resnet
         "preprocessing: resize is %u and crop is %u: both must be 0 (none) to %d pixels",
         (unsigned)preprocess->resize, (unsigned)preprocess->crop, IMAGE_SIDE_MAX);
   if (preprocess->order != RESNET_ORDER_RGB && preprocess->order != RESNET_ORDER_BGR)
-    return err_fail(
-        error, RESNET_ERROR_ARGUMENT,
-        "preprocessing: order is %d: accepted are RESNET_ORDER_RGB (0) and RESNET_ORDER_BGR (1)",
-        (int)preprocess->order);
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "preprocessing: order is %d: use RESNET_ORDER_RGB (0) or RESNET_ORDER_BGR (1)",
+                    (int)preprocess->order);
   if (!isfinite(preprocess->scale) || preprocess->scale <= 0.0f)
     return err_fail(
         error, RESNET_ERROR_ARGUMENT,

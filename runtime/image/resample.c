@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-/* A fused multiply-add rounds once where Pillow's own builds round twice; gcc does not
- * fuse under -std=c11. */
+/* A fused multiply-add rounds once where Pillow's builds round twice. gcc does not fuse
+ * under -std=c11. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #endif
@@ -15,10 +15,10 @@ static double input_per_output(const resample_range *range) {
   return (double)range->in_size / range->out_size;
 }
 
-/* Half the triangle's width, in input pixels. */
+/* Return half the triangle's width in input pixels. */
 static double support(double scale) { return scale < 1.0 ? 1.0 : scale; }
 
-uint32_t resample_taps(const resample_range *range) {
+uint32_t image_resample_taps(const resample_range *range) {
   if (range->in_size == range->out_size) return 1;
   return (uint32_t)ceil(support(input_per_output(range))) * 2 + 1;
 }
@@ -28,8 +28,8 @@ static double triangle(double x) {
   return x < 1.0 ? 1.0 - x : 0.0;
 }
 
-/* Inputs whose centres may lie under the triangle; conversion to an integer cuts the
- * fraction off, as in Pillow. */
+/* Return the inputs whose centres may be under the triangle. Conversion to an integer
+ * truncates, as in Pillow. */
 static resample_span span_at(double centre, double half_width, uint32_t in_size) {
   double low = centre - half_width + 0.5;
   double high = centre + half_width + 0.5;
@@ -51,7 +51,7 @@ static void normalised_weights(resample_span span, double centre, double half_wi
   }
 }
 
-void resample_weights(const resample_range *range, resample_span *spans, uint32_t *weights) {
+void image_resample_weights(const resample_range *range, resample_span *spans, uint32_t *weights) {
   if (range->in_size == range->out_size) {
     for (uint32_t i = 0; i < range->count; i++) {
       spans[i] = (resample_span){range->first + i, 1};
@@ -61,7 +61,7 @@ void resample_weights(const resample_range *range, resample_span *spans, uint32_
   }
   double scale = input_per_output(range);
   double half_width = support(scale);
-  uint32_t taps = resample_taps(range);
+  uint32_t taps = image_resample_taps(range);
   for (uint32_t i = 0; i < range->count; i++) {
     double centre = ((double)(range->first + i) + 0.5) * scale;
     spans[i] = span_at(centre, half_width, range->in_size);
@@ -70,10 +70,12 @@ void resample_weights(const resample_range *range, resample_span *spans, uint32_
 }
 
 /* ---- passes ----
- * Nothing overflows and no result exceeds 255, which Pillow's own check would cut off: 255 times what an output's
- * rounded weights add up to beyond RESAMPLE_ONE stays below RESAMPLE_ONE / 2. Each weight adds at most half a unit: of
- * up to 16,384 taps that is not enough. Where there are more, neighbours differ by less than 1/16 unit, and their
- * roundings cancel: 4,096 taps, whose fractions can all be one half, are the worst case found, with 682 units. */
+ * Nothing overflows, and no result exceeds 255, so that Pillow's clipping is not needed:
+ * 255 times the excess of an output's rounded weights over RESAMPLE_ONE stays below
+ * RESAMPLE_ONE / 2. Each weight adds at most half a unit to the excess, which is not
+ * enough for up to 16,384 taps. With more taps neighbouring weights differ by less than
+ * 1/16 unit, and their roundings cancel. The largest excess found is 682 units, for 4,096
+ * taps whose fractions can all be one half. */
 
 static uint8_t rounded(uint32_t sum) { return (uint8_t)(sum >> RESAMPLE_BITS); }
 
@@ -90,7 +92,8 @@ static void resample_pixel(const uint8_t *in, const uint32_t *weights, uint32_t 
   out[2] = rounded(blue);
 }
 
-void resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t origin, uint8_t *out) {
+void image_resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t origin,
+                            uint8_t *out) {
   if (axis->taps == 1) {
     memcpy(out, in + (size_t)(axis->spans[0].first - origin) * 3, (size_t)axis->count * 3);
     return;
@@ -102,15 +105,15 @@ void resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t ori
   }
 }
 
-void resample_rows_begin(uint32_t *sums, size_t size) {
+void image_resample_rows_begin(uint32_t *sums, size_t size) {
   for (size_t i = 0; i < size; i++) sums[i] = RESAMPLE_ONE / 2;
 }
 
-void resample_rows_add(uint32_t *restrict sums, size_t size, const uint8_t *restrict in,
-                       uint32_t weight) {
+void image_resample_rows_add(uint32_t *restrict sums, size_t size, const uint8_t *restrict in,
+                             uint32_t weight) {
   for (size_t i = 0; i < size; i++) sums[i] += in[i] * weight;
 }
 
-void resample_rows_end(const uint32_t *restrict sums, size_t size, uint8_t *restrict out) {
+void image_resample_rows_end(const uint32_t *restrict sums, size_t size, uint8_t *restrict out) {
   for (size_t i = 0; i < size; i++) out[i] = rounded(sums[i]);
 }

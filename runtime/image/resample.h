@@ -1,12 +1,11 @@
-/* Pillow's antialiased bilinear resize of 8-bit RGB, bit for bit: its weights, its two
- * passes.
+/* The weights and the two passes of Pillow's antialiased bilinear resize of 8-bit RGB,
+ * bit for bit (Pillow's src/libImaging/Resample.c).
  *
- * As Pillow's src/libImaging/Resample.c computes it: an output pixel is a weighted mean
- * of the input pixels under a triangle centred on it, whose half-width is one input
- * pixel, or one output pixel when scaling down. Weights are computed in double,
- * normalised to a sum of 1 and rounded to 22 bits behind the point. There is a pass over
- * columns and one over rows; each rounds its results to 8 bits, so their order matters:
- * the caller chooses it. */
+ * An output pixel is a weighted mean of the input pixels under a triangle centred on it.
+ * The triangle's half-width is one input pixel, or one output pixel when scaling down.
+ * Weights are computed in double, normalised to a sum of 1 and rounded to 22 fractional
+ * bits. There is a pass over columns and one over rows. Each rounds its results to 8
+ * bits, so their order matters; the caller chooses it. */
 #ifndef LIBRESNET_RUNTIME_IMAGE_RESAMPLE_H
 #define LIBRESNET_RUNTIME_IMAGE_RESAMPLE_H
 
@@ -15,15 +14,15 @@
 
 enum { RESAMPLE_BITS = 22, RESAMPLE_ONE = 1 << RESAMPLE_BITS };
 
-/* The part of one axis that is computed: outputs first to first + count - 1 of out_size,
- * from in_size inputs. */
+/* One axis: outputs first to first + count - 1 of out_size are computed from in_size
+ * inputs. */
 typedef struct resample_range {
   uint32_t in_size;  /* 1 to 65535 */
   uint32_t out_size; /* 1 to 65535 * 65535 */
   uint32_t first, count;
 } resample_range;
 
-/* Inputs first to first + count - 1 make up one output; count is at least 1. */
+/* Inputs first to first + count - 1 of one output; count is at least 1. */
 typedef struct resample_span {
   uint32_t first, count;
 } resample_span;
@@ -36,20 +35,21 @@ typedef struct resample_axis {
   const uint32_t *weights;
 } resample_axis;
 
-/* Input pixels that one output can depend on, at most. */
-uint32_t resample_taps(const resample_range *range);
+/* Return the maximum of input pixels that one output depends on. */
+uint32_t image_resample_taps(const resample_range *range);
 
-/* Compute spans (range->count) and weights (range->count, resample_taps(range)). */
-void resample_weights(const resample_range *range, resample_span *spans, uint32_t *weights);
+/* Compute spans (range->count) and weights (range->count, image_resample_taps(range)). */
+void image_resample_weights(const resample_range *range, resample_span *spans, uint32_t *weights);
 
-/* One row: out (axis->count,3) from `in`, whose first pixel is input `origin`, at most
- * the first span's. */
-void resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t origin, uint8_t *out);
+/* Write one row, out (axis->count,3). The first pixel of `in` is input `origin`, which is
+ * at most the first span's. */
+void image_resample_columns(const resample_axis *axis, const uint8_t *in, uint32_t origin,
+                            uint8_t *out);
 
-/* One row of `size` bytes as the weighted mean of several: begin, add each with its
- * weight, end. */
-void resample_rows_begin(uint32_t *sums, size_t size);
-void resample_rows_add(uint32_t *sums, size_t size, const uint8_t *in, uint32_t weight);
-void resample_rows_end(const uint32_t *sums, size_t size, uint8_t *out);
+/* Compute one row of `size` bytes as the weighted mean of several: begin, add each with
+ * its weight, end. */
+void image_resample_rows_begin(uint32_t *sums, size_t size);
+void image_resample_rows_add(uint32_t *sums, size_t size, const uint8_t *in, uint32_t weight);
+void image_resample_rows_end(const uint32_t *sums, size_t size, uint8_t *out);
 
 #endif

@@ -1,6 +1,6 @@
 /* Convolution + bias + clamp by XNNPACK. A fully connected layer is a 1x1 convolution
  * over one pixel. */
-#include "runtime/kernels/conv_xnnpack.h"
+#include "runtime/kernels/table.h"
 
 #include "runtime/kernels/describe.h"
 

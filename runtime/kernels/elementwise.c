@@ -1,5 +1,5 @@
 /* Kernels for single elements or channels, and the input's change of layout. */
-#include "runtime/kernels/elementwise.h"
+#include "runtime/kernels/table.h"
 
 #include "runtime/kernels/describe.h"
 

@@ -1,7 +1,7 @@
 /* Gates on channels: the sigmoid, the scaling, and ECA's convolution along the channels.
  * Squeeze-and-excitation (Hu et al. 2018) and ECA (Wang et al. 2020) pool a feature map
  * to (1,1,c), compute a gate from that and scale the map by it. */
-#include "runtime/kernels/gate.h"
+#include "runtime/kernels/table.h"
 
 #include "runtime/kernels/describe.h"
 

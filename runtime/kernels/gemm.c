@@ -2,6 +2,7 @@
  * weights. XNNPACK multiplies as fast, but cannot add the shortcut while the sums are in
  * registers. */
 #include "runtime/kernels/gemm.h"
+#include "runtime/kernels/table.h"
 
 #include <string.h>
 

@@ -3,8 +3,6 @@
 
 #include "runtime/kernels/kernel.h"
 
-extern const kernel kernel_gemm;
-
 /* Return true for a 1x1 convolution of stride 1 without padding, of one group and more
  * than one pixel. */
 bool kernel_gemm_applies(const plan_op *conv);

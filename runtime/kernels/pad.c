@@ -1,6 +1,6 @@
 /* Borders around height and width that no convolution can include in its own padding:
  * mirrored or repeated pixels, or a value other than zero. */
-#include "runtime/kernels/pad.h"
+#include "runtime/kernels/table.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Maximum, average and global average pooling. Maxima and sums exclude padding. */
-#include "runtime/kernels/pool.h"
+#include "runtime/kernels/table.h"
 
 #include "runtime/kernels/describe.h"
 

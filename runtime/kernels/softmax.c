@@ -1,6 +1,7 @@
 /* Softmax over the channels of each pixel, y = exp(x - log sum exp x), and its
  * logarithm. */
 #include "runtime/kernels/softmax.h"
+#include "runtime/kernels/table.h"
 
 #include <math.h>
 

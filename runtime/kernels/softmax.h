@@ -3,8 +3,6 @@
 
 #include "runtime/kernels/kernel.h"
 
-extern const kernel kernel_softmax, kernel_log_softmax;
-
 /* Return log(exp(x[0]) + ... + exp(x[n-1])) without overflow, added up in index order.
  * n is at least 1. */
 double kernel_log_sum_exp(const float *x, size_t n);

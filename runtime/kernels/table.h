@@ -3,6 +3,10 @@
 
 #include "runtime/kernels/kernel.h"
 
+/* kernel_input, kernel_conv, ...: one row each, see kernels.def. */
+#define PLAN_KERNEL(NAME, name) extern const kernel kernel_##name;
+#include "runtime/plan/kernels.def"
+
 /* The rows, by plan_kernel. */
 extern const kernel *const kernel_table[KERNEL_COUNT];
 

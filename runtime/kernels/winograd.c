@@ -6,6 +6,7 @@
  * then half as high and wide, and the same sum has stride 1 and 4x4 taps. Taps before t =
  * 0 and behind t = 6 are zero. */
 #include "runtime/kernels/winograd.h"
+#include "runtime/kernels/table.h"
 
 #include <string.h>
 

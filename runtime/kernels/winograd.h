@@ -5,8 +5,6 @@
 
 #include "runtime/kernels/kernel.h"
 
-extern const kernel kernel_winograd, kernel_stem;
-
 /* Return true for a 3x3 convolution of stride 1, no dilation, one group. */
 bool winograd_applies(const plan_op *conv);
 

@@ -1,6 +1,7 @@
 /* 3x3 convolutions of stride 2 by Winograd's algorithm + bias + clamp
  * (simd/winograd_stride2.h). */
 #include "runtime/kernels/winograd_stride2.h"
+#include "runtime/kernels/table.h"
 
 #include <string.h>
 

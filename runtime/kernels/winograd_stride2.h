@@ -3,8 +3,6 @@
 
 #include "runtime/kernels/kernel.h"
 
-extern const kernel kernel_winograd_stride2;
-
 /* Return true for a 3x3 convolution of stride 2, no dilation, one group. */
 bool winograd_stride2_applies(const plan_op *conv);
 

@@ -1,7 +1,7 @@
-/* Where each output lies in the arena. Outputs that work in place share a buffer; buffers
- * whose lives do not overlap share addresses. Placement is greedy by size: the largest
- * first, each at the lowest address free over its life (Pisarchyk & Lee 2020, "Efficient
- * Memory Management for Deep Neural Net Inference", section 5.2). */
+/* Ops that work in place share a buffer; buffers whose lifetimes do not overlap share
+ * addresses. Placement is greedy by size: the largest first, each at the lowest address
+ * that is free during its lifetime (Pisarchyk & Lee 2020, "Efficient Memory Management
+ * for Deep Neural Net Inference", section 5.2). */
 #include "runtime/plan/arena.h"
 
 #include "runtime/kernels/table.h"
@@ -9,8 +9,8 @@
 enum { ALIGNMENT = 16 }; /* floats: 64 bytes */
 
 typedef struct buffer {
-  size_t size, offset;  /* floats per picture */
-  uint32_t first, last; /* ops that write it first and read it last */
+  size_t size, offset;  /* floats per sample */
+  uint32_t first, last; /* first op that writes it, last op that reads it */
   bool placed;
 } buffer;
 
@@ -30,17 +30,17 @@ static void find_last_readers(layout *l) {
     l->last_reader[i] = i;
     for (uint32_t k = 0; k < p->ops[i].input_count; k++) l->last_reader[p->ops[i].input[k]] = i;
   }
-  /* the scores are read when all has run */
+  /* the scores are read after the last op */
   l->last_reader[p->output] = p->op_count;
 }
 
-/* The input whose buffer op i may overwrite, or RESNET_NO_INDEX. */
+/* Return the input whose buffer op i may overwrite, or RESNET_NO_INDEX. */
 static uint32_t reusable_input(const layout *l, uint32_t i) {
   const plan_op *op = &l->plan->ops[i];
   const unsigned in_place = kernel_table[op->kernel]->in_place;
   for (uint32_t k = 0; k < op->input_count; k++) {
     const uint32_t source = op->input[k], own = l->buffer_of[source];
-    /* a sub-sampled source is read at other places than are written */
+    /* a subsampled source is read at other positions than the output is written */
     const bool whole = k == 0 || !op->subsampled;
     const bool alone =
         op->input_count == 1 || in_place == 3 || l->buffer_of[op->input[1 - k]] != own;
@@ -52,9 +52,9 @@ static uint32_t reusable_input(const layout *l, uint32_t i) {
   return RESNET_NO_INDEX;
 }
 
-/* Our own kernels load whole vectors, past the last pixel's last channel where channels
- * do not fill them. No other buffer may begin there: its writers would race with those
- * loads, whose values nobody uses. */
+/* Return the size of a buffer. Our own kernels load whole vectors, past the last pixel's
+ * last channel where the channels do not fill them. The values are not used, but no other
+ * buffer may begin there: its writers would race with the loads. */
 static size_t buffer_floats(graph_shape shape) {
   const size_t past = shape.c % ALIGNMENT ? ALIGNMENT : 0;
   return (plan_shape_floats(shape) + past + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -78,7 +78,8 @@ static bool lives_overlap(const buffer *a, const buffer *b) {
   return a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest offset at which b fits among the placed buffers that live when it does. */
+/* Return the lowest offset at which b fits among placed buffers with overlapping
+ * lifetimes. */
 static size_t lowest_free(const layout *l, const buffer *b) {
   size_t offset = 0;
   for (uint32_t i = 0; i < l->placed_count; i++) {
@@ -90,7 +91,7 @@ static size_t lowest_free(const layout *l, const buffer *b) {
   return offset;
 }
 
-/* Keep `placed` in order of offset, so that lowest_free needs one pass. */
+/* Insert into `placed`, sorted by offset so that lowest_free needs one pass. */
 static void insert_placed(layout *l, uint32_t index) {
   uint32_t at = l->placed_count++;
   for (; at > 0 && l->buffers[l->placed[at - 1]].offset > l->buffers[index].offset; at--)

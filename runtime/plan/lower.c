@@ -1,5 +1,6 @@
-/* Graph to plan: one op for each node, but for option-A shortcuts, which the addition
- * reads from their source. */
+/* Each node becomes one op, except what is fused: an option-A shortcut, which the
+ * addition reads from its source, and an addition that the convolution before it
+ * computes. */
 #include "runtime/plan/lower.h"
 
 #include <math.h>
@@ -18,25 +19,22 @@ static const plan_kernel kernel_of[GRAPH_OP_COUNT] = {
 #include "loader/graph/ops.def"
 };
 
-/* Working state: what the graph's nodes become. */
 typedef struct lowering {
   graph *graph;
   plan *plan;
   const plan_options *options;
-  /* by node, before it is known which nodes get an op of their own */
-  plan_op *shapes;
+  plan_op *shapes;   /* by node: ops without inputs, names and weights */
   uint32_t *op_of;   /* by node; RESNET_NO_INDEX: fused into its reader */
   uint32_t *readers; /* by node: how many inputs name it */
-  /* by node: an addition reads it as its residual branch, and nobody else reads it */
-  bool *adds;
+  bool *adds;        /* by node: its only reader is an addition, as the residual branch */
 } lowering;
 
 static bool is_fused_subsample(const lowering *l, uint32_t node) {
   return l->graph->nodes[node].op == GRAPH_SUBSAMPLE && l->readers[node] == 1;
 }
 
-/* A subsample is fused into an addition that reads it as its shortcut, and only if nobody
- * else needs it. */
+/* Count the readers of each node. A subsample is fused if its one reader is an addition
+ * that takes it as the shortcut; any other reader of a subsample counts twice. */
 static void count_readers(lowering *l) {
   const graph *g = l->graph;
   for (uint32_t i = 0; i < g->node_count; i++)
@@ -74,7 +72,7 @@ static void lower_subsample(plan_op *op, const graph *g, const graph_node *node)
   op->source_shape = g->nodes[node->input[0]].shape;
 }
 
-static resnet_status count_work(plan_op *op, graph_op node, resnet_error *error) {
+static resnet_status count_macs(plan_op *op, graph_op node, resnet_error *error) {
   op->parameters = op->weight_count + op->bias_count;
   if (node != GRAPH_CONV && node != GRAPH_LINEAR && node != GRAPH_CHANNEL_CONV) return RESNET_OK;
   const size_t times = node == GRAPH_CHANNEL_CONV ? op->shape.c : (size_t)op->shape.h * op->shape.w;
@@ -83,13 +81,13 @@ static resnet_status count_work(plan_op *op, graph_op node, resnet_error *error)
     op->macs = macs;
     return RESNET_OK;
   }
-  return err_fail(error, RESNET_ERROR_LIMIT,
-                  "node '%s': its multiplications cannot be counted in 64 bits", op->name);
+  return err_fail(error, RESNET_ERROR_LIMIT, "node '%s': its multiplications exceed a 64-bit count",
+                  op->name);
 }
 
-/* An addition whose residual branch ends in a convolution of our own that nobody else
- * reads: the convolution adds the shortcut while its outputs are in registers. The
- * shortcut must have been computed before the convolution. */
+/* Fuse an addition into the convolution that ends its residual branch, if that is a
+ * kernel of ours with no other reader. The convolution then adds the shortcut while its
+ * outputs are in registers, so the shortcut must be computed before it. */
 static bool fuse_add(lowering *l, uint32_t index) {
   graph_node *add = &l->graph->nodes[index];
   const uint32_t residual = add->input[0], shortcut = add->input[1];
@@ -109,11 +107,11 @@ static bool fuse_add(lowering *l, uint32_t index) {
   return true;
 }
 
-static bool is_picture(graph_shape shape) { return shape.h > 1 || shape.w > 1; }
+static bool is_spatial(graph_shape shape) { return shape.h > 1 || shape.w > 1; }
 
-/* BlurPool (Zhang 2019, "Making Convolutional Networks Shift-Invariant Again"): a
- * low-pass filter, the same for every channel, without bias. Trained filters of different
- * channels are never equal. */
+/* Return true for BlurPool (Zhang 2019, "Making Convolutional Networks Shift-Invariant
+ * Again"): a low-pass filter, the same for every channel, without bias. Trained filters
+ * of different channels are never equal. */
 static bool is_blur(const graph_node *node, graph_shape in) {
   const size_t area = (size_t)node->window.kernel_h * node->window.kernel_w;
   if (node->op != GRAPH_CONV || node->groups != in.c || node->shape.c != in.c || in.c < 2 ||
@@ -127,13 +125,13 @@ static bool is_blur(const graph_node *node, graph_shape in) {
   return true;
 }
 
-/* What the graph's node says of its op, its inputs and its words left out. */
+/* Set the op of a node, except inputs, names and weights. */
 static void lower_shape(lowering *l, uint32_t index) {
   const graph *g = l->graph;
   const graph_node *node = &g->nodes[index];
   plan_op *op = &l->shapes[index];
   op->kernel = kernel_of[node->op];
-  if (node->op == GRAPH_SCALE && is_picture(g->nodes[node->input[1]].shape))
+  if (node->op == GRAPH_SCALE && is_spatial(g->nodes[node->input[1]].shape))
     op->kernel = KERNEL_MULTIPLY;
   op->input_count = node->input_count;
   op->shape = node->shape;
@@ -152,8 +150,9 @@ static void lower_shape(lowering *l, uint32_t index) {
   if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
 }
 
-/* The nodes of one input each that lead from what a SCALE scales to its gate. A gate from
- * elsewhere is not the SCALE's own, and what computes it counts as any layer does. */
+/* Mark the chain of one-input nodes from the tensor that a SCALE scales to its gate. A
+ * gate that is computed from another tensor is not marked: its layers count as any
+ * others. */
 static void mark_gate(lowering *l, const graph_node *scale) {
   const graph_node *nodes = l->graph->nodes;
   uint32_t node = scale->input[1];
@@ -181,11 +180,10 @@ static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error
   op->bias = node->bias;
   op->weights_borrowed = node->weights_borrowed;
   node->weights = node->bias = NULL;
-  return count_work(op, node->op, error);
+  return count_macs(op, node->op, error);
 }
 
-/* Ops between the block's source and its addition on the shortcut's side get the
- * shortcut's kind. */
+/* Set the shortcut's kind on the ops of the shortcut branch and on the addition. */
 static void mark_shortcut(lowering *l, const graph_block *block) {
   const graph *g = l->graph;
   if (block->shortcut == RESNET_SHORTCUT_NONE) return;
@@ -232,14 +230,14 @@ static resnet_status summarise(plan *p, resnet_error *error) {
     p->parameters += op->parameters;
     if (op->macs > UINT64_MAX - p->macs)
       return err_fail(error, RESNET_ERROR_LIMIT,
-                      "the net's multiplications cannot be counted in 64 bits");
+                      "the model's multiplications exceed a 64-bit count");
     p->macs += op->macs;
     if (plan_op_is_layer(op)) op->layer = ++p->conv_layers;
   }
   return RESNET_OK;
 }
 
-static resnet_status lower(lowering *l, resnet_error *error) {
+static resnet_status lower_graph(lowering *l, resnet_error *error) {
   graph *g = l->graph;
   plan *p = l->plan;
   count_readers(l);
@@ -270,7 +268,7 @@ resnet_status plan_lower(plan *out, memory *m, graph *g, const plan_options *opt
   memset(out, 0, sizeof *out);
   out->memory = m;
   if (g->node_count > MAX_OPS || g->block_count > MAX_OPS)
-    return err_fail(error, RESNET_ERROR_LIMIT, "the net has %u layers; accepted are up to %d",
+    return err_fail(error, RESNET_ERROR_LIMIT, "the model has %u layers: at most %d are supported",
                     g->node_count, MAX_OPS);
   lowering l = {.graph = g, .plan = out, .options = options};
   l.op_of = mem_allocate(m, g->node_count, sizeof *l.op_of);
@@ -280,7 +278,7 @@ resnet_status plan_lower(plan *out, memory *m, graph *g, const plan_options *opt
   out->ops = mem_allocate(m, g->node_count, sizeof *out->ops);
   out->blocks = mem_allocate(m, g->block_count, sizeof *out->blocks);
   resnet_status status = l.op_of && l.readers && l.shapes && l.adds && out->ops && out->blocks
-                             ? lower(&l, error)
+                             ? lower_graph(&l, error)
                              : err_no_memory(error, "the plan");
   mem_release(m, l.op_of);
   mem_release(m, l.readers);

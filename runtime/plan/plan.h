@@ -1,5 +1,5 @@
-/* The plan: a flat list of ops that a graph is lowered to. Immutable once built, shared by
- * all sessions of a model.
+/* The plan: a flat list of ops that a graph is lowered to. Immutable once built, shared
+ * by all sessions of a model.
  *
  * Ops are sorted in the order they run in: op i reads outputs of earlier ops only. The
  * plan fixes the place of every output in the arena for one sample; a session for a batch
@@ -9,28 +9,10 @@
 
 #include "loader/graph/graph.h"
 
-/* Rows of the kernel table, in its order (runtime/kernels/table.c). */
+/* Rows of the kernel table. */
 typedef enum plan_kernel {
-  KERNEL_INPUT,
-  KERNEL_CONV,
-  KERNEL_WINOGRAD,         /* a convolution; with input_count 2 it also adds the shortcut */
-  KERNEL_STEM,             /* a convolution */
-  KERNEL_WINOGRAD_STRIDE2, /* a convolution */
-  KERNEL_GEMM,             /* a convolution; with input_count 2 it also adds the shortcut */
-  KERNEL_ADD,
-  KERNEL_SUBSAMPLE,
-  KERNEL_AFFINE,
-  KERNEL_CLAMP,
-  KERNEL_MAX_POOL,
-  KERNEL_AVERAGE_POOL,
-  KERNEL_GLOBAL_AVERAGE_POOL,
-  KERNEL_SOFTMAX,
-  KERNEL_LOG_SOFTMAX,
-  KERNEL_SIGMOID,
-  KERNEL_SCALE,
-  KERNEL_MULTIPLY, /* a SCALE whose gate is (h,w,c), not (1,1,c) */
-  KERNEL_CHANNEL_CONV,
-  KERNEL_PAD,
+#define PLAN_KERNEL(NAME, name) KERNEL_##NAME,
+#include "runtime/plan/kernels.def"
   KERNEL_COUNT
 } plan_kernel;
 
@@ -77,16 +59,16 @@ typedef struct plan_op {
   /* As in the graph. Released after packing, unless borrowed or read by the kernel. */
   float *weights, *bias;
   size_t weight_count, bias_count;
-  bool weights_borrowed;      /* weights and bias are owned by the model's plan_file */
+  bool weights_borrowed;      /* the model's plan_file owns weights and bias */
   plan_packed_weights packed; /* of kernels that pack */
   size_t arena_offset;        /* of the output, in floats per sample */
   uint64_t parameters, macs;
-  double cost;              /* predicted (cost_model.h); 0: no kernel was selected by cost */
-  uint32_t layer;           /* number among the plan's layers (plan_op_is_layer), from 1; 0: none */
+  double cost;              /* predicted (cost_model.h); 0: not selected by cost */
+  uint32_t layer;           /* layer number from 1 (plan_op_is_layer); 0: none */
   uint32_t block;           /* or RESNET_NO_INDEX */
   resnet_shortcut shortcut; /* that it adds or computes */
-  bool gates;               /* part of the gate of a SCALE, computed from the scaled tensor */
-  bool blurs; /* depthwise CONV with the same fixed filter for all channels, not trained */
+  bool gates;               /* part of a SCALE's gate, computed from the scaled tensor */
+  bool blurs;               /* depthwise CONV, the same fixed filter for all channels */
   char *name, *output, *detail;
 } plan_op;
 

@@ -9,7 +9,7 @@
 #include "loader/base/open_file.h"
 #include "loader/base/zlib_hooks.h"
 #include "loader/graph/graph_io.h"
-#include "runtime/image/prepare.h"
+#include "runtime/image/presets.h"
 #include "runtime/plan_file/format.h"
 
 #define MAKE_IT_AGAIN "compile the plan again from its .onnx file"

@@ -1,4 +1,3 @@
-/* How much CPU time the control groups of this process grant it, counted in CPUs. */
 #include "runtime/system/cgroup.h"
 
 #include <fcntl.h>
@@ -8,15 +7,14 @@
 #include <unistd.h>
 
 enum {
-  /* of a longer path the groups above are looked at, whose limits hold as well */
+  /* a longer path is cut to an ancestor, whose limit applies as well */
   PATH_SIZE = 1024,
   LIMIT_SIZE = 64, /* two numbers */
-  MEMBERSHIP_SIZE =
-      8192 /* a line of a few hundred bytes for each of at most fourteen hierarchies */
+  /* at most fourteen hierarchies, a line of a few hundred bytes for each */
+  MEMBERSHIP_SIZE = 8192
 };
 
-/* What a file holds at its beginning, as text; false where it cannot be read or is
- * empty. */
+/* Read the beginning of a file as text. Return false if it cannot be read or is empty. */
 static bool read_text(const char *path, char *text, size_t size) {
   const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return false;
@@ -31,8 +29,8 @@ static bool read_text(const char *path, char *text, size_t size) {
   return length > 0;
 }
 
-/* A positive number and the blank or end behind it; 0 for all else, such as "max" and
- * "-1". */
+/* Return the positive number before a blank or the end, and move *text behind it. Return
+ * 0 for other text, such as "max" and "-1". */
 static uint64_t read_number(const char **text) {
   uint64_t number = 0;
   const char *at = *text;
@@ -46,7 +44,7 @@ static uint64_t read_number(const char **text) {
   return number;
 }
 
-/* Part of a CPU is worth a thread: with the whole CPUs alone it would stay unused. */
+/* Round up: a fraction of a CPU is worth a thread, and would be unused otherwise. */
 static uint32_t count_cpus(uint64_t quota, uint64_t period) {
   if (quota == 0 || period == 0) return CGROUP_UNLIMITED;
   const uint64_t cpus = quota / period + (quota % period != 0);
@@ -79,29 +77,29 @@ static uint32_t group_cpus(const char *group, bool v2) {
              : CGROUP_UNLIMITED;
 }
 
-/* The least of a group and those above it. In a container that sees its own groups only,
- * the path is the host's: the lower folders are not there, and the mount is the
- * container's group. */
+/* Return the minimum over a group and its ancestors. In a container that sees its own
+ * groups only, the path is the host's: its lower folders are missing, and the mount is
+ * the container's group. */
 static uint32_t path_cpus(const char *root, const char *mount, const char *path, bool v2) {
   char group[PATH_SIZE];
   const int mount_length = snprintf(group, sizeof group, "%s%s", root, mount);
   if (mount_length <= 0 || (size_t)mount_length >= sizeof group) return CGROUP_UNLIMITED;
   const size_t top = (size_t)mount_length;
-  /* "/" is the mount itself; "/.." leads out of what this process sees */
+  /* "/" is the mount itself; "/.." is outside of what this process sees */
   const bool above = strcmp(path, "/") == 0 || strncmp(path, "/..", 3) == 0;
   const int length = snprintf(group + top, sizeof group - top, "%s", above ? "" : path);
   if (length >= (int)(sizeof group - top)) *strrchr(group, '/') = '\0';
-  uint32_t least = CGROUP_UNLIMITED;
+  uint32_t min = CGROUP_UNLIMITED;
   for (;;) {
     const uint32_t cpus = group_cpus(group, v2);
-    if (cpus < least) least = cpus;
+    if (cpus < min) min = cpus;
     char *slash = strrchr(group + top, '/');
-    if (!slash) return least;
+    if (!slash) return min;
     *slash = '\0';
   }
 }
 
-/* Whether "cpu" is one of the names that commas part. */
+/* Return true if "cpu" is one of the comma-separated names. */
 static bool has_cpu(const char *names) {
   for (; names; names = strchr(names, ',')) {
     if (*names == ',') names++;
@@ -111,8 +109,8 @@ static bool has_cpu(const char *names) {
   return false;
 }
 
-/* A line is ID:CONTROLLERS:PATH, with ID 0 and no controllers in version 2
- * (cgroups(7)). */
+/* Return the limit of one line of /proc/self/cgroup: ID:CONTROLLERS:PATH, with ID 0 and
+ * no controllers in version 2 (cgroups(7)). */
 static uint32_t line_cpus(const char *root, char *line) {
   char *controllers = strchr(line, ':');
   char *path = controllers ? strchr(controllers + 1, ':') : NULL;
@@ -130,11 +128,11 @@ uint32_t cgroup_cpus(const char *root) {
   const int length = snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
   if (length <= 0 || (size_t)length >= sizeof path || !read_text(path, text, sizeof text))
     return CGROUP_UNLIMITED;
-  uint32_t least = CGROUP_UNLIMITED;
+  uint32_t min = CGROUP_UNLIMITED;
   for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
     *end = '\0';
     const uint32_t cpus = line_cpus(root, line);
-    if (cpus < least) least = cpus;
+    if (cpus < min) min = cpus;
   }
-  return least;
+  return min;
 }

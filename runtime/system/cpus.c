@@ -1,13 +1,14 @@
-/* The affinity mask is no POSIX: this file alone asks for the system's own functions. */
+/* The affinity mask is not in POSIX: only this file asks for Linux's own functions. */
 #if defined(__linux__)
 #undef _POSIX_C_SOURCE
 #define _GNU_SOURCE
 #include <sched.h>
 #endif
+#include "runtime/system/cpus.h"
+
 #include <unistd.h>
 
 #include "runtime/system/cgroup.h"
-#include "runtime/api/session.h"
 
 static uint32_t allowed_cpus(void) {
 #if defined(__linux__)
@@ -19,7 +20,7 @@ static uint32_t allowed_cpus(void) {
   return online > 0 ? (uint32_t)online : 1;
 }
 
-uint32_t usable_cpus(void) {
+uint32_t cpu_usable(void) {
   const uint32_t allowed = allowed_cpus(), granted = cgroup_cpus("");
   return granted < allowed ? granted : allowed;
 }

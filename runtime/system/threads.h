@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Start `count` threads that are alive at the same time, and end them. pthreadpool waits
- * for ever for a thread that could not be started: it is asked for some only once as many
- * have been seen to start. Between the two another program may take the last one. */
-bool threads_can_start(uint32_t count);
+/* Return true if `count` threads could be alive at the same time: start and end them.
+ * Call this before pthreadpool_create, which waits forever for a thread that does not
+ * start. Another program may still take the last thread in between. */
+bool system_can_start_threads(uint32_t count);
 
 #endif

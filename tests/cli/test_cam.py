@@ -242,7 +242,7 @@ def test_same_bytes_every_time(photo, tmp_path):
 def test_text_says_where_it_went(tmp_path):
     result = resnet("classify", "--cam", tmp_path / "cam.png", CAT)
     assert (
-        f"what was looked at for cat: {tmp_path}/cam.png, 300 x 300 from 8 x 8 places"
+        f"class activation map for cat: {tmp_path}/cam.png, 300 x 300 from 8 x 8 cells"
         in result.stdout.decode()
     )
     assert b"looked" not in resnet("classify", "-q", "--cam", tmp_path / "cam.png", CAT).stdout
@@ -275,7 +275,7 @@ def test_class_by_label_or_index(photo, tmp_path):
 def test_unknown_class_is_refused(name, photo, tmp_path):
     said = complaint(resnet("classify", "--cam", tmp_path / "cam.png", "--cam-class", name, photo))
     assert said == (
-        f"resnet: --cam-class: '{name}' is no class of the model: one of its labels or 0 to 9 is accepted; "
+        f"resnet: --cam-class: '{name}' is not a class of the model: one of its labels or 0 to 9 is accepted; "
         "see resnet inspect --json"
     )
     assert not list(tmp_path.iterdir())
@@ -288,7 +288,7 @@ def test_class_without_labels(photo, tmp_path):
             "classify", "-q", "-m", net, "--cam", tmp_path / "cam.png", "--cam-class", "dog", photo
         )
     )
-    assert "'dog' is no class of the model: it has no labels, 0 to 9 is accepted" in said
+    assert "'dog' is not a class of the model: it has no labels; 0 to 9 is accepted" in said
 
 
 # ---- refusals
@@ -299,7 +299,7 @@ def test_class_without_labels(photo, tmp_path):
     "arguments, message",
     [
         (["--cam", "out.png", "a.jpg", "b.jpg"], "--cam takes one image, and 2 are named"),
-        (["--cam-class", "dog", "a.jpg"], "--cam is missing, which --cam-class is for"),
+        (["--cam-class", "dog", "a.jpg"], "--cam-class needs --cam"),
         (["--cam"], "a value is missing after '--cam'"),
     ],
 )
@@ -323,9 +323,9 @@ def test_other_heads_are_refused(photo, tmp_path):
     net, out = net_of_maxima(tmp_path / "net.onnx"), tmp_path / "cam.png"
     result = resnet("classify", "-q", "-m", net, "--cam", out, photo)
     said = complaint(result)
-    assert said.startswith(f"resnet: {net}: the last layer, 'fc' (conv), stands behind ")
+    assert said.startswith(f"resnet: {net}: the last layer, 'fc' (conv), follows ")
     assert said.endswith(
-        "max_pool: --cam needs one fully connected layer behind global average pooling"
+        "max_pool: --cam needs one fully connected layer after global average pooling"
     )
     assert result.stdout.count(b" %") == 3, "labels are shown all the same"
     answer = resnet_json("classify", "-m", net, "--cam", out, photo, code=1)
@@ -355,9 +355,9 @@ def test_output_that_cannot_be(photo, tmp_path):
     said = complaint(resnet("classify", "-q", "--cam", tmp_path / "none/cam.png", photo))
     assert said == f"resnet: {tmp_path}/none/cam.png: cannot be created: No such file or directory"
     said = complaint(resnet("classify", "-q", "--cam", tmp_path, photo))
-    assert said == f"resnet: {tmp_path}: is there and no regular file; name a file to write"
+    assert said == f"resnet: {tmp_path}: exists and is not a regular file; name a file to write"
     assert complaint(resnet("classify", "-q", "--cam", "/dev/null", photo)).startswith(
-        "resnet: /dev/null: is there and"
+        "resnet: /dev/null: exists and"
     )
     assert Path("/dev/null").is_char_device()
     assert not list(tmp_path.iterdir())

@@ -247,7 +247,7 @@ def test_classify_text(picture, labels):
     assert lines[0].startswith("model       built-in model: ")
     assert (
         lines[1].startswith("images      shorter side to 32, centre crop 32 x 32, ")
-        and "as the file says" in lines[1]
+        and "from the file" in lines[1]
     )
     assert lines[2].startswith(f"{picture}  ") and "centre crop 32 x 32" in lines[2]
     assert len(lines) == 5
@@ -407,7 +407,7 @@ def test_model_without_preprocessing_is_guessed_and_said(tmp_path):
     assert document["top1"] == 0.25 and document["top5"] == 1.0
     (evaluated / "e").mkdir()
     image.new("RGB", (32, 32)).save(evaluated / "e" / "x.png")
-    assert "4 classes without labels and the data 5 folders" in complaint(
+    assert "4 classes without labels, but the data set has 5 folders" in complaint(
         resnet("eval", path, "--data", evaluated, "-q")
     )
     text = resnet("classify", "-q", "-m", path, evaluated / "a" / "x.png").stdout.decode()
@@ -524,11 +524,11 @@ def test_eval_classes(pictures, labels, tmp_path):
     some = resnet_json("eval", "--data", folders(labels[3].upper(), labels[1]))
     assert some["classes_by"] == "labels" and some["images"] == 2
     mixed = resnet("eval", "--data", folders(labels[0], "unicorn"))
-    assert "folder 'unicorn' is no label of the model, while 1 others are" in complaint(mixed)
+    assert "folder 'unicorn' is not a label of the model, but 1 others are" in complaint(mixed)
     numbered = resnet("eval", "--data", folders(*map(str, range(10))))
     assert numbered.returncode == 0 and b"classes by folder order" in numbered.stdout
     few = resnet("eval", "--data", folders("0", "1"))
-    assert "10 classes, none named like a folder, and the data 2 folders" in complaint(few)
+    assert "10 classes and no label named like a folder, but the data set has 2 folders" in complaint(few)
 
 
 def test_eval_data_that_is_none(tmp_path, pictures):
@@ -546,7 +546,7 @@ def test_eval_data_that_is_none(tmp_path, pictures):
     two.mkdir()
     for name in ("train", "test"):
         (two / name).symlink_to(pictures)
-    assert "name one set only" in complaint(resnet("eval", "--data", two))
+    assert "name one of them" in complaint(resnet("eval", "--data", two))
     deep = tmp_path / "deep"
     deep.mkdir()
     (deep / "two").symlink_to(two)
@@ -656,7 +656,7 @@ def test_bench_per_op():
     text = resnet("bench", "--runs", 3, "--per-op").stdout.decode()
     assert re.search(r"^latency     \d+\.\d{3} ms median, ", text, re.M) and "GFLOP/s" in text
     assert re.search(
-        r"^sum         \d+\.\d{3} ms of \d+\.\d{3} ms for the whole, \d+\.\d % ", text, re.M
+        r"^sum         \d+\.\d{3} ms of \d+\.\d{3} ms for the run, \d+\.\d % ", text, re.M
     )
 
 

@@ -287,7 +287,7 @@ def test_report_in_no_place(residual, tmp_path):
     )
     assert (
         refused(residual, *nowhere, "--report", tmp_path)
-        == f"{tmp_path}: is there and no regular file; name a file to write"
+        == f"{tmp_path}: exists and is not a regular file; name a file to write"
     )
 
 

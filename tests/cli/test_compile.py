@@ -176,7 +176,7 @@ def test_compile_never_replaces_its_model(compiled, tmp_path):
 def test_compile_where_nothing_can_be_written(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for output in (tmp_path, tmp_path / "fifo", Path("/dev/null")):
-        assert "is there and no regular file" in complaint(resnet("compile", "-o", output))
+        assert "exists and is not a regular file" in complaint(resnet("compile", "-o", output))
     assert Path("/dev/null").is_char_device()
     for output in (tmp_path / "none" / "x.resnet", tmp_path / "fifo" / "x.resnet", ""):
         assert complaint(resnet("compile", "-o", output))

@@ -369,7 +369,7 @@ def test_nothing_is_left_of_a_page_that_cannot_be_written(tmp_path):
 
 def test_places_that_cannot_be_written_are_named(tmp_path):
     for options, message in [
-        ((tmp_path, "-"), f"{tmp_path}: is there and no regular file; name a file to write"),
+        ((tmp_path, "-"), f"{tmp_path}: exists and is not a regular file; name a file to write"),
         (
             (tmp_path / "no" / "page.html", "-"),
             f"{tmp_path}/no/page.html: cannot be created: No such file or directory",

@@ -255,16 +255,18 @@ def make_empty(folder: Path) -> Path:
 
 
 def renewed(shown: str, found: str) -> str | None:
-    """Return the output to show: all of it, or as many lines around "..." as before."""
+    """Return the output to show: all of it, or as many lines around "..." as before. Lines
+    with "[...]" stay. None: the parts that are left out do not allow that."""
     lines = [line.rstrip() for line in found.rstrip().splitlines()]
     old = shown.splitlines()
-    if old.count("...") > 1:
-        return None
     if "..." in old:
         first = old.index("...")
         last = len(old) - first - 1
         lines = [*lines[:first], "...", *(lines[-last:] if last else [])]
-    return "".join(f"{line}\n" for line in lines)
+    if "[...]" in shown and len(lines) == len(old):
+        lines = [a if "[...]" in a else b for a, b in zip(old, lines, strict=True)]
+    text = "".join(f"{line}\n" for line in lines)
+    return text if matches(text, found) else None
 
 
 def renew(page: Path) -> None:
@@ -277,7 +279,7 @@ def renew(page: Path) -> None:
             continue
         text = renewed(shown.text, found)
         if text is None:
-            print(f"{shown.place}: by hand, since several parts are left out; it prints:\n{found}")
+            print(f"{shown.place}: by hand, since parts are left out; it prints:\n{found}")
             continue
         lines[shown.line : shown.line + shown.text.count("\n")] = text.splitlines()
         print(f"{shown.place}: renewed")

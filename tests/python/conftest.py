@@ -54,7 +54,7 @@ def python(*arguments: object, **environment: str) -> subprocess.CompletedProces
 
 @pytest.fixture(scope="session")
 def samples() -> list:
-    """The sample pictures that ship."""
+    """The sample images that ship."""
     return sorted(path for path in SAMPLES.iterdir() if path.suffix in (".jpg", ".png"))
 
 
@@ -63,6 +63,12 @@ def model():
     import libresnet
 
     with libresnet.Model(RESNET20) as opened:
+        yield opened
+
+
+@pytest.fixture
+def session(model):
+    with model.session(threads=1) as opened:
         yield opened
 
 
@@ -81,7 +87,7 @@ def made_net(path: Path, kind: str = "resnet8", **options: object) -> Path:
 
 @pytest.fixture(scope="session")
 def small_net(tmp_path_factory) -> Path:
-    """ResNet-8 for pictures of 32 x 32: some 0.05 ms."""
+    """ResNet-8 for images of 32 x 32: some 0.05 ms."""
     return made_net(
         tmp_path_factory.mktemp("nets") / "small.onnx", seed=1, classes=10, shortcut="B"
     )

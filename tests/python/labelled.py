@@ -1,4 +1,4 @@
-"""Labelled pictures for the tests of the lens and of compare: random ones, as PNG files,
+"""Labelled images for the tests of the lens and of compare: random ones, as PNG files,
 made without any library."""
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def make(root: Path, each: int = 7, side: int = 32) -> Path:
-    """`each` pictures of every class, of blotches, since nets respond little to noise."""
+    """`each` images of every class, of blotches, since nets respond little to noise."""
     rng = np.random.default_rng(5)
     for name in CLASSES:
         (root / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""`python -m libresnet.batch`: every picture has one row, with the numbers that the
+"""`python -m libresnet.batch`: every image has one row, with the numbers that the
 library gives, however the run went."""
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def start(*arguments: object, **options: object) -> subprocess.Popen:
 
 
 def wait_for_part(process: subprocess.Popen, folder: Path) -> None:
-    """Until some pictures are finished, and no more."""
+    """Until some images are finished, and no more."""
     while not list(folder.glob("*.parts/part-*.parquet")):
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.002)
@@ -52,7 +52,7 @@ def rows_of(path: Path) -> list[dict]:
 
 
 def folder_of(path: Path, count: int) -> Path:
-    """`count` pictures of CIFAR-10 in folders."""
+    """`count` images of CIFAR-10 in folders."""
     with zipfile.ZipFile(shared("data", "cifar10-jpeg-test.zip")) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jpg")]
         for name in names[:: len(names) // count][:count]:
@@ -117,8 +117,8 @@ def test_metadata_says_what_made_the_rows(tmp_path):
 
 
 def test_one_class_has_no_lists_and_too_many_mean_all(tmp_path):
-    picture = SAMPLES / "cat-tabby.jpg"
-    assert run("-k", 1, picture, tmp_path / "one.parquet") == 0
+    image = SAMPLES / "cat-tabby.jpg"
+    assert run("-k", 1, image, tmp_path / "one.parquet") == 0
     assert pq.read_schema(tmp_path / "one.parquet").names == [
         "path",
         "label",
@@ -126,11 +126,11 @@ def test_one_class_has_no_lists_and_too_many_mean_all(tmp_path):
         "score",
         "error",
     ]
-    assert run("-k", 1000, picture, tmp_path / "all.parquet") == 0
+    assert run("-k", 1000, image, tmp_path / "all.parquet") == 0
     assert len(rows_of(tmp_path / "all.parquet")[0]["labels"]) == 10
 
 
-def test_pictures_are_prepared_as_options_say(tmp_path):
+def test_images_are_prepared_as_options_say(tmp_path):
     """--resize, --crop and --size change what the model, or --preprocess, says of the
     others."""
 
@@ -157,7 +157,7 @@ def test_pictures_are_prepared_as_options_say(tmp_path):
         run("--size", "48y48", SAMPLES, tmp_path / "out.parquet")
 
 
-def test_times_are_told_in_units_that_fit():
+def test_durations_have_units_that_fit():
     assert [batch.duration(seconds) for seconds in (0.4, 59, 61, 27351)] == [
         "0 s",
         "59 s",
@@ -193,14 +193,14 @@ def test_inputs_are_folders_files_archives_and_lists(tmp_path, monkeypatch):
     ):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SAMPLES / "cat-tabby.jpg", name)
-    Path("folder/notes.txt").write_text("no picture")
+    Path("folder/notes.txt").write_text("no image")
     for name in ("folder/._a.jpg", "folder/.thumbnails/a.jpg", "folder/__MACOSX/a.jpg"):
         Path(name).parent.mkdir(exist_ok=True)
-        Path(name).write_text("no picture")
+        Path(name).write_text("no image")
     with zipfile.ZipFile("some.zip", "w") as archive:
         archive.write("listed.jpg", "in/side.jpg")
-        archive.writestr("in/readme.txt", "no picture")
-        archive.writestr("__MACOSX/in/._side.jpg", "no picture")
+        archive.writestr("in/readme.txt", "no image")
+        archive.writestr("__MACOSX/in/._side.jpg", "no image")
         archive.writestr("./dot.jpg", Path("listed.jpg").read_bytes())
     Path("list.txt").write_text("listed.jpg\n\nfolder/a.jpg\nsome.zip/in/side.jpg\n")
     Path("windows.txt").write_bytes("listed.jpg\r\n\r\nfolder/a.jpg".encode("utf-8-sig"))
@@ -227,13 +227,13 @@ def test_inputs_are_folders_files_archives_and_lists(tmp_path, monkeypatch):
     assert {row["label"] for row in rows} == {"cat"}
 
 
-def test_a_broken_picture_is_a_row_with_its_error(tmp_path, monkeypatch):
+def test_a_broken_image_is_a_row_with_its_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     good = (SAMPLES / "cat-tabby.jpg").read_bytes()
     Path("good.jpg").write_bytes(good)
     Path("cut.jpg").write_bytes(good[:200])
     Path("empty.jpg").touch()
-    Path("text.jpg").write_text("no picture")
+    Path("text.jpg").write_text("no image")
     os.mkfifo("pipe.jpg")
     Path("folder.jpg").mkdir()
     with zipfile.ZipFile("some.zip", "w") as archive:
@@ -266,7 +266,7 @@ def test_a_broken_picture_is_a_row_with_its_error(tmp_path, monkeypatch):
             == bool(row["error"])
         )
     assert rows["missing.jpg"]["error"] == "No such file or directory"
-    assert rows["pipe.jpg"]["error"] == "is no regular file"
+    assert rows["pipe.jpg"]["error"] == "is not a regular file"
     assert "neither a JPEG nor a PNG" in rows["text.jpg"]["error"]
     assert "CRC" in rows["some.zip/damaged.jpg"]["error"]
     assert rows["good.jpg"]["score"] == rows["some.zip/good.jpg"]["score"]
@@ -302,7 +302,7 @@ def test_odd_archives(tmp_path, monkeypatch):
 def test_ray_is_given_the_paths_that_are_read_without(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     places = ["some.zip/./a.jpg", "/else/where.jpg", os.fsdecode(b"caf\xe9.jpg")]
-    work = batch.Work(None, 1, places, places, 1, 2)
+    work = batch.Task(None, 1, places, places, 1, 2)
     given = [place for block in batch.blocks(work, 1) for place in block["path"].to_pylist()]
     assert given == [
         os.fsencode(tmp_path) + b"/some.zip/./a.jpg",
@@ -312,11 +312,9 @@ def test_ray_is_given_the_paths_that_are_read_without(tmp_path, monkeypatch):
 
 
 def test_errors_are_counted_and_no_answer_at_all_is_a_failure(tmp_path, capfd):
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     assert run(tmp_path / "text.jpg", SAMPLES, tmp_path / "some.parquet") == 0
-    assert (
-        "1 of 11 pictures could not be classified: see the column error" in capfd.readouterr().err
-    )
+    assert "1 of 11 images could not be classified: see the column error" in capfd.readouterr().err
     assert run(tmp_path / "text.jpg", tmp_path / "none.parquet") == 1
     assert len(rows_of(tmp_path / "none.parquet")) == 1
 
@@ -331,8 +329,8 @@ def test_names_that_are_no_utf8_are_escaped(tmp_path):
     assert [row["label"] for row in rows] == ["cat", "cat"]
 
 
-def test_pictures_that_the_net_refuses_do_not_take_others_along(tmp_path):
-    """Without a resize a picture must have the net's size: one of a batch has not."""
+def test_images_that_the_net_refuses_do_not_take_others_along(tmp_path):
+    """Without a resize an image must have the net's size: one of a batch has not."""
     with zipfile.ZipFile(shared("data", "cifar10-jpeg-test.zip")) as archive:
         archive.extract("test/cat/0000.jpg", tmp_path)
     shutil.copy(SAMPLES / "cat-tabby.jpg", tmp_path)
@@ -391,8 +389,8 @@ class Crash(BaseException):
 def test_a_crash_before_any_step_on_the_disk_goes_on(many, tmp_path, monkeypatch):
     """As if the machine stopped before the n-th write to the disk that others can see,
     for every n."""
-    pictures = sorted(many.rglob("*.jpg"))[:40]
-    (tmp_path / "list.txt").write_text("\n".join(map(str, pictures)))
+    images = sorted(many.rglob("*.jpg"))[:40]
+    (tmp_path / "list.txt").write_text("\n".join(map(str, images)))
     arguments = ["--batch", 4, "--threads", 1, "--part-rows", 12, f"@{tmp_path / 'list.txt'}"]
     assert run(*arguments, tmp_path / "whole.parquet") == 0
     steps = [
@@ -447,7 +445,7 @@ def test_an_interrupted_run_says_so_and_keeps_what_it_has(many, whole, tmp_path,
     process.send_signal(number)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == status, said
-    assert said == f"batch: interrupted: run it again to go on from what {out}.parts holds\n"
+    assert said == f"batch: interrupted: run it again to continue from {out}.parts\n"
     assert not out.exists()
     process = start(many, out)
     said = process.communicate(timeout=60)[1]
@@ -460,7 +458,7 @@ def test_an_interrupted_run_promises_nothing_that_is_not_there(tmp_path, monkeyp
     def interrupted(inputs):
         raise batch.Interrupted(signal.SIGINT)
 
-    monkeypatch.setattr(batch, "pictures", interrupted)
+    monkeypatch.setattr(batch, "images", interrupted)
     assert run(SAMPLES, tmp_path / "out.parquet") == 130
     assert capfd.readouterr().err == "batch: interrupted: nothing was finished yet\n"
 
@@ -498,21 +496,21 @@ def test_merging_keeps_each_path_once_and_answers_rather_than_errors(tmp_path, m
 
 def test_a_complete_output_is_left_alone_and_grows_with_its_inputs(many, whole, tmp_path):
     out = tmp_path / "out.parquet"
-    pictures = sorted(many.rglob("*.jpg"))
-    (tmp_path / "list.txt").write_text("\n".join(map(str, pictures[:500])))
+    images = sorted(many.rglob("*.jpg"))
+    (tmp_path / "list.txt").write_text("\n".join(map(str, images[:500])))
     assert run(f"@{tmp_path / 'list.txt'}", out) == 0
     before = out.stat()
     done = python("-m", "libresnet.batch", f"@{tmp_path / 'list.txt'}", out)
     assert (done.returncode, done.stderr) == (
         0,
-        f"batch: {out} is complete: it has all 500 pictures\n",
+        f"batch: {out} is complete: it has all 500 images\n",
     )
     assert (out.stat().st_ino, out.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert not Path(f"{out}.parts").exists()
     done = python("-m", "libresnet.batch", many, out)
-    assert done.returncode == 0 and ": 600 pictures, 100 of them in this run" in done.stderr
+    assert done.returncode == 0 and ": 600 images, 100 of them in this run" in done.stderr
     assert out.read_bytes() == whole
-    assert run(pictures[0], out) == 0  # fewer inputs: the rows of the others stay
+    assert run(images[0], out) == 0  # fewer inputs: the rows of the others stay
     assert out.read_bytes() == whole
 
 
@@ -558,7 +556,7 @@ def test_parts_go_on_beyond_a_million(tmp_path, monkeypatch):
 
 
 def test_merging_needs_no_cluster(tmp_path, monkeypatch):
-    """All pictures were finished when the run was killed: what is left is done here."""
+    """All images were finished when the run was killed: what is left is done here."""
     with monkeypatch.context() as patch, pytest.raises(Crash):
         patch.setattr(_parts.Parts, "merge", save_and_crash)
         run(SAMPLES, tmp_path / "out.parquet")
@@ -598,7 +596,7 @@ def test_errors_are_tried_again_when_asked(tmp_path, monkeypatch):
         ("cat", None),
         (None, "No such file or directory"),
     ]
-    Path("never.jpg").write_text("no picture")  # the reason is that of the last time
+    Path("never.jpg").write_text("no image")  # the reason is that of the last time
     assert run("--retry-errors", "@list.txt", "out.parquet") == 1
     assert "neither a JPEG nor a PNG" in rows_of(Path("out.parquet"))[2]["error"]
     Path("never.jpg").unlink()
@@ -627,14 +625,14 @@ def test_one_run_at_a_time(many, tmp_path, capfd):
         assert "another run is writing there" in capfd.readouterr().err
     finally:
         process.send_signal(signal.SIGCONT)
-    assert process.communicate()[1].endswith("pictures/s)\n")
+    assert process.communicate()[1].endswith("images/s)\n")
     assert Counter(row["error"] for row in rows_of(out)) == {None: 600}
 
 
-def test_rays_nodes_are_told_entries_by_their_own_names(monkeypatch, tmp_path, model):
+def test_rays_nodes_get_entries_by_their_own_names(monkeypatch, tmp_path, model):
     monkeypatch.chdir(tmp_path)
     names = ["some.zip/./dot.jpg", "photos/a.jpg", "/photos/b.jpg"]
-    (block,) = batch.blocks(batch.Work(model, 1, names, names, 1, 32), 1)
+    (block,) = batch.blocks(batch.Task(model, 1, names, names, 1, 32), 1)
     assert block["path"].to_pylist() == [
         os.fsencode(os.path.join(tmp_path, name)) for name in names
     ]
@@ -664,7 +662,7 @@ def test_wrong_usage_is_2(arguments, said, tmp_path):
         (["@missing.txt", "out.parquet"], "@missing.txt: No such file or directory"),
         (["empty", "out.parquet"], "no .jpg, .jpeg or .png among the inputs"),
         (["bad.zip", "out.parquet"], "bad.zip: File is not a zip file"),
-        ([SAMPLES, "missing/out.parquet"], "missing/out.parquet: its folder is not there"),
+        ([SAMPLES, "missing/out.parquet"], "missing/out.parquet: its folder does not exist"),
         (["-m", "missing.onnx", SAMPLES, "out.parquet"], "missing.onnx"),
         (["--preprocess", "upside-down", SAMPLES, "out.parquet"], "upside-down"),
     ],
@@ -678,7 +676,7 @@ def test_failing_on_its_input_is_1_with_one_line(arguments, said, tmp_path, monk
     assert done.stderr.startswith("batch: ") and len(done.stderr.splitlines()) == 1, done.stderr
 
 
-def test_a_guess_is_told_in_one_line(tmp_path, small_net):
+def test_a_guess_is_reported_in_one_line(tmp_path, small_net):
     done = python("-m", "libresnet.batch", "-m", small_net, SAMPLES, tmp_path / "out.parquet")
     assert done.returncode == 0, done.stderr
     doubts, summary = done.stderr.splitlines()
@@ -712,7 +710,7 @@ def test_progress_on_a_terminal_with_rate_and_time_left(many, tmp_path):
         said += piece
     os.close(master)
     assert process.wait() == 0
-    assert b"/600 pictures, " in said and b" s left" in said and b"[###" in said
+    assert b"/600 images, " in said and b" s left" in said and b"[###" in said
 
 
 def test_without_pyarrow_it_says_what_to_install():
@@ -722,7 +720,10 @@ def test_without_pyarrow_it_says_what_to_install():
     assert done.stderr.endswith(
         "ImportError: libresnet.batch needs pyarrow: pip install 'libresnet[batch]'\n"
     )
-    program = "import runpy, sys; sys.modules['pyarrow'] = None; runpy.run_module('libresnet.batch', run_name='__main__')"
+    program = (
+        "import runpy, sys; sys.modules['pyarrow'] = None; "
+        "runpy.run_module('libresnet.batch', run_name='__main__')"
+    )
     done = python("-c", program)
     assert (done.returncode, done.stderr) == (
         1,

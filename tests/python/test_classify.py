@@ -1,4 +1,4 @@
-"""Pictures to labels: every kind of input gives what the program says, to the bit."""
+"""Images to labels: every kind of input gives what the program says, to the bit."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import RESNET20, SAMPLES, made_net, python, resnet_json, shared, unsanitized
 
 import libresnet
-from libresnet import Model, Prediction, read_picture
+from libresnet import Model, Prediction, read_image
 
 CAT = SAMPLES / "cat-tabby.jpg"
 SHIP = SAMPLES / "ship-freighter.jpg"
 
 
-def told_by_program(paths: list[Path], k: int = 10, *options: object) -> list[list[Prediction]]:
+def reference_of(paths: list[Path], k: int = 10, *options: object) -> list[list[Prediction]]:
     results = resnet_json("classify", "-k", k, *options, *paths)["results"]
     return [
         [
@@ -36,20 +35,20 @@ def told_by_program(paths: list[Path], k: int = 10, *options: object) -> list[li
 
 
 @pytest.fixture(scope="module")
-def told(samples: list[Path]) -> dict[Path, list[Prediction]]:
+def reference(samples: list[Path]) -> dict[Path, list[Prediction]]:
     """All ten classes of every sample."""
-    return dict(zip(samples, told_by_program(samples)))
+    return dict(zip(samples, reference_of(samples)))
 
 
 def pil() -> object:
     return pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
 
-# ---- what pictures may come as ----
+# ---- what images may come as ----
 
 
-def test_paths(model: Model, told: dict) -> None:
-    for path, expected in told.items():
+def test_paths(model: Model, reference: dict) -> None:
+    for path, expected in reference.items():
         for form in (path, str(path), os.fspath(path)):
             assert model.classify(form, k=10) == expected
         assert model.classify(path, k=3) == expected[:3]
@@ -59,51 +58,53 @@ def test_paths(model: Model, told: dict) -> None:
     assert type(index) is int and type(score) is float and label == "cat" == best[0].label
 
 
-def test_bytes_of_files(model: Model, told: dict) -> None:
-    for path, expected in told.items():
+def test_bytes_of_files(model: Model, reference: dict) -> None:
+    for path, expected in reference.items():
         data = path.read_bytes()
         for form in (data, bytearray(data), memoryview(data)):
             assert model.classify(form, k=10) == expected
 
 
-def test_arrays_and_pil_images(model: Model, told: dict) -> None:
+def test_arrays_and_pil_images(model: Model, reference: dict) -> None:
     image = pil()
-    for path, expected in told.items():
-        assert model.classify(read_picture(path), k=10) == expected
+    for path, expected in reference.items():
+        assert model.classify(read_image(path), k=10) == expected
         assert model.classify(image.open(path), k=10) == expected
         assert model.classify(image.open(path).convert("RGBA"), k=10) == expected
 
 
-def test_the_same_pil_image_in_several_threads(model: Model, told: dict) -> None:
+def test_the_same_pil_image_in_several_threads(model: Model, reference: dict) -> None:
     """PIL decodes lazily, and can't do so for two threads at once."""
     for _ in range(30):
         image = pil().open(CAT)
-        assert model.classify([image] * 8, k=10, threads=2) == [told[CAT]] * 8
+        assert model.classify([image] * 8, k=10, threads=2) == [reference[CAT]] * 8
 
 
 def test_pil_modes(model: Model) -> None:
     image = pil()
-    picture = image.open(CAT)
+    image = image.open(CAT)
     for mode in ("L", "1", "P", "LA", "CMYK", "YCbCr", "RGBA", "PA", "I", "F"):
         try:
-            one = picture.convert(mode)
+            one = image.convert(mode)
         except ValueError:
-            one = picture.convert("L").convert(mode)
+            one = image.convert("L").convert(mode)
         assert model.classify(one, k=10) == model.classify(one.convert("RGB"), k=10), mode
 
 
-def test_sessions_say_the_same(model: Model, told: dict) -> None:
+def test_sessions_say_the_same(model: Model, reference: dict) -> None:
     with model.session(threads=1, batch=4) as session:
-        assert session.classify(list(told), k=10) == list(told.values())
-        assert session.classify(CAT, k=10) == told[CAT]
-        assert np.array_equal(session.probabilities(list(told)), model.probabilities(list(told)))
+        assert session.classify(list(reference), k=10) == list(reference.values())
+        assert session.classify(CAT, k=10) == reference[CAT]
+        assert np.array_equal(
+            session.probabilities(list(reference)), model.probabilities(list(reference))
+        )
 
 
 # ---- pixels ----
 
 
 def nv12_and_i420(h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same picture in both."""
+    """The same image in both."""
     random = np.random.default_rng(1)
     y = random.integers(16, 236, (h, w), np.uint8)
     u, v = random.integers(16, 241, (2, h // 2, w // 2), np.uint8)
@@ -125,11 +126,11 @@ def rgb_of_yuv(nv12: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
 
 
-def test_pixel_formats(model: Model, told: dict) -> None:
-    rgb = read_picture(CAT)
+def test_pixel_formats(model: Model, reference: dict) -> None:
+    rgb = read_image(CAT)
     alpha = np.random.default_rng(0).integers(0, 256, rgb.shape[:2], np.uint8)
     rgba = np.dstack([rgb, alpha])
-    expected = told[CAT]
+    expected = reference[CAT]
     assert model.classify(rgb, k=10, pixels="RGB") == expected
     assert model.classify(np.ascontiguousarray(rgb[..., ::-1]), k=10, pixels="BGR") == expected
     assert model.classify(rgb[..., ::-1], k=10, pixels="BGR") == expected
@@ -160,28 +161,28 @@ def test_video_formats(model: Model, shape: tuple[int, int]) -> None:
 
 
 def views() -> Iterator[tuple[str, np.ndarray]]:
-    picture = read_picture(CAT)
-    yield "crop", picture[20:220, 30:231]
-    yield "rows left out", picture[::2]
-    yield "columns left out", picture[:, ::3]
-    yield "upside down", picture[::-1]
-    yield "mirrored", picture[:, ::-1]
-    yield "channels turned", picture[..., ::-1]
-    yield "transposed", picture.transpose(1, 0, 2)
-    yield "planar", np.ascontiguousarray(picture.transpose(2, 0, 1)).transpose(1, 2, 0)
-    yield "one row", picture[7:8]
-    yield "one column", picture[:, 9:10]
-    yield "one pixel", picture[3:4, 4:5]
-    yield "one row for all", np.broadcast_to(picture[5], picture.shape)
-    yield "three of four values", np.dstack([picture, picture[..., :1]])[..., :3]
-    yield "overlapping rows", np.lib.stride_tricks.as_strided(picture, (40, 50, 3), (30, 3, 1))
-    yield "grey crop", picture[20:220, 30:230, 1]
-    yield "grey, one row", picture[9:10, :, 1]
-    read_only = picture.copy()
+    image = read_image(CAT)
+    yield "crop", image[20:220, 30:231]
+    yield "rows left out", image[::2]
+    yield "columns left out", image[:, ::3]
+    yield "upside down", image[::-1]
+    yield "mirrored", image[:, ::-1]
+    yield "channels turned", image[..., ::-1]
+    yield "transposed", image.transpose(1, 0, 2)
+    yield "planar", np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+    yield "one row", image[7:8]
+    yield "one column", image[:, 9:10]
+    yield "one pixel", image[3:4, 4:5]
+    yield "one row for all", np.broadcast_to(image[5], image.shape)
+    yield "three of four values", np.dstack([image, image[..., :1]])[..., :3]
+    yield "overlapping rows", np.lib.stride_tricks.as_strided(image, (40, 50, 3), (30, 3, 1))
+    yield "grey crop", image[20:220, 30:230, 1]
+    yield "grey, one row", image[9:10, :, 1]
+    read_only = image.copy()
     read_only.flags.writeable = False
     yield "read-only", read_only
-    yield "Fortran's order", np.asfortranarray(picture)
-    yield "recarray", picture.view(np.recarray)
+    yield "Fortran's order", np.asfortranarray(image)
+    yield "recarray", image.view(np.recarray)
 
 
 @pytest.mark.parametrize(("name", "view"), list(views()), ids=[name for name, _ in views()])
@@ -196,16 +197,16 @@ def test_views_are_their_copies(model: Model, name: str, view: np.ndarray) -> No
 
 
 def test_a_crop_is_read_where_it_lies() -> None:
-    from libresnet import _pictures
+    from libresnet import _images
 
-    picture = read_picture(CAT)
-    crop = picture[20:220, 30:231]
-    taken = _pictures.picture_of(crop, None)
-    assert taken.struct.pixels == crop.ctypes.data and taken.struct.stride == picture.strides[0]
+    image = read_image(CAT)
+    crop = image[20:220, 30:231]
+    taken = _images.image_of(crop, None)
+    assert taken.struct.pixels == crop.ctypes.data and taken.struct.stride == image.strides[0]
 
 
 @pytest.mark.parametrize(
-    ("picture", "pixels"),
+    ("image", "pixels"),
     [
         (np.zeros((4, 4, 2), np.uint8), None),
         (np.zeros((4, 4, 5), np.uint8), None),
@@ -241,7 +242,7 @@ def test_a_crop_is_read_where_it_lies() -> None:
     ],
     ids=lambda value: str(getattr(value, "shape", value))[:30],
 )
-def test_what_is_no_picture_is_refused(model: Model, picture: object, pixels: str | None) -> None:
+def test_what_is_no_image_is_refused(model: Model, image: object, pixels: str | None) -> None:
     for use in (
         model.classify,
         model.probabilities,
@@ -249,16 +250,16 @@ def test_what_is_no_picture_is_refused(model: Model, picture: object, pixels: st
         model.observe,
     ):
         with pytest.raises(libresnet.ArgumentError) as raised:
-            use(picture, pixels=pixels)
+            use(image, pixels=pixels)
         assert isinstance(raised.value, ValueError) and len(str(raised.value)) > 30
 
 
 # ---- several ----
 
 
-def test_lists_and_other_iterables(model: Model, told: dict) -> None:
-    paths, expected = list(told), list(told.values())
-    stack = np.stack([read_picture(path)[:32, :32] for path in paths])
+def test_lists_and_other_iterables(model: Model, reference: dict) -> None:
+    paths, expected = list(reference), list(reference.values())
+    stack = np.stack([read_image(path)[:32, :32] for path in paths])
     for threads in (0, 1, 2, 3):
         for form in (
             paths,
@@ -266,7 +267,7 @@ def test_lists_and_other_iterables(model: Model, told: dict) -> None:
             iter(paths),
             (path for path in paths),
             np.array(list(map(str, paths))),
-            dict(told),
+            dict(reference),
         ):
             assert model.classify(form, k=10, threads=threads) == expected
         for none in ([], (), iter([]), np.empty((0, 5, 5, 3), np.uint8)):
@@ -277,9 +278,9 @@ def test_lists_and_other_iterables(model: Model, told: dict) -> None:
     assert model.classify(stack[:1]) == [model.classify(stack[0])]
 
 
-def test_mixed_lists(model: Model, told: dict) -> None:
-    rgb = read_picture(CAT)
-    normalised = prepared(model, read_picture(SHIP)[:32, :32])
+def test_mixed_lists(model: Model, reference: dict) -> None:
+    rgb = read_image(CAT)
+    normalised = prepared(model, read_image(SHIP)[:32, :32])
     mixed = [
         CAT,
         CAT.read_bytes(),
@@ -291,15 +292,23 @@ def test_mixed_lists(model: Model, told: dict) -> None:
     ]
     found = model.classify(mixed, k=10)
     own = model.classify(normalised, k=10)
-    assert found == [told[CAT], told[CAT], told[CAT], own, told[CAT], told[SHIP], own]
+    assert found == [
+        reference[CAT],
+        reference[CAT],
+        reference[CAT],
+        own,
+        reference[CAT],
+        reference[SHIP],
+        own,
+    ]
     for threads in (1, 2):
         assert model.classify(iter(mixed * 20), k=10, threads=threads) == found * 20
 
 
-def test_several_threads_use_one_model(model: Model, told: dict) -> None:
-    """All at once, with lesions of a session beside: each has the answers that it
+def test_several_threads_use_one_model(model: Model, reference: dict) -> None:
+    """All at once, with ablations of a session beside: each has the answers that it
     would have alone."""
-    paths, expected = list(told), list(told.values())
+    paths, expected = list(reference), list(reference.values())
     wrong: list[object] = []
 
     def use(number: int) -> None:
@@ -321,7 +330,7 @@ def test_several_threads_use_one_model(model: Model, told: dict) -> None:
     assert not wrong
 
 
-def test_closing_while_pictures_are_labelled() -> None:
+def test_closing_while_images_are_labelled() -> None:
     for wait in (0.0, 0.002, 0.01, 0.03):
         model = Model(RESNET20)
         found: list[object] = []
@@ -374,9 +383,9 @@ def test_a_generators_exception_comes_through(model: Model) -> None:
     assert model.classify(CAT)[0].label == "cat"
 
 
-def test_k(model: Model, told: dict) -> None:
-    assert model.classify(CAT, k=1) == told[CAT][:1]
-    assert model.classify(CAT, k=11) == model.classify(CAT, k=10**12) == told[CAT]
+def test_k(model: Model, reference: dict) -> None:
+    assert model.classify(CAT, k=1) == reference[CAT][:1]
+    assert model.classify(CAT, k=11) == model.classify(CAT, k=10**12) == reference[CAT]
     for k in (0, -1):
         for images in (CAT, [CAT], []):
             with pytest.raises(libresnet.ArgumentError, match="k is"):
@@ -385,13 +394,13 @@ def test_k(model: Model, told: dict) -> None:
 
 def test_preprocessing_that_does_not_fit_is_an_error(samples: list[Path]) -> None:
     with Model(RESNET20, preprocess="none") as model:
-        assert len(model.classify(read_picture(CAT)[:32, :32])) == 5
+        assert len(model.classify(read_image(CAT)[:32, :32])) == 5
         with pytest.raises(libresnet.ArgumentError, match="32"):
             model.classify(CAT)
     for name in ("imagenet", "keras-caffe", "keras-tf"):
         options = ("--preprocess", name, "--size", 224)
         with Model(RESNET20, preprocess=name, input_size=224) as model:
-            assert model.classify(samples, k=10) == told_by_program(
+            assert model.classify(samples, k=10) == reference_of(
                 samples, 10, "-m", RESNET20, *options
             )
 
@@ -400,7 +409,7 @@ def test_preprocessing_that_does_not_fit_is_an_error(samples: list[Path]) -> Non
 
 
 def prepared(model: Model, rgb: np.ndarray) -> np.ndarray:
-    """(h,w,c), of a picture that has the net's size."""
+    """(h,w,c), of an image that has the net's size."""
     way = model.preprocess
     values = rgb.astype(np.float32) / np.float32(way.scale)
     return (values - np.array(way.mean, np.float32)) / np.array(way.std, np.float32)
@@ -496,19 +505,19 @@ def test_large_logits_do_not_overflow(tmp_path: Path) -> None:
             assert np.isfinite(found).all() and abs(float(found.sum()) - 1) < 1e-5
 
 
-def test_probabilities_are_classifys(model: Model, told: dict) -> None:
-    found = model.probabilities(list(told))
-    assert found.shape == (len(told), 10) and found.dtype == np.float32
+def test_probabilities_are_classifys(model: Model, reference: dict) -> None:
+    found = model.probabilities(list(reference))
+    assert found.shape == (len(reference), 10) and found.dtype == np.float32
     assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
-    for row, expected in zip(found, told.values()):
+    for row, expected in zip(found, reference.values()):
         assert all(float(row[one.index]) == one.score for one in expected)
-    assert np.array_equal(model.probabilities(CAT), found[list(told).index(CAT)])
+    assert np.array_equal(model.probabilities(CAT), found[list(reference).index(CAT)])
 
 
 # ---- decoding ----
 
 
-def test_read_picture_is_pillows(samples: list[Path], tmp_path: Path) -> None:
+def test_read_image_is_pillows(samples: list[Path], tmp_path: Path) -> None:
     image = pil()
     from PIL import ImageOps
 
@@ -528,7 +537,7 @@ def test_read_picture_is_pillows(samples: list[Path], tmp_path: Path) -> None:
         ).convert(mode).save(paths[-1])
     for path in paths:
         expected = np.asarray(ImageOps.exif_transpose(image.open(path)).convert("RGB"))
-        for found in (read_picture(path), read_picture(path.read_bytes())):
+        for found in (read_image(path), read_image(path.read_bytes())):
             assert (
                 found.dtype == np.uint8
                 and found.flags.owndata
@@ -546,7 +555,7 @@ def test_photographs(tmp_path: Path) -> None:
 
     net = made_net(tmp_path / "net.onnx", "resnet18", width=0.125, size=64)
     with Model(net, preprocess="imagenet", input_size=224) as model:
-        expected = told_by_program(paths, 5, "-m", net, "--preprocess", "imagenet", "--size", 224)
+        expected = reference_of(paths, 5, "-m", net, "--preprocess", "imagenet", "--size", 224)
         assert model.classify(paths) == expected
         turned = [ImageOps.exif_transpose(image.open(path)) for path in paths]
         assert [[one.index for one in best] for best in model.classify(turned)] == [
@@ -554,10 +563,10 @@ def test_photographs(tmp_path: Path) -> None:
         ]
 
 
-def test_broken_pictures_have_their_path(model: Model, tmp_path: Path) -> None:
+def test_broken_images_have_their_path(model: Model, tmp_path: Path) -> None:
     cut, text, none = tmp_path / "cut.jpg", tmp_path / "text.png", tmp_path / "none.jpg"
     cut.write_bytes(CAT.read_bytes()[:200])
-    text.write_text("no picture")
+    text.write_text("no image")
     for path, status in (
         (cut, "ERROR_FORMAT"),
         (text, "ERROR_UNSUPPORTED"),
@@ -565,38 +574,38 @@ def test_broken_pictures_have_their_path(model: Model, tmp_path: Path) -> None:
         (tmp_path, "ERROR_IO"),
     ):
         for use in (
-            read_picture,
+            read_image,
             model.classify,
             lambda one: model.classify([CAT] * 40 + [one]),
             model.session().classify,
         ):
-            with pytest.raises(libresnet.PictureError, match=re.escape(str(path))) as raised:
+            with pytest.raises(libresnet.ImageError, match=re.escape(str(path))) as raised:
                 use(path)
             assert (raised.value.path, raised.value.status.name) == (str(path), status)
             assert isinstance(raised.value, ValueError)
     for data in (b"", b"\xff\xd8\xff", cut.read_bytes(), bytearray(b"text")):
-        with pytest.raises(libresnet.PictureError) as raised:
-            read_picture(data)
+        with pytest.raises(libresnet.ImageError) as raised:
+            read_image(data)
         assert raised.value.path is None
     with pytest.raises(libresnet.ArgumentError, match="NUL"):
-        read_picture(f"{CAT}\0")
+        read_image(f"{CAT}\0")
     with pytest.raises(TypeError):
-        read_picture(3)  # type: ignore[arg-type]
+        read_image(3)  # type: ignore[arg-type]
     assert model.classify(CAT)[0].label == "cat"
 
 
-def test_pictures_of_floats_are_told_what_to_become(model: Model) -> None:
-    with pytest.raises(libresnet.ArgumentError, match="classify, as uint8"):
+def test_float_images_are_refused_with_advice(model: Model) -> None:
+    with pytest.raises(libresnet.ArgumentError, match="classify takes uint8"):
         model.classify(np.zeros((480, 640, 3)))
 
 
-def test_pil_images_that_cannot_be_decoded_are_picture_errors(model: Model, tmp_path: Path) -> None:
+def test_pil_images_that_cannot_be_decoded_are_image_errors(model: Model, tmp_path: Path) -> None:
     image = pil()
     (tmp_path / "cut.jpg").write_bytes(CAT.read_bytes()[:4000])
-    with pytest.raises(libresnet.PictureError, match="truncated") as raised:
+    with pytest.raises(libresnet.ImageError, match="truncated") as raised:
         model.classify(image.open(tmp_path / "cut.jpg"))  # type: ignore[attr-defined]
     assert raised.value.path == str(tmp_path / "cut.jpg")
-    with pytest.raises(libresnet.PictureError, match="PIL image") as raised:
+    with pytest.raises(libresnet.ImageError, match="PIL image") as raised:
         model.classify(image.open(io.BytesIO(CAT.read_bytes()[:4000])))  # type: ignore[attr-defined]
     assert raised.value.path is None
 
@@ -609,22 +618,25 @@ def test_odd_paths(model: Model, tmp_path: Path) -> None:
 
 @unsanitized
 def test_sizes_leave_nothing_behind() -> None:
-    """Decoding pictures of 1,600 sizes takes no more memory the longer it goes on."""
+    """Decoding images of 1,600 sizes takes no more memory the longer it goes on."""
     code = """
 import struct, zlib, libresnet
 def png(w, h):
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
     header = struct.pack(">IIBBBBB", w, h, 8, 0, 0, 0, 0)
-    return b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(w + 1) * h)) + chunk(b"IEND", b"")
+    pixels = zlib.compress(bytes(w + 1) * h)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return b"\\x89PNG\\r\\n\\x1a\\n" + chunks
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
-pictures = [png(w, h) for w in range(1, 41) for h in range(1, 41)]
-for one in pictures[:50]:
-    libresnet.read_picture(one)
+images = [png(w, h) for w in range(1, 41) for h in range(1, 41)]
+for one in images[:50]:
+    libresnet.read_image(one)
 before = resident()
-for one in pictures:
-    libresnet.read_picture(one)
+for one in images:
+    libresnet.read_image(one)
 print(resident() - before)
 """
     done = python("-c", code)
@@ -642,7 +654,7 @@ import libresnet, numpy
 model = libresnet.Model({str(RESNET20)!r})
 print(len(model.classify(numpy.zeros((32, 32, 3), numpy.uint8))))
 try:
-    libresnet.read_picture({str(CAT)!r})
+    libresnet.read_image({str(CAT)!r})
 except ImportError as problem:
     print(problem)
 """
@@ -651,8 +663,8 @@ except ImportError as problem:
     assert count == "5" and "libresnet_python.so" in message and "install the wheel" in message
 
 
-def test_a_picture_that_is_not_there(model: Model, tmp_path: Path) -> None:
-    for missing in (FileNotFoundError, libresnet.PictureError, libresnet.PictureNotThereError):
+def test_an_image_that_is_not_there(model: Model, tmp_path: Path) -> None:
+    for missing in (FileNotFoundError, libresnet.ImageError, libresnet.ImageNotFoundError):
         with pytest.raises(missing) as raised:
             model.classify([SAMPLES / "cat-tabby.jpg", tmp_path / "none.jpg"])
         problem = pickle.loads(pickle.dumps(raised.value))
@@ -660,6 +672,6 @@ def test_a_picture_that_is_not_there(model: Model, tmp_path: Path) -> None:
             errno.ENOENT,
             *[str(tmp_path / "none.jpg")] * 2,
         )
-    with pytest.raises(libresnet.PictureError) as raised:
+    with pytest.raises(libresnet.ImageError) as raised:
         model.classify(tmp_path)
     assert not isinstance(raised.value, FileNotFoundError)

@@ -16,9 +16,10 @@ import warnings
 from pathlib import Path
 
 import labelled
-import libresnet
 import pytest
 from conftest import RESNET20, ROOT, resnet_json
+
+import libresnet
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +43,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def compared(data):
-    return libresnet.compare([PLAIN20, RESNET20], data, lesions=20)
+    return libresnet.compare([PLAIN20, RESNET20], data, ablation_images=20)
 
 
 def without_times(value):
@@ -68,8 +69,10 @@ def test_pickles(compared):
 
 def test_models_and_paths(compared, data):
     with libresnet.Model(PLAIN20) as plain, libresnet.Model(RESNET20) as residual:
-        again = libresnet.compare([plain, residual], str(data), lesions=20, threads=1, batch=2)
-        alone = libresnet.compare(residual, data, lesions=0)
+        again = libresnet.compare(
+            [plain, residual], str(data), ablation_images=20, threads=1, batch=2
+        )
+        alone = libresnet.compare(residual, data, ablation_images=0)
     assert without_times(again) == without_times(compared)
     assert len(alone["models"]) == 1 and alone["pairs"] == []
     with pytest.raises(libresnet.ArgumentError, match="from bytes"):
@@ -77,10 +80,10 @@ def test_models_and_paths(compared, data):
 
 
 def test_options_reach_the_program(data):
-    plain = libresnet.compare(RESNET20, data, lesions=0)["models"][0]
+    plain = libresnet.compare(RESNET20, data, ablation_images=0)["models"][0]
     assert plain["preprocess"]["source"] == "model"
     options = {"conv": "direct", "preprocess": "cifar10", "input_size": 32}
-    direct = libresnet.compare(RESNET20, data, lesions=0, **options)["models"][0]
+    direct = libresnet.compare(RESNET20, data, ablation_images=0, **options)["models"][0]
     assert direct["preprocess"]["source"] == "options" and direct["model"]["input_height"] == 32
     assert direct["weights_bytes"] < plain["weights_bytes"]
 
@@ -88,46 +91,49 @@ def test_options_reach_the_program(data):
 def test_names_that_look_like_options(data, tmp_path, monkeypatch):
     shutil.copy(RESNET20, tmp_path / "--quiet")
     monkeypatch.chdir(tmp_path)
-    assert libresnet.compare("--quiet", data, lesions=0)["models"][0]["model"]["file"] == "--quiet"
+    assert (
+        libresnet.compare("--quiet", data, ablation_images=0)["models"][0]["model"]["file"]
+        == "--quiet"
+    )
 
 
 def test_writes_report_and_tables(data, tmp_path):
     report, tables = tmp_path / "report.html", tmp_path / "tables"
-    libresnet.compare(RESNET20, data, lesions=0, report=report, tables=tables)
+    libresnet.compare(RESNET20, data, ablation_images=0, report=report, tables=tables)
     assert report.read_text().startswith("<!DOCTYPE html>") and list(tables.glob("*.csv"))
 
 
 def test_bar(data, capsys):
-    libresnet.compare(RESNET20, data, lesions=0, progress=True)
-    told = capsys.readouterr()
-    assert "/70 pictures" in told.err and told.out == ""
-    libresnet.compare(RESNET20, data, lesions=0)
+    libresnet.compare(RESNET20, data, ablation_images=0, progress=True)
+    output = capsys.readouterr()
+    assert "/70 images" in output.err and output.out == ""
+    libresnet.compare(RESNET20, data, ablation_images=0)
     assert capsys.readouterr().err == ""
 
 
 # ---- what goes wrong ----
 
 
-def test_pictures_that_cannot_be_judged(data, tmp_path):
+def test_images_that_cannot_be_judged(data, tmp_path):
     spoilt = tmp_path / "data"
     shutil.copytree(data, spoilt)
-    (spoilt / "cat" / "000.png").write_bytes(b"no picture")
+    (spoilt / "cat" / "000.png").write_bytes(b"no image")
     for progress in (False, True):
         with pytest.warns(
-            UserWarning, match="1 of 70 pictures could not be judged.*neither a JPEG nor a PNG"
+            UserWarning, match="1 of 70 images could not be judged.*neither a JPEG nor a PNG"
         ):
-            compared = libresnet.compare(RESNET20, spoilt, lesions=0, progress=progress)
+            compared = libresnet.compare(RESNET20, spoilt, ablation_images=0, progress=progress)
         assert compared["images"] == 69 and [Path(e["file"]).name for e in compared["errors"]] == [
             "000.png"
         ]
 
 
-def test_no_picture_can_be_judged(data, monkeypatch):
-    """The net's input is larger than what they are made to: that is told, and what
-    there is shown."""
+def test_no_image_can_be_judged(data, monkeypatch):
+    """The model's input is larger than the prepared images. The warning says so, and the
+    other results are shown."""
     with pytest.warns(UserWarning, match="70 of 70 .* 224 x 224"):
         compared = libresnet.compare(
-            RESNET20, data, lesions=0, preprocess="imagenet", input_size=(40, 40)
+            RESNET20, data, ablation_images=0, preprocess="imagenet", input_size=(40, 40)
         )
     assert compared["images"] == 0 and "resnet20" in repr(compared) and compared._repr_html_()
     monkeypatch.setenv("MPLBACKEND", "Agg")
@@ -136,13 +142,13 @@ def test_no_picture_can_be_judged(data, monkeypatch):
 
 
 def test_notes_are_warnings(data, tmp_path):
-    """A net that does not say how its pictures are prepared."""
+    """A net that does not say how its images are prepared."""
     pytest.importorskip("onnx", reason="onnx is not installed")
     path = tmp_path / "net.onnx"
     subprocess.run([sys.executable, ROOT / "tests" / "nets.py", "resnet8", "-o", path], check=True)
     with pytest.warns(libresnet.ModelWarning, match="guessed"):
         assert (
-            libresnet.compare(path, data, lesions=0)["models"][0]["preprocess"]["source"]
+            libresnet.compare(path, data, ablation_images=0)["models"][0]["preprocess"]["source"]
             == "guessed"
         )
 
@@ -157,7 +163,7 @@ def test_models_that_cannot_be_opened(data, tmp_path):
 
 
 def test_a_model_that_is_not_supported(data, tmp_path):
-    """Its node, operator and attribute are told, as Model tells them."""
+    """Its node, operator and attribute are reported, as by Model."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     net = onnx.load(RESNET20)
     next(node for node in net.graph.node if node.op_type == "Conv").op_type = "ConvTranspose"
@@ -173,8 +179,8 @@ def test_refusals(data, tmp_path):
         libresnet.compare(RESNET20, tmp_path / "nowhere")
     with pytest.raises(libresnet.FileError, match="report.html"):
         libresnet.compare(RESNET20, data, report=tmp_path / "nowhere" / "report.html")
-    with pytest.raises(libresnet.ArgumentError, match="lesions"):
-        libresnet.compare(RESNET20, data, lesions=-1)
+    with pytest.raises(libresnet.ArgumentError, match="ablation_images"):
+        libresnet.compare(RESNET20, data, ablation_images=-1)
     with pytest.raises(libresnet.ArgumentError, match="conv"):
         libresnet.compare(RESNET20, data, conv="fast")
     with pytest.raises(libresnet.ArgumentError, match="no preprocessing is named"):
@@ -237,8 +243,8 @@ def test_ends_with_its_caller(data, tmp_path, progress):
         time.sleep(0.3)
         assert process.poll() is None
         os.kill(process.pid, signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-    assert "KeyboardInterrupt" in told and process.returncode != 0
+        _, output = process.communicate(timeout=60)
+    assert "KeyboardInterrupt" in output and process.returncode != 0
     for _ in range(250):
         if not living(process.pid):
             break
@@ -275,7 +281,7 @@ def test_plot(compared, data, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     figure = compared.plot()
-    in_order, sorted_down, lesions = figure.axes
+    in_order, sorted_down, ablations = figure.axes
     for place, model in enumerate(compared["models"]):
         stds = [
             response["std"] for response in model["responses"] if response["layer"] is not None
@@ -285,16 +291,16 @@ def test_plot(compared, data, tmp_path, monkeypatch):
         assert list(sorted_down.lines[place].get_ydata()) == sorted(stds, reverse=True)
         assert in_order.lines[place].get_linestyle() == ("-" if model["residual"] else "--")
         removals = model["lesions"]["removals"]
-        assert list(lesions.lines[place].get_xdata()) == [
+        assert list(ablations.lines[place].get_xdata()) == [
             0,
             *(step["removed"] for step in removals),
         ]
-        assert list(lesions.lines[place].get_ydata())[1:] == [
+        assert list(ablations.lines[place].get_ydata())[1:] == [
             100 * step["mean_top1"] for step in removals
         ]
     figure.savefig(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    assert len(libresnet.compare(RESNET20, data, lesions=0).plot().axes) == 2
+    assert len(libresnet.compare(RESNET20, data, ablation_images=0).plot().axes) == 2
 
 
 @pytest.mark.parametrize("library, method", [("pandas", "to_pandas"), ("matplotlib", "plot")])
@@ -309,4 +315,4 @@ def test_without_what_it_needs(compared, monkeypatch, library, method):
 def test_no_warning_where_there_is_nothing_to_say(data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        libresnet.compare(RESNET20, data, lesions=0)
+        libresnet.compare(RESNET20, data, ablation_images=0)

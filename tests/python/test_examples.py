@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 import pytest
-
 from conftest import PACKAGE, RESNET20, ROOT, SAMPLES, shared
 
 pytestmark = pytest.mark.slow
@@ -42,7 +41,7 @@ def test_label_a_folder(tmp_path):
     assert "skipped: broken.jpg: truncated" in printed
     assert "automobile-country-road.jpg is automobile" in printed
     rows = (tmp_path / "labels.csv").read_text().splitlines()
-    assert rows[0] == "picture,label,score" and len(rows) == 11
+    assert rows[0] == "image,label,score" and len(rows) == 11
     assert rows[1].startswith("airplane-climbing.png,airplane,0.98")
 
 
@@ -72,10 +71,10 @@ def test_plain_and_residual_of_an_archive(tmp_path):
 
 def test_many_machines(tmp_path):
     pytest.importorskip("ray", reason="ray is not installed")
-    pictures = tmp_path / "pictures"
-    shutil.copytree(SAMPLES, pictures, ignore=shutil.ignore_patterns("*.md", "*.py"))
-    (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
-    printed = run(tmp_path, EXAMPLES / "many_machines.py", pictures)
+    images = tmp_path / "images"
+    shutil.copytree(SAMPLES, images, ignore=shutil.ignore_patterns("*.md", "*.py"))
+    (images / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
+    printed = run(tmp_path, EXAMPLES / "many_machines.py", images)
     assert re.search(r"^airplane-climbing\.png airplane 98\.3%", printed, re.MULTILINE)
     assert re.search(r"^broken\.jpg .*JPEG", printed, re.MULTILINE)
     assert len(re.findall(r"\.(?:jpg|png) ", printed)) == 11

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from conftest import ROOT
 
 import libresnet
@@ -462,7 +461,7 @@ def test_the_compiler_lays_structs_out_alike(tmp_path: Path) -> None:
 
 def test_tables_hold_every_value() -> None:
     """What a newer header's enumeration has more must get a name for users, too."""
-    from libresnet import _model, _pictures, _plan, _session
+    from libresnet import _images, _model, _plan, _session
 
     assert set(_session.POINTS) == set(_structs.Point)
     assert {_structs.Skip.SKIP_NONE, *_session._SKIPS.values()} == set(_structs.Skip)
@@ -473,7 +472,7 @@ def test_tables_hold_every_value() -> None:
     assert set(_model._CONV.values()) == set(_structs.Conv) and set(_model._MEMORY.values()) == set(
         _structs.Memory
     )
-    assert {code for code, _ in _pictures.FORMATS.values()} == set(_structs.Pixels)
+    assert {code for code, _ in _images.FORMATS.values()} == set(_structs.Pixels)
     mine, its = _session._PREDICTION, _structs.PredictionStruct
     assert mine.itemsize == ctypes.sizeof(its)
     assert {name: mine.fields[name][1] for name in mine.names} == {

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import (
     BUILD,
     PACKAGE,
@@ -38,7 +37,7 @@ IMPORT_SHARE = 0.5  # of the time that NumPy's own import takes
 
 LEAKS = """
 import gc, os, sys, time, numpy, libresnet
-path, picture, cycles = sys.argv[1], sys.argv[2], int(sys.argv[3])
+path, image, cycles = sys.argv[1], sys.argv[2], int(sys.argv[3])
 gc.disable()  # what goes only when the garbage collector comes by is left behind, too
 data = open(path, "rb").read()
 with libresnet.Model(path) as model:
@@ -70,7 +69,8 @@ at_start = threads()  # NumPy may have some
 
 def state():
     end = time.monotonic() + 5
-    while threads() > at_start and time.monotonic() < end:  # the system lists a thread a moment longer than it runs
+    # The system lists a thread a moment longer than it runs.
+    while threads() > at_start and time.monotonic() < end:
         time.sleep(0.001)
     resident = int(open("/proc/self/statm").read().split()[1]) * 4096
     return resident, len(os.listdir("/proc/self/fd")), threads() - at_start
@@ -93,7 +93,8 @@ def test_10_000_models_leave_nothing_behind(capsys: pytest.CaptureFixture) -> No
     warm, last = states[1], states[-1]
     measured(
         capsys,
-        f"{CYCLES} models and sessions: {(last[0] - warm[0]) / 1024:+.0f} KiB after the first {CYCLES // 5}",
+        f"{CYCLES} models and sessions: {(last[0] - warm[0]) / 1024:+.0f} KiB "
+        f"after the first {CYCLES // 5}",
     )
     assert last[0] - warm[0] < 1 << 20, states  # 131 bytes for each of 8,000
     assert len({files for _, files, _ in states}) == 1 and {
@@ -148,7 +149,8 @@ def test_import_needs_no_more_than_numpy() -> None:
 import sys, numpy
 before = set(sys.modules)
 import libresnet
-print(*sorted({name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))
+added = {name.split(".")[0] for name in set(sys.modules) - before}
+print(*sorted(added - set(sys.stdlib_module_names)))
 """
     done = python("-c", code)
     assert set(done.stdout.split()) == {"libresnet", "numpy"}, done.stdout + done.stderr
@@ -258,7 +260,7 @@ def test_a_relative_name_is_the_file_here(tmp_path: Path, monkeypatch: pytest.Mo
     assert found(LIBRESNET_LIBRARY="folder") == str(tmp_path / "folder" / "libresnet.so")
 
 
-def test_a_wrong_variable_is_told(tmp_path: Path) -> None:
+def test_a_wrong_variable_is_reported(tmp_path: Path) -> None:
     for wrong in (tmp_path, tmp_path / "none.so", tmp_path / "no folder" / "libresnet.so"):
         message = complaint(LIBRESNET_LIBRARY=str(wrong))
         assert (
@@ -302,35 +304,37 @@ def test_the_wheels_library_comes_before_the_checkouts(tmp_path: Path) -> None:
         assert found(LIBRESNET_LIBRARY="") == str(ROOT / "build" / "release" / "libresnet.so")
 
 
-def test_another_abi_is_told(tmp_path: Path) -> None:
+def test_another_abi_is_reported(tmp_path: Path) -> None:
     compiled(
         tmp_path,
         "libresnet.so",
-        'unsigned resnet_abi(void) { return 77; }\nconst char *resnet_version(void) { return "9.8.7"; }\n',
+        "unsigned resnet_abi(void) { return 77; }\n"
+        'const char *resnet_version(void) { return "9.8.7"; }\n',
     )
     message = complaint(LIBRESNET_LIBRARY=str(tmp_path))
     for part in (str(tmp_path), "9.8.7", "ABI 77", "ABI 1", "install", "LIBRESNET_LIBRARY"):
         assert part in message
 
 
-def test_a_library_that_is_not_ours_is_told(tmp_path: Path) -> None:
+def test_a_library_that_is_not_ours_is_reported(tmp_path: Path) -> None:
     compiled(tmp_path, "libresnet.so", "int other(void) { return 1; }\n")
     assert "no function resnet_abi" in complaint(LIBRESNET_LIBRARY=str(tmp_path))
 
 
-def test_missing_functions_are_told(tmp_path: Path) -> None:
+def test_missing_functions_are_reported(tmp_path: Path) -> None:
     compiled(
         tmp_path,
         "libresnet.so",
-        'unsigned resnet_abi(void) { return 1; }\nconst char *resnet_version(void) { return "0.0.1"; }\n',
+        "unsigned resnet_abi(void) { return 1; }\n"
+        'const char *resnet_version(void) { return "0.0.1"; }\n',
     )
     message = complaint(LIBRESNET_LIBRARY=str(tmp_path))
     assert "has no function resnet_" in message and "older than this Python package" in message
 
 
-def test_a_helper_of_another_version_is_told(tmp_path: Path) -> None:
+def test_a_helper_of_another_version_is_reported(tmp_path: Path) -> None:
     (tmp_path / "libresnet.so").symlink_to(os.path.realpath(BUILD / "libresnet.so"))
-    read = f"import libresnet; libresnet.read_picture({str(SAMPLES / 'cat-tabby.jpg')!r})"
+    read = f"import libresnet; libresnet.read_image({str(SAMPLES / 'cat-tabby.jpg')!r})"
     assert "libresnet_python.so" in complaint(read, LIBRESNET_LIBRARY=str(tmp_path))
     (tmp_path / "libresnet_python.so").write_text("no library")
     assert "cannot be loaded" in complaint(read, LIBRESNET_LIBRARY=str(tmp_path))

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import RESNET20, ROOT, SAMPLES, made_net, python, resnet_json, shared
 
 import libresnet
@@ -130,8 +129,8 @@ def test_a_path_with_odd_characters(tmp_path: Path) -> None:
 # ---- what it says, as the program does ----
 
 
-def same_op(op: libresnet.Op, told: dict) -> None:
-    expected = {**told, "inputs": tuple(told["inputs"])}
+def same_op(op: libresnet.Op, printed: dict) -> None:
+    expected = {**printed, "inputs": tuple(printed["inputs"])}
     expected["height"], expected["width"], expected["channels"] = expected.pop("shape")
     for name, value in expected.items():
         assert getattr(op, name) == value, (op, name)
@@ -150,18 +149,21 @@ def same_op(op: libresnet.Op, told: dict) -> None:
 )
 @pytest.mark.filterwarnings("ignore::libresnet.ModelWarning")
 def test_it_says_what_inspect_says(file: Path) -> None:
-    told = resnet_json("inspect", file)
+    printed = resnet_json("inspect", file)
     with Model(file) as model:
-        info, way = model.info, told["preprocess"]
-        assert (model.name, model.classes) == (told["model"]["name"], told["model"]["classes"])
-        assert model.input_shape[:2] == (
-            told["model"]["input_height"],
-            told["model"]["input_width"],
+        info, way = model.info, printed["preprocess"]
+        assert (model.name, model.classes) == (
+            printed["model"]["name"],
+            printed["model"]["classes"],
         )
-        assert model.labels == (tuple(told["labels"]) if told["labels"] else None)
-        assert info.notice == (told["notice"] or "")
+        assert model.input_shape[:2] == (
+            printed["model"]["input_height"],
+            printed["model"]["input_width"],
+        )
+        assert model.labels == (tuple(printed["labels"]) if printed["labels"] else None)
+        assert info.notice == (printed["notice"] or "")
         assert [(found.severity, found.message) for found in info.findings] == [
-            (found["severity"], found["message"]) for found in told["findings"]
+            (found["severity"], found["message"]) for found in printed["findings"]
         ]
         assert info.preprocess_source == way.pop("source")
         for name, value in way.items():
@@ -172,7 +174,7 @@ def test_it_says_what_inspect_says(file: Path) -> None:
                 else mine == value
             ), name
         for mine, its in {"conv_layers": "layers"}.items():
-            assert getattr(info, mine) == told[its]
+            assert getattr(info, mine) == printed[its]
         for name in (
             "producer",
             "opset",
@@ -182,15 +184,15 @@ def test_it_says_what_inspect_says(file: Path) -> None:
             "weights_bytes",
             "arena_bytes",
         ):
-            assert getattr(info, name) == told[name], name
-        assert info.arena_lower_bound == told["arena_lower_bound"]
-        assert len(model.plan) == len(told["ops"])
-        for op, its in zip(model.plan, told["ops"]):
+            assert getattr(info, name) == printed[name], name
+        assert info.arena_lower_bound == printed["arena_lower_bound"]
+        assert len(model.plan) == len(printed["ops"])
+        for op, its in zip(model.plan, printed["ops"]):
             same_op(op, its)
         counted = [op.layer for op in model.plan if op.layer is not None]
         assert counted == list(range(1, info.conv_layers + 1))
-        assert len(model.blocks) == len(told["blocks"])
-        for index, (block, its) in enumerate(zip(model.blocks, told["blocks"])):
+        assert len(model.blocks) == len(printed["blocks"])
+        for index, (block, its) in enumerate(zip(model.blocks, printed["blocks"])):
             assert block.index == index
             for name in ("name", "shortcut", "first_op", "last_op", "convs"):
                 assert getattr(block, name) == its[name]
@@ -291,8 +293,8 @@ def test_errors_have_types(tmp_path: Path) -> None:
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(RESNET20.read_bytes()[:5000])
     cases = [
-        (tmp_path / "none.onnx", {}, libresnet.NotThereError, FileNotFoundError, "ERROR_IO"),
-        (tmp_path / "none.onnx", {}, libresnet.NotThereError, libresnet.FileError, "ERROR_IO"),
+        (tmp_path / "none.onnx", {}, libresnet.ModelNotFoundError, FileNotFoundError, "ERROR_IO"),
+        (tmp_path / "none.onnx", {}, libresnet.ModelNotFoundError, libresnet.FileError, "ERROR_IO"),
         (tmp_path, {}, libresnet.FileError, OSError, "ERROR_IO"),
         (cut, {}, libresnet.FormatError, ValueError, "ERROR_FORMAT"),
         (RESNET20, {"max_file_bytes": 1000}, libresnet.LimitError, libresnet.Error, "ERROR_LIMIT"),
@@ -388,13 +390,13 @@ def test_errors_can_be_pickled() -> None:
         again = pickle.loads(pickle.dumps(raised.value))
         assert type(again) is type(raised.value) and vars(again) == vars(raised.value)
         assert str(again) == str(raised.value) == str(copy.copy(raised.value))
-    with pytest.raises(libresnet.PictureError) as picture:
-        libresnet.read_picture("/not there.jpg")
-    again = pickle.loads(pickle.dumps(picture.value))
+    with pytest.raises(libresnet.ImageError) as image:
+        libresnet.read_image("/not there.jpg")
+    again = pickle.loads(pickle.dumps(image.value))
     assert (again.path, again.status, str(again)) == (
         "/not there.jpg",
-        picture.value.status,
-        str(picture.value),
+        image.value.status,
+        str(image.value),
     )
 
 
@@ -434,20 +436,20 @@ def test_refused_files_say_why(name: str) -> None:
 # ---- warnings ----
 
 
-def test_a_guess_is_told_once_and_for_the_users_line(small_net: Path) -> None:
+def test_a_guess_is_reported_once_and_for_the_users_line(small_net: Path) -> None:
     for use in ("classify", "probabilities"):
         for session_too in (False, True):
             with Model(small_net) as model:
                 user = model.session() if session_too else model
-                with pytest.warns(libresnet.ModelWarning, match="cifar10|guessed") as told:
+                with pytest.warns(libresnet.ModelWarning, match="cifar10|guessed") as warned:
                     getattr(user, use)(CAT)
-                assert [Path(one.filename) for one in told] == [Path(__file__)]
+                assert [Path(one.filename) for one in warned] == [Path(__file__)]
                 getattr(user, use)([CAT] * 5)
                 model.classify(CAT)
 
 
 @pytest.mark.parametrize(
-    "size, advice", [(None, "with preprocess='cifar10'"), (64, "with preprocess=this one")]
+    "size, advice", [(None, "pass preprocess='cifar10'"), (64, "pass preprocess=this one")]
 )
 def test_what_is_said_of_a_guess_can_be_followed(
     small_net: Path, size: int | None, advice: str
@@ -462,7 +464,7 @@ def test_what_is_said_of_a_guess_can_be_followed(
 
 
 @pytest.mark.filterwarnings("error")
-def test_no_guess_is_told_where_none_matters(small_net: Path) -> None:
+def test_no_guess_is_reported_where_none_matters(small_net: Path) -> None:
     with Model(small_net, preprocess="cifar10") as model:
         model.classify(CAT)
     with Model(small_net) as model:
@@ -472,19 +474,19 @@ def test_no_guess_is_told_where_none_matters(small_net: Path) -> None:
         model.classify(CAT)
 
 
-def test_a_guess_for_many_pictures_is_told_for_the_users_line(small_net: Path) -> None:
-    with Model(small_net) as model, pytest.warns(libresnet.ModelWarning) as told:
+def test_a_guess_for_many_images_is_reported_for_the_users_line(small_net: Path) -> None:
+    with Model(small_net) as model, pytest.warns(libresnet.ModelWarning) as warned:
         model.classify(iter([CAT] * 100), threads=2)
-    assert [Path(one.filename) for one in told] == [Path(__file__)]
+    assert [Path(one.filename) for one in warned] == [Path(__file__)]
 
 
 def test_findings_are_warned_of() -> None:
-    with pytest.warns(libresnet.ModelWarning, match="softmax_again") as told:
+    with pytest.warns(libresnet.ModelWarning, match="softmax_again") as warned:
         Model(BROKEN / "softmax_twice.onnx")
-    assert [Path(one.filename) for one in told] == [Path(__file__)]
-    with pytest.warns(libresnet.ModelWarning, match="softmax_again") as told:
+    assert [Path(one.filename) for one in warned] == [Path(__file__)]
+    with pytest.warns(libresnet.ModelWarning, match="softmax_again") as warned:
         Model.from_bytes((BROKEN / "softmax_twice.onnx").read_bytes())
-    assert [Path(one.filename) for one in told] == [Path(__file__)]
+    assert [Path(one.filename) for one in warned] == [Path(__file__)]
 
 
 @pytest.mark.filterwarnings("error")
@@ -492,11 +494,11 @@ def test_a_plan_file_opens_without_a_word_where_it_fits(plan_file: Path) -> None
     Model(plan_file).close()
 
 
-def test_a_plan_file_packed_anew_is_told_of(plan_file: Path) -> None:
-    with pytest.warns(libresnet.ModelWarning, match="packed") as told:
+def test_a_plan_file_packed_anew_is_reported(plan_file: Path) -> None:
+    with pytest.warns(libresnet.ModelWarning, match="packed") as warned:
         model = Model(plan_file, conv="direct")
-    assert [Path(one.filename) for one in told] == [Path(__file__)]
-    assert model.info.notice and model.info.notice in str(told[0].message)
+    assert [Path(one.filename) for one in warned] == [Path(__file__)]
+    assert model.info.notice and model.info.notice in str(warned[0].message)
 
 
 @pytest.mark.filterwarnings("error::libresnet.ModelWarning")

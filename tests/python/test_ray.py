@@ -31,11 +31,12 @@ pytest.importorskip(
     "ray.data", reason="ray is not installed with its data part: pip install libresnet[ray]"
 )
 
+from ray.cluster_utils import Cluster  # noqa: E402
+
 import libresnet  # noqa: E402
 import libresnet.ray  # noqa: E402
 from libresnet import _rows, batch  # noqa: E402
 from libresnet._cpus import usable_cpus  # noqa: E402
-from ray.cluster_utils import Cluster  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -118,7 +119,7 @@ def start_batch(*arguments: object) -> subprocess.Popen:
 
 
 def wait_for_part(process: subprocess.Popen, folder: Path) -> None:
-    """Until some pictures are finished, and no more."""
+    """Until some images are finished, and no more."""
     while not list(folder.glob("*.parts/part-*.parquet")):
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.005)
@@ -126,7 +127,7 @@ def wait_for_part(process: subprocess.Popen, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def locally(tmp_path_factory) -> bytes:
-    """The 10,000 pictures classified in one process by one thread."""
+    """The 10,000 images classified in one process by one thread."""
     out = tmp_path_factory.mktemp("local") / "out.parquet"
     assert batch.main(["--quiet", "--threads", "1", str(shared(*CIFAR)), str(out)]) == 0
     return out.read_bytes()
@@ -135,17 +136,17 @@ def locally(tmp_path_factory) -> bytes:
 # ---- the callable class, without a cluster ----
 
 
-def sample_pictures(samples) -> list[np.ndarray]:
-    return [libresnet.read_picture(path) for path in samples]
+def sample_images(samples) -> list[np.ndarray]:
+    return [libresnet.read_image(path) for path in samples]
 
 
 def test_batches_of_images_bytes_and_paths_give_what_the_library_gives(samples, model):
     classify = libresnet.ray.Classifier(k=3)
     expected = [model.classify(path, k=3) for path in samples]
-    pictures = np.empty(len(samples), object)
-    pictures[:] = sample_pictures(samples)
+    images = np.empty(len(samples), object)
+    images[:] = sample_images(samples)
     inputs = {
-        "image": pictures,
+        "image": images,
         "bytes": np.array([path.read_bytes() for path in samples], object),
         "path": np.array([str(path) for path in samples]),
     }
@@ -162,7 +163,7 @@ def test_batches_of_images_bytes_and_paths_give_what_the_library_gives(samples, 
         assert rows["error"].null_count == len(samples)
 
 
-def test_pictures_of_one_size_come_as_one_array(model):
+def test_images_of_one_size_come_as_one_array(model):
     pixels = np.random.default_rng(1).integers(0, 256, (40, 48, 64, 3), np.uint8)
     rows = libresnet.ray.Classifier(k=1)({"image": pixels})
     assert rows.column_names == ["label", "index", "score", "error"]
@@ -170,39 +171,35 @@ def test_pictures_of_one_size_come_as_one_array(model):
 
 
 def test_grey_and_transparent_pixels_are_taken(model):
-    pixels = libresnet.read_picture(SAMPLES / "cat-tabby.jpg")
-    pictures = np.empty(4, object)
-    pictures[:] = [
+    pixels = libresnet.read_image(SAMPLES / "cat-tabby.jpg")
+    images = np.empty(4, object)
+    images[:] = [
         pixels[:, :, 0],
         np.dstack([pixels, pixels[:, :, :1]]),
         pixels[:, :, :1],
         pixels[np.newaxis, :, :, 0],
     ]
-    rows = libresnet.ray.Classifier(k=1)({"image": pictures})
+    rows = libresnet.ray.Classifier(k=1)({"image": images})
     grey = np.repeat(pixels[:, :, :1], 3, axis=2)
     assert rows["score"].to_pylist() == [
         model.classify(one, k=1)[0].score for one in (grey, pixels, grey, grey)
     ]
 
 
-def test_what_is_no_picture_is_a_row_with_its_error(tmp_path):
-    (tmp_path / "text.jpg").write_text("no picture")
+def test_what_is_no_image_is_a_row_with_its_error(tmp_path):
+    (tmp_path / "text.jpg").write_text("no image")
     good = SAMPLES / "cat-tabby.jpg"
     classify = libresnet.ray.Classifier(k=5)
-    pictures = np.empty(4, object)
-    pictures[:] = [
-        libresnet.read_picture(good),
+    images = np.empty(4, object)
+    images[:] = [
+        libresnet.read_image(good),
         np.zeros((0, 5, 3), np.uint8),
         np.zeros((3, 3, 7), np.uint8),
         None,
     ]
     for given in (
-        {"image": pictures},
-        {
-            "bytes": np.array(
-                [good.read_bytes(), b"", b"no picture", good.read_bytes()[:300]], object
-            )
-        },
+        {"image": images},
+        {"bytes": np.array([good.read_bytes(), b"", b"no image", good.read_bytes()[:300]], object)},
         {"path": np.array([str(good), str(tmp_path / "text.jpg"), str(tmp_path), "missing.jpg"])},
     ):
         rows = classify(given).to_pylist()
@@ -214,14 +211,14 @@ def test_what_is_no_picture_is_a_row_with_its_error(tmp_path):
 def test_null_is_a_row_with_its_error():
     good = SAMPLES / "cat-tabby.jpg"
     classify = libresnet.ray.Classifier(k=5)
-    for column, picture in (
+    for column, image in (
         ("path", str(good)),
         ("bytes", good.read_bytes()),
-        ("image", libresnet.read_picture(good)),
+        ("image", libresnet.read_image(good)),
     ):
         for null in (None, float("nan")):
             values = np.empty(2, object)
-            values[:] = [picture, null]
+            values[:] = [image, null]
             rows = classify({column: values}).to_pylist()
             assert [(row["label"], row["error"]) for row in rows] == [
                 ("cat", None),
@@ -249,7 +246,7 @@ def test_other_columns_are_kept_tensors_too():
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(given[name], values)), name
 
 
-def test_wrong_arguments_are_told(model):
+def test_wrong_arguments_are_reported(model):
     with pytest.raises(ValueError, match="one of image, bytes, path is needed"):
         libresnet.ray.Classifier()({"pixels": np.zeros(3)})
     with pytest.raises(ValueError, match="k is 0"):
@@ -302,11 +299,11 @@ def test_read_images_map_batches(connected, samples, model):
     assert sorted(Path(row["path"]).name for row in answers) == [path.name for path in samples]
     for row in answers:
         assert row["error"] is None
-        assert row["label"] == model.classify(libresnet.read_picture(row["path"]))[0].label
+        assert row["label"] == model.classify(libresnet.read_image(row["path"]))[0].label
         assert len(row["labels"]) == 2
 
 
-def test_a_broken_picture_loses_no_batch_and_parquet_has_the_error(
+def test_a_broken_image_loses_no_batch_and_parquet_has_the_error(
     connected, samples, model, tmp_path
 ):
     """As many actors as CPUs, with something left for reading."""
@@ -388,8 +385,9 @@ def test_weights_lie_in_the_object_store_once(connected, tmp_path, capsys):
     shipped = ray.get([actor.grow.remote([plan]) for actor in actors[1:]])
     measured(
         capsys,
-        f"ray: an actor of its own has {opened / 1e6:.0f} MB for a ResNet-50 ({weights / 1e6:.0f} MB of packed weights) "
-        f"that it opened, {' and '.join(f'{grown / 1e6:.0f} MB' for grown, _, _ in shipped)} for one that was shipped",
+        f"ray: a ResNet-50 ({weights / 1e6:.0f} MB of packed weights) takes {opened / 1e6:.0f} MB "
+        "in an actor that opens it, "
+        f"{' and '.join(f'{grown / 1e6:.0f} MB' for grown, _, _ in shipped)} if it is shipped",
     )
     for grown, _, rows in shipped:
         assert opened - grown > 0.95 * weights  # what is left are the session's buffers
@@ -399,7 +397,7 @@ def test_weights_lie_in_the_object_store_once(connected, tmp_path, capsys):
 # ---- the command on a cluster whose parts die ----
 
 
-def test_few_pictures_need_few_actors(cluster, tmp_path):
+def test_few_images_need_few_actors(cluster, tmp_path):
     process = start_batch(
         SAMPLES / "cat-tabby.jpg", tmp_path / "out.parquet", "--ray", cluster.address
     )
@@ -408,7 +406,7 @@ def test_few_pictures_need_few_actors(cluster, tmp_path):
 
 
 @pytest.mark.slow
-def test_ten_thousand_pictures_with_a_worker_killed(cluster, locally, tmp_path, capsys):
+def test_ten_thousand_images_with_a_worker_killed(cluster, locally, tmp_path, capsys):
     out = tmp_path / "out.parquet"
     process = start_batch("--ray", cluster.address, "--part-rows", 1000, shared(*CIFAR), out)
     wait_for_part(process, tmp_path)
@@ -428,8 +426,8 @@ def test_ten_thousand_pictures_with_a_worker_killed(cluster, locally, tmp_path, 
     )
     measured(
         capsys,
-        f"ray: worker killed after {finished} of 10000 pictures: none lost, none doubled, and the file is to the "
-        f"bit that of one process ({said.split('(')[1].split(')')[0]})",
+        f"ray: worker killed after {finished} of 10000 images: none lost, none doubled, and the "
+        f"file is to the bit that of one process ({said.split('(')[1].split(')')[0]})",
     )
 
 
@@ -457,7 +455,7 @@ def test_a_node_killed(cluster, locally, tmp_path, capsys):
     assert pq.read_table(out).equals(expected)
     measured(
         capsys,
-        f"ray: node killed after {finished} of 3000 pictures: none lost, none doubled, to the bit "
+        f"ray: node killed after {finished} of 3000 images: none lost, none doubled, to the bit "
         f"({said.split('(')[1].split(')')[0]})",
     )
 
@@ -479,7 +477,7 @@ def test_a_driver_killed_goes_on_without_ray(cluster, locally, tmp_path):
 
 
 def steady_rate(data, actors: int) -> float:
-    """Pictures a second from when every actor has given its first block."""
+    """Images a second from when every actor has given its first block."""
     arrivals = []
     for block in data.iter_batches(batch_size=None, batch_format="pyarrow"):
         arrivals.append((time.perf_counter(), len(block)))
@@ -488,10 +486,15 @@ def steady_rate(data, actors: int) -> float:
     return sum(count for _, count in arrivals[actors:]) / (arrivals[-1][0] - first)
 
 
-def plain_rate(model: libresnet.Model, threads: int, portions: list[list[str]]) -> float:
+def plain_rate(model: libresnet.Model, threads: int, sub_batches: list[list[str]]) -> float:
     """The same work by threads of one process, without Ray."""
     work = batch.Work(
-        model, 5, [], [path for portion in portions for path in portion], threads, len(portions[0])
+        model,
+        5,
+        [],
+        [path for sub_batch in sub_batches for path in sub_batch],
+        threads,
+        len(sub_batches[0]),
     )
     arrivals = [(time.perf_counter(), len(rows)) for _, rows in batch.locally(work)]
     return sum(count for _, count in arrivals[threads:]) / (
@@ -502,7 +505,7 @@ def plain_rate(model: libresnet.Model, threads: int, portions: list[list[str]]) 
 @pytest.mark.alone
 @pytest.mark.slow
 def test_two_actors_do_the_work_of_two(connected, tmp_path, capsys):
-    """At least 1.8 times one actor's pictures a second: ResNet-18 on photographs, the
+    """At least 1.8 times one actor's images a second: ResNet-18 on photographs, the
     driver on the same CPUs.
 
     Rounds of one and two actors take turns, since other programs disturb; the best of
@@ -513,39 +516,43 @@ def test_two_actors_do_the_work_of_two(connected, tmp_path, capsys):
         pytest.skip("one CPU: two actors have nothing to share")
     photographs = sorted(map(str, shared("data", "imagenet-samples").glob("*.JPEG")))[:16]
     net = made_net(tmp_path / "resnet18.onnx", "resnet18", seed=1)
-    portions = [photographs] * 20
+    sub_batches = [photographs] * 20
     plan = libresnet.ray.ship(net, preprocess="imagenet")
     rates: dict[str, float] = dict.fromkeys(("plain 1", "plain 2", "ray 1", "ray 2"), 0.0)
     with libresnet.Model(net, preprocess="imagenet") as model:
         for taken in range(ROUNDS):
             for count in (1, 2):
-                data = ray.data.from_arrow([pa.table({"path": portion}) for portion in portions])
+                data = ray.data.from_arrow(
+                    [pa.table({"path": sub_batch}) for sub_batch in sub_batches]
+                )
                 rate = steady_rate(classified(data, actors=count, size=16, model=plan), count)
                 rates[f"ray {count}"] = max(rates[f"ray {count}"], rate)
                 rates[f"plain {count}"] = max(
-                    rates[f"plain {count}"], plain_rate(model, count, portions)
+                    rates[f"plain {count}"], plain_rate(model, count, sub_batches)
                 )
             if taken >= 1 and rates["ray 2"] >= 1.8 * rates["ray 1"]:
                 break
     gain, possible = rates["ray 2"] / rates["ray 1"], rates["plain 2"] / rates["plain 1"]
     measured(
         capsys,
-        f"ray: ResNet-18 on photographs: 1 actor {rates['ray 1']:.1f} pictures/s, 2 actors {rates['ray 2']:.1f}: "
-        f"{gain:.2f} times; without Ray 1 thread {rates['plain 1']:.1f}, 2 threads {rates['plain 2']:.1f}: {possible:.2f} times "
+        f"ray: ResNet-18 on photographs: 1 actor {rates['ray 1']:.1f} images/s, "
+        f"2 actors {rates['ray 2']:.1f}: {gain:.2f} times; without Ray "
+        f"1 thread {rates['plain 1']:.1f}, 2 threads {rates['plain 2']:.1f}: {possible:.2f} times "
         f"(best of {taken + 1} rounds)",
     )
     # The driver and Ray's own processes want some 5 % of the same two CPUs: two threads
     # without Ray must have that to spare.
     if gain < 1.8 and possible < 1.9:
         pytest.skip(
-            f"two threads without Ray reach {possible:.2f} times one: the machine's CPUs are taken by other programs"
+            f"two threads without Ray reach {possible:.2f} times one: "
+            "the machine's CPUs are taken by other programs"
         )
     assert gain >= 1.8
 
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_overhead_for_each_picture(connected, model, capsys):
+def test_overhead_for_each_image(connected, model, capsys):
     """What Ray Data adds to an image at batches of 32 and 256 is less than the network
     takes; at 1 it is only printed."""
     pixels = np.random.default_rng(1).integers(0, 256, (256, 32, 32, 3), np.uint8)
@@ -573,7 +580,7 @@ def test_overhead_for_each_picture(connected, model, capsys):
         overheads[size] = through_ray - plain
         measured(
             capsys,
-            f"ray: ResNet-20 at batch {size}: {plain * 1e6:.0f} us a picture in a plain loop, "
+            f"ray: ResNet-20 at batch {size}: {plain * 1e6:.0f} us an image in a plain loop, "
             f"{through_ray * 1e6:.0f} us through Ray Data: {overheads[size] * 1e6:.0f} us more",
         )
         assert size == 1 or overheads[size] < plain

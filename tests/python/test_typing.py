@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from conftest import PACKAGE, ROOT
 
 pytestmark = pytest.mark.slow
@@ -49,8 +48,9 @@ def several(model: libresnet.Model) -> List[str]:
     one: List[libresnet.Prediction] = model.classify("cat.jpg", k=2, threads=1)
     with model.session() as session:
         one += session.classify(Path("cat.jpg"))
-        both: List[List[libresnet.Prediction]] = session.classify(["cat.jpg", b"", np.zeros((2, 2, 3), np.uint8)])
-    array = model.classify(np.zeros((2, 2, 3), np.uint8))
+        pixels = np.zeros((2, 2, 3), np.uint8)
+        both: List[List[libresnet.Prediction]] = session.classify(["cat.jpg", b"", pixels])
+    array = model.classify(pixels)
     return [str(best.label) for best in one + both[0] + array]
 """
 
@@ -65,7 +65,7 @@ WRONG = {
     'libresnet.Model("net.onnx").plan[0].colour': "attr-defined",
     'libresnet.Model("net.onnx").plan[0].macs = 3': "misc",
     'libresnet.Model("net.onnx").scores': "attr-defined",
-    "libresnet.read_picture(3)": "arg-type",
+    "libresnet.read_image(3)": "arg-type",
     'libresnet.Preprocess(resize="256")': "arg-type",
     "libresnet.nothing": "attr-defined",
     'libresnet.Model().classify("cat.jpg")[0][0].score': "attr-defined",

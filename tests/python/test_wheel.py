@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "bindings" / "python"
 DEPS = ROOT / "build" / "deps"
 WORK = ROOT / "build" / "wheel-tests"
-PICTURE = ROOT / "models" / "samples" / "cat-tabby.jpg"
+IMAGE = ROOT / "models" / "samples" / "cat-tabby.jpg"
 NATIVE = {"cifar10-resnet20.onnx", "libresnet.so", "libresnet_python.so", "resnet"}
 MOST_BYTES = 3_500_000  # a tenth of ONNX Runtime's library
 VERSION = re.findall(
@@ -163,7 +163,7 @@ class Installed:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        shutil.copy(PICTURE, folder)
+        shutil.copy(IMAGE, folder)
 
     def run(self, *command: object) -> str:
         words = [str(word) for word in command]
@@ -262,7 +262,8 @@ def test_it_is_small_and_holds_nothing_twice(
     assert wheel.stat().st_size < MOST_BYTES
     with capsys.disabled():
         print(
-            f"\nmeasured: wheel | {wheel.stat().st_size / 1e6:.2f} MB, installed {whole / 1e6:.2f} MB | {wheel.name}"
+            f"\nmeasured: wheel | {wheel.stat().st_size / 1e6:.2f} MB, "
+            f"installed {whole / 1e6:.2f} MB | {wheel.name}"
         )
 
 
@@ -305,9 +306,7 @@ def test_metadata(unpacked: Path) -> None:
     assert said["Requires-Python"] == ">=3.9"
     required = said.get_all("Requires-Dist") or []
     assert [line for line in required if "extra ==" not in line] == ["numpy>=1.21"]
-    assert {"pandas", "plot", "pictures", "batch", "ray"} == set(
-        said.get_all("Provides-Extra") or []
-    )
+    assert {"pandas", "plot", "images", "batch", "ray"} == set(said.get_all("Provides-Extra") or [])
     # the description is the package's own README.md
     assert "classify" in str(said.get_payload())
 
@@ -323,7 +322,7 @@ print("".join(line for line in open("/proc/self/maps") if "resnet" in line))
 """
 
 
-def test_the_installed_package_labels_a_picture(installed: Installed) -> None:
+def test_the_installed_package_labels_an_image(installed: Installed) -> None:
     first, place, *maps = installed.python(CLASSIFY).splitlines()
     assert first == f"{VERSION} cat 0.5064"
     assert place.startswith(str(installed.folder))
@@ -441,7 +440,7 @@ def test_dependencies_that_are_named(sdist: Path, named: Path, good: bool) -> No
     assert (
         done.stdout.strip() == str(named)
         if good
-        else "no folder that tools/deps filled" in done.stderr
+        else "not a folder made by tools/deps" in done.stderr
     )
 
 

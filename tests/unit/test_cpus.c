@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "runtime/system/cgroup.h"
-#include "runtime/api/session.h"
+#include "runtime/system/cpus.h"
 
 #include <cmocka.h>
 
@@ -184,13 +184,13 @@ static void the_affinity_mask_counts(void **state) {
 #if defined(__linux__)
   cpu_set_t before, one;
   assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
-  assert_in_range(usable_cpus(), 1, (uint32_t)CPU_COUNT(&before));
+  assert_in_range(cpu_usable(), 1, (uint32_t)CPU_COUNT(&before));
   size_t first = 0;
   while (!CPU_ISSET(first, &before)) first++;
   CPU_ZERO(&one);
   CPU_SET(first, &one);
   assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
-  const uint32_t cpus = usable_cpus();
+  const uint32_t cpus = cpu_usable();
   assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
   assert_int_equal(cpus, 1);
 #else

@@ -290,7 +290,8 @@ static void pictures_that_do_not_fit_are_refused(void **state) {
                     other = plain(0, 2);
   expect_refusal(f, &small, &crop, "set the preprocessing's resize to 4 or more");
   expect_refusal(f, &square, &shrink, "is 3 x 3 after resize 3");
-  expect_refusal(f, &wide, &none, "becomes 8 x 4 (resize 0, crop 0), but the net's input is 4 x 4");
+  expect_refusal(f, &wide, &none,
+                 "becomes 8 x 4 (resize 0, crop 0), but the model's input is 4 x 4");
   expect_refusal(f, &square, &other, "becomes 2 x 2");
   expect_refusal(f, &(resnet_image){NULL, 4, 4, 4, RESNET_PIXELS_GREY}, &none, "NULL");
   expect_refusal(f, &square, NULL, "NULL");
@@ -374,7 +375,7 @@ static void every_failed_allocation_is_reported(void **state) {
     if (status == RESNET_OK) break;
     assert_int_equal(status, RESNET_ERROR_MEMORY);
     assert_int_equal(f->error.status, RESNET_ERROR_MEMORY);
-    assert_non_null(strstr(f->error.message, "of a picture"));
+    assert_non_null(strstr(f->error.message, "of an image"));
     image_scratch_release(&f->scratch);
     assert_int_equal(f->counter.live, 0);
     needed++;

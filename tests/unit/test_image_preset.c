@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Before cmocka.h, whose macro fail() has the name of a function of ours. */
-#include "runtime/image/prepare.h"
+#include "runtime/image/presets.h"
 
 #include <cmocka.h>
 

@@ -336,7 +336,7 @@ static void what_shapes_forbid_is_refused_and_changes_nothing(void **state) {
   resnet_model *model = shipped();
   record whole = begin(model, RESNET_OBSERVE_RESPONSES), r = begin(model, RESNET_OBSERVE_RESPONSES);
   run(&whole);
-  refuse(&r, 9, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_ARGUMENT, "block 9; the model has 9");
+  refuse(&r, 9, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_ARGUMENT, "block 9: the model has 9");
   refuse(&r, RESNET_NO_INDEX, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_ARGUMENT, "the model has 9");
   refuse(&r, 0, (resnet_skip)4, 0, RESNET_ERROR_ARGUMENT, "mode 4");
   refuse(&r, 0, RESNET_SKIP_SWAP, 0, RESNET_ERROR_ARGUMENT, "with 0");
@@ -370,9 +370,9 @@ static void plain_pairs_can_go_where_they_keep_the_shape(void **state) {
               floats_of(&whole.shapes[b->source * POINTS]));
   assert_true(memcmp(whole.scores, cut.scores, PICTURES * sizeof(float)) != 0);
   refuse(&cut, 1, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_UNSUPPORTED,
-         "it has no shortcut, and what it takes and gives");
+         "it has no shortcut, and its input and output differ");
   refuse(&cut, 0, RESNET_SKIP_SHORTCUT, 0, RESNET_ERROR_UNSUPPORTED,
-         "no shortcut that could be left out");
+         "no shortcut that could be skipped");
   end(&whole);
   end(&cut);
   resnet_model_close(&model);

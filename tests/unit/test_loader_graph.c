@@ -122,7 +122,7 @@ static void other_slices_are_refused(void **state) {
   refuse_slice((const int64_t[]){0, 1, 0, 1}, RESNET_ERROR_UNSUPPORTED,
                "cuts or reverses the batch or the channels");
   refuse_slice((const int64_t[]){-1, INT64_MIN, 3, -1}, RESNET_ERROR_UNSUPPORTED, "in steps of -1");
-  refuse_slice((const int64_t[]){9, 10, 3, 1}, RESNET_ERROR_FORMAT, "takes nothing of axis 3");
+  refuse_slice((const int64_t[]){9, 10, 3, 1}, RESNET_ERROR_FORMAT, "takes no element of axis 3");
   refuse_slice((const int64_t[]){0, 8, 2, 0}, RESNET_ERROR_FORMAT, "step 0");
   refuse_slice((const int64_t[]){0, 8, 4, 1}, RESNET_ERROR_FORMAT, "axis 4 is out of range");
 }

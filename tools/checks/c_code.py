@@ -226,7 +226,7 @@ def function_name(outer):
 
 
 def declarators(outer):
-    """Split the tokens of a declaration at its commas, and drop sizes and initializers."""
+    """Split a declaration at its commas, without array sizes and initializers."""
     parts, depth, ended = [[]], 0, False
     for token in outer:
         depth += (token.text in "([") - (token.text in ")]")

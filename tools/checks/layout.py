@@ -107,7 +107,7 @@ def declarations(tree):
                 places.append(Place(path, item.line, f"{item.name} is defined in {min(defined)}"))
     total = home + len(places)
     share = 100 * home / total if total else 100.0
-    found = f"{share:.0f} % of {total}"
+    found = f"{share:.1f} % of {total}"
     ok = share >= HOME_SHARE
     return Result(
         "declarations", found, f">= {HOME_SHARE} %", ok, tree.keep("declarations", places)

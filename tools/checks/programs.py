@@ -17,7 +17,6 @@ NOT_VERBS = {"a", "an", "the", "no", "new", "more", "all", "some", "this", "that
 NOT_VERB_ENDINGS = ("ed", "ing")
 VERBS = {"bring", "embed", "exceed", "feed", "need", "proceed", "ring", "seed", "shed", "speed"}
 PLACE = re.compile(r"^(?P<path>[^:\n]+):(?P<line>\d+):(?:\d+:)? *(?P<text>.*)$")
-CODE = ("include/", "loader/", "runtime/", "bindings/", "tests/")
 INTERNAL = ("include/", "loader/", "runtime/", "bindings/")
 WORKERS = 2 * (os.cpu_count() or 1)
 
@@ -172,13 +171,14 @@ def subject_fault(subject):
 
 
 def clang_tidy(tree):
+    """Run .clang-tidy's checks over the library and its bindings, not over the tests."""
     gate, program = "clang-tidy", tool(tree, "clang-tidy-16", "clang-tidy")
     commands = tree.root / "build" / "release" / "compile_commands.json"
     if not program:
         return skip(gate, "clang-tidy-16 is not installed (tools/deps long)")
     if not commands.exists():
         return skip(gate, "build/release/compile_commands.json is missing (tools/build release)")
-    paths = tree.chosen(path for path in tree.files("c", under=CODE) if path.endswith(".c"))
+    paths = tree.chosen(path for path in tree.files("c", under=INTERNAL) if path.endswith(".c"))
     text = commands.read_text()
     paths = [path for path in paths if f'"{tree.root / path}"' in text]
     base = [program, "--quiet", "-p", str(commands.parent)]

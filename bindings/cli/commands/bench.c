@@ -1,9 +1,10 @@
 /* resnet bench: latency of the model on random input. */
+#include "cli/commands/bench.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/commands/commands.h"
 #include "cli/exit_status.h"
 #include "cli/format.h"
 #include "cli/memory.h"
@@ -20,7 +21,7 @@
 
 enum { DEFAULT_RUNS = 50, WARM_UP_RUNS = 5, MAX_OBSERVED_RUNS = 1000 };
 
-/* A run that was observed: what the whole took, and its share of the observations. */
+/* An observed run: its duration, and the duration of each op in it. */
 typedef struct observed_run {
   double seconds;
   const uint64_t *op_nanoseconds;
@@ -34,7 +35,7 @@ typedef struct benchmark {
   uint32_t threads, batch, runs;
   float *input, *scores;
   double *latency_ms; /* of each run, sorted after timing */
-  /* With --per-op, else NULL and 0: */
+  /* Only with --per-op, else NULL and 0: */
   uint32_t observed_runs, settled_runs;
   uint64_t *observations;          /* (observed_runs,ops), in nanoseconds */
   double *op_ms, sum_ms, whole_ms; /* see settle_ops */
@@ -75,9 +76,9 @@ static int compare_runs(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-/* What is said of the ops are means over the fastest quarter of the observed runs, which
- * the rest of the machine disturbs least. All are over the same runs, so that the ops add
- * up to the whole, as each op's own least times would not. */
+/* Average the ops over the fastest quarter of the observed runs, which other processes
+ * disturb least. All ops are averaged over the same runs, so that they add up to the
+ * whole run; the minimum of each op would not. */
 static void settle_ops(benchmark *b, observed_run *runs) {
   b->settled_runs = (b->observed_runs + 3) / 4;
   b->op_ms = cli_allocate(b->plan.op_count, sizeof *b->op_ms);
@@ -90,8 +91,8 @@ static void settle_ops(benchmark *b, observed_run *runs) {
   for (uint32_t op = 0; op < b->plan.op_count; op++) b->sum_ms += b->op_ms[op];
 }
 
-/* Observed runs take turns with the others, which observing must not slow down: whatever
- * else the machine does hits both alike. */
+/* Alternate plain and observed runs, so that other load on the machine affects both
+ * alike. Observing must not slow down the plain runs. */
 static bool time_runs(benchmark *b, progress *bar) {
   observed_run *observed = cli_allocate(b->observed_runs, sizeof *observed);
   bool ok = true;
@@ -131,8 +132,8 @@ static bool measure(benchmark *b) {
 
 static double median(const benchmark *b) { return stats_sorted_median(b->latency_ms, b->runs); }
 
-/* In 1e9 operations a second. A multiply-accumulate is two, and all are counted that a
- * direct convolution takes. */
+/* Return 1e9 operations a second. A multiply-accumulate counts as two operations; all
+ * multiply-accumulates of a direct convolution are counted. */
 static double gflops(const benchmark *b, uint64_t macs, double ms) {
   return ms > 0 ? 2 * (double)macs * b->batch / (ms * 1e6) : 0;
 }
@@ -205,7 +206,7 @@ static void print_ops(const benchmark *b) {
   for (uint32_t i = 0; i < b->plan.op_count; i++) add_op_row(&t, b, i);
   (void)fputc('\n', stdout);
   cli_table_print(&t);
-  (void)printf("\nsum         %.3f ms of %.3f ms for the whole, %.1f %% (mean of the fastest %u of "
+  (void)printf("\nsum         %.3f ms of %.3f ms for the run, %.1f %% (mean of the fastest %u of "
                "%u observed runs)\n",
                b->sum_ms, b->whole_ms, 100 * b->sum_ms / b->whole_ms, b->settled_runs,
                b->observed_runs);
@@ -214,14 +215,14 @@ static void print_ops(const benchmark *b) {
 static void print_text(const benchmark *b) {
   char text[FORMAT_SIZE];
   if (!b->settings->quiet) cli_model_print(&b->model);
-  (void)printf("work        threads %u, batch %u, %u runs after %d to warm up\n", b->threads,
+  (void)printf("work        threads %u, batch %u, %u runs after %d warm-up runs\n", b->threads,
                b->batch, b->runs, WARM_UP_RUNS);
-  (void)printf("latency     %s%.3f ms%s median, %.3f least, %.3f p99\n", cli_bold(), median(b),
+  (void)printf("latency     %s%.3f ms%s median, %.3f min, %.3f p99\n", cli_bold(), median(b),
                cli_plain(), b->latency_ms[0], stats_sorted_percentile(b->latency_ms, b->runs, 99));
   (void)printf("speed       %.1f images/s, %.1f GFLOP/s\n", b->batch * 1e3 / median(b),
                gflops(b, b->model.info.macs, median(b)));
   (void)printf("load        %.1f ms\n", b->model.load_ms);
-  (void)printf("memory      %s at most\n", cli_format_bytes(text, cli_peak_memory_bytes()));
+  (void)printf("memory      %s peak\n", cli_format_bytes(text, cli_peak_memory_bytes()));
   if (b->op_ms) print_ops(b);
 }
 

@@ -15,8 +15,8 @@
 enum { SHORTEST_SIDE = 256, COLOURS = 256 };
 static const float max_opacity = 0.75f, unseen_brightness = 0.4f;
 
-/* Where a pixel of the output lies on the map: between cells `before` and `after`,
- * `share` of the way. */
+/* Position of an output pixel on the map: between cells `before` and `after`, `share` of
+ * the way from one to the other. */
 typedef struct map_place {
   bool seen;
   uint32_t before, after;
@@ -27,9 +27,9 @@ typedef struct overlay {
   const image_rgb *image;
   const class_map *map;
   uint32_t class_index, factor;
-  float max; /* of the map, at least 0 */
+  float max; /* of the map for this class, at least 0 */
   geometry_axis rows;
-  map_place *columns; /* by pixel of the output */
+  map_place *columns; /* by output pixel */
 } overlay;
 
 void class_map_observe(void *user, const resnet_response *response) {
@@ -73,7 +73,7 @@ static map_place place_of(const geometry_axis *a, uint32_t pixel, uint32_t facto
   };
 }
 
-/* 0 to 1 */
+/* Return the value of the map, interpolated and scaled to 0..1. */
 static float strength_at(const overlay *o, const map_place *row, const map_place *column) {
   const class_map *m = o->map;
   const uint32_t k = o->class_index;
@@ -109,8 +109,8 @@ static void make_row(void *user, uint32_t y, uint8_t *row) {
       paint(o, &place, &o->columns[(size_t)x * o->factor + i], from, row);
 }
 
-/* The least that makes the shorter side SHORTEST_SIDE, or as far as the longer one may
- * grow. */
+/* Return the smallest integer factor that enlarges the shorter side to SHORTEST_SIDE,
+ * limited by IMAGE_MAX_SIDE for the longer one. */
 static uint32_t factor_of(const image_rgb *p) {
   const uint32_t shorter = p->width < p->height ? p->width : p->height;
   const uint32_t longer = p->width < p->height ? p->height : p->width;

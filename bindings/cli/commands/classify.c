@@ -1,10 +1,11 @@
 /* resnet classify: label images. */
+#include "cli/commands/classify.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands/class_map.h"
-#include "cli/commands/commands.h"
 #include "cli/exit_status.h"
 #include "cli/memory.h"
 #include "cli/message.h"
@@ -26,10 +27,10 @@ typedef struct classification {
   loaded_model model;
   resnet_session *session;
   uint32_t best;
-  json out; /* used with --json */
-  /* With --cam: */
+  json out; /* only with --json */
+  /* Only with --cam: */
   class_map map;
-  uint32_t map_class; /* RESNET_NO_INDEX: the best, until there is one */
+  uint32_t map_class; /* RESNET_NO_INDEX: the best class of the image */
   uint32_t cam_width, cam_height;
   bool cam_written;
   struct failure {
@@ -79,7 +80,7 @@ static void write_json_result(classification *c, const char *file, const sample 
   json_close_object(j);
 }
 
-/* What resnet_classify did to the image. */
+/* Print how resnet_classify resized and cropped the image. */
 static void print_geometry(const resnet_preprocess *p, uint32_t width, uint32_t height) {
   geometry_axis columns, rows;
   geometry_axes(p, width, height, &columns, &rows);
@@ -98,11 +99,11 @@ static void print_class(const char *label, uint32_t index) {
 }
 
 static void print_cam(const classification *c) {
-  (void)printf("  what was looked at for ");
+  (void)printf("  class activation map for ");
   print_class(cli_model_class_label(&c->model, c->map_class), c->map_class);
   (void)fputs(": ", stdout);
   cli_print_masked(stdout, c->settings->cam);
-  (void)printf(", %u x %u from %u x %u places\n", c->cam_width, c->cam_height, c->map.width,
+  (void)printf(", %u x %u from %u x %u cells\n", c->cam_width, c->cam_height, c->map.width,
                c->map.height);
 }
 
@@ -126,7 +127,7 @@ static void print_result(const classification *c, const char *file, const sample
 
 /* ---- --cam ---- */
 
-/* The label, or else the index, that the user named. */
+/* Find the class that --cam-class names by its label or else by its index. */
 static bool find_map_class(classification *c) {
   const char *name = c->settings->cam_class;
   const resnet_model_info *info = &c->model.info;
@@ -146,8 +147,8 @@ static bool find_map_class(classification *c) {
   }
   (void)error_set(
       &error, RESNET_ERROR_ARGUMENT,
-      "'%.80s' is no class of the model: %s 0 to %u is accepted; see resnet inspect --json", name,
-      info->labels ? "one of its labels or" : "it has no labels,", info->classes - 1);
+      "'%.80s' is not a class of the model: %s 0 to %u is accepted; see resnet inspect --json",
+      name, info->labels ? "one of its labels or" : "it has no labels;", info->classes - 1);
   cli_print_error("--cam-class", error.message);
   return false;
 }
@@ -167,7 +168,8 @@ static bool prepare_cam(classification *c) {
   return false;
 }
 
-/* What the model has instead of the head that a map can be made of. */
+/* Report which layers the model has in place of global pooling and one fully connected
+ * layer. */
 static void report_no_map(classification *c) {
   cli_plan p;
   resnet_error error;
@@ -175,12 +177,11 @@ static void report_no_map(classification *c) {
   uint32_t last = p.op_count - 1;
   while (last > 0 && p.ops[last].macs == 0) last--;
   const uint32_t before = p.ops[last].input[0];
-  (void)error_set(&error, RESNET_ERROR_UNSUPPORTED,
-                  "the last layer, '%.60s' (%s), stands behind %s: --cam needs one fully connected "
-                  "layer behind global "
-                  "average pooling",
-                  p.ops[last].name, p.ops[last].kernel,
-                  before < p.op_count ? p.ops[before].kernel : "nothing");
+  (void)error_set(
+      &error, RESNET_ERROR_UNSUPPORTED,
+      "the last layer, '%.60s' (%s), follows %s: --cam needs one fully connected layer after "
+      "global average pooling",
+      p.ops[last].name, p.ops[last].kernel, before < p.op_count ? p.ops[before].kernel : "nothing");
   report_failure(c, c->model.file, &error);
   cli_plan_release(&p);
 }
@@ -198,7 +199,7 @@ static void make_cam(classification *c, const sample *s, const resnet_prediction
   if (!c->cam_written) report_failure(c, c->settings->cam, &error);
 }
 
-/* Read, label and report some images, in their order. */
+/* Read, label and report `count` images, in order. */
 static void classify_some(classification *c, char *const *files, size_t count) {
   sample *samples = cli_allocate(count, sizeof *samples);
   resnet_prediction *best = cli_allocate(count * c->best, sizeof *best);

@@ -10,12 +10,4 @@ const command *command_find(const char *name);
 /* Print the help of the program on standard output. */
 void command_print_help(void);
 
-/* Run a command, each in the file of its name, and return the exit status. */
-int command_classify(const settings *s);
-int command_eval(const settings *s);
-int command_inspect(const settings *s);
-int command_bench(const settings *s);
-int command_compile(const settings *s);
-int command_compare(const settings *s);
-
 #endif

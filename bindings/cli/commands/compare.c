@@ -1,11 +1,12 @@
 /* resnet compare: any number of models over the same labelled images. */
+#include "cli/commands/compare.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/classes.h"
-#include "cli/commands/commands.h"
 #include "cli/compare/ablation.h"
 #include "cli/compare/accuracy.h"
 #include "cli/compare/comparison.h"
@@ -31,7 +32,7 @@
 #include "support/json.h"
 #include "support/sha256.h"
 
-/* ---- opening ----------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 static bool hash_file(model_summary *model) {
   uint64_t bytes;
@@ -55,7 +56,7 @@ static bool open_model(const settings *s, const char *file, model_summary *model
 
 typedef const char *(*naming)(const model_summary *model);
 
-/* What exporters call every graph is no name. */
+/* Return the name in the model file, or "" if it is only an exporter's default name. */
 static const char *own_name(const model_summary *model) {
   static const char *const defaults[] = {"main_graph",       "main",  "torch_jit",
                                          "torch-jit-export", "graph", "tf2onnx"};
@@ -69,7 +70,7 @@ static const char *file_name(const model_summary *model) {
 }
 static const char *path_name(const model_summary *model) { return model->loaded.file; }
 
-/* All have a name, and no two the same. */
+/* Return true if every model has a name and no two names are equal. */
 static bool are_distinct(const comparison *c, naming name) {
   for (uint32_t i = 0; i < c->model_count; i++) {
     if (!*name(&c->models[i])) return false;
@@ -115,7 +116,7 @@ static bool open_all(comparison *c) {
   return true;
 }
 
-/* ---- comparing --------------------------------------------------------------------- */
+/* ---- comparing ---- */
 
 static bool evaluate(comparison *c) {
   response_map *maps = cli_allocate(c->model_count, sizeof *maps);
@@ -126,7 +127,7 @@ static bool evaluate(comparison *c) {
   return ok;
 }
 
-/* Whether the results could be written, asked before the work that they are about. */
+/* Check that the report can be written, before the long work begins. */
 static bool can_write_report(const settings *s) {
   resnet_error error;
   if (!s->report) return true;
@@ -152,7 +153,7 @@ static bool compare(comparison *c) {
   return compare_latency(c) && compare_costs(c) && compare_ablation(c);
 }
 
-/* False: some images could not be evaluated, or a file not be written. */
+/* Return false if some images could not be evaluated or a file could not be written. */
 static bool report(comparison *c) {
   bool ok = true;
   for (size_t i = 0; i < c->data.count; i++) {

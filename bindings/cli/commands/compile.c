@@ -1,11 +1,12 @@
 /* resnet compile: write a plan file, which opens without decoding or packing anything. */
+#include "cli/commands/compile.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/commands/commands.h"
 #include "cli/exit_status.h"
 #include "cli/format.h"
 #include "cli/message.h"
@@ -25,18 +26,18 @@ typedef struct compilation {
   char sha256[SHA256_TEXT];
 } compilation;
 
-/* Saving replaces what is there, which only another plan file is meant for. */
+/* Refuse to replace anything but a regular file, or the model itself. */
 static bool may_replace(const settings *s, resnet_error *error) {
   struct stat old;
   if (stat(s->output, &old) != 0) return true;
   if (!S_ISREG(old.st_mode))
     return error_set(error, RESNET_ERROR_ARGUMENT,
-                     "is there and no regular file; name a file to write");
+                     "exists and is not a regular file; name a file to write");
   return cli_output_is_other(s->output, s->model, "model", error);
 }
 
-/* Ctrl-C and its like wait until the file is whole: else the library's temporary one
- * would stay behind. */
+/* Block Ctrl-C and similar signals until the file is complete: they would leave the
+ * temporary file of the library behind. */
 static bool save(compilation *c, resnet_error *error) {
   sigset_t before;
   cli_signals_hold(&before);

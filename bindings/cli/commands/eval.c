@@ -1,12 +1,13 @@
-/* resnet eval: accuracy over labelled images. Workers with a session of one thread each
- * share the model; each image's outcome has a place of its own, so that the numbers
- * depend neither on the workers nor on their timing. */
+/* resnet eval: accuracy over labelled images. The workers share the model; each has a
+ * session with one thread. Every image has its own outcome, so that the results depend
+ * neither on the number of workers nor on their timing. */
+#include "cli/commands/eval.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/classes.h"
-#include "cli/commands/commands.h"
 #include "cli/dataset.h"
 #include "cli/exit_status.h"
 #include "cli/memory.h"

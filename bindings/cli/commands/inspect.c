@@ -1,7 +1,8 @@
 /* resnet inspect: the plan, as a table or as JSON. */
+#include "cli/commands/inspect.h"
+
 #include <stdio.h>
 
-#include "cli/commands/commands.h"
 #include "cli/exit_status.h"
 #include "cli/format.h"
 #include "cli/message.h"
@@ -42,7 +43,7 @@ static void print_ops(const cli_plan *p) {
   cli_table_print(&t);
 }
 
-/* What the ops of a block add up to. */
+/* Add up the parameters and multiply-accumulates of the ops of a block. */
 static void add_up_block(const cli_plan *p, uint32_t index, uint64_t *parameters, uint64_t *macs) {
   const resnet_block *block = &p->blocks[index];
   *parameters = *macs = 0;
@@ -82,10 +83,10 @@ static void print_totals(const loaded_model *m) {
   char text[FORMAT_SIZE];
   (void)printf("\nparameters  %llu\n", (unsigned long long)info->parameters);
   (void)printf("MACs        %llu an image\n", (unsigned long long)info->macs);
-  (void)printf("weights     %s, packed, %s\n", cli_format_bytes(text, info->weights_bytes),
+  (void)printf("weights     %s packed, %s\n", cli_format_bytes(text, info->weights_bytes),
                info->precision);
   (void)printf("arena       %s an image", cli_format_bytes(text, info->arena_bytes));
-  (void)printf(" (no plan of these ops takes less than %s)\n",
+  (void)printf(" (lower bound for these ops: %s)\n",
                cli_format_bytes(text, info->arena_lower_bound));
 }
 
@@ -93,8 +94,7 @@ static void print_text(const settings *s, const loaded_model *m, const cli_plan 
   if (!s->quiet) {
     cli_model_print(m);
     (void)printf("file        opset %u, written by ", m->info.opset);
-    cli_print_masked(stdout,
-                     m->info.producer[0] ? m->info.producer : "a program that does not say");
+    cli_print_masked(stdout, m->info.producer[0] ? m->info.producer : "an unknown program");
     (void)fputs("\n\n", stdout);
   }
   print_ops(p);
@@ -187,7 +187,7 @@ static void write_json(const loaded_model *m, const cli_plan *p) {
   json_close_object(&j);
 }
 
-/* A file that is refused has one fault, and no model to tell of. */
+/* Print the reason why the file is refused: there is no model to inspect. */
 static void print_refusal(const settings *s, const loaded_model *m, const resnet_error *error) {
   if (s->json) {
     json j = {.out = stdout};
@@ -222,8 +222,7 @@ static void print_diagnostics(const settings *s, const loaded_model *m) {
   json_close_object(&j);
 }
 
-/* The findings alone. The exit status tells scripts whether there is anything to worry
- * about. */
+/* Print the diagnostics only. The exit status is EXIT_INPUT if there are warnings. */
 static int check(const settings *s) {
   loaded_model m;
   resnet_error error = {RESNET_OK, ""};

@@ -34,9 +34,9 @@ static void evaluate_model(const comparison *c, model_summary *model) {
   model->top1_interval = stats_wilson_interval(model->top1, model->images);
   model->top5_interval = stats_wilson_interval(model->top5, model->images);
   model->cross_entropy /= images;
+  /* The bins' weights cancel out. */
   for (int i = 0; i < CALIBRATION_BINS; i++)
     model->calibration_error +=
-        /* weights cancel out */
         fabs((double)model->calibration[i].right - model->calibration[i].confidence) / images;
 }
 

@@ -14,16 +14,14 @@ enum { CALIBRATION_BINS = 15 };
 
 /* A block of one model. Times are of one image, the least of many; NAN: not measured. */
 typedef struct block_summary {
-  double branch_std, shortcut_std,
-      /* of the residual branch, just before the addition; ratio: branch / shortcut */
-      ratio;
-  double output_std;
-  bool can_ablate; /* shapes allow to leave its branch out */
-  /* accuracy over the ablation images without this block */
-  double ablated_top1;
-  /* what the shortcut costs as the plan has it, and as an op of its own */
+  double branch_std; /* of the residual branch, just before the addition */
+  double shortcut_std, output_std;
+  double ratio;        /* branch_std / shortcut_std */
+  bool can_ablate;     /* shapes allow to remove its residual branch */
+  double ablated_top1; /* accuracy over the ablation images without this block */
+  /* time of the shortcut as the plan computes it, and as an op of its own */
   double shortcut_ms, unfused_ms;
-  /* that have to be read and written for it */
+  /* bytes read and written for the shortcut, likewise */
   uint64_t shortcut_bytes, unfused_bytes;
 } block_summary;
 
@@ -69,12 +67,11 @@ typedef struct model_summary {
   /* ---- cost, batch 1, one thread */
   double latency_median_ms, latency_p99_ms, latency_min_ms;
   uint32_t latency_runs;
-  /* that times of shortcuts are the least of, each way; 0: not measured */
+  /* runs of each variant over which times of shortcuts are minima; 0: not measured */
   uint32_t cost_runs;
-  uint64_t
-      /* largest resident memory of a process that opens this model alone and runs it once;
-       * 0: not known */
-      peak_bytes;
+  /* peak resident memory of a process that opens only this model and runs it once; 0:
+   * unknown */
+  uint64_t peak_bytes;
   /* ---- responses */
   response_summary *responses;
   uint32_t response_count;

@@ -33,8 +33,7 @@ static void write_p(FILE *out, double p) {
     (void)fprintf(out, "p = %.2g", p);
 }
 
-/* ---- accuracy ----------------------------------------------------------------------
- */
+/* ---- accuracy ---- */
 
 static const pair_summary *pair_of(const comparison *c, uint32_t a, uint32_t b) {
   for (uint32_t i = 0; i < c->pair_count; i++) {
@@ -114,8 +113,7 @@ void compare_conclude_accuracy(const comparison *c, FILE *out) {
   compare_neighbours(c, true, compare_depths, out);
 }
 
-/* ---- layer responses ---------------------------------------------------------------
- */
+/* ---- layer responses ---- */
 
 /* Ratios of a residual model to a plain one, layer by layer. */
 static void compare_to_plain(const comparison *c, uint32_t plain, uint32_t residual, FILE *out) {
@@ -203,8 +201,7 @@ void compare_conclude_layers(const comparison *c, FILE *out) {
   free(order);
 }
 
-/* ---- residual branches -------------------------------------------------------------
- */
+/* ---- residual branches ---- */
 
 static void say_ratios(const model_summary *n, FILE *out) {
   uint32_t min = RESNET_NO_INDEX, max = RESNET_NO_INDEX;
@@ -259,8 +256,7 @@ void compare_conclude_blocks(const comparison *c, FILE *out) {
   compare_neighbours(c, true, compare_ratios, out);
 }
 
-/* ---- ablations -----------------------------------------------------------------------
- */
+/* ---- ablations ---- */
 
 static void say_block_ablation(const model_summary *n, FILE *out) {
   double *costs = cli_allocate(n->plan.block_count, sizeof *costs), whole = compare_whole_error(n);
@@ -327,8 +323,7 @@ void compare_conclude_ablation(const comparison *c, FILE *out) {
     (void)fputs("Leaving out several blocks was not tried: nothing can be said about it.\n", out);
 }
 
-/* ---- what shortcuts cost -----------------------------------------------------------
- */
+/* ---- what shortcuts cost ---- */
 
 typedef struct shortcut_costs {
   uint32_t shortcuts, lost; /* lost: those whose time is smaller than the noise */
@@ -413,7 +408,7 @@ void compare_conclude_shortcut_bytes(const comparison *c, FILE *out) {
     (void)fputs("None of the models has shortcuts: they take no memory traffic.\n", out);
 }
 
-/* ---- confusions and calibration ---------------------------------------------------- */
+/* ---- confusions and calibration ---- */
 
 void compare_conclude_confusions(const comparison *c, FILE *out) {
   uint32_t said = 0;
@@ -463,7 +458,7 @@ void compare_conclude_calibration(const comparison *c, FILE *out) {
     (void)fputs("No image could be evaluated: nothing can be said about confidence.\n", out);
 }
 
-/* ---- pairs and dead units ---------------------------------------------------------- */
+/* ---- pairs and dead units ---- */
 
 void compare_conclude_pair(const comparison *c, const pair_summary *p, FILE *out) {
   const char *a = title_of(c, p->a), *b = title_of(c, p->b);

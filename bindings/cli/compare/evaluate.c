@@ -55,7 +55,7 @@ static void observe(void *user, const resnet_response *response) {
   compare_responses_add(o->map, o->sums, response);
 }
 
-/* ---- a chunk ----------------------------------------------------------------------- */
+/* ---- a chunk ---- */
 
 static void evaluate_sample(model_summary *model, uint32_t truth, const resnet_prediction *best,
                             sample_result *v) {
@@ -142,7 +142,7 @@ static void worker_task(void *context, uint32_t worker) {
   compare_batch_free(&g);
 }
 
-/* ---- workers ----------------------------------------------------------------------- */
+/* ---- workers ---- */
 
 static bool open_worker(evaluation *j, evaluation_worker *w) {
   const comparison *c = j->comparison;

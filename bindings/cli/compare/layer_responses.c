@@ -11,7 +11,7 @@
 
 enum { POINTS = RESNET_POINT_CLASS_MAP + 1 };
 
-/* ---- which responses --------------------------------------------------------------- */
+/* ---- which responses ---- */
 
 static uint32_t *place_of(const response_map *map, uint32_t op, resnet_point point) {
   return &map->place[(size_t)op * POINTS + (size_t)point];
@@ -88,7 +88,7 @@ void compare_responses_map_release(response_map *map) {
   *map = (response_map){0};
 }
 
-/* ---- sums -------------------------------------------------------------------------- */
+/* ---- sums ---- */
 
 static bool has_sums(const response_map *map, uint32_t response) {
   return map->source[response] == response;
@@ -127,7 +127,7 @@ void compare_responses_add(const response_map *map, response_sums *sums,
                     (size_t)response->height * response->width);
 }
 
-/* ---- what came out ----------------------------------------------------------------- */
+/* ---- what came out ---- */
 
 static double deviation_at(const model_summary *model, const response_map *map, uint32_t op,
                            resnet_point point) {

@@ -31,7 +31,7 @@ static void add_value(table *t, double value, int digits) {
 
 static void add_percent(table *t, double share_of_one) { add_value(t, 100 * share_of_one, 2); }
 
-/* ---- models -------------------------------------------------------------------------- */
+/* ---- models ---- */
 
 static void add_model(table *t, const model_summary *model) {
   const resnet_model_info *info = &model->loaded.info;
@@ -63,7 +63,7 @@ static void print_models(const comparison *c) {
   cli_table_print(&t);
 }
 
-/* ---- pairs ------------------------------------------------------------------------- */
+/* ---- pairs ---- */
 
 static void add_probability(table *t, double p) {
   char text[32];
@@ -92,7 +92,7 @@ static void print_pairs(const comparison *c) {
   cli_table_print(&t);
 }
 
-/* ---- responses --------------------------------------------------------------------- */
+/* ---- responses ---- */
 
 static void add_responses(table *t, const model_summary *model) {
   double *deviations = cli_allocate(model->layer_count, sizeof *deviations), negative = 0;
@@ -126,7 +126,7 @@ static void print_responses(const comparison *c) {
   cli_table_print(&t);
 }
 
-/* ---- blocks ------------------------------------------------------------------------ */
+/* ---- blocks ---- */
 
 static void print_blocks(const model_summary *model) {
   const char *const heading[] = {model->title, "shortcut",   "branch std",     "shortcut std",
@@ -151,7 +151,7 @@ static void print_blocks(const model_summary *model) {
   if (step > 1) (void)printf("(1 of %u of the %u blocks; --json has all)\n", step, count);
 }
 
-/* ---- findings ---------------------------------------------------------------------- */
+/* ---- findings ---- */
 
 /* As the report has them, a line each. */
 static void print_diagnostics(const comparison *c) {

@@ -20,7 +20,7 @@ enum { WARM_UP_RUNS = 10, RUNS = 200, MIN_RUNS = 20 };
 /* Of runs of all models; after it FEWEST_RUNS are enough. */
 static const double max_seconds = 10;
 
-/* ---- memory ------------------------------------------------------------------------ */
+/* ---- memory ---- */
 
 static bool run_random(resnet_session *session, const resnet_model_info *info) {
   const size_t values = (size_t)info->input_height * info->input_width * info->input_channels;
@@ -65,7 +65,7 @@ uint64_t compare_peak_memory(const settings *s) {
   return peak;
 }
 
-/* ---- latency ----------------------------------------------------------------------- */
+/* ---- latency ---- */
 
 typedef struct timed_model {
   resnet_session *session;

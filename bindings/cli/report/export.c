@@ -52,7 +52,7 @@ static bool close_file(table_file *f, const char *name, bool wanted) {
   return ok;
 }
 
-/* ---- CSV --------------------------------------------------------------------------- */
+/* ---- CSV ---- */
 
 /* Every image on which two models differ in being right. */
 static void sheet_differences(const comparison *c, sheet *s) {
@@ -110,7 +110,7 @@ static bool write_sheets(table_file *f) {
   return ok;
 }
 
-/* ---- SVG and JSON ------------------------------------------------------------------ */
+/* ---- SVG and JSON ---- */
 
 static bool write_plot(table_file *f, const report_plot *p, uint32_t model) {
   char name[80], id[64];
@@ -139,7 +139,7 @@ static bool write_json(table_file *f) {
   return close_file(f, "comparison.json", true);
 }
 
-/* ---- the folder -------------------------------------------------------------------- */
+/* ---- the folder ---- */
 
 static bool make_folder(const char *folder, bool *made, resnet_error *error) {
   struct stat old;

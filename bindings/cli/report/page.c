@@ -36,7 +36,7 @@ typedef struct report {
   FILE *out;
 } report;
 
-/* ---- pieces ------------------------------------------------------------------------ */
+/* ---- pieces ---- */
 
 static void write_text(const report *r, const char *tag, const char *text) {
   (void)fprintf(r->out, "<%s>", tag);
@@ -88,7 +88,7 @@ static void write_sheet(const report *r, sheet_function fill) {
   fill(r->c, &s);
 }
 
-/* ---- plots ------------------------------------------------------------------------- */
+/* ---- plots ---- */
 
 static bool write_figure(const report *r, const report_plot *p, uint32_t model) {
   char id[64], *text = NULL;
@@ -134,7 +134,7 @@ static void write_exhibit(const report *r, const report_plot *p, conclude_functi
   write_figures(r, p);
 }
 
-/* ---- sections ---------------------------------------------------------------------- */
+/* ---- sections ---- */
 
 static void write_models(const report *r) {
   open_section(r, "what", "What was compared");
@@ -217,7 +217,7 @@ static void write_layers(const report *r) {
   close_section(r);
 }
 
-/* ---- pairs ------------------------------------------------------------------------- */
+/* ---- pairs ---- */
 
 static size_t write_difference(const report *r, size_t index, const model_summary *right,
                                const model_summary *wrong) {
@@ -303,7 +303,7 @@ static void write_pairs(const report *r) {
   close_section(r);
 }
 
-/* ---- how it was made --------------------------------------------------------------- */
+/* ---- how it was made ---- */
 
 /* What Linux calls the CPU, else its kind. */
 static void write_cpu(const report *r) {
@@ -384,7 +384,7 @@ static void write_making(const report *r) {
   close_section(r);
 }
 
-/* ---- the page ---------------------------------------------------------------------- */
+/* ---- the page ---- */
 
 static int hex_digit(char letter) { return letter <= '9' ? letter - '0' : letter - 'a' + 10; }
 

@@ -18,7 +18,7 @@
 
 enum { MAX_PRINTED_CLASSES = 20, MAX_DRAWN_CLASSES = 50, DETAIL_SIZE = 64 };
 
-/* ---- series of numbers ------------------------------------------------------------- */
+/* ---- series of numbers ---- */
 
 /* What a series owns. */
 typedef struct series_data {
@@ -119,7 +119,7 @@ static bool finish(drawing *d, svg_plot *p, const svg_place *place) {
   return drawn;
 }
 
-/* ---- the plots --------------------------------------------------------------------- */
+/* ---- the plots ---- */
 
 static bool write_cost(const comparison *c, uint32_t model, const svg_place *place,
                        const char *title, const char *description) {
@@ -263,7 +263,7 @@ static bool write_ablations(const comparison *c, uint32_t model, const svg_place
   return finish(&d, &p, place);
 }
 
-/* ---- shortcuts --------------------------------------------------------------------- */
+/* ---- shortcuts ---- */
 
 /* NAN: not known. An op of its own reads and writes something. */
 static double shortcut_cost(const block_summary *b, bool times, bool unfused) {
@@ -310,7 +310,7 @@ static bool write_shortcut_bytes(const comparison *c, uint32_t model, const svg_
   return write_shortcuts(c, model, false, place, &p);
 }
 
-/* ---- accuracy ---------------------------------------------------------------------- */
+/* ---- accuracy ---- */
 
 /* Mistakes are some percent of a class: the square root lets them be seen. */
 static void shade(const model_summary *n, double *shades) {
@@ -374,7 +374,7 @@ static bool write_calibration(const comparison *c, uint32_t model, const svg_pla
   return finish(&d, &p, place);
 }
 
-/* ---- all of them ------------------------------------------------------------------- */
+/* ---- all of them ---- */
 
 const report_plot report_plot_cost = {"cost",
                                       "Error against multiply-accumulates",

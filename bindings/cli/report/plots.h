@@ -12,8 +12,8 @@ typedef struct report_plot {
   conclude_function find;
   bool each_model; /* one for each model, else one for all */
   bool measured;   /* differs from run to run */
+  /* Return false, with nothing written, if there is nothing to draw. */
   bool (*write)(const comparison *c, uint32_t model, const svg_place *place, const char *title,
-                /* false, and nothing written, where there is nothing to see */
                 const char *description);
 } report_plot;
 

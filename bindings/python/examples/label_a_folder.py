@@ -1,10 +1,11 @@
-"""Label a folder of pictures: python label_a_folder.py [FOLDER [MODEL]]
+"""Classify a folder of images: python label_a_folder.py [FOLDER [MODEL]]
 
-For whoever puts a net into an application. Cells are marked as notebooks and editors know
-them.
+For developers who use a model in an application. The marks `# %%` separate the cells of a
+notebook.
 """
 
-# %% Open a model. Without a path it is the net that ships: ResNet-20, trained on CIFAR-10's ten classes.
+# %% Open a model. Without a path it is the built-in one: ResNet-20, trained on the ten
+# classes of CIFAR-10.
 import csv
 import sys
 import time
@@ -14,53 +15,54 @@ import numpy as np
 
 import libresnet
 
-folder = Path(
-    sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parents[3] / "models" / "samples"
-)
+samples = Path(__file__).resolve().parents[3] / "models" / "samples"
+folder = Path(sys.argv[1]) if len(sys.argv) > 1 else samples
 model = libresnet.Model(sys.argv[2] if len(sys.argv) > 2 else None)
 print(model)
-print(f"pictures are prepared like this: {model.preprocess}")
+print(f"preprocessing of images: {model.preprocess}")
 
-# %% One picture: a path will do. So will bytes, a PIL image, or an array.
-pictures = sorted(
+# %% Classify one image: a path, bytes, a PIL image, or an array.
+images = sorted(
     path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png")
 )
-for best in model.classify(pictures[0], k=3):
+for best in model.classify(images[0], k=3):
     print(f"{best.score:7.2%}  {best.label or best.index}")
 
-# %% A whole folder: pictures are decoded and labelled side by side, on all processors.
+# %% Classify a whole folder: images are decoded and classified in parallel, on all CPUs.
 start = time.perf_counter()
-ranked = model.classify(pictures, k=1)
+ranked = model.classify(images, k=1)
 seconds = time.perf_counter() - start
-print(f"{len(pictures)} pictures in {seconds * 1e3:.1f} ms")
+print(f"{len(images)} images in {seconds * 1e3:.1f} ms")
 with open("labels.csv", "w", newline="") as file:
     writer = csv.writer(file)
-    writer.writerow(["picture", "label", "score"])
+    writer.writerow(["image", "label", "score"])
     writer.writerows(
         [path.name, best.label or best.index, f"{best.score:.4f}"]
-        for path, (best,) in zip(pictures, ranked)
+        for path, (best,) in zip(images, ranked)
     )
 
-# %% What can't be read is told by name; nothing else is lost. (python -m libresnet.batch does this for millions.)
-Path("broken.jpg").write_bytes(pictures[0].read_bytes()[:200])
-for path in ["broken.jpg", pictures[1]]:
+# %% Handle an unreadable image: the exception names it, and the others are unaffected.
+# (python -m libresnet.batch does this for millions of images.)
+Path("broken.jpg").write_bytes(images[0].read_bytes()[:200])
+for path in ["broken.jpg", images[1]]:
     try:
         print(path, "is", model.classify(path, k=1)[0].label)
-    except libresnet.PictureError as problem:
+    except libresnet.ImageError as problem:
         print("skipped:", problem)
 
-# %% A camera's frames, as OpenCV has them: BGR, in rows of any stride. One session, one array for the scores.
+# %% Classify the frames of a camera in OpenCV's format: BGR, rows of any stride.
 frame = np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 with model.session(threads=1) as session:
     times = []
     for _ in range(20):
         start = time.perf_counter()
-        # a view: the middle of the frame, not copied
+        # the middle of the frame: a view, no copy
         session.classify(frame[:, 80:560], k=1, pixels="BGR")
         times.append(time.perf_counter() - start)
-    print(f"a frame of 480 x 480 takes {min(times) * 1e3:.2f} ms, preparing it included")
+    print(f"a frame of 480 x 480 takes {min(times) * 1e3:.2f} ms, preprocessing included")
 
-# %% Or do the preparing yourself, and let the net read your array where it lies.
+# %% Or prepare the input yourself: the model reads your array in place, and writes its
+# scores into another one.
 h, w, c = model.input_shape
 batch = np.zeros((4, c, h, w), np.float32)
 scores = np.empty((4, model.classes), np.float32)

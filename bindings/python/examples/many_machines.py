@@ -1,11 +1,11 @@
-"""More pictures than one machine can label: python many_machines.py [FOLDER [ADDRESS]]
+"""Classify images on a cluster: python many_machines.py [FOLDER [ADDRESS]]
 
-ADDRESS is that of a Ray cluster; without it Ray is started here. `python -m
-libresnet.batch FOLDER OUT.parquet --ray ADDRESS` does all of this from the command line,
-and can be interrupted. Cells are marked as notebooks know them.
+ADDRESS is that of a Ray cluster; without it, Ray is started on this machine.
+`python -m libresnet.batch FOLDER OUT.parquet --ray ADDRESS` does the same from the command
+line, and can be interrupted. The marks `# %%` separate the cells of a notebook.
 """
 
-# %% Ray, and pictures that it reads.
+# %% Start Ray, and let it read images.
 import sys
 from pathlib import Path
 
@@ -14,24 +14,21 @@ import ray
 import libresnet
 import libresnet.ray
 
-folder = Path(
-    sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parents[3] / "models" / "samples"
-)
+samples = Path(__file__).resolve().parents[3] / "models" / "samples"
+folder = Path(sys.argv[1]) if len(sys.argv) > 1 else samples
 ray.init(
     address=sys.argv[2] if len(sys.argv) > 2 else None,
     num_cpus=None if len(sys.argv) > 2 else 3,
     log_to_driver=False,
 )
-pictures = ray.data.read_binary_files(
-    str(folder), include_paths=True, file_extensions=["jpg", "png"]
-)
+images = ray.data.read_binary_files(str(folder), include_paths=True, file_extensions=["jpg", "png"])
 
-# %% The model is compiled once and put into the object store, from which every node maps it.
+# %% Compile the model once and put it into the object store. Every node maps it from there.
 model = libresnet.ray.ship(libresnet.Model())
 
-# %% Two actors of one CPU, each with a session of its own. Ray needs a third CPU for reading, or it waits for ever. A broken
-# picture is a row with an error, not a lost batch.
-labelled = pictures.map_batches(
+# %% Start two actors of one CPU, each with its own session. Ray needs a third CPU for
+# reading, or it waits for ever. A broken image gives a row with an error.
+labelled = images.map_batches(
     libresnet.ray.Classifier,
     fn_constructor_kwargs={"model": model, "k": 3},
     batch_size=32,

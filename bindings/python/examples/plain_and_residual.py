@@ -1,10 +1,10 @@
-"""What do the shortcuts do? python plain_and_residual.py [DATA [MODEL...]]
+"""Measure what shortcuts do: python plain_and_residual.py [DATA [MODEL...]]
 
-For whoever studies residual nets. DATA is a folder or a .zip of CLASS/PICTURE. Cells are
-marked as notebooks know them.
+For researchers of residual networks. DATA is a folder or a .zip of CLASS/IMAGE. The marks
+`# %%` separate the cells of a notebook.
 """
 
-# %% Two nets, trained alike, but for the shortcuts; and pictures in class folders.
+# %% Take two models, trained alike except for the shortcuts, and images in class folders.
 import shutil
 import sys
 from pathlib import Path
@@ -18,45 +18,48 @@ files = [Path(name) for name in sys.argv[2:]] or [
 ]
 if len(sys.argv) > 1:
     data = Path(sys.argv[1])
-else:  # the ten sample pictures: too few to find out anything, enough to see how it is done
-    data = Path("pictures")
-    for picture in sorted(models_folder.glob("samples/*.[jp][pn]g")):
-        (data / picture.name.split("-")[0]).mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, data / picture.name.split("-")[0])
+else:  # the ten sample images: too few for results, enough for a demonstration
+    data = Path("images")
+    for image in sorted(models_folder.glob("samples/*.[jp][pn]g")):
+        (data / image.name.split("-")[0]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, data / image.name.split("-")[0])
 
-# %% A net is a plan that can be read. In a notebook this is a table; here are its first lines.
+# %% Print the first lines of the plan. In a notebook it is shown as a table.
 residual = libresnet.Model(files[-1])
 print("\n".join(str(residual.plan).splitlines()[:8]))
 for block in residual.blocks[:3]:
     print(f"{block.name}: {block.convs} convolutions, shortcut: {block.shortcut}")
 
-# %% What does each layer respond with? (Section 4.2 and Fig. 7 of "Deep Residual Learning": after batch normalisation, before
-# ReLU and addition.)
-pictures = sorted(data.rglob("*.[jp][pn]g"))[:1000] if data.is_dir() else []
-if pictures:
-    responses = residual.observe(pictures)
+# %% Measure the responses of each layer: after batch normalisation, before ReLU and addition
+# (section 4.2 and Fig. 7 of "Deep Residual Learning").
+images = sorted(data.rglob("*.[jp][pn]g"))[:1000] if data.is_dir() else []
+if images:
+    responses = residual.observe(images)
     for row in responses.layers[:5]:
         print(
-            f"layer {row['layer']:3d}  std {row['std']:.3f}  {row['negative']:.0%} negative  {row['dead']} channels dead"
+            f"layer {row['layer']:3d}  std {row['std']:.3f}  {row['negative']:.0%} negative  "
+            f"{row['dead']} channels dead"
         )
 
-# %% What if a block weren't there? (Veit et al. 2016.)
-if pictures:
-    whole = [ranked[0].index for ranked in residual.classify(pictures, k=1)]
+# %% Remove each block in turn (Veit et al. 2016).
+if images:
+    whole = [ranked[0].index for ranked in residual.classify(images, k=1)]
     for block in residual.blocks:
         with residual.skip(block):
-            without = [ranked[0].index for ranked in residual.classify(pictures, k=1)]
+            without = [ranked[0].index for ranked in residual.classify(images, k=1)]
         same = sum(a == b for a, b in zip(whole, without))
-        print(f"without {block.name}: the same label for {same} of {len(pictures)} pictures")
+        print(f"without {block.name}: the same label for {same} of {len(images)} images")
 
-# %% Everything at once, over all the data: what `resnet compare` finds out. (report="compare.html" writes its page, too.)
+# %% Compare everything over all the data, as `resnet compare` does. report="compare.html"
+# also writes its page.
 comparison = libresnet.compare(files, data, report="compare.html")
-for net in comparison["models"]:
+for found in comparison["models"]:
     print(
-        f"{net['title']}: {net['layers']} layers, {net['top1']:.1%} right, {net['latency_ms']['median']:.3f} ms a picture"
+        f"{found['title']}: {found['layers']} layers, {found['top1']:.1%} right, "
+        f"{found['latency_ms']['median']:.3f} ms per image"
     )
 
-# %% Fig. 7, where matplotlib is installed.
+# %% Plot Fig. 7, if matplotlib is installed.
 try:
     comparison.plot().savefig("responses.png")
     print("responses.png shows the standard deviation of each layer's responses")

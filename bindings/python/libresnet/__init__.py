@@ -1,4 +1,4 @@
-"""Run pretrained ResNets from Python, and see what their shortcuts do.
+"""Run pretrained ResNets from Python, and measure what their shortcuts do.
 
     import libresnet
 
@@ -6,9 +6,10 @@
     for best in model.classify("photo.jpg", k=3):
         print(f"{best.score:.1%} {best.label or best.index}")
 
-A model is immutable and may be used by any number of threads; a session has buffers and
-threads for running it. NumPy is all that is needed. The library is found in the wheel, in
-the checkout's build folder, or where the environment variable LIBRESNET_LIBRARY says.
+A model is immutable and may be used by any number of threads. A session has the buffers
+and threads that run it. NumPy is the only dependency. The library is found in the wheel,
+in the checkout's build folder, or at the path in the environment variable
+LIBRESNET_LIBRARY.
 """
 
 from __future__ import annotations
@@ -21,24 +22,24 @@ from ._errors import (
     Error,
     FileError,
     FormatError,
+    ImageError,
+    ImageNotFoundError,
     LimitError,
+    ModelNotFoundError,
     ModelWarning,
-    NotThereError,
     OutOfMemoryError,
-    PictureError,
-    PictureNotThereError,
     SystemFailure,
     UnsupportedModelError,
 )
+from ._images import read_image
 from ._model import Model
-from ._pictures import read_picture
 from ._plan import Block, Finding, ModelInfo, Op, Plan, Preprocess
-from ._session import Lesion, Prediction, Response, Session
+from ._session import Ablation, Prediction, Response, Session
 from ._structs import Status
 
 if TYPE_CHECKING:
     from ._compare import Comparison, compare
-    from ._lens import Responses
+    from ._observe import Responses
 
 __version__: str = _library.library.resnet_version().decode()
 
@@ -50,16 +51,16 @@ __all__ = [
     "FileError",
     "Finding",
     "FormatError",
-    "Lesion",
+    "Ablation",
     "LimitError",
     "Model",
     "ModelInfo",
     "ModelWarning",
-    "NotThereError",
+    "ModelNotFoundError",
     "Op",
     "OutOfMemoryError",
-    "PictureError",
-    "PictureNotThereError",
+    "ImageError",
+    "ImageNotFoundError",
     "Plan",
     "Prediction",
     "Preprocess",
@@ -70,27 +71,30 @@ __all__ = [
     "SystemFailure",
     "UnsupportedModelError",
     "compare",
-    "read_picture",
+    "read_image",
 ]
 
-_LATER = {
+# Imported at first use: they take a third of the import time.
+_LAZY = {
     "Comparison": "_compare",
     "compare": "_compare",
-    "Responses": "_lens",
-}  # a third of the time that importing takes
+    "Responses": "_observe",
+}
 
-if not TYPE_CHECKING:  # type checkers would take any name for one that is there
+# With __getattr__, a type checker would accept every name.
+if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name not in _LATER:
+        if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
         from ._forks import importing
 
         with importing:
-            value = globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+            value = globals()[name] = getattr(import_module(f".{_LAZY[name]}", __name__), name)
         return value
 
-    def __dir__() -> List[str]:  # else completion would show imports, and not what comes later
+    def __dir__() -> List[str]:
+        """List the public names for completion: without imports, with the lazy names."""
         return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

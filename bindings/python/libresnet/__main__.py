@@ -9,7 +9,7 @@ from ._library import program
 
 
 def main() -> None:
-    """Become the program."""
+    """Replace this process by the program."""
     file = program()
     os.execv(file, ["resnet", *sys.argv[1:]])
 

@@ -50,7 +50,7 @@ class Comparison(Dict[str, Any]):
     give more.
     """
 
-    TABLES = ("models", "pairs", "layers", "blocks", "lesions")
+    TABLES = ("models", "pairs", "layers", "blocks", "ablations")
 
     def to_pandas(self, table: str = "models") -> Any:
         """A pandas.DataFrame of one of:
@@ -58,7 +58,7 @@ class Comparison(Dict[str, Any]):
         "models": accuracy, size and speed, a row each; "pairs": what two of them get
         right and wrong together, and McNemar's test; "layers": statistics of the response
         of each layer of each model; "blocks": what each block adds to its shortcut, and
-        the accuracy without it; "lesions": accuracy by the number of blocks left out.
+        the accuracy without it; "ablations": accuracy by the number of blocks left out.
 
         ArgumentError for any other name; ImportError where pandas is not installed.
         """
@@ -72,8 +72,8 @@ class Comparison(Dict[str, Any]):
         and, where blocks were left out, the accuracy by how many, with the least and
         the greatest of all choices. ImportError where matplotlib is not installed."""
         pyplot = _extras.pyplot("Comparison.plot")
-        lesions = any(model["lesions"]["removals"] for model in self["models"])
-        count = 3 if lesions else 2
+        ablations = any(model["lesions"]["removals"] for model in self["models"])
+        count = 3 if ablations else 2
         figure, panels = pyplot.subplots(1, count, figsize=(5 * count, 4), constrained_layout=True)
         for model in self["models"]:
             layers = _layers(model)
@@ -86,11 +86,11 @@ class Comparison(Dict[str, Any]):
                 panels[0], panels[1], deviations, model["title"], model["residual"]
             )
         _extras.label_deviations(panels[0], panels[1])
-        if lesions:
-            self._plot_lesions(panels[2])
+        if ablations:
+            self._plot_ablations(panels[2])
         return figure
 
-    def _plot_lesions(self, axes: Any) -> None:
+    def _plot_ablations(self, axes: Any) -> None:
         for model in self["models"]:
             steps = [
                 {
@@ -134,7 +134,7 @@ class Comparison(Dict[str, Any]):
         return row
 
     def _caption(self) -> str:
-        return f"{self['images']:,} pictures of {self['data']}"
+        return f"{self['images']:,} images of {self['data']}"
 
     def _summary(self) -> Table:
         header = [
@@ -206,11 +206,11 @@ def _block_rows(model: Dict[str, Any]) -> List[Dict[str, Any]]:
     ]
 
 
-def _lesion_rows(model: Dict[str, Any]) -> List[Dict[str, Any]]:
+def _ablation_rows(model: Dict[str, Any]) -> List[Dict[str, Any]]:
     return list(model["lesions"]["removals"])
 
 
-_MODEL_TABLES = {"layers": _layer_rows, "blocks": _block_rows, "lesions": _lesion_rows}
+_MODEL_TABLES = {"layers": _layer_rows, "blocks": _block_rows, "ablations": _ablation_rows}
 
 
 def _percent(share: Optional[float]) -> str:
@@ -397,7 +397,7 @@ def _warn(notes: Sequence[str], document: Dict[str, Any]) -> None:
     if failures:
         first = f"{failures[0]['file']}: {failures[0]['message']}"
         total = document["images"] + len(failures)
-        text = f"{len(failures)} of {total} pictures could not be judged and count for no model, see ['errors']"
+        text = f"{len(failures)} of {total} images could not be judged and count for no model, see ['errors']"
         warnings.warn(f"{text}; the first is {first}", UserWarning, stacklevel=4)
 
 
@@ -439,7 +439,7 @@ def compare(
     models: "Union[PathLike, Model, Sequence[Union[PathLike, Model]]]",
     data: PathLike,
     *,
-    lesions: Optional[int] = None,
+    ablation_images: Optional[int] = None,
     threads: int = 0,
     batch: int = 0,
     preprocess: Optional[str] = None,
@@ -452,14 +452,14 @@ def compare(
     tables: Optional[PathLike] = None,
     progress: Optional[bool] = None,
 ) -> Comparison:
-    """Compare any number of nets over the same labelled pictures: accuracy, where they
+    """Compare any number of nets over the same labelled images: accuracy, where they
     differ, speed, how strong their layers respond, what each block adds to its shortcut,
     and what becomes of them without it.
 
     models: paths of ONNX or plan files, or Models, which count by their path, and by nothing else they were opened with.
-    data: a folder, or a .zip of it, of <class>/<picture>.
-    lesions: pictures on which blocks are left out; 0: none; None: 1000.
-    threads: 0: one for each processor. batch: pictures worked on at once; 0: chosen. Neither changes an answer.
+    data: a folder, or a .zip of it, of <class>/<image>.
+    ablation_images: images on which blocks are left out; 0: none; None: 1000.
+    threads: 0: one for each processor. batch: images worked on at once; 0: chosen. Neither changes an answer.
     preprocess ("imagenet", ...), input_size, output, conv, memory, external_data: as
     Model has them, for all models.
     report: an HTML page to write, with all plots and tables. tables: a folder for data as CSV, and plots as SVG.
@@ -468,7 +468,7 @@ def compare(
     This runs `resnet compare` as a process and returns its JSON. Other Python threads run
     meanwhile; an exception in this one, e.g. KeyboardInterrupt, ends the process, and no
     file is left half-written. What the program notes about the models is a ModelWarning;
-    pictures that cannot be judged are listed under "errors", with a warning.
+    images that cannot be judged are listed under "errors", with a warning.
 
     Raises what Model raises for a model that cannot be opened; ArgumentError for options
     that can't be, and where classes of the data and of a model do not match; FileError
@@ -495,7 +495,7 @@ def compare(
     )
     options = {
         "data": data,
-        "lesions": lesions,
+        "lesions": ablation_images,
         "threads": threads,
         "batch": batch,
         "preprocess": preprocess,

@@ -1,5 +1,4 @@
-"""An open model: what a Model and its sessions share, which is closed when the last of
-them goes."""
+"""An open model: what a Model and its sessions share. It is closed with the last of them."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ class Closable(Protocol):
 
 
 def _close(pointer: ctypes.c_void_p, kept: Any) -> None:
-    """`kept`: borrowed bytes, which may go only now."""
+    """Close a model, then release `kept`, the bytes that it borrows."""
     library.resnet_model_close(ctypes.byref(pointer))
 
 
@@ -41,15 +40,16 @@ class Core:
         self._after_fork()
         forked.add(self)
         self.info, self._op_count, self.block_count = read_info(pointer)
-        self.prepared_pictures = False
-        self._guess_told = self.info.preprocess_source != "guessed"
+        self.prepared_images = False
+        self._guess_reported = self.info.preprocess_source != "guessed"
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()  # taken after a session's own, never before
+        # Lock order: a session's lock first, then this one.
+        self._lock = threading.Lock()
 
     @contextmanager
     def in_use(self) -> Iterator[ctypes.c_void_p]:
-        """While the model can't be closed."""
+        """Keep the model open for the duration of the `with` block."""
         with self._lock:
             if self.closing:
                 raise ArgumentError(f"{self.title} is closed: open it again")
@@ -61,7 +61,8 @@ class Core:
         try:
             for session in list(self.sessions):
                 session.close()
-        except ArgumentError:  # called by an observer, whose session must not be closed
+        except ArgumentError:
+            # An observer called this; its session must stay open.
             self.closing = False
             raise
         with self._lock:
@@ -69,12 +70,12 @@ class Core:
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Return the model's name for messages."""
         return os.path.basename(self.path) if self.path else self.info.name or "model from memory"
 
     @property
     def shape(self) -> Tuple[int, int, int]:
-        """(h,w,c) of one input."""
+        """Return the shape of one input, (h,w,c)."""
         return self.info.input_height, self.info.input_width, self.info.input_channels
 
     @property
@@ -85,7 +86,7 @@ class Core:
             return self._plan
 
     def block_index(self, block: Union[int, str, Block]) -> int:
-        """Of a block by index, name, or itself."""
+        """Return the index of a block that is given by index, name or Block."""
         name = block.name if isinstance(block, Block) else block
         names = [known.name for known in self.plan.blocks]
         if isinstance(name, str) and name in names:
@@ -94,24 +95,27 @@ class Core:
             return operator.index(name)
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         raise ArgumentError(
-            f"{self.title} has no block {name!r}: its {len(names)} blocks, counted from 0, are {shown}"
+            f"{self.title} has no block {name!r}: "
+            f"its {len(names)} blocks, counted from 0, are {shown}"
         )
 
     def warn_of_findings(self) -> None:
-        """Tell what looks wrong in the file."""
+        """Issue a ModelWarning for each problem found in the file, and for its notice."""
         found = [what.message for what in self.info.findings if what.severity == "warning"]
         for message in found + ([self.info.notice] if self.info.notice else []):
             warn(f"{self.title}: {message}")
 
     def warn_of_guess(self) -> None:
-        """Tell, once, that pictures were prepared by a guess; on the thread of the user's
-        call."""
-        if self._guess_told or not self.prepared_pictures:
+        """Issue one ModelWarning if images were prepared with guessed preprocessing. Called
+        on the thread of the user's call."""
+        if self._guess_reported or not self.prepared_images:
             return
-        self._guess_told = True
+        self._guess_reported = True
         guess = self.info.preprocess
-        name = guess._preset_name()  # another preset's crop would not fit
+        # None: no preset has this crop.
+        name = guess._preset_name()
         warn(
-            f"{self.title} does not say how pictures are prepared; from its input's size it is guessed: {guess}. "
-            f"Say it to be sure, with preprocess={'this one' if name is None else repr(name)} or another"
+            f"{self.title} does not say how images are prepared; guessed from its input size: "
+            f"{guess}. To be sure, pass preprocess={'this one' if name is None else repr(name)} "
+            "or another"
         )

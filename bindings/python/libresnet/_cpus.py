@@ -1,4 +1,4 @@
-"""How many processors there are to use."""
+"""The number of CPUs that this process may use."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ OWN_GROUP = "/proc/self/cgroup"
 
 
 def usable_cpus() -> int:
-    """CPUs that this process may use, by its affinity mask and the shares of CPU time
-    of its control groups (version 2)."""
+    """Return the number of CPUs that the affinity mask and the CPU limits of the control
+    groups (version 2) allow; at least 1."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([cpus, *map(_share, _groups())]))
 
 
 def worker_count(threads: int) -> int:
-    """How many threads a user asks for, 0 being one for every CPU; ArgumentError where
-    there can't be so many."""
+    """Return the number of threads for an option `threads`: 1 to 256, or 0 for one per CPU.
+    Raises ArgumentError for other numbers."""
     if not 0 <= threads <= 256:
         raise ArgumentError(
-            f"threads is {threads}: accepted are 1 to 256, and 0 for one for every CPU"
+            f"threads is {threads}: accepted values are 1 to 256, and 0 for one per CPU"
         )
     return threads or usable_cpus()
 
 
 def _groups() -> Iterator[str]:
-    """The folders of this process's control group, and of those that it is in."""
+    """Yield the folder of this process's control group, then those of its parents."""
     try:
         with open(OWN_GROUP, encoding="utf-8", errors="surrogateescape") as file:
             paths = [line[3:].rstrip("\n") for line in file if line.startswith("0::/")]
@@ -44,10 +44,10 @@ def _groups() -> Iterator[str]:
 
 
 def _share(group: str) -> int:
-    """CPUs' worth of time, rounded up."""
+    """Return a control group's limit in CPUs, rounded up; a large number if there is none."""
     try:
         with open(os.path.join(group, "cpu.max"), encoding="ascii") as file:
             share, period = file.read().split()
         return -(-int(share) // int(period))
-    except (OSError, ValueError):  # there is no such file, or it says "max"
+    except (OSError, ValueError):  # no such file, or its content is "max"
         return 1 << 16

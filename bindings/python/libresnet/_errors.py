@@ -1,4 +1,4 @@
-"""Exceptions: one class for each resnet_status, with the place that the message names."""
+"""Exceptions: one class per resnet_status, with the node that the message names."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from typing import Any, Dict, Optional, Tuple, Type
 
 from ._structs import Status
 
-# Names in files may hold anything; what the library says around them is fixed.
+# Names in files may contain anything; the text of the library around them is fixed.
 _PLACE = re.compile(
     r"node '(.*?)' \(([^,]*), opset -?\d+\): (?:attribute (?:'([^']*)'|(\w+)))?", re.DOTALL
 )
 
 
 class Error(Exception):
-    """What a call of the library failed with. The text says where, what was found, what
-    is accepted, what to do.
+    """A call of the library failed. The text says where, what was found, what is accepted,
+    and what to do.
 
-    Attributes: `status` (a member of libresnet.Status), `message` (the library's own words), and, where the message names
-    them, else None: `node` (an ONNX node's name), `op` (its operator, e.g. "Conv"),
-    `attribute`.
+    Attributes:
+    status: a member of libresnet.Status.
+    message: the text of the error.
+    node, op, attribute: name of an ONNX node, its operator (e.g. "Conv") and attribute, if
+        the message names them; else None.
     """
 
     def __init__(self, message: str, status: Status = Status.ERROR_ARGUMENT) -> None:
@@ -44,16 +46,16 @@ class Error(Exception):
 
 
 class ArgumentError(Error, ValueError):
-    """An argument that can't be: of a wrong shape, type or range."""
+    """An argument has a wrong shape, type or range."""
 
 
 class FileError(Error, OSError):
-    """A file that can't be opened, read or written."""
+    """A file cannot be opened, read or written."""
 
 
-class NotThereError(FileError, FileNotFoundError):
-    """A model file that is not there. `filename` and `errno` are as Python's own
-    FileNotFoundError has them."""
+class ModelNotFoundError(FileError, FileNotFoundError):
+    """A model file does not exist. `filename` and `errno` are those of Python's
+    FileNotFoundError."""
 
     def __init__(
         self, message: str, status: Status = Status.ERROR_IO, path: Optional[str] = None
@@ -66,16 +68,15 @@ class NotThereError(FileError, FileNotFoundError):
 
 
 class FormatError(Error, ValueError):
-    """Bytes that are no well-formed model: truncated, corrupt, contradictory."""
+    """A model file is malformed: truncated, corrupt or contradictory."""
 
 
 class UnsupportedModelError(Error):
-    """A well-formed model with an operator, attribute, type or shape that is not
-    accepted."""
+    """A well-formed model has an operator, attribute, type or shape that is not supported."""
 
 
 class LimitError(Error):
-    """A limit that was given when the model was opened: file size, nesting, memory."""
+    """A model exceeds a limit that was set when it was opened: file size, nesting, memory."""
 
 
 class OutOfMemoryError(Error, MemoryError):
@@ -83,11 +84,11 @@ class OutOfMemoryError(Error, MemoryError):
 
 
 class SystemFailure(Error, RuntimeError):
-    """Threads or instructions of the CPU that are not there."""
+    """The system lacks something, e.g. threads or CPU instructions."""
 
 
-class PictureError(Error, ValueError):
-    """A picture that can't be decoded. `path` is its file's, or None."""
+class ImageError(Error, ValueError):
+    """An image cannot be decoded. `path` is that of its file, or None."""
 
     def __init__(
         self, message: str, status: Status = Status.ERROR_FORMAT, path: Optional[str] = None
@@ -99,8 +100,8 @@ class PictureError(Error, ValueError):
         return type(self), (self.message, self.status, self.path)
 
 
-class PictureNotThereError(PictureError, FileNotFoundError):
-    """A picture file that is not there."""
+class ImageNotFoundError(ImageError, FileNotFoundError):
+    """An image file does not exist."""
 
     def __init__(
         self, message: str, status: Status = Status.ERROR_IO, path: Optional[str] = None
@@ -110,20 +111,26 @@ class PictureNotThereError(PictureError, FileNotFoundError):
 
 
 class ModelWarning(UserWarning):
-    """Something about a model that makes its answers likely wrong, or its opening slow."""
+    """A model will probably give wrong predictions, or opens slowly."""
 
 
 def warn(message: str) -> None:
-    """A ModelWarning for the line outside of this package that led here: Python shows one
-    for each such line."""
+    """Issue a ModelWarning for the caller's line outside of this package. Python shows one
+    warning per such line."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, ModelWarning, stacklevel=level)
 
 
-for _class in (Error, *Error.__subclasses__(), NotThereError, PictureNotThereError, ModelWarning):
-    # the name that tracebacks show and pickles keep is the one to write in `except`
+for _class in (
+    Error,
+    *Error.__subclasses__(),
+    ModelNotFoundError,
+    ImageNotFoundError,
+    ModelWarning,
+):
+    # Tracebacks and pickles show the public name, the one to write in `except`.
     _class.__module__ = __package__
 
 
@@ -139,16 +146,16 @@ CLASSES: Dict[Status, Type[Error]] = {
 
 
 def error_of(status: int, message: str, file: Optional[str] = None) -> Error:
-    """The exception for a failed call, which was to open `file`."""
+    """Return the exception for a failed call. `file`: the file that the call opens, if any."""
     known = Status(status) if status in CLASSES else Status.ERROR_SYSTEM
     if known == Status.ERROR_IO and file is not None and not os.path.lexists(file):
-        return NotThereError(message, known, file)
+        return ModelNotFoundError(message, known, file)
     return CLASSES[known](message, known)
 
 
-def picture_error_of(status: int, message: str, path: Optional[str]) -> PictureError:
-    """The exception for a picture that could not be read from `path`, or from memory."""
+def image_error_of(status: int, message: str, path: Optional[str]) -> ImageError:
+    """Return the exception for an image that could not be read from `path`; None: memory."""
     missing = status == Status.ERROR_IO and path is not None and not os.path.lexists(path)
-    return (PictureNotThereError if missing else PictureError)(
-        f"{path or 'picture'}: {message}", Status(status), path
+    return (ImageNotFoundError if missing else ImageError)(
+        f"{path or 'image'}: {message}", Status(status), path
     )

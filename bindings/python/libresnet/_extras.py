@@ -1,5 +1,4 @@
-"""What is there only where another library is installed: pandas for tables, matplotlib
-for plots."""
+"""Features that need an optional library: pandas for tables, matplotlib for plots."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from typing import Any, Sequence
 
 
 def require(library: str, what: str) -> Any:
-    """The module; ImportError that says what it is needed for and how to get it."""
+    """Import a module. Raises ImportError that says what needs it and how to install it."""
     try:
         return importlib.import_module(library)
     except ImportError as problem:
@@ -28,9 +27,9 @@ def pyplot(what: str) -> Any:
 def plot_deviations(
     in_order: Any, sorted_down: Any, deviations: Sequence[float], label: str, residual: bool
 ) -> None:
-    """One net in both panels of Fig. 7 of "Deep Residual Learning": the standard
-    deviation of each layer's response, in the order of the layers, and in descending
-    order. Plain nets are dashed, as there."""
+    """Plot one model into both panels of Fig. 7 of "Deep Residual Learning": the standard
+    deviation of each layer's response, in the order of the layers and in descending order.
+    Plain networks are dashed, as in the paper."""
     layers = range(1, len(deviations) + 1)
     style = {
         "linestyle": "-" if residual else "--",
@@ -44,7 +43,7 @@ def plot_deviations(
 
 
 def label_deviations(in_order: Any, sorted_down: Any) -> None:
-    """Titles, axes and the legend of the two panels, once all nets are in."""
+    """Set titles, axes and legend of the two panels, after all models are plotted."""
     in_order.set(title="Layer responses", xlabel="layer", ylabel="std")
     sorted_down.set(
         title="Sorted by magnitude", xlabel="layer, largest response first", ylabel="std"

@@ -1,5 +1,5 @@
-"""What a forked child has to forget: it has the locks and the memory of its parent,
-but not its threads."""
+"""Reset objects in a forked child: it has the locks and the memory of its parent, but not
+the parent's threads."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import threading
 import weakref
 from typing import Protocol
 
-# Held while modules of this package are imported late, on whatever thread: a fork waits
-# for that. A child that was forked in the middle of it would wait for ever for a thread
-# that it has not got. Not for others' modules, which may add to what is done at forks,
-# and must not while one is under way.
+# Held while any thread lazily imports a module of this package; a fork waits for it. A
+# child forked during an import would wait for ever for a thread that it does not have. Not
+# held for modules of others: they may register fork handlers, which is not allowed while a
+# fork is in progress.
 importing = threading.RLock()
 
 
 class Forked(Protocol):
     def _after_fork(self) -> None:
-        """In the child: nobody else runs here, whoever held a lock."""
+        """Reset the locks in the child, which has no other threads."""
 
 
 forked: weakref.WeakSet[Forked] = weakref.WeakSet()

@@ -1,5 +1,5 @@
-"""The INPUTs of the batch command: folders, files, .zip archives and @lists become a
-sorted list of pictures."""
+"""Turn the INPUTs of the batch command (folders, files, .zip archives and @lists) into a
+sorted list of images."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class InputError(Exception):
-    """An INPUT that is not there or can't be read."""
+    """An INPUT does not exist or cannot be read."""
 
 
-def pictures(inputs: Sequence[str]) -> dict[str, str]:
-    """Every picture once, sorted: the name that its row bears, and where it is.
+def images(inputs: Sequence[str]) -> dict[str, str]:
+    """Return every image once, sorted: {name in its row: path}.
 
-    They differ only where a file's name is no UTF-8, as Parquet's strings are: its bytes
-    are escaped then.
+    Name and path differ only if the file's name is not UTF-8, as Parquet requires; its
+    bytes are escaped then.
     """
     found: dict[str, str] = {}
     for place in all_places(inputs):
         name = place if place.isprintable() else readable(place)
         if found.setdefault(name, place) != place:
             raise InputError(
-                f"{name}: two pictures have this name once it is written in UTF-8; rename one"
+                f"{name}: two images have this name after conversion to UTF-8; rename one"
             )
     return dict(sorted(found.items()))
 
@@ -55,8 +55,8 @@ def places(given: str) -> Iterator[str]:
 
 
 def tidy(path: str) -> str:
-    """One spelling for each path, so that a file that is named twice has one row. `..`
-    stays behind a symbolic link: it is not the folder before, there."""
+    """Return the normal form of a path, so that a file named twice has one row. `..` after
+    a symbolic link is kept: it does not lead to the folder before the link."""
     root, kept = "/" if path.startswith("/") else "", list[str]()
     for part in path.split("/"):
         if part == ".." and kept and kept[-1] != ".." and not os.path.islink(root + "/".join(kept)):
@@ -67,8 +67,8 @@ def tidy(path: str) -> str:
 
 
 def listed(path: str) -> Iterator[str]:
-    """One path a line, whatever its suffix; empty lines, and Windows' marks, are passed
-    over. Files are looked for when their turn comes."""
+    """Yield the paths in a text file, one per line, with any suffix. Empty lines, byte order
+    marks and carriage returns are ignored. The files themselves are opened later."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
         for line in lines:
             line = line.rstrip("\r\n")
@@ -95,6 +95,6 @@ def in_archive(path: str) -> Iterator[str]:
 
 
 def is_hidden(part: str) -> bool:
-    """What `resnet eval` passes over, too: macOS puts a "picture" of its own beside each
-    one."""
+    """Return whether a name is ignored, as by `resnet eval`. macOS adds a hidden "._" file
+    beside each image."""
     return part.startswith((".", "__MACOSX")) and part not in (".", "..")

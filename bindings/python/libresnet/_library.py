@@ -1,5 +1,5 @@
-"""Finding and loading libresnet.so, and what lies beside it: libresnet_python.so and the
-`resnet` program."""
+"""Find and load libresnet.so and its companions: libresnet_python.so and the `resnet`
+program."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import _structs
 from ._errors import error_of
 
 VARIABLE = "LIBRESNET_LIBRARY"
-# Strings, not pathlib's paths: that takes 7 ms to import.
+# Strings, not pathlib: importing that takes 7 ms.
 _package = os.path.dirname(os.path.realpath(__file__))
 _checkout = os.path.dirname(os.path.dirname(os.path.dirname(_package)))
 _in_wheel = os.path.join(_package, "native")
@@ -19,7 +19,8 @@ _in_checkout = os.path.join(_checkout, "build", "release")
 
 
 def _named_by_user(value: str) -> str:
-    # a name without a slash would be looked for elsewhere, and folders change
+    # The loader searches other folders for a name without a slash; the current folder
+    # may change.
     path = os.path.abspath(value)
     return os.path.join(path, "libresnet.so") if os.path.isdir(path) else path
 
@@ -31,14 +32,15 @@ def _find() -> str:
         if os.path.isfile(path):
             return path
         raise ImportError(
-            f"{VARIABLE} is {named!r}, but there is no library {path}: name a libresnet.so or its folder"
+            f"{VARIABLE} is {named!r}, but there is no library {path}: "
+            "name a libresnet.so or its folder"
         )
     for folder in (_in_wheel, _in_checkout):
         if os.path.isfile(os.path.join(folder, "libresnet.so")):
             return os.path.join(folder, "libresnet.so")
     raise ImportError(
-        f"libresnet.so is neither in {_in_wheel} nor in {_in_checkout}: install the wheel, run tools/build in the checkout, "
-        f"or set {VARIABLE} to the library's path"
+        f"libresnet.so is neither in {_in_wheel} nor in {_in_checkout}: install the wheel, "
+        f"run tools/build in the checkout, or set {VARIABLE} to the library's path"
     )
 
 
@@ -58,8 +60,9 @@ def _load(path: str) -> ctypes.CDLL:
     version.restype = ctypes.c_char_p
     if abi() != _structs.ABI:
         raise ImportError(
-            f"{path} is libresnet {version().decode()} with ABI {abi()}, this Python package is for ABI {_structs.ABI}: install "
-            f"a package and a library of the same version, or let {VARIABLE} name another library"
+            f"{path} is libresnet {version().decode()} with ABI {abi()}, this Python package is "
+            f"for ABI {_structs.ABI}: install a package and a library of the same version, or set "
+            f"{VARIABLE} to another library"
         )
     return library
 
@@ -85,21 +88,22 @@ _python_library: Optional[ctypes.CDLL] = None
 
 
 def beside(name: str) -> Optional[str]:
-    """A file that lies beside the library, or else in the wheel."""
+    """Return the path of a file beside the library, else in the wheel; None: neither."""
     candidates = [os.path.join(folder, name) for folder in (os.path.dirname(path), _in_wheel)]
     return next((found for found in candidates if os.path.isfile(found)), None)
 
 
 def python_library() -> ctypes.CDLL:
-    """libresnet_python.so: picture files and statistics of responses; loaded when first
-    needed."""
+    """Return libresnet_python.so (image files, statistics of responses), loaded at first
+    use."""
     global _python_library
     if _python_library is None:
         file = beside("libresnet_python.so")
         if file is None:
             raise ImportError(
-                f"libresnet_python.so, which reads picture files and gathers responses, is neither beside {path} nor in "
-                f"{_in_wheel}: install the wheel, or run tools/build; arrays and PIL images can be labelled without it"
+                "libresnet_python.so, which reads image files and gathers responses, is neither "
+                f"beside {path} nor in {_in_wheel}: install the wheel, or run tools/build; "
+                "arrays and PIL images can be classified without it"
             )
         loaded = _opened(file)
         if (
@@ -107,53 +111,54 @@ def python_library() -> ctypes.CDLL:
             or loaded.resnet_python_abi() != _structs.PYTHON_ABI
         ):
             raise ImportError(
-                f"{file} is of another version than this Python package: build or install both together"
+                f"{file} has another version than this Python package: "
+                "build or install both together"
             )
         _python_library = _declare(loaded, file, _structs.PYTHON_PROTOTYPES)
     return _python_library
 
 
 def program() -> str:
-    """The `resnet` program that belongs to this library."""
+    """Return the path of the `resnet` program that belongs to this library."""
     found = beside("resnet")
     if found is None:
         raise ImportError(
-            f"the program `resnet` is neither beside {path} nor in {_in_wheel}: build it, or install the wheel"
+            f"the program `resnet` is neither beside {path} nor in {_in_wheel}: "
+            "build it, or install the wheel"
         )
     return found
 
 
 def builtin_model() -> str:
-    """The net that ships: ResNet-20 for CIFAR-10."""
+    """Return the path of the built-in model: ResNet-20 for CIFAR-10."""
     name = "cifar10-resnet20.onnx"
     trained = os.path.join(_checkout, "models", name)
     found = beside(name) or (trained if os.path.isfile(trained) else None)
     if found is None:
         raise ImportError(
-            f"the net that ships is neither {os.path.join(_in_wheel, name)} nor {trained}: name a model"
+            f"the built-in model is neither {os.path.join(_in_wheel, name)} nor {trained}: "
+            "name a model"
         )
     return found
 
 
 def check(status: int, error: _structs.ErrorStruct, file: Optional[str] = None) -> None:
-    """Raise what a call has failed with; `file` is what it was to open."""
+    """Raise the exception for a failed call. `file`: the file that the call opens, if any."""
     if status:
         raise error_of(status, error.message.decode("utf-8", "replace"), file)
 
 
 def encoded(path: "str | os.PathLike[str]") -> bytes:
-    """A path for C. One with a NUL in it would be cut off there, and another file opened."""
+    """Return a path for C. Raises ArgumentError if it contains a NUL, where C would cut it."""
     return _without_nul("the path", os.fsencode(path))
 
 
 def c_string(what: str, value: str) -> bytes:
-    """A name for C, likewise."""
+    """Return a name for C. Raises ArgumentError if it contains a NUL."""
     return _without_nul(what, value.encode())
 
 
 def _without_nul(what: str, value: bytes) -> bytes:
     if b"\0" in value:
-        raise error_of(
-            _structs.Status.ERROR_ARGUMENT, f"{what} {value!r} has a NUL character in it"
-        )
+        raise error_of(_structs.Status.ERROR_ARGUMENT, f"{what} {value!r} contains a NUL character")
     return value

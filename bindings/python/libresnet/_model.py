@@ -1,4 +1,4 @@
-"""Models: opening, asking, labelling."""
+"""Models: open, query, classify."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 
 from . import _structs
 from ._core import Core
-from ._crew import Crew
 from ._errors import ArgumentError
 from ._forks import importing
+from ._images import F32, OneImage, PathLike, SeveralImages
 from ._library import builtin_model, c_string, check, encoded, library
-from ._pictures import F32, OnePicture, PathLike, SeveralPictures
 from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
-from ._session import Lesion, Prediction, Session, described
+from ._session import Ablation, Prediction, Session, described
+from ._session_pool import SessionPool
 
 if TYPE_CHECKING:
-    from ._lens import Responses
+    from ._observe import Responses
 
 _CONV = {
     "auto": _structs.Conv.CONV_AUTO,
@@ -32,7 +32,9 @@ _MEMORY = {"normal": _structs.Memory.MEMORY_NORMAL, "small": _structs.Memory.MEM
 
 def _one_of(name: str, value: str, accepted: Dict[str, Any]) -> Any:
     if value not in accepted:
-        raise ArgumentError(f"{name} is {value!r}: accepted are {', '.join(map(repr, accepted))}")
+        raise ArgumentError(
+            f"{name} is {value!r}: accepted values are {', '.join(map(repr, accepted))}"
+        )
     return accepted[value]
 
 
@@ -44,7 +46,8 @@ def _sides(input_size: Union[int, Tuple[int, int], None]) -> Tuple[int, int]:
         h = w = -1
     if not (0 <= h <= 65535 and 0 <= w <= 65535):
         raise ArgumentError(
-            f"input_size is {input_size!r}: accepted are a side, or (height, width), of 1 to 65535 pixels"
+            f"input_size is {input_size!r}: accepted values are a side, or (height, width), "
+            "of 1 to 65535 pixels"
         )
     return h, w
 
@@ -67,7 +70,7 @@ def _options_struct(
         chosen = Preprocess.preset(preprocess) if isinstance(preprocess, str) else preprocess
         if not isinstance(chosen, Preprocess):
             raise ArgumentError(
-                f"preprocess is {preprocess!r}: accepted are a preset's name and a Preprocess"
+                f"preprocess is {preprocess!r}: it must be a preset's name or a Preprocess"
             )
         struct.preprocess = ctypes.pointer(chosen._struct())
     struct.conv = _one_of("conv", conv, _CONV)
@@ -78,43 +81,49 @@ def _options_struct(
         ("max_memory_bytes", max_memory_bytes),
     ):
         if value < 0 or value >= (1 << 32 if name == "batch" else 1 << 64):
-            raise ArgumentError(
-                f"{name} is {value}: accepted are numbers from 0 on, 0 being automatic"
-            )
+            raise ArgumentError(f"{name} is {value}: it must be 0 (automatic) or a positive number")
         setattr(struct, name, value)
     struct.keep_weights, struct.external_data = keep_weights, external_data
     if output is not None and not isinstance(output, str):
-        raise ArgumentError(f"output is {output!r}: accepted is an output's name")
+        raise ArgumentError(f"output is {output!r}: it must be the name of an output")
     struct.output = c_string("output", output) if output is not None else None
     return struct
 
 
 class Model:
-    """A pretrained ResNet or plain net.
+    """A pretrained ResNet or plain network.
 
         model = libresnet.Model("resnet50.onnx")
         model.classify("photo.jpg", k=3)
 
-    path: an .onnx file, gzip of it, or a plan file of save() or `resnet compile`, which is mapped; None: the net that ships,
-    ResNet-20 for CIFAR-10. Options, as in resnet.h:
+    path: an .onnx file, plain or gzipped, or a plan file written by save() or
+        `resnet compile`, which is mapped; None: the built-in model, ResNet-20 for CIFAR-10.
 
-    preprocess: a preset's name ("imagenet", "imagenet-v2", "cifar10", "keras-caffe", "keras-tf", "none") or a Preprocess;
-        None: the file's own, else a guess, of which a ModelWarning tells.
-    input_size: side, or (height, width), in pixels, for nets that take several; None: the file's.
-    conv: "auto", "direct" or "winograd". memory: "normal" or "small". batch: pictures that sessions will mostly be given at
-        once; 0: 1. Answers differ by rounding between these, and by nothing else.
-    keep_weights: keep what save() needs of an .onnx file. output: name of the output with the scores, where there are several.
-    external_data: weights may lie in other files in the model's folder.
-    max_file_bytes, max_memory_bytes: 0: 2 GiB and 6 GiB.
+    Options, as in resnet.h:
 
-    Raises FileError, FormatError, UnsupportedModelError, LimitError, OutOfMemoryError,
-    ArgumentError, all of which are libresnet.Error. Files from anyone are safe to open,
-    but a plan file must not be changed in place while it is open.
+    preprocess: a preset's name ("imagenet", "imagenet-v2", "cifar10", "keras-caffe",
+        "keras-tf", "none") or a Preprocess; None: that of the file, or else a guess with a
+        ModelWarning.
+    input_size: side, or (height, width), 1 to 65535 pixels, for models that take several
+        sizes; None: that of the file.
+    conv: "auto", "direct" or "winograd".
+    memory: "normal" or "small".
+    batch: expected number of images per call of a session; 0: 1. Predictions for different
+        conv, memory and batch differ by rounding only.
+    keep_weights: keep the weights of an .onnx file, which save() needs.
+    output: name of the output with the scores, if there are several.
+    external_data: allow weights in other files in the model's folder.
+    max_file_bytes: limit of the file's size; 0: 2 GiB.
+    max_memory_bytes: limit of the model's memory; 0: 6 GiB.
 
-    Thread-safe; immutable, but for skip. classify, probabilities and observe use sessions
-    of the model's own, in turns; for parallel streams open a session for each thread.
-    Pickled, it is its path and options. Closed by close(), by the end of a `with` block,
-    or when nothing refers to it.
+    Raises FileError, FormatError, UnsupportedModelError, LimitError, OutOfMemoryError or
+    ArgumentError, all subclasses of libresnet.Error. Untrusted files are safe to open, but
+    a plan file must not be changed in place while it is open.
+
+    Thread-safe, and immutable except for skip. classify, probabilities and observe take
+    turns in the model's own sessions; for parallel streams open one session per thread.
+    Pickling saves the path and the options. The model is closed by close(), at the end of
+    a `with` block, or when nothing refers to it.
     """
 
     def __init__(
@@ -145,11 +154,8 @@ class Model:
             "max_memory_bytes": max_memory_bytes,
         }
         file = os.path.abspath(os.fsdecode(builtin_model() if path is None else path))
-        struct, pointer, error = (
-            _options_struct(**options),
-            ctypes.c_void_p(),
-            _structs.ErrorStruct(),
-        )  # type: ignore[arg-type]
+        struct = _options_struct(**options)  # type: ignore[arg-type]
+        pointer, error = ctypes.c_void_p(), _structs.ErrorStruct()
         status = library.resnet_model_open(
             encoded(file), ctypes.byref(struct), ctypes.byref(pointer), ctypes.byref(error)
         )
@@ -158,19 +164,17 @@ class Model:
 
     @classmethod
     def from_bytes(cls, buffer: Any, *, borrow: bool = False, **options: Any) -> Model:
-        """A model from memory: anything with the buffer protocol that holds an .onnx
-        file, gzip of it, or a plan file.
+        """Open a model from memory. It cannot be pickled.
 
-        borrow: use a plan file where it lies, without a copy, where its address is a multiple of 64. The buffer is kept
-        alive, and must not be changed. Options are those of Model. Such a model can't be
-        pickled.
+        buffer: any object with the buffer protocol that contains an .onnx file, plain or
+            gzipped, or a plan file.
+        borrow: use a plan file in place, without a copy, if its address is a multiple of
+            64. The model keeps the buffer alive; do not change it.
+        options: those of Model.
         """
         raw = np.frombuffer(buffer, np.uint8)
-        struct, pointer, error = (
-            _options_struct(**options),
-            ctypes.c_void_p(),
-            _structs.ErrorStruct(),
-        )
+        struct = _options_struct(**options)
+        pointer, error = ctypes.c_void_p(), _structs.ErrorStruct()
         struct.borrow = borrow
         status = library.resnet_model_open_memory(
             raw.ctypes.data,
@@ -186,62 +190,63 @@ class Model:
 
     def _take(self, core: Core, named: Optional[str], options: Optional[Dict[str, Any]]) -> None:
         self._core, self._named, self._options = core, named, options
-        self._crew = Crew(core)
+        self._pool = SessionPool(core)
         core.warn_of_findings()
 
-    # ---- what it is ----
+    # ---- description ----
 
     @property
     def info(self) -> ModelInfo:
-        """All that the model tells of itself."""
+        """The model's description."""
         return self._core.info
 
     @property
     def path(self) -> Optional[str]:
-        """The file's, absolute; None where it is from memory."""
+        """The absolute path of the file; None for a model from memory."""
         return self._core.path
 
     @property
     def name(self) -> str:
-        """The graph's name; "" if it has none."""
+        """The name of the graph; "" if it has none."""
         return self.info.name
 
     @property
     def labels(self) -> Optional[Tuple[str, ...]]:
-        """One for each class, or None where the file has none."""
+        """The label of each class; None if the file has none."""
         return self.info.labels
 
     @property
     def classes(self) -> int:
-        """How many there are."""
+        """The number of classes."""
         return self.info.classes
 
     @property
     def input_shape(self) -> Tuple[int, int, int]:
-        """(height, width, channels) of one input."""
+        """The shape of one input: (height, width, channels)."""
         return self._core.shape
 
     @property
     def preprocess(self) -> Preprocess:
-        """What classify does to pictures first."""
+        """The preprocessing that classify applies to images."""
         return self.info.preprocess
 
     @property
     def plan(self) -> Plan:
-        """The ops in the order in which they run; prints as a table."""
+        """The ops in execution order; prints as a table."""
         return self._core.plan
 
     @property
     def blocks(self) -> Tuple[Block, ...]:
-        """Its residual blocks, or pairs of layers in a plain net."""
+        """The residual blocks, or the pairs of layers of a plain network."""
         return self.plan.blocks
 
     def __repr__(self) -> str:
         h, w, c = self.input_shape
         state = ", closed" if self.closed else ""
         return (
-            f"<libresnet.Model {self._core.title!r}: {self.info.conv_layers} layers, {self.info.parameters:,} parameters, "
-            f"input {h} x {w} x {c}, {self.classes} classes{described(self._crew.lesions)}{state}>"
+            f"<libresnet.Model {self._core.title!r}: {self.info.conv_layers} layers, "
+            f"{self.info.parameters:,} parameters, input {h} x {w} x {c}, "
+            f"{self.classes} classes{described(self._pool.ablations)}{state}>"
         )
 
     def _repr_html_(self) -> str:
@@ -264,15 +269,16 @@ class Model:
             [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in rows],
         )
 
-    # ---- life ----
+    # ---- lifetime ----
 
     def close(self) -> None:
-        """Close its sessions, then itself. Calls that are under way end first. May be
+        """Close the model's sessions, then the model. Waits for calls in progress. May be
         repeated."""
         self._core.close()
 
     @property
     def closed(self) -> bool:
+        """Whether the model is closed."""
         return self._core.closing
 
     def __enter__(self) -> Model:
@@ -284,32 +290,34 @@ class Model:
     def __reduce__(self) -> Any:
         if self._options is None:
             raise TypeError(
-                "a model from bytes can't be pickled: write the bytes to a file, and open that"
+                "a model from bytes cannot be pickled: write the bytes to a file and open that"
             )
         return _reopen, (type(self), self._named, self._options)
 
     def save(self, path: PathLike) -> None:
-        """Write a plan file, which opens without decoding or packing anything. The model
-        must have been opened with keep_weights=True, or from a plan file. `path` holds
-        the old file or the whole new one. Thread-safe."""
+        """Write a plan file, which opens without decoding or packing. The model must have
+        been opened with keep_weights=True, or from a plan file. An existing file is replaced
+        when the new one is complete. Thread-safe."""
         error = _structs.ErrorStruct()
         with self._core.in_use() as pointer:
             check(library.resnet_model_save(pointer, encoded(path), ctypes.byref(error)), error)
 
     def session(self, threads: int = 0, batch: int = 1, observe: str = "responses") -> Session:
-        """Open a session. threads: 1 to 256, the caller's counted; 0: one for every
-        CPU that the process may use. batch: the most pictures worked on at once;
-        longer calls are split. observe: what Session.observe tells, "responses" or
-        "ops". Several sessions at once: one thread each, else they wait for each
-        other."""
+        """Open a session.
+
+        threads: 1 to 256, including the caller's; 0: one per CPU that the process may use.
+            Give sessions that run in parallel one thread each, or they wait for each other.
+        batch: images processed at once, at most; longer calls are split.
+        observe: what Session.observe reports, "responses" or "ops".
+        """
         return Session(self._core, threads, batch, observe)
 
-    # ---- pictures to labels ----
+    # ---- classification ----
 
     @overload
     def classify(
         self,
-        images: OnePicture,
+        images: OneImage,
         k: int = ...,
         *,
         pixels: Optional[str] = ...,
@@ -320,7 +328,7 @@ class Model:
     @overload
     def classify(
         self,
-        images: SeveralPictures,
+        images: SeveralImages,
         k: int = ...,
         *,
         pixels: Optional[str] = ...,
@@ -348,25 +356,30 @@ class Model:
         layout: Optional[str] = None,
         threads: int = 0,
     ) -> Any:
-        """Label pictures.
+        """Classify one image or several.
 
-        images: one of
-            - a path, or the bytes, of a JPEG or PNG,
-            - a PIL image (as it is: its EXIF orientation is not applied),
-            - a uint8 array: (h,w,3) RGB, (h,w,4) RGBA, (h,w) grey, or what `pixels` says: "RGB", "BGR" (OpenCV's), "RGBA",
-              "BGRA", "GREY", "NV12", "I420" (both (h * 3 / 2, w)); rows may have any stride,
-            - a float array, (c,h,w) or (h,w,c) of the model's input_shape, already normalised,
-          or several: a list or another iterable of these, read as it goes, or an array (n,h,w,3), (n,c,h,w), (n,h,w,c).
-          They are read where they lie, and ahead of the labelling: a generator must not fill the same array again.
-        k: how many classes, best first; more than there are means all.
-        threads: how many to use; 0: one for every CPU that the process may use. Several pictures are shared out among them,
-            decoded and labelled side by side; one picture is worked on by all. Answers are the same.
+        images: one image is
+            - a path, or the bytes, of a JPEG or PNG file,
+            - a PIL image (its EXIF orientation is not applied),
+            - a uint8 array: (h,w,3) RGB, (h,w,4) RGBA or (h,w) grey, or in the format
+              `pixels`; rows may have any stride,
+            - a normalised float array (c,h,w) or (h,w,c) of the model's input_shape.
+            Several images are a list or another iterable of these, or an array (n,h,w,3),
+            (n,c,h,w) or (n,h,w,c). An iterable is read ahead and its arrays are not
+            copied: a generator must not reuse an array.
+        k: number of classes to return, best first; more than there are means all.
+        pixels: format of uint8 arrays: "RGB", "BGR" (OpenCV's), "RGBA", "BGRA", "GREY",
+            "NV12" or "I420" (both (h * 3 / 2, w)); None: by the shape.
+        layout: "NCHW" or "NHWC" for float arrays; None: by the shape.
+        threads: 1 to 256; 0: one per CPU that the process may use. Several images are
+            decoded and classified in parallel; all threads work on a single image. The
+            number does not change a prediction.
 
-        Returns a list of Prediction for one picture, a list of such lists for several.
-        Raises PictureError for what can't be decoded, ArgumentError for what is none of
-        the above. Other Python threads run meanwhile.
+        Returns a list of Prediction for one image, a list of such lists for several.
+        Raises ImageError if an image cannot be decoded, ArgumentError for other inputs.
+        Other Python threads run during the call.
         """
-        return self._crew.classify(images, k, pixels, layout, threads)
+        return self._pool.classify(images, k, pixels, layout, threads)
 
     def probabilities(
         self,
@@ -376,29 +389,29 @@ class Model:
         layout: Optional[str] = None,
         threads: int = 0,
     ) -> F32:
-        """The probability of every class: (classes,) float32 for one picture, (n,classes)
-        for several. Takes and raises what classify does."""
-        return self._crew.probabilities(images, pixels, layout, threads)
+        """Return the probability of every class: (classes,) float32 for one image,
+        (n,classes) for several. The arguments and exceptions are those of classify."""
+        return self._pool.probabilities(images, pixels, layout, threads)
 
-    # ---- the lens ----
+    # ---- ablation and observation ----
 
     def skip(
         self,
         block: Union[int, str, Block],
         mode: str = "branch",
         other: Union[int, str, Block, None] = None,
-    ) -> Lesion:
-        """Lesion, as Session.skip, of what classify, probabilities and observe of this
-        model run:
+    ) -> Ablation:
+        """Change one block for classify, probabilities and observe of this model. The
+        arguments and exceptions are those of Session.skip:
 
-        with model.skip("stage2.block1"):
-            model.classify("photo.jpg")
+            with model.skip("stage2.block1"):
+                model.classify("photo.jpg")
         """
-        return self._crew.skip(block, mode, other)
+        return self._pool.skip(block, mode, other)
 
     def restore(self) -> None:
-        """End all lesions that skip made."""
-        self._crew.restore()
+        """End all ablations of this model."""
+        self._pool.restore()
 
     def observe(
         self,
@@ -410,30 +423,31 @@ class Model:
         pixels: Optional[str] = None,
         layout: Optional[str] = None,
     ) -> Responses:
-        """Statistics of what every layer responds with, over any number of pictures.
+        """Compute statistics of every layer's responses over any number of images.
 
-        images, pixels, layout: as classify takes them. Iterables are read as they go, on
-        this thread, and may be larger
-            than memory. Pictures of which one cannot be decoded are not observed at all: what is raised is what
-            classify raises.
-        threads: 1 to 256; 0: one for every CPU that the process may use. batch: pictures worked on at once; 0: chosen.
-        everything: all points of all ops, in the order in which they run, instead of those of `resnet compare`.
+        images, pixels, layout: as in classify. An iterable is read incrementally, on this
+            thread, and may be larger than memory. If one image cannot be decoded, nothing
+            is returned and the exception is that of classify.
+        threads: 1 to 256; 0: one per CPU that the process may use.
+        batch: images processed at once; 0: automatic.
+        everything: report all points of all ops in execution order, instead of those of
+            `resnet compare`.
 
-        Returns Responses: a NumPy structured array that prints as a table and plots. The
-        numbers are those that `resnet compare --json` gives for the same pictures in the
-        same order, to the bit, whatever the threads and batches. (Of an iterable that has
-        no len(), with fewer than 10,240 pictures, to the last digits: how pictures are
-        portioned depends on their number.)
+        Returns Responses: a NumPy structured array that prints as a table and plots. For
+        any threads and batch, the numbers equal those of `resnet compare --json` for the
+        same images in the same order, to the bit. Exception: for an iterable without
+        len() and with fewer than 10,240 images the last digits may differ, since the size
+        of the chunks depends on the number of images.
 
-        With model.skip(...) the net is observed as it is then: what is not computed any
-        more has no row. Uses sessions of its own, closed at the end. Thread-safe; other
-        Python threads run meanwhile.
+        Under model.skip(...) the changed network is observed: a response that is no longer
+        computed has no row. Uses its own sessions, which are closed at the end.
+        Thread-safe; other Python threads run during the call.
         """
         with importing:
-            from ._lens import observe  # few need it, and it takes milliseconds
+            from ._observe import observe  # takes milliseconds, rarely needed
 
         return observe(
-            self._core, self._crew.lesions, images, threads, batch, everything, pixels, layout
+            self._core, self._pool.ablations, images, threads, batch, everything, pixels, layout
         )
 
 

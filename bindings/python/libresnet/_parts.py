@@ -1,16 +1,16 @@
 """Finished rows on disk, so that the batch command can be killed at any moment.
 
-`OUT.parquet.parts/` holds, while a run is under way or after it was interrupted:
+During a run, and after an interruption, `OUT.parquet.parts/` contains:
 
     lock                 locked (flock) by the one run that writes here
-    manifest.json        what made the rows: model, k, preprocessing, version
-    part-000001.parquet  rows of finished pictures, sorted by path; whole, since it was renamed when it was on the disk
-    *.tmp                what a killed run was writing
+    manifest.json        the origin of the rows: model, k, preprocessing, version
+    part-000001.parquet  rows of finished images, sorted by path; always complete,
+                         since it is written to a temporary file, synced and renamed
+    *.tmp                a file that a killed run was writing
 
-At the end all parts, and the rows of an OUT.parquet that was there, are merged by path
-into one file, which takes OUT.parquet's place by renaming. Where two rows have one path,
-which a kill between two renames can cause, or a picture that was tried again, one is
-kept.
+At the end all parts, and the rows of an existing OUT.parquet, are merged by path into one
+file, which replaces OUT.parquet by renaming. A path may have two rows if a run was killed
+between two renames, or if an image was tried again; one of them is kept.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-# of OUT.parquet: fixed, so that its bytes do not depend on how the rows came
+# Rows per row group of OUT.parquet: fixed, so that its bytes do not depend on the order
+# in which rows were finished.
 ROW_GROUP = 1 << 16
 SECONDS_BETWEEN_PARTS = 20.0
-PREFIX = b"libresnet."  # of what the manifest says, in OUT.parquet's metadata
+PREFIX = b"libresnet."  # of the manifest's entries in OUT.parquet's metadata
 MADE_BY = ("model_sha256", "k", "preprocess", "version")
 AGE = "age"  # of a row while rows are merged: 0 in the newest file
 
 
 class PartsError(Exception):
-    """Rows that are there can't be gone on with: they are another model's, or another run
-    writes them."""
+    """Existing rows cannot be continued: they belong to another model, or another run is
+    writing them."""
 
 
 class Parts:
     """The rows of one OUT.parquet. Used by one thread.
 
-    `made_by` (MADE_BY's keys) must be what the rows that are there were made by. With
-    `overwrite` those are left out: the parts are removed at once, OUT.parquet when the
-    new one takes its place.
+    `made_by` (with the keys MADE_BY) must equal that of the existing rows. With `overwrite`
+    existing rows are dropped: the parts at once, OUT.parquet when the new file replaces it.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Parts:
         self._last_save = time.monotonic()
         self._removed = False
         self._lock = lock(self.folder)
-        # till it has been read: then it may say so
+        # Provisional, for close(), until _begin has read the manifest.
         self._replaces = (self.folder / "manifest.json").exists()
         try:
             self._replaces = self._begin(overwrite)
@@ -70,12 +70,12 @@ class Parts:
             raise
 
     def _begin(self, overwrite: bool) -> bool:
-        """Look at what is there and write the manifest. True: the rows of an OUT.parquet
-        that is there don't count."""
+        """Check the existing rows and write the manifest. Return whether the rows of an
+        existing OUT.parquet are dropped."""
         shutil.rmtree(self._retired, ignore_errors=True)
         manifest = self.folder / "manifest.json"
         if overwrite:
-            # which says what parts are of, as long as there are any
+            # The manifest goes last: it describes the parts while there are any.
             for path in [*self._parts(), manifest]:
                 path.unlink(missing_ok=True)
         for path in self.folder.glob("*.tmp"):
@@ -100,22 +100,23 @@ class Parts:
         ]
         if differing:
             raise PartsError(
-                f"{place}: its rows were made by another model or with other options: {', '.join(differing)}. "
-                "Give the same to go on with it, another OUT.parquet, or --overwrite to begin anew"
+                f"{place}: its rows were made by another model or with other options: "
+                f"{', '.join(differing)}. Use the same to continue, another OUT.parquet, "
+                "or --overwrite to start over"
             )
 
     def _parts(self) -> list[Path]:
-        """By their numbers, which may have more digits than six."""
+        """Return the parts by number; a number may have more than six digits."""
         return sorted(
             self.folder.glob("part-*.parquet"), key=lambda path: (len(path.name), path.name)
         )
 
     def _sources(self) -> list[Path]:
-        """Files that hold rows, the newest last."""
+        """Return the files that contain rows, the newest last."""
         return [*([self.out] if self.out.exists() and not self._replaces else []), *self._parts()]
 
     def finished(self, but_errors: bool) -> set[str]:
-        """Paths that have a row; with `but_errors` those with an error are left out."""
+        """Return the paths that have a row; with `but_errors`, only rows without an error."""
         paths: set[str] = set()
         for source in self._sources():
             rows = pq.read_table(source, columns=["path", "error"])
@@ -128,14 +129,14 @@ class Parts:
         return self.out.exists() and not self._replaces and not self._parts() and not self._unsaved
 
     def add(self, rows: pa.Table) -> None:
-        """Take rows; now and then they are written as a part."""
+        """Add rows. They are written as a part when there are enough, or after 20 s."""
         self._unsaved.append(rows)
         due = time.monotonic() - self._last_save >= SECONDS_BETWEEN_PARTS
         if due or sum(len(table) for table in self._unsaved) >= self._part_rows:
             self.save()
 
     def save(self) -> None:
-        """Write what was taken since the last part."""
+        """Write the rows that were added since the last part."""
         self._last_save = time.monotonic()
         if not self._unsaved:
             return
@@ -159,15 +160,15 @@ class Parts:
         self.remove()
 
     def remove(self) -> None:
-        """Remove the folder: by renaming, so that no half of it is ever taken for the
-        whole."""
+        """Remove the folder. It is renamed first, so that a half-removed folder is never
+        mistaken for a complete one."""
         os.rename(self.folder, self._retired)
         self._removed = True
         shutil.rmtree(self._retired, ignore_errors=True)
 
     def close(self) -> None:
-        """Let others write. A folder without rows goes, unless it must say that those of
-        OUT.parquet don't count."""
+        """Release the lock. A folder without rows is removed, unless its manifest is needed
+        to drop the rows of OUT.parquet."""
         try:
             if not self._removed and not self._replaces and not self._parts():
                 self.remove()
@@ -176,12 +177,12 @@ class Parts:
 
 
 def lock(folder: Path) -> IO[bytes]:
-    """Make the folder if need be and lock it for this process, which may end in any way."""
+    """Make the folder if necessary and lock it until this process ends, in any way."""
     while True:
         folder.mkdir(exist_ok=True)
         try:
-            file = open(folder / "lock", "ab")  # noqa: SIM115 (kept open: that is the lock)
-        except FileNotFoundError:  # another run has just finished and removed it
+            file = open(folder / "lock", "ab")  # noqa: SIM115 (the lock is the open file)
+        except FileNotFoundError:  # another run has just finished and removed the folder
             continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -196,23 +197,24 @@ def lock(folder: Path) -> IO[bytes]:
 
 
 def made_by_of(path: Path) -> dict[str, Any]:
-    """What the rows of an OUT.parquet were made by."""
+    """Return the origin of the rows of an OUT.parquet, with the keys MADE_BY."""
     try:
         metadata = pq.read_schema(path).metadata or {}
     except pa.ArrowInvalid as error:
         raise PartsError(
-            f"{path}: {error}. Give another OUT.parquet, or --overwrite to replace it"
+            f"{path}: {error}. Name another OUT.parquet, or --overwrite to replace it"
         ) from error
     return {key: metadata.get(PREFIX + key.encode(), b"unknown").decode() for key in MADE_BY}
 
 
 def merged(sources: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of files, the newest last, whose row groups are sorted by path, as sorted
-    tables, each path once.
+    """Yield the rows of several files as tables sorted by path, each path once.
 
-    A picture that has a row with an answer and one with an error keeps the answer, of
-    several errors the newest. Only row groups whose paths overlap are in memory at a
-    time: few, since runs work in the order of the paths.
+    sources: the newest file last; the row groups of each are sorted by path.
+
+    An image keeps a row with a prediction rather than one with an error; of several errors
+    it keeps the newest. Only row groups whose paths overlap are in memory at a time: few,
+    since runs process images in the order of their paths.
     """
     ages = {path: age for age, path in enumerate(reversed(sources))}
     groups = sorted(row_groups(sources), key=lambda group: group[0])
@@ -230,7 +232,7 @@ def merged(sources: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
 
 
 def row_groups(sources: Iterable[Path]) -> Iterator[tuple[str, Path, int]]:
-    """(first path, file, index of the group)"""
+    """Yield (first path, file, index of the group) for each row group."""
     for source in sources:
         file = pq.ParquetFile(source)
         for index in range(file.num_row_groups):
@@ -239,8 +241,8 @@ def row_groups(sources: Iterable[Path]) -> Iterator[tuple[str, Path, int]]:
 
 
 def once(rows: pa.Table) -> pa.Table:
-    """Sorted by path, one row for each: an answer rather than an error, the newest of
-    them."""
+    """Return the rows sorted by path, one for each: a prediction rather than an error, and
+    the newest of several."""
     order = pa.table({"path": rows["path"], "failed": pc.is_valid(rows["error"]), AGE: rows[AGE]})
     rows = rows.take(pc.sort_indices(order, [(key, "ascending") for key in order.column_names]))
     if len(rows) < 2:
@@ -251,8 +253,7 @@ def once(rows: pa.Table) -> pa.Table:
 
 
 def write_rows(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    """A Parquet file of `tables` in row groups of ROW_GROUP, on the disk when this
-    returns."""
+    """Write a Parquet file of `tables` in row groups of ROW_GROUP, and sync it to disk."""
     with open(path, "wb") as file:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for group in regrouped(tables):
@@ -262,7 +263,7 @@ def write_rows(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> Non
 
 
 def regrouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of ROW_GROUP rows in one chunk, the last one shorter."""
+    """Yield the same rows in tables of one chunk with ROW_GROUP rows; the last is shorter."""
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)
@@ -288,7 +289,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
-    """Rename, and wait until the folder that says so is on the disk."""
+    """Rename a file, and sync the folder to disk."""
     os.replace(temporary, path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

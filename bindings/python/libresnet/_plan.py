@@ -1,4 +1,4 @@
-"""The plan of a model as data: its ops, its blocks, and what the file says of itself."""
+"""A model's plan as data: its ops, its blocks, and its description."""
 
 from __future__ import annotations
 
@@ -26,46 +26,46 @@ _SHORTCUTS = {
 
 @dataclass(frozen=True)
 class Op:
-    """One step of the plan. Bytes and counts are per picture; the weights are held
-    once per model."""
+    """One step of the plan. Bytes and counts are per image, except for weights, which the
+    model holds once."""
 
     index: int
-    name: str  # the ONNX node it stands for (the first, where several were fused)
-    output: str  # the ONNX tensor that it computes
+    name: str  # of the ONNX node (the first one, if several were fused)
+    output: str  # name of the ONNX tensor that it computes
     kernel: str  # e.g. "conv", "winograd", "max_pool"
     detail: str  # e.g. "3x3 stride 2 pad 1,1,1,1 relu"
-    inputs: Tuple[int, ...]  # indices of the ops whose outputs are read
+    inputs: Tuple[int, ...]  # indices of the ops whose outputs it reads
     height: int
     width: int
     channels: int
     block: Optional[int]  # index of its block
-    shortcut: str  # "none", or the kind of shortcut that it adds or computes
+    shortcut: str  # kind of the shortcut that it adds or computes, or "none"
     parameters: int
     macs: int  # multiply-accumulates
     weights_bytes: int  # packed
     output_bytes: int
     arena_offset: int  # of the output, in bytes
-    # predicted, in multiply-accumulates of a direct convolution at full speed; 0: not
-    # weighed
+    # predicted, in multiply-accumulates of a direct convolution at full speed; 0: no
+    # prediction
     cost: float
-    layer: Optional[int]  # place among the layers that the paper counts, from 1
+    layer: Optional[int]  # number among the layers that the paper counts, from 1
 
 
 @dataclass(frozen=True)
 class Block:
-    """A residual block, or two layers of a plain net."""
+    """A residual block, or two layers of a plain network."""
 
     index: int
     name: str  # e.g. "stage2.block1"
-    shortcut: str  # "identity", "projection", "option A", "pool"; "none" in a plain net
+    shortcut: str  # "identity", "projection", "option A", "pool"; "none" in a plain network
     first_op: int
-    last_op: int  # whose output is the block's
+    last_op: int  # its output is the block's
     convs: int  # convolutions on its residual branch
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What looks wrong or unusual in a file that can be run."""
+    """A diagnostic: a problem found in a model that can still be run."""
 
     severity: str  # "note" or "warning"
     message: str
@@ -73,12 +73,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How a picture becomes the net's input: scale the shorter side to `resize` pixels
-    (Pillow's antialiased BILINEAR), cut the centre `crop` x `crop`, then per channel
-    (pixel / scale - mean) / std.
+    """The preprocessing of an image: scale the shorter side to `resize` pixels (Pillow's
+    antialiased BILINEAR), cut out the centre `crop` x `crop`, then compute
+    (pixel / scale - mean) / std per channel.
 
-    `resize`, `crop`: pixels, 0: don't. `order`: "RGB" or "BGR". `mean`, `std`: in units
-    of pixel / scale, in `order`. To change a preset:
+    resize, crop: 1 to 65535 pixels; 0: omit this step.
+    order: of the channels, "RGB" or "BGR".
+    scale: the pixel value that becomes 1.
+    mean, std: per channel, in `order`, in units of pixel / scale.
+
+    To change a preset:
     dataclasses.replace(Preprocess.preset("imagenet"), resize=320, crop=288).
     """
 
@@ -91,8 +95,8 @@ class Preprocess:
 
     @classmethod
     def preset(cls, name: str) -> Preprocess:
-        """One of "imagenet", "imagenet-v2", "cifar10", "keras-caffe", "keras-tf", "none";
-        ArgumentError on any other."""
+        """Return the preset "imagenet", "imagenet-v2", "cifar10", "keras-caffe", "keras-tf"
+        or "none". Raises ArgumentError for other names."""
         struct, error = _structs.PreprocessStruct(), _structs.ErrorStruct()
         check(
             library.resnet_preprocess_preset(
@@ -103,7 +107,7 @@ class Preprocess:
         return _preprocess_of(struct)
 
     def _preset_name(self) -> Optional[str]:
-        """Of the preset that this is."""
+        """Return the name of the preset that equals this, "imagenet" or "cifar10", or None."""
         return next(
             (name for name in ("imagenet", "cifar10") if Preprocess.preset(name) == self), None
         )
@@ -114,14 +118,15 @@ class Preprocess:
             "BGR": _structs.ChannelOrder.ORDER_BGR,
         }.get(self.order)
         if order is None:
-            raise ArgumentError(f"Preprocess.order is {self.order!r}: accepted are 'RGB' and 'BGR'")
+            raise ArgumentError(f"Preprocess.order is {self.order!r}: it must be 'RGB' or 'BGR'")
         if not (0 <= self.resize <= 65535 and 0 <= self.crop <= 65535):
             raise ArgumentError(
-                f"Preprocess has resize {self.resize}, crop {self.crop}: accepted are 0 to 65535 pixels"
+                f"Preprocess has resize {self.resize} and crop {self.crop}: "
+                "both must be 0 to 65535 pixels"
             )
         if len(self.mean) != 3 or len(self.std) != 3:
             raise ArgumentError(
-                f"Preprocess has mean {self.mean}, std {self.std}: three numbers are accepted for each"
+                f"Preprocess has mean {self.mean} and std {self.std}: each must have three numbers"
             )
         three = ctypes.c_float * 3
         return _structs.PreprocessStruct(
@@ -130,7 +135,7 @@ class Preprocess:
 
 
 def _shortest(value: float) -> float:
-    """The shortest decimal that is the same float32: 0.485, not 0.48500001430511475."""
+    """Return the shortest decimal that equals a float32: 0.485, not 0.48500001430511475."""
     return float(str(np.float32(value)))
 
 
@@ -146,7 +151,7 @@ def _preprocess_of(struct: _structs.PreprocessStruct) -> Preprocess:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model is. Bytes of the arena are per picture of a session's batch."""
+    """The description of a model. Bytes of the arena are per image of a session's batch."""
 
     name: str
     producer: str
@@ -159,15 +164,15 @@ class ModelInfo:
     preprocess: Preprocess
     preprocess_source: str  # "model", "options", or "guessed" from the input's size
     precision: str  # "fp32"
-    conv_layers: int  # the paper's depth
+    conv_layers: int  # the depth as the paper counts it
     parameters: int
     macs: int
     weights_bytes: int
     arena_bytes: int
     arena_lower_bound: int
-    notice: str  # what the user of a plan file should know; "" if nothing
+    notice: str  # a message for the user of a plan file; "" if there is none
     findings: Tuple[Finding, ...]
-    scores: str  # what session.run gives: "logits", "probabilities" or "log probabilities"
+    scores: str  # of session.run: "logits", "probabilities" or "log probabilities"
 
 
 _SOURCES = {
@@ -183,12 +188,12 @@ _SCORES = {
 
 
 def text(raw: Optional[bytes]) -> str:
-    """A string of the library. Names in files need not be UTF-8."""
+    """Return a string of the library. Names in files need not be UTF-8."""
     return (raw or b"").decode("utf-8", "replace")
 
 
 def read_info(pointer: ctypes.c_void_p) -> Tuple[ModelInfo, int, int]:
-    """The model's own account of itself, and how many ops and blocks it has."""
+    """Return a model's description and its numbers of ops and blocks."""
     struct = _structs.ModelInfoStruct(ctypes.sizeof(_structs.ModelInfoStruct))
     error = _structs.ErrorStruct()
     check(library.resnet_model_get_info(pointer, ctypes.byref(struct), ctypes.byref(error)), error)
@@ -269,14 +274,17 @@ def read_block(pointer: ctypes.c_void_p, index: int) -> Block:
     )
 
 
-# ---- tables for people ----
+# ---- tables as text and HTML ----
 
 
 def html_table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table for a notebook; names come from files, so that all text is escaped."""
+    """Return a table as HTML. All text is escaped, since names come from files."""
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows)
-    return f"<table><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return (
+        f"<table><caption>{html.escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
 
 
 def _html_cell(cell: Any) -> str:
@@ -293,7 +301,7 @@ def _cell(cell: Any) -> str:
 
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table for a terminal: numbers to the right."""
+    """Return a table as text, with numbers aligned to the right."""
     cells = [[_cell(cell) for cell in row] for row in rows]
     right = [not isinstance(cell, str) for cell in next(iter(rows), ())] if cells else []
     widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
@@ -309,8 +317,8 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 class Plan(Sequence[Op]):
-    """The ops of a model in the order in which they run, and its blocks. A sequence of
-    Op; prints as a table, in a notebook too.
+    """The ops of a model in execution order: a sequence of Op. Prints as a table, also in a
+    notebook.
 
     Attributes: `blocks`, a tuple of Block.
     """
@@ -368,7 +376,10 @@ class Plan(Sequence[Op]):
 
     def _caption(self) -> str:
         macs, parameters = sum(op.macs for op in self._ops), sum(op.parameters for op in self._ops)
-        return f"{self._title}: {len(self)} ops, {len(self.blocks)} blocks, {parameters:,} parameters, {macs:,} MACs"
+        return (
+            f"{self._title}: {len(self)} ops, {len(self.blocks)} blocks, "
+            f"{parameters:,} parameters, {macs:,} MACs"
+        )
 
     def __repr__(self) -> str:
         return f"{self._caption()}\n{text_table(self._HEADER, self._rows())}"
@@ -377,9 +388,9 @@ class Plan(Sequence[Op]):
         return html_table(self._caption(), self._HEADER, self._rows())
 
     def to_pandas(self) -> Any:
-        """A pandas.DataFrame, one row per op; ImportError where pandas is not installed."""
+        """Return a pandas.DataFrame, one row per op. Raises ImportError without pandas."""
         with importing:
-            from . import _extras  # few need it
+            from . import _extras  # rarely needed
 
         return _extras.pandas("Plan.to_pandas").DataFrame(
             [[getattr(op, f.name) for f in fields(Op)] for op in self._ops],

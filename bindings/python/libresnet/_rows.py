@@ -1,4 +1,4 @@
-"""From pictures to rows of a table: what `libresnet.batch` and `libresnet.ray` do alike."""
+"""Turn images into rows of a table, for `libresnet.batch` and `libresnet.ray`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ from numpy.typing import NDArray
 
 try:
     from lzma import LZMAError
-except ImportError:  # a Python without it refuses such an entry, as a RuntimeError
+except ImportError:  # without lzma, zipfile raises RuntimeError for such an entry
     LZMAError = zlib.error  # type: ignore[assignment,misc]
 
-from . import Error, Model, Prediction, read_picture
+from . import Error, Model, Prediction, read_image
 from ._cpus import usable_cpus
 
-Picture = Union[NDArray[Any], bytes, str]  # pixels, an encoded picture, or where one is
-Answer = Union[List[Prediction], str]  # best class first, or why there is none
+Image = Union[NDArray[Any], bytes, str]  # pixels, an encoded image, or a path
+Answer = Union[List[Prediction], str]  # predictions, best first, or an error
 
-MOST_PICTURE_BYTES = 1 << 30  # of one file or entry: what claims more is no photograph
+MAX_IMAGE_BYTES = 1 << 30  # of one file or entry; no photograph is larger
 OPEN_ARCHIVES = 4  # kept open by a thread
-PIXELS_HELD = 64 << 20  # bytes; a batch of photographs with more is classified in portions
-DECODED_AHEAD = 16  # pictures, where several threads decode
-# What reading and decoding a picture from anyone may raise: all of it becomes that
-# picture's row.
-PICTURE_ERRORS = (
+PIXELS_HELD = 64 << 20  # bytes; a batch with more is classified in sub-batches
+DECODED_AHEAD = 16  # images, if several threads decode
+# Exceptions of reading and decoding an untrusted image. They become the error in its row.
+IMAGE_ERRORS = (
     Error,
     OSError,
     EOFError,
@@ -48,10 +47,10 @@ _archives = threading.local()
 
 
 class Labeller:
-    """Classifies pictures with one session. Not thread-safe: one for each thread.
+    """Classifies images with one session. Not thread-safe: use one per thread.
 
-    `threads` decode and run; 0 is one for every CPU that this process may use. `batch` is
-    how many pictures the session works on at once. Neither changes an answer.
+    threads: that decode and run, 1 to 256; 0: one per CPU that this process may use.
+    batch: images that the session processes at once. Neither changes a prediction.
     """
 
     def __init__(self, model: Model, k: int, threads: int = 1, batch: int = 32) -> None:
@@ -60,12 +59,12 @@ class Labeller:
         threads = threads or usable_cpus()
         self._decoders = ThreadPoolExecutor(threads, "decode") if threads > 1 else None
 
-    def __call__(self, pictures: Sequence[Picture]) -> list[Answer]:
-        """One answer for each picture, in order. Pictures may differ in size."""
+    def __call__(self, images: Sequence[Image]) -> list[Answer]:
+        """Return one answer for each image, in order. Images may differ in size."""
         answers: list[Answer] = []
         waiting: list[NDArray[Any] | str] = []
         held = 0
-        for pixels in self._decoded(pictures):
+        for pixels in self._decoded(images):
             waiting.append(pixels)
             held += 0 if isinstance(pixels, str) else pixels.nbytes
             if held >= PIXELS_HELD:
@@ -73,12 +72,12 @@ class Labeller:
                 waiting, held = [], 0
         return answers + self._answers(waiting)
 
-    def _decoded(self, pictures: Sequence[Picture]) -> Iterator[NDArray[Any] | str]:
+    def _decoded(self, images: Sequence[Image]) -> Iterator[NDArray[Any] | str]:
         if self._decoders is None:
-            yield from map(pixels_or_error, pictures)
+            yield from map(pixels_or_error, images)
             return
-        for start in range(0, len(pictures), DECODED_AHEAD):
-            yield from self._decoders.map(pixels_or_error, pictures[start : start + DECODED_AHEAD])
+        for start in range(0, len(images), DECODED_AHEAD):
+            yield from self._decoders.map(pixels_or_error, images[start : start + DECODED_AHEAD])
 
     def _answers(self, decoded: list[NDArray[Any] | str]) -> list[Answer]:
         answers = iter(
@@ -86,17 +85,17 @@ class Labeller:
         )
         return [pixels if isinstance(pixels, str) else next(answers) for pixels in decoded]
 
-    def _classify(self, pictures: list[NDArray[Any]]) -> list[Answer]:
-        if not pictures:
+    def _classify(self, images: list[NDArray[Any]]) -> list[Answer]:
+        if not images:
             return []
         try:
-            return cast("List[Answer]", self._session.classify(pictures, self._k))
+            return cast("List[Answer]", self._session.classify(images, self._k))
         except Error as error:
-            if len(pictures) == 1:
+            if len(images) == 1:
                 return [one_line(error)]
-        # One of them does not suit the net, e.g. is too small for a crop without a
-        # resize: find out which.
-        return [answer for picture in pictures for answer in self._classify([picture])]
+        # The model refuses an image, e.g. one that is too small for a crop without a
+        # resize. Classify each alone to find it.
+        return [answer for image in images for answer in self._classify([image])]
 
     def close(self) -> None:
         self._session.close()
@@ -104,39 +103,37 @@ class Labeller:
             self._decoders.shutdown()
 
 
-def pixels_or_error(picture: Picture) -> NDArray[Any] | str:
-    """(h,w,3) uint8, or what was given where that is an array; or why the picture has
-    none."""
+def pixels_or_error(image: Image) -> NDArray[Any] | str:
+    """Return an image's pixels: (h,w,3) uint8, or the given array itself; or the error."""
     try:
-        if isinstance(picture, np.ndarray):
-            return picture if picture.dtype != object or picture.ndim else "is null"
-        return read_picture(picture if isinstance(picture, bytes) else read_bytes(picture))
-    except PICTURE_ERRORS as error:
+        if isinstance(image, np.ndarray):
+            return image if image.dtype != object or image.ndim else "is null"
+        return read_image(image if isinstance(image, bytes) else read_bytes(image))
+    except IMAGE_ERRORS as error:
         return one_line(error)
 
 
 def read_bytes(path: str) -> bytes:
-    """The bytes of a file, or of `folder/archive.zip/entry`, named as a file within the
-    archive."""
+    """Return the bytes of a file, or of an archive's entry `folder/archive.zip/entry`."""
     try:
-        # Without O_NONBLOCK opening a named pipe waits for its other end.
+        # Without O_NONBLOCK, opening a named pipe waits for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except NotADirectoryError:
         return read_entry(path)
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError("is no regular file")
+            raise ValueError("is not a regular file")
         check_size(status.st_size)
         return file.read()
 
 
 def read_entry(path: str) -> bytes:
-    """The bytes of `folder/archive.zip/entry`."""
+    """Return the bytes of `folder/archive.zip/entry`."""
     ends = [found.end() for found in re.finditer(r"\.zip(?=/)", path, re.IGNORECASE)]
     end = next((end for end in ends if os.path.isfile(path[:end])), None)
     if end is None:
-        raise FileNotFoundError("no such file, nor an entry of a .zip")
+        raise FileNotFoundError("no such file, and no entry of a .zip")
     archive, name = open_archive(path[:end]), path[end + 1 :]
     try:
         check_size(archive.getinfo(name).file_size)
@@ -146,13 +143,13 @@ def read_entry(path: str) -> bytes:
 
 
 def check_size(size: int) -> None:
-    if size > MOST_PICTURE_BYTES:
-        raise ValueError(f"has {size} bytes; pictures up to {MOST_PICTURE_BYTES} are read")
+    if size > MAX_IMAGE_BYTES:
+        raise ValueError(f"has {size} bytes; the limit is {MAX_IMAGE_BYTES}")
 
 
 def open_archive(path: str) -> zipfile.ZipFile:
-    """A .zip, kept open by this thread: reading its directory takes longer than
-    reading an entry."""
+    """Return a .zip that this thread keeps open, since reading its directory takes longer
+    than reading an entry."""
     opened: dict[str, zipfile.ZipFile] = _archives.__dict__.setdefault("opened", {})
     if path not in opened:
         while len(opened) >= OPEN_ARCHIVES:
@@ -162,14 +159,14 @@ def open_archive(path: str) -> zipfile.ZipFile:
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, without the path: the row has it."""
+    """Return the message of an error in one line, without the path, which the row has."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()).removeprefix("picture: ") or type(error).__name__
+    return " ".join(text.split()).removeprefix("image: ") or type(error).__name__
 
 
 def schema(k: int) -> pa.Schema:
-    """The columns of an answer. Rows with an error have null in all others; more than one
-    class makes lists."""
+    """Return the columns of an answer. A row with an error has null in all other columns.
+    With k above 1 there are list columns."""
     fields = [
         pa.field("label", pa.string()),
         pa.field("index", pa.int32()),
@@ -185,7 +182,7 @@ def schema(k: int) -> pa.Schema:
 
 
 def answer_columns(answers: Sequence[Answer], k: int) -> pa.Table:
-    """(n) answers as a table of `schema(k)`."""
+    """Return answers as a table of `schema(k)`, a row each."""
     lists = [None if isinstance(answer, str) else answer for answer in answers]
     columns: dict[str, list[Any]] = {
         "label": [best and best[0].label for best in lists],

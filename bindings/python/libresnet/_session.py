@@ -1,4 +1,4 @@
-"""Sessions: buffers and threads for running one model."""
+"""Sessions: the buffers and threads that run one model."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from . import _structs
 from ._core import Core
 from ._errors import ArgumentError
 from ._forks import forked
-from ._library import check, library
-from ._pictures import (
+from ._images import (
     F32,
+    Image,
     Item,
-    OnePicture,
-    Picture,
-    SeveralPictures,
+    OneImage,
+    SeveralImages,
     Tensor,
-    is_one_picture,
+    is_one_image,
     items_of,
-    portions,
+    sub_batches,
     tensor_of,
 )
+from ._library import check, library
 from ._plan import Block, Op
 
 POINTS = {
@@ -61,25 +61,35 @@ _float32 = np.dtype(np.float32)
 
 
 class Prediction(NamedTuple):
-    """One class for one picture. `score` is a probability, 0 to 1; `label` is None
-    where the model has no labels."""
+    """One predicted class of one image.
 
-    index: int  # type: ignore[assignment]  # of the class; hides tuple.index
+    index: of the class, from 0.
+    score: its probability, 0 to 1.
+    label: its name; None if the model has no labels.
+    """
+
+    index: int  # type: ignore[assignment]  # hides tuple.index
     score: float
     label: Optional[str]
 
 
 class Response(NamedTuple):
-    """What an observer is told. `data` is (batch,height,width,channels) float32."""
+    """A response that an observer receives.
+
+    op: the op that computed it.
+    point: "output", "response", "shortcut" or "class map", as in resnet.h.
+    data: (batch,height,width,channels) float32.
+    nanoseconds: the time to compute it; 0: it was already in memory.
+    """
 
     op: Op
-    point: str  # "output", "response", "shortcut" or "class map", as in resnet.h
+    point: str
     data: F32
-    nanoseconds: int  # that computing it took; 0: it lay there already
+    nanoseconds: int
 
 
-class LesionOf(NamedTuple):
-    """What resnet_session_skip is told."""
+class AblationSpec(NamedTuple):
+    """The arguments of resnet_session_skip."""
 
     block: int
     mode: _structs.Skip
@@ -92,75 +102,76 @@ class LesionOf(NamedTuple):
         block: Union[int, str, Block],
         mode: str,
         other: Union[int, str, Block, None],
-    ) -> LesionOf:
-        """From what users say; ArgumentError where it means nothing."""
+    ) -> AblationSpec:
+        """Check the arguments of Session.skip. Raises ArgumentError if they are invalid."""
         if mode not in _SKIPS:
-            raise ArgumentError(f"mode is {mode!r}: accepted are {', '.join(map(repr, _SKIPS))}")
+            raise ArgumentError(f"mode is {mode!r}: it must be {', '.join(map(repr, _SKIPS))}")
         if (other is not None) != (mode == "swap"):
             raise ArgumentError(
-                "other, the block to change places with, goes with mode='swap', and only with it"
+                "other, the block to swap with, is required with mode='swap' and invalid without it"
             )
         return cls(
             core.block_index(block), _SKIPS[mode], 0 if other is None else core.block_index(other)
         )
 
 
-# Called by C with a listener's address and a response.
+# C calls it with the address of a listener and a response.
 _SEND = _structs.Observer(GeneratorType.send)
-_ALL_RESTORED = LesionOf(_structs.NO_INDEX, _structs.Skip.SKIP_NONE, 0)
+_RESTORE_ALL = AblationSpec(_structs.NO_INDEX, _structs.Skip.SKIP_NONE, 0)
 
 
-class Lesion:
-    """Something that is left out, until end() or the end of a `with` block."""
+class Ablation:
+    """A change of one block, made by skip(). It ends with end() or a `with` block."""
 
     def __init__(self, end: Callable[[], None]) -> None:
         self._end: Optional[Callable[[], None]] = end
 
     def __repr__(self) -> str:
-        return f"<libresnet.Lesion: {'ended' if self._end is None else 'in force until its end()'}>"
+        state = "ended" if self._end is None else "in force until its end()"
+        return f"<libresnet.Ablation: {state}>"
 
     def end(self) -> None:
-        """Restore it; other lesions remain. May be repeated."""
+        """Restore the block; other ablations remain. May be repeated."""
         if self._end is not None:
             self._end()
             self._end = None
 
-    def __enter__(self) -> Lesion:
+    def __enter__(self) -> Ablation:
         return self
 
     def __exit__(self, *problem: object) -> None:
         self.end()
 
 
-def described(lesions: Tuple[LesionOf, ...]) -> str:
-    """For a repr: a lesion that is forgotten changes every answer."""
-    return f", {len(lesions)} lesion{'s' if len(lesions) > 1 else ''}" if lesions else ""
+def described(ablations: Tuple[AblationSpec, ...]) -> str:
+    """Return the number of ablations, for a repr: a forgotten one changes every prediction."""
+    return f", {len(ablations)} ablation{'s' if len(ablations) > 1 else ''}" if ablations else ""
 
 
 def _close(pointer: ctypes.c_void_p, core: Core) -> None:
-    """`core`: its model, which may go only after this, in whatever order the garbage
-    collector comes to them."""
+    """Close a session. `core` keeps its model alive until then, in any order of garbage
+    collection."""
     library.resnet_session_close(ctypes.byref(pointer))
 
 
 class Session:
-    """Runs one model. Made by Model.session.
+    """Runs one model. Created by Model.session.
 
-    Calls from several threads take turns: for parallel streams open one session per
-    thread, they share the model's weights. While the library computes, other Python
-    threads run. After a fork the child's session is opened anew at its first use. Closed
-    by close(), at the end of a `with` block, or with its model.
+    Calls from several threads take turns. For parallel streams open one session per
+    thread; they share the model's weights. Other Python threads run while the library
+    computes. In a forked child, a session is reopened at its first use. A session is
+    closed by close(), at the end of a `with` block, or with its model.
     """
 
     def __init__(self, core: Core, threads: int, batch: int, observe: str) -> None:
         if observe not in _OBSERVE:
-            raise ArgumentError(f"observe is {observe!r}: accepted are 'responses' and 'ops'")
+            raise ArgumentError(f"observe is {observe!r}: it must be 'responses' or 'ops'")
         if not 0 <= threads <= 256 or not 0 <= batch <= 0xFFFFFFFF:
             what = f"batch is {batch}" if 0 <= threads <= 256 else f"threads is {threads}"
-            raise ArgumentError(f"{what}: accepted are 0 to 256 threads, and batches from 0 on")
+            raise ArgumentError(f"{what}: threads must be 0 to 256, batch 0 to {0xFFFFFFFF}")
         self._core = core
         self._options = (threads, batch, _OBSERVE[observe])
-        self._lesions: Tuple[LesionOf, ...] = ()
+        self._ablations: Tuple[AblationSpec, ...] = ()
         self._observer: Any = None
         self._problem: Optional[BaseException] = None
         self._classes = core.info.classes
@@ -176,7 +187,7 @@ class Session:
         options = _structs.SessionOptionsStruct(
             ctypes.sizeof(_structs.SessionOptionsStruct), threads, batch, observe
         )
-        self._stale = False  # a forked child's, that was its parent's
+        self._stale = False  # True in a forked child: the handle is the parent's
         self._pointer, self._error = ctypes.c_void_p(), _structs.ErrorStruct()
         self._error_reference = ctypes.byref(self._error)
         with self._core.in_use() as model:
@@ -193,34 +204,34 @@ class Session:
         self._in_observer = False
         if self._pointer:
             self._stale = True
-            self._finalizer.detach()  # closing it would wait for threads that are not there
+            self._finalizer.detach()  # closing would wait for threads that do not exist
 
     def _ready(self) -> None:
-        """Whether it can be used, with the lock held; in a forked child it is opened
-        anew, as it was."""
+        """Raise ArgumentError if the session cannot be used. Reopen it in a forked child, in
+        the same state. Called with the lock held."""
         if not self._pointer:
-            raise ArgumentError("the session is closed: open another with model.session()")
+            raise ArgumentError("the session is closed: open another one with model.session()")
         if self._in_observer:
             raise ArgumentError("an observer must not use the session that calls it")
         if not self._stale:
             return
         self._open()
         observer, self._observer = self._observer, None
-        for lesion in self._lesions:
-            self._apply(lesion)
+        for ablation in self._ablations:
+            self._apply(ablation)
         if observer is not None:
             self._set_observer(*observer)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """One thread at a time."""
+        """Use the session exclusively for the duration of the `with` block."""
         with self._lock:
             self._ready()
             yield
 
     def close(self) -> None:
-        """Release buffers and threads. A call that is under way in another thread ends
-        first. May be repeated."""
+        """Release buffers and threads. Waits for a call in progress on another thread. May be
+        repeated."""
         with self._lock:
             if self._in_observer:
                 raise ArgumentError("an observer must not use the session that calls it")
@@ -230,12 +241,16 @@ class Session:
 
     @property
     def closed(self) -> bool:
+        """Whether the session is closed."""
         return not self._pointer
 
     def __repr__(self) -> str:
         threads, batch, _ = self._options
         state = ", closed" if self.closed else ""
-        return f"<libresnet.Session of {self._core.title!r}: threads={threads}, batch={batch}{described(self._lesions)}{state}>"
+        return (
+            f"<libresnet.Session of {self._core.title!r}: threads={threads}, "
+            f"batch={batch}{described(self._ablations)}{state}>"
+        )
 
     def __enter__(self) -> Session:
         return self
@@ -244,20 +259,22 @@ class Session:
         self.close()
 
     def __reduce__(self) -> Any:
-        raise TypeError("a session can't be pickled: pickle its model, and open a session there")
+        raise TypeError("a session cannot be pickled: pickle its model, and open a session there")
 
     # ---- running ----
 
     def run(
         self, x: npt.NDArray[Any], out: Optional[F32] = None, layout: Optional[str] = None
     ) -> F32:
-        """Run the net on normalised inputs.
+        """Run the model on normalised inputs.
 
-        x: (n,c,h,w) or (n,h,w,c), told apart by the model's input_shape, else by layout="NCHW" or "NHWC"; or one input
-        without n. float32 that is contiguous, in either order, is read where it lies;
-        anything else is copied.
-        out: (n,classes) float32, contiguous, to write to. Returns it, or a new array: what the file's output is, see
-        model.info.scores. Raises ArgumentError on a shape that does not fit.
+        x: (n,c,h,w) or (n,h,w,c), or one input without n. Contiguous float32 in either
+            order is read in place; anything else is copied.
+        out: (n,classes) float32, contiguous, to write the scores to; None: a new array.
+        layout: "NCHW" or "NHWC"; None: by the model's input_shape, if that is unambiguous.
+
+        Returns the scores, `out` or a new array. model.info.scores says whether they are
+        logits or probabilities. Raises ArgumentError if a shape does not fit.
         """
         if (
             layout is None
@@ -287,18 +304,19 @@ class Session:
                 else type(out).__name__
             )
             raise ArgumentError(
-                f"out is {what}: wanted is an array, float32 of shape {(n, self._classes)}, contiguous and writable"
+                f"out is {what}: it must be a float32 array of shape {(n, self._classes)}, "
+                "contiguous and writable"
             )
         if n:
             self._run(x, kind, n, out)
         return out
 
     def _run(self, x: F32, kind: int, n: int, out: F32) -> None:
-        # Not _turn: a generator's context manager costs more than all else here.
+        # Not _turn(): its generator would take longer than the rest of this function.
         with self._lock:
             if self._stale or self._in_observer or not self._pointer:
                 self._ready()
-            self._problem = None  # of a run that Ctrl-C ended before it was told
+            self._problem = None  # may be left from a run that Ctrl-C ended
             source, target = x.__array_interface__["data"][0], out.__array_interface__["data"][0]
             status = _run(self._pointer, source, kind, n, target, self._error_reference)
             if status:
@@ -309,7 +327,7 @@ class Session:
     @overload
     def classify(
         self,
-        images: OnePicture,
+        images: OneImage,
         k: int = ...,
         *,
         pixels: Optional[str] = ...,
@@ -319,7 +337,7 @@ class Session:
     @overload
     def classify(
         self,
-        images: SeveralPictures,
+        images: SeveralImages,
         k: int = ...,
         *,
         pixels: Optional[str] = ...,
@@ -334,44 +352,45 @@ class Session:
     def classify(
         self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None
     ) -> Any:
-        """As Model.classify, in this session."""
+        """Classify images in this session. See Model.classify."""
         try:
-            return self._label(images, k, pixels, layout)
+            return self._classify(images, k, pixels, layout)
         finally:
             self._core.warn_of_guess()
 
-    def _label(
+    def _classify(
         self, images: Any, k: int, pixels: Optional[str], layout: Optional[str]
     ) -> Union[List[Prediction], List[List[Prediction]]]:
-        """classify, on any thread: without warnings."""
+        """Classify images on any thread, without warnings."""
         ranked = [
             [self._prediction(int(one["index"]), float(one["score"])) for one in row]
             for part in self._ranked(images, self._checked_k(k), pixels, layout)
             for row in part
         ]
-        return ranked[0] if is_one_picture(images) else ranked
+        return ranked[0] if is_one_image(images) else ranked
 
     def probabilities(
         self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None
     ) -> F32:
-        """As Model.probabilities, in this session."""
+        """Return the probability of every class. See Model.probabilities."""
         try:
-            return self._weigh(images, pixels, layout)
+            return self._probabilities(images, pixels, layout)
         finally:
             self._core.warn_of_guess()
 
-    def _weigh(self, images: Any, pixels: Optional[str], layout: Optional[str]) -> F32:
-        """probabilities, on any thread: without warnings."""
+    def _probabilities(self, images: Any, pixels: Optional[str], layout: Optional[str]) -> F32:
+        """Return probabilities on any thread, without warnings."""
         parts = list(self._ranked(images, self._classes, pixels, layout))
         ranked = np.concatenate(parts) if parts else np.empty((0, self._classes), _PREDICTION)
         out = np.empty((len(ranked), self._classes), np.float32)
         np.put_along_axis(out, ranked["index"].astype(np.intp), ranked["score"], axis=1)
-        return out[0] if is_one_picture(images) else out
+        return out[0] if is_one_image(images) else out
 
     def _checked_k(self, k: int) -> int:
         if not 1 <= k:
             raise ArgumentError(
-                f"k is {k}: accepted are 1 to the number of classes, {self._classes} here, and more mean all"
+                f"k is {k}: it must be at least 1; the model has {self._classes} classes, "
+                "and more mean all"
             )
         return min(k, self._classes)
 
@@ -382,21 +401,21 @@ class Session:
     def _ranked(
         self, images: Any, k: int, pixels: Optional[str], layout: Optional[str]
     ) -> Iterator[npt.NDArray[Any]]:
-        """Portion by portion (pictures,k) of index and score, best first."""
-        for portion in portions(items_of(images, self._nhwc, pixels, layout)):
-            yield self._rank(portion, k)
+        """Yield (images,k) of index and score, best first, for each sub-batch."""
+        for sub_batch in sub_batches(items_of(images, self._nhwc, pixels, layout)):
+            yield self._rank(sub_batch, k)
 
-    def _rank(self, portion: List[Item], k: int) -> npt.NDArray[Any]:
-        if isinstance(portion[0], Tensor):
-            return self._rank_scores(self._run_tensor(portion[0]), k)
-        pictures = [item for item in portion if isinstance(item, Picture)]
-        self._core.prepared_pictures = True
-        structs = (_structs.ImageStruct * len(pictures))(*(picture.struct for picture in pictures))
-        out = np.empty((len(pictures), k), _PREDICTION)
+    def _rank(self, sub_batch: List[Item], k: int) -> npt.NDArray[Any]:
+        if isinstance(sub_batch[0], Tensor):
+            return self._rank_scores(self._run_tensor(sub_batch[0]), k)
+        images = [item for item in sub_batch if isinstance(item, Image)]
+        self._core.prepared_images = True
+        structs = (_structs.ImageStruct * len(images))(*(image.struct for image in images))
+        out = np.empty((len(images), k), _PREDICTION)
         with self._turn():
             self._problem = None
             status = library.resnet_classify(
-                self._pointer, structs, len(pictures), k, out.ctypes.data, self._error_reference
+                self._pointer, structs, len(images), k, out.ctypes.data, self._error_reference
             )
             check(status, self._error)
             self._raise_observers()
@@ -409,7 +428,7 @@ class Session:
         return out
 
     def _rank_scores(self, scores: F32, k: int) -> npt.NDArray[Any]:
-        """The same of scores that the net gave: equal ones by the lower index first."""
+        """Return (n,k) of index and score, best first; of equal scores, the lower index first."""
         out = np.empty((len(scores), k), _PREDICTION)
         shares = self._to_probabilities(scores)
         out["index"] = np.argsort(-shares, axis=1, kind="stable")[:, :k]
@@ -426,19 +445,20 @@ class Session:
             wide -= np.log(np.exp(wide).sum(axis=1, keepdims=True))
         return np.exp(wide).astype(np.float32)
 
-    # ---- the lens ----
+    # ---- observation and ablation ----
 
     def observe(self, callback: Optional[Callable[[Response], None]], *, copy: bool = True) -> None:
-        """From now on call `callback` with a Response for everything that a run computes;
-        None ends it.
+        """Set the callback that receives a Response for everything that a run computes.
 
-        It is called op by op, on the thread that runs the session, which it must not use.
-        With copy=False the data are the session's own buffer, read-only and only valid
-        during the call. An exception in it is raised by the run, after its end.
+        callback: a function of one Response, called op by op on the thread that runs the
+            session. It must not use the session. If it raises an exception, the run raises
+            it at its end. None: stop observing.
+        copy: True: the data are a copy. False: they are the session's own buffer, read-only
+            and valid only during the call.
         """
         if callback is not None and not callable(callback):
             raise ArgumentError(
-                f"callback is {callback!r}: accepted are a function of one Response, and None"
+                f"callback is {callback!r}: it must be a function of one Response, or None"
             )
         listener = (
             None
@@ -453,9 +473,13 @@ class Session:
             self._set_observer(_SEND, ctypes.c_void_p(id(listener)), listener)
 
     def _set_observer(self, observer: Any, user: Any = None, kept: Any = None) -> None:
-        """`observer`: an _structs.Observer, a function of another library, or None.
-        `kept`: what `user` is the address of. With the lock held."""
-        # Not ctypes.cast, which ties the observer to itself: all it refers to would stay.
+        """Set the observer of the C session, with the lock held.
+
+        observer: an _structs.Observer, a function of another library, or None.
+        user: an address that C passes to it.
+        kept: the object at that address, kept alive here.
+        """
+        # Not ctypes.cast: it makes a reference cycle, which would keep everything alive.
         address = ctypes.c_void_p.from_buffer(observer).value if observer is not None else None
         check(
             library.resnet_session_observe(self._pointer, address, user, self._error_reference),
@@ -473,63 +497,71 @@ class Session:
         block: Union[int, str, Block],
         mode: str = "branch",
         other: Union[int, str, Block, None] = None,
-    ) -> Lesion:
-        """Lesion: from now on run the net with one block changed, until the `with` block
-        of this ends, or, without one, till end() of what this returns, or restore().
+    ) -> Ablation:
+        """Change one block until the end of the `with` block:
 
             with session.skip("stage2.block1"):
                 session.run(x)
 
-        block, other: index, name (model.blocks), or Block. mode: "branch" leaves its
-        residual branch out (of a plain net: both its layers), "shortcut" its shortcut,
-        "swap" lets it change places with `other`. Nested ones add up. Raises
-        UnsupportedModelError where shapes do not allow it, or there is nothing to leave
-        out.
+        Without `with`, the change ends with end() of the result, or restore(). Several
+        changes may be in force at once.
+
+        block, other: index, name (see model.blocks), or Block.
+        mode: "branch": remove the residual branch (in a plain network: both layers).
+            "shortcut": remove the shortcut.
+            "swap": exchange the block with `other`.
+
+        Returns an Ablation. Raises UnsupportedModelError if the shapes do not allow the
+        change, or if there is nothing to remove.
         """
-        lesion = LesionOf.parse(self._core, block, mode, other)
-        self._change(lambda before: (*before, lesion))
-        return Lesion(lambda: self._end(lesion))
+        ablation = AblationSpec.parse(self._core, block, mode, other)
+        self._change(lambda before: (*before, ablation))
+        return Ablation(lambda: self._end(ablation))
 
     def restore(self) -> None:
-        """End all lesions of this session."""
+        """End all ablations of this session."""
         self._become(())
 
-    def _end(self, lesion: LesionOf) -> None:
+    def _end(self, ablation: AblationSpec) -> None:
         if not self.closed:
-            self._change(lambda before: tuple(other for other in before if other is not lesion))
+            self._change(lambda before: tuple(other for other in before if other is not ablation))
 
-    def _become(self, lesions: Tuple[LesionOf, ...]) -> None:
-        """Have these lesions, and no others."""
-        if self._lesions is not lesions:
-            self._change(lambda before: lesions)
+    def _become(self, ablations: Tuple[AblationSpec, ...]) -> None:
+        """Apply exactly these ablations."""
+        if self._ablations is not ablations:
+            self._change(lambda before: ablations)
 
-    def _change(self, change: Callable[[Tuple[LesionOf, ...]], Tuple[LesionOf, ...]]) -> None:
+    def _change(
+        self, change: Callable[[Tuple[AblationSpec, ...]], Tuple[AblationSpec, ...]]
+    ) -> None:
         with self._turn():
-            before, wanted = self._lesions, change(self._lesions)
+            before, wanted = self._ablations, change(self._ablations)
             if wanted[: len(before)] != before:
-                self._apply(_ALL_RESTORED)
-                self._lesions = before = ()
-            for lesion in wanted[len(before) :]:
-                self._apply(lesion)
-                self._lesions = (*self._lesions, lesion)
-            self._lesions = wanted
+                self._apply(_RESTORE_ALL)
+                self._ablations = before = ()
+            for ablation in wanted[len(before) :]:
+                self._apply(ablation)
+                self._ablations = (*self._ablations, ablation)
+            self._ablations = wanted
 
-    def _apply(self, lesion: LesionOf) -> None:
-        status = library.resnet_session_skip(self._pointer, *lesion, self._error_reference)
+    def _apply(self, ablation: AblationSpec) -> None:
+        status = library.resnet_session_skip(self._pointer, *ablation, self._error_reference)
         check(status, self._error)
 
 
 def _listener(
     observed: weakref.ref[Session], callback: Callable[[Response], None], ops: Any, copy: bool
 ) -> Generator[None, Any, None]:
-    """What C sends responses to. A generator, since C knows no exceptions and ctypes
-    drops them: a function would have entered before it can catch any, and Ctrl-C comes
-    just then, when Python has its turn after the library computed.
+    """Receive responses from C and pass them to the callback.
 
-    `observed`: a weak reference, as the session holds its listener.
+    A generator, not a function: C has no exceptions and ctypes drops them. Ctrl-C arrives
+    when Python gets control after the library has computed. A function would not yet be
+    inside its `try` then; a generator is.
+
+    observed: a weak reference, since the session refers to its listener.
     """
     while True:
-        session = None  # while this waits it must not keep the session
+        session = None  # must not keep the session alive while waiting
         try:
             pointer = yield
             session = observed()
@@ -537,7 +569,7 @@ def _listener(
                 session._in_observer = True
                 callback(_response_of(pointer.contents, ops, copy))
         except GeneratorExit:
-            if session is None:  # nobody listens any more
+            if session is None:  # the listener was released
                 return
             session._problem = GeneratorExit()  # the callback's own
         except BaseException as problem:

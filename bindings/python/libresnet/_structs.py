@@ -1,8 +1,8 @@
-"""resnet.h and resnet_python.h in ctypes: their structs, enumerations and prototypes.
+"""The structs, enumerations and prototypes of resnet.h and resnet_python.h in ctypes.
 
 The enumeration `resnet_x` is the class X, the struct `resnet_x` the class XStruct.
-tests/python/test_headers.py parses both headers and compares every struct, every value
-and every prototype with what stands here.
+tests/python/test_headers.py parses both headers and compares every struct, value and
+prototype with this file.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ctypes import (
     c_uint32,
     c_uint64,
     c_void_p,
+    py_object,
 )
-from ctypes import py_object
 from typing import Any, ClassVar, Dict, List, Tuple
 
-ABI = 1  # the RESNET_ABI that this file was written for
-PYTHON_ABI = 1  # the RESNET_PYTHON_ABI
+ABI = 1  # RESNET_ABI of the header that this file matches
+PYTHON_ABI = 1  # RESNET_PYTHON_ABI, likewise
 NO_INDEX = 0xFFFFFFFF
 ERROR_MESSAGE_SIZE = 256
 
@@ -272,8 +272,8 @@ class ResponseStruct(ctypes.Structure):
 # `user`, a void * in C, is a Python object here.
 Observer = ctypes.CFUNCTYPE(None, py_object, POINTER(ResponseStruct))
 
-# ---- prototypes: (what is returned, the parameters). Handles are void *, their pointers
-# are passed by byref ----
+# ---- prototypes ----
+# (result, parameters). Handles are void *; pointers to them are passed by byref.
 
 _handle, _handle_out, _error = c_void_p, POINTER(c_void_p), POINTER(ErrorStruct)
 
@@ -296,8 +296,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "resnet_session_options_init": (None, [POINTER(SessionOptionsStruct)]),
     "resnet_session_open": (c_int, [_handle, POINTER(SessionOptionsStruct), _handle_out, _error]),
     "resnet_session_close": (None, [_handle_out]),
-    # Arrays go in by address, as c_void_p: POINTER(c_float) would cost a microsecond for
-    # each.
+    # Arrays are passed by address as c_void_p: POINTER(c_float) costs 1 us each.
     "resnet_run": (c_int, [_handle, c_void_p, c_int, c_size_t, c_void_p, _error]),
     "resnet_classify": (
         c_int,
@@ -310,7 +309,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
 # ---- resnet_python.h ----
 
 
-class PythonPictureStruct(ctypes.Structure):
+class PythonImageStruct(ctypes.Structure):
     _fields_: ClassVar[Fields] = [
         ("pixels", POINTER(c_uint8)),
         ("width", c_uint32),
@@ -333,8 +332,8 @@ class PythonRowStruct(ctypes.Structure):
         ("values", c_uint64),
         ("mean", c_double),
         ("std", c_double),
-        ("least", c_double),
-        ("most", c_double),
+        ("min", c_double),
+        ("max", c_double),
         ("percentiles", c_double * 5),
         ("negative", c_double),
     ]
@@ -342,12 +341,12 @@ class PythonRowStruct(ctypes.Structure):
 
 PYTHON_PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "resnet_python_abi": (c_uint32, []),
-    "resnet_python_picture_read": (c_int, [c_char_p, POINTER(PythonPictureStruct), _error]),
-    "resnet_python_picture_decode": (
+    "resnet_python_image_read": (c_int, [c_char_p, POINTER(PythonImageStruct), _error]),
+    "resnet_python_image_decode": (
         c_int,
-        [c_void_p, c_size_t, POINTER(PythonPictureStruct), _error],
+        [c_void_p, c_size_t, POINTER(PythonImageStruct), _error],
     ),
-    "resnet_python_picture_release": (None, [POINTER(PythonPictureStruct)]),
+    "resnet_python_image_release": (None, [POINTER(PythonImageStruct)]),
     "resnet_python_table_open": (
         c_int,
         [POINTER(PythonPlaceStruct), c_size_t, _handle_out, _error],

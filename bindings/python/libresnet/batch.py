@@ -1,8 +1,8 @@
-"""Classify any number of pictures into a Parquet file: `python -m libresnet.batch
-INPUT... OUT.parquet`.
+"""Classify any number of images into a Parquet file:
+`python -m libresnet.batch INPUT... OUT.parquet`.
 
-Resumable, exactly one row for each picture, the same bytes whatever threads,
-interruptions or cluster made them.
+A run can be resumed and writes exactly one row per image. The bytes of the file do not
+depend on threads, interruptions or the cluster.
 """
 
 from __future__ import annotations
@@ -40,40 +40,43 @@ except ImportError as missing:
 
 from . import Error, Model, ModelWarning, Preprocess, __version__
 from ._cpus import usable_cpus
-from ._inputs import InputError, pictures
+from ._inputs import InputError, images
 from ._parts import Parts, PartsError
 from ._rows import Labeller, answer_columns, schema
 
 __all__ = ["main"]
 
 DESCRIPTION = """\
-Classify pictures and write one row for each to OUT.parquet, sorted by path.
+Classify images and write one row for each to OUT.parquet, sorted by path.
 
-INPUT is a folder (all .jpg, .jpeg and .png below it, but hidden ones), a picture, a .zip (the same of its entries, named
-archive.zip/entry), or @LIST, a text file with the path of one picture a line, as seen from the current folder. A picture
-that is named twice has one row.
+INPUT is a folder (all .jpg, .jpeg and .png files below it, except hidden ones), an image,
+a .zip (its entries likewise, named archive.zip/entry), or @LIST, a text file with one
+image path per line, relative to the current folder. An image that is named twice has one
+row.
 
-Columns: path, label, index (of the class), score (its probability), with -k above 1 the lists labels, indices, scores of the K
-best classes, and error: null, or why the picture has no answer. A broken picture does not end the run."""
+Columns: path, label, index (of the class), score (its probability); with -k above 1 also
+the lists labels, indices and scores of the K best classes; and error: null, or the reason
+why the image has no prediction. A broken image does not end the run."""
 EPILOG = """\
-A run that was interrupted, in any way, goes on when it is started again: finished pictures stand in OUT.parquet.parts/. So
-does one whose INPUTs have grown since: only the new pictures are classified, and rows of others stay. Rows of another model,
-or of other -k or --preprocess, are refused.
+An interrupted run continues when it is started again: the rows of finished images are in
+OUT.parquet.parts/. A run with more INPUTs than before classifies only the new images and
+keeps all rows. Rows of another model, -k or --preprocess are refused.
 
-With --ray the pictures are read by the cluster's nodes: they need the same paths, e.g. a shared file system, and libresnet.
+With --ray, the nodes of the cluster read the images: they need the same paths, e.g. a
+shared file system, and libresnet.
 
-Exit status: 0 every picture has its row, with an answer or an error; 1 failed, or no picture at all could be classified;
-2 wrong usage; 130 interrupted."""
-# positions in Work's lists, and the columns of their answers
+Exit status: 0 every image has its row, with a prediction or an error; 1 failed, or no
+image at all could be classified; 2 wrong usage; 130 interrupted."""
+# positions in Task's lists, and the columns of their answers
 Answered = Tuple["NDArray[np.int64]", pa.Table]
 Answers = Generator[Answered, None, None]
-# pictures that Ray hands to an actor at a time: a multiple of batches, small beside the
-# whole
-MOST_IN_A_BLOCK = 256
+# Images that Ray gives to an actor at a time: a multiple of batches, small compared to the
+# whole run.
+MAX_BLOCK_IMAGES = 256
 
 
 class Paragraphs(argparse.HelpFormatter):
-    """Wraps texts to the terminal, but keeps their paragraphs."""
+    """Wraps text to the width of the terminal, paragraph by paragraph."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n\n".join(
@@ -82,11 +85,11 @@ class Paragraphs(argparse.HelpFormatter):
 
 
 class BatchError(Exception):
-    """What ends a run."""
+    """An error that ends the run."""
 
 
 class Interrupted(BaseException):
-    """A signal that asks to stop."""
+    """A signal asked the run to stop."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -94,15 +97,15 @@ class Interrupted(BaseException):
 
 
 @dataclasses.dataclass
-class Work:
-    """What is to be classified and how."""
+class Task:
+    """The images of a run, and the way to classify them."""
 
     model: Model
     k: int
-    names: list[str]  # as the rows have them
-    places: list[str]  # where the pictures are
-    threads: int  # pictures that are worked on at once; 0: as many as there are CPUs
-    batch: int
+    names: list[str]  # of the images in the rows
+    places: list[str]  # paths of the images
+    threads: int  # 1 to 256; 0: one per CPU
+    batch: int  # images per call
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -112,88 +115,91 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=Paragraphs,
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="folder, picture, .zip or @LIST")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="folder, image, .zip or @LIST")
     parser.add_argument(
-        "out", type=Path, metavar="OUT.parquet", help="what is written; its folder must exist"
+        "out", type=Path, metavar="OUT.parquet", help="file to write; its folder must exist"
     )
     parser.add_argument(
         "-m",
         "--model",
         metavar="FILE",
-        help="ONNX or plan file (default: the CIFAR-10 net that is built in)",
+        help="ONNX or plan file (default: the built-in CIFAR-10 model)",
     )
     parser.add_argument(
         "-k",
         type=positive,
         default=5,
         metavar="K",
-        help="classes for each picture; more than there are means all (default: %(default)s)",
+        help="classes per image; more than there are means all (default: %(default)s)",
     )
     parser.add_argument(
         "--batch",
         type=positive,
         default=32,
         metavar="B",
-        help="pictures that are worked on together; no answer depends on it (default: %(default)s)",
+        help="images per batch; does not change a prediction (default: %(default)s)",
     )
     parser.add_argument(
         "--threads",
         type=positive,
         default=0,
         metavar="N",
-        help="CPUs to use, of this machine or of the cluster; no answer depends on it (default: all)",
+        help="CPUs to use, of this machine or the cluster; does not change a prediction "
+        "(default: all)",
     )
     parser.add_argument(
         "--preprocess",
         metavar="NAME",
-        help="imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none (default: the model's own)",
+        help="imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none "
+        "(default: the model's own)",
     )
     parser.add_argument(
         "--resize",
         type=pixels,
         metavar="S|none",
-        help="scale the shorter side of a picture to S pixels",
+        help="scale the shorter side of an image to S pixels",
     )
     parser.add_argument(
-        "--crop", type=pixels, metavar="C|none", help="then cut out the centre, C x C pixels"
+        "--crop", type=pixels, metavar="C|none", help="then cut out the centre C x C pixels"
     )
     parser.add_argument(
         "--size",
         type=size,
         metavar="S|HxW",
-        help="the net's input, S x S or H x W pixels, instead of the file's own",
+        help="size of the model's input, S x S or H x W pixels (default: the file's own)",
     )
     parser.add_argument(
         "--external-data",
         action="store_true",
-        help="the model's weights may lie in files beside it",
+        help="allow weights in files beside the model",
     )
     parser.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help="run on a Ray cluster: HOST:PORT, auto (the one of this machine), or "
-        "local (one that is started for this run)",
+        help="run on a Ray cluster: HOST:PORT, auto (that of this machine), or "
+        "local (a new one for this run)",
     )
     parser.add_argument(
         "--part-rows",
         type=positive,
         default=10_000,
         metavar="N",
-        help="finished pictures that a kill may cost at most, or those of 20 s (default: %(default)s)",
+        help="images that a kill loses at most, or those of 20 s (default: %(default)s)",
     )
     parser.add_argument(
-        "--retry-errors", action="store_true", help="classify pictures again whose row has an error"
+        "--retry-errors", action="store_true", help="classify images with an error again"
     )
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="begin anew, whatever OUT.parquet and its parts hold",
+        help="start over, and drop the rows of OUT.parquet and its parts",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary")
     options = parser.parse_args(arguments)
     if options.out.suffix != ".parquet":  # `batch a.jpg b.jpg` must not write over b.jpg
         parser.error(
-            f"the last argument is {options.out}: it names the file to write and must end in .parquet"
+            f"the last argument is {options.out}: "
+            "it names the file to write and must end in .parquet"
         )
     return options
 
@@ -215,43 +221,39 @@ def size(text: str) -> int | tuple[int, int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command and return its exit status."""
     options = parse_arguments(arguments)
     try:
         with stopped_by_signals():
             return classify_all(options)
     except (InputError, PartsError, BatchError, Error, OSError, ImportError) as error:
-        say(str(error))
+        log(str(error))
         return 1
     except Interrupted as stop:
         parts = f"{options.out}.parts"
-        said = (
-            f"run it again to go on from what {parts} holds"
-            if os.path.isdir(parts)
-            else "nothing was finished yet"
-        )
-        say(f"interrupted: {said}")
+        advice = f"run it again to continue from {parts}" if os.path.isdir(parts) else ""
+        log(f"interrupted: {advice or 'nothing was finished yet'}")
         return 128 + stop.number
 
 
 def classify_all(options: argparse.Namespace) -> int:
     if not options.out.absolute().parent.is_dir():
-        raise BatchError(f"{options.out}: its folder is not there: make it first")
-    found = pictures(options.inputs)
+        raise BatchError(f"{options.out}: its folder does not exist: make it first")
+    found = images(options.inputs)
     if not found:
         raise BatchError("no .jpg, .jpeg or .png among the inputs")
     with open_model(options) as model, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ModelWarning)  # open_model has told of all there are
+        warnings.simplefilter("ignore", ModelWarning)  # open_model logs them
         k = min(options.k, model.classes)
         columns = pa.schema([pa.field("path", pa.string()), *schema(k)])
         parts = Parts(options.out, columns, made_by(model, k), options.part_rows, options.overwrite)
         try:
             finished = parts.finished(options.retry_errors)
             names = [name for name in found if name not in finished]
-            work = Work(
+            task = Task(
                 model, k, names, [found[name] for name in names], options.threads, options.batch
             )
-            return run(work, parts, options, len(found))
+            return run(task, parts, options, len(found))
         finally:
             parts.close()
 
@@ -261,11 +263,11 @@ def open_model(options: argparse.Namespace) -> Model:
         warnings.simplefilter("always", ModelWarning)
         model = Model(options.model, preprocess=preprocess_of(options), **model_options(options))
     for doubt in dict.fromkeys(str(doubt.message) for doubt in doubts):
-        say(doubt)
+        log(doubt)
     if model.info.preprocess_source == "guessed":
-        name = model.preprocess._preset_name()  # another preset's crop would not fit
-        advice = f". Name it to be sure: --preprocess {name}" if name else ""
-        say(f"how pictures are prepared is guessed: {model.preprocess}{advice}")
+        name = model.preprocess._preset_name()  # None: no preset has this crop
+        advice = f". To be sure, name it: --preprocess {name}" if name else ""
+        log(f"the preprocessing of images is guessed: {model.preprocess}{advice}")
     return model
 
 
@@ -274,7 +276,7 @@ def model_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def preprocess_of(options: argparse.Namespace) -> Preprocess | None:
-    """What is named; what is not is the model's own."""
+    """Return the preprocessing of the options; unnamed parts are the model's own."""
     changes = {
         name: side for name in ("resize", "crop") if (side := getattr(options, name)) is not None
     }
@@ -287,7 +289,7 @@ def preprocess_of(options: argparse.Namespace) -> Preprocess | None:
 
 
 def made_by(model: Model, k: int) -> dict[str, Any]:
-    """What the rows depend on."""
+    """Return the origin of the rows: all that they depend on, with the keys MADE_BY."""
     digest = hashlib.sha256()
     assert model.path is not None  # it was opened from a file
     with open(model.path, "rb") as file:
@@ -302,19 +304,19 @@ def made_by(model: Model, k: int) -> dict[str, Any]:
     }
 
 
-def run(work: Work, parts: Parts, options: argparse.Namespace, total: int) -> int:
-    if not work.names and parts.nothing_to_merge():
+def run(task: Task, parts: Parts, options: argparse.Namespace, total: int) -> int:
+    if not task.names and parts.nothing_to_merge():
         parts.remove()
-        tell(options, f"{options.out} is complete: it has all {total} pictures")
+        log_unless_quiet(options, f"{options.out} is complete: it has all {total} images")
         return 0
     start = time.monotonic()
     errors = 0
-    progress = Progress(total, total - len(work.names), not options.quiet)
+    progress = Progress(total, total - len(task.names), not options.quiet)
     try:
-        # A run that ended just before its parts were merged has no work for a cluster.
-        answers_of = on_ray(work, options.ray) if options.ray and work.names else locally(work)
+        # After an interruption just before the merge, no image is left for a cluster.
+        answers_of = on_ray(task, options.ray) if options.ray and task.names else locally(task)
         with contextlib.closing(answers_of) as answers:
-            for rows in once_each(work, answers):
+            for rows in once_each(task, answers):
                 parts.add(rows)
                 errors += len(rows) - rows["error"].null_count
                 progress.advance(len(rows))
@@ -325,50 +327,48 @@ def run(work: Work, parts: Parts, options: argparse.Namespace, total: int) -> in
         progress.finish()
     seconds = time.monotonic() - start
     parts.merge()
-    count = len(work.names)
-    tell(
+    count = len(task.names)
+    log_unless_quiet(
         options,
-        f"{options.out}: {total} pictures, {count} of them in this run "
-        f"({count / max(seconds, 1e-9):.1f} pictures/s)",
+        f"{options.out}: {total} images, {count} of them in this run "
+        f"({count / max(seconds, 1e-9):.1f} images/s)",
     )
     if errors:
-        say(f"{errors} of {count} pictures could not be classified: see the column error")
+        log(f"{errors} of {count} images could not be classified: see the column error")
     return 1 if errors and errors == count else 0
 
 
-def once_each(work: Work, answers: Answers) -> Iterator[pa.Table]:
-    """Rows with their paths: each picture's first answer, whatever may come again; every
-    picture has one at the end."""
-    left = np.ones(len(work.names), bool)
+def once_each(task: Task, answers: Answers) -> Iterator[pa.Table]:
+    """Yield rows with their paths: the first answer for each image, without repetitions.
+    Raises BatchError if an image has none at the end."""
+    left = np.ones(len(task.names), bool)
     for positions, columns in answers:
         fresh = left[positions]
         left[positions] = False
-        paths = pa.array([work.names[position] for position in positions], pa.string())
+        paths = pa.array([task.names[position] for position in positions], pa.string())
         yield columns.add_column(0, pa.field("path", pa.string()), paths).filter(pa.array(fresh))
     if left.any():
-        raise BatchError(
-            f"{int(left.sum())} of {len(left)} pictures came back without an answer: run it again"
-        )
+        raise BatchError(f"{int(left.sum())} of {len(left)} images have no answer: run it again")
 
 
-def locally(work: Work) -> Answers:
-    """Threads with a session of one thread each: decoding and running release the
-    interpreter's lock."""
-    threads = work.threads or usable_cpus()
+def locally(task: Task) -> Answers:
+    """Classify on threads with a session of one thread each. Decoding and running release
+    the GIL."""
+    threads = task.threads or usable_cpus()
     own = threading.local()
 
     def answer(start: int) -> Answered:
         if not hasattr(own, "labeller"):
-            own.labeller = Labeller(work.model, work.k, 1, work.batch)
+            own.labeller = Labeller(task.model, task.k, 1, task.batch)
             labellers.append(own.labeller)
-        places = work.places[start : start + work.batch]
-        return np.arange(start, start + len(places)), answer_columns(own.labeller(places), work.k)
+        places = task.places[start : start + task.batch]
+        return np.arange(start, start + len(places)), answer_columns(own.labeller(places), task.k)
 
     labellers: list[Labeller] = []
     pool = ThreadPoolExecutor(threads, "classify")
     try:
         waiting: set[Future[Answered]] = set()
-        for start in range(0, len(work.places), work.batch):
+        for start in range(0, len(task.places), task.batch):
             if len(waiting) >= 2 * threads:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
@@ -380,11 +380,11 @@ def locally(work: Work) -> Answers:
             labeller.close()
 
 
-def on_ray(work: Work, address: str) -> Answers:
-    """Actors of one CPU each, on whatever nodes there are. Ray Data works a block again
-    whose actor or node died."""
+def on_ray(task: Task, address: str) -> Answers:
+    """Classify on the nodes of a cluster with actors of one CPU each. Ray Data repeats a
+    block whose actor or node died."""
     try:
-        connect(address, work.threads)
+        connect(address, task.threads)
         import ray
 
         from . import ray as cluster
@@ -393,15 +393,15 @@ def on_ray(work: Work, address: str) -> Answers:
 
     try:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        actors = work.threads or int(resources.get("CPU", 1))
-        plan = cluster.ship(work.model)
-        portions = blocks(work, actors)
-        answers = ray.data.from_arrow(portions).map_batches(
+        actors = task.threads or int(resources.get("CPU", 1))
+        plan = cluster.ship(task.model)
+        tables = blocks(task, actors)
+        answers = ray.data.from_arrow(tables).map_batches(
             cluster.Classifier,
-            fn_constructor_kwargs={"model": plan, "k": work.k, "batch": work.batch},
-            compute=ray.data.ActorPoolStrategy(size=min(actors, len(portions))),
+            fn_constructor_kwargs={"model": plan, "k": task.k, "batch": task.batch},
+            compute=ray.data.ActorPoolStrategy(size=min(actors, len(tables))),
             num_cpus=1,
-            batch_size=work.batch,
+            batch_size=task.batch,
         )
         block: pa.Table
         for block in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
@@ -413,8 +413,7 @@ def on_ray(work: Work, address: str) -> Answers:
 
 
 def connect(address: str, cpus: int) -> None:
-    # What Ray would say on standard error is of Ray's insides; whoever wants it sets
-    # these.
+    # Hide Ray's internal messages, unless the user has set these variables.
     os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
@@ -423,12 +422,12 @@ def connect(address: str, cpus: int) -> None:
     more: dict[str, Any] = {}
     host, _, port = address.rpartition(":")
     if port.isdecimal() and "/" not in host:
-        try:  # Ray itself tries for minutes
+        try:  # Ray itself would try for minutes
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         except (OSError, OverflowError) as error:
             raise BatchError(f"--ray {address}: {error}") from error
     if address == "local":
-        # a cluster of one's own needs no word sent to anybody
+        # Send no usage statistics from a private cluster.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         more = {"include_dashboard": False, "num_cpus": cpus or usable_cpus()}
     try:
@@ -438,13 +437,13 @@ def connect(address: str, cpus: int) -> None:
     ray.data.DataContext.get_current().enable_progress_bars = False
 
 
-def blocks(work: Work, actors: int) -> list[pa.Table]:
-    """The pictures' places in portions that are fetched, worked and, where an actor dies,
-    repeated as a whole."""
-    fair = -(-len(work.places) // (4 * actors))
-    size = work.batch * max(1, min(MOST_IN_A_BLOCK, fair) // work.batch)
-    # Not abspath: an archive's entry may be named ./a.jpg, and nothing else finds it.
-    places = [os.fsencode(os.path.join(os.getcwd(), place)) for place in work.places]
+def blocks(task: Task, actors: int) -> list[pa.Table]:
+    """Return the images' positions and paths in blocks. A block is fetched, classified and,
+    if an actor dies, repeated as a whole."""
+    fair = -(-len(task.places) // (4 * actors))
+    size = task.batch * max(1, min(MAX_BLOCK_IMAGES, fair) // task.batch)
+    # Not abspath: an archive's entry may be named ./a.jpg, and must keep that name.
+    places = [os.fsencode(os.path.join(os.getcwd(), place)) for place in task.places]
     return [
         pa.table(
             {
@@ -469,7 +468,7 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """A bar on stderr with rate and time left, where that is a terminal."""
+    """A progress bar on standard error with rate and time left, if that is a terminal."""
 
     def __init__(self, total: int, done: int, wanted: bool) -> None:
         self._total, self._done, self._before = total, done, done
@@ -486,7 +485,8 @@ class Progress:
             left = (self._total - self._done) / rate if rate else 0
             bar = "#" * (24 * self._done // self._total)
             print(
-                f"\r\033[K{100 * self._done // self._total:3} % [{bar:24}] {self._done}/{self._total} pictures, "
+                f"\r\033[K{100 * self._done // self._total:3} % [{bar:24}] "
+                f"{self._done}/{self._total} images, "
                 f"{rate:.{0 if rate >= 10 else 1}f}/s, {duration(left)} left",
                 end="",
                 file=sys.stderr,
@@ -503,7 +503,7 @@ def stopped_by_signals() -> Iterator[None]:
     def stop(number: int, _: FrameType | None) -> NoReturn:
         raise Interrupted(number)
 
-    # Python takes signals there only
+    # Python handles signals on the main thread only.
     on_main = threading.current_thread() is threading.main_thread()
     before = {
         number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM) if on_main
@@ -515,12 +515,12 @@ def stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def tell(options: argparse.Namespace, text: str) -> None:
+def log_unless_quiet(options: argparse.Namespace, text: str) -> None:
     if not options.quiet:
-        say(text)
+        log(text)
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(f"batch: {text}", file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""Classify pictures with Ray Data, on one machine or many.
+"""Classify images with Ray Data, on one machine or many.
 
     import libresnet.ray
     import ray
@@ -11,7 +11,7 @@
     answers.write_parquet("/answers")
 
 `python -m libresnet.batch INPUT... OUT.parquet --ray ADDRESS` does this from the command
-line, with progress, resuming and exactly one row for each picture.
+line, with a progress bar. It can be resumed and writes exactly one row per image.
 """
 
 from __future__ import annotations
@@ -36,27 +36,30 @@ except ImportError as missing:
     ) from missing
 
 from . import Model
-from ._rows import Labeller, Picture, answer_columns
+from ._rows import Image, Labeller, answer_columns
 
 __all__ = ["Classifier", "ship"]
 
 PlanReference = ray.ObjectRef["NDArray[np.uint8]"]  # a plan file's bytes in the object store
 ModelSource = Union[str, "os.PathLike[str]", Model, PlanReference, None]
-PICTURE_COLUMNS = ("image", "bytes", "path")  # the first that a batch has is classified
+IMAGE_COLUMNS = ("image", "bytes", "path")  # the first one of a batch is classified
 
 
 def ship(model: str | os.PathLike[str] | Model | None = None, **options: Any) -> PlanReference:
     """Compile a model into a plan file and put it into Ray's object store, once for all
     actors that classify with it.
 
-    `model` and `options` are those of `libresnet.Model`; a Model stands for its file and
-    its options. Needs a connection (`ray.init`). The actors of a node use the packed
-    weights where they lie in its shared memory: an actor adds no copy of its own. On a
-    node whose CPU is of another kind than the driver's, each actor packs them anew. Keep
-    the reference as long as actors may start. Raises `libresnet.Error`.
+    model: a path, or a Model, of which the path and the options are used; None: the
+        built-in model.
+    options: those of `libresnet.Model`.
+
+    Call `ray.init` before. The actors of a node use the packed weights in the node's shared
+    memory, without a copy. On a node with another kind of CPU than the driver's, each actor
+    packs the weights again. Keep the reference as long as actors may start. Raises
+    `libresnet.Error`.
     """
     if isinstance(model, Model):
-        _, (_, path, kept) = model.__reduce__()  # refused for one that has no file
+        _, (_, path, kept) = model.__reduce__()  # raises TypeError without a file
         return ship(path, **{**kept, **options})
     with Model(model, **{**options, "keep_weights": True}) as opened:
         return _put_plan(opened)
@@ -69,39 +72,42 @@ def _put_plan(model: Model) -> PlanReference:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as plan:
             array = np.frombuffer(plan, np.uint8)
             reference = ray.put(array)
-            del array  # the map can't be closed while it is looked at
+            del array  # the map cannot be closed while the array refers to it
             return reference
 
 
 class Classifier:
     """A callable class for `ray.data.Dataset.map_batches`: one session for each actor.
 
-    model   a reference of `ship` (best: sent once, in shared memory on each node), a path that every node can open, or None
-            for the net that comes with libresnet. A `Model` is pickled by its path.
-    k       how many classes of each picture; more than the net has means all.
-    batch   pictures that the session works on at once; no answer depends on it.
-    threads of the session and of decoding; None: as many as the CPUs that Ray gives the
-    actor (`num_cpus`), one if it gives
-            none or a part of one; outside of Ray one for every CPU.
-    options as for `libresnet.Model`, e.g. `preprocess="imagenet"`; not with a reference
-    or a Model, which carry them.
+    model: a reference from `ship` (recommended: sent once, in shared memory on each node),
+        a path that every node can open, a `Model`, which is pickled as its path, or None
+        for the built-in model.
+    k: classes per image; more than the model has means all.
+    batch: images that the session processes at once; does not change a prediction.
+    threads: of the session and of decoding. None: the number of CPUs that Ray assigns to
+        the actor (`num_cpus`), at least 1; outside of Ray one per CPU.
+    options: those of `libresnet.Model`, e.g. `preprocess="imagenet"`; not allowed with a
+        reference or a Model, which have their own.
 
-    A batch (NumPy, map_batches' default) has one of these columns, or the first of those
-    that it has is classified:
+    A batch (NumPy, map_batches' default) has at least one of these columns, and the first
+    one is classified:
 
-    image   (n,h,w,3) uint8, or an object array of pictures that may differ in size: (h,w,3), (h,w,4), (h,w,1), (h,w)
-    bytes   encoded pictures, JPEG or PNG
-    path    files that the node can read, or `archive.zip/entry`: str, or bytes as `os.fsencode` gives them
+    image: (n,h,w,3) uint8, or an object array of images (h,w,3), (h,w,4), (h,w,1) or
+        (h,w), which may differ in size.
+    bytes: encoded images, JPEG or PNG.
+    path: files that the node can read, or `archive.zip/entry`; str, or bytes as returned
+        by `os.fsencode`.
 
-    The answer is an Arrow table: all other columns of the batch and `path` as they were,
-    then `label`, `index` (int32), `score` (float32) of the best class, with k > 1 the
-    lists `labels`, `indices`, `scores` of the k best, best first, and `error`: null, or
-    why this picture could not be classified (its other answers are null then). Columns of
-    the batch with one of these names are replaced: give the true label, e.g., another
-    one. A broken picture never fails a batch. `ray.data.read_images` raises for one that
-    can't be decoded, and so loses the data set: take `read_binary_files` for pictures
-    that nobody has looked at. Errors of the model itself are raised, as
-    `libresnet.Error`.
+    The result is an Arrow table. It has all other columns of the batch and `path`
+    unchanged, then `label`, `index` (int32) and `score` (float32) of the best class, with
+    k > 1 the lists `labels`, `indices` and `scores` of the k best, best first, and `error`:
+    null, or the reason why this image could not be classified; its other columns are null
+    then. Columns of the batch with one of these names are replaced, so rename e.g. a column
+    with the true label.
+
+    A broken image never fails a batch. `ray.data.read_images` raises an exception for one,
+    which loses the data set: use `read_binary_files` for unchecked images. Errors of the
+    model itself are raised as `libresnet.Error`.
     """
 
     def __init__(
@@ -115,20 +121,21 @@ class Classifier:
     ) -> None:
         self._model = _open(model, options)
         if k < 1:
-            raise ValueError(f"k is {k}; numbers from 1 on are accepted")
+            raise ValueError(f"k is {k}; it must be at least 1")
         self._k = min(k, self._model.classes)
         self._labeller = Labeller(
             self._model, self._k, _assigned_cpus() if threads is None else threads, batch
         )
 
     def __call__(self, batch: Mapping[str, Any]) -> pa.Table:
-        column = next((name for name in PICTURE_COLUMNS if name in batch), None)
+        column = next((name for name in IMAGE_COLUMNS if name in batch), None)
         if column is None:
             raise ValueError(
-                f"a batch has the columns {', '.join(batch)}; one of {', '.join(PICTURE_COLUMNS)} is needed"
+                f"a batch has the columns {', '.join(batch)}; "
+                f"one of {', '.join(IMAGE_COLUMNS)} is needed"
             )
         answers = answer_columns(
-            self._labeller([_picture(column, value) for value in batch[column]]), self._k
+            self._labeller([_image(column, value) for value in batch[column]]), self._k
         )
         kept = {
             name: _column(values)
@@ -142,26 +149,23 @@ def _open(model: ModelSource, options: dict[str, Any]) -> Model:
     if not isinstance(model, (Model, ray.ObjectRef)):
         return Model(model, **options)
     if options:
-        giver = (
-            "libresnet.Model, which"
-            if isinstance(model, Model)
-            else "libresnet.ray.ship, whose reference"
-        )
-        raise ValueError(f"{', '.join(options)}: give these to {giver} carries them")
+        owner = "libresnet.Model" if isinstance(model, Model) else "libresnet.ray.ship"
+        raise ValueError(f"{', '.join(options)}: pass these to {owner} instead")
     return model if isinstance(model, Model) else Model.from_bytes(ray.get(model), borrow=True)
 
 
 def _assigned_cpus() -> int:
-    """Threads for this actor; 0 (automatic) outside of one."""
+    """Return the number of threads for this actor; 0 (automatic) outside of an actor."""
     if not ray.is_initialized() or ray.get_runtime_context().get_actor_id() is None:
         return 0
-    resources: dict[str, float] = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
+    context = ray.get_runtime_context()
+    resources: dict[str, float] = context.get_assigned_resources()  # type: ignore[no-untyped-call]
     return max(1, int(resources.get("CPU", 1)))
 
 
 def _column(values: Any) -> Any:
-    """A column of the batch in Arrow, tensors as Ray has them. Among objects NaN is
-    pandas' null."""
+    """Return a column of the batch as Arrow, tensors in Ray's representation. In an object
+    array, NaN is pandas' null."""
     try:
         return pa.array(
             values, from_pandas=isinstance(values, np.ndarray) and values.dtype == object
@@ -170,8 +174,8 @@ def _column(values: Any) -> Any:
         return ArrowTensorArray.from_numpy(values)
 
 
-def _picture(column: str, value: Any) -> Picture:
-    # NumPy and pandas have null as either
+def _image(column: str, value: Any) -> Image:
+    # the null of NumPy, and that of pandas
     if value is None or (isinstance(value, float) and value != value):
         return np.array(None)
     if column == "path":
@@ -179,7 +183,7 @@ def _picture(column: str, value: Any) -> Picture:
     if column == "bytes":
         return bytes(value)
     pixels: NDArray[Any] = np.asarray(value)
-    # Where grey pictures are among others in a column, Ray makes (1,h,w) of their (h,w).
+    # In a column with grey and other images, Ray turns (h,w) into (1,h,w).
     if pixels.ndim == 3 and pixels.shape[0] == 1 and pixels.shape[2] not in (1, 3, 4):
         pixels = pixels[0]
     return pixels

@@ -1,15 +1,15 @@
-/* Pictures: the program's decoder behind types that ctypes knows. */
+/* The program's image decoder behind types that ctypes can use. */
 #include "support/image.h"
 
 #include "resnet_python.h"
 #include "support/error.h"
 
-/* The decoder fills an error when it fails only. */
+/* Report the result of the decoder, which sets an error only when it fails. */
 static resnet_status finish(bool good, const resnet_error *failure, image_rgb *pixels,
-                            resnet_python_picture *out, resnet_error *error) {
+                            resnet_python_image *out, resnet_error *error) {
   if (error) *error = good ? (resnet_error){RESNET_OK, ""} : *failure;
   if (!good) return failure->status;
-  *out = (resnet_python_picture){pixels->pixels, pixels->width, pixels->height};
+  *out = (resnet_python_image){pixels->pixels, pixels->width, pixels->height};
   return RESNET_OK;
 }
 
@@ -19,31 +19,31 @@ static resnet_status missing(resnet_error *error, const char *what) {
   return finish(false, &failure, NULL, NULL, error);
 }
 
-resnet_status resnet_python_picture_read(const char *path, resnet_python_picture *out,
-                                         resnet_error *error) {
+resnet_status resnet_python_image_read(const char *path, resnet_python_image *out,
+                                       resnet_error *error) {
   resnet_error failure = {RESNET_OK, ""};
   image_rgb pixels;
   if (!out) return missing(error, "out");
-  *out = (resnet_python_picture){0};
+  *out = (resnet_python_image){0};
   if (!path) return missing(error, "path");
   const bool good = image_read(path, &pixels, &failure);
   return finish(good, &failure, &pixels, out, error);
 }
 
-resnet_status resnet_python_picture_decode(const void *bytes, size_t size,
-                                           resnet_python_picture *out, resnet_error *error) {
+resnet_status resnet_python_image_decode(const void *bytes, size_t size, resnet_python_image *out,
+                                         resnet_error *error) {
   resnet_error failure = {RESNET_OK, ""};
   image_rgb pixels;
   if (!out) return missing(error, "out");
-  *out = (resnet_python_picture){0};
+  *out = (resnet_python_image){0};
   if (!bytes && size) return missing(error, "bytes");
   const bool good = image_decode(bytes, size, &pixels, &failure);
   return finish(good, &failure, &pixels, out, error);
 }
 
-void resnet_python_picture_release(resnet_python_picture *out) {
+void resnet_python_image_release(resnet_python_image *out) {
   if (!out) return;
   image_rgb pixels = {out->pixels, out->width, out->height};
   image_release(&pixels);
-  *out = (resnet_python_picture){0};
+  *out = (resnet_python_image){0};
 }

@@ -1,4 +1,4 @@
-/* Statistics of responses: the program's sums behind an observer. */
+/* Statistics of responses: the program's sums, filled by an observer. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,16 +17,16 @@ typedef struct row {
 struct resnet_python_table {
   row *rows;
   uint32_t count;
-  uint32_t *row_of; /* (ops,points): the row, or RESNET_NO_INDEX: not gathered */
-  uint32_t ops;     /* 1 + the greatest op among the places */
-  /* a response that had not the channels of its place, the first of which is: */
-  bool met_others;
-  uint32_t other_op, other_channels;
+  uint32_t *row_of; /* (ops,points): index into rows; RESNET_NO_INDEX: none */
+  uint32_t ops;     /* 1 + the largest op among the places */
+  /* the first response with another number of channels than its place, if any */
+  bool has_mismatch;
+  uint32_t mismatch_op, mismatch_channels;
 };
 
 uint32_t resnet_python_abi(void) { return RESNET_PYTHON_ABI; }
 
-size_t resnet_python_table_chunk(size_t pictures) { return response_chunk(pictures); }
+size_t resnet_python_table_chunk(size_t images) { return response_chunk(images); }
 
 static resnet_status finish(const resnet_error *failure, resnet_error *error) {
   if (error) *error = *failure;
@@ -44,7 +44,7 @@ static bool check_places(const resnet_python_place *places, size_t count, uint32
     const resnet_python_place *p = &places[i];
     if (p->op == RESNET_NO_INDEX || (uint32_t)p->point >= POINTS || p->channels == 0)
       return error_set(error, RESNET_ERROR_ARGUMENT,
-                       "place %zu (op %u, point %u, %u channels) can't be", i, p->op,
+                       "place %zu (op %u, point %u, %u channels) is invalid", i, p->op,
                        (uint32_t)p->point, p->channels);
     if (p->op >= *ops) *ops = p->op + 1;
   }
@@ -113,11 +113,11 @@ void resnet_python_table_close(resnet_python_table **table) {
 
 /* ---- gathering --------------------------------------------------------------------- */
 
-static void note_other(resnet_python_table *t, uint32_t op, uint32_t channels) {
-  if (t->met_others) return;
-  t->met_others = true;
-  t->other_op = op;
-  t->other_channels = channels;
+static void note_mismatch(resnet_python_table *t, uint32_t op, uint32_t channels) {
+  if (t->has_mismatch) return;
+  t->has_mismatch = true;
+  t->mismatch_op = op;
+  t->mismatch_channels = channels;
 }
 
 void resnet_python_table_observe(void *table, const resnet_response *response) {
@@ -127,7 +127,7 @@ void resnet_python_table_observe(void *table, const resnet_response *response) {
   if (index == RESNET_NO_INDEX) return;
   row *r = &t->rows[index];
   if (response->channels != r->sums.channels) {
-    note_other(t, response->op, response->channels);
+    note_mismatch(t, response->op, response->channels);
     return;
   }
   r->height = response->height;
@@ -138,7 +138,7 @@ void resnet_python_table_observe(void *table, const resnet_response *response) {
 
 void resnet_python_table_clear(resnet_python_table *table, uint64_t next) {
   if (!table) return;
-  table->met_others = false;
+  table->has_mismatch = false;
   for (uint32_t i = 0; i < table->count; i++) {
     row *r = &table->rows[i];
     response_sums_clear(&r->sums, next);
@@ -146,14 +146,14 @@ void resnet_python_table_clear(resnet_python_table *table, uint64_t next) {
   }
 }
 
-/* ---- what came out ----------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------- */
 
 static bool check_table(const resnet_python_table *t, resnet_error *error) {
   if (!t) return error_set(error, RESNET_ERROR_ARGUMENT, "table is NULL");
-  if (t->met_others)
+  if (t->has_mismatch)
     return error_set(error, RESNET_ERROR_ARGUMENT,
-                     "a response of op %u had %u channels, not those of its place", t->other_op,
-                     t->other_channels);
+                     "a response of op %u had %u channels, another number than its place",
+                     t->mismatch_op, t->mismatch_channels);
   return true;
 }
 
@@ -179,7 +179,7 @@ resnet_status resnet_python_table_merge(resnet_python_table *table,
   if (!check_table(table, &failure) || !check_table(other, &failure))
     return finish(&failure, error);
   if (!same_places(table, other)) {
-    (void)error_set(&failure, RESNET_ERROR_ARGUMENT, "the tables are not of the same places");
+    (void)error_set(&failure, RESNET_ERROR_ARGUMENT, "the tables have different places");
     return finish(&failure, error);
   }
   for (uint32_t i = 0; i < table->count; i++) merge_row(&table->rows[i], &other->rows[i]);
@@ -199,8 +199,8 @@ static resnet_python_row row_of(const row *r) {
       .values = s.values,
       .mean = s.mean,
       .std = s.std,
-      .least = s.min,
-      .most = s.max,
+      .min = s.min,
+      .max = s.max,
       .negative = s.negative,
   };
   memcpy(out.percentiles, s.percentiles, sizeof out.percentiles);

@@ -241,7 +241,7 @@ def write_same() -> None:
             blocks=residual_stages((2, 2, 2), first="identity"),
             depth=20 if separable else 14,
             exporter=f"{EXPORTER}, opset {opset}",
-            findings=["normalises the picture"] if rescale else UNSAID,
+            findings=["normalises the image"] if rescale else UNSAID,
             note="strided SAME convolutions and pool",
         )
 

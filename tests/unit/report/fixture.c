@@ -47,8 +47,7 @@ static double noise(uint64_t a, uint64_t b) {
   return (double)(x >> 11) / 9007199254740992.0;
 }
 
-/* ---- images
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- images ---- */
 
 static void add_folders(comparison *c, uint32_t classes, bool hostile) {
   c->data.folders = cli_allocate(classes, sizeof *c->data.folders);
@@ -73,8 +72,7 @@ static void add_images(comparison *c, const fixture_options *o, uint32_t classes
   }
 }
 
-/* ---- a model
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- a model ---- */
 
 static void fill_plan(model_summary *n, const kind *k) {
   uint32_t blocks = (k->depth - 2) / 2;
@@ -217,8 +215,7 @@ static void fill_model(comparison *c, model_summary *n, const kind *k, const fix
   n->peak_bytes = 23 << 20;
 }
 
-/* ---- all
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- all ---- */
 
 static void fill_pair(const comparison *c, pair_summary *p) {
   const model_summary *a = &c->models[p->a], *b = &c->models[p->b];

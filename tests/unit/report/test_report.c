@@ -20,8 +20,7 @@
 #include "fixture.h"
 #include "support/utf8.h"
 
-/* ---- sentences
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- sentences ---- */
 
 /* The caller's to free. */
 static char *find(const fixture_options *o, conclude_function of) {
@@ -311,8 +310,7 @@ static void confusions_are_said(void **state) {
   fixture_release(c);
 }
 
-/* ---- text from files
- * --------------------------------------------------------------------------------------------------- */
+/* ---- text from files ---- */
 
 static void expect_markup(void (*write)(FILE *, const char *), const char *in, const char *wanted) {
   char *text = NULL;
@@ -388,8 +386,7 @@ static void base64_is_rfc_4648(void **state) {
   }
 }
 
-/* ---- ticks
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- ticks ---- */
 
 static void expect_ticks(double low, double high, size_t max, bool whole, size_t count,
                          double first, double step) {
@@ -446,8 +443,7 @@ static void numbers_have_the_digits_that_their_step_needs(void **state) {
   expect_number(3.14159, 0, "3.142");
 }
 
-/* ---- sheets
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- sheets ---- */
 
 static char *write_sheet(const comparison *c, sheet_function fill, sheet_kind kind) {
   char *text = NULL;

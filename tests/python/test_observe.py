@@ -1,4 +1,4 @@
-"""Model.observe: its numbers are the program's to the bit, and NumPy's; lesions; anything
+"""Model.observe: its numbers are the program's to the bit, and NumPy's; ablations; anything
 that can be iterated over."""
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import sys
 import threading
 
 import labelled
-import libresnet
 import numpy as np
 import pytest
 from conftest import ROOT, resnet_json
-from libresnet import _lens
+
+import libresnet
+from libresnet import _observe
 
 # A tile's float sums are good to some 1e-6 of its spread (responses.h), and tiles of 256
 # pixels are merged in double.
@@ -45,7 +46,7 @@ def documents(data):
 
 @pytest.fixture
 def pixels(files):
-    return np.stack([libresnet.read_picture(file) for file in files])
+    return np.stack([libresnet.read_image(file) for file in files])
 
 
 def same_bits(a, b):
@@ -66,7 +67,7 @@ def still_running():
 def test_numbers_are_the_programs(name, options, files, documents):
     responses = libresnet.Model(net(name)).observe(files, **options)
     expected = documents[name]["responses"]
-    assert responses.pictures == len(files) == 70 and len(responses) == len(expected)
+    assert responses.images == len(files) == 70 and len(responses) == len(expected)
     renamed = {
         "values": "values",
         "mean": "mean",
@@ -83,12 +84,12 @@ def test_numbers_are_the_programs(name, options, files, documents):
         channels="channels",
         dead_channels="dead",
     )
-    for row, told in zip(responses, expected):
+    for row, printed in zip(responses, expected):
         for theirs, ours in renamed.items():
-            assert row[ours] == told[theirs], (theirs, told)
-        assert row["layer"] == (told["layer"] or 0) and row["block"] == (told["block"] or "")
+            assert row[ours] == printed[theirs], (theirs, printed)
+        assert row["layer"] == (printed["layer"] or 0) and row["block"] == (printed["block"] or "")
         assert [row[f"p{rank}"] for rank in (1, 25, 50, 75, 99)] == list(
-            told["percentiles"].values()
+            printed["percentiles"].values()
         )
 
 
@@ -102,17 +103,17 @@ def test_shapes_are_the_plans(model, files):
 
 def test_numbers_are_numpys(model):
     x = np.random.default_rng(1).standard_normal((11, *model.input_shape), np.float32)
-    told = {}
+    received = {}
 
     def note(response):
-        told.setdefault((response.op.index, response.point), []).append(response.data)
+        received.setdefault((response.op.index, response.point), []).append(response.data)
 
     with model.session(threads=1, batch=4) as session:
         session.observe(note)
         session.run(x, layout="NHWC")
     responses = model.observe(x, layout="NHWC", everything=True)
-    assert [(row["op"], row["point"]) for row in responses] == list(told)
-    for row, parts in zip(responses, told.values()):
+    assert [(row["op"], row["point"]) for row in responses] == list(received)
+    for row, parts in zip(responses, received.values()):
         values = np.concatenate(parts).astype(np.float64)
         assert (
             row["values"] == values.size
@@ -148,17 +149,17 @@ def test_everything_has_the_usual(model, files):
 class Lazy:
     """Knows its length, and nothing of lists."""
 
-    def __init__(self, pictures):
-        self._pictures = pictures
+    def __init__(self, images):
+        self._images = images
 
     def __len__(self):
-        return len(self._pictures)
+        return len(self._images)
 
     def __iter__(self):
-        return iter(self._pictures)
+        return iter(self._images)
 
 
-def test_any_kind_of_pictures(model, files, pixels):
+def test_any_kind_of_images(model, files, pixels):
     expected = model.observe(files)
     assert same_bits(expected, model.observe([str(file) for file in files]))
     assert same_bits(expected, model.observe(pixels))
@@ -172,7 +173,7 @@ def test_any_kind_of_pictures(model, files, pixels):
 def test_generators_differ_by_rounding_only(model, files):
     """Their number is not known, and with it how they are cut into chunks."""
     listed, generated = model.observe(files), model.observe(file for file in files)
-    assert generated.pictures == len(files)
+    assert generated.images == len(files)
     for name in ("mean", "std"):
         np.testing.assert_allclose(generated[name], listed[name], rtol=1e-12, atol=1e-12)
     for name in ("values", "min", "max", "p1", "p50", "p99", "negative", "dead"):
@@ -183,24 +184,24 @@ def test_little_is_held_at_once(model, pixels, monkeypatch):
     """Pixels that come one by one are run before there are too many, with the same
     numbers."""
     expected = model.observe(pixels)
-    monkeypatch.setattr(_lens, "_HELD_BYTES", 3 * pixels[0].nbytes)
-    assert max(len(portion.pictures) for portion in _lens._portions(iter(pixels), 8)) == 3
+    monkeypatch.setattr(_observe, "_HELD_BYTES", 3 * pixels[0].nbytes)
+    assert max(len(sub_batch.images) for sub_batch in _observe._sub_batches(iter(pixels), 8)) == 3
     assert same_bits(expected, model.observe(Lazy(pixels), threads=2))
     assert same_bits(expected, model.observe(Lazy(pixels), threads=1))
 
 
 def test_portions_tell_where_chunks_are():
     for count in (0, 1, 7, 8, 9, 16, 70):
-        cut = list(_lens._portions([b""] * count, 8))
-        assert sum(len(portion.pictures) for portion in cut) == count
-        assert [portion.start for portion in cut if portion.first] == list(range(0, count, 8))
-        assert sum(portion.last for portion in cut) == -(-count // 8)
+        cut = list(_observe._sub_batches([b""] * count, 8))
+        assert sum(len(sub_batch.images) for sub_batch in cut) == count
+        assert [sub_batch.start for sub_batch in cut if sub_batch.first] == list(range(0, count, 8))
+        assert sum(sub_batch.last for sub_batch in cut) == -(-count // 8)
 
 
-def test_one_picture_and_none(model, files):
+def test_one_image_and_none(model, files):
     one, none = model.observe(files[0]), model.observe([])
-    assert one.pictures == 1 and same_bits(one, model.observe([files[0]]))
-    assert none.pictures == 0 and len(none) == len(one)
+    assert one.images == 1 and same_bits(one, model.observe([files[0]]))
+    assert none.images == 0 and len(none) == len(one)
     assert np.isnan(none["std"]).all() and (none["values"] == 0).all()
 
 
@@ -223,33 +224,33 @@ def test_ctrl_c_while_threads_start(model, files, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(_lens._Worker, "start", interrupted)
+        patch.setattr(_observe._Worker, "start", interrupted)
         model.observe(files, threads=2)
     assert not still_running()
-    assert model.observe(files, threads=2).pictures == len(files)
+    assert model.observe(files, threads=2).images == len(files)
 
 
 def test_ctrl_c_when_all_is_handed_out(model, files, monkeypatch):
     """While the caller waits until it can tell the workers that there is no more."""
-    put, told = queue.Queue.put, []
+    put, ended = queue.Queue.put, []
 
     def interrupted(self, item, **options):
-        if item is None and not told:
-            told.append(self)
+        if item is None and not ended:
+            ended.append(self)
             raise KeyboardInterrupt
         put(self, item, **options)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(queue.Queue, "put", interrupted)
         model.observe((file for file in files), threads=2)
-    assert told and not still_running()
+    assert ended and not still_running()
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_broken_picture(model, files, tmp_path, threads):
+def test_a_broken_image(model, files, tmp_path, threads):
     broken = tmp_path / "broken.png"
     broken.write_bytes(files[0].read_bytes()[:-20])
-    with pytest.raises(libresnet.PictureError, match="truncated") as raised:
+    with pytest.raises(libresnet.ImageError, match="truncated") as raised:
         model.observe([*files[:30], broken, *files[30:]], threads=threads)
     assert raised.value.path == str(broken)
     assert not still_running()
@@ -257,7 +258,7 @@ def test_a_broken_picture(model, files, tmp_path, threads):
 
 def test_refusals(model):
     for bad in (7, np.zeros((4, 4), np.int64), ["a", 5], np.float32(1)):
-        with pytest.raises((libresnet.ArgumentError, libresnet.PictureError)):
+        with pytest.raises((libresnet.ArgumentError, libresnet.ImageError)):
             model.observe(bad)
     for options in ({"threads": 257}, {"threads": -1}, {"batch": -1}):
         with pytest.raises(libresnet.ArgumentError):
@@ -267,10 +268,10 @@ def test_refusals(model):
         model.observe([])
 
 
-# ---- lesions ----
+# ---- ablations ----
 
 
-def test_lesions_are_observed(model, files):
+def test_ablations_are_observed(model, files):
     whole = model.observe(files)
     with model.skip("stage1.block2"):
         one = model.observe(files)
@@ -287,21 +288,21 @@ def test_lesions_are_observed(model, files):
     assert last["std"] != rows[last["name"], "response"]["std"]
 
 
-def test_lesions_end_with_an_exception(model, files):
+def test_ablations_end_with_an_exception(model, files):
     whole = model.observe(files)
     with pytest.raises(ZeroDivisionError), model.skip(0), model.skip(1, "shortcut"):
         raise ZeroDivisionError
     assert same_bits(whole, model.observe(files))
 
 
-def test_lesions_are_the_programs(data, files):
+def test_ablations_are_the_programs(data, files):
     """Accuracy without each block, as resnet compare has it."""
-    told = resnet_json("compare", net("resnet20"), "--data", data, "--lesions", len(files))[
+    printed = resnet_json("compare", net("resnet20"), "--data", data, "--lesions", len(files))[
         "models"
     ][0]
     truth = [file.parent.name for file in files]
     with libresnet.Model(net("resnet20")) as model:
-        for block in told["blocks"]:
+        for block in printed["blocks"]:
             if not block["can_skip"]:
                 continue
             with model.skip(block["name"]):
@@ -321,7 +322,7 @@ def test_layers(model, files):
 
 def test_looks(model, files):
     responses = model.observe(files[:3])
-    assert "40 responses over 3 pictures" in repr(responses)
+    assert "40 responses over 3 images" in repr(responses)
     html = responses._repr_html_()
     assert html.startswith("<table>") and html.count("<tr>") == 1 + len(responses)
     assert same_bits(responses, pickle.loads(pickle.dumps(responses)))

@@ -1,4 +1,4 @@
-"""The sessions that a model has for its own use, and how pictures are shared out among
+"""The sessions that a model uses for its own methods, and the distribution of images over
 them."""
 
 from __future__ import annotations
@@ -16,51 +16,52 @@ from ._core import Core
 from ._cpus import worker_count
 from ._errors import ArgumentError
 from ._forks import forked
-from ._pictures import F32, is_one_picture, iterator_of, not_accepted
+from ._images import F32, is_one_image, iterator_of, not_accepted
 from ._plan import Block
-from ._session import LesionOf, Lesion, Prediction, Session
+from ._session import Ablation, AblationSpec, Prediction, Session
 
-_BATCH = 8  # of a session
-_CHUNK = 32  # pictures, at most, that a worker takes at once
+_BATCH = 8  # images per batch of a session
+_CHUNK = 32  # images that a worker takes at once, at most
 
 
-class Crew:
-    """One session with many threads, for one picture at a time; and sessions of one
-    thread, for many pictures: these never wait for each other, whatever else runs on
-    the machine. All are opened when first needed. Thread-safe."""
+class SessionPool:
+    """A session with many threads, for single images, and sessions of one thread, for many
+    images. The latter never wait for each other. Sessions are opened at first use.
+    Thread-safe."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._teams: Dict[int, Session] = {}  # by number of threads
+        self._shared: Dict[int, Session] = {}  # by number of threads
         self._idle: List[Session] = []
-        self._lesions: Tuple[LesionOf, ...] = ()
+        self._ablations: Tuple[AblationSpec, ...] = ()
         self._after_fork()
         forked.add(self)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()  # taken before a session's
+        # Lock order: this one first, then a session's.
+        self._lock = threading.Lock()
 
     # ---- sessions ----
 
-    def team(self, threads: int = 0) -> Session:
-        """The session of so many threads, with the model's lesions."""
+    def shared(self, threads: int = 0) -> Session:
+        """Return the session with this number of threads and the model's ablations."""
         with self._lock:
-            session = self._teams.get(threads)
+            session = self._shared.get(threads)
             if session is None or session.closed:
-                session = self._teams[threads] = Session(self._core, threads, _BATCH, "responses")
-            session._become(self._lesions)
+                session = self._shared[threads] = Session(self._core, threads, _BATCH, "responses")
+            session._become(self._ablations)
             return session
 
     @contextmanager
     def worker(self) -> Iterator[Session]:
-        """A session of one thread that nobody else uses meanwhile, likewise."""
+        """Borrow a session of one thread, with the model's ablations, for a `with` block."""
         with self._lock:
             idle = [session for session in self._idle if not session.closed]
             session = idle.pop() if idle else None
             self._idle = idle
         session = session or Session(self._core, 1, _BATCH, "responses")
         try:
-            session._become(self._lesions)
+            session._become(self._ablations)
             yield session
         finally:
             with self._lock:
@@ -68,38 +69,38 @@ class Crew:
 
     def skip(
         self, block: Union[int, str, Block], mode: str, other: Union[int, str, Block, None]
-    ) -> Lesion:
-        lesion = LesionOf.parse(self._core, block, mode, other)
-        team = self.team()
+    ) -> Ablation:
+        ablation = AblationSpec.parse(self._core, block, mode, other)
+        shared = self.shared()
         with self._lock:
-            team._become((*self._lesions, lesion))  # refuses what can't be
-            self._lesions = (*self._lesions, lesion)
-        return Lesion(lambda: self._end(lesion))
+            shared._become((*self._ablations, ablation))  # raises if it is impossible
+            self._ablations = (*self._ablations, ablation)
+        return Ablation(lambda: self._end(ablation))
 
     @property
-    def lesions(self) -> Tuple[LesionOf, ...]:
-        """What the model has now."""
-        return self._lesions
+    def ablations(self) -> Tuple[AblationSpec, ...]:
+        """Return the ablations in force."""
+        return self._ablations
 
     def restore(self) -> None:
         with self._lock:
-            self._lesions = ()
+            self._ablations = ()
 
-    def _end(self, lesion: LesionOf) -> None:
+    def _end(self, ablation: AblationSpec) -> None:
         with self._lock:
-            self._lesions = tuple(other for other in self._lesions if other is not lesion)
+            self._ablations = tuple(other for other in self._ablations if other is not ablation)
 
-    # ---- pictures ----
+    # ---- images ----
 
     def classify(
         self, images: Any, k: int, pixels: Optional[str], layout: Optional[str], threads: int
     ) -> Union[List[Prediction], List[List[Prediction]]]:
         def label(session: Session, part: Any) -> Any:
-            return session._label(part, k, pixels, layout)
+            return session._classify(part, k, pixels, layout)
 
         try:
-            if is_one_picture(images):
-                return self.team(threads)._label(images, k, pixels, layout)
+            if is_one_image(images):
+                return self.shared(threads)._classify(images, k, pixels, layout)
             return [ranked for part in self._share_out(images, label, threads) for ranked in part]
         finally:
             self._core.warn_of_guess()
@@ -107,13 +108,13 @@ class Crew:
     def probabilities(
         self, images: Any, pixels: Optional[str], layout: Optional[str], threads: int
     ) -> F32:
-        def weigh(session: Session, part: Any) -> F32:
-            return session._weigh(part, pixels, layout)
+        def probabilities(session: Session, part: Any) -> F32:
+            return session._probabilities(part, pixels, layout)
 
         try:
-            if is_one_picture(images):
-                return self.team(threads)._weigh(images, pixels, layout)
-            parts: List[F32] = list(self._share_out(images, weigh, threads))
+            if is_one_image(images):
+                return self.shared(threads)._probabilities(images, pixels, layout)
+            parts: List[F32] = list(self._share_out(images, probabilities, threads))
             return (
                 np.concatenate(parts)
                 if parts
@@ -125,28 +126,28 @@ class Crew:
     def _share_out(
         self, images: Any, work: Callable[[Session, Any], Any], threads: int
     ) -> Iterator[Any]:
-        """What `work` makes of the pictures, part by part, in their order."""
+        """Yield the results of `work` for consecutive parts of the images, in order."""
         workers = worker_count(threads)
-        if isinstance(images, np.ndarray) and not images.ndim:  # has __len__, which raises
+        if isinstance(images, np.ndarray) and not images.ndim:  # its __len__ raises
             raise ArgumentError(not_accepted(images))
         try:
             count: Optional[int] = len(images)
         except TypeError:
             count = None
         if count is not None and count < workers:
-            return iter([work(self.team(threads), images)])
+            return iter([work(self.shared(threads), images)])
         chunk = _CHUNK if count is None else min(_CHUNK, -(-count // (4 * workers)))
 
-        def part(pictures: Any) -> Any:
+        def run(part: Any) -> Any:
             with self.worker() as session:
-                return work(session, pictures)
+                return work(session, part)
 
         parts = _parts(images, chunk)
-        return map(part, parts) if workers == 1 else _side_by_side(part, parts, workers)
+        return map(run, parts) if workers == 1 else _parallel_map(run, parts, workers)
 
 
 def _parts(images: Any, chunk: int) -> Iterator[Any]:
-    """Slices of an array, lists of all else."""
+    """Yield slices of an array, or lists of the images of any other iterable."""
     if isinstance(images, np.ndarray) and images.ndim > 0:
         for first in range(0, len(images), chunk):
             yield images[first : first + chunk]
@@ -157,7 +158,7 @@ def _parts(images: Any, chunk: int) -> Iterator[Any]:
 
 
 class _Task:
-    """A part of the work, and what became of it."""
+    """A part of the work and its result."""
 
     __slots__ = ("part", "_done", "_value", "_problem")
 
@@ -170,7 +171,7 @@ class _Task:
     def do(self, function: Callable[[Any], Any]) -> None:
         try:
             self._value = function(self.part)
-        except BaseException as problem:  # is raised in the thread that waits for the answer
+        except BaseException as problem:  # result() raises it
             self._problem = problem
         self._done.set()
 
@@ -181,12 +182,12 @@ class _Task:
         return self._value
 
 
-def _side_by_side(
+def _parallel_map(
     function: Callable[[Any], Any], parts: Iterator[Any], workers: int
 ) -> Iterator[Any]:
-    """map() on threads, in order, which reads no further ahead than it must. Not by
-    concurrent.futures, whose import on one thread breaks a fork on another: the child
-    waits for it for ever."""
+    """Yield function(part) for each part, in order, computed by threads. Reads at most two
+    parts per thread ahead. Does not use concurrent.futures: if one thread imports it while
+    another forks, the child hangs."""
     tasks: SimpleQueue[Optional[_Task]] = SimpleQueue()
 
     def work() -> None:
@@ -206,7 +207,7 @@ def _side_by_side(
         while waiting:
             yield waiting.popleft().result()
     finally:
-        while not tasks.empty():  # what nobody waits for any more
+        while not tasks.empty():  # results that are not needed any more
             with suppress(Empty):
                 tasks.get_nowait()
         for _ in threads:
