@@ -8,14 +8,17 @@
  *     int main(int argc, char **argv) {
  *       static uint8_t pixels[480][640][3]; // rows from the top, RGB; fill these
  *       const resnet_image image = {pixels[0][0], 640, 480, 640 * 3, RESNET_PIXELS_RGB};
+ *
  *       resnet_model *model = NULL;
  *       resnet_session *session = NULL;
  *       resnet_prediction best;
  *       resnet_error error;
  *       if (argc != 2) return 2;
+ *
  *       int ok = resnet_model_open(argv[1], NULL, &model, &error) == RESNET_OK &&
  *                resnet_session_open(model, NULL, &session, &error) == RESNET_OK &&
  *                resnet_classify(session, &image, 1, 1, &best, &error) == RESNET_OK;
+ *
  *       if (ok) printf("class %u, probability %.3f\n", best.index, (double)best.score);
  *       if (!ok) fprintf(stderr, "%s\n", error.message);
  *       resnet_session_close(&session);
@@ -172,13 +175,14 @@ typedef enum resnet_preprocess_source {
   RESNET_PREPROCESS_GUESSED = 2
 } resnet_preprocess_source;
 
-/* Fill `out` with a preset. Resize and crop are in parentheses:
- *   "imagenet":    torchvision's V1 weights (256, 224)
- *   "imagenet-v2": torchvision's V2 weights (232, 224)
- *   "cifar10":     mean and deviation of CIFAR-10's training images (32, 32)
- *   "keras-caffe": BGR, 0..255 minus the mean (256, 224)
- *   "keras-tf":    -1..1 (256, 224)
- *   "none":        0..255 unchanged, no resize, no crop
+/* Fill `out` with a preset. The names, with resize and crop:
+ *   - "imagenet" (256, 224): torchvision's V1 weights.
+ *   - "imagenet-v2" (232, 224): torchvision's V2 weights.
+ *   - "cifar10" (32, 32): mean and deviation of CIFAR-10's training images.
+ *   - "keras-caffe" (256, 224): BGR, 0..255 minus the mean.
+ *   - "keras-tf" (256, 224): RGB, -1..1.
+ *   - "none" (no resize, no crop): RGB, 0..255 unchanged.
+ *
  * Fail with RESNET_ERROR_ARGUMENT on any other name; the message lists the names. */
 RESNET_API resnet_status resnet_preprocess_preset(const char *name, resnet_preprocess *out,
                                                   resnet_error *error);
@@ -200,13 +204,13 @@ typedef struct resnet_allocator {
   void (*release)(void *context, void *pointer);
 } resnet_allocator;
 
-/* How convolutions are computed: 3x3 ones, and the first one of 7x7 and stride 2.
- * Winograd's algorithm multiplies less and keeps transformed, larger weights:
- *
- *   layer           outputs per tile  multiplications  weights' memory
- *   3x3, stride 1   4x4, 4x2 or 2x2   1/4, 1/3 or 4/9  4, 2.7 or 1.8 times
- *   3x3, stride 2   4x4               9/16             4 times
- *   7x7, stride 2   5x5               1/5              5.2 times
+/* How some convolutions are computed: 3x3 ones, and a first one of 7x7 and stride 2.
+ * Winograd's algorithm computes them in tiles. It multiplies less and keeps transformed,
+ * larger weights:
+ *   - 3x3, stride 1: tiles of 4x4, 4x2 or 2x2 outputs take 1/4, 1/3 or 4/9 of the
+ *     multiplications and 4, 2.7 or 1.8 times the weights' memory.
+ *   - 3x3, stride 2: tiles of 4x4 take 9/16 and 4 times.
+ *   - 7x7, stride 2: tiles of 5x5 take 1/5 and 5.2 times.
  *
  * Results differ from the direct sum by rounding: about 1e-6 of a layer's largest value,
  * at most about 1e-5. An infinite or NaN value spreads over its tile. Some layers have

@@ -21,7 +21,7 @@ static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
   resnet_status status = import_model(&ctx, model);
   if (status == RESNET_OK) status = fuse_graph(&ctx);
   if (status == RESNET_OK) status = diagnose_graph(&ctx);
-  if (status == RESNET_OK) status = find_blocks(&ctx);
+  if (status == RESNET_OK) status = blocks_find(&ctx);
   import_release(&ctx);
   return status == RESNET_OK ? metadata_read(g, model, error) : status;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure an ONNX net's top-1 accuracy with onnxruntime, in 32-bit floats.
 
-Labels and preprocessing are read from the file; pictures are decoded with Pillow.
+Labels and preprocessing are read from the file; images are decoded with Pillow.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-
 from images import Collection, Preprocess, load_collection
 
 
@@ -41,7 +40,7 @@ def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, flo
 
 
 def count_correct(classifier: Classifier, test: Collection, batch: int = 500) -> np.ndarray:
-    """Pictures of each class that are labelled rightly."""
+    """Images of each class that are labelled rightly."""
     correct = np.zeros(len(test.labels), np.int64)
     for start in range(0, len(test.targets), batch):
         targets = test.targets[start : start + batch]
@@ -51,10 +50,11 @@ def count_correct(classifier: Classifier, test: Collection, batch: int = 500) ->
 
 
 def main() -> None:
-    """Print the accuracy over all pictures and for each class."""
+    """Print the accuracy over all images and for each class."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="example: python models/accuracy.py models/cifar10-resnet20.onnx --test cifar10-jpeg-test.zip",
+        epilog="example: python models/accuracy.py models/cifar10-resnet20.onnx "
+        "--test cifar10-jpeg-test.zip",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=Path, help="an .onnx file written by train.py or export.py")

@@ -22,7 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ORDER = ("plain20", "resnet20", "plain56", "resnet56")
-TEST_SET = "10,000 test pictures of CIFAR-10, stored as JPEG"
+TEST_SET = "10,000 test images of CIFAR-10, stored as JPEG"
 
 
 class Failure(Exception):
@@ -40,7 +40,8 @@ def extract(comparison: dict, folder: Path) -> dict:
         name = path.stem.removeprefix("cifar10-")
         if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != net["sha256"]:
             raise Failure(
-                f"{net['model']['file']} was compared, and is not {path}: compare the nets that ship"
+                f"{net['model']['file']} was compared, and is not {path}: "
+                "compare the nets that ship"
             )
         results["nets"][name] = extract_net(net)
     return results
@@ -262,7 +263,8 @@ def read_results(folder: Path, comparison: Path | None) -> dict:
     )
     if stale or missing:
         raise Failure(
-            f"{path} is not of the nets in {folder}: {', '.join([*stale, *sorted(missing)])}; compare them anew, see --help"
+            f"{path} is not of the nets in {folder}: "
+            f"{', '.join([*stale, *sorted(missing)])}; compare them anew, see --help"
         )
     return results
 

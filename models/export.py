@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor, nn
-
 from images import Preprocess
 from nets import Block, CifarNet
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
 
 OPSET = 13
 IR_VERSION = 7

@@ -13,8 +13,10 @@ import torch
 # those of resnet_preprocess_preset in include/resnet.h that the manifest's PyTorch nets
 # need
 PRESETS = {
-    "imagenet": "resize={resize} crop={crop} order=rgb scale=255 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
-    "imagenet-v2": "resize={resize} crop={crop} order=rgb scale=255 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
+    "imagenet": "resize={resize} crop={crop}"
+    " order=rgb scale=255 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
+    "imagenet-v2": "resize={resize} crop={crop}"
+    " order=rgb scale=255 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
     "keras-tf": "resize={resize} crop={crop} order=rgb scale=255 mean=0.5,0.5,0.5 std=0.5,0.5,0.5",
 }
 SIDES = {"imagenet": 256, "imagenet-v2": 232, "keras-tf": 256}

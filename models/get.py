@@ -29,14 +29,17 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 HERE = Path(__file__).resolve().parent
-EXAMPLE = "example: python models/get.py zoo-resnet50-v1-12 -o /tmp && resnet classify -m /tmp/zoo-resnet50-v1-12.onnx photo.jpg"
+EXAMPLE = (
+    "example: python models/get.py zoo-resnet50-v1-12 -o /tmp && "
+    "resnet classify -m /tmp/zoo-resnet50-v1-12.onnx photo.jpg"
+)
 SUFFIXES = {
     "onnx": ".onnx",
     "onnx.gz": ".onnx.gz",
     "pytorch": ".pth",
     "safetensors": ".safetensors",
 }
-LARGEST = 2 << 30  # bytes: what the library opens, unless it is told otherwise
+LARGEST = 2 << 30  # bytes: the library's default limit
 TIMEOUT = 30  # seconds without a byte
 TRIES = 4  # of an address that breaks off
 REDIRECTS = 5
@@ -86,7 +89,10 @@ class Wanted:
             if self.starts
             else "it could not be verified"
         )
-        return f"the manifest has no SHA-256: {known}; found {digest}. To demand it from now on: --sha256 {digest}"
+        return (
+            f"the manifest has no SHA-256: {known}; found {digest}. "
+            f"To demand it from now on: --sha256 {digest}"
+        )
 
 
 # ---- the manifest
@@ -104,7 +110,7 @@ def read_manifest(path: Path) -> dict[str, dict]:
                 or entry["sha256"]
                 and not HASH.match(entry["sha256"])
             ):
-                raise ValueError(f"entry {name!r} has a name, format or SHA-256 that can't be")
+                raise ValueError(f"entry {name!r} has an invalid name, format or SHA-256")
     except (OSError, ValueError, KeyError, TypeError, UnicodeDecodeError) as problem:
         raise Failure(
             f"{path}: no manifest: {type(problem).__name__}: {problem}; see models/manifest.json"
@@ -242,7 +248,8 @@ class Download:
             status.close()
             if status.code != 416:  # 416: there is no rest
                 raise Failure(
-                    f"the server answers {status.code} {status.reason}; look at the address in a browser"
+                    f"the server answers {status.code} {status.reason}; "
+                    "look at the address in a browser"
                 ) from None
             if self.want.size != self.have:
                 self.forget()
@@ -263,7 +270,8 @@ class Download:
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding != "identity":
             raise Failure(
-                f"the server sends the file packed ({encoding}), though told not to; its hash can't be compared"
+                f"the server sends the file packed ({encoding}), though asked not to; "
+                "its hash cannot be compared"
             )
         if not resumed:
             self.forget()
@@ -283,8 +291,14 @@ class Download:
 
     def too_large(self, size: int) -> str:
         if self.want.size is not None:
-            return f"{size:,} bytes or more are sent, {self.want.size:,} are expected; is it the right address?"
-        return f"{size:,} bytes or more are sent, {self.largest:,} are accepted; raise --max-bytes if that is right"
+            return (
+                f"{size:,} bytes or more are sent, {self.want.size:,} are expected; "
+                "is it the right address?"
+            )
+        return (
+            f"{size:,} bytes or more are sent, {self.largest:,} are accepted; "
+            "raise --max-bytes if that is right"
+        )
 
     def receive(self, response: http.client.HTTPResponse, total: int | None) -> None:
         """Append the body to the part."""
@@ -399,7 +413,8 @@ def present(target: Path, want: Wanted) -> str:
         want.check(digest, target.stat().st_size)
     except Wrong as problem:
         raise Failure(
-            f"{target} is already there, but {problem}; it was left as it is: move it away to fetch anew"
+            f"{target} is already there, but {problem}; it was left as it is: "
+            "move it away to fetch anew"
         ) from None
     return digest
 
@@ -413,7 +428,8 @@ def obtain(entry: dict, options: argparse.Namespace) -> Iterator[str]:
     if target.exists():
         yield f"{target} is already there. {want.verdict(present(target, want))}"
     elif source and source.exists():
-        yield f"copied {source} to {target}. {want.verdict(copy_shipped(entry, source, target, want))}"
+        verdict = want.verdict(copy_shipped(entry, source, target, want))
+        yield f"copied {source} to {target}. {verdict}"
     else:
         digest = download_file(entry["urls"], target, want, options.max_bytes)
         yield f"fetched {target} ({target.stat().st_size:,} bytes). {want.verdict(digest)}"
@@ -434,18 +450,27 @@ def export(entry: dict, weights: Path) -> Iterator[str]:
         from export_weights import export_weights
     except ImportError as missing:
         command = f"pip install {' '.join(needs)}"
-        yield f"{weights} are PyTorch weights, and {missing.name} is missing to make {target} of them: {command}, then the same again"
+        yield (
+            f"{weights} are PyTorch weights, and {missing.name} is missing to make {target} of "
+            f"them: {command}, then the same again"
+        )
         return
     try:
         export_weights(entry, weights, target)
     except ImportError as missing:
-        yield f"{weights}: {missing.name} is missing to make {target} of it: pip install {' '.join(needs)}, then the same again"
+        yield (
+            f"{weights}: {missing.name} is missing to make {target} of it: "
+            f"pip install {' '.join(needs)}, then the same again"
+        )
         return
     except Exception as problem:
         raise Failure(
-            f"{weights}: can't be exported: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}"
+            f"{weights}: cannot be exported: {type(problem).__name__}: "
+            f"{' '.join(str(problem).split())[:300]}"
         ) from None
-    yield f"exported {target}; labels and preprocessing are inside: resnet classify -m {target} PHOTO"
+    yield (
+        f"exported {target}; labels and preprocessing are inside: resnet classify -m {target} PHOTO"
+    )
 
 
 def how_to_run(entry: dict, target: Path) -> str:

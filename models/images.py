@@ -1,4 +1,4 @@
-"""Pictures: reading labelled collections, and the preprocessing that a model carries.
+"""Images: reading labelled collections, and the preprocessing that a model carries.
 
 A collection is a folder or a .zip whose files lie at `.../<class>/<image>`; the
 classes are the folder names in alphabetical order.
@@ -53,7 +53,7 @@ class Preprocess:
         return cls(**sides, **floats, order=fields["order"], scale=float(fields["scale"]))
 
     def pixels(self, image: Image.Image) -> np.ndarray:
-        """The resized and cropped picture, (h,w,3) uint8 RGB."""
+        """The resized and cropped image, (h,w,3) uint8 RGB."""
         image = ImageOps.exif_transpose(image).convert("RGB")
         if self.resize:
             image = resize_shorter_side(image, self.resize)

@@ -3,7 +3,7 @@
 plain nets left, residual right.
 
 Reads the logs of train.py, cifar10-<net>.csv; needs nothing but Python. Test error in an
-epoch on pictures of half the side was measured on such pictures, too.
+epoch on images of half the side was measured on such images, too.
 """
 
 from __future__ import annotations
@@ -28,15 +28,21 @@ SETTLED = 5  # epochs before this one may leave the plot at its top
 # Okabe and Ito's vermilion and blue, which colour-blind readers tell apart; in the dark
 # lighter ones of the same hues.
 STYLE = """
- svg { background: #fff; font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif }
- text { fill: #222; font-size: 13px } .small { font-size: 12px; fill: #555 } .title { font-size: 15px; font-weight: 600 }
+ svg { background: #fff; font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, \
+Arial, sans-serif }
+ text { fill: #222; font-size: 13px } .small { font-size: 12px; fill: #555 } \
+.title { font-size: 15px; font-weight: 600 }
  .axis { stroke: #222; stroke-width: 1 } .grid { stroke: #ddd; stroke-width: 1 }
  .change { stroke: #777; stroke-width: 1; stroke-dasharray: 5 4 }
- .curve { fill: none; stroke-linejoin: round } .train { stroke-width: 1.1 } .test { stroke-width: 2.6 }
- .few { stroke: #d55e00 } .many { stroke: #0072b2 } text.few { fill: #b34f00; stroke: none } text.many { fill: #0067a0; stroke: none }
+ .curve { fill: none; stroke-linejoin: round } .train { stroke-width: 1.1 } \
+.test { stroke-width: 2.6 }
+ .few { stroke: #d55e00 } .many { stroke: #0072b2 } \
+text.few { fill: #b34f00; stroke: none } text.many { fill: #0067a0; stroke: none }
  @media (prefers-color-scheme: dark) {
-  svg { background: #16181d } text { fill: #e8e8e8 } .small { fill: #b5b5b5 } .axis { stroke: #e8e8e8 } .grid { stroke: #333842 }
-  .change { stroke: #999 } .few { stroke: #ff9248 } .many { stroke: #56b4e9 } text.few { fill: #ff9248 } text.many { fill: #56b4e9 }
+  svg { background: #16181d } text { fill: #e8e8e8 } .small { fill: #b5b5b5 } \
+.axis { stroke: #e8e8e8 } .grid { stroke: #333842 }
+  .change { stroke: #999 } .few { stroke: #ff9248 } .many { stroke: #56b4e9 } \
+text.few { fill: #ff9248 } text.many { fill: #56b4e9 }
  }
 """
 
@@ -61,7 +67,7 @@ class Log:
 
     @property
     def changes(self) -> list[int]:
-        """Places in the lists where the pictures' size is another than before."""
+        """Places in the lists where the images' size is another than before."""
         return [i for i in range(1, len(self.sizes)) if self.sizes[i] != self.sizes[i - 1]]
 
 
@@ -76,7 +82,8 @@ def read_log(path: Path, name: str) -> Log:
         sizes = [int(row["size"]) for row in rows] if rows and "size" in rows[0] else []
     except (OSError, KeyError, ValueError, TypeError) as problem:
         raise Failure(
-            f"{path}: no training log: {type(problem).__name__}: {problem}; models/train.py writes it"
+            f"{path}: no training log: {type(problem).__name__}: {problem}; "
+            "models/train.py writes it"
         ) from None
     if not rows or not all(map(math.isfinite, sum(columns, []))):
         raise Failure(
@@ -105,7 +112,8 @@ class Panel:
         bottom, right = TOP + PANEL_HEIGHT, self.left + PANEL_WIDTH
         lines = [f'<text class="title" x="{self.left}" y="{TOP - 38}">{escape(title)}</text>']
         lines.append(
-            f'<clipPath id="{clip}"><rect x="{self.left}" y="{TOP}" width="{PANEL_WIDTH}" height="{PANEL_HEIGHT}"/></clipPath>'
+            f'<clipPath id="{clip}"><rect x="{self.left}" y="{TOP}" '
+            f'width="{PANEL_WIDTH}" height="{PANEL_HEIGHT}"/></clipPath>'
         )
         for error in range(0, self.top_error + 1, 5 if self.top_error <= 30 else 10):
             y = self.y(error)
@@ -123,11 +131,13 @@ class Panel:
             lines.append(f'<text x="{x:.1f}" y="{bottom + 20}" text-anchor="middle">{epoch}</text>')
         lines.append(f'<path class="axis" fill="none" d="M{self.left},{TOP}V{bottom}H{right}"/>')
         lines.append(
-            f'<text x="{(self.left + right) / 2}" y="{bottom + 40}" text-anchor="middle">epoch</text>'
+            f'<text x="{(self.left + right) / 2}" y="{bottom + 40}" '
+            'text-anchor="middle">epoch</text>'
         )
         middle = TOP + PANEL_HEIGHT / 2
         lines.append(
-            f'<text transform="translate({self.left - 42},{middle}) rotate(-90)" text-anchor="middle">error, %</text>'
+            f'<text transform="translate({self.left - 42},{middle}) rotate(-90)" '
+            'text-anchor="middle">error, %</text>'
         )
         return lines
 
@@ -135,22 +145,28 @@ class Panel:
         points = " ".join(
             f"{self.x(epoch):.1f},{self.y(value):.1f}" for epoch, value in zip(log.epochs, values)
         )
-        what = f"{log.name}, {'training' if kind == 'train' else 'test'} error: {values[-1]:.2f} % at the end"
+        name = "training" if kind == "train" else "test"
+        what = f"{log.name}, {name} error: {values[-1]:.2f} % at the end"
         style = f"curve {kind} {CLASSES[log.depth]}"
-        return f'<polyline class="{style}" clip-path="url(#{clip})" points="{points}"><title>{escape(what)}</title></polyline>'
+        return (
+            f'<polyline class="{style}" clip-path="url(#{clip})" points="{points}">'
+            f"<title>{escape(what)}</title></polyline>"
+        )
 
     def changes(self, log: Log) -> list[str]:
-        """A line where the pictures change their size, and how large they are on both
+        """A line where the images change their size, and how large they are on both
         sides."""
         lines = []
         for i in log.changes:
             x = self.x(log.epochs[i - 1])
             lines.append(
-                f'<line class="change" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 4}" y2="{TOP + PANEL_HEIGHT}"/>'
+                f'<line class="change" x1="{x:.1f}" x2="{x:.1f}" '
+                f'y1="{TOP - 4}" y2="{TOP + PANEL_HEIGHT}"/>'
             )
             for side, size, anchor in ((-6, log.sizes[i - 1], "end"), (6, log.sizes[i], "start")):
                 lines.append(
-                    f'<text class="small" x="{x + side:.1f}" y="{TOP - 8}" text-anchor="{anchor}">{size} x {size}</text>'
+                    f'<text class="small" x="{x + side:.1f}" y="{TOP - 8}" '
+                    f'text-anchor="{anchor}">{size} x {size}</text>'
                 )
         return lines
 
@@ -182,7 +198,7 @@ def top_of(logs: list[Log]) -> int:
 
 
 def draw(panels: list[tuple[str, list[Log]]]) -> str:
-    """The whole picture."""
+    """The whole image."""
     logs = [log for _, of_panel in panels for log in of_panel]
     epochs, top = max(log.epochs[-1] for log in logs), top_of(logs)
     body = []
@@ -198,16 +214,21 @@ def draw(panels: list[tuple[str, list[Log]]]) -> str:
         body += panel.labels(of_panel)
     key = HEIGHT - 16
     body.append(
-        f'<line class="curve train many" x1="{LEFT}" x2="{LEFT + 30}" y1="{key - 4}" y2="{key - 4}"/>'
+        f'<line class="curve train many" x1="{LEFT}" x2="{LEFT + 30}" '
+        f'y1="{key - 4}" y2="{key - 4}"/>'
     )
     body.append(f'<text x="{LEFT + 36}" y="{key}">thin: training error</text>')
     body.append(
-        f'<line class="curve test many" x1="{LEFT + 190}" x2="{LEFT + 220}" y1="{key - 4}" y2="{key - 4}"/>'
+        f'<line class="curve test many" x1="{LEFT + 190}" x2="{LEFT + 220}" '
+        f'y1="{key - 4}" y2="{key - 4}"/>'
     )
     body.append(f'<text x="{LEFT + 226}" y="{key}">bold: test error</text>')
     finals = "; ".join(f"{log.name} {log.train[-1]:.2f} and {log.test[-1]:.2f}" for log in logs)
     about = f"Training and test error in percent against epoch. At the end: {finals}."
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{escape(about)}">'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{escape(about)}">'
+    )
     return "\n".join([head, f"<style>{STYLE}</style>", *body, "</svg>"]) + "\n"
 
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Train a CIFAR ResNet or plain net on labelled pictures and export it as ONNX.
+"""Train a CIFAR ResNet or plain net on labelled images and export it as ONNX.
 
 After every epoch the whole state is saved; the same command again goes on from there.
 A run that goes on may be given another number of epochs: the schedule is then that of
 the new plan from there on, and the log tells the learning rates that were really used.
 
---half-size-epochs is for CPUs: an epoch on pictures of half the side is a quarter of the
+--half-size-epochs is for CPUs: an epoch on images of half the side is a quarter of the
 work, nets that end in a mean over all pixels take either size, and most of what they
 learn carries over. Leave the last epochs the full size; the column `size` of the log says
 which had it.
@@ -25,11 +25,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
 from export import Card, save_onnx
 from images import Collection, Preprocess, load_collection
 from nets import KINDS, CifarNet, count_parameters
+from torch import Tensor
 
 EXAMPLE = """example:
   python models/train.py --train cifar10-jpeg-train.zip --test cifar10-jpeg-test.zip \\
@@ -65,15 +64,15 @@ def parse_arguments() -> argparse.Namespace:
         help="with or without shortcuts (default: residual)",
     )
     add("--depth", type=int, default=20, help="6n+2: 20, 32, 44, 56, 110 (default: 20)")
-    add("--size", type=int, default=32, help="side of the pictures in pixels (default: 32)")
-    add("--epochs", type=int, default=48, help="passes over the training pictures (default: 48)")
+    add("--size", type=int, default=32, help="side of the images in pixels (default: 32)")
+    add("--epochs", type=int, default=48, help="passes over the training images (default: 48)")
     add(
         "--half-size-epochs",
         type=int,
         default=0,
-        help="first epochs, on pictures of half the side (default: 0)",
+        help="first epochs, on images of half the side (default: 0)",
     )
-    add("--batch", type=int, default=128, help="pictures in a step (default: 128)")
+    add("--batch", type=int, default=128, help="images in a step (default: 128)")
     add(
         "--schedule",
         choices=sorted(SCHEDULES),
@@ -94,7 +93,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--licence", default="MIT", help="of the trained model, stored in it (default: MIT)")
     add(
         "--trained-on",
-        help="what the pictures are, stored in the model (default: the name of --train)",
+        help="what the images are, stored in the model (default: the name of --train)",
     )
     return parser.parse_args()
 
@@ -160,11 +159,11 @@ class Trainer:
         return self.options.lr * shape((done_steps + 1) / (total_steps + 1), self.options.warm_up)
 
     def run_epoch(self, epoch: int) -> None:
-        """One pass over the training pictures, then one over the test pictures."""
+        """One pass over the training images, then one over the test images."""
         started = time.monotonic()
         self.net.train()
         order = torch.randperm(len(self.targets), generator=self.generator)
-        # A last batch of a few pictures would disturb the running statistics.
+        # A last batch of a few images would disturb the running statistics.
         batches = [batch for batch in order.split(self.options.batch) if len(batch) > 1]
         loss_sum = torch.zeros((), device=self.device)
         wrong = torch.zeros((), dtype=torch.long, device=self.device)
@@ -183,7 +182,7 @@ class Trainer:
         self.rows.append(dict(zip(LOG_COLUMNS, (*values, test_error, time.monotonic() - started))))
 
     def shrink(self, epoch: int) -> int:
-        """By how much the sides of the pictures are divided: an epoch at half the side
+        """By how much the sides of the images are divided: an epoch at half the side
         is a quarter of the work."""
         return 2 if epoch < self.options.half_size_epochs else 1
 
@@ -203,7 +202,7 @@ class Trainer:
 
     @torch.inference_mode()
     def test_error(self, shrink: int) -> float:
-        """Top-1 error in percent on the test pictures, in 32-bit floats."""
+        """Top-1 error in percent on the test images, in 32-bit floats."""
         self.net.eval()
         wrong = 0
         for pixels, targets in zip(self.test_pixels.split(500), self.test_targets.split(500)):
@@ -264,7 +263,8 @@ class Trainer:
         path = self.options.out / "model.onnx"
         replace_file(path, lambda temporary: save_onnx(self.net, self.card(), temporary))
         print(
-            f"wrote {path}: top-1 error {self.rows[-1]['test_error']:.2f} % on {self.options.test.name}"
+            f"wrote {path}: top-1 error {self.rows[-1]['test_error']:.2f} % "
+            f"on {self.options.test.name}"
         )
 
 
@@ -274,7 +274,7 @@ def to_device(pixels: np.ndarray, device: torch.device) -> Tensor:
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift each picture by up to 4 pixels and mirror every second one, at random."""
+    """Shift each image by up to 4 pixels and mirror every second one, at random."""
     n, channels, height, width = images.shape
     padded = F.pad(images, (CROP_PADDING,) * 4)
     shifts = torch.randint(2 * CROP_PADDING + 1, (2, n, 1), generator=generator)
@@ -290,7 +290,7 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def shrunk(images: Tensor, factor: int) -> Tensor:
-    """Pictures of 1/factor of the side; each pixel is the mean of factor x factor."""
+    """Images of 1/factor of the side; each pixel is the mean of factor x factor."""
     return F.avg_pool2d(images, factor) if factor > 1 else images
 
 
@@ -362,7 +362,8 @@ def load_data(options: argparse.Namespace) -> tuple[Collection, Collection]:
             f"classes differ: {options.train} {train.labels}, {options.test} {test.labels}"
         )
     print(
-        f"{len(train.targets)} training and {len(test.targets)} test pictures of {len(train.labels)} classes"
+        f"{len(train.targets)} training and {len(test.targets)} test images "
+        f"of {len(train.labels)} classes"
     )
     return train, test
 

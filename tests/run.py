@@ -65,9 +65,8 @@ def run(name, command, log_name, environment=None, folder=ROOT, good=(0,)):
         )
     if done.returncode not in good:
         lines = (LOGS / f"{log_name}.log").read_text(errors="replace").splitlines()
-        print(
-            f"---- {name}: exit status {done.returncode}; the end of build/test-logs/{log_name}.log:"
-        )
+        print(f"---- {name}: exit status {done.returncode}; ", end="")
+        print(f"the end of build/test-logs/{log_name}.log:")
         print("\n".join(lines[-60:]))
         print("----", flush=True)
     return done.returncode in good

@@ -36,7 +36,8 @@ static int run(int argc, char **argv) {
   if (!c) return wrong_command(argv[1]);
   settings s;
   int code;
-  char *line = cli_join_command_line(argc, argv); /* before parsing, which reorders the arguments */
+  /* before parsing, which reorders the arguments */
+  char *line = cli_join_command_line(argc, argv);
   if (cli_options_parse(c, argc - 1, argv + 1, &s, &code)) {
     s.command_line = line;
     code = c->run(&s);

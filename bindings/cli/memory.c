@@ -8,7 +8,8 @@
 #include "cli/message.h"
 
 void cli_out_of_memory(void) {
-  cli_print_note("out of memory");
+  const resnet_error error = {RESNET_ERROR_MEMORY, "out of memory"};
+  cli_print_error("", &error);
   exit(EXIT_INPUT);
 }
 

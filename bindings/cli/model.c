@@ -120,13 +120,13 @@ bool cli_model_open(const settings *s, loaded_model *m) {
   if (!cli_model_try_open(s, m, &error)) {
     bool preset_is_wrong =
         s->preprocess && resnet_preprocess_preset(s->preprocess, &preset, NULL) != RESNET_OK;
-    cli_print_error(preset_is_wrong ? "--preprocess" : m->file, error.message);
+    cli_print_error(preset_is_wrong ? "--preprocess" : m->file, &error);
     return false;
   }
-  if (m->info.notice[0] && !s->quiet) cli_print_error(m->file, m->info.notice);
+  if (m->info.notice[0] && !s->quiet) cli_print_warning(m->file, m->info.notice);
   for (uint32_t i = 0; i < m->info.finding_count && !s->quiet; i++)
     if (m->info.findings[i].severity == RESNET_WARNING)
-      cli_print_error(m->file, m->info.findings[i].message);
+      cli_print_warning(m->file, m->info.findings[i].message);
   return true;
 }
 
@@ -177,7 +177,7 @@ bool cli_model_open_session(const loaded_model *m, uint32_t threads, uint32_t ba
   options.batch = batch;
   options.observe = observe;
   if (resnet_session_open(m->model, &options, session, &error) == RESNET_OK) return true;
-  cli_print_error(m->file, error.message);
+  cli_print_error(m->file, &error);
   return false;
 }
 

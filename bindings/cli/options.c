@@ -60,6 +60,8 @@ static const option_row rows[] = {
      "also write the data as CSV and the plots as SVG files into this folder"},
     {"lesions", 0, OPTION_COUNT, "N", COMMAND_COMPARE, FIELD(ablation_images), 0, 999999999,
      "how many images to remove blocks on; 0: none (1000)"},
+    {"events", 0, OPTION_NUMBER, "FD", COMMAND_COMPARE, FIELD(events), 3, 65535,
+     "write warnings, errors and progress as JSON lines to this file descriptor"},
     {"runs", 'r', OPTION_NUMBER, "R", COMMAND_BENCH, FIELD(runs), 1, 1000000,
      "how many runs to time (50)"},
     {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op"},

@@ -25,7 +25,7 @@ typedef struct size_option {
 
 /* The parsed command line; 0 or NULL for what is not given. */
 typedef struct settings {
-  const char *command_line; /* the complete command line, quoted for a shell; NULL: unknown */
+  const char *command_line; /* complete, quoted for a shell; NULL: unknown */
   const char *model;        /* NULL: the built-in model */
   const char *data;
   const char *output;          /* NULL: do not save the model */
@@ -39,6 +39,7 @@ typedef struct settings {
   number_option ablation_images; /* images on which blocks are removed */
   uint32_t best;                 /* predictions to show for each image */
   uint32_t threads, batch, runs;
+  uint32_t events; /* descriptor for events; 0: none */
   /* batch size to open the model for; only set by bench, so that scores do not depend on
    * it elsewhere */
   uint32_t plan_batch;

@@ -26,7 +26,7 @@ bool cli_plan_read(const loaded_model *m, cli_plan *p) {
   p->ops = cli_allocate(p->op_count, sizeof *p->ops);
   p->blocks = cli_allocate(p->block_count, sizeof *p->blocks);
   if (read_all(m, p, &error) == RESNET_OK) return true;
-  cli_print_error(m->file, error.message);
+  cli_print_error(m->file, &error);
   cli_plan_release(p);
   return false;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/message.h"
 #include "cli/system.h"
 
 enum { BAR_WIDTH = 24 };
@@ -13,13 +14,18 @@ void cli_progress_start(progress *p, size_t total, const char *unit, bool quiet)
   memset(p, 0, sizeof *p);
   p->total = total;
   p->unit = unit;
-  p->shown = !quiet && total > 0 && isatty(STDERR_FILENO);
+  p->shown = !quiet && total > 0 && (cli_events_are_open() || isatty(STDERR_FILENO));
   atomic_init(&p->done, 0);
   (void)pthread_mutex_init(&p->drawing, NULL);
   p->start = cli_clock_seconds();
 }
 
 static void draw(progress *p, size_t done, double now) {
+  p->last = now;
+  if (cli_events_are_open()) {
+    cli_event_progress(done, p->total, p->unit);
+    return;
+  }
   double seconds = now - p->start;
   double rate = seconds > 0 ? (double)done / seconds : 0;
   double left = rate > 0 ? (double)(p->total - done) / rate : 0;
@@ -28,7 +34,6 @@ static void draw(progress *p, size_t done, double now) {
                 (int)(100 * done / p->total), filled, "########################",
                 BAR_WIDTH - filled, "", done, p->total, p->unit, rate < 10 ? 1 : 0, rate, left);
   (void)fflush(stderr);
-  p->last = now;
 }
 
 void cli_progress_advance(progress *p, size_t count) {
@@ -41,6 +46,6 @@ void cli_progress_advance(progress *p, size_t count) {
 }
 
 void cli_progress_finish(progress *p) {
-  if (p->shown) (void)fputs("\r\033[K", stderr);
+  if (p->shown && !cli_events_are_open()) (void)fputs("\r\033[K", stderr);
   (void)pthread_mutex_destroy(&p->drawing);
 }

@@ -1,5 +1,5 @@
-/* A progress bar with rate and remaining time, on standard error if that is a terminal.
- */
+/* A progress bar with rate and remaining time, on standard error if that is a terminal; or
+ * progress events. */
 #ifndef RESNET_CLI_PROGRESS_H
 #define RESNET_CLI_PROGRESS_H
 
@@ -17,7 +17,7 @@ typedef struct progress {
   double start, last;
 } progress;
 
-/* Start the bar. It is never drawn if `quiet` is set or standard error is no terminal. */
+/* Start the bar. It is drawn if standard error is a terminal, and never if `quiet` is set. */
 void cli_progress_start(progress *p, size_t total, const char *unit, bool quiet);
 
 /* Count `count` more units as done. Any thread may call this. */

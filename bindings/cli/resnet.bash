@@ -27,7 +27,7 @@ _resnet() {
       COMPREPLY=($(compgen -W 'none' -- "$current"))
       return ;;
     --size | --scores | --cam-class | -k | --top | -t | --threads | -b | --batch) return ;;
-    -r | --runs | --lesions) return ;;
+    -r | --runs | --lesions | --events) return ;;
   esac
   if [[ $current == -* ]]; then
     local own
@@ -37,7 +37,7 @@ _resnet() {
       inspect) own="--model --check $images" ;;
       bench) own="--model --runs --per-op $running" ;;
       compile) own="--model --output $images" ;;
-      compare) own="--data --report --tables --lesions $running $images" ;;
+      compare) own="--data --report --tables --lesions --events $running $images" ;;
       *) return ;;
     esac
     COMPREPLY=($(compgen -W "$common $own" -- "$current"))

@@ -71,6 +71,8 @@ static void close_bracket(json *j, char bracket) {
   if (j->depth == 0) (void)fputc('\n', j->out);
 }
 
+json json_one_line(FILE *out) { return (json){.out = out, .depth = INDENTED_DEPTH + 1}; }
+
 void json_open_object(json *j, const char *key) { open_bracket(j, key, '{'); }
 void json_close_object(json *j) { close_bracket(j, '}'); }
 void json_open_array(json *j, const char *key) { open_bracket(j, key, '['); }

@@ -1,5 +1,6 @@
 /* A JSON writer (RFC 8259). The output is valid if calls nest and every member of an
- * object has a key. The program never calls setlocale, so numbers have a decimal point. */
+ * object has a key. The program never calls setlocale, so numbers have a decimal
+ * point. */
 #ifndef RESNET_SUPPORT_JSON_H
 #define RESNET_SUPPORT_JSON_H
 
@@ -12,6 +13,9 @@ typedef struct json {
   unsigned depth;
   bool comma; /* the next value at this depth needs a comma before it */
 } json;
+
+/* Return a writer that writes each value on one line, without a line break at the end. */
+json json_one_line(FILE *out);
 
 /* `key` is NULL within arrays. */
 void json_open_object(json *j, const char *key);

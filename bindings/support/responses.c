@@ -26,7 +26,7 @@ enum {
   EXPONENTS = 24, /* exponents on each side of 1 */
   EXPONENT_OF_ONE = 127,
   FIRST_STEP = (EXPONENT_OF_ONE - EXPONENTS) << STEP_BITS,
-  /* bins of one sign; the first also holds all smaller values, the last all larger ones */
+  /* bins of one sign; the first also holds smaller values, the last larger ones */
   STEPS = (2 * EXPONENTS) << STEP_BITS,
   BINS = 2 * STEPS
 };

@@ -34,7 +34,7 @@ IMAGES = {
     "report.png": ("responses", "layers-sorted"),
     "report-models.png": (None, "nets"),
     "report-blocks.png": ("branches", "ratios"),
-    "report-ablations.png": ("lesions-section", "lesions"),
+    "report-ablations.png": ("ablation-section", "lesions"),
 }
 ARGUMENTS = (
     "headless=new",

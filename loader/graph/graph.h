@@ -39,7 +39,8 @@ enum {
   GRAPH_USES_SUBSAMPLING = 1 << 4,
   GRAPH_USES_COUNT_PADDING = 1 << 5,
   GRAPH_USES_SIGMOID = 1 << 6,
-  GRAPH_USES_BORDER = 1 << 7
+  GRAPH_USES_BORDER = 1 << 7,
+  GRAPH_USES_SCALAR = 1 << 8
 };
 
 /* A row of ops.def. */
@@ -78,7 +79,7 @@ typedef enum graph_winograd_safety {
 
 /* Content of the borders that GRAPH_PAD adds. */
 typedef enum graph_pad_mode {
-  GRAPH_PAD_CONSTANT, /* pad_value, a finite number */
+  GRAPH_PAD_CONSTANT, /* the node's scalar */
   GRAPH_PAD_REFLECT,  /* mirrored at the outermost pixel; pads are below height and width */
   GRAPH_PAD_EDGE      /* the outermost pixel */
 } graph_pad_mode;
@@ -95,7 +96,7 @@ typedef struct graph_node {
   bool count_padding; /* the divisor is kernel_h * kernel_w at the border, too */
   bool sigmoid;
   graph_pad_mode pad_mode;
-  float pad_value;
+  float scalar; /* the operator's one number, finite; its meaning: see ops.def */
   uint32_t stride_h, stride_w, channels_before;
   float clamp_min, clamp_max; /* -INFINITY and INFINITY: not clamped */
   float *weights;             /* weight_count finite floats; shapes: see ops.def */

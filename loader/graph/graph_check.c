@@ -193,8 +193,7 @@ static resnet_status check_pad(const check *c) {
   if (!borders_fit(n->pad_mode, in.h, w->pad_top, w->pad_bottom, out.h) ||
       !borders_fit(n->pad_mode, in.w, w->pad_left, w->pad_right, out.w))
     return refuse(c, "its borders do not give its shape");
-  if (!isfinite(n->pad_value)) return refuse(c, "its borders hold NaN or infinity");
-  if (n->pad_mode != GRAPH_PAD_CONSTANT && n->pad_value != 0.0f)
+  if (n->pad_mode != GRAPH_PAD_CONSTANT && n->scalar != 0.0f)
     return refuse(c, "it sets a field of its window or border that its operator does not use");
   return RESNET_OK;
 }
@@ -216,6 +215,7 @@ static resnet_status check_unused(const check *c) {
 #include "loader/graph/ops.def"
   if ((unsigned)n->winograd_safety > GRAPH_WINOGRAD_UNSAFE)
     return refuse(c, "its winograd_safety is out of range");
+  if (!isfinite(n->scalar)) return refuse(c, "its scalar is NaN or infinity");
   return n->clamp_min <= n->clamp_max ? RESNET_OK : refuse(c, "its clamp is no range");
 }
 

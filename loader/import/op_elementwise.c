@@ -266,6 +266,19 @@ resnet_status op_relu(import_context *ctx) {
   return status == RESNET_OK ? add_clamp(ctx, x, 0, INFINITY) : status;
 }
 
+resnet_status op_leaky_relu(import_context *ctx) {
+  value *x;
+  float slope;
+  resnet_status status = value_get_activation(ctx, 0, &x);
+  if (status == RESNET_OK) status = attr_get_float(ctx, "alpha", 0.01f, &slope);
+  if (status != RESNET_OK) return status;
+  if (!isfinite(slope))
+    return invalid(ctx, "attribute alpha is %g: a finite number is needed", (double)slope);
+  graph_node *n = node_add_elementwise(ctx, GRAPH_LEAKY_RELU, x, &status);
+  if (n) n->scalar = slope;
+  return status;
+}
+
 /* Read a bound from a constant input of one number; `fallback` if it is absent. */
 static resnet_status read_bound(import_context *ctx, size_t index, float fallback, float *bound) {
   const constant *t;

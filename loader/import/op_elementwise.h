@@ -1,5 +1,5 @@
-/* Handlers of BatchNormalization, arithmetic with constants, additions, clamps and
- * Softmax. */
+/* Handlers of BatchNormalization, arithmetic with constants, additions, clamps,
+ * LeakyRelu and Softmax. */
 #ifndef LIBRESNET_LOADER_IMPORT_OP_ELEMENTWISE_H
 #define LIBRESNET_LOADER_IMPORT_OP_ELEMENTWISE_H
 
@@ -7,6 +7,7 @@
 
 resnet_status op_batch_normalization(import_context *ctx);
 resnet_status op_relu(import_context *ctx);
+resnet_status op_leaky_relu(import_context *ctx);
 resnet_status op_clip(import_context *ctx);
 resnet_status op_min_max(import_context *ctx);
 resnet_status op_arithmetic(import_context *ctx);

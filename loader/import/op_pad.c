@@ -133,7 +133,7 @@ static resnet_status add_pad_node(import_context *ctx, const value *x, const pad
   n->window =
       (graph_window){.pad_top = top, .pad_left = left, .pad_bottom = bottom, .pad_right = right};
   n->pad_mode = p->mode;
-  n->pad_value = p->mode == GRAPH_PAD_CONSTANT ? p->number : 0;
+  n->scalar = p->mode == GRAPH_PAD_CONSTANT ? p->number : 0;
   return RESNET_OK;
 }
 

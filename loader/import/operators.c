@@ -60,6 +60,8 @@ static const op_row rows[] = {
     {"HardSigmoid", OLDEST, NEWEST, 1, 1, op_hard_sigmoid, NULL, "alpha beta consumed_inputs"},
     {"HardSwish", 14, NEWEST, 1, 1, op_hard_swish, NULL, ""},
     {"Identity", OLDEST, NEWEST, 1, 1, op_identity, op_identity, ""},
+    {"LeakyRelu", OLDEST, 5, 1, 1, op_leaky_relu, NULL, "alpha consumed_inputs"},
+    {"LeakyRelu", 6, NEWEST, 1, 1, op_leaky_relu, NULL, "alpha"},
     {"LogSoftmax", OLDEST, NEWEST, 1, 1, op_softmax, NULL, "axis"},
     {"MatMul", OLDEST, NEWEST, 2, 2, op_matmul, NULL, ""},
     {"Max", OLDEST, NEWEST, 1, 2, op_min_max, fold_arithmetic, "consumed_inputs"},
@@ -106,7 +108,7 @@ static const op_row rows[] = {
 };
 
 #define OTHER_ACTIVATION                                                                           \
-  "this activation function is not accepted: ReLU, ReLU6 (Clip), SiLU (x Sigmoid(x)), "            \
+  "this activation function is not accepted: ReLU, ReLU6 (Clip), LeakyRelu, SiLU (x Sigmoid(x)), " \
   "HardSigmoid and HardSwish are"
 #define AFTER_SCORES                                                                               \
   "the model must end in its scores, of all classes: name the tensor with the scores as the "      \
@@ -144,7 +146,6 @@ static const struct {
     {"Log", AFTER_SCORES},
     {"ReduceL2", AFTER_SCORES},
     {"LpNormalization", AFTER_SCORES},
-    {"LeakyRelu", OTHER_ACTIVATION},
     {"PRelu", OTHER_ACTIVATION},
     {"Elu", OTHER_ACTIVATION},
     {"Celu", OTHER_ACTIVATION},

@@ -277,7 +277,7 @@ static resnet_status make_nodes(import_context *ctx, const arrangement *a) {
   return RESNET_OK;
 }
 
-resnet_status find_blocks(import_context *ctx) {
+resnet_status blocks_find(import_context *ctx) {
   block_list list = {0};
   arrangement a = {0};
   resnet_status status = collect_blocks(ctx, &list);

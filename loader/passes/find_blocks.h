@@ -6,6 +6,6 @@
 
 /* Find and name the residual blocks; drop unread nodes and put the others in block
  * order. */
-resnet_status find_blocks(import_context *ctx);
+resnet_status blocks_find(import_context *ctx);
 
 #endif

@@ -1,7 +1,7 @@
 """A small painting kit: soft shapes with light from the upper left, noise and blur.
 
-Coordinates are fractions of the picture's height, (0,0) in the upper left corner of the
-central square and (1,1) in its lower right one, so a scene fits any wider picture.
+Coordinates are fractions of the image's height, (0,0) in the upper left corner of the
+central square and (1,1) in its lower right one, so a scene fits any wider image.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OVERSAMPLING = 3
 
 
 class Canvas:
-    """A picture being painted, (h,w,3) float in 0..255, with its own random numbers."""
+    """An image being painted, (h,w,3) float in 0..255, with its own random numbers."""
 
     def __init__(self, width: int, height: int, seed: int) -> None:
         self.width, self.height = width, height
@@ -26,7 +26,7 @@ class Canvas:
         self.pixels = np.zeros((height, width, 3), np.float32)
 
     def image(self, grain: float = 4.0) -> Image.Image:
-        """The finished picture, with a little grain so that nothing looks like plastic."""
+        """The finished image, with a little grain so that nothing looks like plastic."""
         pixels = self.pixels + self.random.normal(0, grain, (self.height, self.width, 1))
         return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
@@ -72,7 +72,7 @@ class Canvas:
         return blurred(np.asarray(small, np.float32) / 255, blur * self.height)
 
     def blend(self, mask: np.ndarray, colour: np.ndarray | Colour, opacity: float = 1) -> None:
-        """Paint a colour, or a picture of colours, where the mask is."""
+        """Paint a colour, or an image of colours, where the mask is."""
         weight = (mask * opacity)[:, :, None]
         self.pixels += weight * (np.asarray(colour, np.float32) - self.pixels)
 
@@ -121,8 +121,8 @@ class Canvas:
     ) -> None:
         """Short upright strokes such as blades of grass, in the area (left, top, right,
         bottom)."""
-        picture = Image.fromarray(np.clip(self.pixels, 0, 255).astype(np.uint8))
-        draw = ImageDraw.Draw(picture)
+        canvas = Image.fromarray(np.clip(self.pixels, 0, 255).astype(np.uint8))
+        draw = ImageDraw.Draw(canvas)
         left, top, right, bottom = (value * self.height for value in area)
         offset = (self.width - self.height) / 2
         for y in np.sort(self.random.uniform(top, bottom, count)):
@@ -136,7 +136,7 @@ class Canvas:
             colour = tuple(colours[self.random.integers(len(colours))])
             tip = (x + self.random.normal(0, lean) * length, y - length)
             draw.line([(x, y), tip], fill=colour, width=1 + self.height // 300)
-        self.pixels = np.asarray(picture, np.float32).copy()
+        self.pixels = np.asarray(canvas, np.float32).copy()
 
     def soften(self, radius: float, top: float = 0, bottom: float = 1) -> None:
         """Blur what is painted so far, as a background out of focus, between two heights."""

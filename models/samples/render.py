@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Paint the sample pictures of the demo, and show what a net makes of them.
+"""Paint the sample images of the demo, and show what a net makes of them.
 
-Every picture is drawn by this program from nothing, the same on every run.
+Every image is drawn by this program from nothing, the same on every run.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
 from paint import Canvas, Point, box, ellipse, limb, mirrored, path
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from accuracy import Classifier  # noqa: E402  (it lies in the folder above)
@@ -444,7 +443,7 @@ def save(canvas: Canvas, path: Path) -> None:
 
 
 def check(model: Path, folder: Path) -> bool:
-    """Print the top three labels of each picture; whether the first is always right."""
+    """Print the top three labels of each image; whether the first is always right."""
     classifier = Classifier(model)
     right = True
     for name in SCENES:
@@ -463,7 +462,7 @@ def check(model: Path, folder: Path) -> bool:
 
 
 def main() -> None:
-    """Paint all pictures, or check those that are there."""
+    """Paint all images, or check those that are there."""
     here = Path(__file__).resolve().parent
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -475,10 +474,10 @@ def main() -> None:
         "--out",
         type=Path,
         default=here,
-        help="folder of the pictures (default: beside this script)",
+        help="folder of the images (default: beside this script)",
     )
     parser.add_argument(
-        "--check", type=Path, metavar="MODEL.onnx", help="paint nothing; print each picture's top 3"
+        "--check", type=Path, metavar="MODEL.onnx", help="paint nothing; print each image's top 3"
     )
     options = parser.parse_args()
     if options.check:

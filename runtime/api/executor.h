@@ -9,8 +9,8 @@
 typedef struct executor {
   const plan *plan;     /* the model's, or ablated.plan */
   plan_ablated ablated; /* all zero where the plan is the model's */
-  float *arena;         /* batch * plan->arena_floats, and what kernels read past them */
-  kernel_state *states;     /* by op */
+  float *arena;         /* batch * plan->arena_floats, and slack that kernels read */
+  kernel_state *states; /* by op */
   void *workspace;
   size_t workspace_size; /* bytes */
   size_t shaped_batch;   /* samples that the operators are set up for; 0: none */

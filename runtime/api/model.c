@@ -132,7 +132,7 @@ static void release(resnet_model *model) {
   mem_release(m, model);
 }
 
-/* Make a model, which takes over `file` on success. */
+/* Make a model. It takes over `file`, unless its own struct cannot be allocated. */
 static resnet_status make_model(memory *m, graph *g, plan_file *file,
                                 const resnet_model_options *options, resnet_model **out,
                                 resnet_error *error) {
@@ -227,18 +227,11 @@ static resnet_status build_model(memory *m, const source *from, const resnet_mod
   const bool named = onnx && status != RESNET_OK;
   if (status == RESNET_OK && !onnx) status = read_plan_file(&file, &g, options, error);
   if (status == RESNET_OK) status = make_model(m, &g, &file, options, out, error);
+  status = load_explain_budget(m, status, error);
   if (status != RESNET_OK && from->path && !named) (void)err_add_prefix(error, status, from->path);
   graph_release(&g);
   plan_file_release(&file);
   return status;
-}
-
-/* Turn RESNET_ERROR_MEMORY into LIMIT if the budget, not the system, refused memory. */
-static resnet_status distinguish_budget(const memory *m, resnet_status status,
-                                        resnet_error *error) {
-  if (status != RESNET_ERROR_MEMORY || !atomic_load(&m->over_budget)) return status;
-  if (error) error->status = RESNET_ERROR_LIMIT;
-  return RESNET_ERROR_LIMIT;
 }
 
 static resnet_status open_model(const source *from, const resnet_model_options *given,
@@ -252,7 +245,7 @@ static resnet_status open_model(const source *from, const resnet_model_options *
   memory *m = mem_create(&options.allocator, options.max_memory_bytes ? options.max_memory_bytes
                                                                       : default_memory_bytes);
   if (!m) return err_no_memory(error, "a model");
-  status = distinguish_budget(m, build_model(m, from, &options, out, error), error);
+  status = build_model(m, from, &options, out, error);
   if (status != RESNET_OK) mem_destroy(m);
   return status;
 }

@@ -89,9 +89,9 @@ static uint32_t automatic_threads(void) {
   return cpus < MAX_THREADS ? cpus : MAX_THREADS;
 }
 
-/* Return the samples of a sub-batch: as many for each thread, with activations that fit a
- * CPU's last-level cache. Larger ones take more memory and no less time. Scores do not
- * depend on it. */
+/* Return the samples of a sub-batch: about as many as have activations that fit a CPU's
+ * last-level cache, and equally many for each thread. Larger ones take more memory and no
+ * less time. Scores do not depend on it. */
 static size_t sub_batch(const resnet_session *session, size_t batch) {
   const size_t bytes = session->model->plan.arena_floats * sizeof(float);
   size_t samples = CACHED_BYTES / (bytes ? bytes : 1);

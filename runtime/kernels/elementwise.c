@@ -1,6 +1,8 @@
 /* Kernels for single elements or channels, and the input's change of layout. */
 #include "runtime/kernels/table.h"
 
+#include <string.h>
+
 #include "runtime/kernels/describe.h"
 
 /* ---- input: the caller's (n,c,h,w) to (n,h,w,c) ---- */
@@ -53,3 +55,49 @@ static void run_affine(const kernel_call *call) {
 
 const kernel kernel_affine = {
     .name = "affine", .in_place = 1, .run = run_affine, .describe = describe_clamp};
+
+/* ---- leaky ReLU ---- */
+
+enum { LEAKY_BLOCK = 16 /* floats */ };
+
+/* Compute one block. The sign bit selects: GCC 12 does not vectorise a comparison. */
+static void leaky_relu_block(float block[LEAKY_BLOCK], float slope) {
+  float scaled[LEAKY_BLOCK];
+  uint32_t bits[LEAKY_BLOCK], scaled_bits[LEAKY_BLOCK];
+  for (size_t i = 0; i < LEAKY_BLOCK; i++) scaled[i] = slope * block[i];
+  memcpy(bits, block, sizeof bits);
+  memcpy(scaled_bits, scaled, sizeof scaled_bits);
+  for (size_t i = 0; i < LEAKY_BLOCK; i++) {
+    const uint32_t negative = 0u - (bits[i] >> 31); /* all bits, or none */
+    bits[i] = (bits[i] & ~negative) | (scaled_bits[i] & negative);
+  }
+  memcpy(block, bits, sizeof bits);
+}
+
+/* `out` may be `x`, so that a block is read before it is written. One source serves all
+ * instruction sets: the loop waits for memory. */
+static void leaky_relu_elements(void *context, size_t start, size_t count) {
+  const kernel_call *call = context;
+  const float *x = call->input[0] + start;
+  float *out = call->output + start;
+  for (size_t i = 0; i < count; i += LEAKY_BLOCK) {
+    const size_t size = count - i < LEAKY_BLOCK ? count - i : LEAKY_BLOCK;
+    float block[LEAKY_BLOCK] = {0};
+    memcpy(block, x + i, size * sizeof *block);
+    leaky_relu_block(block, call->op->scalar);
+    memcpy(out + i, block, size * sizeof *block);
+  }
+}
+
+static void run_leaky_relu(const kernel_call *call) {
+  pthreadpool_parallelize_1d_tile_1d(call->pool, leaky_relu_elements, (void *)(uintptr_t)call,
+                                     call->batch * plan_shape_floats(call->op->shape),
+                                     ELEMENTS_PER_TASK, 0);
+}
+
+static void describe_leaky_relu(const plan_op *op, char *text, size_t size) {
+  describe_append(text, size, "slope %g", (double)op->scalar);
+}
+
+const kernel kernel_leaky_relu = {
+    .name = "leaky_relu", .in_place = 1, .run = run_leaky_relu, .describe = describe_leaky_relu};

@@ -32,7 +32,7 @@ static void pad_columns(const plan_op *op, const float *x, size_t start, size_t 
     if (find_pad_source(op->pad_mode, column, op->window.pad_left, op->in.w, &source))
       memcpy(out + column * c, x + source * c, c * sizeof *out);
     else
-      fill_floats(out + column * c, c, op->pad_value);
+      fill_floats(out + column * c, c, op->scalar);
   }
 }
 
@@ -44,7 +44,7 @@ static void pad_row(void *context, size_t sample, size_t row) {
   float *out = call->output + (sample * op->shape.h + row) * op->shape.w * c;
   size_t source;
   if (!find_pad_source(op->pad_mode, row, op->window.pad_top, op->in.h, &source)) {
-    fill_floats(out, op->shape.w * c, op->pad_value);
+    fill_floats(out, op->shape.w * c, op->scalar);
     return;
   }
   const float *x = call->input[0] + (sample * op->in.h + source) * width * c;
@@ -61,7 +61,7 @@ static void run_pad(const kernel_call *call) {
 static void describe_pad(const plan_op *op, char *text, size_t size) {
   const graph_window *w = &op->window;
   if (op->pad_mode == GRAPH_PAD_CONSTANT)
-    describe_append(text, size, "value %g ", (double)op->pad_value);
+    describe_append(text, size, "value %g ", (double)op->scalar);
   else
     describe_append(text, size, op->pad_mode == GRAPH_PAD_REFLECT ? "reflect " : "edge ");
   describe_append(text, size, "%u,%u,%u,%u", w->pad_top, w->pad_left, w->pad_bottom, w->pad_right);

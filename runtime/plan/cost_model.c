@@ -6,10 +6,10 @@
 /* Measured on an AMD Zen 4 with AVX-512, one thread, ResNet-18 and -50. The unit is one
  * multiply-accumulate of XNNPACK's direct convolution. */
 static const double product_cost = 1.02;  /* a multiply-accumulate of our own gemm */
-static const double transform_cost = 8.0; /* one value of one tile, input or output */
-static const double addition_cost = 7.0;  /* one value of a shortcut, in its own pass */
-static const double weight_cost = 1.2;    /* a byte of weights, read by XNNPACK */
-static const double fetched_cost = 0.5;   /* a byte of weights that our gemm prefetches */
+static const double transform_cost = 8.0; /* transforming a value of a tile, in or out */
+static const double addition_cost = 7.0;  /* adding a value of a shortcut separately */
+static const double weight_cost = 1.2;    /* reading a byte of weights in XNNPACK */
+static const double fetched_cost = 0.5;   /* prefetching a byte of weights in our gemm */
 static const double starved_cost = 1.2;   /* the same, if memory is the bottleneck */
 /* Memory is the bottleneck for layers with more bytes of weights than this... */
 static const double starving_bytes = 24.0 * 1024 * 1024;
@@ -64,7 +64,7 @@ static plan_candidate winograd_candidate(const plan_op *op, winograd_size out_ti
 }
 
 plan_candidate plan_cost_winograd(const plan_op *op, winograd_form form, uint32_t batch) {
-  /* all instruction sets have the same sizes */
+  /* the sizes are the same for all instruction sets */
   const simd_winograd_form *f = winograd_find_form(simd_fastest(), form);
   const bool stem = form == WINOGRAD_F5X5_4X4;
   const double points = (double)(f->in.h * f->in.w), in = (stem ? 4.0 : 1.0) * op->in.c;

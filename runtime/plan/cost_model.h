@@ -22,7 +22,7 @@ plan_candidate plan_cost_plain(const plan_op *conv, bool adds, uint32_t batch);
  * WINOGRAD_F5X5_4X4, winograd_stem_applies. */
 plan_candidate plan_cost_winograd(const plan_op *conv, winograd_form form, uint32_t batch);
 
-/* Return stride-2 Winograd as a candidate. `conv` satisfies winograd_strided_applies. */
+/* Return stride-2 Winograd as a candidate. `conv` satisfies winograd_stride2_applies. */
 plan_candidate plan_cost_winograd_stride2(const plan_op *conv, uint32_t batch);
 
 #endif

@@ -146,7 +146,7 @@ static void lower_shape(lowering *l, uint32_t index) {
   op->blurs = node->input_count == 1 && is_blur(node, op->in);
   op->sigmoid = node->sigmoid;
   op->pad_mode = node->pad_mode;
-  op->pad_value = node->pad_value;
+  op->scalar = node->scalar;
   if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
 }
 

@@ -48,7 +48,7 @@ typedef struct plan_op {
   bool count_padding;      /* AVERAGE_POOL */
   bool sigmoid;            /* SCALE, MULTIPLY */
   graph_pad_mode pad_mode; /* PAD */
-  float pad_value;
+  float scalar;            /* as the graph has it, see ops.def */
   /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h,
    * j * stride_w) is added from channel `channels_before` on. source_shape is the shape
    * of the shortcut's source. */

@@ -1,4 +1,4 @@
-/* Whether the system lets this process start threads. */
+/* Check whether this process may start threads. */
 #ifndef LIBRESNET_RUNTIME_SYSTEM_THREADS_H
 #define LIBRESNET_RUNTIME_SYSTEM_THREADS_H
 

@@ -20,7 +20,7 @@ SHA256_DUMP = BUILD / "tests" / "sha256_dump"
 
 
 def run(*arguments, timeout: float = 120, **options) -> subprocess.CompletedProcess:
-    """Run a program to its end; a crash, or what a sanitizer finds, fails the test here."""
+    """Run a program to its end; fail on a crash or a sanitizer report."""
     options = {"capture_output": True, "timeout": timeout} | options
     result = subprocess.run([a if isinstance(a, bytes) else str(a) for a in arguments], **options)
     assert result.returncode in (0, 1, 2), (result.returncode, result.stderr)
@@ -51,7 +51,7 @@ def complaint(result: subprocess.CompletedProcess) -> str:
 
 @pytest.fixture(scope="session")
 def labels() -> list[str]:
-    """Of the model that is built in."""
+    """Return the labels of the built-in model."""
     result = resnet("inspect", "--json")
     if result.returncode:
         pytest.skip(f"no model is built in: {result.stderr.decode()}")

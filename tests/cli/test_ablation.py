@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from conftest import BUILD, ROOT, resnet_json
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
@@ -37,8 +36,7 @@ def needed(path: Path) -> Path:
     return path
 
 
-# ---- what onnxruntime says
-# ---------------------------------------------------------------------------------------
+# ---- what onnxruntime says ----
 
 
 def chosen_pictures(archive: Path, count: int) -> list[tuple[int, str]]:
@@ -117,8 +115,7 @@ def right(model: onnx.ModelProto, values: np.ndarray, truths: np.ndarray) -> int
     return int((scores.argmax(1) == truths).sum())
 
 
-# ---- the program
-# --------------------------------------------------------------------------------------------------
+# ---- the program ----
 
 
 @pytest.fixture(scope="module")
@@ -231,8 +228,7 @@ def test_none_and_more_than_there_are(pictures):
     assert all_["lesions"]["images"] == 60
 
 
-# ---- what shortcuts cost
-# ------------------------------------------------------------------------------------------
+# ---- what shortcuts cost ----
 
 
 @pytest.mark.alone

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from conftest import ROOT, complaint, resnet, resnet_json
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
@@ -38,8 +37,7 @@ def photo(tmp_path_factory) -> Path:
     return path
 
 
-# ---- what onnxruntime says
-# ---------------------------------------------------------------------------------------
+# ---- what onnxruntime says ----
 
 
 def scaled_and_cut(
@@ -66,7 +64,7 @@ def prepare(picture: Path, way: dict) -> np.ndarray:
 
 
 def expected_map(file: Path, values: np.ndarray) -> np.ndarray:
-    """(h,w,classes): the last layer's weights on what lies before the pool."""
+    """(h,w,classes): the last layer's weights applied to the input of the pool."""
     model = onnx.load(file)
     pool = next(
         n
@@ -143,12 +141,11 @@ def test_map_is_that_of_onnxruntime(case, conv, photo, tmp_path):
     assert expected.mean((0, 1)).argmax() == best["index"]
 
 
-# ---- the image
-# --------------------------------------------------------------------------------------------------
+# ---- the image ----
 
 
 def viridis() -> np.ndarray:
-    """The table in the source, checked against three colours that its authors published."""
+    """The table in the source, checked against three published colours."""
     text = (ROOT / "bindings/cli/commands/viridis.c").read_text()
     table = np.array(
         [[int(c[i : i + 2], 16) for i in (0, 2, 4)] for c in re.findall(r"0x([0-9a-f]{6})", text)]
@@ -209,8 +206,7 @@ def test_picture_shows_the_map(size, options, png, photo, tmp_path):
     if max(png) > 1000:
         return
     expected = expected_picture(picture, answer["preprocess"], answer["results"][0]["cam"])
-    # One for rounding; a colour of the table more or less where the strength lies between
-    # two.
+    # One for rounding, and the next colour of the table if the strength is between two.
     assert np.abs(np.asarray(image, np.float64) - expected).max() <= 3
     assert np.abs(np.asarray(image, np.float64) - expected).mean() <= 0.3
 
@@ -255,8 +251,7 @@ def test_predictions_are_those_without(photo, tmp_path):
     assert with_map["predictions"] == without["predictions"]
 
 
-# ---- the class
-# ------------------------------------------------------------------------------------------------------
+# ---- the class ----
 
 
 def test_class_by_label_or_index(photo, tmp_path):
@@ -275,7 +270,8 @@ def test_class_by_label_or_index(photo, tmp_path):
 def test_unknown_class_is_refused(name, photo, tmp_path):
     said = complaint(resnet("classify", "--cam", tmp_path / "cam.png", "--cam-class", name, photo))
     assert said == (
-        f"resnet: --cam-class: '{name}' is not a class of the model: one of its labels or 0 to 9 is accepted; "
+        f"resnet: --cam-class: '{name}' is not a class of the model: "
+        "one of its labels or 0 to 9 is accepted; "
         "see resnet inspect --json"
     )
     assert not list(tmp_path.iterdir())
@@ -291,8 +287,7 @@ def test_class_without_labels(photo, tmp_path):
     assert "'dog' is not a class of the model: it has no labels; 0 to 9 is accepted" in said
 
 
-# ---- refusals
-# -------------------------------------------------------------------------------------------------------
+# ---- refusals ----
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from conftest import complaint, resnet, resnet_json
 
 MODELS = Path(__file__).resolve().parents[1] / "models"

@@ -17,7 +17,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from conftest import PROGRAM, ROOT, complaint, resnet, resnet_json, run
 
 COMMANDS = ["classify", "eval", "inspect", "bench", "compile", "compare"]
@@ -37,8 +36,7 @@ def pack(source: Path, target: Path, prefix: str = "", method: int = zipfile.ZIP
     return target
 
 
-# ---- usage
-# -----------------------------------------------------------------------------------------------------
+# ---- usage ----
 
 
 def test_help_and_version():
@@ -223,12 +221,18 @@ def test_completion_and_manual_know_every_option(command):
             f"Fl -{option.removeprefix('--')}" in manual
             or f", -{option.removeprefix('--')}" in manual
         ), option
-    script = f"source {ROOT}/bindings/cli/resnet.bash; COMP_WORDS=(resnet {command} --); COMP_CWORD=2; _resnet; echo ${{COMPREPLY[@]}}"
+    script = (
+        f"source {ROOT}/bindings/cli/resnet.bash; COMP_WORDS=(resnet {command} --); "
+        "COMP_CWORD=2; _resnet; echo ${COMPREPLY[@]}"
+    )
     assert set(run("bash", "-c", script).stdout.decode().split()) == options_of(command)
 
 
 def test_completion_of_commands_and_presets():
-    script = f"source {ROOT}/bindings/cli/resnet.bash; COMP_WORDS=(resnet $1 $2 $3); COMP_CWORD=$4; _resnet; echo ${{COMPREPLY[@]}}"
+    script = (
+        f"source {ROOT}/bindings/cli/resnet.bash; COMP_WORDS=(resnet $1 $2 $3); "
+        "COMP_CWORD=$4; _resnet; echo ${COMPREPLY[@]}"
+    )
     assert run("bash", "-c", script, "", "b", "", "", "1").stdout == b"bench\n"
     assert (
         run("bash", "-c", script, "", "eval", "--preprocess", "ke", "3").stdout
@@ -236,8 +240,7 @@ def test_completion_of_commands_and_presets():
     )
 
 
-# ---- classify
-# --------------------------------------------------------------------------------------------------
+# ---- classify ----
 
 
 def test_classify_text(picture, labels):
@@ -414,8 +417,7 @@ def test_model_without_preprocessing_is_guessed_and_said(tmp_path):
     assert "class 0" in text or "class 1" in text or "class 2" in text or "class 3" in text
 
 
-# ---- eval
-# ------------------------------------------------------------------------------------------------------
+# ---- eval ----
 
 VARYING = ("images_per_second", "seconds", "threads", "batch", "data")
 
@@ -528,7 +530,8 @@ def test_eval_classes(pictures, labels, tmp_path):
     numbered = resnet("eval", "--data", folders(*map(str, range(10))))
     assert numbered.returncode == 0 and b"classes by folder order" in numbered.stdout
     few = resnet("eval", "--data", folders("0", "1"))
-    assert "10 classes and no label named like a folder, but the data set has 2 folders" in complaint(few)
+    expected = "10 classes and no label named like a folder, but the data set has 2 folders"
+    assert expected in complaint(few)
 
 
 def test_eval_data_that_is_none(tmp_path, pictures):
@@ -590,8 +593,7 @@ def test_eval_archive_that_understates_its_sizes(tmp_path, labels):
     assert document["images"] == 0 and len(document["errors"]) == 1
 
 
-# ---- inspect and bench
-# -----------------------------------------------------------------------------------------
+# ---- inspect and bench ----
 
 
 def test_inspect_json():
@@ -662,7 +664,7 @@ def test_bench_per_op():
 
 def check_sum(*options) -> None:
     """Ops add up to the whole within the 3 % that the project promises, and observing
-    does not slow the model down by more; a busy machine may spoil a try, hence several."""
+    does not slow the model down by more; several tries, for busy machines."""
     tries = []
     for _ in range(10):
         document = resnet_json("bench", "--per-op", *options)
@@ -692,12 +694,11 @@ def test_bench_ops_add_up_where_they_are_tiny(options):
     check_sum(*options)
 
 
-# ---- terminals, pipes, disks
-# -----------------------------------------------------------------------------------
+# ---- terminals, pipes, disks ----
 
 
 def run_on_terminal(*arguments, descriptor: int, environment: dict | None = None) -> bytes:
-    """What the program writes to a terminal that is its standard output (1) or error (2)."""
+    """What the program writes to a terminal as standard output (1) or error (2)."""
     try:
         terminal, own = pty.openpty()
     except OSError as problem:

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from conftest import BUILD, ROOT, resnet, resnet_json, run
 
 pytestmark = pytest.mark.slow
@@ -91,8 +90,7 @@ def without_times(value: object) -> object:
     return [without_times(v) for v in value] if isinstance(value, list) else value
 
 
-# ---- what there is
-# ---------------------------------------------------------------------------------------------
+# ---- what there is ----
 
 
 def test_document(compared, nets, data):
@@ -140,13 +138,13 @@ def test_text(nets, data):
     ratios = np.divide(residual, plain)
     title, other = (m["title"] for m in reversed(document["models"]))
     assert (
-        f"{title}'s layer responses are {np.median(ratios):.2f} times those of {other} in the median layer "
+        f"{title}'s layer responses are {np.median(ratios):.2f} times those of {other} "
+        "in the median layer "
         f"(layers compared one by one), and smaller in {(ratios < 1).sum()} of 7 layers"
     ) in text
 
 
-# ---- numbers
-# ---------------------------------------------------------------------------------------------------
+# ---- numbers ----
 
 
 def test_accuracy_is_that_of_eval(compared, nets, data):
@@ -218,9 +216,7 @@ def test_cifar(labels):
     """Trained models on real images, enough of them for chi squared; two of the three
     models have no labels."""
     if BUILD.name in ("asan", "tsan"):
-        pytest.skip(
-            "three models over 10,000 images take minutes under sanitizers; the other tests run there"
-        )
+        pytest.skip("three models over 10,000 images take minutes under sanitizers")
     paths = [shared("models", f"cifar10_resnet{n}_optionA_opset13.onnx") for n in (20, 32)]
     trained = ROOT / "models/cifar10-resnet20.onnx"
     document = resnet_json(
@@ -235,8 +231,7 @@ def test_cifar(labels):
     assert document["models"][0]["top1"] == alone["top1"]
 
 
-# ---- against onnxruntime
-# ---------------------------------------------------------------------------------------
+# ---- against onnxruntime ----
 
 
 class Tensors:
@@ -284,7 +279,7 @@ class Tensors:
         return before if before.op_type == "Add" else None
 
     def shortcut(self, output: str) -> np.ndarray:
-        """What is added to the residual branch, which ends in the block's second layer."""
+        """The shortcut of a block, whose branch ends in its second layer."""
         add = self.addition(output)
         branch = self.response(add.name.replace(".add", ".conv2"))
         return self.values[next(side for side in add.input if side != branch)]
@@ -317,8 +312,8 @@ def check_response(response: dict, values: np.ndarray) -> None:
     assert response["negative"] == pytest.approx(expected["negative"], abs=TOLERANCE), where
     flat = np.sort(values.ravel())
     for percent, found in response["percentiles"].items():
-        # All values of small responses count, some 2,000 of others: what share of them
-        # lies below is then off by up to 4 standard deviations of a binomial proportion.
+        # Small responses count all values, others about 2,000: the share below a value
+        # then has an error of up to 4 standard deviations of a binomial proportion.
         # Values within 1/64 share a bin.
         low, high = sorted((found * 63 / 64, found * 65 / 64))
         share, margin = (
@@ -395,8 +390,7 @@ def test_probabilities_are_those_of_onnxruntime(compared, nets, data):
     assert model["calibration_error"] == pytest.approx(error, abs=TOLERANCE)
 
 
-# ---- what can go wrong
-# -----------------------------------------------------------------------------------------
+# ---- what can go wrong ----
 
 
 def test_unreadable_pictures_count_for_no_net(compared, nets, data, tmp_path):

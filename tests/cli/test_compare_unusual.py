@@ -9,12 +9,10 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-
 from conftest import PROGRAM, ROOT, complaint, resnet, resnet_json, run
 from test_compare import QUICK, net, without_times
 
@@ -63,8 +61,7 @@ def renamed(path: Path, to: Path, name: str) -> Path:
     return to
 
 
-# ---- other models
-# --------------------------------------------------------------------------------------------------------
+# ---- other models ----
 
 
 def check_outputs(file: Path, data: Path, model: dict) -> None:
@@ -143,8 +140,7 @@ def test_other_families(tmp_path):
         check_outputs(file, data, model)
 
 
-# ---- how models are called
-# -----------------------------------------------------------------------------------------------
+# ---- how models are called ----
 
 
 @pytest.mark.parametrize(
@@ -173,8 +169,7 @@ def test_files_of_one_name_are_called_by_their_paths(residual, small, tmp_path):
     assert [m["title"] for m in document["models"]] == [str(file) for file in files]
 
 
-# ---- few models, many classes, no images
-# -------------------------------------------------------------------------------
+# ---- few models, many classes, no images ----
 
 
 def test_one_net_and_the_same_net_twice(residual, small):
@@ -267,8 +262,7 @@ def test_no_picture_can_be_read(residual, tmp_path):
     )
 
 
-# ---- places that cannot be written are refused before the work
-# ---------------------------------------------------------
+# ---- places that cannot be written are refused before the work ----
 
 
 def refused(*arguments) -> str:
@@ -343,8 +337,7 @@ def test_asking_leaves_nothing(residual, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# ---- an end before time
-# ------------------------------------------------------------------------------------------------
+# ---- an end before time ----
 
 
 @pytest.fixture(scope="module")

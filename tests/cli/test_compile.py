@@ -1,4 +1,4 @@
-"""resnet compile: plan files, what they are good for, and all the ways not to write one."""
+"""resnet compile: plan files, their use, and failures to write one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from conftest import PROGRAM, ROOT, SHA256_DUMP, complaint, resnet, resnet_json, run
 
 
@@ -44,7 +43,8 @@ def test_compile_text(tmp_path):
         and text.startswith("model       built-in model: ")
     )
     assert re.search(
-        rf"^written     {re.escape(str(path))}: [\d.]+ [KM]iB, of which [\d.]+ [KM]iB are packed weights$",
+        rf"^written     {re.escape(str(path))}: [\d.]+ [KM]iB, "
+        r"of which [\d.]+ [KM]iB are packed weights$",
         text,
         re.M,
     )
@@ -127,7 +127,7 @@ def test_compiled_model_opens_faster(middling, tmp_path):
 
 
 def spoilt_models(folder: Path, plan: bytes) -> dict[str, Path]:
-    """Models that can't be opened, by what is wrong with them."""
+    """Models that cannot be opened, by their defect."""
     net = (ROOT / "models/cifar10-resnet20.onnx").read_bytes()
     middle = len(plan) // 2
     contents = {
@@ -202,8 +202,8 @@ def test_compile_replaces_at_once(compiled, tmp_path):
 
 
 def interrupt(model: Path, output: Path, signal_number: int) -> int:
-    """Compile, send the signal as soon as another file stands beside the output; the exit
-    status."""
+    """Compile, send the signal once a temporary file is beside the output, and return the
+    exit status."""
     before = set(os.listdir(output.parent))
     with subprocess.Popen(
         [PROGRAM, "compile", model, "-o", output, "-q"],
@@ -216,6 +216,7 @@ def interrupt(model: Path, output: Path, signal_number: int) -> int:
         return process.wait(timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_compile_leaves_no_half_written_file(middling, tmp_path, number):
     whole = tmp_path / "whole.resnet"

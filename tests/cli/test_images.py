@@ -16,9 +16,8 @@ import pytest
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-from PIL import ImageOps  # noqa: E402
-
 from conftest import DECODE_DUMP, PROGRAM, complaint, resnet, run  # noqa: E402
+from PIL import ImageOps  # noqa: E402
 
 WIDTH, HEIGHT = 37, 23
 ORIENTATION = 0x0112
@@ -132,8 +131,7 @@ def test_small_sizes(tmp_path, size):
         check_equal(path)
 
 
-# ---- PNG files that Pillow does not write
-# ----------------------------------------------------------------------
+# ---- PNG files that Pillow does not write ----
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -215,8 +213,7 @@ def test_png_transparency_short_palette_and_gamma(tmp_path, colour, extra):
     check_equal(path)
 
 
-# ---- EXIF that is not as it should be
-# --------------------------------------------------------------------------
+# ---- EXIF that is not as it should be ----
 
 
 def tiff(entry: bytes, endian: str = "<", offset: int = 8, count: int = 1) -> bytes:
@@ -265,8 +262,7 @@ def test_exif_byte_orders(tmp_path, endian):
     assert decode(path).shape == (WIDTH, HEIGHT, 3)
 
 
-# ---- files that are not whole
-# ----------------------------------------------------------------------------------
+# ---- files that are not whole ----
 
 
 def encoded(form: str) -> bytes:

@@ -179,8 +179,8 @@ static void test_refusals(void **state) {
   resnet_python_table_close(&other);
 }
 
-/* Whichever allocation fails, the caller is told, and nothing is left behind (the asan
- * preset looks). */
+/* If any allocation fails, the call fails and leaks nothing (checked by the asan
+ * preset). */
 static void test_no_memory(void **state) {
   (void)state;
   resnet_python_table *table = NULL;

@@ -15,7 +15,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-
 from conftest import BUILD, ROOT, resnet, run
 
 pytestmark = pytest.mark.slow
@@ -113,8 +112,7 @@ def tables(tmp_path_factory) -> Path:
     return folder
 
 
-# ---- the page as text
-# --------------------------------------------------------------------------------------------
+# ---- the page as text ----
 
 
 class Outline(HTMLParser):
@@ -190,8 +188,8 @@ def test_hostile_names_are_text(pages):
     text = pages["hostile"].read_text("utf-8")
     assert "<script>alert" not in text and "\u202e" not in text and "\x01" not in text
     assert (
-        "resnet56&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;\ufffd\ufffd=1+1,\ufffd"
-        in text
+        "resnet56&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;"
+        "&quot;&#39;&amp;\ufffd\ufffd=1+1,\ufffd" in text
     )
 
 
@@ -272,8 +270,7 @@ def test_two_comparisons_differ_in_what_is_measured_alone(tmp_path, pictures):
     assert len(json.loads((tmp_path / "tables" / "comparison.json").read_text())["models"]) == 1
 
 
-# ---- files
-# -------------------------------------------------------------------------------------------------------
+# ---- files ----
 
 
 def test_csv_files_are_whole_tables_without_formulas(tables):
@@ -397,8 +394,7 @@ def test_killed_at_any_time_the_old_page_or_the_new_one_is_there(tmp_path):
         assert page.read_bytes() in (b"old", whole.read_bytes())
 
 
-# ---- in a browser
-# ------------------------------------------------------------------------------------------------
+# ---- in a browser ----
 
 
 @pytest.fixture(scope="module")
@@ -458,8 +454,9 @@ def test_nothing_overflows(browser, pages, name, size):
     ) == [True, SIZES[size][0]]
     # Only boxes that scroll may hold what is wider than they are.
     wide = browser.execute_script("""
-      return [...document.querySelectorAll("body *")].filter((e) => !e.closest(".wide, svg") && e.scrollWidth > e.clientWidth + 1
-        && getComputedStyle(e).display !== "inline").map((e) => e.outerHTML.slice(0, 200))""")
+      return [...document.querySelectorAll("body *")].filter((e) => !e.closest(".wide, svg")
+        && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline")
+        .map((e) => e.outerHTML.slice(0, 200))""")
     assert wide == []
 
 
@@ -469,9 +466,11 @@ TEXT_OUTSIDE = """
     const box = svg.getBoundingClientRect();
     for (const text of svg.querySelectorAll("text")) {
       const t = text.getBoundingClientRect();
-      if (t.width === 0 && text.textContent.trim()) outside.push([svg.id, text.textContent, "empty"]);
-      if (t.left < box.left - 1 || t.right > box.right + 1 || t.top < box.top - 1 || t.bottom > box.bottom + 1)
-        outside.push([svg.id, text.textContent, t.left - box.left, t.right - box.right, t.top - box.top]);
+      const content = text.textContent;
+      if (t.width === 0 && content.trim()) outside.push([svg.id, content, "empty"]);
+      if (t.left < box.left - 1 || t.right > box.right + 1
+          || t.top < box.top - 1 || t.bottom > box.bottom + 1)
+        outside.push([svg.id, content, t.left - box.left, t.right - box.right, t.top - box.top]);
     }
   }
   return outside;"""
@@ -479,12 +478,14 @@ TEXT_OUTSIDE = """
 TEXT_OVERLAPPING = """
   const found = [];
   for (const svg of document.querySelectorAll("svg")) {
-    const boxes = [...svg.querySelectorAll("text")].filter((t) => !(t.getAttribute("transform") || "").includes("-45"))
+    const boxes = [...svg.querySelectorAll("text")]
+      .filter((t) => !(t.getAttribute("transform") || "").includes("-45"))
       .map((t) => [t.textContent, t.getBoundingClientRect()]);
     for (let i = 0; i < boxes.length; i++)
       for (let j = i + 1; j < boxes.length; j++) {
         const a = boxes[i][1], b = boxes[j][1];
-        if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3)
+        if (a.left < b.right - 1 && b.left < a.right - 1
+            && a.top < b.bottom - 3 && b.top < a.bottom - 3)
           found.push([svg.id, boxes[i][0], boxes[j][0]]);
       }
   }
@@ -502,14 +503,17 @@ def test_text_of_plots_is_within_them_and_apart(browser, pages, name):
 def test_plots_and_tables_are_there(browser, pages, size):
     show(browser, pages["all"], SIZES[size])
     boxes = browser.execute_script("""
-      return Object.fromEntries([...document.querySelectorAll("svg")].map((s) => [s.id, [s.getBoundingClientRect().width,
-        s.getBoundingClientRect().height, s.querySelectorAll(".line, .bar, .cell, .filled, .hollow").length]]))""")
+      const marks = ".line, .bar, .cell, .filled, .hollow";
+      return Object.fromEntries([...document.querySelectorAll("svg")].map((s) => [
+        s.id, [s.getBoundingClientRect().width, s.getBoundingClientRect().height,
+               s.querySelectorAll(marks).length]]))""")
     assert set(boxes) == set(PLOTS)
     assert all(
         width > 300 and height > 200 and marks > 3 for width, height, marks in boxes.values()
     ), boxes
     rows = browser.execute_script("""
-      return Object.fromEntries([...document.querySelectorAll("table")].map((t) => [t.id, t.tBodies[0].rows.length]))""")
+      return Object.fromEntries([...document.querySelectorAll("table")].map(
+        (t) => [t.id, t.tBodies[0].rows.length]))""")
     assert rows == ROWS
 
 
@@ -544,7 +548,8 @@ def column(browser, table: str, index: int) -> list[str]:
     """The cells of a column, as they are read."""
     return browser.execute_script(
         """
-      return [...document.getElementById(arguments[0]).tBodies[0].rows].map((r) => r.cells[arguments[1]].textContent)""",
+      return [...document.getElementById(arguments[0]).tBodies[0].rows].map(
+        (r) => r.cells[arguments[1]].textContent)""",
         table,
         index,
     )
@@ -580,7 +585,7 @@ def test_tables_sort_by_click_and_by_key(browser, pages):
 
 
 def luminance(colour: str) -> float:
-    """Of "rgb(r, g, b)": WCAG 2.2, relative luminance."""
+    """Return the relative luminance (WCAG 2.2) of "rgb(r, g, b)"."""
     parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
     linear = [
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts

@@ -104,8 +104,8 @@ static void test_percentiles(void **state) {
   free(values);
 }
 
-/* Of larger ones some count, the same in all channels: each of these channels holds one
- * value alone. */
+/* Large responses count some of their values, equally in all channels. Here each channel
+ * holds a single value. */
 static void test_percentiles_meet_all_channels(void **state) {
   (void)state;
   enum { WIDE = 64, AREA = 64 };

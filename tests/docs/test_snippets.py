@@ -34,6 +34,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import markdown
 from markdown import PAGES, ROOT, Block
 
+pytestmark = pytest.mark.slow
+
 BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")).resolve()
 SAMPLES = ROOT / "models" / "samples"
 RESNET50 = ROOT / "tests" / "models" / "torchvision" / "resnet50_ts_opset17_anysize.onnx"

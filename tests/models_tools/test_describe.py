@@ -36,10 +36,18 @@ def compared(path: Path, residual: bool) -> dict:
         },
     ]
     return {
-        "model": {"file": f"models/{path.name}"}, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "layers": 20,
-        "parameters": 269034, "macs": 40551040, "top1": 0.8763, "top5": 0.99, "top1_ci95": [0.8697, 0.8826],
-        "responses": responses, "blocks": blocks, "lesions": {"images": 1000, "top1": 0.875, "removals": []},
-    }  # fmt: skip
+        "model": {"file": f"models/{path.name}"},
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "layers": 20,
+        "parameters": 269034,
+        "macs": 40551040,
+        "top1": 0.8763,
+        "top5": 0.99,
+        "top1_ci95": [0.8697, 0.8826],
+        "responses": responses,
+        "blocks": blocks,
+        "lesions": {"images": 1000, "top1": 0.875, "removals": []},
+    }
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""models/export_weights.py: PyTorch weights become ONNX that says how pictures go in.
+"""models/export_weights.py: PyTorch weights become ONNX that says how images go in.
 Needs torch and torchvision."""
 
 from __future__ import annotations
@@ -17,28 +17,34 @@ onnxruntime = pytest.importorskip(
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models"))
 
-from export_weights import export_weights
+from export_weights import export_weights  # noqa: E402
 
 ENTRY = {
-    "name": "net", "what": "a net", "licence": "MIT", "input": [3, 224, 224], "preprocess": "imagenet-v2", "resize": None,
-    "classes": 1000, "export": {"library": "torchvision", "architecture": "resnet18", "opset": 17},
-}  # fmt: skip
+    "name": "net",
+    "what": "a net",
+    "licence": "MIT",
+    "input": [3, 224, 224],
+    "preprocess": "imagenet-v2",
+    "resize": None,
+    "classes": 1000,
+    "export": {"library": "torchvision", "architecture": "resnet18", "opset": 17},
+}
 
 
-def test_exported_weights_compute_what_pytorch_does_and_say_how_pictures_go_in(
+def test_exported_weights_compute_what_pytorch_does_and_say_how_images_go_in(
     tmp_path: Path,
 ) -> None:
     net = torchvision.models.resnet18(weights=None).eval()
     torch.save(net.half().state_dict(), tmp_path / "net.pth")
     export_weights(ENTRY, tmp_path / "net.pth", tmp_path / "net.onnx")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "net.pth"]
-    pictures = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     session = onnxruntime.InferenceSession(
         tmp_path / "net.onnx", providers=["CPUExecutionProvider"]
     )
-    (found,) = session.run(None, {"input": pictures.numpy()})
+    (found,) = session.run(None, {"input": images.numpy()})
     with torch.inference_mode():
-        expected = net.float()(pictures).numpy()
+        expected = net.float()(images).numpy()
     assert abs(found - expected).max() < 1e-4 * abs(expected).max()
     properties = session.get_modelmeta().custom_metadata_map
     assert properties["resnet.preprocess"].startswith(

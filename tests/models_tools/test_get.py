@@ -32,11 +32,25 @@ class Place:
     def __init__(self, folder: Path, server: Server) -> None:
         self.folder, self.server = folder, server
         self.entry = {
-            "name": "net", "what": "a net", "file": None, "urls": [server.url("/net")], "format": "onnx", "export": None,
-            "sha256": GOOD, "sha256_starts": None, "bytes": len(DATA), "opset": 13, "input": [3, 32, 32],
-            "preprocess": "imagenet", "resize": 235, "classes": 10, "accuracy": None, "licence": "MIT", "source": "here",
+            "name": "net",
+            "what": "a net",
+            "file": None,
+            "urls": [server.url("/net")],
+            "format": "onnx",
+            "export": None,
+            "sha256": GOOD,
+            "sha256_starts": None,
+            "bytes": len(DATA),
+            "opset": 13,
+            "input": [3, 32, 32],
+            "preprocess": "imagenet",
+            "resize": 235,
+            "classes": 10,
+            "accuracy": None,
+            "licence": "MIT",
+            "source": "here",
             "notes": "",
-        }  # fmt: skip
+        }
         self.target = folder / "out" / "net.onnx"
         self.part = folder / "out" / "net.onnx.part"
         server.files["/net"] = DATA
@@ -304,7 +318,9 @@ def test_weights_keep_their_kind_and_say_what_makes_onnx_of_them(place: Place) -
         "export": {"library": "torchvision", "architecture": "resnet18", "opset": 17},
     }
     try:
-        import onnx, torch, torchvision  # noqa: E401, F401
+        import onnx  # noqa: F401
+        import torch  # noqa: F401
+        import torchvision  # noqa: F401
     except ImportError:
         assert "pip install torch onnx torchvision" in place.get()
     else:

@@ -13,12 +13,30 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ENTRIES = json.loads((ROOT / "models" / "manifest.json").read_text())["models"]
 KEYS = [
-    "name", "what", "file", "urls", "format", "export", "sha256", "sha256_starts", "bytes", "opset", "input", "preprocess",
-    "resize", "classes", "accuracy", "licence", "source", "notes",
-]  # fmt: skip
+    "name",
+    "what",
+    "file",
+    "urls",
+    "format",
+    "export",
+    "sha256",
+    "sha256_starts",
+    "bytes",
+    "opset",
+    "input",
+    "preprocess",
+    "resize",
+    "classes",
+    "accuracy",
+    "licence",
+    "source",
+    "notes",
+]
 PRESETS = re.search(
-    r'Fill `out` with a preset:(.*?)Fails with', (ROOT / "include" / "resnet.h").read_text(), re.DOTALL
-)[1]  # fmt: skip
+    r"Fill `out` with a preset\b(.*?)\bFail",
+    (ROOT / "include" / "resnet.h").read_text(),
+    re.DOTALL,
+)[1]
 LICENCES = {"MIT", "Apache-2.0", "BSD-3-Clause"}  # SPDX
 
 

@@ -52,8 +52,11 @@ def test_curves_lie_where_the_numbers_say(tmp_path: Path) -> None:
     lines = drawing(tmp_path).findall(f"{SVG}polyline")
     assert len(lines) == 8
     assert [line.get("class") for line in lines[:4]] == [
-        "curve train few", "curve test few", "curve train many", "curve test many",
-    ]  # fmt: skip
+        "curve train few",
+        "curve test few",
+        "curve train many",
+        "curve test many",
+    ]
     train, test = points(lines[0]), points(lines[1])
     # Four short epochs: nothing is settled, all is shown, up to 80 %.
     per_percent = 270 / 80

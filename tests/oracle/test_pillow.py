@@ -152,6 +152,7 @@ def test_resize_of_white_stays_white(size: tuple[int, int]) -> None:
         assert resize(white, *out).min() == 255
 
 
+@pytest.mark.slow
 def test_resize_of_photographs(photos: list[tuple[str, Image.Image]]) -> None:
     for _, image in photos:
         pixels = np.asarray(image)

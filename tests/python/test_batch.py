@@ -25,7 +25,7 @@ pq = pytest.importorskip(
 )
 
 import libresnet  # noqa: E402
-from libresnet import _inputs, _parts, batch  # noqa: E402
+from libresnet import _inputs, _parts, _progress, batch  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -158,7 +158,7 @@ def test_images_are_prepared_as_options_say(tmp_path):
 
 
 def test_durations_have_units_that_fit():
-    assert [batch.duration(seconds) for seconds in (0.4, 59, 61, 27351)] == [
+    assert [_progress.duration(seconds) for seconds in (0.4, 59, 61, 27351)] == [
         "0 s",
         "59 s",
         "1 min 01 s",

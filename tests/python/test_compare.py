@@ -17,7 +17,7 @@ from pathlib import Path
 
 import labelled
 import pytest
-from conftest import RESNET20, ROOT, resnet_json
+from conftest import BUILD, RESNET20, ROOT, resnet_json
 
 import libresnet
 
@@ -103,6 +103,33 @@ def test_writes_report_and_tables(data, tmp_path):
     assert report.read_text().startswith("<!DOCTYPE html>") and list(tables.glob("*.csv"))
 
 
+def events_of(*arguments):
+    """Run `resnet compare`; return its exit status and its events."""
+    ours, its = os.pipe()
+    command = [BUILD / "resnet", "compare", f"--events={its}", "--json", *arguments]
+    process = subprocess.Popen(
+        list(map(str, command)), pass_fds=[its], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    os.close(its)
+    with open(ours) as lines:
+        events = [json.loads(line) for line in lines]
+    assert process.communicate()[1] == b""
+    return process.returncode, events
+
+
+def test_the_programs_events(data, tmp_path):
+    """Events are JSON, one to a line, and nothing else is written to standard error."""
+    status, events = events_of(RESNET20, "--data", data, "--lesions", 70)
+    assert status == 0 and events
+    assert all(event.keys() == {"event", "done", "total", "unit"} for event in events)
+    assert all(0 < event["done"] <= event["total"] for event in events)
+    missing = tmp_path / "line\nbreak \N{SNOWMAN}"
+    for arguments, number in (((missing, "--data", data), 2), ((RESNET20, "--data", missing), 2)):
+        status, (event,) = events_of(*arguments)
+        assert status == 1 and event["event"] == "error" and event["subject"] == str(missing)
+        assert event["status"] == number == libresnet.Status.ERROR_IO and event["message"]
+
+
 def test_bar(data, capsys):
     libresnet.compare(RESNET20, data, ablation_images=0, progress=True)
     output = capsys.readouterr()
@@ -114,13 +141,13 @@ def test_bar(data, capsys):
 # ---- what goes wrong ----
 
 
-def test_images_that_cannot_be_judged(data, tmp_path):
+def test_images_that_cannot_be_evaluated(data, tmp_path):
     spoilt = tmp_path / "data"
     shutil.copytree(data, spoilt)
     (spoilt / "cat" / "000.png").write_bytes(b"no image")
     for progress in (False, True):
         with pytest.warns(
-            UserWarning, match="1 of 70 images could not be judged.*neither a JPEG nor a PNG"
+            UserWarning, match="1 of 70 images could not be evaluated.*neither a JPEG nor a PNG"
         ):
             compared = libresnet.compare(RESNET20, spoilt, ablation_images=0, progress=progress)
         assert compared["images"] == 69 and [Path(e["file"]).name for e in compared["errors"]] == [
@@ -128,7 +155,7 @@ def test_images_that_cannot_be_judged(data, tmp_path):
         ]
 
 
-def test_no_image_can_be_judged(data, monkeypatch):
+def test_no_image_can_be_evaluated(data, monkeypatch):
     """The model's input is larger than the prepared images. The warning says so, and the
     other results are shown."""
     with pytest.warns(UserWarning, match="70 of 70 .* 224 x 224"):
@@ -272,7 +299,7 @@ def test_pandas(compared):
     assert tables["pairs"].loc[0, ["a", "b"]].tolist() == ["plain20", "resnet20"]
     assert len(tables["layers"]) == 40 and tables["layers"]["std"].notna().all()
     assert len(tables["blocks"]) == sum(len(model["blocks"]) for model in compared["models"])
-    assert tables["lesions"]["mean_top1"].between(0, 1).all()
+    assert tables["ablations"]["mean_top1"].between(0, 1).all()
     with pytest.raises(libresnet.ArgumentError, match="'layers'"):
         compared.to_pandas("layer")
 

@@ -16,6 +16,8 @@ from conftest import ROOT, resnet_json
 import libresnet
 from libresnet import _observe
 
+pytestmark = pytest.mark.slow
+
 # A tile's float sums are good to some 1e-6 of its spread (responses.h), and tiles of 256
 # pixels are merged in double.
 TOLERANCE = 2e-6

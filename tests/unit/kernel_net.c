@@ -116,7 +116,7 @@ uint32_t net_add_pad(net *n, uint32_t input, graph_pad_mode mode, const uint32_t
   node->window = (graph_window){
       .pad_top = pads[0], .pad_left = pads[1], .pad_bottom = pads[2], .pad_right = pads[3]};
   node->pad_mode = mode;
-  if (mode == GRAPH_PAD_CONSTANT) node->pad_value = random_unit();
+  if (mode == GRAPH_PAD_CONSTANT) node->scalar = random_unit();
   return n->graph.output;
 }
 

@@ -415,7 +415,7 @@ static void same_node(const graph_node *a, const graph_node *b) {
   assert_int_equal(a->count_padding, b->count_padding);
   assert_int_equal(a->sigmoid, b->sigmoid);
   assert_int_equal(a->pad_mode, b->pad_mode);
-  assert_memory_equal(&a->pad_value, &b->pad_value, sizeof a->pad_value);
+  assert_memory_equal(&a->scalar, &b->scalar, sizeof a->scalar);
   assert_int_equal(a->stride_h, b->stride_h);
   assert_int_equal(a->stride_w, b->stride_w);
   assert_int_equal(a->channels_before, b->channels_before);

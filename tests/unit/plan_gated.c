@@ -45,7 +45,7 @@ static void add_nodes(net *n) {
   graph_node *linear = net_add_node(n, GRAPH_LINEAR, GATED_HEAD, (graph_shape){1, 1, 3});
   net_set_parameters(n, linear, 3 * 8, 3);
   assert_int_equal(n->graph.node_count, GATED_COUNT);
-  n->graph.nodes[GATED_CONSTANT].pad_value = 0.5f;
+  n->graph.nodes[GATED_CONSTANT].scalar = 0.5f;
 }
 
 /* What operators do not use is empty, as the loader leaves it. */

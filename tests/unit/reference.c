@@ -114,6 +114,10 @@ static double sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 
 static double reference_sigmoid(const element *e) { return sigmoid(own(e)); }
 
+static double reference_leaky_relu(const element *e) {
+  return own(e) >= 0.0 ? own(e) : (double)e->node->scalar * own(e);
+}
+
 static double reference_scale(const element *e) {
   const uint32_t gate = e->node->input[1];
   const graph_shape shape = e->graph->nodes[gate].shape;
@@ -144,7 +148,7 @@ static double reference_pad(const element *e) {
   const graph_node *node = e->node;
   const int64_t row = inwards(node->pad_mode, (int64_t)e->h - node->window.pad_top, e->in.h);
   const int64_t column = inwards(node->pad_mode, (int64_t)e->w - node->window.pad_left, e->in.w);
-  return input_at(e, row, column, e->c, node->pad_value);
+  return input_at(e, row, column, e->c, node->scalar);
 }
 
 typedef double reference_function(const element *e);

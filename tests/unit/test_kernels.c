@@ -580,6 +580,16 @@ static void test_channel_conv(void **unused) {
   }
 }
 
+static void test_leaky_relu(void **unused) {
+  (void)unused;
+  for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
+    const graph_shape in = {1 + random_below(40), 1 + random_below(40), 1 + random_below(40)};
+    net n = net_new(in);
+    net_add_node(&n, GRAPH_LEAKY_RELU, 0, in)->scalar = random_unit();
+    (void)net_measure(&n, 1 + random_below(3), 1 + random_below(3), RESNET_CONV_AUTO, 20.0f, 1e-6);
+  }
+}
+
 static void test_sigmoid(void **unused) {
   (void)unused;
   for (size_t round = 0; round < rounds_of(ROUNDS); round++) {
@@ -772,6 +782,7 @@ int main(void) {
       cmocka_unit_test(test_winograd_is_left_where_weights_forbid_it),
       cmocka_unit_test(test_batches_share_weights),
       cmocka_unit_test(test_channel_conv),
+      cmocka_unit_test(test_leaky_relu),
       cmocka_unit_test(test_sigmoid),
       cmocka_unit_test(test_pads),
       cmocka_unit_test(test_gates),

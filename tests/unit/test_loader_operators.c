@@ -70,6 +70,25 @@ static void clip_takes_attributes_or_inputs_by_opset(void **state) {
   refuse_net(&reversed, RESNET_ERROR_FORMAT, "clips to [6,0.5]");
 }
 
+static void leaky_relus_keep_their_slope(void **state) {
+  (void)state;
+  net n = {0}, endless = {0};
+  graph g;
+  begin_net(&n);
+  add(&n, "LeakyRelu", "c", "r", "");
+  add(&n, "LeakyRelu", "r", "t", "alpha=0.25");
+  end_net(&n);
+  load_good(&n, &g);
+  assert_int_equal(find_node(&g, "LeakyRelu_r")->op, GRAPH_LEAKY_RELU);
+  assert_true(find_node(&g, "LeakyRelu_r")->scalar == 0.01f);
+  assert_true(find_node(&g, "LeakyRelu_t")->scalar == 0.25f);
+  unload(&g);
+  begin_net(&endless);
+  add(&endless, "LeakyRelu", "c", "t", "alpha=1e39");
+  end_net(&endless);
+  refuse_net(&endless, RESNET_ERROR_FORMAT, "LeakyRelu_t|alpha is inf");
+}
+
 /* A value that something else reads before the ReLU keeps its own node. */
 static void shared_values_are_not_clamped(void **state) {
   (void)state;
@@ -587,7 +606,7 @@ static void unknown_operators_are_refused_by_name(void **state) {
   refuse_operator(17, "SequenceMap", "preprocessing inside the model");
   refuse_operator(13, "ArgMax", "must end in its scores|--scores NAME");
   refuse_operator(13, "TopK", "must end in its scores|--scores NAME");
-  refuse_operator(13, "LeakyRelu", "activation function|ReLU6|HardSwish");
+  refuse_operator(13, "PRelu", "activation function|ReLU6|HardSwish");
   refuse_operator(13, "GroupNormalization", "batch normalisation");
   refuse_operator(8, "ConstantOfShape", "opset 8|since opset 9");
   net n = {0};
@@ -615,6 +634,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(clamps_join_the_convolution),
       cmocka_unit_test(clip_takes_attributes_or_inputs_by_opset),
+      cmocka_unit_test(leaky_relus_keep_their_slope),
       cmocka_unit_test(shared_values_are_not_clamped),
       cmocka_unit_test(normalisation_is_folded_in_double),
       cmocka_unit_test(normalisation_of_a_shared_value_stays),

@@ -105,7 +105,7 @@ static void zeros_are_put_there(void **state) {
     const graph_node *pad = find_node(&g, "Pad_z");
     check_borders(pad, 1, 2, 3, 4);
     assert_int_equal(pad->pad_mode, GRAPH_PAD_CONSTANT);
-    assert_float_equal(pad->pad_value, 0, 0);
+    assert_float_equal(pad->scalar, 0, 0);
     assert_memory_equal(&pad->shape, (&(graph_shape){12, 14, 4}), sizeof(graph_shape));
     assert_string_equal(pad->output, "z");
     assert_int_equal(pad->input[0], find_index(&g, "Conv_c"));
@@ -272,7 +272,7 @@ static void lowest_numbers_are_a_maximum_pools_own(void **state) {
   add_reader(&near, "MaxPool", "z", "kernel_shape=3,3");
   load_good(&near, &g);
   check_borders(find_node(&g, "Pad_z"), 1, 1, 1, 1);
-  assert_float_equal(find_node(&g, "Pad_z")->pad_value, -3.402e38F, 0);
+  assert_float_equal(find_node(&g, "Pad_z")->scalar, -3.402e38F, 0);
   unload(&g);
 }
 
@@ -313,7 +313,7 @@ static void check_put(const char *attributes, graph_pad_mode mode, float number)
     const graph_node *pad = find_node(&g, "Pad_z");
     check_borders(pad, 1, 2, 3, 4);
     assert_int_equal(pad->pad_mode, mode);
-    assert_float_equal(pad->pad_value, number, 0);
+    assert_float_equal(pad->scalar, number, 0);
     assert_memory_equal(&pad->shape, (&(graph_shape){12, 14, 4}), sizeof(graph_shape));
     assert_int_equal(g.nodes[3].window.pad_top, 0);
     assert_memory_equal(&g.nodes[3].shape, (&(graph_shape){10, 12, 4}), sizeof(graph_shape));

@@ -46,7 +46,7 @@ static bool run_once(benchmark *b) {
   if (resnet_run(b->session, b->input, RESNET_LAYOUT_NHWC, b->batch, b->scores, &error) ==
       RESNET_OK)
     return true;
-  cli_print_error(b->model.file, error.message);
+  cli_print_error(b->model.file, &error);
   return false;
 }
 

@@ -41,7 +41,7 @@ typedef struct classification {
 } classification;
 
 static void report_failure(classification *c, const char *file, const resnet_error *error) {
-  cli_print_error(file, error->message);
+  cli_print_error(file, error);
   c->failures = cli_grow(c->failures, c->failure_count, &c->failure_capacity, sizeof *c->failures);
   c->failures[c->failure_count++] = (struct failure){file, *error};
 }
@@ -149,7 +149,7 @@ static bool find_map_class(classification *c) {
       &error, RESNET_ERROR_ARGUMENT,
       "'%.80s' is not a class of the model: %s 0 to %u is accepted; see resnet inspect --json",
       name, info->labels ? "one of its labels or" : "it has no labels;", info->classes - 1);
-  cli_print_error("--cam-class", error.message);
+  cli_print_error("--cam-class", &error);
   return false;
 }
 
@@ -158,13 +158,13 @@ static bool prepare_cam(classification *c) {
   resnet_error error;
   if (!cli_output_is_other(s->cam, s->operands[0], "image", &error) ||
       !cli_output_is_other(s->cam, s->model, "model", &error)) {
-    cli_print_error(s->cam, error.message);
+    cli_print_error(s->cam, &error);
     return false;
   }
   if (!find_map_class(c)) return false;
   if (resnet_session_observe(c->session, class_map_observe, &c->map, &error) == RESNET_OK)
     return true;
-  cli_print_error(c->model.file, error.message);
+  cli_print_error(c->model.file, &error);
   return false;
 }
 

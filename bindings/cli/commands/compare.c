@@ -37,7 +37,9 @@
 static bool hash_file(model_summary *model) {
   uint64_t bytes;
   if (sha256_file(model->loaded.file, model->sha256, &bytes)) return true;
-  cli_print_error(model->loaded.file, strerror(errno));
+  resnet_error error;
+  (void)error_set(&error, RESNET_ERROR_IO, "%s", strerror(errno));
+  cli_print_error(model->loaded.file, &error);
   return false;
 }
 
@@ -95,7 +97,7 @@ static bool match_classes(comparison *c, model_summary *model) {
     return true;
   (void)error_set(&named, error.status, "for %.80s: %.170s", cli_base_name(model->loaded.file),
                   error.message);
-  cli_print_error(c->settings->data, named.message);
+  cli_print_error(c->settings->data, &named);
   return false;
 }
 
@@ -108,7 +110,7 @@ static bool open_all(comparison *c) {
   }
   name_models(c);
   if (!cli_dataset_open(s->data, &c->data, &error)) {
-    cli_print_error(s->data, error.message);
+    cli_print_error(s->data, &error);
     return false;
   }
   for (uint32_t i = 0; i < c->model_count; i++)
@@ -135,14 +137,14 @@ static bool can_write_report(const settings *s) {
             cli_output_is_other(s->report, s->data, "data", &error);
   for (size_t i = 0; ok && i < s->operand_count; i++)
     ok = cli_output_is_other(s->report, s->operands[i], "model", &error);
-  if (!ok) cli_print_error(s->report, error.message);
+  if (!ok) cli_print_error(s->report, &error);
   return ok;
 }
 
 static bool can_write_tables(const settings *s) {
   resnet_error error;
   if (!s->tables || report_export_check(s->tables, &error)) return true;
-  cli_print_error(s->tables, error.message);
+  cli_print_error(s->tables, &error);
   return false;
 }
 
@@ -158,7 +160,8 @@ static bool report(comparison *c) {
   bool ok = true;
   for (size_t i = 0; i < c->data.count; i++) {
     if (!c->failures[i]) continue;
-    cli_print_error(c->data.items[i].path, c->failures[i]);
+    /* A reader of events finds these in the JSON document. */
+    if (!cli_events_are_open()) cli_print_warning(c->data.items[i].path, c->failures[i]);
     ok = false;
   }
   json j = {.out = stdout};
@@ -184,6 +187,7 @@ static void release_model(model_summary *model) {
 }
 
 int command_compare(const settings *s) {
+  if (s->events && !cli_events_open((int)s->events)) return EXIT_USAGE;
   comparison c = {.settings = s, .models = cli_allocate(s->operand_count, sizeof *c.models)};
   c.workers = s->threads ? s->threads : cli_processor_count();
   const bool ok =

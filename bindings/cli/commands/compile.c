@@ -83,7 +83,7 @@ static void print_text(const compilation *c) {
 static bool compile(compilation *c) {
   resnet_error error = {RESNET_OK, ""};
   if (save(c, &error) && hash_output(c, &error)) return true;
-  cli_print_error(c->settings->output, error.message);
+  cli_print_error(c->settings->output, &error);
   return false;
 }
 
@@ -91,7 +91,7 @@ int command_compile(const settings *s) {
   compilation c = {.settings = s};
   resnet_error error;
   if (!may_replace(s, &error)) {
-    cli_print_error(s->output, error.message);
+    cli_print_error(s->output, &error);
     return EXIT_INPUT;
   }
   if (!cli_model_open(s, &c.model)) return EXIT_INPUT;

@@ -168,7 +168,7 @@ static void print_text(const evaluation *e, const totals *t) {
 
 static void report(const evaluation *e, const totals *t) {
   for (size_t i = 0; i < e->data.count; i++)
-    if (e->outcomes[i].failure) cli_print_error(e->data.items[i].path, e->outcomes[i].failure);
+    if (e->outcomes[i].failure) cli_print_warning(e->data.items[i].path, e->outcomes[i].failure);
   if (e->settings->json)
     write_json(e, t);
   else
@@ -179,12 +179,12 @@ static bool prepare(evaluation *e) {
   const settings *s = e->settings;
   resnet_error error = {RESNET_OK, ""};
   if (!cli_dataset_open(s->data, &e->data, &error)) {
-    cli_print_error(s->data, error.message);
+    cli_print_error(s->data, &error);
     return false;
   }
   e->class_of_folder = cli_allocate(e->data.folder_count, sizeof *e->class_of_folder);
   if (!cli_classes_match(&e->data, &e->model.info, e->class_of_folder, &e->class_rule, &error)) {
-    cli_print_error(s->data, error.message);
+    cli_print_error(s->data, &error);
     return false;
   }
   e->workers = s->threads ? s->threads : cli_processor_count();

@@ -80,7 +80,7 @@ static void choose_ablations(ablation_model *n) {
 }
 
 static bool say_why(const model_summary *n, const resnet_error *error) {
-  cli_print_error(n->loaded.file, error->message);
+  cli_print_error(n->loaded.file, error);
   return false;
 }
 

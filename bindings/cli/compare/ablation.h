@@ -1,6 +1,5 @@
-/* Ablations: what models still get right with blocks left out (Veit et al. 2016, "Residual
- * Networks Behave Like Ensembles of Relatively Shallow Networks", sections 4.1 and
- * 4.2). */
+/* The ablation study: accuracy with blocks removed (Veit et al. 2016, "Residual Networks
+ * Behave Like Ensembles of Relatively Shallow Networks", sections 4.1 and 4.2). */
 #ifndef RESNET_CLI_COMPARE_ABLATION_H
 #define RESNET_CLI_COMPARE_ABLATION_H
 
@@ -9,8 +8,8 @@
 /* Images that ablations are tried on unless the settings name a number. */
 enum { DEFAULT_ABLATION_IMAGES = 1000 };
 
-/* Fill ablation_images, ablation_top1, removals, and can_ablate and ablated_top1 of every block
- * of every model.
+/* Fill ablation_images, ablation_top1 and ablations of every model, and can_ablate and
+ * ablated_top1 of every block.
  *
  * The images are every (count / N)-th, which takes as many of each class as the data
  * have; those that failed do not count. Blocks are left out one by one, then more and

@@ -37,7 +37,7 @@ typedef struct calibration_bin {
   double confidence; /* sum of the probabilities of the best class */
 } calibration_bin;
 
-/* What became of one image. */
+/* The result of one model on one image. */
 typedef struct sample_result {
   uint32_t best;    /* class of the model */
   float confidence; /* its probability */

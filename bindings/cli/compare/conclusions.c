@@ -53,7 +53,7 @@ static void compare_depths(const comparison *c, uint32_t shallow, uint32_t deep,
   const pair_summary *p = pair_of(c, shallow, deep);
   bool chance = may_be_chance(c, shallow, deep), residual = c->models[deep].residual;
   (void)fprintf(
-      out, "Of the %s models %s and %s, the deeper gets %.2f %% right and the shallower %.2f %%",
+      out, "The deeper of the %s models %s and %s gets %.2f %% right and the shallower %.2f %%",
       kind_of(residual), title_of(c, shallow), title_of(c, deep), 100 * after, 100 * before);
   if (p) {
     (void)fputs(" (McNemar's ", out);

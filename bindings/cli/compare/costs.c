@@ -36,8 +36,8 @@ typedef struct measurement {
   float *input, *scores;
 } measurement;
 
-/* Of a block's ops those that add or make its shortcut bear its kind; the one that adds
- * reads two. */
+/* Return true for the op that adds a shortcut. The ops of a block that add or make its
+ * shortcut carry its kind; only the op that adds has two inputs. */
 static bool adds(const resnet_op *op) {
   return op->shortcut != RESNET_SHORTCUT_NONE && op->input[1] != RESNET_NO_INDEX;
 }
@@ -63,7 +63,7 @@ static void add_time(void *user, const resnet_response *response) {
 }
 
 static bool worked(const model_summary *n, resnet_status status, const resnet_error *error) {
-  if (status != RESNET_OK) cli_print_error(n->loaded.file, error->message);
+  if (status != RESNET_OK) cli_print_error(n->loaded.file, error);
   return status == RESNET_OK;
 }
 

@@ -5,9 +5,9 @@
 #include "cli/compare/comparison.h"
 
 /* Fill shortcut_ms, unfused_ms, shortcut_bytes and unfused_bytes of every block of every
- * model; a block without a shortcut gets NAN and 0. One image of random values, one
- * thread; of each time the least of many runs that take turns, so that whatever else the
- * machine does hits all alike; cost_runs says how many.
+ * model; a block without a shortcut gets NAN and 0. Runs use one image
+ * of random values and one thread. Times are minima over cost_runs runs of each variant;
+ * the variants alternate, so that other load on the machine affects all alike.
  *
  * shortcut_ms: what the block's ops take as the plan has them, less what they take with
  * RESNET_SKIP_SHORTCUT; a projection is among them. NAN: smaller than the noise, which is

@@ -4,15 +4,21 @@
 
 #include "cli/compare/comparison.h"
 
-/* reorders them; NANs at no place; NAN of none */
+/* Return the median of the values that are not NAN, or NAN if there are none. Reorders
+ * the values. */
 double compare_median(double *values, size_t count);
 double compare_layer_std(const model_summary *n, uint32_t layer);
-/* that Fig. 7 shows: all but a fully connected one at the end */
+/* Return the number of layers in Fig. 7: all but a fully connected layer at the end. */
 uint32_t compare_figure_layers(const model_summary *n);
-double compare_median_layer_std(const model_summary *n); /* of those */
-double compare_median_ratio(const model_summary *n);     /* of residual branch to shortcut */
+double compare_median_layer_std(const model_summary *n); /* over those layers */
+
+/* Return the median ratio of residual branch to shortcut. */
+double compare_median_ratio(const model_summary *n);
+
+/* Return the number of dead channels and set *channels to the number of all. */
 uint64_t compare_dead_channels(const model_summary *n, uint64_t *channels);
-/* over the ablation images; NAN where no ablations were tried */
+
+/* Return the error over the ablation images, or NAN if there are none. */
 double compare_whole_error(const model_summary *n);
 double compare_top1(const model_summary *n);
 

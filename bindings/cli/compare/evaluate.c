@@ -158,7 +158,7 @@ static bool open_worker(evaluation *j, evaluation_worker *w) {
     if (!cli_model_open_session(m, 1, j->batches[n], RESNET_OBSERVE_RESPONSES, &w->sessions[n]))
       return false;
     if (resnet_session_observe(w->sessions[n], observe, &w->observations[n], &error) != RESNET_OK) {
-      cli_print_error(m->file, error.message);
+      cli_print_error(m->file, &error);
       return false;
     }
   }

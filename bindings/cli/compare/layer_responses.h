@@ -30,7 +30,7 @@ void compare_responses_clear(const response_map *map, response_sums *sums, uint6
 void compare_responses_merge(const response_map *map, response_sums *sums,
                              const response_sums *other);
 
-/* Add what an observer is told. */
+/* Add a response, as passed to an observer. */
 void compare_responses_add(const response_map *map, response_sums *sums,
                            const resnet_response *response);
 

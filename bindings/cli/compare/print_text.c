@@ -1,4 +1,4 @@
-/* What `resnet compare` tells people. */
+/* The text output of `resnet compare`. */
 #include "cli/compare/print_text.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@
 #include "support/responses.h"
 #include "support/statistics.h"
 
-/* Of a deeper model every second or third block is shown, and so on: --json has all. */
+/* Deeper models show every second or third block, and so on; --json has all blocks. */
 enum { MAX_BLOCKS_SHOWN = 12 };
 
 static void start_table(table *t, const char *const *heading) {

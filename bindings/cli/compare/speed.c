@@ -17,7 +17,7 @@
 
 enum { WARM_UP_RUNS = 10, RUNS = 200, MIN_RUNS = 20 };
 
-/* Of runs of all models; after it FEWEST_RUNS are enough. */
+/* Time for the runs of all models. After it, MIN_RUNS runs are enough. */
 static const double max_seconds = 10;
 
 /* ---- memory ---- */
@@ -96,13 +96,13 @@ static bool time_run(const model_summary *model, timed_model *t, double *ms) {
   const bool ok =
       resnet_run(t->session, t->input, RESNET_LAYOUT_NHWC, 1, t->scores, &error) == RESNET_OK;
   *ms = (cli_clock_seconds() - start) * 1e3;
-  if (!ok) cli_print_error(model->loaded.file, error.message);
+  if (!ok) cli_print_error(model->loaded.file, &error);
   return ok;
 }
 
-/* The models take turns, so that whatever else the machine does slows all alike. Before its
- * turn each runs once untimed: the one before has filled the caches with weights of its
- * own. */
+/* Time the models in turns, so that other load on the machine affects all alike. Each
+ * model first runs once untimed, because the previous one has filled the caches with its
+ * weights. */
 static bool time_models(const comparison *c, timed_model *models, uint32_t *runs) {
   const double start = cli_clock_seconds();
   bool ok = true;

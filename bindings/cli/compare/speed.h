@@ -9,8 +9,8 @@
 bool compare_latency(comparison *c);
 
 /* Return the peak memory of a process that opens the model of `s` and runs it once, or 0
- * if it is unknown. The process is a copy of this one: call it while this one holds little
- * memory. */
+ * if it is unknown. The process is a copy of this one: call this while little memory is
+ * allocated. */
 uint64_t compare_peak_memory(const settings *s);
 
 #endif

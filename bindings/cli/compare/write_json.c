@@ -205,7 +205,7 @@ static void write_answer(const comparison *c, const model_summary *model, const 
                                           : number);
 }
 
-/* Pictures that one of the two alone gets right. */
+/* Write the images that only one of the two models gets right. */
 static void write_differences(const comparison *c, const pair_summary *p, json *j) {
   json_open_array(j, "differences");
   for (size_t i = 0; i < c->data.count; i++) {

@@ -34,7 +34,8 @@ typedef struct table_file {
 
 static bool open_file(table_file *f) {
   f->out = open_memstream(&f->text, &f->size);
-  if (!f->out) cli_print_error(f->folder, "no memory for its files");
+  const resnet_error error = {RESNET_ERROR_MEMORY, "no memory for its files"};
+  if (!f->out) cli_print_error(f->folder, &error);
   return f->out != NULL;
 }
 
@@ -45,7 +46,7 @@ static bool close_file(table_file *f, const char *name, bool wanted) {
   char *path = cli_allocate(size, 1);
   (void)snprintf(path, size, "%s/%s", f->folder, name);
   bool ok = fclose(f->out) == 0 && (!wanted || cli_output_save(path, f->text, f->size, &error));
-  if (!ok) cli_print_error(path, error.message);
+  if (!ok) cli_print_error(path, &error);
   free(path);
   free(f->text);
   *f = (table_file){.c = f->c, .folder = f->folder};
@@ -167,6 +168,6 @@ bool report_export_write(comparison *c, const char *folder) {
   bool made;
   if (make_folder(folder, &made, &error))
     return write_sheets(&f) && write_plots(&f) && write_json(&f);
-  cli_print_error(folder, error.message);
+  cli_print_error(folder, &error);
   return false;
 }

@@ -1,6 +1,6 @@
-/* The page of `resnet compare --report`: one file that needs no other, and no network.
- * Whatever comes from a file or its name goes through markup_html_text. Without its script it
- * says the same; tables then do not sort. */
+/* The page of `resnet compare --report`: one file that needs no other and no network.
+ * All text from files and their names goes through markup_html_text. Without its script
+ * the page has the same content, but tables cannot be sorted. */
 #include "cli/report/page.h"
 
 #include <math.h>
@@ -28,7 +28,7 @@
 
 enum { MAX_FIGURES = 8, MAX_PAIRS = 10, MAX_THUMBNAILS = 12, MAX_FAILURES = 20, LINE_SIZE = 512 };
 
-/* Images may take that much of the page, which is to stay below 2 MB. */
+/* Size limit of all images, so that the page stays below 2 MB. */
 static const size_t thumbnail_bytes = 600000;
 
 typedef struct report {
@@ -388,7 +388,7 @@ static void write_making(const report *r) {
 
 static int hex_digit(char letter) { return letter <= '9' ? letter - '0' : letter - 'a' + 10; }
 
-/* Only the page's own script may run, whatever a name might smuggle in; nothing is
+/* Allow only the page's own script, in case a file name contains one. Nothing is
  * fetched. */
 static void write_policy(const report *r) {
   sha256 hash;
@@ -458,6 +458,6 @@ bool report_write_page(comparison *c, const char *path) {
   if (ok) write_page(&r);
   if (ok) ok = fclose(r.out) == 0 && cli_output_save(path, text, size, &error);
   free(text);
-  if (!ok) cli_print_error(path, error.message);
+  if (!ok) cli_print_error(path, &error);
   return ok;
 }

@@ -139,8 +139,8 @@ void report_sheet_blocks(const comparison *c, sheet *s) {
        "top1_without", COLUMN_PLAIN},
   };
   sheet_open(s, "blocks",
-             "Blocks: how the residual branch compares to the shortcut, and what becomes of "
-             "accuracy without it",
+             "Blocks: the residual branch compared with the shortcut, and the accuracy without "
+             "it",
              columns, COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->model_count; i++) {
     const model_summary *n = &c->models[i];
@@ -239,7 +239,7 @@ void report_sheet_confusions(const comparison *c, sheet *s) {
       {"Truth", "truth", COLUMN_PLAIN},
       {"Answer", "answer", COLUMN_PLAIN},
       {"Images", "pictures", COLUMN_PLAIN},
-      {"Of the class", "share_of_class", COLUMN_PLAIN},
+      {"Share of class", "share_of_class", COLUMN_PLAIN},
   };
   sheet_open(s, "confusions", "The most frequent confusions of each model", columns,
              COUNT_OF(columns), MAX_ROWS);

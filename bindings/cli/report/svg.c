@@ -6,7 +6,7 @@
 #include "cli/report/assets.h"
 #include "cli/report/markup.h"
 
-/* Of a letter of 13 pixels in the widest of the usual fonts (DejaVu Sans), on average. */
+/* Average width of a 13-pixel letter in the widest common font (DejaVu Sans). */
 static const double letter_width = 8.0, wide_letter_width = 14.0, heading_letter_width = 10.0;
 
 double svg_text_width(const char *text) {

@@ -1,6 +1,6 @@
 /* Plots as SVG: within a page, whose plot.css they need, or as files of their own, with
- * the style inside. Colours are those of Okabe and Ito (2008), told apart by markers and
- * dashes too. No text leaves the viewBox. */
+ * the style inside. Colours are those of Okabe and Ito (2008); markers and dashes differ
+ * too. No text leaves the viewBox. */
 #ifndef RESNET_CLI_REPORT_SVG_H
 #define RESNET_CLI_REPORT_SVG_H
 
@@ -19,7 +19,7 @@ typedef struct svg_place {
 } svg_place;
 
 /* Round numbers, 1, 2 or 5 times a power of 10 apart, from `low` or above to `high` or
- * below, at most `most` (2 to SVG_MOST_TICKS). *step: how far apart. 0 where there is
+ * below, at most `max` (2 to SVG_MAX_TICKS). *step: how far apart. 0 where there is
  * nothing between the two. */
 size_t svg_ticks(double low, double high, size_t max, bool whole, double *step,
                  double ticks[SVG_MAX_TICKS]);

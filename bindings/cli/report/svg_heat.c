@@ -9,8 +9,7 @@
 
 enum { NAME_LETTERS = 14 };
 
-/* A number stands readable on the lighter cells in the page's own colour, on darker ones
- * in white. */
+/* Numbers have the page's text colour on lighter cells and are white on darker ones. */
 static const double dark_shade = 0.8, slant = 0.7071067811865476;
 
 typedef struct layout {

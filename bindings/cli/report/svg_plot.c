@@ -11,8 +11,8 @@ static const double width = 600, plot_height = 290, right = 16, line_height = 20
                     max_dodge = 4, max_spread = 24;
 enum { MAX_X_TICKS = 12, MAX_Y_TICKS = 7, LEGEND_LETTERS = 40, SMALL_POINTS = 70 };
 
-/* Of all series together: more points have no tooltips, yet more no markers, so that
- * pages stay small. */
+/* Limits for the points of all series together, so that pages stay small: above the first
+ * there are no tooltips, above the second no markers. */
 enum { MAX_TOOLTIPS = 1500, MAX_MARKED = 4000 };
 
 typedef struct scale {

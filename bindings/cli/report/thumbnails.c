@@ -12,7 +12,7 @@
 
 enum { MAX_SIDE = 64 };
 
-/* Larger images are averaged down, each pixel over the window that it stands for. */
+/* Shrink a larger image; each pixel is the average of the window that it covers. */
 static bool shrink(image_rgb *p, resnet_error *error) {
   uint32_t longer = p->width > p->height ? p->width : p->height;
   if (longer <= MAX_SIDE) return true;

@@ -1,5 +1,5 @@
-"""`resnet compare` from Python: the program does the work, in a process of its own;
-its JSON is the result."""
+"""`resnet compare` from Python: the program runs as a process, its JSON document is the
+result, and its events are progress, warnings and errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import warnings
 from math import nan
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from typing import (
-    IO,
     TYPE_CHECKING,
     Any,
     Dict,
@@ -25,9 +24,10 @@ from typing import (
 )
 
 from . import _extras
-from ._errors import ArgumentError, Error, FileError, OutOfMemoryError, SystemFailure, warn
+from ._errors import ArgumentError, Error, FileError, SystemFailure, error_of, warn
 from ._library import encoded, program
 from ._plan import html_table, text_table
+from ._progress import ProgressBar
 from ._structs import Status
 
 if TYPE_CHECKING:
@@ -36,51 +36,54 @@ if TYPE_CHECKING:
 PathLike = Union[str, "os.PathLike[str]"]
 
 _EXIT_INPUT, _EXIT_USAGE = 1, 2
-_SECONDS_TO_END = 5.0  # for a cancelled program to take its half-written files away
+_SUBJECT_LENGTH = 100  # of a path that the library puts before its messages
+_SECONDS_TO_END = 5.0  # for a cancelled program to remove its half-written files
 
 Table = Tuple[List[str], List[List[Any]]]
 
 
 class Comparison(Dict[str, Any]):
-    """What `resnet compare --json` tells, as a dictionary: `models`, `pairs`, `images`,
-    `seconds`, `errors`, ... See `resnet compare` in the manual for all of its keys. It
-    pickles, and json.dumps gives the program's document.
+    """The document of `resnet compare --json` as a dictionary: `models`, `pairs`, `images`,
+    `seconds`, `errors`, ... The manual of `resnet compare` lists all keys. It can be
+    pickled, and json.dumps returns the program's document.
 
-    Shown as a table of the models in a terminal and in a notebook; `to_pandas` and `plot`
-    give more.
+    Prints as a table of the models, also in a notebook. `to_pandas` and `plot` show more.
     """
 
     TABLES = ("models", "pairs", "layers", "blocks", "ablations")
 
     def to_pandas(self, table: str = "models") -> Any:
-        """A pandas.DataFrame of one of:
+        """Return one table as a pandas.DataFrame.
 
-        "models": accuracy, size and speed, a row each; "pairs": what two of them get
-        right and wrong together, and McNemar's test; "layers": statistics of the response
-        of each layer of each model; "blocks": what each block adds to its shortcut, and
-        the accuracy without it; "ablations": accuracy by the number of blocks left out.
+        table: "models": accuracy, size and speed, one row per model.
+            "pairs": what two models get right and wrong together, and McNemar's test.
+            "layers": statistics of each layer's responses, for each model.
+            "blocks": what each block adds to its shortcut, and the accuracy without it.
+            "ablations": accuracy by the number of removed blocks.
 
-        ArgumentError for any other name; ImportError where pandas is not installed.
+        Raises ArgumentError for other names, and ImportError without pandas.
         """
         header, rows = self._table(table)
         return _extras.pandas("Comparison.to_pandas").DataFrame(rows, columns=header)
 
     def plot(self) -> Any:
-        """A matplotlib Figure: the standard deviation of the responses of each layer
-        of each model, in order and sorted (Fig. 7 of "Deep Residual Learning"; plain
-        nets are dashed, a fully connected layer at the end is left out, as there),
-        and, where blocks were left out, the accuracy by how many, with the least and
-        the greatest of all choices. ImportError where matplotlib is not installed."""
+        """Return a matplotlib Figure like Fig. 7 of "Deep Residual Learning": the standard
+        deviation of each layer's response for each model, in the order of the layers and
+        sorted. As in the paper, plain networks are dashed and the final fully connected
+        layer is left out. If blocks were removed, a third panel shows the accuracy by their
+        number, with the minimum and maximum of all choices. Raises ImportError without
+        matplotlib.
+        """
         pyplot = _extras.pyplot("Comparison.plot")
         ablations = any(model["lesions"]["removals"] for model in self["models"])
         count = 3 if ablations else 2
         figure, panels = pyplot.subplots(1, count, figsize=(5 * count, 4), constrained_layout=True)
         for model in self["models"]:
             layers = _layers(model)
-            connects_all = (
+            ends_connected = (
                 bool(layers) and layers[-1]["values"] == layers[-1]["channels"] * model["images"]
             )
-            shown = layers[: len(layers) - int(connects_all)]
+            shown = layers[: len(layers) - int(ends_connected)]
             deviations = [nan if response["std"] is None else response["std"] for response in shown]
             _extras.plot_deviations(
                 panels[0], panels[1], deviations, model["title"], model["residual"]
@@ -109,15 +112,13 @@ class Comparison(Dict[str, Any]):
             )
             lows, highs = ([100 * step[key] for step in steps] for key in ("min_top1", "max_top1"))
             axes.fill_between(removed, lows, highs, color=line.get_color(), alpha=0.15, linewidth=0)
-        axes.set(
-            title="Blocks left out", xlabel="blocks left out", ylabel="top-1, %", ylim=(0, 100)
-        )
+        axes.set(title="Blocks removed", xlabel="blocks removed", ylabel="top-1, %", ylim=(0, 100))
         axes.grid(alpha=0.3)
 
     def _table(self, name: str) -> Table:
         if name not in self.TABLES:
             raise ArgumentError(
-                f"there is no table {name!r}: accepted are {', '.join(map(repr, self.TABLES))}"
+                f"there is no table {name!r}: the tables are {', '.join(map(repr, self.TABLES))}"
             )
         if name == "models":
             return _table_of(_model_row(model) for model in self["models"])
@@ -158,7 +159,7 @@ class Comparison(Dict[str, Any]):
         return html_table(self._caption(), header, rows)
 
 
-# ---- tables of it ----
+# ---- tables ----
 
 
 def _table_of(records: Iterable[Dict[str, Any]]) -> Table:
@@ -170,9 +171,9 @@ def _table_of(records: Iterable[Dict[str, Any]]) -> Table:
 def _model_row(model: Dict[str, Any]) -> Dict[str, Any]:
     kept = ["sha256", "residual", "layers", "parameters", "macs"]
     kept += ["weights_bytes", "arena_bytes", "peak_rss_bytes", "load_ms"]
-    judged = ("images", "top1", "top5", "cross_entropy", "calibration_error")
+    measured = ("images", "top1", "top5", "cross_entropy", "calibration_error")
     row = {"title": model["title"], "file": model["model"]["file"]}
-    row.update((key, model[key]) for key in judged)
+    row.update((key, model[key]) for key in measured)
     row["top1_low"], row["top1_high"] = model["top1_ci95"]
     row.update((f"latency_{key}_ms", model["latency_ms"][key]) for key in ("min", "median", "p99"))
     row.update((key, model[key]) for key in kept)
@@ -180,7 +181,7 @@ def _model_row(model: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _layers(model: Dict[str, Any]) -> List[Dict[str, Any]]:
-    """The responses of the layers that the paper counts, in its order."""
+    """Return the responses of the layers that the paper counts, in its order."""
     layers = [response for response in model["responses"] if response["layer"] is not None]
     return sorted(layers, key=lambda response: int(response["layer"]))
 
@@ -238,24 +239,68 @@ def _summary_row(model: Dict[str, Any]) -> List[Any]:
 
 
 class _Ended(NamedTuple):
-    code: int  # negative: the signal that ended it
-    output: bytes
-    lines: List[str]  # of standard error
+    """The result of a run of the program."""
+
+    code: int  # exit status; negative: the signal that ended it
+    output: bytes  # the JSON document
+    usage: str  # standard error: a wrong option, else empty
+    errors: List[Dict[str, Any]]  # error events
+    warnings: List[str]  # of warning events
 
 
-def _complaints(text: str) -> List[str]:
-    """The lines that the program wrote to tell something; the bar, which it draws over
-    and over, is none."""
-    start = "resnet: "
-    lines = [
-        line.rpartition("\r\033[K")[2].rpartition("\r")[2]
-        for line in text.replace("\r\n", "\n").splitlines()
-    ]
-    return [line[len(start) :] for line in lines if line.startswith(start)]
+class _Events(threading.Thread):
+    """Reads the program's events, one JSON object per line, and draws progress bars."""
+
+    def __init__(self, descriptor: int, with_bar: bool) -> None:
+        super().__init__(name="libresnet.compare", daemon=True)
+        self.errors: List[Dict[str, Any]] = []
+        self.warnings: List[str] = []
+        self._descriptor = descriptor
+        self._with_bar = with_bar
+        self._bar: Optional[ProgressBar] = None
+        self._stage: Tuple[int, str] = (0, "")  # total and unit of the bar
+        self._done = 0
+
+    def run(self) -> None:
+        with open(self._descriptor, "rb") as lines:
+            for line in lines:
+                try:
+                    event = json.loads(line)
+                except ValueError:  # the program was killed while it wrote
+                    break
+                self._take(event)
+        if self._bar is not None:
+            self._bar.finish()
+
+    def _take(self, event: Dict[str, Any]) -> None:
+        if event["event"] == "progress":
+            self._advance(event["done"], event["total"], event["unit"])
+        elif event["event"] == "warning":
+            self.warnings.append(_sentence(event))
+        else:
+            self.errors.append(event)
+
+    def _advance(self, done: int, total: int, unit: str) -> None:
+        if not self._with_bar:
+            return
+        if self._bar is None or self._stage != (total, unit):
+            if self._bar is not None:
+                self._bar.finish()
+            self._bar = ProgressBar(total, unit)
+            self._stage, self._done = (total, unit), 0
+        self._bar.advance(max(0, done - self._done))
+        self._done = max(done, self._done)
+
+
+def _sentence(event: Dict[str, Any]) -> str:
+    """Return "SUBJECT: MESSAGE" of an event. The library's messages name the file already."""
+    subject, message = event["subject"], event["message"]
+    repeats = not subject or message.startswith(subject[:_SUBJECT_LENGTH])
+    return str(message if repeats else f"{subject}: {message}")
 
 
 def _end(process: "Popen[bytes]") -> None:
-    """SIGTERM first: the program holds it back while it writes a file."""
+    """End the program with SIGTERM, which it blocks while it writes a file."""
     process.terminate()
     try:
         process.wait(_SECONDS_TO_END)
@@ -264,100 +309,52 @@ def _end(process: "Popen[bytes]") -> None:
         process.wait()
 
 
-def _communicate(
-    command: Sequence[bytes], errors: Optional[int] = None
-) -> Tuple[int, bytes, bytes]:
-    """`errors`: a descriptor for standard error; None: it is the third that is returned."""
+def _start(command: Sequence[bytes], events: int) -> "Popen[bytes]":
+    line = [*command[:2], f"--events={events}".encode(), *command[2:]]
     try:
-        process = Popen(
-            command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE if errors is None else errors
-        )
+        return Popen(line, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, pass_fds=[events])
     except OSError as problem:
         raise SystemFailure(
             f"{os.fsdecode(command[0])} cannot be started: {problem}", Status.ERROR_SYSTEM
         ) from problem
+
+
+def _run(command: Sequence[bytes], with_bar: bool) -> _Ended:
+    """Run the program to its end. An exception, e.g. KeyboardInterrupt, ends the program."""
+    ours, its = os.pipe()
+    events = _Events(ours, with_bar)
+    try:
+        events.start()
+        process = _start(command, its)
+    finally:
+        os.close(its)
     with process:
         try:
-            output, text = process.communicate()
+            output, usage = process.communicate()
         except BaseException:
             _end(process)
             raise
-    return process.returncode, output, text or b""
+    events.join()
+    text = usage.decode("utf-8", "replace").strip()
+    return _Ended(process.returncode, output, text, events.errors, events.warnings)
 
 
-def _run_quietly(command: Sequence[bytes]) -> _Ended:
-    code, output, text = _communicate(command)
-    return _Ended(code, output, _complaints(text.decode("utf-8", "replace")))
-
-
-def _show(terminal: int, into: "IO[str]", shown: List[bytes]) -> None:
-    """All that the program writes, as it comes, until it has ended: a pseudo-terminal
-    then fails to be read."""
-    while True:
-        try:
-            part = os.read(terminal, 4096)
-        except OSError:
-            return
-        if not part:
-            return
-        shown.append(part)
-        into.write(part.decode("utf-8", "replace"))
-        into.flush()
-
-
-def _run_with_bar(command: Sequence[bytes]) -> _Ended:
-    """The program draws its bar on terminals only: it gets one, whose text goes to
-    sys.stderr, also in a notebook."""
-    ours, its = os.openpty()
-    shown: List[bytes] = []
-    reader = threading.Thread(target=_show, args=(ours, sys.stderr, shown), daemon=True)
-    try:
-        reader.start()
-        try:
-            code, output, _ = _communicate(command, its)
-        finally:
-            os.close(its)
-            reader.join()
-    finally:
-        os.close(ours)
-    return _Ended(code, output, _complaints(b"".join(shown).decode("utf-8", "replace")))
-
-
-# ---- what came of it ----
+# ---- the result of the program ----
 
 
 class _Request(NamedTuple):
-    models: List[str]
     data: str
     outputs: List[str]  # report and tables
-    settings: Dict[str, Any]  # that a Model would be opened with
 
 
-def _about(line: str, subjects: Iterable[str]) -> bool:
-    return any(line.startswith(subject) for subject in subjects)
-
-
-def _why(request: _Request, line: str) -> Error:
-    """The exception for what the program has failed with. Of a model that it cannot open
-    this asks the library, which tells node, operator and attribute."""
-    from ._model import Model
-
-    for path in request.models:
-        if not line.startswith(path):
-            continue
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                Model(path, **request.settings).close()
-        except Error as problem:
-            return problem
-    if line.startswith("out of memory"):
-        return OutOfMemoryError(line, Status.ERROR_MEMORY)
-    if _about(line, request.outputs) or (
-        line.startswith(request.data) and not os.path.exists(request.data)
-    ):
-        return FileError(line, Status.ERROR_IO)
-    return ArgumentError(line, Status.ERROR_ARGUMENT)
+def _error_of(request: _Request, event: Dict[str, Any]) -> Error:
+    """Return the exception for an error event."""
+    status, subject, message = event["status"], event["subject"], _sentence(event)
+    if subject in request.outputs:
+        return FileError(message, Status.ERROR_IO)
+    if subject == request.data and status not in (Status.ERROR_IO, Status.ERROR_MEMORY):
+        return ArgumentError(message, Status.ERROR_ARGUMENT)
+    return error_of(status, message, None if subject == request.data else subject)
 
 
 def _document(output: bytes) -> Optional[Dict[str, Any]]:
@@ -369,24 +366,21 @@ def _document(output: bytes) -> Optional[Dict[str, Any]]:
 
 
 def _result(request: _Request, ended: _Ended) -> Comparison:
-    last = (
-        ended.lines[-1]
-        if ended.lines
-        else f"resnet compare ended with {ended.code} and said nothing"
-    )
     if ended.code < 0:
         raise SystemFailure(
             f"resnet compare was ended by signal {-ended.code}", Status.ERROR_SYSTEM
         )
+    if ended.errors:
+        raise _error_of(request, ended.errors[-1])
     if ended.code == _EXIT_USAGE:
-        raise ArgumentError(last, Status.ERROR_ARGUMENT)
+        raise ArgumentError(ended.usage.partition(": ")[2], Status.ERROR_ARGUMENT)
     document = _document(ended.output)
     if document is None or ended.code not in (0, _EXIT_INPUT):
-        raise _why(request, last)
-    failures = document["errors"]
-    if ended.code == _EXIT_INPUT and (not failures or _about(last, request.outputs)):
-        raise _why(request, last)
-    _warn(ended.lines[: len(ended.lines) - len(failures)], document)
+        raise SystemFailure(
+            f"resnet compare ended with exit status {ended.code}: {ended.usage or 'no message'}",
+            Status.ERROR_SYSTEM,
+        )
+    _warn(ended.warnings, document)
     return Comparison(document)
 
 
@@ -397,11 +391,15 @@ def _warn(notes: Sequence[str], document: Dict[str, Any]) -> None:
     if failures:
         first = f"{failures[0]['file']}: {failures[0]['message']}"
         total = document["images"] + len(failures)
-        text = f"{len(failures)} of {total} images could not be judged and count for no model, see ['errors']"
-        warnings.warn(f"{text}; the first is {first}", UserWarning, stacklevel=4)
+        warnings.warn(
+            f"{len(failures)} of {total} images could not be evaluated and count for no model, "
+            f"see ['errors']; the first is {first}",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
-# ---- the door ----
+# ---- entry point ----
 
 
 def _path_of(model: "Union[PathLike, Model]") -> str:
@@ -409,9 +407,7 @@ def _path_of(model: "Union[PathLike, Model]") -> str:
 
     path: Any = model.path if isinstance(model, Model) else model
     if path is None:
-        raise ArgumentError(
-            "a model that was opened from bytes has no file to compare: save it, and name that"
-        )
+        raise ArgumentError("a model from bytes has no file to compare: save it and pass the path")
     return os.fsdecode(path)
 
 
@@ -424,7 +420,7 @@ def _side(size: Union[int, Tuple[int, int]]) -> str:
 
 
 def _options(named: Dict[str, Any]) -> List[bytes]:
-    """`--name=value` of all that is given, so that no value is taken for an option."""
+    """Return `--name=value` for each given option, so that no value looks like an option."""
     words = []
     for name, value in named.items():
         if value is True:
@@ -452,47 +448,40 @@ def compare(
     tables: Optional[PathLike] = None,
     progress: Optional[bool] = None,
 ) -> Comparison:
-    """Compare any number of nets over the same labelled images: accuracy, where they
-    differ, speed, how strong their layers respond, what each block adds to its shortcut,
-    and what becomes of them without it.
+    """Compare any number of models over the same labelled images: accuracy, differences,
+    speed, strength of the layers' responses, and what each block adds to its shortcut and
+    to the accuracy.
 
-    models: paths of ONNX or plan files, or Models, which count by their path, and by nothing else they were opened with.
-    data: a folder, or a .zip of it, of <class>/<image>.
-    ablation_images: images on which blocks are left out; 0: none; None: 1000.
-    threads: 0: one for each processor. batch: images worked on at once; 0: chosen. Neither changes an answer.
-    preprocess ("imagenet", ...), input_size, output, conv, memory, external_data: as
-    Model has them, for all models.
-    report: an HTML page to write, with all plots and tables. tables: a folder for data as CSV, and plots as SVG.
-    progress: a bar on sys.stderr; None: where that is a terminal.
+    models: paths of ONNX or plan files, or Models. Of a Model only the path is used.
+    data: a folder, or a .zip, with images <class>/<image>.
+    ablation_images: number of images on which blocks are removed; 0: none; None: 1000.
+    threads: 1 to 1024; 0: one per CPU. Does not change a prediction.
+    batch: images processed at once, 1 to 4096; 0: automatic. Does not change a prediction.
+    preprocess ("imagenet", ...), input_size, output, conv, memory, external_data: options
+        of all models, see Model.
+    report: path of an HTML page to write, with all plots and tables.
+    tables: path of a folder to write, with CSV files and plots as SVG.
+    progress: whether to draw a bar on sys.stderr; None: if that is a terminal.
 
-    This runs `resnet compare` as a process and returns its JSON. Other Python threads run
-    meanwhile; an exception in this one, e.g. KeyboardInterrupt, ends the process, and no
-    file is left half-written. What the program notes about the models is a ModelWarning;
-    images that cannot be judged are listed under "errors", with a warning.
+    Runs `resnet compare` as a process and returns its JSON document. Other Python threads
+    run during the call. An exception in this thread, e.g. KeyboardInterrupt, ends the
+    process, and no half-written file remains. Notes about the models become ModelWarnings.
+    Images that cannot be evaluated are listed under "errors", with a warning.
 
-    Raises what Model raises for a model that cannot be opened; ArgumentError for options
-    that can't be, and where classes of the data and of a model do not match; FileError
-    for data that are not there, a report or tables that cannot be written;
-    OutOfMemoryError; SystemFailure where the process was ended by others.
+    Raises the exceptions of Model for a model that cannot be opened; ArgumentError for
+    invalid options, and if the classes of the data and of a model do not match; FileError
+    if the data do not exist or the report or tables cannot be written; OutOfMemoryError;
+    SystemFailure if the process was killed.
     """
     listed: Sequence[Any] = [models] if _is_one(models) else list(models)  # type: ignore[arg-type]
     if not listed:
         raise ArgumentError("there is no model to compare")
     if preprocess is not None and not isinstance(preprocess, str):
-        raise ArgumentError("compare takes the name of a preprocessing, e.g. 'imagenet'")
-    request = _Request(
-        [_path_of(model) for model in listed],
-        os.fsdecode(data),
-        [os.fsdecode(path) for path in (report, tables) if path is not None],
-        {
-            "preprocess": preprocess,
-            "input_size": input_size,
-            "output": output,
-            "conv": conv,
-            "memory": memory,
-            "external_data": external_data,
-        },
-    )
+        raise ArgumentError("preprocess must be the name of a preset, e.g. 'imagenet'")
+    if ablation_images is not None and ablation_images < 0:
+        raise ArgumentError(f"ablation_images is {ablation_images}: it must be at least 0")
+    paths = [_path_of(model) for model in listed]
+    outputs = [os.fsdecode(path) for path in (report, tables) if path is not None]
     options = {
         "data": data,
         "lesions": ablation_images,
@@ -513,7 +502,7 @@ def compare(
         b"compare",
         *_options(options),
         b"--",
-        *map(encoded, request.models),
+        *map(encoded, paths),
     ]
     with_bar = sys.stderr is not None and sys.stderr.isatty() if progress is None else progress
-    return _result(request, _run_with_bar(command) if with_bar else _run_quietly(command))
+    return _result(_Request(os.fsdecode(data), outputs), _run(command, with_bar))

@@ -42,6 +42,7 @@ from . import Error, Model, ModelWarning, Preprocess, __version__
 from ._cpus import usable_cpus
 from ._inputs import InputError, images
 from ._parts import Parts, PartsError
+from ._progress import ProgressBar
 from ._rows import Labeller, answer_columns, schema
 
 __all__ = ["main"]
@@ -311,7 +312,8 @@ def run(task: Task, parts: Parts, options: argparse.Namespace, total: int) -> in
         return 0
     start = time.monotonic()
     errors = 0
-    progress = Progress(total, total - len(task.names), not options.quiet)
+    shown = not options.quiet and sys.stderr.isatty()
+    progress = ProgressBar(total, "images", total - len(task.names), shown)
     try:
         # After an interruption just before the merge, no image is left for a cluster.
         answers_of = on_ray(task, options.ray) if options.ray and task.names else locally(task)
@@ -453,49 +455,6 @@ def blocks(task: Task, actors: int) -> list[pa.Table]:
         )
         for start in range(0, len(places), size)
     ]
-
-
-def duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return (
-        f"{hours} h {minutes:02} min"
-        if hours
-        else f"{minutes} min {rest:02} s"
-        if minutes
-        else f"{rest} s"
-    )
-
-
-class Progress:
-    """A progress bar on standard error with rate and time left, if that is a terminal."""
-
-    def __init__(self, total: int, done: int, wanted: bool) -> None:
-        self._total, self._done, self._before = total, done, done
-        self._shown = wanted and total > 0 and sys.stderr.isatty()
-        self._start = time.monotonic()
-        self._drawn = 0.0
-
-    def advance(self, count: int) -> None:
-        self._done += count
-        now = time.monotonic()
-        if self._shown and now - self._drawn >= 0.1:
-            self._drawn = now
-            rate = (self._done - self._before) / (now - self._start)
-            left = (self._total - self._done) / rate if rate else 0
-            bar = "#" * (24 * self._done // self._total)
-            print(
-                f"\r\033[K{100 * self._done // self._total:3} % [{bar:24}] "
-                f"{self._done}/{self._total} images, "
-                f"{rate:.{0 if rate >= 10 else 1}f}/s, {duration(left)} left",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
-
-    def finish(self) -> None:
-        if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

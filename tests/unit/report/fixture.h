@@ -6,8 +6,9 @@
 #include "cli/compare/comparison.h"
 
 typedef struct fixture_options {
-  const char *models; /* letters: p plain20, r resnet20, P plain56, R resnet56; NULL: "prPR" */
-  bool reversed;      /* nothing is as in the paper */
+  /* letters: p plain20, r resnet20, P plain56, R resnet56; NULL: "prPR" */
+  const char *models;
+  bool reversed; /* nothing is as in the paper */
   /* names with what HTML, SVG, CSV and terminals would obey */
   bool hostile;
   bool without_ablation; /* and without responses, and times not measured */
