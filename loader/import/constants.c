@@ -273,7 +273,8 @@ resnet_status constant_read(import_context *ctx, Onnx__TensorProto *proto, const
                        onnx_text(proto->name), type);
   resnet_status status = is_external(proto) ? fetch_external(ctx, proto) : RESNET_OK;
   if (status != RESNET_OK) return status;
-  if (type == ONNX_FLOAT && (is_raw(proto) ? host_is_little_endian() : proto->n_float_data > 0))
+  if (type == ONNX_FLOAT &&
+      (is_raw(proto) ? wire_host_is_little_endian() : proto->n_float_data > 0))
     return move_floats(ctx, proto, out);
   constant *t = *out = constant_new(ctx, is_float, (uint32_t)proto->n_dims, proto->dims, &status);
   if (!t) return status;

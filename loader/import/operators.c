@@ -15,7 +15,7 @@
 #include "loader/import/values.h"
 #include "loader/onnx/onnx_parse.h"
 
-enum { ANY = INT32_MAX /* inputs of Concat and Sum */, OLDEST = 1, NEWEST = OPSET_MAX };
+enum { ANY = INT32_MAX /* inputs of Concat and Sum */, OLDEST = 1, NEWEST = ONNX_OPSET_MAX };
 
 #define CONV_ATTRIBUTES "auto_pad dilations group kernel_shape pads strides"
 #define POOL_ATTRIBUTES "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"
@@ -182,7 +182,7 @@ static resnet_status refuse_unknown_operator(const import_context *ctx) {
                        "operator of domain '%.40s': only ONNX's own are accepted; inline a "
                        "function of the file (onnx.inliner.inline_local_functions), or export a "
                        "fused one with opset %d or less, without fusion",
-                       domain, OPSET_MAX);
+                       domain, ONNX_OPSET_MAX);
   return unsupported(ctx, "this operator is not accepted: only those of plain and residual "
                           "convolutional models are; try onnxsim, or export in eval mode");
 }

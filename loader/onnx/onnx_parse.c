@@ -45,15 +45,15 @@ static resnet_status check_opset(const Onnx__ModelProto *model, resnet_error *er
                     "opset_import names the default operator set %zu times instead of once: "
                     "export the model again",
                     count);
-  if (opset < OPSET_MIN)
+  if (opset < ONNX_OPSET_MIN)
     return err_fail(error, RESNET_ERROR_UNSUPPORTED,
                     "opset %lld: accepted are %d to %d; convert with "
                     "onnx.version_converter.convert_version(model, 13)",
-                    opset, OPSET_MIN, OPSET_MAX);
-  if (opset > OPSET_MAX)
+                    opset, ONNX_OPSET_MIN, ONNX_OPSET_MAX);
+  if (opset > ONNX_OPSET_MAX)
     return err_fail(error, RESNET_ERROR_UNSUPPORTED,
                     "opset %lld: accepted are %d to %d; export with opset_version=%d", opset,
-                    OPSET_MIN, OPSET_MAX, OPSET_MAX);
+                    ONNX_OPSET_MIN, ONNX_OPSET_MAX, ONNX_OPSET_MAX);
   return RESNET_OK;
 }
 
@@ -77,11 +77,11 @@ static resnet_status check_model(const Onnx__ModelProto *model, resnet_error *er
                     "holds no graph: it is no ONNX model, or was written in parts");
   if (!model->has_ir_version)
     return err_fail(error, RESNET_ERROR_FORMAT, "has no ir_version: it is no ONNX model");
-  if (model->ir_version < IR_MIN || model->ir_version > IR_MAX)
+  if (model->ir_version < ONNX_IR_MIN || model->ir_version > ONNX_IR_MAX)
     return err_fail(error, RESNET_ERROR_UNSUPPORTED,
                     "IR version %lld: accepted are %d to %d; save it with another "
                     "version of the onnx package",
-                    (long long)model->ir_version, IR_MIN, IR_MAX);
+                    (long long)model->ir_version, ONNX_IR_MIN, ONNX_IR_MAX);
   resnet_status status = check_functions(model, error);
   return status == RESNET_OK ? check_opset(model, error) : status;
 }
@@ -131,7 +131,7 @@ resnet_status onnx_parse(byte_stream *stream, memory *m, Onnx__ModelProto **mode
   uint64_t left = m->budget > used ? m->budget - used : 1;
   resnet_status status = wire_scan(stream, m, m->budget ? left : 0, &skeleton, error);
   if (status == RESNET_OK) status = unpack(m, &skeleton, model, error);
-  skeleton_release(m, &skeleton);
+  wire_skeleton_release(m, &skeleton);
   if (status != RESNET_OK) {
     onnx_release(*model, m);
     *model = NULL;

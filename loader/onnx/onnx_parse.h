@@ -5,11 +5,11 @@
 
 #include "loader/base/error.h"
 #include "loader/base/memory.h"
-#include "onnx.pb-c.h"
 #include "loader/onnx/byte_stream.h"
+#include "onnx.pb-c.h"
 
 /* Oldest and newest operator set and file format (IR version) that are read. */
-enum { OPSET_MIN = 1, OPSET_MAX = 28, IR_MIN = 3, IR_MAX = 14 };
+enum { ONNX_OPSET_MIN = 1, ONNX_OPSET_MAX = 28, ONNX_IR_MIN = 3, ONNX_IR_MAX = 14 };
 
 /* Read the stream to its end. On success *model is the caller's to give to onnx_release,
  * and its graph is not NULL. */

@@ -211,7 +211,7 @@ static resnet_status enter_message(scan *s, const ProtobufCMessageDescriptor *ty
   return status == RESNET_OK ? add_decoded(s, type->sizeof_message + ALLOCATION_BYTES) : status;
 }
 
-bool host_is_little_endian(void) {
+bool wire_host_is_little_endian(void) {
   const uint16_t one = 1;
   return *(const uint8_t *)&one == 1;
 }
@@ -220,7 +220,7 @@ static bool is_payload(scan *s, const ProtobufCFieldDescriptor *field, size_t le
   if (length < MIN_PAYLOAD || innermost(s)->type != &onnx__tensor_proto__descriptor) return false;
   if (s->depth != INITIALIZER_DEPTH && s->depth != CONSTANT_DEPTH) return false;
   return field->id == RAW_DATA || (field->id == FLOAT_DATA && s->first &&
-                                   length % sizeof(float) == 0 && host_is_little_endian());
+                                   length % sizeof(float) == 0 && wire_host_is_little_endian());
 }
 
 /* The next payload's place in the list, which grows. */
@@ -366,7 +366,7 @@ resnet_status wire_scan(byte_stream *stream, memory *m, uint64_t budget, wire_sk
   return stream_status(stream);
 }
 
-void skeleton_release(memory *m, wire_skeleton *skeleton) {
+void wire_skeleton_release(memory *m, wire_skeleton *skeleton) {
   for (size_t i = 0; i < skeleton->payload_count; i++) mem_release(m, skeleton->payloads[i].data);
   mem_release(m, skeleton->payloads);
   mem_release(m, skeleton->bytes);

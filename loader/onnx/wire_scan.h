@@ -30,13 +30,13 @@ typedef struct wire_skeleton {
 /* Read the whole stream and check that it is one well-formed ModelProto all the way down:
  * every tag, wire type, varint and length; nesting and the number of fields within
  * limits; decoded size (an estimate) within `budget` bytes, 0: no limit. *out must be all
- * zero before and given to skeleton_release after, also on failure. */
+ * zero before and given to wire_skeleton_release after, also on failure. */
 resnet_status wire_scan(byte_stream *stream, memory *m, uint64_t budget, wire_skeleton *out,
                         resnet_error *error);
 
 /* As the numbers in the file are. */
-bool host_is_little_endian(void);
+bool wire_host_is_little_endian(void);
 
-void skeleton_release(memory *m, wire_skeleton *skeleton);
+void wire_skeleton_release(memory *m, wire_skeleton *skeleton);
 
 #endif

@@ -39,7 +39,8 @@ static void print_operator(const op_row *rows, size_t count) {
 int main(void) {
   size_t count;
   const op_row *rows = op_table(&count);
-  (void)printf("Opset %d to %d, IR version %d to %d.\n\n", OPSET_MIN, OPSET_MAX, IR_MIN, IR_MAX);
+  (void)printf("Opset %d to %d, IR version %d to %d.\n\n", ONNX_OPSET_MIN, ONNX_OPSET_MAX,
+               ONNX_IR_MIN, ONNX_IR_MAX);
   (void)printf("| operator | opsets | operands | inputs | attributes |\n|---|---|---|---|---|\n");
   for (size_t i = 0, n; i < count; i += n) {
     n = count_rows(rows + i, count - i);
