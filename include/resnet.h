@@ -249,7 +249,7 @@ typedef struct resnet_model_options {
    *   0: the file's size, or 224 where the file leaves it open */
   uint32_t input_height, input_width;
   /* How images become inputs; copied by the call.
-   *   NULL: as the file's metadata says, otherwise RESNET_PREPROCESS_GUESSED */
+   *   NULL: from the file's metadata, otherwise RESNET_PREPROCESS_GUESSED */
   const resnet_preprocess *preprocess;
   /* Where memory comes from; all NULL: malloc and free. */
   resnet_allocator allocator;

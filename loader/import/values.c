@@ -3,34 +3,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "loader/base/sort.h"
 #include "loader/import/padding.h"
 #include "loader/onnx/onnx_parse.h"
 
-static int compare_values(const value *a, const value *b) {
-  int order = strcmp(a->name, b->name);
+static int by_name_then_origin(const void *x, const void *y) {
+  const value *a = *(value *const *)x, *b = *(value *const *)y;
+  const int order = strcmp(a->name, b->name);
   return order ? order : (a->origin > b->origin) - (a->origin < b->origin);
-}
-
-static void sift_down(value **heap, size_t root, size_t count) {
-  for (size_t child = 2 * root + 1; child < count; root = child, child = 2 * root + 1) {
-    if (child + 1 < count && compare_values(heap[child], heap[child + 1]) < 0) child++;
-    if (compare_values(heap[root], heap[child]) >= 0) return;
-    value *swap = heap[root];
-    heap[root] = heap[child];
-    heap[child] = swap;
-  }
-}
-
-/* Sort by heapsort: O(n log n) for any names and no extra memory. glibc's qsort may call
- * malloc, past the caller's allocator and budget. */
-static void sort_by_name(value **values, size_t count) {
-  for (size_t i = count / 2; i-- > 0;) sift_down(values, i, count);
-  for (size_t end = count; end-- > 1;) {
-    value *largest = values[0];
-    values[0] = values[end];
-    values[end] = largest;
-    sift_down(values, 0, end);
-  }
 }
 
 static const char *describe_origin(const import_context *ctx, size_t origin) {
@@ -87,7 +67,7 @@ resnet_status value_collect(import_context *ctx) {
   for (size_t i = 0; i < g->n_node; i++)
     for (size_t j = 0; j < g->node[i]->n_output; j++)
       add_value(ctx, g->node[i]->output[j], ORIGIN_NODE + i, NULL);
-  sort_by_name(ctx->by_name, ctx->value_count);
+  sort_items(ctx->by_name, ctx->value_count, sizeof *ctx->by_name, by_name_then_origin);
   count_value_readers(ctx);
   return check_unique(ctx);
 }

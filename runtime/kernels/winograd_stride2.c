@@ -217,7 +217,7 @@ static void describe_stride2(const plan_op *op, char *text, size_t size) {
   describe_clamp(op, text, size);
 }
 
-const kernel kernel_winograd_stride2 = {.name = "winograd_strided",
+const kernel kernel_winograd_stride2 = {.name = "winograd_stride2",
                                         .is_convolution = true,
                                         .check = check_stride2,
                                         .packed_size = packed_size_stride2,

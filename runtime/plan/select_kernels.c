@@ -1,8 +1,8 @@
 #include "runtime/plan/select_kernels.h"
 
 #include <math.h>
-#include <stdlib.h>
 
+#include "loader/base/sort.h"
 #include "runtime/kernels/winograd.h"
 #include "runtime/kernels/winograd_stride2.h"
 #include "runtime/plan/cost_model.h"
@@ -80,7 +80,7 @@ static int by_cost_per_byte(const void *a, const void *b) {
 /* Apply the cheapest savings until all weights take at most `limit` bytes. A step applies
  * only when its op is at the candidate that the step starts from. */
 static void save_bytes(plan_op *ops, saving *savings, uint32_t count, double bytes, double limit) {
-  qsort(savings, count, sizeof *savings, by_cost_per_byte);
+  sort_items(savings, count, sizeof *savings, by_cost_per_byte);
   for (uint32_t pass = 0; pass < WINOGRAD_FORMS; pass++)
     for (uint32_t i = 0; i < count && bytes > limit; i++) {
       const saving *s = &savings[i];

@@ -1,10 +1,10 @@
 /* Packed weights for every op: those of the plan file where they fit, else made here. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
+#include "loader/base/sort.h"
 #include "runtime/kernels/table.h"
 #include "runtime/plan_file/format.h"
 #include "runtime/plan_file/read.h"
@@ -125,7 +125,7 @@ static resnet_status pack_ops(plan *p, resnet_error *error) {
   plan_op **order = mem_allocate(p->memory, p->op_count, sizeof(plan_op *));
   if (!order) return err_no_memory(error, "the plan");
   for (uint32_t i = 0; i < p->op_count; i++) order[i] = &p->ops[i];
-  qsort(order, p->op_count, sizeof(plan_op *), by_weights);
+  sort_items(order, p->op_count, sizeof(plan_op *), by_weights);
   resnet_status status = RESNET_OK;
   for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++) {
     const kernel *k = kernel_table[order[i]->kernel];
