@@ -192,7 +192,7 @@ def test_little_is_held_at_once(model, pixels, monkeypatch):
     assert same_bits(expected, model.observe(Lazy(pixels), threads=1))
 
 
-def test_portions_tell_where_chunks_are():
+def test_sub_batches_mark_their_chunks():
     for count in (0, 1, 7, 8, 9, 16, 70):
         cut = list(_observe._sub_batches([b""] * count, 8))
         assert sum(len(sub_batch.images) for sub_batch in cut) == count

@@ -370,7 +370,7 @@ class _Gathering:
             self._turn.notify_all()
 
     def stop(self, problem: Optional[BaseException] = None, chunk: int = 0) -> None:
-        """Stop all workers. Keep the problem of the earliest chunk, if there are several."""
+        """Stop all workers. Keep the problem of the earliest chunk."""
         with self._turn:
             if problem is not None and (self.problem is None or chunk < self._problem_chunk):
                 self.problem, self._problem_chunk = problem, chunk
