@@ -159,7 +159,7 @@ static resnet_status check_target(const char *path, resnet_error *error) {
   if (lstat(path, &about) != 0 || S_ISREG(about.st_mode) || S_ISLNK(about.st_mode))
     return RESNET_OK;
   return err_fail(error, RESNET_ERROR_IO,
-                  "is no regular file: a plan file takes its place whole; name another path");
+                  "is not a regular file: a plan file would replace it; name another path");
 }
 
 static resnet_status write_file(const resnet_model *model, const serial_writer *front,
