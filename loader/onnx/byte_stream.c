@@ -10,10 +10,9 @@
 
 enum {
   BUFFER_BYTES = 1 << 16,
-  /* deflate's best: two bits stand for 258 bytes (RFC 1951, 3.2.5), and zlib may hold
-   * back some that were read */
+  /* deflate encodes at most 258 bytes in 2 bits (RFC 1951, 3.2.5) */
   LARGEST_RATIO = 4 * 258,
-  HELD_BACK = 1 << 16
+  HELD_BACK = 1 << 16 /* bytes that zlib may have read and not yet unpacked */
 };
 
 struct byte_stream {
@@ -22,12 +21,11 @@ struct byte_stream {
   resnet_status status; /* of the first failure */
   uint64_t max_bytes;
   int file;             /* -1: bytes */
-  const uint8_t *bytes; /* in memory: those that are left */
-  size_t left;          /* of the file or of `bytes`: not yet taken */
-  /* what was produced and not yet read stands at [next,end) */
+  const uint8_t *bytes; /* the rest of the bytes in memory */
+  size_t left;          /* bytes of the file, or at `bytes`, that are not yet taken */
   uint8_t *buffer;
-  const uint8_t *next, *end;
-  size_t produced; /* bytes, packed ones unpacked */
+  const uint8_t *next, *end; /* in the buffer: bytes that are not yet read */
+  size_t produced;           /* bytes so far, unpacked */
   bool packed, ended;
   uint8_t *packed_buffer;
   z_stream z;
@@ -36,15 +34,15 @@ struct byte_stream {
 static resnet_status too_large(resnet_error *error, const char *what, uint64_t max_bytes) {
   if (max_bytes > INT32_MAX)
     return err_fail(error, RESNET_ERROR_LIMIT,
-                    "is larger than 2 GiB, which is the most that protobuf defines");
+                    "is larger than 2 GiB, the maximum that protobuf defines");
   return err_fail(error, RESNET_ERROR_LIMIT,
                   "%s more than %llu bytes: raise max_file_bytes if you trust it", what,
                   (unsigned long long)max_bytes);
 }
 
-/* ---- as they are stored ------------------------------------------------------------ */
+/* ---- stored bytes ------------------------------------------------------------------ */
 
-/* Up to `size` of the bytes that are left, more than none; 0: they failed. */
+/* Read 1 to `size` bytes. Return how many; 0 on failure. */
 static size_t take_from_file(byte_stream *s, void *to, size_t size) {
   ssize_t got = -1;
   do {
@@ -71,8 +69,7 @@ static size_t take_stored(byte_stream *s, void *to, size_t size) {
 
 /* ---- gzip -------------------------------------------------------------------------- */
 
-/* What the first bytes in s->buffer are is seen before anything was read: they become
- * zlib's. */
+/* Give the first bytes, which are in s->buffer and not yet read, to zlib. */
 static resnet_status start_unpacking(byte_stream *s) {
   s->packed_buffer = s->buffer;
   s->z = zlib_stream(s->memory);
@@ -86,7 +83,7 @@ static resnet_status start_unpacking(byte_stream *s) {
   return RESNET_OK;
 }
 
-/* One step of zlib; returns the bytes that it made, which may be none. */
+/* Run one step of zlib. Return the number of bytes that it made; 0 is possible. */
 static size_t inflate_step(byte_stream *s, void *to, size_t size) {
   if (s->z.avail_in == 0) {
     s->z.next_in = s->packed_buffer;
@@ -118,7 +115,7 @@ static size_t take_unpacked(byte_stream *s, void *to, size_t size) {
 
 /* ---- reading ----------------------------------------------------------------------- */
 
-/* Up to `size` bytes, more than none; 0: there are no more, or they failed. */
+/* Produce 1 to `size` bytes. Return how many; 0 at the end or on failure. */
 static size_t produce(byte_stream *s, void *to, size_t size) {
   if (s->status != RESNET_OK) return 0;
   size_t made = s->packed ? take_unpacked(s, to, size) : take_stored(s, to, size);
@@ -189,7 +186,7 @@ void stream_close(byte_stream *s) {
   mem_release(s->memory, s);
 }
 
-/* The stream owns `file`, also where this fails. */
+/* Open a stream that begins as `first`. Take over its file, on failure too. */
 static resnet_status open_stream(byte_stream first, memory *m, uint64_t max_bytes,
                                  byte_stream **out, resnet_error *error) {
   byte_stream *s = mem_allocate(m, 1, sizeof *s);

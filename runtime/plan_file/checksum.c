@@ -1,14 +1,10 @@
+#include "runtime/plan_file/checksum.h"
+
 #include <string.h>
 #include <zlib.h>
 
 #include "runtime/kernels/simd/dispatch.h"
 #include "runtime/plan_file/format.h"
-
-bool plan_align(uint64_t *size) {
-  if (*size > UINT64_MAX - (PLAN_ALIGNMENT - 1)) return false;
-  *size = (*size + PLAN_ALIGNMENT - 1) / PLAN_ALIGNMENT * PLAN_ALIGNMENT;
-  return true;
-}
 
 /* A bijection of `sum` for any word and of `word` for any sum. The rotation brings the
  * high bits down, which multiplying alone would leave where they are: two flipped signs
@@ -21,7 +17,7 @@ static uint64_t stir(uint64_t sum, uint64_t word) {
 
 /* Many chains, as each has to wait for its multiplications, and narrow ones, as vectors
  * multiply 32 bits: memory is what limits this. */
-uint64_t plan_checksum(const void *bytes, size_t size) {
+uint64_t plan_file_checksum(const void *bytes, size_t size) {
   const simd_elementwise *v = simd_fastest()->elementwise;
   uint32_t lanes[CHECKSUM_LANES];
   uint8_t rest[CHECKSUM_BLOCK] = {0};
@@ -46,8 +42,8 @@ static uint32_t crc_of(uint32_t crc, const uint8_t *bytes, size_t size) {
   return crc;
 }
 
-uint32_t plan_front_crc(const uint8_t *front, size_t size) {
-  plan_header header;
+uint32_t plan_file_front_crc(const uint8_t *front, size_t size) {
+  plan_file_header header;
   memcpy(&header, front, sizeof header);
   header.crc = 0;
   const uint32_t crc = crc_of((uint32_t)crc32(0, NULL, 0), (const uint8_t *)&header, sizeof header);
