@@ -50,9 +50,7 @@ static float clamp_float(float x, float low, float high) {
 static bool fuse_clamp(import_context *ctx, uint32_t into, uint32_t index) {
   graph_node *producer = node_at(ctx, into);
   const graph_node *n = node_at(ctx, index);
-  if (producer->op != GRAPH_CONV && producer->op != GRAPH_LINEAR && producer->op != GRAPH_AFFINE &&
-      producer->op != GRAPH_ADD && producer->op != GRAPH_CLAMP && producer->op != GRAPH_SCALE)
-    return false;
+  if (!graph_op_uses(producer->op, GRAPH_USES_CLAMP)) return false;
   producer->clamp_min = clamp_float(producer->clamp_min, n->clamp_min, n->clamp_max);
   producer->clamp_max = clamp_float(producer->clamp_max, n->clamp_min, n->clamp_max);
   return true;

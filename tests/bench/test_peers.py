@@ -103,7 +103,7 @@ def test_classes_ask_for_the_features_that_the_kernels_ask_for():
     )
     assert {name: set(needs.split()) for name, needs in sets} == cpu_class.X86_FLAGS
     for path in (common.ROOT / "runtime").rglob("*.[ch]"):
-        assert "__builtin_cpu_supports(\"" not in path.read_text(), path
+        assert '__builtin_cpu_supports("' not in path.read_text(), path
 
 
 def machine(chosen="avx512", cpu="avx512"):
