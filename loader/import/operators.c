@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "loader/import/attributes.h"
-#include "loader/import/fold.h"
 #include "loader/import/fold_arithmetic.h"
+#include "loader/import/fold_constants.h"
 #include "loader/import/op_conv.h"
 #include "loader/import/op_elementwise.h"
 #include "loader/import/op_gate.h"
