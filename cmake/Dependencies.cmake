@@ -7,6 +7,27 @@ find_program(PROTOC_C NAMES protoc-c REQUIRED)
 add_library(resnet_protobuf_c INTERFACE)
 target_link_libraries(resnet_protobuf_c INTERFACE PkgConfig::PROTOBUF_C)
 
+# xxHash is compiled into the library from its header, whose first comment is its licence.
+# XXH3 is stable since version 0.8.
+find_path(XXHASH_INCLUDE_DIR xxhash.h)
+set(xxhash_version 0)
+if(XXHASH_INCLUDE_DIR)
+  file(READ ${XXHASH_INCLUDE_DIR}/xxhash.h xxhash_text)
+  if(xxhash_text MATCHES "XXH_VERSION_MAJOR +([0-9]+)\n.*XXH_VERSION_MINOR +([0-9]+)\n")
+    set(xxhash_version ${CMAKE_MATCH_1}.${CMAKE_MATCH_2})
+  endif()
+endif()
+if(xxhash_version VERSION_LESS 0.8)
+  message(FATAL_ERROR "xxhash.h of version 0.8 or later was not found: run tools/deps, or install "
+    "libxxhash-dev (Debian), xxhash-devel (Fedora) or xxhash (Arch, Homebrew)")
+endif()
+add_library(resnet_xxhash INTERFACE)
+target_include_directories(resnet_xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
+string(FIND "${xxhash_text}" "*/" end)
+string(SUBSTRING "${xxhash_text}" 0 ${end} xxhash_licence)
+string(REGEX REPLACE "(^|\n)[ /]?[*] ?" "\\1" xxhash_licence "${xxhash_licence}")
+file(WRITE ${PROJECT_BINARY_DIR}/licences/xxhash "${xxhash_licence}")
+
 set(RESNET_DEPS ${PROJECT_SOURCE_DIR}/build/deps CACHE PATH "The folder that tools/deps filled")
 mark_as_advanced(RESNET_DEPS)
 set(deps_prefix ${RESNET_DEPS}/prefix)

@@ -12,6 +12,7 @@ list(APPEND resnet_needs protobuf-c z m)
 if(NOT RESNET_SYSTEM_XNNPACK)
   install(DIRECTORY ${deps_prefix}/licences DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libresnet)
 endif()
+install(DIRECTORY ${PROJECT_BINARY_DIR}/licences DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libresnet)
 
 install(FILES include/resnet.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS resnet_shared resnet_static

@@ -1,13 +1,13 @@
-/* Checksums of a plan file. They find damage, not intent. */
+/* Checksums of a plan file. They find damage, not forgery. */
 #ifndef LIBRESNET_RUNTIME_PLAN_FILE_CHECKSUM_H
 #define LIBRESNET_RUNTIME_PLAN_FILE_CHECKSUM_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Return a 64-bit checksum of `size` bytes, at the speed of memory, the same on every CPU
- * of one byte order. Any change within an aligned word of 4 bytes changes it; other
- * changes remain unnoticed with a chance of 2^-32 or less. */
+/* Return the 64-bit XXH3 hash (xxhash.com) of `size` bytes, at the speed of memory. It is
+ * the same on every CPU. Random damage remains unnoticed with a chance of 2^-64; a forger
+ * can find bytes with the same hash. */
 uint64_t plan_file_checksum(const void *bytes, size_t size);
 
 /* Return the CRC-32 of a file's front, computed with 0 in place of the header's CRC. */

@@ -196,6 +196,17 @@ static void weights_that_are_not_finite_are_refused(void **state) {
 
 /* ---- the checksum ------------------------------------------------------------------ */
 
+/* Files must be readable with any version of xxHash: these values are fixed. */
+static void checksums_are_xxh3(void **state) {
+  (void)state;
+  uint8_t bytes[1000];
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i % 251);
+  assert_true(plan_file_checksum(bytes, 0) == UINT64_C(0x2d06800538d394c2));
+  assert_true(plan_file_checksum(bytes, 100) == UINT64_C(0x004e4f921a64bd1c));
+  assert_true(plan_file_checksum(bytes, 200) == UINT64_C(0xf42a8864feaf0703));
+  assert_true(plan_file_checksum(bytes, 1000) == UINT64_C(0x33ef703fb2b20ed1));
+}
+
 static void checksums_see_flips_and_swaps(void **state) {
   (void)state;
   enum { WORDS = 4096, BYTES = WORDS * 8 };
@@ -248,7 +259,7 @@ static void forged_headers_are_refused(void **state) {
   (void)state;
   refuse_forged(8, 0x04030201, 4, RESNET_ERROR_UNSUPPORTED, "byte order|compile the plan here");
   refuse_forged(12, PLAN_FORMAT + 1, 4, RESNET_ERROR_UNSUPPORTED,
-                "newer library|format is 3|reads 2");
+                "newer library|format is 4|reads 3");
   refuse_forged(12, PLAN_FORMAT - 1, 4, RESNET_ERROR_UNSUPPORTED, "older library");
   refuse_forged(16, good.size + 1, 8, RESNET_ERROR_FORMAT, "truncated");
   refuse_forged(16, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "truncated");
@@ -627,6 +638,7 @@ int main(void) {
       cmocka_unit_test(damage_in_a_large_net_is_found),
       cmocka_unit_test(damaged_weights_are_not_saved_nor_packed),
       cmocka_unit_test(weights_that_are_not_finite_are_refused),
+      cmocka_unit_test(checksums_are_xxh3),
       cmocka_unit_test(checksums_see_flips_and_swaps),
       cmocka_unit_test(forged_headers_are_refused),
       cmocka_unit_test(forged_tables_are_refused),
