@@ -52,14 +52,14 @@ def extract_net(net: dict) -> dict:
         (r for r in net["responses"] if r["point"] == "response" and r["layer"]),
         key=lambda r: r["layer"],
     )
-    lesions = net["lesions"]
+    ablations = net["lesions"]
     return {
         "sha256": net["sha256"],
         **{key: net[key] for key in ("layers", "parameters", "macs", "top1", "top5", "top1_ci95")},
         "response_std": [r["std"] for r in layers],
         "branch_to_shortcut": [block["ratio"] for block in net["blocks"]],
-        "lesion_images": lesions["images"],
-        "lesion_top1": lesions["top1"],
+        "ablation_images": ablations["images"],
+        "ablation_top1": ablations["top1"],
         "skipped_top1": [
             block["skipped_top1"] if block["can_skip"] else None for block in net["blocks"]
         ],
@@ -116,7 +116,7 @@ def nets_table(results: dict, folder: Path) -> str:
         rows.append(
             [*cells, f"{float(log[-1]['train_error']):.2f} %", log[-1]["epoch"], f"{hours:.1f}"]
         )
-    head = ["net", "parameters", "MACs", f"top-1 of {results['images']:,}", "95 % interval"]
+    head = ["model", "parameters", "MACs", f"top-1 of {results['images']:,}", "95 % interval"]
     return table([*head, "training error", "epochs", "hours"], rows)
 
 
@@ -138,7 +138,7 @@ def responses_table(results: dict) -> str:
         )
     return table(
         [
-            "net",
+            "model",
             "median of the layers' deviations",
             "least to largest",
             "residual branch / shortcut, median block",
@@ -147,14 +147,14 @@ def responses_table(results: dict) -> str:
     )
 
 
-def lesions_table(results: dict) -> str:
+def ablations_table(results: dict) -> str:
     """What is left of the accuracy when one block is taken out."""
     rows = []
     for name, net in results["nets"].items():
         left = [top1 for top1 in net["skipped_top1"] if top1 is not None]
         blocks = f"{len(left)} of {len(net['skipped_top1'])}"
         cells = [
-            percent(net["lesion_top1"]),
+            percent(net["ablation_top1"]),
             percent(statistics.median(left)),
             percent(min(left)),
             percent(max(left)),
@@ -162,7 +162,7 @@ def lesions_table(results: dict) -> str:
         rows.append([title(name), blocks, *cells])
     return table(
         [
-            "net",
+            "model",
             "blocks that can be taken out",
             "whole",
             "median block",
@@ -176,7 +176,7 @@ def lesions_table(results: dict) -> str:
 TABLES = {
     "nets": nets_table,
     "responses": lambda results, _: responses_table(results),
-    "lesions": lambda results, _: lesions_table(results),
+    "ablations": lambda results, _: ablations_table(results),
 }
 
 

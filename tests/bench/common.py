@@ -1,4 +1,4 @@
-"""What the benchmarks share: runtimes in processes of their own, nets, pictures, taking
+"""What the benchmarks share: runtimes in processes of their own, nets, images, taking
 turns, the machine, writing.
 
 A runtime is a process that answers lines: bench_model.c for ours, peer_worker.py for the
@@ -6,7 +6,7 @@ others. Only one has a turn at a time. A turn begins when the processes of all o
 stopped using the CPU (thread pools spin for a while after a run before they sleep), so
 every runtime may keep its own way of waiting: none is slowed by a setting that forbids it
 to spin, and none takes a core from the next. A turn is a few runs that don't count, which
-bring the runtime's threads and caches to where a program that runs one picture after the
+bring the runtime's threads and caches to where a program that runs one image after the
 other has them, then the runs that do.
 """
 
@@ -120,9 +120,9 @@ class Runtime:
 
 
 def ours(
-    name: str, model: Path, threads: int, batch: int, pictures: Path, memory: str = "normal"
+    name: str, model: Path, threads: int, batch: int, images: Path, memory: str = "normal"
 ) -> Runtime:
-    return Runtime(name, [PROGRAM, model, str(threads), str(batch), pictures, memory])
+    return Runtime(name, [PROGRAM, model, str(threads), str(batch), images, memory])
 
 
 @dataclass
@@ -212,9 +212,9 @@ def input_size(net: str) -> int:
     return 32 if net in CIFAR_NETS else 224
 
 
-def make_pictures(folder: Path, batch: int, size: int) -> Path:
+def make_images(folder: Path, batch: int, size: int) -> Path:
     """Random pixels, normalised, as (n,3,size,size)."""
-    path = folder / f"pictures-{batch}-{size}.f32"
+    path = folder / f"images-{batch}-{size}.f32"
     if not path.exists():
         normalised = [(pixel / 255 - 0.45) / 0.225 for pixel in range(256)]
         pixels = random.Random(1).randbytes(batch * 3 * size * size)

@@ -35,7 +35,7 @@ class OnnxRuntime:
 
         self.library = onnxruntime
 
-    def open(self, path: str, threads: int, pictures: np.ndarray) -> None:
+    def open(self, path: str, threads: int, images: np.ndarray) -> None:
         options = self.library.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -43,7 +43,7 @@ class OnnxRuntime:
             path, options, providers=["CPUExecutionProvider"]
         )
         self.binding = self.session.io_binding()
-        self.binding.bind_cpu_input(self.session.get_inputs()[0].name, pictures)
+        self.binding.bind_cpu_input(self.session.get_inputs()[0].name, images)
         self.binding.bind_output(self.session.get_outputs()[0].name, "cpu")
 
     def run(self) -> None:
@@ -70,7 +70,7 @@ class OpenVino:
 
         self.library = openvino
 
-    def open(self, path: str, threads: int, pictures: np.ndarray) -> None:
+    def open(self, path: str, threads: int, images: np.ndarray) -> None:
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
@@ -78,7 +78,7 @@ class OpenVino:
         }
         self.model = self.library.Core().compile_model(path, "CPU", settings)
         self.request = self.model.create_infer_request()
-        self.request.set_input_tensor(self.library.Tensor(pictures, shared_memory=True))
+        self.request.set_input_tensor(self.library.Tensor(images, shared_memory=True))
 
     def run(self) -> None:
         self.request.infer(share_outputs=True)
@@ -127,7 +127,7 @@ class Ncnn:
 
         self.library = ncnn
 
-    def open(self, path: str, threads: int, pictures: np.ndarray) -> None:
+    def open(self, path: str, threads: int, images: np.ndarray) -> None:
         self.net = self.library.Net()
         options = self.net.opt
         options.num_threads = threads
@@ -140,13 +140,13 @@ class Ncnn:
         ):
             sys.exit("ncnn cannot load the converted net")
         # A batch is one Mat with n > 1; 0 says that the array's first axis is the batch.
-        self.pictures = (
-            self.library.Mat(pictures, 0) if len(pictures) > 1 else self.library.Mat(pictures[0])
+        self.images = (
+            self.library.Mat(images, 0) if len(images) > 1 else self.library.Mat(images[0])
         )
 
     def run(self) -> None:
         extractor = self.net.create_extractor()
-        extractor.input("in0", self.pictures)
+        extractor.input("in0", self.images)
         status, self.output = extractor.extract("out0")
         if status != 0:
             sys.exit(f"ncnn: extract gave {status}")
@@ -167,16 +167,16 @@ RUNTIMES = {
 
 
 class Worker:
-    def __init__(self, kind: str, model: str, threads: str, batch: str, pictures: str) -> None:
+    def __init__(self, kind: str, model: str, threads: str, batch: str, images: str) -> None:
         self.runtime = RUNTIMES[kind]()
         self.model, self.threads = model, int(threads)
-        flat = np.fromfile(pictures, np.float32)
+        flat = np.fromfile(images, np.float32)
         side = round((flat.size / int(batch) / 3) ** 0.5)
-        self.pictures = flat.reshape(int(batch), 3, side, side)
+        self.images = flat.reshape(int(batch), 3, side, side)
 
     def open(self) -> str:
         start = time.perf_counter()
-        self.runtime.open(self.model, self.threads, self.pictures)
+        self.runtime.open(self.model, self.threads, self.images)
         self.runtime.run()
         load = (time.perf_counter() - start) * 1e3
         version = importlib.metadata.version(self.runtime.package)

@@ -133,16 +133,16 @@ class Bench:
             model,
             str(work.threads),
             str(work.batch),
-            self.pictures(work),
+            self.images(work),
         ]
         return Runtime(name, command, peer_environment(name, self.restriction))
 
-    def pictures(self, work: Workload) -> Path:
-        return common.make_pictures(self.folder, work.batch, common.input_size(work.net))
+    def images(self, work: Workload) -> Path:
+        return common.make_images(self.folder, work.batch, common.input_size(work.net))
 
     def ours(self, work: Workload, model: Path | None = None, memory: str = "normal") -> Runtime:
         return common.ours(
-            OURS, model or self.net(work), work.threads, work.batch, self.pictures(work), memory
+            OURS, model or self.net(work), work.threads, work.batch, self.images(work), memory
         )
 
     def start(self, name: str, work: Workload) -> Runtime:

@@ -460,12 +460,12 @@ def test_writing_leaves_no_other_file(tmp_path):
     ]
 
 
-def test_pictures_are_normalised_and_the_same_every_time(tmp_path):
-    floats = array.array("f", common.make_pictures(tmp_path, 2, 4).read_bytes())
+def test_images_are_normalised_and_the_same_every_time(tmp_path):
+    floats = array.array("f", common.make_images(tmp_path, 2, 4).read_bytes())
     assert len(floats) == 2 * 3 * 4 * 4
     assert min(floats) >= -2.01 and max(floats) <= 2.45 and len(set(floats)) > 20
     (tmp_path / "again").mkdir()
-    assert common.make_pictures(tmp_path / "again", 2, 4).read_bytes() == floats.tobytes()
+    assert common.make_images(tmp_path / "again", 2, 4).read_bytes() == floats.tobytes()
 
 
 class Fake:
@@ -555,7 +555,7 @@ def make_net(tmp_path):
 
 def program_runtime(tmp_path, *arguments):
     return common.ours(
-        OURS, make_net(tmp_path), 1, 2, common.make_pictures(tmp_path, 2, 32), *arguments
+        OURS, make_net(tmp_path), 1, 2, common.make_images(tmp_path, 2, 32), *arguments
     )
 
 
@@ -586,12 +586,12 @@ def test_bench_model_does_not_measure_a_plan_that_was_packed_anew(tmp_path):
     plan = tmp_path / "net.resnet"
     command = [common.BUILD / "resnet", "compile", make_net(tmp_path), "-o", plan]
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
-    pictures = common.make_pictures(tmp_path, 2, 32)
-    good = common.ours(OURS, plan, 1, 2, pictures).open()
+    images = common.make_images(tmp_path, 2, 32)
+    good = common.ours(OURS, plan, 1, 2, images).open()
     assert good.opened["load_ms"] > 0
     good.close()
     with pytest.raises(common.RuntimeFailed, match="net.resnet: .*packed"):
-        common.ours(OURS, plan, 1, 2, pictures, "small").open()
+        common.ours(OURS, plan, 1, 2, images, "small").open()
 
 
 def test_bench_model_refuses_other_memory_options(tmp_path):

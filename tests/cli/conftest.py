@@ -59,18 +59,18 @@ def labels() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory, labels) -> Path:
+def images(tmp_path_factory, labels) -> Path:
     """<class>/<image> for the built-in model's labels: 60 JPEG and PNG images of many
     sizes."""
     np = pytest.importorskip("numpy", reason="NumPy is not installed")
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-    root, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    root, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for number in range(60):
         folder = root / labels[number % len(labels)]
         folder.mkdir(exist_ok=True)
         colour = rng.integers(0, 256, (3, 3, 3), np.uint8)
-        picture = image.fromarray(colour).resize((32 + number, 40 + number // 2))
-        picture.save(folder / f"{number:03}.{'png' if number % 3 else 'jpg'}")
+        image = pillow.fromarray(colour).resize((32 + number, 40 + number // 2))
+        image.save(folder / f"{number:03}.{'png' if number % 3 else 'jpg'}")
     return root
 
 

@@ -50,9 +50,9 @@ def scaled_and_cut(
     return scaled, tuple(round((s - c) / 2) for s, c in zip(scaled, cut)), cut
 
 
-def prepare(picture: Path, way: dict) -> np.ndarray:
+def prepare(file: Path, way: dict) -> np.ndarray:
     """The model's input, (1,c,h,w)."""
-    image = Image.open(picture).convert("RGB")
+    image = Image.open(file).convert("RGB")
     scaled, (left, top), (width, height) = scaled_and_cut(image.size, way)
     image = image.resize(scaled, Image.Resampling.BILINEAR).crop(
         (left, top, left + width, top + height)
@@ -166,9 +166,9 @@ def along(
     return (at >= 0) & (at < count), weights
 
 
-def expected_picture(picture: Path, way: dict, cam: dict) -> np.ndarray:
+def expected_image(file: Path, way: dict, cam: dict) -> np.ndarray:
     """The overlay as cam.h describes it."""
-    pixels = np.asarray(Image.open(picture).convert("RGB"), np.float64)
+    pixels = np.asarray(Image.open(file).convert("RGB"), np.float64)
     size = pixels.shape[1::-1]
     factor = -(-256 // min(size))
     scaled, first, cut = scaled_and_cut(size, way)
@@ -197,21 +197,21 @@ def expected_picture(picture: Path, way: dict, cam: dict) -> np.ndarray:
         ((3, 900), [], (216, 64800)),  # not 86 times: a side may have 65535 pixels
     ],
 )
-def test_picture_shows_the_map(size, options, png, photo, tmp_path):
-    picture, out = tmp_path / "picture.png", tmp_path / "out.png"
-    Image.open(photo).resize(size).save(picture)
-    answer = resnet_json("classify", "--cam", out, picture, *options)
+def test_image_shows_the_map(size, options, png, photo, tmp_path):
+    source, out = tmp_path / "image.png", tmp_path / "out.png"
+    Image.open(photo).resize(size).save(source)
+    answer = resnet_json("classify", "--cam", out, source, *options)
     image = Image.open(out)
     assert (image.format, image.mode, image.size) == ("PNG", "RGB", png)
     if max(png) > 1000:
         return
-    expected = expected_picture(picture, answer["preprocess"], answer["results"][0]["cam"])
+    expected = expected_image(source, answer["preprocess"], answer["results"][0]["cam"])
     # One for rounding, and the next colour of the table if the strength is between two.
     assert np.abs(np.asarray(image, np.float64) - expected).max() <= 3
     assert np.abs(np.asarray(image, np.float64) - expected).mean() <= 0.3
 
 
-def test_picture_is_hottest_where_the_map_is(photo, tmp_path):
+def test_image_is_hottest_where_the_map_is(photo, tmp_path):
     black, out = tmp_path / "black.png", tmp_path / "out.png"
     Image.new("RGB", (320, 320)).save(black)
     cam = resnet_json("classify", "--cam", out, black)["results"][0]["cam"]
@@ -368,7 +368,7 @@ def test_full_disk_leaves_the_old_file(photo, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["cam.png"]
 
 
-def test_unreadable_picture_leaves_nothing(tmp_path):
+def test_unreadable_image_leaves_nothing(tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(CAT.read_bytes()[:2000])
     assert "broken.jpg" in complaint(

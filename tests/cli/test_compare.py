@@ -393,7 +393,7 @@ def test_probabilities_are_those_of_onnxruntime(compared, nets, data):
 # ---- what can go wrong ----
 
 
-def test_unreadable_pictures_count_for_no_net(compared, nets, data, tmp_path):
+def test_unreadable_images_count_for_no_net(compared, nets, data, tmp_path):
     copy = tmp_path / "data"
     shutil.copytree(data, copy)
     for folder in ("class0", "class7"):
@@ -414,7 +414,7 @@ def test_unreadable_pictures_count_for_no_net(compared, nets, data, tmp_path):
     assert result.stderr.count(b"class7/zzz.png") == 1
 
 
-def test_picture_that_one_net_refuses_counts_for_none(nets, data, tmp_path):
+def test_image_that_one_net_refuses_counts_for_none(nets, data, tmp_path):
     """One model scales its images, the other takes only those that have its size, so that
     the first has seen it then."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
@@ -440,7 +440,7 @@ def test_picture_that_one_net_refuses_counts_for_none(nets, data, tmp_path):
         ]
 
 
-def test_nets_whose_classes_differ_in_order(tmp_path, labels, pictures):
+def test_nets_whose_classes_differ_in_order(tmp_path, labels, images):
     """The same model with its classes turned round agrees with itself everywhere."""
     trained = ROOT / "models/cifar10-resnet20.onnx"
     model, turned = onnx.load(trained), tmp_path / "turned.onnx"
@@ -461,7 +461,7 @@ def test_nets_whose_classes_differ_in_order(tmp_path, labels, pictures):
     onnx.save(model, turned)
     if resnet_json("inspect", turned)["labels"] != labels[::-1]:
         pytest.fail("the labels were not turned round: where does the file have them?")
-    document = resnet_json("compare", trained, turned, "--data", pictures, *QUICK)
+    document = resnet_json("compare", trained, turned, "--data", images, *QUICK)
     (pair,) = document["pairs"]
     assert pair["agree"] == pair["images"] == 60 and pair["only_a"] == pair["only_b"] == 0
     assert pair["mcnemar_p"] == 1

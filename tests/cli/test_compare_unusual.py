@@ -80,7 +80,7 @@ def check_outputs(file: Path, data: Path, model: dict) -> None:
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     pixels = np.stack(
-        [np.asarray(Image.open(picture), np.float32) for picture in sorted(data.glob("*/*"))]
+        [np.asarray(Image.open(image), np.float32) for image in sorted(data.glob("*/*"))]
     )
     values = ((pixels / way["scale"] - np.float32(way["mean"])) / np.float32(way["std"])).transpose(
         0, 3, 1, 2
@@ -216,7 +216,7 @@ def test_a_thousand_classes_and_few_folders(tmp_path):
     assert page.stat().st_size < 2_000_000
 
 
-def test_no_picture_can_be_read(residual, tmp_path):
+def test_no_image_can_be_read(residual, tmp_path):
     data = tmp_path / "data"
     for name in range(10):
         (data / str(name)).mkdir(parents=True)

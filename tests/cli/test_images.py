@@ -81,7 +81,7 @@ def exif(orientation: int):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 def test_jpeg_modes_and_orientations(tmp_path, mode, orientation):
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     noise(mode).save(path, "JPEG", quality=90, exif=exif(orientation))
     check_equal(path)
     turned = (WIDTH, HEIGHT) if orientation > 4 else (HEIGHT, WIDTH)
@@ -91,7 +91,7 @@ def test_jpeg_modes_and_orientations(tmp_path, mode, orientation):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
 def test_png_modes_and_orientations(tmp_path, mode, orientation):
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     noise(mode).save(path, "PNG", exif=exif(orientation))
     check_equal(path)
 
@@ -118,7 +118,7 @@ def test_jpeg_ycck(tmp_path):
 
 
 def test_name_does_not_matter(tmp_path):
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     noise("RGB").save(path, "JPEG")
     check_equal(path)
 
@@ -179,7 +179,7 @@ def test_png_interlaced(tmp_path, channels, colour, depth):
     pixels = rng.integers(0, 2**depth, (HEIGHT, WIDTH, channels)).astype(
         ">u2" if depth == 16 else "u1"
     )
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(png(WIDTH, HEIGHT, depth, colour, interlaced_rows(pixels), interlaced=True))
     check_equal(path)
 
@@ -191,7 +191,7 @@ def test_png_small_depths(tmp_path, depth, colour):
     stride = (WIDTH * depth + 7) // 8
     rows = b"".join(b"\0" + rng.bytes(stride) for _ in range(HEIGHT))
     palette = chunk(b"PLTE", rng.bytes(3 * 2**depth))
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(png(WIDTH, HEIGHT, depth, colour, rows, *([palette] if colour == 3 else [])))
     check_equal(path)
 
@@ -208,7 +208,7 @@ def test_png_small_depths(tmp_path, depth, colour):
 def test_png_transparency_short_palette_and_gamma(tmp_path, colour, extra):
     rng = np.random.default_rng(3)
     rows = b"".join(b"\0" + rng.integers(0, 10, WIDTH, np.uint8).tobytes() for _ in range(HEIGHT))
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(png(WIDTH, HEIGHT, 8, colour, rows, *extra))
     check_equal(path)
 
@@ -277,7 +277,7 @@ def encoded(form: str) -> bytes:
 @pytest.mark.parametrize("form", ["JPEG", "progressive", "PNG", "interlaced"])
 def test_truncated_anywhere(tmp_path, form):
     whole = encoded(form)
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     step = max(1, len(whole) // 97)
     for size in sorted({*range(0, len(whole), step), *range(len(whole) - 20, len(whole))}):
         path.write_bytes(whole[:size])
@@ -293,7 +293,7 @@ def test_truncated_anywhere(tmp_path, form):
 @pytest.mark.parametrize("form", ["JPEG", "progressive", "PNG", "interlaced"])
 def test_damaged_anywhere_does_not_crash(tmp_path, form):
     whole, rng = encoded(form), random.Random(4)
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     for _ in range(100):
         data = bytearray(whole)
         for _ in range(rng.randint(1, 4)):
@@ -316,7 +316,7 @@ def test_absurd_sizes(tmp_path):
 
 
 def test_text_chunk_that_unpacks_to_much_is_not_unpacked(tmp_path):
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     text = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(64 << 20)))
     rows = b"".join(b"\0" + bytes(3 * WIDTH) for _ in range(HEIGHT))
     path.write_bytes(png(WIDTH, HEIGHT, 8, 2, rows, text))

@@ -56,10 +56,10 @@ ROWS = {
 
 
 def dump(
-    options: str, page="-", tables="-", *pictures, code: int = 0, **more
+    options: str, page="-", tables="-", *images, code: int = 0, **more
 ) -> subprocess.CompletedProcess:
     """Write the report of a fixture: see report_dump.c."""
-    result = run(DUMP, options, page, tables, *pictures, **more)
+    result = run(DUMP, options, page, tables, *images, **more)
     assert result.returncode == code, result.stderr
     return result
 
@@ -99,8 +99,8 @@ def pages(tmp_path_factory, photos) -> dict[str, Path]:
         "plain": ("pP",),
         "many": (ALL + "#",),
     }
-    for name, (options, *pictures) in made.items():
-        dump(options, root / f"{name}.html", "-", *pictures)
+    for name, (options, *images) in made.items():
+        dump(options, root / f"{name}.html", "-", *images)
     return {name: root / f"{name}.html" for name in made}
 
 
@@ -193,24 +193,24 @@ def test_hostile_names_are_text(pages):
     )
 
 
-def test_pictures_are_shown_small_and_counted(pages, photos):
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+def test_images_are_shown_small_and_counted(pages, photos):
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     import base64
     import io
 
     text = pages["all"].read_text("utf-8")
     found = [
-        image.open(io.BytesIO(base64.b64decode(data)))
+        pillow.open(io.BytesIO(base64.b64decode(data)))
         for data in re.findall(r'base64,([^"]+)"', text)
     ]
-    assert {picture.size for picture in found} == {(32, 32), (64, 19)}
+    assert {image.size for image in found} == {(32, 32), (64, 19)}
     assert re.search(r"The first 12 of \d+; --tables lists all of them", text)
     small = re.search(
         r'<img alt="Image (\d+)" width="32" height="32" src="data:image/png;base64,([^"]+)"', text
     )
-    original = image.open(sorted(photos.glob("*/*"))[int(small[1]) - 1])
+    original = pillow.open(sorted(photos.glob("*/*"))[int(small[1]) - 1])
     assert (
-        image.open(io.BytesIO(base64.b64decode(small[2]))).tobytes()
+        pillow.open(io.BytesIO(base64.b64decode(small[2]))).tobytes()
         == original.convert("RGB").tobytes()
     )
 
@@ -238,14 +238,14 @@ def test_pages_of_many_nets_stay_small(tmp_path, photos):
 MEASURED = re.compile(r'<(td|p|figure|dt|dd) class="(?:[^"]* )?measured"[^>]*>.*?</\1>', re.DOTALL)
 
 
-def test_two_comparisons_differ_in_what_is_measured_alone(tmp_path, pictures):
+def test_two_comparisons_differ_in_what_is_measured_alone(tmp_path, images):
     written = []
     for _ in range(2):
         result = resnet(
             "compare",
             ROOT / "models" / "cifar10-resnet20.onnx",
             "--data",
-            pictures,
+            images,
             "--report",
             tmp_path / "page.html",
             "--tables",
@@ -266,7 +266,7 @@ def test_two_comparisons_differ_in_what_is_measured_alone(tmp_path, pictures):
             )
         )
     assert written[0] == written[1]
-    assert f"--data {pictures} --report {tmp_path}/page.html" in written[0][0]
+    assert f"--data {images} --report {tmp_path}/page.html" in written[0][0]
     assert len(json.loads((tmp_path / "tables" / "comparison.json").read_text())["models"]) == 1
 
 
@@ -324,7 +324,7 @@ def test_svg_files_stand_alone(tables):
         assert not root.findall(f".//{SVG}script")
 
 
-def test_lesions_are_drawn_over_the_error_of_the_whole_net(tmp_path):
+def test_ablations_are_drawn_over_the_error_of_the_whole_net(tmp_path):
     dump(ALL, "-", tmp_path / "made")
     root = ElementTree.parse(tmp_path / "made" / "lesions.svg").getroot()
     ticks = [

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Make the fuzzers' seeds: small nets in many spellings, a few kilobytes each, in corpus
-and, packed, in corpus_gzip; small pictures in corpus_picture. (Those of corpus_plan are
+and, packed, in corpus_gzip; small images in corpus_image. (Those of corpus_plan are
 made with a built library: see CMakeLists.txt.)
 
     python tests/fuzz/make_corpus.py
@@ -122,7 +122,7 @@ def large_weights(constant: bool = False) -> onnx.ModelProto:
 
 def folded() -> onnx.ModelProto:
     """Sizes and factors that must be computed first, by the operators that are read of
-    constants alone, and a gate that is made as large as its picture."""
+    constants alone, and a gate that is made as large as its image."""
 
     def ints(name: str, *values: int) -> onnx.TensorProto:
         return numpy_helper.from_array(
@@ -231,7 +231,7 @@ def packed(models: dict[str, bytes]) -> dict[str, bytes]:
     }
 
 
-def picture(mode: str, width: int = 13, height: int = 9) -> Image.Image:
+def test_image(mode: str, width: int = 13, height: int = 9) -> Image.Image:
     """Waves and a little noise."""
     rng = np.random.default_rng(2)
     y, x = np.mgrid[:height, :width]
@@ -261,20 +261,20 @@ def turned(orientation: int) -> Image.Exif:
     return data
 
 
-def pictures() -> dict[str, bytes]:
+def images() -> dict[str, bytes]:
     files = {
-        f"png_{mode.replace(';', '')}.png": saved(picture(mode), "PNG")
+        f"png_{mode.replace(';', '')}.png": saved(test_image(mode), "PNG")
         for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
     }
-    files["png_turned.png"] = saved(picture("RGB"), "PNG", exif=turned(6))
-    files["jpeg_grey.jpg"] = saved(picture("L"), "JPEG")
-    files["jpeg_420.jpg"] = saved(picture("RGB"), "JPEG", quality=60, exif=turned(3))
-    files["jpeg_444.jpg"] = saved(picture("RGB"), "JPEG", subsampling=0)
-    files["jpeg_progressive.jpg"] = saved(picture("RGB"), "JPEG", progressive=True, quality=50)
+    files["png_turned.png"] = saved(test_image("RGB"), "PNG", exif=turned(6))
+    files["jpeg_grey.jpg"] = saved(test_image("L"), "JPEG")
+    files["jpeg_420.jpg"] = saved(test_image("RGB"), "JPEG", quality=60, exif=turned(3))
+    files["jpeg_444.jpg"] = saved(test_image("RGB"), "JPEG", subsampling=0)
+    files["jpeg_progressive.jpg"] = saved(test_image("RGB"), "JPEG", progressive=True, quality=50)
     files["jpeg_restart.jpg"] = saved(
-        picture("RGB", 40, 17), "JPEG", restart_marker_blocks=1, quality=30
+        test_image("RGB", 40, 17), "JPEG", restart_marker_blocks=1, quality=30
     )
-    files["jpeg_cmyk.jpg"] = saved(picture("CMYK"), "JPEG")
+    files["jpeg_cmyk.jpg"] = saved(test_image("CMYK"), "JPEG")
     return files
 
 
@@ -290,7 +290,7 @@ def main() -> None:
     models = seeds()
     write("corpus", models)
     write("corpus_gzip", packed(models))
-    write("corpus_picture", pictures())
+    write("corpus_picture", images())
 
 
 if __name__ == "__main__":

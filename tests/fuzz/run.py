@@ -8,7 +8,7 @@ that reaches.
     python3 tests/fuzz/run.py coverage                         # lines of loader/ and runtime/plan/lower.c that are reached
     python3 tests/fuzz/run.py report                           # CPU time, executions, findings so far
 
-Targets: bytes and model (ONNX, by its bytes and by its structure), gzip, plan, picture. All work lies in build/fuzz-work:
+Targets: bytes and model (ONNX, by its bytes and by its structure), gzip, plan, image. All work lies in build/fuzz-work:
 corpora, logs, findings, and ledger.json, which adds up what was done for each commit. A
 finding is minimised there; it moves to tests/fuzz/regressions with the commit that mends
 what it found.
@@ -425,7 +425,7 @@ def list_missed(counts: dict[str, dict[int, int]], to: Path) -> None:
                 )
 
 
-def rooms(counts: dict[str, dict[int, int]]) -> dict[str, dict]:
+def directories(counts: dict[str, dict[int, int]]) -> dict[str, dict]:
     joined: dict[str, dict] = collections.defaultdict(dict)
     for name, lines in counts.items():
         room = "loader/ in all" if name.startswith("loader/") else name
@@ -449,8 +449,8 @@ def coverage() -> None:
         profile("all", [[replay, *folders], *([unit] for unit in units)]), [replay, *units]
     )
     rows = [["file", "lines", "corpus, % reached", "with unit tests, %"]]
-    for name, lines in [*sorted(both.items()), *rooms(both).items()]:
-        other = fuzzed.get(name) or rooms(fuzzed).get(name, {})
+    for name, lines in [*sorted(both.items()), *directories(both).items()]:
+        other = fuzzed.get(name) or directories(fuzzed).get(name, {})
         rows.append([name, str(len(lines)), percent(other), percent(lines)])
     print(table(rows))
     list_missed(fuzzed, WORK / "coverage" / "missed-by-corpus.txt")

@@ -34,7 +34,7 @@ table(
 
 
 @case("ERROR_FORMAT", "culprit")
-def reshape_to_zero_pictures() -> Content:
+def reshape_to_zero_images() -> Content:
     return reshape([0, 3], allowzero=1)
 
 

@@ -21,7 +21,7 @@ Content = bytes | onnx.ModelProto
 @dataclass(frozen=True)
 class Case:
     """`make` gives the content, or makes something at the path itself and gives None. A
-    model is opened, a picture labelled by the resnet program; of "prefixes" the whole
+    model is opened, an image labelled by the resnet program; of "prefixes" the whole
     must open and every shorter beginning be refused."""
 
     name: str
@@ -31,11 +31,11 @@ class Case:
     suffix: str = ".onnx"
     max_file_bytes: int = 0
     external_data: bool = False
-    kind: str = "model"  # or "picture", "prefixes"
+    kind: str = "model"  # or "image", "prefixes"
     line: int | None = field(default_factory=lambda: current_line)  # of LINES
 
 
-# What a model file, or a picture, may try, by its number in the project's list of hostile
+# What a model file, or an image, may try, by its number in the project's list of hostile
 # input.
 LINES = {
     1: "empty; truncated at every byte; over the size cap",
@@ -58,7 +58,7 @@ LINES = {
     18: "variance negative or NaN; weights NaN or infinite",
     19: "quantisation: scale 0, denormal, extreme; zero point out of range; scales not one per channel",
     20: "plan file: stale, forged, truncated, for another CPU, of another version",
-    21: "picture and gzip bombs; JPEG of 65500 x 65500; truncated pictures; picture that is a folder or a FIFO",
+    21: "image and gzip bombs; JPEG of 65500 x 65500; truncated images; image that is a folder or a FIFO",
 }
 CASES: list[Case] = []
 current_line: int | None = None

@@ -19,7 +19,7 @@ from pathlib import Path
 import cases_bytes  # noqa: F401; importing registers
 import cases_external  # noqa: F401
 import cases_graphs  # noqa: F401
-import cases_pictures  # noqa: F401
+import cases_images  # noqa: F401
 import cases_plan  # noqa: F401
 import cases_quantised  # noqa: F401
 import cases_shapes  # noqa: F401

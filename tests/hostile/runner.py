@@ -17,9 +17,9 @@ RESNET = BUILD / "resnet"
 BUDGET = 64 << 20
 # Program, libraries, stack, XNNPACK's tables; the bytes of the file as it is read.
 BESIDES = 64 << 20
-# The pixels of the largest picture that is accepted, twice: one that lies on its side is
+# The pixels of the largest image that is accepted, twice: one that lies on its side is
 # turned upright.
-PICTURE = 1200 << 20
+IMAGE = 1200 << 20
 # Of CPU time, so that other programs do not count.
 SECONDS = 5
 SECONDS_OF_ALL_PREFIXES = 120
@@ -56,12 +56,12 @@ def seconds_for(case: corpus.Case) -> int:
 
 
 def program_of(case: corpus.Case) -> Path:
-    return RESNET if case.kind == "picture" else TRY_MODEL
+    return RESNET if case.kind == "image" else TRY_MODEL
 
 
-def try_picture(case: corpus.Case, path: Path) -> tuple[str, str]:
+def try_image(case: corpus.Case, path: Path) -> tuple[str, str]:
     """The program does not print the status: that of a refusal is taken to be the case's."""
-    done = run([RESNET, "classify", "--threads", 1, path], PICTURE, seconds_for(case))
+    done = run([RESNET, "classify", "--threads", 1, path], IMAGE, seconds_for(case))
     assert done.returncode in (0, 1) and "Sanitizer" not in done.stderr, (
         f"{done.returncode}: {done.stderr[-3000:]}"
     )
@@ -98,6 +98,4 @@ def try_model(case: corpus.Case, path: Path) -> tuple[str, str]:
 def outcome(case: corpus.Case, folder: Path) -> tuple[str, str]:
     """Status and message. A crash, a time-out or a broken promise raises."""
     path = folder / f"{case.name}{case.suffix}"
-    return {"model": try_model, "picture": try_picture, "prefixes": try_prefixes}[case.kind](
-        case, path
-    )
+    return {"model": try_model, "image": try_image, "prefixes": try_prefixes}[case.kind](case, path)

@@ -123,7 +123,7 @@ def test_tables_say_what_was_measured(folder: Path) -> None:
         ["plain-20", "0.625", "0.250 to 9.000", "-"],
         ["ResNet-20", "0.625", "0.250 to 9.000", "0.38"],
     ]
-    assert table(folder, "lesions") == [
+    assert table(folder, "ablations") == [
         ["plain-20", "1 of 2", "87.50 %", "80.00 %", "80.00 %", "80.00 %"],
         ["ResNet-20", "2 of 2", "87.50 %", "45.00 %", "10.00 %", "80.00 %"],
     ]

@@ -1,4 +1,4 @@
-"""What PyTorch finds in the nets that ship: responses and lesions, for test_lens.py to
+"""What PyTorch finds in the nets that ship: responses and ablations, for test_lens.py to
 compare with.
 
     python tests/oracle/make_lens_reference.py --test cifar10-jpeg-test.zip [--checkpoints runs] [MODEL.onnx...]
@@ -9,9 +9,9 @@ batch normalisation unfolded, so every weight goes back to where it came from, t
 With --checkpoints that is verified against FOLDER/<net>/checkpoint.pt, and the ones
 trained are measured. Nothing here goes through libresnet, nor through onnxruntime.
 
-The pictures are all of the collection, in the order of their names; for lesions every
-10th of them. A class is one digit of a string, picture by picture. `ties` lists pictures
-whose two best logits differ by less than 1e-5 of the largest, as [picture, best, second]:
+The images are all of the collection, in the order of their names; for ablations every
+10th of them. A class is one digit of a string, image by image. `ties` lists images
+whose two best logits differ by less than 1e-5 of the largest, as [image, best, second]:
 there rounding may decide otherwise.
 """
 
@@ -38,7 +38,7 @@ sys.path.insert(0, str(MODELS))
 from images import Preprocess, load_collection
 from nets import Block, CifarNet
 
-LESION_STEP = 10
+ABLATION_STEP = 10
 BATCH = 100
 TIE = 1e-5
 
@@ -64,7 +64,7 @@ class Moments:
 
 
 class Classes:
-    """The best class of each picture, and which were as good as ties."""
+    """The best class of each image, and which were as good as ties."""
 
     def __init__(self) -> None:
         self.digits: list[str] = []
@@ -121,7 +121,7 @@ def layer_name(module: str) -> str:
 
 @torch.inference_mode()
 def measure(net: CifarNet, batches: list[Tensor]) -> dict:
-    """Responses of the whole net over all pictures, by forward hooks, and the classes."""
+    """Responses of the whole net over all images, by forward hooks, and the classes."""
     layers, shortcuts, outputs, classes = {}, {}, {}, Classes()
     hooks = []
 
@@ -180,7 +180,7 @@ def without_shortcut(block: Block) -> Callable[[Tensor], Tensor] | None:
 
 
 @torch.inference_mode()
-def lesions(net: CifarNet, batches: list[Tensor]) -> list[dict]:
+def ablations(net: CifarNet, batches: list[Tensor]) -> list[dict]:
     """For each block the classes with its branch left out, and with its shortcut left
     out; None: shapes forbid it."""
     blocks = blocks_of(net)
@@ -208,15 +208,18 @@ def reference(path: Path, test: Path, checkpoints: Path | None) -> tuple[str, di
     if checkpoints:
         verify_checkpoint(net, checkpoints / net.name / "checkpoint.pt")
     started = time.monotonic()
-    pictures = torch.from_numpy(preprocess.normalise(load_collection(test, preprocess.crop).pixels))
-    chosen = pictures[::LESION_STEP]
+    images = torch.from_numpy(preprocess.normalise(load_collection(test, preprocess.crop).pixels))
+    chosen = images[::ABLATION_STEP]
     values = {
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "kind": net.kind,
-        "pictures": len(pictures),
+        "images": len(images),
     }
-    values |= measure(net, list(pictures.split(BATCH)))
-    values |= {"lesion_pictures": len(chosen), "lesions": lesions(net, list(chosen.split(BATCH)))}
+    values |= measure(net, list(images.split(BATCH)))
+    values |= {
+        "ablation_images": len(chosen),
+        "ablations": ablations(net, list(chosen.split(BATCH))),
+    }
     print(
         f"{path.name}: {len(values['layers'])} layers, {len(values['blocks'])} blocks, {time.monotonic() - started:.0f} s",
         flush=True,
@@ -230,14 +233,14 @@ def as_json(nets: dict[str, dict], test: Path) -> str:
     about = {
         "made_by": f"make_lens_reference.py, torch {torch.__version__.split('+')[0]}",
         "data_sha256": digest,
-        "lesion_step": LESION_STEP,
+        "ablation_step": ABLATION_STEP,
     }
     lines = [json.dumps(about)[:-1] + ', "nets": {']
     for name, values in nets.items():
         parts = []
         for key, value in values.items():
             inner = value.items() if isinstance(value, dict) else None
-            if key in ("blocks", "lesions"):
+            if key in ("blocks", "ablations"):
                 text = "[\n" + ",\n".join("   " + json.dumps(item) for item in value) + "\n  ]"
             elif inner is not None:
                 text = (

@@ -59,14 +59,14 @@ def need_file(path: Path) -> Path:
     return path
 
 
-def pictures(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+def images(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
 def run_dump(
     model: Path, x: np.ndarray, folder: Path, options: list[object]
 ) -> tuple[subprocess.CompletedProcess, Path]:
-    """Run the library on pictures x (n,c,h,w): the process that ended, and the file
+    """Run the library on images x (n,c,h,w): the process that ended, and the file
     that it wrote into `folder`."""
     need_dump()
     given, written = folder / f"{model.stem}.in", folder / f"{model.stem}.out"
@@ -86,7 +86,7 @@ def dump(
     folder: Path | None = None,
     options: tuple = (),
 ) -> Dump:
-    """Run the library on pictures x (n,c,h,w); files are passed in `folder`, by
+    """Run the library on images x (n,c,h,w); files are passed in `folder`, by
     default the model's."""
     words = ["--threads", threads, "--batch", batch, *["--scores"] * scores_only, *options]
     done, written = run_dump(model, x, folder or model.parent, words)
@@ -184,5 +184,5 @@ def check(found: Dump, expected: dict[str, np.ndarray], must_see: list[str]) -> 
 
 
 def compare(model: onnx.ModelProto, found: Dump, x: np.ndarray, must_see: list[str]) -> float:
-    """`check` against onnxruntime on the same pictures."""
+    """`check` against onnxruntime on the same images."""
     return check(found, expected_tensors(model, found, x), must_see)

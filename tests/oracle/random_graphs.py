@@ -26,12 +26,12 @@ EPSILON = 1e-5
 
 @dataclass(frozen=True)
 class RandomGraph:
-    """A model; the pictures (n,c,h,w) that it is tried on; whether its input takes
+    """A model; the images (n,c,h,w) that it is tried on; whether its input takes
     them as (n,h,w,c); the output that is asked for, where it has several; the batch of
     the session."""
 
     model: onnx.ModelProto
-    pictures: np.ndarray
+    images: np.ndarray
     nhwc: bool
     output: str | None
     batch: int
@@ -149,7 +149,7 @@ def same_padded_conv(s: Sketch, x: str) -> str:
 
 
 def pad(s: Sketch, x: str, pads: list[int], mode: str, value: float) -> str:
-    """A node that puts `pads` (top, left, bottom, right) around pictures."""
+    """A node that puts `pads` (top, left, bottom, right) around images."""
     name, sizes = s.name("pad"), [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]
     s.h, s.w = s.h + pads[0] + pads[2], s.w + pads[1] + pads[3]
     if s.net.opset < 11:

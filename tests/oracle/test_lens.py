@@ -23,7 +23,7 @@ from oracle import (
     need_file,
     onnx,
     onnxruntime,
-    pictures,
+    images,
     reference,
     relative_error,
 )
@@ -38,7 +38,7 @@ LENS_DUMP = BUILD / "tests" / "lens_dump"
 OUTPUT, RESPONSE, SHORTCUT, CLASS_MAP = range(4)  # enum resnet_point
 BRANCH_LEFT_OUT, SHORTCUT_LEFT_OUT, SWAPPED = 1, 2, 3  # enum resnet_skip
 MODES = {"branch": BRANCH_LEFT_OUT, "shortcut": SHORTCUT_LEFT_OUT}
-TEST_PICTURES = DATA / "data" / "cifar10-jpeg-test.zip"
+TEST_IMAGES = DATA / "data" / "cifar10-jpeg-test.zip"
 REFERENCE = json.loads((ROOT / "tests" / "oracle" / "lens_reference.json").read_text())
 NETS = list(REFERENCE["nets"])
 REMAKE = "make the reference anew: python tests/oracle/make_lens_reference.py --test cifar10-jpeg-test.zip"
@@ -78,7 +78,7 @@ def read_records(path: Path) -> dict[str, np.ndarray]:
 def look(
     model: Path, x: np.ndarray, folder: Path, what: str, *options: object, timeout: float = 600
 ) -> Lens:
-    """Run lens_dump on pictures x (n,c,h,w)."""
+    """Run lens_dump on images x (n,c,h,w)."""
     if not LENS_DUMP.exists():
         pytest.skip(f"{LENS_DUMP} is not built: build the library, or set LIBRESNET_BUILD")
     given, written = folder / "lens.in", folder / "lens.out"
@@ -99,21 +99,21 @@ def look(
     return seen
 
 
-# ---- against PyTorch, on the pictures of CIFAR-10
+# ---- against PyTorch, on the images of CIFAR-10
 
 
 @cache
 def collection() -> Collection:
-    """All test pictures, in the order of their names."""
-    data = need_file(TEST_PICTURES)
+    """All test images, in the order of their names."""
+    data = need_file(TEST_IMAGES)
     assert hashlib.sha256(data.read_bytes()).hexdigest() == REFERENCE["data_sha256"], (
-        f"other pictures than the reference's; {REMAKE}"
+        f"other images than the reference's; {REMAKE}"
     )
     return load_collection(data, 32)
 
 
 def shipped(name: str) -> tuple[Path, dict, np.ndarray]:
-    """A net that ships, what PyTorch found in it, and the pictures as it wants them."""
+    """A net that ships, what PyTorch found in it, and the images as it wants them."""
     path, expected = ROOT / "models" / f"{name}.onnx", REFERENCE["nets"][name]
     assert hashlib.sha256(path.read_bytes()).hexdigest() == expected["sha256"], (
         f"{path.name} is another net; {REMAKE}"
@@ -127,13 +127,13 @@ def shipped(name: str) -> tuple[Path, dict, np.ndarray]:
 
 
 def check_classes(found: np.ndarray, expected: dict, what: str) -> None:
-    """The same class for every picture; where two are tied to rounding, one of both."""
+    """The same class for every image; where two are tied to rounding, one of both."""
     wanted = np.array(list(map(int, expected["classes"])))
     assert len(found) == len(wanted)
-    ties = {picture: {best, second} for picture, best, second in expected["ties"]}
+    ties = {image: {best, second} for image, best, second in expected["ties"]}
     wrong = [i for i in np.flatnonzero(found != wanted) if found[i] not in ties.get(i, ())]
     assert not wrong, (
-        f"{what}: {len(wrong)} pictures of another class than PyTorch's, first {wrong[:5]}"
+        f"{what}: {len(wrong)} images of another class than PyTorch's, first {wrong[:5]}"
     )
 
 
@@ -181,58 +181,58 @@ def test_responses_and_classes_are_pytorchs(
     check_classes(seen.records["scores"].reshape(len(x), -1).argmax(1), expected, name)
     measured(
         capsys,
-        f"{name}: {len(worst)} responses over {len(x)} pictures within {max(worst):.1e} deviations of PyTorch's",
+        f"{name}: {len(worst)} responses over {len(x)} images within {max(worst):.1e} deviations of PyTorch's",
     )
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_lesions_are_pytorchs_to_the_image(
+def test_ablations_are_pytorchs_to_the_image(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     path, expected, x = shipped(name)
-    x = np.ascontiguousarray(x[:: REFERENCE["lesion_step"]])
-    seen = look(path, x, tmp_path, "lesions", "--threads", 2, "--batch", 50)
-    assert len(x) == expected["lesion_pictures"] >= 1000
+    x = np.ascontiguousarray(x[:: REFERENCE["ablation_step"]])
+    seen = look(path, x, tmp_path, "ablations", "--threads", 2, "--batch", 50)
+    assert len(x) == expected["ablation_images"] >= 1000
     done = 0
-    for block, lesion in enumerate(expected["lesions"]):
+    for block, ablation in enumerate(expected["ablations"]):
         for key, mode in MODES.items():
-            scores = seen.records.get(f"lesion {block} {mode}")
-            if lesion[key] is None:
+            scores = seen.records.get(f"ablation {block} {mode}")
+            if ablation[key] is None:
                 assert scores is None and "UNSUPPORTED" in seen.refused[block, mode], (block, key)
                 continue
             assert scores is not None, seen.refused.get((block, mode))
             check_classes(
                 scores.reshape(len(x), -1).argmax(1),
-                lesion[key],
+                ablation[key],
                 f"block {block} without its {key}",
             )
             done += 1
     # Restored, the net is whole again.
-    whole = {"classes": expected["classes"][:: REFERENCE["lesion_step"]], "ties": []}
+    whole = {"classes": expected["classes"][:: REFERENCE["ablation_step"]], "ties": []}
     check_classes(seen.records["scores"].reshape(len(x), -1).argmax(1), whole, "restored")
     measured(
-        capsys, f"{name}: {done} lesions, the same class as PyTorch's for each of {len(x)} pictures"
+        capsys, f"{name}: {done} ablations, the same class as PyTorch's for each of {len(x)} images"
     )
 
 
-def check_lesions(net: dict, expected: dict) -> None:
-    """As many pictures right without each block as PyTorch gets; a tie may go either way."""
-    truths = collection().targets[:: REFERENCE["lesion_step"]]
-    assert net["lesions"]["images"] == len(truths) == expected["lesion_pictures"]
-    for found, lesion in zip(net["blocks"], expected["lesions"], strict=True):
-        assert found["can_skip"] == (lesion["branch"] is not None), found["name"]
-        if not lesion["branch"]:
+def check_ablations(net: dict, expected: dict) -> None:
+    """As many images right without each block as PyTorch gets; a tie may go either way."""
+    truths = collection().targets[:: REFERENCE["ablation_step"]]
+    assert net["ablations"]["images"] == len(truths) == expected["ablation_images"]
+    for found, ablation in zip(net["blocks"], expected["ablations"], strict=True):
+        assert found["can_skip"] == (ablation["branch"] is not None), found["name"]
+        if not ablation["branch"]:
             assert found["skipped_top1"] is None, found["name"]
             continue
-        right = int((np.array(list(map(int, lesion["branch"]["classes"]))) == truths).sum())
+        right = int((np.array(list(map(int, ablation["branch"]["classes"]))) == truths).sum())
         assert abs(round(found["skipped_top1"] * len(truths)) - right) <= len(
-            lesion["branch"]["ties"]
+            ablation["branch"]["ties"]
         ), found["name"]
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_compare_says_what_pytorch_found(name: str) -> None:
-    """The program's own decoding, preprocessing, statistics and choice of pictures to
+    """The program's own decoding, preprocessing, statistics and choice of images to
     leave blocks out on."""
     path, expected, _ = shipped(name)
     program = BUILD / "resnet"
@@ -243,15 +243,15 @@ def test_compare_says_what_pytorch_found(name: str) -> None:
         "compare",
         path,
         "--data",
-        TEST_PICTURES,
+        TEST_IMAGES,
         "--lesions",
-        str(expected["lesion_pictures"]),
+        str(expected["ablation_images"]),
         "--json",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     (net,) = json.loads(done.stdout)["models"]
-    assert net["images"] == expected["pictures"] and net["sha256"] == expected["sha256"]
+    assert net["images"] == expected["images"] and net["sha256"] == expected["sha256"]
     responses = [found for found in net["responses"] if found["point"] == "response"]
     assert [found["name"] for found in responses] == list(expected["layers"]), (
         "layers in the order of the net"
@@ -269,15 +269,15 @@ def test_compare_says_what_pytorch_found(name: str) -> None:
                 assert said is None, (found["name"], key)
             else:
                 assert said == pytest.approx(value, rel=STATISTIC_TOLERANCE), (found["name"], key)
-    check_lesions(net, expected)
-    if not expected["ties"]:  # every picture's answer, and with them the accuracy
+    check_ablations(net, expected)
+    if not expected["ties"]:  # every image's answer, and with them the accuracy
         confusion = np.zeros((10, 10), int)
         np.add.at(confusion, (collection().targets, list(map(int, expected["classes"]))), 1)
         assert net["confusion"] == confusion.tolist()
-        assert net["top1"] == confusion.trace() / expected["pictures"]
+        assert net["top1"] == confusion.trace() / expected["images"]
 
 
-# ---- against onnxruntime, on random pictures
+# ---- against onnxruntime, on random images
 
 JUDGED = {
     **{path.stem: path for path in sorted((ROOT / "models").glob("*.onnx"))},
@@ -345,7 +345,7 @@ def judged(name: str, n: int = 3) -> tuple[Path, Graph, np.ndarray]:
     path = need_file(JUDGED[name])
     graph = Graph(path)
     shape = [axis.dim_value for axis in graph.model.graph.input[0].type.tensor_type.shape.dim]
-    return path, graph, pictures((n, *shape[1:]), seed=5)
+    return path, graph, images((n, *shape[1:]), seed=5)
 
 
 def judged_blocks(graph: Graph, seen: Lens) -> list[Block]:
@@ -411,7 +411,7 @@ def observed(path: Path, x: np.ndarray, folder: Path, *options: object) -> np.nd
 @pytest.mark.parametrize("name", JUDGED)
 def test_observing_changes_no_bit(name: str, tmp_path: Path) -> None:
     path, _, x = judged(name)
-    unobserved = look(path, x, tmp_path, "lesions").records["scores"].reshape(len(x), -1)
+    unobserved = look(path, x, tmp_path, "ablations").records["scores"].reshape(len(x), -1)
     assert np.array_equal(observed(path, x, tmp_path), unobserved)
 
 
@@ -439,14 +439,14 @@ def scores_of(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", JUDGED)
-def test_lesions_are_those_of_the_edited_file(name: str, tmp_path: Path) -> None:
+def test_ablations_are_those_of_the_edited_file(name: str, tmp_path: Path) -> None:
     path, graph, x = judged(name)
-    seen = look(path, x, tmp_path, "lesions", "--batch", 2)
+    seen = look(path, x, tmp_path, "ablations", "--batch", 2)
     whole = scores_of(graph.model, x)
     for block, parts in enumerate(judged_blocks(graph, seen)):
         for mode in MODES.values():
             model = edited(graph.model, graph, parts, mode)
-            found = seen.records.get(f"lesion {block} {mode}")
+            found = seen.records.get(f"ablation {block} {mode}")
             if model is None:
                 assert found is None and "RESNET_ERROR_UNSUPPORTED" in seen.refused[block, mode], (
                     block,
@@ -460,7 +460,7 @@ def test_lesions_are_those_of_the_edited_file(name: str, tmp_path: Path) -> None
                 mode,
             )
             assert relative_error(expected, whole) > TOLERANCE, (
-                f"block {block}, mode {mode}: the lesion makes no difference to tell"
+                f"block {block}, mode {mode}: the ablation makes no difference to tell"
             )
 
 
@@ -485,16 +485,16 @@ def swapped(graph: Graph, blocks: list[tuple[str, str, str]], a: int, b: int) ->
 @pytest.mark.parametrize("name", ["cifar10-resnet20", "plain20", "resnet32 of another"])
 def test_swapped_blocks_compute_in_each_others_place(name: str, tmp_path: Path) -> None:
     path, graph, x = judged(name)
-    blocks = look(path, x, tmp_path, "lesions").blocks
+    blocks = look(path, x, tmp_path, "ablations").blocks
     a, b = 1, 2  # of the first stage: all of one shape
     found = observed(path, x, tmp_path, "--skip", a, SWAPPED, b)
     assert relative_error(found, scores_of(swapped(graph, blocks, a, b), x)) <= TOLERANCE
     assert relative_error(found, scores_of(graph.model, x)) > TOLERANCE
 
 
-def test_lesions_add_up_and_are_undone(tmp_path: Path) -> None:
+def test_ablations_add_up_and_are_undone(tmp_path: Path) -> None:
     path, graph, x = judged("cifar10-resnet20")
-    blocks = judged_blocks(graph, look(path, x, tmp_path, "lesions"))
+    blocks = judged_blocks(graph, look(path, x, tmp_path, "ablations"))
     options = ("--skip", 1, BRANCH_LEFT_OUT, 0, "--skip", 5, SHORTCUT_LEFT_OUT, 0)
     both = observed(path, x, tmp_path, *options)
     once = edited(graph.model, graph, blocks[1], BRANCH_LEFT_OUT)

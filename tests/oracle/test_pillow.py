@@ -1,4 +1,4 @@
-"""Pictures to network input against Pillow: the resize bit for bit, and the whole
+"""Images to network input against Pillow: the resize bit for bit, and the whole
 preparation in float32.
 
 Needs Pillow, NumPy and the helper program that the build makes (LIBRESNET_BUILD, default
@@ -18,7 +18,7 @@ PIL = pytest.importorskip("PIL", reason="Pillow is not installed")
 from PIL import Image  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-HELPER = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build/release")) / "tests/prepare_picture"
+HELPER = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build/release")) / "tests/prepare_image"
 PHOTOS = (
     Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared")) / "data/imagenet-samples"
 )
@@ -117,7 +117,7 @@ def photos() -> list[tuple[str, Image.Image]]:
         path for path in PHOTOS.glob("*") if path.suffix.lower() in (".jpeg", ".jpg", ".png")
     )
     if not paths:
-        pytest.skip(f"no pictures in {PHOTOS} (set LIBRESNET_TEST_DATA)")
+        pytest.skip(f"no images in {PHOTOS} (set LIBRESNET_TEST_DATA)")
     return [(path.name, Image.open(path).convert("RGB")) for path in paths]
 
 

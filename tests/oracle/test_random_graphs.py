@@ -7,7 +7,7 @@ reason that is stated here; how many were refused, and why, is printed.
 
 To agree is to differ by no more than TOLERANCE of the tensor's largest value. Where a sum
 cancels, that is smaller than what was added up, and onnxruntime itself answers otherwise
-when the last bits of weights and pictures are others: such a tensor may differ by a few
+when the last bits of weights and images are others: such a tensor may differ by a few
 times of what that changes. Those are counted apart.
 """
 
@@ -35,8 +35,8 @@ GROUP_SIZE = 10
 # What may be refused, by a part of the message, and why that is right.
 REFUSALS = {
     "each must be less than the kernel": "a Pad in front of a pool makes windows that lie on padding alone",
-    "is larger than its padded input": "with ceil_mode ONNX lets a window stand over a picture smaller than itself",
-    "multiplies two activations": "of a picture of one channel as (n,h,w,1) it can't be told which axis the gate is for",
+    "is larger than its padded input": "with ceil_mode ONNX lets a window stand over an image smaller than itself",
+    "multiplies two activations": "of an image of one channel as (n,h,w,1) it can't be told which axis the gate is for",
 }
 LAST_BITS = 2.0**-22  # two units in the last place of a float32
 SHAKES = 4
@@ -72,7 +72,7 @@ def layouts(value: np.ndarray, like: np.ndarray) -> list[np.ndarray]:
 
 
 def references(graph: random_graphs.RandomGraph, names: list[str]) -> dict[str, np.ndarray]:
-    given = graph.pictures.transpose(0, 2, 3, 1) if graph.nhwc else graph.pictures
+    given = graph.images.transpose(0, 2, 3, 1) if graph.nhwc else graph.images
     return dict(zip(names, oracle.reference(graph.model, given, names)))
 
 
@@ -90,7 +90,7 @@ def shaken(graph: random_graphs.RandomGraph, seed: int) -> random_graphs.RandomG
             tensor.CopyFrom(
                 onnx.numpy_helper.from_array(shake(onnx.numpy_helper.to_array(tensor)), tensor.name)
             )
-    return dataclasses.replace(graph, model=model, pictures=shake(graph.pictures))
+    return dataclasses.replace(graph, model=model, images=shake(graph.images))
 
 
 def sensitivity(
@@ -150,7 +150,7 @@ def try_graph(number: int, folder: Path) -> None:
         graph.batch,
         *(["--output", graph.output] if graph.output else []),
     ]
-    done, written = run_dump(path, graph.pictures, folder, options)
+    done, written = run_dump(path, graph.images, folder, options)
     if done.returncode != 0:
         count_refusal(done.stderr.strip().replace(str(folder), ""))
         return

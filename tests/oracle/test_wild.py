@@ -18,7 +18,7 @@ from oracle import (
     dump,
     measured,
     onnx,
-    pictures,
+    images,
     relative_error,
     run_dump,
 )
@@ -47,9 +47,9 @@ def options_of(entry: dict) -> list[object]:
     return words
 
 
-def some_pictures(entry: dict, count: int) -> np.ndarray:
+def some_images(entry: dict, count: int) -> np.ndarray:
     channels = entry.get("channels", 3)
-    return pictures((count, channels, *entry["options"].get("size", entry["size"])), seed=7)
+    return images((count, channels, *entry["options"].get("size", entry["size"])), seed=7)
 
 
 def widen(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -135,7 +135,7 @@ def judged(entry: dict) -> onnx.ModelProto:
 
 
 def reference(entry: dict, x: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
-    """onnxruntime's values for pictures x (n,c,h,w), in portions of the file's batch
+    """onnxruntime's values for images x (n,c,h,w), in portions of the file's batch
     where that is fixed."""
     model = judged(entry)
     dims = model.graph.input[0].type.tensor_type.shape.dim
@@ -149,9 +149,11 @@ def reference(entry: dict, x: np.ndarray, tensors: list[str]) -> dict[str, np.nd
     step = entry["batch"] or len(x)
     parts: list[list[np.ndarray]] = []
     for at in range(0, len(x), step):
-        portion = given[at : at + step]
-        filled = np.concatenate([portion, given[:1].repeat(step - len(portion), 0)])
-        parts.append([value[: len(portion)] for value in oracle.reference(model, filled, tensors)])
+        sub_batch = given[at : at + step]
+        filled = np.concatenate([sub_batch, given[:1].repeat(step - len(sub_batch), 0)])
+        parts.append(
+            [value[: len(sub_batch)] for value in oracle.reference(model, filled, tensors)]
+        )
     return {
         name: np.concatenate(values)
         for name, values in zip(tensors, zip(*parts, strict=True), strict=True)
@@ -161,7 +163,7 @@ def reference(entry: dict, x: np.ndarray, tensors: list[str]) -> dict[str, np.nd
 def as_library(value: np.ndarray, like: np.ndarray, name: str) -> np.ndarray:
     """A tensor of the file in the library's layout (n,h,w,c), from whichever of the two
     layouts it has."""
-    if value.ndim == 3:  # of a picture's two sides one is left
+    if value.ndim == 3:  # of an image's two sides one is left
         value = np.expand_dims(value, 3 if like.shape[2] == 1 else 2)
     if value.ndim == 4 and sum(size > 1 for size in value.shape[1:]) > 1:
         planar = value.transpose(0, 2, 3, 1)
@@ -211,7 +213,7 @@ def test_file_of_the_wild_agrees_with_onnxruntime(
     path = MODELS / entry["file"]
     errors = []
     for batch in (1, 3):
-        x = some_pictures(entry, batch)
+        x = some_images(entry, batch)
         found = dump(path, x, batch=batch, folder=tmp_path, options=tuple(options_of(entry)))
         assert [kind for _, kind, _ in found.blocks] == [
             SHORTCUTS[kind] for kind in entry["blocks"]
@@ -234,7 +236,7 @@ def test_file_of_the_wild_agrees_with_onnxruntime(
 def test_file_of_the_wild_is_refused_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture, entry: dict
 ) -> None:
-    done, _ = run_dump(MODELS / entry["file"], some_pictures(entry, 1), tmp_path, options_of(entry))
+    done, _ = run_dump(MODELS / entry["file"], some_images(entry, 1), tmp_path, options_of(entry))
     assert done.returncode == 1, "it was not refused"
     assert entry["refused"]["status"] in done.stderr, done.stderr
     for part in entry["refused"]["message"]:

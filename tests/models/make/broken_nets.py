@@ -79,7 +79,7 @@ class Branching(Net):
         return self.node("If", "if", [self.constant("training", value(False, bool))], **bodies)
 
 
-class FlatPicture(Net):
+class FlatImage(Net):
     """Gemm on (n,c,1,1), as old files have it (onnx/models 87)."""
 
     def classifier(self, x: str, classes: int) -> str:
@@ -87,7 +87,7 @@ class FlatPicture(Net):
 
 
 class FixedBatches(Net):
-    """A Reshape that mixes the pictures of a batch of two into one row."""
+    """A Reshape that mixes the images of a batch of two into one row."""
 
     def classifier(self, x: str, classes: int) -> str:
         shape = self.constant("shape", value([1, 2 * self.channels[x]], np.int64))
@@ -135,7 +135,7 @@ def function(
 
 
 def preprocessed() -> onnx.ModelProto:
-    """The zoo's resnet-preproc: a function that cuts and scales a sequence of pictures
+    """The zoo's resnet-preproc: a function that cuts and scales a sequence of images
     stands before the net."""
     body = [
         helper.make_node(
@@ -283,7 +283,7 @@ def main() -> None:
     )
     add(
         "broken/gemm_4d.onnx",
-        simple(FlatPicture, 2322, 7),
+        simple(FlatImage, 2322, 7),
         **wrong,
         note="Gemm on (n,c,1,1)",
         **SMALL,
@@ -293,7 +293,7 @@ def main() -> None:
         "broken/reshape_mixes.onnx",
         simple(FixedBatches, 2323, 13, batch=2),
         **wrong,
-        note="mixes a batch's pictures",
+        note="mixes a batch's images",
         **refusal(UNSUPPORTED, "flatten", "batch"),
     )
 

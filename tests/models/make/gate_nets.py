@@ -21,7 +21,7 @@ from common import add, residual_stages
 from torch_common import VERSION, dynamo, randomise, torchscript
 
 SIZE = (24, 40)
-PICTURE = (64, 96)
+IMAGE = (64, 96)
 
 
 class Gate(nn.Module):
@@ -112,12 +112,12 @@ def main() -> None:
             (senet.SEResNetBottleneck, "legacy_seresnet50", (2, 1, 1, 1), 17),
         ):
             narrow = NarrowLegacy(block, layers, groups=1, reduction=1, num_classes=10, inplanes=2)
-            module = randomise(narrow, PICTURE, 950 + depth)
+            module = randomise(narrow, IMAGE, 950 + depth)
             opset = 11 if short == "ts" else 18
             first = "identity" if depth == 18 else "projection"
             add(
                 f"timm/{kind}_{short}_opset{opset}.onnx",
-                exporter(module, (1, 3, *PICTURE), opset),
+                exporter(module, (1, 3, *IMAGE), opset),
                 architecture=kind,
                 source=f"timm, {'TorchScript' if short == 'ts' else 'dynamo'} exporter",
                 depth=depth,

@@ -27,13 +27,13 @@ from common import add, residual_stages
 
 logging.disable(logging.WARNING)
 SIZE = (64, 96)
-# Pictures for these nets are prepared in ways that their files do not tell.
+# Images for these nets are prepared in ways that their files do not tell.
 UNSAID = ["--preprocess keras-caffe"]
 EXPORTER = f"keras {keras.__version__}, tensorflow {tf.__version__}, tf2onnx {tf2onnx.__version__}"
 
 
 def randomise(net: keras.Model, seed: int, ends: str) -> None:
-    """Random weights, normalisation by the statistics of random pictures; `ends` names
+    """Random weights, normalisation by the statistics of random images; `ends` names
     what ends a residual branch."""
     rng = np.random.default_rng(seed)
     for layer in net.layers:
@@ -304,7 +304,7 @@ def write_option_a() -> None:
             exporter=f"{EXPORTER}, opset {opset}",
             findings=UNSAID if channels == 3 else [],
             note="option A in TensorFlow's operations, GlobalMaxPooling2D"
-            + (", a grey picture" if grey else ""),
+            + (", a grey image" if grey else ""),
         )
 
 
@@ -314,7 +314,7 @@ def write_option_a() -> None:
 
 class Slim:
     """TensorFlow's official ResNet v1.5 in its own operations, as MLPerf's file was made
-    from: fixed padding, 1,001 classes (here 11), a mean over the picture, ArgMax beside
+    from: fixed padding, 1,001 classes (here 11), a mean over the image, ArgMax beside
     the softmax."""
 
     def __init__(self, planar: bool, seed: int) -> None:

@@ -30,7 +30,7 @@ BOTTLENECK = [2, 8, 16, 24, 32]
 
 
 def randomise(net: mx.gluon.Block, seed: int) -> None:
-    """Random weights, normalisation by the statistics of random pictures."""
+    """Random weights, normalisation by the statistics of random images."""
     mx.random.seed(seed)
     rng = np.random.default_rng(seed)
     net.initialize(mx.init.Zero())
@@ -55,10 +55,10 @@ def randomise(net: mx.gluon.Block, seed: int) -> None:
     for block in residual_blocks(net):
         end = end_of(block)
         end.set_data(0.3 * end.data())
-    pictures = mx.nd.array(rng.standard_normal((32, 3, *SIZE)))
+    images = mx.nd.array(rng.standard_normal((32, 3, *SIZE)))
     with mx.autograd.train_mode():
         for _ in range(60):  # running averages of momentum 0.9
-            net(pictures).wait_to_read()
+            net(images).wait_to_read()
     for name, parameter in net.collect_params().items():
         if name.endswith("running_var"):
             value = parameter.data().asnumpy()

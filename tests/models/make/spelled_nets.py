@@ -175,7 +175,7 @@ class HardGate(ExpandedGate):
 
 
 class Interleaved(Net):
-    """keras2onnx: pictures (n,h,w,c), and a Transpose on each side of what ONNX only
+    """keras2onnx: images (n,h,w,c), and a Transpose on each side of what ONNX only
     has for (n,c,h,w)."""
 
     def planar(self, x: str, name: str, make: Callable[[str], str]) -> str:
@@ -398,14 +398,14 @@ def main() -> None:
             architecture="resnet18, 3 stages",
             exporter=f"onnxconverter-common 1.16.0, opset {opset}",
             judge="widened",
-            note="Casts at both ends" if keep else "pictures and scores in float16, too",
+            note="Casts at both ends" if keep else "images and scores in float16, too",
             **SMALL,
         )
     write_unsorted()
 
 
 def write_unsorted() -> None:
-    """onnxruntime's own converter, which puts the Casts of the picture behind what reads
+    """onnxruntime's own converter, which puts the Casts of the image behind what reads
     them."""
     net, output = build(Net, 13, 1400)
     model = convert_float_to_float16(net.file(output), keep_io_types=True)
@@ -417,7 +417,7 @@ def write_unsorted() -> None:
         architecture="resnet18, 3 stages",
         exporter=f"onnxruntime {onnxruntime.__version__}, opset 13",
         judge="widened",
-        note="the picture's Cast behind its readers",
+        note="the image's Cast behind its readers",
         **SMALL,
     )
 

@@ -36,7 +36,7 @@ def tables(entries: list[dict]) -> list[str]:
             "",
             f"### {folder}",
             "",
-            "| file | net | written by | what for | expected |",
+            "| file | model | written by | what for | expected |",
             "|---|---|---|---|---|",
         ]
         for file, same in groupby(group, lambda entry: entry["file"]):

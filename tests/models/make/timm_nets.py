@@ -84,7 +84,7 @@ NETS = {
 }
 
 
-# Also run with pictures of odd sizes, where pools that round up and borders that reflect
+# Also run with images of odd sizes, where pools that round up and borders that reflect
 # show.
 ODD = ("resnet18", "resnet50d", "seresnet18", "ecaresnet26t", "resnetblur18", "resnetv2_50d")
 

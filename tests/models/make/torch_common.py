@@ -32,7 +32,7 @@ def branch_ends(module: nn.Module) -> list[nn.Module]:
 def randomise(
     module: nn.Module, size: tuple[int, int], seed: int = 0, channels: int = 3
 ) -> nn.Module:
-    """Random weights, normalisation by the statistics of random pictures, scores that
+    """Random weights, normalisation by the statistics of random images, scores that
     differ between classes."""
     torch.manual_seed(seed)
     for part in module.modules():
