@@ -34,7 +34,7 @@ resnet_status load_explain_budget(const memory *m, resnet_status status, resnet_
                   (unsigned long long)m->budget);
 }
 
-/* Build the graph from `stream`, which is closed. */
+/* Build the graph from `stream`, and close it. */
 static resnet_status read_model(graph *g, memory *m, byte_stream *stream,
                                 const load_options *options, external_files *files,
                                 resnet_error *error) {

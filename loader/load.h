@@ -6,7 +6,7 @@
 
 typedef struct load_options {
   uint64_t max_file_bytes;            /* at least 1 */
-  uint32_t input_height, input_width; /* 0: the file's; 224 where it has none */
+  uint32_t input_height, input_width; /* 0: the file's; 224 if it has none */
   /* name of the graph output with the scores; NULL: the only output */
   const char *output;
   /* read weights from files beside the model */

@@ -1,4 +1,4 @@
-/* MAP_ANONYMOUS and madvise are none of POSIX's */
+/* MAP_ANONYMOUS and madvise are not in POSIX. */
 #define _DEFAULT_SOURCE
 #include "loader/base/memory.h"
 
@@ -8,16 +8,17 @@
 
 enum {
   ALIGNMENT = 64,
-  LARGE_BLOCK = 1 << 18, /* from here on a block is mapped: see map_block */
-  HUGE_PAGES_BLOCK =
-      1
-      << 22 /* from here on it asks for huge pages: inference reads packed weights 1 to 2 % faster */
+  /* bytes from which a block is mapped: see map_block */
+  LARGE_BLOCK = 1 << 18,
+  /* bytes from which a block asks for huge pages: inference reads packed weights 1 to 2 %
+   * faster */
+  HUGE_PAGES_BLOCK = 1 << 22
 };
 
-/* Stands right before each block that is handed out. */
+/* Is directly before each block that is handed out. */
 typedef struct header {
-  void *base;    /* what was allocated */
-  uint64_t size; /* bytes of it */
+  void *base;    /* the allocation */
+  uint64_t size; /* bytes of the allocation */
   bool mapped;
 } header;
 
@@ -46,7 +47,7 @@ static bool reserve(memory *m, uint64_t size) {
   return true;
 }
 
-/* A sanitiser sees a read beyond a block only where the block came from malloc. */
+/* AddressSanitizer finds reads beyond a block only if the block is from malloc. */
 #if defined(__SANITIZE_ADDRESS__)
 static const bool maps_blocks = false;
 #elif defined(__has_feature)
@@ -59,14 +60,14 @@ static const bool maps_blocks = true;
 static const bool maps_blocks = true;
 #endif
 
-/* Straight from the kernel, so that a released block goes back to it at once: opening a
- * model releases as much as it keeps, and glibc takes blocks from the heap, where they
- * leave holes, once a large one was released (mallopt(3), M_MMAP_THRESHOLD). */
+/* Map a block, so that it returns to the kernel when it is released. Opening a model
+ * releases as much as it keeps. glibc takes large blocks from the heap, where they leave
+ * holes, once one was released (mallopt(3), M_MMAP_THRESHOLD). */
 static void *map_block(size_t size) {
   void *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (block == MAP_FAILED) return NULL;
 #ifdef MADV_HUGEPAGE
-  /* advice: without them it works as well */
+  /* only advice: failure is no error */
   if (size >= HUGE_PAGES_BLOCK) (void)madvise(block, size, MADV_HUGEPAGE);
 #endif
   return block;
@@ -74,8 +75,7 @@ static void *map_block(size_t size) {
 
 static void *allocate_base(const memory *m, size_t size, bool mapped, bool cleared) {
   if (mapped) return map_block(size);
-  /* calloc leaves large blocks to the kernel's zero pages; a hook's memory must be
-   * cleared here */
+  /* calloc uses the kernel's zero pages; a hook's memory must be cleared here */
   if (!m->hooks.allocate) return cleared ? calloc(1, size) : malloc(size);
   void *base = m->hooks.allocate(m->hooks.context, size);
   if (base && cleared) memset(base, 0, size);

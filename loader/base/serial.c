@@ -19,7 +19,7 @@ void serial_put_float(serial_writer *w, float number) {
   serial_put_bytes(w, &number, sizeof number);
 }
 
-/* Names come from files of less than 4 GiB: their lengths fit. */
+/* Lengths fit, as names come from files of less than 4 GiB. */
 void serial_put_text(serial_writer *w, const char *text) {
   serial_put_u32(w, (uint32_t)strlen(text));
   serial_put_bytes(w, text, strlen(text));

@@ -3,9 +3,9 @@
 
 #include <stddef.h>
 
-/* Sort `count` items of `size` bytes, as qsort does, in O(n log n) for any input and without
- * memory of its own. glibc's qsort may call malloc, past the caller's allocator and budget.
- * Not stable. */
+/* Sort `count` items of `size` bytes, as qsort does, in O(n log n) for any input and
+ * without memory of its own. glibc's qsort may call malloc, past the caller's allocator
+ * and budget. Not stable. */
 void sort_items(void *items, size_t count, size_t size, int (*compare)(const void *, const void *));
 
 #endif

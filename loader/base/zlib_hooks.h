@@ -1,4 +1,4 @@
-/* zlib on the project's allocator: the callbacks of a z_stream. */
+/* Let zlib use the project's allocator. */
 #ifndef LIBRESNET_LOADER_BASE_ZLIB_HOOKS_H
 #define LIBRESNET_LOADER_BASE_ZLIB_HOOKS_H
 
@@ -6,7 +6,7 @@
 
 #include "loader/base/memory.h"
 
-/* Return a z_stream, all zero but for the callbacks, that allocates from `m`. */
+/* Return a z_stream that allocates from `m`, and is zero otherwise. */
 z_stream zlib_stream(memory *m);
 
 #endif

@@ -18,7 +18,7 @@
 enum {
   GRAPH_MAX_SIDE = 65535,          /* height, width, number of channels */
   GRAPH_MAX_WINDOW = 1024,         /* kernel side and stride */
-  GRAPH_MAX_NODES = 20000,         /* ONNX nodes; an exported ResNet-152 has fewer than 2,000 */
+  GRAPH_MAX_NODES = 20000,         /* ONNX nodes; ResNet-152 has fewer than 2,000 */
   GRAPH_MAX_ACTIVATION = INT32_MAX /* elements of all activations of one image together */
 };
 
@@ -59,9 +59,9 @@ typedef struct graph_shape {
   uint32_t h, w, c; /* each at least 1 */
 } graph_shape;
 
-/* Window of a convolution or a pool. Every size is at least 1, kernel and stride are at most
- * GRAPH_MAX_WINDOW, the dilated kernel fits the padded input, pads are smaller than the
- * dilated kernel, and the output size follows from them. */
+/* Window of a convolution or a pool. Every size is at least 1, kernel and stride are at
+ * most GRAPH_MAX_WINDOW, the dilated kernel fits the padded input, pads are smaller than
+ * the dilated kernel, and the output size follows from them. */
 typedef struct graph_window {
   uint32_t kernel_h, kernel_w;
   uint32_t stride_h, stride_w;
@@ -80,14 +80,14 @@ typedef enum graph_winograd_safety {
 /* Content of the borders that GRAPH_PAD adds. */
 typedef enum graph_pad_mode {
   GRAPH_PAD_CONSTANT, /* the node's scalar */
-  GRAPH_PAD_REFLECT,  /* mirrored at the outermost pixel; pads are below height and width */
+  GRAPH_PAD_REFLECT,  /* mirrored at the outermost pixel; pads < height, width */
   GRAPH_PAD_EDGE      /* the outermost pixel */
 } graph_pad_mode;
 
 typedef struct graph_node {
   graph_op op;
   char *name;   /* of the ONNX node; of the convolution if others were fused into it */
-  char *output; /* name of the ONNX tensor that its output equals: of the last node fused */
+  char *output; /* ONNX tensor that its output equals: of the last node fused */
   uint32_t input[2];
   uint32_t input_count;
   graph_shape shape; /* of the output */
@@ -101,7 +101,7 @@ typedef struct graph_node {
   float clamp_min, clamp_max; /* -INFINITY and INFINITY: not clamped */
   float *weights;             /* weight_count finite floats; shapes: see ops.def */
   size_t weight_count;
-  float *bias; /* bias_count finite floats, one for each output channel; CHANNEL_CONV: 1 */
+  float *bias; /* bias_count finite floats: one for each channel; CHANNEL_CONV: 1 */
   size_t bias_count;
   bool weights_borrowed; /* weights and bias are not the node's to release */
   graph_winograd_safety winograd_safety;
@@ -113,7 +113,7 @@ typedef struct graph_block {
   char *name; /* "stage2.block1" */
   resnet_shortcut shortcut;
   uint32_t source; /* node whose output enters the block */
-  uint32_t add;    /* node whose output leaves it: the addition, in a plain pair the last node */
+  uint32_t add;    /* node whose output leaves it: the addition; plain pair: the last */
 } graph_block;
 
 /* Something about the file that its user should know, although it runs: what was found,

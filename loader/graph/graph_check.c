@@ -1,5 +1,5 @@
-/* The runtime and XNNPACK rely on these promises and check nothing again. A plan file may be
- * forged, so that the loader's limits are enforced here, too. */
+/* The runtime and XNNPACK rely on these promises and check nothing again. A plan file may
+ * be forged, so that the loader's limits are enforced here, too. */
 #include <math.h>
 #include <string.h>
 
@@ -151,8 +151,8 @@ static resnet_status check_scale(const check *c) {
   return refuse(c, "its gate is neither (1,1,channels) nor of its shape");
 }
 
-/* Return whether the window is one row of taps along the channels, padded with zeros so that
- * the number of channels stays. */
+/* Return whether the window is one row of taps along the channels, padded with zeros so
+ * that the number of channels stays. */
 static bool is_along_channels(const graph_window *w) {
   const graph_window along = {.kernel_h = 1,
                               .kernel_w = w->kernel_w,
@@ -240,7 +240,8 @@ static resnet_status refuse_block(const graph *g, uint32_t index, resnet_error *
       index, g->blocks[index].name, what);
 }
 
-/* Return whether nodes of the block with one input each lead from `end` back to `source`. */
+/* Return whether nodes of the block with one input each lead from `end` back to
+ * `source`. */
 static bool chain_leads_back(const graph *g, uint32_t index, uint32_t end, uint32_t source) {
   for (; end != source; end = g->nodes[end].input[0])
     if (g->nodes[end].block != index || g->nodes[end].input_count != 1) return false;
@@ -286,8 +287,8 @@ static resnet_status check_block(const graph *g, uint32_t index, resnet_error *e
   return RESNET_OK;
 }
 
-/* Fail unless the nodes of each block are adjacent and end in its `add`, and the blocks have
- * the order of their nodes. */
+/* Fail unless the nodes of each block are adjacent and end in its `add`, and the blocks
+ * have the order of their nodes. */
 static resnet_status check_order_of_blocks(const graph *g, resnet_error *error) {
   uint32_t next = 0; /* the first block without a node so far */
   for (uint32_t i = 0; i < g->node_count; i++) {
@@ -323,7 +324,8 @@ static bool reads(const graph_node *n, uint32_t node) {
   return (n->input_count > 0 && n->input[0] == node) || (n->input_count > 1 && n->input[1] == node);
 }
 
-/* Return whether another node reads `node`. Readers are close, so that the loop is short. */
+/* Return whether another node reads `node`. Readers are close, so that the loop is
+ * short. */
 static bool is_read(const graph *g, uint32_t node) {
   for (uint32_t i = node + 1; i < g->node_count; i++)
     if (reads(&g->nodes[i], node)) return true;

@@ -52,7 +52,8 @@ void graph_write(serial_writer *w, const graph *g) {
 
 /* ---- reading ----------------------------------------------------------------------- */
 
-/* Return a number for an enum or a bool; fail, and return 0, unless it is below `limit`. */
+/* Return a number for an enum or a bool; fail, and return 0, unless it is below
+ * `limit`. */
 static uint32_t get_below(serial_reader *r, uint32_t limit) {
   const uint32_t number = serial_get_u32(r);
   if (number >= limit) r->failed = true;

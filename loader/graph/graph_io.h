@@ -21,8 +21,8 @@
 void graph_write(serial_writer *w, const graph *g);
 
 /* Read and check a graph that graph_write wrote, or that an attacker forged. On success
- * *out keeps every promise of graph.h, except that its nodes have counts of weights and no
- * weights yet. On failure *out is all zero. */
+ * *out keeps every promise of graph.h, except that its nodes have counts of weights and
+ * no weights yet. On failure *out is all zero. */
 resnet_status graph_read(graph *out, memory *m, const uint8_t *bytes, size_t size,
                          resnet_error *error);
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "loader/import/attributes.h"
-#include "loader/import/fold.h"
 #include "loader/import/fold_arithmetic.h"
+#include "loader/import/fold_constants.h"
 #include "loader/import/op_conv.h"
 #include "loader/import/op_elementwise.h"
 #include "loader/import/op_gate.h"
@@ -15,7 +15,11 @@
 #include "loader/import/values.h"
 #include "loader/onnx/onnx_parse.h"
 
-enum { ANY = INT32_MAX /* inputs of Concat and Sum */, OLDEST = 1, NEWEST = ONNX_OPSET_MAX };
+enum {
+  ANY = INT32_MAX, /* inputs of Concat and Sum */
+  OLDEST = 1,
+  NEWEST = ONNX_OPSET_MAX
+};
 
 #define CONV_ATTRIBUTES "auto_pad dilations group kernel_shape pads strides"
 #define POOL_ATTRIBUTES "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"

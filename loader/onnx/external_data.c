@@ -1,4 +1,4 @@
-/* syscall and O_PATH are none of POSIX's */
+/* syscall() and O_PATH are not in POSIX. */
 #define _GNU_SOURCE
 #include "loader/onnx/external_data.h"
 
@@ -22,14 +22,14 @@
 
 enum {
   MAX_LOCATION = 1023,
-  MAX_READ = 1 << 30, /* at once: Linux reads less than 2 GiB */
+  MAX_READ = 1 << 30, /* bytes per call: Linux reads less than 2 GiB at once */
   FOLDER_FLAGS = O_PATH | O_DIRECTORY | O_CLOEXEC
 };
 
-/* ---- what a tensor says ------------------------------------------------------------ */
+/* ---- a tensor's entries ------------------------------------------------------------ */
 
-/* ONNX's keys. A checksum (SHA-1 of the file) proves nothing here: who writes a hostile
- * file writes the right one. */
+/* ONNX's keys. The checksum (SHA-1 of the file) is not verified: the author of a hostile
+ * file can write the right one. */
 enum { LOCATION, OFFSET, LENGTH, CHECKSUM, KEY_COUNT };
 static const char *const keys[KEY_COUNT] = {"location", "offset", "length", "checksum"};
 
@@ -44,7 +44,7 @@ static ProtobufCBinaryData value_of(const piece *p, int key) {
   return entry && entry->has_value ? entry->value : (ProtobufCBinaryData){0};
 }
 
-/* Put the tensor and its file before the message in *error. */
+/* Put the names of the tensor and its file before the message in *error. */
 static resnet_status name_piece(const piece *p, const Onnx__TensorProto *t, resnet_status status,
                                 resnet_error *error) {
   enum { NAME = 36, FILE_NAME = 40 };
@@ -64,7 +64,7 @@ static int find_key(const Onnx__ExternalDataProto *entry) {
   return key;
 }
 
-/* A key that is not known may change what the others mean. */
+/* Fail on unknown keys: they may change the meaning of the others. */
 static resnet_status read_entries(const Onnx__TensorProto *t, piece *p, resnet_error *error) {
   for (size_t i = 0; i < t->n_external_data; i++) {
     const Onnx__ExternalDataProto *entry = t->external_data[i];
@@ -82,8 +82,7 @@ static resnet_status read_entries(const Onnx__TensorProto *t, piece *p, resnet_e
   return RESNET_OK;
 }
 
-/* Decimal digits of a number below 2^63, as a file's size is; 0 where the key is not
- * given. */
+/* Read a decimal number below 2^63, the limit of file sizes; 0 without the key. */
 static resnet_status read_number(const piece *p, int key, uint64_t *number, resnet_error *error) {
   ProtobufCBinaryData text = value_of(p, key);
   bool good = text.len > 0 || !p->entries[key];
@@ -108,7 +107,7 @@ static bool has_parent(const char *path) {
   return false;
 }
 
-/* Copy the name with a NUL behind it. */
+/* Copy the name and append a NUL. */
 static resnet_status read_location(ProtobufCBinaryData location, char path[MAX_LOCATION + 1],
                                    resnet_error *error) {
   const char *problem = NULL;
@@ -129,7 +128,7 @@ static resnet_status read_location(ProtobufCBinaryData location, char path[MAX_L
     problem = "has a folder or file without a name in its path";
   if (!problem) return RESNET_OK;
   return err_fail(error, RESNET_ERROR_FORMAT,
-                  "%s: it must lie in or below the model's folder; save the model anew, with its "
+                  "%s: it must be in or below the model's folder; save the model again, with its "
                   "weights beside it",
                   problem);
 }
@@ -158,9 +157,8 @@ static resnet_status check_access(const external_files *files, resnet_error *err
   case EXTERNAL_OFF:
     return err_fail(
         error, RESNET_ERROR_UNSUPPORTED,
-        "other files than the model's are read only with external_data (--external-data) "
-        "on: switch it on, or "
-        "save the model with the weights inside");
+        "files beside the model are read only with external_data (--external-data): switch it "
+        "on, or save the model with the weights inside");
   case EXTERNAL_ON:
     break;
   }
@@ -194,8 +192,8 @@ static int open_at_once(int folder, const char *path) {
 #endif
 }
 
-/* A link gives ELOOP here, too: with O_DIRECTORY the system takes it for a file of the
- * wrong kind. */
+/* Open a folder; -ELOOP for a symbolic link. With O_DIRECTORY the system reports ENOTDIR
+ * for a link. */
 static int open_folder_in(int folder, const char *name) {
   struct stat about;
   int found = or_errno(openat(folder, name, FOLDER_FLAGS | O_NOFOLLOW));
@@ -205,7 +203,8 @@ static int open_folder_in(int folder, const char *name) {
   return found;
 }
 
-/* The path has neither `..` nor links, so that each step stays below the one before. */
+/* Open the folders of the path one by one. The path has no `..` and links are refused, so
+ * each step stays below the previous one. */
 static int open_by_component(int folder, const char *path) {
   char name[MAX_LOCATION + 1];
   int at = folder;
@@ -223,7 +222,8 @@ static int open_by_component(int folder, const char *path) {
   return file;
 }
 
-/* openat2 is Linux 5.6's; sandboxes that do not know it say ENOSYS or EPERM. */
+/* Open a file below the model's folder. openat2 needs Linux 5.6; a sandbox that does not
+ * know it returns ENOSYS or EPERM. */
 static int open_beneath(const external_files *files, const char *path) {
   int file = open_at_once(files->folder, path);
   return file == -ENOSYS || file == -EPERM ? open_by_component(files->folder, path) : file;
@@ -231,12 +231,11 @@ static int open_beneath(const external_files *files, const char *path) {
 
 static resnet_status explain_opening(int code, resnet_error *error) {
   if (code == ENOENT)
-    return err_fail(error, RESNET_ERROR_IO,
-                    "is not there: it belongs with the model, fetch it, too");
+    return err_fail(error, RESNET_ERROR_IO, "is not there: it belongs to the model, fetch it too");
   if (code == ELOOP)
     return err_fail(
         error, RESNET_ERROR_IO,
-        "is a symbolic link, or lies behind one: put what it points to there itself, or a copy");
+        "is a symbolic link, or is behind one: put the file itself in its place, or a copy");
   return err_from_errno(error, "opened", code);
 }
 
@@ -250,7 +249,7 @@ static resnet_status check_file(int descriptor, uint64_t max_bytes, uint64_t *si
   if (about.st_nlink != 1)
     return err_fail(
         error, RESNET_ERROR_IO,
-        "has %llu names (hard links), so that it may belong elsewhere: put a copy in its place",
+        "has %llu hard links, so it may belong to something else: put a copy in its place",
         (unsigned long long)about.st_nlink);
   *size = about.st_size < 0 ? UINT64_MAX : (uint64_t)about.st_size;
   if (*size > max_bytes)
@@ -275,7 +274,7 @@ static size_t count_open(const external_files *files) {
   return files->opened < EXTERNAL_FILES_OPEN ? files->opened : EXTERNAL_FILES_OPEN;
 }
 
-/* The open file of that name; a name that is new takes the oldest one's place. */
+/* Find the open file of that name, or open it in place of the oldest one. */
 static resnet_status find_file(external_files *files, ProtobufCBinaryData location,
                                const external_file **out, resnet_error *error) {
   size_t count = count_open(files);
@@ -296,7 +295,7 @@ static resnet_status find_file(external_files *files, ProtobufCBinaryData locati
   return RESNET_OK;
 }
 
-/* Follows links: the model's own path is the caller's. */
+/* The path comes from the caller, so links in it are followed. */
 resnet_status external_files_open(external_files *files, memory *m, const char *model_path,
                                   bool allowed, uint64_t max_file_bytes, resnet_error *error) {
   *files = (external_files){.access = allowed ? EXTERNAL_ON : EXTERNAL_OFF, .folder = -1};
@@ -336,7 +335,7 @@ static resnet_status read_bytes(int descriptor, uint64_t offset, uint8_t *to, si
   return RESNET_OK;
 }
 
-/* Nothing is allocated for bytes that the file does not have. */
+/* Read `bytes` bytes. Check the file's size before allocating. */
 static resnet_status read_file(external_files *files, memory *m, const piece *p, size_t bytes,
                                uint8_t **data, resnet_error *error) {
   const external_file *f = NULL;
@@ -344,8 +343,8 @@ static resnet_status read_file(external_files *files, memory *m, const piece *p,
   if (status != RESNET_OK) return status;
   if (p->offset > f->size || bytes > f->size - p->offset)
     return err_fail(error, RESNET_ERROR_FORMAT,
-                    "has %llu bytes, %zu from offset %llu on are wanted: it is cut off or another "
-                    "model's, fetch it again",
+                    "has %llu bytes, but %zu from offset %llu on are needed: it is cut off or "
+                    "another model's; fetch it again",
                     (unsigned long long)f->size, bytes, (unsigned long long)p->offset);
   *data = mem_allocate_unset(m, bytes, 1);
   if (!*data) return err_no_memory(error, "weights");

@@ -6,7 +6,7 @@
 
 #include "loader/onnx/onnx_parse.h"
 
-/* ---- labels: one a line ------------------------------------------------------------ */
+/* ---- labels: one per line ---------------------------------------------------------- */
 
 static uint32_t count_lines(const char *text) {
   uint32_t count = 1;
@@ -19,7 +19,7 @@ static resnet_status read_labels(graph *g, const char *text, resnet_error *error
   if (count != classes)
     return err_fail(
         error, RESNET_ERROR_FORMAT,
-        "metadata resnet.labels names %u classes, the net has %u: write one label a line "
+        "metadata resnet.labels names %u classes, the model has %u: write one label a line "
         "for each class",
         count, classes);
   g->labels = mem_allocate(g->memory, count, sizeof(char *));
@@ -34,12 +34,14 @@ static resnet_status read_labels(graph *g, const char *text, resnet_error *error
   return RESNET_OK;
 }
 
-/* ---- preprocessing: "resize=32 crop=32 order=rgb scale=255 mean=0.49,0.48,0.44 std=0.24,0.24,0.26"  */
+/* ---- preprocessing ----------------------------------------------------------------- */
 
-enum { MAX_DIGITS = 18 /* fit 63 bits */, MAX_EXPONENT = 30 };
+/* "resize=32 crop=32 order=rgb scale=255 mean=0.49,0.48,0.44 std=0.24,0.24,0.26" */
 
-/* Digits of a decimal number into *mantissa until MAX_DIGITS are taken; returns how many
- * that now are, leading zeros aside. */
+enum { MAX_DIGITS = 18 /* that fit 63 bits */, MAX_EXPONENT = 30 };
+
+/* Append decimal digits to *mantissa, which has `taken`, up to MAX_DIGITS. Return how
+ * many it has now; leading zeros do not count. */
 static int read_digits(const char **text, int taken, int64_t *mantissa) {
   for (; **text >= '0' && **text <= '9' && taken < MAX_DIGITS; (*text)++) {
     *mantissa = *mantissa * 10 + (**text - '0');
@@ -48,7 +50,7 @@ static int read_digits(const char **text, int taken, int64_t *mantissa) {
   return taken;
 }
 
-/* An "e-3" behind a number, or nothing; false where no digits follow the "e". */
+/* Read an optional exponent such as "e-3". Return false if no digits follow the "e". */
 static bool read_exponent(const char **text, int64_t *exponent) {
   if (**text != 'e' && **text != 'E') return true;
   const char *sign = ++*text;
@@ -60,8 +62,8 @@ static bool read_exponent(const char **text, int64_t *exponent) {
   return *text > digits;
 }
 
-/* A decimal number such as -0.485 or 1e-3, whatever the locale; false where there is none
- * that a float can hold. */
+/* Read a decimal number such as -0.485 or 1e-3, in any locale. Return false if there is
+ * none, or if it does not fit a float. */
 static bool read_number(const char **text, float *number) {
   double sign = **text == '-' ? -1 : 1, power = 1;
   *text += **text == '-';
@@ -95,7 +97,7 @@ static bool read_floats(const char *text, size_t count, float *floats) {
   return ends_word(*text);
 }
 
-/* Pixels, or "none". */
+/* Read a number of pixels, or "none" as 0. */
 static bool read_size(const char *text, uint32_t *size) {
   *size = 0;
   if (strncmp(text, "none", 4) == 0 && ends_word(text[4])) return true;
@@ -135,7 +137,7 @@ static bool read_value(resnet_preprocess *p, int key, const char *text) {
   }
 }
 
-/* Index of the key that `word` begins with, followed by '='; KEY_COUNT: none. */
+/* Return the index of the key in the first `length` bytes of `word`, or KEY_COUNT. */
 static int find_key(const char *word, size_t length) {
   int key = 0;
   while (key < KEY_COUNT && (strlen(keys[key]) != length || strncmp(keys[key], word, length) != 0))
@@ -151,15 +153,14 @@ static resnet_status read_preprocess(graph *g, const char *text, resnet_error *e
         key = word[length] == '=' ? find_key(word, length) : KEY_COUNT;
     if (key == KEY_COUNT)
       return err_fail(error, RESNET_ERROR_FORMAT,
-                      "metadata resnet.preprocess has '%.*s': accepted are resize=, crop=, order=, "
-                      "scale=, mean=, std=",
+                      "metadata resnet.preprocess has '%.*s': resize=, crop=, order=, scale=, "
+                      "mean= and std= are accepted",
                       shown, word);
     if (seen >> key & 1 || !read_value(&g->preprocess, key, word + length + 1))
       return err_fail(
           error, RESNET_ERROR_FORMAT,
-          "metadata resnet.preprocess has '%.*s': once each, resize and crop 1 to 65535 or "
-          "none, order rgb or "
-          "bgr, scale one number, mean and std three, scale and std above 0, are accepted",
+          "metadata resnet.preprocess has '%.*s': give each key once: resize and crop 1 to 65535 "
+          "or none; order rgb or bgr; scale one number, mean and std three; scale and std above 0",
           shown, word);
     seen |= 1U << key;
     word += end;
@@ -173,7 +174,7 @@ static resnet_status read_preprocess(graph *g, const char *text, resnet_error *e
   return RESNET_OK;
 }
 
-/* ---- all --------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------- */
 
 static resnet_status read_names(graph *g, const Onnx__ModelProto *model, resnet_error *error) {
   const char *name = onnx_text(model->graph->name), *producer = onnx_text(model->producer_name);

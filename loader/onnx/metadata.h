@@ -1,11 +1,12 @@
-/* What a model file says about itself: name, producer, labels, preprocessing. */
+/* A model file's metadata: name, producer, labels, preprocessing. */
 #ifndef LIBRESNET_LOADER_ONNX_METADATA_H
 #define LIBRESNET_LOADER_ONNX_METADATA_H
 
 #include "loader/graph/graph.h"
 #include "onnx.pb-c.h"
 
-/* Fill g's name, producer, opset, labels and preprocess; g's nodes are complete. */
+/* Fill in the graph's name, producer, opset, labels and preprocessing. Its nodes must be
+ * complete. */
 resnet_status metadata_read(graph *g, const Onnx__ModelProto *model, resnet_error *error);
 
 #endif

@@ -47,25 +47,25 @@ static resnet_status check_opset(const Onnx__ModelProto *model, resnet_error *er
                     count);
   if (opset < ONNX_OPSET_MIN)
     return err_fail(error, RESNET_ERROR_UNSUPPORTED,
-                    "opset %lld: accepted are %d to %d; convert with "
+                    "opset %lld: %d to %d is accepted; convert with "
                     "onnx.version_converter.convert_version(model, 13)",
                     opset, ONNX_OPSET_MIN, ONNX_OPSET_MAX);
   if (opset > ONNX_OPSET_MAX)
     return err_fail(error, RESNET_ERROR_UNSUPPORTED,
-                    "opset %lld: accepted are %d to %d; export with opset_version=%d", opset,
+                    "opset %lld: %d to %d is accepted; export with opset_version=%d", opset,
                     ONNX_OPSET_MIN, ONNX_OPSET_MAX, ONNX_OPSET_MAX);
   return RESNET_OK;
 }
 
-/* Exporters leave functions behind that nothing calls any more: they do no harm, and a
- * node that calls one is refused by its domain. In ONNX's own domain one would change
- * what an operator means. */
+/* Fail if a function replaces one of ONNX's own operators, as it changes their meaning.
+ * Others do no harm: exporters leave functions behind that nothing calls, and a node that
+ * calls one is refused by its domain. */
 static resnet_status check_functions(const Onnx__ModelProto *model, resnet_error *error) {
   for (size_t i = 0; i < model->n_functions; i++)
     if (onnx_is_default_domain(model->functions[i]->domain))
       return err_fail(
           error, RESNET_ERROR_UNSUPPORTED,
-          "holds a function '%.60s' in place of ONNX's own operators: inline it, e.g. with "
+          "has a function '%.60s' in place of ONNX's own operator: inline it, e.g. with "
           "onnx.inliner.inline_local_functions(model)",
           onnx_text(model->functions[i]->name));
   return RESNET_OK;
@@ -74,19 +74,19 @@ static resnet_status check_functions(const Onnx__ModelProto *model, resnet_error
 static resnet_status check_model(const Onnx__ModelProto *model, resnet_error *error) {
   if (!model->graph)
     return err_fail(error, RESNET_ERROR_FORMAT,
-                    "holds no graph: it is no ONNX model, or was written in parts");
+                    "has no graph: it is not an ONNX model, or was written in parts");
   if (!model->has_ir_version)
-    return err_fail(error, RESNET_ERROR_FORMAT, "has no ir_version: it is no ONNX model");
+    return err_fail(error, RESNET_ERROR_FORMAT, "has no ir_version: it is not an ONNX model");
   if (model->ir_version < ONNX_IR_MIN || model->ir_version > ONNX_IR_MAX)
     return err_fail(error, RESNET_ERROR_UNSUPPORTED,
-                    "IR version %lld: accepted are %d to %d; save it with another "
+                    "IR version %lld: %d to %d is accepted; save it with another "
                     "version of the onnx package",
                     (long long)model->ir_version, ONNX_IR_MIN, ONNX_IR_MAX);
   resnet_status status = check_functions(model, error);
   return status == RESNET_OK ? check_opset(model, error) : status;
 }
 
-/* What the scan took out of the skeleton comes back, now protobuf-c's to release. */
+/* Move the payloads into the model, which releases them from now on. */
 static void attach_payloads(Onnx__ModelProto *model, wire_skeleton *skeleton) {
   for (size_t i = 0; i < skeleton->payload_count; i++) {
     wire_payload *payload = &skeleton->payloads[i];

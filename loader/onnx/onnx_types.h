@@ -1,5 +1,5 @@
-/* The numbers of ONNX enumerations that the loader knows. onnx.proto has plain integers
- * in their place, so that values of a newer ONNX are read as they are in the file. */
+/* Values of ONNX enumerations. onnx.proto declares plain integers in their place, so that
+ * values of a newer ONNX are kept as they are in the file. */
 #ifndef LIBRESNET_LOADER_ONNX_ONNX_TYPES_H
 #define LIBRESNET_LOADER_ONNX_ONNX_TYPES_H
 

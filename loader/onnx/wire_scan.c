@@ -1,4 +1,4 @@
-/* The wire format is that of protobuf.dev/programming-guides/encoding. */
+/* The wire format: protobuf.dev/programming-guides/encoding */
 #include "loader/onnx/wire_scan.h"
 
 #include <stdio.h>
@@ -10,16 +10,15 @@ enum {
   /* a ResNet needs 7: model, graph, input, type, tensor, shape, dimension */
   MAX_DEPTH = 24,
   MAX_FIELDS = 1000000, /* ResNet-152 has fewer than 100,000 */
-  /* what one small allocation costs, its header and alignment included */
+  /* bytes of one small allocation with its header and alignment */
   ALLOCATION_BYTES = 128,
-  INITIALIZER_DEPTH = 3, /* model, graph, tensor: no other tensor is as deep */
-  CONSTANT_DEPTH = 5,    /* model, graph, node, attribute, tensor: the same */
-  FLOAT_DATA = 4,        /* of TensorProto */
-  RAW_DATA = 9,          /* the same */
-  MIN_PAYLOAD = 4096,    /* below, a block of its own is not worth it */
-  MAX_VARINT = 10,
-  LENGTH_BYTES =
-      5 /* of a length that is filled in later: a varint of up to 35 bits, padded with zeros */
+  INITIALIZER_DEPTH = 3, /* model, graph, tensor: other tensors have other depths */
+  CONSTANT_DEPTH = 5,    /* model, graph, node, attribute, tensor: likewise */
+  FLOAT_DATA = 4,        /* field number in TensorProto */
+  RAW_DATA = 9,          /* field number in TensorProto */
+  MIN_PAYLOAD = 4096,    /* bytes; smaller data are not worth a block of their own */
+  MAX_VARINT = 10,       /* bytes */
+  LENGTH_BYTES = 5       /* reserved for a length: a varint padded with zeros */
 };
 
 typedef enum wire_type {
@@ -33,10 +32,10 @@ typedef enum wire_type {
 
 typedef struct frame {
   const ProtobufCMessageDescriptor *type;
-  size_t end;    /* position behind the message */
-  size_t start;  /* in the skeleton: of its first byte, behind its length */
-  uint64_t seen; /* fields met so far, a bit for each number below 64 */
-  uint32_t cut;  /* number of the list that became a payload; 0: none did */
+  size_t end;    /* position in the stream behind the message */
+  size_t start;  /* offset in the skeleton of its first byte, after its length */
+  uint64_t seen; /* fields so far: a bit for each number below 64 */
+  uint32_t cut;  /* number of the list that became a payload; 0: none */
 } frame;
 
 typedef struct scan {
@@ -45,9 +44,9 @@ typedef struct scan {
   wire_skeleton *out;
   frame frames[MAX_DEPTH];
   unsigned depth;
-  /* begun so far: in the graph, in the node */
-  size_t initializers, nodes, attributes;
-  bool first; /* the current field was not met before */
+  size_t initializers, nodes; /* begun so far in the graph */
+  size_t attributes;          /* begun so far in the node */
+  bool first;                 /* the current field occurs for the first time */
   uint64_t fields, decoded, budget;
   resnet_error *error;
 } scan;
@@ -56,8 +55,8 @@ static frame *innermost(scan *s) { return &s->frames[s->depth - 1]; }
 
 static size_t position(const scan *s) { return stream_position(s->stream); }
 
-/* The stream's own failure comes first: bytes that are missing or wrong there make no
- * sense here. */
+/* Fail with the stream's own error if it has one, since it is the cause; otherwise with
+ * `problem`. */
 static resnet_status malformed(const scan *s, const char *problem) {
   size_t at = position(s);
   if (stream_finish(s->stream) != RESNET_OK) return stream_status(s->stream);
@@ -83,7 +82,7 @@ static resnet_status add_decoded(scan *s, uint64_t bytes) {
 
 /* ---- writing the skeleton ---------------------------------------------------------- */
 
-/* Room for `size` bytes more. */
+/* Make room for `size` more bytes. */
 static resnet_status reserve(scan *s, size_t size) {
   wire_skeleton *out = s->out;
   if (size <= out->capacity - out->size) return RESNET_OK;
@@ -134,8 +133,8 @@ static resnet_status copy_bytes(scan *s, size_t size) {
 
 /* ---- reading ----------------------------------------------------------------------- */
 
-/* At most `max_bytes` of 7 bits each, least significant first; refuses values that do not
- * fit 64 bits. */
+/* Read a varint of at most `max_bytes` bytes. Return false if it is longer, does not fit
+ * 64 bits, or the stream or the message ends. */
 static bool read_varint(scan *s, size_t end, unsigned max_bytes, uint64_t *value) {
   uint64_t result = 0;
   size_t left = end - position(s);
@@ -166,7 +165,7 @@ static wire_type expected_wire_type(const ProtobufCFieldDescriptor *field) {
   }
 }
 
-/* 1 byte in the file can become 8 in memory. */
+/* Copy a packed list of varints. 1 byte in the file can become 8 in memory. */
 static resnet_status scan_packed_varints(scan *s, size_t end) {
   size_t start = 0;
   resnet_status status = begin_length(s, &start);
@@ -223,7 +222,7 @@ static bool is_payload(scan *s, const ProtobufCFieldDescriptor *field, size_t le
                                    length % sizeof(float) == 0 && wire_host_is_little_endian());
 }
 
-/* The next payload's place in the list, which grows. */
+/* Append a payload to the list and return it; NULL without memory. */
 static wire_payload *add_payload(scan *s) {
   wire_skeleton *out = s->out;
   if (out->payload_count == out->payload_capacity) {
@@ -295,8 +294,8 @@ static resnet_status scan_number(scan *s, const ProtobufCFieldDescriptor *field,
   return stream_read(s->stream, NULL, width) ? RESNET_OK : malformed(s, "a number that is cut off");
 }
 
-/* protobuf-c merges a message that is given twice, and a list that is given in pieces
- * (refused only where the first is a payload); no exporter writes such files. */
+/* Fail if the field occurs twice. protobuf-c would merge two messages; no exporter writes
+ * such files. A list may come in pieces, unless its first piece became a payload. */
 static resnet_status check_once(scan *s, const ProtobufCFieldDescriptor *field) {
   uint64_t bit = field->id < 64 ? UINT64_C(1) << field->id : 0;
   s->first = !(innermost(s)->seen & bit);
@@ -345,7 +344,7 @@ static void leave_message(scan *s) {
 
 resnet_status wire_scan(byte_stream *stream, memory *m, uint64_t budget, wire_skeleton *out,
                         resnet_error *error) {
-  /* the model ends where the stream does */
+  /* the model ends with the stream, whose length is not known */
   const frame model = {.type = &onnx__model_proto__descriptor, .end = INT32_MAX};
   scan s = {.stream = stream,
             .memory = m,

@@ -111,7 +111,7 @@ resnet_status resnet_classify(resnet_session *session, const resnet_image *image
   for (size_t done = 0; done < count;) {
     const size_t batch = count - done < session->batch ? count - done : session->batch;
     status = prepare_images(session, images + done, batch, done, error);
-    if (status == RESNET_OK) status = session_run(session, batch, error);
+    if (status == RESNET_OK) status = executor_run(session, batch, error);
     if (status != RESNET_OK) return status;
     predict(session, batch, k, predictions + done * k);
     done += batch;

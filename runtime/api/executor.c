@@ -2,12 +2,16 @@
 
 #include <string.h>
 
+#include "runtime/api/observe.h"
 #include "runtime/api/session.h"
 #include "runtime/kernels/table.h"
+#include "runtime/system/clock.h"
+#include "runtime/system/thread_pool.h"
 
 enum {
   VECTOR_EXTRA_BYTES = 64, /* that our own kernels may read past the end of a buffer */
-  ARENA_EXTRA_BYTES = XNN_EXTRA_BYTES > VECTOR_EXTRA_BYTES ? XNN_EXTRA_BYTES : VECTOR_EXTRA_BYTES
+  ARENA_EXTRA_BYTES = XNN_EXTRA_BYTES > VECTOR_EXTRA_BYTES ? XNN_EXTRA_BYTES : VECTOR_EXTRA_BYTES,
+  LONG_PAUSE = 200000 /* ns between two runs; waking threads takes a fraction of it */
 };
 
 float *executor_output(const resnet_session *session, uint32_t index) {
@@ -99,6 +103,29 @@ resnet_status executor_open(resnet_session *session, resnet_error *error) {
   resnet_status status = prepare(session, error);
   if (status != RESNET_OK) executor_close(session);
   return status;
+}
+
+static void run_ops(resnet_session *session, size_t batch) {
+  observe_input(session, batch);
+  for (uint32_t i = 1; i < session->executor.plan->op_count; i++) {
+    const kernel_call call = executor_call(session, i, batch);
+    if (session->observer)
+      observe_run_op(session, i, &call);
+    else
+      kernel_table[call.op->kernel]->run(&call);
+  }
+}
+
+/* Predict from the previous gap: a caller that returned within LONG_PAUSE will likely do
+ * so again, so keep the workers spinning; otherwise let them sleep after the run. */
+resnet_status executor_run(resnet_session *session, size_t batch, resnet_error *error) {
+  const bool paused = system_now_ns() - session->run_end > LONG_PAUSE;
+  resnet_status status = executor_shape(session, batch, error);
+  if (status != RESNET_OK) return status;
+  run_ops(session, batch);
+  if (paused) system_pool_rest(session->pool, session->threads);
+  session->run_end = system_now_ns();
+  return RESNET_OK;
 }
 
 void executor_close(resnet_session *session) {

@@ -26,6 +26,9 @@ void executor_close(resnet_session *session);
  * XNNPACK's tables depend on the size of a sample alone. */
 resnet_status executor_shape(resnet_session *session, size_t batch, resnet_error *error);
 
+/* Run the plan on the `batch` samples in op 0's output, at most session->batch. */
+resnet_status executor_run(resnet_session *session, size_t batch, resnet_error *error);
+
 /* Return the output of op `index` of the session's plan: (batch,h,w,c). */
 float *executor_output(const resnet_session *session, uint32_t index);
 

@@ -10,6 +10,8 @@
 #include "runtime/plan/arena.h"
 #include "runtime/plan/lower.h"
 #include "runtime/plan/select_kernels.h"
+#include "runtime/plan_file/pack.h"
+#include "runtime/plan_file/write.h"
 
 static const uint64_t default_file_bytes = UINT64_C(2) << 30;
 static const uint64_t default_memory_bytes = UINT64_C(6) << 30;
@@ -99,8 +101,8 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   resnet_status status = plan_lower(&model->plan, model->memory, g, &model->options, error);
   if (status == RESNET_OK) status = plan_assign_arena(&model->plan, error);
   if (status == RESNET_OK)
-    status = plan_pack(&model->plan, &model->file, &model->options, model->notice,
-                       sizeof model->notice, error);
+    status = plan_file_pack(&model->plan, &model->file, &model->options, model->notice,
+                            sizeof model->notice, error);
   if (status != RESNET_OK) return status;
   choose_preprocess(model, g, options);
   status = model_diagnose_preprocess(model, g, error);
@@ -267,6 +269,23 @@ resnet_status resnet_model_open_memory(const void *bytes, size_t size,
   if (!bytes)
     return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `bytes` is NULL");
   return open_model(&(source){.bytes = bytes, .size = size}, options, model, error);
+}
+
+resnet_status resnet_model_save(const resnet_model *model, const char *path, resnet_error *error) {
+  if (!model || !path)
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_save: `model` or `path` is NULL");
+  if (!model->file.graph)
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "resnet_model_save: the model's weights are gone: open it with keep_weights = 1 in "
+        "its options");
+  const bool guessed = model->preprocess_source == RESNET_PREPROCESS_GUESSED;
+  const plan_file_content content = {.file = &model->file,
+                                     .plan = &model->plan,
+                                     .options = &model->options,
+                                     .preprocess = guessed ? NULL : &model->preprocess};
+  const resnet_status status = plan_file_write(&content, path, error);
+  return status == RESNET_OK ? err_clear(error) : err_add_prefix(error, status, path);
 }
 
 void resnet_model_close(resnet_model **model) {

@@ -5,6 +5,7 @@
 
 #include "runtime/api/session.h"
 #include "runtime/kernels/table.h"
+#include "runtime/system/clock.h"
 
 static plan_op_role role_of(const resnet_session *session, uint32_t index) {
   const plan_op_role *roles = session->executor.ablated.roles;
@@ -44,9 +45,9 @@ void observe_run_op(resnet_session *session, uint32_t index, const kernel_call *
     emit(session, call, role.op, RESNET_POINT_SHORTCUT, call->input[1], session->pending_ns);
     session->pending_ns = 0;
   }
-  const uint64_t start = session_now();
+  const uint64_t start = system_now_ns();
   kernel_table[call->op->kernel]->run(call);
-  session->pending_ns += session_now() - start;
+  session->pending_ns += system_now_ns() - start;
   emit_output(session, call, role);
 }
 

@@ -1,18 +1,15 @@
 #include "runtime/api/session.h"
 
 #include <string.h>
-#include <time.h>
 
-#include "runtime/api/observe.h"
 #include "runtime/kernels/table.h"
+#include "runtime/system/clock.h"
 #include "runtime/system/cpus.h"
-#include "runtime/system/threads.h"
+#include "runtime/system/thread_pool.h"
 
 enum {
   CACHED_BYTES = 12 * 1024 * 1024, /* activations of one sub-batch */
-  MAX_THREADS = 256,
-  MAX_BATCH = 65536,
-  LONG_PAUSE = 200000 /* ns between two runs; waking threads takes a fraction of it */
+  MAX_BATCH = 65536
 };
 
 void resnet_session_options_init(resnet_session_options *options) {
@@ -21,54 +18,9 @@ void resnet_session_options_init(resnet_session_options *options) {
   options->struct_size = sizeof *options;
 }
 
-uint64_t session_now(void) {
-  struct timespec t;
-  (void)clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void do_nothing(void *context, size_t index) {
-  (void)context;
-  (void)index;
-}
-
-/* Send the workers to sleep by an empty task with YIELD_WORKERS. Otherwise they spin for
- * the next task: on a Zen 4 for 0.1 ms with pthreadpool from tools/deps, for 25 ms with
- * others. */
-static void rest_threads(const resnet_session *session) {
-  if (session->pool)
-    pthreadpool_parallelize_1d(session->pool, do_nothing, NULL, session->threads,
-                               PTHREADPOOL_FLAG_YIELD_WORKERS);
-}
-
-static void run_ops(resnet_session *session, size_t batch) {
-  observe_input(session, batch);
-  for (uint32_t i = 1; i < session->executor.plan->op_count; i++) {
-    const kernel_call call = executor_call(session, i, batch);
-    if (session->observer)
-      observe_run_op(session, i, &call);
-    else
-      kernel_table[call.op->kernel]->run(&call);
-  }
-}
-
-/* Predict from the previous gap: a caller that returned within LONG_PAUSE will likely do
- * so again, so keep the workers spinning; otherwise let them sleep after the run. */
-resnet_status session_run(resnet_session *session, size_t batch, resnet_error *error) {
-  const bool paused = session_now() - session->run_end > LONG_PAUSE;
-  resnet_status status = executor_shape(session, batch, error);
-  if (status != RESNET_OK) return status;
-  run_ops(session, batch);
-  if (paused) rest_threads(session);
-  session->run_end = session_now();
-  return RESNET_OK;
-}
-
 static resnet_status start_threads(resnet_session *session, resnet_error *error) {
   if (session->threads == 1) return RESNET_OK;
-  if (system_can_start_threads(session->threads - 1))
-    session->pool = pthreadpool_create(session->threads);
-  rest_threads(session);
+  session->pool = system_pool_start(session->threads);
   if (session->pool) return RESNET_OK;
   return err_fail(error, RESNET_ERROR_SYSTEM, "%u threads cannot be started: use fewer",
                   session->threads);
@@ -86,7 +38,7 @@ static resnet_status prepare(resnet_session *session, resnet_error *error) {
 
 static uint32_t automatic_threads(void) {
   const uint32_t cpus = cpu_usable();
-  return cpus < MAX_THREADS ? cpus : MAX_THREADS;
+  return cpus < SYSTEM_MAX_THREADS ? cpus : SYSTEM_MAX_THREADS;
 }
 
 /* Return the samples of a sub-batch: about as many as have activations that fit a CPU's
@@ -110,10 +62,10 @@ resnet_status resnet_session_open(const resnet_model *model, const resnet_sessio
   resnet_status status =
       model_copy_options(&options, sizeof options, given, "resnet_session_options", error);
   if (status != RESNET_OK) return status;
-  if (options.threads > MAX_THREADS || options.batch > MAX_BATCH)
+  if (options.threads > SYSTEM_MAX_THREADS || options.batch > MAX_BATCH)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "%u threads, batch %u: use at most %d threads and a batch of %d",
-                    options.threads, options.batch, MAX_THREADS, MAX_BATCH);
+                    options.threads, options.batch, SYSTEM_MAX_THREADS, MAX_BATCH);
   if (options.observe != RESNET_OBSERVE_RESPONSES && options.observe != RESNET_OBSERVE_OPS)
     return err_fail(error, RESNET_ERROR_ARGUMENT, "observe is %d: use RESPONSES (0) or OPS (1)",
                     (int)options.observe);
@@ -152,12 +104,12 @@ static void fill_input(resnet_session *session, const float *input, resnet_layou
                        size_t batch) {
   kernel_call call = executor_call(session, 0, batch);
   call.input[0] = input;
-  const uint64_t start = session->observer ? session_now() : 0;
+  const uint64_t start = session->observer ? system_now_ns() : 0;
   if (layout == RESNET_LAYOUT_NCHW)
     kernel_table[KERNEL_INPUT]->run(&call);
   else
     memcpy(call.output, input, batch * plan_shape_floats(call.op->shape) * sizeof *input);
-  if (session->observer) session->pending_ns = session_now() - start;
+  if (session->observer) session->pending_ns = system_now_ns() - start;
 }
 
 resnet_status resnet_run(resnet_session *session, const float *input, resnet_layout layout,
@@ -173,7 +125,7 @@ resnet_status resnet_run(resnet_session *session, const float *input, resnet_lay
   for (size_t done = 0; done < batch;) {
     const size_t count = batch - done < session->batch ? batch - done : session->batch;
     fill_input(session, input + done * sample, layout, count);
-    resnet_status status = session_run(session, count, error);
+    resnet_status status = executor_run(session, count, error);
     if (status != RESNET_OK) return status;
     memcpy(scores + done * classes, executor_output(session, p->output),
            count * classes * sizeof *scores);

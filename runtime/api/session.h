@@ -12,7 +12,7 @@ struct resnet_session {
   pthreadpool_t pool; /* NULL for one thread */
   uint32_t threads;
   size_t batch;     /* samples that the buffers hold */
-  uint64_t run_end; /* end of the last run, by session_now(); 0: none yet */
+  uint64_t run_end; /* end of the last run, by system_now_ns(); 0: none yet */
   const simd_set *simd;
   executor executor;
   float *scores; /* (batch,classes), for resnet_classify */
@@ -24,11 +24,5 @@ struct resnet_session {
   plan_block_ablation *ablations; /* by block of the model's plan */
   bool unfused; /* the executor's plan has the points of RESNET_OBSERVE_RESPONSES */
 };
-
-/* Return the nanoseconds of a clock that never goes back. */
-uint64_t session_now(void);
-
-/* Run the plan on the `batch` samples in op 0's output, at most session->batch. */
-resnet_status session_run(resnet_session *session, size_t batch, resnet_error *error);
 
 #endif

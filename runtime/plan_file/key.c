@@ -6,13 +6,14 @@
 
 #include "runtime/kernels/table.h"
 #include "runtime/plan/lower.h"
+#include "runtime/plan_file/checksum.h"
 #include "runtime/plan_file/format.h"
 
 /* ---- the fingerprint --------------------------------------------------------------- */
 
-/* XNNPACK chooses how it packs by instruction set and by make of the CPU, and tells
- * neither. So a net of a few small layers is packed: a stem, whole panels and broken
- * ones, fewer outputs than a panel, groups. */
+/* Layers of a probe that is packed to find out how kernels pack: XNNPACK chooses that by
+ * the CPU's instruction set and make, and reports neither. The probe has a stem, whole
+ * panels and partial ones, fewer outputs than a panel, and groups. */
 static const struct probe_layer {
   uint32_t kernel, stride, groups, outputs;
 } probe_layers[] = {{7, 2, 1, 18}, {3, 1, 1, 66}, {1, 1, 1, 70},
@@ -24,7 +25,7 @@ enum {
   PROBE_SIDE = 8
 };
 
-/* Floats that differ from each other, so that a change of order shows. */
+/* Return floats that differ from each other, so that a change of their order shows. */
 static float *make_floats(memory *m, size_t count) {
   float *floats = mem_allocate(m, count, sizeof *floats);
   for (size_t i = 0; floats && i < count; i++) floats[i] = (float)(i + 1);
@@ -33,7 +34,7 @@ static float *make_floats(memory *m, size_t count) {
 
 static bool fill_node(memory *m, graph_node *n, const graph_node *input,
                       const struct probe_layer *layer) {
-  /* k is odd, the pads k / 2 */
+  /* all kernels are odd, and the pads k / 2 */
   const uint32_t k = layer->kernel, side = (input->shape.h - 1) / layer->stride + 1;
   n->op = GRAPH_CONV;
   n->input_count = 1;
@@ -67,7 +68,7 @@ static bool make_probe(graph *g, memory *m) {
   return good;
 }
 
-/* Stirs what each op's kernel packs into *sum. */
+/* Hash the weights that each op's kernel packs into *sum. */
 static resnet_status pack_probe(plan *p, uint64_t *sum, resnet_error *error) {
   for (uint32_t i = 0; i < p->op_count; i++) {
     plan_op *op = &p->ops[i];
@@ -75,8 +76,8 @@ static resnet_status pack_probe(plan *p, uint64_t *sum, resnet_error *error) {
     resnet_status status = k->pack ? k->pack(op, p->memory, error) : RESNET_OK;
     if (status != RESNET_OK) return status;
     const uint64_t both[2] = {
-        *sum, op->packed.data ? plan_checksum(op->packed.data, op->packed.size) : 0};
-    *sum = plan_checksum(both, sizeof both);
+        *sum, op->packed.data ? plan_file_checksum(op->packed.data, op->packed.size) : 0};
+    *sum = plan_file_checksum(both, sizeof both);
   }
   return RESNET_OK;
 }
@@ -96,8 +97,8 @@ static resnet_status probe(memory *m, resnet_conv conv, uint64_t *sum, resnet_er
 
 /* ---- the key ----------------------------------------------------------------------- */
 
-resnet_status plan_key_make(plan_key *key, memory *m, const plan_options *options,
-                            resnet_error *error) {
+resnet_status plan_file_key_make(plan_file_key *key, memory *m, const plan_options *options,
+                                 resnet_error *error) {
   uint64_t sum = 0;
   memset(key, 0, sizeof *key);
   resnet_status status = probe(m, RESNET_CONV_DIRECT, &sum, error);
@@ -111,7 +112,8 @@ resnet_status plan_key_make(plan_key *key, memory *m, const plan_options *option
   return RESNET_OK;
 }
 
-bool plan_key_differs(const plan_key *found, const plan_key *key, char *why, size_t size) {
+bool plan_file_key_differs(const plan_file_key *found, const plan_file_key *key, char *why,
+                           size_t size) {
   if (strcmp(found->build, key->build) != 0)
     (void)snprintf(why, size, "it was made by %s; this is %s", found->build, key->build);
   else if (strcmp(found->cpu, key->cpu) != 0)

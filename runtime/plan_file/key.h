@@ -1,5 +1,5 @@
-/* What packed weights depend on besides the weights: where any of it differs, they are
- * packed anew. */
+/* The key of packed weights: everything that packing depends on, besides the weights. If
+ * keys differ, weights are packed again. */
 #ifndef LIBRESNET_RUNTIME_PLAN_FILE_KEY_H
 #define LIBRESNET_RUNTIME_PLAN_FILE_KEY_H
 
@@ -7,19 +7,22 @@
 
 enum { PLAN_KEY_TEXT = 96 };
 
-typedef struct plan_key {
+typedef struct plan_file_key {
   plan_options options;
-  /* our own kernels for this CPU, and a fingerprint of how all kernels pack on it */
+  /* instruction set of our own kernels, and a fingerprint of how all kernels pack here */
   char cpu[PLAN_KEY_TEXT];
   /* versions of this library, of its packing and of XNNPACK */
   char build[PLAN_KEY_TEXT];
-} plan_key;
+} plan_file_key;
 
-/* The key of this library on this CPU with these options; XNNPACK is initialised. */
-resnet_status plan_key_make(plan_key *key, memory *m, const plan_options *options,
-                            resnet_error *error);
+/* Make the key of this library on this CPU with these options. XNNPACK must be
+ * initialised. */
+resnet_status plan_file_key_make(plan_file_key *key, memory *m, const plan_options *options,
+                                 resnet_error *error);
 
-/* Why weights packed under `found` are of no use under `key`; false where they are. */
-bool plan_key_differs(const plan_key *found, const plan_key *key, char *why, size_t size);
+/* Return whether weights packed under `found` are useless under `key`. If so, write the
+ * reason to `why`, of `size` bytes. */
+bool plan_file_key_differs(const plan_file_key *found, const plan_file_key *key, char *why,
+                           size_t size);
 
 #endif

@@ -1,15 +1,14 @@
-/* Packed weights for every op: those of the plan file where they fit, else made here. */
-#include <math.h>
+#include "runtime/plan_file/pack.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "loader/base/sort.h"
 #include "runtime/kernels/table.h"
-#include "runtime/plan_file/format.h"
-#include "runtime/plan_file/read.h"
+#include "runtime/plan_file/checksum.h"
 
-uint32_t plan_kernel_crc(const plan_op *op) {
+uint32_t plan_file_kernel_crc(const plan_op *op) {
   const char *name = kernel_table[op->kernel]->name;
   return (uint32_t)crc32(crc32(0, NULL, 0), (const Bytef *)name, (uInt)strlen(name));
 }
@@ -24,20 +23,19 @@ static size_t packed_size(const plan_op *op) {
 static resnet_status damaged(resnet_error *error, const char *what) {
   return err_fail(
       error, RESNET_ERROR_FORMAT,
-      "the plan file is damaged: the checksum of %s is wrong; fetch it again, or compile "
-      "the plan again from "
-      "its .onnx file",
+      "the plan file is damaged: the checksum of %s is wrong; fetch it again, or compile the "
+      "plan again from its .onnx file",
       what);
 }
 
-uint64_t plan_weights_checksum(const plan_weights *w) {
-  const uint64_t both[2] = {plan_checksum(w->weights, w->weight_count * sizeof *w->weights),
-                            plan_checksum(w->bias, w->bias_count * sizeof *w->bias)};
-  return plan_checksum(both, sizeof both);
+uint64_t plan_file_weights_checksum(const plan_file_weights *w) {
+  const uint64_t both[2] = {plan_file_checksum(w->weights, w->weight_count * sizeof *w->weights),
+                            plan_file_checksum(w->bias, w->bias_count * sizeof *w->bias)};
+  return plan_file_checksum(both, sizeof both);
 }
 
-resnet_status plan_weights_verify(const plan_weights *w, resnet_error *error) {
-  if (plan_weights_checksum(w) != w->checksum) return damaged(error, "a layer's weights");
+resnet_status plan_file_weights_verify(const plan_file_weights *w, resnet_error *error) {
+  if (plan_file_weights_checksum(w) != w->checksum) return damaged(error, "a layer's weights");
   if (graph_all_finite(w->weights, w->weight_count) && graph_all_finite(w->bias, w->bias_count))
     return RESNET_OK;
   return err_fail(
@@ -48,13 +46,13 @@ resnet_status plan_weights_verify(const plan_weights *w, resnet_error *error) {
 static resnet_status verify_all_weights(const plan_file *f, resnet_error *error) {
   resnet_status status = RESNET_OK;
   for (uint32_t i = 0; i < f->weights_count && status == RESNET_OK; i++)
-    status = plan_weights_verify(&f->weights[i], error);
+    status = plan_file_weights_verify(&f->weights[i], error);
   return status;
 }
 
-/* The file's entry of the weights that the op borrows; in a file they lie in ascending
- * order. */
-static const plan_weights *find_weights(const plan_file *f, const plan_op *op) {
+/* Find the file's entry of the weights that the op borrows, by bisection: their addresses
+ * ascend. */
+static const plan_file_weights *find_weights(const plan_file *f, const plan_op *op) {
   uint32_t low = 0, high = f->weights_count;
   while (high - low > 1) {
     const uint32_t middle = low + (high - low) / 2;
@@ -66,19 +64,19 @@ static const plan_weights *find_weights(const plan_file *f, const plan_op *op) {
   return &f->weights[low];
 }
 
-/* ---- the file's -------------------------------------------------------------------- */
+/* ---- the file's packed weights ----------------------------------------------------- */
 
-/* Reading all that was mapped is most of what opening takes. On this thread alone: it
- * comes near the speed of memory, and on a busy machine a second one is waited for longer
- * than it helps. */
+/* Verify the weights that the plan uses. This reads all mapped bytes and takes most of
+ * the time of opening. One thread comes near the speed of memory; on a busy machine,
+ * waiting for a second one costs more than it saves. */
 static resnet_status verify_used(const plan *p, const plan_file *f, resnet_error *error) {
   resnet_status status = RESNET_OK;
   for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++) {
-    const plan_packed *packed = &f->packed[i];
-    if (packed->size && plan_checksum(packed->data, packed->size) != packed->checksum)
+    const plan_file_packed *packed = &f->packed[i];
+    if (packed->size && plan_file_checksum(packed->data, packed->size) != packed->checksum)
       status = damaged(error, "a layer's packed weights");
     else if (!packed->size && p->ops[i].weights)
-      status = plan_weights_verify(find_weights(f, &p->ops[i]), error);
+      status = plan_file_weights_verify(find_weights(f, &p->ops[i]), error);
   }
   return status;
 }
@@ -92,18 +90,20 @@ static resnet_status use_packed(plan *p, const plan_file *f, resnet_error *error
   return status;
 }
 
-/* Whether what the file packed is what the kernels here would make; else `why` not. */
-static bool fits(const plan *p, const plan_file *f, const plan_key *key, char *why, size_t size) {
-  if (plan_key_differs(&f->key, key, why, size)) return false;
+/* Return whether the file's packed weights are those that the kernels here would make. If
+ * not, write the reason to `why`. */
+static bool fits(const plan *p, const plan_file *f, const plan_file_key *key, char *why,
+                 size_t size) {
+  if (plan_file_key_differs(&f->key, key, why, size)) return false;
   bool same = f->packed_count == p->op_count;
   for (uint32_t i = 0; i < p->op_count && same; i++)
-    same = f->packed[i].kernel == plan_kernel_crc(&p->ops[i]) &&
+    same = f->packed[i].kernel == plan_file_kernel_crc(&p->ops[i]) &&
            f->packed[i].size == packed_size(&p->ops[i]);
-  if (!same) (void)snprintf(why, size, "its packed weights are not as this library makes them");
+  if (!same) (void)snprintf(why, size, "its packed weights differ from what this library makes");
   return same;
 }
 
-/* ---- made here --------------------------------------------------------------------- */
+/* ---- packing ----------------------------------------------------------------------- */
 
 static resnet_status check_ops(const plan *p, resnet_error *error) {
   for (uint32_t i = 0; i < p->op_count; i++) {
@@ -119,8 +119,8 @@ static int by_weights(const void *a, const void *b) {
   return x->weight_count < y->weight_count ? 1 : x->weight_count > y->weight_count ? -1 : 0;
 }
 
-/* An op's weights are there twice while it is packed: the largest first, while little
- * else is packed. */
+/* Pack the largest weights first, while little else is packed: an op's weights are in
+ * memory twice while they are packed. */
 static resnet_status pack_ops(plan *p, resnet_error *error) {
   plan_op **order = mem_allocate(p->memory, p->op_count, sizeof(plan_op *));
   if (!order) return err_no_memory(error, "the plan");
@@ -135,13 +135,13 @@ static resnet_status pack_ops(plan *p, resnet_error *error) {
   return status;
 }
 
-resnet_status plan_pack(plan *p, const plan_file *f, const plan_options *options, char *notice,
-                        size_t size, resnet_error *error) {
+resnet_status plan_file_pack(plan *p, const plan_file *f, const plan_options *options, char *notice,
+                             size_t size, resnet_error *error) {
   resnet_status status = check_ops(p, error);
   if (status != RESNET_OK || !f->bytes) return status == RESNET_OK ? pack_ops(p, error) : status;
-  plan_key key;
+  plan_file_key key;
   char why[2 * PLAN_KEY_TEXT + 48];
-  status = plan_key_make(&key, p->memory, options, error);
+  status = plan_file_key_make(&key, p->memory, options, error);
   if (status != RESNET_OK) return status;
   if (fits(p, f, &key, why, sizeof why)) return use_packed(p, f, error);
   (void)snprintf(notice, size,

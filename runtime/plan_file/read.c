@@ -1,4 +1,3 @@
-/* Opening a plan file: mapped or copied, its front checked, its sections found. */
 #include "runtime/plan_file/read.h"
 
 #include <errno.h>
@@ -10,11 +9,12 @@
 #include "loader/base/zlib_hooks.h"
 #include "loader/graph/graph_io.h"
 #include "runtime/image/presets.h"
+#include "runtime/plan_file/checksum.h"
 #include "runtime/plan_file/format.h"
 
 #define MAKE_IT_AGAIN "compile the plan again from its .onnx file"
 
-enum { GZIP_LOOK = 4096 /* bytes of a gzip file that are enough to unpack the first few */ };
+enum { GZIP_LOOK = 4096 /* bytes of a gzip file, enough to unpack the first few */ };
 
 static bool begins(const void *bytes, size_t size) {
   return size >= PLAN_MAGIC_SIZE && memcmp(bytes, PLAN_MAGIC, PLAN_MAGIC_SIZE) == 0;
@@ -28,7 +28,7 @@ static resnet_status too_large(uint64_t max_bytes, resnet_error *error) {
                   (unsigned long long)max_bytes);
 }
 
-/* gzip of a plan file begins so. */
+/* Return whether the bytes are the beginning of a plan file in gzip. */
 static bool begins_packed(memory *m, const void *bytes, size_t size) {
   uint8_t first[PLAN_MAGIC_SIZE];
   z_stream z = zlib_stream(m);
@@ -43,16 +43,15 @@ static bool begins_packed(memory *m, const void *bytes, size_t size) {
   return begins(first, sizeof first - z.avail_out);
 }
 
-/* Nothing of a packed file can be mapped, which is all that a plan file is for. */
+/* Fail for a plan file in gzip: it cannot be mapped, the purpose of a plan file. */
 static resnet_status refuse_packed(memory *m, const void *bytes, size_t size, resnet_error *error) {
   if (!begins_packed(m, bytes, size)) return RESNET_OK;
   return err_fail(error, RESNET_ERROR_UNSUPPORTED,
                   "is a plan file packed with gzip: unpack it first, e.g. with gunzip");
 }
 
-/* Only a regular file is looked into; the loader tells what is wrong with others, and
- * with those that cannot be opened.
- */
+/* Map the open file if it is a plan file. Leave others to the loader, which reports what
+ * is wrong with them. */
 static resnet_status map_open(plan_file *f, int file, uint64_t max_bytes, resnet_error *error) {
   char first[GZIP_LOOK];
   struct stat about;
@@ -116,14 +115,14 @@ void plan_file_release(plan_file *f) {
 
 /* ---- the front --------------------------------------------------------------------- */
 
-static resnet_status check_size(const plan_header *h, size_t size, resnet_error *error) {
+static resnet_status check_size(const plan_file_header *h, size_t size, resnet_error *error) {
   if (h->file_size > size)
     return err_fail(error, RESNET_ERROR_FORMAT,
                     "the plan file is truncated: it has %zu of its %llu bytes; fetch it again",
                     size, (unsigned long long)h->file_size);
   if (h->file_size < size)
     return err_fail(error, RESNET_ERROR_FORMAT,
-                    "the plan file has %zu bytes where %llu should be: something was added to "
+                    "the plan file has %zu bytes in place of %llu: something was added to "
                     "it; " MAKE_IT_AGAIN,
                     size, (unsigned long long)h->file_size);
   if (h->front_size < sizeof *h || h->front_size > size || h->front_size > PLAN_MAX_FRONT ||
@@ -133,7 +132,7 @@ static resnet_status check_size(const plan_header *h, size_t size, resnet_error 
   return RESNET_OK;
 }
 
-static resnet_status read_header(const plan_file *f, plan_header *h, resnet_error *error) {
+static resnet_status read_header(const plan_file *f, plan_file_header *h, resnet_error *error) {
   if (f->size < sizeof *h)
     return err_fail(error, RESNET_ERROR_FORMAT,
                     "the plan file is truncated: it has %zu bytes; fetch it again", f->size);
@@ -141,8 +140,7 @@ static resnet_status read_header(const plan_file *f, plan_header *h, resnet_erro
   if (h->byte_order != PLAN_BYTE_ORDER)
     return err_fail(error, RESNET_ERROR_UNSUPPORTED,
                     "the plan file was made on a CPU of another byte order (mark %08x, here %08x): "
-                    "compile the plan here "
-                    "from its .onnx file",
+                    "compile the plan here from its .onnx file",
                     (unsigned)h->byte_order, (unsigned)PLAN_BYTE_ORDER);
   if (h->format != PLAN_FORMAT)
     return err_fail(
@@ -151,13 +149,12 @@ static resnet_status read_header(const plan_file *f, plan_header *h, resnet_erro
         h->format > PLAN_FORMAT ? "a newer" : "an older", (unsigned)h->format, PLAN_FORMAT);
   resnet_status status = check_size(h, f->size, error);
   if (status != RESNET_OK) return status;
-  const uint32_t crc = plan_front_crc(f->bytes, (size_t)h->front_size);
+  const uint32_t crc = plan_file_front_crc(f->bytes, (size_t)h->front_size);
   if (crc == h->crc) return RESNET_OK;
   return err_fail(
       error, RESNET_ERROR_FORMAT,
       "the plan file is damaged: the checksum of its header and graph is %08x instead of "
-      "%08x; fetch it again, "
-      "or " MAKE_IT_AGAIN,
+      "%08x; fetch it again, or " MAKE_IT_AGAIN,
       (unsigned)crc, (unsigned)h->crc);
 }
 
@@ -181,7 +178,8 @@ static resnet_status read_preprocess(serial_reader *r, graph *g, resnet_error *e
   return RESNET_OK;
 }
 
-/* It becomes part of the notice, which goes to terminals: printable ASCII only. */
+/* Read a text of the key. Only printable ASCII is accepted: it becomes part of the
+ * notice, which goes to terminals. */
 static void read_key_text(serial_reader *r, char text[PLAN_KEY_TEXT]) {
   const uint32_t length = serial_get_u32(r);
   if (length >= PLAN_KEY_TEXT || length > (size_t)(r->end - r->at)) r->failed = true;
@@ -192,7 +190,7 @@ static void read_key_text(serial_reader *r, char text[PLAN_KEY_TEXT]) {
   r->at += length;
 }
 
-static resnet_status read_key(serial_reader *r, plan_key *key, resnet_error *error) {
+static resnet_status read_key(serial_reader *r, plan_file_key *key, resnet_error *error) {
   const uint32_t conv = serial_get_u32(r), memory_use = serial_get_u32(r),
                  batch = serial_get_u32(r);
   read_key_text(r, key->cpu);
@@ -203,7 +201,7 @@ static resnet_status read_key(serial_reader *r, plan_key *key, resnet_error *err
   return RESNET_OK;
 }
 
-/* One entry for each node that has weights; where they lie comes later. */
+/* Make an entry for each node that has weights. find_sections() fills in their place. */
 static resnet_status read_weights(plan_file *f, serial_reader *r, const graph *g,
                                   resnet_error *error) {
   const uint32_t count = serial_get_u32(r);
@@ -212,9 +210,9 @@ static resnet_status read_weights(plan_file *f, serial_reader *r, const graph *g
   for (uint32_t i = 0; i < g->node_count; i++) {
     const graph_node *n = &g->nodes[i];
     if (n->weight_count == 0) continue;
-    f->weights[f->weights_count++] = (plan_weights){.weight_count = n->weight_count,
-                                                    .bias_count = n->bias_count,
-                                                    .checksum = serial_get_u64(r)};
+    f->weights[f->weights_count++] = (plan_file_weights){.weight_count = n->weight_count,
+                                                         .bias_count = n->bias_count,
+                                                         .checksum = serial_get_u64(r)};
   }
   return r->failed || count != f->weights_count ? malformed(error, "its table of weights")
                                                 : RESNET_OK;
@@ -239,22 +237,22 @@ static resnet_status read_packed(plan_file *f, serial_reader *r, const graph *g,
 
 /* ---- the sections ------------------------------------------------------------------ */
 
-bool plan_weights_size(const plan_weights *w, uint64_t *size) {
+bool plan_file_weights_size(const plan_file_weights *w, uint64_t *size) {
   size_t weights, bias;
   if (!mem_size_multiply(w->weight_count, sizeof(float), &weights) ||
       !mem_size_multiply(w->bias_count, sizeof(float), &bias))
     return false;
   *size = weights;
-  if (!plan_align(size) || bias > UINT64_MAX - *size) return false;
+  if (!plan_file_align(size) || bias > UINT64_MAX - *size) return false;
   *size += bias;
   return true;
 }
 
-/* The next `size` bytes of the file, from the next aligned place; NULL where there are
- * not as many. */
+/* Return the next `size` bytes of the file, from the next aligned place. Return NULL if
+ * the file ends before. */
 static uint8_t *take_section(const plan_file *f, uint64_t *at, uint64_t size) {
   uint64_t start = *at;
-  if (!plan_align(&start) || start > f->size || size > f->size - start) return NULL;
+  if (!plan_file_align(&start) || start > f->size || size > f->size - start) return NULL;
   *at = start + size;
   return f->bytes + start;
 }
@@ -266,21 +264,21 @@ static resnet_status find_sections(plan_file *f, uint64_t at, resnet_error *erro
     good = f->packed[i].data != NULL;
   }
   for (uint32_t i = 0; i < f->weights_count && good; i++) {
-    plan_weights *w = &f->weights[i];
+    plan_file_weights *w = &f->weights[i];
     uint64_t size;
-    uint8_t *start = plan_weights_size(w, &size) ? take_section(f, &at, size) : NULL;
+    uint8_t *start = plan_file_weights_size(w, &size) ? take_section(f, &at, size) : NULL;
     good = start != NULL;
     if (!good) break;
     w->weights = (float *)(void *)start;
     w->bias = (float *)(void *)(start + size - w->bias_count * sizeof(float));
   }
-  if (good && plan_align(&at) && at == f->size) return RESNET_OK;
+  if (good && plan_file_align(&at) && at == f->size) return RESNET_OK;
   return malformed(error, "its sections do not fill it");
 }
 
-/* The nodes borrow their weights. */
+/* Let the graph's nodes borrow the file's weights. */
 static void lend_weights(const plan_file *f, graph *g) {
-  const plan_weights *w = f->weights;
+  const plan_file_weights *w = f->weights;
   for (uint32_t i = 0; i < g->node_count; i++) {
     graph_node *n = &g->nodes[i];
     if (n->weight_count == 0) continue;
@@ -292,7 +290,7 @@ static void lend_weights(const plan_file *f, graph *g) {
 }
 
 resnet_status plan_file_read(plan_file *f, graph *g, resnet_error *error) {
-  plan_header h;
+  plan_file_header h;
   memset(g, 0, sizeof *g);
   resnet_status status = read_header(f, &h, error);
   if (status != RESNET_OK) return status;
@@ -312,16 +310,17 @@ resnet_status plan_file_read(plan_file *f, graph *g, resnet_error *error) {
   return status;
 }
 
-/* ---- keeping what an .onnx file had ------------------------------------------------ */
+/* ---- keeping weights of an ONNX file ----------------------------------------------- */
 
+/* Take over the weights of the graph's nodes. */
 static void keep_weights(plan_file *f, graph *g) {
   for (uint32_t i = 0; i < g->node_count; i++) {
     graph_node *n = &g->nodes[i];
     if (n->weight_count == 0) continue;
-    f->weights[f->weights_count++] = (plan_weights){.weights = n->weights,
-                                                    .bias = n->bias,
-                                                    .weight_count = n->weight_count,
-                                                    .bias_count = n->bias_count};
+    f->weights[f->weights_count++] = (plan_file_weights){.weights = n->weights,
+                                                         .bias = n->bias,
+                                                         .weight_count = n->weight_count,
+                                                         .bias_count = n->bias_count};
     n->weights_borrowed = true;
   }
 }

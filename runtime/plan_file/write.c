@@ -1,5 +1,5 @@
-/* Writing a plan file (plan_format.h): into a temporary file beside its place, then
- * renamed. */
+#include "runtime/plan_file/write.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,28 +7,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "loader/graph/graph_io.h"
-#include "runtime/api/model.h"
+#include "loader/base/serial.h"
+#include "runtime/plan_file/checksum.h"
 #include "runtime/plan_file/format.h"
+#include "runtime/plan_file/pack.h"
 
 enum { MAX_ATTEMPTS = 100 };
 
 /* ---- the front --------------------------------------------------------------------- */
 
-static void put_preprocess(serial_writer *w, const resnet_model *model) {
-  const resnet_preprocess *p = &model->preprocess;
-  /* a guess is made again */
-  const bool has = model->preprocess_source != RESNET_PREPROCESS_GUESSED;
-  serial_put_u32(w, has);
-  serial_put_u32(w, has ? p->resize : 0);
-  serial_put_u32(w, has ? p->crop : 0);
-  serial_put_u32(w, has ? p->order : 0);
-  serial_put_float(w, has ? p->scale : 0);
-  for (size_t i = 0; i < 3; i++) serial_put_float(w, has ? p->mean[i] : 0);
-  for (size_t i = 0; i < 3; i++) serial_put_float(w, has ? p->std[i] : 0);
+/* Append the preprocessing; zeros if the model names none. */
+static void put_preprocess(serial_writer *w, const resnet_preprocess *given) {
+  const resnet_preprocess none = {0}, *p = given ? given : &none;
+  serial_put_u32(w, given != NULL);
+  serial_put_u32(w, p->resize);
+  serial_put_u32(w, p->crop);
+  serial_put_u32(w, p->order);
+  serial_put_float(w, p->scale);
+  for (size_t i = 0; i < 3; i++) serial_put_float(w, p->mean[i]);
+  for (size_t i = 0; i < 3; i++) serial_put_float(w, p->std[i]);
 }
 
-static void put_key(serial_writer *w, const plan_key *key) {
+static void put_key(serial_writer *w, const plan_file_key *key) {
   serial_put_u32(w, key->options.conv);
   serial_put_u32(w, key->options.memory);
   serial_put_u32(w, key->options.batch);
@@ -36,64 +36,65 @@ static void put_key(serial_writer *w, const plan_key *key) {
   serial_put_text(w, key->build);
 }
 
-/* All but the header. Only counted where nothing is written: then checksums are 0. */
-static void put_front(serial_writer *w, const resnet_model *model, const plan_key *key) {
-  const plan *p = &model->plan;
-  serial_put_bytes(w, model->file.graph, model->file.graph_size);
-  put_preprocess(w, model);
+/* Append everything but the header. A writer that only counts needs no checksums: they
+ * are 0 then. */
+static void put_front(serial_writer *w, const plan_file_content *c, const plan_file_key *key) {
+  const plan_file *f = c->file;
+  serial_put_bytes(w, f->graph, f->graph_size);
+  put_preprocess(w, c->preprocess);
   put_key(w, key);
-  serial_put_u32(w, model->file.weights_count);
-  for (uint32_t i = 0; i < model->file.weights_count; i++)
-    serial_put_u64(w, w->data ? plan_weights_checksum(&model->file.weights[i]) : 0);
-  serial_put_u32(w, p->op_count);
-  for (uint32_t i = 0; i < p->op_count; i++) {
-    const plan_packed_weights *packed = &p->ops[i].packed;
-    serial_put_u32(w, plan_kernel_crc(&p->ops[i]));
+  serial_put_u32(w, f->weights_count);
+  for (uint32_t i = 0; i < f->weights_count; i++)
+    serial_put_u64(w, w->data ? plan_file_weights_checksum(&f->weights[i]) : 0);
+  serial_put_u32(w, c->plan->op_count);
+  for (uint32_t i = 0; i < c->plan->op_count; i++) {
+    const plan_packed_weights *packed = &c->plan->ops[i].packed;
+    serial_put_u32(w, plan_file_kernel_crc(&c->plan->ops[i]));
     serial_put_u64(w, packed->size);
-    serial_put_u64(w, packed->size && w->data ? plan_checksum(packed->data, packed->size) : 0);
+    serial_put_u64(w, packed->size && w->data ? plan_file_checksum(packed->data, packed->size) : 0);
   }
 }
 
-/* Bytes of the whole file whose front has `front` bytes; weights in memory, aligned,
- * cannot overflow. */
-static uint64_t file_size(const resnet_model *model, uint64_t front) {
+/* Return the size of a file whose front has `front` bytes. It cannot overflow, as all
+ * weights are in memory. */
+static uint64_t file_size(const plan_file_content *c, uint64_t front) {
   uint64_t end = front, size = 0;
-  for (uint32_t i = 0; i < model->plan.op_count; i++) {
-    (void)plan_align(&end);
-    end += model->plan.ops[i].packed.size;
+  for (uint32_t i = 0; i < c->plan->op_count; i++) {
+    (void)plan_file_align(&end);
+    end += c->plan->ops[i].packed.size;
   }
-  for (uint32_t i = 0; i < model->file.weights_count; i++) {
-    (void)plan_align(&end);
-    (void)plan_weights_size(&model->file.weights[i], &size);
+  for (uint32_t i = 0; i < c->file->weights_count; i++) {
+    (void)plan_file_align(&end);
+    (void)plan_file_weights_size(&c->file->weights[i], &size);
     end += size;
   }
-  (void)plan_align(&end);
+  (void)plan_file_align(&end);
   return end;
 }
 
-static resnet_status make_front(const resnet_model *model, const plan_key *key, serial_writer *w,
-                                resnet_error *error) {
-  serial_writer counted = {.size = sizeof(plan_header)};
-  put_front(&counted, model, key);
+static resnet_status make_front(const plan_file_content *c, const plan_file_key *key,
+                                serial_writer *w, resnet_error *error) {
+  serial_writer counted = {.size = sizeof(plan_file_header)};
+  put_front(&counted, c, key);
   if (counted.size > PLAN_MAX_FRONT)
     return err_fail(error, RESNET_ERROR_LIMIT,
-                    "the model's names and labels take %zu bytes: accepted are up to %d",
+                    "the model's names and labels take %zu bytes: up to %d are accepted",
                     counted.size, PLAN_MAX_FRONT);
-  w->data = mem_allocate(model->memory, counted.size, 1);
+  w->data = mem_allocate(c->file->memory, counted.size, 1);
   if (!w->data) return err_no_memory(error, "the plan file's header");
-  plan_header h = {
+  plan_file_header h = {
       .byte_order = PLAN_BYTE_ORDER, .format = PLAN_FORMAT, .front_size = counted.size};
   memcpy(h.magic, PLAN_MAGIC, sizeof h.magic);
-  h.file_size = file_size(model, counted.size);
-  h.graph_size = model->file.graph_size;
+  h.file_size = file_size(c, counted.size);
+  h.graph_size = c->file->graph_size;
   serial_put_bytes(w, &h, sizeof h);
-  put_front(w, model, key);
-  h.crc = plan_front_crc(w->data, w->size);
+  put_front(w, c, key);
+  h.crc = plan_file_front_crc(w->data, w->size);
   memcpy(w->data, &h, sizeof h);
   return RESNET_OK;
 }
 
-/* ---- writing ----------------------------------------------------------------------- */
+/* ---- the sections ------------------------------------------------------------------ */
 
 typedef struct output {
   int file;
@@ -117,7 +118,7 @@ static resnet_status write_bytes(output *o, const void *bytes, size_t size) {
 static resnet_status write_gap(output *o) {
   static const uint8_t zeros[PLAN_ALIGNMENT];
   uint64_t next = o->at;
-  (void)plan_align(&next);
+  (void)plan_file_align(&next);
   return write_bytes(o, zeros, (size_t)(next - o->at));
 }
 
@@ -126,12 +127,13 @@ static resnet_status write_section(output *o, const void *bytes, size_t size) {
   return status == RESNET_OK ? write_bytes(o, bytes, size) : status;
 }
 
-static resnet_status write_model(output *o, const resnet_model *model, const serial_writer *front) {
+static resnet_status write_content(output *o, const plan_file_content *c,
+                                   const serial_writer *front) {
   resnet_status status = write_bytes(o, front->data, front->size);
-  for (uint32_t i = 0; i < model->plan.op_count && status == RESNET_OK; i++)
-    status = write_section(o, model->plan.ops[i].packed.data, model->plan.ops[i].packed.size);
-  for (uint32_t i = 0; i < model->file.weights_count && status == RESNET_OK; i++) {
-    const plan_weights *w = &model->file.weights[i];
+  for (uint32_t i = 0; i < c->plan->op_count && status == RESNET_OK; i++)
+    status = write_section(o, c->plan->ops[i].packed.data, c->plan->ops[i].packed.size);
+  for (uint32_t i = 0; i < c->file->weights_count && status == RESNET_OK; i++) {
+    const plan_file_weights *w = &c->file->weights[i];
     status = write_section(o, w->weights, w->weight_count * sizeof *w->weights);
     if (status == RESNET_OK) status = write_section(o, w->bias, w->bias_count * sizeof *w->bias);
   }
@@ -141,7 +143,18 @@ static resnet_status write_model(output *o, const resnet_model *model, const ser
   return status;
 }
 
-/* A new file "PATH.PROCESS-ATTEMPT.tmp", with the permissions that any new file gets. */
+/* ---- the file ---------------------------------------------------------------------- */
+
+/* Fail if `path` is a device or a folder: renaming would replace it. */
+static resnet_status check_target(const char *path, resnet_error *error) {
+  struct stat about;
+  if (lstat(path, &about) != 0 || S_ISREG(about.st_mode) || S_ISLNK(about.st_mode))
+    return RESNET_OK;
+  return err_fail(error, RESNET_ERROR_IO,
+                  "is not a regular file, and a plan file would replace it: name another path");
+}
+
+/* Create a new file "PATH.PROCESS-ATTEMPT.tmp", with the permissions of any new file. */
 static resnet_status create_beside(const char *path, char *name, size_t size, int *file,
                                    resnet_error *error) {
   for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -153,21 +166,13 @@ static resnet_status create_beside(const char *path, char *name, size_t size, in
   return err_from_errno(error, "created", errno);
 }
 
-/* Renaming would put a file where a device or a folder was. */
-static resnet_status check_target(const char *path, resnet_error *error) {
-  struct stat about;
-  if (lstat(path, &about) != 0 || S_ISREG(about.st_mode) || S_ISLNK(about.st_mode))
-    return RESNET_OK;
-  return err_fail(error, RESNET_ERROR_IO,
-                  "is not a regular file: a plan file would replace it; name another path");
-}
-
-static resnet_status write_file(const resnet_model *model, const serial_writer *front,
+/* Write the temporary file, whose name is put into `name`, and rename it. */
+static resnet_status write_file(const plan_file_content *c, const serial_writer *front,
                                 const char *path, char *name, size_t size, resnet_error *error) {
   output o = {.file = -1, .error = error};
   resnet_status status = create_beside(path, name, size, &o.file, error);
   if (status != RESNET_OK) return status;
-  status = write_model(&o, model, front);
+  status = write_content(&o, c, front);
   if (close(o.file) != 0 && status == RESNET_OK) status = err_from_errno(error, "written", errno);
   if (status == RESNET_OK && rename(name, path) != 0)
     status = err_from_errno(error, "renamed to", errno);
@@ -175,39 +180,27 @@ static resnet_status write_file(const resnet_model *model, const serial_writer *
   return status;
 }
 
-/* ---- the call ---------------------------------------------------------------------- */
-
-/* Weights from a file that was mapped are as good as they were, or are not saved. */
+/* Fail if mapped weights are damaged, so that the new file does not hide it. */
 static resnet_status verify_source(const plan_file *f, resnet_error *error) {
   resnet_status status = RESNET_OK;
   for (uint32_t i = 0; f->bytes && i < f->weights_count && status == RESNET_OK; i++)
-    status = plan_weights_verify(&f->weights[i], error);
+    status = plan_file_weights_verify(&f->weights[i], error);
   return status;
 }
 
-static resnet_status save(const resnet_model *model, const char *path, resnet_error *error) {
+resnet_status plan_file_write(const plan_file_content *content, const char *path,
+                              resnet_error *error) {
+  memory *m = content->file->memory;
   const size_t size = strlen(path) + 64;
-  plan_key key;
+  plan_file_key key;
   serial_writer front = {0};
-  char *name = mem_allocate(model->memory, size, 1);
+  char *name = mem_allocate(m, size, 1);
   resnet_status status = name ? check_target(path, error) : err_no_memory(error, "a path");
-  if (status == RESNET_OK) status = verify_source(&model->file, error);
-  if (status == RESNET_OK) status = plan_key_make(&key, model->memory, &model->options, error);
-  if (status == RESNET_OK) status = make_front(model, &key, &front, error);
-  if (status == RESNET_OK) status = write_file(model, &front, path, name, size, error);
-  mem_release(model->memory, front.data);
-  mem_release(model->memory, name);
+  if (status == RESNET_OK) status = verify_source(content->file, error);
+  if (status == RESNET_OK) status = plan_file_key_make(&key, m, content->options, error);
+  if (status == RESNET_OK) status = make_front(content, &key, &front, error);
+  if (status == RESNET_OK) status = write_file(content, &front, path, name, size, error);
+  mem_release(m, front.data);
+  mem_release(m, name);
   return status;
-}
-
-resnet_status resnet_model_save(const resnet_model *model, const char *path, resnet_error *error) {
-  if (!model || !path)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_save: `model` or `path` is NULL");
-  if (!model->file.graph)
-    return err_fail(
-        error, RESNET_ERROR_ARGUMENT,
-        "resnet_model_save: the model's weights are gone: open it with keep_weights = 1 in "
-        "its options");
-  const resnet_status status = save(model, path, error);
-  return status == RESNET_OK ? err_clear(error) : err_add_prefix(error, status, path);
 }

@@ -57,7 +57,7 @@ static void change_stretch(uint8_t *data, size_t from, size_t to, uint32_t *rand
 }
 
 static void mend_header(uint8_t *data, size_t size) {
-  plan_header h;
+  plan_file_header h;
   if (size < sizeof h) return;
   memcpy(&h, data, sizeof h);
   memcpy(h.magic, PLAN_MAGIC, sizeof h.magic);
@@ -76,7 +76,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
   else if (kind < 9)
     change_graph(data, size, &random);
   else if (kind < 11)
-    change_stretch(data, sizeof(plan_header), p.tail, &random);
+    change_stretch(data, sizeof(plan_file_header), p.tail, &random);
   else if (kind < 14)
     change_stretch(data, p.tail, p.packed, &random);
   else

@@ -137,7 +137,7 @@ add("missing", "ERROR_IO", "is not there", {})
 
 line(12)
 
-BEYOND = "are wanted"
+BEYOND = "are needed"
 add("empty", "ERROR_FORMAT", BEYOND, {}, lambda file: weights(file, 0))
 add("too_short", "ERROR_FORMAT", BEYOND, {"length": BYTES}, lambda file: weights(file, BYTES - 1))
 add("offset_beyond_the_end", "ERROR_FORMAT", BEYOND, {"offset": 1, "length": BYTES}, weights)

@@ -35,11 +35,12 @@ static buffer gated_net(void) {
   return finish(&n);
 }
 
-/* A separate clamp, a separate sub-sampling, log-softmax. */
+/* A leaky ReLU, a separate clamp, a separate sub-sampling, log-softmax. */
 static buffer remaining_net(void) {
   net n = {0};
   begin_net(&n);
-  add(&n, "MaxPool", "c", "m", "kernel_shape=2,2");
+  add(&n, "LeakyRelu", "c", "l", "");
+  add(&n, "MaxPool", "l", "m", "kernel_shape=2,2");
   add_floats(&n, "low", "", (float[]){-0.5F});
   add_floats(&n, "high", "", (float[]){0.25F});
   add(&n, "Clip", "m,low,high", "k", "");

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "loader/base/serial.h"
+#include "runtime/plan_file/checksum.h"
 #include "runtime/plan_file/format.h"
 
 enum {
@@ -49,7 +50,7 @@ static void store(uint8_t *at, uint64_t number) { memcpy(at, &number, sizeof num
 
 /* The next blob of `size` bytes; NULL where the file ends before. */
 static const uint8_t *blob(const uint8_t *file, size_t file_size, uint64_t *at, uint64_t size) {
-  (void)plan_align(at);
+  (void)plan_file_align(at);
   if (*at > file_size || size > file_size - *at) return NULL;
   const uint8_t *start = file + *at;
   *at += size;
@@ -58,7 +59,7 @@ static const uint8_t *blob(const uint8_t *file, size_t file_size, uint64_t *at, 
 
 plan_places plan_find_places(const uint8_t *file, size_t size) {
   plan_places p = {0};
-  plan_header h;
+  plan_file_header h;
   if (size < sizeof h) return p;
   memcpy(&h, file, sizeof h);
   if (h.front_size < sizeof h || h.front_size > size || h.graph_size > h.front_size - sizeof h)
@@ -78,21 +79,21 @@ plan_places plan_find_places(const uint8_t *file, size_t size) {
   p.ops = (size_t)(r.at - file);
   const uint32_t ops = serial_get_u32(&r);
   uint64_t at = h.front_size;
-  (void)plan_align(&at);
+  (void)plan_file_align(&at);
   p.packed = (size_t)at;
   for (uint32_t i = 0; i < ops && !r.failed; i++) {
     skip(&r, 4);
     (void)blob(file, size, &at, serial_get_u64(&r));
     skip(&r, 8);
   }
-  (void)plan_align(&at);
+  (void)plan_file_align(&at);
   p.weights = (size_t)at;
   return r.failed || graph.failed || count != node_count ? (plan_places){0} : p;
 }
 
 size_t plan_find_numbers(const uint8_t *file, size_t size, size_t *places, size_t max) {
   size_t found = 0;
-  plan_header h;
+  plan_file_header h;
   if (!plan_find_places(file, size).tail) return 0;
   memcpy(&h, file, sizeof h);
   serial_reader r = {.at = file + sizeof h, .end = file + sizeof h + h.graph_size};
@@ -119,7 +120,7 @@ static void seal_packed(uint8_t *file, size_t size, size_t at, uint64_t start) {
     uint64_t bytes;
     memcpy(&bytes, file + at + 4, sizeof bytes);
     const uint8_t *packed = blob(file, size, &start, bytes);
-    if (packed) store(file + at + 12, bytes ? plan_checksum(packed, (size_t)bytes) : 0);
+    if (packed) store(file + at + 12, bytes ? plan_file_checksum(packed, (size_t)bytes) : 0);
   }
 }
 
@@ -129,14 +130,14 @@ static void seal_weights(uint8_t *file, size_t size, size_t at, uint64_t start) 
     const uint8_t *weights = blob(file, size, &start, nodes[i].weights * sizeof(float));
     const uint8_t *bias = weights ? blob(file, size, &start, nodes[i].bias * sizeof(float)) : NULL;
     if (!bias) return;
-    const uint64_t both[2] = {plan_checksum(weights, (size_t)nodes[i].weights * sizeof(float)),
-                              plan_checksum(bias, (size_t)nodes[i].bias * sizeof(float))};
-    store(file + at, plan_checksum(both, sizeof both));
+    const uint64_t both[2] = {plan_file_checksum(weights, (size_t)nodes[i].weights * sizeof(float)),
+                              plan_file_checksum(bias, (size_t)nodes[i].bias * sizeof(float))};
+    store(file + at, plan_file_checksum(both, sizeof both));
   }
 }
 
 void plan_seal(uint8_t *file, size_t size) {
-  plan_header h;
+  plan_file_header h;
   if (size < sizeof h) return;
   memcpy(&h, file, sizeof h);
   if (h.front_size < sizeof h || h.front_size > size) return;
@@ -145,6 +146,6 @@ void plan_seal(uint8_t *file, size_t size) {
     seal_packed(file, size, p.ops, p.packed);
     seal_weights(file, size, p.sums, p.weights);
   }
-  h.crc = plan_front_crc(file, (size_t)h.front_size);
+  h.crc = plan_file_front_crc(file, (size_t)h.front_size);
   memcpy(file, &h, sizeof h);
 }

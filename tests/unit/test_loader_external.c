@@ -498,16 +498,16 @@ static void links_are_refused(void **state) {
   assert_int_equal(symlink("w", "link"), 0);
   assert_int_equal(symlink("sub", "sublink"), 0);
   refuse_entries("location=link", RESNET_ERROR_IO,
-                 "file 'link': is a symbolic link, or lies behind one: put what it");
+                 "file 'link': is a symbolic link, or is behind one: put the file");
   refuse_entries("location=sublink/w", RESNET_ERROR_IO,
-                 "file 'sublink/w': is a symbolic link, or lies behind one");
+                 "file 'sublink/w': is a symbolic link, or is behind one");
   (void)unlink("link");
   (void)unlink("sublink");
   static const char *const targets[] = {"/etc/passwd", "..", "nowhere"};
   for (size_t i = 0; i < 3; i++) {
     assert_int_equal(symlink(targets[i], "link"), 0);
-    refuse_entries("location=link", RESNET_ERROR_IO, "is a symbolic link, or lies behind one");
-    refuse_entries("location=link/w", RESNET_ERROR_IO, "is a symbolic link, or lies behind one");
+    refuse_entries("location=link", RESNET_ERROR_IO, "is a symbolic link, or is behind one");
+    refuse_entries("location=link/w", RESNET_ERROR_IO, "is a symbolic link, or is behind one");
     (void)unlink("link");
   }
 }
@@ -517,7 +517,7 @@ static void hard_links_are_refused(void **state) {
   write_bytes("w", numbers, sizeof numbers);
   assert_int_equal(link("w", "hard"), 0);
   refuse_entries("location=hard length=24", RESNET_ERROR_IO,
-                 "file 'hard': has 2 names (hard links)|put a copy in its");
+                 "file 'hard': has 2 hard links|put a copy in its");
   (void)unlink("w");
   load_model("model", numbers);
   (void)unlink("hard");
@@ -527,7 +527,7 @@ static void only_regular_files_are_read(void **state) {
   (void)state;
   const resnet_status io = RESNET_ERROR_IO;
   write_bytes("w", numbers, sizeof numbers);
-  refuse_entries("location=nowhere", io, "file 'nowhere': is not there: it belongs with the model");
+  refuse_entries("location=nowhere", io, "file 'nowhere': is not there: it belongs to the model");
   refuse_entries("location=nowhere/w", io, "is not there");
   refuse_entries("location=w/w", io, "cannot be opened: Not a directory");
   refuse_entries("location=sub", io,
@@ -562,7 +562,7 @@ static void devices_are_refused(void **state) {
   for (size_t way = 0; way < 3; way++) {
     openat2_fails = ways[way];
     refuse_here("/proc/self/fd/0", &on, RESNET_ERROR_IO,
-                "file '0': is a symbolic link, or lies behind one");
+                "file '0': is a symbolic link, or is behind one");
   }
   openat2_fails = 0;
   (void)close(model);
@@ -585,14 +585,14 @@ static void ranges_stay_within_the_file(void **state) {
   refuse_entries("location=w length=9223372036854775807", form,
                  "its length is 9223372036854775807 bytes");
   refuse_entries("location=w offset=9", form,
-                 "has 32 bytes, 24 from offset 9 on are wanted: it is cut off or another");
+                 "has 32 bytes, but 24 from offset 9 on are needed: it is cut off or another");
   refuse_entries("location=w offset=33 length=24", form, "24 from offset 33 on");
   refuse_entries("location=w offset=9223372036854775807 length=24", form,
                  "24 from offset 9223372036854775807 on");
   write_bytes("w", numbers, 23);
-  refuse_entries("location=w", form, "has 23 bytes, 24 from offset 0 on are wanted");
+  refuse_entries("location=w", form, "has 23 bytes, but 24 from offset 0 on are needed");
   write_bytes("w", "", 0);
-  refuse_entries("location=w", form, "has 0 bytes, 24 from offset 0 on are wanted");
+  refuse_entries("location=w", form, "has 0 bytes, but 24 from offset 0 on are needed");
 }
 
 /* Dimensions that ask for gigabytes cost nothing where the file does not have them. */
@@ -610,7 +610,7 @@ static void nothing_is_allocated_for_bytes_that_are_not_there(void **state) {
   resnet_error error;
   mem_init(&m, NULL, 0);
   assert_int_equal(load_file(&g, &m, "model", &on, &error), RESNET_ERROR_FORMAT);
-  assert_non_null(strstr(error.message, "3221225472 from offset 0 on are wanted"));
+  assert_non_null(strstr(error.message, "3221225472 from offset 0 on are needed"));
   assert_true(m.peak < 1 << 20);
 }
 
@@ -638,7 +638,7 @@ static void the_option_is_off_by_default(void **state) {
   write_model("model", FLOAT, "location=w");
   openat2_calls = 0;
   refuse_here("model", &off, RESNET_ERROR_UNSUPPORTED,
-              "model: tensor 'k', file 'w': other files|external_data (--external-data)|switch it "
+              "model: tensor 'k', file 'w': files beside|external_data (--external-data)|switch it "
               "on|weights inside");
   assert_int_equal(openat2_calls, 0);
   /* nobody is told to switch it on for this */

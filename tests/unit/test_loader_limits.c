@@ -350,10 +350,10 @@ static void accept_version(int64_t opset, int64_t ir) {
 
 static void versions_are_checked(void **state) {
   (void)state;
-  refuse_version(29, 7, "opset 29: accepted are 1 to 28; export with opset_version=28");
-  refuse_version(13, 2, "IR version 2: accepted are 3 to 14");
-  refuse_version(13, 15, "IR version 15: accepted are 3 to 14");
-  refuse_version(-2, 7, "opset -2: accepted are 1 to 28; convert");
+  refuse_version(29, 7, "opset 29: 1 to 28 is accepted; export with opset_version=28");
+  refuse_version(13, 2, "IR version 2: 3 to 14 is accepted");
+  refuse_version(13, 15, "IR version 15: 3 to 14 is accepted");
+  refuse_version(-2, 7, "opset -2: 1 to 28 is accepted; convert");
   accept_version(1, 3);
   accept_version(28, 14);
   refuse_version(-1, 7, "opset -1");

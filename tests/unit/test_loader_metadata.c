@@ -50,8 +50,8 @@ static void refuse_metadata(const char *key, const char *text, const char *what)
 
 static void labels_must_be_as_many_as_classes(void **state) {
   (void)state;
-  refuse_metadata("resnet.labels", "one", "resnet.labels names 1 classes, the net has 2");
-  refuse_metadata("resnet.labels", "one\ntwo\nthree", "names 3 classes, the net has 2");
+  refuse_metadata("resnet.labels", "one", "resnet.labels names 1 classes, the model has 2");
+  refuse_metadata("resnet.labels", "one\ntwo\nthree", "names 3 classes, the model has 2");
   refuse_metadata("resnet.labels", "one\ntwo\n", "names 3 classes");
 }
 
@@ -155,8 +155,8 @@ static void faulty_preprocessing_is_refused(void **state) {
   for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
     refuse_word(faults[i], "resnet.preprocess has '");
   refuse_metadata("resnet.preprocess", "resize=8 gamma=2.2",
-                  "has 'gamma=2.2': accepted are resize=, crop=");
-  refuse_metadata("resnet.preprocess", "resize=8 resize=8", "has 'resize=8': once each");
+                  "has 'gamma=2.2': resize=, crop=, order=, ");
+  refuse_metadata("resnet.preprocess", "resize=8 resize=8", "has 'resize=8': give each key once");
   refuse_metadata("resnet.preprocess", "imagenet", "has 'imagenet'");
   refuse_metadata("resnet.preprocess", "resize=8 crop=8 order=rgb", "not complete");
   refuse_metadata("resnet.preprocess", "", "not complete");

@@ -371,7 +371,7 @@ static void a_stale_key_is_packed_anew(void **state) {
   } const changes[] = {{p.key + 16, "another CPU"},
                        {p.key + 16 + cpu + 4, "made by"},
                        {p.key, "conv 1"},
-                       {p.ops + 4 + 20, "not as this library makes them"}};
+                       {p.ops + 4 + 20, "differ from what this library makes"}};
   for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
     file.data[changes[i].at] ^= 1;
     plan_seal(file.data, file.size);
@@ -413,21 +413,21 @@ static void packed_weights_of_another_order_do_not_pass(void **state) {
   (void)state;
   /* the fingerprint is of what kernels make, so that it stands for their layout: it must
    * not be empty or constant */
-  plan_key key;
+  plan_file_key key;
   memory m;
   const plan_options options = {.batch = 1};
   resnet_error error;
   mem_init(&m, NULL, 0);
   assert_int_equal(xnn_initialize(NULL), xnn_status_success);
-  assert_int_equal(plan_key_make(&key, &m, &options, &error), RESNET_OK);
+  assert_int_equal(plan_file_key_make(&key, &m, &options, &error), RESNET_OK);
   assert_int_equal(m.used, 0);
-  plan_key other = key;
+  plan_file_key other = key;
   char why[256] = "";
-  assert_false(plan_key_differs(&other, &key, why, sizeof why));
+  assert_false(plan_file_key_differs(&other, &key, why, sizeof why));
   char *digits = strrchr(other.cpu, ' ');
   assert_true(digits && strlen(digits) == 17 && strcmp(digits, " 0000000000000000") != 0);
   digits[1] = digits[1] == '0' ? '1' : '0';
-  assert_true(plan_key_differs(&other, &key, why, sizeof why));
+  assert_true(plan_file_key_differs(&other, &key, why, sizeof why));
   assert_non_null(strstr(why, other.cpu));
   assert_non_null(strstr(why, key.cpu));
 }
@@ -584,7 +584,7 @@ static void failed_saves_leave_nothing(void **state) {
   assert_non_null(
       strstr(error.message, "/nonexistent/folder/plan: cannot be created: No such file"));
   assert_int_equal(resnet_model_save(model, device, &error), RESNET_ERROR_IO);
-  assert_non_null(strstr(error.message, "is not a regular file"));
+  assert_non_null(strstr(error.message, "not a regular file"));
   (void)mkdir(plan_path("folder"), 0777);
   const size_t before = files_in_folder();
   assert_int_equal(resnet_model_save(model, plan_path("folder"), &error), RESNET_ERROR_IO);

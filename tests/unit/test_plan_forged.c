@@ -11,6 +11,7 @@
 #include "plan_net.h"
 #include "plan_seal.h"
 #include "rounds.h"
+#include "runtime/plan_file/checksum.h"
 #include "runtime/plan_file/format.h"
 
 /* last: it defines a macro named fail */
@@ -66,7 +67,7 @@ static void one_byte_more_is_refused(void **state) {
 
 static void every_flipped_byte_of_the_front_is_refused(void **state) {
   (void)state;
-  plan_header h;
+  plan_file_header h;
   memcpy(&h, good.data, sizeof h);
   for (size_t i = 0; i < h.front_size; i++) {
     resnet_model *model = NULL;
@@ -171,9 +172,9 @@ static void damaged_weights_are_not_saved_nor_packed(void **state) {
   resnet_model_close(&model);
   /* packed anew: with a new crc only, so that the weights stay damaged */
   bad.data[p.key] ^= 1;
-  plan_header h;
+  plan_file_header h;
   memcpy(&h, bad.data, sizeof h);
-  h.crc = plan_front_crc(bad.data, (size_t)h.front_size);
+  h.crc = plan_file_front_crc(bad.data, (size_t)h.front_size);
   memcpy(bad.data, &h, sizeof h);
   plan_refuse(&bad, RESNET_ERROR_FORMAT, "checksum|weights");
   buffer_release(&bad);
@@ -195,35 +196,46 @@ static void weights_that_are_not_finite_are_refused(void **state) {
 
 /* ---- the checksum ------------------------------------------------------------------ */
 
+/* Files must be readable with any version of xxHash: these values are fixed. */
+static void checksums_are_xxh3(void **state) {
+  (void)state;
+  uint8_t bytes[1000];
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i % 251);
+  assert_true(plan_file_checksum(bytes, 0) == UINT64_C(0x2d06800538d394c2));
+  assert_true(plan_file_checksum(bytes, 100) == UINT64_C(0x004e4f921a64bd1c));
+  assert_true(plan_file_checksum(bytes, 200) == UINT64_C(0xf42a8864feaf0703));
+  assert_true(plan_file_checksum(bytes, 1000) == UINT64_C(0x33ef703fb2b20ed1));
+}
+
 static void checksums_see_flips_and_swaps(void **state) {
   (void)state;
   enum { WORDS = 4096, BYTES = WORDS * 8 };
   static uint64_t words[WORDS];
   for (size_t i = 0; i < WORDS; i++) words[i] = i * UINT64_C(0x2545F4914F6CDD1D) >> 7;
-  const uint64_t sum = plan_checksum(words, BYTES);
+  const uint64_t sum = plan_file_checksum(words, BYTES);
   for (size_t i = 0; i < WORDS; i += 7)
     for (size_t bit = 0; bit < 64; bit += 9) {
       words[i] ^= UINT64_C(1) << bit;
-      assert_true(plan_checksum(words, BYTES) != sum);
+      assert_true(plan_file_checksum(words, BYTES) != sum);
       words[i] ^= UINT64_C(1) << bit;
     }
   /* two signs, two words, at any distance */
   for (size_t i = 1; i < WORDS; i += 3) {
     words[0] ^= UINT64_C(1) << 63;
     words[i] ^= UINT64_C(1) << 63;
-    assert_true(plan_checksum(words, BYTES) != sum);
+    assert_true(plan_file_checksum(words, BYTES) != sum);
     words[0] ^= UINT64_C(1) << 63;
     words[i] ^= UINT64_C(1) << 63;
     const uint64_t first = words[0];
     words[0] = words[i];
     words[i] = first;
-    assert_true(plan_checksum(words, BYTES) != sum);
+    assert_true(plan_file_checksum(words, BYTES) != sum);
     words[i] = words[0];
     words[0] = first;
   }
   for (size_t size = BYTES - 64; size < BYTES; size++)
-    assert_true(plan_checksum(words, size) != sum);
-  assert_true(plan_checksum(words, BYTES) == sum);
+    assert_true(plan_file_checksum(words, size) != sum);
+  assert_true(plan_file_checksum(words, BYTES) == sum);
 }
 
 /* ---- the header -------------------------------------------------------------------- */
@@ -247,7 +259,7 @@ static void forged_headers_are_refused(void **state) {
   (void)state;
   refuse_forged(8, 0x04030201, 4, RESNET_ERROR_UNSUPPORTED, "byte order|compile the plan here");
   refuse_forged(12, PLAN_FORMAT + 1, 4, RESNET_ERROR_UNSUPPORTED,
-                "newer library|format is 3|reads 2");
+                "newer library|format is 4|reads 3");
   refuse_forged(12, PLAN_FORMAT - 1, 4, RESNET_ERROR_UNSUPPORTED, "older library");
   refuse_forged(16, good.size + 1, 8, RESNET_ERROR_FORMAT, "truncated");
   refuse_forged(16, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "truncated");
@@ -325,7 +337,7 @@ static void find_places_in(const graph *g, uint32_t places[PLACES]) {
  * text changes it. */
 static void refuse_graph(const buffer *from, const graph *g, const char *fragments) {
   buffer file = copy_of(from, from->size);
-  plan_header h;
+  plan_file_header h;
   memcpy(&h, file.data, sizeof h);
   serial_writer w = {.data = file.data + sizeof h};
   graph_write(&w, g);
@@ -339,7 +351,7 @@ static memory graph_memory;
 
 static graph read_graph(const buffer *from) {
   graph g;
-  plan_header h;
+  plan_file_header h;
   resnet_error error;
   mem_init(&graph_memory, NULL, 0);
   memcpy(&h, from->data, sizeof h);
@@ -603,7 +615,7 @@ static void forged_findings_are_refused(void **state) {
 
 static void forged_counts_and_texts_are_refused(void **state) {
   (void)state;
-  const size_t graph_at = sizeof(plan_header);
+  const size_t graph_at = sizeof(plan_file_header);
   static const uint64_t counts[] = {0, 1, 3, 20002, 65536, UINT32_MAX};
   for (size_t field = 0; field < 4; field++) /* nodes, blocks, labels, findings */
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -626,6 +638,7 @@ int main(void) {
       cmocka_unit_test(damage_in_a_large_net_is_found),
       cmocka_unit_test(damaged_weights_are_not_saved_nor_packed),
       cmocka_unit_test(weights_that_are_not_finite_are_refused),
+      cmocka_unit_test(checksums_are_xxh3),
       cmocka_unit_test(checksums_see_flips_and_swaps),
       cmocka_unit_test(forged_headers_are_refused),
       cmocka_unit_test(forged_tables_are_refused),

@@ -3,6 +3,7 @@
 #include "runtime/kernels/simd/elementwise.h"
 
 #include <math.h>
+#include <stdint.h>
 
 #include "runtime/kernels/simd/simd.h"
 
@@ -170,20 +171,6 @@ static void window_sum(const float *x, size_t rows, size_t row_stride, size_t co
   if (k < c) sum_block(x + k, rows, row_stride, columns, column_stride, c - k, factor, out + k);
 }
 
-static void hash_round(uint32_t *lanes, const uint8_t *bytes, size_t blocks) {
-  uint32_t sums[CHECKSUM_LANES], words[CHECKSUM_LANES];
-  memcpy(sums, lanes, sizeof sums);
-  for (size_t i = 0; i < blocks; i++, bytes += CHECKSUM_BLOCK) {
-    memcpy(words, bytes, sizeof words);
-    for (size_t k = 0; k < CHECKSUM_LANES; k++) {
-      /* odd: 2^32 / golden ratio */
-      const uint32_t product = (sums[k] ^ words[k]) * UINT32_C(0x9E3779B1);
-      sums[k] = product << 15 | product >> 17;
-    }
-  }
-  memcpy(lanes, sums, sizeof sums);
-}
-
 static void interleave(const float *x, size_t pixels, size_t c, float *out) {
   if (c == 3) { /* an image: one pass with three streams */
     const float *r = x, *g = x + pixels, *b = x + 2 * pixels;
@@ -206,6 +193,5 @@ const simd_elementwise SIMD_INSTANCE(elementwise) = {
     .sigmoid = sigmoid_floats,
     .window_max = window_max,
     .window_sum = window_sum,
-    .hash_round = hash_round,
     .interleave = interleave,
 };

@@ -8,9 +8,6 @@
 #define LIBRESNET_RUNTIME_KERNELS_SIMD_ELEMENTWISE_H
 
 #include <stddef.h>
-#include <stdint.h>
-
-enum { CHECKSUM_LANES = 64, CHECKSUM_BLOCK = CHECKSUM_LANES * sizeof(uint32_t) };
 
 typedef struct simd_elementwise {
   /* out[i] = clamp(a[i] + b[i]); out may be a or b. */
@@ -40,10 +37,6 @@ typedef struct simd_elementwise {
   /* The sum instead of the maximum, added up row by row, times `factor`. */
   void (*window_sum)(const float *x, size_t rows, size_t row_stride, size_t columns,
                      size_t column_stride, size_t c, float factor, float *out);
-
-  /* For each of CHECKSUM_LANES words w of each block: lane = rotate_left((lane ^ w) *
-   * 0x9E3779B1, 15), modulo 2^32. */
-  void (*hash_round)(uint32_t *lanes, const uint8_t *bytes, size_t blocks);
 
   /* (c,pixels) to (pixels,c): out[p * c + k] = x[k * pixels + p]. */
   void (*interleave)(const float *x, size_t pixels, size_t c, float *out);

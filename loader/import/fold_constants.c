@@ -1,6 +1,6 @@
 /* Sizes of images pass through these operators, and the batch size, which stays
  * symbolic. */
-#include "loader/import/fold.h"
+#include "loader/import/fold_constants.h"
 
 #include <string.h>
 

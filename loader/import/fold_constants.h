@@ -1,6 +1,6 @@
 /* Handlers of constants: operators that move elements. */
-#ifndef LIBRESNET_LOADER_IMPORT_FOLD_H
-#define LIBRESNET_LOADER_IMPORT_FOLD_H
+#ifndef LIBRESNET_LOADER_IMPORT_FOLD_CONSTANTS_H
+#define LIBRESNET_LOADER_IMPORT_FOLD_CONSTANTS_H
 
 #include "loader/import/context.h"
 
