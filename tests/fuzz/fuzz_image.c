@@ -6,7 +6,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "picture_pieces.h"
+#include "image_pieces.h"
 #include "support/image.h"
 
 /* A file that claims more is decoded once in many, or, where it would take gigabytes,

@@ -4,7 +4,7 @@
 #include <zlib.h>
 
 #include "mutate.h"
-#include "picture_pieces.h"
+#include "image_pieces.h"
 
 enum { MAX_ROWS = 1 << 18 };
 

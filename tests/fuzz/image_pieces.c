@@ -1,4 +1,4 @@
-#include "picture_pieces.h"
+#include "image_pieces.h"
 
 #include <string.h>
 
