@@ -3,8 +3,8 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "mutate.h"
 #include "image_pieces.h"
+#include "mutate.h"
 
 enum { MAX_ROWS = 1 << 18 };
 
