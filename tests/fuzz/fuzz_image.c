@@ -1,4 +1,4 @@
-/* Picture files, as the resnet program reads them: decoded, turned upright, and now and
+/* Image files, as the resnet program reads them: decoded, turned upright, and now and
  * then labelled by a small net.
  */
 #include <resnet.h>

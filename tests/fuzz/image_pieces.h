@@ -1,4 +1,4 @@
-/* Picture files in pieces: PNG's chunks (PNG specification, 5.3), JPEG's segments (ITU
+/* Image files in pieces: PNG's chunks (PNG specification, 5.3), JPEG's segments (ITU
  * T.81, B.1.1). */
 #ifndef LIBRESNET_TESTS_IMAGE_PIECES_H
 #define LIBRESNET_TESTS_IMAGE_PIECES_H
