@@ -88,7 +88,7 @@ def test_help_and_version():
         (["compare", "-m", "a", "--data", "x"], "unknown option '-m'; see resnet compare --help"),
         (
             ["compare", "a", "--data", "x", "--lesions", "all"],
-            "--ablations 'all': 0 to 999999999 is accepted; see resnet compare --help",
+            "--lesions 'all': 0 to 999999999 is accepted; see resnet compare --help",
         ),
         (["compile", "model.onnx"], "--output is missing; see resnet compile --help"),
         (["compile", "-o"], "a value is missing after '-o'; see resnet compile --help"),
