@@ -1,4 +1,4 @@
-"""The resnet program: commands, JSON keys, exit codes, messages, terminals, outputs."""
+"""The resnet program: commands, JSON, exit codes, messages, terminals, broken outputs."""
 
 from __future__ import annotations
 

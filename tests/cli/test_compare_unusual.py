@@ -251,9 +251,9 @@ def test_no_image_can_be_read(residual, tmp_path):
     for said in (
         "No image could be evaluated",
         "Layer responses were not observed",
-        "No ablations were tried",
-        "Responses were not observed: how large",
-        "There is no image that both",
+        "No blocks were left out, so",
+        "Responses were not observed, so the size",
+        "No image was evaluated by both",
     ):
         assert said in text, said
     assert (
@@ -312,11 +312,11 @@ def test_tables_in_no_folder(residual, tmp_path):
     for tables in (file, tmp_path / "dangling"):
         assert (
             refused(residual, *nowhere, "--tables", tables)
-            == f"{tables}: is there and no folder; name a folder to write into"
+            == f"{tables}: exists and is not a folder; name a folder to write to"
         )
     assert (
         refused(residual, *nowhere, "--tables", missing)
-        == f"{missing}: cannot be made: No such file or directory"
+        == f"{missing}: cannot be created: No such file or directory"
     )
     assert file.read_text() == "mine"
 
@@ -327,7 +327,7 @@ def test_tables_in_a_folder_of_others(residual, tmp_path):
     closed.mkdir(mode=0o500)
     assert (
         refused(residual, "--data", tmp_path / "nowhere", "--tables", closed)
-        == f"{closed}: cannot be written into: Permission denied"
+        == f"{closed}: cannot be written to: Permission denied"
     )
 
 

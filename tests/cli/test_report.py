@@ -373,7 +373,7 @@ def test_places_that_cannot_be_written_are_named(tmp_path):
         ),
         (
             ("-", tmp_path / "no" / "tables"),
-            f"{tmp_path}/no/tables: cannot be made: No such file or directory",
+            f"{tmp_path}/no/tables: cannot be created: No such file or directory",
         ),
     ]:
         assert dump("R", *options, code=1).stderr.decode() == f"resnet: {message}\n"
@@ -523,10 +523,10 @@ def test_one_net_draws_what_it_can(browser, pages):
     assert found == ["ratios", "confusion-0", "reliability"]
     text = browser.execute_script("return document.body.innerText")
     for sentence in (
-        "with one model there is nothing to compare it to",
+        "There is no other model to compare it with",
         "Layer responses were not observed",
-        "No ablations were tried",
-        "One model only: there is no pair to compare",
+        "No blocks were left out",
+        "There is only one model, so there is no pair to compare",
     ):
         assert sentence in text
 
