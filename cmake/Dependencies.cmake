@@ -1,4 +1,4 @@
-# Finds what is linked in. tools/deps puts XNNPACK where the system's is too old into build/deps/prefix.
+# Find the libraries that are linked in. tools/deps builds XNNPACK into build/deps/prefix.
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
@@ -31,13 +31,15 @@ file(WRITE ${PROJECT_BINARY_DIR}/licences/xxhash "${xxhash_licence}")
 set(RESNET_DEPS ${PROJECT_SOURCE_DIR}/build/deps CACHE PATH "The folder that tools/deps filled")
 mark_as_advanced(RESNET_DEPS)
 set(deps_prefix ${RESNET_DEPS}/prefix)
-# A system's XNNPACK may be several times slower, and its pthreadpool waits awake for milliseconds: see tools/deps.
+# A system's XNNPACK may be several times slower, and its pthreadpool spins for tens of
+# milliseconds: see tools/deps.
 if("$ENV{RESNET_SYSTEM_XNNPACK}" STREQUAL "1")
   set(system_xnnpack ON)
 else()
   set(system_xnnpack OFF)
 endif()
-option(RESNET_SYSTEM_XNNPACK "Take XNNPACK, pthreadpool and cpuinfo from the system or CMAKE_PREFIX_PATH" ${system_xnnpack})
+option(RESNET_SYSTEM_XNNPACK
+  "Take XNNPACK, pthreadpool and cpuinfo from the system or CMAKE_PREFIX_PATH" ${system_xnnpack})
 if(RESNET_SYSTEM_XNNPACK)
   find_path(XNNPACK_INCLUDE_DIR xnnpack.h)
   find_library(XNNPACK_LIBRARY XNNPACK)
@@ -57,15 +59,18 @@ if(RESNET_SANITIZE MATCHES "thread" AND EXISTS ${followed_pool})
 endif()
 foreach(found XNNPACK_INCLUDE_DIR XNNPACK_LIBRARY PTHREADPOOL_LIBRARY CPUINFO_LIBRARY)
   if(NOT ${found} OR NOT EXISTS ${${found}})
-    message(FATAL_ERROR "${found} is ${${found}}, which does not exist: run tools/deps, which builds XNNPACK once, or set RESNET_SYSTEM_XNNPACK (docs/install.md, 'Other systems')")
+    message(FATAL_ERROR "${found} is ${${found}}, which does not exist: run tools/deps, which "
+      "builds XNNPACK once, or set RESNET_SYSTEM_XNNPACK (docs/install.md, 'Other systems')")
   endif()
 endforeach()
 file(STRINGS ${XNNPACK_INCLUDE_DIR}/xnnpack.h has_reshape REGEX "xnn_reshape_convolution2d_nhwc")
 if(NOT has_reshape)
-  message(FATAL_ERROR "${XNNPACK_INCLUDE_DIR}/xnnpack.h is too old (no xnn_reshape_convolution2d_nhwc): run tools/deps")
+  message(FATAL_ERROR "${XNNPACK_INCLUDE_DIR}/xnnpack.h is too old (it lacks "
+    "xnn_reshape_convolution2d_nhwc): run tools/deps")
 endif()
 
-# Archives are merged into libresnet.a; a system's shared libraries stay beside it. In the order that a linker needs.
+# In the order that a linker needs. Archives are merged into libresnet.a; shared libraries
+# of the system are not.
 set(resnet_kernels ${XNNPACK_LIBRARY})
 if(XNNPACK_MICROKERNELS)
   list(APPEND resnet_kernels ${XNNPACK_MICROKERNELS})

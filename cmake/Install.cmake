@@ -1,7 +1,9 @@
-# cmake --install: header, libraries, pkg-config files, CMake package, licences. (bindings/cli installs the program.)
+# cmake --install: header, libraries, pkg-config files, CMake package, licences.
+# bindings/cli installs the program.
 include(CMakePackageConfigHelpers)
 
-# What a program linked with libresnet.a needs: a system's XNNPACK, where it is taken, and the other libraries.
+# Libraries that a program needs besides libresnet.a: the system's XNNPACK, if it is used,
+# and others.
 set(resnet_needs)
 foreach(library ${RESNET_SHARED_LIBRARIES})
   get_filename_component(name ${library} NAME_WE)
@@ -20,8 +22,10 @@ install(TARGETS resnet_shared resnet_static
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libresnet)
 
 # Paths in these files are relative to the files, so that an installed tree may be moved.
-file(RELATIVE_PATH RESNET_PREFIX_FROM_PC ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-file(RELATIVE_PATH RESNET_PREFIX_FROM_CMAKE ${CMAKE_INSTALL_FULL_LIBDIR}/cmake/resnet ${CMAKE_INSTALL_PREFIX})
+file(RELATIVE_PATH RESNET_PREFIX_FROM_PC
+  ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+file(RELATIVE_PATH RESNET_PREFIX_FROM_CMAKE
+  ${CMAKE_INSTALL_FULL_LIBDIR}/cmake/resnet ${CMAKE_INSTALL_PREFIX})
 list(TRANSFORM resnet_needs PREPEND -l OUTPUT_VARIABLE resnet_flags)
 list(JOIN resnet_flags " " resnet_flags)
 set(RESNET_PRIVATE_FLAGS "${resnet_flags} -pthread")
@@ -31,6 +35,7 @@ foreach(name resnet resnet-static)
 endforeach()
 
 configure_file(cmake/resnet-config.cmake.in ${PROJECT_BINARY_DIR}/resnet-config.cmake @ONLY)
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/resnet-config-version.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/resnet-config.cmake ${PROJECT_BINARY_DIR}/resnet-config-version.cmake
+set(resnet_config_version ${PROJECT_BINARY_DIR}/resnet-config-version.cmake)
+write_basic_package_version_file(${resnet_config_version} COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/resnet-config.cmake ${resnet_config_version}
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/resnet)

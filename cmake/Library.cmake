@@ -1,7 +1,8 @@
 # The library in three forms, all of the same objects:
-#   resnet_internal  archive of the objects as they are: for tests, which call internal functions
-#   resnet_static    libresnet.a for users: one relocatable object in which only resnet_* is global; XNNPACK is inside
-#   resnet_shared    libresnet.so: exports only resnet_*; XNNPACK is inside
+#   resnet_internal  archive of all objects, for tests, which call internal functions
+#   resnet_static    libresnet.a for users: one object, where only resnet_* is global
+#   resnet_shared    libresnet.so: exports only resnet_*
+# The last two contain XNNPACK.
 set(resnet_objects $<TARGET_OBJECTS:resnet_loader> $<TARGET_OBJECTS:resnet_runtime> ${simd_objects})
 set(resnet_system_libraries resnet_protobuf_c ZLIB::ZLIB Threads::Threads m)
 
@@ -10,15 +11,19 @@ target_link_libraries(resnet_internal PUBLIC resnet_xnnpack ${resnet_system_libr
 
 add_library(resnet_shared SHARED ${resnet_objects})
 target_include_directories(resnet_shared PUBLIC ${PROJECT_SOURCE_DIR}/include)
-target_link_libraries(resnet_shared PRIVATE resnet_settings resnet_xnnpack ${resnet_system_libraries})
+target_link_libraries(resnet_shared PRIVATE
+  resnet_settings resnet_xnnpack ${resnet_system_libraries})
 target_link_options(resnet_shared PRIVATE
-  -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map -Wl,--exclude-libs,ALL -Wl,--gc-sections)
-set_target_properties(resnet_shared PROPERTIES OUTPUT_NAME resnet VERSION ${PROJECT_VERSION} SOVERSION 0
+  -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map
+  -Wl,--exclude-libs,ALL -Wl,--gc-sections)
+set_target_properties(resnet_shared PROPERTIES
+  OUTPUT_NAME resnet VERSION ${PROJECT_VERSION} SOVERSION 0
   LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
 
-# Two copies of XNNPACK in one program would clash, and so would our own short internal names: hence the localising (where
-# there is no objcopy, as on macOS, they stay global). Section groups are dissolved, else the linker would drop ours in
-# favour of another XNNPACK's. A sanitizer's own symbols must not be localised: there programs get the shared library.
+# Make internal names local: two copies of XNNPACK in one program would clash, and so
+# might our own short names. Without objcopy, as on macOS, they stay global. Dissolve
+# section groups, or the linker would drop ours in favour of another XNNPACK's. A
+# sanitizer's symbols must stay global: with one, programs get the shared library.
 if(RESNET_SANITIZE)
   add_library(resnet_static INTERFACE)
   target_link_libraries(resnet_static INTERFACE resnet_shared)
@@ -32,7 +37,8 @@ if(CMAKE_OBJCOPY)
   set(localise COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=resnet_* ${resnet_one})
 endif()
 add_custom_command(OUTPUT ${resnet_one}
-  COMMAND ${CMAKE_C_COMPILER} -r -nostdlib $<$<BOOL:${RESNET_LINKER_DISSOLVES_GROUPS}>:-Wl,--force-group-allocation>
+  COMMAND ${CMAKE_C_COMPILER} -r -nostdlib
+          $<$<BOOL:${RESNET_LINKER_DISSOLVES_GROUPS}>:-Wl,--force-group-allocation>
           -o ${resnet_one} ${resnet_objects} ${RESNET_ARCHIVES}
   ${localise}
   DEPENDS ${resnet_objects} ${RESNET_ARCHIVES}

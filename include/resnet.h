@@ -422,6 +422,10 @@ typedef enum resnet_shortcut {
   RESNET_SHORTCUT_POOL = 4
 } resnet_shortcut;
 
+/* Return "none", "identity", "projection", "option A" or "pool"; "unknown" for other
+ * values. Static storage. */
+RESNET_API const char *resnet_shortcut_string(resnet_shortcut shortcut);
+
 /* No op, no block. */
 #define RESNET_NO_INDEX UINT32_MAX
 

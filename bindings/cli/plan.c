@@ -44,19 +44,3 @@ const char *cli_plan_block_name(const cli_plan *p, const resnet_op *op) {
 bool cli_plan_has_shortcut(const cli_plan *p, uint32_t block) {
   return p->blocks[block].shortcut != RESNET_SHORTCUT_NONE;
 }
-
-const char *cli_shortcut_name(resnet_shortcut shortcut) {
-  switch (shortcut) {
-  case RESNET_SHORTCUT_NONE:
-    return "none";
-  case RESNET_SHORTCUT_IDENTITY:
-    return "identity";
-  case RESNET_SHORTCUT_PROJECTION:
-    return "projection";
-  case RESNET_SHORTCUT_OPTION_A:
-    return "option A";
-  case RESNET_SHORTCUT_POOL:
-    return "pool";
-  }
-  return "unknown";
-}

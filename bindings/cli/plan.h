@@ -21,7 +21,4 @@ const char *cli_plan_block_name(const cli_plan *p, const resnet_op *op);
 
 bool cli_plan_has_shortcut(const cli_plan *p, uint32_t block);
 
-/* Return "identity", "projection", "option A", "pool" or "none". */
-const char *cli_shortcut_name(resnet_shortcut shortcut);
-
 #endif

@@ -6,14 +6,9 @@
 #include <unistd.h>
 
 #include "loader/base/open_file.h"
-#include "loader/base/zlib_hooks.h"
+#include "loader/onnx/gzip.h"
 
-enum {
-  BUFFER_BYTES = 1 << 16,
-  /* deflate encodes at most 258 bytes in 2 bits (RFC 1951, 3.2.5) */
-  LARGEST_RATIO = 4 * 258,
-  HELD_BACK = 1 << 16 /* bytes that zlib may have read and not yet unpacked */
-};
+enum { BUFFER_BYTES = 1 << 16 };
 
 struct byte_stream {
   memory *memory;
@@ -26,9 +21,7 @@ struct byte_stream {
   uint8_t *buffer;
   const uint8_t *next, *end; /* in the buffer: bytes that are not yet read */
   size_t produced;           /* bytes so far, unpacked */
-  bool packed, ended;
-  uint8_t *packed_buffer;
-  z_stream z;
+  gzip_reader *gzip;         /* NULL: the bytes are not packed */
 };
 
 static resnet_status too_large(resnet_error *error, const char *what, uint64_t max_bytes) {
@@ -54,7 +47,10 @@ static size_t take_from_file(byte_stream *s, void *to, size_t size) {
   return got > 0 ? (size_t)got : 0;
 }
 
-static size_t take_stored(byte_stream *s, void *to, size_t size) {
+/* Take up to `size` stored bytes of the stream `context`. Return how many; 0 at the end
+ * or on failure. */
+static size_t take_stored(void *context, void *to, size_t size) {
+  byte_stream *s = context;
   size_t taken = size < s->left ? size : s->left;
   if (taken == 0) return 0;
   if (s->file >= 0) {
@@ -67,58 +63,13 @@ static size_t take_stored(byte_stream *s, void *to, size_t size) {
   return taken;
 }
 
-/* ---- gzip -------------------------------------------------------------------------- */
-
-/* Give the first bytes, which are in s->buffer and not yet read, to zlib. */
-static resnet_status start_unpacking(byte_stream *s) {
-  s->packed_buffer = s->buffer;
-  s->z = zlib_stream(s->memory);
-  s->z.next_in = s->packed_buffer;
-  s->z.avail_in = (uInt)(s->end - s->next);
-  s->buffer = mem_allocate(s->memory, BUFFER_BYTES, 1);
-  s->next = s->end = s->buffer;
-  if (!s->buffer || inflateInit2(&s->z, 15 + 16) != Z_OK)
-    return err_no_memory(s->error, "unpacking the file");
-  s->packed = true;
-  return RESNET_OK;
-}
-
-/* Run one step of zlib. Return the number of bytes that it made; 0 is possible. */
-static size_t inflate_step(byte_stream *s, void *to, size_t size) {
-  if (s->z.avail_in == 0) {
-    s->z.next_in = s->packed_buffer;
-    s->z.avail_in = (uInt)take_stored(s, s->packed_buffer, BUFFER_BYTES);
-    if (s->status != RESNET_OK) return 0;
-  }
-  uInt space = size > INT32_MAX ? INT32_MAX : (uInt)size;
-  s->z.next_out = to;
-  s->z.avail_out = space;
-  int result = inflate(&s->z, Z_NO_FLUSH);
-  if (result == Z_MEM_ERROR) {
-    s->status = err_no_memory(s->error, "unpacking the file");
-  } else if (result == Z_STREAM_END) { /* another member may follow */
-    s->ended = s->z.avail_in == 0 && s->left == 0;
-    if (!s->ended) (void)inflateReset(&s->z);
-  } else if (result != Z_OK) {
-    s->status = err_fail(s->error, RESNET_ERROR_FORMAT,
-                         "damaged or cut-off gzip data (%s): fetch the file again",
-                         s->z.msg ? s->z.msg : "it ends too early");
-  }
-  return space - s->z.avail_out;
-}
-
-static size_t take_unpacked(byte_stream *s, void *to, size_t size) {
-  size_t made = 0;
-  while (made == 0 && !s->ended && s->status == RESNET_OK) made = inflate_step(s, to, size);
-  return s->status == RESNET_OK ? made : 0;
-}
-
 /* ---- reading ----------------------------------------------------------------------- */
 
 /* Produce 1 to `size` bytes. Return how many; 0 at the end or on failure. */
 static size_t produce(byte_stream *s, void *to, size_t size) {
   if (s->status != RESNET_OK) return 0;
-  size_t made = s->packed ? take_unpacked(s, to, size) : take_stored(s, to, size);
+  size_t made =
+      s->gzip ? gzip_read(s->gzip, to, size, s->error, &s->status) : take_stored(s, to, size);
   s->produced += made;
   if (s->produced <= s->max_bytes && s->produced <= INT32_MAX) return made;
   s->status = too_large(s->error, "unpacks to", s->max_bytes);
@@ -162,15 +113,14 @@ size_t stream_position(const byte_stream *s) { return s->produced - (size_t)(s->
 bool stream_ends(byte_stream *s) { return s->next == s->end && !fill(s); }
 
 bool stream_may_hold(const byte_stream *s, uint64_t size) {
-  uint64_t ready = (uint64_t)(s->end - s->next), stored = (uint64_t)s->left + s->z.avail_in;
-  if (!s->packed) return size <= ready + s->left;
-  return stored > UINT32_MAX || size <= ready + stored * LARGEST_RATIO + HELD_BACK;
+  const uint64_t ready = (uint64_t)(s->end - s->next);
+  return size <= ready + (s->gzip ? gzip_max_bytes(s->gzip, s->left) : s->left);
 }
 
 resnet_status stream_status(const byte_stream *s) { return s->status; }
 
 resnet_status stream_finish(byte_stream *s) {
-  while (s->packed && fill(s)) {
+  while (s->gzip && fill(s)) {
   }
   return s->status;
 }
@@ -179,11 +129,22 @@ resnet_status stream_finish(byte_stream *s) {
 
 void stream_close(byte_stream *s) {
   if (!s) return;
-  if (s->packed) (void)inflateEnd(&s->z);
+  gzip_close(s->gzip);
   if (s->file >= 0) (void)close(s->file);
   mem_release(s->memory, s->buffer);
-  mem_release(s->memory, s->packed_buffer);
   mem_release(s->memory, s);
+}
+
+/* Give the first bytes, which are in s->buffer and not yet read, to a gzip reader. */
+static resnet_status start_unpacking(byte_stream *s) {
+  const size_t filled = (size_t)(s->end - s->next);
+  uint8_t *packed = s->buffer;
+  s->produced = 0;
+  s->buffer = NULL;
+  s->gzip = gzip_open(s->memory, packed, filled, BUFFER_BYTES, take_stored, s);
+  if (s->gzip) s->buffer = mem_allocate(s->memory, BUFFER_BYTES, 1);
+  s->next = s->end = s->buffer;
+  return s->buffer ? RESNET_OK : err_no_memory(s->error, "unpacking the file");
 }
 
 /* Open a stream that begins as `first`. Take over its file, on failure too. */
@@ -202,10 +163,7 @@ static resnet_status open_stream(byte_stream first, memory *m, uint64_t max_byte
   if (!s->buffer) s->status = err_no_memory(error, "reading the file");
   if (s->left > max_bytes || s->left > INT32_MAX) s->status = too_large(error, "has", max_bytes);
   bool filled = s->status == RESNET_OK && fill(s);
-  if (filled && s->end - s->next >= 2 && memcmp(s->next, "\x1f\x8b", 2) == 0) {
-    s->produced = 0;
-    s->status = start_unpacking(s);
-  }
+  if (filled && gzip_begins(s->next, (size_t)(s->end - s->next))) s->status = start_unpacking(s);
   resnet_status status = s->status;
   if (status == RESNET_OK)
     *out = s;

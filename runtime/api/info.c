@@ -30,6 +30,10 @@ const char *resnet_status_string(resnet_status status) {
   return "an unknown resnet_status";
 }
 
+const char *resnet_shortcut_string(resnet_shortcut shortcut) {
+  return plan_shortcut_name(shortcut);
+}
+
 /* Copy the first struct_size bytes of `from`: the members that the caller's header
  * knows. */
 static resnet_status copy_known(void *to, const void *from, size_t from_size, const char *what,

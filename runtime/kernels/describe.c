@@ -13,15 +13,9 @@ void describe_append(char *text, size_t size, const char *format, ...) {
   va_end(arguments);
 }
 
-static const char *const shortcut_names[] = {
-    [RESNET_SHORTCUT_NONE] = "elementwise",
-    [RESNET_SHORTCUT_IDENTITY] = "identity",
-    [RESNET_SHORTCUT_PROJECTION] = "projection",
-    [RESNET_SHORTCUT_OPTION_A] = "option A",
-    [RESNET_SHORTCUT_POOL] = "pool",
-};
-
-const char *describe_shortcut(const plan_op *op) { return shortcut_names[op->shortcut]; }
+const char *describe_shortcut(const plan_op *op) {
+  return op->shortcut == RESNET_SHORTCUT_NONE ? "elementwise" : plan_shortcut_name(op->shortcut);
+}
 
 void describe_clamp(const plan_op *op, char *text, size_t size) {
   if (op->clamp_min == 0.0f && op->clamp_max == INFINITY)

@@ -45,6 +45,17 @@ bool plan_op_is_layer(const plan_op *op) {
 
 size_t plan_shape_floats(graph_shape shape) { return (size_t)shape.h * shape.w * shape.c; }
 
+const char *plan_shortcut_name(resnet_shortcut shortcut) {
+  static const char *const names[] = {
+      [RESNET_SHORTCUT_NONE] = "none",
+      [RESNET_SHORTCUT_IDENTITY] = "identity",
+      [RESNET_SHORTCUT_PROJECTION] = "projection",
+      [RESNET_SHORTCUT_OPTION_A] = "option A",
+      [RESNET_SHORTCUT_POOL] = "pool",
+  };
+  return (size_t)shortcut < sizeof names / sizeof *names ? names[shortcut] : "unknown";
+}
+
 resnet_scores plan_scores_kind(const plan_op *last) {
   if (last->kernel == KERNEL_LOG_SOFTMAX) return RESNET_SCORES_LOG_PROBABILITIES;
   const bool bounded = last->kernel == KERNEL_SOFTMAX || last->kernel == KERNEL_SIGMOID;

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measure how libresnet's time grows with the batch, the picture's size and the net's
-depth, on one and two threads.
+"""Measure how libresnet's time grows with batch, image size and depth, on one and two
+threads.
 
     python3 tests/bench/scaling.py [--quick] [--net resnet50] [--rounds 15] [--keep]
 
 Within a series all cases take turns. The time of a multiply-accumulate should stay flat
-or fall from the series' first case to its last; the last column says how it moved. (From
-depth 50 on the blocks are bottlenecks: half of the work is in 1x1 convolutions, which
-Winograd's method does not help.)
+or fall from the series' first case to its last; the last column has the ratio. From depth
+50 on the blocks are bottlenecks: half of the work is in 1x1 convolutions, which
+Winograd's method does not speed up.
 
 Writes scaling.md and scaling.json into build/bench, or with --keep into
 tests/bench/results/CLASS. Needs a Python with numpy and onnx to make the networks
@@ -42,13 +42,13 @@ class Case:
 
 
 def series(net: str) -> dict[str, tuple[list[Case], list[str]]]:
-    """Title -> cases and what they are called."""
+    """Return {title: (cases, their names)}."""
     return {
         f"{net}, batch": (
             [Case(net, batch=batch) for batch in BATCHES],
             [str(batch) for batch in BATCHES],
         ),
-        f"{net}, picture": (
+        f"{net}, image": (
             [Case(net, size=size) for size in SIZES],
             [f"{size} px" for size in SIZES],
         ),
@@ -59,7 +59,7 @@ def series(net: str) -> dict[str, tuple[list[Case], list[str]]]:
 def start(case: Case, name: str, threads: int, python: Path, folder: Path) -> Runtime:
     model = common.make_net(python, folder, case.net, case.batch, case.size)
     return common.ours(
-        name, model, threads, case.batch, common.make_pictures(folder, case.batch, case.size)
+        name, model, threads, case.batch, common.make_images(folder, case.batch, case.size)
     ).open()
 
 
@@ -73,7 +73,7 @@ def row(case: Case, runtime: Runtime, timing: common.Timing, threads: int) -> di
         "threads": threads,
         "macs": macs,
         **timing.summary(),
-        "picture_ms": timing.least / case.batch,
+        "image_ms": timing.least / case.batch,
         "gmacs_per_s": macs * case.batch / timing.least * 1e-6,
     }
 
@@ -92,8 +92,8 @@ def measure(
 
 
 def add_change(rows: list[dict]) -> list[dict]:
-    """`change`: time of a multiply-accumulate over the series' first; 1 is flat, less is
-    better."""
+    """Add `change`: the time of a multiply-accumulate over the first case's. 1 is flat,
+    less is better."""
     for one in rows:
         one["change"] = rows[0]["gmacs_per_s"] / one["gmacs_per_s"]
     return rows
@@ -105,13 +105,13 @@ def series_table(title: str, rows: list[dict]) -> str:
             one["case"],
             str(one["threads"]),
             f"{one['macs'] * 1e-9:.3f}",
-            f"{one['picture_ms']:.2f}",
+            f"{one['image_ms']:.2f}",
             f"{one['gmacs_per_s']:.1f}",
             f"{one['change']:.2f}",
         ]
         for one in rows
     ]
-    head = ["threads", "GMAC a picture", "ms a picture", "GMAC/s", "time a MAC, over the first's"]
+    head = ["threads", "GMAC an image", "ms an image", "GMAC/s", "time a MAC, over the first's"]
     return table([title, *head], lines)
 
 
@@ -134,7 +134,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--net", default="resnet50", help="of the series of batches and pictures (default resnet50)"
+        "--net", default="resnet50", help="of the series of batches and images (default resnet50)"
     )
     parser.add_argument("--rounds", type=int, default=15, help="turns of every case (default 15)")
     parser.add_argument("--quick", action="store_true", help="2 rounds: to try it, not to measure")

@@ -1,4 +1,4 @@
-"""The parts of the benchmarks that don't measure: ratios, targets, tables, the plot,
+"""Test what the benchmarks do besides measuring: ratios, targets, tables, the plot,
 failures."""
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def row(net="resnet18", threads=1, batch=1, on="avx512", **times):
-    """A workload with the least times of its runtimes; a string says why there is none."""
+    """Return a workload with its runtimes' minimum times; a string says why there is
+    none."""
     runtimes = {}
     for name, time in times.items():
         name = name.replace("_", "-")
@@ -208,7 +209,7 @@ def test_only_whole_measurements_are_kept(monkeypatch, more):
     assert peers.parse_arguments().keep
 
 
-# ---- targets and verdicts --------------------------------------------------------------
+# ---- targets and verdicts
 
 
 def test_no_target_is_below_one():
@@ -460,16 +461,16 @@ def test_writing_leaves_no_other_file(tmp_path):
     ]
 
 
-def test_pictures_are_normalised_and_the_same_every_time(tmp_path):
-    floats = array.array("f", common.make_pictures(tmp_path, 2, 4).read_bytes())
+def test_images_are_normalised_and_the_same_every_time(tmp_path):
+    floats = array.array("f", common.make_images(tmp_path, 2, 4).read_bytes())
     assert len(floats) == 2 * 3 * 4 * 4
     assert min(floats) >= -2.01 and max(floats) <= 2.45 and len(set(floats)) > 20
     (tmp_path / "again").mkdir()
-    assert common.make_pictures(tmp_path / "again", 2, 4).read_bytes() == floats.tobytes()
+    assert common.make_images(tmp_path / "again", 2, 4).read_bytes() == floats.tobytes()
 
 
 class Fake:
-    """Stands in for a runtime; notes who was asked to run."""
+    """Replaces a runtime and notes which one was asked to run."""
 
     def __init__(self, name, log, ms=30.0):
         self.name, self.log, self.ms = name, log, ms
@@ -499,7 +500,7 @@ def test_a_runtime_that_dies_says_its_last_words():
 
 
 class Opened:
-    """Stands in for an open runtime with scores."""
+    """Replaces an open runtime and has scores."""
 
     def __init__(self, name, scores):
         self.name, self.values, self.closed = name, scores, False
@@ -555,7 +556,7 @@ def make_net(tmp_path):
 
 def program_runtime(tmp_path, *arguments):
     return common.ours(
-        OURS, make_net(tmp_path), 1, 2, common.make_pictures(tmp_path, 2, 32), *arguments
+        OURS, make_net(tmp_path), 1, 2, common.make_images(tmp_path, 2, 32), *arguments
     )
 
 
@@ -586,12 +587,12 @@ def test_bench_model_does_not_measure_a_plan_that_was_packed_anew(tmp_path):
     plan = tmp_path / "net.resnet"
     command = [common.BUILD / "resnet", "compile", make_net(tmp_path), "-o", plan]
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
-    pictures = common.make_pictures(tmp_path, 2, 32)
-    good = common.ours(OURS, plan, 1, 2, pictures).open()
+    images = common.make_images(tmp_path, 2, 32)
+    good = common.ours(OURS, plan, 1, 2, images).open()
     assert good.opened["load_ms"] > 0
     good.close()
     with pytest.raises(common.RuntimeFailed, match="net.resnet: .*packed"):
-        common.ours(OURS, plan, 1, 2, pictures, "small").open()
+        common.ours(OURS, plan, 1, 2, images, "small").open()
 
 
 def test_bench_model_refuses_other_memory_options(tmp_path):

@@ -1,5 +1,5 @@
-"""resnet compare without blocks: as right, to the image, as onnxruntime with the file's
-graph edited the same way."""
+"""resnet compare without blocks: its answers are exactly those of onnxruntime with the
+file's graph edited the same way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import nets  # noqa: E402
 pytestmark = pytest.mark.slow
 
 DATA = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared"))
-PICTURES = DATA / "data/cifar10-jpeg-test.zip"
+IMAGES = DATA / "data/cifar10-jpeg-test.zip"
 SHIPPED = ROOT / "models/cifar10-resnet20.onnx"
 OPTION_A = DATA / "models/cifar10_resnet20_optionA_opset13.onnx"
 COUNT = 200
@@ -36,11 +36,12 @@ def needed(path: Path) -> Path:
     return path
 
 
-# ---- what onnxruntime says ----
+# ---- what onnxruntime says
 
 
-def chosen_pictures(archive: Path, count: int) -> list[tuple[int, str]]:
-    """Class and name of every (all / count)-th image, in order of class, then name."""
+def chosen_images(archive: Path, count: int) -> list[tuple[int, str]]:
+    """Return class and name of every (all / count)-th image, in order of class, then
+    name."""
     with zipfile.ZipFile(archive) as z:
         names = sorted((n.split("/")[-2], n) for n in z.namelist() if not n.endswith("/"))
     folders = sorted({folder for folder, _ in names})
@@ -49,7 +50,7 @@ def chosen_pictures(archive: Path, count: int) -> list[tuple[int, str]]:
 
 
 def prepared(archive: Path, chosen: list[tuple[int, str]], way: dict) -> np.ndarray:
-    """(n,c,h,w); the images have the model's size."""
+    """Return (n,c,h,w); the images have the model's size."""
     with zipfile.ZipFile(archive) as z:
         pixels = [
             np.asarray(Image.open(z.open(name)).convert("RGB"), np.float32) for _, name in chosen
@@ -63,8 +64,8 @@ def producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
 
 
 def is_branch(made_by: dict, tensor: str) -> bool:
-    """Ends in a 3x3 convolution, with or without batch normalisation; a shortcut does
-    not."""
+    """Return whether the tensor comes from a 3x3 convolution, with or without batch
+    normalisation, as a branch's does and a shortcut's does not."""
     node = made_by[tensor]
     if node.op_type == "BatchNormalization":
         node = made_by[node.input[0]]
@@ -74,7 +75,7 @@ def is_branch(made_by: dict, tensor: str) -> bool:
 
 
 def without_block(file: Path, block: int) -> onnx.ModelProto:
-    """The graph in which the block's addition gives its shortcut."""
+    """Return the graph in which the block's addition passes on its shortcut."""
     model = onnx.load(file)
     made_by = producers(model)
     adding = [
@@ -93,8 +94,8 @@ def without_block(file: Path, block: int) -> onnx.ModelProto:
 
 
 def without_pair(file: Path, first_relu: int) -> onnx.ModelProto:
-    """The graph of a plain model in which the second ReLU of a pair of layers takes what
-    the pair takes."""
+    """Return the graph of a plain model without a pair of layers: the second ReLU takes
+    what the pair takes."""
     model = onnx.load(file)
     relus = [n for n in model.graph.node if n.op_type == "Relu"]
     relus[first_relu + 2].input[0] = relus[first_relu].output[0]
@@ -108,22 +109,22 @@ def right(model: onnx.ModelProto, values: np.ndarray, truths: np.ndarray) -> int
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     name, shape = session.get_inputs()[0].name, session.get_inputs()[0].shape
-    portions = (
+    sub_batches = (
         [values] if not isinstance(shape[0], int) else np.split(values, len(values) // shape[0])
     )
-    scores = np.concatenate([session.run(None, {name: portion})[0] for portion in portions])
+    scores = np.concatenate([session.run(None, {name: sub_batch})[0] for sub_batch in sub_batches])
     return int((scores.argmax(1) == truths).sum())
 
 
-# ---- the program ----
+# ---- the program
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory) -> Path:
-    """Twice as many images as blocks are left out on: 40 of each class."""
+    """Return twice as many images as the ablation uses: 40 of each class."""
     path = tmp_path_factory.mktemp("data") / "some.zip"
-    with zipfile.ZipFile(needed(PICTURES)) as every, zipfile.ZipFile(path, "w") as some:
-        for _, name in chosen_pictures(PICTURES, 2 * COUNT):
+    with zipfile.ZipFile(needed(IMAGES)) as every, zipfile.ZipFile(path, "w") as some:
+        for _, name in chosen_images(IMAGES, 2 * COUNT):
             some.writestr(name, every.read(name))
     return path
 
@@ -141,8 +142,8 @@ def answers(archive) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def chosen(archive) -> list[tuple[int, str]]:
-    """What blocks are left out on."""
-    return chosen_pictures(archive, COUNT)
+    """Return the images that the ablation uses."""
+    return chosen_images(archive, COUNT)
 
 
 @pytest.mark.parametrize("index, file", [(0, SHIPPED), (1, OPTION_A)], ids=["shipped", "option A"])
@@ -151,8 +152,8 @@ def test_blocks_left_out_as_in_an_edited_graph(index, file, answers, archive, ch
     truths = np.array([truth for truth, _ in chosen])
     assert (np.bincount(truths) == COUNT // 10).all(), "as many of each class"
     values = prepared(archive, chosen, net["preprocess"])
-    lesions = net["lesions"]
-    assert (lesions["images"], round(lesions["top1"] * COUNT)) == (
+    ablations = net["lesions"]
+    assert (ablations["images"], round(ablations["top1"] * COUNT)) == (
         COUNT,
         right(onnx.load(file), values, truths),
     )
@@ -205,7 +206,7 @@ def test_removals(answers):
         assert removals[-1]["mean_top1"] < removals[0]["mean_top1"] < net["lesions"]["top1"]
 
 
-def lesions_of(answers_: list[dict]) -> list:
+def ablations_of(answers_: list[dict]) -> list:
     return [
         (net["lesions"], [(b["can_skip"], b["skipped_top1"]) for b in net["blocks"]])
         for net in answers_
@@ -215,12 +216,12 @@ def lesions_of(answers_: list[dict]) -> list:
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_same_numbers_every_time(threads, archive, answers):
     again = compare(archive, SHIPPED, needed(OPTION_A), options=("--threads", threads))
-    assert lesions_of(again) == lesions_of(answers)
+    assert ablations_of(again) == ablations_of(answers)
 
 
-def test_none_and_more_than_there_are(pictures):
+def test_none_and_more_than_there_are(images):
     none, all_ = (
-        resnet_json("compare", "-q", "--data", pictures, "--lesions", n, SHIPPED)["models"][0]
+        resnet_json("compare", "-q", "--data", images, "--lesions", n, SHIPPED)["models"][0]
         for n in (0, 999)
     )
     assert none["lesions"]["images"] == 0 and none["lesions"]["removals"] == []
@@ -228,13 +229,13 @@ def test_none_and_more_than_there_are(pictures):
     assert all_["lesions"]["images"] == 60
 
 
-# ---- what shortcuts cost ----
+# ---- what shortcuts cost
 
 
 @pytest.mark.alone
 def test_costs(answers):
-    """Bytes go by the shapes; times are there, and an addition of its own takes longer
-    where there is much to add."""
+    """Bytes follow from the shapes. Times are there, and a separate addition takes longer
+    where it adds more."""
     blocks = answers[1]["blocks"]
     side, width = [32] * 3 + [16] * 3 + [8] * 3, [16] * 3 + [32] * 3 + [64] * 3
     for i, block in enumerate(blocks):
@@ -254,13 +255,13 @@ def test_costs(answers):
 
 
 @pytest.mark.alone
-def test_costs_of_projections_and_plain_nets(pictures, tmp_path):
+def test_costs_of_projections_and_plain_nets(images, tmp_path):
     files = []
     for kind, options in (("resnet8", nets.Options(shortcut="B")), ("plain8", nets.Options())):
         onnx.save(nets.generate(kind, options)[0], tmp_path / f"{kind}.onnx")
         files.append(tmp_path / f"{kind}.onnx")
     residual, plain = resnet_json(
-        "compare", "-q", "--preprocess", "cifar10", "--data", pictures, "--lesions", 0, *files
+        "compare", "-q", "--preprocess", "cifar10", "--data", images, "--lesions", 0, *files
     )["models"]
     tensor = 4 * 16 * 16 * 32
     making = tensor // 2 + 4 * (16 * 32 + 32) + tensor

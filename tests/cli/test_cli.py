@@ -1,5 +1,4 @@
-"""The resnet program: commands, JSON keys, exit codes, messages, terminals and broken
-outputs."""
+"""The resnet program: commands, JSON, exit codes, messages, terminals, broken outputs."""
 
 from __future__ import annotations
 
@@ -23,20 +22,20 @@ COMMANDS = ["classify", "eval", "inspect", "bench", "compile", "compare"]
 
 
 @pytest.fixture
-def picture(pictures) -> Path:
-    """Any one."""
-    return sorted(pictures.glob("*/*"))[0]
+def image(images) -> Path:
+    """Return any image."""
+    return sorted(images.glob("*/*"))[0]
 
 
 def pack(source: Path, target: Path, prefix: str = "", method: int = zipfile.ZIP_STORED) -> Path:
-    """A .zip of a folder."""
+    """Write a .zip of a folder."""
     with zipfile.ZipFile(target, "w", method) as archive:
         for file in sorted(source.rglob("*.*")):
             archive.write(file, prefix + str(file.relative_to(source)))
     return target
 
 
-# ---- usage ----
+# ---- usage
 
 
 def test_help_and_version():
@@ -155,8 +154,8 @@ def test_small_memory_takes_less_for_the_weights():
     )
 
 
-def test_small_memory_labels_alike(pictures):
-    files = sorted(pictures.glob("*/*"))[:8]
+def test_small_memory_labels_alike(images):
+    files = sorted(images.glob("*/*"))[:8]
     normal, small = (
         resnet_json("classify", *o, *files)["results"] for o in ([], ["--memory", "small"])
     )
@@ -170,7 +169,7 @@ def test_small_memory_labels_alike(pictures):
 
 @pytest.fixture
 def beside(tmp_path) -> Path:
-    """A model whose weights are in a file beside it."""
+    """Return a model whose weights are in a file beside it."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     path = tmp_path / "beside.onnx"
     model = onnx.load(ROOT / "tests/models/resnet8_option_a.onnx")
@@ -179,12 +178,12 @@ def beside(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_external_data_is_read_when_it_is_switched_on(command, beside, picture, tmp_path):
+def test_external_data_is_read_when_it_is_switched_on(command, beside, image, tmp_path):
     plan = tmp_path / "out.resnet"
     arguments = {
-        "classify": ["-m", beside, picture],
-        "eval": [beside, "--data", picture.parent.parent],
-        "compare": [beside, "--data", picture.parent.parent, "--lesions", 0],
+        "classify": ["-m", beside, image],
+        "eval": [beside, "--data", image.parent.parent],
+        "compare": [beside, "--data", image.parent.parent, "--lesions", 0],
         "bench": [beside, "--runs", 1],
         "compile": [beside, "-o", plan],
     }.get(command, [beside])
@@ -197,9 +196,9 @@ def test_external_data_is_read_when_it_is_switched_on(command, beside, picture, 
         assert resnet("inspect", plan).returncode == 0  # the plan holds the weights
 
 
-def test_external_data_changes_no_answer(beside, picture):
-    inside = resnet_json("classify", "-m", ROOT / "tests/models/resnet8_option_a.onnx", picture)
-    outside = resnet_json("classify", "-m", beside, "--external-data", picture)
+def test_external_data_changes_no_answer(beside, image):
+    inside = resnet_json("classify", "-m", ROOT / "tests/models/resnet8_option_a.onnx", image)
+    outside = resnet_json("classify", "-m", beside, "--external-data", image)
     assert inside["results"] == outside["results"]
 
 
@@ -240,11 +239,11 @@ def test_completion_of_commands_and_presets():
     )
 
 
-# ---- classify ----
+# ---- classify
 
 
-def test_classify_text(picture, labels):
-    result = resnet("classify", "-k", 2, picture)
+def test_classify_text(image, labels):
+    result = resnet("classify", "-k", 2, image)
     lines = result.stdout.decode().splitlines()
     assert result.returncode == 0 and not result.stderr
     assert lines[0].startswith("model       built-in model: ")
@@ -252,21 +251,21 @@ def test_classify_text(picture, labels):
         lines[1].startswith("images      shorter side to 32, centre crop 32 x 32, ")
         and "from the file" in lines[1]
     )
-    assert lines[2].startswith(f"{picture}  ") and "centre crop 32 x 32" in lines[2]
+    assert lines[2].startswith(f"{image}  ") and "centre crop 32 x 32" in lines[2]
     assert len(lines) == 5
     for line in lines[3:]:
         percent, label = re.fullmatch(r" +(\d+\.\d\d) %  (\w+)", line).groups()
         assert 0 <= float(percent) <= 100 and label in labels
 
 
-def test_classify_says_what_was_done(pictures):
-    wide = next(p for p in pictures.glob("*/059.*"))
+def test_classify_says_what_was_done(images):
+    wide = next(p for p in images.glob("*/059.*"))
     text = resnet("classify", wide).stdout.decode()
     assert f"{wide}  91 x 69, resized to 42 x 32, centre crop 32 x 32\n" in text
 
 
-def test_classify_json(pictures, labels):
-    files = sorted(pictures.glob("*/*"))[:5]
+def test_classify_json(images, labels):
+    files = sorted(images.glob("*/*"))[:5]
     document = resnet_json("classify", "-k", 10, *files)
     assert [r["file"] for r in document["results"]] == [str(f) for f in files]
     assert document["errors"] == []
@@ -278,13 +277,13 @@ def test_classify_json(pictures, labels):
         assert all(p["label"] == labels[p["index"]] for p in result["predictions"])
 
 
-def test_classify_shows_three_unless_told_and_never_more_than_classes(picture):
-    assert len(resnet_json("classify", picture)["results"][0]["predictions"]) == 3
-    assert len(resnet_json("classify", "-k", 500, picture)["results"][0]["predictions"]) == 10
+def test_classify_shows_three_by_default_and_never_more_than_classes(image):
+    assert len(resnet_json("classify", image)["results"][0]["predictions"]) == 3
+    assert len(resnet_json("classify", "-k", 500, image)["results"][0]["predictions"]) == 10
 
 
-def test_classify_goes_on_after_a_failure(pictures, tmp_path):
-    good = sorted(pictures.glob("*/*"))[:2]
+def test_classify_goes_on_after_a_failure(images, tmp_path):
+    good = sorted(images.glob("*/*"))[:2]
     missing = tmp_path / "missing.jpg"
     for batch in (1, 3):
         result = resnet("classify", "--batch", batch, good[0], missing, tmp_path, good[1])
@@ -301,16 +300,16 @@ def test_classify_goes_on_after_a_failure(pictures, tmp_path):
         ]
 
 
-def test_classify_batches_change_nothing(pictures):
-    files = sorted(pictures.glob("*/*"))
+def test_classify_batches_change_nothing(images):
+    files = sorted(images.glob("*/*"))
     alone = resnet_json("classify", "--threads", 1, *files)
     assert (
         alone["results"] == resnet_json("classify", "--batch", 7, "--threads", 2, *files)["results"]
     )
 
 
-def test_classify_wrong_size_bears_its_own_error(pictures):
-    files = sorted(pictures.glob("*/*"))[:4]
+def test_classify_wrong_size_bears_its_own_error(images):
+    files = sorted(images.glob("*/*"))[:4]
     result = resnet("classify", "--batch", 4, "--resize", "none", "--crop", "none", *files)
     assert result.returncode == 1
     lines = result.stderr.decode().splitlines()
@@ -319,24 +318,24 @@ def test_classify_wrong_size_bears_its_own_error(pictures):
         assert line.startswith(f"resnet: {file}: ") and "32" in line
 
 
-def test_classify_quiet(picture):
-    lines = resnet("classify", "--quiet", picture).stdout.decode().splitlines()
-    assert lines[0] == str(picture) and len(lines) == 4
+def test_classify_quiet(image):
+    lines = resnet("classify", "--quiet", image).stdout.decode().splitlines()
+    assert lines[0] == str(image) and len(lines) == 4
 
 
-def test_preprocess_options(picture):
+def test_preprocess_options(image):
     document = resnet_json(
-        "classify", "--preprocess", "imagenet", "--resize", 40, "--crop", 32, picture
+        "classify", "--preprocess", "imagenet", "--resize", 40, "--crop", 32, image
     )
     way = document["preprocess"]
     assert (way["source"], way["resize"], way["crop"]) == ("options", 40, 32)
     assert way["mean"] == [0.485, 0.456, 0.406] and way["std"] == [0.229, 0.224, 0.225]
-    kept = resnet_json("classify", "--resize", 32, picture)["preprocess"]
-    own = resnet_json("classify", picture)["preprocess"]
+    kept = resnet_json("classify", "--resize", 32, image)["preprocess"]
+    own = resnet_json("classify", image)["preprocess"]
     assert (
         kept["source"] == "options" and kept["mean"] == own["mean"] and kept["crop"] == own["crop"]
     )
-    result = resnet("classify", "--preprocess", "photoshop", picture)
+    result = resnet("classify", "--preprocess", "photoshop", image)
     assert "--preprocess" in complaint(result) and "cifar10" in complaint(result)
 
 
@@ -417,13 +416,13 @@ def test_model_without_preprocessing_is_guessed_and_said(tmp_path):
     assert "class 0" in text or "class 1" in text or "class 2" in text or "class 3" in text
 
 
-# ---- eval ----
+# ---- eval
 
 VARYING = ("images_per_second", "seconds", "threads", "batch", "data")
 
 
 def counts(document: dict) -> dict:
-    """What must not depend on threads, batches or packing."""
+    """Return what must not depend on threads, batches or packing."""
     return {key: value for key, value in document.items() if key not in VARYING}
 
 
@@ -436,12 +435,12 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     return (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
 
 
-def test_eval_agrees_with_classify(pictures, labels):
-    files = sorted(pictures.glob("*/*"))
+def test_eval_agrees_with_classify(images, labels):
+    files = sorted(images.glob("*/*"))
     results = resnet_json("classify", "-k", 5, *files)["results"]
     ranked = [[p["label"] for p in r["predictions"]] for r in results]
     truth = [f.parent.name for f in files]
-    document = resnet_json("eval", "--data", pictures)
+    document = resnet_json("eval", "--data", images)
     assert document["images"] == len(files) and document["folders"] == len(labels)
     assert math.isclose(
         document["top1"], sum(r[0] == t for r, t in zip(ranked, truth)) / len(files)
@@ -455,31 +454,31 @@ def test_eval_agrees_with_classify(pictures, labels):
     )
 
 
-def test_eval_does_not_depend_on_threads_batches_or_packing(pictures, tmp_path):
-    expected = counts(resnet_json("eval", "--data", pictures, "--threads", 1, "--batch", 1))
+def test_eval_does_not_depend_on_threads_batches_or_packing(images, tmp_path):
+    expected = counts(resnet_json("eval", "--data", images, "--threads", 1, "--batch", 1))
     for threads, batch in [(2, 1), (3, 7), (1, 64), (0, 0), (16, 3)]:
         assert (
-            counts(resnet_json("eval", "--data", pictures, "--threads", threads, "--batch", batch))
+            counts(resnet_json("eval", "--data", images, "--threads", threads, "--batch", batch))
             == expected
         )
     for prefix in ("", "test/"):
         for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            archive = pack(pictures, tmp_path / "a.zip", prefix, method)
+            archive = pack(images, tmp_path / "a.zip", prefix, method)
             assert counts(resnet_json("eval", "--data", archive, "--threads", 3)) == expected
     (tmp_path / "nested").mkdir()
-    (tmp_path / "nested" / "test").symlink_to(pictures)
+    (tmp_path / "nested" / "test").symlink_to(images)
     assert counts(resnet_json("eval", "--data", tmp_path / "nested")) == expected
 
 
-def test_eval_text(pictures):
-    text = resnet("eval", "--data", pictures).stdout.decode()
+def test_eval_text(images):
+    text = resnet("eval", "--data", images).stdout.decode()
     assert re.search(r"^top-1       \d+\.\d\d % \(95 %: \d+\.\d\d to \d+\.\d\d\)$", text, re.M)
     assert re.search(r"^data        .*: 60 images in 10 folders, classes by labels$", text, re.M)
 
 
-def test_eval_reports_pictures_it_cannot_read(pictures, tmp_path):
-    archive = pack(pictures, tmp_path / "a.zip")
-    folder = next(iter(sorted(pictures.iterdir()))).name
+def test_eval_reports_images_it_cannot_read(images, tmp_path):
+    archive = pack(images, tmp_path / "a.zip")
+    folder = next(iter(sorted(images.iterdir()))).name
     with zipfile.ZipFile(archive, "a") as more:
         more.writestr(f"{folder}/broken.jpg", b"\xff\xd8\xff")
         more.writestr(f"{folder}/note.txt", "no image")
@@ -513,8 +512,8 @@ def test_eval_with_nothing_readable_has_no_numbers(tmp_path, labels):
     )
 
 
-def test_eval_classes(pictures, labels, tmp_path):
-    source = next(pictures.glob("*/*.png"))
+def test_eval_classes(images, labels, tmp_path):
+    source = next(images.glob("*/*.png"))
 
     def folders(*names: str) -> Path:
         root = tmp_path / "-".join(names)
@@ -534,7 +533,7 @@ def test_eval_classes(pictures, labels, tmp_path):
     assert expected in complaint(few)
 
 
-def test_eval_data_that_is_none(tmp_path, pictures):
+def test_eval_data_that_is_none(tmp_path, images):
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "holds no images" in complaint(resnet("eval", "--data", empty))
@@ -548,7 +547,7 @@ def test_eval_data_that_is_none(tmp_path, pictures):
     two = tmp_path / "two"
     two.mkdir()
     for name in ("train", "test"):
-        (two / name).symlink_to(pictures)
+        (two / name).symlink_to(images)
     assert "name one of them" in complaint(resnet("eval", "--data", two))
     deep = tmp_path / "deep"
     deep.mkdir()
@@ -560,8 +559,8 @@ def test_eval_data_that_is_none(tmp_path, pictures):
     assert "nested too deep" in complaint(resnet("eval", "--data", loop))
 
 
-def test_eval_archive_cut_and_damaged(pictures, tmp_path):
-    whole = pack(pictures, tmp_path / "whole.zip").read_bytes()
+def test_eval_archive_cut_and_damaged(images, tmp_path):
+    whole = pack(images, tmp_path / "whole.zip").read_bytes()
     path = tmp_path / "bad.zip"
     for size in (0, 10, len(whole) // 2, len(whole) - 30, len(whole) - 1):
         path.write_bytes(whole[:size])
@@ -593,7 +592,7 @@ def test_eval_archive_that_understates_its_sizes(tmp_path, labels):
     assert document["images"] == 0 and len(document["errors"]) == 1
 
 
-# ---- inspect and bench ----
+# ---- inspect and bench
 
 
 def test_inspect_json():
@@ -663,8 +662,9 @@ def test_bench_per_op():
 
 
 def check_sum(*options) -> None:
-    """Ops add up to the whole within the 3 % that the project promises, and observing
-    does not slow the model down by more; several tries, for busy machines."""
+    """Check that the ops add up to the whole within the 3 % that the project promises,
+    and that observing slows the model down by no more. Try several times, for busy
+    machines."""
     tries = []
     for _ in range(10):
         document = resnet_json("bench", "--per-op", *options)
@@ -694,11 +694,12 @@ def test_bench_ops_add_up_where_they_are_tiny(options):
     check_sum(*options)
 
 
-# ---- terminals, pipes, disks ----
+# ---- terminals, pipes, disks
 
 
 def run_on_terminal(*arguments, descriptor: int, environment: dict | None = None) -> bytes:
-    """What the program writes to a terminal as standard output (1) or error (2)."""
+    """Return what the program writes to a terminal as standard output (1) or error
+    (2)."""
     try:
         terminal, own = pty.openpty()
     except OSError as problem:
@@ -733,24 +734,24 @@ def run_on_terminal(*arguments, descriptor: int, environment: dict | None = None
     return bytes(seen)
 
 
-def test_progress_bar_on_a_terminal_only(pictures):
-    seen = run_on_terminal("eval", "--data", pictures, descriptor=2)
+def test_progress_bar_on_a_terminal_only(images):
+    seen = run_on_terminal("eval", "--data", images, descriptor=2)
     assert re.search(rb"\d+ % \[#* *\] \d+/60 images, [\d.]+/s, \d+ s left", seen)
     assert seen.endswith(b"\r\033[K")
-    assert run_on_terminal("eval", "--data", pictures, "--quiet", descriptor=2) == b""
-    assert resnet("eval", "--data", pictures).stderr == b""
+    assert run_on_terminal("eval", "--data", images, "--quiet", descriptor=2) == b""
+    assert resnet("eval", "--data", images).stderr == b""
     assert b"runs" in run_on_terminal("bench", "--runs", 3, descriptor=2)
 
 
-def test_colours_on_a_terminal_only(picture):
-    assert b"\033[1m" in run_on_terminal("classify", picture, descriptor=1)
+def test_colours_on_a_terminal_only(image):
+    assert b"\033[1m" in run_on_terminal("classify", image, descriptor=1)
     assert b"\033" not in run_on_terminal(
-        "classify", picture, descriptor=1, environment={"NO_COLOR": "1"}
+        "classify", image, descriptor=1, environment={"NO_COLOR": "1"}
     )
     assert b"\033" not in run_on_terminal(
-        "classify", picture, descriptor=1, environment={"TERM": "dumb"}
+        "classify", image, descriptor=1, environment={"TERM": "dumb"}
     )
-    assert b"\033" not in resnet("classify", picture).stdout
+    assert b"\033" not in resnet("classify", image).stdout
 
 
 @pytest.mark.parametrize(
@@ -763,8 +764,8 @@ def test_full_disk(options):
     assert result.stderr == b"resnet: standard output cannot be written: No space left on device\n"
 
 
-def test_reader_that_goes_away(pictures):
-    files = sorted(pictures.glob("*/*")) * 20
+def test_reader_that_goes_away(images):
+    files = sorted(images.glob("*/*")) * 20
     with subprocess.Popen(
         [PROGRAM, "classify", *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -774,9 +775,9 @@ def test_reader_that_goes_away(pictures):
         assert process.wait(timeout=60) == 1
 
 
-def test_closed_descriptors(picture):
+def test_closed_descriptors(image):
     def shell(script: str) -> subprocess.CompletedProcess:
-        return run("sh", "-c", script, PROGRAM, picture)
+        return run("sh", "-c", script, PROGRAM, image)
 
     assert shell('exec "$0" classify "$1" <&-').returncode == 0
     assert shell('exec "$0" classify "$1" 2>&-').returncode == 0
@@ -789,10 +790,10 @@ def test_closed_descriptors(picture):
     assert shell('exec "$0" classify "$1" <&- >&- 2>&-').returncode == 1
 
 
-def test_json_does_not_depend_on_the_locale(picture):
+def test_json_does_not_depend_on_the_locale(image):
     environment = os.environ | {"LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8"}
-    document = json.loads(resnet("classify", picture, "--json", env=environment).stdout)
-    assert document == resnet_json("classify", picture)
+    document = json.loads(resnet("classify", image, "--json", env=environment).stdout)
+    assert document == resnet_json("classify", image)
 
 
 if __name__ == "__main__":

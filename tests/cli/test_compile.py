@@ -17,7 +17,7 @@ from conftest import PROGRAM, ROOT, SHA256_DUMP, complaint, resnet, resnet_json,
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory, labels) -> Path:
-    """The built-in model as a plan file."""
+    """Return the built-in model as a plan file."""
     path = tmp_path_factory.mktemp("compiled") / "builtin.resnet"
     assert resnet("compile", "-o", path).returncode == 0
     return path
@@ -52,16 +52,16 @@ def test_compile_text(tmp_path):
     assert resnet("compile", "-q", "-o", path).stdout.startswith(b"written     ")
 
 
-def test_compiled_model_works_everywhere(pictures, compiled):
-    files = sorted(pictures.glob("*/*"))
+def test_compiled_model_works_everywhere(images, compiled):
+    files = sorted(images.glob("*/*"))
     ours, theirs = (resnet_json("classify", *o, *files) for o in (["-m", compiled], []))
     assert (
         ours["results"] == theirs["results"]
         and ours["preprocess"]["mean"] == theirs["preprocess"]["mean"]
     )
     assert (
-        resnet_json("eval", compiled, "--data", pictures)["top1"]
-        == resnet_json("eval", "--data", pictures)["top1"]
+        resnet_json("eval", compiled, "--data", images)["top1"]
+        == resnet_json("eval", "--data", images)["top1"]
     )
     ours, theirs = resnet_json("inspect", compiled), resnet_json("inspect")
     assert {k: v for k, v in ours.items() if k != "model"} == {
@@ -94,13 +94,13 @@ def test_compile_writes_the_preprocessing(tmp_path):
 
 
 @pytest.mark.parametrize("options", [["--memory", "small"], ["--conv", "direct"]])
-def test_notice_where_a_plan_file_does_not_fit(options, tmp_path, pictures):
-    path, picture = tmp_path / "out.resnet", sorted(pictures.glob("*/*"))[0]
+def test_notice_where_a_plan_file_does_not_fit(options, tmp_path, images):
+    path, image = tmp_path / "out.resnet", sorted(images.glob("*/*"))[0]
     assert resnet("compile", *options, "-o", path).returncode == 0
     assert resnet_json("inspect", *options, path)["notice"] is None
     for arguments in (
-        ["classify", "-m", path, picture],
-        ["eval", path, "--data", pictures],
+        ["classify", "-m", path, image],
+        ["eval", path, "--data", images],
         ["inspect", path],
         ["bench", path, "--runs", 1],
         ["compile", path, "-o", tmp_path / "other.resnet"],
@@ -127,7 +127,7 @@ def test_compiled_model_opens_faster(middling, tmp_path):
 
 
 def spoilt_models(folder: Path, plan: bytes) -> dict[str, Path]:
-    """Models that cannot be opened, by their defect."""
+    """Return models that cannot be opened, by their defect."""
     net = (ROOT / "models/cifar10-resnet20.onnx").read_bytes()
     middle = len(plan) // 2
     contents = {
@@ -238,7 +238,7 @@ def test_interrupted_compile_leaves_no_half_written_file(middling, tmp_path, num
 
 
 def test_sha256():
-    """Against hashlib, and the examples that NIST gives for FIPS 180-4."""
+    """Compare with hashlib, and with the examples that NIST gives for FIPS 180-4."""
     data = bytes(i * 7 % 251 for i in range(300))
     hashes = run(SHA256_DUMP, input=data).stdout.decode().split()
     assert hashes == [hashlib.sha256(data[:n]).hexdigest() for n in range(len(data) + 1)]

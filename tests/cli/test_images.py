@@ -1,5 +1,5 @@
-"""Images as the program decodes them: bit-equal to Pillow, and a named error for
-each that is not whole."""
+"""Images as the program decodes them: bit-equal to Pillow, and a named error for each
+that is incomplete."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORIENTATION = 0x0112
 
 
 def decode(path: Path) -> np.ndarray:
-    """(h,w,3) as the program has it."""
+    """Return the (h,w,3) pixels that the program decodes."""
     result = run(DECODE_DUMP, path)
     assert result.returncode == 0, result.stderr
     header, _, pixels = result.stdout.partition(b"\n")
@@ -33,21 +33,21 @@ def decode(path: Path) -> np.ndarray:
 
 
 def refusal(path: Path) -> str:
-    """Why the program does not decode it."""
+    """Return why the program does not decode an image."""
     result = run(DECODE_DUMP, path, timeout=30)
     assert result.returncode == 1, "it was decoded"
     return result.stderr.decode()
 
 
 def check_equal(path: Path) -> None:
-    """The same pixels as Pillow's."""
+    """Check that the pixels are Pillow's."""
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     np.testing.assert_array_equal(decode(path), expected)
 
 
 def noise(mode: str, width: int = WIDTH, height: int = HEIGHT):
-    """An image that has no symmetry: waves under noise."""
+    """Return an image without symmetry: waves under noise."""
     rng = np.random.default_rng(width * 1000 + height)
     y, x = np.mgrid[:height, :width]
     waves = np.stack(
@@ -72,7 +72,7 @@ def noise(mode: str, width: int = WIDTH, height: int = HEIGHT):
 
 
 def exif(orientation: int):
-    """EXIF data with that orientation."""
+    """Return EXIF data with that orientation."""
     data = Image.Exif()
     data[ORIENTATION] = orientation
     return data
@@ -81,7 +81,7 @@ def exif(orientation: int):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 def test_jpeg_modes_and_orientations(tmp_path, mode, orientation):
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     noise(mode).save(path, "JPEG", quality=90, exif=exif(orientation))
     check_equal(path)
     turned = (WIDTH, HEIGHT) if orientation > 4 else (HEIGHT, WIDTH)
@@ -91,7 +91,7 @@ def test_jpeg_modes_and_orientations(tmp_path, mode, orientation):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
 def test_png_modes_and_orientations(tmp_path, mode, orientation):
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     noise(mode).save(path, "PNG", exif=exif(orientation))
     check_equal(path)
 
@@ -118,7 +118,7 @@ def test_jpeg_ycck(tmp_path):
 
 
 def test_name_does_not_matter(tmp_path):
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     noise("RGB").save(path, "JPEG")
     check_equal(path)
 
@@ -131,7 +131,7 @@ def test_small_sizes(tmp_path, size):
         check_equal(path)
 
 
-# ---- PNG files that Pillow does not write ----
+# ---- PNG files that Pillow does not write
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -158,7 +158,7 @@ def png(
 
 
 def interlaced_rows(pixels: np.ndarray) -> bytes:
-    """Adam7: seven smaller images (PNG specification, 8.2)."""
+    """Return the rows of Adam7: seven smaller images (PNG specification, 8.2)."""
     passes = [
         (0, 0, 8, 8),
         (0, 4, 8, 8),
@@ -179,7 +179,7 @@ def test_png_interlaced(tmp_path, channels, colour, depth):
     pixels = rng.integers(0, 2**depth, (HEIGHT, WIDTH, channels)).astype(
         ">u2" if depth == 16 else "u1"
     )
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(png(WIDTH, HEIGHT, depth, colour, interlaced_rows(pixels), interlaced=True))
     check_equal(path)
 
@@ -191,7 +191,7 @@ def test_png_small_depths(tmp_path, depth, colour):
     stride = (WIDTH * depth + 7) // 8
     rows = b"".join(b"\0" + rng.bytes(stride) for _ in range(HEIGHT))
     palette = chunk(b"PLTE", rng.bytes(3 * 2**depth))
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(png(WIDTH, HEIGHT, depth, colour, rows, *([palette] if colour == 3 else [])))
     check_equal(path)
 
@@ -208,12 +208,12 @@ def test_png_small_depths(tmp_path, depth, colour):
 def test_png_transparency_short_palette_and_gamma(tmp_path, colour, extra):
     rng = np.random.default_rng(3)
     rows = b"".join(b"\0" + rng.integers(0, 10, WIDTH, np.uint8).tobytes() for _ in range(HEIGHT))
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(png(WIDTH, HEIGHT, 8, colour, rows, *extra))
     check_equal(path)
 
 
-# ---- EXIF that is not as it should be ----
+# ---- EXIF that is not as it should be
 
 
 def tiff(entry: bytes, endian: str = "<", offset: int = 8, count: int = 1) -> bytes:
@@ -237,7 +237,7 @@ MALFORMED_EXIF = {
 
 
 def with_exif(path: Path, data: bytes) -> None:
-    """A JPEG whose EXIF segment holds these bytes."""
+    """Return a JPEG whose EXIF segment holds these bytes."""
     buffer = io.BytesIO()
     noise("RGB").save(buffer, "JPEG")
     jpeg, body = buffer.getvalue(), b"Exif\0\0" + data
@@ -262,7 +262,7 @@ def test_exif_byte_orders(tmp_path, endian):
     assert decode(path).shape == (WIDTH, HEIGHT, 3)
 
 
-# ---- files that are not whole ----
+# ---- files that are not whole
 
 
 def encoded(form: str) -> bytes:
@@ -277,7 +277,7 @@ def encoded(form: str) -> bytes:
 @pytest.mark.parametrize("form", ["JPEG", "progressive", "PNG", "interlaced"])
 def test_truncated_anywhere(tmp_path, form):
     whole = encoded(form)
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     step = max(1, len(whole) // 97)
     for size in sorted({*range(0, len(whole), step), *range(len(whole) - 20, len(whole))}):
         path.write_bytes(whole[:size])
@@ -293,7 +293,7 @@ def test_truncated_anywhere(tmp_path, form):
 @pytest.mark.parametrize("form", ["JPEG", "progressive", "PNG", "interlaced"])
 def test_damaged_anywhere_does_not_crash(tmp_path, form):
     whole, rng = encoded(form), random.Random(4)
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     for _ in range(100):
         data = bytearray(whole)
         for _ in range(rng.randint(1, 4)):
@@ -316,7 +316,7 @@ def test_absurd_sizes(tmp_path):
 
 
 def test_text_chunk_that_unpacks_to_much_is_not_unpacked(tmp_path):
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     text = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(64 << 20)))
     rows = b"".join(b"\0" + bytes(3 * WIDTH) for _ in range(HEIGHT))
     path.write_bytes(png(WIDTH, HEIGHT, 8, 2, rows, text))

@@ -1,4 +1,4 @@
-"""The report of resnet compare, of made-up numbers (tests/unit/report): the page in a
+"""The report of resnet compare, from made-up numbers (tests/unit/report): the page in a
 browser, the files, and their places."""
 
 from __future__ import annotations
@@ -56,25 +56,25 @@ ROWS = {
 
 
 def dump(
-    options: str, page="-", tables="-", *pictures, code: int = 0, **more
+    options: str, page="-", tables="-", *images, code: int = 0, **more
 ) -> subprocess.CompletedProcess:
     """Write the report of a fixture: see report_dump.c."""
-    result = run(DUMP, options, page, tables, *pictures, **more)
+    result = run(DUMP, options, page, tables, *images, **more)
     assert result.returncode == code, result.stderr
     return result
 
 
 @pytest.fixture(scope="module", autouse=True)
 def program() -> None:
-    """Without it there is nothing to test."""
+    """Skip if the program is missing."""
     if not DUMP.exists():
         pytest.skip(f"{DUMP} is not there: tools/build makes it")
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """Ten class folders of 20 images: most of 32 x 32 pixels, some larger than a
-    thumbnail, one that is none."""
+    """Return ten class folders of 20 images: most of 32 x 32 pixels, some larger than a
+    thumbnail, and one file that is no image."""
     np = pytest.importorskip("numpy", reason="NumPy is not installed")
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
@@ -90,7 +90,7 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory, photos) -> dict[str, Path]:
-    """Pages by what is in them."""
+    """Return pages by what is in them."""
     root = tmp_path_factory.mktemp("pages")
     made = {
         "all": (ALL, photos),
@@ -99,24 +99,24 @@ def pages(tmp_path_factory, photos) -> dict[str, Path]:
         "plain": ("pP",),
         "many": (ALL + "#",),
     }
-    for name, (options, *pictures) in made.items():
-        dump(options, root / f"{name}.html", "-", *pictures)
+    for name, (options, *images) in made.items():
+        dump(options, root / f"{name}.html", "-", *images)
     return {name: root / f"{name}.html" for name in made}
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory) -> Path:
-    """Files of a comparison with hostile names."""
+    """Return files of a comparison with hostile names."""
     folder = tmp_path_factory.mktemp("tables") / "made"
     dump(ALL + "!", "-", folder)
     return folder
 
 
-# ---- the page as text ----
+# ---- the page as text
 
 
 class Outline(HTMLParser):
-    """Headings, references and duties of a page."""
+    """Headings, references, ids and images of a page; checks how elements nest."""
 
     VOID = {"meta", "img", "br", "link", "input"}
 
@@ -193,24 +193,24 @@ def test_hostile_names_are_text(pages):
     )
 
 
-def test_pictures_are_shown_small_and_counted(pages, photos):
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+def test_images_are_shown_small_and_counted(pages, photos):
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     import base64
     import io
 
     text = pages["all"].read_text("utf-8")
     found = [
-        image.open(io.BytesIO(base64.b64decode(data)))
+        pillow.open(io.BytesIO(base64.b64decode(data)))
         for data in re.findall(r'base64,([^"]+)"', text)
     ]
-    assert {picture.size for picture in found} == {(32, 32), (64, 19)}
+    assert {image.size for image in found} == {(32, 32), (64, 19)}
     assert re.search(r"The first 12 of \d+; --tables lists all of them", text)
     small = re.search(
         r'<img alt="Image (\d+)" width="32" height="32" src="data:image/png;base64,([^"]+)"', text
     )
-    original = image.open(sorted(photos.glob("*/*"))[int(small[1]) - 1])
+    original = pillow.open(sorted(photos.glob("*/*"))[int(small[1]) - 1])
     assert (
-        image.open(io.BytesIO(base64.b64decode(small[2]))).tobytes()
+        pillow.open(io.BytesIO(base64.b64decode(small[2]))).tobytes()
         == original.convert("RGB").tobytes()
     )
 
@@ -238,14 +238,14 @@ def test_pages_of_many_nets_stay_small(tmp_path, photos):
 MEASURED = re.compile(r'<(td|p|figure|dt|dd) class="(?:[^"]* )?measured"[^>]*>.*?</\1>', re.DOTALL)
 
 
-def test_two_comparisons_differ_in_what_is_measured_alone(tmp_path, pictures):
+def test_two_comparisons_differ_in_what_is_measured_alone(tmp_path, images):
     written = []
     for _ in range(2):
         result = resnet(
             "compare",
             ROOT / "models" / "cifar10-resnet20.onnx",
             "--data",
-            pictures,
+            images,
             "--report",
             tmp_path / "page.html",
             "--tables",
@@ -266,11 +266,11 @@ def test_two_comparisons_differ_in_what_is_measured_alone(tmp_path, pictures):
             )
         )
     assert written[0] == written[1]
-    assert f"--data {pictures} --report {tmp_path}/page.html" in written[0][0]
+    assert f"--data {images} --report {tmp_path}/page.html" in written[0][0]
     assert len(json.loads((tmp_path / "tables" / "comparison.json").read_text())["models"]) == 1
 
 
-# ---- files ----
+# ---- files
 
 
 def test_csv_files_are_whole_tables_without_formulas(tables):
@@ -324,7 +324,7 @@ def test_svg_files_stand_alone(tables):
         assert not root.findall(f".//{SVG}script")
 
 
-def test_lesions_are_drawn_over_the_error_of_the_whole_net(tmp_path):
+def test_ablations_are_drawn_over_the_error_of_the_whole_net(tmp_path):
     dump(ALL, "-", tmp_path / "made")
     root = ElementTree.parse(tmp_path / "made" / "lesions.svg").getroot()
     ticks = [
@@ -394,12 +394,12 @@ def test_killed_at_any_time_the_old_page_or_the_new_one_is_there(tmp_path):
         assert page.read_bytes() in (b"old", whole.read_bytes())
 
 
-# ---- in a browser ----
+# ---- in a browser
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium, which logs its requests and its console."""
+    """Return headless Chromium, which logs its requests and its console."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     from selenium.webdriver.chrome.service import Service
 
@@ -423,8 +423,8 @@ def browser():
 
 
 def show(browser, page: Path, size: tuple[int, int], scheme: str = "light") -> None:
-    """Open the page at that size; fails on anything in the console and on any request but
-    that for the page."""
+    """Open the page at that size. Fail on any message in the console and on any request
+    but that for the page."""
     browser.get_log("performance")
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
@@ -545,7 +545,7 @@ def test_a_thousand_classes_are_listed_not_drawn(browser, pages):
 
 
 def column(browser, table: str, index: int) -> list[str]:
-    """The cells of a column, as they are read."""
+    """Return the cells of a column, as a user reads them."""
     return browser.execute_script(
         """
       return [...document.getElementById(arguments[0]).tBodies[0].rows].map(

@@ -1,5 +1,5 @@
-"""models/describe.py: README.md, manifest.json and results.json say what was measured
-on the nets that lie there."""
+"""models/describe.py: README.md, manifest.json and results.json agree with the
+measurements of the models in that folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ HEADER = "epoch,size,learning_rate,train_loss,train_error,test_error,seconds\n"
 
 
 def compared(path: Path, residual: bool) -> dict:
-    """What `resnet compare --json` says of one net, as far as it is read."""
+    """Return the parts of `resnet compare --json` for one model that describe.py
+    reads."""
     responses = [
         {"point": "response", "layer": layer, "std": std}
         for layer, std in ((3, 9.0), (1, 0.5), (2, 0.25), (4, 0.75), (5, 2.0))
@@ -52,7 +53,8 @@ def compared(path: Path, residual: bool) -> dict:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two nets with logs, the real README and manifest, and a comparison of them."""
+    """Return two models with logs, the real README and manifest, and a comparison of
+    them."""
     for name in ("README.md", "manifest.json"):
         shutil.copy(ROOT / "models" / name, tmp_path)
     nets = []
@@ -84,7 +86,7 @@ def write(folder: Path) -> None:
 
 
 def table(folder: Path, name: str) -> list[list[str]]:
-    """The rows of a table of README.md, without its head."""
+    """Return the rows of a table of README.md, without its head."""
     text = (folder / "README.md").read_text()
     found = text.split(f"<!-- {name}: written by models/describe.py -->\n")[1].split(
         f"<!-- end of {name} -->"
@@ -123,7 +125,7 @@ def test_tables_say_what_was_measured(folder: Path) -> None:
         ["plain-20", "0.625", "0.250 to 9.000", "-"],
         ["ResNet-20", "0.625", "0.250 to 9.000", "0.38"],
     ]
-    assert table(folder, "lesions") == [
+    assert table(folder, "ablations") == [
         ["plain-20", "1 of 2", "87.50 %", "80.00 %", "80.00 %", "80.00 %"],
         ["ResNet-20", "2 of 2", "87.50 %", "45.00 %", "10.00 %", "80.00 %"],
     ]

@@ -1,13 +1,13 @@
 /* Writes what the lens sees, for test_lens.py to compare with PyTorch and onnxruntime.
  *
- *     lens_dump MODEL INPUT OUTPUT responses|moments|lesions [--threads N] [--batch N] [--skip BLOCK MODE OTHER]...
+ *     lens_dump MODEL INPUT OUTPUT responses|moments|ablations [--threads N] [--batch N] [--skip BLOCK MODE OTHER]...
  *
  * INPUT holds float32 pictures (n,c,h,w). OUTPUT is a sequence of records in the
  * machine's byte order: uint32 pictures, height, width, channels, length of the name; the
  * name; the floats (n,h,w,c). With `responses` there is one for every response of every
- * batch, named "POINT NODE TENSOR" (the tensor is its op's output); with `lesions` one
+ * batch, named "POINT NODE TENSOR" (the tensor is its op's output); with `ablations` one
  * for the scores of the net without the branch (mode 1) or the shortcut (2) of each
- * block, named "lesion BLOCK MODE", and on stdout a line "refused BLOCK MODE message" for
+ * block, named "ablation BLOCK MODE", and on stdout a line "refused BLOCK MODE message" for
  * those that shapes do not allow; the last one, named "scores", holds those of all
  * pictures with the skips of the command line. With `moments` stdout has a line "moments
  * POINT NODE values mean std" for each response, in double precision over all pictures. A
@@ -57,7 +57,8 @@ static uint32_t number(const char *text) { return (uint32_t)strtoul(text, NULL, 
 static int parse_settings(int argc, char **argv, settings *s) {
   *s = (settings){.threads = 1, .batch = 1};
   if (argc < 5)
-    return complain("usage", "lens_dump MODEL INPUT OUTPUT responses|moments|lesions [OPTION...]");
+    return complain("usage",
+                    "lens_dump MODEL INPUT OUTPUT responses|moments|ablations [OPTION...]");
   s->model = argv[1];
   s->input = argv[2];
   s->output = argv[3];
@@ -171,19 +172,19 @@ static int run(recorder *r, resnet_session *session, const resnet_model_info *in
   return result;
 }
 
-static int run_lesion(recorder *r, resnet_session *session, const resnet_model_info *info,
-                      const pictures *x, const skip *lesion) {
+static int run_ablation(recorder *r, resnet_session *session, const resnet_model_info *info,
+                        const pictures *x, const skip *ablation) {
   resnet_error error;
   char name[64];
-  snprintf(name, sizeof name, "lesion %" PRIu32 " %" PRIu32, lesion->block, lesion->mode);
-  if (resnet_session_skip(session, lesion->block, (resnet_skip)lesion->mode, 0, &error) !=
+  snprintf(name, sizeof name, "ablation %" PRIu32 " %" PRIu32, ablation->block, ablation->mode);
+  if (resnet_session_skip(session, ablation->block, (resnet_skip)ablation->mode, 0, &error) !=
       RESNET_OK) {
-    printf("refused %" PRIu32 " %" PRIu32 " %s %s\n", lesion->block, lesion->mode,
+    printf("refused %" PRIu32 " %" PRIu32 " %s %s\n", ablation->block, ablation->mode,
            resnet_status_string(error.status), error.message);
     return 0;
   }
   const int result = run(r, session, info, x, name);
-  if (resnet_session_skip(session, lesion->block, RESNET_SKIP_NONE, 0, &error) != RESNET_OK)
+  if (resnet_session_skip(session, ablation->block, RESNET_SKIP_NONE, 0, &error) != RESNET_OK)
     return complain("restoring", error.message);
   return result;
 }
@@ -193,16 +194,17 @@ static int work(const settings *s, recorder *r, resnet_session *session,
                 const resnet_model_info *info, const pictures *x) {
   resnet_error error;
   int result = 0;
-  for (uint32_t block = 0; strcmp(s->what, "lesions") == 0 && block < info->block_count; block++) {
+  for (uint32_t block = 0; strcmp(s->what, "ablations") == 0 && block < info->block_count;
+       block++) {
     for (uint32_t mode = RESNET_SKIP_BRANCH; mode <= RESNET_SKIP_SHORTCUT; mode++)
-      result |= run_lesion(r, session, info, x, &(skip){block, mode, 0});
+      result |= run_ablation(r, session, info, x, &(skip){block, mode, 0});
   }
   for (size_t i = 0; i < s->skip_count; i++) {
     const skip *k = &s->skips[i];
     if (resnet_session_skip(session, k->block, (resnet_skip)k->mode, k->other, &error) != RESNET_OK)
       return complain(resnet_status_string(error.status), error.message);
   }
-  if (strcmp(s->what, "lesions") != 0 &&
+  if (strcmp(s->what, "ablations") != 0 &&
       resnet_session_observe(session, on_response, r, &error) != RESNET_OK)
     return complain("observe", error.message);
   return result | run(r, session, info, x, "scores");

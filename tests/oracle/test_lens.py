@@ -1,5 +1,5 @@
 """The lens against PyTorch (lens_reference.json, made by make_lens_reference.py) and,
-without it, against onnxruntime."""
+without that file, against onnxruntime."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ from oracle import (
     ROOT,
     TOLERANCE,
     as_nhwc,
+    images,
     measured,
     need_file,
     onnx,
-    onnxruntime,
-    pictures,
     reference,
     relative_error,
 )
 
 pytest.importorskip("PIL", reason="decoding needs Pillow: tools/deps installs it")
-sys.path.append(str(ROOT / "models"))  # last: there is a nets.py in tests, too
+sys.path.append(str(ROOT / "models"))  # last, because tests has a nets.py, too
 from images import Collection, Preprocess, load_collection
 
 pytestmark = pytest.mark.slow
@@ -38,20 +37,23 @@ LENS_DUMP = BUILD / "tests" / "lens_dump"
 OUTPUT, RESPONSE, SHORTCUT, CLASS_MAP = range(4)  # enum resnet_point
 BRANCH_LEFT_OUT, SHORTCUT_LEFT_OUT, SWAPPED = 1, 2, 3  # enum resnet_skip
 MODES = {"branch": BRANCH_LEFT_OUT, "shortcut": SHORTCUT_LEFT_OUT}
-TEST_PICTURES = DATA / "data" / "cifar10-jpeg-test.zip"
+TEST_IMAGES = DATA / "data" / "cifar10-jpeg-test.zip"
 REFERENCE = json.loads((ROOT / "tests" / "oracle" / "lens_reference.json").read_text())
 NETS = list(REFERENCE["nets"])
-REMAKE = "make the reference anew: python tests/oracle/make_lens_reference.py --test cifar10-jpeg-test.zip"
+REMAKE = (
+    "make the reference anew: "
+    "python tests/oracle/make_lens_reference.py --test cifar10-jpeg-test.zip"
+)
 
-# Both sides compute in 32-bit floats and add up in 64-bit ones: what differs is rounding
-# within the net.
+# Both sides compute in 32-bit floats and add up in 64-bit ones: they differ by rounding
+# within the network.
 STATISTIC_TOLERANCE = 1e-4  # of the layer's deviation
 
 
 @dataclass
 class Lens:
-    """What the library told: records by name, statistics by (point, node), refusals by
-    (block, mode), blocks as (first node, last node, output)."""
+    """What the library reported: records by name, statistics by (point, node), refusals
+    by (block, mode), blocks as (first node, last node, output)."""
 
     records: dict[str, np.ndarray]
     moments: dict[tuple[int, str], tuple[float, float, float]] = field(default_factory=dict)
@@ -60,7 +62,7 @@ class Lens:
 
 
 def read_records(path: Path) -> dict[str, np.ndarray]:
-    """Every record, (n,h,w,c), with the batches of a run put together."""
+    """Return every record, (n,h,w,c), with the batches of a run joined."""
     data, at = np.fromfile(path, np.uint8), 0
     parts: dict[str, list[np.ndarray]] = {}
     while at < data.size:
@@ -78,7 +80,7 @@ def read_records(path: Path) -> dict[str, np.ndarray]:
 def look(
     model: Path, x: np.ndarray, folder: Path, what: str, *options: object, timeout: float = 600
 ) -> Lens:
-    """Run lens_dump on pictures x (n,c,h,w)."""
+    """Run lens_dump on images x (n,c,h,w)."""
     if not LENS_DUMP.exists():
         pytest.skip(f"{LENS_DUMP} is not built: build the library, or set LIBRESNET_BUILD")
     given, written = folder / "lens.in", folder / "lens.out"
@@ -99,21 +101,22 @@ def look(
     return seen
 
 
-# ---- against PyTorch, on the pictures of CIFAR-10
+# ---- against PyTorch, on the images of CIFAR-10
 
 
 @cache
 def collection() -> Collection:
-    """All test pictures, in the order of their names."""
-    data = need_file(TEST_PICTURES)
+    """Return all test images, in the order of their names."""
+    data = need_file(TEST_IMAGES)
     assert hashlib.sha256(data.read_bytes()).hexdigest() == REFERENCE["data_sha256"], (
-        f"other pictures than the reference's; {REMAKE}"
+        f"other images than the reference's; {REMAKE}"
     )
     return load_collection(data, 32)
 
 
 def shipped(name: str) -> tuple[Path, dict, np.ndarray]:
-    """A net that ships, what PyTorch found in it, and the pictures as it wants them."""
+    """Return the path of a model that ships, PyTorch's results for it, and its prepared
+    images."""
     path, expected = ROOT / "models" / f"{name}.onnx", REFERENCE["nets"][name]
     assert hashlib.sha256(path.read_bytes()).hexdigest() == expected["sha256"], (
         f"{path.name} is another net; {REMAKE}"
@@ -127,18 +130,19 @@ def shipped(name: str) -> tuple[Path, dict, np.ndarray]:
 
 
 def check_classes(found: np.ndarray, expected: dict, what: str) -> None:
-    """The same class for every picture; where two are tied to rounding, one of both."""
+    """Check that each image has the same class; for a tie, either of the two."""
     wanted = np.array(list(map(int, expected["classes"])))
     assert len(found) == len(wanted)
-    ties = {picture: {best, second} for picture, best, second in expected["ties"]}
+    ties = {image: {best, second} for image, best, second in expected["ties"]}
     wrong = [i for i in np.flatnonzero(found != wanted) if found[i] not in ties.get(i, ())]
     assert not wrong, (
-        f"{what}: {len(wrong)} pictures of another class than PyTorch's, first {wrong[:5]}"
+        f"{what}: {len(wrong)} images of another class than PyTorch's, first {wrong[:5]}"
     )
 
 
 def check_moments(found: tuple[float, float, float], expected: dict, what: str) -> float:
-    """Mean and deviation within the tolerance; the larger difference, in deviations."""
+    """Check that mean and deviation are within the tolerance. Return the larger
+    difference, in deviations."""
     _, mean, std = found
     worst = max(abs(mean - expected["mean"]), abs(std - expected["std"])) / expected["std"]
     assert worst <= STATISTIC_TOLERANCE, f"{what}: mean {mean}, std {std}, PyTorch's {expected}"
@@ -181,59 +185,61 @@ def test_responses_and_classes_are_pytorchs(
     check_classes(seen.records["scores"].reshape(len(x), -1).argmax(1), expected, name)
     measured(
         capsys,
-        f"{name}: {len(worst)} responses over {len(x)} pictures within {max(worst):.1e} deviations of PyTorch's",
+        f"{name}: {len(worst)} responses over {len(x)} images within {max(worst):.1e} "
+        "deviations of PyTorch's",
     )
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_lesions_are_pytorchs_to_the_image(
+def test_ablations_are_pytorchs_to_the_image(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     path, expected, x = shipped(name)
-    x = np.ascontiguousarray(x[:: REFERENCE["lesion_step"]])
-    seen = look(path, x, tmp_path, "lesions", "--threads", 2, "--batch", 50)
-    assert len(x) == expected["lesion_pictures"] >= 1000
+    x = np.ascontiguousarray(x[:: REFERENCE["ablation_step"]])
+    seen = look(path, x, tmp_path, "ablations", "--threads", 2, "--batch", 50)
+    assert len(x) == expected["ablation_images"] >= 1000
     done = 0
-    for block, lesion in enumerate(expected["lesions"]):
+    for block, ablation in enumerate(expected["ablations"]):
         for key, mode in MODES.items():
-            scores = seen.records.get(f"lesion {block} {mode}")
-            if lesion[key] is None:
+            scores = seen.records.get(f"ablation {block} {mode}")
+            if ablation[key] is None:
                 assert scores is None and "UNSUPPORTED" in seen.refused[block, mode], (block, key)
                 continue
             assert scores is not None, seen.refused.get((block, mode))
             check_classes(
                 scores.reshape(len(x), -1).argmax(1),
-                lesion[key],
+                ablation[key],
                 f"block {block} without its {key}",
             )
             done += 1
-    # Restored, the net is whole again.
-    whole = {"classes": expected["classes"][:: REFERENCE["lesion_step"]], "ties": []}
+    # Without a skip the network is whole again.
+    whole = {"classes": expected["classes"][:: REFERENCE["ablation_step"]], "ties": []}
     check_classes(seen.records["scores"].reshape(len(x), -1).argmax(1), whole, "restored")
     measured(
-        capsys, f"{name}: {done} lesions, the same class as PyTorch's for each of {len(x)} pictures"
+        capsys, f"{name}: {done} ablations, the same class as PyTorch's for each of {len(x)} images"
     )
 
 
-def check_lesions(net: dict, expected: dict) -> None:
-    """As many pictures right without each block as PyTorch gets; a tie may go either way."""
-    truths = collection().targets[:: REFERENCE["lesion_step"]]
-    assert net["lesions"]["images"] == len(truths) == expected["lesion_pictures"]
-    for found, lesion in zip(net["blocks"], expected["lesions"], strict=True):
-        assert found["can_skip"] == (lesion["branch"] is not None), found["name"]
-        if not lesion["branch"]:
+def check_ablations(net: dict, expected: dict) -> None:
+    """Check that the program counts as many images right without each block as PyTorch; a
+    tie may go either way."""
+    truths = collection().targets[:: REFERENCE["ablation_step"]]
+    assert net["ablations"]["images"] == len(truths) == expected["ablation_images"]
+    for found, ablation in zip(net["blocks"], expected["ablations"], strict=True):
+        assert found["can_skip"] == (ablation["branch"] is not None), found["name"]
+        if not ablation["branch"]:
             assert found["skipped_top1"] is None, found["name"]
             continue
-        right = int((np.array(list(map(int, lesion["branch"]["classes"]))) == truths).sum())
+        right = int((np.array(list(map(int, ablation["branch"]["classes"]))) == truths).sum())
         assert abs(round(found["skipped_top1"] * len(truths)) - right) <= len(
-            lesion["branch"]["ties"]
+            ablation["branch"]["ties"]
         ), found["name"]
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_compare_says_what_pytorch_found(name: str) -> None:
-    """The program's own decoding, preprocessing, statistics and choice of pictures to
-    leave blocks out on."""
+    """This uses the program's own decoding, preprocessing, statistics and choice of
+    images for ablations."""
     path, expected, _ = shipped(name)
     program = BUILD / "resnet"
     if not program.exists():
@@ -243,15 +249,15 @@ def test_compare_says_what_pytorch_found(name: str) -> None:
         "compare",
         path,
         "--data",
-        TEST_PICTURES,
+        TEST_IMAGES,
         "--lesions",
-        str(expected["lesion_pictures"]),
+        str(expected["ablation_images"]),
         "--json",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     (net,) = json.loads(done.stdout)["models"]
-    assert net["images"] == expected["pictures"] and net["sha256"] == expected["sha256"]
+    assert net["images"] == expected["images"] and net["sha256"] == expected["sha256"]
     responses = [found for found in net["responses"] if found["point"] == "response"]
     assert [found["name"] for found in responses] == list(expected["layers"]), (
         "layers in the order of the net"
@@ -269,15 +275,15 @@ def test_compare_says_what_pytorch_found(name: str) -> None:
                 assert said is None, (found["name"], key)
             else:
                 assert said == pytest.approx(value, rel=STATISTIC_TOLERANCE), (found["name"], key)
-    check_lesions(net, expected)
-    if not expected["ties"]:  # every picture's answer, and with them the accuracy
+    check_ablations(net, expected)
+    if not expected["ties"]:  # the answer for every image, and so the accuracy
         confusion = np.zeros((10, 10), int)
         np.add.at(confusion, (collection().targets, list(map(int, expected["classes"]))), 1)
         assert net["confusion"] == confusion.tolist()
-        assert net["top1"] == confusion.trace() / expected["pictures"]
+        assert net["top1"] == confusion.trace() / expected["images"]
 
 
-# ---- against onnxruntime, on random pictures
+# ---- against onnxruntime, on random images
 
 JUDGED = {
     **{path.stem: path for path in sorted((ROOT / "models").glob("*.onnx"))},
@@ -290,7 +296,7 @@ JUDGED = {
 @dataclass
 class Block:
     """Tensors of a block, and the node that makes its output. `shortcut` is None in a
-    plain net."""
+    plain network."""
 
     input: str
     branch: str
@@ -314,7 +320,8 @@ class Graph:
         return name in self.nodes and self.nodes[name].op_type in ("Conv", "Gemm")
 
     def response(self, name: str) -> str:
-        """The tensor behind a layer's batch normalisation, where the file has that apart."""
+        """Return the tensor after a layer's batch normalisation, if the file keeps that
+        apart."""
         tensor = self.nodes[name].output[0]
         norms = [
             node for node in self.readers.get(tensor, []) if node.op_type == "BatchNormalization"
@@ -322,7 +329,7 @@ class Graph:
         return norms[0].output[0] if norms else tensor
 
     def layers_behind(self, tensor: str, start: str) -> int:
-        """Convolutions between two tensors."""
+        """Count the convolutions between two tensors."""
         count = 0
         while tensor != start:
             node = self.makers[tensor]
@@ -331,7 +338,7 @@ class Graph:
         return count
 
     def block(self, first: str, output: str) -> Block:
-        """The block from its first node to its output, which a ReLU makes."""
+        """Return the block from its first node to its output, which a ReLU makes."""
         relu, start = self.makers[output], self.nodes[first].input[0]
         assert relu.op_type == "Relu"
         add = self.makers[relu.input[0]]
@@ -345,7 +352,7 @@ def judged(name: str, n: int = 3) -> tuple[Path, Graph, np.ndarray]:
     path = need_file(JUDGED[name])
     graph = Graph(path)
     shape = [axis.dim_value for axis in graph.model.graph.input[0].type.tensor_type.shape.dim]
-    return path, graph, pictures((n, *shape[1:]), seed=5)
+    return path, graph, images((n, *shape[1:]), seed=5)
 
 
 def judged_blocks(graph: Graph, seen: Lens) -> list[Block]:
@@ -372,11 +379,11 @@ def test_responses_are_onnxruntimes(name: str, tmp_path: Path) -> None:
     for key, tensor in tensors.items():
         error = relative_error(seen.records[key], as_nhwc(expected[tensor], seen.records[key]))
         assert error <= TOLERANCE, f"{key}, tensor {tensor}: {error}"
-    told = [key.split(" ")[:2] for key in tensors]
-    assert {node for point, node in told if point == str(RESPONSE)} == set(
+    seen_points = [key.split(" ")[:2] for key in tensors]
+    assert {node for point, node in seen_points if point == str(RESPONSE)} == set(
         filter(graph.is_layer, graph.nodes)
     ), "layers without a response"
-    assert [node for point, node in told if point == str(SHORTCUT)] == [
+    assert [node for point, node in seen_points if point == str(SHORTCUT)] == [
         node for node, tensor in adds.items() if tensor
     ], "additions without a shortcut"
     outputs = {tensor for key, tensor in tensors.items() if key[0] == str(OUTPUT)}
@@ -411,13 +418,13 @@ def observed(path: Path, x: np.ndarray, folder: Path, *options: object) -> np.nd
 @pytest.mark.parametrize("name", JUDGED)
 def test_observing_changes_no_bit(name: str, tmp_path: Path) -> None:
     path, _, x = judged(name)
-    unobserved = look(path, x, tmp_path, "lesions").records["scores"].reshape(len(x), -1)
+    unobserved = look(path, x, tmp_path, "ablations").records["scores"].reshape(len(x), -1)
     assert np.array_equal(observed(path, x, tmp_path), unobserved)
 
 
 def edited(model: onnx.ModelProto, graph: Graph, block: Block, mode: int) -> onnx.ModelProto | None:
-    """The model with one block changed as resnet_session_skip says; None where shapes or
-    kind forbid it."""
+    """Return the model with one block changed as by resnet_session_skip; None where
+    shapes or kind forbid it."""
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     (relu,) = (node for node in changed.graph.node if node.output[0] == block.last.output[0])
@@ -430,7 +437,7 @@ def edited(model: onnx.ModelProto, graph: Graph, block: Block, mode: int) -> onn
     )
     if mode == SHORTCUT_LEFT_OUT or strides != [1, 1]:
         return None
-    relu.input[0] = block.input  # which a ReLU made: another one changes nothing
+    relu.input[0] = block.input  # the output of a ReLU, so another ReLU changes nothing
     return changed
 
 
@@ -439,14 +446,14 @@ def scores_of(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", JUDGED)
-def test_lesions_are_those_of_the_edited_file(name: str, tmp_path: Path) -> None:
+def test_ablations_are_those_of_the_edited_file(name: str, tmp_path: Path) -> None:
     path, graph, x = judged(name)
-    seen = look(path, x, tmp_path, "lesions", "--batch", 2)
+    seen = look(path, x, tmp_path, "ablations", "--batch", 2)
     whole = scores_of(graph.model, x)
     for block, parts in enumerate(judged_blocks(graph, seen)):
         for mode in MODES.values():
             model = edited(graph.model, graph, parts, mode)
-            found = seen.records.get(f"lesion {block} {mode}")
+            found = seen.records.get(f"ablation {block} {mode}")
             if model is None:
                 assert found is None and "RESNET_ERROR_UNSUPPORTED" in seen.refused[block, mode], (
                     block,
@@ -460,12 +467,12 @@ def test_lesions_are_those_of_the_edited_file(name: str, tmp_path: Path) -> None
                 mode,
             )
             assert relative_error(expected, whole) > TOLERANCE, (
-                f"block {block}, mode {mode}: the lesion makes no difference to tell"
+                f"block {block}, mode {mode}: the ablation makes no difference to tell"
             )
 
 
 def swapped(graph: Graph, blocks: list[tuple[str, str, str]], a: int, b: int) -> onnx.ModelProto:
-    """The model with the constants of two blocks exchanged: layer by layer, batch
+    """Return the model with the constants of two blocks exchanged: layer by layer, batch
     normalisation included."""
     model = onnx.ModelProto()
     model.CopyFrom(graph.model)
@@ -485,16 +492,16 @@ def swapped(graph: Graph, blocks: list[tuple[str, str, str]], a: int, b: int) ->
 @pytest.mark.parametrize("name", ["cifar10-resnet20", "plain20", "resnet32 of another"])
 def test_swapped_blocks_compute_in_each_others_place(name: str, tmp_path: Path) -> None:
     path, graph, x = judged(name)
-    blocks = look(path, x, tmp_path, "lesions").blocks
+    blocks = look(path, x, tmp_path, "ablations").blocks
     a, b = 1, 2  # of the first stage: all of one shape
     found = observed(path, x, tmp_path, "--skip", a, SWAPPED, b)
     assert relative_error(found, scores_of(swapped(graph, blocks, a, b), x)) <= TOLERANCE
     assert relative_error(found, scores_of(graph.model, x)) > TOLERANCE
 
 
-def test_lesions_add_up_and_are_undone(tmp_path: Path) -> None:
+def test_ablations_add_up_and_are_undone(tmp_path: Path) -> None:
     path, graph, x = judged("cifar10-resnet20")
-    blocks = judged_blocks(graph, look(path, x, tmp_path, "lesions"))
+    blocks = judged_blocks(graph, look(path, x, tmp_path, "ablations"))
     options = ("--skip", 1, BRANCH_LEFT_OUT, 0, "--skip", 5, SHORTCUT_LEFT_OUT, 0)
     both = observed(path, x, tmp_path, *options)
     once = edited(graph.model, graph, blocks[1], BRANCH_LEFT_OUT)

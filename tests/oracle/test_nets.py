@@ -1,6 +1,6 @@
-"""Generated residual nets and two trained ones: every op's output and the scores against
-onnxruntime, the same bits whatever the threads and batches, and the accuracy that PyTorch
-measured."""
+"""Generated residual networks and two trained ones: every op's output and the scores
+agree with onnxruntime, the bits do not depend on threads and batches, and the accuracy is
+the one that PyTorch measured."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-import pytest
-
 import oracle
+import pytest
 from oracle import (
     DATA,
     SHORTCUTS,
@@ -21,10 +20,10 @@ from oracle import (
     compare,
     dump,
     expected_tensors,
+    images,
     measured,
     need_file,
     onnx,
-    pictures,
 )
 
 import nets  # isort: skip; found through oracle
@@ -79,7 +78,7 @@ def check_blocks(found: oracle.Dump, blocks: list[nets.Block]) -> None:
 
 def check_net(folder: Path, kind: str, batch: int, session_batch: int, **options: object) -> float:
     path, model, blocks = save(folder, kind, **options)
-    x = pictures(input_shape(model, batch))
+    x = images(input_shape(model, batch))
     found = dump(path, x, threads=2, batch=session_batch)
     check_blocks(found, blocks)
     return compare(model, found, x, [block.output for block in blocks])
@@ -90,7 +89,7 @@ def test_imagenet_net_agrees_with_onnxruntime(
     tmp_path: Path, capsys: pytest.CaptureFixture, kind: str
 ) -> None:
     path, model, blocks = save(tmp_path, kind, seed=1)
-    x = pictures(input_shape(model, 3))
+    x = images(input_shape(model, 3))
     expected: dict[str, np.ndarray] = {}
     for batch in (3, 1):
         found = dump(path, x[:batch], threads=2, batch=batch)
@@ -100,9 +99,10 @@ def test_imagenet_net_agrees_with_onnxruntime(
         error = check(found, first, [block.output for block in blocks])
         measured(
             capsys,
-            f"{kind}, batch {batch}: {len(found.tensors)} tensors, largest relative error {error:.1e}",
+            f"{kind}, batch {batch}: {len(found.tensors)} tensors, "
+            f"largest relative error {error:.1e}",
         )
-    path.unlink()  # pytest keeps its folders, and these files are 50 to 300 MB
+    path.unlink()  # pytest keeps its folders, and these files have 50 to 300 MB
 
 
 @pytest.mark.parametrize(("kind", "options"), CIFAR, ids=str)
@@ -122,9 +122,9 @@ def test_opset_and_head_agree_with_onnxruntime(tmp_path: Path, opset: int, head:
 
 @pytest.mark.parametrize("keep_norm", [True, False])
 def test_fixed_batch_in_the_file_is_no_limit(tmp_path: Path, keep_norm: bool) -> None:
-    """A file exported for one picture runs three: the batch is the session's."""
+    """A file exported for one image runs three: the batch is the session's."""
     path, model, _ = save(tmp_path, "resnet8", batch=1, keep_norm=keep_norm)
-    x = pictures(input_shape(model, 3))
+    x = images(input_shape(model, 3))
     found = dump(path, x, batch=3)
     one_by_one = [oracle.reference(model, x[i : i + 1], ["logits"])[0] for i in range(3)]
     assert oracle.relative_error(found.scores, np.concatenate(one_by_one)) <= oracle.TOLERANCE
@@ -143,7 +143,7 @@ def test_fixed_batch_in_the_file_is_no_limit(tmp_path: Path, keep_norm: bool) ->
 )
 def test_bits_do_not_depend_on_threads_or_batches(tmp_path: Path, kind: str, options: dict) -> None:
     path, model, _ = save(tmp_path, kind, **options)
-    x = pictures(input_shape(model, 8))
+    x = images(input_shape(model, 8))
     hashes: dict[str, list[str]] = {}
     for threads in (1, 2, 4):
         for batch in (1, 3, 8):
@@ -161,7 +161,7 @@ def digest(values: np.ndarray) -> str:
 
 def test_responses_do_not_depend_on_threads(tmp_path: Path) -> None:
     path, model, _ = save(tmp_path, "resnet50", size=64, width=0.5)
-    x = pictures(input_shape(model, 2))
+    x = images(input_shape(model, 2))
     one, two = (dump(path, x, threads=threads, batch=2) for threads in (1, 2))
     differing = [
         name for name in one.tensors if digest(one.tensors[name]) != digest(two.tensors[name])
@@ -182,7 +182,7 @@ def test_weights_in_other_files_give_the_same_bits(
                 values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
                 tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
         onnx.save(model, path)
-    x = pictures(input_shape(model, 2))
+    x = images(input_shape(model, 2))
     inside = dump(path, x)
     onnx.save(
         model,
@@ -219,7 +219,7 @@ def test_trained_net_agrees_with_onnxruntime(tmp_path: Path, name: str) -> None:
     model = onnx.load(path)
     # onnxruntime keeps to one that is fixed
     batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 3
-    x = pictures(input_shape(model, batch))
+    x = images(input_shape(model, batch))
     found = dump(path, x, batch=batch, options=("--external-data",))
     kinds = [kind for _, kind, _ in found.blocks]
     assert kinds.count(SHORTCUTS["option_a"]) == 2

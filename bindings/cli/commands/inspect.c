@@ -13,7 +13,7 @@
 #include "support/json.h"
 
 static const char *op_shortcut(const resnet_op *op) {
-  return op->shortcut == RESNET_SHORTCUT_NONE ? "" : cli_shortcut_name(op->shortcut);
+  return op->shortcut == RESNET_SHORTCUT_NONE ? "" : resnet_shortcut_string(op->shortcut);
 }
 
 static void add_op_row(table *t, const cli_plan *p, uint32_t index) {
@@ -60,7 +60,7 @@ static void add_block_row(table *t, const cli_plan *p, uint32_t index) {
   uint64_t parameters, macs;
   add_up_block(p, index, &parameters, &macs);
   cli_table_add(t, block->name);
-  cli_table_add(t, cli_shortcut_name(block->shortcut));
+  cli_table_add(t, resnet_shortcut_string(block->shortcut));
   (void)snprintf(range, sizeof range, "%u-%u", block->first_op, block->last_op);
   cli_table_add(t, range);
   cli_table_add_number(t, block->convs);
@@ -127,7 +127,7 @@ static void write_op(json *j, const cli_plan *p, uint32_t index) {
   json_integer(j, NULL, op->channels);
   json_close_array(j);
   write_index(j, "block", op->block);
-  json_text(j, "shortcut", cli_shortcut_name(op->shortcut));
+  json_text(j, "shortcut", resnet_shortcut_string(op->shortcut));
   json_integer(j, "parameters", op->parameters);
   json_integer(j, "macs", op->macs);
   json_number(j, "cost", op->cost);
@@ -143,7 +143,7 @@ static void write_block(json *j, const cli_plan *p, uint32_t index) {
   add_up_block(p, index, &parameters, &macs);
   json_open_object(j, NULL);
   json_text(j, "name", block->name);
-  json_text(j, "shortcut", cli_shortcut_name(block->shortcut));
+  json_text(j, "shortcut", resnet_shortcut_string(block->shortcut));
   json_integer(j, "first_op", block->first_op);
   json_integer(j, "last_op", block->last_op);
   json_integer(j, "convs", block->convs);

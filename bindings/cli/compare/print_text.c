@@ -138,7 +138,7 @@ static void print_blocks(const model_summary *model) {
   for (uint32_t i = 0; i < count; i += step) {
     const block_summary *b = &model->blocks[i];
     cli_table_add(&t, model->plan.blocks[i].name);
-    cli_table_add(&t, cli_shortcut_name(model->plan.blocks[i].shortcut));
+    cli_table_add(&t, resnet_shortcut_string(model->plan.blocks[i].shortcut));
     add_value(&t, b->branch_std, 3);
     add_value(&t, b->shortcut_std, 3);
     add_value(&t, b->ratio, 3);

@@ -119,7 +119,7 @@ static void write_blocks(const model_summary *model, json *j) {
     const block_summary *b = &model->blocks[i];
     json_open_object(j, NULL);
     json_text(j, "name", model->plan.blocks[i].name);
-    json_text(j, "shortcut", cli_shortcut_name(model->plan.blocks[i].shortcut));
+    json_text(j, "shortcut", resnet_shortcut_string(model->plan.blocks[i].shortcut));
     json_number(j, "branch_std", b->branch_std);
     json_number(j, "shortcut_std", b->shortcut_std);
     json_number(j, "ratio", b->ratio);

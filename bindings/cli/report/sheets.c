@@ -145,7 +145,7 @@ void report_sheet_blocks(const comparison *c, sheet *s) {
       const block_summary *b = &n->blocks[j];
       sheet_text(s, n->title);
       sheet_text(s, n->plan.blocks[j].name);
-      sheet_text(s, cli_shortcut_name(n->plan.blocks[j].shortcut));
+      sheet_text(s, resnet_shortcut_string(n->plan.blocks[j].shortcut));
       sheet_number(s, b->branch_std);
       sheet_number(s, cli_plan_has_shortcut(&n->plan, j) ? b->shortcut_std : NAN);
       sheet_number(s, cli_plan_has_shortcut(&n->plan, j) ? b->ratio : NAN);
@@ -202,7 +202,7 @@ void report_sheet_shortcuts(const comparison *c, sheet *s) {
       if (!cli_plan_has_shortcut(&n->plan, j)) continue;
       sheet_text(s, n->title);
       sheet_text(s, n->plan.blocks[j].name);
-      sheet_text(s, cli_shortcut_name(n->plan.blocks[j].shortcut));
+      sheet_text(s, resnet_shortcut_string(n->plan.blocks[j].shortcut));
       if (n->blocks[j].unfused_bytes)
         sheet_bytes(s, n->blocks[j].shortcut_bytes);
       else

@@ -15,13 +15,10 @@ from ._errors import ArgumentError
 from ._forks import importing
 from ._library import c_string, check, library
 
-_SHORTCUTS = {
-    _structs.Shortcut.SHORTCUT_NONE: "none",
-    _structs.Shortcut.SHORTCUT_IDENTITY: "identity",
-    _structs.Shortcut.SHORTCUT_PROJECTION: "projection",
-    _structs.Shortcut.SHORTCUT_OPTION_A: "option A",
-    _structs.Shortcut.SHORTCUT_POOL: "pool",
-}
+
+def _shortcut_name(shortcut: int) -> str:
+    name: bytes = library.resnet_shortcut_string(shortcut)
+    return name.decode()
 
 
 @dataclass(frozen=True)
@@ -249,7 +246,7 @@ def _read_op(pointer: ctypes.c_void_p, index: int) -> Op:
         width=struct.width,
         channels=struct.channels,
         block=_index(struct.block),
-        shortcut=_SHORTCUTS[struct.shortcut],
+        shortcut=_shortcut_name(struct.shortcut),
         parameters=struct.parameters,
         macs=struct.macs,
         weights_bytes=struct.weights_bytes,
@@ -271,7 +268,7 @@ def read_block(pointer: ctypes.c_void_p, index: int) -> Block:
     return Block(
         index,
         text(struct.name),
-        _SHORTCUTS[struct.shortcut],
+        _shortcut_name(struct.shortcut),
         struct.first_op,
         struct.last_op,
         struct.convs,

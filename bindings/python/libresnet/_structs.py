@@ -280,6 +280,7 @@ _handle, _handle_out, _error = c_void_p, POINTER(c_void_p), POINTER(ErrorStruct)
 PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "resnet_status_string": (c_char_p, [c_int]),
     "resnet_version": (c_char_p, []),
+    "resnet_shortcut_string": (c_char_p, [c_int]),
     "resnet_abi": (c_uint32, []),
     "resnet_preprocess_preset": (c_int, [c_char_p, POINTER(PreprocessStruct), _error]),
     "resnet_model_options_init": (None, [POINTER(ModelOptionsStruct)]),

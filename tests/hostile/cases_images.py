@@ -1,5 +1,5 @@
-"""Hostile pictures, which the resnet program is to label: bombs, absurd sizes, files
-cut off or that are none."""
+"""Hostile images for the resnet program to label: bombs, absurd sizes, incomplete files,
+and files that are no images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-
 from corpus import Content, case, line, special, table
 
 try:
@@ -19,7 +18,7 @@ try:
 except ImportError:  # the test says so
     Image = None
 
-picture_case = functools.partial(case, kind="picture", suffix=".jpg")
+image_case = functools.partial(case, kind="image", suffix=".jpg")
 line(21)
 
 
@@ -28,7 +27,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, packed: bytes, *before: bytes) -> bytes:
-    """8-bit RGB."""
+    """Return an 8-bit RGB PNG."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -41,7 +40,7 @@ def png(width: int, height: int, packed: bytes, *before: bytes) -> bytes:
 
 @functools.cache
 def bomb() -> bytes:
-    """A quarter of a gigabyte of zeros in 256 kB."""
+    """Return a quarter of a gigabyte of zeros in 256 kB."""
     packer = zlib.compressobj(9)
     parts = [packer.compress(bytes(1 << 20)) for _ in range(256)]
     return b"".join([*parts, packer.flush()])
@@ -61,40 +60,40 @@ table(
         "png_of_2_to_31_pixels": ("claims 2147483647 x 1 pixels", (2**31 - 1, 1)),
     },
     lambda size: png(*size, bomb()),
-    kind="picture",
+    kind="image",
     suffix=".png",
 )
 
 
-@picture_case("ERROR_FORMAT", "damaged PNG", suffix=".png")
+@image_case("ERROR_FORMAT", "damaged PNG", suffix=".png")
 def png_of_no_pixels() -> Content:
     return png(0, 0, bomb())
 
 
-@picture_case("ERROR_FORMAT", "truncated PNG", suffix=".png")
+@image_case("ERROR_FORMAT", "truncated PNG", suffix=".png")
 def png_that_claims_half_a_gigabyte() -> Content:
-    """As many pixels as are accepted, and a few bytes of them."""
+    """The largest number of pixels that is accepted, and a few bytes of them."""
     return png(13000, 13000, zlib.compress(bytes(100)))[:-20]
 
 
-@picture_case("OK", "", suffix=".png")
+@image_case("OK", "", suffix=".png")
 def png_with_more_rows_than_it_claims() -> Content:
-    """The rows that it does claim are black; the quarter of a gigabyte behind them is not
+    """The claimed rows are black; the quarter of a gigabyte after them is not
     unpacked."""
     return png(32, 32, bomb())
 
 
-@picture_case("OK", "", suffix=".png")
+@image_case("OK", "", suffix=".png")
 def png_with_a_text_bomb() -> Content:
     return png(32, 32, zlib.compress(bytes(32 * 97)), chunk(b"zTXt", b"a\0\0" + bomb()))
 
 
-@picture_case("OK", "", suffix=".png")
+@image_case("OK", "", suffix=".png")
 def png_with_a_profile_bomb() -> Content:
     return png(32, 32, zlib.compress(bytes(32 * 97)), chunk(b"iCCP", b"a\0\0" + bomb()))
 
 
-@picture_case("ERROR_FORMAT", "truncated PNG", suffix=".png")
+@image_case("ERROR_FORMAT", "truncated PNG", suffix=".png")
 def png_truncated() -> Content:
     rows = np.random.default_rng(2).bytes(32 * 97)
     return png(
@@ -102,7 +101,7 @@ def png_truncated() -> Content:
     )[:-500]
 
 
-@picture_case("ERROR_LIMIT", "claims 65500 x 65500 pixels", suffix=".jpg")
+@image_case("ERROR_LIMIT", "claims 65500 x 65500 pixels", suffix=".jpg")
 def jpeg_of_65500_squared() -> Content:
     content = bytearray(jpeg())
     frame = content.index(b"\xff\xc0")
@@ -110,19 +109,19 @@ def jpeg_of_65500_squared() -> Content:
     return bytes(content)
 
 
-@picture_case("ERROR_FORMAT", "truncated JPEG", suffix=".jpg")
+@image_case("ERROR_FORMAT", "truncated JPEG", suffix=".jpg")
 def jpeg_truncated() -> Content:
     return jpeg()[:-100]
 
 
-@picture_case("ERROR_FORMAT", "truncated JPEG", suffix=".jpg")
+@image_case("ERROR_FORMAT", "truncated JPEG", suffix=".jpg")
 def jpeg_progressive_truncated() -> Content:
     return jpeg(progressive=True)[:-100]
 
 
-@picture_case("ERROR_LIMIT", "too many scans", suffix=".jpg")
+@image_case("ERROR_LIMIT", "too many scans", suffix=".jpg")
 def jpeg_of_too_many_scans() -> Content:
-    """Each scan is a pass over the whole picture: a small file could ask for hours."""
+    """Each scan is a pass over the whole image: a small file could ask for hours."""
     buffer = io.BytesIO()
     Image.new("L", (1000, 1000)).save(buffer, "JPEG", progressive=True)
     content = bytearray(buffer.getvalue())
@@ -134,25 +133,23 @@ def jpeg_of_too_many_scans() -> Content:
     return bytes(content[:start] + content[start:end] * 502 + content[end:])
 
 
-@picture_case("ERROR_FORMAT", "empty", suffix=".jpg")
-def picture_of_no_bytes() -> Content:
+@image_case("ERROR_FORMAT", "empty", suffix=".jpg")
+def image_of_no_bytes() -> Content:
     return b""
 
 
-@picture_case("ERROR_UNSUPPORTED", "neither a JPEG nor a PNG", suffix=".jpg")
-def picture_of_text() -> Content:
-    return b"this is no picture\n" * 20
+@image_case("ERROR_UNSUPPORTED", "neither a JPEG nor a PNG", suffix=".jpg")
+def image_of_text() -> Content:
+    return b"this is no image\n" * 20
 
 
-@special(
-    "picture_that_is_a_folder", "RESNET_ERROR_IO", "is a folder", kind="picture", suffix=".jpg"
-)
+@special("image_that_is_a_folder", "RESNET_ERROR_IO", "is a folder", kind="image", suffix=".jpg")
 def make_folder(path: Path) -> None:
     path.mkdir(exist_ok=True)
 
 
 @special(
-    "picture_that_is_a_fifo", "RESNET_ERROR_IO", "no regular file", kind="picture", suffix=".jpg"
+    "image_that_is_a_fifo", "RESNET_ERROR_IO", "is not a regular file", kind="image", suffix=".jpg"
 )
 def make_fifo(path: Path) -> None:
     if not path.exists():
@@ -160,14 +157,18 @@ def make_fifo(path: Path) -> None:
 
 
 @special(
-    "picture_that_is_a_device", "RESNET_ERROR_IO", "no regular file", kind="picture", suffix=".jpg"
+    "image_that_is_a_device",
+    "RESNET_ERROR_IO",
+    "is not a regular file",
+    kind="image",
+    suffix=".jpg",
 )
 def make_link_to_a_device(path: Path) -> None:
     if not path.is_symlink():
         path.symlink_to("/dev/zero")
 
 
-@special("picture_of_a_terabyte", "RESNET_ERROR_LIMIT", "at most", kind="picture", suffix=".jpg")
+@special("image_of_a_terabyte", "RESNET_ERROR_LIMIT", "at most", kind="image", suffix=".jpg")
 def make_sparse_file(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(1 << 40)

@@ -1,6 +1,6 @@
 /* Resizes or prepares a raw picture for test_pillow.py:
- *   prepare_picture resize WIDTH HEIGHT OUT_WIDTH OUT_HEIGHT               8-bit RGB in, 8-bit RGB out
- *   prepare_picture prepare WIDTH HEIGHT FORMAT STRIDE PRESET RESIZE CROP  pixels in, float (h,w,3) out
+ *   prepare_image resize WIDTH HEIGHT OUT_WIDTH OUT_HEIGHT               8-bit RGB in, 8-bit RGB out
+ *   prepare_image prepare WIDTH HEIGHT FORMAT STRIDE PRESET RESIZE CROP  pixels in, float (h,w,3) out
  * RESIZE and CROP replace the preset's; the output is CROP x CROP, or with CROP 0 as
  * large as the resized picture is said to be in two more arguments, OUT_WIDTH OUT_HEIGHT.
  * Pictures pass through stdin and stdout. */
@@ -16,7 +16,7 @@ static uint8_t *read_pixels(size_t size) {
   uint8_t *pixels = malloc(size ? size : 1);
   if (pixels && fread(pixels, 1, size, stdin) == size && getchar() == EOF) return pixels;
   free(pixels);
-  fprintf(stderr, "prepare_picture: stdin must hold exactly %zu bytes\n", size);
+  fprintf(stderr, "prepare_image: stdin must hold exactly %zu bytes\n", size);
   return NULL;
 }
 
@@ -89,7 +89,7 @@ int main(int argc, char **argv) {
   else if ((argc == 9 || argc == 11) && strcmp(argv[1], "prepare") == 0)
     result = prepare(argc - 2, argv + 2, &scratch);
   else
-    fprintf(stderr, "usage: see the top of tests/oracle/prepare_picture.c\n");
+    fprintf(stderr, "usage: see the top of tests/oracle/prepare_image.c\n");
   image_scratch_release(&scratch);
   return result;
 }
