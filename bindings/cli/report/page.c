@@ -1,6 +1,6 @@
-/* The page of `resnet compare --report`: one file that needs no other file and no network.
- * All text from files and their names goes through markup_html_text. Without its script
- * the page has the same content, but tables cannot be sorted. */
+/* The page of `resnet compare --report`: one file that needs no other file and no
+ * network. All text from files and their names goes through markup_html_text.
+ * Without its script the page has the same content, but tables cannot be sorted. */
 #include "cli/report/page.h"
 
 #include <math.h>
