@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure an ONNX net's top-1 accuracy with onnxruntime, in 32-bit floats.
+"""Measure an ONNX model's top-1 accuracy with onnxruntime, in 32-bit floats.
 
 Labels and preprocessing are read from the file; images are decoded with Pillow.
 """
@@ -16,7 +16,7 @@ from images import Collection, Preprocess, load_collection
 
 
 class Classifier:
-    """An ONNX file with the labels and preprocessing that it carries."""
+    """An ONNX model with the labels and preprocessing that its file contains."""
 
     def __init__(self, path: Path) -> None:
         self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -25,13 +25,13 @@ class Classifier:
         self.preprocess = Preprocess.parse(metadata["resnet.preprocess"])
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
-        """(n,h,w,3) uint8 RGB to (n,classes)."""
+        """Return the logits (n,classes) of (n,h,w,3) uint8 RGB pixels."""
         name = self.session.get_inputs()[0].name
         return self.session.run(None, {name: self.preprocess.normalise(pixels)})[0]
 
 
 def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's 95 % interval of a proportion."""
+    """Return Wilson's 95 % interval of a proportion."""
     p = successes / trials
     centre = p + z * z / (2 * trials)
     half = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
@@ -40,7 +40,7 @@ def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, flo
 
 
 def count_correct(classifier: Classifier, test: Collection, batch: int = 500) -> np.ndarray:
-    """Images of each class that are labelled rightly."""
+    """Count the images of each class that are labelled rightly."""
     correct = np.zeros(len(test.labels), np.int64)
     for start in range(0, len(test.targets), batch):
         targets = test.targets[start : start + batch]

@@ -4,9 +4,9 @@
     resnet compare models/cifar10-*.onnx --data TEST.zip --json > compare.json
     python models/describe.py --compare compare.json --write
 
-keeps what the tables need of compare.json in results.json; with --write alone the tables
-are made of that file, the training logs and the nets themselves. Without --write it says
-what is behind, and ends with 1. Needs nothing but Python.
+results.json keeps what the tables need of compare.json. With --write alone the tables are
+made from that file, the training logs and the models themselves. Without --write the
+script lists the files that are out of date, and exits with 1. Needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Failure(Exception):
 
 
 def extract(comparison: dict, folder: Path) -> dict:
-    """Of `resnet compare --json`: one object for each net that ships."""
+    """Return what the tables need of `resnet compare --json`: an object for each
+    model."""
     results = {"images": comparison["images"], "nets": {}}
     for net in comparison["models"]:
         path = folder / Path(net["model"]["file"]).name
@@ -41,7 +42,7 @@ def extract(comparison: dict, folder: Path) -> dict:
         if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != net["sha256"]:
             raise Failure(
                 f"{net['model']['file']} was compared, and is not {path}: "
-                "compare the nets that ship"
+                "compare the models that ship"
             )
         results["nets"][name] = extract_net(net)
     return results
@@ -75,7 +76,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def title(name: str) -> str:
-    """plain20 -> plain-20, resnet20 -> ResNet-20."""
+    """Return plain-20 for plain20, ResNet-20 for resnet20."""
     kind, depth = re.fullmatch(r"([a-z]+)(\d+)", name).groups()
     return f"{'ResNet' if kind == 'resnet' else kind}-{depth}"
 
@@ -85,7 +86,7 @@ def percent(share: float) -> str:
 
 
 def read_log(folder: Path, name: str) -> list[dict[str, str]]:
-    """The epochs of a training log."""
+    """Return the epochs of a training log."""
     path = folder / f"cifar10-{name}.csv"
     try:
         with path.open(newline="") as file:
@@ -98,7 +99,7 @@ def read_log(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 def nets_table(results: dict, folder: Path) -> str:
-    """What each net is, and what it reaches."""
+    """Return the table of sizes and accuracies."""
     rows = []
     for name, net in results["nets"].items():
         low, high = (f"{100 * share:.2f}" for share in net["top1_ci95"])
@@ -121,8 +122,8 @@ def nets_table(results: dict, folder: Path) -> str:
 
 
 def responses_table(results: dict) -> str:
-    """How large responses are, as figure 7 has them. The last layer's are the logits, and
-    are left out."""
+    """Return how large responses are, as in figure 7. The last layer is left out, because
+    its responses are the logits."""
     rows = []
     for name, net in results["nets"].items():
         stds = net["response_std"][:-1]
@@ -148,7 +149,7 @@ def responses_table(results: dict) -> str:
 
 
 def ablations_table(results: dict) -> str:
-    """What is left of the accuracy when one block is taken out."""
+    """Return the accuracy that is left without one block."""
     rows = []
     for name, net in results["nets"].items():
         left = [top1 for top1 in net["skipped_top1"] if top1 is not None]
@@ -181,7 +182,7 @@ TABLES = {
 
 
 def fill(text: str, results: dict, folder: Path) -> str:
-    """README.md with every marked table written anew."""
+    """Return README.md with every marked table renewed."""
     for name, make in TABLES.items():
         begin, end = f"<!-- {name}: written by models/describe.py -->\n", f"<!-- end of {name} -->"
         before, found, rest = text.partition(begin)
@@ -196,7 +197,7 @@ def fill(text: str, results: dict, folder: Path) -> str:
 
 
 def shipped_entry(name: str, net: dict, folder: Path) -> dict:
-    """The manifest's entry of a net of this project."""
+    """Return the manifest's entry of a model of this project."""
     data = (folder / f"cifar10-{name}.onnx").read_bytes()
     return {
         "name": f"cifar10-{name}",
@@ -225,14 +226,14 @@ def shipped_entry(name: str, net: dict, folder: Path) -> dict:
 
 
 def manifest_text(manifest: dict) -> str:
-    """JSON with short lists on one line."""
+    """Return JSON with short lists on one line."""
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     text = re.sub(r"\[\s+(\d+),\s+(\d+),\s+(\d+)\s+\]", r"[\1, \2, \3]", text)
     return re.sub(r'\[\s+("[^"\n]*")\s+\]', r"[\1]", text) + "\n"
 
 
 def describe_manifest(text: str, results: dict, folder: Path) -> str:
-    """manifest.json with the entries of the nets that ship made anew."""
+    """Return manifest.json with the entries of this project's models renewed."""
     manifest = json.loads(text)
     public = [entry for entry in manifest["models"] if not entry["file"]]
     manifest["models"] = [
@@ -245,7 +246,7 @@ def describe_manifest(text: str, results: dict, folder: Path) -> str:
 
 
 def read_results(folder: Path, comparison: Path | None) -> dict:
-    """From a comparison, or as kept from the last one."""
+    """Read a comparison, or what was kept of the last one."""
     path = comparison or folder / "results.json"
     try:
         read = json.loads(path.read_text())
@@ -263,7 +264,7 @@ def read_results(folder: Path, comparison: Path | None) -> dict:
     )
     if stale or missing:
         raise Failure(
-            f"{path} is not of the nets in {folder}: "
+            f"{path} is not of the models in {folder}: "
             f"{', '.join([*stale, *sorted(missing)])}; compare them anew, see --help"
         )
     return results
@@ -274,13 +275,13 @@ def file_hash(path: Path) -> str:
 
 
 def results_text(results: dict) -> str:
-    """One line for each list."""
+    """Return JSON with each list on one line."""
     text = json.dumps(results, indent=1)
     return re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text) + "\n"
 
 
 def described(folder: Path, comparison: Path | None) -> dict[Path, str]:
-    """Every file that this program writes, as it should be."""
+    """Return each file that this program writes with its right content."""
     results = read_results(folder, comparison)
     readme, manifest = folder / "README.md", folder / "manifest.json"
     return {
@@ -291,20 +292,20 @@ def described(folder: Path, comparison: Path | None) -> dict[Path, str]:
 
 
 def main() -> int:
-    """0: all files are, or now are, as they should be."""
+    """Return 0 when all files are up to date or were written."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--compare", type=Path, metavar="FILE", help="what resnet compare --json printed"
     )
-    parser.add_argument("--write", action="store_true", help="write what is behind")
+    parser.add_argument("--write", action="store_true", help="write the files that are out of date")
     parser.add_argument(
         "--models",
         type=Path,
         default=HERE,
         metavar="DIR",
-        help="where the nets lie (default: models/)",
+        help="folder of the models (default: models/)",
     )
     options = parser.parse_args()
     try:

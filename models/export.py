@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write a trained net as ONNX (opset 13), with labels and preprocessing inside.
+"""Write a trained network as ONNX (opset 13), with labels and preprocessing inside.
 
 As a program it exports a checkpoint of train.py and compares the result with PyTorch.
 """
@@ -36,11 +36,11 @@ class Card:
     trained_on: str
 
     def as_dict(self) -> dict:
-        """For a checkpoint, which may hold only plain types."""
+        """Return plain types only, which a checkpoint can hold."""
         return asdict(self)
 
     def metadata(self) -> dict[str, str]:
-        """The keys that the C library reads."""
+        """Return the keys that the C library reads."""
         return {
             "resnet.name": self.name,
             "resnet.labels": "\n".join(self.labels),
@@ -58,7 +58,7 @@ class Graph:
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
     def constant(self, name: str, value: np.ndarray | Tensor) -> str:
-        """Store a constant; returns its name."""
+        """Store a constant and return its name."""
         array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
@@ -66,13 +66,13 @@ class Graph:
     def node(
         self, operator: str, name: str, inputs: list[str], output: str = "", **attributes
     ) -> str:
-        """Append a node; returns its output's name."""
+        """Append a node and return its output's name."""
         output = output or f"{name}/output"
         self.nodes.append(helper.make_node(operator, inputs, [output], name=name, **attributes))
         return output
 
     def conv_bn(self, conv: nn.Conv2d, bn: nn.BatchNorm2d, scope: str, number: int, x: str) -> str:
-        """Convolution and batch normalisation, unfolded: the reader folds them."""
+        """Append a convolution and its batch normalisation, which the loader folds."""
         name = f"{scope}/conv{number}"
         weight = self.constant(f"{name}.weight", conv.weight)
         pads = [conv.padding[0], conv.padding[1]] * 2
@@ -90,7 +90,7 @@ class Graph:
         return self.node("BatchNormalization", name, [x, *inputs], epsilon=bn.eps)
 
     def option_a(self, block: Block, scope: str, x: str) -> str:
-        """A shape-changing shortcut: every stride-th pixel, then zero channels."""
+        """Append an option-A shortcut: every stride-th pixel, then zero channels."""
         name = f"{scope}/shortcut/slice"
         bounds = {
             "starts": [0, 0],
@@ -110,7 +110,7 @@ class Graph:
         return self.node("Pad", name, [x, amounts, zero], mode="constant")
 
     def block(self, block: Block, scope: str, x: str) -> str:
-        """A residual block, or the two layers of a plain one."""
+        """Append a residual block, or the two layers of a plain one."""
         y = self.conv_bn(block.conv1, block.bn1, scope, 1, x)
         y = self.node("Relu", f"{scope}/relu1", [y])
         y = self.conv_bn(block.conv2, block.bn2, scope, 2, y)
@@ -121,7 +121,7 @@ class Graph:
 
 
 def build_graph(net: CifarNet) -> Graph:
-    """The net's forward pass, written out."""
+    """Write out the network's forward pass."""
     graph = Graph()
     x = graph.conv_bn(net.conv1, net.bn1, "", 1, "input")
     x = graph.node("Relu", "/relu1", [x])
@@ -139,7 +139,8 @@ def build_graph(net: CifarNet) -> Graph:
 
 
 def make_model(net: CifarNet, card: Card, side: int) -> onnx.ModelProto:
-    """The checked model: input (batch,3,side,side), output logits (batch,classes)."""
+    """Return the checked model: input (batch,3,side,side), output logits
+    (batch,classes)."""
     built = build_graph(net)
     image = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, side, side])
     logits = helper.make_tensor_value_info(
@@ -156,13 +157,13 @@ def make_model(net: CifarNet, card: Card, side: int) -> onnx.ModelProto:
 
 
 def save_onnx(net: CifarNet, card: Card, path: Path) -> None:
-    """Write the net as it is in evaluation mode."""
+    """Write the network in evaluation mode."""
     side = Preprocess.parse(card.preprocess).crop
     path.write_bytes(make_model(net, card, side).SerializeToString(deterministic=True))
 
 
 def load_checkpoint(path: Path) -> tuple[CifarNet, Card]:
-    """The net of a checkpoint, in evaluation mode, and its card."""
+    """Return a checkpoint's network, in evaluation mode, and its card."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     card = Card(**state["card"])
     net = CifarNet(card.kind, card.depth, len(card.labels))
@@ -172,7 +173,7 @@ def load_checkpoint(path: Path) -> tuple[CifarNet, Card]:
 
 @torch.inference_mode()
 def largest_difference(net: CifarNet, path: Path) -> float:
-    """Between PyTorch's and onnxruntime's logits on random input, relative to the largest
+    """Compare PyTorch's and onnxruntime's logits on random input, relative to the largest
     logit."""
     import onnxruntime
 

@@ -1,5 +1,5 @@
-"""PyTorch weights of a manifest's entry as ONNX, with labels and preprocessing inside.
-get.py calls it."""
+"""Write the PyTorch weights of a manifest's entry as ONNX, with labels and preprocessing
+inside. get.py calls it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 import onnx
 import torch
 
-# those of resnet_preprocess_preset in include/resnet.h that the manifest's PyTorch nets
-# need
+# The presets of include/resnet.h that the manifest's PyTorch models need.
 PRESETS = {
     "imagenet": "resize={resize} crop={crop}"
     " order=rgb scale=255 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
@@ -23,7 +22,7 @@ SIDES = {"imagenet": 256, "imagenet-v2": 232, "keras-tf": 256}
 
 
 def build(library: str, architecture: str) -> torch.nn.Module:
-    """The net with random weights."""
+    """Return the network with random weights."""
     module = importlib.import_module(library)
     if library == "timm":
         return module.create_model(architecture, pretrained=False)
@@ -31,14 +30,15 @@ def build(library: str, architecture: str) -> torch.nn.Module:
 
 
 def load(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors only: nothing that the file holds is run."""
+    """Load tensors only: no code in the file is run."""
     if path.suffix == ".safetensors":
         return importlib.import_module("safetensors.torch").load_file(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def labels(classes: int) -> list[str] | None:
-    """ImageNet's, from torchvision where it is installed and the classes are as many."""
+    """Return ImageNet's labels from torchvision, if it is installed and the count
+    fits."""
     try:
         meta = importlib.import_module("torchvision.models._meta")
     except ImportError:
@@ -47,7 +47,7 @@ def labels(classes: int) -> list[str] | None:
 
 
 def metadata(entry: dict) -> dict[str, str]:
-    """The keys that the C library reads."""
+    """Return the keys that the C library reads."""
     side = entry["resize"] or SIDES[entry["preprocess"]]
     properties = {
         "resnet.name": entry["name"],
@@ -63,7 +63,7 @@ def metadata(entry: dict) -> dict[str, str]:
 
 
 def export_weights(entry: dict, weights: Path, target: Path) -> None:
-    """Write `target` whole, or leave nothing of it."""
+    """Write `target` completely, or leave no part of it."""
     how = entry["export"]
     net = build(how["library"], how["architecture"])
     net.load_state_dict(

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Fetch pretrained nets that manifest.json lists, and verify them. Needs nothing but
-Python.
+"""Fetch the pretrained models that manifest.json lists, and verify them. Needs nothing
+but Python.
 
-What was interrupted goes on where it stopped, from NAME.onnx.part; a file that is already
-there is never overwritten, and gets its name only after it was verified. Where the
-manifest knows no SHA-256 the file cannot be verified: its hash is printed, to be compared
-with --sha256 the next time (trust on first use). PyTorch weights are exported to ONNX
-where torch, onnx and the net's library are installed (export_weights.py).
+An interrupted download continues from NAME.onnx.part. A file gets its name only after it
+was verified, and an existing file is never overwritten. Where the manifest has no SHA-256
+the file cannot be verified: its hash is printed, so that it can be given as --sha256 the
+next time (trust on first use). PyTorch weights are exported to ONNX where torch, onnx and
+the model's library are installed (export_weights.py).
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ HASH = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class Failure(Exception):
-    """Why a net is not there, and what to do: one line for the user."""
+    """Why a model is not there, and what to do: one line for the user."""
 
 
 class Broken(Failure):
-    """The connection ended early: what has come is kept, and another try goes on from
-    there."""
+    """The connection ended early. What has arrived is kept, and another try continues
+    from there."""
 
 
 class Wrong(Failure):
@@ -71,8 +71,8 @@ class Wanted:
     size: int | None
 
     def check(self, digest: str, size: int) -> None:
-        """Raise Wrong, with what was found and what was expected, unless the file is the
-        one."""
+        """Raise Wrong, with what was found and what was expected, unless this is the
+        file."""
         if self.size is not None and size != self.size:
             raise Wrong(f"{size:,} bytes were found, {self.size:,} are expected")
         if digest != (self.sha256 or digest) or not digest.startswith(self.starts or ""):
@@ -81,7 +81,7 @@ class Wanted:
             )
 
     def verdict(self, digest: str) -> str:
-        """What was verified, for a file that passed."""
+        """Say what was verified, for a file that passed."""
         if self.sha256:
             return f"SHA-256 verified: {digest}"
         known = (
@@ -99,7 +99,7 @@ class Wanted:
 
 
 def read_manifest(path: Path) -> dict[str, dict]:
-    """The entries by name."""
+    """Return the entries by name."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["models"]
         models = {entry["name"]: entry for entry in entries}
@@ -119,7 +119,7 @@ def read_manifest(path: Path) -> dict[str, dict]:
 
 
 def print_list(models: dict[str, dict]) -> None:
-    """The table of --list, on standard output."""
+    """Print the table of --list."""
     rows = [("NAME", "FORMAT", "MB", "OPSET", "INPUT", "TOP-1", "SHA-256", "LICENCE", "WHAT")]
     for entry in models.values():
         size = f"{entry['bytes'] / 1e6:.1f}" if entry["bytes"] else "?"
@@ -149,11 +149,12 @@ def print_list(models: dict[str, dict]) -> None:
 
 
 def wanted(entry: dict, demanded: str | None) -> Wanted:
-    """What the entry and --sha256 together ask of the file."""
+    """Return what the entry and --sha256 together require of the file."""
     stated = entry["sha256"]
     if demanded and stated and demanded != stated:
         raise Failure(
-            f"--sha256 {demanded} is demanded, the manifest says {stated}; leave one out or mend it"
+            f"--sha256 {demanded} is demanded, the manifest says {stated}; "
+            "leave one out or correct it"
         )
     return Wanted(entry["name"], demanded or stated, entry["sha256_starts"], entry["bytes"])
 
@@ -162,7 +163,7 @@ def wanted(entry: dict, demanded: str | None) -> Wanted:
 
 
 def check_address(url: str, origin: str | None = None) -> None:
-    """Refuse all but https; and http within this machine, for servers of tests."""
+    """Refuse any address but https, and http on this machine for the tests' servers."""
     try:
         parts = urlsplit(url)
         local = parts.hostname in LOOPBACK and (
@@ -174,19 +175,19 @@ def check_address(url: str, origin: str | None = None) -> None:
         return
     how = "leads to" if origin else "is"
     raise Failure(
-        f"{how} {url}, which is not https; nothing else is followed: mend the manifest's address"
+        f"{how} {url}, which is not https; nothing else is followed: correct the manifest's address"
     )
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Redirects are followed by open_address, which looks at each."""
+    """Leave redirects to open_address, which checks each."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 def open_address(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-    """The response behind all redirects, or HTTPError for any other status than 200
+    """Return the response behind all redirects. Raise HTTPError for any status but 200
     and 206."""
     opener = urllib.request.build_opener(NoRedirects)
     check_address(url)
@@ -207,7 +208,7 @@ def open_address(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
 
 
 class Download:
-    """One file on its way: `part` holds what has come, `tag` the server's ETag of it."""
+    """A download in progress: `part` is the unfinished file, `tag` the server's ETag."""
 
     def __init__(self, part: Path, want: Wanted, largest: int) -> None:
         self.part = part
@@ -225,8 +226,8 @@ class Download:
         self.tag.unlink(missing_ok=True)
 
     def headers(self) -> dict[str, str]:
-        """Ask for the rest only where the whole can be told from a mixture of two
-        files: by hash or by tag."""
+        """Ask for the rest only where a hash or a tag can detect a mixture of two
+        files."""
         headers = {"User-Agent": "libresnet-get/1", "Accept-Encoding": "identity"}
         tag = self.tag.read_text(encoding="latin-1") if self.tag.exists() else None
         if self.have and (tag or self.want.sha256):
@@ -236,7 +237,7 @@ class Download:
         return headers
 
     def fetch(self, url: str) -> bool:
-        """Receive the file, or the rest of it. True: some of it had come before. Raises
+        """Receive the file, or the rest of it, and return whether it was a rest. Raise
         Broken where it ends early."""
         headers = self.headers()
         try:
@@ -266,7 +267,8 @@ class Download:
         return resumed
 
     def begin(self, response: http.client.HTTPResponse, resumed: bool) -> int | None:
-        """Look at the headers; the file's whole length, where the server tells it."""
+        """Check the headers, and return the file's whole length if the server sends
+        it."""
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding != "identity":
             raise Failure(
@@ -316,7 +318,7 @@ class Download:
 
 
 class Progress:
-    """A line on standard error where that is a terminal: share, rate, time left."""
+    """A line on standard error, if that is a terminal: share, rate, time left."""
 
     def __init__(self, name: str, done: int, total: int | None) -> None:
         self.name, self.start, self.total = name, done, total
@@ -343,7 +345,7 @@ class Progress:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 in hexadecimal digits."""
+    """Return the SHA-256 in hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -352,7 +354,7 @@ def file_hash(path: Path) -> str:
 
 
 def fetch_until_whole(download: Download, url: str) -> str:
-    """Try an address until the file is whole and right; its SHA-256."""
+    """Retry an address until the file is complete and right; return its SHA-256."""
     for left in reversed(range(TRIES)):
         try:
             resumed = download.fetch(url)
@@ -368,14 +370,14 @@ def fetch_until_whole(download: Download, url: str) -> str:
             return digest
         except Wrong:
             download.forget()
-            # what lay there before may have been another file's beginning
+            # the old part may have been the beginning of another file
             if not (resumed and left):
                 raise
     raise AssertionError("unreachable")
 
 
 def download_file(urls: list[str], target: Path, want: Wanted, largest: int) -> str:
-    """Fetch `target` from the first address that has it; its SHA-256."""
+    """Fetch `target` from the first address that has it; return its SHA-256."""
     download = Download(target.with_name(target.name + ".part"), want, largest)
     problems = []
     for url in urls:
@@ -394,7 +396,7 @@ def download_file(urls: list[str], target: Path, want: Wanted, largest: int) -> 
 
 
 def copy_shipped(entry: dict, source: Path, target: Path, want: Wanted) -> str:
-    """A net of this repository: verified where it lies, then copied."""
+    """Verify a model of this repository in its place, then copy it."""
     digest = file_hash(source)
     try:
         want.check(digest, source.stat().st_size)
@@ -407,8 +409,8 @@ def copy_shipped(entry: dict, source: Path, target: Path, want: Wanted) -> str:
 
 
 def present(target: Path, want: Wanted) -> str:
-    """The SHA-256 of a file that is already there; another one than wanted is left
-    alone."""
+    """Return the SHA-256 of an existing file. Fail if it is not the wanted one, and leave
+    it alone."""
     digest = file_hash(target)
     try:
         want.check(digest, target.stat().st_size)
@@ -421,8 +423,7 @@ def present(target: Path, want: Wanted) -> str:
 
 
 def obtain(entry: dict, options: argparse.Namespace) -> Iterator[str]:
-    """Make sure that the entry's file is in the folder; lines that tell the user about
-    it."""
+    """Make sure that the entry's file is in the folder; return lines for the user."""
     want = wanted(entry, options.sha256)
     target = options.output / (entry["name"] + SUFFIXES[entry["format"]])
     source = options.manifest.parent / entry["file"] if entry["file"] else None
@@ -441,7 +442,7 @@ def obtain(entry: dict, options: argparse.Namespace) -> Iterator[str]:
 
 
 def export(entry: dict, weights: Path) -> Iterator[str]:
-    """Make ONNX of PyTorch weights, or say what that needs."""
+    """Write PyTorch weights as ONNX, or say what that needs."""
     target = weights.with_suffix(".onnx")
     if target.exists():
         yield f"{target} is already there"
@@ -475,8 +476,8 @@ def export(entry: dict, weights: Path) -> Iterator[str]:
 
 
 def how_to_run(entry: dict, target: Path) -> str:
-    """The command that gives the net what it was trained on."""
-    if entry["file"]:  # those have it inside
+    """Return the command that runs the model on what it was trained for."""
+    if entry["file"]:  # its files contain the preprocessing
         return f"run it: resnet classify -m {target} PHOTO"
     resize = f" --resize {entry['resize']}" if entry["resize"] else ""
     return f"run it: resnet classify -m {target} --preprocess {entry['preprocess']}{resize} PHOTO"
@@ -486,7 +487,6 @@ def how_to_run(entry: dict, target: Path) -> str:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
     parser = argparse.ArgumentParser(
         prog="get.py",
         description=__doc__,
@@ -530,7 +530,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def unknown(names: list[str], models: dict[str, dict]) -> str | None:
-    """What to say of a name that the manifest has not."""
+    """Return the message for a name that is not in the manifest."""
     for name in names:
         if name not in models:
             near = difflib.get_close_matches(name, models, 3, 0.5)
@@ -548,7 +548,7 @@ def fail(text: str, code: int) -> int:
 
 
 def main() -> int:
-    """0: all there. 1: something is not. 2: wrong usage."""
+    """Return 0 if all models are there, 1 if one is missing, 2 for wrong usage."""
     options = parse_arguments()
     try:
         models = read_manifest(options.manifest)

@@ -1,7 +1,7 @@
-"""Images: reading labelled collections, and the preprocessing that a model carries.
+"""Read labelled collections of images, and apply the preprocessing that a model states.
 
-A collection is a folder or a .zip whose files lie at `.../<class>/<image>`; the
-classes are the folder names in alphabetical order.
+A collection is a folder or a .zip with files at `.../<class>/<image>`. The classes are
+the folder names in alphabetical order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How 8-bit RGB pixels become the net's input: resize, crop, (pixel/scale -
+    """How 8-bit RGB pixels become the model's input: resize, crop, (pixel/scale -
     mean)/std."""
 
     resize: int | None
@@ -31,7 +31,7 @@ class Preprocess:
     scale: float = 255.0
 
     def __str__(self) -> str:
-        """The text stored in the ONNX file under `resnet.preprocess`."""
+        """Return the text that the ONNX file has under `resnet.preprocess`."""
         fields = {
             "resize": self.resize or "none",
             "crop": self.crop or "none",
@@ -44,7 +44,7 @@ class Preprocess:
 
     @classmethod
     def parse(cls, text: str) -> Preprocess:
-        """The inverse of str()."""
+        """Parse the text that str() returns."""
         fields = dict(item.split("=", 1) for item in text.split())
         sides = {
             key: None if fields[key] == "none" else int(fields[key]) for key in ("resize", "crop")
@@ -53,7 +53,7 @@ class Preprocess:
         return cls(**sides, **floats, order=fields["order"], scale=float(fields["scale"]))
 
     def pixels(self, image: Image.Image) -> np.ndarray:
-        """The resized and cropped image, (h,w,3) uint8 RGB."""
+        """Return the resized and cropped image, (h,w,3) uint8 RGB."""
         image = ImageOps.exif_transpose(image).convert("RGB")
         if self.resize:
             image = resize_shorter_side(image, self.resize)
@@ -62,7 +62,7 @@ class Preprocess:
         return np.asarray(image)
 
     def normalise(self, pixels: np.ndarray) -> np.ndarray:
-        """(n,h,w,3) uint8 RGB to the net's (n,3,h,w) float32."""
+        """Turn (n,h,w,3) uint8 RGB into the model's (n,3,h,w) float32."""
         channels = pixels[..., ::-1] if self.order == "bgr" else pixels
         values = channels.astype(np.float32) / np.float32(self.scale)
         values = (values - np.float32(self.mean)) / np.float32(self.std)
@@ -81,7 +81,7 @@ def resize_shorter_side(image: Image.Image, side: int) -> Image.Image:
 
 
 def centre_crop(image: Image.Image, side: int) -> Image.Image:
-    """The central side x side pixels."""
+    """Return the central side x side pixels."""
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side))
 
@@ -96,7 +96,7 @@ class Collection:
 
 
 def read_files(source: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """(path, bytes) of each image file of a folder or .zip, in alphabetical order."""
+    """Return (path, bytes) of each image of a folder or .zip, in alphabetical order."""
     if source.is_dir():
         paths = sorted(path.relative_to(source) for path in source.rglob("*"))
         for path in filter(is_image, paths):
@@ -108,7 +108,7 @@ def read_files(source: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 
 def is_image(path: str | Path) -> bool:
-    """Whether the name ends as an image file's does."""
+    """Return whether the name ends as an image file's does."""
     return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
 
 

@@ -16,7 +16,7 @@ STAGE_CHANNELS = (16, 32, 64)
 
 
 def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    """A 3x3 convolution that keeps the size; batch normalisation after it is its bias."""
+    """Return a 3x3 convolution that keeps the size. Batch normalisation is its bias."""
     return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
 
 
@@ -31,25 +31,25 @@ class Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
         self.stride = stride
         self.residual = residual
-        # Half of the zero channels lie before the old ones and half after, as in the
+        # Half of the zero channels come before the old ones and half after, as in the
         # public CIFAR ResNets.
         self.zeros_before = (outputs - inputs) // 2
         self.zeros_after = outputs - inputs - self.zeros_before
 
     @property
     def changes_shape(self) -> bool:
-        """Whether the shortcut is option A rather than the identity."""
+        """Return whether the shortcut is option A rather than the identity."""
         return self.stride != 1 or self.zeros_after > 0
 
     def shortcut(self, x: Tensor) -> Tensor:
-        """The identity, or option A."""
+        """Return the identity, or option A."""
         if not self.changes_shape:
             return x
         x = x[:, :, :: self.stride, :: self.stride]
         return F.pad(x, (0, 0, 0, 0, self.zeros_before, self.zeros_after))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n,inputs,h,w) to (n,outputs,h/stride,w/stride)."""
+        """Turn (n,inputs,h,w) into (n,outputs,h/stride,w/stride)."""
         y = F.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         if self.residual:
@@ -77,7 +77,7 @@ class CifarNet(nn.Module):
         self.apply(initialise)
 
     def stage(self, inputs: int, outputs: int, stride: int) -> nn.Sequential:
-        """The n blocks of one stage; the first changes the shape."""
+        """Return the n blocks of one stage; the first changes the shape."""
         residual = self.kind == "residual"
         stage = nn.Sequential()
         for number in range((self.depth - 2) // 6):
@@ -88,18 +88,18 @@ class CifarNet(nn.Module):
 
     @property
     def name(self) -> str:
-        """Such as resnet20 or plain56."""
+        """Return e.g. resnet20 or plain56."""
         return f"{'resnet' if self.kind == 'residual' else 'plain'}{self.depth}"
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n,3,h,w) to logits (n,classes)."""
+        """Turn (n,3,h,w) into logits (n,classes)."""
         x = F.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(x.mean(dim=(2, 3)))
 
 
 def initialise(module: nn.Module) -> None:
-    """He et al. 2015, as the paper uses."""
+    """Draw the weights as He et al. 2015 do."""
     if isinstance(module, (nn.Conv2d, nn.Linear)):
         nn.init.kaiming_normal_(module.weight)
     if isinstance(module, nn.Linear):
@@ -107,5 +107,5 @@ def initialise(module: nn.Module) -> None:
 
 
 def count_parameters(net: nn.Module) -> int:
-    """Trained values; running statistics are not among them."""
+    """Count the trained values; running statistics are not among them."""
     return sum(parameter.numel() for parameter in net.parameters())

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Draw training and test error against epoch, as figure 6 of "Deep Residual Learning":
-plain nets left, residual right.
+plain networks left, residual ones right.
 
-Reads the logs of train.py, cifar10-<net>.csv; needs nothing but Python. Test error in an
-epoch on images of half the side was measured on such images, too.
+Reads the logs of train.py, cifar10-<net>.csv; needs nothing but Python. Where an epoch
+trained on images of half the side, its test error was measured on such images, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PANELS = (("plain nets", ("plain20", "plain56")), ("residual nets", ("resnet20",
 CLASSES = {"20": "few", "56": "many"}  # of the style sheet, by depth
 WIDTH, HEIGHT = 940, 420
 LEFT, TOP, PANEL_WIDTH, PANEL_HEIGHT, GAP = 62, 64, 345, 270, 118
-SETTLED = 5  # epochs before this one may leave the plot at its top
+SETTLED = 5  # errors of earlier epochs may be above the plot
 
 # Okabe and Ito's vermilion and blue, which colour-blind readers tell apart; in the dark
 # lighter ones of the same hues.
@@ -48,7 +48,7 @@ text.few { fill: #ff9248 } text.many { fill: #56b4e9 }
 
 
 class Failure(Exception):
-    """Which log is not as it must be, and what to do."""
+    """Which log is wrong, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class Log:
 
     @property
     def changes(self) -> list[int]:
-        """Places in the lists where the images' size is another than before."""
+        """Return the places in the lists where the size of the images changes."""
         return [i for i in range(1, len(self.sizes)) if self.sizes[i] != self.sizes[i - 1]]
 
 
 def read_log(path: Path, name: str) -> Log:
-    """A log of train.py; older ones have no column `size`."""
+    """Read a log of train.py; older ones have no column `size`."""
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
@@ -95,7 +95,7 @@ def read_log(path: Path, name: str) -> Log:
 
 @dataclass(frozen=True)
 class Panel:
-    """Where a point of the data lies on the page."""
+    """One plot, and where a point of the data is on the page."""
 
     left: float
     epochs: int
@@ -108,7 +108,7 @@ class Panel:
         return TOP + PANEL_HEIGHT * (1 - error / self.top_error)
 
     def axes(self, title: str, clip: str) -> list[str]:
-        """Frame, grid, ticks with numbers, and what they count."""
+        """Draw the frame, the grid, ticks with numbers, and titles."""
         bottom, right = TOP + PANEL_HEIGHT, self.left + PANEL_WIDTH
         lines = [f'<text class="title" x="{self.left}" y="{TOP - 38}">{escape(title)}</text>']
         lines.append(
@@ -154,8 +154,7 @@ class Panel:
         )
 
     def changes(self, log: Log) -> list[str]:
-        """A line where the images change their size, and how large they are on both
-        sides."""
+        """Draw a line where the size of the images changes, with the sizes beside it."""
         lines = []
         for i in log.changes:
             x = self.x(log.epochs[i - 1])
@@ -171,7 +170,7 @@ class Panel:
         return lines
 
     def labels(self, logs: list[Log]) -> list[str]:
-        """The depths beside the ends of the test curves, apart from each other."""
+        """Write the depths beside the ends of the test curves, without overlap."""
         ends = sorted(((self.y(log.test[-1]) + 4.5, log) for log in logs), key=lambda end: end[0])
         lines, lowest = [], -math.inf
         for y, log in ends:
@@ -189,7 +188,7 @@ def tick_step(epochs: int) -> int:
 
 
 def top_of(logs: list[Log]) -> int:
-    """The least multiple of 10 that no error is above, but those of the first epochs."""
+    """Return the least multiple of 10 above all errors but those of the first epochs."""
     settled = [
         value for log in logs for value in log.train[SETTLED - 1 :] + log.test[SETTLED - 1 :]
     ]
@@ -198,7 +197,7 @@ def top_of(logs: list[Log]) -> int:
 
 
 def draw(panels: list[tuple[str, list[Log]]]) -> str:
-    """The whole image."""
+    """Return the whole image."""
     logs = [log for _, of_panel in panels for log in of_panel]
     epochs, top = max(log.epochs[-1] for log in logs), top_of(logs)
     body = []

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Train a CIFAR ResNet or plain net on labelled images and export it as ONNX.
+"""Train a CIFAR ResNet or plain network on labelled images and export it as ONNX.
 
-After every epoch the whole state is saved; the same command again goes on from there.
-A run that goes on may be given another number of epochs: the schedule is then that of
-the new plan from there on, and the log tells the learning rates that were really used.
+The whole state is saved after every epoch; the same command continues from there. A
+continued run may be given another number of epochs: from there on it follows the new
+schedule, and the log has the learning rates that were really used.
 
---half-size-epochs is for CPUs: an epoch on images of half the side is a quarter of the
-work, nets that end in a mean over all pixels take either size, and most of what they
-learn carries over. Leave the last epochs the full size; the column `size` of the log says
-which had it.
+--half-size-epochs is for CPUs. An epoch on images of half the side is a quarter of the
+work. A network that ends in a mean over all pixels takes either size, and most of what it
+learns carries over. The last epochs must have the full size; the column `size` of the log
+says which had it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ CROP_PADDING = 4
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -99,12 +98,12 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def onecycle(progress: float, warm_up: float) -> float:
-    """Linear from 0 to 1 over the share `warm_up` of the run, then linear to 0."""
+    """Rise linearly from 0 to 1 over the share `warm_up` of the run, then fall to 0."""
     return progress / warm_up if progress < warm_up else (1 - progress) / (1 - warm_up)
 
 
 def step(progress: float, _: float) -> float:
-    """The paper's: divided by 10 after half and after three quarters."""
+    """Return the paper's rate: divided by 10 after half and after three quarters."""
     return 1.0 if progress < 0.5 else 0.1 if progress < 0.75 else 0.01
 
 
@@ -113,7 +112,7 @@ SCHEDULES = {"onecycle": onecycle, "step": step}
 
 @dataclass
 class Trainer:
-    """A net, its optimiser and everything else that a checkpoint must hold."""
+    """A network, its optimiser and everything else that a checkpoint must hold."""
 
     options: argparse.Namespace
     net: CifarNet
@@ -141,25 +140,25 @@ class Trainer:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What must be the same for a run to be continued."""
+        """Return what must be the same for a run to continue."""
         ignored = {"out", "threads", "licence", "trained_on", "train", "test", "epochs", "warm_up"}
         return {key: str(value) for key, value in vars(self.options).items() if key not in ignored}
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """(n,3,h,w) uint8 to the net's float input."""
+        """Turn (n,3,h,w) uint8 into the network's float input."""
         shape = (1, 3, 1, 1)
         mean = torch.tensor(self.preprocess.mean, device=self.device).view(shape)
         std = torch.tensor(self.preprocess.std, device=self.device).view(shape)
         return (pixels.float() / self.preprocess.scale - mean) / std
 
     def learning_rate(self, done_steps: int, total_steps: int) -> float:
-        """The rate is a function of progress alone, so a checkpoint need not hold a
+        """Return the rate, a function of progress alone, so that a checkpoint holds no
         scheduler."""
         shape = SCHEDULES[self.options.schedule]
         return self.options.lr * shape((done_steps + 1) / (total_steps + 1), self.options.warm_up)
 
     def run_epoch(self, epoch: int) -> None:
-        """One pass over the training images, then one over the test images."""
+        """Make one pass over the training images, then one over the test images."""
         started = time.monotonic()
         self.net.train()
         order = torch.randperm(len(self.targets), generator=self.generator)
@@ -182,13 +181,12 @@ class Trainer:
         self.rows.append(dict(zip(LOG_COLUMNS, (*values, test_error, time.monotonic() - started))))
 
     def shrink(self, epoch: int) -> int:
-        """By how much the sides of the images are divided: an epoch at half the side
-        is a quarter of the work."""
+        """Return the divisor of the images' sides: an epoch at half the side is a quarter
+        of the work."""
         return 2 if epoch < self.options.half_size_epochs else 1
 
     def run_step(self, batch: Tensor, rate: float, shrink: int) -> tuple[Tensor, Tensor]:
-        """One step of gradient descent; the loss and the number of mistakes on the
-        batch."""
+        """Make one step of gradient descent; return the loss and the batch's mistakes."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         images = shrunk(augment(self.normalise(self.pixels[batch]), self.generator), shrink)
@@ -203,7 +201,7 @@ class Trainer:
 
     @torch.inference_mode()
     def test_error(self, shrink: int) -> float:
-        """Top-1 error in percent on the test images, in 32-bit floats."""
+        """Return the top-1 error in percent on the test images, in 32-bit floats."""
         self.net.eval()
         wrong = 0
         for pixels, targets in zip(self.test_pixels.split(500), self.test_targets.split(500)):
@@ -214,8 +212,8 @@ class Trainer:
         return 100 * wrong / len(self.test_targets)
 
     def save(self) -> None:
-        """Write checkpoint and log so that an interruption leaves the old or the new,
-        whole."""
+        """Write checkpoint and log so that an interruption leaves either the old or the
+        new ones whole."""
         state = {
             "settings": self.settings,
             "net": self.net.state_dict(),
@@ -228,7 +226,7 @@ class Trainer:
         replace_file(self.options.out / "log.csv", lambda path: write_log(path, self.rows))
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Continue from the checkpoint, if there is one."""
         path = self.options.out / "checkpoint.pt"
         if not path.exists():
             return
@@ -244,7 +242,7 @@ class Trainer:
         print(f"going on after epoch {len(self.rows)}", flush=True)
 
     def card(self) -> Card:
-        """What the exported file says about itself."""
+        """Return what the exported file says about itself."""
         return Card(
             name=self.net.name,
             kind=self.net.kind,
@@ -256,7 +254,7 @@ class Trainer:
         )
 
     def run(self) -> None:
-        """All the epochs that are left, then the export."""
+        """Run the remaining epochs, then export."""
         for epoch in range(len(self.rows), self.options.epochs):
             self.run_epoch(epoch)
             self.save()
@@ -270,7 +268,7 @@ class Trainer:
 
 
 def to_device(pixels: np.ndarray, device: torch.device) -> Tensor:
-    """(n,h,w,3) uint8 to a (n,3,h,w) tensor of the same bytes."""
+    """Turn (n,h,w,3) uint8 into a (n,3,h,w) tensor of the same bytes."""
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous().to(device)
 
 
@@ -291,12 +289,14 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def shrunk(images: Tensor, factor: int) -> Tensor:
-    """Images of 1/factor of the side; each pixel is the mean of factor x factor."""
+    """Return images of 1/factor of the side; each pixel is the mean of factor x
+    factor."""
     return F.avg_pool2d(images, factor) if factor > 1 else images
 
 
 def statistics(collection: Collection, size: int) -> Preprocess:
-    """Preprocessing with the collection's own mean and deviation of each channel."""
+    """Return preprocessing with the collection's own mean and deviation of each
+    channel."""
     # Through a histogram: exact, and without a copy of all pixels as floats.
     levels = np.arange(256) / 255
     mean, std = [], []
@@ -316,7 +316,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_log(path: Path, rows: list[dict[str, float]]) -> None:
-    """The log so far as CSV; errors in percent."""
+    """Write the log so far as CSV; errors in percent."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(LOG_COLUMNS)
@@ -335,7 +335,7 @@ def write_log(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 def print_row(rows: list[dict[str, float]], epochs: int) -> None:
-    """One line for the epoch just done, with the time left."""
+    """Print a line for the epoch just done, with the time left."""
     row = rows[-1]
     left = (epochs - row["epoch"]) * row["seconds"] / 60
     figures = f"loss {row['train_loss']:.4f}  train error {row['train_error']:.2f} %"
@@ -346,7 +346,7 @@ def print_row(rows: list[dict[str, float]], epochs: int) -> None:
 
 
 def show_progress(epoch: int, done: int, total: int, started: float) -> None:
-    """Steps done, on a terminal only."""
+    """Show the steps done, on a terminal only."""
     if sys.stderr.isatty():
         rate = done / (time.monotonic() - started)
         end = "\r" if done < total else "\r\033[K"
@@ -356,7 +356,7 @@ def show_progress(epoch: int, done: int, total: int, started: float) -> None:
 
 
 def load_data(options: argparse.Namespace) -> tuple[Collection, Collection]:
-    """Both collections, which must have the same classes."""
+    """Load both collections, which must have the same classes."""
     train, test = (load_collection(path, options.size) for path in (options.train, options.test))
     if train.labels != test.labels:
         raise SystemExit(
@@ -370,7 +370,7 @@ def load_data(options: argparse.Namespace) -> tuple[Collection, Collection]:
 
 
 def main() -> None:
-    """Train, or go on training."""
+    """Train, or continue training."""
     options = parse_arguments()
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Generate residual nets with random weights as ONNX: the test suite's stand-in for
-pretrained files.
+"""Generate residual networks with random weights as ONNX, in place of pretrained files.
 
     python tests/nets.py resnet50 -o resnet50.onnx --seed 1
     python tests/nets.py resnet20 --shortcut A --opset 11 -o resnet20.onnx
 
 The topologies are those of "Deep Residual Learning" (He et al. 2015, tables 1 and 6),
-with the stride on a bottleneck's 3x3 convolution as torchvision has it. The same
-arguments give the same file, byte for byte.
+with the stride on a bottleneck's 3x3 convolution as in torchvision. The same arguments
+give the same file, byte for byte.
 """
 
 from __future__ import annotations
@@ -45,14 +44,14 @@ IR_VERSIONS = {
     26: 13,
 }
 HEADS = ("flatten", "reshape", "shape", "squeeze", "matmul", "average")
-# Keeps the sum of a deep net's residual branches near the size of its stem's output.
+# Keeps the sum of a deep network's residual branches near the size of its stem's output.
 RESIDUAL_SCALE = 0.25
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Blocks per stage and how a block is made; `cifar` nets have a 3x3 stem and start
-    at 16 channels."""
+    """Blocks per stage and how a block is made; `cifar` networks have a 3x3 stem and
+    begin with 16 channels."""
 
     blocks: tuple[int, ...]
     bottleneck: bool = False
@@ -84,17 +83,17 @@ ARCHITECTURES = {
 
 @dataclass(frozen=True)
 class Options:
-    """What a file looks like, apart from its topology."""
+    """How to write a file of a given topology."""
 
     seed: int = 0
     opset: int = 13
     batch: int | None = None  # None: symbolic
-    size: int | None = None  # None: 32 for CIFAR nets, else 224
+    size: int | None = None  # None: 32 for CIFAR networks, else 224
     width: float = 1.0  # multiplies the channels of every stage
-    classes: int | None = None  # None: 10 for CIFAR nets, else 1000
+    classes: int | None = None  # None: 10 for CIFAR networks, else 1000
     # where shapes change: "A" (slice and zero channels) or "B" (1x1 convolution)
     shortcut: str | None = None
-    # batch normalisation as a node of its own, else folded into the convolution
+    # keep batch normalisation as a node; else fold it into the convolution
     keep_norm: bool = True
     softmax: bool = False
     head: str = "flatten"
@@ -102,7 +101,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Block:
-    """A residual block (or pair of plain layers) as it was generated."""
+    """A residual block, or pair of plain layers, as generated."""
 
     name: str
     shortcut: str  # "identity", "projection", "option_a" or "none"
@@ -160,8 +159,8 @@ class Net:
         norm: bool = True,
         scale: float = 1.0,
     ) -> str:
-        """He-initialised convolution, then batch normalisation (folded where the net
-        keeps none)."""
+        """Append a He-initialised convolution and batch normalisation, folded where the
+        network keeps none."""
         per_group = self.channels[x] // groups
         fan_in = per_group * kernel * kernel
         weight = self.rng.standard_normal((out, per_group, kernel, kernel), dtype=np.float32)
@@ -188,8 +187,8 @@ class Net:
         return self.norm(y, f"{name}.bn", norms) if norms is not None and self.keep_norm else y
 
     def draw_norm(self, channels: int, scale: float) -> dict[str, np.ndarray]:
-        """The variance's range makes the mean of 1 / variance 1, so that signals neither
-        grow nor fade with depth."""
+        """Draw variances with a mean of 1 / variance of 1, so that signals neither grow
+        nor fade with depth."""
         draw = {
             "gamma": scale * self.rng.uniform(0.8, 1.2, channels),
             "beta": 0.1 * self.rng.standard_normal(channels),
@@ -268,8 +267,8 @@ class Net:
         return self.node("Pad", name, [x, pads], mode="constant")
 
     def subsample(self, x: str, name: str, out: int, stride: int) -> str:
-        """Option A: every `stride`-th pixel, zero channels on both sides. Slice has steps
-        from opset 10 on."""
+        """Append option A: every `stride`-th pixel, zero channels on both sides. Slice
+        has steps from opset 10 on."""
         if self.opset < 10:
             raise ValueError("option-A shortcuts need opset 10: Slice has no steps before")
         limits = {
@@ -305,7 +304,7 @@ class Net:
         return self.node("Dropout", name, [x, self.constant(f"{name}.ratio", np.float32(ratio))])
 
     def flat(self, x: str, head: str) -> str:
-        """The features as (n,c), in one of the spellings that exporters use."""
+        """Return the features as (n,c), in one of the spellings that exporters use."""
         if head == "reshape":
             shape = self.constant("reshape.shape", np.array([0, -1], np.int64))
             # PyTorch's exporter writes the attribute's default from opset 14 on.
@@ -319,7 +318,7 @@ class Net:
         return self.node("Flatten", "flatten", [x], axis=1)
 
     def reshape_by_batch(self, x: str) -> str:
-        """x.view(x.size(0), -1) as PyTorch's exporter writes it."""
+        """Append x.view(x.size(0), -1) as PyTorch's exporter writes it."""
         shape = self.node("Shape", "shape", [x])
         batch = self.node(
             "Gather",
@@ -362,8 +361,8 @@ class Net:
     def model(
         self, output: str, shape: tuple[int | None, ...], classes: int, name: str = "net"
     ) -> onnx.ModelProto:
-        """The file, whose input "input" has `shape` (n,c,h,w) and whose output is renamed
-        "logits"."""
+        """Return the file: its input "input" has `shape` (n,c,h,w), its output gets the
+        name "logits"."""
         for node in self.nodes:
             node.output[:] = ["logits" if tensor == output else tensor for tensor in node.output]
         batch = "N" if shape[0] is None else shape[0]
@@ -385,12 +384,13 @@ class Net:
 
 
 def four(pad: int | list[int]) -> list[int]:
-    """ONNX's order: top, left, bottom, right."""
+    """Return pads in ONNX's order: top, left, bottom, right."""
     return [pad] * 4 if isinstance(pad, int) else list(pad)
 
 
 def fold(weight: np.ndarray, norm: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Batch normalisation as the weight and bias of the convolution before it."""
+    """Return weight and bias of the convolution before, with batch normalisation folded
+    in."""
     wide = {key: value.astype(np.float64) for key, value in norm.items()}
     factor = wide["gamma"] / np.sqrt(wide["var"] + 1e-5)
     folded = weight.astype(np.float64) * factor[:, None, None, None]
@@ -400,7 +400,7 @@ def fold(weight: np.ndarray, norm: dict[str, np.ndarray]) -> tuple[np.ndarray, n
 def branch(
     net: Net, x: str, name: str, architecture: Architecture, planes: int, stride: int
 ) -> str:
-    """The residual branch F(x), before the shortcut is added."""
+    """Append the residual branch F(x), before the shortcut is added."""
     scale = 1.0 if architecture.plain else RESIDUAL_SCALE
     if not architecture.bottleneck:
         y = net.relu(net.conv(x, f"{name}.conv1", planes, 3, stride), f"{name}.relu1")
@@ -415,7 +415,7 @@ def branch(
 def residual(
     net: Net, x: str, name: str, architecture: Architecture, planes: int, stride: int, option: str
 ) -> str:
-    """One block: relu(F(x) + shortcut(x)), or relu(F(x)) in a plain net."""
+    """Append one block: relu(F(x) + shortcut(x)), or relu(F(x)) in a plain network."""
     y = branch(net, x, name, architecture, planes, stride)
     out = net.channels[y]
     if architecture.plain:
@@ -435,7 +435,7 @@ def residual(
 
 
 def generate(kind: str, options: Options) -> tuple[onnx.ModelProto, list[Block]]:
-    """The net called `kind` in ARCHITECTURES, and its blocks in order."""
+    """Return the network called `kind` in ARCHITECTURES, and its blocks in order."""
     architecture = ARCHITECTURES[kind]
     size = options.size or (32 if architecture.cifar else 224)
     classes = options.classes or (10 if architecture.cifar else 1000)
@@ -494,9 +494,8 @@ def main() -> None:
     kind, output = arguments.pop("architecture"), arguments.pop("output")
     model, blocks = generate(kind, Options(**arguments))
     onnx.save(model, output)
-    print(
-        f"{output}: {kind}, {len(model.graph.node)} nodes, {len(blocks)} blocks, {output.stat().st_size} bytes"
-    )
+    size = output.stat().st_size
+    print(f"{output}: {kind}, {len(model.graph.node)} nodes, {len(blocks)} blocks, {size} bytes")
 
 
 if __name__ == "__main__":

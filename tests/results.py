@@ -1,4 +1,4 @@
-"""Read what ctest and pytest report, and add it up."""
+"""Read the reports of ctest and pytest, and add them up."""
 
 import re
 import xml.etree.ElementTree

@@ -3,9 +3,9 @@
 
     build/deps/venv/bin/python docs/images/screenshots.py [DATA.zip | REPORT.html]
 
-DATA.zip holds CIFAR-10's test images as <class>/<image>; without an argument it is
-cifar10-jpeg-test.zip in the folder that LIBRESNET_TEST_DATA names. The comparison of the four
-models takes about two minutes. Needs chromium, chromedriver, Selenium and Pillow.
+DATA.zip holds CIFAR-10's test images as <class>/<image>. Without an argument it is
+cifar10-jpeg-test.zip in the folder that LIBRESNET_TEST_DATA names. The comparison of the
+four models takes about two minutes. Needs chromium, chromedriver, Selenium and Pillow.
 """
 
 from __future__ import annotations

@@ -62,8 +62,7 @@ static resnet_status malformed(const scan *s, const char *problem) {
   if (stream_finish(s->stream) != RESNET_OK) return stream_status(s->stream);
   return err_fail(s->error, RESNET_ERROR_FORMAT,
                   "not a well-formed ONNX file: %s at byte %zu (in %s); it is damaged, cut off or "
-                  "something else: fetch or "
-                  "export it again",
+                  "something else: fetch or export it again",
                   problem, at, s->depth ? s->frames[s->depth - 1].type->short_name : "the file");
 }
 

@@ -26,15 +26,15 @@ class Canvas:
         self.pixels = np.zeros((height, width, 3), np.float32)
 
     def image(self, grain: float = 4.0) -> Image.Image:
-        """The finished image, with a little grain so that nothing looks like plastic."""
+        """Return the finished image, with a little grain so that nothing looks like
+        plastic."""
         pixels = self.pixels + self.random.normal(0, grain, (self.height, self.width, 1))
         return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
     def backdrop(
         self, colours: Sequence[Colour], top: float = 0, bottom: float = 1, rough: float = 0.03
     ) -> None:
-        """A vertical gradient through the colours, from `top` to `bottom`, over the full
-        width."""
+        """Paint a vertical gradient through the colours, from `top` to `bottom`."""
         first, last = round(top * self.height), round(bottom * self.height)
         position = np.linspace(0, len(colours) - 1, last - first)
         stops = np.arange(len(colours))
@@ -45,8 +45,8 @@ class Canvas:
         self.pixels[first:last] = gradient[:, None, :] * texture
 
     def noise(self, cells: float, stretch: float = 1.0, octaves: int = 5) -> np.ndarray:
-        """Fractal noise (h,w) of about unit deviation; `stretch` makes it wider than
-        high."""
+        """Return fractal noise (h,w) of about unit deviation; `stretch` makes it wider
+        than high."""
         total = np.zeros((self.height, self.width), np.float32)
         for octave in range(octaves):
             rows = max(2, round(cells * 2**octave))
@@ -59,8 +59,8 @@ class Canvas:
         return total / total.std()
 
     def mask(self, points: Sequence[Point], smooth: bool, blur: float = 0) -> np.ndarray:
-        """Coverage (h,w) in 0..1 of the polygon, or of the smooth curve through its
-        points."""
+        """Return the coverage (h,w) in 0..1 of the polygon, or of the smooth curve,
+        through its points."""
         scale = self.height * OVERSAMPLING
         offset = (self.width - self.height) / 2 * OVERSAMPLING
         outline = smooth_outline(points) if smooth else points
@@ -79,13 +79,13 @@ class Canvas:
     def glaze(
         self, points: Sequence[Point], colour: Colour, opacity: float, blur: float = 0.02
     ) -> None:
-        """A soft transparent smooth shape: a shadow, a highlight, a cloud."""
+        """Paint a soft transparent smooth shape: a shadow, a highlight, a cloud."""
         self.blend(self.mask(points, True, blur), colour, opacity)
 
     def flat(
         self, points: Sequence[Point], colour: Colour, smooth: bool = False, blur: float = 0.002
     ) -> None:
-        """A shape of one colour."""
+        """Paint a shape of one colour."""
         self.blend(self.mask(points, smooth, blur), colour)
 
     def solid(
@@ -97,15 +97,15 @@ class Canvas:
         relief: float = 0.5,
         rough: float = 0.06,
     ) -> None:
-        """A rounded body: lit from the upper left, dark on the lower right, with a rough
-        surface."""
+        """Paint a rounded body: lit from the upper left, dark on the lower right, with a
+        rough surface."""
         mask = self.mask(points, smooth, 0.002)
         shade = 1 + relief * self.relief(mask, depth) + rough * self.noise(12)
         self.blend(mask, np.asarray(colour, np.float32) * shade[:, :, None])
 
     def relief(self, mask: np.ndarray, depth: float) -> np.ndarray:
-        """How much a body of this outline faces the light, about -1..1: the slope of its
-        blurred mask."""
+        """Return how much a body of this outline faces the light, about -1..1: the slope
+        of its blurred mask."""
         shift = max(1, round(depth * self.height))
         dome = np.pad(blurred(mask, depth * self.height), shift, mode="edge")
         lit = dome[2 * shift :, shift:-shift] + 0.5 * dome[shift:-shift, 2 * shift :]
@@ -119,8 +119,8 @@ class Canvas:
         lean: float,
         colours: Sequence[Colour],
     ) -> None:
-        """Short upright strokes such as blades of grass, in the area (left, top, right,
-        bottom)."""
+        """Paint short upright strokes such as blades of grass, in the area (left, top,
+        right, bottom)."""
         canvas = Image.fromarray(np.clip(self.pixels, 0, 255).astype(np.uint8))
         draw = ImageDraw.Draw(canvas)
         left, top, right, bottom = (value * self.height for value in area)
@@ -139,8 +139,8 @@ class Canvas:
         self.pixels = np.asarray(canvas, np.float32).copy()
 
     def soften(self, radius: float, top: float = 0, bottom: float = 1) -> None:
-        """Blur what is painted so far, as a background out of focus, between two
-        heights."""
+        """Blur what is painted so far between two heights, as a background out of
+        focus."""
         rows = slice(round(top * self.height), round(bottom * self.height))
         for channel in range(3):
             self.pixels[rows, :, channel] = blurred(
@@ -149,7 +149,7 @@ class Canvas:
 
 
 def blurred(values: np.ndarray, radius: float) -> np.ndarray:
-    """Gaussian blur of (h,w) values, as two box blurs each way; edges repeat."""
+    """Apply a Gaussian blur to (h,w) values, as two box blurs each way; edges repeat."""
     half = round(radius)
     if half < 1:
         return values
@@ -160,7 +160,7 @@ def blurred(values: np.ndarray, radius: float) -> np.ndarray:
 
 
 def box_blur(values: np.ndarray, half: int, axis: int) -> np.ndarray:
-    """Mean over 2*half+1 neighbours along one axis, by differences of a running sum."""
+    """Return the mean of 2*half+1 neighbours along one axis, from a running sum."""
     widths = [(half + 1, half) if direction == axis else (0, 0) for direction in range(2)]
     sums = np.cumsum(np.pad(values, widths, mode="edge"), axis=axis, dtype=np.float64)
     count = 2 * half + 1
@@ -169,7 +169,7 @@ def box_blur(values: np.ndarray, half: int, axis: int) -> np.ndarray:
 
 
 def smooth_outline(points: Sequence[Point], steps: int = 12) -> list[Point]:
-    """The closed Catmull-Rom curve through the points."""
+    """Return the closed Catmull-Rom curve through the points."""
     p1 = np.array(points, float)
     p0, p2, p3 = np.roll(p1, 1, axis=0), np.roll(p1, -1, axis=0), np.roll(p1, -2, axis=0)
     curves = []
@@ -180,12 +180,12 @@ def smooth_outline(points: Sequence[Point], steps: int = 12) -> list[Point]:
 
 
 def path(text: str) -> list[Point]:
-    """Points written as "x,y x,y ..." in percent."""
+    """Parse points written as "x,y x,y ..." in percent."""
     return [tuple(float(value) / 100 for value in pair.split(",")) for pair in text.split()]
 
 
 def mirrored(text: str, sign: int) -> list[Point]:
-    """A path whose x counts from the middle, to the right (sign 1) or to the left
+    """Parse a path whose x counts from the middle, to the right (sign 1) or to the left
     (-1)."""
     return [(0.5 + sign * x, y) for x, y in path(text)]
 
@@ -193,7 +193,7 @@ def mirrored(text: str, sign: int) -> list[Point]:
 def ellipse(
     x: float, y: float, rx: float, ry: float, tilt: float = 0, count: int = 16
 ) -> list[Point]:
-    """Points around an ellipse; `tilt` in degrees, clockwise."""
+    """Return points around an ellipse; `tilt` in degrees, clockwise."""
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
     cosine, sine = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
     along, across = rx * np.cos(angles), ry * np.sin(angles)
@@ -201,12 +201,13 @@ def ellipse(
 
 
 def box(left: float, top: float, right: float, bottom: float) -> list[Point]:
-    """The corners of an upright rectangle."""
+    """Return the corners of an upright rectangle."""
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
 def limb(points: Sequence[Point], widths: Sequence[float]) -> list[Point]:
-    """The outline of a tapering limb along a line of points, with a width at each."""
+    """Return the outline of a tapering limb along a line of points, with a width at
+    each."""
     line = np.array(points, float)
     tangent = np.gradient(line, axis=0)
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Paint the sample images of the demo, and show what a net makes of them.
+"""Paint the sample images of the demo, and show how a model labels them.
 
-Every image is drawn by this program from nothing, the same on every run.
+This program draws every image from nothing, the same on every run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from paint import Canvas, Point, box, ellipse, limb, mirrored, path
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from accuracy import Classifier  # noqa: E402  (it lies in the folder above)
+from accuracy import Classifier  # noqa: E402  (it is in the folder above)
 
 JPEG_QUALITY = 90
 LARGEST_BYTES = 40_000
@@ -443,7 +443,8 @@ def save(canvas: Canvas, path: Path) -> None:
 
 
 def check(model: Path, folder: Path) -> bool:
-    """Print the top three labels of each image; whether the first is always right."""
+    """Print the top three labels of each image; return whether the first is always
+    right."""
     classifier = Classifier(model)
     right = True
     for name in SCENES:

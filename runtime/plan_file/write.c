@@ -175,7 +175,7 @@ static resnet_status write_file(const plan_file_content *c, const serial_writer 
   status = write_content(&o, c, front);
   if (close(o.file) != 0 && status == RESNET_OK) status = err_from_errno(error, "written", errno);
   if (status == RESNET_OK && rename(name, path) != 0)
-    status = err_from_errno(error, "renamed to", errno);
+    status = err_from_errno(error, "replaced", errno);
   if (status != RESNET_OK) (void)unlink(name);
   return status;
 }

@@ -1,13 +1,15 @@
-"""What the benchmarks share: runtimes in processes of their own, nets, images, taking
-turns, the machine, writing.
+"""What the benchmarks share: runtimes in their own processes, models, images, turns,
+output.
 
 A runtime is a process that answers lines: bench_model.c for ours, peer_worker.py for the
-others. Only one has a turn at a time. A turn begins when the processes of all others have
-stopped using the CPU (thread pools spin for a while after a run before they sleep), so
-every runtime may keep its own way of waiting: none is slowed by a setting that forbids it
-to spin, and none takes a core from the next. A turn is a few runs that don't count, which
-bring the runtime's threads and caches to where a program that runs one image after the
-other has them, then the runs that do.
+others. Runtimes take turns, and only one runs at a time. A turn begins when the processes
+of all others have stopped using the CPU: thread pools spin for a while after a run before
+they sleep. So every runtime may keep its own way of waiting. None is slowed by a setting
+that forbids it to spin, and none takes a core from the next.
+
+A turn begins with a few uncounted runs. They bring the runtime's threads and caches to
+the state that they have in a program that runs image after image. The counted runs
+follow.
 """
 
 from __future__ import annotations
@@ -35,15 +37,14 @@ PROGRAM = BUILD / "tests" / "bench_model"
 IDLE_AT_MOST_S = 1.0  # how long to wait for the others to sleep
 TURN_MS = 100.0  # what the counted runs of a turn should take together
 MOST_RUNS_A_TURN = 200
-# As in tests/nets.py, which the Python that runs the benchmark need not be able to
-# import.
+# As in tests/nets.py, which needs onnx: the benchmark's own Python may lack it.
 CIFAR_NETS = {
     f"{kind}{depth}" for kind in ("resnet", "plain") for depth in (8, 20, 32, 44, 56, 110)
 }
 
 
 class RuntimeFailed(Exception):
-    """A runtime ended or did not answer; says why."""
+    """A runtime ended or did not answer, and why."""
 
 
 class Runtime:
@@ -52,7 +53,7 @@ class Runtime:
     def __init__(
         self, name: str, command: list[str | Path], environment: dict[str, str] | None = None
     ) -> None:
-        """Start it. `environment`: None: that of this process."""
+        """Start it. `environment`: None for that of this process."""
         self.name = name
         self.opened: dict[str, object] = {}
         self.complaints = tempfile.TemporaryFile("w+")
@@ -82,7 +83,7 @@ class Runtime:
             self.process.stdin.write(request + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass  # it has ended: the missing answer finds out why
+            pass  # it has ended; wait_for() reports why
         return self.wait_for(expected)
 
     def open(self) -> Runtime:
@@ -90,11 +91,12 @@ class Runtime:
         return self
 
     def kernels(self) -> list[str]:
-        """Names of the kernels that it chose. Only OpenVINO's worker answers this."""
+        """Return the names of the kernels that it chose. Only OpenVINO's worker
+        answers."""
         return self.ask("kernels").split()
 
     def run(self, warm: int, timed: int) -> list[float]:
-        """Milliseconds of each timed run."""
+        """Return the milliseconds of each timed run."""
         return [float(word) for word in self.ask(f"run {warm} {timed}").split()]
 
     def scores(self) -> array.array:
@@ -103,13 +105,13 @@ class Runtime:
             return array.array("f", Path(file.name).read_bytes())
 
     def cpu_seconds(self) -> float:
-        """CPU time of all its threads: the process' CPU-time clock, numbered as
-        clock_getcpuclockid(3) does."""
+        """Return the CPU time of all its threads, from the process' CPU-time clock,
+        numbered as clock_getcpuclockid(3) does."""
         return time.clock_gettime(~self.process.pid << 3 | 2)
 
     def memory_bytes(self, key: str) -> int:
-        """VmHWM: the most that was ever resident; VmRSS: what is now; see
-        proc_pid_status(5)."""
+        """Return VmHWM, the most memory that was ever resident, and VmRSS, the memory
+        now; see proc_pid_status(5)."""
         return int(first_line(f"/proc/{self.process.pid}/status", key).split()[0]) * 1024
 
     def close(self) -> None:
@@ -127,7 +129,7 @@ def ours(
 
 @dataclass
 class Timing:
-    """What one runtime did in all its turns."""
+    """The runs of one runtime in all its turns."""
 
     times: list[float] = field(default_factory=list)  # milliseconds of every counted run
     wall_s: float = 0.0  # of its turns
@@ -175,8 +177,8 @@ def runs_a_turn(milliseconds: float) -> int:
 
 
 def take_turns(runtimes: list[Runtime], rounds: int, same_work: bool = True) -> dict[str, Timing]:
-    """Every runtime has one turn a round; which one begins moves on with every round.
-    Those that do the same work have equally many runs a turn."""
+    """Give every runtime a turn in each round; which one begins moves on with every
+    round. Runtimes with the same workload have equally many runs a turn."""
     runs = {runtime.name: runs_a_turn(min(runtime.run(2, 2))) for runtime in runtimes}
     if same_work:
         runs = dict.fromkeys(runs, max(runs.values()))
@@ -189,8 +191,8 @@ def take_turns(runtimes: list[Runtime], rounds: int, same_work: bool = True) -> 
 
 
 def make_net(python: Path, folder: Path, net: str, batch: int, size: int | None = None) -> Path:
-    """The file of a net with random weights and a fixed batch, so that no runtime has
-    to be ready for others."""
+    """Write a model with random weights and a fixed batch, which needs no runtime to
+    support a free one."""
     path = folder / f"{net}-batch{batch}-{size or 'own'}.onnx"
     if not path.exists():
         command = [
@@ -213,7 +215,7 @@ def input_size(net: str) -> int:
 
 
 def make_images(folder: Path, batch: int, size: int) -> Path:
-    """Random pixels, normalised, as (n,3,size,size)."""
+    """Write random pixels, normalised, as (n,3,size,size)."""
     path = folder / f"images-{batch}-{size}.f32"
     if not path.exists():
         normalised = [(pixel / 255 - 0.45) / 0.225 for pixel in range(256)]
@@ -223,7 +225,8 @@ def make_images(folder: Path, batch: int, size: int) -> Path:
 
 
 def relative_error(scores: array.array, expected: array.array) -> float:
-    """The largest difference over the largest score; infinite where either is no number."""
+    """Return the largest difference over the largest score; infinite if either is not a
+    number."""
     if len(scores) != len(expected):
         return float("inf")
     largest = max(abs(value) for value in expected)
@@ -244,7 +247,7 @@ def first_line(path: str, key: str) -> str:
 
 
 def caches() -> list[str]:
-    """E.g. "L1 Data 32K"."""
+    """Return e.g. ["L1 Data 32K", ...]."""
     found = []
     for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         words = [(folder / name).read_text().strip() for name in ("level", "type", "size")]
@@ -266,7 +269,8 @@ def read(path: Path) -> str:
 
 
 def machine() -> dict[str, object]:
-    """Describe it. `cpu_class`: what the CPU has; `class`: what our kernels choose."""
+    """Describe the machine. `cpu_class`: the CPU's; `class`: the one that our kernels
+    choose."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     found = cpu_class.of_cpu(first_line("/proc/cpuinfo", "flags"), platform.machine())
     chosen = cpu_class.of_build(found, read(BUILD / "CMakeCache.txt"))
@@ -290,7 +294,7 @@ def commit() -> str:
 
 
 class Bystanders:
-    """How much CPU other programs took, on average in cores, from now on: timings
+    """The CPU time that other programs take from now on, on average in cores. Timings
     beside a busy program mean little."""
 
     def __init__(self) -> None:
@@ -298,7 +302,7 @@ class Bystanders:
 
     @staticmethod
     def busy_seconds() -> float:
-        """Of all CPUs: user, nice, system, interrupts and what the hypervisor took; see
+        """Return user, nice, system, interrupt and stolen time of all CPUs; see
         proc_stat(5)."""
         words = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
         return (sum(words) - words[3] - words[4]) / os.sysconf("SC_CLK_TCK")
@@ -309,14 +313,14 @@ class Bystanders:
         return used.user + used.system + used.children_user + used.children_system
 
     def cores(self) -> float:
-        """Processes of ours have to have ended before, since only then are they
-        counted as ours."""
+        """Return the average. Child processes count as ours only after they have
+        ended."""
         other = (self.busy_seconds() - self.busy) - (self.own_seconds() - self.own)
         return round(max(0.0, other) / (time.monotonic() - self.start), 2)
 
 
 def write(path: Path, text: str) -> None:
-    """The old file or the whole new one."""
+    """Write a file so that an interruption leaves the old one or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_text(text)
@@ -324,6 +328,6 @@ def write(path: Path, text: str) -> None:
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """Markdown."""
+    """Return a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

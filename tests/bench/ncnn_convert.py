@@ -1,10 +1,10 @@
-"""Convert an ONNX file for ncnn: writes NAME.ncnn.param and NAME.ncnn.bin beside it.
-Needs onnx and pnnx.
+"""Convert an ONNX file for ncnn: write NAME.ncnn.param and NAME.ncnn.bin beside it. Needs
+onnx and pnnx.
 
     python tests/bench/ncnn_convert.py NAME.onnx
 
-ncnn has no Slice with steps, which option-A shortcuts sample every second pixel with. Max
-pooling with a 1x1 window and the same stride picks the same pixels.
+ncnn has no Slice with steps, which an option-A shortcut needs to take every second pixel.
+Max pooling with a 1x1 window and the same stride takes the same pixels.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def pool_instead_of_slice(model: onnx.ModelProto) -> None:
 
 
 def find_pnnx() -> Path:
-    """The program. Importing its package would need PyTorch, which the program does not."""
+    """Return the program's path. Importing pnnx would need PyTorch, the program does
+    not."""
     return Path(importlib.util.find_spec("pnnx").origin).parent / "pnnx"
 
 

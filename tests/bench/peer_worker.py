@@ -1,12 +1,13 @@
-"""Opens and runs a model in one of the other runtimes, on request. bench_model.c answers
-the same for ours.
+"""Open and run a model in one of the other runtimes, on request, as bench_model.c does
+for ours.
 
-    python tests/bench/peer_worker.py onnxruntime|openvino|openvino-default|ncnn MODEL THREADS BATCH INPUT
+    python tests/bench/peer_worker.py RUNTIME MODEL THREADS BATCH INPUT
 
-common.py says what is asked and answered. Each runtime is set up as its users would for
-the best float32 latency, and is called with its input bound beforehand and its output not
-copied: called from Python, a net of 15,000 multiplications takes 15 to 30 us then,
-against the third of a millisecond of the smallest net that peers.py measures by default.
+RUNTIME is onnxruntime, openvino, openvino-default or ncnn. common.py describes requests
+and answers. Each runtime is set up for the best float32 latency, as its users would. Its
+input is bound beforehand and its output is not copied. A call from Python then costs 15
+to 30 us, measured with a model of 15,000 multiplications; the smallest model that
+peers.py measures by default takes a third of a millisecond.
 """
 
 from __future__ import annotations
@@ -53,14 +54,14 @@ class OnnxRuntime:
         return self.binding.copy_outputs_to_cpu()[0]
 
     def library_bytes(self) -> int:
-        """The library that C programs link. The module of Python holds the same once
-        more."""
+        """Return the size of the library that C programs link. The Python module contains
+        the same code."""
         return size_of(Path(self.library.__file__).parent / "capi", "libonnxruntime.so*")
 
 
 class OpenVino:
-    """On CPUs with bf16 or fp16 instructions OpenVINO leaves float32 unless it is told to
-    keep it."""
+    """On CPUs with bf16 or fp16 instructions OpenVINO leaves float32 unless float32 is
+    set."""
 
     package = "openvino"
     settings: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -88,17 +89,18 @@ class OpenVino:
 
     @property
     def precision(self) -> str:
-        """What it says that it took."""
+        """Return the precision that it reports."""
         chosen = self.model.get_property("INFERENCE_PRECISION_HINT").to_string()
         return {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}.get(chosen, chosen)
 
     def kernels(self) -> set[str]:
-        """Names such as brgconv_avx512_f32, with the instruction set of most."""
+        """Return names such as brgconv_avx512_f32; most contain the instruction set."""
         nodes = self.model.get_runtime_model().get_ops()
         return {str(node.get_rt_info()["primitiveType"]) for node in nodes}
 
     def library_bytes(self) -> int:
-        """What running an ONNX file on the CPU takes; the package holds twice that."""
+        """Return the size of what running an ONNX file on the CPU needs; the package has
+        twice that."""
         libraries = Path(self.library.__file__).parent / "libs"
         return size_of(
             libraries,
@@ -116,7 +118,7 @@ class OpenVinoDefault(OpenVino):
 
 
 class Ncnn:
-    """MODEL is what ncnn_convert.py wrote: .param, with .bin beside it."""
+    """MODEL is the .param file of ncnn_convert.py, with .bin beside it."""
 
     package = "ncnn"
     precision = "fp32"
@@ -201,7 +203,7 @@ class Worker:
         return " ".join(f"{1e3 * seconds:.6f}" for seconds in times)
 
     def kernels(self) -> str:
-        """What it chose, of a runtime that can name its kernels."""
+        """Return the chosen kernels, if the runtime can name them."""
         return " ".join(sorted(self.runtime.kernels()))
 
     def scores(self, path: str) -> str:
@@ -211,7 +213,7 @@ class Worker:
 
 
 def main() -> None:
-    # Whatever the runtimes print goes to stderr: stdout is for answers.
+    # All that the runtimes print goes to stderr: stdout is for answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     worker = Worker(*sys.argv[1:])

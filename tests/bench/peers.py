@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure libresnet beside the runtimes that could be installed instead, in turn, in one
+"""Measure libresnet beside the runtimes that one could install instead, in turn, in one
 run.
 
     python3 tests/bench/peers.py [--quick] [--rounds 40] [--work resnet50:2:8 ...]
@@ -7,10 +7,11 @@ run.
     python3 tests/bench/peers.py --render tests/bench/results/avx512/peers.json
 
 The peers are installed from PyPI into build/bench-venv the first time. Writes peers.md,
-peers.json and peers.svg into build/bench. Times are those of a batch. Ratios are of least
-times, the fastest peer's over ours: above 1 ours is faster. All compute in float32,
-except "openvino-default": OpenVINO without a precision set, shown but not compared with.
-ncnn runs the network as pnnx converts it. common.py explains how turns are taken.
+peers.json and peers.svg into build/bench. Times are those of a batch. Ratios are of
+minimum times, the fastest peer's over ours: above 1 ours is faster. All compute in
+float32, except "openvino-default": OpenVINO without a precision set, shown but not
+compared with. ncnn runs the network as pnnx converts it. common.py explains how turns are
+taken.
 
 A workload is NET:THREADS:BATCH with a network of tests/nets.py. LIBRESNET_BUILD names the
 build (build/release). Targets depend on the CPU class: see targets.py and cpu_class.py.
@@ -18,7 +19,7 @@ build (build/release). Targets depend on the CPU class: see targets.py and cpu_c
 --class avx2 measures that class on a CPU with AVX-512. It needs a build with
 -DRESNET_VECTORS=1, restricts the peers that can be restricted, and lists the others.
 --keep writes to tests/bench/results/CLASS instead; readme.py then renews the README.
---render writes .md and .svg anew from a .json, with the current table of targets.
+--render renews .md and .svg from a .json, with the current table of targets.
 """
 
 from __future__ import annotations
@@ -51,13 +52,13 @@ PACKAGES = {
     "ncnn": ["ncnn", "pnnx"],
 }
 REFERENCE = "onnxruntime"
-# Float32 sums in another order, and Winograd, differ by some 1e-6; a wrong answer differs
-# by far more.
+# Another order of float32 sums, and Winograd, make differences of about 1e-6; a wrong
+# answer differs by far more.
 ERROR_LIMIT = 1e-3
 OPENED_NET = "resnet50"
 
 
-# ---- the peers' environment ------------------------------------------------------------
+# ---- the peers' environment
 
 
 def has(python: Path, package: str) -> bool:
@@ -66,7 +67,7 @@ def has(python: Path, package: str) -> bool:
 
 
 def prepare_venv(folder: Path, peers: list[str]) -> Path:
-    """The Python of an environment with the peers, numpy and onnx."""
+    """Return the Python of an environment with the peers, numpy and onnx."""
     python = folder / "bin" / "python"
     if not python.exists():
         print(f"peers: making {folder}", flush=True)
@@ -77,8 +78,8 @@ def prepare_venv(folder: Path, peers: list[str]) -> Path:
     missing = [package for package in wanted if not has(python, package)]
     for package in missing:
         print(f"peers: installing {package} from PyPI into {folder}", flush=True)
-        # Of pnnx only the program is used, which needs nothing of what its Python package
-        # asks for: PyTorch, CUDA.
+        # Only pnnx's program is used. It needs none of the dependencies of its Python
+        # package: PyTorch, CUDA.
         alone = ["--no-deps"] if package == "pnnx" else []
         subprocess.run(
             [str(python), "-m", "pip", "install", "--quiet", *alone, package], check=True
@@ -86,7 +87,7 @@ def prepare_venv(folder: Path, peers: list[str]) -> Path:
     return python
 
 
-# ---- one run ---------------------------------------------------------------------------
+# ---- one run
 
 
 class Bench:
@@ -102,13 +103,14 @@ class Bench:
         self.measured_class, self.restriction = measured_class, restriction
         self.versions: dict[str, str] = {}
         self.library_bytes: dict[str, int] = {}
-        self.unconverted: dict[str, str] = {}  # why ncnn has no file of a net
+        self.unconverted: dict[str, str] = {}  # why ncnn has no file of a model
 
     def net(self, work: Workload) -> Path:
         return common.make_net(self.python, self.folder, work.net, work.batch)
 
     def converted(self, net: str) -> Path:
-        """ncnn's file of a net: made of a batch of one, run with any."""
+        """Return ncnn's file of a model, which is converted with a batch of one and runs
+        any."""
         folder = self.folder / "ncnn"
         folder.mkdir(exist_ok=True)
         path = folder / f"{net}.ncnn.param"
@@ -159,7 +161,8 @@ class Bench:
 
 
 def start_all(bench: Bench, work: Workload, found: dict[str, dict]) -> list[Runtime]:
-    """Those that can run it; why the others can't goes into `found`."""
+    """Start the runtimes that can run the workload; why others cannot goes into
+    `found`."""
     runtimes = []
     for name in (OURS, *bench.peers):
         try:
@@ -174,8 +177,8 @@ def start_all(bench: Bench, work: Workload, found: dict[str, dict]) -> list[Runt
 
 
 def check_scores(runtimes: list[Runtime], work: Workload, found: dict[str, dict]) -> list[Runtime]:
-    """Compare the scores with the reference's. A wrong peer is left out, wrong scores of
-    ours end the program."""
+    """Compare the scores with the reference's. Leave out a wrong peer; exit if ours are
+    wrong."""
     scores = {runtime.name: runtime.scores() for runtime in runtimes}
     expected = scores.get(REFERENCE)
     if expected is None:
@@ -187,7 +190,10 @@ def check_scores(runtimes: list[Runtime], work: Workload, found: dict[str, dict]
         if found[name]["precision"] != "fp32" or error <= ERROR_LIMIT:
             right.append(runtime)
             continue
-        message = f"{name}: {work}: scores differ from {REFERENCE}'s by {error:.1e}, {ERROR_LIMIT:g} is allowed"
+        message = (
+            f"{name}: {work}: scores differ from {REFERENCE}'s by {error:.1e}, "
+            f"{ERROR_LIMIT:g} is allowed"
+        )
         if name == OURS:
             sys.exit(message)
         found[name]["reason"] = message
@@ -214,7 +220,7 @@ def measure(bench: Bench, work: Workload, rounds: int) -> dict:
     return row
 
 
-# ---- opening, memory, size -------------------------------------------------------------
+# ---- opening, memory, size
 
 
 def compile_plan(bench: Bench, work: Workload) -> Path:
@@ -223,14 +229,13 @@ def compile_plan(bench: Bench, work: Workload) -> Path:
         command = [str(BUILD / "resnet"), "compile", str(bench.net(work)), "-o", str(plan)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            raise RuntimeFailed(
-                f"libresnet, compiled plan: {(done.stderr.strip().splitlines() or ['no message'])[0]}"
-            )
+            messages = done.stderr.strip().splitlines() or ["no message"]
+            raise RuntimeFailed(f"libresnet, compiled plan: {messages[0]}")
     return plan
 
 
 def openers(bench: Bench, work: Workload) -> dict:
-    """What can be opened: title -> function that starts it."""
+    """Return {title: function that starts it} for everything that can be opened."""
     found = {
         OURS: lambda: bench.ours(work),
         f"{OURS}, small memory": lambda: bench.ours(work, memory="small"),
@@ -257,7 +262,8 @@ def open_once(start) -> dict[str, float]:
 
 
 def measure_opening(bench: Bench, rounds: int) -> dict[str, dict]:
-    """Every round opens each runtime in a new process. The files lie in the page cache."""
+    """Open each runtime in a new process in every round, with the files in the page
+    cache."""
     samples: dict[str, list] = {}
     failed: dict[str, dict] = {}
     starts = openers(bench, Workload(OPENED_NET, 1, 1))
@@ -304,7 +310,7 @@ def library_sizes(ours: int, beside: list[int]) -> dict[str, int]:
     return {OURS: ours} | both
 
 
-# ---- restricted to a lower class -------------------------------------------------------
+# ---- restricted to a lower class
 
 
 def peer_environment(name: str, restriction: Restriction | None) -> dict[str, str]:
@@ -345,7 +351,7 @@ def check_kept(machine: dict, restriction: Restriction | None) -> None:
         )
 
 
-# ---- the program -----------------------------------------------------------------------
+# ---- the program
 
 
 def parse_arguments() -> argparse.Namespace:

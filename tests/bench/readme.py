@@ -129,8 +129,9 @@ def section(name: str, results: dict) -> str:
             speed_table(rows),
             *(f"{note}\n" for note in notes),
             f"![the ratios as bars, with the targets](../tests/bench/results/{name}/peers.svg)\n",
-            f"Opening {title(results['opened_net'])}, to the first scores less one run, and the peak"
-            " memory of a process\nthat runs it at batch 1. For the peers, Python is included.\n",
+            f"Opening {title(results['opened_net'])}, to the first scores less one run, and the"
+            " peak memory of a process\n"
+            "that runs it at batch 1. For the peers, Python is included.\n",
             opening_table(results["openings"]),
             sizes(results["library_bytes"]),
         ]

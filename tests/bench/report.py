@@ -1,4 +1,4 @@
-"""What peers.py measured, as ratios, Markdown and SVG. Nothing here measures."""
+"""Turn what peers.py measured into ratios, Markdown and SVG. Nothing here measures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOT_COMPARED = "openvino-default"
 
 
 def refresh(results: dict) -> None:
-    """Compute anew all that follows from the times and the table of targets."""
+    """Recompute all that follows from the times and the table of targets."""
     for row in results["workloads"]:
         compare(row, results["class"])
 
@@ -174,7 +174,7 @@ def size_table(sizes: dict[str, int]) -> str:
 
 
 def reasons(rows: list[dict], openings: dict[str, dict]) -> list[str]:
-    """Why cells are empty."""
+    """Return why cells are empty."""
     runtimes = [runtime for row in rows for runtime in row["runtimes"].values()]
     return sorted({one["reason"] for one in (*runtimes, *openings.values()) if "reason" in one})
 
@@ -214,7 +214,7 @@ def markdown(results: dict) -> str:
     return "\n".join(parts)
 
 
-# ---- SVG -------------------------------------------------------------------------------
+# ---- SVG
 
 STYLE = """
   .ground { fill: #ffffff } .text { fill: #1f2328 } .soft { fill: #59636e }

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measure how libresnet's time grows with the batch, the image's size and the net's
-depth, on one and two threads.
+"""Measure how libresnet's time grows with batch, image size and depth, on one and two
+threads.
 
     python3 tests/bench/scaling.py [--quick] [--net resnet50] [--rounds 15] [--keep]
 
 Within a series all cases take turns. The time of a multiply-accumulate should stay flat
-or fall from the series' first case to its last; the last column says how it moved. (From
-depth 50 on the blocks are bottlenecks: half of the work is in 1x1 convolutions, which
-Winograd's method does not help.)
+or fall from the series' first case to its last; the last column has the ratio. From depth
+50 on the blocks are bottlenecks: half of the work is in 1x1 convolutions, which
+Winograd's method does not speed up.
 
 Writes scaling.md and scaling.json into build/bench, or with --keep into
 tests/bench/results/CLASS. Needs a Python with numpy and onnx to make the networks
@@ -42,7 +42,7 @@ class Case:
 
 
 def series(net: str) -> dict[str, tuple[list[Case], list[str]]]:
-    """Title -> cases and what they are called."""
+    """Return {title: (cases, their names)}."""
     return {
         f"{net}, batch": (
             [Case(net, batch=batch) for batch in BATCHES],
@@ -92,8 +92,8 @@ def measure(
 
 
 def add_change(rows: list[dict]) -> list[dict]:
-    """`change`: time of a multiply-accumulate over the series' first; 1 is flat, less is
-    better."""
+    """Add `change`: the time of a multiply-accumulate over the first case's. 1 is flat,
+    less is better."""
     for one in rows:
         one["change"] = rows[0]["gmacs_per_s"] / one["gmacs_per_s"]
     return rows

@@ -1,6 +1,6 @@
 """What peers.py runs by default, its target on each CPU class, and the verdict.
 
-A target is the least time of the fastest peer that computes in float32, over ours.
+A target is the minimum time of the fastest peer that computes in float32, over ours.
 Targets are fixed: none follows from a measurement. Without a target it is 1.0.
 """
 
@@ -29,7 +29,7 @@ class Workload:
 
     @classmethod
     def parse(cls, text: str) -> Workload:
-        """NET:THREADS:BATCH; threads and batch may be left out."""
+        """Parse NET:THREADS:BATCH; threads and batch may be left out."""
         net, threads, batch = (text.split(":") + ["1", "1"])[:3]
         return find(net, int(threads), int(batch))
 

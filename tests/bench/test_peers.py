@@ -1,4 +1,4 @@
-"""The parts of the benchmarks that don't measure: ratios, targets, tables, the plot,
+"""Test what the benchmarks do besides measuring: ratios, targets, tables, the plot,
 failures."""
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def row(net="resnet18", threads=1, batch=1, on="avx512", **times):
-    """A workload with the least times of its runtimes; a string says why there is none."""
+    """Return a workload with its runtimes' minimum times; a string says why there is
+    none."""
     runtimes = {}
     for name, time in times.items():
         name = name.replace("_", "-")
@@ -208,7 +209,7 @@ def test_only_whole_measurements_are_kept(monkeypatch, more):
     assert peers.parse_arguments().keep
 
 
-# ---- targets and verdicts --------------------------------------------------------------
+# ---- targets and verdicts
 
 
 def test_no_target_is_below_one():
@@ -469,7 +470,7 @@ def test_images_are_normalised_and_the_same_every_time(tmp_path):
 
 
 class Fake:
-    """Stands in for a runtime; notes who was asked to run."""
+    """Replaces a runtime and notes which one was asked to run."""
 
     def __init__(self, name, log, ms=30.0):
         self.name, self.log, self.ms = name, log, ms
@@ -499,7 +500,7 @@ def test_a_runtime_that_dies_says_its_last_words():
 
 
 class Opened:
-    """Stands in for an open runtime with scores."""
+    """Replaces an open runtime and has scores."""
 
     def __init__(self, name, scores):
         self.name, self.values, self.closed = name, scores, False

@@ -1,4 +1,5 @@
-"""Kept results agree with the table of targets, and the documents with the results."""
+"""Kept results agree with the table of targets, and the documents agree with the
+results."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What the tests of the resnet program share: the program, its helpers, and a way to run
-them."""
+"""What the tests of the resnet program share: the program and ways to run it."""
 
 from __future__ import annotations
 
@@ -34,14 +33,14 @@ def resnet(*arguments, **options) -> subprocess.CompletedProcess:
 
 
 def resnet_json(*arguments, code: int = 0) -> dict:
-    """Run the resnet program with --json; what it printed."""
+    """Run the resnet program with --json and return what it printed."""
     result = resnet(*arguments, "--json")
     assert result.returncode == code, result.stderr
     return json.loads(result.stdout)
 
 
 def complaint(result: subprocess.CompletedProcess) -> str:
-    """The only line on standard error of a run that failed on its input."""
+    """Return the only line on standard error of a run that failed on its input."""
     assert result.returncode == 1, (result.returncode, result.stderr)
     lines = result.stderr.decode().splitlines()
     assert len(lines) == 1, lines
@@ -60,8 +59,8 @@ def labels() -> list[str]:
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory, labels) -> Path:
-    """<class>/<image> for the built-in model's labels: 60 JPEG and PNG images of many
-    sizes."""
+    """Return a folder with <class>/<image> for the built-in model's labels: 60 JPEG and
+    PNG images of many sizes."""
     np = pytest.importorskip("numpy", reason="NumPy is not installed")
     pillow = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     root, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
@@ -76,7 +75,7 @@ def images(tmp_path_factory, labels) -> Path:
 
 @pytest.fixture(scope="session")
 def middling(tmp_path_factory) -> Path:
-    """A model of a few milliseconds."""
+    """Return a model that takes a few milliseconds."""
     pytest.importorskip("onnx", reason="onnx is not installed")
     path = tmp_path_factory.mktemp("nets") / "middling.onnx"
     run(
@@ -96,7 +95,7 @@ def middling(tmp_path_factory) -> Path:
 
 
 def pytest_collection_modifyitems(items) -> None:
-    """Without the program nothing here can be tested."""
+    """Skip all tests here if the program is missing."""
     if not PROGRAM.exists():
         skip = pytest.mark.skip(reason=f"{PROGRAM} is not there: tools/build makes it")
         for item in items:

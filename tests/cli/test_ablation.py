@@ -1,5 +1,5 @@
-"""resnet compare without blocks: as right, to the image, as onnxruntime with the file's
-graph edited the same way."""
+"""resnet compare without blocks: its answers are exactly those of onnxruntime with the
+file's graph edited the same way."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ def needed(path: Path) -> Path:
     return path
 
 
-# ---- what onnxruntime says ----
+# ---- what onnxruntime says
 
 
 def chosen_images(archive: Path, count: int) -> list[tuple[int, str]]:
-    """Class and name of every (all / count)-th image, in order of class, then name."""
+    """Return class and name of every (all / count)-th image, in order of class, then
+    name."""
     with zipfile.ZipFile(archive) as z:
         names = sorted((n.split("/")[-2], n) for n in z.namelist() if not n.endswith("/"))
     folders = sorted({folder for folder, _ in names})
@@ -49,7 +50,7 @@ def chosen_images(archive: Path, count: int) -> list[tuple[int, str]]:
 
 
 def prepared(archive: Path, chosen: list[tuple[int, str]], way: dict) -> np.ndarray:
-    """(n,c,h,w); the images have the model's size."""
+    """Return (n,c,h,w); the images have the model's size."""
     with zipfile.ZipFile(archive) as z:
         pixels = [
             np.asarray(Image.open(z.open(name)).convert("RGB"), np.float32) for _, name in chosen
@@ -63,8 +64,8 @@ def producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
 
 
 def is_branch(made_by: dict, tensor: str) -> bool:
-    """Ends in a 3x3 convolution, with or without batch normalisation; a shortcut does
-    not."""
+    """Return whether the tensor comes from a 3x3 convolution, with or without batch
+    normalisation, as a branch's does and a shortcut's does not."""
     node = made_by[tensor]
     if node.op_type == "BatchNormalization":
         node = made_by[node.input[0]]
@@ -74,7 +75,7 @@ def is_branch(made_by: dict, tensor: str) -> bool:
 
 
 def without_block(file: Path, block: int) -> onnx.ModelProto:
-    """The graph in which the block's addition gives its shortcut."""
+    """Return the graph in which the block's addition passes on its shortcut."""
     model = onnx.load(file)
     made_by = producers(model)
     adding = [
@@ -93,8 +94,8 @@ def without_block(file: Path, block: int) -> onnx.ModelProto:
 
 
 def without_pair(file: Path, first_relu: int) -> onnx.ModelProto:
-    """The graph of a plain model in which the second ReLU of a pair of layers takes what
-    the pair takes."""
+    """Return the graph of a plain model without a pair of layers: the second ReLU takes
+    what the pair takes."""
     model = onnx.load(file)
     relus = [n for n in model.graph.node if n.op_type == "Relu"]
     relus[first_relu + 2].input[0] = relus[first_relu].output[0]
@@ -115,12 +116,12 @@ def right(model: onnx.ModelProto, values: np.ndarray, truths: np.ndarray) -> int
     return int((scores.argmax(1) == truths).sum())
 
 
-# ---- the program ----
+# ---- the program
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory) -> Path:
-    """Twice as many images as blocks are left out on: 40 of each class."""
+    """Return twice as many images as the ablation uses: 40 of each class."""
     path = tmp_path_factory.mktemp("data") / "some.zip"
     with zipfile.ZipFile(needed(IMAGES)) as every, zipfile.ZipFile(path, "w") as some:
         for _, name in chosen_images(IMAGES, 2 * COUNT):
@@ -141,7 +142,7 @@ def answers(archive) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def chosen(archive) -> list[tuple[int, str]]:
-    """What blocks are left out on."""
+    """Return the images that the ablation uses."""
     return chosen_images(archive, COUNT)
 
 
@@ -228,13 +229,13 @@ def test_none_and_more_than_there_are(images):
     assert all_["lesions"]["images"] == 60
 
 
-# ---- what shortcuts cost ----
+# ---- what shortcuts cost
 
 
 @pytest.mark.alone
 def test_costs(answers):
-    """Bytes go by the shapes; times are there, and an addition of its own takes longer
-    where there is much to add."""
+    """Bytes follow from the shapes. Times are there, and a separate addition takes longer
+    where it adds more."""
     blocks = answers[1]["blocks"]
     side, width = [32] * 3 + [16] * 3 + [8] * 3, [16] * 3 + [32] * 3 + [64] * 3
     for i, block in enumerate(blocks):

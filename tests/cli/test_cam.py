@@ -31,27 +31,27 @@ def make_net(path: Path, kind: str, **options: object) -> Path:
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory) -> Path:
-    """An image of 150 x 110 with edges, lossless."""
+    """Return a lossless image of 150 x 110 with edges."""
     path = tmp_path_factory.mktemp("photos") / "photo.png"
     Image.open(SHIP).convert("RGB").resize((150, 110)).save(path)
     return path
 
 
-# ---- what onnxruntime says ----
+# ---- what onnxruntime says
 
 
 def scaled_and_cut(
     size: tuple[int, int], way: dict
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """(width, height) of an image after resizing; left and top, width and height of the
-    crop: as torchvision."""
+    """Return (width, height) of an image after resizing, and left, top, width and height
+    of the crop, as torchvision has them."""
     scaled = tuple(side * way["resize"] // min(size) for side in size) if way["resize"] else size
     cut = (way["crop"], way["crop"]) if way["crop"] else scaled
     return scaled, tuple(round((s - c) / 2) for s, c in zip(scaled, cut)), cut
 
 
 def prepare(file: Path, way: dict) -> np.ndarray:
-    """The model's input, (1,c,h,w)."""
+    """Return the model's input, (1,c,h,w)."""
     image = Image.open(file).convert("RGB")
     scaled, (left, top), (width, height) = scaled_and_cut(image.size, way)
     image = image.resize(scaled, Image.Resampling.BILINEAR).crop(
@@ -64,7 +64,7 @@ def prepare(file: Path, way: dict) -> np.ndarray:
 
 
 def expected_map(file: Path, values: np.ndarray) -> np.ndarray:
-    """(h,w,classes): the last layer's weights applied to the input of the pool."""
+    """Return (h,w,classes): the last layer's weights applied to the input of the pool."""
     model = onnx.load(file)
     pool = next(
         n
@@ -141,11 +141,12 @@ def test_map_is_that_of_onnxruntime(case, conv, photo, tmp_path):
     assert expected.mean((0, 1)).argmax() == best["index"]
 
 
-# ---- the image ----
+# ---- the image
 
 
 def viridis() -> np.ndarray:
-    """The table in the source, checked against three published colours."""
+    """Return the table of the source, after checking it against three published
+    colours."""
     text = (ROOT / "bindings/cli/commands/viridis.c").read_text()
     table = np.array(
         [[int(c[i : i + 2], 16) for i in (0, 2, 4)] for c in re.findall(r"0x([0-9a-f]{6})", text)]
@@ -158,8 +159,8 @@ def viridis() -> np.ndarray:
 def along(
     size: int, factor: int, scaled: int, first: int, count: int, cells: int
 ) -> tuple[np.ndarray, ...]:
-    """For each pixel of a side of the output: seen or not, and the weights of the map's
-    cells."""
+    """Return, for each pixel of a side of the output, whether it was seen and the weights
+    of the map's cells."""
     at = (np.arange(size * factor) + 0.5) / factor * scaled / size - first
     cell = np.clip(at * cells / count - 0.5, 0, cells - 1)
     weights = np.maximum(0, 1 - np.abs(cell[:, None] - np.arange(cells)))
@@ -167,7 +168,7 @@ def along(
 
 
 def expected_image(file: Path, way: dict, cam: dict) -> np.ndarray:
-    """The overlay as cam.h describes it."""
+    """Return the overlay that cam.h describes."""
     pixels = np.asarray(Image.open(file).convert("RGB"), np.float64)
     size = pixels.shape[1::-1]
     factor = -(-256 // min(size))
@@ -251,7 +252,7 @@ def test_predictions_are_those_without(photo, tmp_path):
     assert with_map["predictions"] == without["predictions"]
 
 
-# ---- the class ----
+# ---- the class
 
 
 def test_class_by_label_or_index(photo, tmp_path):
@@ -287,7 +288,7 @@ def test_class_without_labels(photo, tmp_path):
     assert "'dog' is not a class of the model: it has no labels; 0 to 9 is accepted" in said
 
 
-# ---- refusals ----
+# ---- refusals
 
 
 @pytest.mark.parametrize(
@@ -306,7 +307,7 @@ def test_wrong_usage(arguments, message, tmp_path):
 
 
 def net_of_maxima(path: Path) -> Path:
-    """Ends in global maximum pooling."""
+    """Return a model that ends in global maximum pooling."""
     net = nets.Net(1, channels={"input": 3})
     x = net.relu(net.conv("input", "conv", 8, 3), "relu")
     x = net.flat(net.node("GlobalMaxPool", "pool", [x]), "flatten")

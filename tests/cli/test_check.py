@@ -1,4 +1,4 @@
-"""inspect --check, and the options that say what of a file is to be used: --scores,
+"""inspect --check, and the options that choose what to use of a file: --scores,
 --size."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ANY_SIZE = MODELS / "torchvision" / "resnet50_dynamo_opset20_anysize.onnx"
 
 
 def lines_of(result) -> list[tuple[str, str]]:
-    """What --check printed: severity and message of each finding."""
+    """Return severity and message of each diagnostic that --check printed."""
     return [tuple(line.split(maxsplit=1)) for line in result.stdout.decode().splitlines()]
 
 

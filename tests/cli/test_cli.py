@@ -1,5 +1,4 @@
-"""The resnet program: commands, JSON keys, exit codes, messages, terminals and broken
-outputs."""
+"""The resnet program: commands, JSON, exit codes, messages, terminals, broken outputs."""
 
 from __future__ import annotations
 
@@ -24,19 +23,19 @@ COMMANDS = ["classify", "eval", "inspect", "bench", "compile", "compare"]
 
 @pytest.fixture
 def image(images) -> Path:
-    """Any one."""
+    """Return any image."""
     return sorted(images.glob("*/*"))[0]
 
 
 def pack(source: Path, target: Path, prefix: str = "", method: int = zipfile.ZIP_STORED) -> Path:
-    """A .zip of a folder."""
+    """Write a .zip of a folder."""
     with zipfile.ZipFile(target, "w", method) as archive:
         for file in sorted(source.rglob("*.*")):
             archive.write(file, prefix + str(file.relative_to(source)))
     return target
 
 
-# ---- usage ----
+# ---- usage
 
 
 def test_help_and_version():
@@ -170,7 +169,7 @@ def test_small_memory_labels_alike(images):
 
 @pytest.fixture
 def beside(tmp_path) -> Path:
-    """A model whose weights are in a file beside it."""
+    """Return a model whose weights are in a file beside it."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     path = tmp_path / "beside.onnx"
     model = onnx.load(ROOT / "tests/models/resnet8_option_a.onnx")
@@ -240,7 +239,7 @@ def test_completion_of_commands_and_presets():
     )
 
 
-# ---- classify ----
+# ---- classify
 
 
 def test_classify_text(image, labels):
@@ -278,7 +277,7 @@ def test_classify_json(images, labels):
         assert all(p["label"] == labels[p["index"]] for p in result["predictions"])
 
 
-def test_classify_shows_three_unless_told_and_never_more_than_classes(image):
+def test_classify_shows_three_by_default_and_never_more_than_classes(image):
     assert len(resnet_json("classify", image)["results"][0]["predictions"]) == 3
     assert len(resnet_json("classify", "-k", 500, image)["results"][0]["predictions"]) == 10
 
@@ -417,13 +416,13 @@ def test_model_without_preprocessing_is_guessed_and_said(tmp_path):
     assert "class 0" in text or "class 1" in text or "class 2" in text or "class 3" in text
 
 
-# ---- eval ----
+# ---- eval
 
 VARYING = ("images_per_second", "seconds", "threads", "batch", "data")
 
 
 def counts(document: dict) -> dict:
-    """What must not depend on threads, batches or packing."""
+    """Return what must not depend on threads, batches or packing."""
     return {key: value for key, value in document.items() if key not in VARYING}
 
 
@@ -593,7 +592,7 @@ def test_eval_archive_that_understates_its_sizes(tmp_path, labels):
     assert document["images"] == 0 and len(document["errors"]) == 1
 
 
-# ---- inspect and bench ----
+# ---- inspect and bench
 
 
 def test_inspect_json():
@@ -663,8 +662,9 @@ def test_bench_per_op():
 
 
 def check_sum(*options) -> None:
-    """Ops add up to the whole within the 3 % that the project promises, and observing
-    does not slow the model down by more; several tries, for busy machines."""
+    """Check that the ops add up to the whole within the 3 % that the project promises,
+    and that observing slows the model down by no more. Try several times, for busy
+    machines."""
     tries = []
     for _ in range(10):
         document = resnet_json("bench", "--per-op", *options)
@@ -694,11 +694,12 @@ def test_bench_ops_add_up_where_they_are_tiny(options):
     check_sum(*options)
 
 
-# ---- terminals, pipes, disks ----
+# ---- terminals, pipes, disks
 
 
 def run_on_terminal(*arguments, descriptor: int, environment: dict | None = None) -> bytes:
-    """What the program writes to a terminal as standard output (1) or error (2)."""
+    """Return what the program writes to a terminal as standard output (1) or error
+    (2)."""
     try:
         terminal, own = pty.openpty()
     except OSError as problem:

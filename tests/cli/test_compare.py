@@ -37,7 +37,7 @@ Z = 1.959963984540054
 
 
 def net(folder: Path, name: str, *arguments: object) -> Path:
-    """One of tests/nets.py, with random weights."""
+    """Return a network of tests/nets.py with random weights."""
     path = folder / f"{name}.onnx"
     run(sys.executable, ROOT / "tests/nets.py", *arguments, "-o", path)
     return path
@@ -57,7 +57,7 @@ def nets(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """66 images of 32 x 32 pixels in ten folders."""
+    """Return 66 images of 32 x 32 pixels in ten folders."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(7)
     for number in range(66):
@@ -74,8 +74,8 @@ def compared(nets, data) -> dict:
 
 
 def block_outputs(model: dict, plan: dict) -> dict[str, str]:
-    """Tensors by block. Other outputs are residual branches that an addition of its own
-    takes."""
+    """Return tensors by block. Other outputs are residual branches that a separate
+    addition takes."""
     last = {b["last_op"]: b["name"] for b in plan["blocks"]}
     return {
         last[r["op"]]: r["tensor"]
@@ -90,7 +90,7 @@ def without_times(value: object) -> object:
     return [without_times(v) for v in value] if isinstance(value, list) else value
 
 
-# ---- what there is ----
+# ---- what there is
 
 
 def test_document(compared, nets, data):
@@ -144,7 +144,7 @@ def test_text(nets, data):
     ) in text
 
 
-# ---- numbers ----
+# ---- numbers
 
 
 def test_accuracy_is_that_of_eval(compared, nets, data):
@@ -213,7 +213,7 @@ def shared(*parts: str) -> Path:
 
 
 def test_cifar(labels):
-    """Trained models on real images, enough of them for chi squared; two of the three
+    """Use trained models on real images, enough of them for chi squared. Two of the three
     models have no labels."""
     if BUILD.name in ("asan", "tsan"):
         pytest.skip("three models over 10,000 images take minutes under sanitizers")
@@ -231,11 +231,11 @@ def test_cifar(labels):
     assert document["models"][0]["top1"] == alone["top1"]
 
 
-# ---- against onnxruntime ----
+# ---- against onnxruntime
 
 
 class Tensors:
-    """All tensors of a model on the images of a data set, by onnxruntime."""
+    """All tensors of a model on the images of a data set, from onnxruntime."""
 
     def __init__(self, path: Path, data: Path, preprocess: dict) -> None:
         runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -262,7 +262,7 @@ class Tensors:
         return [node for node in self.model.graph.node if tensor in node.input]
 
     def response(self, node: str) -> str:
-        """The tensor after a layer's batch normalisation."""
+        """Return the tensor after a layer's batch normalisation."""
         tensor = next(n.output[0] for n in self.model.graph.node if n.name == node)
         after = self.readers(tensor)
         return (
@@ -270,7 +270,7 @@ class Tensors:
         )
 
     def addition(self, output: str):
-        """The Add in front of a block's last ReLU, if there is one."""
+        """Return the Add in front of a block's last ReLU, if there is one."""
         before = (
             self.makers[self.makers[output].input[0]]
             if self.makers[output].op_type == "Relu"
@@ -279,7 +279,7 @@ class Tensors:
         return before if before.op_type == "Add" else None
 
     def shortcut(self, output: str) -> np.ndarray:
-        """The shortcut of a block, whose branch ends in its second layer."""
+        """Return the shortcut of a block whose branch ends in its second layer."""
         add = self.addition(output)
         branch = self.response(add.name.replace(".add", ".conv2"))
         return self.values[next(side for side in add.input if side != branch)]
@@ -390,7 +390,7 @@ def test_probabilities_are_those_of_onnxruntime(compared, nets, data):
     assert model["calibration_error"] == pytest.approx(error, abs=TOLERANCE)
 
 
-# ---- what can go wrong ----
+# ---- what can go wrong
 
 
 def test_unreadable_images_count_for_no_net(compared, nets, data, tmp_path):
@@ -415,8 +415,8 @@ def test_unreadable_images_count_for_no_net(compared, nets, data, tmp_path):
 
 
 def test_image_that_one_net_refuses_counts_for_none(nets, data, tmp_path):
-    """One model scales its images, the other takes only those that have its size, so that
-    the first has seen it then."""
+    """One model scales its images; the other takes only those that have its size, so that
+    the first has already counted the image."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     strict = tmp_path / "strict.onnx"
     model = onnx.load(nets["plain"])
@@ -441,7 +441,7 @@ def test_image_that_one_net_refuses_counts_for_none(nets, data, tmp_path):
 
 
 def test_nets_whose_classes_differ_in_order(tmp_path, labels, images):
-    """The same model with its classes turned round agrees with itself everywhere."""
+    """The same model with its classes in reverse order agrees with itself everywhere."""
     trained = ROOT / "models/cifar10-resnet20.onnx"
     model, turned = onnx.load(trained), tmp_path / "turned.onnx"
     last = next(node for node in reversed(model.graph.node) if node.op_type in ("Gemm", "MatMul"))

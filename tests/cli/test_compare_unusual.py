@@ -1,5 +1,5 @@
-"""resnet compare off the usual way: other families of models, few or no images, places
-that cannot be written, an end before time."""
+"""resnet compare in unusual cases: other families of models, few or no images, places
+that cannot be written, interruption."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OTHERS = {
 
 
 def paint(folder: Path, names: list[str], count: int, size: tuple[int, int]) -> Path:
-    """PNGs of random blots, <name>/<number>.png."""
+    """Write PNGs of random blots, <name>/<number>.png."""
     rng = np.random.default_rng(11)
     for number in range(count):
         place = folder / names[number % len(names)]
@@ -44,7 +44,7 @@ def paint(folder: Path, names: list[str], count: int, size: tuple[int, int]) -> 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
-    """20 images in ten folders, for models that take 32 x 32 pixels."""
+    """Return 20 images in ten folders, for models that take 32 x 32 pixels."""
     return paint(tmp_path_factory.mktemp("small"), [f"class{i}" for i in range(10)], 20, (32, 32))
 
 
@@ -54,18 +54,18 @@ def residual(tmp_path_factory) -> Path:
 
 
 def renamed(path: Path, to: Path, name: str) -> Path:
-    """A copy whose graph has another name."""
+    """Return a copy whose graph has another name."""
     model = onnx.load(path)
     model.graph.name = name
     onnx.save(model, to)
     return to
 
 
-# ---- other models ----
+# ---- other models
 
 
 def check_outputs(file: Path, data: Path, model: dict) -> None:
-    """What blocks give, as onnxruntime computes it."""
+    """Compare the blocks' outputs with onnxruntime's."""
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     graph, way = onnx.load(file), model["preprocess"]
     made = {output for node in graph.graph.node for output in node.output}
@@ -140,7 +140,7 @@ def test_other_families(tmp_path):
         check_outputs(file, data, model)
 
 
-# ---- how models are called ----
+# ---- how models are called
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_files_of_one_name_are_called_by_their_paths(residual, small, tmp_path):
     assert [m["title"] for m in document["models"]] == [str(file) for file in files]
 
 
-# ---- few models, many classes, no images ----
+# ---- few models, many classes, no images
 
 
 def test_one_net_and_the_same_net_twice(residual, small):
@@ -251,9 +251,9 @@ def test_no_image_can_be_read(residual, tmp_path):
     for said in (
         "No image could be evaluated",
         "Layer responses were not observed",
-        "No ablations were tried",
-        "Responses were not observed: how large",
-        "There is no image that both",
+        "No blocks were left out, so",
+        "Responses were not observed, so the size",
+        "No image was evaluated by both",
     ):
         assert said in text, said
     assert (
@@ -262,11 +262,12 @@ def test_no_image_can_be_read(residual, tmp_path):
     )
 
 
-# ---- places that cannot be written are refused before the work ----
+# ---- places that cannot be written are refused before the work
 
 
 def refused(*arguments) -> str:
-    """What is said where nothing was opened yet: not even that the data are not there."""
+    """Return the message of a run that opened nothing: it does not even say that the data
+    are missing."""
     result = resnet("compare", *arguments, "--quiet")
     assert not result.stdout
     return complaint(result).removeprefix("resnet: ")
@@ -311,11 +312,11 @@ def test_tables_in_no_folder(residual, tmp_path):
     for tables in (file, tmp_path / "dangling"):
         assert (
             refused(residual, *nowhere, "--tables", tables)
-            == f"{tables}: is there and no folder; name a folder to write into"
+            == f"{tables}: exists and is not a folder; name a folder to write to"
         )
     assert (
         refused(residual, *nowhere, "--tables", missing)
-        == f"{missing}: cannot be made: No such file or directory"
+        == f"{missing}: cannot be created: No such file or directory"
     )
     assert file.read_text() == "mine"
 
@@ -326,23 +327,25 @@ def test_tables_in_a_folder_of_others(residual, tmp_path):
     closed.mkdir(mode=0o500)
     assert (
         refused(residual, "--data", tmp_path / "nowhere", "--tables", closed)
-        == f"{closed}: cannot be written into: Permission denied"
+        == f"{closed}: cannot be written to: Permission denied"
     )
 
 
 def test_asking_leaves_nothing(residual, tmp_path):
     page, tables = tmp_path / "page.html", tmp_path / "tables"
-    told = refused(residual, "--data", tmp_path / "nowhere", "--report", page, "--tables", tables)
-    assert told.startswith(f"{tmp_path}/nowhere: cannot be opened")
+    message = refused(
+        residual, "--data", tmp_path / "nowhere", "--report", page, "--tables", tables
+    )
+    assert message.startswith(f"{tmp_path}/nowhere: cannot be opened")
     assert list(tmp_path.iterdir()) == []
 
 
-# ---- an end before time ----
+# ---- an end before time
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, small, residual) -> tuple[float, dict]:
-    """How long a comparison takes that nobody disturbs, and its numbers."""
+    """Return how long an undisturbed comparison takes, and its numbers."""
     tables = tmp_path_factory.mktemp("whole") / "tables"
     start = time.monotonic()
     resnet(
@@ -381,7 +384,7 @@ def test_ended_in_the_middle_the_old_report_is_there(number, whole, small, resid
     ended = 0
     for attempt in range(5):
         page.write_text("old")
-        # A shell that runs the tests in the background lets them ignore SIGINT, and with
+        # A shell that runs the tests in the background makes them ignore SIGINT, and with
         # them the program.
         process = subprocess.Popen(
             command,

@@ -17,7 +17,7 @@ from conftest import PROGRAM, ROOT, SHA256_DUMP, complaint, resnet, resnet_json,
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory, labels) -> Path:
-    """The built-in model as a plan file."""
+    """Return the built-in model as a plan file."""
     path = tmp_path_factory.mktemp("compiled") / "builtin.resnet"
     assert resnet("compile", "-o", path).returncode == 0
     return path
@@ -127,7 +127,7 @@ def test_compiled_model_opens_faster(middling, tmp_path):
 
 
 def spoilt_models(folder: Path, plan: bytes) -> dict[str, Path]:
-    """Models that cannot be opened, by their defect."""
+    """Return models that cannot be opened, by their defect."""
     net = (ROOT / "models/cifar10-resnet20.onnx").read_bytes()
     middle = len(plan) // 2
     contents = {
@@ -238,7 +238,7 @@ def test_interrupted_compile_leaves_no_half_written_file(middling, tmp_path, num
 
 
 def test_sha256():
-    """Against hashlib, and the examples that NIST gives for FIPS 180-4."""
+    """Compare with hashlib, and with the examples that NIST gives for FIPS 180-4."""
     data = bytes(i * 7 % 251 for i in range(300))
     hashes = run(SHA256_DUMP, input=data).stdout.decode().split()
     assert hashes == [hashlib.sha256(data[:n]).hexdigest() for n in range(len(data) + 1)]

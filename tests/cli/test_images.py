@@ -1,5 +1,5 @@
-"""Images as the program decodes them: bit-equal to Pillow, and a named error for
-each that is not whole."""
+"""Images as the program decodes them: bit-equal to Pillow, and a named error for each
+that is incomplete."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORIENTATION = 0x0112
 
 
 def decode(path: Path) -> np.ndarray:
-    """(h,w,3) as the program has it."""
+    """Return the (h,w,3) pixels that the program decodes."""
     result = run(DECODE_DUMP, path)
     assert result.returncode == 0, result.stderr
     header, _, pixels = result.stdout.partition(b"\n")
@@ -33,21 +33,21 @@ def decode(path: Path) -> np.ndarray:
 
 
 def refusal(path: Path) -> str:
-    """Why the program does not decode it."""
+    """Return why the program does not decode an image."""
     result = run(DECODE_DUMP, path, timeout=30)
     assert result.returncode == 1, "it was decoded"
     return result.stderr.decode()
 
 
 def check_equal(path: Path) -> None:
-    """The same pixels as Pillow's."""
+    """Check that the pixels are Pillow's."""
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     np.testing.assert_array_equal(decode(path), expected)
 
 
 def noise(mode: str, width: int = WIDTH, height: int = HEIGHT):
-    """An image that has no symmetry: waves under noise."""
+    """Return an image without symmetry: waves under noise."""
     rng = np.random.default_rng(width * 1000 + height)
     y, x = np.mgrid[:height, :width]
     waves = np.stack(
@@ -72,7 +72,7 @@ def noise(mode: str, width: int = WIDTH, height: int = HEIGHT):
 
 
 def exif(orientation: int):
-    """EXIF data with that orientation."""
+    """Return EXIF data with that orientation."""
     data = Image.Exif()
     data[ORIENTATION] = orientation
     return data
@@ -131,7 +131,7 @@ def test_small_sizes(tmp_path, size):
         check_equal(path)
 
 
-# ---- PNG files that Pillow does not write ----
+# ---- PNG files that Pillow does not write
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -158,7 +158,7 @@ def png(
 
 
 def interlaced_rows(pixels: np.ndarray) -> bytes:
-    """Adam7: seven smaller images (PNG specification, 8.2)."""
+    """Return the rows of Adam7: seven smaller images (PNG specification, 8.2)."""
     passes = [
         (0, 0, 8, 8),
         (0, 4, 8, 8),
@@ -213,7 +213,7 @@ def test_png_transparency_short_palette_and_gamma(tmp_path, colour, extra):
     check_equal(path)
 
 
-# ---- EXIF that is not as it should be ----
+# ---- EXIF that is not as it should be
 
 
 def tiff(entry: bytes, endian: str = "<", offset: int = 8, count: int = 1) -> bytes:
@@ -237,7 +237,7 @@ MALFORMED_EXIF = {
 
 
 def with_exif(path: Path, data: bytes) -> None:
-    """A JPEG whose EXIF segment holds these bytes."""
+    """Return a JPEG whose EXIF segment holds these bytes."""
     buffer = io.BytesIO()
     noise("RGB").save(buffer, "JPEG")
     jpeg, body = buffer.getvalue(), b"Exif\0\0" + data
@@ -262,7 +262,7 @@ def test_exif_byte_orders(tmp_path, endian):
     assert decode(path).shape == (WIDTH, HEIGHT, 3)
 
 
-# ---- files that are not whole ----
+# ---- files that are not whole
 
 
 def encoded(form: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The report of resnet compare, of made-up numbers (tests/unit/report): the page in a
+"""The report of resnet compare, from made-up numbers (tests/unit/report): the page in a
 browser, the files, and their places."""
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ def dump(
 
 @pytest.fixture(scope="module", autouse=True)
 def program() -> None:
-    """Without it there is nothing to test."""
+    """Skip if the program is missing."""
     if not DUMP.exists():
         pytest.skip(f"{DUMP} is not there: tools/build makes it")
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """Ten class folders of 20 images: most of 32 x 32 pixels, some larger than a
-    thumbnail, one that is none."""
+    """Return ten class folders of 20 images: most of 32 x 32 pixels, some larger than a
+    thumbnail, and one file that is no image."""
     np = pytest.importorskip("numpy", reason="NumPy is not installed")
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
@@ -90,7 +90,7 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory, photos) -> dict[str, Path]:
-    """Pages by what is in them."""
+    """Return pages by what is in them."""
     root = tmp_path_factory.mktemp("pages")
     made = {
         "all": (ALL, photos),
@@ -106,17 +106,17 @@ def pages(tmp_path_factory, photos) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory) -> Path:
-    """Files of a comparison with hostile names."""
+    """Return files of a comparison with hostile names."""
     folder = tmp_path_factory.mktemp("tables") / "made"
     dump(ALL + "!", "-", folder)
     return folder
 
 
-# ---- the page as text ----
+# ---- the page as text
 
 
 class Outline(HTMLParser):
-    """Headings, references and duties of a page."""
+    """Headings, references, ids and images of a page; checks how elements nest."""
 
     VOID = {"meta", "img", "br", "link", "input"}
 
@@ -270,7 +270,7 @@ def test_two_comparisons_differ_in_what_is_measured_alone(tmp_path, images):
     assert len(json.loads((tmp_path / "tables" / "comparison.json").read_text())["models"]) == 1
 
 
-# ---- files ----
+# ---- files
 
 
 def test_csv_files_are_whole_tables_without_formulas(tables):
@@ -373,7 +373,7 @@ def test_places_that_cannot_be_written_are_named(tmp_path):
         ),
         (
             ("-", tmp_path / "no" / "tables"),
-            f"{tmp_path}/no/tables: cannot be made: No such file or directory",
+            f"{tmp_path}/no/tables: cannot be created: No such file or directory",
         ),
     ]:
         assert dump("R", *options, code=1).stderr.decode() == f"resnet: {message}\n"
@@ -394,12 +394,12 @@ def test_killed_at_any_time_the_old_page_or_the_new_one_is_there(tmp_path):
         assert page.read_bytes() in (b"old", whole.read_bytes())
 
 
-# ---- in a browser ----
+# ---- in a browser
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium, which logs its requests and its console."""
+    """Return headless Chromium, which logs its requests and its console."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     from selenium.webdriver.chrome.service import Service
 
@@ -423,8 +423,8 @@ def browser():
 
 
 def show(browser, page: Path, size: tuple[int, int], scheme: str = "light") -> None:
-    """Open the page at that size; fails on anything in the console and on any request but
-    that for the page."""
+    """Open the page at that size. Fail on any message in the console and on any request
+    but that for the page."""
     browser.get_log("performance")
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
@@ -523,10 +523,10 @@ def test_one_net_draws_what_it_can(browser, pages):
     assert found == ["ratios", "confusion-0", "reliability"]
     text = browser.execute_script("return document.body.innerText")
     for sentence in (
-        "with one model there is nothing to compare it to",
+        "There is no other model to compare it with",
         "Layer responses were not observed",
-        "No ablations were tried",
-        "One model only: there is no pair to compare",
+        "No blocks were left out",
+        "There is only one model, so there is no pair to compare",
     ):
         assert sentence in text
 
@@ -545,7 +545,7 @@ def test_a_thousand_classes_are_listed_not_drawn(browser, pages):
 
 
 def column(browser, table: str, index: int) -> list[str]:
-    """The cells of a column, as they are read."""
+    """Return the cells of a column, as a user reads them."""
     return browser.execute_script(
         """
       return [...document.getElementById(arguments[0]).tBodies[0].rows].map(

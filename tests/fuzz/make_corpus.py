@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Make the fuzzers' seeds: small nets in many spellings, a few kilobytes each, in corpus
-and, packed, in corpus_gzip; small images in corpus_image. (Those of corpus_plan are
-made with a built library: see CMakeLists.txt.)
+"""Make the fuzzers' seeds: models in many spellings, a few kilobytes each, in corpus and,
+packed, in corpus_gzip; small images in corpus_picture. The seeds of corpus_plan are made
+with a built library: see CMakeLists.txt.
 
     python tests/fuzz/make_corpus.py
 
-The files are committed; this remakes the same ones.
+The files are committed; this script makes the same bytes again.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ import nets  # noqa: E402
 import random_graphs  # noqa: E402
 
 MAX_BYTES = 10_000
-# Small ones that open, which among them have all operators, modes, layouts and opsets of
-# random_graphs.
+# Numbers of small graphs that open. Together they have all operators, modes, layouts and
+# opsets of random_graphs.
 RANDOM_GRAPHS = (
     12,
     14,
@@ -71,11 +71,12 @@ SPELLINGS = {
 
 
 def described(model: onnx.ModelProto) -> onnx.ModelProto:
-    """With the metadata that the library reads."""
+    """Add the metadata that the library reads."""
     for key, value in {
         "resnet.name": "seed",
         "resnet.labels": "cat\ndog\nship\ntruck",
-        "resnet.preprocess": "resize=8 crop=8 order=rgb scale=255 mean=0.5,0.5,0.5 std=0.25,0.25,0.25",
+        "resnet.preprocess": "resize=8 crop=8 order=rgb scale=255 mean=0.5,0.5,0.5 "
+        "std=0.25,0.25,0.25",
     }.items():
         model.metadata_props.add(key=key, value=value)
     return model
@@ -99,8 +100,8 @@ def as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def large_weights(constant: bool = False) -> onnx.ModelProto:
-    """One layer whose weights take more than the 4096 bytes from which they are read
-    into a block of their own."""
+    """Return a model of one layer with more than 4096 bytes of weights: from that size on
+    they are read into a separate block."""
     weights = numpy_helper.from_array(
         np.random.default_rng(1).standard_normal((43, 3, 3, 3)).astype(np.float32), "w"
     )
@@ -120,19 +121,12 @@ def large_weights(constant: bool = False) -> onnx.ModelProto:
     return helper.make_model(graph, ir_version=7, opset_imports=[helper.make_opsetid("", 13)])
 
 
-def folded() -> onnx.ModelProto:
-    """Sizes and factors that must be computed first, by the operators that are read of
-    constants alone, and a gate that is made as large as its image."""
-
-    def ints(name: str, *values: int) -> onnx.TensorProto:
-        return numpy_helper.from_array(
-            np.array(values if len(values) > 1 else values[0], np.int64), name
-        )
-
+def folded_nodes() -> list[onnx.NodeProto]:
+    """Return every operator that is computed at loading, and an expanded gate."""
     chain = ["w", *(f"k{i}" for i in range(9)), "v"]
     unary = ["Exp", "Neg", "Abs", "Sqrt", "Reciprocal", "Floor", "Ceil", "Identity", "Neg", "Abs"]
     node = helper.make_node
-    nodes = [
+    return [
         *(node(kind, [a], [b], name=b) for kind, a, b in zip(unary, chain, chain[1:])),
         node("Pow", ["v", "two"], ["v2"]),
         node("Max", ["v2", "one"], ["v3"]),
@@ -159,30 +153,46 @@ def folded() -> onnx.ModelProto:
         node("Concat", ["first", "last"], ["target"], axis=0),
         node("Reshape", ["p", "target"], ["logits"], name="reshape"),
     ]
-    numbers = {"w": 0.5, "one": 1, "two": 2}
+
+
+def folded_constants() -> list[onnx.TensorProto]:
+    def floats(name: str, value: float) -> onnx.TensorProto:
+        return numpy_helper.from_array(np.float32(value), name)
+
+    def ints(name: str, *values: int) -> onnx.TensorProto:
+        return numpy_helper.from_array(
+            np.array(values if len(values) > 1 else values[0], np.int64), name
+        )
+
     constants = [
-        numpy_helper.from_array(np.float32(value), name) for name, value in numbers.items()
-    ]
-    constants += [
+        floats("w", 0.5),
+        floats("one", 1),
+        floats("two", 2),
         ints("times", 3),
         ints("column", 1, 3, 1, 1),
         ints("size", 1, 3, 8, 8),
         ints("nought", 0),
         ints("three", 3),
         ints("step", 1),
+        *(
+            numpy_helper.from_array(np.array([value], np.int64), name)
+            for name, value in (("axis", 0), ("from", 0), ("to", 1))
+        ),
     ]
-    constants += [
-        numpy_helper.from_array(np.array([value], np.int64), name)
-        for name, value in (("axis", 0), ("from", 0), ("to", 1))
-    ]
-    constants[0].dims[:] = [1]
-    constants[3].dims[:] = [1]
+    for constant in (constants[0], constants[3]):
+        constant.dims[:] = [1]
+    return constants
+
+
+def folded() -> onnx.ModelProto:
+    """Return a model whose sizes and factors must be computed first, by operators that are
+    read from constants alone, and whose gate is expanded to the image's size."""
     graph = helper.make_graph(
-        nodes,
+        folded_nodes(),
         "folded",
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, ("N", 3, 8, 8))],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)],
-        constants,
+        folded_constants(),
     )
     return helper.make_model(graph, ir_version=7, opset_imports=[helper.make_opsetid("", 13)])
 
@@ -214,7 +224,8 @@ def seeds() -> dict[str, bytes]:
 
 
 def packed(models: dict[str, bytes]) -> dict[str, bytes]:
-    """As gzip has it: at levels, in two members, with optional header fields."""
+    """Compress with gzip: at several levels, in two members, with optional header
+    fields."""
     model = models["option_a.onnx"]
     named = io.BytesIO()
     with gzip.GzipFile("net.onnx", "wb", 9, named, mtime=0) as file:
@@ -232,7 +243,7 @@ def packed(models: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def test_image(mode: str, width: int = 13, height: int = 9) -> Image.Image:
-    """Waves and a little noise."""
+    """Return waves and a little noise."""
     rng = np.random.default_rng(2)
     y, x = np.mgrid[:height, :width]
     pixels = np.stack(

@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
-"""Fuzz for a given CPU time, keep what was found of use, and say how much of the code
-that reaches.
+"""Fuzz for a given CPU time, keep what is useful, and measure how much of the code it
+reaches.
 
     tools/build fuzz
-    python3 tests/fuzz/run.py fuzz [TARGET...] --minutes 30    # of CPU time for each target, niced; resumes
-    python3 tests/fuzz/run.py merge [TARGET...]                # minimises what was found into tests/fuzz/corpus_found
-    python3 tests/fuzz/run.py coverage                         # lines of loader/ and runtime/plan/lower.c that are reached
-    python3 tests/fuzz/run.py report                           # CPU time, executions, findings so far
+    python3 tests/fuzz/run.py fuzz [TARGET...] --minutes 30
+    python3 tests/fuzz/run.py merge [TARGET...]
+    python3 tests/fuzz/run.py coverage
+    python3 tests/fuzz/run.py report
 
-Targets: bytes and model (ONNX, by its bytes and by its structure), gzip, plan, image. All work lies in build/fuzz-work:
-corpora, logs, findings, and ledger.json, which adds up what was done for each commit. A
-finding is minimised there; it moves to tests/fuzz/regressions with the commit that mends
-what it found.
+fuzz: --minutes is the CPU time for each target; runs with nice, and resumes.
+merge: minimise what was found into tests/fuzz/corpus_found.
+coverage: list the lines of loader/ and runtime/plan/lower.c that are reached.
+report: show CPU time, executions and findings so far.
+
+Targets: bytes and model (ONNX, by its bytes and by its structure), gzip, plan, picture.
+build/fuzz-work holds corpora, logs, findings, and ledger.json, which adds up what was
+done for each commit. A finding is minimised there; it moves to tests/fuzz/regressions
+with the commit that fixes the bug.
 """
 
 from __future__ import annotations
@@ -49,10 +54,10 @@ SECONDS_PER_INPUT = 10
 NICE = 10
 MEGABYTES = 2048
 MAX_FOUND = 300_000  # bytes of one archive in corpus_found
-MAX_FINDINGS = 20  # in one go; then something is so broken that it wants mending first
+MAX_FINDINGS = 20  # of one run; after that, fix the cause first
 COVERED = ("loader/**/*.c", "runtime/plan/lower.c")
 UNIT_TESTS = re.compile(r"test_(loader|plan|run_allocates|failing|kernels$)")
-# Sanitizers that stop what they find, and say so at once.
+# The sanitizers stop at the first error and report it at once.
 ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -78,7 +83,7 @@ def program(target: str) -> Path:
 
 
 def plan_seeds() -> Path:
-    """The seeds as plan files of this machine, which are then mapped; those in
+    """Return the seeds as plan files of this machine, which can be mapped; those in
     corpus_plan may be packed anew."""
     folder = WORK / "plan-seeds"
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,8 +95,8 @@ def plan_seeds() -> Path:
 
 
 def inputs(target: str) -> list[Path]:
-    """The work folder, which takes what is new, then the seeds and what was kept of
-    earlier work."""
+    """Return the work folder, which takes new inputs, then the seeds and what earlier
+    work kept."""
     work = WORK / target / "corpus"
     work.mkdir(parents=True, exist_ok=True)
     folders = [work, *(HERE / name for name in TARGETS[target][1])]
@@ -101,13 +106,13 @@ def inputs(target: str) -> list[Path]:
 
 
 def archive(target: str) -> Path:
-    """What was kept of earlier work: mutants of the same few nets, which packed together
-    take a tenth of the space."""
+    """Return the archive of inputs that earlier work kept. They are mutants of the same
+    few models: packed together they take a tenth of the space."""
     return HERE / "corpus_found" / f"{target}.tar.xz"
 
 
 def kept(target: str) -> list[Path]:
-    """The folder with what was kept, if anything was."""
+    """Return the folder with the inputs that were kept, if there are any."""
     folder = WORK / target / "kept"
     shutil.rmtree(folder, ignore_errors=True)
     if not archive(target).exists():
@@ -118,7 +123,6 @@ def kept(target: str) -> list[Path]:
 
 
 # ---- the ledger
-# ------------------------------------------------------------------------------------------------------
 
 
 def read_ledger() -> list[dict]:
@@ -175,11 +179,10 @@ def report() -> str:
 
 
 # ---- fuzzing
-# ---------------------------------------------------------------------------------------------------------
 
 
 def cpu_seconds(process: int) -> float:
-    """User and system time of a process that runs, from proc(5)'s stat."""
+    """Return user and system time of a running process, from proc(5)'s stat."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
     except (OSError, IndexError):
@@ -197,8 +200,8 @@ def command_for(target: str, options: list[str]) -> list[str]:
 
 
 def one_stretch(target: str, seconds: float) -> tuple[dict, bool]:
-    """Fuzz until the CPU time is spent or something is found. Returns an entry for the
-    ledger; whether it ended well."""
+    """Fuzz until the CPU time is spent or something is found. Return an entry for the
+    ledger, and whether it ended well."""
     folder = WORK / target
     findings = folder / "findings"
     findings.mkdir(parents=True, exist_ok=True)
@@ -253,7 +256,7 @@ def one_stretch(target: str, seconds: float) -> tuple[dict, bool]:
 
 
 def minimise(target: str, path: Path) -> None:
-    """A smaller file that does the same, beside it."""
+    """Write a smaller file that fails in the same way, beside it."""
     smaller = path.with_name(f"{path.name}.min")
     shell(
         *command_for(
@@ -267,7 +270,7 @@ def minimise(target: str, path: Path) -> None:
 
 
 def fuzz(target: str, minutes: float) -> int:
-    """Fuzz for that CPU time. Returns the number of findings."""
+    """Fuzz for that CPU time. Return the number of findings."""
     left, found = 60 * minutes, 0
     while left > 0:
         entry, ended_well = one_stretch(target, left)
@@ -287,12 +290,11 @@ def fuzz(target: str, minutes: float) -> int:
 
 
 # ---- the corpus
-# ------------------------------------------------------------------------------------------------------
 
 
 def merge(target: str) -> None:
-    """The fewest files that reach all that the work's corpus and the seeds reach,
-    beyond the seeds themselves."""
+    """Find the fewest files that, together with the seeds, reach all that the work's
+    corpus reaches."""
     chosen, folders = WORK / target / "merged", inputs(target)
     shutil.rmtree(chosen, ignore_errors=True)
     chosen.mkdir()
@@ -327,7 +329,7 @@ def merge(target: str) -> None:
 
 
 def pack(files: list[Path]) -> bytes:
-    """The same bytes for the same files."""
+    """Write the same bytes for the same files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:xz", format=tarfile.USTAR_FORMAT, preset=9) as out:
         for path in files:
@@ -339,7 +341,6 @@ def pack(files: list[Path]) -> bytes:
 
 
 # ---- coverage
-# --------------------------------------------------------------------------------------------------------
 
 
 def tool(name: str) -> str:
@@ -350,7 +351,7 @@ def tool(name: str) -> str:
 
 
 def profile(name: str, commands: list[list[object]]) -> Path:
-    """Run the programs and join what they wrote."""
+    """Run the programs and join the profiles that they write."""
     folder = WORK / "coverage" / name
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
@@ -382,7 +383,7 @@ def profile(name: str, commands: list[list[object]]) -> Path:
 
 
 def line_counts(joined: Path, programs: list[Path]) -> dict[str, dict[int, int]]:
-    """File -> line -> how often it was executed."""
+    """Return {file: {line: how often it was executed}}."""
     objects = [f"-object={path}" for path in programs[1:]]
     files = [path for pattern in COVERED for path in sorted(ROOT.glob(pattern))]
     done = shell(
@@ -425,11 +426,11 @@ def list_missed(counts: dict[str, dict[int, int]], to: Path) -> None:
                 )
 
 
-def directories(counts: dict[str, dict[int, int]]) -> dict[str, dict]:
+def with_directory(counts: dict[str, dict[int, int]]) -> dict[str, dict]:
     joined: dict[str, dict] = collections.defaultdict(dict)
     for name, lines in counts.items():
-        room = "loader/ in all" if name.startswith("loader/") else name
-        joined[room].update({(name, number): count for number, count in lines.items()})
+        key = "loader/ in all" if name.startswith("loader/") else name
+        joined[key].update({(name, number): count for number, count in lines.items()})
     return joined
 
 
@@ -449,8 +450,8 @@ def coverage() -> None:
         profile("all", [[replay, *folders], *([unit] for unit in units)]), [replay, *units]
     )
     rows = [["file", "lines", "corpus, % reached", "with unit tests, %"]]
-    for name, lines in [*sorted(both.items()), *directories(both).items()]:
-        other = fuzzed.get(name) or directories(fuzzed).get(name, {})
+    for name, lines in [*sorted(both.items()), *with_directory(both).items()]:
+        other = fuzzed.get(name) or with_directory(fuzzed).get(name, {})
         rows.append([name, str(len(lines)), percent(other), percent(lines)])
     print(table(rows))
     list_missed(fuzzed, WORK / "coverage" / "missed-by-corpus.txt")

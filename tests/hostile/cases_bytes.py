@@ -1,4 +1,5 @@
-"""Hostile bytes: no model, wire format, nesting, bombs, metadata, gzip, the file system."""
+"""Hostile bytes: no model, wire format, nesting, bombs, metadata, gzip, the file
+system."""
 
 from __future__ import annotations
 
@@ -10,12 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-
 import wire
 from corpus import Content, case, good, line, raw_model, special, table
 
 # ---- 1: empty, too large, no model at all
-# ------------------------------------------------------------
 
 line(1)
 
@@ -62,7 +61,7 @@ def no_opset() -> Content:
     return model
 
 
-# ---- 2: nesting ------------------------------------------------------------
+# ---- 2: nesting
 
 line(2)
 
@@ -75,8 +74,8 @@ def graphs_nested_100000_deep() -> Content:
 
 @case("ERROR_LIMIT", "nest")
 def types_nested_100000_deep() -> Content:
-    """ValueInfoProto.type (2), then TypeProto.sequence_type (4).elem_type (1) again and
-    again."""
+    """ValueInfoProto.type (2), then TypeProto.sequence_type (4).elem_type (1),
+    repeated."""
     value_type = wire.message(2, wire.nested([4, 1], wire.number(1, 1), 100000))
     return raw_model(wire.message(wire.GRAPH_INPUT, wire.message(1, "input"), value_type))
 
@@ -88,7 +87,7 @@ def groups_nested_100000_deep() -> Content:
     )
 
 
-# ---- 3: wire format ------------------------------------------------------------
+# ---- 3: wire format
 
 line(3)
 
@@ -136,7 +135,6 @@ def length_of_2_to_64() -> Content:
 
 
 # ---- 4, 5: small files that unpack into large memory
-# ------------------------------------------------------------
 
 line(4)
 
@@ -192,7 +190,7 @@ def packed_dims() -> Content:
     )
 
 
-# ---- metadata ------------------------------------------------------------
+# ---- metadata
 
 line(None)
 
@@ -225,14 +223,14 @@ table(
 )
 
 
-# ---- 21 and the file system ------------------------------------------------------------
+# ---- 21 and the file system
 
 line(21)
 
 
 @case("ERROR_LIMIT", "", suffix=".onnx.gz")
 def gzip_bomb() -> Content:
-    """A quarter of a gigabyte of zeros in 256 kB, behind the start of a model."""
+    """A quarter of a gigabyte of zeros in 256 kB, after the start of a model."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     parts = [
         packer.compress(
@@ -245,7 +243,7 @@ def gzip_bomb() -> Content:
 
 @case("ERROR_LIMIT", "max_file_bytes", suffix=".onnx.gz", max_file_bytes=3000)
 def gzip_over_the_size_cap() -> Content:
-    """Packed, the file is under the cap; unpacked, it is not."""
+    """The packed file is under the cap; its content is not."""
     return gzip.compress(bytes(100_000), mtime=0)
 
 

@@ -1,5 +1,5 @@
-"""Hostile external data: names that lead out of the model's folder, files that are none,
-ranges that are not there."""
+"""Hostile external data: names that lead out of the model's folder, names of other things
+than files, and ranges outside the file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import os
 from pathlib import Path
 
 import onnx
-from onnx import TensorProto
-
 from corpus import CASES, CULPRIT, Case, Content, good, line, tensor
+from onnx import TensorProto
 
 BYTES = 144  # of the spoilt tensor
 
@@ -34,8 +33,8 @@ def add(
     switched_on: bool = True,
     **extra: object,
 ) -> None:
-    """Register a model with these entries for one tensor; `beside(file)` makes what it
-    names, "<name>.data"."""
+    """Register a model with these entries for one tensor; `beside(file)` makes the file
+    that they name, "<name>.data"."""
     entries = {"location": f"{name}.data"} | entries
 
     def make(path: Path) -> Content:
@@ -60,7 +59,7 @@ def weights(file: Path, size: int = BYTES) -> None:
 
 
 def behind_a_link(file: Path) -> None:
-    """The path's folder is a link to one with the weights."""
+    """Register a path whose folder is a link to one with the weights."""
     real = file.parent / "real"
     real.mkdir(exist_ok=True)
     weights(real / "weights")
@@ -85,13 +84,12 @@ def fifo(file: Path) -> None:
 
 
 def sparse(file: Path) -> None:
-    """A TiB that takes no space."""
+    """Make a TiB that takes no space."""
     with open(file, "wb") as stream:
         stream.truncate(1 << 40)
 
 
 # ---- 10: names, with the option on and off
-# ------------------------------------------------------------
 
 line(10)
 
@@ -111,7 +109,6 @@ add("off", "ERROR_UNSUPPORTED", "--external-data", {}, weights, switched_on=Fals
 add("basepath", "ERROR_FORMAT", "basepath", {"basepath": "/etc"}, weights)
 
 # ---- 11: what the name leads to
-# ------------------------------------------------------------
 
 line(11)
 
@@ -136,7 +133,7 @@ add("fifo", "ERROR_IO", "FIFO", {}, fifo)
 add("directory", "ERROR_IO", "directory", {}, lambda file: file.mkdir(exist_ok=True))
 add("missing", "ERROR_IO", "is not there", {})
 
-# ---- 12: ranges ------------------------------------------------------------
+# ---- 12: ranges
 
 line(12)
 
@@ -175,7 +172,7 @@ add(
 
 
 def huge(path: Path) -> Content:
-    """A tensor of 1 GiB, all of which a sparse file gives."""
+    """Register a tensor of 1 GiB, all of which a sparse file contains."""
     with open(path.with_suffix(".data"), "wb") as stream:
         stream.truncate(1 << 30)
     model = external({"location": path.with_suffix(".data").name})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-
 from corpus import (
     CULPRIT,
     Content,
@@ -21,8 +19,9 @@ from corpus import (
     table,
     tensor,
 )
+from onnx import TensorProto, helper, numpy_helper
 
-# ---- 13: graphs ------------------------------------------------------------
+# ---- 13: graphs
 
 line(13)
 
@@ -221,7 +220,7 @@ table(
 )
 
 
-# ---- 14: the shortcut's add ------------------------------------------------------------
+# ---- 14: the shortcut's add
 
 line(14)
 
@@ -265,7 +264,6 @@ def add_of_one_input() -> Content:
 
 
 # ---- 15 to 17: windows and groups
-# ------------------------------------------------------------
 
 line(15)
 
@@ -416,7 +414,7 @@ table(
 )
 
 
-# ---- many of one thing ------------------------------------------------------------
+# ---- many of one thing
 
 line(None)
 
@@ -430,7 +428,7 @@ def ten_thousand_nodes() -> Content:
 
 @case("ERROR_LIMIT", "node")
 def two_hundred_thousand_nodes_backwards() -> Content:
-    """In the order that a naive sort likes least."""
+    """The worst order for a naive sort."""
     names = ["features", *(f"t{i}" for i in range(200_000)), "flat"]
     chain = [helper.make_node("Identity", [a], [b]) for a, b in zip(names, names[1:])]
     flatten = helper.make_node("Flatten", ["flat"], ["logits"], name="flatten")

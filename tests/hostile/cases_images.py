@@ -1,5 +1,5 @@
-"""Hostile images, which the resnet program is to label: bombs, absurd sizes, files
-cut off or that are none."""
+"""Hostile images for the resnet program to label: bombs, absurd sizes, incomplete files,
+and files that are no images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-
 from corpus import Content, case, line, special, table
 
 try:
@@ -28,7 +27,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, packed: bytes, *before: bytes) -> bytes:
-    """8-bit RGB."""
+    """Return an 8-bit RGB PNG."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -41,7 +40,7 @@ def png(width: int, height: int, packed: bytes, *before: bytes) -> bytes:
 
 @functools.cache
 def bomb() -> bytes:
-    """A quarter of a gigabyte of zeros in 256 kB."""
+    """Return a quarter of a gigabyte of zeros in 256 kB."""
     packer = zlib.compressobj(9)
     parts = [packer.compress(bytes(1 << 20)) for _ in range(256)]
     return b"".join([*parts, packer.flush()])
@@ -73,13 +72,13 @@ def png_of_no_pixels() -> Content:
 
 @image_case("ERROR_FORMAT", "truncated PNG", suffix=".png")
 def png_that_claims_half_a_gigabyte() -> Content:
-    """As many pixels as are accepted, and a few bytes of them."""
+    """The largest number of pixels that is accepted, and a few bytes of them."""
     return png(13000, 13000, zlib.compress(bytes(100)))[:-20]
 
 
 @image_case("OK", "", suffix=".png")
 def png_with_more_rows_than_it_claims() -> Content:
-    """The rows that it does claim are black; the quarter of a gigabyte behind them is not
+    """The claimed rows are black; the quarter of a gigabyte after them is not
     unpacked."""
     return png(32, 32, bomb())
 

@@ -1,5 +1,5 @@
 """Hostile plan files: cut off, damaged, forged with right checksums, for other machines.
-Made with the built library."""
+They are made with the built library."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ plan_case = functools.partial(case, suffix=".resnet")
 
 @functools.cache
 def plan() -> bytes:
-    """The plan file of the good net."""
+    """Return the plan file of the good model."""
     with tempfile.TemporaryDirectory() as folder:
         model, compiled = Path(folder) / "good.onnx", Path(folder) / "good.resnet"
         model.write_bytes(good().SerializeToString())
@@ -54,7 +54,7 @@ def with_number(place: int, form: str, value: int) -> bytearray:
 
 
 def sealed(content: bytearray) -> bytes:
-    """With the right crc over the front, if its size makes sense."""
+    """Put the right checksum over the front, if its size makes sense."""
     size = number(content, FRONT_SIZE, "Q")
     if HEADER <= size <= len(content):
         struct.pack_into("=I", content, CRC, 0)
@@ -73,7 +73,6 @@ def flipped(place: int) -> bytes:
 
 
 # ---- 20: cut off and damaged
-# ------------------------------------------------------------
 
 line(20)
 
@@ -123,7 +122,7 @@ def plan_over_the_size_cap() -> Content:
     return plan()
 
 
-# ---- from elsewhere ------------------------------------------------------------
+# ---- from elsewhere
 
 
 @plan_case("ERROR_UNSUPPORTED", "byte order")
@@ -138,11 +137,11 @@ def plan_of_a_newer_library() -> Content:
 
 @plan_case("OK", "")
 def plan_for_another_cpu() -> Content:
-    """It is packed anew."""
+    """The library packs it anew."""
     return sealed(with_number(key_place() + 16, "B", ord("?")))
 
 
-# ---- forged ------------------------------------------------------------
+# ---- forged
 
 
 @plan_case("ERROR_FORMAT", "truncated")
@@ -192,8 +191,7 @@ def plan_with_a_name_of_4_gigabytes() -> Content:
 
 @plan_case("ERROR_FORMAT", "contradicts itself")
 def plan_with_a_kernel_of_65536() -> Content:
-    """The number behind the first convolution's names, wherever it is: 3x3 becomes
-    65536x3."""
+    """Change the number after the first convolution's names: 3x3 becomes 65536x3."""
     content = bytearray(plan())
     place = content.index(struct.pack("=8I", 3, 3, 1, 1, 1, 1, 1, 1))
     struct.pack_into("=I", content, place, 65536)

@@ -1,13 +1,12 @@
-"""Hostile numbers of quantisation. Int8 nets are refused as such today, whatever their
-numbers: each ends in that."""
+"""Hostile numbers of quantisation. Int8 models are refused today, so each case ends in
+that refusal."""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
-
 from corpus import CULPRIT, Content, case, good, line, node, one, small, table, tensor
+from onnx import helper, numpy_helper
 
 ADVICE = "int8 models are not accepted yet"
 
@@ -15,7 +14,8 @@ line(19)
 
 
 def quantised(scale: object, zero_point: object) -> onnx.ModelProto:
-    """The input through QuantizeLinear and back, as exporters put it around every layer."""
+    """Pass the input through QuantizeLinear and back, as exporters do around every
+    layer."""
     constants = {"scale": np.asarray(scale, np.float32), "zero": np.asarray(zero_point)}
     axis = {"axis": 1} if constants["scale"].ndim else {}
     nodes = [
@@ -45,7 +45,8 @@ table(
 
 @case("ERROR_UNSUPPORTED", "com.microsoft")
 def scales_of_an_add_far_apart() -> Content:
-    """XNNPACK asserts that an addition's scales lie within 2^-10 and 2^8 of its output's."""
+    """XNNPACK asserts that an addition's scales are within 2^-10 and 2^8 of its
+    output's."""
     model = good()
     add = node(model, "layer1.0.add")
     values = {"a_scale": 1e30, "b_scale": 1e-30, "y_scale": 1.0}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from corpus import Content, case, ending, good, line, one, set_tensor, table
 from onnx import TensorProto, helper
 
-from corpus import Content, case, ending, good, line, one, set_tensor, table
-
 # ---- shapes and constants that are computed while loading
-# ------------------------------------------------------------
 
 line(None)
 
@@ -39,7 +37,7 @@ def reshape_to_zero_images() -> Content:
 
 
 def computed(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray]) -> onnx.ModelProto:
-    """`nodes` compute "shape", to which the features are reshaped."""
+    """Return a model whose `nodes` compute "shape", the target shape of its features."""
     return ending(
         [*nodes, helper.make_node("Reshape", ["features", "shape"], ["logits"], name="reshape")],
         constants,
@@ -67,7 +65,7 @@ def constant_whose_size_overflows() -> Content:
 
 @case("ERROR_LIMIT", "")
 def constants_that_double_forty_times() -> Content:
-    """Concat of a constant with itself, again and again: 2^40 numbers from a small file."""
+    """Concat of a constant with itself, repeated: 2^40 numbers from a small file."""
     names = [f"c{i}" for i in range(40)] + ["shape"]
     doubling = [
         helper.make_node("Concat", [a, a], [b], name=b, axis=0) for a, b in zip(names, names[1:])

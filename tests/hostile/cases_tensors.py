@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-
 from corpus import (
     CULPRIT,
     Content,
@@ -19,8 +17,9 @@ from corpus import (
     table,
     tensor,
 )
+from onnx import TensorProto, helper, numpy_helper
 
-# ---- 6 to 9: tensors ------------------------------------------------------------
+# ---- 6 to 9: tensors
 
 
 def weight_with(
@@ -125,7 +124,7 @@ def element_type_integer_for_a_weight() -> Content:
     return weight_with(data_type=TensorProto.INT32)
 
 
-# ---- 18: numbers ------------------------------------------------------------
+# ---- 18: numbers
 
 line(18)
 

@@ -1,4 +1,4 @@
-"""The list of hostile files, and small good nets to spoil."""
+"""The list of hostile files, and small good models to spoil."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ Content = bytes | onnx.ModelProto
 
 @dataclass(frozen=True)
 class Case:
-    """`make` gives the content, or makes something at the path itself and gives None. A
-    model is opened, an image labelled by the resnet program; of "prefixes" the whole
-    must open and every shorter beginning be refused."""
+    """A hostile file. `make` returns the content, or makes something at the path itself
+    and returns None. A model is opened; the resnet program labels an image. A file of
+    kind "prefixes" must open as a whole, and every shorter prefix of it must be refused.
+    """
 
     name: str
     status: str
@@ -35,8 +36,7 @@ class Case:
     line: int | None = field(default_factory=lambda: current_line)  # of LINES
 
 
-# What a model file, or an image, may try, by its number in the project's list of hostile
-# input.
+# What a model file or an image may try, by its number in the project's list.
 LINES = {
     1: "empty; truncated at every byte; over the size cap",
     2: "graphs nested 100,000 deep",
@@ -56,9 +56,11 @@ LINES = {
     16: "pads negative, huge, of the wrong count; unknown auto_pad",
     17: "group 0, no divisor, or not the weight's",
     18: "variance negative or NaN; weights NaN or infinite",
-    19: "quantisation: scale 0, denormal, extreme; zero point out of range; scales not one per channel",
+    19: "quantisation: scale 0, denormal, extreme; zero point out of range; "
+    "scales not one per channel",
     20: "plan file: stale, forged, truncated, for another CPU, of another version",
-    21: "image and gzip bombs; JPEG of 65500 x 65500; truncated images; image that is a folder or a FIFO",
+    21: "image and gzip bombs; JPEG of 65500 x 65500; truncated images; "
+    "image that is a folder or a FIFO",
 }
 CASES: list[Case] = []
 current_line: int | None = None
@@ -66,7 +68,7 @@ CULPRIT = "layer1.0.conv1.weight"  # the tensor that most cases spoil
 
 
 def line(number: int | None) -> None:
-    """The cases that follow, of this file, are of that line of LINES; None: of none."""
+    """Assign the following cases of this file to a line of LINES; None: to no line."""
     global current_line
     assert number is None or number in LINES
     current_line = number
@@ -108,7 +110,6 @@ def special(name: str, status: str, fragment: str, **extra: object) -> Callable:
 
 
 # ---- the good net, and ways to change it
-# ------------------------------------------------------------
 
 
 def good(norm: bool = False, opset: int = 13, **options: object) -> onnx.ModelProto:
@@ -153,7 +154,7 @@ def small(
     opset: int = 13,
     shape: tuple = ("N", 3, 8, 8),
 ) -> onnx.ModelProto:
-    """A net of these nodes alone, from "input" to "logits"."""
+    """Return a model of these nodes alone, from "input" to "logits"."""
     inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)]
     initializers = [
@@ -167,7 +168,7 @@ def small(
 def ending(
     nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray] | None = None, opset: int = 13
 ) -> onnx.ModelProto:
-    """`nodes` turn "features" (n,3,1,1) into "logits"."""
+    """Return a model whose `nodes` turn "features" (n,3,1,1) into "logits"."""
     pool = helper.make_node("GlobalAveragePool", ["input"], ["features"], name="pool")
     return small([pool, *nodes], constants, opset)
 

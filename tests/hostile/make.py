@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Make the hostile corpus: model files that must end in a named error, with the error
-that each must give.
+"""Make the hostile corpus: files that must end in a named error, with the error of each.
 
     python tests/hostile/make.py FOLDER
 
 writes the files and manifest.json: a list of {name, file, kind, line, status, fragment,
-max_file_bytes, external_data}, where line is a number of corpus.LINES. The same files
-every time, but for plan files, which the library built in LIBRESNET_BUILD makes. Each
-case changes one thing in a small good net, or is bytes that no exporter would write.
+max_file_bytes, external_data}, where line is a number of corpus.LINES. The files are the
+same every time, except plan files, which the library in LIBRESNET_BUILD makes. Each case
+changes one thing in a small good model, or is bytes that no exporter would write.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ import json
 import sys
 from pathlib import Path
 
-import cases_bytes  # noqa: F401; importing registers
+# Importing a file registers its cases.
+import cases_bytes  # noqa: F401
 import cases_external  # noqa: F401
 import cases_graphs  # noqa: F401
 import cases_images  # noqa: F401
@@ -28,7 +28,7 @@ from corpus import CASES
 
 
 def write(folder: Path) -> list[dict]:
-    """Make every file. Returns the manifest."""
+    """Make every file and return the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     manifest = []
     for item in CASES:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print what became of every hostile file, as a table: line of the list, file, status,
+"""Print how every hostile file ended, as a table: line of the list, file, status,
 message.
 
     python tests/hostile/report.py
@@ -25,9 +25,8 @@ def main() -> None:
             status, message = runner.outcome(case, Path(folder))
             message = message.replace(f"{folder}/", "").replace("|", "\\|")
             what = corpus.LINES.get(case.line, "more of the kind")
-            print(
-                f"| {case.line or ''} | {what} | {case.name}{case.suffix} | {status.removeprefix('RESNET_')} | {message} |"
-            )
+            file, status = f"{case.name}{case.suffix}", status.removeprefix("RESNET_")
+            print(f"| {case.line or ''} | {what} | {file} | {status} | {message} |")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs one hostile file through the library or the program, within limits of memory and
+"""Run one hostile file through the library or the program, within limits of memory and
 time."""
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
 TRY_MODEL = BUILD / "tests" / "try_model"
 RESNET = BUILD / "resnet"
 BUDGET = 64 << 20
-# Program, libraries, stack, XNNPACK's tables; the bytes of the file as it is read.
+# Program, libraries, stack, XNNPACK's tables, and the file's bytes while it is read.
 BESIDES = 64 << 20
-# The pixels of the largest image that is accepted, twice: one that lies on its side is
-# turned upright.
+# Twice the pixels of the largest accepted image: a rotated one is copied upright.
 IMAGE = 1200 << 20
-# Of CPU time, so that other programs do not count.
+# CPU time, so that other programs do not count.
 SECONDS = 5
 SECONDS_OF_ALL_PREFIXES = 120
 
 
 def sanitised() -> bool:
-    """A sanitiser maps terabytes, and takes its time."""
+    """Return whether the build has a sanitiser, which maps terabytes and is slow."""
     cache = BUILD / "CMakeCache.txt"
     return cache.exists() and "RESNET_SANITIZE:STRING=\n" not in cache.read_text()
 
 
 def run(command: list[object], memory: int, seconds: int) -> subprocess.CompletedProcess:
-    """Run a command with limits; one that waits for something without using the CPU ends
-    after ten times its seconds."""
+    """Run a command with limits. If it waits without using the CPU, it ends after ten
+    times its seconds."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
@@ -60,7 +59,8 @@ def program_of(case: corpus.Case) -> Path:
 
 
 def try_image(case: corpus.Case, path: Path) -> tuple[str, str]:
-    """The program does not print the status: that of a refusal is taken to be the case's."""
+    """Label the image. The program does not print the status of a refusal, so the case's
+    is assumed."""
     done = run([RESNET, "classify", "--threads", 1, path], IMAGE, seconds_for(case))
     assert done.returncode in (0, 1) and "Sanitizer" not in done.stderr, (
         f"{done.returncode}: {done.stderr[-3000:]}"
@@ -96,6 +96,6 @@ def try_model(case: corpus.Case, path: Path) -> tuple[str, str]:
 
 
 def outcome(case: corpus.Case, folder: Path) -> tuple[str, str]:
-    """Status and message. A crash, a time-out or a broken promise raises."""
+    """Return status and message. Raise after a crash, a time-out or a broken promise."""
     path = folder / f"{case.name}{case.suffix}"
     return {"model": try_model, "image": try_image, "prefixes": try_prefixes}[case.kind](case, path)

@@ -1,8 +1,8 @@
 """Every file of the hostile corpus ends in its named error: within a memory budget, in
 seconds, never in a crash.
 
-Where the build is not sanitised, the process may not map more than the budget and what a
-program needs anyway.
+Without a sanitiser the process may not map more than the budget and what a program needs
+anyway.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which files opening and running a model opens, as the kernel saw it (strace): the
-one that is named; with external data switched on, its folder and the files that the
-model names, in that folder. Nothing else is so much as tried."""
+"""Which files the library opens, as the kernel sees it (strace). Opening and running a
+model opens the named file; with external data switched on also its folder and the files
+in that folder that the model names. No other path is even tried."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ import pytest
 
 pytest.importorskip("onnx", reason="making models needs onnx: tools/deps installs it")
 
-import onnx  # noqa: E402
-
-import cases_external  # noqa: E402, F401; importing registers
+# Importing cases_external registers its cases.
+import cases_external  # noqa: E402, F401
 import corpus  # noqa: E402
-from runner import BUDGET, TRY_MODEL as PROGRAM  # noqa: E402
+import onnx  # noqa: E402
+from runner import BUDGET  # noqa: E402
+from runner import TRY_MODEL as PROGRAM  # noqa: E402
 
-# Every call with a path opens, but for those that only look.
+# Every call with a path counts as opening, except those that only look.
 CALL = re.compile(
-    r'(?:\d+ +)?(\w+)\((?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)".* = (-?\d+)(?:<([^>]*)>)?'
+    r'(?:\d+ +)?(\w+)\((?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"'
+    r".* = (-?\d+)(?:<([^>]*)>)?"
 )
-# What XNNPACK's cpuinfo and the thread pool ask about the machine; the sanitisers, about
-# the process.
+# XNNPACK's cpuinfo and the thread pool read about the machine, sanitisers about the
+# process.
 SYSTEM = ("/proc/", "/sys/")
 WAYS = {"openat2": [], "by_component": ["-e", "inject=openat2:error=ENOSYS"]}
 UNNAMED = ["parent", "parent_inside", "absolute", "nul", "nul_then_parent", "no_name"]
@@ -47,8 +49,8 @@ def strace() -> str:
 def calls(
     strace: str, model: Path, *options: str, way: str = "openat2"
 ) -> tuple[str, list[tuple[str, bool]]]:
-    """The status that the program prints, and all paths that were tried from the model's
-    first on, with whether they could be opened."""
+    """Return the status that the program prints, and all paths that were tried from the
+    model's first on, with whether they could be opened."""
     log = model.parent.parent / "strace.log"
     watch = [strace, "-f", "-y", "-s", "4096", "-e", "trace=%file,%network", *WAYS[way], "-o", log]
     command = [*watch, PROGRAM, model, BUDGET, 0, *options]
@@ -87,7 +89,7 @@ def save(folder: Path, model: onnx.ModelProto, **options: object) -> Path:
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A net with its weights in two files, one of them further below."""
+    """Return a model with its weights in two files, one of them in a folder below."""
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "below").mkdir()
     path, model = tmp_path / "net" / "net.onnx", corpus.good()
@@ -142,7 +144,7 @@ def test_the_files_that_the_model_names_are_opened_once(
 
 
 def hostile(tmp_path: Path, name: str) -> Path:
-    """The case of cases_external, in a folder of its own."""
+    """Return the case of cases_external, in a separate folder."""
     folder = tmp_path / "net"
     folder.mkdir()
     case = next(case for case in corpus.CASES if case.name == f"external_{name}")

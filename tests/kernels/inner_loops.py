@@ -1,8 +1,8 @@
-"""Find the inner loops of disassembled kernels, and vectors that such a loop keeps on the
-stack.
+"""Find the inner loops of disassembled kernels, and the vectors that such a loop keeps on
+the stack.
 
-A sum of products that the compiler moves from a register to the stack costs a kernel a
-factor of up to three: each addition waits for a store and a load. No test of the results
+A sum of products that the compiler moves from a register to the stack makes a kernel up
+to three times slower: each addition waits for a store and a load. No test of the results
 notices it.
 """
 

@@ -17,14 +17,15 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
 X86_64 = ARCHITECTURES["x86_64"]
 
-OURS = str(BUILD / "CMakeFiles/resnet_simd_{}.dir/runtime/kernels/simd/gemm.c.o")  # by set
+# {}: the instruction set.
+OURS = str(BUILD / "CMakeFiles/resnet_simd_{}.dir/runtime/kernels/simd/gemm.c.o")
 SPEED_TEST = BUILD / "tests" / "CMakeFiles" / "test_gemm_speed.dir" / "unit" / "test_gemm_speed.c.o"
 # Set of cmake/Simd.cmake -> vectors of a whole tile, ROWS x 2.
 SUMS = {"portable": 12, "avx2": 12, "avx512": 16}
 PEAK_SUMS = 12  # of a loop that test_gemm_speed.c compares with
 
 # As in xnn_f32_gemm_minmax_ukernel_5x16__fma3_broadcast: rows x columns, instruction set.
-# Behind the columns, s4 or c4: each step takes 4 of k.
+# s4 or c4 after the columns: each step takes 4 of k.
 XNNPACK = re.compile(
     r"xnn_f32_(i?gemm(?:inc)?)(?:_minmax|_relu)?_ukernel_(\d+)x(\d+)"
     r"(?:[cs](\d))?__([a-z0-9]+)"

@@ -1,5 +1,4 @@
-"""A server of files on loopback that can misbehave in the ways that get.py must
-withstand."""
+"""A file server on loopback that can misbehave in the ways that get.py must withstand."""
 
 from __future__ import annotations
 
@@ -9,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server:
-    """`files` by path; `behaviour` by path is a set of words that Handler knows;
-    `requests` tells what was asked."""
+    """`files` by path. `behaviour` by path is a set of words that Handler knows.
+    `requests` lists the paths and ranges that were asked for."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

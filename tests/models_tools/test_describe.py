@@ -1,5 +1,5 @@
-"""models/describe.py: README.md, manifest.json and results.json say what was measured
-on the nets that lie there."""
+"""models/describe.py: README.md, manifest.json and results.json agree with the
+measurements of the models in that folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ HEADER = "epoch,size,learning_rate,train_loss,train_error,test_error,seconds\n"
 
 
 def compared(path: Path, residual: bool) -> dict:
-    """What `resnet compare --json` says of one net, as far as it is read."""
+    """Return the parts of `resnet compare --json` for one model that describe.py
+    reads."""
     responses = [
         {"point": "response", "layer": layer, "std": std}
         for layer, std in ((3, 9.0), (1, 0.5), (2, 0.25), (4, 0.75), (5, 2.0))
@@ -52,7 +53,8 @@ def compared(path: Path, residual: bool) -> dict:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two nets with logs, the real README and manifest, and a comparison of them."""
+    """Return two models with logs, the real README and manifest, and a comparison of
+    them."""
     for name in ("README.md", "manifest.json"):
         shutil.copy(ROOT / "models" / name, tmp_path)
     nets = []
@@ -84,7 +86,7 @@ def write(folder: Path) -> None:
 
 
 def table(folder: Path, name: str) -> list[list[str]]:
-    """The rows of a table of README.md, without its head."""
+    """Return the rows of a table of README.md, without its head."""
     text = (folder / "README.md").read_text()
     found = text.split(f"<!-- {name}: written by models/describe.py -->\n")[1].split(
         f"<!-- end of {name} -->"

@@ -1,5 +1,5 @@
-"""models/export_weights.py: PyTorch weights become ONNX that says how images go in.
-Needs torch and torchvision."""
+"""models/export_weights.py: PyTorch weights become ONNX with preprocessing inside. Needs
+torch and torchvision."""
 
 from __future__ import annotations
 

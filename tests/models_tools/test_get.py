@@ -1,5 +1,5 @@
-"""models/get.py against a server on loopback: what it fetches, what it refuses, and
-what it leaves behind."""
+"""models/get.py against a server on loopback: what it fetches, what it refuses, and which
+files it leaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OTHER = hashlib.sha256(b"another file").hexdigest()
 
 
 class Place:
-    """A folder to download to, a manifest of one net, and a server that has it."""
+    """A folder to download to, a manifest of one model, and a server that has it."""
 
     def __init__(self, folder: Path, server: Server) -> None:
         self.folder, self.server = folder, server
@@ -56,7 +56,8 @@ class Place:
         server.files["/net"] = DATA
 
     def get(self, *arguments: object, code: int = 0) -> str:
-        """Run get.py; what it printed. On failure its one line on standard error."""
+        """Run get.py and return what it printed; if it failed, its one line on standard
+        error."""
         manifest = self.folder / "manifest.json"
         manifest.write_text(json.dumps({"models": [self.entry]}))
         words = [
@@ -311,7 +312,7 @@ def test_a_shipped_net_is_copied_and_verified(place: Place) -> None:
 
 
 def test_weights_keep_their_kind_and_say_what_makes_onnx_of_them(place: Place) -> None:
-    """Bytes that are no weights: with torch they are refused, without it the user is told
+    """These bytes are no weights. With torch they are refused; without it, get.py says
     what to install."""
     place.entry |= {
         "format": "pytorch",
@@ -324,7 +325,7 @@ def test_weights_keep_their_kind_and_say_what_makes_onnx_of_them(place: Place) -
     except ImportError:
         assert "pip install torch onnx torchvision" in place.get()
     else:
-        assert "can't be exported" in place.get(code=1)
+        assert "cannot be exported" in place.get(code=1)
     assert place.left() == ["net.pth"]
 
 

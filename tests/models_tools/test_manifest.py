@@ -1,5 +1,5 @@
-"""models/manifest.json: every entry is whole, and what it says of files that lie here is
-true."""
+"""models/manifest.json: every entry is complete, and right about the files of this
+folder."""
 
 from __future__ import annotations
 

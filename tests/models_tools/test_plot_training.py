@@ -1,5 +1,5 @@
-"""models/plot_training.py: curves lie where the logs' numbers say, and logs that can't be
-drawn are named."""
+"""models/plot_training.py: curves match the logs' numbers, and logs that cannot be drawn
+are named."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_curves_lie_where_the_numbers_say(tmp_path: Path) -> None:
         "curve test many",
     ]
     train, test = points(lines[0]), points(lines[1])
-    # Four short epochs: nothing is settled, all is shown, up to 80 %.
+    # In four short epochs no error has settled: the plot shows all, up to 80 %.
     per_percent = 270 / 80
     for (x, y), (epoch, _, error, _) in zip(train, ROWS, strict=True):
         assert (x, y) == pytest.approx(

@@ -1,18 +1,19 @@
-"""What PyTorch finds in the nets that ship: responses and ablations, for test_lens.py to
-compare with.
+"""Write lens_reference.json: PyTorch's responses and ablations of the models that ship,
+with which test_lens.py compares.
 
-    python tests/oracle/make_lens_reference.py --test cifar10-jpeg-test.zip [--checkpoints runs] [MODEL.onnx...]
+    python tests/oracle/make_lens_reference.py --test cifar10-jpeg-test.zip
+        [--checkpoints runs] [MODEL.onnx...]
 
-writes tests/oracle/lens_reference.json. Needs torch, onnx, numpy and Pillow. The modules
-are those that were trained (models/nets.py), in training's own shape: the files hold
-batch normalisation unfolded, so every weight goes back to where it came from, to the bit.
-With --checkpoints that is verified against FOLDER/<net>/checkpoint.pt, and the ones
-trained are measured. Nothing here goes through libresnet, nor through onnxruntime.
+Needs torch, onnx, numpy and Pillow. The modules are those that were trained
+(models/nets.py), in their shape at training. The files have unfolded batch normalisation,
+so every weight goes back to its place, to the bit. With --checkpoints that is verified
+against FOLDER/<net>/checkpoint.pt, and the trained modules are measured. Nothing here
+uses libresnet or onnxruntime.
 
-The images are all of the collection, in the order of their names; for ablations every
-10th of them. A class is one digit of a string, image by image. `ties` lists images
-whose two best logits differ by less than 1e-5 of the largest, as [image, best, second]:
-there rounding may decide otherwise.
+The images are all of the collection, in the order of their names; ablations use every
+10th of them. A class is one digit of a string, image by image. `ties` lists images whose
+two best logits differ by less than 1e-5 of the largest, as [image, best, second]: there
+rounding may decide otherwise.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from pathlib import Path
 
 import onnx
 import torch
-from torch import Tensor, nn
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parents[1] / "models"
 sys.path.insert(0, str(MODELS))
 
-from images import Preprocess, load_collection
-from nets import Block, CifarNet
+from images import Preprocess, load_collection  # noqa: E402
+from nets import Block, CifarNet  # noqa: E402
 
 ABLATION_STEP = 10
 BATCH = 100
@@ -44,8 +45,8 @@ TIE = 1e-5
 
 
 class Moments:
-    """Mean and standard deviation of all values, in double precision: parts are put
-    together as Chan et al. 1983 do."""
+    """Mean and standard deviation of all values, in double precision. Parts are joined as
+    in Chan et al. 1983."""
 
     def __init__(self) -> None:
         self.count, self.mean, self.squares = 0, 0.0, 0.0
@@ -64,7 +65,7 @@ class Moments:
 
 
 class Classes:
-    """The best class of each image, and which were as good as ties."""
+    """The best class of each image, and the ties."""
 
     def __init__(self) -> None:
         self.digits: list[str] = []
@@ -82,7 +83,7 @@ class Classes:
 
 
 def net_of_file(path: Path) -> tuple[CifarNet, Preprocess]:
-    """The module that models/export.py wrote, from the file's own constants."""
+    """Return the module that models/export.py wrote, from the file's own constants."""
     model = onnx.load(path)
     about = {item.key: item.value for item in model.metadata_props}
     kind, depth = re.fullmatch(r"(plain|resnet)(\d+)", about["resnet.name"]).groups()
@@ -102,7 +103,7 @@ def net_of_file(path: Path) -> tuple[CifarNet, Preprocess]:
 
 
 def verify_checkpoint(net: CifarNet, path: Path) -> None:
-    """Fail unless the file holds the very weights that were trained."""
+    """Fail unless the file holds exactly the trained weights."""
     trained = torch.load(path, map_location="cpu", weights_only=True)["net"]
     for key, value in net.state_dict().items():
         if not key.endswith("num_batches_tracked") and not torch.equal(value, trained[key]):
@@ -114,14 +115,15 @@ def blocks_of(net: CifarNet) -> list[Block]:
 
 
 def layer_name(module: str) -> str:
-    """The ONNX node of a convolution, for its batch normalisation: layer1.block0.bn1 ->
-    /layer1/block0/conv1."""
+    """Return the ONNX node of a convolution, for its batch normalisation:
+    /layer1/block0/conv1 for layer1.block0.bn1."""
     return "/" + module.replace(".", "/").replace("bn", "conv")
 
 
 @torch.inference_mode()
 def measure(net: CifarNet, batches: list[Tensor]) -> dict:
-    """Responses of the whole net over all images, by forward hooks, and the classes."""
+    """Measure the responses of the whole network over all images, by forward hooks, and
+    the classes."""
     layers, shortcuts, outputs, classes = {}, {}, {}, Classes()
     hooks = []
 
@@ -166,14 +168,15 @@ def measure(net: CifarNet, batches: list[Tensor]) -> dict:
 
 
 def without_branch(block: Block) -> Callable[[Tensor], Tensor] | None:
-    """The block's shortcut alone; of a plain block nothing, where shapes allow it."""
+    """Return the block's shortcut alone; for a plain block its input, where shapes allow
+    it."""
     if block.residual:
         return lambda x: F.relu(block.shortcut(x))
     return None if block.changes_shape else lambda x: x
 
 
 def without_shortcut(block: Block) -> Callable[[Tensor], Tensor] | None:
-    """The residual branch alone."""
+    """Return the residual branch alone."""
     if not block.residual:
         return None
     return lambda x: F.relu(block.bn2(block.conv2(F.relu(block.bn1(block.conv1(x))))))
@@ -181,8 +184,8 @@ def without_shortcut(block: Block) -> Callable[[Tensor], Tensor] | None:
 
 @torch.inference_mode()
 def ablations(net: CifarNet, batches: list[Tensor]) -> list[dict]:
-    """For each block the classes with its branch left out, and with its shortcut left
-    out; None: shapes forbid it."""
+    """Return for each block the classes without its branch, and without its shortcut;
+    None where shapes forbid it."""
     blocks = blocks_of(net)
     changes = {"branch": without_branch, "shortcut": without_shortcut}
     found = [
@@ -203,7 +206,7 @@ def ablations(net: CifarNet, batches: list[Tensor]) -> list[dict]:
 
 
 def reference(path: Path, test: Path, checkpoints: Path | None) -> tuple[str, dict]:
-    """The net's name and all that is to be compared."""
+    """Return the model's name and everything to compare."""
     net, preprocess = net_of_file(path)
     if checkpoints:
         verify_checkpoint(net, checkpoints / net.name / "checkpoint.pt")
@@ -221,14 +224,15 @@ def reference(path: Path, test: Path, checkpoints: Path | None) -> tuple[str, di
         "ablations": ablations(net, list(chosen.split(BATCH))),
     }
     print(
-        f"{path.name}: {len(values['layers'])} layers, {len(values['blocks'])} blocks, {time.monotonic() - started:.0f} s",
+        f"{path.name}: {len(values['layers'])} layers, {len(values['blocks'])} blocks, "
+        f"{time.monotonic() - started:.0f} s",
         flush=True,
     )
     return path.stem, values
 
 
 def as_json(nets: dict[str, dict], test: Path) -> str:
-    """One line for each net's part."""
+    """Return JSON with one line for each part of a model."""
     digest = hashlib.sha256(test.read_bytes()).hexdigest()
     about = {
         "made_by": f"make_lens_reference.py, torch {torch.__version__.split('+')[0]}",

@@ -1,5 +1,5 @@
-"""Runs the library (through the program `dump`) and onnxruntime on the same model and
-compares what they compute."""
+"""Run the library (through the program `dump`) and onnxruntime on the same model, and
+compare what they compute."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def need_dump() -> None:
 
 
 def measured(capsys: pytest.CaptureFixture, text: str) -> None:
-    """A line for the log of a run whose tests pass; tests/run.py shows it."""
+    """Print a line for the log of a run whose tests pass; tests/run.py shows it."""
     with capsys.disabled():
         print(f"\nmeasured: {text}")
 
@@ -66,7 +66,7 @@ def images(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 def run_dump(
     model: Path, x: np.ndarray, folder: Path, options: list[object]
 ) -> tuple[subprocess.CompletedProcess, Path]:
-    """Run the library on images x (n,c,h,w): the process that ended, and the file
+    """Run the library on images x (n,c,h,w). Return the process that ended, and the file
     that it wrote into `folder`."""
     need_dump()
     given, written = folder / f"{model.stem}.in", folder / f"{model.stem}.out"
@@ -86,8 +86,8 @@ def dump(
     folder: Path | None = None,
     options: tuple = (),
 ) -> Dump:
-    """Run the library on images x (n,c,h,w); files are passed in `folder`, by
-    default the model's."""
+    """Run the library on images x (n,c,h,w). Files go through `folder`, by default the
+    model's."""
     words = ["--threads", threads, "--batch", batch, *["--scores"] * scores_only, *options]
     done, written = run_dump(model, x, folder or model.parent, words)
     assert done.returncode == 0, f"{model.name}: {done.stderr.strip() or done.returncode}"
@@ -107,7 +107,7 @@ def dump(
 
 
 def read_records(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The scores, and every tensor with the batches of a run put together."""
+    """Return the scores, and every tensor with the batches of a run joined."""
     data, at = np.fromfile(path, np.uint8), 0
     parts: dict[str, list[np.ndarray]] = {}
     scores = None
@@ -121,14 +121,14 @@ def read_records(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         at += values.nbytes
         if op == SCORES_RECORD:
             scores = values.reshape(n, c)
-        elif name:  # what no tensor of the file is has none
+        elif name:  # values that are no tensor of the file have no name
             parts.setdefault(name, []).append(values)
     assert scores is not None, "the dump has no scores"
     return scores, {name: np.concatenate(values) for name, values in parts.items()}
 
 
 def reference(model: onnx.ModelProto, x: np.ndarray, tensors: list[str]) -> list[np.ndarray]:
-    """onnxruntime's values of `tensors`, made outputs of a copy of the model."""
+    """Return onnxruntime's values of `tensors`, made outputs of a copy of the model."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     del copy.graph.output[:]
@@ -143,8 +143,8 @@ def reference(model: onnx.ModelProto, x: np.ndarray, tensors: list[str]) -> list
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
-    """Max norm of the difference over max norm of the reference; infinite when either
-    holds NaN or infinity."""
+    """Return the max norm of the difference over that of the reference; infinite when
+    either holds NaN or infinity."""
     if not (np.isfinite(found).all() and np.isfinite(expected).all()):
         return float("inf")
     scale = np.abs(expected).max()
@@ -153,7 +153,7 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def as_nhwc(value: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """An ONNX tensor (n,c,h,w) or (n,c) in the library's layout."""
+    """Return an ONNX tensor (n,c,h,w) or (n,c) in the library's layout."""
     if value.ndim == 4:
         value = value.transpose(0, 2, 3, 1)
     assert value.size == like.size, f"{value.shape} against {like.shape}"
@@ -161,7 +161,8 @@ def as_nhwc(value: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 
 def expected_tensors(model: onnx.ModelProto, found: Dump, x: np.ndarray) -> dict[str, np.ndarray]:
-    """onnxruntime's values of all that the library computed; the scores as "scores"."""
+    """Return onnxruntime's values of everything that the library computed; the scores as
+    "scores"."""
     output = model.graph.output[0].name
     names = list(dict.fromkeys([output, *found.tensors]))
     expected = dict(zip(names, reference(model, x, names)))
@@ -169,7 +170,7 @@ def expected_tensors(model: onnx.ModelProto, found: Dump, x: np.ndarray) -> dict
 
 
 def check(found: Dump, expected: dict[str, np.ndarray], must_see: list[str]) -> float:
-    """Check the scores and every tensor that the library computed. Returns the largest
+    """Check the scores and every tensor that the library computed. Return the largest
     relative error."""
     missing = [tensor for tensor in must_see if tensor not in found.tensors]
     assert not missing, f"not observed: {missing}"
@@ -184,5 +185,5 @@ def check(found: Dump, expected: dict[str, np.ndarray], must_see: list[str]) -> 
 
 
 def compare(model: onnx.ModelProto, found: Dump, x: np.ndarray, must_see: list[str]) -> float:
-    """`check` against onnxruntime on the same images."""
+    """Call `check` with onnxruntime's values on the same images."""
     return check(found, expected_tensors(model, found, x), must_see)

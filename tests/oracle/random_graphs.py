@@ -1,7 +1,7 @@
-"""Random residual graphs, in the spellings of many exporters: what the differential
-fuzzer compares.
+"""Random residual graphs, in the spellings of many exporters, for the differential
+fuzzer.
 
-A graph's number makes the same graph again: every choice comes from it.
+A graph's number makes the same graph again: every choice depends on it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ EPSILON = 1e-5
 
 @dataclass(frozen=True)
 class RandomGraph:
-    """A model; the images (n,c,h,w) that it is tried on; whether its input takes
-    them as (n,h,w,c); the output that is asked for, where it has several; the batch of
-    the session."""
+    """A model and its test. `images` are (n,c,h,w); `nhwc`: the input takes them as
+    (n,h,w,c); `output` is the requested output, if there are several; `batch` is the
+    session's."""
 
     model: onnx.ModelProto
     images: np.ndarray
@@ -39,8 +39,7 @@ class RandomGraph:
 
 @dataclass
 class Sketch:
-    """A random graph in the making; `h` and `w` are the size of the tensor that was made
-    last."""
+    """A random graph under construction; `h` and `w` are the size of the last tensor."""
 
     net: nets.Net
     choose: np.random.Generator
@@ -59,7 +58,7 @@ class Sketch:
         return f"{what}{self.count}"
 
     def shrink(self, kernel: int, stride: int, pads: list[int]) -> None:
-        """Follow a window; `kernel` is the dilated one."""
+        """Return the size after a window; `kernel` is the dilated one."""
         self.h = (self.h + pads[0] + pads[2] - kernel) // stride + 1
         self.w = (self.w + pads[1] + pads[3] - kernel) // stride + 1
 
@@ -70,7 +69,7 @@ class Sketch:
         return self.net.constant(self.name(what), value)
 
     def random_pads(self, kernel: int) -> list[int]:
-        """Mostly the symmetric half, now and then each side on its own."""
+        """Return mostly the symmetric half, sometimes each side for itself."""
         if self.chance(0.7):
             return [kernel // 2] * 4
         return [int(self.choose.integers(0, kernel)) for _ in range(4)]
@@ -86,8 +85,8 @@ def activate(s: Sketch, x: str) -> str:
 
 
 def random_conv(s: Sketch, x: str) -> str:
-    """Any convolution that fits: kernel 1 to 7, stride, dilation, groups (depthwise too),
-    pads on each side."""
+    """Append any convolution that fits: kernel 1 to 7, stride, dilation, groups
+    (depthwise too), pads on each side."""
     channels = s.net.channels[x]
     kernel, dilation = int(s.pick((1, 1, 3, 3, 3, 5, 7, 2))), int(s.pick((1, 1, 1, 2)))
     dilated = dilation * (kernel - 1) + 1
@@ -131,7 +130,8 @@ def random_pool(s: Sketch, x: str) -> str:
 
 
 def same_padded_conv(s: Sketch, x: str) -> str:
-    """TensorFlow's padding: asymmetric where kernel and stride ask for it."""
+    """Append a convolution with TensorFlow's padding: asymmetric where kernel and stride
+    require it."""
     kernel, stride, name = int(s.pick((1, 3, 3, 5))), int(s.pick((1, 2, 3))), s.name("conv")
     y = s.net.conv(x, name, int(s.pick(CHANNELS)), kernel, stride, norm=s.chance(0.5))
     node = next(node for node in s.net.nodes if node.name == name)
@@ -145,11 +145,10 @@ def same_padded_conv(s: Sketch, x: str) -> str:
 
 
 # ---- borders
-# ---------------------------------------------------------------------------------------------------------
 
 
 def pad(s: Sketch, x: str, pads: list[int], mode: str, value: float) -> str:
-    """A node that puts `pads` (top, left, bottom, right) around images."""
+    """Append a node that puts `pads` (top, left, bottom, right) around images."""
     name, sizes = s.name("pad"), [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]
     s.h, s.w = s.h + pads[0] + pads[2], s.w + pads[1] + pads[3]
     if s.net.opset < 11:
@@ -161,7 +160,7 @@ def pad(s: Sketch, x: str, pads: list[int], mode: str, value: float) -> str:
 
 
 def padded(s: Sketch, x: str) -> str:
-    """Borders of their own in front of a convolution or a pool that has none, or fewer."""
+    """Append padding before a convolution or a pool with less padding, or none."""
     mode = str(s.pick(("constant", "constant", "constant", "reflect", "edge")))
     most = min(3, s.h - 1, s.w - 1) if mode == "reflect" else 3
     if most < 1:
@@ -183,11 +182,10 @@ def padded(s: Sketch, x: str) -> str:
 
 
 # ---- gates
-# -----------------------------------------------------------------------------------------------------------
 
 
 def mean(s: Sketch, x: str) -> str:
-    """Of all pixels, (n,c,1,1)."""
+    """Append the mean over all pixels, (n,c,1,1)."""
     if s.chance(0.5):
         return s.net.global_pool(x, s.name("pool"))
     if s.net.opset < 18:
@@ -223,7 +221,7 @@ def times_gate(s: Sketch, x: str, gate: str) -> str:
 
 
 def squeeze_excitation(s: Sketch, x: str) -> str:
-    """By 1x1 convolutions, or by fully connected layers as Keras has it."""
+    """Append a gate of 1x1 convolutions, or of fully connected layers as Keras has it."""
     channels = s.net.channels[x]
     few = max(1, channels // int(s.pick((2, 4))))
     y = mean(s, x)
@@ -252,7 +250,7 @@ def squeeze_excitation(s: Sketch, x: str) -> str:
 
 
 def channel_attention(s: Sketch, x: str) -> str:
-    """ECA: a convolution along the channels' means."""
+    """Append ECA: a convolution along the channels' means."""
     kernel, name = int(s.pick((1, 3, 5))), s.name("eca")
     y = reshape(s, mean(s, x), [0, 1, -1])
     weights = s.net.normal(f"{name}.weight", (1, 1, kernel), 0.5)
@@ -263,11 +261,11 @@ def channel_attention(s: Sketch, x: str) -> str:
 
 
 # ---- batch normalisation, spelled out
-# --------------------------------------------------------------------------------
 
 
 def spelled_norm(s: Sketch, x: str) -> str:
-    """As arithmetic with constants, which may have to be computed first."""
+    """Append normalisation as arithmetic with constants, which may have to be computed
+    first."""
     values = s.net.draw_norm(s.net.channels[x], 1.0)
     shape = (-1, 1, 1) if s.chance(0.5) else (1, -1, 1, 1)
     shaped = {key: value.reshape(shape) for key, value in values.items()}
@@ -296,11 +294,11 @@ def spelled_norm(s: Sketch, x: str) -> str:
 
 
 # ---- blocks
-# ----------------------------------------------------------------------------------------------------------
 
 
 def pooled_shortcut(s: Sketch, x: str, out: int, stride: int, h: int, w: int) -> str:
-    """ResNet-D: an average, then a 1x1 convolution where the channels change."""
+    """Append ResNet-D's shortcut: an average, then a 1x1 convolution where the channels
+    change."""
     odd = h % stride or w % stride
     ceil = {"ceil_mode": 1} if odd or (s.net.opset >= 10 and s.chance(0.5)) else {}
     y = s.net.average_pool(x, s.name("averagepool"), stride, stride, 0, count_include_pad=0, **ceil)
@@ -324,7 +322,7 @@ def random_shortcut(s: Sketch, x: str, out: int, stride: int, h: int, w: int) ->
 
 
 def branch(s: Sketch, x: str, out: int, stride: int, depth: int) -> str:
-    """One to three convolutions, the last of which may be gated."""
+    """Append one to three convolutions, the last of which may be gated."""
     strided = int(s.choose.integers(depth))
     y = x
     for index in range(depth):
@@ -346,7 +344,7 @@ def branch(s: Sketch, x: str, out: int, stride: int, depth: int) -> str:
 
 
 def random_block(s: Sketch, x: str) -> str:
-    """A residual block whose branch's strides multiply to the shortcut's."""
+    """Append a residual block whose branch's strides multiply to the shortcut's."""
     stride, depth, h, w = int(s.pick((1, 1, 2))), int(s.pick((1, 2, 2, 3))), s.h, s.w
     out = s.net.channels[x] if s.chance(0.6) else int(s.pick(CHANNELS))
     y = branch(s, x, out, stride, depth)
@@ -358,8 +356,8 @@ def random_block(s: Sketch, x: str) -> str:
 
 
 def preactivated_block(s: Sketch, x: str) -> str:
-    """Normalisation and ReLU in front; the shortcut passes them by, or starts behind
-    them."""
+    """Append a block with normalisation and ReLU in front; the shortcut begins before or
+    after them."""
     stride, depth, h, w = int(s.pick((1, 1, 2))), int(s.pick((1, 2, 3))), s.h, s.w
     out = s.net.channels[x] if s.chance(0.6) else int(s.pick(CHANNELS))
     front = s.net.relu(s.net.norm(x, s.name("bn"), **old_norm(s)), s.name("relu"))
@@ -372,7 +370,7 @@ def preactivated_block(s: Sketch, x: str) -> str:
 
 
 def nothing(s: Sketch, x: str) -> str:
-    """Nodes that do nothing at inference."""
+    """Append nodes that do nothing at inference."""
     return (
         s.net.dropout(x, s.name("dropout"), 0.4)
         if s.chance(0.5)
@@ -385,7 +383,7 @@ def old_norm(s: Sketch) -> dict[str, int]:
 
 
 def alone(s: Sketch, x: str) -> str:
-    """Batch normalisation or an activation with no convolution in front."""
+    """Append batch normalisation or an activation without a convolution in front."""
     return activate(s, s.net.norm(x, s.name("bn"), **old_norm(s)))
 
 
@@ -407,7 +405,8 @@ STEPS: tuple[Callable[[Sketch, str], str], ...] = (
 
 
 def finish(s: Sketch, x: str, classes: int) -> str:
-    """A classifier: over averaged features, or over all of them when they are few."""
+    """Append a classifier: over averaged features, or over all of them when they are
+    few."""
     heads = ("flatten", "reshape", "shape", "squeeze", "matmul", "conv")
     if s.h * s.w * s.net.channels[x] <= 2048 and s.chance(0.3):
         flat = s.net.node("Flatten", "flatten", [x], axis=1)
@@ -427,7 +426,6 @@ def finish(s: Sketch, x: str, classes: int) -> str:
 
 
 # ---- layouts
-# ---------------------------------------------------------------------------------------------------------
 
 ELEMENTWISE = {
     "Relu",
@@ -444,7 +442,7 @@ ELEMENTWISE = {
 
 
 def transposed(value: np.ndarray) -> np.ndarray:
-    """A constant that meets channels, for (n,h,w,c)."""
+    """Return a constant that meets channels, for (n,h,w,c)."""
     return (
         value
         if value.size == 1
@@ -453,8 +451,8 @@ def transposed(value: np.ndarray) -> np.ndarray:
 
 
 def elementwise_in_nhwc(model: onnx.ModelProto, choose: np.random.Generator) -> None:
-    """Some nodes that look at no neighbours work on (n,h,w,c), between Transposes, as
-    tf2onnx writes them."""
+    """Move some elementwise nodes to (n,h,w,c), between Transposes, as tf2onnx writes
+    them."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
     known = {
         value.name: value.type.tensor_type
@@ -516,11 +514,11 @@ def input_in_nhwc(model: onnx.ModelProto) -> None:
 
 
 # ---- the whole
-# -------------------------------------------------------------------------------------------------------
 
 
 def with_constants_as_inputs(model: onnx.ModelProto) -> None:
-    """IR 3 lists initialisers as inputs: those, too, that came later."""
+    """List initialisers as inputs, as IR 3 does, including those that were added
+    later."""
     listed = {value.name for value in model.graph.input}
     if model.ir_version == 3:
         model.graph.input.extend(
@@ -531,7 +529,7 @@ def with_constants_as_inputs(model: onnx.ModelProto) -> None:
 
 
 def second_output(s: Sketch, x: str) -> str:
-    """Features, averaged: an output beside the scores."""
+    """Add a second output beside the scores: averaged features."""
     return s.net.node("Flatten", "features", [s.net.global_pool(x, "features_pool")], axis=1)
 
 

@@ -1,5 +1,5 @@
 """The lens against PyTorch (lens_reference.json, made by make_lens_reference.py) and,
-without it, against onnxruntime."""
+without that file, against onnxruntime."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ from oracle import (
     ROOT,
     TOLERANCE,
     as_nhwc,
+    images,
     measured,
     need_file,
     onnx,
-    onnxruntime,
-    images,
     reference,
     relative_error,
 )
 
 pytest.importorskip("PIL", reason="decoding needs Pillow: tools/deps installs it")
-sys.path.append(str(ROOT / "models"))  # last: there is a nets.py in tests, too
+sys.path.append(str(ROOT / "models"))  # last, because tests has a nets.py, too
 from images import Collection, Preprocess, load_collection
 
 pytestmark = pytest.mark.slow
@@ -41,17 +40,20 @@ MODES = {"branch": BRANCH_LEFT_OUT, "shortcut": SHORTCUT_LEFT_OUT}
 TEST_IMAGES = DATA / "data" / "cifar10-jpeg-test.zip"
 REFERENCE = json.loads((ROOT / "tests" / "oracle" / "lens_reference.json").read_text())
 NETS = list(REFERENCE["nets"])
-REMAKE = "make the reference anew: python tests/oracle/make_lens_reference.py --test cifar10-jpeg-test.zip"
+REMAKE = (
+    "make the reference anew: "
+    "python tests/oracle/make_lens_reference.py --test cifar10-jpeg-test.zip"
+)
 
-# Both sides compute in 32-bit floats and add up in 64-bit ones: what differs is rounding
-# within the net.
+# Both sides compute in 32-bit floats and add up in 64-bit ones: they differ by rounding
+# within the network.
 STATISTIC_TOLERANCE = 1e-4  # of the layer's deviation
 
 
 @dataclass
 class Lens:
-    """What the library told: records by name, statistics by (point, node), refusals by
-    (block, mode), blocks as (first node, last node, output)."""
+    """What the library reported: records by name, statistics by (point, node), refusals
+    by (block, mode), blocks as (first node, last node, output)."""
 
     records: dict[str, np.ndarray]
     moments: dict[tuple[int, str], tuple[float, float, float]] = field(default_factory=dict)
@@ -60,7 +62,7 @@ class Lens:
 
 
 def read_records(path: Path) -> dict[str, np.ndarray]:
-    """Every record, (n,h,w,c), with the batches of a run put together."""
+    """Return every record, (n,h,w,c), with the batches of a run joined."""
     data, at = np.fromfile(path, np.uint8), 0
     parts: dict[str, list[np.ndarray]] = {}
     while at < data.size:
@@ -104,7 +106,7 @@ def look(
 
 @cache
 def collection() -> Collection:
-    """All test images, in the order of their names."""
+    """Return all test images, in the order of their names."""
     data = need_file(TEST_IMAGES)
     assert hashlib.sha256(data.read_bytes()).hexdigest() == REFERENCE["data_sha256"], (
         f"other images than the reference's; {REMAKE}"
@@ -113,7 +115,8 @@ def collection() -> Collection:
 
 
 def shipped(name: str) -> tuple[Path, dict, np.ndarray]:
-    """A net that ships, what PyTorch found in it, and the images as it wants them."""
+    """Return the path of a model that ships, PyTorch's results for it, and its prepared
+    images."""
     path, expected = ROOT / "models" / f"{name}.onnx", REFERENCE["nets"][name]
     assert hashlib.sha256(path.read_bytes()).hexdigest() == expected["sha256"], (
         f"{path.name} is another net; {REMAKE}"
@@ -127,7 +130,7 @@ def shipped(name: str) -> tuple[Path, dict, np.ndarray]:
 
 
 def check_classes(found: np.ndarray, expected: dict, what: str) -> None:
-    """The same class for every image; where two are tied to rounding, one of both."""
+    """Check that each image has the same class; for a tie, either of the two."""
     wanted = np.array(list(map(int, expected["classes"])))
     assert len(found) == len(wanted)
     ties = {image: {best, second} for image, best, second in expected["ties"]}
@@ -138,7 +141,8 @@ def check_classes(found: np.ndarray, expected: dict, what: str) -> None:
 
 
 def check_moments(found: tuple[float, float, float], expected: dict, what: str) -> float:
-    """Mean and deviation within the tolerance; the larger difference, in deviations."""
+    """Check that mean and deviation are within the tolerance. Return the larger
+    difference, in deviations."""
     _, mean, std = found
     worst = max(abs(mean - expected["mean"]), abs(std - expected["std"])) / expected["std"]
     assert worst <= STATISTIC_TOLERANCE, f"{what}: mean {mean}, std {std}, PyTorch's {expected}"
@@ -181,7 +185,8 @@ def test_responses_and_classes_are_pytorchs(
     check_classes(seen.records["scores"].reshape(len(x), -1).argmax(1), expected, name)
     measured(
         capsys,
-        f"{name}: {len(worst)} responses over {len(x)} images within {max(worst):.1e} deviations of PyTorch's",
+        f"{name}: {len(worst)} responses over {len(x)} images within {max(worst):.1e} "
+        "deviations of PyTorch's",
     )
 
 
@@ -207,7 +212,7 @@ def test_ablations_are_pytorchs_to_the_image(
                 f"block {block} without its {key}",
             )
             done += 1
-    # Restored, the net is whole again.
+    # Without a skip the network is whole again.
     whole = {"classes": expected["classes"][:: REFERENCE["ablation_step"]], "ties": []}
     check_classes(seen.records["scores"].reshape(len(x), -1).argmax(1), whole, "restored")
     measured(
@@ -216,7 +221,8 @@ def test_ablations_are_pytorchs_to_the_image(
 
 
 def check_ablations(net: dict, expected: dict) -> None:
-    """As many images right without each block as PyTorch gets; a tie may go either way."""
+    """Check that the program counts as many images right without each block as PyTorch; a
+    tie may go either way."""
     truths = collection().targets[:: REFERENCE["ablation_step"]]
     assert net["ablations"]["images"] == len(truths) == expected["ablation_images"]
     for found, ablation in zip(net["blocks"], expected["ablations"], strict=True):
@@ -232,8 +238,8 @@ def check_ablations(net: dict, expected: dict) -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_compare_says_what_pytorch_found(name: str) -> None:
-    """The program's own decoding, preprocessing, statistics and choice of images to
-    leave blocks out on."""
+    """This uses the program's own decoding, preprocessing, statistics and choice of
+    images for ablations."""
     path, expected, _ = shipped(name)
     program = BUILD / "resnet"
     if not program.exists():
@@ -270,7 +276,7 @@ def test_compare_says_what_pytorch_found(name: str) -> None:
             else:
                 assert said == pytest.approx(value, rel=STATISTIC_TOLERANCE), (found["name"], key)
     check_ablations(net, expected)
-    if not expected["ties"]:  # every image's answer, and with them the accuracy
+    if not expected["ties"]:  # the answer for every image, and so the accuracy
         confusion = np.zeros((10, 10), int)
         np.add.at(confusion, (collection().targets, list(map(int, expected["classes"]))), 1)
         assert net["confusion"] == confusion.tolist()
@@ -290,7 +296,7 @@ JUDGED = {
 @dataclass
 class Block:
     """Tensors of a block, and the node that makes its output. `shortcut` is None in a
-    plain net."""
+    plain network."""
 
     input: str
     branch: str
@@ -314,7 +320,8 @@ class Graph:
         return name in self.nodes and self.nodes[name].op_type in ("Conv", "Gemm")
 
     def response(self, name: str) -> str:
-        """The tensor behind a layer's batch normalisation, where the file has that apart."""
+        """Return the tensor after a layer's batch normalisation, if the file keeps that
+        apart."""
         tensor = self.nodes[name].output[0]
         norms = [
             node for node in self.readers.get(tensor, []) if node.op_type == "BatchNormalization"
@@ -322,7 +329,7 @@ class Graph:
         return norms[0].output[0] if norms else tensor
 
     def layers_behind(self, tensor: str, start: str) -> int:
-        """Convolutions between two tensors."""
+        """Count the convolutions between two tensors."""
         count = 0
         while tensor != start:
             node = self.makers[tensor]
@@ -331,7 +338,7 @@ class Graph:
         return count
 
     def block(self, first: str, output: str) -> Block:
-        """The block from its first node to its output, which a ReLU makes."""
+        """Return the block from its first node to its output, which a ReLU makes."""
         relu, start = self.makers[output], self.nodes[first].input[0]
         assert relu.op_type == "Relu"
         add = self.makers[relu.input[0]]
@@ -372,11 +379,11 @@ def test_responses_are_onnxruntimes(name: str, tmp_path: Path) -> None:
     for key, tensor in tensors.items():
         error = relative_error(seen.records[key], as_nhwc(expected[tensor], seen.records[key]))
         assert error <= TOLERANCE, f"{key}, tensor {tensor}: {error}"
-    told = [key.split(" ")[:2] for key in tensors]
-    assert {node for point, node in told if point == str(RESPONSE)} == set(
+    seen_points = [key.split(" ")[:2] for key in tensors]
+    assert {node for point, node in seen_points if point == str(RESPONSE)} == set(
         filter(graph.is_layer, graph.nodes)
     ), "layers without a response"
-    assert [node for point, node in told if point == str(SHORTCUT)] == [
+    assert [node for point, node in seen_points if point == str(SHORTCUT)] == [
         node for node, tensor in adds.items() if tensor
     ], "additions without a shortcut"
     outputs = {tensor for key, tensor in tensors.items() if key[0] == str(OUTPUT)}
@@ -416,8 +423,8 @@ def test_observing_changes_no_bit(name: str, tmp_path: Path) -> None:
 
 
 def edited(model: onnx.ModelProto, graph: Graph, block: Block, mode: int) -> onnx.ModelProto | None:
-    """The model with one block changed as resnet_session_skip says; None where shapes or
-    kind forbid it."""
+    """Return the model with one block changed as by resnet_session_skip; None where
+    shapes or kind forbid it."""
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     (relu,) = (node for node in changed.graph.node if node.output[0] == block.last.output[0])
@@ -430,7 +437,7 @@ def edited(model: onnx.ModelProto, graph: Graph, block: Block, mode: int) -> onn
     )
     if mode == SHORTCUT_LEFT_OUT or strides != [1, 1]:
         return None
-    relu.input[0] = block.input  # which a ReLU made: another one changes nothing
+    relu.input[0] = block.input  # the output of a ReLU, so another ReLU changes nothing
     return changed
 
 
@@ -465,7 +472,7 @@ def test_ablations_are_those_of_the_edited_file(name: str, tmp_path: Path) -> No
 
 
 def swapped(graph: Graph, blocks: list[tuple[str, str, str]], a: int, b: int) -> onnx.ModelProto:
-    """The model with the constants of two blocks exchanged: layer by layer, batch
+    """Return the model with the constants of two blocks exchanged: layer by layer, batch
     normalisation included."""
     model = onnx.ModelProto()
     model.CopyFrom(graph.model)

@@ -1,6 +1,6 @@
-"""Generated residual nets and two trained ones: every op's output and the scores against
-onnxruntime, the same bits whatever the threads and batches, and the accuracy that PyTorch
-measured."""
+"""Generated residual networks and two trained ones: every op's output and the scores
+agree with onnxruntime, the bits do not depend on threads and batches, and the accuracy is
+the one that PyTorch measured."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-import pytest
-
 import oracle
+import pytest
 from oracle import (
     DATA,
     SHORTCUTS,
@@ -21,10 +20,10 @@ from oracle import (
     compare,
     dump,
     expected_tensors,
+    images,
     measured,
     need_file,
     onnx,
-    images,
 )
 
 import nets  # isort: skip; found through oracle
@@ -100,9 +99,10 @@ def test_imagenet_net_agrees_with_onnxruntime(
         error = check(found, first, [block.output for block in blocks])
         measured(
             capsys,
-            f"{kind}, batch {batch}: {len(found.tensors)} tensors, largest relative error {error:.1e}",
+            f"{kind}, batch {batch}: {len(found.tensors)} tensors, "
+            f"largest relative error {error:.1e}",
         )
-    path.unlink()  # pytest keeps its folders, and these files are 50 to 300 MB
+    path.unlink()  # pytest keeps its folders, and these files have 50 to 300 MB
 
 
 @pytest.mark.parametrize(("kind", "options"), CIFAR, ids=str)

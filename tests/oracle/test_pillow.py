@@ -1,9 +1,8 @@
-"""Images to network input against Pillow: the resize bit for bit, and the whole
-preparation in float32.
+"""Preparation of images against Pillow: the resize bit for bit, and the whole preparation
+in float32.
 
-Needs Pillow, NumPy and the helper program that the build makes (LIBRESNET_BUILD, default
-build/release). The photographs are looked for in
-LIBRESNET_TEST_DATA/data/imagenet-samples.
+Needs Pillow, NumPy and the helper program prepare_image (LIBRESNET_BUILD, default
+build/release). The photographs are in LIBRESNET_TEST_DATA/data/imagenet-samples.
 """
 
 import os
@@ -48,31 +47,31 @@ def resize(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
 def prepare(
     pixels: bytes, size: tuple[int, int], fmt: int, stride: int, preset: str, *sides: int
 ) -> np.ndarray:
-    """`sides`: resize, crop and, where crop is 0, the width and height that must come
-    out."""
+    """Run the helper. `sides`: resize, crop and, where crop is 0, the expected width and
+    height."""
     width, height = sides[2:] or (sides[1], sides[1])
     out = helper(pixels, "prepare", *size, fmt, stride, preset, *sides)
     return np.frombuffer(out, np.float32).reshape(height, width, 3)
 
 
 def resized_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """torchvision's Resize(int): the shorter side becomes `side`, the longer is
-    truncated."""
+    """Return the size after torchvision's Resize(int): the shorter side becomes `side`,
+    the longer is truncated."""
     shorter, longer = min(size), max(size)
     other = int(side * longer / shorter)
     return (side, other) if size[0] <= size[1] else (other, side)
 
 
 def cropped(image: Image.Image, side: int) -> Image.Image:
-    """torchvision's CenterCrop(int)."""
+    """Crop as torchvision's CenterCrop(int) does."""
     left, top = int(round((image.width - side) / 2.0)), int(round((image.height - side) / 2.0))
     return image.crop((left, top, left + side, top + side))
 
 
 def pillow_resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Image.resize of Pillow 13, which scales rows first where the height shrinks more
-    than twice as much as the width. Older versions round in another order there, but
-    two calls, each for one direction, do as version 13 does."""
+    """Call Image.resize as Pillow 13 does, which scales rows first where the height
+    shrinks more than twice as much as the width. Older versions round in another order
+    there, but two calls, each for one direction, do as version 13 does."""
     lower, narrower = image.height - size[1], image.width - size[0]
     if PILLOW < 13 and lower > 0 and lower > 2 * narrower:
         image = image.resize((image.width, size[1]), BILINEAR)
@@ -91,7 +90,7 @@ def expected(image: Image.Image, preset: dict, side: int, crop: int) -> np.ndarr
 
 
 def noise(width: int, height: int, seed: int) -> np.ndarray:
-    """Bytes that meet the rounding from both sides: noise, with stretches of pure
+    """Return bytes that meet the rounding from both sides: noise, with stretches of pure
     black and white."""
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 256, (height, width, 3), np.uint8)
@@ -107,8 +106,10 @@ def random_side(source: random.Random) -> int:
 def assert_resize_is_pillows(pixels: np.ndarray, width: int, height: int) -> None:
     reference = np.asarray(pillow_resize(Image.fromarray(pixels), (width, height)))
     difference = np.abs(resize(pixels, width, height).astype(int) - reference)
-    found = f"{pixels.shape[1]}x{pixels.shape[0]} -> {width}x{height}: {(difference > 0).sum()} bytes differ"
-    assert difference.max() == 0, found
+    assert difference.max() == 0, (
+        f"{pixels.shape[1]}x{pixels.shape[0]} -> {width}x{height}: "
+        f"{(difference > 0).sum()} bytes differ"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +135,9 @@ def test_resize_of_random_sizes(case: int) -> None:
 @pytest.mark.parametrize(
     ("size", "out"),
     [
-        ((1, 1), (1, 1)), ((1, 1), (37, 5)), ((2, 2), (1, 1)), ((65535, 1), (1, 1)), ((1, 65535), (3, 2)),
-        ((65535, 2), (65534, 3)), ((3, 4), (65535, 1)), ((4000, 3), (1, 700)), ((255, 257), (256, 256)),
+        ((1, 1), (1, 1)), ((1, 1), (37, 5)), ((2, 2), (1, 1)), ((65535, 1), (1, 1)),
+        ((1, 65535), (3, 2)), ((65535, 2), (65534, 3)), ((3, 4), (65535, 1)),
+        ((4000, 3), (1, 700)), ((255, 257), (256, 256)),
     ],
 )  # fmt: skip
 def test_resize_of_extreme_sizes(size: tuple[int, int], out: tuple[int, int]) -> None:
@@ -144,7 +146,7 @@ def test_resize_of_extreme_sizes(size: tuple[int, int], out: tuple[int, int]) ->
 
 @pytest.mark.parametrize("size", [(3, 8), (100, 105), (4096, 2), (2, 4096), (65535, 1), (1, 65535)])
 def test_resize_of_white_stays_white(size: tuple[int, int]) -> None:
-    """Rounded weights may add up to more than one, most of all where 4,096 pixels become
+    """Rounded weights may add up to more than one, especially where 4,096 pixels become
     one."""
     white = np.full((size[1], size[0], 3), 255, np.uint8)
     for out in ((1, 1), (7, 11)):
@@ -220,7 +222,7 @@ def test_pixel_formats(fmt: int, padding: int) -> None:
 
 
 def bt601(y: np.ndarray, cb: np.ndarray, cr: np.ndarray) -> np.ndarray:
-    """ITU-R BT.601, limited range, in double: unrounded R, G, B."""
+    """Return unrounded R, G, B by ITU-R BT.601, limited range, in double."""
     luma, blue, red = (y - 16.0) * 255 / 219, (cb - 128.0) * 255 / 112, (cr - 128.0) * 255 / 112
     green = luma - blue * 0.886 * 0.114 / 0.587 - red * 0.701 * 0.299 / 0.587
     return np.clip(np.stack([luma + red * 0.701, green, luma + blue * 0.886], axis=2), 0, 255)

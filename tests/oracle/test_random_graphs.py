@@ -3,12 +3,12 @@
 LIBRESNET_RANDOM_GRAPHS sets how many are tried (150), LIBRESNET_RANDOM_SEED the first
 one's number (0). A failure names its number, which makes the same graph again. Each
 agrees in the scores and in every tensor that the library computes, or is refused for a
-reason that is stated here; how many were refused, and why, is printed.
+reason in REFUSALS. The numbers of refusals, with their messages, are printed.
 
-To agree is to differ by no more than TOLERANCE of the tensor's largest value. Where a sum
-cancels, that is smaller than what was added up, and onnxruntime itself answers otherwise
-when the last bits of weights and images are others: such a tensor may differ by a few
-times of what that changes. Those are counted apart.
+Two tensors agree if they differ by no more than TOLERANCE of the largest value. Where a
+sum cancels, that value is smaller than what was added up. There onnxruntime's own answers
+change when the last bits of weights and images do. Such a tensor may differ by TIMES that
+change; these cases are counted separately.
 """
 
 from __future__ import annotations
@@ -22,21 +22,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
-
 import oracle
-from oracle import TOLERANCE, Dump, measured, need_dump, onnx, relative_error, run_dump
+import pytest
+from oracle import TOLERANCE, Dump, need_dump, onnx, relative_error, run_dump
 
 import random_graphs  # isort: skip; it needs onnx, which oracle looks for
 
 COUNT = int(os.environ.get("LIBRESNET_RANDOM_GRAPHS", "150"))
 FIRST = int(os.environ.get("LIBRESNET_RANDOM_SEED", "0"))
 GROUP_SIZE = 10
-# What may be refused, by a part of the message, and why that is right.
+# Parts of the messages of rightful refusals, and why they are right.
 REFUSALS = {
-    "each must be less than the kernel": "a Pad in front of a pool makes windows that lie on padding alone",
-    "is larger than its padded input": "with ceil_mode ONNX lets a window stand over an image smaller than itself",
-    "multiplies two activations": "of an image of one channel as (n,h,w,1) it can't be told which axis the gate is for",
+    "each must be less than the kernel": "with a Pad before a pool, windows see only padding",
+    "is larger than its padded input": "with ceil_mode ONNX allows a window larger than the image",
+    "multiplies two activations": "in (n,h,w,1) the axis of the gate is ambiguous",
 }
 LAST_BITS = 2.0**-22  # two units in the last place of a float32
 SHAKES = 4
@@ -52,15 +51,17 @@ def summary(pytestconfig: pytest.Config) -> Iterator[None]:
     with capture.global_and_fixture_disabled():
         agreed, refused = outcomes["agreed"].total(), outcomes["refused"]
         print(
-            f"\nmeasured: random graphs | {agreed} agree with onnxruntime ({outcomes['ill-conditioned'].total()} as far "
-            f"as it agrees with itself), {refused.total()} are refused | {time.monotonic() - start:.0f} s"
+            f"\nmeasured: random graphs | {agreed} agree with onnxruntime "
+            f"({outcomes['ill-conditioned'].total()} as far as it agrees with itself), "
+            f"{refused.total()} are refused | {time.monotonic() - start:.0f} s"
         )
         for message, count in refused.most_common():
             print(f"measured: random graphs | refused {count} times | {message}")
 
 
 def layouts(value: np.ndarray, like: np.ndarray) -> list[np.ndarray]:
-    """A tensor of the file as (n,h,w,c): from either layout, where both would fit."""
+    """Return a tensor of the file as (n,h,w,c): from either layout, where both would
+    fit."""
     if value.ndim != 4:
         assert value.size == like.size, f"{value.shape} against {like.shape}"
         return [value.reshape(like.shape)]
@@ -77,7 +78,7 @@ def references(graph: random_graphs.RandomGraph, names: list[str]) -> dict[str, 
 
 
 def shaken(graph: random_graphs.RandomGraph, seed: int) -> random_graphs.RandomGraph:
-    """The same with other last bits in every weight and pixel."""
+    """Return the same graph with other last bits in every weight and pixel."""
     rng = np.random.default_rng(seed)
 
     def shake(value: np.ndarray) -> np.ndarray:
@@ -96,7 +97,7 @@ def shaken(graph: random_graphs.RandomGraph, seed: int) -> random_graphs.RandomG
 def sensitivity(
     graph: random_graphs.RandomGraph, expected: dict[str, np.ndarray]
 ) -> dict[str, float]:
-    """How far onnxruntime's own answers move when last bits do."""
+    """Return how much onnxruntime's own answers change when last bits do."""
     most = dict.fromkeys(expected, 0.0)
     for seed in range(SHAKES):
         for name, value in references(shaken(graph, seed), list(expected)).items():
@@ -105,8 +106,8 @@ def sensitivity(
 
 
 def errors_of(found: Dump, expected: dict[str, np.ndarray], scores: str) -> dict[str, float]:
-    """What the library computed without a name in the file, borders that a convolution
-    asks for, is not compared."""
+    """Return the errors of all tensors that have a name in the file. Padding that a
+    convolution asks for has none."""
     errors = {
         name: min(
             relative_error(found.tensors[name], one) for one in layouts(value, found.tensors[name])
@@ -134,7 +135,8 @@ def compare(graph: random_graphs.RandomGraph, found: Dump) -> None:
 
 
 def count_refusal(message: str) -> None:
-    """Its numbers and names left out, so that alike ones are counted together."""
+    """Count a refusal without its numbers and names, so that similar ones are added
+    up."""
     assert any(part in message for part in REFUSALS), f"refused: {message}"
     outcomes["refused"][re.sub(r"\d+", "#", re.sub(r"'[^']*'", "'...'", message))] += 1
 

@@ -1,5 +1,5 @@
-"""Every one of CIFAR-10's 10,000 test images gets the class that onnxruntime gives
-it, or is listed with its margin."""
+"""Each of CIFAR-10's 10,000 test images gets onnxruntime's class, or is listed with its
+margin."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ def test_top1_on_all_test_images(
     text = ", ".join(f"{i} (margin {margins[i]:.1e})" for i in changed)
     measured(
         capsys,
-        f"{name}: {len(changed)} of {IMAGES} images get another class than onnxruntime's {text}".rstrip(),
+        f"{name}: {len(changed)} of {IMAGES} images get another class than "
+        f"onnxruntime's {text}".rstrip(),
     )
     assert margins[changed].max(initial=0.0) < LARGEST_MARGIN

@@ -1,6 +1,6 @@
-"""The files of the world (tests/models, made by the scripts in tests/models/make): each
-loads and agrees with onnxruntime, block by block, alone and in a batch of three, or is
-refused for the reason that is wrong with it."""
+"""Small models of many exporters (tests/models, made by the scripts in
+tests/models/make). Each loads and agrees with onnxruntime, block by block, alone and in a
+batch of three, or is refused for its defect."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
-
 import oracle
+import pytest
 from oracle import (
     ROOT,
     SHORTCUTS,
     TOLERANCE,
     dump,
+    images,
     measured,
     onnx,
-    images,
     relative_error,
     run_dump,
 )
@@ -37,7 +36,7 @@ def name_of(entry: dict) -> str:
 
 
 def options_of(entry: dict) -> list[object]:
-    """Words for `dump`."""
+    """Return the options for `dump`."""
     options = entry["options"]
     words: list[object] = ["--external-data"] if options.get("external_data") else []
     if "output" in options:
@@ -53,8 +52,8 @@ def some_images(entry: dict, count: int) -> np.ndarray:
 
 
 def widen(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same net in float32: weights of float16 have their values, what was cast to
-    float16 is not."""
+    """Return the same model in float32: float16 weights keep their values, casts to
+    float16 go away."""
     wide = onnx.ModelProto()
     wide.CopyFrom(model)
     half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
@@ -80,8 +79,8 @@ def widen(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def modernise(model: onnx.ModelProto) -> None:
-    """Rewrite what opsets before 7 spell otherwise, for onnxruntime: stretched operands,
-    attributes that went."""
+    """Rewrite what opsets before 7 spell otherwise, for onnxruntime: broadcast operands,
+    dropped attributes."""
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         given = {
@@ -116,8 +115,8 @@ def drop_attributes(node: onnx.NodeProto, names: tuple[str, ...]) -> None:
 
 
 def judged(entry: dict) -> onnx.ModelProto:
-    """What onnxruntime is to run: the file, or where it can't or wouldn't do the same,
-    what is equivalent."""
+    """Return what onnxruntime runs: the file, or an equivalent where it cannot run that
+    or would do something else."""
     model = onnx.load(MODELS / entry["file"])
     if entry["judge"] == "widened":
         return widen(model)
@@ -126,7 +125,7 @@ def judged(entry: dict) -> onnx.ModelProto:
         flatten = onnx.helper.make_node("Flatten", [gemm.input[0]], ["flattened"], name="flatten")
         model.graph.node.insert(list(model.graph.node).index(gemm), flatten)
         gemm.input[0] = "flattened"
-    # MXNet wrote spatial=0 and meant 1: onnxruntime takes it at its word
+    # MXNet wrote spatial=0 and meant 1, but onnxruntime does what 0 means
     for node in model.graph.node:
         drop_attributes(node, ("spatial",))
     if next(one.version for one in model.opset_import if not one.domain) < OLDEST_OPSET:
@@ -135,11 +134,11 @@ def judged(entry: dict) -> onnx.ModelProto:
 
 
 def reference(entry: dict, x: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
-    """onnxruntime's values for images x (n,c,h,w), in portions of the file's batch
-    where that is fixed."""
+    """Return onnxruntime's values for images x (n,c,h,w), in sub-batches where the file's
+    batch is fixed."""
     model = judged(entry)
     dims = model.graph.input[0].type.tensor_type.shape.dim
-    if "size" in entry["options"]:  # the graph is asked to follow, as the library was
+    if "size" in entry["options"]:  # the graph gets the size that the library gets
         for axis, value in zip(
             (1, 2) if entry["layout"] == "NHWC" else (2, 3), entry["options"]["size"], strict=True
         ):
@@ -161,9 +160,9 @@ def reference(entry: dict, x: np.ndarray, tensors: list[str]) -> dict[str, np.nd
 
 
 def as_library(value: np.ndarray, like: np.ndarray, name: str) -> np.ndarray:
-    """A tensor of the file in the library's layout (n,h,w,c), from whichever of the two
-    layouts it has."""
-    if value.ndim == 3:  # of an image's two sides one is left
+    """Return a tensor of the file, in either layout, in the library's layout
+    (n,h,w,c)."""
+    if value.ndim == 3:  # one of the image's two sides is left
         value = np.expand_dims(value, 3 if like.shape[2] == 1 else 2)
     if value.ndim == 4 and sum(size > 1 for size in value.shape[1:]) > 1:
         planar = value.transpose(0, 2, 3, 1)
@@ -178,7 +177,7 @@ def as_library(value: np.ndarray, like: np.ndarray, name: str) -> np.ndarray:
 
 
 def check_findings(entry: dict, found: oracle.Dump) -> None:
-    """Each that is expected is there, and no warning but those."""
+    """Check that each expected message is there, and no other warning."""
     for part in entry["findings"]:
         assert any(part in message for _, message in found.findings), (
             f"nothing says {part!r}: {found.findings}"
@@ -188,7 +187,7 @@ def check_findings(entry: dict, found: oracle.Dump) -> None:
 
 
 def largest_error(entry: dict, found: oracle.Dump, x: np.ndarray) -> float:
-    """Scores and every tensor that the library computed, against onnxruntime."""
+    """Compare scores and every tensor that the library computed with onnxruntime's."""
     scores = (
         entry["options"].get("output")
         or onnx.load(MODELS / entry["file"], load_external_data=False).graph.output[0].name
@@ -227,7 +226,8 @@ def test_file_of_the_wild_agrees_with_onnxruntime(
         errors.append(largest_error(entry, found, x))
     measured(
         capsys,
-        f"wild | {entry['source']} | {entry['architecture']} | {entry['file']} | {len(entry['blocks'])} blocks"
+        f"wild | {entry['source']} | {entry['architecture']} | {entry['file']}"
+        f" | {len(entry['blocks'])} blocks"
         f" | error {errors[0]:.1e} at batch 1, {errors[1]:.1e} at batch 3",
     )
 
@@ -243,7 +243,8 @@ def test_file_of_the_wild_is_refused_by_name(
         assert part in done.stderr, f"{part!r} is not in: {done.stderr}"
     measured(
         capsys,
-        f"wild | {entry['source']} | {entry['architecture']} | {entry['file']} | refused: {done.stderr.strip()}",
+        f"wild | {entry['source']} | {entry['architecture']} | {entry['file']}"
+        f" | refused: {done.stderr.strip()}",
     )
 
 
@@ -260,22 +261,34 @@ def test_file_is_small(entry: dict) -> None:
     assert size < LARGEST
 
 
-def test_readme_tells_of_every_file() -> None:
+def test_readme_lists_every_file() -> None:
     """tests/models/make/table.py writes its tables."""
     text = (MODELS / "README.md").read_text()
     missing = [entry["file"] for entry in ENTRIES if f"| {Path(entry['file']).name} |" not in text]
     assert not missing, "run tests/models/make/table.py"
 
 
-# Of the full-size nets, exported once: what is small here is made of the same parts.
+# Operators of the full-size models, exported once: the small ones must have the same.
 COUNTS = {
-    "torchvision/resnet50_ts_opset17.onnx": "Conv 53, Relu 49, Add 16, MaxPool 1, GlobalAveragePool 1, Flatten 1, Gemm 1",
-    "timm/resnet50d_ts_opset11.onnx": "Conv 55, Relu 51, Add 16, MaxPool 1, AveragePool 3, GlobalAveragePool 1, Gemm 1",
-    "timm/seresnet50_ts_opset11.onnx": "Conv 85, Relu 65, Add 16, ReduceMean 16, Sigmoid 16, Mul 16, Gemm 1",
-    "timm/ecaresnet50d_ts_opset11.onnx": "Conv 71, Relu 51, Reshape 32, Expand 16, Sigmoid 16, Mul 16, AveragePool 3",
-    "timm/resnetblur50_ts_opset17.onnx": "Conv 57, Pad 4, Cast 4, Concat 4, ConstantOfShape 4, Reshape 8, Slice 4",
-    "timm/resnetv2_50_ts_opset17.onnx": "Conv 54, BatchNormalization 17, Relu 49, Add 16, Gemm 0",
-    "keras/resnet50v2_opset12.onnx": "Conv 53, Mul 17, Add 34, Relu 49, MaxPool 4, Transpose 1, Squeeze 1, MatMul 1",
+    "torchvision/resnet50_ts_opset17.onnx": (
+        "Conv 53, Relu 49, Add 16, MaxPool 1, GlobalAveragePool 1, Flatten 1, Gemm 1"
+    ),
+    "timm/resnet50d_ts_opset11.onnx": (
+        "Conv 55, Relu 51, Add 16, MaxPool 1, AveragePool 3, GlobalAveragePool 1, Gemm 1"
+    ),
+    "timm/seresnet50_ts_opset11.onnx": (
+        "Conv 85, Relu 65, Add 16, ReduceMean 16, Sigmoid 16, Mul 16, Gemm 1"
+    ),
+    "timm/ecaresnet50d_ts_opset11.onnx": (
+        "Conv 71, Relu 51, Reshape 32, Expand 16, Sigmoid 16, Mul 16, AveragePool 3"
+    ),
+    "timm/resnetblur50_ts_opset17.onnx": (
+        "Conv 57, Pad 4, Cast 4, Concat 4, ConstantOfShape 4, Reshape 8, Slice 4"
+    ),
+    "timm/resnetv2_50_ts_opset17.onnx": ("Conv 54, BatchNormalization 17, Relu 49, Add 16, Gemm 0"),
+    "keras/resnet50v2_opset12.onnx": (
+        "Conv 53, Mul 17, Add 34, Relu 49, MaxPool 4, Transpose 1, Squeeze 1, MatMul 1"
+    ),
 }
 
 

@@ -253,7 +253,7 @@ def test_wrong_arguments_are_reported(model):
         libresnet.ray.Classifier(k=0)
     with pytest.raises(libresnet.FileError, match="missing.onnx"):
         libresnet.ray.Classifier("missing.onnx")
-    with pytest.raises(ValueError, match="preprocess: give these to libresnet.Model"):
+    with pytest.raises(ValueError, match="preprocess: pass these to libresnet.Model instead"):
         libresnet.ray.Classifier(model, preprocess="imagenet")
 
 

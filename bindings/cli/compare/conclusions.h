@@ -1,5 +1,4 @@
-/* What the numbers say, one sentence a line. If nothing can be said, the sentence gives
- * the reason. */
+/* Sentences about a comparison, for the report and the text output. */
 #ifndef RESNET_CLI_COMPARE_CONCLUSIONS_H
 #define RESNET_CLI_COMPARE_CONCLUSIONS_H
 
@@ -7,6 +6,7 @@
 
 #include "cli/compare/comparison.h"
 
+/* Write one conclusion to a line. If there is none, write the reason. */
 typedef void (*conclude_function)(const comparison *c, FILE *out);
 
 void compare_conclude_accuracy(const comparison *c, FILE *out);

@@ -178,7 +178,7 @@ static void close_worker(const evaluation *j, evaluation_worker *w) {
 
 static void label_all(evaluation *j) {
   comparison *c = j->comparison;
-  cli_progress_start(&j->bar, c->data.count, c->model_count > 1 ? "images by all models" : "images",
+  cli_progress_start(&j->bar, c->data.count, c->model_count > 1 ? "images, all models" : "images",
                      c->settings->quiet);
   const double start = cli_clock_seconds();
   cli_workers_run(c->workers, worker_task, j);

@@ -1,4 +1,3 @@
-/* The text output of `resnet compare`. */
 #include "cli/compare/print_text.h"
 
 #include <math.h>
@@ -15,14 +14,14 @@
 #include "support/responses.h"
 #include "support/statistics.h"
 
-/* Deeper models show every second or third block, and so on; --json has all blocks. */
+/* A model with more blocks shows only every second, third, ... block. */
 enum { MAX_BLOCKS_SHOWN = 12 };
 
 static void start_table(table *t, const char *const *heading) {
   for (size_t i = 0; i < t->columns; i++) cli_table_add(t, heading[i]);
 }
 
-/* "-" where it is not known. */
+/* Add a number, or "-" if it is not finite. */
 static void add_value(table *t, double value, int digits) {
   char text[64] = "-";
   if (isfinite(value)) (void)snprintf(text, sizeof text, "%.*f", digits, value);
@@ -117,8 +116,8 @@ static void add_responses(table *t, const model_summary *model) {
 }
 
 static void print_responses(const comparison *c) {
-  static const char *const heading[] = {"responses", "layers",     "least std", "median std",
-                                        "most std",  "negative %", "dead",      "of channels"};
+  static const char *const heading[] = {"responses", "layers",     "min std", "median std",
+                                        "max std",   "negative %", "dead",    "of channels"};
   table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "lrrrrrrr"};
   start_table(&t, heading);
   for (uint32_t i = 0; i < c->model_count; i++) add_responses(&t, &c->models[i]);
@@ -148,13 +147,13 @@ static void print_blocks(const model_summary *model) {
   }
   (void)fputc('\n', stdout);
   cli_table_print(&t);
-  if (step > 1) (void)printf("(1 of %u of the %u blocks; --json has all)\n", step, count);
+  if (step > 1) (void)printf("(one block in %u of %u; --json has all)\n", step, count);
 }
 
-/* ---- findings ---- */
+/* ---- conclusions ---- */
 
-/* As the report has them, a line each. */
-static void print_diagnostics(const comparison *c) {
+/* Print the report's conclusions about layer responses. */
+static void print_conclusions(const comparison *c) {
   char *text = NULL, *rest = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
@@ -175,7 +174,7 @@ void compare_print_text(const comparison *c) {
   cli_print_masked(stdout, c->settings->data);
   (void)printf(": %llu images in %u folders\n", (unsigned long long)c->models[0].images,
                c->data.folder_count);
-  (void)printf("speed       %.0f images/s by all models, observed (%.2f s, threads %u)\n",
+  (void)printf("speed       %.0f images/s for all models, with responses (%.2f s, threads %u)\n",
                (double)c->models[0].images / c->seconds, c->seconds, c->workers);
   if (failures)
     (void)printf("unreadable  %llu images, not counted\n", (unsigned long long)failures);
@@ -184,5 +183,5 @@ void compare_print_text(const comparison *c) {
   print_responses(c);
   for (uint32_t i = 0; i < c->model_count; i++) print_blocks(&c->models[i]);
   (void)fputc('\n', stdout);
-  print_diagnostics(c);
+  print_conclusions(c);
 }

@@ -1,6 +1,6 @@
-/* `resnet compare --tables`: the numbers as CSV and JSON, the plots as SVG files. What is
- * measured, and so differs from run to run, has files of its own, that begin with
- * "measured"; comparison.json has all. */
+/* `resnet compare --tables`: the numbers as CSV and JSON, the plots as SVG files. Measured
+ * numbers, which differ from run to run, have separate files whose names begin with
+ * "measured"; comparison.json has all numbers. */
 #include "cli/report/export.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@
 #include "support/error.h"
 #include "support/json.h"
 
-/* A file that is being made in memory. */
+/* A file that is assembled in memory. */
 typedef struct table_file {
   const comparison *c;
   const char *folder;
@@ -39,7 +39,7 @@ static bool open_file(table_file *f) {
   return f->out != NULL;
 }
 
-/* Save what was written as FOLDER/NAME, if it is to be. */
+/* Close the file and, if wanted, save it as FOLDER/NAME. */
 static bool close_file(table_file *f, const char *name, bool wanted) {
   resnet_error error = {RESNET_ERROR_MEMORY, "no memory for the file"};
   size_t size = strlen(f->folder) + strlen(name) + 2;
@@ -55,7 +55,7 @@ static bool close_file(table_file *f, const char *name, bool wanted) {
 
 /* ---- CSV ---- */
 
-/* Every image on which two models differ in being right. */
+/* Write every image that only one of two models gets right. */
 static void sheet_differences(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
       {"", "picture", COLUMN_KEY},           {"", "truth", COLUMN_PLAIN},
@@ -147,12 +147,12 @@ static bool make_folder(const char *folder, bool *made, resnet_error *error) {
   *made = mkdir(folder, 0777) == 0;
   if (*made) return true;
   if (errno != EEXIST)
-    return error_set(error, RESNET_ERROR_IO, "cannot be made: %s", strerror(errno));
+    return error_set(error, RESNET_ERROR_IO, "cannot be created: %s", strerror(errno));
   if (stat(folder, &old) != 0 || !S_ISDIR(old.st_mode))
     return error_set(error, RESNET_ERROR_ARGUMENT,
-                     "is there and no folder; name a folder to write into");
+                     "exists and is not a folder; name a folder to write to");
   if (access(folder, W_OK | X_OK) == 0) return true;
-  return error_set(error, RESNET_ERROR_IO, "cannot be written into: %s", strerror(errno));
+  return error_set(error, RESNET_ERROR_IO, "cannot be written to: %s", strerror(errno));
 }
 
 bool report_export_check(const char *folder, resnet_error *error) {

@@ -1,4 +1,4 @@
-/* The page of `resnet compare --report`: one file that needs no other and no network.
+/* The page of `resnet compare --report`: one file that needs no other file and no network.
  * All text from files and their names goes through markup_html_text. Without its script
  * the page has the same content, but tables cannot be sorted. */
 #include "cli/report/page.h"
@@ -50,35 +50,44 @@ static void open_section(const report *r, const char *id, const char *title) {
 
 static void close_section(const report *r) { (void)fputs("</section>\n", r->out); }
 
-/* As markup_html_text; a number stays with its percent sign. */
+static bool starts_with_unit(const char *text) {
+  static const char *const units[] = {"%", "ms", "KiB", "MiB", "GiB"};
+  for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+    if (strncmp(text, units[i], strlen(units[i])) == 0) return true;
+  return false;
+}
+
+/* Write text as markup_html_text does, and keep each number on one line with its unit. */
 static void write_sentence(const report *r, char *text) {
-  for (char *unit; (unit = strstr(text, " %")); text = unit + 1) {
-    *unit = '\0';
+  for (char *at = text; (at = strchr(at, ' ')); at++) {
+    if (at == text || at[-1] < '0' || at[-1] > '9' || !starts_with_unit(at + 1)) continue;
+    *at = '\0';
     markup_html_text(r->out, text);
     (void)fputs("&nbsp;", r->out);
+    text = at + 1;
   }
   markup_html_text(r->out, text);
 }
 
-/* Each line of `text` is a paragraph. */
+/* Write each line of `text` as a paragraph. */
 static void write_conclusions_text(const report *r, char *text, bool measured) {
   for (char *line = text; *line;) {
     size_t length = strcspn(line, "\n");
     char *next = line + length + (line[length] != '\0');
     line[length] = '\0';
-    (void)fprintf(r->out, "<p class=\"finding%s\">", measured ? " measured" : "");
+    (void)fprintf(r->out, "<p class=\"conclusion%s\">", measured ? " measured" : "");
     write_sentence(r, line);
     (void)fputs("</p>\n", r->out);
     line = next;
   }
 }
 
-static void write_conclusions(const report *r, conclude_function find, bool measured) {
+static void write_conclusions(const report *r, conclude_function conclude, bool measured) {
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
   if (!out) return;
-  find(r->c, out);
+  conclude(r->c, out);
   if (fclose(out) == 0) write_conclusions_text(r, text, measured);
   free(text);
 }
@@ -119,18 +128,18 @@ static void write_figures(const report *r, const report_plot *p) {
   (void)fputs("<div class=\"figures\">\n", r->out);
   for (; tried < models && drawn < MAX_FIGURES; tried++) drawn += write_figure(r, p, tried);
   (void)fputs("</div>\n", r->out);
-  if (drawn == 0) (void)fputs("<p class=\"note\">There is nothing to draw.</p>\n", r->out);
+  if (drawn == 0) (void)fputs("<p class=\"note\">There are no data to plot.</p>\n", r->out);
   if (tried < models)
     (void)fprintf(r->out,
                   "<p class=\"note\">Plots are shown for the first %u of %u models; --tables "
-                  "writes all.</p>\n",
+                  "writes all of them.</p>\n",
                   tried, models);
 }
 
-/* A heading, what was found, the plot. */
-static void write_exhibit(const report *r, const report_plot *p, conclude_function find) {
+/* Write a heading, the conclusions if there are any, and the plot. */
+static void write_exhibit(const report *r, const report_plot *p, conclude_function conclude) {
   (void)fprintf(r->out, "<h3>%s</h3>\n", p->title);
-  if (find) write_conclusions(r, find, p->measured);
+  if (conclude) write_conclusions(r, conclude, p->measured);
   write_figures(r, p);
 }
 
@@ -140,12 +149,14 @@ static void write_models(const report *r) {
   open_section(r, "what", "What was compared");
   write_conclusions(r, compare_conclude_accuracy, false);
   write_sheet(r, report_sheet_models);
-  (void)fputs("<p class=\"note\">Depth counts convolutions and fully connected layers, projections "
-              "left out, as the paper "
-              "does. "
-              "Top-1 has a Wilson interval. The calibration error is the expected one, over 15 "
-              "bins. Times and peak memory are "
-              "measured, and differ from run to run; everything else is the same each time.</p>\n",
+  (void)fputs("<p class=\"note\">On this page, \xe2\x80\x9cthe paper\xe2\x80\x9d is "
+              "\xe2\x80\x9c"
+              "Deep Residual Learning for Image Recognition\xe2\x80\x9d by He et al. "
+              "(2015). As in the paper, depth is the number of convolutions and fully connected "
+              "layers, without projections. The 95 % interval of top-1 is Wilson\xe2\x80\x99s. The "
+              "calibration error is the expected calibration error over 15 bins. Times and peak "
+              "memory are measured and differ from run to run; everything else is the same in each "
+              "run.</p>\n",
               r->out);
   if (r->c->model_count > 1) write_exhibit(r, &report_plot_cost, NULL);
   close_section(r);
@@ -158,12 +169,12 @@ static void write_responses(const report *r) {
   bool drawn = write_figure(r, &report_plot_layers, 0);
   drawn |= write_figure(r, &report_plot_layers_sorted, 0);
   (void)fputs("</div>\n", r->out);
-  if (!drawn) (void)fputs("<p class=\"note\">There is nothing to draw.</p>\n", r->out);
+  if (!drawn) (void)fputs("<p class=\"note\">There are no data to plot.</p>\n", r->out);
   close_section(r);
 }
 
 static void write_blocks(const report *r) {
-  open_section(r, "branches", "What blocks add to their input");
+  open_section(r, "branches", "Blocks");
   write_exhibit(r, &report_plot_ratios, compare_conclude_blocks);
   write_sheet(r, report_sheet_blocks);
   close_section(r);
@@ -174,13 +185,12 @@ static void write_ablation(const report *r) {
   char text[FORMAT_SIZE];
   for (uint32_t i = 0; i < r->c->model_count; i++)
     if (r->c->models[i].ablation_images > images) images = r->c->models[i].ablation_images;
-  open_section(r, "ablation-section", "Ablation study (blocks removed)");
+  open_section(r, "ablation-section", "Ablation study: blocks left out");
   if (images)
     (void)fprintf(r->out,
-                  "<p class=\"note\">Blocks are removed as in the lesion study of Veit et al. "
-                  "(2016): of a residual "
-                  "block the shortcut "
-                  "stays, of a plain one its input. Errors are over %s images.</p>\n",
+                  "<p class=\"note\">Blocks are left out as in the lesion study of Veit et al. "
+                  "(2016): a residual block is replaced by its shortcut, a plain block by its "
+                  "input. Errors are over %s images.</p>\n",
                   cli_format_grouped(text, images));
   write_exhibit(r, &report_plot_ablation, compare_conclude_block_ablation);
   write_exhibit(r, &report_plot_ablations, compare_conclude_ablation);
@@ -189,7 +199,7 @@ static void write_ablation(const report *r) {
 }
 
 static void write_shortcuts(const report *r) {
-  open_section(r, "costs", "What shortcuts cost");
+  open_section(r, "costs", "Cost of shortcuts");
   write_exhibit(r, &report_plot_shortcut_times, compare_conclude_shortcut_times);
   write_exhibit(r, &report_plot_shortcut_bytes, compare_conclude_shortcut_bytes);
   write_sheet(r, report_sheet_shortcuts);
@@ -206,12 +216,10 @@ static void write_accuracy(const report *r) {
 }
 
 static void write_layers(const report *r) {
-  open_section(r, "layers-section", "Layers: dead units and percentiles");
+  open_section(r, "layers-section", "Layers: dead channels and percentiles");
   write_conclusions(r, compare_conclude_dead, false);
-  (void)fputs("<p class=\"note\">A channel is dead here when its response is above 0 for no "
-              "image at no pixel, so "
-              "that a ReLU "
-              "would always make it 0.</p>\n",
+  (void)fputs("<p class=\"note\">A channel is dead if its response is never above 0, in any "
+              "pixel of any image: a ReLU would always set it to 0.</p>\n",
               r->out);
   write_sheet(r, report_sheet_layers);
   close_section(r);
@@ -240,8 +248,8 @@ static size_t write_difference(const report *r, size_t index, const model_summar
 
 static bool only_right(const comparison *c, size_t index, const model_summary *right,
                        const model_summary *wrong) {
-  bool judged = !(c->failures && c->failures[index]);
-  return judged && right->results[index].top1 && !wrong->results[index].top1;
+  bool evaluated = !(c->failures && c->failures[index]);
+  return evaluated && right->results[index].top1 && !wrong->results[index].top1;
 }
 
 static void write_differences(const report *r, const model_summary *right,
@@ -287,13 +295,16 @@ static void write_pairs(const report *r) {
   uint32_t pairs = r->c->pair_count, shown = pairs < MAX_PAIRS ? pairs : MAX_PAIRS;
   open_section(r, "pairs-section", "Pairs of models");
   if (pairs == 0) {
-    (void)fputs("<p class=\"finding\">One model only: there is no pair to compare.</p>\n", r->out);
+    (void)fputs(
+        "<p class=\"conclusion\">There is only one model, so there is no pair to compare.</p>\n",
+        r->out);
   } else {
     write_sheet(r, report_sheet_pairs);
-    (void)fputs("<p class=\"note\">Beneath each image: its class and file; &#10003; how sure the "
-                "model is that is right; "
-                "&#10007; what the other one says, and how sure it is.</p>\n",
-                r->out);
+    (void)fputs(
+        "<p class=\"note\">Below each image: its class and file; &#10003; the confidence of "
+        "the right model; &#10007; the answer of the wrong model, and its "
+        "confidence.</p>\n",
+        r->out);
   }
   for (uint32_t i = 0; i < shown; i++)
     write_pair(r, &r->c->pairs[i], thumbnail_bytes / (2 * shown));
@@ -303,9 +314,9 @@ static void write_pairs(const report *r) {
   close_section(r);
 }
 
-/* ---- how it was made ---- */
+/* ---- how the page was made ---- */
 
-/* What Linux calls the CPU, else its kind. */
+/* Write the CPU's model name, or its architecture if the name is unknown. */
 static void write_cpu(const report *r) {
   char line[LINE_SIZE], *name = NULL;
   FILE *file = fopen("/proc/cpuinfo", "re");
@@ -348,7 +359,7 @@ static void write_model_files(const report *r) {
                                          {"File", "file", COLUMN_PLAIN},
                                          {"SHA-256", "sha256", COLUMN_PLAIN},
                                          {"Written by", "producer", COLUMN_PLAIN},
-                                         {"Classes by", "classes_by", COLUMN_PLAIN}};
+                                         {"Classes matched by", "classes_by", COLUMN_PLAIN}};
   sheet s = {.out = r->out};
   sheet_open(&s, "models", "Model files", columns, sizeof columns / sizeof columns[0],
              r->c->model_count);
@@ -388,8 +399,7 @@ static void write_making(const report *r) {
 
 static int hex_digit(char letter) { return letter <= '9' ? letter - '0' : letter - 'a' + 10; }
 
-/* Allow only the page's own script, in case a file name contains one. Nothing is
- * fetched. */
+/* Allow only the page's own script, in case a file name contains one, and no requests. */
 static void write_policy(const report *r) {
   sha256 hash;
   char text[SHA256_TEXT];

@@ -1,5 +1,6 @@
 "use strict";
-/* Click a heading, or press Enter on it, to sort by it; again to turn the order. What is empty stays last. */
+/* Sort a table by a column when its heading is clicked or Enter is pressed on it; the
+ * second time in descending order. Empty cells stay last. */
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.tHead.rows[0].cells];
   const keyOf = (row, column) => {

@@ -1,4 +1,3 @@
-/* The plots of a comparison: see report.h and svg.h. */
 #include "cli/report/plots.h"
 
 #include <math.h>
@@ -20,7 +19,7 @@ enum { MAX_PRINTED_CLASSES = 20, MAX_DRAWN_CLASSES = 50, DETAIL_SIZE = 64 };
 
 /* ---- series of numbers ---- */
 
-/* What a series owns. */
+/* Memory that a series owns. */
 typedef struct series_data {
   double *x, *y, *low, *high;
   char (*texts)[DETAIL_SIZE];
@@ -52,8 +51,8 @@ static void drawing_release(drawing *d) {
   free(d->data);
 }
 
-/* A colour for each depth; where a model of that depth and kind has it already, one that
- * none has. Plain models are dashed and hollow. */
+/* Return the colour of a model: one for each depth, or a new one if another model of the
+ * same depth and kind has that colour. Plain models are dashed and hollow. */
 static unsigned colour_of(const comparison *c, uint32_t model) {
   unsigned next = 0;
   unsigned *colours = cli_allocate(model + 1, sizeof *colours);
@@ -72,7 +71,7 @@ static unsigned colour_of(const comparison *c, uint32_t model) {
   return colour;
 }
 
-/* Room for `count` points, which the caller fills and counts. */
+/* Add an empty series with space for `count` points. */
 static svg_series *add_series(drawing *d, const comparison *c, uint32_t model, size_t count) {
   svg_series *s = &d->series[d->count];
   series_data *data = &d->data[d->count++];
@@ -109,7 +108,7 @@ static void add_point(drawing *d, double x, double y, const char *detail) {
   s->count++;
 }
 
-/* Draws what there is, and releases it. */
+/* Draw the series, if there are any, and release them. */
 static bool finish(drawing *d, svg_plot *p, const svg_place *place) {
   p->series = d->series;
   p->series_count = d->count;
@@ -247,14 +246,14 @@ static bool write_ablations(const comparison *c, uint32_t model, const svg_place
     series_data *data = &d.data[d.count - 1];
     if (n->ablations[0].removed > 0) {
       data->low[0] = data->high[0] = 100 * compare_whole_error(n);
-      add_point(&d, 0, 100 * compare_whole_error(n), "whole");
+      add_point(&d, 0, 100 * compare_whole_error(n), "whole model");
     }
     for (uint32_t j = 0; j < n->ablation_count; j++) {
       const ablation_summary *r = &n->ablations[j];
       size_t at = d.series[d.count - 1].count;
       data->low[at] = 100 * (1 - r->max);
       data->high[at] = 100 * (1 - r->min);
-      add_point(&d, r->removed, 100 * (1 - r->mean), "removed");
+      add_point(&d, r->removed, 100 * (1 - r->mean), "left out");
     }
   }
   svg_plot p = {.title = title, .description = description};
@@ -265,7 +264,8 @@ static bool write_ablations(const comparison *c, uint32_t model, const svg_place
 
 /* ---- shortcuts ---- */
 
-/* NAN: not known. An op of its own reads and writes something. */
+/* Return microseconds or KiB, or NAN if the cost is unknown. unfused_bytes is 0 only if
+ * unknown: a separate op always reads and writes. */
 static double shortcut_cost(const block_summary *b, bool times, bool unfused) {
   if (!times && b->unfused_bytes == 0) return NAN;
   if (times) return 1e3 * (unfused ? b->unfused_ms : b->shortcut_ms);
@@ -283,7 +283,7 @@ static bool write_shortcuts(const comparison *c, uint32_t model, bool times, con
             isfinite(shortcut_cost(&n->blocks[i], times, true)));
   for (unsigned unfused = 0; any && unfused < 2; unfused++) {
     svg_series *s = add_series(&d, c, model, n->plan.block_count);
-    s->name = unfused ? "as an operation of its own" : "as the plan has it (fused)";
+    s->name = unfused ? "as a separate operation" : "fused, as in the plan";
     s->colour = unfused;
     s->hollow = unfused;
     for (uint32_t i = 0; i < n->plan.block_count; i++)
@@ -312,7 +312,7 @@ static bool write_shortcut_bytes(const comparison *c, uint32_t model, const svg_
 
 /* ---- accuracy ---- */
 
-/* Mistakes are some percent of a class: the square root lets them be seen. */
+/* Mistakes are a few percent of a class: the square root makes them visible. */
 static void shade(const model_summary *n, double *shades) {
   size_t classes = n->loaded.info.classes;
   for (size_t i = 0; i < classes; i++) {
@@ -340,7 +340,7 @@ static bool write_confusion(const comparison *c, uint32_t model, const svg_place
                 .row_names = names};
   h.row_title = "truth";
   h.column_title = "answer";
-  h.scale = "share of the truth's images, 0 to 100 % (square root)";
+  h.scale = "share of the true class, 0 to 100 % (square root)";
   h.column_names = names;
   h.shades = shades;
   h.numbers = n->confusion;
@@ -370,90 +370,84 @@ static bool write_calibration(const comparison *c, uint32_t model, const svg_pla
   }
   svg_plot p = {.title = title, .description = description, .diagonal = true};
   p.x = (svg_axis){.title = "confidence (%)", .min = 0, .max = 100};
-  p.y = (svg_axis){.title = "right (%)", .min = 0, .max = 100};
+  p.y = (svg_axis){.title = "accuracy (%)", .min = 0, .max = 100};
   return finish(&d, &p, place);
 }
 
-/* ---- all of them ---- */
+/* ---- all plots ---- */
 
-const report_plot report_plot_cost = {"cost",
-                                      "Error against multiply-accumulates",
-                                      "Lower and further left is better. Bars: 95 % intervals.",
-                                      NULL,
-                                      false,
-                                      false,
-                                      write_cost};
+const report_plot report_plot_cost = {
+    .id = "cost",
+    .title = "Error against multiply-accumulates",
+    .note = "Lower and further left is better. Bars: 95 % intervals.",
+    .write = write_cost,
+};
 const report_plot report_plot_layers = {
-    "layers-in-order",
-    "Layer responses, in order",
-    "Plain models are dashed and hollow, residual models solid; models of one depth share a "
-    "colour. A fully connected layer at the "
-    "end is left out, as in the paper.",
-    NULL,
-    false,
-    false,
-    write_layers};
-const report_plot report_plot_layers_sorted = {"layers-sorted",
-                                               "Layer responses, sorted by magnitude",
-                                               "The same numbers, the largest first.",
-                                               NULL,
-                                               false,
-                                               false,
-                                               write_layers_sorted};
+    .id = "layers-in-order",
+    .title = "Layer responses, in order",
+    .note = "Plain models: dashed lines and hollow markers. Residual models: solid ones. Models "
+            "of the same depth have the same colour. A final fully connected layer is left out, "
+            "as in the paper.",
+    .write = write_layers,
+};
+const report_plot report_plot_layers_sorted = {
+    .id = "layers-sorted",
+    .title = "Layer responses, sorted by magnitude",
+    .note = "The same numbers, largest first.",
+    .write = write_layers_sorted,
+};
 const report_plot report_plot_ratios = {
-    "ratios",
-    "Residual branch against shortcut",
-    "Below the dotted line the block changes its input by less than the input itself varies.",
-    compare_conclude_blocks,
-    false,
-    false,
-    write_ratios};
+    .id = "ratios",
+    .title = "Residual branch against shortcut",
+    .note = "Below the dotted line, the residual branch varies less than the shortcut.",
+    .conclude = compare_conclude_blocks,
+    .write = write_ratios,
+};
 const report_plot report_plot_ablation = {
-    "lesions",
-    "Error against the block left out",
-    "Thin lines: the whole models. Blocks that cannot be left out, for they change shapes, are "
-    "missing.",
-    compare_conclude_block_ablation,
-    false,
-    false,
-    write_ablation};
-const report_plot report_plot_ablations = {"removals-plot",
-                                           "Error against the number of blocks left out",
-                                           "Mean over random choices of blocks, and their range.",
-                                           compare_conclude_ablation,
-                                           false,
-                                           false,
-                                           write_ablations};
-const report_plot report_plot_shortcut_times = {"shortcut-times",
-                                                "Time of each shortcut",
-                                                "One image, one thread; least of many runs.",
-                                                NULL,
-                                                true,
-                                                true,
-                                                write_shortcut_times};
+    .id = "lesions",
+    .title = "Error against the block left out",
+    .note = "Thin lines: the error of the whole model. Blocks that change the shape cannot be left "
+            "out and have no point.",
+    .conclude = compare_conclude_block_ablation,
+    .write = write_ablation,
+};
+const report_plot report_plot_ablations = {
+    .id = "removals-plot",
+    .title = "Error against the number of blocks left out",
+    .note = "Mean and range over random choices of blocks.",
+    .conclude = compare_conclude_ablation,
+    .write = write_ablations,
+};
+const report_plot report_plot_shortcut_times = {
+    .id = "shortcut-times",
+    .title = "Time of each shortcut",
+    .note = "One image, one thread; minimum of many runs.",
+    .each_model = true,
+    .measured = true,
+    .write = write_shortcut_times,
+};
 const report_plot report_plot_shortcut_bytes = {
-    "shortcut-bytes",
-    "Memory traffic of each shortcut",
-    "Bytes that have to be read and written for it, for one image.",
-    NULL,
-    true,
-    false,
-    write_shortcut_bytes};
-const report_plot report_plot_confusion = {"confusion",
-                                           "Confusion matrix",
-                                           "Rows: what is shown; columns: what the model says.",
-                                           NULL,
-                                           true,
-                                           false,
-                                           write_confusion};
+    .id = "shortcut-bytes",
+    .title = "Memory traffic of each shortcut",
+    .note = "Bytes read and written for the shortcut, for one image.",
+    .each_model = true,
+    .write = write_shortcut_bytes,
+};
+const report_plot report_plot_confusion = {
+    .id = "confusion",
+    .title = "Confusion matrix",
+    .note = "Rows: the true class. Columns: the answer of the model.",
+    .each_model = true,
+    .write = write_confusion,
+};
 const report_plot report_plot_calibration = {
-    "reliability",
-    "Reliability diagram",
-    "On the dotted line confidence is what it claims; below it the model is too sure.",
-    compare_conclude_calibration,
-    false,
-    false,
-    write_calibration};
+    .id = "reliability",
+    .title = "Reliability diagram",
+    .note = "On the dotted line, confidence equals accuracy. Below it, the model is "
+            "overconfident.",
+    .conclude = compare_conclude_calibration,
+    .write = write_calibration,
+};
 
 const report_plot *const report_plots[] = {&report_plot_cost,
                                            &report_plot_layers,
@@ -472,8 +466,8 @@ static char *describe(const comparison *c, const report_plot *p) {
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
   if (!out) return cli_copy_text(p->note);
-  if (p->find)
-    p->find(c, out);
+  if (p->conclude)
+    p->conclude(c, out);
   else
     (void)fputs(p->note, out);
   (void)fclose(out);

@@ -51,7 +51,7 @@ void sheet_close(sheet *s) {
                   cli_format_grouped(shown, s->max), cli_format_grouped(all, s->rows));
 }
 
-/* Whether the next cell is to be written, and what has to stand before it. */
+/* Write the separator before a cell. Return true if the cell itself must be written. */
 static bool begin_cell(sheet *s) {
   const sheet_column *c = &s->columns[s->column];
   if (s->column == 0) s->rows++;
@@ -70,7 +70,7 @@ static void end_cell(sheet *s) {
     (void)fputs("</tr>\n", s->out);
 }
 
-/* A cell that sorts by `value` and shows `text`. */
+/* Write a cell that sorts by `value` and shows `text`. */
 static void write_number(sheet *s, double value, const char *text) {
   if (begin_cell(s)) {
     const char *mark = s->columns[s->column].kind == COLUMN_MEASURED ? " class=\"measured\"" : "";

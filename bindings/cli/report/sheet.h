@@ -1,8 +1,8 @@
-/* A table of numbers, for the page and as CSV, from the same calls. Row after row, cell
- * after cell.
+/* A table for the page or as CSV, written by the same calls, cell by cell and row by row.
  *
- * What is measured (times, memory) differs from run to run, all else does not; CSV keeps
- * the two in files of their own, and the page marks its cells with class "measured". */
+ * Measured columns (times, memory) differ from run to run; all others are the same in each
+ * run. CSV keeps the two in separate files, and the page gives measured cells the class
+ * "measured". */
 #ifndef RESNET_CLI_REPORT_SHEET_H
 #define RESNET_CLI_REPORT_SHEET_H
 
@@ -18,15 +18,15 @@ typedef enum sheet_kind {
 } sheet_kind;
 
 typedef enum column_kind {
-  COLUMN_KEY = 0, /* says what the row is about */
+  COLUMN_KEY = 0, /* identifies the row */
   COLUMN_PLAIN = 1,
   COLUMN_MEASURED = 2,
-  COLUMN_CSV = 3 /* plain, and not on the page */
+  COLUMN_CSV = 3 /* plain, but not on the page */
 } column_kind;
 
 typedef struct sheet_column {
   const char *title; /* on the page */
-  const char *name;  /* in CSV, with the unit where there is one */
+  const char *name;  /* in CSV, with the unit if there is one */
   column_kind kind;
 } sheet_column;
 
@@ -35,10 +35,10 @@ typedef struct sheet {
   sheet_kind kind;
   const sheet_column *columns;
   size_t column_count, column;
-  size_t rows, max; /* on the page no more than `most` rows are shown */
+  size_t rows, max; /* the page shows at most `max` rows */
 } sheet;
 
-/* Set out and kind before. `columns` must last as long as the sheet. */
+/* Begin a table; the caller has set `out` and `kind`. `columns` must outlive the sheet. */
 void sheet_open(sheet *s, const char *id, const char *caption, const sheet_column *columns,
                 size_t count, size_t max);
 void sheet_close(sheet *s);
@@ -49,8 +49,10 @@ void sheet_bytes(sheet *s, uint64_t bytes);
 
 void sheet_empty(sheet *s);
 
-/* NAN is no value: an empty cell. */
-void sheet_number(sheet *s, double value);  /* 4 significant digits on the page */
-void sheet_percent(sheet *s, double share); /* CSV has the share itself */
+/* Write a number with 4 significant digits on the page; NAN: an empty cell. */
+void sheet_number(sheet *s, double value);
+
+/* Write a share as a percentage on the page, as it is in CSV; NAN: an empty cell. */
+void sheet_percent(sheet *s, double share);
 
 #endif

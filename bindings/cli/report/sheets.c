@@ -1,5 +1,3 @@
-/* The tables of a comparison: see report.h and sheet.h. Ranks of percentiles stand in the
- * headings. */
 #include "cli/report/sheets.h"
 
 #include <math.h>
@@ -15,7 +13,7 @@ enum { MAX_ROWS = 600, MAX_CONFUSIONS = 15 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
-/* 0: not known. */
+/* Write bytes, or an empty cell for 0, which means unknown. */
 static void bytes_or_empty(sheet *s, uint64_t bytes) {
   if (bytes)
     sheet_bytes(s, bytes);
@@ -41,16 +39,16 @@ void report_sheet_models(const comparison *c, sheet *s) {
        "top5", COLUMN_PLAIN},
       {"Calibration error", "calibration_error", COLUMN_PLAIN},
       {"Cross-entropy", "cross_entropy", COLUMN_PLAIN},
-      {"Median, ms", "latency_median_ms", COLUMN_MEASURED},
-      {"p99, ms", "latency_p99_ms", COLUMN_MEASURED},
+      {"Median (ms)", "latency_median_ms", COLUMN_MEASURED},
+      {"p99 (ms)", "latency_p99_ms", COLUMN_MEASURED},
       {"Arena", "arena_bytes", COLUMN_PLAIN},
       {"Weights", "weights_bytes", COLUMN_PLAIN},
       {"Peak memory", "peak_bytes", COLUMN_MEASURED},
       {"File", "file", COLUMN_PLAIN},
       {"", "sha256", COLUMN_CSV},
   };
-  sheet_open(s, "nets", "The models compared. Latency and peak memory: batch 1, one thread",
-             columns, COUNT_OF(columns), MAX_ROWS);
+  sheet_open(s, "nets", "Models. Latency and peak memory: batch 1, one thread", columns,
+             COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->model_count; i++) {
     const model_summary *n = &c->models[i];
     const resnet_model_info *info = &n->loaded.info;
@@ -89,13 +87,13 @@ void report_sheet_layers(const comparison *c, sheet *s) {
       {"Block", "block", COLUMN_PLAIN},
       {"Std", "std", COLUMN_PLAIN},
       {"Mean", "mean", COLUMN_PLAIN},
-      {"Least", "least", COLUMN_PLAIN},
+      {"Minimum", "least", COLUMN_PLAIN},
       {"1 %", "p1", COLUMN_PLAIN},
       {"25 %", "p25", COLUMN_PLAIN},
       {"50 %", "p50", COLUMN_PLAIN},
       {"75 %", "p75", COLUMN_PLAIN},
       {"99 %", "p99", COLUMN_PLAIN},
-      {"Greatest", "greatest", COLUMN_PLAIN},
+      {"Maximum", "greatest", COLUMN_PLAIN},
       {"Not above 0", "negative", COLUMN_PLAIN},
       {"Channels", "channels", COLUMN_PLAIN},
       {"Dead", "dead", COLUMN_PLAIN},
@@ -139,9 +137,8 @@ void report_sheet_blocks(const comparison *c, sheet *s) {
        "top1_without", COLUMN_PLAIN},
   };
   sheet_open(s, "blocks",
-             "Blocks: the residual branch compared with the shortcut, and the accuracy without "
-             "it",
-             columns, COUNT_OF(columns), MAX_ROWS);
+             "Blocks: residual branch and shortcut, and the accuracy without the block", columns,
+             COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->model_count; i++) {
     const model_summary *n = &c->models[i];
     for (uint32_t j = 0; n->blocks && j < n->plan.block_count; j++) {
@@ -162,16 +159,15 @@ void report_sheet_blocks(const comparison *c, sheet *s) {
 void report_sheet_ablations(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
       {"Model", "net", COLUMN_KEY},
-      {"Blocks removed", "removed", COLUMN_PLAIN},
-      {"Choices of them", "choices", COLUMN_PLAIN},
+      {"Blocks left out", "removed", COLUMN_PLAIN},
+      {"Choices", "choices", COLUMN_PLAIN},
       {"Mean top\xe2\x80\x91"
        "1",
        "top1_mean", COLUMN_PLAIN},
-      {"Least", "top1_least", COLUMN_PLAIN},
-      {"Greatest", "top1_greatest", COLUMN_PLAIN},
+      {"Minimum", "top1_least", COLUMN_PLAIN},
+      {"Maximum", "top1_greatest", COLUMN_PLAIN},
   };
-  sheet_open(s, "removals", "Accuracy with several blocks left out", columns, COUNT_OF(columns),
-             MAX_ROWS);
+  sheet_open(s, "removals", "Accuracy with blocks left out", columns, COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->model_count; i++) {
     for (uint32_t j = 0; j < c->models[i].ablation_count; j++) {
       const ablation_summary *r = &c->models[i].ablations[j];
@@ -191,14 +187,14 @@ void report_sheet_shortcuts(const comparison *c, sheet *s) {
       {"Model", "net", COLUMN_KEY},
       {"Block", "block", COLUMN_KEY},
       {"Shortcut", "shortcut", COLUMN_PLAIN},
-      {"Bytes, as planned", "bytes", COLUMN_PLAIN},
+      {"Bytes, fused", "bytes", COLUMN_PLAIN},
       {"Bytes, unfused", "unfused_bytes", COLUMN_PLAIN},
-      {"Time, as planned, ms", "ms", COLUMN_MEASURED},
-      {"Time, unfused, ms", "unfused_ms", COLUMN_MEASURED},
+      {"Time, fused (ms)", "ms", COLUMN_MEASURED},
+      {"Time, unfused (ms)", "unfused_ms", COLUMN_MEASURED},
   };
   sheet_open(
       s, "shortcuts",
-      "What each shortcut costs for one image, as the plan has it and as an operation of its own",
+      "Cost of each shortcut for one image: fused as in the plan, and as a separate operation",
       columns, COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->model_count; i++) {
     const model_summary *n = &c->models[i];
@@ -232,7 +228,7 @@ static void write_confusion(const comparison *c, const model_summary *n, sheet *
   sheet_percent(s, stats_share(cell.images, of_class));
 }
 
-/* On the page the most frequent confusions; CSV has all of the matrix that is not 0. */
+/* Write the most frequent confusions to the page, all non-zero cells to CSV. */
 void report_sheet_confusions(const comparison *c, sheet *s) {
   static const sheet_column columns[] = {
       {"Model", "net", COLUMN_KEY},
@@ -268,10 +264,9 @@ void report_sheet_calibration(const comparison *c, sheet *s) {
       {"to", "to", COLUMN_PLAIN},
       {"Images", "pictures", COLUMN_PLAIN},
       {"Mean confidence", "confidence", COLUMN_PLAIN},
-      {"Right", "right", COLUMN_PLAIN},
+      {"Accuracy", "right", COLUMN_PLAIN},
   };
-  sheet_open(s, "calibration", "How often a model is right, by how sure it is", columns,
-             COUNT_OF(columns), MAX_ROWS);
+  sheet_open(s, "calibration", "Accuracy by confidence", columns, COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->model_count; i++) {
     for (size_t j = 0; j < CALIBRATION_BINS; j++) {
       const calibration_bin *bin = &c->models[i].calibration[j];
@@ -298,8 +293,7 @@ void report_sheet_pairs(const comparison *c, sheet *s) {
       {"McNemar\xe2\x80\x99s \xcf\x87\xc2\xb2", "mcnemar_chi2", COLUMN_PLAIN},
       {"p", "mcnemar_p", COLUMN_PLAIN},
   };
-  sheet_open(s, "pairs", "Models side by side on the same images", columns, COUNT_OF(columns),
-             MAX_ROWS);
+  sheet_open(s, "pairs", "Agreement on the same images", columns, COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->pair_count; i++) {
     const pair_summary *p = &c->pairs[i];
     sheet_text(s, c->models[p->a].title);

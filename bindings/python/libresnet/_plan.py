@@ -17,7 +17,8 @@ from ._library import c_string, check, library
 
 
 def _shortcut_name(shortcut: int) -> str:
-    return library.resnet_shortcut_string(shortcut).decode()
+    name: bytes = library.resnet_shortcut_string(shortcut)
+    return name.decode()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Files that are wrong, or hold what no residual net for inference needs: each is refused
-by name, or warned of.
+"""Write models that are wrong, or contain what no residual network for inference needs.
+Each is refused by name, or causes a warning.
 
-python broken_nets.py
+    python broken_nets.py
 """
 
 from __future__ import annotations
@@ -12,13 +12,22 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from common import add
+from helper_common import CHANNELS, EXPORTER, LAYERS, SIZE, SMALL, Net, value
 from onnx import TensorProto, helper
 from onnxruntime import quantization
 
-from common import add
-from helper_common import CHANNELS, EXPORTER, LAYERS, SIZE, SMALL, Net, value
-
 UNSUPPORTED, FORMAT = "RESNET_ERROR_UNSUPPORTED", "RESNET_ERROR_FORMAT"
+WRONG = {
+    "source": "known to be wrong",
+    "exporter": EXPORTER,
+    "architecture": "resnet18, 3 stages",
+}
+OTHER = {
+    "source": "more than a net",
+    "exporter": EXPORTER,
+    "architecture": "resnet18, 3 stages",
+}
 
 
 def refusal(status: str, *message: str) -> dict:
@@ -26,7 +35,7 @@ def refusal(status: str, *message: str) -> dict:
 
 
 class SharedBias(Net):
-    """onnxscript 2553: the fused bias is named after the shared input, so a projection
+    """onnxscript 2553: the fused bias gets the name of the shared input, so a projection
     takes its neighbour's."""
 
     def shortcut(self, x: str, name: str, out: int, stride: int) -> str:
@@ -107,7 +116,7 @@ def simple(kind: type[Net], seed: int, opset: int, batch: object = "N") -> onnx.
 
 
 def outputs_twice() -> onnx.ModelProto:
-    """Scores and the features before them."""
+    """Return a model with two outputs: scores, and the features before them."""
     net = Net(2100, 17)
     output = net.residual(LAYERS, CHANNELS)
     infos = [
@@ -135,8 +144,8 @@ def function(
 
 
 def preprocessed() -> onnx.ModelProto:
-    """The zoo's resnet-preproc: a function that cuts and scales a sequence of images
-    stands before the net."""
+    """Put the zoo's resnet-preproc before the network: a function that crops and scales a
+    sequence of images."""
     body = [
         helper.make_node(
             "Constant",
@@ -185,7 +194,8 @@ def resized() -> onnx.ModelProto:
 
 
 def with_functions(called: bool) -> onnx.ModelProto:
-    """dynamo's leftovers: functions of onnxscript's library in the file, called or not."""
+    """Add functions of onnxscript's library, as the dynamo exporter leaves them: called
+    or not."""
     domain = "pkg.onnxscript.torch_lib"
     net = Net(2104 + called, 18)
     output = net.residual(LAYERS, CHANNELS)
@@ -234,16 +244,11 @@ def quantised(how: str) -> onnx.ModelProto:
         return onnx.load(made)
 
 
-def main() -> None:
-    wrong = {
-        "source": "known to be wrong",
-        "exporter": EXPORTER,
-        "architecture": "resnet18, 3 stages",
-    }
+def write_shared_bias() -> None:
     add(
         "broken/shared_bias_resnet18.onnx",
         shared_bias(False),
-        **wrong,
+        **WRONG,
         **SMALL,
         note="onnxscript 2553: shapes match",
         findings=[
@@ -254,29 +259,35 @@ def main() -> None:
     add(
         "broken/shared_bias_resnet50.onnx",
         shared_bias(True),
-        **{**wrong, "architecture": "resnet50, 3 stages"},
+        **{**WRONG, "architecture": "resnet50, 3 stages"},
         note="onnxscript 2553: the bias has a wrong size",
         **refusal(FORMAT, "stage2.0.shortcut", "bias"),
     )
+
+
+def write_training() -> None:
     for opset in (9, 13, 17):
         add(
             f"broken/training_opset{opset}.onnx",
             simple(Training, 2300 + opset, opset),
-            **wrong,
+            **WRONG,
             note="BatchNormalization in training mode",
             **refusal(UNSUPPORTED, "conv1.bn", "training"),
         )
     add(
         "broken/training_dropout.onnx",
         simple(TrainingDropout, 2320, 13),
-        **wrong,
+        **WRONG,
         note="Dropout in training mode",
         **refusal(UNSUPPORTED, "dropout", "training"),
     )
+
+
+def write_wrong_heads() -> None:
     add(
         "broken/softmax_twice.onnx",
         simple(TwoSoftmax, 2321, 13),
-        **wrong,
+        **WRONG,
         **SMALL,
         note="two Softmax in a row",
         findings=["softmax_again"],
@@ -284,7 +295,7 @@ def main() -> None:
     add(
         "broken/gemm_4d.onnx",
         simple(FlatImage, 2322, 7),
-        **wrong,
+        **WRONG,
         note="Gemm on (n,c,1,1)",
         **SMALL,
         judge="flattened",
@@ -292,27 +303,24 @@ def main() -> None:
     add(
         "broken/reshape_mixes.onnx",
         simple(FixedBatches, 2323, 13, batch=2),
-        **wrong,
+        **WRONG,
         note="mixes a batch's images",
         **refusal(UNSUPPORTED, "flatten", "batch"),
     )
 
-    other = {
-        "source": "more than a net",
-        "exporter": EXPORTER,
-        "architecture": "resnet18, 3 stages",
-    }
+
+def write_unusual_graphs() -> None:
     add(
         "broken/control_flow.onnx",
         simple(Branching, 2324, 13),
-        **other,
+        **OTHER,
         note="If",
         **refusal(UNSUPPORTED, "'if'", "If"),
     )
     add(
         "broken/two_outputs.onnx",
         outputs_twice(),
-        **other,
+        **OTHER,
         **SMALL,
         note="features and scores",
         options={"output": "fc.out"},
@@ -327,38 +335,47 @@ def main() -> None:
     add(
         "broken/two_inputs.onnx",
         two_inputs(),
-        **other,
+        **OTHER,
         note="two inputs",
         **refusal(UNSUPPORTED, "inputs"),
     )
+
+
+def write_preprocessing() -> None:
     add(
         "broken/preprocessing.onnx",
         preprocessed(),
-        **other,
+        **OTHER,
         note="preprocessing as a function",
         **refusal(UNSUPPORTED, "preprocess"),
     )
     add(
         "broken/resize.onnx",
         resized(),
-        **other,
+        **OTHER,
         note="Resize before the stem",
         **refusal(UNSUPPORTED, "'resize'", "Resize"),
     )
+
+
+def write_functions() -> None:
     add(
         "broken/functions_called.onnx",
         with_functions(True),
-        **other,
+        **OTHER,
         note="a function of onnxscript's library is called",
         **refusal(UNSUPPORTED, "log_softmax", "aten_log_softmax", "onnx.inliner"),
     )
     add(
         "broken/functions_unused.onnx",
         with_functions(False),
-        **other,
+        **OTHER,
         **SMALL,
         note="a function that nothing calls",
     )
+
+
+def write_int8() -> None:
     for how, operator in (
         ("qoperator", "QuantizeLinear"),
         ("qdq", "DequantizeLinear"),
@@ -373,6 +390,16 @@ def main() -> None:
             architecture="resnet8",
             **refusal(UNSUPPORTED, operator),
         )
+
+
+def main() -> None:
+    write_shared_bias()
+    write_training()
+    write_wrong_heads()
+    write_unusual_graphs()
+    write_preprocessing()
+    write_functions()
+    write_int8()
 
 
 if __name__ == "__main__":

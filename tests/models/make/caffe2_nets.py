@@ -1,17 +1,16 @@
-"""The model zoo's caffe2 files (opset 3 to 9): their exporter is gone, so their operators
-are written by hand.
+"""Write the model zoo's caffe2 files (opset 3 to 9) by hand, because their exporter is
+gone.
 
     python caffe2_nets.py
 
-Sum adds the shortcut; attributes that later opsets dropped are there: consumed_inputs,
-is_test, broadcast, the shape of Reshape; ratio and is_test of Dropout; initialisers are
+Sum adds the shortcut. Attributes that later opsets dropped are there: consumed_inputs,
+is_test, broadcast, the shape of Reshape; ratio and is_test of Dropout. Initialisers are
 inputs.
 """
 
 from __future__ import annotations
 
 import numpy as np
-
 from common import add
 from helper_common import BLOCKS, CHANNELS, DEPTH, EXPORTER, LAYERS, SIZE, Net, residual_stages
 
@@ -43,8 +42,8 @@ class Caffe2(Net):
         return self.node("Sum", name, [a, b], **self.consumed(2))
 
     def scale_and_shift(self, x: str, name: str) -> str:
-        """A Scale layer of Caffe: Mul and Add by channel, whose second input is stretched
-        from axis 1 on."""
+        """Append a Scale layer of Caffe: Mul and Add by channel, whose second input is
+        broadcast from axis 1 on."""
         for kind, draw in (
             ("Mul", self.rng.uniform(0.8, 1.2, self.channels[x])),
             ("Add", 0.2 * self.rng.standard_normal(self.channels[x])),

@@ -1,16 +1,15 @@
-"""CIFAR nets in PyTorch (option A and B shortcuts, plain ones, pooled shortcuts), through
-both of its exporters.
+"""Write CIFAR networks in PyTorch (option A and B shortcuts, plain ones, pooled
+shortcuts), through both of its exporters.
 
-python cifar_nets.py
+    python cifar_nets.py
 """
 
 from __future__ import annotations
 
 import torch
+from common import add, residual_stages
 from torch import nn
 from torch.nn import functional
-
-from common import add, residual_stages
 from torch_common import VERSION, dynamo, randomise, torchscript
 
 SIZE = (24, 40)
@@ -30,15 +29,15 @@ class Skip(nn.Module):
 
 
 class PooledPadded(Skip):
-    """An average instead of every second pixel, zeros behind the channels, as
-    PyramidNet has it."""
+    """An average instead of every second pixel, zeros after the channels, as in
+    PyramidNet."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.pad(functional.avg_pool2d(x, 2), (0, 0, 0, 0, 0, self.missing))
 
 
 class SkippedJoined(Skip):
-    """Option A, its zeros a tensor that is joined on."""
+    """Option A, with a tensor of zeros that Concat joins on."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x[:, :, ::2, ::2]

@@ -1,5 +1,4 @@
-"""What the scripts here share: files are written through `add`, which also writes what
-the tests expect of them."""
+"""What the scripts here share: `add` writes a file, and what the tests expect of it."""
 
 from __future__ import annotations
 
@@ -19,8 +18,8 @@ LARGEST = 200_000  # bytes, external data included
 def residual_stages(
     layers: Sequence[int], change: str = "projection", first: str | None = None
 ) -> list[str]:
-    """Kinds of a net's shortcuts: `change` where a stage begins (`first`: the first
-    stage), else identity."""
+    """Return the kinds of a network's shortcuts: `change` where a stage begins (`first`:
+    the first stage), else identity."""
     kinds: list[str] = []
     for stage, count in enumerate(layers):
         kinds += [(first or change) if stage == 0 else change] + ["identity"] * (count - 1)
@@ -28,7 +27,7 @@ def residual_stages(
 
 
 def forget_places(model: onnx.ModelProto, keep_traces: bool = False) -> None:
-    """Exporters write stack traces, which name folders of the machine that they ran on."""
+    """Remove stack traces, in which exporters name folders of the machine."""
     values = [
         *model.graph.input,
         *model.graph.output,
@@ -46,8 +45,8 @@ def forget_places(model: onnx.ModelProto, keep_traces: bool = False) -> None:
 
 
 def drop_traces(properties: object, keep: bool) -> None:
-    """The dynamo exporter's notes about each node: half of a small file. With `keep` only
-    folders are cut off."""
+    """Remove the dynamo exporter's notes about each node, half of a small file. With
+    `keep` only cut off folders."""
     for entry in list(properties):
         if not keep:
             properties.remove(entry)
@@ -62,6 +61,26 @@ def drop_traces(properties: object, keep: bool) -> None:
                 for line in lines
             ]
             entry.value = "\n".join(cut)
+
+
+def write_model(path: Path, model: onnx.ModelProto, external: str | None, keep_traces: bool) -> int:
+    """Write the model, and its weights to a file called `external` beside it. Return the
+    bytes of both."""
+    path.parent.mkdir(exist_ok=True)
+    forget_places(model, keep_traces)
+    weights = path.parent / external if external else None
+    if weights:
+        weights.unlink(missing_ok=True)
+        onnx.save(
+            model, path, save_as_external_data=True, location=weights.name, size_threshold=256
+        )
+    else:
+        path.write_bytes(model.SerializeToString(deterministic=True))
+    content = path.read_bytes() + (weights.read_bytes() if weights else b"")
+    assert len(content) < LARGEST, f"{path.name}: {len(content)} bytes"
+    for place in (b"/root/", b"/tmp/", b"/work/", b"/home/"):
+        assert place not in content, f"{path.name} names {place.decode()}"
+    return len(content)
 
 
 def add(
@@ -94,21 +113,7 @@ def add(
     [parts]}; `external`: the name of the file for weights; `also`: what differs when it
     is opened with other options.
     """
-    path = MODELS / file
-    path.parent.mkdir(exist_ok=True)
-    forget_places(model, keep_traces)
-    weights = path.parent / external if external else None
-    if weights:
-        weights.unlink(missing_ok=True)
-        onnx.save(
-            model, path, save_as_external_data=True, location=weights.name, size_threshold=256
-        )
-    else:
-        path.write_bytes(model.SerializeToString(deterministic=True))
-    content = path.read_bytes() + (weights.read_bytes() if weights else b"")
-    assert len(content) < LARGEST, f"{file}: {len(content)} bytes"
-    for place in (b"/root/", b"/tmp/", b"/work/", b"/home/"):
-        assert place not in content, f"{file} names {place.decode()}"
+    size_in_bytes = write_model(MODELS / file, model, external, keep_traces)
     entry = {
         "file": file,
         "source": source,
@@ -128,7 +133,7 @@ def add(
     }
     kept = [old for old in read_index() if old["file"] != file]
     write_index([*kept, entry, *({**entry, **other} for other in also)])
-    print(f"{file}: {len(model.graph.node)} nodes, {len(content)} bytes")
+    print(f"{file}: {len(model.graph.node)} nodes, {size_in_bytes} bytes")
 
 
 def read_index() -> list[dict]:

@@ -1,7 +1,7 @@
-"""Squeeze-and-excitation in the spellings that are not timm's usual one, through both of
+"""Write squeeze-and-excitation in other spellings than timm's usual one, through both of
 PyTorch's exporters.
 
-python gate_nets.py
+    python gate_nets.py
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import cifar_nets
 import timm
 import torch
+from common import add, residual_stages
 from timm.layers import SEModule
 from timm.models import senet
 from torch import nn
 from torch.nn import functional
-
-import cifar_nets
-from common import add, residual_stages
 from torch_common import VERSION, dynamo, randomise, torchscript
 
 SIZE = (24, 40)
@@ -68,7 +67,7 @@ class GatedNet(cifar_nets.Net):
 
 
 class NarrowLegacy(senet.SENet):
-    """timm's nets from Caffe's weights: a stem's pool without pads that rounds up,
+    """timm's models from Caffe's weights: a stem's pool without pads that rounds up,
     biases in the gates."""
 
     def _make_layer(
@@ -96,11 +95,12 @@ def main() -> None:
     for number, (kind, gate) in enumerate(GATES.items()):
         module = randomise(GatedNet(gate), SIZE, 900 + number)
         for (short, exporter), opset in zip(exporters, (13 + number, 18 + number), strict=True):
+            writer = "TorchScript" if short == "ts" else "dynamo"
             add(
                 f"gates/resnet8_{kind}_{short}_opset{opset}.onnx",
                 exporter(module, (2, 3, *SIZE), opset),
                 size=SIZE,
-                source=f"SE as people write it, {'TorchScript' if short == 'ts' else 'dynamo'} exporter",
+                source=f"SE as people write it, {writer} exporter",
                 architecture=f"SE-ResNet-8, {kind}",
                 blocks=residual_stages((1, 1, 1), first="identity"),
                 depth=8,

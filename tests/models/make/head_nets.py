@@ -1,5 +1,4 @@
-"""The ends of nets and the gates as people write them in PyTorch, through both of its
-exporters.
+"""Write heads and gates as people write them in PyTorch, through both of its exporters.
 
 python head_nets.py
 """
@@ -7,19 +6,17 @@ python head_nets.py
 from __future__ import annotations
 
 import torch
-from torch import nn
-from torch.nn import functional
-
 from cifar_nets import Net
 from common import add, residual_stages
+from torch import nn
+from torch.nn import functional
 from torch_common import VERSION, dynamo, randomise, torchscript
-
 
 SIZE = (40, 56)
 
 
 class Fastai(nn.Module):
-    """fastai's head: the maximum beside the average, normalised and flat layers."""
+    """fastai's head: the maximum beside the average, normalised, and linear layers."""
 
     def __init__(self, given: int) -> None:
         super().__init__()
@@ -55,8 +52,8 @@ class Head(nn.Module):
 
 
 class Expanded(nn.Module):
-    """Squeeze-and-excitation that names the sizes its gate is made to, -1 for those that
-    stay."""
+    """Squeeze-and-excitation that names the sizes to which its gate expands, -1 for those
+    that stay."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -102,11 +99,12 @@ def main() -> None:
         module = randomise(Headed(kind), SIZE, 970 + number)
         short = "ts" if exporter is torchscript else "dynamo"
         symbolic = {1: "", 3: "_anysize", 4: "_anything"}[len(free)]
+        writer = "TorchScript" if short == "ts" else "dynamo"
         add(
             f"heads/resnet8_{kind}_{short}_opset{opset}{symbolic}.onnx",
             exporter(module, (2, 3, *SIZE), opset, free=free),
             size=SIZE,
-            source=f"heads as people write them, {'TorchScript' if short == 'ts' else 'dynamo'} exporter",
+            source=f"heads as people write them, {writer} exporter",
             architecture=f"ResNet-8, {kind}",
             blocks=residual_stages((1, 1, 1), first="identity"),
             depth=9 if kind == "fastai" else 8,

@@ -1,5 +1,5 @@
-"""For files whose exporters are gone: graphs written node by node, from tests/nets.py's
-building blocks."""
+"""For files whose exporters are gone: write graphs node by node, from the building blocks
+of tests/nets.py."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
-
 from common import residual_stages
+from onnx import TensorProto, helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import nets  # noqa: E402
@@ -31,13 +30,13 @@ IR_VERSIONS = {
 
 
 class Net(nets.Net):
-    """A net whose parts can be spelled otherwise by overriding them."""
+    """A network whose parts subclasses may spell otherwise."""
 
     def node(
         self, kind: str, name: str, inputs: list[str], like: str | None = None, **attributes: object
     ) -> str:
-        """As its parent's; channels are those of the first input that has any,
-        whichever it is."""
+        """Append a node as nets.Net does; it has the channels of the first input that has
+        any."""
         known = (tensor for tensor in inputs if tensor in self.channels)
         return super().node(kind, name, inputs, like or next(known, None), **attributes)
 
@@ -100,8 +99,8 @@ class Net(nets.Net):
         domains: dict[str, int] | None = None,
         outputs: list | None = None,
     ) -> onnx.ModelProto:
-        """The model; `inputs_too`: initialisers are listed as inputs, as they must be
-        in IR 3."""
+        """Return the model; `inputs_too`: list initialisers as inputs, as IR 3
+        requires."""
         ir = ir or IR_VERSIONS[self.opset]
         shape = [batch, 3, *size] if planar else [batch, *size, 3]
         inputs = [helper.make_tensor_value_info(given, element, shape)]

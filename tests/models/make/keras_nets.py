@@ -1,4 +1,4 @@
-"""Keras' and TensorFlow's residual nets, made narrow, through tf2onnx.
+"""Write Keras' and TensorFlow's residual networks, made narrow, through tf2onnx.
 
 PYTHONHASHSEED=0 python keras_nets.py
 """
@@ -20,21 +20,20 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 import tf2onnx.optimizer
+from common import add, residual_stages
 from keras import layers
 from keras.src.applications import resnet
 
-from common import add, residual_stages
-
 logging.disable(logging.WARNING)
 SIZE = (64, 96)
-# Images for these nets are prepared in ways that their files do not tell.
+# The files do not say how to prepare images for these models.
 UNSAID = ["--preprocess keras-caffe"]
 EXPORTER = f"keras {keras.__version__}, tensorflow {tf.__version__}, tf2onnx {tf2onnx.__version__}"
 
 
 def randomise(net: keras.Model, seed: int, ends: str) -> None:
-    """Random weights, normalisation by the statistics of random images; `ends` names
-    what ends a residual branch."""
+    """Draw random weights, and normalise by the statistics of random images; `ends` names
+    the last layers of residual branches."""
     rng = np.random.default_rng(seed)
     for layer in net.layers:
         values = []
@@ -65,7 +64,7 @@ def randomise(net: keras.Model, seed: int, ends: str) -> None:
 
 @contextlib.contextmanager
 def optimiser(on: bool) -> Iterator[None]:
-    """tf2onnx with or without its optimiser, which cancels most Transposes."""
+    """Run tf2onnx with or without its optimiser, which cancels most Transposes."""
     original = tf2onnx.optimizer.optimize_graph
     if not on:
         tf2onnx.optimizer.optimize_graph = lambda graph, *arguments, **options: graph
@@ -94,12 +93,11 @@ def export(
 
 
 # ---- keras.applications
-# ---------------------------------------------------------------------------------------------
 
 
 def stack(version: int, depths: tuple[int, ...]) -> Callable:
-    """keras.applications' ResNet50 from its own functions, with a 32nd of the channels
-    behind the stem."""
+    """Build keras.applications' ResNet50 from its own functions, with a 32nd of the
+    channels after the stem."""
     make = {1: resnet.stack_residual_blocks_v1, 2: resnet.stack_residual_blocks_v2}[version]
 
     def stacked(x: keras.KerasTensor) -> keras.KerasTensor:
@@ -128,7 +126,8 @@ def application(version: int, seed: int) -> tuple[keras.Model, dict]:
     )
     randomise(net, seed, "bn" if version == 1 else "conv")
     blocks = residual_stages(depths)
-    # the last block of a stage strides, its shortcut a MaxPool of 1x1, which skips pixels
+    # a stage's last block has the stride; its shortcut is a 1x1 MaxPool, which skips
+    # pixels
     if version == 2:
         for last in np.cumsum(depths)[:3]:
             blocks[last - 1] = "option_a"
@@ -169,7 +168,6 @@ def write_applications() -> None:
 
 
 # ---- nets as people write them
-# --------------------------------------------------------------------------------------
 
 
 def norm_relu(x: keras.KerasTensor, name: str, most: float | None) -> keras.KerasTensor:
@@ -180,8 +178,8 @@ def norm_relu(x: keras.KerasTensor, name: str, most: float | None) -> keras.Kera
 def same_net(
     depths: tuple[int, ...], most: float | None, rescale: bool, separable: bool
 ) -> keras.Model:
-    """Strided convolutions with padding="same": pads that differ between the sides, as
-    the sizes are even."""
+    """Build strided convolutions with padding="same": pads differ between the sides,
+    because the sizes are even."""
     keras.backend.clear_session()
     given = keras.Input((*SIZE, 3), name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(given) if rescale else given
@@ -247,8 +245,8 @@ def write_same() -> None:
 
 
 def skip(x: keras.KerasTensor, channels: int, kind: str) -> keras.KerasTensor:
-    """Option A in TensorFlow's operations: every second pixel, and zeros for the channels
-    that are missing."""
+    """Append option A in TensorFlow's operations: every second pixel, and zeros for the
+    missing channels."""
     missing = channels - x.shape[3]
     if kind == "pad":
         sides = [[0, 0], [0, 0], [0, 0], [missing // 2, missing - missing // 2]]
@@ -309,12 +307,11 @@ def write_option_a() -> None:
 
 
 # ---- MLPerf's resnet50_v1
-# -------------------------------------------------------------------------------------------
 
 
 class Slim:
-    """TensorFlow's official ResNet v1.5 in its own operations, as MLPerf's file was made
-    from: fixed padding, 1,001 classes (here 11), a mean over the image, ArgMax beside
+    """TensorFlow's official ResNet v1.5 in its own operations, from which MLPerf's file
+    was made: fixed padding, 1,001 classes (here 11), a mean over the image, ArgMax beside
     the softmax."""
 
     def __init__(self, planar: bool, seed: int) -> None:
@@ -376,7 +373,8 @@ class Slim:
 
 
 def rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
-    """Tensors by the names of MLPerf's file, which the converter's command line keeps."""
+    """Give tensors the names of MLPerf's file, which the converter's command line
+    keeps."""
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
@@ -402,12 +400,6 @@ def write_mlperf() -> None:
             ),
         )
         stem = f"mlperf/resnet50_v1_opset{opset}_{'nchw' if planar else 'nhwc'}"
-        shared = {
-            "source": "MLPerf, tf2onnx",
-            "architecture": "resnet50_v1",
-            "layout": "NCHW" if planar else "NHWC",
-            "exporter": f"tensorflow {tf.__version__}, tf2onnx {tf2onnx.__version__}, opset {opset}",
-        }
         two = {
             "status": "RESNET_ERROR_UNSUPPORTED",
             "message": ["2 outputs", "'ArgMax:0'", "'softmax_tensor:0'"],

@@ -1,12 +1,12 @@
-"""The model zoo's resnet*-v1-7 and v2-7, made narrow: MXNet's own nets through its own
-exporter.
+"""Write the model zoo's resnet*-v1-7 and v2-7, made narrow: MXNet's own networks through
+its own exporter.
 
     python mxnet_nets.py
 
 Needs an environment of its own, with the MXNet of the zoo's time: numpy==1.23.5,
 onnx==1.14.1, protobuf<4, graphviz, requests, and mxnet==1.5.1 installed with --no-deps.
-The exporter was written for onnx 1.2, whose checker took the attribute `spatial`, and
-which wrote opset 7 and IR version 3: this is put back here.
+The exporter was written for onnx 1.2. That version's checker accepted the attribute
+`spatial`, and it wrote opset 7 and IR version 3; this script restores both.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import onnx
+from common import add, residual_stages
 from mxnet.contrib import onnx as mxnet_onnx
 from mxnet.gluon.model_zoo.vision import resnet as zoo
-
-from common import add, residual_stages
 
 logging.disable(logging.WARNING)
 SIZE = (64, 96)
@@ -30,7 +29,7 @@ BOTTLENECK = [2, 8, 16, 24, 32]
 
 
 def randomise(net: mx.gluon.Block, seed: int) -> None:
-    """Random weights, normalisation by the statistics of random images."""
+    """Draw random weights, and normalise by the statistics of random images."""
     mx.random.seed(seed)
     rng = np.random.default_rng(seed)
     net.initialize(mx.init.Zero())
@@ -73,8 +72,8 @@ def residual_blocks(net: mx.gluon.Block) -> list[mx.gluon.Block]:
 
 
 def end_of(block: mx.gluon.Block) -> mx.gluon.Parameter:
-    """What scales the end of a residual branch, small in trained nets: else rounding
-    grows with every block."""
+    """Return the scale at the end of a residual branch. It is small in trained networks;
+    else rounding errors grow with every block."""
     if isinstance(block, (zoo.BasicBlockV1, zoo.BottleneckV1)):
         return block.body[-1].gamma
     return (block.conv3 if isinstance(block, zoo.BottleneckV2) else block.conv2).weight
@@ -109,7 +108,7 @@ NETS = {
 
 def main() -> None:
     for number, (kind, (net_class, block, layers, channels)) in enumerate(NETS.items()):
-        # The prefix keeps MXNet from numbering names by how many nets it made before.
+        # Without a prefix MXNet numbers names by how many networks it made before.
         net = net_class(block, layers, channels, classes=10, prefix=f"{kind.replace('_', '')}0_")
         randomise(net, 300 + number)
         basic = block in (zoo.BasicBlockV1, zoo.BasicBlockV2)

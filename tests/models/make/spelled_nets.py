@@ -1,7 +1,7 @@
-"""One small net in the spellings that have no exporter on PyPI any more, and in those
-that converters make.
+"""Write one small network in spellings whose exporters are no longer on PyPI, and in
+those that converters make.
 
-python spelled_nets.py
+    python spelled_nets.py
 """
 
 from __future__ import annotations
@@ -11,16 +11,13 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 import onnxruntime
+from common import add
+from helper_common import CHANNELS, EXPORTER, LAYERS, SMALL, Net, value
 from onnx import TensorProto, helper, numpy_helper
 from onnxconverter_common import float16
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from common import add
-from helper_common import CHANNELS, EXPORTER, LAYERS, SMALL, Net, nets, value
-
-
 # ---- normalisation
-# --------------------------------------------------------------------------------------------------
 
 
 class SpelledNorm(Net):
@@ -45,7 +42,7 @@ class SpelledNorm(Net):
 
 class Detectron(Net):
     """scale = gamma * rsqrt(variance + epsilon), x * scale + (beta - mean * scale):
-    Detectron's, nothing folded."""
+    Detectron's normalisation, nothing folded."""
 
     def norm(self, x: str, name: str, values: dict | None = None, **attributes: object) -> str:
         values = values or self.draw_norm(self.channels[x], 1.0)
@@ -96,7 +93,6 @@ class Outputs(Net):
 
 
 # ---- other parts
-# ----------------------------------------------------------------------------------------------------
 
 
 class ShortcutFirst(Net):
@@ -125,7 +121,7 @@ class PooledShortcut(Net):
 
 class SharedBias(Net):
     """Convolutions that share one bias through Identity, as PyTorch's exporter writes
-    equal tensors: nothing wrong."""
+    equal tensors. This is correct."""
 
     def conv(
         self, x: str, name: str, out: int, kernel: int, stride: int = 1, **options: object
@@ -145,8 +141,8 @@ class SharedBias(Net):
 
 
 class ExpandedGate(Net):
-    """Squeeze-and-excitation whose gate is stretched by Expand before it multiplies;
-    `hard`: HardSigmoid."""
+    """Squeeze-and-excitation whose gate goes through Expand before it multiplies; `hard`:
+    HardSigmoid."""
 
     hard = False
 
@@ -175,8 +171,8 @@ class HardGate(ExpandedGate):
 
 
 class Interleaved(Net):
-    """keras2onnx: images (n,h,w,c), and a Transpose on each side of what ONNX only
-    has for (n,c,h,w)."""
+    """keras2onnx: images (n,h,w,c), and a Transpose on each side of the operators that
+    ONNX only has for (n,c,h,w)."""
 
     def planar(self, x: str, name: str, make: Callable[[str], str]) -> str:
         y = make(self.node("Transpose", f"{name}.to", [x], perm=[0, 3, 1, 2]))
@@ -193,7 +189,7 @@ class Interleaved(Net):
         scale: float = 1.0,
         **options: object,
     ) -> str:
-        # ZeroPadding2D in front of a convolution that pads nothing
+        # ZeroPadding2D in front of a convolution without padding
         if stride > 1 and kernel > 1:
             side = kernel // 2
             x = self.pad(x, f"{name}.pad", [0, side, side, 0], [0, side, side, 0])
@@ -254,7 +250,6 @@ class LogSoftmax(Net):
 
 
 # ---- weights
-# --------------------------------------------------------------------------------------------------------
 
 
 def in_float_data(tensor: onnx.TensorProto) -> onnx.TensorProto:
@@ -265,7 +260,7 @@ def in_float_data(tensor: onnx.TensorProto) -> onnx.TensorProto:
 
 
 def in_int32_data(tensor: onnx.TensorProto) -> onnx.TensorProto:
-    """float16 as the 16 bits in an int32, one by one."""
+    """Store float16 as 16 bits in an int32 each."""
     array = numpy_helper.to_array(tensor)
     if array.dtype != np.float32:
         return tensor
@@ -276,7 +271,7 @@ def in_int32_data(tensor: onnx.TensorProto) -> onnx.TensorProto:
 
 
 class HalfWeights(Net):
-    """Weights of float16, each cast to float32 where it is used."""
+    """Weights of float16, each with a Cast to float32 where it is used."""
 
     def conv(
         self, x: str, name: str, out: int, kernel: int, stride: int = 1, **options: object
@@ -299,7 +294,6 @@ class HalfWeights(Net):
 
 
 # ---- files
-# ----------------------------------------------------------------------------------------------------------
 
 POOLED = {**SMALL, "blocks": [{"projection": "pool"}.get(kind, kind) for kind in SMALL["blocks"]]}
 CASES: list[tuple] = [
@@ -331,7 +325,7 @@ def build(kind: type[Net], opset: int, seed: int) -> tuple[Net, str]:
     return net, net.residual(LAYERS, CHANNELS)
 
 
-def main() -> None:
+def write_cases() -> None:
     for number, (name, kind, opset, architecture, entry) in enumerate(CASES):
         net, output = build(kind, opset, 1000 + number)
         add(
@@ -343,6 +337,8 @@ def main() -> None:
             **{**SMALL, **entry},
         )
 
+
+def write_interleaved() -> None:
     net, output = build(Interleaved, 11, 1100)
     add(
         "spelled/keras2onnx.onnx",
@@ -354,6 +350,9 @@ def main() -> None:
         note="Transposes around everything",
         **SMALL,
     )
+
+
+def write_fixed_reshape() -> None:
     net, output = build(FixedReshape, 13, 1101)
     add(
         "spelled/reshape_1.onnx",
@@ -365,6 +364,9 @@ def main() -> None:
         **SMALL,
     )
 
+
+def write_typed_data() -> None:
+    """Write weights in the typed fields of TensorProto."""
     for name, store, number in (
         ("float_data", in_float_data, 0),
         ("float16_int32_data", in_int32_data, 1),
@@ -388,6 +390,8 @@ def main() -> None:
             **SMALL,
         )
 
+
+def write_converted() -> None:
     for name, keep, opset in (("converted_fp16", True, 13), ("converted_fp16_io", False, 11)):
         net, output = build(Net, opset, 1300 + opset)
         model = float16.convert_float_to_float16(net.file(output), keep_io_types=keep)
@@ -401,12 +405,11 @@ def main() -> None:
             note="Casts at both ends" if keep else "images and scores in float16, too",
             **SMALL,
         )
-    write_unsorted()
 
 
 def write_unsorted() -> None:
-    """onnxruntime's own converter, which puts the Casts of the image behind what reads
-    them."""
+    """Write a file of onnxruntime's own converter, which puts the Casts of the image
+    after the nodes that read them."""
     net, output = build(Net, 13, 1400)
     model = convert_float_to_float16(net.file(output), keep_io_types=True)
     assert model.graph.node[-1].op_type == "Cast" and model.graph.node[-2].op_type == "Cast"
@@ -420,6 +423,15 @@ def write_unsorted() -> None:
         note="the image's Cast behind its readers",
         **SMALL,
     )
+
+
+def main() -> None:
+    write_cases()
+    write_interleaved()
+    write_fixed_reshape()
+    write_typed_data()
+    write_converted()
+    write_unsorted()
 
 
 if __name__ == "__main__":

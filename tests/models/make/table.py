@@ -15,7 +15,7 @@ BEGIN = "<!-- written by make/table.py from index.json -->"
 
 
 def blocks(kinds: list[str]) -> str:
-    """Runs of equal kinds: "projection, 2 identity"."""
+    """Join runs of equal kinds: "projection, 2 identity"."""
     runs = [(kind, len(list(run))) for kind, run in groupby(kinds)]
     return ", ".join(kind if count == 1 else f"{count} {kind}" for kind, count in runs)
 

@@ -1,7 +1,7 @@
-"""timm's residual nets, made narrow through its own constructors' arguments, through both
-of PyTorch's exporters.
+"""Write timm's residual networks, made narrow through its own constructors' arguments,
+through both of PyTorch's exporters.
 
-python timm_nets.py
+    python timm_nets.py
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from collections.abc import Iterator
 
 import timm
 import torch
+from common import add, residual_stages
 from timm.layers import BlurPool2d
 from timm.models import resnet
-
-from common import add, residual_stages
 from torch_common import VERSION, dynamo, randomise, torchscript
 
 EXPORTER = f"{VERSION}, timm {timm.__version__}"
@@ -29,7 +28,7 @@ STEM = 2  # channels of the stems for which timm's constructor fixes 64
 
 @contextlib.contextmanager
 def narrow_stem() -> Iterator[None]:
-    """Let the first stage of a net follow a stem of STEM channels."""
+    """Let the first stage of a network follow a stem of STEM channels."""
     original = resnet.make_blocks
 
     def with_narrow_stem(
@@ -56,7 +55,8 @@ def make(kind: str, seed: int, **options: object) -> torch.nn.Module:
     return randomise(module, SIZE, seed)
 
 
-# kind: its options here, blocks per stage, depth (convolutions and the classifier in a row, the gates' left out)
+# kind: its options here, blocks per stage, depth (convolutions in a row and the
+# classifier, without those of the gates)
 NETS = {
     "resnet18": (BASIC, (2, 2, 2, 2), 18),
     "resnet18d": ({**BASIC, "stem_width": 1}, (2, 2, 2, 2), 20),
@@ -84,8 +84,7 @@ NETS = {
 }
 
 
-# Also run with images of odd sizes, where pools that round up and borders that reflect
-# show.
+# Also run with images of odd sizes, which show pools that round up and reflected borders.
 ODD = ("resnet18", "resnet50d", "seresnet18", "ecaresnet26t", "resnetblur18", "resnetv2_50d")
 
 
@@ -100,7 +99,7 @@ def write(
     entry: dict | None = None,
     **export: object,
 ) -> None:
-    """One file, named by its net, exporter and opset."""
+    """Write one file, named by its network, exporter and opset."""
     arguments, layers, depth = NETS[kind]
     module = make(kind, seed, **arguments, **(options or {}))
     model = {"ts": torchscript, "dynamo": dynamo}[exporter](module, (1, 3, *SIZE), opset, **export)

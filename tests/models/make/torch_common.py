@@ -1,5 +1,5 @@
-"""For nets made by PyTorch: weights and statistics as a trained net has them, and both of
-its exporters."""
+"""For networks made by PyTorch: weights and statistics as in a trained network, and both
+exporters."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ VERSION = "torch " + torch.__version__.split("+")[0]
 
 
 def branch_ends(module: nn.Module) -> list[nn.Module]:
-    """What scales the end of each residual branch, small in trained nets: else rounding
-    grows with every block."""
+    """Return the scales at the ends of residual branches. They are small in trained
+    networks; else rounding errors grow with every block."""
     ends = []
     for part in module.modules():
         if hasattr(part, "conv2") and hasattr(part, "bn2"):
@@ -32,8 +32,8 @@ def branch_ends(module: nn.Module) -> list[nn.Module]:
 def randomise(
     module: nn.Module, size: tuple[int, int], seed: int = 0, channels: int = 3
 ) -> nn.Module:
-    """Random weights, normalisation by the statistics of random images, scores that
-    differ between classes."""
+    """Draw random weights, normalise by the statistics of random images, and make scores
+    that differ between classes."""
     torch.manual_seed(seed)
     for part in module.modules():
         if isinstance(part, (nn.Conv2d, nn.Conv1d, nn.Linear)):
@@ -71,7 +71,8 @@ def torchscript(
     element: torch.dtype = torch.float32,
     **options: object,
 ) -> onnx.ModelProto:
-    """The exporter of 2017 to 2025. `free`: axes of the input that are symbolic."""
+    """Export with the exporter of 2017 to 2025. `free`: axes of the input that are
+    symbolic."""
     axes = {names[0]: {axis: ("batch", "channels", "height", "width")[axis] for axis in free}}
     if 0 in free:
         axes[names[1]] = {0: "batch"}
@@ -99,7 +100,7 @@ def dynamo(
     element: torch.dtype = torch.float32,
     **options: object,
 ) -> onnx.ModelProto:
-    """The exporter of PyTorch 2.5 and later, PyTorch's default since 2.9."""
+    """Export with the exporter of PyTorch 2.5 and later, the default since 2.9."""
     dimensions = {
         0: torch.export.Dim("batch"),
         2: torch.export.Dim("height", min=32),

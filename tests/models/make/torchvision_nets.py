@@ -1,4 +1,4 @@
-"""torchvision's ResNets, made narrow, through both of PyTorch's exporters.
+"""Write torchvision's ResNets, made narrow, through both of PyTorch's exporters.
 
 python torchvision_nets.py
 """
@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import torch
 import torchvision
-from torch import nn
-from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
-
 from common import add, residual_stages
+from torch import nn
 from torch_common import VERSION, dynamo, randomise, torchscript
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 EXPORTER = f"{VERSION}, torchvision {torchvision.__version__.split('+')[0]}"
 SIZE = (64, 96)
 
 
 class Narrow(ResNet):
-    """torchvision's own net with a fraction of the channels: its constructor fixes 64,
-    128, 256 and 512."""
+    """torchvision's own network with a fraction of the channels, where its constructor
+    fixes 64, 128, 256 and 512."""
 
     def __init__(self, *arguments: object, divide: int, **options: object) -> None:
         self.divide = divide
@@ -59,7 +58,7 @@ NETS = {
 
 
 def make(kind: str, seed: int, divide: int | None = None) -> tuple[nn.Module, dict]:
-    """The net, and what the tests expect of it."""
+    """Return the network, and what the tests expect of it."""
     block, layers, usual, options = NETS[kind]
     first = "identity" if block is BasicBlock else "projection"
     depth = sum(layers) * (2 if block is BasicBlock else 3) + 2
@@ -84,7 +83,7 @@ def write(
     entry: dict | None = None,
     **options: object,
 ) -> None:
-    """One file, named by its net, exporter and opset."""
+    """Write one file, named by its network, exporter and opset."""
     module, expected = make(kind, seed)
     shape = (batch or 1, 3, *SIZE)
     if exporter == "dynamo":
@@ -105,7 +104,7 @@ def write(
 
 
 def write_half() -> None:
-    """A net that was turned into float16 before its export."""
+    """Write a network that was converted to float16 before its export."""
     module, expected = make("resnet18", 60)
     for exporter, opset in ((torchscript, 17), (dynamo, 20)):
         short = "ts" if exporter is torchscript else "dynamo"
@@ -122,8 +121,8 @@ def write_half() -> None:
 
 
 def write_frozen() -> None:
-    """torchvision's FrozenBatchNorm2d, as detection nets have it: arithmetic instead of a
-    normalisation."""
+    """Write torchvision's FrozenBatchNorm2d, as detection networks have it: arithmetic
+    instead of a normalisation."""
     block, layers, divide, options = NETS["resnet18"]
     usual, expected = make("resnet18", 61)
     frozen = Narrow(
@@ -158,7 +157,7 @@ def write_frozen() -> None:
 SPELLED = {"ts": "TorchScript exporter", "dynamo": "dynamo exporter"}
 
 
-def main() -> None:
+def write_torchscript() -> None:
     for opset in (7, 8, 9, 11, 13, 16, 18, 20):
         write("resnet18", "ts", opset, seed=opset)
     for kind, opset in (
@@ -192,9 +191,8 @@ def main() -> None:
         note="initialisers are also inputs of the graph",
     )
 
-    write_half()
-    write_frozen()
 
+def write_dynamo() -> None:
     write(
         "resnet18",
         "dynamo",
@@ -251,6 +249,13 @@ def main() -> None:
         optimize=False,
         note="exported without onnxscript's optimiser",
     )
+
+
+def main() -> None:
+    write_torchscript()
+    write_half()
+    write_frozen()
+    write_dynamo()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-/* What resnet compare's report says and how it writes it. */
+/* The report of `resnet compare`: conclusions, escaping, ticks and tables. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,8 +22,8 @@
 
 /* ---- sentences ---- */
 
-/* The caller's to free. */
-static char *find(const fixture_options *o, conclude_function of) {
+/* Return the text of a conclusion; the caller frees it. */
+static char *conclude(const fixture_options *o, conclude_function of) {
   comparison *c = fixture_make(o);
   char *text = NULL;
   size_t size = 0;
@@ -37,14 +37,14 @@ static char *find(const fixture_options *o, conclude_function of) {
 }
 
 static void expect(const fixture_options *o, conclude_function of, const char *part) {
-  char *text = find(o, of);
+  char *text = conclude(o, of);
   if (!strstr(text, part)) print_error("'%s' is not in: %s", part, text);
   assert_non_null(strstr(text, part));
   free(text);
 }
 
 static void expect_not(const fixture_options *o, conclude_function of, const char *part) {
-  char *text = find(o, of);
+  char *text = conclude(o, of);
   if (strstr(text, part)) print_error("'%s' is in: %s", part, text);
   assert_null(strstr(text, part));
   free(text);
@@ -56,14 +56,15 @@ static const fixture_options all = {0}, reversed = {.reversed = true}, one = {.m
 
 static void accuracy_is_said(void **state) {
   (void)state;
-  expect(&all, compare_conclude_accuracy, "The most accurate model, resnet56");
+  expect(&all, compare_conclude_accuracy, "The most accurate model, resnet56, gets");
   expect(&all, compare_conclude_accuracy,
-         "depth makes it worse, the degradation that the paper starts from");
-  expect(&all, compare_conclude_accuracy, "depth makes it better, as in the paper");
-  expect(&reversed, compare_conclude_accuracy, "the paper's degradation does not show here");
-  expect(&reversed, compare_conclude_accuracy, "the paper's finding does not hold here");
-  expect(&one, compare_conclude_accuracy, "with one model there is nothing to compare it to");
-  expect_not(&one, compare_conclude_accuracy, "depth");
+         "Depth hurts: this is the degradation that the paper starts from.");
+  expect(&all, compare_conclude_accuracy, "Depth helps. This agrees with the paper.");
+  expect(&reversed, compare_conclude_accuracy,
+         "Depth helps: the degradation that the paper starts from does not appear here.");
+  expect(&reversed, compare_conclude_accuracy, "Depth hurts. This disagrees with the paper");
+  expect(&one, compare_conclude_accuracy, "There is no other model to compare it with.");
+  expect_not(&one, compare_conclude_accuracy, "epth");
 }
 
 static void a_difference_by_chance_is_no_finding(void **state) {
@@ -75,8 +76,8 @@ static void a_difference_by_chance_is_no_finding(void **state) {
   FILE *out = open_memstream(&text, &size);
   compare_conclude_accuracy(c, out);
   assert_int_equal(fclose(out), 0);
-  assert_non_null(strstr(text, "(McNemar's p = 0.05): a difference that may be chance"));
-  assert_null(strstr(text, "degradation that the paper"));
+  assert_non_null(strstr(text, "(McNemar's p = 0.05). The difference may be due to chance"));
+  assert_null(strstr(text, "degradation"));
   free(text);
   fixture_release(c);
 }
@@ -84,32 +85,32 @@ static void a_difference_by_chance_is_no_finding(void **state) {
 static void layer_responses_are_said(void **state) {
   (void)state;
   expect(&all, compare_conclude_layers,
-         "resnet56's layer responses are 0.37 times those of plain56 in the median layer (layers "
-         "compared "
-         "one by one), and smaller in 55 of 55 layers: the paper's order, plain above residual, "
-         "holds.");
+         "Compared layer by layer, resnet56 has smaller responses than plain56 in 55 of 55 "
+         "layers. The median ratio of their standard deviations is 0.37. This agrees with the "
+         "paper, where residual networks have smaller responses than plain ones.");
   expect(&all, compare_conclude_layers,
-         "The deeper of resnet20 and resnet56 has smaller responses");
-  expect(&all, compare_conclude_layers, "deeper below shallower, holds");
+         "resnet56 is deeper than resnet20 and has smaller responses");
+  expect(&all, compare_conclude_layers, "agrees with the paper, where deeper residual networks");
+  expect_not(&all, compare_conclude_layers, "disagrees");
   expect(&reversed, compare_conclude_layers,
-         "resnet56's layer responses are 2.73 times those of plain56");
-  expect(&reversed, compare_conclude_layers, "plain above residual, does not hold");
+         "The median ratio of their standard deviations is 2.73");
+  expect(&reversed, compare_conclude_layers, "disagrees with the paper, where residual networks");
   expect(&reversed, compare_conclude_layers,
-         "The deeper of resnet20 and resnet56 has larger responses");
-  expect(&reversed, compare_conclude_layers, "deeper below shallower, does not hold");
-  expect_not(&reversed, compare_conclude_layers, ", holds");
+         "resnet56 is deeper than resnet20 and has larger responses");
+  expect(&reversed, compare_conclude_layers,
+         "disagrees with the paper, where deeper residual networks");
+  expect_not(&reversed, compare_conclude_layers, "This agrees");
 }
 
 static void layer_responses_that_cannot_be_compared_are_not(void **state) {
   (void)state;
-  expect(&one, compare_conclude_layers, "No plain model is among those compared");
-  expect(&one, compare_conclude_layers,
-         "Fewer than two residual models of different depth are compared");
-  expect(&plain_only, compare_conclude_layers, "No residual model is among those compared");
+  expect(&one, compare_conclude_layers, "There is no plain model");
+  expect(&one, compare_conclude_layers, "No two residual models differ in depth");
+  expect(&plain_only, compare_conclude_layers, "There is no residual model");
   expect(&unequal, compare_conclude_layers, "No plain model has as many layers as a residual one");
   expect(&not_run, compare_conclude_layers, "Layer responses were not observed");
   const fixture_options *const options[] = {&one, &plain_only, &unequal, &not_run};
-  for (size_t i = 0; i < 4; i++) expect_not(options[i], compare_conclude_layers, "hold");
+  for (size_t i = 0; i < 4; i++) expect_not(options[i], compare_conclude_layers, "agree");
 }
 
 /* The median of layers one by one is not the ratio of medians, and a layer of 0 or NAN
@@ -127,46 +128,44 @@ static void the_median_layer_is_found_layer_by_layer(void **state) {
   FILE *out = open_memstream(&text, &size);
   compare_conclude_layers(c, out);
   assert_int_equal(fclose(out), 0);
-  assert_non_null(strstr(text, "resnet20's layer responses are 0.50 times those of plain20"));
-  assert_non_null(strstr(text, "smaller in 2 of 3 layers"));
+  assert_non_null(strstr(text, "The median ratio of their standard deviations is 0.50."));
+  assert_non_null(strstr(text, "resnet20 has smaller responses than plain20 in 2 of 3 layers"));
   free(text);
   fixture_release(c);
 }
 
 static void blocks_are_said(void **state) {
   (void)state;
+  expect(
+      &all, compare_conclude_blocks,
+      "The residual branches of resnet20 have 0.78 times the standard deviation of their "
+      "shortcuts (median of the blocks). The smallest ratio is 0.41 (stage2.block1), the largest "
+      "1.24 (stage2.block2).");
   expect(&all, compare_conclude_blocks,
-         "In the median block of resnet20 the residual branch varies 0.78 times as much as the "
-         "shortcut; "
-         "least in stage2.block1 (0.41), most in stage2.block2 (1.24).");
-  expect(&all, compare_conclude_blocks,
-         "The deeper of resnet20 and resnet56 changes the signal less per block: median ratio 0.43 "
-         "against 0.78");
-  expect(&reversed, compare_conclude_blocks, "changes the signal more per block");
-  expect(&reversed, compare_conclude_blocks, "does not hold here");
+         "resnet56 is deeper than resnet20, and each block changes the signal less: the median "
+         "ratio is 0.43, against 0.78. This agrees with the paper");
+  expect(&reversed, compare_conclude_blocks, "each block changes the signal more");
+  expect(&reversed, compare_conclude_blocks, "This disagrees with the paper");
   expect(&plain_only, compare_conclude_blocks, "None of the models has shortcuts");
-  expect_not(&one, compare_conclude_blocks, "The deeper of");
+  expect_not(&one, compare_conclude_blocks, "deeper");
 }
 
-static void lesions_are_said(void **state) {
+static void ablations_are_said(void **state) {
   (void)state;
-  expect(
-      &all, compare_conclude_block_ablation,
-      "Leaving out one block of plain20 raises its error by 65.0 points in the median of 7 blocks");
   expect(&all, compare_conclude_block_ablation,
-         "Leaving out one block of resnet56 raises its error by 5.1 points in the median of 27 "
-         "blocks, "
-         "and by 24.2 at worst (stage3.block1), from 10.0 %.");
-  expect(&not_run, compare_conclude_block_ablation, "No ablations were tried");
-  expect(
-      &all, compare_conclude_ablation,
-      "With 10 blocks of resnet56 left out, the mean error is 65.5 % (59.5 % to 75.5 % by "
-      "choice of "
-      "blocks) against 10.0 % of the whole model; half of that rise is reached with 4 left out.");
-  expect(&not_run, compare_conclude_ablation, "was not tried");
+         "Leaving out one block raises it by 65.0 percentage points (median of 7 blocks)");
+  expect(&all, compare_conclude_block_ablation,
+         "The error of the whole model resnet56 is 10.0 %. Leaving out one block raises it by 5.1 "
+         "percentage points (median of 27 blocks), and by at most 24.2 (stage3.block1).");
+  expect(&not_run, compare_conclude_block_ablation, "No blocks were left out");
+  expect(&all, compare_conclude_ablation,
+         "With 10 blocks of resnet56 left out, the mean error is 65.5 % (59.5 % to 75.5 %, "
+         "depending on the blocks). The whole model has 10.0 %. Half of the rise is reached with 4 "
+         "blocks left out.");
+  expect(&not_run, compare_conclude_ablation, "No blocks were left out together");
 }
 
-static void a_net_without_blocks_to_leave_out_is_said(void **state) {
+static void a_model_without_blocks_to_leave_out_is_said(void **state) {
   (void)state;
   comparison *c = fixture_make(&one);
   for (uint32_t i = 0; i < c->models[0].plan.block_count; i++)
@@ -177,7 +176,7 @@ static void a_net_without_blocks_to_leave_out_is_said(void **state) {
   compare_conclude_block_ablation(c, out);
   assert_int_equal(fclose(out), 0);
   assert_string_equal(
-      text, "No block of resnet56 can be left out: each changes the shape of what it is given.\n");
+      text, "No block of resnet56 can be left out, because each changes the shape of its input.\n");
   free(text);
   fixture_release(c);
 }
@@ -187,12 +186,11 @@ static void costs_are_said(void **state) {
   expect(&all, compare_conclude_shortcut_times,
          "The 9 shortcuts of resnet20 take 0.0439 ms of its 1 ms (4.4 %)");
   expect(&all, compare_conclude_shortcut_times, "fusing them saves 6.7 %");
-  expect(&not_run, compare_conclude_shortcut_times, "was not measured");
+  expect(&not_run, compare_conclude_shortcut_times, "The time of shortcuts was not measured.");
   expect(&plain_only, compare_conclude_shortcut_times, "None of the models has shortcuts");
   expect(&all, compare_conclude_shortcut_bytes, "For the 9 shortcuts of resnet20, 504 KiB");
   expect(&all, compare_conclude_shortcut_bytes, "3.00 times as much");
-  expect(&not_run, compare_conclude_shortcut_bytes,
-         "The memory traffic of shortcuts is not known.");
+  expect(&not_run, compare_conclude_shortcut_bytes, "The memory traffic of shortcuts is unknown.");
   expect(&plain_only, compare_conclude_shortcut_bytes, "None of the models has shortcuts");
 }
 
@@ -211,17 +209,17 @@ static void fusing_that_saves_nothing_is_said(void **state) {
   fixture_release(c);
 }
 
-static void times_that_are_lost_in_the_noise_are_said(void **state) {
+static void times_below_the_noise_are_said(void **state) {
   (void)state;
   static const struct {
-    uint32_t known; /* shortcuts whose time is */
+    uint32_t known; /* number of shortcuts with a known time */
     const char *said;
-  } cases[] = {{25, "take 0.123 ms of its 2.8 ms (4.4 %), not counting 2 whose time is lost in the "
-                    "noise; as operations of "
-                    "their own "
-                    "they would take 0.337 ms (12.0 %): fusing them saves 7.6 %."},
-               {0, "What the 27 shortcuts of resnet56 take of its 2.8 ms is lost in the noise; as "
-                   "operations of their own"}};
+  } cases[] = {
+      {25, "take 0.123 ms of its 2.8 ms (4.4 %), not counting 2 of 27, whose time is below the "
+           "measurement noise. As separate operations they would take 0.337 ms (12.0 %), so "
+           "fusing them saves 7.6 %."},
+      {0, "None of the 27 shortcuts of resnet56 takes more time than the measurement noise; "
+          "the model takes 2.8 ms. As separate operations they would take"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     comparison *c = fixture_make(&one);
     for (uint32_t b = cases[i].known; b < c->models[0].plan.block_count; b++)
@@ -244,8 +242,9 @@ static void confidence_is_said_both_ways(void **state) {
   static const struct {
     double confidence;
     const char *said;
-  } cases[] = {
-      {80, "overconfident"}, {60, "underconfident"}, {70.2, "neither over- nor underconfident"}};
+  } cases[] = {{80, "it is overconfident"},
+               {60, "it is underconfident"},
+               {70.2, "it is neither over- nor underconfident"}};
   n->images = 100;
   n->top1 = 70;
   for (size_t i = 0; i < 3; i++) {
@@ -273,8 +272,8 @@ static void pairs_are_said_both_ways(void **state) {
     compare_conclude_pair(c, &c->pairs[0], out);
     assert_int_equal(fclose(out), 0);
     assert_non_null(strstr(
-        text, chance ? ": a difference that may be chance (McNemar's p = 0.4)."
-                     : ": a larger difference than chance explains (McNemar's p < 0.0001)."));
+        text, chance ? "This difference may be due to chance (McNemar's p = 0.4)."
+                     : "This difference is larger than chance explains (McNemar's p < 0.0001)."));
     free(text);
   }
   fixture_release(c);
@@ -283,7 +282,7 @@ static void pairs_are_said_both_ways(void **state) {
 static void dead_units_are_said(void **state) {
   (void)state;
   expect(&all, compare_conclude_dead,
-         "4 of the 1,280 channels of plain20 are above 0 for no image at no pixel.");
+         "4 of the 1,280 channels of plain20 are never above 0, in any pixel of any image.");
   expect(&all, compare_conclude_dead, "None of the 1,280 channels of resnet20 is dead.");
   expect(&not_run, compare_conclude_dead, "were not observed");
 }
@@ -303,8 +302,8 @@ static void confusions_are_said(void **state) {
   n->confusion[3 * 10 + 5] = n->confusion[5 * 10 + 3] = 0;
   compare_conclude_confusions(c, out);
   assert_int_equal(fclose(out), 0);
-  assert_string_equal(text, "resnet56 most often takes \xe2\x80\x9c"
-                            "class03\xe2\x80\x9d for \xe2\x80\x9c"
+  assert_string_equal(text, "The most frequent mistake of resnet56 is to label \xe2\x80\x9c"
+                            "class03\xe2\x80\x9d as \xe2\x80\x9c"
                             "class05\xe2\x80\x9d: 60 of 960 images.\nresnet56 makes no mistake.\n");
   free(text);
   fixture_release(c);
@@ -499,11 +498,11 @@ int main(void) {
       cmocka_unit_test(layer_responses_that_cannot_be_compared_are_not),
       cmocka_unit_test(the_median_layer_is_found_layer_by_layer),
       cmocka_unit_test(blocks_are_said),
-      cmocka_unit_test(lesions_are_said),
-      cmocka_unit_test(a_net_without_blocks_to_leave_out_is_said),
+      cmocka_unit_test(ablations_are_said),
+      cmocka_unit_test(a_model_without_blocks_to_leave_out_is_said),
       cmocka_unit_test(costs_are_said),
       cmocka_unit_test(fusing_that_saves_nothing_is_said),
-      cmocka_unit_test(times_that_are_lost_in_the_noise_are_said),
+      cmocka_unit_test(times_below_the_noise_are_said),
       cmocka_unit_test(confidence_is_said_both_ways),
       cmocka_unit_test(pairs_are_said_both_ways),
       cmocka_unit_test(dead_units_are_said),
