@@ -402,8 +402,8 @@ typedef struct resnet_model_info {
   /* Most bytes of activations that are needed at the same time, per sample. No arena for
    * this plan can be smaller. */
   uint64_t arena_lower_bound;
-  /* What the user of a plan file should know, or "". Example: the weights had to be packed
-   * again for this CPU. */
+  /* What the user of a plan file should know, or "". Example: the weights had to be
+   * packed again for this CPU. */
   const char *notice;
   /* `finding_count` diagnostics, warnings first; NULL if there are none. */
   const resnet_finding *findings;
@@ -455,13 +455,13 @@ typedef struct resnet_op {
   const char *detail;
   /* Indices of the ops whose outputs are read; RESNET_NO_INDEX: none. */
   uint32_t input[2];
-  /* Shape of the output of one sample. After global pooling and in fully connected layers
-   * height and width are 1. */
+  /* Shape of the output of one sample. Global pooling and fully connected layers give
+   * 1 x 1 x channels. */
   uint32_t height, width, channels;
   /* Index of the block that contains the op; RESNET_NO_INDEX: none. */
   uint32_t block;
-  /* The kind of the block's shortcut, in the op that adds the shortcut and in ops that
-   * compute it, e.g. a projection. In all other ops NONE. */
+  /* Kind of the block's shortcut, in the op that adds it and in ops that compute it, e.g.
+   * a projection. In all other ops NONE. */
   resnet_shortcut shortcut;
   /* As in resnet_model_info, for this op. */
   uint64_t parameters, macs;
@@ -524,8 +524,9 @@ typedef struct resnet_session_options {
    *   2 to 256: that many */
   uint32_t threads;
   /* Largest sub-batch, up to 65536. A run computes its samples in sub-batches, one after
-   * the other. They are smaller than `batch` if the activations would not fit the CPU's
-   * last-level cache. Memory grows with `batch`; scores do not depend on it.
+   * the other. They are smaller than `batch` if its activations would exceed 12 MiB,
+   * about a CPU's last-level cache. Memory grows with the sub-batch; scores do not depend
+   * on it.
    *   0: 1 */
   uint32_t batch;
   /* What an observer receives. */
@@ -573,8 +574,8 @@ typedef enum resnet_layout {
  *     other harm.
  *   - Nothing is allocated.
  *
- * For the logits of an image, compute `input` as resnet_preprocess describes: no function
- * does only that. */
+ * For the logits of an image, compute `input` as resnet_preprocess describes. No function
+ * does only the preprocessing. */
 RESNET_API resnet_status resnet_run(resnet_session *session, const float *input,
                                     resnet_layout layout, size_t batch, float *scores,
                                     resnet_error *error);
@@ -612,8 +613,8 @@ typedef struct resnet_image {
 typedef struct resnet_prediction {
   /* Class, from 0. */
   uint32_t index;
-  /* A probability: of logits the softmax; the file's own value if it ends in a softmax or
-   * a sigmoid. resnet_run gives what the file computes. */
+  /* Probability: softmax of logits, exp of log probabilities, or the file's own if it
+   * ends in a softmax or a sigmoid. resnet_run gives what the file computes instead. */
   float score;
   /* Valid until the model is closed; NULL if the model has no labels. */
   const char *label;
@@ -682,8 +683,7 @@ typedef struct resnet_response {
   uint32_t height, width, channels;
   /* (batch,height,width,channels). */
   const float *data;
-  /* Time that the session computed since the previous point. Time spent in observers and
-   * in preprocessing is not included.
+  /* Computing time since the previous point, without observers and preprocessing.
    *   0: the values existed already */
   uint64_t nanoseconds;
   resnet_point point;
@@ -694,8 +694,8 @@ typedef struct resnet_response {
  * resnet_plan_op. */
 typedef void (*resnet_observer)(void *user, const resnet_response *response);
 
-/* Call `observer` for every response of all later runs. It replaces the observer before;
- * NULL: no observer.
+/* Call `observer` for every response of all later runs. It replaces an earlier observer;
+ * NULL removes it.
  *   - Calls come from the thread that called resnet_run or resnet_classify, op by op in
  *     the order of the plan.
  *   - An op has some of these points, in this order: RESPONSE, SHORTCUT, OUTPUT,
@@ -730,13 +730,13 @@ typedef enum resnet_skip {
 /* Ablate `block` (an index, see resnet_plan_block) in all later runs of this session.
  *   - Each block has one mode. A call replaces the block's mode; other blocks keep
  *     theirs.
- *   - A call for one of two swapped blocks first restores both. Swapping the same two
- *     again changes nothing.
+ *   - A call that names one of two swapped blocks first restores both. Swapping the same
+ *     two again changes nothing.
  *   - RESNET_SKIP_NONE restores the block, or all blocks if `block` is RESNET_NO_INDEX.
  *     In other modes RESNET_NO_INDEX fails with RESNET_ERROR_ARGUMENT.
  *   - `other` is ignored except with RESNET_SKIP_SWAP.
- *   - Ops that no longer contribute are neither run nor observed. The last op of a block
- *     is one of them if nothing of it remains: no layer, no addition and no ReLU.
+ *   - Ops that no longer affect the scores are neither run nor observed. The last op of a
+ *     block is one of them if nothing of it remains: no layer, no addition and no ReLU.
  *   - Swapped ops keep their indices, so an observer receives them in another order.
  *   - Other sessions of the model are not affected. Memory is allocated.
  *   - Fail with RESNET_ERROR_UNSUPPORTED if the block has no such part, or if the shapes
