@@ -76,11 +76,15 @@ class Sketch:
 
 
 def activate(s: Sketch, x: str) -> str:
-    kind = s.pick(("relu", "relu", "relu", "clip", "none"))
+    kind = s.pick(("relu", "relu", "relu", "clip", "leaky", "none"))
     if kind == "relu":
         return s.net.relu(x, s.name("relu"))
     if kind == "clip":
         return s.net.clip(x, s.name("clip"), 0.0, float(s.pick((1.0, 6.0))))
+    if kind == "leaky":
+        y = s.net.node("LeakyRelu", s.name("leaky"), [x], alpha=float(s.pick((0.01, 0.25))))
+        s.net.channels[y] = s.net.channels[x]
+        return y
     return x
 
 
@@ -429,6 +433,7 @@ def finish(s: Sketch, x: str, classes: int) -> str:
 
 ELEMENTWISE = {
     "Relu",
+    "LeakyRelu",
     "Clip",
     "Add",
     "Sum",
