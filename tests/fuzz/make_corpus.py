@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Make the fuzzers' seeds: models in many spellings, a few kilobytes each, in corpus and,
-packed, in corpus_gzip; small images in corpus_picture. The seeds of corpus_plan are made
+packed, in corpus_gzip; small images in corpus_image. The seeds of corpus_plan are made
 with a built library: see CMakeLists.txt.
 
     python tests/fuzz/make_corpus.py
@@ -301,7 +301,7 @@ def main() -> None:
     models = seeds()
     write("corpus", models)
     write("corpus_gzip", packed(models))
-    write("corpus_picture", images())
+    write("corpus_image", images())
 
 
 if __name__ == "__main__":

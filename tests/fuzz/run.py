@@ -13,7 +13,7 @@ merge: minimise what was found into tests/fuzz/corpus_found.
 coverage: list the lines of loader/ and runtime/plan/lower.c that are reached.
 report: show CPU time, executions and findings so far.
 
-Targets: bytes and model (ONNX, by its bytes and by its structure), gzip, plan, picture.
+Targets: bytes and model (ONNX, by its bytes and by its structure), gzip, plan, image.
 build/fuzz-work holds corpora, logs, findings, and ledger.json, which adds up what was
 done for each commit. A finding is minimised there; it moves to tests/fuzz/regressions
 with the commit that fixes the bug.
@@ -47,7 +47,7 @@ TARGETS = {  # dictionary, folders of seeds
     "model": ("onnx", ["corpus"]),
     "gzip": ("gzip", ["corpus_gzip"]),
     "plan": ("plan", []),
-    "picture": ("picture", ["corpus_picture"]),
+    "image": ("image", ["corpus_image"]),
 }
 MAX_INPUT = 8192  # bytes: a small net of every kind fits
 SECONDS_PER_INPUT = 10
@@ -443,7 +443,7 @@ def coverage() -> None:
         for name in ("corpus", "corpus_gzip", "corpus_plan", "regressions")
         if (HERE / name).is_dir()
     ]
-    folders += [folder for target in TARGETS if target != "picture" for folder in kept(target)]
+    folders += [folder for target in TARGETS if target != "image" for folder in kept(target)]
     units = sorted(path for path in tests.glob("test_*") if UNIT_TESTS.match(path.name))
     fuzzed = line_counts(profile("fuzz", [[replay, *folders]]), [replay])
     both = line_counts(
