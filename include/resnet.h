@@ -7,7 +7,8 @@
  *
  *     int main(int argc, char **argv) {
  *       static uint8_t pixels[480][640][3]; // rows from the top, RGB; fill these
- *       const resnet_image image = {pixels[0][0], 640, 480, 640 * 3, RESNET_PIXELS_RGB};
+ *       const resnet_image image = {.pixels = pixels[0][0], .width = 640, .height = 480,
+ *                                   .stride = 640 * 3, .format = RESNET_PIXELS_RGB};
  *
  *       resnet_model *model = NULL;
  *       resnet_session *session = NULL;
@@ -38,7 +39,7 @@
  *   1. resnet_model_open or resnet_model_open_memory.
  *   2. resnet_session_open, once for each thread that runs the model.
  *   3. resnet_classify (pixels in, classes out) or resnet_run (floats in, scores out),
- *      any number of times.
+ *      any number of times. Each such call is a run.
  *   4. resnet_session_close, then resnet_model_close.
  *
  * Objects and threads:
@@ -48,9 +49,12 @@
  *   - A model must stay open as long as any of its sessions.
  *   - Functions without a session argument may be called from any thread.
  *
- * Options: set a struct to its defaults with its ..._init function, then change fields.
- * NULL in place of options means the defaults. Fields that are 0 mean "automatic" or
- * "off".
+ * Structs with a `struct_size`:
+ *   - Options: call the struct's ..._init function, then change fields. The default is 0
+ *     or NULL in each; what it means is at the field. NULL in place of options means the
+ *     defaults.
+ *   - Structs that the library fills, e.g. resnet_model_info, have no ..._init function:
+ *     set struct_size to the struct's sizeof yourself.
  *
  * Errors:
  *   - A function that can fail returns a resnet_status and fills `error`; `error` may be
@@ -67,6 +71,8 @@
  *   - It opens only the model file it is given, with two exceptions. XNNPACK reads the
  *     CPU's description once per process. A session with `threads` 0 reads the process's
  *     CPU limit from /proc/self/cgroup and /sys/fs/cgroup.
+ *   - XNNPACK keeps the CPU's description, a few hundred bytes, until the process ends.
+ *     Leak checkers show it as "still reachable".
  *   - Model files from untrusted sources are safe to open.
  *
  * Shapes are written (n,h,w,c): batch, height, width, channels. Sizes are in pixels or
@@ -143,10 +149,14 @@ typedef enum resnet_channel_order {
 
 /* How resnet_classify makes the model's input from an image:
  *   1. Scale the shorter side to `resize` pixels, and the other side in proportion,
- *      rounded down. The filter is Pillow's antialiased BILINEAR, bit for bit.
+ *      rounded down. Smaller images are enlarged. The filter is Pillow's antialiased
+ *      BILINEAR, bit for bit.
  *   2. Cut the centre `crop` x `crop` pixels.
  *   3. For each channel compute (pixel / scale - mean) / std.
- * An image that does not have the model's input size after step 2 is refused. */
+ *
+ * resnet_classify fails with RESNET_ERROR_ARGUMENT if a side is shorter than `crop` after
+ * step 1. It also fails if the size after step 2 is not the model's input size. A preset
+ * whose crop is the input size accepts an image of any size. */
 typedef struct resnet_preprocess {
   /* Shorter side in pixels after scaling, up to 65535.
    *   0: do not scale */
@@ -207,7 +217,7 @@ typedef struct resnet_allocator {
 /* How some convolutions are computed: 3x3 ones, and a first one of 7x7 and stride 2.
  * Winograd's algorithm computes them in tiles. It multiplies less and keeps transformed,
  * larger weights:
- *   - 3x3, stride 1: tiles of 4x4, 4x2 or 2x2 outputs take 1/4, 1/3 or 4/9 of the
+ *   - 3x3, stride 1: tiles of 4x4, 4x2 or 2x2 outputs. They take 1/4, 1/3 or 4/9 of the
  *     multiplications and 4, 2.7 or 1.8 times the weights' memory.
  *   - 3x3, stride 2: tiles of 4x4 take 9/16 and 4 times.
  *   - 7x7, stride 2: tiles of 5x5 take 1/5 and 5.2 times.
@@ -229,8 +239,7 @@ typedef enum resnet_conv {
 typedef enum resnet_memory {
   /* Transformed weights where they save time. */
   RESNET_MEMORY_NORMAL = 0,
-  /* No copy of a weight that is larger than the weight: convolutions are direct, and
-   * `conv` is ignored. */
+  /* No transformed weights: all convolutions are direct, and `conv` is ignored. */
   RESNET_MEMORY_SMALL = 1
 } resnet_memory;
 
@@ -257,10 +266,10 @@ typedef struct resnet_model_options {
   resnet_conv conv;
   /* How much memory the weights may use. */
   resnet_memory memory;
-  /* Samples that sessions will mostly be given at once; a hint for choosing kernels. With
-   * more than 1, layers that spend their time reading weights may use methods that
-   * multiply less and read more. Different values may change scores by rounding; a
-   * session's batch never does. A plan file keeps the value it was made with.
+  /* The `batch` that most sessions will have: a hint for choosing kernels. The samples of
+   * a sub-batch share each read of a weight, so that Winograd's larger weights cost less.
+   * Different values may change scores by rounding; a session's batch never does. A plan
+   * file keeps the value it was made with.
    *   0: 1 */
   uint32_t batch;
   /* Whether resnet_model_save is possible.
@@ -387,13 +396,14 @@ typedef struct resnet_model_info {
   uint64_t macs;
   /* Packed weights in bytes, held once per model. */
   uint64_t weights_bytes;
-  /* Activations in bytes, per sample of a session's batch. */
+  /* Bytes of a session's arena, per sample of its batch. The arena is the one buffer that
+   * holds all activations. */
   uint64_t arena_bytes;
-  /* Largest set of activations alive at once, in bytes: no arena for these ops can be
-   * smaller. */
+  /* Most bytes of activations that are needed at the same time, per sample. No arena for
+   * this plan can be smaller. */
   uint64_t arena_lower_bound;
-  /* What the user of a plan file should know, e.g. that the weights had to be packed
-   * again for this CPU; "" if there is nothing. */
+  /* What the user of a plan file should know, or "". Example: the weights had to be
+   * packed again for this CPU. */
   const char *notice;
   /* `finding_count` diagnostics, warnings first; NULL if there are none. */
   const resnet_finding *findings;
@@ -422,14 +432,15 @@ typedef enum resnet_shortcut {
   RESNET_SHORTCUT_POOL = 4
 } resnet_shortcut;
 
-/* Return "none", "identity", "projection", "option A" or "pool"; "unknown" for other
- * values. Static storage. */
+/* Return the kind's name: "none", "identity", "projection", "option A" or "pool". Any
+ * other value gives "unknown". Never NULL; static storage. */
 RESNET_API const char *resnet_shortcut_string(resnet_shortcut shortcut);
 
 /* No op, no block. */
 #define RESNET_NO_INDEX UINT32_MAX
 
-/* A step of the plan. Op 0 is the input. Pointers are valid until the model is closed. */
+/* A step of the plan. Op 0 is the input. No string is NULL; all are valid until the model
+ * is closed. */
 typedef struct resnet_op {
   /* sizeof(resnet_op); set by the caller. */
   size_t struct_size;
@@ -437,17 +448,20 @@ typedef struct resnet_op {
   const char *name;
   /* Name of the ONNX tensor that this op computes. */
   const char *output;
-  /* Code that computes it, e.g. "conv", "add", "max_pool". */
+  /* Code that computes it, e.g. "conv", "add", "max_pool". For display: later versions
+   * may have more names. */
   const char *kernel;
-  /* Description, e.g. "3x3 stride 2 pad 1,1,1,1 relu". */
+  /* Description, e.g. "3x3 stride 2 pad 1 relu"; may be "". For display. */
   const char *detail;
   /* Indices of the ops whose outputs are read; RESNET_NO_INDEX: none. */
   uint32_t input[2];
-  /* Shape of the output of one sample. */
+  /* Shape of the output of one sample. Global pooling and fully connected layers give
+   * 1 x 1 x channels. */
   uint32_t height, width, channels;
   /* Index of the block that contains the op; RESNET_NO_INDEX: none. */
   uint32_t block;
-  /* Kind of the shortcut that the op adds or computes; NONE for all other ops. */
+  /* Kind of the block's shortcut, in the op that adds it and in ops that compute it, e.g.
+   * a projection. In all other ops NONE. */
   resnet_shortcut shortcut;
   /* As in resnet_model_info, for this op. */
   uint64_t parameters, macs;
@@ -465,11 +479,12 @@ typedef struct resnet_op {
   uint32_t layer;
 } resnet_op;
 
-/* A residual block. Pointers are valid until the model is closed. */
+/* A residual block, or two layers of a plain network. */
 typedef struct resnet_block {
   /* sizeof(resnet_block); set by the caller. */
   size_t struct_size;
-  /* Stage and position, both from 1: e.g. "stage2.block1". */
+  /* Stage and position, both from 1: e.g. "stage2.block1". Never NULL; valid until the
+   * model is closed. */
   const char *name;
   resnet_shortcut shortcut;
   /* First and last op of the block. The output of last_op is the block's. */
@@ -492,7 +507,8 @@ typedef struct resnet_session resnet_session;
 
 /* What an observer receives: see resnet_session_observe. */
 typedef enum resnet_observe {
-  /* Every point of resnet_point. The session runs an unfused plan of its own. */
+  /* Every point of resnet_point. The session runs an unfused plan, in which every point
+   * is computed by itself. */
   RESNET_OBSERVE_RESPONSES = 0,
   /* Only the outputs of the plan's ops, with the time of each. Fusion is kept. */
   RESNET_OBSERVE_OPS = 1
@@ -507,9 +523,10 @@ typedef struct resnet_session_options {
    *   1: the caller's thread only
    *   2 to 256: that many */
   uint32_t threads;
-  /* Most samples worked on at once, up to 65536; a call with more is split. The session
-   * uses smaller sub-batches where the last cache holds no more. Memory grows with it,
-   * and scores do not depend on it.
+  /* Largest sub-batch, up to 65536. A run computes its samples in sub-batches, one after
+   * the other. They are smaller than `batch` if its activations would exceed 12 MiB,
+   * about a CPU's last-level cache. Memory grows with the sub-batch; scores do not depend
+   * on it.
    *   0: 1 */
   uint32_t batch;
   /* What an observer receives. */
@@ -555,7 +572,10 @@ typedef enum resnet_layout {
  *     batches.
  *   - Input values may be anything. NaN and infinity give meaningless scores and do no
  *     other harm.
- *   - Nothing is allocated. */
+ *   - Nothing is allocated.
+ *
+ * For the logits of an image, compute `input` as resnet_preprocess describes. No function
+ * does only the preprocessing. */
 RESNET_API resnet_status resnet_run(resnet_session *session, const float *input,
                                     resnet_layout layout, size_t batch, float *scores,
                                     resnet_error *error);
@@ -593,8 +613,8 @@ typedef struct resnet_image {
 typedef struct resnet_prediction {
   /* Class, from 0. */
   uint32_t index;
-  /* Probability: softmax of logits; the file's own value where it ends in a softmax or a
-   * sigmoid. */
+  /* Probability: softmax of logits, exp of log probabilities, or the file's own if it
+   * ends in a softmax or a sigmoid. resnet_run gives what the file computes instead. */
   float score;
   /* Valid until the model is closed; NULL if the model has no labels. */
   const char *label;
@@ -614,17 +634,36 @@ RESNET_API resnet_status resnet_classify(resnet_session *session, const resnet_i
 
 /* ---- responses and ablations ------------------------------------------------------- */
 
+/* Added to the program above, this prints a value of each layer, and then the class
+ * without block 0:
+ *
+ *     static void show(void *model, const resnet_response *response) {
+ *       resnet_op op = {.struct_size = sizeof op};
+ *       if (response->point != RESNET_POINT_RESPONSE) return;
+ *       if (resnet_plan_op(model, response->op, &op, NULL) != RESNET_OK) return;
+ *       printf("layer %u (%s): %.3f\n", op.layer, op.name, (double)response->data[0]);
+ *     }
+ *
+ *     ok = ok && resnet_session_observe(session, show, model, &error) == RESNET_OK &&
+ *          resnet_classify(session, &image, 1, 1, &best, &error) == RESNET_OK &&
+ *          resnet_session_observe(session, NULL, NULL, &error) == RESNET_OK &&
+ *          resnet_session_skip(session, 0, RESNET_SKIP_BRANCH, 0, &error) == RESNET_OK &&
+ *          resnet_classify(session, &image, 1, 1, &best, &error) == RESNET_OK;
+ */
+
 /* Where in an op a response is taken. Batch normalisation that was folded into a
- * convolution is part of the convolution. */
+ * convolution is part of the convolution. Op 0, the input, has an OUTPUT. */
 typedef enum resnet_point {
   /* All ops: the output, after ReLU and addition. For a block's last op it is the block's
    * output. */
   RESNET_POINT_OUTPUT = 0,
   /* Convolutions and fully connected layers: after batch normalisation, before ReLU and
-   * addition. These are the "layer responses" of section 4.2 of the paper. */
+   * addition. Equal to OUTPUT if neither follows. These are the "layer responses" of
+   * section 4.2 of the paper. */
   RESNET_POINT_RESPONSE = 1,
-  /* Ops that add: what is added to the residual branch. That is the block's input, its
-   * projection, or for option A the subsampled input with zero channels. */
+  /* Additions, also those fused into a convolution: what is added to the residual branch.
+   * That is the block's input, its projection, or for option A the subsampled input with
+   * zero channels. */
   RESNET_POINT_SHORTCUT = 2,
   /* The fully connected layer behind global average pooling: its result for each pixel
    * before the pool, bias included, (h,w,classes). The mean over the pixels is the
@@ -635,7 +674,8 @@ typedef enum resnet_point {
 
 /* What an op computed. Valid during the callback only. */
 typedef struct resnet_response {
-  /* Index of the op in the plan. */
+  /* Index of the op in the model's plan, for resnet_plan_op. The ops of an unfused plan
+   * keep these indices. */
   uint32_t op;
   /* Samples in this sub-batch, see resnet_session_options.batch. Sub-batches come in
    * order. */
@@ -643,25 +683,32 @@ typedef struct resnet_response {
   uint32_t height, width, channels;
   /* (batch,height,width,channels). */
   const float *data;
-  /* Time since the previous point; 0: the values existed already. */
+  /* Computing time since the previous point, without observers and preprocessing.
+   *   0: the values existed already */
   uint64_t nanoseconds;
   resnet_point point;
 } resnet_response;
 
-/* Receive a response; `user` is resnet_session_observe's. Must not use the session. */
+/* Receive a response; `user` is resnet_session_observe's. An observer must not use the
+ * session, and cannot stop the run. It may call functions of the model, e.g.
+ * resnet_plan_op. */
 typedef void (*resnet_observer)(void *user, const resnet_response *response);
 
-/* Call `observer` for every response of all later runs; NULL ends that.
- *   - Calls come from the thread that runs the session, op by op in the order of the
- *     plan.
- *   - The order within an op is RESPONSE, SHORTCUT, OUTPUT, CLASS_MAP; an op has some of
- *     these.
+/* Call `observer` for every response of all later runs. It replaces an earlier observer;
+ * NULL removes it.
+ *   - Calls come from the thread that called resnet_run or resnet_classify, op by op in
+ *     the order of the plan.
+ *   - An op has some of these points, in this order: RESPONSE, SHORTCUT, OUTPUT,
+ *     CLASS_MAP.
+ *   - There is one call for each point and sub-batch: with the default batch of 1, one
+ *     for each point and sample.
+ *   - resnet_session_skip keeps the observer.
  *
- * Fusion removes the values before a ReLU and an addition. With RESNET_OBSERVE_RESPONSES
- * the session therefore makes an unfused plan here, once; this allocates memory. Kernels
- * and weights are the same, and so are the scores, to the bit. The session keeps this
- * slower plan when the observer is gone: measure time in another session. On failure the
- * session is unchanged. */
+ * Fused ops do not keep the values before a ReLU and an addition. With
+ * RESNET_OBSERVE_RESPONSES the first call with an observer therefore makes an unfused
+ * plan for the session, which allocates memory. Kernels and weights are the same, and so
+ * are the scores, to the bit. The session keeps this slower plan until it is closed:
+ * measure time in another session. On failure the session is unchanged. */
 RESNET_API resnet_status resnet_session_observe(resnet_session *session, resnet_observer observer,
                                                 void *user, resnet_error *error);
 
@@ -670,8 +717,9 @@ typedef enum resnet_skip {
   /* Not at all: the block as it was trained. */
   RESNET_SKIP_NONE = 0,
   /* Without its residual branch: the output is the shortcut, with the block's last ReLU.
-   * In a plain network both layers are removed, and the output is the input. Veit et al.
-   * 2016, "Residual Networks Behave Like Ensembles of Relatively Shallow Networks". */
+   * A block of a plain network has no shortcut: without its two layers, its output is its
+   * input. Veit et al. 2016, "Residual Networks Behave Like Ensembles of Relatively
+   * Shallow Networks". */
   RESNET_SKIP_BRANCH = 1,
   /* Without its shortcut: the output is the residual branch, with the last ReLU. */
   RESNET_SKIP_SHORTCUT = 2,
@@ -680,16 +728,20 @@ typedef enum resnet_skip {
 } resnet_skip;
 
 /* Ablate `block` (an index, see resnet_plan_block) in all later runs of this session.
- *   - Calls add up; each block has one mode.
- *   - RESNET_SKIP_NONE restores a block, and the one that it was swapped with. With
- *     RESNET_NO_INDEX for `block` it restores all.
- *   - `other` is read with RESNET_SKIP_SWAP only.
- *   - Ops that no longer contribute are neither run nor observed. That includes a block's
- *     last op if no ReLU and no addition remains. Swapped ops keep their indices.
+ *   - Each block has one mode. A call replaces the block's mode; other blocks keep
+ *     theirs.
+ *   - A call that names one of two swapped blocks first restores both. Swapping the same
+ *     two again changes nothing.
+ *   - RESNET_SKIP_NONE restores the block, or all blocks if `block` is RESNET_NO_INDEX.
+ *     In other modes RESNET_NO_INDEX fails with RESNET_ERROR_ARGUMENT.
+ *   - `other` is ignored except with RESNET_SKIP_SWAP.
+ *   - Ops that no longer affect the scores are neither run nor observed. The last op of a
+ *     block is one of them if nothing of it remains: no layer, no addition and no ReLU.
+ *   - Swapped ops keep their indices, so an observer receives them in another order.
  *   - Other sessions of the model are not affected. Memory is allocated.
- *   - Fail with RESNET_ERROR_UNSUPPORTED if the shapes do not allow it, e.g. a plain
- *     block that changes its input's shape, or if the block has no such part. On failure
- *     the session is unchanged. */
+ *   - Fail with RESNET_ERROR_UNSUPPORTED if the block has no such part, or if the shapes
+ *     do not allow it, e.g. a plain block that changes its input's shape. On failure the
+ *     session is unchanged. */
 RESNET_API resnet_status resnet_session_skip(resnet_session *session, uint32_t block,
                                              resnet_skip mode, uint32_t other, resnet_error *error);
 

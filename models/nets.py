@@ -1,7 +1,7 @@
-"""The CIFAR nets of "Deep Residual Learning for Image Recognition", section 4.2.
+"""The CIFAR networks of "Deep Residual Learning for Image Recognition", section 4.2.
 
 6n+2 layers: a 3x3 convolution, three stages of n blocks of two 3x3 convolutions with
-16, 32 and 64 channels, global average pooling and a linear layer. A plain net is the
+16, 32 and 64 channels, global average pooling and a linear layer. A plain network is the
 same without shortcuts. Shortcuts that change shape are option A: every second pixel,
 and zeros in the new channels, so that both kinds have the same parameters.
 """
@@ -21,7 +21,7 @@ def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions, with a shortcut around them when the net is residual."""
+    """Two 3x3 convolutions, with a shortcut around them when the network is residual."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, residual: bool) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Block(nn.Module):
 
 
 class CifarNet(nn.Module):
-    """A residual or plain net of depth 6n+2."""
+    """A residual or plain network of depth 6n+2."""
 
     def __init__(self, kind: str, depth: int, classes: int) -> None:
         super().__init__()

@@ -71,7 +71,7 @@ static resnet_status diagnose_softmax(import_context *ctx) {
     return graph_add_diagnostic(
         ctx->graph, ctx->error, RESNET_NOTE,
         "there is no Softmax: node '%.60s' gives logits, as in most exports; resnet_classify and "
-        "the program convert them to probabilities",
+        "the resnet program convert them to probabilities",
         last->name);
   const graph_node *before = &nodes[last->input[0]];
   /* the softmax of log-probabilities gives the probabilities */

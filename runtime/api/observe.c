@@ -107,6 +107,12 @@ static resnet_status check_skip(const resnet_session *session, uint32_t block, r
         (int)mode);
   const uint32_t count = session->model->plan.block_count;
   if (block == RESNET_NO_INDEX && mode == RESNET_SKIP_NONE) return RESNET_OK;
+  if (block == RESNET_NO_INDEX || (mode == RESNET_SKIP_SWAP && other == RESNET_NO_INDEX))
+    return err_fail(
+        error, RESNET_ERROR_ARGUMENT,
+        "resnet_session_skip: RESNET_NO_INDEX is not a block: only mode NONE (0) accepts "
+        "it; the model has %u blocks, counted from 0",
+        count);
   if (block >= count)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "resnet_session_skip: block %u: the model has %u, counted from 0", block,

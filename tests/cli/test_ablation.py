@@ -273,7 +273,7 @@ def test_costs_of_projections_and_plain_nets(images, tmp_path):
     )
     # these slow our addition down, but not XNNPACK's convolution
     if BUILD.name not in ("asan", "tsan"):
-        # The projection is a convolution of its own, both ways: far above the noise.
+        # The projection is a separate convolution in both cases: far above the noise.
         assert (
             0 < block["shortcut_ms"] and residual["blocks"][0]["unfused_ms"] < block["unfused_ms"]
         )

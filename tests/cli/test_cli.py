@@ -662,9 +662,8 @@ def test_bench_per_op():
 
 
 def check_sum(*options) -> None:
-    """Check that the ops add up to the whole within the 3 % that the project promises,
-    and that observing slows the model down by no more. Try several times, for busy
-    machines."""
+    """Check that ops add up to the whole, and observing slows the model down, within the
+    promised 3 %. Try several times, for busy machines."""
     tries = []
     for _ in range(10):
         document = resnet_json("bench", "--per-op", *options)

@@ -187,17 +187,47 @@ def test_commands_and_programs_do_what_the_page_shows(page, tmp_path):
         )
 
 
-@needs_build
-def test_the_program_in_the_header_runs(tmp_path):
+# The first words of the second example's two parts, a function and statements.
+ADDED = ("static void show(", "ok = ok && ")
+
+
+def examples_in_the_header():
+    """Return the first program, the two commands that build and run it, and what the
+    second example adds to the program: a function and statements."""
     lines = (ROOT / "include" / "resnet.h").read_text().splitlines()
     shown = [line.removeprefix(" *     ") for line in lines if line.startswith(" *     ")]
-    text = "\n".join(shown[shown.index("#include <resnet.h>") : shown.index("}") + 1]) + "\n"
-    make_folder(tmp_path)
-    compiling, running = shown[shown.index("}") + 1 :][:2]
+    end = shown.index("}") + 1
+    program = "\n".join(shown[shown.index("#include <resnet.h>") : end]) + "\n"
+    start, stop = (next(i for i, x in enumerate(shown) if x.startswith(at)) for at in ADDED)
+    function_end = shown.index("}", start) + 1
+    statements = shown[stop : 1 + next(i for i in range(stop, len(shown)) if shown[i][-1] == ";")]
+    return program, shown[end : end + 2], shown[start:function_end], statements
+
+
+def run_in_the_header(program, commands, folder):
+    make_folder(folder)
+    compiling, running = commands
     assert compiling.startswith("cc ") and running.startswith("./label ")
     block = Block(ROOT / "include" / "resnet.h", 1, "sh", "", f"{compiling}\n{running}\n")
-    (tmp_path / "label.c").write_text(text)
-    assert re.fullmatch(r"class \d+, probability 0\.\d{3}\n", run_block(block, tmp_path))
+    (folder / "label.c").write_text(program)
+    return run_block(block, folder)
+
+
+@needs_build
+def test_the_program_in_the_header_runs(tmp_path):
+    program, commands, _, _ = examples_in_the_header()
+    printed = run_in_the_header(program, commands, tmp_path)
+    assert re.fullmatch(r"class \d+, probability 0\.\d{3}\n", printed)
+
+
+@needs_build
+def test_the_second_example_in_the_header_runs(tmp_path):
+    program, commands, function, statements = examples_in_the_header()
+    for place, added in (("int main", [*function, ""]), ("  if (ok) printf", statements)):
+        assert program.count(place) == 1
+        program = program.replace(place, "\n".join([*added, place]))
+    printed = run_in_the_header(program, commands, tmp_path)
+    assert re.fullmatch(r"(layer \d+ \(.+\): -?\d+\.\d{3}\n)+class \d+, .+\n", printed)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -185,8 +185,8 @@ def folded_constants() -> list[onnx.TensorProto]:
 
 
 def folded() -> onnx.ModelProto:
-    """Return a model whose sizes and factors must be computed first, by operators that are
-    read from constants alone, and whose gate is expanded to the image's size."""
+    """Return a model whose sizes and factors must be computed first, by operators that
+    only take constants, and whose gate is expanded to the image's size."""
     graph = helper.make_graph(
         folded_nodes(),
         "folded",

@@ -49,7 +49,7 @@ TARGETS = {  # dictionary, folders of seeds
     "plan": ("plan", []),
     "image": ("image", ["corpus_image"]),
 }
-MAX_INPUT = 8192  # bytes: a small net of every kind fits
+MAX_INPUT = 8192  # bytes: a small model of every kind fits
 SECONDS_PER_INPUT = 10
 NICE = 10
 MEGABYTES = 2048

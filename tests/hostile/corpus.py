@@ -109,7 +109,7 @@ def special(name: str, status: str, fragment: str, **extra: object) -> Callable:
     return register
 
 
-# ---- the good net, and ways to change it
+# ---- the good model, and ways to change it
 
 
 def good(norm: bool = False, opset: int = 13, **options: object) -> onnx.ModelProto:

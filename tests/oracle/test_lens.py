@@ -224,7 +224,7 @@ def check_ablations(net: dict, expected: dict) -> None:
     """Check that the program counts as many images right without each block as PyTorch; a
     tie may go either way."""
     truths = collection().targets[:: REFERENCE["ablation_step"]]
-    assert net["ablations"]["images"] == len(truths) == expected["ablation_images"]
+    assert net["lesions"]["images"] == len(truths) == expected["ablation_images"]
     for found, ablation in zip(net["blocks"], expected["ablations"], strict=True):
         assert found["can_skip"] == (ablation["branch"] is not None), found["name"]
         if not ablation["branch"]:

@@ -605,8 +605,9 @@ def test_pil_images_that_cannot_be_decoded_are_image_errors(model: Model, tmp_pa
     with pytest.raises(libresnet.ImageError, match="truncated") as raised:
         model.classify(image.open(tmp_path / "cut.jpg"))  # type: ignore[attr-defined]
     assert raised.value.path == str(tmp_path / "cut.jpg")
+    cut = io.BytesIO(CAT.read_bytes()[:4000])
     with pytest.raises(libresnet.ImageError, match="PIL image") as raised:
-        model.classify(image.open(io.BytesIO(CAT.read_bytes()[:4000])))  # type: ignore[attr-defined]
+        model.classify(image.open(cut))  # type: ignore[attr-defined]
     assert raised.value.path is None
 
 

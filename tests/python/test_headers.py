@@ -110,8 +110,8 @@ def declarations(text: str) -> list[str]:
 
 
 def type_and_name(text: str) -> tuple[str, str]:
-    """Return those of a field or parameter. An array's type is "T[n]", any pointer to a function
-    "function"."""
+    """Return type and name of a field or parameter. An array's type is "T[n]", that of a
+    pointer to a function "function"."""
     pointer = FUNCTION_POINTER.fullmatch(text.strip())
     if pointer:
         return "function", pointer["name"]

@@ -334,7 +334,9 @@ static void what_shapes_forbid_is_refused_and_changes_nothing(void **state) {
   record whole = begin(model, RESNET_OBSERVE_RESPONSES), r = begin(model, RESNET_OBSERVE_RESPONSES);
   run(&whole);
   refuse(&r, 9, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_ARGUMENT, "block 9: the model has 9");
-  refuse(&r, RESNET_NO_INDEX, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_ARGUMENT, "the model has 9");
+  refuse(&r, RESNET_NO_INDEX, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_ARGUMENT,
+         "RESNET_NO_INDEX is not a block: only mode NONE (0) accepts it; the model has 9");
+  refuse(&r, 0, RESNET_SKIP_SWAP, RESNET_NO_INDEX, RESNET_ERROR_ARGUMENT, "is not a block");
   refuse(&r, 0, (resnet_skip)4, 0, RESNET_ERROR_ARGUMENT, "mode 4");
   refuse(&r, 0, RESNET_SKIP_SWAP, 0, RESNET_ERROR_ARGUMENT, "with 0");
   refuse(&r, 0, RESNET_SKIP_SWAP, 9, RESNET_ERROR_ARGUMENT, "with 9");

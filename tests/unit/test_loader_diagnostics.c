@@ -161,7 +161,8 @@ static void check_end(const char *const operators[2], bool note, bool warning) {
   load_good(&n, &g);
   check_order(&g);
   if (note)
-    check_finding(&g, RESNET_NOTE, (const char *[3]){"there is no Softmax", "logits"});
+    check_finding(&g, RESNET_NOTE,
+                  (const char *[3]){"there is no Softmax", "logits", "the resnet program convert"});
   else
     refuse_finding(&g, "there is no Softmax");
   char names[64];

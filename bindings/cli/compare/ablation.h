@@ -5,20 +5,18 @@
 
 #include "cli/compare/comparison.h"
 
-/* Images that ablations are tried on unless the settings name a number. */
+/* Number of images if the settings name none. */
 enum { DEFAULT_ABLATION_IMAGES = 1000 };
 
 /* Fill ablation_images, ablation_top1 and ablations of every model, and can_ablate and
- * ablated_top1 of every block.
+ * ablated_top1 of every block. On failure print the reason.
  *
- * The images are every (count / N)-th, which takes as many of each class as the data
- * have; those that failed do not count. Blocks are left out one by one, then more and
- * more of them: 2, 4, 8, ... of each of ABLATION_ORDERS random orders, and all. One left
- * out is every choice there is, each once. Only blocks that can be left out are. The
- * orders are the same in every run: they come from splitmix64 (Steele, Lea, Flood 2014),
- * seeded with the order's number. Numbers depend neither on the workers nor on timing. On
- * failure says why on standard error.
- */
+ * N images are chosen at even distances, so their classes have the same shares as in the
+ * data. Images that failed do not count. Among the blocks that can be left out, these are
+ * left out: each block alone; then the first 2, 4, 8, ... of each of ABLATION_ORDERS
+ * random orders; then all. The orders come from splitmix64, seeded with the order's
+ * number, so they are the same in every run. The numbers depend neither on the number of
+ * workers nor on timing. */
 bool compare_ablation(comparison *c);
 
 #endif

@@ -1,4 +1,3 @@
-/* What `resnet compare` makes of the models' verdicts. */
 #include "cli/compare/accuracy.h"
 
 #include <float.h>
@@ -20,7 +19,7 @@ static void add_result(model_summary *model, uint32_t truth, const sample_result
   model->calibration[bin].images++;
   model->calibration[bin].right += v->top1;
   model->calibration[bin].confidence += (double)v->confidence;
-  /* What a float cannot tell from 0 any more would make the mean infinite. */
+  /* A probability that is rounded to 0 would make the mean infinite. */
   model->cross_entropy -= log((double)fmaxf(v->truth, FLT_MIN));
 }
 
@@ -34,7 +33,7 @@ static void evaluate_model(const comparison *c, model_summary *model) {
   model->top1_interval = stats_wilson_interval(model->top1, model->images);
   model->top5_interval = stats_wilson_interval(model->top5, model->images);
   model->cross_entropy /= images;
-  /* The bins' weights cancel out. */
+  /* A bin's weight, images of the bin / images, cancels the division by its images. */
   for (int i = 0; i < CALIBRATION_BINS; i++)
     model->calibration_error +=
         fabs((double)model->calibration[i].right - model->calibration[i].confidence) / images;

@@ -289,8 +289,8 @@ void compare_conclude_block_ablation(const comparison *c, FILE *out) {
     (void)fputs("No blocks were left out, so the effect of single blocks is unknown.\n", out);
 }
 
-/* Write the error with most blocks left out, and how many blocks cause half of the rise to
- * it. */
+/* Write the error with most blocks left out, and how many blocks cause half of the
+ * rise to it. */
 static void write_ablation(const model_summary *n, FILE *out) {
   const ablation_summary *last = &n->ablations[n->ablation_count - 1];
   double whole = compare_whole_error(n), end = 1 - last->mean;

@@ -10,15 +10,16 @@
 #include "cli/plan.h"
 #include "cli/system.h"
 
-/* Runs of each session: as many as fit the time, within these. */
+/* The sessions of a model run for max_seconds in all, but each session runs at least
+ * MIN_RUNS and at most MAX_RUNS times. */
 enum { MIN_RUNS = 10, MAX_RUNS = 1000, WARM_UP_RUNS = 3, HALVES = 2 };
 static const double max_seconds = 1.0;
 
-/* Sessions of one model that take turns. */
+/* Sessions of one model, which run in turns. */
 typedef enum variant {
   VARIANT_FUSED,   /* the plan as it is */
   VARIANT_CUT,     /* without any shortcut */
-  VARIANT_UNFUSED, /* with additions of their own */
+  VARIANT_UNFUSED, /* with separate additions */
   VARIANT_COUNT
 } variant;
 
@@ -27,7 +28,7 @@ typedef struct timing {
   variant variant;
   resnet_session *session;
   uint64_t *now;         /* by block: nanoseconds of this run */
-  uint64_t *min[HALVES]; /* by block: of even and odd runs */
+  uint64_t *min[HALVES]; /* by block: minimum of even and of odd runs */
 } timing;
 
 typedef struct measurement {
@@ -36,8 +37,8 @@ typedef struct measurement {
   float *input, *scores;
 } measurement;
 
-/* Return true for the op that adds a shortcut. The ops of a block that add or make its
- * shortcut carry its kind; only the op that adds has two inputs. */
+/* Return true if the op adds a shortcut. The ops of a block that make or add its shortcut
+ * carry the shortcut's kind; only the op that adds it has two inputs. */
 static bool adds(const resnet_op *op) {
   return op->shortcut != RESNET_SHORTCUT_NONE && op->input[1] != RESNET_NO_INDEX;
 }
@@ -48,7 +49,7 @@ static bool makes(const resnet_op *op) {
 
 /* ---- time ---- */
 
-/* Whether the time belongs to the addition or what it adds. */
+/* Return true if the time belongs to a separate addition or to making the shortcut. */
 static bool is_unfused_part(const resnet_op *op, resnet_point point) {
   return makes(op) || (adds(op) && point != RESNET_POINT_RESPONSE);
 }
@@ -62,7 +63,7 @@ static void add_time(void *user, const resnet_response *response) {
   t->now[op->block] += response->nanoseconds;
 }
 
-static bool worked(const model_summary *n, resnet_status status, const resnet_error *error) {
+static bool check_status(const model_summary *n, resnet_status status, const resnet_error *error) {
   if (status != RESNET_OK) cli_print_error(n->loaded.file, error);
   return status == RESNET_OK;
 }
@@ -72,8 +73,8 @@ static bool cut_shortcuts(timing *t) {
   bool ok = true;
   for (uint32_t b = 0; b < t->model->plan.block_count && ok; b++)
     if (cli_plan_has_shortcut(&t->model->plan, b))
-      ok = worked(t->model, resnet_session_skip(t->session, b, RESNET_SKIP_SHORTCUT, 0, &error),
-                  &error);
+      ok = check_status(
+          t->model, resnet_session_skip(t->session, b, RESNET_SKIP_SHORTCUT, 0, &error), &error);
   return ok;
 }
 
@@ -90,15 +91,16 @@ static bool open_variant(measurement *m, variant which) {
   }
   return cli_model_open_session(&m->model->loaded, 1, 1, observe, &t->session) &&
          (which != VARIANT_CUT || cut_shortcuts(t)) &&
-         worked(m->model, resnet_session_observe(t->session, add_time, t, &error), &error);
+         check_status(m->model, resnet_session_observe(t->session, add_time, t, &error), &error);
 }
 
 static bool run_variant(measurement *m, timing *t, uint32_t run) {
   const uint32_t blocks = m->model->plan.block_count;
   resnet_error error;
   for (uint32_t b = 0; b < blocks; b++) t->now[b] = 0;
-  if (!worked(m->model, resnet_run(t->session, m->input, RESNET_LAYOUT_NHWC, 1, m->scores, &error),
-              &error))
+  if (!check_status(m->model,
+                    resnet_run(t->session, m->input, RESNET_LAYOUT_NHWC, 1, m->scores, &error),
+                    &error))
     return false;
   uint64_t *min = t->min[run % HALVES];
   for (uint32_t b = 0; b < blocks && run >= WARM_UP_RUNS; b++)
@@ -161,8 +163,8 @@ static bool measure_times(model_summary *n) {
 
 /* ---- bytes ---- */
 
-/* What op `op` reads of its input: a 1x1 convolution with strides no more pixels than it
- * writes. */
+/* Return the bytes that `op` reads from its input. A 1x1 convolution with strides reads
+ * only as many pixels as it writes. */
 static uint64_t input_bytes(const cli_plan *p, const resnet_op *op) {
   if (op->input[0] >= p->op_count) return 0;
   const resnet_op *source = &p->ops[op->input[0]];
@@ -172,7 +174,7 @@ static uint64_t input_bytes(const cli_plan *p, const resnet_op *op) {
                    : source->output_bytes;
 }
 
-/* For the ops that make the shortcut: input, weights, output. */
+/* Return the bytes of the ops that make the shortcut: inputs, weights and outputs. */
 static uint64_t making_bytes(const cli_plan *p, uint32_t block) {
   uint64_t bytes = 0;
   for (uint32_t i = p->blocks[block].first_op; i <= p->blocks[block].last_op; i++) {
@@ -183,7 +185,7 @@ static uint64_t making_bytes(const cli_plan *p, uint32_t block) {
   return bytes;
 }
 
-/* Option A reads every other pixel of the channels that there are. */
+/* Return the bytes that option A reads: every other pixel of the input's channels. */
 static uint64_t subsampled_bytes(const cli_plan *p, const resnet_op *adding) {
   const uint32_t source = adding->input[1];
   const uint64_t channels = source < p->op_count ? p->ops[source].channels : 0;

@@ -1,4 +1,3 @@
-/* Numbers of a comparison that sentences, plots and tables ask for: see report.h. */
 #include "cli/compare/derived.h"
 
 #include <math.h>

@@ -1,10 +1,9 @@
-/* Labelling all images with all models, observed.
+/* Evaluation of all images by all models, with their responses.
  *
- * Sums of responses are rounded, so that their order matters. Images are cut into
- * chunks whose size depends on nothing but their number; a chunk is one worker's, with
- * sums of its own, and these are added to the totals in the chunks' order. Within a
- * chunk, images come in order, and it does not matter how they are split into batches.
- */
+ * Sums of responses are rounded, so their order matters. Images are cut into chunks whose
+ * size depends only on the number of images. One worker evaluates a chunk, in the order
+ * of its images and with separate sums; the split into batches has no effect on these.
+ * They are added to the totals in the order of the chunks. */
 #include "cli/compare/evaluate.h"
 
 #include <stdatomic.h>
@@ -23,17 +22,16 @@
 
 enum { TOP5 = 5 };
 
-/* What a session's observer adds to. */
+/* The sums that a session's observer adds to. */
 typedef struct observation {
   const response_map *map;
   response_sums *sums;
 } observation;
 
-/* By model: */
 typedef struct evaluation_worker {
-  resnet_session **sessions;
-  observation *observations;
-  resnet_prediction *predictions; /* of a batch, every class of each image */
+  resnet_session **sessions;      /* by model */
+  observation *observations;      /* by model */
+  resnet_prediction *predictions; /* (batch,classes) */
 } evaluation_worker;
 
 typedef struct evaluation {
@@ -42,9 +40,9 @@ typedef struct evaluation {
   uint32_t *batches; /* by model */
   evaluation_worker *workers;
   response_sums **totals; /* by model */
-  size_t chunk;           /* images of one */
+  size_t chunk;           /* images in a chunk */
   atomic_size_t next;     /* first image that no worker has taken */
-  pthread_mutex_t adding; /* guards the totals and the following */
+  pthread_mutex_t adding; /* guards totals, added and chunks_added */
   pthread_cond_t added;
   size_t chunks_added;
   progress bar;
@@ -68,7 +66,7 @@ static void evaluate_sample(model_summary *model, uint32_t truth, const resnet_p
   }
 }
 
-/* False: an image was refused. */
+/* Label a batch with one model. Return false if the model refused an image. */
 static bool label_batch(comparison *c, model_summary *model, evaluation_worker *w, sample *samples,
                         const size_t *indices, size_t count) {
   const uint32_t classes = model->loaded.info.classes;
@@ -99,7 +97,8 @@ static bool label_group(evaluation *j, evaluation_worker *w, sample_batch *g, bo
   return ok;
 }
 
-/* False: an image was refused by a model after others had met it. */
+/* Label a chunk with all models. Return false if a model refused an image, which other
+ * models may have counted by then. */
 static bool label_chunk(evaluation *j, evaluation_worker *w, sample_batch *g, size_t from,
                         size_t end, bool alone) {
   bool ok = true;
@@ -113,8 +112,8 @@ static bool label_chunk(evaluation *j, evaluation_worker *w, sample_batch *g, si
   return ok;
 }
 
-/* When those before are added. The worker of the first that is not never waits, so that
- * none does for ever. */
+/* Add the sums of a chunk once all earlier chunks are added. The worker of the earliest
+ * missing chunk never waits, so there is no deadlock. */
 static void add_chunk(evaluation *j, const evaluation_worker *w, size_t chunk) {
   (void)pthread_mutex_lock(&j->adding);
   while (j->chunks_added < chunk) (void)pthread_cond_wait(&j->added, &j->adding);
@@ -133,8 +132,8 @@ static void worker_task(void *context, uint32_t worker) {
   size_t from;
   while ((from = atomic_fetch_add(&j->next, j->chunk)) < images) {
     const size_t end = images - from < j->chunk ? images : from + j->chunk;
-    /* Images that turned out to be no good must not count for any model: the chunk is
-     * begun again without them. */
+    /* An image that one model refuses must not count for any: repeat the chunk without
+     * it. */
     for (bool alone = false; !label_chunk(j, w, &g, from, end, alone);) alone = true;
     add_chunk(j, w, from / j->chunk);
     cli_progress_advance(&j->bar, end - from);

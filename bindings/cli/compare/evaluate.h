@@ -1,4 +1,4 @@
-/* Label all images with all models. */
+/* Evaluation of all images by all models. */
 #ifndef RESNET_CLI_COMPARE_EVALUATE_H
 #define RESNET_CLI_COMPARE_EVALUATE_H
 

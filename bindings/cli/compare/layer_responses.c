@@ -11,13 +11,13 @@
 
 enum { POINTS = RESNET_POINT_CLASS_MAP + 1 };
 
-/* ---- which responses ---- */
+/* ---- choosing responses ---- */
 
 static uint32_t *place_of(const response_map *map, uint32_t op, resnet_point point) {
   return &map->place[(size_t)op * POINTS + (size_t)point];
 }
 
-/* The place of a response, which is named once. */
+/* Add a response unless it is there already. Return its index. */
 static uint32_t add_response(model_summary *model, response_map *map, uint32_t op,
                              resnet_point point, uint32_t block) {
   uint32_t *place = place_of(map, op, point);
@@ -29,9 +29,9 @@ static uint32_t add_response(model_summary *model, response_map *map, uint32_t o
   return *place;
 }
 
-/* Where the block's residual branch ends, just before the addition: in the op that adds,
- * where that is a layer, or in the op that it is taken from. *op is RESNET_NO_INDEX where
- * there is none. */
+/* Return the point where the block's residual branch ends, just before the addition,
+ * and set *op to its op: the op that adds if that is a layer, else the op that it
+ * reads. *op is RESNET_NO_INDEX if there is none. */
 static resnet_point branch_end(const model_summary *model, uint32_t block, uint32_t *op) {
   const resnet_block *b = &model->plan.blocks[block];
   *op = b->last_op;
@@ -127,7 +127,7 @@ void compare_responses_add(const response_map *map, response_sums *sums,
                     (size_t)response->height * response->width);
 }
 
-/* ---- what came out ---- */
+/* ---- results ---- */
 
 static double deviation_at(const model_summary *model, const response_map *map, uint32_t op,
                            resnet_point point) {

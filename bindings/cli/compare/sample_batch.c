@@ -8,7 +8,7 @@
 #include "cli/model.h"
 #include "support/image.h"
 
-/* Decoded images that a worker holds at once, unless one has more. */
+/* Limit for the decoded images that a worker holds; a single image may exceed it. */
 static const size_t batch_bytes = (size_t)64 << 20;
 
 sample_batch compare_batch_allocate(size_t max) {

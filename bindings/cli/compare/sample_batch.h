@@ -1,5 +1,4 @@
-/* Images of a comparison's data that a worker holds decoded: each is decoded once, for
- * all that is done with it. */
+/* Decoded images of a worker. Each is decoded once and passed to every model. */
 #ifndef RESNET_CLI_COMPARE_SAMPLE_BATCH_H
 #define RESNET_CLI_COMPARE_SAMPLE_BATCH_H
 
@@ -13,20 +12,21 @@ typedef struct sample_batch {
   size_t count;
 } sample_batch;
 
-/* With room for `most` images. */
+/* Return an empty batch with space for `max` images. */
 sample_batch compare_batch_allocate(size_t max);
 void compare_batch_free(sample_batch *g);
 
-/* Decode the images at places *from on, up to `end`, or as many as may be held at once;
- * *from is the first that was not looked at. order[place] is the index in the data; NULL:
- * the place is. Images that have failed are left out, and those that fail now noted. */
+/* Decode the images at places *from to `end` - 1, or fewer if they need much memory,
+ * and set *from to the first place that was not reached. order[place] is an image's
+ * index in the data; order NULL: the place is the index. Skip images that failed
+ * before, and record those that fail now. */
 void compare_batch_load(comparison *c, sample_batch *g, const size_t *order, size_t *from,
                         size_t end);
 
-/* Let go of the pixels. */
+/* Release the pixels. */
 void compare_batch_clear(sample_batch *g);
 
-/* Note why an image cannot be evaluated, by a model unless that is NULL. */
+/* Record why an image cannot be evaluated. `model` NULL: the reason is not a model's. */
 void compare_fail_sample(comparison *c, size_t index, const model_summary *model,
                          const resnet_error *error);
 

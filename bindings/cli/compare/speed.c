@@ -1,4 +1,3 @@
-/* What `resnet compare` measures of each model apart from its answers. */
 #include "cli/compare/speed.h"
 
 #include <math.h>
@@ -33,7 +32,8 @@ static bool run_random(resnet_session *session, const resnet_model_info *info) {
   return ok;
 }
 
-/* Nothing is said: what is wrong with the model, the caller finds out by itself. */
+/* Return the peak memory of this process after one run, or 0. Print no errors: the parent
+ * process opens the same model and reports them. */
 static uint64_t peak_of_one_run(const settings *s) {
   loaded_model m;
   resnet_session *session = NULL;

@@ -1,4 +1,3 @@
-/* All that `resnet compare` found out, as JSON. */
 #include "cli/compare/write_json.h"
 
 #include <math.h>
@@ -11,7 +10,7 @@
 #include "support/responses.h"
 #include "support/statistics.h"
 
-/* A matrix of more classes is none that anybody reads; with 1000 it would be most of the
+/* With more classes, the confusion matrix is omitted; with 1000, it would be most of the
  * document. */
 enum { MAX_CONFUSION_CLASSES = 100 };
 
@@ -192,7 +191,7 @@ static void write_model(const model_summary *model, json *j) {
   json_close_object(j);
 }
 
-/* By its folder's name, or else its label, or else its number. */
+/* Write the predicted class: its folder's name, its label, or its number. */
 static void write_answer(const comparison *c, const model_summary *model, const sample_result *v,
                          const char *key, json *j) {
   const uint32_t folder = compare_predicted_folder(c, model, v->best);

@@ -1,4 +1,4 @@
-/* Files compiled into the program: written by cmake/EmbedFile.cmake. */
+/* Files compiled into the program; cmake/EmbedFile.cmake writes their sources. */
 #ifndef RESNET_CLI_REPORT_ASSETS_H
 #define RESNET_CLI_REPORT_ASSETS_H
 

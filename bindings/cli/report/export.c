@@ -1,6 +1,6 @@
-/* `resnet compare --tables`: the numbers as CSV and JSON, the plots as SVG files. Measured
- * numbers, which differ from run to run, have separate files whose names begin with
- * "measured"; comparison.json has all numbers. */
+/* `resnet compare --tables`: the numbers as CSV and JSON, the plots as SVG files.
+ * Measured numbers, which differ from run to run, have separate files whose names
+ * begin with "measured"; comparison.json has all numbers. */
 #include "cli/report/export.h"
 
 #include <errno.h>

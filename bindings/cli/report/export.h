@@ -9,7 +9,7 @@
  * does not exist. On failure print the reason. */
 bool report_export_write(comparison *c, const char *folder);
 
-/* Check that the files could be written; change nothing. */
+/* Check that the files can be written, without changing anything. */
 bool report_export_check(const char *folder, resnet_error *error);
 
 #endif

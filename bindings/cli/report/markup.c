@@ -24,8 +24,8 @@ static const char *entity_of(char letter) {
   }
 }
 
-/* U+202A to U+202E and U+2066 to U+2069: text after them could be made to read
- * backwards. */
+/* Return true for U+202A to U+202E and U+2066 to U+2069, which can make the text after
+ * them run backwards. */
 static bool turns_direction(const char *at) {
   if (at[0] != '\xe2') return false;
   unsigned char last = (unsigned char)at[2];
@@ -33,7 +33,8 @@ static bool turns_direction(const char *at) {
          (at[1] == '\x81' && last >= 0xa6 && last <= 0xa9);
 }
 
-/* XML 1.0, section 2.2. */
+/* Return true if XML 1.0 allows the character (section 2.2) and it does not turn the
+ * direction of text. */
 static bool is_allowed(const char *at, unsigned length) {
   unsigned char byte = (unsigned char)at[0];
   if (length == 1) return (byte >= 0x20 && byte != 0x7f) || byte == '\t' || byte == '\n';
@@ -43,7 +44,7 @@ static bool is_allowed(const char *at, unsigned length) {
   return !no_character && !(length == 3 && turns_direction(at));
 }
 
-/* Writes the character at `text`; how many bytes it has. */
+/* Write the character at `text`. Return its number of bytes. */
 static unsigned write_character(FILE *out, const char *text) {
   unsigned length = utf8_length(text);
   const char *entity = entity_of(*text);

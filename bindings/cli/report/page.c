@@ -1,6 +1,6 @@
-/* The page of `resnet compare --report`: one file that needs no other file and no network.
- * All text from files and their names goes through markup_html_text. Without its script
- * the page has the same content, but tables cannot be sorted. */
+/* The page of `resnet compare --report`: one file that needs no other file and no
+ * network. All text from files and their names goes through markup_html_text.
+ * Without its script the page has the same content, but tables cannot be sorted. */
 #include "cli/report/page.h"
 
 #include <math.h>
@@ -267,9 +267,10 @@ static void write_differences(const report *r, const model_summary *right,
     used += write_difference(r, i, right, wrong);
     shown++;
   }
-  (void)fprintf(r->out, "</ul>\n<p class=\"note\">The first %u of %s", (unsigned)shown,
-                cli_format_grouped(number, all));
-  (void)fputs(shown < all ? "; --tables lists all of them.</p>\n" : ".</p>\n", r->out);
+  (void)fputs("</ul>\n", r->out);
+  if (shown < all)
+    (void)fprintf(r->out, "<p class=\"note\">The first %u of %s; --tables lists all of them.</p>\n",
+                  (unsigned)shown, cli_format_grouped(number, all));
 }
 
 static void write_pair(const report *r, const pair_summary *p, size_t budget) {

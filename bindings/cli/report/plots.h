@@ -23,8 +23,8 @@ extern const report_plot report_plot_cost, report_plot_layers, report_plot_layer
 
 extern const report_plot *const report_plots[]; /* ends with NULL */
 
-/* Write plot `p` of a model, with its conclusions as description. Return false if there is
- * nothing to draw. `model` is 0 for a plot of all models. */
+/* Write plot `p` of a model, with its conclusions as description. Return false if
+ * there is nothing to draw. `model` is 0 for a plot of all models. */
 bool report_plot_write(const comparison *c, const report_plot *p, uint32_t model,
                        const svg_place *place);
 

@@ -1,8 +1,8 @@
 /* A table for the page or as CSV, written by the same calls, cell by cell and row by row.
  *
- * Measured columns (times, memory) differ from run to run; all others are the same in each
- * run. CSV keeps the two in separate files, and the page gives measured cells the class
- * "measured". */
+ * Measured columns (times, memory) differ from run to run; all others are the same in
+ * each run. CSV keeps the two in separate files, and the page gives measured cells the
+ * class "measured". */
 #ifndef RESNET_CLI_REPORT_SHEET_H
 #define RESNET_CLI_REPORT_SHEET_H
 
@@ -38,7 +38,8 @@ typedef struct sheet {
   size_t rows, max; /* the page shows at most `max` rows */
 } sheet;
 
-/* Begin a table; the caller has set `out` and `kind`. `columns` must outlive the sheet. */
+/* Begin a table; the caller has set `out` and `kind`. `columns` must outlive the
+ * sheet. */
 void sheet_open(sheet *s, const char *id, const char *caption, const sheet_column *columns,
                 size_t count, size_t max);
 void sheet_close(sheet *s);

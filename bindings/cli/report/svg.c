@@ -21,7 +21,7 @@ double svg_text_width(const char *text) {
 
 /* ---- ticks ---- */
 
-/* The least of 1, 2, 5 times a power of 10 that is not below `least`. */
+/* Return the smallest of 1, 2 and 5 times a power of 10 that is not below `min`. */
 static double round_step(double min) {
   double power = pow(10, floor(log10(min)));
   static const double steps[] = {1, 2, 5, 10};
@@ -105,7 +105,7 @@ static void write_element(FILE *out, const char *name, const char *id, const cha
 void svg_begin(const svg_place *place, const char *title, const char *description, double width,
                double height) {
   FILE *out = place->out;
-  /* for the title, that a page has in a heading */
+  /* space for the title, which a page has in a heading instead */
   double above = place->alone ? 34 : 0;
   if (place->alone) (void)fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", out);
   (void)fprintf(

@@ -1,4 +1,3 @@
-/* Heat maps: see svg.h. */
 #include "cli/report/svg_heat.h"
 
 #include <math.h>
@@ -9,7 +8,7 @@
 
 enum { NAME_LETTERS = 14 };
 
-/* Numbers have the page's text colour on lighter cells and are white on darker ones. */
+/* Numbers are white on cells of at least this shade, else in the page's text colour. */
 static const double dark_shade = 0.8, slant = 0.7071067811865476;
 
 typedef struct layout {

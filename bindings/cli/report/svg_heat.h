@@ -4,15 +4,14 @@
 
 #include "cli/report/svg.h"
 
-/* Cells of (rows,columns), dark where `shade` is near 1. */
+/* A heat map of (rows,columns) cells. */
 typedef struct svg_heat {
   const char *title, *description, *row_title, *column_title, *scale;
   size_t rows, columns;
   const char *const *row_names, *const *column_names;
-  const double *shades;
-  /* in tooltips, and in the cells where `printed`; cells of 0 are left empty */
-  const uint64_t *numbers;
-  bool printed;
+  const double *shades;    /* (rows,columns): 0 light to 1 dark */
+  const uint64_t *numbers; /* (rows,columns): for the tooltips; cells of 0 stay empty */
+  bool printed;            /* print the numbers in the cells, too */
 } svg_heat;
 
 void svg_write_heat(const svg_place *place, const svg_heat *heat);

@@ -1,4 +1,3 @@
-/* Lines, points and bars over two axes: see svg.h. */
 #include "cli/report/svg_plot.h"
 
 #include <math.h>
@@ -11,13 +10,13 @@ static const double width = 600, plot_height = 290, right = 16, line_height = 20
                     max_dodge = 4, max_spread = 24;
 enum { MAX_X_TICKS = 12, MAX_Y_TICKS = 7, LEGEND_LETTERS = 40, SMALL_POINTS = 70 };
 
-/* Limits for the points of all series together, so that pages stay small: above the first
- * there are no tooltips, above the second no markers. */
+/* Limits for the points of all series together, which keep pages small: above
+ * MAX_TOOLTIPS points have no tooltips, above MAX_MARKED no markers. */
 enum { MAX_TOOLTIPS = 1500, MAX_MARKED = 4000 };
 
 typedef struct scale {
-  double min, max; /* of what is shown; logarithms where `logarithmic` */
-  double from, to; /* pixels */
+  double min, max; /* range of the axis; logarithms of it if `logarithmic` */
+  double from, to; /* their pixels */
   bool logarithmic;
   double ticks[SVG_MAX_TICKS];
   size_t tick_count;
@@ -28,11 +27,10 @@ typedef struct canvas {
   FILE *out;
   const svg_plot *plot;
   scale x, y;
-  double top;        /* of the plot, below the legend */
-  double left, edge; /* of the plot; x.from and x.to may lie within */
+  double top;        /* y of the plot's top, below the legend */
+  double left, edge; /* x of the plot's left and right edge, around x.from to x.to */
   size_t points;     /* of all series */
-  /* pixels between points of neighbouring series that have ranges */
-  double dodge;
+  double dodge;      /* pixels between points of neighbouring series with ranges */
 } canvas;
 
 /* ---- scales ---- */
@@ -66,13 +64,14 @@ static void set_log_scale(scale *s, double min, double max, size_t ticks) {
   s->max = log10(max) + 0.04;
   s->tick_count = svg_log_ticks(pow(10, s->min), pow(10, s->max), ticks, s->ticks);
   if (s->tick_count >= 2) return;
-  /* Less than a decade: whole powers, and their fives and twos, lie outside. */
+  /* The range is shorter than the distance of ticks: extend it to whole powers of 10. */
   s->min = floor(s->min);
   s->max = ceil(s->max);
   s->tick_count = svg_log_ticks(pow(10, s->min), pow(10, s->max), ticks, s->ticks);
 }
 
-/* From zero, or below it, to a tick at or above the greatest. */
+/* Set a scale from 0, or a tick below `min`, to the first tick that is not below
+ * `max`. */
 static void set_linear_scale(scale *s, double min, double max, bool whole, size_t ticks) {
   s->min = fmin(min, 0);
   s->max = max > s->min ? max : s->min + 1;
@@ -102,7 +101,7 @@ static double place_on(const scale *s, double value) {
   return s->from + (at - s->min) / (s->max - s->min) * (s->to - s->from);
 }
 
-/* Blocks, layers: numbered from 1, with half a place at both ends. */
+/* Set a scale for blocks or layers: numbers from 1, with a margin of one half. */
 static void set_numbered_scale(scale *s, double max) {
   s->min = 0.5;
   s->max = fmax(1, max) + 0.5;
@@ -206,7 +205,8 @@ static bool is_drawn(const canvas *c, const svg_series *s, size_t i) {
   return isfinite(x_of(s, i)) && isfinite(s->y[i]) && (!c->y.logarithmic || s->y[i] > 0);
 }
 
-/* Pixels. Points with a range make room for each other where they share their x. */
+/* Return the x of a point in pixels. Points with a range are shifted, so that the
+ * ranges of several series at the same x do not overlap. */
 static double point_x(const canvas *c, const svg_series *s, size_t i) {
   double x = place_on(&c->x, x_of(s, i)), middle = ((double)c->plot->series_count - 1) / 2;
   return s->low ? x + ((double)(s - c->plot->series) - middle) * c->dodge : x;
@@ -310,8 +310,8 @@ static void write_sample(const canvas *c, const svg_series *s, double x, double 
   (void)fputs("/>", c->out);
 }
 
-/* An entry for each series, and one for the level; how high all of it is. With nothing to
- * write to, that alone. */
+/* Lay out the legend: an entry for each series, and one for the level. Write it if
+ * `written`. Return its height. */
 static double lay_out_legend(const canvas *c, bool written) {
   double x = 14, y = 16;
   size_t count = c->plot->series_count + (c->plot->level_name != NULL);

@@ -9,33 +9,31 @@ typedef struct svg_series {
   size_t count;
   const double *x;            /* NULL: 1, 2, 3 ... */
   const double *y;            /* NAN: a gap */
-  const double *low, *high;   /* range of each y, or NULL */
-  const char *const *details; /* what else a tooltip says of each point; or NULL */
+  const double *low, *high;   /* range of each y; NULL: none */
+  const char *const *details; /* text in the tooltip of each point; NULL: none */
   unsigned colour, marker;    /* any number */
-  double level;               /* where the plot has own_levels */
+  double level;               /* if the plot has own_levels */
   bool dashed, hollow;
   bool unjoined; /* points only */
 } svg_series;
 
 typedef struct svg_axis {
   const char *title; /* with the unit in brackets */
-  /* the range, where both are finite and not equal; else that of the data, from 0 */
-  double min, max;
-  bool logarithmic; /* where all data are above 0 */
-  bool whole;       /* ticks at whole numbers only */
+  double min, max;   /* the range if min < max; else that of the data, from 0 */
+  bool logarithmic;  /* if all data are above 0 */
+  bool whole;        /* ticks at whole numbers only */
 } svg_axis;
 
 typedef struct svg_plot {
-  /* for those who cannot see it; the title is shown in files */
-  const char *title, *description;
+  const char *title, *description; /* for screen readers; separate files show the title */
   svg_axis x, y;
   const svg_series *series;
   size_t series_count;
-  bool bars;     /* beside each other at x = 1, 2, 3 ... */
-  bool diagonal; /* a line of y = x */
-  double level;  /* a horizontal line at this y, if level_name is not NULL */
-  const char *level_name;
-  bool own_levels; /* instead, a thin one for each series */
+  bool bars;              /* bars beside each other at x = 1, 2, 3 ... */
+  bool diagonal;          /* draw the line y = x */
+  double level;           /* draw a line at this y if level_name is not NULL, */
+  bool own_levels;        /* or a thin line for each series at its level */
+  const char *level_name; /* in the legend */
 } svg_plot;
 
 void svg_write_plot(const svg_place *place, const svg_plot *plot);

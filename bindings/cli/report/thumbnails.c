@@ -1,4 +1,3 @@
-/* Small images within the page: see report.h. */
 #include "cli/report/thumbnails.h"
 
 #include <stdlib.h>
@@ -45,7 +44,7 @@ static void copy_row(void *user, uint32_t y, uint8_t *row) {
   memcpy(row, p->pixels + (size_t)y * p->width * 3, (size_t)p->width * 3);
 }
 
-/* PNG in memory, the caller's to free; NULL on failure. */
+/* Return the image as PNG, for the caller to free, or NULL on failure. */
 static uint8_t *encode(image_rgb *p, size_t *size) {
   char *bytes = NULL;
   resnet_error error;

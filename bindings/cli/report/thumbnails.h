@@ -4,8 +4,8 @@
 
 #include "cli/compare/comparison.h"
 
-/* <img> of image `index`, at most 64 pixels wide and high, PNG within the page; a mark
- * of its absence where it cannot be read. How many bytes that took. */
+/* Write an <img> with image `index` as PNG, at most 64 pixels wide and high, or a note
+ * if it cannot be read. Return the approximate number of bytes. */
 size_t report_write_thumbnail(comparison *c, size_t index, FILE *out);
 
 #endif

@@ -1,14 +1,14 @@
-/* The program's image decoder behind types that ctypes can use. */
+/* The program's image decoder, with types that ctypes can use. */
 #include "support/image.h"
 
 #include "resnet_python.h"
 #include "support/error.h"
 
 /* Report the result of the decoder, which sets an error only when it fails. */
-static resnet_status finish(bool good, const resnet_error *failure, image_rgb *pixels,
+static resnet_status finish(bool ok, const resnet_error *failure, image_rgb *pixels,
                             resnet_python_image *out, resnet_error *error) {
-  if (error) *error = good ? (resnet_error){RESNET_OK, ""} : *failure;
-  if (!good) return failure->status;
+  if (error) *error = ok ? (resnet_error){RESNET_OK, ""} : *failure;
+  if (!ok) return failure->status;
   *out = (resnet_python_image){pixels->pixels, pixels->width, pixels->height};
   return RESNET_OK;
 }
@@ -26,8 +26,8 @@ resnet_status resnet_python_image_read(const char *path, resnet_python_image *ou
   if (!out) return missing(error, "out");
   *out = (resnet_python_image){0};
   if (!path) return missing(error, "path");
-  const bool good = image_read(path, &pixels, &failure);
-  return finish(good, &failure, &pixels, out, error);
+  const bool ok = image_read(path, &pixels, &failure);
+  return finish(ok, &failure, &pixels, out, error);
 }
 
 resnet_status resnet_python_image_decode(const void *bytes, size_t size, resnet_python_image *out,
@@ -37,8 +37,8 @@ resnet_status resnet_python_image_decode(const void *bytes, size_t size, resnet_
   if (!out) return missing(error, "out");
   *out = (resnet_python_image){0};
   if (!bytes && size) return missing(error, "bytes");
-  const bool good = image_decode(bytes, size, &pixels, &failure);
-  return finish(good, &failure, &pixels, out, error);
+  const bool ok = image_decode(bytes, size, &pixels, &failure);
+  return finish(ok, &failure, &pixels, out, error);
 }
 
 void resnet_python_image_release(resnet_python_image *out) {

@@ -1,6 +1,5 @@
-/* What the Python package needs besides resnet.h and shares with the `resnet` program, in
- * a shared library of its own: an image decoder, and statistics of responses as
- * `resnet compare` gathers them.
+/* Code that the Python package shares with the `resnet` program, in a separate shared
+ * library: an image decoder, and the statistics of responses that `resnet compare` shows.
  *
  * The library is loaded through ctypes, so all types are plain. Nothing here prints, ends
  * the process, keeps global state or calls Python. Errors are reported as in resnet.h: a
@@ -14,7 +13,7 @@
 
 #define RESNET_PYTHON_API __attribute__((visibility("default")))
 
-/* Raised when a struct below or a signature changes. */
+/* Incremented when a struct or a signature below changes. */
 #define RESNET_PYTHON_ABI 1
 
 /* Return the RESNET_PYTHON_ABI that the library was built with. Compare it before any
@@ -55,8 +54,8 @@ RESNET_PYTHON_API void resnet_python_image_release(resnet_python_image *image);
 
 /* ---- statistics of responses ------------------------------------------------------- */
 
-/* A response that a table gathers: the op `op` of the plan at `point`. `channels` is
- * resnet_op.channels, for every point. */
+/* A response that a table observes: op `op` of the plan, at `point`. `channels` is
+ * resnet_op.channels for every point. */
 typedef struct resnet_python_place {
   uint32_t op;
   resnet_point point;
@@ -64,24 +63,23 @@ typedef struct resnet_python_place {
 } resnet_python_place;
 
 /* The statistics of one place over all images, pixels and channels. For the method and
- * its precision see bindings/support/responses.h. Doubles are NAN where there were no
+ * its precision see bindings/support/responses.h. Doubles are NAN if there were no
  * values. */
 typedef struct resnet_python_row {
   uint32_t op;
   resnet_point point;
-  uint32_t height, width; /* of the last response; 0: there was none */
+  uint32_t height, width; /* of the last response; 0: no response yet */
   uint32_t channels;
   uint32_t dead; /* channels that are never above 0, in any pixel of any image */
   uint64_t values;
-  /* std: the population's, sqrt(sum((value - mean)^2) / values) */
-  double mean, std;
+  double mean, std; /* std: sqrt(sum((value - mean)^2) / values) */
   double min, max;
   double percentiles[5]; /* 1, 25, 50, 75, 99 */
-  double negative;       /* share of values up to 0, from 0 to 1 */
+  double negative;       /* share of values that are not above 0, from 0 to 1 */
 } resnet_python_row;
 
-/* Sums over responses. Used by one thread at a time; a run that the table observes counts
- * as a user. */
+/* Sums over responses. Only one thread may use a table at a time; a run that the table
+ * observes counts as a use. */
 typedef struct resnet_python_table resnet_python_table;
 
 /* Make a table of `count` places, 1 to UINT32_MAX, no two the same. This call allocates
@@ -93,13 +91,13 @@ RESNET_PYTHON_API resnet_status resnet_python_table_open(const resnet_python_pla
                                                          resnet_error *error);
 
 /* Close *table and set it to NULL. NULL and pointers to NULL are allowed. No session may
- * still observe with the table. */
+ * have the table as observer any more. */
 RESNET_PYTHON_API void resnet_python_table_close(resnet_python_table **table);
 
-/* Add a response to the table, if it belongs to one of the table's places. A
- * resnet_observer whose `user` is the table. Allocates nothing. A response with another
- * number of channels than its place is left out, and the next call of
- * resnet_python_table_merge or resnet_python_table_rows fails because of it. */
+/* Add a response to the table if it belongs to one of the table's places. This is a
+ * resnet_observer whose `user` is the table; it allocates nothing. A response whose
+ * number of channels is not that of its place is ignored, and makes the next call of
+ * resnet_python_table_merge or resnet_python_table_rows fail. */
 RESNET_PYTHON_API void resnet_python_table_observe(void *table, const resnet_response *response);
 
 /* Return the number of images in a chunk, for `images` images in all; SIZE_MAX: an
@@ -118,8 +116,8 @@ RESNET_PYTHON_API size_t resnet_python_table_chunk(size_t images);
 RESNET_PYTHON_API void resnet_python_table_clear(resnet_python_table *table, uint64_t next);
 
 /* Append the responses of `other` to those of *table. Fail with RESNET_ERROR_ARGUMENT if
- * the two were not made of the same places in the same order, or if one of them was given
- * a response with wrong channels. */
+ * the two do not have the same places in the same order, or if one of them received a
+ * response with wrong channels. */
 RESNET_PYTHON_API resnet_status resnet_python_table_merge(resnet_python_table *table,
                                                           const resnet_python_table *other,
                                                           resnet_error *error);

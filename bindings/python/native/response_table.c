@@ -1,4 +1,4 @@
-/* Statistics of responses: the program's sums, filled by an observer. */
+/* Statistics of responses: an observer fills the program's sums. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ struct resnet_python_table {
   uint32_t count;
   uint32_t *row_of; /* (ops,points): index into rows; RESNET_NO_INDEX: none */
   uint32_t ops;     /* 1 + the largest op among the places */
-  /* the first response with another number of channels than its place, if any */
+  /* the first response whose number of channels is not that of its place, if any */
   bool has_mismatch;
   uint32_t mismatch_op, mismatch_channels;
 };
@@ -111,7 +111,7 @@ void resnet_python_table_close(resnet_python_table **table) {
   *table = NULL;
 }
 
-/* ---- gathering --------------------------------------------------------------------- */
+/* ---- observing --------------------------------------------------------------------- */
 
 static void note_mismatch(resnet_python_table *t, uint32_t op, uint32_t channels) {
   if (t->has_mismatch) return;
@@ -152,7 +152,7 @@ static bool check_table(const resnet_python_table *t, resnet_error *error) {
   if (!t) return error_set(error, RESNET_ERROR_ARGUMENT, "table is NULL");
   if (t->has_mismatch)
     return error_set(error, RESNET_ERROR_ARGUMENT,
-                     "a response of op %u had %u channels, another number than its place",
+                     "a response of op %u had %u channels; its place has another number",
                      t->mismatch_op, t->mismatch_channels);
   return true;
 }

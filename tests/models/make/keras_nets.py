@@ -167,7 +167,7 @@ def write_applications() -> None:
         )
 
 
-# ---- nets as people write them
+# ---- networks as people write them
 
 
 def norm_relu(x: keras.KerasTensor, name: str, most: float | None) -> keras.KerasTensor:

@@ -1,4 +1,3 @@
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +37,7 @@ static kind kind_of(char letter, bool reversed) {
   return k;
 }
 
-/* 0 to below 1, always the same for the same numbers. */
+/* Return a number from 0 to below 1 that depends only on the arguments. */
 static double noise(uint64_t a, uint64_t b) {
   uint64_t x = (a + 1) * 0x9e3779b97f4a7c15u ^ (b + 1) * 0xc2b2ae3d27d4eb4fu;
   x ^= x >> 31;
@@ -215,7 +214,7 @@ static void fill_model(comparison *c, model_summary *n, const kind *k, const fix
   n->peak_bytes = 23 << 20;
 }
 
-/* ---- all ---- */
+/* ---- the comparison ---- */
 
 static void fill_pair(const comparison *c, pair_summary *p) {
   const model_summary *a = &c->models[p->a], *b = &c->models[p->b];
@@ -292,7 +291,7 @@ void fixture_release(comparison *c) {
   free(c);
 }
 
-/* compare's own is not linked here. */
+/* Replace compare's function, which is not linked here. */
 void compare_write_json(const comparison *c, json *j) {
   json_open_object(j, NULL);
   json_integer(j, "nets", c->model_count);

@@ -1,5 +1,4 @@
-/* A comparison of made-up numbers: what the report writes can be tested without running
- * models. */
+/* A comparison of invented numbers, to test the report without running models. */
 #ifndef TEST_REPORT_FIXTURE_H
 #define TEST_REPORT_FIXTURE_H
 
@@ -8,16 +7,14 @@
 typedef struct fixture_options {
   /* letters: p plain20, r resnet20, P plain56, R resnet56; NULL: "prPR" */
   const char *models;
-  bool reversed; /* nothing is as in the paper */
-  /* names with what HTML, SVG, CSV and terminals would obey */
-  bool hostile;
-  bool without_ablation; /* and without responses, and times not measured */
+  bool reversed;         /* all results disagree with the paper */
+  bool hostile;          /* names with markup, formulas and control characters */
+  bool without_ablation; /* also without responses and times */
   uint32_t classes;      /* 0: 10 */
-  /* a folder of class folders; NULL: there are none to be read */
-  const char *images;
+  const char *images;    /* a folder of class folders; NULL: no image can be read */
 } fixture_options;
 
-/* Never NULL. */
+/* Make a comparison, for the caller to release. Never return NULL. */
 comparison *fixture_make(const fixture_options *o);
 void fixture_release(comparison *c);
 

@@ -1,6 +1,10 @@
-/* report_dump OPTIONS PAGE TABLES [PICTURES]: write the report of a fixture, for tests in
- * Python. OPTIONS: letters of models as in fixture.h, and ! hostile names, ~ reversed, 0
- * without ablations, # 1000 classes. PAGE or TABLES "-": not that one. */
+/* report_dump OPTIONS PAGE TABLES [IMAGES]: write the report of a fixture, for tests in
+ * Python. OPTIONS: letters of models as in fixture.h, and
+ *   !: hostile names
+ *   ~: reversed
+ *   0: without ablations
+ *   #: 1000 classes
+ * PAGE or TABLES "-": do not write it. */
 #include <stdio.h>
 #include <string.h>
 
