@@ -3,16 +3,18 @@
  *
  *     bench_model MODEL THREADS BATCH INPUT [normal|small]
  *
- * INPUT holds BATCH pictures as they go into the net: float32, (n,c,h,w). The last
+ * INPUT contains BATCH samples as the model reads them: float32, (n,c,h,w). The last
  * argument is the memory option. Prints "started", then answers every line on stdin by
  * one line on stdout:
  *
- *     open            opens the model and runs it once: {"load_ms": both together, ...}
- *     run WARM TIMED  runs WARM times, then TIMED times: the milliseconds of each of these
- *     scores FILE     runs once and writes the scores, float32: "written"
+ *     open
+ *         opens the model and runs it once: {"load_ms": both together, ...}
+ *     run WARM TIMED
+ *         runs WARM times, then TIMED times: the milliseconds of each of these
+ *     scores FILE
+ *         runs once and writes the scores, float32: "written"
  *
- * peer_worker.py answers the same for the other runtimes.
- */
+ * peer_worker.py answers the same for the other runtimes. */
 #include <resnet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,9 +52,9 @@ static int read_input(bench *b, const char *path) {
   rewind(file);
   b->floats = bytes > 0 ? (size_t)bytes / sizeof(float) : 0;
   b->input = malloc(b->floats * sizeof(float) + 1);
-  const int good = b->input && fread(b->input, sizeof(float), b->floats, file) == b->floats;
+  const int ok = b->input && fread(b->input, sizeof(float), b->floats, file) == b->floats;
   fclose(file);
-  return good ? 1 : complain(path, "cannot be read whole");
+  return ok ? 1 : complain(path, "cannot be read whole");
 }
 
 static int run_once(bench *b) {
@@ -69,8 +71,8 @@ static int open_model(bench *b, resnet_model_info *info) {
       resnet_session_open(b->model, &b->session_options, &b->session, &error) != RESNET_OK ||
       resnet_model_get_info(b->model, info, &error) != RESNET_OK)
     return complain(b->path, error.message);
-  const size_t picture = (size_t)info->input_channels * info->input_height * info->input_width;
-  if (picture * b->session_options.batch != b->floats)
+  const size_t sample = (size_t)info->input_channels * info->input_height * info->input_width;
+  if (sample * b->session_options.batch != b->floats)
     return complain(b->path, "the input is not of the model's size");
   b->classes = info->classes;
   b->scores = malloc(b->session_options.batch * info->classes * sizeof(float));
@@ -82,7 +84,7 @@ static int answer_open(bench *b) {
   const double start = now_ms();
   if (!open_model(b, &info)) return 0;
   const double load_ms = now_ms() - start;
-  /* A plan file that had to be packed anew: not what was to be measured. */
+  /* A plan file was packed again: this is not what should be measured. */
   if (info.notice[0]) return complain(b->path, info.notice);
   printf("{\"load_ms\": %.6f, \"version\": \"%s\", \"precision\": \"%s\", \"macs\": %llu}\n",
          load_ms, resnet_version(), info.precision, (unsigned long long)info.macs);
@@ -106,8 +108,8 @@ static int answer_scores(bench *b, const char *path) {
   if (!run_once(b)) return 0;
   FILE *file = fopen(path, "wb");
   if (!file) return complain(path, "cannot be written");
-  const int good = fwrite(b->scores, sizeof(float), count, file) == count;
-  if (fclose(file) != 0 || !good) return complain(path, "cannot be written whole");
+  const int ok = fwrite(b->scores, sizeof(float), count, file) == count;
+  if (fclose(file) != 0 || !ok) return complain(path, "cannot be written whole");
   printf("written\n");
   return 1;
 }
@@ -124,14 +126,14 @@ static int answer(bench *b, char *line) {
 
 static int answer_requests(bench *b) {
   char line[4096];
-  int good = 1;
+  int ok = 1;
   printf("started\n");
   fflush(stdout);
-  while (good && fgets(line, sizeof line, stdin)) {
-    good = answer(b, line);
+  while (ok && fgets(line, sizeof line, stdin)) {
+    ok = answer(b, line);
     fflush(stdout);
   }
-  return good;
+  return ok;
 }
 
 int main(int argc, char **argv) {
@@ -149,10 +151,10 @@ int main(int argc, char **argv) {
   b.model_options.batch = b.session_options.batch;
   b.model_options.memory =
       strcmp(memory, "small") == 0 ? RESNET_MEMORY_SMALL : RESNET_MEMORY_NORMAL;
-  const int good = read_input(&b, argv[4]) && answer_requests(&b);
+  const int ok = read_input(&b, argv[4]) && answer_requests(&b);
   resnet_session_close(&b.session);
   resnet_model_close(&b.model);
   free(b.scores);
   free(b.input);
-  return good ? 0 : 1;
+  return ok ? 0 : 1;
 }

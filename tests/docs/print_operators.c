@@ -5,7 +5,7 @@
 #include "loader/import/operators.h"
 #include "loader/onnx/onnx_parse.h"
 
-/* Count the rows of one operator, which follow each other, the oldest opset first. */
+/* Count the rows of one operator, which follow each other, oldest opset first. */
 static size_t count_rows(const op_row *rows, size_t left) {
   size_t count = 1;
   while (count < left && strcmp(rows[count].name, rows[0].name) == 0) count++;

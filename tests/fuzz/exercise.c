@@ -7,19 +7,18 @@
 #include <unistd.h>
 
 #define BUDGET (32u << 20)
-/* Above these a net is opened but not run: the fuzzer's time is better spent on other
- * files. */
+/* Do not run larger models: the fuzzer's time is better spent on other files. */
 #define MAX_MACS 1000000u
 #define MAX_BYTES (1u << 20)
 
-enum { PICTURES = 3, THREADS = 2 };
+enum { SAMPLES = 3, THREADS = 2 };
 
-/* One opened model, and the numbers that decide what is done with it. */
+/* An open model, and the numbers that decide what is done with it. */
 typedef struct exercise {
   const resnet_model *model;
   resnet_model_info info;
   uint32_t random;
-  size_t floats; /* of one picture */
+  size_t floats; /* of one sample */
 } exercise;
 
 uint32_t next_random(uint32_t *state) {
@@ -86,7 +85,7 @@ static resnet_session *open_session(exercise *e, uint32_t threads, uint32_t batc
   return session;
 }
 
-/* Answers stay the same to the bit. */
+/* Observe the session; its scores must stay equal to the bit. */
 static void observe(exercise *e, resnet_session *session) {
   resnet_error error;
   const resnet_status status = resnet_session_observe(session, on_response, e, &error);
@@ -94,8 +93,8 @@ static void observe(exercise *e, resnet_session *session) {
   require(status == RESNET_OK || status == RESNET_ERROR_MEMORY || status == RESNET_ERROR_LIMIT);
 }
 
-/* Lesions of any kind, possible or not, and back; false where there is no memory to go
- * back. */
+/* Ablate random blocks in random modes, possible or not, then undo it. Return false if
+ * there is no memory to undo it. */
 static bool skip_and_restore(exercise *e, resnet_session *session, const float *input,
                              float *scores) {
   resnet_error error;
@@ -115,8 +114,8 @@ static bool skip_and_restore(exercise *e, resnet_session *session, const float *
   return status == RESNET_OK;
 }
 
-/* Scores of all pictures in a session of their own; false where it has no memory to open,
- * or to become whole again. */
+/* Compute the scores of all samples in a session of their own. Return false if it has no
+ * memory to open, or to undo its ablations. */
 static bool run(exercise *e, uint32_t threads, uint32_t batch, resnet_layout layout,
                 const float *input, float *scores) {
   resnet_error error;
@@ -124,21 +123,21 @@ static bool run(exercise *e, uint32_t threads, uint32_t batch, resnet_layout lay
   if (!session) return false;
   if (chance(&e->random, 4)) observe(e, session);
   const bool whole = !chance(&e->random, 4) || skip_and_restore(e, session, input, scores);
-  if (whole) require(resnet_run(session, input, layout, PICTURES, scores, &error) == RESNET_OK);
+  if (whole) require(resnet_run(session, input, layout, SAMPLES, scores, &error) == RESNET_OK);
   resnet_session_close(&session);
   return whole;
 }
 
-/* Bit for bit; of numbers that are none it is enough that they are none in both. */
+/* Compare bit by bit, except that two NaN may differ. */
 static void require_same(const float *a, const float *b, size_t count) {
   for (size_t i = 0; i < count; i++)
     require(memcmp(&a[i], &b[i], sizeof *a) == 0 || (a[i] != a[i] && b[i] != b[i]));
 }
 
-/* (n,c,h,w) to (n,h,w,c). */
+/* Convert (n,c,h,w) to (n,h,w,c). */
 static void interleave(const exercise *e, const float *planar, float *out) {
   const size_t channels = e->info.input_channels, pixels = e->floats / channels;
-  for (size_t n = 0; n < PICTURES; n++)
+  for (size_t n = 0; n < SAMPLES; n++)
     for (size_t c = 0; c < channels; c++)
       for (size_t i = 0; i < pixels; i++)
         out[(n * pixels + i) * channels + c] = planar[(n * channels + c) * pixels + i];
@@ -146,10 +145,10 @@ static void interleave(const exercise *e, const float *planar, float *out) {
 
 static void run_twice(exercise *e, const float *input, float *interleaved, float *scores,
                       float *others) {
-  const size_t count = (size_t)PICTURES * e->info.classes;
+  const size_t count = (size_t)SAMPLES * e->info.classes;
   if (!run(e, 1, 1, RESNET_LAYOUT_NCHW, input, scores) || chance(&e->random, 2)) return;
   const uint32_t threads = chance(&e->random, 2) ? THREADS : 1,
-                 batch = 1 + next_random(&e->random) % PICTURES;
+                 batch = 1 + next_random(&e->random) % SAMPLES;
   interleave(e, input, interleaved);
   if (run(e, threads, batch, RESNET_LAYOUT_NHWC, interleaved, others))
     require_same(scores, others, count);
@@ -157,7 +156,7 @@ static void run_twice(exercise *e, const float *input, float *interleaved, float
 
 /* ---- labels ------------------------------------------------------------------------ */
 
-/* A picture of about the net's size in any format. */
+/* Classify an image of about the model's input size, in a random pixel format. */
 static void classify(exercise *e, resnet_session *session) {
   enum { K = 5, MARGIN = 4 };
   resnet_error error;
@@ -204,12 +203,12 @@ static void remove_folder(void) {
 static bool write_file(const char *name, const void *data, size_t size) {
   FILE *file = fopen(path_of(name), "wb");
   if (!file) return false;
-  const bool good = fwrite(data, 1, size, file) == size;
-  return fclose(file) == 0 && good;
+  const bool ok = fwrite(data, 1, size, file) == size;
+  return fclose(file) == 0 && ok;
 }
 
-/* A folder of this process's own, in memory where there is such a place: the fuzzer
- * writes thousands of files. In it is one that models may name as external data. */
+/* Make a folder for this process, in memory if possible: the fuzzer writes thousands of
+ * files. It contains a file that models may name as external data. */
 static bool make_folder(void) {
   static float weights[2048];
   if (folder[0]) return true;
@@ -225,7 +224,7 @@ static bool make_folder(void) {
   return write_file("weights.bin", weights, sizeof weights);
 }
 
-/* The saved plan opens with the same options, and gives the same bits. */
+/* Save a plan file, which must open with the same options and compute the same bits. */
 static void save_and_reopen(exercise *e, const resnet_model_options *options, const float *input,
                             const float *scores, float *others) {
   resnet_error error;
@@ -243,14 +242,14 @@ static void save_and_reopen(exercise *e, const resnet_model_options *options, co
   require(resnet_model_get_info(again, &second.info, &error) == RESNET_OK &&
           second.info.classes == e->info.classes);
   if (run(&second, 1, 1, RESNET_LAYOUT_NCHW, input, others))
-    require_same(scores, others, (size_t)PICTURES * e->info.classes);
+    require_same(scores, others, (size_t)SAMPLES * e->info.classes);
   resnet_model_close(&again);
 }
 
 /* ---- all --------------------------------------------------------------------------- */
 
 static void use_small(exercise *e, const resnet_model_options *options) {
-  const size_t inputs = PICTURES * e->floats, count = (size_t)PICTURES * e->info.classes;
+  const size_t inputs = SAMPLES * e->floats, count = (size_t)SAMPLES * e->info.classes;
   float *input = malloc(inputs * sizeof *input), *interleaved = malloc(inputs * sizeof *input);
   float *scores = calloc(count, sizeof *scores), *others = calloc(count, sizeof *others);
   if (input && interleaved && scores && others) {
@@ -280,8 +279,8 @@ static void use(exercise *e, const resnet_model_options *options) {
     use_small(e, options);
 }
 
-/* Half of all files are opened with the defaults, so that what they find stands on the
- * file alone. */
+/* Choose options for half of the files. The others are opened with the defaults, so that
+ * what they find depends on the file alone. */
 static void choose_options(resnet_model_options *options, uint32_t *random,
                            resnet_preprocess *preprocess) {
   static const char *const outputs[] = {"logits", "y", "features", "second", ""};
@@ -307,14 +306,15 @@ static void choose_options(resnet_model_options *options, uint32_t *random,
   if (chance(random, 16)) options->max_file_bytes = 1 + next_random(random) % 8192;
 }
 
-/* FNV-1a. */
+/* Return the FNV-1a hash of the bytes, never 0. */
 static uint32_t hash(const uint8_t *data, size_t size) {
   uint32_t sum = 2166136261u;
   for (size_t i = 0; i < size; i++) sum = (sum ^ data[i]) * 16777619u;
   return sum | 1;
 }
 
-/* External data are read for files alone. */
+/* Open a model, from a file if it may have external data, which are read for files
+ * only. */
 static resnet_status open_model(const uint8_t *data, size_t size,
                                 const resnet_model_options *options, resnet_model **model,
                                 resnet_error *error) {

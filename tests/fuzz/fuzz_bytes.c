@@ -1,5 +1,5 @@
-/* ONNX as bytes: libFuzzer's own mutations, with the dictionary. Most of what they make
- * is no protobuf, which is what the scan in front of the parser is for. */
+/* Fuzzes ONNX as bytes: libFuzzer's own mutations, with the dictionary. Few of them are
+ * protobuf; they test the scan in front of the parser. */
 #include "exercise.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

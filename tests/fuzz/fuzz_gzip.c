@@ -1,6 +1,6 @@
-/* gzip around ONNX: half of the mutations are of the packed bytes, the others of what is
- * packed, which is then packed again in some way: levels, strategies, several members,
- * optional header fields. */
+/* Fuzzes gzip around ONNX. Half of the mutations change packed bytes. The others change
+ * the content and pack it again, with other levels, strategies, optional header fields
+ * and numbers of members. */
 #define ZLIB_CONST /* next_in is const */
 #include <string.h>
 #include <zlib.h>
@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-/* The content of the first member; 0: it can't be unpacked, or is larger than `room`. */
+/* Unpack the first member and return its size; 0: it is damaged, or larger than
+ * `room`. */
 static size_t unpack(const uint8_t *data, size_t size, uint8_t *content, size_t room) {
   z_stream z = {
       .next_in = data, .avail_in = (uInt)size, .next_out = content, .avail_out = (uInt)room};
@@ -27,7 +28,7 @@ static size_t unpack(const uint8_t *data, size_t size, uint8_t *content, size_t 
   return result == Z_STREAM_END ? room - z.avail_out : 0;
 }
 
-/* One member; 0: it does not fit. */
+/* Pack one member and return its size; 0: it does not fit. */
 static size_t pack(const uint8_t *content, size_t size, uint8_t *out, size_t room,
                    uint32_t *random) {
   static const int levels[] = {0, 1, 6, 9};
@@ -64,8 +65,8 @@ static size_t repack(uint8_t *data, size_t size, size_t max_size, uint32_t *rand
   return used + pack(content + first, length - first, data + used, max_size - used, random);
 }
 
-/* The checksum and the size behind a member whose deflate data were changed, where they
- * can still be unpacked. */
+/* Correct the checksum and the size behind a member whose deflate data were changed, if
+ * they can still be unpacked. */
 static void mend_trailer(uint8_t *data, size_t size) {
   static uint8_t content[MAX_CONTENT];
   if (size < HEADER + TRAILER) return;

@@ -1,6 +1,5 @@
-/* Image files, as the resnet program reads them: decoded, turned upright, and now and
- * then labelled by a small net.
- */
+/* Fuzzes image files as the resnet program reads them: decode, turn upright and sometimes
+ * classify with a small model. */
 #include <resnet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +8,9 @@
 #include "image_pieces.h"
 #include "support/image.h"
 
-/* A file that claims more is decoded once in many, or, where it would take gigabytes,
- * never: the fuzzer's time is better spent on others. What claims more than is accepted
- * is always tried. */
+/* The fuzzer's time is better spent on small files. Decode one in RARELY files that claim
+ * more than USUAL_PIXELS, and none that claims more than MAX_PIXELS, which would take
+ * gigabytes. Always try files that claim more than the limit. */
 enum {
   USUAL_PIXELS = 1 << 20,
   MAX_PIXELS = 1 << 24,
@@ -26,7 +25,7 @@ static void require(int condition) {
   if (!condition) abort();
 }
 
-/* One for the whole process. */
+/* Return the one session of this process. */
 static resnet_session *shared_session(void) {
   static resnet_model *model;
   static resnet_session *session;
@@ -40,7 +39,7 @@ static resnet_session *shared_session(void) {
   return session;
 }
 
-/* Width times height that the header claims; 0: none was found. */
+/* Return width times height as the header claims; 0: there is no header. */
 static uint64_t claimed_pixels(const uint8_t *data, size_t size) {
   static piece pieces[MAX_PIECES];
   if (is_png(data, size))
@@ -82,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   const uint64_t pixels = (uint64_t)p.width * p.height;
   require(pixels > 0 && pixels <= IMAGE_MAX_PIXELS);
-  /* a sanitiser sees whether it is there */
+  /* a sanitizer checks that it exists */
   volatile uint8_t last = p.pixels[pixels * 3 - 1];
   (void)last;
   if (pixels <= LABELLED_PIXELS && sum % 8 == 0) label(&p);

@@ -1,5 +1,5 @@
-/* ONNX by its structure: mutations of the model, and now and then of the protobuf that
- * carries it. */
+/* Fuzzes ONNX by its structure: mutations of the model, and sometimes of the protobuf
+ * that contains it. */
 #include "mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

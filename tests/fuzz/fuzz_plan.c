@@ -1,6 +1,5 @@
-/* A mutator that knows plan files: it changes numbers of the graph, of the tables or of
- * the weights, then puts in right checksums, without which nothing behind the header
- * would ever be looked at. */
+/* Fuzzes plan files. The mutator changes numbers of the graph, the tables or the weights,
+ * then corrects the checksums: otherwise nothing behind the header would be read. */
 #include <string.h>
 
 #include "exercise.h"
@@ -18,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-/* The number at `place` becomes one that is near, one that is special, or that of another
+/* Replace the number at `place` by a near one, a special one, or that of another
  * place. */
 static void change_number(uint8_t *data, const size_t *places, size_t count, uint32_t *random) {
   static const uint32_t special[] = {0,          1,          2,          3,         4,     7,
@@ -48,7 +47,7 @@ static void change_graph(uint8_t *data, size_t size, uint32_t *random) {
     change_number(data, places, count, random);
 }
 
-/* A stretch of bytes from `from` on, changed without moving what follows. */
+/* Change up to 64 bytes within [from,to), without moving the bytes after them. */
 static void change_stretch(uint8_t *data, size_t from, size_t to, uint32_t *random) {
   if (from >= to) return;
   const size_t start = from + next_random(random) % (to - from), left = to - start;

@@ -1,8 +1,9 @@
-/* Replays files as a fuzz target does that is linked with this, so that its corpus runs
- * in every build.
+/* Replays files as the fuzz target that is linked with it, so that its corpus runs in
+ * every build.
  *
- *     fuzz_replay [--models] FILE|FOLDER...    with --models, every file must be a model that opens
- */
+ *     fuzz_replay [--models] FILE|FOLDER...
+ *
+ * With --models, every file must be a model that opens. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,11 +18,11 @@ static int complain(const char *path, const char *what) {
   return 1;
 }
 
-/* The name goes out first: after a crash it is the last line. */
+/* Replay one file. Print its name first: after a crash it is the last line. */
 static int replay_bytes(const char *path, const uint8_t *bytes, size_t size, bool must_open) {
   printf("%s\n", path);
   fflush(stdout);
-  /* A block of the file's own size lets a sanitiser see the first byte read beyond it. */
+  /* In a block of the file's own size, a sanitizer sees the first byte read beyond it. */
   uint8_t *copy = malloc(size ? size : 1);
   if (!copy) return complain(path, "not enough memory");
   if (size) memcpy(copy, bytes, size);
@@ -34,7 +35,7 @@ static int replay_bytes(const char *path, const uint8_t *bytes, size_t size, boo
 static int replay_file(const char *path, bool must_open) {
   static uint8_t bytes[1 << 20];
   FILE *file = fopen(path, "rb");
-  if (!file) return complain(path, "can't be opened");
+  if (!file) return complain(path, "cannot be opened");
   const size_t size = fread(bytes, 1, sizeof bytes, file);
   const bool whole = size < sizeof bytes;
   fclose(file);

@@ -33,7 +33,7 @@ size_t find_chunks(const uint8_t *data, size_t size, piece pieces[MAX_PIECES]) {
   return count;
 }
 
-/* Up to the first scan's data, which have no length and stay with the last segment. */
+/* The first scan's data have no length: they stay with the last segment. */
 size_t find_segments(const uint8_t *data, size_t size, piece pieces[MAX_PIECES]) {
   enum { START_OF_SCAN = 0xda };
   size_t count = 0;

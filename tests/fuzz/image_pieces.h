@@ -1,4 +1,4 @@
-/* Image files in pieces: PNG's chunks (PNG specification, 5.3), JPEG's segments (ITU
+/* Splits image files: into PNG's chunks (PNG specification, 5.3) and JPEG's segments (ITU
  * T.81, B.1.1). */
 #ifndef LIBRESNET_TESTS_IMAGE_PIECES_H
 #define LIBRESNET_TESTS_IMAGE_PIECES_H
@@ -16,7 +16,7 @@ typedef struct piece {
 bool is_png(const uint8_t *data, size_t size);
 bool is_jpeg(const uint8_t *data, size_t size);
 
-/* Both return how many there are. Of a JPEG those up to its first scan, whose data have
+/* Return the number of pieces. JPEG's segments end with the first scan, whose data have
  * no length. */
 size_t find_chunks(const uint8_t *data, size_t size, piece pieces[MAX_PIECES]);
 size_t find_segments(const uint8_t *data, size_t size, piece pieces[MAX_PIECES]);

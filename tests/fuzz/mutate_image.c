@@ -1,5 +1,5 @@
-/* Writes lengths and checksums of PNG's chunks and JPEG's segments anew, and looks into
- * PNG's packed rows. */
+/* Mutates PNG's chunks and JPEG's segments, including PNG's packed rows, with correct
+ * lengths and checksums. */
 #include <string.h>
 #include <zlib.h>
 
@@ -10,7 +10,7 @@ enum { MAX_ROWS = 1 << 18 };
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
 
-/* Put `body` in the place of piece p's; 0: it does not fit. */
+/* Replace the body of piece `p`; return 0 if the new one does not fit. */
 static size_t replace_body(uint8_t *data, size_t size, size_t max_size, const piece *p,
                            const uint8_t *body, size_t length) {
   const size_t old = p->body_end - p->body;
@@ -26,7 +26,7 @@ static void seal_chunk(uint8_t *data, size_t start, size_t length) {
                  (uint32_t)crc32(0, data + start + 4, (uInt)length + 4));
 }
 
-/* The packed rows of IDAT, unpacked, mutated and packed again; 0: they can't be. */
+/* Unpack, mutate and repack the rows of IDAT; return 0 if that fails. */
 static size_t mutate_rows(const uint8_t *body, size_t size, uint8_t *out, size_t room) {
   static uint8_t rows[MAX_ROWS];
   uLongf length = sizeof rows / 2, packed = room;
@@ -36,8 +36,8 @@ static size_t mutate_rows(const uint8_t *body, size_t size, uint8_t *out, size_t
   return compress2(out, &packed, rows, length, 1) == Z_OK ? packed : 0;
 }
 
-/* Sizes, depth, colour type and interlacing that go together more often than chance has
- * it. */
+/* Mutate sizes, depth, colour type and interlacing. Combine valid ones more often than
+ * chance would. */
 static void mutate_header(uint8_t *body, uint32_t *random) {
   static const uint8_t forms[][2] = {{1, 0}, {2, 0},  {4, 0},  {8, 0}, {16, 0},
                                      {8, 2}, {16, 2}, {1, 3},  {2, 3}, {4, 3},
@@ -84,7 +84,7 @@ static size_t mutate_jpeg(uint8_t *data, size_t size, size_t max_size, uint32_t 
   return size;
 }
 
-/* One piece twice, or not at all. */
+/* Repeat one piece, or remove it. */
 static size_t repeat_piece(uint8_t *data, size_t size, size_t max_size, uint32_t *random) {
   static piece pieces[MAX_PIECES];
   const size_t count =

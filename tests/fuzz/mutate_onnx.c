@@ -1,7 +1,7 @@
-/* A mutator that knows ONNX: it decodes the model, changes one or a few things as an
- * exporter, a careless converter or somebody malicious might, and encodes it again. What
- * it makes is always well-formed protobuf, and names what exists more often than not, so
- * that the loader's last stages and the runtime see what it makes. */
+/* A mutator that knows ONNX. It decodes the model, changes a few things as an exporter, a
+ * careless converter or an attacker might, and encodes it again. The result is always
+ * well-formed protobuf and mostly refers to names that exist, so that it reaches the
+ * loader's last stages and the runtime. */
 #include <string.h>
 
 #include "mutate_parts.h"
@@ -72,7 +72,7 @@ static const char *const operators[] = {"Add",
                                         "Tile",
                                         "LayerNormalization"};
 
-/* Those that do something with an activation and need nothing else. */
+/* operators of one activation and nothing else */
 static const char *const unary[] = {"Relu",       "Identity",          "Sigmoid",    "HardSigmoid",
                                     "Clip",       "GlobalAveragePool", "Dropout",    "Softmax",
                                     "LogSoftmax", "Flatten",           "Shape",      "Transpose",
@@ -104,7 +104,7 @@ static size_t place_of(const mutation *m, const Onnx__NodeProto *node) {
   return m->graph->n_node;
 }
 
-/* Pad's borders before opset 11 are an attribute; here they are an input, as since. */
+/* Return a Pad with its borders as an input, as since opset 11. */
 static Onnx__NodeProto *new_pad(mutation *m) {
   Onnx__TensorProto *pads = new_tensor(new_name(m), TYPE_INT64, 1);
   Onnx__NodeProto *node = new_node(m, "Pad", 2);
@@ -146,7 +146,7 @@ static Onnx__NodeProto *node_to_insert(mutation *m) {
   }
 }
 
-/* A new node behind another, which takes over its readers, or one of them. */
+/* Insert a node behind another. It takes over all of the other's readers, or one. */
 static void insert_node(mutation *m) {
   Onnx__NodeProto *before = some_node(m), *node = node_to_insert(m);
   if (!before->n_output) return;
@@ -172,7 +172,7 @@ static void drop_node(mutation *m) {
   drop(&m->graph->node, &m->graph->n_node, place_of(m, node));
 }
 
-/* A copy with an output of its own, which one node reads instead. */
+/* Copy a node; one reader reads the copy's output instead. */
 static void duplicate_node(mutation *m) {
   Onnx__NodeProto *node = some_node(m), *copy = new_node(m, name_of(node->op_type), node->n_input),
                   *reader;
@@ -220,7 +220,7 @@ static void swap_nodes(mutation *m) {
   m->graph->node[to] = a;
 }
 
-/* An initialiser becomes a Constant node's, or the other way round. */
+/* Turn an initialiser into a Constant node, or the reverse. */
 static void move_constant(mutation *m) {
   Onnx__NodeProto *node = some_node(m);
   if (strcmp(name_of(node->op_type), "Constant") == 0 && node->n_attribute &&
@@ -357,8 +357,9 @@ static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
   return false;
 }
 
-/* protobuf-c goes as deep as the bytes say, and takes a list for each: the mutator must
- * not fall where the library may not. */
+/* Return whether messages are nested to a depth that protobuf-c can decode here. It
+ * recurses as deep as the bytes say and allocates a list for each level: the mutator must
+ * not crash where the library may not. */
 static bool is_shallow(const uint8_t *at, const uint8_t *end,
                        const ProtobufCMessageDescriptor *type, int depth) {
   size_t items = 0;
@@ -419,8 +420,8 @@ static char *prefixed(const char *name) {
   return name[0] ? to : text("");
 }
 
-/* Names of the second graph, apart from its input's, become others than the first
- * one's. */
+/* Prefix all names of the second graph, so that they differ from the first one's; its
+ * input becomes `joint`. */
 static void rename_apart(Onnx__GraphProto *g, const char *input, char *joint) {
   for (size_t i = 0; i < g->n_node; i++) {
     for (size_t k = 0; k < g->node[i]->n_input; k++)

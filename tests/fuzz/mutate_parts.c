@@ -87,7 +87,6 @@ void drop(void *list, size_t *count, size_t at) {
 
 const char *name_of(const char *name) { return name ? name : ""; }
 
-/* A tensor that exists: computed by a node, an initialiser or the input. */
 char *some_tensor(mutation *m) {
   const Onnx__GraphProto *g = m->graph;
   const uint32_t kind = below(m, 8);
@@ -130,7 +129,7 @@ static size_t element_size(int32_t type) {
   }
 }
 
-/* Bring raw_data to the size that dims ask for, repeating what is there. */
+/* Resize raw_data to the size that the dims ask for, repeating its content. */
 static void fit_data(Onnx__TensorProto *t) {
   size_t count = 1;
   for (size_t i = 0; i < t->n_dims; i++) {
@@ -147,7 +146,7 @@ static void fit_data(Onnx__TensorProto *t) {
 
 static void change_dims(mutation *m, Onnx__TensorProto *t) {
   const uint32_t kind = below(m, 4);
-  if (kind == 0 || t->n_dims == 0) { /* one more dimension, or one less */
+  if (kind == 0 || t->n_dims == 0) { /* one dimension more, or one less */
     int64_t *dims = take((t->n_dims + 1) * sizeof *dims);
     const size_t at = below(m, t->n_dims + 1);
     for (size_t i = 0; i <= t->n_dims; i++)
@@ -182,7 +181,7 @@ static void change_number(mutation *m, Onnx__TensorProto *t) {
     memcpy(at, &integer, size);
 }
 
-/* Halves are cut off, not rounded: any will do. */
+/* Return a half that is truncated, not rounded: any number will do. */
 static uint16_t half_of(float number) {
   uint32_t bits;
   memcpy(&bits, &number, sizeof bits);
@@ -193,7 +192,7 @@ static uint16_t half_of(float number) {
                     (exponent > 30 ? 0x7c00U : (uint32_t)exponent << 10 | (bits >> 13 & 0x3ff)));
 }
 
-/* The same floats in another spelling: doubles, halves, float_data. */
+/* Store the same floats in another way: as doubles, halves or float_data. */
 static void respell_floats(mutation *m, Onnx__TensorProto *t) {
   if (t->data_type != TYPE_FLOAT || !t->has_raw_data || t->raw_data.len > MAX_TENSOR) return;
   const size_t count = t->raw_data.len / sizeof(float);
@@ -230,8 +229,8 @@ static void add_entry(Onnx__TensorProto *t, const char *key, const char *value) 
   insert(&t->external_data, &t->n_external_data, t->n_external_data, entry);
 }
 
-/* Its numbers move to another file, mostly the one that exercise.c puts beside the
- * model. */
+/* Move the tensor's numbers to another file, mostly the one that exercise.c writes beside
+ * the model. */
 static void make_external(mutation *m, Onnx__TensorProto *t) {
   static const char *const files[] = {"weights.bin", "./weights.bin", "../weights.bin",
                                       "/dev/null",   "none",          ""};
@@ -285,8 +284,6 @@ Onnx__TensorProto *new_tensor(char *name, int32_t type, size_t rank) {
   return t;
 }
 
-/* A constant of up to eight numbers; as floats it may have the shape of a channel's
- * factor. */
 char *add_constant(mutation *m, int32_t type) {
   static const size_t float_ranks[] = {0, 1, 3, 4};
   const size_t rank = type == TYPE_FLOAT ? PICK(m, float_ranks) : 1;
@@ -308,7 +305,7 @@ Onnx__TensorProto *some_constant(mutation *m) {
 static const struct {
   const char *name;
   int type;
-  size_t count; /* of numbers in a list */
+  size_t count; /* for a list: how many numbers */
 } known_attributes[] = {
     {"kernel_shape", ATTRIBUTE_INTS, 2},
     {"strides", ATTRIBUTE_INTS, 2},

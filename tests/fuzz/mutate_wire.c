@@ -1,15 +1,15 @@
-/* A mutator that knows protobuf's wire format, though not ONNX: it walks down to a random
- * field, changes that field and writes the lengths around it anew. Plain byte mutations
- * break a length nearly every time, and such files are refused before the loader's later
- * stages see them. */
+/* A mutator that knows protobuf's wire format, but not ONNX. It walks down to a random
+ * field, changes that field and corrects the lengths around it. A plain mutation of bytes
+ * breaks a length nearly every time, and the loader's later stages never see such a
+ * file. */
 #include "mutate.h"
 
 #include <string.h>
 
 enum { MAX_DEPTH = 16, MAX_FIELDS = 4096, MAX_VARINT = 10, WIRE_VARINT = 0, WIRE_BYTES = 2 };
 
-/* Bytes [start,end) of a field; its value at [value,end); for WIRE_BYTES the length
- * stands at [length,value). */
+/* Bytes [start,end) of a field, its value at [value,end), and the length of WIRE_BYTES at
+ * [length,value). */
 typedef struct field {
   size_t start, length, value, end;
   unsigned wire;
@@ -19,7 +19,7 @@ typedef struct walk {
   uint8_t *data;
   size_t size, max_size;
   uint32_t *random;
-  /* messages that enclose the chosen field, outermost first */
+  /* messages around the chosen field, outermost first */
   field around[MAX_DEPTH];
   size_t depth;
 } walk;
@@ -63,8 +63,8 @@ static bool read_field(const walk *w, size_t at, size_t end, field *f) {
   return true;
 }
 
-/* Choose one of the fields of [start,end), each as likely; false when it is no message or
- * is empty. */
+/* Choose one of the fields of [start,end) with equal probability; return false if there
+ * is none or this is no message. */
 static bool choose_field(walk *w, size_t start, size_t end, field *chosen) {
   uint32_t count = 0;
   while (start < end) {
@@ -76,14 +76,14 @@ static bool choose_field(walk *w, size_t start, size_t end, field *chosen) {
   return count > 0;
 }
 
-/* Replace [start,end) and correct the lengths of the messages around it; false, and
- * nothing of use, if it won't fit. */
+/* Replace [start,end) and correct the lengths of the messages around it. Return false,
+ * with undefined content, if it does not fit. */
 static bool replace(walk *w, size_t start, size_t end, const uint8_t *with, size_t size) {
   if (size > w->max_size || w->size - (end - start) > w->max_size - size) return false;
   memmove(w->data + start + size, w->data + end, w->size - end);
   if (size > 0) memcpy(w->data + start, with, size);
   w->size = w->size - (end - start) + size;
-  size_t grown = size - (end - start); /* modulo 2^n, as all sums with it */
+  size_t grown = size - (end - start); /* modulo 2^n, like all sums with it */
   while (w->depth > 0) {
     const field f = w->around[--w->depth];
     uint8_t length[MAX_VARINT];
@@ -156,7 +156,7 @@ static bool change_field(walk *w, const field *f) {
   return f->wire == WIRE_VARINT ? change_varint(w, f) : change_bytes(w, f);
 }
 
-/* Walk down from the whole file, stopping at each level with a chance of one in eight. */
+/* Walk down from the whole file; stop at each level with a probability of 1/8. */
 static bool mutate_field(walk *w) {
   field f, inner;
   if (!choose_field(w, 0, w->size, &f)) return false;

@@ -1,18 +1,19 @@
-/* Opens a model from someone who means harm and, should it open, runs it once.
+/* Opens a model from an attacker and, if it opens, runs it once.
  *
  *     try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES [--external-data]
- *                                                       prints the status and the message of opening FILE
- *     try_model --prefixes FILE                         every proper prefix of FILE must be refused, FILE must open
- *     try_model --compile MODEL PLAN                    write MODEL's plan file
+ *         print the status and the message of opening FILE
+ *     try_model --prefixes FILE
+ *         check that every proper prefix of FILE is refused and that FILE opens
+ *     try_model --compile MODEL PLAN
+ *         write MODEL's plan file
  *
- * Exit status 0: all ended as promised, whatever the status of the model was.
- */
+ * Exit status 0: the library kept its promises, whether or not the model opened. */
 #include <resnet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Nets above this are opened but not run: they are slow, not hostile. */
+/* Do not run larger models: they are slow, not hostile. */
 #define MAX_MACS 1000000000u
 
 static int complain(const char *what, const char *message) {
@@ -20,7 +21,8 @@ static int complain(const char *what, const char *message) {
   return 1;
 }
 
-/* The promises about every error: status and message say the same, one printable line. */
+/* Check the promises about errors: status and message agree, and the message is one
+ * printable line. */
 static int check_error(const resnet_error *error, resnet_status status) {
   const size_t length = strnlen(error->message, sizeof error->message);
   if (error->status != status) return complain("error", "its status is not the returned one");
@@ -81,7 +83,8 @@ static int try_file(const char *path, const char *max_memory, const char *max_fi
   return 0;
 }
 
-/* In a block of its own size, so that a sanitiser sees the first byte read beyond it. */
+/* Open a copy in a block of its own size: a sanitizer sees the first byte read beyond
+ * it. */
 static resnet_status open_copy(const unsigned char *bytes, size_t size, resnet_model **model,
                                resnet_error *error) {
   unsigned char *copy = malloc(size ? size : 1);
@@ -111,7 +114,7 @@ static int try_prefixes_of(const unsigned char *bytes, size_t size) {
 static int try_prefixes(const char *path) {
   static unsigned char bytes[1 << 20];
   FILE *file = fopen(path, "rb");
-  if (!file) return complain(path, "can't be opened");
+  if (!file) return complain(path, "cannot be opened");
   const size_t size = fread(bytes, 1, sizeof bytes, file);
   fclose(file);
   return try_prefixes_of(bytes, size);

@@ -10,7 +10,10 @@ prefix=$work/prefix
 
 fail() { echo "$check: $*" >&2; exit 1; }
 
-install_tree() { cmake --install "$build" --prefix "$prefix" >"$work/install.log" || { cat "$work/install.log"; fail "cannot install"; }; }
+install_tree() {
+  cmake --install "$build" --prefix "$prefix" >"$work/install.log" ||
+    { cat "$work/install.log"; fail "cannot install"; }
+}
 
 pkg_config() { PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name resnet.pc)") pkg-config "$@"; }
 
@@ -23,17 +26,19 @@ answers() { # PROGRAM: it opens the model that ships
 }
 
 header_alone() {
-  local include=$source/include/resnet.h
+  local flags=(-Wall -Wextra -Werror -pedantic -I"$source/include")
   echo '#include <resnet.h>' >"$work/use.c"
   cp "$work/use.c" "$work/use.cc"
-  cc -std=c11 -Wall -Wextra -Werror -pedantic -I"$(dirname "$include")" -c "$work/use.c" -o "$work/c.o"
-  c++ -std=c++17 -Wall -Wextra -Werror -pedantic -I"$(dirname "$include")" -c "$work/use.cc" -o "$work/cc.o"
+  cc -std=c11 "${flags[@]}" -c "$work/use.c" -o "$work/c.o"
+  c++ -std=c++17 "${flags[@]}" -c "$work/use.cc" -o "$work/cc.o"
 }
 
 readme_compiles() {
-  awk '/^```c( |$)/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$source/README.md" >"$work/readme.c"
+  awk '/^```c( |$)/ { inside = 1; next } /^```$/ { inside = 0 } inside' \
+    "$source/README.md" >"$work/readme.c"
   grep -q resnet_classify "$work/readme.c" || fail "README.md shows no program"
-  cc -std=c11 -Wall -Wextra -Werror -pedantic -I"$source/include" -c "$work/readme.c" -o "$work/readme.o"
+  cc -std=c11 -Wall -Wextra -Werror -pedantic -I"$source/include" \
+    -c "$work/readme.c" -o "$work/readme.o"
 }
 
 only_resnet_names() { # NM_OPTIONS FILE
@@ -47,12 +52,14 @@ only_resnet_names() { # NM_OPTIONS FILE
 
 exported_symbols() { only_resnet_names "-D --defined-only" "$build/libresnet.so"; }
 
-# Inside another's process nothing may print, exit or stand in the way of names.
+# Inside another process, nothing may print, exit or clash with other names.
 python_symbols() {
   local library=$build/libresnet_python.so needed
+  local print='(v|f)*printf|__(v|f)*printf_chk|puts|perror'
   only_resnet_names "-D --defined-only" "$library"
   needed=$(nm -D --undefined-only "$library" | awk '{ sub(/@.*/, "", $2); print $2 }')
-  ! grep -E '^(std(out|err)|exit|_exit|abort|(v|f)*printf|__(v|f)*printf_chk|puts|perror|resnet_.*)$' <<<"$needed" || fail "$library asks for these"
+  ! grep -E "^(std(out|err)|exit|_exit|abort|$print|resnet_.*)\$" <<<"$needed" ||
+    fail "$library asks for these"
 }
 
 archive_symbols() { only_resnet_names "-g --defined-only" "$build/libresnet.a"; }
@@ -63,7 +70,8 @@ api_size() {
   exported=$(nm -D --defined-only "$build/libresnet.so" | grep -c ' T resnet_')
   echo "$declared functions"
   [ "$declared" -le 20 ] || fail "resnet.h declares $declared functions: 20 are enough"
-  [ "$declared" = "$exported" ] || fail "resnet.h declares $declared functions, libresnet.so has $exported"
+  [ "$declared" = "$exported" ] ||
+    fail "resnet.h declares $declared functions, libresnet.so has $exported"
 }
 
 library_size() {
@@ -71,22 +79,28 @@ library_size() {
   local size
   size=$(stat -c %s "$work/stripped.so")
   echo "libresnet.so: $size bytes, stripped"
-  [ "$size" -le 1000000 ] || fail "libresnet.so has grown to $size bytes: 1,000,000 are enough"
+  [ "$size" -le 1000000 ] ||
+    fail "libresnet.so has grown to $size bytes: 1,000,000 are enough"
 }
+
+uses_system_xnnpack() { grep -q '^RESNET_SYSTEM_XNNPACK:BOOL=ON' "$build/CMakeCache.txt"; }
 
 # XNNPACK, pthreadpool and cpuinfo are inside: programs need no other library than these.
 self_contained() {
-  grep -q '^RESNET_SYSTEM_XNNPACK:BOOL=ON' "$build/CMakeCache.txt" && echo "skipped: the system's XNNPACK is used" && return
+  uses_system_xnnpack && echo "skipped: the system's XNNPACK is used" && return
   local needed
-  needed=$(readelf -d "$build/libresnet.so" | awk -F'[][]' '/NEEDED/ { print $2 }' | grep -vE '^(libprotobuf-c|libz|libm|libc|ld-linux.*)\.so' || true)
+  needed=$(readelf -d "$build/libresnet.so" | awk -F'[][]' '/NEEDED/ { print $2 }' |
+    grep -vE '^(libprotobuf-c|libz|libm|libc|ld-linux.*)\.so' || true)
   [ -z "$needed" ] || fail "libresnet.so needs $needed"
-  ! readelf -d "$build/libresnet.so" | grep -E 'R(UN)?PATH' || fail "libresnet.so has a path of this machine"
+  ! readelf -d "$build/libresnet.so" | grep -E 'R(UN)?PATH' ||
+    fail "libresnet.so has a path of this machine"
 }
 
 installed_files() {
   install_tree
   local name
-  for name in resnet.h libresnet.so libresnet.a resnet.pc resnet-static.pc resnet-config.cmake LICENSE resnet resnet.1; do
+  for name in resnet.h libresnet.so libresnet.a resnet.pc resnet-static.pc resnet-config.cmake \
+    LICENSE resnet resnet.1; do
     [ -n "$(find "$prefix" -name "$name")" ] || fail "$name is not installed"
   done
   "$prefix/bin/resnet" --version >/dev/null || fail "the installed program does not start"
@@ -95,7 +109,8 @@ installed_files() {
 pkg_config_shared() {
   install_tree
   # shellcheck disable=SC2046 # flags are words
-  cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet) -Wl,-rpath,"$(library_dir)"
+  cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet) \
+    -Wl,-rpath,"$(library_dir)"
   answers "$work/outside"
   [[ $(ldd "$work/outside") == *libresnet.so.0* ]] || fail "it is not linked with libresnet.so.0"
 }
@@ -106,9 +121,9 @@ pkg_config_static() {
   cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet-static)
   answers "$work/outside"
   [[ $(ldd "$work/outside") != *libresnet* ]] || fail "it is linked with libresnet.so"
-  [[ $(pkg_config --libs resnet-static) != *-l@(pthreadpool|cpuinfo)* ]] || grep -q '^RESNET_SYSTEM_XNNPACK:BOOL=ON' \
-    "$build/CMakeCache.txt" || fail "resnet-static.pc asks for libraries that are inside libresnet.a"
-  # The usual way as well: only libresnet.a in the folder, and pkg-config --static.
+  [[ $(pkg_config --libs resnet-static) != *-l@(pthreadpool|cpuinfo)* ]] || uses_system_xnnpack ||
+    fail "resnet-static.pc asks for libraries that are inside libresnet.a"
+  # Also in the usual way: only libresnet.a in the folder, and pkg-config --static.
   rm -f "$(library_dir)"/libresnet.so*
   # shellcheck disable=SC2046
   cc -std=c11 -o "$work/usual" "$here/outside.c" $(pkg_config --static --cflags --libs resnet)
@@ -117,8 +132,10 @@ pkg_config_static() {
 
 find_package() {
   install_tree
-  cmake -S "$here/project" -B "$work/project" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" 2>&1 &&
-    cmake --build "$work/project" >>"$work/cmake.log" 2>&1 || { tail -n 30 "$work/cmake.log"; fail "it does not build"; }
+  cmake -S "$here/project" -B "$work/project" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" \
+    >"$work/cmake.log" 2>&1 &&
+    cmake --build "$work/project" >>"$work/cmake.log" 2>&1 ||
+    { tail -n 30 "$work/cmake.log"; fail "it does not build"; }
   answers "$work/project/outside_shared"
   answers "$work/project/outside_static"
 }
@@ -126,7 +143,8 @@ find_package() {
 two_libraries() {
   install_tree
   # shellcheck disable=SC2046
-  cc -std=c11 -o "$work/outside" "$here/outside.c" "$here/clash.c" $(pkg_config --cflags --libs resnet-static)
+  cc -std=c11 -o "$work/outside" "$here/outside.c" "$here/clash.c" \
+    $(pkg_config --cflags --libs resnet-static)
   answers "$work/outside"
 }
 
@@ -134,9 +152,11 @@ moved_tree() {
   install_tree
   mv "$prefix" "$work/elsewhere"
   prefix=$work/elsewhere
-  "$prefix/bin/resnet" --version >/dev/null || fail "the program does not start where it was moved to"
+  "$prefix/bin/resnet" --version >/dev/null ||
+    fail "the program does not start where it was moved to"
   # shellcheck disable=SC2046
-  cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet) -Wl,-rpath,"$(library_dir)"
+  cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet) \
+    -Wl,-rpath,"$(library_dir)"
   answers "$work/outside"
 }
 

@@ -11,10 +11,10 @@ int main(int argc, char **argv) {
   if (argc != 2 || resnet_abi() != RESNET_ABI ||
       strcmp(resnet_version(), RESNET_VERSION_STRING) != 0)
     return 2;
-  int good = resnet_model_open(argv[1], NULL, &model, &error) == RESNET_OK &&
-             resnet_model_get_info(model, &info, &error) == RESNET_OK;
-  if (good) printf("%u classes\n", info.classes);
-  if (!good) fprintf(stderr, "%s\n", error.message);
+  int ok = resnet_model_open(argv[1], NULL, &model, &error) == RESNET_OK &&
+           resnet_model_get_info(model, &info, &error) == RESNET_OK;
+  if (ok) printf("%u classes\n", info.classes);
+  if (!ok) fprintf(stderr, "%s\n", error.message);
   resnet_model_close(&model);
-  return !good;
+  return !ok;
 }

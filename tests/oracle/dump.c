@@ -1,24 +1,24 @@
-/* Writes what a model computes, for the Python tests beside it to compare with
- * onnxruntime.
+/* Writes what a model computes; Python tests compare it with onnxruntime.
  *
- *     dump MODEL INPUT OUTPUT [--threads N] [--batch N] [--scores]
- *                             [--output NAME] [--external-data] [--height H] [--width W]
+ *     dump MODEL INPUT OUTPUT [--threads N] [--batch N] [--scores] [--output NAME]
+ *          [--external-data] [--height H] [--width W]
  *
- * INPUT holds float32 pictures (n,c,h,w). OUTPUT is a sequence of records in the
- * machine's byte order: uint32 op, pictures, height, width, channels, length of the
- * tensor's name; the name; the floats (n,h,w,c). One record for every op of every batch
- * (none with --scores), then one with op UINT32_MAX for the scores of all pictures. On
- * stdout there is a line "net" with height, width and channels of the input, classes and
- * depth; one line "block" for every block: name, shortcut's number, tensor of its output;
- * one line "finding" for every finding: severity, message. What is refused is said on
- * stderr, beginning with the status.
- */
+ * INPUT contains float32 samples (n,c,h,w). OUTPUT is a sequence of records in the
+ * machine's byte order: uint32 op, samples, height, width, channels and length of the
+ * tensor's name; the name; the floats (n,h,w,c). There is one record for every op of
+ * every batch (none with --scores), then one with op UINT32_MAX for the scores of all
+ * samples.
+ *
+ * Stdout has a line "net" with height, width and channels of the input, classes and
+ * depth; a line "block" for every block: name, number of the shortcut, tensor of its
+ * output; a line "finding" for every diagnostic: severity, message. A refusal is printed
+ * on stderr and begins with the status. */
 #include <resnet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "read_pictures.h"
+#include "read_samples.h"
 
 #define SCORES_RECORD UINT32_MAX
 
@@ -45,8 +45,8 @@ static int complain(const char *what, const char *message) {
   return 1;
 }
 
-/* The value of option `name` at argv[*i], which is moved on to it; NULL when another
- * option stands there. */
+/* Return the value of option `name` at argv[*i] and advance *i to it, or NULL if there is
+ * another option. */
 static const char *option_value(int argc, char **argv, int *i, const char *name) {
   return *i + 1 < argc && strcmp(argv[*i], name) == 0 ? argv[++*i] : NULL;
 }
@@ -125,22 +125,22 @@ static int print_blocks(const resnet_model *model, uint32_t count) {
   return 0;
 }
 
-static void print_net(const resnet_model_info *info) {
+static void print_network(const resnet_model_info *info) {
   printf("net %u %u %u %u %u\n", info->input_height, info->input_width, info->input_channels,
          info->classes, info->conv_layers);
   for (uint32_t i = 0; i < info->finding_count; i++)
     printf("finding %d %s\n", (int)info->findings[i].severity, info->findings[i].message);
 }
 
-/* Run all pictures and write the records. */
+/* Run all samples and write the records. */
 static int run(const settings *s, recorder *r, resnet_session *session,
                const resnet_model_info *info) {
   resnet_error error;
   const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
-  const pictures input = read_pictures(s->input, floats);
+  const samples input = read_samples(s->input, floats);
   float *scores = input.data ? calloc(input.count * info->classes, sizeof(float)) : NULL;
   int result =
-      scores ? 0 : complain(s->input, "not a whole number of pictures, or not enough memory");
+      scores ? 0 : complain(s->input, "not a whole number of samples, or not enough memory");
   if (result == 0 &&
       resnet_run(session, input.data, RESNET_LAYOUT_NCHW, input.count, scores, &error) != RESNET_OK)
     result = complain("run", error.message);
@@ -167,14 +167,14 @@ static int dump(const settings *s, const resnet_model *model) {
   options.observe = RESNET_OBSERVE_OPS;
   if (resnet_model_get_info(model, &info, &error) != RESNET_OK)
     return complain("info", error.message);
-  print_net(&info);
+  print_network(&info);
   if (print_blocks(model, info.block_count) != 0) return 1;
   if (resnet_session_open(model, &options, &session, &error) != RESNET_OK)
     return complain("session", error.message);
   int result = 1;
   r.file = fopen(s->output, "wb");
   if (!r.file) {
-    complain(s->output, "can't be written");
+    complain(s->output, "cannot be written");
   } else if (!s->scores_only &&
              resnet_session_observe(session, on_response, &r, &error) != RESNET_OK) {
     complain("observe", error.message);

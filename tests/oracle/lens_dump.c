@@ -1,18 +1,22 @@
 /* Writes what the lens sees, for test_lens.py to compare with PyTorch and onnxruntime.
  *
- *     lens_dump MODEL INPUT OUTPUT responses|moments|ablations [--threads N] [--batch N] [--skip BLOCK MODE OTHER]...
+ *     lens_dump MODEL INPUT OUTPUT responses|moments|ablations
+ *               [--threads N] [--batch N] [--skip BLOCK MODE OTHER]...
  *
- * INPUT holds float32 pictures (n,c,h,w). OUTPUT is a sequence of records in the
- * machine's byte order: uint32 pictures, height, width, channels, length of the name; the
- * name; the floats (n,h,w,c). With `responses` there is one for every response of every
- * batch, named "POINT NODE TENSOR" (the tensor is its op's output); with `ablations` one
- * for the scores of the net without the branch (mode 1) or the shortcut (2) of each
- * block, named "ablation BLOCK MODE", and on stdout a line "refused BLOCK MODE message" for
- * those that shapes do not allow; the last one, named "scores", holds those of all
- * pictures with the skips of the command line. With `moments` stdout has a line "moments
- * POINT NODE values mean std" for each response, in double precision over all pictures. A
- * line "block FIRST_NODE LAST_NODE OUTPUT" stands there for each block.
- */
+ * INPUT contains float32 samples (n,c,h,w). OUTPUT is a sequence of records in the
+ * machine's byte order: uint32 samples, height, width, channels and length of the name;
+ * the name; the floats (n,h,w,c).
+ *
+ *     responses: for every response of every batch a record "POINT NODE TENSOR", where
+ *         TENSOR is the op's output
+ *     moments: for every response a line "moments POINT NODE values mean std" on stdout,
+ *         in double precision over all samples
+ *     ablations: for every block a record "ablation BLOCK MODE" with the scores without
+ *         its branch (mode 1) and without its shortcut (2); on stdout a line
+ *         "refused BLOCK MODE message" for those that shapes do not allow
+ *
+ * The last record, "scores", has the scores of all samples with the skips of the command
+ * line. Stdout has a line "block FIRST_NODE LAST_NODE OUTPUT" for every block. */
 #include <inttypes.h>
 #include <math.h>
 #include <resnet.h>
@@ -21,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "read_pictures.h"
+#include "read_samples.h"
 
 enum { POINTS = 4, MAX_SKIPS = 16, LANES = 8 };
 
@@ -43,7 +47,7 @@ typedef struct moments {
 typedef struct recorder {
   const resnet_model *model;
   FILE *file;
-  moments *moments; /* by op and point; NULL: records are written instead */
+  moments *moments; /* by op and point; NULL: write records instead */
   bool failed;
 } recorder;
 
@@ -98,10 +102,9 @@ static double total(const double lanes[LANES]) {
   return sum;
 }
 
-/* Chan, Golub and LeVeque 1983, equation 2.1: a portion's moments are joined to those
- * before. */
+/* Merge the moments of `count` numbers (Chan, Golub and LeVeque 1983, equation 2.1). */
 static void add_moments(moments *m, const float *data, size_t count) {
-  /* side by side: one sum alone waits for each addition */
+  /* several sums at once: each addition to a single one waits for the one before */
   double sums[LANES] = {0}, squares[LANES] = {0};
   for (size_t i = 0; i < count; i++) sums[i % LANES] += (double)data[i];
   const double mean = total(sums) / (double)count, apart = mean - m->mean,
@@ -157,9 +160,9 @@ static void print_blocks(const resnet_model *model, uint32_t count) {
   }
 }
 
-/* Run all pictures and write their scores under `name`. */
+/* Run all samples and write their scores under `name`. */
 static int run(recorder *r, resnet_session *session, const resnet_model_info *info,
-               const pictures *x, const char *name) {
+               const samples *x, const char *name) {
   resnet_error error;
   const uint32_t shape[4] = {(uint32_t)x->count, 1, 1, info->classes};
   float *scores = calloc(x->count * info->classes, sizeof(float));
@@ -173,7 +176,7 @@ static int run(recorder *r, resnet_session *session, const resnet_model_info *in
 }
 
 static int run_ablation(recorder *r, resnet_session *session, const resnet_model_info *info,
-                        const pictures *x, const skip *ablation) {
+                        const samples *x, const skip *ablation) {
   resnet_error error;
   char name[64];
   snprintf(name, sizeof name, "ablation %" PRIu32 " %" PRIu32, ablation->block, ablation->mode);
@@ -189,9 +192,9 @@ static int run_ablation(recorder *r, resnet_session *session, const resnet_model
   return result;
 }
 
-/* What the command line asks for, in an open session; the scores last. */
+/* Do what the command line asks for; write the scores last. */
 static int work(const settings *s, recorder *r, resnet_session *session,
-                const resnet_model_info *info, const pictures *x) {
+                const resnet_model_info *info, const samples *x) {
   resnet_error error;
   int result = 0;
   for (uint32_t block = 0; strcmp(s->what, "ablations") == 0 && block < info->block_count;
@@ -223,15 +226,15 @@ static int dump(const settings *s, const resnet_model *model) {
   print_blocks(model, info.block_count);
   if (resnet_session_open(model, &options, &session, &error) != RESNET_OK)
     return complain("session", error.message);
-  pictures x =
-      read_pictures(s->input, (size_t)info.input_channels * info.input_height * info.input_width);
+  samples x =
+      read_samples(s->input, (size_t)info.input_channels * info.input_height * info.input_width);
   recorder r = {.model = model, .file = fopen(s->output, "wb")};
   const bool wants_moments = strcmp(s->what, "moments") == 0;
   if (wants_moments) r.moments = calloc((size_t)info.op_count * POINTS, sizeof *r.moments);
   int result = 1;
   if (!x.data || !r.file || (wants_moments && !r.moments)) {
     complain(s->input,
-             "not a whole number of pictures, the output can't be written, or not enough memory");
+             "not a whole number of samples, the output cannot be written, or not enough memory");
   } else {
     result = work(s, &r, session, &info, &x);
   }

@@ -1,9 +1,14 @@
-/* Resizes or prepares a raw image for test_pillow.py:
- *   prepare_image resize WIDTH HEIGHT OUT_WIDTH OUT_HEIGHT               8-bit RGB in, 8-bit RGB out
- *   prepare_image prepare WIDTH HEIGHT FORMAT STRIDE PRESET RESIZE CROP  pixels in, float (h,w,3) out
- * RESIZE and CROP replace the preset's; the output is CROP x CROP, or with CROP 0 as
- * large as the resized image is said to be in two more arguments, OUT_WIDTH OUT_HEIGHT.
- * Images pass through stdin and stdout. */
+/* Resizes or prepares raw pixels for test_pillow.py.
+ *
+ *     prepare_image resize WIDTH HEIGHT OUT_WIDTH OUT_HEIGHT
+ *         8-bit RGB in, 8-bit RGB out
+ *     prepare_image prepare WIDTH HEIGHT FORMAT STRIDE PRESET RESIZE CROP
+ *                           [OUT_WIDTH OUT_HEIGHT]
+ *         pixels in, float (h,w,3) out
+ *
+ * RESIZE and CROP replace the preset's. The output is CROP x CROP; with CROP 0 it has the
+ * size of the resized image, OUT_WIDTH x OUT_HEIGHT. Images pass through stdin and
+ * stdout. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +50,7 @@ static int resize(char **argument, image_scratch *scratch) {
   return result;
 }
 
-/* Bytes of all planes, rows counted with their full stride. */
+/* Return the bytes of all planes, counting rows with their full stride. */
 static size_t image_bytes(const resnet_image *image) {
   size_t chroma_rows = (image->height + 1) / 2;
   if (image->format == RESNET_PIXELS_NV12) return image->stride * (image->height + chroma_rows);

@@ -1,13 +1,10 @@
 #include "every_kernel.h"
 
-/* last: it defines a macro named fail */
-#include <cmocka.h>
-
-/* Gates of both kinds, a separate sigmoid, a product of two feature maps, borders other
- * than zeros. */
-static buffer gated_net(void) {
-  net n = {0};
-  begin_net(&n);
+/* Return a network with gates of both kinds, a separate sigmoid, a product of two feature
+ * maps and borders other than zeros. */
+static buffer gated_network(void) {
+  network n = {0};
+  begin_network(&n);
   add(&n, "Relu", "c", "r", "");
   add(&n, "GlobalAveragePool", "r", "g1", "");
   add_random(&n, "w1", "2,4,1,1", 1);
@@ -35,10 +32,11 @@ static buffer gated_net(void) {
   return finish(&n);
 }
 
-/* A leaky ReLU, a separate clamp, a separate sub-sampling, log-softmax. */
-static buffer remaining_net(void) {
-  net n = {0};
-  begin_net(&n);
+/* Return a network with a leaky ReLU, a separate clamp, a separate sub-sampling and
+ * log-softmax. */
+static buffer remaining_network(void) {
+  network n = {0};
+  begin_network(&n);
   add(&n, "LeakyRelu", "c", "l", "");
   add(&n, "MaxPool", "l", "m", "kernel_shape=2,2");
   add_floats(&n, "low", "", (float[]){-0.5F});
@@ -64,13 +62,13 @@ buffer every_kernel_file(size_t index) {
   case 1:
     return plan_read(SOURCE_DIR "/tests/models/resnet8_option_b.onnx");
   case 2:
-    return plan_mixed_net();
+    return plan_mixed_network();
   case 3:
-    return plan_own_kernels_net();
+    return plan_own_kernels_network();
   case 4:
-    return remaining_net();
+    return remaining_network();
   default:
-    return gated_net();
+    return gated_network();
   }
 }
 

@@ -3,12 +3,12 @@
 #ifndef LIBRESNET_TESTS_EVERY_KERNEL_H
 #define LIBRESNET_TESTS_EVERY_KERNEL_H
 
-#include "plan_net.h"
+#include "plan_network.h"
 #include "runtime/api/model.h"
 
 enum { EVERY_KERNEL_FILES = 6 };
 
-/* The caller releases it. */
+/* Return the bytes of file `index`; the caller releases them. */
 buffer every_kernel_file(size_t index);
 
 /* Return the kernels of an open model, by bit. All files together give EVERY_KERNEL,

@@ -1,8 +1,8 @@
-/* Sees every malloc and its kin of the process, XNNPACK's and the system's too: counts
- * them, and can let one fail. For one source file of a program, whose malloc it becomes.
+/* Counts every allocation of the process, those of XNNPACK and of the system included,
+ * and can let one fail. Include it in one source file of a program: it defines malloc.
  *
- * Where a sanitizer owns malloc its hooks count, and nothing can be made to fail; else,
- * with glibc, this file's own malloc does. */
+ * Under a sanitizer, which owns malloc, its hooks count and nothing can be made to fail.
+ * Otherwise, with glibc, this file's own malloc is used. */
 #ifndef LIBRESNET_TESTS_MALLOC_WATCH_H
 #define LIBRESNET_TESTS_MALLOC_WATCH_H
 
@@ -25,7 +25,7 @@ static atomic_size_t watched_allocations, watched_releases;
 /* the allocation that fails, from 1; 0: none */
 static atomic_size_t watched_failure;
 
-/* Whether it may succeed. */
+/* Count an allocation; return whether it may succeed. */
 static inline bool watch_allocation(void) {
   if (!atomic_load(&watching)) return true;
   return atomic_fetch_add(&watched_allocations, 1) + 1 != atomic_load(&watched_failure);

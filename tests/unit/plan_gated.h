@@ -1,10 +1,11 @@
-/* A model of what no ONNX file of the unit tests says: for the tests of plan files. */
+/* A model with operators that no ONNX file of the unit tests has, for the tests of plan
+ * files. */
 #ifndef LIBRESNET_TESTS_PLAN_GATED_H
 #define LIBRESNET_TESTS_PLAN_GATED_H
 
 #include "runtime/api/model.h"
 
-/* Its nodes. Gates by squeeze-and-excitation and along the channels, borders of each
+/* Its nodes: gates by squeeze-and-excitation and along the channels, borders of each
  * mode, a shortcut that pools. */
 enum {
   GATED_REFLECT = 1,
@@ -16,7 +17,7 @@ enum {
   GATED_EXPAND,
   GATED_SCALE,
   GATED_ADD,
-  GATED_CONSTANT, /* the second block's first */
+  GATED_CONSTANT, /* first node of the second block */
   GATED_CONV_2,
   GATED_SQUEEZE_2,
   GATED_CHANNELS,
@@ -29,8 +30,8 @@ enum {
   GATED_COUNT
 };
 
-/* A model that can be saved, with two notes and a warning between them; opening it adds a
- * warning, since tf2onnx wrote it and does not say how pictures are prepared. */
+/* Return a model that can be saved, with two notes and a warning between them. Opening it
+ * adds a warning, because its producer is tf2onnx and its preprocessing is unknown. */
 resnet_model *gated_model(void);
 
 #endif

@@ -48,7 +48,7 @@ static void walk_graph(serial_reader *r) {
 
 static void store(uint8_t *at, uint64_t number) { memcpy(at, &number, sizeof number); }
 
-/* The next blob of `size` bytes; NULL where the file ends before. */
+/* Return the next blob of `size` bytes; NULL if the file ends before. */
 static const uint8_t *blob(const uint8_t *file, size_t file_size, uint64_t *at, uint64_t size) {
   (void)plan_file_align(at);
   if (*at > file_size || size > file_size - *at) return NULL;

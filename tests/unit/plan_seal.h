@@ -1,12 +1,12 @@
-/* Right checksums for a plan file that was tampered with, as somebody who forges one
- * would put them in. */
+/* Correct checksums for a plan file that was modified, as an attacker would write
+ * them. */
 #ifndef LIBRESNET_TESTS_PLAN_SEAL_H
 #define LIBRESNET_TESTS_PLAN_SEAL_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where things lie in the front. All 0 where the front makes no sense. */
+/* Offsets in the front; all 0 if the front makes no sense. */
 typedef struct plan_places {
   size_t tail; /* the preprocessing, behind the graph */
   size_t key;  /* conv, memory, cpu, build */
@@ -19,11 +19,11 @@ typedef struct plan_places {
 
 plan_places plan_find_places(const uint8_t *file, size_t size);
 
-/* Where the numbers of the graph's nodes stand, 4 bytes each; returns how many, at most
- * `max`. */
+/* Collect the offsets of the numbers in the graph's nodes, 4 bytes each; return how many,
+ * at most `max`. */
 size_t plan_find_numbers(const uint8_t *file, size_t size, size_t *places, size_t max);
 
-/* Compute every checksum anew, as far as the file can be walked through. */
+/* Compute every checksum again, as far as the file can be walked through. */
 void plan_seal(uint8_t *file, size_t size);
 
 #endif

@@ -25,12 +25,12 @@ static double input_at(const element *e, int64_t h, int64_t w, size_t c, float o
   return (double)at(e->x, e->in, e->n, h, w, c, outside);
 }
 
-/* Return the input's element at the place of the output's. */
+/* Return the input's element at the output's position. */
 static double own(const element *e) { return input_at(e, e->h, e->w, e->c, 0.0f); }
 
 static double reference_input(const element *e) {
   (void)e;
-  return (double)NAN; /* the caller gives it */
+  return (double)NAN; /* the caller sets it */
 }
 
 static double reference_conv(const element *e) {
@@ -76,7 +76,7 @@ static double reference_affine(const element *e) {
 
 static double reference_clamp(const element *e) { return own(e); }
 
-/* Mean or maximum of the window's taps that are inside. */
+/* Return the mean or the maximum of the window's taps inside the input. */
 static double reference_pool(const element *e) {
   const graph_window *k = &e->node->window;
   double sum = 0.0, best = -INFINITY;
@@ -137,7 +137,7 @@ static double reference_channel_conv(const element *e) {
   return sum;
 }
 
-/* Return where a border's content at `i`, outside of [0,size), is taken from. */
+/* Return the index inside [0,size) from which a border copies its content at `i`. */
 static int64_t inwards(graph_pad_mode mode, int64_t i, int64_t size) {
   if (mode == GRAPH_PAD_REFLECT) return i < 0 ? -i : i >= size ? 2 * (size - 1) - i : i;
   if (mode == GRAPH_PAD_EDGE) return i < 0 ? 0 : i >= size ? size - 1 : i;

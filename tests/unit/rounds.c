@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* last: it defines a macro named fail */
 #include <cmocka.h>
 
 size_t rounds_step(void) {

@@ -1,4 +1,4 @@
-/* How many rounds the tests make that repeat a check on random or many inputs. The
+/* The number of rounds of tests that repeat a check on random or many inputs. The
  * environment variable LIBRESNET_TEST_ROUNDS decides:
  *   full (or unset): all rounds
  *   quick: one of QUICK_DIVISOR */

@@ -1,5 +1,5 @@
-/* The numbers of our own kernels: the bits do not depend on how threads and batches split
- * the work, nor on the other samples of a batch, and errors are small for inputs and
+/* The numbers of our own kernels. Their bits do not depend on how threads and batches
+ * split the work, nor on the other samples of a batch. Errors are small for inputs and
  * weights of any size. */
 #include <math.h>
 #include <setjmp.h>
@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <cmocka.h>
+
 #include "runtime/api/session.h"
 #include "runtime/kernels/simd/dispatch.h"
-#include "tests/unit/kernel_net.h"
+#include "tests/unit/kernel_network.h"
 #include "tests/unit/rounds.h"
-
-#include <cmocka.h> /* last: its fail() is a macro */
 
 enum {
   SAMPLES = 5,
@@ -25,14 +25,14 @@ static const graph_window same3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
 static const graph_window stride2_3x3 = {3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
 static const graph_window stem = {7, 7, 2, 2, 1, 1, 3, 3, 3, 3};
 
-static void unclamp(net *n, uint32_t node) {
+static void unclamp(network *n, uint32_t node) {
   n->graph.nodes[node].clamp_min = -INFINITY;
   n->graph.nodes[node].clamp_max = INFINITY;
 }
 
-static uint32_t add_sum(net *n, uint32_t residual, uint32_t shortcut) {
+static uint32_t add_sum(network *n, uint32_t residual, uint32_t shortcut) {
   unclamp(n, residual);
-  graph_node *sum = net_add_node(n, GRAPH_ADD, residual, n->graph.nodes[residual].shape);
+  graph_node *sum = network_add_node(n, GRAPH_ADD, residual, n->graph.nodes[residual].shape);
   sum->input[1] = shortcut;
   sum->input_count = 2;
   return n->graph.output;
@@ -40,42 +40,42 @@ static uint32_t add_sum(net *n, uint32_t residual, uint32_t shortcut) {
 
 /* input -> stem -> two 3x3, + -> two 1x1, + -> 3x3 of stride 2: the sums in place where
  * possible. Some numbers of channels fill vectors, others do not. */
-static net residual_net(const graph_shape *size) {
+static network residual_network(const graph_shape *size) {
   const uint32_t channels = size->c;
-  net n = net_new((graph_shape){2 * size->h, 2 * size->w, 3});
-  uint32_t first = net_add_conv(&n, 0, &stem, 1, channels);
-  uint32_t last = net_add_conv(&n, first, &same3x3, 1, channels);
-  last = net_add_conv(&n, last, &same3x3, 1, channels);
+  network n = network_new((graph_shape){2 * size->h, 2 * size->w, 3});
+  uint32_t first = network_add_conv(&n, 0, &stem, 1, channels);
+  uint32_t last = network_add_conv(&n, first, &same3x3, 1, channels);
+  last = network_add_conv(&n, last, &same3x3, 1, channels);
   first = add_sum(&n, last, first);
-  last = net_add_conv(&n, first, &pointwise, 1, 3 * channels + 1);
-  last = net_add_conv(&n, last, &pointwise, 1, channels);
+  last = network_add_conv(&n, first, &pointwise, 1, 3 * channels + 1);
+  last = network_add_conv(&n, last, &pointwise, 1, channels);
   first = add_sum(&n, last, first);
-  (void)net_add_conv(&n, first, &stride2_3x3, 1, channels);
+  (void)network_add_conv(&n, first, &stride2_3x3, 1, channels);
   return n;
 }
 
 /* Borders of each mode; a gate whose sigmoid is part of the product, in place; a gate
- * along the channels with a separate sigmoid, whose input the sum reads, too; a product
+ * along the channels with a separate sigmoid, whose input the sum also reads; a product
  * of two feature maps. */
-static net gated_net(const graph_shape *size) {
+static network gated_network(const graph_shape *size) {
   const uint32_t channels = size->c;
-  net n = net_new((graph_shape){2 * size->h, 2 * size->w, 3});
-  uint32_t last = net_add_pad(&n, 0, GRAPH_PAD_REFLECT, (const uint32_t[4]){1, 2, 1, 0});
-  last = net_add_conv(&n, last, &stride2_3x3, 1, channels);
-  uint32_t gate = net_add_pooled(&n, last);
-  gate = net_add_conv(&n, gate, &pointwise, 1, 1 + channels / 4);
-  gate = net_add_conv(&n, gate, &pointwise, 1, channels);
-  last = net_add_scale(&n, last, gate, true);
-  last = net_add_pad(&n, last, GRAPH_PAD_EDGE, (const uint32_t[4]){0, 1, 2, 3});
-  gate = net_add_pooled(&n, last);
-  gate = net_add_channel_conv(&n, gate, 5, 2);
-  gate = net_add_sigmoid(&n, gate);
-  last = add_sum(&n, net_add_scale(&n, last, gate, false), last);
-  last = net_add_scale(&n, last, last, true); /* swish */
-  last = net_add_pad(&n, last, GRAPH_PAD_CONSTANT, (const uint32_t[4]){1, 0, 0, 1});
-  last = net_add_scale(&n, last, last, true);
-  last = net_add_sigmoid(&n, last);
-  (void)net_add_pooled(&n, last);
+  network n = network_new((graph_shape){2 * size->h, 2 * size->w, 3});
+  uint32_t last = network_add_pad(&n, 0, GRAPH_PAD_REFLECT, (const uint32_t[4]){1, 2, 1, 0});
+  last = network_add_conv(&n, last, &stride2_3x3, 1, channels);
+  uint32_t gate = network_add_pooled(&n, last);
+  gate = network_add_conv(&n, gate, &pointwise, 1, 1 + channels / 4);
+  gate = network_add_conv(&n, gate, &pointwise, 1, channels);
+  last = network_add_scale(&n, last, gate, true);
+  last = network_add_pad(&n, last, GRAPH_PAD_EDGE, (const uint32_t[4]){0, 1, 2, 3});
+  gate = network_add_pooled(&n, last);
+  gate = network_add_channel_conv(&n, gate, 5, 2);
+  gate = network_add_sigmoid(&n, gate);
+  last = add_sum(&n, network_add_scale(&n, last, gate, false), last);
+  last = network_add_scale(&n, last, last, true); /* swish */
+  last = network_add_pad(&n, last, GRAPH_PAD_CONSTANT, (const uint32_t[4]){1, 0, 0, 1});
+  last = network_add_scale(&n, last, last, true);
+  last = network_add_sigmoid(&n, last);
+  (void)network_add_pooled(&n, last);
   return n;
 }
 
@@ -85,7 +85,7 @@ static const graph_shape sizes[] = {{2, 2, 128}, {4, 2, 33}, {7, 7, 96}, {8, 6, 
 
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
-/* ---- bits ---- */
+/* ---- bits -------------------------------------------------------------------------- */
 
 /* The outputs of all ops, one op after the other, each with its samples in order. */
 typedef struct record {
@@ -131,9 +131,9 @@ static record new_record(const resnet_model *model, float *floats) {
 static float wanted[LARGEST], found[LARGEST];
 
 /* Run with 1 to MAX_THREADS threads, in steps of `step`, and every batch up to SAMPLES.
- * With more than 2 threads, which may outnumber the CPUs and then wait for each other for
- * long, and in quick runs, which take 1 and 2 threads, only the smallest and the largest
- * batch. */
+ * Run only the smallest and the largest batch with more than 2 threads, which may
+ * outnumber the CPUs and then wait for each other for long, and in quick runs, which use
+ * 1 and 2 threads. */
 static void check_bits(const resnet_model *model, const float *input, uint32_t step) {
   const bool quick = rounds_step() > 1;
   record want = new_record(model, wanted), got = new_record(model, found);
@@ -153,24 +153,24 @@ static void bits_do_not_depend_on_threads_or_batches(void **unused) {
   (void)unused;
   unsigned kinds = 0;
   for (size_t i = 0; i < 2 * SIZES; i++) {
-    net n = residual_net(&sizes[i / 2]);
-    resnet_model *model = net_model(&n, i % 2 ? RESNET_CONV_WINOGRAD : RESNET_CONV_AUTO);
+    network n = residual_network(&sizes[i / 2]);
+    resnet_model *model = network_model(&n, i % 2 ? RESNET_CONV_WINOGRAD : RESNET_CONV_AUTO);
     float *input =
         random_floats(model->memory, SAMPLES * plan_shape_floats(model->plan.ops[0].shape));
-    kinds |= net_kinds(&model->plan);
+    kinds |= network_kinds(&model->plan);
     check_bits(model, input, 1);
     mem_release(model->memory, input);
     graph_release(&n.graph);
     resnet_model_close(&model);
   }
-  assert_int_equal(kinds, NET_KINDS);
+  assert_int_equal(kinds, NETWORK_KINDS);
 }
 
 static void bits_of_gates_and_borders_do_not_depend_on_them_either(void **unused) {
   (void)unused;
   for (size_t i = 0; i < SIZES; i++) {
-    net n = gated_net(&sizes[i]);
-    resnet_model *model = net_model(&n, RESNET_CONV_AUTO);
+    network n = gated_network(&sizes[i]);
+    resnet_model *model = network_model(&n, RESNET_CONV_AUTO);
     float *input =
         random_floats(model->memory, SAMPLES * plan_shape_floats(model->plan.ops[0].shape));
     check_bits(model, input, 2);
@@ -180,15 +180,15 @@ static void bits_of_gates_and_borders_do_not_depend_on_them_either(void **unused
   }
 }
 
-/* ---- NaN and infinity ---- */
+/* ---- NaN and infinity -------------------------------------------------------------- */
 
 /* A sample of NaN and infinity does not change the bits of its neighbours. */
 static void samples_do_not_change_each_other(void **unused) {
   (void)unused;
   const float bad[] = {NAN, INFINITY, -INFINITY, 3e38f};
   for (size_t i = 0; i < 2 * SIZES; i++) {
-    net n = i % 2 ? gated_net(&sizes[i / 2]) : residual_net(&sizes[i / 2]);
-    resnet_model *model = net_model(&n, RESNET_CONV_WINOGRAD);
+    network n = i % 2 ? gated_network(&sizes[i / 2]) : residual_network(&sizes[i / 2]);
+    resnet_model *model = network_model(&n, RESNET_CONV_WINOGRAD);
     const size_t floats = plan_shape_floats(model->plan.ops[0].shape);
     float *input = random_floats(model->memory, SAMPLES * floats);
     record want = new_record(model, wanted), got = new_record(model, found);
@@ -208,9 +208,9 @@ static void samples_do_not_change_each_other(void **unused) {
   }
 }
 
-/* ---- errors ---- */
+/* ---- errors ------------------------------------------------------------------------ */
 
-static void scale_layer(net *n, uint32_t node, float factor) {
+static void scale_layer(network *n, uint32_t node, float factor) {
   graph_node *layer = &n->graph.nodes[node];
   for (size_t i = 0; i < layer->weight_count; i++) layer->weights[i] *= factor;
 }
@@ -230,16 +230,16 @@ static void errors_do_not_depend_on_the_scale(void **unused) {
   unsigned kinds = 0;
   for (size_t i = 0; i < SIZES * sizeof scales / sizeof *scales; i++) {
     const size_t size = i % SIZES, scale = i / SIZES;
-    net n = net_new((graph_shape){sizes[size].h, sizes[size].w, 16});
-    uint32_t layer = net_add_conv(&n, 0, &same3x3, 1, sizes[size].c);
+    network n = network_new((graph_shape){sizes[size].h, sizes[size].w, 16});
+    uint32_t layer = network_add_conv(&n, 0, &same3x3, 1, sizes[size].c);
     unclamp(&n, layer);
     scale_layer(&n, layer, scales[scale].first);
     memset(n.graph.nodes[layer].bias, 0, n.graph.nodes[layer].bias_count * sizeof(float));
-    layer = net_add_conv(&n, layer, &same3x3, 1, 16);
+    layer = network_add_conv(&n, layer, &same3x3, 1, 16);
     unclamp(&n, layer);
     scale_layer(&n, layer, scales[scale].second);
-    const net_result result =
-        net_measure(&n, 1, 1, RESNET_CONV_WINOGRAD, scales[scale].input, 2e-5);
+    const network_result result =
+        network_measure(&n, 1, 1, RESNET_CONV_WINOGRAD, scales[scale].input, 2e-5);
     kinds |= result.kinds;
     worst = fmax(worst, result.error);
   }

@@ -14,10 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+
 #include "runtime/system/cgroup.h"
 #include "runtime/system/cpus.h"
-
-#include <cmocka.h>
 
 static char root[] = "/tmp/libresnet-cgroup-XXXXXX";
 
@@ -34,7 +34,7 @@ static int remove_root(void **state) {
   return system(command);
 }
 
-/* A file below `root`, with its folders. */
+/* Write a file below `root`, with its folders. */
 static void put(const char *path, const char *content) {
   char whole[4096];
   assert_in_range(snprintf(whole, sizeof whole, "%s%s", root, path), 1, sizeof whole - 1);
@@ -89,7 +89,7 @@ static void limits_of_version_1(void **state) {
   assert_int_equal(cgroup_parse_v1("300000\n", "garbage"), CGROUP_UNLIMITED);
 }
 
-static void the_least_limit_on_the_way_up_counts(void **state) {
+static void the_lowest_limit_on_the_way_up_counts(void **state) {
   (void)state;
   put("/proc/self/cgroup", "0::/app.slice/camera.service\n");
   assert_int_equal(cgroup_cpus(root), CGROUP_UNLIMITED);
@@ -105,8 +105,8 @@ static void the_least_limit_on_the_way_up_counts(void **state) {
   assert_int_equal(cgroup_cpus(root), CGROUP_UNLIMITED);
 }
 
-/* Docker and Kubernetes with version 2: the container's group is the mount, its path "/",
- * or one of the host's. */
+/* Docker and Kubernetes with version 2: the container's group is the mount, and its path
+ * is "/" or the host's. */
 static void a_container_is_its_mount(void **state) {
   (void)state;
   put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
@@ -146,8 +146,8 @@ static void garbage_is_no_limit(void **state) {
   }
 }
 
-/* Longer than any buffer: the groups above still count, and so do whole lines at the
- * beginning. */
+/* Files longer than any buffer: the groups above still count, and so do whole lines at
+ * the beginning. */
 static void long_paths_and_long_files_are_cut(void **state) {
   (void)state;
   static char text[32768];
@@ -203,7 +203,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(limits_of_version_2),
       cmocka_unit_test(limits_of_version_1),
-      cmocka_unit_test_setup_teardown(the_least_limit_on_the_way_up_counts, make_root, remove_root),
+      cmocka_unit_test_setup_teardown(the_lowest_limit_on_the_way_up_counts, make_root,
+                                      remove_root),
       cmocka_unit_test_setup_teardown(a_container_is_its_mount, make_root, remove_root),
       cmocka_unit_test_setup_teardown(version_1_is_found_among_its_controllers, make_root,
                                       remove_root),

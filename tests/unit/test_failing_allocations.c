@@ -1,7 +1,7 @@
-/* Every allocation fails once: while a model is opened, saved, while sessions are opened,
- * run, and label pictures. What was asked for fails with RESNET_ERROR_MEMORY, nothing
- * leaks, and the next call succeeds. First through the caller's allocator, then malloc
- * itself, below XNNPACK. */
+/* Every allocation fails once: while a model is opened or saved, and while sessions are
+ * opened, run and classify. The call fails with RESNET_ERROR_MEMORY, nothing leaks, and
+ * the next call succeeds. First the caller's allocator fails, then malloc itself, below
+ * XNNPACK. */
 #include "malloc_watch.h"
 
 #include <stdlib.h>
@@ -9,12 +9,9 @@
 
 #include "every_kernel.h"
 
-/* last: it defines a macro named fail */
-#include <cmocka.h>
+enum { SAMPLES = 2, SIDE = 40 };
 
-enum { PICTURES = 2, SIDE = 40 };
-
-/* What a caller does with a file, from its bytes to its answers. */
+/* A caller's use of a model, from the file's bytes to the predictions. */
 typedef struct use {
   const buffer *file;
   resnet_model_options options;
@@ -38,7 +35,8 @@ static void ignore(void *user, const resnet_response *response) {
   (void)response;
 }
 
-/* Where making the session's own plan fails, the session stays as it was, and runs. */
+/* Observe and ablate. If the session's own plan cannot be made, the session stays as it
+ * was, and runs. */
 static resnet_status use_lens(resnet_session *session, const resnet_model *model,
                               resnet_error *error) {
   resnet_status status = resnet_session_observe(session, ignore, NULL, error);
@@ -49,12 +47,12 @@ static resnet_status use_lens(resnet_session *session, const resnet_model *model
 
 static resnet_status run_session(resnet_session *session, const resnet_model *model,
                                  resnet_error *error) {
-  static float input[PICTURES * 3 * 32 * 32], scores[PICTURES * 64];
-  resnet_status status = resnet_run(session, input, RESNET_LAYOUT_NCHW, PICTURES, scores, error);
-  /* it allocates nothing, so that nothing can fail */
+  static float input[SAMPLES * 3 * 32 * 32], scores[SAMPLES * 64];
+  resnet_status status = resnet_run(session, input, RESNET_LAYOUT_NCHW, SAMPLES, scores, error);
+  /* it allocates nothing, so nothing can fail */
   assert_int_equal(status, RESNET_OK);
   const resnet_status lens = use_lens(session, model, error);
-  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NCHW, PICTURES, scores, NULL),
+  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NCHW, SAMPLES, scores, NULL),
                    RESNET_OK);
   return lens == RESNET_OK ? label(session, model, error) : lens;
 }
@@ -64,7 +62,7 @@ static resnet_status use_model(const use *u, const resnet_model *model, resnet_e
   resnet_session_options options;
   resnet_session_options_init(&options);
   options.threads = u->threads;
-  options.batch = PICTURES;
+  options.batch = SAMPLES;
   resnet_status status = resnet_session_open(model, &options, &session, error);
   assert_int_equal(status == RESNET_OK, session != NULL);
   if (status == RESNET_OK) status = run_session(session, model, error);
@@ -92,7 +90,7 @@ static use new_use(const buffer *file, const resnet_preprocess *fit) {
   return u;
 }
 
-/* Pictures of any size fit this net. */
+/* Return a preprocessing that accepts images of any size. */
 static resnet_preprocess fitting(const buffer *file) {
   resnet_preprocess fit;
   resnet_model *model = plan_open(file, NULL);
@@ -107,7 +105,7 @@ static resnet_preprocess fitting(const buffer *file) {
 
 typedef struct counter {
   size_t calls, fail_at, live;
-  bool ever_after; /* all from fail_at on fail, not that one alone */
+  bool ever_after; /* fail all from fail_at on, not only that one */
 } counter;
 
 static void *count_allocate(void *context, size_t size) {
@@ -124,7 +122,7 @@ static void count_release(void *context, void *pointer) {
   free(pointer);
 }
 
-/* Whether the n-th allocation was reached. */
+/* Return whether the n-th allocation was reached. */
 static bool survive(use *u, size_t n, bool ever_after) {
   counter c = {.fail_at = n, .ever_after = ever_after};
   resnet_error error;
@@ -154,7 +152,7 @@ static void the_callers_allocations_may_fail(void **state) {
 
 /* ---- malloc ------------------------------------------------------------------------ */
 
-/* Whether the n-th allocation was reached. */
+/* Return whether the n-th allocation was reached. */
 static bool survive_malloc(const use *u, size_t n) {
   resnet_error error;
   watch_start(n);
@@ -170,13 +168,13 @@ static bool survive_malloc(const use *u, size_t n) {
   return n <= allocations;
 }
 
-/* Sessions of one thread: pthreadpool's author chose to take a thread that can't be
- * started for granted. */
+/* Sessions have one thread: pthreadpool does not check whether a thread could be
+ * started. */
 static void xnnpacks_allocations_may_fail(void **state) {
   (void)state;
   if (!WATCH_CAN_FAIL || !watch_install()) {
     print_message(
-        "skipped: malloc can't be made to fail with this C library, or under a sanitizer\n");
+        "skipped: malloc cannot be made to fail with this C library, or under a sanitizer\n");
     skip();
   }
   for (size_t i = 0; i < EVERY_KERNEL_FILES; i++) {
@@ -185,7 +183,7 @@ static void xnnpacks_allocations_may_fail(void **state) {
     use u = new_use(&file, &fit);
     resnet_error error;
     u.saves = false;
-    /* what XNNPACK allocates once a process */
+    /* what XNNPACK allocates once per process */
     assert_int_equal(use_all(&u, &error), RESNET_OK);
     size_t n = 1;
     while (survive_malloc(&u, n)) n++;

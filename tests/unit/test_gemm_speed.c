@@ -9,10 +9,10 @@
 #include <string.h>
 #include <time.h>
 
+#include <cmocka.h>
+
 #include "runtime/kernels/simd/dispatch.h"
 #include "sanitized.h"
-
-#include <cmocka.h>
 
 #if defined(SANITIZED)
 #define SLOW "a sanitizer slows it down"

@@ -1,4 +1,5 @@
-/* Pictures to network input: resize, crop, values, refusals, and the scratch's memory. */
+/* From image to network input: resize, crop, values, refusals, and the scratch's
+ * memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,12 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Before cmocka.h, whose macro fail() has the name of a function of ours. */
-#include "runtime/image/prepare.h"
-
 #include <cmocka.h>
 
-/* An allocator that counts, and fails once `until_failure` allocations have succeeded. */
+#include "runtime/image/prepare.h"
+
+/* An allocator that counts, and fails after `until_failure` allocations. */
 typedef struct counting {
   size_t allocations, live, until_failure;
 } counting;
@@ -56,7 +56,8 @@ static int tear_down(void **state) {
   return live != 0;
 }
 
-/* Pixel values as they are: what comes out can be read as integers. */
+/* Return a preprocessing that keeps the pixel values, so that the output can be compared
+ * as integers. */
 static resnet_preprocess plain(uint32_t resize, uint32_t crop) {
   resnet_preprocess preprocess;
   assert_int_equal(resnet_preprocess_preset("none", &preprocess, NULL), RESNET_OK);
@@ -65,14 +66,14 @@ static resnet_preprocess plain(uint32_t resize, uint32_t crop) {
   return preprocess;
 }
 
-/* A picture whose grey value at (y,x) is 16 y + x, for sizes up to 16. */
+/* Return an image whose grey value at (y,x) is 16 y + x, for sizes up to 16. */
 static resnet_image grid(uint8_t *pixels, uint32_t width, uint32_t height) {
   for (uint32_t y = 0; y < height; y++)
     for (uint32_t x = 0; x < width; x++) pixels[y * width + x] = (uint8_t)(16 * y + x);
   return (resnet_image){pixels, width, height, width, RESNET_PIXELS_GREY};
 }
 
-/* ---- resize ---- */
+/* ---- resize ------------------------------------------------------------------------ */
 
 static void expect_row(fixture *f, const uint8_t *grey, uint32_t count, const uint8_t *expected,
                        uint32_t out_count) {
@@ -87,18 +88,18 @@ static void expect_row(fixture *f, const uint8_t *grey, uint32_t count, const ui
   for (uint32_t i = 0; i < 3 * out_count; i++) assert_int_equal(out[i], expected[i / 3]);
 }
 
-/* Weights worked out by hand from the triangle filter. */
+/* Weights computed by hand from the triangle filter. */
 static void resize_matches_hand_computed_rows(void **state) {
   fixture *f = *state;
   /* 4 to 2: weights 3, 3, 1 of 7 for the left pixel, mirrored for the right */
   expect_row(f, (const uint8_t[]){0, 70, 140, 210}, 4, (const uint8_t[]){50, 160}, 2);
-  /* 2 to 4: quarters of the way, ends kept; 25 and 75 of 0..100 */
+  /* 2 to 4: at quarters between the two, ends kept; 25 and 75 of 0..100 */
   expect_row(f, (const uint8_t[]){0, 100}, 2, (const uint8_t[]){0, 25, 75, 100}, 4);
   /* 2 to 1: the mean, halves rounded up */
   expect_row(f, (const uint8_t[]){0, 255}, 2, (const uint8_t[]){128}, 1);
-  /* 1 to many: the one value */
+  /* 1 to many: repeat the one value */
   expect_row(f, (const uint8_t[]){77}, 1, (const uint8_t[]){77, 77, 77, 77, 77}, 5);
-  /* the same size: untouched */
+  /* same size: unchanged */
   expect_row(f, (const uint8_t[]){9, 200, 3}, 3, (const uint8_t[]){9, 200, 3}, 3);
 }
 
@@ -115,7 +116,7 @@ static void resize_refuses_sizes_without_pixels(void **state) {
   }
 }
 
-/* ---- crop ---- */
+/* ---- crop -------------------------------------------------------------------------- */
 
 /* Where torchvision's CenterCrop starts: int(round((size - crop) / 2.0)), halves to
  * even. */
@@ -140,8 +141,8 @@ static void crop_starts_where_torchvisions_does(void **state) {
   }
 }
 
-/* A crop must be what the whole resized picture has there. */
-static void crop_equals_part_of_whole_picture(void **state) {
+/* A crop equals the same region of the whole resized image. */
+static void crop_equals_part_of_the_whole_image(void **state) {
   fixture *f = *state;
   static const uint32_t sizes[][2] = {{61, 47}, {47, 61}, {20, 16}, {33, 90}, {400, 41}};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -170,9 +171,9 @@ static void crop_equals_part_of_whole_picture(void **state) {
   }
 }
 
-/* ---- values ---- */
+/* ---- values ------------------------------------------------------------------------ */
 
-static void values_are_normalised_in_the_nets_order(void **state) {
+static void values_are_normalised_in_the_networks_order(void **state) {
   fixture *f = *state;
   static const uint8_t pixel[] = {10, 20, 255};
   resnet_image image = {pixel, 1, 1, 3, RESNET_PIXELS_RGB};
@@ -196,7 +197,8 @@ static void values_are_normalised_in_the_nets_order(void **state) {
   }
 }
 
-/* All formats that can say the same picture give the same input, resized and cropped. */
+/* All formats that can represent the same image give the same input, resized and
+ * cropped. */
 static void formats_agree(void **state) {
   fixture *f = *state;
   enum { W = 13, H = 9 };
@@ -230,8 +232,9 @@ static uint32_t next_random(uint32_t *state, uint32_t below) {
   return (*state >> 8) % below;
 }
 
-/* Bytes from the first pixel to the last of the last plane: no padding behind it. */
-static size_t picture_bytes(const resnet_image *image) {
+/* Return the bytes from the first pixel to the last one of the last plane, without
+ * padding after it. */
+static size_t image_bytes(const resnet_image *image) {
   static const size_t pixel[] = {3, 3, 4, 4, 1};
   size_t columns = (image->width + 1) / 2, rows = (image->height + 1) / 2;
   if (image->format == RESNET_PIXELS_NV12)
@@ -241,9 +244,9 @@ static size_t picture_bytes(const resnet_image *image) {
   return image->stride * (image->height - 1) + image->width * pixel[image->format];
 }
 
-/* One colour stays that colour whatever is cut and scaled; under AddressSanitizer this
- * also shows that nothing beyond the picture's last byte is read. 128 is the grey level
- * 130 in Y'CbCr. */
+/* An image of one colour keeps that colour however it is cropped and scaled. Under
+ * AddressSanitizer this also shows that nothing beyond the image's last byte is read. 128
+ * is the grey level 130 in Y'CbCr. */
 static void one_colour_stays_one_colour(void **state) {
   fixture *f = *state;
   uint32_t random = 1;
@@ -255,7 +258,7 @@ static void one_colour_stays_one_colour(void **state) {
     uint32_t shorter = image.width < image.height ? image.width : image.height;
     uint32_t resize = next_random(&random, 40),
              crop = 1 + next_random(&random, resize ? resize : shorter);
-    size_t size = picture_bytes(&image), count = (size_t)crop * crop * 3;
+    size_t size = image_bytes(&image), count = (size_t)crop * crop * 3;
     uint8_t *pixels = malloc(size);
     float *out = malloc(count * sizeof *out);
     assert_true(pixels && out);
@@ -271,7 +274,7 @@ static void one_colour_stays_one_colour(void **state) {
   }
 }
 
-/* ---- refusals ---- */
+/* ---- refusals ---------------------------------------------------------------------- */
 
 static void expect_refusal(fixture *f, const resnet_image *image,
                            const resnet_preprocess *preprocess, const char *named) {
@@ -282,7 +285,7 @@ static void expect_refusal(fixture *f, const resnet_image *image,
   assert_true(strlen(f->error.message) < RESNET_ERROR_MESSAGE_SIZE - 1);
 }
 
-static void pictures_that_do_not_fit_are_refused(void **state) {
+static void images_that_do_not_fit_are_refused(void **state) {
   fixture *f = *state;
   uint8_t pixels[16 * 16];
   resnet_image small = grid(pixels, 3, 9), wide = grid(pixels, 8, 4), square = grid(pixels, 4, 4);
@@ -322,7 +325,7 @@ static void preprocessing_that_cannot_be_followed_is_refused(void **state) {
   expect_refusal(f, &image, &crop, "crop is 4294967295");
 }
 
-/* ---- memory ---- */
+/* ---- memory ------------------------------------------------------------------------ */
 
 static resnet_status prepare_photo(fixture *f, uint32_t width, uint32_t height,
                                    resnet_pixels format) {
@@ -339,8 +342,8 @@ static resnet_status prepare_photo(fixture *f, uint32_t width, uint32_t height,
   return status;
 }
 
-/* Scaled whole, these would be 256 x 16,776,960 pixels. */
-static void thin_pictures_need_little_memory(void **state) {
+/* Resized as a whole, these would have 256 x 16,776,960 pixels. */
+static void thin_images_need_little_memory(void **state) {
   fixture *f = *state;
   assert_int_equal(prepare_photo(f, 1, 65535, RESNET_PIXELS_GREY), RESNET_OK);
   assert_int_equal(prepare_photo(f, 65535, 1, RESNET_PIXELS_GREY), RESNET_OK);
@@ -349,7 +352,7 @@ static void thin_pictures_need_little_memory(void **state) {
   assert_true(f->m.peak < 64 * 1024);
 }
 
-static void scratch_grows_to_the_largest_picture_and_is_reused(void **state) {
+static void scratch_grows_to_the_largest_image_and_is_reused(void **state) {
   fixture *f = *state;
   assert_int_equal(prepare_photo(f, 300, 260, RESNET_PIXELS_RGBA), RESNET_OK);
   size_t small = f->m.used, first = f->counter.allocations;
@@ -383,7 +386,7 @@ static void every_failed_allocation_is_reported(void **state) {
   assert_int_equal(needed, 4);
 }
 
-/* A failure to grow leaves a scratch that works for smaller pictures. */
+/* A scratch that failed to grow still works for smaller images. */
 static void scratch_survives_a_failure_to_grow(void **state) {
   fixture *f = *state;
   assert_int_equal(prepare_photo(f, 300, 260, RESNET_PIXELS_RGBA), RESNET_OK);
@@ -398,14 +401,14 @@ int main(void) {
       TEST(resize_matches_hand_computed_rows),
       TEST(resize_refuses_sizes_without_pixels),
       TEST(crop_starts_where_torchvisions_does),
-      TEST(crop_equals_part_of_whole_picture),
-      TEST(values_are_normalised_in_the_nets_order),
+      TEST(crop_equals_part_of_the_whole_image),
+      TEST(values_are_normalised_in_the_networks_order),
       TEST(formats_agree),
       TEST(one_colour_stays_one_colour),
-      TEST(pictures_that_do_not_fit_are_refused),
+      TEST(images_that_do_not_fit_are_refused),
       TEST(preprocessing_that_cannot_be_followed_is_refused),
-      TEST(thin_pictures_need_little_memory),
-      TEST(scratch_grows_to_the_largest_picture_and_is_reused),
+      TEST(thin_images_need_little_memory),
+      TEST(scratch_grows_to_the_largest_image_and_is_reused),
       TEST(every_failed_allocation_is_reported),
       TEST(scratch_survives_a_failure_to_grow),
   };

@@ -1,4 +1,4 @@
-/* Rows of every pixel format as RGB, and the refusal of pictures that can't be read. */
+/* Rows of every pixel format as RGB, and the refusal of unreadable images. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,13 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Before cmocka.h, whose macro fail() has the name of a function of ours. */
-#include "runtime/image/pixels.h"
-
 #include <cmocka.h>
 
-/* A copy in a block of exactly this size, so that AddressSanitizer sees a read of one
- * byte too many. */
+#include "runtime/image/pixels.h"
+
+/* Return a copy in a block of exactly this size: AddressSanitizer sees a read of one byte
+ * too many. */
 static uint8_t *exact(const uint8_t *bytes, size_t size) {
   uint8_t *copy = malloc(size);
   assert_non_null(copy);
@@ -28,7 +27,8 @@ static void expect_row(const resnet_image *image, uint32_t y, uint32_t x, uint32
   free(buffer);
 }
 
-/* Two rows of two pixels, one byte of padding between them and none behind the last. */
+/* Two rows of two pixels, with one byte of padding between them and none after the
+ * last. */
 static void packed_formats_become_rgb(void **state) {
   (void)state;
   static const uint8_t rgb[] = {1, 2, 3, 4, 5, 6, 99, 7, 8, 9, 10, 11, 12};
@@ -72,8 +72,8 @@ static void grey_is_repeated(void **state) {
   free(pixels);
 }
 
-/* The corners of BT.601's colour bars at full amplitude, within one step: Y, Cb, Cr as
- * the standard lists them. */
+/* The corners of BT.601's colour bars at full amplitude, within one step. Y, Cb, Cr are
+ * as listed in the standard. */
 static void yuv_gives_the_colour_bars(void **state) {
   (void)state;
   static const uint8_t bars[][6] = {
@@ -93,9 +93,9 @@ static void yuv_gives_the_colour_bars(void **state) {
   }
 }
 
-/* 3 x 3: chroma has two rows and two columns, the second of each for one pixel only. All
- * luma is 128 (grey 130), so that the strongest red or blue shows which chroma sample a
- * pixel took. */
+/* 3 x 3 pixels: chroma has two rows and two columns, the second of each for one pixel
+ * only. All luma is 128 (grey 130), so that the strongest red or blue shows which chroma
+ * sample a pixel took. */
 static const uint8_t red[3] = {255, 39, 130}, blue[3] = {130, 87, 255}, grey[3] = {130, 130, 130};
 
 static void expect_chroma_places(const resnet_image *image) {
@@ -137,7 +137,7 @@ static void i420_of_odd_size(void **state) {
       128,
       240,
       9,
-      /* Cr: no padding behind the last row */
+      /* Cr: no padding after the last row */
       240,
       128,
       9,
@@ -171,7 +171,7 @@ static void expect_refusal(resnet_image image, const char *named) {
   assert_true(strlen(error.message) < RESNET_ERROR_MESSAGE_SIZE - 1);
 }
 
-static void malformed_pictures_are_refused(void **state) {
+static void malformed_images_are_refused(void **state) {
   (void)state;
   static const uint8_t p[64];
   expect_refusal((resnet_image){NULL, 4, 4, 12, RESNET_PIXELS_RGB}, "NULL");
@@ -199,7 +199,7 @@ int main(void) {
       cmocka_unit_test(yuv_gives_the_colour_bars),
       cmocka_unit_test(i420_of_odd_size),
       cmocka_unit_test(nv12_of_odd_size),
-      cmocka_unit_test(malformed_pictures_are_refused),
+      cmocka_unit_test(malformed_images_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,13 @@
-/* The named preprocessings. */
+/* The named preprocessing presets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Before cmocka.h, whose macro fail() has the name of a function of ours. */
-#include "runtime/image/presets.h"
-
 #include <cmocka.h>
+
+#include "runtime/image/presets.h"
 
 static void expect(const char *name, resnet_preprocess expected) {
   resnet_preprocess found;

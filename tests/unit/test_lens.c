@@ -1,5 +1,5 @@
-/* Observation and lesions: the points that fusion erases, the same answers to the bit,
- * what a block's removal means. */
+/* Observation and ablation: the points that fusion erases, scores equal to the bit, and
+ * what the removal of a block means. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,12 +8,9 @@
 
 #include "every_kernel.h"
 
-/* last: it defines a macro named fail */
-#include <cmocka.h>
+enum { SAMPLES = 3, POINTS = 4 };
 
-enum { PICTURES = 3, POINTS = 4 };
-
-/* Every response of one run of PICTURES pictures, by op and point; NULL: was not told. */
+/* Every response of one run of SAMPLES samples, by op and point; NULL: not emitted. */
 typedef struct record {
   resnet_model *model;
   resnet_model_info info;
@@ -21,7 +18,7 @@ typedef struct record {
   float *input, *scores;
   float **values; /* (op_count,POINTS) */
   resnet_response *shapes;
-  uint32_t calls, last_op; /* of the calls so far */
+  uint32_t calls, last_op; /* calls so far */
 } record;
 
 static size_t floats_of(const resnet_response *r) {
@@ -52,15 +49,15 @@ static void forget(record *r) {
 
 static record begin(resnet_model *model, resnet_observe observe) {
   record r = {.model = model, .info = plan_info(model)};
-  const size_t picture = (size_t)r.info.input_height * r.info.input_width * r.info.input_channels;
+  const size_t image = (size_t)r.info.input_height * r.info.input_width * r.info.input_channels;
   const resnet_session_options options = {
-      .struct_size = sizeof options, .threads = 1, .batch = PICTURES, .observe = observe};
+      .struct_size = sizeof options, .threads = 1, .batch = SAMPLES, .observe = observe};
   assert_int_equal(resnet_session_open(model, &options, &r.session, NULL), RESNET_OK);
-  r.input = malloc(PICTURES * picture * sizeof(float));
-  r.scores = malloc((size_t)PICTURES * r.info.classes * sizeof(float));
+  r.input = malloc(SAMPLES * image * sizeof(float));
+  r.scores = malloc((size_t)SAMPLES * r.info.classes * sizeof(float));
   r.values = calloc((size_t)r.info.op_count * POINTS, sizeof *r.values);
   r.shapes = calloc((size_t)r.info.op_count * POINTS, sizeof *r.shapes);
-  for (size_t i = 0; i < PICTURES * picture; i++)
+  for (size_t i = 0; i < SAMPLES * image; i++)
     r.input[i] = (float)(i * 2654435761u % 1000) / 500.0F - 1.0F;
   return r;
 }
@@ -75,7 +72,7 @@ static void end(record *r) {
 }
 
 static void run(record *r) {
-  assert_int_equal(resnet_run(r->session, r->input, RESNET_LAYOUT_NCHW, PICTURES, r->scores, NULL),
+  assert_int_equal(resnet_run(r->session, r->input, RESNET_LAYOUT_NCHW, SAMPLES, r->scores, NULL),
                    RESNET_OK);
 }
 
@@ -90,7 +87,7 @@ static void assert_same(const float *a, const float *b, size_t count) {
 }
 
 static void assert_same_scores(const record *a, const record *b) {
-  assert_same(a->scores, b->scores, (size_t)PICTURES * a->info.classes);
+  assert_same(a->scores, b->scores, (size_t)SAMPLES * a->info.classes);
 }
 
 static resnet_model *shipped(void) {
@@ -107,8 +104,8 @@ static float clamped(const record *r, uint32_t op, float x) {
 
 /* ---- observation ------------------------------------------------------------------- */
 
-/* output = clamp(response + shortcut), to the bit, of every op that has a response or a
- * shortcut. */
+/* Check that output = clamp(response + shortcut), to the bit, for every op that has a
+ * response or a shortcut. */
 static void check_points(const record *r, unsigned *seen) {
   for (uint32_t op = 0; op < r->info.op_count; op++) {
     const float *response = value(r, op, RESNET_POINT_RESPONSE),
@@ -129,25 +126,25 @@ static void check_points(const record *r, unsigned *seen) {
 
 static void check_observed(resnet_model *model, unsigned *seen) {
   record unobserved = begin(model, RESNET_OBSERVE_OPS), ops = begin(model, RESNET_OBSERVE_OPS);
-  record apart = begin(model, RESNET_OBSERVE_RESPONSES);
+  record unfused = begin(model, RESNET_OBSERVE_RESPONSES);
   run(&unobserved);
   observe_run(&ops);
-  observe_run(&apart);
+  observe_run(&unfused);
   assert_int_equal(ops.calls, ops.info.op_count);
   assert_same_scores(&unobserved, &ops);
-  assert_same_scores(&unobserved, &apart);
+  assert_same_scores(&unobserved, &unfused);
   for (uint32_t op = 0; op < ops.info.op_count; op++)
-    assert_same(value(&ops, op, RESNET_POINT_OUTPUT), value(&apart, op, RESNET_POINT_OUTPUT),
+    assert_same(value(&ops, op, RESNET_POINT_OUTPUT), value(&unfused, op, RESNET_POINT_OUTPUT),
                 floats_of(&ops.shapes[op * POINTS]));
-  check_points(&apart, seen);
-  assert_int_equal(resnet_session_observe(apart.session, NULL, NULL, NULL), RESNET_OK);
-  const uint32_t calls = apart.calls;
-  run(&apart);
-  assert_int_equal(apart.calls, calls);
-  assert_same_scores(&unobserved, &apart);
+  check_points(&unfused, seen);
+  assert_int_equal(resnet_session_observe(unfused.session, NULL, NULL, NULL), RESNET_OK);
+  const uint32_t calls = unfused.calls;
+  run(&unfused);
+  assert_int_equal(unfused.calls, calls);
+  assert_same_scores(&unobserved, &unfused);
   end(&unobserved);
   end(&ops);
-  end(&apart);
+  end(&unfused);
 }
 
 static void observation_keeps_what_fusion_erases_and_disturbs_nothing(void **state) {
@@ -166,28 +163,28 @@ static void observation_keeps_what_fusion_erases_and_disturbs_nothing(void **sta
   assert_int_equal(seen, 3); /* responses with and without a shortcut */
 }
 
-/* One response for each layer of the paper and each projection, one shortcut and one
- * output for each block. */
-static void the_paper_s_points_are_told_once_each(void **state) {
+/* Each layer of the paper and each projection emits one response, each block one shortcut
+ * and one output. */
+static void the_paper_s_points_are_emitted_once_each(void **state) {
   (void)state;
   resnet_model *model = shipped();
   record r = begin(model, RESNET_OBSERVE_RESPONSES);
   observe_run(&r);
   uint32_t responses = 0, shortcuts = 0;
   for (uint32_t op = 0; op < r.info.op_count; op++) {
-    resnet_op told = {.struct_size = sizeof told};
-    assert_int_equal(resnet_plan_op(model, op, &told, NULL), RESNET_OK);
-    if (value(&r, op, RESNET_POINT_RESPONSE)) assert_int_equal(told.layer, ++responses);
+    resnet_op described = {.struct_size = sizeof described};
+    assert_int_equal(resnet_plan_op(model, op, &described, NULL), RESNET_OK);
+    if (value(&r, op, RESNET_POINT_RESPONSE)) assert_int_equal(described.layer, ++responses);
     shortcuts += value(&r, op, RESNET_POINT_SHORTCUT) != NULL;
   }
-  assert_int_equal(responses, r.info.conv_layers); /* no projections in this net */
+  assert_int_equal(responses, r.info.conv_layers); /* this network has no projections */
   assert_int_equal(responses, 20);
   assert_int_equal(shortcuts, r.info.block_count);
   end(&r);
   resnet_model_close(&model);
 }
 
-/* Zhou et al. 2016: by linearity. */
+/* The class map's mean is the logit by linearity: Zhou et al. 2016. */
 static void the_class_map_s_mean_is_the_logits(void **state) {
   (void)state;
   resnet_model *model = shipped();
@@ -198,7 +195,7 @@ static void the_class_map_s_mean_is_the_logits(void **state) {
   assert_non_null(map);
   enum { PIXELS = 64 };
   assert_int_equal(r.shapes[layer * POINTS + RESNET_POINT_CLASS_MAP].height, 8);
-  for (size_t n = 0; n < PICTURES; n++)
+  for (size_t n = 0; n < SAMPLES; n++)
     for (uint32_t c = 0; c < classes; c++) {
       double sum = 0;
       for (size_t i = 0; i < PIXELS; i++) sum += map[(n * PIXELS + i) * classes + c];
@@ -209,12 +206,12 @@ static void the_class_map_s_mean_is_the_logits(void **state) {
   resnet_model_close(&model);
 }
 
-/* A stride has no meaning where there is one pixel, but would on the pool's: such a layer
- * has no map, and all else. */
+/* The classifier is a 1x1 convolution with a stride, which has no effect on one pixel but
+ * would on the pool's input. It has no class map, but all other points. */
 static void a_strided_class_layer_has_no_map(void **state) {
   (void)state;
-  net n = {0};
-  begin_net(&n);
+  network n = {0};
+  begin_network(&n);
   add(&n, "GlobalAveragePool", "c", "p", "");
   add_conv(&n, "p", "q", "5,4,1,1", "strides=2,2");
   add(&n, "Flatten", "q", "y", "");
@@ -231,29 +228,29 @@ static void a_strided_class_layer_has_no_map(void **state) {
   buffer_release(&file);
 }
 
-/* ---- lesions ----------------------------------------------------------------------- */
+/* ---- ablations --------------------------------------------------------------------- */
 
-/* What enters the block is the same with and without its lesion, so that its output
- * follows from the whole net's points; and what is behind it differs. */
-static void check_lesion(record *whole, record *cut, uint32_t block, resnet_skip mode) {
+/* Check an ablation. The block's input is unchanged, so its output follows from the
+ * points of the whole network; what comes after it differs. */
+static void check_ablation(record *whole, record *ablated, uint32_t block, resnet_skip mode) {
   resnet_error error;
   const plan_block *b = &whole->model->plan.blocks[block];
-  assert_int_equal(resnet_session_skip(cut->session, block, mode, 0, &error), RESNET_OK);
-  observe_run(cut);
+  assert_int_equal(resnet_session_skip(ablated->session, block, mode, 0, &error), RESNET_OK);
+  observe_run(ablated);
   const float *shortcut = value(whole, b->last_op, RESNET_POINT_SHORTCUT);
   const float *residual = value(whole, b->last_op, RESNET_POINT_RESPONSE);
   if (!residual)
     residual = value(whole, whole->model->plan.ops[b->last_op].input[0], RESNET_POINT_OUTPUT);
   const float *want = mode == RESNET_SKIP_BRANCH ? shortcut : residual;
-  const float *output = value(cut, b->last_op, RESNET_POINT_OUTPUT);
+  const float *output = value(ablated, b->last_op, RESNET_POINT_OUTPUT);
   assert_non_null(output);
   for (size_t i = 0; i < floats_of(&whole->shapes[b->last_op * POINTS]); i++)
     assert_true(output[i] == clamped(whole, b->last_op, want[i]));
-  assert_true(memcmp(whole->scores, cut->scores, PICTURES * sizeof(float)) != 0);
+  assert_true(memcmp(whole->scores, ablated->scores, SAMPLES * sizeof(float)) != 0);
   for (uint32_t i = b->first_op; mode == RESNET_SKIP_BRANCH && i <= b->last_op;
        i++) /* branches are not run */
     if (whole->model->plan.ops[i].shortcut == RESNET_SHORTCUT_NONE)
-      assert_null(value(cut, i, RESNET_POINT_OUTPUT));
+      assert_null(value(ablated, i, RESNET_POINT_OUTPUT));
 }
 
 static void a_skipped_block_is_its_shortcut_or_its_branch(void **state) {
@@ -262,26 +259,26 @@ static void a_skipped_block_is_its_shortcut_or_its_branch(void **state) {
   resnet_model *models[] = {shipped(), plan_open(&projections, NULL)};
   for (size_t m = 0; m < 2; m++) {
     record whole = begin(models[m], RESNET_OBSERVE_RESPONSES),
-           cut = begin(models[m], RESNET_OBSERVE_RESPONSES);
+           ablated = begin(models[m], RESNET_OBSERVE_RESPONSES);
     observe_run(&whole);
     for (uint32_t block = 0; block < whole.info.block_count; block++)
       for (resnet_skip mode = RESNET_SKIP_BRANCH; mode <= RESNET_SKIP_SHORTCUT; mode++) {
-        check_lesion(&whole, &cut, block, mode);
-        assert_int_equal(resnet_session_skip(cut.session, block, RESNET_SKIP_NONE, 0, NULL),
+        check_ablation(&whole, &ablated, block, mode);
+        assert_int_equal(resnet_session_skip(ablated.session, block, RESNET_SKIP_NONE, 0, NULL),
                          RESNET_OK);
-        observe_run(&cut);
-        assert_same_scores(&whole, &cut);
-        assert_int_equal(whole.calls, cut.calls);
+        observe_run(&ablated);
+        assert_same_scores(&whole, &ablated);
+        assert_int_equal(whole.calls, ablated.calls);
       }
     end(&whole);
-    end(&cut);
+    end(&ablated);
     resnet_model_close(&models[m]);
   }
   free(projections.data);
 }
 
-/* With and without an observer: the lesion itself needs no op apart. */
-static void lesions_are_the_same_unobserved(void **state) {
+/* Ablation gives the same bits with and without an observer: it needs no unfused op. */
+static void ablations_are_the_same_unobserved(void **state) {
   (void)state;
   resnet_model *model = shipped();
   record a = begin(model, RESNET_OBSERVE_RESPONSES), b = begin(model, RESNET_OBSERVE_OPS);
@@ -298,29 +295,29 @@ static void lesions_are_the_same_unobserved(void **state) {
   resnet_model_close(&model);
 }
 
-/* At each place the other block's layers run, on what this place has always been
- * given. */
+/* The layers of the other block run at each place, on the input that this place always
+ * had. */
 static void swapped_blocks_change_places(void **state) {
   (void)state;
   resnet_model *model = shipped();
   record whole = begin(model, RESNET_OBSERVE_RESPONSES),
-         cut = begin(model, RESNET_OBSERVE_RESPONSES);
+         ablated = begin(model, RESNET_OBSERVE_RESPONSES);
   observe_run(&whole);
   const plan_block *first = &model->plan.blocks[1], *second = &model->plan.blocks[2];
-  assert_int_equal(resnet_session_skip(cut.session, 1, RESNET_SKIP_SWAP, 2, NULL), RESNET_OK);
-  observe_run(&cut);
+  assert_int_equal(resnet_session_skip(ablated.session, 1, RESNET_SKIP_SWAP, 2, NULL), RESNET_OK);
+  observe_run(&ablated);
   const size_t count = floats_of(&whole.shapes[first->last_op * POINTS]);
   assert_same(value(&whole, first->source, RESNET_POINT_OUTPUT),
-              value(&cut, second->last_op, RESNET_POINT_SHORTCUT), count);
-  assert_same(value(&cut, second->last_op, RESNET_POINT_OUTPUT),
-              value(&cut, first->last_op, RESNET_POINT_SHORTCUT), count);
-  assert_int_equal(whole.calls, cut.calls);
+              value(&ablated, second->last_op, RESNET_POINT_SHORTCUT), count);
+  assert_same(value(&ablated, second->last_op, RESNET_POINT_OUTPUT),
+              value(&ablated, first->last_op, RESNET_POINT_SHORTCUT), count);
+  assert_int_equal(whole.calls, ablated.calls);
   /* both */
-  assert_int_equal(resnet_session_skip(cut.session, 2, RESNET_SKIP_NONE, 0, NULL), RESNET_OK);
-  observe_run(&cut);
-  assert_same_scores(&whole, &cut);
+  assert_int_equal(resnet_session_skip(ablated.session, 2, RESNET_SKIP_NONE, 0, NULL), RESNET_OK);
+  observe_run(&ablated);
+  assert_same_scores(&whole, &ablated);
   end(&whole);
-  end(&cut);
+  end(&ablated);
   resnet_model_close(&model);
 }
 
@@ -354,29 +351,29 @@ static void what_shapes_forbid_is_refused_and_changes_nothing(void **state) {
   resnet_model_close(&model);
 }
 
-/* A plain net's pair of layers can go where it keeps the shape. */
-static void plain_pairs_can_go_where_they_keep_the_shape(void **state) {
+/* A plain network's pair of layers can be removed where it keeps the shape. */
+static void plain_pairs_can_be_removed_where_they_keep_the_shape(void **state) {
   (void)state;
   buffer file = plan_read(SOURCE_DIR "/tests/models/cifar/plain8_adaptive_ts_opset8.onnx");
   resnet_model *model = plan_open(&file, NULL);
   record whole = begin(model, RESNET_OBSERVE_RESPONSES),
-         cut = begin(model, RESNET_OBSERVE_RESPONSES);
+         ablated = begin(model, RESNET_OBSERVE_RESPONSES);
   observe_run(&whole);
   const plan_block *b = &model->plan.blocks[0];
-  assert_int_equal(resnet_session_skip(cut.session, 0, RESNET_SKIP_BRANCH, 0, NULL), RESNET_OK);
-  observe_run(&cut);
-  assert_null(value(&cut, b->first_op, RESNET_POINT_OUTPUT));
-  assert_null(value(&cut, b->last_op, RESNET_POINT_OUTPUT));
+  assert_int_equal(resnet_session_skip(ablated.session, 0, RESNET_SKIP_BRANCH, 0, NULL), RESNET_OK);
+  observe_run(&ablated);
+  assert_null(value(&ablated, b->first_op, RESNET_POINT_OUTPUT));
+  assert_null(value(&ablated, b->last_op, RESNET_POINT_OUTPUT));
   assert_same(value(&whole, b->source, RESNET_POINT_OUTPUT),
-              value(&cut, b->source, RESNET_POINT_OUTPUT),
+              value(&ablated, b->source, RESNET_POINT_OUTPUT),
               floats_of(&whole.shapes[b->source * POINTS]));
-  assert_true(memcmp(whole.scores, cut.scores, PICTURES * sizeof(float)) != 0);
-  refuse(&cut, 1, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_UNSUPPORTED,
+  assert_true(memcmp(whole.scores, ablated.scores, SAMPLES * sizeof(float)) != 0);
+  refuse(&ablated, 1, RESNET_SKIP_BRANCH, 0, RESNET_ERROR_UNSUPPORTED,
          "it has no shortcut, and its input and output differ");
-  refuse(&cut, 0, RESNET_SKIP_SHORTCUT, 0, RESNET_ERROR_UNSUPPORTED,
+  refuse(&ablated, 0, RESNET_SKIP_SHORTCUT, 0, RESNET_ERROR_UNSUPPORTED,
          "no shortcut that could be skipped");
   end(&whole);
-  end(&cut);
+  end(&ablated);
   resnet_model_close(&model);
   free(file.data);
 }
@@ -384,14 +381,14 @@ static void plain_pairs_can_go_where_they_keep_the_shape(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(observation_keeps_what_fusion_erases_and_disturbs_nothing),
-      cmocka_unit_test(the_paper_s_points_are_told_once_each),
+      cmocka_unit_test(the_paper_s_points_are_emitted_once_each),
       cmocka_unit_test(the_class_map_s_mean_is_the_logits),
       cmocka_unit_test(a_strided_class_layer_has_no_map),
       cmocka_unit_test(a_skipped_block_is_its_shortcut_or_its_branch),
-      cmocka_unit_test(lesions_are_the_same_unobserved),
+      cmocka_unit_test(ablations_are_the_same_unobserved),
       cmocka_unit_test(swapped_blocks_change_places),
       cmocka_unit_test(what_shapes_forbid_is_refused_and_changes_nothing),
-      cmocka_unit_test(plain_pairs_can_go_where_they_keep_the_shape),
+      cmocka_unit_test(plain_pairs_can_be_removed_where_they_keep_the_shape),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

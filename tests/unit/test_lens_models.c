@@ -1,6 +1,6 @@
-/* The lens on every net below tests/models: observed, and with each block left out or
- * swapped, all that an op is told to compute must follow from what its inputs are told to
- * be, by arithmetic that knows nothing of edited plans. */
+/* The lens on every network below tests/models: observed, and with each block removed or
+ * swapped. The output of every op must follow from the outputs of its inputs, by
+ * arithmetic that knows nothing of edited plans. */
 #define _XOPEN_SOURCE 700
 #include <ftw.h>
 #include <math.h>
@@ -9,15 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan_net.h"
+#include "plan_network.h"
 #include "rounds.h"
 #include "runtime/api/model.h"
 
-/* last: it defines a macro named fail */
-#include <cmocka.h>
-
 enum {
-  PICTURES = 2,
+  SAMPLES = 2,
   POINTS = 4,
   MOST_FILES = 512,
   FEWEST_OPENED = 170,
@@ -28,25 +25,26 @@ enum {
 static char *files[MOST_FILES];
 static size_t file_count;
 
-/* One net in one state: what was told of it, and what was asked for. */
+/* One model in one state: the responses that it emitted, and the ablations that were
+ * requested. */
 typedef struct lens {
   const plan *plan;
-  resnet_session *fused, *apart; /* the same lesions in both, the second observed */
+  resnet_session *fused, *unfused; /* the same ablations in both, the second observed */
   float *input, *scores[2];
   size_t score_count;
-  float **values; /* (op_count,POINTS); NULL: was not told */
+  float **values; /* (op_count,POINTS); NULL: not emitted */
   resnet_skip *modes;
   uint32_t *others; /* by block */
   size_t convs, sums;
 } lens;
 
-static size_t floats_of(graph_shape s) { return (size_t)s.h * s.w * s.c * PICTURES; }
+static size_t floats_of(graph_shape s) { return (size_t)s.h * s.w * s.c * SAMPLES; }
 
 static void keep(void *user, const resnet_response *r) {
   lens *l = user;
   float **kept = &l->values[(size_t)r->op * POINTS + r->point];
   const size_t bytes = (size_t)r->batch * r->height * r->width * r->channels * sizeof(float);
-  if (*kept) fail_msg("op %u is told twice as %d", r->op, (int)r->point);
+  if (*kept) fail_msg("op %u is emitted twice as %d", r->op, (int)r->point);
   *kept = malloc(bytes);
   memcpy(*kept, r->data, bytes);
 }
@@ -58,13 +56,13 @@ static void forget(lens *l) {
   }
 }
 
-static const float *told(const lens *l, uint32_t op, resnet_point point) {
+static const float *emitted(const lens *l, uint32_t op, resnet_point point) {
   return l->values[(size_t)op * POINTS + point];
 }
 
 static resnet_session *open_session(const resnet_model *model, uint32_t threads) {
   const resnet_session_options options = {
-      .struct_size = sizeof options, .threads = threads, .batch = PICTURES};
+      .struct_size = sizeof options, .threads = threads, .batch = SAMPLES};
   resnet_session *session = NULL;
   assert_int_equal(resnet_session_open(model, &options, &session, NULL), RESNET_OK);
   return session;
@@ -72,7 +70,7 @@ static resnet_session *open_session(const resnet_model *model, uint32_t threads)
 
 static lens begin(const resnet_model *model) {
   const plan *p = &model->plan;
-  lens l = {.plan = p, .fused = open_session(model, 1), .apart = open_session(model, 1)};
+  lens l = {.plan = p, .fused = open_session(model, 1), .unfused = open_session(model, 1)};
   l.score_count = floats_of(p->ops[p->output].shape);
   l.input = malloc(floats_of(p->ops[0].shape) * sizeof(float));
   for (size_t i = 0; i < 2; i++) l.scores[i] = malloc(l.score_count * sizeof(float));
@@ -86,7 +84,7 @@ static lens begin(const resnet_model *model) {
 static void end(lens *l) {
   forget(l);
   resnet_session_close(&l->fused);
-  resnet_session_close(&l->apart);
+  resnet_session_close(&l->unfused);
   free(l->input);
   free(l->scores[0]);
   free(l->scores[1]);
@@ -110,37 +108,37 @@ static bool adds(const plan_op *op) {
   return op->input_count == 2 && op->kernel != KERNEL_SCALE && op->kernel != KERNEL_MULTIPLY;
 }
 
-static const float *eff(const lens *l, uint32_t op);
+static const float *effective(const lens *l, uint32_t op);
 
-/* What lies where the whole net has the output of op `op`: of swapped blocks, the
- * other's. */
+/* Return the tensor at the place of op `op` in the whole network: if blocks are swapped,
+ * the other's. */
 static const float *at_place(const lens *l, uint32_t op) {
   const uint32_t block = l->plan->ops[op].block;
   if (is_last(l->plan, op) && l->modes[block] == RESNET_SKIP_SWAP)
     op = l->plan->blocks[l->others[block]].last_op;
-  return eff(l, op);
+  return effective(l, op);
 }
 
-/* What op `op` reads. */
+/* Return input `k` of op `op`. */
 static const float *read_by(const lens *l, uint32_t op, uint32_t k) {
   const plan *p = l->plan;
   const uint32_t source = p->ops[op].input[k], block = p->ops[op].block;
   if (mode_of(l, block) != RESNET_SKIP_SWAP) return at_place(l, source);
   if (source == p->blocks[block].source) return at_place(l, p->blocks[l->others[block]].source);
-  return eff(l, source);
+  return effective(l, source);
 }
 
-/* The output of an op; of one that has vanished as it does nothing, what it would have
- * handed on. */
-static const float *eff(const lens *l, uint32_t index) {
+/* Return the output of an op. If the op vanished because it does nothing, return its
+ * input. */
+static const float *effective(const lens *l, uint32_t index) {
   const plan *p = l->plan;
   const plan_op *op = &p->ops[index];
-  const float *output = told(l, index, RESNET_POINT_OUTPUT);
+  const float *output = emitted(l, index, RESNET_POINT_OUTPUT);
   if (output || !is_last(p, index)) return output;
   if (l->modes[op->block] == RESNET_SKIP_SHORTCUT) return read_by(l, index, 0);
   if (l->modes[op->block] != RESNET_SKIP_BRANCH) return NULL;
   if (!adds(op)) return at_place(l, p->blocks[op->block].source);
-  return op->subsampled ? told(l, index, RESNET_POINT_SHORTCUT) : read_by(l, index, 1);
+  return op->subsampled ? emitted(l, index, RESNET_POINT_SHORTCUT) : read_by(l, index, 1);
 }
 
 static float clamped(const plan_op *op, float x) {
@@ -150,7 +148,7 @@ static float clamped(const plan_op *op, float x) {
 static float *subsampled(const plan_op *op, const float *x) {
   float *out = calloc(floats_of(op->shape), sizeof *out);
   const graph_shape s = op->source_shape;
-  for (size_t n = 0; n < PICTURES; n++)
+  for (size_t n = 0; n < SAMPLES; n++)
     for (size_t h = 0; h < op->shape.h; h++)
       for (size_t w = 0; w < op->shape.w; w++)
         memcpy(out + ((n * op->shape.h + h) * op->shape.w + w) * op->shape.c + op->channels_before,
@@ -158,10 +156,10 @@ static float *subsampled(const plan_op *op, const float *x) {
   return out;
 }
 
-/* The sum and its parts, to the bit; a part that was left out is NULL. */
+/* Check that the sum equals its parts, to the bit; a removed part is NULL. */
 static void check_sum(lens *l, uint32_t index, const float *residual, const float *shortcut) {
   const plan_op *op = &l->plan->ops[index];
-  const float *output = eff(l, index);
+  const float *output = effective(l, index);
   for (size_t i = 0; i < floats_of(op->shape); i++) {
     const float sum = residual && shortcut ? residual[i] + shortcut[i]
                       : residual           ? residual[i]
@@ -176,8 +174,8 @@ static void check_sum(lens *l, uint32_t index, const float *residual, const floa
 static void check_addition(lens *l, uint32_t index) {
   const plan_op *op = &l->plan->ops[index];
   const resnet_skip mode = is_last(l->plan, index) ? l->modes[op->block] : RESNET_SKIP_NONE;
-  const float *x = read_by(l, index, 1), *point = told(l, index, RESNET_POINT_SHORTCUT);
-  const float *residual = told(l, index, RESNET_POINT_RESPONSE);
+  const float *x = read_by(l, index, 1), *point = emitted(l, index, RESNET_POINT_SHORTCUT);
+  const float *residual = emitted(l, index, RESNET_POINT_RESPONSE);
   if (op->kernel == KERNEL_ADD && mode != RESNET_SKIP_BRANCH) residual = read_by(l, index, 0);
   float *made = mode != RESNET_SKIP_SHORTCUT && op->subsampled ? subsampled(op, x) : NULL;
   const float *shortcut = made ? made : x;
@@ -207,14 +205,14 @@ static double conv_at(const plan_op *op, const float *x, size_t n, uint32_t h, u
   return sum;
 }
 
-/* A value of each picture, within what Winograd's algorithm may differ by. */
+/* Check one value of each sample, within the tolerance of Winograd's algorithm. */
 static void check_response(lens *l, uint32_t index) {
   const plan_op *op = &l->plan->ops[index];
-  const float *response = told(l, index, RESNET_POINT_RESPONSE), *x = read_by(l, index, 0);
+  const float *response = emitted(l, index, RESNET_POINT_RESPONSE), *x = read_by(l, index, 0);
   double largest = 0;
   for (size_t i = 0; i < floats_of(op->shape); i++)
     largest = fmax(largest, fabs((double)response[i]));
-  for (uint32_t n = 0; n < PICTURES; n++) {
+  for (uint32_t n = 0; n < SAMPLES; n++) {
     const uint32_t h = (index + n) % op->shape.h, w = index * 3 % op->shape.w,
                    o = (index * 7 + n) % op->shape.c;
     const double want = conv_at(op, x, n, h, w, o);
@@ -227,31 +225,31 @@ static void check_response(lens *l, uint32_t index) {
   l->convs++;
 }
 
-/* An op of a lesioned block may be gone; all others are told. */
+/* Check an op. Only ops of an ablated block may be missing. */
 static void check_op(lens *l, uint32_t index) {
   const plan_op *op = &l->plan->ops[index];
   const resnet_skip mode = mode_of(l, op->block);
-  const bool lesioned = mode == RESNET_SKIP_BRANCH || mode == RESNET_SKIP_SHORTCUT;
-  if (!lesioned && !told(l, index, RESNET_POINT_OUTPUT))
-    fail_msg("op %u (%s) is not told", index, op->name);
-  if (told(l, index, RESNET_POINT_RESPONSE) && op->weights) check_response(l, index);
+  const bool ablated = mode == RESNET_SKIP_BRANCH || mode == RESNET_SKIP_SHORTCUT;
+  if (!ablated && !emitted(l, index, RESNET_POINT_OUTPUT))
+    fail_msg("op %u (%s) is not emitted", index, op->name);
+  if (emitted(l, index, RESNET_POINT_RESPONSE) && op->weights) check_response(l, index);
   if (adds(op)) check_addition(l, index);
-  if (!adds(op) && told(l, index, RESNET_POINT_RESPONSE))
-    check_sum(l, index, told(l, index, RESNET_POINT_RESPONSE), NULL);
+  if (!adds(op) && emitted(l, index, RESNET_POINT_RESPONSE))
+    check_sum(l, index, emitted(l, index, RESNET_POINT_RESPONSE), NULL);
   const bool branch =
       mode == RESNET_SKIP_BRANCH && l->plan->blocks[op->block].shortcut != RESNET_SHORTCUT_NONE;
-  if (branch && op->shortcut == RESNET_SHORTCUT_NONE && told(l, index, RESNET_POINT_OUTPUT))
+  if (branch && op->shortcut == RESNET_SHORTCUT_NONE && emitted(l, index, RESNET_POINT_OUTPUT))
     fail_msg("op %u (%s) of a branch that is left out runs", index, op->name);
 }
 
 static void check_class_map(const lens *l) {
   for (uint32_t i = 0; i < l->plan->op_count; i++) {
-    const float *map = told(l, i, RESNET_POINT_CLASS_MAP),
-                *response = told(l, i, RESNET_POINT_RESPONSE);
+    const float *map = emitted(l, i, RESNET_POINT_CLASS_MAP),
+                *response = emitted(l, i, RESNET_POINT_RESPONSE);
     if (!map) continue;
     const plan_op *op = &l->plan->ops[i], *pool = &l->plan->ops[op->input[0]];
     const size_t pixels = (size_t)pool->in.h * pool->in.w, classes = op->shape.c;
-    for (size_t k = 0; k < PICTURES * classes; k++) {
+    for (size_t k = 0; k < SAMPLES * classes; k++) {
       double sum = 0, size = 1e-30;
       for (size_t pixel = 0; pixel < pixels; pixel++) {
         const double x = (double)map[(k / classes * pixels + pixel) * classes + k % classes];
@@ -263,23 +261,23 @@ static void check_class_map(const lens *l) {
   }
 }
 
-/* ---- lesions ----------------------------------------------------------------------- */
+/* ---- ablations --------------------------------------------------------------------- */
 
 static void check_state(lens *l) {
   forget(l);
-  assert_int_equal(resnet_run(l->fused, l->input, RESNET_LAYOUT_NCHW, PICTURES, l->scores[0], NULL),
+  assert_int_equal(resnet_run(l->fused, l->input, RESNET_LAYOUT_NCHW, SAMPLES, l->scores[0], NULL),
                    RESNET_OK);
-  assert_int_equal(resnet_run(l->apart, l->input, RESNET_LAYOUT_NCHW, PICTURES, l->scores[1], NULL),
-                   RESNET_OK);
+  assert_int_equal(
+      resnet_run(l->unfused, l->input, RESNET_LAYOUT_NCHW, SAMPLES, l->scores[1], NULL), RESNET_OK);
   assert_memory_equal(l->scores[0], l->scores[1], l->score_count * sizeof(float));
   assert_memory_equal(l->scores[1], at_place(l, l->plan->output), l->score_count * sizeof(float));
   for (uint32_t i = 0; i < l->plan->op_count; i++) check_op(l, i);
   check_class_map(l);
 }
 
-/* Whether it could be done; both sessions must say the same. */
-static bool cut(lens *l, uint32_t block, resnet_skip mode, uint32_t other) {
-  const resnet_status status = resnet_session_skip(l->apart, block, mode, other, NULL);
+/* Ablate in both sessions, which must agree; return whether it was possible. */
+static bool ablate(lens *l, uint32_t block, resnet_skip mode, uint32_t other) {
+  const resnet_status status = resnet_session_skip(l->unfused, block, mode, other, NULL);
   assert_int_equal(resnet_session_skip(l->fused, block, mode, other, NULL), status);
   assert_true(status == RESNET_OK || status == RESNET_ERROR_UNSUPPORTED);
   if (status != RESNET_OK) return false;
@@ -292,23 +290,23 @@ static bool cut(lens *l, uint32_t block, resnet_skip mode, uint32_t other) {
 }
 
 static void restore(lens *l) {
-  assert_int_equal(resnet_session_skip(l->apart, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, NULL),
+  assert_int_equal(resnet_session_skip(l->unfused, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, NULL),
                    RESNET_OK);
   assert_int_equal(resnet_session_skip(l->fused, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, NULL),
                    RESNET_OK);
   memset(l->modes, 0, l->plan->block_count * sizeof *l->modes);
 }
 
-/* Blocks with a shortcut can lose either side; a plain pair only goes as a whole, where
- * it keeps the shape. */
-static void check_lesions(lens *l, uint32_t block) {
+/* Ablate a block in every way. Blocks with a shortcut can lose either side; a plain pair
+ * can only be removed as a whole, where it keeps the shape. */
+static void check_ablations(lens *l, uint32_t block) {
   const plan_block *b = &l->plan->blocks[block];
   const bool plain = b->shortcut == RESNET_SHORTCUT_NONE;
   const graph_shape in = l->plan->ops[b->source].shape, out = l->plan->ops[b->last_op].shape;
   const bool keeps = in.h == out.h && in.w == out.w && in.c == out.c;
-  assert_int_equal(cut(l, block, RESNET_SKIP_BRANCH, 0), !plain || keeps);
+  assert_int_equal(ablate(l, block, RESNET_SKIP_BRANCH, 0), !plain || keeps);
   check_state(l);
-  assert_int_equal(cut(l, block, RESNET_SKIP_SHORTCUT, 0), !plain);
+  assert_int_equal(ablate(l, block, RESNET_SKIP_SHORTCUT, 0), !plain);
   check_state(l);
   restore(l);
 }
@@ -317,7 +315,7 @@ static size_t check_swaps(lens *l) {
   size_t swaps = 0;
   for (uint32_t a = 0; a < l->plan->block_count; a++)
     for (uint32_t b = a + 1; b < l->plan->block_count; b++) {
-      if (!cut(l, a, RESNET_SKIP_SWAP, b)) continue;
+      if (!ablate(l, a, RESNET_SKIP_SWAP, b)) continue;
       check_state(l);
       restore(l);
       swaps++;
@@ -325,12 +323,12 @@ static size_t check_swaps(lens *l) {
   return swaps;
 }
 
-/* Many at once: the plan gets much shorter than it was. */
+/* Remove many blocks at once: the plan gets much shorter than it was. */
 static void check_many(lens *l) {
   for (uint32_t mode = RESNET_SKIP_BRANCH; mode <= RESNET_SKIP_SHORTCUT; mode++) {
     for (uint32_t block = 0; block < l->plan->block_count; block++) {
-      (void)cut(l, block, block + 1 < l->plan->block_count ? (resnet_skip)mode : RESNET_SKIP_NONE,
-                0);
+      (void)ablate(l, block,
+                   block + 1 < l->plan->block_count ? (resnet_skip)mode : RESNET_SKIP_NONE, 0);
       check_state(l);
     }
     restore(l);
@@ -339,9 +337,9 @@ static void check_many(lens *l) {
 
 static void check_model(const resnet_model *model, size_t *convs, size_t *sums, size_t *swaps) {
   lens l = begin(model);
-  assert_int_equal(resnet_session_observe(l.apart, keep, &l, NULL), RESNET_OK);
+  assert_int_equal(resnet_session_observe(l.unfused, keep, &l, NULL), RESNET_OK);
   check_state(&l);
-  for (uint32_t block = 0; block < l.plan->block_count; block++) check_lesions(&l, block);
+  for (uint32_t block = 0; block < l.plan->block_count; block++) check_ablations(&l, block);
   check_many(&l);
   *swaps += check_swaps(&l);
   check_state(&l);
@@ -366,11 +364,11 @@ static int by_name(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void every_net_is_told_and_cut_as_its_plan_says(void **state) {
+static void every_network_is_observed_and_ablated(void **state) {
   (void)state;
   size_t opened = 0, convs = 0, sums = 0, swaps = 0;
   assert_int_equal(nftw(SOURCE_DIR "/tests/models", collect, FOLDERS_AT_ONCE, FTW_PHYS), 0);
-  /* so that quick runs open the same files everywhere */
+  /* quick runs open the same files everywhere */
   qsort(files, file_count, sizeof *files, by_name);
   resnet_model_options options;
   resnet_model_options_init(&options);
@@ -391,6 +389,6 @@ static void every_net_is_told_and_cut_as_its_plan_says(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_net_is_told_and_cut_as_its_plan_says)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_network_is_observed_and_ablated)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
-/* "k", what was folded, scales a convolution: its first weight tells the number. */
-static float folded_scale(net *n) {
+/* Return the value of "k", which was folded: it scales a convolution and becomes its
+ * first weight. */
+static float folded_scale(network *n) {
   graph g;
   add(n, "Mul", "c,k", "t", "");
-  end_net(n);
+  end_network(n);
   load_good(n, &g);
   check_invariants(&g);
   assert_int_equal(g.node_count, 3);
@@ -20,8 +21,8 @@ static float folded_scale(net *n) {
 }
 
 static void check_function(const char *operator_type, float of, float expected) {
-  net n = {.opset = 17};
-  begin_net(&n);
+  network n = {.opset = 17};
+  begin_network(&n);
   add_floats(&n, "x0", "1", &of);
   add(&n, operator_type, "x0", "k", "");
   assert_float_equal(folded_scale(&n), expected, 1e-5F * fabsf(expected));
@@ -42,8 +43,8 @@ static void functions_of_one_number(void **state) {
 }
 
 static void check_pair(const char *operator_type, float a, float b, float expected) {
-  net n = {0};
-  begin_net(&n);
+  network n = {0};
+  begin_network(&n);
   add_floats(&n, "a", "1", &a);
   add_floats(&n, "b", "", &b);
   add(&n, operator_type, "a,b", "k", "");
@@ -60,7 +61,7 @@ static void functions_of_two_numbers(void **state) {
   check_pair("Min", -3, 4, -3);
 }
 
-/* Constants that stand in nodes, in all their spellings. */
+/* Constants in the attributes of Constant nodes, in all spellings. */
 static void constants_in_attributes(void **state) {
   (void)state;
   static const struct {
@@ -72,9 +73,9 @@ static void constants_in_attributes(void **state) {
                {"value_int=4", true, 4},
                {"value_ints=5,6", true, 6}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    net n = {0};
+    network n = {0};
     bool list = strchr(cases[i].attributes, ',') != NULL;
-    begin_net(&n);
+    begin_network(&n);
     add_integers(&n, "last", "1", (const int64_t[]){-1});
     add(&n, "Constant", "", "number", cases[i].attributes);
     add(&n, list ? "Gather" : "Identity", list ? "number,last" : "number", "one", "");
@@ -83,7 +84,7 @@ static void constants_in_attributes(void **state) {
   }
 }
 
-/* Tile, then one element of what it made. */
+/* Tile, then Gather of one element of the result. */
 static void tiles(void **state) {
   (void)state;
   static const float numbers[6] = {1, 2, 3, 4, 5, 6};
@@ -92,8 +93,8 @@ static void tiles(void **state) {
     float number;
   } cases[] = {{0, 0, 1}, {1, 2, 6}, {2, 3, 1}, {3, 5, 6}, {3, 8, 6}, {2, 7, 2}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    net n = {0};
-    begin_net(&n);
+    network n = {0};
+    begin_network(&n);
     add_floats(&n, "m", "2,3", numbers);
     add_integers(&n, "repeats", "2", (const int64_t[]){2, 3});
     add_integers(&n, "row", "", &cases[i].row);
@@ -105,13 +106,13 @@ static void tiles(void **state) {
   }
 }
 
-/* What is to be like an activation becomes floats; what is like integers, integers. */
-static void casts_to_what_another_is(void **state) {
+/* CastLike an activation gives floats, CastLike integers gives integers. */
+static void casts_to_another_tensors_type(void **state) {
   (void)state;
   static const float number = 2.75F;
   for (int variant = 0; variant < 3; variant++) {
-    net n = {.opset = 15};
-    begin_net(&n);
+    network n = {.opset = 15};
+    begin_network(&n);
     add_integers(&n, "three", "1", (const int64_t[]){3});
     add_floats(&n, "number", "1", &number);
     if (variant == 0) add(&n, "CastLike", "three,number", "k", "");
@@ -120,27 +121,27 @@ static void casts_to_what_another_is(void **state) {
     if (variant == 2) add(&n, "CastLike", "two,number", "k", "");
     assert_float_equal(folded_scale(&n), variant == 2 ? 2 : 3, 1e-5);
   }
-  net same = {.opset = 19}, integers = {.opset = 15};
+  network same = {.opset = 19}, integers = {.opset = 15};
   graph g;
-  begin_net(&same);
+  begin_network(&same);
   add_random(&same, "one", "1", 3);
   add(&same, "CastLike", "c,one", "d", "saturate=1");
   add(&same, "CastLike", "d,x", "t", "");
-  end_net(&same);
+  end_network(&same);
   load_good(&same, &g);
   assert_int_equal(g.node_count, 3);
   unload(&g);
-  begin_net(&integers);
+  begin_network(&integers);
   add_integers(&integers, "three", "1", (const int64_t[]){3});
   add(&integers, "CastLike", "c,three", "t", "");
-  end_net(&integers);
-  refuse_net(&integers, RESNET_ERROR_UNSUPPORTED, "CastLike_t|casts an activation to integers");
+  end_network(&integers);
+  refuse_network(&integers, RESNET_ERROR_UNSUPPORTED, "CastLike_t|casts an activation to integers");
 }
 
 static void refuse_fold(const char *operator_type, const char *inputs, resnet_status status,
                         const char *what) {
-  net n = {.opset = 15};
-  begin_net(&n);
+  network n = {.opset = 15};
+  begin_network(&n);
   add_floats(&n, "m", "2,3", (const float[]){1, 2, 3, 4, -5, 0});
   add_integers(&n, "i", "2", (const int64_t[]){2, 3});
   add_integers(&n, "large", "2", (const int64_t[]){300, 300});
@@ -156,8 +157,8 @@ static void refuse_fold(const char *operator_type, const char *inputs, resnet_st
   add(&n, "Shape", "c", "shape", "");
   add(&n, operator_type, inputs, "k", "");
   add(&n, "Mul", "c,k", "t", "");
-  end_net(&n);
-  refuse_net(&n, status, what);
+  end_network(&n);
+  refuse_network(&n, status, what);
 }
 
 static void impossible_folding_is_refused(void **state) {
@@ -185,23 +186,23 @@ static void impossible_folding_is_refused(void **state) {
   refuse_fold("Range", "zero,much,zero", form, "its delta is 0");
   refuse_fold("Range", "i,much,one0", not_yet, "its start must be one integer below 2^31");
   refuse_fold("Constant", "", not_yet, "Constant_k|no tensor, number or list of numbers");
-  net negative = {0};
-  begin_net(&negative); /* no number: said where it is used */
+  network negative = {0};
+  begin_network(&negative); /* NaN: refused where it is used */
   add_floats(&negative, "m", "1", (const float[]){-1});
   add(&negative, "Sqrt", "m", "k", "");
   add(&negative, "Mul", "c,k", "t", "");
-  end_net(&negative);
-  refuse_net(&negative, form, "Mul_t|constant 'k' have|nan at element 0");
+  end_network(&negative);
+  refuse_network(&negative, form, "Mul_t|constant 'k' have|nan at element 0");
 }
 
-/* Many nodes that each copy a constant of 2^16 elements: a file of 1 MB would take
- * minutes and all memory. */
-static void folding_is_limited_in_all(void **state) {
+/* Many nodes that each copy a constant of 2^16 elements: without a limit, a file of 1 MB
+ * would take minutes and all memory. */
+static void folding_is_limited_in_total(void **state) {
   (void)state;
   enum { COUNT = (1 << 12) + 1 };
   static float many[1 << 16];
-  net n = {0};
-  begin_net(&n);
+  network n = {0};
+  begin_network(&n);
   add_floats(&n, "z0", "65536", many);
   for (int i = 1; i <= COUNT; i++) {
     char input[16], output[16];
@@ -210,7 +211,7 @@ static void folding_is_limited_in_all(void **state) {
     add(&n, "Neg", input, output, "");
   }
   add(&n, "Mul", "c,k", "t", "");
-  end_net(&n);
+  end_network(&n);
   buffer file = finish(&n);
   graph g;
   memory m;
@@ -235,7 +236,7 @@ static const parameters usual = {
     {1.5F, -2, 0.25F, 1e-3F}, {0.1F, 0.2F, -0.3F, 4}, {0.7F, -0.1F, 3, 0}, {0.5F, 2, 1e-3F, 9}};
 static const float epsilon = 1e-3F, half = -0.5F;
 
-static void add_parameters(net *n, const char *dims) {
+static void add_parameters(network *n, const char *dims) {
   add_floats(n, "scale", dims, usual.scale);
   add_floats(n, "bias", dims, usual.bias);
   add_floats(n, "mean", dims, usual.mean);
@@ -244,10 +245,10 @@ static void add_parameters(net *n, const char *dims) {
   add_floats(n, "half", "", &half);
 }
 
-/* As opencv issue 16887 has it, (x - mean) / sqrt(variance + epsilon) * scale + bias; as
- * Keras does, x * f + (bias - mean * f) with f = scale * (variance + epsilon) ^ -0.5; and
- * by Reciprocal. */
-static void add_spelled(net *n, int variant, const char *x) {
+/* Add a normalisation. opencv issue 16887 has (x - mean) / sqrt(variance + epsilon) *
+ * scale + bias; Keras writes x * f + (bias - mean * f) with f = scale * (variance +
+ * epsilon) ^ -0.5; a third way uses Reciprocal. */
+static void add_spelled(network *n, int variant, const char *x) {
   char inputs[32];
   add(n, "Add", "variance,epsilon", "sum", "");
   if (variant == 1)
@@ -271,32 +272,32 @@ static void add_spelled(net *n, int variant, const char *x) {
   add(n, "Add", "scaled,shift", "normal", "");
 }
 
-static void spelled_normalisations_join_the_convolution(void **state) {
+static void spelled_normalisations_fuse_with_the_convolution(void **state) {
   (void)state;
   for (int variant = 0; variant < 3; variant++)
     for (int last = 0; last < 2; last++) {
-      net n = {0}, plain = {0};
-      begin_net(&n);
+      network n = {0}, plain = {0};
+      begin_network(&n);
       add_parameters(&n, last ? "4" : "4,1,1");
       if (last) add(&n, "Transpose", "c", "i", "perm=0,2,3,1");
       add_spelled(&n, variant, last ? "i" : "c");
       if (last) add(&n, "Transpose", "normal", "o", "perm=0,3,1,2");
       add(&n, "Relu", last ? "o" : "normal", "t", "");
-      end_net(&n);
-      begin_net(&plain);
+      end_network(&n);
+      begin_network(&plain);
       add_parameters(&plain, "4");
       add(&plain, "BatchNormalization", "c,scale,bias,mean,variance", "n", "epsilon=1e-3");
       add(&plain, "Relu", "n", "t", "");
-      end_net(&plain);
+      end_network(&plain);
       same_graphs(&n, &plain);
     }
 }
 
-/* Parameters of shape (c) that Reshape or Unsqueeze makes (c,1,1). */
+/* Reshape or Unsqueeze turns parameters of shape (c) into (c,1,1). */
 static void parameters_are_reshaped(void **state) {
   (void)state;
-  net n = {0}, plain = {0};
-  begin_net(&n);
+  network n = {0}, plain = {0};
+  begin_network(&n);
   add_parameters(&n, "4");
   add_integers(&n, "shape", "4", (const int64_t[]){1, -1, 1, 1});
   add_integers(&n, "axes", "2", (const int64_t[]){1, 2});
@@ -304,13 +305,13 @@ static void parameters_are_reshaped(void **state) {
   add(&n, "Unsqueeze", "bias,axes", "biases", "");
   add(&n, "Mul", "c,scales", "m", "");
   add(&n, "Add", "biases,m", "t", "");
-  end_net(&n);
-  begin_net(&plain);
+  end_network(&n);
+  begin_network(&plain);
   add_floats(&plain, "scale", "4,1,1", usual.scale);
   add_floats(&plain, "bias", "4,1,1", usual.bias);
   add(&plain, "Mul", "c,scale", "m", "");
   add(&plain, "Add", "m,bias", "t", "");
-  end_net(&plain);
+  end_network(&plain);
   same_graphs(&n, &plain);
 }
 
@@ -320,10 +321,10 @@ int main(void) {
       cmocka_unit_test(functions_of_two_numbers),
       cmocka_unit_test(constants_in_attributes),
       cmocka_unit_test(tiles),
-      cmocka_unit_test(casts_to_what_another_is),
+      cmocka_unit_test(casts_to_another_tensors_type),
       cmocka_unit_test(impossible_folding_is_refused),
-      cmocka_unit_test(folding_is_limited_in_all),
-      cmocka_unit_test(spelled_normalisations_join_the_convolution),
+      cmocka_unit_test(folding_is_limited_in_total),
+      cmocka_unit_test(spelled_normalisations_fuse_with_the_convolution),
       cmocka_unit_test(parameters_are_reshaped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,40 +1,40 @@
-/* Squeeze-and-excitation and ECA: gates, their products with pictures, the blocks that
- * hold them, every refusal. */
+/* Squeeze-and-excitation and ECA: gates, their products with feature maps, their blocks,
+ * every refusal. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
-/* The gate of `picture`, (n,4,h,w): mean, two 1x1 convolutions with a ReLU between, its
- * logits in "<picture>_e". */
-static void add_squeeze(net *n, const char *picture) {
+/* Add the gate of `map`, (n,4,h,w): mean, two 1x1 convolutions with a ReLU between; the
+ * logits are "<map>_e". */
+static void add_squeeze(network *n, const char *map) {
   char mean[32], small[32], clamped[32], large[32];
-  (void)snprintf(mean, sizeof mean, "%s_m", picture);
-  (void)snprintf(small, sizeof small, "%s_s", picture);
-  (void)snprintf(clamped, sizeof clamped, "%s_r", picture);
-  (void)snprintf(large, sizeof large, "%s_e", picture);
-  add(n, "GlobalAveragePool", picture, mean, "");
+  (void)snprintf(mean, sizeof mean, "%s_m", map);
+  (void)snprintf(small, sizeof small, "%s_s", map);
+  (void)snprintf(clamped, sizeof clamped, "%s_r", map);
+  (void)snprintf(large, sizeof large, "%s_e", map);
+  add(n, "GlobalAveragePool", map, mean, "");
   add_conv(n, mean, small, "2,4,1,1", "");
   add(n, "Relu", small, clamped, "");
   add_conv(n, clamped, large, "4,2,1,1", "");
 }
 
-static const int64_t picture_sizes[4] = {1, 4, 8, 8};
+static const int64_t map_sizes[4] = {1, 4, 8, 8};
 
 /* ---- products ---------------------------------------------------------------------- */
 
 static void sigmoid_gates_are_one_product(void **state) {
   (void)state;
   for (int swapped = 0; swapped < 2; swapped++) {
-    net n = {0};
+    network n = {0};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add_squeeze(&n, "c");
     add(&n, "Sigmoid", "c_e", "gate", "");
     add(&n, "Mul", swapped ? "gate,c" : "c,gate", "m", "");
     add(&n, "Relu", "m", "t", "");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     check_invariants(&g);
     const graph_node *scale = find_node(&g, "Mul_m");
@@ -51,18 +51,18 @@ static void sigmoid_gates_are_one_product(void **state) {
   }
 }
 
-/* The sigmoid stays where somebody else reads it; so does one that is not a gate. */
+/* A sigmoid stays an op if something else reads it, or if it is no gate. */
 static void sigmoids_that_others_read_stay(void **state) {
   (void)state;
-  net twice = {0}, last = {0}, output = {.output = "gate"};
+  network twice = {0}, last = {0}, output = {.output = "gate"};
   graph g;
-  begin_net(&twice);
+  begin_network(&twice);
   add_squeeze(&twice, "c");
   add(&twice, "Sigmoid", "c_e", "gate", "");
   add(&twice, "Mul", "c,gate", "m", "");
   add(&twice, "Add", "m,c", "s", "");
   add(&twice, "Mul", "s,gate", "t", "");
-  end_net(&twice);
+  end_network(&twice);
   load_good(&twice, &g);
   check_invariants(&g);
   assert_int_equal(find_node(&g, "Sigmoid_gate")->op, GRAPH_SIGMOID);
@@ -71,7 +71,7 @@ static void sigmoids_that_others_read_stay(void **state) {
   assert_int_equal(find_node(&g, "Mul_t")->input[1], find_index(&g, "Sigmoid_gate"));
   unload(&g);
 
-  begin_net(&last); /* multi-label nets end so */
+  begin_network(&last); /* as in multi-label networks */
   add(&last, "GlobalAveragePool", "c", "p", "");
   add(&last, "Flatten", "p", "f", "");
   add(&last, "Sigmoid", "f", "y", "");
@@ -81,8 +81,8 @@ static void sigmoids_that_others_read_stay(void **state) {
   assert_string_equal(find_scores(&g)->output, "y");
   unload(&g);
 
-  /* the scores are the gate itself: the product leads nowhere */
-  begin_net(&output);
+  /* the scores are the gate itself: nothing reads the product */
+  begin_network(&output);
   add_squeeze(&output, "c");
   add(&output, "Sigmoid", "c_e", "gate", "");
   add(&output, "Mul", "c,gate", "m", "");
@@ -92,17 +92,17 @@ static void sigmoids_that_others_read_stay(void **state) {
   unload(&g);
 }
 
-/* max(0, min(1, alpha x + beta)) joins the convolution before it, on which nothing else
- * looks. */
-static void hard_sigmoids_join_their_convolution(void **state) {
+/* max(0, min(1, alpha x + beta)) is fused with the convolution before it if nothing else
+ * reads that. */
+static void hard_sigmoids_fuse_with_their_convolution(void **state) {
   (void)state;
-  net n = {0}, lone = {0};
+  network n = {0}, lone = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_squeeze(&n, "c");
   add(&n, "HardSigmoid", "c_e", "gate", "alpha=0.25 beta=0.75");
   add(&n, "Mul", "c,gate", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   const graph_node *gate = find_node(&g, "Conv_c_e");
@@ -114,10 +114,10 @@ static void hard_sigmoids_join_their_convolution(void **state) {
   assert_false(find_node(&g, "Mul_t")->sigmoid);
   unload(&g);
 
-  begin_net(&lone); /* defaults: 0.2 and 0.5 */
+  begin_network(&lone); /* defaults: 0.2 and 0.5 */
   add(&lone, "MaxPool", "c", "m", "kernel_shape=2,2");
   add(&lone, "HardSigmoid", "m", "t", "");
-  end_net(&lone);
+  end_network(&lone);
   load_good(&lone, &g);
   check_invariants(&g);
   const graph_node *affine = find_node(&g, "HardSigmoid_t");
@@ -129,16 +129,16 @@ static void hard_sigmoids_join_their_convolution(void **state) {
   unload(&g);
 }
 
-/* What follows a hard sigmoid is not folded through its clamp. */
-static void clamps_stand_between_affine_functions(void **state) {
+/* The op after a hard sigmoid is not folded through its clamp. */
+static void clamps_separate_affine_functions(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_floats(&n, "k", "1", (const float[]){-3});
   add(&n, "HardSigmoid", "c", "h", "");
   add(&n, "Mul", "h,k", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   assert_float_equal(find_node(&g, "Conv_c")->clamp_max, 1, 0);
   assert_int_equal(find_node(&g, "Mul_t")->op, GRAPH_AFFINE);
@@ -148,11 +148,11 @@ static void clamps_stand_between_affine_functions(void **state) {
 }
 
 static void refuse_hard_sigmoid(const char *attributes, resnet_status status, const char *what) {
-  net n = {0};
-  begin_net(&n);
+  network n = {0};
+  begin_network(&n);
   add(&n, "HardSigmoid", "c", "t", attributes);
-  end_net(&n);
-  refuse_net(&n, status, what);
+  end_network(&n);
+  refuse_network(&n, status, what);
 }
 
 static void impossible_hard_sigmoids_are_refused(void **state) {
@@ -165,15 +165,15 @@ static void impossible_hard_sigmoids_are_refused(void **state) {
 
 /* ---- Expand ------------------------------------------------------------------------ */
 
-/* One way to make the gate as large as the picture; the graph is that of no Expand at
- * all. */
+/* Expand the gate to the feature map's size in one way: the graph must be the same as
+ * without Expand. */
 static void check_expand(const char *input, size_t count, const int64_t *sizes) {
-  net n = {.input = input}, plain = {.input = input};
+  network n = {.input = input}, plain = {.input = input};
   char dims[8];
   (void)snprintf(dims, sizeof dims, "%zu", count);
-  net *both[2] = {&n, &plain};
+  network *both[2] = {&n, &plain};
   for (size_t i = 0; i < 2; i++) {
-    begin_net(both[i]);
+    begin_network(both[i]);
     add_squeeze(both[i], "c");
     add(both[i], "Sigmoid", "c_e", "gate", "");
   }
@@ -184,32 +184,32 @@ static void check_expand(const char *input, size_t count, const int64_t *sizes) 
   add(&n, "Expand", "gate,sizes", "wide", "");
   add(&n, "Mul", "c,wide", "t", "");
   add(&plain, "Mul", "c,gate", "t", "");
-  end_net(&n);
-  end_net(&plain);
+  end_network(&n);
+  end_network(&plain);
   same_graphs(&n, &plain);
 }
 
 static void expanded_gates_are_gates(void **state) {
   (void)state;
   check_expand("N,3,8,8", 0, NULL); /* expand_as: the batch is a symbol */
-  check_expand("N,3,8,8", 4, picture_sizes);
+  check_expand("N,3,8,8", 4, map_sizes);
   check_expand("5,3,8,8", 4, (const int64_t[]){5, 4, 8, 8});
   check_expand("N,3,8,8", 3, (const int64_t[]){4, 8, 8});
   check_expand("N,3,8,8", 2, (const int64_t[]){8, 8});
-  check_expand("N,3,8,8", 1, (const int64_t[]){1}); /* as it is */
+  check_expand("N,3,8,8", 1, (const int64_t[]){1}); /* unchanged */
   check_expand("N,3,4,4", 4, (const int64_t[]){1, 4, 4, 4});
 }
 
-/* expand(-1, -1, h, w): PyTorch's exporter puts 1 where -1 stands. The batch, a symbol,
- * is not -1 either. */
+/* expand(-1, -1, h, w): PyTorch's exporter writes 1 for -1. The batch is a symbol, not
+ * -1. */
 static void sizes_are_chosen(void **state) {
   (void)state;
   static const char *const given[] = {"minus", "shape"};
   for (size_t i = 0; i < 2; i++) {
-    net n = {0}, plain = {0};
-    net *both[2] = {&n, &plain};
+    network n = {0}, plain = {0};
+    network *both[2] = {&n, &plain};
     for (size_t k = 0; k < 2; k++) {
-      begin_net(both[k]);
+      begin_network(both[k]);
       add_squeeze(both[k], "c");
       add(both[k], "Sigmoid", "c_e", "gate", "");
     }
@@ -225,32 +225,32 @@ static void sizes_are_chosen(void **state) {
     add(&n, "Expand", "gate,sizes", "wide", "");
     add(&n, "Mul", "c,wide", "t", "");
     add(&plain, "Mul", "c,gate", "t", "");
-    end_net(&n);
-    end_net(&plain);
+    end_network(&n);
+    end_network(&plain);
     same_graphs(&n, &plain);
   }
-  net batch = {0};
-  begin_net(&batch);
+  network batch = {0};
+  begin_network(&batch);
   add(&batch, "Shape", "c", "shape", "");
   add_integers(&batch, "two", "1", (const int64_t[]){2});
   add(&batch, "Equal", "shape,two", "t", "");
-  end_net(&batch);
-  refuse_net(&batch, RESNET_ERROR_UNSUPPORTED, "Equal_t|compares the batch size with a number");
+  end_network(&batch);
+  refuse_network(&batch, RESNET_ERROR_UNSUPPORTED, "Equal_t|compares the batch size with a number");
 }
 
 static void refuse_expand(const char *input, size_t count, const int64_t *sizes,
                           resnet_status status, const char *what) {
-  net n = {0};
+  network n = {0};
   char dims[8], inputs[32];
   (void)snprintf(dims, sizeof dims, "%zu", count);
   (void)snprintf(inputs, sizeof inputs, "%s,sizes", input);
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "GlobalAveragePool", "c", "gate", "");
   add_integers(&n, "sizes", dims, sizes);
   add(&n, "Expand", inputs, "wide", "");
   add(&n, "Mul", "c,wide", "t", "");
-  end_net(&n);
-  refuse_net(&n, status, what);
+  end_network(&n);
+  refuse_network(&n, status, what);
 }
 
 static void other_expansions_are_refused(void **state) {
@@ -263,42 +263,43 @@ static void other_expansions_are_refused(void **state) {
   refuse_expand("gate", 4, (const int64_t[]){1, 4, 8, 1 << 20}, form, "cannot expand 1 to 1048576");
   refuse_expand("gate", 4, (const int64_t[]){3, 4, 8, 8}, not_yet, "makes 3 of a batch");
   refuse_expand("gate", 5, (const int64_t[]){1, 1, 4, 8, 8}, not_yet, "up to 4 integers");
-  net half = {0};
-  begin_net(&half); /* one row is no gate */
-  add_integers(&half, "sizes", "4", picture_sizes);
+  network half = {0};
+  begin_network(&half); /* one row is no gate */
+  add_integers(&half, "sizes", "4", map_sizes);
   add(&half, "MaxPool", "c", "row", "kernel_shape=8,1");
   add(&half, "Expand", "row,sizes", "wide", "");
   add(&half, "Mul", "c,wide", "t", "");
-  end_net(&half);
-  refuse_net(&half, not_yet, "Expand_wide|expands an image of (h 1, w 8, c 4): a gate (n,c,1,1)");
+  end_network(&half);
+  refuse_network(&half, not_yet,
+                 "Expand_wide|expands an image of (h 1, w 8, c 4): a gate (n,c,1,1)");
 }
 
-/* What Expand made larger exists nowhere: nothing but a product may read it. */
+/* An expanded gate is never stored: only a product may read it. */
 static void expanded_gates_are_multiplied_only(void **state) {
   (void)state;
   static const char *const readers[] = {"Relu", "GlobalAveragePool", "Flatten", "Shape", "Sigmoid"};
   for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
-    net n = {0};
+    network n = {0};
     char what[64];
-    begin_net(&n);
-    add_integers(&n, "sizes", "4", picture_sizes);
+    begin_network(&n);
+    add_integers(&n, "sizes", "4", map_sizes);
     add(&n, "GlobalAveragePool", "c", "gate", "");
     add(&n, "Expand", "gate,sizes", "wide", "");
     add(&n, readers[i], "wide", "t", "");
     add(&n, "Mul", "c,t", "u", "");
     add(&n, "GlobalAveragePool", "u", "y", "");
     (void)snprintf(what, sizeof what, "%s_t|'wide', which Expand made larger", readers[i]);
-    refuse_net(&n, RESNET_ERROR_UNSUPPORTED, what);
+    refuse_network(&n, RESNET_ERROR_UNSUPPORTED, what);
   }
-  net output = {.output = "wide"};
-  begin_net(&output);
-  add_integers(&output, "sizes", "4", picture_sizes);
+  network output = {.output = "wide"};
+  begin_network(&output);
+  add_integers(&output, "sizes", "4", map_sizes);
   add(&output, "GlobalAveragePool", "c", "gate", "");
   add(&output, "Expand", "gate,sizes", "wide", "");
-  refuse_net(&output, RESNET_ERROR_UNSUPPORTED, "output 'wide'|scores (n,classes)");
+  refuse_network(&output, RESNET_ERROR_UNSUPPORTED, "output 'wide'|scores (n,classes)");
 }
 
-static resnet_status load_sized(net *n, uint32_t side, graph *g, resnet_error *error) {
+static resnet_status load_sized(network *n, uint32_t side, graph *g, resnet_error *error) {
   const load_options options = {
       .max_file_bytes = 1 << 20, .input_height = side, .input_width = side};
   buffer file = finish(n);
@@ -307,40 +308,39 @@ static resnet_status load_sized(net *n, uint32_t side, graph *g, resnet_error *e
   return status;
 }
 
-/* Sizes that the exporter froze are those of the file's own picture: a gate follows any
+/* Sizes that the exporter froze are those of the file's own input; a gate also fits any
  * other. */
-static void frozen_expansions_follow_the_picture(void **state) {
+static void frozen_expansions_follow_the_input(void **state) {
   (void)state;
-  net n = {0}, both = {0};
+  network n = {0}, both = {0};
   graph g;
   resnet_error error;
-  begin_net(&n);
-  add_integers(&n, "sizes", "4", picture_sizes);
+  begin_network(&n);
+  add_integers(&n, "sizes", "4", map_sizes);
   add_squeeze(&n, "c");
   add(&n, "Expand", "c_e,sizes", "wide", "");
   add(&n, "Mul", "c,wide", "t", "");
-  end_net(&n);
+  end_network(&n);
   if (load_sized(&n, 12, &g, &error) != RESNET_OK) fail_msg("%s", error.message);
   check_invariants(&g);
   assert_memory_equal(&find_node(&g, "Mul_t")->shape, (&(graph_shape){12, 12, 4}),
                       sizeof(graph_shape));
   unload(&g);
 
-  /* here the gate is not what has no size of its own: nothing says how large the product
-   * is */
-  begin_net(&both);
-  add_integers(&both, "sizes", "4", picture_sizes);
+  /* the other factor has one pixel, so nothing gives the size of the product */
+  begin_network(&both);
+  add_integers(&both, "sizes", "4", map_sizes);
   add_squeeze(&both, "c");
   add(&both, "Expand", "c_e,sizes", "wide", "");
   add(&both, "Mul", "c_m,wide", "t", "");
-  end_net(&both);
+  end_network(&both);
   assert_int_equal(load_sized(&both, 12, &g, &error), RESNET_ERROR_FORMAT);
   if (!strstr(error.message, "Mul_t")) fail_msg("%s", error.message);
 }
 
 /* ---- channels last ----------------------------------------------------------------- */
 
-static void add_gate_nhwc(net *n, bool expand) {
+static void add_gate_nhwc(network *n, bool expand) {
   add(n, "Transpose", "c", "last", "perm=0,2,3,1");
   add(n, "ReduceMean", "last", "mean", "axes=1,2 keepdims=1"); /* (n,1,1,4) */
   add(n, "Sigmoid", "mean", "gate", "");
@@ -348,43 +348,43 @@ static void add_gate_nhwc(net *n, bool expand) {
   if (expand) add(n, "Expand", "gate,sizes", "wide", "");
   add(n, "Mul", expand ? "wide,last" : "gate,last", "product", "");
   add(n, "Transpose", "product", "t", "perm=0,3,1,2");
-  end_net(n);
+  end_network(n);
 }
 
 static void gates_channels_last(void **state) {
   (void)state;
   for (int expand = 0; expand < 2; expand++) {
-    net n = {0}, plain = {0};
-    begin_net(&n);
+    network n = {0}, plain = {0};
+    begin_network(&n);
     add_gate_nhwc(&n, expand == 1);
-    begin_net(&plain);
+    begin_network(&plain);
     add(&plain, "GlobalAveragePool", "c", "mean", "");
     add(&plain, "Sigmoid", "mean", "gate", "");
     add(&plain, "Mul", "c,gate", "t", "");
-    end_net(&plain);
+    end_network(&plain);
     same_graphs(&n, &plain);
   }
 }
 
-/* A gate that meets another axis than the channels. In the last ones the sizes would
- * fit. */
+/* Gates on another axis than the channels. In the last ones the sizes would fit. */
 static void gates_on_other_axes_are_refused(void **state) {
   (void)state;
-  net first = {.input = "N,3,4,4"}, last = {.input = "N,3,4,4"}, middle = {.input = "N,3,4,4"};
-  begin_net(&first);
+  network first = {.input = "N,3,4,4"}, last = {.input = "N,3,4,4"}, middle = {.input = "N,3,4,4"};
+  begin_network(&first);
   add(&first, "GlobalAveragePool", "c", "gate", "");
   add(&first, "Transpose", "c", "last", "perm=0,2,3,1");
   add(&first, "Mul", "last,gate", "product", "");
   add(&first, "Transpose", "product", "t", "perm=0,3,1,2");
-  end_net(&first);
-  refuse_net(&first, RESNET_ERROR_UNSUPPORTED, "Mul_product|one factor for each of its channels");
-  begin_net(&last);
+  end_network(&first);
+  refuse_network(&first, RESNET_ERROR_UNSUPPORTED,
+                 "Mul_product|one factor for each of its channels");
+  begin_network(&last);
   add(&last, "GlobalAveragePool", "c", "mean", "");
   add(&last, "Transpose", "mean", "gate", "perm=0,2,3,1");
   add(&last, "Mul", "c,gate", "t", "");
-  end_net(&last);
-  refuse_net(&last, RESNET_ERROR_UNSUPPORTED, "Mul_t|one factor for each of its channels");
-  begin_net(&middle); /* (n,1,4,1): its channels meet the columns */
+  end_network(&last);
+  refuse_network(&last, RESNET_ERROR_UNSUPPORTED, "Mul_t|one factor for each of its channels");
+  begin_network(&middle); /* (n,1,4,1): its channels meet the columns */
   add_integers(&middle, "sizes", "4", (const int64_t[]){1, 4, 4, 4});
   add_integers(&middle, "shape", "4", (const int64_t[]){-1, 1, 4, 1});
   add(&middle, "GlobalAveragePool", "c", "mean", "");
@@ -393,22 +393,22 @@ static void gates_on_other_axes_are_refused(void **state) {
   add(&middle, "Transpose", "c", "last", "perm=0,2,3,1");
   add(&middle, "Mul", "last,wide", "product", "");
   add(&middle, "Transpose", "product", "t", "perm=0,3,1,2");
-  end_net(&middle);
-  refuse_net(&middle, RESNET_ERROR_UNSUPPORTED, "Expand_wide");
+  end_network(&middle);
+  refuse_network(&middle, RESNET_ERROR_UNSUPPORTED, "Expand_wide");
 }
 
 /* One pixel times one pixel: SiLU within a squeeze. */
 static void pixels_multiply_pixels(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_squeeze(&n, "c");
   add(&n, "Sigmoid", "c_s", "sigmoid", "");
   add(&n, "Mul", "c_s,sigmoid", "silu", "");
   add_conv(&n, "silu", "wide", "4,2,1,1", "");
   add(&n, "Mul", "c,wide", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   const graph_node *silu = find_node(&g, "Mul_silu");
@@ -420,8 +420,9 @@ static void pixels_multiply_pixels(void **state) {
 
 /* ---- ECA --------------------------------------------------------------------------- */
 
-static void add_eca(net *n, const char *weights, const char *attributes, const char *conv_inputs) {
-  begin_net(n);
+static void add_eca(network *n, const char *weights, const char *attributes,
+                    const char *conv_inputs) {
+  begin_network(n);
   add_random(n, "v", weights, 9);
   add_random(n, "b", "1", 10);
   add_integers(n, "line", "3", (const int64_t[]){-1, 1, 4});
@@ -432,13 +433,13 @@ static void add_eca(net *n, const char *weights, const char *attributes, const c
   add(n, "Sigmoid", "k", "sigmoid", "");
   add(n, "Reshape", "sigmoid,pixel", "gate", "");
   add(n, "Mul", "c,gate", "t", "");
-  end_net(n);
+  end_network(n);
 }
 
 static void check_eca(const char *weights, const char *attributes, uint32_t kernel,
                       uint32_t before) {
   for (int bias = 0; bias < 2; bias++) {
-    net n = {0};
+    network n = {0};
     graph g;
     add_eca(&n, weights, attributes, bias ? "row,v,b" : "row,v");
     load_good(&n, &g);
@@ -476,9 +477,9 @@ static void channel_convolutions(void **state) {
 
 static void refuse_eca(const char *weights, const char *attributes, resnet_status status,
                        const char *what) {
-  net n = {0};
+  network n = {0};
   add_eca(&n, weights, attributes, "row,v");
-  refuse_net(&n, status, what);
+  refuse_network(&n, status, what);
 }
 
 static void other_channel_convolutions_are_refused(void **state) {
@@ -502,37 +503,37 @@ static void other_channel_convolutions_are_refused(void **state) {
   refuse_eca("4,1,3", "pads=1,1", not_yet, "only that of ECA is accepted");
   refuse_eca("1,4,3", "pads=1,1", not_yet, "only that of ECA is accepted");
   refuse_eca("1,1,1025", "pads=512,512", not_yet, "have 1025 taps: 1 to 1024");
-  net picture = {0};
-  begin_net(&picture);
-  add_random(&picture, "v", "1,1,3", 9);
-  add(&picture, "Conv", "c,v", "t", "pads=1,1");
-  end_net(&picture);
-  refuse_net(&picture, not_yet, "Conv_t|a 1-D convolution: only that of ECA");
-  net integers = {0};
-  begin_net(&integers);
+  network image = {0};
+  begin_network(&image);
+  add_random(&image, "v", "1,1,3", 9);
+  add(&image, "Conv", "c,v", "t", "pads=1,1");
+  end_network(&image);
+  refuse_network(&image, not_yet, "Conv_t|a 1-D convolution: only that of ECA");
+  network integers = {0};
+  begin_network(&integers);
   add_integers(&integers, "v", "1,1,1", (const int64_t[]){1});
   add_integers(&integers, "line", "3", (const int64_t[]){-1, 1, 4});
   add(&integers, "GlobalAveragePool", "c", "mean", "");
   add(&integers, "Reshape", "mean,line", "row", "");
   add(&integers, "Conv", "row,v", "y", "");
-  refuse_net(&integers, not_yet, "Conv_y|1 to 1024 floats");
+  refuse_network(&integers, not_yet, "Conv_y|1 to 1024 floats");
 }
 
 /* ---- blocks ------------------------------------------------------------------------ */
 
-/* The gate's nodes belong to the block, and stand before their product. */
+/* The gate's nodes belong to the block and come before their product. */
 static void gated_blocks(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_conv(&n, "c", "a", "4,4,3,3", "pads=1,1,1,1");
   add_squeeze(&n, "a");
   add(&n, "Sigmoid", "a_e", "gate", "");
   add(&n, "Mul", "a,gate", "m", "");
   add(&n, "Add", "c,m", "s", "");
   add(&n, "Relu", "s", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.block_count, 1);
@@ -548,13 +549,13 @@ static void gated_blocks(void **state) {
   unload(&g);
 }
 
-/* A gate on either branch, a projection with fewer convolutions: a gate's own do not
- * count. */
+/* A gate on either branch, with a projection of fewer convolutions: a gate's own
+ * convolutions do not count. */
 static void gates_on_both_branches(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_conv(&n, "c", "q", "4,4,1,1", "");
   add_squeeze(&n, "q");
   add(&n, "Mul", "q,q_e", "shortcut", "");
@@ -564,7 +565,7 @@ static void gates_on_both_branches(void **state) {
   add(&n, "Sigmoid", "mean", "gate", "");
   add(&n, "Mul", "gate,b", "residual", "");
   add(&n, "Add", "shortcut,residual", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.block_count, 1);
@@ -575,13 +576,13 @@ static void gates_on_both_branches(void **state) {
   unload(&g);
 }
 
-/* Two products read one gate, in two branches of one addition: the gate's nodes can stand
- * in one place only. */
+/* Two products in two branches of one addition read one gate, whose nodes can only have
+ * one place. */
 static void shared_gates_make_no_block(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_squeeze(&n, "c");
   add(&n, "Mul", "c,c_e", "m1", "");
   add(&n, "Mul", "c,c_e", "m2", "");
@@ -589,7 +590,7 @@ static void shared_gates_make_no_block(void **state) {
   add_conv(&n, "a", "b", "4,4,3,3", "pads=1,1,1,1");
   add_conv(&n, "m2", "q", "4,4,1,1", "");
   add(&n, "Add", "b,q", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.node_count, 12);
@@ -597,12 +598,12 @@ static void shared_gates_make_no_block(void **state) {
   unload(&g);
 }
 
-/* A block within a gate: its nodes are its own. */
-static void blocks_within_gates_stand_alone(void **state) {
+/* A block within a gate is a block of its own. */
+static void blocks_within_gates_are_separate(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_conv(&n, "c", "a", "4,4,3,3", "pads=1,1,1,1");
   add_squeeze(&n, "a");
   add(&n, "Add", "a_e,a_m", "inner", "");
@@ -619,18 +620,18 @@ static void blocks_within_gates_stand_alone(void **state) {
   unload(&g);
 }
 
-/* A gate made of something else than its picture does not hide where the branches
- * part. */
+/* A gate that is computed from something else than its feature map does not hide where
+ * the branches part. */
 static void foreign_gates_make_no_block(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_squeeze(&n, "c");
   add_conv(&n, "c", "a", "4,4,3,3", "pads=1,1,1,1");
   add(&n, "Mul", "a,c_e", "m", "");
   add(&n, "Add", "m,c", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.block_count, 0);
@@ -641,13 +642,13 @@ static void shortcuts_by_pools(void **state) {
   (void)state;
   static const char *const pools[] = {"AveragePool", "MaxPool"};
   for (size_t i = 0; i < 2; i++) {
-    net n = {0};
+    network n = {0};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add_conv(&n, "c", "a", "4,4,3,3", "pads=1,1,1,1 strides=2,2");
     add(&n, pools[i], "c", "q", "kernel_shape=2,2 strides=2,2");
     add(&n, "Add", "q,a", "t", "");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     check_invariants(&g);
     assert_int_equal(g.block_count, 1);
@@ -661,14 +662,14 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sigmoid_gates_are_one_product),
       cmocka_unit_test(sigmoids_that_others_read_stay),
-      cmocka_unit_test(hard_sigmoids_join_their_convolution),
-      cmocka_unit_test(clamps_stand_between_affine_functions),
+      cmocka_unit_test(hard_sigmoids_fuse_with_their_convolution),
+      cmocka_unit_test(clamps_separate_affine_functions),
       cmocka_unit_test(impossible_hard_sigmoids_are_refused),
       cmocka_unit_test(expanded_gates_are_gates),
       cmocka_unit_test(sizes_are_chosen),
       cmocka_unit_test(other_expansions_are_refused),
       cmocka_unit_test(expanded_gates_are_multiplied_only),
-      cmocka_unit_test(frozen_expansions_follow_the_picture),
+      cmocka_unit_test(frozen_expansions_follow_the_input),
       cmocka_unit_test(gates_channels_last),
       cmocka_unit_test(gates_on_other_axes_are_refused),
       cmocka_unit_test(pixels_multiply_pixels),
@@ -677,7 +678,7 @@ int main(void) {
       cmocka_unit_test(gated_blocks),
       cmocka_unit_test(gates_on_both_branches),
       cmocka_unit_test(shared_gates_make_no_block),
-      cmocka_unit_test(blocks_within_gates_stand_alone),
+      cmocka_unit_test(blocks_within_gates_are_separate),
       cmocka_unit_test(foreign_gates_make_no_block),
       cmocka_unit_test(shortcuts_by_pools),
   };

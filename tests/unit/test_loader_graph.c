@@ -1,20 +1,20 @@
-/* The canonical graph: blocks and their shortcuts, order and names, folding of shapes,
- * faults of the graph itself. */
+/* The graph after the fusion pass: blocks and their shortcuts, order and names, folding
+ * of shapes, errors of the graph itself. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
-static void begin(net *n) { add_conv(n, "x", "c", "4,3,3,3", "pads=1,1,1,1"); }
+static void begin(network *n) { add_conv(n, "x", "c", "4,3,3,3", "pads=1,1,1,1"); }
 
 /* ---- blocks ------------------------------------------------------------------------ */
 
 static void identity_shortcut(void **state) {
   (void)state;
   for (int swapped = 0; swapped < 2; swapped++) {
-    net n = {0};
+    network n = {0};
     graph g;
     begin(&n);
     add(&n, "Relu", "c", "r", "");
@@ -23,7 +23,7 @@ static void identity_shortcut(void **state) {
     add_conv(&n, "ar", "b", "4,4,3,3", "pads=1,1,1,1");
     add(&n, "Add", swapped ? "r,b" : "b,r", "s", "");
     add(&n, "Relu", "s", "t", "");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     check_invariants(&g);
     assert_int_equal(g.block_count, 1);
@@ -38,11 +38,11 @@ static void identity_shortcut(void **state) {
   }
 }
 
-/* ResNet-D: an average pool before the projection; both belong to the shortcut, which
- * stands first. */
+/* ResNet-D has an average pool before the projection; both belong to the shortcut, which
+ * comes first. */
 static void projection_shortcut(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
   begin(&n);
   add_conv(&n, "c", "a", "6,4,3,3", "pads=1,1,1,1 strides=2,2");
@@ -50,7 +50,7 @@ static void projection_shortcut(void **state) {
   add_conv(&n, "a", "b", "6,6,3,3", "pads=1,1,1,1");
   add_conv(&n, "v", "q", "6,4,1,1", "");
   add(&n, "Add", "q,b", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.block_count, 1);
@@ -63,7 +63,7 @@ static void projection_shortcut(void **state) {
   unload(&g);
 }
 
-/* Slice of rows and columns in one or two nodes, then Pad of the channels: one
+/* Slice of rows and columns in one or two nodes, then Pad of the channels, become one
  * SUBSAMPLE. */
 static void option_a_shortcut(void **state) {
   (void)state;
@@ -71,7 +71,7 @@ static void option_a_shortcut(void **state) {
                        steps[2] = {2, 2};
   static const int64_t pads[8] = {0, 1, 0, 0, 0, 3, 0, 0};
   for (int slices = 1; slices <= 2; slices++) {
-    net n = {0};
+    network n = {0};
     graph g;
     begin(&n);
     add_integers(&n, "zero", slices == 1 ? "2" : "1", zero);
@@ -85,7 +85,7 @@ static void option_a_shortcut(void **state) {
     if (slices == 2) add(&n, "Slice", "s,zero,huge,last,steps", "s2", "");
     add(&n, "Pad", slices == 2 ? "s2,pads" : "s,pads", "q", "");
     add(&n, "Add", "b,q", "t", "");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     check_invariants(&g);
     assert_int_equal(g.node_count, 6);
@@ -103,12 +103,12 @@ static void option_a_shortcut(void **state) {
 
 static void refuse_slice(const int64_t numbers[4], resnet_status status, const char *what) {
   static const char *const names[4] = {"start", "stop", "axis", "step"};
-  net n = {0};
+  network n = {0};
   begin(&n);
   for (size_t i = 0; i < 4; i++) add_integers(&n, names[i], "1", &numbers[i]);
   add(&n, "Slice", "c,start,stop,axis,step", "t", "");
-  end_net(&n);
-  refuse_net(&n, status, what);
+  end_network(&n);
+  refuse_network(&n, status, what);
 }
 
 static void other_slices_are_refused(void **state) {
@@ -127,12 +127,12 @@ static void other_slices_are_refused(void **state) {
   refuse_slice((const int64_t[]){0, 8, 4, 1}, RESNET_ERROR_FORMAT, "axis 4 is out of range");
 }
 
-/* ResNetV2: the first normalisation is read by the block's first convolution only; the
- * addition stays unclamped. */
+/* In ResNetV2 only the block's first convolution reads the first normalisation, and the
+ * addition is not clamped. */
 static void pre_activation_block(void **state) {
   (void)state;
   static const float ones[4] = {1, 1, 1, 1}, zeros[4] = {0};
-  net n = {0};
+  network n = {0};
   graph g;
   begin(&n);
   add_floats(&n, "one", "4", ones);
@@ -141,7 +141,7 @@ static void pre_activation_block(void **state) {
   add(&n, "Relu", "b", "r", "");
   add_conv(&n, "r", "a", "4,4,3,3", "pads=1,1,1,1");
   add(&n, "Add", "c,a", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   check_block(&g, 0, "stage1.block1", RESNET_SHORTCUT_IDENTITY, "Conv_c", "Add_t");
@@ -151,10 +151,10 @@ static void pre_activation_block(void **state) {
   unload(&g);
 }
 
-/* Stages end where the blocks' outputs change shape. */
+/* A stage ends where the shape of the blocks' outputs changes. */
 static void stages_are_counted(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
   begin(&n);
   add_conv(&n, "c", "a1", "4,4,3,3", "pads=1,1,1,1");
@@ -167,7 +167,7 @@ static void stages_are_counted(void **state) {
   add(&n, "Add", "b3,q3", "s3", "");
   add_conv(&n, "s3", "a4", "8,8,3,3", "pads=1,1,1,1");
   add(&n, "Add", "a4,s3", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.block_count, 4);
@@ -178,9 +178,9 @@ static void stages_are_counted(void **state) {
   unload(&g);
 }
 
-static void plain_nets_have_pairs(void **state) {
+static void plain_networks_have_pairs(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
   begin(&n);
   add_conv(&n, "c", "a", "4,4,3,3", "pads=1,1,1,1");
@@ -189,7 +189,7 @@ static void plain_nets_have_pairs(void **state) {
   add_conv(&n, "b", "d", "8,4,3,3", "pads=1,1,1,1 strides=2,2");
   add_conv(&n, "d", "e", "8,8,3,3", "pads=1,1,1,1");
   add_conv(&n, "e", "t", "9,8,3,3", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.block_count, 2);
@@ -199,17 +199,17 @@ static void plain_nets_have_pairs(void **state) {
   unload(&g);
 }
 
-/* Additions that are no residual block: x + x, and one whose branches part at different
- * places of a block. */
+/* Additions that are no residual block: x + x, and one whose branches part inside a
+ * block. */
 static void lone_additions_have_no_block(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
   begin(&n);
   add(&n, "Add", "c,c", "d", "");
   add(&n, "MaxPool", "d", "m", "kernel_shape=3,3 pads=1,1,1,1");
   add(&n, "Add", "m,d", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_int_equal(g.block_count, 0);
@@ -220,13 +220,13 @@ static void lone_additions_have_no_block(void **state) {
 
 static void what_leads_nowhere_is_dropped(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
   begin(&n);
   add_conv(&n, "c", "unused", "4,4,1,1", "");
-  /* the unused reader does not keep it from being fused */
+  /* this reader is unused and must not prevent fusion */
   add(&n, "Relu", "c", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   assert_int_equal(g.node_count, 3);
   assert_float_equal(find_node(&g, "Conv_c")->clamp_min, 0, 0);
@@ -240,7 +240,7 @@ static void batch_size_plumbing_is_folded(void **state) {
   (void)state;
   static const int64_t zero = 0, one = 1, minus = -1;
   for (int variant = 0; variant < 3; variant++) {
-    net n = {.opset = variant == 2 ? 15 : 13};
+    network n = {.opset = variant == 2 ? 15 : 13};
     graph g;
     begin(&n);
     add(&n, "GlobalAveragePool", "c", "p", "");
@@ -266,32 +266,32 @@ static void batch_size_plumbing_is_folded(void **state) {
 static void computing_with_the_batch_size_is_refused(void **state) {
   (void)state;
   static const int64_t numbers[4] = {1, 1, 1, 1};
-  net n = {.input = "2,3,8,8"};
+  network n = {.input = "2,3,8,8"};
   begin(&n);
   add_integers(&n, "k", "4", numbers);
   add(&n, "Shape", "c", "shape", "");
   add(&n, "Mul", "shape,k", "target", "");
   add(&n, "Reshape", "c,target", "t", "");
-  end_net(&n);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Mul_target|computes with the batch size");
+  end_network(&n);
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, "Mul_target|computes with the batch size");
 }
 
 static void the_batch_stays_in_front(void **state) {
   (void)state;
   static const int64_t reversed[4] = {1, 0, 2, 3};
-  net n = {0};
+  network n = {0};
   begin(&n);
   add_integers(&n, "k", "4", reversed);
   add(&n, "Shape", "c", "shape", "");
   add(&n, "Gather", "shape,k", "target", "");
   add(&n, "Reshape", "c,target", "t", "");
-  end_net(&n);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Reshape_t|begins with 4, which is not the batch");
+  end_network(&n);
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, "Reshape_t|begins with 4, which is not the batch");
 }
 
-/* A chain of folding operators ends in the factor of a Mul, which says whether each of
- * them was right. */
-static float folded_scale(net *n) {
+/* Return the factor of a Mul, which is the end of a chain of folded operators: it shows
+ * whether each of them was right. */
+static float folded_scale(network *n) {
   graph g;
   add(n, "Mul", "c,k", "t", "");
   add(n, "Relu", "t", "r", "");
@@ -308,7 +308,7 @@ static void folded_numbers_are_right(void **state) {
   static const float numbers[6] = {1, 2, 3, 4, 5, 6}, half = 0.5F;
   static const int64_t start = 2, stop = INT64_MIN, axis = 0, step = -2, pick = 1, seven = 7,
                        two = 2, ten = 10;
-  net slices = {0}, integers = {0};
+  network slices = {0}, integers = {0};
   begin(&slices);
   add_floats(&slices, "m", "2,3", numbers);
   add_integers(&slices, "start", "1", &start);
@@ -349,7 +349,7 @@ static void refuse_folding(const char *operator_type, const char *inputs, const 
                        hundreds[2] = {300, 300};
   static const int64_t three[2] = {3, 3};
   static const float floats[6] = {1, 2, 3, 4, 5, 1e30F};
-  net n = {0};
+  network n = {0};
   begin(&n);
   add_integers(&n, "huge", "2", huge);
   add_integers(&n, "million", "2", million);
@@ -357,9 +357,9 @@ static void refuse_folding(const char *operator_type, const char *inputs, const 
   add_integers(&n, "three", "2", three);
   add_floats(&n, "f", "2,3", floats);
   add(&n, operator_type, inputs, "z", attributes);
-  add(&n, "Mul", "c,z", "t", ""); /* what leads nowhere is not read */
-  end_net(&n);
-  refuse_net(&n, status, what);
+  add(&n, "Mul", "c,z", "t", ""); /* a node without readers is ignored */
+  end_network(&n);
+  refuse_network(&n, status, what);
 }
 
 static void impossible_folding_is_refused(void **state) {
@@ -390,90 +390,91 @@ static void impossible_folding_is_refused(void **state) {
 
 static void cycles_and_disorder_are_refused(void **state) {
   (void)state;
-  net cycle = {0}, self = {0}, missing = {0};
+  network cycle = {0}, self = {0}, missing = {0};
   begin(&cycle);
   add(&cycle, "Add", "c,b", "a", "");
   add(&cycle, "Relu", "a", "b", "");
   add(&cycle, "Relu", "b", "t", "");
-  end_net(&cycle);
-  refuse_net(&cycle, RESNET_ERROR_FORMAT,
-             "Relu_b|reads 'a', which node 'Add_a' computes from it: a cycle");
+  end_network(&cycle);
+  refuse_network(&cycle, RESNET_ERROR_FORMAT,
+                 "Relu_b|reads 'a', which node 'Add_a' computes from it: a cycle");
   begin(&self);
   add(&self, "Relu", "t", "t", "");
-  end_net(&self);
-  refuse_net(&self, RESNET_ERROR_FORMAT, "Relu_t|its own output 't'");
+  end_network(&self);
+  refuse_network(&self, RESNET_ERROR_FORMAT, "Relu_t|its own output 't'");
   begin(&missing);
   add(&missing, "Relu", "nothing", "t", "");
-  end_net(&missing);
-  refuse_net(&missing, RESNET_ERROR_FORMAT, "Relu_t|'nothing', which nothing defines");
+  end_network(&missing);
+  refuse_network(&missing, RESNET_ERROR_FORMAT, "Relu_t|'nothing', which nothing defines");
 }
 
 static void names_are_defined_once(void **state) {
   (void)state;
-  net outputs = {0}, initialisers = {0}, input = {0};
+  network outputs = {0}, initialisers = {0}, input = {0};
   begin(&outputs);
   add(&outputs, "Relu", "c", "t", "");
   add(&outputs, "Relu", "c", "t", "");
-  refuse_net(&outputs, RESNET_ERROR_FORMAT, "'t' is defined twice, by Relu_t and by Relu_t");
+  refuse_network(&outputs, RESNET_ERROR_FORMAT, "'t' is defined twice, by Relu_t and by Relu_t");
   begin(&initialisers);
   add_random(&initialisers, "w_c", "1", 1);
-  refuse_net(&initialisers, RESNET_ERROR_FORMAT,
-             "'w_c' is defined twice, by an initialiser and by an initialiser");
+  refuse_network(&initialisers, RESNET_ERROR_FORMAT,
+                 "'w_c' is defined twice, by an initialiser and by an initialiser");
   begin(&input);
   add(&input, "Relu", "c", "x", "");
-  refuse_net(&input, RESNET_ERROR_FORMAT, "'x' is defined twice, by a graph input and by Relu_x");
+  refuse_network(&input, RESNET_ERROR_FORMAT,
+                 "'x' is defined twice, by a graph input and by Relu_x");
 }
 
-static void put_input(net *n, const char *name) {
+static void put_input(network *n, const char *name) {
   buffer info = {0};
   put_text(&info, 1, name);
   put_message(&n->graph, 11, &info);
 }
 
-/* IR 3 lists initialisers among the graph's inputs, too. */
+/* IR 3 also lists initialisers among the graph's inputs. */
 static void initialisers_may_be_inputs(void **state) {
   (void)state;
-  net n = {.opset = 8, .ir = 3}, two = {0};
+  network n = {.opset = 8, .ir = 3}, two = {0};
   graph g;
   begin(&n);
   put_input(&n, "w_c");
   add(&n, "Relu", "c", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   unload(&g);
   begin(&two);
   put_input(&two, "mask");
   add(&two, "Relu", "c", "t", "");
-  end_net(&two);
-  refuse_net(&two, RESNET_ERROR_UNSUPPORTED, "the graph has 2 inputs|one image");
+  end_network(&two);
+  refuse_network(&two, RESNET_ERROR_UNSUPPORTED, "the graph has 2 inputs|one image");
 }
 
 static void outputs_are_checked(void **state) {
   (void)state;
-  net two = {.output = "y,c"}, none = {.output = "z"}, map = {.output = "c"},
-      input = {.output = "x"};
+  network two = {.output = "y,c"}, none = {.output = "z"}, map = {.output = "c"},
+          input = {.output = "x"};
   begin(&two);
   add(&two, "Relu", "c", "t", "");
-  end_net(&two);
-  refuse_net(&two, RESNET_ERROR_UNSUPPORTED,
-             "the graph has 2 outputs ('y', 'c')|options.output|--scores NAME");
+  end_network(&two);
+  refuse_network(&two, RESNET_ERROR_UNSUPPORTED,
+                 "the graph has 2 outputs ('y', 'c')|options.output|--scores NAME");
   begin(&none);
-  refuse_net(&none, RESNET_ERROR_FORMAT, "output 'z' is computed by no node");
+  refuse_network(&none, RESNET_ERROR_FORMAT, "output 'z' is computed by no node");
   begin(&map);
-  refuse_net(&map, RESNET_ERROR_UNSUPPORTED, "output 'c' is (h 8, w 8, c 4): scores");
+  refuse_network(&map, RESNET_ERROR_UNSUPPORTED, "output 'c' is (h 8, w 8, c 4): scores");
   begin(&input);
-  refuse_net(&input, RESNET_ERROR_UNSUPPORTED, "output 'x' does not depend on any layer");
+  refuse_network(&input, RESNET_ERROR_UNSUPPORTED, "output 'x' does not depend on any layer");
 }
 
 static void check_input(const char *dims, uint32_t height, uint32_t width, uint32_t h, uint32_t w) {
-  net n = {.input = dims};
+  network n = {.input = dims};
   graph g;
   resnet_error error;
   const load_options options = {
       .max_file_bytes = 1 << 20, .input_height = height, .input_width = width};
   begin(&n);
   add(&n, "Relu", "c", "t", "");
-  end_net(&n);
+  end_network(&n);
   buffer file = finish(&n);
   if (load_bytes(&file, &options, &g, &error) != RESNET_OK) fail_msg("%s", error.message);
   assert_memory_equal(&g.nodes[0].shape, (&(graph_shape){h, w, 3}), sizeof(graph_shape));
@@ -486,12 +487,12 @@ static void input_sizes_are_the_files_or_the_callers(void **state) {
   check_input("N,3,8,9", 0, 0, 8, 9);
   check_input("N,3,8,9", 8, 9, 8, 9);
   check_input("5,3,h,w", 0, 0, 224, 224);
-  /* a batch as Keras and others write a symbolic one */
+  /* a symbolic batch as Keras and others write it */
   check_input("-1,3,8,9", 0, 0, 8, 9);
   check_input("0,3,8,9", 0, 0, 8, 9);
   check_input("N,3,h,w", 16, 12, 16, 12);
-  check_input("N,3,8,9", 16, 12, 16, 12); /* the net ends in global pooling */
-  net n = {0};
+  check_input("N,3,8,9", 16, 12, 16, 12); /* with global pooling at the end */
+  network n = {0};
   graph g;
   resnet_error error;
   const load_options options = {.max_file_bytes = 1 << 20, .input_height = 16, .input_width = 8};
@@ -509,11 +510,11 @@ static void input_sizes_are_the_files_or_the_callers(void **state) {
 }
 
 static void refuse_input(const char *dims, resnet_status status, const char *what) {
-  net n = {.input = dims};
+  network n = {.input = dims};
   begin(&n);
   add(&n, "Relu", "c", "t", "");
-  end_net(&n);
-  refuse_net(&n, status, what);
+  end_network(&n);
+  refuse_network(&n, status, what);
 }
 
 static void impossible_inputs_are_refused(void **state) {
@@ -557,7 +558,7 @@ static void load_real(const char *name, uint32_t blocks_per_stage) {
     assert_int_equal(g.blocks[i].shortcut,
                      widens ? RESNET_SHORTCUT_OPTION_A : RESNET_SHORTCUT_IDENTITY);
   }
-  /* input, stem, three nodes a block, two more for option A, pool, classifier */
+  /* input, stem, three nodes for each block, two more for option A, pool, classifier */
   assert_int_equal(g.node_count, 2 + 9 * blocks_per_stage + 2 + 2);
   graph_release(&g);
   assert_int_equal(m.used, 0);
@@ -573,11 +574,11 @@ static void real_resnet_32(void **state) {
   load_real("cifar10_resnet32_optionA_opset13.onnx", 5);
 }
 
-/* onnxruntime's float16 converter puts the input's Cast behind all that reads it, and
- * onnxruntime sorts. Here all nodes stand in the wrong order. */
+/* Nodes in the wrong order: onnxruntime's float16 converter puts the input's Cast after
+ * its readers, and onnxruntime sorts. */
 static void nodes_out_of_order_are_sorted(void **state) {
   (void)state;
-  net n = {0}, plain = {0};
+  network n = {0}, plain = {0};
   add(&n, "Flatten", "m", "y", "");
   add(&n, "GlobalAveragePool", "s", "m", "");
   add(&n, "Add", "d,c", "s", "");
@@ -604,7 +605,7 @@ int main(void) {
       cmocka_unit_test(other_slices_are_refused),
       cmocka_unit_test(pre_activation_block),
       cmocka_unit_test(stages_are_counted),
-      cmocka_unit_test(plain_nets_have_pairs),
+      cmocka_unit_test(plain_networks_have_pairs),
       cmocka_unit_test(lone_additions_have_no_block),
       cmocka_unit_test(what_leads_nowhere_is_dropped),
       cmocka_unit_test(batch_size_plumbing_is_folded),

@@ -1,10 +1,10 @@
-/* Pictures seen as (n,h,w,c): which order the input has, operators between two
- * Transposes, the order of weights. */
+/* Channels last: the order of the input's axes, operators between two Transposes, the
+ * order of weights. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
 #define TO_LAST "perm=0,2,3,1"
 #define TO_FIRST "perm=0,3,1,2"
@@ -13,18 +13,18 @@
 
 static const float means[3] = {0.5F, -0.25F, 2}, factors[3] = {4, 0.5F, -1}, two = 2;
 
-static void add_first_layer(net *n, const char *input) {
+static void add_first_layer(network *n, const char *input) {
   char inputs[64];
   add_random(n, "w", "4,3,3,3", 1);
   (void)snprintf(inputs, sizeof inputs, "%s,w", input);
   add(n, "Conv", inputs, "t", "strides=2,2");
-  end_net(n);
+  end_network(n);
 }
 
-/* What may stand between the input and the Transpose that tells its order. */
+/* Nodes between the input and the Transpose that shows its order. */
 static void order_of_the_input(void **state) {
   (void)state;
-  net n = {.opset = 9, .input = "N,10,8,3"}, plain = {.opset = 9, .input = "N,3,10,8"};
+  network n = {.opset = 9, .input = "N,10,8,3"}, plain = {.opset = 9, .input = "N,3,10,8"};
   add_floats(&n, "means", "3", means);
   add_floats(&n, "factors", "1,1,1,3", factors);
   add_floats(&n, "two", "", &two);
@@ -52,10 +52,10 @@ static void order_of_the_input(void **state) {
   same_graphs(&n, &plain);
 }
 
-/* Nodes that ask for sizes, or that lead nowhere, tell no order. */
+/* Nodes that read sizes, or that have no reader, show no order. */
 static void some_readers_tell_no_order(void **state) {
   (void)state;
-  net n = {.input = "N,10,8,3"}, plain = {.input = "N,3,10,8"};
+  network n = {.input = "N,10,8,3"}, plain = {.input = "N,3,10,8"};
   add(&n, "Relu", "x", "unused", "");
   add(&n, "Shape", "x", "shape", "");
   add_integers(&n, "rows", "1", (const int64_t[]){1});
@@ -70,15 +70,15 @@ static void some_readers_tell_no_order(void **state) {
   same_graphs(&n, &plain);
 }
 
-/* Anything else that comes first: the input is (n,c,h,w), as ONNX has it. */
+/* With any other first node the input is (n,c,h,w), as ONNX defines it. */
 static void inputs_are_channels_first_else(void **state) {
   (void)state;
-  net conv = {.input = "N,3,8,8"}, other = {.input = "N,8,8,3"};
+  network conv = {.input = "N,3,8,8"}, other = {.input = "N,8,8,3"};
   graph g;
-  begin_net(&conv);
+  begin_network(&conv);
   add(&conv, "Transpose", "c", "last", TO_LAST);
   add(&conv, "Transpose", "last", "t", TO_FIRST);
-  end_net(&conv);
+  end_network(&conv);
   load_good(&conv, &g);
   assert_memory_equal(&g.nodes[0].shape, (&(graph_shape){8, 8, 3}), sizeof(graph_shape));
   assert_int_equal(g.node_count, 3);
@@ -86,8 +86,8 @@ static void inputs_are_channels_first_else(void **state) {
   add(&other, "Relu", "x", "r", "");
   add(&other, "Transpose", "r", "first", TO_FIRST);
   add_first_layer(&other, "first");
-  refuse_net(&other, RESNET_ERROR_UNSUPPORTED,
-             "Transpose_first|changes the order of an image's axes");
+  refuse_network(&other, RESNET_ERROR_UNSUPPORTED,
+                 "Transpose_first|changes the order of an image's axes");
 }
 
 static void sizes_of_an_input_channels_last(void **state) {
@@ -97,14 +97,14 @@ static void sizes_of_an_input_channels_last(void **state) {
     uint32_t height, width, h, w;
   } cases[] = {{"N,10,8,3", 0, 0, 10, 8},
                {"1,h,w,3", 0, 0, 224, 224},
-               /* three channels, where the file does not say */
+               /* three channels, if the file gives no number */
                {"n,h,w,c", 0, 0, 224, 224},
                {"N,h,w,3", 20, 30, 20, 30},
                {"N,10,8,3", 20, 30, 20, 30}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const load_options options = {
         .max_file_bytes = 1 << 20, .input_height = cases[i].height, .input_width = cases[i].width};
-    net n = {.input = cases[i].dims};
+    network n = {.input = cases[i].dims};
     graph g;
     resnet_error error;
     add(&n, "Transpose", "x", "first", TO_FIRST);
@@ -116,44 +116,45 @@ static void sizes_of_an_input_channels_last(void **state) {
     unload(&g);
     buffer_release(&file);
   }
-  net gray = {.input = "N,c,8,8"};
+  network gray = {.input = "N,c,8,8"};
   add_conv(&gray, "x", "y", "4,1,8,8", "");
-  refuse_net(&gray, RESNET_ERROR_FORMAT, "Conv_y|take 1 channels|its input has 3");
+  refuse_network(&gray, RESNET_ERROR_FORMAT, "Conv_y|take 1 channels|its input has 3");
 }
 
 /* ---- between two Transposes -------------------------------------------------------- */
 
-typedef void (*middle)(net *n, const char *channel_dims);
+typedef void (*middle)(network *n, const char *channel_dims);
 
-/* The same between two Transposes as without them. `middle` makes "o" of "i". */
+/* Check that nodes between two Transposes give the same graph as without them. `middle`
+ * computes "o" from "i". */
 static void check_between(const char *input, middle add_middle) {
-  net n = {.opset = 11, .input = input}, plain = {.opset = 11, .input = input};
-  begin_net(&n);
+  network n = {.opset = 11, .input = input}, plain = {.opset = 11, .input = input};
+  begin_network(&n);
   add(&n, "Transpose", "c", "i", TO_LAST);
   add_middle(&n, "4");
   add(&n, "Transpose", "o", "t", TO_FIRST);
-  end_net(&n);
-  begin_net(&plain);
+  end_network(&n);
+  begin_network(&plain);
   add(&plain, "Identity", "c", "i", "");
   add_middle(&plain, "4,1,1");
   add(&plain, "Identity", "o", "t", "");
-  end_net(&plain);
+  end_network(&plain);
   same_graphs(&n, &plain);
 }
 
-static void add_clamp(net *n, const char *dims) {
+static void add_clamp(network *n, const char *dims) {
   (void)dims;
   add(n, "Relu", "i", "o", "");
 }
 
-static void add_affine(net *n, const char *dims) {
+static void add_affine(network *n, const char *dims) {
   add_random(n, "k", dims, 4);
   add_random(n, "l", dims, 5);
   add(n, "Mul", "i,k", "s", "");
   add(n, "Sub", "l,s", "o", "");
 }
 
-static void add_sum(net *n, const char *dims) {
+static void add_sum(network *n, const char *dims) {
   add_random(n, "k", dims, 4);
   add(n, "Sigmoid", "i", "s", "");
   add(n, "Mul", "i,k", "m", "");
@@ -162,7 +163,7 @@ static void add_sum(net *n, const char *dims) {
 
 static void elements_do_not_care(void **state) {
   (void)state;
-  /* in the second all sides and channels are 4 */
+  /* in the second one, all sides and channels are 4 */
   static const char *const inputs[] = {"N,3,8,6", "N,3,4,4"};
   for (size_t i = 0; i < 2; i++) {
     check_between(inputs[i], add_clamp);
@@ -178,22 +179,23 @@ static void constants_meet_the_channels_only(void **state) {
   (void)state;
   static const char *const dims[] = {"4,1,1", "4,1", "1,4,4,1"};
   for (size_t i = 0; i < 3; i++) {
-    net n = {.input = "N,3,4,4"};
-    begin_net(&n);
+    network n = {.input = "N,3,4,4"};
+    begin_network(&n);
     add(&n, "Transpose", "c", "last", TO_LAST);
     add_random(&n, "k", dims[i], 4);
     add(&n, "Add", "last,k", "s", "");
     add(&n, "Transpose", "s", "t", TO_FIRST);
-    end_net(&n);
-    refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Add_s|1 float, or 1 for each channel");
+    end_network(&n);
+    refuse_network(&n, RESNET_ERROR_UNSUPPORTED, "Add_s|1 float, or 1 for each channel");
   }
 }
 
-/* A grey picture (n,h,w,1): its two orders are one, and tf2onnx turns it by a Reshape. */
-static void a_grey_picture_is_reshaped(void **state) {
+/* A grey image (n,h,w,1): both orders are the same, and tf2onnx transposes it by a
+ * Reshape. */
+static void a_grey_image_is_reshaped(void **state) {
   (void)state;
-  net n = {.input = "N,8,6,1"}, plain = {.input = "N,1,8,6"};
-  net *both[2] = {&n, &plain};
+  network n = {.input = "N,8,6,1"}, plain = {.input = "N,1,8,6"};
+  network *both[2] = {&n, &plain};
   add_integers(&n, "sides", "4", (const int64_t[]){-1, 1, 8, 6});
   add(&n, "Reshape", "x,sides", "p", "");
   add(&plain, "Identity", "x", "p", "");
@@ -204,14 +206,14 @@ static void a_grey_picture_is_reshaped(void **state) {
   same_graphs(&n, &plain);
 }
 
-/* Option A as tf2onnx writes it: every axis is sliced, up to a large number that stands
- * for the end. */
+/* Option A as tf2onnx writes it slices every axis up to a large number, which means the
+ * end. */
 static void option_a_slices_every_axis(void **state) {
   (void)state;
-  net n = {.opset = 13}, plain = {.opset = 13};
-  net *both[2] = {&n, &plain};
+  network n = {.opset = 13}, plain = {.opset = 13};
+  network *both[2] = {&n, &plain};
   const int64_t end = 1000000000;
-  for (size_t i = 0; i < 2; i++) begin_net(both[i]);
+  for (size_t i = 0; i < 2; i++) begin_network(both[i]);
   add_integers(&n, "starts", "4", (const int64_t[]){0, 0, 0, 0});
   add_integers(&n, "ends", "4", (const int64_t[]){end, end, end, end});
   add_integers(&n, "axes", "4", (const int64_t[]){0, 2, 3, 1});
@@ -222,18 +224,18 @@ static void option_a_slices_every_axis(void **state) {
   add_integers(&plain, "steps", "2", (const int64_t[]){2, 2});
   for (size_t i = 0; i < 2; i++) {
     add(both[i], "Slice", "c,starts,ends,axes,steps", "t", "");
-    end_net(both[i]);
+    end_network(both[i]);
   }
   same_graphs(&n, &plain);
 }
 
-/* Option A, channels last: one sub-sampling node. */
+/* Option A, channels last, becomes one node that sub-samples. */
 static void option_a_channels_last(void **state) {
   (void)state;
-  net n = {.input = "N,3,8,6"}, plain = {.input = "N,3,8,6"};
-  net *both[2] = {&n, &plain};
+  network n = {.input = "N,3,8,6"}, plain = {.input = "N,3,8,6"};
+  network *both[2] = {&n, &plain};
   for (size_t i = 0; i < 2; i++) {
-    begin_net(both[i]);
+    begin_network(both[i]);
     add_integers(both[i], "starts", "2", (const int64_t[]){0, 0});
     add_integers(both[i], "ends", "2", (const int64_t[]){INT64_MAX, INT64_MAX});
     add_integers(both[i], "steps", "2", (const int64_t[]){2, 3});
@@ -248,101 +250,101 @@ static void option_a_channels_last(void **state) {
   add_integers(&plain, "pads", "8", (const int64_t[]){0, 1, 0, 0, 0, 3, 0, 0});
   add(&plain, "Slice", "c,starts,ends,axes,steps", "s", "");
   add(&plain, "Pad", "s,pads", "t", "");
-  end_net(&n);
-  end_net(&plain);
+  end_network(&n);
+  end_network(&plain);
   same_graphs(&n, &plain);
-  net channels = {.input = "N,3,8,6"};
-  begin_net(&channels);
+  network channels = {.input = "N,3,8,6"};
+  begin_network(&channels);
   add_integers(&channels, "one", "1", (const int64_t[]){1});
   add_integers(&channels, "two", "1", (const int64_t[]){2});
   add_integers(&channels, "axis", "1", (const int64_t[]){3});
   add(&channels, "Transpose", "c", "last", TO_LAST);
   add(&channels, "Slice", "last,one,two,axis", "t", "");
-  end_net(&channels);
-  refuse_net(&channels, RESNET_ERROR_UNSUPPORTED,
-             "Slice_t|cuts or reverses the batch or the channels");
+  end_network(&channels);
+  refuse_network(&channels, RESNET_ERROR_UNSUPPORTED,
+                 "Slice_t|cuts or reverses the batch or the channels");
 }
 
-/* ---- the end of a net -------------------------------------------------------------- */
+/* ---- the end of a network ---------------------------------------------------------- */
 
-/* Means over height and width, as Keras writes its global pooling. */
+/* Means over height and width: Keras's global pooling. */
 static void means_channels_last(void **state) {
   (void)state;
   static const char *const axes[] = {"axes=1,2 keepdims=1", "axes=1,2 keepdims=0",
                                      "axes=-2,-3 keepdims=0"};
   for (size_t i = 0; i < 3; i++) {
-    net n = {.opset = 11}, plain = {.opset = 11};
-    begin_net(&n);
+    network n = {.opset = 11}, plain = {.opset = 11};
+    begin_network(&n);
     add(&n, "Transpose", "c", "last", TO_LAST);
     add(&n, "ReduceMean", "last", "m", axes[i]);
     add(&n, "Flatten", "m", "y", "");
-    begin_net(&plain);
+    begin_network(&plain);
     add(&plain, "Identity", "c", "t", "");
-    end_net(&plain);
+    end_network(&plain);
     same_graphs(&n, &plain);
   }
-  net wrong = {.opset = 11, .input = "N,3,4,4"};
-  begin_net(&wrong); /* these are width and channels */
+  network wrong = {.opset = 11, .input = "N,3,4,4"};
+  begin_network(&wrong); /* these are width and channels */
   add(&wrong, "Transpose", "c", "last", TO_LAST);
   add(&wrong, "ReduceMean", "last", "m", "axes=2,3 keepdims=0");
   add(&wrong, "Flatten", "m", "y", "");
-  refuse_net(&wrong, RESNET_ERROR_UNSUPPORTED, "ReduceMean_m|are not height and width");
+  refuse_network(&wrong, RESNET_ERROR_UNSUPPORTED, "ReduceMean_m|are not height and width");
 }
 
-/* Rows of pixels, in either order. */
+/* Means over pixels in a row, in either order. */
 static void means_over_pixels_in_a_row(void **state) {
   (void)state;
   for (int last = 0; last < 2; last++) {
-    net n = {.opset = 11}, plain = {.opset = 11};
-    begin_net(&n);
+    network n = {.opset = 11}, plain = {.opset = 11};
+    begin_network(&n);
     add(&n, "Transpose", "c", "i", last ? TO_LAST : "perm=0,1,2,3");
     add_integers(&n, "shape", "3",
                  last ? (const int64_t[]){0, -1, 4} : (const int64_t[]){0, 4, -1});
     add(&n, "Reshape", "i,shape", "rows", "");
     add(&n, "ReduceMean", "rows", "y", last ? "axes=1, keepdims=0" : "axes=2, keepdims=0");
-    begin_net(&plain);
+    begin_network(&plain);
     add(&plain, "Identity", "c", "t", "");
-    end_net(&plain);
+    end_network(&plain);
     same_graphs(&n, &plain);
   }
 }
 
-/* x[:, :, 0, 0], and with a list of one index, which keeps the axis */
+/* x[:, :, 0, 0], also with a list of one index, which keeps the axis. */
 static void single_elements_are_taken(void **state) {
   (void)state;
   for (int list = 0; list < 2; list++) {
-    net n = {.opset = 11}, plain = {.opset = 11};
-    begin_net(&n);
+    network n = {.opset = 11}, plain = {.opset = 11};
+    begin_network(&n);
     add(&n, "GlobalAveragePool", "c", "p", "");
     add_integers(&n, "first", list ? "1" : "", (const int64_t[]){0});
     add_integers(&n, "last", list ? "1" : "", (const int64_t[]){-1});
     add(&n, "Gather", "p,first", "q", "axis=3");
     add(&n, "Gather", "q,last", "r", "axis=2");
     add(&n, list ? "Flatten" : "Identity", "r", "y", "");
-    begin_net(&plain);
+    begin_network(&plain);
     add(&plain, "Identity", "c", "t", "");
-    end_net(&plain);
+    end_network(&plain);
     same_graphs(&n, &plain);
   }
-  net reversed = {.opset = 11}, second = {.opset = 11}, batch = {.opset = 11};
-  begin_net(&reversed);
+  network reversed = {.opset = 11}, second = {.opset = 11}, batch = {.opset = 11};
+  begin_network(&reversed);
   add_integers(&reversed, "k", "4", (const int64_t[]){3, 2, 1, 0});
   add(&reversed, "Gather", "c,k", "t", "axis=1");
-  end_net(&reversed);
-  refuse_net(&reversed, RESNET_ERROR_UNSUPPORTED,
-             "Gather_t|takes 4 of the 4 elements of axis 1 ('c')|reorder channels");
-  begin_net(&second);
+  end_network(&reversed);
+  refuse_network(&reversed, RESNET_ERROR_UNSUPPORTED,
+                 "Gather_t|takes 4 of the 4 elements of axis 1 ('c')|reorder channels");
+  begin_network(&second);
   add(&second, "GlobalAveragePool", "c", "p", "");
   add_integers(&second, "k", "", (const int64_t[]){1});
   add(&second, "Gather", "p,k", "y", "axis=2");
-  refuse_net(&second, RESNET_ERROR_UNSUPPORTED, "Gather_y|of the 1 elements of axis 2 ('p')");
-  begin_net(&batch);
+  refuse_network(&second, RESNET_ERROR_UNSUPPORTED, "Gather_y|of the 1 elements of axis 2 ('p')");
+  begin_network(&batch);
   add_integers(&batch, "k", "", (const int64_t[]){0});
   add(&batch, "Gather", "c,k", "y", "axis=0");
-  refuse_net(&batch, RESNET_ERROR_UNSUPPORTED, "Gather_y|axis 0 ('c')|from axis 1 on");
+  refuse_network(&batch, RESNET_ERROR_UNSUPPORTED, "Gather_y|axis 0 ('c')|from axis 1 on");
 }
 
-/* A fully connected layer after a picture of 2x2, flattened channels last: its rows are
+/* A fully connected layer after a image of 2x2, flattened channels last: its rows are
  * in the graph's own order. */
 static void weights_channels_last(void **state) {
   (void)state;
@@ -352,9 +354,9 @@ static void weights_channels_last(void **state) {
   for (size_t f = 0; f < 2; f++)
     for (size_t layer = 0; layer < 2; layer++)
       for (int last = 0; last < 2; last++) {
-        net n = {0};
+        network n = {0};
         graph g;
-        begin_net(&n);
+        begin_network(&n);
         add_integers(&n, "shape", "2", (const int64_t[]){-1, C * AREA});
         add(&n, "MaxPool", "c", "m", "kernel_shape=4,4 strides=4,4");
         add(&n, "Transpose", "m", "i", last ? TO_LAST : "perm=0,1,2,3");
@@ -375,17 +377,17 @@ static void weights_channels_last(void **state) {
       }
 }
 
-/* One pixel: Transposes of it change nothing, and no order is asked for. */
+/* One pixel: transposing it changes nothing, and its order does not matter. */
 static void one_pixel(void **state) {
   (void)state;
   static const char *const permutations[] = {TO_LAST, TO_FIRST, "perm=0,1,3,2", "perm=0,2,1,3"};
   for (size_t i = 0; i < 4; i++) {
-    net n = {0}, plain = {0};
-    net *both[2] = {&n, &plain};
-    begin_net(&n);
+    network n = {0}, plain = {0};
+    network *both[2] = {&n, &plain};
+    begin_network(&n);
     add(&n, "GlobalAveragePool", "c", "p", "");
     add(&n, "Transpose", "p", "i", permutations[i]);
-    begin_net(&plain);
+    begin_network(&plain);
     add(&plain, "GlobalAveragePool", "c", "p", "");
     add(&plain, "Identity", "p", "i", "");
     for (size_t k = 0; k < 2; k++) {
@@ -395,21 +397,20 @@ static void one_pixel(void **state) {
     }
     same_graphs(&n, &plain);
   }
-  net swapped = {0};
-  begin_net(&swapped);
+  network swapped = {0};
+  begin_network(&swapped);
   add(&swapped, "GlobalAveragePool", "c", "p", "");
   add(&swapped, "Transpose", "p", "i", "perm=1,0,2,3");
   add(&swapped, "Flatten", "i", "y", "");
-  refuse_net(&swapped, RESNET_ERROR_UNSUPPORTED, "Transpose_i|changes the order");
+  refuse_network(&swapped, RESNET_ERROR_UNSUPPORTED, "Transpose_i|changes the order");
 }
 
-/* Of one channel, (n,h,w,1) and (n,1,h,w) hold the same numbers in the same order,
- * whoever says so. */
+/* With one channel, (n,h,w,1) and (n,1,h,w) have the same elements in the same order. */
 static void one_channel(void **state) {
   (void)state;
   for (int reshaped = 0; reshaped < 3; reshaped++) {
-    net n = {.opset = 9, .input = "N,1,8,6"}, plain = {.opset = 9, .input = "N,1,8,6"};
-    net *both[2] = {&n, &plain};
+    network n = {.opset = 9, .input = "N,1,8,6"}, plain = {.opset = 9, .input = "N,1,8,6"};
+    network *both[2] = {&n, &plain};
     add_integers(&n, "last", "4", (const int64_t[]){0, 8, 6, 1});
     add_integers(&n, "first", "4", (const int64_t[]){0, 1, 8, 6});
     add_floats(&n, "k", "1", &two);
@@ -425,13 +426,13 @@ static void one_channel(void **state) {
     for (size_t k = 0; k < 2; k++) add(both[k], "Sigmoid", "z", "s", "");
     add_integers(&n, "padded", "4", (const int64_t[]){0, 1, 9, 8});
     add(&n, reshaped == 1 ? "Reshape" : "Transpose", reshaped == 1 ? "s,padded" : "s", "o",
-        /* reshaped to (n,h,w,1), it is turned back all the same */
+        /* reshaped to (n,h,w,1) and transposed back */
         reshaped == 1 ? "" : TO_FIRST);
     add(&plain, "Identity", "s", "o", "");
     for (size_t k = 0; k < 2; k++) {
       add_random(both[k], "w", "4,1,3,3", 1);
       add(both[k], "Conv", "o,w", "t", "");
-      end_net(both[k]);
+      end_network(both[k]);
     }
     same_graphs(&n, &plain);
   }
@@ -441,9 +442,9 @@ static void one_channel(void **state) {
 
 static void refuse_last(const char *operator_type, const char *inputs, const char *attributes,
                         const char *what) {
-  /* (n,4,4,4): sizes alone tell nothing */
-  net n = {.opset = 11, .input = "N,3,4,4"};
-  begin_net(&n);
+  /* (n,4,4,4): the sizes do not show the order */
+  network n = {.opset = 11, .input = "N,3,4,4"};
+  begin_network(&n);
   add_random(&n, "v", "4,4,1,1", 2);
   add_random(&n, "k", "4", 3);
   add(&n, "Sigmoid", "k2", "unused", "");
@@ -453,7 +454,7 @@ static void refuse_last(const char *operator_type, const char *inputs, const cha
   add(&n, "Flatten", "t", "f", "");
   add_random(&n, "u", "64,2", 2);
   add(&n, "MatMul", "f,u", "y", "");
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, what);
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, what);
 }
 
 static void other_readers_of_channels_last_are_refused(void **state) {
@@ -478,19 +479,20 @@ static void other_readers_of_channels_last_are_refused(void **state) {
               "Transpose_t|changes the order of an image's axes");
 }
 
-/* Flattened in different orders, two pictures have equal shapes, but not equal elements
- * side by side. */
+/* Two feature maps that were flattened in different orders have equal shapes, but their
+ * elements do not match. */
 static void additions_of_mixed_orders_are_refused(void **state) {
   (void)state;
-  net n = {0};
-  begin_net(&n);
+  network n = {0};
+  begin_network(&n);
   add(&n, "Transpose", "c", "last", TO_LAST);
   add(&n, "Flatten", "last", "a", "");
   add(&n, "Flatten", "c", "b", "");
   add(&n, "Add", "a,b", "s", "");
   add_random(&n, "v", "256,2", 2);
   add(&n, "MatMul", "s,v", "y", "");
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Add_s|viewed as (n,c,h,w) and one viewed as (n,h,w,c)");
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED,
+                 "Add_s|viewed as (n,c,h,w) and one viewed as (n,h,w,c)");
 }
 
 int main(void) {
@@ -504,7 +506,7 @@ int main(void) {
       cmocka_unit_test(option_a_channels_last),
       cmocka_unit_test(means_channels_last),
       cmocka_unit_test(means_over_pixels_in_a_row),
-      cmocka_unit_test(a_grey_picture_is_reshaped),
+      cmocka_unit_test(a_grey_image_is_reshaped),
       cmocka_unit_test(option_a_slices_every_axis),
       cmocka_unit_test(single_elements_are_taken),
       cmocka_unit_test(weights_channels_last),

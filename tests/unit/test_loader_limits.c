@@ -1,22 +1,22 @@
-/* Bytes that are no model: files that are no files, damaged gzip and protobuf, limits,
- * failing allocations. */
+/* Bytes that are no model: special files, damaged gzip and protobuf, limits, failing
+ * allocations. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
 static const load_options usual = {.max_file_bytes = 1 << 22};
 
-/* Convolution, normalisation, residual addition, option A, classifier, labels: a bit of
- * everything. */
+/* Return a file with a convolution, normalisation, residual addition, option A,
+ * classifier and labels. */
 static buffer good_file(void) {
   static const int64_t slices[8] = {0, 0, INT64_MAX, INT64_MAX, 2, 3, 2, 2},
                        pads[8] = {0, 1, 0, 0, 0, 1, 0, 0};
   static const float ones[2] = {1, 1}, zeros[2] = {0};
-  net n = {0};
+  network n = {0};
   add_random(&n, "w", "2,3,1,1", 1);
   add_random(&n, "v", "4,2,1,1", 2);
   add_random(&n, "u", "4,2", 3);
@@ -42,11 +42,11 @@ static buffer good_file(void) {
   return finish(&n);
 }
 
-/* The rest: an input channels last, borders of all kinds, gates, ECA, what is folded, a
- * finding. */
+/* Return a file with the other operators: an input with channels last, borders of all
+ * kinds, gates, ECA, folded nodes, a diagnostic. */
 static buffer rich_file(void) {
   static const float number = 2;
-  net n = {.opset = 18, .input = "N,8,8,3"};
+  network n = {.opset = 18, .input = "N,8,8,3"};
   add_random(&n, "w", "4,3,3,3", 1);
   add_random(&n, "v", "4,4,1,1", 2);
   add_random(&n, "u", "1,1,3", 3);
@@ -63,7 +63,7 @@ static buffer rich_file(void) {
   add(&n, "Pow", "k1,two", "k2", "");
   add(&n, "CastLike", "three,x", "k3", "");
   add(&n, "Mul", "k2,k3", "k4", "");
-  add(&n, "Tile", "k4,twice", "k5", ""); /* of the two the first is taken */
+  add(&n, "Tile", "k4,twice", "k5", ""); /* the first of both is taken */
   add(&n, "Gather", "k5,twice0", "k", "axis=0");
   add_integers(&n, "twice0", "", (const int64_t[]){0});
   add(&n, "Mul", "x,k", "bright", "");
@@ -84,7 +84,7 @@ static buffer rich_file(void) {
   add(&n, "Mul", "large,a", "gated", "");
   add(&n, "Add", "gated,q", "sum", "");
   add(&n, "HardSigmoid", "sum", "t", "");
-  end_net(&n);
+  end_network(&n);
   return finish(&n);
 }
 
@@ -192,7 +192,7 @@ static void gzip_is_recognised_by_content(void **state) {
   assert_int_equal(load_bytes(&packed, &usual, &g, &error), RESNET_OK);
   assert_int_equal(g.block_count, 1);
   unload(&g);
-  /* two members make one file (RFC 1952) */
+  /* two members form one file (RFC 1952) */
   put_bytes(&first, second.data, second.size);
   assert_int_equal(load_bytes(&first, &usual, &g, &error), RESNET_OK);
   unload(&g);
@@ -234,7 +234,7 @@ static void refuse_truncations(buffer file) {
   if (load_bytes(&file, &usual, &g, &error) != RESNET_OK) fail_msg("%s", error.message);
   unload(&g);
   for (file.size = 0; file.size < whole; file.size++) {
-    /* a copy of that very size, so that a sanitizer sees a read beyond it */
+    /* a copy of exactly this size: a sanitizer sees a read beyond it */
     buffer cut = {0};
     put_bytes(&cut, file.data, file.size);
     cut.data = realloc(cut.data, cut.size + !cut.size);
@@ -309,7 +309,7 @@ static void floods_of_fields_are_refused(void **state) {
   buffer_release(&file);
 }
 
-/* One byte in the file becomes eight in memory. */
+/* One byte of the file becomes eight bytes of memory. */
 static void decoded_size_is_bounded(void **state) {
   (void)state;
   enum { COUNT = 1 << 20 };
@@ -332,17 +332,17 @@ static void decoded_size_is_bounded(void **state) {
 /* ---- versions ---------------------------------------------------------------------- */
 
 static void refuse_version(int64_t opset, int64_t ir, const char *what) {
-  net n = {.opset = opset, .ir = ir};
+  network n = {.opset = opset, .ir = ir};
   add(&n, "Relu", "x", "y", "");
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, what);
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, what);
 }
 
 static void accept_version(int64_t opset, int64_t ir) {
-  net n = {.opset = opset, .ir = ir};
+  network n = {.opset = opset, .ir = ir};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "Relu", "c", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   assert_int_equal(g.opset, opset);
   unload(&g);
@@ -359,35 +359,35 @@ static void versions_are_checked(void **state) {
   refuse_version(-1, 7, "opset -1");
 }
 
-static void add_function(net *n, const char *name, const char *domain) {
+static void add_function(network *n, const char *name, const char *domain) {
   buffer function = {0};
   put_text(&function, 1, name);
   put_text(&function, 10, domain);
   put_message(&n->extra, 25, &function);
 }
 
-/* What calls them is refused by its domain (test_loader_operators.c). */
+/* Calls of functions are refused by their domain (test_loader_operators.c). */
 static void functions_that_nothing_calls_do_no_harm(void **state) {
   (void)state;
-  net n = {0}, own = {0};
+  network n = {0}, own = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_function(&n, "Rank", "pkg.onnxscript.torch_lib.common");
   add(&n, "Relu", "c", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   unload(&g);
-  begin_net(&own);
+  begin_network(&own);
   add_function(&own, "Relu", "");
   add(&own, "Relu", "c", "t", "");
-  end_net(&own);
-  refuse_net(&own, RESNET_ERROR_UNSUPPORTED,
-             "'Relu' in place of ONNX's own|inline_local_functions");
+  end_network(&own);
+  refuse_network(&own, RESNET_ERROR_UNSUPPORTED,
+                 "'Relu' in place of ONNX's own|inline_local_functions");
 }
 
 static void subgraphs_are_refused(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   buffer node = {0}, attribute = {0};
   put_text(&attribute, 1, "body");
   put_field(&attribute, 6, "", 0);
@@ -396,7 +396,7 @@ static void subgraphs_are_refused(void **state) {
   put_text(&node, 4, "Relu");
   put_message(&node, 5, &attribute);
   put_message(&n.graph, 1, &node);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "'body' holds a subgraph|control flow");
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, "'body' holds a subgraph|control flow");
 }
 
 /* ---- memory ------------------------------------------------------------------------ */
@@ -418,7 +418,7 @@ static void count_release(void *context, void *pointer) {
   free(pointer);
 }
 
-/* Fail the n-th allocation, for every n, on plain and packed bytes. */
+/* Fail every allocation once, for plain and packed bytes. */
 static void failing_allocations_are_survived(void **state) {
   (void)state;
   buffer plain = good_file(), packed = gzip(plain.data, plain.size), rich = rich_file();
@@ -448,7 +448,7 @@ static void failing_allocations_are_survived(void **state) {
   buffer_release(&rich);
 }
 
-/* Any budget gives the graph or a refusal that names it. */
+/* Every budget gives the graph, or a refusal that states the budget. */
 static void budgets_are_kept(void **state) {
   (void)state;
   buffer file = good_file();

@@ -1,16 +1,16 @@
-/* The allocator: what blocks are like, and that large ones go back to the system when
- * they are released. */
+/* The allocator: properties of its blocks, and large blocks that return to the system
+ * when they are released. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
 enum { LARGE = 8 << 20 };
 
-/* Below and above the size from which on blocks are mapped, and from which on they ask
- * for huge pages. */
+/* Below and above the sizes from which blocks are mapped, and from which they ask for
+ * huge pages. */
 static const size_t sizes[] = {0,       1,    63, 64, 4096, (1 << 18) - 100, 1 << 18, (1 << 18) + 1,
                                1 << 22, LARGE};
 
@@ -19,7 +19,7 @@ static void blocks_are_aligned_and_cleared(void **state) {
   memory m;
   mem_init(&m, NULL, 0);
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-    /* the second may be where the first was */
+    /* the second one may reuse the memory of the first */
     for (int again = 0; again < 2; again++) {
       uint8_t *block = mem_allocate(&m, sizes[i], 1);
       assert_non_null(block);
@@ -64,9 +64,8 @@ static size_t resident_bytes(void) {
   return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Opening a model packs weights one by one: what is packed stays, what was packed goes.
- * malloc alone keeps the holes.
- */
+/* Opening a model packs weights one by one: packed weights stay, and their sources are
+ * released. With malloc alone, the holes would remain. */
 static void released_blocks_leave_no_holes(void **state) {
   (void)state;
   enum { COUNT = 8 };
@@ -77,7 +76,7 @@ static void released_blocks_leave_no_holes(void **state) {
   memory m;
   void *from[COUNT], *to[COUNT];
   mem_init(&m, NULL, 0);
-  /* from here on glibc's malloc takes smaller ones from the heap */
+  /* glibc's malloc now takes smaller blocks from the heap */
   mem_release(&m, mem_allocate(&m, LARGE, 1));
   size_t before = resident_bytes();
   for (size_t i = 0; i < COUNT; i++) {
@@ -98,7 +97,7 @@ static void released_blocks_leave_no_holes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      /* first: what others leave behind it would not see */
+      /* first: it cannot see what other tests leave behind */
       cmocka_unit_test(released_blocks_leave_no_holes),
       cmocka_unit_test(blocks_are_aligned_and_cleared),
       cmocka_unit_test(budgets_hold_for_large_blocks),

@@ -1,11 +1,11 @@
-/* What a file says about itself: names, labels, preprocessing. */
+/* A file's description of itself: names, labels, preprocessing. */
 #include <locale.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
-/* A net of two classes. */
-static void begin(net *n) {
+/* Begin a network of two classes. */
+static void begin(network *n) {
   add_random(n, "w", "2,3,1,1", 1);
   add(n, "Conv", "x,w", "c", "");
   add(n, "GlobalAveragePool", "c", "p", "");
@@ -14,7 +14,7 @@ static void begin(net *n) {
 
 static void names_are_kept(void **state) {
   (void)state;
-  net n = {.opset = 17};
+  network n = {.opset = 17};
   graph g;
   begin(&n);
   load_good(&n, &g);
@@ -29,7 +29,7 @@ static void names_are_kept(void **state) {
 
 static void labels_are_split_by_lines(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
   begin(&n);
   add_metadata(&n, "resnet.licence", "MIT");
@@ -42,10 +42,10 @@ static void labels_are_split_by_lines(void **state) {
 }
 
 static void refuse_metadata(const char *key, const char *text, const char *what) {
-  net n = {0};
+  network n = {0};
   begin(&n);
   add_metadata(&n, key, text);
-  refuse_net(&n, RESNET_ERROR_FORMAT, what);
+  refuse_network(&n, RESNET_ERROR_FORMAT, what);
 }
 
 static void labels_must_be_as_many_as_classes(void **state) {
@@ -56,7 +56,7 @@ static void labels_must_be_as_many_as_classes(void **state) {
 }
 
 static resnet_preprocess read_preprocess(const char *text) {
-  net n = {0};
+  network n = {0};
   graph g;
   begin(&n);
   add_metadata(&n, "resnet.preprocess", text);
@@ -85,7 +85,7 @@ static void preprocessing_is_read(void **state) {
   assert_float_equal(p.mean[2], 10, 0);
 }
 
-/* A program that runs in a locale with decimal commas reads the same numbers. */
+/* A program with a locale of decimal commas reads the same numbers. */
 static void preprocessing_does_not_depend_on_the_locale(void **state) {
   (void)state;
   static const char *const names[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "fr_FR"};
@@ -103,7 +103,7 @@ static void preprocessing_does_not_depend_on_the_locale(void **state) {
   assert_float_equal(p.mean[1], 0.5F, 0);
 }
 
-/* A complete text with one word put in another's place. */
+/* Check that a description is refused in which `word` replaces another. */
 static void refuse_word(const char *word, const char *what) {
   static const char *const words[6] = {"resize=8", "crop=8",     "order=rgb",
                                        "scale=1",  "mean=0,0,0", "std=1,1,1"};

@@ -1,13 +1,13 @@
-/* What opsets 1 to 6 spelled in other ways: attributes that became inputs, training
- * marks, broadcasting by axis. */
+/* Old spellings of opsets 1 to 6: attributes that became inputs, training flags,
+ * broadcasting by axis. */
 #include <stdio.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
 static const float ones[4] = {1, 1, 1, 1}, shifts[4] = {0.5F, -1, 2, 0};
 
-static void add_parameters(net *n) {
+static void add_parameters(network *n) {
   add_random(n, "w", "4,3,3,3", 1);
   add_random(n, "v", "4,4,1,1", 2);
   add_random(n, "u", "4,5", 3);
@@ -16,8 +16,8 @@ static void add_parameters(net *n) {
   add_floats(n, "shift", "4", shifts);
 }
 
-/* A residual net as caffe2's exporter wrote it. */
-static void add_old(net *n) {
+/* Add a residual network as caffe2's exporter wrote it. */
+static void add_old(network *n) {
   add_parameters(n);
   add(n, "Conv", "x,w", "c", "pads=1,1,1,1");
   add(n, "BatchNormalization", "c,one,shift,shift,one", "n,m2,v2,sm,sv",
@@ -35,7 +35,7 @@ static void add_old(net *n) {
   add(n, "Softmax", "l", "y", "");
 }
 
-static void add_new(net *n) {
+static void add_new(network *n) {
   add_parameters(n);
   add_floats(n, "channel", "4,1,1", shifts);
   add(n, "Conv", "x,w", "c", "pads=1,1,1,1");
@@ -50,10 +50,10 @@ static void add_new(net *n) {
   add(n, "Softmax", "l", "y", "");
 }
 
-static void a_net_of_each_opset(void **state) {
+static void a_network_of_each_opset(void **state) {
   (void)state;
   for (int64_t opset = 1; opset <= 4; opset++) {
-    net old = {.opset = opset, .ir = 3}, new = {.opset = 13};
+    network old = {.opset = opset, .ir = 3}, new = {.opset = 13};
     add_old(&old);
     add_new(&new);
     same_graphs(&old, &new);
@@ -62,20 +62,20 @@ static void a_net_of_each_opset(void **state) {
 
 static void refuse_old(int64_t opset, const char *operator_type, const char *inputs,
                        const char *attributes, resnet_status status, const char *what) {
-  net n = {.opset = opset, .ir = 3};
+  network n = {.opset = opset, .ir = 3};
   add_parameters(&n);
   add_integers(&n, "shape", "2", (const int64_t[]){0, -1});
   add(&n, "Conv", "x,w", "c", "pads=1,1,1,1");
   add(&n, "GlobalAveragePool", "c", "m", "");
   add(&n, operator_type, inputs, "t", attributes);
   add(&n, "Flatten", "t", "y", "");
-  refuse_net(&n, status, what);
+  refuse_network(&n, status, what);
 }
 
 /* ---- training ---------------------------------------------------------------------- */
 
-/* Before opset 7 is_test is 0 where nothing is said. Dropout is never applied here,
- * whatever it says. */
+/* Before opset 7 the default of is_test is 0. Dropout is never applied here, with any
+ * is_test. */
 static void normalisations_in_training_are_refused(void **state) {
   (void)state;
   const resnet_status not_yet = RESNET_ERROR_UNSUPPORTED;
@@ -87,11 +87,11 @@ static void normalisations_in_training_are_refused(void **state) {
              "'is_test' has type 1");
   refuse_old(6, "BatchNormalization", inputs, "is_test=1 training_mode=1", not_yet,
              "'training_mode' (|is not accepted");
-  net n = {.opset = 6, .ir = 3};
+  network n = {.opset = 6, .ir = 3};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "Dropout", "c", "t", "is_test=0");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   unload(&g);
 }
@@ -99,13 +99,13 @@ static void normalisations_in_training_are_refused(void **state) {
 /* ---- broadcasting ------------------------------------------------------------------ */
 
 static void check_broadcast(const char *operator_type, const char *dims, const char *attributes) {
-  net old = {.opset = 6, .ir = 3}, new = {.opset = 7};
-  net *both[2] = {&old, &new};
+  network old = {.opset = 6, .ir = 3}, new = {.opset = 7};
+  network *both[2] = {&old, &new};
   for (size_t i = 0; i < 2; i++) {
-    begin_net(both[i]);
+    begin_network(both[i]);
     add_random(both[i], "k", i == 0 ? dims : strcmp(dims, "1") == 0 ? "1" : "4,1,1", 5);
     add(both[i], operator_type, "c,k", "t", i == 0 ? attributes : "");
-    end_net(both[i]);
+    end_network(both[i]);
   }
   same_graphs(&old, &new);
 }
@@ -116,18 +116,18 @@ static void axes_say_what_meets(void **state) {
   check_broadcast("Sub", "4", "broadcast=1 axis=-3");
   check_broadcast("Mul", "4,1,1", "broadcast=1 axis=1");
   check_broadcast("Mul", "4,1", "broadcast=1 axis=1");
-  /* the last ones meet, where nothing is said */
+  /* by default the last axes meet */
   check_broadcast("Div", "4,1,1", "broadcast=1");
   check_broadcast("Mul", "1", "broadcast=1");
 }
 
 static void refuse_axis(int64_t opset, const char *dims, const char *attributes, const char *what) {
-  net n = {.opset = opset, .ir = 3, .input = "N,3,4,4"}; /* all axes have 4 */
-  begin_net(&n);
+  network n = {.opset = opset, .ir = 3, .input = "N,3,4,4"}; /* all axes have 4 */
+  begin_network(&n);
   add_random(&n, "k", dims, 5);
   add(&n, "Add", "c,k", "t", attributes);
-  end_net(&n);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, what);
+  end_network(&n);
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, what);
 }
 
 static void other_axes_are_refused(void **state) {
@@ -144,8 +144,8 @@ static void other_axes_are_refused(void **state) {
               "Add_t|'axis' (1) is not accepted at this opset; accepted: none");
 }
 
-/* Two constants: where they meet elsewhere than at the end, their sum is not what newer
- * opsets would say. */
+/* Two constants: if they meet elsewhere than at the end, newer opsets would compute
+ * another sum. */
 static void constants_broadcast_at_the_end_only(void **state) {
   (void)state;
   static const float matrix[4] = {1, 2, 3, 4}, row[2] = {10, 20};
@@ -157,9 +157,9 @@ static void constants_broadcast_at_the_end_only(void **state) {
                {"broadcast=1 axis=-1", 24},
                {"broadcast=1 axis=0", 0}};
   for (size_t i = 0; i < 4; i++) {
-    net n = {.opset = 6, .ir = 3};
+    network n = {.opset = 6, .ir = 3};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add_floats(&n, "matrix", "2,2", matrix);
     add_floats(&n, "row", "2", row);
     add_integers(&n, "one", "", (const int64_t[]){1});
@@ -167,14 +167,15 @@ static void constants_broadcast_at_the_end_only(void **state) {
     add(&n, "Gather", "sum,one", "second", "axis=0");
     add(&n, "Gather", "second,one", "k", "axis=0");
     add(&n, "Mul", "c,k", "t", "broadcast=1");
-    end_net(&n);
+    end_network(&n);
     if (cases[i].last > 0) {
       load_good(&n, &g);
       assert_float_equal(find_node(&g, "Conv_c")->weights[0], cases[i].last * random_float(1, 0),
                          1e-5);
       unload(&g);
     } else {
-      refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Add_sum|broadcasts along axis 0: 1 is accepted");
+      refuse_network(&n, RESNET_ERROR_UNSUPPORTED,
+                     "Add_sum|broadcasts along axis 0: 1 is accepted");
     }
   }
 }
@@ -202,19 +203,19 @@ static void attributes_and_inputs_by_opset(void **state) {
   refuse_old(7, "Expand", "m,shape", "", not_yet, "opset 7|since opset 8");
 }
 
-/* Casts of constants, by words. */
+/* Casts of constants, to types given as words. */
 static void casts_by_words(void **state) {
   (void)state;
   static const char *const words[] = {"to=FLOAT", "to=DOUBLE", "to=FLOAT16"};
   for (size_t i = 0; i < 3; i++) {
-    net n = {.opset = 5, .ir = 3};
+    network n = {.opset = 5, .ir = 3};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add_integers(&n, "three", "1", (const int64_t[]){3});
     add(&n, "Cast", "three", "a", "to=INT32");
     add(&n, "Cast", "a", "k", words[i]);
     add(&n, "Mul", "c,k", "t", "broadcast=1");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     assert_float_equal(find_node(&g, "Conv_c")->weights[0], 3 * random_float(1, 0), 1e-6);
     unload(&g);
@@ -223,7 +224,7 @@ static void casts_by_words(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_net_of_each_opset),
+      cmocka_unit_test(a_network_of_each_opset),
       cmocka_unit_test(normalisations_in_training_are_refused),
       cmocka_unit_test(axes_say_what_meets),
       cmocka_unit_test(other_axes_are_refused),

@@ -1,17 +1,17 @@
-/* Operators: what each becomes in the graph, the attribute traps by opset, and every
+/* Operators: what each becomes in the graph, pitfalls of attributes by opset, and every
  * refusal's message. */
 #include <math.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
 static const graph_node *scores(const graph *g) { return &g->nodes[g->output]; }
 
 /* ---- clamps ------------------------------------------------------------------------ */
 
-static void check_clamp(net *n, float low, float high) {
+static void check_clamp(network *n, float low, float high) {
   graph g;
-  end_net(n);
+  end_network(n);
   load_good(n, &g);
   const graph_node *conv = find_node(&g, "Conv_c");
   assert_true(conv->clamp_min >= low && conv->clamp_min <= low);
@@ -24,29 +24,29 @@ static void check_clamp(net *n, float low, float high) {
 static void clamps_join_the_convolution(void **state) {
   (void)state;
   static const float low = -1, six = 6;
-  net relu = {0}, clip_6 = {.opset = 10}, clip_11 = {.opset = 11}, upper = {0}, minimum = {0},
-      none = {.opset = 7};
-  begin_net(&relu);
+  network relu = {0}, clip_6 = {.opset = 10}, clip_11 = {.opset = 11}, upper = {0}, minimum = {0},
+          none = {.opset = 7};
+  begin_network(&relu);
   add(&relu, "Relu", "c", "t", "");
   check_clamp(&relu, 0, INFINITY);
-  begin_net(&clip_6);
+  begin_network(&clip_6);
   add(&clip_6, "Clip", "c", "t", "min=0.0 max=6.0");
   check_clamp(&clip_6, 0, 6);
-  begin_net(&clip_11);
+  begin_network(&clip_11);
   add_floats(&clip_11, "low", "", &low);
   add_floats(&clip_11, "high", "", &six);
   add(&clip_11, "Clip", "c,low,high", "t", "");
   check_clamp(&clip_11, -1, 6);
-  begin_net(&upper);
+  begin_network(&upper);
   add_floats(&upper, "high", "", &six);
   add(&upper, "Clip", "c,,high", "t", "");
   check_clamp(&upper, -INFINITY, 6);
-  begin_net(&minimum); /* ReLU6 as tf2onnx writes it (opencv issue 20438) */
+  begin_network(&minimum); /* ReLU6 as tf2onnx writes it (opencv issue 20438) */
   add_floats(&minimum, "six", "1", &six);
   add(&minimum, "Relu", "c", "r", "");
   add(&minimum, "Min", "six,r", "t", "");
   check_clamp(&minimum, 0, 6);
-  begin_net(&none);
+  begin_network(&none);
   add(&none, "Clip", "c", "t", "");
   check_clamp(&none, -INFINITY, INFINITY);
 }
@@ -54,50 +54,50 @@ static void clamps_join_the_convolution(void **state) {
 static void clip_takes_attributes_or_inputs_by_opset(void **state) {
   (void)state;
   static const float six = 6;
-  net attributes = {.opset = 11}, inputs = {.opset = 10}, reversed = {.opset = 10};
-  begin_net(&attributes);
+  network attributes = {.opset = 11}, inputs = {.opset = 10}, reversed = {.opset = 10};
+  begin_network(&attributes);
   add(&attributes, "Clip", "c", "t", "min=0.0 max=6.0");
-  end_net(&attributes);
-  refuse_net(&attributes, RESNET_ERROR_UNSUPPORTED, "Clip_t|opset 11|'min' (|is not accepted");
-  begin_net(&inputs);
+  end_network(&attributes);
+  refuse_network(&attributes, RESNET_ERROR_UNSUPPORTED, "Clip_t|opset 11|'min' (|is not accepted");
+  begin_network(&inputs);
   add_floats(&inputs, "six", "", &six);
   add(&inputs, "Clip", "c,six", "t", "");
-  end_net(&inputs);
-  refuse_net(&inputs, RESNET_ERROR_FORMAT, "has 2 inputs: 1 to 1 are accepted at this opset");
-  begin_net(&reversed);
+  end_network(&inputs);
+  refuse_network(&inputs, RESNET_ERROR_FORMAT, "has 2 inputs: 1 to 1 are accepted at this opset");
+  begin_network(&reversed);
   add(&reversed, "Clip", "c", "t", "min=6.0 max=0.5");
-  end_net(&reversed);
-  refuse_net(&reversed, RESNET_ERROR_FORMAT, "clips to [6,0.5]");
+  end_network(&reversed);
+  refuse_network(&reversed, RESNET_ERROR_FORMAT, "clips to [6,0.5]");
 }
 
 static void leaky_relus_keep_their_slope(void **state) {
   (void)state;
-  net n = {0}, endless = {0};
+  network n = {0}, endless = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "LeakyRelu", "c", "r", "");
   add(&n, "LeakyRelu", "r", "t", "alpha=0.25");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   assert_int_equal(find_node(&g, "LeakyRelu_r")->op, GRAPH_LEAKY_RELU);
   assert_true(find_node(&g, "LeakyRelu_r")->scalar == 0.01f);
   assert_true(find_node(&g, "LeakyRelu_t")->scalar == 0.25f);
   unload(&g);
-  begin_net(&endless);
+  begin_network(&endless);
   add(&endless, "LeakyRelu", "c", "t", "alpha=1e39");
-  end_net(&endless);
-  refuse_net(&endless, RESNET_ERROR_FORMAT, "LeakyRelu_t|alpha is inf");
+  end_network(&endless);
+  refuse_network(&endless, RESNET_ERROR_FORMAT, "LeakyRelu_t|alpha is inf");
 }
 
-/* A value that something else reads before the ReLU keeps its own node. */
+/* A value that has another reader before the ReLU keeps its own node. */
 static void shared_values_are_not_clamped(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "Relu", "c", "r", "");
   add(&n, "Add", "c,r", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   assert_int_equal(find_node(&g, "Relu_r")->op, GRAPH_CLAMP);
   assert_true(isinf(find_node(&g, "Conv_c")->clamp_min));
@@ -114,7 +114,7 @@ typedef struct parameters {
 static const parameters usual = {
     {1.5F, -2, 0.25F, 1e-3F}, {0.1F, 0.2F, -0.3F, 4}, {0.7F, -0.1F, 3, 0}, {0.5F, 2, 1e-6F, 9}};
 
-static void add_norm(net *n, const parameters *p, const char *input, const char *outputs,
+static void add_norm(network *n, const parameters *p, const char *input, const char *outputs,
                      const char *attributes) {
   char inputs[64] = "";
   add_floats(n, "scale", "4", p->scale);
@@ -126,17 +126,17 @@ static void add_norm(net *n, const parameters *p, const char *input, const char 
   add(n, "BatchNormalization", inputs, outputs, attributes);
 }
 
-/* Folded in double precision and rounded once: the very floats, not nearly. */
+/* Folded in double precision and rounded once: the floats are exactly equal. */
 static void normalisation_is_folded_in_double(void **state) {
   (void)state;
   static const double epsilon = (double)2e-5F;
-  net n = {0};
+  network n = {0};
   graph g;
   add_random(&n, "w", "4,3,1,1", 1);
   add_random(&n, "b", "4", 2);
   add(&n, "Conv", "x,w,b", "c", "");
   add_norm(&n, &usual, "c", "t", "epsilon=2e-5");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   const graph_node *conv = find_node(&g, "Conv_c");
   assert_int_equal(g.node_count, 3);
@@ -155,13 +155,13 @@ static void normalisation_is_folded_in_double(void **state) {
 
 static void normalisation_of_a_shared_value_stays(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_norm(&n, &usual, "c", "b", "");
   add(&n, "Relu", "b", "r", "");
   add(&n, "Add", "c,r", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   const graph_node *affine = find_node(&g, "BatchNormalization_b");
   assert_int_equal(affine->op, GRAPH_AFFINE);
@@ -177,11 +177,11 @@ static void normalisation_of_a_shared_value_stays(void **state) {
  * is_test. */
 static void old_normalisations_are_accepted(void **state) {
   (void)state;
-  net n = {.opset = 8, .ir = 3};
+  network n = {.opset = 8, .ir = 3};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_norm(&n, &usual, "c", "t,m2,v2,sm,sv", "spatial=0 is_test=1 momentum=0.9");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   assert_int_equal(g.node_count, 3);
   unload(&g);
@@ -189,11 +189,11 @@ static void old_normalisations_are_accepted(void **state) {
 
 static void refuse_norm(const parameters *p, const char *attributes, resnet_status status,
                         const char *what) {
-  net n = {.opset = 15};
-  begin_net(&n);
+  network n = {.opset = 15};
+  begin_network(&n);
   add_norm(&n, p, "c", "t", attributes);
-  end_net(&n);
-  refuse_net(&n, status, what);
+  end_network(&n);
+  refuse_network(&n, status, what);
 }
 
 static void impossible_normalisations_are_refused(void **state) {
@@ -217,32 +217,32 @@ static void impossible_normalisations_are_refused(void **state) {
 
 static void statistics_of_the_batch_are_refused(void **state) {
   (void)state;
-  net named = {.opset = 9}, n = {.opset = 14};
-  begin_net(&named);
+  network named = {.opset = 9}, n = {.opset = 14};
+  begin_network(&named);
   add_norm(&named, &usual, "c", "t,m2,v2", "");
-  end_net(&named);
-  refuse_net(&named, RESNET_ERROR_UNSUPPORTED,
-             "BatchNormalization_t|training mode|'m2' is one|model.eval()");
-  begin_net(&n);
+  end_network(&named);
+  refuse_network(&named, RESNET_ERROR_UNSUPPORTED,
+                 "BatchNormalization_t|training mode|'m2' is one|model.eval()");
+  begin_network(&n);
   add_norm(&n, &usual, "c", "t,m2", "");
   add(&n, "Identity", "m2", "z", "");
   add(&n, "Add", "t,z", "s", "");
   add(&n, "GlobalAveragePool", "s", "y", "");
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED,
-             "Identity_z|reads 'm2'|BatchNormalization_t|only first outputs");
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED,
+                 "Identity_z|reads 'm2'|BatchNormalization_t|only first outputs");
 }
 
 /* ---- arithmetic with constants ----------------------------------------------------- */
 
 static void check_affine(const char *operator_type, const char *inputs, const char *dims,
                          const float *constant, const float scale[4], const float shift[4]) {
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
-  add(&n, "MaxPool", "c", "m", "kernel_shape=2,2"); /* keeps it from being folded */
+  begin_network(&n);
+  add(&n, "MaxPool", "c", "m", "kernel_shape=2,2"); /* so that it is not folded */
   add_floats(&n, "k", dims, constant);
   add(&n, operator_type, inputs, "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   assert_int_equal(g.nodes[3].op, GRAPH_AFFINE);
   assert_memory_equal(g.nodes[3].weights, scale, 4 * sizeof *scale);
@@ -270,76 +270,76 @@ static void arithmetic_with_constants_is_affine(void **state) {
 static void other_arithmetic_is_refused(void **state) {
   (void)state;
   static const float k[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-  net two = {0}, row = {0}, five = {0}, divide = {0}, zero = {0}, pictures = {0};
-  begin_net(&two);
+  network two = {0}, row = {0}, five = {0}, divide = {0}, zero = {0}, maps = {0};
+  begin_network(&two);
   add(&two, "MaxPool", "c", "m", "kernel_shape=2,2 strides=2,2");
   add(&two, "Mul", "c,m", "t", "");
-  end_net(&two);
-  refuse_net(&two, RESNET_ERROR_UNSUPPORTED,
-             "Mul_t|two activations|one factor for each of its channels|of one shape");
-  begin_net(&pictures);
-  add(&pictures, "Sub", "c,c", "t", "");
-  end_net(&pictures);
-  refuse_net(&pictures, RESNET_ERROR_UNSUPPORTED,
-             "Sub_t|combines two activations|only Add and Mul");
-  begin_net(&row);
+  end_network(&two);
+  refuse_network(&two, RESNET_ERROR_UNSUPPORTED,
+                 "Mul_t|two activations|one factor for each of its channels|of one shape");
+  begin_network(&maps);
+  add(&maps, "Sub", "c,c", "t", "");
+  end_network(&maps);
+  refuse_network(&maps, RESNET_ERROR_UNSUPPORTED,
+                 "Sub_t|combines two activations|only Add and Mul");
+  begin_network(&row);
   add_floats(&row, "k", "8", k);
   add(&row, "Add", "c,k", "t", "");
-  end_net(&row);
-  refuse_net(&row, RESNET_ERROR_UNSUPPORTED, "Add_t|'k' has 8 numbers|1 for each channel");
-  begin_net(&five);
+  end_network(&row);
+  refuse_network(&row, RESNET_ERROR_UNSUPPORTED, "Add_t|'k' has 8 numbers|1 for each channel");
+  begin_network(&five);
   add_floats(&five, "k", "5,1,1", k);
   add(&five, "Add", "c,k", "t", "");
-  end_net(&five);
-  refuse_net(&five, RESNET_ERROR_FORMAT, "'k' has 5 numbers");
-  begin_net(&divide);
+  end_network(&five);
+  refuse_network(&five, RESNET_ERROR_FORMAT, "'k' has 5 numbers");
+  begin_network(&divide);
   add_floats(&divide, "k", "4,1,1", k);
   add(&divide, "Div", "k,c", "t", "");
-  end_net(&divide);
-  refuse_net(&divide, RESNET_ERROR_UNSUPPORTED, "Div_t|divides a constant by an activation");
-  begin_net(&zero);
+  end_network(&divide);
+  refuse_network(&divide, RESNET_ERROR_UNSUPPORTED, "Div_t|divides a constant by an activation");
+  begin_network(&zero);
   add_floats(&zero, "k", "4,1,1", (const float[]){1, 2, 0, 4});
   add(&zero, "Div", "c,k", "t", "");
-  end_net(&zero);
-  refuse_net(&zero, RESNET_ERROR_FORMAT, "Div_t|divides by 0, element 2 of 'k'");
+  end_network(&zero);
+  refuse_network(&zero, RESNET_ERROR_FORMAT, "Div_t|divides by 0, element 2 of 'k'");
 }
 
 static void additions_of_unequal_shapes_are_refused(void **state) {
   (void)state;
-  net half = {0}, one = {0};
-  begin_net(&half);
+  network half = {0}, one = {0};
+  begin_network(&half);
   add(&half, "MaxPool", "c", "h", "kernel_shape=2,2 strides=2,2");
   add(&half, "Add", "c,h", "t", "");
-  end_net(&half);
-  refuse_net(&half, RESNET_ERROR_FORMAT,
-             "Add_t|(h 8, w 8, c 4) and (h 4, w 4, c 4)|no broadcasting");
-  begin_net(&one);
+  end_network(&half);
+  refuse_network(&half, RESNET_ERROR_FORMAT,
+                 "Add_t|(h 8, w 8, c 4) and (h 4, w 4, c 4)|no broadcasting");
+  begin_network(&one);
   add(&one, "GlobalAveragePool", "c", "h", "");
   add(&one, "Add", "h,c", "t", "");
-  end_net(&one);
-  refuse_net(&one, RESNET_ERROR_UNSUPPORTED, "Add_t|no broadcasting");
+  end_network(&one);
+  refuse_network(&one, RESNET_ERROR_UNSUPPORTED, "Add_t|no broadcasting");
 }
 
-/* Those of before opset 7: test_loader_old_opsets.c. */
+/* Additions before opset 7: test_loader_old_opsets.c. */
 static void attributes_of_older_additions_are_refused(void **state) {
   (void)state;
-  net attributes = {0};
-  begin_net(&attributes);
+  network attributes = {0};
+  begin_network(&attributes);
   add(&attributes, "Add", "c,c", "t", "broadcast=1");
-  end_net(&attributes);
-  refuse_net(&attributes, RESNET_ERROR_UNSUPPORTED, "Add_t|'broadcast' (|is not accepted");
+  end_network(&attributes);
+  refuse_network(&attributes, RESNET_ERROR_UNSUPPORTED, "Add_t|'broadcast' (|is not accepted");
 }
 
 /* ---- fully connected layers -------------------------------------------------------- */
 
-/* (n,c,h,w) flattened, c slowest; the graph wants (h,w,c), c fastest. */
+/* A flattened (n,c,h,w) has c slowest; the graph has (h,w,c), c fastest. */
 static void linear_weights_are_permuted(void **state) {
   (void)state;
   enum { C = 4, AREA = 4, OUT = 3 };
   for (int transposed = 0; transposed < 2; transposed++) {
-    net n = {0};
+    network n = {0};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add(&n, "MaxPool", "c", "m", "kernel_shape=4,4 strides=4,4");
     add(&n, "Flatten", "m", "f", "axis=1");
     add_random(&n, "v", transposed ? "3,16" : "16,3", 5);
@@ -364,9 +364,9 @@ static void linear_weights_are_permuted(void **state) {
 
 static void matmul_and_add_are_one_layer(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "GlobalAveragePool", "c", "p", "");
   add(&n, "Reshape", "p,shape", "f", "");
   add_integers(&n, "shape", "2", (const int64_t[]){-1, 4});
@@ -384,11 +384,11 @@ static void matmul_and_add_are_one_layer(void **state) {
 }
 
 /* Gemm on (n,c,1,1), as old MXNet files have it (onnx/models issue 87). */
-static void gemm_takes_a_picture(void **state) {
+static void gemm_takes_a_feature_map(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "GlobalAveragePool", "c", "p", "");
   add_random(&n, "v", "4,1001", 5);
   add(&n, "Gemm", "p,v", "y", "");
@@ -400,14 +400,14 @@ static void gemm_takes_a_picture(void **state) {
 
 static void refuse_gemm(const char *matrix, const char *bias, const char *attributes,
                         resnet_status status, const char *what) {
-  net n = {0};
-  begin_net(&n);
+  network n = {0};
+  begin_network(&n);
   add(&n, "GlobalAveragePool", "c", "p", "");
   add(&n, "Flatten", "p", "f", "");
   add_random(&n, "v", matrix, 5);
   add_random(&n, "b", bias, 6);
   add(&n, "Gemm", "f,v,b", "y", attributes);
-  refuse_net(&n, status, what);
+  refuse_network(&n, status, what);
 }
 
 static void impossible_gemms_are_refused(void **state) {
@@ -424,11 +424,11 @@ static void impossible_gemms_are_refused(void **state) {
 static void check_flattening(int64_t opset, const char *operator_type, const char *inputs,
                              const char *attributes, const char *batch, size_t count,
                              const int64_t *numbers) {
-  net n = {.opset = opset, .input = batch};
+  network n = {.opset = opset, .input = batch};
   graph g;
   char dims[8] = "0";
   dims[0] = (char)('0' + (char)count);
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "GlobalAveragePool", "c", "p", "");
   add_integers(&n, "k", dims, numbers);
   add(&n, operator_type, inputs, "f", attributes);
@@ -456,17 +456,17 @@ static void ways_to_flatten(void **state) {
 static void refuse_view(const char *operator_type, const char *inputs, const char *attributes,
                         size_t count, const int64_t *numbers, resnet_status status,
                         const char *what) {
-  net n = {.input = "2,3,8,8"};
+  network n = {.input = "2,3,8,8"};
   char dims[8] = "0";
   dims[0] = (char)('0' + (char)count);
-  begin_net(&n);
+  begin_network(&n);
   add_integers(&n, "k", dims, numbers);
   add(&n, operator_type, inputs, "t", attributes);
-  end_net(&n);
-  refuse_net(&n, status, what);
+  end_network(&n);
+  refuse_network(&n, status, what);
 }
 
-static void views_that_mix_pictures_are_refused(void **state) {
+static void views_that_mix_samples_are_refused(void **state) {
   (void)state;
   const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
   refuse_view("Flatten", "c", "axis=0", 0, NULL, not_yet, "Flatten_t|axis is 0");
@@ -503,9 +503,9 @@ static void softmax_axes_by_opset(void **state) {
                {12, "axis=1", true}, {12, "axis=-1", false}, {12, "axis=3", false},
                {13, "axis=-3", true}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    net n = {.opset = cases[i].opset};
+    network n = {.opset = cases[i].opset};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add(&n, "GlobalAveragePool", "c", "p", "");
     add(&n, "Softmax", "p", "y", cases[i].attributes); /* on (n,c,1,1) */
     if (cases[i].accepted) {
@@ -513,50 +513,51 @@ static void softmax_axes_by_opset(void **state) {
       assert_int_equal(scores(&g)->op, GRAPH_SOFTMAX);
       unload(&g);
     } else {
-      refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Softmax_y|is taken over axis 3");
+      refuse_network(&n, RESNET_ERROR_UNSUPPORTED, "Softmax_y|is taken over axis 3");
     }
   }
 }
 
-/* Dropout's ratio is an attribute up to opset 11, its training mode an input from 12. */
+/* Dropout's ratio is an attribute up to opset 11; its training mode is an input from 12
+ * on. */
 static void dropout_and_identity_vanish(void **state) {
   (void)state;
   static const float ratio = 0.5F;
   static const int64_t yes = 1;
-  net old = {.opset = 11}, new = {0}, training = {0};
+  network old = {.opset = 11}, new = {0}, training = {0};
   graph g;
-  begin_net(&old);
+  begin_network(&old);
   add(&old, "Dropout", "c", "d,mask", "ratio=0.5");
   add(&old, "Cast", "d", "h", "to=10");
   add(&old, "Identity", "h", "t", "");
-  end_net(&old);
+  end_network(&old);
   load_good(&old, &g);
   assert_int_equal(g.node_count, 3);
   unload(&g);
-  begin_net(&new);
+  begin_network(&new);
   add_floats(&new, "ratio", "", &ratio);
   add(&new, "Dropout", "c,ratio", "t", "seed=3");
-  end_net(&new);
+  end_network(&new);
   load_good(&new, &g);
   assert_int_equal(g.node_count, 3);
   unload(&g);
-  begin_net(&training);
+  begin_network(&training);
   add_integers(&training, "yes", "", &yes);
   add(&training, "Dropout", "c,,yes", "t", "");
-  end_net(&training);
-  refuse_net(&training, RESNET_ERROR_UNSUPPORTED, "Dropout_t|training_mode is true");
+  end_network(&training);
+  refuse_network(&training, RESNET_ERROR_UNSUPPORTED, "Dropout_t|training_mode is true");
 }
 
 /* ---- Pad --------------------------------------------------------------------------- */
 
 static void zero_padding_joins_a_convolution(void **state) {
   (void)state;
-  net n = {.opset = 9};
+  network n = {.opset = 9};
   graph g;
   add(&n, "Pad", "x", "padded", "pads=0,0,1,2,0,0,2,1 mode=constant");
   add_random(&n, "w", "4,3,3,3", 1);
   add(&n, "Conv", "padded,w", "t", "strides=2,2 pads=1,0,0,0");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   static const graph_window expected = {3, 3, 2, 2, 1, 1, 2, 2, 2, 1};
   assert_memory_equal(&g.nodes[1].window, &expected, sizeof expected);
@@ -567,12 +568,12 @@ static void zero_padding_joins_a_convolution(void **state) {
 
 static void refuse_pad(int64_t opset, const char *attributes, const char *reader,
                        const char *reader_attributes, const char *what) {
-  net n = {.opset = opset};
-  begin_net(&n);
+  network n = {.opset = opset};
+  begin_network(&n);
   add(&n, "Pad", "c", "padded", attributes);
   add(&n, reader, "padded", "t", reader_attributes);
-  end_net(&n);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, what);
+  end_network(&n);
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, what);
 }
 
 static void other_padding_is_refused(void **state) {
@@ -589,11 +590,11 @@ static void other_padding_is_refused(void **state) {
 /* ---- operators that are not there -------------------------------------------------- */
 
 static void refuse_operator(int64_t opset, const char *operator_type, const char *what) {
-  net n = {.opset = opset};
-  begin_net(&n);
+  network n = {.opset = opset};
+  begin_network(&n);
   add(&n, operator_type, "c", "t", "");
-  end_net(&n);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, what);
+  end_network(&n);
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, what);
 }
 
 static void unknown_operators_are_refused_by_name(void **state) {
@@ -609,16 +610,16 @@ static void unknown_operators_are_refused_by_name(void **state) {
   refuse_operator(13, "PRelu", "activation function|ReLU6|HardSwish");
   refuse_operator(13, "GroupNormalization", "batch normalisation");
   refuse_operator(8, "ConstantOfShape", "opset 8|since opset 9");
-  net n = {0};
-  begin_net(&n);
+  network n = {0};
+  begin_network(&n);
   add(&n, "", "c", "t", "");
-  end_net(&n);
-  refuse_net(&n, RESNET_ERROR_FORMAT, "names no operator");
+  end_network(&n);
+  refuse_network(&n, RESNET_ERROR_FORMAT, "names no operator");
 }
 
 static void foreign_domains_are_refused_by_name(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   buffer node = {0};
   put_text(&node, 1, "x");
   put_text(&node, 2, "y");
@@ -626,8 +627,8 @@ static void foreign_domains_are_refused_by_name(void **state) {
   put_text(&node, 4, "Conv");
   put_text(&node, 7, "com.microsoft");
   put_message(&n.graph, 1, &node);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED,
-             "node 'fused' (Conv|domain 'com.microsoft'|without fusion");
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED,
+                 "node 'fused' (Conv|domain 'com.microsoft'|without fusion");
 }
 
 int main(void) {
@@ -647,10 +648,10 @@ int main(void) {
       cmocka_unit_test(attributes_of_older_additions_are_refused),
       cmocka_unit_test(linear_weights_are_permuted),
       cmocka_unit_test(matmul_and_add_are_one_layer),
-      cmocka_unit_test(gemm_takes_a_picture),
+      cmocka_unit_test(gemm_takes_a_feature_map),
       cmocka_unit_test(impossible_gemms_are_refused),
       cmocka_unit_test(ways_to_flatten),
-      cmocka_unit_test(views_that_mix_pictures_are_refused),
+      cmocka_unit_test(views_that_mix_samples_are_refused),
       cmocka_unit_test(softmax_axes_by_opset),
       cmocka_unit_test(dropout_and_identity_vanish),
       cmocka_unit_test(zero_padding_joins_a_convolution),

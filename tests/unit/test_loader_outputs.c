@@ -1,19 +1,19 @@
-/* Which output is the scores; what leads to them is read, and nothing else. */
+/* The choice of the output: the loader reads only what leads to it. */
 #include <stdio.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
-/* Scores "y" (4 classes) and, of them, a class and probabilities. */
-static void add_outputs(net *n) {
-  begin_net(n);
+/* Add scores "y" (4 classes), and a class and probabilities computed from them. */
+static void add_outputs(network *n) {
+  begin_network(n);
   add(n, "Relu", "c", "t", "");
-  end_net(n);
+  end_network(n);
   add(n, "Softmax", "y", "probabilities", "axis=1");
   add(n, "ArgMax", "probabilities", "class", "axis=1");
 }
 
-static resnet_status load_output(net *n, const char *output, graph *g, resnet_error *error) {
+static resnet_status load_output(network *n, const char *output, graph *g, resnet_error *error) {
   const load_options options = {.max_file_bytes = 1 << 20, .output = output};
   buffer file = finish(n);
   resnet_status status = load_bytes(&file, &options, g, error);
@@ -23,7 +23,7 @@ static resnet_status load_output(net *n, const char *output, graph *g, resnet_er
 
 static void check_chosen(const char *outputs, const char *chosen, graph_op op,
                          uint32_t node_count) {
-  net n = {.output = outputs};
+  network n = {.output = outputs};
   graph g;
   resnet_error error;
   add_outputs(&n);
@@ -37,10 +37,10 @@ static void check_chosen(const char *outputs, const char *chosen, graph_op op,
 
 static void outputs_are_chosen_by_name(void **state) {
   (void)state;
-  /* ArgMax beside it is not read */
+  /* ArgMax is not read */
   check_chosen("class,probabilities", "probabilities", GRAPH_SOFTMAX, 4);
   check_chosen("y,class", "y", GRAPH_GLOBAL_AVERAGE_POOL, 3);
-  /* no output of the graph, but there */
+  /* not an output of the graph, but a tensor of it */
   check_chosen("class", "probabilities", GRAPH_SOFTMAX, 4);
   check_chosen("class", "y", GRAPH_GLOBAL_AVERAGE_POOL, 3);
   check_chosen("y", "y", GRAPH_GLOBAL_AVERAGE_POOL, 3);
@@ -51,7 +51,7 @@ static void outputs_are_chosen_by_name(void **state) {
 
 static void refuse_chosen(const char *outputs, const char *chosen, resnet_status status,
                           const char *what) {
-  net n = {.output = outputs};
+  network n = {.output = outputs};
   graph g;
   resnet_error error;
   add_outputs(&n);
@@ -76,7 +76,7 @@ static void other_names_are_refused(void **state) {
   refuse_chosen("class,y", "class", not_yet, "--scores NAME");
 }
 
-/* However many and long, their names fit the message. */
+/* However many and long the names are, the message has room for them. */
 static void many_outputs_fit_the_message(void **state) {
   (void)state;
   char outputs[1200] = "";
@@ -85,19 +85,19 @@ static void many_outputs_fit_the_message(void **state) {
     (void)snprintf(outputs + used, sizeof outputs - used, "%s%d%070d", i ? "," : "", i, 0);
   }
   refuse_chosen(outputs, NULL, RESNET_ERROR_UNSUPPORTED, "the graph has 12 outputs ('0000");
-  net none = {.output = ","};
+  network none = {.output = ","};
   graph g;
   resnet_error error;
-  begin_net(&none);
+  begin_network(&none);
   assert_int_equal(load_output(&none, NULL, &g, &error), RESNET_ERROR_FORMAT);
 }
 
-/* Operators that are not accepted, training leftovers, even cycles: what leads nowhere is
- * not looked at. */
+/* Unsupported operators, training flags, even cycles are ignored where nothing reads
+ * them. */
 static void what_leads_nowhere_is_not_read(void **state) {
   (void)state;
-  net n = {0}, plain = {0};
-  begin_net(&n);
+  network n = {0}, plain = {0};
+  begin_network(&n);
   add(&n, "Frobnicate", "c", "f", "speed=2");
   add(&n, "Loop", "f", "g", "");
   add(&n, "Relu", "h", "i", "");
@@ -105,21 +105,21 @@ static void what_leads_nowhere_is_not_read(void **state) {
   add(&n, "Conv", "c,c", "j", "strides=0,0");
   add(&n, "Relu", "nothing", "k", "");
   add(&n, "Relu", "c", "t", "");
-  end_net(&n);
-  begin_net(&plain);
+  end_network(&n);
+  begin_network(&plain);
   add(&plain, "Relu", "c", "t", "");
-  end_net(&plain);
+  end_network(&plain);
   same_graphs(&n, &plain);
 }
 
-/* A node is read for any of its outputs, but computes its first. */
+/* A node is kept if any of its outputs is read, but only the first is computed. */
 static void second_outputs_are_not_computed(void **state) {
   (void)state;
-  net n = {.opset = 11, .output = "mask"};
-  begin_net(&n);
+  network n = {.opset = 11, .output = "mask"};
+  begin_network(&n);
   add(&n, "GlobalAveragePool", "c", "p", "");
   add(&n, "Dropout", "p", "y,mask", "");
-  refuse_net(&n, RESNET_ERROR_FORMAT, "output 'mask' is computed by no node");
+  refuse_network(&n, RESNET_ERROR_FORMAT, "output 'mask' is computed by no node");
 }
 
 int main(void) {

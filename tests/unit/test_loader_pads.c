@@ -1,26 +1,26 @@
-/* Pad: borders that a layer takes over, borders that are put there, what else may read
- * them, every refusal. */
+/* Pad: borders that become a window's padding, borders that are materialized, their other
+ * readers, every refusal. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
-/* c, (n,4,8,8), padded: by attributes before opset 11. */
-static void begin_padded(net *n, const char *attributes) {
+/* Begin a network with "z": c, (n,4,8,8), padded by attributes as before opset 11. */
+static void begin_padded(network *n, const char *attributes) {
   n->opset = 9;
-  begin_net(n);
+  begin_network(n);
   add(n, "Relu", "c", "r", "");
   add(n, "Pad", "r", "z", attributes);
 }
 
-static void add_reader(net *n, const char *reader, const char *input, const char *attributes) {
+static void add_reader(network *n, const char *reader, const char *input, const char *attributes) {
   char inputs[64];
   bool conv = strcmp(reader, "Conv") == 0;
   if (conv) add_random(n, "v", "4,4,3,3", 2);
   (void)snprintf(inputs, sizeof inputs, conv ? "%s,v" : "%s", input);
   add(n, reader, inputs, "t", attributes);
-  end_net(n);
+  end_network(n);
 }
 
 static const graph_node *check_node(const graph *g, const char *name, graph_op op) {
@@ -29,7 +29,8 @@ static const graph_node *check_node(const graph *g, const char *name, graph_op o
   return n;
 }
 
-/* Top, left, bottom, right, and nothing else in the window. */
+/* Check the padding, top, left, bottom and right, and that the window is otherwise
+ * unchanged. */
 static void check_borders(const graph_node *n, uint32_t top, uint32_t left, uint32_t bottom,
                           uint32_t right) {
   const graph_window expected = {
@@ -40,13 +41,14 @@ static void check_borders(const graph_node *n, uint32_t top, uint32_t left, uint
 
 /* ---- borders of zeros -------------------------------------------------------------- */
 
-/* The same graph as `reader` with these attributes right behind the ReLU. */
+/* Check that a Pad before `reader` gives the same graph as `reader` with these
+ * attributes, without the Pad. */
 static void check_taken(const char *pad, const char *reader, const char *attributes,
                         const char *taken) {
-  net n = {0}, plain = {.opset = 9};
+  network n = {0}, plain = {.opset = 9};
   begin_padded(&n, pad);
   add_reader(&n, reader, "z", attributes);
-  begin_net(&plain);
+  begin_network(&plain);
   add(&plain, "Relu", "c", "r", "");
   add_reader(&plain, reader, "r", taken);
   same_graphs(&n, &plain);
@@ -72,19 +74,20 @@ static void zeros_are_taken_over(void **state) {
 /* Windows of a ResNet's stem: Keras pads by 3, then convolves 7x7 with stride 2. */
 static void stem_of_keras(void **state) {
   (void)state;
-  net n = {.opset = 9, .input = "N,3,32,32"}, plain = {.opset = 9, .input = "N,3,32,32"};
-  net *both[2] = {&n, &plain};
+  network n = {.opset = 9, .input = "N,3,32,32"}, plain = {.opset = 9, .input = "N,3,32,32"};
+  network *both[2] = {&n, &plain};
   add(&n, "Pad", "x", "z", "pads=0,0,3,3,0,0,3,3");
   for (size_t i = 0; i < 2; i++) add_random(both[i], "w", "4,3,7,7", 1);
   add(&n, "Conv", "z,w", "t", "strides=2,2");
   add(&plain, "Conv", "x,w", "t", "strides=2,2 pads=3,3,3,3");
-  end_net(&n);
-  end_net(&plain);
+  end_network(&n);
+  end_network(&plain);
   same_graphs(&n, &plain);
 }
 
-/* What a Conv cannot step over, or what others read, is put there. */
-static void zeros_are_put_there(void **state) {
+/* Borders are materialized if a Conv cannot skip them, or if something else reads
+ * them. */
+static void zeros_are_materialized(void **state) {
   (void)state;
   static const struct {
     const char *reader, *attributes;
@@ -95,7 +98,7 @@ static void zeros_are_put_there(void **state) {
                  {"GlobalMaxPool", ""},
                  {"MaxPool", "kernel_shape=3,3 strides=2,2 ceil_mode=1"}};
   for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
-    net n = {0};
+    network n = {0};
     graph g;
     begin_padded(&n, "pads=0,0,1,2,0,0,3,4");
     n.opset = 10;
@@ -113,14 +116,14 @@ static void zeros_are_put_there(void **state) {
   }
 }
 
-/* Windows wider than the kernel reaches: the padding of a Conv, with what waits before
- * it, is put there whole. */
+/* Padding wider than the kernel reaches is materialized as a whole, together with the Pad
+ * before the Conv. */
 static void padding_wider_than_the_kernel(void **state) {
   (void)state;
   static const char *const attributes[] = {"pads=3,0,1,2", "pads=2,0,1,2",
                                            "pads=2,0,1,2 auto_pad=NOTSET"};
   for (size_t i = 0; i < 3; i++) {
-    net n = {0};
+    network n = {0};
     graph g;
     begin_padded(&n, i == 0 ? "pads=0,0,0,0,0,0,0,0" : "pads=0,0,1,0,0,0,0,0");
     add_reader(&n, "Conv", "z", attributes[i]);
@@ -128,16 +131,16 @@ static void padding_wider_than_the_kernel(void **state) {
     check_invariants(&g);
     assert_int_equal(g.node_count, 5);
     check_borders(&g.nodes[2], 3, 0, 1, 2);
-    assert_string_equal(g.nodes[2].output, ""); /* no tensor of the file is that */
+    assert_string_equal(g.nodes[2].output, ""); /* it is no tensor of the file */
     const graph_node *conv = &g.nodes[3];
     assert_memory_equal(&conv->window, (&(graph_window){3, 3, 1, 1, 1, 1, 0, 0, 0, 0}),
                         sizeof(graph_window));
     assert_memory_equal(&conv->shape, (&(graph_shape){10, 8, 4}), sizeof(graph_shape));
     unload(&g);
   }
-  net same = {0};
+  network same = {0};
   graph g;
-  /* SAME is counted on what was put there: 14 rows */
+  /* SAME is computed from the materialized size: 14 rows */
   begin_padded(&same, "pads=0,0,3,3,0,0,3,3");
   add_reader(&same, "Conv", "z", "auto_pad=SAME_UPPER strides=2,2");
   load_good(&same, &g);
@@ -147,7 +150,7 @@ static void padding_wider_than_the_kernel(void **state) {
   unload(&g);
 }
 
-/* Zeros may be the largest where others are below them. */
+/* Zeros may be the maximum of a window of negative numbers. */
 static void pools_of_negative_numbers_see_zeros(void **state) {
   (void)state;
   static const struct {
@@ -159,14 +162,14 @@ static void pools_of_negative_numbers_see_zeros(void **state) {
                {"Clip", "max=6.0", true},  {"Identity", "", true}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     for (int pooled = 0; pooled < 2; pooled++) {
-      net n = {.opset = 9};
+      network n = {.opset = 9};
       graph g;
-      begin_net(&n);
+      begin_network(&n);
       add(&n, cases[i].operator_type, "c", "r", cases[i].attributes);
       if (pooled) add(&n, "AveragePool", "r", "a", "kernel_shape=2,2 pads=1,0,0,1");
       add(&n, "Pad", pooled ? "a" : "r", "z", "pads=0,0,1,1,0,0,1,1");
       add(&n, "MaxPool", "z", "t", "kernel_shape=3,3");
-      end_net(&n);
+      end_network(&n);
       load_good(&n, &g);
       check_invariants(&g);
       const graph_node *pool = check_node(&g, "MaxPool_t", GRAPH_MAX_POOL);
@@ -177,35 +180,35 @@ static void pools_of_negative_numbers_see_zeros(void **state) {
     }
 }
 
-/* Pad of Pad, through views that change nothing. */
+/* Pad of Pad adds up, also through views that change nothing. */
 static void borders_add_up(void **state) {
   (void)state;
-  net n = {.opset = 9}, plain = {.opset = 9};
-  begin_net(&n);
+  network n = {.opset = 9}, plain = {.opset = 9};
+  begin_network(&n);
   add(&n, "Pad", "c", "z1", "pads=0,0,1,0,0,0,0,0");
   add(&n, "Identity", "z1", "i", "");
   add(&n, "Pad", "i", "z2", "pads=0,0,0,1,0,0,1,1");
   add(&n, "Dropout", "z2", "d", "ratio=0.5");
   add_reader(&n, "Conv", "d", "");
-  begin_net(&plain);
+  begin_network(&plain);
   add_reader(&plain, "Conv", "c", "pads=1,1,1,1");
   same_graphs(&n, &plain);
 }
 
-/* Two readers: the Conv takes them over, the other has them put there. */
+/* Two readers: the Conv pads by itself, the other reads materialized borders. */
 static void readers_of_borders_do_not_disturb_each_other(void **state) {
   (void)state;
   for (int conv_first = 0; conv_first < 2; conv_first++) {
-    net n = {.opset = 9};
+    network n = {.opset = 9};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add(&n, "Pad", "c", "z", "pads=0,0,1,1,0,0,1,1");
     add_random(&n, "v", "4,4,3,3", 2);
     if (conv_first) add(&n, "Conv", "z,v", "a", "");
     add(&n, "AveragePool", "z", "b", "kernel_shape=3,3");
     if (!conv_first) add(&n, "Conv", "z,v", "a", "");
     add(&n, "Add", "a,b", "t", "");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     check_invariants(&g);
     assert_int_equal(find_node(&g, "Conv_a")->window.pad_top, conv_first ? 1 : 0);
@@ -216,12 +219,12 @@ static void readers_of_borders_do_not_disturb_each_other(void **state) {
   }
 }
 
-/* Shape sees the borders, and so does what is computed from it. */
-static void shape_of_a_padded_picture(void **state) {
+/* Shape includes the borders, and so does what is computed from it. */
+static void shape_of_a_padded_feature_map(void **state) {
   (void)state;
-  net n = {.opset = 9};
+  network n = {.opset = 9};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "Pad", "c", "z", "pads=0,0,1,2,0,0,3,4");
   add(&n, "Shape", "z", "shape", "");
   add_integers(&n, "rows", "1", (const int64_t[]){2});
@@ -230,7 +233,7 @@ static void shape_of_a_padded_picture(void **state) {
   add_random(&n, "v", "4,4,3,3", 2);
   add(&n, "Conv", "z,v", "a", "");
   add(&n, "Mul", "a,factor", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   assert_float_equal(find_node(&g, "Conv_a")->weights[0], 12 * random_float(2, 0), 1e-6);
@@ -241,11 +244,11 @@ static void shape_of_a_padded_picture(void **state) {
 
 static void padded_scores_are_refused(void **state) {
   (void)state;
-  net n = {.opset = 9};
-  begin_net(&n);
+  network n = {.opset = 9};
+  begin_network(&n);
   add(&n, "GlobalAveragePool", "c", "z", "");
   add(&n, "Pad", "z", "y", "pads=0,0,1,1,0,0,1,1");
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "output 'y'|scores (n,classes) are accepted");
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, "output 'y'|scores (n,classes) are accepted");
 }
 
 /* ---- the lowest number ------------------------------------------------------------- */
@@ -255,19 +258,19 @@ static void lowest_numbers_are_a_maximum_pools_own(void **state) {
   /* -FLT_MAX and -infinity */
   static const char *const lowest[] = {"-3.4028235e38", "-1e39"};
   for (size_t i = 0; i < 2; i++) {
-    net n = {.opset = 9}, plain = {.opset = 9};
+    network n = {.opset = 9}, plain = {.opset = 9};
     char pad[64];
     (void)snprintf(pad, sizeof pad, "pads=0,0,1,1,0,0,1,1 value=%s", lowest[i]);
-    begin_net(&n);
+    begin_network(&n);
     add(&n, "Pad", "c", "z", pad);
     add_reader(&n, "MaxPool", "z", "kernel_shape=3,3 strides=2,2");
-    begin_net(&plain);
+    begin_network(&plain);
     add_reader(&plain, "MaxPool", "c", "kernel_shape=3,3 strides=2,2 pads=1,1,1,1");
     same_graphs(&n, &plain);
   }
-  net near = {.opset = 9}; /* a number like any other */
+  network near = {.opset = 9}; /* a constant like any other */
   graph g;
-  begin_net(&near);
+  begin_network(&near);
   add(&near, "Pad", "c", "z", "pads=0,0,1,1,0,0,1,1 value=-3.402e38");
   add_reader(&near, "MaxPool", "z", "kernel_shape=3,3");
   load_good(&near, &g);
@@ -277,11 +280,11 @@ static void lowest_numbers_are_a_maximum_pools_own(void **state) {
 }
 
 static void refuse_lowest(const char *reader, const char *attributes, const char *what) {
-  net n = {.opset = 10};
-  begin_net(&n);
+  network n = {.opset = 10};
+  begin_network(&n);
   add(&n, "Pad", "c", "z", "pads=0,0,1,1,0,0,1,1 value=-1e39");
   add_reader(&n, reader, "z", attributes);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, what);
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, what);
 }
 
 static void lowest_numbers_are_nobody_elses(void **state) {
@@ -291,20 +294,20 @@ static void lowest_numbers_are_nobody_elses(void **state) {
   refuse_lowest("AveragePool", "kernel_shape=3,3", "AveragePool_t|only a MaxPool may");
   refuse_lowest("Relu", "", "Relu_t|only a MaxPool may");
   refuse_lowest("MaxPool", "kernel_shape=3,3 ceil_mode=1", "MaxPool_t|only a MaxPool may");
-  net both = {.opset = 9};
-  begin_net(&both);
+  network both = {.opset = 9};
+  begin_network(&both);
   add(&both, "Pad", "c", "z", "pads=0,0,1,1,0,0,1,1 value=-1e39");
   add(&both, "Pad", "z", "q", "pads=0,0,1,1,0,0,1,1");
   add_reader(&both, "MaxPool", "q", "kernel_shape=5,5");
-  refuse_net(&both, RESNET_ERROR_UNSUPPORTED, "Pad_q|padding of node 'Pad_z'");
+  refuse_network(&both, RESNET_ERROR_UNSUPPORTED, "Pad_q|padding of node 'Pad_z'");
 }
 
 /* ---- other borders ----------------------------------------------------------------- */
 
-static void check_put(const char *attributes, graph_pad_mode mode, float number) {
+static void check_materialized(const char *attributes, graph_pad_mode mode, float number) {
   static const char *const readers[] = {"Conv", "MaxPool"};
   for (size_t i = 0; i < 2; i++) {
-    net n = {0};
+    network n = {0};
     graph g;
     begin_padded(&n, attributes);
     add_reader(&n, readers[i], "z", i == 0 ? "" : "kernel_shape=3,3");
@@ -321,20 +324,20 @@ static void check_put(const char *attributes, graph_pad_mode mode, float number)
   }
 }
 
-static void borders_of_other_kinds_are_put_there(void **state) {
+static void borders_of_other_kinds_are_materialized(void **state) {
   (void)state;
-  check_put("pads=0,0,1,2,0,0,3,4 value=1.5", GRAPH_PAD_CONSTANT, 1.5F);
-  check_put("pads=0,0,1,2,0,0,3,4 value=-1.5", GRAPH_PAD_CONSTANT, -1.5F);
-  check_put("pads=0,0,1,2,0,0,3,4 mode=reflect", GRAPH_PAD_REFLECT, 0);
-  /* means nothing there */
-  check_put("pads=0,0,1,2,0,0,3,4 mode=reflect value=3.5", GRAPH_PAD_REFLECT, 0);
-  check_put("pads=0,0,1,2,0,0,3,4 mode=edge", GRAPH_PAD_EDGE, 0);
+  check_materialized("pads=0,0,1,2,0,0,3,4 value=1.5", GRAPH_PAD_CONSTANT, 1.5F);
+  check_materialized("pads=0,0,1,2,0,0,3,4 value=-1.5", GRAPH_PAD_CONSTANT, -1.5F);
+  check_materialized("pads=0,0,1,2,0,0,3,4 mode=reflect", GRAPH_PAD_REFLECT, 0);
+  /* ignored in this mode */
+  check_materialized("pads=0,0,1,2,0,0,3,4 mode=reflect value=3.5", GRAPH_PAD_REFLECT, 0);
+  check_materialized("pads=0,0,1,2,0,0,3,4 mode=edge", GRAPH_PAD_EDGE, 0);
 }
 
-/* What waits is put there before other borders go around it. */
+/* Deferred padding is materialized before other borders are added around it. */
 static void borders_around_borders(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
   begin_padded(&n, "pads=0,0,1,1,0,0,1,1");
   add(&n, "Pad", "z", "q", "pads=0,0,9,9,0,0,9,9 mode=reflect");
@@ -342,17 +345,17 @@ static void borders_around_borders(void **state) {
   load_good(&n, &g);
   check_invariants(&g);
   check_borders(find_node(&g, "Pad_z"), 1, 1, 1, 1);
-  /* less than 10, the height with its borders */
+  /* less than 10, the padded height */
   check_borders(find_node(&g, "Pad_q"), 9, 9, 9, 9);
   assert_int_equal(find_node(&g, "Pad_q")->shape.h, 28);
   unload(&g);
 }
 
 static void refuse_pad(const char *attributes, resnet_status status, const char *what) {
-  net n = {0};
+  network n = {0};
   begin_padded(&n, attributes);
   add_reader(&n, "Conv", "z", "");
-  refuse_net(&n, status, what);
+  refuse_network(&n, status, what);
 }
 
 static void impossible_borders_are_refused(void **state) {
@@ -372,23 +375,23 @@ static void impossible_borders_are_refused(void **state) {
              "mode is 'mirror': accepted values: constant, reflect, ...");
   refuse_pad("paddings=0,0,1,1,0,0,1,1", not_yet,
              "'paddings' (8 numbers) is not accepted at this opset; accepted: mode pads value");
-  net flat = {.opset = 9};
-  begin_net(&flat);
+  network flat = {.opset = 9};
+  begin_network(&flat);
   add(&flat, "Flatten", "c", "f", "");
   add(&flat, "Pad", "f", "y", "pads=0,1,0,1");
-  refuse_net(&flat, not_yet, "Pad_y|input 'f' has rank 2 or was reshaped");
+  refuse_network(&flat, not_yet, "Pad_y|input 'f' has rank 2 or was reshaped");
 }
 
 /* ---- channels ---------------------------------------------------------------------- */
 
 static void channels_and_borders_at_once(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
   begin_padded(&n, "pads=0,1,1,1,0,3,1,1");
   add_random(&n, "v", "4,8,3,3", 2);
   add(&n, "Conv", "z,v", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   const graph_node *channels = check_node(&g, "Pad_z", GRAPH_SUBSAMPLE);
@@ -400,12 +403,12 @@ static void channels_and_borders_at_once(void **state) {
 
 /* ---- channels last ----------------------------------------------------------------- */
 
-/* Borders wait through a Transpose: what tf2onnx makes of ZeroPadding2D before a
- * convolution. */
-static void borders_wait_while_a_picture_is_turned(void **state) {
+/* Deferred padding passes a Transpose: tf2onnx writes ZeroPadding2D before a convolution
+ * this way. */
+static void deferred_padding_passes_a_transpose(void **state) {
   (void)state;
-  net n = {.opset = 9, .input = "N,8,9,3"}, plain = {.opset = 9, .input = "N,3,8,9"};
-  net *both[2] = {&n, &plain};
+  network n = {.opset = 9, .input = "N,8,9,3"}, plain = {.opset = 9, .input = "N,3,8,9"};
+  network *both[2] = {&n, &plain};
   for (size_t i = 0; i < 2; i++) add_random(both[i], "w", "4,3,3,3", 1);
   add(&n, "Pad", "x", "z", "pads=0,1,2,0,0,2,1,0");
   add(&n, "Transpose", "z", "first", "perm=0,3,1,2");
@@ -414,8 +417,8 @@ static void borders_wait_while_a_picture_is_turned(void **state) {
   add(&n, "Transpose", "q", "again", "perm=0,3,1,2");
   add(&n, "Conv", "again,w", "t", "");
   add(&plain, "Conv", "x,w", "t", "pads=2,2,2,1");
-  end_net(&n);
-  end_net(&plain);
+  end_network(&n);
+  end_network(&plain);
   same_graphs(&n, &plain);
 }
 
@@ -426,13 +429,13 @@ static void borders_channels_last(void **state) {
                                      "pads=0,1,2,0,0,3,4,0 value=1.0"};
   static const graph_pad_mode modes[] = {GRAPH_PAD_EDGE, GRAPH_PAD_REFLECT, GRAPH_PAD_CONSTANT};
   for (size_t i = 0; i < 3; i++) {
-    net n = {.opset = 9, .input = "N,8,9,3"};
+    network n = {.opset = 9, .input = "N,8,9,3"};
     graph g;
     add_random(&n, "w", "4,3,3,3", 1);
     add(&n, "Pad", "x", "z", pads[i]);
     add(&n, "Transpose", "z", "first", "perm=0,3,1,2");
     add(&n, "Conv", "first,w", "t", "");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     check_invariants(&g);
     check_borders(find_node(&g, "Pad_z"), 1, 2, 3, 4);
@@ -441,13 +444,13 @@ static void borders_channels_last(void **state) {
                         sizeof(graph_shape));
     unload(&g);
   }
-  net channels = {.opset = 9, .input = "N,8,9,3"};
+  network channels = {.opset = 9, .input = "N,8,9,3"};
   graph g;
   add_random(&channels, "w", "4,8,3,3", 1);
   add(&channels, "Pad", "x", "z", "pads=0,1,1,2,0,1,1,3");
   add(&channels, "Transpose", "z", "first", "perm=0,3,1,2");
   add(&channels, "Conv", "first,w", "t", "");
-  end_net(&channels);
+  end_network(&channels);
   load_good(&channels, &g);
   assert_int_equal(find_node(&g, "Pad_z")->channels_before, 2);
   assert_int_equal(find_node(&g, "Pad_z")->shape.c, 8);
@@ -455,25 +458,24 @@ static void borders_channels_last(void **state) {
   unload(&g);
 }
 
-/* With its borders, a row or a pixel has sides: which of them comes first then
- * matters. */
-static void turning_a_padded_pixel(void **state) {
+/* A padded row or pixel has height and width, so their order matters. */
+static void transposing_a_padded_pixel(void **state) {
   (void)state;
   static const char *const permutations[] = {"perm=0,1,3,2", "perm=0,3,2,1"};
   for (size_t i = 0; i < 2; i++) {
-    net swapped = {.opset = 9};
-    begin_net(&swapped);
+    network swapped = {.opset = 9};
+    begin_network(&swapped);
     add(&swapped, "GlobalAveragePool", "c", "m", "");
     add(&swapped, "Pad", "m", "z", "pads=0,0,1,0,0,0,2,3");
     add(&swapped, "Transpose", "z", "s", permutations[i]);
     add(&swapped, "GlobalAveragePool", "s", "y", "");
-    refuse_net(&swapped, RESNET_ERROR_UNSUPPORTED,
-               "Transpose_s|changes the order of an image's axes");
+    refuse_network(&swapped, RESNET_ERROR_UNSUPPORTED,
+                   "Transpose_s|changes the order of an image's axes");
   }
-  /* seen as (n,1,1,c), then as (n,c,1,1): its order still means nothing */
-  net n = {.opset = 9};
+  /* viewed as (n,1,1,c), then as (n,c,1,1): its order still does not matter */
+  network n = {.opset = 9};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "GlobalAveragePool", "c", "m", "");
   add(&n, "Transpose", "m", "last", "perm=0,2,3,1");
   add_integers(&n, "planar", "4", (const int64_t[]){-1, 4, 1, 1});
@@ -493,11 +495,11 @@ static void turning_a_padded_pixel(void **state) {
   unload(&g);
 }
 
-/* One channel of one pixel: all axes but the batch have one element, and Pad says which
- * are the sides. */
+/* One channel of one pixel: all axes but the batch have one element, and Pad shows which
+ * are height and width. */
 static void padding_a_single_number(void **state) {
   (void)state;
-  net n = {.opset = 9, .input = "N,1,8,8"};
+  network n = {.opset = 9, .input = "N,1,8,8"};
   graph g;
   add(&n, "GlobalAveragePool", "x", "m", "");
   add(&n, "Pad", "m", "z", "pads=0,0,1,1,0,0,1,2"); /* (n,1,3,4) */
@@ -515,10 +517,10 @@ static void padding_a_single_number(void **state) {
 
 /* ---- by opset ---------------------------------------------------------------------- */
 
-static void finish_padded(net *n) {
+static void finish_padded(network *n) {
   add_random(n, "v", "4,4,3,3", 2);
   add(n, "Conv", "z,v", "t", "");
-  end_net(n);
+  end_network(n);
 }
 
 static void pads_by_opset(void **state) {
@@ -526,11 +528,11 @@ static void pads_by_opset(void **state) {
   static const int64_t pads[8] = {0, 0, 1, 2, 0, 0, 2, 1}, some[4] = {1, 2, 2, 1},
                        axes[2] = {2, -1}, number = 0;
   static const float zero = 0;
-  net nets[] = {{.opset = 1, .ir = 3}, {.opset = 2, .ir = 3}, {.opset = 11},
-                {.opset = 18},         {.opset = 13},         {.opset = 24}};
-  for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
-    net *n = &nets[i], plain = {.opset = n->opset, .ir = n->ir};
-    begin_net(n);
+  network networks[] = {{.opset = 1, .ir = 3}, {.opset = 2, .ir = 3}, {.opset = 11},
+                        {.opset = 18},         {.opset = 13},         {.opset = 24}};
+  for (size_t i = 0; i < sizeof networks / sizeof *networks; i++) {
+    network *n = &networks[i], plain = {.opset = n->opset, .ir = n->ir};
+    begin_network(n);
     add_integers(n, "pads", i == 3 || i == 5 ? "4" : "8", i == 3 || i == 5 ? some : pads);
     add_integers(n, "axes", "2", axes);
     add_integers(n, "number", "", &number);
@@ -542,17 +544,17 @@ static void pads_by_opset(void **state) {
     if (i == 4) add(n, "Pad", "c,pads,number", "z", "");
     if (i == 5) add(n, "Pad", "c,pads,,axes", "z", "");
     finish_padded(n);
-    begin_net(&plain);
+    begin_network(&plain);
     add_random(&plain, "v", "4,4,3,3", 2);
     add(&plain, "Conv", "c,v", "t", "pads=1,2,2,1");
-    end_net(&plain);
+    end_network(&plain);
     same_graphs(n, &plain);
   }
 }
 
 static void refuse_inputs(const char *inputs, resnet_status status, const char *what) {
-  net n = {.opset = 18};
-  begin_net(&n);
+  network n = {.opset = 18};
+  begin_network(&n);
   add_integers(&n, "pads", "8", (const int64_t[]){0, 0, 1, 1, 0, 0, 1, 1});
   add_integers(&n, "four", "4", (const int64_t[]){1, 1, 1, 1});
   add_integers(&n, "axes", "2", (const int64_t[]){2, 4});
@@ -561,7 +563,7 @@ static void refuse_inputs(const char *inputs, resnet_status status, const char *
   add_floats(&n, "nan", "", (const float[]){NAN});
   add(&n, "Pad", inputs, "z", "");
   finish_padded(&n);
-  refuse_net(&n, status, what);
+  refuse_network(&n, status, what);
 }
 
 static void impossible_inputs_are_refused(void **state) {
@@ -582,22 +584,22 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(zeros_are_taken_over),
       cmocka_unit_test(stem_of_keras),
-      cmocka_unit_test(zeros_are_put_there),
+      cmocka_unit_test(zeros_are_materialized),
       cmocka_unit_test(padding_wider_than_the_kernel),
       cmocka_unit_test(pools_of_negative_numbers_see_zeros),
       cmocka_unit_test(borders_add_up),
       cmocka_unit_test(readers_of_borders_do_not_disturb_each_other),
-      cmocka_unit_test(shape_of_a_padded_picture),
+      cmocka_unit_test(shape_of_a_padded_feature_map),
       cmocka_unit_test(padded_scores_are_refused),
       cmocka_unit_test(lowest_numbers_are_a_maximum_pools_own),
       cmocka_unit_test(lowest_numbers_are_nobody_elses),
-      cmocka_unit_test(borders_of_other_kinds_are_put_there),
+      cmocka_unit_test(borders_of_other_kinds_are_materialized),
       cmocka_unit_test(borders_around_borders),
       cmocka_unit_test(impossible_borders_are_refused),
       cmocka_unit_test(channels_and_borders_at_once),
-      cmocka_unit_test(borders_wait_while_a_picture_is_turned),
+      cmocka_unit_test(deferred_padding_passes_a_transpose),
       cmocka_unit_test(borders_channels_last),
-      cmocka_unit_test(turning_a_padded_pixel),
+      cmocka_unit_test(transposing_a_padded_pixel),
       cmocka_unit_test(padding_a_single_number),
       cmocka_unit_test(pads_by_opset),
       cmocka_unit_test(impossible_inputs_are_refused),

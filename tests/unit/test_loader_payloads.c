@@ -1,29 +1,28 @@
-/* Large weights: read from the stream straight into the blocks that they stay in,
- * whatever the file says of them. */
+/* Large weights are read from the stream straight into their final blocks, also if the
+ * file describes them wrongly. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
 static const load_options usual = {.max_file_bytes = 1 << 26};
-/* 5400 bytes: more than the 4096 from which on a block is of its own */
+/* 5400 bytes: above 4096, a block is allocated on its own */
 static const char large[] = "50,3,3,3";
 enum { LARGE = 50, FLOAT_DATA = 4, RAW_DATA = 9, INITIALIZER = 5, NODE = 1, GRAPH = 7 };
 
-/* A layer over "x" with large weights of this seed, or none where it is 0, and the net's
+/* Add a layer over "x" with large weights of this seed (0: none), and the network's
  * head. */
-static void add_large_layer(net *n, uint32_t seed) {
+static void add_large_layer(network *n, uint32_t seed) {
   if (seed) add_random(n, "w", large, seed);
   add(n, "Conv", "x,w", "c", "");
   add(n, "GlobalAveragePool", "c", "p", "");
   add(n, "Flatten", "p", "y", "");
 }
 
-/* The weights of seed 1 as a TensorProto, the data in `field` and before what they belong
- * to: dimensions, type, name.
- */
+/* Return the weights of seed 1 as a TensorProto with the data in `field`, before their
+ * dimensions, type and name. */
 static buffer large_tensor(uint32_t field) {
   static const uint64_t dims[4] = {LARGE, 3, 3, 3};
   float numbers[LARGE * 27];
@@ -36,7 +35,7 @@ static buffer large_tensor(uint32_t field) {
   return tensor;
 }
 
-static void add_constant_node(net *n, buffer *tensor) {
+static void add_constant_node(network *n, buffer *tensor) {
   buffer node = {0}, value = {0};
   put_text(&value, 1, "value");
   put_message(&value, 5, tensor);
@@ -48,12 +47,12 @@ static void add_constant_node(net *n, buffer *tensor) {
 }
 
 static buffer large_file(void) {
-  net n = {0};
+  network n = {0};
   add_large_layer(&n, 1);
   return finish(&n);
 }
 
-/* (o,i,h,w) of the file, times `factor`, as (o,h,w,i). */
+/* Check that the weights (o,h,w,i) are the file's (o,i,h,w) times `factor`. */
 static void check_weights(const graph_node *conv, uint32_t seed, float factor) {
   assert_int_equal(conv->weight_count, LARGE * 27);
   for (size_t o = 0; o < LARGE; o++)
@@ -93,7 +92,7 @@ static void every_place_of_weights_is_read(void **state) {
   (void)state;
   static const uint32_t fields[2] = {RAW_DATA, FLOAT_DATA};
   for (size_t k = 0; k < 4; k++) {
-    net n = {0};
+    network n = {0};
     graph g;
     buffer tensor = large_tensor(fields[k / 2]);
     if (k % 2)
@@ -107,15 +106,15 @@ static void every_place_of_weights_is_read(void **state) {
   }
 }
 
-/* The graph takes weights over; what two nodes read must not be scaled for one of them
- * only. */
+/* The graph takes weights over; those that two nodes read must not be scaled for one of
+ * them only. */
 static void shared_weights_stay_whole(void **state) {
   (void)state;
   static const float zeros[LARGE] = {0};
   float twos[LARGE], ones[LARGE];
   for (size_t i = 0; i < LARGE; i++) twos[i] = 2, ones[i] = 1;
   for (int by_identity = 0; by_identity < 2; by_identity++) {
-    net n = {0};
+    network n = {0};
     graph g;
     add_random(&n, "w", large, 1);
     add_floats(&n, "two", "50", twos);
@@ -135,10 +134,10 @@ static void shared_weights_stay_whole(void **state) {
   }
 }
 
-/* An initialiser, then large ones: each finds its own data. */
+/* An initialiser, then large ones: each gets its own data. */
 static void weights_find_their_tensor(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
   add_random(&n, "small", "50", 7);
   add_random(&n, "w", large, 1);
@@ -158,16 +157,15 @@ static void weights_find_their_tensor(void **state) {
 
 /* ---- memory ------------------------------------------------------------------------ */
 
-/* Files of megabytes: their weights stand in memory once, and never the file beside
- * them. */
-static void weights_stand_in_memory_once(void **state) {
+/* Loading megabytes of weights keeps one copy in memory, and never the file beside it. */
+static void weights_are_in_memory_once(void **state) {
   (void)state;
   enum {
     SIDE = 1024,
     WEIGHTS = SIDE * SIDE * 4,
-    BESIDES = 400000 /* zlib's window, two buffers, all that is small */
+    BESIDES = 400000 /* zlib's window, two buffers and everything small */
   };
-  net n = {0};
+  network n = {0};
   add_random(&n, "u", "1024,3,1,1", 1);
   add_random(&n, "w", "1024,1024,1,1", 2);
   add(&n, "Conv", "x,u", "t", "");
@@ -193,7 +191,7 @@ static void weights_stand_in_memory_once(void **state) {
 
 typedef struct watch {
   size_t left, live, largest;
-  /* file that is cut off at the first large allocation; NULL: none */
+  /* truncate this file at the first large allocation; NULL: none */
   const char *shortened;
 } watch;
 
@@ -244,8 +242,8 @@ static void failing_allocations_are_survived(void **state) {
 
 /* ---- files that lie ---------------------------------------------------------------- */
 
-/* The start of a file whose lengths all promise `promised` bytes of raw data; a few
- * follow. */
+/* Return the start of a file whose lengths all promise `promised` bytes of raw data, with
+ * a few bytes after it. */
 static buffer forged(uint32_t promised) {
   buffer raw = {0}, tensor = {0}, file = {0};
   put_varint(&raw, RAW_DATA << 3 | 2);
@@ -277,7 +275,8 @@ static void lengths_are_not_believed(void **state) {
   buffer_release(&packed);
 }
 
-/* Zeros pack a thousandfold, so the length may be true; the bytes end all the same. */
+/* Zeros are packed a thousandfold, so the promised length is possible; yet the bytes end
+ * early. */
 static void packed_weights_may_end_early(void **state) {
   (void)state;
   buffer plain = forged(1 << 20);
@@ -312,36 +311,36 @@ static void data_given_twice_are_refused(void **state) {
   static const size_t sizes[4][2] = {
       {sizeof bytes, sizeof bytes}, {sizeof bytes, 4}, {4, sizeof bytes}, {0, 5000}};
   for (size_t k = 0; k < 4; k++) {
-    net n = {0};
+    network n = {0};
     buffer tensor = {0};
     put_text(&tensor, 8, "w");
     put_field(&tensor, RAW_DATA, bytes, sizes[k][0]);
     put_field(&tensor, RAW_DATA, bytes, sizes[k][1]);
     put_message(&n.graph, INITIALIZER, &tensor);
     add_large_layer(&n, 0);
-    refuse_net(&n, RESNET_ERROR_FORMAT, "field 'raw_data' given twice|in TensorProto");
+    refuse_network(&n, RESNET_ERROR_FORMAT, "field 'raw_data' given twice|in TensorProto");
   }
 }
 
-/* Protobuf joins a list's pieces; where the first is large, no exporter writes any. */
+/* Protobuf joins a list's pieces. No exporter splits a large list. */
 static void lists_in_pieces_are_refused(void **state) {
   (void)state;
   for (size_t size = 4; size <= 5000; size += 4996) {
-    net n = {0};
+    network n = {0};
     uint8_t bytes[5000] = {0};
     buffer tensor = large_tensor(FLOAT_DATA);
     put_field(&tensor, FLOAT_DATA, bytes, size);
     put_message(&n.graph, INITIALIZER, &tensor);
     add_large_layer(&n, 0);
-    refuse_net(&n, RESNET_ERROR_FORMAT, "field 'float_data' given twice");
+    refuse_network(&n, RESNET_ERROR_FORMAT, "field 'float_data' given twice");
   }
-  net n = {0};
+  network n = {0};
   buffer tensor = {0}, rest = large_tensor(FLOAT_DATA);
   put_float(&tensor, FLOAT_DATA, 1);
   put_bytes(&tensor, rest.data, rest.size);
   put_message(&n.graph, INITIALIZER, &tensor);
   add_large_layer(&n, 0);
-  refuse_net(&n, RESNET_ERROR_FORMAT, "'w' has 1351 numbers, but its dimensions ask for 1350");
+  refuse_network(&n, RESNET_ERROR_FORMAT, "'w' has 1351 numbers, but its dimensions ask for 1350");
   buffer_release(&rest);
 }
 
@@ -349,18 +348,19 @@ static void data_in_two_places_are_refused(void **state) {
   (void)state;
   for (size_t order = 0; order < 2; order++) {
     static const uint8_t bytes[5400];
-    net n = {0};
+    network n = {0};
     buffer tensor = large_tensor(order ? RAW_DATA : FLOAT_DATA);
     put_field(&tensor, order ? FLOAT_DATA : RAW_DATA, bytes, sizeof bytes);
     put_message(&n.graph, INITIALIZER, &tensor);
     add_large_layer(&n, 0);
-    refuse_net(&n, RESNET_ERROR_FORMAT, "data in two places (5400 raw bytes, 1350 listed numbers)");
+    refuse_network(&n, RESNET_ERROR_FORMAT,
+                   "data in two places (5400 raw bytes, 1350 listed numbers)");
   }
 }
 
 static void contradicting_sizes_are_refused(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   buffer tensor = {0}, raw = {0};
   for (size_t i = 0; i < 1500; i++) put_bytes(&raw, large, 4);
   put_number(&tensor, 1, 7);
@@ -369,8 +369,8 @@ static void contradicting_sizes_are_refused(void **state) {
   put_message(&tensor, RAW_DATA, &raw);
   put_message(&n.graph, INITIALIZER, &tensor);
   add_large_layer(&n, 1);
-  refuse_net(&n, RESNET_ERROR_FORMAT,
-             "'spoilt' has 6000 bytes of data, but its dimensions ask for 28");
+  refuse_network(&n, RESNET_ERROR_FORMAT,
+                 "'spoilt' has 6000 bytes of data, but its dimensions ask for 28");
 }
 
 static void every_truncation_is_refused(void **state) {
@@ -379,7 +379,7 @@ static void every_truncation_is_refused(void **state) {
   for (size_t size = 0; size < file.size; size++) {
     buffer cut = {0};
     put_bytes(&cut, file.data, size);
-    /* of that very size: a sanitiser sees a read beyond it */
+    /* of exactly this size: a sanitizer sees a read beyond it */
     cut.data = realloc(cut.data, cut.size + !cut.size);
     refuse_bytes(&cut, RESNET_ERROR_FORMAT, "");
     buffer_release(&cut);
@@ -387,14 +387,13 @@ static void every_truncation_is_refused(void **state) {
   buffer_release(&file);
 }
 
-/* Someone cuts the file off while it is read: a mapped file would end the process
- * (SIGBUS). */
+/* A file is truncated while it is read: a mapped file would end the process (SIGBUS). */
 static void files_that_shrink_are_refused(void **state) {
   (void)state;
   char path[] = "/tmp/libresnet-payload-XXXXXX";
   int descriptor = mkstemp(path);
   assert_true(descriptor >= 0);
-  net n = {0};
+  network n = {0};
   add_random(&n, "u", "1024,3,1,1", 1);
   add_random(&n, "w", "512,1024,1,1", 2);
   add(&n, "Conv", "x,u", "t", "");
@@ -422,7 +421,7 @@ int main(void) {
       cmocka_unit_test(large_weights_are_read_from_everywhere),
       cmocka_unit_test(shared_weights_stay_whole),
       cmocka_unit_test(weights_find_their_tensor),
-      cmocka_unit_test(weights_stand_in_memory_once),
+      cmocka_unit_test(weights_are_in_memory_once),
       cmocka_unit_test(failing_allocations_are_survived),
       cmocka_unit_test(lengths_are_not_believed),
       cmocka_unit_test(packed_weights_may_end_early),

@@ -1,20 +1,21 @@
-/* Products of two pictures (swish), and a picture joined with zeros (option A). */
+/* Products of two feature maps (swish), and a feature map concatenated with zeros (option
+ * A). */
 #include <math.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
 /* ---- products ---------------------------------------------------------------------- */
 
 static void swish_is_one_product(void **state) {
   (void)state;
   for (int swapped = 0; swapped < 2; swapped++) {
-    net n = {0};
+    network n = {0};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add(&n, "Sigmoid", "c", "s", "");
     add(&n, "Mul", swapped ? "s,c" : "c,s", "t", "");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     check_invariants(&g);
     const graph_node *product = find_node(&g, "Mul_t");
@@ -28,11 +29,11 @@ static void swish_is_one_product(void **state) {
 
 static void hard_swish_is_a_product(void **state) {
   (void)state;
-  net n = {.opset = 14};
+  network n = {.opset = 14};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "HardSwish", "c", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_invariants(&g);
   const graph_node *product = NULL, *gate;
@@ -45,7 +46,7 @@ static void hard_swish_is_a_product(void **state) {
   gate = &g.nodes[product->input[1]];
   assert_int_equal(gate->op, GRAPH_AFFINE);
   assert_int_equal(gate->input[0], last);
-  /* no tensor of the file is what it computes */
+  /* it is no tensor of the file */
   assert_string_equal(gate->output, "");
   assert_float_equal(gate->weights[0], 1.0F / 6, 1e-7);
   assert_float_equal(gate->bias[0], 0.5F, 0);
@@ -56,27 +57,27 @@ static void hard_swish_is_a_product(void **state) {
 
 static void products_of_mixed_orders_are_refused(void **state) {
   (void)state;
-  net n = {0};
-  begin_net(&n);
-  add_conv(&n, "c", "d", "8,4,1,1", ""); /* (n,8,8,8): its two orders look alike */
+  network n = {0};
+  begin_network(&n);
+  add_conv(&n, "c", "d", "8,4,1,1", ""); /* (n,8,8,8): both orders have the same shape */
   add(&n, "Transpose", "d", "u", "perm=0,2,3,1");
   add(&n, "Mul", "d,u", "e", "");
   add_conv(&n, "e", "t", "4,8,1,1", "");
-  end_net(&n);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "Mul_e|two activations");
+  end_network(&n);
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, "Mul_e|two activations");
 }
 
 /* ---- zeros joined on --------------------------------------------------------------- */
 
 static const float zeros[2 * 8 * 8];
 
-/* A net in which c, (n,4,8,8), joins two channels of zeros in front and two behind, or
- * all four on one side. */
-static void check_joined(net *n, const char *inputs, uint32_t before, uint32_t channels) {
+/* Check a network in which c, (n,4,8,8), is concatenated with two channels of zeros
+ * before and two after it, or with all four on one side. */
+static void check_concatenated(network *n, const char *inputs, uint32_t before, uint32_t channels) {
   graph g;
   add(n, "Concat", inputs, "j", "axis=1");
   add_conv(n, "j", "t", channels == 6 ? "4,6,1,1" : "4,8,1,1", "");
-  end_net(n);
+  end_network(n);
   load_good(n, &g);
   check_invariants(&g);
   const graph_node *joined = find_node(&g, "Concat_j");
@@ -87,55 +88,55 @@ static void check_joined(net *n, const char *inputs, uint32_t before, uint32_t c
   unload(&g);
 }
 
-static void zeros_join_a_picture(void **state) {
+static void zeros_are_concatenated(void **state) {
   (void)state;
   static const struct {
     const char *inputs;
     uint32_t before, channels;
   } cases[] = {{"z,c", 2, 6}, {"c,z", 0, 6}, {"z,c,z", 2, 8}, {"c,z,z", 0, 8}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    net n = {0};
-    begin_net(&n);
+    network n = {0};
+    begin_network(&n);
     add_floats(&n, "z", "1,2,8,8", zeros);
-    check_joined(&n, cases[i].inputs, cases[i].before, cases[i].channels);
+    check_concatenated(&n, cases[i].inputs, cases[i].before, cases[i].channels);
   }
 }
 
-static void a_picture_times_zero_is_zeros(void **state) {
+static void a_feature_map_times_zero_is_zeros(void **state) {
   (void)state;
-  net n = {0};
-  begin_net(&n);
+  network n = {0};
+  begin_network(&n);
   add_floats(&n, "zero", "1", zeros);
   add(&n, "Mul", "c,zero", "nothing", "");
-  check_joined(&n, "c,nothing", 0, 8);
+  check_concatenated(&n, "c,nothing", 0, 8);
 }
 
-/* tf.zeros_like of a picture (n,h,w,c), turned to (n,c,h,w) beside the picture; the batch
- * stays in front */
-static void turned_zeros_join(void **state) {
+/* tf.zeros_like of a feature map (n,h,w,c), transposed to (n,c,h,w) beside it; the batch
+ * stays in front. */
+static void transposed_zeros_are_concatenated(void **state) {
   (void)state;
-  net n = {0}, moved = {0};
-  net *both[2] = {&n, &moved};
+  network n = {0}, moved = {0};
+  network *both[2] = {&n, &moved};
   for (size_t i = 0; i < 2; i++) {
-    begin_net(both[i]);
+    begin_network(both[i]);
     add(both[i], "Shape", "c", "shape", "");
     add_integers(both[i], "order", "4", (const int64_t[]){0, 2, 3, 1});
     add(both[i], "Gather", "shape,order", "sizes", "axis=0");
     add(both[i], "ConstantOfShape", "sizes", "last", "");
     add(both[i], "Transpose", "last", "z", i ? "perm=3,0,1,2" : "perm=0,3,1,2");
   }
-  check_joined(&n, "c,z", 0, 8);
+  check_concatenated(&n, "c,z", 0, 8);
   add(&moved, "Concat", "c,z", "t", "axis=1");
-  end_net(&moved);
-  refuse_net(&moved, RESNET_ERROR_UNSUPPORTED, "Transpose_z|batch for a dimension");
+  end_network(&moved);
+  refuse_network(&moved, RESNET_ERROR_UNSUPPORTED, "Transpose_z|batch for a dimension");
 }
 
-/* torch.zeros(x.shape[0], 2, *x.shape[2:]), by ConstantOfShape and by Expand */
-static void zeros_for_any_batch_join(void **state) {
+/* torch.zeros(x.shape[0], 2, *x.shape[2:]), by ConstantOfShape and by Expand. */
+static void zeros_of_any_batch_are_concatenated(void **state) {
   (void)state;
   for (int expand = 0; expand < 2; expand++) {
-    net n = {0};
-    begin_net(&n);
+    network n = {0};
+    begin_network(&n);
     add(&n, "Shape", "c", "shape", "");
     add_integers(&n, "first", "1", (const int64_t[]){0});
     add_integers(&n, "two", "1", (const int64_t[]){2});
@@ -148,68 +149,68 @@ static void zeros_for_any_batch_join(void **state) {
       add(&n, "Expand", "zero,sizes", "z", "");
     else
       add(&n, "ConstantOfShape", "sizes", "z", "");
-    check_joined(&n, "c,z", 0, 6);
+    check_concatenated(&n, "c,z", 0, 6);
   }
 }
 
-static void refuse_joined(net *n, const char *inputs, const char *attributes, resnet_status status,
-                          const char *what) {
+static void refuse_joined(network *n, const char *inputs, const char *attributes,
+                          resnet_status status, const char *what) {
   add(n, "Concat", inputs, "j", attributes);
   add_conv(n, "j", "t", "4,6,1,1", "");
-  end_net(n);
-  refuse_net(n, status, what);
+  end_network(n);
+  refuse_network(n, status, what);
 }
 
-static void other_joins_are_refused(void **state) {
+static void other_concatenations_are_refused(void **state) {
   (void)state;
   static const float ones[2 * 8 * 8] = {1};
-  net two = {0}, numbers = {0}, sides = {0}, axis = {0}, batch = {0}, alone = {0}, read = {0},
-      again = {0};
-  begin_net(&two);
+  network two = {0}, numbers = {0}, sides = {0}, axis = {0}, batch = {0}, alone = {0}, read = {0},
+          again = {0};
+  begin_network(&two);
   refuse_joined(&two, "c,c", "axis=1", RESNET_ERROR_UNSUPPORTED,
                 "Concat_j|joins 'c' and 'c'|DenseNets");
-  begin_net(&numbers);
+  begin_network(&numbers);
   add_floats(&numbers, "k", "1,2,8,8", ones);
   refuse_joined(&numbers, "c,k", "axis=1", RESNET_ERROR_UNSUPPORTED, "Concat_j|joins 'c' and 'k'");
-  begin_net(&sides);
+  begin_network(&sides);
   add_floats(&sides, "z", "1,2,8,4", zeros);
   refuse_joined(&sides, "c,z", "axis=1", RESNET_ERROR_FORMAT,
                 "Concat_j|differ in height, width or batch");
-  begin_net(&axis);
+  begin_network(&axis);
   add_floats(&axis, "z", "1,4,2,8", zeros);
   refuse_joined(&axis, "c,z", "axis=2", RESNET_ERROR_UNSUPPORTED,
                 "Concat_j|axis 2|channels are accepted");
-  begin_net(&batch);
+  begin_network(&batch);
   add_floats(&batch, "z", "2,1,8,8", zeros);
   refuse_joined(&batch, "c,z", "axis=1", RESNET_ERROR_FORMAT,
                 "Concat_j|differ in height, width or batch");
-  begin_net(&alone);
+  begin_network(&alone);
   add_floats(&alone, "zero", "1", zeros);
   add(&alone, "Mul", "c,zero", "nothing", "");
   refuse_joined(&alone, "nothing,nothing", "axis=1", RESNET_ERROR_UNSUPPORTED,
                 "Concat_j|only zeros");
-  begin_net(&read);
+  begin_network(&read);
   add(&read, "Shape", "c", "shape", "");
   add(&read, "ConstantOfShape", "shape", "z", "");
   add(&read, "Add", "c,z", "t", "");
-  end_net(&read);
-  refuse_net(&read, RESNET_ERROR_UNSUPPORTED, "Add_t|'z'|batch for a dimension|only a Concat");
-  begin_net(&again);
+  end_network(&read);
+  refuse_network(&read, RESNET_ERROR_UNSUPPORTED, "Add_t|'z'|batch for a dimension|only a Concat");
+  begin_network(&again);
   add(&again, "Shape", "c", "shape", "");
   add(&again, "ConstantOfShape", "shape", "z", "");
   add(&again, "Shape", "z", "s", "");
   add(&again, "Reshape", "c,s", "t", "");
-  end_net(&again);
-  refuse_net(&again, RESNET_ERROR_UNSUPPORTED, "Shape_s|'z'|batch for a dimension");
+  end_network(&again);
+  refuse_network(&again, RESNET_ERROR_UNSUPPORTED, "Shape_s|'z'|batch for a dimension");
 }
 
-/* fastai's head: the maximum beside the average, in pictures of one pixel or flat. */
-static void two_pools_are_joined(void **state) {
+/* fastai's head has the maximum beside the average, as one pixel or flat. */
+static void two_pools_are_concatenated(void **state) {
   (void)state;
   for (int flat = 0; flat < 2; flat++) {
-    net n = {0};
+    network n = {0};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add(&n, "GlobalMaxPool", "c", "a", "");
     add(&n, "GlobalAveragePool", "c", "b", "");
     add(&n, "Flatten", "a", "flat_a", "");
@@ -235,13 +236,13 @@ static void two_pools_are_joined(void **state) {
     }
     unload(&g);
   }
-  net rows = {0};
-  begin_net(&rows);
+  network rows = {0};
+  begin_network(&rows);
   add(&rows, "GlobalMaxPool", "c", "a", "");
   add(&rows, "GlobalAveragePool", "c", "b", "");
   add(&rows, "Concat", "a,b", "j", "axis=2");
   add(&rows, "Flatten", "j", "y", "");
-  refuse_net(&rows, RESNET_ERROR_UNSUPPORTED, "Concat_j|axis 2|channels are accepted");
+  refuse_network(&rows, RESNET_ERROR_UNSUPPORTED, "Concat_j|axis 2|channels are accepted");
 }
 
 int main(void) {
@@ -249,12 +250,12 @@ int main(void) {
       cmocka_unit_test(swish_is_one_product),
       cmocka_unit_test(hard_swish_is_a_product),
       cmocka_unit_test(products_of_mixed_orders_are_refused),
-      cmocka_unit_test(zeros_join_a_picture),
-      cmocka_unit_test(a_picture_times_zero_is_zeros),
-      cmocka_unit_test(zeros_for_any_batch_join),
-      cmocka_unit_test(turned_zeros_join),
-      cmocka_unit_test(other_joins_are_refused),
-      cmocka_unit_test(two_pools_are_joined),
+      cmocka_unit_test(zeros_are_concatenated),
+      cmocka_unit_test(a_feature_map_times_zero_is_zeros),
+      cmocka_unit_test(zeros_of_any_batch_are_concatenated),
+      cmocka_unit_test(transposed_zeros_are_concatenated),
+      cmocka_unit_test(other_concatenations_are_refused),
+      cmocka_unit_test(two_pools_are_concatenated),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

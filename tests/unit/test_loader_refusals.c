@@ -1,18 +1,18 @@
-/* Refusals that belong to no other file: each says which node, what was found and what is
+/* Refusals that belong to no other file: each names the node, what was found and what is
  * accepted. */
 #include <stdio.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
 static const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED,
                            limit = RESNET_ERROR_LIMIT;
 
-/* A node under test that reads "c", (n,4,8,8), or "m", its mean, and some constants. */
+/* Check the refusal of a node that reads "c", (n,4,8,8), "m", its mean, or constants. */
 static void refuse_node(int64_t opset, const char *operator_type, const char *inputs,
                         const char *attributes, resnet_status status, const char *what) {
-  net n = {.opset = opset};
-  begin_net(&n);
+  network n = {.opset = opset};
+  begin_network(&n);
   add_random(&n, "line", "4", 2);
   add_random(&n, "row", "1,4", 2);
   add_random(&n, "cube", "4,4,1,1,1", 2);
@@ -32,8 +32,8 @@ static void refuse_node(int64_t opset, const char *operator_type, const char *in
   add_integers(&n, "two1", "1", (const int64_t[]){1});
   add(&n, "Concat", "two1,batch", "swapped", "axis=0");
   add(&n, operator_type, inputs, "t", attributes);
-  end_net(&n);
-  refuse_net(&n, status, what);
+  end_network(&n);
+  refuse_network(&n, status, what);
 }
 
 static void layers_that_do_not_fit(void **state) {
@@ -87,23 +87,24 @@ static void shapes_that_do_not_fit(void **state) {
 
 static void pools_that_do_not_fit(void **state) {
   (void)state;
-  net n = {.input = "N,3,8,1025"};
-  begin_net(&n);
+  network n = {.input = "N,3,8,1025"};
+  begin_network(&n);
   add(&n, "GlobalMaxPool", "c", "y", "");
-  refuse_net(&n, not_yet, "GlobalMaxPool_y|takes the maximum of 8x1025 pixels: up to 1024 each");
+  refuse_network(&n, not_yet,
+                 "GlobalMaxPool_y|takes the maximum of 8x1025 pixels: up to 1024 each");
 }
 
-/* Sum of one is that one; slices before opset 10 are attributes; a maximum of everything
- * is a pool. */
+/* Accepted neighbours of refused nodes: Sum of one input, slices by attributes before
+ * opset 10, a global maximum as a pool. */
 static void what_is_accepted_beside_them(void **state) {
   (void)state;
-  net n = {.opset = 9}, plain = {.opset = 9};
-  begin_net(&n);
+  network n = {.opset = 9}, plain = {.opset = 9};
+  begin_network(&n);
   add(&n, "Sum", "c", "s", "");
   add(&n, "Slice", "s", "l", "starts=0,0 ends=8,9223372036854775807 axes=2,3");
   add(&n, "GlobalMaxPool", "l", "m", "");
   add(&n, "Flatten", "m", "y", "");
-  begin_net(&plain);
+  begin_network(&plain);
   add(&plain, "MaxPool", "c", "m", "kernel_shape=8,8");
   add(&plain, "Flatten", "m", "y", "");
   same_graphs(&n, &plain);
@@ -113,27 +114,27 @@ static void what_is_accepted_beside_them(void **state) {
 
 static void too_many_nodes(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   for (int i = 0; i < 20001; i++) add(&n, "Relu", "x", "y", "");
-  refuse_net(&n, limit, "the graph has 20001 nodes: up to 20000 are accepted");
+  refuse_network(&n, limit, "the graph has 20001 nodes: up to 20000 are accepted");
 }
 
 static void sparse_initialisers(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   buffer sparse = {0};
   put_number(&sparse, 3, 4); /* dims */
   put_message(&n.graph, 15, &sparse);
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "Relu", "c", "t", "");
-  end_net(&n);
-  refuse_net(&n, not_yet, "sparse initialisers: dense ones are accepted");
+  end_network(&n);
+  refuse_network(&n, not_yet, "sparse initialisers: dense ones are accepted");
 }
 
-/* Attributes of a function's body refer to the function's own. */
+/* Attributes of a function's body refer to the function's own attributes. */
 static void attributes_of_functions(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   buffer node = {0}, attribute = {0};
   put_text(&attribute, 1, "alpha");
   put_text(&attribute, 21, "outer");
@@ -142,45 +143,46 @@ static void attributes_of_functions(void **state) {
   put_text(&node, 4, "HardSigmoid");
   put_message(&node, 5, &attribute);
   put_message(&n.graph, 1, &node);
-  refuse_net(
+  refuse_network(
       &n, not_yet,
       "attribute 'alpha' refers to an attribute of a function: inline the model's functions");
 }
 
-/* Half precision is widened, double narrowed; integers come with preprocessing inside the
- * net. */
+/* Half precision is widened, double narrowed. Integers come with preprocessing inside the
+ * network. */
 static void inputs_of_other_types(void **state) {
   (void)state;
-  net bytes = {.input_type = 2};
+  network bytes = {.input_type = 2};
   for (int type = 10; type <= 11; type++) {
-    net n = {.input_type = type};
+    network n = {.input_type = type};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add(&n, "Cast", "c", "t", "to=1");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     unload(&g);
   }
-  begin_net(&bytes);
+  begin_network(&bytes);
   add(&bytes, "Cast", "c", "t", "to=1");
-  end_net(&bytes);
-  refuse_net(&bytes, not_yet,
-             "input 'x' has element type 2: float (1), float16 (10) and double (11) are "
-             "accepted|convert bytes to floats outside");
+  end_network(&bytes);
+  refuse_network(&bytes, not_yet,
+                 "input 'x' has element type 2: float (1), float16 (10) and double (11) are "
+                 "accepted|convert bytes to floats outside");
 }
 
-/* PyTorch's exporter flattens channels_last nets with the batch; where a picture has one
+/* PyTorch's exporter flattens channels_last networks with the batch. If a sample has one
  * number, nothing is mixed. */
-static void rows_of_all_pictures(void **state) {
+static void rows_of_all_samples(void **state) {
   (void)state;
-  net row = {0}, one = {0};
+  network row = {0}, one = {0};
   graph g;
-  begin_net(&row);
+  begin_network(&row);
   add_integers(&row, "flat", "1", (const int64_t[]){-1});
   add(&row, "GlobalAveragePool", "c", "m", "");
   add(&row, "Reshape", "m,flat", "y", "");
-  refuse_net(&row, not_yet, "Reshape_y|all images of a batch into one row|torch.contiguous_format");
-  begin_net(&one);
+  refuse_network(&row, not_yet,
+                 "Reshape_y|all images of a batch into one row|torch.contiguous_format");
+  begin_network(&one);
   add_integers(&one, "flat", "1", (const int64_t[]){-1});
   add_conv(&one, "c", "d", "1,4,8,8", "");
   add(&one, "Reshape", "d,flat", "y", "");
@@ -190,7 +192,7 @@ static void rows_of_all_pictures(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(rows_of_all_pictures),         cmocka_unit_test(layers_that_do_not_fit),
+      cmocka_unit_test(rows_of_all_samples),          cmocka_unit_test(layers_that_do_not_fit),
       cmocka_unit_test(shapes_that_do_not_fit),       cmocka_unit_test(pools_that_do_not_fit),
       cmocka_unit_test(what_is_accepted_beside_them), cmocka_unit_test(too_many_nodes),
       cmocka_unit_test(sparse_initialisers),          cmocka_unit_test(attributes_of_functions),

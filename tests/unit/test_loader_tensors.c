@@ -1,8 +1,8 @@
-/* Initialisers: every way to store numbers, and data that contradict their dimensions. */
+/* Initialisers: every way to store numbers, and data that contradict the dimensions. */
 #include <math.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
 /* onnx/onnx.proto, TensorProto.DataType */
 enum {
@@ -16,12 +16,12 @@ enum {
   DOUBLE = 11,
   BFLOAT16 = 16
 };
-/* and the fields that hold data */
+/* fields of TensorProto with data */
 enum { FLOAT_DATA = 4, INT32_DATA = 5, INT64_DATA = 7, RAW_DATA = 9, DOUBLE_DATA = 10 };
 
-/* A tensor "k" of `type` with two dimensions, up to two fields of data, and what else
- * `extra` holds. */
-static void add_tensor(net *n, uint64_t type, int64_t rows, int64_t columns, uint32_t field,
+/* Add a tensor "k" of `type` with two dimensions, up to two fields of data, and the
+ * fields in `extra`. */
+static void add_tensor(network *n, uint64_t type, int64_t rows, int64_t columns, uint32_t field,
                        const void *data, size_t size, buffer *extra) {
   buffer b = {0};
   put_number(&b, 1, (uint64_t)rows);
@@ -34,8 +34,9 @@ static void add_tensor(net *n, uint64_t type, int64_t rows, int64_t columns, uin
   put_message(&n->graph, 5, &b);
 }
 
-/* "k" is the matrix of a fully connected layer over three channels, two outputs. */
-static void add_layer(net *n) {
+/* Add a fully connected layer over three channels, with the matrix "k" and two
+ * outputs. */
+static void add_layer(network *n) {
   add(n, "GlobalAveragePool", "x", "p", "");
   add(n, "Flatten", "p", "f", "");
   add(n, "MatMul", "f,k", "y", "");
@@ -43,7 +44,7 @@ static void add_layer(net *n) {
 
 static void check_numbers(uint64_t type, uint32_t field, const void *data, size_t size,
                           const float expected[6]) {
-  net n = {0};
+  network n = {0};
   graph g;
   add_tensor(&n, type, 3, 2, field, data, size, NULL);
   add_layer(&n);
@@ -55,7 +56,7 @@ static void check_numbers(uint64_t type, uint32_t field, const void *data, size_
   unload(&g);
 }
 
-/* All test machines are little-endian, as raw_data is on every machine. */
+/* All test machines are little-endian, and so is raw_data on every machine. */
 static void floats_are_read_from_everywhere(void **state) {
   (void)state;
   static const float floats[6] = {1, -2.5F, 1e-30F, 3e38F, 0.1F, -0.0F},
@@ -73,7 +74,7 @@ static void floats_are_read_from_everywhere(void **state) {
   buffer_release(&packed);
 }
 
-/* The shape of a Reshape: (6) of any integer type is as good as int64. */
+/* The shape (6) of a Reshape may have any integer type. */
 static void integers_are_read_from_everywhere(void **state) {
   (void)state;
   static const int64_t wide[2] = {-1, 3};
@@ -92,7 +93,7 @@ static void integers_are_read_from_everywhere(void **state) {
                {INT32, RAW_DATA, narrow, sizeof narrow},
                {INT32, INT32_DATA, packed.data, packed.size}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    net n = {0};
+    network n = {0};
     graph g;
     add_tensor(&n, cases[i].type, 1, 2, cases[i].field, cases[i].data, cases[i].size, NULL);
     add(&n, "GlobalAveragePool", "x", "p", "");
@@ -102,23 +103,23 @@ static void integers_are_read_from_everywhere(void **state) {
     assert_int_equal(g.nodes[g.output].shape.c, 3);
     unload(&g);
   }
-  net n = {0};
+  network n = {0};
   /* (1,1): does not fit three channels */
   add_tensor(&n, BOOL, 1, 2, RAW_DATA, bools, sizeof bools, NULL);
   add(&n, "Squeeze", "k", "shape", "");
   add(&n, "GlobalAveragePool", "x", "p", "");
   add(&n, "Reshape", "p,shape", "y", "");
-  refuse_net(&n, RESNET_ERROR_FORMAT, "reshapes 3 elements to a shape of 1");
+  refuse_network(&n, RESNET_ERROR_FORMAT, "reshapes 3 elements to a shape of 1");
   buffer_release(&packed);
 }
 
 static void refuse_tensor(uint64_t type, int64_t rows, int64_t columns, size_t raw_size,
                           buffer *extra, resnet_status status, const char *what) {
   static const uint8_t zeros[64];
-  net n = {0};
+  network n = {0};
   add_tensor(&n, type, rows, columns, RAW_DATA, zeros, raw_size, extra);
   add_layer(&n);
-  refuse_net(&n, status, what);
+  refuse_network(&n, status, what);
 }
 
 static void contradicting_data_are_refused(void **state) {
@@ -161,29 +162,29 @@ static void numbers_must_be_finite(void **state) {
   static const float bad[3] = {NAN, INFINITY, -INFINITY};
   for (size_t i = 0; i < 3; i++) {
     float floats[6] = {0};
-    net n = {0};
+    network n = {0};
     floats[4] = bad[i];
     add_floats(&n, "k", "3,2", floats);
     add_layer(&n);
-    refuse_net(&n, RESNET_ERROR_FORMAT, "MatMul_y|weights 'k' have|at element 4|finite");
+    refuse_network(&n, RESNET_ERROR_FORMAT, "MatMul_y|weights 'k' have|at element 4|finite");
   }
 }
 
 static void nine_dimensions_are_refused(void **state) {
   (void)state;
   static const float one = 1;
-  net n = {0};
+  network n = {0};
   add_floats(&n, "k", "1,1,1,1,1,1,1,1,1", &one);
   add_layer(&n);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "tensor 'k' has 9 dimensions: up to 8");
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, "tensor 'k' has 9 dimensions: up to 8");
 }
 
-/* A Constant node's tensor is checked as an initialiser is. */
+/* A Constant node's tensor is checked like an initialiser. */
 static void constant_nodes_are_checked(void **state) {
   (void)state;
   for (int broken = 0; broken < 2; broken++) {
     static const float floats[6] = {1, 2, 3, 4, 5, 6};
-    net n = {0};
+    network n = {0};
     graph g;
     buffer node = {0}, attribute = {0}, tensor = {0};
     put_number(&tensor, 1, 3);
@@ -199,7 +200,7 @@ static void constant_nodes_are_checked(void **state) {
     put_message(&n.graph, 1, &node);
     add_layer(&n);
     if (broken) {
-      refuse_net(&n, RESNET_ERROR_FORMAT, "20 bytes of data|ask for 24");
+      refuse_network(&n, RESNET_ERROR_FORMAT, "20 bytes of data|ask for 24");
       continue;
     }
     load_good(&n, &g);

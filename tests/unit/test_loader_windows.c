@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
 static const graph_node *scores(const graph *g) { return &g->nodes[g->output]; }
 
@@ -11,12 +11,12 @@ static const graph_node *scores(const graph *g) { return &g->nodes[g->output]; }
 
 static void check_window(const char *operator_type, const char *attributes, graph_window expected,
                          uint32_t h, uint32_t w) {
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_random(&n, "v", "4,4,3,3", 2);
   add(&n, operator_type, strcmp(operator_type, "Conv") == 0 ? "c,v" : "c", "t", attributes);
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   const graph_node *node = &g.nodes[2];
   assert_memory_equal(&node->window, &expected, sizeof expected);
@@ -26,7 +26,7 @@ static void check_window(const char *operator_type, const char *attributes, grap
   unload(&g);
 }
 
-/* kernel, stride, dilation, pads top left bottom right. */
+/* The list has kernel, stride, dilation, then pads: top, left, bottom, right. */
 static void windows_are_resolved(void **state) {
   (void)state;
   check_window("Conv", "", (graph_window){3, 3, 1, 1, 1, 1, 0, 0, 0, 0}, 6, 6);
@@ -47,14 +47,14 @@ static void windows_are_resolved(void **state) {
                (graph_window){2, 2, 1, 1, 2, 1, 0, 0, 0, 0}, 6, 7);
 }
 
-/* ceil_mode is resolved to the padding after that it needs. */
+/* ceil_mode becomes the padding at the end that it needs. */
 static void ceil_mode_becomes_padding(void **state) {
   (void)state;
   check_window("MaxPool", "kernel_shape=3,3 strides=2,2",
                (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 0, 0}, 3, 3);
   check_window("MaxPool", "kernel_shape=3,3 strides=2,2 ceil_mode=1",
                (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1}, 4, 4);
-  /* a last window that would begin in the padding after is left out */
+  /* no last window if it would begin in the padding at the end */
   check_window("MaxPool", "kernel_shape=2,2 strides=2,2 pads=1,1,1,1 ceil_mode=1",
                (graph_window){2, 2, 2, 2, 1, 1, 1, 1, 1, 1}, 5, 5);
   check_window("AveragePool", "kernel_shape=3,3 strides=2,2 ceil_mode=1",
@@ -63,12 +63,12 @@ static void ceil_mode_becomes_padding(void **state) {
 
 static void refuse_window(const char *operator_type, const char *attributes, resnet_status status,
                           const char *what) {
-  net n = {0};
-  begin_net(&n);
+  network n = {0};
+  begin_network(&n);
   add_random(&n, "v", "4,4,3,3", 2);
   add(&n, operator_type, strcmp(operator_type, "Conv") == 0 ? "c,v" : "c", "t", attributes);
-  end_net(&n);
-  refuse_net(&n, status, what);
+  end_network(&n);
+  refuse_network(&n, status, what);
 }
 
 static void impossible_windows_are_refused(void **state) {
@@ -104,12 +104,12 @@ static void impossible_windows_are_refused(void **state) {
 
 static void groups_are_kept(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_random(&n, "v", "6,2,1,1", 2);
   add(&n, "Conv", "c,v", "t", "group=2");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   const graph_node *node = find_node(&g, "Conv_t");
   assert_int_equal(node->groups, 2);
@@ -120,13 +120,13 @@ static void groups_are_kept(void **state) {
 /* (o,i,h,w) becomes (o,h,w,i); the bias comes through Identity (pytorch issue 95867). */
 static void convolution_weights_are_reordered(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
   add_random(&n, "w", "2,3,2,2", 7);
   add_random(&n, "b", "2", 8);
   add(&n, "Identity", "b", "bias", "");
   add(&n, "Conv", "x,w,bias", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   const graph_node *conv = find_node(&g, "Conv_t");
   for (size_t o = 0; o < 2; o++)
@@ -141,9 +141,9 @@ static void convolution_weights_are_reordered(void **state) {
 
 /* ---- pools ------------------------------------------------------------------------- */
 
-static void check_second_node(net *n, graph_op op) {
+static void check_second_node(network *n, graph_op op) {
   graph g;
-  end_net(n);
+  end_network(n);
   load_good(n, &g);
   assert_int_equal(g.nodes[2].op, op);
   unload(&g);
@@ -152,14 +152,14 @@ static void check_second_node(net *n, graph_op op) {
 static void pools_over_everything_are_global(void **state) {
   (void)state;
   static const int64_t axes[] = {2, 3};
-  net average = {0}, mean = {.opset = 17}, mean_18 = {.opset = 18};
-  begin_net(&average);
+  network average = {0}, mean = {.opset = 17}, mean_18 = {.opset = 18};
+  begin_network(&average);
   add(&average, "AveragePool", "c", "t", "kernel_shape=8,8");
   check_second_node(&average, GRAPH_GLOBAL_AVERAGE_POOL);
-  begin_net(&mean);
+  begin_network(&mean);
   add(&mean, "ReduceMean", "c", "t", "axes=-1,-2");
   check_second_node(&mean, GRAPH_GLOBAL_AVERAGE_POOL);
-  begin_net(&mean_18);
+  begin_network(&mean_18);
   add_integers(&mean_18, "axes", "2", axes);
   add(&mean_18, "ReduceMean", "c,axes", "t", "keepdims=1");
   check_second_node(&mean_18, GRAPH_GLOBAL_AVERAGE_POOL);
@@ -167,9 +167,9 @@ static void pools_over_everything_are_global(void **state) {
 
 static void mean_without_kept_axes_is_flat(void **state) {
   (void)state;
-  net n = {.opset = 11};
+  network n = {.opset = 11};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "ReduceMean", "c", "m", "axes=2,3 keepdims=0");
   add_random(&n, "v", "4,5", 3);
   add(&n, "MatMul", "m,v", "y", "");
@@ -181,25 +181,26 @@ static void mean_without_kept_axes_is_flat(void **state) {
 
 static void mean_over_channels_is_refused(void **state) {
   (void)state;
-  net n = {.opset = 11};
-  begin_net(&n);
+  network n = {.opset = 11};
+  begin_network(&n);
   add(&n, "ReduceMean", "c", "t", "axes=1,3");
-  end_net(&n);
-  refuse_net(&n, RESNET_ERROR_UNSUPPORTED, "ReduceMean_t|opset 11|are not height and width|[2,3]");
+  end_network(&n);
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED,
+                 "ReduceMean_t|opset 11|are not height and width|[2,3]");
 }
 
-/* adaptive_max_pool2d(x, 1) and GlobalMaxPooling2D; their axes are an input from opset 18
- * on. */
+/* adaptive_max_pool2d(x, 1) and GlobalMaxPooling2D; from opset 18 on the axes are an
+ * input. */
 static void maxima_over_everything_are_pools(void **state) {
   (void)state;
   static const int64_t axes[] = {-1, -2};
   for (int64_t opset = 17; opset <= 18; opset++) {
-    net n = {.opset = opset};
+    network n = {.opset = opset};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add_integers(&n, "axes", "2", axes);
     add(&n, "ReduceMax", opset < 18 ? "c" : "c,axes", "t", opset < 18 ? "axes=2,3" : "");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     assert_int_equal(g.nodes[2].op, GRAPH_MAX_POOL);
     assert_int_equal(g.nodes[2].window.kernel_h, 8);
@@ -209,13 +210,13 @@ static void maxima_over_everything_are_pools(void **state) {
   }
 }
 
-/* x.mean(3).mean(2), and the same of a picture (n,h,w,c) */
+/* x.mean(3).mean(2), also of a feature map (n,h,w,c). */
 static void means_over_one_side_after_the_other(void **state) {
   (void)state;
   for (int last = 0; last < 2; last++) {
-    net n = {.opset = 11, .input = "N,3,8,6"};
+    network n = {.opset = 11, .input = "N,3,8,6"};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add(&n, "Transpose", "c", "i", last ? "perm=0,2,3,1" : "perm=0,1,2,3");
     add(&n, "ReduceMean", "i", "rows", last ? "axes=2, keepdims=0" : "axes=-1, keepdims=0");
     add(&n, "ReduceMean", "rows", "m", last ? "axes=1, keepdims=0" : "axes=2, keepdims=0");
@@ -232,17 +233,18 @@ static void means_over_one_side_after_the_other(void **state) {
   }
 }
 
-/* A sum over 8x8 pixels is 64 times their mean; axes are an input from opset 13 on. */
+/* A sum over 8x8 pixels is 64 times their mean; from opset 13 on the axes are an
+ * input. */
 static void sums_are_multiples_of_means(void **state) {
   (void)state;
   static const int64_t axes[] = {2, 3};
   for (int64_t opset = 12; opset <= 13; opset++) {
-    net n = {.opset = opset};
+    network n = {.opset = opset};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add_integers(&n, "axes", "2", axes);
     add(&n, "ReduceSum", opset < 13 ? "c" : "c,axes", "t", opset < 13 ? "axes=2,3" : "");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     assert_int_equal(g.nodes[2].op, GRAPH_GLOBAL_AVERAGE_POOL);
     assert_string_equal(g.nodes[2].output, "");
@@ -256,11 +258,11 @@ static void sums_are_multiples_of_means(void **state) {
 /* Keras writes the shortcut of a strided ResNetV2 block as a 1x1 MaxPool. */
 static void single_pixel_pools_subsample(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "MaxPool", "c", "t", "kernel_shape=1,1 strides=2,4");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   assert_int_equal(g.nodes[2].op, GRAPH_SUBSAMPLE);
   assert_int_equal(g.nodes[2].stride_h, 2);
@@ -273,13 +275,13 @@ static void single_pixel_pools_subsample(void **state) {
 static void average_pool_says_how_it_counts(void **state) {
   (void)state;
   for (int count = 0; count < 2; count++) {
-    net n = {0};
+    network n = {0};
     graph g;
-    begin_net(&n);
+    begin_network(&n);
     add(&n, "AveragePool", "c", "t",
         count ? "kernel_shape=3,3 pads=1,1,1,1 count_include_pad=1"
               : "kernel_shape=3,3 pads=1,1,1,1");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     assert_int_equal(g.nodes[2].count_padding, count);
     unload(&g);

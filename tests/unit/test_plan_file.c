@@ -1,5 +1,5 @@
-/* Plan files: what is saved opens again as the same model, mapped where it fits and
- * packed anew where it does not. */
+/* Plan files: a saved model opens again as the same model, mapped if it fits this machine
+ * and packed again otherwise. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -14,13 +14,10 @@
 #include <zlib.h>
 
 #include "plan_gated.h"
-#include "plan_net.h"
+#include "plan_network.h"
 #include "plan_seal.h"
 #include "runtime/api/model.h"
 #include "runtime/plan_file/format.h"
-
-/* last: it defines a macro named fail */
-#include <cmocka.h>
 
 static resnet_model_options defaults(void) {
   resnet_model_options options;
@@ -78,13 +75,13 @@ static void assert_same_model(const resnet_model *a, const resnet_model *b) {
   plan_assert_same(a, b);
 }
 
-/* From .onnx to a plan file and back, mapped and from memory. */
+/* Check a model from .onnx to a plan file and back, mapped and from memory. */
 static void check_round_trip(const buffer *onnx, const resnet_model_options *options) {
   buffer file = plan_compile(onnx, options);
   plan_write(plan_path("plan"), &file);
   resnet_model *source = plan_open(onnx, options), *mapped = open_path(plan_path("plan"), options);
   resnet_model *copied = plan_open(&file, options);
-  memset(file.data, 0xa5, file.size); /* it may be changed after the call */
+  memset(file.data, 0xa5, file.size); /* the caller may change it after the call */
   buffer_release(&file);
   assert_true(mapped->file.mapped && !copied->file.mapped);
   assert_string_equal(plan_info(mapped).notice, "");
@@ -104,17 +101,19 @@ static void a_plan_file_is_the_same_model(void **state) {
   resnet_model_options options = defaults();
   for (size_t i = 0; i < 5; i++)
     for (resnet_conv conv = RESNET_CONV_AUTO; conv <= RESNET_CONV_WINOGRAD; conv++) {
-      buffer onnx = i < 3 ? plan_read(paths[i]) : i < 4 ? plan_mixed_net() : plan_own_kernels_net();
+      buffer onnx = i < 3   ? plan_read(paths[i])
+                    : i < 4 ? plan_mixed_network()
+                            : plan_own_kernels_network();
       options.conv = conv;
       check_round_trip(&onnx, &options);
       buffer_release(&onnx);
     }
 }
 
-/* The mixed net is of use only as long as it has what it is said to have. */
-static void the_mixed_net_has_what_it_takes(void **state) {
+/* The mixed network has the operators that it is used for. */
+static void the_mixed_network_has_every_operator(void **state) {
   (void)state;
-  buffer onnx = plan_mixed_net();
+  buffer onnx = plan_mixed_network();
   resnet_model *model = plan_open(&onnx, NULL);
   unsigned seen = 0;
   bool depthwise = false, grouped = false;
@@ -133,10 +132,10 @@ static void the_mixed_net_has_what_it_takes(void **state) {
   buffer_release(&onnx);
 }
 
-/* The same of the net of our own kernels. */
-static void the_net_of_own_kernels_has_them_all(void **state) {
+/* The network of our own kernels has all of them. */
+static void the_network_of_own_kernels_has_them_all(void **state) {
   (void)state;
-  buffer onnx = plan_own_kernels_net();
+  buffer onnx = plan_own_kernels_network();
   resnet_model_options options = defaults();
   options.conv = RESNET_CONV_WINOGRAD;
   resnet_model *model = plan_open(&onnx, &options);
@@ -155,7 +154,8 @@ static void the_net_of_own_kernels_has_them_all(void **state) {
   buffer_release(&onnx);
 }
 
-/* Gates, borders, a shortcut that pools, findings: as the canonical graph has them. */
+/* Gates, borders, a shortcut that pools and diagnostics are saved as the graph has
+ * them. */
 static buffer compile_gated(void) {
   resnet_model *model = gated_model();
   resnet_error error;
@@ -213,7 +213,7 @@ static void the_gated_plan_says_what_it_has(void **state) {
   assert_int_equal(channels.macs, 8 * 3);
   assert_int_equal(channels.weights_bytes, 4 * sizeof(float));
   const resnet_model_info info = plan_info(model);
-  /* three 3x3 and the last: a gate's are none of the depth */
+  /* three 3x3 and the last; a gate's own do not count */
   assert_int_equal(info.conv_layers, 4);
   for (uint32_t i = 0; i < 2; i++) {
     resnet_block block = {.struct_size = sizeof block};
@@ -238,7 +238,7 @@ static void warnings_come_before_notes(void **state) {
   assert_string_equal(info.findings[2].message, "scores are logits");
   assert_string_equal(info.findings[3].message, "the batch is fixed");
   resnet_model_close(&model);
-  buffer onnx = plan_mixed_net();
+  buffer onnx = plan_mixed_network();
   model = plan_open(&onnx, NULL);
   assert_int_equal(!plan_info(model).findings, !plan_info(model).finding_count);
   resnet_model_close(&model);
@@ -247,7 +247,7 @@ static void warnings_come_before_notes(void **state) {
 
 static void saving_again_gives_the_same_bytes(void **state) {
   (void)state;
-  buffer onnx = plan_mixed_net(), first = plan_compile(&onnx, NULL);
+  buffer onnx = plan_mixed_network(), first = plan_compile(&onnx, NULL);
   plan_write(plan_path("first"), &first);
   resnet_model *mapped = open_path(plan_path("first"), NULL), *copied = plan_open(&first, NULL);
   resnet_model *const models[] = {mapped, copied};
@@ -266,11 +266,11 @@ static void saving_again_gives_the_same_bytes(void **state) {
 
 static void a_model_can_be_saved_over_its_own_file(void **state) {
   (void)state;
-  buffer onnx = plan_mixed_net(), file = plan_compile(&onnx, NULL);
+  buffer onnx = plan_mixed_network(), file = plan_compile(&onnx, NULL);
   plan_write(plan_path("own"), &file);
   resnet_model *model = open_path(plan_path("own"), NULL), *source = plan_open(&onnx, NULL);
   assert_int_equal(resnet_model_save(model, plan_path("own"), NULL), RESNET_OK);
-  /* it still maps the file that was there before */
+  /* the earlier file is still mapped */
   plan_assert_same(model, source);
   buffer again = plan_read(plan_path("own"));
   assert_memory_equal(again.data, file.data, file.size);
@@ -302,8 +302,8 @@ static void preprocessing_stays_with_the_plan(void **state) {
   resnet_preprocess named = {0, 32, RESNET_ORDER_BGR, 2, {1, 2, 3}, {4, 5, 6}};
   buffer guessed = plan_compile(&onnx, NULL);
   options.preprocess = &named;
-  buffer told = plan_compile(&onnx, &options);
-  resnet_model *guess = plan_open(&guessed, NULL), *file = plan_open(&told, NULL),
+  buffer stated = plan_compile(&onnx, &options);
+  resnet_model *guess = plan_open(&guessed, NULL), *file = plan_open(&stated, NULL),
                *both = plan_open(&guessed, &options);
   assert_int_equal(plan_info(guess).preprocess_source, RESNET_PREPROCESS_GUESSED);
   assert_int_equal(plan_info(file).preprocess_source, RESNET_PREPROCESS_FROM_MODEL);
@@ -315,12 +315,12 @@ static void preprocessing_stays_with_the_plan(void **state) {
   resnet_model_close(&both);
   buffer_release(&onnx);
   buffer_release(&guessed);
-  buffer_release(&told);
+  buffer_release(&stated);
 }
 
 static void another_input_size_is_refused(void **state) {
   (void)state;
-  buffer onnx = plan_mixed_net(), file = plan_compile(&onnx, NULL);
+  buffer onnx = plan_mixed_network(), file = plan_compile(&onnx, NULL);
   resnet_model_options options = defaults();
   resnet_model *model = NULL;
   resnet_error error;
@@ -346,7 +346,7 @@ static void assert_packed_anew(const buffer *file, const resnet_model_options *o
   for (uint32_t i = 0; i < model->plan.op_count; i++)
     assert_false(model->plan.ops[i].packed.mapped);
   assert_same_model(source, model);
-  /* saved again, it is as if compiled here */
+  /* saved again, it equals a file compiled here */
   buffer fresh = plan_compile(onnx, options);
   assert_int_equal(resnet_model_save(model, plan_path("again"), NULL), RESNET_OK);
   buffer again = plan_read(plan_path("again"));
@@ -358,9 +358,9 @@ static void assert_packed_anew(const buffer *file, const resnet_model_options *o
   buffer_release(&again);
 }
 
-static void a_stale_key_is_packed_anew(void **state) {
+static void a_stale_key_is_packed_again(void **state) {
   (void)state;
-  buffer onnx = plan_mixed_net(), file = plan_compile(&onnx, NULL);
+  buffer onnx = plan_mixed_network(), file = plan_compile(&onnx, NULL);
   const plan_places p = plan_find_places(file.data, file.size);
   assert_true(p.key);
   uint32_t cpu;
@@ -382,7 +382,7 @@ static void a_stale_key_is_packed_anew(void **state) {
   buffer_release(&file);
 }
 
-static void other_options_pack_anew(void **state) {
+static void other_options_pack_again(void **state) {
   (void)state;
   buffer onnx = plan_read(SOURCE_DIR "/tests/models/resnet8_option_a.onnx");
   resnet_model_options options = defaults();
@@ -398,7 +398,7 @@ static void a_plan_keeps_the_batch_it_was_made_for(void **state) {
   (void)state;
   resnet_model_options eight = defaults(), one = defaults();
   eight.batch = 8;
-  buffer onnx = plan_mixed_net(), file = plan_compile(&onnx, &eight);
+  buffer onnx = plan_mixed_network(), file = plan_compile(&onnx, &eight);
   resnet_model *model = plan_open(&file, &one), *source = plan_open(&onnx, &eight);
   assert_string_equal(plan_info(model).notice, "");
   assert_int_equal(model->options.batch, 8);
@@ -411,7 +411,7 @@ static void a_plan_keeps_the_batch_it_was_made_for(void **state) {
 
 static void packed_weights_of_another_order_do_not_pass(void **state) {
   (void)state;
-  /* the fingerprint is of what kernels make, so that it stands for their layout: it must
+  /* the fingerprint is computed from packed weights and represents their layout: it must
    * not be empty or constant */
   plan_file_key key;
   memory m;
@@ -443,7 +443,7 @@ static void budgets_hold(void **state) {
   resnet_error error;
   plan_write(plan_path("plan"), &file);
   options.max_memory_bytes = file.size / 2;
-  /* what is mapped does not count */
+  /* mapped memory does not count */
   model = open_path(plan_path("plan"), &options);
   assert_true(model->memory->peak < file.size / 2);
   resnet_model_close(&model);
@@ -462,8 +462,8 @@ static void budgets_hold(void **state) {
   buffer_release(&file);
 }
 
-/* Kilobytes of `field` over all mappings of the file; -1 where the system does not
- * tell. */
+/* Return the kilobytes of `field` over all mappings of the file; -1 if the system does
+ * not report them. */
 static long mapped_kilobytes(const char *path, const char *field) {
   char line[512];
   long sum = 0, value;
@@ -494,14 +494,14 @@ static void two_models_share_the_file(void **state) {
   assert_int_equal(dirty, 0);
   assert_in_range(size, 2 * (long)(file.size / 1024), 2 * (long)(file.size / 1024) + 16);
   resnet_model_close(&a);
-  plan_assert_same(b, b); /* one's mapping outlives the other's */
+  plan_assert_same(b, b); /* one model's mapping outlives the other's */
   resnet_model_close(&b);
   assert_int_equal(mapped_kilobytes(plan_path("shared"), "Size"), 0);
   buffer_release(&onnx);
   buffer_release(&file);
 }
 
-/* A copy of the file `shift` bytes into memory that nobody may write to. */
+/* Return a copy of the file, `shift` bytes into read-only memory. */
 static uint8_t *map_shifted(const buffer *file, size_t shift, size_t *size) {
   *size = file->size + shift;
   const int zeros = open("/dev/zero", O_RDWR);
@@ -532,7 +532,7 @@ static void a_borrowed_plan_is_used_in_place(void **state) {
     resnet_model_close(&model);
     munmap(bytes, size);
   }
-  /* an .onnx file is never needed after it was opened, whatever the option says */
+  /* an .onnx file is never needed after it was opened, with any value of the option */
   assert_int_equal(resnet_model_open_memory(onnx.data, onnx.size, &options, &model, &error),
                    RESNET_OK);
   memset(onnx.data, 0, onnx.size);
@@ -545,7 +545,7 @@ static void a_borrowed_plan_is_used_in_place(void **state) {
 
 static void gzip_of_a_plan_is_refused_by_name(void **state) {
   (void)state;
-  buffer onnx = plan_mixed_net(), file = plan_compile(&onnx, NULL);
+  buffer onnx = plan_mixed_network(), file = plan_compile(&onnx, NULL);
   resnet_model *model = NULL;
   resnet_error error;
   gzFile to = gzopen(plan_path("plan.gz"), "wb");
@@ -576,7 +576,7 @@ static size_t files_in_folder(void) {
 
 static void failed_saves_leave_nothing(void **state) {
   (void)state;
-  buffer onnx = plan_mixed_net(), file = plan_compile(&onnx, NULL);
+  buffer onnx = plan_mixed_network(), file = plan_compile(&onnx, NULL);
   resnet_model *model = plan_open(&file, NULL);
   resnet_error error;
   const char *nowhere = "/nonexistent/folder/plan", *device = "/dev/null";
@@ -596,7 +596,7 @@ static void failed_saves_leave_nothing(void **state) {
 
 static void a_full_disk_leaves_the_old_file(void **state) {
   (void)state;
-  buffer onnx = plan_mixed_net(), file = plan_compile(&onnx, NULL), old = {0};
+  buffer onnx = plan_mixed_network(), file = plan_compile(&onnx, NULL), old = {0};
   struct rlimit limit, small;
   resnet_error error;
   resnet_model *model = plan_open(&file, NULL);
@@ -624,7 +624,7 @@ static void a_full_disk_leaves_the_old_file(void **state) {
 
 static void new_files_have_ordinary_permissions(void **state) {
   (void)state;
-  buffer onnx = plan_mixed_net(), file = plan_compile(&onnx, NULL);
+  buffer onnx = plan_mixed_network(), file = plan_compile(&onnx, NULL);
   resnet_model *model = plan_open(&file, NULL);
   struct stat about;
   const mode_t mask = umask(027);
@@ -656,7 +656,7 @@ static void count_release(void *context, void *pointer) {
   free(pointer);
 }
 
-/* Opens and saves with the n-th allocation failing; true when there were fewer. */
+/* Open and save with the n-th allocation failing; return true when there were fewer. */
 static bool survive(size_t n, const buffer *file, const char *path) {
   counter c = {.fail_at = n};
   resnet_model_options options = defaults();
@@ -678,7 +678,7 @@ static bool survive(size_t n, const buffer *file, const char *path) {
 
 static void failing_allocations_are_survived(void **state) {
   (void)state;
-  buffer onnx = plan_mixed_net(), file = plan_compile(&onnx, NULL);
+  buffer onnx = plan_mixed_network(), file = plan_compile(&onnx, NULL);
   plan_write(plan_path("plan"), &file);
   for (size_t n = 1; !survive(n, NULL, plan_path("plan")); n++) {
   }
@@ -691,7 +691,7 @@ static void failing_allocations_are_survived(void **state) {
   }
   buffer_release(&gated);
   const plan_places p = plan_find_places(file.data, file.size);
-  file.data[p.key] ^= 1; /* packed anew */
+  file.data[p.key] ^= 1; /* packed again */
   plan_seal(file.data, file.size);
   for (size_t n = 1; !survive(n, &file, NULL); n++) {
   }
@@ -702,8 +702,8 @@ static void failing_allocations_are_survived(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_plan_file_is_the_same_model),
-      cmocka_unit_test(the_mixed_net_has_what_it_takes),
-      cmocka_unit_test(the_net_of_own_kernels_has_them_all),
+      cmocka_unit_test(the_mixed_network_has_every_operator),
+      cmocka_unit_test(the_network_of_own_kernels_has_them_all),
       cmocka_unit_test(gates_and_borders_are_kept),
       cmocka_unit_test(the_gated_plan_says_what_it_has),
       cmocka_unit_test(warnings_come_before_notes),
@@ -712,8 +712,8 @@ int main(void) {
       cmocka_unit_test(weights_must_have_been_kept),
       cmocka_unit_test(preprocessing_stays_with_the_plan),
       cmocka_unit_test(another_input_size_is_refused),
-      cmocka_unit_test(a_stale_key_is_packed_anew),
-      cmocka_unit_test(other_options_pack_anew),
+      cmocka_unit_test(a_stale_key_is_packed_again),
+      cmocka_unit_test(other_options_pack_again),
       cmocka_unit_test(a_plan_keeps_the_batch_it_was_made_for),
       cmocka_unit_test(packed_weights_of_another_order_do_not_pass),
       cmocka_unit_test(budgets_hold),

@@ -1,5 +1,4 @@
-/* Plan files from somebody who means harm, or from a bad disk: each ends in a named
- * error. */
+/* Plan files from an attacker or a bad disk: each ends in a named error. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,20 +7,17 @@
 #include "loader/graph/graph_check.h"
 #include "loader/graph/graph_io.h"
 #include "plan_gated.h"
-#include "plan_net.h"
+#include "plan_network.h"
 #include "plan_seal.h"
 #include "rounds.h"
 #include "runtime/plan_file/checksum.h"
 #include "runtime/plan_file/format.h"
 
-/* last: it defines a macro named fail */
-#include <cmocka.h>
-
-static buffer good, gated; /* plan files of the mixed net and of the gated model */
+static buffer good, gated; /* plan files of the mixed network and of the gated model */
 
 static int make_good(void **state) {
   (void)state;
-  buffer onnx = plan_mixed_net();
+  buffer onnx = plan_mixed_network();
   good = plan_compile(&onnx, NULL);
   buffer_release(&onnx);
   resnet_model *model = gated_model();
@@ -123,14 +119,14 @@ static void flipped_weights_are_refused(void **state) {
   resnet_model_close(&model);
   assert_true(packed > 0 && floats > packed);
   check_flips(p.packed, p.weights, packed);
-  /* of the portable ones those that run as they are; the others when they are needed */
+  /* portable weights that run as they are; the others are refused when they are needed */
   check_flips(p.weights, good.size, floats - packed);
 }
 
-/* More weights than any cache holds. */
-static buffer large_net(void) {
-  net n = {0};
-  begin_net(&n);
+/* Return a network with more weights than any cache. */
+static buffer large_network(void) {
+  network n = {0};
+  begin_network(&n);
   add(&n, "Flatten", "c", "f", "");
   add_random(&n, "w2", "4096,256", 2);
   add(&n, "Gemm", "f,w2", "g", "transB=1");
@@ -139,9 +135,9 @@ static buffer large_net(void) {
   return finish(&n);
 }
 
-static void damage_in_a_large_net_is_found(void **state) {
+static void damage_in_a_large_network_is_found(void **state) {
   (void)state;
-  buffer onnx = large_net(), file = plan_compile(&onnx, NULL);
+  buffer onnx = large_network(), file = plan_compile(&onnx, NULL);
   const plan_places p = plan_find_places(file.data, file.size);
   assert_true(p.weights - p.packed > 8 << 20);
   resnet_model *source = plan_open(&onnx, NULL), *model = plan_open(&file, NULL);
@@ -149,7 +145,7 @@ static void damage_in_a_large_net_is_found(void **state) {
   plan_assert_same(source, model);
   resnet_model_close(&source);
   resnet_model_close(&model);
-  /* the first convolution's, both layers', the last byte but the gap */
+  /* the first convolution's, both layers', the last byte before the gap */
   for (size_t i = 0; i < 4; i++) {
     const size_t at = p.packed + (p.weights - p.packed - 64) / 3 * i;
     file.data[at] ^= 0x80;
@@ -165,12 +161,12 @@ static void damaged_weights_are_not_saved_nor_packed(void **state) {
   const plan_places p = plan_find_places(good.data, good.size);
   resnet_error error;
   buffer bad = copy_of(&good, good.size);
-  bad.data[p.weights] ^= 1; /* of a convolution that was packed */
+  bad.data[p.weights] ^= 1; /* weights of a convolution that was packed */
   resnet_model *model = plan_open(&bad, NULL);
   assert_int_equal(resnet_model_save(model, plan_path("bad"), &error), RESNET_ERROR_FORMAT);
   assert_non_null(strstr(error.message, "checksum"));
   resnet_model_close(&model);
-  /* packed anew: with a new crc only, so that the weights stay damaged */
+  /* packed again: with a new crc only, the weights stay damaged */
   bad.data[p.key] ^= 1;
   plan_file_header h;
   memcpy(&h, bad.data, sizeof h);
@@ -196,7 +192,7 @@ static void weights_that_are_not_finite_are_refused(void **state) {
 
 /* ---- the checksum ------------------------------------------------------------------ */
 
-/* Files must be readable with any version of xxHash: these values are fixed. */
+/* Plan files must be readable with any version of xxHash: these values are fixed. */
 static void checksums_are_xxh3(void **state) {
   (void)state;
   uint8_t bytes[1000];
@@ -240,7 +236,7 @@ static void checksums_see_flips_and_swaps(void **state) {
 
 /* ---- the header -------------------------------------------------------------------- */
 
-/* The good file with `number` of `bytes` bytes at `at`, and right checksums. */
+/* Return the good file with `number` of `bytes` bytes at `at`, and correct checksums. */
 static buffer forge(size_t at, uint64_t number, size_t bytes) {
   buffer file = copy_of(&good, good.size);
   memcpy(file.data + at, &number, bytes);
@@ -316,7 +312,7 @@ enum {
   PLACES
 };
 
-/* Index of the node that stands for each of these. */
+/* Find the index of a node of each kind. */
 static void find_places_in(const graph *g, uint32_t places[PLACES]) {
   for (uint32_t i = 0; i < g->node_count; i++) {
     const graph_node *n = &g->nodes[i];
@@ -333,8 +329,8 @@ static void find_places_in(const graph *g, uint32_t places[PLACES]) {
   }
 }
 
-/* Write a changed graph over that of a copy of the file; it keeps its size as long as no
- * text changes it. */
+/* Write a changed graph over that of a copy of the file. It keeps its size unless a text
+ * changes. */
 static void refuse_graph(const buffer *from, const graph *g, const char *fragments) {
   buffer file = copy_of(from, from->size);
   plan_file_header h;
@@ -371,23 +367,14 @@ static graph read_graph(const buffer *from) {
     *n = before;                                                                                   \
   } while (0)
 
-static void forged_nodes_are_refused(void **state) {
-  (void)state;
-  uint32_t places[PLACES] = {0};
-  const buffer *from = &good;
-  graph g = read_graph(from);
-  find_places_in(&g, places);
-  for (size_t i = 0; i < PLACES; i++) assert_true(places[i] > 0);
+/* Check that changed convolutions are refused. */
+static void refuse_convolutions(const buffer *from, graph g, const uint32_t *places) {
   NODE(CONV, op, GRAPH_OP_COUNT, "not well-formed");
   NODE(CONV, op, GRAPH_INPUT, "input");
   NODE(CONV, input_count, 3, "not well-formed");
   NODE(CONV, input_count, 0, "number of inputs");
-  NODE(ADD, input_count, 1, "number of inputs");
-  NODE(ADD, input[0], 0, "shape");
-  NODE(SOFTMAX, input_count, 2, "number of inputs");
   NODE(CONV, input[0], places[CONV], "comes later");
   NODE(CONV, input[0], RESNET_NO_INDEX, "comes later");
-  NODE(ADD, input[1], UINT32_MAX - 1, "comes later");
   NODE(CONV, input[1], 0, "too many");
   NODE(CONV, shape.h, 0, "shape");
   NODE(CONV, shape.w, 65536, "shape");
@@ -406,16 +393,24 @@ static void forged_nodes_are_refused(void **state) {
   NODE(CONV, groups, 3, "groups");
   NODE(DEPTHWISE, groups, 1, "weights");
   NODE(CONV, winograd_safety, GRAPH_WINOGRAD_UNSAFE + 1, "not well-formed");
-  NODE(ADD, winograd_safety, GRAPH_WINOGRAD_SAFE, "does not use");
   NODE(CONV, weight_count, g.nodes[places[CONV]].weight_count + 1, "weights");
   NODE(CONV, weight_count, 0, "weights");
   NODE(CONV, weight_count, SIZE_MAX, "weights");
   NODE(CONV, bias_count, 0, "weights");
   NODE(CONV, clamp_min, NAN, "clamp");
   NODE(CONV, clamp_max, NAN, "clamp");
-  NODE(ADD, clamp_max, -1.0F, "clamp");
   NODE(CONV, stride_h, 1, "does not use");
   NODE(CONV, count_padding, true, "does not use");
+}
+
+/* Check that other changed operators are refused. */
+static void refuse_other_nodes(const buffer *from, graph g, const uint32_t *places) {
+  NODE(ADD, input_count, 1, "number of inputs");
+  NODE(ADD, input[0], 0, "shape");
+  NODE(SOFTMAX, input_count, 2, "number of inputs");
+  NODE(ADD, input[1], UINT32_MAX - 1, "comes later");
+  NODE(ADD, winograd_safety, GRAPH_WINOGRAD_SAFE, "does not use");
+  NODE(ADD, clamp_max, -1.0F, "clamp");
   NODE(LINEAR, groups, 1, "does not use");
   NODE(LINEAR, window.kernel_h, 1, "does not use");
   NODE(LINEAR, bias_count, 1, "weights");
@@ -433,6 +428,17 @@ static void forged_nodes_are_refused(void **state) {
   NODE(SOFTMAX, shape.w, 2, "shape");
   NODE(SOFTMAX, clamp_min, 0.0F, "does not use");
   NODE(SOFTMAX, input[0], 0, "shape");
+}
+
+static void forged_nodes_are_refused(void **state) {
+  (void)state;
+  uint32_t places[PLACES] = {0};
+  const buffer *from = &good;
+  graph g = read_graph(from);
+  find_places_in(&g, places);
+  for (size_t i = 0; i < PLACES; i++) assert_true(places[i] > 0);
+  refuse_convolutions(from, g, places);
+  refuse_other_nodes(from, g, places);
   graph_release(&g);
 }
 
@@ -481,12 +487,8 @@ static void forged_graphs_are_refused(void **state) {
   graph_release(&g);
 }
 
-static void forged_gates_and_borders_are_refused(void **state) {
-  (void)state;
-  uint32_t places[GATED_COUNT];
-  const buffer *from = &gated;
-  graph g = read_graph(from);
-  for (uint32_t i = 0; i < GATED_COUNT; i++) places[i] = i;
+/* Check that changed gates are refused. */
+static void refuse_gates(const buffer *from, graph g, const uint32_t *places) {
   NODE(GATED_SIGMOID, shape.c, 7, "shape");
   NODE(GATED_SIGMOID, clamp_min, 0.0F, "does not use");
   NODE(GATED_SIGMOID, input_count, 2, "number of inputs");
@@ -528,6 +530,10 @@ static void forged_gates_and_borders_are_refused(void **state) {
   NODE(GATED_CHANNELS, bias_count, 8, "weights");
   NODE(GATED_CHANNELS, clamp_max, 1.0F, "does not use");
   NODE(GATED_CHANNELS, groups, 1, "does not use");
+}
+
+/* Check that changed borders are refused. */
+static void refuse_borders(const buffer *from, graph g, const uint32_t *places) {
   NODE(GATED_REFLECT, shape.c, 4, "channels");
   NODE(GATED_REFLECT, shape.h, 11, "borders");
   NODE(GATED_REFLECT, shape.w, 9, "borders");
@@ -544,12 +550,22 @@ static void forged_gates_and_borders_are_refused(void **state) {
   NODE(GATED_EDGE, window.pad_bottom, 3, "borders");
   NODE(GATED_CONV, pad_mode, GRAPH_PAD_REFLECT, "does not use");
   NODE(GATED_CONV, sigmoid, true, "does not use");
+}
+
+static void forged_gates_and_borders_are_refused(void **state) {
+  (void)state;
+  uint32_t places[GATED_COUNT];
+  const buffer *from = &gated;
+  graph g = read_graph(from);
+  for (uint32_t i = 0; i < GATED_COUNT; i++) places[i] = i;
+  refuse_gates(from, g, places);
+  refuse_borders(from, g, places);
   graph_release(&g);
 }
 
-/* Borders that reflect are less wide than what they reflect, on each side: 7 pixels of 8
- * may be. */
-static void reflected_borders_are_less_wide_than_the_picture(void **state) {
+/* Reflected borders are narrower than what they reflect, on each side: up to 7 of 8
+ * pixels. */
+static void reflected_borders_are_narrower_than_the_image(void **state) {
   (void)state;
   resnet_error error;
   graph g = read_graph(&gated);
@@ -564,7 +580,7 @@ static void reflected_borders_are_less_wide_than_the_picture(void **state) {
       *pads[i] = width;
       assert_int_equal(graph_check(&g, &error), RESNET_ERROR_FORMAT);
       const bool at_the_pad = strstr(error.message, "its borders do not give its shape") != NULL;
-      /* else it is the convolution behind, which has not grown along */
+      /* else the convolution after it fails, whose size was not changed */
       assert_int_equal(at_the_pad, width == 8);
       *pad = before;
     }
@@ -581,14 +597,14 @@ static void forged_gates_in_blocks_are_refused(void **state) {
   BLOCK(1, shortcut, RESNET_SHORTCUT_POOL, "does not pool");
   BLOCK(0, source, GATED_REFLECT, "source");
   BLOCK(1, source, GATED_STEM, "source");
-  /* a gate of the block's source, not of what is scaled */
+  /* a gate of the block's source, not of the scaled tensor */
   NODE(GATED_SQUEEZE, input[0], GATED_STEM, "branches");
   NODE(GATED_SQUEEZE_2, input[0], GATED_CONSTANT, "branches");
   NODE(GATED_EXPAND, block, RESNET_NO_INDEX, "branches");
   NODE(GATED_CHANNELS, block, 0, "branches");
   NODE(GATED_SIGMOID, block, RESNET_NO_INDEX, "branches");
   NODE(GATED_SCALE, block, 1, "branches");
-  /* the branch that is gated is the residual one */
+  /* the gated branch is the residual one */
   const uint32_t shortcut = g.nodes[GATED_ADD].input[1];
   g.nodes[GATED_ADD].input[1] = g.nodes[GATED_ADD].input[0];
   g.nodes[GATED_ADD].input[0] = shortcut;
@@ -596,7 +612,7 @@ static void forged_gates_in_blocks_are_refused(void **state) {
   graph_release(&g);
 }
 
-static void forged_findings_are_refused(void **state) {
+static void forged_diagnostics_are_refused(void **state) {
   (void)state;
   const buffer *from = &gated;
   graph g = read_graph(from);
@@ -617,9 +633,9 @@ static void forged_counts_and_texts_are_refused(void **state) {
   (void)state;
   const size_t graph_at = sizeof(plan_file_header);
   static const uint64_t counts[] = {0, 1, 3, 20002, 65536, UINT32_MAX};
-  for (size_t field = 0; field < 4; field++) /* nodes, blocks, labels, findings */
+  for (size_t field = 0; field < 4; field++) /* nodes, blocks, labels, diagnostics */
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-      if (field == 2 && counts[i] == 3) continue; /* as many as it has */
+      if (field == 2 && counts[i] == 3) continue; /* the true number */
       if (field == 3 && counts[i] == 0) continue;
       refuse_forged(graph_at + 4 * field, counts[i], 4, RESNET_ERROR_FORMAT, "");
     }
@@ -635,7 +651,7 @@ int main(void) {
       cmocka_unit_test(one_byte_more_is_refused),
       cmocka_unit_test(every_flipped_byte_of_the_front_is_refused),
       cmocka_unit_test(flipped_weights_are_refused),
-      cmocka_unit_test(damage_in_a_large_net_is_found),
+      cmocka_unit_test(damage_in_a_large_network_is_found),
       cmocka_unit_test(damaged_weights_are_not_saved_nor_packed),
       cmocka_unit_test(weights_that_are_not_finite_are_refused),
       cmocka_unit_test(checksums_are_xxh3),
@@ -645,9 +661,9 @@ int main(void) {
       cmocka_unit_test(forged_nodes_are_refused),
       cmocka_unit_test(forged_graphs_are_refused),
       cmocka_unit_test(forged_gates_and_borders_are_refused),
-      cmocka_unit_test(reflected_borders_are_less_wide_than_the_picture),
+      cmocka_unit_test(reflected_borders_are_narrower_than_the_image),
       cmocka_unit_test(forged_gates_in_blocks_are_refused),
-      cmocka_unit_test(forged_findings_are_refused),
+      cmocka_unit_test(forged_diagnostics_are_refused),
       cmocka_unit_test(forged_counts_and_texts_are_refused),
   };
   return cmocka_run_group_tests(tests, make_good, release_good);

@@ -1,5 +1,5 @@
-/* resnet_run must not allocate: every malloc and its kin of the process is counted,
- * XNNPACK's and the system's too. */
+/* resnet_run does not allocate: every allocation of the process is counted, those of
+ * XNNPACK and of the system included. */
 #include "malloc_watch.h"
 
 #include <stdio.h>
@@ -7,12 +7,9 @@
 
 #include "every_kernel.h"
 
-/* last: it defines a macro named fail */
-#include <cmocka.h>
-
 static void need_hooks(void) {
   if (!watch_install()) {
-    print_message("skipped: allocations can't be counted with this C library\n");
+    print_message("skipped: allocations cannot be counted with this C library\n");
     skip();
   }
 }
@@ -31,16 +28,16 @@ static void counting_sees_an_allocation(void **state) {
   assert_int_equal(stop_counting(), 2);
 }
 
-static void run_session(resnet_session *session, const resnet_model_info *info, size_t pictures) {
+static void run_session(resnet_session *session, const resnet_model_info *info, size_t samples) {
   resnet_error error;
   const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
-  float *input = calloc(pictures * floats, sizeof(float));
-  float *scores = calloc(pictures * info->classes, sizeof(float));
+  float *input = calloc(samples * floats, sizeof(float));
+  float *scores = calloc(samples * info->classes, sizeof(float));
   assert_true(input && scores);
   for (int round = 0; round < 2; round++) {
     watch_start(0);
     const resnet_status nchw =
-        resnet_run(session, input, RESNET_LAYOUT_NCHW, pictures, scores, &error);
+        resnet_run(session, input, RESNET_LAYOUT_NCHW, samples, scores, &error);
     const resnet_status nhwc = resnet_run(session, input, RESNET_LAYOUT_NHWC, 1, scores, &error);
     const resnet_status refused = resnet_run(session, NULL, RESNET_LAYOUT_NHWC, 1, scores, &error);
     assert_int_equal(stop_counting(), 0);
@@ -57,9 +54,9 @@ static void ignore(void *user, const resnet_response *response) {
   (void)response;
 }
 
-/* Runs a model, as it is and under observation, and tells which kernels it has. */
+/* Run a model plainly and under observation; return the kernels that it has. */
 static unsigned run_counted(size_t index, resnet_conv conv, uint32_t threads, uint32_t batch,
-                            size_t pictures) {
+                            size_t samples) {
   resnet_session *session = NULL;
   resnet_session_options how;
   resnet_model_options options;
@@ -73,9 +70,9 @@ static unsigned run_counted(size_t index, resnet_conv conv, uint32_t threads, ui
   const resnet_model_info info = plan_info(model);
   const unsigned kernels = every_kernel_of(model);
   assert_int_equal(resnet_session_open(model, &how, &session, NULL), RESNET_OK);
-  run_session(session, &info, pictures);
+  run_session(session, &info, samples);
   assert_int_equal(resnet_session_observe(session, ignore, NULL, NULL), RESNET_OK);
-  run_session(session, &info, pictures);
+  run_session(session, &info, samples);
   resnet_session_close(&session);
   resnet_model_close(&model);
   buffer_release(&file);

@@ -1,6 +1,6 @@
 /* resnet_run asks the kernel for no file, no connection and no program, and prints
- * nothing: in a child process a filter (seccomp) that ends it at any such call is laid on
- * all its threads once the session is open. Skips where the kernel takes no filters. */
+ * nothing. Once the session is open, a child process installs a filter (seccomp) on all
+ * its threads that ends it at any such call. Skipped if the kernel has no filters. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -31,8 +31,8 @@ enum { CANNOT_FILTER = 77, FAILED = 1 };
 
 #if defined(FILTERED)
 
-/* Where every way to a file, another process or the network begins, and where printing
- * does. */
+/* Calls by which every access to a file, another process or the network begins, and
+ * printing. */
 static const uint32_t forbidden[] = {
 #ifdef SYS_openat2
     SYS_openat2,
@@ -45,7 +45,7 @@ static const uint32_t forbidden[] = {
     SYS_writev};
 enum { FORBIDDEN = sizeof forbidden / sizeof *forbidden };
 
-/* On this process's threads, all of them. */
+/* Install the filter on all threads of this process. */
 static int forbid_opening(void) {
   struct sock_filter program[FORBIDDEN + 5];
   uint16_t at = 0;
@@ -74,7 +74,7 @@ static int forbid_opening(void) { return 0; }
 typedef struct task {
   const char *path;
   uint32_t threads, batch;
-  size_t pictures;
+  size_t samples;
 } task;
 
 static void ignore_response(void *user, const resnet_response *response) {
@@ -97,28 +97,28 @@ static int run_filtered(const void *argument) {
       resnet_session_open(model, &options, &session, &error) != RESNET_OK)
     return FAILED;
   const size_t floats = (size_t)info.input_channels * info.input_height * info.input_width;
-  float *input = calloc(t->pictures * floats, sizeof(float));
-  float *scores = calloc(t->pictures * info.classes, sizeof(float));
+  float *input = calloc(t->samples * floats, sizeof(float));
+  float *scores = calloc(t->samples * info.classes, sizeof(float));
   uint8_t pixels[12 * 12 * 3] = {0};
   const resnet_image image = {pixels, 12, 12, 36, RESNET_PIXELS_RGB};
   resnet_prediction best;
   if (!input || !scores) return FAILED;
   if (!forbid_opening()) return CANNOT_FILTER;
-  int good =
-      resnet_run(session, input, RESNET_LAYOUT_NCHW, t->pictures, scores, &error) == RESNET_OK &&
+  int ok =
+      resnet_run(session, input, RESNET_LAYOUT_NCHW, t->samples, scores, &error) == RESNET_OK &&
       resnet_run(session, input, RESNET_LAYOUT_NHWC, 1, scores, &error) == RESNET_OK &&
       resnet_run(session, NULL, RESNET_LAYOUT_NHWC, 1, scores, &error) == RESNET_ERROR_ARGUMENT &&
       resnet_classify(session, &image, 1, 1, &best, &error) == RESNET_OK &&
       resnet_session_observe(session, ignore_response, NULL, &error) == RESNET_OK &&
-      resnet_run(session, input, RESNET_LAYOUT_NCHW, t->pictures, scores, &error) == RESNET_OK;
+      resnet_run(session, input, RESNET_LAYOUT_NCHW, t->samples, scores, &error) == RESNET_OK;
   free(input);
   free(scores);
   resnet_session_close(&session);
   resnet_model_close(&model);
-  return good ? 0 : FAILED;
+  return ok ? 0 : FAILED;
 }
 
-/* That the filter sees it, in whatever way the C library opens. */
+/* Open a file: the filter must notice it, with any call that the C library uses. */
 static int open_filtered(const void *argument) {
   if (!forbid_opening()) return CANNOT_FILTER;
   return open(argument, O_RDONLY) >= 0 ? 0 : FAILED;
@@ -126,7 +126,8 @@ static int open_filtered(const void *argument) {
 
 /* ---- in the parent ----------------------------------------------------------------- */
 
-/* As waitpid gives it. Skips the test where no filter is taken. */
+/* Return the child's status as waitpid gives it. Skip the test if there are no
+ * filters. */
 static int run_in_child(int (*function)(const void *), const void *argument) {
   int status = 0;
   (void)fflush(NULL);

@@ -1,6 +1,6 @@
-/* What resnet_run asks of the system: waiting for its threads, and nothing else. It opens
- * no file, maps no memory, writes nothing. A child process forbids itself all other calls
- * once its session is open, then runs. */
+/* resnet_run asks the system for nothing but waiting for its threads: it opens no file,
+ * maps no memory, writes nothing. A child process forbids itself all other calls once its
+ * session is open, then runs. */
 #define _DEFAULT_SOURCE /* syscall */
 
 #include <signal.h>
@@ -14,17 +14,14 @@
 #include "every_kernel.h"
 #include "sanitized.h"
 
-/* last: it defines a macro named fail */
-#include <cmocka.h>
-
 #if defined(__linux__) && !defined(SANITIZED)
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* Waiting for threads and waking them, yielding to them, the time (where it is a system
- * call at all), the end. */
+/* Waiting for threads, waking them, yielding to them, the time (if it is a system call at
+ * all), the end. */
 #ifndef __NR_clock_gettime64
 #define __NR_clock_gettime64 __NR_clock_gettime
 #endif
@@ -33,7 +30,7 @@ static const uint32_t allowed[] = {__NR_futex, __NR_sched_yield, __NR_clock_gett
 
 enum { ALLOWED = sizeof allowed / sizeof *allowed, FORBIDDEN_EXIT = 3 };
 
-/* The first forbidden call of the child; -1: none. */
+/* the child's first forbidden call; -1: none */
 static volatile long *forbidden;
 
 static void on_forbidden(int number, siginfo_t *info, void *context) {
@@ -43,7 +40,7 @@ static void on_forbidden(int number, siginfo_t *info, void *context) {
   (void)syscall(__NR_exit_group, FORBIDDEN_EXIT);
 }
 
-/* From here on all threads of this process may only make the allowed calls. */
+/* Allow only these calls to all threads of this process from here on. */
 static bool forbid_the_rest(void) {
   struct sock_filter filter[ALLOWED + 3];
   size_t count = 0;
@@ -62,9 +59,9 @@ static bool forbid_the_rest(void) {
 
 enum { EXIT_RAN = 0, EXIT_FAILED = 1, EXIT_NO_FILTER = 2 };
 
-/* The child: does not return. */
+/* Run the child; this does not return. */
 _Noreturn static void run_confined(size_t index, uint32_t threads, bool misbehave) {
-  enum { PICTURES = 3 };
+  enum { SAMPLES = 3 };
   resnet_session *session = NULL;
   resnet_session_options options;
   resnet_session_options_init(&options);
@@ -74,25 +71,24 @@ _Noreturn static void run_confined(size_t index, uint32_t threads, bool misbehav
   resnet_model *model = plan_open(&file, NULL);
   const resnet_model_info info = plan_info(model);
   const size_t floats = (size_t)info.input_channels * info.input_height * info.input_width;
-  float *input = calloc(PICTURES * floats, sizeof *input),
-        *scores = calloc(PICTURES * info.classes, sizeof *scores);
+  float *input = calloc(SAMPLES * floats, sizeof *input),
+        *scores = calloc(SAMPLES * info.classes, sizeof *scores);
   if (resnet_session_open(model, &options, &session, NULL) != RESNET_OK || !input || !scores)
     _exit(EXIT_FAILED);
   if (!forbid_the_rest()) _exit(EXIT_NO_FILTER);
-  bool good = true;
+  bool ok = true;
   for (int round = 0; round < 3; round++) {
-    good =
-        good && resnet_run(session, input, RESNET_LAYOUT_NCHW, PICTURES, scores, NULL) == RESNET_OK;
-    good = good && resnet_run(session, input, RESNET_LAYOUT_NHWC, 1, scores, NULL) == RESNET_OK;
-    good = good &&
-           resnet_run(session, NULL, RESNET_LAYOUT_NHWC, 1, scores, NULL) == RESNET_ERROR_ARGUMENT;
+    ok = ok && resnet_run(session, input, RESNET_LAYOUT_NCHW, SAMPLES, scores, NULL) == RESNET_OK;
+    ok = ok && resnet_run(session, input, RESNET_LAYOUT_NHWC, 1, scores, NULL) == RESNET_OK;
+    ok = ok &&
+         resnet_run(session, NULL, RESNET_LAYOUT_NHWC, 1, scores, NULL) == RESNET_ERROR_ARGUMENT;
   }
   if (misbehave) (void)syscall(__NR_getppid);
-  (void)syscall(__NR_exit_group, good ? EXIT_RAN : EXIT_FAILED);
+  (void)syscall(__NR_exit_group, ok ? EXIT_RAN : EXIT_FAILED);
   abort();
 }
 
-/* The child's exit status; *call is the forbidden call that ended it. */
+/* Return the child's exit status; *call is the forbidden call that ended it. */
 static int confine(size_t index, uint32_t threads, bool misbehave, long *call) {
   int status = 0;
   *forbidden = -1;

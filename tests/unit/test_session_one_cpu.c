@@ -1,5 +1,5 @@
-/* Two threads of a session that have one CPU between them, as on a busy machine: neither
- * may spin while the other could work. */
+/* Two threads of a session share one CPU, as on a busy machine: neither may spin while
+ * the other could work. */
 #define _GNU_SOURCE
 #include <resnet.h>
 #include <sched.h>
@@ -9,9 +9,9 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "sanitized.h"
-
 #include <cmocka.h>
+
+#include "sanitized.h"
 
 #if defined(SANITIZED)
 #define UNMEASURED "a sanitizer slows the hand-over between threads down"
@@ -46,8 +46,8 @@ static double time_of_run(resnet_session *session) {
   return milliseconds() - start;
 }
 
-/* A region of the network takes some 15 us. With a spin of 0.1 ms on both sides of each,
- * two threads took 10 times as long as one on a Zen 4; 1.35 times where neither spins. */
+/* A region of the network takes about 15 us. With a spin of 0.1 ms on both sides of each,
+ * two threads took 10 times as long as one on a Zen 4; without a spin, 1.35 times. */
 static void two_threads_on_one_cpu_do_not_spin(void **state) {
   (void)state;
   resnet_model *model = NULL;

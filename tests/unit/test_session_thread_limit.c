@@ -1,4 +1,4 @@
-/* A session whose threads the system does not start is refused, and does not wait for
+/* A session whose threads the system does not start is refused, without waiting for
  * them. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
@@ -7,17 +7,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "plan_net.h"
+#include "plan_network.h"
 #include "sanitized.h"
 
-/* last: it defines a macro named fail */
-#include <cmocka.h>
-
 #if !defined(SANITIZED)
-/* that may still be started; those that end are not given back */
+/* that may still be started; those that end do not count */
 static atomic_int threads_left;
 
-/* This program's own, the library's and pthreadpool's. */
+/* Replace the C library's function for this program, the library and pthreadpool. */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
                    void *argument) {
   int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
@@ -32,7 +29,7 @@ static resnet_status open_session(uint32_t threads, int limit, resnet_error *err
   resnet_session_options options;
   resnet_session_options_init(&options);
   options.threads = threads;
-  buffer file = plan_mixed_net();
+  buffer file = plan_mixed_network();
   resnet_model *model = plan_open(&file, NULL);
   atomic_store(&threads_left, limit);
   const resnet_status status = resnet_session_open(model, &options, &session, error);

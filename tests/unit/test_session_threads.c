@@ -1,31 +1,28 @@
-/* One model, eight threads with a session each, at once: the same bits as one thread
- * alone. And what threads cost that have nothing to do. */
+/* One model and eight threads with a session each, at the same time: the bits are those
+ * of one thread alone. Idle threads of a session cost nothing. */
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
 
 #include "every_kernel.h"
 
-/* last: it defines a macro named fail */
-#include <cmocka.h>
-
-enum { THREADS = 8, ROUNDS = 3, PICTURES = 3, MAX_FLOATS = 3 * 32 * 32, MAX_CLASSES = 64 };
+enum { THREADS = 8, ROUNDS = 3, SAMPLES = 3, MAX_FLOATS = 3 * 32 * 32, MAX_CLASSES = 64 };
 
 static const char *const model_path = SOURCE_DIR "/tests/models/resnet8_option_a.onnx";
 
 typedef struct worker {
   const resnet_model *model;
   uint32_t threads, batch; /* of its session */
-  /* its session from round to round, while others open and close theirs */
+  /* keep the session from round to round, while others open and close theirs */
   bool keeps;
   resnet_session *session;
-  float input[PICTURES * MAX_FLOATS];
-  float expected[PICTURES * MAX_CLASSES], scores[PICTURES * MAX_CLASSES];
+  float input[SAMPLES * MAX_FLOATS];
+  float expected[SAMPLES * MAX_CLASSES], scores[SAMPLES * MAX_CLASSES];
   resnet_status status;
   int differing; /* rounds whose scores are not `expected` */
 } worker;
 
-/* Numbers in [-1,1), another sequence for every seed. */
+/* Fill with numbers in [-1,1), another sequence for every seed. */
 static void fill(float *values, size_t count, uint32_t seed) {
   uint32_t x = seed * 2654435761u + 1;
   for (size_t i = 0; i < count; i++) {
@@ -42,7 +39,7 @@ static resnet_status run(worker *w, float *scores) {
   resnet_status status =
       w->session ? RESNET_OK : resnet_session_open(w->model, &options, &w->session, NULL);
   if (status == RESNET_OK)
-    status = resnet_run(w->session, w->input, RESNET_LAYOUT_NCHW, PICTURES, scores, NULL);
+    status = resnet_run(w->session, w->input, RESNET_LAYOUT_NCHW, SAMPLES, scores, NULL);
   if (!w->keeps) resnet_session_close(&w->session);
   return status;
 }
@@ -58,12 +55,12 @@ static void *work(void *user) {
   return NULL;
 }
 
-/* Each worker's scores, computed alone on one thread, one picture at a time. */
+/* Compute the worker's scores alone on one thread, one sample at a time. */
 static void expect(worker *w, const resnet_model *model, uint32_t seed) {
   memset(w, 0, sizeof *w);
   w->model = model;
   w->threads = w->batch = 1;
-  fill(w->input, PICTURES * MAX_FLOATS, seed);
+  fill(w->input, SAMPLES * MAX_FLOATS, seed);
   assert_int_equal(run(w, w->expected), RESNET_OK);
 }
 
@@ -139,8 +136,8 @@ static double cpu_while_asleep(long milliseconds) {
   return (now(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (now(CLOCK_MONOTONIC) - begin);
 }
 
-/* A worker that waits awake takes the whole of a CPU; one that spins for a million
- * iterations takes a quarter of it here. */
+/* A worker that waits awake takes a whole CPU; one that spins for a million iterations
+ * takes a quarter of it here. */
 static const double idle_share = 0.05;
 
 static void run_some(resnet_session *session, int count) {
@@ -164,7 +161,7 @@ static void a_session_without_work_costs_no_cpu(void **state) {
     run_some(session, 1);
     assert_true(cpu_while_asleep(100) < idle_share);
   }
-  /* back to back, the threads stay awake for the next run, but not forever */
+  /* one run after the other: the threads stay awake for the next run, but not forever */
   run_some(session, 20);
   (void)cpu_while_asleep(500);
   assert_true(cpu_while_asleep(500) < idle_share);

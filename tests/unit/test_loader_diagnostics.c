@@ -1,10 +1,10 @@
-/* Findings: files that can be run and look wrong or unusual, said in messages that name
- * nodes and the remedy. */
+/* Diagnostics: files that can be run but look wrong or unusual. The messages name nodes
+ * and the remedy. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "loader_net.h"
+#include "loader_network.h"
 
 static const graph_diagnostic *find_finding(const graph *g, const char *fragment) {
   for (uint32_t i = 0; i < g->diagnostic_count; i++)
@@ -26,7 +26,7 @@ static void refuse_finding(const graph *g, const char *fragment) {
   if (f) fail_msg("found: %s", f->message);
 }
 
-/* Warnings stand before notes. */
+/* Check that warnings come before notes. */
 static void check_order(const graph *g) {
   for (uint32_t i = 1; i < g->diagnostic_count; i++)
     assert_true(g->diagnostics[i - 1].severity >= g->diagnostics[i].severity);
@@ -34,8 +34,8 @@ static void check_order(const graph *g) {
 
 /* ---- a bias shared by mistake ------------------------------------------------------ */
 
-static void add_block(net *n, const char *first, const char *second, const float *bias) {
-  begin_net(n);
+static void add_block(network *n, const char *first, const char *second, const float *bias) {
+  begin_network(n);
   add_random(n, "v", "4,4,1,1", 2);
   add_random(n, "u", "4,4,1,1", 3);
   add_floats(n, "b", "4", bias);
@@ -44,14 +44,14 @@ static void add_block(net *n, const char *first, const char *second, const float
   add(n, "Conv", first, "a", "");
   add(n, "Conv", second, "q", "");
   add(n, "Add", "a,q", "t", "");
-  end_net(n);
+  end_network(n);
 }
 
 static const float numbers[4] = {0, 0, 0.5F, 0}, zeros[4] = {0, -0.0F, 0, 0};
 
 static void shared_biases_are_warned_of(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
   add_block(&n, "r,v,b", "r,u,b", numbers);
   load_good(&n, &g);
@@ -73,32 +73,32 @@ static void other_biases_are_not(void **state) {
                {"r,v,b", "a,u,b", numbers},  /* different inputs */
                {"r,v,b", "r,u,b", zeros}};   /* nothing is added */
   for (size_t i = 0; i < 4; i++) {
-    net n = {0};
+    network n = {0};
     graph g;
     add_block(&n, cases[i].first, cases[i].second, cases[i].bias);
     load_good(&n, &g);
     refuse_finding(&g, "share an input");
     unload(&g);
   }
-  net dead = {0};
+  network dead = {0};
   graph g;
-  begin_net(&dead); /* the other one leads nowhere */
+  begin_network(&dead); /* the other one has no reader */
   add_random(&dead, "v", "4,4,1,1", 2);
   add_random(&dead, "b", "4", 4);
   add(&dead, "Conv", "c,v,b", "unused", "");
   add(&dead, "Conv", "c,v,b", "t", "");
-  end_net(&dead);
+  end_network(&dead);
   load_good(&dead, &g);
   refuse_finding(&g, "share an input");
   unload(&g);
 }
 
-/* As many as anybody reads, and in time. */
-static void findings_are_limited(void **state) {
+/* Their number is limited, and so is the time to find them. */
+static void diagnostics_are_limited(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_random(&n, "v", "4,4,1,1", 2);
   add_random(&n, "b", "4", 4);
   add(&n, "Conv", "c,v,b", "s0", "");
@@ -110,7 +110,7 @@ static void findings_are_limited(void **state) {
     add(&n, "Conv", "c,v,b", conv, "");
     add(&n, "Add", inputs, sum, "");
   }
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   assert_int_equal(g.diagnostic_count, GRAPH_MAX_DIAGNOSTICS);
   for (uint32_t i = 0; i < g.diagnostic_count; i++) {
@@ -120,12 +120,12 @@ static void findings_are_limited(void **state) {
   unload(&g);
 }
 
-/* Thousands of convolutions that share one bias, none of them an input: each pair is
- * looked at fast or not at all. */
+/* Thousands of convolutions share one bias, and none is another's input: comparing all
+ * pairs would be slow. */
 static void many_convolutions_take_no_time(void **state) {
   (void)state;
   enum { COUNT = 19990 };
-  net n = {0};
+  network n = {0};
   graph g;
   add_random(&n, "w", "1,3,1,1", 1);
   add_random(&n, "v", "1,1,1,1", 2);
@@ -137,22 +137,22 @@ static void many_convolutions_take_no_time(void **state) {
     (void)snprintf(inputs, sizeof inputs, "s%d,v,b", i - 1);
     add(&n, "Conv", inputs, output, "");
   }
-  end_net(&n);
+  end_network(&n);
   clock_t start = clock();
   load_good(&n, &g);
   double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
   refuse_finding(&g, "share an input");
   unload(&g);
-  /* hostile files: nothing takes longer */
+  /* nothing takes longer, even for hostile files */
   if (seconds > 5) fail_msg("%g seconds", seconds);
 }
 
 /* ---- the end ----------------------------------------------------------------------- */
 
 static void check_end(const char *const operators[2], bool note, bool warning) {
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add(&n, "GlobalAveragePool", "c", "p", "");
   add(&n, "Flatten", "p", "f", "");
   add(&n, operators[0], "f", "g", "");
@@ -200,13 +200,13 @@ static void inputs_that_are_declared_oddly(void **state) {
                {"1,8,8,3", true, true},
                {"-1,3,8,8", false, false}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    net n = {.input = cases[i].dims};
+    network n = {.input = cases[i].dims};
     graph g;
     add_random(&n, "w", "4,3,3,3", 1);
     add(&n, cases[i].last ? "Transpose" : "Identity", "x", "first",
         cases[i].last ? "perm=0,3,1,2" : "");
     add(&n, "Conv", "first,w", "t", "");
-    end_net(&n);
+    end_network(&n);
     load_good(&n, &g);
     check_order(&g);
     if (cases[i].last)
@@ -227,15 +227,15 @@ static void inputs_that_are_declared_oddly(void **state) {
 
 static void control_characters_are_masked(void **state) {
   (void)state;
-  net n = {0};
+  network n = {0};
   graph g;
-  begin_net(&n);
+  begin_network(&n);
   add_random(&n, "v", "4,4,1,1", 2);
   add_random(&n, "b\x1b[31m\n", "4", 4);
   add(&n, "Conv", "c,v,b\x1b[31m\n", "a\x07\x7f", "");
   add(&n, "Conv", "c,v,b\x1b[31m\n", "q", "");
   add(&n, "Add", "a\x07\x7f,q", "t", "");
-  end_net(&n);
+  end_network(&n);
   load_good(&n, &g);
   check_finding(&g, RESNET_WARNING,
                 (const char *[3]){"nodes 'Conv_a?\?' and 'Conv_q'", "the bias 'b?[31m?'"});
@@ -246,7 +246,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(shared_biases_are_warned_of),
       cmocka_unit_test(other_biases_are_not),
-      cmocka_unit_test(findings_are_limited),
+      cmocka_unit_test(diagnostics_are_limited),
       cmocka_unit_test(many_convolutions_take_no_time),
       cmocka_unit_test(softmax_missing_or_doubled),
       cmocka_unit_test(inputs_that_are_declared_oddly),

@@ -1,4 +1,4 @@
-#include "plan_net.h"
+#include "plan_network.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,13 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* last: it defines a macro named fail */
-#include <cmocka.h>
-
-buffer plan_mixed_net(void) {
-  net n = {0};
+buffer plan_mixed_network(void) {
+  network n = {0};
   static const float one[4] = {1, 0.5F, 2, 1}, shift[4] = {0.25F, -0.5F, 0, 1};
-  begin_net(&n);
+  begin_network(&n);
   add_floats(&n, "scale", "4", one);
   add_floats(&n, "shift", "4", shift);
   add(&n, "Relu", "c", "r", "");
@@ -46,8 +43,8 @@ buffer plan_mixed_net(void) {
   return finish(&n);
 }
 
-buffer plan_own_kernels_net(void) {
-  net n = {.input = "N,3,32,32"};
+buffer plan_own_kernels_network(void) {
+  network n = {.input = "N,3,32,32"};
   add_random(&n, "w0", "48,3,7,7", 1);
   add(&n, "Conv", "x,w0", "a", "strides=2,2 pads=3,3,3,3"); /* (16,16) */
   add_random(&n, "w1", "48,48,3,3", 2);
@@ -65,7 +62,7 @@ buffer plan_own_kernels_net(void) {
   for (size_t i = 0; i < 2 * 48 * 9; i++) uneven[i] = i % 9 ? 1.0F : 1e5F;
   add_floats(&n, "w4", "2,48,3,3", uneven);
   add(&n, "Conv", "i,w4", "t", "pads=1,1,1,1");
-  end_net(&n);
+  end_network(&n);
   return finish(&n);
 }
 

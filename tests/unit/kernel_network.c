@@ -1,14 +1,14 @@
-#include "tests/unit/kernel_net.h"
+#include "tests/unit/kernel_network.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
+#include <cmocka.h>
+
 #include "runtime/api/session.h"
 #include "tests/unit/reference.h"
-
-#include <cmocka.h> /* last: its fail() is a macro */
 
 static uint64_t state = 1;
 
@@ -30,7 +30,7 @@ float *random_floats(memory *m, size_t count) {
   return x;
 }
 
-graph_node *net_add_node(net *n, graph_op op, uint32_t input, graph_shape shape) {
+graph_node *network_add_node(network *n, graph_op op, uint32_t input, graph_shape shape) {
   graph_node *node = &n->graph.nodes[n->graph.node_count++];
   assert_true(n->graph.node_count <= MAX_NODES);
   *node = (graph_node){
@@ -46,20 +46,20 @@ graph_node *net_add_node(net *n, graph_op op, uint32_t input, graph_shape shape)
   return node;
 }
 
-net net_new(graph_shape input) {
-  net n = {.memory = mem_create(NULL, 0)};
+network network_new(graph_shape input) {
+  network n = {.memory = mem_create(NULL, 0)};
   assert_non_null(n.memory);
   n.graph.memory = n.memory;
   n.graph.nodes = mem_allocate(n.memory, MAX_NODES, sizeof *n.graph.nodes);
   n.graph.name = mem_copy_string(n.memory, "", 0);
   n.graph.producer = mem_copy_string(n.memory, "", 0);
-  (void)net_add_node(&n, GRAPH_INPUT, 0, input);
+  (void)network_add_node(&n, GRAPH_INPUT, 0, input);
   return n;
 }
 
-/* Weights are scaled by their number for each output, like trained ones: sums of any
- * length then stay near 1, and the tolerance measures rounding, not cancellation. */
-void net_set_parameters(net *n, graph_node *node, size_t weights, size_t biases) {
+/* Scale weights by their number per output, like trained ones: sums of any length then
+ * stay near 1, and the tolerance measures rounding, not cancellation. */
+void network_set_parameters(network *n, graph_node *node, size_t weights, size_t biases) {
   node->weights = random_floats(n->memory, weights);
   const float scale = 1.0f / sqrtf((float)(weights / biases));
   for (size_t i = 0; i < weights; i++) node->weights[i] *= scale;
@@ -91,27 +91,27 @@ graph_window random_window(graph_shape in) {
   return w;
 }
 
-graph_shape net_windowed(graph_shape in, const graph_window *w, uint32_t channels) {
+graph_shape network_windowed(graph_shape in, const graph_window *w, uint32_t channels) {
   return (graph_shape){
       out_size(in.h, w->kernel_h, w->stride_h, w->dilation_h, w->pad_top + w->pad_bottom),
       out_size(in.w, w->kernel_w, w->stride_w, w->dilation_w, w->pad_left + w->pad_right),
       channels};
 }
 
-uint32_t net_add_conv(net *n, uint32_t input, const graph_window *w, uint32_t groups,
-                      uint32_t channels) {
+uint32_t network_add_conv(network *n, uint32_t input, const graph_window *w, uint32_t groups,
+                          uint32_t channels) {
   const graph_shape in = n->graph.nodes[input].shape;
-  graph_node *node = net_add_node(n, GRAPH_CONV, input, net_windowed(in, w, channels));
+  graph_node *node = network_add_node(n, GRAPH_CONV, input, network_windowed(in, w, channels));
   node->window = *w;
   node->groups = groups;
-  net_set_parameters(n, node, (size_t)channels * w->kernel_h * w->kernel_w * (in.c / groups),
-                     channels);
+  network_set_parameters(n, node, (size_t)channels * w->kernel_h * w->kernel_w * (in.c / groups),
+                         channels);
   return n->graph.output;
 }
 
-uint32_t net_add_pad(net *n, uint32_t input, graph_pad_mode mode, const uint32_t pads[4]) {
+uint32_t network_add_pad(network *n, uint32_t input, graph_pad_mode mode, const uint32_t pads[4]) {
   const graph_shape in = n->graph.nodes[input].shape;
-  graph_node *node = net_add_node(
+  graph_node *node = network_add_node(
       n, GRAPH_PAD, input, (graph_shape){in.h + pads[0] + pads[2], in.w + pads[1] + pads[3], in.c});
   node->window = (graph_window){
       .pad_top = pads[0], .pad_left = pads[1], .pad_bottom = pads[2], .pad_right = pads[3]};
@@ -120,29 +120,29 @@ uint32_t net_add_pad(net *n, uint32_t input, graph_pad_mode mode, const uint32_t
   return n->graph.output;
 }
 
-uint32_t net_add_channel_conv(net *n, uint32_t input, uint32_t taps, uint32_t pad) {
-  graph_node *node = net_add_node(n, GRAPH_CHANNEL_CONV, input, n->graph.nodes[input].shape);
+uint32_t network_add_channel_conv(network *n, uint32_t input, uint32_t taps, uint32_t pad) {
+  graph_node *node = network_add_node(n, GRAPH_CHANNEL_CONV, input, n->graph.nodes[input].shape);
   node->window = (graph_window){1, taps, 1, 1, 1, 1, 0, pad, 0, taps - 1 - pad};
-  net_set_parameters(n, node, taps, 1);
+  network_set_parameters(n, node, taps, 1);
   return n->graph.output;
 }
 
-uint32_t net_add_scale(net *n, uint32_t input, uint32_t gate, bool sigmoid) {
-  graph_node *node = net_add_node(n, GRAPH_SCALE, input, n->graph.nodes[input].shape);
+uint32_t network_add_scale(network *n, uint32_t input, uint32_t gate, bool sigmoid) {
+  graph_node *node = network_add_node(n, GRAPH_SCALE, input, n->graph.nodes[input].shape);
   node->input[1] = gate;
   node->input_count = 2;
   node->sigmoid = sigmoid;
   return n->graph.output;
 }
 
-uint32_t net_add_pooled(net *n, uint32_t input) {
-  (void)net_add_node(n, GRAPH_GLOBAL_AVERAGE_POOL, input,
-                     (graph_shape){1, 1, n->graph.nodes[input].shape.c});
+uint32_t network_add_pooled(network *n, uint32_t input) {
+  (void)network_add_node(n, GRAPH_GLOBAL_AVERAGE_POOL, input,
+                         (graph_shape){1, 1, n->graph.nodes[input].shape.c});
   return n->graph.output;
 }
 
-uint32_t net_add_sigmoid(net *n, uint32_t input) {
-  (void)net_add_node(n, GRAPH_SIGMOID, input, n->graph.nodes[input].shape);
+uint32_t network_add_sigmoid(network *n, uint32_t input) {
+  (void)network_add_node(n, GRAPH_SIGMOID, input, n->graph.nodes[input].shape);
   return n->graph.output;
 }
 
@@ -154,7 +154,7 @@ graph_shape random_shape(void) {
 
 /* The reference for one run of the library that observes every op. */
 typedef struct comparison {
-  float **values; /* the reference's, by node */
+  float **values; /* of the reference, by node */
   const graph *graph;
   const resnet_model *model;
   uint32_t batch;
@@ -183,20 +183,20 @@ static void compare(void *user, const resnet_response *r) {
   c->compared++;
 }
 
-unsigned net_kinds(const plan *p) {
+unsigned network_kinds(const plan *p) {
   unsigned kinds = 0;
   for (uint32_t i = 0; i < p->op_count; i++) {
     const plan_op *op = &p->ops[i];
     if (op->kernel == KERNEL_WINOGRAD || op->kernel == KERNEL_STEM) kinds |= 1u << op->form;
-    if (op->kernel == KERNEL_WINOGRAD_STRIDE2) kinds |= NET_STRIDE2;
-    if (op->kernel == KERNEL_GEMM) kinds |= NET_GEMM;
-    if (op->kernel == KERNEL_GEMM && op->input_count == 2) kinds |= NET_GEMM_ADDS;
-    if (op->kernel == KERNEL_WINOGRAD && op->input_count == 2) kinds |= NET_WINOGRAD_ADDS;
+    if (op->kernel == KERNEL_WINOGRAD_STRIDE2) kinds |= NETWORK_STRIDE2;
+    if (op->kernel == KERNEL_GEMM) kinds |= NETWORK_GEMM;
+    if (op->kernel == KERNEL_GEMM && op->input_count == 2) kinds |= NETWORK_GEMM_ADDS;
+    if (op->kernel == KERNEL_WINOGRAD && op->input_count == 2) kinds |= NETWORK_WINOGRAD_ADDS;
   }
   return kinds;
 }
 
-resnet_model *net_model(net *n, resnet_conv conv) {
+resnet_model *network_model(network *n, resnet_conv conv) {
   resnet_error error;
   resnet_model *model;
   resnet_model_options options;
@@ -227,10 +227,9 @@ static void run_observed(const resnet_model *model, const float *input, uint32_t
   resnet_session_close(&session);
 }
 
-/* Lowering the graph to a plan takes its weights and names, but not its shapes: the
- * reference runs first. */
-net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv conv, float scale,
-                       double tolerance) {
+/* Lowering the graph to a plan takes its weights and names: run the reference first. */
+network_result network_measure(network *n, uint32_t batch, uint32_t threads, resnet_conv conv,
+                               float scale, double tolerance) {
   graph *g = &n->graph;
   float *values[MAX_NODES];
   for (uint32_t i = 0; i < g->node_count; i++)
@@ -238,7 +237,7 @@ net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv con
   for (size_t i = 0; i < batch * plan_shape_floats(g->nodes[0].shape); i++) values[0][i] *= scale;
   for (uint32_t i = 1; i < g->node_count; i++) reference_run_node(g, i, values, batch);
 
-  resnet_model *model = net_model(n, conv);
+  resnet_model *model = network_model(n, conv);
   comparison c = {
       .values = values, .graph = g, .model = model, .batch = batch, .tolerance = tolerance};
   /* where a sum cancels, its rounding is that of its terms, which are about as large as
@@ -246,13 +245,13 @@ net_result net_measure(net *n, uint32_t batch, uint32_t threads, resnet_conv con
   c.min_largest = 1e-2 * (double)fminf(scale, 1.0f);
   run_observed(model, values[0], threads, &c);
   assert_true(model->plan.arena_floats >= model->plan.arena_lower_bound);
-  const net_result result = {c.worst, net_kinds(&model->plan)};
+  const network_result result = {c.worst, network_kinds(&model->plan)};
   for (uint32_t i = 0; i < g->node_count; i++) mem_release(n->memory, values[i]);
   graph_release(g);
   resnet_model_close(&model);
   return result;
 }
 
-void net_check(net *n, uint32_t batch, uint32_t threads, resnet_conv conv) {
-  (void)net_measure(n, batch, threads, conv, 1.0f, 2e-5);
+void network_check(network *n, uint32_t batch, uint32_t threads, resnet_conv conv) {
+  (void)network_measure(n, batch, threads, conv, 1.0f, 2e-5);
 }

@@ -1,5 +1,5 @@
 /* Field numbers: onnx/onnx.proto. */
-#include "loader_net.h"
+#include "loader_network.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -80,7 +80,7 @@ void put_message(buffer *b, uint32_t field, buffer *message) {
 
 /* ---- lists in text ----------------------------------------------------------------- */
 
-/* The next piece of *rest up to `separator`, copied to `piece`; false at the end. */
+/* Copy the next piece of *rest up to `separator` to `piece`; return false at the end. */
 static bool next_piece(const char **rest, char separator, char piece[128]) {
   if (!*rest || !**rest) return false;
   const char *end = strchr(*rest, separator);
@@ -128,7 +128,7 @@ static void put_attribute(buffer *node, const char *text) {
   put_message(node, 5, &b);
 }
 
-void add(net *n, const char *operator_type, const char *inputs, const char *outputs,
+void add(network *n, const char *operator_type, const char *inputs, const char *outputs,
          const char *attributes) {
   buffer b = {0};
   char name[256], piece[128] = "";
@@ -157,7 +157,7 @@ static size_t put_tensor_head(buffer *b, const char *name, const char *dims, int
   return count;
 }
 
-void add_floats(net *n, const char *name, const char *dims, const float *numbers) {
+void add_floats(network *n, const char *name, const char *dims, const float *numbers) {
   buffer b = {0}, raw = {0};
   size_t count = put_tensor_head(&b, name, dims, TYPE_FLOAT);
   for (size_t i = 0; i < count; i++) put_little_endian(&raw, bits_of(numbers[i]), 4);
@@ -165,7 +165,7 @@ void add_floats(net *n, const char *name, const char *dims, const float *numbers
   put_message(&n->graph, 5, &b);
 }
 
-void add_integers(net *n, const char *name, const char *dims, const int64_t *numbers) {
+void add_integers(network *n, const char *name, const char *dims, const int64_t *numbers) {
   buffer b = {0}, packed = {0};
   size_t count = put_tensor_head(&b, name, dims, TYPE_INT64);
   for (size_t i = 0; i < count; i++) put_varint(&packed, (uint64_t)numbers[i]);
@@ -181,7 +181,7 @@ float random_float(uint32_t seed, size_t index) {
   return (float)(x >> 8) / 16777216.0F - 0.5F;
 }
 
-void add_random(net *n, const char *name, const char *dims, uint32_t seed) {
+void add_random(network *n, const char *name, const char *dims, uint32_t seed) {
   buffer b = {0}, raw = {0};
   size_t count = put_tensor_head(&b, name, dims, TYPE_FLOAT);
   for (size_t i = 0; i < count; i++) put_little_endian(&raw, bits_of(random_float(seed, i)), 4);
@@ -189,7 +189,7 @@ void add_random(net *n, const char *name, const char *dims, uint32_t seed) {
   put_message(&n->graph, 5, &b);
 }
 
-void add_metadata(net *n, const char *key, const char *text) {
+void add_metadata(network *n, const char *key, const char *text) {
   buffer b = {0};
   put_text(&b, 1, key);
   put_text(&b, 2, text);
@@ -235,7 +235,7 @@ void put_external(buffer *tensor, const char *entries) {
   }
 }
 
-void add_conv(net *n, const char *input, const char *output, const char *dims,
+void add_conv(network *n, const char *input, const char *output, const char *dims,
               const char *attributes) {
   char weights[64], inputs[128];
   (void)snprintf(weights, sizeof weights, "w_%s", output);
@@ -244,19 +244,18 @@ void add_conv(net *n, const char *input, const char *output, const char *dims,
   add(n, "Conv", inputs, output, attributes);
 }
 
-void begin_net(net *n) {
+void begin_network(network *n) {
   add_random(n, "w", "4,3,3,3", 1);
   add(n, "Conv", "x,w", "c", "pads=1,1,1,1");
 }
 
-void end_net(net *n) {
+void end_network(network *n) {
   add(n, "GlobalAveragePool", "t", "p", "");
   add(n, "Flatten", "p", "y", "");
 }
 
-/* What a model cannot do without stands last: a file that was cut off anywhere is no
- * model. */
-buffer finish(net *n) {
+/* Write a required part last: a file that was cut off anywhere is then no model. */
+buffer finish(network *n) {
   buffer file = {0}, opset = {0};
   const char *outputs = n->output ? n->output : "y";
   char piece[128];
@@ -300,7 +299,7 @@ static memory everything;
 resnet_status load_bytes(const buffer *file, const load_options *options, graph *g,
                          resnet_error *error) {
   mem_init(&everything, NULL, UINT64_C(1) << 28);
-  memset(g, 0xa5, sizeof *g); /* it need not be initialised */
+  memset(g, 0xa5, sizeof *g); /* not initialised: load_memory must not read it */
   resnet_status status =
       load_memory(g, &everything, file->data, file->size, options ? options : &defaults, error);
   assert_int_equal(status, error->status);
@@ -313,14 +312,14 @@ resnet_status load_bytes(const buffer *file, const load_options *options, graph 
   return status;
 }
 
-resnet_status load(net *n, graph *g, resnet_error *error) {
+resnet_status load(network *n, graph *g, resnet_error *error) {
   buffer file = finish(n);
   resnet_status status = load_bytes(&file, NULL, g, error);
   buffer_release(&file);
   return status;
 }
 
-void load_good(net *n, graph *g) {
+void load_good(network *n, graph *g) {
   resnet_error error;
   if (load(n, g, &error) != RESNET_OK) fail_msg("%s", error.message);
 }
@@ -330,7 +329,7 @@ void unload(graph *g) {
   assert_int_equal(everything.used, 0);
 }
 
-void refuse_net(net *n, resnet_status status, const char *fragments) {
+void refuse_network(network *n, resnet_status status, const char *fragments) {
   graph g;
   resnet_error error;
   char fragment[128];
@@ -386,7 +385,7 @@ void check_invariants(const graph *g) {
 
 /* ---- graphs beside each other ------------------------------------------------------ */
 
-static void load_apart(net *n, memory *m, graph *g) {
+static void load_apart(network *n, memory *m, graph *g) {
   resnet_error error;
   buffer file = finish(n);
   mem_init(m, NULL, 0);
@@ -426,7 +425,7 @@ static void same_node(const graph_node *a, const graph_node *b) {
   same_floats(a->bias, a->bias_count, b->bias, b->bias_count);
 }
 
-void same_graphs(net *a, net *b) {
+void same_graphs(network *a, network *b) {
   memory m[2];
   graph g[2];
   load_apart(a, &m[0], &g[0]);
