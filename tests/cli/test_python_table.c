@@ -12,7 +12,7 @@
 #include "resnet_python.h"
 #include "support/responses.h"
 
-enum { PICTURES = 50, HEIGHT = 3, WIDTH = 5, CHANNELS = 4, VALUES = HEIGHT * WIDTH * CHANNELS };
+enum { SAMPLES = 50, HEIGHT = 3, WIDTH = 5, CHANNELS = 4, VALUES = HEIGHT * WIDTH * CHANNELS };
 
 static const resnet_python_place places[] = {{2, RESNET_POINT_OUTPUT, CHANNELS},
                                              {2, RESNET_POINT_RESPONSE, CHANNELS},
@@ -33,7 +33,7 @@ void *__wrap_calloc(size_t count, size_t size) {
 
 static void fill(float *values) {
   uint32_t state = 7;
-  for (int i = 0; i < PICTURES * VALUES; i++) {
+  for (int i = 0; i < SAMPLES * VALUES; i++) {
     state = state * 1664525u + 1013904223u;
     values[i] = (float)(state >> 8) / (float)(1 << 24) - 0.5f;
   }
@@ -60,7 +60,7 @@ static void observe(resnet_python_table *table, uint32_t op, resnet_point point,
   resnet_python_table_observe(table, &response);
 }
 
-/* The pictures of a chunk, a few at a time. */
+/* The samples of a chunk, a few at a time. */
 static void observe_chunk(resnet_python_table *table, const float *values, size_t from,
                           size_t end) {
   resnet_python_table_clear(table, from);
@@ -74,16 +74,16 @@ static void observe_chunk(resnet_python_table *table, const float *values, size_
 /* Chunk by chunk, as the program does: the same bits. */
 static void test_same_as_program(void **state) {
   (void)state;
-  static float values[PICTURES * VALUES];
+  static float values[SAMPLES * VALUES];
   fill(values);
   resnet_python_table *total = open_table(), *part = open_table();
   response_sums sums, chunk;
   response_summary expected = {0};
   resnet_python_row rows[PLACES];
   assert_true(response_sums_allocate(&sums, CHANNELS) && response_sums_allocate(&chunk, CHANNELS));
-  const size_t step = resnet_python_table_chunk(PICTURES);
-  for (size_t from = 0; from < PICTURES; from += step) {
-    const size_t end = PICTURES - from < step ? PICTURES : from + step;
+  const size_t step = resnet_python_table_chunk(SAMPLES);
+  for (size_t from = 0; from < SAMPLES; from += step) {
+    const size_t end = SAMPLES - from < step ? SAMPLES : from + step;
     response_sums_clear(&chunk, from);
     response_sums_add(&chunk, values + from * VALUES, end - from, HEIGHT * WIDTH);
     response_sums_merge(&sums, &chunk);
@@ -92,7 +92,7 @@ static void test_same_as_program(void **state) {
   }
   response_sums_summarise(&sums, &expected);
   assert_int_equal(resnet_python_table_rows(total, rows, PLACES, NULL), RESNET_OK);
-  assert_int_equal(rows[0].values, PICTURES * VALUES);
+  assert_int_equal(rows[0].values, SAMPLES * VALUES);
   assert_memory_equal(&rows[0].mean, &expected.mean, sizeof(double));
   assert_memory_equal(&rows[0].std, &expected.std, sizeof(double));
   assert_memory_equal(rows[0].percentiles, expected.percentiles, sizeof rows[0].percentiles);
@@ -106,7 +106,7 @@ static void test_same_as_program(void **state) {
 }
 
 /* As compare has always cut them: whole batches of 8, some 64 of them, none larger than
- * 160 pictures. */
+ * 160 samples. */
 static void test_chunks(void **state) {
   (void)state;
   static const size_t cases[][2] = {{0, 8},       {1, 8},         {511, 8},       {1023, 8},

@@ -12,11 +12,11 @@
 #include "support/responses.h"
 
 enum {
-  PICTURES = 7,
+  SAMPLES = 7,
   PIXELS = 600,
   CHANNELS = 19,
   VALUES = PIXELS * CHANNELS,
-  ALL = PICTURES * VALUES
+  ALL = SAMPLES * VALUES
 };
 
 /* Values of many sizes, with a mean of its own for each channel: its square is 10,000
@@ -63,7 +63,7 @@ static void test_moments(void **state) {
     min = values[i] < min ? values[i] : min;
     max = values[i] > max ? values[i] : max;
   }
-  const response_summary s = summary_of(values, CHANNELS, PICTURES, PIXELS);
+  const response_summary s = summary_of(values, CHANNELS, SAMPLES, PIXELS);
   assert_int_equal(s.values, ALL);
   assert_int_equal(s.channels, CHANNELS);
   assert_true(fabsl(s.mean - mean) < 1e-6L);
@@ -136,13 +136,13 @@ static void assert_same(const response_summary *a, const response_summary *b) {
 static void test_batches_do_not_matter(void **state) {
   (void)state;
   float *values = make_values();
-  const response_summary whole = summary_of(values, CHANNELS, PICTURES, PIXELS);
-  for (size_t first = 0; first <= PICTURES; first++) {
+  const response_summary whole = summary_of(values, CHANNELS, SAMPLES, PIXELS);
+  for (size_t first = 0; first <= SAMPLES; first++) {
     response_sums s;
     response_summary split = {0};
     assert_true(response_sums_allocate(&s, CHANNELS));
     response_sums_add(&s, values, first, PIXELS);
-    response_sums_add(&s, values + first * VALUES, PICTURES - first, PIXELS);
+    response_sums_add(&s, values + first * VALUES, SAMPLES - first, PIXELS);
     response_sums_summarise(&s, &split);
     assert_same(&whole, &split);
     response_sums_release(&s);
@@ -155,8 +155,8 @@ static void test_batches_do_not_matter(void **state) {
 static void test_chunks(void **state) {
   (void)state;
   float *values = make_values();
-  const response_summary whole = summary_of(values, CHANNELS, PICTURES, PIXELS);
-  for (size_t first = 0; first <= PICTURES; first++) {
+  const response_summary whole = summary_of(values, CHANNELS, SAMPLES, PIXELS);
+  for (size_t first = 0; first <= SAMPLES; first++) {
     response_sums total, chunk;
     response_summary merged = {0};
     assert_true(response_sums_allocate(&total, CHANNELS));
@@ -164,7 +164,7 @@ static void test_chunks(void **state) {
     response_sums_add(&chunk, values, first, PIXELS);
     response_sums_merge(&total, &chunk);
     response_sums_clear(&chunk, first);
-    response_sums_add(&chunk, values + first * VALUES, PICTURES - first, PIXELS);
+    response_sums_add(&chunk, values + first * VALUES, SAMPLES - first, PIXELS);
     response_sums_merge(&total, &chunk);
     response_sums_summarise(&total, &merged);
     assert_int_equal(merged.values, ALL);
@@ -173,7 +173,7 @@ static void test_chunks(void **state) {
     assert_memory_equal(merged.percentiles, whole.percentiles, sizeof whole.percentiles);
     assert_int_equal(merged.dead, whole.dead);
     assert_true(merged.min <= whole.min && merged.max >= whole.max);
-    if (first == 0 || first == PICTURES) assert_same(&whole, &merged);
+    if (first == 0 || first == SAMPLES) assert_same(&whole, &merged);
     response_sums_release(&total);
     response_sums_release(&chunk);
   }

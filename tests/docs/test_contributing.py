@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md's checklists name the files that an operator and a kernel really touch."""
+"""CONTRIBUTING.md's checklists name the files that an operator and a kernel touch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def kernel_rows() -> dict[str, str]:
 
 
 def defined(pattern: str, *folders: str) -> bool:
-    """Return whether a C source of the folders has a line that begins with the pattern."""
+    """Return whether a C source of the folders has a line that begins so."""
     sources = [path for folder in folders for path in (ROOT / folder).glob("*.c")]
     return any(re.search(f"^{pattern}", path.read_text(), re.MULTILINE) for path in sources)
 
@@ -59,7 +59,7 @@ def test_checklists_name_each_file_that_an_operator_touches():
     ]
     assert len(touched) >= 9
     for path in touched:
-        # A source stands for its header, and a pattern or the folder for a file of a kind.
+        # A source is named for its header, a pattern or folder for a file of a kind.
         words = (path.name, f"{path.stem}.c", f"{path.parent}/`", f"{path.parent}/test_loader*.c")
         assert any(word in named for word in words), f"CONTRIBUTING.md does not name {path}"
 
