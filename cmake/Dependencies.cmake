@@ -31,8 +31,8 @@ file(WRITE ${PROJECT_BINARY_DIR}/licences/xxhash "${xxhash_licence}")
 set(RESNET_DEPS ${PROJECT_SOURCE_DIR}/build/deps CACHE PATH "The folder that tools/deps filled")
 mark_as_advanced(RESNET_DEPS)
 set(deps_prefix ${RESNET_DEPS}/prefix)
-# A system's XNNPACK may be several times slower, and its pthreadpool spins for tens of
-# milliseconds: see tools/deps.
+# The system's XNNPACK may be several times slower than ours, and its pthreadpool spins
+# for tens of milliseconds: see tools/deps.
 if("$ENV{RESNET_SYSTEM_XNNPACK}" STREQUAL "1")
   set(system_xnnpack ON)
 else()
@@ -53,9 +53,10 @@ else()
   set(PTHREADPOOL_LIBRARY ${deps_prefix}/lib/libpthreadpool.a)
   set(CPUINFO_LIBRARY ${deps_prefix}/lib/libcpuinfo.a)
 endif()
-set(followed_pool ${RESNET_DEPS}/tsan/libpthreadpool.a)
-if(RESNET_SANITIZE MATCHES "thread" AND EXISTS ${followed_pool})
-  set(PTHREADPOOL_LIBRARY ${followed_pool})
+# A build without futexes, which ThreadSanitizer cannot see.
+set(tsan_pool ${RESNET_DEPS}/tsan/libpthreadpool.a)
+if(RESNET_SANITIZE MATCHES "thread" AND EXISTS ${tsan_pool})
+  set(PTHREADPOOL_LIBRARY ${tsan_pool})
 endif()
 foreach(found XNNPACK_INCLUDE_DIR XNNPACK_LIBRARY PTHREADPOOL_LIBRARY CPUINFO_LIBRARY)
   if(NOT ${found} OR NOT EXISTS ${${found}})
@@ -69,8 +70,8 @@ if(NOT has_reshape)
     "xnn_reshape_convolution2d_nhwc): run tools/deps")
 endif()
 
-# In the order that a linker needs. Archives are merged into libresnet.a; shared libraries
-# of the system are not.
+# List the libraries in the order that a linker needs. Archives are merged into
+# libresnet.a; the system's shared libraries are not.
 set(resnet_kernels ${XNNPACK_LIBRARY})
 if(XNNPACK_MICROKERNELS)
   list(APPEND resnet_kernels ${XNNPACK_MICROKERNELS})

@@ -1,7 +1,7 @@
 # resnet_embed_file(TARGET FILE SYMBOL): compile the bytes of FILE into TARGET as
 #   const unsigned char SYMBOL[];  const size_t SYMBOL_size;
-# FILE may be "": then SYMBOL_size is 0. At build time this file is the script that writes
-# the C source.
+# FILE may be "": then SYMBOL_size is 0. The build also runs this file as a script, which
+# writes the C source.
 if(CMAKE_SCRIPT_MODE_FILE)
   set(bytes "0")
   set(size 0)

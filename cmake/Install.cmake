@@ -1,9 +1,9 @@
-# cmake --install: header, libraries, pkg-config files, CMake package, licences.
+# Install the header, libraries, pkg-config files, CMake package and licences.
 # bindings/cli installs the program.
 include(CMakePackageConfigHelpers)
 
-# Libraries that a program needs besides libresnet.a: the system's XNNPACK, if it is used,
-# and others.
+# List the libraries that a program needs besides libresnet.a. The system's XNNPACK is one
+# of them if it is used.
 set(resnet_needs)
 foreach(library ${RESNET_SHARED_LIBRARIES})
   get_filename_component(name ${library} NAME_WE)
@@ -21,7 +21,7 @@ install(TARGETS resnet_shared resnet_static
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libresnet)
 
-# Paths in these files are relative to the files, so that an installed tree may be moved.
+# These files hold paths relative to themselves, so that users may move an installed tree.
 file(RELATIVE_PATH RESNET_PREFIX_FROM_PC
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 file(RELATIVE_PATH RESNET_PREFIX_FROM_CMAKE

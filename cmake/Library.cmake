@@ -1,9 +1,10 @@
-# The library in three forms, all of the same objects:
+# Build the library in three forms from the same objects:
 #   resnet_internal  archive of all objects, for tests, which call internal functions
 #   resnet_static    libresnet.a for users: one object, where only resnet_* is global
 #   resnet_shared    libresnet.so: exports only resnet_*
 # The last two contain XNNPACK.
-set(resnet_objects $<TARGET_OBJECTS:resnet_loader> $<TARGET_OBJECTS:resnet_runtime> ${simd_objects})
+set(resnet_objects
+  $<TARGET_OBJECTS:resnet_loader> $<TARGET_OBJECTS:resnet_runtime> ${simd_objects})
 set(resnet_system_libraries resnet_protobuf_c ZLIB::ZLIB Threads::Threads m)
 
 add_library(resnet_internal STATIC ${resnet_objects})
@@ -20,16 +21,16 @@ set_target_properties(resnet_shared PROPERTIES
   OUTPUT_NAME resnet VERSION ${PROJECT_VERSION} SOVERSION 0
   LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
 
-# Make internal names local: two copies of XNNPACK in one program would clash, and so
-# might our own short names. Without objcopy, as on macOS, they stay global. Dissolve
-# section groups, or the linker would drop ours in favour of another XNNPACK's. A
-# sanitizer's symbols must stay global: with one, programs get the shared library.
+# A sanitizer's symbols must stay global, so programs get the shared library.
 if(RESNET_SANITIZE)
   add_library(resnet_static INTERFACE)
   target_link_libraries(resnet_static INTERFACE resnet_shared)
   return()
 endif()
 
+# Make internal names local: two copies of XNNPACK in one program would clash, and so
+# might our own short names. Without objcopy, as on macOS, the names stay global. Dissolve
+# section groups, or the linker would replace ours by those of another XNNPACK.
 include(CheckLinkerFlag)
 check_linker_flag(C -Wl,--force-group-allocation RESNET_LINKER_DISSOLVES_GROUPS)
 set(resnet_one ${PROJECT_BINARY_DIR}/libresnet.o)

@@ -1,13 +1,15 @@
-# The inner loops of our own kernels: each source in runtime/kernels/simd is compiled once for
-# each instruction set. dispatch.c chooses among the sets at run time.
+# Compile each source in runtime/kernels/simd, the inner loops of our own kernels, once
+# for each instruction set. dispatch.c chooses a set at run time.
 
 set(simd ${PROJECT_SOURCE_DIR}/runtime/kernels/simd)
 set(simd_dispatch ${simd}/dispatch.c)
 file(GLOB simd_families CONFIGURE_DEPENDS ${simd}/*.c)
 list(REMOVE_ITEM simd_families ${simd_dispatch})
 
-# Families may contract a * b + c, except elementwise: it gives the same bits with every set.
-set_source_files_properties(${simd_families} PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=fast")
+# Families may contract a * b + c, except elementwise, which must give the same bits with
+# every set.
+set_source_files_properties(${simd_families} PROPERTIES
+  COMPILE_OPTIONS "-O3;-ffp-contract=fast")
 set_source_files_properties(${simd}/elementwise.c PROPERTIES COMPILE_OPTIONS "-O3")
 
 set(simd_objects)
@@ -41,11 +43,13 @@ endfunction()
 add_simd_set(portable 16)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_simd_set(avx2 32 FLAGS -mavx2 -mfma NEEDS avx2 fma)
-  add_simd_set(avx512 64 FLAGS -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mprefer-vector-width=512
+  add_simd_set(avx512 64
+    FLAGS -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mprefer-vector-width=512
     NEEDS avx512f avx512bw avx512vl avx512dq)
 endif()
 
-# The list for dispatch.c, the fastest set first.
+# Write the list of sets for dispatch.c, the fastest first.
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/simd_sets.h
   CONTENT "/* Written by cmake/Simd.cmake for dispatch.c. */\n${simd_sets}" @ONLY)
-set_source_files_properties(${simd_dispatch} PROPERTIES INCLUDE_DIRECTORIES ${PROJECT_BINARY_DIR}/generated)
+set_source_files_properties(${simd_dispatch} PROPERTIES
+  INCLUDE_DIRECTORIES ${PROJECT_BINARY_DIR}/generated)
