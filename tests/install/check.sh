@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# One check of the built or installed library. Usage: check.sh CHECK SOURCE_DIR BUILD_DIR
+# Check the built or the installed library in one respect.
+# Usage: check.sh CHECK SOURCE_DIR BUILD_DIR
 set -euo pipefail
 check=$1 source=$2 build=$3
 here=$source/tests/install
@@ -7,6 +8,7 @@ model=$source/models/cifar10-resnet20.onnx
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
+strict=(-Wall -Wextra -Werror -pedantic)
 
 fail() { echo "$check: $*" >&2; exit 1; }
 
@@ -19,31 +21,35 @@ pkg_config() { PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name resnet.pc)") pk
 
 library_dir() { dirname "$(find "$prefix" -name libresnet.a)"; }
 
-answers() { # PROGRAM: it opens the model that ships
-  local said
-  said=$("$1" "$model") || fail "$1 failed"
-  [ "$said" = "10 classes" ] || fail "$1 said: $said"
+has_system_xnnpack() { grep -q '^RESNET_SYSTEM_XNNPACK:BOOL=ON' "$build/CMakeCache.txt"; }
+
+# runs PROGRAM: fail unless the program, built from outside.c, reads the bundled model.
+runs() {
+  local printed
+  printed=$("$1" "$model") || fail "$1 failed"
+  [ "$printed" = "10 classes" ] || fail "$1 printed: $printed"
 }
 
 header_alone() {
-  local flags=(-Wall -Wextra -Werror -pedantic -I"$source/include")
+  local include=$source/include
   echo '#include <resnet.h>' >"$work/use.c"
   cp "$work/use.c" "$work/use.cc"
-  cc -std=c11 "${flags[@]}" -c "$work/use.c" -o "$work/c.o"
-  c++ -std=c++17 "${flags[@]}" -c "$work/use.cc" -o "$work/cc.o"
+  cc -std=c11 "${strict[@]}" -I"$include" -c "$work/use.c" -o "$work/c.o"
+  c++ -std=c++17 "${strict[@]}" -I"$include" -c "$work/use.cc" -o "$work/cc.o"
 }
 
 readme_compiles() {
+  local program=$work/readme.c
   awk '/^```c( |$)/ { inside = 1; next } /^```$/ { inside = 0 } inside' \
-    "$source/README.md" >"$work/readme.c"
-  grep -q resnet_classify "$work/readme.c" || fail "README.md shows no program"
-  cc -std=c11 -Wall -Wextra -Werror -pedantic -I"$source/include" \
-    -c "$work/readme.c" -o "$work/readme.o"
+    "$source/README.md" >"$program"
+  grep -q resnet_classify "$program" || fail "README.md shows no program"
+  cc -std=c11 "${strict[@]}" -I"$source/include" -c "$program" -o "$work/readme.o"
 }
 
-only_resnet_names() { # NM_OPTIONS FILE
+# only_resnet_names NM_OPTIONS FILE: fail if nm lists a name without the prefix resnet_.
+only_resnet_names() {
   local names others
-  # shellcheck disable=SC2086 # the options are words
+  # shellcheck disable=SC2086 # $1 holds several options
   names=$(nm $1 "$2" | awk 'NF == 3 { print $3 }')
   others=$(grep -v '^resnet_' <<<"$names" || true)
   [ -n "$names" ] || fail "$2 shows no symbols"
@@ -52,112 +58,116 @@ only_resnet_names() { # NM_OPTIONS FILE
 
 exported_symbols() { only_resnet_names "-D --defined-only" "$build/libresnet.so"; }
 
-# Inside another process, nothing may print, exit or clash with other names.
+# The library runs in a Python process that it does not own: it must not print or exit.
 python_symbols() {
-  local library=$build/libresnet_python.so needed
-  local print='(v|f)*printf|__(v|f)*printf_chk|puts|perror'
+  local library=$build/libresnet_python.so needed found
+  local unwanted='std(out|err)|exit|_exit|abort|(v|f)*printf|__(v|f)*printf_chk|puts|perror'
   only_resnet_names "-D --defined-only" "$library"
   needed=$(nm -D --undefined-only "$library" | awk '{ sub(/@.*/, "", $2); print $2 }')
-  ! grep -E "^(std(out|err)|exit|_exit|abort|$print|resnet_.*)\$" <<<"$needed" ||
-    fail "$library asks for these"
+  found=$(grep -E "^($unwanted|resnet_.*)\$" <<<"$needed" || true)
+  [ -z "$found" ] || fail "$library uses $(tr '\n' ' ' <<<"$found")"
 }
 
 archive_symbols() { only_resnet_names "-g --defined-only" "$build/libresnet.a"; }
 
 api_size() {
-  local declared exported
+  local declared exported limit=20
   declared=$(grep -c '^RESNET_API' "$source/include/resnet.h")
   exported=$(nm -D --defined-only "$build/libresnet.so" | grep -c ' T resnet_')
   echo "$declared functions"
-  [ "$declared" -le 20 ] || fail "resnet.h declares $declared functions: 20 are enough"
+  [ "$declared" -le $limit ] || fail "resnet.h declares $declared functions; the limit is $limit"
   [ "$declared" = "$exported" ] ||
     fail "resnet.h declares $declared functions, libresnet.so has $exported"
 }
 
 library_size() {
+  local size limit=1000000
   strip -o "$work/stripped.so" "$build/libresnet.so"
-  local size
   size=$(stat -c %s "$work/stripped.so")
   echo "libresnet.so: $size bytes, stripped"
-  [ "$size" -le 1000000 ] ||
-    fail "libresnet.so has grown to $size bytes: 1,000,000 are enough"
+  [ "$size" -le $limit ] || fail "libresnet.so has $size bytes; the limit is $limit"
 }
-
-uses_system_xnnpack() { grep -q '^RESNET_SYSTEM_XNNPACK:BOOL=ON' "$build/CMakeCache.txt"; }
 
 # XNNPACK, pthreadpool and cpuinfo are inside: programs need no other library than these.
 self_contained() {
-  uses_system_xnnpack && echo "skipped: the system's XNNPACK is used" && return
-  local needed
-  needed=$(readelf -d "$build/libresnet.so" | awk -F'[][]' '/NEEDED/ { print $2 }' |
-    grep -vE '^(libprotobuf-c|libz|libm|libc|ld-linux.*)\.so' || true)
+  if has_system_xnnpack; then
+    echo "skipped: the system's XNNPACK is used"
+    return
+  fi
+  local library=$build/libresnet.so needed
+  local allowed='libprotobuf-c|libz|libm|libc|ld-linux.*'
+  needed=$(readelf -d "$library" | awk -F'[][]' '/NEEDED/ { print $2 }' |
+    grep -vE "^($allowed)\.so" || true)
   [ -z "$needed" ] || fail "libresnet.so needs $needed"
-  ! readelf -d "$build/libresnet.so" | grep -E 'R(UN)?PATH' ||
-    fail "libresnet.so has a path of this machine"
+  ! readelf -d "$library" | grep -E 'R(UN)?PATH' ||
+    fail "libresnet.so contains a path of this machine"
 }
 
 installed_files() {
   install_tree
-  local name
-  for name in resnet.h libresnet.so libresnet.a resnet.pc resnet-static.pc resnet-config.cmake \
-    LICENSE resnet resnet.1; do
+  local name names=(
+    resnet.h libresnet.so libresnet.a resnet.pc resnet-static.pc resnet-config.cmake LICENSE
+    resnet resnet.1)
+  for name in "${names[@]}"; do
     [ -n "$(find "$prefix" -name "$name")" ] || fail "$name is not installed"
   done
   "$prefix/bin/resnet" --version >/dev/null || fail "the installed program does not start"
 }
 
+# build_outside ARGUMENT...: compile outside.c to $work/outside.
+build_outside() { cc -std=c11 -o "$work/outside" "$here/outside.c" "$@"; }
+
 pkg_config_shared() {
   install_tree
-  # shellcheck disable=SC2046 # flags are words
-  cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet) \
-    -Wl,-rpath,"$(library_dir)"
-  answers "$work/outside"
+  # shellcheck disable=SC2046 # pkg-config prints several flags
+  build_outside $(pkg_config --cflags --libs resnet) -Wl,-rpath,"$(library_dir)"
+  runs "$work/outside"
   [[ $(ldd "$work/outside") == *libresnet.so.0* ]] || fail "it is not linked with libresnet.so.0"
 }
 
 pkg_config_static() {
   install_tree
   # shellcheck disable=SC2046
-  cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet-static)
-  answers "$work/outside"
+  build_outside $(pkg_config --cflags --libs resnet-static)
+  runs "$work/outside"
   [[ $(ldd "$work/outside") != *libresnet* ]] || fail "it is linked with libresnet.so"
-  [[ $(pkg_config --libs resnet-static) != *-l@(pthreadpool|cpuinfo)* ]] || uses_system_xnnpack ||
+  [[ $(pkg_config --libs resnet-static) != *-l@(pthreadpool|cpuinfo)* ]] || has_system_xnnpack ||
     fail "resnet-static.pc asks for libraries that are inside libresnet.a"
-  # Also in the usual way: only libresnet.a in the folder, and pkg-config --static.
-  rm -f "$(library_dir)"/libresnet.so*
+  # A folder that holds only libresnet.a, with pkg-config --static, must work too.
+  rm -f "$(library_dir)"/libresnet.so* "$work/outside"
   # shellcheck disable=SC2046
-  cc -std=c11 -o "$work/usual" "$here/outside.c" $(pkg_config --static --cflags --libs resnet)
-  answers "$work/usual"
+  build_outside $(pkg_config --static --cflags --libs resnet)
+  runs "$work/outside"
+}
+
+build_project() {
+  cmake -S "$here/project" -B "$work/project" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" &&
+    cmake --build "$work/project"
 }
 
 find_package() {
   install_tree
-  cmake -S "$here/project" -B "$work/project" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" \
-    >"$work/cmake.log" 2>&1 &&
-    cmake --build "$work/project" >>"$work/cmake.log" 2>&1 ||
-    { tail -n 30 "$work/cmake.log"; fail "it does not build"; }
-  answers "$work/project/outside_shared"
-  answers "$work/project/outside_static"
+  build_project >"$work/cmake.log" 2>&1 ||
+    { tail -n 30 "$work/cmake.log"; fail "the project does not build"; }
+  runs "$work/project/outside_shared"
+  runs "$work/project/outside_static"
 }
 
 two_libraries() {
   install_tree
   # shellcheck disable=SC2046
-  cc -std=c11 -o "$work/outside" "$here/outside.c" "$here/clash.c" \
-    $(pkg_config --cflags --libs resnet-static)
-  answers "$work/outside"
+  build_outside "$here/clash.c" $(pkg_config --cflags --libs resnet-static)
+  runs "$work/outside"
 }
 
 moved_tree() {
   install_tree
   mv "$prefix" "$work/elsewhere"
   prefix=$work/elsewhere
-  "$prefix/bin/resnet" --version >/dev/null ||
-    fail "the program does not start where it was moved to"
+  "$prefix/bin/resnet" --version >/dev/null || fail "the program does not start after the move"
   # shellcheck disable=SC2046
-  cc -std=c11 -o "$work/outside" "$here/outside.c" $(pkg_config --cflags --libs resnet) \
-    -Wl,-rpath,"$(library_dir)"
-  answers "$work/outside"
+  build_outside $(pkg_config --cflags --libs resnet) -Wl,-rpath,"$(library_dir)"
+  runs "$work/outside"
 }
 
 "$check"

@@ -1,5 +1,5 @@
-/* A program outside the project, which sees the installed header and library only:
- * outside MODEL prints how many classes the model has. */
+/* A program outside the project: it uses only the installed header and library.
+ * `outside MODEL` prints how many classes the model has. */
 #include <resnet.h>
 #include <stdio.h>
 #include <string.h>
