@@ -1,20 +1,22 @@
-"""Links of the project's pages lead to files and headings that exist. No host is contacted."""
+"""Links in the project's pages lead to files and headings that exist.
+
+The tests contact no host.
+"""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
-import pytest
-
 import markdown
+import pytest
 from markdown import ROOT
 
 OUTSIDE = ("https://", "http://", "mailto:")
 
 
 def all_pages() -> list[Path]:
-    """Return every Markdown file under version control, or every one outside of build/."""
+    """Return the Markdown files that git knows, or without git all outside build/."""
     done = subprocess.run(
         ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "*.md"],
         capture_output=True,

@@ -1,6 +1,6 @@
 """The table of operators in docs/operators.md is the loader's.
 
-python tests/docs/test_operators.py --write    put the build's table into docs/operators.md
+python tests/docs/test_operators.py --write    write the table into docs/operators.md
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def split(text: str) -> tuple[str, str, str]:
 
 def test_the_page_lists_the_operators_that_the_loader_supports():
     assert split(PAGE.read_text())[1] == table(), (
-        "docs/operators.md is behind: python tests/docs/test_operators.py --write"
+        "docs/operators.md is out of date: run python tests/docs/test_operators.py --write"
     )
 
 

@@ -4,17 +4,18 @@
 
 The blocks of a page run in order, in a temporary folder that looks like a checkout:
   - The project's folders are there, and build/release is the build under test.
-  - `resnet`, `python3`, the Python package and pkg-config's `resnet` are those of the build.
-  - photo.jpg is a sample image of a cat, photos/ holds all of them as <class>/<image>, and
-    resnet50.onnx is a small ResNet-50 with random weights.
+  - `resnet`, `python3`, the Python package and pkg-config's `resnet` come from the build.
+  - photo.jpg is a sample image of a cat.
+  - photos/ holds all sample images as <class>/<image>.
+  - resnet50.onnx is a small ResNet-50 with random weights.
 
 Words after the language of a code block:
   skip=REASON   the block cannot run in a test; the rest of the line says why
-  exit=STATUS   the exit status that is expected, if it is not 0
-  file=NAME     also write the block to this file, for the blocks that follow
+  exit=STATUS   the expected exit status, if it is not 0
+  file=NAME     write the block to this file, so that later blocks can use it
 
-A `text` block right after a block is its output, standard error included. In it a line
-"..." matches any number of lines, and "[...]" within a line any text.
+A `text` block right after a block is its output, standard error included. In it, a line
+"..." matches any number of lines, and "[...]" matches any text within a line.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ FOLDERS = ("bindings", "cmake", "docs", "include", "loader", "models", "runtime"
 RUN = ("sh", "c", "python")
 SHOWN = ("text", "cmake", "json")  # "text" also holds drawings
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic")
-MOST_SKIPPED = 16
+MAX_SKIPPED = 16
 PKG_CONFIG = """\
 Name: resnet
 Description: the build under test
@@ -108,7 +109,7 @@ def command_of(block: Block, folder: Path) -> list[str]:
 
 
 def run_block(block: Block, folder: Path) -> str:
-    """Return what the block prints; fail if its exit status is another than expected."""
+    """Return what the block prints; fail if its exit status is not the expected one."""
     command = command_of(block, folder)
     if block.language == "c" and block.option("file"):
         command[-1] = command[-1].partition(" && ")[0]
@@ -141,7 +142,7 @@ def matches(expected: str, found: str) -> bool:
 
 
 def output_block(blocks: list[Block], index: int, text: str) -> Block | None:
-    """Return the `text` block that follows block `index` with nothing but blank lines between."""
+    """Return the `text` block that follows block `index` directly, or None."""
     if index + 1 == len(blocks) or blocks[index + 1].language != "text":
         return None
     block, shown = blocks[index], blocks[index + 1]
@@ -151,7 +152,7 @@ def output_block(blocks: list[Block], index: int, text: str) -> Block | None:
 
 
 def run_page(page: Path, folder: Path) -> list[tuple[Block, str]]:
-    """Run the blocks of a page; return each output that is shown, with what was printed."""
+    """Run the blocks of a page; return each `text` block with what was printed."""
     make_folder(folder)
     text = page.read_text()
     blocks = markdown.read_blocks(page, text)
@@ -187,7 +188,7 @@ def test_commands_and_programs_do_what_the_page_shows(page, tmp_path):
         )
 
 
-# The first words of the second example's two parts, a function and statements.
+# How the two parts of the second example begin: a function, then statements.
 ADDED = ("static void show(", "ok = ok && ")
 
 
@@ -249,7 +250,7 @@ def test_few_blocks_are_skipped_and_each_says_why(capsys):
         for block in skipped:
             print(f"  {block.place}: {block.skip}")
     assert all(block.skip and len(block.skip.split()) > 1 for block in skipped)
-    assert len(skipped) <= MOST_SKIPPED and ran > 2 * len(skipped)
+    assert len(skipped) <= MAX_SKIPPED and ran > 2 * len(skipped)
 
 
 def test_the_comparison_sees_differences():
@@ -287,8 +288,10 @@ def make_empty(folder: Path) -> Path:
 
 
 def renewed(shown: str, found: str) -> str | None:
-    """Return the output to show: all of it, or as many lines around "..." as before. Lines
-    with "[...]" stay. None: the parts that are left out do not allow that."""
+    """Return the output to show: all of it, or as many lines around "..." as before.
+
+    Keep lines with "[...]". Return None if the result would not match the output.
+    """
     lines = [line.rstrip() for line in found.rstrip().splitlines()]
     old = shown.splitlines()
     if "..." in old:
@@ -311,7 +314,7 @@ def renew(page: Path) -> None:
             continue
         text = renewed(shown.text, found)
         if text is None:
-            print(f"{shown.place}: by hand, since parts are left out; it prints:\n{found}")
+            print(f"{shown.place}: edit by hand, since it omits parts; the output is:\n{found}")
             continue
         lines[shown.line : shown.line + shown.text.count("\n")] = text.splitlines()
         print(f"{shown.place}: renewed")
