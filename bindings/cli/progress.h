@@ -1,5 +1,5 @@
-/* A progress bar with rate and remaining time, on standard error if that is a terminal; or
- * progress events. */
+/* A progress bar with rate and remaining time. It is drawn on standard error if that is a
+ * terminal. With an open event stream, it writes progress events instead. */
 #ifndef RESNET_CLI_PROGRESS_H
 #define RESNET_CLI_PROGRESS_H
 
@@ -17,7 +17,7 @@ typedef struct progress {
   double start, last;
 } progress;
 
-/* Start the bar. It is drawn if standard error is a terminal, and never if `quiet` is set. */
+/* Start the bar. If `quiet` is set, show neither bar nor events. */
 void cli_progress_start(progress *p, size_t total, const char *unit, bool quiet);
 
 /* Count `count` more units as done. Any thread may call this. */
