@@ -406,7 +406,8 @@ def on_ray(task: Task, address: str) -> Answers:
         raise BatchError(f"--ray needs {error.name}: pip install 'libresnet[ray]'") from error
 
     try:
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        resources: dict[str, float]
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         actors = task.threads or int(resources.get("CPU", 1))
         plan = cluster.ship(task.model)
         tables = blocks(task, actors)

@@ -160,7 +160,8 @@ def _assigned_cpus() -> int:
     if not ray.is_initialized() or ray.get_runtime_context().get_actor_id() is None:
         return 0
     context = ray.get_runtime_context()
-    resources: dict[str, float] = context.get_assigned_resources()  # type: ignore[no-untyped-call]
+    resources: dict[str, float]
+    resources = context.get_assigned_resources()  # type: ignore[no-untyped-call]
     return max(1, int(resources.get("CPU", 1)))
 
 
