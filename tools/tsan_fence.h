@@ -1,6 +1,6 @@
-/* Read before every file of pthreadpool that is built for ThreadSanitizer, which does not
- * follow fences: each becomes an exchange with one variable, which orders at least as
- * much and is followed. */
+/* Included before each file of pthreadpool that is built for ThreadSanitizer, which does
+ * not follow fences. Replace each fence by an atomic addition to one variable: it orders
+ * at least as much, and ThreadSanitizer follows it. */
 #include <stdatomic.h>
 
 __attribute__((weak)) atomic_int tsan_fence;
