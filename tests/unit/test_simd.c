@@ -181,7 +181,8 @@ static void test_winograd_forms(void **unused) {
   for (; simd_supported(sets); sets++)
     for (size_t round = 0; round < rounds_of(300); round++)
       for (size_t form = 0; form < WINOGRAD_FORMS; form++)
-        check_form(simd_supported(sets), winograd_find_form(simd_supported(sets), form));
+        check_form(simd_supported(sets),
+                   winograd_find_form(simd_supported(sets), (winograd_form)form));
   assert_string_equal(simd_supported(sets - 1)->name, "portable");
 }
 
