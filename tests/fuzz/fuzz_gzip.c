@@ -67,7 +67,7 @@ static size_t repack(uint8_t *data, size_t size, size_t max_size, uint32_t *rand
 
 /* Correct the checksum and the size behind a member whose deflate data were changed, if
  * they can still be unpacked. */
-static void mend_trailer(uint8_t *data, size_t size) {
+static void correct_trailer(uint8_t *data, size_t size) {
   static uint8_t content[MAX_CONTENT];
   if (size < HEADER + TRAILER) return;
   z_stream z = {.next_in = data + HEADER,
@@ -89,6 +89,6 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
   size_t mutated = next_random(&random) % 2 ? repack(data, size, max_size, &random) : 0;
   if (mutated) return mutated;
   mutated = LLVMFuzzerMutate(data, size, max_size);
-  if (next_random(&random) % 2) mend_trailer(data, mutated);
+  if (next_random(&random) % 2) correct_trailer(data, mutated);
   return mutated;
 }

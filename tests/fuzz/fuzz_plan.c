@@ -55,7 +55,7 @@ static void change_stretch(uint8_t *data, size_t from, size_t to, uint32_t *rand
   (void)LLVMFuzzerMutate(data + start, size, size);
 }
 
-static void mend_header(uint8_t *data, size_t size) {
+static void correct_header(uint8_t *data, size_t size) {
   plan_file_header h;
   if (size < sizeof h) return;
   memcpy(&h, data, sizeof h);
@@ -80,7 +80,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     change_stretch(data, p.tail, p.packed, &random);
   else
     change_stretch(data, p.packed, size, &random);
-  if (next_random(&random) % 16 != 0) mend_header(data, size);
+  if (next_random(&random) % 16 != 0) correct_header(data, size);
   plan_seal(data, size);
   return size;
 }

@@ -6,7 +6,7 @@
 
 enum { ARENA_BYTES = 16 << 20, MAX_TENSOR = 1 << 14 };
 
-/* ---- memory: taken from one block, and given back all at once ---------------------- */
+/* ---- memory of one mutation -------------------------------------------------------- */
 
 static _Alignas(16) uint8_t arena[ARENA_BYTES];
 static size_t arena_used;

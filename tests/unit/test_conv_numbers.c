@@ -166,7 +166,7 @@ static void bits_do_not_depend_on_threads_or_batches(void **unused) {
   assert_int_equal(kinds, NETWORK_KINDS);
 }
 
-static void bits_of_gates_and_borders_do_not_depend_on_them_either(void **unused) {
+static void bits_of_gates_do_not_depend_on_threads_or_batches(void **unused) {
   (void)unused;
   for (size_t i = 0; i < SIZES; i++) {
     network n = gated_network(&sizes[i]);
@@ -250,7 +250,7 @@ static void errors_do_not_depend_on_the_scale(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bits_do_not_depend_on_threads_or_batches),
-      cmocka_unit_test(bits_of_gates_and_borders_do_not_depend_on_them_either),
+      cmocka_unit_test(bits_of_gates_do_not_depend_on_threads_or_batches),
       cmocka_unit_test(samples_do_not_change_each_other),
       cmocka_unit_test(errors_do_not_depend_on_the_scale),
   };

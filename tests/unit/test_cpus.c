@@ -168,7 +168,7 @@ static void long_paths_and_long_files_are_cut(void **state) {
   assert_int_equal(cgroup_cpus(root), 2);
 }
 
-static void what_cannot_be_read_is_no_limit(void **state) {
+static void unreadable_files_are_no_limit(void **state) {
   (void)state;
   assert_int_equal(cgroup_cpus(root), CGROUP_UNLIMITED);
   assert_int_equal(cgroup_cpus("/nowhere/at/all"), CGROUP_UNLIMITED);
@@ -210,7 +210,7 @@ int main(void) {
                                       remove_root),
       cmocka_unit_test_setup_teardown(garbage_is_no_limit, make_root, remove_root),
       cmocka_unit_test_setup_teardown(long_paths_and_long_files_are_cut, make_root, remove_root),
-      cmocka_unit_test_setup_teardown(what_cannot_be_read_is_no_limit, make_root, remove_root),
+      cmocka_unit_test_setup_teardown(unreadable_files_are_no_limit, make_root, remove_root),
       cmocka_unit_test(the_affinity_mask_counts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

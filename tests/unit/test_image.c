@@ -301,7 +301,7 @@ static void images_that_do_not_fit_are_refused(void **state) {
   assert_int_equal(f->counter.allocations, 0);
 }
 
-static void preprocessing_that_cannot_be_followed_is_refused(void **state) {
+static void impossible_preprocessing_is_refused(void **state) {
   fixture *f = *state;
   uint8_t pixels[16];
   resnet_image image = grid(pixels, 4, 4);
@@ -406,7 +406,7 @@ int main(void) {
       TEST(formats_agree),
       TEST(one_colour_stays_one_colour),
       TEST(images_that_do_not_fit_are_refused),
-      TEST(preprocessing_that_cannot_be_followed_is_refused),
+      TEST(impossible_preprocessing_is_refused),
       TEST(thin_images_need_little_memory),
       TEST(scratch_grows_to_the_largest_image_and_is_reused),
       TEST(every_failed_allocation_is_reported),

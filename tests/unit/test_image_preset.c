@@ -23,7 +23,7 @@ static void expect(const char *name, resnet_preprocess expected) {
   assert_int_equal(image_check_preprocess(&found, &error), RESNET_OK);
 }
 
-static void presets_are_what_their_sources_say(void **state) {
+static void presets_equal_their_sources(void **state) {
   (void)state;
   const resnet_channel_order rgb = RESNET_ORDER_RGB, bgr = RESNET_ORDER_BGR;
   expect("imagenet",
@@ -80,7 +80,7 @@ static void null_is_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(presets_are_what_their_sources_say),
+      cmocka_unit_test(presets_equal_their_sources),
       cmocka_unit_test(unknown_names_are_refused_with_the_list),
       cmocka_unit_test(long_names_leave_the_list_readable),
       cmocka_unit_test(null_is_refused),

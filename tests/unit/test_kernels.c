@@ -498,7 +498,7 @@ static void test_dynamic_range_is_mentioned_only_where_it_matters(void **unused)
     }
 }
 
-static void test_winograd_is_left_where_weights_forbid_it(void **unused) {
+static void test_winograd_is_avoided_where_weights_forbid_it(void **unused) {
   (void)unused;
   const float narrow[9] = {1, -2, 1, 3, 1, 1, -1, 1, 2}, wide[9] = {1, -2, 1, 3, 1e4f, 1, -1, 1, 2};
   const float sparse[9] = {0, 0, 0, 0, 1, 0, 0, 0, 0}, huge[9] = {0, 1e30f}, tiny[9] = {1e-30f};
@@ -747,7 +747,7 @@ int main(void) {
       cmocka_unit_test(test_pointwise_adds_shortcut),
       cmocka_unit_test(test_packed_weights_beyond_the_address_space_are_refused),
       cmocka_unit_test(test_dynamic_range_is_mentioned_only_where_it_matters),
-      cmocka_unit_test(test_winograd_is_left_where_weights_forbid_it),
+      cmocka_unit_test(test_winograd_is_avoided_where_weights_forbid_it),
       cmocka_unit_test(test_batches_share_weights),
       cmocka_unit_test(test_channel_conv),
       cmocka_unit_test(test_elementwise_operators),

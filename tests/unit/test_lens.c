@@ -165,7 +165,7 @@ static void observation_keeps_what_fusion_erases_and_disturbs_nothing(void **sta
 
 /* Each layer of the paper and each projection emits one response, each block one shortcut
  * and one output. */
-static void the_paper_s_points_are_emitted_once_each(void **state) {
+static void each_point_of_the_paper_is_emitted_once(void **state) {
   (void)state;
   resnet_model *model = shipped();
   record r = begin(model, RESNET_OBSERVE_RESPONSES);
@@ -185,7 +185,7 @@ static void the_paper_s_points_are_emitted_once_each(void **state) {
 }
 
 /* The class map's mean is the logit by linearity: Zhou et al. 2016. */
-static void the_class_map_s_mean_is_the_logits(void **state) {
+static void the_class_maps_mean_is_the_logit(void **state) {
   (void)state;
   resnet_model *model = shipped();
   record r = begin(model, RESNET_OBSERVE_RESPONSES);
@@ -328,7 +328,7 @@ static void refuse(record *r, uint32_t block, resnet_skip mode, uint32_t other,
   if (!strstr(error.message, words)) fail_msg("'%s' does not say '%s'", error.message, words);
 }
 
-static void what_shapes_forbid_is_refused_and_changes_nothing(void **state) {
+static void impossible_ablations_are_refused_and_change_nothing(void **state) {
   (void)state;
   resnet_model *model = shipped();
   record whole = begin(model, RESNET_OBSERVE_RESPONSES), r = begin(model, RESNET_OBSERVE_RESPONSES);
@@ -381,13 +381,13 @@ static void plain_pairs_can_be_removed_where_they_keep_the_shape(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(observation_keeps_what_fusion_erases_and_disturbs_nothing),
-      cmocka_unit_test(the_paper_s_points_are_emitted_once_each),
-      cmocka_unit_test(the_class_map_s_mean_is_the_logits),
+      cmocka_unit_test(each_point_of_the_paper_is_emitted_once),
+      cmocka_unit_test(the_class_maps_mean_is_the_logit),
       cmocka_unit_test(a_strided_class_layer_has_no_map),
       cmocka_unit_test(a_skipped_block_is_its_shortcut_or_its_branch),
       cmocka_unit_test(ablations_are_the_same_unobserved),
       cmocka_unit_test(swapped_blocks_change_places),
-      cmocka_unit_test(what_shapes_forbid_is_refused_and_changes_nothing),
+      cmocka_unit_test(impossible_ablations_are_refused_and_change_nothing),
       cmocka_unit_test(plain_pairs_can_be_removed_where_they_keep_the_shape),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,7 +93,7 @@ static void end(lens *l) {
   free(l->others);
 }
 
-/* ---- what must come out ------------------------------------------------------------ */
+/* ---- expectations ------------------------------------------------------------------ */
 
 static resnet_skip mode_of(const lens *l, uint32_t block) {
   return block == RESNET_NO_INDEX ? RESNET_SKIP_NONE : l->modes[block];

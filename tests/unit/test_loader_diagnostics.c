@@ -49,7 +49,7 @@ static void add_block(network *n, const char *first, const char *second, const f
 
 static const float numbers[4] = {0, 0, 0.5F, 0}, zeros[4] = {0, -0.0F, 0, 0};
 
-static void shared_biases_are_warned_of(void **state) {
+static void shared_biases_give_a_warning(void **state) {
   (void)state;
   network n = {0};
   graph g;
@@ -63,7 +63,7 @@ static void shared_biases_are_warned_of(void **state) {
   unload(&g);
 }
 
-static void other_biases_are_not(void **state) {
+static void other_biases_give_no_warning(void **state) {
   (void)state;
   static const struct {
     const char *first, *second;
@@ -189,7 +189,7 @@ static void softmax_missing_or_doubled(void **state) {
 
 /* ---- the input --------------------------------------------------------------------- */
 
-static void inputs_that_are_declared_oddly(void **state) {
+static void oddly_declared_inputs(void **state) {
   (void)state;
   static const struct {
     const char *dims;
@@ -223,7 +223,7 @@ static void inputs_that_are_declared_oddly(void **state) {
   }
 }
 
-/* ---- what a terminal is shown ------------------------------------------------------ */
+/* ---- messages on a terminal -------------------------------------------------------- */
 
 static void control_characters_are_masked(void **state) {
   (void)state;
@@ -244,12 +244,12 @@ static void control_characters_are_masked(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(shared_biases_are_warned_of),
-      cmocka_unit_test(other_biases_are_not),
+      cmocka_unit_test(shared_biases_give_a_warning),
+      cmocka_unit_test(other_biases_give_no_warning),
       cmocka_unit_test(diagnostics_are_limited),
       cmocka_unit_test(many_convolutions_take_no_time),
       cmocka_unit_test(softmax_missing_or_doubled),
-      cmocka_unit_test(inputs_that_are_declared_oddly),
+      cmocka_unit_test(oddly_declared_inputs),
       cmocka_unit_test(control_characters_are_masked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

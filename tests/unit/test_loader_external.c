@@ -45,7 +45,7 @@ long syscall(long number, ...) {
 
 static const int ways[3] = {0, ENOSYS, EPERM};
 
-/* ---- what happens ------------------------------------------------------------------ */
+/* ---- expectations ------------------------------------------------------------------ */
 
 static void refuse_here(const char *path, const load_options *options, resnet_status status,
                         const char *fragments) {
@@ -103,7 +103,7 @@ static void load_model(const char *path, const float expected[6]) {
   openat2_fails = 0;
 }
 
-/* ---- what is read ------------------------------------------------------------------ */
+/* ---- accepted files ---------------------------------------------------------------- */
 
 static void weights_are_read_from_files(void **state) {
   (void)state;
@@ -142,7 +142,7 @@ static void each_way_opens_the_file(void **state) {
   openat2_fails = 0;
 }
 
-static void the_folder_is_that_of_the_path_as_given(void **state) {
+static void names_are_relative_to_the_given_path(void **state) {
   (void)state;
   char path[64];
   assert_int_equal(mkdir("a", 0700), 0);
@@ -276,7 +276,7 @@ static void files_are_opened_once(void **state) {
   }
 }
 
-static void what_nothing_reads_is_not_read(void **state) {
+static void unused_tensors_are_not_read(void **state) {
   (void)state;
   network n = {0};
   write_bytes("w", external_numbers, sizeof external_numbers);
@@ -302,7 +302,7 @@ static void packed_models_may_have_files(void **state) {
 
 /* ---- names ------------------------------------------------------------------------- */
 
-static void paths_that_lead_elsewhere_are_refused(void **state) {
+static void paths_outside_the_folder_are_refused(void **state) {
   (void)state;
   const resnet_status form = RESNET_ERROR_FORMAT;
   write_bytes("w", external_numbers, sizeof external_numbers);
@@ -513,7 +513,7 @@ static void ranges_stay_within_the_file(void **state) {
 }
 
 /* Dimensions that ask for gigabytes cost nothing if the file does not contain them. */
-static void nothing_is_allocated_for_bytes_that_are_not_there(void **state) {
+static void missing_bytes_are_not_allocated(void **state) {
   (void)state;
   network n = {0};
   buffer tensor = begin_tensor("k", FLOAT, 3, 1 << 28);
@@ -587,15 +587,15 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(weights_are_read_from_files),
       cmocka_unit_test(each_way_opens_the_file),
-      cmocka_unit_test(the_folder_is_that_of_the_path_as_given),
+      cmocka_unit_test(names_are_relative_to_the_given_path),
       cmocka_unit_test(every_type_of_floats_is_read),
       cmocka_unit_test(every_type_of_integers_is_read),
       cmocka_unit_test(a_constant_nodes_tensor_is_read),
       cmocka_unit_test(empty_tensors_need_an_empty_range),
       cmocka_unit_test(files_are_opened_once),
-      cmocka_unit_test(what_nothing_reads_is_not_read),
+      cmocka_unit_test(unused_tensors_are_not_read),
       cmocka_unit_test(packed_models_may_have_files),
-      cmocka_unit_test(paths_that_lead_elsewhere_are_refused),
+      cmocka_unit_test(paths_outside_the_folder_are_refused),
       cmocka_unit_test(a_nul_byte_ends_no_name),
       cmocka_unit_test(entries_are_checked),
       cmocka_unit_test(data_in_both_places_are_refused),
@@ -604,7 +604,7 @@ int main(void) {
       cmocka_unit_test(only_regular_files_are_read),
       cmocka_unit_test(devices_are_refused),
       cmocka_unit_test(ranges_stay_within_the_file),
-      cmocka_unit_test(nothing_is_allocated_for_bytes_that_are_not_there),
+      cmocka_unit_test(missing_bytes_are_not_allocated),
       cmocka_unit_test(large_files_are_refused),
       cmocka_unit_test(the_option_is_off_by_default),
       cmocka_unit_test(models_in_memory_have_no_files),

@@ -226,7 +226,7 @@ static void folding_is_limited_in_total(void **state) {
   buffer_release(&file);
 }
 
-/* ---- normalisation spelled out ----------------------------------------------------- */
+/* ---- normalisation as arithmetic --------------------------------------------------- */
 
 typedef struct parameters {
   float scale[4], bias[4], mean[4], variance[4];

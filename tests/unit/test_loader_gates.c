@@ -52,7 +52,7 @@ static void sigmoid_gates_are_one_product(void **state) {
 }
 
 /* A sigmoid stays an op if something else reads it, or if it is no gate. */
-static void sigmoids_that_others_read_stay(void **state) {
+static void sigmoids_with_other_readers_stay(void **state) {
   (void)state;
   network twice = {0}, last = {0}, output = {.output = "gate"};
   graph g;
@@ -275,7 +275,7 @@ static void other_expansions_are_refused(void **state) {
 }
 
 /* An expanded gate is never stored: only a product may read it. */
-static void expanded_gates_are_multiplied_only(void **state) {
+static void expanded_gates_are_only_multiplied(void **state) {
   (void)state;
   static const char *const readers[] = {"Relu", "GlobalAveragePool", "Flatten", "Shape", "Sigmoid"};
   for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
@@ -661,14 +661,14 @@ static void shortcuts_by_pools(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sigmoid_gates_are_one_product),
-      cmocka_unit_test(sigmoids_that_others_read_stay),
+      cmocka_unit_test(sigmoids_with_other_readers_stay),
       cmocka_unit_test(hard_sigmoids_fuse_with_their_convolution),
       cmocka_unit_test(clamps_separate_affine_functions),
       cmocka_unit_test(impossible_hard_sigmoids_are_refused),
       cmocka_unit_test(expanded_gates_are_gates),
       cmocka_unit_test(sizes_are_chosen),
       cmocka_unit_test(other_expansions_are_refused),
-      cmocka_unit_test(expanded_gates_are_multiplied_only),
+      cmocka_unit_test(expanded_gates_are_only_multiplied),
       cmocka_unit_test(frozen_expansions_follow_the_input),
       cmocka_unit_test(gates_channels_last),
       cmocka_unit_test(gates_on_other_axes_are_refused),

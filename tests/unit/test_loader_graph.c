@@ -218,7 +218,7 @@ static void lone_additions_have_no_block(void **state) {
   unload(&g);
 }
 
-static void what_leads_nowhere_is_dropped(void **state) {
+static void nodes_without_readers_are_dropped(void **state) {
   (void)state;
   network n = {0};
   graph g;
@@ -276,7 +276,7 @@ static void computing_with_the_batch_size_is_refused(void **state) {
   refuse_network(&n, RESNET_ERROR_UNSUPPORTED, "Mul_target|computes with the batch size");
 }
 
-static void the_batch_stays_in_front(void **state) {
+static void the_batch_stays_first(void **state) {
   (void)state;
   static const int64_t reversed[4] = {1, 0, 2, 3};
   network n = {0};
@@ -386,7 +386,7 @@ static void impossible_folding_is_refused(void **state) {
   refuse_folding("Conv", "f,f", "", not_yet, "reads constants only");
 }
 
-/* ---- faults of the graph ----------------------------------------------------------- */
+/* ---- errors of the graph ----------------------------------------------------------- */
 
 static void cycles_and_disorder_are_refused(void **state) {
   (void)state;
@@ -482,7 +482,7 @@ static void check_input(const char *dims, uint32_t height, uint32_t width, uint3
   buffer_release(&file);
 }
 
-static void input_sizes_are_the_files_or_the_callers(void **state) {
+static void input_sizes_come_from_the_file_or_the_caller(void **state) {
   (void)state;
   check_input("N,3,8,9", 0, 0, 8, 9);
   check_input("N,3,8,9", 8, 9, 8, 9);
@@ -607,17 +607,17 @@ int main(void) {
       cmocka_unit_test(stages_are_counted),
       cmocka_unit_test(plain_networks_have_pairs),
       cmocka_unit_test(lone_additions_have_no_block),
-      cmocka_unit_test(what_leads_nowhere_is_dropped),
+      cmocka_unit_test(nodes_without_readers_are_dropped),
       cmocka_unit_test(batch_size_plumbing_is_folded),
       cmocka_unit_test(computing_with_the_batch_size_is_refused),
-      cmocka_unit_test(the_batch_stays_in_front),
+      cmocka_unit_test(the_batch_stays_first),
       cmocka_unit_test(folded_numbers_are_right),
       cmocka_unit_test(impossible_folding_is_refused),
       cmocka_unit_test(cycles_and_disorder_are_refused),
       cmocka_unit_test(names_are_defined_once),
       cmocka_unit_test(initialisers_may_be_inputs),
       cmocka_unit_test(outputs_are_checked),
-      cmocka_unit_test(input_sizes_are_the_files_or_the_callers),
+      cmocka_unit_test(input_sizes_come_from_the_file_or_the_caller),
       cmocka_unit_test(impossible_inputs_are_refused),
       cmocka_unit_test(real_resnet_20),
       cmocka_unit_test(real_resnet_32),

@@ -53,7 +53,7 @@ static void order_of_the_input(void **state) {
 }
 
 /* Nodes that read sizes, or that have no reader, show no order. */
-static void some_readers_tell_no_order(void **state) {
+static void some_readers_show_no_order(void **state) {
   (void)state;
   network n = {.input = "N,10,8,3"}, plain = {.input = "N,3,10,8"};
   add(&n, "Relu", "x", "unused", "");
@@ -71,7 +71,7 @@ static void some_readers_tell_no_order(void **state) {
 }
 
 /* With any other first node the input is (n,c,h,w), as ONNX defines it. */
-static void inputs_are_channels_first_else(void **state) {
+static void other_inputs_are_channels_first(void **state) {
   (void)state;
   network conv = {.input = "N,3,8,8"}, other = {.input = "N,8,8,3"};
   graph g;
@@ -161,7 +161,7 @@ static void add_sum(network *n, const char *dims) {
   add(n, "Add", "m,s", "o", "");
 }
 
-static void elements_do_not_care(void **state) {
+static void elementwise_operators_take_any_order(void **state) {
   (void)state;
   /* in the second one, all sides and channels are 4 */
   static const char *const inputs[] = {"N,3,8,6", "N,3,4,4"};
@@ -175,7 +175,7 @@ static void elements_do_not_care(void **state) {
 /* A constant of the sides' length, where the channels stand last: it would fit the axis
  * behind, which it does not meet.
  */
-static void constants_meet_the_channels_only(void **state) {
+static void constants_meet_only_the_channels(void **state) {
   (void)state;
   static const char *const dims[] = {"4,1,1", "4,1", "1,4,4,1"};
   for (size_t i = 0; i < 3; i++) {
@@ -498,11 +498,11 @@ static void additions_of_mixed_orders_are_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(order_of_the_input),
-      cmocka_unit_test(some_readers_tell_no_order),
-      cmocka_unit_test(inputs_are_channels_first_else),
+      cmocka_unit_test(some_readers_show_no_order),
+      cmocka_unit_test(other_inputs_are_channels_first),
       cmocka_unit_test(sizes_of_an_input_channels_last),
-      cmocka_unit_test(elements_do_not_care),
-      cmocka_unit_test(constants_meet_the_channels_only),
+      cmocka_unit_test(elementwise_operators_take_any_order),
+      cmocka_unit_test(constants_meet_only_the_channels),
       cmocka_unit_test(option_a_channels_last),
       cmocka_unit_test(means_channels_last),
       cmocka_unit_test(means_over_pixels_in_a_row),

@@ -367,7 +367,7 @@ static void add_function(network *n, const char *name, const char *domain) {
 }
 
 /* Calls of functions are refused by their domain (test_loader_operators.c). */
-static void functions_that_nothing_calls_do_no_harm(void **state) {
+static void uncalled_functions_are_ignored(void **state) {
   (void)state;
   network n = {0}, own = {0};
   graph g;
@@ -485,7 +485,7 @@ int main(void) {
       cmocka_unit_test(floods_of_fields_are_refused),
       cmocka_unit_test(decoded_size_is_bounded),
       cmocka_unit_test(versions_are_checked),
-      cmocka_unit_test(functions_that_nothing_calls_do_no_harm),
+      cmocka_unit_test(uncalled_functions_are_ignored),
       cmocka_unit_test(subgraphs_are_refused),
       cmocka_unit_test(failing_allocations_are_survived),
       cmocka_unit_test(budgets_are_kept),

@@ -48,7 +48,7 @@ static void refuse_metadata(const char *key, const char *text, const char *what)
   refuse_network(&n, RESNET_ERROR_FORMAT, what);
 }
 
-static void labels_must_be_as_many_as_classes(void **state) {
+static void the_number_of_labels_is_checked(void **state) {
   (void)state;
   refuse_metadata("resnet.labels", "one", "resnet.labels names 1 classes, the model has 2");
   refuse_metadata("resnet.labels", "one\ntwo\nthree", "names 3 classes, the model has 2");
@@ -166,7 +166,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(names_are_kept),
       cmocka_unit_test(labels_are_split_by_lines),
-      cmocka_unit_test(labels_must_be_as_many_as_classes),
+      cmocka_unit_test(the_number_of_labels_is_checked),
       cmocka_unit_test(preprocessing_is_read),
       cmocka_unit_test(preprocessing_does_not_depend_on_the_locale),
       cmocka_unit_test(faulty_preprocessing_is_refused),

@@ -110,7 +110,7 @@ static void check_broadcast(const char *operator_type, const char *dims, const c
   same_graphs(&old, &new);
 }
 
-static void axes_say_what_meets(void **state) {
+static void broadcasting_by_axis(void **state) {
   (void)state;
   check_broadcast("Add", "4", "broadcast=1 axis=1");
   check_broadcast("Sub", "4", "broadcast=1 axis=-3");
@@ -226,7 +226,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_network_of_each_opset),
       cmocka_unit_test(normalisations_in_training_are_refused),
-      cmocka_unit_test(axes_say_what_meets),
+      cmocka_unit_test(broadcasting_by_axis),
       cmocka_unit_test(other_axes_are_refused),
       cmocka_unit_test(constants_broadcast_at_the_end_only),
       cmocka_unit_test(attributes_and_inputs_by_opset),

@@ -21,7 +21,7 @@ static void check_clamp(network *n, float low, float high) {
   unload(&g);
 }
 
-static void clamps_join_the_convolution(void **state) {
+static void clamps_fuse_with_the_convolution(void **state) {
   (void)state;
   static const float low = -1, six = 6;
   network relu = {0}, clip_6 = {.opset = 10}, clip_11 = {.opset = 11}, upper = {0}, minimum = {0},
@@ -439,7 +439,7 @@ static void check_flattening(int64_t opset, const char *operator_type, const cha
   unload(&g);
 }
 
-static void ways_to_flatten(void **state) {
+static void spellings_of_flatten(void **state) {
   (void)state;
   check_flattening(13, "Flatten", "p", "", "N,3,8,8", 0, NULL);
   check_flattening(13, "Flatten", "p", "axis=-3", "N,3,8,8", 0, NULL);
@@ -550,7 +550,7 @@ static void dropout_and_identity_vanish(void **state) {
 
 /* ---- Pad --------------------------------------------------------------------------- */
 
-static void zero_padding_joins_a_convolution(void **state) {
+static void zero_padding_fuses_with_a_convolution(void **state) {
   (void)state;
   network n = {.opset = 9};
   graph g;
@@ -587,7 +587,7 @@ static void other_padding_is_refused(void **state) {
   refuse_pad(11, "pads=0,0,1,1,0,0,1,1", "Relu", "", "opset 11|'pads' (8 numbers) is not accepted");
 }
 
-/* ---- operators that are not there -------------------------------------------------- */
+/* ---- unsupported operators --------------------------------------------------------- */
 
 static void refuse_operator(int64_t opset, const char *operator_type, const char *what) {
   network n = {.opset = opset};
@@ -633,7 +633,7 @@ static void foreign_domains_are_refused_by_name(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(clamps_join_the_convolution),
+      cmocka_unit_test(clamps_fuse_with_the_convolution),
       cmocka_unit_test(clip_takes_attributes_or_inputs_by_opset),
       cmocka_unit_test(leaky_relus_keep_their_slope),
       cmocka_unit_test(shared_values_are_not_clamped),
@@ -650,11 +650,11 @@ int main(void) {
       cmocka_unit_test(matmul_and_add_are_one_layer),
       cmocka_unit_test(gemm_takes_a_feature_map),
       cmocka_unit_test(impossible_gemms_are_refused),
-      cmocka_unit_test(ways_to_flatten),
+      cmocka_unit_test(spellings_of_flatten),
       cmocka_unit_test(views_that_mix_samples_are_refused),
       cmocka_unit_test(softmax_axes_by_opset),
       cmocka_unit_test(dropout_and_identity_vanish),
-      cmocka_unit_test(zero_padding_joins_a_convolution),
+      cmocka_unit_test(zero_padding_fuses_with_a_convolution),
       cmocka_unit_test(other_padding_is_refused),
       cmocka_unit_test(unknown_operators_are_refused_by_name),
       cmocka_unit_test(foreign_domains_are_refused_by_name),

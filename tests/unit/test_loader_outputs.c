@@ -94,7 +94,7 @@ static void many_outputs_fit_the_message(void **state) {
 
 /* Unsupported operators, training flags, even cycles are ignored where nothing reads
  * them. */
-static void what_leads_nowhere_is_not_read(void **state) {
+static void unused_nodes_are_not_read(void **state) {
   (void)state;
   network n = {0}, plain = {0};
   begin_network(&n);
@@ -127,7 +127,7 @@ int main(void) {
       cmocka_unit_test(outputs_are_chosen_by_name),
       cmocka_unit_test(other_names_are_refused),
       cmocka_unit_test(many_outputs_fit_the_message),
-      cmocka_unit_test(what_leads_nowhere_is_not_read),
+      cmocka_unit_test(unused_nodes_are_not_read),
       cmocka_unit_test(second_outputs_are_not_computed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,7 +54,7 @@ static void check_taken(const char *pad, const char *reader, const char *attribu
   same_graphs(&n, &plain);
 }
 
-static void zeros_are_taken_over(void **state) {
+static void zeros_become_window_padding(void **state) {
   (void)state;
   check_taken("pads=0,0,1,2,0,0,2,1", "Conv", "", "pads=1,2,2,1");
   check_taken("pads=0,0,1,1,0,0,1,1", "Conv", "pads=1,0,0,1 strides=2,2",
@@ -253,7 +253,7 @@ static void padded_scores_are_refused(void **state) {
 
 /* ---- the lowest number ------------------------------------------------------------- */
 
-static void lowest_numbers_are_a_maximum_pools_own(void **state) {
+static void lowest_numbers_fuse_with_max_pools(void **state) {
   (void)state;
   /* -FLT_MAX and -infinity */
   static const char *const lowest[] = {"-3.4028235e38", "-1e39"};
@@ -287,7 +287,7 @@ static void refuse_lowest(const char *reader, const char *attributes, const char
   refuse_network(&n, RESNET_ERROR_UNSUPPORTED, what);
 }
 
-static void lowest_numbers_are_nobody_elses(void **state) {
+static void lowest_numbers_fuse_with_nothing_else(void **state) {
   (void)state;
   refuse_lowest("Conv", "",
                 "Conv_t|padding of node 'Pad_z' with the lowest number: only a MaxPool may");
@@ -582,7 +582,7 @@ static void impossible_inputs_are_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(zeros_are_taken_over),
+      cmocka_unit_test(zeros_become_window_padding),
       cmocka_unit_test(stem_of_keras),
       cmocka_unit_test(zeros_are_materialized),
       cmocka_unit_test(padding_wider_than_the_kernel),
@@ -591,8 +591,8 @@ int main(void) {
       cmocka_unit_test(readers_of_borders_do_not_disturb_each_other),
       cmocka_unit_test(shape_of_a_padded_feature_map),
       cmocka_unit_test(padded_scores_are_refused),
-      cmocka_unit_test(lowest_numbers_are_a_maximum_pools_own),
-      cmocka_unit_test(lowest_numbers_are_nobody_elses),
+      cmocka_unit_test(lowest_numbers_fuse_with_max_pools),
+      cmocka_unit_test(lowest_numbers_fuse_with_nothing_else),
       cmocka_unit_test(borders_of_other_kinds_are_materialized),
       cmocka_unit_test(borders_around_borders),
       cmocka_unit_test(impossible_borders_are_refused),

@@ -71,7 +71,7 @@ static void refuse_bytes(const buffer *file, resnet_status status, const char *w
     fail_msg("status %d, should be %d: %s", error.status, status, error.message);
 }
 
-/* ---- what is read ------------------------------------------------------------------ */
+/* ---- accepted files ---------------------------------------------------------------- */
 
 static void large_weights_are_read_from_everywhere(void **state) {
   (void)state;
@@ -240,7 +240,7 @@ static void failing_allocations_are_survived(void **state) {
   buffer_release(&packed);
 }
 
-/* ---- files that lie ---------------------------------------------------------------- */
+/* ---- lengths that are not true ----------------------------------------------------- */
 
 /* Return the start of a file whose lengths all promise `promised` bytes of raw data, with
  * a few bytes after it. */
@@ -260,7 +260,7 @@ static buffer forged(uint32_t promised) {
   return file;
 }
 
-static void lengths_are_not_believed(void **state) {
+static void lengths_are_not_trusted(void **state) {
   (void)state;
   buffer plain = forged(1 << 30), packed = gzip(plain.data, plain.size);
   const buffer *files[2] = {&plain, &packed};
@@ -423,7 +423,7 @@ int main(void) {
       cmocka_unit_test(weights_find_their_tensor),
       cmocka_unit_test(weights_are_in_memory_once),
       cmocka_unit_test(failing_allocations_are_survived),
-      cmocka_unit_test(lengths_are_not_believed),
+      cmocka_unit_test(lengths_are_not_trusted),
       cmocka_unit_test(packed_weights_may_end_early),
       cmocka_unit_test(lengths_stay_within_the_budget),
       cmocka_unit_test(data_given_twice_are_refused),

@@ -67,7 +67,7 @@ static void products_of_mixed_orders_are_refused(void **state) {
   refuse_network(&n, RESNET_ERROR_UNSUPPORTED, "Mul_e|two activations");
 }
 
-/* ---- zeros joined on --------------------------------------------------------------- */
+/* ---- concatenated zeros ------------------------------------------------------------ */
 
 static const float zeros[2 * 8 * 8];
 

@@ -96,7 +96,7 @@ static void pools_that_do_not_fit(void **state) {
 
 /* Accepted neighbours of refused nodes: Sum of one input, slices by attributes before
  * opset 10, a global maximum as a pool. */
-static void what_is_accepted_beside_them(void **state) {
+static void accepted_neighbours_of_refused_nodes(void **state) {
   (void)state;
   network n = {.opset = 9}, plain = {.opset = 9};
   begin_network(&n);
@@ -192,10 +192,14 @@ static void rows_of_all_samples(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(rows_of_all_samples),          cmocka_unit_test(layers_that_do_not_fit),
-      cmocka_unit_test(shapes_that_do_not_fit),       cmocka_unit_test(pools_that_do_not_fit),
-      cmocka_unit_test(what_is_accepted_beside_them), cmocka_unit_test(too_many_nodes),
-      cmocka_unit_test(sparse_initialisers),          cmocka_unit_test(attributes_of_functions),
+      cmocka_unit_test(rows_of_all_samples),
+      cmocka_unit_test(layers_that_do_not_fit),
+      cmocka_unit_test(shapes_that_do_not_fit),
+      cmocka_unit_test(pools_that_do_not_fit),
+      cmocka_unit_test(accepted_neighbours_of_refused_nodes),
+      cmocka_unit_test(too_many_nodes),
+      cmocka_unit_test(sparse_initialisers),
+      cmocka_unit_test(attributes_of_functions),
       cmocka_unit_test(inputs_of_other_types),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,7 +211,7 @@ static void maxima_over_everything_are_pools(void **state) {
 }
 
 /* x.mean(3).mean(2), also of a feature map (n,h,w,c). */
-static void means_over_one_side_after_the_other(void **state) {
+static void means_over_one_axis_after_the_other(void **state) {
   (void)state;
   for (int last = 0; last < 2; last++) {
     network n = {.opset = 11, .input = "N,3,8,6"};
@@ -272,7 +272,7 @@ static void single_pixel_pools_subsample(void **state) {
   unload(&g);
 }
 
-static void average_pool_says_how_it_counts(void **state) {
+static void average_pool_counts_padding_or_not(void **state) {
   (void)state;
   for (int count = 0; count < 2; count++) {
     network n = {0};
@@ -299,10 +299,10 @@ int main(void) {
       cmocka_unit_test(mean_without_kept_axes_is_flat),
       cmocka_unit_test(mean_over_channels_is_refused),
       cmocka_unit_test(maxima_over_everything_are_pools),
-      cmocka_unit_test(means_over_one_side_after_the_other),
+      cmocka_unit_test(means_over_one_axis_after_the_other),
       cmocka_unit_test(sums_are_multiples_of_means),
       cmocka_unit_test(single_pixel_pools_subsample),
-      cmocka_unit_test(average_pool_says_how_it_counts),
+      cmocka_unit_test(average_pool_counts_padding_or_not),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

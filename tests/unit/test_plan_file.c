@@ -195,7 +195,7 @@ static resnet_op find_op(const resnet_model *model, const char *kernel, uint32_t
   return op;
 }
 
-static void the_gated_plan_says_what_it_has(void **state) {
+static void the_gated_plan_describes_its_ops(void **state) {
   (void)state;
   resnet_model *model = gated_model();
   assert_string_equal(find_op(model, "pad", 0).detail, "reflect 1,1,1,1");
@@ -335,7 +335,7 @@ static void another_input_size_is_refused(void **state) {
   buffer_release(&file);
 }
 
-/* ---- packed anew ------------------------------------------------------------------- */
+/* ---- packed again ------------------------------------------------------------------ */
 
 static void assert_packed_anew(const buffer *file, const resnet_model_options *options,
                                const buffer *onnx, const char *fragment) {
@@ -705,7 +705,7 @@ int main(void) {
       cmocka_unit_test(the_mixed_network_has_every_operator),
       cmocka_unit_test(the_network_of_own_kernels_has_them_all),
       cmocka_unit_test(gates_and_borders_are_kept),
-      cmocka_unit_test(the_gated_plan_says_what_it_has),
+      cmocka_unit_test(the_gated_plan_describes_its_ops),
       cmocka_unit_test(warnings_come_before_notes),
       cmocka_unit_test(saving_again_gives_the_same_bytes),
       cmocka_unit_test(a_model_can_be_saved_over_its_own_file),

@@ -156,7 +156,7 @@ static void damage_in_a_large_network_is_found(void **state) {
   buffer_release(&file);
 }
 
-static void damaged_weights_are_not_saved_nor_packed(void **state) {
+static void damaged_weights_are_neither_saved_nor_packed(void **state) {
   (void)state;
   const plan_places p = plan_find_places(good.data, good.size);
   resnet_error error;
@@ -652,7 +652,7 @@ int main(void) {
       cmocka_unit_test(every_flipped_byte_of_the_front_is_refused),
       cmocka_unit_test(flipped_weights_are_refused),
       cmocka_unit_test(damage_in_a_large_network_is_found),
-      cmocka_unit_test(damaged_weights_are_not_saved_nor_packed),
+      cmocka_unit_test(damaged_weights_are_neither_saved_nor_packed),
       cmocka_unit_test(weights_that_are_not_finite_are_refused),
       cmocka_unit_test(checksums_are_xxh3),
       cmocka_unit_test(checksums_see_flips_and_swaps),

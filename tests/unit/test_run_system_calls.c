@@ -121,7 +121,7 @@ static void a_forbidden_call_is_seen(void **state) {
   assert_int_equal(call, __NR_getppid);
 }
 
-static void run_asks_nothing_of_the_system(void **state) {
+static void run_makes_no_other_system_calls(void **state) {
   (void)state;
   for (size_t i = 0; i < EVERY_KERNEL_FILES; i++)
     for (uint32_t threads = 1; threads <= 2; threads++) {
@@ -136,12 +136,12 @@ static void run_asks_nothing_of_the_system(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_forbidden_call_is_seen),
-      cmocka_unit_test(run_asks_nothing_of_the_system),
+      cmocka_unit_test(run_makes_no_other_system_calls),
   };
   return cmocka_run_group_tests(tests, share_a_page, NULL);
 }
 #else
-static void run_asks_nothing_of_the_system(void **state) {
+static void run_makes_no_other_system_calls(void **state) {
   (void)state;
   print_message("skipped: needs Linux, and a process whose every call is the library's (sanitizers "
                 "make their own)\n");
@@ -149,7 +149,7 @@ static void run_asks_nothing_of_the_system(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(run_asks_nothing_of_the_system)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(run_makes_no_other_system_calls)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
 #endif
