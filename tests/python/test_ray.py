@@ -488,7 +488,7 @@ def steady_rate(data, actors: int) -> float:
 
 def plain_rate(model: libresnet.Model, threads: int, sub_batches: list[list[str]]) -> float:
     """The same work by threads of one process, without Ray."""
-    work = batch.Work(
+    task = batch.Task(
         model,
         5,
         [],
@@ -496,7 +496,7 @@ def plain_rate(model: libresnet.Model, threads: int, sub_batches: list[list[str]
         threads,
         len(sub_batches[0]),
     )
-    arrivals = [(time.perf_counter(), len(rows)) for _, rows in batch.locally(work)]
+    arrivals = [(time.perf_counter(), len(rows)) for _, rows in batch.locally(task)]
     return sum(count for _, count in arrivals[threads:]) / (
         arrivals[-1][0] - arrivals[threads - 1][0]
     )
