@@ -44,12 +44,16 @@ gzip_reader *gzip_open(memory *m, uint8_t *buffer, size_t filled, size_t capacit
   return NULL;
 }
 
+/* Take packed bytes from the source if none are left. */
+static void refill(gzip_reader *r) {
+  if (r->z.avail_in > 0) return;
+  r->z.next_in = r->buffer;
+  r->z.avail_in = (uInt)r->source(r->context, r->buffer, r->capacity);
+}
+
 /* End a member. Another one may follow. */
 static void end_member(gzip_reader *r) {
-  if (r->z.avail_in == 0) {
-    r->z.next_in = r->buffer;
-    r->z.avail_in = (uInt)r->source(r->context, r->buffer, r->capacity);
-  }
+  refill(r);
   r->ended = r->z.avail_in == 0;
   if (!r->ended) (void)inflateReset(&r->z);
 }
@@ -57,11 +61,8 @@ static void end_member(gzip_reader *r) {
 /* Run one step of zlib. Returns the number of bytes that it made; 0 is possible. */
 static size_t inflate_step(gzip_reader *r, void *to, size_t size, resnet_error *error,
                            resnet_status *status) {
-  if (r->z.avail_in == 0) {
-    r->z.next_in = r->buffer;
-    r->z.avail_in = (uInt)r->source(r->context, r->buffer, r->capacity);
-    if (*status != RESNET_OK) return 0;
-  }
+  refill(r);
+  if (*status != RESNET_OK) return 0;
   const uInt space = size > INT32_MAX ? INT32_MAX : (uInt)size;
   r->z.next_out = to;
   r->z.avail_out = space;
