@@ -1,12 +1,12 @@
 #include "runtime/api/executor.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "runtime/api/observe.h"
 #include "runtime/api/session.h"
 #include "runtime/kernels/table.h"
 #include "runtime/system/clock.h"
-#include "runtime/system/thread_pool.h"
 
 enum {
   VECTOR_EXTRA_BYTES = 64, /* that our own kernels may read past the end of a buffer */
@@ -24,7 +24,7 @@ kernel_call executor_call(const resnet_session *session, uint32_t index, size_t 
       .op = op,
       .state = &session->executor.states[index],
       .batch = batch,
-      .pool = session->pool,
+      .pool = session->workers,
       .simd = session->simd,
       .output = executor_output(session, index),
       .workspace = session->executor.workspace,
@@ -99,7 +99,12 @@ static resnet_status prepare(resnet_session *session, resnet_error *error) {
   return e->workspace ? RESNET_OK : err_no_memory(error, "a session's workspace");
 }
 
+void executor_begin(resnet_session *session) {
+  session->workers = system_pool_workers(&session->pool);
+}
+
 resnet_status executor_open(resnet_session *session, resnet_error *error) {
+  executor_begin(session);
   resnet_status status = prepare(session, error);
   if (status != RESNET_OK) executor_close(session);
   return status;
@@ -123,7 +128,7 @@ resnet_status executor_run(resnet_session *session, size_t batch, resnet_error *
   resnet_status status = executor_shape(session, batch, error);
   if (status != RESNET_OK) return status;
   run_ops(session, batch);
-  if (paused) system_pool_rest(session->pool, session->threads);
+  if (paused) system_pool_rest(&session->pool);
   session->run_end = system_now_ns();
   return RESNET_OK;
 }

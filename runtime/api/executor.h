@@ -26,6 +26,10 @@ void executor_close(resnet_session *session);
  * XNNPACK's tables depend on the size of a sample alone. */
 resnet_status executor_shape(resnet_session *session, size_t batch, resnet_error *error);
 
+/* Find the session's threads; call it before the first executor_call of a run. The
+ * process may have forked since the previous run. */
+void executor_begin(resnet_session *session);
+
 /* Run the plan on the `batch` samples in op 0's output, at most session->batch. */
 resnet_status executor_run(resnet_session *session, size_t batch, resnet_error *error);
 
