@@ -61,6 +61,25 @@ static resnet_status open_ops(resnet_session *session, resnet_error *error) {
   return RESNET_OK;
 }
 
+/* Count in the budget what the operators will allocate by themselves. It is summed before
+ * the first of them does. */
+static resnet_status reserve_operators(resnet_session *session, resnet_error *error) {
+  executor *e = &session->executor;
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < e->plan->op_count; i++) {
+    const uint64_t own = kernel_state_bytes(&e->plan->ops[i]);
+    bytes = own > UINT64_MAX - bytes ? UINT64_MAX : bytes + own;
+  }
+  if (!mem_reserve(session->memory, bytes))
+    return err_fail(error, RESNET_ERROR_LIMIT,
+                    "a session's tables and operators take %" PRIu64
+                    " MB, more than is left of max_memory_bytes: allow more, or close other "
+                    "sessions",
+                    (bytes >> 20) + 1);
+  e->reserved = bytes;
+  return RESNET_OK;
+}
+
 static resnet_status allocate_buffers(resnet_session *session, resnet_error *error) {
   executor *e = &session->executor;
   size_t floats;
@@ -91,6 +110,7 @@ static resnet_status choose_plan(resnet_session *session, resnet_error *error) {
 static resnet_status prepare(resnet_session *session, resnet_error *error) {
   executor *e = &session->executor;
   resnet_status status = choose_plan(session, error);
+  if (status == RESNET_OK) status = reserve_operators(session, error);
   if (status == RESNET_OK) status = allocate_buffers(session, error);
   if (status == RESNET_OK) status = open_ops(session, error);
   if (status == RESNET_OK) status = executor_shape(session, session->batch, error);
@@ -139,6 +159,7 @@ void executor_close(resnet_session *session) {
     const kernel *k = kernel_table[e->plan->ops[i].kernel];
     if (k->close) k->close(&e->states[i]);
   }
+  mem_unreserve(session->memory, e->reserved);
   mem_release(session->memory, e->states);
   mem_release(session->memory, e->workspace);
   mem_release(session->memory, e->arena);

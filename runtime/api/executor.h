@@ -13,6 +13,7 @@ typedef struct executor {
   kernel_state *states; /* by op */
   void *workspace;
   size_t workspace_size; /* bytes */
+  uint64_t reserved;     /* bytes counted in the budget for the operators' own memory */
   size_t shaped_batch;   /* samples that the operators are set up for; 0: none */
 } executor;
 
