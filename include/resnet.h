@@ -356,10 +356,20 @@ typedef struct resnet_finding {
 typedef enum resnet_scores {
   /* Any numbers; softmax makes probabilities of them. */
   RESNET_SCORES_LOGITS = 0,
-  /* The file ends in a softmax, or in a sigmoid for each class. */
+  /* The file ends in a softmax. */
   RESNET_SCORES_PROBABILITIES = 1,
   /* The file ends in a log softmax. */
-  RESNET_SCORES_LOG_PROBABILITIES = 2
+  RESNET_SCORES_LOG_PROBABILITIES = 2,
+  /* One number; its sigmoid is the probability of class 1 of two. resnet_classify ranks
+   * both. */
+  RESNET_SCORES_BINARY_LOGIT = 3,
+  /* One sigmoid: the probability of class 1 of two. resnet_classify ranks both. */
+  RESNET_SCORES_BINARY_PROBABILITY = 4,
+  /* A sigmoid for each class. Each is a probability of its own; their sum means
+   * nothing. */
+  RESNET_SCORES_MULTI_LABEL = 5,
+  /* Not scores of classes: a feature vector or map. resnet_classify refuses it. */
+  RESNET_SCORES_EMBEDDING = 6
 } resnet_scores;
 
 /* Pointers in here are valid until the model is closed. */
@@ -374,8 +384,11 @@ typedef struct resnet_model_info {
   uint32_t opset;
   /* Input of one sample. resnet_classify needs 3 channels. */
   uint32_t input_height, input_width, input_channels;
-  /* Number of scores per sample. */
+  /* Number of classes that resnet_classify ranks: 2 for the binary kinds of
+   * resnet_scores, 0 for an embedding. */
   uint32_t classes;
+  /* Number of floats per sample that resnet_run writes. */
+  uint32_t score_count;
   /* `classes` UTF-8 strings; NULL if the file has none. */
   const char *const *labels;
   resnet_preprocess preprocess;
@@ -566,7 +579,7 @@ typedef enum resnet_layout {
 /* Run the model on `batch` samples that are already preprocessed; `batch` is 1 or more.
  *   - `input` holds batch * input_height * input_width * input_channels floats, in the
  *     order `layout`. It is not changed.
- *   - `scores` has room for batch * classes floats: (n,classes).
+ *   - `scores` has room for batch * score_count floats: (n,score_count).
  *   - The sizes, and what the scores are, come from resnet_model_get_info.
  *   - Scores are the same to the bit for any number of threads and any split into
  *     batches.

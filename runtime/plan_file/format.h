@@ -38,7 +38,7 @@
 
 enum {
   /* Raise it when the layout changes. Older files are refused by name. */
-  PLAN_FORMAT = 3,
+  PLAN_FORMAT = 4,
   /* Raise it when a kernel of ours packs differently. Older files are packed again. */
   PLAN_PACKING = 1,
   PLAN_ALIGNMENT = 64,

@@ -711,6 +711,7 @@ static void test_sigmoid_scores_are_probabilities(void **unused) {
   graph_node *linear = network_add_node(&n, GRAPH_LINEAR, 1, (graph_shape){1, 1, CLASSES});
   network_set_parameters(&n, linear, CLASSES * 3, CLASSES);
   (void)network_add_node(&n, GRAPH_SIGMOID, 2, (graph_shape){1, 1, CLASSES});
+  n.graph.scores = RESNET_SCORES_MULTI_LABEL;
   resnet_model *model = network_model(&n, RESNET_CONV_AUTO);
   model->preprocess = (resnet_preprocess){0, 0, RESNET_ORDER_RGB, 1, {0, 0, 0}, {1, 1, 1}};
   graph_release(&n.graph);
