@@ -5,6 +5,7 @@
 #include "cli/compare/accuracy.h"
 #include "cli/compare/comparison.h"
 #include "cli/model.h"
+#include "cli/model_text.h"
 #include "cli/plan.h"
 #include "support/json.h"
 #include "support/responses.h"
