@@ -157,6 +157,24 @@ def test_images_are_prepared_as_options_say(tmp_path):
         run("--size", "48y48", SAMPLES, tmp_path / "out.parquet")
 
 
+def test_options_may_stand_anywhere(tmp_path, samples):
+    cat, ship = SAMPLES / "cat-tabby.jpg", SAMPLES / "ship-freighter.jpg"
+    options = [["-k", "2"], ["--threads", "1"], ["-q"], ["-m", RESNET20]]
+    out = tmp_path / "out.parquet"
+    orders = [
+        [*options[0], *options[1], *options[2], *options[3], cat, ship, out],
+        [cat, *options[0], ship, *options[1], *options[2], out, *options[3]],
+        [cat, ship, out, *options[0], *options[1], *options[2], *options[3]],
+        [cat, *options[3], *options[0], "--", ship, out],
+    ]
+    contents = set()
+    for arguments in orders:
+        assert run("--overwrite", *arguments) == 0
+        contents.add(out.read_bytes())
+        assert pq.read_table(out)["path"].to_pylist() == sorted(map(str, (cat, ship)))
+    assert len(contents) == 1
+
+
 def test_durations_have_units_that_fit():
     assert [_progress.duration(seconds) for seconds in (0.4, 59, 61, 27351)] == [
         "0 s",
@@ -648,6 +666,7 @@ def test_rays_nodes_get_entries_by_their_own_names(monkeypatch, tmp_path, model)
         (["a.jpg"], "required"),
         (["-k", "0", "a.jpg", "out.parquet"], "invalid"),
         (["--sideways", "a.jpg", "out.parquet"], "unrecognized arguments"),
+        (["a.jpg", "out.parquet", "--preprocess", "upside-down"], "upside-down"),
     ],
 )
 def test_wrong_usage_is_2(arguments, said, tmp_path):
@@ -664,7 +683,6 @@ def test_wrong_usage_is_2(arguments, said, tmp_path):
         (["bad.zip", "out.parquet"], "bad.zip: File is not a zip file"),
         ([SAMPLES, "missing/out.parquet"], "missing/out.parquet: its folder does not exist"),
         (["-m", "missing.onnx", SAMPLES, "out.parquet"], "missing.onnx"),
-        (["--preprocess", "upside-down", SAMPLES, "out.parquet"], "upside-down"),
     ],
 )
 def test_failing_on_its_input_is_1_with_one_line(arguments, said, tmp_path, monkeypatch):
