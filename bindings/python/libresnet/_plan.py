@@ -133,20 +133,20 @@ class Preprocess:
         )
 
 
-def _shortest(value: float) -> float:
+def shortest(value: Any) -> float:
     """Return the shortest decimal that equals a float32: 0.485, not
     0.48500001430511475."""
     return float(str(np.float32(value)))
 
 
 def _by_channel(three: Any) -> Tuple[float, float, float]:
-    return _shortest(three[0]), _shortest(three[1]), _shortest(three[2])
+    return shortest(three[0]), shortest(three[1]), shortest(three[2])
 
 
 def _preprocess_of(struct: _structs.PreprocessStruct) -> Preprocess:
     order = "BGR" if struct.order == _structs.ChannelOrder.ORDER_BGR else "RGB"
     mean, std = _by_channel(struct.mean), _by_channel(struct.std)
-    return Preprocess(struct.resize, struct.crop, order, _shortest(struct.scale), mean, std)
+    return Preprocess(struct.resize, struct.crop, order, shortest(struct.scale), mean, std)
 
 
 @dataclass(frozen=True)
