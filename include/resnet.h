@@ -46,7 +46,11 @@
  *   - resnet_model: immutable once open. Threads and sessions share it freely.
  *   - resnet_session: buffers and threads for running one model. One thread at a time may
  *     use it. Sessions of one model share its weights.
- *   - A model must stay open as long as any of its sessions.
+ *   - A model may be closed before its sessions: its memory is released with the last of
+ *     them.
+ *   - After fork() a child may use the sessions of its parent. It has none of their
+ *     threads, and runs on its own alone; scores are the same to the bit. No other thread
+ *     may use a session during the fork.
  *   - Functions without a session argument may be called from any thread.
  *
  * Structs with a `struct_size`:
@@ -332,8 +336,8 @@ RESNET_API resnet_status resnet_model_open_memory(const void *bytes, size_t size
 RESNET_API resnet_status resnet_model_save(const resnet_model *model, const char *path,
                                            resnet_error *error);
 
-/* Close *model and set it to NULL. `model` and *model may be NULL. All sessions of the
- * model must be closed before. */
+/* Close *model and set it to NULL. `model` and *model may be NULL. Sessions that are
+ * still open go on working, and keep the model's memory until the last is closed. */
 RESNET_API void resnet_model_close(resnet_model **model);
 
 /* How serious a diagnostic is. */
@@ -536,9 +540,9 @@ typedef struct resnet_session_options {
 /* Fill `options` with the defaults: all zero except struct_size. */
 RESNET_API void resnet_session_options_init(resnet_session_options *options);
 
-/* Make buffers, operators and threads for running `model`, which must outlive the
- * session. `options` may be NULL. On success the caller owns *session and closes it. On
- * failure *session is NULL. Several threads may open sessions of one model at once.
+/* Make buffers, operators and threads for running `model`. `options` may be NULL. On
+ * success the caller owns *session and closes it. On failure *session is NULL. Several
+ * threads may open sessions of one model at once.
  *
  * The session's threads:
  *   - They keep to the affinity mask that the caller has now, and are not pinned to one

@@ -21,6 +21,10 @@ resnet_status err_fail(resnet_error *error, resnet_status status, const char *fo
   return status;
 }
 
+resnet_status err_null(resnet_error *error, const char *function, const char *argument) {
+  return err_fail(error, RESNET_ERROR_ARGUMENT, "%s: `%s` is NULL", function, argument);
+}
+
 resnet_status err_no_memory(resnet_error *error, const char *what) {
   return err_fail(
       error, RESNET_ERROR_MEMORY,

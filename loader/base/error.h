@@ -14,6 +14,9 @@ resnet_status err_fail(resnet_error *error, resnet_status status, const char *fo
 #endif
     ;
 
+/* Fail with RESNET_ERROR_ARGUMENT: the function's argument is NULL. */
+resnet_status err_null(resnet_error *error, const char *function, const char *argument);
+
 /* Fail with RESNET_ERROR_MEMORY: the allocation of `what` failed. */
 resnet_status err_no_memory(resnet_error *error, const char *what);
 

@@ -108,6 +108,7 @@ resnet_status resnet_classify(resnet_session *session, const resnet_image *image
                               uint32_t k, resnet_prediction *predictions, resnet_error *error) {
   resnet_status status = check_arguments(session, images, count, k, predictions, error);
   if (status != RESNET_OK) return status;
+  executor_begin(session);
   for (size_t done = 0; done < count;) {
     const size_t batch = count - done < session->batch ? count - done : session->batch;
     status = prepare_images(session, images + done, batch, done, error);

@@ -142,6 +142,7 @@ static resnet_status make_model(memory *m, graph *g, plan_file *file,
   resnet_model *model = mem_allocate(m, 1, sizeof *model);
   if (!model) return err_no_memory(error, "a model");
   model->memory = m;
+  model->references = 1;
   model->file = *file;
   const uint32_t batch = file->bytes ? file->key.options.batch : options->batch;
   model->options = (plan_options){options->conv, options->memory, batch ? batch : 1};
@@ -254,26 +255,24 @@ static resnet_status open_model(const source *from, const resnet_model_options *
 
 resnet_status resnet_model_open(const char *path, const resnet_model_options *options,
                                 resnet_model **model, resnet_error *error) {
-  if (!model) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `model` is NULL");
+  if (!model) return err_null(error, "resnet_model_open", "model");
   *model = NULL;
-  if (!path) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `path` is NULL");
+  if (!path) return err_null(error, "resnet_model_open", "path");
   return open_model(&(source){.path = path}, options, model, error);
 }
 
 resnet_status resnet_model_open_memory(const void *bytes, size_t size,
                                        const resnet_model_options *options, resnet_model **model,
                                        resnet_error *error) {
-  if (!model)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `model` is NULL");
+  if (!model) return err_null(error, "resnet_model_open_memory", "model");
   *model = NULL;
-  if (!bytes)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `bytes` is NULL");
+  if (!bytes) return err_null(error, "resnet_model_open_memory", "bytes");
   return open_model(&(source){.bytes = bytes, .size = size}, options, model, error);
 }
 
 resnet_status resnet_model_save(const resnet_model *model, const char *path, resnet_error *error) {
-  if (!model || !path)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_save: `model` or `path` is NULL");
+  if (!model) return err_null(error, "resnet_model_save", "model");
+  if (!path) return err_null(error, "resnet_model_save", "path");
   if (!model->file.graph)
     return err_fail(
         error, RESNET_ERROR_ARGUMENT,
@@ -288,10 +287,23 @@ resnet_status resnet_model_save(const resnet_model *model, const char *path, res
   return status == RESNET_OK ? err_clear(error) : err_add_prefix(error, status, path);
 }
 
+/* The object is not const: make_model allocated it. */
+static resnet_model *counted(const resnet_model *model) { return (resnet_model *)(uintptr_t)model; }
+
+const resnet_model *model_retain(const resnet_model *model) {
+  atomic_fetch_add(&counted(model)->references, 1);
+  return model;
+}
+
+void model_release(const resnet_model *model) {
+  if (atomic_fetch_sub(&counted(model)->references, 1) > 1) return;
+  memory *m = model->memory;
+  release(counted(model));
+  mem_destroy(m);
+}
+
 void resnet_model_close(resnet_model **model) {
   if (!model || !*model) return;
-  memory *m = (*model)->memory;
-  release(*model);
-  mem_destroy(m);
+  model_release(*model);
   *model = NULL;
 }

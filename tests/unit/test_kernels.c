@@ -454,7 +454,7 @@ static void test_packed_weights_beyond_the_address_space_are_refused(void **unus
   const plan_kernel own[] = {KERNEL_WINOGRAD, KERNEL_WINOGRAD_STRIDE2, KERNEL_STEM, KERNEL_GEMM};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
     resnet_error error;
-    assert_int_equal(kernel_table[own[i]]->check(&conv, NULL, &error), RESNET_ERROR_LIMIT);
+    assert_int_equal(kernel_table[own[i]]->check(&conv, &error), RESNET_ERROR_LIMIT);
     assert_non_null(strstr(error.message, "node 'big' (Conv)"));
   }
 }
