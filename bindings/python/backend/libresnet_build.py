@@ -122,7 +122,8 @@ def without_xnnpack(folder: Path) -> str:
 
 
 def missing() -> list[tuple[str, str]]:
-    """Return the programs and headers that a build lacks, each with its Debian package."""
+    """Return the programs and headers that a build lacks, each with its Debian
+    package."""
     compiler = os.environ.get("CC", "cc").split()
     if not compiler or not shutil.which(compiler[0]):
         # Without a compiler no header can be found.

@@ -390,8 +390,8 @@ class Model:
 
         images: one image is
             - a path, or the bytes, of a JPEG or PNG file,
-            - a PIL image. Its EXIF orientation is not applied, and an ImageWarning says so
-              if it has one; that of a file is applied,
+            - a PIL image. Its EXIF orientation is not applied, as that of a file is. An
+              ImageWarning says so if it has one,
             - a uint8 array: (h,w,3) RGB, (h,w,4) RGBA or (h,w) grey, or in the format
               `pixels`; rows may have any stride,
             - a normalised float array (c,h,w) or (h,w,c) of the model's input_shape.

@@ -154,7 +154,8 @@ def open_archive(path: str) -> zipfile.ZipFile:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the message of an error in one line, without the image, which the row has."""
+    """Return the message of an error in one line, without the image, which the row
+    has."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return re.sub(r"^(image|images\[\d+\]): ", "", " ".join(text.split())) or type(error).__name__
 

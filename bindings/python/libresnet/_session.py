@@ -433,8 +433,8 @@ class Session:
         return rows[0] if is_one_image(images) else rows
 
     def _probabilities(self, images: Any, how: Reading) -> Tuple[F32, List[Error]]:
-        """Return (n,classes) probabilities and the errors of skipped images, on any thread,
-        without warnings."""
+        """Return (n,classes) probabilities and the errors of skipped images, on any
+        thread, without warnings."""
         classes = self._core.info.classes
         skipped: List[Error] = []
         rows: List[F32] = [np.empty((0, classes), np.float32)]
@@ -462,8 +462,8 @@ class Session:
     def _ranked(
         self, images: Any, k: int, how: Reading
     ) -> Iterator[Union[npt.NDArray[Any], Error]]:
-        """Yield (images,k) of index and score, best first, for consecutive images, and the
-        errors of skipped images."""
+        """Yield (images,k) of index and score, best first, for consecutive images, and
+        the errors of skipped images."""
         for sub_batch in sub_batches(items_of(images, self._nhwc, how)):
             yield from self._rank(sub_batch, k, how)
 
@@ -483,8 +483,8 @@ class Session:
     def _rank_images(
         self, images: List[Image], k: int, how: Reading
     ) -> Iterator[Union[npt.NDArray[Any], Error]]:
-        """Classify images. The library names the first that it refuses, e.g. one too small
-        for a crop; if it is skipped, classify those before and behind it."""
+        """Classify images. The library names the first that it refuses, e.g. one too
+        small for a crop. If it is skipped, classify those before and behind it."""
         out = np.empty((len(images), k), _PREDICTION)
         status, error = self._classify_images(images, k, out)
         if not status:
