@@ -148,7 +148,7 @@ static bool measure_times(model_summary *n) {
   const size_t values = (size_t)info->input_height * info->input_width * info->input_channels;
   m.input = cli_allocate(values, sizeof *m.input);
   cli_model_random_input(m.input, values);
-  m.scores = cli_allocate(n->loaded.info.classes, sizeof *m.scores);
+  m.scores = cli_allocate(n->loaded.info.score_count, sizeof *m.scores);
   m.costs = cli_allocate((size_t)n->plan.block_count * MAX_RUNS, sizeof *m.costs);
   m.unfused = cli_allocate((size_t)n->plan.block_count * MAX_RUNS, sizeof *m.unfused);
   for (int w = 0; w < VARIANT_COUNT && ok; w++) ok = open_variant(&m, (variant)w);
