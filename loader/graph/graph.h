@@ -155,6 +155,19 @@ resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severit
 #endif
     ;
 
+/* Return whether node `index` continues a branch of a block towards its source: it has one
+ * input, or multiplies its first input by a gate that nodes with one input each compute
+ * from that. The first input leads back. */
+bool graph_continues_branch(const graph *g, uint32_t index);
+
+/* Return the kind of the shortcut from node `source` to node `end`, which continues at
+ * every node; RESNET_SHORTCUT_NONE: none of the known kinds. */
+resnet_shortcut graph_shortcut_kind(const graph *g, uint32_t source, uint32_t end);
+
+/* Return whether each window of a pool has a tap inside the input: one that covers only
+ * padding has no value. The output's size follows from the window. */
+bool graph_pool_has_taps(const graph_window *w, graph_shape in, graph_shape out);
+
 /* Return whether every number is finite. */
 bool graph_all_finite(const float *numbers, size_t count);
 

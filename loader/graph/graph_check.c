@@ -123,11 +123,9 @@ static resnet_status check_pool(const check *c) {
   const graph_window *w = &c->node->window;
   const graph_shape in = input_shape(c, 0);
   if (c->node->shape.c != in.c) return refuse(c, "a pool keeps the channels");
-  if (w->dilation_h > in.h || w->dilation_w > in.w)
-    return refuse(c, "its dilation exceeds its input");
-  if (c->node->op == GRAPH_AVERAGE_POOL && (w->dilation_h != 1 || w->dilation_w != 1))
-    return refuse(c, "an average pool has no dilation");
-  return check_window(c);
+  resnet_status status = check_window(c);
+  if (status != RESNET_OK || graph_pool_has_taps(w, in, c->node->shape)) return status;
+  return refuse(c, "one of its windows covers only padding");
 }
 
 static resnet_status check_global_pool(const check *c) {

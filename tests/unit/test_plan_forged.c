@@ -422,8 +422,8 @@ static void refuse_other_nodes(const buffer *from, graph g, const uint32_t *plac
   NODE(OPTION_A, channels_before, UINT32_MAX, "channels");
   NODE(OPTION_A, weight_count, 4, "does not use");
   NODE(MAX_POOL, shape.c, 3, "channels");
-  NODE(MAX_POOL, window.dilation_h, 100, "dilation");
-  NODE(AVERAGE_POOL, window.dilation_h, 2, "dilation");
+  NODE(MAX_POOL, window.dilation_h, 100, "window");
+  NODE(AVERAGE_POOL, window.dilation_h, 2, "window");
   NODE(GLOBAL_POOL, shape.h, 2, "(1,1,channels)");
   NODE(SOFTMAX, shape.w, 2, "shape");
   NODE(SOFTMAX, clamp_min, 0.0F, "does not use");
