@@ -101,7 +101,7 @@ typedef struct graph_node {
   float clamp_min, clamp_max; /* -INFINITY and INFINITY: not clamped */
   float *weights;             /* weight_count finite floats; shapes: see ops.def */
   size_t weight_count;
-  float *bias; /* bias_count finite floats: one for each channel; CHANNEL_CONV: 1 */
+  float *bias; /* bias_count finite floats: one for each channel; CHANNEL_CONV: 1, PRELU: 0 */
   size_t bias_count;
   bool weights_borrowed; /* weights and bias are not the node's to release */
   graph_winograd_safety winograd_safety;

@@ -107,6 +107,13 @@ static resnet_status check_affine(const check *c) {
   return RESNET_OK;
 }
 
+static resnet_status check_prelu(const check *c) {
+  const graph_node *n = c->node;
+  if (!same_shape(n->shape, input_shape(c, 0)) || n->weight_count != n->shape.c || n->bias_count)
+    return refuse(c, "its weights do not fit its shape");
+  return RESNET_OK;
+}
+
 static resnet_status check_subsample(const check *c) {
   const graph_node *n = c->node;
   const graph_shape in = input_shape(c, 0), out = n->shape;

@@ -266,6 +266,16 @@ resnet_status op_relu(import_context *ctx) {
   return status == RESNET_OK ? add_clamp(ctx, x, 0, INFINITY) : status;
 }
 
+/* Add x where x is at least 0, else slope * x. */
+static resnet_status add_leaky_relu(import_context *ctx, const value *x, float slope) {
+  resnet_status status;
+  if (slope == 0) return add_clamp(ctx, x, 0, INFINITY);
+  if (slope == 1) return value_set_same(ctx, x);
+  graph_node *n = node_add_elementwise(ctx, GRAPH_LEAKY_RELU, x, &status);
+  if (n) n->scalar = slope;
+  return status;
+}
+
 resnet_status op_leaky_relu(import_context *ctx) {
   value *x;
   float slope;
@@ -274,9 +284,53 @@ resnet_status op_leaky_relu(import_context *ctx) {
   if (status != RESNET_OK) return status;
   if (!isfinite(slope))
     return invalid(ctx, "attribute alpha is %g: a finite number is needed", (double)slope);
-  graph_node *n = node_add_elementwise(ctx, GRAPH_LEAKY_RELU, x, &status);
-  if (n) n->scalar = slope;
-  return status;
+  return add_leaky_relu(ctx, x, slope);
+}
+
+/* Return whether a list of slopes has one for each channel. Before opset 7 it has. Since
+ * then ONNX matches it with the last axis. Where that does not fit, the list is that of
+ * MXNet's exporter, which kept the old form (insightface issue 1274). */
+static bool lists_channels(const import_context *ctx, const value *x, const constant *slopes,
+                           uint32_t channels) {
+  return slopes->rank == 1 && slopes->dims[0] == x->dims[channels] &&
+         (ctx->opset < 7 || slopes->dims[0] != x->dims[x->rank - 1]);
+}
+
+static bool are_equal(const constant *t) {
+  for (size_t i = 1; i < t->count; i++)
+    if (t->floats[i] != t->floats[0]) return false;
+  return true;
+}
+
+static resnet_status check_slopes(import_context *ctx, const value *x, const constant *slopes) {
+  uint32_t channels;
+  if (!slopes) return invalid(ctx, "its slope is missing: export the model again");
+  const bool lists =
+      value_find_channels(ctx, x, &channels) && lists_channels(ctx, x, slopes, channels);
+  const int64_t first = lists ? (int64_t)channels : (int64_t)x->rank - slopes->rank;
+  const bool shared = slopes->is_float && slopes->count == 1;
+  if (shared || fits_channels(ctx, x, slopes, first))
+    return constant_check_finite(ctx, slopes, "slope");
+  return import_refuse(
+      ctx, broadcast_status(x, slopes->dims, slopes->rank),
+      "its slope '%.50s' has %zu numbers: 1 float, or 1 for each channel, (c,1,1), "
+      "is accepted (Keras: shared_axes=[1, 2])",
+      slopes->name, slopes->count);
+}
+
+resnet_status op_prelu(import_context *ctx) {
+  value *x;
+  const constant *slopes = NULL;
+  resnet_status status = value_get_activation(ctx, 0, &x);
+  if (status == RESNET_OK) status = value_get_constant(ctx, 1, "slope", &slopes);
+  if (status == RESNET_OK) status = check_slopes(ctx, x, slopes);
+  if (status != RESNET_OK) return status;
+  if (are_equal(slopes)) return add_leaky_relu(ctx, x, slopes->floats[0]);
+  graph_node *n = node_add_elementwise(ctx, GRAPH_PRELU, x, &status);
+  if (!n || status != RESNET_OK) return status;
+  n->weights = value_take_floats(ctx, 1);
+  n->weight_count = n->shape.c;
+  return n->weights ? RESNET_OK : err_no_memory(ctx->error, "slopes");
 }
 
 /* Read a bound from a constant input of one number; `fallback` if it is absent. */

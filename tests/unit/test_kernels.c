@@ -269,12 +269,15 @@ static size_t run_elementwise(const simd_elementwise *v, const float *a, const f
   /* arguments of all relevant sizes */
   for (size_t i = 0; i < n; i++) out[7 * n + i] = a[i] * expf(6.0f * b[i]);
   v->sigmoid(out + 7 * n, out + 7 * n, n);
-  return 8 * n;
+  v->prelu(a, b, out + 8 * n, n / c, c);
+  memcpy(out + 9 * n, a, n * sizeof *a);
+  v->prelu(out + 9 * n, b, out + 9 * n, n / c, c); /* in place */
+  return 10 * n;
 }
 
 static void test_instruction_sets_agree_to_the_bit(void **unused) {
   (void)unused;
-  static float a[4096], b[4096], want[8 * 4096], got[8 * 4096];
+  static float a[4096], b[4096], want[10 * 4096], got[10 * 4096];
   size_t count = 0;
   while (simd_supported(count)) count++;
   const simd_set *portable = simd_supported(count - 1);
@@ -609,23 +612,26 @@ static void test_elementwise_operator(graph_op op) {
     network n = network_new(in);
     graph_node *node = network_add_node(&n, op, 0, in);
     if (graph_op_uses(op, GRAPH_USES_SCALAR)) node->scalar = random_unit();
+    if (op == GRAPH_PRELU) network_set_parameters(&n, node, in.c, in.c);
     (void)network_measure(&n, 1 + random_below(3), 1 + random_below(3), RESNET_CONV_AUTO, 20.0f,
                           1e-6);
   }
 }
 
-/* Test operators of one input that keep its shape; softmax has a test of its own. */
+/* Test operators of one input that keep its shape, without or with numbers of their own;
+ * softmax has a test of its own. */
 static void test_elementwise_operators(void **unused) {
   (void)unused;
   size_t tested = 0;
   for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
-    if (operators[i].inputs != 1 || strcmp(operators[i].check, "same_shape") != 0 ||
-        strcmp(operators[i].name, "softmax") == 0)
+    const bool same_shape =
+        strcmp(operators[i].check, "same_shape") == 0 || strcmp(operators[i].check, "prelu") == 0;
+    if (operators[i].inputs != 1 || !same_shape || strcmp(operators[i].name, "softmax") == 0)
       continue;
     test_elementwise_operator(operators[i].op);
     tested++;
   }
-  assert_true(tested >= 3); /* clamp, sigmoid, leaky ReLU */
+  assert_true(tested >= 4); /* clamp, sigmoid, leaky ReLU, PReLU */
 }
 
 /* Each mode. Reflected borders use up to all but one of the pixels, others may be wider
