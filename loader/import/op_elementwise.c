@@ -237,13 +237,52 @@ resnet_status op_arithmetic(import_context *ctx) {
   return add_residual(ctx, a, b);
 }
 
+/* Add input `index` to *sum. */
+static resnet_status add_term(import_context *ctx, value *sum, size_t index) {
+  value *term;
+  resnet_status status = value_get(ctx, index, &term);
+  if (status == RESNET_OK) status = value_check_no_batch(ctx, term);
+  if (status == RESNET_OK && term->kind == VALUE_CONSTANT) {
+    status = add_constant(ctx, sum, term->constant, false);
+  } else if (status == RESNET_OK) {
+    status = value_get_activation(ctx, index, &term);
+    if (status == RESNET_OK) status = add_residual(ctx, sum, term);
+  }
+  const value *result = value_result(ctx);
+  if (status == RESNET_OK && result) *sum = *result;
+  return status;
+}
+
+/* Find the first input that is no constant; there is one. */
+static resnet_status find_activation(import_context *ctx, size_t *index, value **x) {
+  for (*index = 0; *index + 1 < ctx->node->n_input; ++*index) {
+    resnet_status status = value_get(ctx, *index, x);
+    if (status != RESNET_OK) return status;
+    if ((*x)->kind == VALUE_ACTIVATION) break;
+  }
+  return value_get_activation(ctx, *index, x);
+}
+
+/* Add the inputs one after the other. Sums of some of them equal no tensor of the
+ * file. */
 resnet_status op_sum(import_context *ctx) {
   value *x;
-  if (ctx->node->n_input > 2)
-    return unsupported(ctx, "sums %zu tensors: 1 or 2 are accepted", ctx->node->n_input);
-  if (ctx->node->n_input == 2) return op_arithmetic(ctx);
-  resnet_status status = value_get_activation(ctx, 0, &x);
-  return status == RESNET_OK ? value_set_same(ctx, x) : status;
+  size_t first;
+  if (ctx->node->n_input > IMPORT_MAX_TERMS)
+    return unsupported(ctx, "sums %zu tensors: up to %d are accepted", ctx->node->n_input,
+                       IMPORT_MAX_TERMS);
+  resnet_status status = find_activation(ctx, &first, &x);
+  if (status != RESNET_OK) return status;
+  if (ctx->node->n_input == 1) return value_set_same(ctx, x);
+  value sum = *x;
+  bool begun = false;
+  for (size_t i = 0; i < ctx->node->n_input && status == RESNET_OK; i++) {
+    if (i == first) continue;
+    if (begun) ctx->graph->nodes[sum.node].output[0] = '\0';
+    status = add_term(ctx, &sum, i);
+    begun = true;
+  }
+  return status;
 }
 
 /* ---- clamps ------------------------------------------------------------------------ */

@@ -587,6 +587,57 @@ static void other_padding_is_refused(void **state) {
   refuse_pad(11, "pads=0,0,1,1,0,0,1,1", "Relu", "", "opset 11|'pads' (8 numbers) is not accepted");
 }
 
+/* ---- sums -------------------------------------------------------------------------- */
+
+/* A sum of many is a chain of additions. */
+static void sums_of_many_are_chains(void **state) {
+  (void)state;
+  static const float terms[4] = {0.25F, -0.5F, 0.125F, 2.0F};
+  network n = {0}, chain = {0};
+  network *both[] = {&n, &chain};
+  for (size_t i = 0; i < 2; i++) {
+    begin_network(both[i]);
+    add_conv(both[i], "c", "d", "4,4,1,1", "");
+    add_floats(both[i], "k", "4,1,1", terms);
+    add_floats(both[i], "one", "", terms);
+  }
+  add(&n, "Sum", "k,c,d,c,one,d", "t", "");
+  end_network(&n);
+  add(&chain, "Add", "c,k", "t1", "");
+  add(&chain, "Add", "t1,d", "t2", "");
+  add(&chain, "Add", "t2,c", "t3", "");
+  add(&chain, "Add", "t3,one", "t4", "");
+  add(&chain, "Add", "t4,d", "t", "");
+  end_network(&chain);
+  same_graphs(&n, &chain);
+  graph g;
+  begin_network(&n);
+  add(&n, "Sum", "c,c,c", "t", "");
+  end_network(&n);
+  load_good(&n, &g);
+  assert_int_equal(g.node_count, 5);
+  assert_string_equal(g.nodes[2].output, ""); /* it equals no tensor of the file */
+  assert_string_equal(g.nodes[3].output, "t");
+  unload(&g);
+}
+
+static void other_sums_are_refused(void **state) {
+  (void)state;
+  network n = {0}, many = {0};
+  begin_network(&n);
+  add_random(&n, "k", "3,1,1", 1);
+  add(&n, "Sum", "c,c,k", "t", "");
+  end_network(&n);
+  refuse_network(&n, RESNET_ERROR_FORMAT, "Sum_t|'k' has 3 numbers");
+  begin_network(&many);
+  char inputs[2 * 1025 + 1];
+  for (size_t i = 0; i < 1025; i++) memcpy(inputs + 2 * i, "c,", 2);
+  inputs[2 * 1025 - 1] = '\0';
+  add(&many, "Sum", inputs, "t", "");
+  end_network(&many);
+  refuse_network(&many, RESNET_ERROR_UNSUPPORTED, "sums 1025 tensors: up to 1024");
+}
+
 /* ---- unsupported operators --------------------------------------------------------- */
 
 static void refuse_operator(int64_t opset, const char *operator_type, const char *what) {
@@ -636,6 +687,8 @@ int main(void) {
       cmocka_unit_test(clamps_fuse_with_the_convolution),
       cmocka_unit_test(clip_takes_attributes_or_inputs_by_opset),
       cmocka_unit_test(leaky_relus_keep_their_slope),
+      cmocka_unit_test(sums_of_many_are_chains),
+      cmocka_unit_test(other_sums_are_refused),
       cmocka_unit_test(shared_values_are_not_clamped),
       cmocka_unit_test(normalisation_is_folded_in_double),
       cmocka_unit_test(normalisation_of_a_shared_value_stays),
