@@ -221,6 +221,8 @@ static resnet_status check_unused(const check *c) {
   if ((unsigned)n->winograd_safety > GRAPH_WINOGRAD_UNSAFE)
     return refuse(c, "its winograd_safety is out of range");
   if (!isfinite(n->scalar)) return refuse(c, "its scalar is NaN or infinity");
+  if (fpclassify(n->clamp_min) == FP_SUBNORMAL || fpclassify(n->clamp_max) == FP_SUBNORMAL)
+    return refuse(c, "its clamp is subnormal");
   return n->clamp_min <= n->clamp_max ? RESNET_OK : refuse(c, "its clamp is no range");
 }
 

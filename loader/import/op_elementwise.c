@@ -287,6 +287,11 @@ resnet_status op_sum(import_context *ctx) {
 
 /* ---- clamps ------------------------------------------------------------------------ */
 
+/* Return 0 for a subnormal bound: kernels read subnormal numbers as 0. */
+static float without_subnormal(float bound) {
+  return fpclassify(bound) == FP_SUBNORMAL ? 0 : bound;
+}
+
 static resnet_status add_clamp(import_context *ctx, const value *x, float low, float high) {
   resnet_status status;
   if (!(low <= high))
@@ -294,8 +299,8 @@ static resnet_status add_clamp(import_context *ctx, const value *x, float low, f
                    (double)high);
   graph_node *n = node_add_elementwise(ctx, GRAPH_CLAMP, x, &status);
   if (!n) return status;
-  n->clamp_min = low <= -FLT_MAX ? -INFINITY : low;
-  n->clamp_max = high >= FLT_MAX ? INFINITY : high;
+  n->clamp_min = low <= -FLT_MAX ? -INFINITY : without_subnormal(low);
+  n->clamp_max = high >= FLT_MAX ? INFINITY : without_subnormal(high);
   return RESNET_OK;
 }
 

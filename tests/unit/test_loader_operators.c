@@ -70,6 +70,19 @@ static void clip_takes_attributes_or_inputs_by_opset(void **state) {
   refuse_network(&reversed, RESNET_ERROR_FORMAT, "clips to [6,0.5]");
 }
 
+/* Kernels read subnormal numbers as 0. */
+static void subnormal_bounds_are_zero(void **state) {
+  (void)state;
+  network n = {.opset = 10}, fused = {.opset = 10};
+  begin_network(&n);
+  add(&n, "Clip", "c", "t", "min=-1e-40 max=1e-39");
+  check_clamp(&n, 0, 0);
+  begin_network(&fused);
+  add(&fused, "Clip", "c", "r", "min=1e-45 max=6.0");
+  add(&fused, "Clip", "r", "t", "min=-1.0 max=1.2e-38");
+  check_clamp(&fused, 0, 1.2e-38F);
+}
+
 static void leaky_relus_keep_their_slope(void **state) {
   (void)state;
   network n = {0}, endless = {0};
@@ -685,6 +698,7 @@ static void foreign_domains_are_refused_by_name(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(clamps_fuse_with_the_convolution),
+      cmocka_unit_test(subnormal_bounds_are_zero),
       cmocka_unit_test(clip_takes_attributes_or_inputs_by_opset),
       cmocka_unit_test(leaky_relus_keep_their_slope),
       cmocka_unit_test(sums_of_many_are_chains),

@@ -398,6 +398,8 @@ static void refuse_convolutions(const buffer *from, graph g, const uint32_t *pla
   NODE(CONV, weight_count, SIZE_MAX, "weights");
   NODE(CONV, bias_count, 0, "weights");
   NODE(CONV, clamp_min, NAN, "clamp");
+  NODE(CONV, clamp_min, 1e-40F, "clamp is subnormal");
+  NODE(CONV, clamp_max, -1e-45F, "clamp is subnormal");
   NODE(CONV, clamp_max, NAN, "clamp");
   NODE(CONV, stride_h, 1, "does not use");
   NODE(CONV, count_padding, true, "does not use");
