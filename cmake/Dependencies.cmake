@@ -27,6 +27,9 @@ string(FIND "${xxhash_text}" "*/" end)
 string(SUBSTRING "${xxhash_text}" 0 ${end} xxhash_licence)
 string(REGEX REPLACE "(^|\n)[ /]?[*] ?" "\\1" xxhash_licence "${xxhash_licence}")
 file(WRITE ${PROJECT_BINARY_DIR}/licences/xxhash "${xxhash_licence}")
+# The program contains the names of ImageNet's classes.
+configure_file(${PROJECT_SOURCE_DIR}/models/imagenet-labels.LICENSE
+  ${PROJECT_BINARY_DIR}/licences/imagenet-labels COPYONLY)
 
 set(RESNET_DEPS ${PROJECT_SOURCE_DIR}/build/deps CACHE PATH "The folder that tools/deps filled")
 mark_as_advanced(RESNET_DEPS)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/base/mask.h"
+
 const graph_op_row graph_op_rows[GRAPH_OP_COUNT] = {
 #define GRAPH_OP(NAME, name, inputs, fields, check, kernel)                                        \
   [GRAPH_##NAME] = {#NAME, inputs, fields},
@@ -48,7 +50,7 @@ resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severit
   va_start(arguments, format);
   (void)vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  err_mask_control(text);
+  mask_text(text);
   char *message = g->diagnostics ? mem_copy_string(g->memory, text, strlen(text)) : NULL;
   if (!message) return err_no_memory(error, "the diagnostics");
   g->diagnostics[g->diagnostic_count++] = (graph_diagnostic){severity, message};
@@ -117,4 +119,19 @@ bool graph_all_finite(const float *numbers, size_t count) {
     others |= (bits & exponent) == exponent;
   }
   return others == 0;
+}
+
+bool graph_is_binary(resnet_scores scores) {
+  return scores == RESNET_SCORES_BINARY_LOGIT || scores == RESNET_SCORES_BINARY_PROBABILITY;
+}
+
+uint32_t graph_class_count(resnet_scores scores, uint32_t count) {
+  if (scores == RESNET_SCORES_EMBEDDING) return 0;
+  return graph_is_binary(scores) ? 2 : count;
+}
+
+void graph_take_as_classes(graph *g, uint32_t count) {
+  const graph_node *last = &g->nodes[g->output];
+  if (last->shape.c != count || count < 2 || last->op == GRAPH_SOFTMAX) return;
+  g->scores = RESNET_SCORES_LOGITS;
 }

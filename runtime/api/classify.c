@@ -1,18 +1,45 @@
 /* resnet_classify: images to labels. */
 #include <math.h>
-#include <stdio.h>
+#include <string.h>
 
+#include "runtime/api/prepare.h"
 #include "runtime/api/session.h"
 #include "runtime/kernels/softmax.h"
 
-/* Write the probabilities of one sample: softmax of logits, exp of log probabilities, or
- * a copy of probabilities, be they a softmax's or independent for each class. */
-static void to_probabilities(const float *scores, size_t classes, resnet_scores kind, float *out) {
-  const double shift =
-      kind == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : kernel_log_sum_exp(scores, classes);
-  for (size_t i = 0; i < classes; i++)
-    out[i] =
-        kind == RESNET_SCORES_PROBABILITIES ? scores[i] : (float)exp((double)scores[i] - shift);
+/* Return 1 / (1 + exp(-x)). exp(-|x|) never overflows. */
+static double sigmoid(double x) {
+  const double e = exp(-fabs(x));
+  return x < 0 ? e / (1 + e) : 1 / (1 + e);
+}
+
+/* Write the probabilities of two classes from one score. */
+static void split_binary(float score, resnet_scores kind, float out[2]) {
+  const double x = (double)score;
+  const bool logit = kind == RESNET_SCORES_BINARY_LOGIT;
+  out[0] = (float)(logit ? sigmoid(-x) : 1 - x);
+  out[1] = logit ? (float)sigmoid(x) : score;
+}
+
+/* Write the probabilities of the classes of one sample from its `count` scores. */
+static void to_probabilities(const float *scores, size_t count, resnet_scores kind, float *out) {
+  switch (kind) {
+  case RESNET_SCORES_BINARY_LOGIT:
+  case RESNET_SCORES_BINARY_PROBABILITY:
+    split_binary(scores[0], kind, out);
+    return;
+  case RESNET_SCORES_PROBABILITIES:
+  case RESNET_SCORES_MULTI_LABEL:
+    memcpy(out, scores, count * sizeof *out);
+    return;
+  case RESNET_SCORES_LOG_PROBABILITIES:
+    for (size_t i = 0; i < count; i++) out[i] = (float)exp((double)scores[i]);
+    return;
+  case RESNET_SCORES_LOGITS:
+  case RESNET_SCORES_EMBEDDING: /* refused before */
+    break;
+  }
+  const double shift = kernel_log_sum_exp(scores, count);
+  for (size_t i = 0; i < count; i++) out[i] = (float)exp((double)scores[i] - shift);
 }
 
 static bool is_worse(const resnet_prediction *a, const resnet_prediction *b) {
@@ -56,12 +83,11 @@ static void predict(resnet_session *session, size_t batch, uint32_t k,
                     resnet_prediction *predictions) {
   const resnet_model *model = session->model;
   const plan *p = session->executor.plan;
-  const plan_op *last = &p->ops[p->output];
-  const uint32_t classes = last->shape.c;
+  const uint32_t classes = model_class_count(model), count = p->ops[p->output].shape.c;
   const float *scores = executor_output(session, p->output);
   for (size_t i = 0; i < batch; i++) {
-    float *own = session->scores + i * classes;
-    to_probabilities(scores + i * classes, classes, plan_scores_kind(last), own);
+    float *own = session->probabilities + i * classes;
+    to_probabilities(scores + i * count, count, model->scores, own);
     pick_best(own, classes, k, predictions + i * k);
     for (uint32_t j = 0; j < k; j++) {
       resnet_prediction *one = &predictions[i * k + j];
@@ -70,37 +96,24 @@ static void predict(resnet_session *session, size_t batch, uint32_t k,
   }
 }
 
-static resnet_status prepare_images(resnet_session *session, const resnet_image *images,
-                                    size_t count, size_t first, resnet_error *error) {
-  const graph_shape in = session->model->plan.ops[0].shape;
-  for (size_t i = 0; i < count; i++) {
-    float *input = executor_output(session, 0) + i * plan_shape_floats(in);
-    resnet_status status = image_prepare(&images[i], &session->model->preprocess, in.h, in.w, input,
-                                         &session->scratch, error);
-    if (status == RESNET_OK) continue;
-    char which[32];
-    (void)snprintf(which, sizeof which, "image %zu", first + i);
-    return err_add_prefix(error, status, which);
-  }
-  return RESNET_OK;
-}
-
 static resnet_status check_arguments(const resnet_session *session, const resnet_image *images,
                                      size_t count, uint32_t k, const resnet_prediction *predictions,
                                      resnet_error *error) {
-  if (!session || !images || !predictions || count == 0)
-    return err_fail(
-        error, RESNET_ERROR_ARGUMENT,
-        "resnet_classify: `session`, `images` or `predictions` is NULL, or `count` is 0");
+  resnet_status status = session_check_images("resnet_classify", session, images, count, error);
+  if (status != RESNET_OK) return status;
+  if (!predictions)
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_classify: `predictions` is NULL");
   const plan *p = &session->model->plan;
-  const uint32_t classes = p->ops[p->output].shape.c;
+  const uint32_t classes = model_class_count(session->model);
+  if (classes == 0)
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "the model's output '%.60s' has no classes to rank: it gives %u numbers that "
+                    "are features, not scores; use resnet_run, or name the output with the scores "
+                    "of the classes",
+                    p->ops[p->output].output, p->ops[p->output].shape.c);
   if (k == 0 || k > classes)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "resnet_classify: k is %u: use 1 to %u, the number of classes", k, classes);
-  if (p->ops[0].shape.c != 3)
-    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
-                    "the model takes %u channels, but images have 3: use resnet_run",
-                    p->ops[0].shape.c);
   return RESNET_OK;
 }
 
@@ -108,9 +121,11 @@ resnet_status resnet_classify(resnet_session *session, const resnet_image *image
                               uint32_t k, resnet_prediction *predictions, resnet_error *error) {
   resnet_status status = check_arguments(session, images, count, k, predictions, error);
   if (status != RESNET_OK) return status;
+  executor_begin(session);
   for (size_t done = 0; done < count;) {
     const size_t batch = count - done < session->batch ? count - done : session->batch;
-    status = prepare_images(session, images + done, batch, done, error);
+    status =
+        session_prepare(session, images + done, batch, done, executor_output(session, 0), error);
     if (status == RESNET_OK) status = executor_run(session, batch, error);
     if (status != RESNET_OK) return status;
     predict(session, batch, k, predictions + done * k);

@@ -9,6 +9,7 @@ struct resnet_model {
   plan plan;
   char *name, *producer;
   uint32_t opset;
+  resnet_scores scores;
   char **labels; /* one for each class, or NULL */
   uint32_t label_count;
   resnet_finding *findings; /* warnings first; their messages are the model's */
@@ -18,13 +19,23 @@ struct resnet_model {
   plan_file file;       /* unpacked weights: mapped, or kept to be saved */
   plan_options options; /* of the plan */
   char notice[RESNET_ERROR_MESSAGE_SIZE];
+  /* the caller's handle, and one for each open session */
+  _Atomic uint32_t references;
 };
+
+/* Add a reference, or remove one; the last one releases the model and its allocator. A
+ * model is immutable but for the count. */
+const resnet_model *model_retain(const resnet_model *model);
+void model_release(const resnet_model *model);
 
 /* Make a model of `g`, which was allocated from `m`; the caller still releases `g`. On
  * success the model owns `m`, on failure the caller does. `options` is complete and
  * checked. */
 resnet_status model_from_graph(memory *m, graph *g, const resnet_model_options *options,
                                resnet_model **out, resnet_error *error);
+
+/* Return how many classes resnet_classify ranks: 0 for an embedding. */
+uint32_t model_class_count(const resnet_model *model);
 
 /* Copy options of a caller that may have been built with an older, shorter struct: `to`
  * keeps its defaults where `from` ends. Fail when from->struct_size, the first member, is

@@ -255,7 +255,7 @@ static void forged_headers_are_refused(void **state) {
   (void)state;
   refuse_forged(8, 0x04030201, 4, RESNET_ERROR_UNSUPPORTED, "byte order|compile the plan here");
   refuse_forged(12, PLAN_FORMAT + 1, 4, RESNET_ERROR_UNSUPPORTED,
-                "newer library|format is 4|reads 3");
+                "newer library|format is 5|reads 4");
   refuse_forged(12, PLAN_FORMAT - 1, 4, RESNET_ERROR_UNSUPPORTED, "older library");
   refuse_forged(16, good.size + 1, 8, RESNET_ERROR_FORMAT, "truncated");
   refuse_forged(16, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "truncated");
@@ -277,7 +277,7 @@ static void forged_tables_are_refused(void **state) {
   memcpy(&bits, &nan, sizeof bits);
   refuse_forged(p.tail, 2, 4, RESNET_ERROR_FORMAT, "preprocessing");
   refuse_forged(p.tail + 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "preprocessing");
-  refuse_forged(p.tail + 16, bits, 4, RESNET_ERROR_FORMAT, "preprocessing");
+  refuse_forged(p.tail + 36, bits, 4, RESNET_ERROR_FORMAT, "preprocessing");
   refuse_forged(p.key, 3, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 8, 0, 4, RESNET_ERROR_FORMAT, "key");
@@ -644,10 +644,15 @@ static void forged_counts_and_texts_are_refused(void **state) {
       if (field == 3 && counts[i] == 0) continue;
       refuse_forged(graph_at + 4 * field, counts[i], 4, RESNET_ERROR_FORMAT, "");
     }
+  /* the kind of scores */
+  refuse_forged(graph_at + 20, RESNET_SCORES_EMBEDDING + 1, 4, RESNET_ERROR_FORMAT,
+                "not well-formed");
+  refuse_forged(graph_at + 20, RESNET_SCORES_BINARY_LOGIT, 4, RESNET_ERROR_FORMAT,
+                "the plan file's scores are (1,1,3)");
   /* the name's length */
-  refuse_forged(graph_at + 24, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "not well-formed");
+  refuse_forged(graph_at + 28, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "not well-formed");
   /* a NUL in it */
-  refuse_forged(graph_at + 28, 0, 1, RESNET_ERROR_FORMAT, "not well-formed");
+  refuse_forged(graph_at + 32, 0, 1, RESNET_ERROR_FORMAT, "not well-formed");
 }
 
 int main(void) {

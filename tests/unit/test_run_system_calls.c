@@ -20,13 +20,13 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* Waiting for threads, waking them, yielding to them, the time (if it is a system call at
- * all), the end. */
+/* Waiting for threads, waking them, yielding to them, the process (a forked child has no
+ * threads), the time (if it is a system call at all), the end. */
 #ifndef __NR_clock_gettime64
 #define __NR_clock_gettime64 __NR_clock_gettime
 #endif
-static const uint32_t allowed[] = {__NR_futex, __NR_sched_yield, __NR_clock_gettime,
-                                   __NR_clock_gettime64, __NR_exit_group};
+static const uint32_t allowed[] = {__NR_futex,           __NR_sched_yield, __NR_clock_gettime,
+                                   __NR_clock_gettime64, __NR_getpid,      __NR_exit_group};
 
 enum { ALLOWED = sizeof allowed / sizeof *allowed, FORBIDDEN_EXIT = 3 };
 
@@ -72,7 +72,7 @@ _Noreturn static void run_confined(size_t index, uint32_t threads, bool misbehav
   const resnet_model_info info = plan_info(model);
   const size_t floats = (size_t)info.input_channels * info.input_height * info.input_width;
   float *input = calloc(SAMPLES * floats, sizeof *input),
-        *scores = calloc(SAMPLES * info.classes, sizeof *scores);
+        *scores = calloc(SAMPLES * info.score_count, sizeof *scores);
   if (resnet_session_open(model, &options, &session, NULL) != RESNET_OK || !input || !scores)
     _exit(EXIT_FAILED);
   if (!forbid_the_rest()) _exit(EXIT_NO_FILTER);
