@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/classes.h"
 #include "cli/compare/ablation.h"
@@ -209,6 +210,7 @@ static bool report(comparison *c) {
   }
   cli_image_print_depths(c->settings, cli_dataset_count_cut(&c->data));
   json j = {.out = stdout};
+  c->total_seconds = cli_clock_seconds() - c->start_clock;
   if (c->settings->json)
     compare_write_json(c, &j);
   else
@@ -232,7 +234,10 @@ static void release_model(model_summary *model) {
 
 int command_compare(const settings *s) {
   if (s->events && !cli_events_open((int)s->events)) return EXIT_USAGE;
-  comparison c = {.settings = s, .models = cli_allocate(s->operand_count, sizeof *c.models)};
+  comparison c = {.settings = s,
+                  .models = cli_allocate(s->operand_count, sizeof *c.models),
+                  .started = time(NULL),
+                  .start_clock = cli_clock_seconds()};
   c.workers = s->threads ? s->threads : cli_processor_count();
   int code = EXIT_INPUT;
   const bool ok =
