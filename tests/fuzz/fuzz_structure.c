@@ -2,9 +2,10 @@
  * is saved, reopened and run: both must give the same scores.
  *
  *     fuzz_structure [FIRST COUNT]
+ *     fuzz_structure --write NUMBER
  *
- * LIBRESNET_STRUCTURE_COUNT replaces the default COUNT. On failure the model is written
- * to structure-NUMBER.onnx in the current folder. */
+ * On failure, and by --write, the model is written to structure-NUMBER.onnx in the
+ * current folder. */
 #include <fcntl.h>
 #include <resnet.h>
 #include <signal.h>
@@ -31,6 +32,8 @@ static const uint64_t max_macs = 20000000, max_bytes = 16 << 20;
 static buffer file;     /* at hand */
 static uint32_t number; /* of the file */
 static char plan_path[64];
+static double longest_seconds; /* of one file */
+static uint32_t longest;       /* that file's number */
 
 static void keep_file(void) {
   char path[64];
@@ -118,11 +121,14 @@ static int try_file(void) {
   const resnet_status status =
       resnet_model_open_memory(file.data, file.size, &options, &model, &error);
   set_timer(0);
-  if (cpu_seconds() - start > max_seconds) give_up("opening", "took too long");
+  const double seconds = cpu_seconds() - start;
+  if (seconds > max_seconds) give_up("opening", "took too long");
   if ((status == RESNET_OK) != (model != NULL)) give_up("opening", "status and model contradict");
   if (status != RESNET_OK && !error.message[0]) give_up("opening", "no message");
-  if (getenv("LIBRESNET_STRUCTURE_VERBOSE"))
-    printf("%u %zu %.3f %s\n", number, file.size, cpu_seconds() - start, error.message);
+  if (seconds > longest_seconds) {
+    longest_seconds = seconds;
+    longest = number;
+  }
   if (!model) return 0;
   set_timer(30 * max_seconds);
   save_and_reopen(model, &options);
@@ -132,9 +138,15 @@ static int try_file(void) {
 }
 
 int main(int argc, char **argv) {
-  const char *chosen = getenv("LIBRESNET_STRUCTURE_COUNT");
+  if (argc > 2 && strcmp(argv[1], "--write") == 0) {
+    number = (uint32_t)strtoul(argv[2], NULL, 10);
+    file = structure_make(number);
+    keep_file();
+    buffer_release(&file);
+    return 0;
+  }
   const uint32_t first = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
-  const uint32_t count = (uint32_t)strtoul(argc > 2 ? argv[2] : chosen ? chosen : "2000", NULL, 10);
+  const uint32_t count = (uint32_t)strtoul(argc > 2 ? argv[2] : "2000", NULL, 10);
   uint32_t opened = 0;
   (void)snprintf(plan_path, sizeof plan_path, "/tmp/structure-%ld.resnet", (long)getpid());
   (void)signal(SIGPROF, stop);
@@ -144,6 +156,7 @@ int main(int argc, char **argv) {
     buffer_release(&file);
   }
   (void)unlink(plan_path);
-  printf("%u models, %u of them opened\n", count, opened);
+  printf("%u models, %u of them opened; the longest took %.3f s (model %u)\n", count, opened,
+         longest_seconds, longest);
   return opened > count / 100 ? 0 : 1; /* fewer: the generator makes nothing useful */
 }

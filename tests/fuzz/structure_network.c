@@ -38,11 +38,27 @@ static const char *choose(maker *m, const char *const *words) {
 }
 
 static int64_t extreme(maker *m) {
-  static const int64_t numbers[] = {0,         -1,        1,         2,          3,
-                                    7,         255,       1023,      1024,       1025,
-                                    65535,     65536,     1 << 20,   INT32_MAX,  INT64_C(1) << 31,
-                                    INT64_C(1) << 45,     INT64_MAX, INT64_MIN,  -2,
-                                    -65536,    INT64_MIN + 1};
+  static const int64_t numbers[] = {0,
+                                    -1,
+                                    1,
+                                    2,
+                                    3,
+                                    7,
+                                    255,
+                                    1023,
+                                    1024,
+                                    1025,
+                                    65535,
+                                    65536,
+                                    1 << 20,
+                                    INT32_MAX,
+                                    INT64_C(1) << 31,
+                                    INT64_C(1) << 45,
+                                    INT64_MAX,
+                                    INT64_MIN,
+                                    -2,
+                                    -65536,
+                                    INT64_MIN + 1};
   return numbers[below(m, sizeof numbers / sizeof *numbers)];
 }
 
@@ -147,17 +163,18 @@ static void add_constant(maker *m) {
 
 /* ---- nodes of constants ------------------------------------------------------------ */
 
-static const char *const unary[] = {"Neg",  "Abs",      "Sqrt", "Exp",      "Identity", "Shape",
-                                    "Cast", "Transpose", "Reciprocal", "Squeeze", "Floor", NULL};
-static const char *const binary[] = {"Add", "Sub", "Mul",   "Div",    "Min",    "Max",
-                                     "Pow", "Mod", "Equal", "Expand", "Gather", "Tile",
-                                     "Reshape", "Unsqueeze", "Concat", "Range", NULL};
+static const char *const unary[] = {"Neg",        "Abs",     "Sqrt",  "Exp",
+                                    "Identity",   "Shape",   "Cast",  "Transpose",
+                                    "Reciprocal", "Squeeze", "Floor", NULL};
+static const char *const binary[] = {"Add",     "Sub",       "Mul",    "Div",    "Min",    "Max",
+                                     "Pow",     "Mod",       "Equal",  "Expand", "Gather", "Tile",
+                                     "Reshape", "Unsqueeze", "Concat", "Range",  NULL};
 
 static const char *attributes_of(maker *m, const char *operator_type) {
-  static const char *const axes[] = {"axis=0", "axis=1", "axis=-1", "axis=2",
-                                     "axis=9223372036854775807", NULL};
-  static const char *const types[] = {"to=1", "to=6", "to=7", "to=9", "to=10", "to=11", "to=16",
-                                      NULL};
+  static const char *const axes[] = {
+      "axis=0", "axis=1", "axis=-1", "axis=2", "axis=9223372036854775807", NULL};
+  static const char *const types[] = {"to=1",  "to=6",  "to=7",  "to=9",
+                                      "to=10", "to=11", "to=16", NULL};
   if (strcmp(operator_type, "Cast") == 0) return choose(m, types);
   if (strcmp(operator_type, "Gather") == 0 || strcmp(operator_type, "Concat") == 0)
     return one_in(m, 2) ? "axis=0" : choose(m, axes);
@@ -211,8 +228,8 @@ static void add_window(maker *m, const tensor *x) {
   const int64_t side = number(m, 1 + 2 * (int64_t)below(m, 2)), pad = number(m, side / 2),
                 stride = number(m, 1 + below(m, 2)), dilation = is_wild(m) ? extreme(m) : 1;
   const long long s = side, p = pad;
-  int at = snprintf(attributes, sizeof attributes, "pads=%lld,%lld,%lld,%lld strides=%lld,%lld", p, p,
-                    p, p, (long long)stride, (long long)stride);
+  int at = snprintf(attributes, sizeof attributes, "pads=%lld,%lld,%lld,%lld strides=%lld,%lld", p,
+                    p, p, p, (long long)stride, (long long)stride);
   at += snprintf(attributes + at, sizeof attributes - (size_t)at, " kernel_shape=%lld,%lld", s, s);
   if (one_in(m, 8))
     at += snprintf(attributes + at, sizeof attributes - (size_t)at, " dilations=%lld,%lld",
@@ -236,9 +253,9 @@ static void add_window(maker *m, const tensor *x) {
 }
 
 static void add_unary(maker *m, const tensor *x) {
-  static const char *const kinds[] = {"Relu",     "Sigmoid", "Identity", "LeakyRelu", "HardSwish",
-                                      "Dropout",  "Clip",    "Softmax",  "Tanh",      "Transpose",
-                                      "HardSigmoid", "Neg", "Squeeze",   NULL};
+  static const char *const kinds[] = {
+      "Relu",    "Sigmoid", "Identity",  "LeakyRelu",   "HardSwish", "Dropout", "Clip",
+      "Softmax", "Tanh",    "Transpose", "HardSigmoid", "Neg",       "Squeeze", NULL};
   char output[TEXT];
   const tensor old = *x, *t = new_tensor(m, false, true, old.rank, old.dims);
   name_output(m, output, t);
@@ -247,8 +264,8 @@ static void add_unary(maker *m, const tensor *x) {
 
 /* Join the newest activation with another one, with itself, or with a constant. */
 static void add_binary(maker *m, const tensor *x) {
-  static const char *const kinds[] = {"Add", "Mul", "Sum", "Sub", "Max", "Concat", "Div", "PRelu",
-                                      NULL};
+  static const char *const kinds[] = {"Add",    "Mul", "Sum",   "Sub", "Max",
+                                      "Concat", "Div", "PRelu", NULL};
   static char inputs[1 << 14];
   const tensor old = *x, *other = find(m, one_in(m, 3));
   const char *operator_type = one_in(m, 2) ? "Add" : choose(m, kinds);
@@ -266,9 +283,8 @@ static void add_binary(maker *m, const tensor *x) {
 
 /* Pad, Slice, Gather, Expand, Reshape, ...: a list of integers decides. */
 static void add_listed(maker *m, const tensor *x) {
-  static const char *const kinds[] = {"Pad",     "Pad",    "Slice",     "Gather",
-                                      "Expand",  "Reshape", "Unsqueeze", "ReduceMean",
-                                      "Squeeze", NULL};
+  static const char *const kinds[] = {"Pad",     "Pad",       "Slice",      "Gather",  "Expand",
+                                      "Reshape", "Unsqueeze", "ReduceMean", "Squeeze", NULL};
   const char *operator_type = choose(m, kinds);
   const tensor old = *x;
   int64_t numbers[8] = {0}, d[4] = {1, old.dims[1], old.dims[2], old.dims[3]};
@@ -293,8 +309,7 @@ static void add_listed(maker *m, const tensor *x) {
   (void)snprintf(inputs, sizeof inputs, reduces ? "%s" : "%s,%s", old.name,
                  reduces ? "" : list->name);
   if (operator_type[0] == 'S' && count == 4)
-    (void)snprintf(inputs, sizeof inputs, "%s,%s,%s", old.name, list->name,
-                   find(m, true)->name);
+    (void)snprintf(inputs, sizeof inputs, "%s,%s,%s", old.name, list->name, find(m, true)->name);
   if (reduces) d[2] = d[3] = 1;
   const tensor *t = new_tensor(m, false, true, 4, d);
   name_output(m, output, t);
@@ -339,8 +354,9 @@ static void add_block(maker *m, const tensor *x) {
 
 /* A chain of one operator, over an activation or a constant. */
 static void add_deep_chain(maker *m) {
-  static const char *const kinds[] = {"Sigmoid", "Relu", "MaxPool", "Add", "Mul", "Neg", "Pow",
-                                      "Identity", "BatchNormalization", NULL};
+  static const char *const kinds[] = {
+      "Sigmoid", "Relu", "MaxPool", "Add", "Mul", "Neg", "Pow", "Identity", "BatchNormalization",
+      NULL};
   const char *operator_type = choose(m, kinds);
   const tensor *x = find(m, strcmp(operator_type, "Neg") == 0 || strcmp(operator_type, "Pow") == 0);
   if (!x) return;
@@ -349,7 +365,8 @@ static void add_deep_chain(maker *m) {
   char last[16], inputs[96];
   (void)snprintf(last, sizeof last, "%s", old.name);
   for (uint32_t i = 20 + below(m, 1500); i > 0; i--) {
-    (void)snprintf(inputs, sizeof inputs, two ? "%s,%s" : "%s", last, one_in(m, 2) ? last : old.name);
+    (void)snprintf(inputs, sizeof inputs, two ? "%s,%s" : "%s", last,
+                   one_in(m, 2) ? last : old.name);
     const tensor *t = new_tensor(m, old.constant, true, old.rank, old.dims);
     add(&m->n, operator_type, inputs, t->name,
         operator_type[1] == 'a' ? "kernel_shape=3,3 pads=1,1,1,1" : "");
