@@ -308,18 +308,6 @@ static resnet_status check_diagnostics(const graph *g, resnet_error *error) {
 
 /* ---- all --------------------------------------------------------------------------- */
 
-static bool reads(const graph_node *n, uint32_t node) {
-  return (n->input_count > 0 && n->input[0] == node) || (n->input_count > 1 && n->input[1] == node);
-}
-
-/* Return whether another node reads `node`. Readers are close, so that the loop is
- * short. */
-static bool is_read(const graph *g, uint32_t node) {
-  for (uint32_t i = node + 1; i < g->node_count; i++)
-    if (reads(&g->nodes[i], node)) return true;
-  return false;
-}
-
 static resnet_status check_nodes(const graph *g, resnet_error *error) {
   uint64_t total = 0;
   for (uint32_t i = 0; i < g->node_count; i++) {
@@ -335,11 +323,17 @@ static resnet_status check_nodes(const graph *g, resnet_error *error) {
 }
 
 static resnet_status check_readers(const graph *g, resnet_error *error) {
-  for (uint32_t i = 0; i < g->node_count; i++) {
+  bool *is_read = mem_allocate(g->memory, g->node_count, sizeof *is_read);
+  if (!is_read) return err_no_memory(error, "the plan file's graph");
+  resnet_status status = RESNET_OK;
+  for (uint32_t i = 0; i < g->node_count; i++)
+    for (uint32_t k = 0; k < g->nodes[i].input_count; k++) is_read[g->nodes[i].input[k]] = true;
+  for (uint32_t i = 0; i < g->node_count && status == RESNET_OK; i++) {
     const check c = {.graph = g, .node = &g->nodes[i], .index = i, .error = error};
-    if (i != g->output && !is_read(g, i)) return refuse(&c, "nothing reads it");
+    if (i != g->output && !is_read[i]) status = refuse(&c, "nothing reads it");
   }
-  return RESNET_OK;
+  mem_release(g->memory, is_read);
+  return status;
 }
 
 resnet_status graph_check(const graph *g, resnet_error *error) {

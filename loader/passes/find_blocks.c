@@ -25,7 +25,10 @@ typedef struct branch {
  * claimed and placed with the product. */
 static bool owns_gate(const import_context *ctx, const graph_node *n) {
   uint32_t i = n->input[1];
-  while (i != n->input[0] && ctx->readers[i] == 1) i = node_at(ctx, i)->input[0];
+  while (i != n->input[0] && node_at(ctx, i)->input_count > 0 && ctx->readers[i] == 1) {
+    (void)work_spend(ctx->work, 1, WORK_WALK);
+    i = node_at(ctx, i)->input[0];
+  }
   return i == n->input[0];
 }
 
@@ -34,18 +37,16 @@ static bool ends_walk(const import_context *ctx, uint32_t index) {
   return !graph_continues_branch(ctx->graph, index) || (n->op == GRAPH_SCALE && !owns_gate(ctx, n));
 }
 
-/* Return the node where the branches that end in a and b fork, or RESNET_NO_INDEX.
- * `marks` holds one stamp per node. */
-static uint32_t find_branch_source(const import_context *ctx, uint32_t a, uint32_t b,
-                                   uint32_t stamp, uint32_t *marks) {
-  for (uint32_t i = a;; i = node_at(ctx, i)->input[0]) {
-    marks[i] = stamp;
-    if (ends_walk(ctx, i)) break;
+/* Return the node where the branches that end in a and b fork, or RESNET_NO_INDEX. A
+ * node's inputs come before it, so that the later of two nodes leads to the fork. */
+static uint32_t find_branch_source(const import_context *ctx, uint32_t a, uint32_t b) {
+  while (a != b) {
+    uint32_t *later = a > b ? &a : &b;
+    (void)work_spend(ctx->work, 1, WORK_WALK); /* collect_blocks checks it */
+    if (ends_walk(ctx, *later)) return RESNET_NO_INDEX;
+    *later = node_at(ctx, *later)->input[0];
   }
-  for (uint32_t i = b;; i = node_at(ctx, i)->input[0]) {
-    if (marks[i] == stamp) return i;
-    if (ends_walk(ctx, i)) return RESNET_NO_INDEX;
-  }
+  return a;
 }
 
 /* Describe a branch. Gates do not count. */
@@ -71,10 +72,9 @@ static void claim(import_context *ctx, uint32_t end, uint32_t source, uint32_t b
 
 /* Find a block at an addition. The branch with fewer convolutions is the shortcut; for
  * equal numbers, the second input is. */
-static void find_residual_block(import_context *ctx, uint32_t add, uint32_t *marks,
-                                block_list *list) {
+static void find_residual_block(import_context *ctx, uint32_t add, block_list *list) {
   graph_node *n = node_at(ctx, add);
-  uint32_t source = find_branch_source(ctx, n->input[0], n->input[1], add + 1, marks);
+  uint32_t source = find_branch_source(ctx, n->input[0], n->input[1]);
   if (source == RESNET_NO_INDEX) return;
   branch residual = walk_branch(ctx, n->input[0], source),
          shortcut = walk_branch(ctx, n->input[1], source);
@@ -120,13 +120,17 @@ static void find_plain_pairs(import_context *ctx, block_list *list) {
 
 static resnet_status collect_blocks(import_context *ctx, block_list *list) {
   uint32_t count = ctx->graph->node_count, additions = 0;
-  uint32_t *marks = import_scratch(ctx, count, sizeof *marks);
   list->blocks = import_scratch(ctx, count, sizeof *list->blocks);
-  if (!marks || !list->blocks) return err_no_memory(ctx->error, "the graph's blocks");
+  if (!list->blocks) return err_no_memory(ctx->error, "the graph's blocks");
   for (uint32_t i = 0; i < count; i++) {
     if (!ctx->readers[i] || node_at(ctx, i)->op != GRAPH_ADD) continue;
     additions++;
-    find_residual_block(ctx, i, marks, list);
+    find_residual_block(ctx, i, list);
+    if (!work_is_left(ctx->work))
+      return err_fail(ctx->error, RESNET_ERROR_LIMIT,
+                      "node '%.60s' (Add): finding the residual blocks takes more work than a file "
+                      "of this size may cause: no ResNet has such branches",
+                      node_at(ctx, i)->name);
   }
   if (additions == 0) find_plain_pairs(ctx, list);
   return RESNET_OK;

@@ -462,7 +462,7 @@ static void spellings_of_flatten(void **state) {
   check_flattening(13, "Reshape", "p,k", "", "6,3,8,8", 2, (const int64_t[]){6, 4});
   check_flattening(13, "Reshape", "p,k", "", "1,3,8,8", 2, (const int64_t[]){1, -1});
   check_flattening(11, "Squeeze", "p", "axes=2,3", "N,3,8,8", 0, NULL);
-  check_flattening(11, "Squeeze", "p", "", "1,3,8,8", 0, NULL);
+  check_flattening(11, "Squeeze", "p", "", "N,3,8,8", 0, NULL);
   check_flattening(13, "Squeeze", "p,k", "", "N,3,8,8", 2, (const int64_t[]){-1, -2});
 }
 
@@ -479,8 +479,27 @@ static void refuse_view(const char *operator_type, const char *inputs, const cha
   refuse_network(&n, status, what);
 }
 
+/* Without axes, Squeeze removes a batch of 1, too. */
+static void squeezed_batches_are_refused(void) {
+  network n = {.input = "1,3,8,8", .opset = 11}, last = {.input = "1,3,8,8", .opset = 11};
+  graph g;
+  begin_network(&n);
+  add(&n, "GlobalAveragePool", "c", "q", "");
+  add(&n, "Squeeze", "q", "s", "");
+  add(&n, "Unsqueeze", "s", "t", "axes=1,");
+  end_network(&n);
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED,
+                 "Squeeze_s|names no axes|removes the file's batch of 1, too");
+  add(&last, "GlobalAveragePool", "x", "p", "");
+  add(&last, "Squeeze", "p", "y", ""); /* the scores, the same numbers as (1,3) */
+  load_good(&last, &g);
+  assert_int_equal(find_scores(&g)->shape.c, 3);
+  unload(&g);
+}
+
 static void views_that_mix_samples_are_refused(void **state) {
   (void)state;
+  squeezed_batches_are_refused();
   const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
   refuse_view("Flatten", "c", "axis=0", 0, NULL, not_yet, "Flatten_t|axis is 0");
   refuse_view("Flatten", "c", "axis=5", 0, NULL, form, "axis 5 is out of range");
