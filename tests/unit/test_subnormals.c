@@ -1,5 +1,5 @@
-/* Subnormal numbers are 0 in every kernel and thread, whatever the caller's setting is,
- * which stays as it was. */
+/* Subnormal numbers are 0 in every kernel and thread. The caller's own setting has no
+ * influence, and stays as it was. */
 #include <stdlib.h>
 #include <string.h>
 #if defined(__SSE__)
