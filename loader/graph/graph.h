@@ -101,7 +101,8 @@ typedef struct graph_node {
   float clamp_min, clamp_max; /* -INFINITY and INFINITY: not clamped */
   float *weights;             /* weight_count finite floats; shapes: see ops.def */
   size_t weight_count;
-  float *bias; /* bias_count finite floats: one for each channel; CHANNEL_CONV: 1, PRELU: 0 */
+  /* bias_count finite floats: one for each channel; CHANNEL_CONV: 1; PRELU: none */
+  float *bias;
   size_t bias_count;
   bool weights_borrowed; /* weights and bias are not the node's to release */
   graph_winograd_safety winograd_safety;
@@ -156,9 +157,9 @@ resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severit
 #endif
     ;
 
-/* Return whether node `index` continues a branch of a block towards its source: it has one
- * input, or multiplies its first input by a gate that nodes with one input each compute
- * from that. The first input leads back. */
+/* Return whether node `index` continues a branch of a block towards its source: it has
+ * one input, or multiplies its first input by a gate that nodes with one input each
+ * compute from that. The first input leads back. */
 bool graph_continues_branch(const graph *g, uint32_t index);
 
 /* Return the kind of the shortcut from node `source` to node `end`, which continues at
