@@ -106,9 +106,10 @@ static bool follow(const import_context *ctx, uint32_t index, computed_input *v)
 
 /* ---- what it shows ---- */
 
+/* Return whether the input is unchanged, but for the epsilon of a batch normalisation. */
 static bool is_identity(const computed_input *v) {
   for (uint32_t c = 0; c < v->channels; c++)
-    if (fabs(v->scale[c] - 1) > 0 || fabs(v->shift[c]) > 0) return false;
+    if (fabs(v->scale[c] - 1) > 1e-3 || fabs(v->shift[c]) > 1e-3) return false;
   return true;
 }
 

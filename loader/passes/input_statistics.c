@@ -43,7 +43,7 @@ void pass_set_range(double low, double high, graph_evidence *out) {
   out->kind = GRAPH_EVIDENCE_VALUES;
   out->scale = (float)(255 / width);
   for (int c = 0; c < 3; c++) {
-    out->mean[c] = (float)-low;
+    out->mean[c] = (float)(0 - low);
     out->std[c] = 1;
   }
 }

@@ -116,6 +116,8 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
     status = plan_file_pack(&model->plan, &model->file, &model->options, model->notice,
                             sizeof model->notice, error);
   if (status != RESNET_OK) return status;
+  model->evidence = g->evidence;
+  g->evidence.text = NULL;
   status = choose_preprocess(model, g, options, error);
   if (status == RESNET_OK) status = model_diagnose_preprocess(model, g, error);
   if (status == RESNET_OK) status = take_diagnostics(model, g, error);
@@ -127,8 +129,7 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   model->labels = g->labels;
   model->label_count = g->label_count;
   model->labels_replaced = g->labels_replaced;
-  model->evidence = g->evidence;
-  g->name = g->producer = g->evidence.text = NULL;
+  g->name = g->producer = NULL;
   g->labels = NULL;
   g->label_count = 0;
   if (!options->labels && !options->label_count) return RESNET_OK;

@@ -65,6 +65,10 @@ void image_guess_preprocess(uint32_t height, uint32_t width, uint32_t channels,
   const bool cifar = height == 32 && width == 32;
   const char *name = channels == 1 ? "grey" : cifar ? "cifar10" : "imagenet";
   (void)resnet_preprocess_preset(name, out, NULL);
+  if (height == width) return;
+  /* persons, number plates: a crop would lose most of them */
+  out->fit = RESNET_FIT_STRETCH;
+  out->resize_ratio = 1;
 }
 
 void image_apply_evidence(const graph_evidence *evidence, uint32_t channels, resnet_preprocess *p) {

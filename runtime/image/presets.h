@@ -14,7 +14,8 @@ resnet_status image_check_preprocess(const resnet_preprocess *preprocess, uint32
                                      resnet_error *error);
 
 /* Guess the preprocessing from the input, for models whose file does not state it: grey
- * for one channel, CIFAR's for 32 x 32, torchvision's ImageNet recipe for others. */
+ * for one channel, CIFAR's for 32 x 32, torchvision's ImageNet recipe for others. Images
+ * for inputs that are not square are stretched. */
 void image_guess_preprocess(uint32_t height, uint32_t width, uint32_t channels,
                             resnet_preprocess *out);
 

@@ -9,7 +9,7 @@
 typedef struct plan_file_settings {
   const resnet_preprocess *preprocess; /* NULL: neither the file nor the caller names one */
   const graph_evidence *evidence;
-  const char *const *labels; /* of the caller, in place of the graph's; NULL: none */
+  const char *const *labels; /* of the caller; they replace the graph's */
   uint32_t label_count;
 } plan_file_settings;
 
