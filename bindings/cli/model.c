@@ -199,6 +199,11 @@ bool cli_model_has_warnings(const loaded_model *m) {
 }
 
 void cli_model_print_guess(const settings *s, const loaded_model *m) {
+  if (m->info.preprocess_source == RESNET_PREPROCESS_FROM_GRAPH && !s->quiet)
+    cli_print_note(
+        "%s has no preprocessing settings: its graph shows the values that it takes, and the sizes "
+        "are guessed; see resnet inspect --check",
+        m->file);
   if (m->info.preprocess_source != RESNET_PREPROCESS_GUESSED || s->quiet) return;
   cli_print_note(
       "%s has no preprocessing settings: guessed from its input size; use --preprocess to set "

@@ -124,6 +124,25 @@ typedef struct graph_diagnostic {
   char *message;
 } graph_diagnostic;
 
+/* What the graph shows of the values that it takes as input. */
+typedef enum graph_evidence_kind {
+  GRAPH_EVIDENCE_NONE = 0,       /* nothing: a layer reads the input */
+  GRAPH_EVIDENCE_VALUES = 1,     /* constants that fit one preprocessing only */
+  GRAPH_EVIDENCE_NORMALISED = 2, /* statistics of images that were normalised before */
+  GRAPH_EVIDENCE_UNKNOWN = 3     /* constants that fit no known preprocessing */
+} graph_evidence_kind;
+
+/* Evidence of how images become inputs: what the graph computes on its input before the
+ * first layer. */
+typedef struct graph_evidence {
+  graph_evidence_kind kind;
+  /* With GRAPH_EVIDENCE_VALUES: inputs are (pixel / scale - mean) / std, of BGR images if
+   * `bgr`; scale and std are above 0. */
+  bool bgr;
+  float scale, mean[3], std[3];
+  char *text; /* the node and its constants; NULL: GRAPH_EVIDENCE_NONE */
+} graph_evidence;
+
 typedef struct graph {
   memory *memory; /* owner of everything below */
   graph_node *nodes;
@@ -136,14 +155,19 @@ typedef struct graph {
   uint32_t opset;
   char **labels;        /* label_count strings, or NULL */
   uint32_t label_count; /* 0 or graph_class_count() */
+  bool labels_replaced; /* a plan file has labels of the caller in place of the graph's */
   graph_diagnostic *diagnostics;
   uint32_t diagnostic_count;
   bool has_preprocess; /* `preprocess` is from the file's metadata */
   resnet_preprocess preprocess;
+  graph_evidence evidence;
 } graph;
 
 /* Release everything that *g holds and zero it. An all-zero graph is allowed. */
 void graph_release(graph *g);
+
+/* Release the labels. */
+void graph_release_labels(graph *g);
 
 /* Release `count` nodes and the array itself. */
 void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count);
