@@ -32,8 +32,8 @@ void cli_print_warning(const char *subject, const char *message);
 /* Print "resnet: ...", as an event a warning without a subject. */
 void cli_print_note(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* Write text that comes from a file or its name. Control characters become '?', so that
- * the text cannot send commands to a terminal. */
+/* Write text that comes from a file or its name. What utf8_is_unsafe names and bytes that
+ * are not UTF-8 become '?', so that the text cannot send commands to a terminal. */
 void cli_print_masked(FILE *out, const char *text);
 
 #endif

@@ -63,8 +63,11 @@ static resnet_status get_info(loaded_model *m, resnet_error *error) {
  * preprocessing that it has: its own, the preset or a guess. */
 static resnet_status reopen_with_sides(const settings *s, loaded_model *m, resnet_error *error) {
   resnet_preprocess changed = m->info.preprocess;
-  if (s->resize.given) changed.resize = s->resize.side;
-  if (s->crop.given) changed.crop = s->crop.side;
+  if (s->resize.given)
+    changed.resize_height = changed.resize_width =
+        s->resize.side ? s->resize.side : RESNET_SIZE_NONE;
+  if (s->crop.given)
+    changed.crop_height = changed.crop_width = s->crop.side ? s->crop.side : RESNET_SIZE_NONE;
   resnet_model_close(&m->model);
   resnet_status status = open_file(s, &changed, &m->model, error);
   return status == RESNET_OK ? get_info(m, error) : status;
@@ -85,14 +88,25 @@ static resnet_status open_as_asked(const settings *s, loaded_model *m, resnet_er
   return status;
 }
 
+static const char *order_name(resnet_channel_order order) {
+  return order == RESNET_ORDER_GREY ? "GREY" : order == RESNET_ORDER_BGR ? "BGR" : "RGB";
+}
+
 static void format_preprocess(const resnet_preprocess *p, char *out, size_t size) {
   char resize[40] = "no resize", crop[40] = "no crop";
-  if (p->resize) (void)snprintf(resize, sizeof resize, "shorter side to %u", p->resize);
-  if (p->crop) (void)snprintf(crop, sizeof crop, "centre crop %u x %u", p->crop, p->crop);
+  if (p->resize_height != RESNET_SIZE_NONE && p->fit == RESNET_FIT_STRETCH)
+    (void)snprintf(resize, sizeof resize, "stretched to %u x %u", p->resize_width,
+                   p->resize_height);
+  else if (p->resize_height != RESNET_SIZE_NONE && p->resize_height != p->resize_width)
+    (void)snprintf(resize, sizeof resize, "scaled to cover %u x %u", p->resize_width,
+                   p->resize_height);
+  else if (p->resize_height != RESNET_SIZE_NONE)
+    (void)snprintf(resize, sizeof resize, "shorter side to %u", p->resize_height);
+  if (p->crop_height != RESNET_SIZE_NONE)
+    (void)snprintf(crop, sizeof crop, "centre crop %u x %u", p->crop_width, p->crop_height);
   (void)snprintf(out, size, "%s, %s, (%s / %g - (%g, %g, %g)) / (%g, %g, %g)", resize, crop,
-                 p->order == RESNET_ORDER_BGR ? "BGR" : "RGB", (double)p->scale, (double)p->mean[0],
-                 (double)p->mean[1], (double)p->mean[2], (double)p->std[0], (double)p->std[1],
-                 (double)p->std[2]);
+                 order_name(p->order), (double)p->scale, (double)p->mean[0], (double)p->mean[1],
+                 (double)p->mean[2], (double)p->std[0], (double)p->std[1], (double)p->std[2]);
 }
 
 static const char *source_name(resnet_preprocess_source source) {
@@ -103,6 +117,8 @@ static const char *source_name(resnet_preprocess_source source) {
     return "options";
   case RESNET_PREPROCESS_GUESSED:
     return "guessed";
+  case RESNET_PREPROCESS_FROM_GRAPH:
+    return "graph";
   }
   return "unknown";
 }
@@ -199,7 +215,7 @@ void cli_model_random_input(float *values, size_t count) {
 
 void cli_model_print(const loaded_model *m) {
   static const char *const said[] = {"from the file", "from the command line",
-                                     "guessed from the input size"};
+                                     "guessed from the input size", "from the graph"};
   const resnet_model_info *info = &m->info;
   char text[256];
   (void)fputs("model       ", stdout);
@@ -214,13 +230,29 @@ void cli_model_print(const loaded_model *m) {
   (void)printf("images      %s (%s)\n", text, said[info->preprocess_source]);
 }
 
+/* Write one number for equal sides, null for none, else [height, width]. */
+static void write_size(json *j, const char *key, uint32_t height, uint32_t width) {
+  if (height == RESNET_SIZE_NONE) {
+    json_text(j, key, NULL);
+    return;
+  }
+  if (height == width) {
+    json_integer(j, key, height);
+    return;
+  }
+  json_open_array(j, key);
+  json_integer(j, NULL, height);
+  json_integer(j, NULL, width);
+  json_close_array(j);
+}
+
 static void write_preprocess(const resnet_model_info *info, json *j) {
   const resnet_preprocess *p = &info->preprocess;
   json_open_object(j, "preprocess");
   json_text(j, "source", source_name(info->preprocess_source));
-  json_integer(j, "resize", p->resize);
-  json_integer(j, "crop", p->crop);
-  json_text(j, "order", p->order == RESNET_ORDER_BGR ? "BGR" : "RGB");
+  write_size(j, "resize", p->resize_height, p->resize_width);
+  write_size(j, "crop", p->crop_height, p->crop_width);
+  json_text(j, "order", order_name(p->order));
   json_float(j, "scale", p->scale);
   json_open_array(j, "mean");
   for (int c = 0; c < 3; c++) json_float(j, NULL, p->mean[c]);

@@ -277,10 +277,9 @@ static void say_unknown(char **argv, bool missing_value) {
   const char *word = argv[optind - 1];
   (void)fputs(missing_value ? "resnet: a value is missing after '" : "resnet: unknown option '",
               stderr);
-  if (!missing_value && optopt > ROW_COUNT && strncmp(word, "--", 2) != 0)
-    (void)fprintf(stderr, "-%c", optopt);
-  else
-    cli_print_masked(stderr, word);
+  const char letter[] = {'-', (char)optopt, '\0'};
+  const bool is_letter = !missing_value && optopt > ROW_COUNT && strncmp(word, "--", 2) != 0;
+  cli_print_masked(stderr, is_letter ? letter : word);
   (void)fputc('\'', stderr);
 }
 

@@ -6,13 +6,16 @@
 #include "resnet.h"
 
 /* Set *error (NULL allowed) to `status` and the formatted message. Cut it to fit and
- * replace control characters by '?'. Return `status`, so that a failing function ends in
+ * mask it (mask.h). Return `status`, so that a failing function ends in
  * `return err_fail(...)`. */
 resnet_status err_fail(resnet_error *error, resnet_status status, const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 3, 4)))
 #endif
     ;
+
+/* Fail with RESNET_ERROR_ARGUMENT: the function's argument is NULL. */
+resnet_status err_null(resnet_error *error, const char *function, const char *argument);
 
 /* Fail with RESNET_ERROR_MEMORY: the allocation of `what` failed. */
 resnet_status err_no_memory(resnet_error *error, const char *what);
@@ -27,9 +30,5 @@ resnet_status err_clear(resnet_error *error);
 /* Put "prefix: ", e.g. the file's path, before the message in *error. Return the status
  * in *error, or `status` if `error` is NULL. */
 resnet_status err_add_prefix(resnet_error *error, resnet_status status, const char *prefix);
-
-/* Replace control characters by '?': names in messages come from files, and a terminal
- * would obey them. Bytes above 0x7f stay (UTF-8). */
-void err_mask_control(char *text);
 
 #endif

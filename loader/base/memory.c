@@ -34,10 +34,11 @@ bool mem_size_multiply(size_t a, size_t b, size_t *product) {
   return true;
 }
 
-static bool reserve(memory *m, uint64_t size) {
-  uint64_t used = atomic_fetch_add(&m->used, size) + size;
+bool mem_reserve(memory *m, uint64_t bytes) {
+  if (bytes > UINT64_MAX / 2) return false; /* the sum below would overflow */
+  uint64_t used = atomic_fetch_add(&m->used, bytes) + bytes;
   if (m->budget && used > m->budget) {
-    atomic_fetch_sub(&m->used, size);
+    atomic_fetch_sub(&m->used, bytes);
     atomic_store(&m->over_budget, true);
     return false;
   }
@@ -46,6 +47,8 @@ static bool reserve(memory *m, uint64_t size) {
   }
   return true;
 }
+
+void mem_unreserve(memory *m, uint64_t bytes) { atomic_fetch_sub(&m->used, bytes); }
 
 /* AddressSanitizer finds reads beyond a block only if the block is from malloc. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -87,11 +90,11 @@ static void *allocate(memory *m, size_t count, size_t size, bool cleared) {
   if (!mem_size_multiply(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT - sizeof(header))
     return NULL;
   size_t total = bytes + ALIGNMENT + sizeof(header);
-  if (!reserve(m, total)) return NULL;
+  if (!mem_reserve(m, total)) return NULL;
   bool mapped = maps_blocks && !m->hooks.allocate && total >= LARGE_BLOCK;
   void *base = allocate_base(m, total, mapped, cleared);
   if (!base) {
-    atomic_fetch_sub(&m->used, total);
+    mem_unreserve(m, total);
     return NULL;
   }
   uintptr_t start = ((uintptr_t)base + sizeof(header) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -112,7 +115,7 @@ void mem_release(memory *m, void *pointer) {
   if (!pointer) return;
   header h;
   memcpy(&h, (const char *)pointer - sizeof h, sizeof h);
-  atomic_fetch_sub(&m->used, h.size);
+  mem_unreserve(m, h.size);
   if (h.mapped)
     (void)munmap(h.base, h.size);
   else if (m->hooks.release)

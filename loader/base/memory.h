@@ -32,7 +32,14 @@ void *mem_allocate(memory *m, size_t count, size_t size);
 /* Do the same without clearing, for memory that is overwritten completely. */
 void *mem_allocate_unset(memory *m, size_t count, size_t size);
 
-/* Release the result of either; NULL is allowed. */
+/* Count bytes that others allocate, e.g. XNNPACK, in the budget. Return false, and
+ * count nothing, if it does not allow them. */
+bool mem_reserve(memory *m, uint64_t bytes);
+
+/* End a reservation of so many bytes. */
+void mem_unreserve(memory *m, uint64_t bytes);
+
+/* Release the result of mem_allocate or mem_allocate_unset; NULL is allowed. */
 void mem_release(memory *m, void *pointer);
 
 /* Copy the `size` bytes at `text` and append a NUL; NULL as above. */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/base/mask.h"
+
 const graph_op_row graph_op_rows[GRAPH_OP_COUNT] = {
 #define GRAPH_OP(NAME, name, inputs, fields, check, kernel)                                        \
   [GRAPH_##NAME] = {#NAME, inputs, fields},
@@ -48,7 +50,7 @@ resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severit
   va_start(arguments, format);
   (void)vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  err_mask_control(text);
+  mask_text(text);
   char *message = g->diagnostics ? mem_copy_string(g->memory, text, strlen(text)) : NULL;
   if (!message) return err_no_memory(error, "the diagnostics");
   g->diagnostics[g->diagnostic_count++] = (graph_diagnostic){severity, message};

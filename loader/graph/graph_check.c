@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "loader/base/mask.h"
 #include "loader/graph/graph_check.h"
 
 typedef struct check {
@@ -305,16 +306,14 @@ static resnet_status check_order_of_blocks(const graph *g, resnet_error *error) 
 
 /* ---- diagnostics ------------------------------------------------------------------- */
 
-/* Fail if a message holds control characters: it will be printed to a terminal. */
+/* Fail if a message holds what mask.h masks: it will be printed to a terminal. */
 static resnet_status check_diagnostics(const graph *g, resnet_error *error) {
   for (uint32_t i = 0; i < g->diagnostic_count; i++)
-    for (const char *at = g->diagnostics[i].message; *at; at++)
-      if ((unsigned char)*at < 0x20 || *at == 0x7f)
-        return err_fail(
-            error, RESNET_ERROR_FORMAT,
-            "the plan file's diagnostic %u is not a line of text: compile the plan again from "
-            "its .onnx file",
-            i);
+    if (!mask_is_clean(g->diagnostics[i].message))
+      return err_fail(error, RESNET_ERROR_FORMAT,
+                      "the plan file's diagnostic %u is not a line of text: compile the plan "
+                      "again from its .onnx file",
+                      i);
   return RESNET_OK;
 }
 

@@ -1,12 +1,12 @@
 #include "runtime/api/executor.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "runtime/api/observe.h"
 #include "runtime/api/session.h"
 #include "runtime/kernels/table.h"
 #include "runtime/system/clock.h"
-#include "runtime/system/thread_pool.h"
 
 enum {
   VECTOR_EXTRA_BYTES = 64, /* that our own kernels may read past the end of a buffer */
@@ -24,7 +24,7 @@ kernel_call executor_call(const resnet_session *session, uint32_t index, size_t 
       .op = op,
       .state = &session->executor.states[index],
       .batch = batch,
-      .pool = session->pool,
+      .pool = session->workers,
       .simd = session->simd,
       .output = executor_output(session, index),
       .workspace = session->executor.workspace,
@@ -61,6 +61,25 @@ static resnet_status open_ops(resnet_session *session, resnet_error *error) {
   return RESNET_OK;
 }
 
+/* Count in the budget what the operators will allocate by themselves. It is summed before
+ * the first of them does. */
+static resnet_status reserve_operators(resnet_session *session, resnet_error *error) {
+  executor *e = &session->executor;
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < e->plan->op_count; i++) {
+    const uint64_t own = kernel_state_bytes(&e->plan->ops[i]);
+    bytes = own > UINT64_MAX - bytes ? UINT64_MAX : bytes + own;
+  }
+  if (!mem_reserve(session->memory, bytes))
+    return err_fail(error, RESNET_ERROR_LIMIT,
+                    "a session's tables and operators take %" PRIu64
+                    " MB, more than is left of max_memory_bytes: allow more, or close other "
+                    "sessions",
+                    (bytes >> 20) + 1);
+  e->reserved = bytes;
+  return RESNET_OK;
+}
+
 static resnet_status allocate_buffers(resnet_session *session, resnet_error *error) {
   executor *e = &session->executor;
   size_t floats;
@@ -91,6 +110,7 @@ static resnet_status choose_plan(resnet_session *session, resnet_error *error) {
 static resnet_status prepare(resnet_session *session, resnet_error *error) {
   executor *e = &session->executor;
   resnet_status status = choose_plan(session, error);
+  if (status == RESNET_OK) status = reserve_operators(session, error);
   if (status == RESNET_OK) status = allocate_buffers(session, error);
   if (status == RESNET_OK) status = open_ops(session, error);
   if (status == RESNET_OK) status = executor_shape(session, session->batch, error);
@@ -99,7 +119,12 @@ static resnet_status prepare(resnet_session *session, resnet_error *error) {
   return e->workspace ? RESNET_OK : err_no_memory(error, "a session's workspace");
 }
 
+void executor_begin(resnet_session *session) {
+  session->workers = system_pool_workers(&session->pool);
+}
+
 resnet_status executor_open(resnet_session *session, resnet_error *error) {
+  executor_begin(session);
   resnet_status status = prepare(session, error);
   if (status != RESNET_OK) executor_close(session);
   return status;
@@ -123,7 +148,7 @@ resnet_status executor_run(resnet_session *session, size_t batch, resnet_error *
   resnet_status status = executor_shape(session, batch, error);
   if (status != RESNET_OK) return status;
   run_ops(session, batch);
-  if (paused) system_pool_rest(session->pool, session->threads);
+  if (paused) system_pool_rest(&session->pool);
   session->run_end = system_now_ns();
   return RESNET_OK;
 }
@@ -134,6 +159,7 @@ void executor_close(resnet_session *session) {
     const kernel *k = kernel_table[e->plan->ops[i].kernel];
     if (k->close) k->close(&e->states[i]);
   }
+  mem_unreserve(session->memory, e->reserved);
   mem_release(session->memory, e->states);
   mem_release(session->memory, e->workspace);
   mem_release(session->memory, e->arena);

@@ -13,6 +13,7 @@ typedef struct executor {
   kernel_state *states; /* by op */
   void *workspace;
   size_t workspace_size; /* bytes */
+  uint64_t reserved;     /* bytes counted in the budget for the operators' own memory */
   size_t shaped_batch;   /* samples that the operators are set up for; 0: none */
 } executor;
 
@@ -25,6 +26,10 @@ void executor_close(resnet_session *session);
 /* Set up the operators for `batch` samples. Allocates only the first time, since
  * XNNPACK's tables depend on the size of a sample alone. */
 resnet_status executor_shape(resnet_session *session, size_t batch, resnet_error *error);
+
+/* Find the session's threads; call it before the first executor_call of a run. The
+ * process may have forked since the previous run. */
+void executor_begin(resnet_session *session);
 
 /* Run the plan on the `batch` samples in op 0's output, at most session->batch. */
 resnet_status executor_run(resnet_session *session, size_t batch, resnet_error *error);

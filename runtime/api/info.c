@@ -66,6 +66,7 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
       .input_width = input.w,
       .input_channels = input.c,
       .classes = p->ops[p->output].shape.c,
+      .score_count = p->ops[p->output].shape.c,
       .labels = (const char *const *)model->labels,
       .preprocess = model->preprocess,
       .preprocess_source = model->preprocess_source,

@@ -5,6 +5,7 @@
 
 #include "loader/load.h"
 #include "runtime/api/diagnose_preprocess.h"
+#include "runtime/api/labels.h"
 #include "runtime/image/presets.h"
 #include "runtime/kernels/table.h"
 #include "runtime/plan/arena.h"
@@ -54,11 +55,12 @@ static resnet_status check_options(const resnet_model_options *options, resnet_e
   if ((unsigned)options->memory > RESNET_MEMORY_SMALL)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "options.memory is %d: use 0 (normal) or 1 (small)", (int)options->memory);
-  return options->preprocess ? image_check_preprocess(options->preprocess, error) : RESNET_OK;
+  return options->preprocess ? image_check_preprocess(options->preprocess, 1, error) : RESNET_OK;
 }
 
-static void choose_preprocess(resnet_model *model, const graph *g,
-                              const resnet_model_options *options) {
+static resnet_status choose_preprocess(resnet_model *model, const graph *g,
+                                       const resnet_model_options *options, resnet_error *error) {
+  const graph_shape input = model->plan.ops[0].shape;
   if (options->preprocess) {
     model->preprocess = *options->preprocess;
     model->preprocess_source = RESNET_PREPROCESS_FROM_OPTIONS;
@@ -66,10 +68,11 @@ static void choose_preprocess(resnet_model *model, const graph *g,
     model->preprocess = g->preprocess;
     model->preprocess_source = RESNET_PREPROCESS_FROM_MODEL;
   } else {
-    const graph_shape input = model->plan.ops[0].shape;
-    image_guess_preprocess(input.h, input.w, &model->preprocess);
+    image_guess_preprocess(input.h, input.w, input.c, &model->preprocess);
     model->preprocess_source = RESNET_PREPROCESS_GUESSED;
   }
+  image_resolve_preprocess(&model->preprocess, input.h, input.w, input.c);
+  return image_check_preprocess(&model->preprocess, input.c, error);
 }
 
 /* Move the diagnostics of one severity to the model, in their order. */
@@ -104,8 +107,8 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
     status = plan_file_pack(&model->plan, &model->file, &model->options, model->notice,
                             sizeof model->notice, error);
   if (status != RESNET_OK) return status;
-  choose_preprocess(model, g, options);
-  status = model_diagnose_preprocess(model, g, error);
+  status = choose_preprocess(model, g, options, error);
+  if (status == RESNET_OK) status = model_diagnose_preprocess(model, g, error);
   if (status == RESNET_OK) status = take_diagnostics(model, g, error);
   if (status != RESNET_OK) return status;
   model->name = g->name;
@@ -116,7 +119,9 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   g->name = g->producer = NULL;
   g->labels = NULL;
   g->label_count = 0;
-  return RESNET_OK;
+  if (!options->labels && !options->label_count) return RESNET_OK;
+  return model_set_labels(model, options->labels, options->label_count,
+                          model->plan.ops[model->plan.output].shape.c, error);
 }
 
 /* Release everything but the model's allocator. */
@@ -124,8 +129,7 @@ static void release(resnet_model *model) {
   memory *m = model->memory;
   plan_release(&model->plan);
   plan_file_release(&model->file);
-  for (uint32_t i = 0; i < model->label_count; i++) mem_release(m, model->labels[i]);
-  mem_release(m, model->labels);
+  model_release_labels(model);
   for (uint32_t i = 0; i < model->finding_count; i++)
     mem_release(m, (void *)(uintptr_t)model->findings[i].message);
   mem_release(m, model->findings);
@@ -142,6 +146,7 @@ static resnet_status make_model(memory *m, graph *g, plan_file *file,
   resnet_model *model = mem_allocate(m, 1, sizeof *model);
   if (!model) return err_no_memory(error, "a model");
   model->memory = m;
+  model->references = 1;
   model->file = *file;
   const uint32_t batch = file->bytes ? file->key.options.batch : options->batch;
   model->options = (plan_options){options->conv, options->memory, batch ? batch : 1};
@@ -254,26 +259,24 @@ static resnet_status open_model(const source *from, const resnet_model_options *
 
 resnet_status resnet_model_open(const char *path, const resnet_model_options *options,
                                 resnet_model **model, resnet_error *error) {
-  if (!model) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `model` is NULL");
+  if (!model) return err_null(error, "resnet_model_open", "model");
   *model = NULL;
-  if (!path) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open: `path` is NULL");
+  if (!path) return err_null(error, "resnet_model_open", "path");
   return open_model(&(source){.path = path}, options, model, error);
 }
 
 resnet_status resnet_model_open_memory(const void *bytes, size_t size,
                                        const resnet_model_options *options, resnet_model **model,
                                        resnet_error *error) {
-  if (!model)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `model` is NULL");
+  if (!model) return err_null(error, "resnet_model_open_memory", "model");
   *model = NULL;
-  if (!bytes)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_open_memory: `bytes` is NULL");
+  if (!bytes) return err_null(error, "resnet_model_open_memory", "bytes");
   return open_model(&(source){.bytes = bytes, .size = size}, options, model, error);
 }
 
 resnet_status resnet_model_save(const resnet_model *model, const char *path, resnet_error *error) {
-  if (!model || !path)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_model_save: `model` or `path` is NULL");
+  if (!model) return err_null(error, "resnet_model_save", "model");
+  if (!path) return err_null(error, "resnet_model_save", "path");
   if (!model->file.graph)
     return err_fail(
         error, RESNET_ERROR_ARGUMENT,
@@ -288,10 +291,23 @@ resnet_status resnet_model_save(const resnet_model *model, const char *path, res
   return status == RESNET_OK ? err_clear(error) : err_add_prefix(error, status, path);
 }
 
+/* The object is not const: make_model allocated it. */
+static resnet_model *counted(const resnet_model *model) { return (resnet_model *)(uintptr_t)model; }
+
+const resnet_model *model_retain(const resnet_model *model) {
+  atomic_fetch_add(&counted(model)->references, 1);
+  return model;
+}
+
+void model_release(const resnet_model *model) {
+  if (atomic_fetch_sub(&counted(model)->references, 1) > 1) return;
+  memory *m = model->memory;
+  release(counted(model));
+  mem_destroy(m);
+}
+
 void resnet_model_close(resnet_model **model) {
   if (!model || !*model) return;
-  memory *m = (*model)->memory;
-  release(*model);
-  mem_destroy(m);
+  model_release(*model);
   *model = NULL;
 }

@@ -18,7 +18,14 @@ struct resnet_model {
   plan_file file;       /* unpacked weights: mapped, or kept to be saved */
   plan_options options; /* of the plan */
   char notice[RESNET_ERROR_MESSAGE_SIZE];
+  /* the caller's handle, and one for each open session */
+  _Atomic uint32_t references;
 };
+
+/* Add a reference, or remove one; the last one releases the model and its allocator. A
+ * model is immutable but for the count. */
+const resnet_model *model_retain(const resnet_model *model);
+void model_release(const resnet_model *model);
 
 /* Make a model of `g`, which was allocated from `m`; the caller still releases `g`. On
  * success the model owns `m`, on failure the caller does. `options` is complete and

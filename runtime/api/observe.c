@@ -76,8 +76,7 @@ static resnet_status replan(resnet_session *session, resnet_error *error) {
 
 resnet_status resnet_session_observe(resnet_session *session, resnet_observer observer, void *user,
                                      resnet_error *error) {
-  if (!session)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_observe: `session` is NULL");
+  if (!session) return err_null(error, "resnet_session_observe", "session");
   if (observer && session->observe == RESNET_OBSERVE_RESPONSES && !session->unfused) {
     session->unfused = true;
     resnet_status status = replan(session, error);
@@ -98,8 +97,7 @@ static bool is_mode(resnet_skip mode) {
 
 static resnet_status check_skip(const resnet_session *session, uint32_t block, resnet_skip mode,
                                 uint32_t other, resnet_error *error) {
-  if (!session)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_skip: `session` is NULL");
+  if (!session) return err_null(error, "resnet_session_skip", "session");
   if (!is_mode(mode))
     return err_fail(
         error, RESNET_ERROR_ARGUMENT,

@@ -5,7 +5,6 @@
 #include "runtime/kernels/table.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/cpus.h"
-#include "runtime/system/thread_pool.h"
 
 enum {
   CACHED_BYTES = 12 * 1024 * 1024, /* activations of one sub-batch */
@@ -18,22 +17,15 @@ void resnet_session_options_init(resnet_session_options *options) {
   options->struct_size = sizeof *options;
 }
 
-static resnet_status start_threads(resnet_session *session, resnet_error *error) {
-  if (session->threads == 1) return RESNET_OK;
-  session->pool = system_pool_start(session->threads);
-  if (session->pool) return RESNET_OK;
-  return err_fail(error, RESNET_ERROR_SYSTEM, "%u threads cannot be started: use fewer",
-                  session->threads);
-}
-
-static resnet_status prepare(resnet_session *session, resnet_error *error) {
+static resnet_status prepare(resnet_session *session, uint32_t threads, resnet_error *error) {
   const plan *p = &session->model->plan;
   session->scores = mem_allocate(session->memory, session->batch * p->ops[p->output].shape.c,
                                  sizeof *session->scores);
   session->ablations = mem_allocate(session->memory, p->block_count, sizeof *session->ablations);
   if (!session->scores || !session->ablations) return err_no_memory(error, "a session");
-  resnet_status status = start_threads(session, error);
-  return status == RESNET_OK ? executor_open(session, error) : status;
+  if (!system_pool_start(&session->pool, threads))
+    return err_fail(error, RESNET_ERROR_SYSTEM, "%u threads cannot be started: use fewer", threads);
+  return executor_open(session, error);
 }
 
 static uint32_t automatic_threads(void) {
@@ -44,41 +36,48 @@ static uint32_t automatic_threads(void) {
 /* Return the samples of a sub-batch: about as many as have activations that fit a CPU's
  * last-level cache, and equally many for each thread. Larger ones take more memory and no
  * less time. Scores do not depend on it. */
-static size_t sub_batch(const resnet_session *session, size_t batch) {
+static size_t sub_batch(const resnet_session *session, uint32_t threads, size_t batch) {
   const size_t bytes = session->model->plan.arena_floats * sizeof(float);
   size_t samples = CACHED_BYTES / (bytes ? bytes : 1);
-  samples = (samples > 0 ? samples + session->threads - 1 : session->threads) / session->threads *
-            session->threads;
+  samples = (samples > 0 ? samples + threads - 1 : threads) / threads * threads;
   return batch < samples ? batch : samples;
+}
+
+static resnet_status check_options(const resnet_session_options *options, resnet_error *error) {
+  if (options->threads > SYSTEM_MAX_THREADS)
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "options.threads is %u: use 0 (automatic) to %d",
+                    options->threads, SYSTEM_MAX_THREADS);
+  if (options->batch > MAX_BATCH)
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "options.batch is %u: use 0 (automatic) to %d",
+                    options->batch, MAX_BATCH);
+  if (options->observe != RESNET_OBSERVE_RESPONSES && options->observe != RESNET_OBSERVE_OPS)
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "options.observe is %d: use RESPONSES (0) or OPS (1)", (int)options->observe);
+  return RESNET_OK;
 }
 
 resnet_status resnet_session_open(const resnet_model *model, const resnet_session_options *given,
                                   resnet_session **out, resnet_error *error) {
-  if (!out) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_open: `session` is NULL");
+  if (!out) return err_null(error, "resnet_session_open", "session");
   *out = NULL;
-  if (!model) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_session_open: `model` is NULL");
+  if (!model) return err_null(error, "resnet_session_open", "model");
   resnet_session_options options;
   resnet_session_options_init(&options);
   resnet_status status =
       model_copy_options(&options, sizeof options, given, "resnet_session_options", error);
   if (status != RESNET_OK) return status;
-  if (options.threads > SYSTEM_MAX_THREADS || options.batch > MAX_BATCH)
-    return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "%u threads, batch %u: use at most %d threads and a batch of %d",
-                    options.threads, options.batch, SYSTEM_MAX_THREADS, MAX_BATCH);
-  if (options.observe != RESNET_OBSERVE_RESPONSES && options.observe != RESNET_OBSERVE_OPS)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "observe is %d: use RESPONSES (0) or OPS (1)",
-                    (int)options.observe);
+  status = check_options(&options, error);
+  if (status != RESNET_OK) return status;
   resnet_session *session = mem_allocate(model->memory, 1, sizeof *session);
   if (!session) return err_no_memory(error, "a session");
-  session->model = model;
+  session->model = model_retain(model);
   session->memory = model->memory;
   session->scratch.memory = model->memory;
-  session->threads = options.threads ? options.threads : automatic_threads();
-  session->batch = sub_batch(session, options.batch ? options.batch : 1);
+  const uint32_t threads = options.threads ? options.threads : automatic_threads();
+  session->batch = sub_batch(session, threads, options.batch ? options.batch : 1);
   session->simd = simd_fastest();
   session->observe = options.observe;
-  status = prepare(session, error);
+  status = prepare(session, threads, error);
   if (status != RESNET_OK) {
     resnet_session_close(&session);
     return status;
@@ -90,12 +89,14 @@ resnet_status resnet_session_open(const resnet_model *model, const resnet_sessio
 void resnet_session_close(resnet_session **closed) {
   if (!closed || !*closed) return;
   resnet_session *session = *closed;
+  const resnet_model *model = session->model;
   executor_close(session);
-  if (session->pool) pthreadpool_destroy(session->pool);
+  system_pool_stop(&session->pool);
   image_scratch_release(&session->scratch);
   mem_release(session->memory, session->scores);
   mem_release(session->memory, session->ablations);
   mem_release(session->memory, session);
+  model_release(model);
   *closed = NULL;
 }
 
@@ -114,14 +115,17 @@ static void fill_input(resnet_session *session, const float *input, resnet_layou
 
 resnet_status resnet_run(resnet_session *session, const float *input, resnet_layout layout,
                          size_t batch, float *scores, resnet_error *error) {
-  if (!session || !input || !scores || batch == 0)
-    return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "resnet_run: `session`, `input` or `scores` is NULL, or `batch` is 0");
+  if (!session) return err_null(error, "resnet_run", "session");
+  if (!input) return err_null(error, "resnet_run", "input");
+  if (!scores) return err_null(error, "resnet_run", "scores");
+  if (batch == 0)
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_run: `batch` is 0: use 1 or more");
   if (layout != RESNET_LAYOUT_NCHW && layout != RESNET_LAYOUT_NHWC)
     return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_run: layout %d: use NCHW (0) or NHWC (1)",
                     (int)layout);
   const plan *p = session->executor.plan;
   const size_t sample = plan_shape_floats(p->ops[0].shape), classes = p->ops[p->output].shape.c;
+  executor_begin(session);
   for (size_t done = 0; done < batch;) {
     const size_t count = batch - done < session->batch ? batch - done : session->batch;
     fill_input(session, input + done * sample, layout, count);

@@ -5,14 +5,15 @@
 #include "runtime/api/executor.h"
 #include "runtime/api/model.h"
 #include "runtime/image/prepare.h"
+#include "runtime/system/thread_pool.h"
 
 struct resnet_session {
   const resnet_model *model;
-  memory *memory;     /* the model's */
-  pthreadpool_t pool; /* NULL for one thread */
-  uint32_t threads;
-  size_t batch;     /* samples that the buffers hold */
-  uint64_t run_end; /* end of the last run, by system_now_ns(); 0: none yet */
+  memory *memory; /* the model's */
+  system_pool pool;
+  pthreadpool_t workers; /* of the run in progress; NULL: the caller's thread alone */
+  size_t batch;          /* samples that the buffers hold */
+  uint64_t run_end;      /* end of the last run, by system_now_ns(); 0: none yet */
   const simd_set *simd;
   executor executor;
   float *scores; /* (batch,classes), for resnet_classify */

@@ -29,8 +29,8 @@ void image_scratch_release(image_scratch *scratch);
  * - Values: (pixel / scale - mean) / std in float32 step by step, as in torchvision's
  *   to_tensor and normalize. */
 resnet_status image_prepare(const resnet_image *image, const resnet_preprocess *preprocess,
-                            uint32_t height, uint32_t width, float *out, image_scratch *scratch,
-                            resnet_error *error);
+                            uint32_t height, uint32_t width, uint32_t channels, float *out,
+                            image_scratch *scratch, resnet_error *error);
 
 /* Resize 8-bit RGB, bit for bit as Pillow 13's Image.resize((out_width, out_height),
  * BILINEAR). Older versions round differently where the height loses more than twice as

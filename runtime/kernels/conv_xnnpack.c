@@ -34,21 +34,31 @@ static resnet_status report_status(const plan_op *op, enum xnn_status status, co
                   op->name, step, (int)status);
 }
 
-/* Refuse, when the model is opened, an op that would exceed the budget in every session.
- * XNNPACK allocates a pointer for every tap of every output pixel: a few hundred kB for
- * real layers, terabytes for a forged one. */
-static resnet_status check_indirection(const plan_op *op, const memory *m, resnet_error *error) {
-  /* XNNPACK rounds up to whole tiles, of fewer pixels than 64 */
-  const size_t pixels = (size_t)op->shape.h * op->shape.w + 64;
-  size_t bytes;
-  if (mem_size_multiply((size_t)op->window.kernel_h * op->window.kernel_w * sizeof(void *), pixels,
-                        &bytes) &&
-      (m->budget == 0 || bytes <= m->budget))
-    return RESNET_OK;
-  return err_fail(error, RESNET_ERROR_LIMIT,
-                  "node '%s' (Conv): a %ux%u kernel over %ux%u outputs takes more memory than "
-                  "max_memory_bytes allows",
-                  op->name, op->window.kernel_h, op->window.kernel_w, op->shape.h, op->shape.w);
+/* Return a * b + c, or UINT64_MAX if that overflows. */
+static uint64_t multiply_add(uint64_t a, uint64_t b, uint64_t c) {
+  return b != 0 && a > (UINT64_MAX - c) / b ? UINT64_MAX : a * b + c;
+}
+
+/* XNNPACK allocates, measured with the version of tools/deps and rounded up:
+ *   - the operator, 3 kB;
+ *   - a row of zeros, as long as a pixel;
+ *   - a pointer for every tap of every output pixel, unless the kernel is 1x1 with stride
+ *     1. It rounds up to whole tiles, of fewer pixels than 64.
+ *   - depthwise weights. Kernels of up to 25 taps are padded to 25, in tiles of up to 64
+ *     channels. Larger ones are packed as a product for each channel, in such tiles. */
+static uint64_t state_bytes_xnnpack(const plan_op *op) {
+  enum { OPERATOR_BYTES = 4096, TILE = 64, UNIPASS_TAPS = 25 };
+  const graph_window *w = &op->window;
+  const uint64_t taps = (uint64_t)w->kernel_h * w->kernel_w,
+                 pixels = (uint64_t)op->shape.h * op->shape.w + TILE;
+  uint64_t bytes = OPERATOR_BYTES + sizeof(float) * (op->in.c + (uint64_t)TILE);
+  if (taps > 1 || w->stride_h > 1 || w->stride_w > 1)
+    bytes = multiply_add(taps * sizeof(void *), pixels, bytes);
+  if (!is_depthwise(op)) return bytes;
+  const uint64_t rows = taps <= UNIPASS_TAPS ? UNIPASS_TAPS + 1 : taps + 1,
+                 columns =
+                     taps <= UNIPASS_TAPS ? round_up(op->in.c, TILE) : (uint64_t)op->in.c * TILE;
+  return multiply_add(rows * sizeof(float), columns, bytes);
 }
 
 static size_t packed_size_xnnpack(const plan_op *op) {
@@ -128,9 +138,9 @@ static void describe_xnnpack(const plan_op *op, char *text, size_t size) {
 const kernel kernel_conv = {
     .name = "conv",
     .is_convolution = true,
-    .check = check_indirection,
     .packed_size = packed_size_xnnpack,
     .pack = pack_xnnpack,
+    .state_bytes = state_bytes_xnnpack,
     .open = open_xnnpack,
     .shape = shape_xnnpack,
     .run = run_xnnpack,

@@ -38,8 +38,7 @@ static size_t packed_size_gemm(const plan_op *op) {
   return (weight_floats(op, simd_fastest()->panel) + op->shape.c) * sizeof(float);
 }
 
-static resnet_status check_gemm(const plan_op *op, const memory *m, resnet_error *error) {
-  (void)m; /* mem_allocate checks the budget, which excludes what a plan file maps */
+static resnet_status check_gemm(const plan_op *op, resnet_error *error) {
   return kernel_check_packed_weights(op, round_up(op->shape.c, simd_fastest()->panel), op->in.c,
                                      error);
 }

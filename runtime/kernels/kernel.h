@@ -36,9 +36,9 @@ typedef struct kernel {
   bool adds_shortcut;
   /* bit k: the output may use input[k]'s buffer when no other op reads that */
   unsigned in_place;
-  /* Refuse, when the model is opened, what the kernel cannot run or what would exceed m's
-   * budget; NULL: it runs anything. */
-  resnet_status (*check)(const plan_op *op, const memory *m, resnet_error *error);
+  /* Refuse, when the model is opened, what the kernel cannot run; NULL: it runs
+   * anything. */
+  resnet_status (*check)(const plan_op *op, resnet_error *error);
   /* Return the bytes of the op's packed weights on this CPU. 0: the kernel reads the
    * weights unpacked, or cannot run on this CPU at all, for which `pack` fails.
    * NULL: always 0. */
@@ -46,6 +46,9 @@ typedef struct kernel {
   /* Pack the op's weights into op->packed, all zero before, and release them. NULL:
    * nothing to pack. */
   resnet_status (*pack)(plan_op *op, memory *m, resnet_error *error);
+  /* Return at least as many bytes as `open` and `shape` allocate outside the session's
+   * memory; UINT64_MAX: more than that. NULL: none. */
+  uint64_t (*state_bytes)(const plan_op *op);
   /* Make state for a session; NULL: none. */
   resnet_status (*open)(const kernel_call *call, resnet_error *error);
   /* Adapt state to call->batch. This allocates nothing when only the batch has changed

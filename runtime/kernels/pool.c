@@ -30,8 +30,7 @@ static span clip_columns(const plan_op *op, size_t column) {
 }
 
 /* Refuse windows that cover only padding: they have no maximum and no average. */
-static resnet_status check_windows(const plan_op *op, const memory *m, resnet_error *error) {
-  (void)m;
+static resnet_status check_windows(const plan_op *op, resnet_error *error) {
   bool empty = false;
   for (size_t row = 0; row < op->shape.h; row++) empty = empty || clip_rows(op, row).count == 0;
   for (size_t column = 0; column < op->shape.w; column++)

@@ -91,8 +91,7 @@ static size_t packed_size_winograd(const plan_op *op) {
   return (point_count(simd, op) * point_floats(simd, op) + op->shape.c) * sizeof(float);
 }
 
-static resnet_status check_winograd(const plan_op *op, const memory *m, resnet_error *error) {
-  (void)m; /* mem_allocate checks the budget, which excludes what a plan file maps */
+static resnet_status check_winograd(const plan_op *op, resnet_error *error) {
   const simd_set *simd = simd_fastest();
   return kernel_check_packed_weights(op, columns_winograd(simd, op),
                                      point_count(simd, op) * input_channels(op), error);

@@ -55,8 +55,7 @@ static size_t packed_size_stride2(const plan_op *op) {
   return (STRIDE2_MATRICES * matrix_floats(simd, op) + op->shape.c) * sizeof(float);
 }
 
-static resnet_status check_stride2(const plan_op *op, const memory *m, resnet_error *error) {
-  (void)m; /* mem_allocate checks the budget, which excludes what a plan file maps */
+static resnet_status check_stride2(const plan_op *op, resnet_error *error) {
   const simd_set *simd = simd_fastest();
   return kernel_check_packed_weights(op, columns_stride2(simd, op),
                                      (size_t)STRIDE2_MATRICES * op->in.c, error);

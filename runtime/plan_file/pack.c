@@ -1,5 +1,6 @@
 #include "runtime/plan_file/pack.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
@@ -105,13 +106,28 @@ static bool fits(const plan *p, const plan_file *f, const plan_file_key *key, ch
 
 /* ---- packing ----------------------------------------------------------------------- */
 
+/* Refuse a plan whose sessions would all exceed the budget. */
+static resnet_status check_state(const plan *p, resnet_error *error) {
+  const uint64_t budget = p->memory->budget;
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    const uint64_t bytes = kernel_state_bytes(&p->ops[i]);
+    if (budget && (bytes > budget || (sum += bytes) > budget))
+      return err_fail(error, RESNET_ERROR_LIMIT,
+                      "node '%s': a session's tables for the layers up to this one take more "
+                      "memory than max_memory_bytes allows, which is %" PRIu64,
+                      p->ops[i].name, budget);
+  }
+  return RESNET_OK;
+}
+
 static resnet_status check_ops(const plan *p, resnet_error *error) {
   for (uint32_t i = 0; i < p->op_count; i++) {
     const kernel *k = kernel_table[p->ops[i].kernel];
-    resnet_status status = k->check ? k->check(&p->ops[i], p->memory, error) : RESNET_OK;
+    resnet_status status = k->check ? k->check(&p->ops[i], error) : RESNET_OK;
     if (status != RESNET_OK) return status;
   }
-  return RESNET_OK;
+  return check_state(p, error);
 }
 
 static int by_weights(const void *a, const void *b) {

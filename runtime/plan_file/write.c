@@ -20,8 +20,13 @@ enum { MAX_ATTEMPTS = 100 };
 static void put_preprocess(serial_writer *w, const resnet_preprocess *given) {
   const resnet_preprocess none = {0}, *p = given ? given : &none;
   serial_put_u32(w, given != NULL);
-  serial_put_u32(w, p->resize);
-  serial_put_u32(w, p->crop);
+  serial_put_u32(w, p->fit);
+  serial_put_u32(w, p->filter);
+  serial_put_u32(w, p->resize_height);
+  serial_put_u32(w, p->resize_width);
+  serial_put_u32(w, p->crop_height);
+  serial_put_u32(w, p->crop_width);
+  serial_put_float(w, p->resize_ratio);
   serial_put_u32(w, p->order);
   serial_put_float(w, p->scale);
   for (size_t i = 0; i < 3; i++) serial_put_float(w, p->mean[i]);

@@ -1,7 +1,7 @@
 #include "runtime/system/thread_pool.h"
 
 #include <pthread.h>
-#include <stdbool.h>
+#include <unistd.h>
 
 static void *pass(void *gate) {
   (void)pthread_mutex_lock(gate);
@@ -28,15 +28,28 @@ static void do_nothing(void *context, size_t index) {
   (void)index;
 }
 
-/* Only a task can carry the flag YIELD_WORKERS. */
-void system_pool_rest(pthreadpool_t pool, uint32_t threads) {
-  if (pool)
-    pthreadpool_parallelize_1d(pool, do_nothing, NULL, threads, PTHREADPOOL_FLAG_YIELD_WORKERS);
+pthreadpool_t system_pool_workers(const system_pool *pool) {
+  return pool->workers && getpid() == pool->owner ? pool->workers : NULL;
 }
 
-pthreadpool_t system_pool_start(uint32_t threads) {
-  if (!can_start_threads(threads - 1)) return NULL;
-  pthreadpool_t pool = pthreadpool_create(threads);
-  system_pool_rest(pool, threads);
-  return pool;
+/* Only a task can carry the flag YIELD_WORKERS. */
+void system_pool_rest(const system_pool *pool) {
+  pthreadpool_t workers = system_pool_workers(pool);
+  if (workers)
+    pthreadpool_parallelize_1d(workers, do_nothing, NULL, pool->threads,
+                               PTHREADPOOL_FLAG_YIELD_WORKERS);
+}
+
+bool system_pool_start(system_pool *pool, uint32_t threads) {
+  *pool = (system_pool){.threads = threads, .owner = getpid()};
+  if (threads == 1) return true;
+  if (can_start_threads(threads - 1)) pool->workers = pthreadpool_create(threads);
+  system_pool_rest(pool);
+  return pool->workers != NULL;
+}
+
+void system_pool_stop(system_pool *pool) {
+  pthreadpool_t workers = system_pool_workers(pool);
+  if (workers) pthreadpool_destroy(workers);
+  *pool = (system_pool){0};
 }

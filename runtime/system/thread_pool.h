@@ -1,19 +1,35 @@
-/* The threads of a session: a pthreadpool. */
+/* The threads of a session: a pthreadpool, and the process that started it. */
 #ifndef LIBRESNET_RUNTIME_SYSTEM_THREAD_POOL_H
 #define LIBRESNET_RUNTIME_SYSTEM_THREAD_POOL_H
 
 #include <pthreadpool.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { SYSTEM_MAX_THREADS = 256 };
 
-/* Start a pool of 2 to SYSTEM_MAX_THREADS threads, the caller's own included; its workers
- * sleep. NULL if the process may not start so many. Close with pthreadpool_destroy. */
-pthreadpool_t system_pool_start(uint32_t threads);
+/* All zero: the calling thread alone. */
+typedef struct system_pool {
+  pthreadpool_t workers;
+  uint32_t threads;
+  pid_t owner; /* the process that has the threads: a forked child has none of them */
+} system_pool;
 
-/* Send the workers of a pool of `threads` threads to sleep; NULL is allowed. Otherwise
- * they spin for the next task: on a Zen 4 for 0.1 ms with pthreadpool from tools/deps,
- * for 25 ms with others. */
-void system_pool_rest(pthreadpool_t pool, uint32_t threads);
+/* Start 1 to SYSTEM_MAX_THREADS threads, the caller's own included; the others sleep.
+ * Return false if the process may not start so many. */
+bool system_pool_start(system_pool *pool, uint32_t threads);
+
+/* End the threads. In a forked child only forget them: joining them would wait forever,
+ * and their few kilobytes stay allocated. */
+void system_pool_stop(system_pool *pool);
+
+/* Return the threads for a run, or NULL if the caller's is the only one: in a session of
+ * one thread, and in a forked child. */
+pthreadpool_t system_pool_workers(const system_pool *pool);
+
+/* Send the workers to sleep. Otherwise they spin for the next task: on a Zen 4 for 0.1 ms
+ * with pthreadpool from tools/deps, for 25 ms with others. */
+void system_pool_rest(const system_pool *pool);
 
 #endif

@@ -66,18 +66,19 @@ static int prepare(int count, char **argument, image_scratch *scratch) {
   resnet_preprocess preprocess;
   if (resnet_preprocess_preset(argument[4], &preprocess, &error) != RESNET_OK)
     return finish(error.status, &error, NULL, 0);
-  preprocess.resize = number(argument[5]);
-  preprocess.crop = number(argument[6]);
-  uint32_t width = count == 9 ? number(argument[7]) : preprocess.crop;
-  uint32_t height = count == 9 ? number(argument[8]) : preprocess.crop;
+  const uint32_t side = number(argument[5]), crop = number(argument[6]);
+  preprocess.resize_height = preprocess.resize_width = side ? side : RESNET_SIZE_NONE;
+  preprocess.crop_height = preprocess.crop_width = crop ? crop : RESNET_SIZE_NONE;
+  uint32_t width = count == 9 ? number(argument[7]) : crop;
+  uint32_t height = count == 9 ? number(argument[8]) : crop;
   size_t out_size = (size_t)width * height * 3 * sizeof(float);
   uint8_t *in = read_pixels(image_bytes(&image));
   float *out = malloc(out_size);
   int result = 1;
   if (in && out) {
     image.pixels = in;
-    result = finish(image_prepare(&image, &preprocess, height, width, out, scratch, &error), &error,
-                    out, out_size);
+    result = finish(image_prepare(&image, &preprocess, height, width, 3, out, scratch, &error),
+                    &error, out, out_size);
   }
   free(in);
   free(out);

@@ -454,7 +454,7 @@ static void test_packed_weights_beyond_the_address_space_are_refused(void **unus
   const plan_kernel own[] = {KERNEL_WINOGRAD, KERNEL_WINOGRAD_STRIDE2, KERNEL_STEM, KERNEL_GEMM};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
     resnet_error error;
-    assert_int_equal(kernel_table[own[i]]->check(&conv, NULL, &error), RESNET_ERROR_LIMIT);
+    assert_int_equal(kernel_table[own[i]]->check(&conv, &error), RESNET_ERROR_LIMIT);
     assert_non_null(strstr(error.message, "node 'big' (Conv)"));
   }
 }
@@ -712,7 +712,7 @@ static void test_sigmoid_scores_are_probabilities(void **unused) {
   network_set_parameters(&n, linear, CLASSES * 3, CLASSES);
   (void)network_add_node(&n, GRAPH_SIGMOID, 2, (graph_shape){1, 1, CLASSES});
   resnet_model *model = network_model(&n, RESNET_CONV_AUTO);
-  model->preprocess = (resnet_preprocess){0, 0, RESNET_ORDER_RGB, 1, {0, 0, 0}, {1, 1, 1}};
+  assert_int_equal(resnet_preprocess_preset("none", &model->preprocess, NULL), RESNET_OK);
   graph_release(&n.graph);
   uint8_t pixels[4 * 4 * 3];
   float input[4 * 4 * 3], scores[CLASSES];

@@ -255,7 +255,7 @@ static void forged_headers_are_refused(void **state) {
   (void)state;
   refuse_forged(8, 0x04030201, 4, RESNET_ERROR_UNSUPPORTED, "byte order|compile the plan here");
   refuse_forged(12, PLAN_FORMAT + 1, 4, RESNET_ERROR_UNSUPPORTED,
-                "newer library|format is 4|reads 3");
+                "newer library|format is 5|reads 4");
   refuse_forged(12, PLAN_FORMAT - 1, 4, RESNET_ERROR_UNSUPPORTED, "older library");
   refuse_forged(16, good.size + 1, 8, RESNET_ERROR_FORMAT, "truncated");
   refuse_forged(16, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "truncated");
@@ -277,7 +277,7 @@ static void forged_tables_are_refused(void **state) {
   memcpy(&bits, &nan, sizeof bits);
   refuse_forged(p.tail, 2, 4, RESNET_ERROR_FORMAT, "preprocessing");
   refuse_forged(p.tail + 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "preprocessing");
-  refuse_forged(p.tail + 16, bits, 4, RESNET_ERROR_FORMAT, "preprocessing");
+  refuse_forged(p.tail + 36, bits, 4, RESNET_ERROR_FORMAT, "preprocessing");
   refuse_forged(p.key, 3, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 8, 0, 4, RESNET_ERROR_FORMAT, "key");

@@ -148,8 +148,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preprocess",
         metavar="NAME",
-        help="imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none "
-        "(default: the model's own)",
+        help="imagenet, imagenet-v2, timm, cifar10, unit, keras-caffe, keras-tf, "
+        "keras-stretch, grey or none (default: the model's own)",
     )
     parser.add_argument(
         "--resize",

@@ -368,6 +368,9 @@ static void csv_is_quoted_and_no_formula(void **state) {
   expect_markup(markup_csv_text, "@x,y", "\"'@x,y\"");
   expect_markup(markup_csv_text, "\t=1", "\"'\t=1\"");
   expect_markup(markup_csv_text, "a=1", "a=1");
+  /* escape, a C1 control, U+202E, no UTF-8 */
+  expect_markup(markup_csv_text, "a\x1b\xc2\x9b", "a\xef\xbf\xbd\xef\xbf\xbd");
+  expect_markup(markup_csv_text, "\xe2\x80\xae\x9b", "\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 static void base64_is_rfc_4648(void **state) {
