@@ -8,6 +8,7 @@
 #include "loader/onnx/onnx_parse.h"
 #include "loader/passes/diagnose.h"
 #include "loader/passes/find_blocks.h"
+#include "loader/passes/find_scores.h"
 #include "loader/passes/fuse.h"
 
 static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
@@ -19,11 +20,14 @@ static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
                         .files = files,
                         .graph = g};
   resnet_status status = import_model(&ctx, model);
+  if (status == RESNET_OK) scores_find(&ctx);
   if (status == RESNET_OK) status = fuse_graph(&ctx);
+  /* labels may say what the scores are */
+  if (status == RESNET_OK) status = metadata_read(g, model, error);
   if (status == RESNET_OK) status = diagnose_graph(&ctx);
   if (status == RESNET_OK) status = blocks_find(&ctx);
   import_release(&ctx);
-  return status == RESNET_OK ? metadata_read(g, model, error) : status;
+  return status;
 }
 
 resnet_status load_explain_budget(const memory *m, resnet_status status, resnet_error *error) {

@@ -69,3 +69,18 @@ bool graph_all_finite(const float *numbers, size_t count) {
   }
   return others == 0;
 }
+
+bool graph_is_binary(resnet_scores scores) {
+  return scores == RESNET_SCORES_BINARY_LOGIT || scores == RESNET_SCORES_BINARY_PROBABILITY;
+}
+
+uint32_t graph_class_count(resnet_scores scores, uint32_t count) {
+  if (scores == RESNET_SCORES_EMBEDDING) return 0;
+  return graph_is_binary(scores) ? 2 : count;
+}
+
+void graph_take_as_classes(graph *g, uint32_t count) {
+  const graph_node *last = &g->nodes[g->output];
+  if (last->shape.c != count || count < 2 || last->op == GRAPH_SOFTMAX) return;
+  g->scores = RESNET_SCORES_LOGITS;
+}

@@ -127,13 +127,14 @@ typedef struct graph {
   memory *memory; /* owner of everything below */
   graph_node *nodes;
   uint32_t node_count;
-  uint32_t output; /* node whose output is the scores, of shape (1,1,classes) */
+  uint32_t output;      /* node whose output is the scores, of shape (1,1,scores) */
+  resnet_scores scores; /* what they are */
   graph_block *blocks;
   uint32_t block_count;
   char *name, *producer; /* never NULL */
   uint32_t opset;
   char **labels;        /* label_count strings, or NULL */
-  uint32_t label_count; /* 0 or the number of classes */
+  uint32_t label_count; /* 0 or graph_class_count() */
   graph_diagnostic *diagnostics;
   uint32_t diagnostic_count;
   bool has_preprocess; /* `preprocess` is from the file's metadata */
@@ -154,6 +155,16 @@ resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severit
     __attribute__((format(printf, 4, 5)))
 #endif
     ;
+
+/* Return how many classes `count` scores of this kind rank: see resnet_model_info. */
+uint32_t graph_class_count(resnet_scores scores, uint32_t count);
+
+/* Return whether one score gives the probabilities of two classes. */
+bool graph_is_binary(resnet_scores scores);
+
+/* Take an embedding of `count` numbers as logits: the file names as many classes. An
+ * output that is no vector of sums stays an embedding. */
+void graph_take_as_classes(graph *g, uint32_t count);
 
 /* Return whether every number is finite. */
 bool graph_all_finite(const float *numbers, size_t count);

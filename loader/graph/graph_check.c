@@ -367,7 +367,9 @@ resnet_status graph_check(const graph *g, resnet_error *error) {
   if (status == RESNET_OK) status = check_diagnostics(g, error);
   if (status != RESNET_OK) return status;
   const graph_shape scores = g->nodes[g->output].shape;
-  if (scores.h != 1 || scores.w != 1 || (g->label_count && g->label_count != scores.c))
+  const uint32_t classes = graph_class_count(g->scores, scores.c);
+  if (scores.h != 1 || scores.w != 1 || (g->label_count && g->label_count != classes) ||
+      (graph_is_binary(g->scores) && scores.c != 1))
     return err_fail(error, RESNET_ERROR_FORMAT,
                     "the plan file's scores are (%u,%u,%u) and it has %u labels: compile the plan "
                     "again from its .onnx "

@@ -31,8 +31,8 @@ static void write_node(serial_writer *w, const graph_node *n) {
 }
 
 void graph_write(serial_writer *w, const graph *g) {
-  const uint32_t first[] = {g->node_count,       g->block_count, g->label_count,
-                            g->diagnostic_count, g->output,      g->opset};
+  const uint32_t first[] = {g->node_count, g->block_count, g->label_count, g->diagnostic_count,
+                            g->output,     g->scores,      g->opset};
   serial_put_bytes(w, first, sizeof first);
   serial_put_text(w, g->name);
   serial_put_text(w, g->producer);
@@ -121,6 +121,7 @@ static bool read_all(serial_reader *r, memory *m, graph *g) {
   const uint32_t labels = get_below(r, MAX_LABELS + 1),
                  diagnostics = get_below(r, GRAPH_MAX_DIAGNOSTICS + 1);
   g->output = serial_get_u32(r);
+  g->scores = (resnet_scores)get_below(r, RESNET_SCORES_EMBEDDING + 1);
   g->opset = serial_get_u32(r);
   g->name = serial_get_text(r, m);
   g->producer = g->name ? serial_get_text(r, m) : NULL;

@@ -14,24 +14,45 @@ static uint32_t count_lines(const char *text) {
   return count;
 }
 
+static resnet_status check_label_count(const graph *g, uint32_t count, resnet_error *error) {
+  const uint32_t classes = graph_class_count(g->scores, g->nodes[g->output].shape.c);
+  if (count == classes || (count == 1 && graph_is_binary(g->scores))) return RESNET_OK;
+  return err_fail(
+      error, RESNET_ERROR_FORMAT,
+      "metadata resnet.labels names %u classes, the model has %u: write one label a line "
+      "for each class",
+      count, classes);
+}
+
+/* Append the label in text[0..length), after `prefix`. */
+static resnet_status add_label(graph *g, const char *prefix, const char *text, size_t length,
+                               resnet_error *error) {
+  const size_t before = strlen(prefix);
+  char *label = mem_allocate(g->memory, before + length + 1, 1);
+  if (!label) return err_no_memory(error, "the labels");
+  memcpy(label, prefix, before);
+  memcpy(label + before, text, length);
+  g->labels[g->label_count++] = label;
+  return RESNET_OK;
+}
+
+/* Read a label for each class. If one score gives two classes, a single label is that of
+ * class 1. */
 static resnet_status read_labels(graph *g, const char *text, resnet_error *error) {
-  uint32_t count = count_lines(text), classes = g->nodes[g->output].shape.c;
-  if (count != classes)
-    return err_fail(
-        error, RESNET_ERROR_FORMAT,
-        "metadata resnet.labels names %u classes, the model has %u: write one label a line "
-        "for each class",
-        count, classes);
-  g->labels = mem_allocate(g->memory, count, sizeof(char *));
+  const uint32_t count = count_lines(text);
+  if (g->scores == RESNET_SCORES_EMBEDDING) graph_take_as_classes(g, count);
+  resnet_status status = check_label_count(g, count, error);
+  if (status != RESNET_OK) return status;
+  g->labels = mem_allocate(g->memory, count + 1, sizeof(char *));
   if (!g->labels) return err_no_memory(error, "the labels");
-  g->label_count = count;
-  for (uint32_t i = 0; i < count; i++) {
-    size_t length = strcspn(text, "\n");
-    g->labels[i] = mem_copy_string(g->memory, text, length);
-    if (!g->labels[i]) return err_no_memory(error, "the labels");
+  if (count == 1 && graph_is_binary(g->scores))
+    status = add_label(g, "not ", text, strlen(text), error);
+  for (uint32_t i = 0; i < count && status == RESNET_OK; i++) {
+    const size_t length = strcspn(text, "\n");
+    status = add_label(g, "", text, length, error);
     text += length + (text[length] == '\n');
   }
-  return RESNET_OK;
+  return status;
 }
 
 /* ---- preprocessing ----------------------------------------------------------------- */

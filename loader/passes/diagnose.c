@@ -65,14 +65,18 @@ static resnet_status diagnose_shared_bias(import_context *ctx) {
 
 static bool is_softmax(graph_op op) { return op == GRAPH_SOFTMAX || op == GRAPH_LOG_SOFTMAX; }
 
+static resnet_status warn_constant_softmax(import_context *ctx, const graph_node *last) {
+  return graph_add_diagnostic(
+      ctx->graph, ctx->error, RESNET_WARNING,
+      "node '%.60s' takes the softmax of one number, which is the same for every image: a sigmoid "
+      "was probably meant; export again with Sigmoid, or choose the tensor before it as output",
+      last->name);
+}
+
 static resnet_status diagnose_softmax(import_context *ctx) {
   const graph_node *nodes = ctx->graph->nodes, *last = &nodes[ctx->graph->output];
-  if (!is_softmax(last->op))
-    return graph_add_diagnostic(
-        ctx->graph, ctx->error, RESNET_NOTE,
-        "there is no Softmax: node '%.60s' gives logits, as in most exports; resnet_classify and "
-        "the resnet program convert them to probabilities",
-        last->name);
+  if (!is_softmax(last->op)) return RESNET_OK;
+  if (last->shape.c == 1) return warn_constant_softmax(ctx, last);
   const graph_node *before = &nodes[last->input[0]];
   /* the softmax of log-probabilities gives the probabilities */
   if (before->op != GRAPH_SOFTMAX) return RESNET_OK;
@@ -81,6 +85,39 @@ static resnet_status diagnose_softmax(import_context *ctx) {
       "node '%.60s' takes the softmax of node '%.60s', which is a softmax already: all scores come "
       "out nearly equal; remove one of the two and export again",
       last->name, before->name);
+}
+
+/* ---- the kind of scores ------------------------------------------------------------ */
+
+/* Return what the numbers of the output are; NULL: not worth a note. */
+static const char *describe_scores(resnet_scores kind) {
+  switch (kind) {
+  case RESNET_SCORES_LOGITS:
+    return "logits (there is no Softmax, as in most exports): classification converts them to "
+           "probabilities";
+  case RESNET_SCORES_BINARY_LOGIT:
+    return "number without Sigmoid: it is taken as the logit of class 1 of two; its sigmoid is the "
+           "probability of class 1, and class 0 has the rest";
+  case RESNET_SCORES_BINARY_PROBABILITY:
+    return "number between 0 and 1: it is taken as the probability of class 1 of two, and class 0 "
+           "has the rest";
+  case RESNET_SCORES_MULTI_LABEL:
+    return "numbers between 0 and 1, one for each class by itself (multi-label): their sum means "
+           "nothing";
+  case RESNET_SCORES_EMBEDDING:
+    return "numbers that are features, not scores of classes (an embedding): the model can be run, "
+           "but ranks no classes";
+  default:
+    return NULL;
+  }
+}
+
+static resnet_status diagnose_scores(import_context *ctx) {
+  const graph_node *last = &ctx->graph->nodes[ctx->graph->output];
+  const char *what = describe_scores(ctx->graph->scores);
+  if (!what || is_softmax(last->op)) return RESNET_OK;
+  return graph_add_diagnostic(ctx->graph, ctx->error, RESNET_NOTE, "node '%.60s' gives %u %s",
+                              last->name, last->shape.c, what);
 }
 
 /* ---- the input --------------------------------------------------------------------- */
@@ -106,5 +143,6 @@ static resnet_status diagnose_input(import_context *ctx) {
 resnet_status diagnose_graph(import_context *ctx) {
   resnet_status status = diagnose_shared_bias(ctx);
   if (status == RESNET_OK) status = diagnose_softmax(ctx);
+  if (status == RESNET_OK) status = diagnose_scores(ctx);
   return status == RESNET_OK ? diagnose_input(ctx) : status;
 }

@@ -1,18 +1,45 @@
 /* resnet_classify: images to labels. */
 #include <math.h>
+#include <string.h>
 
 #include "runtime/api/prepare.h"
 #include "runtime/api/session.h"
 #include "runtime/kernels/softmax.h"
 
-/* Write the probabilities of one sample: softmax of logits, exp of log probabilities, or
- * a copy of probabilities, be they a softmax's or independent for each class. */
-static void to_probabilities(const float *scores, size_t classes, resnet_scores kind, float *out) {
-  const double shift =
-      kind == RESNET_SCORES_LOG_PROBABILITIES ? 0.0 : kernel_log_sum_exp(scores, classes);
-  for (size_t i = 0; i < classes; i++)
-    out[i] =
-        kind == RESNET_SCORES_PROBABILITIES ? scores[i] : (float)exp((double)scores[i] - shift);
+/* Return 1 / (1 + exp(-x)). exp(-|x|) never overflows. */
+static double sigmoid(double x) {
+  const double e = exp(-fabs(x));
+  return x < 0 ? e / (1 + e) : 1 / (1 + e);
+}
+
+/* Write the probabilities of two classes from one score. */
+static void split_binary(float score, resnet_scores kind, float out[2]) {
+  const double x = (double)score;
+  const bool logit = kind == RESNET_SCORES_BINARY_LOGIT;
+  out[0] = (float)(logit ? sigmoid(-x) : 1 - x);
+  out[1] = logit ? (float)sigmoid(x) : score;
+}
+
+/* Write the probabilities of the classes of one sample from its `count` scores. */
+static void to_probabilities(const float *scores, size_t count, resnet_scores kind, float *out) {
+  switch (kind) {
+  case RESNET_SCORES_BINARY_LOGIT:
+  case RESNET_SCORES_BINARY_PROBABILITY:
+    split_binary(scores[0], kind, out);
+    return;
+  case RESNET_SCORES_PROBABILITIES:
+  case RESNET_SCORES_MULTI_LABEL:
+    memcpy(out, scores, count * sizeof *out);
+    return;
+  case RESNET_SCORES_LOG_PROBABILITIES:
+    for (size_t i = 0; i < count; i++) out[i] = (float)exp((double)scores[i]);
+    return;
+  case RESNET_SCORES_LOGITS:
+  case RESNET_SCORES_EMBEDDING: /* refused before */
+    break;
+  }
+  const double shift = kernel_log_sum_exp(scores, count);
+  for (size_t i = 0; i < count; i++) out[i] = (float)exp((double)scores[i] - shift);
 }
 
 static bool is_worse(const resnet_prediction *a, const resnet_prediction *b) {
@@ -56,12 +83,11 @@ static void predict(resnet_session *session, size_t batch, uint32_t k,
                     resnet_prediction *predictions) {
   const resnet_model *model = session->model;
   const plan *p = session->executor.plan;
-  const plan_op *last = &p->ops[p->output];
-  const uint32_t classes = last->shape.c;
+  const uint32_t classes = model_class_count(model), count = p->ops[p->output].shape.c;
   const float *scores = executor_output(session, p->output);
   for (size_t i = 0; i < batch; i++) {
-    float *own = session->scores + i * classes;
-    to_probabilities(scores + i * classes, classes, plan_scores_kind(last), own);
+    float *own = session->probabilities + i * classes;
+    to_probabilities(scores + i * count, count, model->scores, own);
     pick_best(own, classes, k, predictions + i * k);
     for (uint32_t j = 0; j < k; j++) {
       resnet_prediction *one = &predictions[i * k + j];
@@ -78,7 +104,13 @@ static resnet_status check_arguments(const resnet_session *session, const resnet
   if (!predictions)
     return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_classify: `predictions` is NULL");
   const plan *p = &session->model->plan;
-  const uint32_t classes = p->ops[p->output].shape.c;
+  const uint32_t classes = model_class_count(session->model);
+  if (classes == 0)
+    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                    "the model's output '%.60s' has no classes to rank: it gives %u numbers that "
+                    "are features, not scores; use resnet_run, or name the output with the scores "
+                    "of the classes",
+                    p->ops[p->output].output, p->ops[p->output].shape.c);
   if (k == 0 || k > classes)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "resnet_classify: k is %u: use 1 to %u, the number of classes", k, classes);

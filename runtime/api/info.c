@@ -65,7 +65,7 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
       .input_height = input.h,
       .input_width = input.w,
       .input_channels = input.c,
-      .classes = p->ops[p->output].shape.c,
+      .classes = model_class_count(model),
       .score_count = p->ops[p->output].shape.c,
       .labels = (const char *const *)model->labels,
       .preprocess = model->preprocess,
@@ -82,7 +82,7 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
       .notice = model->notice,
       .findings = model->findings,
       .finding_count = model->finding_count,
-      .scores = plan_scores_kind(&p->ops[p->output]),
+      .scores = model->scores,
   };
   return copy_known(info, &all, sizeof all, "resnet_model_info", error);
 }

@@ -39,6 +39,10 @@ resnet_status model_copy_options(void *to, size_t to_size, const void *from, con
   return RESNET_OK;
 }
 
+uint32_t model_class_count(const resnet_model *model) {
+  return graph_class_count(model->scores, model->plan.ops[model->plan.output].shape.c);
+}
+
 static resnet_status check_options(const resnet_model_options *options, resnet_error *error) {
   const resnet_allocator *a = &options->allocator;
   if (!a->allocate != !a->release)
@@ -114,6 +118,7 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   model->name = g->name;
   model->producer = g->producer;
   model->opset = g->opset;
+  model->scores = g->scores;
   model->labels = g->labels;
   model->label_count = g->label_count;
   g->name = g->producer = NULL;

@@ -9,6 +9,7 @@ struct resnet_model {
   plan plan;
   char *name, *producer;
   uint32_t opset;
+  resnet_scores scores;
   char **labels; /* one for each class, or NULL */
   uint32_t label_count;
   resnet_finding *findings; /* warnings first; their messages are the model's */
@@ -32,6 +33,9 @@ void model_release(const resnet_model *model);
  * checked. */
 resnet_status model_from_graph(memory *m, graph *g, const resnet_model_options *options,
                                resnet_model **out, resnet_error *error);
+
+/* Return how many classes resnet_classify ranks: 0 for an embedding. */
+uint32_t model_class_count(const resnet_model *model);
 
 /* Copy options of a caller that may have been built with an older, shorter struct: `to`
  * keeps its defaults where `from` ends. Fail when from->struct_size, the first member, is

@@ -19,10 +19,10 @@ void resnet_session_options_init(resnet_session_options *options) {
 
 static resnet_status prepare(resnet_session *session, uint32_t threads, resnet_error *error) {
   const plan *p = &session->model->plan;
-  session->scores = mem_allocate(session->memory, session->batch * p->ops[p->output].shape.c,
-                                 sizeof *session->scores);
+  session->probabilities = mem_allocate(
+      session->memory, session->batch * model_class_count(session->model), sizeof(float));
   session->ablations = mem_allocate(session->memory, p->block_count, sizeof *session->ablations);
-  if (!session->scores || !session->ablations) return err_no_memory(error, "a session");
+  if (!session->probabilities || !session->ablations) return err_no_memory(error, "a session");
   if (!system_pool_start(&session->pool, threads))
     return err_fail(error, RESNET_ERROR_SYSTEM, "%u threads cannot be started: use fewer", threads);
   return executor_open(session, error);
@@ -93,7 +93,7 @@ void resnet_session_close(resnet_session **closed) {
   executor_close(session);
   system_pool_stop(&session->pool);
   image_scratch_release(&session->scratch);
-  mem_release(session->memory, session->scores);
+  mem_release(session->memory, session->probabilities);
   mem_release(session->memory, session->ablations);
   mem_release(session->memory, session);
   model_release(model);
@@ -124,15 +124,15 @@ resnet_status resnet_run(resnet_session *session, const float *input, resnet_lay
     return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_run: layout %d: use NCHW (0) or NHWC (1)",
                     (int)layout);
   const plan *p = session->executor.plan;
-  const size_t sample = plan_shape_floats(p->ops[0].shape), classes = p->ops[p->output].shape.c;
+  const size_t sample = plan_shape_floats(p->ops[0].shape), scored = p->ops[p->output].shape.c;
   executor_begin(session);
   for (size_t done = 0; done < batch;) {
     const size_t count = batch - done < session->batch ? batch - done : session->batch;
     fill_input(session, input + done * sample, layout, count);
     resnet_status status = executor_run(session, count, error);
     if (status != RESNET_OK) return status;
-    memcpy(scores + done * classes, executor_output(session, p->output),
-           count * classes * sizeof *scores);
+    memcpy(scores + done * scored, executor_output(session, p->output),
+           count * scored * sizeof *scores);
     done += count;
   }
   return err_clear(error);

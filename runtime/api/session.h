@@ -16,7 +16,7 @@ struct resnet_session {
   uint64_t run_end;      /* end of the last run, by system_now_ns(); 0: none yet */
   const simd_set *simd;
   executor executor;
-  float *scores; /* (batch,classes), for resnet_classify */
+  float *probabilities; /* (batch,classes), for resnet_classify */
   image_scratch scratch;
   resnet_observe observe;
   resnet_observer observer;

@@ -55,9 +55,3 @@ const char *plan_shortcut_name(resnet_shortcut shortcut) {
   };
   return (size_t)shortcut < sizeof names / sizeof *names ? names[shortcut] : "unknown";
 }
-
-resnet_scores plan_scores_kind(const plan_op *last) {
-  if (last->kernel == KERNEL_LOG_SOFTMAX) return RESNET_SCORES_LOG_PROBABILITIES;
-  const bool bounded = last->kernel == KERNEL_SOFTMAX || last->kernel == KERNEL_SIGMOID;
-  return bounded ? RESNET_SCORES_PROBABILITIES : RESNET_SCORES_LOGITS;
-}

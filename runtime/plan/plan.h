@@ -119,8 +119,4 @@ size_t plan_shape_floats(graph_shape shape);
 /* Return "none", "identity", "projection", "option A" or "pool"; else "unknown". */
 const char *plan_shortcut_name(resnet_shortcut shortcut);
 
-/* Return what the scores are: logits, probabilities or log probabilities. `last` is the
- * op that computes them. */
-resnet_scores plan_scores_kind(const plan_op *last);
-
 #endif

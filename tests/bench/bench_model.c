@@ -74,8 +74,8 @@ static int open_model(bench *b, resnet_model_info *info) {
   const size_t sample = (size_t)info->input_channels * info->input_height * info->input_width;
   if (sample * b->session_options.batch != b->floats)
     return complain(b->path, "the input is not of the model's size");
-  b->classes = info->classes;
-  b->scores = malloc(b->session_options.batch * info->classes * sizeof(float));
+  b->classes = info->score_count;
+  b->scores = malloc(b->session_options.batch * info->score_count * sizeof(float));
   return b->scores ? run_once(b) : complain("scores", "out of memory");
 }
 

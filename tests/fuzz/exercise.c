@@ -145,7 +145,7 @@ static void interleave(const exercise *e, const float *planar, float *out) {
 
 static void run_twice(exercise *e, const float *input, float *interleaved, float *scores,
                       float *others) {
-  const size_t count = (size_t)SAMPLES * e->info.classes;
+  const size_t count = (size_t)SAMPLES * e->info.score_count;
   if (!run(e, 1, 1, RESNET_LAYOUT_NCHW, input, scores) || chance(&e->random, 2)) return;
   const uint32_t threads = chance(&e->random, 2) ? THREADS : 1,
                  batch = 1 + next_random(&e->random) % SAMPLES;
@@ -242,14 +242,14 @@ static void save_and_reopen(exercise *e, const resnet_model_options *options, co
   require(resnet_model_get_info(again, &second.info, &error) == RESNET_OK &&
           second.info.classes == e->info.classes);
   if (run(&second, 1, 1, RESNET_LAYOUT_NCHW, input, others))
-    require_same(scores, others, (size_t)SAMPLES * e->info.classes);
+    require_same(scores, others, (size_t)SAMPLES * e->info.score_count);
   resnet_model_close(&again);
 }
 
 /* ---- all --------------------------------------------------------------------------- */
 
 static void use_small(exercise *e, const resnet_model_options *options) {
-  const size_t inputs = SAMPLES * e->floats, count = (size_t)SAMPLES * e->info.classes;
+  const size_t inputs = SAMPLES * e->floats, count = (size_t)SAMPLES * e->info.score_count;
   float *input = malloc(inputs * sizeof *input), *interleaved = malloc(inputs * sizeof *input);
   float *scores = calloc(count, sizeof *scores), *others = calloc(count, sizeof *others);
   if (input && interleaved && scores && others) {

@@ -46,7 +46,7 @@ static int run_session(const resnet_model *model, const resnet_model_info *info)
     return complain("session", error.message);
   const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
   float *input = calloc(floats, sizeof(float));
-  float *scores = malloc(info->classes * sizeof(float));
+  float *scores = malloc(info->score_count * sizeof(float));
   int result = input && scores ? 0 : complain("run", "not enough memory");
   if (result == 0 && resnet_run(session, input, RESNET_LAYOUT_NCHW, 1, scores, &error) != RESNET_OK)
     result = complain("run", error.message);

@@ -138,14 +138,14 @@ static int run(const settings *s, recorder *r, resnet_session *session,
   resnet_error error;
   const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
   const samples input = read_samples(s->input, floats);
-  float *scores = input.data ? calloc(input.count * info->classes, sizeof(float)) : NULL;
+  float *scores = input.data ? calloc(input.count * info->score_count, sizeof(float)) : NULL;
   int result =
       scores ? 0 : complain(s->input, "not a whole number of samples, or not enough memory");
   if (result == 0 &&
       resnet_run(session, input.data, RESNET_LAYOUT_NCHW, input.count, scores, &error) != RESNET_OK)
     result = complain("run", error.message);
   if (result == 0) {
-    const uint32_t header[5] = {SCORES_RECORD, (uint32_t)input.count, 1, 1, info->classes};
+    const uint32_t header[5] = {SCORES_RECORD, (uint32_t)input.count, 1, 1, info->score_count};
     write_record(r, header, "", scores);
     if (r->failed)
       result = complain(s->output, "could not be written, or a response's shape is not its op's");

@@ -164,8 +164,8 @@ static void print_blocks(const resnet_model *model, uint32_t count) {
 static int run(recorder *r, resnet_session *session, const resnet_model_info *info,
                const samples *x, const char *name) {
   resnet_error error;
-  const uint32_t shape[4] = {(uint32_t)x->count, 1, 1, info->classes};
-  float *scores = calloc(x->count * info->classes, sizeof(float));
+  const uint32_t shape[4] = {(uint32_t)x->count, 1, 1, info->score_count};
+  float *scores = calloc(x->count * info->score_count, sizeof(float));
   int result = scores ? 0 : complain("memory", "there is not enough");
   if (result == 0 &&
       resnet_run(session, x->data, RESNET_LAYOUT_NCHW, x->count, scores, &error) != RESNET_OK)

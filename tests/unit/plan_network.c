@@ -151,7 +151,8 @@ float *plan_scores(const resnet_model *model, size_t *count) {
   resnet_error error;
   resnet_session_options_init(&options);
   options.threads = 1;
-  float *input = malloc(floats * sizeof *input), *scores = malloc(info.classes * sizeof *scores);
+  float *input = malloc(floats * sizeof *input),
+        *scores = malloc(info.score_count * sizeof *scores);
   assert_true(input && scores);
   for (size_t i = 0; i < floats; i++) input[i] = random_float(9, i);
   if (resnet_session_open(model, &options, &session, &error) != RESNET_OK)
@@ -159,7 +160,7 @@ float *plan_scores(const resnet_model *model, size_t *count) {
   assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NCHW, 1, scores, &error), RESNET_OK);
   resnet_session_close(&session);
   free(input);
-  *count = info.classes;
+  *count = info.score_count;
   return scores;
 }
 

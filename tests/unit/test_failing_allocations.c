@@ -26,7 +26,7 @@ static resnet_status label(resnet_session *session, const resnet_model *model,
   const resnet_model_info info = plan_info(model);
   resnet_prediction best[1];
   const resnet_image image = {pixels, SIDE, SIDE - 3, SIDE * 3, RESNET_PIXELS_RGB};
-  if (info.input_channels != 3) return RESNET_OK;
+  if (info.input_channels != 3 || info.classes == 0) return RESNET_OK;
   return resnet_classify(session, &image, 1, 1, best, error);
 }
 

@@ -711,6 +711,7 @@ static void test_sigmoid_scores_are_probabilities(void **unused) {
   graph_node *linear = network_add_node(&n, GRAPH_LINEAR, 1, (graph_shape){1, 1, CLASSES});
   network_set_parameters(&n, linear, CLASSES * 3, CLASSES);
   (void)network_add_node(&n, GRAPH_SIGMOID, 2, (graph_shape){1, 1, CLASSES});
+  n.graph.scores = RESNET_SCORES_MULTI_LABEL;
   resnet_model *model = network_model(&n, RESNET_CONV_AUTO);
   assert_int_equal(resnet_preprocess_preset("none", &model->preprocess, NULL), RESNET_OK);
   graph_release(&n.graph);

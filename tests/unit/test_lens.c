@@ -54,7 +54,7 @@ static record begin(resnet_model *model, resnet_observe observe) {
       .struct_size = sizeof options, .threads = 1, .batch = SAMPLES, .observe = observe};
   assert_int_equal(resnet_session_open(model, &options, &r.session, NULL), RESNET_OK);
   r.input = malloc(SAMPLES * image * sizeof(float));
-  r.scores = malloc((size_t)SAMPLES * r.info.classes * sizeof(float));
+  r.scores = malloc((size_t)SAMPLES * r.info.score_count * sizeof(float));
   r.values = calloc((size_t)r.info.op_count * POINTS, sizeof *r.values);
   r.shapes = calloc((size_t)r.info.op_count * POINTS, sizeof *r.shapes);
   for (size_t i = 0; i < SAMPLES * image; i++)
@@ -87,7 +87,7 @@ static void assert_same(const float *a, const float *b, size_t count) {
 }
 
 static void assert_same_scores(const record *a, const record *b) {
-  assert_same(a->scores, b->scores, (size_t)SAMPLES * a->info.classes);
+  assert_same(a->scores, b->scores, (size_t)SAMPLES * a->info.score_count);
 }
 
 static resnet_model *shipped(void) {
@@ -190,7 +190,7 @@ static void the_class_maps_mean_is_the_logit(void **state) {
   resnet_model *model = shipped();
   record r = begin(model, RESNET_OBSERVE_RESPONSES);
   observe_run(&r);
-  const uint32_t layer = model->plan.output, classes = r.info.classes;
+  const uint32_t layer = model->plan.output, classes = r.info.score_count;
   const float *map = value(&r, layer, RESNET_POINT_CLASS_MAP);
   assert_non_null(map);
   enum { PIXELS = 64 };

@@ -639,10 +639,15 @@ static void forged_counts_and_texts_are_refused(void **state) {
       if (field == 3 && counts[i] == 0) continue;
       refuse_forged(graph_at + 4 * field, counts[i], 4, RESNET_ERROR_FORMAT, "");
     }
+  /* the kind of scores */
+  refuse_forged(graph_at + 20, RESNET_SCORES_EMBEDDING + 1, 4, RESNET_ERROR_FORMAT,
+                "not well-formed");
+  refuse_forged(graph_at + 20, RESNET_SCORES_BINARY_LOGIT, 4, RESNET_ERROR_FORMAT,
+                "the plan file's scores are (1,1,3)");
   /* the name's length */
-  refuse_forged(graph_at + 24, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "not well-formed");
+  refuse_forged(graph_at + 28, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "not well-formed");
   /* a NUL in it */
-  refuse_forged(graph_at + 28, 0, 1, RESNET_ERROR_FORMAT, "not well-formed");
+  refuse_forged(graph_at + 32, 0, 1, RESNET_ERROR_FORMAT, "not well-formed");
 }
 
 int main(void) {

@@ -32,7 +32,7 @@ static void run_session(resnet_session *session, const resnet_model_info *info, 
   resnet_error error;
   const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
   float *input = calloc(samples * floats, sizeof(float));
-  float *scores = calloc(samples * info->classes, sizeof(float));
+  float *scores = calloc(samples * info->score_count, sizeof(float));
   assert_true(input && scores);
   for (int round = 0; round < 2; round++) {
     watch_start(0);

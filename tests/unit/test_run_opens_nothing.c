@@ -98,7 +98,7 @@ static int run_filtered(const void *argument) {
     return FAILED;
   const size_t floats = (size_t)info.input_channels * info.input_height * info.input_width;
   float *input = calloc(t->samples * floats, sizeof(float));
-  float *scores = calloc(t->samples * info.classes, sizeof(float));
+  float *scores = calloc(t->samples * info.score_count, sizeof(float));
   uint8_t pixels[12 * 12 * 3] = {0};
   const resnet_image image = {pixels, 12, 12, 36, RESNET_PIXELS_RGB};
   resnet_prediction best;

@@ -72,7 +72,7 @@ _Noreturn static void run_confined(size_t index, uint32_t threads, bool misbehav
   const resnet_model_info info = plan_info(model);
   const size_t floats = (size_t)info.input_channels * info.input_height * info.input_width;
   float *input = calloc(SAMPLES * floats, sizeof *input),
-        *scores = calloc(SAMPLES * info.classes, sizeof *scores);
+        *scores = calloc(SAMPLES * info.score_count, sizeof *scores);
   if (resnet_session_open(model, &options, &session, NULL) != RESNET_OK || !input || !scores)
     _exit(EXIT_FAILED);
   if (!forbid_the_rest()) _exit(EXIT_NO_FILTER);

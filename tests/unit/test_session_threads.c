@@ -69,7 +69,7 @@ static void check_model(const buffer *file) {
   pthread_t threads[THREADS];
   resnet_model *model = plan_open(file, NULL);
   const resnet_model_info info = plan_info(model);
-  assert_in_range(info.classes, 1, MAX_CLASSES);
+  assert_in_range(info.score_count, 1, MAX_CLASSES);
   assert_in_range(info.input_channels * info.input_height * info.input_width, 1, MAX_FLOATS);
   for (uint32_t i = 0; i < THREADS; i++) {
     expect(&workers[i], model, i);

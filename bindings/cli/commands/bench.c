@@ -115,7 +115,7 @@ static bool measure(benchmark *b) {
   size_t pixels = (size_t)info->input_height * info->input_width;
   size_t values = pixels * info->input_channels;
   b->input = cli_allocate(b->batch, values * sizeof *b->input);
-  b->scores = cli_allocate(b->batch, info->classes * sizeof *b->scores);
+  b->scores = cli_allocate(b->batch, info->score_count * sizeof *b->scores);
   b->latency_ms = cli_allocate(b->runs, sizeof *b->latency_ms);
   cli_model_random_input(b->input, b->batch * values);
   if (b->settings->per_op) {

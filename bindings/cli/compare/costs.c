@@ -147,7 +147,7 @@ static bool measure_times(model_summary *n) {
   const size_t values = (size_t)info->input_height * info->input_width * info->input_channels;
   m.input = cli_allocate(values, sizeof *m.input);
   cli_model_random_input(m.input, values);
-  m.scores = cli_allocate(n->loaded.info.classes, sizeof *m.scores);
+  m.scores = cli_allocate(n->loaded.info.score_count, sizeof *m.scores);
   for (int w = 0; w < VARIANT_COUNT && ok; w++) ok = open_variant(&m, (variant)w);
   ok = ok && time_variants(&m);
   if (ok) set_times(&m);

@@ -24,7 +24,7 @@ static const double max_seconds = 10;
 static bool run_random(resnet_session *session, const resnet_model_info *info) {
   const size_t values = (size_t)info->input_height * info->input_width * info->input_channels;
   float *input = cli_allocate(values, sizeof *input),
-        *scores = cli_allocate(info->classes, sizeof *scores);
+        *scores = cli_allocate(info->score_count, sizeof *scores);
   cli_model_random_input(input, values);
   const bool ok = resnet_run(session, input, RESNET_LAYOUT_NHWC, 1, scores, NULL) == RESNET_OK;
   free(input);
@@ -77,7 +77,7 @@ static bool open_model(const model_summary *model, timed_model *t) {
   const resnet_model_info *info = &model->loaded.info;
   const size_t values = (size_t)info->input_height * info->input_width * info->input_channels;
   t->input = cli_allocate(values, sizeof *t->input);
-  t->scores = cli_allocate(info->classes, sizeof *t->scores);
+  t->scores = cli_allocate(info->score_count, sizeof *t->scores);
   t->latencies = cli_allocate(RUNS, sizeof *t->latencies);
   cli_model_random_input(t->input, values);
   return cli_model_open_session(&model->loaded, 1, 1, RESNET_OBSERVE_RESPONSES, &t->session);
