@@ -31,6 +31,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
+from arguments import integer
+
 HERE = Path(__file__).resolve().parent
 EXAMPLE = (
     "example: python models/get.py zoo-resnet50-v1-12 -o /tmp && "
@@ -535,7 +537,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--sha256", metavar="HASH", help="demand this SHA-256 of the one file named")
     add(
         "--max-bytes",
-        type=int,
+        type=integer(1, 2**63 - 1),
         default=LARGEST,
         metavar="N",
         help="largest file of unknown size (default: 2 GiB)",
