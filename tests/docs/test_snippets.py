@@ -8,6 +8,7 @@ The blocks of a page run in order, in a temporary folder that looks like a check
   - photo.jpg is a sample image of a cat.
   - photos/ holds all sample images as <class>/<image>.
   - resnet50.onnx is a small ResNet-50 with random weights.
+  - binary.onnx and others of small_models.py are one of each kind of input and output.
 
 Words after the language of a code block:
   skip=REASON   the block cannot run in a test; the rest of the line says why
@@ -35,6 +36,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import markdown
+import small_models
 from markdown import PAGES, ROOT, Block
 
 pytestmark = pytest.mark.slow
@@ -66,6 +68,7 @@ def make_folder(folder: Path) -> None:
     (folder / "build" / "release").symlink_to(BUILD)
     shutil.copy(SAMPLES / "cat-tabby.jpg", folder / "photo.jpg")
     shutil.copy(RESNET50, folder / "resnet50.onnx")
+    small_models.write_models(folder)
     for image in sorted([*SAMPLES.glob("*.jpg"), *SAMPLES.glob("*.png")]):
         kind = folder / "photos" / image.name.partition("-")[0]
         kind.mkdir(parents=True, exist_ok=True)
