@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "cli/shell_message.h"
 #include "support/json.h"
 #include "support/utf8.h"
 
@@ -97,17 +98,21 @@ static void print_message(const char *subject, const char *message) {
 }
 
 void cli_print_error(const char *subject, const resnet_error *error) {
+  char text[SHELL_MESSAGE_SIZE];
+  (void)cli_shell_message(error->message, text);
   if (events)
-    write_message(error->status, subject, error->message);
+    write_message(error->status, subject, text);
   else
-    print_message(subject, error->message);
+    print_message(subject, text);
 }
 
 void cli_print_warning(const char *subject, const char *message) {
+  char text[SHELL_MESSAGE_SIZE];
+  (void)cli_shell_message(message, text);
   if (events)
-    write_message(RESNET_OK, subject, message);
+    write_message(RESNET_OK, subject, text);
   else
-    print_message(subject, message);
+    print_message(subject, text);
 }
 
 void cli_print_note(const char *format, ...) {

@@ -25,7 +25,9 @@ bool cli_events_are_open(void);
 /* Write a progress event. Thread-safe. */
 void cli_event_progress(size_t done, size_t total, const char *unit);
 
-/* Print "resnet: SUBJECT: MESSAGE". Omit the subject if the message begins with it. */
+/* Print "resnet: SUBJECT: MESSAGE", with the options of the program in place of the
+ * library's functions (shell_message.h). Omit the subject if the message begins with
+ * it. */
 void cli_print_error(const char *subject, const resnet_error *error);
 void cli_print_warning(const char *subject, const char *message);
 

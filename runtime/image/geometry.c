@@ -17,8 +17,8 @@ static uint32_t crop_start(uint32_t size, uint32_t crop) {
 static void scale_sides(const resnet_image *image, const resnet_preprocess *p,
                         resample_range *columns, resample_range *rows) {
   const uint32_t width = image->width, height = image->height;
-  *columns = (resample_range){.in_size = width, .out_size = width};
-  *rows = (resample_range){.in_size = height, .out_size = height};
+  *columns = (resample_range){.in_size = width, .out_size = width, .filter = p->filter};
+  *rows = (resample_range){.in_size = height, .out_size = height, .filter = p->filter};
   if (p->resize_height == RESNET_SIZE_NONE) return;
   columns->out_size = p->resize_width;
   rows->out_size = p->resize_height;

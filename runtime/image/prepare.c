@@ -43,7 +43,7 @@ typedef struct scaler {
   bool grey; /* the three channels of a pixel are its luma */
   bool rows_first;
   uint32_t origin, width; /* source columns that the output needs */
-  uint32_t *sums;         /* (max(width,columns.count),3) */
+  int32_t *sums;          /* (max(width,columns.count),3) */
   uint8_t *pixels;        /* (width,3): a row as RGB */
   uint8_t *row;           /* (columns.count,3), for the caller */
   /* (ring_rows,columns.count,3): source row y is at y % ring_rows */
@@ -55,10 +55,10 @@ typedef struct scaler {
 static bool take_axis(resample_axis *axis, const resample_range *range, image_scratch *scratch,
                       enum scratch_block which) {
   uint32_t taps = image_resample_taps(range);
-  size_t size = sizeof(resample_span) + taps * sizeof(uint32_t);
+  size_t size = sizeof(resample_span) + taps * sizeof(int32_t);
   resample_span *spans = scratch_take(scratch, which, range->count, size);
   if (!spans) return false;
-  uint32_t *weights = (uint32_t *)(spans + range->count);
+  int32_t *weights = (int32_t *)(spans + range->count);
   image_resample_weights(range, spans, weights);
   *axis = (resample_axis){range->count, taps, spans, weights};
   return true;
@@ -121,7 +121,7 @@ static void scaler_row(scaler *s, uint32_t index, uint8_t *out) {
     scale_width(s, span->first, out);
     return;
   }
-  const uint32_t *weights = s->rows.weights + (size_t)index * s->rows.taps;
+  const int32_t *weights = s->rows.weights + (size_t)index * s->rows.taps;
   size_t size = (size_t)(s->rows_first ? s->width : s->columns.count) * 3;
   uint8_t *mean = s->rows_first ? s->pixels : out;
   image_resample_rows_begin(s->sums, size);
@@ -132,8 +132,8 @@ static void scaler_row(scaler *s, uint32_t index, uint8_t *out) {
 }
 
 resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t height, uint8_t *out,
-                               uint32_t out_width, uint32_t out_height, image_scratch *scratch,
-                               resnet_error *error) {
+                               uint32_t out_width, uint32_t out_height, resnet_filter filter,
+                               image_scratch *scratch, resnet_error *error) {
   resnet_image image = {in, width, height, (size_t)width * 3, RESNET_PIXELS_RGB};
   resnet_status status = image_check(&image, error);
   if (status != RESNET_OK) return status;
@@ -142,8 +142,8 @@ resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t heigh
                     "an image cannot be resized to %u x %u: both must be 1 to %d pixels",
                     (unsigned)out_width, (unsigned)out_height, IMAGE_SIDE_MAX);
   scaler s;
-  resample_range columns = {width, out_width, 0, out_width},
-                 rows = {height, out_height, 0, out_height};
+  resample_range columns = {width, out_width, 0, out_width, filter},
+                 rows = {height, out_height, 0, out_height, filter};
   status = scaler_open(&s, &image, false, &columns, &rows, scratch, error);
   if (status != RESNET_OK) return status;
   for (uint32_t i = 0; i < out_height; i++) scaler_row(&s, i, out + (size_t)i * out_width * 3);

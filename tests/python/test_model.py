@@ -172,7 +172,7 @@ def test_it_says_what_inspect_says(file: Path) -> None:
             assert (
                 np.allclose(mine, value, rtol=1e-6)
                 if name in ("scale", "mean", "std")
-                else mine == value
+                else mine == (tuple(value) if isinstance(value, list) else value)
             ), name
         for mine, its in {"conv_layers": "layers"}.items():
             assert getattr(info, mine) == printed[its]

@@ -80,10 +80,12 @@ static void expect_row(fixture *f, const uint8_t *grey, uint32_t count, const ui
   uint8_t in[3 * 16], out[3 * 16];
   assert_true(count <= 16 && out_count <= 16);
   for (uint32_t i = 0; i < 3 * count; i++) in[i] = grey[i / 3];
-  assert_int_equal(image_resize_rgb(in, count, 1, out, out_count, 1, &f->scratch, &f->error),
+  assert_int_equal(image_resize_rgb(in, count, 1, out, out_count, 1, RESNET_FILTER_BILINEAR,
+                                    &f->scratch, &f->error),
                    RESNET_OK);
   for (uint32_t i = 0; i < 3 * out_count; i++) assert_int_equal(out[i], expected[i / 3]);
-  assert_int_equal(image_resize_rgb(in, 1, count, out, 1, out_count, &f->scratch, &f->error),
+  assert_int_equal(image_resize_rgb(in, 1, count, out, 1, out_count, RESNET_FILTER_BILINEAR,
+                                    &f->scratch, &f->error),
                    RESNET_OK);
   for (uint32_t i = 0; i < 3 * out_count; i++) assert_int_equal(out[i], expected[i / 3]);
 }
@@ -110,7 +112,8 @@ static void resize_refuses_sizes_without_pixels(void **state) {
       {0, 1, 1, 1}, {1, 0, 1, 1}, {1, 1, 0, 1}, {1, 1, 1, 0}, {1, 1, 65536, 1}};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     const uint32_t *s = sizes[i];
-    assert_int_equal(image_resize_rgb(in, s[0], s[1], out, s[2], s[3], &f->scratch, &f->error),
+    assert_int_equal(image_resize_rgb(in, s[0], s[1], out, s[2], s[3], RESNET_FILTER_BILINEAR,
+                                      &f->scratch, &f->error),
                      RESNET_ERROR_ARGUMENT);
     assert_non_null(strstr(f->error.message, "1 to 65535"));
   }

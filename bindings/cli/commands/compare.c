@@ -20,6 +20,7 @@
 #include "cli/dataset.h"
 #include "cli/exit_status.h"
 #include "cli/format.h"
+#include "cli/image_input.h"
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/model.h"
@@ -114,6 +115,7 @@ static bool open_all(comparison *c) {
     cli_print_error(s->data, &error);
     return false;
   }
+  c->data.options = s->image;
   for (uint32_t i = 0; i < c->model_count; i++)
     if (!match_classes(c, &c->models[i])) return false;
   return true;
@@ -165,6 +167,7 @@ static bool report(comparison *c) {
     if (!cli_events_are_open()) cli_print_warning(c->data.items[i].path, c->failures[i]);
     ok = false;
   }
+  cli_image_print_depths(c->settings, cli_dataset_count_cut(&c->data));
   json j = {.out = stdout};
   c->total_seconds = cli_clock_seconds() - c->start_clock;
   if (c->settings->json)
@@ -195,13 +198,16 @@ int command_compare(const settings *s) {
                   .started = time(NULL),
                   .start_clock = cli_clock_seconds()};
   c.workers = s->threads ? s->threads : cli_processor_count();
+  int code = EXIT_INPUT;
   const bool ok =
       can_write_report(s) && can_write_tables(s) && open_all(&c) && compare(&c) && report(&c);
+  for (uint32_t i = 0; i < c.model_count; i++)
+    if (c.models[i].loaded.exit_code) code = c.models[i].loaded.exit_code;
   for (uint32_t i = 0; i < c.model_count; i++) release_model(&c.models[i]);
   for (size_t i = 0; c.failures && i < c.data.count; i++) free(c.failures[i]);
   free(c.failures);
   free(c.pairs);
   free(c.models);
   cli_dataset_close(&c.data);
-  return ok ? EXIT_OK : EXIT_INPUT;
+  return ok ? EXIT_OK : code;
 }

@@ -185,14 +185,14 @@ def _size_of(height: int, width: int) -> Union[None, int, Tuple[int, int]]:
     return height if height == width else (height, width)
 
 
-def _shortest(value: float) -> float:
+def shortest(value: Any) -> float:
     """Return the shortest decimal that equals a float32: 0.485, not
     0.48500001430511475."""
     return float(str(np.float32(value)))
 
 
 def _by_channel(three: Any) -> Tuple[float, float, float]:
-    return _shortest(three[0]), _shortest(three[1]), _shortest(three[2])
+    return shortest(three[0]), shortest(three[1]), shortest(three[2])
 
 
 def _preprocess_of(struct: _structs.PreprocessStruct) -> Preprocess:
@@ -200,12 +200,12 @@ def _preprocess_of(struct: _structs.PreprocessStruct) -> Preprocess:
         resize=_size_of(struct.resize_height, struct.resize_width),
         crop=_size_of(struct.crop_height, struct.crop_width),
         order=_name_of(struct.order, _ORDERS),
-        scale=_shortest(struct.scale),
+        scale=shortest(struct.scale),
         mean=_by_channel(struct.mean),
         std=_by_channel(struct.std),
         fit=_name_of(struct.fit, _FITS),
         filter=_name_of(struct.filter, _FILTERS),
-        resize_ratio=_shortest(struct.resize_ratio),
+        resize_ratio=shortest(struct.resize_ratio),
     )
 
 
