@@ -170,7 +170,7 @@ def _table_of(records: Iterable[Dict[str, Any]]) -> Table:
 
 
 def _flat(record: Dict[str, Any]) -> Dict[str, Any]:
-    """Return a record with the ends of its intervals, KEY_ciN, as KEY_low and KEY_high."""
+    """Return a record whose intervals KEY_ciN are two numbers, KEY_low and KEY_high."""
     flat: Dict[str, Any] = {}
     for key, value in record.items():
         name, found, _ = key.rpartition("_ci")
