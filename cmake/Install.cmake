@@ -2,15 +2,27 @@
 # bindings/cli installs the program.
 include(CMakePackageConfigHelpers)
 
-# List the libraries that a program needs besides libresnet.a. The system's XNNPACK is one
-# of them if it is used.
+# List what a program needs besides libresnet.a: libraries that the linker finds, and
+# archives that are installed into LIBDIR/resnet. A shared XNNPACK of the system is one of
+# the former, and has no archive.
+include(cmake/StaticNeeds.cmake)
 set(resnet_needs)
-foreach(library ${RESNET_SHARED_LIBRARIES})
+set(resnet_archives)
+set(zlib_file ${ZLIB_LIBRARY_RELEASE})
+if(NOT zlib_file)
+  list(GET ZLIB_LIBRARIES 0 zlib_file)
+endif()
+foreach(library ${RESNET_SHARED_LIBRARIES} ${pkgcfg_lib_PROTOBUF_C_protobuf-c} ${zlib_file})
   get_filename_component(name ${library} NAME_WE)
   string(REGEX REPLACE "^lib" "" name ${name})
-  list(APPEND resnet_needs ${name})
+  resnet_static_need(${name} ${library} "${CMAKE_C_IMPLICIT_LINK_DIRECTORIES}" link archive)
+  list(APPEND resnet_needs ${link})
+  if(archive)
+    install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR}/resnet)
+    list(APPEND resnet_archives lib${name}.a)
+  endif()
 endforeach()
-list(APPEND resnet_needs protobuf-c z m)
+list(APPEND resnet_needs -lm)
 if(NOT RESNET_SYSTEM_XNNPACK)
   install(DIRECTORY ${deps_prefix}/licences DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libresnet)
 endif()
@@ -26,9 +38,12 @@ file(RELATIVE_PATH RESNET_PREFIX_FROM_PC
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 file(RELATIVE_PATH RESNET_PREFIX_FROM_CMAKE
   ${CMAKE_INSTALL_FULL_LIBDIR}/cmake/resnet ${CMAKE_INSTALL_PREFIX})
-list(TRANSFORM resnet_needs PREPEND -l OUTPUT_VARIABLE resnet_flags)
-list(JOIN resnet_flags " " resnet_flags)
-set(RESNET_PRIVATE_FLAGS "${resnet_flags} -pthread")
+list(TRANSFORM resnet_archives PREPEND "\${libdir}/resnet/" OUTPUT_VARIABLE resnet_flags)
+list(APPEND resnet_flags ${resnet_needs} -pthread)
+list(JOIN resnet_flags " " RESNET_PRIVATE_FLAGS)
+list(TRANSFORM resnet_archives PREPEND "\${_resnet_libdir}/resnet/"
+  OUTPUT_VARIABLE resnet_link_items)
+list(APPEND resnet_link_items ${resnet_needs})
 foreach(name resnet resnet-static)
   configure_file(cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -39,7 +39,8 @@
  *   1. resnet_model_open or resnet_model_open_memory.
  *   2. resnet_session_open, once for each thread that runs the model.
  *   3. resnet_classify (pixels in, classes out) or resnet_run (floats in, scores out),
- *      any number of times. Each such call is a run.
+ *      any number of times. Each such call is a run. resnet_prepare makes the floats of
+ *      resnet_run from pixels.
  *   4. resnet_session_close, then resnet_model_close.
  *
  * Objects and threads:
@@ -148,54 +149,97 @@ RESNET_API uint32_t resnet_abi(void);
 
 typedef enum resnet_channel_order {
   RESNET_ORDER_RGB = 0,
-  RESNET_ORDER_BGR = 1
+  RESNET_ORDER_BGR = 1,
+  /* Grey, as Pillow's convert("L") makes it, before the image is scaled. A model of three
+   * channels gets it three times. A model of one channel gets it with any order. */
+  RESNET_ORDER_GREY = 2
 } resnet_channel_order;
 
-/* How resnet_classify makes the model's input from an image:
- *   1. Scale the shorter side to `resize` pixels, and the other side in proportion,
- *      rounded down. Smaller images are enlarged. The filter is Pillow's antialiased
- *      BILINEAR, bit for bit.
- *   2. Cut the centre `crop` x `crop` pixels.
+/* How the size of an image becomes the size of the input. */
+typedef enum resnet_fit {
+  /* Keep the proportions: scale the image so that it just covers resize_height x
+   * resize_width, and cut the centre crop. If the two are equal, they are the shorter
+   * side's length after scaling. */
+  RESNET_FIT_CROP = 0,
+  /* Scale the image to exactly resize_height x resize_width, and cut the centre crop. By
+   * default the crop has the same size, and nothing is cut. */
+  RESNET_FIT_STRETCH = 1
+} resnet_fit;
+
+/* Pillow's filters, bit for bit. The first two antialias: they average when they
+ * shrink. */
+typedef enum resnet_filter {
+  RESNET_FILTER_BILINEAR = 0,
+  RESNET_FILTER_BICUBIC = 1,
+  /* One pixel for each pixel, as in Keras's load_img. */
+  RESNET_FILTER_NEAREST = 2
+} resnet_filter;
+
+/* For both sides of a size: omit the step. */
+#define RESNET_SIZE_NONE UINT32_MAX
+
+/* How resnet_classify and resnet_prepare make the model's input from an image:
+ *   1. Scale the image by `fit` and `filter`. With RESNET_FIT_CROP the side that does not
+ *      decide is rounded down, as in torchvision. Smaller images are enlarged.
+ *   2. Cut the centre crop_height x crop_width pixels, as torchvision's CenterCrop.
  *   3. For each channel compute (pixel / scale - mean) / std.
  *
- * resnet_classify fails with RESNET_ERROR_ARGUMENT if a side is shorter than `crop` after
- * step 1. It also fails if the size after step 2 is not the model's input size. A preset
- * whose crop is the input size accepts an image of any size. */
+ * A size of 0 is automatic, so that a preset fits every model. The preprocessing fails
+ * with RESNET_ERROR_ARGUMENT if a side is shorter than the crop after step 1. It also
+ * fails if the size after step 2 is not the model's input size. */
 typedef struct resnet_preprocess {
-  /* Shorter side in pixels after scaling, up to 65535.
-   *   0: do not scale */
-  uint32_t resize;
-  /* Side of the centre crop in pixels, up to 65535.
-   *   0: do not crop */
-  uint32_t crop;
+  resnet_fit fit;
+  resnet_filter filter;
+  /* Size after step 1 in pixels, up to 65535; see resnet_fit.
+   *   0: the crop's side times resize_ratio, rounded down; without a crop the input's
+   *      side
+   *   RESNET_SIZE_NONE (both): do not scale */
+  uint32_t resize_height, resize_width;
+  /* Size of the centre crop in pixels, up to 65535.
+   *   0: the model's input size
+   *   RESNET_SIZE_NONE (both): do not crop; the image must have the input's size */
+  uint32_t crop_height, crop_width;
+  /* Ratio of an automatic resize to the crop, e.g. 256/224; 1 to 16.
+   *   0: 1 */
+  float resize_ratio;
   /* Order of the channels that the model was trained with. */
   resnet_channel_order order;
   /* Divisor of the 8-bit value, e.g. 255; finite, greater than 0. */
   float scale;
-  /* In units of pixel / scale, one for each channel in `order`; finite. */
+  /* In units of pixel / scale, one for each channel in `order`; finite. Grey has one
+   * channel: only mean[0] and std[0] are used. */
   float mean[3];
   /* Likewise; finite, greater than 0. */
   float std[3];
 } resnet_preprocess;
 
-/* Where a model's preprocessing comes from. */
+/* Where a model's preprocessing comes from. Options are used first, then the file's
+ * metadata, then the graph. */
 typedef enum resnet_preprocess_source {
   /* The file: its exporter wrote it (metadata key resnet.preprocess). */
   RESNET_PREPROCESS_FROM_MODEL = 0,
   /* The caller: resnet_model_options.preprocess. */
   RESNET_PREPROCESS_FROM_OPTIONS = 1,
-  /* A guess from the input size: cifar10 for 32 x 32, otherwise imagenet. A wrong guess
-   * costs accuracy: show it to the user. */
-  RESNET_PREPROCESS_GUESSED = 2
+  /* A guess from the input size: cifar10 for 32 x 32, grey for one channel, otherwise
+   * imagenet. A wrong guess costs accuracy: show it to the user. */
+  RESNET_PREPROCESS_GUESSED = 2,
+  /* The graph: it normalises its input itself, by constants that show the range of values
+   * and the order of the channels. Sizes are those of a guess. */
+  RESNET_PREPROCESS_FROM_GRAPH = 3
 } resnet_preprocess_source;
 
-/* Fill `out` with a preset. The names, with resize and crop:
- *   - "imagenet" (256, 224): torchvision's V1 weights.
- *   - "imagenet-v2" (232, 224): torchvision's V2 weights.
- *   - "cifar10" (32, 32): mean and deviation of CIFAR-10's training images.
- *   - "keras-caffe" (256, 224): BGR, 0..255 minus the mean.
- *   - "keras-tf" (256, 224): RGB, -1..1.
- *   - "none" (no resize, no crop): RGB, 0..255 unchanged.
+/* Fill `out` with a preset. Its sizes are automatic or none. The names:
+ *   - "imagenet": torchvision's V1 weights; resize to 256/224 of the crop.
+ *   - "imagenet-v2": torchvision's V2 weights; 232/224.
+ *   - "timm": "imagenet" with the bicubic filter.
+ *   - "cifar10": mean and deviation of CIFAR-10's training images; no border is cut.
+ *   - "unit": RGB, 0..1, and nothing else; 256/224.
+ *   - "keras-caffe": BGR, 0..255 minus the mean; 256/224.
+ *   - "keras-tf": RGB, -1..1; 256/224.
+ *   - "keras-stretch": RGB, 0..1, stretched by the nearest filter: load_img with a
+ *     target size, and flow_from_directory with rescale 1/255.
+ *   - "grey": grey, 0..1; no border is cut.
+ *   - "none": RGB, 0..255 unchanged, neither scaled nor cropped.
  *
  * Fail with RESNET_ERROR_ARGUMENT on any other name; the message lists the names. */
 RESNET_API resnet_status resnet_preprocess_preset(const char *name, resnet_preprocess *out,
@@ -262,7 +306,8 @@ typedef struct resnet_model_options {
    *   0: the file's size, or 224 where the file leaves it open */
   uint32_t input_height, input_width;
   /* How images become inputs; copied by the call.
-   *   NULL: from the file's metadata, otherwise RESNET_PREPROCESS_GUESSED */
+   *   NULL: from the file's metadata, otherwise from the graph, otherwise
+   *         RESNET_PREPROCESS_GUESSED */
   const resnet_preprocess *preprocess;
   /* Where memory comes from; all NULL: malloc and free. */
   resnet_allocator allocator;
@@ -295,6 +340,15 @@ typedef struct resnet_model_options {
    *   1: use `bytes` in place, if the address is a multiple of 64. The caller keeps them
    *      unchanged until the model is closed. Useful for memory shared by processes. */
   uint32_t borrow;
+  /* Labels of the classes, UTF-8, without NULL; copied by the call. They replace those of
+   * the file. `label_count` is the model's number of classes, with two exceptions:
+   *   - A model of 1,001 classes takes 1,000 labels: class 0 becomes "background".
+   *   - A model of one score for two classes takes 1 label, of class 1. Class 0 becomes
+   *     "not " and that label.
+   *   NULL: the file's labels, if it has any */
+  const char *const *labels;
+  /* 0 if `labels` is NULL. */
+  uint32_t label_count;
 } resnet_model_options;
 
 /* Fill `options` with the defaults: all zero except struct_size. */
@@ -386,15 +440,16 @@ typedef struct resnet_model_info {
   const char *producer;
   /* Version of the default ONNX operator set. */
   uint32_t opset;
-  /* Input of one sample. resnet_classify needs 3 channels. */
+  /* Input of one sample. Images need 1 or 3 channels. */
   uint32_t input_height, input_width, input_channels;
   /* Number of classes that resnet_classify ranks: 2 for the binary kinds of
    * resnet_scores, 0 for an embedding. */
   uint32_t classes;
   /* Number of floats per sample that resnet_run writes. */
   uint32_t score_count;
-  /* `classes` UTF-8 strings; NULL if the file has none. */
+  /* `classes` UTF-8 strings; NULL if neither the options nor the file have any. */
   const char *const *labels;
+  /* With its sizes for this model: none of them is 0. */
   resnet_preprocess preprocess;
   resnet_preprocess_source preprocess_source;
   /* "fp32". */
@@ -591,8 +646,7 @@ typedef enum resnet_layout {
  *     other harm.
  *   - Nothing is allocated.
  *
- * For the logits of an image, compute `input` as resnet_preprocess describes. No function
- * does only the preprocessing. */
+ * resnet_prepare makes `input` of images. */
 RESNET_API resnet_status resnet_run(resnet_session *session, const float *input,
                                     resnet_layout layout, size_t batch, float *scores,
                                     resnet_error *error);
@@ -626,6 +680,18 @@ typedef struct resnet_image {
   size_t stride;
   resnet_pixels format;
 } resnet_image;
+
+/* Prepare `count` images for resnet_run: what resnet_classify does before it runs the
+ * model. They may differ in size and format.
+ *   - `count` is 1 or more.
+ *   - `input` has room for count * input_height * input_width * input_channels floats.
+ *     They are written in the order `layout`.
+ *   - The model must have 1 or 3 input channels.
+ *   - The session allocates memory for resizing when an image is larger than all before.
+ *   - Errors of one image name its position among the `count`, from 0. */
+RESNET_API resnet_status resnet_prepare(resnet_session *session, const resnet_image *images,
+                                        size_t count, resnet_layout layout, float *input,
+                                        resnet_error *error);
 
 typedef struct resnet_prediction {
   /* Class, from 0. */

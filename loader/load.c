@@ -12,9 +12,10 @@
 #include "loader/passes/fuse.h"
 
 static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
-                           const load_options *options, external_files *files,
+                           const load_options *options, external_files *files, work_budget *work,
                            resnet_error *error) {
   import_context ctx = {.memory = m,
+                        .work = work,
                         .error = error,
                         .options = {options->input_height, options->input_width, options->output},
                         .files = files,
@@ -43,10 +44,12 @@ static resnet_status read_model(graph *g, memory *m, byte_stream *stream,
                                 const load_options *options, external_files *files,
                                 resnet_error *error) {
   Onnx__ModelProto *model = NULL;
+  work_budget work;
   resnet_status status = onnx_parse(stream, m, &model, error);
+  work_start(&work, stream_position(stream));
   stream_close(stream);
   g->memory = m;
-  if (status == RESNET_OK) status = build(g, m, model, options, files, error);
+  if (status == RESNET_OK) status = build(g, m, model, options, files, &work, error);
   onnx_release(model, m);
   if (status != RESNET_OK) graph_release(g);
   return status;

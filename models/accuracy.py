@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from arguments import collection, existing_file
 from images import Collection, Preprocess, load_collection
 
 
@@ -57,12 +58,19 @@ def main() -> None:
         "--test cifar10-jpeg-test.zip",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", type=Path, help="an .onnx file written by train.py or export.py")
     parser.add_argument(
-        "--test", type=Path, required=True, help="folder or .zip of <class>/<image>"
+        "model", type=existing_file, help="an .onnx file written by train.py or export.py"
+    )
+    parser.add_argument(
+        "--test", type=collection, required=True, help="folder or .zip of <class>/<image>"
     )
     options = parser.parse_args()
-    classifier = Classifier(options.model)
+    try:
+        classifier = Classifier(options.model)
+    except KeyError as key:
+        parser.error(f"{options.model} has no metadata {key}; models/add_metadata.py writes it")
+    except Exception as problem:  # onnxruntime's own, of many kinds
+        parser.error(f"{options.model} cannot be opened: {problem}")
     test = load_collection(options.test, classifier.preprocess.crop)
     if test.labels != classifier.labels:
         raise SystemExit(

@@ -20,6 +20,8 @@ import statistics
 import sys
 from pathlib import Path
 
+from arguments import existing_file, existing_folder
+
 HERE = Path(__file__).resolve().parent
 ORDER = ("plain20", "resnet20", "plain56", "resnet56")
 TEST_SET = "10,000 test images of CIFAR-10, stored as JPEG"
@@ -297,12 +299,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--compare", type=Path, metavar="FILE", help="what resnet compare --json printed"
+        "--compare", type=existing_file, metavar="FILE", help="what resnet compare --json printed"
     )
     parser.add_argument("--write", action="store_true", help="write the files that are out of date")
     parser.add_argument(
         "--models",
-        type=Path,
+        type=existing_folder,
         default=HERE,
         metavar="DIR",
         help="folder of the models (default: models/)",

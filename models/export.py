@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+from arguments import existing_file, output_file
 from images import Preprocess
 from nets import Block, CifarNet
 from onnx import TensorProto, helper, numpy_helper
@@ -192,10 +194,15 @@ def main() -> None:
         epilog="example: python models/export.py runs/resnet20/checkpoint.pt -o resnet20.onnx",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("checkpoint", type=Path, help="checkpoint.pt, written by train.py")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file to write")
+    parser.add_argument("checkpoint", type=existing_file, help="checkpoint.pt, from train.py")
+    parser.add_argument(
+        "-o", "--output", type=output_file, required=True, help="the .onnx file to write"
+    )
     options = parser.parse_args()
-    net, card = load_checkpoint(options.checkpoint)
+    try:
+        net, card = load_checkpoint(options.checkpoint)
+    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, RuntimeError):
+        parser.error(f"{options.checkpoint} is no checkpoint of train.py")
     temporary = options.output.with_name(options.output.name + ".tmp")
     save_onnx(net, card, temporary)
     difference = largest_difference(net, temporary)

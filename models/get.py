@@ -7,6 +7,9 @@ was verified, and an existing file is never overwritten. Where the manifest has 
 the file cannot be verified: its hash is printed, so that it can be given as --sha256 the
 next time (trust on first use). PyTorch weights are exported to ONNX where torch, onnx and
 the model's library are installed (export_weights.py).
+
+Without internet, serve a folder that get.py has filled elsewhere (python3 -m http.server),
+and name its address with --mirror. SHA-256 is verified all the same.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
+
+from arguments import integer
 
 HERE = Path(__file__).resolve().parent
 EXAMPLE = (
@@ -162,21 +167,19 @@ def wanted(entry: dict, demanded: str | None) -> Wanted:
 # ---- downloading
 
 
-def check_address(url: str, origin: str | None = None) -> None:
-    """Refuse any address but https, and http on this machine for the tests' servers."""
+def check_address(url: str, plain_hosts: set[str], origin: str | None = None) -> None:
+    """Refuse any address but https, and http of these hosts."""
     try:
         parts = urlsplit(url)
-        local = parts.hostname in LOOPBACK and (
-            origin is None or urlsplit(origin).hostname in LOOPBACK
+        local = parts.hostname in plain_hosts and (
+            origin is None or urlsplit(origin).hostname in plain_hosts
         )
     except ValueError as problem:
         raise Failure(f"no address: {problem}") from None
     if parts.scheme == "https" or (parts.scheme == "http" and local):
         return
     how = "leads to" if origin else "is"
-    raise Failure(
-        f"{how} {url}, which is not https; nothing else is followed: correct the manifest's address"
-    )
+    raise Failure(f"{how} {url}, which is not https; nothing else is followed: correct the address")
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -186,11 +189,13 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def open_address(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+def open_address(
+    url: str, headers: dict[str, str], plain_hosts: set[str]
+) -> http.client.HTTPResponse:
     """Return the response behind all redirects. Raise HTTPError for any status but 200
     and 206."""
     opener = urllib.request.build_opener(NoRedirects)
-    check_address(url)
+    check_address(url, plain_hosts)
     for _ in range(REDIRECTS + 1):
         try:
             return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
@@ -200,7 +205,7 @@ def open_address(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
                 raise
             status.close()
             following = urljoin(url, target)
-            check_address(following, url)
+            check_address(following, plain_hosts, url)
             url = following
     raise Failure(
         f"more than {REDIRECTS} redirects, the last to {url}; look at the address in a browser"
@@ -208,10 +213,12 @@ def open_address(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
 
 
 class Download:
-    """A download in progress: `part` is the unfinished file, `tag` the server's ETag."""
+    """A download in progress: `part` is the unfinished file, `tag` the server's ETag.
+    Hosts in `plain_hosts` may use http."""
 
-    def __init__(self, part: Path, want: Wanted, largest: int) -> None:
+    def __init__(self, part: Path, want: Wanted, largest: int, plain_hosts: set[str]) -> None:
         self.part = part
+        self.plain_hosts = plain_hosts
         self.tag = part.with_name(part.name + ".etag")
         self.want = want
         self.largest = largest if want.size is None else want.size
@@ -241,7 +248,7 @@ class Download:
         Broken where it ends early."""
         headers = self.headers()
         try:
-            with open_address(url, headers) as response:
+            with open_address(url, headers, self.plain_hosts) as response:
                 resumed = "Range" in headers and response.status == 206
                 total = self.begin(response, resumed)
                 self.receive(response, total)
@@ -376,9 +383,18 @@ def fetch_until_whole(download: Download, url: str) -> str:
     raise AssertionError("unreachable")
 
 
-def download_file(urls: list[str], target: Path, want: Wanted, largest: int) -> str:
-    """Fetch `target` from the first address that has it; return its SHA-256."""
-    download = Download(target.with_name(target.name + ".part"), want, largest)
+def download_file(
+    urls: list[str], target: Path, want: Wanted, largest: int, mirror: str | None = None
+) -> str:
+    """Fetch `target` from the first address that has it, or from the mirror; return its
+    SHA-256."""
+    plain_hosts = set(LOOPBACK)
+    if mirror:
+        urls = [f"{mirror.rstrip('/')}/{target.name}"]
+        if want.sha256:  # which finds any change on the way
+            plain_hosts |= {urlsplit(mirror).hostname or ""}
+    part = target.with_name(target.name + ".part")
+    download = Download(part, want, largest, plain_hosts)
     problems = []
     for url in urls:
         try:
@@ -433,7 +449,7 @@ def obtain(entry: dict, options: argparse.Namespace) -> Iterator[str]:
         verdict = want.verdict(copy_shipped(entry, source, target, want))
         yield f"copied {source} to {target}. {verdict}"
     else:
-        digest = download_file(entry["urls"], target, want, options.max_bytes)
+        digest = download_file(entry["urls"], target, want, options.max_bytes, options.mirror)
         yield f"fetched {target} ({target.stat().st_size:,} bytes). {want.verdict(digest)}"
     if entry["export"]:
         yield from export(entry, target)
@@ -511,10 +527,17 @@ def parse_arguments() -> argparse.Namespace:
         metavar="FILE",
         help="another manifest",
     )
+    add(
+        "--mirror",
+        default=os.environ.get("LIBRESNET_MIRROR"),
+        metavar="URL",
+        help="fetch NAME.onnx from below this address, e.g. http://10.0.0.1:8000; http needs a "
+        "known SHA-256 (default: the environment's LIBRESNET_MIRROR)",
+    )
     add("--sha256", metavar="HASH", help="demand this SHA-256 of the one file named")
     add(
         "--max-bytes",
-        type=int,
+        type=integer(1, 2**63 - 1),
         default=LARGEST,
         metavar="N",
         help="largest file of unknown size (default: 2 GiB)",

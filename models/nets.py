@@ -9,9 +9,9 @@ and zeros in the new channels, so that both kinds have the same parameters.
 from __future__ import annotations
 
 import torch.nn.functional as F
+from recipe import KINDS
 from torch import Tensor, nn
 
-KINDS = ("residual", "plain")
 STAGE_CHANNELS = (16, 32, 64)
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from arguments import existing_folder
+
 HERE = Path(__file__).resolve().parent
 EXAMPLE = "example: python models/plot_training.py    (writes models/plots/degradation.svg)"
 PANELS = (("plain nets", ("plain20", "plain56")), ("residual nets", ("resnet20", "resnet56")))
@@ -238,10 +240,10 @@ def main() -> int:
     )
     parser.add_argument(
         "--logs",
-        type=Path,
+        type=existing_folder,
         default=HERE,
         metavar="DIR",
-        help="where cifar10-<net>.csv lie (default: models/)",
+        help="folder of cifar10-<net>.csv (default: models/)",
     )
     parser.add_argument(
         "-o", "--output", type=Path, default=HERE / "plots" / "degradation.svg", metavar="FILE"

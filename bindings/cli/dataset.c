@@ -273,7 +273,14 @@ bool cli_dataset_decode(dataset *d, size_t index, image_rgb *out, resnet_error *
   size_t size = 0;
   *out = (image_rgb){0};
   if (!cli_dataset_read(d, index, &bytes, &size, error)) return false;
-  bool ok = image_decode(bytes, size, out, error);
+  bool ok = image_decode(bytes, size, &d->options, out, error);
   free(bytes);
+  d->items[index].cut = image_was_cut(out);
   return ok;
+}
+
+size_t cli_dataset_count_cut(const dataset *d) {
+  size_t count = 0;
+  for (size_t i = 0; i < d->count; i++) count += d->items[i].cut;
+  return count;
 }

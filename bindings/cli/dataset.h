@@ -16,6 +16,7 @@ typedef struct dataset_item {
   size_t folder_start, folder_length; /* name of the class folder, within path */
   uint64_t entry;                     /* index in the archive */
   uint32_t folder;                    /* index into folders */
+  bool cut;                           /* its 16-bit values were cut to 8 */
 } dataset_item;
 
 typedef struct dataset {
@@ -26,6 +27,7 @@ typedef struct dataset {
   size_t count, capacity;
   char **folders; /* names, sorted bytewise */
   uint32_t folder_count;
+  image_options options; /* for decoding; all zero after cli_dataset_open */
 } dataset;
 
 /* List the images: all files in class folders, except paths with a component that begins
@@ -36,7 +38,11 @@ void cli_dataset_close(dataset *d);
 /* Read the bytes of an image file; the caller frees them. Any thread may call this. */
 bool cli_dataset_read(dataset *d, size_t index, uint8_t **bytes, size_t *size, resnet_error *error);
 
-/* Read and decode an image; the caller releases it. On failure *out is all zero. */
+/* Read and decode an image; the caller releases it. On failure *out is all zero. Any
+ * thread may call this. */
 bool cli_dataset_decode(dataset *d, size_t index, image_rgb *out, resnet_error *error);
+
+/* Return how many images had their 16-bit values cut. */
+size_t cli_dataset_count_cut(const dataset *d);
 
 #endif

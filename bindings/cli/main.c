@@ -11,7 +11,11 @@
 #include "resnet.h"
 
 static int wrong_command(const char *name) {
-  if (name) {
+  if (name && *name == '-') {
+    (void)fputs("resnet: '", stderr);
+    cli_print_masked(stderr, name);
+    (void)fputs("': the command comes before its options", stderr);
+  } else if (name) {
     (void)fputs("resnet: unknown command '", stderr);
     cli_print_masked(stderr, name);
     (void)fputs("'", stderr);

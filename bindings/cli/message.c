@@ -3,15 +3,27 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "cli/shell_message.h"
 #include "support/json.h"
+#include "support/utf8.h"
 
 /* The library cuts paths to this length where it puts them before its messages. */
 enum { PREFIX_LENGTH = 100 };
 
+/* Return the length in bytes of the character at `text`, and set *masked if it must not
+ * be printed. */
+static unsigned look_at(const char *text, bool *masked) {
+  const unsigned length = utf8_length(text);
+  *masked = length == 0 || utf8_is_unsafe(utf8_decode(text, length));
+  return length ? length : 1;
+}
+
 void cli_print_masked(FILE *out, const char *text) {
-  for (; *text; text++) {
-    unsigned char byte = (unsigned char)*text;
-    (void)fputc(byte < 0x20 || byte == 0x7f ? '?' : byte, out);
+  while (*text) {
+    bool masked;
+    const unsigned length = look_at(text, &masked);
+    (void)fwrite(masked ? "?" : text, 1, masked ? 1 : length, out);
+    text += length;
   }
 }
 
@@ -61,9 +73,23 @@ static void write_message(resnet_status status, const char *subject, const char 
 
 /* ---- messages ---- */
 
+/* Return true if the library put `subject` before its message, cut and masked. */
+static bool begins_with(const char *message, const char *subject) {
+  char cut[PREFIX_LENGTH + 1];
+  (void)snprintf(cut, sizeof cut, "%s", subject);
+  for (const char *at = cut; *at;) {
+    bool masked;
+    const unsigned length = look_at(at, &masked);
+    if (masked ? *message != '?' : strncmp(message, at, length) != 0) return false;
+    message += masked ? 1 : length;
+    at += length;
+  }
+  return true;
+}
+
 static void print_message(const char *subject, const char *message) {
   (void)fputs("resnet: ", stderr);
-  if (strncmp(message, subject, strnlen(subject, PREFIX_LENGTH)) != 0) {
+  if (!begins_with(message, subject)) {
     cli_print_masked(stderr, subject);
     (void)fputs(": ", stderr);
   }
@@ -72,17 +98,21 @@ static void print_message(const char *subject, const char *message) {
 }
 
 void cli_print_error(const char *subject, const resnet_error *error) {
+  char text[SHELL_MESSAGE_SIZE];
+  (void)cli_shell_message(error->message, text);
   if (events)
-    write_message(error->status, subject, error->message);
+    write_message(error->status, subject, text);
   else
-    print_message(subject, error->message);
+    print_message(subject, text);
 }
 
 void cli_print_warning(const char *subject, const char *message) {
+  char text[SHELL_MESSAGE_SIZE];
+  (void)cli_shell_message(message, text);
   if (events)
-    write_message(RESNET_OK, subject, message);
+    write_message(RESNET_OK, subject, text);
   else
-    print_message(subject, message);
+    print_message(subject, text);
 }
 
 void cli_print_note(const char *format, ...) {

@@ -25,15 +25,17 @@ bool cli_events_are_open(void);
 /* Write a progress event. Thread-safe. */
 void cli_event_progress(size_t done, size_t total, const char *unit);
 
-/* Print "resnet: SUBJECT: MESSAGE". Omit the subject if the message begins with it. */
+/* Print "resnet: SUBJECT: MESSAGE", with the options of the program in place of the
+ * library's functions (shell_message.h). Omit the subject if the message begins with
+ * it. */
 void cli_print_error(const char *subject, const resnet_error *error);
 void cli_print_warning(const char *subject, const char *message);
 
 /* Print "resnet: ...", as an event a warning without a subject. */
 void cli_print_note(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* Write text that comes from a file or its name. Control characters become '?', so that
- * the text cannot send commands to a terminal. */
+/* Write text that comes from a file or its name. What utf8_is_unsafe names and bytes that
+ * are not UTF-8 become '?', so that the text cannot send commands to a terminal. */
 void cli_print_masked(FILE *out, const char *text);
 
 #endif

@@ -5,14 +5,20 @@
 #include <unistd.h>
 
 #include "cli/builtin_model.h"
+#include "cli/exit_status.h"
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/options.h"
+#include "cli/shell_message.h"
+#include "cli/standard_input.h"
 #include "cli/system.h"
 #include "support/error.h"
 #include "support/json.h"
 
 enum { MAX_AUTOMATIC_BATCH = 8 };
+
+/* The library's limit for a file, see resnet_model_options.max_file_bytes. */
+#define MAX_MODEL_BYTES ((size_t)2 << 30)
 
 static const uint64_t cache_bytes = (uint64_t)1 << 20;
 
@@ -37,8 +43,17 @@ static resnet_status open_own(const resnet_model_options *options, resnet_model 
   return error->status;
 }
 
+/* Open the model from standard input. Its bytes are read once and kept. */
+static resnet_status open_stream(const resnet_model_options *options, loaded_model *m,
+                                 resnet_error *error) {
+  const size_t limit = options->max_file_bytes ? (size_t)options->max_file_bytes : MAX_MODEL_BYTES;
+  if (!m->bytes && !cli_standard_input_read(limit, &m->bytes, &m->size, error))
+    return error->status;
+  return resnet_model_open_memory(m->bytes, m->size, options, &m->model, error);
+}
+
 static resnet_status open_file(const settings *s, const resnet_preprocess *preprocess,
-                               resnet_model **model, resnet_error *error) {
+                               loaded_model *m, resnet_error *error) {
   resnet_model_options options;
   resnet_model_options_init(&options);
   options.preprocess = preprocess;
@@ -50,8 +65,11 @@ static resnet_status open_file(const settings *s, const resnet_preprocess *prepr
   options.output = s->scores;
   options.input_height = s->size.height;
   options.input_width = s->size.width;
-  return s->model ? resnet_model_open(s->model, &options, model, error)
-                  : open_own(&options, model, error);
+  options.max_file_bytes = (uint64_t)s->max_file << 30;
+  options.max_memory_bytes = (uint64_t)s->max_memory << 30;
+  if (cli_is_standard_input(s->model)) return open_stream(&options, m, error);
+  return s->model ? resnet_model_open(s->model, &options, &m->model, error)
+                  : open_own(&options, &m->model, error);
 }
 
 static resnet_status get_info(loaded_model *m, resnet_error *error) {
@@ -63,10 +81,13 @@ static resnet_status get_info(loaded_model *m, resnet_error *error) {
  * preprocessing that it has: its own, the preset or a guess. */
 static resnet_status reopen_with_sides(const settings *s, loaded_model *m, resnet_error *error) {
   resnet_preprocess changed = m->info.preprocess;
-  if (s->resize.given) changed.resize = s->resize.side;
-  if (s->crop.given) changed.crop = s->crop.side;
+  if (s->resize.given)
+    changed.resize_height = changed.resize_width =
+        s->resize.side ? s->resize.side : RESNET_SIZE_NONE;
+  if (s->crop.given)
+    changed.crop_height = changed.crop_width = s->crop.side ? s->crop.side : RESNET_SIZE_NONE;
   resnet_model_close(&m->model);
-  resnet_status status = open_file(s, &changed, &m->model, error);
+  resnet_status status = open_file(s, &changed, m, error);
   return status == RESNET_OK ? get_info(m, error) : status;
 }
 
@@ -77,7 +98,7 @@ static resnet_status open_as_asked(const settings *s, loaded_model *m, resnet_er
     if (known != RESNET_OK) return known;
   }
   double start = cli_clock_seconds();
-  resnet_status status = open_file(s, s->preprocess ? &preset : NULL, &m->model, error);
+  resnet_status status = open_file(s, s->preprocess ? &preset : NULL, m, error);
   m->load_ms = (cli_clock_seconds() - start) * 1e3;
   if (status == RESNET_OK) status = get_info(m, error);
   if (status == RESNET_OK && (s->resize.given || s->crop.given))
@@ -85,14 +106,25 @@ static resnet_status open_as_asked(const settings *s, loaded_model *m, resnet_er
   return status;
 }
 
+static const char *order_name(resnet_channel_order order) {
+  return order == RESNET_ORDER_GREY ? "GREY" : order == RESNET_ORDER_BGR ? "BGR" : "RGB";
+}
+
 static void format_preprocess(const resnet_preprocess *p, char *out, size_t size) {
   char resize[40] = "no resize", crop[40] = "no crop";
-  if (p->resize) (void)snprintf(resize, sizeof resize, "shorter side to %u", p->resize);
-  if (p->crop) (void)snprintf(crop, sizeof crop, "centre crop %u x %u", p->crop, p->crop);
+  if (p->resize_height != RESNET_SIZE_NONE && p->fit == RESNET_FIT_STRETCH)
+    (void)snprintf(resize, sizeof resize, "stretched to %u x %u", p->resize_width,
+                   p->resize_height);
+  else if (p->resize_height != RESNET_SIZE_NONE && p->resize_height != p->resize_width)
+    (void)snprintf(resize, sizeof resize, "scaled to cover %u x %u", p->resize_width,
+                   p->resize_height);
+  else if (p->resize_height != RESNET_SIZE_NONE)
+    (void)snprintf(resize, sizeof resize, "shorter side to %u", p->resize_height);
+  if (p->crop_height != RESNET_SIZE_NONE)
+    (void)snprintf(crop, sizeof crop, "centre crop %u x %u", p->crop_width, p->crop_height);
   (void)snprintf(out, size, "%s, %s, (%s / %g - (%g, %g, %g)) / (%g, %g, %g)", resize, crop,
-                 p->order == RESNET_ORDER_BGR ? "BGR" : "RGB", (double)p->scale, (double)p->mean[0],
-                 (double)p->mean[1], (double)p->mean[2], (double)p->std[0], (double)p->std[1],
-                 (double)p->std[2]);
+                 order_name(p->order), (double)p->scale, (double)p->mean[0], (double)p->mean[1],
+                 (double)p->mean[2], (double)p->std[0], (double)p->std[1], (double)p->std[2]);
 }
 
 static const char *source_name(resnet_preprocess_source source) {
@@ -103,24 +135,28 @@ static const char *source_name(resnet_preprocess_source source) {
     return "options";
   case RESNET_PREPROCESS_GUESSED:
     return "guessed";
+  case RESNET_PREPROCESS_FROM_GRAPH:
+    return "graph";
   }
   return "unknown";
 }
 
 bool cli_model_try_open(const settings *s, loaded_model *m, resnet_error *error) {
-  *m = (loaded_model){.file = s->model ? s->model : "built-in model"};
-  if (open_as_asked(s, m, error) == RESNET_OK) return true;
+  *m = (loaded_model){.file = s->model ? cli_input_name(s->model) : "built-in model"};
+  const resnet_status status = open_as_asked(s, m, error);
+  free(m->bytes);
+  m->bytes = NULL;
+  if (status == RESNET_OK) return true;
   resnet_model_close(&m->model);
+  /* The library calls an argument wrong that came from an option. */
+  m->exit_code = status == RESNET_ERROR_ARGUMENT ? EXIT_USAGE : EXIT_INPUT;
   return false;
 }
 
 bool cli_model_open(const settings *s, loaded_model *m) {
   resnet_error error = {RESNET_OK, ""};
-  resnet_preprocess preset;
   if (!cli_model_try_open(s, m, &error)) {
-    bool preset_is_wrong =
-        s->preprocess && resnet_preprocess_preset(s->preprocess, &preset, NULL) != RESNET_OK;
-    cli_print_error(preset_is_wrong ? "--preprocess" : m->file, &error);
+    cli_print_error(m->file, &error);
     return false;
   }
   if (m->info.notice[0] && !s->quiet) cli_print_warning(m->file, m->info.notice);
@@ -135,20 +171,22 @@ static const char *severity_name(resnet_severity severity) {
 }
 
 void cli_model_print_diagnostics(const loaded_model *m) {
+  char text[SHELL_MESSAGE_SIZE];
   for (uint32_t i = 0; i < m->info.finding_count; i++) {
     (void)printf("%-8s ", severity_name(m->info.findings[i].severity));
-    cli_print_masked(stdout, m->info.findings[i].message);
+    cli_print_masked(stdout, cli_shell_message(m->info.findings[i].message, text));
     (void)fputc('\n', stdout);
   }
   if (m->info.finding_count == 0) (void)puts("nothing found");
 }
 
 void cli_model_write_diagnostics(const loaded_model *m, json *j) {
+  char text[SHELL_MESSAGE_SIZE];
   json_open_array(j, "findings");
   for (uint32_t i = 0; i < m->info.finding_count; i++) {
     json_open_object(j, NULL);
     json_text(j, "severity", severity_name(m->info.findings[i].severity));
-    json_text(j, "message", m->info.findings[i].message);
+    json_text(j, "message", cli_shell_message(m->info.findings[i].message, text));
     json_close_object(j);
   }
   json_close_array(j);
@@ -199,7 +237,7 @@ void cli_model_random_input(float *values, size_t count) {
 
 void cli_model_print(const loaded_model *m) {
   static const char *const said[] = {"from the file", "from the command line",
-                                     "guessed from the input size"};
+                                     "guessed from the input size", "from the graph"};
   const resnet_model_info *info = &m->info;
   char text[256];
   (void)fputs("model       ", stdout);
@@ -214,13 +252,29 @@ void cli_model_print(const loaded_model *m) {
   (void)printf("images      %s (%s)\n", text, said[info->preprocess_source]);
 }
 
+/* Write one number for equal sides, null for none, else [height, width]. */
+static void write_size(json *j, const char *key, uint32_t height, uint32_t width) {
+  if (height == RESNET_SIZE_NONE) {
+    json_text(j, key, NULL);
+    return;
+  }
+  if (height == width) {
+    json_integer(j, key, height);
+    return;
+  }
+  json_open_array(j, key);
+  json_integer(j, NULL, height);
+  json_integer(j, NULL, width);
+  json_close_array(j);
+}
+
 static void write_preprocess(const resnet_model_info *info, json *j) {
   const resnet_preprocess *p = &info->preprocess;
   json_open_object(j, "preprocess");
   json_text(j, "source", source_name(info->preprocess_source));
-  json_integer(j, "resize", p->resize);
-  json_integer(j, "crop", p->crop);
-  json_text(j, "order", p->order == RESNET_ORDER_BGR ? "BGR" : "RGB");
+  write_size(j, "resize", p->resize_height, p->resize_width);
+  write_size(j, "crop", p->crop_height, p->crop_width);
+  json_text(j, "order", order_name(p->order));
   json_float(j, "scale", p->scale);
   json_open_array(j, "mean");
   for (int c = 0; c < 3; c++) json_float(j, NULL, p->mean[c]);

@@ -10,7 +10,10 @@
 typedef struct loaded_model {
   resnet_model *model;
   resnet_model_info info;
-  const char *file; /* its path, or "built-in model" */
+  const char *file; /* its path, "standard input" or "built-in model" */
+  uint8_t *bytes;   /* of standard input; NULL otherwise, and once the model is open */
+  size_t size;
+  int exit_code; /* of the program if the model cannot be opened, otherwise 0 */
   double load_ms;
 } loaded_model;
 

@@ -6,8 +6,11 @@
 #include <string.h>
 
 #include "cli/exit_status.h"
+#include "cli/image_input.h"
 #include "cli/memory.h"
 #include "cli/message.h"
+#include "cli/standard_input.h"
+#include "resnet.h"
 
 typedef enum option_kind {
   OPTION_HELP,
@@ -17,6 +20,8 @@ typedef enum option_kind {
   OPTION_SIDE,
   OPTION_SIZE,
   OPTION_TEXT,
+  OPTION_PRESET,  /* a name that resnet_preprocess_preset knows */
+  OPTION_DEPTH16, /* clip, scale, auto or LOW:HIGH */
   OPTION_CHOICE
 } option_kind;
 
@@ -34,16 +39,17 @@ typedef struct option_row {
 
 #define FIELD(name) offsetof(settings, name)
 
-/* Commands that run the model, and commands that depend on the preprocessing. */
+/* Commands that run the model, that decode images, and that depend on preprocessing. */
 enum {
   RUN = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH | COMMAND_COMPARE,
+  DECODE = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_COMPARE,
   TAKE_IMAGES =
       COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT | COMMAND_COMPILE | COMMAND_COMPARE
 };
 
 static const option_row rows[] = {
     {"model", 'm', OPTION_TEXT, "MODEL", COMMAND_ALL & ~COMMAND_COMPARE, FIELD(model), 0, 0,
-     "the .onnx, .onnx.gz or .resnet file; without it, the model built into the program"},
+     "the .onnx, .onnx.gz or .resnet file; -: standard input (the built-in model)"},
     {"top", 'k', OPTION_NUMBER, "K", COMMAND_CLASSIFY, FIELD(best), 1, 100000,
      "how many labels to show for each image (3)"},
     {"cam", 0, OPTION_TEXT, "OUT.png", COMMAND_CLASSIFY, FIELD(cam), 0, 0,
@@ -67,11 +73,13 @@ static const option_row rows[] = {
     {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op"},
     {"check", 0, OPTION_FLAG, NULL, COMMAND_INSPECT, FIELD(check), 0, 0,
      "only list what looks wrong in the file; exit status 1 if predictions are likely wrong"},
-    {"threads", 't', OPTION_NUMBER, "N", RUN, FIELD(threads), 0, 1024,
+    {"threads", 't', OPTION_NUMBER, "N", RUN, FIELD(threads), 0, MAX_THREADS,
      "number of threads; 0: one for each processor (0)"},
     {"batch", 'b', OPTION_NUMBER, "B", RUN, FIELD(batch), 0, 4096,
      "images computed together; 0: chosen by the command (0)"},
-    {"preprocess", 0, OPTION_TEXT, "NAME", TAKE_IMAGES, FIELD(preprocess), 0, 0,
+    {"depth16", 0, OPTION_DEPTH16, "HOW", DECODE, FIELD(image), 0, UINT16_MAX,
+     "16-bit images: clip (as Pillow), scale, auto (each its own range) or LOW:HIGH (clip)"},
+    {"preprocess", 0, OPTION_PRESET, "NAME", TAKE_IMAGES, FIELD(preprocess), 0, 0,
      "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none, instead of the file's own"},
     {"resize", 0, OPTION_SIDE, "S|none", TAKE_IMAGES, FIELD(resize), 1, 65535,
      "scale the shorter side of an image to S pixels"},
@@ -85,6 +93,10 @@ static const option_row rows[] = {
      "how to compute convolutions; auto: what a cost model predicts to be faster (auto)"},
     {"memory", 0, OPTION_CHOICE, "normal|small", COMMAND_ALL, FIELD(memory), 0, 0,
      "small: keep no weights larger than the file's; implies direct convolutions (normal)"},
+    {"max-memory", 0, OPTION_NUMBER, "GIB", COMMAND_ALL, FIELD(max_memory), 1, 1024,
+     "most memory for a model and what runs it (6)"},
+    {"max-file", 0, OPTION_NUMBER, "GIB", COMMAND_ALL, FIELD(max_file), 1, 1024,
+     "largest file that is accepted as a model (2)"},
     {"external-data", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(external_data), 0, 0,
      "let the model read its weights from files in or below its folder"},
     {"json", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(json), 0, 0,
@@ -127,18 +139,24 @@ static bool parse_number(const char *text, uint32_t minimum, uint32_t maximum, u
   return true;
 }
 
+/* Parse two numbers with a character between them, which is at `between`. */
+static bool parse_pair(const char *text, const char *between, uint32_t minimum, uint32_t maximum,
+                       uint32_t *first, uint32_t *second) {
+  char before[12];
+  const size_t length = (size_t)(between - text);
+  if (length >= sizeof before) return false;
+  memcpy(before, text, length);
+  before[length] = '\0';
+  return parse_number(before, minimum, maximum, first) &&
+         parse_number(between + 1, minimum, maximum, second);
+}
+
 /* Parse "S" or "HxW". */
 static bool parse_size(const char *text, uint32_t minimum, uint32_t maximum, size_option *size) {
   const char *x = strchr(text, 'x');
-  char height[12];
-  if (!x)
-    return parse_number(text, minimum, maximum, &size->height) &&
-           parse_number(text, minimum, maximum, &size->width);
-  if ((size_t)(x - text) >= sizeof height) return false;
-  memcpy(height, text, (size_t)(x - text));
-  height[x - text] = '\0';
-  return parse_number(height, minimum, maximum, &size->height) &&
-         parse_number(x + 1, minimum, maximum, &size->width);
+  if (x) return parse_pair(text, x, minimum, maximum, &size->height, &size->width);
+  return parse_number(text, minimum, maximum, &size->height) &&
+         parse_number(text, minimum, maximum, &size->width);
 }
 
 /* Set *value to the index of `text` among `words`, which are separated by '|'. */
@@ -152,13 +170,42 @@ static bool parse_choice(const char *text, const char *words, uint32_t *value) {
   return false;
 }
 
+/* Parse "LOW:HIGH" or a word. */
+static bool parse_depth16(const char *text, image_options *image) {
+  const char *colon = strchr(text, ':');
+  uint32_t low = 0, high = UINT16_MAX;
+  if (strcmp(text, "clip") == 0) {
+    image->depth16 = IMAGE_DEPTH16_CLIP;
+  } else if (strcmp(text, "auto") == 0) {
+    image->depth16 = IMAGE_DEPTH16_AUTO;
+  } else if (strcmp(text, "scale") == 0 ||
+             (colon && parse_pair(text, colon, 0, UINT16_MAX, &low, &high) && low < high)) {
+    *image = (image_options){IMAGE_DEPTH16_RANGE, (uint16_t)low, (uint16_t)high};
+  } else {
+    return false;
+  }
+  return true;
+}
+
 /* Print which values parse_value accepts. */
 static void say_accepted(const option_row *row, const char *text) {
+  resnet_error error;
   (void)fprintf(stderr, "resnet: --%s '", row->name);
   cli_print_masked(stderr, text);
-  if (row->kind == OPTION_CHOICE) {
+  switch (row->kind) {
+  case OPTION_CHOICE:
     (void)fprintf(stderr, "': %s is accepted", row->argument);
     return;
+  case OPTION_PRESET:
+    (void)resnet_preprocess_preset(text, &(resnet_preprocess){0}, &error);
+    (void)fputs("': ", stderr);
+    cli_print_masked(stderr, error.message);
+    return;
+  case OPTION_DEPTH16:
+    (void)fputs("': clip, scale, auto or LOW:HIGH is accepted, e.g. 0:4095", stderr);
+    return;
+  default:
+    break;
   }
   (void)fprintf(stderr, "': %s%u to %u is accepted", row->kind == OPTION_SIDE ? "none or " : "",
                 row->minimum, row->maximum);
@@ -175,6 +222,12 @@ static bool parse_value(const option_row *row, const char *text, settings *s) {
   case OPTION_TEXT:
     *(const char **)field = text;
     return true;
+  case OPTION_PRESET:
+    *(const char **)field = text;
+    return resnet_preprocess_preset(text, &(resnet_preprocess){0}, NULL) == RESNET_OK;
+  case OPTION_DEPTH16:
+    s->depth16_given = true;
+    return parse_depth16(text, field);
   case OPTION_NUMBER:
     return parse_number(text, row->minimum, row->maximum, field);
   case OPTION_COUNT: {
@@ -229,6 +282,14 @@ static const option_row *find_row(int found) {
 
 /* The functions below print the first part of a message if they fail; wrong_usage ends
  * it. */
+/* Take the first operand as the model if it is one and no other is named. */
+static void take_first_model(settings *s) {
+  if (s->model || s->operand_count == 0 || !cli_image_is_model(s->operands[0])) return;
+  s->model = s->operands[0];
+  s->operands++;
+  s->operand_count--;
+}
+
 static bool check_images(const settings *s) {
   if (s->operand_count == 0)
     (void)fputs("resnet: no image is named", stderr);
@@ -259,16 +320,30 @@ static bool check_models(const settings *s) {
   return false;
 }
 
+static bool check_standard_input(const command *c, const settings *s) {
+  unsigned named = cli_is_standard_input(s->model) && c->takes == TAKES_IMAGES;
+  for (size_t i = 0; i < s->operand_count; i++) named += cli_is_standard_input(s->operands[i]);
+  if (named > 1)
+    (void)fputs("resnet: standard input can be read once, but is named twice", stderr);
+  else if (named && c->takes == TAKES_MODELS)
+    (void)fputs("resnet: compare reads its models several times: name files, not standard input",
+                stderr);
+  else
+    return true;
+  return false;
+}
+
 static bool take_operands(const command *c, int argc, char **argv, settings *s) {
   s->operands = argv + optind;
   s->operand_count = (size_t)(argc - optind);
-  if (c->takes == TAKES_IMAGES) return check_images(s);
+  if (c->takes == TAKES_IMAGES) take_first_model(s);
+  if (c->takes == TAKES_IMAGES) return check_images(s) && check_standard_input(c, s);
   if (!(c->takes == TAKES_MODELS ? check_models(s) : take_model(s))) return false;
   const char *missing = NULL;
   if ((c->id == COMMAND_EVAL || c->id == COMMAND_COMPARE) && !s->data) missing = "--data";
   if (c->id == COMMAND_COMPILE && !s->output) missing = "--output";
   if (missing) (void)fprintf(stderr, "resnet: %s is missing", missing);
-  return !missing;
+  return !missing && check_standard_input(c, s);
 }
 
 /* Print the argument that getopt rejected. A letter may be in the middle of an argument,
@@ -277,10 +352,9 @@ static void say_unknown(char **argv, bool missing_value) {
   const char *word = argv[optind - 1];
   (void)fputs(missing_value ? "resnet: a value is missing after '" : "resnet: unknown option '",
               stderr);
-  if (!missing_value && optopt > ROW_COUNT && strncmp(word, "--", 2) != 0)
-    (void)fprintf(stderr, "-%c", optopt);
-  else
-    cli_print_masked(stderr, word);
+  const char letter[] = {'-', (char)optopt, '\0'};
+  const bool is_letter = !missing_value && optopt > ROW_COUNT && strncmp(word, "--", 2) != 0;
+  cli_print_masked(stderr, is_letter ? letter : word);
   (void)fputc('\'', stderr);
 }
 

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "support/image.h"
+
 /* A side in pixels, or "none". */
 typedef struct side_option {
   bool given;
@@ -23,6 +25,9 @@ typedef struct size_option {
   uint32_t height, width;
 } size_option;
 
+/* The limit of --threads: that of resnet_session_options.threads. */
+enum { MAX_THREADS = 256 };
+
 /* The parsed command line; 0 or NULL for what is not given. */
 typedef struct settings {
   const char *command_line; /* complete, quoted for a shell; NULL: unknown */
@@ -39,12 +44,15 @@ typedef struct settings {
   number_option ablation_images; /* images on which blocks are removed */
   uint32_t best;                 /* predictions to show for each image */
   uint32_t threads, batch, runs;
-  uint32_t events; /* descriptor for events; 0: none */
+  uint32_t max_file, max_memory; /* in GiB; 0: the library's limits */
+  uint32_t events;               /* descriptor for events; 0: none */
   /* batch size to open the model for; only set by bench, so that scores do not depend on
    * it elsewhere */
   uint32_t plan_batch;
-  uint32_t conv;   /* resnet_conv */
-  uint32_t memory; /* resnet_memory */
+  uint32_t conv;       /* resnet_conv */
+  uint32_t memory;     /* resnet_memory */
+  image_options image; /* --depth16 */
+  bool depth16_given;
   bool external_data;
   bool per_op, check, json, quiet;
   char **operands;

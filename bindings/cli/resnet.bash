@@ -3,9 +3,11 @@
 _resnet() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
   local command=${COMP_WORDS[1]}
-  local common='--conv --memory --external-data --size --scores --json --quiet --help'
+  local common='--conv --memory --max-memory --max-file --external-data --size --scores'
+  common+=' --json --quiet --help'
   local images='--preprocess --resize --crop'
   local running='--threads --batch'
+  local decoding='--depth16'
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
     local commands='classify eval inspect bench compile compare --help --version'
@@ -26,18 +28,22 @@ _resnet() {
     --resize | --crop)
       COMPREPLY=($(compgen -W 'none' -- "$current"))
       return ;;
+    --depth16)
+      COMPREPLY=($(compgen -W 'clip scale auto' -- "$current"))
+      return ;;
+    --max-memory | --max-file) return ;;
     --size | --scores | --cam-class | -k | --top | -t | --threads | -b | --batch) return ;;
     -r | --runs | --lesions | --events) return ;;
   esac
   if [[ $current == -* ]]; then
     local own
     case $command in
-      classify) own="--model --top --cam --cam-class $running $images" ;;
-      eval) own="--model --data $running $images" ;;
+      classify) own="--model --top --cam --cam-class $running $decoding $images" ;;
+      eval) own="--model --data $running $decoding $images" ;;
       inspect) own="--model --check $images" ;;
       bench) own="--model --runs --per-op $running" ;;
       compile) own="--model --output $images" ;;
-      compare) own="--data --report --tables --lesions --events $running $images" ;;
+      compare) own="--data --report --tables --lesions --events $running $decoding $images" ;;
       *) return ;;
     esac
     COMPREPLY=($(compgen -W "$common $own" -- "$current"))

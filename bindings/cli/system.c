@@ -5,9 +5,14 @@
 
 #include "cli/system.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { LINE_SIZE = 512 };
 
 double cli_clock_seconds(void) {
   struct timespec now;
@@ -23,6 +28,23 @@ uint32_t cli_processor_count(void) {
 #endif
   long online = sysconf(_SC_NPROCESSORS_ONLN);
   return online > 0 ? (uint32_t)online : 1;
+}
+
+const char *cli_cpu_name(char *out, size_t size) {
+  char line[LINE_SIZE];
+  const char *name = NULL;
+  struct utsname about;
+  FILE *file = fopen("/proc/cpuinfo", "re");
+  while (file && !name && fgets(line, sizeof line, file)) {
+    if (strncmp(line, "model name", 10) != 0 || !strchr(line, ':')) continue;
+    name = strchr(line, ':') + 1;
+    name += strspn(name, " ");
+    line[strcspn(line, "\n")] = '\0';
+  }
+  if (file) (void)fclose(file);
+  if (!name || !*name) name = uname(&about) == 0 ? about.machine : "unknown";
+  (void)snprintf(out, size, "%s", name);
+  return out;
 }
 
 uint64_t cli_peak_memory_bytes(void) {

@@ -1,11 +1,12 @@
 #include "support/geometry.h"
 
-/* Follow torchvision. Resize(int) rounds the longer side down. CenterCrop cuts half of
- * the excess before the crop, and rounds a half to even. */
-static geometry_axis along(const resnet_preprocess *p, uint32_t size, uint32_t shorter) {
-  geometry_axis a = {.size = size, .scaled = size, .first = 0, .count = 0};
-  if (p->resize) a.scaled = (uint32_t)((uint64_t)size * p->resize / shorter);
-  a.count = p->crop && p->crop < a.scaled ? p->crop : a.scaled;
+#include <stdbool.h>
+
+/* Follow torchvision's CenterCrop: it cuts half of the excess before the crop, and rounds
+ * a half to even. */
+static geometry_axis along(uint32_t size, uint32_t scaled, uint32_t crop) {
+  geometry_axis a = {.size = size, .scaled = scaled};
+  a.count = crop < a.scaled ? crop : a.scaled;
   const uint32_t cut = a.scaled - a.count, half = cut / 2;
   a.first = half + (cut % 2 & half % 2);
   return a;
@@ -13,7 +14,17 @@ static geometry_axis along(const resnet_preprocess *p, uint32_t size, uint32_t s
 
 void geometry_axes(const resnet_preprocess *p, uint32_t width, uint32_t height,
                    geometry_axis *columns, geometry_axis *rows) {
-  const uint32_t shorter = width < height ? width : height;
-  *columns = along(p, width, shorter);
-  *rows = along(p, height, shorter);
+  const uint64_t by_height = (uint64_t)p->resize_height * width;
+  const uint64_t by_width = (uint64_t)p->resize_width * height;
+  const bool scales = p->resize_height != RESNET_SIZE_NONE;
+  uint32_t scaled_width = scales ? p->resize_width : width;
+  uint32_t scaled_height = scales ? p->resize_height : height;
+  if (scales && p->fit == RESNET_FIT_CROP) {
+    if (by_height >= by_width)
+      scaled_width = (uint32_t)(by_height / height);
+    else
+      scaled_height = (uint32_t)(by_width / width);
+  }
+  *columns = along(width, scaled_width, p->crop_width);
+  *rows = along(height, scaled_height, p->crop_height);
 }

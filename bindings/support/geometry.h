@@ -14,7 +14,8 @@ typedef struct geometry_axis {
   uint32_t first, count;
 } geometry_axis;
 
-/* Compute what resnet_classify does to an image of this size that it accepts. */
+/* Compute what resnet_classify does to an image of this size that it accepts. `p` is from
+ * resnet_model_info: none of its sizes is automatic. */
 void geometry_axes(const resnet_preprocess *p, uint32_t width, uint32_t height,
                    geometry_axis *columns, geometry_axis *rows);
 

@@ -2,18 +2,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/error.h"
+#include "support/image_format.h"
 #include "support/image_jpeg.h"
 #include "support/image_png.h"
 
 void image_release(image_rgb *image) {
   free(image->pixels);
   *image = (image_rgb){0};
+}
+
+bool image_was_cut(const image_rgb *image) {
+  return image->depth.bits == 16 && (image->depth.channels != 1 || image->depth.above_255 > 0);
 }
 
 bool image_allocate(image_rgb *out, uint64_t width, uint64_t height, resnet_error *error) {
@@ -59,6 +65,53 @@ static bool read_descriptor(int file, size_t limit, size_t expected, uint8_t **b
   return true;
 }
 
+/* Wait for a descriptor that the caller opened as non-blocking. */
+static void wait_for(int file) {
+  struct pollfd waited = {.fd = file, .events = POLLIN};
+  (void)poll(&waited, 1, -1);
+}
+
+/* Append what `file` gives to *bytes. Return false, with *error set, if that failed. At
+ * the end of the file *used stays as it is. */
+static bool read_more(int file, uint8_t **bytes, size_t *capacity, size_t *used,
+                      resnet_error *error) {
+  if (*used == *capacity) {
+    const size_t wanted = *capacity ? *capacity * 2 : (size_t)64 << 10;
+    uint8_t *larger = realloc(*bytes, wanted);
+    if (!larger) return error_set(error, RESNET_ERROR_MEMORY, "no memory for the bytes");
+    *bytes = larger;
+    *capacity = wanted;
+  }
+  while (true) {
+    const ssize_t got = read(file, *bytes + *used, *capacity - *used);
+    if (got >= 0) {
+      *used += (size_t)got;
+      return true;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+      wait_for(file);
+    else if (errno != EINTR)
+      return error_set(error, RESNET_ERROR_IO, "cannot be read: %s", strerror(errno));
+  }
+}
+
+bool image_read_stream(int file, size_t limit, uint8_t **bytes, size_t *size, resnet_error *error) {
+  size_t capacity = 0, before;
+  *bytes = NULL;
+  *size = 0;
+  bool ok;
+  do {
+    before = *size;
+    ok = read_more(file, bytes, &capacity, size, error);
+    if (ok && *size > limit)
+      ok = error_set(error, RESNET_ERROR_LIMIT, "has more than %zu bytes", limit);
+  } while (ok && *size > before);
+  if (ok) return true;
+  free(*bytes);
+  *bytes = NULL;
+  return false;
+}
+
 static bool check_file(int file, size_t limit, size_t *size, resnet_error *error) {
   struct stat status;
   if (fstat(file, &status) != 0)
@@ -66,12 +119,24 @@ static bool check_file(int file, size_t limit, size_t *size, resnet_error *error
   if (S_ISDIR(status.st_mode))
     return error_set(error, RESNET_ERROR_IO, "is a folder; an image file is needed");
   if (!S_ISREG(status.st_mode))
-    return error_set(error, RESNET_ERROR_IO, "is not a regular file; an image file is needed");
+    return error_set(error, RESNET_ERROR_IO, "is not a regular file; an image file is needed%s",
+                     S_ISFIFO(status.st_mode) ? ", or - for standard input" : "");
   if ((uintmax_t)status.st_size > limit)
     return error_set(error, RESNET_ERROR_LIMIT, "has %ju bytes; at most %zu are accepted",
                      (uintmax_t)status.st_size, limit);
   *size = (size_t)status.st_size;
   return true;
+}
+
+bool image_read_start(const char *path, uint8_t *bytes, size_t capacity, size_t *size) {
+  struct stat status;
+  const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (file < 0) return false;
+  ssize_t got = -1;
+  if (fstat(file, &status) == 0 && S_ISREG(status.st_mode)) got = read(file, bytes, capacity);
+  (void)close(file);
+  *size = got > 0 ? (size_t)got : 0;
+  return got >= 0;
 }
 
 bool image_read_bytes(const char *path, size_t limit, uint8_t **bytes, size_t *size,
@@ -117,43 +182,49 @@ static bool set_upright(image_rgb *image, int orientation, resnet_error *error) 
   if (!image_allocate(&upright, swap ? image->height : image->width,
                       swap ? image->width : image->height, error))
     return false;
+  upright.depth = image->depth;
   copy_upright(image, &upright, orientation);
   image_release(image);
   *image = upright;
   return true;
 }
 
-typedef bool (*decoder)(const uint8_t *, size_t, image_rgb *, int *, resnet_error *);
+typedef bool (*decoder)(const uint8_t *, size_t, const image_options *, image_rgb *, int *,
+                        resnet_error *);
 
 static decoder find_decoder(const uint8_t *bytes, size_t size) {
-  static const uint8_t jpeg[] = {0xff, 0xd8, 0xff};
-  static const uint8_t png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-  if (size >= sizeof jpeg && memcmp(bytes, jpeg, sizeof jpeg) == 0) return image_decode_jpeg;
-  if (size >= sizeof png && memcmp(bytes, png, sizeof png) == 0) return image_decode_png;
-  return NULL;
+  switch (image_format_find(bytes, size).kind) {
+  case IMAGE_FORMAT_JPEG:
+    return image_decode_jpeg;
+  case IMAGE_FORMAT_PNG:
+    return image_decode_png;
+  default:
+    return NULL;
+  }
 }
 
-bool image_decode(const uint8_t *bytes, size_t size, image_rgb *out, resnet_error *error) {
+bool image_decode(const uint8_t *bytes, size_t size, const image_options *options, image_rgb *out,
+                  resnet_error *error) {
+  static const image_options defaults;
   *out = (image_rgb){0};
   if (size == 0) return error_set(error, RESNET_ERROR_FORMAT, "the file is empty");
   decoder decode = find_decoder(bytes, size);
-  if (!decode)
-    return error_set(
-        error, RESNET_ERROR_UNSUPPORTED,
-        "is neither a JPEG nor a PNG image by its first bytes: convert it to one of them");
+  if (!decode) return image_format_refuse(bytes, size, error);
   int orientation = 1;
-  if (decode(bytes, size, out, &orientation, error) && set_upright(out, orientation, error))
+  if (decode(bytes, size, options ? options : &defaults, out, &orientation, error) &&
+      set_upright(out, orientation, error))
     return true;
   image_release(out);
   return false;
 }
 
-bool image_read(const char *path, image_rgb *out, resnet_error *error) {
+bool image_read(const char *path, const image_options *options, image_rgb *out,
+                resnet_error *error) {
   *out = (image_rgb){0};
   uint8_t *bytes;
   size_t size;
   if (!image_read_bytes(path, IMAGE_MAX_FILE_BYTES, &bytes, &size, error)) return false;
-  bool ok = image_decode(bytes, size, out, error);
+  bool ok = image_decode(bytes, size, options, out, error);
   free(bytes);
   return ok;
 }

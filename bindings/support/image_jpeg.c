@@ -148,8 +148,9 @@ static bool read_guarded(jpeg_reader *reader, const uint8_t *bytes, size_t size,
   return read_pixels(reader, out, orientation);
 }
 
-bool image_decode_jpeg(const uint8_t *bytes, size_t size, image_rgb *out, int *orientation,
-                       resnet_error *error) {
+bool image_decode_jpeg(const uint8_t *bytes, size_t size, const image_options *options,
+                       image_rgb *out, int *orientation, resnet_error *error) {
+  (void)options; /* JPEG has 8 bits a channel here */
   jpeg_reader reader;
   memset(&reader, 0, sizeof reader);
   reader.error = error;

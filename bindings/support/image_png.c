@@ -2,12 +2,14 @@
 #include "support/image_png.h"
 
 #include <setjmp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <png.h>
 
 #include "support/error.h"
 #include "support/image.h"
+#include "support/image_depth.h"
 #include "support/image_exif.h"
 
 /* Limits for chunks that are not used here, such as text and profiles, when unpacked. */
@@ -19,6 +21,8 @@ typedef struct png_reader {
   png_infop info;
   const uint8_t *at;
   size_t left;
+  const image_options *options;
+  uint8_t *deep; /* 16-bit colours of the whole image, or NULL */
   resnet_error *error;
 } png_reader;
 
@@ -45,10 +49,16 @@ static void take_bytes(png_structp png, png_bytep out, size_t size) {
   reader->left -= size;
 }
 
-/* Return true for 16-bit grey without alpha, which saturate_rows converts. */
-static bool is_deep_grey(const png_reader *reader) {
-  return png_get_color_type(reader->png, reader->info) == PNG_COLOR_TYPE_GRAY &&
-         png_get_bit_depth(reader->png, reader->info) == 16;
+/* Note in out->depth what the file has. Return the number of 16-bit channels that
+ * image_depth_reduce converts: 1, 3, or 0 if libpng makes all of them 8-bit. */
+static unsigned count_deep(const png_reader *reader, image_rgb *out) {
+  const int type = png_get_color_type(reader->png, reader->info);
+  const bool colour = type & PNG_COLOR_MASK_COLOR, alpha = type & PNG_COLOR_MASK_ALPHA;
+  if (png_get_bit_depth(reader->png, reader->info) != 16) return 0;
+  out->depth = (image_depth){.bits = 16, .channels = colour || alpha ? 3 : 1};
+  const bool as_pillow = reader->options->depth16 == IMAGE_DEPTH16_CLIP;
+  if (as_pillow && out->depth.channels == 3) return 0;
+  return colour ? 3 : 1;
 }
 
 static void choose_rgb(const png_reader *reader) {
@@ -63,21 +73,10 @@ static void choose_rgb(const png_reader *reader) {
 
 /* Read the rows; interlaced images take several passes. */
 static void read_rows(const png_reader *reader, const image_rgb *out, int passes) {
+  const size_t row = (size_t)out->width * (reader->deep ? 6 : 3);
+  uint8_t *first = reader->deep ? reader->deep : out->pixels;
   for (int pass = 0; pass < passes; pass++)
-    for (uint32_t y = 0; y < out->height; y++)
-      png_read_row(reader->png, out->pixels + (size_t)y * out->width * 3, NULL);
-}
-
-/* Convert big-endian 16-bit grey to RGB in place, from the end of each row. Values above
- * 255 saturate, as in Pillow's conversion of its mode I;16. */
-static void saturate_rows(const image_rgb *image) {
-  for (uint32_t y = 0; y < image->height; y++) {
-    uint8_t *row = image->pixels + (size_t)y * image->width * 3;
-    for (size_t x = image->width; x-- > 0;) {
-      uint8_t value = row[2 * x] ? 255 : row[2 * x + 1];
-      memset(row + 3 * x, value, 3);
-    }
-  }
+    for (uint32_t y = 0; y < out->height; y++) png_read_row(reader->png, first + y * row, NULL);
 }
 
 static int saved_orientation(const png_reader *reader) {
@@ -100,15 +99,23 @@ static bool read_pixels(png_reader *reader, image_rgb *out, int *orientation) {
   uint32_t width = png_get_image_width(png, reader->info),
            height = png_get_image_height(png, reader->info);
   if (!image_allocate(out, width, height, reader->error)) return false;
-  bool deep_grey = is_deep_grey(reader);
-  if (!deep_grey) choose_rgb(reader);
+  const unsigned deep = count_deep(reader, out);
+  if (deep)
+    png_set_strip_alpha(png);
+  else
+    choose_rgb(reader);
+  if (deep == 3) {
+    reader->deep = malloc((size_t)width * height * 6);
+    if (!reader->deep)
+      return error_set(reader->error, RESNET_ERROR_MEMORY, "no memory for the pixels");
+  }
   int passes = png_set_interlace_handling(png);
   png_read_update_info(png, reader->info);
-  if (png_get_rowbytes(png, reader->info) != (size_t)width * (deep_grey ? 2 : 3))
+  if (png_get_rowbytes(png, reader->info) != (size_t)width * (deep ? 2 * deep : 3))
     png_error(png, "unexpected row size");
   read_rows(reader, out, passes);
   png_read_end(png, reader->info);
-  if (deep_grey) saturate_rows(out);
+  if (deep) image_depth_reduce(deep == 3 ? reader->deep : out->pixels, deep, reader->options, out);
   *orientation = saved_orientation(reader);
   return true;
 }
@@ -139,9 +146,9 @@ static bool chunks_are_whole(const uint8_t *bytes, size_t size) {
   return true;
 }
 
-bool image_decode_png(const uint8_t *bytes, size_t size, image_rgb *out, int *orientation,
-                      resnet_error *error) {
-  png_reader reader = {.at = bytes, .left = size, .error = error};
+bool image_decode_png(const uint8_t *bytes, size_t size, const image_options *options,
+                      image_rgb *out, int *orientation, resnet_error *error) {
+  png_reader reader = {.at = bytes, .left = size, .options = options, .error = error};
   bool ok = false;
   if (!chunks_are_whole(bytes, size))
     return error_set(error, RESNET_ERROR_FORMAT, "truncated PNG: its data end too early");
@@ -152,5 +159,6 @@ bool image_decode_png(const uint8_t *bytes, size_t size, image_rgb *out, int *or
   else
     (void)error_set(error, RESNET_ERROR_MEMORY, "no memory for the PNG decoder");
   png_destroy_read_struct(&reader.png, &reader.info, NULL);
+  free(reader.deep);
   return ok;
 }

@@ -7,7 +7,7 @@
 
 /* Decode the pixels as stored and set *orientation to 1 to 8. The caller releases *out,
  * also on failure. */
-bool image_decode_png(const uint8_t *bytes, size_t size, image_rgb *out, int *orientation,
-                      resnet_error *error);
+bool image_decode_png(const uint8_t *bytes, size_t size, const image_options *options,
+                      image_rgb *out, int *orientation, resnet_error *error);
 
 #endif

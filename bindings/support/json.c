@@ -10,16 +10,27 @@
 /* Values deeper than this share one line, e.g. a row of a table. */
 enum { INDENTED_DEPTH = 2 };
 
+/* Write \uXXXX, beyond U+FFFF a pair of surrogates (RFC 8259, section 7). */
+static void write_escaped(FILE *out, uint32_t character) {
+  if (character < 0x10000) {
+    (void)fprintf(out, "\\u%04x", character);
+    return;
+  }
+  const uint32_t rest = character - 0x10000;
+  (void)fprintf(out, "\\u%04x\\u%04x", 0xd800 + (rest >> 10), 0xdc00 + (rest & 0x3ff));
+}
+
 static void write_character(FILE *out, const char *at, unsigned length) {
   unsigned char byte = (unsigned char)*at;
+  const uint32_t character = utf8_decode(at, length);
   if (byte == '"' || byte == '\\')
     (void)fprintf(out, "\\%c", byte);
   else if (byte == '\n')
     (void)fputs("\\n", out);
   else if (byte == '\t')
     (void)fputs("\\t", out);
-  else if (byte < 0x20 || byte == 0x7f)
-    (void)fprintf(out, "\\u%04x", byte);
+  else if (utf8_is_unsafe(character))
+    write_escaped(out, character);
   else
     (void)fwrite(at, 1, length, out);
 }

@@ -23,7 +23,8 @@ void json_close_object(json *j);
 void json_open_array(json *j, const char *key);
 void json_close_array(json *j);
 
-/* Write a string, or null if `text` is NULL. Bytes that are not UTF-8 become U+FFFD. */
+/* Write a string, or null if `text` is NULL. Bytes that are not UTF-8 become U+FFFD;
+ * what utf8_is_unsafe names is escaped. */
 void json_text(json *j, const char *key, const char *text);
 
 /* Write the shortest decimal number that reads back as the same value. NaN and infinity

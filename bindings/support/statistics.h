@@ -26,11 +26,32 @@ stats_interval stats_wilson_interval(uint64_t part, uint64_t whole);
 double stats_mcnemar_chi2(uint64_t only_a, uint64_t only_b);
 double stats_mcnemar_p(uint64_t only_a, uint64_t only_b);
 
+/* Return the two-sided p of the exact sign test: the probability of a split at least as
+ * uneven as `a` to `b` if both sides are equally likely. Leave ties out. 0 to 0: 1. */
+double stats_sign_p(uint64_t a, uint64_t b);
+
+/* Return the probability of at least `successes` in `trials` of probability `p`. */
+double stats_binomial_tail(uint64_t successes, uint64_t trials, double p);
+
+/* Replace the p values of a family of tests by those of Holm (Scandinavian Journal of
+ * Statistics 6, 1979). The values must be sorted in ascending order. */
+void stats_holm(double *p, size_t count);
+
+/* Return the 95 % interval of the difference of two proportions on the same images,
+ * (only_a - only_b) / images (Bonett and Price, Journal of Educational and Behavioral
+ * Statistics 37, 2012), or NAN to NAN if `images` is 0. */
+stats_interval stats_paired_interval(uint64_t only_a, uint64_t only_b, uint64_t images);
+
 /* Sort `count` values in ascending order. */
 void stats_sort(double *values, size_t count);
 
 /* Return the median of sorted values, or NAN if there are none. */
 double stats_sorted_median(const double *values, size_t count);
+
+/* Return an interval of sorted values that holds the median of their distribution with a
+ * probability of at least 1 - `alpha`: two order statistics, which assume no shape. NAN
+ * to NAN: there are too few values. */
+stats_interval stats_sorted_median_interval(const double *values, size_t count, double alpha);
 
 /* Return the smallest value that at least `percent` % of the sorted values do not exceed,
  * or NAN if there are none. */

@@ -4,10 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void err_mask_control(char *text) {
-  for (; *text; text++)
-    if ((unsigned char)*text < 0x20 || *text == 0x7f) *text = '?';
-}
+#include "loader/base/mask.h"
 
 resnet_status err_fail(resnet_error *error, resnet_status status, const char *format, ...) {
   if (error) {
@@ -16,7 +13,7 @@ resnet_status err_fail(resnet_error *error, resnet_status status, const char *fo
     error->status = status;
     (void)vsnprintf(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
-    err_mask_control(error->message);
+    mask_text(error->message);
   }
   return status;
 }

@@ -6,7 +6,7 @@
 #include "resnet.h"
 
 /* Set *error (NULL allowed) to `status` and the formatted message. Cut it to fit and
- * replace control characters by '?'. Return `status`, so that a failing function ends in
+ * mask it (mask.h). Return `status`, so that a failing function ends in
  * `return err_fail(...)`. */
 resnet_status err_fail(resnet_error *error, resnet_status status, const char *format, ...)
 #if defined(__GNUC__)
@@ -30,9 +30,5 @@ resnet_status err_clear(resnet_error *error);
 /* Put "prefix: ", e.g. the file's path, before the message in *error. Return the status
  * in *error, or `status` if `error` is NULL. */
 resnet_status err_add_prefix(resnet_error *error, resnet_status status, const char *prefix);
-
-/* Replace control characters by '?': names in messages come from files, and a terminal
- * would obey them. Bytes above 0x7f stay (UTF-8). */
-void err_mask_control(char *text);
 
 #endif

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "loader/base/mask.h"
 #include "loader/graph/graph_check.h"
 
 typedef struct check {
@@ -109,6 +110,13 @@ static resnet_status check_affine(const check *c) {
   return RESNET_OK;
 }
 
+static resnet_status check_prelu(const check *c) {
+  const graph_node *n = c->node;
+  if (!same_shape(n->shape, input_shape(c, 0)) || n->weight_count != n->shape.c || n->bias_count)
+    return refuse(c, "its weights do not fit its shape");
+  return RESNET_OK;
+}
+
 static resnet_status check_subsample(const check *c) {
   const graph_node *n = c->node;
   const graph_shape in = input_shape(c, 0), out = n->shape;
@@ -125,11 +133,9 @@ static resnet_status check_pool(const check *c) {
   const graph_window *w = &c->node->window;
   const graph_shape in = input_shape(c, 0);
   if (c->node->shape.c != in.c) return refuse(c, "a pool keeps the channels");
-  if (w->dilation_h > in.h || w->dilation_w > in.w)
-    return refuse(c, "its dilation exceeds its input");
-  if (c->node->op == GRAPH_AVERAGE_POOL && (w->dilation_h != 1 || w->dilation_w != 1))
-    return refuse(c, "an average pool has no dilation");
-  return check_window(c);
+  resnet_status status = check_window(c);
+  if (status != RESNET_OK || graph_pool_has_taps(w, in, c->node->shape)) return status;
+  return refuse(c, "one of its windows covers only padding");
 }
 
 static resnet_status check_global_pool(const check *c) {
@@ -231,6 +237,8 @@ static resnet_status check_unused(const check *c) {
   if ((unsigned)n->winograd_safety > GRAPH_WINOGRAD_UNSAFE)
     return refuse(c, "its winograd_safety is out of range");
   if (!isfinite(n->scalar)) return refuse(c, "its scalar is NaN or infinity");
+  if (fpclassify(n->clamp_min) == FP_SUBNORMAL || fpclassify(n->clamp_max) == FP_SUBNORMAL)
+    return refuse(c, "its clamp is subnormal");
   return n->clamp_min <= n->clamp_max ? RESNET_OK : refuse(c, "its clamp is no range");
 }
 
@@ -255,35 +263,17 @@ static resnet_status refuse_block(const graph *g, uint32_t index, resnet_error *
       index, g->blocks[index].name, what);
 }
 
-/* Return whether nodes of the block with one input each lead from `end` back to
- * `source`. */
-static bool chain_leads_back(const graph *g, uint32_t index, uint32_t end, uint32_t source) {
-  for (; end != source; end = g->nodes[end].input[0])
-    if (g->nodes[end].block != index || g->nodes[end].input_count != 1) return false;
-  return true;
-}
-
-/* Return whether the residual branch that ends in `end` leads back to the block's source.
- * Its nodes are the block's own. Each has one input, or scales its first input by a gate
- * that is computed from that input. */
+/* Return whether nodes of the block lead from `end` back to its source. A gate's nodes are
+ * the block's, too. */
 static bool branch_leads_back(const graph *g, uint32_t index, uint32_t end) {
   for (; end != g->blocks[index].source; end = g->nodes[end].input[0]) {
     const graph_node *n = &g->nodes[end];
-    const bool gated = n->op == GRAPH_SCALE && chain_leads_back(g, index, n->input[1], n->input[0]);
-    if (n->block != index || (n->input_count != 1 && !gated)) return false;
+    if (n->block != index || !graph_continues_branch(g, end)) return false;
+    for (uint32_t gate = n->input[1]; n->input_count == 2 && gate != n->input[0];
+         gate = g->nodes[gate].input[0])
+      if (g->nodes[gate].block != index) return false;
   }
   return true;
-}
-
-/* Return whether the block's shortcut pools and has no weights. */
-static bool only_pools(const graph *g, const graph_block *b) {
-  bool pools = false, weighs = false;
-  for (uint32_t i = g->nodes[b->add].input[1]; i != b->source; i = g->nodes[i].input[0]) {
-    const graph_op op = g->nodes[i].op;
-    pools = pools || op == GRAPH_MAX_POOL || op == GRAPH_AVERAGE_POOL;
-    weighs = weighs || op == GRAPH_CONV || op == GRAPH_LINEAR || op == GRAPH_CHANNEL_CONV;
-  }
-  return pools && !weighs;
 }
 
 static resnet_status check_block(const graph *g, uint32_t index, resnet_error *error) {
@@ -295,10 +285,10 @@ static resnet_status check_block(const graph *g, uint32_t index, resnet_error *e
   if (add->block != index || add->op != (residual ? GRAPH_ADD : GRAPH_CONV))
     return refuse_block(g, index, error, "its last node does not end it");
   if (!branch_leads_back(g, index, add->input[0]) ||
-      (residual && !chain_leads_back(g, index, add->input[1], b->source)))
+      (residual && !branch_leads_back(g, index, add->input[1])))
     return refuse_block(g, index, error, "its branches do not come from its source");
-  if (b->shortcut == RESNET_SHORTCUT_POOL && !only_pools(g, b))
-    return refuse_block(g, index, error, "its shortcut does not pool, or has weights");
+  if (residual && b->shortcut != graph_shortcut_kind(g, b->source, add->input[1]))
+    return refuse_block(g, index, error, "its shortcut is of another kind");
   return RESNET_OK;
 }
 
@@ -320,32 +310,18 @@ static resnet_status check_order_of_blocks(const graph *g, resnet_error *error) 
 
 /* ---- diagnostics ------------------------------------------------------------------- */
 
-/* Fail if a message holds control characters: it will be printed to a terminal. */
+/* Fail if a message holds what mask.h masks: it will be printed to a terminal. */
 static resnet_status check_diagnostics(const graph *g, resnet_error *error) {
   for (uint32_t i = 0; i < g->diagnostic_count; i++)
-    for (const char *at = g->diagnostics[i].message; *at; at++)
-      if ((unsigned char)*at < 0x20 || *at == 0x7f)
-        return err_fail(
-            error, RESNET_ERROR_FORMAT,
-            "the plan file's diagnostic %u is not a line of text: compile the plan again from "
-            "its .onnx file",
-            i);
+    if (!mask_is_clean(g->diagnostics[i].message))
+      return err_fail(error, RESNET_ERROR_FORMAT,
+                      "the plan file's diagnostic %u is not a line of text: compile the plan "
+                      "again from its .onnx file",
+                      i);
   return RESNET_OK;
 }
 
 /* ---- all --------------------------------------------------------------------------- */
-
-static bool reads(const graph_node *n, uint32_t node) {
-  return (n->input_count > 0 && n->input[0] == node) || (n->input_count > 1 && n->input[1] == node);
-}
-
-/* Return whether another node reads `node`. Readers are close, so that the loop is
- * short. */
-static bool is_read(const graph *g, uint32_t node) {
-  for (uint32_t i = node + 1; i < g->node_count; i++)
-    if (reads(&g->nodes[i], node)) return true;
-  return false;
-}
 
 static resnet_status check_nodes(const graph *g, resnet_error *error) {
   uint64_t total = 0;
@@ -362,11 +338,17 @@ static resnet_status check_nodes(const graph *g, resnet_error *error) {
 }
 
 static resnet_status check_readers(const graph *g, resnet_error *error) {
-  for (uint32_t i = 0; i < g->node_count; i++) {
+  bool *is_read = mem_allocate(g->memory, g->node_count, sizeof *is_read);
+  if (!is_read) return err_no_memory(error, "the plan file's graph");
+  resnet_status status = RESNET_OK;
+  for (uint32_t i = 0; i < g->node_count; i++)
+    for (uint32_t k = 0; k < g->nodes[i].input_count; k++) is_read[g->nodes[i].input[k]] = true;
+  for (uint32_t i = 0; i < g->node_count && status == RESNET_OK; i++) {
     const check c = {.graph = g, .node = &g->nodes[i], .index = i, .error = error};
-    if (i != g->output && !is_read(g, i)) return refuse(&c, "nothing reads it");
+    if (i != g->output && !is_read[i]) status = refuse(&c, "nothing reads it");
   }
-  return RESNET_OK;
+  mem_release(g->memory, is_read);
+  return status;
 }
 
 resnet_status graph_check(const graph *g, resnet_error *error) {

@@ -2,37 +2,13 @@
  * onnx/onnx.proto. */
 #include "loader/import/constants.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
+#include "loader/import/element_types.h"
 #include "loader/onnx/onnx_parse.h"
 #include "loader/onnx/onnx_types.h"
 #include "loader/onnx/wire_scan.h"
-
-/* Return the bytes of an element, or 0 for an unknown type. */
-static size_t element_size(int32_t type) {
-  switch (type) {
-  case ONNX_UINT8:
-  case ONNX_INT8:
-  case ONNX_BOOL:
-    return 1;
-  case ONNX_UINT16:
-  case ONNX_INT16:
-  case ONNX_FLOAT16:
-    return 2;
-  case ONNX_FLOAT:
-  case ONNX_INT32:
-  case ONNX_UINT32:
-    return 4;
-  case ONNX_INT64:
-  case ONNX_DOUBLE:
-  case ONNX_UINT64:
-    return 8;
-  default:
-    return 0;
-  }
-}
 
 /* Return the number of elements in the typed list for t's type. */
 static size_t listed_count(const Onnx__TensorProto *t) {
@@ -51,23 +27,35 @@ static size_t listed_count(const Onnx__TensorProto *t) {
   }
 }
 
+bool constant_count(const int64_t *dims, size_t rank, size_t *count) {
+  /* room for bytes, and for signed strides */
+  static const size_t largest = SIZE_MAX / 32;
+  size_t nonzero = 1;
+  bool empty = false;
+  for (size_t i = 0; i < rank; i++) {
+    if (dims[i] < 0 || (uint64_t)dims[i] > largest) return false;
+    empty = empty || dims[i] == 0;
+    if (dims[i] > 0 && !mem_size_multiply(nonzero, (size_t)dims[i], &nonzero)) return false;
+    if (nonzero > largest) return false;
+  }
+  *count = empty ? 0 : nonzero;
+  return true;
+}
+
 static resnet_status check_dims(const Onnx__TensorProto *t, const char *name, size_t *count,
                                 resnet_error *error) {
   if (t->n_dims > MAX_RANK)
     return err_fail(error, RESNET_ERROR_UNSUPPORTED,
                     "tensor '%.80s' has %zu dimensions: up to %d are accepted", name, t->n_dims,
                     MAX_RANK);
-  *count = 1;
-  for (size_t i = 0; i < t->n_dims; i++) {
+  for (size_t i = 0; i < t->n_dims; i++)
     if (t->dims[i] < 0)
       return err_fail(error, RESNET_ERROR_FORMAT,
                       "tensor '%.80s' has a negative dimension (%lld): export the model again",
                       name, (long long)t->dims[i]);
-    if ((uint64_t)t->dims[i] > SIZE_MAX || !mem_size_multiply(*count, (size_t)t->dims[i], count))
-      return err_fail(error, RESNET_ERROR_FORMAT,
-                      "tensor '%.80s' has dimensions whose product overflows", name);
-  }
-  return RESNET_OK;
+  if (constant_count(t->dims, t->n_dims, count)) return RESNET_OK;
+  return err_fail(error, RESNET_ERROR_FORMAT,
+                  "tensor '%.80s' has dimensions whose product overflows", name);
 }
 
 static bool is_external(const Onnx__TensorProto *t) {
@@ -108,10 +96,9 @@ resnet_status constant_check(const import_context *ctx, const Onnx__TensorProto 
   const char *name = onnx_text(t->name);
   if (!element_size(t->data_type))
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
-                    "tensor '%.80s' has element type %d: accepted types: float (1), int32 (6), "
-                    "int64 (7), bool (9), float16 (10), double (11)",
-                    name, t->data_type);
-  size_t count;
+                    "tensor '%.80s' has element type %d: accepted types: " ELEMENT_TYPES, name,
+                    t->data_type);
+  size_t count = 0;
   resnet_status status = check_dims(t, name, &count, ctx->error);
   return status == RESNET_OK ? check_data(ctx, t, name, count) : status;
 }
@@ -131,42 +118,30 @@ static float float_from_bits(uint32_t bits) {
   return number;
 }
 
-/* Convert IEEE 754 binary16 (1 sign bit, 5 exponent bits with bias 15, 10 fraction bits)
- * to binary32 (1, 8 with bias 127, 23). */
-static float float_from_half(uint16_t half) {
-  uint32_t sign = (uint32_t)half >> 15 << 31, exponent = half >> 10 & 31, fraction = half & 1023;
-  if (exponent == 0) return (sign ? -1.0F : 1.0F) * (float)fraction * 0x1p-24F;
-  if (exponent == 31) return float_from_bits(sign | 0x7f800000 | fraction << 13);
-  return float_from_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
-}
-
-static float double_to_float(const Onnx__TensorProto *t, size_t i) {
-  double number;
-  if (is_raw(t)) {
-    uint64_t bits = raw_bits(t, i, 8);
-    memcpy(&number, &bits, sizeof number);
-  } else {
-    number = t->double_data[i];
-  }
-  if (fabs(number) > (double)FLT_MAX) return number > 0 ? INFINITY : -INFINITY;
-  return (float)number;
+static uint16_t short_at(const Onnx__TensorProto *t, size_t i) {
+  return is_raw(t) ? (uint16_t)raw_bits(t, i, 2) : (uint16_t)t->int32_data[i];
 }
 
 static float float_at(const Onnx__TensorProto *t, size_t i) {
-  if (t->data_type == ONNX_DOUBLE) return double_to_float(t, i);
-  if (t->data_type == ONNX_FLOAT16)
-    return float_from_half(is_raw(t) ? (uint16_t)raw_bits(t, i, 2) : (uint16_t)t->int32_data[i]);
+  if (t->data_type == ONNX_FLOAT16) return element_from_half(short_at(t, i));
+  if (t->data_type == ONNX_BFLOAT16) return element_from_bfloat(short_at(t, i));
   return is_raw(t) ? float_from_bits((uint32_t)raw_bits(t, i, 4)) : t->float_data[i];
 }
 
-static void decode_floats(const Onnx__TensorProto *t, float *floats, size_t count) {
-  if (t->data_type == ONNX_FLOAT16 && is_raw(t)) {
-    const uint8_t *raw = t->raw_data.data;
-    for (size_t i = 0; i < count; i++, raw += 2)
-      floats[i] = float_from_half((uint16_t)(raw[0] | raw[1] << 8));
-    return;
-  }
-  for (size_t i = 0; i < count; i++) floats[i] = float_at(t, i);
+static double double_at(const Onnx__TensorProto *t, size_t i) {
+  if (!is_raw(t)) return t->double_data[i];
+  const uint64_t bits = raw_bits(t, i, 8);
+  double number;
+  memcpy(&number, &bits, sizeof number);
+  return number;
+}
+
+static void decode_floats(const Onnx__TensorProto *t, constant *to) {
+  for (size_t i = 0; i < to->count; i++)
+    if (to->doubles)
+      constant_set_float(to, i, double_at(t, i));
+    else
+      to->floats[i] = float_at(t, i);
 }
 
 static int64_t integer_at(const Onnx__TensorProto *t, size_t i) {
@@ -187,24 +162,36 @@ static float_block *keep_floats(import_context *ctx, float *floats) {
   return ctx->blocks = block;
 }
 
-constant *constant_new(import_context *ctx, bool is_float, uint32_t rank, const int64_t *dims,
+/* Allocate the numbers of `t`. False: no memory. */
+static bool allocate_numbers(import_context *ctx, constant *t) {
+  if (!t->is_float) {
+    t->ints = import_scratch(ctx, t->count, sizeof *t->ints);
+    return t->ints != NULL;
+  }
+  t->block = keep_floats(ctx, mem_allocate(ctx->memory, t->count, sizeof *t->floats));
+  if (t->block) t->floats = t->block->floats;
+  if (t->type == ONNX_DOUBLE) t->doubles = import_scratch(ctx, t->count, sizeof *t->doubles);
+  return t->floats && (t->type != ONNX_DOUBLE || t->doubles);
+}
+
+constant *constant_new(import_context *ctx, int32_t type, uint32_t rank, const int64_t *dims,
                        resnet_status *status) {
+  size_t count = 0;
+  if (!constant_count(dims, rank, &count)) {
+    *status = invalid(ctx, "makes a constant with a negative dimension, or whose size overflows");
+    return NULL;
+  }
+  *status = import_spend(ctx, count, 2 * WORK_MOVE);
+  if (*status != RESNET_OK) return NULL;
   constant *t = import_scratch(ctx, 1, sizeof *t);
   if (t) {
-    t->is_float = is_float;
+    t->type = type;
+    t->is_float = element_is_float(type);
     t->rank = rank;
-    t->count = 1;
-    bool fits = true;
-    for (uint32_t i = 0; i < rank; i++) {
-      t->dims[i] = dims[i];
-      fits = fits && mem_size_multiply(t->count, (size_t)dims[i], &t->count);
-    }
-    if (fits && is_float)
-      t->block = keep_floats(ctx, mem_allocate(ctx->memory, t->count, sizeof *t->floats));
-    if (fits && !is_float) t->ints = import_scratch(ctx, t->count, sizeof *t->ints);
-    if (t->block) t->floats = t->block->floats;
+    if (rank) memcpy(t->dims, dims, rank * sizeof *dims);
+    t->count = count;
   }
-  bool done = t && (t->floats || t->ints);
+  const bool done = t && allocate_numbers(ctx, t);
   *status = done ? RESNET_OK : err_no_memory(ctx->error, "a constant");
   return done ? t : NULL;
 }
@@ -239,7 +226,8 @@ static float *take_listed(Onnx__TensorProto *proto) {
 /* Use floats in place if the file's bytes equal their representation in memory. */
 static resnet_status move_floats(import_context *ctx, Onnx__TensorProto *proto, constant **out) {
   bool raw = is_raw(proto);
-  constant whole = {.is_float = true,
+  constant whole = {.type = ONNX_FLOAT,
+                    .is_float = true,
                     .count = raw ? proto->raw_data.len / sizeof(float) : proto->n_float_data};
   whole.block = keep_floats(ctx, raw ? take_raw(proto) : take_listed(proto));
   if (!whole.block) return err_no_memory(ctx->error, "a constant");
@@ -258,6 +246,7 @@ static resnet_status fetch_external(import_context *ctx, Onnx__TensorProto *prot
   resnet_status status =
       external_read(ctx->files, ctx->memory, proto, bytes, &proto->raw_data.data, ctx->error);
   if (status != RESNET_OK) return status;
+  work_add_bytes(ctx->work, bytes);
   proto->has_raw_data = true;
   proto->raw_data.len = bytes;
   return RESNET_OK;
@@ -265,21 +254,20 @@ static resnet_status fetch_external(import_context *ctx, Onnx__TensorProto *prot
 
 resnet_status constant_read(import_context *ctx, Onnx__TensorProto *proto, constant **out) {
   int32_t type = proto->data_type;
-  bool is_float = type == ONNX_FLOAT || type == ONNX_FLOAT16 || type == ONNX_DOUBLE;
-  if (!is_float && type != ONNX_INT64 && type != ONNX_INT32 && type != ONNX_BOOL)
+  const bool is_float = element_is_float(type);
+  if (!is_float && !element_is_integer(type))
     return unsupported(ctx,
-                       "reads tensor '%.50s' of element type %d: accepted types: float (1), int32 "
-                       "(6), int64 (7), bool (9), float16 (10), double (11)",
+                       "reads tensor '%.50s' of element type %d: accepted types: " ELEMENT_TYPES,
                        onnx_text(proto->name), type);
   resnet_status status = is_external(proto) ? fetch_external(ctx, proto) : RESNET_OK;
   if (status != RESNET_OK) return status;
   if (type == ONNX_FLOAT &&
       (is_raw(proto) ? wire_host_is_little_endian() : proto->n_float_data > 0))
     return move_floats(ctx, proto, out);
-  constant *t = *out = constant_new(ctx, is_float, (uint32_t)proto->n_dims, proto->dims, &status);
+  constant *t = *out = constant_new(ctx, type, (uint32_t)proto->n_dims, proto->dims, &status);
   if (!t) return status;
   if (is_float)
-    decode_floats(proto, t->floats, t->count);
+    decode_floats(proto, t);
   else
     for (size_t i = 0; i < t->count; i++) t->ints[i] = integer_at(proto, i);
   mem_release(ctx->memory, take_raw(proto));
@@ -296,21 +284,50 @@ bool constant_has_batch(const constant *t) {
   return false;
 }
 
-bool constant_copy_element(import_context *ctx, constant *to, size_t to_index, const constant *from,
-                           size_t from_index) {
-  if (to->is_float) {
-    to->floats[to_index] = from->floats[from_index];
-    return true;
+void constant_set_float(constant *t, size_t index, double number) {
+  if (t->doubles) t->doubles[index] = number;
+  t->floats[index] = element_round(t->doubles ? ONNX_FLOAT : t->type, number);
+}
+
+/* Copy batch marks. False: no memory for the target's first mark. */
+static bool copy_marks(import_context *ctx, constant *to, size_t to_index, const constant *from,
+                       size_t from_index, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (!from->is_batch[from_index + i]) continue;
+    if (!to->is_batch) to->is_batch = import_scratch(ctx, to->count, sizeof *to->is_batch);
+    if (!to->is_batch) return false;
+    to->is_batch[to_index + i] = true;
   }
-  to->ints[to_index] = from->ints[from_index];
-  if (!constant_is_batch(from, from_index)) return true;
-  if (!to->is_batch) to->is_batch = import_scratch(ctx, to->count, sizeof *to->is_batch);
-  if (to->is_batch) to->is_batch[to_index] = true;
-  return to->is_batch != NULL;
+  return true;
+}
+
+bool constant_copy(import_context *ctx, constant *to, size_t to_index, const constant *from,
+                   size_t from_index, size_t count) {
+  if (count == 0) return true;
+  if (!to->is_float) {
+    memcpy(to->ints + to_index, from->ints + from_index, count * sizeof *to->ints);
+    return !from->is_batch || copy_marks(ctx, to, to_index, from, from_index, count);
+  }
+  memcpy(to->floats + to_index, from->floats + from_index, count * sizeof *to->floats);
+  if (to->doubles)
+    memcpy(to->doubles + to_index, from->doubles + from_index, count * sizeof *to->doubles);
+  return true;
+}
+
+bool constant_is_zero(const import_context *ctx, constant *t) {
+  if (!t->is_float || t->zeros == CONSTANT_NOT_ZERO) return false;
+  if (t->zeros == CONSTANT_ZERO) return true;
+  (void)work_spend(ctx->work, t->count, WORK_CHECK); /* the node's end checks it */
+  size_t i = 0;
+  while (i < t->count && t->floats[i] <= 0 && t->floats[i] >= 0) i++;
+  t->zeros = i == t->count ? CONSTANT_ZERO : CONSTANT_NOT_ZERO;
+  return i == t->count;
 }
 
 resnet_status constant_check_finite(const import_context *ctx, const constant *t,
                                     const char *what) {
+  const resnet_status status = import_spend(ctx, t->count, WORK_CHECK);
+  if (status != RESNET_OK) return status;
   if (graph_all_finite(t->floats, t->count)) return RESNET_OK;
   size_t i = 0;
   while (isfinite(t->floats[i])) i++;

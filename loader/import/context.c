@@ -46,3 +46,12 @@ const char *import_node_name(const Onnx__NodeProto *node) {
   if (onnx_text(node->name)[0]) return node->name;
   return node->n_output ? node->output[0] : "";
 }
+
+resnet_status import_spend(const import_context *ctx, uint64_t count, uint64_t steps) {
+  if (work_spend(ctx->work, count, steps)) return RESNET_OK;
+  static const char what[] = "opening the file takes more work than one of its size may cause "
+                             "(%llu steps): run onnxsim on it, or export it again";
+  const unsigned long long limit = (unsigned long long)ctx->work->limit;
+  return ctx->node ? import_refuse(ctx, RESNET_ERROR_LIMIT, what, limit)
+                   : err_fail(ctx->error, RESNET_ERROR_LIMIT, what, limit);
+}

@@ -3,11 +3,14 @@
 #ifndef LIBRESNET_LOADER_IMPORT_CONTEXT_H
 #define LIBRESNET_LOADER_IMPORT_CONTEXT_H
 
+#include "loader/base/work.h"
 #include "loader/graph/graph.h"
 #include "loader/onnx/external_data.h"
 #include "onnx.pb-c.h"
 
 typedef struct value value;
+
+enum { IMPORT_MAX_TERMS = 1024 /* inputs of one Sum */ };
 
 /* What the caller chose. */
 typedef struct import_options {
@@ -31,6 +34,7 @@ typedef struct pending_affine {
 
 typedef struct import_context {
   memory *memory;
+  work_budget *work;
   resnet_error *error;
   import_options options;
   external_files *files; /* with weights outside of the model file */
@@ -51,7 +55,6 @@ typedef struct import_context {
 
   const Onnx__NodeProto *node; /* the ONNX node at hand */
   size_t node_index;
-  uint64_t computed; /* elements of all constants that nodes made so far */
 
   bool channels_last_input; /* the file declares its input as (n,h,w,c) */
   bool resized;             /* the caller asked for another input size than the file's */
@@ -65,6 +68,10 @@ void import_release(import_context *ctx);
 
 /* Allocate zeroed memory that lasts as long as the context; NULL as mem_allocate. */
 void *import_scratch(import_context *ctx, size_t count, size_t size);
+
+/* Spend `steps` (work.h) for each of `count` things; refuse the node at hand, by name, if
+ * they exceed the budget. */
+resnet_status import_spend(const import_context *ctx, uint64_t count, uint64_t steps);
 
 /* Return the node's name, or that of its first output if it has none. */
 const char *import_node_name(const Onnx__NodeProto *node);

@@ -1,27 +1,34 @@
+/* The element types' rules: element_types.h. */
 #include "loader/import/fold_arithmetic.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "loader/import/attributes.h"
-#include "loader/import/op_view.h"
+#include "loader/import/element_types.h"
+#include "loader/import/strided_copy.h"
 #include "loader/import/values.h"
 #include "loader/onnx/onnx_types.h"
 
-/* Limit of integer operands, so that sums and products cannot overflow. Shapes are far
- * smaller. */
-static const int64_t MAX_OPERAND = INT32_MAX;
+typedef enum arithmetic { ADD, SUB, MUL, DIV, MOD, FMOD, MIN, MAX, POW, EQUAL } arithmetic;
 
-static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Min", "Pow", "Equal", "Max"};
-typedef enum arithmetic { ADD, SUB, MUL, DIV, MIN, POW, EQUAL, MAX } arithmetic;
-
-static arithmetic find_arithmetic(const import_context *ctx) {
+static arithmetic find_arithmetic(const import_context *ctx, bool fmod) {
+  static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Mod",
+                                      "",    "Min", "Max", "Pow", "Equal"};
   int i = 0;
-  while (i < MAX && strcmp(names[i], ctx->node->op_type) != 0) i++;
-  return (arithmetic)i;
+  while (i < EQUAL && strcmp(names[i], ctx->node->op_type) != 0) i++;
+  return i == MOD && fmod ? FMOD : (arithmetic)i;
 }
 
-static float compute_float(arithmetic op, float a, float b) {
+/* ---- one element ------------------------------------------------------------------- */
+
+/* A NaN among the operands is the result. */
+static double smaller(double a, double b) { return a < b || a != a ? a : b; }
+static double larger(double a, double b) { return a > b || a != a ? a : b; }
+
+/* Compute in double, which is exact enough to round the result to any shorter type once
+ * (Figueroa 1995, "When is double rounding innocuous?"). */
+static double compute_float(arithmetic op, double a, double b) {
   switch (op) {
   case ADD:
     return a + b;
@@ -31,25 +38,39 @@ static float compute_float(arithmetic op, float a, float b) {
     return a * b;
   case DIV:
     return a / b;
+  case FMOD:
+    return fmod(a, b);
   case MIN:
-    return fminf(a, b);
-  case POW:
-    return powf(a, b);
+    return smaller(a, b);
+  case MAX:
+    return larger(a, b);
   default:
-    return fmaxf(a, b);
+    return pow(a, b);
   }
 }
 
+/* Return a % b with the sign of a. */
+static int64_t remainder_of(int64_t a, int64_t b) { return b == -1 ? 0 : a % b; }
+
+/* Sums, differences and products wrap; a quotient is truncated. b is not 0 for a division
+ * or a remainder. */
 static int64_t compute_integer(arithmetic op, int64_t a, int64_t b) {
+  const uint64_t x = (uint64_t)a, y = (uint64_t)b;
   switch (op) {
   case ADD:
-    return a + b;
+    return (int64_t)(x + y);
   case SUB:
-    return a - b;
+    return (int64_t)(x - y);
   case MUL:
-    return a * b;
+    return (int64_t)(x * y);
   case DIV:
-    return a / b;
+    return b == -1 ? (int64_t)(0 - x) : a / b;
+  case MOD: {
+    const int64_t rest = remainder_of(a, b);
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+  }
+  case FMOD:
+    return remainder_of(a, b);
   case MIN:
     return a < b ? a : b;
   default:
@@ -57,12 +78,60 @@ static int64_t compute_integer(arithmetic op, int64_t a, int64_t b) {
   }
 }
 
-/* Compare two elements. The symbolic batch equals no number below 1: exporters compare
- * shapes with -1. */
+/* ---- two constants ----------------------------------------------------------------- */
+
+/* The walks of both operands over the result. */
+typedef struct operands {
+  const constant *a, *b;
+  strided_walk walk_a, walk_b;
+  int64_t position[MAX_RANK], at_a, at_b;
+} operands;
+
+static void next_elements(operands *o) {
+  for (uint32_t i = o->walk_a.rank; i-- > 0;) {
+    o->at_a += o->walk_a.steps[i];
+    o->at_b += o->walk_b.steps[i];
+    if (++o->position[i] < o->walk_a.dims[i]) return;
+    o->at_a -= o->walk_a.steps[i] * o->position[i];
+    o->at_b -= o->walk_b.steps[i] * o->position[i];
+    o->position[i] = 0;
+  }
+}
+
+/* Broadcast the shapes of both operands, from the right. */
+static resnet_status broadcast(const import_context *ctx, operands *o) {
+  const constant *a = o->a, *b = o->b;
+  const uint32_t rank = a->rank > b->rank ? a->rank : b->rank;
+  int64_t steps_a[MAX_RANK], steps_b[MAX_RANK];
+  strided_steps(a, steps_a);
+  strided_steps(b, steps_b);
+  o->walk_a.rank = o->walk_b.rank = rank;
+  for (uint32_t i = 0; i < rank; i++) {
+    /* unsigned: wraps to a large number if there is no such axis */
+    uint32_t in_a = i + a->rank - rank, in_b = i + b->rank - rank;
+    int64_t x = in_a < a->rank ? a->dims[in_a] : 1, y = in_b < b->rank ? b->dims[in_b] : 1;
+    if (x != y && x != 1 && y != 1)
+      return invalid(ctx, "cannot broadcast %lld against %lld: export the model again",
+                     (long long)x, (long long)y);
+    o->walk_a.dims[i] = o->walk_b.dims[i] = x == 1 ? y : x;
+    o->walk_a.steps[i] = x == 1 ? 0 : steps_a[in_a];
+    o->walk_b.steps[i] = y == 1 ? 0 : steps_b[in_b];
+  }
+  return RESNET_OK;
+}
+
+/* Compare two elements. NaN equals nothing. The symbolic batch equals no number below 1:
+ * exporters compare shapes with -1. */
 static resnet_status compare_elements(const import_context *ctx, constant *to, size_t k,
-                                      const constant *a, size_t i, const constant *b, size_t j) {
+                                      const operands *o) {
+  const constant *a = o->a, *b = o->b;
+  const size_t i = (size_t)o->at_a, j = (size_t)o->at_b;
+  if (a->doubles) {
+    to->ints[k] = a->doubles[i] <= b->doubles[j] && a->doubles[i] >= b->doubles[j];
+    return RESNET_OK;
+  }
   if (a->is_float) {
-    to->ints[k] = !(a->floats[i] < b->floats[j]) && !(a->floats[i] > b->floats[j]);
+    to->ints[k] = a->floats[i] <= b->floats[j] && a->floats[i] >= b->floats[j];
     return RESNET_OK;
   }
   const bool batch_a = constant_is_batch(a, i), batch_b = constant_is_batch(b, j);
@@ -72,64 +141,50 @@ static resnet_status compare_elements(const import_context *ctx, constant *to, s
   return RESNET_OK;
 }
 
-static resnet_status compute_element(const import_context *ctx, constant *to, size_t k,
-                                     const constant *a, size_t i, const constant *b, size_t j) {
-  arithmetic op = find_arithmetic(ctx);
-  if (op == EQUAL) return compare_elements(ctx, to, k, a, i, b, j);
-  if (to->is_float) {
-    to->floats[k] = compute_float(op, a->floats[i], b->floats[j]);
-    return RESNET_OK;
-  }
-  int64_t x = a->ints[i], y = b->ints[j];
-  if (constant_is_batch(a, i) || constant_is_batch(b, j))
-    return unsupported(ctx, "computes with the batch size: export with a fixed one");
-  if (op == POW) return unsupported(ctx, "raises integers to a power: floats are accepted");
-  if (x > MAX_OPERAND || x < -MAX_OPERAND || y > MAX_OPERAND || y < -MAX_OPERAND ||
-      (op == DIV && y == 0))
-    return unsupported(
-        ctx, "computes with %lld and %lld: no division by 0, and numbers below 2^31, are accepted",
-        (long long)x, (long long)y);
-  to->ints[k] = compute_integer(op, x, y);
+static double number_at(const constant *t, int64_t i) {
+  if (t->doubles) return t->doubles[i];
+  return t->is_float ? (double)t->floats[i] : (double)t->ints[i];
+}
+
+/* Raise an integer to a power: exactly, and as ONNX does not say what an overflow gives,
+ * only if the result fits. */
+static resnet_status raise_integer(const import_context *ctx, constant *to, size_t k,
+                                   const operands *o) {
+  const double largest = to->type == ONNX_INT32 ? 0x1p31 : 0x1p53;
+  const double x = number_at(o->a, o->at_a), y = number_at(o->b, o->at_b), power = trunc(pow(x, y));
+  if (!(fabs(power) < largest) || !(fabs(x) <= 0x1p53))
+    return unsupported(ctx, "raises the integer %g to the power %g: results below %g are accepted",
+                       x, y, largest);
+  to->ints[k] = (int64_t)power;
   return RESNET_OK;
 }
 
-/* Return the index into t for `position` in a result of `rank` axes. The shape of t is
- * broadcast from the right. */
-static size_t broadcast_index(const constant *t, const int64_t *position, uint32_t rank) {
-  size_t index = 0;
-  for (uint32_t i = 0; i < t->rank; i++) {
-    int64_t at = t->dims[i] == 1 ? 0 : position[rank - t->rank + i];
-    index = index * (size_t)t->dims[i] + (size_t)at;
+static resnet_status compute_element(const import_context *ctx, arithmetic op, constant *to,
+                                     size_t k, const operands *o) {
+  if (op == EQUAL) return compare_elements(ctx, to, k, o);
+  if (to->is_float) {
+    constant_set_float(to, k,
+                       compute_float(op, number_at(o->a, o->at_a), number_at(o->b, o->at_b)));
+    return RESNET_OK;
   }
-  return index;
+  if (op == POW) return raise_integer(ctx, to, k, o);
+  const int64_t x = o->a->ints[o->at_a], y = o->b->ints[o->at_b];
+  if (y == 0 && (op == DIV || op == MOD || op == FMOD))
+    return invalid(ctx, "divides the integer %lld by 0: export the model again", (long long)x);
+  to->ints[k] = element_wrap(to->type, compute_integer(op, x, y));
+  return RESNET_OK;
 }
 
-static void next_position(int64_t *position, const int64_t *dims, uint32_t rank) {
-  for (uint32_t i = rank; i-- > 0;) {
-    if (++position[i] < dims[i]) break;
-    position[i] = 0;
-  }
-}
-
-static resnet_status broadcast_dims(const import_context *ctx, const constant *a, const constant *b,
-                                    int64_t dims[MAX_RANK], uint32_t *rank) {
-  size_t count = 1;
-  *rank = a->rank > b->rank ? a->rank : b->rank;
-  for (uint32_t i = 0; i < *rank; i++) {
-    /* unsigned: wraps to a large number if there is no such axis */
-    uint32_t in_a = i + a->rank - *rank, in_b = i + b->rank - *rank;
-    int64_t x = in_a < a->rank ? a->dims[in_a] : 1, y = in_b < b->rank ? b->dims[in_b] : 1;
-    if (x != y && x != 1 && y != 1)
-      return invalid(ctx, "cannot broadcast %lld against %lld: export the model again",
-                     (long long)x, (long long)y);
-    dims[i] = x == 1 ? y : x;
-    if (!mem_size_multiply(count, (size_t)dims[i], &count))
-      return invalid(ctx, "the size of its result overflows");
-  }
-  size_t larger = a->count > b->count ? a->count : b->count;
-  if (count > MAX_FOLDED && count > larger)
-    return unsupported(ctx, "makes a constant of %zu elements: up to %d are accepted", count,
-                       MAX_FOLDED);
+static resnet_status check_operands(const import_context *ctx, arithmetic op, const operands *o) {
+  const constant *a = o->a, *b = o->b;
+  if (!a || !b || (a->type != b->type && op != POW))
+    return invalid(ctx, "takes two constants of one type");
+  if (op != EQUAL && (constant_has_batch(a) || constant_has_batch(b)))
+    return unsupported(ctx, "computes with the batch size: export with a fixed one");
+  if (op != EQUAL && (a->type == ONNX_BOOL || b->type == ONNX_BOOL))
+    return invalid(ctx, "computes with booleans: numbers are accepted");
+  if (op == MOD && a->is_float)
+    return invalid(ctx, "takes the remainder of floats with attribute fmod 0: ONNX asks for 1");
   return RESNET_OK;
 }
 
@@ -146,134 +201,217 @@ static resnet_status check_axis(const import_context *ctx, const constant *a, co
                      (long long)axis, (long long)last);
 }
 
+/* Return the steps that an element costs. */
+static uint64_t cost_of(arithmetic op, int32_t type) {
+  const bool rounds = type == ONNX_FLOAT16 || type == ONNX_BFLOAT16;
+  return op == POW || op == FMOD || rounds ? WORK_FUNCTION : WORK_COMPUTE;
+}
+
 resnet_status fold_arithmetic(import_context *ctx) {
-  const constant *a, *b;
-  int64_t dims[MAX_RANK], position[MAX_RANK] = {0};
-  uint32_t rank;
-  resnet_status status = value_get_constant(ctx, 0, "data", &a);
-  if (status == RESNET_OK) status = value_get_constant(ctx, 1, "data", &b);
+  operands o = {0};
+  int64_t fmod = 0;
+  resnet_status status = value_get_constant(ctx, 0, "data", &o.a);
+  if (status == RESNET_OK) status = value_get_constant(ctx, 1, "data", &o.b);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "fmod", 0, &fmod);
   if (status != RESNET_OK) return status;
-  if (!a || !b || a->is_float != b->is_float)
-    return invalid(ctx, "takes two constants of one type");
-  status = check_axis(ctx, a, b);
-  if (status == RESNET_OK) status = broadcast_dims(ctx, a, b, dims, &rank);
+  const arithmetic op = find_arithmetic(ctx, fmod != 0);
+  status = check_operands(ctx, op, &o);
+  if (status == RESNET_OK) status = check_axis(ctx, o.a, o.b);
+  if (status == RESNET_OK) status = broadcast(ctx, &o);
   if (status != RESNET_OK) return status;
-  constant *to =
-      constant_new(ctx, a->is_float && find_arithmetic(ctx) != EQUAL, rank, dims, &status);
-  for (size_t k = 0; k < (to ? to->count : 0) && status == RESNET_OK; k++) {
-    status = compute_element(ctx, to, k, a, broadcast_index(a, position, rank), b,
-                             broadcast_index(b, position, rank));
-    next_position(position, dims, rank);
+  const int32_t type = op == EQUAL ? ONNX_BOOL : o.a->type;
+  constant *to = constant_new(ctx, type, o.walk_a.rank, o.walk_a.dims, &status);
+  if (to) status = import_spend(ctx, to->count, cost_of(op, type));
+  for (size_t k = 0; status == RESNET_OK && k < to->count; k++) {
+    status = compute_element(ctx, op, to, k, &o);
+    next_elements(&o);
   }
   return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
+/* ---- Where ------------------------------------------------------------------------- */
+
 /* Fold Where(condition, a, b). Exporters build shapes with it, in which -1 means the
- * tensor's own size. */
+ * tensor's own size. The branches are broadcast against each other, then, as `both`,
+ * against the condition. */
+static resnet_status broadcast_where(const import_context *ctx, const constant *condition,
+                                     operands *branches, operands *all, constant *both) {
+  resnet_status status = broadcast(ctx, branches);
+  if (status != RESNET_OK) return status;
+  both->rank = branches->walk_a.rank;
+  memcpy(both->dims, branches->walk_a.dims, sizeof both->dims);
+  if (!constant_count(both->dims, both->rank, &both->count))
+    return invalid(ctx, "makes a constant whose size overflows");
+  *all = (operands){.a = condition, .b = both};
+  return broadcast(ctx, all);
+}
+
+/* Widen the walk of a branch to the axes of the result, `all`. The branch is repeated
+ * along those that it lacks or has one element of. */
+static void widen_walk(strided_walk *walk, const strided_walk *all) {
+  const uint32_t missing = all->rank - walk->rank;
+  strided_walk wide = *all;
+  for (uint32_t i = 0; i < wide.rank; i++)
+    wide.steps[i] = i < missing || walk->dims[i - missing] == 1 ? 0 : walk->steps[i - missing];
+  *walk = wide;
+}
+
 resnet_status fold_where(import_context *ctx) {
   const constant *inputs[3];
-  int64_t dims[MAX_RANK], position[MAX_RANK] = {0};
-  uint32_t rank;
   resnet_status status = RESNET_OK;
   for (size_t i = 0; i < 3 && status == RESNET_OK; i++)
     status = value_get_constant(ctx, i, "data", &inputs[i]);
   if (status != RESNET_OK) return status;
-  const constant *condition = inputs[0], *a = inputs[1], *b = inputs[2];
-  if (!condition || !a || !b || condition->is_float || a->is_float != b->is_float)
-    return invalid(ctx, "takes a list of booleans and two constants of one type");
+  const constant *condition = inputs[0];
+  operands branches = {.a = inputs[1], .b = inputs[2]}, all;
   constant both = {0};
-  status = broadcast_dims(ctx, a, b, both.dims, &both.rank);
-  both.count = a->count > b->count ? a->count : b->count;
-  if (status == RESNET_OK) status = broadcast_dims(ctx, condition, &both, dims, &rank);
+  if (!condition || !branches.a || !branches.b || condition->is_float ||
+      branches.a->type != branches.b->type)
+    return invalid(ctx, "takes a list of booleans and two constants of one type");
+  status = broadcast_where(ctx, condition, &branches, &all, &both);
   if (status != RESNET_OK) return status;
-  constant *to = constant_new(ctx, a->is_float, rank, dims, &status);
-  for (size_t k = 0; k < (to ? to->count : 0) && status == RESNET_OK; k++) {
-    const constant *from = condition->ints[broadcast_index(condition, position, rank)] ? a : b;
-    if (!constant_copy_element(ctx, to, k, from, broadcast_index(from, position, rank)))
+  widen_walk(&branches.walk_a, &all.walk_a);
+  widen_walk(&branches.walk_b, &all.walk_a);
+  constant *to = constant_new(ctx, branches.a->type, all.walk_a.rank, all.walk_a.dims, &status);
+  if (to) status = import_spend(ctx, to->count, WORK_COMPUTE + WORK_GATHER);
+  for (size_t k = 0; status == RESNET_OK && k < to->count; k++) {
+    const bool first = condition->ints[all.at_a] != 0;
+    if (!constant_copy(ctx, to, k, first ? branches.a : branches.b,
+                       (size_t)(first ? branches.at_a : branches.at_b), 1))
       status = err_no_memory(ctx->error, "a constant");
-    next_position(position, dims, rank);
+    next_elements(&all);
+    next_elements(&branches);
   }
   return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
-static float reciprocal(float x) { return 1 / x; }
-static float negative(float x) { return -x; }
+/* ---- functions of one constant ----------------------------------------------------- */
 
-/* Fold a function of one float, by the operator's name. */
+static double reciprocal(double x) { return 1 / x; }
+static double negative(double x) { return -x; }
+
+static resnet_status fold_integer_function(import_context *ctx, const constant *t) {
+  resnet_status status;
+  const char *name = ctx->node->op_type;
+  const bool is_abs = strcmp(name, "Abs") == 0;
+  if ((!is_abs && strcmp(name, "Neg") != 0) || t->type == ONNX_BOOL)
+    return invalid(ctx, "takes floats");
+  if (constant_has_batch(t))
+    return unsupported(ctx, "computes with the batch size: export with a fixed one");
+  constant *to = constant_new(ctx, t->type, t->rank, t->dims, &status);
+  if (to) status = import_spend(ctx, to->count, WORK_COMPUTE);
+  if (status != RESNET_OK) return status;
+  for (size_t i = 0; i < to->count; i++) {
+    const int64_t x = t->ints[i];
+    to->ints[i] = is_abs && x >= 0 ? x : element_wrap(t->type, compute_integer(SUB, 0, x));
+  }
+  return value_set_constant(ctx, to);
+}
+
+/* Fold a function of one number, by the operator's name. */
 resnet_status fold_function(import_context *ctx) {
   static const struct {
     const char *name;
-    float (*compute)(float x);
-  } functions[] = {{"Abs", fabsf},    {"Ceil", ceilf},   {"Exp", expf},
-                   {"Floor", floorf}, {"Neg", negative}, {"Reciprocal", reciprocal},
-                   {"Sqrt", sqrtf}};
+    double (*compute)(double x);
+  } functions[] = {{"Abs", fabs},    {"Ceil", ceil},    {"Exp", exp},
+                   {"Floor", floor}, {"Neg", negative}, {"Reciprocal", reciprocal},
+                   {"Sqrt", sqrt}};
   const constant *t;
   resnet_status status = value_get_constant(ctx, 0, "data", &t);
   if (status != RESNET_OK) return status;
-  if (!t || !t->is_float) return invalid(ctx, "takes floats");
+  if (!t) return invalid(ctx, "input 0 is missing: export the model again");
+  if (!t->is_float) return fold_integer_function(ctx, t);
   size_t f = sizeof functions / sizeof *functions - 1;
   while (f > 0 && strcmp(functions[f].name, ctx->node->op_type) != 0) f--;
-  constant *to = constant_new(ctx, true, t->rank, t->dims, &status);
-  for (size_t i = 0; i < (to ? to->count : 0); i++)
-    to->floats[i] = functions[f].compute(t->floats[i]);
+  constant *to = constant_new(ctx, t->type, t->rank, t->dims, &status);
+  if (to) status = import_spend(ctx, to->count, WORK_FUNCTION);
+  for (size_t i = 0; status == RESNET_OK && i < to->count; i++)
+    constant_set_float(to, i, functions[f].compute(number_at(t, (int64_t)i)));
   return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
+
+/* ---- Range ------------------------------------------------------------------------- */
 
 resnet_status fold_range(import_context *ctx) {
   static const char *const what[3] = {"start", "limit", "delta"};
   int64_t numbers[3];
+  int32_t type = ONNX_INT64;
   for (size_t i = 0; i < 3; i++) {
     const constant *t;
     resnet_status status = value_get_integers(ctx, i, what[i], &t);
     if (status != RESNET_OK) return status;
-    if (!t || t->count != 1 || t->ints[0] > MAX_OPERAND || t->ints[0] < -MAX_OPERAND)
+    if (!t || t->count != 1 || t->ints[0] > INT32_MAX || t->ints[0] < INT32_MIN)
       return unsupported(ctx, "its %s must be one integer below 2^31", what[i]);
     numbers[i] = t->ints[0];
+    type = t->type;
   }
   int64_t span = numbers[1] - numbers[0], step = numbers[2], count = 0;
   if (step == 0) return invalid(ctx, "its delta is 0");
   if (step > 0 ? span > 0 : span < 0) count = (span - (step > 0 ? 1 : -1)) / step + 1;
-  if (count > MAX_FOLDED)
-    return import_refuse(ctx, RESNET_ERROR_LIMIT, "makes %lld numbers: up to %d are accepted",
-                         (long long)count, MAX_FOLDED);
   resnet_status status;
-  constant *t = constant_new(ctx, false, 1, &count, &status);
+  constant *t = constant_new(ctx, type, 1, &count, &status);
   for (int64_t i = 0; i < (t ? count : 0); i++) t->ints[i] = numbers[0] + i * step;
   return status == RESNET_OK ? value_set_constant(ctx, t) : status;
 }
 
 /* ---- Cast -------------------------------------------------------------------------- */
 
-static resnet_status cast_to_integers(import_context *ctx, const constant *t, bool to_bool,
-                                      constant *to) {
-  for (size_t i = 0; i < t->count; i++) {
-    if (!t->is_float && !to_bool) {
-      if (!constant_copy_element(ctx, to, i, t, i)) return err_no_memory(ctx->error, "a constant");
-      continue;
-    }
-    if (constant_is_batch(t, i))
-      return unsupported(ctx, "computes with the batch size: export with a fixed one");
-    double number = t->is_float ? (double)t->floats[i] : (double)t->ints[i];
-    if (!(fabs(number) < 0x1p62))
-      return unsupported(ctx, "casts %g to an integer: up to 2^62 is accepted", number);
-    to->ints[i] = to_bool ? number < 0 || number > 0 : (int64_t)number;
+/* Cast to int32, int64 or bool. Integers keep their low bits, all floats but 0 are true,
+ * and what other floats give that do not fit is not defined (onnx/docs/Operators.md). */
+static resnet_status cast_to_integer(const import_context *ctx, const constant *t, size_t i,
+                                     constant *to) {
+  const double limit = to->type == ONNX_INT32 ? 0x1p31 : 0x1p63;
+  const double number = number_at(t, (int64_t)i);
+  if (to->type == ONNX_BOOL) {
+    to->ints[i] = t->is_float ? !(number <= 0 && number >= 0) : t->ints[i] != 0;
+    return RESNET_OK;
   }
+  if (!t->is_float) {
+    to->ints[i] = element_wrap(to->type, t->ints[i]);
+    return RESNET_OK;
+  }
+  if (!(trunc(number) >= -limit && number < limit))
+    return unsupported(ctx, "casts %g to an integer: from -%g to less than %g is accepted", number,
+                       limit, limit);
+  to->ints[i] = (int64_t)number;
   return RESNET_OK;
 }
 
-static resnet_status cast_constant(import_context *ctx, const constant *t, bool to_float,
-                                   bool to_bool) {
+static resnet_status cast_elements(import_context *ctx, const constant *t, constant *to) {
+  resnet_status status = import_spend(
+      ctx, t->count, to->is_float && to->type != ONNX_FLOAT ? WORK_FUNCTION : WORK_COMPUTE);
+  for (size_t i = 0; i < t->count && status == RESNET_OK; i++)
+    if (to->type == ONNX_FLOAT && !t->is_float)
+      to->floats[i] = (float)t->ints[i]; /* rounded once */
+    else if (to->is_float)
+      constant_set_float(to, i, number_at(t, (int64_t)i));
+    else
+      status = cast_to_integer(ctx, t, i, to);
+  return status;
+}
+
+/* Return whether every number of type `from` is one of type `to`, and kept alike. */
+static bool is_widening(int32_t from, int32_t to) {
+  return from == to || (to == ONNX_FLOAT && (from == ONNX_FLOAT16 || from == ONNX_BFLOAT16));
+}
+
+/* The batch size stays symbolic between types of integers. */
+static resnet_status cast_constant(import_context *ctx, const constant *t, int32_t type) {
   resnet_status status;
-  if (to_float && t->is_float) return op_identity(ctx);
-  constant *to = constant_new(ctx, to_float, t->rank, t->dims, &status);
-  if (!to) return status;
-  if (!to_float) {
-    status = cast_to_integers(ctx, t, to_bool, to);
-    return status == RESNET_OK ? value_set_constant(ctx, to) : status;
+  if (is_widening(t->type, type)) {
+    constant *alias = constant_alias(ctx, t, t->rank, t->dims, &status);
+    if (!alias) return status;
+    alias->type = type;
+    return value_set_constant(ctx, alias);
   }
-  if (constant_has_batch(t))
+  const bool keeps_batch = type == ONNX_INT64 || type == ONNX_INT32;
+  if (constant_has_batch(t) && !keeps_batch)
     return unsupported(ctx, "computes with the batch size: export with a fixed one");
-  for (size_t i = 0; i < t->count; i++) to->floats[i] = (float)t->ints[i];
+  constant *to = constant_new(ctx, type, t->rank, t->dims, &status);
+  if (!to) return status;
+  status = cast_elements(ctx, t, to);
+  if (status != RESNET_OK) return status;
+  to->is_batch = t->is_batch;
   return value_set_constant(ctx, to);
 }
 
@@ -283,13 +421,10 @@ resnet_status fold_cast(import_context *ctx) {
   resnet_status status = value_get_constant(ctx, 0, "data", &t);
   if (status == RESNET_OK) status = attr_get_type(ctx, &type);
   if (status != RESNET_OK) return status;
-  bool to_float = type == ONNX_FLOAT || type == ONNX_FLOAT16 || type == ONNX_DOUBLE;
-  if (!t || (!to_float && type != ONNX_INT64 && type != ONNX_INT32 && type != ONNX_BOOL))
-    return unsupported(ctx,
-                       "casts to element type %lld: accepted types: float (1), int32 (6), int64 "
-                       "(7), bool (9), float16 (10), double (11)",
+  if (!t || (!element_is_float(type) && !element_is_integer(type)))
+    return unsupported(ctx, "casts to element type %lld: accepted types: " ELEMENT_TYPES,
                        (long long)type);
-  return cast_constant(ctx, t, to_float, type == ONNX_BOOL);
+  return cast_constant(ctx, t, (int32_t)type);
 }
 
 /* Fold CastLike of a constant. The second input may be an activation, which is of
@@ -301,5 +436,5 @@ resnet_status fold_cast_like(import_context *ctx) {
   if (status == RESNET_OK) status = value_get(ctx, 1, &like);
   if (status != RESNET_OK) return status;
   if (!t) return invalid(ctx, "input 0 is missing: export the model again");
-  return cast_constant(ctx, t, like->kind == VALUE_ACTIVATION || like->constant->is_float, false);
+  return cast_constant(ctx, t, like->kind == VALUE_ACTIVATION ? ONNX_FLOAT : like->constant->type);
 }

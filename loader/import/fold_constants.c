@@ -6,7 +6,9 @@
 
 #include "loader/import/attributes.h"
 #include "loader/import/shapes.h"
+#include "loader/import/strided_copy.h"
 #include "loader/import/values.h"
+#include "loader/onnx/onnx_types.h"
 
 static resnet_status get_folded_input(import_context *ctx, size_t index, const constant **out) {
   resnet_status status = value_get_constant(ctx, index, "data", out);
@@ -15,31 +17,9 @@ static resnet_status get_folded_input(import_context *ctx, size_t index, const c
   return status;
 }
 
-static resnet_status copy_element(import_context *ctx, constant *to, size_t to_index,
-                                  const constant *from, size_t from_index) {
-  return constant_copy_element(ctx, to, to_index, from, from_index)
-             ? RESNET_OK
-             : err_no_memory(ctx->error, "a constant");
-}
-
-/* Refuse dimensions with more elements than folding may make. */
-static resnet_status check_folded_size(const import_context *ctx, const int64_t *dims,
-                                       size_t rank) {
-  size_t count = 1;
-  for (size_t i = 0; i < rank; i++)
-    if (dims[i] < 0 || !mem_size_multiply(count, (size_t)dims[i], &count))
-      return invalid(ctx, "makes a constant with dimension %lld, or of a size that overflows",
-                     (long long)dims[i]);
-  if (count > MAX_FOLDED)
-    return import_refuse(ctx, RESNET_ERROR_LIMIT,
-                         "makes a constant of %zu elements: up to %d are accepted", count,
-                         MAX_FOLDED);
-  return RESNET_OK;
-}
-
 static resnet_status set_number(import_context *ctx, bool is_float) {
   resnet_status status;
-  constant *t = constant_new(ctx, is_float, 0, NULL, &status);
+  constant *t = constant_new(ctx, is_float ? ONNX_FLOAT : ONNX_INT64, 0, NULL, &status);
   if (t)
     status = is_float ? attr_get_float(ctx, "value_float", 0, t->floats)
                       : attr_get_int(ctx, "value_int", 0, t->ints);
@@ -56,7 +36,7 @@ static resnet_status set_list(import_context *ctx) {
   if (!ints && !floats)
     return unsupported(ctx, "its value is no tensor, number or list of numbers");
   int64_t dim = (int64_t)(floats ? float_count : count);
-  constant *t = constant_new(ctx, floats != NULL, 1, &dim, &status);
+  constant *t = constant_new(ctx, floats ? ONNX_FLOAT : ONNX_INT64, 1, &dim, &status);
   if (!t) return status;
   if (floats)
     memcpy(t->floats, floats, float_count * sizeof *floats);
@@ -88,7 +68,7 @@ resnet_status fold_shape(import_context *ctx) {
   bool is_activation = v->kind == VALUE_ACTIVATION;
   slice_range range = {start, end, 1};
   int64_t count = shape_resolve_slice(&range, is_activation ? v->rank : v->constant->rank);
-  constant *t = constant_new(ctx, false, 1, &count, &status);
+  constant *t = constant_new(ctx, ONNX_INT64, 1, &count, &status);
   if (!t) return status;
   for (int64_t i = 0; i < count; i++)
     t->ints[i] = (is_activation ? v->dims : v->constant->dims)[range.start + i];
@@ -124,29 +104,38 @@ static resnet_status gather_dims(const import_context *ctx, const constant *data
       dims[i] =
           i < axis + indices->rank ? indices->dims[i - axis] : data->dims[i - indices->rank + 1];
   }
-  return check_folded_size(ctx, dims, *rank);
+  return RESNET_OK;
+}
+
+/* Check that the indices are known, and in range. */
+static resnet_status check_indices(const import_context *ctx, const constant *indices,
+                                   int64_t dim) {
+  if (indices->is_float || constant_has_batch(indices))
+    return unsupported(ctx, "its indices must be known integers");
+  for (size_t k = 0; k < indices->count; k++)
+    if (indices->ints[k] < -dim || indices->ints[k] >= dim)
+      return invalid(ctx, "index %lld is out of range for %lld elements",
+                     (long long)indices->ints[k], (long long)dim);
+  return import_spend(ctx, indices->count, WORK_CHECK);
 }
 
 static resnet_status gather_elements(import_context *ctx, const constant *data,
                                      const constant *indices, uint32_t axis, constant *to) {
   size_t outer, inner;
+  /* the other dimensions may have a huge product */
+  if (to->count == 0) return RESNET_OK;
   split_at_axis(data, axis, &outer, &inner);
-  int64_t dim = data->dims[axis];
-  for (size_t o = 0; o < outer; o++)
-    for (size_t k = 0; k < indices->count; k++) {
-      int64_t index = indices->ints[k];
-      if (index < -dim || index >= dim)
-        return invalid(ctx, "index %lld is out of range for %lld elements", (long long)index,
-                       (long long)dim);
-      size_t at = (size_t)(index < 0 ? index + dim : index);
-      for (size_t i = 0; i < inner; i++) {
-        size_t from = (o * (size_t)dim + at) * inner + i,
-               into = (o * indices->count + k) * inner + i;
-        resnet_status status = copy_element(ctx, to, into, data, from);
-        if (status != RESNET_OK) return status;
-      }
-    }
-  return RESNET_OK;
+  const size_t dim = (size_t)data->dims[axis], runs = to->count / inner;
+  resnet_status status = import_spend(ctx, runs, WORK_GATHER);
+  if (status == RESNET_OK) status = import_spend(ctx, to->count, WORK_MOVE);
+  for (size_t r = 0; r < runs && status == RESNET_OK; r++) {
+    const int64_t index = indices->ints[r % indices->count];
+    const size_t at = index < 0 ? (size_t)(index + (int64_t)dim) : (size_t)index;
+    const size_t from = (r / indices->count * dim + at) * inner;
+    if (!constant_copy(ctx, to, r * inner, data, from, inner))
+      status = err_no_memory(ctx->error, "a constant");
+  }
+  return status;
 }
 
 resnet_status fold_gather(import_context *ctx) {
@@ -158,40 +147,25 @@ resnet_status fold_gather(import_context *ctx) {
   if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 0, &given);
   if (status == RESNET_OK) status = shape_resolve_axis(ctx, given, data->rank, &axis);
   if (status != RESNET_OK) return status;
-  if (indices->is_float || constant_has_batch(indices))
-    return unsupported(ctx, "its indices must be known integers");
-  status = gather_dims(ctx, data, indices, axis, dims, &rank);
+  status = check_indices(ctx, indices, data->dims[axis]);
+  if (status == RESNET_OK) status = gather_dims(ctx, data, indices, axis, dims, &rank);
   if (status != RESNET_OK) return status;
-  constant *t = constant_new(ctx, data->is_float, rank, dims, &status);
+  constant *t = constant_new(ctx, data->type, rank, dims, &status);
   if (t) status = gather_elements(ctx, data, indices, axis, t);
   return status == RESNET_OK ? value_set_constant(ctx, t) : status;
 }
 
-/* Compute the distance in elements between neighbours along each axis. */
-static void strides_of(const constant *t, size_t strides[MAX_RANK]) {
-  size_t stride = 1;
-  for (uint32_t i = t->rank; i-- > 0;) {
-    strides[i] = stride;
-    stride *= (size_t)t->dims[i];
-  }
-}
-
-/* Fill `to` in order: its element (i0,i1,...) is element base + sum of i * steps of
- * `from`. Steps may be negative. */
-static resnet_status copy_strided(import_context *ctx, constant *to, const constant *from,
-                                  int64_t base, const int64_t steps[MAX_RANK]) {
-  int64_t position[MAX_RANK] = {0}, at = base;
-  for (size_t k = 0; k < to->count; k++) {
-    resnet_status status = copy_element(ctx, to, k, from, (size_t)at);
-    if (status != RESNET_OK) return status;
-    for (uint32_t i = to->rank; i-- > 0;) {
-      at += steps[i];
-      if (++position[i] < to->dims[i]) break;
-      at -= steps[i] * position[i];
-      position[i] = 0;
-    }
-  }
-  return RESNET_OK;
+/* Make a constant of the shape of `walk`, whose elements are those of `from` that the
+ * walk visits. */
+static resnet_status set_walked(import_context *ctx, const constant *from, int64_t base,
+                                const strided_walk *walk, uint32_t rank, const int64_t *dims,
+                                bool for_batch) {
+  resnet_status status;
+  constant *to = constant_new(ctx, from->type, rank, dims, &status);
+  if (!to) return status;
+  to->for_batch = for_batch;
+  status = strided_copy(ctx, to, from, base, walk);
+  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
 resnet_status fold_slice(import_context *ctx) {
@@ -200,23 +174,22 @@ resnet_status fold_slice(import_context *ctx) {
   resnet_status status = get_folded_input(ctx, 0, &t);
   if (status == RESNET_OK) status = shape_read_slices(ctx, t->rank, ranges);
   if (status != RESNET_OK) return status;
-  int64_t dims[MAX_RANK], steps[MAX_RANK], base = 0;
-  size_t strides[MAX_RANK];
-  strides_of(t, strides);
+  strided_walk walk = {.rank = t->rank};
+  int64_t strides[MAX_RANK], base = 0;
+  strided_steps(t, strides);
   for (uint32_t i = 0; i < t->rank; i++) {
-    dims[i] = shape_resolve_slice(&ranges[i], t->dims[i]);
-    steps[i] = (int64_t)strides[i] * ranges[i].step;
-    base += (int64_t)strides[i] * ranges[i].start;
+    walk.dims[i] = shape_resolve_slice(&ranges[i], t->dims[i]);
+    /* no overflow: start and step are at most the dimension */
+    walk.steps[i] = strides[i] * ranges[i].step;
+    base += strides[i] * ranges[i].start;
   }
-  constant *to = constant_new(ctx, t->is_float, t->rank, dims, &status);
-  if (to) status = copy_strided(ctx, to, t, base, steps);
-  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
+  return set_walked(ctx, t, base, &walk, walk.rank, walk.dims, false);
 }
 
 resnet_status fold_transpose(import_context *ctx) {
   value *v;
   const int64_t *perm;
-  size_t count, strides[MAX_RANK];
+  size_t count;
   resnet_status status = value_get(ctx, 0, &v);
   if (status == RESNET_OK) status = attr_get_ints(ctx, "perm", &perm, &count);
   if (status == RESNET_OK && !(perm && count && perm[0] == 0))
@@ -225,23 +198,19 @@ resnet_status fold_transpose(import_context *ctx) {
   const constant *t = v->constant;
   if (perm && count != t->rank)
     return invalid(ctx, "perm has %zu numbers for %u axes", count, t->rank);
-  int64_t dims[MAX_RANK], steps[MAX_RANK];
+  strided_walk walk = {.rank = t->rank};
+  int64_t strides[MAX_RANK];
   uint32_t seen = 0;
-  strides_of(t, strides);
+  strided_steps(t, strides);
   for (uint32_t i = 0; i < t->rank; i++) {
     int64_t from = perm ? perm[i] : (int64_t)(t->rank - 1 - i);
     if (from < 0 || from >= t->rank || seen >> from & 1)
       return invalid(ctx, "perm is no permutation: export the model again");
     seen |= UINT32_C(1) << from;
-    dims[i] = t->dims[from];
-    steps[i] = (int64_t)strides[from];
+    walk.dims[i] = t->dims[from];
+    walk.steps[i] = strides[from];
   }
-  constant *to = constant_new(ctx, t->is_float, t->rank, dims, &status);
-  if (to) {
-    to->for_batch = t->for_batch;
-    status = copy_strided(ctx, to, t, 0, steps);
-  }
-  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
+  return set_walked(ctx, t, 0, &walk, walk.rank, walk.dims, t->for_batch);
 }
 
 /* Check that input `index` can be joined to the first along `axis`, and add its size to
@@ -251,7 +220,7 @@ static resnet_status measure_concat(import_context *ctx, size_t index, const con
   const constant *t;
   resnet_status status = get_folded_input(ctx, index, &t);
   if (status != RESNET_OK) return status;
-  bool fits = t->rank == first->rank && t->is_float == first->is_float;
+  bool fits = t->rank == first->rank && t->type == first->type;
   for (uint32_t i = 0; fits && i < t->rank; i++) fits = i == axis || t->dims[i] == first->dims[i];
   if (!fits) return invalid(ctx, "its inputs differ in shape or type: export the model again");
   if (t->dims[axis] > INT64_MAX - *total)
@@ -260,9 +229,27 @@ static resnet_status measure_concat(import_context *ctx, size_t index, const con
   return RESNET_OK;
 }
 
+/* Copy input `index` to its place, from element `before` of `axis` on. */
+static resnet_status join_input(import_context *ctx, size_t index, uint32_t axis, constant *to,
+                                int64_t *before) {
+  const constant *t;
+  size_t outer, inner;
+  resnet_status status = get_folded_input(ctx, index, &t);
+  if (status != RESNET_OK || t->count == 0) return status;
+  split_at_axis(t, axis, &outer, &inner);
+  const size_t run = (size_t)t->dims[axis] * inner, row = (size_t)to->dims[axis] * inner;
+  status = import_spend(ctx, outer, WORK_GATHER);
+  if (status == RESNET_OK) status = import_spend(ctx, t->count, WORK_MOVE);
+  for (size_t o = 0; o < outer && status == RESNET_OK; o++)
+    if (!constant_copy(ctx, to, o * row + (size_t)*before * inner, t, o * run, run))
+      status = err_no_memory(ctx->error, "a constant");
+  *before += t->dims[axis];
+  return status;
+}
+
 resnet_status fold_concat(import_context *ctx) {
-  const constant *first, *t;
-  int64_t given, dims[MAX_RANK];
+  const constant *first;
+  int64_t given, dims[MAX_RANK], before = 0;
   uint32_t axis;
   resnet_status status = get_folded_input(ctx, 0, &first);
   if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 1, &given);
@@ -272,18 +259,10 @@ resnet_status fold_concat(import_context *ctx) {
   dims[axis] = 0;
   for (size_t k = 0; k < ctx->node->n_input && status == RESNET_OK; k++)
     status = measure_concat(ctx, k, first, axis, &dims[axis]);
-  if (status == RESNET_OK) status = check_folded_size(ctx, dims, first->rank);
   constant *to =
-      status == RESNET_OK ? constant_new(ctx, first->is_float, first->rank, dims, &status) : NULL;
-  size_t outer, inner, before = 0;
-  split_at_axis(first, axis, &outer, &inner);
-  for (size_t k = 0; k < ctx->node->n_input && status == RESNET_OK; k++) {
-    status = get_folded_input(ctx, k, &t);
-    size_t run = status == RESNET_OK ? (size_t)t->dims[axis] * inner : 0;
-    for (size_t i = 0; i < outer * run && status == RESNET_OK; i++)
-      status = copy_element(ctx, to, i / run * (size_t)dims[axis] * inner + before + i % run, t, i);
-    before += run;
-  }
+      status == RESNET_OK ? constant_new(ctx, first->type, first->rank, dims, &status) : NULL;
+  for (size_t k = 0; k < ctx->node->n_input && status == RESNET_OK; k++)
+    status = join_input(ctx, k, axis, to, &before);
   return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
@@ -306,8 +285,10 @@ static resnet_status get_sizes(import_context *ctx, size_t index, sizes *s) {
       return unsupported(
           ctx, "its dimension %u is the batch: it is accepted as the first dimension only", i);
     s->dims[i] = i == 0 && s->for_batch ? 1 : t->ints[i];
+    if (s->dims[i] < 0)
+      return invalid(ctx, "makes a constant with dimension %lld", (long long)s->dims[i]);
   }
-  return check_folded_size(ctx, s->dims, s->rank);
+  return RESNET_OK;
 }
 
 resnet_status fold_constant_of_shape(import_context *ctx) {
@@ -318,10 +299,10 @@ resnet_status fold_constant_of_shape(import_context *ctx) {
   if (status != RESNET_OK) return status;
   if (fill && fill->count != 1)
     return invalid(ctx, "its value has %zu numbers instead of one", fill->count);
-  constant *t = constant_new(ctx, fill ? fill->is_float : true, s.rank, s.dims, &status);
-  for (size_t i = 0; fill && i < (t ? t->count : 0) && status == RESNET_OK; i++)
-    status = copy_element(ctx, t, i, fill, 0);
-  if (t) t->for_batch = s.for_batch;
+  constant *t = constant_new(ctx, fill ? fill->type : ONNX_FLOAT, s.rank, s.dims, &status);
+  if (!t) return status;
+  t->for_batch = s.for_batch;
+  if (fill) status = strided_fill(ctx, t, fill);
   return status == RESNET_OK ? value_set_constant(ctx, t) : status;
 }
 
@@ -332,32 +313,27 @@ resnet_status fold_expand(import_context *ctx) {
   resnet_status status = get_folded_input(ctx, 0, &t);
   if (status == RESNET_OK) status = get_sizes(ctx, 1, &s);
   if (status != RESNET_OK) return status;
-  uint32_t rank = s.rank > t->rank ? s.rank : t->rank;
+  const uint32_t rank = s.rank > t->rank ? s.rank : t->rank;
   if (s.for_batch && (rank > s.rank || (t->rank == rank && t->dims[0] != 1)))
     return unsupported(
         ctx, "turns a dimension into the batch that is not it: export with a fixed batch");
-  int64_t dims[MAX_RANK], steps[MAX_RANK];
-  size_t strides[MAX_RANK];
-  strides_of(t, strides);
+  strided_walk walk = {.rank = rank};
+  int64_t strides[MAX_RANK];
+  strided_steps(t, strides);
   for (uint32_t i = 0; i < rank; i++) {
     /* unsigned: wraps to a large number if there is no such axis */
     uint32_t own = i + t->rank - rank, other = i + s.rank - rank;
     int64_t a = own < t->rank ? t->dims[own] : 1, b = other < s.rank ? s.dims[other] : 1;
     if (a != b && a != 1 && b != 1)
       return invalid(ctx, "cannot expand %lld to %lld", (long long)a, (long long)b);
-    dims[i] = a == 1 ? b : a;
-    steps[i] = a == 1 ? 0 : (int64_t)strides[own];
+    walk.dims[i] = a == 1 ? b : a;
+    walk.steps[i] = a == 1 ? 0 : strides[own];
   }
-  status = check_folded_size(ctx, dims, rank);
-  constant *to = status == RESNET_OK ? constant_new(ctx, t->is_float, rank, dims, &status) : NULL;
-  if (to) {
-    to->for_batch = s.for_batch;
-    status = copy_strided(ctx, to, t, 0, steps);
-  }
-  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
+  return set_walked(ctx, t, 0, &walk, rank, walk.dims, s.for_batch);
 }
 
-/* Fold Tile: repeat each axis. */
+/* Fold Tile: repeat each axis. The walk has two axes for each: the repetitions and the
+ * elements. */
 resnet_status fold_tile(import_context *ctx) {
   const constant *t, *repeats;
   resnet_status status = get_folded_input(ctx, 0, &t);
@@ -365,22 +341,19 @@ resnet_status fold_tile(import_context *ctx) {
   if (status != RESNET_OK) return status;
   if (!repeats || repeats->count != t->rank)
     return invalid(ctx, "its repeats must be %u integers, one for each dimension", t->rank);
-  int64_t dims[MAX_RANK];
+  strided_walk walk = {.rank = 2 * t->rank};
+  int64_t strides[MAX_RANK], dims[MAX_RANK];
+  strided_steps(t, strides);
   for (uint32_t i = 0; i < t->rank; i++) {
     const int64_t times = repeats->ints[i];
-    if (times < 0 || times > MAX_FOLDED || t->dims[i] > MAX_FOLDED)
-      return unsupported(ctx, "repeats axis %u %lld times: 0 to %d is accepted", i,
-                         (long long)times, MAX_FOLDED);
+    if (times < 0 || (t->dims[i] > 0 && times > INT64_MAX / t->dims[i]))
+      return invalid(ctx, "repeats axis %u %lld times: export the model again", i,
+                     (long long)times);
     dims[i] = t->dims[i] * times;
+    walk.dims[2 * i] = times;
+    walk.steps[2 * i] = 0;
+    walk.dims[2 * i + 1] = t->dims[i];
+    walk.steps[2 * i + 1] = strides[i];
   }
-  status = check_folded_size(ctx, dims, t->rank);
-  constant *to =
-      status == RESNET_OK ? constant_new(ctx, t->is_float, t->rank, dims, &status) : NULL;
-  for (size_t k = 0; k < (to ? to->count : 0) && status == RESNET_OK; k++) {
-    size_t from = 0, left = k, stride = 1;
-    for (uint32_t i = t->rank; i-- > 0; left /= (size_t)dims[i], stride *= (size_t)t->dims[i])
-      from += left % (size_t)dims[i] % (size_t)t->dims[i] * stride;
-    status = copy_element(ctx, to, k, t, from);
-  }
-  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
+  return set_walked(ctx, t, 0, &walk, t->rank, dims, false);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/import/element_types.h"
 #include "loader/import/nodes.h"
 #include "loader/import/operators.h"
 #include "loader/import/padding.h"
@@ -49,10 +50,16 @@ static resnet_status find_input(const import_context *ctx, const Onnx__ValueInfo
   return RESNET_OK;
 }
 
+/* Return whether the file leaves the dimension open: it has no number, or -1 or 0, which
+ * some exporters write in its place. */
+static bool is_open(const Onnx__TensorShapeProto__Dimension *dim) {
+  return !dim->has_dim_value || dim->dim_value == -1 || dim->dim_value == 0;
+}
+
 /* Return a side of the image: the caller's, else the file's, else 224. */
 static uint32_t resolve_side(import_context *ctx, const Onnx__TensorShapeProto__Dimension *dim,
                              uint32_t wanted) {
-  if (!dim->has_dim_value) return wanted ? wanted : 224;
+  if (is_open(dim)) return wanted ? wanted : 224;
   if (wanted && dim->dim_value != (int64_t)wanted) ctx->resized = true;
   return wanted ? wanted : (uint32_t)dim->dim_value;
 }
@@ -121,16 +128,15 @@ static resnet_status check_input_type(const import_context *ctx, const char *nam
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
                     "input '%.60s' has %zu dimensions: an image (n,c,h,w) is accepted", name,
                     type && type->shape ? type->shape->n_dim : 0);
-  if (type->elem_type != ONNX_FLOAT && type->elem_type != ONNX_FLOAT16 &&
-      type->elem_type != ONNX_DOUBLE)
+  if (!element_is_float(type->elem_type))
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
-                    "input '%.60s' has element type %d: float (1), float16 (10) and double (11) "
-                    "are accepted; convert bytes to floats outside of the model and export again",
+                    "input '%.60s' has element type %d: float (1), float16 (10), double (11) and "
+                    "bfloat16 (16) are accepted; convert bytes to floats outside of the model and "
+                    "export again",
                     name, type->elem_type);
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   for (size_t i = 0; i < 4; i++)
-    if (dims[i]->has_dim_value && (dims[i]->dim_value < 1 || dims[i]->dim_value > GRAPH_MAX_SIDE) &&
-        /* some exporters write a batch of -1 or 0 for any */
+    if (!is_open(dims[i]) && (dims[i]->dim_value < 1 || dims[i]->dim_value > GRAPH_MAX_SIDE) &&
         !(i == 0 && dims[i]->dim_value < 1))
       return err_fail(ctx->error, dims[i]->dim_value < 1 ? RESNET_ERROR_FORMAT : RESNET_ERROR_LIMIT,
                       "input '%.60s' has dimension %lld: 1 to %d is accepted", name,
@@ -152,7 +158,7 @@ static resnet_status read_input_shape(import_context *ctx, const value *v,
   *shape = (graph_shape){resolve_side(ctx, sides[0], ctx->options.input_height),
                          resolve_side(ctx, sides[1], ctx->options.input_width),
                          /* the first layer checks the channels */
-                         channels->has_dim_value ? (uint32_t)channels->dim_value : 3};
+                         is_open(channels) ? 3 : (uint32_t)channels->dim_value};
   return RESNET_OK;
 }
 
@@ -289,9 +295,16 @@ static resnet_status check_scores(import_context *ctx) {
   return status;
 }
 
+/* Return how many graph nodes an ONNX node may become, padding included. */
+static uint32_t count_graph_nodes(const Onnx__NodeProto *node) {
+  const size_t terms = node->n_input < IMPORT_MAX_TERMS ? node->n_input : IMPORT_MAX_TERMS;
+  return 3 + (strcmp(onnx_text(node->op_type), "Sum") == 0 ? 2 * (uint32_t)terms : 0);
+}
+
 static resnet_status allocate_nodes(import_context *ctx) {
-  /* up to three for each ONNX node, padding included; the input; the flattened output */
-  ctx->node_capacity = 3 * (uint32_t)ctx->source->n_node + 4;
+  ctx->node_capacity = 4; /* the input; the padded and flattened output */
+  for (size_t i = 0; i < ctx->source->n_node; i++)
+    ctx->node_capacity += count_graph_nodes(ctx->source->node[i]);
   ctx->graph->nodes = mem_allocate(ctx->memory, ctx->node_capacity, sizeof *ctx->graph->nodes);
   ctx->affines = import_scratch(ctx, ctx->node_capacity, sizeof *ctx->affines);
   ctx->readers = import_scratch(ctx, ctx->node_capacity, sizeof *ctx->readers);

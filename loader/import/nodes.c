@@ -73,6 +73,8 @@ graph_node *node_add_image(import_context *ctx, graph_op op, const value *x, gra
 
 pending_affine *node_add_affine(import_context *ctx, const value *x, resnet_status *status) {
   uint32_t channels = value_shape(ctx, x).c;
+  *status = import_spend(ctx, channels, 2 * WORK_COMPUTE);
+  if (*status != RESNET_OK) return NULL;
   double *scale = import_scratch(ctx, channels, sizeof *scale),
          *shift = import_scratch(ctx, channels, sizeof *shift);
   if (!scale || !shift) {
@@ -116,7 +118,8 @@ resnet_status node_make_bias(import_context *ctx, graph_node *n, const constant 
   n->bias = mem_allocate(ctx->memory, count, sizeof(float));
   if (!n->bias) return err_no_memory(ctx->error, "a bias");
   n->bias_count = count;
-  if (!t) return RESNET_OK;
+  resnet_status status = import_spend(ctx, count, 2 * WORK_MOVE);
+  if (status != RESNET_OK || !t) return status;
   if (!t->is_float || (t->count != count && t->count != 1) ||
       (t->count > 1 && t->dims[t->rank - 1] != (int64_t)count))
     return invalid(ctx, "its bias '%.50s' has %zu %s: %zu floats are accepted, one for each output",

@@ -56,6 +56,16 @@ static resnet_status make_rows(import_context *ctx, graph_node *n, size_t rows, 
   return RESNET_OK;
 }
 
+/* ONNX gives a convolution's bias one dimension, and broadcasts nothing. */
+static resnet_status check_conv_bias(const import_context *ctx, const constant *bias,
+                                     int64_t count) {
+  if (!bias || (bias->rank == 1 && bias->dims[0] == count)) return RESNET_OK;
+  return invalid(ctx,
+                 "its bias '%.50s' has %zu numbers in %u dimensions: one dimension of %lld, a "
+                 "number for each output, is accepted",
+                 bias->name, bias->count, bias->rank, (long long)count);
+}
+
 static resnet_status add_conv(import_context *ctx, const value *x, const constant *w,
                               const constant *bias, int64_t groups) {
   graph_shape shape = value_shape(ctx, x);
@@ -63,6 +73,7 @@ static resnet_status add_conv(import_context *ctx, const value *x, const constan
   window_request request = {.kernel = &w->dims[2], .accepts_dilation = true};
   value from = *x;
   resnet_status status = check_conv_weights(ctx, w, shape, groups);
+  if (status == RESNET_OK) status = check_conv_bias(ctx, bias, w->dims[0]);
   if (status == RESNET_OK) status = window_read(ctx, &from, &request, &window, &shape);
   if (status != RESNET_OK) return status;
   shape.c = (uint32_t)w->dims[0];

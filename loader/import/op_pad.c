@@ -181,21 +181,16 @@ resnet_status op_pad(import_context *ctx) {
 
 /* ---- Concat ------------------------------------------------------------------------ */
 
-static bool are_zeros(const float *numbers, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (numbers[i] < 0 || numbers[i] > 0 || numbers[i] != numbers[i]) return false;
-  return true;
-}
-
 /* Return whether `v` is zero: a constant of zeros, or x times 0, as in the first ResNets
- * of Torch. */
+ * of Torch. A constant remembers the answer, as a Concat may name it many times. */
 static bool is_zero_value(const import_context *ctx, const value *v) {
-  if (v->kind == VALUE_CONSTANT)
-    return v->constant->is_float && are_zeros(v->constant->floats, v->constant->count);
+  if (v->kind == VALUE_CONSTANT) return constant_is_zero(ctx, v->constant);
   const pending_affine *d = &ctx->affines[v->node];
   if (ctx->graph->nodes[v->node].op != GRAPH_AFFINE || padding_is_deferred(v) || v->expanded)
     return false;
-  for (uint32_t c = 0; c < value_shape(ctx, v).c; c++)
+  const uint32_t channels = value_shape(ctx, v).c;
+  (void)work_spend(ctx->work, channels, WORK_CHECK); /* the node's end checks it */
+  for (uint32_t c = 0; c < channels; c++)
     if (fabs(d->scale[c]) > 0 || fabs(d->shift[c]) > 0) return false;
   return true;
 }
@@ -231,6 +226,7 @@ static resnet_status find_joined(import_context *ctx, joined *j) {
   for (size_t i = 0; i < ctx->node->n_input; i++) {
     value *v;
     resnet_status status = value_get(ctx, i, &v);
+    if (status == RESNET_OK) status = import_spend(ctx, 1, WORK_WALK);
     if (status != RESNET_OK) return status;
     if (is_zero_value(ctx, v)) continue;
     if (j->x || v->kind != VALUE_ACTIVATION)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "loader/import/attributes.h"
+#include "loader/import/element_types.h"
 #include "loader/import/fold_arithmetic.h"
 #include "loader/import/nodes.h"
 #include "loader/import/padding.h"
@@ -34,10 +35,11 @@ resnet_status op_cast(import_context *ctx) {
   int64_t to;
   resnet_status status = attr_get_type(ctx, &to);
   if (status != RESNET_OK) return status;
-  if (to != ONNX_FLOAT && to != ONNX_FLOAT16 && to != ONNX_DOUBLE)
-    return unsupported(
-        ctx, "casts an activation to type %lld: float (1), float16 (10), double (11) are accepted",
-        (long long)to);
+  if (!element_is_float(to))
+    return unsupported(ctx,
+                       "casts an activation to type %lld: float (1), float16 (10), double (11) and "
+                       "bfloat16 (16) are accepted",
+                       (long long)to);
   return op_identity(ctx);
 }
 
@@ -104,7 +106,7 @@ static resnet_status read_target(import_context *ctx, const constant **target) {
   *target = NULL;
   if (status != RESNET_OK || !list) return status;
   const int64_t dim = (int64_t)count;
-  constant *t = constant_new(ctx, false, 1, &dim, &status);
+  constant *t = constant_new(ctx, ONNX_INT64, 1, &dim, &status);
   if (t) memcpy(t->ints, list, count * sizeof *list);
   *target = t;
   return status;
@@ -124,6 +126,14 @@ resnet_status op_reshape(import_context *ctx) {
   return status == RESNET_OK ? set_shaped(ctx, &x, (uint32_t)target->count, dims) : status;
 }
 
+/* Return whether the node's output is the scores, and no node reads it. */
+static bool ends_in_scores(const import_context *ctx) {
+  const value *v = value_result(ctx);
+  return v && v == ctx->scores && v->readers == 0;
+}
+
+/* Import Squeeze. Without axes, ONNX removes each dimension of 1. A batch that the file
+ * leaves open stays: with one image, ONNX gives the same numbers without the batch. */
 resnet_status op_squeeze(import_context *ctx) {
   shaped x;
   const int64_t *axes;
@@ -136,6 +146,10 @@ resnet_status op_squeeze(import_context *ctx) {
   if (status != RESNET_OK) return status;
   if (x.has_batch && mask & 1)
     return unsupported(ctx, "removes the batch: axes from 1 on are accepted");
+  if (x.has_batch && count == 0 && ctx->batch == 1 && !ends_in_scores(ctx))
+    return unsupported(ctx,
+                       "names no axes, so that it removes the file's batch of 1, too: name the "
+                       "axes of height and width, or export with a dynamic batch");
   for (uint32_t i = 0; i < x.rank; i++) {
     bool is_batch = x.has_batch && i == 0,
          remove = count ? mask >> i & 1 : !is_batch && x.dims[i] == 1;

@@ -73,9 +73,12 @@ static const op_row rows[] = {
     {"Max", OLDEST, NEWEST, 1, 2, op_min_max, fold_arithmetic, "consumed_inputs"},
     {"MaxPool", OLDEST, NEWEST, 1, 1, op_max_pool, NULL, POOL_ATTRIBUTES},
     {"Min", OLDEST, NEWEST, 1, 2, op_min_max, fold_arithmetic, "consumed_inputs"},
+    {"Mod", 10, NEWEST, 2, 2, NULL, fold_arithmetic, "fmod"},
     {"Mul", OLDEST, 6, 2, 2, op_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
     {"Mul", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},
     {"Neg", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
+    {"PRelu", OLDEST, 5, 2, 2, op_prelu, NULL, "consumed_inputs"},
+    {"PRelu", 6, NEWEST, 2, 2, op_prelu, NULL, ""},
     {"Pad", OLDEST, 1, 1, 1, op_pad, NULL, "mode paddings value"},
     {"Pad", 2, 10, 1, 1, op_pad, NULL, "mode pads value"},
     {"Pad", 11, NEWEST, 2, 4, op_pad, NULL, "mode"},
@@ -118,8 +121,8 @@ static const op_row rows[] = {
 };
 
 #define OTHER_ACTIVATION                                                                           \
-  "this activation function is not accepted: ReLU, ReLU6 (Clip), LeakyRelu, SiLU (x Sigmoid(x)), " \
-  "HardSigmoid and HardSwish are"
+  "this activation function is not accepted: ReLU, ReLU6 (Clip), LeakyRelu, PRelu, SiLU (x "       \
+  "Sigmoid(x)), HardSigmoid and HardSwish are"
 #define AFTER_SCORES                                                                               \
   "the model must end in its scores, of all classes: name the tensor with the scores as the "      \
   "output (options.output)"
@@ -154,7 +157,6 @@ static const struct {
     {"ArgMax", AFTER_SCORES},
     {"TopK", AFTER_SCORES},
     {"Log", AFTER_SCORES},
-    {"PRelu", OTHER_ACTIVATION},
     {"Elu", OTHER_ACTIVATION},
     {"Celu", OTHER_ACTIVATION},
     {"Selu", OTHER_ACTIVATION},
@@ -236,25 +238,11 @@ static resnet_status check_input_count(const import_context *ctx, const op_row *
   return RESNET_OK;
 }
 
-/* Limit the elements of all computed constants: thousands of nodes in a small file could
- * each copy a large one. */
-static resnet_status count_computed(import_context *ctx) {
-  const value *v = value_result(ctx);
-  const constant *t = v && v->kind == VALUE_CONSTANT ? v->constant : NULL;
-  /* an alias, which has no floats of its own */
-  if (!t || (t->block && t->block->users > 1)) return RESNET_OK;
-  ctx->computed += t->count;
-  if (ctx->computed <= MAX_COMPUTED) return RESNET_OK;
-  return import_refuse(ctx, RESNET_ERROR_LIMIT,
-                       "the constants that nodes compute have more than %d elements together: run "
-                       "onnxsim on the file",
-                       MAX_COMPUTED);
-}
-
 resnet_status op_import_node(import_context *ctx) {
   const op_row *row = NULL;
   bool constants = false, norm = false;
-  resnet_status status = find_row(ctx, &row);
+  resnet_status status = import_spend(ctx, ctx->node->n_input + 1, WORK_NODE);
+  if (status == RESNET_OK) status = find_row(ctx, &row);
   if (status == RESNET_OK) status = attr_check_names(ctx, row->attributes);
   if (status == RESNET_OK) status = check_input_count(ctx, row);
   if (status == RESNET_OK) status = read_kinds(ctx, &constants, &norm);
@@ -267,5 +255,5 @@ resnet_status op_import_node(import_context *ctx) {
                  ? "reads constants only: it is accepted on activations; run onnxsim on the file"
                  : "is accepted on constants and shapes only, not on activations; try onnxsim");
   status = handler(ctx);
-  return status == RESNET_OK && constants ? count_computed(ctx) : status;
+  return status == RESNET_OK ? import_spend(ctx, 0, 0) : status;
 }

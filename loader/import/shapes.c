@@ -187,7 +187,7 @@ int64_t shape_resolve_slice(slice_range *range, int64_t dim) {
       forward ? clamp_index(start, 0, dim) : clamp_index(start, 0, dim > 0 ? dim - 1 : 0);
   range->end = forward ? clamp_index(end, 0, dim) : clamp_index(end, -1, dim > 0 ? dim - 1 : -1);
   /* larger steps reach no further element */
-  range->step = clamp_index(range->step, -(dim + 1), dim + 1);
+  range->step = clamp_index(range->step, -dim, dim);
   int64_t span = forward ? range->end - range->start : range->start - range->end;
   int64_t step = forward ? range->step : -range->step;
   return span <= 0 || dim == 0 ? 0 : (span - 1) / step + 1;

@@ -76,6 +76,7 @@ value *value_find(const import_context *ctx, const char *name) {
   size_t low = 0, high = ctx->value_count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
+    (void)work_spend(ctx->work, 1, WORK_WALK); /* op_import_node checks it */
     if (strcmp(ctx->by_name[middle]->name, name) < 0)
       low = middle + 1;
     else
@@ -316,6 +317,7 @@ float *value_take_floats(import_context *ctx, size_t index) {
   const value *v = value_find(ctx, ctx->node->input[index]);
   constant *t = v->constant;
   float *floats = t->floats;
+  (void)work_spend(ctx->work, t->count, 2 * WORK_MOVE); /* the node's end checks it */
   if (v->readers == 1 && t->block->users == 1) {
     t->block->floats = t->floats = NULL;
     return floats;

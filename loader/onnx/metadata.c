@@ -118,13 +118,15 @@ static bool read_floats(const char *text, size_t count, float *floats) {
   return ends_word(*text);
 }
 
-/* Read a number of pixels, or "none" as 0. */
-static bool read_size(const char *text, uint32_t *size) {
-  *size = 0;
+/* Read a number of pixels for both sides, or "none". */
+static bool read_size(const char *text, uint32_t *height, uint32_t *width) {
+  *height = *width = RESNET_SIZE_NONE;
   if (strncmp(text, "none", 4) == 0 && ends_word(text[4])) return true;
-  for (; *text >= '0' && *text <= '9' && *size <= 65535; text++)
-    *size = *size * 10 + (uint32_t)(*text - '0');
-  return ends_word(*text) && *size >= 1 && *size <= 65535;
+  uint32_t size = 0;
+  for (; *text >= '0' && *text <= '9' && size <= 65535; text++)
+    size = size * 10 + (uint32_t)(*text - '0');
+  *height = *width = size;
+  return ends_word(*text) && size >= 1 && size <= 65535;
 }
 
 static bool read_order(const char *text, resnet_channel_order *order) {
@@ -144,9 +146,9 @@ enum { KEY_RESIZE, KEY_CROP, KEY_ORDER, KEY_SCALE, KEY_MEAN, KEY_STD, KEY_COUNT 
 static bool read_value(resnet_preprocess *p, int key, const char *text) {
   switch (key) {
   case KEY_RESIZE:
-    return read_size(text, &p->resize);
+    return read_size(text, &p->resize_height, &p->resize_width);
   case KEY_CROP:
-    return read_size(text, &p->crop);
+    return read_size(text, &p->crop_height, &p->crop_width);
   case KEY_ORDER:
     return read_order(text, &p->order);
   case KEY_SCALE:

@@ -16,7 +16,8 @@ enum {
   ONNX_FLOAT16 = 10,
   ONNX_DOUBLE = 11,
   ONNX_UINT32 = 12,
-  ONNX_UINT64 = 13
+  ONNX_UINT64 = 13,
+  ONNX_BFLOAT16 = 16
 };
 
 /* TensorProto.DataLocation */

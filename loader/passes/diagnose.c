@@ -3,16 +3,16 @@
 
 #include <string.h>
 
+#include "loader/base/sort.h"
 #include "loader/import/values.h"
 #include "loader/onnx/onnx_parse.h"
 
 /* ---- shared bias ------------------------------------------------------------------- */
 
-static bool is_zero_bias(const value *v) {
-  const constant *t = v->kind == VALUE_CONSTANT ? v->constant : NULL;
-  for (size_t i = 0; t && t->is_float && t->floats && i < t->count; i++)
-    if (t->floats[i] < 0 || t->floats[i] > 0) return false;
-  return true;
+/* Return whether the bias is 0. Its floats are gone if the convolution took them over. */
+static bool is_zero_bias(const import_context *ctx, const value *v) {
+  constant *t = v->kind == VALUE_CONSTANT ? v->constant : NULL;
+  return !t || !t->floats || constant_is_zero(ctx, t);
 }
 
 /* Return the bias of a Conv that leads to the scores, if another node reads it, too, and
@@ -22,7 +22,7 @@ static const value *shared_bias(const import_context *ctx, const Onnx__NodeProto
       !value_node_is_live(ctx, node))
     return NULL;
   const value *v = value_find(ctx, node->input[2]);
-  return v && v->readers > 1 && !is_zero_bias(v) ? v : NULL;
+  return v && v->readers > 1 && !is_zero_bias(ctx, v) ? v : NULL;
 }
 
 static resnet_status warn_shared_bias(import_context *ctx, size_t a, size_t b, const value *bias) {
@@ -33,32 +33,44 @@ static resnet_status warn_shared_bias(import_context *ctx, size_t a, size_t b, c
       import_node_name(ctx->source->node[a]), import_node_name(ctx->source->node[b]), bias->name);
 }
 
+/* A convolution with a bias that another node reads, too. */
+typedef struct biased_conv {
+  size_t input; /* index of its value */
+  const value *bias;
+  size_t node;
+} biased_conv;
+
+static int by_input_bias_node(const void *x, const void *y) {
+  const biased_conv *a = x, *b = y;
+  if (a->input != b->input) return a->input < b->input ? -1 : 1;
+  if (a->bias != b->bias) return a->bias < b->bias ? -1 : 1;
+  return (a->node > b->node) - (a->node < b->node);
+}
+
 /* Find convolutions with the same input and bias. From September to November 2025,
  * onnxscript's batch norm fusion named the new bias after the convolution's input. A
  * block's first convolution and its projection then read one bias (onnxscript issue 2553,
- * fixed by 2680). Convolutions are linked by input, so that few pairs are compared. */
+ * fixed by 2680). Sorted, such convolutions are neighbours. */
 static resnet_status diagnose_shared_bias(import_context *ctx) {
-  const size_t count = ctx->source->n_node;
-  const value **biases = import_scratch(ctx, count, sizeof *biases);
-  /* by node: index + 1 of the previous reader of its input; 0: none */
-  size_t *before = import_scratch(ctx, count, sizeof *before);
-  size_t *latest = import_scratch(ctx, ctx->value_count, sizeof *latest);
-  if (!biases || !before || !latest) return err_no_memory(ctx->error, "the diagnostics");
-  for (size_t i = 0; i < count && ctx->graph->diagnostic_count < GRAPH_MAX_DIAGNOSTICS; i++) {
-    biases[i] = shared_bias(ctx, ctx->source->node[i]);
-    if (!biases[i]) continue;
-    size_t *reader =
-        /* its input exists: the node was imported */
-        &latest[value_find(ctx, ctx->source->node[i]->input[0]) - ctx->values];
-    for (size_t k = *reader; k; k = before[k - 1]) {
-      resnet_status status =
-          biases[k - 1] == biases[i] ? warn_shared_bias(ctx, k - 1, i, biases[i]) : RESNET_OK;
-      if (status != RESNET_OK) return status;
-    }
-    before[i] = *reader;
-    *reader = i + 1;
+  size_t count = 0;
+  biased_conv *convs = import_scratch(ctx, ctx->source->n_node, sizeof *convs);
+  if (!convs) return err_no_memory(ctx->error, "the diagnostics");
+  for (size_t i = 0; i < ctx->source->n_node; i++) {
+    const Onnx__NodeProto *node = ctx->source->node[i];
+    const value *bias = shared_bias(ctx, node);
+    /* its input exists: the node was imported */
+    if (bias)
+      convs[count++] =
+          (biased_conv){(size_t)(value_find(ctx, node->input[0]) - ctx->values), bias, i};
   }
-  return RESNET_OK;
+  sort_items(convs, count, sizeof *convs, by_input_bias_node);
+  resnet_status status = RESNET_OK;
+  for (size_t i = 1; i < count && status == RESNET_OK; i++) {
+    const biased_conv *a = &convs[i - 1], *b = &convs[i];
+    if (a->input == b->input && a->bias == b->bias)
+      status = warn_shared_bias(ctx, a->node, b->node, b->bias);
+  }
+  return status;
 }
 
 /* ---- softmax ----------------------------------------------------------------------- */

@@ -14,45 +14,40 @@ typedef struct block_list {
 
 /* ---- finding blocks ---------------------------------------------------------------- */
 
-/* One branch of an addition, back to `source`: nodes with one input each, and products of
- * an image and its gate. A gate is computed from the image that it multiplies, by nodes
- * with one input and one reader each. */
+/* One branch of an addition, back to `source` (graph_continues_branch). */
 typedef struct branch {
   uint32_t end; /* input of the addition */
-  uint32_t convs, subsamples, pools, length;
+  uint32_t convs;
   bool is_free; /* none of its nodes belongs to a block */
 } branch;
 
-/* Return whether the gate of the product `n` is computed from the image that it
- * multiplies, and is read by nothing else. Its nodes are then claimed and placed with the
- * product. */
-static bool gates_itself(const import_context *ctx, const graph_node *n) {
+/* Return whether nothing but the product `n` reads its gate. The gate's nodes are then
+ * claimed and placed with the product. */
+static bool owns_gate(const import_context *ctx, const graph_node *n) {
   uint32_t i = n->input[1];
-  while (i != n->input[0] && node_at(ctx, i)->input_count == 1 && ctx->readers[i] == 1)
+  while (i != n->input[0] && node_at(ctx, i)->input_count > 0 && ctx->readers[i] == 1) {
+    (void)work_spend(ctx->work, 1, WORK_WALK);
     i = node_at(ctx, i)->input[0];
+  }
   return i == n->input[0];
 }
 
-static bool ends_walk(const import_context *ctx, const graph_node *n) {
-  return n->input_count == 0 ||
-         (n->input_count == 2 && !(n->op == GRAPH_SCALE && gates_itself(ctx, n)));
+static bool ends_walk(const import_context *ctx, uint32_t index) {
+  const graph_node *n = node_at(ctx, index);
+  return !graph_continues_branch(ctx->graph, index) || (n->op == GRAPH_SCALE && !owns_gate(ctx, n));
 }
 
-/* Return the node where the branches that end in a and b fork, or RESNET_NO_INDEX.
- * `marks` holds one stamp per node. */
-static uint32_t find_branch_source(const import_context *ctx, uint32_t a, uint32_t b,
-                                   uint32_t stamp, uint32_t *marks) {
-  for (uint32_t i = a;; i = node_at(ctx, i)->input[0]) {
-    marks[i] = stamp;
-    if (ends_walk(ctx, node_at(ctx, i))) break;
+/* Return the node where the branches that end in a and b fork, or RESNET_NO_INDEX. A
+ * node's inputs come before it, so that the later of two nodes leads to the fork. */
+static uint32_t find_branch_source(const import_context *ctx, uint32_t a, uint32_t b) {
+  while (a != b) {
+    uint32_t *later = a > b ? &a : &b;
+    (void)work_spend(ctx->work, 1, WORK_WALK); /* collect_blocks checks it */
+    if (ends_walk(ctx, *later)) return RESNET_NO_INDEX;
+    *later = node_at(ctx, *later)->input[0];
   }
-  for (uint32_t i = b;; i = node_at(ctx, i)->input[0]) {
-    if (marks[i] == stamp) return i;
-    if (ends_walk(ctx, node_at(ctx, i))) return RESNET_NO_INDEX;
-  }
+  return a;
 }
-
-static bool is_pool(graph_op op) { return op == GRAPH_AVERAGE_POOL || op == GRAPH_MAX_POOL; }
 
 /* Describe a branch. Gates do not count. */
 static branch walk_branch(const import_context *ctx, uint32_t end, uint32_t source) {
@@ -60,23 +55,9 @@ static branch walk_branch(const import_context *ctx, uint32_t end, uint32_t sour
   for (uint32_t i = end; i != source; i = node_at(ctx, i)->input[0]) {
     const graph_node *n = node_at(ctx, i);
     b.convs += n->op == GRAPH_CONV;
-    b.subsamples += n->op == GRAPH_SUBSAMPLE;
-    b.pools += is_pool(n->op);
     b.is_free = b.is_free && n->block == RESNET_NO_INDEX;
-    b.length++;
   }
   return b;
-}
-
-static bool is_residual(const branch *residual, const branch *shortcut) {
-  bool known = shortcut->length == 0 || shortcut->convs || shortcut->subsamples || shortcut->pools;
-  return residual->convs > 0 && residual->is_free && shortcut->is_free && known;
-}
-
-static resnet_shortcut kind_of(const branch *shortcut) {
-  if (shortcut->length == 0) return RESNET_SHORTCUT_IDENTITY;
-  if (shortcut->convs) return RESNET_SHORTCUT_PROJECTION;
-  return shortcut->pools ? RESNET_SHORTCUT_POOL : RESNET_SHORTCUT_OPTION_A;
 }
 
 static void claim(import_context *ctx, uint32_t end, uint32_t source, uint32_t block) {
@@ -91,10 +72,9 @@ static void claim(import_context *ctx, uint32_t end, uint32_t source, uint32_t b
 
 /* Find a block at an addition. The branch with fewer convolutions is the shortcut; for
  * equal numbers, the second input is. */
-static void find_residual_block(import_context *ctx, uint32_t add, uint32_t *marks,
-                                block_list *list) {
+static void find_residual_block(import_context *ctx, uint32_t add, block_list *list) {
   graph_node *n = node_at(ctx, add);
-  uint32_t source = find_branch_source(ctx, n->input[0], n->input[1], add + 1, marks);
+  uint32_t source = find_branch_source(ctx, n->input[0], n->input[1]);
   if (source == RESNET_NO_INDEX) return;
   branch residual = walk_branch(ctx, n->input[0], source),
          shortcut = walk_branch(ctx, n->input[1], source);
@@ -103,14 +83,15 @@ static void find_residual_block(import_context *ctx, uint32_t add, uint32_t *mar
     residual = shortcut;
     shortcut = swap;
   }
-  if (!is_residual(&residual, &shortcut)) return;
+  const resnet_shortcut kind = graph_shortcut_kind(ctx->graph, source, shortcut.end);
+  if (!residual.convs || !residual.is_free || !shortcut.is_free || kind == RESNET_SHORTCUT_NONE)
+    return;
   n->input[0] = residual.end;
   n->input[1] = shortcut.end;
   claim(ctx, residual.end, source, list->count);
   claim(ctx, shortcut.end, source, list->count);
   n->block = list->count;
-  list->blocks[list->count++] =
-      (graph_block){.shortcut = kind_of(&shortcut), .source = source, .add = add};
+  list->blocks[list->count++] = (graph_block){.shortcut = kind, .source = source, .add = add};
 }
 
 static bool equal_shapes(graph_shape a, graph_shape b) {
@@ -139,13 +120,17 @@ static void find_plain_pairs(import_context *ctx, block_list *list) {
 
 static resnet_status collect_blocks(import_context *ctx, block_list *list) {
   uint32_t count = ctx->graph->node_count, additions = 0;
-  uint32_t *marks = import_scratch(ctx, count, sizeof *marks);
   list->blocks = import_scratch(ctx, count, sizeof *list->blocks);
-  if (!marks || !list->blocks) return err_no_memory(ctx->error, "the graph's blocks");
+  if (!list->blocks) return err_no_memory(ctx->error, "the graph's blocks");
   for (uint32_t i = 0; i < count; i++) {
     if (!ctx->readers[i] || node_at(ctx, i)->op != GRAPH_ADD) continue;
     additions++;
-    find_residual_block(ctx, i, marks, list);
+    find_residual_block(ctx, i, list);
+    if (!work_is_left(ctx->work))
+      return err_fail(ctx->error, RESNET_ERROR_LIMIT,
+                      "node '%.60s' (Add): finding the residual blocks takes more work than a file "
+                      "of this size may cause: no ResNet has such branches",
+                      node_at(ctx, i)->name);
   }
   if (additions == 0) find_plain_pairs(ctx, list);
   return RESNET_OK;

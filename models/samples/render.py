@@ -17,6 +17,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from accuracy import Classifier  # noqa: E402  (it is in the folder above)
+from arguments import existing_file, folder  # noqa: E402
 
 JPEG_QUALITY = 90
 LARGEST_BYTES = 40_000
@@ -473,12 +474,15 @@ def main() -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=folder,
         default=here,
         help="folder of the images (default: beside this script)",
     )
     parser.add_argument(
-        "--check", type=Path, metavar="MODEL.onnx", help="paint nothing; print each image's top 3"
+        "--check",
+        type=existing_file,
+        metavar="MODEL.onnx",
+        help="paint nothing; print each image's top 3",
     )
     options = parser.parse_args()
     if options.check:

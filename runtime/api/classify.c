@@ -1,8 +1,8 @@
 /* resnet_classify: images to labels. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "runtime/api/prepare.h"
 #include "runtime/api/session.h"
 #include "runtime/kernels/softmax.h"
 
@@ -96,28 +96,13 @@ static void predict(resnet_session *session, size_t batch, uint32_t k,
   }
 }
 
-static resnet_status prepare_images(resnet_session *session, const resnet_image *images,
-                                    size_t count, size_t first, resnet_error *error) {
-  const graph_shape in = session->model->plan.ops[0].shape;
-  for (size_t i = 0; i < count; i++) {
-    float *input = executor_output(session, 0) + i * plan_shape_floats(in);
-    resnet_status status = image_prepare(&images[i], &session->model->preprocess, in.h, in.w, input,
-                                         &session->scratch, error);
-    if (status == RESNET_OK) continue;
-    char which[32];
-    (void)snprintf(which, sizeof which, "image %zu", first + i);
-    return err_add_prefix(error, status, which);
-  }
-  return RESNET_OK;
-}
-
 static resnet_status check_arguments(const resnet_session *session, const resnet_image *images,
                                      size_t count, uint32_t k, const resnet_prediction *predictions,
                                      resnet_error *error) {
-  if (!session || !images || !predictions || count == 0)
-    return err_fail(
-        error, RESNET_ERROR_ARGUMENT,
-        "resnet_classify: `session`, `images` or `predictions` is NULL, or `count` is 0");
+  resnet_status status = session_check_images("resnet_classify", session, images, count, error);
+  if (status != RESNET_OK) return status;
+  if (!predictions)
+    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_classify: `predictions` is NULL");
   const plan *p = &session->model->plan;
   const uint32_t classes = model_class_count(session->model);
   if (classes == 0)
@@ -129,10 +114,6 @@ static resnet_status check_arguments(const resnet_session *session, const resnet
   if (k == 0 || k > classes)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "resnet_classify: k is %u: use 1 to %u, the number of classes", k, classes);
-  if (p->ops[0].shape.c != 3)
-    return err_fail(error, RESNET_ERROR_UNSUPPORTED,
-                    "the model takes %u channels, but images have 3: use resnet_run",
-                    p->ops[0].shape.c);
   return RESNET_OK;
 }
 
@@ -143,7 +124,8 @@ resnet_status resnet_classify(resnet_session *session, const resnet_image *image
   executor_begin(session);
   for (size_t done = 0; done < count;) {
     const size_t batch = count - done < session->batch ? count - done : session->batch;
-    status = prepare_images(session, images + done, batch, done, error);
+    status =
+        session_prepare(session, images + done, batch, done, executor_output(session, 0), error);
     if (status == RESNET_OK) status = executor_run(session, batch, error);
     if (status != RESNET_OK) return status;
     predict(session, batch, k, predictions + done * k);

@@ -38,7 +38,8 @@ static const plan_op *own_normalisation(const plan *p) {
 static const char *source_of(const resnet_model *model) {
   static const char *const names[] = {[RESNET_PREPROCESS_FROM_MODEL] = "the file's metadata",
                                       [RESNET_PREPROCESS_FROM_OPTIONS] = "the options",
-                                      [RESNET_PREPROCESS_GUESSED] = "a guess from the input size"};
+                                      [RESNET_PREPROCESS_GUESSED] = "a guess from the input size",
+                                      [RESNET_PREPROCESS_FROM_GRAPH] = "the graph"};
   return names[model->preprocess_source];
 }
 

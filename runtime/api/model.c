@@ -5,6 +5,7 @@
 
 #include "loader/load.h"
 #include "runtime/api/diagnose_preprocess.h"
+#include "runtime/api/labels.h"
 #include "runtime/image/presets.h"
 #include "runtime/kernels/table.h"
 #include "runtime/plan/arena.h"
@@ -58,11 +59,12 @@ static resnet_status check_options(const resnet_model_options *options, resnet_e
   if ((unsigned)options->memory > RESNET_MEMORY_SMALL)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "options.memory is %d: use 0 (normal) or 1 (small)", (int)options->memory);
-  return options->preprocess ? image_check_preprocess(options->preprocess, error) : RESNET_OK;
+  return options->preprocess ? image_check_preprocess(options->preprocess, 1, error) : RESNET_OK;
 }
 
-static void choose_preprocess(resnet_model *model, const graph *g,
-                              const resnet_model_options *options) {
+static resnet_status choose_preprocess(resnet_model *model, const graph *g,
+                                       const resnet_model_options *options, resnet_error *error) {
+  const graph_shape input = model->plan.ops[0].shape;
   if (options->preprocess) {
     model->preprocess = *options->preprocess;
     model->preprocess_source = RESNET_PREPROCESS_FROM_OPTIONS;
@@ -70,10 +72,11 @@ static void choose_preprocess(resnet_model *model, const graph *g,
     model->preprocess = g->preprocess;
     model->preprocess_source = RESNET_PREPROCESS_FROM_MODEL;
   } else {
-    const graph_shape input = model->plan.ops[0].shape;
-    image_guess_preprocess(input.h, input.w, &model->preprocess);
+    image_guess_preprocess(input.h, input.w, input.c, &model->preprocess);
     model->preprocess_source = RESNET_PREPROCESS_GUESSED;
   }
+  image_resolve_preprocess(&model->preprocess, input.h, input.w, input.c);
+  return image_check_preprocess(&model->preprocess, input.c, error);
 }
 
 /* Move the diagnostics of one severity to the model, in their order. */
@@ -108,8 +111,8 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
     status = plan_file_pack(&model->plan, &model->file, &model->options, model->notice,
                             sizeof model->notice, error);
   if (status != RESNET_OK) return status;
-  choose_preprocess(model, g, options);
-  status = model_diagnose_preprocess(model, g, error);
+  status = choose_preprocess(model, g, options, error);
+  if (status == RESNET_OK) status = model_diagnose_preprocess(model, g, error);
   if (status == RESNET_OK) status = take_diagnostics(model, g, error);
   if (status != RESNET_OK) return status;
   model->name = g->name;
@@ -121,7 +124,9 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   g->name = g->producer = NULL;
   g->labels = NULL;
   g->label_count = 0;
-  return RESNET_OK;
+  if (!options->labels && !options->label_count) return RESNET_OK;
+  return model_set_labels(model, options->labels, options->label_count,
+                          model->plan.ops[model->plan.output].shape.c, error);
 }
 
 /* Release everything but the model's allocator. */
@@ -129,8 +134,7 @@ static void release(resnet_model *model) {
   memory *m = model->memory;
   plan_release(&model->plan);
   plan_file_release(&model->file);
-  for (uint32_t i = 0; i < model->label_count; i++) mem_release(m, model->labels[i]);
-  mem_release(m, model->labels);
+  model_release_labels(model);
   for (uint32_t i = 0; i < model->finding_count; i++)
     mem_release(m, (void *)(uintptr_t)model->findings[i].message);
   mem_release(m, model->findings);

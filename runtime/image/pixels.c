@@ -134,8 +134,10 @@ static void rgb_from_i420(const resnet_image *image, uint32_t y, uint32_t x, uin
                   1, x, count, out);
 }
 
-const uint8_t *image_row_rgb(const resnet_image *image, uint32_t y, uint32_t x, uint32_t count,
-                             uint8_t *buffer) {
+/* ---- rows ---- */
+
+static const uint8_t *row_rgb(const resnet_image *image, uint32_t y, uint32_t x, uint32_t count,
+                              uint8_t *buffer) {
   const uint8_t *in = image->pixels + image->stride * y + x * formats[image->format].bytes;
   switch (image->format) {
   case RESNET_PIXELS_RGB:
@@ -159,5 +161,21 @@ const uint8_t *image_row_rgb(const resnet_image *image, uint32_t y, uint32_t x, 
     rgb_from_i420(image, y, x, count, buffer);
     break;
   }
+  return buffer;
+}
+
+/* Pillow's convert("L"): ITU-R BT.601's luma weights in units of 1/65536, rounded. */
+static void grey_from_rgb(const uint8_t *in, uint32_t count, uint8_t *out) {
+  for (uint32_t i = 0; i < count; i++, in += 3, out += 3) {
+    const uint32_t luma = in[0] * 19595u + in[1] * 38470u + in[2] * 7471u + 0x8000u;
+    out[0] = out[1] = out[2] = (uint8_t)(luma >> 16);
+  }
+}
+
+const uint8_t *image_row_rgb(const resnet_image *image, uint32_t y, uint32_t x, uint32_t count,
+                             bool grey, uint8_t *buffer) {
+  const uint8_t *row = row_rgb(image, y, x, count, buffer);
+  if (!grey || image->format == RESNET_PIXELS_GREY) return row;
+  grey_from_rgb(row, count, buffer);
   return buffer;
 }

@@ -2,6 +2,8 @@
 #ifndef LIBRESNET_RUNTIME_IMAGE_PIXELS_H
 #define LIBRESNET_RUNTIME_IMAGE_PIXELS_H
 
+#include <stdbool.h>
+
 #include "loader/base/error.h"
 #include "resnet.h"
 
@@ -12,10 +14,11 @@ enum { IMAGE_SIDE_MAX = 65535 };
  * planes end within the address space. Else fail with RESNET_ERROR_ARGUMENT. */
 resnet_status image_check(const resnet_image *image, resnet_error *error);
 
-/* Return pixels x to x + count - 1 of row y as RGB. They are written to `buffer` (count *
- * 3 bytes), unless the format is RGB: then the result points into the image. `image` has
- * passed image_check. No byte outside these pixels is read. */
+/* Return pixels x to x + count - 1 of row y as RGB; with `grey` all three are the luma of
+ * Pillow's convert("L"). They are written to `buffer` (count * 3 bytes), unless nothing
+ * is converted: then the result points into the image. `image` has passed image_check. No
+ * byte outside these pixels is read. */
 const uint8_t *image_row_rgb(const resnet_image *image, uint32_t y, uint32_t x, uint32_t count,
-                             uint8_t *buffer);
+                             bool grey, uint8_t *buffer);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "runtime/image/geometry.h"
 #include "runtime/image/pixels.h"
 #include "runtime/image/presets.h"
 #include "runtime/image/resample.h"
@@ -39,9 +40,10 @@ static void *scratch_take(image_scratch *scratch, enum scratch_block which, size
 typedef struct scaler {
   const resnet_image *image;
   resample_axis columns, rows;
+  bool grey; /* the three channels of a pixel are its luma */
   bool rows_first;
   uint32_t origin, width; /* source columns that the output needs */
-  uint32_t *sums;         /* (max(width,columns.count),3) */
+  int32_t *sums;          /* (max(width,columns.count),3) */
   uint8_t *pixels;        /* (width,3): a row as RGB */
   uint8_t *row;           /* (columns.count,3), for the caller */
   /* (ring_rows,columns.count,3): source row y is at y % ring_rows */
@@ -53,10 +55,10 @@ typedef struct scaler {
 static bool take_axis(resample_axis *axis, const resample_range *range, image_scratch *scratch,
                       enum scratch_block which) {
   uint32_t taps = image_resample_taps(range);
-  size_t size = sizeof(resample_span) + taps * sizeof(uint32_t);
+  size_t size = sizeof(resample_span) + taps * sizeof(int32_t);
   resample_span *spans = scratch_take(scratch, which, range->count, size);
   if (!spans) return false;
-  uint32_t *weights = (uint32_t *)(spans + range->count);
+  int32_t *weights = (int32_t *)(spans + range->count);
   image_resample_weights(range, spans, weights);
   *axis = (resample_axis){range->count, taps, spans, weights};
   return true;
@@ -84,10 +86,10 @@ static bool takes_rows_first(const resample_range *columns, const resample_range
   return lower > 0 && lower > 2 * narrower;
 }
 
-static resnet_status scaler_open(scaler *s, const resnet_image *image,
+static resnet_status scaler_open(scaler *s, const resnet_image *image, bool grey,
                                  const resample_range *columns, const resample_range *rows,
                                  image_scratch *scratch, resnet_error *error) {
-  *s = (scaler){.image = image, .rows_first = takes_rows_first(columns, rows)};
+  *s = (scaler){.image = image, .grey = grey, .rows_first = takes_rows_first(columns, rows)};
   if (!take_axis(&s->columns, columns, scratch, SCRATCH_COLUMNS) ||
       !take_axis(&s->rows, rows, scratch, SCRATCH_ROWS))
     return err_no_memory(error, "the resize weights of an image");
@@ -100,13 +102,13 @@ static resnet_status scaler_open(scaler *s, const resnet_image *image,
 
 /* Write source row y, scaled to the output's width. */
 static void scale_width(const scaler *s, uint32_t y, uint8_t *out) {
-  const uint8_t *in = image_row_rgb(s->image, y, s->origin, s->width, s->pixels);
+  const uint8_t *in = image_row_rgb(s->image, y, s->origin, s->width, s->grey, s->pixels);
   image_resample_columns(&s->columns, in, s->origin, out);
 }
 
 /* Return source row y as the row pass reads it. */
 static const uint8_t *input_row(scaler *s, uint32_t y) {
-  if (s->rows_first) return image_row_rgb(s->image, y, s->origin, s->width, s->pixels);
+  if (s->rows_first) return image_row_rgb(s->image, y, s->origin, s->width, s->grey, s->pixels);
   size_t bytes = (size_t)s->columns.count * 3;
   for (; s->next <= y; s->next++) scale_width(s, s->next, s->ring + s->next % s->ring_rows * bytes);
   return s->ring + y % s->ring_rows * bytes;
@@ -119,7 +121,7 @@ static void scaler_row(scaler *s, uint32_t index, uint8_t *out) {
     scale_width(s, span->first, out);
     return;
   }
-  const uint32_t *weights = s->rows.weights + (size_t)index * s->rows.taps;
+  const int32_t *weights = s->rows.weights + (size_t)index * s->rows.taps;
   size_t size = (size_t)(s->rows_first ? s->width : s->columns.count) * 3;
   uint8_t *mean = s->rows_first ? s->pixels : out;
   image_resample_rows_begin(s->sums, size);
@@ -130,8 +132,8 @@ static void scaler_row(scaler *s, uint32_t index, uint8_t *out) {
 }
 
 resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t height, uint8_t *out,
-                               uint32_t out_width, uint32_t out_height, image_scratch *scratch,
-                               resnet_error *error) {
+                               uint32_t out_width, uint32_t out_height, resnet_filter filter,
+                               image_scratch *scratch, resnet_error *error) {
   resnet_image image = {in, width, height, (size_t)width * 3, RESNET_PIXELS_RGB};
   resnet_status status = image_check(&image, error);
   if (status != RESNET_OK) return status;
@@ -140,69 +142,12 @@ resnet_status image_resize_rgb(const uint8_t *in, uint32_t width, uint32_t heigh
                     "an image cannot be resized to %u x %u: both must be 1 to %d pixels",
                     (unsigned)out_width, (unsigned)out_height, IMAGE_SIDE_MAX);
   scaler s;
-  resample_range columns = {width, out_width, 0, out_width},
-                 rows = {height, out_height, 0, out_height};
-  status = scaler_open(&s, &image, &columns, &rows, scratch, error);
+  resample_range columns = {width, out_width, 0, out_width, filter},
+                 rows = {height, out_height, 0, out_height, filter};
+  status = scaler_open(&s, &image, false, &columns, &rows, scratch, error);
   if (status != RESNET_OK) return status;
   for (uint32_t i = 0; i < out_height; i++) scaler_row(&s, i, out + (size_t)i * out_width * 3);
   return err_clear(error);
-}
-
-/* ---- resize and crop geometry ---- */
-
-/* Return half of what is cut, rounded half to even, as Python's round() in torchvision's
- * CenterCrop. */
-static uint32_t crop_start(uint32_t size, uint32_t crop) {
-  uint32_t cut = size - crop, half = cut / 2;
-  return half + (cut % 2 & half % 2);
-}
-
-/* Set the sizes after resizing, as torchvision's Resize(int): the shorter side becomes
- * `resize`, the longer one keeps the proportion, rounded down. Both factors are below
- * 2^16, so that the product fits. */
-static void scaled_sizes(const resnet_image *image, uint32_t resize, resample_range *columns,
-                         resample_range *rows) {
-  uint32_t shorter = image->width < image->height ? image->width : image->height;
-  *columns = (resample_range){.in_size = image->width, .out_size = image->width};
-  *rows = (resample_range){.in_size = image->height, .out_size = image->height};
-  if (!resize) return;
-  columns->out_size = resize * image->width / shorter;
-  rows->out_size = resize * image->height / shorter;
-}
-
-static resnet_status crop_centre(const resnet_image *image, const resnet_preprocess *preprocess,
-                                 resample_range *columns, resample_range *rows,
-                                 resnet_error *error) {
-  uint32_t crop = preprocess->crop;
-  columns->count = crop ? crop : columns->out_size;
-  rows->count = crop ? crop : rows->out_size;
-  if (columns->count > columns->out_size || rows->count > rows->out_size)
-    return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "the image of %u x %u pixels is %u x %u after resize %u: too small for the "
-                    "centre crop of %u x %u; set the preprocessing's resize to %u or more",
-                    (unsigned)image->width, (unsigned)image->height, (unsigned)columns->out_size,
-                    (unsigned)rows->out_size, (unsigned)preprocess->resize, (unsigned)crop,
-                    (unsigned)crop, (unsigned)crop);
-  columns->first = crop_start(columns->out_size, columns->count);
-  rows->first = crop_start(rows->out_size, rows->count);
-  return RESNET_OK;
-}
-
-static resnet_status plan_scaling(const resnet_image *image, const resnet_preprocess *preprocess,
-                                  uint32_t height, uint32_t width, resample_range *columns,
-                                  resample_range *rows, resnet_error *error) {
-  scaled_sizes(image, preprocess->resize, columns, rows);
-  resnet_status status = crop_centre(image, preprocess, columns, rows, error);
-  if (status != RESNET_OK) return status;
-  if (columns->count != width || rows->count != height)
-    return err_fail(
-        error, RESNET_ERROR_ARGUMENT,
-        "the image of %u x %u pixels becomes %u x %u (resize %u, crop %u), but the model's "
-        "input is %u x %u: set the preprocessing's crop to the input's size",
-        (unsigned)image->width, (unsigned)image->height, (unsigned)columns->count,
-        (unsigned)rows->count, (unsigned)preprocess->resize, (unsigned)preprocess->crop,
-        (unsigned)width, (unsigned)height);
-  return RESNET_OK;
 }
 
 /* ---- values ---- */
@@ -216,15 +161,22 @@ typedef struct normaliser {
 
 static void normaliser_init(normaliser *n, const resnet_preprocess *preprocess) {
   for (uint32_t channel = 0; channel < 3; channel++) {
+    const uint32_t from = preprocess->order == RESNET_ORDER_GREY ? 0 : channel;
     n->source[channel] = preprocess->order == RESNET_ORDER_BGR ? 2 - channel : channel;
     for (int pixel = 0; pixel < 256; pixel++) {
       float unit = (float)pixel / preprocess->scale;
-      n->values[channel][pixel] = (unit - preprocess->mean[channel]) / preprocess->std[channel];
+      n->values[channel][pixel] = (unit - preprocess->mean[from]) / preprocess->std[from];
     }
   }
 }
 
-static void normalise(const normaliser *n, const uint8_t *rgb, uint32_t count, float *out) {
+/* Write the values of a row; one channel of `rgb` is grey's if all are equal. */
+static void normalise(const normaliser *n, const uint8_t *rgb, uint32_t count, uint32_t channels,
+                      float *out) {
+  if (channels == 1) {
+    for (uint32_t i = 0; i < count; i++) out[i] = n->values[0][rgb[i * 3]];
+    return;
+  }
   for (uint32_t i = 0; i < count; i++, rgb += 3, out += 3) {
     out[0] = n->values[0][rgb[n->source[0]]];
     out[1] = n->values[1][rgb[n->source[1]]];
@@ -233,21 +185,23 @@ static void normalise(const normaliser *n, const uint8_t *rgb, uint32_t count, f
 }
 
 resnet_status image_prepare(const resnet_image *image, const resnet_preprocess *preprocess,
-                            uint32_t height, uint32_t width, float *out, image_scratch *scratch,
-                            resnet_error *error) {
+                            uint32_t height, uint32_t width, uint32_t channels, float *out,
+                            image_scratch *scratch, resnet_error *error) {
   scaler s;
   normaliser n;
   resample_range columns, rows;
   resnet_status status = image_check(image, error);
-  if (status == RESNET_OK) status = image_check_preprocess(preprocess, error);
+  if (status == RESNET_OK) status = image_check_preprocess(preprocess, channels, error);
   if (status == RESNET_OK)
-    status = plan_scaling(image, preprocess, height, width, &columns, &rows, error);
-  if (status == RESNET_OK) status = scaler_open(&s, image, &columns, &rows, scratch, error);
+    status = image_fit(image, preprocess, height, width, &columns, &rows, error);
+  if (status != RESNET_OK) return status;
+  const bool grey = channels == 1 || preprocess->order == RESNET_ORDER_GREY;
+  status = scaler_open(&s, image, grey, &columns, &rows, scratch, error);
   if (status != RESNET_OK) return status;
   normaliser_init(&n, preprocess);
   for (uint32_t i = 0; i < height; i++) {
     scaler_row(&s, i, s.row);
-    normalise(&n, s.row, width, out + (size_t)i * width * 3);
+    normalise(&n, s.row, width, channels, out + (size_t)i * width * channels);
   }
   return err_clear(error);
 }

@@ -5,13 +5,21 @@
 #include "loader/base/error.h"
 #include "resnet.h"
 
-/* Return RESNET_OK when `preprocess` is valid: sizes 0 to 65535, a known order, scale and
- * std finite and greater than 0, mean finite. Else fail with RESNET_ERROR_ARGUMENT and a
- * message that names the member. */
-resnet_status image_check_preprocess(const resnet_preprocess *preprocess, resnet_error *error);
+/* Return RESNET_OK when `preprocess` is valid for inputs of `channels`: sizes 0 to 65535
+ * or none, known enums, scale and std finite and greater than 0, mean finite. Members of
+ * channels that the input does not have are not looked at. Else fail with
+ * RESNET_ERROR_ARGUMENT and a message that names the member. */
+resnet_status image_check_preprocess(const resnet_preprocess *preprocess, uint32_t channels,
+                                     resnet_error *error);
 
-/* Guess the preprocessing from the input size, for models whose file does not state it:
- * CIFAR's for 32 x 32, torchvision's ImageNet recipe for other sizes. */
-void image_guess_preprocess(uint32_t height, uint32_t width, resnet_preprocess *out);
+/* Guess the preprocessing from the input, for models whose file does not state it: grey
+ * for one channel, CIFAR's for 32 x 32, torchvision's ImageNet recipe for others. */
+void image_guess_preprocess(uint32_t height, uint32_t width, uint32_t channels,
+                            resnet_preprocess *out);
+
+/* Replace automatic sizes by those for an input of height x width, and the order and
+ * statistics by grey's where one channel is used. `p` is valid. */
+void image_resolve_preprocess(resnet_preprocess *p, uint32_t height, uint32_t width,
+                              uint32_t channels);
 
 #endif

@@ -4,6 +4,9 @@
  * for Deep Neural Net Inference", section 5.2). */
 #include "runtime/plan/arena.h"
 
+#include <string.h>
+
+#include "loader/base/sort.h"
 #include "runtime/kernels/table.h"
 
 enum { ALIGNMENT = 16 }; /* floats: 64 bytes */
@@ -11,7 +14,7 @@ enum { ALIGNMENT = 16 }; /* floats: 64 bytes */
 typedef struct buffer {
   size_t size, offset;  /* floats per sample */
   uint32_t first, last; /* first op that writes it, last op that reads it */
-  bool placed;
+  uint32_t index;
 } buffer;
 
 typedef struct layout {
@@ -20,7 +23,8 @@ typedef struct layout {
   uint32_t buffer_count;
   uint32_t *buffer_of;   /* by op */
   uint32_t *last_reader; /* by op */
-  uint32_t *placed;      /* buffers that have an offset, in order of it */
+  buffer *sorted;        /* copies of the buffers, the largest first */
+  buffer *placed;        /* copies of those that have an offset, in order of it */
   uint32_t placed_count;
 } layout;
 
@@ -66,9 +70,9 @@ static void assign_buffers(layout *l) {
     if (source != RESNET_NO_INDEX) {
       l->buffer_of[i] = l->buffer_of[source];
     } else {
-      l->buffer_of[i] = l->buffer_count++;
-      l->buffers[l->buffer_of[i]] =
-          (buffer){.size = buffer_floats(l->plan->ops[i].shape), .first = i};
+      const uint32_t own = l->buffer_of[i] = l->buffer_count++;
+      l->buffers[own] =
+          (buffer){.size = buffer_floats(l->plan->ops[i].shape), .first = i, .index = own};
     }
     l->buffers[l->buffer_of[i]].last = l->last_reader[i];
   }
@@ -83,7 +87,7 @@ static bool lives_overlap(const buffer *a, const buffer *b) {
 static size_t lowest_free(const layout *l, const buffer *b) {
   size_t offset = 0;
   for (uint32_t i = 0; i < l->placed_count; i++) {
-    const buffer *other = &l->buffers[l->placed[i]];
+    const buffer *other = &l->placed[i];
     if (!lives_overlap(b, other)) continue;
     if (offset + b->size <= other->offset) break;
     if (other->offset + other->size > offset) offset = other->offset + other->size;
@@ -92,41 +96,46 @@ static size_t lowest_free(const layout *l, const buffer *b) {
 }
 
 /* Insert into `placed`, sorted by offset so that lowest_free needs one pass. */
-static void insert_placed(layout *l, uint32_t index) {
+static void insert_placed(layout *l, const buffer *b) {
   uint32_t at = l->placed_count++;
-  for (; at > 0 && l->buffers[l->placed[at - 1]].offset > l->buffers[index].offset; at--)
-    l->placed[at] = l->placed[at - 1];
-  l->placed[at] = index;
+  while (at > 0 && l->placed[at - 1].offset > b->offset) at--;
+  memmove(&l->placed[at + 1], &l->placed[at], (l->placed_count - 1 - at) * sizeof *l->placed);
+  l->placed[at] = *b;
 }
 
-static uint32_t largest_unplaced(const layout *l) {
-  uint32_t largest = RESNET_NO_INDEX;
-  for (uint32_t i = 0; i < l->buffer_count; i++)
-    if (!l->buffers[i].placed &&
-        (largest == RESNET_NO_INDEX || l->buffers[i].size > l->buffers[largest].size))
-      largest = i;
-  return largest;
+/* The largest first; of equal ones the first. */
+static int by_size(const void *x, const void *y) {
+  const buffer *a = x, *b = y;
+  if (a->size != b->size) return a->size > b->size ? -1 : 1;
+  return (a->index > b->index) - (a->index < b->index);
 }
 
 static void place_buffers(layout *l) {
-  for (uint32_t i = largest_unplaced(l); i != RESNET_NO_INDEX; i = largest_unplaced(l)) {
-    buffer *b = &l->buffers[i];
+  if (l->buffer_count) memcpy(l->sorted, l->buffers, l->buffer_count * sizeof *l->sorted);
+  sort_items(l->sorted, l->buffer_count, sizeof *l->sorted, by_size);
+  for (uint32_t i = 0; i < l->buffer_count; i++) {
+    buffer *b = &l->sorted[i];
     b->offset = lowest_free(l, b);
-    b->placed = true;
-    insert_placed(l, i);
+    l->buffers[b->index].offset = b->offset;
+    insert_placed(l, b);
     if (b->offset + b->size > l->plan->arena_floats) l->plan->arena_floats = b->offset + b->size;
   }
   for (uint32_t i = 0; i < l->plan->op_count; i++)
     l->plan->ops[i].arena_offset = l->buffers[l->buffer_of[i]].offset;
 }
 
-static size_t largest_live_set(const layout *l) {
-  size_t largest = 0;
+/* Return the largest sum of buffers that live during one op. `ending` is all zero, with
+ * room for one number for each op. */
+static size_t largest_live_set(const layout *l, size_t *ending) {
+  size_t largest = 0, live = 0;
+  uint32_t next = 0; /* buffers are in the order of their first op */
+  for (uint32_t i = 0; i < l->buffer_count; i++)
+    if (l->buffers[i].last < l->plan->op_count) ending[l->buffers[i].last] += l->buffers[i].size;
   for (uint32_t op = 0; op < l->plan->op_count; op++) {
-    size_t live = 0;
-    for (uint32_t i = 0; i < l->buffer_count; i++)
-      if (l->buffers[i].first <= op && op <= l->buffers[i].last) live += l->buffers[i].size;
+    for (; next < l->buffer_count && l->buffers[next].first == op; next++)
+      live += l->buffers[next].size;
     if (live > largest) largest = live;
+    live -= ending[op];
   }
   return largest;
 }
@@ -137,17 +146,22 @@ resnet_status plan_assign_arena(plan *p, resnet_error *error) {
   l.buffers = mem_allocate(m, p->op_count, sizeof *l.buffers);
   l.buffer_of = mem_allocate(m, p->op_count, sizeof *l.buffer_of);
   l.last_reader = mem_allocate(m, p->op_count, sizeof *l.last_reader);
+  l.sorted = mem_allocate(m, p->op_count, sizeof *l.sorted);
   l.placed = mem_allocate(m, p->op_count, sizeof *l.placed);
-  const bool allocated = l.buffers && l.buffer_of && l.last_reader && l.placed;
+  size_t *ending = mem_allocate(m, p->op_count, sizeof *ending);
+  const bool allocated =
+      l.buffers && l.buffer_of && l.last_reader && l.sorted && l.placed && ending;
   if (allocated) {
     find_last_readers(&l);
     assign_buffers(&l);
     place_buffers(&l);
-    p->arena_lower_bound = largest_live_set(&l);
+    p->arena_lower_bound = largest_live_set(&l, ending);
   }
   mem_release(m, l.buffers);
   mem_release(m, l.buffer_of);
   mem_release(m, l.last_reader);
+  mem_release(m, l.sorted);
   mem_release(m, l.placed);
+  mem_release(m, ending);
   return allocated ? RESNET_OK : err_no_memory(error, "the memory plan");
 }

@@ -6,11 +6,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "loader/base/work.h"
 #include "runtime/kernels/table.h"
 #include "runtime/plan/select_kernels.h"
 
 enum {
-  MAX_OPS = 16384, /* ResNet-1202 has 1,808; plan_assign_arena is quadratic in them */
+  MAX_OPS = 16384, /* ResNet-1202 has 1,808 */
   DETAIL_SIZE = 160
 };
 
@@ -23,10 +24,11 @@ typedef struct lowering {
   graph *graph;
   plan *plan;
   const plan_options *options;
-  plan_op *shapes;   /* by node: ops without inputs, names and weights */
-  uint32_t *op_of;   /* by node; RESNET_NO_INDEX: fused into its reader */
-  uint32_t *readers; /* by node: how many inputs name it */
-  bool *adds;        /* by node: its only reader is an addition, as the residual branch */
+  plan_op *shapes;       /* by node: ops without inputs, names and weights */
+  uint32_t *op_of;       /* by node; RESNET_NO_INDEX: fused into its reader */
+  uint32_t *readers;     /* by node: how many inputs name it */
+  bool *adds;            /* by node: one reader, an addition, as the residual branch */
+  work_budget gate_work; /* for the walks along gates */
 } lowering;
 
 static bool is_fused_subsample(const lowering *l, uint32_t node) {
@@ -154,14 +156,22 @@ static void lower_shape(lowering *l, uint32_t index) {
 
 /* Mark the chain of one-input nodes from the tensor that a SCALE scales to its gate. A
  * gate that is computed from another tensor is not marked: its layers count as any
- * others. */
-static void mark_gate(lowering *l, const graph_node *scale) {
+ * others. Gates have few layers; a forged graph may make all of them walk far. */
+static resnet_status mark_gate(lowering *l, const graph_node *scale, resnet_error *error) {
   const graph_node *nodes = l->graph->nodes;
   uint32_t node = scale->input[1];
-  while (node != scale->input[0] && nodes[node].input_count == 1) node = nodes[node].input[0];
-  if (node != scale->input[0]) return;
+  while (node > scale->input[0] && nodes[node].input_count == 1 &&
+         work_spend(&l->gate_work, 1, WORK_WALK))
+    node = nodes[node].input[0];
+  if (!work_is_left(&l->gate_work))
+    return err_fail(error, RESNET_ERROR_LIMIT,
+                    "node '%.60s' (Mul): the gates of the model have more layers than are "
+                    "accepted, counted for each gate",
+                    scale->name);
+  if (node != scale->input[0]) return RESNET_OK;
   for (node = scale->input[1]; node != scale->input[0]; node = nodes[node].input[0])
     l->shapes[node].gates = true;
+  return RESNET_OK;
 }
 
 static resnet_status lower_node(lowering *l, uint32_t index, resnet_error *error) {
@@ -207,11 +217,15 @@ static void lower_block(lowering *l, uint32_t index) {
   block->last_op = l->op_of[from->add];
   block->first_op = block->last_op;
   mark_shortcut(l, from);
-  for (uint32_t i = 0; i < l->plan->op_count; i++) {
-    const plan_op *op = &l->plan->ops[i];
-    if (op->block != index) continue;
+}
+
+/* Find the first op and the number of layers of each block. */
+static void measure_blocks(plan *p) {
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    if (p->ops[i].block == RESNET_NO_INDEX) continue;
+    plan_block *block = &p->blocks[p->ops[i].block];
     if (i < block->first_op) block->first_op = i;
-    if (plan_op_is_layer(op)) block->convs++;
+    if (plan_op_is_layer(&p->ops[i])) block->convs++;
   }
 }
 
@@ -248,7 +262,9 @@ static resnet_status lower_graph(lowering *l, resnet_error *error) {
   for (uint32_t i = 0; i < g->node_count; i++) {
     lower_shape(l, i);
     l->adds[i] = l->adds[i] && l->readers[i] == 1;
-    if (g->nodes[i].op == GRAPH_SCALE) mark_gate(l, &g->nodes[i]);
+    if (g->nodes[i].op != GRAPH_SCALE) continue;
+    resnet_status marked = mark_gate(l, &g->nodes[i], error);
+    if (marked != RESNET_OK) return marked;
   }
   resnet_status chosen =
       plan_select_kernels(l->shapes, l->adds, g->node_count, l->options, p->memory, error);
@@ -262,6 +278,7 @@ static resnet_status lower_graph(lowering *l, resnet_error *error) {
   p->output = l->op_of[g->output];
   p->block_count = g->block_count;
   for (uint32_t i = 0; i < g->block_count; i++) lower_block(l, i);
+  measure_blocks(p);
   return summarise(p, error);
 }
 
@@ -273,6 +290,7 @@ resnet_status plan_lower(plan *out, memory *m, graph *g, const plan_options *opt
     return err_fail(error, RESNET_ERROR_LIMIT, "the model has %u layers: at most %d are supported",
                     g->node_count, MAX_OPS);
   lowering l = {.graph = g, .plan = out, .options = options};
+  work_start(&l.gate_work, 0);
   l.op_of = mem_allocate(m, g->node_count, sizeof *l.op_of);
   l.readers = mem_allocate(m, g->node_count, sizeof *l.readers);
   l.shapes = mem_allocate(m, g->node_count, sizeof *l.shapes);

@@ -3,7 +3,9 @@
  *   offset      content
  *   0           header: plan_file_header
  *   48          graph: graph_size bytes (loader/graph/graph_io.h)
- *               preprocessing: u32 has, resize, crop, order; f32 scale, mean[3], std[3]
+ *               preprocessing: u32 has, fit, filter, resize_height, resize_width,
+ *                 crop_height, crop_width; f32 resize_ratio; u32 order; f32 scale,
+ *                 mean[3], std[3]
  *               key: u32 conv, memory, batch; text cpu, build
  *               table of weights: u32 count; for each node with weights:
  *                 u64 checksum of two u64, the checksums of its weights and its biases

@@ -166,13 +166,18 @@ static resnet_status malformed(resnet_error *error, const char *what) {
 static resnet_status read_preprocess(serial_reader *r, graph *g, resnet_error *error) {
   const uint32_t has = serial_get_u32(r);
   resnet_preprocess *p = &g->preprocess;
-  p->resize = serial_get_u32(r);
-  p->crop = serial_get_u32(r);
-  p->order = serial_get_u32(r) ? RESNET_ORDER_BGR : RESNET_ORDER_RGB;
+  p->fit = (resnet_fit)serial_get_u32(r);
+  p->filter = (resnet_filter)serial_get_u32(r);
+  p->resize_height = serial_get_u32(r);
+  p->resize_width = serial_get_u32(r);
+  p->crop_height = serial_get_u32(r);
+  p->crop_width = serial_get_u32(r);
+  p->resize_ratio = serial_get_float(r);
+  p->order = (resnet_channel_order)serial_get_u32(r);
   p->scale = serial_get_float(r);
   for (size_t i = 0; i < 3; i++) p->mean[i] = serial_get_float(r);
   for (size_t i = 0; i < 3; i++) p->std[i] = serial_get_float(r);
-  if (r->failed || has > 1 || (has && image_check_preprocess(p, NULL) != RESNET_OK))
+  if (r->failed || has > 1 || (has && image_check_preprocess(p, 1, NULL) != RESNET_OK))
     return malformed(error, "its preprocessing");
   g->has_preprocess = has == 1;
   return RESNET_OK;

@@ -39,9 +39,10 @@ def resnet_json(*arguments, code: int = 0) -> dict:
     return json.loads(result.stdout)
 
 
-def complaint(result: subprocess.CompletedProcess) -> str:
-    """Return the only line on standard error of a run that failed on its input."""
-    assert result.returncode == 1, (result.returncode, result.stderr)
+def complaint(result: subprocess.CompletedProcess, code: int = 1) -> str:
+    """Return the only line on standard error of a run that failed: by default, on its
+    input."""
+    assert result.returncode == code, (result.returncode, result.stderr)
     lines = result.stderr.decode().splitlines()
     assert len(lines) == 1, lines
     assert lines[0].startswith("resnet: ")
@@ -71,6 +72,12 @@ def images(tmp_path_factory, labels) -> Path:
         image = pillow.fromarray(colour).resize((32 + number, 40 + number // 2))
         image.save(folder / f"{number:03}.{'png' if number % 3 else 'jpg'}")
     return root
+
+
+@pytest.fixture
+def image(images) -> Path:
+    """Return any image."""
+    return sorted(images.glob("*/*"))[0]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ int main(int argc, char **argv) {
   if (argc != 2) return 2;
   image_rgb p;
   resnet_error error;
-  if (!image_read(argv[1], &p, &error)) {
+  if (!image_read(argv[1], NULL, &p, &error)) {
     (void)fprintf(stderr, "%s\n", error.message);
     return 1;
   }

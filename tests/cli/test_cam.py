@@ -269,7 +269,9 @@ def test_class_by_label_or_index(photo, tmp_path):
 
 @pytest.mark.parametrize("name", ["10", "wolf", "-1", "5x", "", "99999999999999999999"])
 def test_unknown_class_is_refused(name, photo, tmp_path):
-    said = complaint(resnet("classify", "--cam", tmp_path / "cam.png", "--cam-class", name, photo))
+    said = complaint(
+        resnet("classify", "--cam", tmp_path / "cam.png", "--cam-class", name, photo), 2
+    )
     assert said == (
         f"resnet: --cam-class: '{name}' is not a class of the model: "
         "one of its labels or 0 to 9 is accepted; "
@@ -283,7 +285,8 @@ def test_class_without_labels(photo, tmp_path):
     said = complaint(
         resnet(
             "classify", "-q", "-m", net, "--cam", tmp_path / "cam.png", "--cam-class", "dog", photo
-        )
+        ),
+        2,
     )
     assert "'dog' is not a class of the model: it has no labels; 0 to 9 is accepted" in said
 

@@ -83,7 +83,7 @@ def test_several_outputs_are_named_and_one_is_chosen():
     document = resnet_json("inspect", "--scores", "softmax_tensor:0", TWO_OUTPUTS)
     assert document["ops"][-1]["kernel"] == "softmax"
     assert "no node computes 'nothing'" in complaint(
-        resnet("inspect", "--scores", "nothing", TWO_OUTPUTS)
+        resnet("inspect", "--scores", "nothing", TWO_OUTPUTS), 2
     )
 
 

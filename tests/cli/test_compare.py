@@ -3,11 +3,14 @@ and `resnet eval`."""
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import math
 import os
+import re
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,10 @@ TIMES = {
     "shortcut_ms",
     "unfused_ms",
     "cost_runs",
+    "shortcut_ms_ci999",
+    "date",
+    "total_seconds",
+    "command",
 }
 QUICK = ("--lesions", "0", "--quiet")
 Z = 1.959963984540054
@@ -137,10 +144,59 @@ def test_text(nets, data):
     )
     ratios = np.divide(residual, plain)
     title, other = (m["title"] for m in reversed(document["models"]))
+    smaller = (ratios < 1).sum()
+    p = f"{sign_test(smaller, 7 - smaller):.2g}"
     assert (
-        f"{title} has smaller responses than {other} in {(ratios < 1).sum()} of 7 layers. "
+        f"{title} has smaller responses than {other} in {smaller} of 7 layers "
+        f"(two-sided sign test: p = {p}). "
         f"The median ratio of their standard deviations is {np.median(ratios):.2f}."
     ) in text
+    test = document["layer_tests"][0]["all"]
+    assert (test["smaller"], test["larger"]) == (smaller, 7 - smaller)
+    assert test["sign_p"] == pytest.approx(sign_test(smaller, 7 - smaller))
+    # One definition of the median: the table's is that of the document.
+    (row,) = re.findall(rf"^{title} +7 +\S+ +(\S+) ", text, re.M)
+    assert float(row) == pytest.approx(np.median(residual), abs=0.0006)
+    assert document["models"][1]["median_layer_std"] == pytest.approx(np.median(residual))
+    assert "CVPR" in text and "He et al. (2016)" in text
+
+
+def sign_test(a: int, b: int) -> float:
+    tail = sum(math.comb(a + b, i) for i in range(min(a, b) + 1)) / 2 ** (a + b)
+    return min(1, 2 * tail)
+
+
+def test_time_and_place_are_those_of_the_whole_command(nets, data):
+    before = time.time()
+    document = resnet_json("compare", nets["plain"], "--data", data, *QUICK)
+    begun = calendar.timegm(time.strptime(document["date"], "%Y-%m-%dT%H:%M:%SZ"))
+    took = time.time() - before
+    assert int(before) <= begun <= before + took
+    assert document["seconds"] < document["total_seconds"] <= took
+    # Latencies alone take at least 20 runs of each model.
+    assert document["total_seconds"] > 0.9 * took - 1
+    assert f"--data {data}" in document["command"]
+    assert document["machine"]["cpu"] and document["machine"]["processors"] >= 1
+    text = resnet("compare", nets["plain"], "--data", data, *QUICK).stdout.decode()
+    assert re.search(
+        r"^time        \d+\.\d s for the whole command, begun 20\d\d-\d\d-\d\dT", text, re.M
+    )
+
+
+def test_networks_at_chance_are_not_compared_with_the_paper(compared, nets, data):
+    """These have random weights: 10 % of their answers are right."""
+    for model in compared["models"]:
+        # Each class has 6 or 7 of 66 images.
+        assert model["chance"] == pytest.approx(7 / 66)
+        right = round(model["top1"] * 66)
+        tail = sum(
+            math.comb(66, i) * (7 / 66) ** i * (59 / 66) ** (66 - i) for i in range(right, 67)
+        )
+        assert model["chance_p"] == pytest.approx(tail)
+        assert tail > 0.05, "choose other seeds"
+    text = resnet("compare", *nets.values(), "--data", data, *QUICK).stdout.decode()
+    assert text.count("may be untrained, so it is not compared with He et al. (2016)") == 3
+    assert "agrees with" not in text and "Depth h" not in text
 
 
 # ---- numbers
@@ -187,6 +243,10 @@ def check_pairs(document: dict) -> None:
             pair["neither"] == images - both - a - b and pair["agreement"] == pair["agree"] / images
         )
         assert (pair["mcnemar_chi2"], pair["mcnemar_p"]) == pytest.approx(mcnemar(a, b))
+        assert pair["difference"] == pytest.approx((a - b) / images)
+        low, high = pair["difference_ci95"]
+        assert low < pair["difference"] < high
+        assert 1 >= pair["mcnemar_p_holm"] >= pair["mcnemar_p"]
         assert [d["right"] for d in pair["differences"]].count("a") == a and len(
             pair["differences"]
         ) == a + b

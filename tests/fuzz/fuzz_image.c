@@ -72,7 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (claimed > USUAL_PIXELS && claimed <= IMAGE_MAX_PIXELS &&
       (claimed > MAX_PIXELS || sum % RARELY))
     return 0;
-  const bool ok = image_decode(data, size, &p, &error);
+  /* the ways to make 16-bit channels 8-bit */
+  const image_options options = {
+      .depth16 = (image_depth16)(sum / 8 % 3), .low = 100, .high = 40000};
+  const bool ok = image_decode(data, size, &options, &p, &error);
   require(ok == (p.pixels != NULL));
   if (!ok) {
     require(error.status != RESNET_OK && error.message[0] &&

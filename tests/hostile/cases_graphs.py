@@ -152,7 +152,7 @@ table(
     "ERROR_FORMAT",
     {
         "input_channels_not_the_weights": ("conv1", ("N", 4, 16, 16)),
-        "input_height_zero": ("input", ("N", 3, 0, 16)),
+        "input_height_minus_2": ("input", ("N", 3, -2, 16)),
         "input_height_negative": ("input", ("N", 3, -16, 16)),
     },
     with_input_shape,

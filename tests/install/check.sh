@@ -38,14 +38,6 @@ header_alone() {
   c++ -std=c++17 "${strict[@]}" -I"$include" -c "$work/use.cc" -o "$work/cc.o"
 }
 
-readme_compiles() {
-  local program=$work/readme.c
-  awk '/^```c( |$)/ { inside = 1; next } /^```$/ { inside = 0 } inside' \
-    "$source/README.md" >"$program"
-  grep -q resnet_classify "$program" || fail "README.md shows no program"
-  cc -std=c11 "${strict[@]}" -I"$source/include" -c "$program" -o "$work/readme.o"
-}
-
 # only_resnet_names NM_OPTIONS FILE: fail if nm lists a name without the prefix resnet_.
 only_resnet_names() {
   local names others
@@ -71,7 +63,7 @@ python_symbols() {
 archive_symbols() { only_resnet_names "-g --defined-only" "$build/libresnet.a"; }
 
 api_size() {
-  local declared exported limit=20
+  local declared exported limit=24
   declared=$(grep -c '^RESNET_API' "$source/include/resnet.h")
   exported=$(nm -D --defined-only "$build/libresnet.so" | grep -c ' T resnet_')
   echo "$declared functions"
@@ -138,6 +130,82 @@ pkg_config_static() {
   # shellcheck disable=SC2046
   build_outside $(pkg_config --static --cflags --libs resnet)
   runs "$work/outside"
+}
+
+# as_printed SOURCE COMMANDS: in an installed tree, run the line of COMMANDS that
+# compiles a program, exactly as it is printed, then the program with a model.
+as_printed() {
+  local name line printed
+  line=$(grep -E '^ *cc .*pkg-config' <<<"$2" | head -n 1 | sed 's/^ *//')
+  name=$(sed -E 's/^cc ([a-z_]+)\.c .*/\1/' <<<"$line")
+  [ -n "$name" ] || fail "no line compiles the program"
+  mkdir "$work/here"
+  printf '%s\n' "$1" >"$work/here/$name.c"
+  cc -std=c11 "${strict[@]}" -I"$prefix/include" -c "$work/here/$name.c" -o "$work/strict.o"
+  (cd "$work/here" && PKG_CONFIG_PATH=$(library_dir)/pkgconfig bash -c "$line") ||
+    fail "it does not link: $line"
+  printed=$(LD_LIBRARY_PATH=$(library_dir) "$work/here/$name" "$model" \
+    <"$source/bindings/examples/ship.ppm") || fail "$name failed"
+  echo "$name: $printed"
+  [ -n "$printed" ] || fail "$name printed nothing"
+}
+
+readme_program() {
+  install_tree
+  local program
+  program=$(awk '/^```c( |$)/ { inside = 1; next } /^```$/ { inside = 0 } inside' \
+    "$source/README.md")
+  grep -q resnet_classify <<<"$program" || fail "README.md shows no program"
+  as_printed "$program" "$(cat "$source/README.md")"
+}
+
+header_program() {
+  install_tree
+  local comment
+  comment=$(sed '/^ *\*\/$/q' "$source/include/resnet.h" | sed -E 's/^ \* {0,5}//')
+  as_printed "$(sed -n '/^#include/,/^}/p' <<<"$comment")" "$comment"
+}
+
+pkg_config_fully_static() {
+  install_tree
+  local name
+  # A folder of archives only is linked in the same way.
+  for name in resnet-static resnet; do
+    # shellcheck disable=SC2046
+    build_outside -static $(pkg_config --static --cflags --libs $name) ||
+      fail "-static and $name do not link"
+    runs "$work/outside"
+    ! readelf -d "$work/outside" | grep NEEDED || fail "$name: it is not static"
+    rm -f "$(library_dir)"/libresnet.so*
+  done
+}
+
+# What is installed, and programs that are linked with it, must not name the machine that
+# built it.
+no_build_paths() {
+  if grep -q '^CMAKE_BUILD_TYPE:STRING=Debug' "$build/CMakeCache.txt"; then
+    echo "skipped: debuggers need the paths of a debug build"
+    return
+  fi
+  install_tree
+  local place found
+  # shellcheck disable=SC2046
+  build_outside $(pkg_config --cflags --libs resnet-static)
+  for place in "$source" "$build" "$(realpath "$source/build/deps")" "$(realpath "$source")"; do
+    found=$(grep -rlaF "$place" "$prefix" || true)
+    [ -z "$found" ] || fail "$place is in $found"
+    # The program was compiled, and linked with $prefix, in this folder.
+    found=$(grep -caF "$place" "$work/outside" || true)
+    [ "$found" = 0 ] || fail "$place is in a program that is linked with resnet-static"
+  done
+}
+
+# An archive outside of the linker's folders is installed; all others are named.
+static_needs() {
+  mkdir -p "$work/usr/lib" "$work/own"
+  touch "$work/usr/lib/libz.a" "$work/own/libprotobuf-c.a"
+  cmake -DSOURCE="$source" -DWORK="$work" -P "$here/static_needs.cmake" ||
+    fail "the libraries are found otherwise"
 }
 
 build_project() {

@@ -55,7 +55,9 @@ class Place:
         self.part = folder / "out" / "net.onnx.part"
         server.files["/net"] = DATA
 
-    def get(self, *arguments: object, code: int = 0) -> str:
+    def get(
+        self, *arguments: object, code: int = 0, environment: dict[str, str] | None = None
+    ) -> str:
         """Run get.py and return what it printed; if it failed, its one line on standard
         error."""
         manifest = self.folder / "manifest.json"
@@ -69,11 +71,17 @@ class Place:
             self.target.parent,
             *(arguments or ["net"]),
         ]
-        environment = {
-            key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.lower().endswith("_proxy") and key != "LIBRESNET_MIRROR"
         }
         done = subprocess.run(
-            list(map(str, words)), capture_output=True, text=True, timeout=60, env=environment
+            list(map(str, words)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=inherited | (environment or {}),
         )
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
@@ -267,6 +275,33 @@ def test_a_redirect_to_anything_but_https_is_refused(place: Place, target: str) 
 def test_an_address_that_is_not_https_is_refused(place: Place, address: str) -> None:
     place.entry["urls"] = [address]
     assert address in place.get(code=1)
+
+
+def test_a_mirror_stands_for_every_address(place: Place) -> None:
+    """A folder that get.py filled, behind a file server, fills another one."""
+    place.server.files = {"/mirror/net.onnx": DATA}
+    place.entry["urls"] = ["https://example.invalid/some/where.onnx"]
+    for mirror in ("/mirror", "/mirror/"):
+        text = place.get("net", "--mirror", place.server.url(mirror))
+        assert place.target.read_bytes() == DATA and f"SHA-256 verified: {GOOD}" in text
+        place.target.unlink()
+    text = place.get(environment={"LIBRESNET_MIRROR": place.server.url("/mirror")})
+    assert place.target.read_bytes() == DATA and f"SHA-256 verified: {GOOD}" in text
+
+
+def test_what_a_mirror_sends_is_verified(place: Place) -> None:
+    place.server.files = {"/net.onnx": DATA[:-1] + b"!"}
+    assert GOOD in place.get("net", "--mirror", place.server.url(""), code=1)
+    assert place.left() == []
+    assert "404" in place.get("net", "--mirror", place.server.url("/no"), code=1)
+
+
+def test_a_mirror_on_another_machine_may_use_http_with_a_hash_only(place: Place) -> None:
+    mirror = "http://mirror.invalid"
+    text = place.get("net", "--mirror", mirror, code=1)
+    assert f"{mirror}/net.onnx" in text and "not https" not in text
+    place.entry["sha256"] = None
+    assert "not https" in place.get("net", "--mirror", mirror, code=1)
 
 
 @pytest.mark.parametrize("behaviour", [set(), {"no length"}])

@@ -22,7 +22,11 @@ PHOTOS = (
     Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared")) / "data/imagenet-samples"
 )
 PILLOW = int(PIL.__version__.split(".")[0])
-BILINEAR = Image.Resampling.BILINEAR
+FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.NEAREST)
+BILINEAR, BICUBIC, NEAREST = range(3)
+CROP, STRETCH = range(2)
+NONE = 2**32 - 1
+ORDERS = {"RGB": 0, "BGR": 1, "GREY": 2}
 
 RGB, BGR, RGBA, BGRA, GREY, NV12, I420 = range(7)
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "scale": 255, "bgr": False}
@@ -39,8 +43,9 @@ def helper(pixels: bytes, *arguments: object) -> bytes:
     return done.stdout
 
 
-def resize(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    out = helper(pixels.tobytes(), "resize", pixels.shape[1], pixels.shape[0], width, height)
+def resize(pixels: np.ndarray, width: int, height: int, kind: int = BILINEAR) -> np.ndarray:
+    size = pixels.shape[1], pixels.shape[0]
+    out = helper(pixels.tobytes(), "resize", *size, width, height, kind)
     return np.frombuffer(out, np.uint8).reshape(height, width, 3)
 
 
@@ -62,27 +67,35 @@ def resized_size(size: tuple[int, int], side: int) -> tuple[int, int]:
     return (side, other) if size[0] <= size[1] else (other, side)
 
 
-def cropped(image: Image.Image, side: int) -> Image.Image:
-    """Crop as torchvision's CenterCrop(int) does."""
-    left, top = int(round((image.width - side) / 2.0)), int(round((image.height - side) / 2.0))
-    return image.crop((left, top, left + side, top + side))
+def covering_size(size: tuple[int, int], height: int, width: int) -> tuple[int, int]:
+    """Return the size (width, height) that just covers height x width. In integers, as a
+    float could be just below one."""
+    if height * size[0] >= width * size[1]:
+        return height * size[0] // size[1], height
+    return width, width * size[1] // size[0]
 
 
-def pillow_resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def cropped(image: Image.Image, height: int, width: int) -> Image.Image:
+    """Crop as torchvision's CenterCrop does."""
+    left, top = int(round((image.width - width) / 2.0)), int(round((image.height - height) / 2.0))
+    return image.crop((left, top, left + width, top + height))
+
+
+def pillow_resize(image: Image.Image, size: tuple[int, int], kind: int = BILINEAR) -> Image.Image:
     """Call Image.resize as Pillow 13 does, which scales rows first where the height
     shrinks more than twice as much as the width. Older versions round in another order
     there, but two calls, each for one direction, do as version 13 does."""
     lower, narrower = image.height - size[1], image.width - size[0]
-    if PILLOW < 13 and lower > 0 and lower > 2 * narrower:
-        image = image.resize((image.width, size[1]), BILINEAR)
-    return image.resize(size, BILINEAR)
+    if PILLOW < 13 and kind != NEAREST and lower > 0 and lower > 2 * narrower:
+        image = image.resize((image.width, size[1]), FILTERS[kind])
+    return image.resize(size, FILTERS[kind])
 
 
 def expected(image: Image.Image, preset: dict, side: int, crop: int) -> np.ndarray:
     if side:
         image = pillow_resize(image, resized_size(image.size, side))
     if crop:
-        image = cropped(image, crop)
+        image = cropped(image, crop, crop)
     pixels = np.asarray(image).astype(np.float32)
     pixels = pixels[:, :, ::-1] if preset["bgr"] else pixels
     values = pixels / np.float32(preset["scale"])
@@ -103,9 +116,11 @@ def random_side(source: random.Random) -> int:
     return int(2 ** source.uniform(0, 10))
 
 
-def assert_resize_is_pillows(pixels: np.ndarray, width: int, height: int) -> None:
-    reference = np.asarray(pillow_resize(Image.fromarray(pixels), (width, height)))
-    difference = np.abs(resize(pixels, width, height).astype(int) - reference)
+def assert_resize_is_pillows(
+    pixels: np.ndarray, width: int, height: int, kind: int = BILINEAR
+) -> None:
+    reference = np.asarray(pillow_resize(Image.fromarray(pixels), (width, height), kind))
+    difference = np.abs(resize(pixels, width, height, kind).astype(int) - reference)
     assert difference.max() == 0, (
         f"{pixels.shape[1]}x{pixels.shape[0]} -> {width}x{height}: "
         f"{(difference > 0).sum()} bytes differ"
@@ -122,16 +137,18 @@ def photos() -> list[tuple[str, Image.Image]]:
     return [(path.name, Image.open(path).convert("RGB")) for path in paths]
 
 
+@pytest.mark.parametrize("kind", [BILINEAR, BICUBIC, NEAREST])
 @pytest.mark.parametrize("case", range(300))
-def test_resize_of_random_sizes(case: int) -> None:
+def test_resize_of_random_sizes(case: int, kind: int) -> None:
     source = random.Random(case)
     width, height = random_side(source), random_side(source)
     keep = source.choice(("", "", "", "width", "height", "width and height"))
     out_width = width if "width" in keep else random_side(source)
     out_height = height if "height" in keep else random_side(source)
-    assert_resize_is_pillows(noise(width, height, case), out_width, out_height)
+    assert_resize_is_pillows(noise(width, height, case), out_width, out_height, kind)
 
 
+@pytest.mark.parametrize("kind", [BILINEAR, BICUBIC, NEAREST])
 @pytest.mark.parametrize(
     ("size", "out"),
     [
@@ -140,18 +157,19 @@ def test_resize_of_random_sizes(case: int) -> None:
         ((4000, 3), (1, 700)), ((255, 257), (256, 256)),
     ],
 )  # fmt: skip
-def test_resize_of_extreme_sizes(size: tuple[int, int], out: tuple[int, int]) -> None:
-    assert_resize_is_pillows(noise(*size, seed=7), *out)
+def test_resize_of_extreme_sizes(size: tuple[int, int], out: tuple[int, int], kind: int) -> None:
+    assert_resize_is_pillows(noise(*size, seed=7), *out, kind)
 
 
+@pytest.mark.parametrize("kind", [BILINEAR, BICUBIC, NEAREST])
 @pytest.mark.parametrize("size", [(3, 8), (100, 105), (4096, 2), (2, 4096), (65535, 1), (1, 65535)])
-def test_resize_of_white_stays_white(size: tuple[int, int]) -> None:
+def test_resize_of_white_stays_white(size: tuple[int, int], kind: int) -> None:
     """Rounded weights may add up to more than one, especially where 4,096 pixels become
     one."""
     white = np.full((size[1], size[0], 3), 255, np.uint8)
     for out in ((1, 1), (7, 11)):
-        assert_resize_is_pillows(white, *out)
-        assert resize(white, *out).min() == 255
+        assert_resize_is_pillows(white, *out, kind)
+        assert resize(white, *out, kind).min() == 255
 
 
 @pytest.mark.slow
@@ -201,6 +219,73 @@ def test_preparation_of_random_sizes(case: int) -> None:
     sides = (side, crop) if crop else (side, crop, *scaled)
     out = prepare(image.tobytes(), image.size, RGB, width * 3, "imagenet", *sides)
     np.testing.assert_array_equal(out, expected(image, IMAGENET, side, crop))
+
+
+def fitted(
+    image: Image.Image,
+    fit: int,
+    kind: int,
+    order: str,
+    channels: int,
+    resize: tuple[int, int],
+    crop: tuple[int, int],
+) -> np.ndarray:
+    """Prepare an RGB image; sizes are height x width, and crop is that of the input."""
+    sides = (*resize, *crop, *crop)
+    settings = (fit, kind, ORDERS[order], channels)
+    out = helper(image.tobytes(), "fit", *image.size, RGB, image.width * 3, *settings, *sides)
+    return np.frombuffer(out, np.float32).reshape(*crop, channels)
+
+
+def pillow_fitted(
+    image: Image.Image,
+    fit: int,
+    kind: int,
+    order: str,
+    channels: int,
+    resize: tuple[int, int],
+    crop: tuple[int, int],
+) -> np.ndarray:
+    if order == "GREY" or channels == 1:
+        image = image.convert("L")
+    size = resize[::-1] if fit == STRETCH else covering_size(image.size, *resize)
+    pixels = np.asarray(cropped(pillow_resize(image, size, kind), *crop))
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], channels, axis=2)
+    return pixels[:, :, ::-1] if order == "BGR" else pixels
+
+
+SIZES = [(224, 224), (256, 128), (112, 96)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("fit", [CROP, STRETCH], ids=["crop", "stretch"])
+@pytest.mark.parametrize("kind", [BILINEAR, BICUBIC, NEAREST])
+def test_fits_of_photographs(
+    photos: list[tuple[str, Image.Image]], fit: int, size: tuple[int, int], kind: int
+) -> None:
+    """Three photographs, also turned and grey, in automatic sizes and with a border."""
+    border = (size[0] + 37, size[1] + 14)
+    for name, photo in photos[:3]:
+        for image in (photo, photo.transpose(Image.Transpose.ROTATE_90)):
+            for resize, given in ((size, (0, 0)), (border, border)):
+                for order, channels in (("RGB", 3), ("BGR", 3), ("GREY", 3), ("RGB", 1)):
+                    out = fitted(image, fit, kind, order, channels, given, size)
+                    want = pillow_fitted(image, fit, kind, order, channels, resize, size)
+                    np.testing.assert_array_equal(out, want, err_msg=f"{name} {order} {resize}")
+
+
+@pytest.mark.parametrize("case", range(200))
+def test_fits_of_random_sizes(case: int) -> None:
+    """Tiny images, of one pixel too, and elongated ones, enlarged and shrunk."""
+    source = random.Random(case)
+    side = source.choice((3, 20, 300))
+    image = Image.fromarray(noise(source.randint(1, side), source.randint(1, side), case))
+    crop = source.randint(1, 60), source.randint(1, 60)
+    resize = crop[0] + source.randint(0, 9), crop[1] + source.randint(0, 9)
+    order, channels = source.choice((("RGB", 3), ("BGR", 3), ("GREY", 3), ("GREY", 1)))
+    settings = source.randrange(2), source.randrange(3), order, channels, resize, crop
+    np.testing.assert_array_equal(fitted(image, *settings), pillow_fitted(image, *settings))
 
 
 @pytest.mark.parametrize("padding", [0, 1, 13])

@@ -28,3 +28,8 @@ def reference(path: Path, x: np.ndarray) -> np.ndarray:
 
 def close_to(found: np.ndarray, expected: np.ndarray) -> bool:
     return bool(np.abs(found - expected).max() <= TOLERANCE * np.abs(expected).max())
+
+
+def shortest(value: float) -> float:
+    """Return the shortest decimal that is the same float32, as scores of classify are."""
+    return float(str(np.float32(value)))

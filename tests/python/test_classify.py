@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import pickle
 import re
 import threading
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import RESNET20, SAMPLES, made_net, python, resnet_json, shared, unsanitized
+from scores import shortest
 
 import libresnet
 from libresnet import Model, Prediction, read_image
@@ -27,7 +30,7 @@ def reference_of(paths: list[Path], k: int = 10, *options: object) -> list[list[
     results = resnet_json("classify", "-k", k, *options, *paths)["results"]
     return [
         [
-            Prediction(one["index"], float(np.float32(one["score"])), one["label"])
+            Prediction(one["index"], shortest(one["score"]), one["label"])
             for one in result["predictions"]
         ]
         for result in results
@@ -98,6 +101,16 @@ def test_sessions_say_the_same(model: Model, reference: dict) -> None:
         assert np.array_equal(
             session.probabilities(list(reference)), model.probabilities(list(reference))
         )
+
+
+def test_scores_print_as_the_float32_they_are(model: Model, reference: dict) -> None:
+    for best in model.classify(list(reference), k=10):
+        for one in best:
+            assert len(Decimal(repr(one.score)).as_tuple().digits) <= 9, one
+            assert json.dumps(one.score) == repr(one.score)
+    found = model.probabilities(CAT)
+    for one in model.classify(CAT, k=10):
+        assert np.float32(one.score) == found[one.index]
 
 
 # ---- pixels ----
@@ -460,7 +473,7 @@ def test_float_input_gives_shares_of_what_run_gives(tmp_path: Path, ending: str 
             assert [one.index for one in best] == sorted(
                 range(10), key=lambda index: (-row[index], index)
             )
-            assert [one.score for one in best] == [float(row[one.index]) for one in best]
+            assert [one.score for one in best] == [shortest(row[one.index]) for one in best]
             assert all(one.label is None for one in best)
         pixels = np.random.default_rng(6).integers(0, 256, (4, 32, 32, 3), np.uint8)
         from_pixels = model.probabilities(pixels)
@@ -510,7 +523,7 @@ def test_probabilities_are_classifys(model: Model, reference: dict) -> None:
     assert found.shape == (len(reference), 10) and found.dtype == np.float32
     assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
     for row, expected in zip(found, reference.values()):
-        assert all(float(row[one.index]) == one.score for one in expected)
+        assert all(np.float32(one.score) == row[one.index] for one in expected)
     assert np.array_equal(model.probabilities(CAT), found[list(reference).index(CAT)])
 
 

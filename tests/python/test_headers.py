@@ -324,13 +324,14 @@ def compare_defines(headers: Headers) -> list[str]:
     of_header = {
         name: value for name, value in headers.defines.items() if name not in IGNORED_DEFINES
     }
-    assert _structs.NO_INDEX == 2**32 - 1
+    assert _structs.NO_INDEX == _structs.SIZE_NONE == 2**32 - 1
     of_python = {
         "RESNET_VERSION_STRING": f'"{libresnet.__version__}"',
         "RESNET_ABI": str(_structs.ABI),
         "RESNET_PYTHON_ABI": str(_structs.PYTHON_ABI),
         "RESNET_ERROR_MESSAGE_SIZE": str(_structs.ERROR_MESSAGE_SIZE),
         "RESNET_NO_INDEX": "UINT32_MAX",
+        "RESNET_SIZE_NONE": "UINT32_MAX",
     }
     return [] if of_header == of_python else [f"defines: {of_header}, {of_python}"]
 

@@ -50,6 +50,10 @@ def several(model: libresnet.Model) -> List[str]:
         one += session.classify(Path("cat.jpg"))
         pixels = np.zeros((2, 2, 3), np.uint8)
         both: List[List[libresnet.Prediction]] = session.classify(["cat.jpg", b"", pixels])
+    skipped = model.classify(["cat.jpg"], errors="skip")[0]
+    if isinstance(skipped, libresnet.Error):
+        return [skipped.message]
+    one += skipped
     array = model.classify(pixels)
     return [str(best.label) for best in one + both[0] + array]
 """
@@ -70,6 +74,7 @@ WRONG = {
     "libresnet.nothing": "attr-defined",
     'libresnet.Model().classify("cat.jpg")[0][0].score': "attr-defined",
     'libresnet.Model().classify(["cat.jpg"])[0].score': "attr-defined",
+    'libresnet.Model().classify(["cat.jpg"], errors="skip")[0][0]': "index",
 }
 
 

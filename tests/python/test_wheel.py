@@ -400,14 +400,13 @@ def test_the_sdist_holds_no_more_than_it_needs(built: Path) -> None:
     assert not [name for name in names if unwanted.search(name)]
 
 
-def asked_for_dependencies(
-    sdist: Path, **environment: object
+def in_back_end(
+    sdist: Path, code: str, **environment: object
 ) -> "subprocess.CompletedProcess[str]":
-    """What the back end does about XNNPACK in a tree without build/deps."""
+    """Run code beside the back end, in a tree without build/deps."""
     shutil.rmtree(sdist / "tree" / "build", ignore_errors=True)
-    code = "import libresnet_build; print(libresnet_build.dependencies())"
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", f"import libresnet_build\n{code}"],
         capture_output=True,
         text=True,
         cwd=sdist,
@@ -416,10 +415,24 @@ def asked_for_dependencies(
     )
 
 
+def asked_for_dependencies(
+    sdist: Path, **environment: object
+) -> "subprocess.CompletedProcess[str]":
+    """What the back end does about XNNPACK."""
+    return in_back_end(sdist, "print(libresnet_build.dependencies())", **environment)
+
+
+def recorder(folder: Path, *names: str) -> Path:
+    """Put programs into a folder that only note that they were called."""
+    calls = folder / "calls"
+    for name in names:
+        (folder / name).write_text(f"#!/bin/sh\necho {name} >>{calls}\nexit 1\n")
+        (folder / name).chmod(0o755)
+    return calls
+
+
 def test_without_xnnpack_the_build_says_what_to_do(sdist: Path, tmp_path: Path) -> None:
-    failing = tmp_path / "bash"  # tools/deps cannot do its work here
-    failing.write_text("#!/bin/sh\nexit 1\n")
-    failing.chmod(0o755)
+    calls = recorder(tmp_path, "bash", "apt-get", "sudo")
     done = asked_for_dependencies(sdist, PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert done.returncode == 1
     for remedy in (
@@ -431,6 +444,47 @@ def test_without_xnnpack_the_build_says_what_to_do(sdist: Path, tmp_path: Path) 
     ):
         assert remedy in done.stderr
     assert "Traceback" not in done.stderr
+    assert not calls.exists(), "the back end installs nothing by itself"
+
+
+def test_what_a_system_lacks_is_named_with_its_package(sdist: Path, tmp_path: Path) -> None:
+    """Here it lacks two programs and two headers, or all of a compiler."""
+    compiler = tmp_path / "one-compiler"
+    compiler.write_text("#!/bin/sh\n! grep -qE 'jpeglib|xxhash'\n")
+    compiler.chmod(0o755)
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "grep").symlink_to(shutil.which("grep") or "/bin/grep")
+    calls = recorder(bare, "bash", "apt-get", "sudo")
+    done = asked_for_dependencies(sdist, PATH=bare, CC=compiler)
+    advice = "apt-get install pkg-config protobuf-c-compiler libxxhash-dev libjpeg62-turbo-dev`"
+    assert advice in done.stderr, done.stderr
+    done = asked_for_dependencies(sdist, PATH=bare)
+    assert "apt-get install gcc pkg-config protobuf-c-compiler`" in done.stderr, done.stderr
+    code = """
+libresnet_build.scikit_build.build_wheel = lambda *arguments: 1 / 0
+libresnet_build.build_wheel(".")
+"""
+    done = in_back_end(sdist, code, PATH=bare, CC=compiler, LIBRESNET_DEPS=DEPS)
+    assert advice in done.stderr and "ZeroDivisionError" in done.stderr
+    assert not calls.exists()
+
+
+def test_a_build_prints_a_line_for_each_step(sdist: Path, tmp_path: Path) -> None:
+    """pip install -v shows them. Here nothing is compiled."""
+    code = f"""
+from pathlib import Path
+def build_wheel(folder, settings, metadata):
+    Path(folder, "one.whl").write_bytes(b"wheel")
+    return "one.whl"
+libresnet_build.scikit_build.build_wheel = build_wheel
+libresnet_build.repair = lambda wheel: wheel
+print(libresnet_build.build_wheel({str(tmp_path)!r}))
+"""
+    done = in_back_end(sdist, code, LIBRESNET_DEPS=DEPS)
+    assert done.returncode == 0 and done.stdout == "one.whl\n", done.stderr
+    lines = done.stderr.splitlines()
+    assert [line.split(": ")[1] for line in lines] == [f"step {i} of 4" for i in (1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize("named, good", [(DEPS, True), (ROOT / "tests", False)])

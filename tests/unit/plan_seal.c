@@ -11,7 +11,7 @@ enum {
   NODE_NUMBERS = 8 * 4,
   NODE_WINDOW = 20 * 4 + 3 * 4,
   COUNTS = 7 * 4,
-  PREPROCESS = 4 * 4 + 7 * 4
+  PREPROCESS = 8 * 4 + 8 * 4
 };
 
 typedef struct arrays {

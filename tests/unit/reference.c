@@ -146,6 +146,10 @@ static double reference_l2_normalize(const element *e) {
   }
 }
 
+static double reference_prelu(const element *e) {
+  return own(e) >= 0.0 ? own(e) : (double)e->node->weights[e->c] * own(e);
+}
+
 static double reference_scale(const element *e) {
   const uint32_t gate = e->node->input[1];
   const graph_shape shape = e->graph->nodes[gate].shape;

@@ -57,12 +57,12 @@ static int tear_down(void **state) {
 }
 
 /* Return a preprocessing that keeps the pixel values, so that the output can be compared
- * as integers. */
+ * as integers. 0: none. */
 static resnet_preprocess plain(uint32_t resize, uint32_t crop) {
   resnet_preprocess preprocess;
   assert_int_equal(resnet_preprocess_preset("none", &preprocess, NULL), RESNET_OK);
-  preprocess.resize = resize;
-  preprocess.crop = crop;
+  preprocess.resize_height = preprocess.resize_width = resize ? resize : RESNET_SIZE_NONE;
+  preprocess.crop_height = preprocess.crop_width = crop ? crop : RESNET_SIZE_NONE;
   return preprocess;
 }
 
@@ -80,10 +80,12 @@ static void expect_row(fixture *f, const uint8_t *grey, uint32_t count, const ui
   uint8_t in[3 * 16], out[3 * 16];
   assert_true(count <= 16 && out_count <= 16);
   for (uint32_t i = 0; i < 3 * count; i++) in[i] = grey[i / 3];
-  assert_int_equal(image_resize_rgb(in, count, 1, out, out_count, 1, &f->scratch, &f->error),
+  assert_int_equal(image_resize_rgb(in, count, 1, out, out_count, 1, RESNET_FILTER_BILINEAR,
+                                    &f->scratch, &f->error),
                    RESNET_OK);
   for (uint32_t i = 0; i < 3 * out_count; i++) assert_int_equal(out[i], expected[i / 3]);
-  assert_int_equal(image_resize_rgb(in, 1, count, out, 1, out_count, &f->scratch, &f->error),
+  assert_int_equal(image_resize_rgb(in, 1, count, out, 1, out_count, RESNET_FILTER_BILINEAR,
+                                    &f->scratch, &f->error),
                    RESNET_OK);
   for (uint32_t i = 0; i < 3 * out_count; i++) assert_int_equal(out[i], expected[i / 3]);
 }
@@ -110,7 +112,8 @@ static void resize_refuses_sizes_without_pixels(void **state) {
       {0, 1, 1, 1}, {1, 0, 1, 1}, {1, 1, 0, 1}, {1, 1, 1, 0}, {1, 1, 65536, 1}};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     const uint32_t *s = sizes[i];
-    assert_int_equal(image_resize_rgb(in, s[0], s[1], out, s[2], s[3], &f->scratch, &f->error),
+    assert_int_equal(image_resize_rgb(in, s[0], s[1], out, s[2], s[3], RESNET_FILTER_BILINEAR,
+                                      &f->scratch, &f->error),
                      RESNET_ERROR_ARGUMENT);
     assert_non_null(strstr(f->error.message, "1 to 65535"));
   }
@@ -130,11 +133,11 @@ static void crop_starts_where_torchvisions_does(void **state) {
     float out[5 * 5 * 3];
     resnet_image image = grid(pixels, size, 5);
     resnet_preprocess preprocess = plain(0, crop);
-    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, out, &f->scratch, &f->error),
+    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, 3, out, &f->scratch, &f->error),
                      RESNET_OK);
     assert_true(out[0] == (float)start);
     image = grid(pixels, 5, size);
-    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, out, &f->scratch, &f->error),
+    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, 3, out, &f->scratch, &f->error),
                      RESNET_OK);
     assert_true(out[0] == (float)(16 * start));
     assert_true(out[5 * 5 * 3 - 1] == (float)(16 * (start + 4) + 4));
@@ -157,9 +160,10 @@ static void crop_equals_part_of_the_whole_image(void **state) {
     resnet_image image = {pixels, width, height, (size_t)width * 3, RESNET_PIXELS_RGB};
     resnet_preprocess uncut = plain(30, 0), cut = plain(30, 24);
     assert_int_equal(
-        image_prepare(&image, &uncut, whole_height, whole_width, whole, &f->scratch, &f->error),
+        image_prepare(&image, &uncut, whole_height, whole_width, 3, whole, &f->scratch, &f->error),
         RESNET_OK);
-    assert_int_equal(image_prepare(&image, &cut, 24, 24, part, &f->scratch, &f->error), RESNET_OK);
+    assert_int_equal(image_prepare(&image, &cut, 24, 24, 3, part, &f->scratch, &f->error),
+                     RESNET_OK);
     uint32_t left = (whole_width - 24) / 2, top = (whole_height - 24) / 2;
     left += (whole_width - 24) % 2 & left % 2;
     top += (whole_height - 24) % 2 & top % 2;
@@ -178,9 +182,9 @@ static void values_are_normalised_in_the_networks_order(void **state) {
   static const uint8_t pixel[] = {10, 20, 255};
   resnet_image image = {pixel, 1, 1, 3, RESNET_PIXELS_RGB};
   resnet_preprocess preprocess = {
-      0, 0, RESNET_ORDER_RGB, 255.0f, {0.5f, 0.25f, 0.125f}, {0.3f, 0.7f, 1.1f}};
+      .scale = 255.0f, .mean = {0.5f, 0.25f, 0.125f}, .std = {0.3f, 0.7f, 1.1f}};
   float out[3];
-  assert_int_equal(image_prepare(&image, &preprocess, 1, 1, out, &f->scratch, &f->error),
+  assert_int_equal(image_prepare(&image, &preprocess, 1, 1, 3, out, &f->scratch, &f->error),
                    RESNET_OK);
   for (int i = 0; i < 3; i++) {
     volatile float unit = (float)pixel[i] / 255.0f;
@@ -188,7 +192,7 @@ static void values_are_normalised_in_the_networks_order(void **state) {
     assert_true(out[i] == centred / preprocess.std[i]);
   }
   preprocess.order = RESNET_ORDER_BGR;
-  assert_int_equal(image_prepare(&image, &preprocess, 1, 1, out, &f->scratch, &f->error),
+  assert_int_equal(image_prepare(&image, &preprocess, 1, 1, 3, out, &f->scratch, &f->error),
                    RESNET_OK);
   for (int i = 0; i < 3; i++) {
     volatile float unit = (float)pixel[2 - i] / 255.0f;
@@ -207,7 +211,7 @@ static void formats_agree(void **state) {
   resnet_image image = {rgb, W, H, W * 3, RESNET_PIXELS_RGB};
   resnet_preprocess preprocess = plain(8, 7);
   float expected[7 * 7 * 3], out[7 * 7 * 3];
-  assert_int_equal(image_prepare(&image, &preprocess, 7, 7, expected, &f->scratch, &f->error),
+  assert_int_equal(image_prepare(&image, &preprocess, 7, 7, 3, expected, &f->scratch, &f->error),
                    RESNET_OK);
   static const resnet_pixels formats[] = {RESNET_PIXELS_BGR, RESNET_PIXELS_RGBA,
                                           RESNET_PIXELS_BGRA};
@@ -221,7 +225,7 @@ static void formats_agree(void **state) {
       other[p * step + 2 - red] = rgb[p * 3 + 2];
     }
     image = (resnet_image){other, W, H, W * step, formats[i]};
-    assert_int_equal(image_prepare(&image, &preprocess, 7, 7, out, &f->scratch, &f->error),
+    assert_int_equal(image_prepare(&image, &preprocess, 7, 7, 3, out, &f->scratch, &f->error),
                      RESNET_OK);
     assert_memory_equal(out, expected, sizeof out);
   }
@@ -265,7 +269,7 @@ static void one_colour_stays_one_colour(void **state) {
     memset(pixels, 128, size);
     image.pixels = pixels;
     resnet_preprocess preprocess = plain(resize, crop);
-    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, out, &f->scratch, &f->error),
+    assert_int_equal(image_prepare(&image, &preprocess, crop, crop, 3, out, &f->scratch, &f->error),
                      RESNET_OK);
     float expected = image.format < RESNET_PIXELS_NV12 ? 128.0f : 130.0f;
     for (size_t j = 0; j < count; j++) assert_true(out[j] == expected);
@@ -279,7 +283,7 @@ static void one_colour_stays_one_colour(void **state) {
 static void expect_refusal(fixture *f, const resnet_image *image,
                            const resnet_preprocess *preprocess, const char *named) {
   float out[4 * 4 * 3];
-  assert_int_equal(image_prepare(image, preprocess, 4, 4, out, &f->scratch, &f->error),
+  assert_int_equal(image_prepare(image, preprocess, 4, 4, 3, out, &f->scratch, &f->error),
                    RESNET_ERROR_ARGUMENT);
   if (!strstr(f->error.message, named)) fail_msg("'%s' does not say '%s'", f->error.message, named);
   assert_true(strlen(f->error.message) < RESNET_ERROR_MESSAGE_SIZE - 1);
@@ -291,10 +295,11 @@ static void images_that_do_not_fit_are_refused(void **state) {
   resnet_image small = grid(pixels, 3, 9), wide = grid(pixels, 8, 4), square = grid(pixels, 4, 4);
   resnet_preprocess none = plain(0, 0), crop = plain(0, 4), shrink = plain(3, 4),
                     other = plain(0, 2);
-  expect_refusal(f, &small, &crop, "set the preprocessing's resize to 4 or more");
-  expect_refusal(f, &square, &shrink, "is 3 x 3 after resize 3");
+  expect_refusal(f, &small, &crop,
+                 "too small for the centre crop of 4 x 4; set the preprocessing's resize to");
+  expect_refusal(f, &square, &shrink, "is 3 x 3 after resize 3 x 3");
   expect_refusal(f, &wide, &none,
-                 "becomes 8 x 4 (resize 0, crop 0), but the model's input is 4 x 4");
+                 "becomes 4 x 8 (resize none, crop none), but the model's input is 4 x 4");
   expect_refusal(f, &square, &other, "becomes 2 x 2");
   expect_refusal(f, &(resnet_image){NULL, 4, 4, 4, RESNET_PIXELS_GREY}, &none, "NULL");
   expect_refusal(f, &square, NULL, "NULL");
@@ -316,13 +321,13 @@ static void impossible_preprocessing_is_refused(void **state) {
     expect_refusal(f, &image, &deviation, "std[2] is");
   }
   resnet_preprocess mean = plain(0, 0), order = plain(0, 0), resize = plain(65536, 4),
-                    crop = plain(4, UINT32_MAX);
+                    crop = plain(4, UINT32_MAX - 1);
   mean.mean[1] = nan;
-  order.order = (resnet_channel_order)2;
+  order.order = (resnet_channel_order)3;
   expect_refusal(f, &image, &mean, "mean[1] is");
-  expect_refusal(f, &image, &order, "order is 2");
+  expect_refusal(f, &image, &order, "order is 3");
   expect_refusal(f, &image, &resize, "resize is 65536");
-  expect_refusal(f, &image, &crop, "crop is 4294967295");
+  expect_refusal(f, &image, &crop, "crop is 4294967294");
 }
 
 /* ---- memory ------------------------------------------------------------------------ */
@@ -336,7 +341,8 @@ static resnet_status prepare_photo(fixture *f, uint32_t width, uint32_t height,
   resnet_image image = {pixels, width, height,
                         (size_t)width * (format == RESNET_PIXELS_RGBA ? 4 : 2), format};
   resnet_preprocess preprocess = plain(256, 224);
-  resnet_status status = image_prepare(&image, &preprocess, 224, 224, out, &f->scratch, &f->error);
+  resnet_status status =
+      image_prepare(&image, &preprocess, 224, 224, 3, out, &f->scratch, &f->error);
   free(pixels);
   free(out);
   return status;

@@ -23,7 +23,8 @@ static void expect_row(const resnet_image *image, uint32_t y, uint32_t x, uint32
                        const uint8_t *expected) {
   uint8_t *buffer = malloc((size_t)count * 3);
   assert_non_null(buffer);
-  assert_memory_equal(image_row_rgb(image, y, x, count, buffer), expected, (size_t)count * 3);
+  assert_memory_equal(image_row_rgb(image, y, x, count, false, buffer), expected,
+                      (size_t)count * 3);
   free(buffer);
 }
 
@@ -60,7 +61,7 @@ static void rgb_is_not_copied(void **state) {
   (void)state;
   static const uint8_t pixels[6] = {1, 2, 3, 4, 5, 6};
   resnet_image image = {pixels, 2, 1, 6, RESNET_PIXELS_RGB};
-  assert_ptr_equal(image_row_rgb(&image, 0, 1, 1, NULL), pixels + 3);
+  assert_ptr_equal(image_row_rgb(&image, 0, 1, 1, false, NULL), pixels + 3);
 }
 
 static void grey_is_repeated(void **state) {
@@ -86,7 +87,7 @@ static void yuv_gives_the_colour_bars(void **state) {
     uint8_t *pixels = exact(bars[i], 3), rgb[3];
     resnet_image image = {pixels, 1, 1, 1, RESNET_PIXELS_I420};
     assert_int_equal(image_check(&image, NULL), RESNET_OK);
-    image_row_rgb(&image, 0, 0, 1, rgb);
+    image_row_rgb(&image, 0, 0, 1, false, rgb);
     for (int channel = 0; channel < 3; channel++)
       assert_in_range(rgb[channel] + 1, bars[i][3 + channel], bars[i][3 + channel] + 2);
     free(pixels);
@@ -103,11 +104,11 @@ static void expect_chroma_places(const resnet_image *image) {
   uint8_t row[9];
   for (uint32_t y = 0; y < 3; y++)
     for (uint32_t x = 0; x < 3; x++) {
-      image_row_rgb(image, y, x, 1, row);
+      image_row_rgb(image, y, x, 1, false, row);
       const uint8_t *expected = y < 2 ? (x < 2 ? red : grey) : (x < 2 ? grey : blue);
       assert_memory_equal(row, expected, 3);
     }
-  image_row_rgb(image, 2, 0, 3, row);
+  image_row_rgb(image, 2, 0, 3, false, row);
   assert_memory_equal(row + 6, blue, 3);
 }
 

@@ -97,7 +97,8 @@ static void write_mixture(void) {
   put_message(&n.graph, INITIALIZER, &tensor);
   add(&n, "GlobalAveragePool", "x", "p", "");
   add(&n, "Flatten", "p", "f", "");
-  add(&n, "Add", "k,h", "sum", "");
+  add(&n, "Cast", "h", "wide", "to=1");
+  add(&n, "Add", "k,wide", "sum", "");
   add(&n, "MatMul", "f,sum", "m", "");
   add(&n, "Reshape", "m,shape", "y", "");
   write_network("model", &n);

@@ -144,16 +144,16 @@ static void refuse_fold(const char *operator_type, const char *inputs, resnet_st
   begin_network(&n);
   add_floats(&n, "m", "2,3", (const float[]){1, 2, 3, 4, -5, 0});
   add_integers(&n, "i", "2", (const int64_t[]){2, 3});
-  add_integers(&n, "large", "2", (const int64_t[]){300, 300});
+  add_integers(&n, "large", "2", (const int64_t[]){30000, 30000});
   add_integers(&n, "huge", "2", (const int64_t[]){INT64_MAX, 2});
   add_integers(&n, "minus", "2", (const int64_t[]){-1, 2});
   add_integers(&n, "one", "1", (const int64_t[]){1});
   add_integers(&n, "zero", "", (const int64_t[]){0});
   add_integers(&n, "one0", "", (const int64_t[]){1});
-  add_integers(&n, "much", "", (const int64_t[]){1000000});
+  add_integers(&n, "much", "", (const int64_t[]){INT32_MAX});
   add_random(&n, "pair", "2", 1);
-  add_random(&n, "column", "300,1", 1);
-  add_random(&n, "row", "300", 1);
+  add_random(&n, "column", "20000,1", 1);
+  add_random(&n, "row", "20000", 1);
   add(&n, "Shape", "c", "shape", "");
   add(&n, operator_type, inputs, "k", "");
   add(&n, "Mul", "c,k", "t", "");
@@ -167,22 +167,21 @@ static void impossible_folding_is_refused(void **state) {
                       limit = RESNET_ERROR_LIMIT;
   refuse_fold("Sqrt", "i", form, "Sqrt_k|takes floats");
   refuse_fold("Floor", "c", not_yet, "Floor_k|on constants and shapes only, not on activations");
-  refuse_fold("Pow", "i,i", not_yet, "Pow_k|raises integers to a power");
+  refuse_fold("Pow", "huge,i", not_yet, "Pow_k|raises the integer 9.22337e+18 to the power 2");
   refuse_fold("Pow", "c,m", not_yet, "Pow_k|its exponent 'm' has 6 numbers: one is accepted");
   refuse_fold("Tile", "m,one", form, "Tile_k|repeats must be 2 integers");
-  refuse_fold("Tile", "m,minus", not_yet, "repeats axis 0 -1 times: 0 to 65536 is accepted");
-  refuse_fold("Tile", "m,huge", not_yet, "repeats axis 0 9223372036854775807 times");
-  refuse_fold("Tile", "m,large", limit, "makes a constant of 540000 elements: up to 65536");
+  refuse_fold("Tile", "m,minus", form, "repeats axis 0 -1 times");
+  refuse_fold("Tile", "m,huge", form, "repeats axis 0 9223372036854775807 times");
+  refuse_fold("Tile", "m,large", limit, "Tile_k|takes more work");
   refuse_fold("Tile", "m,m", form, "repeats must be a list of integers");
   refuse_fold("Tile", "shape,c", not_yet, "Tile_k");
   refuse_fold("CastLike", "shape,m", not_yet, "CastLike_k|computes with the batch size");
   refuse_fold("Add", "m,two2", form, "reads tensor 'two2', which nothing defines");
   refuse_fold("Sub", "m,pair", form, "Sub_k|cannot broadcast 3 against 2");
-  refuse_fold("Mul", "column,row", not_yet,
-              "Mul_k|makes a constant of 90000 elements: up to 65536");
+  refuse_fold("Mul", "column,row", limit, "Mul_k|takes more work");
   refuse_fold("ConstantOfShape", "minus", form,
               "ConstantOfShape_k|makes a constant with dimension -1");
-  refuse_fold("Range", "zero,much,one0", limit, "Range_k|makes 1000000 numbers: up to 65536");
+  refuse_fold("Range", "zero,much,one0", limit, "Range_k|takes more work");
   refuse_fold("Range", "zero,much,zero", form, "its delta is 0");
   refuse_fold("Range", "i,much,one0", not_yet, "its start must be one integer below 2^31");
   refuse_fold("Constant", "", not_yet, "Constant_k|no tensor, number or list of numbers");
@@ -219,8 +218,7 @@ static void folding_is_limited_in_total(void **state) {
   mem_init(&m, NULL, UINT64_C(6) << 30);
   const load_options options = {.max_file_bytes = 1 << 24};
   assert_int_equal(load_memory(&g, &m, file.data, file.size, &options, &error), RESNET_ERROR_LIMIT);
-  if (!strstr(error.message, "'Neg_k'") ||
-      !strstr(error.message, "more than 268435456 elements together"))
+  if (!strstr(error.message, "(Neg, ") || !strstr(error.message, "takes more work"))
     fail_msg("%s", error.message);
   assert_int_equal(m.used, 0);
   buffer_release(&file);

@@ -71,8 +71,10 @@ static void preprocessing_is_read(void **state) {
   (void)state;
   resnet_preprocess p = read_preprocess(
       "resize=32 crop=none order=bgr scale=255 mean=0.485,0.456,0.406 std=.229,2.24e-1,225E-3");
-  assert_int_equal(p.resize, 32);
-  assert_int_equal(p.crop, 0);
+  assert_int_equal(p.resize_height, 32);
+  assert_int_equal(p.resize_width, 32);
+  assert_int_equal(p.crop_height, RESNET_SIZE_NONE);
+  assert_int_equal(p.crop_width, RESNET_SIZE_NONE);
   assert_int_equal(p.order, RESNET_ORDER_BGR);
   static const float expected[7] = {255, 0.485F, 0.456F, 0.406F, 0.229F, 0.224F, 0.225F};
   assert_float_equal(p.scale, expected[0], 0);
@@ -80,7 +82,8 @@ static void preprocessing_is_read(void **state) {
   assert_memory_equal(p.std, expected + 4, sizeof p.std);
   p = read_preprocess(
       "  std=1,1,1  mean=-103.939,0,1e1 scale=1.  order=rgb crop=65535 resize=none ");
-  assert_int_equal(p.crop, 65535);
+  assert_int_equal(p.crop_height, 65535);
+  assert_int_equal(p.crop_width, 65535);
   assert_float_equal(p.mean[0], -103.939F, 0);
   assert_float_equal(p.mean[2], 10, 0);
 }

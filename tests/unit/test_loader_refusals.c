@@ -166,8 +166,8 @@ static void inputs_of_other_types(void **state) {
   add(&bytes, "Cast", "c", "t", "to=1");
   end_network(&bytes);
   refuse_network(&bytes, not_yet,
-                 "input 'x' has element type 2: float (1), float16 (10) and double (11) are "
-                 "accepted|convert bytes to floats outside");
+                 "input 'x' has element type 2: float (1), float16 (10), double (11) and "
+                 "bfloat16 (16) are accepted|convert bytes to floats outside");
 }
 
 /* PyTorch's exporter flattens channels_last networks with the batch. If a sample has one

@@ -62,6 +62,8 @@ static void floats_are_read_from_everywhere(void **state) {
   static const float floats[6] = {1, -2.5F, 1e-30F, 3e38F, 0.1F, -0.0F},
                      small[6] = {1, -2.5F, 0.5F, 65504, 0, 5.9604644775390625e-08F};
   static const double doubles[6] = {1, -2.5, 0.5, 65504, 0, 5.9604644775390625e-08};
+  static const float brain[6] = {1, -2.5F, 3.38953139e38F, 0, 9.18354962e-41F, 0.099609375F};
+  static const uint16_t brains[6] = {0x3f80, 0xc020, 0x7f7f, 0x8000, 0x0001, 0x3dcc};
   static const uint16_t halves[6] = {0x3c00, 0xc100, 0x3800, 0x7bff, 0x8000, 0x0001};
   buffer packed = {0};
   for (size_t i = 0; i < 6; i++) put_varint(&packed, halves[i]);
@@ -71,6 +73,10 @@ static void floats_are_read_from_everywhere(void **state) {
   check_numbers(DOUBLE, DOUBLE_DATA, doubles, sizeof doubles, small);
   check_numbers(FLOAT16, RAW_DATA, halves, sizeof halves, small);
   check_numbers(FLOAT16, INT32_DATA, packed.data, packed.size, small);
+  buffer_release(&packed);
+  for (size_t i = 0; i < 6; i++) put_varint(&packed, brains[i]);
+  check_numbers(BFLOAT16, RAW_DATA, brains, sizeof brains, brain);
+  check_numbers(BFLOAT16, INT32_DATA, packed.data, packed.size, brain);
   buffer_release(&packed);
 }
 
@@ -129,7 +135,8 @@ static void contradicting_data_are_refused(void **state) {
   refuse_tensor(FLOAT, 3, 2, 23, NULL, form, "tensor 'k' has 23 bytes of data|ask for 24");
   refuse_tensor(FLOAT, 3, 2, 28, NULL, form, "28 bytes of data|ask for 24");
   refuse_tensor(FLOAT, 3, 2, 0, NULL, form, "0 bytes of data|ask for 24");
-  refuse_tensor(FLOAT, 1 << 30, 1 << 30, 24, NULL, form, "24 bytes of data");
+  refuse_tensor(FLOAT, 1 << 28, 1 << 28, 24, NULL, form, "24 bytes of data");
+  refuse_tensor(FLOAT, 1 << 30, 1 << 30, 24, NULL, form, "dimensions whose product overflows");
   refuse_tensor(FLOAT, INT64_MAX, 4, 24, NULL, form, "product overflows");
   refuse_tensor(FLOAT, INT64_C(1) << 62, 1, 24, NULL, form, "product overflows");
   refuse_tensor(FLOAT, -3, 2, 24, NULL, form, "negative dimension (-3)");
@@ -150,7 +157,7 @@ static void element_types_are_checked(void **state) {
   refuse_tensor(0, 3, 2, 24, NULL, not_yet,
                 "tensor 'k' has element type 0: accepted types: float (1)");
   refuse_tensor(STRING, 3, 2, 24, NULL, not_yet, "element type 8");
-  refuse_tensor(BFLOAT16, 3, 2, 12, NULL, not_yet, "element type 16");
+  refuse_tensor(17, 3, 2, 6, NULL, not_yet, "element type 17");
   refuse_tensor(99, 3, 2, 24, NULL, not_yet, "element type 99");
   refuse_tensor(UINT64_MAX, 3, 2, 24, NULL, not_yet, "element type -1");
   refuse_tensor(UINT8, 3, 2, 6, NULL, not_yet, "MatMul_y|'k' of element type 2");

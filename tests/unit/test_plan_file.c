@@ -299,7 +299,17 @@ static void preprocessing_stays_with_the_plan(void **state) {
   (void)state;
   buffer onnx = plan_read(SOURCE_DIR "/tests/models/resnet8_option_a.onnx");
   resnet_model_options options = defaults();
-  resnet_preprocess named = {0, 32, RESNET_ORDER_BGR, 2, {1, 2, 3}, {4, 5, 6}};
+  resnet_preprocess named = {.fit = RESNET_FIT_STRETCH,
+                             .filter = RESNET_FILTER_BICUBIC,
+                             .resize_height = 48,
+                             .resize_width = 40,
+                             .crop_height = 32,
+                             .crop_width = 31,
+                             .resize_ratio = 1.25F,
+                             .order = RESNET_ORDER_BGR,
+                             .scale = 2,
+                             .mean = {1, 2, 3},
+                             .std = {4, 5, 6}};
   buffer guessed = plan_compile(&onnx, NULL);
   options.preprocess = &named;
   buffer stated = plan_compile(&onnx, &options);

@@ -231,7 +231,7 @@ int command_bench(const settings *s) {
       .settings = s, .runs = s->runs ? s->runs : DEFAULT_RUNS, .batch = s->batch ? s->batch : 1};
   settings with_batch = *s;
   with_batch.plan_batch = b.batch;
-  if (!cli_model_open(&with_batch, &b.model)) return EXIT_INPUT;
+  if (!cli_model_open(&with_batch, &b.model)) return b.model.exit_code;
   b.threads = s->threads ? s->threads : cli_processor_count();
   bool ok = cli_plan_read(&b.model, &b.plan) &&
             cli_model_open_session(&b.model, b.threads, b.batch, RESNET_OBSERVE_OPS, &b.session) &&

@@ -7,12 +7,15 @@
 
 #include "cli/commands/class_map.h"
 #include "cli/exit_status.h"
+#include "cli/image_input.h"
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/model.h"
 #include "cli/options.h"
 #include "cli/output_file.h"
 #include "cli/plan.h"
+#include "cli/shell_message.h"
+#include "cli/standard_input.h"
 #include "cli/system.h"
 #include "cli/terminal.h"
 #include "support/error.h"
@@ -33,6 +36,7 @@ typedef struct classification {
   uint32_t map_class; /* RESNET_NO_INDEX: the best class of the image */
   uint32_t cam_width, cam_height;
   bool cam_written;
+  bool wrong_usage; /* an option has a value that this model does not have */
   struct failure {
     const char *file;
     resnet_error error;
@@ -41,7 +45,7 @@ typedef struct classification {
 } classification;
 
 static void report_failure(classification *c, const char *file, const resnet_error *error) {
-  cli_print_error(file, error);
+  cli_print_error(cli_input_name(file), error);
   c->failures = cli_grow(c->failures, c->failure_count, &c->failure_capacity, sizeof *c->failures);
   c->failures[c->failure_count++] = (struct failure){file, *error};
 }
@@ -110,7 +114,7 @@ static void print_cam(const classification *c) {
 static void print_result(const classification *c, const char *file, const sample *s,
                          const resnet_prediction *best) {
   (void)fputs(cli_bold(), stdout);
-  cli_print_masked(stdout, file);
+  cli_print_masked(stdout, cli_input_name(file));
   (void)fputs(cli_plain(), stdout);
   if (!c->settings->quiet) {
     (void)fputs("  ", stdout);
@@ -150,6 +154,7 @@ static bool find_map_class(classification *c) {
       "'%.80s' is not a class of the model: %s 0 to %u is accepted; see resnet inspect --json",
       name, info->labels ? "one of its labels or" : "it has no labels;", info->classes - 1);
   cli_print_error("--cam-class", &error);
+  c->wrong_usage = true;
   return false;
 }
 
@@ -204,9 +209,10 @@ static void classify_some(classification *c, char *const *files, size_t count) {
   sample *samples = cli_allocate(count, sizeof *samples);
   resnet_prediction *best = cli_allocate(count * c->best, sizeof *best);
   for (size_t i = 0; i < count; i++)
-    (void)image_read(files[i], &samples[i].pixels, &samples[i].error);
+    (void)cli_image_read(c->settings, files[i], &samples[i].pixels, &samples[i].error);
   (void)cli_model_label(c->session, samples, count, c->best, best);
   for (size_t i = 0; i < count; i++) {
+    cli_image_print_depth(c->settings, files[i], &samples[i].pixels);
     if (c->settings->cam && samples[i].error.status == RESNET_OK)
       make_cam(c, &samples[i], best + i * c->best);
     if (samples[i].error.status != RESNET_OK)
@@ -231,11 +237,12 @@ static void classify_all(classification *c) {
 }
 
 static void write_json_failures(classification *c) {
+  char text[SHELL_MESSAGE_SIZE];
   json_open_array(&c->out, "errors");
   for (size_t i = 0; i < c->failure_count; i++) {
     json_open_object(&c->out, NULL);
     json_text(&c->out, "file", c->failures[i].file);
-    json_text(&c->out, "message", c->failures[i].error.message);
+    json_text(&c->out, "message", cli_shell_message(c->failures[i].error.message, text));
     json_close_object(&c->out);
   }
   json_close_array(&c->out);
@@ -253,7 +260,7 @@ static void classify_as_json(classification *c) {
 
 int command_classify(const settings *s) {
   classification c = {.settings = s, .out = {.out = stdout}};
-  if (!cli_model_open(s, &c.model)) return EXIT_INPUT;
+  if (!cli_model_open(s, &c.model)) return c.model.exit_code;
   cli_model_print_guess(s, &c.model);
   c.best = s->best ? s->best : DEFAULT_BEST;
   if (c.best > c.model.info.classes) c.best = c.model.info.classes;
@@ -272,5 +279,5 @@ int command_classify(const settings *s) {
   ok = ok && c.failure_count == 0;
   free(c.failures);
   class_map_release(&c.map);
-  return ok ? EXIT_OK : EXIT_INPUT;
+  return ok ? EXIT_OK : c.wrong_usage ? EXIT_USAGE : EXIT_INPUT;
 }

@@ -13,10 +13,10 @@
 #include "cli/options.h"
 
 static const command commands[] = {
-    {COMMAND_CLASSIFY, "classify", "FILE...", "label images",
+    {COMMAND_CLASSIFY, "classify", "[MODEL] IMAGE...", "label images",
      "Labels JPEG and PNG images, recognised by their content. Their EXIF orientation is\n"
-     "applied; they are resized and cropped as the model requires.",
-     "resnet classify -k 5 photo.jpg", TAKES_IMAGES, command_classify},
+     "applied; they are resized and cropped as the model requires. - is standard input.",
+     "resnet classify resnet50.onnx photo.jpg -k 5", TAKES_IMAGES, command_classify},
     {COMMAND_EVAL, "eval", "[MODEL] --data DIR|ZIP", "measure accuracy over labelled images",
      "The folder of an image names its class: one of the labels of the model, or, if the model\n"
      "has no labels, the place of the folder in sorted order.\n"

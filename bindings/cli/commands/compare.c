@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/classes.h"
 #include "cli/compare/ablation.h"
@@ -19,6 +20,7 @@
 #include "cli/dataset.h"
 #include "cli/exit_status.h"
 #include "cli/format.h"
+#include "cli/image_input.h"
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/model.h"
@@ -113,6 +115,7 @@ static bool open_all(comparison *c) {
     cli_print_error(s->data, &error);
     return false;
   }
+  c->data.options = s->image;
   for (uint32_t i = 0; i < c->model_count; i++)
     if (!match_classes(c, &c->models[i])) return false;
   return true;
@@ -164,7 +167,9 @@ static bool report(comparison *c) {
     if (!cli_events_are_open()) cli_print_warning(c->data.items[i].path, c->failures[i]);
     ok = false;
   }
+  cli_image_print_depths(c->settings, cli_dataset_count_cut(&c->data));
   json j = {.out = stdout};
+  c->total_seconds = cli_clock_seconds() - c->start_clock;
   if (c->settings->json)
     compare_write_json(c, &j);
   else
@@ -188,15 +193,21 @@ static void release_model(model_summary *model) {
 
 int command_compare(const settings *s) {
   if (s->events && !cli_events_open((int)s->events)) return EXIT_USAGE;
-  comparison c = {.settings = s, .models = cli_allocate(s->operand_count, sizeof *c.models)};
+  comparison c = {.settings = s,
+                  .models = cli_allocate(s->operand_count, sizeof *c.models),
+                  .started = time(NULL),
+                  .start_clock = cli_clock_seconds()};
   c.workers = s->threads ? s->threads : cli_processor_count();
+  int code = EXIT_INPUT;
   const bool ok =
       can_write_report(s) && can_write_tables(s) && open_all(&c) && compare(&c) && report(&c);
+  for (uint32_t i = 0; i < c.model_count; i++)
+    if (c.models[i].loaded.exit_code) code = c.models[i].loaded.exit_code;
   for (uint32_t i = 0; i < c.model_count; i++) release_model(&c.models[i]);
   for (size_t i = 0; c.failures && i < c.data.count; i++) free(c.failures[i]);
   free(c.failures);
   free(c.pairs);
   free(c.models);
   cli_dataset_close(&c.data);
-  return ok ? EXIT_OK : EXIT_INPUT;
+  return ok ? EXIT_OK : code;
 }

@@ -94,7 +94,7 @@ int command_compile(const settings *s) {
     cli_print_error(s->output, &error);
     return EXIT_INPUT;
   }
-  if (!cli_model_open(s, &c.model)) return EXIT_INPUT;
+  if (!cli_model_open(s, &c.model)) return c.model.exit_code;
   cli_model_print_guess(s, &c.model);
   bool ok = compile(&c);
   if (ok && s->json)

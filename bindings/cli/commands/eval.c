@@ -10,11 +10,13 @@
 #include "cli/classes.h"
 #include "cli/dataset.h"
 #include "cli/exit_status.h"
+#include "cli/image_input.h"
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/model.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/shell_message.h"
 #include "cli/system.h"
 #include "cli/terminal.h"
 #include "cli/workers.h"
@@ -115,12 +117,13 @@ static totals add_up(const evaluation *e) {
 }
 
 static void write_json_failures(const evaluation *e, json *j) {
+  char text[SHELL_MESSAGE_SIZE];
   json_open_array(j, "errors");
   for (size_t i = 0; i < e->data.count; i++) {
     if (!e->outcomes[i].failure) continue;
     json_open_object(j, NULL);
     json_text(j, "file", e->data.items[i].path);
-    json_text(j, "message", e->outcomes[i].failure);
+    json_text(j, "message", cli_shell_message(e->outcomes[i].failure, text));
     json_close_object(j);
   }
   json_close_array(j);
@@ -169,6 +172,7 @@ static void print_text(const evaluation *e, const totals *t) {
 static void report(const evaluation *e, const totals *t) {
   for (size_t i = 0; i < e->data.count; i++)
     if (e->outcomes[i].failure) cli_print_warning(e->data.items[i].path, e->outcomes[i].failure);
+  cli_image_print_depths(e->settings, cli_dataset_count_cut(&e->data));
   if (e->settings->json)
     write_json(e, t);
   else
@@ -182,6 +186,7 @@ static bool prepare(evaluation *e) {
     cli_print_error(s->data, &error);
     return false;
   }
+  e->data.options = s->image;
   e->class_of_folder = cli_allocate(e->data.folder_count, sizeof *e->class_of_folder);
   if (!cli_classes_match(&e->data, &e->model.info, e->class_of_folder, &e->class_rule, &error)) {
     cli_print_error(s->data, &error);
@@ -198,7 +203,7 @@ static bool prepare(evaluation *e) {
 int command_eval(const settings *s) {
   evaluation e = {.settings = s};
   int code = EXIT_INPUT;
-  if (!cli_model_open(s, &e.model)) return code;
+  if (!cli_model_open(s, &e.model)) return e.model.exit_code;
   cli_model_print_guess(s, &e.model);
   if (prepare(&e) && evaluate_all(&e)) {
     totals t = add_up(&e);

@@ -9,6 +9,7 @@
 #include "cli/model.h"
 #include "cli/options.h"
 #include "cli/plan.h"
+#include "cli/shell_message.h"
 #include "cli/table.h"
 #include "support/json.h"
 
@@ -189,6 +190,8 @@ static void write_json(const loaded_model *m, const cli_plan *p) {
 
 /* Print the reason why the file is refused: there is no model to inspect. */
 static void print_refusal(const settings *s, const loaded_model *m, const resnet_error *error) {
+  char text[SHELL_MESSAGE_SIZE];
+  (void)cli_shell_message(error->message, text);
   if (s->json) {
     json j = {.out = stdout};
     json_open_object(&j, NULL);
@@ -197,13 +200,13 @@ static void print_refusal(const settings *s, const loaded_model *m, const resnet
     json_open_array(&j, "findings");
     json_open_object(&j, NULL);
     json_text(&j, "severity", "refused");
-    json_text(&j, "message", error->message);
+    json_text(&j, "message", text);
     json_close_object(&j);
     json_close_array(&j);
     json_close_object(&j);
   } else {
     (void)fputs("refused  ", stdout);
-    cli_print_masked(stdout, error->message);
+    cli_print_masked(stdout, text);
     (void)fputc('\n', stdout);
   }
 }
@@ -228,7 +231,7 @@ static int check(const settings *s) {
   resnet_error error = {RESNET_OK, ""};
   if (!cli_model_try_open(s, &m, &error)) {
     print_refusal(s, &m, &error);
-    return EXIT_INPUT;
+    return m.exit_code;
   }
   print_diagnostics(s, &m);
   const int status = cli_model_has_warnings(&m) ? EXIT_INPUT : EXIT_OK;
@@ -240,7 +243,7 @@ int command_inspect(const settings *s) {
   loaded_model m;
   cli_plan p = {0};
   if (s->check) return check(s);
-  if (!cli_model_open(s, &m)) return EXIT_INPUT;
+  if (!cli_model_open(s, &m)) return m.exit_code;
   cli_model_print_guess(s, &m);
   bool ok = cli_plan_read(&m, &p);
   if (ok && s->json)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cli/compare/comparison.h"
+#include "cli/compare/significance.h"
 #include "cli/memory.h"
 #include "support/statistics.h"
 
@@ -74,4 +75,5 @@ void compare_pairs(comparison *c) {
       compare_pair(c, p);
     }
   }
+  compare_adjust_pairs(c);
 }

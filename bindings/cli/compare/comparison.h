@@ -3,6 +3,8 @@
 #ifndef RESNET_CLI_COMPARE_COMPARISON_H
 #define RESNET_CLI_COMPARE_COMPARISON_H
 
+#include <time.h>
+
 #include "cli/dataset.h"
 #include "cli/model.h"
 #include "cli/options.h"
@@ -12,16 +14,17 @@
 
 enum { CALIBRATION_BINS = 15 };
 
-/* A block of one model. Times are for one image, the minimum of many runs; NAN: not
- * measured. */
+/* A block of one model. Times are for one image, the median of many runs. */
 typedef struct block_summary {
   double branch_std; /* of the residual branch, just before the addition */
   double shortcut_std, output_std;
   double ratio;        /* branch_std / shortcut_std */
   bool can_ablate;     /* the shapes allow leaving out its residual branch */
   double ablated_top1; /* accuracy over the ablation images without this block */
-  /* time of the shortcut, fused as in the plan and as a separate op */
+  /* Time of the shortcut, fused as in the plan and as a separate op. NAN: not measured, or
+   * not measurable because shortcut_interval is not above 0. */
   double shortcut_ms, unfused_ms;
+  stats_interval shortcut_interval; /* 99.9 %; NAN to NAN: not measured */
   /* bytes read and written for the shortcut, in the same two cases */
   uint64_t shortcut_bytes, unfused_bytes;
 } block_summary;
@@ -91,6 +94,7 @@ typedef struct pair_summary {
   uint64_t both, only_a, only_b; /* images that both, only a, only b get right */
   /* with continuity correction; p is exact (binomial) if only_a + only_b < 25 */
   double mcnemar_chi2, mcnemar_p;
+  double mcnemar_holm; /* p, adjusted for the number of pairs */
 } pair_summary;
 
 typedef struct comparison {
@@ -102,7 +106,10 @@ typedef struct comparison {
   pair_summary *pairs;
   uint32_t pair_count;
   uint32_t workers;
-  double seconds;
+  double seconds; /* of the evaluation of all images */
+  /* ---- the whole command */
+  time_t started;
+  double start_clock, total_seconds; /* total: up to the output */
 } comparison;
 
 #endif

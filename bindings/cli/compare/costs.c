@@ -9,11 +9,16 @@
 #include "cli/model.h"
 #include "cli/plan.h"
 #include "cli/system.h"
+#include "support/statistics.h"
 
 /* The sessions of a model run for max_seconds in all, but each session runs at least
  * MIN_RUNS and at most MAX_RUNS times. */
-enum { MIN_RUNS = 10, MAX_RUNS = 1000, WARM_UP_RUNS = 3, HALVES = 2 };
+enum { MIN_RUNS = 16, MAX_RUNS = 1000, WARM_UP_RUNS = 3 };
 static const double max_seconds = 1.0;
+
+/* Confidence of the interval is 1 - noise_alpha. It is high because a model has many
+ * shortcuts, and because runs that follow each other are alike. */
+static const double noise_alpha = 0.001;
 
 /* Sessions of one model, which run in turns. */
 typedef enum variant {
@@ -27,14 +32,15 @@ typedef struct timing {
   model_summary *model;
   variant variant;
   resnet_session *session;
-  uint64_t *now;         /* by block: nanoseconds of this run */
-  uint64_t *min[HALVES]; /* by block: minimum of even and of odd runs */
+  uint64_t *now; /* by block: nanoseconds of this run */
 } timing;
 
 typedef struct measurement {
   model_summary *model;
   timing variants[VARIANT_COUNT];
   float *input, *scores;
+  /* (blocks,MAX_RUNS), in ms: fused minus cut, and unfused */
+  double *costs, *unfused;
 } measurement;
 
 /* Return true if the op adds a shortcut. The ops of a block that make or add its shortcut
@@ -85,58 +91,53 @@ static bool open_variant(measurement *m, variant which) {
   timing *t = &m->variants[which];
   resnet_error error;
   *t = (timing){.model = m->model, .variant = which, .now = cli_allocate(blocks, sizeof *t->now)};
-  for (int half = 0; half < HALVES; half++) {
-    t->min[half] = cli_allocate(blocks, sizeof *t->min[half]);
-    for (uint32_t b = 0; b < blocks; b++) t->min[half][b] = UINT64_MAX;
-  }
   return cli_model_open_session(&m->model->loaded, 1, 1, observe, &t->session) &&
          (which != VARIANT_CUT || cut_shortcuts(t)) &&
          check_status(m->model, resnet_session_observe(t->session, add_time, t, &error), &error);
 }
 
-static bool run_variant(measurement *m, timing *t, uint32_t run) {
-  const uint32_t blocks = m->model->plan.block_count;
+static bool run_variant(const measurement *m, timing *t) {
   resnet_error error;
-  for (uint32_t b = 0; b < blocks; b++) t->now[b] = 0;
-  if (!check_status(m->model,
-                    resnet_run(t->session, m->input, RESNET_LAYOUT_NHWC, 1, m->scores, &error),
-                    &error))
-    return false;
-  uint64_t *min = t->min[run % HALVES];
-  for (uint32_t b = 0; b < blocks && run >= WARM_UP_RUNS; b++)
-    if (t->now[b] < min[b]) min[b] = t->now[b];
-  return true;
+  for (uint32_t b = 0; b < m->model->plan.block_count; b++) t->now[b] = 0;
+  return check_status(
+      m->model, resnet_run(t->session, m->input, RESNET_LAYOUT_NHWC, 1, m->scores, &error), &error);
 }
 
+static void keep_times(const measurement *m, uint32_t run) {
+  for (uint32_t b = 0; b < m->model->plan.block_count; b++) {
+    const size_t at = (size_t)b * MAX_RUNS + run;
+    m->costs[at] =
+        ((double)m->variants[VARIANT_FUSED].now[b] - (double)m->variants[VARIANT_CUT].now[b]) / 1e6;
+    m->unfused[at] = (double)m->variants[VARIANT_UNFUSED].now[b] / 1e6;
+  }
+}
+
+/* Run the variants in turns. A different one begins each turn, since each run finds the
+ * caches as the previous one left them. */
 static bool time_variants(measurement *m) {
   const double start = cli_clock_seconds();
   const uint32_t min = MIN_RUNS + WARM_UP_RUNS, max = MAX_RUNS + WARM_UP_RUNS;
   uint32_t run = 0;
-  for (; run < min || (run < max && cli_clock_seconds() - start < max_seconds); run++)
-    for (int w = 0; w < VARIANT_COUNT; w++)
-      if (!run_variant(m, &m->variants[w], run)) return false;
+  for (; run < min || (run < max && cli_clock_seconds() - start < max_seconds); run++) {
+    for (uint32_t v = 0; v < VARIANT_COUNT; v++)
+      if (!run_variant(m, &m->variants[(run + v) % VARIANT_COUNT])) return false;
+    if (run >= WARM_UP_RUNS) keep_times(m, run - WARM_UP_RUNS);
+  }
   m->model->cost_runs = run - WARM_UP_RUNS;
   return true;
 }
 
-static double min_ms(const timing *t, uint32_t block) {
-  const uint64_t even = t->min[0][block], odd = t->min[1][block];
-  return (double)(even < odd ? even : odd) / 1e6;
-}
-
-static double noise_ms(const timing *t, uint32_t block) {
-  return fabs((double)t->min[0][block] - (double)t->min[1][block]) / 1e6;
-}
-
 static void set_times(const measurement *m) {
-  const timing *fused = &m->variants[VARIANT_FUSED], *cut = &m->variants[VARIANT_CUT],
-               *unfused = &m->variants[VARIANT_UNFUSED];
+  const uint32_t runs = m->model->cost_runs;
   for (uint32_t b = 0; b < m->model->plan.block_count; b++) {
     if (!cli_plan_has_shortcut(&m->model->plan, b)) continue;
     block_summary *s = &m->model->blocks[b];
-    const double cost = min_ms(fused, b) - min_ms(cut, b);
-    s->shortcut_ms = fabs(cost) > fmax(noise_ms(fused, b), noise_ms(cut, b)) ? cost : NAN;
-    s->unfused_ms = min_ms(unfused, b);
+    double *costs = m->costs + (size_t)b * MAX_RUNS, *unfused = m->unfused + (size_t)b * MAX_RUNS;
+    stats_sort(costs, runs);
+    stats_sort(unfused, runs);
+    s->shortcut_interval = stats_sorted_median_interval(costs, runs, noise_alpha);
+    s->shortcut_ms = s->shortcut_interval.low > 0 ? stats_sorted_median(costs, runs) : NAN;
+    s->unfused_ms = stats_sorted_median(unfused, runs);
   }
 }
 
@@ -148,16 +149,19 @@ static bool measure_times(model_summary *n) {
   m.input = cli_allocate(values, sizeof *m.input);
   cli_model_random_input(m.input, values);
   m.scores = cli_allocate(n->loaded.info.score_count, sizeof *m.scores);
+  m.costs = cli_allocate((size_t)n->plan.block_count * MAX_RUNS, sizeof *m.costs);
+  m.unfused = cli_allocate((size_t)n->plan.block_count * MAX_RUNS, sizeof *m.unfused);
   for (int w = 0; w < VARIANT_COUNT && ok; w++) ok = open_variant(&m, (variant)w);
   ok = ok && time_variants(&m);
   if (ok) set_times(&m);
   for (int w = 0; w < VARIANT_COUNT; w++) {
     resnet_session_close(&m.variants[w].session);
     free(m.variants[w].now);
-    for (int half = 0; half < HALVES; half++) free(m.variants[w].min[half]);
   }
   free(m.input);
   free(m.scores);
+  free(m.costs);
+  free(m.unfused);
   return ok;
 }
 
@@ -211,6 +215,7 @@ bool compare_costs(comparison *c) {
     model_summary *n = &c->models[i];
     for (uint32_t b = 0; b < n->plan.block_count; b++) {
       n->blocks[b].shortcut_ms = n->blocks[b].unfused_ms = NAN;
+      n->blocks[b].shortcut_interval = (stats_interval){NAN, NAN};
       n->blocks[b].shortcut_bytes = n->blocks[b].unfused_bytes = 0;
       if (cli_plan_has_shortcut(&n->plan, b)) set_bytes(n, b);
     }

@@ -4,15 +4,17 @@
 
 #include "cli/compare/comparison.h"
 
-/* Fill shortcut_ms, unfused_ms, shortcut_bytes and unfused_bytes of every block of every
- * model; a block without a shortcut gets NAN and 0. On failure print the reason.
+/* Fill shortcut_ms, shortcut_interval, unfused_ms, shortcut_bytes and unfused_bytes of
+ * every block of every model; a block without a shortcut gets NAN and 0. On failure print
+ * the reason.
  *
- * Runs use one image of random values and one thread. Times are minima over cost_runs
+ * Runs use one image of random values and one thread. Times are medians over cost_runs
  * runs of each variant. The variants alternate, so that other load on the machine affects
  * all of them equally.
  *   shortcut_ms: time of the block's ops, projection included, minus their time with
- *     RESNET_SKIP_SHORTCUT. Negative: the ops were faster with the shortcut. NAN: below
- *     the noise, which is the difference between the minima of even and odd runs.
+ *     RESNET_SKIP_SHORTCUT in the same turn. NAN if it is not measurable: its interval is
+ *     not above 0.
+ *   shortcut_interval: 99.9 % interval of that median, from the spread of the runs.
  *   unfused_ms: time of a separate addition, with the ReLU after it, and of making the
  *     projection or the tensor of option A.
  *   shortcut_bytes: computed from the shapes. The fused addition reads the shortcut.

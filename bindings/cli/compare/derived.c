@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/compare/comparison.h"
 #include "cli/memory.h"
@@ -30,21 +31,33 @@ uint32_t compare_figure_layers(const model_summary *n) {
   return n->layer_count - connects_all;
 }
 
+double *compare_list_layer_stds(const model_summary *n, size_t *count) {
+  *count = compare_figure_layers(n);
+  double *values = cli_allocate(*count, sizeof *values);
+  for (uint32_t i = 0; i < *count; i++) values[i] = compare_layer_std(n, i);
+  return values;
+}
+
 double compare_median_layer_std(const model_summary *n) {
-  uint32_t count = compare_figure_layers(n);
-  double *values = cli_allocate(count, sizeof *values);
-  for (uint32_t i = 0; i < count; i++) values[i] = compare_layer_std(n, i);
-  double median = compare_median(values, count);
+  size_t count;
+  double *values = compare_list_layer_stds(n, &count);
+  const double median = compare_median(values, count);
   free(values);
   return median;
 }
 
-double compare_median_ratio(const model_summary *n) {
+double *compare_list_ratios(const model_summary *n, size_t *count) {
   double *values = cli_allocate(n->plan.block_count, sizeof *values);
-  size_t count = 0;
+  *count = 0;
   for (uint32_t i = 0; n->blocks && i < n->plan.block_count; i++)
-    if (cli_plan_has_shortcut(&n->plan, i)) values[count++] = n->blocks[i].ratio;
-  double median = compare_median(values, count);
+    if (cli_plan_has_shortcut(&n->plan, i)) values[(*count)++] = n->blocks[i].ratio;
+  return values;
+}
+
+double compare_median_ratio(const model_summary *n) {
+  size_t count;
+  double *values = compare_list_ratios(n, &count);
+  const double median = compare_median(values, count);
   free(values);
   return median;
 }
@@ -77,6 +90,14 @@ uint32_t compare_models_by_depth(const comparison *c, bool residual, uint32_t *o
     order[at] = i;
   }
   return count;
+}
+
+const char *compare_date(const comparison *c, char out[COMPARE_DATE_SIZE]) {
+  struct tm utc;
+  if (!gmtime_r(&c->started, &utc) ||
+      strftime(out, COMPARE_DATE_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+    (void)snprintf(out, COMPARE_DATE_SIZE, "unknown");
+  return out;
 }
 
 const char *compare_class_name(const comparison *c, const model_summary *n, uint32_t index,

@@ -13,8 +13,15 @@ double compare_layer_std(const model_summary *n, uint32_t layer);
  * layer. */
 uint32_t compare_figure_layers(const model_summary *n);
 
+/* Return the standard deviations of the layers of figure 7, for the caller to free. */
+double *compare_list_layer_stds(const model_summary *n, size_t *count);
+
 /* Return the median standard deviation over the layers of figure 7. */
 double compare_median_layer_std(const model_summary *n);
+
+/* Return the ratios of residual branch to shortcut of all blocks that have a shortcut,
+ * for the caller to free. */
+double *compare_list_ratios(const model_summary *n, size_t *count);
 
 /* Return the median ratio of residual branch to shortcut. */
 double compare_median_ratio(const model_summary *n);
@@ -31,7 +38,10 @@ double compare_top1(const model_summary *n);
  * increasing depth. Return their number. */
 uint32_t compare_models_by_depth(const comparison *c, bool residual, uint32_t *order);
 
-enum { CLASS_NAME_SIZE = 128 };
+enum { CLASS_NAME_SIZE = 128, COMPARE_DATE_SIZE = 32 };
+
+/* Write the start of the command as "2026-11-29T19:31:23Z" to `out`. Return `out`. */
+const char *compare_date(const comparison *c, char out[COMPARE_DATE_SIZE]);
 
 /* Return the label of a class, or its folder's name, or "class 7". */
 const char *compare_class_name(const comparison *c, const model_summary *n, uint32_t index,

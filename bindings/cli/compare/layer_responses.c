@@ -148,6 +148,7 @@ static void summarise_block(model_summary *model, const response_map *map, uint3
                       .output_std = deviation_at(model, map, b->last_op, RESNET_POINT_OUTPUT),
                       .ablated_top1 = NAN,
                       .shortcut_ms = NAN,
+                      .shortcut_interval = {NAN, NAN},
                       .unfused_ms = NAN};
 }
 

@@ -5,13 +5,15 @@
 #include <string.h>
 
 #include "cli/compare/comparison.h"
+#include "cli/compare/conclude_responses.h"
 #include "cli/compare/conclusions.h"
+#include "cli/compare/derived.h"
+#include "cli/compare/sentences.h"
 #include "cli/format.h"
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/plan.h"
 #include "cli/table.h"
-#include "support/responses.h"
 #include "support/statistics.h"
 
 /* A model with more blocks shows only every second, third, ... block. */
@@ -71,9 +73,9 @@ static void add_probability(table *t, double p) {
 }
 
 static void print_pairs(const comparison *c) {
-  static const char *const heading[] = {"A",      "B",      "agree %",      "both right",
-                                        "only A", "only B", "McNemar chi2", "p"};
-  table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "llrrrrrr"};
+  static const char *const heading[] = {
+      "A", "B", "agree %", "both right", "only A", "only B", "McNemar chi2", "p", "Holm p"};
+  table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "llrrrrrrr"};
   if (c->pair_count == 0) return;
   start_table(&t, heading);
   for (uint32_t i = 0; i < c->pair_count; i++) {
@@ -86,6 +88,7 @@ static void print_pairs(const comparison *c) {
     cli_table_add_number(&t, p->only_b);
     add_value(&t, p->mcnemar_chi2, 2);
     add_probability(&t, p->mcnemar_p);
+    add_probability(&t, p->mcnemar_holm);
   }
   (void)fputc('\n', stdout);
   cli_table_print(&t);
@@ -93,22 +96,20 @@ static void print_pairs(const comparison *c) {
 
 /* ---- responses ---- */
 
+/* Deviations are those of figure 7, without a fully connected layer at the end; the other
+ * columns are over all layers. */
 static void add_responses(table *t, const model_summary *model) {
-  double *deviations = cli_allocate(model->layer_count, sizeof *deviations), negative = 0;
-  uint32_t channels = 0, dead = 0;
-  for (uint32_t i = 0; i < model->layer_count; i++) {
-    const response_summary *r = &model->responses[model->layers[i]];
-    deviations[i] = r->std;
-    negative += r->negative / model->layer_count;
-    channels += r->channels;
-    dead += r->dead;
-  }
-  stats_sort(deviations, model->layer_count);
+  size_t count;
+  double *deviations = compare_list_layer_stds(model, &count), negative = 0;
+  uint64_t channels, dead = compare_dead_channels(model, &channels);
+  for (uint32_t i = 0; i < model->layer_count; i++)
+    negative += model->responses[model->layers[i]].negative / model->layer_count;
+  stats_sort(deviations, count);
   cli_table_add(t, model->title);
-  cli_table_add_number(t, model->layer_count);
-  add_value(t, stats_sorted_percentile(deviations, model->layer_count, 0), 3);
-  add_value(t, stats_sorted_median(deviations, model->layer_count), 3);
-  add_value(t, stats_sorted_percentile(deviations, model->layer_count, 100), 3);
+  cli_table_add_number(t, count);
+  add_value(t, stats_sorted_percentile(deviations, count, 0), 3);
+  add_value(t, compare_median_layer_std(model), 3);
+  add_value(t, stats_sorted_percentile(deviations, count, 100), 3);
   add_percent(t, negative);
   cli_table_add_number(t, dead);
   cli_table_add_number(t, channels);
@@ -116,8 +117,8 @@ static void add_responses(table *t, const model_summary *model) {
 }
 
 static void print_responses(const comparison *c) {
-  static const char *const heading[] = {"responses", "layers",     "min std", "median std",
-                                        "max std",   "negative %", "dead",    "of channels"};
+  static const char *const heading[] = {"responses", "Fig. 7 layers", "min std", "median std",
+                                        "max std",   "negative %",    "dead",    "of channels"};
   table t = {.columns = sizeof heading / sizeof heading[0], .alignment = "lrrrrrrr"};
   start_table(&t, heading);
   for (uint32_t i = 0; i < c->model_count; i++) add_responses(&t, &c->models[i]);
@@ -152,13 +153,12 @@ static void print_blocks(const model_summary *model) {
 
 /* ---- conclusions ---- */
 
-/* Print the report's conclusions about layer responses. */
-static void print_conclusions(const comparison *c) {
+static void print_conclusions(const comparison *c, conclude_function conclude) {
   char *text = NULL, *rest = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
   if (!out) return;
-  compare_conclude_layers(c, out);
+  conclude(c, out);
   if (fclose(out) == 0) {
     for (const char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
       cli_print_masked(stdout, line);
@@ -168,20 +168,31 @@ static void print_conclusions(const comparison *c) {
   free(text);
 }
 
-void compare_print_text(const comparison *c) {
-  uint64_t failures = c->data.count - c->models[0].images;
+static void print_head(const comparison *c) {
+  const uint64_t images = c->models[0].images, failures = c->data.count - images;
+  char date[COMPARE_DATE_SIZE];
   (void)fputs("data        ", stdout);
   cli_print_masked(stdout, c->settings->data);
-  (void)printf(": %llu images in %u folders\n", (unsigned long long)c->models[0].images,
-               c->data.folder_count);
+  (void)printf(": %llu image%s in %u folder%s\n", (unsigned long long)images,
+               compare_plural(images), c->data.folder_count, compare_plural(c->data.folder_count));
   (void)printf("speed       %.0f images/s for all models, with responses (%.2f s, threads %u)\n",
-               (double)c->models[0].images / c->seconds, c->seconds, c->workers);
+               (double)images / c->seconds, c->seconds, c->workers);
+  (void)printf("time        %.1f s for the whole command, begun %s\n", c->total_seconds,
+               compare_date(c, date));
   if (failures)
-    (void)printf("unreadable  %llu images, not counted\n", (unsigned long long)failures);
+    (void)printf("unreadable  %llu image%s, not counted\n", (unsigned long long)failures,
+                 compare_plural(failures));
+}
+
+void compare_print_text(const comparison *c) {
+  print_head(c);
   print_models(c);
   print_pairs(c);
   print_responses(c);
   for (uint32_t i = 0; i < c->model_count; i++) print_blocks(&c->models[i]);
   (void)fputc('\n', stdout);
-  print_conclusions(c);
+  print_conclusions(c, compare_conclude_accuracy);
+  print_conclusions(c, compare_conclude_layers);
+  (void)fputs("\n" COMPARE_PAPER ": \xe2\x80\x9c" COMPARE_PAPER_TITLE "\xe2\x80\x9d, CVPR.\n",
+              stdout);
 }

@@ -1,18 +1,23 @@
 #include "cli/compare/write_json.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "cli/compare/accuracy.h"
 #include "cli/compare/comparison.h"
+#include "cli/compare/derived.h"
+#include "cli/compare/significance.h"
+#include "cli/memory.h"
 #include "cli/model.h"
 #include "cli/plan.h"
+#include "cli/system.h"
 #include "support/json.h"
 #include "support/responses.h"
 #include "support/statistics.h"
 
 /* With more classes, the confusion matrix is omitted; with 1000, it would be most of the
  * document. */
-enum { MAX_CONFUSION_CLASSES = 100 };
+enum { MAX_CONFUSION_CLASSES = 100, CPU_NAME_SIZE = 256 };
 
 static const char *point_name(resnet_point point) {
   switch (point) {
@@ -41,6 +46,8 @@ static void write_accuracy(const model_summary *model, json *j) {
   json_number(j, "top5", stats_share(model->top5, model->images));
   write_interval(j, "top1_ci95", &model->top1_interval);
   write_interval(j, "top5_ci95", &model->top5_interval);
+  json_number(j, "chance", compare_chance(model));
+  json_number(j, "chance_p", compare_chance_p(model));
   json_number(j, "cross_entropy", model->cross_entropy);
   json_number(j, "calibration_error", model->calibration_error);
   json_open_array(j, "calibration");
@@ -127,6 +134,7 @@ static void write_blocks(const model_summary *model, json *j) {
     json_bool(j, "can_skip", b->can_ablate);
     json_number(j, "skipped_top1", b->ablated_top1);
     json_number(j, "shortcut_ms", b->shortcut_ms);
+    write_interval(j, "shortcut_ms_ci999", &b->shortcut_interval);
     json_number(j, "unfused_ms", b->unfused_ms);
     json_integer(j, "shortcut_bytes", b->shortcut_bytes);
     json_integer(j, "unfused_bytes", b->unfused_bytes);
@@ -175,6 +183,12 @@ static void write_cost(const model_summary *model, json *j) {
   json_integer(j, "cost_runs", model->cost_runs);
 }
 
+static void write_medians(const model_summary *model, json *j) {
+  json_integer(j, "figure_layers", compare_figure_layers(model));
+  json_number(j, "median_layer_std", compare_median_layer_std(model));
+  json_number(j, "median_branch_ratio", compare_median_ratio(model));
+}
+
 static void write_model(const model_summary *model, json *j) {
   json_open_object(j, NULL);
   json_text(j, "title", model->title);
@@ -185,6 +199,7 @@ static void write_model(const model_summary *model, json *j) {
   write_cost(model, j);
   write_accuracy(model, j);
   write_confusion(model, j);
+  write_medians(model, j);
   write_responses(model, j);
   write_blocks(model, j);
   write_ablation(model, j);
@@ -234,6 +249,10 @@ static void write_pair(const comparison *c, const pair_summary *p, json *j) {
   json_integer(j, "neither", p->images - p->both - p->only_a - p->only_b);
   json_number(j, "mcnemar_chi2", p->mcnemar_chi2);
   json_number(j, "mcnemar_p", p->mcnemar_p);
+  json_number(j, "mcnemar_p_holm", p->mcnemar_holm);
+  json_number(j, "difference", ((double)p->only_a - (double)p->only_b) / (double)p->images);
+  const stats_interval i = stats_paired_interval(p->only_a, p->only_b, p->images);
+  write_interval(j, "difference_ci95", &i);
   write_differences(c, p, j);
   json_close_object(j);
 }
@@ -250,6 +269,87 @@ static void write_failures(const comparison *c, json *j) {
   json_close_array(j);
 }
 
+/* ---- tests of responses ---- */
+
+static const char *order_name(compare_order order) {
+  return order == COMPARE_SMALLER ? "smaller" : order == COMPARE_LARGER ? "larger" : NULL;
+}
+
+static void write_range(const char *key, const layer_range *r, json *j) {
+  json_open_object(j, key);
+  json_integer(j, "first", r->first);
+  json_integer(j, "last", r->last);
+  json_integer(j, "smaller", r->smaller);
+  json_integer(j, "larger", r->larger);
+  json_number(j, "sign_p", r->p);
+  json_text(j, "shown", order_name(r->order));
+  json_close_object(j);
+}
+
+/* Write the tests of residual models against plain ones of the same depth. */
+static void write_layer_tests(const comparison *c, json *j) {
+  json_open_array(j, "layer_tests");
+  for (uint32_t r = 0; r < c->model_count; r++) {
+    for (uint32_t p = 0; p < c->model_count; p++) {
+      if (!compare_is_layer_pair(&c->models[p], &c->models[r])) continue;
+      const layer_comparison l = compare_layers(&c->models[r], &c->models[p]);
+      json_open_object(j, NULL);
+      json_integer(j, "residual", r);
+      json_integer(j, "plain", p);
+      json_number(j, "median_ratio", l.median_ratio);
+      write_range("all", &l.all, j);
+      write_range("first_half", &l.halves[0], j);
+      write_range("second_half", &l.halves[1], j);
+      json_close_object(j);
+    }
+  }
+  json_close_array(j);
+}
+
+static void write_group(const char *key, const group_comparison *g, json *j) {
+  json_open_object(j, key);
+  json_number(j, "shallow_median", g->b_median);
+  json_number(j, "deep_median", g->a_median);
+  json_number(j, "rank_sum_p", g->p);
+  json_text(j, "deep_shown", order_name(g->order));
+  json_close_object(j);
+}
+
+/* Write the tests of residual models that are next in depth. */
+static void write_depth_tests(const comparison *c, json *j) {
+  uint32_t *order = cli_allocate(c->model_count, sizeof *order);
+  const uint32_t count = compare_models_by_depth(c, true, order);
+  json_open_array(j, "depth_tests");
+  for (uint32_t i = 1; i < count; i++) {
+    const model_summary *shallow = &c->models[order[i - 1]], *deep = &c->models[order[i]];
+    if (shallow->loaded.info.conv_layers == deep->loaded.info.conv_layers) continue;
+    const group_comparison layers = compare_layer_groups(deep, shallow),
+                           ratios = compare_ratio_groups(deep, shallow);
+    json_open_object(j, NULL);
+    json_integer(j, "shallow", order[i - 1]);
+    json_integer(j, "deep", order[i]);
+    write_group("layer_std", &layers, j);
+    write_group("branch_ratio", &ratios, j);
+    json_close_object(j);
+  }
+  json_close_array(j);
+  free(order);
+}
+
+/* ---- the document ---- */
+
+/* Write when, where and how the comparison was made. */
+static void write_run(const comparison *c, json *j) {
+  char date[COMPARE_DATE_SIZE], cpu[CPU_NAME_SIZE];
+  json_text(j, "date", compare_date(c, date));
+  json_number(j, "total_seconds", c->total_seconds);
+  json_text(j, "command", c->settings->command_line);
+  json_open_object(j, "machine");
+  json_text(j, "cpu", cli_cpu_name(cpu, sizeof cpu));
+  json_integer(j, "processors", cli_processor_count());
+  json_close_object(j);
+}
+
 void compare_write_json(const comparison *c, json *j) {
   json_open_object(j, NULL);
   json_text(j, "data", c->settings->data);
@@ -258,12 +358,15 @@ void compare_write_json(const comparison *c, json *j) {
   json_number(j, "seconds", c->seconds);
   json_number(j, "images_per_second", (double)c->models[0].images / c->seconds);
   json_integer(j, "threads", c->workers);
+  write_run(c, j);
   json_open_array(j, "models");
   for (uint32_t i = 0; i < c->model_count; i++) write_model(&c->models[i], j);
   json_close_array(j);
   json_open_array(j, "pairs");
   for (uint32_t i = 0; i < c->pair_count; i++) write_pair(c, &c->pairs[i], j);
   json_close_array(j);
+  write_layer_tests(c, j);
+  write_depth_tests(c, j);
   write_failures(c, j);
   json_close_object(j);
 }

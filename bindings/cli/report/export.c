@@ -118,7 +118,7 @@ static bool write_plot(table_file *f, const report_plot *p, uint32_t model) {
   if (!open_file(f)) return false;
   (void)snprintf(id, sizeof id, p->each_model ? "%s-%u" : "%s", p->id, model + 1);
   (void)snprintf(name, sizeof name, "%s%s.svg", p->measured ? "measured-" : "", id);
-  svg_place place = {f->out, id, true};
+  svg_place place = {.out = f->out, .id = id, .alone = true};
   bool drawn = report_plot_write(f->c, p, model, &place);
   return close_file(f, name, drawn);
 }

@@ -24,24 +24,10 @@ static const char *entity_of(char letter) {
   }
 }
 
-/* Return true for U+202A to U+202E and U+2066 to U+2069, which can make the text after
- * them run backwards. */
-static bool turns_direction(const char *at) {
-  if (at[0] != '\xe2') return false;
-  unsigned char last = (unsigned char)at[2];
-  return (at[1] == '\x80' && last >= 0xaa && last <= 0xae) ||
-         (at[1] == '\x81' && last >= 0xa6 && last <= 0xa9);
-}
-
-/* Return true if XML 1.0 allows the character (section 2.2) and it does not turn the
- * direction of text. */
+/* Return true if the character may be on a page. XML 1.0 refuses most of the others
+ * (section 2.2). */
 static bool is_allowed(const char *at, unsigned length) {
-  unsigned char byte = (unsigned char)at[0];
-  if (length == 1) return (byte >= 0x20 && byte != 0x7f) || byte == '\t' || byte == '\n';
-  if (length == 2) return byte != 0xc2 || (unsigned char)at[1] >= 0xa0;
-  bool no_character =
-      length == 3 && byte == 0xef && at[1] == '\xbf' && (unsigned char)at[2] >= 0xbe;
-  return !no_character && !(length == 3 && turns_direction(at));
+  return *at == '\t' || *at == '\n' || !utf8_is_unsafe(utf8_decode(at, length));
 }
 
 /* Write the character at `text`. Return its number of bytes. */
@@ -78,9 +64,14 @@ void markup_csv_text(FILE *out, const char *text) {
   bool quoted = strpbrk(text, ",\"\r\n\t ") != NULL;
   if (quoted) (void)fputc('"', out);
   if (*text && strchr("=+-@\t\r", *text)) (void)fputc('\'', out);
-  for (; *text; text++) {
+  while (*text) {
+    const unsigned length = utf8_length(text);
     if (*text == '"') (void)fputc('"', out);
-    (void)fputc(*text, out);
+    if (length == 0 || !(*text == '\r' || is_allowed(text, length)))
+      (void)fputs(replacement, out);
+    else
+      (void)fwrite(text, 1, length, out);
+    text += length ? length : 1;
   }
   if (quoted) (void)fputc('"', out);
 }

@@ -7,26 +7,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "cli/compare/comparison.h"
+#include "cli/compare/conclude_responses.h"
 #include "cli/compare/conclusions.h"
 #include "cli/compare/derived.h"
+#include "cli/compare/sentences.h"
 #include "cli/dataset.h"
 #include "cli/format.h"
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/output_file.h"
 #include "cli/report/assets.h"
+#include "cli/report/differences.h"
 #include "cli/report/markup.h"
 #include "cli/report/plots.h"
 #include "cli/report/sheet.h"
 #include "cli/report/sheets.h"
 #include "cli/report/svg.h"
-#include "cli/report/thumbnails.h"
+#include "cli/system.h"
 #include "support/sha256.h"
 
-enum { MAX_FIGURES = 8, MAX_PAIRS = 10, MAX_THUMBNAILS = 12, MAX_FAILURES = 20, LINE_SIZE = 512 };
+enum { MAX_FIGURES = 8, MAX_PAIRS = 10, MAX_FAILURES = 20, CPU_NAME_SIZE = 256 };
 
 /* Size limit of all images, so that the page stays below 2 MB. */
 static const size_t thumbnail_bytes = 600000;
@@ -57,10 +59,19 @@ static bool starts_with_unit(const char *text) {
   return false;
 }
 
-/* Write text as markup_html_text does, and keep each number on one line with its unit. */
+/* Return true if a line must not break at this blank: before a unit, and around the sign
+ * in "p = 0.03". */
+static bool holds_together(const char *text, const char *blank) {
+  if (blank == text) return false;
+  if (blank[-1] >= '0' && blank[-1] <= '9' && starts_with_unit(blank + 1)) return true;
+  return strchr("=<", blank[-1]) || (blank[1] && strchr("=<", blank[1]));
+}
+
+/* Write text as markup_html_text does, and keep numbers on one line with what belongs to
+ * them. */
 static void write_sentence(const report *r, char *text) {
   for (char *at = text; (at = strchr(at, ' ')); at++) {
-    if (at == text || at[-1] < '0' || at[-1] > '9' || !starts_with_unit(at + 1)) continue;
+    if (!holds_together(text, at)) continue;
     *at = '\0';
     markup_html_text(r->out, text);
     (void)fputs("&nbsp;", r->out);
@@ -99,14 +110,26 @@ static void write_sheet(const report *r, sheet_function fill) {
 
 /* ---- plots ---- */
 
+/* Draw a plot twice; the style shows the one that fits the screen. */
+static bool draw(const report *r, const report_plot *p, uint32_t model, FILE *out) {
+  char id[64];
+  bool drawn = true;
+  for (int narrow = 0; narrow < 2 && drawn; narrow++) {
+    (void)snprintf(id, sizeof id, p->each_model ? "%s-%u%s" : "%s%.0u%s", p->id, model,
+                   narrow ? "-narrow" : "");
+    svg_place place = {.out = out, .id = id, .narrow = narrow};
+    drawn = report_plot_write(r->c, p, model, &place);
+  }
+  return drawn;
+}
+
 static bool write_figure(const report *r, const report_plot *p, uint32_t model) {
-  char id[64], *text = NULL;
+  char *text = NULL;
   size_t size = 0;
-  (void)snprintf(id, sizeof id, p->each_model ? "%s-%u" : "%s", p->id, model);
-  svg_place place = {open_memstream(&text, &size), id, false};
-  if (!place.out) return false;
-  bool drawn = report_plot_write(r->c, p, model, &place);
-  if (fclose(place.out) == 0 && drawn) {
+  FILE *out = open_memstream(&text, &size);
+  if (!out) return false;
+  bool drawn = draw(r, p, model, out);
+  if (fclose(out) == 0 && drawn) {
     (void)fprintf(
         r->out,
         "<figure%s>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Plot: %s",
@@ -149,21 +172,19 @@ static void write_models(const report *r) {
   open_section(r, "what", "What was compared");
   write_conclusions(r, compare_conclude_accuracy, false);
   write_sheet(r, report_sheet_models);
-  (void)fputs("<p class=\"note\">On this page, \xe2\x80\x9cthe paper\xe2\x80\x9d is "
-              "\xe2\x80\x9c"
-              "Deep Residual Learning for Image Recognition\xe2\x80\x9d by He et al. "
-              "(2015). As in the paper, depth is the number of convolutions and fully connected "
-              "layers, without projections. The 95 % interval of top-1 is Wilson\xe2\x80\x99s. The "
-              "calibration error is the expected calibration error over 15 bins. Times and peak "
-              "memory are measured and differ from run to run; everything else is the same in each "
-              "run.</p>\n",
+  (void)fputs("<p class=\"note\">Depth is the number of convolutions and fully connected layers, "
+              "without projections, as in " COMPARE_PAPER ". The 95&nbsp;% interval of top-1 is "
+              "Wilson\xe2\x80\x99s. The calibration error is the expected calibration error over "
+              "15 bins; with few images it is too large. Times and peak memory are measured and "
+              "differ from run to run; everything else is the same in each run. <a "
+              "href=\"#sources\">Sources and tests</a> explains the rest.</p>\n",
               r->out);
   if (r->c->model_count > 1) write_exhibit(r, &report_plot_cost, NULL);
   close_section(r);
 }
 
 static void write_responses(const report *r) {
-  open_section(r, "responses", "Layer responses (Fig. 7 of the paper)");
+  open_section(r, "responses", "Layer responses (Fig. 7 of He et al., 2016)");
   write_conclusions(r, compare_conclude_layers, false);
   (void)fputs("<div class=\"figures\">\n", r->out);
   bool drawn = write_figure(r, &report_plot_layers, 0);
@@ -187,11 +208,12 @@ static void write_ablation(const report *r) {
     if (r->c->models[i].ablation_images > images) images = r->c->models[i].ablation_images;
   open_section(r, "ablation-section", "Ablation study: blocks left out");
   if (images)
-    (void)fprintf(r->out,
-                  "<p class=\"note\">Blocks are left out as in the lesion study of Veit et al. "
-                  "(2016): a residual block is replaced by its shortcut, a plain block by its "
-                  "input. Errors are over %s images.</p>\n",
-                  cli_format_grouped(text, images));
+    (void)fprintf(
+        r->out,
+        "<p class=\"note\">Blocks are left out as in the lesion study of Veit, Wilber and "
+        "Belongie (2016, sections 4.1 and 4.2): a residual block is replaced by its "
+        "shortcut, a plain block by its input. Errors are over %s image%s.</p>\n",
+        cli_format_grouped(text, images), compare_plural(images));
   write_exhibit(r, &report_plot_ablation, compare_conclude_block_ablation);
   write_exhibit(r, &report_plot_ablations, compare_conclude_ablation);
   write_sheet(r, report_sheet_ablations);
@@ -219,59 +241,14 @@ static void write_layers(const report *r) {
   open_section(r, "layers-section", "Layers: dead channels and percentiles");
   write_conclusions(r, compare_conclude_dead, false);
   (void)fputs("<p class=\"note\">A channel is dead if its response is never above 0, in any "
-              "pixel of any image: a ReLU would always set it to 0.</p>\n",
+              "pixel of any of these images: a ReLU would always set it to 0. Percentiles are of "
+              "a sample of the values.</p>\n",
               r->out);
   write_sheet(r, report_sheet_layers);
   close_section(r);
 }
 
 /* ---- pairs ---- */
-
-static size_t write_difference(const report *r, size_t index, const model_summary *right,
-                               const model_summary *wrong) {
-  const dataset_item *item = &r->c->data.items[index];
-  char name[CLASS_NAME_SIZE];
-  uint32_t truth = right->class_of_folder[item->folder];
-  (void)fputs("<li><figure>", r->out);
-  size_t bytes = report_write_thumbnail(r->c, index, r->out);
-  (void)fputs("<figcaption><b>", r->out);
-  markup_html_text(r->out, compare_class_name(r->c, right, truth, name));
-  (void)fputs("</b> ", r->out);
-  markup_html_shortened(r->out, cli_base_name(item->path), 16);
-  (void)fprintf(r->out, "<br>&#10003; %.0f %%<br>&#10007; ",
-                100 * (double)right->results[index].confidence);
-  markup_html_text(r->out, compare_class_name(r->c, wrong, wrong->results[index].best, name));
-  (void)fprintf(r->out, ", %.0f %%</figcaption></figure></li>\n",
-                100 * (double)wrong->results[index].confidence);
-  return bytes;
-}
-
-static bool only_right(const comparison *c, size_t index, const model_summary *right,
-                       const model_summary *wrong) {
-  bool evaluated = !(c->failures && c->failures[index]);
-  return evaluated && right->results[index].top1 && !wrong->results[index].top1;
-}
-
-static void write_differences(const report *r, const model_summary *right,
-                              const model_summary *wrong, size_t budget) {
-  uint64_t all = 0, shown = 0;
-  char number[FORMAT_SIZE];
-  for (size_t i = 0; i < r->c->data.count; i++) all += only_right(r->c, i, right, wrong);
-  if (all == 0) return;
-  (void)fputs("<h4>Only ", r->out);
-  markup_html_text(r->out, right->title);
-  (void)fputs(" is right</h4>\n<ul class=\"images\">\n", r->out);
-  size_t used = 0;
-  for (size_t i = 0; i < r->c->data.count && shown < MAX_THUMBNAILS && used < budget; i++) {
-    if (!only_right(r->c, i, right, wrong)) continue;
-    used += write_difference(r, i, right, wrong);
-    shown++;
-  }
-  (void)fputs("</ul>\n", r->out);
-  if (shown < all)
-    (void)fprintf(r->out, "<p class=\"note\">The first %u of %s; --tables lists all of them.</p>\n",
-                  (unsigned)shown, cli_format_grouped(number, all));
-}
 
 static void write_pair(const report *r, const pair_summary *p, size_t budget) {
   const model_summary *a = &r->c->models[p->a], *b = &r->c->models[p->b];
@@ -288,8 +265,8 @@ static void write_pair(const report *r, const pair_summary *p, size_t budget) {
     if (fclose(out) == 0) write_conclusions_text(r, text, false);
   }
   free(text);
-  write_differences(r, a, b, budget);
-  write_differences(r, b, a, budget);
+  report_write_differences(r->c, a, b, budget, r->out);
+  report_write_differences(r->c, b, a, budget, r->out);
 }
 
 static void write_pairs(const report *r) {
@@ -304,7 +281,7 @@ static void write_pairs(const report *r) {
     (void)fputs(
         "<p class=\"note\">Below each image: its class and file; &#10003; the confidence of "
         "the right model; &#10007; the answer of the wrong model, and its "
-        "confidence.</p>\n",
+        "confidence. " REPORT_DIFFERENCES_RULE "</p>\n",
         r->out);
   }
   for (uint32_t i = 0; i < shown; i++)
@@ -315,23 +292,45 @@ static void write_pairs(const report *r) {
   close_section(r);
 }
 
+/* ---- sources ---- */
+
+static void write_sources(const report *r) {
+  static const char *const sources[] = {
+      "K. He, X. Zhang, S. Ren, J. Sun (2016): \xe2\x80\x9c" COMPARE_PAPER_TITLE
+      "\xe2\x80\x9d, CVPR, arXiv:1512.03385. Layer responses: section 4.2 and Fig. 7. "
+      "Degradation: section 1 and section 4.2.",
+      "A. Veit, M. Wilber, S. Belongie (2016): \xe2\x80\x9cResidual Networks Behave Like Ensembles "
+      "of Relatively Shallow Networks\xe2\x80\x9d, NIPS 29, arXiv:1605.06431. Blocks left out: "
+      "sections 4.1 and 4.2.",
+      "C. Guo, G. Pleiss, Y. Sun, K. Weinberger (2017): \xe2\x80\x9cOn Calibration of Modern "
+      "Neural "
+      "Networks\xe2\x80\x9d, ICML, arXiv:1706.04599. Expected calibration error: equation 3.",
+      "Intervals: E. B. Wilson (1927) for one accuracy; D. Bonett and R. Price (2012) for the "
+      "difference of two on the same images.",
+      "Tests: Q. McNemar (1947) for two models on the same images, with S. Holm\xe2\x80\x99s "
+      "correction (1979) for the number of pairs; the exact sign test for layers of equal depth; "
+      "H. Mann and D. Whitney (1947) for layers or blocks of models of unequal depth."};
+  open_section(r, "sources", "Sources and tests");
+  (void)fputs(
+      "<p class=\"note\">All tests are two-sided, except the one against chance. A difference "
+      "is called shown if its p is below 0.05; for the halves of a network, 0.025. Layers "
+      "and blocks of one network depend on each other, which the tests of them leave out of "
+      "account: read their p as a guide. They are not corrected for the number of models. "
+      "All numbers are about these model files: training again may give others.</p>\n<ul>\n",
+      r->out);
+  for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) write_text(r, "li", sources[i]);
+  (void)fputs("</ul>\n", r->out);
+  close_section(r);
+}
+
 /* ---- how the page was made ---- */
 
-/* Write the CPU's model name, or its architecture if the name is unknown. */
-static void write_cpu(const report *r) {
-  char line[LINE_SIZE], *name = NULL;
-  FILE *file = fopen("/proc/cpuinfo", "re");
-  while (file && !name && fgets(line, sizeof line, file)) {
-    if (strncmp(line, "model name", 10) != 0 || !strchr(line, ':')) continue;
-    name = strchr(line, ':') + 1;
-    name += strspn(name, " ");
-    name[strcspn(name, "\n")] = '\0';
-  }
-  if (file) (void)fclose(file);
-  struct utsname about;
-  if (!name) name = uname(&about) == 0 ? about.machine : "unknown";
-  write_text(r, "dt", "CPU");
-  write_text(r, "dd", name);
+static void write_machine(const report *r) {
+  char name[CPU_NAME_SIZE];
+  const uint32_t processors = cli_processor_count();
+  (void)fputs("<dt>Machine</dt>\n<dd>", r->out);
+  markup_html_text(r->out, cli_cpu_name(name, sizeof name));
+  (void)fprintf(r->out, ", %u processor%s</dd>\n", processors, compare_plural(processors));
 }
 
 static void write_failures(const report *r) {
@@ -340,9 +339,11 @@ static void write_failures(const report *r) {
   for (size_t i = 0; r->c->failures && i < r->c->data.count; i++)
     count += r->c->failures[i] != NULL;
   if (count == 0) return;
-  (void)fprintf(
-      r->out, "<h3>Images that could not be evaluated</h3>\n<p>The first %u of %s:</p>\n<ul>\n",
-      (unsigned)(count < MAX_FAILURES ? count : MAX_FAILURES), cli_format_grouped(number, count));
+  (void)fputs("<h3>Images that could not be evaluated</h3>\n", r->out);
+  if (count > MAX_FAILURES)
+    (void)fprintf(r->out, "<p>The first %u of %s:</p>\n", (unsigned)MAX_FAILURES,
+                  cli_format_grouped(number, count));
+  (void)fputs("<ul>\n", r->out);
   for (size_t i = 0, shown = 0; i < r->c->data.count && shown < MAX_FAILURES; i++) {
     if (!r->c->failures[i]) continue;
     (void)fputs("<li><bdi>", r->out);
@@ -377,20 +378,22 @@ static void write_model_files(const report *r) {
 
 static void write_making(const report *r) {
   const settings *s = r->c->settings;
-  char number[FORMAT_SIZE];
+  char number[FORMAT_SIZE], date[COMPARE_DATE_SIZE];
   open_section(r, "making", "How this page was made");
   (void)fputs("<dl>\n<dt>Command</dt>\n", r->out);
   write_text(r, "dd class=\"code\"", s->command_line ? s->command_line : "resnet compare");
   (void)fprintf(r->out, "<dt>Version</dt>\n<dd>libresnet %s</dd>\n<dt>Images</dt>\n<dd>",
                 resnet_version());
   markup_html_text(r->out, s->data ? s->data : "");
-  (void)fprintf(r->out, ": %s in %u classes</dd>\n", cli_format_grouped(number, r->c->data.count),
-                r->c->data.folder_count);
-  write_cpu(r);
+  (void)fprintf(r->out, ": %s in %u class%s</dd>\n", cli_format_grouped(number, r->c->data.count),
+                r->c->data.folder_count, r->c->data.folder_count == 1 ? "" : "es");
+  write_machine(r);
   (void)fprintf(r->out,
-                "<dt>Workers</dt>\n<dd>%u</dd>\n<dt class=\"measured\">Time</dt>\n<dd "
-                "class=\"measured\">%.1f s</dd>\n</dl>\n",
-                r->c->workers, r->c->seconds);
+                "<dt>Workers</dt>\n<dd>%u</dd>\n<dt class=\"measured\">Begun</dt>\n<dd "
+                "class=\"measured\">%s</dd>\n<dt class=\"measured\">Time</dt>\n<dd "
+                "class=\"measured\">%.1f s for the whole command; %.1f s of it for the "
+                "evaluation of all images</dd>\n</dl>\n",
+                r->c->workers, compare_date(r->c, date), r->c->total_seconds, r->c->seconds);
   write_model_files(r);
   write_failures(r);
   close_section(r);
@@ -418,10 +421,20 @@ static void write_policy(const report *r) {
   (void)fputs("'\">\n", r->out);
 }
 
+/* Write when, how long and on which CPU. */
+static void write_run(const report *r) {
+  char date[COMPARE_DATE_SIZE], name[CPU_NAME_SIZE];
+  (void)fprintf(r->out, "<p class=\"note measured\">%s \xc2\xb7 %.1f&nbsp;s \xc2\xb7 ",
+                compare_date(r->c, date), r->c->total_seconds);
+  markup_html_text(r->out, cli_cpu_name(name, sizeof name));
+  (void)fputs("</p>\n", r->out);
+}
+
 static void write_head(const report *r) {
   char images[FORMAT_SIZE], title[128];
-  (void)snprintf(title, sizeof title, "%u model%s compared on %s images", r->c->model_count,
-                 r->c->model_count == 1 ? "" : "s", cli_format_grouped(images, r->c->data.count));
+  (void)snprintf(title, sizeof title, "%u model%s compared on %s image%s", r->c->model_count,
+                 compare_plural(r->c->model_count), cli_format_grouped(images, r->c->data.count),
+                 compare_plural(r->c->data.count));
   (void)fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n", r->out);
   write_policy(r);
   (void)fputs("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n", r->out);
@@ -431,6 +444,7 @@ static void write_head(const report *r) {
   (void)fwrite(report_page_css, 1, report_page_css_size, r->out);
   (void)fputs("</style>\n</head>\n<body>\n<header>\n", r->out);
   write_text(r, "h1", title);
+  write_run(r);
   (void)fputs(
       "<nav aria-label=\"Contents\"><ol>\n<li><a href=\"#what\">What was compared</a></li>\n"
       "<li><a href=\"#responses\">Layer responses</a></li>\n<li><a "
@@ -438,7 +452,8 @@ static void write_head(const report *r) {
       "<li><a href=\"#ablation-section\">Ablation study</a></li>\n<li><a "
       "href=\"#costs\">Costs</a></li>\n"
       "<li><a href=\"#accuracy\">Accuracy</a></li>\n<li><a href=\"#pairs-section\">Pairs</a></li>\n"
-      "<li><a href=\"#layers-section\">Layers</a></li>\n<li><a href=\"#making\">How it was "
+      "<li><a href=\"#layers-section\">Layers</a></li>\n<li><a href=\"#sources\">Sources and "
+      "tests</a></li>\n<li><a href=\"#making\">How it was "
       "made</a></li>\n</ol></nav>\n"
       "</header>\n<main>\n",
       r->out);
@@ -454,6 +469,7 @@ static void write_page(const report *r) {
   write_accuracy(r);
   write_pairs(r);
   write_layers(r);
+  write_sources(r);
   write_making(r);
   (void)fputs("</main>\n<script>", r->out);
   (void)fwrite(report_page_js, 1, report_page_js_size, r->out);

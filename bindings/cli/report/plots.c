@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "cli/compare/comparison.h"
+#include "cli/compare/conclude_responses.h"
 #include "cli/compare/conclusions.h"
 #include "cli/compare/derived.h"
+#include "cli/compare/sentences.h"
 #include "cli/format.h"
 #include "cli/memory.h"
 #include "cli/plan.h"
@@ -135,7 +137,7 @@ static bool write_cost(const comparison *c, uint32_t model, const svg_place *pla
     add_point(&d, (double)n->loaded.info.macs / 1e6, 100 * (1 - compare_top1(n)), "error");
   }
   svg_plot p = {.title = title, .description = description};
-  p.x = (svg_axis){.title = "multiply-accumulates of one image (millions)"};
+  p.x = (svg_axis){.title = "multiply-accumulates (millions)"};
   p.y = (svg_axis){.title = "top-1 error (%)"};
   return finish(&d, &p, place);
 }
@@ -175,7 +177,10 @@ static bool write_layer_panel(const comparison *c, bool sorted, const svg_place 
   }
   p->x = (svg_axis){.title = sorted ? "layers, sorted by magnitude" : "layer, in order",
                     .whole = true};
-  p->y = (svg_axis){.title = "standard deviation of the response", .logarithmic = max > 20 * min};
+  const bool logarithmic = max > 20 * min;
+  p->y = (svg_axis){.title = logarithmic ? "standard deviation of the response (logarithmic)"
+                                         : "standard deviation of the response",
+                    .logarithmic = logarithmic};
   return finish(&d, p, place);
 }
 
@@ -341,6 +346,7 @@ static bool write_confusion(const comparison *c, uint32_t model, const svg_place
   h.row_title = "truth";
   h.column_title = "answer";
   h.scale = "share of the true class, 0 to 100 % (square root)";
+  h.short_scale = "share of class, square root";
   h.column_names = names;
   h.shades = shades;
   h.numbers = n->confusion;
@@ -379,7 +385,9 @@ static bool write_calibration(const comparison *c, uint32_t model, const svg_pla
 const report_plot report_plot_cost = {
     .id = "cost",
     .title = "Error against multiply-accumulates",
-    .note = "Lower and further left is better. Bars: 95 % intervals.",
+    .note = "One image. Lower and further left is better. Bars: 95\xc2\xa0% intervals; those of "
+            "later models "
+            "have wider ends, so that bars at the same place are seen.",
     .write = write_cost,
 };
 const report_plot report_plot_layers = {
@@ -387,7 +395,7 @@ const report_plot report_plot_layers = {
     .title = "Layer responses, in order",
     .note = "Plain models: dashed lines and hollow markers. Residual models: solid ones. Models "
             "of the same depth have the same colour. A final fully connected layer is left out, "
-            "as in the paper.",
+            "as in " COMPARE_PAPER ".",
     .write = write_layers,
 };
 const report_plot report_plot_layers_sorted = {
@@ -414,14 +422,17 @@ const report_plot report_plot_ablation = {
 const report_plot report_plot_ablations = {
     .id = "removals-plot",
     .title = "Error against the number of blocks left out",
-    .note = "Mean and range over random choices of blocks.",
+    .note = "Mean and range: of one block, over all blocks; of more, over a few random orders. "
+            "Ranges of later models have wider ends, so that ranges at the same place are seen.",
     .conclude = compare_conclude_ablation,
     .write = write_ablations,
 };
 const report_plot report_plot_shortcut_times = {
     .id = "shortcut-times",
     .title = "Time of each shortcut",
-    .note = "One image, one thread; minimum of many runs.",
+    .note =
+        "One image, one thread; median of many runs. A block without a bar has a time inside the "
+        "noise: it is not measurable.",
     .each_model = true,
     .measured = true,
     .write = write_shortcut_times,
@@ -444,7 +455,7 @@ const report_plot report_plot_calibration = {
     .id = "reliability",
     .title = "Reliability diagram",
     .note = "On the dotted line, confidence equals accuracy. Below it, the model is "
-            "overconfident.",
+            "overconfident. A point of few images says little; the table has their number.",
     .conclude = compare_conclude_calibration,
     .write = write_calibration,
 };

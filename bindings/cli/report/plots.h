@@ -3,7 +3,7 @@
 #define RESNET_CLI_REPORT_PLOTS_H
 
 #include "cli/compare/comparison.h"
-#include "cli/compare/conclusions.h"
+#include "cli/compare/sentences.h"
 #include "cli/report/svg.h"
 
 typedef struct report_plot {

@@ -70,14 +70,14 @@ static void end_cell(sheet *s) {
     (void)fputs("</tr>\n", s->out);
 }
 
-/* Write a cell that sorts by `value` and shows `text`. */
+/* Write a cell that sorts by `value` and shows `text`. NAN sorts last. */
 static void write_number(sheet *s, double value, const char *text) {
   if (begin_cell(s)) {
     const char *mark = s->columns[s->column].kind == COLUMN_MEASURED ? " class=\"measured\"" : "";
     if (s->kind == SHEET_PAGE && isfinite(value))
       (void)fprintf(s->out, "<td%s data-value=\"%.9g\">%s</td>", mark, value, text);
     else if (s->kind == SHEET_PAGE)
-      (void)fprintf(s->out, "<td%s data-value=\"\">\xe2\x80\x93</td>", mark);
+      (void)fprintf(s->out, "<td%s data-value=\"\">%s</td>", mark, text);
     else if (isfinite(value))
       (void)fprintf(s->out, "%.15g", value);
   }
@@ -108,16 +108,26 @@ void sheet_bytes(sheet *s, uint64_t bytes) {
   write_number(s, (double)bytes, cli_format_bytes(text, bytes));
 }
 
-void sheet_empty(sheet *s) { write_number(s, NAN, ""); }
+void sheet_missing(sheet *s, const char *reason) { write_number(s, NAN, reason); }
+
+void sheet_empty(sheet *s) { sheet_missing(s, "\xe2\x80\x93"); }
 
 void sheet_number(sheet *s, double value) {
   char text[32];
+  if (!isfinite(value)) {
+    sheet_empty(s);
+    return;
+  }
   (void)snprintf(text, sizeof text, "%.4g", value);
   write_number(s, value, text);
 }
 
 void sheet_percent(sheet *s, double share) {
   char text[32];
+  if (!isfinite(share)) {
+    sheet_empty(s);
+    return;
+  }
   (void)snprintf(text, sizeof text, "%.2f %%", 100 * share);
   write_number(s, share, text);
 }

@@ -50,6 +50,9 @@ void sheet_bytes(sheet *s, uint64_t bytes);
 
 void sheet_empty(sheet *s);
 
+/* Write why there is no number, as an empty cell in CSV. */
+void sheet_missing(sheet *s, const char *reason);
+
 /* Write a number with 4 significant digits on the page; NAN: an empty cell. */
 void sheet_number(sheet *s, double value);
 

@@ -208,7 +208,10 @@ void report_sheet_shortcuts(const comparison *c, sheet *s) {
       else
         sheet_empty(s);
       bytes_or_empty(s, n->blocks[j].unfused_bytes);
-      sheet_number(s, n->blocks[j].shortcut_ms);
+      if (isfinite(n->blocks[j].shortcut_ms) || !isfinite(n->blocks[j].unfused_ms))
+        sheet_number(s, n->blocks[j].shortcut_ms);
+      else
+        sheet_missing(s, "not measurable");
       sheet_number(s, n->blocks[j].unfused_ms);
     }
   }
@@ -292,10 +295,15 @@ void report_sheet_pairs(const comparison *c, sheet *s) {
       {"Only B right", "only_b_right", COLUMN_PLAIN},
       {"McNemar\xe2\x80\x99s \xcf\x87\xc2\xb2", "mcnemar_chi2", COLUMN_PLAIN},
       {"p", "mcnemar_p", COLUMN_PLAIN},
+      {"p, Holm", "mcnemar_p_holm", COLUMN_PLAIN},
+      {"A \xe2\x88\x92 B", "difference", COLUMN_PLAIN},
+      {"95&nbsp;% from", "difference_low", COLUMN_PLAIN},
+      {"to", "difference_high", COLUMN_PLAIN},
   };
   sheet_open(s, "pairs", "Agreement on the same images", columns, COUNT_OF(columns), MAX_ROWS);
   for (uint32_t i = 0; i < c->pair_count; i++) {
     const pair_summary *p = &c->pairs[i];
+    const stats_interval difference = stats_paired_interval(p->only_a, p->only_b, p->images);
     sheet_text(s, c->models[p->a].title);
     sheet_text(s, c->models[p->b].title);
     sheet_count(s, p->images);
@@ -305,6 +313,10 @@ void report_sheet_pairs(const comparison *c, sheet *s) {
     sheet_count(s, p->only_b);
     sheet_number(s, p->mcnemar_chi2);
     sheet_number(s, p->mcnemar_p);
+    sheet_number(s, p->mcnemar_holm);
+    sheet_percent(s, ((double)p->only_a - (double)p->only_b) / (double)p->images);
+    sheet_percent(s, difference.low);
+    sheet_percent(s, difference.high);
   }
   sheet_close(s);
 }

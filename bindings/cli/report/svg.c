@@ -110,7 +110,10 @@ void svg_begin(const svg_place *place, const char *title, const char *descriptio
   if (place->alone) (void)fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", out);
   (void)fprintf(
       out,
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" id=\"%s\" viewBox=\"0 %g %g %g\"",
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot%s\" id=\"%s\" viewBox=\"0 %g %g %g\"",
+      place->narrow  ? " narrow"
+      : place->alone ? ""
+                     : " broad",
       place->id, -above, width, height + above);
   if (place->alone) (void)fprintf(out, " width=\"%g\" height=\"%g\"", width, height + above);
   (void)fprintf(out, " role=\"img\" aria-labelledby=\"%s-title %s-desc\">\n", place->id, place->id);

@@ -9,13 +9,20 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { SVG_COLOURS = 8, SVG_MARKERS = 6, SVG_MAX_TICKS = 24, SVG_NUMBER_SIZE = 32 };
+enum {
+  SVG_COLOURS = 8,
+  SVG_MARKERS = 6,
+  SVG_MAX_TICKS = 24,
+  SVG_NUMBER_SIZE = 32,
+  SVG_NARROW_WIDTH = 328
+};
 
 /* Where a plot is written. */
 typedef struct svg_place {
   FILE *out;
   const char *id; /* unique in the page; one word */
   bool alone;     /* a separate file */
+  bool narrow;    /* for a screen of 360 pixels */
 } svg_place;
 
 /* Find round numbers from `low` to `high`, at most `max` (2 to SVG_MAX_TICKS), and set

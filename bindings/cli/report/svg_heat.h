@@ -6,7 +6,8 @@
 
 /* A heat map of (rows,columns) cells. */
 typedef struct svg_heat {
-  const char *title, *description, *row_title, *column_title, *scale;
+  const char *title, *description, *row_title, *column_title;
+  const char *scale, *short_scale; /* what the shades are */
   size_t rows, columns;
   const char *const *row_names, *const *column_names;
   const double *shades;    /* (rows,columns): 0 light to 1 dark */

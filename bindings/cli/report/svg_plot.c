@@ -6,13 +6,17 @@
 #include "cli/report/markup.h"
 #include "cli/report/svg.h"
 
-static const double width = 600, plot_height = 290, right = 16, line_height = 20, below = 52,
-                    max_dodge = 4, max_spread = 24;
-enum { MAX_X_TICKS = 12, MAX_Y_TICKS = 7, LEGEND_LETTERS = 40, SMALL_POINTS = 70 };
+static const double broad_width = 600, plot_height = 290, right = 16, line_height = 20, below = 52;
+enum { MAX_Y_TICKS = 7, SMALL_POINTS = 70 };
+
+/* Half the width of the ends of a range: that of the first series, how much it grows with
+ * each series, and the largest. */
+static const double first_cap = 3, cap_step = 2, max_cap = 9;
 
 /* Limits for the points of all series together, which keep pages small: above
- * MAX_TOOLTIPS points have no tooltips, above MAX_MARKED no markers. */
-enum { MAX_TOOLTIPS = 1500, MAX_MARKED = 4000 };
+ * MAX_TOOLTIPS points have no tooltips, above MAX_MARKED no markers. Narrow plots have no
+ * tooltips, since touch screens show none. */
+enum { MAX_TOOLTIPS = 700, MAX_MARKED = 4000, MAX_NARROW_MARKED = 400 };
 
 typedef struct scale {
   double min, max; /* range of the axis; logarithms of it if `logarithmic` */
@@ -30,7 +34,8 @@ typedef struct canvas {
   double top;        /* y of the plot's top, below the legend */
   double left, edge; /* x of the plot's left and right edge, around x.from to x.to */
   size_t points;     /* of all series */
-  double dodge;      /* pixels between points of neighbouring series with ranges */
+  double width;      /* of the whole drawing */
+  bool narrow;
 } canvas;
 
 /* ---- scales ---- */
@@ -102,10 +107,10 @@ static double place_on(const scale *s, double value) {
 }
 
 /* Set a scale for blocks or layers: numbers from 1, with a margin of one half. */
-static void set_numbered_scale(scale *s, double max) {
+static void set_numbered_scale(scale *s, double max, size_t ticks) {
   s->min = 0.5;
   s->max = fmax(1, max) + 0.5;
-  s->tick_count = svg_ticks(s->min, s->max, MAX_X_TICKS, true, &s->step, s->ticks);
+  s->tick_count = svg_ticks(s->min, s->max, ticks, true, &s->step, s->ticks);
   if (s->step > 1 && s->tick_count + 1 < SVG_MAX_TICKS) {
     memmove(s->ticks + 1, s->ticks, s->tick_count * sizeof *s->ticks);
     s->ticks[0] = 1;
@@ -146,7 +151,7 @@ static void write_x_axis(const canvas *c) {
     double half = svg_text_width(text) / 2;
     (void)fprintf(c->out, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>",
                   x, c->y.from, x, c->y.from + 5);
-    if (x - half < free_from || x + half > width) continue;
+    if (x - half < free_from || x + half > c->width) continue;
     (void)fprintf(c->out, "<text class=\"tick middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x,
                   c->y.from + 20, text);
     free_from = x + half + 4;
@@ -170,22 +175,23 @@ static void write_guides(const canvas *c) {
 
 /* ---- marks ---- */
 
+static const char *const shapes[SVG_MARKERS] = {"m-1 0a1 1 0 1 0 2 0a1 1 0 1 0 -2 0z",
+                                                "m-.9 -.9h1.8v1.8h-1.8z",
+                                                "m0 -1.2l1.1 2h-2.2z",
+                                                "m0 -1.3l1.3 1.3l-1.3 1.3l-1.3 -1.3z",
+                                                "m0 1.2l1.1 -2h-2.2z",
+                                                "m-.4 -1.2h.8v.8h.8v.8h-.8v.8h-.8v-.8h-.8v-.8h.8z"};
+
 static void write_marker(FILE *out, const svg_series *s, double x, double y, double r) {
-  static const char *const shapes[SVG_MARKERS] = {
-      "m-1 0a1 1 0 1 0 2 0a1 1 0 1 0 -2 0z",
-      "m-.9 -.9h1.8v1.8h-1.8z",
-      "m0 -1.2l1.1 2h-2.2z",
-      "m0 -1.3l1.3 1.3l-1.3 1.3l-1.3 -1.3z",
-      "m0 1.2l1.1 -2h-2.2z",
-      "m-.4 -1.2h.8v.8h.8v.8h-.8v.8h-.8v-.8h-.8v-.8h.8z"};
   (void)fprintf(out,
                 "<path class=\"%s\" transform=\"translate(%.1f %.1f) scale(%.1f)\" d=\"M0 0%s\"",
                 s->hollow ? "hollow" : "filled", x, y, r, shapes[s->marker % SVG_MARKERS]);
 }
 
+static bool has_tooltips(const canvas *c) { return !c->narrow && c->points <= MAX_TOOLTIPS; }
+
 static void write_tooltip(const canvas *c, const svg_series *s, size_t i) {
   char text[SVG_NUMBER_SIZE];
-  if (c->points > MAX_TOOLTIPS) return;
   (void)fputs("<title>", c->out);
   markup_html_text(c->out, s->name);
   (void)fprintf(c->out, ", %s", svg_number(text, x_of(s, i), 0));
@@ -205,13 +211,6 @@ static bool is_drawn(const canvas *c, const svg_series *s, size_t i) {
   return isfinite(x_of(s, i)) && isfinite(s->y[i]) && (!c->y.logarithmic || s->y[i] > 0);
 }
 
-/* Return the x of a point in pixels. Points with a range are shifted, so that the
- * ranges of several series at the same x do not overlap. */
-static double point_x(const canvas *c, const svg_series *s, size_t i) {
-  double x = place_on(&c->x, x_of(s, i)), middle = ((double)c->plot->series_count - 1) / 2;
-  return s->low ? x + ((double)(s - c->plot->series) - middle) * c->dodge : x;
-}
-
 static void write_line(const canvas *c, const svg_series *s) {
   char pen = 'M';
   (void)fprintf(c->out, "<path class=\"%s\" d=\"", s->dashed ? "line dashed" : "line");
@@ -220,17 +219,21 @@ static void write_line(const canvas *c, const svg_series *s) {
       pen = 'M';
       continue;
     }
-    (void)fprintf(c->out, "%c%.1f %.1f", pen, point_x(c, s, i), place_on(&c->y, s->y[i]));
+    (void)fprintf(c->out, "%c%.1f %.1f", pen, place_on(&c->x, x_of(s, i)),
+                  place_on(&c->y, s->y[i]));
     pen = 'L';
   }
   (void)fputs("\"/>\n", c->out);
 }
 
+/* Draw a range. Its ends are wider for later series, so that ranges at the same place can
+ * be distinguished. */
 static void write_range(const canvas *c, const svg_series *s, size_t i, double x) {
   if (!s->low || !s->high || !isfinite(s->low[i]) || !isfinite(s->high[i])) return;
-  double low = place_on(&c->y, s->low[i]), high = place_on(&c->y, s->high[i]);
-  (void)fprintf(c->out, "<path class=\"range\" d=\"M%.1f %.1fh6m-3 0V%.1fm-3 0h6\"/>", x - 3, low,
-                high);
+  const double low = place_on(&c->y, s->low[i]), high = place_on(&c->y, s->high[i]);
+  const double cap = fmin(max_cap, first_cap + cap_step * (double)(s - c->plot->series));
+  (void)fprintf(c->out, "<path class=\"range\" d=\"M%.1f %.1fh%gm%g 0V%.1fm%g 0h%g\"/>", x - cap,
+                low, 2 * cap, -cap, high, -cap, 2 * cap);
 }
 
 static void write_level(const canvas *c, const svg_series *s) {
@@ -244,38 +247,59 @@ static void write_level(const canvas *c, const svg_series *s) {
                 svg_number(text, s->level, 0));
 }
 
+/* Write all markers as one path, which needs a third of the space of separate ones. */
+static void write_joint_markers(const canvas *c, const svg_series *s, double r) {
+  (void)fprintf(c->out, "<path class=\"%s\" transform=\"scale(%.1f)\" d=\"",
+                s->hollow ? "hollow" : "filled", r);
+  for (size_t i = 0; i < s->count; i++)
+    if (is_drawn(c, s, i))
+      (void)fprintf(c->out, "M%.2f %.2f%s", place_on(&c->x, x_of(s, i)) / r,
+                    place_on(&c->y, s->y[i]) / r, shapes[s->marker % SVG_MARKERS]);
+  (void)fputs("\"/>\n", c->out);
+}
+
 static void write_points(const canvas *c, const svg_series *s) {
-  double radius = s->count <= SMALL_POINTS ? 3.6 : 2.2;
+  const double radius = s->count > SMALL_POINTS ? 2.2 : c->narrow ? 2.8 : 3.6;
   for (size_t i = 0; i < s->count; i++) {
     if (!is_drawn(c, s, i)) continue;
-    double x = point_x(c, s, i);
+    const double x = place_on(&c->x, x_of(s, i));
     write_range(c, s, i, x);
+    if (!has_tooltips(c)) continue;
     write_marker(c->out, s, x, place_on(&c->y, s->y[i]), radius);
     (void)fputc('>', c->out);
     write_tooltip(c, s, i);
     (void)fputs("</path>\n", c->out);
   }
+  if (!has_tooltips(c)) write_joint_markers(c, s, radius);
+}
+
+static void write_bar(const canvas *c, const svg_series *s, size_t i, double x, double bar) {
+  const double floor_y = place_on(&c->y, 0), y = place_on(&c->y, s->y[i]);
+  if (!has_tooltips(c)) { /* part of a path of all bars */
+    (void)fprintf(c->out, "M%.1f %.1fh%.1fV%.1fh%.1fz", x, floor_y, bar, y, -bar);
+    return;
+  }
+  (void)fprintf(c->out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">",
+                s->hollow ? "bar hollow" : "bar filled", x, fmin(y, floor_y), bar,
+                fabs(floor_y - y));
+  write_tooltip(c, s, i);
+  (void)fputs("</rect>\n", c->out);
 }
 
 static void write_bars(const canvas *c, size_t index) {
   const svg_series *s = &c->plot->series[index];
   double slot = place_on(&c->x, 2) - place_on(&c->x, 1);
   double bar = fmin(28, slot * 0.8 / (double)c->plot->series_count);
-  double shift = ((double)index - (double)c->plot->series_count / 2) * bar,
-         floor_y = place_on(&c->y, 0);
-  for (size_t i = 0; i < s->count; i++) {
-    if (!isfinite(s->y[i])) continue;
-    double y = place_on(&c->y, s->y[i]);
-    (void)fprintf(c->out,
-                  "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">",
-                  s->hollow ? "bar hollow" : "bar filled", place_on(&c->x, x_of(s, i)) + shift,
-                  fmin(y, floor_y), bar * 0.92, fabs(floor_y - y));
-    write_tooltip(c, s, i);
-    (void)fputs("</rect>\n", c->out);
-  }
+  double shift = ((double)index - (double)c->plot->series_count / 2) * bar;
+  if (!has_tooltips(c))
+    (void)fprintf(c->out, "<path class=\"%s\" d=\"", s->hollow ? "bar hollow" : "bar filled");
+  for (size_t i = 0; i < s->count; i++)
+    if (isfinite(s->y[i])) write_bar(c, s, i, place_on(&c->x, x_of(s, i)) + shift, bar * 0.92);
+  if (!has_tooltips(c)) (void)fputs("\"/>\n", c->out);
 }
 
 static void write_series(const canvas *c) {
+  const bool marked = c->points <= (c->narrow ? MAX_NARROW_MARKED : MAX_MARKED);
   for (size_t i = 0; i < c->plot->series_count; i++) {
     const svg_series *s = &c->plot->series[i];
     (void)fprintf(c->out, "<g class=\"colour-%u\">\n", s->colour % SVG_COLOURS);
@@ -284,7 +308,7 @@ static void write_series(const canvas *c) {
       write_bars(c, i);
     } else {
       if (!s->unjoined) write_line(c, s);
-      if (c->points <= MAX_MARKED || s->unjoined) write_points(c, s);
+      if (marked || s->unjoined) write_points(c, s);
     }
     (void)fputs("</g>\n", c->out);
   }
@@ -292,8 +316,10 @@ static void write_series(const canvas *c) {
 
 /* ---- the legend, above the plot so that it hides nothing ---- */
 
-static double legend_width(const char *name) {
-  double max = LEGEND_LETTERS * svg_text_width("n");
+static size_t legend_letters(const canvas *c) { return c->narrow ? 30 : 40; }
+
+static double legend_width(const canvas *c, const char *name) {
+  double max = (double)legend_letters(c) * svg_text_width("n");
   return 46 + fmin(svg_text_width(name), max) + 10;
 }
 
@@ -318,8 +344,8 @@ static double lay_out_legend(const canvas *c, bool written) {
   for (size_t i = 0; i < count; i++) {
     const svg_series *s = i < c->plot->series_count ? &c->plot->series[i] : NULL;
     const char *name = s ? s->name : c->plot->level_name;
-    double needed = legend_width(name);
-    if (x > 14 && x + needed > width - right) {
+    double needed = legend_width(c, name);
+    if (x > 14 && x + needed > c->width - right) {
       x = 14;
       y += line_height;
     }
@@ -331,7 +357,7 @@ static double lay_out_legend(const canvas *c, bool written) {
         (void)fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fh34\"/>",
                       c->plot->own_levels ? "level neutral" : "guide", x + 2, y);
       (void)fprintf(c->out, "<text x=\"%.1f\" y=\"%.1f\">", x + 43, y + 4.5);
-      markup_html_shortened(c->out, name, LEGEND_LETTERS);
+      markup_html_shortened(c->out, name, legend_letters(c));
       (void)fputs("</text></g>\n", c->out);
     }
     x += needed;
@@ -349,27 +375,28 @@ static void set_scales(canvas *c) {
   c->y.to = c->top;
   set_scale(&c->y, &p->y, min, max, MAX_Y_TICKS);
   c->left = 40 + label_width(&c->y);
-  c->edge = width - right;
-  c->dodge = fmin(max_dodge, max_spread / (double)p->series_count);
+  c->edge = c->width - right;
   bool ranges = p->series_count > 0 && p->series[0].low;
-  double room = ranges ? 4 + c->dodge * (double)(p->series_count - 1) / 2 : 0;
+  double room = ranges ? 1 + max_cap : 0;
+  size_t ticks = c->narrow ? 6 : 12;
   c->x.from = c->left + room;
   c->x.to = c->edge - room;
   bool numbered = p->bars || p->x.whole;
   for (size_t i = 0; i < p->series_count; i++) numbered &= p->bars || p->series[i].x == NULL;
   find_range(p, false, &min, &max);
   if (numbered)
-    set_numbered_scale(&c->x, max);
+    set_numbered_scale(&c->x, max, ticks);
   else
-    set_scale(&c->x, &p->x, min, max, MAX_X_TICKS);
+    set_scale(&c->x, &p->x, min, max, ticks);
 }
 
 void svg_write_plot(const svg_place *place, const svg_plot *plot) {
-  canvas c = {.out = place->out, .plot = plot};
+  canvas c = {.out = place->out, .plot = plot, .narrow = place->narrow};
+  c.width = place->narrow ? SVG_NARROW_WIDTH : broad_width;
   for (size_t i = 0; i < plot->series_count; i++) c.points += plot->series[i].count;
   c.top = lay_out_legend(&c, false);
   set_scales(&c);
-  svg_begin(place, plot->title, plot->description, width, c.top + plot_height + below);
+  svg_begin(place, plot->title, plot->description, c.width, c.top + plot_height + below);
   (void)lay_out_legend(&c, true);
   write_y_axis(&c);
   write_guides(&c);

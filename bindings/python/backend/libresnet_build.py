@@ -1,8 +1,8 @@
 """The build back end (PEP 517): scikit-build-core with a step before and one after.
 
-Before: build XNNPACK if it is missing, see `dependencies`. After: auditwheel adds the
-shared libraries that a minimal Linux lacks and names the oldest glibc that the wheel
-supports.
+Before: find XNNPACK, see `dependencies`. After: auditwheel adds the shared libraries that
+a minimal Linux lacks and names the oldest glibc that the wheel supports. Each step prints
+a line, which `pip install -v` shows. Nothing is installed here: what is missing is named.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,6 +42,20 @@ __all__ = [
 
 Settings = dict[str, Any]
 
+# What a build needs besides XNNPACK: the name of a program or header, and the package of
+# Debian that contains it.
+PROGRAMS = (
+    ("pkg-config", "pkg-config"),
+    ("protoc-c", "protobuf-c-compiler"),
+)
+HEADERS = (
+    ("protobuf-c/protobuf-c.h", "libprotobuf-c-dev"),
+    ("xxhash.h", "libxxhash-dev"),
+    ("zlib.h", "zlib1g-dev"),
+    ("jpeglib.h", "libjpeg62-turbo-dev"),
+    ("png.h", "libpng-dev"),
+)
+
 
 def build_wheel(
     wheel_directory: str,
@@ -48,17 +63,34 @@ def build_wheel(
     metadata_directory: str | None = None,
 ) -> str:
     """Build a redistributable wheel and return its name."""
-    settings = {**(config_settings or {}), "cmake.define.RESNET_DEPS": str(dependencies())}
+    start = time.monotonic()
+    deps = dependencies()
+    say(f"step 1 of 4: XNNPACK and libzip are taken from {deps}")
+    settings = {**(config_settings or {}), "cmake.define.RESNET_DEPS": str(deps)}
     with tempfile.TemporaryDirectory() as folder:
-        built = Path(folder, scikit_build.build_wheel(folder, settings, metadata_directory))
+        say("step 2 of 4: compiling the library, the program and the package (a minute or two)")
+        built = Path(folder, compiled(folder, settings, metadata_directory))
+        say("step 3 of 4: adding shared libraries to the wheel with auditwheel")
         finished = repair(built) if sys.platform == "linux" else built
         shutil.copy(finished, wheel_directory)
+        size, seconds = finished.stat().st_size / 1e6, time.monotonic() - start
+    say(f"step 4 of 4: {finished.name}, {size:.1f} MB, is finished after {seconds:.0f} s")
     return finished.name
 
 
+def compiled(folder: str, settings: Settings, metadata_directory: str | None) -> str:
+    """Build the wheel as scikit-build-core does. If that fails, name what is missing."""
+    try:
+        name: str = scikit_build.build_wheel(folder, settings, metadata_directory)
+        return name
+    except (Exception, SystemExit):
+        if missing():
+            say(f"the build failed (see above). {how_to_install(missing())}")
+        raise
+
+
 def dependencies() -> Path:
-    """Return the folder with the libraries of tools/deps; run tools/deps if they are
-    missing.
+    """Return the folder with the libraries of tools/deps. Stop if they are missing.
 
     The environment variable LIBRESNET_DEPS names another folder. With
     RESNET_SYSTEM_XNNPACK=1 CMake searches the system and CMAKE_PREFIX_PATH.
@@ -69,21 +101,56 @@ def dependencies() -> Path:
             stop(f"LIBRESNET_DEPS={named}: not a folder made by tools/deps (it has no prefix/lib)")
         return Path(named).absolute()
     folder = tree() / "build" / "deps"
-    there = all(
-        (folder / name).exists() for name in ("prefix/lib/libXNNPACK.a", "zip/lib/libzip.a")
-    )
-    if not there and os.environ.get("RESNET_SYSTEM_XNNPACK") != "1":
-        script = str(tree() / "tools" / "deps")
-        say(f"running {script}, since XNNPACK or libzip is not in {folder}: this takes minutes")
-        if subprocess.run(["bash", script, "wheel"], check=False).returncode != 0:
-            stop(
-                "tools/deps could not build the wheel's dependencies (see its last lines above). "
-                "Repair that, or set LIBRESNET_DEPS to a folder that tools/deps made elsewhere "
-                "(build/deps of a checkout), or set RESNET_SYSTEM_XNNPACK=1, and "
-                "CMAKE_PREFIX_PATH to where XNNPACK of November 2024, pthreadpool and cpuinfo "
-                "are installed."
-            )
+    system = os.environ.get("RESNET_SYSTEM_XNNPACK") == "1"
+    if not system and not (folder / "prefix" / "lib" / "libXNNPACK.a").exists():
+        stop(without_xnnpack(folder))
     return folder
+
+
+def without_xnnpack(folder: Path) -> str:
+    """Return what to do if XNNPACK is missing."""
+    lines = [
+        f"XNNPACK, which must be built once, is not in {folder}. Do one of these, then repeat:",
+        "  - in a checkout of libresnet: run `tools/deps wheel`. On Debian it installs the "
+        "packages that are missing (as root) and builds XNNPACK and libzip, in minutes.",
+        "  - set LIBRESNET_DEPS to a folder that tools/deps made elsewhere (build/deps of a "
+        "checkout). A source distribution has the script as tree/tools/deps.",
+        "  - set RESNET_SYSTEM_XNNPACK=1, and CMAKE_PREFIX_PATH to where XNNPACK of November "
+        "2024, pthreadpool and cpuinfo are installed.",
+    ]
+    return "\n".join(lines + ([how_to_install(missing())] if missing() else []))
+
+
+def missing() -> list[tuple[str, str]]:
+    """Return the programs and headers that a build lacks, each with its Debian
+    package."""
+    compiler = os.environ.get("CC", "cc").split()
+    if not compiler or not shutil.which(compiler[0]):
+        # Without a compiler no header can be found.
+        return [("a C compiler", "gcc"), *(one for one in PROGRAMS if not shutil.which(one[0]))]
+    return [one for one in PROGRAMS if not shutil.which(one[0])] + [
+        one for one in HEADERS if not has_header(compiler, one[0])
+    ]
+
+
+def has_header(compiler: list[str], name: str) -> bool:
+    done = subprocess.run(
+        [*compiler, "-E", "-x", "c", "-"],
+        input=f"#include <stdio.h>\n#include <{name}>\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def how_to_install(what: list[tuple[str, str]]) -> str:
+    names, packages = (", ".join(column) for column in zip(*what))
+    return (
+        f"This system lacks {names}. On Debian: "
+        f"`apt-get install {packages.replace(',', '')}` as root; elsewhere the packages of "
+        "docs/install.md"
+    )
 
 
 def repair(wheel: Path) -> Path:

@@ -11,7 +11,7 @@ import weakref
 from contextlib import contextmanager
 from typing import Any, Iterator, Optional, Protocol, SupportsIndex, Tuple, Union
 
-from ._errors import ArgumentError, warn
+from ._errors import ArgumentError, ImageWarning, warn
 from ._forks import forked
 from ._library import library
 from ._plan import Block, Plan, read_info
@@ -42,6 +42,8 @@ class Core:
         forked.add(self)
         self.info, self._op_count, self.block_count = read_info(pointer)
         self.prepared_images = False
+        self.turned_images = False
+        self._turned_reported = False
         self._guess_reported = self.info.preprocess_source != "guessed"
 
     def _after_fork(self) -> None:
@@ -106,12 +108,23 @@ class Core:
         for message in found + ([self.info.notice] if self.info.notice else []):
             warn(f"{self.title}: {message}")
 
-    def warn_of_guess(self) -> None:
-        """Issue one ModelWarning if images were prepared with guessed preprocessing.
-        Called on the thread of the user's call."""
-        if self._guess_reported or not self.prepared_images:
-            return
-        self._guess_reported = True
+    def warn_of_images(self) -> None:
+        """Warn once if images were prepared with guessed preprocessing, and once if an
+        image had an orientation that was not applied. Called on the thread of the user's
+        call."""
+        if self.turned_images and not self._turned_reported:
+            self._turned_reported = True
+            warn(
+                "a PIL image has an EXIF orientation that is not applied, so it is classified "
+                "as it is stored. Give the path instead, or use "
+                "PIL.ImageOps.exif_transpose(image)",
+                ImageWarning,
+            )
+        if self.prepared_images and not self._guess_reported:
+            self._guess_reported = True
+            self._warn_of_guess()
+
+    def _warn_of_guess(self) -> None:
         guess = self.info.preprocess
         # None: no preset has this crop.
         name = guess._preset_name()

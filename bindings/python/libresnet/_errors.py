@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from typing import Any, Dict, Optional, Tuple, Type
+from typing import Any, Dict, Optional, Sequence, Tuple, Type
 
 from ._structs import Status
 
@@ -24,6 +24,7 @@ class Error(Exception):
     Attributes:
     status: a member of libresnet.Status.
     message: the text of the error.
+    index: the position, from 0, of the image that is refused among several; else None.
     node, op, attribute: name of an ONNX node, its operator (e.g. "Conv") and attribute,
     if
         the message names them; else None.
@@ -33,6 +34,7 @@ class Error(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
+        self.index: Optional[int] = None
         place = _PLACE.search(message)
         node, op, quoted, bare = place.groups() if place else (None, None, None, None)
         self.node: Optional[str] = node
@@ -40,7 +42,16 @@ class Error(Exception):
         self.attribute: Optional[str] = quoted or bare
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return type(self), (self.message, self.status)
+        return type(self), (self.message, self.status), {"index": self.index}
+
+    def _at(self, index: Optional[int], path: Optional[str]) -> Error:
+        """Name the image that is refused: by its path, which may be in the message
+        already, or by its index among several."""
+        self.index = index
+        place = path if path is not None else f"images[{index}]" if index is not None else None
+        if place is not None and not self.message.startswith(f"{place}: "):
+            self.message = f"{place}: {self.message.removeprefix('image: ')}"
+        return self
 
     def __str__(self) -> str:
         return self.message
@@ -65,7 +76,7 @@ class ModelNotFoundError(FileError, FileNotFoundError):
         self.errno, self.filename = errno.ENOENT, path
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return type(self), (self.message, self.status, self.filename)
+        return type(self), (self.message, self.status, self.filename), {"index": self.index}
 
 
 class FormatError(Error, ValueError):
@@ -100,7 +111,7 @@ class ImageError(Error, ValueError):
         self.path = path
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return type(self), (self.message, self.status, self.path)
+        return type(self), (self.message, self.status, self.path), {"index": self.index}
 
 
 class ImageNotFoundError(ImageError, FileNotFoundError):
@@ -117,13 +128,24 @@ class ModelWarning(UserWarning):
     """A model will probably give wrong predictions, or opens slowly."""
 
 
-def warn(message: str) -> None:
-    """Issue a ModelWarning for the caller's line outside of this package. Python shows
+class ImageWarning(UserWarning):
+    """An image is probably not prepared as expected, or could not be used."""
+
+
+def warn(message: str, category: Type[UserWarning] = ModelWarning) -> None:
+    """Issue a warning for the caller's line outside of this package. Python shows
     one warning per such line."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, ModelWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
+
+
+def warn_of_skipped(errors: Sequence[Error]) -> None:
+    """Warn about images that were skipped, if there are any."""
+    if errors:
+        more = f"{len(errors)} images are skipped; the first: " if len(errors) > 1 else "skipped: "
+        warn(f"{more}{errors[0]}", ImageWarning)
 
 
 for _class in (
@@ -132,6 +154,7 @@ for _class in (
     ModelNotFoundError,
     ImageNotFoundError,
     ModelWarning,
+    ImageWarning,
 ):
     # Tracebacks and pickles show the public name, the one to write in `except`.
     _class.__module__ = __package__

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _structs
-from ._errors import ArgumentError, ImageError, image_error_of
+from ._errors import ArgumentError, Error, ImageError, image_error_of
 from ._forks import forked
 from ._library import encoded, python_library
 
@@ -27,6 +27,7 @@ F32 = npt.NDArray[np.float32]
 # Largest sub-batch, in images and in bytes of pixels: decoded together, then run
 # together.
 SUB_BATCH_IMAGES, SUB_BATCH_BYTES = 32, 64 << 20
+_ORIENTATION = 0x0112  # the EXIF tag
 
 # By name: the format, and the number of values per pixel in a row.
 FORMATS: Dict[str, Tuple[_structs.Pixels, int]] = {
@@ -40,11 +41,34 @@ FORMATS: Dict[str, Tuple[_structs.Pixels, int]] = {
 }
 
 
+class Reading(NamedTuple):
+    """How images are read: options of classify.
+
+    skip: yield the error of an image instead of raising it.
+    first: position of the first image among the caller's.
+    """
+
+    pixels: Optional[str] = None
+    layout: Optional[str] = None
+    skip: bool = False
+    first: int = 0
+
+
+def reading(pixels: Optional[str], layout: Optional[str], errors: str) -> Reading:
+    """Return the options of classify. Raises ArgumentError for a wrong `errors`."""
+    if errors not in ("raise", "skip"):
+        raise ArgumentError(f"errors is {errors!r}: accepted values are 'raise' and 'skip'")
+    return Reading(pixels, layout, errors == "skip")
+
+
 class Image(NamedTuple):
     """8-bit pixels. `array` owns the memory that `struct` points into."""
 
     array: U8
     struct: _structs.ImageStruct
+    place: Optional[int] = None  # position among several images
+    path: Optional[str] = None
+    turned: bool = False  # whether it has an orientation that is not applied
 
 
 class Tensor(NamedTuple):
@@ -54,7 +78,7 @@ class Tensor(NamedTuple):
     layout: _structs.Layout
 
 
-Item = Union[Image, Tensor]
+Item = Union[Image, Tensor, Error]  # Error: of an image that is skipped
 
 # ---- files ----
 
@@ -256,31 +280,50 @@ def _pil_pixels(image: Any) -> U8:
             raise ImageError(message, path=None if path is None else os.fsdecode(path)) from problem
 
 
-def items_of(
-    images: Any, shape: Tuple[int, int, int], pixels: Optional[str], layout: Optional[str]
-) -> Iterator[Item]:
+def _is_turned(image: Any) -> bool:
+    """Return whether a PIL image has an EXIF orientation that is not applied."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    except Exception:  # EXIF data may be damaged in any way
+        return False
+
+
+def items_of(images: Any, shape: Tuple[int, int, int], how: Reading) -> Iterator[Item]:
     """Yield the images that classify accepts, each decoded when it is needed. A float
     array (n,c,h,w) or (n,h,w,c) becomes one Tensor; all other items hold one image."""
     if is_one_image(images):
-        yield _item_of(images, shape, pixels, layout)
+        yield _checked_item_of(images, shape, how, None)
     elif isinstance(images, np.ndarray) and images.dtype.kind == "f":
-        yield tensor_of(images, shape, layout)
+        yield tensor_of(images, shape, how.layout)
     else:
-        for one in iterator_of(images):
-            yield _item_of(one, shape, pixels, layout)
+        for index, one in enumerate(iterator_of(images), how.first):
+            yield _checked_item_of(one, shape, how, index)
 
 
-def _item_of(
-    one: Any, shape: Tuple[int, int, int], pixels: Optional[str], layout: Optional[str]
+def _checked_item_of(
+    one: Any, shape: Tuple[int, int, int], how: Reading, index: Optional[int]
 ) -> Item:
-    if isinstance(one, (str, bytes, bytearray, memoryview, os.PathLike)):
+    try:
+        item = _item_of(one, shape, how)
+    except (ArgumentError, ImageError) as problem:
+        problem._at(index, getattr(problem, "path", None))
+        if how.skip:
+            return problem
+        raise
+    return item._replace(place=index) if isinstance(item, Image) else item
+
+
+def _item_of(one: Any, shape: Tuple[int, int, int], how: Reading) -> Union[Image, Tensor]:
+    if isinstance(one, (bytes, bytearray, memoryview)):
         return image_of(read_image(one), None)
+    if isinstance(one, (str, os.PathLike)):
+        return image_of(read_image(one), None)._replace(path=os.fsdecode(one))
     if _is_pil(one):
-        return image_of(_pil_pixels(one), None)
+        return image_of(_pil_pixels(one), None)._replace(turned=_is_turned(one))
     if isinstance(one, np.ndarray) and one.dtype == np.uint8 and one.ndim in (2, 3):
-        return image_of(one, pixels)
+        return image_of(one, how.pixels)
     if isinstance(one, np.ndarray) and one.dtype.kind == "f" and one.ndim == 3:
-        return tensor_of(one, shape, layout)
+        return tensor_of(one, shape, how.layout)
     raise ArgumentError(not_accepted(one))
 
 
@@ -300,19 +343,18 @@ def not_accepted(thing: Any) -> str:
 
 
 def sub_batches(items: Iterator[Item]) -> Iterator[List[Item]]:
-    """Yield lists of a few consecutive Images, to limit memory, or of one Tensor."""
+    """Yield lists of a few consecutive Images, to limit memory, or of one other item."""
     sub_batch: List[Item] = []
     pixels_bytes = 0
     for item in items:
-        alone = isinstance(item, Tensor) or bool(sub_batch and isinstance(sub_batch[0], Tensor))
+        held = item.array.nbytes if isinstance(item, Image) else 0
+        alone = not (isinstance(item, Image) and all(isinstance(i, Image) for i in sub_batch[:1]))
         if sub_batch and (
-            alone
-            or len(sub_batch) == SUB_BATCH_IMAGES
-            or pixels_bytes + item.array.nbytes > SUB_BATCH_BYTES
+            alone or len(sub_batch) == SUB_BATCH_IMAGES or pixels_bytes + held > SUB_BATCH_BYTES
         ):
             yield sub_batch
             sub_batch, pixels_bytes = [], 0
         sub_batch.append(item)
-        pixels_bytes += item.array.nbytes
+        pixels_bytes += held
     if sub_batch:
         yield sub_batch

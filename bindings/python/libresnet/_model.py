@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union, overload
+from typing import TYPE_CHECKING, Any, Dict, List, Literal, Optional, Tuple, Union, overload
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from . import _structs
 from ._core import Core
 from ._errors import ArgumentError
 from ._forks import importing
-from ._images import F32, OneImage, PathLike, SeveralImages
+from ._images import F32, OneImage, PathLike, SeveralImages, reading
 from ._library import builtin_model, c_string, check, encoded, library
 from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
-from ._session import Ablation, Prediction, Session, described
+from ._session import Ablation, Answer, Prediction, Session, described
 from ._session_pool import SessionPool
 
 if TYPE_CHECKING:
@@ -325,6 +325,7 @@ class Model:
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
         threads: int = ...,
+        errors: Literal["raise"] = ...,
     ) -> List[Prediction]: ...
 
     @overload
@@ -336,7 +337,32 @@ class Model:
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
         threads: int = ...,
+        errors: Literal["raise"] = ...,
     ) -> List[List[Prediction]]: ...
+
+    @overload
+    def classify(
+        self,
+        images: OneImage,
+        k: int = ...,
+        *,
+        pixels: Optional[str] = ...,
+        layout: Optional[str] = ...,
+        threads: int = ...,
+        errors: Literal["skip"],
+    ) -> Answer: ...
+
+    @overload
+    def classify(
+        self,
+        images: SeveralImages,
+        k: int = ...,
+        *,
+        pixels: Optional[str] = ...,
+        layout: Optional[str] = ...,
+        threads: int = ...,
+        errors: Literal["skip"],
+    ) -> List[Answer]: ...
 
     @overload
     def classify(
@@ -347,6 +373,7 @@ class Model:
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
         threads: int = ...,
+        errors: str = ...,
     ) -> Any: ...
 
     def classify(
@@ -357,12 +384,14 @@ class Model:
         pixels: Optional[str] = None,
         layout: Optional[str] = None,
         threads: int = 0,
+        errors: str = "raise",
     ) -> Any:
         """Classify one image or several.
 
         images: one image is
             - a path, or the bytes, of a JPEG or PNG file,
-            - a PIL image (its EXIF orientation is not applied),
+            - a PIL image. Its EXIF orientation is not applied, as that of a file is. An
+              ImageWarning says so if it has one,
             - a uint8 array: (h,w,3) RGB, (h,w,4) RGBA or (h,w) grey, or in the format
               `pixels`; rows may have any stride,
             - a normalised float array (c,h,w) or (h,w,c) of the model's input_shape.
@@ -376,12 +405,22 @@ class Model:
         threads: 1 to 256; 0: one per CPU that the process may use. Several images are
             decoded and classified in parallel; all threads work on a single image. The
             number does not change a prediction.
+        errors: what happens with an image that cannot be read or classified.
+            "raise": raise its error, whose message names the path or the position.
+            "skip": return the error in the place of its predictions. The others are
+            classified. All other errors, e.g. of a closed model, are raised.
 
         Returns a list of Prediction for one image, a list of such lists for several.
         Raises ImageError if an image cannot be decoded, ArgumentError for other inputs.
         Other Python threads run during the call.
+
+            for path, answer in zip(paths, model.classify(paths, errors="skip")):
+                if isinstance(answer, libresnet.Error):
+                    print(answer)  # "broken.jpg: ..."
+                else:
+                    print(path, answer[0].label)
         """
-        return self._pool.classify(images, k, pixels, layout, threads)
+        return self._pool.classify(images, k, reading(pixels, layout, errors), threads)
 
     def probabilities(
         self,
@@ -390,10 +429,12 @@ class Model:
         pixels: Optional[str] = None,
         layout: Optional[str] = None,
         threads: int = 0,
+        errors: str = "raise",
     ) -> F32:
         """Return the probability of every class: (classes,) float32 for one image,
-        (n,classes) for several. The arguments and exceptions are those of classify."""
-        return self._pool.probabilities(images, pixels, layout, threads)
+        (n,classes) for several. The arguments and exceptions are those of classify. With
+        errors="skip" the row of a skipped image is NaN, and an ImageWarning says why."""
+        return self._pool.probabilities(images, reading(pixels, layout, errors), threads)
 
     # ---- ablation and observation ----
 

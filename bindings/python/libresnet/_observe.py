@@ -21,7 +21,7 @@ import numpy.typing as npt
 from . import _extras, _structs
 from ._core import Core
 from ._cpus import worker_count
-from ._images import is_one_image, items_of, iterator_of, sub_batches
+from ._images import is_one_image, items_of, iterator_of, reading, sub_batches
 from ._library import check, python_library
 from ._plan import Op, Plan, html_table, text_table
 from ._session import POINTS, AblationSpec, Response, Session
@@ -289,6 +289,7 @@ class _SubBatch(NamedTuple):
     images: Any  # as classify takes them
     chunk: int  # index of its chunk
     start: int  # index of the chunk's first image among all images
+    place: int  # index of its own first image
     first: bool  # whether it is the first sub-batch of its chunk
     last: bool
 
@@ -313,27 +314,32 @@ def _count(images: Any) -> int:
 
 def _array_sub_batches(images: npt.NDArray[Any], size: int) -> Iterator[_SubBatch]:
     for chunk, start in enumerate(range(0, len(images), size)):
-        yield _SubBatch(images[start : start + size], chunk, start, True, True)
+        yield _SubBatch(images[start : start + size], chunk, start, start, True, True)
 
 
 def _iterable_sub_batches(images: Iterator[Any], size: int, limit: float) -> Iterator[_SubBatch]:
     """Yield whole chunks, or parts of one whose decoded images reach `limit` bytes."""
     sub_batch: List[Any] = []
     held, place, first = 0, -1, True
+
+    def taken(last: bool) -> _SubBatch:
+        chunk, start = place // size, place + 1 - len(sub_batch)
+        return _SubBatch(sub_batch, chunk, chunk * size, start, first, last)
+
     for place, image in enumerate(images):
         sub_batch.append(image)
         held += _held_bytes(image)
         last = (place + 1) % size == 0
         if last or held >= limit:
-            yield _SubBatch(sub_batch, place // size, place // size * size, first, last)
+            yield taken(last)
             sub_batch, held, first = [], 0, last
     if sub_batch or not first:
-        yield _SubBatch(sub_batch, place // size, place // size * size, first, True)
+        yield taken(True)
 
 
 def _sub_batches(images: Any, size: int) -> Iterator[_SubBatch]:
     if is_one_image(images):
-        return iter([_SubBatch([images], 0, 0, True, True)])
+        return iter([_SubBatch([images], 0, 0, 0, True, True)])
     if isinstance(images, np.ndarray) and images.ndim > 0:
         return _array_sub_batches(images, size)
     # The images of a list are in memory anyway.
@@ -347,7 +353,7 @@ def _sub_batches(images: Any, size: int) -> Iterator[_SubBatch]:
 class _Gathering:
     """The state that all workers share."""
 
-    def __init__(self, points: List[_Point], takes: Callable[[Session, Any], None]) -> None:
+    def __init__(self, points: List[_Point], takes: Callable[[Session, _SubBatch], None]) -> None:
         self.total = _Table(points)
         self.points = points
         self.takes = takes  # runs the images of a sub-batch in a session
@@ -416,7 +422,7 @@ class _Worker(threading.Thread):
     def _take(self, sub_batch: _SubBatch) -> None:
         if sub_batch.first:
             self._table.clear(sub_batch.start)
-        self._gathering.takes(self._session, sub_batch.images)
+        self._gathering.takes(self._session, sub_batch)
         if sub_batch.last:
             self._gathering.merge(self._table, sub_batch.chunk)
 
@@ -504,9 +510,13 @@ def observe(
     """Gather the responses. See Model.observe."""
     workers = min(256, worker_count(threads))
 
-    def takes(session: Session, images: Any) -> None:
-        for sub_batch in sub_batches(items_of(images, core.shape, pixels, layout)):
-            session._rank(sub_batch, 1)
+    how = reading(pixels, layout, "raise")
+
+    def takes(session: Session, images: _SubBatch) -> None:
+        items = items_of(images.images, core.shape, how._replace(first=images.place))
+        for sub_batch in sub_batches(items):
+            for _ in session._rank(sub_batch, 1, how):
+                pass
 
     count = 1 if is_one_image(images) else _count(images)
     size = python_library().resnet_python_table_chunk(count)
@@ -523,7 +533,7 @@ def observe(
         _gather(gathering, sessions, _sub_batches(images, size))
     finally:
         _close(sessions)
-        core.warn_of_guess()
+        core.warn_of_images()
     table = _assemble(
         core.plan, gathering.points, [places[place] for place in kept], gathering.total.rows()
     )

@@ -6,7 +6,7 @@ import ctypes
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Iterable, List, Optional, Tuple, Union, overload
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union, overload
 
 import numpy as np
 
@@ -71,12 +71,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """The preprocessing of an image: scale the shorter side to `resize` pixels (Pillow's
-    antialiased BILINEAR), cut out the centre `crop` x `crop`, then compute
-    (pixel / scale - mean) / std per channel.
+    """The preprocessing of an image: scale it to `resize`, cut out the centre `crop`,
+    then compute (pixel / scale - mean) / std per channel.
 
-    resize, crop: 1 to 65535 pixels; 0: omit this step.
-    order: of the channels, "RGB" or "BGR".
+    resize, crop: 1 to 65535 pixels, or (height, width); 0: automatic; None: omit this
+        step.
+    order: of the channels, "RGB", "BGR" or "GREY".
     scale: the pixel value that becomes 1.
     mean, std: per channel, in `order`, in units of pixel / scale.
 
@@ -84,17 +84,21 @@ class Preprocess:
     dataclasses.replace(Preprocess.preset("imagenet"), resize=320, crop=288).
     """
 
-    resize: int = 0
-    crop: int = 0
+    resize: Union[None, int, Tuple[int, int]] = 0
+    crop: Union[None, int, Tuple[int, int]] = 0
     order: str = "RGB"
     scale: float = 255.0
     mean: Tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: Tuple[float, float, float] = (1.0, 1.0, 1.0)
+    fit: str = "crop"
+    filter: str = "bilinear"
+    resize_ratio: float = 1.0
 
     @classmethod
     def preset(cls, name: str) -> Preprocess:
-        """Return the preset "imagenet", "imagenet-v2", "cifar10", "keras-caffe",
-        "keras-tf" or "none". Raises ArgumentError for other names."""
+        """Return the preset "imagenet", "imagenet-v2", "timm", "cifar10", "unit",
+        "keras-caffe", "keras-tf", "keras-stretch", "grey" or "none". Raises ArgumentError
+        for other names."""
         struct, error = _structs.PreprocessStruct(), _structs.ErrorStruct()
         check(
             library.resnet_preprocess_preset(
@@ -105,48 +109,104 @@ class Preprocess:
         return _preprocess_of(struct)
 
     def _preset_name(self) -> Optional[str]:
-        """Return the name of the preset that equals this, "imagenet" or "cifar10", or
-        None."""
+        """Return the name of the preset that has these values, "imagenet" or "cifar10",
+        or None. Sizes of presets are automatic."""
         return next(
-            (name for name in ("imagenet", "cifar10") if Preprocess.preset(name) == self), None
+            (
+                name
+                for name in ("imagenet", "cifar10")
+                if Preprocess.preset(name)._values() == self._values()
+            ),
+            None,
         )
 
+    def _values(self) -> Tuple[Any, ...]:
+        return self.order, self.scale, self.mean, self.std
+
     def _struct(self) -> _structs.PreprocessStruct:
-        order = {
-            "RGB": _structs.ChannelOrder.ORDER_RGB,
-            "BGR": _structs.ChannelOrder.ORDER_BGR,
-        }.get(self.order)
-        if order is None:
-            raise ArgumentError(f"Preprocess.order is {self.order!r}: it must be 'RGB' or 'BGR'")
-        if not (0 <= self.resize <= 65535 and 0 <= self.crop <= 65535):
-            raise ArgumentError(
-                f"Preprocess has resize {self.resize} and crop {self.crop}: "
-                "both must be 0 to 65535 pixels"
-            )
         if len(self.mean) != 3 or len(self.std) != 3:
             raise ArgumentError(
                 f"Preprocess has mean {self.mean} and std {self.std}: each must have three numbers"
             )
         three = ctypes.c_float * 3
         return _structs.PreprocessStruct(
-            self.resize, self.crop, order, self.scale, three(*self.mean), three(*self.std)
+            _named("fit", self.fit, _FITS),
+            _named("filter", self.filter, _FILTERS),
+            *_sides("resize", self.resize),
+            *_sides("crop", self.crop),
+            self.resize_ratio,
+            _named("order", self.order, _ORDERS),
+            self.scale,
+            three(*self.mean),
+            three(*self.std),
         )
 
 
-def _shortest(value: float) -> float:
+_FITS = {"crop": _structs.Fit.FIT_CROP, "stretch": _structs.Fit.FIT_STRETCH}
+_FILTERS = {
+    "bilinear": _structs.Filter.FILTER_BILINEAR,
+    "bicubic": _structs.Filter.FILTER_BICUBIC,
+    "nearest": _structs.Filter.FILTER_NEAREST,
+}
+_ORDERS = {
+    "RGB": _structs.ChannelOrder.ORDER_RGB,
+    "BGR": _structs.ChannelOrder.ORDER_BGR,
+    "GREY": _structs.ChannelOrder.ORDER_GREY,
+}
+
+
+def _named(field: str, name: str, names: Dict[str, Any]) -> int:
+    """Return the value of a name. Raises ArgumentError that lists the names."""
+    if name not in names:
+        accepted = " or ".join(map(repr, names))
+        raise ArgumentError(f"Preprocess.{field} is {name!r}: it must be {accepted}")
+    return int(names[name])
+
+
+def _name_of(value: int, names: Dict[str, Any]) -> str:
+    return next(name for name, known in names.items() if known == value)
+
+
+def _sides(field: str, size: Union[None, int, Tuple[int, int]]) -> Tuple[int, int]:
+    """Return the height and width of a size."""
+    if size is None:
+        return _structs.SIZE_NONE, _structs.SIZE_NONE
+    height, width = (size, size) if isinstance(size, int) else size
+    if not (0 <= height <= 65535 and 0 <= width <= 65535):
+        raise ArgumentError(
+            f"Preprocess.{field} is {size}: it must be 0 to 65535 pixels, a pair of them, or None"
+        )
+    return height, width
+
+
+def _size_of(height: int, width: int) -> Union[None, int, Tuple[int, int]]:
+    if height == _structs.SIZE_NONE:
+        return None
+    return height if height == width else (height, width)
+
+
+def shortest(value: Any) -> float:
     """Return the shortest decimal that equals a float32: 0.485, not
     0.48500001430511475."""
     return float(str(np.float32(value)))
 
 
 def _by_channel(three: Any) -> Tuple[float, float, float]:
-    return _shortest(three[0]), _shortest(three[1]), _shortest(three[2])
+    return shortest(three[0]), shortest(three[1]), shortest(three[2])
 
 
 def _preprocess_of(struct: _structs.PreprocessStruct) -> Preprocess:
-    order = "BGR" if struct.order == _structs.ChannelOrder.ORDER_BGR else "RGB"
-    mean, std = _by_channel(struct.mean), _by_channel(struct.std)
-    return Preprocess(struct.resize, struct.crop, order, _shortest(struct.scale), mean, std)
+    return Preprocess(
+        resize=_size_of(struct.resize_height, struct.resize_width),
+        crop=_size_of(struct.crop_height, struct.crop_width),
+        order=_name_of(struct.order, _ORDERS),
+        scale=shortest(struct.scale),
+        mean=_by_channel(struct.mean),
+        std=_by_channel(struct.std),
+        fit=_name_of(struct.fit, _FITS),
+        filter=_name_of(struct.filter, _FILTERS),
+        resize_ratio=shortest(struct.resize_ratio),
+    )
 
 
 @dataclass(frozen=True)
@@ -160,10 +220,11 @@ class ModelInfo:
     input_height: int
     input_width: int
     input_channels: int
-    classes: int
+    classes: int  # that classify ranks
+    score_count: int  # numbers of an image that session.run returns
     labels: Optional[Tuple[str, ...]]
     preprocess: Preprocess
-    preprocess_source: str  # "model", "options", or "guessed" from the input's size
+    preprocess_source: str  # "model", "options", "graph" or "guessed"
     precision: str  # "fp32"
     conv_layers: int  # the depth as the paper counts it
     parameters: int
@@ -173,18 +234,24 @@ class ModelInfo:
     arena_lower_bound: int
     notice: str  # a message for the user of a plan file; "" if there is none
     findings: Tuple[Finding, ...]
-    scores: str  # of session.run: "logits", "probabilities" or "log probabilities"
+    scores: str  # of session.run: "logits", "probabilities", "log probabilities",
+    # "binary logit", "binary probability", "multi-label" or "embedding"
 
 
 _SOURCES = {
     _structs.PreprocessSource.PREPROCESS_FROM_MODEL: "model",
     _structs.PreprocessSource.PREPROCESS_FROM_OPTIONS: "options",
     _structs.PreprocessSource.PREPROCESS_GUESSED: "guessed",
+    _structs.PreprocessSource.PREPROCESS_FROM_GRAPH: "graph",
 }
 _SCORES = {
     _structs.Scores.SCORES_LOGITS: "logits",
     _structs.Scores.SCORES_PROBABILITIES: "probabilities",
     _structs.Scores.SCORES_LOG_PROBABILITIES: "log probabilities",
+    _structs.Scores.SCORES_BINARY_LOGIT: "binary logit",
+    _structs.Scores.SCORES_BINARY_PROBABILITY: "binary probability",
+    _structs.Scores.SCORES_MULTI_LABEL: "multi-label",
+    _structs.Scores.SCORES_EMBEDDING: "embedding",
 }
 
 
@@ -209,6 +276,7 @@ def read_info(pointer: ctypes.c_void_p) -> Tuple[ModelInfo, int, int]:
         input_width=struct.input_width,
         input_channels=struct.input_channels,
         classes=struct.classes,
+        score_count=struct.score_count,
         labels=labels,
         preprocess=_preprocess_of(struct.preprocess),
         preprocess_source=_SOURCES[struct.preprocess_source],

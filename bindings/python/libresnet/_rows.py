@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, List, Union, cast
+from typing import Any, List, Union
 
 import numpy as np
 import pyarrow as pa
@@ -88,14 +88,8 @@ class Labeller:
     def _classify(self, images: list[NDArray[Any]]) -> list[Answer]:
         if not images:
             return []
-        try:
-            return cast("List[Answer]", self._session.classify(images, self._k))
-        except Error as error:
-            if len(images) == 1:
-                return [one_line(error)]
-        # The model refuses an image, e.g. one that is too small for a crop without a
-        # resize. Classify each alone to find it.
-        return [answer for image in images for answer in self._classify([image])]
+        answers = self._session.classify(images, self._k, errors="skip")
+        return [one_line(one) if isinstance(one, Error) else one for one in answers]
 
     def close(self) -> None:
         self._session.close()
@@ -160,9 +154,10 @@ def open_archive(path: str) -> zipfile.ZipFile:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the message of an error in one line, without the path, which the row has."""
+    """Return the message of an error in one line, without the image, which the row
+    has."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()).removeprefix("image: ") or type(error).__name__
+    return re.sub(r"^(image|images\[\d+\]): ", "", " ".join(text.split())) or type(error).__name__
 
 
 def schema(k: int) -> pa.Schema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import threading
 import weakref
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import (
     Generator,
     Iterator,
     List,
+    Literal,
     NamedTuple,
     Optional,
     Tuple,
@@ -25,22 +27,24 @@ import numpy.typing as npt
 
 from . import _structs
 from ._core import Core
-from ._errors import ArgumentError
+from ._errors import ArgumentError, Error, error_of, warn_of_skipped
 from ._forks import forked
 from ._images import (
     F32,
     Image,
     Item,
     OneImage,
+    Reading,
     SeveralImages,
     Tensor,
     is_one_image,
     items_of,
+    reading,
     sub_batches,
     tensor_of,
 )
 from ._library import check, library
-from ._plan import Block, Op
+from ._plan import Block, Op, shortest
 
 POINTS = {
     _structs.Point.POINT_OUTPUT: "output",
@@ -54,6 +58,8 @@ _SKIPS = {
     "swap": _structs.Skip.SKIP_SWAP,
 }
 _OBSERVE = {"responses": _structs.Observe.OBSERVE_RESPONSES, "ops": _structs.Observe.OBSERVE_OPS}
+# An image that resnet_classify refuses.
+_REFUSED = re.compile(r"image (\d+): ")
 _PREDICTION = np.dtype([("index", "u4"), ("score", "f4"), ("label", "u8")])
 
 _run = library.resnet_run
@@ -71,6 +77,9 @@ class Prediction(NamedTuple):
     index: int  # type: ignore[assignment]  # hides tuple.index
     score: float
     label: Optional[str]
+
+
+Answer = Union[List[Prediction], Error]
 
 
 class Response(NamedTuple):
@@ -335,6 +344,7 @@ class Session:
         *,
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
+        errors: Literal["raise"] = ...,
     ) -> List[Prediction]: ...
 
     @overload
@@ -345,49 +355,97 @@ class Session:
         *,
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
+        errors: Literal["raise"] = ...,
     ) -> List[List[Prediction]]: ...
 
     @overload
     def classify(
-        self, images: Any, k: int = ..., *, pixels: Optional[str] = ..., layout: Optional[str] = ...
+        self,
+        images: OneImage,
+        k: int = ...,
+        *,
+        pixels: Optional[str] = ...,
+        layout: Optional[str] = ...,
+        errors: Literal["skip"],
+    ) -> Answer: ...
+
+    @overload
+    def classify(
+        self,
+        images: SeveralImages,
+        k: int = ...,
+        *,
+        pixels: Optional[str] = ...,
+        layout: Optional[str] = ...,
+        errors: Literal["skip"],
+    ) -> List[Answer]: ...
+
+    @overload
+    def classify(
+        self,
+        images: Any,
+        k: int = ...,
+        *,
+        pixels: Optional[str] = ...,
+        layout: Optional[str] = ...,
+        errors: str = ...,
     ) -> Any: ...
 
     def classify(
-        self, images: Any, k: int = 5, *, pixels: Optional[str] = None, layout: Optional[str] = None
+        self,
+        images: Any,
+        k: int = 5,
+        *,
+        pixels: Optional[str] = None,
+        layout: Optional[str] = None,
+        errors: str = "raise",
     ) -> Any:
         """Classify images in this session. See Model.classify."""
         try:
-            return self._classify(images, k, pixels, layout)
+            return self._classify(images, k, reading(pixels, layout, errors))
         finally:
-            self._core.warn_of_guess()
+            self._core.warn_of_images()
 
-    def _classify(
-        self, images: Any, k: int, pixels: Optional[str], layout: Optional[str]
-    ) -> Union[List[Prediction], List[List[Prediction]]]:
+    def _classify(self, images: Any, k: int, how: Reading) -> Union[Answer, List[Answer]]:
         """Classify images on any thread, without warnings."""
-        ranked = [
-            [self._prediction(int(one["index"]), float(one["score"])) for one in row]
-            for part in self._ranked(images, self._checked_k(k), pixels, layout)
-            for row in part
-        ]
-        return ranked[0] if is_one_image(images) else ranked
+        answers: List[Answer] = []
+        for part in self._ranked(images, self._checked_k(k), how):
+            if isinstance(part, Error):
+                answers.append(part)
+            else:
+                answers += [[self._prediction(one) for one in row] for row in part]
+        return answers[0] if is_one_image(images) else answers
 
     def probabilities(
-        self, images: Any, *, pixels: Optional[str] = None, layout: Optional[str] = None
+        self,
+        images: Any,
+        *,
+        pixels: Optional[str] = None,
+        layout: Optional[str] = None,
+        errors: str = "raise",
     ) -> F32:
         """Return the probability of every class. See Model.probabilities."""
         try:
-            return self._probabilities(images, pixels, layout)
+            rows, skipped = self._probabilities(images, reading(pixels, layout, errors))
         finally:
-            self._core.warn_of_guess()
+            self._core.warn_of_images()
+        warn_of_skipped(skipped)
+        return rows[0] if is_one_image(images) else rows
 
-    def _probabilities(self, images: Any, pixels: Optional[str], layout: Optional[str]) -> F32:
-        """Return probabilities on any thread, without warnings."""
-        parts = list(self._ranked(images, self._classes, pixels, layout))
-        ranked = np.concatenate(parts) if parts else np.empty((0, self._classes), _PREDICTION)
-        out = np.empty((len(ranked), self._classes), np.float32)
-        np.put_along_axis(out, ranked["index"].astype(np.intp), ranked["score"], axis=1)
-        return out[0] if is_one_image(images) else out
+    def _probabilities(self, images: Any, how: Reading) -> Tuple[F32, List[Error]]:
+        """Return (n,classes) probabilities and the errors of skipped images, on any
+        thread, without warnings."""
+        classes = self._core.info.classes
+        skipped: List[Error] = []
+        rows: List[F32] = [np.empty((0, classes), np.float32)]
+        for part in self._ranked(images, classes, how):
+            if isinstance(part, Error):
+                skipped.append(part)
+                rows.append(np.full((1, classes), np.nan, np.float32))
+                continue
+            rows.append(np.empty((len(part), classes), np.float32))
+            np.put_along_axis(rows[-1], part["index"].astype(np.intp), part["score"], axis=1)
+        return np.concatenate(rows), skipped
 
     def _checked_k(self, k: int) -> int:
         if not 1 <= k:
@@ -397,32 +455,68 @@ class Session:
             )
         return min(k, self._classes)
 
-    def _prediction(self, index: int, score: float) -> Prediction:
-        labels = self._core.info.labels
-        return Prediction(index, score, labels[index] if labels else None)
+    def _prediction(self, one: Any) -> Prediction:
+        labels, index = self._core.info.labels, int(one["index"])
+        return Prediction(index, shortest(one["score"]), labels[index] if labels else None)
 
     def _ranked(
-        self, images: Any, k: int, pixels: Optional[str], layout: Optional[str]
-    ) -> Iterator[npt.NDArray[Any]]:
-        """Yield (images,k) of index and score, best first, for each sub-batch."""
-        for sub_batch in sub_batches(items_of(images, self._nhwc, pixels, layout)):
-            yield self._rank(sub_batch, k)
+        self, images: Any, k: int, how: Reading
+    ) -> Iterator[Union[npt.NDArray[Any], Error]]:
+        """Yield (images,k) of index and score, best first, for consecutive images, and
+        the errors of skipped images."""
+        for sub_batch in sub_batches(items_of(images, self._nhwc, how)):
+            yield from self._rank(sub_batch, k, how)
 
-    def _rank(self, sub_batch: List[Item], k: int) -> npt.NDArray[Any]:
-        if isinstance(sub_batch[0], Tensor):
-            return self._rank_scores(self._run_tensor(sub_batch[0]), k)
-        images = [item for item in sub_batch if isinstance(item, Image)]
-        self._core.prepared_images = True
-        structs = (_structs.ImageStruct * len(images))(*(image.struct for image in images))
+    def _rank(
+        self, sub_batch: List[Item], k: int, how: Reading
+    ) -> Iterator[Union[npt.NDArray[Any], Error]]:
+        if isinstance(sub_batch[0], Error):
+            yield sub_batch[0]
+        elif isinstance(sub_batch[0], Tensor):
+            yield self._rank_scores(self._run_tensor(sub_batch[0]), k)
+        else:
+            images = [item for item in sub_batch if isinstance(item, Image)]
+            self._core.prepared_images = True
+            self._core.turned_images |= any(image.turned for image in images)
+            yield from self._rank_images(images, k, how)
+
+    def _rank_images(
+        self, images: List[Image], k: int, how: Reading
+    ) -> Iterator[Union[npt.NDArray[Any], Error]]:
+        """Classify images. The library names the first that it refuses, e.g. one too
+        small for a crop. If it is skipped, classify those before and behind it."""
         out = np.empty((len(images), k), _PREDICTION)
+        status, error = self._classify_images(images, k, out)
+        if not status:
+            yield out
+            return
+        found = _REFUSED.match(error.message)
+        if not found:
+            raise error
+        position = int(found[1])
+        image = images[position]
+        error.message = error.message[found.end() :]
+        error = error._at(image.place, image.path)
+        if not how.skip:
+            raise error
+        if position:
+            yield from self._rank_images(images[:position], k, how)
+        yield error
+        if position + 1 < len(images):
+            yield from self._rank_images(images[position + 1 :], k, how)
+
+    def _classify_images(
+        self, images: List[Image], k: int, out: npt.NDArray[Any]
+    ) -> Tuple[int, Error]:
+        structs = (_structs.ImageStruct * len(images))(*(image.struct for image in images))
         with self._turn():
             self._problem = None
-            status = library.resnet_classify(
+            status: int = library.resnet_classify(
                 self._pointer, structs, len(images), k, out.ctypes.data, self._error_reference
             )
-            check(status, self._error)
-            self._raise_observers()
-        return out
+            if not status:
+                self._raise_observers()
+            return status, error_of(status, self._error.message.decode("utf-8", "replace"))
 
     def _run_tensor(self, tensor: Tensor) -> F32:
         out = np.empty((len(tensor.array), self._classes), np.float32)

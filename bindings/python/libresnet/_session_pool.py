@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import count, islice
 from queue import Empty, SimpleQueue
 from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Tuple, Union
 
@@ -14,11 +14,11 @@ import numpy as np
 
 from ._core import Core
 from ._cpus import worker_count
-from ._errors import ArgumentError
+from ._errors import ArgumentError, Error, warn_of_skipped
 from ._forks import forked
-from ._images import F32, is_one_image, iterator_of, not_accepted
+from ._images import F32, Reading, is_one_image, iterator_of, not_accepted
 from ._plan import Block
-from ._session import Ablation, AblationSpec, Prediction, Session
+from ._session import Ablation, AblationSpec, Answer, Session
 
 _BATCH = 8  # images per batch of a session
 _CHUNK = 32  # images that a worker takes at once, at most
@@ -94,68 +94,72 @@ class SessionPool:
     # ---- images ----
 
     def classify(
-        self, images: Any, k: int, pixels: Optional[str], layout: Optional[str], threads: int
-    ) -> Union[List[Prediction], List[List[Prediction]]]:
-        def label(session: Session, part: Any) -> Any:
-            return session._classify(part, k, pixels, layout)
+        self, images: Any, k: int, how: Reading, threads: int
+    ) -> Union[Answer, List[Answer]]:
+        def label(session: Session, part: Any, first: int) -> Any:
+            return session._classify(part, k, how._replace(first=first))
 
         try:
             if is_one_image(images):
-                return self.shared(threads)._classify(images, k, pixels, layout)
-            return [ranked for part in self._share_out(images, label, threads) for ranked in part]
+                return self.shared(threads)._classify(images, k, how)
+            return [answer for part in self._share_out(images, label, threads) for answer in part]
         finally:
-            self._core.warn_of_guess()
+            self._core.warn_of_images()
 
-    def probabilities(
-        self, images: Any, pixels: Optional[str], layout: Optional[str], threads: int
-    ) -> F32:
-        def probabilities(session: Session, part: Any) -> F32:
-            return session._probabilities(part, pixels, layout)
+    def probabilities(self, images: Any, how: Reading, threads: int) -> F32:
+        def probabilities(session: Session, part: Any, first: int) -> Tuple[F32, List[Error]]:
+            return session._probabilities(part, how._replace(first=first))
 
         try:
             if is_one_image(images):
-                return self.shared(threads)._probabilities(images, pixels, layout)
-            parts: List[F32] = list(self._share_out(images, probabilities, threads))
-            return (
-                np.concatenate(parts)
-                if parts
-                else np.empty((0, self._core.info.classes), np.float32)
-            )
+                parts = [self.shared(threads)._probabilities(images, how)]
+            else:
+                parts = list(self._share_out(images, probabilities, threads))
         finally:
-            self._core.warn_of_guess()
+            self._core.warn_of_images()
+        warn_of_skipped([error for _, skipped in parts for error in skipped])
+        rows: F32 = np.concatenate(
+            [np.empty((0, self._core.info.classes), np.float32), *(rows for rows, _ in parts)]
+        )
+        return rows[0] if is_one_image(images) else rows
 
     def _share_out(
-        self, images: Any, work: Callable[[Session, Any], Any], threads: int
+        self, images: Any, work: Callable[[Session, Any, int], Any], threads: int
     ) -> Iterator[Any]:
-        """Yield the results of `work` for consecutive parts of the images, in order."""
+        """Yield the results of `work` for consecutive parts of the images, in order. Its
+        last argument is the position of the part's first image."""
         workers = worker_count(threads)
         if isinstance(images, np.ndarray) and not images.ndim:  # its __len__ raises
             raise ArgumentError(not_accepted(images))
         try:
-            count: Optional[int] = len(images)
+            total: Optional[int] = len(images)
         except TypeError:
-            count = None
-        if count is not None and count < workers:
-            return iter([work(self.shared(threads), images)])
-        chunk = _CHUNK if count is None else min(_CHUNK, -(-count // (4 * workers)))
+            total = None
+        if total is not None and total < workers:
+            return iter([work(self.shared(threads), images, 0)])
+        chunk = _CHUNK if total is None else max(1, min(_CHUNK, -(-total // (4 * workers))))
 
-        def run(part: Any) -> Any:
+        def run(part: Tuple[int, Any]) -> Any:
             with self.worker() as session:
-                return work(session, part)
+                return work(session, part[1], part[0])
 
         parts = _parts(images, chunk)
         return map(run, parts) if workers == 1 else _parallel_map(run, parts, workers)
 
 
-def _parts(images: Any, chunk: int) -> Iterator[Any]:
-    """Yield slices of an array, or lists of the images of any other iterable."""
+def _parts(images: Any, chunk: int) -> Iterator[Tuple[int, Any]]:
+    """Yield slices of an array, or lists of the images of any other iterable, each with
+    the position of its first image."""
     if isinstance(images, np.ndarray) and images.ndim > 0:
         for first in range(0, len(images), chunk):
-            yield images[first : first + chunk]
+            yield first, images[first : first + chunk]
         return
     several = iterator_of(images)
-    while part := list(islice(several, chunk)):
-        yield part
+    for first in count(0, chunk):
+        part = list(islice(several, chunk))
+        if not part:
+            return
+        yield first, part
 
 
 class _Task:

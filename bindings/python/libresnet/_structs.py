@@ -28,6 +28,7 @@ from typing import Any, ClassVar, Dict, List, Tuple
 ABI = 1  # RESNET_ABI of the header that this file matches
 PYTHON_ABI = 1  # RESNET_PYTHON_ABI, likewise
 NO_INDEX = 0xFFFFFFFF
+SIZE_NONE = 0xFFFFFFFF
 ERROR_MESSAGE_SIZE = 256
 
 # ---- enumerations: int in C ----
@@ -47,12 +48,25 @@ class Status(enum.IntEnum):
 class ChannelOrder(enum.IntEnum):
     ORDER_RGB = 0
     ORDER_BGR = 1
+    ORDER_GREY = 2
+
+
+class Fit(enum.IntEnum):
+    FIT_CROP = 0
+    FIT_STRETCH = 1
+
+
+class Filter(enum.IntEnum):
+    FILTER_BILINEAR = 0
+    FILTER_BICUBIC = 1
+    FILTER_NEAREST = 2
 
 
 class PreprocessSource(enum.IntEnum):
     PREPROCESS_FROM_MODEL = 0
     PREPROCESS_FROM_OPTIONS = 1
     PREPROCESS_GUESSED = 2
+    PREPROCESS_FROM_GRAPH = 3
 
 
 class Conv(enum.IntEnum):
@@ -75,6 +89,10 @@ class Scores(enum.IntEnum):
     SCORES_LOGITS = 0
     SCORES_PROBABILITIES = 1
     SCORES_LOG_PROBABILITIES = 2
+    SCORES_BINARY_LOGIT = 3
+    SCORES_BINARY_PROBABILITY = 4
+    SCORES_MULTI_LABEL = 5
+    SCORES_EMBEDDING = 6
 
 
 class Shortcut(enum.IntEnum):
@@ -130,8 +148,13 @@ class ErrorStruct(ctypes.Structure):
 
 class PreprocessStruct(ctypes.Structure):
     _fields_: ClassVar[Fields] = [
-        ("resize", c_uint32),
-        ("crop", c_uint32),
+        ("fit", c_int),
+        ("filter", c_int),
+        ("resize_height", c_uint32),
+        ("resize_width", c_uint32),
+        ("crop_height", c_uint32),
+        ("crop_width", c_uint32),
+        ("resize_ratio", c_float),
         ("order", c_int),
         ("scale", c_float),
         ("mean", c_float * 3),
@@ -163,6 +186,8 @@ class ModelOptionsStruct(ctypes.Structure):
         ("output", c_char_p),
         ("external_data", c_uint32),
         ("borrow", c_uint32),
+        ("labels", POINTER(c_char_p)),
+        ("label_count", c_uint32),
     ]
 
 
@@ -180,6 +205,7 @@ class ModelInfoStruct(ctypes.Structure):
         ("input_width", c_uint32),
         ("input_channels", c_uint32),
         ("classes", c_uint32),
+        ("score_count", c_uint32),
         ("labels", POINTER(c_char_p)),
         ("preprocess", PreprocessStruct),
         ("preprocess_source", c_int),
@@ -299,6 +325,10 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "resnet_session_close": (None, [_handle_out]),
     # Arrays are passed by address as c_void_p: POINTER(c_float) costs 1 us each.
     "resnet_run": (c_int, [_handle, c_void_p, c_int, c_size_t, c_void_p, _error]),
+    "resnet_prepare": (
+        c_int,
+        [_handle, POINTER(ImageStruct), c_size_t, c_int, c_void_p, _error],
+    ),
     "resnet_classify": (
         c_int,
         [_handle, POINTER(ImageStruct), c_size_t, c_uint32, c_void_p, _error],

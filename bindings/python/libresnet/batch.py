@@ -38,7 +38,7 @@ except ImportError as missing:
         sys.exit(f"batch: {needed}")
     raise ImportError(needed) from missing
 
-from . import Error, Model, ModelWarning, Preprocess, __version__
+from . import ArgumentError, Error, Model, ModelWarning, Preprocess, __version__
 from ._cpus import usable_cpus
 from ._inputs import InputError, images
 from ._parts import Parts, PartsError
@@ -148,8 +148,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preprocess",
         metavar="NAME",
-        help="imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none "
-        "(default: the model's own)",
+        help="imagenet, imagenet-v2, timm, cifar10, unit, keras-caffe, keras-tf, "
+        "keras-stretch, grey or none (default: the model's own)",
     )
     parser.add_argument(
         "--resize",
@@ -208,7 +208,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_files(parser)
     add_model_options(parser)
     add_run_options(parser)
-    options = parser.parse_args(arguments)
+    # Options may stand between the inputs and behind them.
+    options = parser.parse_intermixed_args(arguments)
+    if options.preprocess is not None:
+        try:
+            Preprocess.preset(options.preprocess)
+        except ArgumentError as error:
+            parser.error(f"argument --preprocess: {error}")
     if options.out.suffix != ".parquet":  # `batch a.jpg b.jpg` must not write over b.jpg
         parser.error(
             f"the last argument is {options.out}: "

@@ -26,7 +26,7 @@ resnet_status resnet_python_image_read(const char *path, resnet_python_image *ou
   if (!out) return missing(error, "out");
   *out = (resnet_python_image){0};
   if (!path) return missing(error, "path");
-  const bool ok = image_read(path, &pixels, &failure);
+  const bool ok = image_read(path, NULL, &pixels, &failure);
   return finish(ok, &failure, &pixels, out, error);
 }
 
@@ -37,13 +37,13 @@ resnet_status resnet_python_image_decode(const void *bytes, size_t size, resnet_
   if (!out) return missing(error, "out");
   *out = (resnet_python_image){0};
   if (!bytes && size) return missing(error, "bytes");
-  const bool ok = image_decode(bytes, size, &pixels, &failure);
+  const bool ok = image_decode(bytes, size, NULL, &pixels, &failure);
   return finish(ok, &failure, &pixels, out, error);
 }
 
 void resnet_python_image_release(resnet_python_image *out) {
   if (!out) return;
-  image_rgb pixels = {out->pixels, out->width, out->height};
+  image_rgb pixels = {.pixels = out->pixels, .width = out->width, .height = out->height};
   image_release(&pixels);
   *out = (resnet_python_image){0};
 }

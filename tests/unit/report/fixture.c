@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/compare/comparison.h"
+#include "cli/compare/significance.h"
 #include "cli/compare/write_json.h"
 #include "cli/dataset.h"
 #include "cli/memory.h"
@@ -119,6 +120,7 @@ static void fill_blocks(model_summary *n, const kind *k, bool measured) {
     block_summary *b = &n->blocks[i];
     double bump = noise(i, 77);
     b->shortcut_ms = b->unfused_ms = NAN;
+    b->shortcut_interval = (stats_interval){NAN, NAN};
     b->branch_std = k->response * (0.4 + bump);
     b->shortcut_std = k->residual ? 1.1 : NAN;
     b->ratio = b->branch_std / b->shortcut_std;
@@ -130,6 +132,7 @@ static void fill_blocks(model_summary *n, const kind *k, bool measured) {
     b->shortcut_bytes = 131072 >> (2 * (i * 3 / n->plan.block_count));
     b->unfused_bytes = b->shortcut_bytes * 3;
     b->shortcut_ms = 0.004 + 0.002 * bump;
+    b->shortcut_interval = (stats_interval){0.003, 0.007};
     b->unfused_ms = 0.011 + 0.003 * bump;
   }
 }
@@ -255,8 +258,10 @@ comparison *fixture_make(const fixture_options *o) {
       fill_pair(c, &c->pairs[c->pair_count++]);
     }
   }
+  compare_adjust_pairs(c);
   c->workers = 2;
   c->seconds = 12.3;
+  c->total_seconds = 45.6;
   return c;
 }
 

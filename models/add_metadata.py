@@ -1,0 +1,493 @@
+#!/usr/bin/env python3
+"""Write labels and preprocessing into an ONNX file. Needs nothing but Python.
+
+libresnet reads both from the file, so that no program that uses the model has to state
+them again. The network itself is copied byte by byte, and weights in files beside the
+model stay there. Without an option it prints what the file states now.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import math
+import os
+import re
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+IMAGENET = Path(__file__).resolve().parent / "imagenet-labels.txt"
+EXAMPLE = (
+    "example: python models/add_metadata.py net.onnx --labels classes.txt --preprocess imagenet\n"
+    "         python models/add_metadata.py net.onnx --labels imagenet --preprocess imagenet-v2 "
+    "-o named.onnx"
+)
+IMAGENET_VALUES = ("255", "0.485,0.456,0.406", "0.229,0.224,0.225")
+UNIT = ("255", "0,0,0", "1,1,1")
+PHOTO = Fraction(256, 224)
+# The presets of include/resnet.h: fit, filter, ratio of the resize to the crop (None: no
+# scaling), order, and scale, mean and std.
+PRESETS = {
+    "imagenet": ("crop", "bilinear", PHOTO, "rgb", *IMAGENET_VALUES),
+    "imagenet-v2": ("crop", "bilinear", Fraction(232, 224), "rgb", *IMAGENET_VALUES),
+    "cifar10": (
+        "crop",
+        "bilinear",
+        1,
+        "rgb",
+        "255",
+        "0.4914,0.4822,0.4465",
+        "0.2470,0.2435,0.2616",
+    ),
+    "keras-caffe": ("crop", "bilinear", PHOTO, "bgr", "1", "103.939,116.779,123.68", "1,1,1"),
+    "keras-tf": ("crop", "bilinear", PHOTO, "rgb", "127.5", "1,1,1", "1,1,1"),
+    "none": ("crop", "bilinear", None, "rgb", "1", "0,0,0", "1,1,1"),
+}
+LARGEST = (1 << 31) - 1  # bytes of a protobuf message
+SIDE_MAX = 65535
+OPEN_SIDE = 224  # of an input whose size the file leaves open, as in the library
+NUMBER = re.compile(r"-?\d+(\.\d*)?([eE][-+]?\d+)?\Z|-?\.\d+([eE][-+]?\d+)?\Z")
+
+
+class Failure(Exception):
+    """What is wrong with an argument or a file, and what to do: one line for the user."""
+
+
+# ---- the fields of an ONNX file that this tool reads
+
+
+def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """Return the number at `at` and the place after it."""
+    value = shift = 0
+    while at < end and shift < 64:
+        value |= (data[at] & 0x7F) << shift
+        shift += 7
+        at += 1
+        if data[at - 1] < 0x80:
+            return value, at
+    raise ValueError("a number without an end")
+
+
+def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Return (number, start, value, end) of each field of a protobuf message; `value` is
+    where a message or string begins, and the number itself in a varint field."""
+    while at < end:
+        start = at
+        key, at = varint(data, at, end)
+        kind = key & 7
+        if kind == 0:
+            value, at = varint(data, at, end)
+        elif kind == 2:
+            size, value = varint(data, at, end)
+            at = value + size
+        elif kind in (1, 5):
+            value, at = at, at + (8 if kind == 1 else 4)
+        else:
+            raise ValueError(f"unknown wire type {kind}")
+        if at > end:
+            raise ValueError("a field beyond the end")
+        yield key >> 3, start, value, at
+
+
+def text_of(data: bytes, start: int, end: int) -> str:
+    return data[start:end].decode("utf-8", "replace")
+
+
+def key_and_value(data: bytes, start: int, end: int) -> tuple[str, str]:
+    """Return a StringStringEntryProto."""
+    found = {n: text_of(data, value, stop) for n, _, value, stop in fields(data, start, end)}
+    return found.get(1, ""), found.get(2, "")
+
+
+def read_shape(data: bytes, start: int, end: int) -> tuple[str, list[int | None]]:
+    """Return name and sizes of a ValueInfoProto; None for a size that is left open."""
+    name, sizes = "", []
+    for number, _, value, stop in fields(data, start, end):
+        if number == 1:
+            name = text_of(data, value, stop)
+        if number != 2:
+            continue
+        path = [(value, stop)]
+        for step in (1, 2, 1):  # tensor_type, shape, dim
+            path = [
+                (inner, last)
+                for begin, limit in path
+                for n, _, inner, last in fields(data, begin, limit)
+                if n == step
+            ]
+        for begin, limit in path:
+            known = [inner for n, _, inner, _ in fields(data, begin, limit) if n == 1]
+            sizes.append(known[0] if known and 0 < known[0] < 1 << 31 else None)
+    return name, sizes
+
+
+@dataclass
+class Model:
+    """An ONNX file in memory, and what it says about itself."""
+
+    data: bytes
+    properties: dict[str, str] = field(default_factory=dict)
+    places: list[tuple[str, int, int]] = field(default_factory=list)  # of the properties
+    inputs: list[tuple[str, list[int | None]]] = field(default_factory=list)
+    outputs: list[tuple[str, list[int | None]]] = field(default_factory=list)
+    beside: set[str] = field(default_factory=set)  # files that hold weights
+
+    @property
+    def classes(self) -> int | None:
+        """Return the number of scores, if there is one output and its shape is known."""
+        sizes = self.outputs[0][1][1:] if len(self.outputs) == 1 else []
+        return math.prod(sizes) if sizes and None not in sizes else None
+
+    @property
+    def channels(self) -> int | None:
+        return self.image_sizes()[0]
+
+    def image_sizes(self) -> tuple[int | None, int | None, int | None]:
+        """Return channels, height and width of the input, in either order of ONNX."""
+        sizes = self.inputs[0][1] if len(self.inputs) == 1 else []
+        if len(sizes) != 4:
+            return None, None, None
+        if sizes[1] not in (1, 3) and sizes[3] in (1, 3):
+            return sizes[3], sizes[1], sizes[2]
+        return sizes[1], sizes[2], sizes[3]
+
+
+def read_tensor(data: bytes, start: int, end: int) -> tuple[str, str | None]:
+    """Return a TensorProto's name, and the file beside the model that holds its data."""
+    name, location, outside = "", None, False
+    for number, _, value, stop in fields(data, start, end):
+        if number == 8:
+            name = text_of(data, value, stop)
+        elif number == 14:
+            outside = value == 1
+        elif number == 13:
+            key, text = key_and_value(data, value, stop)
+            location = text if key == "location" else location
+    return name, location if outside else None
+
+
+def read_graph(model: Model, start: int, end: int) -> None:
+    """Fill in what a GraphProto says."""
+    constants = set()
+    for number, _, value, stop in fields(model.data, start, end):
+        if number == 5:
+            name, location = read_tensor(model.data, value, stop)
+            constants.add(name)
+            model.beside |= {location} if location else set()
+        elif number in (11, 12):
+            shape = read_shape(model.data, value, stop)
+            (model.inputs if number == 11 else model.outputs).append(shape)
+    model.inputs = [one for one in model.inputs if one[0] not in constants]
+
+
+def unpack(path: Path) -> bytes:
+    """Return the content of a file in gzip."""
+    try:
+        with gzip.open(path) as file:
+            data = file.read(LARGEST + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
+        raise Failure(f"{path}: damaged ({problem}): fetch it again") from None
+    if len(data) > LARGEST:
+        raise Failure(f"{path}: more than {LARGEST:,} bytes, which is no ONNX file")
+    return data
+
+
+def read_model(path: Path) -> Model:
+    """Return the file's content; refuse what is no ONNX file."""
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        data = unpack(path)
+    model = Model(data)
+    try:
+        for number, start, value, end in fields(data, 0, len(data)):
+            if number == 7:
+                read_graph(model, value, end)
+            elif number == 14:
+                key, text = key_and_value(data, value, end)
+                model.properties[key] = text
+                model.places.append((key, start, end))
+    except (ValueError, TypeError) as problem:
+        raise Failure(
+            f"{path}: not a well-formed ONNX file ({problem}): export or fetch it again"
+        ) from None
+    if not model.outputs:
+        raise Failure(f"{path}: not an ONNX file: it has no graph with an output")
+    return model
+
+
+# ---- labels
+
+
+def labels_of_json(value: object) -> list[str]:
+    """Return the labels of the usual JSON files: a list; {"0": label}; {"0": [wnid,
+    label]}, as Keras has it; {label: 0}; and Hugging Face's config with id2label."""
+    if isinstance(value, dict) and isinstance(value.get("id2label"), dict):
+        value = value["id2label"]
+    if isinstance(value, dict) and value and all(type(one) is int for one in value.values()):
+        value = {str(index): label for label, index in value.items()}
+    if isinstance(value, dict):
+        if sorted(value) != sorted(map(str, range(len(value)))):
+            raise Failure(f'its {len(value)} keys are not the classes "0", "1", ... each once')
+        value = [value[str(index)] for index in range(len(value))]
+    if not isinstance(value, list):
+        raise Failure("a JSON list or object of labels is accepted")
+    labels = [one[-1] if isinstance(one, list) and one else one for one in value]
+    for index, label in enumerate(labels):
+        if not isinstance(label, str):
+            raise Failure(f"label {index} is {json.dumps(label)[:40]}, a string is accepted")
+    return labels
+
+
+def read_labels(source: str) -> list[str]:
+    """Return the labels of a text file, one a line, or of a JSON file."""
+    path = IMAGENET if source == "imagenet" else Path(source)
+    text = path.read_text(encoding="utf-8-sig")
+    try:
+        if path.suffix.lower() == ".json":
+            labels = labels_of_json(json.loads(text))
+        else:
+            labels = text.rstrip("\n").split("\n")
+        labels = [" ".join(label.split()) for label in labels]
+        if "" in labels:
+            raise Failure(f"label {labels.index('')} is empty: write one for each class")
+        return labels
+    except (Failure, ValueError) as problem:
+        raise Failure(f"{path}: {problem}") from None
+
+
+def complete_labels(labels: list[str], classes: int | None) -> list[str]:
+    """Return one label for each class, or refuse a count that cannot be right."""
+    if classes == 1001 and len(labels) == 1000:
+        return ["background", *labels]
+    if classes == 1 and len(labels) == 1:
+        return [f"not {labels[0]}", labels[0]]
+    expected = 2 if classes == 1 else classes
+    if expected is not None and len(labels) != expected:
+        raise Failure(f"{len(labels):,} labels were given, the model has {expected:,} classes")
+    return labels
+
+
+# ---- preprocessing
+
+
+def read_size(text: str, option: str) -> str:
+    """Return "none", one number for equal sides, or HxW."""
+    sides = text.lower().split("x")
+    if text == "none":
+        return text
+    if len(sides) > 2 or not all(one.isdecimal() and 1 <= int(one) <= SIDE_MAX for one in sides):
+        raise Failure(f"{option} {text}: a number of pixels, HxW or none is accepted")
+    return show_size(int(sides[0]), int(sides[-1]))
+
+
+def show_size(height: int, width: int) -> str:
+    return str(height) if height == width else f"{height}x{width}"
+
+
+def read_numbers(text: str, option: str, counts: tuple[int, ...], positive: bool) -> str:
+    """Check numbers with commas between them."""
+    numbers = text.split(",")
+    valid = all(NUMBER.match(one) and math.isfinite(float(one)) for one in numbers)
+    if not valid or len(numbers) not in counts or positive and min(map(float, numbers)) <= 0:
+        kind = "greater than 0" if positive else "finite"
+        wanted = " or ".join(map(str, counts))
+        raise Failure(f"{option} {text}: {wanted} numbers ({kind}) with commas are accepted")
+    return ",".join(numbers)
+
+
+def preset_fields(name: str, model: Model) -> dict[str, str]:
+    """Return a preset with its sizes for this model."""
+    fit, scaling, ratio, order, scale, mean, std = PRESETS[name]
+    _, height, width = (size or OPEN_SIDE for size in model.image_sizes())
+    found = dict(fit=fit, filter=scaling, order=order, scale=scale, mean=mean, std=std)
+    if ratio is None:
+        return {"resize": "none", "crop": "none", **found}
+    resize = show_size(math.floor(height * ratio), math.floor(width * ratio))
+    return {"resize": resize, "crop": show_size(height, width), **found}
+
+
+def build_preprocess(options: argparse.Namespace, model: Model) -> str | None:
+    """Return the text for resnet.preprocess, or None if no option asks for it."""
+    given = {
+        key: value
+        for key in ("fit", "filter", "resize", "crop", "order", "scale", "mean", "std")
+        if (value := getattr(options, key)) is not None
+    }
+    if not given and not options.preprocess:
+        return None
+    found = {"fit": "crop", "filter": "bilinear", "order": "rgb"}
+    if options.preprocess:
+        found |= preset_fields(options.preprocess, model)
+    found |= given
+    missing = [f"--{key}" for key in ("resize", "crop", "scale", "mean", "std") if key not in found]
+    if missing:
+        raise Failure(f"{', '.join(missing)} must be given, or --preprocess NAME")
+    check_channels(found, model)
+    words = {"fit": "crop", "filter": "bilinear"}  # defaults, which need no word
+    order = ("fit", "filter", "resize", "crop", "order", "scale", "mean", "std")
+    return " ".join(f"{key}={found[key]}" for key in order if words.get(key) != found[key])
+
+
+def check_channels(found: dict[str, str], model: Model) -> None:
+    """Refuse statistics for another number of channels than the model has."""
+    grey = found["order"] == "grey" or model.channels == 1
+    counts = (1,) if grey else (3,)
+    if model.channels == 1 and found["order"] != "grey":
+        raise Failure(
+            "the model's input has one channel: use --preprocess grey, or --order grey with one "
+            "number for --mean and --std"
+        )
+    found["scale"] = read_numbers(found["scale"], "--scale", (1,), True)
+    found["mean"] = read_numbers(found["mean"], "--mean", counts, False)
+    found["std"] = read_numbers(found["std"], "--std", counts, True)
+    found["resize"] = read_size(found["resize"], "--resize")
+    found["crop"] = read_size(found["crop"], "--crop")
+
+
+# ---- writing
+
+
+def number_bytes(value: int) -> bytes:
+    """Return a varint."""
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])
+
+
+def string_bytes(number: int, text: bytes) -> bytes:
+    """Return a field of wire type 2."""
+    return number_bytes(number << 3 | 2) + number_bytes(len(text)) + text
+
+
+def with_properties(model: Model, properties: dict[str, str]) -> list[bytes | memoryview]:
+    """Return the parts of the file with these metadata_props in place of older ones."""
+    view, kept, at = memoryview(model.data), [], 0
+    for key, start, end in model.places:
+        if key in properties:
+            kept.append(view[at:start])
+            at = end
+    kept.append(view[at:])
+    for key, text in properties.items():
+        entry = string_bytes(1, key.encode()) + string_bytes(2, text.encode())
+        kept.append(string_bytes(14, entry))
+    return kept
+
+
+def check_place(model: Model, source: Path, target: Path) -> None:
+    """Refuse a folder where the file would not find its weights."""
+    if model.beside and target.resolve().parent != source.resolve().parent:
+        raise Failure(
+            f"{target}: the weights are in {sorted(model.beside)[0]} beside {source}: "
+            "write to the same folder"
+        )
+
+
+def write_model(model: Model, properties: dict[str, str], source: Path, target: Path) -> None:
+    """Write a temporary file beside the target, which gets its name when it is whole."""
+    check_place(model, source, target)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as raw:
+            packed = target.suffix == ".gz"
+            with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if packed else raw as file:
+                for part in with_properties(model, properties):
+                    file.write(part)
+        shutil.copymode(source, temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# ---- the command line
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="add_metadata.py",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL.onnx")
+    add("-o", "--output", type=Path, metavar="FILE", help="write here (default: MODEL.onnx itself)")
+    add(
+        "--labels",
+        metavar="FILE",
+        help="one label a line, or JSON: a list, or an object of classes and labels; "
+        "'imagenet': the 1,000 names of ImageNet's classes",
+    )
+    add("--preprocess", choices=PRESETS, metavar="NAME", help=f"one of {', '.join(PRESETS)}")
+    add("--fit", choices=("crop", "stretch"), help="keep the proportions and cut, or stretch")
+    add("--filter", choices=("bilinear", "bicubic", "nearest"), help="Pillow's filter")
+    add("--resize", metavar="HxW", help="size before the crop; one number: the shorter side")
+    add("--crop", metavar="HxW", help="the centre that is kept; one number: a square")
+    add("--order", choices=("rgb", "bgr", "grey"), help="order of the channels")
+    add("--scale", metavar="N", help="divisor of the 8-bit values")
+    add("--mean", metavar="R,G,B", help="mean of the values after --scale, in --order")
+    add("--std", metavar="R,G,B", help="standard deviation, likewise")
+    return parser.parse_args()
+
+
+def show(model: Model, properties: dict[str, str]) -> Iterator[str]:
+    """Return the lines that describe the file and its metadata."""
+    channels, height, width = (size or "?" for size in model.image_sizes())
+    classes = "?" if model.classes is None else f"{model.classes:,}"
+    yield f"scores              {classes}, input {height} x {width} x {channels}"
+    for key, text in properties.items():
+        if key == "resnet.labels":
+            labels = text.split("\n")
+            few = labels if len(labels) < 5 else [*labels[:3], "...", labels[-1]]
+            text = f"{len(labels):,}: {', '.join(few)}"
+        yield f"{key:<18}  {text}"
+
+
+def run(options: argparse.Namespace) -> Iterator[str]:
+    """Write what the options ask for; return lines for the user."""
+    model = read_model(options.model)
+    properties = {}
+    if options.labels:
+        labels = complete_labels(read_labels(options.labels), model.classes)
+        properties["resnet.labels"] = "\n".join(labels)
+    if preprocess := build_preprocess(options, model):
+        properties["resnet.preprocess"] = preprocess
+    if not properties:
+        yield from show(model, model.properties)
+        return
+    target = options.output or options.model
+    write_model(model, properties, options.model, target)
+    yield from show(model, properties)
+    if options.labels and model.classes is None:
+        yield "the file does not state its number of classes: check it with resnet inspect"
+    yield f"written to {target}"
+
+
+def main() -> int:
+    """Return 0 for success, 1 if nothing could be written, 2 for wrong usage."""
+    options = parse_arguments()
+    try:
+        for line in run(options):
+            print(line)
+    except Failure as problem:
+        print(f"add_metadata.py: {problem}", file=sys.stderr)
+        return 1
+    except (OSError, UnicodeDecodeError) as problem:
+        place = getattr(problem, "filename", None) or options.labels or options.model
+        reason = getattr(problem, "strerror", None) or problem
+        print(f"add_metadata.py: {place}: {reason}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
