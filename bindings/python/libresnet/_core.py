@@ -9,12 +9,15 @@ import os
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import Any, Iterator, Optional, Protocol, SupportsIndex, Tuple, Union
+from dataclasses import replace
+from typing import Any, Iterable, Iterator, List, Optional, Protocol, SupportsIndex, Tuple, Union
 
 from ._errors import ArgumentError, ImageWarning, warn
 from ._forks import forked
+from ._images import Image
+from ._labels import guessed_labels
 from ._library import library
-from ._plan import Block, Plan, read_info
+from ._plan import Block, ModelInfo, Plan, read_info
 
 
 class Closable(Protocol):
@@ -28,10 +31,23 @@ def _close(pointer: ctypes.c_void_p, kept: Any) -> None:
     library.resnet_model_close(ctypes.byref(pointer))
 
 
+def _labelled(info: ModelInfo, given: Optional[List[str]]) -> ModelInfo:
+    """Return a description with the origin of the labels. A model of ImageNet's number of
+    classes without labels gets ImageNet's; an empty list of labels prevents that."""
+    if given is not None:
+        labels = info.labels if given else None
+        return replace(info, labels=labels, labels_source="options" if labels else None)
+    names = guessed_labels(info.classes) if info.labels is None else None
+    return info if names is None else replace(info, labels=names, labels_source="imagenet")
+
+
 class Core:
     """Holds a resnet_model. Thread-safe."""
 
-    def __init__(self, pointer: ctypes.c_void_p, path: Optional[str], kept: Any) -> None:
+    def __init__(
+        self, pointer: ctypes.c_void_p, path: Optional[str], kept: Any, labels: Optional[List[str]]
+    ) -> None:
+        """`kept` is what the model borrows, `labels` those that it was given."""
         self.pointer, self.path = pointer, path
         self.closing = False
         self.sessions: weakref.WeakSet[Closable] = weakref.WeakSet()
@@ -40,7 +56,8 @@ class Core:
         self._plan: Optional[Plan] = None
         self._after_fork()
         forked.add(self)
-        self.info, self._op_count, self.block_count = read_info(pointer)
+        info, self._op_count, self.block_count = read_info(pointer)
+        self.info = _labelled(info, labels)
         self.prepared_images = False
         self.turned_images = False
         self._turned_reported = False
@@ -107,6 +124,11 @@ class Core:
         found = [what.message for what in self.info.findings if what.severity == "warning"]
         for message in found + ([self.info.notice] if self.info.notice else []):
             warn(f"{self.title}: {message}")
+
+    def notice_images(self, images: Iterable[Image]) -> None:
+        """Remember what to warn of. Called on any thread."""
+        self.prepared_images = True
+        self.turned_images |= any(image.turned for image in images)
 
     def warn_of_images(self) -> None:
         """Warn once if images were prepared with guessed preprocessing, and once if an

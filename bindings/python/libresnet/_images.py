@@ -342,16 +342,16 @@ def not_accepted(thing: Any) -> str:
     )
 
 
-def sub_batches(items: Iterator[Item]) -> Iterator[List[Item]]:
-    """Yield lists of a few consecutive Images, to limit memory, or of one other item."""
+def sub_batches(items: Iterator[Item], input_bytes: int) -> Iterator[List[Item]]:
+    """Yield lists of a few consecutive Images, to limit memory, or of one other item.
+    `input_bytes` is what the model's input takes for one image."""
+    most = max(1, min(SUB_BATCH_IMAGES, SUB_BATCH_BYTES // input_bytes))
     sub_batch: List[Item] = []
     pixels_bytes = 0
     for item in items:
         held = item.array.nbytes if isinstance(item, Image) else 0
         alone = not (isinstance(item, Image) and all(isinstance(i, Image) for i in sub_batch[:1]))
-        if sub_batch and (
-            alone or len(sub_batch) == SUB_BATCH_IMAGES or pixels_bytes + held > SUB_BATCH_BYTES
-        ):
+        if sub_batch and (alone or len(sub_batch) == most or pixels_bytes + held > SUB_BATCH_BYTES):
             yield sub_batch
             sub_batch, pixels_bytes = [], 0
         sub_batch.append(item)
