@@ -57,6 +57,57 @@ resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severit
   return RESNET_OK;
 }
 
+/* ---- blocks ------------------------------------------------------------------------ */
+
+bool graph_continues_branch(const graph *g, uint32_t index) {
+  const graph_node *n = &g->nodes[index];
+  if (n->op != GRAPH_SCALE) return n->input_count == 1;
+  uint32_t gate = n->input[1];
+  /* inputs come before their readers */
+  while (gate > n->input[0] && g->nodes[gate].input_count == 1) gate = g->nodes[gate].input[0];
+  return gate == n->input[0];
+}
+
+resnet_shortcut graph_shortcut_kind(const graph *g, uint32_t source, uint32_t end) {
+  bool has_weights = false, pools = false, subsamples = false;
+  if (end == source) return RESNET_SHORTCUT_IDENTITY;
+  for (uint32_t i = end; i != source; i = g->nodes[i].input[0]) {
+    const graph_op op = g->nodes[i].op;
+    has_weights |= op == GRAPH_CONV || op == GRAPH_LINEAR || op == GRAPH_CHANNEL_CONV;
+    pools |= op == GRAPH_MAX_POOL || op == GRAPH_AVERAGE_POOL;
+    subsamples |= op == GRAPH_SUBSAMPLE;
+  }
+  if (has_weights) return RESNET_SHORTCUT_PROJECTION;
+  if (pools) return RESNET_SHORTCUT_POOL;
+  return subsamples ? RESNET_SHORTCUT_OPTION_A : RESNET_SHORTCUT_NONE;
+}
+
+/* ---- pools ------------------------------------------------------------------------- */
+
+/* Return whether each window has a tap inside, along one axis. Window i begins at
+ * i * stride - before. One that begins inside has its first tap there. Of one that begins
+ * before the input, the first tap behind the border is less than `dilation` inside. */
+static bool span_has_taps(uint32_t kernel, uint32_t stride, uint32_t dilation, uint32_t before,
+                          uint32_t in, uint32_t out) {
+  if (before > (uint64_t)(kernel - 1) * dilation) return false;
+  if ((uint64_t)(out - 1) * stride >= (uint64_t)before + in) return false;
+  if (dilation <= in) return true;
+  /* places of the first taps, from those of the window at 0 on */
+  uint32_t first = (dilation - before % dilation) % dilation;
+  for (uint32_t i = 0; i < out && (uint64_t)i * stride < before; i++) {
+    if (first >= in) return false;
+    first = (first + stride % dilation) % dilation;
+  }
+  return true;
+}
+
+bool graph_pool_has_taps(const graph_window *w, graph_shape in, graph_shape out) {
+  return span_has_taps(w->kernel_h, w->stride_h, w->dilation_h, w->pad_top, in.h, out.h) &&
+         span_has_taps(w->kernel_w, w->stride_w, w->dilation_w, w->pad_left, in.w, out.w);
+}
+
+/* ---- numbers ----------------------------------------------------------------------- */
+
 bool graph_all_finite(const float *numbers, size_t count) {
   /* IEEE 754: with all bits of the exponent set, a float is infinite or NaN. */
   static const uint32_t exponent = 0x7f800000;

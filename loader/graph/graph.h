@@ -101,7 +101,7 @@ typedef struct graph_node {
   float clamp_min, clamp_max; /* -INFINITY and INFINITY: not clamped */
   float *weights;             /* weight_count finite floats; shapes: see ops.def */
   size_t weight_count;
-  float *bias; /* bias_count finite floats: one for each channel; CHANNEL_CONV: 1 */
+  float *bias; /* bias_count finite floats: one for each channel; CHANNEL_CONV: 1, PRELU: 0 */
   size_t bias_count;
   bool weights_borrowed; /* weights and bias are not the node's to release */
   graph_winograd_safety winograd_safety;
@@ -155,6 +155,19 @@ resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severit
     __attribute__((format(printf, 4, 5)))
 #endif
     ;
+
+/* Return whether node `index` continues a branch of a block towards its source: it has one
+ * input, or multiplies its first input by a gate that nodes with one input each compute
+ * from that. The first input leads back. */
+bool graph_continues_branch(const graph *g, uint32_t index);
+
+/* Return the kind of the shortcut from node `source` to node `end`, which continues at
+ * every node; RESNET_SHORTCUT_NONE: none of the known kinds. */
+resnet_shortcut graph_shortcut_kind(const graph *g, uint32_t source, uint32_t end);
+
+/* Return whether each window of a pool has a tap inside the input: one that covers only
+ * padding has no value. The output's size follows from the window. */
+bool graph_pool_has_taps(const graph_window *w, graph_shape in, graph_shape out);
 
 /* Return how many classes `count` scores of this kind rank: see resnet_model_info. */
 uint32_t graph_class_count(resnet_scores scores, uint32_t count);

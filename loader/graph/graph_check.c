@@ -108,6 +108,13 @@ static resnet_status check_affine(const check *c) {
   return RESNET_OK;
 }
 
+static resnet_status check_prelu(const check *c) {
+  const graph_node *n = c->node;
+  if (!same_shape(n->shape, input_shape(c, 0)) || n->weight_count != n->shape.c || n->bias_count)
+    return refuse(c, "its weights do not fit its shape");
+  return RESNET_OK;
+}
+
 static resnet_status check_subsample(const check *c) {
   const graph_node *n = c->node;
   const graph_shape in = input_shape(c, 0), out = n->shape;
@@ -124,11 +131,9 @@ static resnet_status check_pool(const check *c) {
   const graph_window *w = &c->node->window;
   const graph_shape in = input_shape(c, 0);
   if (c->node->shape.c != in.c) return refuse(c, "a pool keeps the channels");
-  if (w->dilation_h > in.h || w->dilation_w > in.w)
-    return refuse(c, "its dilation exceeds its input");
-  if (c->node->op == GRAPH_AVERAGE_POOL && (w->dilation_h != 1 || w->dilation_w != 1))
-    return refuse(c, "an average pool has no dilation");
-  return check_window(c);
+  resnet_status status = check_window(c);
+  if (status != RESNET_OK || graph_pool_has_taps(w, in, c->node->shape)) return status;
+  return refuse(c, "one of its windows covers only padding");
 }
 
 static resnet_status check_global_pool(const check *c) {
@@ -217,6 +222,8 @@ static resnet_status check_unused(const check *c) {
   if ((unsigned)n->winograd_safety > GRAPH_WINOGRAD_UNSAFE)
     return refuse(c, "its winograd_safety is out of range");
   if (!isfinite(n->scalar)) return refuse(c, "its scalar is NaN or infinity");
+  if (fpclassify(n->clamp_min) == FP_SUBNORMAL || fpclassify(n->clamp_max) == FP_SUBNORMAL)
+    return refuse(c, "its clamp is subnormal");
   return n->clamp_min <= n->clamp_max ? RESNET_OK : refuse(c, "its clamp is no range");
 }
 
@@ -241,35 +248,17 @@ static resnet_status refuse_block(const graph *g, uint32_t index, resnet_error *
       index, g->blocks[index].name, what);
 }
 
-/* Return whether nodes of the block with one input each lead from `end` back to
- * `source`. */
-static bool chain_leads_back(const graph *g, uint32_t index, uint32_t end, uint32_t source) {
-  for (; end != source; end = g->nodes[end].input[0])
-    if (g->nodes[end].block != index || g->nodes[end].input_count != 1) return false;
-  return true;
-}
-
-/* Return whether the residual branch that ends in `end` leads back to the block's source.
- * Its nodes are the block's own. Each has one input, or scales its first input by a gate
- * that is computed from that input. */
+/* Return whether nodes of the block lead from `end` back to its source. A gate's nodes are
+ * the block's, too. */
 static bool branch_leads_back(const graph *g, uint32_t index, uint32_t end) {
   for (; end != g->blocks[index].source; end = g->nodes[end].input[0]) {
     const graph_node *n = &g->nodes[end];
-    const bool gated = n->op == GRAPH_SCALE && chain_leads_back(g, index, n->input[1], n->input[0]);
-    if (n->block != index || (n->input_count != 1 && !gated)) return false;
+    if (n->block != index || !graph_continues_branch(g, end)) return false;
+    for (uint32_t gate = n->input[1]; n->input_count == 2 && gate != n->input[0];
+         gate = g->nodes[gate].input[0])
+      if (g->nodes[gate].block != index) return false;
   }
   return true;
-}
-
-/* Return whether the block's shortcut pools and has no weights. */
-static bool only_pools(const graph *g, const graph_block *b) {
-  bool pools = false, weighs = false;
-  for (uint32_t i = g->nodes[b->add].input[1]; i != b->source; i = g->nodes[i].input[0]) {
-    const graph_op op = g->nodes[i].op;
-    pools = pools || op == GRAPH_MAX_POOL || op == GRAPH_AVERAGE_POOL;
-    weighs = weighs || op == GRAPH_CONV || op == GRAPH_LINEAR || op == GRAPH_CHANNEL_CONV;
-  }
-  return pools && !weighs;
 }
 
 static resnet_status check_block(const graph *g, uint32_t index, resnet_error *error) {
@@ -281,10 +270,10 @@ static resnet_status check_block(const graph *g, uint32_t index, resnet_error *e
   if (add->block != index || add->op != (residual ? GRAPH_ADD : GRAPH_CONV))
     return refuse_block(g, index, error, "its last node does not end it");
   if (!branch_leads_back(g, index, add->input[0]) ||
-      (residual && !chain_leads_back(g, index, add->input[1], b->source)))
+      (residual && !branch_leads_back(g, index, add->input[1])))
     return refuse_block(g, index, error, "its branches do not come from its source");
-  if (b->shortcut == RESNET_SHORTCUT_POOL && !only_pools(g, b))
-    return refuse_block(g, index, error, "its shortcut does not pool, or has weights");
+  if (residual && b->shortcut != graph_shortcut_kind(g, b->source, add->input[1]))
+    return refuse_block(g, index, error, "its shortcut is of another kind");
   return RESNET_OK;
 }
 

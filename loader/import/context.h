@@ -10,6 +10,8 @@
 
 typedef struct value value;
 
+enum { IMPORT_MAX_TERMS = 1024 /* inputs of one Sum */ };
+
 /* What the caller chose. */
 typedef struct import_options {
   uint32_t input_height, input_width; /* 0: the file's; 224 where it has none */

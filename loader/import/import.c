@@ -254,9 +254,16 @@ static resnet_status check_scores(import_context *ctx) {
   return RESNET_OK;
 }
 
+/* Return how many graph nodes an ONNX node may become, padding included. */
+static uint32_t count_graph_nodes(const Onnx__NodeProto *node) {
+  const size_t terms = node->n_input < IMPORT_MAX_TERMS ? node->n_input : IMPORT_MAX_TERMS;
+  return 3 + (strcmp(onnx_text(node->op_type), "Sum") == 0 ? 2 * (uint32_t)terms : 0);
+}
+
 static resnet_status allocate_nodes(import_context *ctx) {
-  /* up to three for each ONNX node, padding included */
-  ctx->node_capacity = 3 * (uint32_t)ctx->source->n_node + 1;
+  ctx->node_capacity = 1; /* the input */
+  for (size_t i = 0; i < ctx->source->n_node; i++)
+    ctx->node_capacity += count_graph_nodes(ctx->source->node[i]);
   ctx->graph->nodes = mem_allocate(ctx->memory, ctx->node_capacity, sizeof *ctx->graph->nodes);
   ctx->affines = import_scratch(ctx, ctx->node_capacity, sizeof *ctx->affines);
   ctx->readers = import_scratch(ctx, ctx->node_capacity, sizeof *ctx->readers);

@@ -237,16 +237,60 @@ resnet_status op_arithmetic(import_context *ctx) {
   return add_residual(ctx, a, b);
 }
 
+/* Add input `index` to *sum. */
+static resnet_status add_term(import_context *ctx, value *sum, size_t index) {
+  value *term;
+  resnet_status status = value_get(ctx, index, &term);
+  if (status == RESNET_OK) status = value_check_no_batch(ctx, term);
+  if (status == RESNET_OK && term->kind == VALUE_CONSTANT) {
+    status = add_constant(ctx, sum, term->constant, false);
+  } else if (status == RESNET_OK) {
+    status = value_get_activation(ctx, index, &term);
+    if (status == RESNET_OK) status = add_residual(ctx, sum, term);
+  }
+  const value *result = value_result(ctx);
+  if (status == RESNET_OK && result) *sum = *result;
+  return status;
+}
+
+/* Find the first input that is no constant; there is one. */
+static resnet_status find_activation(import_context *ctx, size_t *index, value **x) {
+  for (*index = 0; *index + 1 < ctx->node->n_input; ++*index) {
+    resnet_status status = value_get(ctx, *index, x);
+    if (status != RESNET_OK) return status;
+    if ((*x)->kind == VALUE_ACTIVATION) break;
+  }
+  return value_get_activation(ctx, *index, x);
+}
+
+/* Add the inputs one after the other. Sums of some of them equal no tensor of the
+ * file. */
 resnet_status op_sum(import_context *ctx) {
   value *x;
-  if (ctx->node->n_input > 2)
-    return unsupported(ctx, "sums %zu tensors: 1 or 2 are accepted", ctx->node->n_input);
-  if (ctx->node->n_input == 2) return op_arithmetic(ctx);
-  resnet_status status = value_get_activation(ctx, 0, &x);
-  return status == RESNET_OK ? value_set_same(ctx, x) : status;
+  size_t first;
+  if (ctx->node->n_input > IMPORT_MAX_TERMS)
+    return unsupported(ctx, "sums %zu tensors: up to %d are accepted", ctx->node->n_input,
+                       IMPORT_MAX_TERMS);
+  resnet_status status = find_activation(ctx, &first, &x);
+  if (status != RESNET_OK) return status;
+  if (ctx->node->n_input == 1) return value_set_same(ctx, x);
+  value sum = *x;
+  bool begun = false;
+  for (size_t i = 0; i < ctx->node->n_input && status == RESNET_OK; i++) {
+    if (i == first) continue;
+    if (begun) ctx->graph->nodes[sum.node].output[0] = '\0';
+    status = add_term(ctx, &sum, i);
+    begun = true;
+  }
+  return status;
 }
 
 /* ---- clamps ------------------------------------------------------------------------ */
+
+/* Return 0 for a subnormal bound: kernels read subnormal numbers as 0. */
+static float without_subnormal(float bound) {
+  return fpclassify(bound) == FP_SUBNORMAL ? 0 : bound;
+}
 
 static resnet_status add_clamp(import_context *ctx, const value *x, float low, float high) {
   resnet_status status;
@@ -255,8 +299,8 @@ static resnet_status add_clamp(import_context *ctx, const value *x, float low, f
                    (double)high);
   graph_node *n = node_add_elementwise(ctx, GRAPH_CLAMP, x, &status);
   if (!n) return status;
-  n->clamp_min = low <= -FLT_MAX ? -INFINITY : low;
-  n->clamp_max = high >= FLT_MAX ? INFINITY : high;
+  n->clamp_min = low <= -FLT_MAX ? -INFINITY : without_subnormal(low);
+  n->clamp_max = high >= FLT_MAX ? INFINITY : without_subnormal(high);
   return RESNET_OK;
 }
 
@@ -264,6 +308,16 @@ resnet_status op_relu(import_context *ctx) {
   value *x;
   resnet_status status = value_get_activation(ctx, 0, &x);
   return status == RESNET_OK ? add_clamp(ctx, x, 0, INFINITY) : status;
+}
+
+/* Add x where x is at least 0, else slope * x. */
+static resnet_status add_leaky_relu(import_context *ctx, const value *x, float slope) {
+  resnet_status status;
+  if (slope == 0) return add_clamp(ctx, x, 0, INFINITY);
+  if (slope == 1) return value_set_same(ctx, x);
+  graph_node *n = node_add_elementwise(ctx, GRAPH_LEAKY_RELU, x, &status);
+  if (n) n->scalar = slope;
+  return status;
 }
 
 resnet_status op_leaky_relu(import_context *ctx) {
@@ -274,9 +328,53 @@ resnet_status op_leaky_relu(import_context *ctx) {
   if (status != RESNET_OK) return status;
   if (!isfinite(slope))
     return invalid(ctx, "attribute alpha is %g: a finite number is needed", (double)slope);
-  graph_node *n = node_add_elementwise(ctx, GRAPH_LEAKY_RELU, x, &status);
-  if (n) n->scalar = slope;
-  return status;
+  return add_leaky_relu(ctx, x, slope);
+}
+
+/* Return whether a list of slopes has one for each channel. Before opset 7 it has. Since
+ * then ONNX matches it with the last axis. Where that does not fit, the list is that of
+ * MXNet's exporter, which kept the old form (insightface issue 1274). */
+static bool lists_channels(const import_context *ctx, const value *x, const constant *slopes,
+                           uint32_t channels) {
+  return slopes->rank == 1 && slopes->dims[0] == x->dims[channels] &&
+         (ctx->opset < 7 || slopes->dims[0] != x->dims[x->rank - 1]);
+}
+
+static bool are_equal(const constant *t) {
+  for (size_t i = 1; i < t->count; i++)
+    if (t->floats[i] != t->floats[0]) return false;
+  return true;
+}
+
+static resnet_status check_slopes(import_context *ctx, const value *x, const constant *slopes) {
+  uint32_t channels;
+  if (!slopes) return invalid(ctx, "its slope is missing: export the model again");
+  const bool lists =
+      value_find_channels(ctx, x, &channels) && lists_channels(ctx, x, slopes, channels);
+  const int64_t first = lists ? (int64_t)channels : (int64_t)x->rank - slopes->rank;
+  const bool shared = slopes->is_float && slopes->count == 1;
+  if (shared || fits_channels(ctx, x, slopes, first))
+    return constant_check_finite(ctx, slopes, "slope");
+  return import_refuse(
+      ctx, broadcast_status(x, slopes->dims, slopes->rank),
+      "its slope '%.50s' has %zu numbers: 1 float, or 1 for each channel, (c,1,1), "
+      "is accepted (Keras: shared_axes=[1, 2])",
+      slopes->name, slopes->count);
+}
+
+resnet_status op_prelu(import_context *ctx) {
+  value *x;
+  const constant *slopes = NULL;
+  resnet_status status = value_get_activation(ctx, 0, &x);
+  if (status == RESNET_OK) status = value_get_constant(ctx, 1, "slope", &slopes);
+  if (status == RESNET_OK) status = check_slopes(ctx, x, slopes);
+  if (status != RESNET_OK) return status;
+  if (are_equal(slopes)) return add_leaky_relu(ctx, x, slopes->floats[0]);
+  graph_node *n = node_add_elementwise(ctx, GRAPH_PRELU, x, &status);
+  if (!n || status != RESNET_OK) return status;
+  n->weights = value_take_floats(ctx, 1);
+  n->weight_count = n->shape.c;
+  return n->weights ? RESNET_OK : err_no_memory(ctx->error, "slopes");
 }
 
 /* Read a bound from a constant input of one number; `fallback` if it is absent. */

@@ -1,5 +1,5 @@
 /* Handlers of BatchNormalization, arithmetic with constants, additions, clamps,
- * LeakyRelu and Softmax. */
+ * LeakyRelu, PRelu and Softmax. */
 #ifndef LIBRESNET_LOADER_IMPORT_OP_ELEMENTWISE_H
 #define LIBRESNET_LOADER_IMPORT_OP_ELEMENTWISE_H
 
@@ -8,6 +8,7 @@
 resnet_status op_batch_normalization(import_context *ctx);
 resnet_status op_relu(import_context *ctx);
 resnet_status op_leaky_relu(import_context *ctx);
+resnet_status op_prelu(import_context *ctx);
 resnet_status op_clip(import_context *ctx);
 resnet_status op_min_max(import_context *ctx);
 resnet_status op_arithmetic(import_context *ctx);

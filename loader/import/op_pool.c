@@ -48,13 +48,10 @@ static bool is_never_negative(const import_context *ctx, uint32_t index) {
 
 /* Materialise deferred padding unless the pool can take it over. A maximum pool's own
  * padding is never the maximum: this is exact for the lowest number, and for zeros if no
- * element is negative. With ceil_mode, the number of windows depends on real padding. */
+ * element is negative. */
 static resnet_status settle_padding(import_context *ctx, value *x) {
-  int64_t ceil_mode;
-  resnet_status status = attr_get_int(ctx, "ceil_mode", 0, &ceil_mode);
-  if (status != RESNET_OK || !padding_is_deferred(x)) return status;
-  bool exact = x->pad_lowest || is_never_negative(ctx, x->node);
-  return exact && !ceil_mode ? RESNET_OK : padding_materialize(ctx, x);
+  const bool exact = x->pad_lowest || is_never_negative(ctx, x->node);
+  return exact || !padding_is_deferred(x) ? RESNET_OK : padding_materialize(ctx, x);
 }
 
 resnet_status op_max_pool(import_context *ctx) {
@@ -64,10 +61,11 @@ resnet_status op_max_pool(import_context *ctx) {
   if (status == RESNET_OK) status = settle_padding(ctx, x);
   if (status != RESNET_OK) return status;
   graph_shape shape = value_shape(ctx, x);
-  status = window_read(ctx, x, &(window_request){.accepts_dilation = true}, &window, &shape);
+  value from = *x;
+  status = window_read(ctx, &from, &(window_request){.accepts_dilation = true}, &window, &shape);
   if (status != RESNET_OK) return status;
-  if (is_single_pixel(&window)) return add_subsample(ctx, x, &window, shape);
-  graph_node *n = node_add(ctx, GRAPH_MAX_POOL, x->node, shape, &status);
+  if (is_single_pixel(&window)) return add_subsample(ctx, &from, &window, shape);
+  graph_node *n = node_add(ctx, GRAPH_MAX_POOL, from.node, shape, &status);
   if (n) n->window = window;
   return status;
 }
@@ -106,20 +104,22 @@ static resnet_status add_global_pool(import_context *ctx, const value *x) {
 resnet_status op_average_pool(import_context *ctx) {
   value *x;
   graph_window window;
-  int64_t count_padding;
+  int64_t given;
   resnet_status status = value_get_nchw(ctx, 0, false, &x);
-  if (status == RESNET_OK) status = attr_get_int(ctx, "count_include_pad", 0, &count_padding);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "count_include_pad", 0, &given);
   if (status != RESNET_OK) return status;
   graph_shape shape = value_shape(ctx, x);
-  status = window_read(ctx, x, &(window_request){.refuses_overhang = count_padding != 0}, &window,
-                       &shape);
+  value from = *x;
+  bool counts_padding = given != 0;
+  const window_request request = {.accepts_dilation = true, .counts_padding = &counts_padding};
+  status = window_read(ctx, &from, &request, &window, &shape);
   if (status != RESNET_OK) return status;
-  if (covers_input(&window, value_shape(ctx, x))) return add_global_pool(ctx, x);
-  if (is_single_pixel(&window)) return add_subsample(ctx, x, &window, shape);
-  graph_node *n = node_add(ctx, GRAPH_AVERAGE_POOL, x->node, shape, &status);
+  if (covers_input(&window, value_shape(ctx, &from))) return add_global_pool(ctx, &from);
+  if (is_single_pixel(&window)) return add_subsample(ctx, &from, &window, shape);
+  graph_node *n = node_add(ctx, GRAPH_AVERAGE_POOL, from.node, shape, &status);
   if (!n) return status;
   n->window = window;
-  n->count_padding = count_padding != 0;
+  n->count_padding = counts_padding;
   return RESNET_OK;
 }
 

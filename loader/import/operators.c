@@ -75,6 +75,8 @@ static const op_row rows[] = {
     {"Mul", OLDEST, 6, 2, 2, op_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
     {"Mul", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},
     {"Neg", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
+    {"PRelu", OLDEST, 5, 2, 2, op_prelu, NULL, "consumed_inputs"},
+    {"PRelu", 6, NEWEST, 2, 2, op_prelu, NULL, ""},
     {"Pad", OLDEST, 1, 1, 1, op_pad, NULL, "mode paddings value"},
     {"Pad", 2, 10, 1, 1, op_pad, NULL, "mode pads value"},
     {"Pad", 11, NEWEST, 2, 4, op_pad, NULL, "mode"},
@@ -113,8 +115,8 @@ static const op_row rows[] = {
 };
 
 #define OTHER_ACTIVATION                                                                           \
-  "this activation function is not accepted: ReLU, ReLU6 (Clip), LeakyRelu, SiLU (x Sigmoid(x)), " \
-  "HardSigmoid and HardSwish are"
+  "this activation function is not accepted: ReLU, ReLU6 (Clip), LeakyRelu, PRelu, SiLU (x "       \
+  "Sigmoid(x)), HardSigmoid and HardSwish are"
 #define AFTER_SCORES                                                                               \
   "the model must end in its scores, of all classes: name the tensor with the scores as the "      \
   "output (program: --scores NAME)"
@@ -151,7 +153,6 @@ static const struct {
     {"Log", AFTER_SCORES},
     {"ReduceL2", AFTER_SCORES},
     {"LpNormalization", AFTER_SCORES},
-    {"PRelu", OTHER_ACTIVATION},
     {"Elu", OTHER_ACTIVATION},
     {"Celu", OTHER_ACTIVATION},
     {"Selu", OTHER_ACTIVATION},

@@ -13,9 +13,12 @@ resnet_status window_get_auto_pad(const import_context *ctx, window_auto_pad *mo
   return status;
 }
 
-/* A window along one axis. `before` and `after` are pads. */
+/* A window along one axis. */
 typedef struct span {
-  int64_t in, kernel, stride, dilation, before, after, out;
+  int64_t in, kernel, stride, dilation, out;
+  int64_t before, after;                   /* pads, the overhang included */
+  int64_t overhang;                        /* how far ceil_mode's last window extends past them */
+  int64_t deferred_before, deferred_after; /* padding of the value, part of ONNX's input */
 } span;
 
 /* Read `count` numbers of an attribute, each in [low,high]: height and width, or for
@@ -41,49 +44,34 @@ static resnet_status read_sides(import_context *ctx, const char *name, size_t co
   return RESNET_OK;
 }
 
-static void pad_to_same(span *s, int64_t dilated, window_auto_pad mode) {
-  int64_t in = s->in + s->before + s->after, out = (in - 1) / s->stride + 1;
-  int64_t total = (out - 1) * s->stride + dilated - in;
+static int64_t reach(const span *s) { return (s->kernel - 1) * s->dilation + 1; }
+
+/* Return the size of ONNX's input. */
+static int64_t whole_input(const span *s) { return s->in + s->deferred_before + s->deferred_after; }
+
+/* Pad by ONNX's formula, in which a kernel with dilation is as large as its reach.
+ * onnxruntime 1.x pads as if the dilation were 1, so that its output is smaller. */
+static void pad_to_same(span *s, window_auto_pad mode) {
+  const int64_t in = whole_input(s), out = (in - 1) / s->stride + 1;
+  int64_t total = (out - 1) * s->stride + reach(s) - in;
   if (total < 0) total = 0;
-  int64_t smaller = total / 2, larger = total - smaller;
-  s->before += mode == PAD_SAME_LOWER ? larger : smaller;
-  s->after += mode == PAD_SAME_LOWER ? smaller : larger;
+  const int64_t smaller = total / 2, larger = total - smaller;
+  s->before = mode == PAD_SAME_LOWER ? larger : smaller;
+  s->after = mode == PAD_SAME_LOWER ? smaller : larger;
 }
 
-/* Apply ceil_mode as PyTorch does: add one window that extends past the padding, if it
- * begins in the input or in the padding before it. Grows the padding after the input to
- * fit. Returns by how much. */
-static int64_t widen_for_ceil(span *s, int64_t dilated) {
-  int64_t padded = s->in + s->before + s->after;
-  int64_t out = (padded - dilated + s->stride - 1) / s->stride + 1;
-  if ((out - 1) * s->stride >= s->in + s->before) out--;
-  int64_t overhang = (out - 1) * s->stride + dilated - padded;
-  if (overhang <= 0) return 0;
-  s->after += overhang;
-  return overhang;
-}
-
-static resnet_status resolve_span(import_context *ctx, span *s, window_auto_pad mode,
-                                  bool ceil_mode, const window_request *request) {
-  int64_t dilated = (s->kernel - 1) * s->dilation + 1;
-  if (mode == PAD_SAME_UPPER || mode == PAD_SAME_LOWER) pad_to_same(s, dilated, mode);
-  if (s->before >= dilated || s->after >= dilated)
-    return unsupported(
-        ctx, "pads by %lld and %lld: each must be less than the kernel (%lld, with dilation)",
-        (long long)s->before, (long long)s->after, (long long)dilated);
-  if (dilated > s->in + s->before + s->after)
+/* Count the windows. ceil_mode adds one that extends past the padding, if it begins in
+ * the input or in the padding before it; the padding after the input grows to fit. */
+static resnet_status count_windows(import_context *ctx, span *s, bool ceil_mode) {
+  const int64_t padded = whole_input(s) + s->before + s->after, room = padded - reach(s);
+  if (room < 0 && !(ceil_mode && room > -s->stride))
     return invalid(ctx, "its kernel (%lld, with dilation) is larger than its padded input (%lld)",
-                   (long long)dilated, (long long)(s->in + s->before + s->after));
-  /* otherwise a window of a pool could skip the whole input */
-  bool is_pool = !request->kernel;
-  if (is_pool && s->dilation > s->in)
-    return unsupported(
-        ctx, "its dilation (%lld) exceeds its input (%lld): a window could hold padding only",
-        (long long)s->dilation, (long long)s->in);
-  if (ceil_mode && widen_for_ceil(s, dilated) && request->refuses_overhang)
-    return unsupported(ctx, "ceil_mode with count_include_pad and a window past the padding: "
-                            "runtimes disagree on it; set count_include_pad=0");
-  s->out = (s->in + s->before + s->after - dilated) / s->stride + 1;
+                   (long long)reach(s), (long long)padded);
+  const int64_t whole = room < 0 ? 0 : room / s->stride + 1, start = whole * s->stride;
+  const bool adds = ceil_mode && start - s->stride < room && start < padded - s->after;
+  s->out = whole + adds;
+  s->overhang = adds ? start - room : 0;
+  s->after += s->overhang;
   return RESNET_OK;
 }
 
@@ -118,8 +106,8 @@ static resnet_status read_pads(import_context *ctx, span spans[2], window_auto_p
     return invalid(ctx, "auto_pad %s contradicts its pads: export the model again",
                    window_auto_pad_names[*mode]);
   for (size_t i = 0; i < 2; i++) {
-    spans[i].before += pads[i];
-    spans[i].after += pads[i + 2];
+    spans[i].before = pads[i];
+    spans[i].after = pads[i + 2];
   }
   return RESNET_OK;
 }
@@ -141,48 +129,116 @@ static resnet_status read_spans(import_context *ctx, const window_request *reque
   return RESNET_OK;
 }
 
-/* Materialise all padding if the window pads by more than it reaches. */
-static resnet_status pad_beyond_kernel(import_context *ctx, value *v, span spans[2]) {
-  bool reaches = true;
-  for (size_t i = 0; i < 2; i++) {
-    int64_t dilated = (spans[i].kernel - 1) * spans[i].dilation + 1;
-    reaches = reaches && spans[i].before < dilated && spans[i].after < dilated;
+/* Return the span without padding after the input that no window covers. */
+static span trim_padding(span s) {
+  int64_t used = (s.out - 1) * s.stride + reach(&s) - s.in - s.before - s.deferred_before;
+  if (used < 0) used = 0;
+  if (used < s.deferred_after) s.deferred_after = used;
+  if (used - s.deferred_after < s.after) s.after = used - s.deferred_after;
+  return s;
+}
+
+static bool own_within_reach(const span *s) { return s->before < reach(s) && s->after < reach(s); }
+
+static bool all_within_reach(const span *s) {
+  return s->before + s->deferred_before < reach(s) && s->after + s->deferred_after < reach(s);
+}
+
+/* Materialise the value's deferred padding and, if `own`, the window's. */
+static resnet_status materialize(import_context *ctx, value *v, span spans[2], bool own) {
+  span *y = &spans[0], *x = &spans[1];
+  v->pad_top = (uint32_t)(y->deferred_before + (own ? y->before : 0));
+  v->pad_bottom = (uint32_t)(y->deferred_after + (own ? y->after - y->overhang : 0));
+  v->pad_left = (uint32_t)(x->deferred_before + (own ? x->before : 0));
+  v->pad_right = (uint32_t)(x->deferred_after + (own ? x->after - x->overhang : 0));
+  if (own) {
+    v->name = ""; /* the padded image equals no tensor of the file */
+    v->pad_node_name = import_node_name(ctx->node);
   }
-  if (reaches) return RESNET_OK;
-  v->pad_top = (uint32_t)spans[0].before;
-  v->pad_bottom = (uint32_t)spans[0].after;
-  v->pad_left = (uint32_t)spans[1].before;
-  v->pad_right = (uint32_t)spans[1].after;
-  v->name = ""; /* the padded image equals no tensor of the file */
-  v->pad_node_name = import_node_name(ctx->node);
   resnet_status status = padding_materialize(ctx, v);
-  graph_shape padded = value_shape(ctx, v);
+  const graph_shape padded = value_shape(ctx, v);
   for (size_t i = 0; i < 2; i++) {
-    spans[i].in = i == 0 ? padded.h : padded.w;
-    spans[i].before = spans[i].after = 0;
+    span *s = &spans[i];
+    s->in = i == 0 ? padded.h : padded.w;
+    s->deferred_before = s->deferred_after = 0;
+    if (own) s->before = 0;
+    if (own) s->after = s->overhang;
   }
   return status;
+}
+
+static resnet_status check_own_pads(import_context *ctx, const span *s) {
+  if (own_within_reach(s)) return RESNET_OK;
+  return unsupported(
+      ctx, "pads by %lld and %lld: each must be less than the kernel (%lld, with dilation)",
+      (long long)s->before, (long long)s->after, (long long)reach(s));
+}
+
+/* Materialise padding that the graph's window cannot have: more than it reaches, and
+ * padding that an average counts where its last window extends past it. */
+static resnet_status fit_padding(import_context *ctx, value *v, const window_request *request,
+                                 span spans[2]) {
+  const bool is_conv = request->kernel != NULL;
+  const bool counts = request->counts_padding && *request->counts_padding &&
+                      (spans[0].overhang || spans[1].overhang);
+  for (size_t i = 0; i < 2 && !is_conv; i++) {
+    resnet_status status = check_own_pads(ctx, &spans[i]);
+    if (status != RESNET_OK) return status;
+  }
+  if (!counts && all_within_reach(&spans[0]) && all_within_reach(&spans[1])) return RESNET_OK;
+  const span y = trim_padding(spans[0]), x = trim_padding(spans[1]);
+  if (!counts && all_within_reach(&y) && all_within_reach(&x)) {
+    spans[0] = y;
+    spans[1] = x;
+    return RESNET_OK;
+  }
+  if (v->pad_lowest && padding_is_deferred(v))
+    return unsupported(ctx,
+                       "the padding of node '%.60s' with the lowest number is not less than the "
+                       "kernel: less padding is accepted",
+                       v->pad_node_name);
+  if (counts) *request->counts_padding = false;
+  return materialize(ctx, v, spans,
+                     counts || !own_within_reach(&spans[0]) || !own_within_reach(&spans[1]));
+}
+
+/* Refuse pools with a window of padding alone. */
+static resnet_status check_taps(import_context *ctx, const value *v, const graph_window *window,
+                                const graph_shape *out) {
+  if (graph_pool_has_taps(window, value_shape(ctx, v), *out)) return RESNET_OK;
+  return unsupported(ctx, "one of its windows covers only padding, and has no value: smaller pads "
+                          "or a smaller dilation are accepted");
 }
 
 resnet_status window_read(import_context *ctx, value *v, const window_request *request,
                           graph_window *window, graph_shape *out) {
   graph_shape in = value_shape(ctx, v);
-  span spans[2] = {{.in = in.h, .before = v->pad_top, .after = v->pad_bottom},
-                   {.in = in.w, .before = v->pad_left, .after = v->pad_right}};
+  span spans[2] = {{.in = in.h, .deferred_before = v->pad_top, .deferred_after = v->pad_bottom},
+                   {.in = in.w, .deferred_before = v->pad_left, .deferred_after = v->pad_right}};
   window_auto_pad mode = PAD_NOTSET;
   int64_t ceil_mode = 0;
   resnet_status status = read_spans(ctx, request, spans, &mode);
   if (status == RESNET_OK) status = attr_get_int(ctx, "ceil_mode", 0, &ceil_mode);
-  if (status == RESNET_OK && request->kernel) status = pad_beyond_kernel(ctx, v, spans);
-  for (size_t i = 0; i < 2 && status == RESNET_OK; i++)
-    status = resolve_span(ctx, &spans[i], mode, ceil_mode != 0, request);
+  for (size_t i = 0; i < 2 && status == RESNET_OK; i++) {
+    if (mode == PAD_SAME_UPPER || mode == PAD_SAME_LOWER) pad_to_same(&spans[i], mode);
+    status = count_windows(ctx, &spans[i], ceil_mode != 0);
+  }
+  if (status == RESNET_OK) status = fit_padding(ctx, v, request, spans);
   if (status != RESNET_OK) return status;
   const span *y = &spans[0], *x = &spans[1];
-  *window = (graph_window){(uint32_t)y->kernel, (uint32_t)x->kernel,   (uint32_t)y->stride,
-                           (uint32_t)x->stride, (uint32_t)y->dilation, (uint32_t)x->dilation,
-                           (uint32_t)y->before, (uint32_t)x->before,   (uint32_t)y->after,
-                           (uint32_t)x->after};
+  *window = (graph_window){
+      (uint32_t)y->kernel,
+      (uint32_t)x->kernel,
+      (uint32_t)y->stride,
+      (uint32_t)x->stride,
+      (uint32_t)y->dilation,
+      (uint32_t)x->dilation,
+      (uint32_t)(y->before + y->deferred_before),
+      (uint32_t)(x->before + x->deferred_before),
+      (uint32_t)(y->after + y->deferred_after),
+      (uint32_t)(x->after + x->deferred_after),
+  };
   out->h = (uint32_t)y->out;
   out->w = (uint32_t)x->out;
-  return RESNET_OK;
+  return request->kernel ? RESNET_OK : check_taps(ctx, v, window, out);
 }

@@ -19,8 +19,9 @@ typedef struct window_request {
   /* height and width of the weights; NULL: attribute kernel_shape */
   const int64_t *kernel;
   bool accepts_dilation;
-  /* refuses a window that ceil_mode lets extend past the padding */
-  bool refuses_overhang;
+  /* NULL, or whether an average counts padding; window_read clears it where it
+   * materialises the padding instead */
+  bool *counts_padding;
 } window_request;
 
 /* Read kernel_shape, strides, dilations, pads, auto_pad and ceil_mode. Deferred padding

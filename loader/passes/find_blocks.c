@@ -14,30 +14,27 @@ typedef struct block_list {
 
 /* ---- finding blocks ---------------------------------------------------------------- */
 
-/* One branch of an addition, back to `source`: nodes with one input each, and products of
- * an image and its gate. A gate is computed from the image that it multiplies, by nodes
- * with one input and one reader each. */
+/* One branch of an addition, back to `source` (graph_continues_branch). */
 typedef struct branch {
   uint32_t end; /* input of the addition */
-  uint32_t convs, subsamples, pools, length;
+  uint32_t convs;
   bool is_free; /* none of its nodes belongs to a block */
 } branch;
 
-/* Return whether the gate of the product `n` is computed from the image that it
- * multiplies, and is read by nothing else. Its nodes are then claimed and placed with the
- * product. */
-static bool gates_itself(const import_context *ctx, const graph_node *n) {
+/* Return whether nothing but the product `n` reads its gate. The gate's nodes are then
+ * claimed and placed with the product. */
+static bool owns_gate(const import_context *ctx, const graph_node *n) {
   uint32_t i = n->input[1];
-  while (i != n->input[0] && node_at(ctx, i)->input_count == 1 && ctx->readers[i] == 1) {
+  while (i != n->input[0] && node_at(ctx, i)->input_count > 0 && ctx->readers[i] == 1) {
     (void)work_spend(ctx->work, 1, WORK_WALK);
     i = node_at(ctx, i)->input[0];
   }
   return i == n->input[0];
 }
 
-static bool ends_walk(const import_context *ctx, const graph_node *n) {
-  return n->input_count == 0 ||
-         (n->input_count == 2 && !(n->op == GRAPH_SCALE && gates_itself(ctx, n)));
+static bool ends_walk(const import_context *ctx, uint32_t index) {
+  const graph_node *n = node_at(ctx, index);
+  return !graph_continues_branch(ctx->graph, index) || (n->op == GRAPH_SCALE && !owns_gate(ctx, n));
 }
 
 /* Return the node where the branches that end in a and b fork, or RESNET_NO_INDEX. A
@@ -46,13 +43,11 @@ static uint32_t find_branch_source(const import_context *ctx, uint32_t a, uint32
   while (a != b) {
     uint32_t *later = a > b ? &a : &b;
     (void)work_spend(ctx->work, 1, WORK_WALK); /* collect_blocks checks it */
-    if (ends_walk(ctx, node_at(ctx, *later))) return RESNET_NO_INDEX;
+    if (ends_walk(ctx, *later)) return RESNET_NO_INDEX;
     *later = node_at(ctx, *later)->input[0];
   }
   return a;
 }
-
-static bool is_pool(graph_op op) { return op == GRAPH_AVERAGE_POOL || op == GRAPH_MAX_POOL; }
 
 /* Describe a branch. Gates do not count. */
 static branch walk_branch(const import_context *ctx, uint32_t end, uint32_t source) {
@@ -60,23 +55,9 @@ static branch walk_branch(const import_context *ctx, uint32_t end, uint32_t sour
   for (uint32_t i = end; i != source; i = node_at(ctx, i)->input[0]) {
     const graph_node *n = node_at(ctx, i);
     b.convs += n->op == GRAPH_CONV;
-    b.subsamples += n->op == GRAPH_SUBSAMPLE;
-    b.pools += is_pool(n->op);
     b.is_free = b.is_free && n->block == RESNET_NO_INDEX;
-    b.length++;
   }
   return b;
-}
-
-static bool is_residual(const branch *residual, const branch *shortcut) {
-  bool known = shortcut->length == 0 || shortcut->convs || shortcut->subsamples || shortcut->pools;
-  return residual->convs > 0 && residual->is_free && shortcut->is_free && known;
-}
-
-static resnet_shortcut kind_of(const branch *shortcut) {
-  if (shortcut->length == 0) return RESNET_SHORTCUT_IDENTITY;
-  if (shortcut->convs) return RESNET_SHORTCUT_PROJECTION;
-  return shortcut->pools ? RESNET_SHORTCUT_POOL : RESNET_SHORTCUT_OPTION_A;
 }
 
 static void claim(import_context *ctx, uint32_t end, uint32_t source, uint32_t block) {
@@ -102,14 +83,15 @@ static void find_residual_block(import_context *ctx, uint32_t add, block_list *l
     residual = shortcut;
     shortcut = swap;
   }
-  if (!is_residual(&residual, &shortcut)) return;
+  const resnet_shortcut kind = graph_shortcut_kind(ctx->graph, source, shortcut.end);
+  if (!residual.convs || !residual.is_free || !shortcut.is_free || kind == RESNET_SHORTCUT_NONE)
+    return;
   n->input[0] = residual.end;
   n->input[1] = shortcut.end;
   claim(ctx, residual.end, source, list->count);
   claim(ctx, shortcut.end, source, list->count);
   n->block = list->count;
-  list->blocks[list->count++] =
-      (graph_block){.shortcut = kind_of(&shortcut), .source = source, .add = add};
+  list->blocks[list->count++] = (graph_block){.shortcut = kind, .source = source, .add = add};
 }
 
 static bool equal_shapes(graph_shape a, graph_shape b) {

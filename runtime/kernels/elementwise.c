@@ -56,6 +56,29 @@ static void run_affine(const kernel_call *call) {
 const kernel kernel_affine = {
     .name = "affine", .in_place = 1, .run = run_affine, .describe = describe_clamp};
 
+/* ---- PReLU (He et al. 2015, "Delving Deep into Rectifiers") ---- */
+
+static void prelu_row(void *context, size_t row) {
+  const kernel_call *call = context;
+  const plan_op *op = call->op;
+  const size_t offset = row * op->shape.w * op->shape.c;
+  call->simd->elementwise->prelu(call->input[0] + offset, op->weights, call->output + offset,
+                                 op->shape.w, op->shape.c);
+}
+
+static void run_prelu(const kernel_call *call) {
+  pthreadpool_parallelize_1d(call->pool, prelu_row, (void *)(uintptr_t)call,
+                             call->batch * call->op->shape.h, 0);
+}
+
+static void describe_prelu(const plan_op *op, char *text, size_t size) {
+  (void)op;
+  describe_append(text, size, "a slope for each channel");
+}
+
+const kernel kernel_prelu = {
+    .name = "prelu", .in_place = 1, .run = run_prelu, .describe = describe_prelu};
+
 /* ---- leaky ReLU ---- */
 
 enum { LEAKY_BLOCK = 16 /* floats */ };

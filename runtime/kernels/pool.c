@@ -8,15 +8,13 @@ typedef struct span {
   size_t start, count;
 } span;
 
+/* graph_pool_has_taps promises that at least one is. */
 static span clip(size_t out, uint32_t stride, uint32_t pad, uint32_t taps, uint32_t dilation,
                  uint32_t size) {
-  span inside = {0, 0};
-  for (size_t tap = 0; tap < taps; tap++) {
-    const size_t at = out * stride + tap * dilation; /* in padded coordinates */
-    if (at < pad || at - pad >= size) continue;
-    if (inside.count++ == 0) inside.start = at - pad;
-  }
-  return inside;
+  const size_t start = out * stride, end = (size_t)pad + size; /* in padded coordinates */
+  const size_t before = start < pad ? (pad - start + dilation - 1) / dilation : 0;
+  const size_t until = start < end ? (end - start + dilation - 1) / dilation : 0;
+  return (span){start + before * dilation - pad, min_size(until, taps) - before};
 }
 
 static span clip_rows(const plan_op *op, size_t row) {
@@ -27,20 +25,6 @@ static span clip_rows(const plan_op *op, size_t row) {
 static span clip_columns(const plan_op *op, size_t column) {
   const graph_window *w = &op->window;
   return clip(column, w->stride_w, w->pad_left, w->kernel_w, w->dilation_w, op->in.w);
-}
-
-/* Refuse windows that cover only padding: they have no maximum and no average. */
-static resnet_status check_windows(const plan_op *op, resnet_error *error) {
-  bool empty = false;
-  for (size_t row = 0; row < op->shape.h; row++) empty = empty || clip_rows(op, row).count == 0;
-  for (size_t column = 0; column < op->shape.w; column++)
-    empty = empty || clip_columns(op, column).count == 0;
-  if (!empty) return RESNET_OK;
-  return err_fail(
-      error, RESNET_ERROR_UNSUPPORTED,
-      "node '%s': one of its pooling windows covers only padding, and has no value; make the "
-      "pads smaller, so that each window covers part of the input",
-      op->name);
 }
 
 static const float *pixel_at(const kernel_call *call, size_t sample, size_t row, size_t column) {
@@ -115,11 +99,8 @@ static void run_global_average(const kernel_call *call) {
                                      call->batch, call->op->shape.c, CHANNEL_TILE, 0);
 }
 
-const kernel kernel_max_pool = {
-    .name = "max_pool", .check = check_windows, .run = run_max, .describe = describe_window};
-const kernel kernel_average_pool = {.name = "average_pool",
-                                    .check = check_windows,
-                                    .run = run_average,
-                                    .describe = describe_window};
+const kernel kernel_max_pool = {.name = "max_pool", .run = run_max, .describe = describe_window};
+const kernel kernel_average_pool = {
+    .name = "average_pool", .run = run_average, .describe = describe_window};
 const kernel kernel_global_average_pool = {.name = "global_average_pool",
                                            .run = run_global_average};

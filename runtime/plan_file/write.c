@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "loader/base/serial.h"
+#include "loader/graph/graph_io.h"
 #include "runtime/plan_file/checksum.h"
 #include "runtime/plan_file/format.h"
 #include "runtime/plan_file/pack.h"
@@ -193,6 +194,20 @@ static resnet_status verify_source(const plan_file *f, resnet_error *error) {
   return status;
 }
 
+/* Fail if no program could open the file: the reader's checker refuses the graph. */
+static resnet_status check_written_graph(const plan_file *f, resnet_error *error) {
+  graph g;
+  resnet_error why;
+  const resnet_status status = graph_read(&g, f->memory, f->graph, f->graph_size, &why);
+  if (status == RESNET_OK) graph_release(&g);
+  if (status == RESNET_OK) return RESNET_OK;
+  if (status == RESNET_ERROR_MEMORY) return err_no_memory(error, "the check of a plan file");
+  return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                  "the plan could not be opened again, so nothing is written (please report the "
+                  "model): %.120s",
+                  why.message);
+}
+
 resnet_status plan_file_write(const plan_file_content *content, const char *path,
                               resnet_error *error) {
   memory *m = content->file->memory;
@@ -202,6 +217,7 @@ resnet_status plan_file_write(const plan_file_content *content, const char *path
   char *name = mem_allocate(m, size, 1);
   resnet_status status = name ? check_target(path, error) : err_no_memory(error, "a path");
   if (status == RESNET_OK) status = verify_source(content->file, error);
+  if (status == RESNET_OK) status = check_written_graph(content->file, error);
   if (status == RESNET_OK) status = plan_file_key_make(&key, m, content->options, error);
   if (status == RESNET_OK) status = make_front(content, &key, &front, error);
   if (status == RESNET_OK) status = write_file(content, &front, path, name, size, error);

@@ -58,6 +58,7 @@ static const char *const operators[] = {"Add",
                                         "Where",
                                         "Equal",
                                         "LeakyRelu",
+                                        "PRelu",
                                         "ConstantOfShape",
                                         "GlobalMaxPool",
                                         "QuantizeLinear",
@@ -78,7 +79,7 @@ static const char *const unary[] = {"Relu",       "Identity",          "Sigmoid"
                                     "LogSoftmax", "Flatten",           "Shape",      "Transpose",
                                     "Squeeze",    "MaxPool",           "ReduceMean", "HardSwish"};
 static const char *const binary[] = {"Add", "Add", "Mul", "Mul",    "Sub",   "Div",
-                                     "Max", "Min", "Sum", "Concat", "MatMul"};
+                                     "Max", "Min", "Sum", "Concat", "MatMul", "PRelu"};
 
 static Onnx__NodeProto *new_node(mutation *m, const char *operator_type, size_t inputs) {
   Onnx__NodeProto *node = take(sizeof *node);

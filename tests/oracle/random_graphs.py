@@ -76,13 +76,19 @@ class Sketch:
 
 
 def activate(s: Sketch, x: str) -> str:
-    kind = s.pick(("relu", "relu", "relu", "clip", "leaky", "none"))
+    kind = s.pick(("relu", "relu", "relu", "clip", "leaky", "prelu", "none"))
     if kind == "relu":
         return s.net.relu(x, s.name("relu"))
     if kind == "clip":
         return s.net.clip(x, s.name("clip"), 0.0, float(s.pick((1.0, 6.0))))
     if kind == "leaky":
         y = s.net.node("LeakyRelu", s.name("leaky"), [x], alpha=float(s.pick((0.01, 0.25))))
+        s.net.channels[y] = s.net.channels[x]
+        return y
+    if kind == "prelu":
+        channels = 1 if s.chance(0.2) else s.net.channels[x]
+        slopes = s.choose.uniform(-0.5, 1.5, (channels, 1, 1)).astype(np.float32)
+        y = s.net.node("PRelu", s.name("prelu"), [x, s.constant("slopes", slopes)])
         s.net.channels[y] = s.net.channels[x]
         return y
     return x
@@ -434,6 +440,7 @@ def finish(s: Sketch, x: str, classes: int) -> str:
 ELEMENTWISE = {
     "Relu",
     "LeakyRelu",
+    "PRelu",
     "Clip",
     "Add",
     "Sum",

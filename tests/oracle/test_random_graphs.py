@@ -33,8 +33,6 @@ FIRST = int(os.environ.get("LIBRESNET_RANDOM_SEED", "0"))
 GROUP_SIZE = 10
 # Parts of the messages of rightful refusals, and why they are right.
 REFUSALS = {
-    "each must be less than the kernel": "with a Pad before a pool, windows see only padding",
-    "is larger than its padded input": "with ceil_mode ONNX allows a window larger than the image",
     "multiplies two activations": "in (n,h,w,1) the axis of the gate is ambiguous",
 }
 LAST_BITS = 2.0**-22  # two units in the last place of a float32

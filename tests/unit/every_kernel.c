@@ -32,13 +32,15 @@ static buffer gated_network(void) {
   return finish(&n);
 }
 
-/* Return a network with a leaky ReLU, a separate clamp, a separate sub-sampling and
+/* Return a network with a leaky ReLU, a PReLU, a separate clamp, a separate sub-sampling and
  * log-softmax. */
 static buffer remaining_network(void) {
   network n = {0};
   begin_network(&n);
   add(&n, "LeakyRelu", "c", "l", "");
-  add(&n, "MaxPool", "l", "m", "kernel_shape=2,2");
+  add_random(&n, "slopes", "4,1,1", 2);
+  add(&n, "PRelu", "l,slopes", "q", "");
+  add(&n, "MaxPool", "q", "m", "kernel_shape=2,2");
   add_floats(&n, "low", "", (float[]){-0.5F});
   add_floats(&n, "high", "", (float[]){0.25F});
   add(&n, "Clip", "m,low,high", "k", "");

@@ -373,7 +373,8 @@ void check_invariants(const graph *g) {
     for (uint32_t k = i; changes && n->block != RESNET_NO_INDEX && k-- > 0;)
       assert_int_not_equal(g->nodes[k].block, n->block);
     bool has_weights = graph_op_uses(n->op, GRAPH_USES_WEIGHTS);
-    assert_true(has_weights == (n->bias != NULL) && has_weights == (n->weights != NULL));
+    bool has_bias = has_weights && n->op != GRAPH_PRELU;
+    assert_true(has_bias == (n->bias != NULL) && has_weights == (n->weights != NULL));
     assert_true(!n->sigmoid || graph_op_uses(n->op, GRAPH_USES_SIGMOID));
   }
   for (uint32_t i = 0; i < g->block_count; i++) {

@@ -118,6 +118,10 @@ static double reference_leaky_relu(const element *e) {
   return own(e) >= 0.0 ? own(e) : (double)e->node->scalar * own(e);
 }
 
+static double reference_prelu(const element *e) {
+  return own(e) >= 0.0 ? own(e) : (double)e->node->weights[e->c] * own(e);
+}
+
 static double reference_scale(const element *e) {
   const uint32_t gate = e->node->input[1];
   const graph_shape shape = e->graph->nodes[gate].shape;

@@ -109,11 +109,7 @@ static void test_pools(void **unused) {
     const graph_shape in = n.graph.nodes[0].shape;
     const uint32_t kind = random_below(3);
     graph_window w = random_window(in);
-    /* undilated and with pads below the kernel's size, each window contains input */
-    w.dilation_h = w.dilation_w = 1;
-    if (w.kernel_h > in.h || w.kernel_w > in.w) w = (graph_window){1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
-    w.pad_top %= w.kernel_h, w.pad_bottom %= w.kernel_h, w.pad_left %= w.kernel_w,
-        w.pad_right %= w.kernel_w;
+    while (!graph_pool_has_taps(&w, in, network_windowed(in, &w, in.c))) w = random_window(in);
     const graph_shape out = kind == 2 ? (graph_shape){1, 1, in.c} : network_windowed(in, &w, in.c);
     graph_node *node = network_add_node(
         &n, (graph_op[]){GRAPH_MAX_POOL, GRAPH_AVERAGE_POOL, GRAPH_GLOBAL_AVERAGE_POOL}[kind], 0,
@@ -124,23 +120,36 @@ static void test_pools(void **unused) {
   }
 }
 
-static void test_pool_windows_on_padding_are_refused(void **unused) {
+/* Count the taps of a pool's window inside the input, one by one. */
+static bool has_taps(const graph_window *w, graph_shape in, graph_shape out) {
+  for (int64_t i = 0; i < out.h; i++) {
+    uint32_t taps = 0;
+    for (int64_t k = 0; k < w->kernel_h; k++) {
+      const int64_t at = i * w->stride_h + k * w->dilation_h - w->pad_top;
+      taps += at >= 0 && at < in.h;
+    }
+    if (taps == 0) return false;
+  }
+  return true;
+}
+
+/* Compare the closed form with counting. */
+static void test_pool_windows_on_padding_are_found(void **unused) {
   (void)unused;
-  network n = network_new((graph_shape){1, 4, 2});
-  graph_node *node = network_add_node(&n, GRAPH_MAX_POOL, 0, (graph_shape){1, 4, 2});
-  /* rows -1 and 1 of an input of one row */
-  node->window = (graph_window){2, 1, 1, 1, 2, 1, 1, 0, 1, 0};
-  resnet_model_options options;
-  resnet_model_options_init(&options);
-  resnet_model *model;
-  resnet_error error;
-  assert_int_equal(model_from_graph(n.memory, &n.graph, &options, &model, &error),
-                   RESNET_ERROR_UNSUPPORTED);
-  assert_non_null(strstr(error.message, "covers only padding"));
-  assert_null(model);
-  graph_release(&n.graph);
-  assert_int_equal(n.memory->used, 0);
-  mem_destroy(n.memory);
+  size_t found = 0;
+  for (size_t round = 0; round < rounds_of(20000); round++) {
+    const graph_shape in = {1 + random_below(9), 1, 1};
+    graph_window w = {
+        1 + random_below(4), 1, 1 + random_below(5), 1, 1 + random_below(12), 1, 0, 0, 0, 0};
+    const uint32_t reach = (w.kernel_h - 1) * w.dilation_h + 1;
+    w.pad_top = random_below(reach + 2);
+    w.pad_bottom = random_below(reach + 2);
+    if (in.h + w.pad_top + w.pad_bottom < reach) continue;
+    const graph_shape out = network_windowed(in, &w, 1);
+    assert_int_equal(graph_pool_has_taps(&w, in, out), has_taps(&w, in, out));
+    found += !graph_pool_has_taps(&w, in, out);
+  }
+  assert_true(found > rounds_of(20000) / 50);
 }
 
 static void test_conv_tables_beyond_the_budget_are_refused(void **unused) {
@@ -260,12 +269,15 @@ static size_t run_elementwise(const simd_elementwise *v, const float *a, const f
   /* arguments of all relevant sizes */
   for (size_t i = 0; i < n; i++) out[7 * n + i] = a[i] * expf(6.0f * b[i]);
   v->sigmoid(out + 7 * n, out + 7 * n, n);
-  return 8 * n;
+  v->prelu(a, b, out + 8 * n, n / c, c);
+  memcpy(out + 9 * n, a, n * sizeof *a);
+  v->prelu(out + 9 * n, b, out + 9 * n, n / c, c); /* in place */
+  return 10 * n;
 }
 
 static void test_instruction_sets_agree_to_the_bit(void **unused) {
   (void)unused;
-  static float a[4096], b[4096], want[8 * 4096], got[8 * 4096];
+  static float a[4096], b[4096], want[10 * 4096], got[10 * 4096];
   size_t count = 0;
   while (simd_supported(count)) count++;
   const simd_set *portable = simd_supported(count - 1);
@@ -600,23 +612,26 @@ static void test_elementwise_operator(graph_op op) {
     network n = network_new(in);
     graph_node *node = network_add_node(&n, op, 0, in);
     if (graph_op_uses(op, GRAPH_USES_SCALAR)) node->scalar = random_unit();
+    if (op == GRAPH_PRELU) network_set_parameters(&n, node, in.c, in.c);
     (void)network_measure(&n, 1 + random_below(3), 1 + random_below(3), RESNET_CONV_AUTO, 20.0f,
                           1e-6);
   }
 }
 
-/* Test operators of one input that keep its shape; softmax has a test of its own. */
+/* Test operators of one input that keep its shape, without or with numbers of their own;
+ * softmax has a test of its own. */
 static void test_elementwise_operators(void **unused) {
   (void)unused;
   size_t tested = 0;
   for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
-    if (operators[i].inputs != 1 || strcmp(operators[i].check, "same_shape") != 0 ||
-        strcmp(operators[i].name, "softmax") == 0)
+    const bool same_shape =
+        strcmp(operators[i].check, "same_shape") == 0 || strcmp(operators[i].check, "prelu") == 0;
+    if (operators[i].inputs != 1 || !same_shape || strcmp(operators[i].name, "softmax") == 0)
       continue;
     test_elementwise_operator(operators[i].op);
     tested++;
   }
-  assert_true(tested >= 3); /* clamp, sigmoid, leaky ReLU */
+  assert_true(tested >= 4); /* clamp, sigmoid, leaky ReLU, PReLU */
 }
 
 /* Each mode. Reflected borders use up to all but one of the pixels, others may be wider
@@ -737,7 +752,7 @@ int main(void) {
       cmocka_unit_test(test_grouped_conv),
       cmocka_unit_test(test_linear),
       cmocka_unit_test(test_pools),
-      cmocka_unit_test(test_pool_windows_on_padding_are_refused),
+      cmocka_unit_test(test_pool_windows_on_padding_are_found),
       cmocka_unit_test(test_conv_tables_beyond_the_budget_are_refused),
       cmocka_unit_test(test_identity_block),
       cmocka_unit_test(test_option_a),

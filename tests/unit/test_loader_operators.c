@@ -70,6 +70,19 @@ static void clip_takes_attributes_or_inputs_by_opset(void **state) {
   refuse_network(&reversed, RESNET_ERROR_FORMAT, "clips to [6,0.5]");
 }
 
+/* Kernels read subnormal numbers as 0. */
+static void subnormal_bounds_are_zero(void **state) {
+  (void)state;
+  network n = {.opset = 10}, fused = {.opset = 10};
+  begin_network(&n);
+  add(&n, "Clip", "c", "t", "min=-1e-40 max=1e-39");
+  check_clamp(&n, 0, 0);
+  begin_network(&fused);
+  add(&fused, "Clip", "c", "r", "min=1e-45 max=6.0");
+  add(&fused, "Clip", "r", "t", "min=-1.0 max=1.2e-38");
+  check_clamp(&fused, 0, 1.2e-38F);
+}
+
 static void leaky_relus_keep_their_slope(void **state) {
   (void)state;
   network n = {0}, endless = {0};
@@ -606,6 +619,57 @@ static void other_padding_is_refused(void **state) {
   refuse_pad(11, "pads=0,0,1,1,0,0,1,1", "Relu", "", "opset 11|'pads' (8 numbers) is not accepted");
 }
 
+/* ---- sums -------------------------------------------------------------------------- */
+
+/* A sum of many is a chain of additions. */
+static void sums_of_many_are_chains(void **state) {
+  (void)state;
+  static const float terms[4] = {0.25F, -0.5F, 0.125F, 2.0F};
+  network n = {0}, chain = {0};
+  network *both[] = {&n, &chain};
+  for (size_t i = 0; i < 2; i++) {
+    begin_network(both[i]);
+    add_conv(both[i], "c", "d", "4,4,1,1", "");
+    add_floats(both[i], "k", "4,1,1", terms);
+    add_floats(both[i], "one", "", terms);
+  }
+  add(&n, "Sum", "k,c,d,c,one,d", "t", "");
+  end_network(&n);
+  add(&chain, "Add", "c,k", "t1", "");
+  add(&chain, "Add", "t1,d", "t2", "");
+  add(&chain, "Add", "t2,c", "t3", "");
+  add(&chain, "Add", "t3,one", "t4", "");
+  add(&chain, "Add", "t4,d", "t", "");
+  end_network(&chain);
+  same_graphs(&n, &chain);
+  graph g;
+  begin_network(&n);
+  add(&n, "Sum", "c,c,c", "t", "");
+  end_network(&n);
+  load_good(&n, &g);
+  assert_int_equal(g.node_count, 5);
+  assert_string_equal(g.nodes[2].output, ""); /* it equals no tensor of the file */
+  assert_string_equal(g.nodes[3].output, "t");
+  unload(&g);
+}
+
+static void other_sums_are_refused(void **state) {
+  (void)state;
+  network n = {0}, many = {0};
+  begin_network(&n);
+  add_random(&n, "k", "3,1,1", 1);
+  add(&n, "Sum", "c,c,k", "t", "");
+  end_network(&n);
+  refuse_network(&n, RESNET_ERROR_FORMAT, "Sum_t|'k' has 3 numbers");
+  begin_network(&many);
+  char inputs[2 * 1025 + 1];
+  for (size_t i = 0; i < 1025; i++) memcpy(inputs + 2 * i, "c,", 2);
+  inputs[2 * 1025 - 1] = '\0';
+  add(&many, "Sum", inputs, "t", "");
+  end_network(&many);
+  refuse_network(&many, RESNET_ERROR_UNSUPPORTED, "sums 1025 tensors: up to 1024");
+}
+
 /* ---- unsupported operators --------------------------------------------------------- */
 
 static void refuse_operator(int64_t opset, const char *operator_type, const char *what) {
@@ -626,7 +690,7 @@ static void unknown_operators_are_refused_by_name(void **state) {
   refuse_operator(17, "SequenceMap", "preprocessing inside the model");
   refuse_operator(13, "ArgMax", "must end in its scores|--scores NAME");
   refuse_operator(13, "TopK", "must end in its scores|--scores NAME");
-  refuse_operator(13, "PRelu", "activation function|ReLU6|HardSwish");
+  refuse_operator(13, "Elu", "activation function|ReLU6|HardSwish");
   refuse_operator(13, "GroupNormalization", "batch normalisation");
   refuse_operator(8, "ConstantOfShape", "opset 8|since opset 9");
   network n = {0};
@@ -653,8 +717,11 @@ static void foreign_domains_are_refused_by_name(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(clamps_fuse_with_the_convolution),
+      cmocka_unit_test(subnormal_bounds_are_zero),
       cmocka_unit_test(clip_takes_attributes_or_inputs_by_opset),
       cmocka_unit_test(leaky_relus_keep_their_slope),
+      cmocka_unit_test(sums_of_many_are_chains),
+      cmocka_unit_test(other_sums_are_refused),
       cmocka_unit_test(shared_values_are_not_clamped),
       cmocka_unit_test(normalisation_is_folded_in_double),
       cmocka_unit_test(normalisation_of_a_shared_value_stays),

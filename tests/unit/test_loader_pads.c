@@ -116,25 +116,45 @@ static void zeros_are_materialized(void **state) {
   }
 }
 
-/* Padding wider than the kernel reaches is materialized as a whole, together with the Pad
- * before the Conv. */
+/* Padding of a Conv that is wider than its kernel reaches is materialized as a whole,
+ * together with the Pad before it. If both are too wide only together, the Pad is
+ * materialized. */
 static void padding_wider_than_the_kernel(void **state) {
   (void)state;
-  static const char *const attributes[] = {"pads=3,0,1,2", "pads=2,0,1,2",
-                                           "pads=2,0,1,2 auto_pad=NOTSET"};
-  for (size_t i = 0; i < 3; i++) {
+  static const struct {
+    const char *before, *attributes, *output;
+    graph_window borders, window;
+  } cases[] = {
+      {"pads=0,0,0,0,0,0,0,0",
+       "pads=3,0,1,2",
+       "",
+       {.pad_top = 3, .pad_bottom = 1, .pad_right = 2},
+       {3, 3, 1, 1, 1, 1, 0, 0, 0, 0}},
+      {"pads=0,0,0,0,0,0,1,0",
+       "pads=3,0,0,2",
+       "",
+       {.pad_top = 3, .pad_bottom = 1, .pad_right = 2},
+       {3, 3, 1, 1, 1, 1, 0, 0, 0, 0}},
+      {"pads=0,0,1,0,0,0,0,0",
+       "pads=2,0,1,2 auto_pad=NOTSET",
+       "z",
+       {.pad_top = 1},
+       {3, 3, 1, 1, 1, 1, 2, 0, 1, 2}},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     network n = {0};
     graph g;
-    begin_padded(&n, i == 0 ? "pads=0,0,0,0,0,0,0,0" : "pads=0,0,1,0,0,0,0,0");
-    add_reader(&n, "Conv", "z", attributes[i]);
+    begin_padded(&n, cases[i].before);
+    add_reader(&n, "Conv", "z", cases[i].attributes);
     load_good(&n, &g);
     check_invariants(&g);
     assert_int_equal(g.node_count, 5);
-    check_borders(&g.nodes[2], 3, 0, 1, 2);
-    assert_string_equal(g.nodes[2].output, ""); /* it is no tensor of the file */
+    assert_int_equal(g.nodes[2].op, GRAPH_PAD);
+    assert_memory_equal(&g.nodes[2].window, &cases[i].borders, sizeof(graph_window));
+    /* the whole is no tensor of the file */
+    assert_string_equal(g.nodes[2].output, cases[i].output);
     const graph_node *conv = &g.nodes[3];
-    assert_memory_equal(&conv->window, (&(graph_window){3, 3, 1, 1, 1, 1, 0, 0, 0, 0}),
-                        sizeof(graph_window));
+    assert_memory_equal(&conv->window, &cases[i].window, sizeof(graph_window));
     assert_memory_equal(&conv->shape, (&(graph_shape){10, 8, 4}), sizeof(graph_shape));
     unload(&g);
   }
@@ -293,7 +313,7 @@ static void lowest_numbers_fuse_with_nothing_else(void **state) {
                 "Conv_t|padding of node 'Pad_z' with the lowest number: only a MaxPool may");
   refuse_lowest("AveragePool", "kernel_shape=3,3", "AveragePool_t|only a MaxPool may");
   refuse_lowest("Relu", "", "Relu_t|only a MaxPool may");
-  refuse_lowest("MaxPool", "kernel_shape=3,3 ceil_mode=1", "MaxPool_t|only a MaxPool may");
+  refuse_lowest("MaxPool", "kernel_shape=1,1", "MaxPool_t|node 'Pad_z'|not less than the kernel");
   network both = {.opset = 9};
   begin_network(&both);
   add(&both, "Pad", "c", "z", "pads=0,0,1,1,0,0,1,1 value=-1e39");

@@ -47,6 +47,17 @@ static void windows_are_resolved(void **state) {
                (graph_window){2, 2, 1, 1, 2, 1, 0, 0, 0, 0}, 6, 7);
 }
 
+/* A tap of each window is inside: one between pixels of padding that are 9 apart, too. */
+static void windows_of_pools_have_taps(void **state) {
+  (void)state;
+  check_window("MaxPool", "kernel_shape=2,1 dilations=8,1 pads=7,0,7,0",
+               (graph_window){2, 1, 1, 1, 8, 1, 7, 0, 7, 0}, 14, 8);
+  check_window("MaxPool", "kernel_shape=3,1 dilations=9,1 strides=9,1 pads=9,0,9,0",
+               (graph_window){3, 1, 9, 1, 9, 1, 9, 0, 9, 0}, 1, 8);
+  check_window("AveragePool", "kernel_shape=2,2 dilations=2,3",
+               (graph_window){2, 2, 1, 1, 2, 3, 0, 0, 0, 0}, 6, 5);
+}
+
 /* ceil_mode becomes the padding at the end that it needs. */
 static void ceil_mode_becomes_padding(void **state) {
   (void)state;
@@ -59,6 +70,9 @@ static void ceil_mode_becomes_padding(void **state) {
                (graph_window){2, 2, 2, 2, 1, 1, 1, 1, 1, 1}, 5, 5);
   check_window("AveragePool", "kernel_shape=3,3 strides=2,2 ceil_mode=1",
                (graph_window){3, 3, 2, 2, 1, 1, 0, 0, 1, 1}, 4, 4);
+  /* kernels larger than the padded input, which ONNX's formula counts as one window */
+  check_window("MaxPool", "kernel_shape=10,9 strides=3,2 ceil_mode=1",
+               (graph_window){10, 9, 3, 2, 1, 1, 0, 0, 2, 1}, 1, 1);
 }
 
 static void refuse_window(const char *operator_type, const char *attributes, resnet_status status,
@@ -96,10 +110,46 @@ static void impossible_windows_are_refused(void **state) {
   refuse_window("MaxPool", "kernel_shape=9,9", form, "kernel (9");
   refuse_window("MaxPool", "kernel_shape=1025,1", not_yet, "kernel_shape is 1025");
   refuse_window("MaxPool", "kernel_shape=2,1 dilations=9,1 pads=9,0,9,0", not_yet,
-                "dilation (9) exceeds its input (8)");
-  refuse_window("AveragePool", "kernel_shape=2,2 dilations=2,2", not_yet, "dilations is 2|1 to 1");
-  refuse_window("AveragePool", "kernel_shape=3,3 strides=2,2 ceil_mode=1 count_include_pad=1",
-                not_yet, "runtimes disagree|count_include_pad=0");
+                "one of its windows covers only padding");
+  refuse_window("MaxPool", "kernel_shape=9,1 ceil_mode=1", form,
+                "kernel (9, with dilation) is larger than its padded input (8)");
+}
+
+/* Padding counts, what ceil_mode adds to it does not: with both, the padding is
+ * materialized. */
+static void counted_padding_and_ceil_mode(void **state) {
+  (void)state;
+  network n = {0};
+  graph g;
+  begin_network(&n);
+  add(&n, "AveragePool", "c", "t",
+      "kernel_shape=3,3 strides=2,2 pads=1,1,0,0 ceil_mode=1 count_include_pad=1");
+  end_network(&n);
+  load_good(&n, &g);
+  const graph_node *pool = find_node(&g, "AveragePool_t");
+  assert_int_equal(g.nodes[2].op, GRAPH_AVERAGE_POOL); /* nothing extends past the padding */
+  assert_true(pool->count_padding);
+  unload(&g);
+  begin_network(&n);
+  add(&n, "AveragePool", "c", "t",
+      "kernel_shape=3,3 strides=3,3 pads=1,1,0,0 ceil_mode=1 count_include_pad=1");
+  end_network(&n);
+  load_good(&n, &g);
+  assert_int_equal(g.nodes[2].op, GRAPH_AVERAGE_POOL);
+  unload(&g);
+  begin_network(&n);
+  add(&n, "AveragePool", "c", "t",
+      "kernel_shape=4,4 strides=3,3 pads=1,1,0,0 ceil_mode=1 count_include_pad=1");
+  end_network(&n);
+  load_good(&n, &g);
+  assert_int_equal(g.nodes[2].op, GRAPH_PAD);
+  assert_memory_equal(&g.nodes[2].window, (&(graph_window){.pad_top = 1, .pad_left = 1}),
+                      sizeof(graph_window));
+  assert_string_equal(g.nodes[2].output, "");
+  assert_false(g.nodes[3].count_padding);
+  assert_memory_equal(&g.nodes[3].window, (&(graph_window){4, 4, 3, 3, 1, 1, 0, 0, 1, 1}),
+                      sizeof(graph_window));
+  unload(&g);
 }
 
 static void groups_are_kept(void **state) {
@@ -291,8 +341,10 @@ static void average_pool_counts_padding_or_not(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(windows_are_resolved),
+      cmocka_unit_test(windows_of_pools_have_taps),
       cmocka_unit_test(ceil_mode_becomes_padding),
       cmocka_unit_test(impossible_windows_are_refused),
+      cmocka_unit_test(counted_padding_and_ceil_mode),
       cmocka_unit_test(groups_are_kept),
       cmocka_unit_test(convolution_weights_are_reordered),
       cmocka_unit_test(pools_over_everything_are_global),

@@ -398,6 +398,8 @@ static void refuse_convolutions(const buffer *from, graph g, const uint32_t *pla
   NODE(CONV, weight_count, SIZE_MAX, "weights");
   NODE(CONV, bias_count, 0, "weights");
   NODE(CONV, clamp_min, NAN, "clamp");
+  NODE(CONV, clamp_min, 1e-40F, "clamp is subnormal");
+  NODE(CONV, clamp_max, -1e-45F, "clamp is subnormal");
   NODE(CONV, clamp_max, NAN, "clamp");
   NODE(CONV, stride_h, 1, "does not use");
   NODE(CONV, count_padding, true, "does not use");
@@ -422,8 +424,8 @@ static void refuse_other_nodes(const buffer *from, graph g, const uint32_t *plac
   NODE(OPTION_A, channels_before, UINT32_MAX, "channels");
   NODE(OPTION_A, weight_count, 4, "does not use");
   NODE(MAX_POOL, shape.c, 3, "channels");
-  NODE(MAX_POOL, window.dilation_h, 100, "dilation");
-  NODE(AVERAGE_POOL, window.dilation_h, 2, "dilation");
+  NODE(MAX_POOL, window.dilation_h, 100, "window");
+  NODE(AVERAGE_POOL, window.dilation_h, 2, "window");
   NODE(GLOBAL_POOL, shape.h, 2, "(1,1,channels)");
   NODE(SOFTMAX, shape.w, 2, "shape");
   NODE(SOFTMAX, clamp_min, 0.0F, "does not use");
@@ -470,7 +472,7 @@ static void forged_graphs_are_refused(void **state) {
   GRAPH(output, UINT32_MAX, "output");
   GRAPH(output, places[LINEAR], "nothing reads it");
   BLOCK(0, shortcut, RESNET_SHORTCUT_POOL + 1, "not well-formed");
-  BLOCK(0, shortcut, RESNET_SHORTCUT_POOL, "does not pool");
+  BLOCK(0, shortcut, RESNET_SHORTCUT_POOL, "of another kind");
   BLOCK(0, shortcut, RESNET_SHORTCUT_NONE, "does not end it");
   BLOCK(0, source, g.node_count, "do not exist");
   BLOCK(0, source, g.blocks[0].add, "do not exist");
@@ -594,7 +596,7 @@ static void forged_gates_in_blocks_are_refused(void **state) {
   graph g = read_graph(from);
   for (uint32_t i = 0; i < GATED_COUNT; i++) places[i] = i;
   BLOCK(0, shortcut, RESNET_SHORTCUT_NONE, "does not end it");
-  BLOCK(1, shortcut, RESNET_SHORTCUT_POOL, "does not pool");
+  BLOCK(1, shortcut, RESNET_SHORTCUT_POOL, "of another kind");
   BLOCK(0, source, GATED_REFLECT, "source");
   BLOCK(1, source, GATED_STEM, "source");
   /* a gate of the block's source, not of the scaled tensor */
@@ -604,11 +606,14 @@ static void forged_gates_in_blocks_are_refused(void **state) {
   NODE(GATED_CHANNELS, block, 0, "branches");
   NODE(GATED_SIGMOID, block, RESNET_NO_INDEX, "branches");
   NODE(GATED_SCALE, block, 1, "branches");
-  /* the gated branch is the residual one */
+  /* the shortcut may be the gated branch, and is then no pool */
   const uint32_t shortcut = g.nodes[GATED_ADD].input[1];
   g.nodes[GATED_ADD].input[1] = g.nodes[GATED_ADD].input[0];
   g.nodes[GATED_ADD].input[0] = shortcut;
-  refuse_graph(from, &g, "branches");
+  refuse_graph(from, &g, "of another kind");
+  g.blocks[0].shortcut = RESNET_SHORTCUT_PROJECTION;
+  resnet_error error;
+  assert_int_equal(graph_check(&g, &error), RESNET_OK);
   graph_release(&g);
 }
 

@@ -88,6 +88,25 @@ static inline float float_of(uint32_t bits) {
   return x;
 }
 
+/* The sign bit selects: GCC 12 does not vectorise a comparison. */
+static void prelu_block(const float *x, const float *slope, float *out, size_t width) {
+  float y[BLOCK];
+  for (size_t k = 0; k < width; k++) {
+    const uint32_t negative = 0u - (bits_of(x[k]) >> 31); /* all bits, or none */
+    y[k] = float_of((bits_of(x[k]) & ~negative) | (bits_of(slope[k] * x[k]) & negative));
+  }
+  for (size_t k = 0; k < width; k++) out[k] = y[k];
+}
+
+static void prelu_channels(const float *x, const float *slope, float *out, size_t pixels,
+                           size_t c) {
+  for (size_t p = 0; p < pixels; p++, x += c, out += c) {
+    size_t k = 0;
+    for (; k + BLOCK <= c; k += BLOCK) prelu_block(x + k, slope + k, out + k, BLOCK);
+    if (k < c) prelu_block(x + k, slope + k, out + k, c - k);
+  }
+}
+
 /* Return exp(x) for -87.33 <= x <= 0, where it is no less than 2^-126.
  *
  * x = n ln 2 + r, n an integer, |r| <= ln(2) / 2. Adding 1.5 * 2^23 leaves n in the last
@@ -189,6 +208,7 @@ const simd_elementwise SIMD_INSTANCE(elementwise) = {
     .add = add_floats,
     .clamp = clamp_floats,
     .affine = affine_channels,
+    .prelu = prelu_channels,
     .scale = scale_channels,
     .sigmoid = sigmoid_floats,
     .window_max = window_max,
