@@ -40,7 +40,9 @@ enum {
   GRAPH_USES_COUNT_PADDING = 1 << 5,
   GRAPH_USES_SIGMOID = 1 << 6,
   GRAPH_USES_BORDER = 1 << 7,
-  GRAPH_USES_SCALAR = 1 << 8
+  GRAPH_USES_SCALAR = 1 << 8,
+  GRAPH_USES_ORDER = 1 << 9,
+  GRAPH_USES_NORM = 1 << 10
 };
 
 /* A row of ops.def. */
@@ -84,6 +86,14 @@ typedef enum graph_pad_mode {
   GRAPH_PAD_EDGE      /* the outermost pixel */
 } graph_pad_mode;
 
+/* What GRAPH_L2_NORMALIZE divides by; s: the sum of squares; e: the node's scalar. */
+typedef enum graph_norm_mode {
+  GRAPH_NORM_ZERO,      /* sqrt(s); the output is 0 where that is 0 */
+  GRAPH_NORM_MIN,       /* max(sqrt(s), e) */
+  GRAPH_NORM_ADD,       /* sqrt(s) + e */
+  GRAPH_NORM_ADD_SQUARE /* sqrt(s + e) */
+} graph_norm_mode;
+
 typedef struct graph_node {
   graph_op op;
   char *name;   /* of the ONNX node; of the convolution if others were fused into it */
@@ -96,6 +106,8 @@ typedef struct graph_node {
   bool count_padding; /* the divisor is kernel_h * kernel_w at the border, too */
   bool sigmoid;
   graph_pad_mode pad_mode;
+  bool channels_last; /* the output's order is (h,w,c), else (c,h,w) */
+  graph_norm_mode norm_mode;
   float scalar; /* the operator's one number, finite; its meaning: see ops.def */
   uint32_t stride_h, stride_w, channels_before;
   float clamp_min, clamp_max; /* -INFINITY and INFINITY: not clamped */
