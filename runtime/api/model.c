@@ -125,8 +125,8 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   g->labels = NULL;
   g->label_count = 0;
   if (!options->labels && !options->label_count) return RESNET_OK;
-  return model_set_labels(model, options->labels, options->label_count,
-                          model->plan.ops[model->plan.output].shape.c, error);
+  return model_set_labels(model, options->labels, options->label_count, model_class_count(model),
+                          error);
 }
 
 /* Release everything but the model's allocator. */

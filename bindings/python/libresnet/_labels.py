@@ -50,10 +50,11 @@ def _from_file(path: str) -> List[str]:
         ) from problem
     if content.lstrip()[:1] in ("{", "["):
         try:
-            return _from_data(json.loads(content), path)
+            names = _from_data(json.loads(content), path)
         except json.JSONDecodeError as problem:
             raise ArgumentError(f"labels: {path} is not valid JSON: {problem}") from problem
-    names = [line.strip() for line in content.splitlines()]
+    else:
+        names = [line.strip() for line in content.splitlines()]
     while names and not names[-1]:
         names.pop()
     if not names:
