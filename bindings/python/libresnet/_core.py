@@ -14,7 +14,7 @@ from typing import Any, Iterable, Iterator, List, Optional, Protocol, SupportsIn
 
 from ._errors import ArgumentError, ImageWarning, warn
 from ._forks import forked
-from ._images import Image
+from ._images import CUT_16_BITS, Image
 from ._labels import guessed_labels
 from ._library import library
 from ._plan import Block, ModelInfo, Plan, read_info
@@ -61,6 +61,8 @@ class Core:
         self.prepared_images = False
         self.turned_images = False
         self._turned_reported = False
+        self.cut_images = False
+        self._cut_reported = False
         self._guess_reported = self.info.preprocess_source != "guessed"
 
     def _after_fork(self) -> None:
@@ -128,11 +130,13 @@ class Core:
     def notice_images(self, images: Iterable[Image]) -> None:
         """Remember what to warn of. Called on any thread."""
         self.prepared_images = True
-        self.turned_images |= any(image.turned for image in images)
+        for image in images:
+            self.turned_images |= image.turned
+            self.cut_images |= image.cut
 
     def warn_of_images(self) -> None:
-        """Warn once if images were prepared with guessed preprocessing, and once if an
-        image had an orientation that was not applied. Called on the thread of the user's
+        """Warn once of images with an orientation that was not applied, of images with
+        16-bit values, and of guessed preprocessing. Called on the thread of the user's
         call."""
         if self.turned_images and not self._turned_reported:
             self._turned_reported = True
@@ -142,6 +146,9 @@ class Core:
                 "PIL.ImageOps.exif_transpose(image)",
                 ImageWarning,
             )
+        if self.cut_images and not self._cut_reported:
+            self._cut_reported = True
+            warn(CUT_16_BITS, ImageWarning)
         if self.prepared_images and not self._guess_reported:
             self._guess_reported = True
             self._warn_of_guess()
