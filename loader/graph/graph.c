@@ -25,18 +25,25 @@ void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count) {
   mem_release(m, nodes);
 }
 
+void graph_release_labels(graph *g) {
+  for (uint32_t i = 0; i < g->label_count; i++) mem_release(g->memory, g->labels[i]);
+  mem_release(g->memory, g->labels);
+  g->labels = NULL;
+  g->label_count = 0;
+}
+
 void graph_release(graph *g) {
   memory *m = g->memory;
   if (!m) return;
   graph_release_nodes(m, g->nodes, g->node_count);
   for (uint32_t i = 0; i < g->block_count; i++) mem_release(m, g->blocks[i].name);
-  for (uint32_t i = 0; i < g->label_count; i++) mem_release(m, g->labels[i]);
   for (uint32_t i = 0; i < g->diagnostic_count; i++) mem_release(m, g->diagnostics[i].message);
   mem_release(m, g->diagnostics);
   mem_release(m, g->blocks);
-  mem_release(m, g->labels);
+  graph_release_labels(g);
   mem_release(m, g->name);
   mem_release(m, g->producer);
+  mem_release(m, g->evidence.text);
   memset(g, 0, sizeof *g);
 }
 

@@ -40,7 +40,9 @@ enum {
   GRAPH_USES_COUNT_PADDING = 1 << 5,
   GRAPH_USES_SIGMOID = 1 << 6,
   GRAPH_USES_BORDER = 1 << 7,
-  GRAPH_USES_SCALAR = 1 << 8
+  GRAPH_USES_SCALAR = 1 << 8,
+  GRAPH_USES_ORDER = 1 << 9,
+  GRAPH_USES_NORM = 1 << 10
 };
 
 /* A row of ops.def. */
@@ -84,6 +86,14 @@ typedef enum graph_pad_mode {
   GRAPH_PAD_EDGE      /* the outermost pixel */
 } graph_pad_mode;
 
+/* What GRAPH_L2_NORMALIZE divides by; s: the sum of squares; e: the node's scalar. */
+typedef enum graph_norm_mode {
+  GRAPH_NORM_ZERO,      /* sqrt(s); the output is 0 where that is 0 */
+  GRAPH_NORM_MIN,       /* max(sqrt(s), e) */
+  GRAPH_NORM_ADD,       /* sqrt(s) + e */
+  GRAPH_NORM_ADD_SQUARE /* sqrt(s + e) */
+} graph_norm_mode;
+
 typedef struct graph_node {
   graph_op op;
   char *name;   /* of the ONNX node; of the convolution if others were fused into it */
@@ -96,6 +106,8 @@ typedef struct graph_node {
   bool count_padding; /* the divisor is kernel_h * kernel_w at the border, too */
   bool sigmoid;
   graph_pad_mode pad_mode;
+  bool channels_last; /* the output's order is (h,w,c), else (c,h,w) */
+  graph_norm_mode norm_mode;
   float scalar; /* the operator's one number, finite; its meaning: see ops.def */
   uint32_t stride_h, stride_w, channels_before;
   float clamp_min, clamp_max; /* -INFINITY and INFINITY: not clamped */
@@ -124,6 +136,25 @@ typedef struct graph_diagnostic {
   char *message;
 } graph_diagnostic;
 
+/* What the graph shows of the values that it takes as input. */
+typedef enum graph_evidence_kind {
+  GRAPH_EVIDENCE_NONE = 0,       /* nothing: a layer reads the input */
+  GRAPH_EVIDENCE_VALUES = 1,     /* constants that fit one preprocessing only */
+  GRAPH_EVIDENCE_NORMALISED = 2, /* statistics of images that were normalised before */
+  GRAPH_EVIDENCE_UNKNOWN = 3     /* constants that fit no known preprocessing */
+} graph_evidence_kind;
+
+/* Evidence of how images become inputs: what the graph computes on its input before the
+ * first layer. */
+typedef struct graph_evidence {
+  graph_evidence_kind kind;
+  /* With GRAPH_EVIDENCE_VALUES: inputs are (pixel / scale - mean) / std, of BGR images if
+   * `bgr`; scale and std are above 0. */
+  bool bgr;
+  float scale, mean[3], std[3];
+  char *text; /* the node and its constants; NULL: GRAPH_EVIDENCE_NONE */
+} graph_evidence;
+
 typedef struct graph {
   memory *memory; /* owner of everything below */
   graph_node *nodes;
@@ -136,14 +167,19 @@ typedef struct graph {
   uint32_t opset;
   char **labels;        /* label_count strings, or NULL */
   uint32_t label_count; /* 0 or graph_class_count() */
+  bool labels_replaced; /* a plan file has labels of the caller in place of the graph's */
   graph_diagnostic *diagnostics;
   uint32_t diagnostic_count;
   bool has_preprocess; /* `preprocess` is from the file's metadata */
   resnet_preprocess preprocess;
+  graph_evidence evidence;
 } graph;
 
 /* Release everything that *g holds and zero it. An all-zero graph is allowed. */
 void graph_release(graph *g);
+
+/* Release the labels. */
+void graph_release_labels(graph *g);
 
 /* Release `count` nodes and the array itself. */
 void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count);

@@ -2,6 +2,7 @@
 
 #include "loader/import/attributes.h"
 #include "loader/import/nodes.h"
+#include "loader/import/op_norm.h"
 #include "loader/import/padding.h"
 #include "loader/import/shapes.h"
 #include "loader/import/values.h"
@@ -207,7 +208,9 @@ resnet_status op_reduce(import_context *ctx) {
   if (status == RESNET_OK) status = shape_mask_axes(ctx, axes, count, x->rank, &mask);
   if (status == RESNET_OK) status = attr_get_int(ctx, "keepdims", 1, &keep);
   if (status != RESNET_OK) return status;
-  if (!find_reduced(ctx, x, mask, &shape))
+  const bool found = find_reduced(ctx, x, mask, &shape);
+  if (!found && kind == REDUCE_SUM) return op_reduce_squares(ctx, x, mask, keep != 0);
+  if (!found)
     return unsupported(
         ctx, "its axes are not height and width: those of (n,c,h,w) are [2,3] (a global pool)");
   for (uint32_t i = 0; i < x->rank; i++)

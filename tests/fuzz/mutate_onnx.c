@@ -71,7 +71,10 @@ static const char *const operators[] = {"Add",
                                         "CastLike",
                                         "Ceil",
                                         "Tile",
-                                        "LayerNormalization"};
+                                        "LayerNormalization",
+                                        "LpNormalization",
+                                        "ReduceL2",
+                                        "ReduceSumSquare"};
 
 /* operators of one activation and nothing else */
 static const char *const unary[] = {"Relu",       "Identity",          "Sigmoid",    "HardSigmoid",
