@@ -9,6 +9,7 @@ model stay there. Without an option it prints what the file states now.
 from __future__ import annotations
 
 import argparse
+import ast
 import gzip
 import json
 import math
@@ -47,6 +48,7 @@ PRESETS = {
     "grey": ("crop", "bilinear", 1, "grey", "255", "0", "1"),
     "none": ("crop", "bilinear", None, "rgb", "1", "0,0,0", "1,1,1"),
 }
+MEMBERS = ("id2label", "labels", "classes", "names")  # of objects that hold labels
 LARGEST = (1 << 31) - 1  # bytes of a protobuf message
 SIDE_MAX = 65535
 OPEN_SIDE = 224  # of an input whose size the file leaves open, as in the library
@@ -222,41 +224,61 @@ def read_model(path: Path) -> Model:
 # ---- labels
 
 
-def labels_of_json(value: object) -> list[str]:
-    """Return the labels of the usual JSON files: a list; {"0": label}; {"0": [wnid,
-    label]}, as Keras has it; {label: 0}; and Hugging Face's config with id2label."""
-    if isinstance(value, dict) and isinstance(value.get("id2label"), dict):
-        value = value["id2label"]
-    if isinstance(value, dict) and value and all(type(one) is int for one in value.values()):
-        value = {str(index): label for label, index in value.items()}
+def labels_of_object(value: object) -> list[str]:
+    """Return the labels of the usual JSON files: a list; {"0": label}; {label: 0}; pairs
+    [wnid, label], as Keras has them; an object with one of these as a member."""
     if isinstance(value, dict):
+        value = next((value[key] for key in MEMBERS if key in value), value)
+    if isinstance(value, dict) and value and all(type(one) is int for one in value.values()):
+        value = {index: label for label, index in value.items()}
+    if isinstance(value, dict):
+        value = {str(key): label for key, label in value.items()}
         if sorted(value) != sorted(map(str, range(len(value)))):
             raise Failure(f'its {len(value)} keys are not the classes "0", "1", ... each once')
         value = [value[str(index)] for index in range(len(value))]
     if not isinstance(value, list):
         raise Failure("a JSON list or object of labels is accepted")
-    labels = [one[-1] if isinstance(one, list) and one else one for one in value]
+    labels = [one[-1] if isinstance(one, (list, tuple)) and one else one for one in value]
     for index, label in enumerate(labels):
         if not isinstance(label, str):
             raise Failure(f"label {index} is {json.dumps(label)[:40]}, a string is accepted")
     return labels
 
 
+def labels_of_text(text: str) -> list[str]:
+    """Return the lines, without their numbers where each line begins with its number."""
+    lines = text.rstrip().splitlines()
+    numbered = [re.fullmatch(rf"{index}\s*[:,]\s*(.+)", line) for index, line in enumerate(lines)]
+    return [found[1] for found in numbered] if all(numbered) else lines
+
+
 def read_labels(source: str) -> list[str]:
-    """Return the labels of a text file, one a line, or of a JSON file."""
+    """Return the labels of a text file, one a line, or of JSON or a printed Python
+    dictionary."""
     path = IMAGENET if source == "imagenet" else Path(source)
     text = path.read_text(encoding="utf-8-sig")
     try:
-        if path.suffix.lower() == ".json":
-            labels = labels_of_json(json.loads(text))
+        if text.lstrip()[:1] in ("{", "[") or path.suffix.lower() == ".json":
+            labels = labels_of_object(parse_object(text))
         else:
-            labels = text.rstrip("\n").split("\n")
+            labels = labels_of_text(text)
         labels = [" ".join(label.split()) for label in labels]
-        if "" in labels:
-            raise Failure(f"label {labels.index('')} is empty: write one for each class")
+        if "" in labels or not labels:
+            raise Failure(f"label {labels.index('') if labels else 0} is empty: write one each")
         return labels
-    except (Failure, ValueError) as problem:
+    except (Failure, ValueError, SyntaxError) as problem:
         raise Failure(f"{path}: {problem}") from None
+
+
+def parse_object(text: str) -> object:
+    """Return the value of JSON, or of a Python literal."""
+    try:
+        return json.loads(text)
+    except ValueError as problem:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise problem from None
 
 
 def complete_labels(labels: list[str], classes: int | None) -> list[str]:
