@@ -310,15 +310,15 @@ def show_size(height: int, width: int) -> str:
     return str(height) if height == width else f"{height}x{width}"
 
 
-def read_numbers(text: str, option: str, counts: tuple[int, ...], positive: bool) -> str:
-    """Check numbers with commas between them."""
+def read_numbers(text: str, option: str, count: int, positive: bool) -> str:
+    """Check numbers with commas between them; one number holds for all."""
     numbers = text.split(",")
     valid = all(NUMBER.match(one) and math.isfinite(float(one)) for one in numbers)
-    if not valid or len(numbers) not in counts or positive and min(map(float, numbers)) <= 0:
+    if not valid or len(numbers) not in (1, count) or positive and min(map(float, numbers)) <= 0:
         kind = "greater than 0" if positive else "finite"
-        wanted = " or ".join(map(str, counts))
-        raise Failure(f"{option} {text}: {wanted} numbers ({kind}) with commas are accepted")
-    return ",".join(numbers)
+        wanted = "one number" if count == 1 else f"one number or {count} with commas"
+        raise Failure(f"{option} {text}: {wanted} ({kind}) is accepted")
+    return ",".join(numbers * count if len(numbers) == 1 else numbers)
 
 
 def preset_fields(name: str, model: Model) -> dict[str, str]:
@@ -357,15 +357,15 @@ def build_preprocess(options: argparse.Namespace, model: Model) -> str | None:
 def check_channels(found: dict[str, str], model: Model) -> None:
     """Refuse statistics for another number of channels than the model has."""
     grey = found["order"] == "grey" or model.channels == 1
-    counts = (1,) if grey else (3,)
+    count = 1 if grey else 3
     if model.channels == 1 and found["order"] != "grey":
         raise Failure(
             "the model's input has one channel: use --preprocess grey, or --order grey with one "
-            "number for --mean and --std"
+            "number as --mean and --std"
         )
-    found["scale"] = read_numbers(found["scale"], "--scale", (1,), True)
-    found["mean"] = read_numbers(found["mean"], "--mean", counts, False)
-    found["std"] = read_numbers(found["std"], "--std", counts, True)
+    found["scale"] = read_numbers(found["scale"], "--scale", 1, True)
+    found["mean"] = read_numbers(found["mean"], "--mean", count, False)
+    found["std"] = read_numbers(found["std"], "--std", count, True)
     found["resize"] = read_size(found["resize"], "--resize")
     found["crop"] = read_size(found["crop"], "--crop")
 
@@ -453,8 +453,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--crop", metavar="HxW", help="the centre that is kept; one number: a square")
     add("--order", choices=("rgb", "bgr", "grey"), help="order of the channels")
     add("--scale", metavar="N", help="divisor of the 8-bit values")
-    add("--mean", metavar="R,G,B", help="mean of the values after --scale, in --order")
-    add("--std", metavar="R,G,B", help="standard deviation, likewise")
+    add("--mean", metavar="M|A,B,C", help="mean of the values after --scale, in --order")
+    add("--std", metavar="D|A,B,C", help="standard deviation, likewise")
     return parser.parse_args()
 
 

@@ -258,11 +258,24 @@ def test_names_of_imagenet(tmp_path: Path) -> None:
     )
 
 
+def test_one_number_holds_for_all_channels(model: Path) -> None:
+    text = add(model, "--preprocess", "unit", "--mean", "0.5", "--std", ".25")
+    assert "mean=0.5,0.5,0.5 std=.25,.25,.25" in text
+
+
+def test_a_model_of_one_channel_takes_grey(tmp_path: Path) -> None:
+    model = make_model(tmp_path, channels=1)
+    assert "--preprocess grey" in add(model, "--preprocess", "imagenet", code=1)
+    assert "order=grey scale=255 mean=0.5 std=1" in add(
+        model, "--preprocess", "grey", "--mean", "0.5"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--mean", "0,0,0"), "--resize, --crop, --scale, --std must be given"),
-        (("--preprocess", "imagenet", "--mean", "0.5"), "--mean 0.5: 3 numbers"),
+        (("--preprocess", "imagenet", "--mean", "1,2"), "--mean 1,2: one number or 3"),
         (("--preprocess", "imagenet", "--mean", "0,0,nan"), "--mean 0,0,nan"),
         (("--preprocess", "imagenet", "--std", "1,1,0"), "greater than 0"),
         (("--preprocess", "imagenet", "--scale", "-1"), "greater than 0"),
