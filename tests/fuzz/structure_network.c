@@ -399,7 +399,7 @@ static void add_activation_node(maker *m) {
   }
 }
 
-/* Let the scores depend on a constant, so that it is folded: x * k, or a Reshape to it. */
+/* Let the scores depend on a constant, so that it is folded: x * k, or a Reshape. */
 static void use_constant(maker *m) {
   const tensor *x = find(m, false), *k = find(m, true);
   if (!x || !k) return;

@@ -200,6 +200,17 @@ def test_arithmetic(operator, function, dtype, tmp_path) -> None:
     check([helper.make_node(operator, ["a", "b"], ["k"])], {"a": a, "b": b}, expected, tmp_path)
 
 
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_sums(count, tmp_path) -> None:
+    inputs = {
+        f"a{i}": random_numbers(np.dtype(np.float32), i)[: 48 - i % 2 * 47] for i in range(count)
+    }
+    expected = inputs["a0"]
+    for i in range(1, count):
+        expected = wrapping(np.add, expected, inputs[f"a{i}"])
+    check([helper.make_node("Sum", list(inputs), ["k"])], inputs, expected, tmp_path)
+
+
 @pytest.mark.parametrize("dtype", INTEGERS, ids=name_of)
 @pytest.mark.parametrize(("fmod", "function"), [(0, np.mod), (1, np.fmod)])
 def test_remainders_of_integers(fmod, function, dtype, tmp_path) -> None:

@@ -479,6 +479,21 @@ static void refuse_view(const char *operator_type, const char *inputs, const cha
   refuse_network(&n, status, what);
 }
 
+/* A convolution's bias is not broadcast. */
+static void biases_of_other_shapes_are_refused(void **state) {
+  (void)state;
+  static const char *const shapes[] = {"1", "1,4", "4,1", "3", ""};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    network n = {0};
+    begin_network(&n);
+    add_random(&n, "k", "4,4,1,1", 1);
+    add_random(&n, "bias", shapes[i], 2);
+    add(&n, "Conv", "c,k,bias", "t", "");
+    end_network(&n);
+    refuse_network(&n, RESNET_ERROR_FORMAT, "Conv_t|its bias 'bias' has|one dimension of 4");
+  }
+}
+
 /* Without axes, Squeeze removes a batch of 1, too. */
 static void squeezed_batches_are_refused(void) {
   network n = {.input = "1,3,8,8", .opset = 11}, last = {.input = "1,3,8,8", .opset = 11};
@@ -736,6 +751,7 @@ int main(void) {
       cmocka_unit_test(matmul_and_add_are_one_layer),
       cmocka_unit_test(gemm_takes_a_feature_map),
       cmocka_unit_test(impossible_gemms_are_refused),
+      cmocka_unit_test(biases_of_other_shapes_are_refused),
       cmocka_unit_test(spellings_of_flatten),
       cmocka_unit_test(views_that_mix_samples_are_refused),
       cmocka_unit_test(softmax_axes_by_opset),
