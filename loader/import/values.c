@@ -73,15 +73,15 @@ resnet_status value_collect(import_context *ctx) {
 }
 
 value *value_find(const import_context *ctx, const char *name) {
-  size_t low = 0, high = ctx->value_count;
-  while (low < high) {
+  size_t low = 0, high = ctx->value_count, compared = 1;
+  for (; low < high; compared++) {
     size_t middle = low + (high - low) / 2;
-    (void)work_spend(ctx->work, 1, WORK_WALK); /* op_import_node checks it */
     if (strcmp(ctx->by_name[middle]->name, name) < 0)
       low = middle + 1;
     else
       high = middle;
   }
+  (void)work_spend(ctx->work, compared, WORK_WALK); /* op_import_node checks it */
   return low < ctx->value_count && strcmp(ctx->by_name[low]->name, name) == 0 ? ctx->by_name[low]
                                                                               : NULL;
 }
