@@ -82,7 +82,8 @@ static tensor *new_tensor(maker *m, bool constant, bool floats, int rank, const 
   tensor *t = &m->tensors[m->count++];
   *t = (tensor){.constant = constant, .floats = floats, .rank = rank < RANK ? rank : RANK};
   (void)snprintf(t->name, sizeof t->name, "t%d", m->names++);
-  if (dims) memcpy(t->dims, dims, (size_t)t->rank * sizeof *dims);
+  for (int i = 0; i < t->rank && dims; i++) /* small enough to compute with */
+    t->dims[i] = constant || (dims[i] >= 0 && dims[i] < 1 << 20) ? dims[i] : 1;
   return t;
 }
 
