@@ -92,8 +92,8 @@ resnet_shortcut graph_shortcut_kind(const graph *g, uint32_t source, uint32_t en
 /* ---- pools ------------------------------------------------------------------------- */
 
 /* Return whether each window has a tap inside, along one axis. Window i begins at
- * i * stride - before. One that begins inside has its first tap there. Of one that begins
- * before the input, the first tap behind the border is less than `dilation` inside. */
+ * i * stride - before. One that begins inside has its first tap there. One that begins
+ * before the input has a first tap behind the border, less than `dilation` inside. */
 static bool span_has_taps(uint32_t kernel, uint32_t stride, uint32_t dilation, uint32_t before,
                           uint32_t in, uint32_t out) {
   if (before > (uint64_t)(kernel - 1) * dilation) return false;

@@ -40,7 +40,9 @@ enum {
   GRAPH_USES_COUNT_PADDING = 1 << 5,
   GRAPH_USES_SIGMOID = 1 << 6,
   GRAPH_USES_BORDER = 1 << 7,
-  GRAPH_USES_SCALAR = 1 << 8
+  GRAPH_USES_SCALAR = 1 << 8,
+  GRAPH_USES_ORDER = 1 << 9,
+  GRAPH_USES_NORM = 1 << 10
 };
 
 /* A row of ops.def. */
@@ -84,6 +86,14 @@ typedef enum graph_pad_mode {
   GRAPH_PAD_EDGE      /* the outermost pixel */
 } graph_pad_mode;
 
+/* What GRAPH_L2_NORMALIZE divides by; s: the sum of squares; e: the node's scalar. */
+typedef enum graph_norm_mode {
+  GRAPH_NORM_ZERO,      /* sqrt(s); the output is 0 where that is 0 */
+  GRAPH_NORM_MIN,       /* max(sqrt(s), e) */
+  GRAPH_NORM_ADD,       /* sqrt(s) + e */
+  GRAPH_NORM_ADD_SQUARE /* sqrt(s + e) */
+} graph_norm_mode;
+
 typedef struct graph_node {
   graph_op op;
   char *name;   /* of the ONNX node; of the convolution if others were fused into it */
@@ -96,12 +106,15 @@ typedef struct graph_node {
   bool count_padding; /* the divisor is kernel_h * kernel_w at the border, too */
   bool sigmoid;
   graph_pad_mode pad_mode;
+  bool channels_last; /* the output's order is (h,w,c), else (c,h,w) */
+  graph_norm_mode norm_mode;
   float scalar; /* the operator's one number, finite; its meaning: see ops.def */
   uint32_t stride_h, stride_w, channels_before;
   float clamp_min, clamp_max; /* -INFINITY and INFINITY: not clamped */
   float *weights;             /* weight_count finite floats; shapes: see ops.def */
   size_t weight_count;
-  float *bias; /* bias_count finite floats: one for each channel; CHANNEL_CONV: 1, PRELU: 0 */
+  /* bias_count finite floats: one for each channel; CHANNEL_CONV: 1; PRELU: none */
+  float *bias;
   size_t bias_count;
   bool weights_borrowed; /* weights and bias are not the node's to release */
   graph_winograd_safety winograd_safety;
@@ -180,9 +193,9 @@ resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severit
 #endif
     ;
 
-/* Return whether node `index` continues a branch of a block towards its source: it has one
- * input, or multiplies its first input by a gate that nodes with one input each compute
- * from that. The first input leads back. */
+/* Return whether node `index` continues a branch of a block towards its source: it has
+ * one input, or multiplies its first input by a gate that nodes with one input each
+ * compute from that. The first input leads back. */
 bool graph_continues_branch(const graph *g, uint32_t index);
 
 /* Return the kind of the shortcut from node `source` to node `end`, which continues at

@@ -29,9 +29,11 @@ static bool same_shape(graph_shape a, graph_shape b) {
   return a.h == b.h && a.w == b.w && a.c == b.c;
 }
 
-static bool shape_fits(graph_shape s) {
+/* A vector of all elements of an image may be longer than a side. */
+static bool shape_fits(graph_op op, graph_shape s) {
   return s.h >= 1 && s.w >= 1 && s.c >= 1 && s.h <= GRAPH_MAX_SIDE && s.w <= GRAPH_MAX_SIDE &&
-         s.c <= GRAPH_MAX_SIDE && (uint64_t)s.h * s.w <= GRAPH_MAX_ACTIVATION / s.c;
+         (s.c <= GRAPH_MAX_SIDE || op == GRAPH_FLATTEN) &&
+         (uint64_t)s.h * s.w <= GRAPH_MAX_ACTIVATION / s.c;
 }
 
 static resnet_status check_inputs(const check *c) {
@@ -204,6 +206,19 @@ static resnet_status check_pad(const check *c) {
   return RESNET_OK;
 }
 
+static resnet_status check_flatten(const check *c) {
+  const graph_shape in = input_shape(c, 0), out = c->node->shape;
+  const bool fits = out.h == 1 && out.w == 1 && (uint64_t)in.h * in.w * in.c == out.c;
+  return fits ? RESNET_OK : refuse(c, "it is not (1,1,elements)");
+}
+
+static resnet_status check_power(const check *c) { return check_same_shape(c); }
+
+static resnet_status check_l2_normalize(const check *c) {
+  if (c->node->scalar < 0) return refuse(c, "its epsilon is negative");
+  return check_same_shape(c);
+}
+
 typedef resnet_status check_function(const check *c);
 
 static check_function *const check_shapes[] = {
@@ -229,7 +244,7 @@ static resnet_status check_unused(const check *c) {
 
 static resnet_status check_node(const check *c) {
   const graph_node *n = c->node;
-  if (!shape_fits(n->shape)) return refuse(c, "its shape is beyond what is accepted");
+  if (!shape_fits(n->op, n->shape)) return refuse(c, "its shape is beyond what is accepted");
   if (n->block != RESNET_NO_INDEX && n->block >= c->graph->block_count)
     return refuse(c, "its block does not exist");
   resnet_status status = check_inputs(c);
@@ -248,8 +263,8 @@ static resnet_status refuse_block(const graph *g, uint32_t index, resnet_error *
       index, g->blocks[index].name, what);
 }
 
-/* Return whether nodes of the block lead from `end` back to its source. A gate's nodes are
- * the block's, too. */
+/* Return whether nodes of the block lead from `end` back to its source. A gate's nodes
+ * are the block's, too. */
 static bool branch_leads_back(const graph *g, uint32_t index, uint32_t end) {
   for (; end != g->blocks[index].source; end = g->nodes[end].input[0]) {
     const graph_node *n = &g->nodes[end];

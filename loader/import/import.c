@@ -201,6 +201,39 @@ static void list_outputs(const import_context *ctx, char *text, size_t size) {
                              onnx_text(ctx->source->output[i]->name));
 }
 
+/* Return how many characters two names share at their beginning and end. */
+static size_t count_shared(const char *a, const char *b) {
+  const size_t a_size = strlen(a), b_size = strlen(b), limit = a_size < b_size ? a_size : b_size;
+  size_t front = 0, back = 0;
+  while (front < limit && a[front] == b[front]) front++;
+  while (front + back < limit && a[a_size - 1 - back] == b[b_size - 1 - back]) back++;
+  return front + back;
+}
+
+/* Return the tensor of a node whose name is nearest to `name`, or NULL if none shares at
+ * least half of the longer name. */
+static const value *find_near(const import_context *ctx, const char *name) {
+  const value *best = NULL;
+  size_t most = 0;
+  for (size_t i = 0; i < ctx->value_count; i++) {
+    const value *v = ctx->by_name[i];
+    const size_t shared = v->origin >= ORIGIN_NODE ? count_shared(v->name, name) : 0,
+                 own = strlen(v->name), wanted = strlen(name);
+    if (shared <= most || 2 * shared < (own > wanted ? own : wanted)) continue;
+    most = shared;
+    best = v;
+  }
+  return best;
+}
+
+static resnet_status refuse_name(const import_context *ctx, const char *name, const char *names) {
+  const value *near = find_near(ctx, name);
+  return err_fail(ctx->error, RESNET_ERROR_ARGUMENT,
+                  "no node computes '%.50s'%s%.40s%s: the graph's outputs are %s; any tensor of a "
+                  "node is accepted",
+                  name, near ? " (but '" : "", near ? near->name : "", near ? "')" : "", names);
+}
+
 static resnet_status choose_scores(import_context *ctx) {
   const Onnx__GraphProto *g = ctx->source;
   const char *name = ctx->options.output ? ctx->options.output
@@ -211,13 +244,11 @@ static resnet_status choose_scores(import_context *ctx) {
   if (!name)
     return err_fail(ctx->error, g->n_output ? RESNET_ERROR_UNSUPPORTED : RESNET_ERROR_FORMAT,
                     "the graph has %zu outputs (%s): name the one with the scores in "
-                    "options.output (program: --scores NAME)",
+                    "options.output",
                     g->n_output, names);
   ctx->scores = value_find(ctx, name);
   if (ctx->scores && ctx->scores->origin != ORIGIN_INITIALIZER) return RESNET_OK;
-  if (ctx->options.output)
-    return err_fail(ctx->error, RESNET_ERROR_ARGUMENT,
-                    "no node computes '%.60s': the graph's outputs are %s", name, names);
+  if (ctx->options.output) return refuse_name(ctx, name, names);
   return err_fail(ctx->error, RESNET_ERROR_FORMAT,
                   "the graph's output '%.60s' is computed by no node: export it again", name);
 }
@@ -237,21 +268,31 @@ static void mark_live(const import_context *ctx) {
 }
 
 static resnet_status check_scores(import_context *ctx) {
-  const value *v = ctx->scores;
+  value *v = ctx->scores;
+  if (v->kind == VALUE_UNKNOWN && v->origin >= ORIGIN_NODE)
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "the output '%.60s' is not the first output of node '%.60s', and only that one "
+                    "is computed",
+                    v->name, import_node_name(ctx->source->node[v->origin - ORIGIN_NODE]));
   if (v->kind == VALUE_UNKNOWN)
     return err_fail(ctx->error, RESNET_ERROR_FORMAT,
                     "the graph's output '%.60s' is computed by no node: export it again", v->name);
   if (v->kind == VALUE_CONSTANT || v->node == 0)
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
-                    "the graph's output '%.60s' does not depend on any layer", v->name);
-  graph_shape s = value_shape(ctx, v);
-  if (s.h != 1 || s.w != 1 || padding_is_deferred(v) || v->expanded)
-    return err_fail(
-        ctx->error, RESNET_ERROR_UNSUPPORTED,
-        "the graph's output '%.60s' is (h %u, w %u, c %u): scores (n,classes) are accepted",
-        v->name, s.h, s.w, s.c);
+                    "the output '%.60s' does not depend on any layer", v->name);
+  if (v->kind == VALUE_NORM)
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "the output '%.60s' is the norm of an activation: choose that activation, or "
+                    "what is divided by the norm",
+                    v->name);
+  if (v->expanded)
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "the output '%.60s' is a gate that Expand made larger: choose the tensor "
+                    "before the Expand",
+                    v->name);
+  resnet_status status = node_flatten(ctx, v);
   ctx->graph->output = v->node;
-  return RESNET_OK;
+  return status;
 }
 
 /* Return how many graph nodes an ONNX node may become, padding included. */
@@ -261,7 +302,7 @@ static uint32_t count_graph_nodes(const Onnx__NodeProto *node) {
 }
 
 static resnet_status allocate_nodes(import_context *ctx) {
-  ctx->node_capacity = 1; /* the input */
+  ctx->node_capacity = 4; /* the input; the padded and flattened output */
   for (size_t i = 0; i < ctx->source->n_node; i++)
     ctx->node_capacity += count_graph_nodes(ctx->source->node[i]);
   ctx->graph->nodes = mem_allocate(ctx->memory, ctx->node_capacity, sizeof *ctx->graph->nodes);

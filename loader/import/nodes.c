@@ -3,15 +3,18 @@
 #include <math.h>
 #include <string.h>
 
-static bool node_shape_fits(graph_shape s) {
+#include "loader/import/padding.h"
+
+static bool node_shape_fits(graph_op op, graph_shape s) {
   return s.h >= 1 && s.w >= 1 && s.c >= 1 && s.h <= GRAPH_MAX_SIDE && s.w <= GRAPH_MAX_SIDE &&
-         s.c <= GRAPH_MAX_SIDE && (uint64_t)s.h * s.w * s.c <= GRAPH_MAX_ACTIVATION;
+         (s.c <= GRAPH_MAX_SIDE || op == GRAPH_FLATTEN) &&
+         (uint64_t)s.h * s.w * s.c <= GRAPH_MAX_ACTIVATION;
 }
 
 graph_node *node_append(import_context *ctx, graph_op op, uint32_t input, graph_shape shape,
                         const char *name, const char *output, resnet_status *status) {
   graph *g = ctx->graph;
-  if (!node_shape_fits(shape)) {
+  if (!node_shape_fits(op, shape)) {
     *status = unsupported(
         ctx, "its output (h %u, w %u, c %u) is too large: up to %d each and 2^31 elements", shape.h,
         shape.w, shape.c, GRAPH_MAX_SIDE);
@@ -84,6 +87,30 @@ pending_affine *node_add_affine(import_context *ctx, const value *x, resnet_stat
   d->scale = scale;
   d->shift = shift;
   return d;
+}
+
+resnet_status node_flatten(import_context *ctx, value *v) {
+  resnet_status status;
+  const graph_shape s = value_shape(ctx, v);
+  if (padding_is_deferred(v)) {
+    status = padding_materialize(ctx, v);
+    if (status != RESNET_OK) return status;
+    return node_flatten(ctx, v);
+  }
+  if (s.h == 1 && s.w == 1) return RESNET_OK;
+  const uint64_t count = (uint64_t)s.h * s.w * s.c; /* below 2^31: the node exists */
+  /* a tensor of the file has one node */
+  const char *output = strcmp(node_at(ctx, v->node)->output, v->name) == 0 ? "" : v->name;
+  graph_node *n = node_append(ctx, GRAPH_FLATTEN, v->node, (graph_shape){1, 1, (uint32_t)count},
+                              v->name, output, &status);
+  if (!n) return status;
+  n->channels_last = v->channels_last;
+  v->node = ctx->graph->node_count - 1;
+  return RESNET_OK;
+}
+
+resnet_status node_flatten_vector(import_context *ctx, value *v) {
+  return v->rank == 2 ? node_flatten(ctx, v) : RESNET_OK;
 }
 
 resnet_status node_make_bias(import_context *ctx, graph_node *n, const constant *t, size_t count,

@@ -25,6 +25,13 @@ graph_node *node_add_image(import_context *ctx, graph_op op, const value *x, gra
 /* Add an AFFINE node over the channels of x. Returns its affine: scale 1, shift 0. */
 pending_affine *node_add_affine(import_context *ctx, const value *x, resnet_status *status);
 
+/* Make `v` a vector (1,1,h*w*c) in ONNX's order of its elements, its padding
+ * materialised. The dimensions of its view stay. */
+resnet_status node_flatten(import_context *ctx, value *v);
+
+/* Do so if `v` is viewed as (n,elements), for operators on those. */
+resnet_status node_flatten_vector(import_context *ctx, value *v);
+
 /* Give `n` a bias of `count` floats: those of t times `scale`, or zeros if t is NULL. */
 resnet_status node_make_bias(import_context *ctx, graph_node *n, const constant *t, size_t count,
                              double scale);

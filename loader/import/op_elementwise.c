@@ -85,6 +85,7 @@ resnet_status op_batch_normalization(import_context *ctx) {
   uint32_t axis;
   resnet_status status = value_get_activation(ctx, 0, &x);
   if (status == RESNET_OK) status = check_inference(ctx);
+  if (status == RESNET_OK) status = node_flatten_vector(ctx, x);
   if (status != RESNET_OK) return status;
   if (!value_find_channels(ctx, x, &axis) || axis != 1)
     return unsupported(ctx, "its input was reshaped: (n,c,...) is accepted");
@@ -185,10 +186,11 @@ static resnet_status check_divisor(const import_context *ctx, const constant *t,
   return RESNET_OK;
 }
 
-static resnet_status add_constant(import_context *ctx, const value *x, const constant *t,
+static resnet_status add_constant(import_context *ctx, value *x, const constant *t,
                                   bool constant_first) {
   int64_t axis;
-  resnet_status status = first_axis(ctx, x, t, &axis);
+  resnet_status status = t->count > 1 ? node_flatten_vector(ctx, x) : RESNET_OK;
+  if (status == RESNET_OK) status = first_axis(ctx, x, t, &axis);
   if (status != RESNET_OK) return status;
   if (!fits_channels(ctx, x, t, axis))
     return import_refuse(
@@ -389,6 +391,28 @@ resnet_status op_prelu(import_context *ctx) {
   n->weights = value_take_floats(ctx, 1);
   n->weight_count = n->shape.c;
   return n->weights ? RESNET_OK : err_no_memory(ctx->error, "slopes");
+}
+
+/* Import Pow, with one constant exponent, Sqrt or Reciprocal. */
+resnet_status op_pow(import_context *ctx) {
+  value *x;
+  const constant *t = NULL;
+  const char kind = ctx->node->op_type[0];
+  float exponent = kind == 'S' ? 0.5F : -1;
+  resnet_status status = value_get_activation(ctx, 0, &x);
+  if (status == RESNET_OK && kind == 'P') status = value_get_constant(ctx, 1, "exponent", &t);
+  if (status != RESNET_OK) return status;
+  if (t && t->count != 1)
+    return unsupported(ctx, "its exponent '%.50s' has %zu numbers: one is accepted", t->name,
+                       t->count);
+  if (t) exponent = t->is_float ? t->floats[0] : (float)t->ints[0];
+  if (!isfinite(exponent)) return invalid(ctx, "its exponent is NaN or infinity");
+  status = node_flatten_vector(ctx, x);
+  if (status != RESNET_OK) return status;
+  if (exponent >= 1 && exponent <= 1) return value_set_same(ctx, x);
+  graph_node *n = node_add_elementwise(ctx, GRAPH_POWER, x, &status);
+  if (n) n->scalar = exponent;
+  return status;
 }
 
 /* Read a bound from a constant input of one number; `fallback` if it is absent. */

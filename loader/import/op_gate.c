@@ -80,6 +80,7 @@ resnet_status op_scale(import_context *ctx) {
   value *a, *b;
   resnet_status status = value_get_factor(ctx, 0, &a);
   if (status == RESNET_OK) status = value_get_factor(ctx, 1, &b);
+  if (status == RESNET_OK && a == b && !a->expanded) status = node_flatten_vector(ctx, a);
   if (status != RESNET_OK) return status;
   const bool second = is_gate_of(ctx, b, a) && !a->expanded,
              first = is_gate_of(ctx, a, b) && !b->expanded;

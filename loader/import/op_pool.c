@@ -2,6 +2,7 @@
 
 #include "loader/import/attributes.h"
 #include "loader/import/nodes.h"
+#include "loader/import/op_norm.h"
 #include "loader/import/padding.h"
 #include "loader/import/shapes.h"
 #include "loader/import/values.h"
@@ -30,6 +31,7 @@ static resnet_status add_subsample(import_context *ctx, const value *x, const gr
 static bool is_never_negative(const import_context *ctx, uint32_t index) {
   for (;;) {
     const graph_node *n = &ctx->graph->nodes[index];
+    (void)work_spend(ctx->work, 1, WORK_WALK); /* op_import_node checks it */
     if (n->clamp_min >= 0) return true;
     switch (n->op) {
     case GRAPH_SIGMOID:
@@ -50,8 +52,9 @@ static bool is_never_negative(const import_context *ctx, uint32_t index) {
  * padding is never the maximum: this is exact for the lowest number, and for zeros if no
  * element is negative. */
 static resnet_status settle_padding(import_context *ctx, value *x) {
+  if (!padding_is_deferred(x)) return RESNET_OK;
   const bool exact = x->pad_lowest || is_never_negative(ctx, x->node);
-  return exact || !padding_is_deferred(x) ? RESNET_OK : padding_materialize(ctx, x);
+  return exact ? RESNET_OK : padding_materialize(ctx, x);
 }
 
 resnet_status op_max_pool(import_context *ctx) {
@@ -207,7 +210,9 @@ resnet_status op_reduce(import_context *ctx) {
   if (status == RESNET_OK) status = shape_mask_axes(ctx, axes, count, x->rank, &mask);
   if (status == RESNET_OK) status = attr_get_int(ctx, "keepdims", 1, &keep);
   if (status != RESNET_OK) return status;
-  if (!find_reduced(ctx, x, mask, &shape))
+  const bool found = find_reduced(ctx, x, mask, &shape);
+  if (!found && kind == REDUCE_SUM) return op_reduce_squares(ctx, x, mask, keep != 0);
+  if (!found)
     return unsupported(
         ctx, "its axes are not height and width: those of (n,c,h,w) are [2,3] (a global pool)");
   for (uint32_t i = 0; i < x->rank; i++)

@@ -278,7 +278,7 @@ resnet_status op_slice(import_context *ctx) {
   if (status == RESNET_OK && x->rank == 2)
     return unsupported(ctx,
                        "takes some of the numbers in '%.60s': all of them are accepted; name that "
-                       "tensor as the one with the scores (program: --scores)",
+                       "tensor as the one with the scores (options.output)",
                        x->name);
   if (status == RESNET_OK) status = value_get_image(ctx, 0, false, &x);
   if (status == RESNET_OK) status = shape_read_slices(ctx, 4, ranges);

@@ -9,6 +9,7 @@
 #include "loader/import/op_conv.h"
 #include "loader/import/op_elementwise.h"
 #include "loader/import/op_gate.h"
+#include "loader/import/op_norm.h"
 #include "loader/import/op_pad.h"
 #include "loader/import/op_pool.h"
 #include "loader/import/op_view.h"
@@ -67,6 +68,7 @@ static const op_row rows[] = {
     {"LeakyRelu", OLDEST, 5, 1, 1, op_leaky_relu, NULL, "alpha consumed_inputs"},
     {"LeakyRelu", 6, NEWEST, 1, 1, op_leaky_relu, NULL, "alpha"},
     {"LogSoftmax", OLDEST, NEWEST, 1, 1, op_softmax, NULL, "axis"},
+    {"LpNormalization", OLDEST, NEWEST, 1, 1, op_lp_normalization, NULL, "axis p"},
     {"MatMul", OLDEST, NEWEST, 2, 2, op_matmul, NULL, ""},
     {"Max", OLDEST, NEWEST, 1, 2, op_min_max, fold_arithmetic, "consumed_inputs"},
     {"MaxPool", OLDEST, NEWEST, 1, 1, op_max_pool, NULL, POOL_ATTRIBUTES},
@@ -80,15 +82,19 @@ static const op_row rows[] = {
     {"Pad", OLDEST, 1, 1, 1, op_pad, NULL, "mode paddings value"},
     {"Pad", 2, 10, 1, 1, op_pad, NULL, "mode pads value"},
     {"Pad", 11, NEWEST, 2, 4, op_pad, NULL, "mode"},
-    {"Pow", 7, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
+    {"Pow", 7, NEWEST, 2, 2, op_pow, fold_arithmetic, ""},
     {"Range", 11, NEWEST, 3, 3, NULL, fold_range, "stash_type"},
-    {"Reciprocal", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
+    {"Reciprocal", OLDEST, NEWEST, 1, 1, op_pow, fold_function, "consumed_inputs"},
+    {"ReduceL2", OLDEST, 17, 1, 1, op_reduce_norm, NULL, "axes keepdims"},
+    {"ReduceL2", 18, NEWEST, 1, 2, op_reduce_norm, NULL, "keepdims noop_with_empty_axes"},
     {"ReduceMax", OLDEST, 17, 1, 1, op_reduce, NULL, "axes keepdims"},
     {"ReduceMax", 18, NEWEST, 1, 2, op_reduce, NULL, "keepdims noop_with_empty_axes"},
     {"ReduceMean", OLDEST, 17, 1, 1, op_reduce, NULL, "axes keepdims"},
     {"ReduceMean", 18, NEWEST, 1, 2, op_reduce, NULL, "keepdims noop_with_empty_axes"},
     {"ReduceSum", OLDEST, 12, 1, 1, op_reduce, NULL, "axes keepdims"},
     {"ReduceSum", 13, NEWEST, 1, 2, op_reduce, NULL, "keepdims noop_with_empty_axes"},
+    {"ReduceSumSquare", OLDEST, 17, 1, 1, op_reduce_norm, NULL, "axes keepdims"},
+    {"ReduceSumSquare", 18, NEWEST, 1, 2, op_reduce_norm, NULL, "keepdims noop_with_empty_axes"},
     {"Relu", OLDEST, 5, 1, 1, op_relu, NULL, "consumed_inputs"},
     {"Relu", 6, NEWEST, 1, 1, op_relu, NULL, ""},
     {"Reshape", OLDEST, 4, 1, 1, op_reshape, op_reshape, "shape consumed_inputs"},
@@ -100,7 +106,7 @@ static const op_row rows[] = {
     {"Slice", OLDEST, 9, 1, 1, op_slice, fold_slice, "axes ends starts"},
     {"Slice", 10, NEWEST, 3, 5, op_slice, fold_slice, ""},
     {"Softmax", OLDEST, NEWEST, 1, 1, op_softmax, NULL, "axis"},
-    {"Sqrt", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
+    {"Sqrt", OLDEST, NEWEST, 1, 1, op_pow, fold_function, "consumed_inputs"},
     {"Squeeze", OLDEST, 12, 1, 1, op_squeeze, op_squeeze, "axes"},
     {"Squeeze", 13, NEWEST, 1, 2, op_squeeze, op_squeeze, ""},
     {"Sub", OLDEST, 6, 2, 2, op_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
@@ -119,7 +125,7 @@ static const op_row rows[] = {
   "Sigmoid(x)), HardSigmoid and HardSwish are"
 #define AFTER_SCORES                                                                               \
   "the model must end in its scores, of all classes: name the tensor with the scores as the "      \
-  "output (program: --scores NAME)"
+  "output (options.output)"
 
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
@@ -151,8 +157,6 @@ static const struct {
     {"ArgMax", AFTER_SCORES},
     {"TopK", AFTER_SCORES},
     {"Log", AFTER_SCORES},
-    {"ReduceL2", AFTER_SCORES},
-    {"LpNormalization", AFTER_SCORES},
     {"Elu", OTHER_ACTIVATION},
     {"Celu", OTHER_ACTIVATION},
     {"Selu", OTHER_ACTIVATION},
@@ -211,15 +215,17 @@ static resnet_status find_row(const import_context *ctx, const op_row **found) {
   return refuse_unknown_operator(ctx);
 }
 
-/* Find whether all inputs are constants. */
-static resnet_status reads_constants_only(import_context *ctx, bool *answer) {
-  *answer = true;
+/* Find whether all inputs are constants, and whether one is a norm. */
+static resnet_status read_kinds(import_context *ctx, bool *constants, bool *norm) {
+  *constants = true;
+  *norm = false;
   for (size_t i = 0; i < ctx->node->n_input; i++) {
     if (!value_has_input(ctx, i)) continue;
     value *v;
     resnet_status status = value_get(ctx, i, &v);
     if (status != RESNET_OK) return status;
-    if (v->kind == VALUE_ACTIVATION) *answer = false;
+    if (v->kind != VALUE_CONSTANT) *constants = false;
+    if (v->kind == VALUE_NORM) *norm = true;
   }
   return RESNET_OK;
 }
@@ -234,13 +240,14 @@ static resnet_status check_input_count(const import_context *ctx, const op_row *
 
 resnet_status op_import_node(import_context *ctx) {
   const op_row *row = NULL;
-  bool constants = false;
+  bool constants = false, norm = false;
   resnet_status status = import_spend(ctx, ctx->node->n_input + 1, WORK_NODE);
   if (status == RESNET_OK) status = find_row(ctx, &row);
   if (status == RESNET_OK) status = attr_check_names(ctx, row->attributes);
   if (status == RESNET_OK) status = check_input_count(ctx, row);
-  if (status == RESNET_OK) status = reads_constants_only(ctx, &constants);
+  if (status == RESNET_OK) status = read_kinds(ctx, &constants, &norm);
   if (status != RESNET_OK) return status;
+  if (norm) return op_continue_norm(ctx);
   op_handler handler = constants ? row->fold : row->import;
   if (!handler)
     return unsupported(

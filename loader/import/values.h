@@ -10,7 +10,19 @@
 
 #include "loader/import/constants.h"
 
-typedef enum value_kind { VALUE_UNKNOWN, VALUE_CONSTANT, VALUE_ACTIVATION } value_kind;
+typedef enum value_kind {
+  VALUE_UNKNOWN,
+  VALUE_CONSTANT,
+  VALUE_ACTIVATION,
+  VALUE_NORM /* of an activation's channels, for each pixel: see op_norm.c */
+} value_kind;
+
+/* What a VALUE_NORM is. */
+typedef enum norm_stage {
+  NORM_SQUARES, /* the sum of squares */
+  NORM_ROOT,    /* its root */
+  NORM_INVERSE  /* the reciprocal of that */
+} norm_stage;
 
 /* plus the node's index */
 enum { ORIGIN_INITIALIZER = 0, ORIGIN_INPUT = 1, ORIGIN_NODE = 2 };
@@ -24,12 +36,17 @@ struct value {
   size_t readers; /* inputs of ONNX nodes that name it */
   bool live;      /* leads to the scores */
 
-  /* VALUE_ACTIVATION only */
+  /* VALUE_ACTIVATION, and VALUE_NORM of one */
   uint32_t node; /* index in the graph */
   uint32_t rank;
   int64_t dims[MAX_RANK]; /* dims[0], the batch, is not used */
   bool channels_last;     /* (n,h,w,c) order; no meaning for a single pixel */
   bool expanded;          /* a gate (1,1,c) that Expand gave the dimensions of an image */
+
+  /* VALUE_NORM only */
+  norm_stage stage;
+  graph_norm_mode norm_mode; /* of the epsilon, if norm_epsilon is not 0 */
+  double norm_epsilon;
 
   /* Deferred padding around height and width: see padding.h. */
   uint32_t pad_top, pad_left, pad_bottom, pad_right;

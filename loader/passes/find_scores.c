@@ -95,6 +95,10 @@ static resnet_scores find_kind(const import_context *ctx) {
     return count > 1 && !t.is_shifted ? RESNET_SCORES_LOG_PROBABILITIES : RESNET_SCORES_EMBEDDING;
   case GRAPH_SIGMOID:
     return joins_complement(ctx) ? RESNET_SCORES_PROBABILITIES : independent(&t, count);
+  case GRAPH_FLATTEN:
+  case GRAPH_POWER:
+  case GRAPH_L2_NORMALIZE:
+    return RESNET_SCORES_EMBEDDING;
   case GRAPH_GLOBAL_AVERAGE_POOL:
   case GRAPH_MAX_POOL:
   case GRAPH_AVERAGE_POOL:

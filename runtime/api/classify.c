@@ -106,10 +106,10 @@ static resnet_status check_arguments(const resnet_session *session, const resnet
   const uint32_t classes = model_class_count(session->model);
   if (classes == 0)
     return err_fail(error, RESNET_ERROR_UNSUPPORTED,
-                    "the model's output '%.60s' has no classes to rank: it gives %u numbers that "
-                    "are features, not scores; use resnet_run, or name the output with the scores "
-                    "of the classes",
-                    p->ops[p->output].output, p->ops[p->output].shape.c);
+                    "the model's last layer '%.60s' ranks no classes: it gives %u numbers that are "
+                    "features (an embedding); run it instead, or choose the output that has the "
+                    "scores of the classes",
+                    p->ops[p->output].name, p->ops[p->output].shape.c);
   if (k == 0 || k > classes)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "resnet_classify: k is %u: use 1 to %u, the number of classes", k, classes);

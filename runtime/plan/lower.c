@@ -149,6 +149,8 @@ static void lower_shape(lowering *l, uint32_t index) {
   op->sigmoid = node->sigmoid;
   op->pad_mode = node->pad_mode;
   op->scalar = node->scalar;
+  op->channels_last = node->channels_last;
+  op->norm_mode = node->norm_mode;
   if (node->op == GRAPH_SUBSAMPLE) lower_subsample(op, g, node);
 }
 

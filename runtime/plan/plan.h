@@ -45,10 +45,12 @@ typedef struct plan_op {
   winograd_form form;  /* WINOGRAD, STEM */
   /* CONV: Winograd's algorithm fits the shape, but not the weights (select_kernels.h) */
   bool winograd_unsafe;
-  bool count_padding;      /* AVERAGE_POOL */
-  bool sigmoid;            /* SCALE, MULTIPLY */
-  graph_pad_mode pad_mode; /* PAD */
-  float scalar;            /* as the graph has it, see ops.def */
+  bool count_padding;        /* AVERAGE_POOL */
+  bool sigmoid;              /* SCALE, MULTIPLY */
+  graph_pad_mode pad_mode;   /* PAD */
+  bool channels_last;        /* FLATTEN */
+  graph_norm_mode norm_mode; /* L2_NORMALIZE */
+  float scalar;              /* as the graph has it, see ops.def */
   /* ADD of an option-A shortcut, and SUBSAMPLE: the source's pixel (i * stride_h,
    * j * stride_w) is added from channel `channels_before` on. source_shape is the shape
    * of the shortcut's source. */

@@ -71,14 +71,17 @@ static const char *const operators[] = {"Add",
                                         "CastLike",
                                         "Ceil",
                                         "Tile",
-                                        "LayerNormalization"};
+                                        "LayerNormalization",
+                                        "LpNormalization",
+                                        "ReduceL2",
+                                        "ReduceSumSquare"};
 
 /* operators of one activation and nothing else */
 static const char *const unary[] = {"Relu",       "Identity",          "Sigmoid",    "HardSigmoid",
                                     "Clip",       "GlobalAveragePool", "Dropout",    "Softmax",
                                     "LogSoftmax", "Flatten",           "Shape",      "Transpose",
                                     "Squeeze",    "MaxPool",           "ReduceMean", "HardSwish"};
-static const char *const binary[] = {"Add", "Add", "Mul", "Mul",    "Sub",   "Div",
+static const char *const binary[] = {"Add", "Add", "Mul", "Mul",    "Sub",    "Div",
                                      "Max", "Min", "Sum", "Concat", "MatMul", "PRelu"};
 
 static Onnx__NodeProto *new_node(mutation *m, const char *operator_type, size_t inputs) {

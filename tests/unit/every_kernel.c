@@ -32,8 +32,8 @@ static buffer gated_network(void) {
   return finish(&n);
 }
 
-/* Return a network with a leaky ReLU, a PReLU, a separate clamp, a separate sub-sampling and
- * log-softmax. */
+/* Return a network with a leaky ReLU, a PReLU, a separate clamp, a separate sub-sampling
+ * and log-softmax. */
 static buffer remaining_network(void) {
   network n = {0};
   begin_network(&n);
@@ -57,6 +57,17 @@ static buffer remaining_network(void) {
   return finish(&n);
 }
 
+/* Return a network that ends in a normalised vector of a map's square roots. */
+static buffer embedding_network(void) {
+  network n = {0};
+  begin_network(&n);
+  add(&n, "Sigmoid", "c", "s", "");
+  add(&n, "Sqrt", "s", "r", "");
+  add(&n, "Flatten", "r", "f", "");
+  add(&n, "LpNormalization", "f", "y", "axis=1");
+  return finish(&n);
+}
+
 buffer every_kernel_file(size_t index) {
   switch (index) {
   case 0:
@@ -69,6 +80,8 @@ buffer every_kernel_file(size_t index) {
     return plan_own_kernels_network();
   case 4:
     return remaining_network();
+  case 5:
+    return embedding_network();
   default:
     return gated_network();
   }

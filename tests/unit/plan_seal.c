@@ -9,7 +9,7 @@
 enum {
   MAX_NODES = 4096,
   NODE_NUMBERS = 8 * 4,
-  NODE_WINDOW = 18 * 4 + 3 * 4,
+  NODE_WINDOW = 20 * 4 + 3 * 4,
   COUNTS = 7 * 4,
   PREPROCESS = 8 * 4 + 8 * 4,
   EVIDENCE = 2 * 4 + 7 * 4

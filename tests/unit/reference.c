@@ -118,6 +118,34 @@ static double reference_leaky_relu(const element *e) {
   return own(e) >= 0.0 ? own(e) : (double)e->node->scalar * own(e);
 }
 
+static double reference_flatten(const element *e) {
+  const size_t pixels = (size_t)e->in.h * e->in.w, per_row = e->in.w;
+  if (e->node->channels_last) return (double)e->x[e->n * pixels * e->in.c + e->c];
+  const size_t pixel = e->c % pixels;
+  return input_at(e, (int64_t)(pixel / per_row), (int64_t)(pixel % per_row), e->c / pixels, 0.0f);
+}
+
+static double reference_power(const element *e) { return pow(own(e), (double)e->node->scalar); }
+
+static double reference_l2_normalize(const element *e) {
+  double squares = 0.0;
+  for (uint32_t k = 0; k < e->in.c; k++) {
+    const double x = input_at(e, e->h, e->w, k, 0.0f);
+    squares += x * x;
+  }
+  const double epsilon = (double)e->node->scalar;
+  switch (e->node->norm_mode) {
+  case GRAPH_NORM_MIN:
+    return own(e) / fmax(sqrt(squares), epsilon);
+  case GRAPH_NORM_ADD:
+    return own(e) / (sqrt(squares) + epsilon);
+  case GRAPH_NORM_ADD_SQUARE:
+    return own(e) / sqrt(squares + epsilon);
+  default:
+    return squares > 0.0 ? own(e) / sqrt(squares) : 0.0;
+  }
+}
+
 static double reference_prelu(const element *e) {
   return own(e) >= 0.0 ? own(e) : (double)e->node->weights[e->c] * own(e);
 }

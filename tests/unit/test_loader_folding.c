@@ -166,9 +166,9 @@ static void impossible_folding_is_refused(void **state) {
   const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED,
                       limit = RESNET_ERROR_LIMIT;
   refuse_fold("Sqrt", "i", form, "Sqrt_k|takes floats");
-  refuse_fold("Sqrt", "c", not_yet, "Sqrt_k|on constants and shapes only, not on activations");
+  refuse_fold("Floor", "c", not_yet, "Floor_k|on constants and shapes only, not on activations");
   refuse_fold("Pow", "huge,i", not_yet, "Pow_k|raises the integer 9.22337e+18 to the power 2");
-  refuse_fold("Pow", "c,m", not_yet, "Pow_k|on constants and shapes only");
+  refuse_fold("Pow", "c,m", not_yet, "Pow_k|its exponent 'm' has 6 numbers: one is accepted");
   refuse_fold("Tile", "m,one", form, "Tile_k|repeats must be 2 integers");
   refuse_fold("Tile", "m,minus", form, "repeats axis 0 -1 times");
   refuse_fold("Tile", "m,huge", form, "repeats axis 0 9223372036854775807 times");

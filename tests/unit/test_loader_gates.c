@@ -296,7 +296,8 @@ static void expanded_gates_are_only_multiplied(void **state) {
   add_integers(&output, "sizes", "4", map_sizes);
   add(&output, "GlobalAveragePool", "c", "gate", "");
   add(&output, "Expand", "gate,sizes", "wide", "");
-  refuse_network(&output, RESNET_ERROR_UNSUPPORTED, "output 'wide'|scores (n,classes)");
+  refuse_network(&output, RESNET_ERROR_UNSUPPORTED,
+                 "output 'wide'|choose the tensor before the Expand");
 }
 
 static resnet_status load_sized(network *n, uint32_t side, graph *g, resnet_error *error) {

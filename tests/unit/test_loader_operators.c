@@ -688,8 +688,8 @@ static void unknown_operators_are_refused_by_name(void **state) {
   refuse_operator(13, "ConvInteger", "int8");
   refuse_operator(13, "If", "control flow");
   refuse_operator(17, "SequenceMap", "preprocessing inside the model");
-  refuse_operator(13, "ArgMax", "must end in its scores|--scores NAME");
-  refuse_operator(13, "TopK", "must end in its scores|--scores NAME");
+  refuse_operator(13, "ArgMax", "must end in its scores|options.output");
+  refuse_operator(13, "TopK", "must end in its scores|options.output");
   refuse_operator(13, "Elu", "activation function|ReLU6|HardSwish");
   refuse_operator(13, "GroupNormalization", "batch normalisation");
   refuse_operator(8, "ConstantOfShape", "opset 8|since opset 9");

@@ -49,6 +49,28 @@ static void outputs_are_chosen_by_name(void **state) {
   check_chosen("class,y,probabilities", "p", GRAPH_GLOBAL_AVERAGE_POOL, 3);
 }
 
+/* A map becomes a vector in ONNX's order; what reads it is neither imported nor fused. */
+static void maps_are_flattened(void **state) {
+  (void)state;
+  const char *const maps[] = {"c", "t"}; /* before the ReLU, and behind it */
+  for (size_t i = 0; i < 2; i++) {
+    network n = {.output = "class"};
+    graph g;
+    resnet_error error;
+    add_outputs(&n);
+    if (load_output(&n, maps[i], &g, &error) != RESNET_OK) fail_msg("%s", error.message);
+    check_invariants(&g);
+    assert_int_equal(find_scores(&g)->op, GRAPH_FLATTEN);
+    assert_int_equal(find_scores(&g)->shape.c, 4 * 8 * 8);
+    assert_false(find_scores(&g)->channels_last);
+    assert_int_equal(g.scores, RESNET_SCORES_EMBEDDING);
+    const graph_node *conv = &g.nodes[1];
+    assert_string_equal(conv->output, maps[i]);
+    assert_true(i == 0 ? conv->clamp_min < -1 : conv->clamp_min >= 0);
+    unload(&g);
+  }
+}
+
 static void refuse_chosen(const char *outputs, const char *chosen, resnet_status status,
                           const char *what) {
   network n = {.output = outputs};
@@ -68,12 +90,14 @@ static void other_names_are_refused(void **state) {
                 "has 2 outputs ('y', 'class'): name the one with the scores in options.output");
   refuse_chosen("y,class", "logits", argument,
                 "no node computes 'logits': the graph's outputs are 'y', 'class'");
+  refuse_chosen("class", "probability", argument,
+                "no node computes 'probability' (but 'probabilities'): the graph's outputs are "
+                "'class'");
   refuse_chosen("y", "", argument, "no node computes ''");
   refuse_chosen("y", "w", argument, "no node computes 'w'"); /* an initialiser */
   refuse_chosen("y", "x", not_yet, "'x' does not depend on any layer");
-  refuse_chosen("y", "c", not_yet, "'c' is (h 8, w 8, c 4): scores (n,classes) are accepted");
   refuse_chosen("class", NULL, not_yet, "node 'ArgMax_class' (ArgMax, opset 13)");
-  refuse_chosen("class,y", "class", not_yet, "--scores NAME");
+  refuse_chosen("class,y", "class", not_yet, "as the output (options.output)");
 }
 
 /* However many and long the names are, the message has room for them. */
@@ -119,12 +143,14 @@ static void second_outputs_are_not_computed(void **state) {
   begin_network(&n);
   add(&n, "GlobalAveragePool", "c", "p", "");
   add(&n, "Dropout", "p", "y,mask", "");
-  refuse_network(&n, RESNET_ERROR_FORMAT, "output 'mask' is computed by no node");
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED,
+                 "output 'mask' is not the first output of node 'Dropout_y'");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(outputs_are_chosen_by_name),
+      cmocka_unit_test(maps_are_flattened),
       cmocka_unit_test(other_names_are_refused),
       cmocka_unit_test(many_outputs_fit_the_message),
       cmocka_unit_test(unused_nodes_are_not_read),
