@@ -1,4 +1,4 @@
-/* The settings in a plan file's front (format.h): how images become inputs, and labels. */
+/* The settings in a plan file's front (format.h): how images become inputs; labels. */
 #ifndef LIBRESNET_RUNTIME_PLAN_FILE_SETTINGS_H
 #define LIBRESNET_RUNTIME_PLAN_FILE_SETTINGS_H
 
