@@ -6,6 +6,7 @@
 #include "loader/import/attributes.h"
 #include "loader/import/fold_arithmetic.h"
 #include "loader/import/fold_constants.h"
+#include "loader/import/op_channels.h"
 #include "loader/import/op_conv.h"
 #include "loader/import/op_elementwise.h"
 #include "loader/import/op_gate.h"
@@ -106,6 +107,9 @@ static const op_row rows[] = {
     {"Slice", OLDEST, 9, 1, 1, op_slice, fold_slice, "axes ends starts"},
     {"Slice", 10, NEWEST, 3, 5, op_slice, fold_slice, ""},
     {"Softmax", OLDEST, NEWEST, 1, 1, op_softmax, NULL, "axis"},
+    {"Split", OLDEST, 12, 1, 1, op_split, NULL, "axis split"},
+    {"Split", 13, 17, 1, 2, op_split, NULL, "axis"},
+    {"Split", 18, NEWEST, 1, 2, op_split, NULL, "axis num_outputs"},
     {"Sqrt", OLDEST, NEWEST, 1, 1, op_pow, fold_function, "consumed_inputs"},
     {"Squeeze", OLDEST, 12, 1, 1, op_squeeze, op_squeeze, "axes"},
     {"Squeeze", 13, NEWEST, 1, 2, op_squeeze, op_squeeze, ""},
@@ -113,7 +117,7 @@ static const op_row rows[] = {
     {"Sub", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},
     {"Sum", OLDEST, 5, 1, ANY, op_sum, NULL, "consumed_inputs"},
     {"Sum", 6, NEWEST, 1, ANY, op_sum, NULL, ""},
-    {"Tile", 6, NEWEST, 2, 2, NULL, fold_tile, ""},
+    {"Tile", 6, NEWEST, 2, 2, op_tile, fold_tile, ""},
     {"Transpose", OLDEST, NEWEST, 1, 1, op_transpose, fold_transpose, "perm"},
     {"Unsqueeze", OLDEST, 12, 1, 1, op_unsqueeze, op_unsqueeze, "axes"},
     {"Unsqueeze", 13, NEWEST, 2, 2, op_unsqueeze, op_unsqueeze, ""},
@@ -167,8 +171,6 @@ static const struct {
     {"Mish", OTHER_ACTIVATION},
     {"Swish", OTHER_ACTIVATION},
     {"ThresholdedRelu", OTHER_ACTIVATION},
-    {"Split", "models that split channels (Res2Net, SKNet, DLA) are not accepted: plain and "
-              "residual ones are"},
     {"InstanceNormalization", "group and instance normalisation (BiT, ResNetV2 of TensorFlow Hub) "
                               "are not accepted: use a model with batch normalisation"},
     {"GroupNormalization",
