@@ -221,7 +221,8 @@ typedef enum resnet_preprocess_source {
   /* The caller: resnet_model_options.preprocess. */
   RESNET_PREPROCESS_FROM_OPTIONS = 1,
   /* A guess from the input size: cifar10 for 32 x 32, grey for one channel, otherwise
-   * imagenet. A wrong guess costs accuracy: show it to the user. */
+   * imagenet; inputs that are not square are stretched. A wrong guess costs accuracy:
+   * show it to the user. */
   RESNET_PREPROCESS_GUESSED = 2,
   /* The graph: it normalises its input itself, by constants that show the range of values
    * and the order of the channels. Sizes are those of a guess. */

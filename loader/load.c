@@ -10,6 +10,7 @@
 #include "loader/passes/find_blocks.h"
 #include "loader/passes/find_scores.h"
 #include "loader/passes/fuse.h"
+#include "loader/passes/input_evidence.h"
 
 static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
                            const load_options *options, external_files *files, work_budget *work,
@@ -22,6 +23,7 @@ static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
                         .graph = g};
   resnet_status status = import_model(&ctx, model);
   if (status == RESNET_OK) scores_find(&ctx);
+  if (status == RESNET_OK) status = pass_find_input_evidence(&ctx);
   if (status == RESNET_OK) status = fuse_graph(&ctx);
   /* labels may say what the scores are */
   if (status == RESNET_OK) status = metadata_read(g, model, error);

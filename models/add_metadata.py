@@ -30,6 +30,7 @@ EXAMPLE = (
     "-o named.onnx"
 )
 IMAGENET_VALUES = ("255", "0.485,0.456,0.406", "0.229,0.224,0.225")
+CIFAR10_VALUES = ("255", "0.4914,0.4822,0.4465", "0.2470,0.2435,0.2616")
 UNIT = ("255", "0,0,0", "1,1,1")
 PHOTO = Fraction(256, 224)
 # The presets of include/resnet.h: fit, filter, ratio of the resize to the crop (None: no
@@ -37,17 +38,13 @@ PHOTO = Fraction(256, 224)
 PRESETS = {
     "imagenet": ("crop", "bilinear", PHOTO, "rgb", *IMAGENET_VALUES),
     "imagenet-v2": ("crop", "bilinear", Fraction(232, 224), "rgb", *IMAGENET_VALUES),
-    "cifar10": (
-        "crop",
-        "bilinear",
-        1,
-        "rgb",
-        "255",
-        "0.4914,0.4822,0.4465",
-        "0.2470,0.2435,0.2616",
-    ),
+    "timm": ("crop", "bicubic", PHOTO, "rgb", *IMAGENET_VALUES),
+    "cifar10": ("crop", "bilinear", 1, "rgb", *CIFAR10_VALUES),
+    "unit": ("crop", "bilinear", PHOTO, "rgb", *UNIT),
     "keras-caffe": ("crop", "bilinear", PHOTO, "bgr", "1", "103.939,116.779,123.68", "1,1,1"),
     "keras-tf": ("crop", "bilinear", PHOTO, "rgb", "127.5", "1,1,1", "1,1,1"),
+    "keras-stretch": ("stretch", "nearest", 1, "rgb", *UNIT),
+    "grey": ("crop", "bilinear", 1, "grey", "255", "0", "1"),
     "none": ("crop", "bilinear", None, "rgb", "1", "0,0,0", "1,1,1"),
 }
 LARGEST = (1 << 31) - 1  # bytes of a protobuf message

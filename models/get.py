@@ -5,11 +5,11 @@ but Python.
 An interrupted download continues from NAME.onnx.part. A file gets its name only after it
 was verified, and an existing file is never overwritten. Where the manifest has no SHA-256
 the file cannot be verified: its hash is printed, so that it can be given as --sha256 the
-next time (trust on first use). PyTorch weights are exported to ONNX where torch, onnx and
-the model's library are installed (export_weights.py).
+next time (trust on first use). PyTorch weights are exported to ONNX where torch, onnx
+and the model's library are installed (export_weights.py).
 
-Without internet, serve a folder that get.py has filled elsewhere (python3 -m http.server),
-and name its address with --mirror. SHA-256 is verified all the same.
+Without internet: serve a folder that get.py has filled elsewhere, with python3 -m
+http.server, and give its address as --mirror. SHA-256 is verified all the same.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
 from arguments import collection, folder, integer, number
 from recipe import KINDS, SCHEDULES
@@ -40,23 +41,8 @@ def depth(text: str) -> int:
     return value
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Return the options, or name the wrong one and exit with 2."""
-    parser = argparse.ArgumentParser(
-        prog="train.py",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add(
-        "--train",
-        type=collection,
-        required=True,
-        help="folder or .zip of <class>/<image> to learn from",
-    )
-    add("--test", type=collection, required=True, help="the same, to measure on")
-    add("--out", type=folder, required=True, help="folder for checkpoint, log and model")
+def add_recipe(add: Callable) -> None:
+    """Add the options of the network and of its training."""
     add(
         "--kind",
         choices=KINDS,
@@ -64,12 +50,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="with or without shortcuts (default: residual)",
     )
     add("--depth", type=depth, default=20, help="6n+2: 20, 32, 44, 56, 110 (default: 20)")
-    add(
-        "--size",
-        type=integer(SHRINKING),
-        default=32,
-        help="side of the images in pixels (default: 32)",
-    )
+    add("--size", type=integer(SHRINKING), default=32, help="side of the images (default: 32)")
     add("--epochs", type=integer(1), default=48, help="passes over the images (default: 48)")
     add(
         "--half-size-epochs",
@@ -96,30 +77,36 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=0.2,
         help="highest learning rate (default: 0.2; the paper: 0.1, step)",
     )
-    add(
-        "--momentum",
-        type=number(0, 1),
-        default=0.9,
-        help="of SGD, Nesterov's (default: 0.9)",
-    )
+    add("--momentum", type=number(0, 1), default=0.9, help="of SGD, Nesterov's (default: 0.9)")
     add("--weight-decay", type=number(0, 1), default=5e-4, help="default: 5e-4; the paper: 1e-4")
-    add(
-        "--seed",
-        type=integer(0),
-        default=1,
-        help="of weights, order and augmentation (default: 1)",
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all options."""
+    parser = argparse.ArgumentParser(
+        prog="train.py",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add(
-        "--threads",
-        type=integer(0),
-        default=0,
-        help="CPU threads (default: one for each core)",
-    )
+    add = parser.add_argument
+    add("--train", type=collection, required=True, help="folder or .zip of <class>/<image>")
+    add("--test", type=collection, required=True, help="the same, to measure on")
+    add("--out", type=folder, required=True, help="folder for checkpoint, log and model")
+    add_recipe(add)
+    add("--seed", type=integer(0), default=1, help="of all that is random (default: 1)")
+    add("--threads", type=integer(0), default=0, help="CPU threads (default: one for each core)")
     add("--licence", default="MIT", help="of the trained model, stored in it (default: MIT)")
     add(
         "--trained-on",
         help="what the images are, stored in the model (default: the name of --train)",
     )
+    return parser
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the options, or name the wrong one and exit with 2."""
+    parser = make_parser()
     options = parser.parse_args(arguments)
     if options.half_size_epochs >= options.epochs:
         parser.error(

@@ -1,4 +1,4 @@
-"""Train a CIFAR ResNet or plain network, one epoch after another. train.py is the program."""
+"""Train a CIFAR ResNet or plain network, epoch by epoch. train.py is the program."""
 
 from __future__ import annotations
 

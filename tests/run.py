@@ -25,6 +25,7 @@ LOGS = ROOT / "build" / "test-logs"
 PYTHON = ROOT / "build" / "deps" / "venv" / "bin" / "python"
 LOCALES = ROOT / "build" / "deps" / "locale"
 FUZZ_MINUTES = 3  # of CPU time for each target
+STRUCTURES = 100_000  # random models of extreme structure
 RANDOM_GRAPHS = 2000
 NO_TESTS = 5  # pytest's exit status
 CLANG = "clang-16"  # the compiler of the clang preset
@@ -329,6 +330,17 @@ def fuzz(name, preset):
     return results
 
 
+def structures(name, preset):
+    """Open random models of extreme structure that the ordinary tests do not try."""
+    results = Results()
+    command = [ROOT / "build" / preset / "tests" / "fuzz_structure", 2000, STRUCTURES]
+    if run(name, command, "structures"):
+        results.passed = 1
+    else:
+        results.failed.append(f"{name}: the model is in structure-NUMBER.onnx")
+    return results
+
+
 def many_graphs(name, preset):
     """Compare many random graphs with onnxruntime."""
     return pytest(
@@ -398,6 +410,7 @@ def long_steps():
     yield from full_steps("long")
     yield "build, fuzz", build, "fuzz"
     yield f"fuzzing, {FUZZ_MINUTES} CPU minutes each", fuzz, "fuzz"
+    yield f"{STRUCTURES:,} models of extreme structure, release", structures, "release"
     yield f"{RANDOM_GRAPHS:,} random graphs, release", many_graphs, "release"
     yield "benchmark against onnxruntime", bench, "release"
 

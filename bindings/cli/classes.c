@@ -81,12 +81,15 @@ static bool match_labels(const dataset *d, const resnet_model_info *info, uint32
       stranger, *matched, info->labels[0]);
 }
 
-bool cli_classes_match(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder,
+bool cli_classes_match(const dataset *d, const loaded_model *m, uint32_t *class_of_folder,
                        const char **how, resnet_error *error) {
+  const resnet_model_info *info = &m->info;
+  const bool in_order = m->labels_source == LABELS_ASSUMED && d->folder_count == info->classes;
   uint32_t matched = 0;
   *how = "labels";
-  if (info->labels && !match_labels(d, info, class_of_folder, &matched, error)) return false;
-  if (matched) return true;
+  const bool ok = !info->labels || match_labels(d, info, class_of_folder, &matched, error);
+  if (!ok && !in_order) return false;
+  if (ok && matched) return true;
   if (d->folder_count != info->classes)
     return error_set(error, RESNET_ERROR_UNSUPPORTED,
                      "the model has %u classes%s, but the data set has %u folders: use as many "

@@ -3,6 +3,7 @@
 #define RESNET_CLI_CLASSES_H
 
 #include "cli/dataset.h"
+#include "cli/model.h"
 #include "resnet.h"
 
 /* Find the class of the model that each folder holds, and set *how to the rule used:
@@ -13,8 +14,8 @@
  *                 as many folders as classes
  *
  * Fail if some folders match a label and others do not, if a folder matches several
- * labels, or if the numbers differ. */
-bool cli_classes_match(const dataset *d, const resnet_model_info *info, uint32_t *class_of_folder,
+ * labels, or if the numbers differ. Labels that are only assumed may fail to match. */
+bool cli_classes_match(const dataset *d, const loaded_model *m, uint32_t *class_of_folder,
                        const char **how, resnet_error *error);
 
 #endif

@@ -9,11 +9,10 @@
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/options.h"
-#include "cli/shell_message.h"
+#include "cli/preprocess_options.h"
 #include "cli/standard_input.h"
 #include "cli/system.h"
 #include "support/error.h"
-#include "support/json.h"
 
 enum { MAX_AUTOMATIC_BATCH = 8 };
 
@@ -65,6 +64,8 @@ static resnet_status open_file(const settings *s, const resnet_preprocess *prepr
   options.output = s->scores;
   options.input_height = s->size.height;
   options.input_width = s->size.width;
+  options.labels = (const char *const *)m->labels.names;
+  options.label_count = m->labels.count;
   options.max_file_bytes = (uint64_t)s->max_file << 30;
   options.max_memory_bytes = (uint64_t)s->max_memory << 30;
   if (cli_is_standard_input(s->model)) return open_stream(&options, m, error);
@@ -77,15 +78,10 @@ static resnet_status get_info(loaded_model *m, resnet_error *error) {
   return resnet_model_get_info(m->model, &m->info, error);
 }
 
-/* Open the model again with the sides that --resize and --crop set. They modify the
- * preprocessing that it has: its own, the preset or a guess. */
-static resnet_status reopen_with_sides(const settings *s, loaded_model *m, resnet_error *error) {
+/* Open the model again with the preprocessing that it has, changed by the options. */
+static resnet_status reopen_changed(const settings *s, loaded_model *m, resnet_error *error) {
   resnet_preprocess changed = m->info.preprocess;
-  if (s->resize.given)
-    changed.resize_height = changed.resize_width =
-        s->resize.side ? s->resize.side : RESNET_SIZE_NONE;
-  if (s->crop.given)
-    changed.crop_height = changed.crop_width = s->crop.side ? s->crop.side : RESNET_SIZE_NONE;
+  cli_preprocess_apply(s, &changed);
   resnet_model_close(&m->model);
   resnet_status status = open_file(s, &changed, m, error);
   return status == RESNET_OK ? get_info(m, error) : status;
@@ -96,67 +92,80 @@ static resnet_status open_as_asked(const settings *s, loaded_model *m, resnet_er
   if (s->preprocess) {
     resnet_status known = resnet_preprocess_preset(s->preprocess, &preset, error);
     if (known != RESNET_OK) return known;
+    cli_preprocess_apply(s, &preset);
   }
   double start = cli_clock_seconds();
   resnet_status status = open_file(s, s->preprocess ? &preset : NULL, m, error);
   m->load_ms = (cli_clock_seconds() - start) * 1e3;
   if (status == RESNET_OK) status = get_info(m, error);
-  if (status == RESNET_OK && (s->resize.given || s->crop.given))
-    status = reopen_with_sides(s, m, error);
+  if (status == RESNET_OK && !s->preprocess && cli_preprocess_changes(s))
+    status = reopen_changed(s, m, error);
   return status;
 }
 
-static const char *order_name(resnet_channel_order order) {
-  return order == RESNET_ORDER_GREY ? "GREY" : order == RESNET_ORDER_BGR ? "BGR" : "RGB";
+/* ---- names of classes ---- */
+
+enum { IMAGENET_CLASSES = 1000 };
+
+/* Name the classes of a model that has as many as ImageNet and no names. A class more is
+ * the background, in front. */
+static void assume_labels(loaded_model *m) {
+  const uint32_t classes = m->info.classes;
+  const bool background = classes == IMAGENET_CLASSES + 1;
+  resnet_error error;
+  if (m->info.labels || (classes != IMAGENET_CLASSES && !background)) return;
+  if (!cli_label_file_lines((const char *)cli_imagenet_labels, cli_imagenet_labels_size, &m->labels,
+                            &error) ||
+      m->labels.count != IMAGENET_CLASSES)
+    return;
+  m->names = cli_allocate(classes, sizeof *m->names);
+  if (background) m->names[0] = "background";
+  for (uint32_t i = 0; i < IMAGENET_CLASSES; i++) m->names[i + background] = m->labels.names[i];
+  m->info.labels = m->names;
+  m->labels_source = LABELS_ASSUMED;
 }
 
-static void format_preprocess(const resnet_preprocess *p, char *out, size_t size) {
-  char resize[40] = "no resize", crop[40] = "no crop";
-  if (p->resize_height != RESNET_SIZE_NONE && p->fit == RESNET_FIT_STRETCH)
-    (void)snprintf(resize, sizeof resize, "stretched to %u x %u", p->resize_width,
-                   p->resize_height);
-  else if (p->resize_height != RESNET_SIZE_NONE && p->resize_height != p->resize_width)
-    (void)snprintf(resize, sizeof resize, "scaled to cover %u x %u", p->resize_width,
-                   p->resize_height);
-  else if (p->resize_height != RESNET_SIZE_NONE)
-    (void)snprintf(resize, sizeof resize, "shorter side to %u", p->resize_height);
-  if (p->crop_height != RESNET_SIZE_NONE)
-    (void)snprintf(crop, sizeof crop, "centre crop %u x %u", p->crop_width, p->crop_height);
-  (void)snprintf(out, size, "%s, %s, (%s / %g - (%g, %g, %g)) / (%g, %g, %g)", resize, crop,
-                 order_name(p->order), (double)p->scale, (double)p->mean[0], (double)p->mean[1],
-                 (double)p->mean[2], (double)p->std[0], (double)p->std[1], (double)p->std[2]);
+static void find_labels(const settings *s, loaded_model *m) {
+  if (m->info.labels) m->labels_source = s->labels ? LABELS_FROM_OPTIONS : LABELS_FROM_MODEL;
+  assume_labels(m);
 }
 
-static const char *source_name(resnet_preprocess_source source) {
-  switch (source) {
-  case RESNET_PREPROCESS_FROM_MODEL:
-    return "model";
-  case RESNET_PREPROCESS_FROM_OPTIONS:
-    return "options";
-  case RESNET_PREPROCESS_GUESSED:
-    return "guessed";
-  case RESNET_PREPROCESS_FROM_GRAPH:
-    return "graph";
-  }
-  return "unknown";
+static void release_sources(loaded_model *m) {
+  free(m->bytes);
+  m->bytes = NULL;
 }
 
 bool cli_model_try_open(const settings *s, loaded_model *m, resnet_error *error) {
   *m = (loaded_model){.file = s->model ? cli_input_name(s->model) : "built-in model"};
+  if (s->labels && !cli_label_file_read(s->labels, &m->labels, error)) {
+    m->wrong_labels = true;
+    m->exit_code = EXIT_INPUT;
+    return false;
+  }
   const resnet_status status = open_as_asked(s, m, error);
-  free(m->bytes);
-  m->bytes = NULL;
-  if (status == RESNET_OK) return true;
-  resnet_model_close(&m->model);
+  release_sources(m);
+  if (status == RESNET_OK) {
+    find_labels(s, m);
+    return true;
+  }
+  cli_model_close(m);
   /* The library calls an argument wrong that came from an option. */
   m->exit_code = status == RESNET_ERROR_ARGUMENT ? EXIT_USAGE : EXIT_INPUT;
   return false;
 }
 
+void cli_model_close(loaded_model *m) {
+  resnet_model_close(&m->model);
+  cli_label_file_release(&m->labels);
+  free(m->names);
+  m->names = NULL;
+  m->info.labels = NULL;
+}
+
 bool cli_model_open(const settings *s, loaded_model *m) {
   resnet_error error = {RESNET_OK, ""};
   if (!cli_model_try_open(s, m, &error)) {
-    cli_print_error(m->file, &error);
+    cli_print_error(m->wrong_labels ? s->labels : m->file, &error);
     return false;
   }
   if (m->info.notice[0] && !s->quiet) cli_print_warning(m->file, m->info.notice);
@@ -166,44 +175,10 @@ bool cli_model_open(const settings *s, loaded_model *m) {
   return true;
 }
 
-static const char *severity_name(resnet_severity severity) {
-  return severity == RESNET_WARNING ? "warning" : "note";
-}
-
-void cli_model_print_diagnostics(const loaded_model *m) {
-  char text[SHELL_MESSAGE_SIZE];
-  for (uint32_t i = 0; i < m->info.finding_count; i++) {
-    (void)printf("%-8s ", severity_name(m->info.findings[i].severity));
-    cli_print_masked(stdout, cli_shell_message(m->info.findings[i].message, text));
-    (void)fputc('\n', stdout);
-  }
-  if (m->info.finding_count == 0) (void)puts("nothing found");
-}
-
-void cli_model_write_diagnostics(const loaded_model *m, json *j) {
-  char text[SHELL_MESSAGE_SIZE];
-  json_open_array(j, "findings");
-  for (uint32_t i = 0; i < m->info.finding_count; i++) {
-    json_open_object(j, NULL);
-    json_text(j, "severity", severity_name(m->info.findings[i].severity));
-    json_text(j, "message", cli_shell_message(m->info.findings[i].message, text));
-    json_close_object(j);
-  }
-  json_close_array(j);
-}
-
 bool cli_model_has_warnings(const loaded_model *m) {
   for (uint32_t i = 0; i < m->info.finding_count; i++)
     if (m->info.findings[i].severity == RESNET_WARNING) return true;
   return false;
-}
-
-void cli_model_print_guess(const settings *s, const loaded_model *m) {
-  if (m->info.preprocess_source != RESNET_PREPROCESS_GUESSED || s->quiet) return;
-  cli_print_note(
-      "%s has no preprocessing settings: guessed from its input size; use --preprocess to set "
-      "them",
-      m->file);
 }
 
 bool cli_model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
@@ -235,81 +210,18 @@ void cli_model_random_input(float *values, size_t count) {
   }
 }
 
-void cli_model_print(const loaded_model *m) {
-  static const char *const said[] = {"from the file", "from the command line",
-                                     "guessed from the input size", "from the graph"};
-  const resnet_model_info *info = &m->info;
-  char text[256];
-  (void)fputs("model       ", stdout);
-  cli_print_masked(stdout, m->file);
-  if (info->name[0]) {
-    (void)fputs(": ", stdout);
-    cli_print_masked(stdout, info->name);
-  }
-  (void)printf(", %u layers, %u classes, input %u x %u\n", info->conv_layers, info->classes,
-               info->input_width, info->input_height);
-  format_preprocess(&info->preprocess, text, sizeof text);
-  (void)printf("images      %s (%s)\n", text, said[info->preprocess_source]);
-}
-
-/* Write one number for equal sides, null for none, else [height, width]. */
-static void write_size(json *j, const char *key, uint32_t height, uint32_t width) {
-  if (height == RESNET_SIZE_NONE) {
-    json_text(j, key, NULL);
-    return;
-  }
-  if (height == width) {
-    json_integer(j, key, height);
-    return;
-  }
-  json_open_array(j, key);
-  json_integer(j, NULL, height);
-  json_integer(j, NULL, width);
-  json_close_array(j);
-}
-
-static void write_preprocess(const resnet_model_info *info, json *j) {
-  const resnet_preprocess *p = &info->preprocess;
-  json_open_object(j, "preprocess");
-  json_text(j, "source", source_name(info->preprocess_source));
-  write_size(j, "resize", p->resize_height, p->resize_width);
-  write_size(j, "crop", p->crop_height, p->crop_width);
-  json_text(j, "order", order_name(p->order));
-  json_float(j, "scale", p->scale);
-  json_open_array(j, "mean");
-  for (int c = 0; c < 3; c++) json_float(j, NULL, p->mean[c]);
-  json_close_array(j);
-  json_open_array(j, "std");
-  for (int c = 0; c < 3; c++) json_float(j, NULL, p->std[c]);
-  json_close_array(j);
-  json_close_object(j);
-}
-
-void cli_model_write_json(const loaded_model *m, json *j) {
-  const resnet_model_info *info = &m->info;
-  json_open_object(j, "model");
-  json_text(j, "file", m->file);
-  json_text(j, "name", info->name);
-  json_integer(j, "classes", info->classes);
-  json_integer(j, "input_height", info->input_height);
-  json_integer(j, "input_width", info->input_width);
-  json_close_object(j);
-  json_text(j, "notice", info->notice[0] ? info->notice : NULL);
-  write_preprocess(info, j);
-}
-
 const char *cli_model_class_label(const loaded_model *m, uint32_t index) {
   return m->info.labels && index < m->info.classes ? m->info.labels[index] : NULL;
 }
 
-static resnet_image image_of(const sample *s) {
+resnet_image cli_model_image_of(const sample *s) {
   return (resnet_image){s->pixels.pixels, s->pixels.width, s->pixels.height,
                         (size_t)s->pixels.width * 3, RESNET_PIXELS_RGB};
 }
 
 static void label_alone(resnet_session *session, sample *s, uint32_t k,
                         resnet_prediction *predictions) {
-  resnet_image image = image_of(s);
+  resnet_image image = cli_model_image_of(s);
   resnet_error error;
   if (resnet_classify(session, &image, 1, k, predictions, &error) != RESNET_OK) s->error = error;
 }
@@ -320,7 +232,7 @@ static bool label_together(resnet_session *session, const sample *samples, size_
   resnet_image *images = cli_allocate(count, sizeof *images);
   bool ok = true;
   for (size_t i = 0; i < count; i++) {
-    images[i] = image_of(&samples[i]);
+    images[i] = cli_model_image_of(&samples[i]);
     ok = ok && samples[i].error.status == RESNET_OK;
   }
   ok = ok && resnet_classify(session, images, count, k, predictions, NULL) == RESNET_OK;

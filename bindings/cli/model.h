@@ -2,31 +2,43 @@
 #ifndef RESNET_CLI_MODEL_H
 #define RESNET_CLI_MODEL_H
 
+#include "cli/label_file.h"
 #include "cli/options.h"
 #include "resnet.h"
 #include "support/image.h"
-#include "support/json.h"
+
+/* Where the names of the classes come from. */
+typedef enum labels_source {
+  LABELS_NONE,
+  LABELS_FROM_MODEL,
+  LABELS_FROM_OPTIONS,
+  LABELS_ASSUMED /* ImageNet's, since the model has as many classes and no names */
+} labels_source;
 
 typedef struct loaded_model {
   resnet_model *model;
   resnet_model_info info;
-  const char *file; /* its path, "standard input" or "built-in model" */
-  uint8_t *bytes;   /* of standard input; NULL otherwise, and once the model is open */
+  /* Names of the classes: those of --labels, or of ImageNet; info.labels uses them. */
+  label_list labels;
+  const char **names;
+  labels_source labels_source;
+  bool wrong_labels; /* --labels could not be read */
+  const char *file;  /* its path, "standard input" or "built-in model" */
+  uint8_t *bytes;    /* of standard input; NULL otherwise, and once the model is open */
   size_t size;
   int exit_code; /* of the program if the model cannot be opened, otherwise 0 */
   double load_ms;
 } loaded_model;
 
-/* Open the model that the settings name, with the preprocessing that they name. On
- * failure print the reason. On success print the library's warnings about the file,
- * unless --quiet is set. The caller closes m->model. */
+/* Open the model that the settings name, with the preprocessing and the labels that they
+ * name. On failure print the reason. On success print the library's warnings about the
+ * file, unless --quiet is set. The caller closes *m. */
 bool cli_model_open(const settings *s, loaded_model *m);
 
 /* Like cli_model_open, but print nothing. */
 bool cli_model_try_open(const settings *s, loaded_model *m, resnet_error *error);
 
-/* Print a note if the preprocessing is a guess, unless --quiet is set. */
-void cli_model_print_guess(const settings *s, const loaded_model *m);
+void cli_model_close(loaded_model *m);
 
 /* Open a session, or print why that failed and return false. */
 bool cli_model_open_session(const loaded_model *m, uint32_t threads, uint32_t batch,
@@ -39,16 +51,7 @@ uint32_t cli_model_automatic_batch(const loaded_model *m);
 /* Fill `values` with random numbers in [-1, 1), the same in every call. */
 void cli_model_random_input(float *values, size_t count);
 
-/* Print two lines: the model, and its preprocessing. */
-void cli_model_print(const loaded_model *m);
-
-/* Write the members "model", "notice" (null: none) and "preprocess". */
-void cli_model_write_json(const loaded_model *m, json *j);
-
-/* Print the diagnostics of the file, one a line; write them as member "findings"; return
- * true if one of them is a warning. */
-void cli_model_print_diagnostics(const loaded_model *m);
-void cli_model_write_diagnostics(const loaded_model *m, json *j);
+/* Return true if a diagnostic of the file is a warning. */
 bool cli_model_has_warnings(const loaded_model *m);
 
 /* An image to label, or the reason why it cannot be labelled. */
@@ -56,6 +59,9 @@ typedef struct sample {
   image_rgb pixels;
   resnet_error error; /* status RESNET_OK: no error so far */
 } sample;
+
+/* Return the pixels of a sample as the library takes them. */
+resnet_image cli_model_image_of(const sample *s);
 
 /* Label the samples without an error. predictions[i * k + j] is the j-th best class of
  * sample i. If the library refuses the batch, label each sample alone, so that each gets

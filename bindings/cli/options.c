@@ -9,6 +9,7 @@
 #include "cli/image_input.h"
 #include "cli/memory.h"
 #include "cli/message.h"
+#include "cli/option_values.h"
 #include "cli/standard_input.h"
 #include "resnet.h"
 
@@ -17,12 +18,15 @@ typedef enum option_kind {
   OPTION_FLAG,
   OPTION_NUMBER,
   OPTION_COUNT, /* a number for which 0 is allowed */
-  OPTION_SIDE,
   OPTION_SIZE,
+  OPTION_SIZE_OR_NONE,
   OPTION_TEXT,
   OPTION_PRESET,  /* a name that resnet_preprocess_preset knows */
   OPTION_DEPTH16, /* clip, scale, auto or LOW:HIGH */
-  OPTION_CHOICE
+  OPTION_CHOICE,  /* the index of a word */
+  OPTION_WORD,    /* the index of a word, plus 1: 0 is "not given" */
+  OPTION_NUMBERS, /* one or three numbers */
+  OPTION_POSITIVES
 } option_kind;
 
 typedef struct option_row {
@@ -35,91 +39,146 @@ typedef struct option_row {
   size_t field;      /* offset in settings */
   uint32_t minimum, maximum;
   const char *help;
+  const char *heading; /* above this row in the help, or NULL */
 } option_row;
 
 #define FIELD(name) offsetof(settings, name)
 
-/* Commands that run the model, that decode images, and that depend on preprocessing. */
 enum {
-  RUN = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_BENCH | COMMAND_COMPARE,
-  DECODE = COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_COMPARE,
-  TAKE_IMAGES =
-      COMMAND_CLASSIFY | COMMAND_EVAL | COMMAND_INSPECT | COMMAND_COMPILE | COMMAND_COMPARE
+  /* the commands that decode images */
+  DECODE = COMMAND_CLASSIFY | COMMAND_EMBED | COMMAND_EVAL | COMMAND_COMPARE,
+  /* and those that depend on the preprocessing */
+  PREPROCESS = DECODE | COMMAND_INSPECT | COMMAND_COMPILE,
+  RUN = DECODE | COMMAND_BENCH,
+  MAX_SIDE = 65535
 };
+
+static const char presets[] =
+    "imagenet, imagenet-v2, timm, cifar10, unit, keras-caffe, keras-tf, keras-stretch, grey, none";
 
 static const option_row rows[] = {
     {"model", 'm', OPTION_TEXT, "MODEL", COMMAND_ALL & ~COMMAND_COMPARE, FIELD(model), 0, 0,
-     "the .onnx, .onnx.gz or .resnet file; -: standard input (the built-in model)"},
-    {"top", 'k', OPTION_NUMBER, "K", COMMAND_CLASSIFY, FIELD(best), 1, 100000,
-     "how many labels to show for each image (3)"},
-    {"cam", 0, OPTION_TEXT, "OUT.png", COMMAND_CLASSIFY, FIELD(cam), 0, 0,
-     "also write the image with the class activation map over it; takes one image"},
-    {"cam-class", 0, OPTION_TEXT, "LABEL|INDEX", COMMAND_CLASSIFY, FIELD(cam_class), 0, 0,
-     "the class that --cam shows, instead of the best"},
-    {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL | COMMAND_COMPARE, FIELD(data), 0, 0,
-     "labelled images: <class>/<image> in a folder or a .zip"},
+     "the .onnx, .onnx.gz or .resnet file; -: standard input (the built-in model)", "Options:"},
     {"output", 'o', OPTION_TEXT, "OUT.resnet", COMMAND_COMPILE, FIELD(output), 0, 0,
-     "the plan file to write"},
+     "the plan file to write", NULL},
+    {"output", 'o', OPTION_TEXT, "OUT.npy", COMMAND_EMBED, FIELD(output), 0, 0,
+     "the NumPy file to write: float32 (rows, columns), a row for each image", NULL},
+    {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL | COMMAND_COMPARE, FIELD(data), 0, 0,
+     "labelled images: <class>/<image> in a folder or a .zip", NULL},
+    {"top", 'k', OPTION_NUMBER, "K", COMMAND_CLASSIFY, FIELD(best), 1, 100000,
+     "how many labels to show for each image, at most all (3)", NULL},
+    {"raw", 0, OPTION_FLAG, NULL, COMMAND_CLASSIFY, FIELD(raw), 0, 0,
+     "show the numbers that the model gives, e.g. logits; with --json all of them", NULL},
+    {"l2", 0, OPTION_FLAG, NULL, COMMAND_EMBED, FIELD(l2), 0, 0, "divide each row by its length",
+     NULL},
+    {"skip-errors", 0, OPTION_FLAG, NULL, COMMAND_EMBED, FIELD(skip_errors), 0, 0,
+     "leave out images that cannot be read, instead of writing nothing; still exit status 1", NULL},
+    {"cam", 0, OPTION_TEXT, "OUT.png", COMMAND_CLASSIFY, FIELD(cam), 0, 0,
+     "also write the image with the class activation map over it; takes one image", NULL},
+    {"cam-class", 0, OPTION_TEXT, "LABEL|INDEX", COMMAND_CLASSIFY, FIELD(cam_class), 0, 0,
+     "the class that --cam shows, instead of the best", NULL},
     {"report", 0, OPTION_TEXT, "OUT.html", COMMAND_COMPARE, FIELD(report), 0, 0,
-     "also write one page with all plots and tables"},
+     "also write one page with all plots and tables", NULL},
     {"tables", 0, OPTION_TEXT, "DIR", COMMAND_COMPARE, FIELD(tables), 0, 0,
-     "also write the data as CSV and the plots as SVG files into this folder"},
+     "also write the data as CSV and the plots as SVG files into this folder", NULL},
     {"lesions", 0, OPTION_COUNT, "N", COMMAND_COMPARE, FIELD(ablation_images), 0, 999999999,
-     "how many images to remove blocks on; 0: none (1000)"},
+     "how many images to remove blocks on; 0: none (1000)", NULL},
     {"events", 0, OPTION_NUMBER, "FD", COMMAND_COMPARE, FIELD(events), 3, 65535,
-     "write warnings, errors and progress as JSON lines to this file descriptor"},
+     "write warnings, errors and progress as JSON lines to this file descriptor", NULL},
     {"runs", 'r', OPTION_NUMBER, "R", COMMAND_BENCH, FIELD(runs), 1, 1000000,
-     "how many runs to time (50)"},
-    {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op"},
+     "how many runs to time (50)", NULL},
+    {"per-op", 0, OPTION_FLAG, NULL, COMMAND_BENCH, FIELD(per_op), 0, 0, "also time every op",
+     NULL},
     {"check", 0, OPTION_FLAG, NULL, COMMAND_INSPECT, FIELD(check), 0, 0,
-     "only list what looks wrong in the file; exit status 1 if predictions are likely wrong"},
+     "only list what looks wrong in the file; exit status 1 if predictions are likely wrong", NULL},
+    {"labels", 0, OPTION_TEXT, "FILE", PREPROCESS & ~COMMAND_EMBED, FIELD(labels), 0, 0,
+     "names of the classes: one a line, or JSON (list, {\"0\": name}, id2label)", NULL},
     {"threads", 't', OPTION_NUMBER, "N", RUN, FIELD(threads), 0, MAX_THREADS,
-     "number of threads; 0: one for each processor (0)"},
+     "number of threads; 0: one for each processor (0)", NULL},
     {"batch", 'b', OPTION_NUMBER, "B", RUN, FIELD(batch), 0, 4096,
-     "images computed together; 0: chosen by the command (0)"},
-    {"depth16", 0, OPTION_DEPTH16, "HOW", DECODE, FIELD(image), 0, UINT16_MAX,
-     "16-bit images: clip (as Pillow), scale, auto (each its own range) or LOW:HIGH (clip)"},
-    {"preprocess", 0, OPTION_PRESET, "NAME", TAKE_IMAGES, FIELD(preprocess), 0, 0,
-     "imagenet, imagenet-v2, cifar10, keras-caffe, keras-tf or none, instead of the file's own"},
-    {"resize", 0, OPTION_SIDE, "S|none", TAKE_IMAGES, FIELD(resize), 1, 65535,
-     "scale the shorter side of an image to S pixels"},
-    {"crop", 0, OPTION_SIDE, "C|none", TAKE_IMAGES, FIELD(crop), 1, 65535,
-     "then crop the centre, C x C pixels"},
-    {"size", 0, OPTION_SIZE, "S|HxW", COMMAND_ALL, FIELD(size), 1, 65535,
-     "input size of the model, S x S or H x W pixels, instead of the size in the file"},
-    {"scores", 0, OPTION_TEXT, "NAME", COMMAND_ALL, FIELD(scores), 0, 0,
-     "which output of the file holds the scores, if there are several"},
-    {"conv", 0, OPTION_CHOICE, "auto|direct|winograd", COMMAND_ALL, FIELD(conv), 0, 0,
-     "how to compute convolutions; auto: what a cost model predicts to be faster (auto)"},
-    {"memory", 0, OPTION_CHOICE, "normal|small", COMMAND_ALL, FIELD(memory), 0, 0,
-     "small: keep no weights larger than the file's; implies direct convolutions (normal)"},
-    {"max-memory", 0, OPTION_NUMBER, "GIB", COMMAND_ALL, FIELD(max_memory), 1, 1024,
-     "most memory for a model and what runs it (6)"},
-    {"max-file", 0, OPTION_NUMBER, "GIB", COMMAND_ALL, FIELD(max_file), 1, 1024,
-     "largest file that is accepted as a model (2)"},
-    {"external-data", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(external_data), 0, 0,
-     "let the model read its weights from files in or below its folder"},
+     "images computed together; 0: chosen by the command (0)", NULL},
     {"json", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(json), 0, 0,
-     "print one JSON document instead of text"},
+     "print one JSON document instead of text", NULL},
     {"quiet", 'q', OPTION_FLAG, NULL, COMMAND_ALL, FIELD(quiet), 0, 0,
-     "no notes and no progress bar"},
-    {"help", 'h', OPTION_HELP, NULL, COMMAND_ALL, 0, 0, 0, "show this help"},
+     "no notes and no progress bar", NULL},
+    {"help", 'h', OPTION_HELP, NULL, COMMAND_ALL, 0, 0, 0, "show this help", NULL},
+
+    {"preprocess", 0, OPTION_PRESET, "NAME", PREPROCESS, FIELD(preprocess), 0, 0, presets,
+     "How images become inputs, where that differs from the model's or the preset's settings:"},
+    {"fit", 0, OPTION_WORD, "crop|stretch", PREPROCESS, FIELD(fit), 0, 0,
+     "keep the proportions and crop the centre, or stretch to the input's size", NULL},
+    {"resize", 0, OPTION_SIZE_OR_NONE, "S|HxW|none", PREPROCESS, FIELD(resize), 1, MAX_SIDE,
+     "scale the shorter side to S pixels, or the image to cover (stretch: to be) H x W", NULL},
+    {"crop", 0, OPTION_SIZE_OR_NONE, "C|HxW|none", PREPROCESS, FIELD(crop), 1, MAX_SIDE,
+     "then crop the centre, C x C or H x W pixels", NULL},
+    {"filter", 0, OPTION_WORD, "bilinear|bicubic|nearest", PREPROCESS, FIELD(filter), 0, 0,
+     "how to scale, bit for bit as Pillow", NULL},
+    {"order", 0, OPTION_WORD, "rgb|bgr|grey", PREPROCESS, FIELD(order), 0, 0,
+     "channels of the input; --mean and --std are in this order", NULL},
+    {"scale", 0, OPTION_POSITIVES, "S", PREPROCESS, FIELD(scale), 0, 0,
+     "input = (pixel / S - mean) / std, for pixels of 0 to 255", NULL},
+    {"mean", 0, OPTION_NUMBERS, "M|A,B,C", PREPROCESS, FIELD(mean), 0, 0,
+     "one number, or one for each channel", NULL},
+    {"std", 0, OPTION_POSITIVES, "D|A,B,C", PREPROCESS, FIELD(std), 0, 0,
+     "one number, or one for each channel", NULL},
+    {"depth16", 0, OPTION_DEPTH16, "HOW", DECODE, FIELD(image), 0, 0,
+     "16-bit images: clip (as Pillow), scale, auto (each its own range) or LOW:HIGH (clip)", NULL},
+
+    {"size", 0, OPTION_SIZE, "S|HxW", COMMAND_ALL, FIELD(size), 1, MAX_SIDE,
+     "input size of the model in pixels, instead of the size in the file", "How the model runs:"},
+    {"scores", 0, OPTION_TEXT, "NAME", COMMAND_ALL, FIELD(scores), 0, 0,
+     "which output of the file holds the scores, or any inner tensor", NULL},
+    {"conv", 0, OPTION_CHOICE, "auto|direct|winograd", COMMAND_ALL, FIELD(conv), 0, 0,
+     "how to compute convolutions; auto: what a cost model predicts to be faster (auto)", NULL},
+    {"memory", 0, OPTION_CHOICE, "normal|small", COMMAND_ALL, FIELD(memory), 0, 0,
+     "small: keep no weights larger than the file's; implies direct convolutions (normal)", NULL},
+    {"max-memory", 0, OPTION_NUMBER, "GIB", COMMAND_ALL, FIELD(max_memory), 1, 1024,
+     "most memory for a model and what runs it (6)", NULL},
+    {"max-file", 0, OPTION_NUMBER, "GIB", COMMAND_ALL, FIELD(max_file), 1, 1024,
+     "largest file that is accepted as a model (2)", NULL},
+    {"external-data", 0, OPTION_FLAG, NULL, COMMAND_ALL, FIELD(external_data), 0, 0,
+     "let the model read its weights from files in or below its folder", NULL},
 };
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
+enum { SPELLING_WIDTH = 27, HELP_COLUMN = 6 + SPELLING_WIDTH + 1, HELP_WIDTH = 66 };
+
+/* Print text from HELP_COLUMN on, broken between words. */
+static void print_wrapped(const char *text) {
+  while (strlen(text) > HELP_WIDTH) {
+    int length = HELP_WIDTH;
+    while (length > 0 && text[length] != ' ') length--;
+    (void)printf("%.*s\n%*s", length, text, HELP_COLUMN, "");
+    text += length + 1;
+  }
+  (void)puts(text);
+}
+
+/* Print the row of an option; a long spelling takes a line of its own. */
+static void print_row(const option_row *row) {
+  char spelling[48];
+  const int length = snprintf(spelling, sizeof spelling, "--%s%s%s", row->name,
+                              row->argument ? " " : "", row->argument ? row->argument : "");
+  if (row->letter)
+    (void)printf("  -%c, ", row->letter);
+  else
+    (void)fputs("      ", stdout);
+  if (length > SPELLING_WIDTH)
+    (void)printf("%s\n%*s", spelling, HELP_COLUMN, "");
+  else
+    (void)printf("%-*s ", SPELLING_WIDTH, spelling);
+  print_wrapped(row->help);
+}
+
 static void print_command_help(const command *c) {
-  (void)printf("Usage: resnet %s [OPTION]... %s\n%s\n\nOptions:\n", c->name, c->operands,
-               c->details);
+  (void)printf("Usage: resnet %s [OPTION]... %s\n%s\n", c->name, c->operands, c->details);
+  const char *heading = NULL;
   for (size_t i = 0; i < ROW_COUNT; i++) {
-    const option_row *row = &rows[i];
-    if (!(row->commands & (unsigned)c->id)) continue;
-    char spelling[40];
-    (void)snprintf(spelling, sizeof spelling, "--%s%s%s", row->name, row->argument ? " " : "",
-                   row->argument ? row->argument : "");
-    if (row->letter)
-      (void)printf("  -%c, %-27s %s\n", row->letter, spelling, row->help);
-    else
-      (void)printf("      %-27s %s\n", spelling, row->help);
+    if (rows[i].heading) heading = rows[i].heading;
+    if (!(rows[i].commands & (unsigned)c->id)) continue;
+    if (heading) (void)printf("\n%s\n", heading);
+    heading = NULL;
+    print_row(&rows[i]);
   }
   (void)printf("\nExample:\n  %s\n", c->example);
 }
@@ -130,86 +189,36 @@ static bool wrong_usage(const command *c, int *exit_code) {
   return false;
 }
 
-/* Parse a decimal integer. strtoul alone would accept "-1", "" and "3x". */
-static bool parse_number(const char *text, uint32_t minimum, uint32_t maximum, uint32_t *value) {
-  if (*text == '\0' || strspn(text, "0123456789") != strlen(text) || strlen(text) > 9) return false;
-  unsigned long parsed = strtoul(text, NULL, 10);
-  if (parsed < minimum || parsed > maximum) return false;
-  *value = (uint32_t)parsed;
-  return true;
-}
-
-/* Parse two numbers with a character between them, which is at `between`. */
-static bool parse_pair(const char *text, const char *between, uint32_t minimum, uint32_t maximum,
-                       uint32_t *first, uint32_t *second) {
-  char before[12];
-  const size_t length = (size_t)(between - text);
-  if (length >= sizeof before) return false;
-  memcpy(before, text, length);
-  before[length] = '\0';
-  return parse_number(before, minimum, maximum, first) &&
-         parse_number(between + 1, minimum, maximum, second);
-}
-
-/* Parse "S" or "HxW". */
-static bool parse_size(const char *text, uint32_t minimum, uint32_t maximum, size_option *size) {
-  const char *x = strchr(text, 'x');
-  if (x) return parse_pair(text, x, minimum, maximum, &size->height, &size->width);
-  return parse_number(text, minimum, maximum, &size->height) &&
-         parse_number(text, minimum, maximum, &size->width);
-}
-
-/* Set *value to the index of `text` among `words`, which are separated by '|'. */
-static bool parse_choice(const char *text, const char *words, uint32_t *value) {
-  const size_t length = strlen(text);
-  for (*value = 0; words; ++*value) {
-    const size_t word = strcspn(words, "|");
-    if (word == length && strncmp(words, text, word) == 0) return true;
-    words = words[word] ? words + word + 1 : NULL;
-  }
-  return false;
-}
-
-/* Parse "LOW:HIGH" or a word. */
-static bool parse_depth16(const char *text, image_options *image) {
-  const char *colon = strchr(text, ':');
-  uint32_t low = 0, high = UINT16_MAX;
-  if (strcmp(text, "clip") == 0) {
-    image->depth16 = IMAGE_DEPTH16_CLIP;
-  } else if (strcmp(text, "auto") == 0) {
-    image->depth16 = IMAGE_DEPTH16_AUTO;
-  } else if (strcmp(text, "scale") == 0 ||
-             (colon && parse_pair(text, colon, 0, UINT16_MAX, &low, &high) && low < high)) {
-    *image = (image_options){IMAGE_DEPTH16_RANGE, (uint16_t)low, (uint16_t)high};
-  } else {
-    return false;
-  }
-  return true;
-}
-
 /* Print which values parse_value accepts. */
 static void say_accepted(const option_row *row, const char *text) {
   resnet_error error;
   (void)fprintf(stderr, "resnet: --%s '", row->name);
   cli_print_masked(stderr, text);
+  (void)fputs("': ", stderr);
   switch (row->kind) {
   case OPTION_CHOICE:
-    (void)fprintf(stderr, "': %s is accepted", row->argument);
+  case OPTION_WORD:
+    (void)fprintf(stderr, "%s is accepted", row->argument);
     return;
   case OPTION_PRESET:
     (void)resnet_preprocess_preset(text, &(resnet_preprocess){0}, &error);
-    (void)fputs("': ", stderr);
     cli_print_masked(stderr, error.message);
     return;
   case OPTION_DEPTH16:
-    (void)fputs("': clip, scale, auto or LOW:HIGH is accepted, e.g. 0:4095", stderr);
+    (void)fputs("clip, scale, auto or LOW:HIGH is accepted, e.g. 0:4095", stderr);
+    return;
+  case OPTION_NUMBERS:
+    (void)fputs("one number is accepted, or three with commas, e.g. 0.485,0.456,0.406", stderr);
+    return;
+  case OPTION_POSITIVES:
+    (void)fputs("one number above 0 is accepted, or three with commas", stderr);
     return;
   default:
     break;
   }
-  (void)fprintf(stderr, "': %s%u to %u is accepted", row->kind == OPTION_SIDE ? "none or " : "",
-                row->minimum, row->maximum);
-  if (row->kind == OPTION_SIZE)
+  (void)fprintf(stderr, "%s%u to %u is accepted",
+                row->kind == OPTION_SIZE_OR_NONE ? "none or " : "", row->minimum, row->maximum);
+  if (row->kind == OPTION_SIZE || row->kind == OPTION_SIZE_OR_NONE)
     (void)fputs(", or two such numbers with an x between them, height first", stderr);
 }
 
@@ -227,24 +236,28 @@ static bool parse_value(const option_row *row, const char *text, settings *s) {
     return resnet_preprocess_preset(text, &(resnet_preprocess){0}, NULL) == RESNET_OK;
   case OPTION_DEPTH16:
     s->depth16_given = true;
-    return parse_depth16(text, field);
+    return cli_value_depth16(text, field);
   case OPTION_NUMBER:
-    return parse_number(text, row->minimum, row->maximum, field);
+    return cli_value_number(text, row->minimum, row->maximum, field);
   case OPTION_COUNT: {
     number_option *count = field;
     count->given = true;
-    return parse_number(text, row->minimum, row->maximum, &count->number);
-  }
-  case OPTION_SIDE: {
-    side_option *side = field;
-    side->given = true;
-    side->side = 0;
-    return strcmp(text, "none") == 0 || parse_number(text, row->minimum, row->maximum, &side->side);
+    return cli_value_number(text, row->minimum, row->maximum, &count->number);
   }
   case OPTION_SIZE:
-    return parse_size(text, row->minimum, row->maximum, field);
+  case OPTION_SIZE_OR_NONE:
+    return cli_value_size(text, row->maximum, row->kind == OPTION_SIZE_OR_NONE, field);
   case OPTION_CHOICE:
-    return parse_choice(text, row->argument, field);
+    return cli_value_choice(text, row->argument, field);
+  case OPTION_WORD: {
+    uint32_t *index = field;
+    const bool known = cli_value_choice(text, row->argument, index);
+    *index += 1;
+    return known;
+  }
+  case OPTION_NUMBERS:
+  case OPTION_POSITIVES:
+    return cli_value_numbers(text, row->kind == OPTION_POSITIVES, field);
   case OPTION_HELP:
     break;
   }
@@ -290,13 +303,17 @@ static void take_first_model(settings *s) {
   s->operand_count--;
 }
 
-static bool check_images(const settings *s) {
+static bool check_images(const command *c, const settings *s) {
   if (s->operand_count == 0)
     (void)fputs("resnet: no image is named", stderr);
   else if (s->cam && s->operand_count > 1)
     (void)fprintf(stderr, "resnet: --cam takes one image, and %zu are named", s->operand_count);
   else if (s->cam_class && !s->cam)
     (void)fputs("resnet: --cam-class needs --cam", stderr);
+  else if (s->cam && s->raw)
+    (void)fputs("resnet: --raw and --cam exclude each other", stderr);
+  else if (c->id == COMMAND_EMBED && !s->output)
+    (void)fputs("resnet: --output is missing", stderr);
   else
     return true;
   return false;
@@ -322,6 +339,7 @@ static bool check_models(const settings *s) {
 
 static bool check_standard_input(const command *c, const settings *s) {
   unsigned named = cli_is_standard_input(s->model) && c->takes == TAKES_IMAGES;
+  named += cli_is_standard_input(s->labels);
   for (size_t i = 0; i < s->operand_count; i++) named += cli_is_standard_input(s->operands[i]);
   if (named > 1)
     (void)fputs("resnet: standard input can be read once, but is named twice", stderr);
@@ -337,7 +355,7 @@ static bool take_operands(const command *c, int argc, char **argv, settings *s) 
   s->operands = argv + optind;
   s->operand_count = (size_t)(argc - optind);
   if (c->takes == TAKES_IMAGES) take_first_model(s);
-  if (c->takes == TAKES_IMAGES) return check_images(s) && check_standard_input(c, s);
+  if (c->takes == TAKES_IMAGES) return check_images(c, s) && check_standard_input(c, s);
   if (!(c->takes == TAKES_MODELS ? check_models(s) : take_model(s))) return false;
   const char *missing = NULL;
   if ((c->id == COMMAND_EVAL || c->id == COMMAND_COMPARE) && !s->data) missing = "--data";

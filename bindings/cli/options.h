@@ -6,24 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli/option_values.h"
 #include "support/image.h"
-
-/* A side in pixels, or "none". */
-typedef struct side_option {
-  bool given;
-  uint32_t side; /* 0: none */
-} side_option;
-
-/* A number for which 0 differs from "not given". */
-typedef struct number_option {
-  bool given;
-  uint32_t number;
-} number_option;
-
-/* The size of an image in pixels; 0 x 0: the size in the model. */
-typedef struct size_option {
-  uint32_t height, width;
-} size_option;
 
 /* The limit of --threads: that of resnet_session_options.threads. */
 enum { MAX_THREADS = 256 };
@@ -33,16 +17,20 @@ typedef struct settings {
   const char *command_line; /* complete, quoted for a shell; NULL: unknown */
   const char *model;        /* NULL: the built-in model */
   const char *data;
-  const char *output;          /* NULL: do not save the model */
+  const char *output;          /* of compile and embed */
   const char *cam;             /* NULL: no class activation map */
   const char *cam_class;       /* label or index of its class; NULL: the best */
   const char *report, *tables; /* NULL: do not write it */
   const char *preprocess;
-  const char *scores; /* name of the output that holds the scores; NULL: the only one */
+  const char *scores; /* name of the tensor with the scores; NULL: the only output */
+  const char *labels; /* a file of names for the classes; NULL: the model's own */
   size_option size;
-  side_option resize, crop;
-  number_option ablation_images; /* images on which blocks are removed */
-  uint32_t best;                 /* predictions to show for each image */
+  /* What changes the preprocessing; a choice is its index + 1, or 0. */
+  uint32_t fit, filter, order;
+  size_option resize, crop;
+  numbers_option mean, std, scale; /* of scale only the first value counts */
+  number_option ablation_images;   /* images on which blocks are removed */
+  uint32_t best;                   /* predictions to show for each image */
   uint32_t threads, batch, runs;
   uint32_t max_file, max_memory; /* in GiB; 0: the library's limits */
   uint32_t events;               /* descriptor for events; 0: none */
@@ -54,7 +42,7 @@ typedef struct settings {
   image_options image; /* --depth16 */
   bool depth16_given;
   bool external_data;
-  bool per_op, check, json, quiet;
+  bool per_op, check, json, quiet, raw, l2, skip_errors;
   char **operands;
   size_t operand_count;
 } settings;
@@ -66,7 +54,8 @@ typedef enum command_id {
   COMMAND_BENCH = 1 << 3,
   COMMAND_COMPILE = 1 << 4,
   COMMAND_COMPARE = 1 << 5,
-  COMMAND_ALL = 63
+  COMMAND_EMBED = 1 << 6,
+  COMMAND_ALL = 127
 } command_id;
 
 /* The operands of a command. */

@@ -5,18 +5,19 @@ _resnet() {
   local command=${COMP_WORDS[1]}
   local common='--conv --memory --max-memory --max-file --external-data --size --scores'
   common+=' --json --quiet --help'
-  local images='--preprocess --resize --crop'
+  local images='--preprocess --fit --resize --crop --filter --order --scale --mean --std'
   local running='--threads --batch'
-  local decoding='--depth16'
+  local decoding='--depth16 --labels'
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    local commands='classify eval inspect bench compile compare --help --version'
+    local commands='classify embed eval inspect bench compile compare --help --version'
     COMPREPLY=($(compgen -W "$commands" -- "$current"))
     return
   fi
   case $previous in
     --preprocess)
-      local presets='imagenet imagenet-v2 cifar10 keras-caffe keras-tf none'
+      local presets='imagenet imagenet-v2 timm cifar10 unit keras-caffe keras-tf keras-stretch'
+      presets+=' grey none'
       COMPREPLY=($(compgen -W "$presets" -- "$current"))
       return ;;
     --conv)
@@ -25,6 +26,16 @@ _resnet() {
     --memory)
       COMPREPLY=($(compgen -W 'normal small' -- "$current"))
       return ;;
+    --fit)
+      COMPREPLY=($(compgen -W 'crop stretch' -- "$current"))
+      return ;;
+    --filter)
+      COMPREPLY=($(compgen -W 'bilinear bicubic nearest' -- "$current"))
+      return ;;
+    --order)
+      COMPREPLY=($(compgen -W 'rgb bgr grey' -- "$current"))
+      return ;;
+    --mean | --std | --scale) return ;;
     --resize | --crop)
       COMPREPLY=($(compgen -W 'none' -- "$current"))
       return ;;
@@ -38,11 +49,12 @@ _resnet() {
   if [[ $current == -* ]]; then
     local own
     case $command in
-      classify) own="--model --top --cam --cam-class $running $decoding $images" ;;
+      classify) own="--model --top --raw --cam --cam-class $running $decoding $images" ;;
+      embed) own="--model --output --l2 --skip-errors --depth16 $running $images" ;;
       eval) own="--model --data $running $decoding $images" ;;
-      inspect) own="--model --check $images" ;;
+      inspect) own="--model --check --labels $images" ;;
       bench) own="--model --runs --per-op $running" ;;
-      compile) own="--model --output $images" ;;
+      compile) own="--model --output --labels $images" ;;
       compare) own="--data --report --tables --lesions --events $running $decoding $images" ;;
       *) return ;;
     esac

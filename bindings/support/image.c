@@ -12,6 +12,7 @@
 #include "support/image_format.h"
 #include "support/image_jpeg.h"
 #include "support/image_png.h"
+#include "support/image_webp.h"
 
 void image_release(image_rgb *image) {
   free(image->pixels);
@@ -198,6 +199,8 @@ static decoder find_decoder(const uint8_t *bytes, size_t size) {
     return image_decode_jpeg;
   case IMAGE_FORMAT_PNG:
     return image_decode_png;
+  case IMAGE_FORMAT_WEBP:
+    return image_decode_webp;
   default:
     return NULL;
   }

@@ -4,6 +4,7 @@
  * Formats, recognised by their first bytes:
  *   JPEG: grey, YCbCr, RGB, CMYK, YCCK; baseline and progressive
  *   PNG:  all colour types and depths, interlaced or not
+ *   WebP: lossy and lossless, not animated; only if built with RESNET_WEBP
  *
  * JPEG is decoded at full size with libjpeg's defaults (accurate integer DCT, fancy
  * upsampling). CMYK is assumed to be stored inverted, as Adobe does and Pillow assumes.

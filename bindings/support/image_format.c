@@ -4,6 +4,12 @@
 
 #include "support/error.h"
 
+#ifdef RESNET_WEBP
+#define ACCEPTED "JPEG, PNG and WebP images are accepted"
+#else
+#define ACCEPTED "JPEG and PNG images are accepted"
+#endif
+
 typedef struct magic_row {
   size_t offset;
   const char *magic;
@@ -184,9 +190,9 @@ static const char *advice_for(image_format_kind kind) {
   case IMAGE_FORMAT_EMPTY:
     return ": its content was never written, e.g. by a download that stopped; fetch it again";
   case IMAGE_FORMAT_DATA:
-    return ", not an image: JPEG and PNG images are accepted";
+    return ", not an image: " ACCEPTED;
   default:
-    return ": JPEG and PNG images are accepted; convert it, e.g. with ImageMagick: "
+    return ": " ACCEPTED "; convert it, e.g. with ImageMagick: "
            "magick IMAGE out.png";
   }
 }

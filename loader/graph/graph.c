@@ -25,18 +25,25 @@ void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count) {
   mem_release(m, nodes);
 }
 
+void graph_release_labels(graph *g) {
+  for (uint32_t i = 0; i < g->label_count; i++) mem_release(g->memory, g->labels[i]);
+  mem_release(g->memory, g->labels);
+  g->labels = NULL;
+  g->label_count = 0;
+}
+
 void graph_release(graph *g) {
   memory *m = g->memory;
   if (!m) return;
   graph_release_nodes(m, g->nodes, g->node_count);
   for (uint32_t i = 0; i < g->block_count; i++) mem_release(m, g->blocks[i].name);
-  for (uint32_t i = 0; i < g->label_count; i++) mem_release(m, g->labels[i]);
   for (uint32_t i = 0; i < g->diagnostic_count; i++) mem_release(m, g->diagnostics[i].message);
   mem_release(m, g->diagnostics);
   mem_release(m, g->blocks);
-  mem_release(m, g->labels);
+  graph_release_labels(g);
   mem_release(m, g->name);
   mem_release(m, g->producer);
+  mem_release(m, g->evidence.text);
   memset(g, 0, sizeof *g);
 }
 
@@ -85,8 +92,8 @@ resnet_shortcut graph_shortcut_kind(const graph *g, uint32_t source, uint32_t en
 /* ---- pools ------------------------------------------------------------------------- */
 
 /* Return whether each window has a tap inside, along one axis. Window i begins at
- * i * stride - before. One that begins inside has its first tap there. Of one that begins
- * before the input, the first tap behind the border is less than `dilation` inside. */
+ * i * stride - before. One that begins inside has its first tap there. One that begins
+ * before the input has a first tap behind the border, less than `dilation` inside. */
 static bool span_has_taps(uint32_t kernel, uint32_t stride, uint32_t dilation, uint32_t before,
                           uint32_t in, uint32_t out) {
   if (before > (uint64_t)(kernel - 1) * dilation) return false;

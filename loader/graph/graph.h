@@ -113,7 +113,8 @@ typedef struct graph_node {
   float clamp_min, clamp_max; /* -INFINITY and INFINITY: not clamped */
   float *weights;             /* weight_count finite floats; shapes: see ops.def */
   size_t weight_count;
-  float *bias; /* bias_count finite floats: one for each channel; CHANNEL_CONV: 1, PRELU: 0 */
+  /* bias_count finite floats: one for each channel; CHANNEL_CONV: 1; PRELU: none */
+  float *bias;
   size_t bias_count;
   bool weights_borrowed; /* weights and bias are not the node's to release */
   graph_winograd_safety winograd_safety;
@@ -135,6 +136,25 @@ typedef struct graph_diagnostic {
   char *message;
 } graph_diagnostic;
 
+/* What the graph shows of the values that it takes as input. */
+typedef enum graph_evidence_kind {
+  GRAPH_EVIDENCE_NONE = 0,       /* nothing: a layer reads the input */
+  GRAPH_EVIDENCE_VALUES = 1,     /* constants that fit one preprocessing only */
+  GRAPH_EVIDENCE_NORMALISED = 2, /* statistics of images that were normalised before */
+  GRAPH_EVIDENCE_UNKNOWN = 3     /* constants that fit no known preprocessing */
+} graph_evidence_kind;
+
+/* Evidence of how images become inputs: what the graph computes on its input before the
+ * first layer. */
+typedef struct graph_evidence {
+  graph_evidence_kind kind;
+  /* With GRAPH_EVIDENCE_VALUES: inputs are (pixel / scale - mean) / std, of BGR images if
+   * `bgr`; scale and std are above 0. */
+  bool bgr;
+  float scale, mean[3], std[3];
+  char *text; /* the node and its constants; NULL: GRAPH_EVIDENCE_NONE */
+} graph_evidence;
+
 typedef struct graph {
   memory *memory; /* owner of everything below */
   graph_node *nodes;
@@ -147,14 +167,19 @@ typedef struct graph {
   uint32_t opset;
   char **labels;        /* label_count strings, or NULL */
   uint32_t label_count; /* 0 or graph_class_count() */
+  bool labels_replaced; /* a plan file has labels of the caller in place of the graph's */
   graph_diagnostic *diagnostics;
   uint32_t diagnostic_count;
   bool has_preprocess; /* `preprocess` is from the file's metadata */
   resnet_preprocess preprocess;
+  graph_evidence evidence;
 } graph;
 
 /* Release everything that *g holds and zero it. An all-zero graph is allowed. */
 void graph_release(graph *g);
+
+/* Release the labels. */
+void graph_release_labels(graph *g);
 
 /* Release `count` nodes and the array itself. */
 void graph_release_nodes(memory *m, graph_node *nodes, uint32_t count);
@@ -168,9 +193,9 @@ resnet_status graph_add_diagnostic(graph *g, resnet_error *error, resnet_severit
 #endif
     ;
 
-/* Return whether node `index` continues a branch of a block towards its source: it has one
- * input, or multiplies its first input by a gate that nodes with one input each compute
- * from that. The first input leads back. */
+/* Return whether node `index` continues a branch of a block towards its source: it has
+ * one input, or multiplies its first input by a gate that nodes with one input each
+ * compute from that. The first input leads back. */
 bool graph_continues_branch(const graph *g, uint32_t index);
 
 /* Return the kind of the shortcut from node `source` to node `end`, which continues at

@@ -263,8 +263,8 @@ static resnet_status refuse_block(const graph *g, uint32_t index, resnet_error *
       index, g->blocks[index].name, what);
 }
 
-/* Return whether nodes of the block lead from `end` back to its source. A gate's nodes are
- * the block's, too. */
+/* Return whether nodes of the block lead from `end` back to its source. A gate's nodes
+ * are the block's, too. */
 static bool branch_leads_back(const graph *g, uint32_t index, uint32_t end) {
   for (; end != g->blocks[index].source; end = g->nodes[end].input[0]) {
     const graph_node *n = &g->nodes[end];

@@ -62,6 +62,20 @@ static resnet_status check_inference(const import_context *ctx) {
   return RESNET_OK;
 }
 
+/* Keep the statistics of few channels: they may be those of images. */
+static resnet_status keep_statistics(import_context *ctx, pending_affine *d, const normalisation *p,
+                                     uint32_t channels) {
+  if (channels > 3) return RESNET_OK;
+  d->mean = import_scratch(ctx, channels, sizeof *d->mean);
+  d->deviation = import_scratch(ctx, channels, sizeof *d->deviation);
+  if (!d->mean || !d->deviation) return err_no_memory(ctx->error, "a normalisation");
+  for (uint32_t c = 0; c < channels; c++) {
+    d->mean[c] = (double)p->mean->floats[c];
+    d->deviation[c] = sqrt((double)p->variance->floats[c] + (double)p->epsilon);
+  }
+  return RESNET_OK;
+}
+
 /* Add y = (x - mean) / sqrt(variance + epsilon) * scale + bias. Old MXNet files have
  * spatial=0 but mean 1 (mxnet issue 17711): the number of parameters, one for each
  * channel, decides. */
@@ -92,7 +106,7 @@ resnet_status op_batch_normalization(import_context *ctx) {
     d->scale[c] = (double)p.scale->floats[c] / sqrt(variance + (double)p.epsilon);
     d->shift[c] = (double)p.bias->floats[c] - (double)p.mean->floats[c] * d->scale[c];
   }
-  return RESNET_OK;
+  return keep_statistics(ctx, d, &p, channels);
 }
 
 /* Find the axis of x that meets the first dimension of t: the last axes meet, unless

@@ -16,9 +16,10 @@ resnet_status window_get_auto_pad(const import_context *ctx, window_auto_pad *mo
 /* A window along one axis. */
 typedef struct span {
   int64_t in, kernel, stride, dilation, out;
-  int64_t before, after;                   /* pads, the overhang included */
-  int64_t overhang;                        /* how far ceil_mode's last window extends past them */
-  int64_t deferred_before, deferred_after; /* padding of the value, part of ONNX's input */
+  int64_t before, after; /* pads, the overhang included */
+  int64_t overhang;      /* how far ceil_mode's last window extends past them */
+  /* padding of the value, part of ONNX's input */
+  int64_t deferred_before, deferred_after;
 } span;
 
 /* Read `count` numbers of an attribute, each in [low,high]: height and width, or for

@@ -37,10 +37,11 @@ static resnet_status add_label(graph *g, const char *prefix, const char *text, s
 }
 
 /* Read a label for each class. If one score gives two classes, a single label is that of
- * class 1. */
+ * class 1. An embedding has no classes: then the labels belong to another tensor. */
 static resnet_status read_labels(graph *g, const char *text, resnet_error *error) {
   const uint32_t count = count_lines(text);
   if (g->scores == RESNET_SCORES_EMBEDDING) graph_take_as_classes(g, count);
+  if (g->scores == RESNET_SCORES_EMBEDDING) return RESNET_OK;
   resnet_status status = check_label_count(g, count, error);
   if (status != RESNET_OK) return status;
   g->labels = mem_allocate(g->memory, count + 1, sizeof(char *));

@@ -101,8 +101,7 @@ static resnet_status check_arguments(const resnet_session *session, const resnet
                                      resnet_error *error) {
   resnet_status status = session_check_images("resnet_classify", session, images, count, error);
   if (status != RESNET_OK) return status;
-  if (!predictions)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_classify: `predictions` is NULL");
+  if (!predictions) return err_null(error, "resnet_classify", "predictions");
   const plan *p = &session->model->plan;
   const uint32_t classes = model_class_count(session->model);
   if (classes == 0)

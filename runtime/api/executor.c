@@ -9,8 +9,8 @@
 #include "runtime/system/clock.h"
 
 enum {
-  VECTOR_EXTRA_BYTES = 64, /* that our own kernels may read past the end of a buffer */
-  ARENA_EXTRA_BYTES = XNN_EXTRA_BYTES > VECTOR_EXTRA_BYTES ? XNN_EXTRA_BYTES : VECTOR_EXTRA_BYTES,
+  /* that kernels may read past the end of a buffer; ours read a vector at most */
+  ARENA_EXTRA_BYTES = XNN_EXTRA_BYTES > SIMD_MAX_BYTES ? XNN_EXTRA_BYTES : SIMD_MAX_BYTES,
   LONG_PAUSE = 200000 /* ns between two runs; waking threads takes a fraction of it */
 };
 

@@ -56,6 +56,7 @@ resnet_status model_set_labels(resnet_model *model, const char *const *labels, u
   resnet_status status = check_labels(labels, count, classes, error);
   if (status != RESNET_OK) return status;
   model_release_labels(model);
+  model->labels_replaced = true;
   model->labels = mem_allocate(model->memory, classes, sizeof *model->labels);
   if (!model->labels) return err_no_memory(error, "the labels");
   for (; model->label_count < classes; model->label_count++) {

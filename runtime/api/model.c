@@ -75,6 +75,11 @@ static resnet_status choose_preprocess(resnet_model *model, const graph *g,
     image_guess_preprocess(input.h, input.w, input.c, &model->preprocess);
     model->preprocess_source = RESNET_PREPROCESS_GUESSED;
   }
+  if (model->preprocess_source == RESNET_PREPROCESS_GUESSED &&
+      g->evidence.kind == GRAPH_EVIDENCE_VALUES) {
+    image_apply_evidence(&g->evidence, input.c, &model->preprocess);
+    model->preprocess_source = RESNET_PREPROCESS_FROM_GRAPH;
+  }
   image_resolve_preprocess(&model->preprocess, input.h, input.w, input.c);
   return image_check_preprocess(&model->preprocess, input.c, error);
 }
@@ -111,6 +116,8 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
     status = plan_file_pack(&model->plan, &model->file, &model->options, model->notice,
                             sizeof model->notice, error);
   if (status != RESNET_OK) return status;
+  model->evidence = g->evidence;
+  g->evidence.text = NULL;
   status = choose_preprocess(model, g, options, error);
   if (status == RESNET_OK) status = model_diagnose_preprocess(model, g, error);
   if (status == RESNET_OK) status = take_diagnostics(model, g, error);
@@ -121,12 +128,13 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   model->scores = g->scores;
   model->labels = g->labels;
   model->label_count = g->label_count;
+  model->labels_replaced = g->labels_replaced;
   g->name = g->producer = NULL;
   g->labels = NULL;
   g->label_count = 0;
   if (!options->labels && !options->label_count) return RESNET_OK;
-  return model_set_labels(model, options->labels, options->label_count,
-                          model->plan.ops[model->plan.output].shape.c, error);
+  return model_set_labels(model, options->labels, options->label_count, model_class_count(model),
+                          error);
 }
 
 /* Release everything but the model's allocator. */
@@ -140,6 +148,7 @@ static void release(resnet_model *model) {
   mem_release(m, model->findings);
   mem_release(m, model->name);
   mem_release(m, model->producer);
+  mem_release(m, model->evidence.text);
   mem_release(m, model);
 }
 
@@ -287,11 +296,15 @@ resnet_status resnet_model_save(const resnet_model *model, const char *path, res
         error, RESNET_ERROR_ARGUMENT,
         "resnet_model_save: the model's weights are gone: open it with keep_weights = 1 in "
         "its options");
-  const bool guessed = model->preprocess_source == RESNET_PREPROCESS_GUESSED;
-  const plan_file_content content = {.file = &model->file,
-                                     .plan = &model->plan,
-                                     .options = &model->options,
-                                     .preprocess = guessed ? NULL : &model->preprocess};
+  const bool named = model->preprocess_source == RESNET_PREPROCESS_FROM_OPTIONS ||
+                     model->preprocess_source == RESNET_PREPROCESS_FROM_MODEL;
+  const plan_file_settings settings = {.preprocess = named ? &model->preprocess : NULL,
+                                       .evidence = &model->evidence,
+                                       .labels = (const char *const *)model->labels,
+                                       .label_count =
+                                           model->labels_replaced ? model->label_count : 0};
+  const plan_file_content content = {
+      .file = &model->file, .plan = &model->plan, .options = &model->options, .settings = settings};
   const resnet_status status = plan_file_write(&content, path, error);
   return status == RESNET_OK ? err_clear(error) : err_add_prefix(error, status, path);
 }

@@ -12,10 +12,12 @@ struct resnet_model {
   resnet_scores scores;
   char **labels; /* one for each class, or NULL */
   uint32_t label_count;
+  bool labels_replaced;     /* the labels are not those of the file */
   resnet_finding *findings; /* warnings first; their messages are the model's */
   uint32_t finding_count;
   resnet_preprocess preprocess;
   resnet_preprocess_source preprocess_source;
+  graph_evidence evidence;
   plan_file file;       /* unpacked weights: mapped, or kept to be saved */
   plan_options options; /* of the plan */
   char notice[RESNET_ERROR_MESSAGE_SIZE];

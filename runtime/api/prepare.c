@@ -5,8 +5,8 @@
 
 resnet_status session_check_images(const char *function, const resnet_session *session,
                                    const resnet_image *images, size_t count, resnet_error *error) {
-  if (!session) return err_fail(error, RESNET_ERROR_ARGUMENT, "%s: `session` is NULL", function);
-  if (!images) return err_fail(error, RESNET_ERROR_ARGUMENT, "%s: `images` is NULL", function);
+  if (!session) return err_null(error, function, "session");
+  if (!images) return err_null(error, function, "images");
   if (count == 0)
     return err_fail(error, RESNET_ERROR_ARGUMENT, "%s: `count` is 0: use 1 or more", function);
   const uint32_t channels = session->model->plan.ops[0].shape.c;
@@ -43,7 +43,7 @@ resnet_status resnet_prepare(resnet_session *session, const resnet_image *images
                              resnet_layout layout, float *input, resnet_error *error) {
   resnet_status status = session_check_images("resnet_prepare", session, images, count, error);
   if (status != RESNET_OK) return status;
-  if (!input) return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_prepare: `input` is NULL");
+  if (!input) return err_null(error, "resnet_prepare", "input");
   if (layout != RESNET_LAYOUT_NCHW && layout != RESNET_LAYOUT_NHWC)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "resnet_prepare: layout %d: use NCHW (0) or NHWC (1)", (int)layout);

@@ -46,9 +46,8 @@ static const preset presets[] = {
 
 resnet_status resnet_preprocess_preset(const char *name, resnet_preprocess *out,
                                        resnet_error *error) {
-  if (!name || !out)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_preprocess_preset: %s is NULL",
-                    name ? "out" : "name");
+  if (!name) return err_null(error, "resnet_preprocess_preset", "name");
+  if (!out) return err_null(error, "resnet_preprocess_preset", "out");
   for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
     if (strcmp(name, presets[i].name) == 0) {
       *out = presets[i].value;
@@ -66,6 +65,19 @@ void image_guess_preprocess(uint32_t height, uint32_t width, uint32_t channels,
   const bool cifar = height == 32 && width == 32;
   const char *name = channels == 1 ? "grey" : cifar ? "cifar10" : "imagenet";
   (void)resnet_preprocess_preset(name, out, NULL);
+  if (height == width) return;
+  /* persons, number plates: a crop would lose most of them */
+  out->fit = RESNET_FIT_STRETCH;
+  out->resize_ratio = 1;
+}
+
+void image_apply_evidence(const graph_evidence *evidence, uint32_t channels, resnet_preprocess *p) {
+  p->scale = evidence->scale;
+  p->order = channels == 1   ? RESNET_ORDER_GREY
+             : evidence->bgr ? RESNET_ORDER_BGR
+                             : RESNET_ORDER_RGB;
+  memcpy(p->mean, evidence->mean, sizeof p->mean);
+  memcpy(p->std, evidence->std, sizeof p->std);
 }
 
 /* ---- check ---- */

@@ -41,11 +41,11 @@ static void add_subsampled_row(void *context, size_t sample, size_t row) {
 static void run_add(const kernel_call *call) {
   if (call->op->subsampled)
     pthreadpool_parallelize_2d(call->pool, add_subsampled_row, (void *)(uintptr_t)call, call->batch,
-                               call->op->shape.h, 0);
+                               call->op->shape.h, POOL_FLAGS);
   else
     pthreadpool_parallelize_1d_tile_1d(call->pool, add_elements, (void *)(uintptr_t)call,
                                        call->batch * plan_shape_floats(call->op->shape),
-                                       ELEMENTS_PER_TASK, 0);
+                                       ELEMENTS_PER_TASK, POOL_FLAGS);
 }
 
 static void describe_subsample(const plan_op *op, char *text, size_t size) {
@@ -78,7 +78,7 @@ static void subsample_row(void *context, size_t sample, size_t row) {
 
 static void run_subsample(const kernel_call *call) {
   pthreadpool_parallelize_2d(call->pool, subsample_row, (void *)(uintptr_t)call, call->batch,
-                             call->op->shape.h, 0);
+                             call->op->shape.h, POOL_FLAGS);
 }
 
 const kernel kernel_add = {.name = "add", .in_place = 3, .run = run_add, .describe = describe_add};

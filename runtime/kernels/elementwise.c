@@ -17,7 +17,7 @@ static void interleave_sample(void *context, size_t sample) {
 
 static void run_input(const kernel_call *call) {
   pthreadpool_parallelize_1d(call->pool, interleave_sample, (void *)(uintptr_t)call, call->batch,
-                             0);
+                             POOL_FLAGS);
 }
 
 const kernel kernel_input = {.name = "input", .run = run_input};
@@ -33,7 +33,7 @@ static void clamp_elements(void *context, size_t start, size_t count) {
 static void run_clamp(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, clamp_elements, (void *)(uintptr_t)call,
                                      call->batch * plan_shape_floats(call->op->shape),
-                                     ELEMENTS_PER_TASK, 0);
+                                     ELEMENTS_PER_TASK, POOL_FLAGS);
 }
 
 const kernel kernel_clamp = {
@@ -50,7 +50,7 @@ static void affine_row(void *context, size_t row) {
 
 static void run_affine(const kernel_call *call) {
   pthreadpool_parallelize_1d(call->pool, affine_row, (void *)(uintptr_t)call,
-                             call->batch * call->op->shape.h, 0);
+                             call->batch * call->op->shape.h, POOL_FLAGS);
 }
 
 const kernel kernel_affine = {
@@ -68,7 +68,7 @@ static void prelu_row(void *context, size_t row) {
 
 static void run_prelu(const kernel_call *call) {
   pthreadpool_parallelize_1d(call->pool, prelu_row, (void *)(uintptr_t)call,
-                             call->batch * call->op->shape.h, 0);
+                             call->batch * call->op->shape.h, POOL_FLAGS);
 }
 
 static void describe_prelu(const plan_op *op, char *text, size_t size) {
@@ -115,7 +115,7 @@ static void leaky_relu_elements(void *context, size_t start, size_t count) {
 static void run_leaky_relu(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, leaky_relu_elements, (void *)(uintptr_t)call,
                                      call->batch * plan_shape_floats(call->op->shape),
-                                     ELEMENTS_PER_TASK, 0);
+                                     ELEMENTS_PER_TASK, POOL_FLAGS);
 }
 
 static void describe_leaky_relu(const plan_op *op, char *text, size_t size) {

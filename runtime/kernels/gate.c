@@ -15,7 +15,7 @@ static void sigmoid_elements(void *context, size_t start, size_t count) {
 static void run_sigmoid(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, sigmoid_elements, (void *)(uintptr_t)call,
                                      call->batch * plan_shape_floats(call->op->shape),
-                                     ELEMENTS_PER_TASK, 0);
+                                     ELEMENTS_PER_TASK, POOL_FLAGS);
 }
 
 const kernel kernel_sigmoid = {.name = "sigmoid", .in_place = 1, .run = run_sigmoid};
@@ -55,9 +55,9 @@ static void run_scale(const kernel_call *call) {
   const size_t rows = row < ELEMENTS_PER_TASK ? ELEMENTS_PER_TASK / row : 1;
   if (op->sigmoid)
     pthreadpool_parallelize_1d_tile_1d(call->pool, apply_sigmoid, (void *)(uintptr_t)call,
-                                       call->batch * op->shape.c, ELEMENTS_PER_TASK, 0);
+                                       call->batch * op->shape.c, ELEMENTS_PER_TASK, POOL_FLAGS);
   pthreadpool_parallelize_2d_tile_1d(call->pool, scale_rows, (void *)(uintptr_t)call, call->batch,
-                                     op->shape.h, rows, 0);
+                                     op->shape.h, rows, POOL_FLAGS);
 }
 
 static void describe_scale(const plan_op *op, char *text, size_t size) {
@@ -91,7 +91,7 @@ static void multiply_elements(void *context, size_t start, size_t count) {
 static void run_multiply(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, multiply_elements, (void *)(uintptr_t)call,
                                      call->batch * plan_shape_floats(call->op->shape),
-                                     ELEMENTS_PER_TASK, 0);
+                                     ELEMENTS_PER_TASK, POOL_FLAGS);
 }
 
 static void describe_multiply(const plan_op *op, char *text, size_t size) {
@@ -122,7 +122,8 @@ static void convolve_sample(void *context, size_t sample) {
 }
 
 static void run_channel_conv(const kernel_call *call) {
-  pthreadpool_parallelize_1d(call->pool, convolve_sample, (void *)(uintptr_t)call, call->batch, 0);
+  pthreadpool_parallelize_1d(call->pool, convolve_sample, (void *)(uintptr_t)call, call->batch,
+                             POOL_FLAGS);
 }
 
 static void describe_channel_conv(const plan_op *op, char *text, size_t size) {

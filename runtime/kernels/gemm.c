@@ -104,7 +104,7 @@ static void run_gemm(const kernel_call *call) {
   const size_t channels =
       round_up((op->shape.c + column_tasks - 1) / column_tasks, call->simd->panel);
   pthreadpool_parallelize_2d_tile_2d(call->pool, run_gemm_task, (void *)(uintptr_t)call, pixels,
-                                     op->shape.c, rows, channels, 0);
+                                     op->shape.c, rows, channels, POOL_FLAGS);
 }
 
 static void describe_gemm(const plan_op *op, char *text, size_t size) {

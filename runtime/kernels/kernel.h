@@ -60,6 +60,11 @@ typedef struct kernel {
   void (*describe)(const plan_op *op, char *text, size_t size);
 } kernel;
 
+/* Flags of each call of pthreadpool: subnormal numbers are 0 in all threads, as in
+ * XNNPACK's operators. So the choice of a kernel, fusion, and the caller's own setting do
+ * not decide whether they are. */
+enum { POOL_FLAGS = PTHREADPOOL_FLAG_DISABLE_DENORMALS };
+
 /* floats of an elementwise task: 64 KiB of each operand, a fraction of any L2 */
 enum { ELEMENTS_PER_TASK = 16384 };
 

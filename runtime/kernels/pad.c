@@ -55,7 +55,7 @@ static void pad_row(void *context, size_t sample, size_t row) {
 
 static void run_pad(const kernel_call *call) {
   pthreadpool_parallelize_2d(call->pool, pad_row, (void *)(uintptr_t)call, call->batch,
-                             call->op->shape.h, 0);
+                             call->op->shape.h, POOL_FLAGS);
 }
 
 static void describe_pad(const plan_op *op, char *text, size_t size) {

@@ -86,17 +86,17 @@ static void global_average_tile(void *context, size_t sample, size_t channel, si
 
 static void run_max(const kernel_call *call) {
   pthreadpool_parallelize_2d(call->pool, max_row, (void *)(uintptr_t)call, call->batch,
-                             call->op->shape.h, 0);
+                             call->op->shape.h, POOL_FLAGS);
 }
 
 static void run_average(const kernel_call *call) {
   pthreadpool_parallelize_2d(call->pool, average_row, (void *)(uintptr_t)call, call->batch,
-                             call->op->shape.h, 0);
+                             call->op->shape.h, POOL_FLAGS);
 }
 
 static void run_global_average(const kernel_call *call) {
   pthreadpool_parallelize_2d_tile_1d(call->pool, global_average_tile, (void *)(uintptr_t)call,
-                                     call->batch, call->op->shape.c, CHANNEL_TILE, 0);
+                                     call->batch, call->op->shape.c, CHANNEL_TILE, POOL_FLAGS);
 }
 
 const kernel kernel_max_pool = {.name = "max_pool", .run = run_max, .describe = describe_window};

@@ -26,7 +26,8 @@ static void softmax_pixel(void *context, size_t pixel) {
 
 static void run_softmax(const kernel_call *call) {
   const size_t pixels = call->batch * call->op->shape.h * call->op->shape.w;
-  pthreadpool_parallelize_1d(call->pool, softmax_pixel, (void *)(uintptr_t)call, pixels, 0);
+  pthreadpool_parallelize_1d(call->pool, softmax_pixel, (void *)(uintptr_t)call, pixels,
+                             POOL_FLAGS);
 }
 
 const kernel kernel_softmax = {.name = "softmax", .in_place = 1, .run = run_softmax};

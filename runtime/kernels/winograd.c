@@ -33,6 +33,10 @@ enum {
   STEM_PIXEL = PHASES * MAX_STEM_CHANNELS + TILE_LINE
 };
 
+_Static_assert(2 * MAX_STEM_CHANNELS * sizeof(float) <= SIMD_MAX_BYTES,
+               "copy_pair reads no further than a vector behind the image");
+_Static_assert(PHASES *MAX_STEM_CHANNELS <= TILE_LINE, "a pixel of the stem is one line");
+
 bool winograd_applies(const plan_op *op) {
   const graph_window *w = &op->window;
   return op->kernel == KERNEL_CONV && op->groups == 1 && w->kernel_h == 3 && w->kernel_w == 3 &&
@@ -199,6 +203,8 @@ static void copy_phases(const stride1_task *t, winograd_tile at, float *split,
   const size_t c = op->in.c, n = t->form->in.h; /* the stem's tiles are square */
   const size_t top = 2 * at.row - op->window.pad_top - op->window.pad_top % 2;
   const size_t left = 2 * at.column - op->window.pad_left - op->window.pad_left % 2;
+  /* the transform reads whole vectors, lanes behind the channels included */
+  for (size_t i = 0; i < n * n; i++) memset(split + i * STEM_PIXEL, 0, TILE_LINE * sizeof *split);
   for (size_t row = 0; row < 2 * n; row++) {
     const bool inside = top + row < op->in.h;
     for (size_t column = 0; column < n; column++)

@@ -47,7 +47,7 @@ static void run_block(void *context, size_t thread, size_t index) {
 
 void winograd_run_blocks(const winograd_task *t) {
   pthreadpool_parallelize_1d_with_thread(t->call->pool, run_block, (void *)(uintptr_t)t,
-                                         (t->tiles + t->block - 1) / t->block, 0);
+                                         (t->tiles + t->block - 1) / t->block, POOL_FLAGS);
 }
 
 static void shared_input(void *context, size_t i) {
@@ -68,8 +68,8 @@ static void shared_output(void *context, size_t i) {
 void winograd_run_shared(winograd_task *t) {
   for (t->first = 0; t->first < t->tiles; t->first += t->block) {
     t->count = tiles_from(t, t->first);
-    pthreadpool_parallelize_1d(t->call->pool, shared_input, t, t->count, 0);
-    pthreadpool_parallelize_1d(t->call->pool, shared_slice, t, t->slices, 0);
-    pthreadpool_parallelize_1d(t->call->pool, shared_output, t, t->count, 0);
+    pthreadpool_parallelize_1d(t->call->pool, shared_input, t, t->count, POOL_FLAGS);
+    pthreadpool_parallelize_1d(t->call->pool, shared_slice, t, t->slices, POOL_FLAGS);
+    pthreadpool_parallelize_1d(t->call->pool, shared_output, t, t->count, POOL_FLAGS);
   }
 }

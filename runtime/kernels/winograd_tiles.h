@@ -13,6 +13,8 @@ enum {
   TILE_SKEW = TILE_LINE
 };
 
+_Static_assert(TILE_LINE * sizeof(float) >= SIMD_MAX_BYTES, "rows are whole vectors");
+
 /* The place of a tile's first output. */
 typedef struct winograd_tile {
   size_t sample, row, column;

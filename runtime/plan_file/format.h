@@ -6,6 +6,9 @@
  *               preprocessing: u32 has, fit, filter, resize_height, resize_width,
  *                 crop_height, crop_width; f32 resize_ratio; u32 order; f32 scale,
  *                 mean[3], std[3]
+ *               what the graph shows of its input: u32 kind, bgr; f32 scale, mean[3],
+ *                 std[3]; text
+ *               labels of the caller: u32 count, that many texts; 0: the graph's
  *               key: u32 conv, memory, batch; text cpu, build
  *               table of weights: u32 count; for each node with weights:
  *                 u64 checksum of two u64, the checksums of its weights and its biases

@@ -8,9 +8,9 @@
 #include "loader/base/open_file.h"
 #include "loader/base/zlib_hooks.h"
 #include "loader/graph/graph_io.h"
-#include "runtime/image/presets.h"
 #include "runtime/plan_file/checksum.h"
 #include "runtime/plan_file/format.h"
+#include "runtime/plan_file/settings.h"
 
 #define MAKE_IT_AGAIN "compile the plan again from its .onnx file"
 
@@ -163,26 +163,6 @@ static resnet_status malformed(resnet_error *error, const char *what) {
                   "the plan file is not well-formed (%s): " MAKE_IT_AGAIN, what);
 }
 
-static resnet_status read_preprocess(serial_reader *r, graph *g, resnet_error *error) {
-  const uint32_t has = serial_get_u32(r);
-  resnet_preprocess *p = &g->preprocess;
-  p->fit = (resnet_fit)serial_get_u32(r);
-  p->filter = (resnet_filter)serial_get_u32(r);
-  p->resize_height = serial_get_u32(r);
-  p->resize_width = serial_get_u32(r);
-  p->crop_height = serial_get_u32(r);
-  p->crop_width = serial_get_u32(r);
-  p->resize_ratio = serial_get_float(r);
-  p->order = (resnet_channel_order)serial_get_u32(r);
-  p->scale = serial_get_float(r);
-  for (size_t i = 0; i < 3; i++) p->mean[i] = serial_get_float(r);
-  for (size_t i = 0; i < 3; i++) p->std[i] = serial_get_float(r);
-  if (r->failed || has > 1 || (has && image_check_preprocess(p, 1, NULL) != RESNET_OK))
-    return malformed(error, "its preprocessing");
-  g->has_preprocess = has == 1;
-  return RESNET_OK;
-}
-
 /* Read a text of the key. Only printable ASCII is accepted: it becomes part of the
  * notice, which goes to terminals. */
 static void read_key_text(serial_reader *r, char text[PLAN_KEY_TEXT]) {
@@ -303,7 +283,7 @@ resnet_status plan_file_read(plan_file *f, graph *g, resnet_error *error) {
   f->graph_size = (size_t)h.graph_size;
   status = graph_read(g, f->memory, f->graph, f->graph_size, error);
   serial_reader r = {.at = f->graph + f->graph_size, .end = f->bytes + h.front_size};
-  if (status == RESNET_OK) status = read_preprocess(&r, g, error);
+  if (status == RESNET_OK) status = plan_file_read_settings(&r, g, error);
   if (status == RESNET_OK) status = read_key(&r, &f->key, error);
   if (status == RESNET_OK) status = read_weights(f, &r, g, error);
   if (status == RESNET_OK) status = read_packed(f, &r, g, error);

@@ -17,23 +17,6 @@ enum { MAX_ATTEMPTS = 100 };
 
 /* ---- the front --------------------------------------------------------------------- */
 
-/* Append the preprocessing; zeros if the model names none. */
-static void put_preprocess(serial_writer *w, const resnet_preprocess *given) {
-  const resnet_preprocess none = {0}, *p = given ? given : &none;
-  serial_put_u32(w, given != NULL);
-  serial_put_u32(w, p->fit);
-  serial_put_u32(w, p->filter);
-  serial_put_u32(w, p->resize_height);
-  serial_put_u32(w, p->resize_width);
-  serial_put_u32(w, p->crop_height);
-  serial_put_u32(w, p->crop_width);
-  serial_put_float(w, p->resize_ratio);
-  serial_put_u32(w, p->order);
-  serial_put_float(w, p->scale);
-  for (size_t i = 0; i < 3; i++) serial_put_float(w, p->mean[i]);
-  for (size_t i = 0; i < 3; i++) serial_put_float(w, p->std[i]);
-}
-
 static void put_key(serial_writer *w, const plan_file_key *key) {
   serial_put_u32(w, key->options.conv);
   serial_put_u32(w, key->options.memory);
@@ -47,7 +30,7 @@ static void put_key(serial_writer *w, const plan_file_key *key) {
 static void put_front(serial_writer *w, const plan_file_content *c, const plan_file_key *key) {
   const plan_file *f = c->file;
   serial_put_bytes(w, f->graph, f->graph_size);
-  put_preprocess(w, c->preprocess);
+  plan_file_put_settings(w, &c->settings);
   put_key(w, key);
   serial_put_u32(w, f->weights_count);
   for (uint32_t i = 0; i < f->weights_count; i++)

@@ -3,12 +3,13 @@
 #define LIBRESNET_RUNTIME_PLAN_FILE_WRITE_H
 
 #include "runtime/plan_file/read.h"
+#include "runtime/plan_file/settings.h"
 
 typedef struct plan_file_content {
   const plan_file *file; /* graph and weights, mapped or kept */
   const plan *plan;      /* whose ops are packed */
   const plan_options *options;
-  const resnet_preprocess *preprocess; /* NULL: the model names none */
+  plan_file_settings settings;
 } plan_file_content;
 
 /* Write a plan file to a temporary file beside `path`, and rename it: `path` is replaced

@@ -394,3 +394,56 @@ def test_a_chunk_longer_than_its_file_takes_no_memory(tmp_path):
     )
     assert program.returncode == 1 and "truncated PNG: its data end too early" in program.stderr
     assert int(program.stdout.split()[-1]) < 500_000, "kB"
+
+
+# ---- WebP
+
+
+def has_webp(tmp_path: Path) -> bool:
+    """Return whether the program was built with libwebp."""
+    path = tmp_path / "probe.webp"
+    noise("RGB").save(path)
+    return run(DECODE_DUMP, path).returncode == 0
+
+
+@pytest.fixture
+def webp(tmp_path) -> Path:
+    """Return a folder; skip without libwebp."""
+    if not has_webp(tmp_path):
+        pytest.skip("the program was built without libwebp: libwebp-dev is not installed")
+    return tmp_path
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+@pytest.mark.parametrize("options", [{"quality": 60}, {"lossless": True, "exact": True}])
+def test_webp(webp, mode, options):
+    path = webp / "image.webp"
+    noise(mode).save(path, **options)
+    check_equal(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_webp_orientations(webp, orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = webp / "image.webp"
+    noise("RGB").save(path, exif=exif)
+    check_equal(path)
+
+
+def test_damaged_webp_is_refused(webp):
+    path = webp / "image.webp"
+    noise("RGB").save(path, lossless=True)
+    whole = path.read_bytes()
+    for size in range(12, len(whole), 97):
+        path.write_bytes(whole[:size])
+        assert "WebP" in refusal(path)
+    frames = [noise("RGB"), noise("RGB").transpose(Image.FLIP_LEFT_RIGHT)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert "is an animated WebP image" in refusal(path)
+
+
+def test_webp_is_named_without_libwebp(tmp_path):
+    if has_webp(tmp_path):
+        pytest.skip("the program was built with libwebp")
+    assert "is a WebP image: JPEG and PNG images are accepted" in refusal(tmp_path / "probe.webp")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, complaint, resnet, resnet_json, run
 
-COMMANDS = ["classify", "eval", "inspect", "bench", "compile", "compare"]
+COMMANDS = ["classify", "embed", "eval", "inspect", "bench", "compile", "compare"]
 
 # ---- usage
 
@@ -50,11 +50,13 @@ def test_help_and_version():
         ),
         (
             ["classify", "--crop", "0", "x"],
-            "--crop '0': none or 1 to 65535 is accepted; see resnet classify --help",
+            "--crop '0': none or 1 to 65535 is accepted, or two such numbers with an x between "
+            "them, height first; see resnet classify --help",
         ),
         (
             ["classify", "--resize", "", "x"],
-            "--resize '': none or 1 to 65535 is accepted; see resnet classify --help",
+            "--resize '': none or 1 to 65535 is accepted, or two such numbers with an x between "
+            "them, height first; see resnet classify --help",
         ),
         (["-k", "3", "classify"], "'-k': the command comes before its options; see resnet --help"),
         (
@@ -78,6 +80,30 @@ def test_help_and_version():
             ["compare", "-", "--data", "x"],
             "compare reads its models several times: name files, not standard input; see resnet "
             "compare --help",
+        ),
+        (["embed", "x.png"], "--output is missing; see resnet embed --help"),
+        (
+            ["classify", "--fit", "pad", "x"],
+            "--fit 'pad': crop|stretch is accepted; see resnet classify --help",
+        ),
+        (
+            ["classify", "--mean", "1,2", "x"],
+            "--mean '1,2': one number is accepted, or three with commas, e.g. 0.485,0.456,0.406; "
+            "see resnet classify --help",
+        ),
+        (
+            ["classify", "--std", "1,2,0", "x"],
+            "--std '1,2,0': one number above 0 is accepted, or three with commas; see resnet "
+            "classify --help",
+        ),
+        (
+            ["classify", "--scale", "nan", "x"],
+            "--scale 'nan': one number above 0 is accepted, or three with commas; see resnet "
+            "classify --help",
+        ),
+        (
+            ["classify", "--raw", "--cam", "x.png", "y.png"],
+            "--raw and --cam exclude each other; see resnet classify --help",
         ),
         (["inspect", "--runs", "3"], "unknown option '--runs'; see resnet inspect --help"),
         (["inspect", "--json=yes"], "unknown option '--json=yes'; see resnet inspect --help"),
@@ -182,6 +208,7 @@ def test_external_data_is_read_when_it_is_switched_on(command, beside, image, tm
     plan = tmp_path / "out.resnet"
     arguments = {
         "classify": ["-m", beside, image],
+        "embed": ["-m", beside, image, "-o", tmp_path / "x.npy"],
         "eval": [beside, "--data", image.parent.parent],
         "compare": [beside, "--data", image.parent.parent, "--lesions", 0],
         "bench": [beside, "--runs", 1],
@@ -235,5 +262,5 @@ def test_completion_of_commands_and_presets():
     assert run("bash", "-c", script, "", "b", "", "", "1").stdout == b"bench\n"
     assert (
         run("bash", "-c", script, "", "eval", "--preprocess", "ke", "3").stdout
-        == b"keras-caffe keras-tf\n"
+        == b"keras-caffe keras-tf keras-stretch\n"
     )

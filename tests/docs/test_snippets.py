@@ -8,9 +8,11 @@ The blocks of a page run in order, in a temporary folder that looks like a check
   - photo.jpg is a sample image of a cat.
   - photos/ holds all sample images as <class>/<image>.
   - resnet50.onnx is a small ResNet-50 with random weights.
+  - binary.onnx and others of small_models.py are one of each kind of input and output.
 
 Words after the language of a code block:
   skip=REASON   the block cannot run in a test; the rest of the line says why
+  needs=MODULE  the block runs where this Python module is installed, e.g. torch
   exit=STATUS   the expected exit status, if it is not 0
   file=NAME     write the block to this file, so that later blocks can use it
 
@@ -20,6 +22,7 @@ A `text` block right after a block is its output, standard error included. In it
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -33,6 +36,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import markdown
+import small_models
 from markdown import PAGES, ROOT, Block
 
 pytestmark = pytest.mark.slow
@@ -64,6 +68,7 @@ def make_folder(folder: Path) -> None:
     (folder / "build" / "release").symlink_to(BUILD)
     shutil.copy(SAMPLES / "cat-tabby.jpg", folder / "photo.jpg")
     shutil.copy(RESNET50, folder / "resnet50.onnx")
+    small_models.write_models(folder)
     for image in sorted([*SAMPLES.glob("*.jpg"), *SAMPLES.glob("*.png")]):
         kind = folder / "photos" / image.name.partition("-")[0]
         kind.mkdir(parents=True, exist_ok=True)
@@ -151,6 +156,12 @@ def output_block(blocks: list[Block], index: int, text: str) -> Block | None:
     return None if any(line.strip() for line in between) else shown
 
 
+def has_module(block: Block) -> bool:
+    """Return whether the module that a block needs is installed."""
+    needed = block.option("needs")
+    return not needed or importlib.util.find_spec(needed) is not None
+
+
 def run_page(page: Path, folder: Path) -> list[tuple[Block, str]]:
     """Run the blocks of a page; return each `text` block with what was printed."""
     make_folder(folder)
@@ -158,7 +169,7 @@ def run_page(page: Path, folder: Path) -> list[tuple[Block, str]]:
     blocks = markdown.read_blocks(page, text)
     outputs = []
     for index, block in enumerate(blocks):
-        if block.language not in RUN or block.skip:
+        if block.language not in RUN or block.skip or not has_module(block):
             continue
         found = run_block(block, folder)
         shown = output_block(blocks, index, text)
@@ -244,11 +255,15 @@ def test_every_block_names_a_language_that_is_known(page):
 def test_few_blocks_are_skipped_and_each_says_why(capsys):
     blocks = [block for page in PAGES for block in markdown.read_blocks(page)]
     skipped = [block for block in blocks if "skip" in block.options]
-    ran = sum(block.language in RUN and not block.skip for block in blocks)
+    run = [block for block in blocks if block.language in RUN and not block.skip]
+    ran = sum(has_module(block) for block in run)
     with capsys.disabled():
         print(f"\n{ran} blocks are run, {len(skipped)} are not:")
         for block in skipped:
             print(f"  {block.place}: {block.skip}")
+        for block in run:
+            if not has_module(block):
+                print(f"  {block.place}: {block.option('needs')} is not installed")
     assert all(block.skip and len(block.skip.split()) > 1 for block in skipped)
     assert len(skipped) <= MAX_SKIPPED and ran > 2 * len(skipped)
 

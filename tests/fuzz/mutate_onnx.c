@@ -81,7 +81,7 @@ static const char *const unary[] = {"Relu",       "Identity",          "Sigmoid"
                                     "Clip",       "GlobalAveragePool", "Dropout",    "Softmax",
                                     "LogSoftmax", "Flatten",           "Shape",      "Transpose",
                                     "Squeeze",    "MaxPool",           "ReduceMean", "HardSwish"};
-static const char *const binary[] = {"Add", "Add", "Mul", "Mul",    "Sub",   "Div",
+static const char *const binary[] = {"Add", "Add", "Mul", "Mul",    "Sub",    "Div",
                                      "Max", "Min", "Sum", "Concat", "MatMul", "PRelu"};
 
 static Onnx__NodeProto *new_node(mutation *m, const char *operator_type, size_t inputs) {

@@ -23,7 +23,7 @@ BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
 SHIPPED = ROOT / "models" / "cifar10-resnet20.onnx"
 EXTERNAL = ROOT / "tests" / "models" / "torchvision" / "resnet18_dynamo_opset18_external.onnx"
 PRESETS = re.findall(
-    r'"([a-z0-9-]+)"',
+    r' \* {3}- "([a-z0-9-]+)":',
     re.search(
         r"Fill `out` with a preset\b(.*?)\bFail",
         (ROOT / "include" / "resnet.h").read_text(),

@@ -296,6 +296,10 @@ def test_pandas(compared):
     assert all(isinstance(table, pandas.DataFrame) for table in tables.values())
     assert compared.to_pandas().equals(tables["models"])
     assert tables["models"]["top1"].tolist() == [model["top1"] for model in compared["models"]]
+    for name, start in (("pairs", "difference"), ("blocks", "shortcut_ms")):
+        ends = {f"{start}_low", f"{start}_high"}
+        assert ends <= set(tables[name].columns)
+        assert not any("_ci" in column for column in tables[name].columns)
     assert tables["pairs"].loc[0, ["a", "b"]].tolist() == ["plain20", "resnet20"]
     assert len(tables["layers"]) == 40 and tables["layers"]["std"].notna().all()
     assert len(tables["blocks"]) == sum(len(model["blocks"]) for model in compared["models"])

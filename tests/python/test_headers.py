@@ -463,7 +463,7 @@ def test_the_compiler_lays_structs_out_alike(tmp_path: Path) -> None:
 
 def test_tables_hold_every_value() -> None:
     """What a newer header's enumeration has more must get a name for users, too."""
-    from libresnet import _images, _model, _plan, _session
+    from libresnet import _images, _model, _plan, _scores, _session
 
     assert set(_session.POINTS) == set(_structs.Point)
     assert {_structs.Skip.SKIP_NONE, *_session._SKIPS.values()} == set(_structs.Skip)
@@ -476,7 +476,7 @@ def test_tables_hold_every_value() -> None:
         _structs.Memory
     )
     assert {code for code, _ in _images.FORMATS.values()} == set(_structs.Pixels)
-    mine, its = _session._PREDICTION, _structs.PredictionStruct
+    mine, its = _scores.RANKED, _structs.PredictionStruct
     assert mine.itemsize == ctypes.sizeof(its)
     assert {name: mine.fields[name][1] for name in mine.names} == {
         name: getattr(its, name).offset for name, _ in its._fields_

@@ -137,3 +137,36 @@ def test_an_orientation_that_is_not_applied_is_said_once(tmp_path: Path) -> None
         model.classify(image.open(turned))
     with Model(RESNET20) as model, pytest.warns(libresnet.ImageWarning, match="exif_transpose"):
         model.session().classify(image.open(turned).convert("RGB"))
+
+
+def test_16_bit_values_that_are_cut_are_said_once(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    values = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype(np.uint16)
+    deep, dark = tmp_path / "deep.png", tmp_path / "dark.png"
+    image.fromarray(values).save(deep)
+    image.fromarray(values >> 8).save(dark)
+    forms = (deep, deep.read_bytes(), image.open(deep))
+    for form in forms:
+        with Model(RESNET20) as model, warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model.classify(dark)
+            model.classify(image.open(dark))
+            with pytest.warns(libresnet.ImageWarning, match="16-bit.*depth16") as warned:
+                found = model.classify(form)
+            assert len(warned) == 1 and warned[0].filename == __file__
+            assert model.classify(form) == found
+            with pytest.raises(libresnet.ArgumentError, match="astype"):
+                model.classify(values)
+    with pytest.warns(libresnet.ImageWarning, match="16-bit"):
+        clipped = libresnet.read_image(deep)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(libresnet.read_image(deep, depth16="clip"), clipped)
+        ranges = {"scale": (0, 65535), "auto": (0, 65535), (100, 30000): (100, 30000)}
+        for depth16, (low, high) in ranges.items():
+            found = libresnet.read_image(deep.read_bytes(), depth16=depth16)[..., 1]
+            expected = (values.astype(float).clip(low, high) - low) * 255 / (high - low)
+            assert np.abs(found - expected).max() <= 0.5
+    for depth16 in ("half", (5, 5), (0, 65536), 3, (1, 2, 3)):
+        with pytest.raises(libresnet.ArgumentError, match="depth16 is"):
+            libresnet.read_image(deep, depth16=depth16)

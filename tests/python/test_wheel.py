@@ -36,7 +36,13 @@ PACKAGE = ROOT / "bindings" / "python"
 DEPS = ROOT / "build" / "deps"
 WORK = ROOT / "build" / "wheel-tests"
 IMAGE = ROOT / "models" / "samples" / "cat-tabby.jpg"
-NATIVE = {"cifar10-resnet20.onnx", "libresnet.so", "libresnet_python.so", "resnet"}
+NATIVE = {
+    "cifar10-resnet20.onnx",
+    "imagenet-labels.txt",
+    "libresnet.so",
+    "libresnet_python.so",
+    "resnet",
+}
 MOST_BYTES = 3_500_000  # a tenth of ONNX Runtime's library
 VERSION = re.findall(
     r'#define RESNET_VERSION_STRING "(.*)"', (ROOT / "include" / "resnet.h").read_text()
@@ -53,6 +59,7 @@ def sources() -> Iterator[Path]:
         "include",
         "loader",
         "models/cifar10-resnet20.onnx",
+        "models/imagenet-labels.txt",
         "runtime",
         "tools/deps",
         "tools/pthreadpool.patch",

@@ -32,8 +32,8 @@ static buffer gated_network(void) {
   return finish(&n);
 }
 
-/* Return a network with a leaky ReLU, a PReLU, a separate clamp, a separate sub-sampling and
- * log-softmax. */
+/* Return a network with a leaky ReLU, a PReLU, a separate clamp, a separate sub-sampling
+ * and log-softmax. */
 static buffer remaining_network(void) {
   network n = {0};
   begin_network(&n);

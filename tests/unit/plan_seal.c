@@ -11,7 +11,8 @@ enum {
   NODE_NUMBERS = 8 * 4,
   NODE_WINDOW = 20 * 4 + 3 * 4,
   COUNTS = 7 * 4,
-  PREPROCESS = 8 * 4 + 8 * 4
+  PREPROCESS = 8 * 4 + 8 * 4,
+  EVIDENCE = 2 * 4 + 7 * 4
 };
 
 typedef struct arrays {
@@ -68,7 +69,9 @@ plan_places plan_find_places(const uint8_t *file, size_t size) {
   walk_graph(&graph);
   serial_reader r = {.at = graph.end, .end = file + h.front_size};
   p.tail = (size_t)(r.at - file);
-  skip(&r, PREPROCESS);
+  skip(&r, PREPROCESS + EVIDENCE);
+  skip_text(&r);
+  for (uint32_t labels = serial_get_u32(&r); labels > 0 && !r.failed; labels--) skip_text(&r);
   p.key = (size_t)(r.at - file);
   skip(&r, 12);
   skip_text(&r);

@@ -122,9 +122,9 @@ static void null_is_refused(void **state) {
   resnet_preprocess found;
   resnet_error error;
   assert_int_equal(resnet_preprocess_preset(NULL, &found, &error), RESNET_ERROR_ARGUMENT);
-  assert_non_null(strstr(error.message, "name is NULL"));
+  assert_non_null(strstr(error.message, "`name` is NULL"));
   assert_int_equal(resnet_preprocess_preset("imagenet", NULL, &error), RESNET_ERROR_ARGUMENT);
-  assert_non_null(strstr(error.message, "out is NULL"));
+  assert_non_null(strstr(error.message, "`out` is NULL"));
   assert_int_equal(resnet_preprocess_preset("imagenet", NULL, NULL), RESNET_ERROR_ARGUMENT);
 }
 

@@ -127,7 +127,7 @@ static void counted_padding_and_ceil_mode(void **state) {
   end_network(&n);
   load_good(&n, &g);
   const graph_node *pool = find_node(&g, "AveragePool_t");
-  assert_int_equal(g.nodes[2].op, GRAPH_AVERAGE_POOL); /* nothing extends past the padding */
+  assert_int_equal(g.nodes[2].op, GRAPH_AVERAGE_POOL); /* no overhang */
   assert_true(pool->count_padding);
   unload(&g);
   begin_network(&n);

@@ -1,6 +1,6 @@
-/* Random networks of blocks, gates, pools and sums: each opens, can be saved, and its plan
- * file opens again as a model that computes the same bits. What the loader may build, the
- * checker of plan files accepts. */
+/* Random networks of blocks, gates, pools and sums: each opens, can be saved, and its
+ * plan file opens again as a model that computes the same bits. What the loader may
+ * build, the checker of plan files accepts. */
 #include <stdio.h>
 #include <string.h>
 

@@ -10,6 +10,7 @@
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/model.h"
+#include "cli/model_text.h"
 #include "cli/options.h"
 #include "cli/plan.h"
 #include "cli/progress.h"
@@ -247,6 +248,6 @@ int command_bench(const settings *s) {
   free(b.latency_ms);
   free(b.observations);
   free(b.op_ms);
-  resnet_model_close(&b.model.model);
+  cli_model_close(&b.model);
   return ok ? EXIT_OK : EXIT_INPUT;
 }

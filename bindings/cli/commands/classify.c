@@ -11,9 +11,11 @@
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/model.h"
+#include "cli/model_text.h"
 #include "cli/options.h"
 #include "cli/output_file.h"
 #include "cli/plan.h"
+#include "cli/raw_scores.h"
 #include "cli/shell_message.h"
 #include "cli/standard_input.h"
 #include "cli/system.h"
@@ -30,7 +32,8 @@ typedef struct classification {
   loaded_model model;
   resnet_session *session;
   uint32_t best;
-  json out; /* only with --json */
+  raw_scores raw; /* only with --raw */
+  json out;       /* only with --json */
   /* Only with --cam: */
   class_map map;
   uint32_t map_class; /* RESNET_NO_INDEX: the best class of the image */
@@ -64,22 +67,36 @@ static void write_json_cam(classification *c) {
   json_close_object(j);
 }
 
+static void write_json_predictions(classification *c, const resnet_prediction *best) {
+  json *j = &c->out;
+  json_open_array(j, "predictions");
+  for (uint32_t i = 0; i < c->best; i++) {
+    json_open_object(j, NULL);
+    json_integer(j, "index", best[i].index);
+    json_text(j, "label", cli_model_class_label(&c->model, best[i].index));
+    json_float(j, "score", best[i].score);
+    json_close_object(j);
+  }
+  json_close_array(j);
+}
+
+static void write_json_raw(classification *c, const float *scores) {
+  json_open_array(&c->out, "raw");
+  for (uint32_t i = 0; i < c->model.info.score_count; i++) json_float(&c->out, NULL, scores[i]);
+  json_close_array(&c->out);
+}
+
 static void write_json_result(classification *c, const char *file, const sample *s,
-                              const resnet_prediction *best) {
+                              const resnet_prediction *best, const float *scores) {
   json *j = &c->out;
   json_open_object(j, NULL);
   json_text(j, "file", file);
   json_integer(j, "width", s->pixels.width);
   json_integer(j, "height", s->pixels.height);
-  json_open_array(j, "predictions");
-  for (uint32_t i = 0; i < c->best; i++) {
-    json_open_object(j, NULL);
-    json_integer(j, "index", best[i].index);
-    json_text(j, "label", best[i].label);
-    json_float(j, "score", best[i].score);
-    json_close_object(j);
-  }
-  json_close_array(j);
+  if (c->settings->raw)
+    write_json_raw(c, scores);
+  else
+    write_json_predictions(c, best);
   if (c->settings->cam) write_json_cam(c);
   json_close_object(j);
 }
@@ -111,8 +128,41 @@ static void print_cam(const classification *c) {
                c->map.height);
 }
 
+static void print_predictions(const classification *c, const resnet_prediction *best) {
+  for (uint32_t i = 0; i < c->best; i++) {
+    (void)printf("  %6.2f %%  ", (double)best[i].score * 100);
+    print_class(cli_model_class_label(&c->model, best[i].index), best[i].index);
+    (void)fputc('\n', stdout);
+  }
+}
+
+/* Print the highest scores of classes, or the first numbers of an embedding. */
+static void print_raw(const classification *c, const float *scores) {
+  const uint32_t count = c->model.info.score_count, shown = c->best < count ? c->best : count;
+  const bool ranked = c->model.info.classes == count;
+  uint32_t last = UINT32_MAX;
+  for (uint32_t i = 0; i < shown; i++) {
+    uint32_t next = ranked ? UINT32_MAX : i;
+    for (uint32_t k = 0; ranked && k < count; k++) {
+      const bool is_left = last == UINT32_MAX || scores[k] < scores[last] ||
+                           (!(scores[k] > scores[last]) && k > last);
+      if (is_left && (next == UINT32_MAX || scores[k] > scores[next])) next = k;
+    }
+    if (next == UINT32_MAX) break; /* what is left is NaN */
+    (void)printf("  %12.6g  ", (double)scores[next]);
+    /* one score is that of class 1 of two */
+    const uint32_t class_index = ranked ? next : 1;
+    if (ranked || c->model.info.classes == 2)
+      print_class(cli_model_class_label(&c->model, class_index), class_index);
+    else
+      (void)printf("number %u of %u", next, count);
+    (void)fputc('\n', stdout);
+    last = next;
+  }
+}
+
 static void print_result(const classification *c, const char *file, const sample *s,
-                         const resnet_prediction *best) {
+                         const resnet_prediction *best, const float *scores) {
   (void)fputs(cli_bold(), stdout);
   cli_print_masked(stdout, cli_input_name(file));
   (void)fputs(cli_plain(), stdout);
@@ -121,11 +171,10 @@ static void print_result(const classification *c, const char *file, const sample
     print_geometry(&c->model.info.preprocess, s->pixels.width, s->pixels.height);
   }
   (void)fputc('\n', stdout);
-  for (uint32_t i = 0; i < c->best; i++) {
-    (void)printf("  %6.2f %%  ", (double)best[i].score * 100);
-    print_class(best[i].label, best[i].index);
-    (void)fputc('\n', stdout);
-  }
+  if (c->settings->raw)
+    print_raw(c, scores);
+  else
+    print_predictions(c, best);
   if (c->cam_written && !c->settings->quiet) print_cam(c);
 }
 
@@ -210,17 +259,21 @@ static void classify_some(classification *c, char *const *files, size_t count) {
   resnet_prediction *best = cli_allocate(count * c->best, sizeof *best);
   for (size_t i = 0; i < count; i++)
     (void)cli_image_read(c->settings, files[i], &samples[i].pixels, &samples[i].error);
-  (void)cli_model_label(c->session, samples, count, c->best, best);
+  if (c->settings->raw)
+    cli_raw_run(&c->raw, samples, count);
+  else
+    (void)cli_model_label(c->session, samples, count, c->best, best);
   for (size_t i = 0; i < count; i++) {
+    const float *scores = c->settings->raw ? c->raw.scores + i * c->model.info.score_count : NULL;
     cli_image_print_depth(c->settings, files[i], &samples[i].pixels);
     if (c->settings->cam && samples[i].error.status == RESNET_OK)
       make_cam(c, &samples[i], best + i * c->best);
     if (samples[i].error.status != RESNET_OK)
       report_failure(c, files[i], &samples[i].error);
     else if (c->settings->json)
-      write_json_result(c, files[i], &samples[i], best + i * c->best);
+      write_json_result(c, files[i], &samples[i], best + i * c->best, scores);
     else
-      print_result(c, files[i], &samples[i], best + i * c->best);
+      print_result(c, files[i], &samples[i], best + i * c->best, scores);
     image_release(&samples[i].pixels);
   }
   free(samples);
@@ -258,15 +311,29 @@ static void classify_as_json(classification *c) {
   json_close_object(&c->out);
 }
 
+/* Refuse a model without classes, unless its numbers are wanted as they are. */
+static bool check_classes(const classification *c) {
+  resnet_error error;
+  if (c->settings->raw || c->model.info.classes > 0) return true;
+  (void)error_set(&error, RESNET_ERROR_UNSUPPORTED,
+                  "has no classes to rank: its output is an embedding of %u numbers; use resnet "
+                  "embed, or --raw",
+                  c->model.info.score_count);
+  cli_print_error(c->model.file, &error);
+  return false;
+}
+
 int command_classify(const settings *s) {
   classification c = {.settings = s, .out = {.out = stdout}};
   if (!cli_model_open(s, &c.model)) return c.model.exit_code;
   cli_model_print_guess(s, &c.model);
   c.best = s->best ? s->best : DEFAULT_BEST;
-  if (c.best > c.model.info.classes) c.best = c.model.info.classes;
+  if (c.best > c.model.info.classes && !s->raw) c.best = c.model.info.classes;
   uint32_t threads = s->threads ? s->threads : cli_processor_count();
-  bool ok = cli_model_open_session(&c.model, threads, s->batch ? s->batch : 1,
-                                   RESNET_OBSERVE_RESPONSES, &c.session);
+  const uint32_t batch = s->batch ? s->batch : 1;
+  bool ok = check_classes(&c) &&
+            cli_model_open_session(&c.model, threads, batch, RESNET_OBSERVE_RESPONSES, &c.session);
+  if (ok && s->raw) cli_raw_open(&c.raw, &c.model, c.session, batch);
   ok = ok && (!s->cam || prepare_cam(&c));
   if (ok && s->json)
     classify_as_json(&c);
@@ -275,9 +342,10 @@ int command_classify(const settings *s) {
     classify_all(&c);
   }
   resnet_session_close(&c.session);
-  resnet_model_close(&c.model.model);
+  cli_model_close(&c.model);
   ok = ok && c.failure_count == 0;
   free(c.failures);
   class_map_release(&c.map);
+  cli_raw_close(&c.raw);
   return ok ? EXIT_OK : c.wrong_usage ? EXIT_USAGE : EXIT_INPUT;
 }

@@ -8,6 +8,7 @@
 #include "cli/commands/classify.h"
 #include "cli/commands/compare.h"
 #include "cli/commands/compile.h"
+#include "cli/commands/embed.h"
 #include "cli/commands/eval.h"
 #include "cli/commands/inspect.h"
 #include "cli/options.h"
@@ -17,6 +18,12 @@ static const command commands[] = {
      "Labels JPEG and PNG images, recognised by their content. Their EXIF orientation is\n"
      "applied; they are resized and cropped as the model requires. - is standard input.",
      "resnet classify resnet50.onnx photo.jpg -k 5", TAKES_IMAGES, command_classify},
+    {COMMAND_EMBED, "embed", "[MODEL] IMAGE... --output OUT.npy",
+     "write embeddings, or any tensor, of images",
+     "Writes the numbers that the model gives for each image, without softmax or sigmoid, as a\n"
+     "row of a NumPy file. --scores NAME takes any tensor of the model, e.g. that before the\n"
+     "last layer. If an image cannot be read, no file is written.",
+     "resnet embed arcface.onnx a.jpg b.jpg --l2 -o faces.npy", TAKES_IMAGES, command_embed},
     {COMMAND_EVAL, "eval", "[MODEL] --data DIR|ZIP", "measure accuracy over labelled images",
      "The folder of an image names its class: one of the labels of the model, or, if the model\n"
      "has no labels, the place of the folder in sorted order.\n"

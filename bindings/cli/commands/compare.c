@@ -24,6 +24,7 @@
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/model.h"
+#include "cli/model_text.h"
 #include "cli/options.h"
 #include "cli/output_file.h"
 #include "cli/plan.h"
@@ -94,13 +95,52 @@ static void name_models(comparison *c) {
 static bool match_classes(comparison *c, model_summary *model) {
   resnet_error error, named;
   model->class_of_folder = cli_allocate(c->data.folder_count, sizeof *model->class_of_folder);
-  if (cli_classes_match(&c->data, &model->loaded.info, model->class_of_folder, &model->class_rule,
+  if (cli_classes_match(&c->data, &model->loaded, model->class_of_folder, &model->class_rule,
                         &error))
     return true;
   (void)error_set(&named, error.status, "for %.80s: %.170s", cli_base_name(model->loaded.file),
                   error.message);
   cli_print_error(c->settings->data, &named);
   return false;
+}
+
+/* Return a number for scores that can be compared: 0: one class of many, 1: one of two by
+ * one number, 2: several classes at once, 3: none. */
+static int kind_of(resnet_scores scores) {
+  switch (scores) {
+  case RESNET_SCORES_BINARY_LOGIT:
+  case RESNET_SCORES_BINARY_PROBABILITY:
+    return 1;
+  case RESNET_SCORES_MULTI_LABEL:
+    return 2;
+  case RESNET_SCORES_EMBEDDING:
+    return 3;
+  default:
+    return 0;
+  }
+}
+
+/* Refuse models without classes, and models whose scores mean different things. */
+static bool check_scores(const comparison *c) {
+  resnet_error error;
+  const loaded_model *first = &c->models[0].loaded;
+  for (uint32_t i = 0; i < c->model_count; i++) {
+    const loaded_model *m = &c->models[i].loaded;
+    if (m->info.classes == 0)
+      (void)error_set(&error, RESNET_ERROR_UNSUPPORTED,
+                      "has no classes: its output is an embedding, which compare does not take");
+    else if (kind_of(m->info.scores) != kind_of(first->info.scores))
+      (void)error_set(&error, RESNET_ERROR_UNSUPPORTED,
+                      "its scores are of another kind (%s) than those of %.80s (%s): compare "
+                      "models of one kind",
+                      cli_model_scores_name(m->info.scores), cli_base_name(first->file),
+                      cli_model_scores_name(first->info.scores));
+    else
+      continue;
+    cli_print_error(m->file, &error);
+    return false;
+  }
+  return true;
 }
 
 static bool open_all(comparison *c) {
@@ -110,6 +150,7 @@ static bool open_all(comparison *c) {
     c->model_count++;
     if (!open_model(s, s->operands[i], &c->models[i])) return false;
   }
+  if (!check_scores(c)) return false;
   name_models(c);
   if (!cli_dataset_open(s->data, &c->data, &error)) {
     cli_print_error(s->data, &error);
@@ -181,7 +222,7 @@ static bool report(comparison *c) {
 
 static void release_model(model_summary *model) {
   cli_plan_release(&model->plan);
-  resnet_model_close(&model->loaded.model);
+  cli_model_close(&model->loaded);
   free(model->class_of_folder);
   free(model->results);
   free(model->confusion);

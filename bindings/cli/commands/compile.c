@@ -11,6 +11,7 @@
 #include "cli/format.h"
 #include "cli/message.h"
 #include "cli/model.h"
+#include "cli/model_text.h"
 #include "cli/options.h"
 #include "cli/output_file.h"
 #include "cli/system.h"
@@ -101,6 +102,6 @@ int command_compile(const settings *s) {
     write_json(&c);
   else if (ok)
     print_text(&c);
-  resnet_model_close(&c.model.model);
+  cli_model_close(&c.model);
   return ok ? EXIT_OK : EXIT_INPUT;
 }

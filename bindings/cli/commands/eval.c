@@ -14,12 +14,14 @@
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/model.h"
+#include "cli/model_text.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/shell_message.h"
 #include "cli/system.h"
 #include "cli/terminal.h"
 #include "cli/workers.h"
+#include "support/error.h"
 #include "support/image.h"
 #include "support/json.h"
 #include "support/statistics.h"
@@ -182,13 +184,20 @@ static void report(const evaluation *e, const totals *t) {
 static bool prepare(evaluation *e) {
   const settings *s = e->settings;
   resnet_error error = {RESNET_OK, ""};
+  if (e->model.info.classes == 0) {
+    (void)error_set(&error, RESNET_ERROR_UNSUPPORTED,
+                    "has no classes to rank: its output is an embedding of %u numbers",
+                    e->model.info.score_count);
+    cli_print_error(e->model.file, &error);
+    return false;
+  }
   if (!cli_dataset_open(s->data, &e->data, &error)) {
     cli_print_error(s->data, &error);
     return false;
   }
   e->data.options = s->image;
   e->class_of_folder = cli_allocate(e->data.folder_count, sizeof *e->class_of_folder);
-  if (!cli_classes_match(&e->data, &e->model.info, e->class_of_folder, &e->class_rule, &error)) {
+  if (!cli_classes_match(&e->data, &e->model, e->class_of_folder, &e->class_rule, &error)) {
     cli_print_error(s->data, &error);
     return false;
   }
@@ -214,6 +223,6 @@ int command_eval(const settings *s) {
   free(e.outcomes);
   free(e.class_of_folder);
   cli_dataset_close(&e.data);
-  resnet_model_close(&e.model.model);
+  cli_model_close(&e.model);
   return code;
 }

@@ -7,6 +7,7 @@
 #include "cli/format.h"
 #include "cli/message.h"
 #include "cli/model.h"
+#include "cli/model_text.h"
 #include "cli/options.h"
 #include "cli/plan.h"
 #include "cli/shell_message.h"
@@ -235,7 +236,7 @@ static int check(const settings *s) {
   }
   print_diagnostics(s, &m);
   const int status = cli_model_has_warnings(&m) ? EXIT_INPUT : EXIT_OK;
-  resnet_model_close(&m.model);
+  cli_model_close(&m);
   return status;
 }
 
@@ -251,6 +252,6 @@ int command_inspect(const settings *s) {
   else if (ok)
     print_text(s, &m, &p);
   cli_plan_release(&p);
-  resnet_model_close(&m.model);
+  cli_model_close(&m);
   return ok ? EXIT_OK : EXIT_INPUT;
 }

@@ -21,8 +21,8 @@ typedef struct block_summary {
   double ratio;        /* branch_std / shortcut_std */
   bool can_ablate;     /* the shapes allow leaving out its residual branch */
   double ablated_top1; /* accuracy over the ablation images without this block */
-  /* Time of the shortcut, fused as in the plan and as a separate op. NAN: not measured, or
-   * not measurable because shortcut_interval is not above 0. */
+  /* Time of the shortcut, fused as in the plan and as a separate op. NAN: not measured,
+   * or not measurable because shortcut_interval is not above 0. */
   double shortcut_ms, unfused_ms;
   stats_interval shortcut_interval; /* 99.9 %; NAN to NAN: not measured */
   /* bytes read and written for the shortcut, in the same two cases */

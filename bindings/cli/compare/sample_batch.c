@@ -1,5 +1,6 @@
 #include "cli/compare/sample_batch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/compare/comparison.h"

@@ -45,7 +45,7 @@ static uint64_t peak_of_one_run(const settings *s) {
   bool ok = resnet_session_open(m.model, &options, &session, &error) == RESNET_OK &&
             run_random(session, &m.info);
   resnet_session_close(&session);
-  resnet_model_close(&m.model);
+  cli_model_close(&m);
   return ok ? cli_peak_memory_bytes() : 0;
 }
 

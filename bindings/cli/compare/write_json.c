@@ -9,6 +9,7 @@
 #include "cli/compare/significance.h"
 #include "cli/memory.h"
 #include "cli/model.h"
+#include "cli/model_text.h"
 #include "cli/plan.h"
 #include "cli/system.h"
 #include "support/json.h"

@@ -2,6 +2,8 @@
 #ifndef RESNET_CLI_REPORT_THUMBNAILS_H
 #define RESNET_CLI_REPORT_THUMBNAILS_H
 
+#include <stdio.h>
+
 #include "cli/compare/comparison.h"
 
 /* Write an <img> with image `index` as PNG, at most 64 pixels wide and high, or a note

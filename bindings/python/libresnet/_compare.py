@@ -131,7 +131,7 @@ class Comparison(Dict[str, Any]):
         )
 
     def _pair_row(self, pair: Dict[str, Any]) -> Dict[str, Any]:
-        row = {key: value for key, value in pair.items() if key != "differences"}
+        row = {key: value for key, value in _flat(pair).items() if key != "differences"}
         row["a"], row["b"] = (self["models"][pair[key]]["title"] for key in ("a", "b"))
         return row
 
@@ -169,6 +169,18 @@ def _table_of(records: Iterable[Dict[str, Any]]) -> Table:
     return header, [list(row.values()) for row in rows]
 
 
+def _flat(record: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a record whose intervals KEY_ciN are two numbers, KEY_low and KEY_high."""
+    flat: Dict[str, Any] = {}
+    for key, value in record.items():
+        name, found, _ = key.rpartition("_ci")
+        if found:
+            flat[f"{name}_low"], flat[f"{name}_high"] = value
+        else:
+            flat[key] = value
+    return flat
+
+
 def _model_row(model: Dict[str, Any]) -> Dict[str, Any]:
     kept = ["sha256", "residual", "layers", "parameters", "macs"]
     kept += ["weights_bytes", "arena_bytes", "peak_rss_bytes", "load_ms"]
@@ -203,7 +215,7 @@ def _layer_rows(model: Dict[str, Any]) -> List[Dict[str, Any]]:
 
 def _block_rows(model: Dict[str, Any]) -> List[Dict[str, Any]]:
     return [
-        {"block": block["name"], **{k: v for k, v in block.items() if k != "name"}}
+        {"block": block["name"], **{k: v for k, v in _flat(block).items() if k != "name"}}
         for block in model["blocks"]
     ]
 

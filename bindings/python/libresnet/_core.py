@@ -9,12 +9,15 @@ import os
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import Any, Iterator, Optional, Protocol, SupportsIndex, Tuple, Union
+from dataclasses import replace
+from typing import Any, Iterable, Iterator, List, Optional, Protocol, SupportsIndex, Tuple, Union
 
 from ._errors import ArgumentError, ImageWarning, warn
 from ._forks import forked
+from ._images import CUT_16_BITS, Image
+from ._labels import guessed_labels
 from ._library import library
-from ._plan import Block, Plan, read_info
+from ._plan import Block, ModelInfo, Plan, read_info
 
 
 class Closable(Protocol):
@@ -28,10 +31,23 @@ def _close(pointer: ctypes.c_void_p, kept: Any) -> None:
     library.resnet_model_close(ctypes.byref(pointer))
 
 
+def _labelled(info: ModelInfo, given: Optional[List[str]]) -> ModelInfo:
+    """Return a description with the origin of the labels. A model of ImageNet's number of
+    classes without labels gets ImageNet's; an empty list of labels prevents that."""
+    if given is not None:
+        labels = info.labels if given else None
+        return replace(info, labels=labels, labels_source="options" if labels else None)
+    names = guessed_labels(info.classes) if info.labels is None else None
+    return info if names is None else replace(info, labels=names, labels_source="imagenet")
+
+
 class Core:
     """Holds a resnet_model. Thread-safe."""
 
-    def __init__(self, pointer: ctypes.c_void_p, path: Optional[str], kept: Any) -> None:
+    def __init__(
+        self, pointer: ctypes.c_void_p, path: Optional[str], kept: Any, labels: Optional[List[str]]
+    ) -> None:
+        """`kept` is what the model borrows, `labels` those that it was given."""
         self.pointer, self.path = pointer, path
         self.closing = False
         self.sessions: weakref.WeakSet[Closable] = weakref.WeakSet()
@@ -40,10 +56,13 @@ class Core:
         self._plan: Optional[Plan] = None
         self._after_fork()
         forked.add(self)
-        self.info, self._op_count, self.block_count = read_info(pointer)
+        info, self._op_count, self.block_count = read_info(pointer)
+        self.info = _labelled(info, labels)
         self.prepared_images = False
         self.turned_images = False
         self._turned_reported = False
+        self.cut_images = False
+        self._cut_reported = False
         self._guess_reported = self.info.preprocess_source != "guessed"
 
     def _after_fork(self) -> None:
@@ -108,9 +127,16 @@ class Core:
         for message in found + ([self.info.notice] if self.info.notice else []):
             warn(f"{self.title}: {message}")
 
+    def notice_images(self, images: Iterable[Image]) -> None:
+        """Remember what to warn of. Called on any thread."""
+        self.prepared_images = True
+        for image in images:
+            self.turned_images |= image.turned
+            self.cut_images |= image.cut
+
     def warn_of_images(self) -> None:
-        """Warn once if images were prepared with guessed preprocessing, and once if an
-        image had an orientation that was not applied. Called on the thread of the user's
+        """Warn once of images with an orientation that was not applied, of images with
+        16-bit values, and of guessed preprocessing. Called on the thread of the user's
         call."""
         if self.turned_images and not self._turned_reported:
             self._turned_reported = True
@@ -120,6 +146,9 @@ class Core:
                 "PIL.ImageOps.exif_transpose(image)",
                 ImageWarning,
             )
+        if self.cut_images and not self._cut_reported:
+            self._cut_reported = True
+            warn(CUT_16_BITS, ImageWarning)
         if self.prepared_images and not self._guess_reported:
             self._guess_reported = True
             self._warn_of_guess()

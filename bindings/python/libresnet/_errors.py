@@ -9,6 +9,7 @@ import sys
 import warnings
 from typing import Any, Dict, Optional, Sequence, Tuple, Type
 
+from ._messages import python_message
 from ._structs import Status
 
 # Names in files may contain anything; the text of the library around them is fixed.
@@ -175,6 +176,7 @@ def error_of(status: int, message: str, file: Optional[str] = None) -> Error:
     """Return the exception for a failed call. `file`: the file that the call opens, if
     any."""
     known = Status(status) if status in CLASSES else Status.ERROR_SYSTEM
+    message = python_message(message)
     if known == Status.ERROR_IO and file is not None and not os.path.lexists(file):
         return ModelNotFoundError(message, known, file)
     return CLASSES[known](message, known)

@@ -4,6 +4,7 @@ library takes."""
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import threading
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _structs
-from ._errors import ArgumentError, Error, ImageError, image_error_of
+from ._errors import ArgumentError, Error, ImageError, ImageWarning, image_error_of, warn
 from ._forks import forked
 from ._library import encoded, python_library
 
@@ -28,6 +29,10 @@ F32 = npt.NDArray[np.float32]
 # together.
 SUB_BATCH_IMAGES, SUB_BATCH_BYTES = 32, 64 << 20
 _ORIENTATION = 0x0112  # the EXIF tag
+CUT_16_BITS = (
+    "an image has 16-bit values, which were cut to 8 bits as Pillow does: grey above 255 becomes "
+    "white. Scale them: read_image(path, depth16='scale' or 'auto'), or give a uint8 array"
+)
 
 # By name: the format, and the number of values per pixel in a row.
 FORMATS: Dict[str, Tuple[_structs.Pixels, int]] = {
@@ -69,6 +74,7 @@ class Image(NamedTuple):
     place: Optional[int] = None  # position among several images
     path: Optional[str] = None
     turned: bool = False  # whether it has an orientation that is not applied
+    cut: bool = False  # whether 16-bit values were cut to 8 bits
 
 
 class Tensor(NamedTuple):
@@ -83,10 +89,17 @@ Item = Union[Image, Tensor, Error]  # Error: of an image that is skipped
 # ---- files ----
 
 
-def read_image(source: Union[PathLike, bytes, bytearray, memoryview]) -> U8:
+def read_image(
+    source: Union[PathLike, bytes, bytearray, memoryview],
+    depth16: Union[None, str, Tuple[int, int]] = None,
+) -> U8:
     """Decode a JPEG or PNG image; the format is recognised by its content.
 
     source: a path, or the bytes of the file.
+    depth16: how 16-bit values become 8-bit ones. None: as by Pillow, where grey above 255
+        becomes white and colours lose 8 bits, with an ImageWarning. "clip": likewise
+        without it. "scale": 0 to 65535 become 0 to 255. "auto": the image's smallest to
+        largest value do. (low, high): these do.
 
     Returns (h,w,3) uint8, RGB. The EXIF orientation is applied and alpha is dropped, as
     by the `resnet` program and by Pillow's
@@ -96,18 +109,30 @@ def read_image(source: Union[PathLike, bytes, bytearray, memoryview]) -> U8:
     and ImageNotFoundError, which is also a FileNotFoundError, if there is no such file.
     Thread-safe; other Python threads run during the call.
     """
+    array, cut = decoded(source, depth16)
+    if cut and depth16 is None:
+        warn(CUT_16_BITS, ImageWarning)
+    return array
+
+
+def decoded(
+    source: Union[PathLike, bytes, bytearray, memoryview],
+    depth16: Union[None, str, Tuple[int, int]] = None,
+) -> Tuple[U8, bool]:
+    """Return an image as read_image does, and whether 16-bit values were cut."""
+    depth = _depth_of(depth16)
     library = python_library()
     out, error = _structs.PythonImageStruct(), _structs.ErrorStruct()
     if isinstance(source, (bytes, bytearray, memoryview)):
         path = None
         raw = np.frombuffer(source, np.uint8)
         status = library.resnet_python_image_decode(
-            raw.ctypes.data, raw.size, ctypes.byref(out), ctypes.byref(error)
+            raw.ctypes.data, raw.size, *depth, ctypes.byref(out), ctypes.byref(error)
         )
     else:
         path = os.fsdecode(source)
         status = library.resnet_python_image_read(
-            encoded(source), ctypes.byref(out), ctypes.byref(error)
+            encoded(source), *depth, ctypes.byref(out), ctypes.byref(error)
         )
     if status:
         message = error.message.decode("utf-8", "replace")
@@ -116,9 +141,28 @@ def read_image(source: Union[PathLike, bytes, bytearray, memoryview]) -> U8:
         # Not numpy.ctypeslib.as_array: it leaks about 5 KB of types for each new shape.
         array = np.empty((out.height, out.width, 3), np.uint8)
         ctypes.memmove(array.ctypes.data, out.pixels, array.nbytes)
-        return array
+        return array, bool(out.cut)
     finally:
         library.resnet_python_image_release(ctypes.byref(out))
+
+
+def _depth_of(depth16: Union[None, str, Tuple[int, int]]) -> Tuple[int, int, int]:
+    """Return the value of resnet_python_depth and its range."""
+    if depth16 is None or depth16 == "clip":
+        return _structs.PythonDepth.PYTHON_CLIP, 0, 0
+    if depth16 == "auto":
+        return _structs.PythonDepth.PYTHON_AUTO, 0, 0
+    pair: Any = (0, 65535) if depth16 == "scale" else depth16
+    try:
+        low, high = map(operator.index, pair)
+    except (TypeError, ValueError):
+        low = high = -1
+    if not 0 <= low < high <= 65535:
+        raise ArgumentError(
+            f"depth16 is {depth16!r}: accepted values are 'clip', 'scale', 'auto' and (low, high) "
+            "with 0 <= low < high <= 65535"
+        )
+    return _structs.PythonDepth.PYTHON_RANGE, low, high
 
 
 # ---- arrays ----
@@ -288,6 +332,11 @@ def _is_turned(image: Any) -> bool:
         return False
 
 
+def _is_cut(image: Any) -> bool:
+    """Return whether a PIL image has values above 255, which convert() makes white."""
+    return image.mode[:1] in "IF" and bool(np.asarray(image).max(initial=0) > 255)
+
+
 def items_of(images: Any, shape: Tuple[int, int, int], how: Reading) -> Iterator[Item]:
     """Yield the images that classify accepts, each decoded when it is needed. A float
     array (n,c,h,w) or (n,h,w,c) becomes one Tensor; all other items hold one image."""
@@ -314,12 +363,13 @@ def _checked_item_of(
 
 
 def _item_of(one: Any, shape: Tuple[int, int, int], how: Reading) -> Union[Image, Tensor]:
-    if isinstance(one, (bytes, bytearray, memoryview)):
-        return image_of(read_image(one), None)
-    if isinstance(one, (str, os.PathLike)):
-        return image_of(read_image(one), None)._replace(path=os.fsdecode(one))
+    if isinstance(one, (str, bytes, bytearray, memoryview, os.PathLike)):
+        array, cut = decoded(one)
+        path = os.fsdecode(one) if isinstance(one, (str, os.PathLike)) else None
+        return image_of(array, None)._replace(path=path, cut=cut)
     if _is_pil(one):
-        return image_of(_pil_pixels(one), None)._replace(turned=_is_turned(one))
+        image = image_of(_pil_pixels(one), None)
+        return image._replace(turned=_is_turned(one), cut=_is_cut(one))
     if isinstance(one, np.ndarray) and one.dtype == np.uint8 and one.ndim in (2, 3):
         return image_of(one, how.pixels)
     if isinstance(one, np.ndarray) and one.dtype.kind == "f" and one.ndim == 3:
@@ -335,6 +385,8 @@ def not_accepted(thing: Any) -> str:
     )
     if hasattr(thing, "read"):
         what = f"an open file ({what})"
+    if isinstance(thing, np.ndarray) and thing.dtype == np.uint16:
+        what += " (make 8-bit values of it, e.g. (array >> 8).astype(numpy.uint8))"
     return (
         f"{what} is not accepted as an image: use paths or bytes of JPEG and PNG, PIL images, "
         "uint8 arrays (h,w,3), (h,w,4), (h,w) and (n,h,w,3), normalised float arrays (n,c,h,w) "
@@ -342,16 +394,16 @@ def not_accepted(thing: Any) -> str:
     )
 
 
-def sub_batches(items: Iterator[Item]) -> Iterator[List[Item]]:
-    """Yield lists of a few consecutive Images, to limit memory, or of one other item."""
+def sub_batches(items: Iterator[Item], input_bytes: int) -> Iterator[List[Item]]:
+    """Yield lists of a few consecutive Images, to limit memory, or of one other item.
+    `input_bytes` is what the model's input takes for one image."""
+    most = max(1, min(SUB_BATCH_IMAGES, SUB_BATCH_BYTES // input_bytes))
     sub_batch: List[Item] = []
     pixels_bytes = 0
     for item in items:
         held = item.array.nbytes if isinstance(item, Image) else 0
         alone = not (isinstance(item, Image) and all(isinstance(i, Image) for i in sub_batch[:1]))
-        if sub_batch and (
-            alone or len(sub_batch) == SUB_BATCH_IMAGES or pixels_bytes + held > SUB_BATCH_BYTES
-        ):
+        if sub_batch and (alone or len(sub_batch) == most or pixels_bytes + held > SUB_BATCH_BYTES):
             yield sub_batch
             sub_batch, pixels_bytes = [], 0
         sub_batch.append(item)

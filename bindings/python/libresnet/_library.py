@@ -129,15 +129,26 @@ def program() -> str:
     return found
 
 
+def _data_file(name: str) -> Optional[str]:
+    """Return the path of a file of the checkout's models/, which the wheel has beside its
+    library; None: neither."""
+    original = os.path.join(_checkout, "models", name)
+    return beside(name) or (original if os.path.isfile(original) else None)
+
+
+def imagenet_labels() -> Optional[str]:
+    """Return the path of the names of ImageNet's classes; None if there is none."""
+    return _data_file("imagenet-labels.txt")
+
+
 def builtin_model() -> str:
     """Return the path of the built-in model: ResNet-20 for CIFAR-10."""
     name = "cifar10-resnet20.onnx"
-    trained = os.path.join(_checkout, "models", name)
-    found = beside(name) or (trained if os.path.isfile(trained) else None)
+    found = _data_file(name)
     if found is None:
         raise ImportError(
-            f"the built-in model is neither {os.path.join(_in_wheel, name)} nor {trained}: "
-            "name a model"
+            f"the built-in model is neither {os.path.join(_in_wheel, name)} nor "
+            f"{os.path.join(_checkout, 'models', name)}: name a model"
         )
     return found
 

@@ -5,17 +5,31 @@ from __future__ import annotations
 import ctypes
 import operator
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, Literal, Optional, Tuple, Union, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    List,
+    Literal,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+    overload,
+)
 
 import numpy as np
+import numpy.typing as npt
 
 from . import _structs
 from ._core import Core
 from ._errors import ArgumentError
 from ._forks import importing
-from ._images import F32, OneImage, PathLike, SeveralImages, reading
+from ._images import F32, OneImage, PathLike, SeveralImages, is_one_image, reading
+from ._labels import Labels, labels_of
 from ._library import builtin_model, c_string, check, encoded, library
 from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
+from ._scores import normalised
 from ._session import Ablation, Answer, Prediction, Session, described
 from ._session_pool import SessionPool
 
@@ -60,6 +74,7 @@ def _options_struct(
     batch: int = 0,
     keep_weights: bool = False,
     output: Optional[str] = None,
+    labels: Optional[Sequence[str]] = None,
     external_data: bool = False,
     max_file_bytes: int = 0,
     max_memory_bytes: int = 0,
@@ -85,8 +100,12 @@ def _options_struct(
         setattr(struct, name, value)
     struct.keep_weights, struct.external_data = keep_weights, external_data
     if output is not None and not isinstance(output, str):
-        raise ArgumentError(f"output is {output!r}: it must be the name of an output")
+        raise ArgumentError(f"output is {output!r}: it must be the name of a tensor")
     struct.output = c_string("output", output) if output is not None else None
+    if labels:
+        names = [c_string("label", name) for name in labels]
+        struct.labels = (ctypes.c_char_p * len(names))(*names)
+        struct.label_count = len(names)
     return struct
 
 
@@ -102,9 +121,8 @@ class Model:
 
     Options, as in resnet.h:
 
-    preprocess: a preset's name ("imagenet", "imagenet-v2", "cifar10", "keras-caffe",
-        "keras-tf", "none") or a Preprocess; None: that of the file, or else a guess with
-        a ModelWarning.
+    preprocess: the name of a preset (see Preprocess.preset) or a Preprocess; None: that
+        of the file, of its graph, or else a guess with a ModelWarning.
     input_size: side, or (height, width), 1 to 65535 pixels, for models that take several
         sizes; None: that of the file.
     conv: "auto", "direct" or "winograd".
@@ -112,7 +130,13 @@ class Model:
     batch: expected number of images per call of a session; 0: 1. Predictions for
         different conv, memory and batch differ by rounding only.
     keep_weights: keep the weights of an .onnx file, which save() needs.
-    output: name of the output with the scores, if there are several.
+    output: name of the tensor with the scores, an output or an inner one. A tensor that
+        no classes come of is an embedding: see embed.
+    labels: names of the classes in their order: a list; a mapping from index to name or
+        from name to index; or the path of a file, one name a line, or JSON such as
+        {"0": "cat", ...}, {"0": ["n02123045", "tabby"], ...} or {"id2label": ...}.
+        None: those of the file; a model of 1,000 or 1,001 classes without any gets
+        ImageNet's, and labels_source says so. []: none.
     external_data: allow weights in other files in the model's folder.
     max_file_bytes: limit of the file's size; 0: 2 GiB.
     max_memory_bytes: limit of the model's memory; 0: 6 GiB.
@@ -138,11 +162,12 @@ class Model:
         batch: int = 0,
         keep_weights: bool = False,
         output: Optional[str] = None,
+        labels: Optional[Labels] = None,
         external_data: bool = False,
         max_file_bytes: int = 0,
         max_memory_bytes: int = 0,
     ) -> None:
-        options = {
+        options: Dict[str, Any] = {
             "preprocess": preprocess,
             "input_size": input_size,
             "conv": conv,
@@ -150,18 +175,26 @@ class Model:
             "batch": batch,
             "keep_weights": keep_weights,
             "output": output,
+            "labels": None if labels is None else labels_of(labels),
             "external_data": external_data,
             "max_file_bytes": max_file_bytes,
             "max_memory_bytes": max_memory_bytes,
         }
+        self._open(path, options)
+
+    def _open(self, path: Optional[PathLike], options: Dict[str, Any], quiet: bool = False) -> None:
+        """Open a file; with `quiet` without warnings."""
         file = os.path.abspath(os.fsdecode(builtin_model() if path is None else path))
-        struct = _options_struct(**options)  # type: ignore[arg-type]
+        struct = _options_struct(**options)
         pointer, error = ctypes.c_void_p(), _structs.ErrorStruct()
         status = library.resnet_model_open(
             encoded(file), ctypes.byref(struct), ctypes.byref(pointer), ctypes.byref(error)
         )
         check(status, error, file)
-        self._take(Core(pointer, file, None), None if path is None else file, options)
+        core = Core(pointer, file, None, options["labels"])
+        self._take(core, None if path is None else file, options)
+        if not quiet:
+            core.warn_of_findings()
 
     @classmethod
     def from_bytes(cls, buffer: Any, *, borrow: bool = False, **options: Any) -> Model:
@@ -174,6 +207,8 @@ class Model:
         options: those of Model.
         """
         raw = np.frombuffer(buffer, np.uint8)
+        labels = options.get("labels")
+        options["labels"] = None if labels is None else labels_of(labels)
         struct = _options_struct(**options)
         pointer, error = ctypes.c_void_p(), _structs.ErrorStruct()
         struct.borrow = borrow
@@ -186,13 +221,15 @@ class Model:
         )
         check(status, error)
         model = cls.__new__(cls)
-        model._take(Core(pointer, None, raw if borrow else None), None, None)
+        core = Core(pointer, None, raw if borrow else None, options["labels"])
+        model._take(core, None, None)
+        core.warn_of_findings()
         return model
 
     def _take(self, core: Core, named: Optional[str], options: Optional[Dict[str, Any]]) -> None:
         self._core, self._named, self._options = core, named, options
         self._pool = SessionPool(core)
-        core.warn_of_findings()
+        self._inner: Dict[str, Model] = {}  # by the name of its output
 
     # ---- description ----
 
@@ -213,13 +250,26 @@ class Model:
 
     @property
     def labels(self) -> Optional[Tuple[str, ...]]:
-        """The label of each class; None if the file has none."""
+        """The label of each class; None if there are none."""
         return self.info.labels
 
     @property
+    def labels_source(self) -> Optional[str]:
+        """The origin of the labels: "model" (the file), "options", "imagenet" (ImageNet's
+        names, since the model has as many classes and no labels), or None."""
+        return self.info.labels_source
+
+    @property
     def classes(self) -> int:
-        """The number of classes."""
+        """The number of classes that classify ranks; 0 for an embedding."""
         return self.info.classes
+
+    @property
+    def scores(self) -> str:
+        """What run computes: "logits", "probabilities", "log probabilities", "binary
+        logit", "binary probability", "multi-label" (a probability for each class by
+        itself; their sum means nothing) or "embedding" (no classes)."""
+        return self.info.scores
 
     @property
     def input_shape(self) -> Tuple[int, int, int]:
@@ -257,6 +307,8 @@ class Model:
             ("blocks", self._core.block_count),
             ("input", f"{i.input_height} x {i.input_width} x {i.input_channels}"),
             ("classes", i.classes),
+            ("scores", i.scores),
+            ("labels", i.labels_source or "none"),
             ("parameters", i.parameters),
             ("multiply-accumulates", i.macs),
             ("packed weights, bytes", i.weights_bytes),
@@ -275,6 +327,8 @@ class Model:
     def close(self) -> None:
         """Close the model's sessions, then the model. Waits for calls in progress. May be
         repeated."""
+        for inner in self._inner.values():
+            inner.close()
         self._core.close()
 
     @property
@@ -325,6 +379,7 @@ class Model:
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
         threads: int = ...,
+        raw: bool = ...,
         errors: Literal["raise"] = ...,
     ) -> List[Prediction]: ...
 
@@ -337,6 +392,7 @@ class Model:
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
         threads: int = ...,
+        raw: bool = ...,
         errors: Literal["raise"] = ...,
     ) -> List[List[Prediction]]: ...
 
@@ -349,6 +405,7 @@ class Model:
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
         threads: int = ...,
+        raw: bool = ...,
         errors: Literal["skip"],
     ) -> Answer: ...
 
@@ -361,6 +418,7 @@ class Model:
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
         threads: int = ...,
+        raw: bool = ...,
         errors: Literal["skip"],
     ) -> List[Answer]: ...
 
@@ -373,6 +431,7 @@ class Model:
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
         threads: int = ...,
+        raw: bool = ...,
         errors: str = ...,
     ) -> Any: ...
 
@@ -384,6 +443,7 @@ class Model:
         pixels: Optional[str] = None,
         layout: Optional[str] = None,
         threads: int = 0,
+        raw: bool = False,
         errors: str = "raise",
     ) -> Any:
         """Classify one image or several.
@@ -405,6 +465,7 @@ class Model:
         threads: 1 to 256; 0: one per CPU that the process may use. Several images are
             decoded and classified in parallel; all threads work on a single image. The
             number does not change a prediction.
+        raw: True: scores are what the model computes, e.g. logits, not probabilities.
         errors: what happens with an image that cannot be read or classified.
             "raise": raise its error, whose message names the path or the position.
             "skip": return the error in the place of its predictions. The others are
@@ -420,7 +481,7 @@ class Model:
                 else:
                     print(path, answer[0].label)
         """
-        return self._pool.classify(images, k, reading(pixels, layout, errors), threads)
+        return self._pool.classify(images, k, raw, reading(pixels, layout, errors), threads)
 
     def probabilities(
         self,
@@ -434,7 +495,83 @@ class Model:
         """Return the probability of every class: (classes,) float32 for one image,
         (n,classes) for several. The arguments and exceptions are those of classify. With
         errors="skip" the row of a skipped image is NaN, and an ImageWarning says why."""
-        return self._pool.probabilities(images, reading(pixels, layout, errors), threads)
+        rows = self._pool.rows(
+            Session._probabilities, images, reading(pixels, layout, errors), threads
+        )
+        return rows[0] if is_one_image(images) else rows
+
+    # ---- tensors ----
+
+    def prepare(
+        self,
+        images: Any,
+        *,
+        pixels: Optional[str] = None,
+        layout: Optional[str] = None,
+        threads: int = 0,
+        errors: str = "raise",
+    ) -> F32:
+        """Return images as the model's input: (n,c,h,w) float32, also for one image. They
+        are preprocessed as by classify, so that run computes the same of them. The
+        arguments and exceptions are those of classify; a skipped image is NaN."""
+        return self._pool.rows(Session._prepare, images, reading(pixels, layout, errors), threads)
+
+    def run(self, x: npt.NDArray[Any], *, layout: Optional[str] = None, threads: int = 0) -> F32:
+        """Return what the model computes of normalised inputs, e.g. of prepare:
+        (n,scores) float32.
+
+        x, layout: as in Session.run. A session of one's own has less overhead.
+        threads: 1 to 256; 0: one per CPU that the process may use.
+        """
+        return self._pool.shared(threads).run(x, layout=layout)
+
+    def embed(
+        self,
+        images: Any,
+        tensor: Optional[str] = None,
+        *,
+        l2: bool = False,
+        pixels: Optional[str] = None,
+        layout: Optional[str] = None,
+        threads: int = 0,
+        errors: str = "raise",
+    ) -> F32:
+        """Return a feature vector of each image: (n,d) float32, also for one image.
+
+        images, pixels, layout, threads, errors: as in classify. The row of a skipped
+            image is NaN, and an ImageWarning says why.
+        tensor: name of a tensor of the graph, as op.output of model.plan, e.g. that of
+            the global pooling. The part of the model before it is opened at first use. A
+            map is flattened from (c,h,w). None: the model's own output.
+        l2: scale each row to length 1, so that a product of rows is their cosine.
+        """
+        how = reading(pixels, layout, errors)
+        model = self if tensor is None else self._until(tensor)
+        rows = model._pool.rows(Session._outputs, images, how, threads)
+        if model._core.prepared_images and model is not self:
+            self._core.notice_images([])
+            self._core.warn_of_images()
+        return normalised(rows) if l2 else rows
+
+    def _until(self, tensor: str) -> Model:
+        """Return the model that ends in a tensor."""
+        if self._options is None:
+            raise ArgumentError(
+                "embed: a model from bytes has only its own output: pass output="
+                f"{tensor!r} to Model.from_bytes"
+            )
+        if self._pool.ablations:
+            raise ArgumentError(
+                f"embed: the model has ablations, which do not apply to the tensor {tensor!r}: "
+                "end them, or open the model with output= and change that"
+            )
+        with self._core.in_use():  # it must not be closed
+            if tensor not in self._inner:
+                inner = type(self).__new__(type(self))
+                own = {"output": tensor, "labels": None, "preprocess": self.preprocess}
+                inner._open(self._named, {**self._options, **own}, quiet=True)
+                self._inner[tensor] = inner
+            return self._inner[tensor]
 
     # ---- ablation and observation ----
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from . import _extras, _structs
 from ._core import Core
 from ._cpus import worker_count
-from ._images import is_one_image, items_of, iterator_of, reading, sub_batches
+from ._images import is_one_image, iterator_of, reading
 from ._library import check, python_library
 from ._plan import Op, Plan, html_table, text_table
 from ._session import POINTS, AblationSpec, Response, Session
@@ -513,10 +513,9 @@ def observe(
     how = reading(pixels, layout, "raise")
 
     def takes(session: Session, images: _SubBatch) -> None:
-        items = items_of(images.images, core.shape, how._replace(first=images.place))
-        for sub_batch in sub_batches(items):
-            for _ in session._rank(sub_batch, 1, how):
-                pass
+        each = how._replace(first=images.place)
+        for _ in session._each(images.images, each, session._run_images, session._run_tensor):
+            pass
 
     count = 1 if is_one_image(images) else _count(images)
     size = python_library().resnet_python_table_chunk(count)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import html
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Dict, Iterable, List, Optional, Tuple, Union, overload
+from typing import Any, Dict, Iterable, List, Literal, Optional, Tuple, Union, overload
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from . import _structs
 from ._errors import ArgumentError
 from ._forks import importing
 from ._library import c_string, check, library
+from ._messages import python_message
 
 
 def _shortcut_name(shortcut: int) -> str:
@@ -69,27 +71,35 @@ class Finding:
     message: str
 
 
+Size = Union[None, int, Literal["auto"], Tuple[int, int]]
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """The preprocessing of an image: scale it to `resize`, cut out the centre `crop`,
     then compute (pixel / scale - mean) / std per channel.
 
-    resize, crop: 1 to 65535 pixels, or (height, width); 0: automatic; None: omit this
-        step.
-    order: of the channels, "RGB", "BGR" or "GREY".
+    fit: "crop": keep the aspect ratio; the image just covers `resize`, which is the
+        shorter side if it is square. "stretch": scale to exactly `resize`.
+    filter: "bilinear", "bicubic" or "nearest", bit for bit Pillow's.
+    resize, crop: 1 to 65535 pixels, or (height, width); 0 or "auto": automatic; None:
+        omit this step. The automatic crop is the model's input; the automatic resize is
+        the crop times `resize_ratio`.
+    order: of the channels, "RGB", "BGR" or "GREY" (Pillow's convert("L")).
     scale: the pixel value that becomes 1.
-    mean, std: per channel, in `order`, in units of pixel / scale.
+    mean, std: per channel, in `order`, in units of pixel / scale. For "GREY" one number
+        is enough.
 
     To change a preset:
     dataclasses.replace(Preprocess.preset("imagenet"), resize=320, crop=288).
     """
 
-    resize: Union[None, int, Tuple[int, int]] = 0
-    crop: Union[None, int, Tuple[int, int]] = 0
+    resize: Size = 0
+    crop: Size = 0
     order: str = "RGB"
     scale: float = 255.0
-    mean: Tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: Tuple[float, float, float] = (1.0, 1.0, 1.0)
+    mean: Tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: Tuple[float, ...] = (1.0, 1.0, 1.0)
     fit: str = "crop"
     filter: str = "bilinear"
     resize_ratio: float = 1.0
@@ -124,11 +134,6 @@ class Preprocess:
         return self.order, self.scale, self.mean, self.std
 
     def _struct(self) -> _structs.PreprocessStruct:
-        if len(self.mean) != 3 or len(self.std) != 3:
-            raise ArgumentError(
-                f"Preprocess has mean {self.mean} and std {self.std}: each must have three numbers"
-            )
-        three = ctypes.c_float * 3
         return _structs.PreprocessStruct(
             _named("fit", self.fit, _FITS),
             _named("filter", self.filter, _FILTERS),
@@ -137,8 +142,8 @@ class Preprocess:
             self.resize_ratio,
             _named("order", self.order, _ORDERS),
             self.scale,
-            three(*self.mean),
-            three(*self.std),
+            _channels("mean", self.mean, self.order),
+            _channels("std", self.std, self.order),
         )
 
 
@@ -167,19 +172,39 @@ def _name_of(value: int, names: Dict[str, Any]) -> str:
     return next(name for name, known in names.items() if known == value)
 
 
-def _sides(field: str, size: Union[None, int, Tuple[int, int]]) -> Tuple[int, int]:
+def _sides(field: str, size: Size) -> Tuple[int, int]:
     """Return the height and width of a size."""
     if size is None:
         return _structs.SIZE_NONE, _structs.SIZE_NONE
-    height, width = (size, size) if isinstance(size, int) else size
+    pair = (0, 0) if size == "auto" else size if isinstance(size, (tuple, list)) else (size, size)
+    try:
+        height, width = map(operator.index, pair)
+    except (TypeError, ValueError):
+        height = width = -1
     if not (0 <= height <= 65535 and 0 <= width <= 65535):
         raise ArgumentError(
-            f"Preprocess.{field} is {size}: it must be 0 to 65535 pixels, a pair of them, or None"
+            f"Preprocess.{field} is {size!r}: it must be 0 to 65535 pixels, (height, width), "
+            "'auto' or None"
         )
     return height, width
 
 
-def _size_of(height: int, width: int) -> Union[None, int, Tuple[int, int]]:
+def _channels(field: str, values: Sequence[float], order: str) -> Any:
+    """Return the three numbers of mean or std. Grey has one channel: the first counts."""
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) == 1 and order == "GREY":
+        numbers *= 3
+    if len(numbers) != 3:
+        raise ArgumentError(
+            f"Preprocess.{field} is {values!r}: it must be three numbers, one for each channel"
+        )
+    return (ctypes.c_float * 3)(*numbers)
+
+
+def _size_of(height: int, width: int) -> Size:
     if height == _structs.SIZE_NONE:
         return None
     return height if height == width else (height, width)
@@ -223,6 +248,9 @@ class ModelInfo:
     classes: int  # that classify ranks
     score_count: int  # numbers of an image that session.run returns
     labels: Optional[Tuple[str, ...]]
+    # "model" (the file), "options", "imagenet" (ImageNet's names, since the model has 1,000
+    # classes and no labels) or None
+    labels_source: Optional[str]
     preprocess: Preprocess
     preprocess_source: str  # "model", "options", "graph" or "guessed"
     precision: str  # "fp32"
@@ -278,6 +306,7 @@ def read_info(pointer: ctypes.c_void_p) -> Tuple[ModelInfo, int, int]:
         classes=struct.classes,
         score_count=struct.score_count,
         labels=labels,
+        labels_source="model" if labels else None,
         preprocess=_preprocess_of(struct.preprocess),
         preprocess_source=_SOURCES[struct.preprocess_source],
         precision=text(struct.precision),
@@ -287,9 +316,10 @@ def read_info(pointer: ctypes.c_void_p) -> Tuple[ModelInfo, int, int]:
         weights_bytes=struct.weights_bytes,
         arena_bytes=struct.arena_bytes,
         arena_lower_bound=struct.arena_lower_bound,
-        notice=text(struct.notice),
+        notice=python_message(text(struct.notice)),
         findings=tuple(
-            Finding(kinds[finding.severity], text(finding.message)) for finding in found
+            Finding(kinds[finding.severity], python_message(text(finding.message)))
+            for finding in found
         ),
         scores=_SCORES[struct.scores],
     )

@@ -27,12 +27,11 @@ import numpy.typing as npt
 
 from . import _structs
 from ._core import Core
-from ._errors import ArgumentError, Error, error_of, warn_of_skipped
+from ._errors import ArgumentError, Error, warn_of_skipped
 from ._forks import forked
 from ._images import (
     F32,
     Image,
-    Item,
     OneImage,
     Reading,
     SeveralImages,
@@ -45,6 +44,16 @@ from ._images import (
 )
 from ._library import check, library
 from ._plan import Block, Op, shortest
+from ._scores import (
+    RANKED,
+    by_class,
+    check_classes,
+    joined,
+    normalised,
+    probabilities_of,
+    rank,
+    raw_of,
+)
 
 POINTS = {
     _structs.Point.POINT_OUTPUT: "output",
@@ -60,7 +69,6 @@ _SKIPS = {
 _OBSERVE = {"responses": _structs.Observe.OBSERVE_RESPONSES, "ops": _structs.Observe.OBSERVE_OPS}
 # An image that resnet_classify refuses.
 _REFUSED = re.compile(r"image (\d+): ")
-_PREDICTION = np.dtype([("index", "u4"), ("score", "f4"), ("label", "u8")])
 
 _run = library.resnet_run
 _float32 = np.dtype(np.float32)
@@ -70,7 +78,7 @@ class Prediction(NamedTuple):
     """One predicted class of one image.
 
     index: of the class, from 0.
-    score: its probability, 0 to 1.
+    score: its probability, 0 to 1; with raw=True the number that the model computes.
     label: its name; None if the model has no labels.
     """
 
@@ -185,9 +193,10 @@ class Session:
         self._ablations: Tuple[AblationSpec, ...] = ()
         self._observer: Any = None
         self._problem: Optional[BaseException] = None
-        self._classes = core.info.classes
+        self._scores = core.info.score_count
         h, w, c = core.shape
         self._nchw, self._nhwc = (c, h, w), (h, w, c)
+        self._input_bytes = 4 * h * w * c
         self._lock = threading.RLock()
         self._in_observer = False
         self._open()
@@ -281,12 +290,13 @@ class Session:
 
         x: (n,c,h,w) or (n,h,w,c), or one input without n. Contiguous float32 in either
             order is read in place; anything else is copied.
-        out: (n,classes) float32, contiguous, to write the scores to; None: a new array.
+        out: (n,scores) float32, contiguous, to write the scores to; None: a new array.
+            The number of scores is model.info.score_count.
         layout: "NCHW" or "NHWC"; None: by the model's input_shape, if that is
             unambiguous.
 
-        Returns the scores, `out` or a new array. model.info.scores says whether they are
-        logits or probabilities. Raises ArgumentError if a shape does not fit.
+        Returns the scores, `out` or a new array. model.scores says what they are, e.g.
+        "logits". Raises ArgumentError if a shape does not fit.
         """
         if (
             layout is None
@@ -303,10 +313,10 @@ class Session:
             x, kind = tensor_of(np.asarray(x), self._nhwc, layout)
         n = x.shape[0]
         if out is None:
-            out = np.empty((n, self._classes), _float32)
+            out = np.empty((n, self._scores), _float32)
         elif not (
             isinstance(out, np.ndarray)
-            and out.shape == (n, self._classes)
+            and out.shape == (n, self._scores)
             and out.dtype == _float32
             and out.flags.carray
         ):
@@ -316,7 +326,7 @@ class Session:
                 else type(out).__name__
             )
             raise ArgumentError(
-                f"out is {what}: it must be a float32 array of shape {(n, self._classes)}, "
+                f"out is {what}: it must be a float32 array of shape {(n, self._scores)}, "
                 "contiguous and writable"
             )
         if n:
@@ -344,6 +354,7 @@ class Session:
         *,
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
+        raw: bool = ...,
         errors: Literal["raise"] = ...,
     ) -> List[Prediction]: ...
 
@@ -355,6 +366,7 @@ class Session:
         *,
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
+        raw: bool = ...,
         errors: Literal["raise"] = ...,
     ) -> List[List[Prediction]]: ...
 
@@ -366,6 +378,7 @@ class Session:
         *,
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
+        raw: bool = ...,
         errors: Literal["skip"],
     ) -> Answer: ...
 
@@ -377,6 +390,7 @@ class Session:
         *,
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
+        raw: bool = ...,
         errors: Literal["skip"],
     ) -> List[Answer]: ...
 
@@ -388,6 +402,7 @@ class Session:
         *,
         pixels: Optional[str] = ...,
         layout: Optional[str] = ...,
+        raw: bool = ...,
         errors: str = ...,
     ) -> Any: ...
 
@@ -398,23 +413,37 @@ class Session:
         *,
         pixels: Optional[str] = None,
         layout: Optional[str] = None,
+        raw: bool = False,
         errors: str = "raise",
     ) -> Any:
         """Classify images in this session. See Model.classify."""
         try:
-            return self._classify(images, k, reading(pixels, layout, errors))
+            return self._classify(images, k, raw, reading(pixels, layout, errors))
         finally:
             self._core.warn_of_images()
 
-    def _classify(self, images: Any, k: int, how: Reading) -> Union[Answer, List[Answer]]:
+    def _classify(
+        self, images: Any, k: int, raw: bool, how: Reading
+    ) -> Union[Answer, List[Answer]]:
         """Classify images on any thread, without warnings."""
+        info = self._core.info
+        check_classes(info.classes, self._core.title)
+        if not 1 <= k:
+            raise ArgumentError(
+                f"k is {k}: it must be at least 1; the model has {info.classes} classes, "
+                "and more mean all"
+            )
         answers: List[Answer] = []
-        for part in self._ranked(images, self._checked_k(k), how):
+        for part in self._ranked(images, min(k, info.classes), raw, how):
             if isinstance(part, Error):
                 answers.append(part)
             else:
                 answers += [[self._prediction(one) for one in row] for row in part]
         return answers[0] if is_one_image(images) else answers
+
+    def _prediction(self, one: Any) -> Prediction:
+        labels, index = self._core.info.labels, int(one["index"])
+        return Prediction(index, shortest(one["score"]), labels[index] if labels else None)
 
     def probabilities(
         self,
@@ -425,123 +454,133 @@ class Session:
         errors: str = "raise",
     ) -> F32:
         """Return the probability of every class. See Model.probabilities."""
+        rows = self._warned(self._probabilities, images, reading(pixels, layout, errors))
+        return rows[0] if is_one_image(images) else rows
+
+    def prepare(
+        self,
+        images: Any,
+        *,
+        pixels: Optional[str] = None,
+        layout: Optional[str] = None,
+        errors: str = "raise",
+    ) -> F32:
+        """Return images as the input of run, (n,c,h,w). See Model.prepare."""
+        return self._warned(self._prepare, images, reading(pixels, layout, errors))
+
+    def embed(
+        self,
+        images: Any,
+        *,
+        l2: bool = False,
+        pixels: Optional[str] = None,
+        layout: Optional[str] = None,
+        errors: str = "raise",
+    ) -> F32:
+        """Return what run computes of images, (n,scores). See Model.embed."""
+        rows = self._warned(self._outputs, images, reading(pixels, layout, errors))
+        return normalised(rows) if l2 else rows
+
+    def _warned(
+        self, method: Callable[[Any, Reading], Tuple[F32, List[Error]]], images: Any, how: Reading
+    ) -> F32:
         try:
-            rows, skipped = self._probabilities(images, reading(pixels, layout, errors))
+            rows, skipped = method(images, how)
         finally:
             self._core.warn_of_images()
         warn_of_skipped(skipped)
-        return rows[0] if is_one_image(images) else rows
+        return rows
 
     def _probabilities(self, images: Any, how: Reading) -> Tuple[F32, List[Error]]:
         """Return (n,classes) probabilities and the errors of skipped images, on any
         thread, without warnings."""
         classes = self._core.info.classes
-        skipped: List[Error] = []
-        rows: List[F32] = [np.empty((0, classes), np.float32)]
-        for part in self._ranked(images, classes, how):
-            if isinstance(part, Error):
-                skipped.append(part)
-                rows.append(np.full((1, classes), np.nan, np.float32))
-                continue
-            rows.append(np.empty((len(part), classes), np.float32))
-            np.put_along_axis(rows[-1], part["index"].astype(np.intp), part["score"], axis=1)
-        return np.concatenate(rows), skipped
+        check_classes(classes, self._core.title)
+        parts = self._ranked(images, classes, False, how)
+        rows = (part if isinstance(part, Error) else by_class(part) for part in parts)
+        return joined(rows, (classes,))
 
-    def _checked_k(self, k: int) -> int:
-        if not 1 <= k:
-            raise ArgumentError(
-                f"k is {k}: it must be at least 1; the model has {self._classes} classes, "
-                "and more mean all"
-            )
-        return min(k, self._classes)
+    def _prepare(self, images: Any, how: Reading) -> Tuple[F32, List[Error]]:
+        """Likewise (n,c,h,w) inputs."""
+        return joined(self._each(images, how, self._prepared, self._as_nchw), self._nchw)
 
-    def _prediction(self, one: Any) -> Prediction:
-        labels, index = self._core.info.labels, int(one["index"])
-        return Prediction(index, shortest(one["score"]), labels[index] if labels else None)
+    def _outputs(self, images: Any, how: Reading) -> Tuple[F32, List[Error]]:
+        """Likewise (n,scores): what the model computes."""
+        parts = self._each(images, how, self._run_images, self._run_tensor)
+        return joined(parts, (self._scores,))
 
     def _ranked(
-        self, images: Any, k: int, how: Reading
+        self, images: Any, k: int, raw: bool, how: Reading
     ) -> Iterator[Union[npt.NDArray[Any], Error]]:
         """Yield (images,k) of index and score, best first, for consecutive images, and
-        the errors of skipped images."""
-        for sub_batch in sub_batches(items_of(images, self._nhwc, how)):
-            yield from self._rank(sub_batch, k, how)
+        the errors of skipped images. With `raw` the scores are the model's own."""
+        kind = self._core.info.scores
 
-    def _rank(
-        self, sub_batch: List[Item], k: int, how: Reading
+        def of_images(some: List[Image]) -> npt.NDArray[Any]:
+            if raw:
+                return rank(raw_of(self._run_images(some), kind), k)
+            return self._classify_images(some, k)
+
+        def of_tensor(tensor: Tensor) -> npt.NDArray[Any]:
+            scores = self._run_tensor(tensor)
+            return rank((raw_of if raw else probabilities_of)(scores, kind), k)
+
+        return self._each(images, how, of_images, of_tensor)
+
+    def _each(
+        self,
+        images: Any,
+        how: Reading,
+        of_images: Callable[[List[Image]], npt.NDArray[Any]],
+        of_tensor: Callable[[Tensor], npt.NDArray[Any]],
     ) -> Iterator[Union[npt.NDArray[Any], Error]]:
-        if isinstance(sub_batch[0], Error):
-            yield sub_batch[0]
-        elif isinstance(sub_batch[0], Tensor):
-            yield self._rank_scores(self._run_tensor(sub_batch[0]), k)
-        else:
-            images = [item for item in sub_batch if isinstance(item, Image)]
-            self._core.prepared_images = True
-            self._core.turned_images |= any(image.turned for image in images)
-            yield from self._rank_images(images, k, how)
+        """Yield what the functions return for consecutive images, and the errors of
+        skipped images."""
+        for sub_batch in sub_batches(items_of(images, self._nhwc, how), self._input_bytes):
+            if isinstance(sub_batch[0], Error):
+                yield sub_batch[0]
+            elif isinstance(sub_batch[0], Tensor):
+                yield of_tensor(sub_batch[0])
+            else:
+                some = [item for item in sub_batch if isinstance(item, Image)]
+                self._core.notice_images(some)
+                yield from _without_refused(some, of_images, how.skip)
 
-    def _rank_images(
-        self, images: List[Image], k: int, how: Reading
-    ) -> Iterator[Union[npt.NDArray[Any], Error]]:
-        """Classify images. The library names the first that it refuses, e.g. one too
-        small for a crop. If it is skipped, classify those before and behind it."""
-        out = np.empty((len(images), k), _PREDICTION)
-        status, error = self._classify_images(images, k, out)
-        if not status:
-            yield out
-            return
-        found = _REFUSED.match(error.message)
-        if not found:
-            raise error
-        position = int(found[1])
-        image = images[position]
-        error.message = error.message[found.end() :]
-        error = error._at(image.place, image.path)
-        if not how.skip:
-            raise error
-        if position:
-            yield from self._rank_images(images[:position], k, how)
-        yield error
-        if position + 1 < len(images):
-            yield from self._rank_images(images[position + 1 :], k, how)
-
-    def _classify_images(
-        self, images: List[Image], k: int, out: npt.NDArray[Any]
-    ) -> Tuple[int, Error]:
-        structs = (_structs.ImageStruct * len(images))(*(image.struct for image in images))
+    def _classify_images(self, images: List[Image], k: int) -> npt.NDArray[Any]:
+        out = np.empty((len(images), k), RANKED)
+        structs = _structs_of(images)
         with self._turn():
             self._problem = None
-            status: int = library.resnet_classify(
+            status = library.resnet_classify(
                 self._pointer, structs, len(images), k, out.ctypes.data, self._error_reference
             )
-            if not status:
-                self._raise_observers()
-            return status, error_of(status, self._error.message.decode("utf-8", "replace"))
+            check(status, self._error)
+            self._raise_observers()
+        return out
+
+    def _prepared(self, images: List[Image]) -> F32:
+        """Return images as (n,c,h,w)."""
+        out = np.empty((len(images), *self._nchw), np.float32)
+        structs = _structs_of(images)
+        with self._turn():
+            status = library.resnet_prepare(
+                self._pointer, structs, len(images), 0, out.ctypes.data, self._error_reference
+            )
+            check(status, self._error)
+        return out
+
+    def _as_nchw(self, tensor: Tensor) -> F32:
+        planar = tensor.layout == _structs.Layout.LAYOUT_NCHW
+        return tensor.array if planar else np.ascontiguousarray(tensor.array.transpose(0, 3, 1, 2))
+
+    def _run_images(self, images: List[Image]) -> F32:
+        return self._run_tensor(Tensor(self._prepared(images), _structs.Layout.LAYOUT_NCHW))
 
     def _run_tensor(self, tensor: Tensor) -> F32:
-        out = np.empty((len(tensor.array), self._classes), np.float32)
+        out = np.empty((len(tensor.array), self._scores), np.float32)
         if len(out):
             self._run(tensor.array, tensor.layout, len(out), out)
         return out
-
-    def _rank_scores(self, scores: F32, k: int) -> npt.NDArray[Any]:
-        """Return (n,k) of index and score, best first; of equal scores, the lower index
-        first."""
-        out = np.empty((len(scores), k), _PREDICTION)
-        shares = self._to_probabilities(scores)
-        out["index"] = np.argsort(-shares, axis=1, kind="stable")[:, :k]
-        out["score"] = np.take_along_axis(shares, out["index"].astype(np.intp), axis=1)
-        return out
-
-    def _to_probabilities(self, scores: F32) -> F32:
-        are = self._core.info.scores
-        if are == "probabilities":
-            return scores
-        wide = scores.astype(np.float64)
-        if are == "logits":
-            wide -= wide.max(axis=1, keepdims=True)
-            wide -= np.log(np.exp(wide).sum(axis=1, keepdims=True))
-        return np.exp(wide).astype(np.float32)
 
     # ---- observation and ablation ----
 
@@ -645,6 +684,36 @@ class Session:
     def _apply(self, ablation: AblationSpec) -> None:
         status = library.resnet_session_skip(self._pointer, *ablation, self._error_reference)
         check(status, self._error)
+
+
+def _structs_of(images: List[Image]) -> Any:
+    return (_structs.ImageStruct * len(images))(*(image.struct for image in images))
+
+
+def _without_refused(
+    images: List[Image], function: Callable[[List[Image]], npt.NDArray[Any]], skip: bool
+) -> Iterator[Union[npt.NDArray[Any], Error]]:
+    """Yield what `function` returns for images. The library names the first that it
+    refuses, e.g. one too small for a crop. If such images are skipped, yield the results
+    of those before, the error, and the results of those behind it."""
+    while images:
+        try:
+            yield function(images)
+            return
+        except Error as error:
+            found = _REFUSED.match(error.message)
+            if not found:
+                raise
+            position = int(found[1])
+            error.message = error.message[found.end() :]
+            error._at(images[position].place, images[position].path)
+            if not skip:
+                raise
+            refused = error
+        if position:
+            yield function(images[:position])
+        yield refused
+        images = images[position + 1 :]
 
 
 def _listener(

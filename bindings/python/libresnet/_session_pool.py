@@ -21,6 +21,8 @@ from ._plan import Block
 from ._session import Ablation, AblationSpec, Answer, Session
 
 _BATCH = 8  # images per batch of a session
+# A method of sessions: rows of images, and the errors of skipped images.
+Rows = Callable[[Session, Any, Reading], Tuple[F32, List[Error]]]
 _CHUNK = 32  # images that a worker takes at once, at most
 
 
@@ -94,34 +96,36 @@ class SessionPool:
     # ---- images ----
 
     def classify(
-        self, images: Any, k: int, how: Reading, threads: int
+        self, images: Any, k: int, raw: bool, how: Reading, threads: int
     ) -> Union[Answer, List[Answer]]:
         def label(session: Session, part: Any, first: int) -> Any:
-            return session._classify(part, k, how._replace(first=first))
+            return session._classify(part, k, raw, how._replace(first=first))
 
         try:
             if is_one_image(images):
-                return self.shared(threads)._classify(images, k, how)
+                return self.shared(threads)._classify(images, k, raw, how)
             return [answer for part in self._share_out(images, label, threads) for answer in part]
         finally:
             self._core.warn_of_images()
 
-    def probabilities(self, images: Any, how: Reading, threads: int) -> F32:
-        def probabilities(session: Session, part: Any, first: int) -> Tuple[F32, List[Error]]:
-            return session._probabilities(part, how._replace(first=first))
+    def rows(self, method: Rows, images: Any, how: Reading, threads: int) -> F32:
+        """Return the rows that a method of sessions computes of images. Warn of skipped
+        images, whose rows are NaN."""
+
+        def part_rows(session: Session, part: Any, first: int) -> Tuple[F32, List[Error]]:
+            return method(session, part, how._replace(first=first))
 
         try:
             if is_one_image(images):
-                parts = [self.shared(threads)._probabilities(images, how)]
+                parts = [method(self.shared(threads), images, how)]
             else:
-                parts = list(self._share_out(images, probabilities, threads))
+                parts = list(self._share_out(images, part_rows, threads))
+                # The shape of no images.
+                parts = parts or [method(self.shared(threads), [], how)]
         finally:
             self._core.warn_of_images()
         warn_of_skipped([error for _, skipped in parts for error in skipped])
-        rows: F32 = np.concatenate(
-            [np.empty((0, self._core.info.classes), np.float32), *(rows for rows, _ in parts)]
-        )
-        return rows[0] if is_one_image(images) else rows
+        return parts[0][0] if len(parts) == 1 else np.concatenate([rows for rows, _ in parts])
 
     def _share_out(
         self, images: Any, work: Callable[[Session, Any, int], Any], threads: int

@@ -26,7 +26,7 @@ from ctypes import (
 from typing import Any, ClassVar, Dict, List, Tuple
 
 ABI = 1  # RESNET_ABI of the header that this file matches
-PYTHON_ABI = 1  # RESNET_PYTHON_ABI, likewise
+PYTHON_ABI = 2  # RESNET_PYTHON_ABI, likewise
 NO_INDEX = 0xFFFFFFFF
 SIZE_NONE = 0xFFFFFFFF
 ERROR_MESSAGE_SIZE = 256
@@ -340,11 +340,18 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
 # ---- resnet_python.h ----
 
 
+class PythonDepth(enum.IntEnum):
+    PYTHON_CLIP = 0
+    PYTHON_RANGE = 1
+    PYTHON_AUTO = 2
+
+
 class PythonImageStruct(ctypes.Structure):
     _fields_: ClassVar[Fields] = [
         ("pixels", POINTER(c_uint8)),
         ("width", c_uint32),
         ("height", c_uint32),
+        ("cut", c_uint32),
     ]
 
 
@@ -372,10 +379,13 @@ class PythonRowStruct(ctypes.Structure):
 
 PYTHON_PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "resnet_python_abi": (c_uint32, []),
-    "resnet_python_image_read": (c_int, [c_char_p, POINTER(PythonImageStruct), _error]),
+    "resnet_python_image_read": (
+        c_int,
+        [c_char_p, c_int, c_uint32, c_uint32, POINTER(PythonImageStruct), _error],
+    ),
     "resnet_python_image_decode": (
         c_int,
-        [c_void_p, c_size_t, POINTER(PythonImageStruct), _error],
+        [c_void_p, c_size_t, c_int, c_uint32, c_uint32, POINTER(PythonImageStruct), _error],
     ),
     "resnet_python_image_release": (None, [POINTER(PythonImageStruct)]),
     "resnet_python_table_open": (

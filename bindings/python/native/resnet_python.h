@@ -14,7 +14,7 @@
 #define RESNET_PYTHON_API __attribute__((visibility("default")))
 
 /* Incremented when a struct or a signature below changes. */
-#define RESNET_PYTHON_ABI 1
+#define RESNET_PYTHON_ABI 2
 
 /* Return the RESNET_PYTHON_ABI that the library was built with. Compare it before any
  * other call. Thread-safe. */
@@ -26,12 +26,23 @@ typedef struct resnet_python_image {
   uint8_t *pixels; /* (height,width,3), RGB, rows width * 3 bytes apart */
   /* in pixels, 1 to 65535 each, at most 178,956,970 in all */
   uint32_t width, height;
+  uint32_t cut; /* 1: 16-bit values were cut by RESNET_PYTHON_CLIP, with a loss; else 0 */
 } resnet_python_image;
+
+/* How 16-bit values become 8-bit ones. */
+typedef enum resnet_python_depth {
+  /* As in Pillow: grey saturates at 255, colours lose their lower 8 bits. */
+  RESNET_PYTHON_CLIP = 0,
+  /* low to high become 0 to 255. */
+  RESNET_PYTHON_RANGE = 1,
+  /* The image's smallest to largest value become 0 to 255. */
+  RESNET_PYTHON_AUTO = 2
+} resnet_python_depth;
 
 /* Decode a JPEG or PNG image to 8-bit RGB and apply its EXIF orientation. The format is
  * recognised by the first bytes; the decoder is the program's, see
  * bindings/support/image.h. A file must be a regular file of at most 256 MiB. `bytes` are
- * not kept.
+ * not kept. `low` and `high` are used by RESNET_PYTHON_RANGE only: low < high <= 65535.
  *
  * On success the caller owns *out and releases it. On failure *out is all zero, and the
  * message does not name the file. The status is one of:
@@ -40,12 +51,15 @@ typedef struct resnet_python_image {
  *   RESNET_ERROR_UNSUPPORTED: neither JPEG nor PNG.
  *   RESNET_ERROR_LIMIT: the file or the image is too large.
  *   RESNET_ERROR_MEMORY: out of memory.
- *   RESNET_ERROR_ARGUMENT: an argument is NULL.
+ *   RESNET_ERROR_ARGUMENT: an argument is NULL, or the range is empty.
  * Thread-safe. */
-RESNET_PYTHON_API resnet_status resnet_python_image_read(const char *path, resnet_python_image *out,
+RESNET_PYTHON_API resnet_status resnet_python_image_read(const char *path,
+                                                         resnet_python_depth depth, uint32_t low,
+                                                         uint32_t high, resnet_python_image *out,
                                                          resnet_error *error);
 RESNET_PYTHON_API resnet_status resnet_python_image_decode(const void *bytes, size_t size,
-                                                           resnet_python_image *out,
+                                                           resnet_python_depth depth, uint32_t low,
+                                                           uint32_t high, resnet_python_image *out,
                                                            resnet_error *error);
 
 /* Release the pixels and zero *image. NULL and an all-zero image are allowed.

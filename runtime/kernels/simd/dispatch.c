@@ -6,7 +6,9 @@
 /* simd_sets.h is written by cmake/Simd.cmake: a line SIMD_SET(level, name, bytes, runs)
  * for each instruction set, the fastest first; `runs` tests the CPU. */
 #define DECLARE(family, set) extern const simd_##family simd_##family##_##set;
-#define SIMD_SET(level, set, bytes, runs) SIMD_FAMILIES(DECLARE, set)
+#define SIMD_SET(level, set, bytes, runs)                                                          \
+  SIMD_FAMILIES(DECLARE, set)                                                                      \
+  _Static_assert((bytes) <= SIMD_MAX_BYTES, "buffers have room for a vector behind their end");
 #include "simd_sets.h"
 #undef SIMD_SET
 

@@ -19,6 +19,8 @@
   FAMILY(winograd, set)                                                                            \
   FAMILY(winograd_stride2, set)
 
+enum { SIMD_MAX_BYTES = 64 /* of a vector of any set */ };
+
 /* A pointer `F` for each family F, e.g. `const simd_gemm *gemm`. */
 typedef struct simd_set {
   const char *name; /* the instruction set's */

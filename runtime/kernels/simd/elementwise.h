@@ -20,8 +20,8 @@ typedef struct simd_elementwise {
   void (*affine)(const float *x, const float *scale, const float *shift, float *out, size_t pixels,
                  size_t c, float low, float high);
 
-  /* out[p][k] = x[p][k], times slope[k] if its sign bit is set, for (pixels,c); out may be
-   * x. */
+  /* out[p][k] = x[p][k], times slope[k] if its sign bit is set, for (pixels,c); out may
+   * be x. */
   void (*prelu)(const float *x, const float *slope, float *out, size_t pixels, size_t c);
 
   /* out[p][k] = clamp(x[p][k] * gate[k]) for (pixels,c); out may be x, and for a single

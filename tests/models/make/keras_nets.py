@@ -27,7 +27,9 @@ from keras.src.applications import resnet
 logging.disable(logging.WARNING)
 SIZE = (64, 96)
 # The files do not say how to prepare images for these models.
-UNSAID = ["--preprocess keras-caffe"]
+UNSAID = ["--preprocess unit"]
+# Keras's own, which have names that show it, by version.
+APPLICATIONS = {1: ["--preprocess keras-caffe"], 2: ["--preprocess keras-tf"]}
 EXPORTER = f"keras {keras.__version__}, tensorflow {tf.__version__}, tf2onnx {tf2onnx.__version__}"
 
 
@@ -160,7 +162,7 @@ def write_applications() -> None:
             source="Keras, tf2onnx",
             layout="NCHW" if planar else "NHWC",
             exporter=f"{EXPORTER}, opset {opset}",
-            findings=UNSAID,
+            findings=APPLICATIONS[version],
             note=("--inputs-as-nchw" if planar else "NHWC input")
             + ("" if optimise else ", tf2onnx's optimiser off"),
             **expected,
@@ -239,7 +241,7 @@ def write_same() -> None:
             blocks=residual_stages((2, 2, 2), first="identity"),
             depth=20 if separable else 14,
             exporter=f"{EXPORTER}, opset {opset}",
-            findings=["normalises the image"] if rescale else UNSAID,
+            findings=["come from the graph"] if rescale else UNSAID,
             note="strided SAME convolutions and pool",
         )
 

@@ -1,0 +1,47 @@
+"""Messages of the library, for Python: they name arguments and methods, not C's."""
+
+from __future__ import annotations
+
+import re
+
+# The first that fits a place counts: longer texts come before their parts.
+_TEXTS = {
+    "files beside the model are read only with external_data (--external-data): switch it on, "
+    "or save the model with the weights inside": "the weights are in other files: pass "
+    "external_data=True to read them, or make one file of all: "
+    "onnx.save(onnx.load('model.onnx'), 'whole.onnx')",
+    "open it by its path, with external_data on": "open it by its path, with external_data=True",
+    "options.output (program: --scores NAME)": "output=",
+    "output (program: --scores NAME)": "output=",
+    "(program: --scores)": "(output=)",
+    "(program: --size)": "(input_size=)",
+    "options.input_height, input_width": "input_size",
+    "keep_weights = 1 in its options": "keep_weights=True",
+    "(and --preprocess)": "(and preprocess=)",
+    "choose another with --preprocess": "choose another with preprocess=",
+    "resnet_run takes either layout in any case": "either layout is taken",
+    "only resnet_run can use this model": "only run can use this model",
+    "leave labels at NULL": "pass no labels",
+    "use resnet_run": "use run or embed",
+}
+_PATTERNS = (
+    (r"resnet_(?:model|session|plan)_\w+: ", ""),
+    (r"resnet_(?:classify|prepare|run|preprocess_preset): ", ""),
+    (r"--preprocess ([\w-]+)", r"preprocess='\1'"),
+    (r"resnet_(classify|prepare|run)\b", r"\1"),
+    (r"options\.(\w+)", r"\1"),
+)
+_ANY = re.compile("|".join([*map(re.escape, _TEXTS), *(pattern for pattern, _ in _PATTERNS)]))
+
+
+def python_message(text: str) -> str:
+    """Return a message of the library with the names of this package."""
+    return _ANY.sub(_replaced, text)
+
+
+def _replaced(found: re.Match[str]) -> str:
+    whole = found[0]
+    if whole in _TEXTS:
+        return _TEXTS[whole]
+    pattern, new = next(pair for pair in _PATTERNS if re.fullmatch(pair[0], whole))
+    return re.sub(pattern, new, whole)
