@@ -29,8 +29,8 @@ static bool move_affine(const channel_map *map, const pending_affine *behind,
 static resnet_status settle_affine(import_context *ctx, uint32_t selection, uint32_t reader,
                                    bool *moved) {
   const uint32_t channels = node_at(ctx, node_at(ctx, selection)->input[0])->shape.c;
-  const pending_affine before = {import_scratch(ctx, channels, sizeof(double)),
-                                 import_scratch(ctx, channels, sizeof(double))};
+  const pending_affine before = {.scale = import_scratch(ctx, channels, sizeof(double)),
+                                 .shift = import_scratch(ctx, channels, sizeof(double))};
   if (!before.scale || !before.shift) return err_no_memory(ctx->error, "a normalisation");
   for (uint32_t k = 0; k < channels; k++) before.scale[k] = 1;
   *moved = move_affine(ctx->selections[selection], &ctx->affines[reader], &before);
@@ -56,7 +56,7 @@ static void exchange(import_context *ctx, uint32_t selection, uint32_t reader) {
   b->output = output;
   ctx->selections[reader] = ctx->selections[selection];
   ctx->selections[selection] = NULL;
-  const pending_affine none = {NULL, NULL};
+  const pending_affine none = {.scale = NULL};
   ctx->affines[selection] = ctx->affines[reader];
   ctx->affines[reader] = none;
 }
