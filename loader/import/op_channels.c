@@ -7,9 +7,8 @@
 #include "loader/import/nodes.h"
 #include "loader/import/padding.h"
 
-/* Return whether the node is the input, or computed from it by selections, scales, clamps
- * and borders: up to MAX_STEPS of them, so that the walk takes no time. */
-static bool comes_from_input(const import_context *ctx, uint32_t index) {
+/* The number of steps is limited, so that the walk takes no time. */
+bool op_comes_from_input(const import_context *ctx, uint32_t index) {
   enum { MAX_STEPS = 64 };
   for (int steps = 0; steps < MAX_STEPS; steps++) {
     const graph_op op = node_at(ctx, index)->op;
@@ -25,7 +24,7 @@ bool op_can_select(const import_context *ctx, const value *x, uint32_t axis) {
   uint32_t channels;
   return x->rank == 4 && !x->expanded && value_shape(ctx, x).c <= CHANNELS_MAX &&
          value_find_channels(ctx, x, &channels) && channels == axis && (axis == 1 || axis == 3) &&
-         comes_from_input(ctx, x->node);
+         op_comes_from_input(ctx, x->node);
 }
 
 /* ---- the node ---------------------------------------------------------------------- */

@@ -14,6 +14,10 @@ typedef struct channel_map {
   uint32_t from[CHANNELS_MAX];
 } channel_map;
 
+/* Return whether a graph node is the input, or computed from it by selections, scales,
+ * clamps and borders. */
+bool op_comes_from_input(const import_context *ctx, uint32_t index);
+
 /* Return whether channels of x can be selected: it is the input, scaled or padded at
  * most, and has its channels along `axis`. */
 bool op_can_select(const import_context *ctx, const value *x, uint32_t axis);

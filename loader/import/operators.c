@@ -131,6 +131,10 @@ static const op_row rows[] = {
   "the model must end in its scores, of all classes: name the tensor with the scores as the "      \
   "output (options.output)"
 
+#define INSIDE                                                                                     \
+  "preprocessing inside the model is not accepted: use the file without it, and describe the "     \
+  "preprocessing in the options or the metadata"
+
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
 const op_row *op_table(size_t *count) {
@@ -152,12 +156,8 @@ static const struct {
     {"If", "control flow is not accepted: export the model without branches"},
     {"Loop", "control flow is not accepted: export the model without loops"},
     {"Scan", "control flow is not accepted: export the model without loops"},
-    {"SequenceMap",
-     "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
-    {"Resize",
-     "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
-    {"CenterCropPad",
-     "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
+    {"SequenceMap", INSIDE},
+    {"CenterCropPad", INSIDE},
     {"ArgMax", AFTER_SCORES},
     {"TopK", AFTER_SCORES},
     {"Log", AFTER_SCORES},
@@ -179,9 +179,21 @@ static const struct {
                            "and residual convolutional models are"},
 };
 
+/* Refuse Resize and Upsample: of the input it is preprocessing, of a layer a decoder. */
+static resnet_status refuse_resize(const import_context *ctx) {
+  const value *x = ctx->node->n_input ? value_find(ctx, ctx->node->input[0]) : NULL;
+  if (x && x->kind == VALUE_ACTIVATION && op_comes_from_input(ctx, x->node))
+    return unsupported(ctx, "%s", INSIDE);
+  return unsupported(ctx,
+                     "resizes '%.50s', the output of a layer, as networks for segmentation and "
+                     "detection do (U-Net, FPN): those that only get smaller are accepted",
+                     x ? x->name : "");
+}
+
 static resnet_status refuse_unknown_operator(const import_context *ctx) {
   const char *name = onnx_text(ctx->node->op_type), *domain = onnx_text(ctx->node->domain);
   if (!name[0]) return invalid(ctx, "it names no operator: export the model again");
+  if (strcmp(name, "Resize") == 0 || strcmp(name, "Upsample") == 0) return refuse_resize(ctx);
   for (size_t i = 0; i < sizeof known_refusals / sizeof *known_refusals; i++)
     if (strcmp(known_refusals[i].name, name) == 0)
       return unsupported(ctx, "%s", known_refusals[i].advice);

@@ -689,6 +689,7 @@ static void unknown_operators_are_refused_by_name(void **state) {
   refuse_operator(13, "If", "control flow");
   refuse_operator(17, "SequenceMap", "preprocessing inside the model");
   refuse_operator(13, "ArgMax", "must end in its scores|options.output");
+  refuse_operator(13, "Resize", "Resize_t|the output of a layer|U-Net");
   refuse_operator(13, "TopK", "must end in its scores|options.output");
   refuse_operator(13, "Elu", "activation function|ReLU6|HardSwish");
   refuse_operator(13, "GroupNormalization", "batch normalisation");
