@@ -76,9 +76,9 @@ static bool match_labels(const dataset *d, const resnet_model_info *info, uint32
   if (*matched == 0 || !stranger) return true;
   return error_set(
       error, RESNET_ERROR_UNSUPPORTED,
-      "folder '%.60s' is not a label of the model, but %u others are: rename it to a label, "
+      "folder '%.60s' is not a label of the model, but %u other%s: rename it to a label, "
       "e.g. '%.60s'",
-      stranger, *matched, info->labels[0]);
+      stranger, *matched, *matched == 1 ? " is" : "s are", info->labels[0]);
 }
 
 bool cli_classes_match(const dataset *d, const loaded_model *m, uint32_t *class_of_folder,

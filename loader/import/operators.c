@@ -244,11 +244,20 @@ static resnet_status read_kinds(import_context *ctx, bool *constants, bool *norm
   return RESNET_OK;
 }
 
+static resnet_status refuse_input_count(const import_context *ctx, size_t count,
+                                        const op_row *row) {
+  const char *plural = count == 1 ? "" : "s";
+  if (row->inputs_min == row->inputs_max)
+    return invalid(ctx, "has %zu input%s: it takes %zu at this opset", count, plural,
+                   row->inputs_min);
+  return invalid(ctx, "has %zu input%s: %zu to %zu are accepted at this opset", count, plural,
+                 row->inputs_min, row->inputs_max);
+}
+
 static resnet_status check_input_count(const import_context *ctx, const op_row *row) {
   size_t count = ctx->node->n_input;
   if (count < row->inputs_min || count > row->inputs_max)
-    return invalid(ctx, "has %zu inputs: %zu to %zu are accepted at this opset", count,
-                   row->inputs_min, row->inputs_max);
+    return refuse_input_count(ctx, count, row);
   return RESNET_OK;
 }
 

@@ -4,8 +4,8 @@
 
 #include "loader/base/error.h"
 
-/* Explain a file that is no ONNX model by its first `size` bytes, of which 512 are enough:
- * fail with what it is and what to do. If the format is not recognised, keep the error and
+/* Explain a file that is no ONNX model by its first `size` bytes; 512 are enough. Fail
+ * with what it is and what to do. If the format is not recognised, keep the error and
  * return `status`. */
 resnet_status onnx_explain_foreign(const uint8_t *bytes, size_t size, resnet_status status,
                                    resnet_error *error);

@@ -63,7 +63,7 @@ static void clip_takes_attributes_or_inputs_by_opset(void **state) {
   add_floats(&inputs, "six", "", &six);
   add(&inputs, "Clip", "c,six", "t", "");
   end_network(&inputs);
-  refuse_network(&inputs, RESNET_ERROR_FORMAT, "has 2 inputs: 1 to 1 are accepted at this opset");
+  refuse_network(&inputs, RESNET_ERROR_FORMAT, "has 2 inputs: it takes 1 at this opset");
   begin_network(&reversed);
   add(&reversed, "Clip", "c", "t", "min=6.0 max=0.5");
   end_network(&reversed);
