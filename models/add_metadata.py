@@ -9,6 +9,7 @@ model stay there. Without an option it prints what the file states now.
 from __future__ import annotations
 
 import argparse
+import ast
 import gzip
 import json
 import math
@@ -47,6 +48,7 @@ PRESETS = {
     "grey": ("crop", "bilinear", 1, "grey", "255", "0", "1"),
     "none": ("crop", "bilinear", None, "rgb", "1", "0,0,0", "1,1,1"),
 }
+MEMBERS = ("id2label", "labels", "classes", "names")  # of objects that hold labels
 LARGEST = (1 << 31) - 1  # bytes of a protobuf message
 SIDE_MAX = 65535
 OPEN_SIDE = 224  # of an input whose size the file leaves open, as in the library
@@ -222,41 +224,61 @@ def read_model(path: Path) -> Model:
 # ---- labels
 
 
-def labels_of_json(value: object) -> list[str]:
-    """Return the labels of the usual JSON files: a list; {"0": label}; {"0": [wnid,
-    label]}, as Keras has it; {label: 0}; and Hugging Face's config with id2label."""
-    if isinstance(value, dict) and isinstance(value.get("id2label"), dict):
-        value = value["id2label"]
-    if isinstance(value, dict) and value and all(type(one) is int for one in value.values()):
-        value = {str(index): label for label, index in value.items()}
+def labels_of_object(value: object) -> list[str]:
+    """Return the labels of the usual JSON files: a list; {"0": label}; {label: 0}; pairs
+    [wnid, label], as Keras has them; an object with one of these as a member."""
     if isinstance(value, dict):
+        value = next((value[key] for key in MEMBERS if key in value), value)
+    if isinstance(value, dict) and value and all(type(one) is int for one in value.values()):
+        value = {index: label for label, index in value.items()}
+    if isinstance(value, dict):
+        value = {str(key): label for key, label in value.items()}
         if sorted(value) != sorted(map(str, range(len(value)))):
             raise Failure(f'its {len(value)} keys are not the classes "0", "1", ... each once')
         value = [value[str(index)] for index in range(len(value))]
     if not isinstance(value, list):
         raise Failure("a JSON list or object of labels is accepted")
-    labels = [one[-1] if isinstance(one, list) and one else one for one in value]
+    labels = [one[-1] if isinstance(one, (list, tuple)) and one else one for one in value]
     for index, label in enumerate(labels):
         if not isinstance(label, str):
             raise Failure(f"label {index} is {json.dumps(label)[:40]}, a string is accepted")
     return labels
 
 
+def labels_of_text(text: str) -> list[str]:
+    """Return the lines, without their numbers where each line begins with its number."""
+    lines = text.rstrip().splitlines()
+    numbered = [re.fullmatch(rf"{index}\s*[:,]\s*(.+)", line) for index, line in enumerate(lines)]
+    return [found[1] for found in numbered] if all(numbered) else lines
+
+
 def read_labels(source: str) -> list[str]:
-    """Return the labels of a text file, one a line, or of a JSON file."""
+    """Return the labels of a text file, one a line, or of JSON or a printed Python
+    dictionary."""
     path = IMAGENET if source == "imagenet" else Path(source)
     text = path.read_text(encoding="utf-8-sig")
     try:
-        if path.suffix.lower() == ".json":
-            labels = labels_of_json(json.loads(text))
+        if text.lstrip()[:1] in ("{", "[") or path.suffix.lower() == ".json":
+            labels = labels_of_object(parse_object(text))
         else:
-            labels = text.rstrip("\n").split("\n")
+            labels = labels_of_text(text)
         labels = [" ".join(label.split()) for label in labels]
-        if "" in labels:
-            raise Failure(f"label {labels.index('')} is empty: write one for each class")
+        if "" in labels or not labels:
+            raise Failure(f"label {labels.index('') if labels else 0} is empty: write one each")
         return labels
-    except (Failure, ValueError) as problem:
+    except (Failure, ValueError, SyntaxError) as problem:
         raise Failure(f"{path}: {problem}") from None
+
+
+def parse_object(text: str) -> object:
+    """Return the value of JSON, or of a Python literal."""
+    try:
+        return json.loads(text)
+    except ValueError as problem:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise problem from None
 
 
 def complete_labels(labels: list[str], classes: int | None) -> list[str]:
@@ -288,15 +310,15 @@ def show_size(height: int, width: int) -> str:
     return str(height) if height == width else f"{height}x{width}"
 
 
-def read_numbers(text: str, option: str, counts: tuple[int, ...], positive: bool) -> str:
-    """Check numbers with commas between them."""
+def read_numbers(text: str, option: str, count: int, positive: bool) -> str:
+    """Check numbers with commas between them; one number holds for all."""
     numbers = text.split(",")
     valid = all(NUMBER.match(one) and math.isfinite(float(one)) for one in numbers)
-    if not valid or len(numbers) not in counts or positive and min(map(float, numbers)) <= 0:
+    if not valid or len(numbers) not in (1, count) or positive and min(map(float, numbers)) <= 0:
         kind = "greater than 0" if positive else "finite"
-        wanted = " or ".join(map(str, counts))
-        raise Failure(f"{option} {text}: {wanted} numbers ({kind}) with commas are accepted")
-    return ",".join(numbers)
+        wanted = "one number" if count == 1 else f"one number or {count} with commas"
+        raise Failure(f"{option} {text}: {wanted} ({kind}) is accepted")
+    return ",".join(numbers * count if len(numbers) == 1 else numbers)
 
 
 def preset_fields(name: str, model: Model) -> dict[str, str]:
@@ -335,15 +357,15 @@ def build_preprocess(options: argparse.Namespace, model: Model) -> str | None:
 def check_channels(found: dict[str, str], model: Model) -> None:
     """Refuse statistics for another number of channels than the model has."""
     grey = found["order"] == "grey" or model.channels == 1
-    counts = (1,) if grey else (3,)
+    count = 1 if grey else 3
     if model.channels == 1 and found["order"] != "grey":
         raise Failure(
             "the model's input has one channel: use --preprocess grey, or --order grey with one "
-            "number for --mean and --std"
+            "number as --mean and --std"
         )
-    found["scale"] = read_numbers(found["scale"], "--scale", (1,), True)
-    found["mean"] = read_numbers(found["mean"], "--mean", counts, False)
-    found["std"] = read_numbers(found["std"], "--std", counts, True)
+    found["scale"] = read_numbers(found["scale"], "--scale", 1, True)
+    found["mean"] = read_numbers(found["mean"], "--mean", count, False)
+    found["std"] = read_numbers(found["std"], "--std", count, True)
     found["resize"] = read_size(found["resize"], "--resize")
     found["crop"] = read_size(found["crop"], "--crop")
 
@@ -431,8 +453,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--crop", metavar="HxW", help="the centre that is kept; one number: a square")
     add("--order", choices=("rgb", "bgr", "grey"), help="order of the channels")
     add("--scale", metavar="N", help="divisor of the 8-bit values")
-    add("--mean", metavar="R,G,B", help="mean of the values after --scale, in --order")
-    add("--std", metavar="R,G,B", help="standard deviation, likewise")
+    add("--mean", metavar="M|A,B,C", help="mean of the values after --scale, in --order")
+    add("--std", metavar="D|A,B,C", help="standard deviation, likewise")
     return parser.parse_args()
 
 

@@ -76,8 +76,8 @@ static bool match_labels(const dataset *d, const resnet_model_info *info, uint32
   if (*matched == 0 || !stranger) return true;
   return error_set(
       error, RESNET_ERROR_UNSUPPORTED,
-      "folder '%.60s' is not a label of the model, but %u other%s: rename it to a label, "
-      "e.g. '%.60s'",
+      "folder '%.60s' is not a label of the model, but %u other%s: rename it to a label, e.g. "
+      "'%.60s'",
       stranger, *matched, *matched == 1 ? " is" : "s are", info->labels[0]);
 }
 

@@ -126,6 +126,12 @@ static void print_numbers(const float *values, bool grey) {
     (void)printf("(%g, %g, %g)", (double)values[0], (double)values[1], (double)values[2]);
 }
 
+static bool all_are(const float *values, float wanted, bool grey) {
+  for (int c = 0; c < (grey ? 1 : 3); c++)
+    if (values[c] < wanted || values[c] > wanted) return false;
+  return true;
+}
+
 static void print_preprocess(const resnet_model_info *info) {
   const resnet_preprocess *p = &info->preprocess;
   const bool grey = p->order == RESNET_ORDER_GREY;
@@ -136,10 +142,15 @@ static void print_preprocess(const resnet_model_info *info) {
   }
   print_resize(p);
   print_crop(p);
-  (void)printf(", (%s / %g - ", grey ? "grey" : order_name(p->order), (double)p->scale);
-  print_numbers(p->mean, grey);
-  (void)fputs(") / ", stdout);
-  print_numbers(p->std, grey);
+  const bool plain = all_are(p->mean, 0, grey) && all_are(p->std, 1, grey);
+  (void)printf(", %s%s / %g", plain ? "" : "(", grey ? "grey" : order_name(p->order),
+               (double)p->scale);
+  if (!plain) {
+    (void)fputs(" - ", stdout);
+    print_numbers(p->mean, grey);
+    (void)fputs(") / ", stdout);
+    print_numbers(p->std, grey);
+  }
   (void)printf(" (%s)\n", say_source(info->preprocess_source));
 }
 

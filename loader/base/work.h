@@ -14,7 +14,7 @@
 enum {
   WORK_MOVE = 1,      /* move or fill one number */
   WORK_CHECK = 1,     /* look at one number */
-  WORK_WALK = 8,      /* go from a node to its input, or compare two names */
+  WORK_WALK = 16,     /* go from a node to its input, or compare two names */
   WORK_GATHER = 8,    /* move one number from elsewhere */
   WORK_COMPUTE = 8,   /* compute one number from others */
   WORK_FUNCTION = 64, /* a power or an exponential */

@@ -31,6 +31,7 @@ static resnet_status add_subsample(import_context *ctx, const value *x, const gr
 static bool is_never_negative(const import_context *ctx, uint32_t index) {
   for (;;) {
     const graph_node *n = &ctx->graph->nodes[index];
+    (void)work_spend(ctx->work, 1, WORK_WALK); /* op_import_node checks it */
     if (n->clamp_min >= 0) return true;
     switch (n->op) {
     case GRAPH_SIGMOID:
@@ -51,8 +52,9 @@ static bool is_never_negative(const import_context *ctx, uint32_t index) {
  * padding is never the maximum: this is exact for the lowest number, and for zeros if no
  * element is negative. */
 static resnet_status settle_padding(import_context *ctx, value *x) {
+  if (!padding_is_deferred(x)) return RESNET_OK;
   const bool exact = x->pad_lowest || is_never_negative(ctx, x->node);
-  return exact || !padding_is_deferred(x) ? RESNET_OK : padding_materialize(ctx, x);
+  return exact ? RESNET_OK : padding_materialize(ctx, x);
 }
 
 resnet_status op_max_pool(import_context *ctx) {

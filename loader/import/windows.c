@@ -51,7 +51,8 @@ static int64_t reach(const span *s) { return (s->kernel - 1) * s->dilation + 1; 
 static int64_t whole_input(const span *s) { return s->in + s->deferred_before + s->deferred_after; }
 
 /* Pad by ONNX's formula, in which a kernel with dilation is as large as its reach.
- * onnxruntime 1.x pads as if the dilation were 1, so that its output is smaller. */
+ * onnxruntime 1.x refuses such convolutions, and pads such pools as if the dilation were
+ * 1, so that their output is smaller. */
 static void pad_to_same(span *s, window_auto_pad mode) {
   const int64_t in = whole_input(s), out = (in - 1) / s->stride + 1;
   int64_t total = (out - 1) * s->stride + reach(s) - in;

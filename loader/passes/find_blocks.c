@@ -34,7 +34,8 @@ static bool owns_gate(const import_context *ctx, const graph_node *n) {
 
 static bool ends_walk(const import_context *ctx, uint32_t index) {
   const graph_node *n = node_at(ctx, index);
-  return !graph_continues_branch(ctx->graph, index) || (n->op == GRAPH_SCALE && !owns_gate(ctx, n));
+  /* owns_gate first: it counts its steps, and bounds those of the other walk */
+  return (n->op == GRAPH_SCALE && !owns_gate(ctx, n)) || !graph_continues_branch(ctx->graph, index);
 }
 
 /* Return the node where the branches that end in a and b fork, or RESNET_NO_INDEX. A

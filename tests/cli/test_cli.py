@@ -314,7 +314,7 @@ def test_eval_classes(images, labels, tmp_path):
     some = resnet_json("eval", "--data", folders(labels[3].upper(), labels[1]))
     assert some["classes_by"] == "labels" and some["images"] == 2
     mixed = resnet("eval", "--data", folders(labels[0], "unicorn"))
-    assert "folder 'unicorn' is not a label of the model, but 1 others are" in complaint(mixed)
+    assert "folder 'unicorn' is not a label of the model, but 1 other is" in complaint(mixed)
     numbered = resnet("eval", "--data", folders(*map(str, range(10))))
     assert numbered.returncode == 0 and b"classes by folder order" in numbered.stdout
     few = resnet("eval", "--data", folders("0", "1"))

@@ -36,7 +36,7 @@ def printed(labels) -> str:
 
 
 def test_wrong_answers_are_marked_beside_them(printed):
-    """An answer is wrong if it is not the label in the file's name. No right one is marked."""
+    """An answer is wrong if it is not the label in the file's name."""
     document = resnet_json("classify", *SAMPLES)
     answers = {
         Path(image["file"]).name: image["predictions"][0]["label"] for image in document["results"]

@@ -85,6 +85,14 @@ def test_missing_label_file(tmp_path, model):
     assert said == f"resnet: {path}: cannot be opened: No such file or directory"
 
 
+def test_compile_stores_the_labels(tmp_path, model):
+    path, plan = tmp_path / "labels", tmp_path / "plan.resnet"
+    path.write_text(FILES["list"])
+    assert resnet("compile", model, "-o", plan, "--labels", path).returncode == 0
+    assert labels_of(plan) == NAMES
+    assert resnet_json("classify", plan, PHOTO)["labels_source"] == "model"
+
+
 # ---- ImageNet's names
 
 
@@ -151,6 +159,21 @@ def test_independent_scores_are_not_made_to_add_up(tmp_path):
     scores = [p["score"] for p in document["results"][0]["predictions"]]
     assert scores == sorted(raw, reverse=True) and document["scores"] == "multi-label"
     assert b"do not add up to 1" in resnet("classify", model, PHOTO).stdout
+
+
+def test_embeddings_are_not_ranked(tmp_path):
+    model = make_model(tmp_path / "model.onnx", 4, head="LpNormalization")
+    for arguments in (["classify", model, PHOTO], ["eval", model, "-d", tmp_path]):
+        said = complaint(resnet(*arguments, "-q", "--preprocess", "unit"))
+        assert said.startswith(f"resnet: {model}: has no classes to rank: its output is an ")
+    assert "resnet embed" in complaint(
+        resnet("classify", model, PHOTO, "-q", "--preprocess", "unit")
+    )
+    out = tmp_path / "out.npy"
+    assert resnet("embed", model, PHOTO, "-o", out).returncode == 0
+    assert np.linalg.norm(np.load(out)) == pytest.approx(1, abs=1e-6)
+    text = resnet("inspect", model).stdout.decode()
+    assert ", 4 numbers, input" in text and "use resnet embed" in text
 
 
 def test_models_of_different_kinds_are_not_compared(tmp_path, images):

@@ -10,6 +10,7 @@ from conftest import ROOT, complaint, resnet, resnet_json
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed")
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 from make_models import make_model  # noqa: E402
 
@@ -66,7 +67,7 @@ def test_crop_of_height_and_width(tmp_path):
     left, top = round((width - 40) / 2), round((height - 24) / 2)
     whole = tmp_path / "whole.png"
     image.resize((width, height), Image.BILINEAR).crop((left, top, left + 40, top + 24)).save(whole)
-    found = raw(model, PHOTOS[0], "--resize", "48x60", "--crop", "24x40", *NUMBERS)
+    found = raw(model, PHOTOS[0], "--fit", "crop", "--resize", "48x60", "--crop", "24x40", *NUMBERS)
     np.testing.assert_allclose(found, expected(model, prepared(whole, size)), rtol=1e-4, atol=1e-4)
 
 
@@ -110,7 +111,7 @@ def test_compile_stores_the_preprocessing(tmp_path):
 def test_one_channel_is_grey(tmp_path):
     model = make_model(tmp_path / "grey.onnx", channels=1)
     text = resnet("inspect", model).stdout.decode()
-    assert "input 32 x 32, grey" in text and "(grey / 255 - 0) / 1" in text and "RGB" not in text
+    assert "input 32 x 32, grey" in text and ", grey / 255 (guessed" in text and "RGB" not in text
     image = Image.open(PHOTOS[0]).convert("L").resize((32, 32), Image.BILINEAR)
     values = (np.asarray(image, np.float32) / 255)[None, None]
     found = raw(model, PHOTOS[0], "--preprocess", "grey", "--fit", "stretch")
@@ -188,3 +189,17 @@ def test_embed_does_not_replace_its_input(tmp_path):
     Image.new("RGB", (40, 40)).save(photo)
     said = complaint(resnet("embed", "-q", photo, "-o", photo))
     assert said == f"resnet: {photo}: is the image itself; name another file to write"
+
+
+@pytest.mark.parametrize("tensor", ["features", "relu"])
+def test_any_tensor_can_be_embedded(tmp_path, tensor):
+    model = make_model(tmp_path / "model.onnx", size=(8, 12))
+    out = tmp_path / "out.npy"
+    options = ["--fit", "stretch", *NUMBERS]
+    document = resnet_json("embed", model, PHOTOS[0], "-o", out, "--scores", tensor, *options)
+    assert document["tensor"] == tensor and document["scores"] == "embedding"
+    graph = onnx.load(model)
+    graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(tensor))
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    wanted = session.run([tensor], {"image": prepared(PHOTOS[0], (8, 12))})[0]
+    np.testing.assert_allclose(np.load(out), wanted.reshape(1, -1), rtol=1e-4, atol=1e-4)

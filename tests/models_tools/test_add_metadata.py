@@ -186,10 +186,21 @@ def test_a_file_in_gzip(model: Path, tmp_path: Path) -> None:
         '{"0": ["n01", "a"], "1": ["n02", "b"], "2": ["n03", "c"], "3": ["n04", "d"]}',
         '{"a": 0, "b": 1, "d": 3, "c": 2}',
         '{"model_type": "resnet", "id2label": {"0": "a", "1": "b", "2": "c", "3": "d"}}',
+        '{"names": ["a", "b", "c", "d"]}',
+        '[["n01", "a"], ["n02", "b"], ["n03", "c"], ["n04", "d"]]',
+        "{0: 'a',\n 1: 'b',\n 2: 'c',\n 3: 'd'}",
     ],
 )
 def test_labels_of_json(model: Path, tmp_path: Path, text: str) -> None:
     add(model, "--labels", labels_file(tmp_path, text, "labels.json"))
+    assert properties(model) == {"resnet.labels": "a\nb\nc\nd"}
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nb\nc\nd", "\ufeffa\r\nb\r\nc\r\nd\r\n\r\n", "0: a\n1: b\n2: c\n3: d"]
+)
+def test_labels_of_text(model: Path, tmp_path: Path, text: str) -> None:
+    add(model, "--labels", labels_file(tmp_path, text))
     assert properties(model) == {"resnet.labels": "a\nb\nc\nd"}
 
 
@@ -208,6 +219,15 @@ def test_wrong_labels_of_json(model: Path, tmp_path: Path, text: str, said: str)
     before = model.read_bytes()
     assert said in add(model, "--labels", labels_file(tmp_path, text, "labels.json"), code=1)
     assert model.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "label 0 is empty"), ("a\n\nc\nd", "label 1 is empty"), ("a", "1 labels")],
+)
+def test_wrong_labels_of_text(model: Path, tmp_path: Path, text: str, said: str) -> None:
+    assert said in add(model, "--labels", labels_file(tmp_path, text), code=1)
+    assert properties(model) == {}
 
 
 @pytest.mark.parametrize(
@@ -238,11 +258,24 @@ def test_names_of_imagenet(tmp_path: Path) -> None:
     )
 
 
+def test_one_number_holds_for_all_channels(model: Path) -> None:
+    text = add(model, "--preprocess", "unit", "--mean", "0.5", "--std", ".25")
+    assert "mean=0.5,0.5,0.5 std=.25,.25,.25" in text
+
+
+def test_a_model_of_one_channel_takes_grey(tmp_path: Path) -> None:
+    model = make_model(tmp_path, channels=1)
+    assert "--preprocess grey" in add(model, "--preprocess", "imagenet", code=1)
+    assert "order=grey scale=255 mean=0.5 std=1" in add(
+        model, "--preprocess", "grey", "--mean", "0.5"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--mean", "0,0,0"), "--resize, --crop, --scale, --std must be given"),
-        (("--preprocess", "imagenet", "--mean", "0.5"), "--mean 0.5: 3 numbers"),
+        (("--preprocess", "imagenet", "--mean", "1,2"), "--mean 1,2: one number or 3"),
         (("--preprocess", "imagenet", "--mean", "0,0,nan"), "--mean 0,0,nan"),
         (("--preprocess", "imagenet", "--std", "1,1,0"), "greater than 0"),
         (("--preprocess", "imagenet", "--scale", "-1"), "greater than 0"),

@@ -153,7 +153,8 @@ static void print_text(const embedding *e) {
   if (!e->settings->quiet) cli_model_print(&e->model);
   (void)fputs("written     ", stdout);
   cli_print_masked(stdout, e->settings->output);
-  (void)printf(": %zu rows of %u numbers from tensor '", e->rows, e->model.info.score_count);
+  (void)printf(": %zu row%s of %u numbers from tensor '", e->rows, e->rows == 1 ? "" : "s",
+               e->model.info.score_count);
   cli_print_masked(stdout, e->tensor);
   (void)printf("'%s\n", e->settings->l2 ? ", each divided by its length" : "");
 }

@@ -119,18 +119,28 @@ static void write_best(const comparison *c, uint32_t best, FILE *out) {
     (void)fputs(" There is no other model to compare it with.\n", out);
 }
 
+static void write_chance(const model_summary *n, FILE *out) {
+  (void)fprintf(out, "%s gets %.2f %% of the image%s right. ", n->title, 100 * compare_top1(n),
+                compare_plural(n->images));
+  if (compare_chance(n) < 1) {
+    (void)fprintf(
+        out,
+        "This is not shown to be better than the best constant answer, %.2f %% (one-sided "
+        "binomial test: ",
+        100 * compare_chance(n));
+    compare_write_p(out, compare_chance_p(n));
+    (void)fputs("). The model may be untrained, or the images too few", out);
+  } else {
+    (void)fputs("All images are of one class, so a constant answer may be as good", out);
+  }
+  (void)fputs(": it is not compared with " COMPARE_PAPER ".\n", out);
+}
+
 /* Name the models that may be untrained. */
 static void write_untrained(const comparison *c, FILE *out) {
   for (uint32_t i = 0, written = 0; i < c->model_count && written < COMPARE_MAX_SENTENCES; i++) {
-    const model_summary *n = &c->models[i];
-    if (n->images == 0 || compare_is_trained(n)) continue;
-    (void)fprintf(out,
-                  "%s gets %.2f %% of the images right. This is not shown to be better than the "
-                  "best constant answer, %.2f %% (one-sided binomial test: ",
-                  n->title, 100 * compare_top1(n), 100 * compare_chance(n));
-    compare_write_p(out, compare_chance_p(n));
-    (void)fputs("). The model may be untrained, so it is not compared with " COMPARE_PAPER ".\n",
-                out);
+    if (c->models[i].images == 0 || compare_is_trained(&c->models[i])) continue;
+    write_chance(&c->models[i], out);
     written++;
   }
 }

@@ -123,6 +123,13 @@ static void answer_by_chance(model_summary *n, uint64_t right) {
   for (size_t i = 0; i < n->images; i++) n->results[i].top1 = i < right;
 }
 
+/* Move all images to the first class. */
+static void show_one_class(model_summary *n) {
+  const size_t classes = n->loaded.info.classes;
+  memset(n->confusion, 0, classes * classes * sizeof *n->confusion);
+  n->confusion[0] = n->images;
+}
+
 static void models_at_chance_are_not_compared_with_the_paper(void **state) {
   (void)state;
   comparison *c = fixture_make(&all);
@@ -130,7 +137,7 @@ static void models_at_chance_are_not_compared_with_the_paper(void **state) {
   expect_about(c, compare_conclude_accuracy,
                "plain20 gets 10.25 % of the images right. This is not shown to be better than the "
                "best constant answer, 10.00 % (one-sided binomial test: p = 0.46). The model may "
-               "be untrained, so it is not compared with He et al. (2016).",
+               "be untrained, or the images too few: it is not compared with He et al. (2016).",
                true);
   const conclude_function functions[] = {compare_conclude_accuracy, compare_conclude_layers,
                                          compare_conclude_blocks};
@@ -141,6 +148,8 @@ static void models_at_chance_are_not_compared_with_the_paper(void **state) {
   answer_by_chance(&c->models[0], 60); /* p = 0.001 */
   expect_about(c, compare_conclude_accuracy, "plain20 gets 15.00 % of the images right. This",
                false);
+  show_one_class(&c->models[0]);
+  expect_about(c, compare_conclude_accuracy, "All images are of one class", true);
   fixture_release(c);
 }
 
