@@ -154,7 +154,7 @@ static resnet_status add_linear(import_context *ctx, const value *x, linear *p) 
   if (m->dims[p->transposed ? 1 : 0] != columns)
     return invalid(ctx,
                    "its weights take %lld numbers, its input has %lld: the model was exported for "
-                   "another input size; name it (program: --size)",
+                   "another input size; name it (options.input_height, input_width)",
                    (long long)m->dims[p->transposed ? 1 : 0], (long long)columns);
   if (outputs < 1 || outputs > GRAPH_MAX_SIDE)
     return unsupported(ctx, "it has %lld outputs: 1 to %d is accepted", (long long)outputs,

@@ -6,6 +6,7 @@
 #include "loader/import/element_types.h"
 #include "loader/import/fold_arithmetic.h"
 #include "loader/import/nodes.h"
+#include "loader/import/op_channels.h"
 #include "loader/import/padding.h"
 #include "loader/import/shapes.h"
 #include "loader/import/values.h"
@@ -309,6 +310,11 @@ resnet_status op_slice(import_context *ctx) {
   if (status != RESNET_OK) return status;
   graph_shape s = value_shape(ctx, x);
   const uint32_t channels = value_channel_axis(ctx, x), first_side = channels == 1 ? 2 : 1;
+  const bool whole = keeps_all(&ranges[first_side], value_shape(ctx, x).h) &&
+                     keeps_all(&ranges[first_side + 1], value_shape(ctx, x).w);
+  if (keeps_all(&ranges[0], ANY_BATCH) && whole && !keeps_all(&ranges[channels], s.c) &&
+      op_can_select(ctx, x, channels))
+    return op_slice_channels(ctx, x, ranges[channels]);
   if (!keeps_all(&ranges[0], ANY_BATCH) || !keeps_all(&ranges[channels], s.c))
     return unsupported(ctx,
                        "cuts or reverses the batch or the channels ('%.40s'): slices of height and "
@@ -349,6 +355,8 @@ resnet_status op_gather(import_context *ctx) {
   if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 0, &given);
   if (status == RESNET_OK) status = shape_resolve_axis(ctx, given, x->rank, &axis);
   if (status != RESNET_OK) return status;
+  if (index && axis > 0 && x->dims[axis] > 1 && op_can_select(ctx, x, axis))
+    return op_gather_channels(ctx, x, index);
   if (!index || axis == 0 || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 ||
       index->ints[0] > 0)
     return unsupported(

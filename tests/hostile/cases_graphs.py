@@ -90,10 +90,10 @@ def graph_output_that_nothing_computes() -> Content:
 line(None)
 
 
-@case("ERROR_UNSUPPORTED", "output")
-def graph_output_is_a_map() -> Content:
+@case("ERROR_UNSUPPORTED", "does not depend on any layer")
+def graph_output_is_the_input() -> Content:
     model = good()
-    model.graph.output[0].name = "relu1.out"
+    model.graph.output[0].name = model.graph.input[0].name
     return model
 
 

@@ -63,7 +63,7 @@ static void clip_takes_attributes_or_inputs_by_opset(void **state) {
   add_floats(&inputs, "six", "", &six);
   add(&inputs, "Clip", "c,six", "t", "");
   end_network(&inputs);
-  refuse_network(&inputs, RESNET_ERROR_FORMAT, "has 2 inputs: 1 to 1 are accepted at this opset");
+  refuse_network(&inputs, RESNET_ERROR_FORMAT, "has 2 inputs: it takes 1 at this opset");
   begin_network(&reversed);
   add(&reversed, "Clip", "c", "t", "min=6.0 max=0.5");
   end_network(&reversed);
@@ -704,6 +704,7 @@ static void unknown_operators_are_refused_by_name(void **state) {
   refuse_operator(13, "If", "control flow");
   refuse_operator(17, "SequenceMap", "preprocessing inside the model");
   refuse_operator(13, "ArgMax", "must end in its scores|options.output");
+  refuse_operator(13, "Resize", "Resize_t|the output of a layer|U-Net");
   refuse_operator(13, "TopK", "must end in its scores|options.output");
   refuse_operator(13, "Elu", "activation function|ReLU6|HardSwish");
   refuse_operator(13, "GroupNormalization", "batch normalisation");

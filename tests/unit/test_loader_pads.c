@@ -602,7 +602,7 @@ static void impossible_inputs_are_refused(void **state) {
   refuse_inputs("c,four,,twice", form, "axis 2 is named twice");
   refuse_inputs("c,pads,,axes", form, "has 8 pads for 2 axes");
   refuse_inputs("c,c", not_yet, "its pads ('c') are computed from the image");
-  refuse_inputs("c", form, "has 1 inputs: 2 to 4 are accepted");
+  refuse_inputs("c", form, "has 1 input: 2 to 4 are accepted");
 }
 
 int main(void) {
