@@ -7,8 +7,8 @@
 static const struct {
   const char *library, *shell;
 } rows[] = {
-    {"files beside the model are read only with external_data (--external-data): switch it on, "
-     "or save the model with the weights inside",
+    {"its weights are in another file: set options.external_data to read it, or merge both into "
+     "one: onnx.save(onnx.load(path), path)",
      "the weights are in other files: add --external-data to read them, or make one file of all: "
      "python -c \"import onnx; onnx.save(onnx.load('model.onnx'), 'whole.onnx')\""},
     {"open it by its path, with external_data on", "name its path, and add --external-data"},
