@@ -97,6 +97,7 @@ resnet_status op_batch_normalization(import_context *ctx) {
 
   pending_affine *d = node_add_affine(ctx, x, &status);
   if (!d) return status;
+  d->normalises = true;
   for (uint32_t c = 0; c < channels; c++) {
     double variance = (double)p.variance->floats[c];
     if (variance < 0 || variance + (double)p.epsilon <= 0)
