@@ -294,6 +294,10 @@ static resnet_status check_scores(import_context *ctx) {
                     "the output '%.60s' is a gate that Expand made larger: choose the tensor "
                     "before the Expand",
                     v->name);
+  if (v->batch_last)
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "the output '%.60s' is (features,n): choose the tensor before the Transpose",
+                    v->name);
   resnet_status status = node_flatten(ctx, v);
   ctx->graph->output = v->node;
   return status;

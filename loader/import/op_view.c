@@ -236,6 +236,28 @@ static resnet_status transpose_padded(import_context *ctx, const value *x, const
   return status;
 }
 
+/* Transpose a vector (n,features) to (features,n), as in weights times x, or back. */
+static resnet_status transpose_vector(import_context *ctx, const value *x) {
+  value view = *x;
+  const int64_t features = x->dims[x->batch_last ? 0 : 1];
+  view.batch_last = !x->batch_last;
+  return value_set_view(ctx, &view, 2,
+                        (int64_t[2]){x->batch_last ? 0 : features, x->batch_last ? features : 0});
+}
+
+static resnet_status refuse_order(const import_context *ctx, const value *x, const uint32_t *perm) {
+  if (perm[0] != 0)
+    return unsupported(ctx,
+                       "moves the batch of '%.50s' from the front: that is accepted for vectors "
+                       "(n,features), around a product with weights; remove the Transpose",
+                       x->name);
+  return unsupported(
+      ctx,
+      "changes the order of the axes of '%.50s', between which only the channels may "
+      "move: (n,c,h,w) to (n,h,w,c) and back is accepted; remove the Transpose",
+      x->name);
+}
+
 /* Transpose without moving data: if only axes of one element change places, or if the
  * channels move behind height and width, or back. The value records the order of its
  * view. */
@@ -244,8 +266,11 @@ resnet_status op_transpose(import_context *ctx) {
   uint32_t perm[MAX_RANK], channels = 0;
   int64_t dims[MAX_RANK];
   bool channels_last;
-  resnet_status status = value_get_deferred(ctx, 0, &x);
+  resnet_status status = value_get(ctx, 0, &x);
   if (status == RESNET_OK) status = read_permutation(ctx, x->rank, perm);
+  if (status == RESNET_OK && x->rank == 2 && perm[0] == 1 && !x->expanded)
+    return transpose_vector(ctx, x);
+  if (status == RESNET_OK) status = value_get_deferred(ctx, 0, &x);
   if (status == RESNET_OK && padding_is_deferred(x) &&
       transposes_padding(ctx, x, perm, &channels_last))
     return transpose_padded(ctx, x, perm, channels_last);
@@ -261,8 +286,7 @@ resnet_status op_transpose(import_context *ctx) {
     }
   }
   if (keeps_order(x, perm, MAX_RANK)) return value_set_view(ctx, x, x->rank, dims);
-  return unsupported(ctx, "changes the order of an image's axes: (n,c,h,w) to (n,h,w,c) and back "
-                          "is accepted; reorder channels or regroup pixels before the model");
+  return refuse_order(ctx, x, perm);
 }
 
 /* Return whether the range keeps the whole axis. */
