@@ -35,7 +35,7 @@ CIFAR10_VALUES = ("255", "0.4914,0.4822,0.4465", "0.2470,0.2435,0.2616")
 UNIT = ("255", "0,0,0", "1,1,1")
 PHOTO = Fraction(256, 224)
 # The presets of include/resnet.h: fit, filter, ratio of the resize to the crop (None: no
-# scaling), order, and scale, mean and std.
+# scaling), order, and scale, mean and std. Their sizes follow from the model's input.
 PRESETS = {
     "imagenet": ("crop", "bilinear", PHOTO, "rgb", *IMAGENET_VALUES),
     "imagenet-v2": ("crop", "bilinear", Fraction(232, 224), "rgb", *IMAGENET_VALUES),
@@ -51,7 +51,8 @@ PRESETS = {
 MEMBERS = ("id2label", "labels", "classes", "names")  # of objects that hold labels
 LARGEST = (1 << 31) - 1  # bytes of a protobuf message
 SIDE_MAX = 65535
-OPEN_SIDE = 224  # of an input whose size the file leaves open, as in the library
+WORDS = ("fit", "filter", "resize", "crop", "ratio", "order", "scale", "mean", "std")
+DEFAULTS = {"fit": "crop", "filter": "bilinear", "ratio": "1"}  # which need no word
 NUMBER = re.compile(r"-?\d+(\.\d*)?([eE][-+]?\d+)?\Z|-?\.\d+([eE][-+]?\d+)?\Z")
 
 
@@ -297,17 +298,13 @@ def complete_labels(labels: list[str], classes: int | None) -> list[str]:
 
 
 def read_size(text: str, option: str) -> str:
-    """Return "none", one number for equal sides, or HxW."""
-    sides = text.lower().split("x")
-    if text == "none":
+    """Return "auto", "none", one number for equal sides, or HxW."""
+    sides = text.split("x")
+    if text in ("auto", "none"):
         return text
     if len(sides) > 2 or not all(one.isdecimal() and 1 <= int(one) <= SIDE_MAX for one in sides):
-        raise Failure(f"{option} {text}: a number of pixels, HxW or none is accepted")
-    return show_size(int(sides[0]), int(sides[-1]))
-
-
-def show_size(height: int, width: int) -> str:
-    return str(height) if height == width else f"{height}x{width}"
+        raise Failure(f"{option} {text}: a number of pixels, HxW, auto or none is accepted")
+    return "x".join(str(int(one)) for one in sides)
 
 
 def read_numbers(text: str, option: str, count: int, positive: bool) -> str:
@@ -318,40 +315,35 @@ def read_numbers(text: str, option: str, count: int, positive: bool) -> str:
         kind = "greater than 0" if positive else "finite"
         wanted = "one number" if count == 1 else f"one number or {count} with commas"
         raise Failure(f"{option} {text}: {wanted} ({kind}) is accepted")
-    return ",".join(numbers * count if len(numbers) == 1 else numbers)
+    return text
 
 
-def preset_fields(name: str, model: Model) -> dict[str, str]:
-    """Return a preset with its sizes for this model."""
+def preset_words(name: str) -> dict[str, str]:
     fit, scaling, ratio, order, scale, mean, std = PRESETS[name]
-    _, height, width = (size or OPEN_SIDE for size in model.image_sizes())
-    found = dict(fit=fit, filter=scaling, order=order, scale=scale, mean=mean, std=std)
+    words = dict(fit=fit, filter=scaling, order=order, scale=scale, mean=mean, std=std)
     if ratio is None:
-        return {"resize": "none", "crop": "none", **found}
-    resize = show_size(math.floor(height * ratio), math.floor(width * ratio))
-    return {"resize": resize, "crop": show_size(height, width), **found}
+        return words | {"resize": "none", "crop": "none"}
+    return words | {"resize": "auto", "crop": "auto", "ratio": f"{float(ratio):.8g}"}
 
 
 def build_preprocess(options: argparse.Namespace, model: Model) -> str | None:
     """Return the text for resnet.preprocess, or None if no option asks for it."""
-    given = {
-        key: value
-        for key in ("fit", "filter", "resize", "crop", "order", "scale", "mean", "std")
-        if (value := getattr(options, key)) is not None
-    }
+    given = {key: getattr(options, key) for key in WORDS if getattr(options, key, None) is not None}
     if not given and not options.preprocess:
         return None
-    found = {"fit": "crop", "filter": "bilinear", "order": "rgb"}
+    found = {"fit": "crop", "filter": "bilinear", "resize": "auto", "crop": "auto", "order": "rgb"}
     if options.preprocess:
-        found |= preset_fields(options.preprocess, model)
+        found |= preset_words(options.preprocess)
     found |= given
-    missing = [f"--{key}" for key in ("resize", "crop", "scale", "mean", "std") if key not in found]
+    if given.get("fit") == "stretch" or found["resize"] != "auto":
+        found.pop("ratio", None)  # the whole image becomes the input, or --resize says it
+    missing = [f"--{key}" for key in ("scale", "mean", "std") if key not in found]
     if missing:
         raise Failure(f"{', '.join(missing)} must be given, or --preprocess NAME")
     check_channels(found, model)
-    words = {"fit": "crop", "filter": "bilinear"}  # defaults, which need no word
-    order = ("fit", "filter", "resize", "crop", "order", "scale", "mean", "std")
-    return " ".join(f"{key}={found[key]}" for key in order if words.get(key) != found[key])
+    return " ".join(
+        f"{key}={found[key]}" for key in WORDS if key in found and DEFAULTS.get(key) != found[key]
+    )
 
 
 def check_channels(found: dict[str, str], model: Model) -> None:
@@ -449,8 +441,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--preprocess", choices=PRESETS, metavar="NAME", help=f"one of {', '.join(PRESETS)}")
     add("--fit", choices=("crop", "stretch"), help="keep the proportions and cut, or stretch")
     add("--filter", choices=("bilinear", "bicubic", "nearest"), help="Pillow's filter")
-    add("--resize", metavar="HxW", help="size before the crop; one number: the shorter side")
-    add("--crop", metavar="HxW", help="the centre that is kept; one number: a square")
+    add(
+        "--resize",
+        metavar="HxW",
+        help="size before the crop; one number: the shorter side; auto: from the crop; none",
+    )
+    add("--crop", metavar="HxW", help="the centre that is kept; auto: the size of the input; none")
     add("--order", choices=("rgb", "bgr", "grey"), help="order of the channels")
     add("--scale", metavar="N", help="divisor of the 8-bit values")
     add("--mean", metavar="M|A,B,C", help="mean of the values after --scale, in --order")

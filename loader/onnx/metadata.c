@@ -1,9 +1,8 @@
 #include "loader/onnx/metadata.h"
 
-#include <float.h>
-#include <math.h>
 #include <string.h>
 
+#include "loader/onnx/metadata_preprocess.h"
 #include "loader/onnx/onnx_parse.h"
 
 /* ---- labels: one per line ---------------------------------------------------------- */
@@ -19,9 +18,9 @@ static resnet_status check_label_count(const graph *g, uint32_t count, resnet_er
   if (count == classes || (count == 1 && graph_is_binary(g->scores))) return RESNET_OK;
   return err_fail(
       error, RESNET_ERROR_FORMAT,
-      "metadata resnet.labels names %u classes, the model has %u: write one label a line "
-      "for each class",
-      count, classes);
+      "metadata resnet.labels has %u line%s, the model %u class%s: write one label a line for each "
+      "class",
+      count, count == 1 ? "" : "s", classes, classes == 1 ? "" : "es");
 }
 
 /* Append the label in text[0..length), after `prefix`. */
@@ -56,148 +55,6 @@ static resnet_status read_labels(graph *g, const char *text, resnet_error *error
   return status;
 }
 
-/* ---- preprocessing ----------------------------------------------------------------- */
-
-/* "resize=32 crop=32 order=rgb scale=255 mean=0.49,0.48,0.44 std=0.24,0.24,0.26" */
-
-enum { MAX_DIGITS = 18 /* that fit 63 bits */, MAX_EXPONENT = 30 };
-
-/* Append decimal digits to *mantissa, which has `taken`, up to MAX_DIGITS. Return how
- * many it has now; leading zeros do not count. */
-static int read_digits(const char **text, int taken, int64_t *mantissa) {
-  for (; **text >= '0' && **text <= '9' && taken < MAX_DIGITS; (*text)++) {
-    *mantissa = *mantissa * 10 + (**text - '0');
-    taken += *mantissa != 0;
-  }
-  return taken;
-}
-
-/* Read an optional exponent such as "e-3". Return false if no digits follow the "e". */
-static bool read_exponent(const char **text, int64_t *exponent) {
-  if (**text != 'e' && **text != 'E') return true;
-  const char *sign = ++*text;
-  *text += *sign == '-' || *sign == '+';
-  const char *digits = *text;
-  int64_t power = 0;
-  (void)read_digits(text, MAX_DIGITS - 2, &power);
-  *exponent += *sign == '-' ? -power : power;
-  return *text > digits;
-}
-
-/* Read a decimal number such as -0.485 or 1e-3, in any locale. Return false if there is
- * none, or if it does not fit a float. */
-static bool read_number(const char **text, float *number) {
-  double sign = **text == '-' ? -1 : 1, power = 1;
-  *text += **text == '-';
-  const char *start = *text;
-  int64_t mantissa = 0, exponent = 0;
-  int taken = read_digits(text, 0, &mantissa);
-  bool digits = *text > start;
-  if (**text == '.') {
-    const char *point = ++*text;
-    (void)read_digits(text, taken, &mantissa);
-    exponent = point - *text;
-    digits = digits || exponent < 0;
-  }
-  if (!digits || !read_exponent(text, &exponent) || exponent < -MAX_EXPONENT ||
-      exponent > MAX_EXPONENT)
-    return false;
-  for (int64_t i = 0; i < exponent || i < -exponent; i++) power *= 10;
-  double exact = sign * (exponent < 0 ? (double)mantissa / power : (double)mantissa * power);
-  if (fabs(exact) > (double)FLT_MAX) return false;
-  *number = (float)exact;
-  return true;
-}
-
-static bool ends_word(char c) { return c == '\0' || c == ' '; }
-
-static bool read_floats(const char *text, size_t count, float *floats) {
-  for (size_t i = 0; i < count; i++) {
-    if (i > 0 && *text++ != ',') return false;
-    if (!read_number(&text, &floats[i])) return false;
-  }
-  return ends_word(*text);
-}
-
-/* Read a number of pixels for both sides, or "none". */
-static bool read_size(const char *text, uint32_t *height, uint32_t *width) {
-  *height = *width = RESNET_SIZE_NONE;
-  if (strncmp(text, "none", 4) == 0 && ends_word(text[4])) return true;
-  uint32_t size = 0;
-  for (; *text >= '0' && *text <= '9' && size <= 65535; text++)
-    size = size * 10 + (uint32_t)(*text - '0');
-  *height = *width = size;
-  return ends_word(*text) && size >= 1 && size <= 65535;
-}
-
-static bool read_order(const char *text, resnet_channel_order *order) {
-  *order = strncmp(text, "bgr", 3) == 0 ? RESNET_ORDER_BGR : RESNET_ORDER_RGB;
-  return (strncmp(text, "bgr", 3) == 0 || strncmp(text, "rgb", 3) == 0) && ends_word(text[3]);
-}
-
-static bool all_positive(const float *numbers, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (!(numbers[i] > 0)) return false;
-  return true;
-}
-
-static const char *const keys[] = {"resize", "crop", "order", "scale", "mean", "std"};
-enum { KEY_RESIZE, KEY_CROP, KEY_ORDER, KEY_SCALE, KEY_MEAN, KEY_STD, KEY_COUNT };
-
-static bool read_value(resnet_preprocess *p, int key, const char *text) {
-  switch (key) {
-  case KEY_RESIZE:
-    return read_size(text, &p->resize_height, &p->resize_width);
-  case KEY_CROP:
-    return read_size(text, &p->crop_height, &p->crop_width);
-  case KEY_ORDER:
-    return read_order(text, &p->order);
-  case KEY_SCALE:
-    return read_floats(text, 1, &p->scale) && all_positive(&p->scale, 1);
-  case KEY_MEAN:
-    return read_floats(text, 3, p->mean);
-  default:
-    return read_floats(text, 3, p->std) && all_positive(p->std, 3);
-  }
-}
-
-/* Return the index of the key in the first `length` bytes of `word`, or KEY_COUNT. */
-static int find_key(const char *word, size_t length) {
-  int key = 0;
-  while (key < KEY_COUNT && (strlen(keys[key]) != length || strncmp(keys[key], word, length) != 0))
-    key++;
-  return key;
-}
-
-static resnet_status read_preprocess(graph *g, const char *text, resnet_error *error) {
-  unsigned seen = 0;
-  for (const char *word = text + strspn(text, " "); *word; word += strspn(word, " ")) {
-    size_t length = strcspn(word, "= "), end = strcspn(word, " ");
-    int shown = end < 60 ? (int)end : 60,
-        key = word[length] == '=' ? find_key(word, length) : KEY_COUNT;
-    if (key == KEY_COUNT)
-      return err_fail(error, RESNET_ERROR_FORMAT,
-                      "metadata resnet.preprocess has '%.*s': resize=, crop=, order=, scale=, "
-                      "mean= and std= are accepted",
-                      shown, word);
-    if (seen >> key & 1 || !read_value(&g->preprocess, key, word + length + 1))
-      return err_fail(
-          error, RESNET_ERROR_FORMAT,
-          "metadata resnet.preprocess has '%.*s': give each key once: resize and crop 1 to 65535 "
-          "or none; order rgb or bgr; scale one number, mean and std three; scale and std above 0",
-          shown, word);
-    seen |= 1U << key;
-    word += end;
-  }
-  if (seen != (1U << KEY_COUNT) - 1)
-    return err_fail(
-        error, RESNET_ERROR_FORMAT,
-        "metadata resnet.preprocess is not complete: resize, crop, order, scale, mean and "
-        "std are needed");
-  g->has_preprocess = true;
-  return RESNET_OK;
-}
-
 /* ---- names ------------------------------------------------------------------------- */
 
 static resnet_status read_names(graph *g, const Onnx__ModelProto *model, resnet_error *error) {
@@ -226,6 +83,6 @@ resnet_status metadata_read(graph *g, const Onnx__ModelProto *model, resnet_erro
   const char *preprocess = find_property(model, "resnet.preprocess");
   resnet_status status = read_names(g, model, error);
   if (status == RESNET_OK && labels) status = read_labels(g, labels, error);
-  if (status == RESNET_OK && preprocess) status = read_preprocess(g, preprocess, error);
+  if (status == RESNET_OK && preprocess) status = metadata_read_preprocess(g, preprocess, error);
   return status;
 }

@@ -5,8 +5,8 @@
 #include "loader/graph/graph.h"
 #include "onnx.pb-c.h"
 
-/* Fill in the graph's name, producer, opset, labels and preprocessing. Its nodes must be
- * complete. */
+/* Fill in the graph's name, producer, opset, labels (resnet.labels) and preprocessing
+ * (resnet.preprocess, see metadata_preprocess.h). Its nodes must be complete. */
 resnet_status metadata_read(graph *g, const Onnx__ModelProto *model, resnet_error *error);
 
 #endif

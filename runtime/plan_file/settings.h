@@ -1,5 +1,4 @@
-/* The part of a plan file's front (format.h) about how images become inputs, and the
- * labels of the caller. */
+/* The settings in a plan file's front (format.h): how images become inputs; labels. */
 #ifndef LIBRESNET_RUNTIME_PLAN_FILE_SETTINGS_H
 #define LIBRESNET_RUNTIME_PLAN_FILE_SETTINGS_H
 
@@ -7,9 +6,9 @@
 #include "loader/graph/graph.h"
 
 typedef struct plan_file_settings {
-  const resnet_preprocess *preprocess; /* NULL: neither the file nor the caller names one */
+  const resnet_preprocess *preprocess; /* of file or caller; NULL: none */
   const graph_evidence *evidence;
-  const char *const *labels; /* of the caller; they replace the graph's */
+  const char *const *labels; /* of the caller */
   uint32_t label_count;
 } plan_file_settings;
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Follow README.md's first commands on a machine that has nothing but Debian's base system:
+# Follow README.md's first commands on a machine that has only Debian's base system:
 # build, fetch a model from a file server, label a photo. Print the time of each step.
 # Needs root, debootstrap and a Debian mirror. The machine is a chroot in a temporary
 # folder, or in FOLDER, which is kept and used again.
@@ -32,8 +32,9 @@ if [ ! -e "$root/etc/debian_version" ]; then
     { tail -n 5 "$work/debootstrap.log" >&2; exit 1; }
 fi
 cp /etc/resolv.conf "$root/etc/"
-# apt's settings for a mirror that this machine needs, such as a proxy or a stale mirror's.
-apt-config dump | grep -E '^Acquire::(http::Proxy|Check-)' >"$root/etc/apt/apt.conf.d/99host" || true
+# This machine's mirror may need a proxy, or its lists may be old.
+settings=$(apt-config dump | grep -E '^Acquire::(http::Proxy|Check-)' || true)
+printf '%s\n' "$settings" >"$root/etc/apt/apt.conf.d/99host"
 checkout=$root/root/libresnet
 [ -d "$checkout" ] || git clone -q "$source" "$checkout"
 git -C "$checkout" fetch -q "$source" HEAD

@@ -30,9 +30,6 @@ PRESETS = re.findall(
         re.DOTALL,
     )[1],
 )
-RESIZED = {"imagenet-v2": "29"} | dict.fromkeys(
-    ("imagenet", "timm", "unit", "keras-caffe", "keras-tf"), "32"
-)  # the other presets cut no border
 TEN = "abcdefghij"
 VALUES = ("--scale", "255", "--mean", "0.5,0.25,0.125", "--std", "1,2,1e-1")
 
@@ -104,17 +101,48 @@ def test_the_tool_knows_every_preset() -> None:
     assert re.findall(r"[a-z0-9-]+", listed) == PRESETS
 
 
+def preprocessing(model: Path, *options: str) -> dict:
+    """Return what the program does with images, but not where it comes from."""
+    command = [BUILD / "resnet", "inspect", "--json", model, *options]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return {
+        key: value
+        for key, value in found["preprocess"].items()
+        if key not in ("source", "certainty", "evidence")
+    }
+
+
 @needs_program
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (48, 24)])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_in_the_file_does_what_the_option_does(preset: str, tmp_path: Path) -> None:
-    plain, named = make_model(tmp_path, height=28, width=28), tmp_path / "named.onnx"
-    text = add(plain, "--preprocess", preset, "-o", named)
-    if preset == "none":
-        assert "resize=none crop=none" in text
-        return
-    sizes = ("--resize", RESIZED.get(preset, "28"), "--crop", "28")
-    expected = classify(plain, "--preprocess", preset, *sizes)
-    assert classify(named)["results"] == expected["results"]
+def test_a_preset_in_the_file_does_what_the_option_does(
+    preset: str, height: int, width: int, tmp_path: Path
+) -> None:
+    plain, named = make_model(tmp_path, height=height, width=width), tmp_path / "named.onnx"
+    add(plain, "--preprocess", preset, "-o", named)
+    assert preprocessing(named) == preprocessing(plain, "--preprocess", preset)
+    if preset != "none":  # the photo is larger than the model's input
+        expected = classify(plain, "--preprocess", preset)
+        assert classify(named)["results"] == expected["results"]
+
+
+CHANGES = [
+    ("--fit", "stretch"),
+    ("--fit", "stretch", "--resize", "60x40"),
+    ("--resize", "64"),
+    ("--resize", "none", "--crop", "none"),
+    ("--crop", "20x10"),
+    ("--filter", "nearest", "--order", "bgr"),
+    ("--scale", "1", "--mean", "127.5", "--std", "1,2,3"),
+]
+
+
+@needs_program
+@pytest.mark.parametrize("words", CHANGES, ids=" ".join)
+def test_values_change_a_preset_as_the_options_do(words: tuple[str, ...], tmp_path: Path) -> None:
+    plain, named = make_model(tmp_path, height=48, width=24), tmp_path / "named.onnx"
+    add(plain, "--preprocess", "imagenet", *words, "-o", named)
+    assert preprocessing(named) == preprocessing(plain, "--preprocess", "imagenet", *words)
 
 
 @needs_program
@@ -260,7 +288,7 @@ def test_names_of_imagenet(tmp_path: Path) -> None:
 
 def test_one_number_holds_for_all_channels(model: Path) -> None:
     text = add(model, "--preprocess", "unit", "--mean", "0.5", "--std", ".25")
-    assert "mean=0.5,0.5,0.5 std=.25,.25,.25" in text
+    assert "scale=255 mean=0.5 std=.25" in text
 
 
 def test_a_model_of_one_channel_takes_grey(tmp_path: Path) -> None:
@@ -274,7 +302,7 @@ def test_a_model_of_one_channel_takes_grey(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--mean", "0,0,0"), "--resize, --crop, --scale, --std must be given"),
+        (("--mean", "0,0,0"), "--scale, --std must be given"),
         (("--preprocess", "imagenet", "--mean", "1,2"), "--mean 1,2: one number or 3"),
         (("--preprocess", "imagenet", "--mean", "0,0,nan"), "--mean 0,0,nan"),
         (("--preprocess", "imagenet", "--std", "1,1,0"), "greater than 0"),

@@ -676,6 +676,7 @@ static void test_gates(void **unused) {
       graph_node *sum = network_add_node(&n, GRAPH_ADD, product, s);
       sum->input[1] = random_below(2) ? scaled : 0;
       sum->input_count = 2;
+      sum->clamp_max = 1.5f;
     }
     network_check(&n, 1 + random_below(3), 1 + random_below(2), RESNET_CONV_AUTO);
   }

@@ -50,9 +50,9 @@ static void refuse_metadata(const char *key, const char *text, const char *what)
 
 static void the_number_of_labels_is_checked(void **state) {
   (void)state;
-  refuse_metadata("resnet.labels", "one", "resnet.labels names 1 classes, the model has 2");
-  refuse_metadata("resnet.labels", "one\ntwo\nthree", "names 3 classes, the model has 2");
-  refuse_metadata("resnet.labels", "one\ntwo\n", "names 3 classes");
+  refuse_metadata("resnet.labels", "one", "resnet.labels has 1 line, the model 2 classes");
+  refuse_metadata("resnet.labels", "one\ntwo\nthree", "has 3 lines, the model 2 classes");
+  refuse_metadata("resnet.labels", "one\ntwo\n", "has 3 lines");
 }
 
 static resnet_preprocess read_preprocess(const char *text) {
@@ -86,6 +86,33 @@ static void preprocessing_is_read(void **state) {
   assert_int_equal(p.crop_width, 65535);
   assert_float_equal(p.mean[0], -103.939F, 0);
   assert_float_equal(p.mean[2], 10, 0);
+}
+
+static void fits_sizes_and_filters_are_read(void **state) {
+  (void)state;
+  resnet_preprocess p = read_preprocess(
+      "fit=stretch filter=nearest resize=256x128 crop=auto ratio=1.125 order=grey scale=255 "
+      "mean=0.5 std=0.25");
+  assert_int_equal(p.fit, RESNET_FIT_STRETCH);
+  assert_int_equal(p.filter, RESNET_FILTER_NEAREST);
+  assert_int_equal(p.resize_height, 256);
+  assert_int_equal(p.resize_width, 128);
+  assert_int_equal(p.crop_height, 0);
+  assert_int_equal(p.crop_width, 0);
+  assert_float_equal(p.resize_ratio, 1.125F, 0);
+  assert_int_equal(p.order, RESNET_ORDER_GREY);
+  for (int c = 0; c < 3; c++) {
+    assert_float_equal(p.mean[c], 0.5F, 0);
+    assert_float_equal(p.std[c], 0.25F, 0);
+  }
+  p = read_preprocess("filter=bicubic fit=crop resize=auto crop=12x34 order=rgb scale=1 "
+                      "mean=1,2,3 std=1,1,1");
+  assert_int_equal(p.fit, RESNET_FIT_CROP);
+  assert_int_equal(p.filter, RESNET_FILTER_BICUBIC);
+  assert_int_equal(p.resize_height, 0);
+  assert_int_equal(p.crop_height, 12);
+  assert_int_equal(p.crop_width, 34);
+  assert_float_equal(p.resize_ratio, 1, 0);
 }
 
 /* A program with a locale of decimal commas reads the same numbers. */
@@ -154,12 +181,28 @@ static void faulty_preprocessing_is_refused(void **state) {
                                        "scale=1e+",
                                        "mean=0,0,1e-99",
                                        "std=0.,1,1",
-                                       "scale=999999999999999999e30"};
+                                       "scale=999999999999999999e30",
+                                       "resize=8x",
+                                       "resize=x8",
+                                       "resize=8x0",
+                                       "resize=8x8x8",
+                                       "crop=8x65536",
+                                       "crop=automatic",
+                                       "order=gray",
+                                       "order=",
+                                       "mean=1,",
+                                       "mean="};
   for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
     refuse_word(faults[i], "resnet.preprocess has '");
   refuse_metadata("resnet.preprocess", "resize=8 gamma=2.2",
-                  "has 'gamma=2.2': resize=, crop=, order=, ");
+                  "has 'gamma=2.2': fit=, filter=, resize=, crop=, ratio=, order=, ");
   refuse_metadata("resnet.preprocess", "resize=8 resize=8", "has 'resize=8': give each key once");
+  static const char *const optional[] = {
+      "fit=squash", "fit=cropped", "filter=lanczos", "ratio=0.9", "ratio=17", "ratio=1,1", "fit="};
+  for (size_t i = 0; i < sizeof optional / sizeof *optional; i++)
+    refuse_metadata("resnet.preprocess", optional[i], "is accepted");
+  refuse_word("resize=8 fit=crop fit=crop", "has 'fit=crop': give each key once");
+  refuse_word("crop=8px", "has 'crop=8px': 1 to 65535, HEIGHTxWIDTH, auto or none is accepted");
   refuse_metadata("resnet.preprocess", "imagenet", "has 'imagenet'");
   refuse_metadata("resnet.preprocess", "resize=8 crop=8 order=rgb", "not complete");
   refuse_metadata("resnet.preprocess", "", "not complete");
@@ -171,6 +214,7 @@ int main(void) {
       cmocka_unit_test(labels_are_split_by_lines),
       cmocka_unit_test(the_number_of_labels_is_checked),
       cmocka_unit_test(preprocessing_is_read),
+      cmocka_unit_test(fits_sizes_and_filters_are_read),
       cmocka_unit_test(preprocessing_does_not_depend_on_the_locale),
       cmocka_unit_test(faulty_preprocessing_is_refused),
   };
