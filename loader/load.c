@@ -4,6 +4,7 @@
 
 #include "loader/import/import.h"
 #include "loader/onnx/byte_stream.h"
+#include "loader/onnx/foreign.h"
 #include "loader/onnx/metadata.h"
 #include "loader/onnx/onnx_parse.h"
 #include "loader/passes/diagnose.h"
@@ -41,6 +42,16 @@ resnet_status load_explain_budget(const memory *m, resnet_status status, resnet_
                   (unsigned long long)m->budget);
 }
 
+/* Name the format of a file that is no ONNX model. A stream that failed has explained
+ * itself. */
+static resnet_status explain_format(const byte_stream *stream, resnet_status status,
+                                    resnet_error *error) {
+  size_t size;
+  const uint8_t *start = stream_start(stream, &size);
+  const bool read = stream_status(stream) == RESNET_OK && status == RESNET_ERROR_FORMAT;
+  return read ? onnx_explain_foreign(start, size, status, error) : status;
+}
+
 /* Build the graph from `stream`, and close it. */
 static resnet_status read_model(graph *g, memory *m, byte_stream *stream,
                                 const load_options *options, external_files *files,
@@ -48,6 +59,7 @@ static resnet_status read_model(graph *g, memory *m, byte_stream *stream,
   Onnx__ModelProto *model = NULL;
   work_budget work;
   resnet_status status = onnx_parse(stream, m, &model, error);
+  if (status != RESNET_OK) status = explain_format(stream, status, error);
   work_start(&work, stream_position(stream));
   stream_close(stream);
   g->memory = m;

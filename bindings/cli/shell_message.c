@@ -7,17 +7,18 @@
 static const struct {
   const char *library, *shell;
 } rows[] = {
-    {"files beside the model are read only with external_data (--external-data): switch it on, "
-     "or save the model with the weights inside",
+    {"its weights are in another file: set options.external_data to read it, or merge both into "
+     "one: onnx.save(onnx.load(path), path)",
      "the weights are in other files: add --external-data to read them, or make one file of all: "
      "python -c \"import onnx; onnx.save(onnx.load('model.onnx'), 'whole.onnx')\""},
     {"open it by its path, with external_data on", "name its path, and add --external-data"},
-    {"options.output (program: --scores NAME)", "--scores NAME"},
+    {"in options.output (program: --scores NAME)", "by --scores NAME"},
+    {"with the scores in options.output", "with the scores by --scores NAME"},
+    {"compute its input yourself, and call resnet_run", "no image can be made its input"},
     {"options.input_height, input_width", "--size"},
     {"resnet_classify and the resnet program convert", "the program converts"},
     {"resnet_run takes either layout in any case", "either layout is taken"},
     {"only resnet_run can use this model", "no image can be made its input"},
-    {"images have 3: use resnet_run", "images have 3"},
     {"max_memory_bytes", "--max-memory"},
     {"max_file_bytes", "--max-file"},
     {"options.label_count is", "--labels: the number of names is"},

@@ -118,9 +118,9 @@ static bool check_file(int file, size_t limit, size_t *size, resnet_error *error
   if (fstat(file, &status) != 0)
     return error_set(error, RESNET_ERROR_IO, "cannot be read: %s", strerror(errno));
   if (S_ISDIR(status.st_mode))
-    return error_set(error, RESNET_ERROR_IO, "is a folder; an image file is needed");
+    return error_set(error, RESNET_ERROR_IO, "is a folder; a file is needed");
   if (!S_ISREG(status.st_mode))
-    return error_set(error, RESNET_ERROR_IO, "is not a regular file; an image file is needed%s",
+    return error_set(error, RESNET_ERROR_IO, "is not a regular file; a file is needed%s",
                      S_ISFIFO(status.st_mode) ? ", or - for standard input" : "");
   if ((uintmax_t)status.st_size > limit)
     return error_set(error, RESNET_ERROR_LIMIT, "has %ju bytes; at most %zu are accepted",

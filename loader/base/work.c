@@ -6,6 +6,7 @@ static const uint64_t steps_per_byte = 64;
 static const uint64_t max_steps = UINT64_C(1) << 62;
 
 static uint64_t multiply(uint64_t a, uint64_t b) {
+  if ((a | b) <= INT32_MAX) return a * b; /* nearly always; a division is slow */
   return b != 0 && a > max_steps / b ? max_steps : a * b;
 }
 

@@ -139,6 +139,9 @@ uint32_t graph_class_count(resnet_scores scores, uint32_t count) {
 
 void graph_take_as_classes(graph *g, uint32_t count) {
   const graph_node *last = &g->nodes[g->output];
-  if (last->shape.c != count || count < 2 || last->op == GRAPH_SOFTMAX) return;
+  const graph_op op = last->op;
+  if (last->shape.c != count || count < 2 || op == GRAPH_SOFTMAX || op == GRAPH_LOG_SOFTMAX ||
+      op == GRAPH_FLATTEN || op == GRAPH_POWER || op == GRAPH_L2_NORMALIZE)
+    return;
   g->scores = RESNET_SCORES_LOGITS;
 }

@@ -49,6 +49,8 @@ typedef struct import_context {
   pending_affine *affines; /* by graph node */
   /* by graph node: its readers that lead to the scores; 0: dropped */
   uint32_t *readers;
+  /* by graph node: the map of a selection of channels (op_channels.h), or NULL */
+  const struct channel_map **selections;
 
   value *values;
   value **by_name; /* sorted by name, then origin */
@@ -58,6 +60,7 @@ typedef struct import_context {
   const Onnx__NodeProto *node; /* the ONNX node at hand */
   size_t node_index;
 
+  bool input_is_rearranged; /* the graph reorders or repeats its input's channels */
   bool channels_last_input; /* the file declares its input as (n,h,w,c) */
   bool resized;             /* the caller asked for another input size than the file's */
 

@@ -6,6 +6,7 @@
 
 #include "loader/import/attributes.h"
 #include "loader/import/element_types.h"
+#include "loader/import/op_view.h"
 #include "loader/import/strided_copy.h"
 #include "loader/import/values.h"
 #include "loader/onnx/onnx_types.h"
@@ -16,6 +17,7 @@ static arithmetic find_arithmetic(const import_context *ctx, bool fmod) {
   static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Mod",
                                       "",    "Min", "Max", "Pow", "Equal"};
   int i = 0;
+  if (strcmp(ctx->node->op_type, "Sum") == 0) return ADD;
   while (i < EQUAL && strcmp(names[i], ctx->node->op_type) != 0) i++;
   return i == MOD && fmod ? FMOD : (arithmetic)i;
 }
@@ -207,26 +209,40 @@ static uint64_t cost_of(arithmetic op, int32_t type) {
   return op == POW || op == FMOD || rounds ? WORK_FUNCTION : WORK_COMPUTE;
 }
 
-resnet_status fold_arithmetic(import_context *ctx) {
-  operands o = {0};
-  int64_t fmod = 0;
-  resnet_status status = value_get_constant(ctx, 0, "data", &o.a);
-  if (status == RESNET_OK) status = value_get_constant(ctx, 1, "data", &o.b);
-  if (status == RESNET_OK) status = attr_get_int(ctx, "fmod", 0, &fmod);
-  if (status != RESNET_OK) return status;
-  const arithmetic op = find_arithmetic(ctx, fmod != 0);
-  status = check_operands(ctx, op, &o);
-  if (status == RESNET_OK) status = check_axis(ctx, o.a, o.b);
-  if (status == RESNET_OK) status = broadcast(ctx, &o);
-  if (status != RESNET_OK) return status;
-  const int32_t type = op == EQUAL ? ONNX_BOOL : o.a->type;
-  constant *to = constant_new(ctx, type, o.walk_a.rank, o.walk_a.dims, &status);
-  if (to) status = import_spend(ctx, to->count, cost_of(op, type));
-  for (size_t k = 0; status == RESNET_OK && k < to->count; k++) {
-    status = compute_element(ctx, op, to, k, &o);
+/* Return a new constant, `a op b`; NULL: *status has the reason. */
+static constant *combine(import_context *ctx, arithmetic op, const constant *a, const constant *b,
+                         resnet_status *status) {
+  operands o = {.a = a, .b = b};
+  *status = check_operands(ctx, op, &o);
+  if (*status == RESNET_OK) *status = check_axis(ctx, a, b);
+  if (*status == RESNET_OK) *status = broadcast(ctx, &o);
+  if (*status != RESNET_OK) return NULL;
+  const int32_t type = op == EQUAL ? ONNX_BOOL : a->type;
+  constant *to = constant_new(ctx, type, o.walk_a.rank, o.walk_a.dims, status);
+  if (to) *status = import_spend(ctx, to->count, cost_of(op, type));
+  for (size_t k = 0; *status == RESNET_OK && k < to->count; k++) {
+    *status = compute_element(ctx, op, to, k, &o);
     next_elements(&o);
   }
-  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
+  return *status == RESNET_OK ? to : NULL;
+}
+
+/* Fold an operator of two constants; Sum, Min and Max take any number, one after the
+ * other. */
+resnet_status fold_arithmetic(import_context *ctx) {
+  const constant *a, *b;
+  int64_t fmod = 0;
+  resnet_status status = value_get_constant(ctx, 0, "data", &a);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "fmod", 0, &fmod);
+  if (status != RESNET_OK) return status;
+  if (ctx->node->n_input == 1) return op_identity(ctx);
+  constant *to = NULL;
+  for (size_t i = 1; i < ctx->node->n_input; i++, a = to) {
+    status = value_get_constant(ctx, i, "data", &b);
+    if (status == RESNET_OK) to = combine(ctx, find_arithmetic(ctx, fmod != 0), a, b, &status);
+    if (status != RESNET_OK) return status;
+  }
+  return value_set_constant(ctx, to);
 }
 
 /* ---- Where ------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 
 #include "loader/import/element_types.h"
 #include "loader/import/nodes.h"
+#include "loader/import/op_channels.h"
 #include "loader/import/operators.h"
 #include "loader/import/padding.h"
 #include "loader/import/sort_nodes.h"
@@ -67,8 +68,9 @@ static uint32_t resolve_side(import_context *ctx, const Onnx__TensorShapeProto__
 /* Return whether the operator keeps an image's axes, so that it may come between the
  * input and the node that reveals the input's order. */
 static bool keeps_axes(const char *type) {
-  static const char *const names[] = {"Identity", "Cast", "CastLike", "Pad", "Add",
-                                      "Sub",      "Mul",  "Div",      "Clip"};
+  static const char *const names[] = {
+      "Identity", "Cast", "CastLike", "Pad",   "Add",    "Sub",    "Mul",    "Div",
+      "Clip",     "Tile", "Slice",    "Split", "Concat", "Expand", "Gather", "Unsqueeze"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(type, names[i]) == 0) return true;
   return false;
@@ -116,8 +118,10 @@ static resnet_status find_order(import_context *ctx, const value *input,
     *channels_last =
         is_to_channels_first(node) || (strcmp(type, "Reshape") == 0 && is_grey_last(dims));
     if (*channels_last || !keeps_axes(type) || node->n_output == 0) return RESNET_OK;
-    const value *v = value_find(ctx, node->output[0]);
-    if (v) reached[v - ctx->values] = true;
+    for (size_t k = 0; k < node->n_output; k++) {
+      const value *v = value_find(ctx, node->output[k]);
+      if (v) reached[v - ctx->values] = true;
+    }
   }
   return RESNET_OK;
 }
@@ -290,6 +294,10 @@ static resnet_status check_scores(import_context *ctx) {
                     "the output '%.60s' is a gate that Expand made larger: choose the tensor "
                     "before the Expand",
                     v->name);
+  if (v->batch_last)
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "the output '%.60s' is (features,n): choose the tensor before the Transpose",
+                    v->name);
   resnet_status status = node_flatten(ctx, v);
   ctx->graph->output = v->node;
   return status;
@@ -298,7 +306,9 @@ static resnet_status check_scores(import_context *ctx) {
 /* Return how many graph nodes an ONNX node may become, padding included. */
 static uint32_t count_graph_nodes(const Onnx__NodeProto *node) {
   const size_t terms = node->n_input < IMPORT_MAX_TERMS ? node->n_input : IMPORT_MAX_TERMS;
-  return 3 + (strcmp(onnx_text(node->op_type), "Sum") == 0 ? 2 * (uint32_t)terms : 0);
+  const size_t parts = node->n_output < CHANNELS_MAX ? node->n_output : CHANNELS_MAX;
+  return 3 + (strcmp(onnx_text(node->op_type), "Sum") == 0 ? 2 * (uint32_t)terms : 0) +
+         (uint32_t)parts;
 }
 
 static resnet_status allocate_nodes(import_context *ctx) {
@@ -308,7 +318,8 @@ static resnet_status allocate_nodes(import_context *ctx) {
   ctx->graph->nodes = mem_allocate(ctx->memory, ctx->node_capacity, sizeof *ctx->graph->nodes);
   ctx->affines = import_scratch(ctx, ctx->node_capacity, sizeof *ctx->affines);
   ctx->readers = import_scratch(ctx, ctx->node_capacity, sizeof *ctx->readers);
-  return ctx->graph->nodes && ctx->affines && ctx->readers
+  ctx->selections = import_scratch(ctx, ctx->node_capacity, sizeof *ctx->selections);
+  return ctx->graph->nodes && ctx->affines && ctx->readers && ctx->selections
              ? RESNET_OK
              : err_no_memory(ctx->error, "the graph's nodes");
 }

@@ -42,10 +42,11 @@ static void turn_rows(float *weights, float *row, size_t rows, size_t inputs, si
   }
 }
 
-/* Take the weights from input 1, rows of (i,h,w), and turn them into rows of (h,w,i). */
-static resnet_status make_rows(import_context *ctx, graph_node *n, size_t rows, size_t inputs,
-                               size_t area) {
-  n->weights = value_take_floats(ctx, 1);
+/* Take the weights from input `index`, rows of (i,h,w), and turn them into rows of
+ * (h,w,i). */
+static resnet_status make_rows(import_context *ctx, graph_node *n, size_t index, size_t rows,
+                               size_t inputs, size_t area) {
+  n->weights = value_take_floats(ctx, index);
   if (!n->weights) return err_no_memory(ctx->error, "weights");
   n->weight_count = rows * inputs * area;
   if (inputs == 1 || area == 1) return RESNET_OK;
@@ -81,7 +82,8 @@ static resnet_status add_conv(import_context *ctx, const value *x, const constan
   if (!n) return status;
   n->window = window;
   n->groups = (uint32_t)groups;
-  status = make_rows(ctx, n, shape.c, (size_t)w->dims[1], (size_t)w->dims[2] * (size_t)w->dims[3]);
+  status =
+      make_rows(ctx, n, 1, shape.c, (size_t)w->dims[1], (size_t)w->dims[2] * (size_t)w->dims[3]);
   return status == RESNET_OK ? node_make_bias(ctx, n, bias, shape.c, 1) : status;
 }
 
@@ -121,6 +123,7 @@ static resnet_status make_transposed_rows(import_context *ctx, graph_node *n,
 
 typedef struct linear {
   const constant *matrix, *bias;
+  size_t index;       /* of the matrix among the inputs */
   bool transposed;    /* matrix is (outputs, inputs) */
   bool channels_last; /* inputs are in (h,w,c) order, else in (c,h,w) */
   double alpha, beta;
@@ -130,7 +133,7 @@ static resnet_status make_linear_weights(import_context *ctx, graph_node *n, con
                                          graph_shape in) {
   const size_t pixels = (size_t)in.h * in.w, area = p->channels_last ? 1 : pixels,
                channels = in.c * (pixels / area);
-  resnet_status status = p->transposed ? make_rows(ctx, n, n->shape.c, channels, area)
+  resnet_status status = p->transposed ? make_rows(ctx, n, p->index, n->shape.c, channels, area)
                                        : make_transposed_rows(ctx, n, p->matrix, channels, area);
   if (status != RESNET_OK || p->alpha == 1) return status;
   for (size_t i = 0; i < n->weight_count; i++)
@@ -151,7 +154,7 @@ static resnet_status add_linear(import_context *ctx, const value *x, linear *p) 
   if (m->dims[p->transposed ? 1 : 0] != columns)
     return invalid(ctx,
                    "its weights take %lld numbers, its input has %lld: the model was exported for "
-                   "another input size; name it (program: --size)",
+                   "another input size; name it (options.input_height, input_width)",
                    (long long)m->dims[p->transposed ? 1 : 0], (long long)columns);
   if (outputs < 1 || outputs > GRAPH_MAX_SIDE)
     return unsupported(ctx, "it has %lld outputs: 1 to %d is accepted", (long long)outputs,
@@ -163,27 +166,29 @@ static resnet_status add_linear(import_context *ctx, const value *x, linear *p) 
   if (!n) return status;
   status = make_linear_weights(ctx, n, p, in);
   if (status == RESNET_OK) status = node_make_bias(ctx, n, p->bias, (size_t)outputs, p->beta);
-  int64_t dims[2] = {0, outputs};
-  return status == RESNET_OK
-             ? value_set_view(ctx, &(value){.node = ctx->graph->node_count - 1}, 2, dims)
-             : status;
+  /* weights times (features,n) is (outputs,n) */
+  const bool batch_last = p->index == 0;
+  const value view = {.node = ctx->graph->node_count - 1, .batch_last = batch_last};
+  const int64_t dims[2] = {batch_last ? outputs : 0, batch_last ? 0 : outputs};
+  return status == RESNET_OK ? value_set_view(ctx, &view, 2, dims) : status;
 }
 
 /* Import Gemm. Some MXNet files give it an image (n,c,1,1), which MXNet flattens. */
 resnet_status op_gemm(import_context *ctx) {
   value *x;
-  linear p = {0};
+  linear p = {.index = 1};
   int64_t transpose_a, transpose_b;
   float alpha, beta;
-  resnet_status status = value_get_activation(ctx, 0, &x);
+  resnet_status status = value_get_transposed(ctx, 0, &x);
   if (status == RESNET_OK) status = value_get_constant(ctx, 1, "weights", &p.matrix);
   if (status == RESNET_OK) status = value_get_constant(ctx, 2, "bias", &p.bias);
   if (status == RESNET_OK) status = attr_get_int(ctx, "transA", 0, &transpose_a);
   if (status == RESNET_OK) status = attr_get_int(ctx, "transB", 0, &transpose_b);
   if (status == RESNET_OK) status = attr_get_float(ctx, "alpha", 1, &alpha);
   if (status == RESNET_OK) status = attr_get_float(ctx, "beta", 1, &beta);
+  if (status == RESNET_OK && !transpose_a) status = value_get_activation(ctx, 0, &x);
   if (status != RESNET_OK) return status;
-  if (transpose_a)
+  if (transpose_a && !x->batch_last)
     return unsupported(ctx, "transA is 1, which mixes the images of a batch: 0 is accepted");
   p.transposed = transpose_b != 0;
   p.alpha = (double)alpha;
@@ -191,10 +196,29 @@ resnet_status op_gemm(import_context *ctx) {
   return add_linear(ctx, x, &p);
 }
 
+/* Import a product of weights and (features,n). */
+static resnet_status multiply_transposed(import_context *ctx, linear *p) {
+  value *x;
+  resnet_status status = value_get_transposed(ctx, 1, &x);
+  if (status == RESNET_OK) status = value_get_constant(ctx, 0, "weights", &p->matrix);
+  if (status != RESNET_OK) return status;
+  if (!x->batch_last)
+    return unsupported(ctx,
+                       "multiplies weights by '%.50s' of rank %u: (features,n) is accepted behind "
+                       "them, (n,features) in front of them",
+                       x->name, x->rank);
+  p->transposed = true;
+  return add_linear(ctx, x, p);
+}
+
 resnet_status op_matmul(import_context *ctx) {
   value *x;
-  linear p = {.alpha = 1, .beta = 1};
-  resnet_status status = value_get_activation(ctx, 0, &x);
+  linear p = {.index = 1, .alpha = 1, .beta = 1};
+  resnet_status status = value_get(ctx, 0, &x);
+  if (status != RESNET_OK) return status;
+  p.index = x->kind == VALUE_CONSTANT ? 0 : 1;
+  if (p.index == 0) return multiply_transposed(ctx, &p);
+  status = value_get_activation(ctx, 0, &x);
   if (status == RESNET_OK) status = value_get_constant(ctx, 1, "weights", &p.matrix);
   if (status != RESNET_OK) return status;
   if (x->rank != 2)

@@ -238,7 +238,7 @@ resnet_status op_arithmetic(import_context *ctx) {
   bool constant_first = a->kind == VALUE_CONSTANT;
   if (constant_first || b->kind == VALUE_CONSTANT) {
     value *x;
-    status = value_get_activation(ctx, constant_first ? 1 : 0, &x);
+    status = value_get_transposed(ctx, constant_first ? 1 : 0, &x);
     return status == RESNET_OK
                ? add_constant(ctx, x, constant_first ? a->constant : b->constant, constant_first)
                : status;

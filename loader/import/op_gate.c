@@ -6,6 +6,8 @@
 
 #include "loader/import/attributes.h"
 #include "loader/import/nodes.h"
+#include "loader/import/op_channels.h"
+#include "loader/import/padding.h"
 #include "loader/import/values.h"
 #include "loader/import/windows.h"
 
@@ -103,6 +105,19 @@ resnet_status op_scale(import_context *ctx) {
   return add_scale(ctx, x, gate->node);
 }
 
+/* Return whether Expand only repeats the one channel of an image: grey for colours. */
+static bool repeats_grey(const import_context *ctx, const value *x, const int64_t *dims,
+                         uint32_t *channels) {
+  const graph_shape s = value_shape(ctx, x);
+  if (s.c != 1 || s.h * s.w == 1 || padding_is_deferred(x) ||
+      !value_find_channels(ctx, x, channels) || !op_can_select(ctx, x, *channels) ||
+      dims[*channels] > CHANNELS_MAX)
+    return false;
+  for (uint32_t i = 1; i < x->rank; i++)
+    if (i != *channels && dims[i] != x->dims[i]) return false;
+  return true;
+}
+
 /* Expand a gate to the size of its image. This adds no node: Mul broadcasts the gate. */
 resnet_status op_expand(import_context *ctx) {
   value *x;
@@ -131,6 +146,10 @@ resnet_status op_expand(import_context *ctx) {
   if (!larger) return value_set_same(ctx, x);
   graph_shape s = value_shape(ctx, x);
   uint32_t channels;
+  if (repeats_grey(ctx, x, dims, &channels)) {
+    const channel_map map = {.count = (uint32_t)dims[channels]};
+    return op_select_channels(ctx, x, &map);
+  }
   if (s.h != 1 || s.w != 1 || !value_find_channels(ctx, x, &channels) || dims[channels] != s.c)
     return unsupported(ctx, "expands an image of (h %u, w %u, c %u): a gate (n,c,1,1) is accepted",
                        s.h, s.w, s.c);

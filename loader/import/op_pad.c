@@ -8,6 +8,7 @@
 
 #include "loader/import/attributes.h"
 #include "loader/import/nodes.h"
+#include "loader/import/op_channels.h"
 #include "loader/import/padding.h"
 #include "loader/import/shapes.h"
 #include "loader/import/values.h"
@@ -250,7 +251,7 @@ static bool are_pixels(import_context *ctx, value *pair[2]) {
     if (value_get(ctx, i, &pair[i]) != RESNET_OK || pair[i]->kind != VALUE_ACTIVATION) return false;
     const graph_shape s = value_shape(ctx, pair[i]);
     if (s.h != 1 || s.w != 1 || padding_is_deferred(pair[i]) || pair[i]->expanded ||
-        is_zero_value(ctx, pair[i]))
+        pair[i]->batch_last || is_zero_value(ctx, pair[i]))
       return false;
     if (!value_find_channels(ctx, pair[i], &axes[i])) return false;
   }
@@ -309,11 +310,24 @@ static resnet_status join_zeros(import_context *ctx) {
   return pad_channels(ctx, j.x, (uint32_t)j.before, (uint32_t)j.after);
 }
 
+/* Return whether an input of the node is zero everywhere, as in option A. */
+static bool reads_zeros(import_context *ctx) {
+  for (size_t i = 0; i < ctx->node->n_input; i++) {
+    value *v;
+    if (value_get(ctx, i, &v) == RESNET_OK && is_zero_value(ctx, v)) return true;
+  }
+  return false;
+}
+
 resnet_status op_concat(import_context *ctx) {
   value *pair[2];
   int64_t given;
   uint32_t axis, channels;
-  if (!are_pixels(ctx, pair)) return join_zeros(ctx);
+  if (!are_pixels(ctx, pair)) {
+    bool done = false;
+    resnet_status status = reads_zeros(ctx) ? RESNET_OK : op_join_channels(ctx, &done);
+    return status == RESNET_OK && !done ? join_zeros(ctx) : status;
+  }
   (void)value_find_channels(ctx, pair[0], &channels);
   resnet_status status = attr_get_int(ctx, "axis", 1, &given);
   if (status == RESNET_OK) status = shape_resolve_axis(ctx, given, pair[0]->rank, &axis);

@@ -6,6 +6,7 @@
 #include "loader/import/element_types.h"
 #include "loader/import/fold_arithmetic.h"
 #include "loader/import/nodes.h"
+#include "loader/import/op_channels.h"
 #include "loader/import/padding.h"
 #include "loader/import/shapes.h"
 #include "loader/import/values.h"
@@ -235,6 +236,28 @@ static resnet_status transpose_padded(import_context *ctx, const value *x, const
   return status;
 }
 
+/* Transpose a vector (n,features) to (features,n), as in weights times x, or back. */
+static resnet_status transpose_vector(import_context *ctx, const value *x) {
+  value view = *x;
+  const int64_t features = x->dims[x->batch_last ? 0 : 1];
+  view.batch_last = !x->batch_last;
+  return value_set_view(ctx, &view, 2,
+                        (int64_t[2]){x->batch_last ? 0 : features, x->batch_last ? features : 0});
+}
+
+static resnet_status refuse_order(const import_context *ctx, const value *x, const uint32_t *perm) {
+  if (perm[0] != 0)
+    return unsupported(ctx,
+                       "moves the batch of '%.50s' from the front: that is accepted for vectors "
+                       "(n,features), around a product with weights; remove the Transpose",
+                       x->name);
+  return unsupported(
+      ctx,
+      "changes the order of the axes of '%.50s', between which only the channels may "
+      "move: (n,c,h,w) to (n,h,w,c) and back is accepted; remove the Transpose",
+      x->name);
+}
+
 /* Transpose without moving data: if only axes of one element change places, or if the
  * channels move behind height and width, or back. The value records the order of its
  * view. */
@@ -243,8 +266,11 @@ resnet_status op_transpose(import_context *ctx) {
   uint32_t perm[MAX_RANK], channels = 0;
   int64_t dims[MAX_RANK];
   bool channels_last;
-  resnet_status status = value_get_deferred(ctx, 0, &x);
+  resnet_status status = value_get(ctx, 0, &x);
   if (status == RESNET_OK) status = read_permutation(ctx, x->rank, perm);
+  if (status == RESNET_OK && x->rank == 2 && perm[0] == 1 && !x->expanded)
+    return transpose_vector(ctx, x);
+  if (status == RESNET_OK) status = value_get_deferred(ctx, 0, &x);
   if (status == RESNET_OK && padding_is_deferred(x) &&
       transposes_padding(ctx, x, perm, &channels_last))
     return transpose_padded(ctx, x, perm, channels_last);
@@ -260,8 +286,7 @@ resnet_status op_transpose(import_context *ctx) {
     }
   }
   if (keeps_order(x, perm, MAX_RANK)) return value_set_view(ctx, x, x->rank, dims);
-  return unsupported(ctx, "changes the order of an image's axes: (n,c,h,w) to (n,h,w,c) and back "
-                          "is accepted; reorder channels or regroup pixels before the model");
+  return refuse_order(ctx, x, perm);
 }
 
 /* Return whether the range keeps the whole axis. */
@@ -285,6 +310,11 @@ resnet_status op_slice(import_context *ctx) {
   if (status != RESNET_OK) return status;
   graph_shape s = value_shape(ctx, x);
   const uint32_t channels = value_channel_axis(ctx, x), first_side = channels == 1 ? 2 : 1;
+  const bool whole = keeps_all(&ranges[first_side], value_shape(ctx, x).h) &&
+                     keeps_all(&ranges[first_side + 1], value_shape(ctx, x).w);
+  if (keeps_all(&ranges[0], ANY_BATCH) && whole && !keeps_all(&ranges[channels], s.c) &&
+      op_can_select(ctx, x, channels))
+    return op_slice_channels(ctx, x, ranges[channels]);
   if (!keeps_all(&ranges[0], ANY_BATCH) || !keeps_all(&ranges[channels], s.c))
     return unsupported(ctx,
                        "cuts or reverses the batch or the channels ('%.40s'): slices of height and "
@@ -325,6 +355,8 @@ resnet_status op_gather(import_context *ctx) {
   if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 0, &given);
   if (status == RESNET_OK) status = shape_resolve_axis(ctx, given, x->rank, &axis);
   if (status != RESNET_OK) return status;
+  if (index && axis > 0 && x->dims[axis] > 1 && op_can_select(ctx, x, axis))
+    return op_gather_channels(ctx, x, index);
   if (!index || axis == 0 || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 ||
       index->ints[0] > 0)
     return unsupported(

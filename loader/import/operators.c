@@ -6,6 +6,7 @@
 #include "loader/import/attributes.h"
 #include "loader/import/fold_arithmetic.h"
 #include "loader/import/fold_constants.h"
+#include "loader/import/op_channels.h"
 #include "loader/import/op_conv.h"
 #include "loader/import/op_elementwise.h"
 #include "loader/import/op_gate.h"
@@ -106,14 +107,17 @@ static const op_row rows[] = {
     {"Slice", OLDEST, 9, 1, 1, op_slice, fold_slice, "axes ends starts"},
     {"Slice", 10, NEWEST, 3, 5, op_slice, fold_slice, ""},
     {"Softmax", OLDEST, NEWEST, 1, 1, op_softmax, NULL, "axis"},
+    {"Split", OLDEST, 12, 1, 1, op_split, NULL, "axis split"},
+    {"Split", 13, 17, 1, 2, op_split, NULL, "axis"},
+    {"Split", 18, NEWEST, 1, 2, op_split, NULL, "axis num_outputs"},
     {"Sqrt", OLDEST, NEWEST, 1, 1, op_pow, fold_function, "consumed_inputs"},
     {"Squeeze", OLDEST, 12, 1, 1, op_squeeze, op_squeeze, "axes"},
     {"Squeeze", 13, NEWEST, 1, 2, op_squeeze, op_squeeze, ""},
     {"Sub", OLDEST, 6, 2, 2, op_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
     {"Sub", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},
-    {"Sum", OLDEST, 5, 1, ANY, op_sum, NULL, "consumed_inputs"},
-    {"Sum", 6, NEWEST, 1, ANY, op_sum, NULL, ""},
-    {"Tile", 6, NEWEST, 2, 2, NULL, fold_tile, ""},
+    {"Sum", OLDEST, 5, 1, ANY, op_sum, fold_arithmetic, "consumed_inputs"},
+    {"Sum", 6, NEWEST, 1, ANY, op_sum, fold_arithmetic, ""},
+    {"Tile", 6, NEWEST, 2, 2, op_tile, fold_tile, ""},
     {"Transpose", OLDEST, NEWEST, 1, 1, op_transpose, fold_transpose, "perm"},
     {"Unsqueeze", OLDEST, 12, 1, 1, op_unsqueeze, op_unsqueeze, "axes"},
     {"Unsqueeze", 13, NEWEST, 2, 2, op_unsqueeze, op_unsqueeze, ""},
@@ -126,6 +130,10 @@ static const op_row rows[] = {
 #define AFTER_SCORES                                                                               \
   "the model must end in its scores, of all classes: name the tensor with the scores as the "      \
   "output (options.output)"
+
+#define INSIDE                                                                                     \
+  "preprocessing inside the model is not accepted: use the file without it, and describe the "     \
+  "preprocessing in the options or the metadata"
 
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
@@ -148,12 +156,8 @@ static const struct {
     {"If", "control flow is not accepted: export the model without branches"},
     {"Loop", "control flow is not accepted: export the model without loops"},
     {"Scan", "control flow is not accepted: export the model without loops"},
-    {"SequenceMap",
-     "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
-    {"Resize",
-     "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
-    {"CenterCropPad",
-     "preprocessing inside the model is not accepted: use the file without it (and --preprocess)"},
+    {"SequenceMap", INSIDE},
+    {"CenterCropPad", INSIDE},
     {"ArgMax", AFTER_SCORES},
     {"TopK", AFTER_SCORES},
     {"Log", AFTER_SCORES},
@@ -167,8 +171,6 @@ static const struct {
     {"Mish", OTHER_ACTIVATION},
     {"Swish", OTHER_ACTIVATION},
     {"ThresholdedRelu", OTHER_ACTIVATION},
-    {"Split", "models that split channels (Res2Net, SKNet, DLA) are not accepted: plain and "
-              "residual ones are"},
     {"InstanceNormalization", "group and instance normalisation (BiT, ResNetV2 of TensorFlow Hub) "
                               "are not accepted: use a model with batch normalisation"},
     {"GroupNormalization",
@@ -177,9 +179,21 @@ static const struct {
                            "and residual convolutional models are"},
 };
 
+/* Refuse Resize and Upsample: of the input it is preprocessing, of a layer a decoder. */
+static resnet_status refuse_resize(const import_context *ctx) {
+  const value *x = ctx->node->n_input ? value_find(ctx, ctx->node->input[0]) : NULL;
+  if (x && x->kind == VALUE_ACTIVATION && op_comes_from_input(ctx, x->node))
+    return unsupported(ctx, "%s", INSIDE);
+  return unsupported(ctx,
+                     "resizes '%.50s', the output of a layer, as networks for segmentation and "
+                     "detection do (U-Net, FPN): those that only get smaller are accepted",
+                     x ? x->name : "");
+}
+
 static resnet_status refuse_unknown_operator(const import_context *ctx) {
   const char *name = onnx_text(ctx->node->op_type), *domain = onnx_text(ctx->node->domain);
   if (!name[0]) return invalid(ctx, "it names no operator: export the model again");
+  if (strcmp(name, "Resize") == 0 || strcmp(name, "Upsample") == 0) return refuse_resize(ctx);
   for (size_t i = 0; i < sizeof known_refusals / sizeof *known_refusals; i++)
     if (strcmp(known_refusals[i].name, name) == 0)
       return unsupported(ctx, "%s", known_refusals[i].advice);
@@ -230,11 +244,20 @@ static resnet_status read_kinds(import_context *ctx, bool *constants, bool *norm
   return RESNET_OK;
 }
 
+static resnet_status refuse_input_count(const import_context *ctx, size_t count,
+                                        const op_row *row) {
+  const char *plural = count == 1 ? "" : "s";
+  if (row->inputs_min == row->inputs_max)
+    return invalid(ctx, "has %zu input%s: it takes %zu at this opset", count, plural,
+                   row->inputs_min);
+  return invalid(ctx, "has %zu input%s: %zu to %zu are accepted at this opset", count, plural,
+                 row->inputs_min, row->inputs_max);
+}
+
 static resnet_status check_input_count(const import_context *ctx, const op_row *row) {
   size_t count = ctx->node->n_input;
   if (count < row->inputs_min || count > row->inputs_max)
-    return invalid(ctx, "has %zu inputs: %zu to %zu are accepted at this opset", count,
-                   row->inputs_min, row->inputs_max);
+    return refuse_input_count(ctx, count, row);
   return RESNET_OK;
 }
 

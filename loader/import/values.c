@@ -73,15 +73,15 @@ resnet_status value_collect(import_context *ctx) {
 }
 
 value *value_find(const import_context *ctx, const char *name) {
-  size_t low = 0, high = ctx->value_count;
-  while (low < high) {
+  size_t low = 0, high = ctx->value_count, compared = 1;
+  for (; low < high; compared++) {
     size_t middle = low + (high - low) / 2;
-    (void)work_spend(ctx->work, 1, WORK_WALK); /* op_import_node checks it */
     if (strcmp(ctx->by_name[middle]->name, name) < 0)
       low = middle + 1;
     else
       high = middle;
   }
+  (void)work_spend(ctx->work, compared, WORK_WALK); /* op_import_node checks it */
   return low < ctx->value_count && strcmp(ctx->by_name[low]->name, name) == 0 ? ctx->by_name[low]
                                                                               : NULL;
 }
@@ -158,11 +158,20 @@ graph_shape value_shape(const import_context *ctx, const value *v) {
   return ctx->graph->nodes[v->node].shape;
 }
 
-static resnet_status get_view(import_context *ctx, size_t index, value **out) {
+static resnet_status get_any_view(import_context *ctx, size_t index, value **out) {
   resnet_status status = value_get(ctx, index, out);
   if (status != RESNET_OK || (*out)->kind == VALUE_ACTIVATION) return status;
   return unsupported(ctx, "input %zu ('%.50s') is a constant: an activation is accepted there",
                      index, (*out)->name);
+}
+
+static resnet_status get_view(import_context *ctx, size_t index, value **out) {
+  resnet_status status = get_any_view(ctx, index, out);
+  if (status != RESNET_OK || !(*out)->batch_last) return status;
+  return unsupported(ctx,
+                     "reads '%.50s', which was transposed to (features,n): a product with weights, "
+                     "arithmetic with constants and a Transpose back to (n,features) are accepted",
+                     (*out)->name);
 }
 
 resnet_status value_get_deferred(import_context *ctx, size_t index, value **out) {
@@ -170,6 +179,11 @@ resnet_status value_get_deferred(import_context *ctx, size_t index, value **out)
   if (status != RESNET_OK || !(*out)->expanded) return status;
   return unsupported(ctx, "reads '%.50s', which Expand made larger: only Mul and Expand may do so",
                      (*out)->name);
+}
+
+resnet_status value_get_transposed(import_context *ctx, size_t index, value **out) {
+  resnet_status status = get_any_view(ctx, index, out);
+  return status != RESNET_OK || (*out)->batch_last ? status : value_get_activation(ctx, index, out);
 }
 
 resnet_status value_get_factor(import_context *ctx, size_t index, value **out) {
@@ -241,6 +255,8 @@ bool value_same_layout(const import_context *ctx, const value *a, const value *b
 bool value_find_channels(const import_context *ctx, const value *v, uint32_t *axis) {
   graph_shape s = value_shape(ctx, v);
   if (v->rank < 2) return false;
+  if (v->batch_last) *axis = 0;
+  if (v->batch_last) return v->dims[0] == s.c;
   *axis = v->channels_last ? v->rank - 1 : 1;
   if (s.h * s.w == 1 && !v->expanded)
     for (*axis = 1; *axis + 1 < v->rank && v->dims[*axis] != s.c;) ++*axis;
@@ -288,6 +304,7 @@ resnet_status value_set_view(import_context *ctx, const value *from, uint32_t ra
   v->node = from->node;
   v->rank = rank;
   v->channels_last = from->channels_last;
+  v->batch_last = from->batch_last;
   memcpy(v->dims, dims, rank * sizeof *dims);
   return RESNET_OK;
 }

@@ -42,6 +42,7 @@ struct value {
   int64_t dims[MAX_RANK]; /* dims[0], the batch, is not used */
   bool channels_last;     /* (n,h,w,c) order; no meaning for a single pixel */
   bool expanded;          /* a gate (1,1,c) that Expand gave the dimensions of an image */
+  bool batch_last;        /* a vector that was transposed to (features,n) */
 
   /* VALUE_NORM only */
   norm_stage stage;
@@ -89,6 +90,9 @@ resnet_status value_get_activation(import_context *ctx, size_t index, value **ou
 
 /* Get an activation in any view, whose padding may stay deferred. */
 resnet_status value_get_deferred(import_context *ctx, size_t index, value **out);
+
+/* Get an activation as value_get_activation does; it may be (features,n). */
+resnet_status value_get_transposed(import_context *ctx, size_t index, value **out);
 
 /* Get an activation as value_get_activation does; it may be an expanded gate. */
 resnet_status value_get_factor(import_context *ctx, size_t index, value **out);

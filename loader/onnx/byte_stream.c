@@ -19,9 +19,10 @@ struct byte_stream {
   const uint8_t *bytes; /* the rest of the bytes in memory */
   size_t left;          /* bytes of the file, or at `bytes`, that are not yet taken */
   uint8_t *buffer;
-  const uint8_t *next, *end; /* in the buffer: bytes that are not yet read */
-  size_t produced;           /* bytes so far, unpacked */
-  gzip_reader *gzip;         /* NULL: the bytes are not packed */
+  const uint8_t *next, *end;         /* in the buffer: bytes that are not yet read */
+  size_t produced;                   /* bytes so far, unpacked */
+  uint8_t start[STREAM_START_BYTES]; /* the first of them */
+  gzip_reader *gzip;                 /* NULL: the bytes are not packed */
 };
 
 static resnet_status too_large(resnet_error *error, const char *what, uint64_t max_bytes) {
@@ -70,6 +71,10 @@ static size_t produce(byte_stream *s, void *to, size_t size) {
   if (s->status != RESNET_OK) return 0;
   size_t made =
       s->gzip ? gzip_read(s->gzip, to, size, s->error, &s->status) : take_stored(s, to, size);
+  if (s->produced < sizeof s->start) {
+    const size_t left = sizeof s->start - s->produced;
+    memcpy(s->start + s->produced, to, made < left ? made : left);
+  }
   s->produced += made;
   if (s->produced <= s->max_bytes && s->produced <= INT32_MAX) return made;
   s->status = too_large(s->error, "unpacks to", s->max_bytes);
@@ -115,6 +120,11 @@ bool stream_ends(byte_stream *s) { return s->next == s->end && !fill(s); }
 bool stream_may_hold(const byte_stream *s, uint64_t size) {
   const uint64_t ready = (uint64_t)(s->end - s->next);
   return size <= ready + (s->gzip ? gzip_max_bytes(s->gzip, s->left) : s->left);
+}
+
+const uint8_t *stream_start(const byte_stream *s, size_t *size) {
+  *size = s->produced < sizeof s->start ? s->produced : sizeof s->start;
+  return s->start;
 }
 
 resnet_status stream_status(const byte_stream *s) { return s->status; }

@@ -39,6 +39,11 @@ bool stream_ends(byte_stream *s);
  * of what the packed bytes can hold. */
 bool stream_may_hold(const byte_stream *s, uint64_t size);
 
+/* Return the first bytes, unpacked, and in *size how many are known: up to
+ * STREAM_START_BYTES. */
+enum { STREAM_START_BYTES = 512 };
+const uint8_t *stream_start(const byte_stream *s, size_t *size);
+
 /* Return RESNET_OK or the status of the first failure. */
 resnet_status stream_status(const byte_stream *s);
 

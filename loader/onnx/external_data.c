@@ -157,8 +157,8 @@ static resnet_status check_access(const external_files *files, resnet_error *err
   case EXTERNAL_OFF:
     return err_fail(
         error, RESNET_ERROR_UNSUPPORTED,
-        "files beside the model are read only with external_data (--external-data): switch it "
-        "on, or save the model with the weights inside");
+        "its weights are in another file: set options.external_data to read it, or merge both "
+        "into one: onnx.save(onnx.load(path), path)");
   case EXTERNAL_ON:
     break;
   }

@@ -18,9 +18,9 @@ static resnet_status check_label_count(const graph *g, uint32_t count, resnet_er
   if (count == classes || (count == 1 && graph_is_binary(g->scores))) return RESNET_OK;
   return err_fail(
       error, RESNET_ERROR_FORMAT,
-      "metadata resnet.labels names %u classes, the model has %u: write one label a line "
-      "for each class",
-      count, classes);
+      "metadata resnet.labels has %u line%s, the model %u class%s: write one label a line for each "
+      "class",
+      count, count == 1 ? "" : "s", classes, classes == 1 ? "" : "es");
 }
 
 /* Append the label in text[0..length), after `prefix`. */

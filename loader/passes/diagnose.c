@@ -140,9 +140,15 @@ static resnet_status diagnose_input(import_context *ctx) {
   if (ctx->channels_last_input)
     status = graph_add_diagnostic(
         ctx->graph, ctx->error, RESNET_NOTE,
-        "input '%.60s' is declared (n,h,w,c), which is accepted: resnet_run takes either layout in "
-        "any case; tf2onnx --inputs-as-nchw writes (n,c,h,w)",
+        "input '%.60s' is declared (n,h,w,c), which is accepted: floats can be given in either "
+        "order in any case; tf2onnx --inputs-as-nchw writes (n,c,h,w)",
         input->output);
+  if (status == RESNET_OK && ctx->input_is_rearranged)
+    status = graph_add_diagnostic(
+        ctx->graph, ctx->error, RESNET_NOTE,
+        "the graph itself %s the channels of its input '%.60s': images go in as the file's input "
+        "expects them, not as its layers do",
+        input->shape.c == 1 ? "repeats" : "reorders", input->output);
   if (status == RESNET_OK && ctx->batch > 0)
     status = graph_add_diagnostic(
         ctx->graph, ctx->error, RESNET_NOTE,

@@ -4,6 +4,7 @@
 
 #include "loader/import/nodes.h"
 #include "loader/passes/fuse_batch_norm.h"
+#include "loader/passes/fuse_channels.h"
 
 /* Count the readers that lead to the scores. The caller reads the scores. */
 static void count_node_readers(import_context *ctx) {
@@ -97,6 +98,8 @@ resnet_status fuse_graph(import_context *ctx) {
   uint32_t *now = import_scratch(ctx, count, sizeof *now);
   if (!now) return err_no_memory(ctx->error, "the graph's nodes");
   count_node_readers(ctx);
+  resnet_status channels = fuse_channels(ctx);
+  if (channels != RESNET_OK) return channels;
   for (uint32_t i = 0; i < count; i++) {
     graph_node *n = node_at(ctx, i);
     now[i] = i;

@@ -38,8 +38,9 @@ static void to_probabilities(const float *scores, size_t count, resnet_scores ki
   case RESNET_SCORES_EMBEDDING: /* refused before */
     break;
   }
-  const double shift = kernel_log_sum_exp(scores, count);
-  for (size_t i = 0; i < count; i++) out[i] = (float)exp((double)scores[i] - shift);
+  double largest;
+  const double rest = kernel_log_sum_exp(scores, count, &largest);
+  for (size_t i = 0; i < count; i++) out[i] = (float)exp((double)scores[i] - largest - rest);
 }
 
 static bool is_worse(const resnet_prediction *a, const resnet_prediction *b) {

@@ -61,12 +61,12 @@ static resnet_status diagnose_range(const resnet_model *model, graph *g, resnet_
           g, error, RESNET_WARNING,
           "node '%.50s' scales its input, which has %.4g to %.4g from %s: channel %zu becomes "
           "%.3g to %.3g, which no model is trained with; choose the values that the node "
-          "expects with --preprocess",
+          "expects with options.preprocess",
           own->name, given.low, given.high, source_of(model), c, r.low, r.high);
     return graph_add_diagnostic(
         g, error, RESNET_WARNING,
         "channel %zu of images becomes %.4g to %.4g by %s, which no model is trained with: mean "
-        "and std are in units of pixel / scale; choose another with --preprocess",
+        "and std are in units of pixel / scale; choose another with options.preprocess",
         c, r.low, r.high, source_of(model));
   }
   return RESNET_OK;
@@ -117,14 +117,14 @@ static resnet_status warn_keras(const resnet_model *model, graph *g, resnet_erro
     return graph_add_diagnostic(
         g, error, RESNET_WARNING,
         "%.20s wrote this file without its preprocessing, and the guess is probably wrong: choose "
-        "what it was trained with, e.g. --preprocess unit (0 to 1), keras-stretch (0 to 1, "
+        "what it was trained with, e.g. the preset unit (0 to 1), keras-stretch (0 to 1, "
         "stretched) or keras-tf (-1 to 1)",
         g->producer);
   const bool second = is_named(p, "_preact_bn");
   return graph_add_diagnostic(
       g, error, RESNET_WARNING,
       "%.20s wrote this file without its preprocessing, and the guess is probably wrong: the "
-      "layers have the names of Keras's ResNet%s, which needs --preprocess %s",
+      "layers have the names of Keras's ResNet%s, which needs the preset %s (options.preprocess)",
       g->producer, second ? "V2" : "", second ? "keras-tf" : "keras-caffe");
 }
 
@@ -133,20 +133,20 @@ static resnet_status diagnose_guess(const resnet_model *model, graph *g, resnet_
     return graph_add_diagnostic(
         g, error, RESNET_WARNING,
         "the preprocessing is a guess and may be wrong: %.130s, which fits no known mean and "
-        "deviation; choose what it was trained with by --preprocess",
+        "deviation; choose what it was trained with by options.preprocess",
         model->evidence.text);
   if (model->evidence.kind == GRAPH_EVIDENCE_NORMALISED)
     return graph_add_diagnostic(
         g, error, RESNET_NOTE,
         "the preprocessing is a guess, but likely: %.110s, as of images that were normalised "
-        "before; --preprocess replaces it",
+        "before; options.preprocess replaces it",
         model->evidence.text);
   if (is_of_keras(g) && model->plan.ops[0].shape.c == 3) return warn_keras(model, g, error);
   return graph_add_diagnostic(
       g, error, RESNET_NOTE,
       "the preprocessing is a guess from the input's size alone: the file has no metadata about "
       "it, and the graph does not normalise its input; if you know what it was trained with, "
-      "choose it by --preprocess");
+      "choose it by options.preprocess");
 }
 
 static resnet_status note_graph(const resnet_model *model, graph *g, resnet_error *error) {
@@ -163,8 +163,7 @@ resnet_status model_diagnose_preprocess(const resnet_model *model, graph *g, res
   if (channels != 1 && channels != 3)
     return graph_add_diagnostic(
         g, error, RESNET_NOTE,
-        "the input has %u channels, but images have 1 or 3: only resnet_run can use this model",
-        channels);
+        "the input has %u channels, but images have 1 or 3: it takes floats only", channels);
   if (model->preprocess_source == RESNET_PREPROCESS_FROM_GRAPH) return note_graph(model, g, error);
   if (model->evidence.kind == GRAPH_EVIDENCE_VALUES) return compare_with_graph(model, g, error);
   resnet_status status = RESNET_OK;

@@ -125,6 +125,8 @@ static resnet_status compile(resnet_model *model, graph *g, const resnet_model_o
   model->name = g->name;
   model->producer = g->producer;
   model->opset = g->opset;
+  if (options->labels && g->scores == RESNET_SCORES_EMBEDDING)
+    graph_take_as_classes(g, options->label_count);
   model->scores = g->scores;
   model->labels = g->labels;
   model->label_count = g->label_count;

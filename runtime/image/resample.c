@@ -140,10 +140,15 @@ static void resample_pixel(const uint8_t *in, const int32_t *weights, uint32_t c
   out[2] = rounded(blue);
 }
 
-/* Copy one input for each output. */
+/* Copy one input for each output. If the first and the last are as far apart as outputs,
+ * so are all between: steps are 0 and 1, or at least 1. */
 static void copy_pixels(const resample_axis *axis, const uint8_t *in, uint32_t origin,
                         uint8_t *out) {
   const resample_span *spans = axis->spans;
+  if (spans[axis->count - 1].first - spans[0].first == axis->count - 1) {
+    memcpy(out, in + (size_t)(spans[0].first - origin) * 3, (size_t)axis->count * 3);
+    return;
+  }
   for (uint32_t i = 0; i < axis->count; i++, out += 3)
     memcpy(out, in + (size_t)(spans[i].first - origin) * 3, 3);
 }

@@ -3,8 +3,9 @@
 
 #include "runtime/kernels/kernel.h"
 
-/* Return log(exp(x[0]) + ... + exp(x[n-1])) without overflow, added up in index order.
- * n is at least 1. */
-double kernel_log_sum_exp(const float *x, size_t n);
+/* Return log(exp(x[0] - largest) + ... + exp(x[n-1] - largest)), added up in index order;
+ * *largest is the largest x. n is at least 1. The two stay apart: in their sum, the
+ * logarithm is lost beside a number of 2^53. */
+double kernel_log_sum_exp(const float *x, size_t n, double *largest);
 
 #endif

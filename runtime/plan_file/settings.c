@@ -100,6 +100,7 @@ static resnet_status read_evidence(serial_reader *r, graph *g, resnet_error *err
 
 static resnet_status read_labels(serial_reader *r, graph *g, resnet_error *error) {
   const uint32_t count = serial_get_u32(r);
+  if (count && g->scores == RESNET_SCORES_EMBEDDING) graph_take_as_classes(g, count);
   const uint32_t classes = graph_class_count(g->scores, g->nodes[g->output].shape.c);
   if (r->failed || (count != 0 && count != classes)) return malformed(error, "its labels");
   if (count == 0) return RESNET_OK;

@@ -6,7 +6,7 @@
 #include "loader/graph/graph.h"
 
 typedef struct plan_file_settings {
-  const resnet_preprocess *preprocess; /* NULL: neither the file nor the caller names one */
+  const resnet_preprocess *preprocess; /* of file or caller; NULL: none */
   const graph_evidence *evidence;
   const char *const *labels; /* of the caller */
   uint32_t label_count;

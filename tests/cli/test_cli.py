@@ -78,7 +78,7 @@ def test_classify_goes_on_after_a_failure(images, tmp_path):
         assert result.returncode == 1
         assert result.stderr.decode().splitlines() == [
             f"resnet: {missing}: cannot be opened: No such file or directory",
-            f"resnet: {tmp_path}: is a folder; an image file is needed",
+            f"resnet: {tmp_path}: is a folder; a file is needed",
         ]
         assert result.stdout.count(b" %  ") == 6
         document = resnet_json("classify", good[0], missing, good[1], code=1)

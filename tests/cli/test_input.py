@@ -70,7 +70,7 @@ def test_other_pipes_stay_refused(tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     said = complaint(resnet("classify", "-q", fifo, timeout=20))
-    assert said.endswith("is not a regular file; an image file is needed, or - for standard input")
+    assert said.endswith("is not a regular file; a file is needed, or - for standard input")
 
 
 @pytest.mark.parametrize("options", [[], ["--resize", "40"]])

@@ -175,6 +175,11 @@ static void classify(exercise *e, resnet_session *session) {
   check_error(&error, resnet_classify(session, &image, 1, k, best, &error));
   for (uint32_t i = 0; error.status == RESNET_OK && i < k; i++)
     require(best[i].index < e->info.classes);
+  float *input = malloc(e->floats * sizeof *input);
+  if (input)
+    check_error(&error,
+                resnet_prepare(session, &image, 1, (resnet_layout)(e->random % 2), input, &error));
+  free(input);
   free(pixels);
 }
 
@@ -285,7 +290,8 @@ static void choose_options(resnet_model_options *options, uint32_t *random,
                            resnet_preprocess *preprocess) {
   static const char *const outputs[] = {"logits", "y", "features", "second", ""};
   static const uint32_t sizes[] = {1, 7, 8, 16, 33, 224};
-  static const char *const presets[] = {"imagenet", "cifar10", "keras-caffe", "none"};
+  static const char *const presets[] = {"imagenet", "cifar10", "keras-caffe", "none",
+                                        "timm",     "unit",    "grey",        "keras-stretch"};
   if (chance(random, 2)) return;
   if (chance(random, 4))
     options->output = outputs[next_random(random) % (sizeof outputs / sizeof *outputs)];
@@ -294,7 +300,7 @@ static void choose_options(resnet_model_options *options, uint32_t *random,
     options->input_width = sizes[next_random(random) % (sizeof sizes / sizeof *sizes)];
   }
   if (chance(random, 4)) {
-    require(resnet_preprocess_preset(presets[next_random(random) % 4], preprocess, NULL) ==
+    require(resnet_preprocess_preset(presets[next_random(random) % 8], preprocess, NULL) ==
             RESNET_OK);
     options->preprocess = preprocess;
   }

@@ -82,7 +82,8 @@ static tensor *new_tensor(maker *m, bool constant, bool floats, int rank, const 
   tensor *t = &m->tensors[m->count++];
   *t = (tensor){.constant = constant, .floats = floats, .rank = rank < RANK ? rank : RANK};
   (void)snprintf(t->name, sizeof t->name, "t%d", m->names++);
-  if (dims) memcpy(t->dims, dims, (size_t)t->rank * sizeof *dims);
+  for (int i = 0; i < t->rank && dims; i++) /* small enough to compute with */
+    t->dims[i] = constant || (dims[i] >= 0 && dims[i] < 1 << 20) ? dims[i] : 1;
   return t;
 }
 
@@ -399,7 +400,7 @@ static void add_activation_node(maker *m) {
   }
 }
 
-/* Let the scores depend on a constant, so that it is folded: x * k, or a Reshape to it. */
+/* Let the scores depend on a constant, so that it is folded: x * k, or a Reshape. */
 static void use_constant(maker *m) {
   const tensor *x = find(m, false), *k = find(m, true);
   if (!x || !k) return;

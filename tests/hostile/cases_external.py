@@ -105,7 +105,7 @@ for on in (True, False):
         ("long_name", "n" * 5000, "1023"),
     ]:
         add(name + suffix, "ERROR_FORMAT", fragment, {"location": location}, switched_on=on)
-add("off", "ERROR_UNSUPPORTED", "--external-data", {}, weights, switched_on=False)
+add("off", "ERROR_UNSUPPORTED", "options.external_data", {}, weights, switched_on=False)
 add("basepath", "ERROR_FORMAT", "basepath", {"basepath": "/etc"}, weights)
 
 # ---- 11: what the name leads to

@@ -90,10 +90,10 @@ def graph_output_that_nothing_computes() -> Content:
 line(None)
 
 
-@case("ERROR_UNSUPPORTED", "output")
-def graph_output_is_a_map() -> Content:
+@case("ERROR_UNSUPPORTED", "does not depend on any layer")
+def graph_output_is_the_input() -> Content:
     model = good()
-    model.graph.output[0].name = "relu1.out"
+    model.graph.output[0].name = model.graph.input[0].name
     return model
 
 
@@ -412,6 +412,49 @@ table(
     },
     lambda attributes: pool("AveragePool", **attributes),
 )
+
+
+@case("ERROR_UNSUPPORTED", "covers only padding")
+def pool_whose_taps_miss_the_input() -> Content:
+    return pool("MaxPool", kernel_shape=[2, 2], dilations=[9, 9], pads=[9] * 4)
+
+
+# ---- slopes and sums
+
+line(None)
+
+
+def prelu(slopes: np.ndarray) -> onnx.ModelProto:
+    flatten = helper.make_node("Flatten", ["y"], ["logits"], name="flat")
+    return ending(
+        [one("PRelu", ["features", "slopes"], ["y"]), flatten],
+        {"slopes": np.asarray(slopes, np.float32)},
+    )
+
+
+table(
+    "ERROR_FORMAT",
+    {
+        "prelu_without_slopes": ("culprit", np.zeros((0, 1, 1))),
+        "prelu_with_a_slope_too_many": ("culprit", np.ones((4, 1, 1))),
+        "prelu_with_infinite_slopes": ("slopes", np.array([1, np.inf, 2]).reshape(3, 1, 1)),
+        "prelu_with_a_slope_of_nan": ("slopes", np.array(np.nan)),
+    },
+    prelu,
+)
+
+
+@case("ERROR_UNSUPPORTED", "culprit")
+def sum_of_a_hundred_thousand() -> Content:
+    return ending([one("Sum", ["features"] * 100_000)])
+
+
+@case("ERROR_LIMIT", "")
+def sums_that_make_two_hundred_thousand_layers() -> Content:
+    """200 sums of 1,000 times one tensor, from a file of 2 MB."""
+    names = ["features", *(f"s{i}" for i in range(200))]
+    sums = [helper.make_node("Sum", [a] * 1000, [b], name=b) for a, b in zip(names, names[1:])]
+    return ending([*sums, helper.make_node("Flatten", [names[-1]], ["logits"], name="flat")])
 
 
 # ---- many of one thing

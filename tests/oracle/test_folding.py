@@ -200,6 +200,17 @@ def test_arithmetic(operator, function, dtype, tmp_path) -> None:
     check([helper.make_node(operator, ["a", "b"], ["k"])], {"a": a, "b": b}, expected, tmp_path)
 
 
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_sums(count, tmp_path) -> None:
+    inputs = {
+        f"a{i}": random_numbers(np.dtype(np.float32), i)[: 48 - i % 2 * 47] for i in range(count)
+    }
+    expected = inputs["a0"]
+    for i in range(1, count):
+        expected = wrapping(np.add, expected, inputs[f"a{i}"])
+    check([helper.make_node("Sum", list(inputs), ["k"])], inputs, expected, tmp_path)
+
+
 @pytest.mark.parametrize("dtype", INTEGERS, ids=name_of)
 @pytest.mark.parametrize(("fmod", "function"), [(0, np.mod), (1, np.fmod)])
 def test_remainders_of_integers(fmod, function, dtype, tmp_path) -> None:
@@ -363,3 +374,20 @@ def test_elements_are_moved(group, dtype, tmp_path) -> None:
         expected = by_onnxruntime(nodes, inputs, dtype)
         if expected.size:
             check(nodes, inputs, expected, tmp_path)
+
+
+# ---- models whose weights are made by their nodes
+
+
+def test_onnx_light_resnet50_opens(tmp_path) -> None:
+    """ONNX's own light model makes all 25.6 million weights with ConstantOfShape."""
+    data = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+    path = data / "light_resnet50.onnx"
+    if not path.exists():
+        pytest.skip(f"{path} is not there: this version of onnx has no light models")
+    x = np.random.default_rng(0).standard_normal((1, 3, 224, 224), dtype=np.float32)
+    done, written = run_dump(path, x, tmp_path, ["--scores"])
+    assert done.returncode == 0, done.stderr
+    session = onnxruntime.InferenceSession(str(path))
+    expected = session.run(None, {session.get_inputs()[0].name: x})[0].reshape(-1)
+    np.testing.assert_allclose(read_records(written)[0].reshape(-1), expected, rtol=1e-4)

@@ -56,7 +56,7 @@ static network residual_network(const graph_shape *size) {
 
 /* Borders of each mode; a gate whose sigmoid is part of the product, in place; a gate
  * along the channels with a separate sigmoid, whose input the sum also reads; a product
- * of two feature maps. */
+ * of two feature maps; a PReLU. */
 static network gated_network(const graph_shape *size) {
   const uint32_t channels = size->c;
   network n = network_new((graph_shape){2 * size->h, 2 * size->w, 3});
@@ -74,7 +74,9 @@ static network gated_network(const graph_shape *size) {
   last = network_add_scale(&n, last, last, true); /* swish */
   last = network_add_pad(&n, last, GRAPH_PAD_CONSTANT, (const uint32_t[4]){1, 0, 0, 1});
   last = network_add_scale(&n, last, last, true);
-  last = network_add_sigmoid(&n, last);
+  network_set_parameters(&n, network_add_node(&n, GRAPH_PRELU, last, n.graph.nodes[last].shape),
+                         channels, channels);
+  last = network_add_sigmoid(&n, n.graph.output);
   (void)network_add_pooled(&n, last);
   return n;
 }

@@ -555,8 +555,8 @@ static void the_option_is_off_by_default(void **state) {
   write_model("model", FLOAT, "location=w");
   openat2_calls = 0;
   refuse_here("model", &off, RESNET_ERROR_UNSUPPORTED,
-              "model: tensor 'k', file 'w': files beside|external_data (--external-data)|switch it "
-              "on|weights inside");
+              "model: tensor 'k', file 'w': its weights are in another file|set "
+              "options.external_data|merge both into one");
   assert_int_equal(openat2_calls, 0);
   /* no message advises to switch it on for this */
   write_model("model", FLOAT, "location=../../etc/passwd");

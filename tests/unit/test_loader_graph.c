@@ -514,6 +514,24 @@ static void refuse_input(const char *dims, resnet_status status, const char *wha
   refuse_network(&n, status, what);
 }
 
+/* Exporters write -1, 0 or nothing for a size that they leave open. */
+static void sizes_may_be_open(void **state) {
+  (void)state;
+  static const char *const inputs[] = {"N,3,h,w", "-1,3,-1,-1", "0,3,0,0", "N,-1,-1,w", "N,0,h,0"};
+  for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+    network n = {.input = inputs[i]};
+    graph g;
+    begin(&n);
+    add(&n, "Relu", "c", "t", "");
+    end_network(&n);
+    load_good(&n, &g);
+    assert_int_equal(g.nodes[0].shape.h, 224);
+    assert_int_equal(g.nodes[0].shape.w, 224);
+    assert_int_equal(g.nodes[0].shape.c, 3);
+    unload(&g);
+  }
+}
+
 static void impossible_inputs_are_refused(void **state) {
   (void)state;
   refuse_input("N,3,-2,8", RESNET_ERROR_FORMAT, "input 'x' has dimension -2");
@@ -614,6 +632,7 @@ int main(void) {
       cmocka_unit_test(initialisers_may_be_inputs),
       cmocka_unit_test(outputs_are_checked),
       cmocka_unit_test(input_sizes_come_from_the_file_or_the_caller),
+      cmocka_unit_test(sizes_may_be_open),
       cmocka_unit_test(impossible_inputs_are_refused),
       cmocka_unit_test(real_resnet_20),
       cmocka_unit_test(real_resnet_32),

@@ -87,7 +87,7 @@ static void other_inputs_are_channels_first(void **state) {
   add(&other, "Transpose", "r", "first", TO_FIRST);
   add_first_layer(&other, "first");
   refuse_network(&other, RESNET_ERROR_UNSUPPORTED,
-                 "Transpose_first|changes the order of an image's axes");
+                 "Transpose_first|changes the order of the axes of 'r'|only the channels may move");
 }
 
 static void sizes_of_an_input_channels_last(void **state) {
@@ -402,7 +402,59 @@ static void one_pixel(void **state) {
   add(&swapped, "GlobalAveragePool", "c", "p", "");
   add(&swapped, "Transpose", "p", "i", "perm=1,0,2,3");
   add(&swapped, "Flatten", "i", "y", "");
-  refuse_network(&swapped, RESNET_ERROR_UNSUPPORTED, "Transpose_i|changes the order");
+  refuse_network(&swapped, RESNET_ERROR_UNSUPPORTED,
+                 "Transpose_i|moves the batch of 'p' from the front");
+}
+
+/* The whole feature map as the input of a fully connected layer. */
+static void begin_vector(network *n) {
+  begin_network(n);
+  add_random(n, "m", "5,256", 3);
+  add_random(n, "column", "5,1", 4);
+  add_random(n, "row", "5", 4);
+  add(n, "Flatten", "c", "f", "");
+}
+
+/* Weights times (features,n), with a bias and transposed back, and Gemm with transA. */
+static void products_of_transposed_vectors(void **state) {
+  (void)state;
+  network first = {0}, second = {0}, product = {0}, gemm = {0};
+  network *plain[] = {&first, &second};
+  for (size_t i = 0; i < 2; i++) {
+    begin_vector(plain[i]);
+    add(plain[i], "Gemm", "f,m,row", "y", "transB=1");
+  }
+  begin_vector(&product);
+  add(&product, "Transpose", "f", "t", "");
+  add(&product, "MatMul", "m,t", "p", "");
+  add(&product, "Add", "p,column", "s", "");
+  add(&product, "Transpose", "s", "y", "perm=1,0");
+  same_graphs(&product, plain[0]);
+  begin_vector(&gemm);
+  add(&gemm, "Transpose", "f", "t", "perm=1,0");
+  add(&gemm, "Gemm", "t,m,row", "y", "transA=1 transB=1");
+  same_graphs(&gemm, plain[1]);
+}
+
+static void refuse_transposed(const char *operator_type, const char *inputs, const char *what) {
+  network n = {0};
+  begin_vector(&n);
+  add(&n, "Transpose", "f", "t", "perm=1,0");
+  add(&n, operator_type, inputs, "y", "");
+  refuse_network(&n, RESNET_ERROR_UNSUPPORTED, what);
+}
+
+static void other_uses_of_transposed_vectors_are_refused(void **state) {
+  (void)state;
+  const char *uses = "reads 't', which was transposed to (features,n)|Transpose back";
+  refuse_transposed("Relu", "t", uses);
+  refuse_transposed("Gemm", "t,m", uses);
+  refuse_transposed("MatMul", "t,m", uses);
+  refuse_transposed("Add", "t,t", uses);
+  refuse_transposed("Concat", "t,t", uses);
+  refuse_transposed("Shape", "t", uses);
+  refuse_transposed("Identity", "t", "output 'y' is (features,n): choose the tensor before");
+  refuse_transposed("MatMul", "m,f", "multiplies weights by 'f' of rank 2|(features,n)");
 }
 
 /* With one channel, (n,h,w,1) and (n,1,h,w) have the same elements in the same order. */
@@ -470,13 +522,11 @@ static void other_readers_of_channels_last_are_refused(void **state) {
               "BatchNormalization_t|(n,c,...) is accepted");
   refuse_last("Add", "c,last", "", "Add_t|viewed as (n,c,h,w) and one viewed as (n,h,w,c)");
   refuse_last("Add", "last,c", "", "Add_t|viewed as (n,c,h,w) and one viewed as (n,h,w,c)");
-  refuse_last("Transpose", "last", "perm=0,2,1,3",
-              "Transpose_t|changes the order of an image's axes");
-  refuse_last("Transpose", "last", TO_LAST, "Transpose_t|changes the order of an image's axes");
-  refuse_last("Transpose", "c", TO_FIRST, "Transpose_t|changes the order of an image's axes");
-  refuse_last("Transpose", "c", "", "Transpose_t|changes the order of an image's axes");
-  refuse_last("Transpose", "last", "perm=3,1,2,0",
-              "Transpose_t|changes the order of an image's axes");
+  refuse_last("Transpose", "last", "perm=0,2,1,3", "Transpose_t|changes the order of the axes");
+  refuse_last("Transpose", "last", TO_LAST, "Transpose_t|changes the order of the axes");
+  refuse_last("Transpose", "c", TO_FIRST, "Transpose_t|changes the order of the axes");
+  refuse_last("Transpose", "c", "", "Transpose_t|moves the batch of 'c' from the front");
+  refuse_last("Transpose", "last", "perm=3,1,2,0", "Transpose_t|moves the batch of 'last'");
 }
 
 /* Two feature maps that were flattened in different orders have equal shapes, but their
@@ -497,6 +547,8 @@ static void additions_of_mixed_orders_are_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(products_of_transposed_vectors),
+      cmocka_unit_test(other_uses_of_transposed_vectors_are_refused),
       cmocka_unit_test(order_of_the_input),
       cmocka_unit_test(some_readers_show_no_order),
       cmocka_unit_test(other_inputs_are_channels_first),

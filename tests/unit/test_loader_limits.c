@@ -281,7 +281,7 @@ static void broken_protobuf_is_refused(void **state) {
   refuse_wire("\x3a\x05\x2a\x03\x22\x01x", 7, "no multiple");
   refuse_wire("\x3a\x0e\x2a\x0c\x3a\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16,
               "overlong number");
-  refuse_wire("GIF89a", 6, "not a well-formed ONNX file");
+  refuse_wire("GIF89a", 6, "is a GIF image, not an ONNX model");
 }
 
 static void deep_nesting_is_refused(void **state) {

@@ -50,9 +50,9 @@ static void refuse_metadata(const char *key, const char *text, const char *what)
 
 static void the_number_of_labels_is_checked(void **state) {
   (void)state;
-  refuse_metadata("resnet.labels", "one", "resnet.labels names 1 classes, the model has 2");
-  refuse_metadata("resnet.labels", "one\ntwo\nthree", "names 3 classes, the model has 2");
-  refuse_metadata("resnet.labels", "one\ntwo\n", "names 3 classes");
+  refuse_metadata("resnet.labels", "one", "resnet.labels has 1 line, the model 2 classes");
+  refuse_metadata("resnet.labels", "one\ntwo\nthree", "has 3 lines, the model 2 classes");
+  refuse_metadata("resnet.labels", "one\ntwo\n", "has 3 lines");
 }
 
 static resnet_preprocess read_preprocess(const char *text) {

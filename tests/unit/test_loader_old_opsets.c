@@ -186,7 +186,7 @@ static void attributes_and_inputs_by_opset(void **state) {
   (void)state;
   const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
   refuse_old(4, "Reshape", "m,shape", "", form,
-             "Reshape_t|has 2 inputs: 1 to 1 are accepted at this opset");
+             "Reshape_t|has 2 inputs: it takes 1 at this opset");
   refuse_old(4, "Reshape", "m", "", form, "Reshape_t|its shape is missing");
   refuse_old(5, "Reshape", "m", "shape=0,-1", not_yet,
              "Reshape_t|opset 5|'shape' (|is not accepted");
@@ -195,7 +195,7 @@ static void attributes_and_inputs_by_opset(void **state) {
              "Cast_t|attribute to is 'STRING': accepted values: FLOAT");
   refuse_old(5, "Cast", "m", "to=INT64", not_yet, "casts an activation to type 7");
   refuse_old(6, "Cast", "m", "to=FLOAT", form, "'to' has type 3, ONNX asks for 2");
-  refuse_old(6, "Gemm", "m,u", "", form, "Gemm_t|has 2 inputs: 3 to 3 are accepted at this opset");
+  refuse_old(6, "Gemm", "m,u", "", form, "Gemm_t|has 2 inputs: it takes 3 at this opset");
   refuse_old(7, "Gemm", "m,u,b", "broadcast=1", not_yet, "Gemm_t|'broadcast' (|is not accepted");
   refuse_old(6, "Relu", "m", "consumed_inputs=0,", not_yet,
              "Relu_t|'consumed_inputs' (1 numbers) is not accepted");

@@ -63,7 +63,7 @@ static void clip_takes_attributes_or_inputs_by_opset(void **state) {
   add_floats(&inputs, "six", "", &six);
   add(&inputs, "Clip", "c,six", "t", "");
   end_network(&inputs);
-  refuse_network(&inputs, RESNET_ERROR_FORMAT, "has 2 inputs: 1 to 1 are accepted at this opset");
+  refuse_network(&inputs, RESNET_ERROR_FORMAT, "has 2 inputs: it takes 1 at this opset");
   begin_network(&reversed);
   add(&reversed, "Clip", "c", "t", "min=6.0 max=0.5");
   end_network(&reversed);
@@ -479,6 +479,21 @@ static void refuse_view(const char *operator_type, const char *inputs, const cha
   refuse_network(&n, status, what);
 }
 
+/* A convolution's bias is not broadcast. */
+static void biases_of_other_shapes_are_refused(void **state) {
+  (void)state;
+  static const char *const shapes[] = {"1", "1,4", "4,1", "3", ""};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    network n = {0};
+    begin_network(&n);
+    add_random(&n, "k", "4,4,1,1", 1);
+    add_random(&n, "bias", shapes[i], 2);
+    add(&n, "Conv", "c,k,bias", "t", "");
+    end_network(&n);
+    refuse_network(&n, RESNET_ERROR_FORMAT, "Conv_t|its bias 'bias' has|one dimension of 4");
+  }
+}
+
 /* Without axes, Squeeze removes a batch of 1, too. */
 static void squeezed_batches_are_refused(void) {
   network n = {.input = "1,3,8,8", .opset = 11}, last = {.input = "1,3,8,8", .opset = 11};
@@ -519,9 +534,9 @@ static void views_that_mix_samples_are_refused(void **state) {
   refuse_view("Squeeze", "c,k", "", 2, (const int64_t[]){1, -3}, form, "axis 1 is named twice");
   refuse_view("Unsqueeze", "c,k", "", 1, (const int64_t[]){0}, not_yet, "before the batch");
   refuse_view("Transpose", "c", "perm=0,1,3,2", 0, NULL, not_yet,
-              "Transpose_t|changes the order of an image's axes");
+              "Transpose_t|changes the order of the axes of 'c'");
   refuse_view("Transpose", "c", "perm=1,0,2,3", 0, NULL, not_yet,
-              "Transpose_t|changes the order of an image's axes");
+              "Transpose_t|moves the batch of 'c' from the front");
   refuse_view("Transpose", "c", "perm=0,2,2,1", 0, NULL, form, "no permutation");
 }
 
@@ -689,6 +704,7 @@ static void unknown_operators_are_refused_by_name(void **state) {
   refuse_operator(13, "If", "control flow");
   refuse_operator(17, "SequenceMap", "preprocessing inside the model");
   refuse_operator(13, "ArgMax", "must end in its scores|options.output");
+  refuse_operator(13, "Resize", "Resize_t|the output of a layer|U-Net");
   refuse_operator(13, "TopK", "must end in its scores|options.output");
   refuse_operator(13, "Elu", "activation function|ReLU6|HardSwish");
   refuse_operator(13, "GroupNormalization", "batch normalisation");
@@ -736,6 +752,7 @@ int main(void) {
       cmocka_unit_test(matmul_and_add_are_one_layer),
       cmocka_unit_test(gemm_takes_a_feature_map),
       cmocka_unit_test(impossible_gemms_are_refused),
+      cmocka_unit_test(biases_of_other_shapes_are_refused),
       cmocka_unit_test(spellings_of_flatten),
       cmocka_unit_test(views_that_mix_samples_are_refused),
       cmocka_unit_test(softmax_axes_by_opset),

@@ -495,8 +495,7 @@ static void transposing_a_padded_pixel(void **state) {
     add(&swapped, "Pad", "m", "z", "pads=0,0,1,0,0,0,2,3");
     add(&swapped, "Transpose", "z", "s", permutations[i]);
     add(&swapped, "GlobalAveragePool", "s", "y", "");
-    refuse_network(&swapped, RESNET_ERROR_UNSUPPORTED,
-                   "Transpose_s|changes the order of an image's axes");
+    refuse_network(&swapped, RESNET_ERROR_UNSUPPORTED, "Transpose_s|changes the order of the axes");
   }
   /* viewed as (n,1,1,c), then as (n,c,1,1): its order still does not matter */
   network n = {.opset = 9};
@@ -603,7 +602,7 @@ static void impossible_inputs_are_refused(void **state) {
   refuse_inputs("c,four,,twice", form, "axis 2 is named twice");
   refuse_inputs("c,pads,,axes", form, "has 8 pads for 2 axes");
   refuse_inputs("c,c", not_yet, "its pads ('c') are computed from the image");
-  refuse_inputs("c", form, "has 1 inputs: 2 to 4 are accepted");
+  refuse_inputs("c", form, "has 1 input: 2 to 4 are accepted");
 }
 
 int main(void) {

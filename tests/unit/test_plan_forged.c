@@ -278,6 +278,16 @@ static void forged_tables_are_refused(void **state) {
   refuse_forged(p.tail, 2, 4, RESNET_ERROR_FORMAT, "preprocessing");
   refuse_forged(p.tail + 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "preprocessing");
   refuse_forged(p.tail + 36, bits, 4, RESNET_ERROR_FORMAT, "preprocessing");
+  refuse_forged(p.tail + 4, 2, 4, RESNET_ERROR_FORMAT, "preprocessing");
+  refuse_forged(p.tail + 8, 3, 4, RESNET_ERROR_FORMAT, "preprocessing");
+  refuse_forged(p.tail + 32, 3, 4, RESNET_ERROR_FORMAT, "preprocessing");
+  /* what the graph shows of its input, which has no values here */
+  refuse_forged(p.tail + 64, 4, 4, RESNET_ERROR_FORMAT, "input's values");
+  refuse_forged(p.tail + 64, 1, 4, RESNET_ERROR_FORMAT, "input's values");
+  refuse_forged(p.tail + 68, 2, 4, RESNET_ERROR_FORMAT, "input's values");
+  refuse_forged(p.tail + 100, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "input's values");
+  refuse_forged(p.tail + 104, 1, 4, RESNET_ERROR_FORMAT, "labels");
+  refuse_forged(p.tail + 104, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "labels");
   refuse_forged(p.key, 3, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 8, 0, 4, RESNET_ERROR_FORMAT, "key");

@@ -263,6 +263,37 @@ static void embeddings_rank_no_classes(void **state) {
   resnet_model_close(&model);
 }
 
+/* Labels in the options say that pooled numbers are scores, also from a plan file. */
+static void given_labels_make_scores_of_features(void **state) {
+  (void)state;
+  static const char *const labels[] = {"a", "b", "c", "d"};
+  const char *path = "given_labels_make_scores_of_features.resnet";
+  network n = {0};
+  resnet_model_options options;
+  resnet_model *model;
+  resnet_error error;
+  begin_network(&n);
+  add(&n, "Relu", "c", "r", "");
+  add(&n, "GlobalAveragePool", "r", "y", "");
+  resnet_model_options_init(&options);
+  options.labels = labels;
+  options.label_count = 4;
+  options.keep_weights = 1;
+  buffer file = finish(&n);
+  if (resnet_model_open_memory(file.data, file.size, &options, &model, &error) != RESNET_OK)
+    fail_msg("%s", error.message);
+  buffer_release(&file);
+  assert_int_equal(info_of(model).scores, RESNET_SCORES_LOGITS);
+  assert_string_equal(info_of(model).labels[3], "d");
+  assert_int_equal(resnet_model_save(model, path, NULL), RESNET_OK);
+  resnet_model_close(&model);
+  if (resnet_model_open(path, NULL, &model, &error) != RESNET_OK) fail_msg("%s", error.message);
+  assert_int_equal(info_of(model).scores, RESNET_SCORES_LOGITS);
+  assert_string_equal(info_of(model).labels[3], "d");
+  resnet_model_close(&model);
+  assert_int_equal(remove(path), 0);
+}
+
 /* Labels in the file say that pooled numbers are scores. */
 static void labels_make_scores_of_features(void **state) {
   (void)state;
@@ -285,6 +316,7 @@ int main(void) {
       cmocka_unit_test(several_sigmoids_stay_as_they_are),
       cmocka_unit_test(embeddings_rank_no_classes),
       cmocka_unit_test(labels_make_scores_of_features),
+      cmocka_unit_test(given_labels_make_scores_of_features),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

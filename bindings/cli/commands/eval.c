@@ -163,7 +163,8 @@ static void print_text(const evaluation *e, const totals *t) {
     (void)printf("top-1       %s%.2f %%%s (95 %%: %.2f to %.2f)\n", cli_bold(),
                  100 * stats_share(t->top1, t->images), cli_plain(), 100 * t->top1_interval.low,
                  100 * t->top1_interval.high);
-    (void)printf("top-5       %.2f %%\n", 100 * stats_share(t->top5, t->images));
+    if (e->model.info.classes > TOP5)
+      (void)printf("top-5       %.2f %%\n", 100 * stats_share(t->top5, t->images));
   }
   (void)printf("speed       %.0f images/s (%.2f s, threads %u, batch %u)\n",
                (double)t->images / e->seconds, e->seconds, e->workers, e->batch);

@@ -6,8 +6,8 @@ import re
 
 # The first that fits a place counts: longer texts come before their parts.
 _TEXTS = {
-    "files beside the model are read only with external_data (--external-data): switch it on, "
-    "or save the model with the weights inside": "the weights are in other files: pass "
+    "its weights are in another file: set options.external_data to read it, or merge both into "
+    "one: onnx.save(onnx.load(path), path)": "the weights are in other files: pass "
     "external_data=True to read them, or make one file of all: "
     "onnx.save(onnx.load('model.onnx'), 'whole.onnx')",
     "open it by its path, with external_data on": "open it by its path, with external_data=True",

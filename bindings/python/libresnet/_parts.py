@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 ROW_GROUP = 1 << 16
 SECONDS_BETWEEN_PARTS = 20.0
 PREFIX = b"libresnet."  # of the manifest's entries in OUT.parquet's metadata
-MADE_BY = ("model_sha256", "k", "preprocess", "version")
+MADE_BY = ("model_sha256", "k", "options", "preprocess", "version")
 AGE = "age"  # of a row while rows are merged: 0 in the newest file
 
 

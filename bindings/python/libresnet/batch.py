@@ -21,6 +21,7 @@ import textwrap
 import threading
 import time
 import warnings
+from argparse import SUPPRESS
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
@@ -146,19 +147,14 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "(default: all)",
     )
     parser.add_argument(
-        "--preprocess",
+        "--scores",
         metavar="NAME",
-        help="imagenet, imagenet-v2, timm, cifar10, unit, keras-caffe, keras-tf, "
-        "keras-stretch, grey or none (default: the model's own)",
+        help="tensor of the graph with the scores (default: the only output)",
     )
     parser.add_argument(
-        "--resize",
-        type=pixels,
-        metavar="S|none",
-        help="scale the shorter side of an image to S pixels",
-    )
-    parser.add_argument(
-        "--crop", type=pixels, metavar="C|none", help="then cut out the centre C x C pixels"
+        "--labels",
+        metavar="FILE",
+        help="names of the classes: one a line, or JSON (default: the model's own)",
     )
     parser.add_argument(
         "--size",
@@ -171,6 +167,32 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="allow weights in files beside the model",
     )
+
+
+def add_preprocess_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--preprocess",
+        metavar="NAME",
+        help="a preset, e.g. imagenet, or keras-caffe for Keras's ResNets; a wrong name lists all "
+        "(default: the model's own)",
+    )
+    # Absent if not given; what is given replaces that part of the preset.
+    group = parser.add_argument_group("parts of the preprocessing", argument_default=SUPPRESS)
+    group.add_argument("--fit", choices=("crop", "stretch"), help="keep the aspect ratio, or not")
+    group.add_argument("--filter", choices=("bilinear", "bicubic", "nearest"))
+    group.add_argument(
+        "--resize", type=size_or_none, metavar="S|HxW|none", help="size to scale an image to"
+    )
+    group.add_argument(
+        "--crop", type=size_or_none, metavar="C|HxW|none", help="size of the centre that is cut out"
+    )
+    group.add_argument("--order", choices=("rgb", "bgr", "grey"), help="order of the channels")
+    group.add_argument("--scale", type=float, metavar="S", help="pixel value that becomes 1")
+    group.add_argument("--mean", type=numbers, metavar="M|A,B,C", help="in units of pixel / scale")
+    group.add_argument("--std", type=numbers, metavar="D|A,B,C", help="likewise")
+
+
+PARTS = ("fit", "filter", "resize", "crop", "order", "scale", "mean", "std")
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -207,6 +229,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add_files(parser)
     add_model_options(parser)
+    add_preprocess_options(parser)
     add_run_options(parser)
     # Options may stand between the inputs and behind them.
     options = parser.parse_intermixed_args(arguments)
@@ -230,8 +253,15 @@ def positive(text: str) -> int:
     return number
 
 
-def pixels(text: str) -> int:
-    return 0 if text == "none" else positive(text)
+def size_or_none(text: str) -> int | tuple[int, int] | None:
+    return None if text == "none" else size(text)
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    values = tuple(map(float, text.split(",")))
+    if len(values) not in (1, 3):
+        raise ValueError
+    return values * (3 // len(values))
 
 
 def size(text: str) -> int | tuple[int, int]:
@@ -265,7 +295,13 @@ def classify_all(options: argparse.Namespace) -> int:
         warnings.simplefilter("ignore", ModelWarning)  # open_model logs them
         k = min(options.k, model.classes)
         columns = pa.schema([pa.field("path", pa.string()), *schema(k)])
-        parts = Parts(options.out, columns, made_by(model, k), options.part_rows, options.overwrite)
+        parts = Parts(
+            options.out,
+            columns,
+            made_by(model, k, options.scores),
+            options.part_rows,
+            options.overwrite,
+        )
         try:
             finished = parts.finished(options.retry_errors)
             names = [name for name in found if name not in finished]
@@ -291,14 +327,19 @@ def open_model(options: argparse.Namespace) -> Model:
 
 
 def model_options(options: argparse.Namespace) -> dict[str, Any]:
-    return {"input_size": options.size, "external_data": options.external_data}
+    return {
+        "input_size": options.size,
+        "external_data": options.external_data,
+        "output": options.scores,
+        "labels": options.labels,
+    }
 
 
 def preprocess_of(options: argparse.Namespace) -> Preprocess | None:
     """Return the preprocessing of the options; unnamed parts are the model's own."""
-    changes = {
-        name: side for name in ("resize", "crop") if (side := getattr(options, name)) is not None
-    }
+    changes = {name: value for name, value in vars(options).items() if name in PARTS}
+    if "order" in changes:
+        changes["order"] = changes["order"].upper()
     if options.preprocess is not None:
         return dataclasses.replace(Preprocess.preset(options.preprocess), **changes)
     if not changes:
@@ -307,7 +348,7 @@ def preprocess_of(options: argparse.Namespace) -> Preprocess | None:
         return dataclasses.replace(model.preprocess, **changes)
 
 
-def made_by(model: Model, k: int) -> dict[str, Any]:
+def made_by(model: Model, k: int, output: str | None) -> dict[str, Any]:
     """Return the origin of the rows: all that they depend on, with the keys MADE_BY."""
     digest = hashlib.sha256()
     assert model.path is not None  # it was opened from a file
@@ -315,9 +356,12 @@ def made_by(model: Model, k: int) -> dict[str, Any]:
         while piece := file.read(1 << 20):
             digest.update(piece)
     preprocess = json.dumps(dataclasses.asdict(model.preprocess), default=str)
+    named = model.labels if model.labels_source == "options" else None
+    others = {"labels": named, "scores": output}
     return {
         "model_sha256": digest.hexdigest(),
         "k": k,
+        "options": json.dumps(others) if named or output else "",
         "preprocess": preprocess,
         "version": __version__,
     }
