@@ -91,7 +91,7 @@ static const char *say_source(resnet_preprocess_source source) {
   case RESNET_PREPROCESS_GUESSED:
     return "guessed from the input size";
   case RESNET_PREPROCESS_FROM_GRAPH:
-    return "from the graph, which normalises its input itself";
+    return "from the graph";
   }
   return "unknown";
 }
