@@ -1,13 +1,24 @@
-"""Small models of every kind of output and input, for the examples of the pages."""
+"""Write the files that the examples of the pages use: a photo, and small models of every
+kind of output and input.
+
+    python3 tests/docs/small_models.py [FOLDER]    into FOLDER, or here; needs onnx
+"""
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+ROOT = Path(__file__).resolve().parents[2]
+COPIES = {
+    "photo.jpg": ROOT / "models" / "samples" / "cat-tabby.jpg",
+    "resnet50.onnx": ROOT / "tests" / "models" / "torchvision" / "resnet50_ts_opset17_anysize.onnx",
+}
 FEATURES = 16
 # Name -> channels, height, width, outputs, the operators behind the linear layer.
 MODELS = {
@@ -49,6 +60,12 @@ def make_model(channels: int, height: int, width: int, outputs: int, ends: list[
     return model.SerializeToString()
 
 
-def write_models(folder: Path) -> None:
+def write_files(folder: Path) -> None:
+    for name, source in COPIES.items():
+        shutil.copy(source, folder / name)
     for name, arguments in MODELS.items():
         (folder / name).write_bytes(make_model(*arguments))
+
+
+if __name__ == "__main__":
+    write_files(Path(*sys.argv[1:2]))

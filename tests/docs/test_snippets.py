@@ -5,10 +5,9 @@
 The blocks of a page run in order, in a temporary folder that looks like a checkout:
   - The project's folders are there, and build/release is the build under test.
   - `resnet`, `python3`, the Python package and pkg-config's `resnet` come from the build.
-  - photo.jpg is a sample image of a cat.
+  - photo.jpg is a sample image of a cat, and resnet50.onnx a small ResNet-50 with random
+    weights; small_models.py writes them, and a model of each kind of input and output.
   - photos/ holds all sample images as <class>/<image>.
-  - resnet50.onnx is a small ResNet-50 with random weights.
-  - binary.onnx and others of small_models.py are one of each kind of input and output.
 
 Words after the language of a code block:
   skip=REASON   the block cannot run in a test; the rest of the line says why
@@ -43,7 +42,6 @@ pytestmark = pytest.mark.slow
 
 BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release")).resolve()
 SAMPLES = ROOT / "models" / "samples"
-RESNET50 = ROOT / "tests" / "models" / "torchvision" / "resnet50_ts_opset17_anysize.onnx"
 FOLDERS = ("bindings", "cmake", "docs", "include", "loader", "models", "runtime", "tests", "tools")
 RUN = ("sh", "c", "python")
 SHOWN = ("text", "cmake", "json")  # "text" also holds drawings
@@ -66,9 +64,7 @@ def make_folder(folder: Path) -> None:
         (folder / name).symlink_to(ROOT / name)
     (folder / "build").mkdir()
     (folder / "build" / "release").symlink_to(BUILD)
-    shutil.copy(SAMPLES / "cat-tabby.jpg", folder / "photo.jpg")
-    shutil.copy(RESNET50, folder / "resnet50.onnx")
-    small_models.write_models(folder)
+    small_models.write_files(folder)
     for image in sorted([*SAMPLES.glob("*.jpg"), *SAMPLES.glob("*.png")]):
         kind = folder / "photos" / image.name.partition("-")[0]
         kind.mkdir(parents=True, exist_ok=True)
