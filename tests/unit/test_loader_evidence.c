@@ -357,6 +357,36 @@ static void other_functions_of_the_input_leave_a_guess(void **state) {
   }
 }
 
+/* Bytes are 0 to 255, with a normalisation behind them or without. */
+static void an_input_of_bytes_is_0_to_255(void **state) {
+  (void)state;
+  char text[256];
+  network plain = {.input_type = 2}, normalised = {.input_type = 2}, reversed = {.input_type = 2},
+          computed = {.input_type = 2};
+  add(&plain, "Cast", "x", "e", "to=1");
+  assert_int_equal(kind_behind(&plain, text), GRAPH_EVIDENCE_VALUES);
+  assert_non_null(strstr(text, "input 'x' is declared as bytes (uint8)"));
+  add_constants(&normalised);
+  add(&normalised, "Cast", "x", "f", "to=1");
+  add(&normalised, "Sub", "f,M", "g", "");
+  add(&normalised, "Div", "g,S", "e", "");
+  assert_int_equal(kind_behind(&normalised, text), GRAPH_EVIDENCE_VALUES);
+  assert_non_null(strstr(text, "node 'Div_e' computes"));
+  add_integers(&reversed, "order", "3", (const int64_t[]){2, 1, 0});
+  add(&reversed, "Gather", "x,order", "f", "axis=1");
+  add(&reversed, "Cast", "f", "e", "to=1");
+  assert_int_equal(kind_behind(&reversed, text), GRAPH_EVIDENCE_VALUES);
+  add_one(&computed, "n255", 255);
+  add_random(&computed, "w", "4,3,3,3", 1);
+  add(&computed, "Div", "x,n255", "f", "");
+  add(&computed, "Cast", "f", "e", "to=1");
+  add(&computed, "Conv", "e,w", "c", "");
+  add(&computed, "GlobalAveragePool", "c", "p", "");
+  add(&computed, "Flatten", "p", "y", "");
+  refuse_network(&computed, RESNET_ERROR_UNSUPPORTED,
+                 "node 'Div_f' (Div) computes with the bytes of input 'x'|a Cast to float");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(spellings_for_values_of_0_to_1),
@@ -369,6 +399,7 @@ int main(void) {
       cmocka_unit_test(one_channel_is_recognised),
       cmocka_unit_test(a_second_reader_of_the_input_leaves_a_guess),
       cmocka_unit_test(channels_that_are_normalised_one_by_one_are_recognised),
+      cmocka_unit_test(an_input_of_bytes_is_0_to_255),
       cmocka_unit_test(other_functions_of_the_input_leave_a_guess),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
