@@ -106,6 +106,10 @@ resnet_status shape_reshape_view(import_context *ctx, const value *v, const cons
   if (target->count == 0)
     return invalid(ctx, "its shape is empty, its input is not: export the model again");
   const graph_shape s = value_shape(ctx, v);
+  if (target->count == 1 && ctx->batch == 1 && target->ints[0] != 1 &&
+      (uint64_t)s.h * s.w * s.c > 1)
+    return unsupported(ctx, "removes the file's batch of 1: that is accepted where the result is "
+                            "the scores; reshape to (1,-1) instead");
   if (target->count == 1 && target->ints[0] == -1 && (uint64_t)s.h * s.w * s.c > 1)
     return unsupported(
         ctx,
