@@ -280,12 +280,24 @@ static const value *find_near(const import_context *ctx, const char *name) {
   return best;
 }
 
+/* Return where two names begin to differ, or a little before: messages show 40
+ * characters. 0: show them from the start. */
+static size_t find_difference(const char *a, const char *b) {
+  enum { FITS = 30, BEFORE = 10 };
+  size_t same = 0;
+  while (a[same] && a[same] == b[same]) same++;
+  return same < FITS ? 0 : same - BEFORE;
+}
+
 static resnet_status refuse_name(const import_context *ctx, const char *name, const char *names) {
   const value *near = find_near(ctx, name);
+  const size_t from = near ? find_difference(name, near->name) : 0;
+  const char *cut = from ? "..." : "";
   return err_fail(ctx->error, RESNET_ERROR_ARGUMENT,
-                  "no node computes '%.50s'%s%.40s%s: the graph's outputs are %s; any tensor of a "
-                  "node is accepted",
-                  name, near ? " (but '" : "", near ? near->name : "", near ? "')" : "", names);
+                  "no node computes '%s%.50s'%s%s%.40s%s: the graph's outputs are %s; any tensor "
+                  "of a node is accepted",
+                  cut, name + from, near ? " (but '" : "", near ? cut : "",
+                  near ? near->name + from : "", near ? "')" : "", names);
 }
 
 static resnet_status choose_scores(import_context *ctx) {
