@@ -30,6 +30,7 @@ typedef struct float_block {
  * Both are NULL for the identity. */
 typedef struct pending_affine {
   double *scale, *shift;
+  bool normalises; /* a BatchNormalization, even if all its scales are equal */
   /* Statistics that a batch normalisation learned from up to 3 channels, or NULL. */
   double *mean, *deviation;
 } pending_affine;

@@ -141,7 +141,7 @@ static resnet_status gather_elements(import_context *ctx, const constant *data,
 resnet_status fold_gather(import_context *ctx) {
   const constant *data, *indices;
   int64_t given, dims[MAX_RANK];
-  uint32_t axis, rank;
+  uint32_t axis, rank = 0;
   resnet_status status = get_folded_input(ctx, 0, &data);
   if (status == RESNET_OK) status = get_folded_input(ctx, 1, &indices);
   if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 0, &given);

@@ -170,7 +170,7 @@ static resnet_status add_input(import_context *ctx) {
   const Onnx__ValueInfoProto *info = NULL;
   value *v = NULL;
   graph_shape shape;
-  bool channels_last;
+  bool channels_last = false;
   resnet_status status = find_input(ctx, &info, &v);
   if (status == RESNET_OK)
     status = read_input_shape(ctx, v, info->type ? info->type->tensor_type : NULL, &shape,

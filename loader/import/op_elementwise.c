@@ -97,6 +97,7 @@ resnet_status op_batch_normalization(import_context *ctx) {
 
   pending_affine *d = node_add_affine(ctx, x, &status);
   if (!d) return status;
+  d->normalises = true;
   for (uint32_t c = 0; c < channels; c++) {
     double variance = (double)p.variance->floats[c];
     if (variance < 0 || variance + (double)p.epsilon <= 0)
@@ -393,6 +394,17 @@ resnet_status op_prelu(import_context *ctx) {
   return n->weights ? RESNET_OK : err_no_memory(ctx->error, "slopes");
 }
 
+/* Import Abs: a leaky ReLU of slope -1. */
+resnet_status op_abs(import_context *ctx) {
+  value *x;
+  resnet_status status = value_get_activation(ctx, 0, &x);
+  if (status == RESNET_OK) status = node_flatten_vector(ctx, x);
+  if (status != RESNET_OK) return status;
+  graph_node *n = node_add_elementwise(ctx, GRAPH_LEAKY_RELU, x, &status);
+  if (n) n->scalar = -1;
+  return status;
+}
+
 /* Import Pow, with one constant exponent, Sqrt or Reciprocal. */
 resnet_status op_pow(import_context *ctx) {
   value *x;
@@ -471,6 +483,11 @@ resnet_status op_softmax(import_context *ctx) {
   if (status != RESNET_OK) return status;
   graph_shape s = value_shape(ctx, x);
   bool over_classes = together ? axis == 1 : axis > 0 && x->dims[axis] == s.c;
+  if (axis > 0 && x->dims[axis] == 1 && s.c > 1 && !over_classes)
+    return unsupported(ctx,
+                       "is taken over axis %u, which has one element: every score would be 1; "
+                       "export again with the axis of the classes",
+                       axis);
   if (s.h != 1 || s.w != 1 || !over_classes)
     return unsupported(
         ctx, "is taken over axis %u of %u (h %u, w %u): the channels of (n,c) are accepted", axis,

@@ -7,6 +7,7 @@
 
 resnet_status op_batch_normalization(import_context *ctx);
 resnet_status op_relu(import_context *ctx);
+resnet_status op_abs(import_context *ctx);
 resnet_status op_pow(import_context *ctx);
 resnet_status op_leaky_relu(import_context *ctx);
 resnet_status op_prelu(import_context *ctx);

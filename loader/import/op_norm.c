@@ -54,13 +54,19 @@ resnet_status op_lp_normalization(import_context *ctx) {
   return status == RESNET_OK ? add_normalize(ctx, x, GRAPH_NORM_ZERO, 0) : status;
 }
 
+/* Return the node itself, or what it takes the absolute value of. */
+static uint32_t skip_abs(const import_context *ctx, uint32_t index) {
+  const graph_node *n = node_at(ctx, index);
+  return n->op == GRAPH_LEAKY_RELU && fabsf(n->scalar + 1) <= 0 ? n->input[0] : index;
+}
+
 /* Make the result the norm of graph node `node`, reduced over the axes of `mask` of x. */
 static resnet_status begin_norm(import_context *ctx, const value *x, uint32_t node, uint32_t mask,
                                 bool keep, norm_stage stage) {
   value *v = value_result(ctx);
   if (!v) return RESNET_OK;
   v->kind = VALUE_NORM;
-  v->node = node;
+  v->node = skip_abs(ctx, node);
   v->stage = stage;
   v->norm_mode = GRAPH_NORM_MIN;
   v->norm_epsilon = 0;

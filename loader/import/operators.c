@@ -29,7 +29,7 @@ enum {
 
 /* Defaults and meanings by opset: onnx/docs/Changelog.md. */
 static const op_row rows[] = {
-    {"Abs", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
+    {"Abs", OLDEST, NEWEST, 1, 1, op_abs, fold_function, "consumed_inputs"},
 
     {"Add", OLDEST, 6, 2, 2, op_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
     {"Add", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},

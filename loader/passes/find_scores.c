@@ -11,7 +11,7 @@ typedef struct tail {
   const graph_node *decides;
   bool bounded;     /* clamped to a part of [0,1] behind the last layer */
   bool is_shifted;  /* multiplied or shifted */
-  bool is_uneven;   /* with different factors for the channels, as batch norm does */
+  bool is_uneven;   /* by batch norm, or with different factors for the channels */
   double low, high; /* images of 0 and 1 under the affine functions; channel 0 */
 } tail;
 
@@ -19,6 +19,7 @@ static bool is_bounded(const graph_node *n) { return n->clamp_min >= 0 && n->cla
 
 static void pass_affine(tail *t, const graph_node *n, const pending_affine *d) {
   t->is_shifted = true;
+  t->is_uneven = t->is_uneven || d->normalises;
   const double slope = t->high - t->low, base = t->low;
   t->low = base + slope * d->shift[0];
   t->high = base + slope * (d->scale[0] + d->shift[0]);
@@ -108,7 +109,7 @@ static resnet_scores find_kind(const import_context *ctx) {
     break;
   }
   if (t.bounded) return independent(&t, count);
-  if (t.is_uneven) return RESNET_SCORES_EMBEDDING;
+  if (t.is_uneven && count > 1) return RESNET_SCORES_EMBEDDING;
   return count > 1 ? RESNET_SCORES_LOGITS : RESNET_SCORES_BINARY_LOGIT;
 }
 

@@ -110,6 +110,10 @@ def torch_norm_unsqueezed(g: Graph, x: str) -> str:
     return g.add("Div", x, g.add("Unsqueeze", norm, g.constant(np.array([1]))))
 
 
+def norm_of_absolute_values(g: Graph, x: str) -> str:
+    return g.add("Div", x, g.add("ReduceL2", g.add("Abs", x), axes=[1], keepdims=1))
+
+
 def norm_plus_epsilon(g: Graph, x: str) -> str:
     norm = g.add("ReduceL2", x, axes=[1], keepdims=1)
     return g.add("Div", x, g.add("Add", norm, eps(g)))
@@ -154,6 +158,7 @@ NORMS = [
     torch_normalize,
     torch_norm,
     torch_norm_unsqueezed,
+    norm_of_absolute_values,
     norm_plus_epsilon,
     epsilon_plus_norm,
     square_root,
@@ -252,6 +257,8 @@ def test_powers(tmp_path: Path) -> None:
     compare(g.model(g.add("Reciprocal", g.add("Sqrt", positive))), tmp_path)
     g = Graph()
     compare(g.model(g.add("Pow", g.linear(), g.constant(np.array(3)))), tmp_path)
+    g = Graph()
+    compare(g.model(g.add("Abs", g.linear())), tmp_path)
 
 
 # ---- inner tensors -----------------------------------------------------------------

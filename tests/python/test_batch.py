@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import RESNET20, ROOT, SAMPLES, measured, python, shared
+from conftest import RESNET20, ROOT, SAMPLES, measured, python, resnet_json, shared
 from scores import shortest
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install libresnet[batch]")
@@ -175,6 +175,51 @@ def test_options_may_stand_anywhere(tmp_path, samples):
         contents.add(out.read_bytes())
         assert pq.read_table(out)["path"].to_pylist() == sorted(map(str, (cat, ship)))
     assert len(contents) == 1
+
+
+def test_parts_of_the_preprocessing_are_options(tmp_path):
+    """As in the program, and none is a value."""
+    out = tmp_path / "out.parquet"
+    cat = SAMPLES / "cat-tabby.jpg"
+    options = ["--fit", "stretch", "--filter", "nearest", "--order", "bgr", "--scale", "2"]
+    options += ["--mean", "60,50,40", "--std", "30", "--resize", "36x34", "--crop", "32x32"]
+    assert run("-k", 1, *options, cat, out) == 0
+    way = libresnet.Preprocess(
+        resize=(36, 34),
+        crop=(32, 32),
+        order="BGR",
+        scale=2,
+        mean=(60, 50, 40),
+        std=(30, 30, 30),
+        fit="stretch",
+        filter="nearest",
+    )
+    with libresnet.Model(preprocess=way) as model:
+        best = model.classify(cat, k=1)[0]
+    row = pq.read_table(out).to_pylist()[0]
+    assert (row["index"], shortest(row["score"])) == (best.index, best.score)
+    for parts in (["--fit", "stretch"], ["--fit", "stretch", "--crop", "32"], ["--order", "bgr"]):
+        assert run("-k", 1, "--overwrite", "--preprocess", "imagenet-v2", *parts, cat, out) == 0
+        command = ["classify", "-k", 1, "--preprocess", "imagenet-v2", *parts, cat]
+        printed = resnet_json(*command)["results"][0]["predictions"][0]
+        assert shortest(pq.read_table(out)["score"][0].as_py()) == shortest(printed["score"])
+    assert run("--overwrite", "--resize", "none", "--crop", "none", cat, out) == 1
+    for wrong in (["--fit", "squeeze"], ["--mean", "1,2"], ["--crop", "0"], ["--std", "x"]):
+        with pytest.raises(SystemExit) as raised:
+            run(*wrong, cat, out)
+        assert raised.value.code == 2
+
+
+def test_labels_and_scores_are_options(tmp_path):
+    out, names = tmp_path / "out.parquet", tmp_path / "names.txt"
+    names.write_text("".join(f"class {index}\n" for index in range(10)))
+    cat = SAMPLES / "cat-tabby.jpg"
+    assert run("--labels", names, cat, out) == 0
+    assert pq.read_table(out)["label"].to_pylist() == ["class 3"]
+    assert run(cat, out) == 1  # rows with other labels
+    pooled = libresnet.Model().plan[-2].output
+    done = python("-m", "libresnet.batch", "--scores", pooled, cat, tmp_path / "none.parquet")
+    assert done.returncode == 1 and "--scores" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_durations_have_units_that_fit():

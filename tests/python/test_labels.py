@@ -114,7 +114,7 @@ def test_models_of_1000_classes_get_imagenets_names(tmp_path: Path) -> None:
         path = tiny(tmp_path / f"{classes}.onnx", classes=classes)
         with Model(path, preprocess="unit") as model:
             assert model.labels == (None if expected is None else tuple(expected))
-            assert model.labels_source == (None if expected is None else "imagenet")
+            assert model.labels_source == (None if expected is None else "assumed")
             best = model.classify(CAT, k=1)[0]
             assert best.label == (expected[best.index] if expected else None)
         with Model(path, preprocess="unit", labels=[]) as model:

@@ -167,7 +167,13 @@ def test_it_says_what_inspect_says(file: Path) -> None:
         assert [(found.severity, found.message.split(":")[0]) for found in info.findings] == [
             (found["severity"], found["message"].split(":")[0]) for found in printed["findings"]
         ]
-        assert info.preprocess_source == way.pop("source") and way.pop("certainty")
+        assert info.preprocess_source == way.pop("source")
+        assert way.pop("certainty")
+        assert info.labels_source == printed["labels_source"]
+        assert (info.score_count, info.input_channels) == (
+            printed["model"]["score_count"],
+            printed["model"]["input_channels"],
+        )
         for name, value in way.items():
             mine = getattr(model.preprocess, name)
             assert (

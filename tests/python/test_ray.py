@@ -170,6 +170,18 @@ def test_batches_of_images_bytes_and_paths_give_what_the_library_gives(samples, 
         assert rows["error"].null_count == len(samples)
 
 
+def test_labels_are_given_to_the_classifier(connected):
+    pixels = libresnet.read_image(SAMPLES / "cat-tabby.jpg")[np.newaxis]
+    names = [f"class {index}" for index in range(10)]
+    for model in (libresnet.ray.ship(), None):
+        rows = libresnet.ray.Classifier(model, k=1, labels=names)({"image": pixels})
+        assert rows["label"].to_pylist() == ["class 3"]
+    with pytest.raises(ValueError, match="Classifier"):
+        libresnet.ray.ship(labels=names)
+    with libresnet.Model() as opened, pytest.raises(ValueError, match="libresnet.Model"):
+        libresnet.ray.Classifier(opened, labels=names)
+
+
 def test_images_of_one_size_come_as_one_array(model):
     pixels = np.random.default_rng(1).integers(0, 256, (40, 48, 64, 3), np.uint8)
     rows = libresnet.ray.Classifier(k=1)({"image": pixels})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import pickle
+import subprocess
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import RESNET20, SAMPLES, resnet_json
+from conftest import BUILD, RESNET20, SAMPLES, resnet_json
 from scores import close_to, reference, shortest
 from tiny import SIDE, tiny
 
@@ -184,9 +185,8 @@ def test_any_tensor_can_be_embedded(tmp_path: Path) -> None:
         relu = model.embed(images, "relu")
         assert relu.shape == (5, 8 * SIDE * SIDE)
         expected = features.embed(images)
-        assert np.allclose(relu.reshape(5, 8, -1).mean(axis=2), expected, atol=1e-6)  # (c,h,w)
-        with model.skip(0) if model.blocks else warnings.catch_warnings():
-            pass
+        # A map is (c,h,w).
+        assert np.allclose(relu.reshape(5, 8, -1).mean(axis=2), expected, atol=1e-6)
         with pytest.raises(libresnet.Error, match="nowhere"):
             model.embed(images, "nowhere")
     for use in (model.embed, model.run):
@@ -340,11 +340,47 @@ def test_every_preset_has_a_name_and_a_model() -> None:
             assert model.prepare(read_image(CAT)[:32, :32]).shape == (1, 3, 32, 32)
 
 
-def test_the_program_says_the_same_of_the_field(tmp_path: Path) -> None:
-    path = tiny(tmp_path / "logit.onnx", classes=1)
-    printed = resnet_json("classify", "-m", path, "--preprocess", "unit", CAT)["results"][0]
-    with Model(path, preprocess="unit") as model:
-        assert [(one.index, one.score) for one in model.classify(CAT)] == [
-            (one["index"], shortest(one["score"])) for one in printed["predictions"]
+KINDS = {
+    "logits": {},
+    "binary logit": {"classes": 1},
+    "binary probability": {"classes": 1, "ending": "Sigmoid"},
+    "multi-label": {"ending": "Sigmoid"},
+    "one channel": {"channels": 1},
+    "ImageNet": {"classes": 1000},
+    "not square": {"size": (12, 8)},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_classes_and_raw_scores_are_the_programs(tmp_path: Path, kind: str) -> None:
+    path = tiny(tmp_path / "net.onnx", **KINDS[kind])
+    options = ["-m", path, "--preprocess", "unit", "--fit", "stretch"]
+    printed = resnet_json("classify", "-k", 10, *options, CAT, SHIP)
+    raw = resnet_json("classify", "--raw", *options, CAT, SHIP)["results"]
+    way = dataclasses.replace(Preprocess.preset("unit"), fit="stretch", resize_ratio=1)
+    with Model(path, preprocess=way) as model:
+        assert (model.scores, model.labels_source) == (printed["scores"], printed["labels_source"])
+        assert [
+            [(one.index, one.score, one.label) for one in best]
+            for best in model.classify([CAT, SHIP], k=10)
+        ] == [
+            [(one["index"], shortest(one["score"]), one["label"]) for one in result["predictions"]]
+            for result in printed["results"]
         ]
-    assert json.dumps(printed)
+        expected = np.array([result["raw"] for result in raw], np.float32)
+        assert np.array_equal(model.embed([CAT, SHIP]), expected)
+
+
+@pytest.mark.parametrize("tensor", [None, "features", "relu"])
+def test_embeddings_are_the_programs(tmp_path: Path, tensor: str | None) -> None:
+    path, out = tiny(tmp_path / "net.onnx"), tmp_path / "out.npy"
+    options = ["-m", path, "--preprocess", "cifar10", "-o", out]
+    options += [] if tensor is None else ["--scores", tensor]
+    for l2 in (False, True):
+        command = ["embed", *options, *(["--l2"] if l2 else []), CAT, SHIP]
+        subprocess.run([BUILD / "resnet", *map(str, command)], check=True, capture_output=True)
+        with Model(path, preprocess="cifar10") as model:
+            found = model.embed([CAT, SHIP], tensor, l2=l2)
+        expected = np.load(out)
+        assert found.shape == expected.shape
+        assert np.allclose(found, expected, rtol=1e-6, atol=0) if l2 else (found == expected).all()

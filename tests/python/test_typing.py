@@ -54,6 +54,13 @@ def several(model: libresnet.Model) -> List[str]:
     if isinstance(skipped, libresnet.Error):
         return [skipped.message]
     one += skipped
+    x: npt.NDArray[np.float32] = model.prepare(["cat.jpg", pixels])
+    rows = model.embed(pixels, "pool", l2=True) + model.run(x)
+    named = libresnet.Model("net.onnx", labels={0: "cat", 1: "dog"}, output=str(rows.shape))
+    kinds: List[str] = [named.scores, named.labels_source or "none"]
+    named.classify("cat.jpg", raw=bool(kinds))
+    libresnet.Preprocess(fit="stretch", resize=(8, 16), crop="auto", mean=(0.5, 0.5, 0.5))
+    libresnet.read_image("deep.png", depth16=(0, 4095))
     array = model.classify(pixels)
     return [str(best.label) for best in one + both[0] + array]
 """
@@ -68,7 +75,7 @@ WRONG = {
     'libresnet.Model("net.onnx").session().skip(1.5)': "arg-type",
     'libresnet.Model("net.onnx").plan[0].colour': "attr-defined",
     'libresnet.Model("net.onnx").plan[0].macs = 3': "misc",
-    'libresnet.Model("net.onnx").scores': "attr-defined",
+    'libresnet.Model("net.onnx").score': "attr-defined",
     "libresnet.read_image(3)": "arg-type",
     'libresnet.Preprocess(resize="256")': "arg-type",
     "libresnet.nothing": "attr-defined",

@@ -285,6 +285,7 @@ def test_what_it_takes_along_is_named_and_licensed(unpacked: Path) -> None:
     folder = unpacked / f"libresnet-{VERSION}.dist-info" / "licenses"
     licences = [path.name for path in folder.rglob("*") if path.is_file()]
     assert "LICENSE" in licences
+    assert "imagenet-labels" in licences
     for stem in stems:
         name = re.sub(r"^lib|\d+$", "", stem)
         assert any(name in licence for licence in licences), (stem, licences)
@@ -292,7 +293,8 @@ def test_what_it_takes_along_is_named_and_licensed(unpacked: Path) -> None:
 
 def test_binaries_are_stripped_and_look_beside_themselves_only(unpacked: Path) -> None:
     assert {path.name for path in binaries(unpacked / "libresnet")} == NATIVE - {
-        "cifar10-resnet20.onnx"
+        "cifar10-resnet20.onnx",
+        "imagenet-labels.txt",
     }
     for path in binaries(unpacked):
         with open(path, "rb") as file:

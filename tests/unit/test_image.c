@@ -269,6 +269,9 @@ static void one_colour_stays_one_colour(void **state) {
     memset(pixels, 128, size);
     image.pixels = pixels;
     resnet_preprocess preprocess = plain(resize, crop);
+    preprocess.fit = (resnet_fit)next_random(&random, 2);
+    preprocess.filter = (resnet_filter)next_random(&random, 3);
+    if (resize) preprocess.resize_width += next_random(&random, 30);
     assert_int_equal(image_prepare(&image, &preprocess, crop, crop, 3, out, &f->scratch, &f->error),
                      RESNET_OK);
     float expected = image.format < RESNET_PIXELS_NV12 ? 128.0f : 130.0f;

@@ -185,8 +185,7 @@ static void constants_broadcast_at_the_end_only(void **state) {
 static void attributes_and_inputs_by_opset(void **state) {
   (void)state;
   const resnet_status form = RESNET_ERROR_FORMAT, not_yet = RESNET_ERROR_UNSUPPORTED;
-  refuse_old(4, "Reshape", "m,shape", "", form,
-             "Reshape_t|has 2 inputs: it takes 1 at this opset");
+  refuse_old(4, "Reshape", "m,shape", "", form, "Reshape_t|has 2 inputs: it takes 1 at this opset");
   refuse_old(4, "Reshape", "m", "", form, "Reshape_t|its shape is missing");
   refuse_old(5, "Reshape", "m", "shape=0,-1", not_yet,
              "Reshape_t|opset 5|'shape' (|is not accepted");

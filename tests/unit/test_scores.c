@@ -96,6 +96,10 @@ static const head heads[] = {
     {5, "HardSigmoid f y", RESNET_SCORES_MULTI_LABEL, 5},
     {5, "Sigmoid f g|Clip g,low,high h|Reshape h,shape y", RESNET_SCORES_MULTI_LABEL, 5},
     {5, "BatchNormalization f,each,each,each,each y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "BatchNormalization f,same,same,same,same y", RESNET_SCORES_EMBEDDING, 0},
+    {1, "BatchNormalization f,each,each,each,each y", RESNET_SCORES_BINARY_LOGIT, 2},
+    {1, "BatchNormalization f,each,each,each,each g|Sigmoid g y", RESNET_SCORES_BINARY_PROBABILITY,
+     2},
     /* pooled features */
     {5, "Relu c r|GlobalAveragePool r y", RESNET_SCORES_EMBEDDING, 0},
     {5, "Identity p y", RESNET_SCORES_LOGITS, 4}, /* a map of class scores is averaged */
@@ -112,6 +116,7 @@ static resnet_model *open_kind(const head *h) {
   add_floats(&n, "one", "", &numbers[1]);
   add_floats(&n, "low", "", &numbers[2]);
   add_floats(&n, "high", "", &numbers[3]);
+  add_floats(&n, "same", "5", (float[]){1, 1, 1, 1, 1});
   add_floats(&n, "each", h->count == 5 ? "5" : "1", each);
   add_random(&n, "k", "3,4,1,1", 8);
   add_integers(&n, "shape", "2", shape);

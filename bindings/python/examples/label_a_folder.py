@@ -41,14 +41,15 @@ with open("labels.csv", "w", newline="") as file:
         for path, (best,) in zip(images, ranked)
     )
 
-# %% Handle an unreadable image: the exception names it, and the others are unaffected.
-# (python -m libresnet.batch does this for millions of images.)
+# %% Skip unreadable images: the error is in the place of the predictions and names the
+# image. (python -m libresnet.batch does this for millions of images.)
 Path("broken.jpg").write_bytes(images[0].read_bytes()[:200])
-for path in ["broken.jpg", images[1]]:
-    try:
-        print(path, "is", model.classify(path, k=1)[0].label)
-    except libresnet.ImageError as problem:
-        print("skipped:", problem)
+paths = ["broken.jpg", images[1]]
+for path, answer in zip(paths, model.classify(paths, k=1, errors="skip")):
+    if isinstance(answer, libresnet.Error):
+        print("skipped:", answer)
+    else:
+        print(path, "is", answer[0].label)
 
 # %% Classify the frames of a camera in OpenCV's format: BGR, rows of any stride.
 frame = np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)

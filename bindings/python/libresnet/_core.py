@@ -38,7 +38,7 @@ def _labelled(info: ModelInfo, given: Optional[List[str]]) -> ModelInfo:
         labels = info.labels if given else None
         return replace(info, labels=labels, labels_source="options" if labels else None)
     names = guessed_labels(info.classes) if info.labels is None else None
-    return info if names is None else replace(info, labels=names, labels_source="imagenet")
+    return info if names is None else replace(info, labels=names, labels_source="assumed")
 
 
 class Core:

@@ -114,7 +114,7 @@ def _unknown(place: str, found: Any) -> ArgumentError:
     shown = repr(found)
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     return ArgumentError(
-        f"labels: {place} has {shown} where a name is expected. Accepted are a list of names; a "
+        f"labels: {place} has {shown} where a name is expected. Use a list of names; a "
         'mapping from index to name, to [WordNet id, name], or from name to index; {"id2label": '
         "...} and the like; or the path of such a JSON file, or of a text with one name a line"
     )

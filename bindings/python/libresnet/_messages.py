@@ -18,7 +18,6 @@ _TEXTS = {
     "options.input_height, input_width": "input_size",
     "keep_weights = 1 in its options": "keep_weights=True",
     "(and --preprocess)": "(and preprocess=)",
-    "choose another with --preprocess": "choose another with preprocess=",
     "resnet_run takes either layout in any case": "either layout is taken",
     "only resnet_run can use this model": "only run can use this model",
     "leave labels at NULL": "pass no labels",
@@ -27,7 +26,8 @@ _TEXTS = {
 _PATTERNS = (
     (r"resnet_(?:model|session|plan)_\w+: ", ""),
     (r"resnet_(?:classify|prepare|run|preprocess_preset): ", ""),
-    (r"--preprocess ([\w-]+)", r"preprocess='\1'"),
+    (r"--preprocess ([\w-]+|%s)", r"preprocess='\1'"),
+    (r"--preprocess\b", "preprocess="),
     (r"resnet_(classify|prepare|run)\b", r"\1"),
     (r"options\.(\w+)", r"\1"),
 )

@@ -248,8 +248,8 @@ class ModelInfo:
     classes: int  # that classify ranks
     score_count: int  # numbers of an image that session.run returns
     labels: Optional[Tuple[str, ...]]
-    # "model" (the file), "options", "imagenet" (ImageNet's names, since the model has 1,000
-    # classes and no labels) or None
+    # "model" (the file), "options", "assumed" (ImageNet's names, since the model has
+    # 1,000 classes and no labels) or None
     labels_source: Optional[str]
     preprocess: Preprocess
     preprocess_source: str  # "model", "options", "graph" or "guessed"

@@ -11,7 +11,8 @@ from ._errors import Error, UnsupportedModelError
 from ._images import F32
 from ._structs import Status
 
-RANKED = np.dtype([("index", "u4"), ("score", "f4"), ("label", "u8")])  # resnet_prediction
+# resnet_prediction
+RANKED = np.dtype([("index", "u4"), ("score", "f4"), ("label", "u8")])
 
 
 def probabilities_of(scores: F32, kind: str) -> F32:

@@ -293,6 +293,11 @@ def classify_all(options: argparse.Namespace) -> int:
         raise BatchError("no .jpg, .jpeg or .png among the inputs")
     with open_model(options) as model, warnings.catch_warnings():
         warnings.simplefilter("ignore", ModelWarning)  # open_model logs them
+        if not model.classes:
+            raise BatchError(
+                f"{model.name or options.model} has no classes: its output is an embedding. "
+                "Name a tensor with scores of classes: --scores NAME"
+            )
         k = min(options.k, model.classes)
         columns = pa.schema([pa.field("path", pa.string()), *schema(k)])
         parts = Parts(
@@ -341,11 +346,24 @@ def preprocess_of(options: argparse.Namespace) -> Preprocess | None:
     if "order" in changes:
         changes["order"] = changes["order"].upper()
     if options.preprocess is not None:
-        return dataclasses.replace(Preprocess.preset(options.preprocess), **changes)
+        return changed(Preprocess.preset(options.preprocess), changes)
     if not changes:
         return None
     with Model(options.model, **model_options(options)) as model:
-        return dataclasses.replace(model.preprocess, **changes)
+        return changed(model.preprocess, changes)
+
+
+def changed(preprocess: Preprocess, changes: dict[str, Any]) -> Preprocess:
+    """Return a preprocessing with other parts. As in the program, stretching goes to the
+    input's size, unless sizes are given."""
+    if changes.get("fit") == "stretch" and preprocess.fit != "stretch":
+        changes = {"resize": 0, "crop": 0, "resize_ratio": 1.0, **changes}
+    return dataclasses.replace(preprocess, **changes)
+
+
+def given_labels(model: Model) -> tuple[str, ...] | None:
+    """Return the labels of the options; None: the file's."""
+    return model.labels if model.labels_source == "options" else None
 
 
 def made_by(model: Model, k: int, output: str | None) -> dict[str, Any]:
@@ -356,7 +374,7 @@ def made_by(model: Model, k: int, output: str | None) -> dict[str, Any]:
         while piece := file.read(1 << 20):
             digest.update(piece)
     preprocess = json.dumps(dataclasses.asdict(model.preprocess), default=str)
-    named = model.labels if model.labels_source == "options" else None
+    named = given_labels(model)
     others = {"labels": named, "scores": output}
     return {
         "model_sha256": digest.hexdigest(),
@@ -463,7 +481,12 @@ def on_ray(task: Task, address: str) -> Answers:
         tables = blocks(task, actors)
         answers = ray.data.from_arrow(tables).map_batches(
             cluster.Classifier,
-            fn_constructor_kwargs={"model": plan, "k": task.k, "batch": task.batch},
+            fn_constructor_kwargs={
+                "model": plan,
+                "k": task.k,
+                "batch": task.batch,
+                "labels": given_labels(task.model),
+            },
             compute=ray.data.ActorPoolStrategy(size=min(actors, len(tables))),
             num_cpus=1,
             batch_size=task.batch,

@@ -61,7 +61,9 @@ def ship(model: str | os.PathLike[str] | Model | None = None, **options: Any) ->
     """
     if isinstance(model, Model):
         _, (_, path, kept) = model.__reduce__()  # raises TypeError without a file
-        return ship(path, **{**kept, **options})
+        return ship(path, **{**kept, "labels": None, **options})
+    if options.get("labels") is not None:
+        raise ValueError("labels: a plan has those of the file; pass others to Classifier")
     with Model(model, **{**options, "keep_weights": True}) as opened:
         return _put_plan(opened)
 
@@ -88,7 +90,8 @@ class Classifier:
     threads: of the session and of decoding. None: the number of CPUs that Ray assigns to
         the actor (`num_cpus`), at least 1; outside of Ray one per CPU.
     options: those of `libresnet.Model`, e.g. `preprocess="imagenet"`; not allowed with a
-        reference or a Model, which have their own.
+        Model, which has its own. With a reference only `labels` is allowed: the plan has
+        those of the model's file.
 
     A batch (NumPy, map_batches' default) has at least one of these columns, and the first
     one is classified:
@@ -149,10 +152,15 @@ class Classifier:
 def _open(model: ModelSource, options: dict[str, Any]) -> Model:
     if not isinstance(model, (Model, ray.ObjectRef)):
         return Model(model, **options)
+    labels = options.pop("labels", None)
     if options:
         owner = "libresnet.Model" if isinstance(model, Model) else "libresnet.ray.ship"
         raise ValueError(f"{', '.join(options)}: pass these to {owner} instead")
-    return model if isinstance(model, Model) else Model.from_bytes(ray.get(model), borrow=True)
+    if not isinstance(model, Model):
+        return Model.from_bytes(ray.get(model), borrow=True, labels=labels)
+    if labels is not None:
+        raise ValueError("labels: pass these to libresnet.Model instead")
+    return model
 
 
 def _assigned_cpus() -> int:
