@@ -211,6 +211,26 @@ static resnet_status multiply_transposed(import_context *ctx, linear *p) {
   return add_linear(ctx, x, p);
 }
 
+/* Return whether x is a vector of features, but for axes of one element before the
+ * last. */
+static bool is_vector_of_any_rank(const import_context *ctx, const value *x) {
+  const graph_shape s = value_shape(ctx, x);
+  bool alone = x->rank > 1 && s.h == 1 && s.w == 1 && x->dims[x->rank - 1] == s.c;
+  for (uint32_t i = 1; i + 1 < x->rank; i++) alone = alone && x->dims[i] == 1;
+  return alone;
+}
+
+/* Give the result the axes of x, the last of which now holds the outputs. */
+static resnet_status keep_axes(import_context *ctx, const value *x) {
+  int64_t dims[MAX_RANK];
+  const value *y = value_result(ctx);
+  if (!y) return RESNET_OK;
+  memcpy(dims, x->dims, sizeof dims);
+  dims[x->rank - 1] = y->dims[1];
+  const value view = *y;
+  return value_set_view(ctx, &view, x->rank, dims);
+}
+
 resnet_status op_matmul(import_context *ctx) {
   value *x;
   linear p = {.index = 1, .alpha = 1, .beta = 1};
@@ -221,7 +241,12 @@ resnet_status op_matmul(import_context *ctx) {
   status = value_get_activation(ctx, 0, &x);
   if (status == RESNET_OK) status = value_get_constant(ctx, 1, "weights", &p.matrix);
   if (status != RESNET_OK) return status;
-  if (x->rank != 2)
-    return unsupported(ctx, "multiplies a tensor of rank %u: (n,features) is accepted", x->rank);
-  return add_linear(ctx, x, &p);
+  const value vector = *x;
+  if (x->rank != 2 && !is_vector_of_any_rank(ctx, x))
+    return unsupported(ctx,
+                       "multiplies a tensor of rank %u: (n,features) is accepted, and axes of one "
+                       "element between the two",
+                       x->rank);
+  status = add_linear(ctx, x, &p);
+  return status == RESNET_OK && vector.rank > 2 ? keep_axes(ctx, &vector) : status;
 }

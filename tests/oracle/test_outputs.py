@@ -335,3 +335,33 @@ def test_other_batches_are_not_dropped(last, batch: object, tmp_path: Path) -> N
     onnx.save(g.model(y, (batch, 3, 6, 5)), tmp_path / "tail.onnx")
     with pytest.raises(AssertionError, match="batch"):
         oracle.dump(tmp_path / "tail.onnx", oracle.images((1, 3, 6, 5)))
+
+
+# ---- products with axes of one element ----------------------------------------------
+
+
+def middle_axis(g: Graph, x: str) -> str:
+    x = g.add("MatMul", g.add("Unsqueeze", x, g.constant(np.array([1]))), g.weights(8, 5))
+    return g.add("Squeeze", g.add("Add", x, g.weights(5)), g.constant(np.array([1])))
+
+
+def pooled_channels_last(g: Graph, x: str) -> str:
+    """Keras's Dense behind a pool that keeps the dimensions."""
+    x = g.add("Reshape", x, g.constant(np.array([-1, 1, 1, 8])))
+    x = g.add("Add", g.add("MatMul", x, g.weights(8, 5)), g.weights(5))
+    return g.add("Softmax", g.add("Reshape", x, g.constant(np.array([-1, 5]))), axis=1)
+
+
+def two_layers(g: Graph, x: str) -> str:
+    x = g.add("Unsqueeze", x, g.constant(np.array([1, 2])))
+    x = g.add("Relu", g.add("MatMul", x, g.weights(8, 6)))
+    return g.add("Flatten", g.add("MatMul", x, g.weights(6, 5)))
+
+
+PRODUCTS = [middle_axis, pooled_channels_last, two_layers]
+
+
+@pytest.mark.parametrize("product", PRODUCTS, ids=lambda product: product.__name__)
+def test_products_of_higher_rank(product, tmp_path: Path) -> None:
+    g = Graph()
+    compare(g.model(product(g, g.pooled())), tmp_path)
