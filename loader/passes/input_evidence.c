@@ -265,7 +265,7 @@ static void warn_of_change(const import_context *ctx, uint32_t node, graph_evide
                  node_at(ctx, node)->name);
 }
 
-/* Bytes are 0 to 255, with any constants behind them. */
+/* Bytes are 0 to 255 in every graph. */
 static void take_bytes(const import_context *ctx, graph_evidence *best, char text[TEXT_SIZE]) {
   const bool bgr = best->kind == GRAPH_EVIDENCE_VALUES && best->bgr;
   if (!ctx->input_is_bytes) return;
