@@ -181,7 +181,8 @@ constant *constant_new(import_context *ctx, int32_t type, uint32_t rank, const i
     *status = invalid(ctx, "makes a constant with a negative dimension, or whose size overflows");
     return NULL;
   }
-  *status = import_spend(ctx, count, 2 * WORK_MOVE);
+  /* new pages cost the most: an integer takes 8 bytes, a double 12 */
+  *status = import_spend(ctx, count, (type == ONNX_FLOAT ? 2 : 6) * WORK_MOVE);
   if (*status != RESNET_OK) return NULL;
   constant *t = import_scratch(ctx, 1, sizeof *t);
   if (t) {
