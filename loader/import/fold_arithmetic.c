@@ -208,9 +208,11 @@ static resnet_status compare_elements(const import_context *ctx, arithmetic op, 
  * only if the result fits. */
 static resnet_status raise_integer(const import_context *ctx, constant *to, size_t k,
                                    const operands *o) {
-  const double largest = to->type == ONNX_INT32 ? 0x1p31 : 0x1p53;
+  double least, beyond;
+  element_range(to->type, &least, &beyond);
+  const double largest = fmin(beyond, 0x1p53);
   const double x = number_at(o->a, o->at_a), y = number_at(o->b, o->at_b), power = trunc(pow(x, y));
-  if (!(fabs(power) < largest) || !(fabs(x) <= 0x1p53))
+  if (!(power > fmax(least, -largest) - 1 && power < largest) || !(fabs(x) <= 0x1p53))
     return unsupported(ctx, "raises the integer %g to the power %g: results below %g are accepted",
                        x, y, largest);
   to->ints[k] = (int64_t)power;
@@ -520,11 +522,11 @@ resnet_status fold_range(import_context *ctx) {
 
 /* ---- Cast -------------------------------------------------------------------------- */
 
-/* Cast to int32, int64 or bool. Integers keep their low bits, all floats but 0 are true,
+/* Cast to a type of integers or bool. Integers keep their low bits, all floats but 0 are true,
  * and what other floats give that do not fit is not defined (onnx/docs/Operators.md). */
 static resnet_status cast_to_integer(const import_context *ctx, const constant *t, size_t i,
                                      constant *to) {
-  const double limit = to->type == ONNX_INT32 ? 0x1p31 : 0x1p63;
+  double least, beyond;
   const double number = number_at(t, (int64_t)i);
   if (to->type == ONNX_BOOL) {
     to->ints[i] = t->is_float ? !(number <= 0 && number >= 0) : t->ints[i] != 0;
@@ -534,9 +536,10 @@ static resnet_status cast_to_integer(const import_context *ctx, const constant *
     to->ints[i] = element_wrap(to->type, t->ints[i]);
     return RESNET_OK;
   }
-  if (!(trunc(number) >= -limit && number < limit))
-    return unsupported(ctx, "casts %g to an integer: from -%g to less than %g is accepted", number,
-                       limit, limit);
+  element_range(to->type, &least, &beyond);
+  if (!(trunc(number) >= least && number < beyond))
+    return unsupported(ctx, "casts %g to an integer: from %g to less than %g is accepted", number,
+                       least, beyond);
   to->ints[i] = (int64_t)number;
   return RESNET_OK;
 }

@@ -22,6 +22,7 @@ OPSET = 18
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16), BFLOAT16]
 INTEGERS = [np.dtype(np.int32), np.dtype(np.int64)]
+SHORT = [np.dtype(t) for t in (np.int8, np.uint8, np.int16, np.uint16, np.uint32)]
 BOOL = np.dtype(np.bool_)
 ONNX_TYPES = {
     np.dtype(np.float32): TensorProto.FLOAT,
@@ -31,7 +32,7 @@ ONNX_TYPES = {
     np.dtype(np.int32): TensorProto.INT32,
     np.dtype(np.int64): TensorProto.INT64,
     BOOL: TensorProto.BOOL,
-}
+} | {t: helper.np_dtype_to_tensor_dtype(t) for t in SHORT}
 LARGEST = np.float32(3e38)  # larger doubles do not fit the scores
 TRANSCENDENTAL = ("Exp", "Log", "Sigmoid", "Tanh")
 HALVES = [2**20, 2**40]  # integers are compared in three parts, which floats hold exactly
@@ -60,7 +61,10 @@ def random_numbers(dtype: np.dtype, seed: int) -> np.ndarray:
     return random.permutation(numbers)
 
 
-def tensor(name: str, numbers: np.ndarray) -> onnx.TensorProto:
+def tensor(name: str, numbers: np.ndarray | onnx.TensorProto) -> onnx.TensorProto:
+    if isinstance(numbers, onnx.TensorProto):
+        numbers.name = name
+        return numbers
     numbers = np.asarray(numbers)
     return helper.make_tensor(
         name, ONNX_TYPES[numbers.dtype], numbers.shape, numbers.tobytes(), raw=True
@@ -203,6 +207,60 @@ def test_arithmetic(operator, function, dtype, tmp_path) -> None:
     else:
         expected = wrapping(function, a, b)
     check([helper.make_node(operator, ["a", "b"], ["k"])], {"a": a, "b": b}, expected, tmp_path)
+
+
+def random_short_numbers(dtype: np.dtype, seed: int) -> np.ndarray:
+    info = np.iinfo(dtype)
+    numbers = np.random.default_rng(seed).integers(info.min, info.max, COUNT, endpoint=True)
+    numbers[:4] = [info.min, info.max, 0, 1]
+    return numbers.astype(dtype)
+
+
+@pytest.mark.parametrize("raw", [True, False])
+@pytest.mark.parametrize("dtype", SHORT, ids=name_of)
+@pytest.mark.parametrize(
+    ("operator", "function"),
+    [("Add", np.add), ("Sub", np.subtract), ("Mul", np.multiply), ("Max", np.maximum)],
+)
+def test_arithmetic_of_short_integers(operator, function, dtype, raw, tmp_path) -> None:
+    a, b = random_short_numbers(dtype, 18), random_short_numbers(dtype, 19)
+    wide = helper.make_node("Cast", ["short"], ["k"], to=TensorProto.INT64)
+    nodes = [helper.make_node(operator, ["a", "b"], ["short"]), wide]
+    expected = wrapping(function, a, b).astype(np.int64)
+    inputs = {"a": a, "b": b} if raw else {name: as_list(n) for name, n in zip("ab", (a, b))}
+    check(nodes, inputs, expected, tmp_path)
+
+
+def as_list(numbers: np.ndarray) -> onnx.TensorProto:
+    """Return a tensor whose numbers are in the typed list of their element type."""
+    return helper.make_tensor("", ONNX_TYPES[numbers.dtype], numbers.shape, numbers.tolist())
+
+
+@pytest.mark.parametrize("to", SHORT, ids=name_of)
+@pytest.mark.parametrize("dtype", [*SHORT, np.dtype(np.float32), *INTEGERS], ids=name_of)
+def test_casts_to_short_integers(dtype, to, tmp_path) -> None:
+    if dtype in FLOATS:
+        info = np.iinfo(to)
+        a = np.random.default_rng(20).uniform(info.min, info.max / 2, COUNT).astype(dtype)
+    else:
+        a = random_numbers(dtype, 21) if dtype in INTEGERS else random_short_numbers(dtype, 21)
+    nodes = [helper.make_node("Cast", ["a"], ["short"], to=ONNX_TYPES[to])]
+    nodes.append(helper.make_node("Cast", ["short"], ["k"], to=TensorProto.INT64))
+    check(nodes, {"a": a}, a.astype(to).astype(np.int64), tmp_path)
+
+
+@pytest.mark.parametrize("dtype", SHORT, ids=name_of)
+def test_weights_of_short_integers(dtype, tmp_path) -> None:
+    """Weight-only quantisation: (weights - zero point) * scale."""
+    a = random_short_numbers(dtype, 22)
+    inputs = {"a": a, "point": np.float32([3]), "scale": np.float32([0.125])}
+    nodes = [
+        helper.make_node("Cast", ["a"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["floats", "point"], ["shifted"]),
+        helper.make_node("Mul", ["shifted", "scale"], ["k"]),
+    ]
+    expected = (a.astype(np.float32) - inputs["point"]) * inputs["scale"]
+    check(nodes, inputs, expected, tmp_path)
 
 
 @pytest.mark.parametrize("count", [1, 3, 5])
