@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 import torch
 
+IMAGENET = Path(__file__).resolve().parent / "imagenet-labels.txt"
 # The presets of include/resnet.h that the manifest's PyTorch models need.
 PRESETS = {
     "imagenet": "resize={resize} crop={crop}"
@@ -37,13 +38,9 @@ def load(path: Path) -> dict[str, torch.Tensor]:
 
 
 def labels(classes: int) -> list[str] | None:
-    """Return ImageNet's labels from torchvision, if it is installed and the count
-    fits."""
-    try:
-        meta = importlib.import_module("torchvision.models._meta")
-    except ImportError:
-        return None
-    return meta._IMAGENET_CATEGORIES if classes == len(meta._IMAGENET_CATEGORIES) else None
+    """Return the names of ImageNet's classes, if the count fits."""
+    names = IMAGENET.read_text(encoding="ascii").splitlines()
+    return names if classes == len(names) else None
 
 
 def metadata(entry: dict) -> dict[str, str]:

@@ -470,7 +470,8 @@ def export(entry: dict, weights: Path) -> Iterator[str]:
         command = f"pip install {' '.join(needs)}"
         yield (
             f"{weights} are PyTorch weights, and {missing.name} is missing to make {target} of "
-            f"them: {command}, then the same again"
+            f"them: {command} (docs/bring-your-own-model.md has the small build for CPUs), then "
+            "the same again"
         )
         return
     try:
