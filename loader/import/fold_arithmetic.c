@@ -522,8 +522,9 @@ resnet_status fold_range(import_context *ctx) {
 
 /* ---- Cast -------------------------------------------------------------------------- */
 
-/* Cast to a type of integers or bool. Integers keep their low bits, all floats but 0 are true,
- * and what other floats give that do not fit is not defined (onnx/docs/Operators.md). */
+/* Cast to a type of integers or bool. Integers keep their low bits, all floats but 0 are
+ * true, and what other floats give that do not fit is not defined
+ * (onnx/docs/Operators.md). */
 static resnet_status cast_to_integer(const import_context *ctx, const constant *t, size_t i,
                                      constant *to) {
   double least, beyond;
