@@ -369,8 +369,9 @@ static resnet_status check_scores(import_context *ctx) {
 static uint32_t count_graph_nodes(const Onnx__NodeProto *node) {
   const size_t terms = node->n_input < IMPORT_MAX_TERMS ? node->n_input : IMPORT_MAX_TERMS;
   const size_t parts = node->n_output < CHANNELS_MAX ? node->n_output : CHANNELS_MAX;
-  return 3 + (strcmp(onnx_text(node->op_type), "Sum") == 0 ? 2 * (uint32_t)terms : 0) +
-         (uint32_t)parts;
+  const char *type = onnx_text(node->op_type);
+  const bool sums = strcmp(type, "Sum") == 0 || strcmp(type, "Mean") == 0;
+  return 4 + (sums ? 2 * (uint32_t)terms : 0) + (uint32_t)parts;
 }
 
 static resnet_status allocate_nodes(import_context *ctx) {

@@ -334,8 +334,8 @@ float *value_take_floats(import_context *ctx, size_t index) {
   const value *v = value_find(ctx, ctx->node->input[index]);
   constant *t = v->constant;
   float *floats = t->floats;
-  /* the plan will pack them; the node's end checks the budget */
-  (void)work_spend(ctx->work, t->count, 5 * WORK_MOVE);
+  /* they may be copied, here or by the plan; the node's end checks the budget */
+  (void)work_spend(ctx->work, t->count, WORK_MOVE);
   if (v->readers == 1 && t->block->users == 1) {
     t->block->floats = t->floats = NULL;
     return floats;
