@@ -355,7 +355,7 @@ resnet_status op_gather(import_context *ctx) {
   if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 0, &given);
   if (status == RESNET_OK) status = shape_resolve_axis(ctx, given, x->rank, &axis);
   if (status != RESNET_OK) return status;
-  if (index && axis > 0 && x->dims[axis] > 1 && op_can_select(ctx, x, axis))
+  if (index && axis > 0 && (x->dims[axis] > 1 || index->count > 1) && op_can_select(ctx, x, axis))
     return op_gather_channels(ctx, x, index);
   if (!index || axis == 0 || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 ||
       index->ints[0] > 0)

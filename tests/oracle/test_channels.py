@@ -127,11 +127,16 @@ def concat(g: Graph, x: str, axis: int) -> str:
     return g.add("Concat", x, x, x, axis=axis)
 
 
+def repeated_index(g: Graph, x: str, axis: int) -> str:
+    return g.add("Gather", x, g.constant(np.array([0, 0, 0])), axis=axis)
+
+
+REPEATS = [expand, expand_to_shape, tile, concat, repeated_index]
+
+
 @pytest.mark.parametrize("axis", [1, 3], ids=["nchw", "nhwc"])
 @pytest.mark.parametrize("normalised", ["bare", "alike", "by_channel"])
-@pytest.mark.parametrize(
-    "repeat", [expand, expand_to_shape, tile, concat], ids=lambda repeat: repeat.__name__
-)
+@pytest.mark.parametrize("repeat", REPEATS, ids=lambda repeat: repeat.__name__)
 def test_grey(repeat, normalised: str, axis: int, tmp_path: Path) -> None:
     g = Graph()
     x = repeat(g, "x", axis)
