@@ -23,7 +23,7 @@ static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
                         .files = files,
                         .graph = g};
   resnet_status status = import_model(&ctx, model);
-  if (status == RESNET_OK) scores_find(&ctx);
+  if (status == RESNET_OK) status = scores_find(&ctx);
   if (status == RESNET_OK) status = pass_find_input_evidence(&ctx);
   if (status == RESNET_OK) status = fuse_graph(&ctx);
   /* labels may say what the scores are */

@@ -137,11 +137,37 @@ uint32_t graph_class_count(resnet_scores scores, uint32_t count) {
   return graph_is_binary(scores) ? 2 : count;
 }
 
+/* Return whether node `index` gives what an activation function of the scores made, e.g.
+ * percentages, through scales, clamps and sums. A long way counts as one. */
+static bool follows_scores(const graph *g, uint32_t index) {
+  enum { MAX_STEPS = 64, MAX_OPEN = 16 };
+  uint32_t open[MAX_OPEN] = {index}, count = 1;
+  for (int step = 0; count && step < MAX_STEPS; step++) {
+    const graph_node *n = &g->nodes[open[--count]];
+    switch (n->op) {
+    case GRAPH_SOFTMAX:
+    case GRAPH_SIGMOID:
+    case GRAPH_FLATTEN:
+    case GRAPH_POWER:
+    case GRAPH_L2_NORMALIZE:
+      return true;
+    case GRAPH_ADD:
+    case GRAPH_AFFINE:
+    case GRAPH_CLAMP:
+    case GRAPH_SUBSAMPLE:
+      if (count + n->input_count > MAX_OPEN) return true;
+      for (uint32_t k = 0; k < n->input_count; k++) open[count++] = n->input[k];
+      break;
+    default:
+      break;
+    }
+  }
+  return count > 0;
+}
+
 void graph_take_as_classes(graph *g, uint32_t count) {
   const graph_node *last = &g->nodes[g->output];
-  const graph_op op = last->op;
-  if (last->shape.c != count || count < 2 || op == GRAPH_SOFTMAX || op == GRAPH_LOG_SOFTMAX ||
-      op == GRAPH_FLATTEN || op == GRAPH_POWER || op == GRAPH_L2_NORMALIZE)
-    return;
-  g->scores = RESNET_SCORES_LOGITS;
+  if (last->shape.c == count && count > 1 && last->op != GRAPH_LOG_SOFTMAX &&
+      !follows_scores(g, g->output))
+    g->scores = RESNET_SCORES_LOGITS;
 }

@@ -212,8 +212,8 @@ uint32_t graph_class_count(resnet_scores scores, uint32_t count);
 /* Return whether one score gives the probabilities of two classes. */
 bool graph_is_binary(resnet_scores scores);
 
-/* Take an embedding of `count` numbers as logits: there are as many labels. A map, powers
- * and normalised vectors stay an embedding. */
+/* Take an embedding of `count` numbers as logits: there are as many labels. A map,
+ * powers, normalised vectors, and scaled probabilities stay an embedding. */
 void graph_take_as_classes(graph *g, uint32_t count);
 
 /* Return whether every number is finite. */

