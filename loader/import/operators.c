@@ -61,6 +61,8 @@ static const op_row rows[] = {
     {"Flatten", OLDEST, NEWEST, 1, 1, op_flatten, NULL, "axis"},
     {"Floor", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
     {"Gather", OLDEST, NEWEST, 2, 2, op_gather, fold_gather, "axis"},
+    {"GatherND", 11, 11, 2, 2, op_gather_nd, NULL, ""},
+    {"GatherND", 12, NEWEST, 2, 2, op_gather_nd, NULL, "batch_dims"},
     {"Gemm", OLDEST, 6, 3, 3, op_gemm, NULL, "alpha beta broadcast transA transB"},
     {"Gemm", 7, NEWEST, 2, 3, op_gemm, NULL, "alpha beta transA transB"},
     {"GlobalAveragePool", OLDEST, NEWEST, 1, 1, op_global_average_pool, NULL, ""},

@@ -160,9 +160,15 @@ graph_shape value_shape(const import_context *ctx, const value *v) {
 
 static resnet_status get_any_view(import_context *ctx, size_t index, value **out) {
   resnet_status status = value_get(ctx, index, out);
-  if (status != RESNET_OK || (*out)->kind == VALUE_ACTIVATION) return status;
-  return unsupported(ctx, "input %zu ('%.50s') is a constant: an activation is accepted there",
-                     index, (*out)->name);
+  if (status != RESNET_OK) return status;
+  if ((*out)->kind != VALUE_ACTIVATION)
+    return unsupported(ctx, "input %zu ('%.50s') is a constant: an activation is accepted there",
+                       index, (*out)->name);
+  if (!(*out)->exchanged) return RESNET_OK;
+  return unsupported(ctx,
+                     "reads '%.50s', which was transposed to (c,n,h,w): a GatherND of the input's "
+                     "channels and a Transpose back to (n,c,h,w) or (n,h,w,c) are accepted",
+                     (*out)->name);
 }
 
 static resnet_status get_view(import_context *ctx, size_t index, value **out) {

@@ -534,7 +534,7 @@ static void views_that_mix_samples_are_refused(void **state) {
   refuse_view("Unsqueeze", "c,k", "", 1, (const int64_t[]){0}, not_yet, "before the batch");
   refuse_view("Transpose", "c", "perm=0,1,3,2", 0, NULL, not_yet,
               "Transpose_t|changes the order of the axes of 'c'");
-  refuse_view("Transpose", "c", "perm=1,0,2,3", 0, NULL, not_yet,
+  refuse_view("Transpose", "c", "perm=1,2,0,3", 0, NULL, not_yet,
               "Transpose_t|moves the batch of 'c' from the front");
   refuse_view("Transpose", "c", "perm=0,2,2,1", 0, NULL, form, "no permutation");
 }
