@@ -357,9 +357,8 @@ resnet_status fold_clip(import_context *ctx) {
 
 /* ---- Where ------------------------------------------------------------------------- */
 
-/* Fold Where(condition, a, b). Exporters build shapes with it, in which -1 means the
- * tensor's own size. The branches are broadcast against each other, then, as `both`,
- * against the condition. */
+/* Broadcast the branches of Where against each other, then, as `both`, against the
+ * condition. */
 static resnet_status broadcast_where(const import_context *ctx, const constant *condition,
                                      operands *branches, operands *all, constant *both) {
   resnet_status status = broadcast(ctx, branches);
@@ -382,6 +381,8 @@ static void widen_walk(strided_walk *walk, const strided_walk *all) {
   *walk = wide;
 }
 
+/* Fold Where(condition, a, b). Exporters build shapes with it, in which -1 means the
+ * tensor's own size. */
 resnet_status fold_where(import_context *ctx) {
   const constant *inputs[3];
   resnet_status status = RESNET_OK;
