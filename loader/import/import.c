@@ -126,17 +126,66 @@ static resnet_status find_order(import_context *ctx, const value *input,
   return RESNET_OK;
 }
 
+/* ---- bytes ------------------------------------------------------------------------- */
+
+static bool moves_elements(const char *type) {
+  static const char *const names[] = {"Identity", "Transpose", "Gather",  "Slice",  "Split",
+                                      "Concat",   "Unsqueeze", "Squeeze", "Reshape"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(type, names[i]) == 0) return true;
+  return false;
+}
+
+/* Return whether the node makes floats of bytes; op_cast checks the type. */
+static bool ends_bytes(const import_context *ctx, const Onnx__NodeProto *node, const bool *bytes) {
+  const char *type = onnx_text(node->op_type);
+  if (strcmp(type, "CastLike") != 0) return strcmp(type, "Cast") == 0;
+  const value *like = node->n_input > 1 ? value_find(ctx, node->input[1]) : NULL;
+  return like && !bytes[like - ctx->values];
+}
+
+/* Check that nothing computes with the bytes of `input` before they become floats:
+ * results of bytes wrap, those of floats do not. */
+static resnet_status check_bytes(import_context *ctx, const value *input) {
+  bool *bytes = import_scratch(ctx, ctx->value_count, sizeof *bytes);
+  if (!bytes) return err_no_memory(ctx->error, "the tensors' names");
+  bytes[input - ctx->values] = ctx->input_is_bytes = true;
+  for (size_t i = 0; i < ctx->source->n_node; i++) {
+    const Onnx__NodeProto *node = ctx->source->node[i];
+    const char *type = onnx_text(node->op_type);
+    bool reads = false;
+    if (!value_node_is_live(ctx, node) || strcmp(type, "Shape") == 0) continue;
+    for (size_t k = 0; k < node->n_input && !reads; k++) {
+      const value *v = value_find(ctx, node->input[k]);
+      reads = v && bytes[v - ctx->values];
+    }
+    if (!reads || ends_bytes(ctx, node, bytes)) continue;
+    if (!moves_elements(type))
+      return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                      "node '%.50s' (%.20s) computes with the bytes of input '%.50s': a Cast to "
+                      "float before it is accepted; export again with a float input or a Cast",
+                      import_node_name(node), type, input->name);
+    for (size_t k = 0; k < node->n_output; k++) {
+      const value *v = value_find(ctx, node->output[k]);
+      if (v) bytes[v - ctx->values] = true;
+    }
+  }
+  return RESNET_OK;
+}
+
+/* ---- type and shape ---------------------------------------------------------------- */
+
 static resnet_status check_input_type(const import_context *ctx, const char *name,
                                       const Onnx__TypeProto__Tensor *type) {
   if (!type || !type->shape || type->shape->n_dim != 4)
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
                     "input '%.60s' has %zu dimensions: an image (n,c,h,w) is accepted", name,
                     type && type->shape ? type->shape->n_dim : 0);
-  if (!element_is_float(type->elem_type))
+  if (!element_is_float(type->elem_type) && type->elem_type != ONNX_UINT8)
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
-                    "input '%.60s' has element type %d: float (1), float16 (10), double (11) and "
-                    "bfloat16 (16) are accepted; convert bytes to floats outside of the model and "
-                    "export again",
+                    "input '%.60s' has element type %d: float (1), float16 (10), double (11), "
+                    "bfloat16 (16) and, before a Cast to float, uint8 (2) are accepted; convert to "
+                    "floats outside of the model and export again",
                     name, type->elem_type);
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   for (size_t i = 0; i < 4; i++)
@@ -155,6 +204,7 @@ static resnet_status read_input_shape(import_context *ctx, const value *v,
   if (status != RESNET_OK) return status;
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   status = find_order(ctx, v, dims, channels_last);
+  if (status == RESNET_OK && type->elem_type == ONNX_UINT8) status = check_bytes(ctx, v);
   if (status != RESNET_OK) return status;
   Onnx__TensorShapeProto__Dimension *const *sides = dims + (*channels_last ? 1 : 2);
   const Onnx__TensorShapeProto__Dimension *channels = dims[*channels_last ? 3 : 1];

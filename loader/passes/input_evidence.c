@@ -265,6 +265,17 @@ static void warn_of_change(const import_context *ctx, uint32_t node, graph_evide
                  node_at(ctx, node)->name);
 }
 
+/* Bytes are 0 to 255, whatever the graph makes of them. */
+static void take_bytes(const import_context *ctx, graph_evidence *best, char text[TEXT_SIZE]) {
+  const bool bgr = best->kind == GRAPH_EVIDENCE_VALUES && best->bgr;
+  if (!ctx->input_is_bytes) return;
+  if (best->kind != GRAPH_EVIDENCE_VALUES)
+    (void)snprintf(text, TEXT_SIZE, "input '%.60s' is declared as bytes (uint8)",
+                   node_at(ctx, 0)->output);
+  pass_set_range(0, 255, best);
+  best->bgr = bgr;
+}
+
 resnet_status pass_find_input_evidence(import_context *ctx) {
   graph_evidence *best = &ctx->graph->evidence;
   char text[TEXT_SIZE] = "";
@@ -274,6 +285,7 @@ resnet_status pass_find_input_evidence(import_context *ctx) {
   if (!live) return err_no_memory(ctx->error, "the graph's nodes");
   const uint32_t followed = follow_input(ctx, live, best, text);
   warn_of_change(ctx, find_change(ctx, live, followed), best, text);
+  take_bytes(ctx, best, text);
   if (best->kind == GRAPH_EVIDENCE_NONE) return RESNET_OK;
   best->text = mem_copy_string(ctx->memory, text, strlen(text));
   return best->text ? RESNET_OK : err_no_memory(ctx->error, "a diagnostic");

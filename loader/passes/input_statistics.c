@@ -57,15 +57,21 @@ static const double known_means[][3] = {{0.485, 0.456, 0.406},
                                         {0.5071, 0.4865, 0.4409},
                                         {0.5141, 0.4074, 0.3588}};
 
-static bool is_reversed(const input_statistics *s, range r) {
+/* Return whether the means are known ones, from the last to the first if `reversed`. */
+static bool has_known_means(const input_statistics *s, range r, bool reversed) {
   const double tolerance = s->learned ? 0.03 : 0.012;
   for (size_t k = 0; k < sizeof known_means / sizeof *known_means; k++) {
     bool fits = s->channels == 3;
     for (uint32_t c = 0; c < 3 && fits; c++)
-      fits = fabs((s->mean[c] - r.low) / r.width - known_means[k][2 - c]) <= tolerance;
-    if (fits) return (s->mean[2] - s->mean[0]) / r.width > 0.02;
+      fits =
+          fabs((s->mean[c] - r.low) / r.width - known_means[k][reversed ? 2 - c : c]) <= tolerance;
+    if (fits) return true;
   }
   return false;
+}
+
+static bool is_reversed(const input_statistics *s, range r) {
+  return has_known_means(s, r, true) && (s->mean[2] - s->mean[0]) / r.width > 0.02;
 }
 
 /* ---- kinds ---- */
@@ -104,21 +110,25 @@ static bool find_range(const input_statistics *s, const range **found) {
   return false;
 }
 
-/* Return whether x * a + b turns normalised images into images again: a and b are their
- * deviation and mean, in `width`. Then set these as the values. */
-static bool find_inverse(const input_statistics *s, double width, graph_evidence *out) {
+/* Return whether x * a + b turns normalised images into images again, of the range r: a
+ * and b are their deviation and mean. Then set these as the values. Images of both signs
+ * have means about 0, as much else has: known ones alone show them (torchvision's
+ * transform_input). */
+static bool find_inverse(const input_statistics *s, range r, graph_evidence *out) {
   input_statistics images = {.channels = s->channels};
   for (uint32_t c = 0; c < s->channels; c++) {
     images.deviation[c] = 1 / s->deviation[c];
     images.mean[c] = -s->mean[c] / s->deviation[c];
   }
-  if (s->learned || !is_within(&images, (range){0, width}, &photographs)) return false;
+  const bool known = has_known_means(&images, r, false) || has_known_means(&images, r, true);
+  if (s->learned || !is_within(&images, r, &photographs) || (r.low < 0 && !known)) return false;
   out->kind = GRAPH_EVIDENCE_VALUES;
   out->scale = 255;
-  out->bgr = is_reversed(&images, (range){0, width});
+  out->bgr = is_reversed(&images, r);
   for (uint32_t c = 0; c < 3; c++) {
-    out->mean[c] = (float)(images.mean[c < s->channels ? c : 0] / width);
-    out->std[c] = (float)(images.deviation[c < s->channels ? c : 0] / width);
+    const uint32_t of = c < s->channels ? c : 0;
+    out->mean[c] = (float)((images.mean[of] - r.low) / r.width);
+    out->std[c] = (float)(images.deviation[of] / r.width);
   }
   return true;
 }
@@ -138,7 +148,7 @@ void pass_recognise_statistics(const input_statistics *s, graph_evidence *out) {
   } else if (find_range(s, &found)) {
     pass_set_range(found->low, found->low + found->width, out);
     out->bgr = is_reversed(s, *found);
-  } else if (!find_inverse(s, unit.width, out)) {
-    (void)find_inverse(s, byte.width, out);
+  } else if (!find_inverse(s, unit, out) && !find_inverse(s, byte, out)) {
+    (void)find_inverse(s, both_signs, out);
   }
 }

@@ -9,7 +9,7 @@ import numpy as np
 import oracle
 import pytest
 from oracle import onnx
-from small_graph import Graph, compare
+from small_graph import Graph, compare, run
 
 MEAN, STD = np.array([0.4, 0.5, 0.6], np.float32), np.array([0.2, 0.3, 0.25], np.float32)
 
@@ -165,3 +165,25 @@ def test_channels_of_layers_are_refused(tmp_path: Path) -> None:
     onnx.save(g.model(y), path)
     done, _ = oracle.run_dump(path, oracle.images((1, 3, 6, 5)), tmp_path, [])
     assert "models that split channels (Res2Net, SKNet, DLA) are not accepted" in done.stderr
+
+
+@pytest.mark.parametrize("axis", [1, 3], ids=["nchw", "nhwc"])
+@pytest.mark.parametrize("place", ["first", "behind the order"])
+def test_bytes(place: str, axis: int, tmp_path: Path) -> None:
+    """A uint8 input takes floats of 0 to 255 here, which preprocessing gives."""
+    g = Graph()
+    x = "x" if place == "first" else gather(g, "x", axis)
+    x = g.add("Cast", x, to=onnx.TensorProto.FLOAT)
+    x = normalise(g, g.add("Div", x, g.constant(np.float32(255))), axis)
+    shape = ("N", 3, 6, 5) if axis == 1 else ("N", 6, 5, 3)
+    model = g.model(finish(g, x, axis), shape)
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    pixels = np.random.default_rng(5).integers(0, 256, (3, *shape[1:]), np.uint8)
+    expected = oracle.reference(model, pixels, [model.graph.output[0].name])[0]
+    planar = pixels if axis == 1 else pixels.transpose(0, 3, 1, 2)
+    found = run(model, tmp_path, np.ascontiguousarray(planar.astype(np.float32)))
+    assert oracle.relative_error(found, expected) <= oracle.TOLERANCE
+    assert any(
+        "which fits images of 0 to 255" in text
+        for _, text in oracle.dump(tmp_path / "tail.onnx", oracle.images((1, 3, 6, 5))).findings
+    )

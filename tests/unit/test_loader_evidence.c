@@ -43,6 +43,13 @@ static void add_constants(network *n) {
   add_three(n, "M", 255, mean, NULL);
   add_three(n, "S", 255, deviation, NULL);
   add_three(n, "bgr", 1, bgr, NULL);
+  float to_signs[3], by_signs[3];
+  for (int c = 0; c < 3; c++) {
+    to_signs[c] = deviation[c] * 2;
+    by_signs[c] = mean[c] * 2 - 1;
+  }
+  add_three(n, "to_signs", 1, to_signs, NULL);
+  add_three(n, "by_signs", 1, by_signs, NULL);
   add_one(n, "r255", 1.0F / 255);
   add_one(n, "r127", 1.0F / 127.5F);
   add_one(n, "n255", 255);
@@ -195,6 +202,24 @@ static void a_reversed_normalisation_names_the_callers(void **state) {
   }
 }
 
+/* torchvision's transform_input: normalised images become those of -1 to 1. */
+static void a_change_of_normalisation_names_the_first(void **state) {
+  (void)state;
+  char text[256];
+  static const char *const known[][5] = {{"Mul to_signs", "Add by_signs"},
+                                         {"Div half", "Mul s", "Add by_signs"}};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    const graph_evidence e = find_evidence(known[i], text);
+    if (e.kind != GRAPH_EVIDENCE_VALUES) fail_msg("%zu: kind %d '%s'", i, (int)e.kind, text);
+    assert_float_equal(e.scale, 255, 0);
+    assert_int_equal(e.bgr, false);
+    for (int c = 0; c < 3; c++) {
+      assert_float_equal(e.mean[c], mean[c], 1e-5F);
+      assert_float_equal(e.std[c], deviation[c], 1e-5F);
+    }
+  }
+}
+
 static void expect_kind(const char *const nodes[5], graph_evidence_kind kind) {
   char text[256];
   const graph_evidence e = find_evidence(nodes, text);
@@ -332,6 +357,36 @@ static void other_functions_of_the_input_leave_a_guess(void **state) {
   }
 }
 
+/* Bytes are 0 to 255, with a normalisation behind them or without. */
+static void an_input_of_bytes_is_0_to_255(void **state) {
+  (void)state;
+  char text[256];
+  network plain = {.input_type = 2}, normalised = {.input_type = 2}, reversed = {.input_type = 2},
+          computed = {.input_type = 2};
+  add(&plain, "Cast", "x", "e", "to=1");
+  assert_int_equal(kind_behind(&plain, text), GRAPH_EVIDENCE_VALUES);
+  assert_non_null(strstr(text, "input 'x' is declared as bytes (uint8)"));
+  add_constants(&normalised);
+  add(&normalised, "Cast", "x", "f", "to=1");
+  add(&normalised, "Sub", "f,M", "g", "");
+  add(&normalised, "Div", "g,S", "e", "");
+  assert_int_equal(kind_behind(&normalised, text), GRAPH_EVIDENCE_VALUES);
+  assert_non_null(strstr(text, "node 'Div_e' computes"));
+  add_integers(&reversed, "order", "3", (const int64_t[]){2, 1, 0});
+  add(&reversed, "Gather", "x,order", "f", "axis=1");
+  add(&reversed, "Cast", "f", "e", "to=1");
+  assert_int_equal(kind_behind(&reversed, text), GRAPH_EVIDENCE_VALUES);
+  add_one(&computed, "n255", 255);
+  add_random(&computed, "w", "4,3,3,3", 1);
+  add(&computed, "Div", "x,n255", "f", "");
+  add(&computed, "Cast", "f", "e", "to=1");
+  add(&computed, "Conv", "e,w", "c", "");
+  add(&computed, "GlobalAveragePool", "c", "p", "");
+  add(&computed, "Flatten", "p", "y", "");
+  refuse_network(&computed, RESNET_ERROR_UNSUPPORTED,
+                 "node 'Div_f' (Div) computes with the bytes of input 'x'|a Cast to float");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(spellings_for_values_of_0_to_1),
@@ -339,10 +394,12 @@ int main(void) {
       cmocka_unit_test(spellings_for_values_of_minus_1_to_1),
       cmocka_unit_test(means_in_reverse_show_bgr),
       cmocka_unit_test(a_reversed_normalisation_names_the_callers),
+      cmocka_unit_test(a_change_of_normalisation_names_the_first),
       cmocka_unit_test(other_constants_stay_a_guess),
       cmocka_unit_test(one_channel_is_recognised),
       cmocka_unit_test(a_second_reader_of_the_input_leaves_a_guess),
       cmocka_unit_test(channels_that_are_normalised_one_by_one_are_recognised),
+      cmocka_unit_test(an_input_of_bytes_is_0_to_255),
       cmocka_unit_test(other_functions_of_the_input_leave_a_guess),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
