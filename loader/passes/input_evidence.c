@@ -70,15 +70,16 @@ static bool scales_channel(const graph_node *n, uint32_t o, uint32_t inputs, uin
     least = fmin(least, weight);
   }
   const bool is_mean = least >= 0 && fabs(sum - 1) < 1e-3;
+  const bool every_pixel = n->window.stride_h == 1 && n->window.stride_w == 1;
   const uint32_t outputs_of_group = n->shape.c / n->groups;
   *channel = o / outputs_of_group * (uint32_t)of_group + (uint32_t)place;
   *scale = sum;
-  return (found == 1 || (found > 1 && is_mean)) && *channel < inputs;
+  return found > 0 && (is_mean || (found == 1 && every_pixel)) && *channel < inputs;
 }
 
 /* Follow a convolution that only scales, shifts, exchanges or repeats channels. */
 static bool follow_conv(const graph_node *n, computed_input *v) {
-  if (n->shape.c > MAX_CHANNELS || !n->weights) return false;
+  if ((n->shape.c != 1 && n->shape.c != MAX_CHANNELS) || !n->weights) return false;
   computed_input after = *v;
   after.channels = n->shape.c;
   for (uint32_t o = 0; o < n->shape.c; o++) {
@@ -175,7 +176,7 @@ static void describe(const import_context *ctx, uint32_t node, const input_stati
 typedef struct finding {
   graph_evidence *best;
   char text[TEXT_SIZE];
-  bool has_range; /* the graph shows the range in one step: what follows changes nothing */
+  bool has_range; /* a step shows the range by itself: what follows changes nothing */
 } finding;
 
 /* Return whether the graph turns normalised images into images of a range. */
@@ -279,7 +280,7 @@ static void warn_of_change(const import_context *ctx, uint32_t node, finding *f)
                  node_at(ctx, node)->name);
 }
 
-/* Bytes are 0 to 255, whatever the graph makes of them. */
+/* Bytes are 0 to 255 in every graph. */
 static void take_bytes(const import_context *ctx, finding *f) {
   const bool bgr = f->best->kind == GRAPH_EVIDENCE_VALUES && f->best->bgr;
   if (!ctx->input_is_bytes) return;

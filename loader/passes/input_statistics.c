@@ -87,7 +87,7 @@ static bool is_plain_scale(const input_statistics *s) {
   return plain;
 }
 
-/* Return whether a data set's channels may have these deviations: they are about alike. */
+/* Return whether the channels have about the same deviation, as in any data set. */
 static bool are_alike(const input_statistics *s) {
   double least = s->deviation[0], most = s->deviation[0];
   for (uint32_t c = 1; c < s->channels; c++) {

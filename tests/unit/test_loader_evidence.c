@@ -28,12 +28,27 @@ static void add_vector(network *n, const char *name, const float *numbers, doubl
   add_floats(n, name, "3", out);
 }
 
+/* Add the constants of those that leave out or average pixels, and of unknown ones. */
+static void add_more_constants(network *n) {
+  float blur[12];
+  for (int i = 0; i < 12; i++) blur[i] = 0.25F;
+  add_floats(n, "blur", "3,1,2,2", blur);
+  add_three(n, "learned", 1, (const float[3]){3, 4, 2}, NULL);
+  add_three(n, "shifts", 1, (const float[3]){0.5F, 0.2F, 0.1F}, NULL);
+  add_three(n, "alternating", 1, (const float[3]){0.229F, -0.224F, 0.225F}, NULL);
+  add_integers(n, "start", "2", (const int64_t[2]){0, 0});
+  add_integers(n, "end", "2", (const int64_t[2]){INT32_MAX, INT32_MAX});
+  add_integers(n, "axes", "2", (const int64_t[2]){2, 3});
+  add_integers(n, "steps", "2", (const int64_t[2]){2, 2});
+  add_integers(n, "border", "8", (const int64_t[8]){0, 0, 1, 1, 0, 0, 1, 1});
+}
+
 /* Add the constants that the spellings use. */
 static void add_constants(network *n) {
   static const float ones[3] = {1, 1, 1}, zeros[3] = {0, 0, 0};
   static const float bgr[3] = {103.939F, 116.779F, 123.68F};
   const float inverse[3] = {1 / deviation[0], 1 / deviation[1], 1 / deviation[2]};
-  float weights[9] = {0}, turned[9] = {0}, blur[12];
+  float weights[9] = {0}, turned[9] = {0};
   add_three(n, "m", 1, mean, NULL);
   add_three(n, "minus_m", -1, mean, NULL);
   add_three(n, "s", 1, deviation, NULL);
@@ -79,16 +94,6 @@ static void add_constants(network *n) {
   }
   add_floats(n, "diagonal", "3,3,1,1", weights);
   add_floats(n, "turned", "3,3,1,1", turned);
-  for (int i = 0; i < 12; i++) blur[i] = 0.25F;
-  add_floats(n, "blur", "3,1,2,2", blur);
-  add_three(n, "learned", 1, (const float[3]){3, 4, 2}, NULL);
-  add_three(n, "shifts", 1, (const float[3]){0.5F, 0.2F, 0.1F}, NULL);
-  add_three(n, "alternating", 1, (const float[3]){0.229F, -0.224F, 0.225F}, NULL);
-  add_integers(n, "start", "2", (const int64_t[2]){0, 0});
-  add_integers(n, "end", "2", (const int64_t[2]){INT32_MAX, INT32_MAX});
-  add_integers(n, "axes", "2", (const int64_t[2]){2, 3});
-  add_integers(n, "steps", "2", (const int64_t[2]){2, 2});
-  add_integers(n, "border", "8", (const int64_t[8]){0, 0, 1, 1, 0, 0, 1, 1});
 }
 
 /* Add a spelling: nodes of "operator constants attributes" from "x" on; "-": none. Their
@@ -96,6 +101,7 @@ static void add_constants(network *n) {
 static void add_spelling(network *n, const char *const nodes[5]) {
   char before[8] = "x", after[8];
   add_constants(n);
+  add_more_constants(n);
   for (int i = 0; i < 5 && nodes[i]; i++) {
     char type[32], inputs[64] = "", rest[64] = "", attributes[64] = "";
     (void)sscanf(nodes[i], "%31s %63s %63s", type, rest, attributes);
@@ -165,7 +171,7 @@ static void spellings_for_values_of_0_to_1(void **state) {
       {"Slice start,end,axes,steps", "Sub m", "Div s"},
       {"Conv blur group=3", "Sub m", "Div s"},
       {"Pad border", "Sub m", "MaxPool - kernel_shape=2,2", "Div s"},
-      {"Clip n0,n1", "Mul odd"},                       /* the bounds alone show the range */
+      {"Clip n0,n1", "Mul odd"},                       /* alone, its range */
       {"BatchNormalization vi,ones,vm,vv", "Mul odd"}, /* the network's */
   };
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
