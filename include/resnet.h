@@ -326,9 +326,9 @@ typedef struct resnet_model_options {
    *   0: keep packed weights only
    *   1: also keep the file's weights, which resnet_model_save needs */
   uint32_t keep_weights;
-  /* Name of the tensor that holds the scores: an output of the graph, or any tensor that a
-   * node computes, e.g. the features before the last layer. Nodes that lead only to other
-   * tensors are ignored. A plan file gives the tensor it was made with; another name is
+  /* Name of the tensor that holds the scores: an output of the graph, or any tensor that
+   * a node computes, e.g. the features before the last layer. Nodes that lead only to
+   * other tensors are ignored. A plan file gives the tensor it was made with; another name is
    * refused. Not kept after the call.
    *   NULL: the only output. A file with several is refused; the message names them. */
   const char *output;
@@ -348,8 +348,8 @@ typedef struct resnet_model_options {
    *   - A model of 1,001 classes takes 1,000 labels: class 0 becomes "background".
    *   - A model of one score for two classes takes 1 label, of class 1. Class 0 becomes
    *     "not " and that label.
-   * A vector of a layer that was taken for an embedding becomes logits, if there is a label
-   * for each of its numbers.
+   * A vector of a layer that was taken for an embedding becomes logits, if there is a
+   * label for each of its numbers.
    *   NULL: the file's labels, if it has any */
   const char *const *labels;
   /* 0 if `labels` is NULL. */
