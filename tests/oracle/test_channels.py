@@ -187,3 +187,12 @@ def test_bytes(place: str, axis: int, tmp_path: Path) -> None:
         "which fits images of 0 to 255" in text
         for _, text in oracle.dump(tmp_path / "tail.onnx", oracle.images((1, 3, 6, 5))).findings
     )
+
+
+def test_an_input_without_a_shape(tmp_path: Path) -> None:
+    g = Graph()
+    model = g.model(g.linear())
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, tmp_path / "tail.onnx")
+    with pytest.raises(AssertionError, match="input 'x' declares no shape"):
+        oracle.dump(tmp_path / "tail.onnx", oracle.images((1, 3, 6, 5)))
