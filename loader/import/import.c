@@ -76,13 +76,16 @@ static bool keeps_axes(const char *type) {
   return false;
 }
 
+/* Return whether the node transposes (n,h,w,c) to (n,c,h,w), or to (c,n,h,w), as PyTorch
+ * writes x[..., [2,1,0]]. */
 static bool is_to_channels_first(const Onnx__NodeProto *node) {
-  static const int64_t perm[4] = {0, 3, 1, 2};
+  static const int64_t perm[4] = {0, 3, 1, 2}, exchanged[4] = {3, 0, 1, 2};
   if (strcmp(onnx_text(node->op_type), "Transpose") != 0) return false;
   for (size_t i = 0; i < node->n_attribute; i++) {
     const Onnx__AttributeProto *a = node->attribute[i];
     if (strcmp(onnx_text(a->name), "perm") == 0)
-      return a->n_ints == 4 && memcmp(a->ints, perm, sizeof perm) == 0;
+      return a->n_ints == 4 && (memcmp(a->ints, perm, sizeof perm) == 0 ||
+                                memcmp(a->ints, exchanged, sizeof perm) == 0);
   }
   return false;
 }
@@ -365,6 +368,10 @@ static resnet_status check_scores(import_context *ctx) {
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
                     "the output '%.60s' is (features,n): choose the tensor before the Transpose",
                     v->name);
+  if (v->exchanged)
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "the output '%.60s' is (c,n,h,w): choose the tensor before the Transpose",
+                    v->name);
   resnet_status status = node_flatten(ctx, v);
   ctx->graph->output = v->node;
   return status;
@@ -374,8 +381,9 @@ static resnet_status check_scores(import_context *ctx) {
 static uint32_t count_graph_nodes(const Onnx__NodeProto *node) {
   const size_t terms = node->n_input < IMPORT_MAX_TERMS ? node->n_input : IMPORT_MAX_TERMS;
   const size_t parts = node->n_output < CHANNELS_MAX ? node->n_output : CHANNELS_MAX;
-  return 3 + (strcmp(onnx_text(node->op_type), "Sum") == 0 ? 2 * (uint32_t)terms : 0) +
-         (uint32_t)parts;
+  const char *type = onnx_text(node->op_type);
+  const bool sums = strcmp(type, "Sum") == 0 || strcmp(type, "Mean") == 0;
+  return 4 + (sums ? 2 * (uint32_t)terms : 0) + (uint32_t)parts;
 }
 
 static resnet_status allocate_nodes(import_context *ctx) {

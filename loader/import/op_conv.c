@@ -32,6 +32,14 @@ static resnet_status check_conv_weights(const import_context *ctx, const constan
   return constant_check_finite(ctx, w, "weights");
 }
 
+/* Spend what the plan takes to pack `count` weights: it pads the `rows` outputs of each
+ * group to whole tiles. */
+static resnet_status spend_packing(const import_context *ctx, size_t count, size_t rows) {
+  enum { TILE = 16 };
+  const size_t padded = (rows + TILE - 1) / TILE * TILE;
+  return import_spend(ctx, count, 5 * WORK_MOVE * ((padded + rows - 1) / rows));
+}
+
 /* Transpose rows of (i,k) to rows of (k,i), in place; `row` is scratch memory. */
 static void turn_rows(float *weights, float *row, size_t rows, size_t inputs, size_t area) {
   size_t columns = inputs * area;
@@ -78,6 +86,10 @@ static resnet_status add_conv(import_context *ctx, const value *x, const constan
   if (status == RESNET_OK) status = window_read(ctx, &from, &request, &window, &shape);
   if (status != RESNET_OK) return status;
   shape.c = (uint32_t)w->dims[0];
+  const size_t rows = shape.c / (size_t)groups;
+  const bool depthwise = rows == 1 && w->dims[1] == 1; /* tiles hold many groups */
+  status = spend_packing(ctx, w->count, depthwise ? shape.c : rows);
+  if (status != RESNET_OK) return status;
   graph_node *n = node_add(ctx, GRAPH_CONV, from.node, shape, &status);
   if (!n) return status;
   n->window = window;
@@ -160,6 +172,7 @@ static resnet_status add_linear(import_context *ctx, const value *x, linear *p) 
     return unsupported(ctx, "it has %lld outputs: 1 to %d is accepted", (long long)outputs,
                        GRAPH_MAX_SIDE);
   resnet_status status = constant_check_finite(ctx, m, "weights");
+  if (status == RESNET_OK) status = spend_packing(ctx, m->count, (size_t)outputs);
   graph_node *n = status == RESNET_OK ? node_add(ctx, GRAPH_LINEAR, x->node,
                                                  (graph_shape){1, 1, (uint32_t)outputs}, &status)
                                       : NULL;

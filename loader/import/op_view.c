@@ -263,7 +263,8 @@ static resnet_status refuse_order(const import_context *ctx, const value *x, con
   if (perm[0] != 0)
     return unsupported(ctx,
                        "moves the batch of '%.50s' from the front: that is accepted for vectors "
-                       "(n,features), around a product with weights; remove the Transpose",
+                       "(n,features), around a product with weights, and for images, to "
+                       "(c,n,h,w) and back; remove the Transpose",
                        x->name);
   return unsupported(
       ctx,
@@ -272,24 +273,12 @@ static resnet_status refuse_order(const import_context *ctx, const value *x, con
       x->name);
 }
 
-/* Transpose without moving data: if only axes of one element change places, or if the
- * channels move behind height and width, or back. The value records the order of its
- * view. */
-resnet_status op_transpose(import_context *ctx) {
-  value *x;
-  uint32_t perm[MAX_RANK], channels = 0;
+/* Set the view of x with permuted axes, without moving data: if only axes of one element
+ * change places, or if the channels move behind height and width, or back. The value
+ * records the order of its view. */
+static resnet_status transpose_view(import_context *ctx, const value *x, const uint32_t *perm) {
+  uint32_t channels = 0;
   int64_t dims[MAX_RANK];
-  bool channels_last;
-  resnet_status status = value_get(ctx, 0, &x);
-  if (status == RESNET_OK) status = read_permutation(ctx, x->rank, perm);
-  if (status == RESNET_OK && x->rank == 2 && perm[0] == 1 && !x->expanded)
-    return transpose_vector(ctx, x);
-  if (status == RESNET_OK) status = value_get_deferred(ctx, 0, &x);
-  if (status == RESNET_OK && padding_is_deferred(x) &&
-      transposes_padding(ctx, x, perm, &channels_last))
-    return transpose_padded(ctx, x, perm, channels_last);
-  if (status == RESNET_OK) status = value_get_activation(ctx, 0, &x);
-  if (status != RESNET_OK) return status;
   for (uint32_t i = 0; i < x->rank; i++) dims[i] = x->dims[perm[i]];
   value view = *x;
   if (value_find_channels(ctx, x, &channels) && keeps_order(x, perm, channels)) {
@@ -301,6 +290,47 @@ resnet_status op_transpose(import_context *ctx) {
   }
   if (keeps_order(x, perm, MAX_RANK)) return value_set_view(ctx, x, x->rank, dims);
   return refuse_order(ctx, x, perm);
+}
+
+/* Transpose an image to or from (c,n,h,w). The view keeps the dimensions of (n,c,h,w), so
+ * that the first two numbers of `perm`, or what they stand for, change places. */
+static resnet_status transpose_exchanged(import_context *ctx, value *x, uint32_t *perm,
+                                         bool exchanges) {
+  resnet_status status = RESNET_OK;
+  if (padding_is_deferred(x)) status = padding_materialize(ctx, x);
+  if (status != RESNET_OK) return status;
+  if (exchanges) {
+    perm[1] = perm[0];
+    perm[0] = 0;
+  }
+  status = transpose_view(ctx, x, perm);
+  value *y = value_result(ctx);
+  if (status != RESNET_OK || !y || !exchanges) return status;
+  y->exchanged = true;
+  if (value_channel_axis(ctx, y) == 1) return RESNET_OK;
+  perm[0] = perm[1]; /* the file's, for the message */
+  return refuse_order(ctx, x, perm);
+}
+
+resnet_status op_transpose(import_context *ctx) {
+  value *x;
+  uint32_t perm[MAX_RANK];
+  bool channels_last;
+  resnet_status status = value_get(ctx, 0, &x);
+  if (status == RESNET_OK) status = read_permutation(ctx, x->rank, perm);
+  if (status == RESNET_OK && x->rank == 2 && perm[0] == 1 && !x->expanded)
+    return transpose_vector(ctx, x);
+  for (uint32_t i = 0; status == RESNET_OK && x->exchanged && i < 4; i++)
+    if (perm[i] < 2) perm[i] = 1 - perm[i];
+  const bool exchanges = status == RESNET_OK && x->rank == 4 && perm[1] == 0;
+  if (status == RESNET_OK && (x->exchanged || (exchanges && !x->expanded)))
+    return transpose_exchanged(ctx, x, perm, exchanges);
+  if (status == RESNET_OK) status = value_get_deferred(ctx, 0, &x);
+  if (status == RESNET_OK && padding_is_deferred(x) &&
+      transposes_padding(ctx, x, perm, &channels_last))
+    return transpose_padded(ctx, x, perm, channels_last);
+  if (status == RESNET_OK) status = value_get_activation(ctx, 0, &x);
+  return status == RESNET_OK ? transpose_view(ctx, x, perm) : status;
 }
 
 /* Return whether the range keeps the whole axis. */
@@ -380,7 +410,7 @@ resnet_status op_gather(import_context *ctx) {
   if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 0, &given);
   if (status == RESNET_OK) status = shape_resolve_axis(ctx, given, x->rank, &axis);
   if (status != RESNET_OK) return status;
-  if (index && axis > 0 && x->dims[axis] > 1 && op_can_select(ctx, x, axis))
+  if (index && axis > 0 && (x->dims[axis] > 1 || index->count > 1) && op_can_select(ctx, x, axis))
     return op_gather_channels(ctx, x, index);
   if (axis == 0) return gather_batch(ctx, x, index);
   if (!index || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 ||

@@ -113,8 +113,9 @@ resnet_status shape_reshape_view(import_context *ctx, const value *v, const cons
   if (target->count == 1 && target->ints[0] == -1 && (uint64_t)s.h * s.w * s.c > 1)
     return unsupported(
         ctx,
-        "puts all images of a batch into one row, as PyTorch's as_strided does in channels_last "
-        "format: call model.to(memory_format=torch.contiguous_format) and export again");
+        "puts all images of a batch into one row, as PyTorch does in channels_last format: export "
+        "with .contiguous() on a permuted input, or "
+        "model.to(memory_format=torch.contiguous_format)");
   int64_t first = target->ints[0];
   if (!leads_with_batch(ctx, target, zero_copies))
     return import_refuse(

@@ -22,6 +22,21 @@ def gather_from_the_end(g: Graph, x: str, axis: int) -> str:
     return g.add("Gather", x, g.constant(np.array([-1, 0, -2])), axis=axis)
 
 
+def gather_nd(g: Graph, x: str, axis: int) -> str:
+    """As PyTorch writes x[:, [2, 1, 0]] and x[..., [2, 1, 0]]."""
+    return index_channels(g, x, axis, [2, 1, 0])
+
+
+def gather_nd_from_the_end(g: Graph, x: str, axis: int) -> str:
+    return index_channels(g, x, axis, [-1, 0, -2])
+
+
+def index_channels(g: Graph, x: str, axis: int, order: list[int]) -> str:
+    x = g.add("Transpose", x, perm=[1, 0, 2, 3] if axis == 1 else [3, 0, 1, 2])
+    x = g.add("GatherND", x, g.constant(np.array(order).reshape(3, 1)))
+    return g.add("Transpose", x, perm=[1, 0, 2, 3] if axis == 1 else [1, 2, 3, 0])
+
+
 def backward_slice(g: Graph, x: str, axis: int) -> str:
     numbers = [np.array([-1]), np.array([-(2**31)]), np.array([axis]), np.array([-1])]
     return g.add("Slice", x, *(g.constant(number) for number in numbers))
@@ -62,6 +77,8 @@ def transform_input(g: Graph, x: str, axis: int) -> str:
 ORDERS = [
     gather,
     gather_from_the_end,
+    gather_nd,
+    gather_nd_from_the_end,
     backward_slice,
     split_and_concat,
     uneven_split,
@@ -127,11 +144,20 @@ def concat(g: Graph, x: str, axis: int) -> str:
     return g.add("Concat", x, x, x, axis=axis)
 
 
+def repeated_index(g: Graph, x: str, axis: int) -> str:
+    return g.add("Gather", x, g.constant(np.array([0, 0, 0])), axis=axis)
+
+
+def repeated_index_nd(g: Graph, x: str, axis: int) -> str:
+    return index_channels(g, x, axis, [0, -1, 0])
+
+
+REPEATS = [expand, expand_to_shape, tile, concat, repeated_index, repeated_index_nd]
+
+
 @pytest.mark.parametrize("axis", [1, 3], ids=["nchw", "nhwc"])
 @pytest.mark.parametrize("normalised", ["bare", "alike", "by_channel"])
-@pytest.mark.parametrize(
-    "repeat", [expand, expand_to_shape, tile, concat], ids=lambda repeat: repeat.__name__
-)
+@pytest.mark.parametrize("repeat", REPEATS, ids=lambda repeat: repeat.__name__)
 def test_grey(repeat, normalised: str, axis: int, tmp_path: Path) -> None:
     g = Graph()
     x = repeat(g, "x", axis)
@@ -142,6 +168,21 @@ def test_grey(repeat, normalised: str, axis: int, tmp_path: Path) -> None:
     y = finish(g, x, axis)
     shape = ("N", 1, 6, 5) if axis == 1 else ("N", 6, 5, 1)
     compare(g.model(y, shape), tmp_path, channels_last=axis == 3)
+
+
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_merged_transposes(place: str, tmp_path: Path) -> None:
+    """PyTorch's optimiser joins the Transpose behind the GatherND with that to NCHW, and
+    those between two GatherNDs."""
+    g = Graph()
+    x = normalise(g, "x", 3) if place == "before" else "x"
+    x = g.add("Transpose", x, perm=[3, 0, 1, 2])
+    x = g.add("GatherND", x, g.constant(np.array([[2], [0], [1]])))
+    x = g.add("GatherND", x, g.constant(np.array([[1], [0], [2]])))
+    x = g.add("Transpose", x, perm=[1, 0, 2, 3])
+    if place == "behind":
+        x = normalise(g, x, 1)
+    compare(g.model(finish(g, x, 1), ("N", 6, 5, 3)), tmp_path, channels_last=True)
 
 
 def test_a_selection_with_two_readers(tmp_path: Path) -> None:

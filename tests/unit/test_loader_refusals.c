@@ -188,7 +188,8 @@ static void rows_of_all_samples(void **state) {
   add(&row, "GlobalAveragePool", "c", "m", "");
   add(&row, "Reshape", "m,flat", "y", "");
   refuse_network(&row, not_yet,
-                 "Reshape_y|all images of a batch into one row|torch.contiguous_format");
+                 "Reshape_y|all images of a batch into one row|.contiguous() on a permuted "
+                 "input|torch.contiguous_format)");
   begin_network(&one);
   add_integers(&one, "flat", "1", (const int64_t[]){-1});
   add_conv(&one, "c", "d", "1,4,8,8", "");
