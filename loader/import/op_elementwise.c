@@ -208,6 +208,17 @@ static resnet_status check_divisor(const import_context *ctx, const constant *t,
   return RESNET_OK;
 }
 
+static resnet_status refuse_constant(const import_context *ctx, const value *x, const constant *t) {
+  const graph_shape s = value_shape(ctx, x);
+  const bool of_pixels = t->is_float && t->count > s.c && t->count % ((size_t)s.h * s.w) == 0;
+  return import_refuse(
+      ctx, broadcast_status(x, t->dims, t->rank),
+      "its constant '%.50s' has %zu numbers: 1 float, or 1 for each channel, is accepted%s",
+      t->name, t->count,
+      of_pixels ? "; of a mean image, which has 1 for each pixel, use the mean of each channel"
+                : "");
+}
+
 static resnet_status add_constant(import_context *ctx, value *x, const constant *t,
                                   bool constant_first) {
   int64_t axis;
@@ -219,11 +230,7 @@ static resnet_status add_constant(import_context *ctx, value *x, const constant 
   status = op_spread_channel(ctx, x, t);
   if (status != RESNET_OK) return status;
   const bool shared = !fits_channels(ctx, x, t, axis) && is_one_number(ctx, x, t);
-  if (!shared && !fits_channels(ctx, x, t, axis))
-    return import_refuse(
-        ctx, broadcast_status(x, t->dims, t->rank),
-        "its constant '%.50s' has %zu numbers: 1 float, or 1 for each channel, is accepted",
-        t->name, t->count);
+  if (!shared && !fits_channels(ctx, x, t, axis)) return refuse_constant(ctx, x, t);
   affine_operation op = find_affine_operation(ctx);
   status = constant_check_finite(ctx, t, "constant");
   if (status == RESNET_OK && op == DIV) status = check_divisor(ctx, t, constant_first);

@@ -22,6 +22,9 @@ static const statistics_bounds photographs = {0.02, 0.95, 0.05, 0.6};
 static const statistics_bounds signed_photographs = {0.35, 0.51, 0.12, 0.35};
 /* The mean alone is subtracted: the result has the range's width. */
 static const statistics_bounds mean_alone = {0.2, 0.75, 0.995, 1.005};
+/* The middle of the range is subtracted: the result runs from -x to x, e.g. x = 1024
+ * for X-rays. */
+static const statistics_bounds centred = {0.499, 0.503, 0.0004, 1.005};
 /* The result is 0 to 1. Some divide by 256. */
 static const statistics_bounds to_unit = {-0.005, 0.005, 0.995, 1.005};
 /* The result is 0 to 255, or that minus a mean as in Caffe. */
@@ -84,6 +87,16 @@ static bool is_plain_scale(const input_statistics *s) {
   return plain;
 }
 
+/* Return whether the channels have about the same deviation, as in any data set. */
+static bool are_alike(const input_statistics *s) {
+  double least = s->deviation[0], most = s->deviation[0];
+  for (uint32_t c = 1; c < s->channels; c++) {
+    least = fmin(least, s->deviation[c]);
+    most = fmax(most, s->deviation[c]);
+  }
+  return most <= 1.5 * least;
+}
+
 static bool find_range(const input_statistics *s, const range **found) {
   static const struct {
     const range *of;
@@ -100,11 +113,13 @@ static bool find_range(const input_statistics *s, const range **found) {
                {&both_signs, &to_byte, true},
                {&unit, &to_caffe, true},
                {&byte, &to_caffe, true},
-               {&both_signs, &to_caffe, true}};
+               {&both_signs, &to_caffe, true},
+               {&unit, &centred, true},
+               {&byte, &centred, true}};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
     if (s->learned && known[i].written) continue;
     *found = known[i].of;
-    if (*found == &both_signs && is_plain_scale(s)) continue;
+    if (*found == &both_signs && (is_plain_scale(s) || !(s->learned || are_alike(s)))) continue;
     if (is_within(s, **found, known[i].bounds)) return true;
   }
   return false;

@@ -28,6 +28,21 @@ static void add_vector(network *n, const char *name, const float *numbers, doubl
   add_floats(n, name, "3", out);
 }
 
+/* Add the constants of those that leave out or average pixels, and of unknown ones. */
+static void add_more_constants(network *n) {
+  float blur[12];
+  for (int i = 0; i < 12; i++) blur[i] = 0.25F;
+  add_floats(n, "blur", "3,1,2,2", blur);
+  add_three(n, "learned", 1, (const float[3]){3, 4, 2}, NULL);
+  add_three(n, "shifts", 1, (const float[3]){0.5F, 0.2F, 0.1F}, NULL);
+  add_three(n, "alternating", 1, (const float[3]){0.229F, -0.224F, 0.225F}, NULL);
+  add_integers(n, "start", "2", (const int64_t[2]){0, 0});
+  add_integers(n, "end", "2", (const int64_t[2]){INT32_MAX, INT32_MAX});
+  add_integers(n, "axes", "2", (const int64_t[2]){2, 3});
+  add_integers(n, "steps", "2", (const int64_t[2]){2, 2});
+  add_integers(n, "border", "8", (const int64_t[8]){0, 0, 1, 1, 0, 0, 1, 1});
+}
+
 /* Add the constants that the spellings use. */
 static void add_constants(network *n) {
   static const float ones[3] = {1, 1, 1}, zeros[3] = {0, 0, 0};
@@ -59,6 +74,7 @@ static void add_constants(network *n) {
   add_one(n, "half", 0.5F);
   add_one(n, "two", 2);
   add_one(n, "odd", 0.3F);
+  add_one(n, "n1024", 1024);
   add_vector(n, "ones", ones, 1, 1);
   add_vector(n, "zeros", zeros, 1, 1);
   add_vector(n, "vm", mean, 1, 1);
@@ -85,6 +101,7 @@ static void add_constants(network *n) {
 static void add_spelling(network *n, const char *const nodes[5]) {
   char before[8] = "x", after[8];
   add_constants(n);
+  add_more_constants(n);
   for (int i = 0; i < 5 && nodes[i]; i++) {
     char type[32], inputs[64] = "", rest[64] = "", attributes[64] = "";
     (void)sscanf(nodes[i], "%31s %63s %63s", type, rest, attributes);
@@ -148,6 +165,14 @@ static void spellings_for_values_of_0_to_1(void **state) {
       {"Mul n255", "Sub M"},
       {"Mul n255"},
       {"Sub m"},
+      /* what keeps the range and the channels may stand anywhere before the layers */
+      {"MaxPool - kernel_shape=2,2", "Sub m", "Div s"},
+      {"AveragePool - kernel_shape=2,2", "Sub m", "Div s"},
+      {"Slice start,end,axes,steps", "Sub m", "Div s"},
+      {"Conv blur group=3", "Sub m", "Div s"},
+      {"Pad border", "Sub m", "MaxPool - kernel_shape=2,2", "Div s"},
+      {"Clip n0,n1", "Mul odd"},                       /* alone, its range */
+      {"BatchNormalization vi,ones,vm,vv", "Mul odd"}, /* the network's */
   };
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
     expect_values(spellings[i], 255, 0, false);
@@ -167,6 +192,8 @@ static void spellings_for_values_of_0_to_255(void **state) {
       {"Div n255", "BatchNormalization vi,ones,vm,vv"},
       {"Sub M"},
       {"Clip n0,n255", "Div n127", "Sub n1"},
+      {"Sub n127", "Div n127", "Mul n1024"},
+      {"Div n255", "BatchNormalization vi,ones,small,vn"}, /* the network's */
   };
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
     expect_values(spellings[i], 1, 0, false);
@@ -232,9 +259,16 @@ static void other_constants_stay_a_guess(void **state) {
   static const char *const none[][5] = {{"Identity -"},
                                         {"Mul n1"},
                                         {"BatchNormalization ones,zeros,zeros,ones"},
-                                        {"MaxPool - kernel_shape=2,2", "Sub m", "Div s"}};
+                                        {"MaxPool - kernel_shape=2,2"},
+                                        {"AveragePool - kernel_shape=2,2"}};
   static const char *const unknown[][5] = {
-      {"Mul two"}, {"Mul odd"}, {"Add odd"}, {"Sub n255"}, {"Mul n127"}};
+      {"Mul two"},
+      {"Mul odd"},
+      {"Add odd"},
+      {"Sub n255"},
+      {"Mul n127"},
+      {"Mul learned", "Add shifts"}, /* as of images of -1 to 1, but for the factors */
+      {"Sub m", "Div alternating"}}; /* known, then not */
   static const char *const normalised[][5] = {{"BatchNormalization ones,zeros,zeros,vn"},
                                               {"BatchNormalization vi,ones,small,vn"}};
   for (size_t i = 0; i < sizeof none / sizeof *none; i++) expect_kind(none[i], GRAPH_EVIDENCE_NONE);
@@ -387,6 +421,18 @@ static void an_input_of_bytes_is_0_to_255(void **state) {
                  "node 'Div_f' (Div) computes with the bytes of input 'x'|a Cast to float");
 }
 
+/* A change that is not followed is one behind a pool, too. */
+static void a_pool_does_not_hide_a_change(void **state) {
+  (void)state;
+  network n = {0};
+  char text[256];
+  add(&n, "MaxPool", "x", "a", "kernel_shape=2,2");
+  add(&n, "GlobalAveragePool", "a", "g", "");
+  add(&n, "Sigmoid", "g", "e", "");
+  assert_int_equal(kind_behind(&n, text), GRAPH_EVIDENCE_UNKNOWN);
+  assert_non_null(strstr(text, "node 'Sigmoid_e' changes the input's values"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(spellings_for_values_of_0_to_1),
@@ -401,6 +447,7 @@ int main(void) {
       cmocka_unit_test(channels_that_are_normalised_one_by_one_are_recognised),
       cmocka_unit_test(an_input_of_bytes_is_0_to_255),
       cmocka_unit_test(other_functions_of_the_input_leave_a_guess),
+      cmocka_unit_test(a_pool_does_not_hide_a_change),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -282,7 +282,8 @@ static void arithmetic_with_constants_is_affine(void **state) {
 static void other_arithmetic_is_refused(void **state) {
   (void)state;
   static const float k[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-  network two = {0}, row = {0}, five = {0}, divide = {0}, zero = {0}, maps = {0};
+  network two = {0}, row = {0}, five = {0}, divide = {0}, zero = {0}, maps = {0},
+          pixels = {.input = "N,3,4,4"};
   begin_network(&two);
   add(&two, "MaxPool", "c", "m", "kernel_shape=2,2 strides=2,2");
   add(&two, "Mul", "c,m", "t", "");
@@ -299,6 +300,11 @@ static void other_arithmetic_is_refused(void **state) {
   add(&row, "Add", "c,k", "t", "");
   end_network(&row);
   refuse_network(&row, RESNET_ERROR_UNSUPPORTED, "Add_t|'k' has 8 numbers|1 for each channel");
+  begin_network(&pixels);
+  add_random(&pixels, "k", "1,3,4,4", 7);
+  add(&pixels, "Sub", "x,k", "t", "");
+  end_network(&pixels);
+  refuse_network(&pixels, RESNET_ERROR_UNSUPPORTED, "Sub_t|48 numbers|mean of each channel");
   begin_network(&five);
   add_floats(&five, "k", "5,1,1", k);
   add(&five, "Add", "c,k", "t", "");
