@@ -326,8 +326,10 @@ typedef struct resnet_model_options {
    *   0: keep packed weights only
    *   1: also keep the file's weights, which resnet_model_save needs */
   uint32_t keep_weights;
-  /* Name of the graph output that holds the scores. Nodes that lead only to other outputs
-   * are ignored. Not kept after the call.
+  /* Name of the tensor that holds the scores: an output of the graph, or any tensor that a
+   * node computes, e.g. the features before the last layer. Nodes that lead only to other
+   * tensors are ignored. A plan file gives the tensor it was made with; another name is
+   * refused. Not kept after the call.
    *   NULL: the only output. A file with several is refused; the message names them. */
   const char *output;
   /* Whether weights may be in other files (ONNX external data, used by large exports).
@@ -346,6 +348,8 @@ typedef struct resnet_model_options {
    *   - A model of 1,001 classes takes 1,000 labels: class 0 becomes "background".
    *   - A model of one score for two classes takes 1 label, of class 1. Class 0 becomes
    *     "not " and that label.
+   * A vector of a layer that was taken for an embedding becomes logits, if there is a label
+   * for each of its numbers.
    *   NULL: the file's labels, if it has any */
   const char *const *labels;
   /* 0 if `labels` is NULL. */
@@ -383,7 +387,7 @@ RESNET_API resnet_status resnet_model_open_memory(const void *bytes, size_t size
  *     that open it share its memory.
  *   - The weights are packed again if the CPU, the library's version, `conv` or `memory`
  *     differ. resnet_model_info.notice then says so.
- *   - A preprocessing from the options becomes the file's own.
+ *   - A preprocessing and labels from the options become the file's own.
  *   - The same model gives the same bytes.
  *   - The file is written beside `path` under a temporary name, then renamed. `path`
  *     holds either the old file or the complete new one. An existing `path` that is not a
@@ -697,10 +701,11 @@ RESNET_API resnet_status resnet_prepare(resnet_session *session, const resnet_im
 typedef struct resnet_prediction {
   /* Class, from 0. */
   uint32_t index;
-  /* Probability: softmax of logits, exp of log probabilities, or the file's own if it
-   * ends in a softmax or a sigmoid. resnet_run gives what the file computes instead. */
+  /* Probability, by resnet_model_info.scores: softmax of logits, sigmoid of a binary
+   * logit, exp of log probabilities, or the file's own if it ends in a softmax or a
+   * sigmoid. resnet_run gives what the file computes instead. */
   float score;
-  /* Valid until the model is closed; NULL if the model has no labels. */
+  /* Valid until the model and its sessions are closed; NULL if the model has no labels. */
   const char *label;
 } resnet_prediction;
 
@@ -711,6 +716,8 @@ typedef struct resnet_prediction {
  *     best class, best first. Equal scores are ordered by index.
  *   - The session allocates memory for resizing when an image is larger than all before;
  *     resnet_run never allocates.
+ *   - The model must have 1 or 3 input channels, and classes: an embedding fails with
+ *     RESNET_ERROR_UNSUPPORTED.
  *   - Errors of one image name its position among the `count`, from 0. */
 RESNET_API resnet_status resnet_classify(resnet_session *session, const resnet_image *images,
                                          size_t count, uint32_t k, resnet_prediction *predictions,

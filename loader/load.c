@@ -36,10 +36,11 @@ static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
 
 resnet_status load_explain_budget(const memory *m, resnet_status status, resnet_error *error) {
   if (status != RESNET_ERROR_MEMORY || !atomic_load(&m->over_budget)) return status;
-  return err_fail(error, RESNET_ERROR_LIMIT,
-                  "loading takes more than the budget of %llu bytes: raise max_memory_bytes if you "
-                  "trust the file",
-                  (unsigned long long)m->budget);
+  return err_fail(
+      error, RESNET_ERROR_LIMIT,
+      "loading takes more than the budget of %llu bytes (%.4g GiB): raise max_memory_bytes if you "
+      "trust the file",
+      (unsigned long long)m->budget, (double)m->budget / 0x1p30);
 }
 
 /* Name the format of a file that is no ONNX model. A stream that failed has explained

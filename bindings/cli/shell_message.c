@@ -12,13 +12,8 @@ static const struct {
      "the weights are in other files: add --external-data to read them, or make one file of all: "
      "python -c \"import onnx; onnx.save(onnx.load('model.onnx'), 'whole.onnx')\""},
     {"open it by its path, with external_data on", "name its path, and add --external-data"},
-    {"in options.output (program: --scores NAME)", "by --scores NAME"},
     {"with the scores in options.output", "with the scores by --scores NAME"},
-    {"compute its input yourself, and call resnet_run", "no image can be made its input"},
     {"options.input_height, input_width", "--size"},
-    {"resnet_classify and the resnet program convert", "the program converts"},
-    {"resnet_run takes either layout in any case", "either layout is taken"},
-    {"only resnet_run can use this model", "no image can be made its input"},
     {"max_memory_bytes", "--max-memory"},
     {"max_file_bytes", "--max-file"},
     {"options.label_count is", "--labels: the number of names is"},

@@ -91,6 +91,18 @@ resnet_shortcut graph_shortcut_kind(const graph *g, uint32_t source, uint32_t en
 
 /* ---- pools ------------------------------------------------------------------------- */
 
+/* Return the smallest x with low <= a * x mod m <= high; UINT32_MAX: there is none.
+ * a < m and low <= high < m; m and a shrink as in Euclid's algorithm. */
+static uint64_t first_in_range(uint64_t a, uint64_t m, uint64_t low, uint64_t high) {
+  if (low == 0) return 0;
+  if (a == 0) return UINT32_MAX;
+  const uint64_t x = (low + a - 1) / a;
+  if (x * a <= high) return x;
+  /* no multiple of a is in the range: y multiples of m bring one there */
+  const uint64_t y = first_in_range(m % a, a, (a - high % a) % a, (a - low % a) % a);
+  return y == UINT32_MAX ? UINT32_MAX : (low + m * y + a - 1) / a;
+}
+
 /* Return whether each window has a tap inside, along one axis. Window i begins at
  * i * stride - before. One that begins inside has its first tap there. One that begins
  * before the input has a first tap behind the border, less than `dilation` inside. */
@@ -99,13 +111,13 @@ static bool span_has_taps(uint32_t kernel, uint32_t stride, uint32_t dilation, u
   if (before > (uint64_t)(kernel - 1) * dilation) return false;
   if ((uint64_t)(out - 1) * stride >= (uint64_t)before + in) return false;
   if (dilation <= in) return true;
-  /* places of the first taps, from those of the window at 0 on */
-  uint32_t first = (dilation - before % dilation) % dilation;
-  for (uint32_t i = 0; i < out && (uint64_t)i * stride < before; i++) {
-    if (first >= in) return false;
-    first = (first + stride % dilation) % dilation;
-  }
-  return true;
+  /* places of the first taps: that of the window at 0, then `stride` more for each */
+  const uint32_t first = (dilation - before % dilation) % dilation;
+  if (before == 0) return true;
+  if (first >= in) return false;
+  const uint64_t outside =
+      first_in_range(stride % dilation, dilation, in - first, dilation - 1 - first);
+  return outside >= out || outside * stride >= before;
 }
 
 bool graph_pool_has_taps(const graph_window *w, graph_shape in, graph_shape out) {

@@ -145,10 +145,15 @@ static void decode_floats(const Onnx__TensorProto *t, constant *to) {
 }
 
 static int64_t integer_at(const Onnx__TensorProto *t, size_t i) {
-  if (!is_raw(t)) return t->data_type == ONNX_INT64 ? t->int64_data[i] : t->int32_data[i];
-  if (t->data_type == ONNX_INT64) return (int64_t)raw_bits(t, i, 8);
-  if (t->data_type == ONNX_INT32) return (int32_t)(uint32_t)raw_bits(t, i, 4);
-  return raw_bits(t, i, 1) != 0;
+  const int32_t type = t->data_type;
+  int64_t number;
+  if (is_raw(t))
+    number = (int64_t)raw_bits(t, i, element_size(type));
+  else if (type == ONNX_INT64)
+    number = t->int64_data[i];
+  else
+    number = type == ONNX_UINT32 ? (int64_t)t->uint64_data[i] : t->int32_data[i];
+  return type == ONNX_BOOL && is_raw(t) ? number != 0 : element_wrap(type, number);
 }
 
 /* Take ownership of `floats`, on failure too. Returns NULL on failure or for NULL. */
@@ -181,7 +186,8 @@ constant *constant_new(import_context *ctx, int32_t type, uint32_t rank, const i
     *status = invalid(ctx, "makes a constant with a negative dimension, or whose size overflows");
     return NULL;
   }
-  *status = import_spend(ctx, count, 2 * WORK_MOVE);
+  /* new pages cost the most: an integer takes 8 bytes, a double 12 */
+  *status = import_spend(ctx, count, (type == ONNX_FLOAT ? 2 : 6) * WORK_MOVE);
   if (*status != RESNET_OK) return NULL;
   constant *t = import_scratch(ctx, 1, sizeof *t);
   if (t) {

@@ -63,6 +63,7 @@ typedef struct import_context {
 
   bool input_is_rearranged; /* the graph reorders or repeats its input's channels */
   bool channels_last_input; /* the file declares its input as (n,h,w,c) */
+  bool input_is_bytes;      /* and as uint8 */
   bool resized;             /* the caller asked for another input size than the file's */
 
   void *scratch; /* list of blocks, released with the context */

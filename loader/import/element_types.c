@@ -35,7 +35,29 @@ bool element_is_float(int64_t type) {
 }
 
 bool element_is_integer(int64_t type) {
-  return type == ONNX_INT64 || type == ONNX_INT32 || type == ONNX_BOOL;
+  switch (type) {
+  case ONNX_INT64:
+  case ONNX_INT32:
+  case ONNX_INT16:
+  case ONNX_INT8:
+  case ONNX_UINT32:
+  case ONNX_UINT16:
+  case ONNX_UINT8:
+  case ONNX_BOOL:
+    return true;
+  default:
+    return false;
+  }
+}
+
+static bool is_unsigned(int32_t type) {
+  return type == ONNX_UINT8 || type == ONNX_UINT16 || type == ONNX_UINT32 || type == ONNX_BOOL;
+}
+
+void element_range(int32_t type, double *least, double *beyond) {
+  const int bits = (int)element_size(type) * 8;
+  *least = is_unsigned(type) ? 0 : -ldexp(1, bits - 1);
+  *beyond = ldexp(1, is_unsigned(type) ? bits : bits - 1);
 }
 
 static float float_from_bits(uint32_t bits) {
@@ -87,7 +109,8 @@ float element_round(int32_t type, double number) {
 }
 
 int64_t element_wrap(int32_t type, int64_t number) {
-  if (type != ONNX_INT32) return number;
-  const uint32_t low = (uint32_t)(uint64_t)number;
-  return low <= INT32_MAX ? (int64_t)low : (int64_t)low - ((int64_t)1 << 32);
+  if (type == ONNX_INT64 || type == ONNX_BOOL) return number;
+  const int bits = (int)element_size(type) * 8;
+  const int64_t size = INT64_C(1) << bits, low = number & (size - 1);
+  return is_unsigned(type) || low < size / 2 ? low : low - size;
 }

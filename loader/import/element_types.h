@@ -9,7 +9,8 @@
 
 /* The types that constants may have, for messages. */
 #define ELEMENT_TYPES                                                                              \
-  "float (1), int32 (6), int64 (7), bool (9), float16 (10), double (11), bfloat16 (16)"
+  "float (1), uint8 (2), int8 (3), uint16 (4), int16 (5), int32 (6), int64 (7), bool (9), "        \
+  "float16 (10), double (11), uint32 (12), bfloat16 (16)"
 
 /* Return the bytes of an element, or 0 for an unknown type. */
 size_t element_size(int32_t type);
@@ -26,7 +27,10 @@ float element_from_bfloat(uint16_t bits);
  * too large becomes infinite (IEEE 754, 4.3.1 and 7.4). */
 float element_round(int32_t type, double number);
 
-/* Keep the low bits of a number that int32 cannot hold; another type keeps the number. */
+/* Return the range of a type of integers: from `least` to less than `beyond`. */
+void element_range(int32_t type, double *least, double *beyond);
+
+/* Keep the low bits of a number that the type of integers cannot hold. */
 int64_t element_wrap(int32_t type, int64_t number);
 
 #endif

@@ -11,14 +11,38 @@
 #include "loader/import/values.h"
 #include "loader/onnx/onnx_types.h"
 
-typedef enum arithmetic { ADD, SUB, MUL, DIV, MOD, FMOD, MIN, MAX, POW, EQUAL } arithmetic;
+/* From EQUAL on, the result is of booleans. */
+typedef enum arithmetic {
+  ADD,
+  SUB,
+  MUL,
+  DIV,
+  MOD,
+  FMOD,
+  MIN,
+  MAX,
+  POW,
+  EQUAL,
+  LESS,
+  GREATER,
+  LESS_OR_EQUAL,
+  GREATER_OR_EQUAL,
+  AND,
+  OR
+} arithmetic;
 
 static arithmetic find_arithmetic(const import_context *ctx, bool fmod) {
-  static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Mod",
-                                      "",    "Min", "Max", "Pow", "Equal"};
+  static const char *const names[] = {"Add",         "Sub",
+                                      "Mul",         "Div",
+                                      "Mod",         "",
+                                      "Min",         "Max",
+                                      "Pow",         "Equal",
+                                      "Less",        "Greater",
+                                      "LessOrEqual", "GreaterOrEqual",
+                                      "And",         "Or"};
   int i = 0;
-  if (strcmp(ctx->node->op_type, "Sum") == 0) return ADD;
-  while (i < EQUAL && strcmp(names[i], ctx->node->op_type) != 0) i++;
+  if (strcmp(ctx->node->op_type, "Sum") == 0 || strcmp(ctx->node->op_type, "Mean") == 0) return ADD;
+  while (i < OR && strcmp(names[i], ctx->node->op_type) != 0) i++;
   return i == MOD && fmod ? FMOD : (arithmetic)i;
 }
 
@@ -122,39 +146,73 @@ static resnet_status broadcast(const import_context *ctx, operands *o) {
   return RESNET_OK;
 }
 
-/* Compare two elements. NaN equals nothing. The symbolic batch equals no number below 1:
- * exporters compare shapes with -1. */
-static resnet_status compare_elements(const import_context *ctx, constant *to, size_t k,
-                                      const operands *o) {
+static double number_at(const constant *t, int64_t i) {
+  if (t->doubles) return t->doubles[i];
+  return t->is_float ? (double)t->floats[i] : (double)t->ints[i];
+}
+
+/* Compare two numbers. All comparisons with NaN are false. */
+static bool compare_floats(arithmetic op, double a, double b) {
+  switch (op) {
+  case LESS:
+    return a < b;
+  case GREATER:
+    return a > b;
+  case LESS_OR_EQUAL:
+    return a <= b;
+  case GREATER_OR_EQUAL:
+    return a >= b;
+  default:
+    return a <= b && a >= b;
+  }
+}
+
+static bool compare_integers(arithmetic op, int64_t a, int64_t b) {
+  switch (op) {
+  case LESS:
+    return a < b;
+  case GREATER:
+    return a > b;
+  case LESS_OR_EQUAL:
+    return a <= b;
+  case GREATER_OR_EQUAL:
+    return a >= b;
+  case AND:
+    return a && b;
+  case OR:
+    return a || b;
+  default:
+    return a == b;
+  }
+}
+
+/* Compare two elements. The symbolic batch equals no number below 1: exporters compare
+ * shapes with -1. */
+static resnet_status compare_elements(const import_context *ctx, arithmetic op, constant *to,
+                                      size_t k, const operands *o) {
   const constant *a = o->a, *b = o->b;
   const size_t i = (size_t)o->at_a, j = (size_t)o->at_b;
-  if (a->doubles) {
-    to->ints[k] = a->doubles[i] <= b->doubles[j] && a->doubles[i] >= b->doubles[j];
-    return RESNET_OK;
-  }
   if (a->is_float) {
-    to->ints[k] = a->floats[i] <= b->floats[j] && a->floats[i] >= b->floats[j];
+    to->ints[k] = compare_floats(op, number_at(a, o->at_a), number_at(b, o->at_b));
     return RESNET_OK;
   }
   const bool batch_a = constant_is_batch(a, i), batch_b = constant_is_batch(b, j);
   if (batch_a != batch_b && (batch_a ? b->ints[j] : a->ints[i]) > 0)
     return unsupported(ctx, "compares the batch size with a number: export with a fixed one");
-  to->ints[k] = batch_a == batch_b && (batch_a || a->ints[i] == b->ints[j]);
+  const bool same = batch_a == batch_b;
+  to->ints[k] = same && (batch_a || compare_integers(op, a->ints[i], b->ints[j]));
   return RESNET_OK;
-}
-
-static double number_at(const constant *t, int64_t i) {
-  if (t->doubles) return t->doubles[i];
-  return t->is_float ? (double)t->floats[i] : (double)t->ints[i];
 }
 
 /* Raise an integer to a power: exactly, and as ONNX does not say what an overflow gives,
  * only if the result fits. */
 static resnet_status raise_integer(const import_context *ctx, constant *to, size_t k,
                                    const operands *o) {
-  const double largest = to->type == ONNX_INT32 ? 0x1p31 : 0x1p53;
+  double least, beyond;
+  element_range(to->type, &least, &beyond);
+  const double largest = fmin(beyond, 0x1p53);
   const double x = number_at(o->a, o->at_a), y = number_at(o->b, o->at_b), power = trunc(pow(x, y));
-  if (!(fabs(power) < largest) || !(fabs(x) <= 0x1p53))
+  if (!(power > fmax(least, -largest) - 1 && power < largest) || !(fabs(x) <= 0x1p53))
     return unsupported(ctx, "raises the integer %g to the power %g: results below %g are accepted",
                        x, y, largest);
   to->ints[k] = (int64_t)power;
@@ -163,7 +221,7 @@ static resnet_status raise_integer(const import_context *ctx, constant *to, size
 
 static resnet_status compute_element(const import_context *ctx, arithmetic op, constant *to,
                                      size_t k, const operands *o) {
-  if (op == EQUAL) return compare_elements(ctx, to, k, o);
+  if (op >= EQUAL) return compare_elements(ctx, op, to, k, o);
   if (to->is_float) {
     constant_set_float(to, k,
                        compute_float(op, number_at(o->a, o->at_a), number_at(o->b, o->at_b)));
@@ -183,8 +241,10 @@ static resnet_status check_operands(const import_context *ctx, arithmetic op, co
     return invalid(ctx, "takes two constants of one type");
   if (op != EQUAL && (constant_has_batch(a) || constant_has_batch(b)))
     return unsupported(ctx, "computes with the batch size: export with a fixed one");
-  if (op != EQUAL && (a->type == ONNX_BOOL || b->type == ONNX_BOOL))
-    return invalid(ctx, "computes with booleans: numbers are accepted");
+  const bool booleans = a->type == ONNX_BOOL || b->type == ONNX_BOOL;
+  if (op == AND || op == OR ? !booleans : op != EQUAL && booleans)
+    return invalid(ctx, "computes with %s",
+                   booleans ? "booleans: numbers are accepted" : "numbers: booleans are accepted");
   if (op == MOD && a->is_float)
     return invalid(ctx, "takes the remainder of floats with attribute fmod 0: ONNX asks for 1");
   return RESNET_OK;
@@ -206,7 +266,9 @@ static resnet_status check_axis(const import_context *ctx, const constant *a, co
 /* Return the steps that an element costs. */
 static uint64_t cost_of(arithmetic op, int32_t type) {
   const bool rounds = type == ONNX_FLOAT16 || type == ONNX_BFLOAT16;
-  return op == POW || op == FMOD || rounds ? WORK_FUNCTION : WORK_COMPUTE;
+  /* the steps of fmod grow with the difference of the exponents */
+  if (op == FMOD) return (type == ONNX_DOUBLE ? 32 : 8) * WORK_FUNCTION;
+  return op == POW || rounds ? WORK_FUNCTION : WORK_COMPUTE;
 }
 
 /* Return a new constant, `a op b`; NULL: *status has the reason. */
@@ -217,7 +279,7 @@ static constant *combine(import_context *ctx, arithmetic op, const constant *a, 
   if (*status == RESNET_OK) *status = check_axis(ctx, a, b);
   if (*status == RESNET_OK) *status = broadcast(ctx, &o);
   if (*status != RESNET_OK) return NULL;
-  const int32_t type = op == EQUAL ? ONNX_BOOL : a->type;
+  const int32_t type = op >= EQUAL ? ONNX_BOOL : a->type;
   constant *to = constant_new(ctx, type, o.walk_a.rank, o.walk_a.dims, status);
   if (to) *status = import_spend(ctx, to->count, cost_of(op, type));
   for (size_t k = 0; *status == RESNET_OK && k < to->count; k++) {
@@ -227,8 +289,18 @@ static constant *combine(import_context *ctx, arithmetic op, const constant *a, 
   return *status == RESNET_OK ? to : NULL;
 }
 
-/* Fold an operator of two constants; Sum, Min and Max take any number, one after the
- * other. */
+/* Divide the sum that Mean begins with. */
+static resnet_status divide_sum(import_context *ctx, constant *sum, size_t count) {
+  if (!sum->is_float) return invalid(ctx, "takes the mean of integers: floats are accepted");
+  const resnet_status status = import_spend(ctx, sum->count, WORK_FUNCTION);
+  if (status != RESNET_OK) return status;
+  for (size_t i = 0; i < sum->count; i++)
+    constant_set_float(sum, i, number_at(sum, (int64_t)i) / (double)count);
+  return RESNET_OK;
+}
+
+/* Fold an operator of two constants; Sum, Mean, Min and Max take any number, one after
+ * the other. */
 resnet_status fold_arithmetic(import_context *ctx) {
   const constant *a, *b;
   int64_t fmod = 0;
@@ -242,14 +314,51 @@ resnet_status fold_arithmetic(import_context *ctx) {
     if (status == RESNET_OK) to = combine(ctx, find_arithmetic(ctx, fmod != 0), a, b, &status);
     if (status != RESNET_OK) return status;
   }
-  return value_set_constant(ctx, to);
+  if (strcmp(ctx->node->op_type, "Mean") == 0) status = divide_sum(ctx, to, ctx->node->n_input);
+  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
+}
+
+/* ---- Clip -------------------------------------------------------------------------- */
+
+/* Read a bound of Clip: attribute `name` before opset 11, then input `index`. NULL: there
+ * is none. */
+static resnet_status read_clip_bound(import_context *ctx, const constant *t, size_t index,
+                                     const char *name, const constant **bound) {
+  resnet_status status;
+  float number;
+  *bound = NULL;
+  if (ctx->opset >= 11) return value_get_constant(ctx, index, "bounds", bound);
+  if (!attr_exists(ctx, name)) return RESNET_OK;
+  constant *one = constant_new(ctx, t->type, 0, NULL, &status);
+  if (status == RESNET_OK) status = attr_get_float(ctx, name, 0, &number);
+  if (status != RESNET_OK) return status;
+  if (!t->is_float) return invalid(ctx, "clips integers: floats are accepted at this opset");
+  constant_set_float(one, 0, (double)number);
+  *bound = one;
+  return RESNET_OK;
+}
+
+/* Fold Min(Max(x, low), high). */
+resnet_status fold_clip(import_context *ctx) {
+  const constant *t, *low, *high;
+  resnet_status status = value_get_constant(ctx, 0, "data", &t);
+  if (status == RESNET_OK && !t) return invalid(ctx, "input 0 is missing: export the model again");
+  if (status == RESNET_OK) status = read_clip_bound(ctx, t, 1, "min", &low);
+  if (status == RESNET_OK) status = read_clip_bound(ctx, t, 2, "max", &high);
+  if (status != RESNET_OK) return status;
+  if ((low && low->count != 1) || (high && high->count != 1))
+    return unsupported(ctx, "its bound has %zu numbers: one is accepted",
+                       low && low->count != 1 ? low->count : high->count);
+  constant *to = constant_alias(ctx, t, t->rank, t->dims, &status);
+  if (to && low) to = combine(ctx, MAX, to, low, &status);
+  if (to && high) to = combine(ctx, MIN, to, high, &status);
+  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
 /* ---- Where ------------------------------------------------------------------------- */
 
-/* Fold Where(condition, a, b). Exporters build shapes with it, in which -1 means the
- * tensor's own size. The branches are broadcast against each other, then, as `both`,
- * against the condition. */
+/* Broadcast the branches of Where against each other, then, as `both`, against the
+ * condition. */
 static resnet_status broadcast_where(const import_context *ctx, const constant *condition,
                                      operands *branches, operands *all, constant *both) {
   resnet_status status = broadcast(ctx, branches);
@@ -272,6 +381,8 @@ static void widen_walk(strided_walk *walk, const strided_walk *all) {
   *walk = wide;
 }
 
+/* Fold Where(condition, a, b). Exporters build shapes with it, in which -1 means the
+ * tensor's own size. */
 resnet_status fold_where(import_context *ctx) {
   const constant *inputs[3];
   resnet_status status = RESNET_OK;
@@ -305,11 +416,15 @@ resnet_status fold_where(import_context *ctx) {
 
 static double reciprocal(double x) { return 1 / x; }
 static double negative(double x) { return -x; }
+static double positive_part(double x) { return larger(x, 0); }
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 static resnet_status fold_integer_function(import_context *ctx, const constant *t) {
   resnet_status status;
   const char *name = ctx->node->op_type;
   const bool is_abs = strcmp(name, "Abs") == 0;
+  if (strcmp(name, "Relu") == 0)
+    return unsupported(ctx, "takes the positive part of integers: floats are accepted");
   if ((!is_abs && strcmp(name, "Neg") != 0) || t->type == ONNX_BOOL)
     return invalid(ctx, "takes floats");
   if (constant_has_batch(t))
@@ -329,9 +444,18 @@ resnet_status fold_function(import_context *ctx) {
   static const struct {
     const char *name;
     double (*compute)(double x);
-  } functions[] = {{"Abs", fabs},    {"Ceil", ceil},    {"Exp", exp},
-                   {"Floor", floor}, {"Neg", negative}, {"Reciprocal", reciprocal},
-                   {"Sqrt", sqrt}};
+  } functions[] = {{"Abs", fabs},
+                   {"Ceil", ceil},
+                   {"Exp", exp},
+                   {"Floor", floor},
+                   {"Log", log},
+                   {"Neg", negative},
+                   {"Reciprocal", reciprocal},
+                   {"Relu", positive_part},
+                   {"Round", nearbyint},
+                   {"Sigmoid", sigmoid},
+                   {"Sqrt", sqrt},
+                   {"Tanh", tanh}};
   const constant *t;
   resnet_status status = value_get_constant(ctx, 0, "data", &t);
   if (status != RESNET_OK) return status;
@@ -346,37 +470,65 @@ resnet_status fold_function(import_context *ctx) {
   return status == RESNET_OK ? value_set_constant(ctx, to) : status;
 }
 
+resnet_status fold_not(import_context *ctx) {
+  const constant *t;
+  resnet_status status = value_get_constant(ctx, 0, "data", &t);
+  if (status != RESNET_OK) return status;
+  if (!t || t->type != ONNX_BOOL) return invalid(ctx, "takes booleans");
+  constant *to = constant_new(ctx, ONNX_BOOL, t->rank, t->dims, &status);
+  if (to) status = import_spend(ctx, to->count, WORK_COMPUTE);
+  for (size_t i = 0; status == RESNET_OK && i < to->count; i++) to->ints[i] = !t->ints[i];
+  return status == RESNET_OK ? value_set_constant(ctx, to) : status;
+}
+
 /* ---- Range ------------------------------------------------------------------------- */
 
-resnet_status fold_range(import_context *ctx) {
+/* Read start, limit and delta: three numbers of one type. */
+static resnet_status read_range(import_context *ctx, double numbers[3], int32_t *type) {
   static const char *const what[3] = {"start", "limit", "delta"};
-  int64_t numbers[3];
-  int32_t type = ONNX_INT64;
   for (size_t i = 0; i < 3; i++) {
     const constant *t;
-    resnet_status status = value_get_integers(ctx, i, what[i], &t);
+    resnet_status status = value_get_constant(ctx, i, what[i], &t);
     if (status != RESNET_OK) return status;
-    if (!t || t->count != 1 || t->ints[0] > INT32_MAX || t->ints[0] < INT32_MIN)
-      return unsupported(ctx, "its %s must be one integer below 2^31", what[i]);
-    numbers[i] = t->ints[0];
-    type = t->type;
+    if (t && constant_has_batch(t))
+      return unsupported(ctx, "its %s depends on the batch size: export with a fixed one", what[i]);
+    if (!t || t->count != 1 || t->type == ONNX_BOOL)
+      return unsupported(ctx, "its %s must be one number below 2^31", what[i]);
+    if (i > 0 && t->type != *type) return invalid(ctx, "takes three numbers of one type");
+    numbers[i] = number_at(t, 0);
+    *type = t->type;
+    if (!(fabs(numbers[i]) <= INT32_MAX))
+      return unsupported(ctx, "its %s is %g: numbers below 2^31 are accepted", what[i], numbers[i]);
   }
-  int64_t span = numbers[1] - numbers[0], step = numbers[2], count = 0;
-  if (step == 0) return invalid(ctx, "its delta is 0");
-  if (step > 0 ? span > 0 : span < 0) count = (span - (step > 0 ? 1 : -1)) / step + 1;
-  resnet_status status;
-  constant *t = constant_new(ctx, type, 1, &count, &status);
-  for (int64_t i = 0; i < (t ? count : 0); i++) t->ints[i] = numbers[0] + i * step;
+  return numbers[2] < 0 || numbers[2] > 0 ? RESNET_OK : invalid(ctx, "its delta is 0");
+}
+
+/* Fold Range: start + i * delta, before the limit. */
+resnet_status fold_range(import_context *ctx) {
+  double numbers[3];
+  int32_t type = 0;
+  resnet_status status = read_range(ctx, numbers, &type);
+  if (status != RESNET_OK) return status;
+  const double wanted = ceil((numbers[1] - numbers[0]) / numbers[2]);
+  const int64_t count = wanted < 0 ? 0 : wanted > 0x1p62 ? INT64_C(1) << 62 : (int64_t)wanted;
+  status = import_spend(ctx, (uint64_t)count, WORK_COMPUTE);
+  constant *t = status == RESNET_OK ? constant_new(ctx, type, 1, &count, &status) : NULL;
+  for (int64_t i = 0; t && i < count; i++)
+    if (t->is_float)
+      constant_set_float(t, (size_t)i, numbers[0] + (double)i * numbers[2]);
+    else
+      t->ints[i] = (int64_t)numbers[0] + i * (int64_t)numbers[2];
   return status == RESNET_OK ? value_set_constant(ctx, t) : status;
 }
 
 /* ---- Cast -------------------------------------------------------------------------- */
 
-/* Cast to int32, int64 or bool. Integers keep their low bits, all floats but 0 are true,
- * and what other floats give that do not fit is not defined (onnx/docs/Operators.md). */
+/* Cast to a type of integers or bool. Integers keep their low bits, all floats but 0 are
+ * true, and what other floats give that do not fit is not defined
+ * (onnx/docs/Operators.md). */
 static resnet_status cast_to_integer(const import_context *ctx, const constant *t, size_t i,
                                      constant *to) {
-  const double limit = to->type == ONNX_INT32 ? 0x1p31 : 0x1p63;
+  double least, beyond;
   const double number = number_at(t, (int64_t)i);
   if (to->type == ONNX_BOOL) {
     to->ints[i] = t->is_float ? !(number <= 0 && number >= 0) : t->ints[i] != 0;
@@ -386,9 +538,10 @@ static resnet_status cast_to_integer(const import_context *ctx, const constant *
     to->ints[i] = element_wrap(to->type, t->ints[i]);
     return RESNET_OK;
   }
-  if (!(trunc(number) >= -limit && number < limit))
-    return unsupported(ctx, "casts %g to an integer: from -%g to less than %g is accepted", number,
-                       limit, limit);
+  element_range(to->type, &least, &beyond);
+  if (!(trunc(number) >= least && number < beyond))
+    return unsupported(ctx, "casts %g to an integer: from %g to less than %g is accepted", number,
+                       least, beyond);
   to->ints[i] = (int64_t)number;
   return RESNET_OK;
 }

@@ -6,6 +6,8 @@
 
 resnet_status fold_arithmetic(import_context *ctx);
 resnet_status fold_function(import_context *ctx);
+resnet_status fold_clip(import_context *ctx);
+resnet_status fold_not(import_context *ctx);
 resnet_status fold_where(import_context *ctx);
 resnet_status fold_range(import_context *ctx);
 resnet_status fold_cast(import_context *ctx);

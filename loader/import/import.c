@@ -76,13 +76,16 @@ static bool keeps_axes(const char *type) {
   return false;
 }
 
+/* Return whether the node transposes (n,h,w,c) to (n,c,h,w), or to (c,n,h,w), as PyTorch
+ * writes x[..., [2,1,0]]. */
 static bool is_to_channels_first(const Onnx__NodeProto *node) {
-  static const int64_t perm[4] = {0, 3, 1, 2};
+  static const int64_t perm[4] = {0, 3, 1, 2}, exchanged[4] = {3, 0, 1, 2};
   if (strcmp(onnx_text(node->op_type), "Transpose") != 0) return false;
   for (size_t i = 0; i < node->n_attribute; i++) {
     const Onnx__AttributeProto *a = node->attribute[i];
     if (strcmp(onnx_text(a->name), "perm") == 0)
-      return a->n_ints == 4 && memcmp(a->ints, perm, sizeof perm) == 0;
+      return a->n_ints == 4 && (memcmp(a->ints, perm, sizeof perm) == 0 ||
+                                memcmp(a->ints, exchanged, sizeof perm) == 0);
   }
   return false;
 }
@@ -126,17 +129,66 @@ static resnet_status find_order(import_context *ctx, const value *input,
   return RESNET_OK;
 }
 
+/* ---- bytes ------------------------------------------------------------------------- */
+
+static bool moves_elements(const char *type) {
+  static const char *const names[] = {"Identity", "Transpose", "Gather",  "Slice",  "Split",
+                                      "Concat",   "Unsqueeze", "Squeeze", "Reshape"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(type, names[i]) == 0) return true;
+  return false;
+}
+
+/* Return whether the node makes floats of bytes; op_cast checks the type. */
+static bool ends_bytes(const import_context *ctx, const Onnx__NodeProto *node, const bool *bytes) {
+  const char *type = onnx_text(node->op_type);
+  if (strcmp(type, "CastLike") != 0) return strcmp(type, "Cast") == 0;
+  const value *like = node->n_input > 1 ? value_find(ctx, node->input[1]) : NULL;
+  return like && !bytes[like - ctx->values];
+}
+
+/* Check that nothing computes with the bytes of `input` before they become floats:
+ * results of bytes wrap, those of floats do not. */
+static resnet_status check_bytes(import_context *ctx, const value *input) {
+  bool *bytes = import_scratch(ctx, ctx->value_count, sizeof *bytes);
+  if (!bytes) return err_no_memory(ctx->error, "the tensors' names");
+  bytes[input - ctx->values] = ctx->input_is_bytes = true;
+  for (size_t i = 0; i < ctx->source->n_node; i++) {
+    const Onnx__NodeProto *node = ctx->source->node[i];
+    const char *type = onnx_text(node->op_type);
+    bool reads = false;
+    if (!value_node_is_live(ctx, node) || strcmp(type, "Shape") == 0) continue;
+    for (size_t k = 0; k < node->n_input && !reads; k++) {
+      const value *v = value_find(ctx, node->input[k]);
+      reads = v && bytes[v - ctx->values];
+    }
+    if (!reads || ends_bytes(ctx, node, bytes)) continue;
+    if (!moves_elements(type))
+      return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                      "node '%.50s' (%.20s) computes with the bytes of input '%.50s': a Cast to "
+                      "float before it is accepted; export again with a float input or a Cast",
+                      import_node_name(node), type, input->name);
+    for (size_t k = 0; k < node->n_output; k++) {
+      const value *v = value_find(ctx, node->output[k]);
+      if (v) bytes[v - ctx->values] = true;
+    }
+  }
+  return RESNET_OK;
+}
+
+/* ---- type and shape ---------------------------------------------------------------- */
+
 static resnet_status check_input_type(const import_context *ctx, const char *name,
                                       const Onnx__TypeProto__Tensor *type) {
   if (!type || !type->shape || type->shape->n_dim != 4)
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
                     "input '%.60s' has %zu dimensions: an image (n,c,h,w) is accepted", name,
                     type && type->shape ? type->shape->n_dim : 0);
-  if (!element_is_float(type->elem_type))
+  if (!element_is_float(type->elem_type) && type->elem_type != ONNX_UINT8)
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
-                    "input '%.60s' has element type %d: float (1), float16 (10), double (11) and "
-                    "bfloat16 (16) are accepted; convert bytes to floats outside of the model and "
-                    "export again",
+                    "input '%.60s' has element type %d: float (1), float16 (10), double (11), "
+                    "bfloat16 (16) and, before a Cast to float, uint8 (2) are accepted; convert to "
+                    "floats outside of the model and export again",
                     name, type->elem_type);
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   for (size_t i = 0; i < 4; i++)
@@ -155,6 +207,7 @@ static resnet_status read_input_shape(import_context *ctx, const value *v,
   if (status != RESNET_OK) return status;
   Onnx__TensorShapeProto__Dimension *const *dims = type->shape->dim;
   status = find_order(ctx, v, dims, channels_last);
+  if (status == RESNET_OK && type->elem_type == ONNX_UINT8) status = check_bytes(ctx, v);
   if (status != RESNET_OK) return status;
   Onnx__TensorShapeProto__Dimension *const *sides = dims + (*channels_last ? 1 : 2);
   const Onnx__TensorShapeProto__Dimension *channels = dims[*channels_last ? 3 : 1];
@@ -230,12 +283,24 @@ static const value *find_near(const import_context *ctx, const char *name) {
   return best;
 }
 
+/* Return where two names begin to differ, or a little before: messages show 40
+ * characters. 0: show them from the start. */
+static size_t find_difference(const char *a, const char *b) {
+  enum { FITS = 30, BEFORE = 10 };
+  size_t same = 0;
+  while (a[same] && a[same] == b[same]) same++;
+  return same < FITS ? 0 : same - BEFORE;
+}
+
 static resnet_status refuse_name(const import_context *ctx, const char *name, const char *names) {
   const value *near = find_near(ctx, name);
+  const size_t from = near ? find_difference(name, near->name) : 0;
+  const char *cut = from ? "..." : "";
   return err_fail(ctx->error, RESNET_ERROR_ARGUMENT,
-                  "no node computes '%.50s'%s%.40s%s: the graph's outputs are %s; any tensor of a "
-                  "node is accepted",
-                  name, near ? " (but '" : "", near ? near->name : "", near ? "')" : "", names);
+                  "no node computes '%s%.50s'%s%s%.40s%s: the graph's outputs are %s; any tensor "
+                  "of a node is accepted",
+                  cut, name + from, near ? " (but '" : "", near ? cut : "",
+                  near ? near->name + from : "", near ? "')" : "", names);
 }
 
 static resnet_status choose_scores(import_context *ctx) {
@@ -298,6 +363,10 @@ static resnet_status check_scores(import_context *ctx) {
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
                     "the output '%.60s' is (features,n): choose the tensor before the Transpose",
                     v->name);
+  if (v->exchanged)
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "the output '%.60s' is (c,n,h,w): choose the tensor before the Transpose",
+                    v->name);
   resnet_status status = node_flatten(ctx, v);
   ctx->graph->output = v->node;
   return status;
@@ -307,8 +376,9 @@ static resnet_status check_scores(import_context *ctx) {
 static uint32_t count_graph_nodes(const Onnx__NodeProto *node) {
   const size_t terms = node->n_input < IMPORT_MAX_TERMS ? node->n_input : IMPORT_MAX_TERMS;
   const size_t parts = node->n_output < CHANNELS_MAX ? node->n_output : CHANNELS_MAX;
-  return 3 + (strcmp(onnx_text(node->op_type), "Sum") == 0 ? 2 * (uint32_t)terms : 0) +
-         (uint32_t)parts;
+  const char *type = onnx_text(node->op_type);
+  const bool sums = strcmp(type, "Sum") == 0 || strcmp(type, "Mean") == 0;
+  return 4 + (sums ? 2 * (uint32_t)terms : 0) + (uint32_t)parts;
 }
 
 static resnet_status allocate_nodes(import_context *ctx) {

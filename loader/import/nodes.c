@@ -11,6 +11,15 @@ static bool node_shape_fits(graph_op op, graph_shape s) {
          (uint64_t)s.h * s.w * s.c <= GRAPH_MAX_ACTIVATION;
 }
 
+/* Copy what is kept of a name: an ONNX node may become many nodes of the graph. It is cut
+ * between characters of UTF-8. */
+static char *copy_name(import_context *ctx, const char *name) {
+  const char *end = memchr(name, '\0', NODE_NAME_SIZE + 1);
+  size_t size = end ? (size_t)(end - name) : NODE_NAME_SIZE;
+  while (!end && size > 0 && ((unsigned char)name[size] & 0xC0) == 0x80) size--;
+  return mem_copy_string(ctx->memory, name, size);
+}
+
 graph_node *node_append(import_context *ctx, graph_op op, uint32_t input, graph_shape shape,
                         const char *name, const char *output, resnet_status *status) {
   graph *g = ctx->graph;
@@ -34,7 +43,7 @@ graph_node *node_append(import_context *ctx, graph_op op, uint32_t input, graph_
   n->clamp_max = INFINITY;
   n->block = RESNET_NO_INDEX;
   g->node_count++;
-  n->name = mem_copy_string(ctx->memory, name, strlen(name));
+  n->name = copy_name(ctx, name);
   n->output = mem_copy_string(ctx->memory, output, strlen(output));
   *status = n->name && n->output ? RESNET_OK : err_no_memory(ctx->error, "a node's name");
   return *status == RESNET_OK ? n : NULL;
@@ -46,6 +55,14 @@ graph_node *node_add(import_context *ctx, graph_op op, uint32_t input, graph_sha
   graph_node *n = node_append(ctx, op, input, shape, import_node_name(ctx->node), output, status);
   if (n) (void)value_set_activation(ctx, ctx->graph->node_count - 1);
   return n;
+}
+
+resnet_status node_hide_output(import_context *ctx, uint32_t index) {
+  graph_node *n = node_at(ctx, index);
+  if (!n->output[0]) return RESNET_OK;
+  mem_release(ctx->memory, n->output);
+  n->output = mem_copy_string(ctx->memory, "", 0);
+  return n->output ? RESNET_OK : err_no_memory(ctx->error, "a node's name");
 }
 
 graph_node *node_add_elementwise(import_context *ctx, graph_op op, const value *x,

@@ -4,6 +4,9 @@
 
 #include "loader/import/values.h"
 
+/* Bytes that are kept of a node's name. */
+enum { NODE_NAME_SIZE = 256 };
+
 /* Append a node that reads `input` (RESNET_NO_INDEX: none) and make it the result of the
  * ONNX node at hand, viewed as (n,c,h,w). */
 graph_node *node_add(import_context *ctx, graph_op op, uint32_t input, graph_shape shape,
@@ -12,6 +15,10 @@ graph_node *node_add(import_context *ctx, graph_op op, uint32_t input, graph_sha
 /* Append a node with names of its own, which is the result of no ONNX node. */
 graph_node *node_append(import_context *ctx, graph_op op, uint32_t input, graph_shape shape,
                         const char *name, const char *output, resnet_status *status);
+
+/* Node `index` computes only a part of what the ONNX node at hand does: its output equals
+ * no tensor of the file. */
+resnet_status node_hide_output(import_context *ctx, uint32_t index);
 
 /* Add a node that keeps the shape and the view of `x`. */
 graph_node *node_add_elementwise(import_context *ctx, graph_op op, const value *x,

@@ -22,7 +22,7 @@ bool op_comes_from_input(const import_context *ctx, uint32_t index) {
 
 bool op_can_select(const import_context *ctx, const value *x, uint32_t axis) {
   uint32_t channels;
-  return x->rank == 4 && !x->expanded && value_shape(ctx, x).c <= CHANNELS_MAX &&
+  return x->rank == 4 && !x->expanded && !x->exchanged && value_shape(ctx, x).c <= CHANNELS_MAX &&
          value_find_channels(ctx, x, &channels) && channels == axis && (axis == 1 || axis == 3) &&
          op_comes_from_input(ctx, x->node);
 }
@@ -80,9 +80,10 @@ resnet_status op_select_channels(import_context *ctx, const value *x, const chan
   return ctx->node->n_output ? select_output(ctx, x, map, 0) : RESNET_OK;
 }
 
-/* ---- Gather, Slice, Tile ----------------------------------------------------------- */
+/* ---- Gather, GatherND, Slice, Tile ------------------------------------------------- */
 
-resnet_status op_gather_channels(import_context *ctx, const value *x, const constant *index) {
+/* Select the channels that `index` lists. */
+static resnet_status select_listed(import_context *ctx, const value *x, const constant *index) {
   const int64_t channels = value_shape(ctx, x).c;
   channel_map map = {.count = (uint32_t)index->count};
   if (index->count < 1 || index->count > CHANNELS_MAX)
@@ -94,13 +95,53 @@ resnet_status op_gather_channels(import_context *ctx, const value *x, const cons
                      (long long)index->ints[i], (long long)channels);
     map.from[i] = (uint32_t)at;
   }
+  return op_select_channels(ctx, x, &map);
+}
+
+resnet_status op_gather_channels(import_context *ctx, const value *x, const constant *index) {
   const uint32_t axis = value_channel_axis(ctx, x);
-  resnet_status status = op_select_channels(ctx, x, &map);
+  resnet_status status = select_listed(ctx, x, index);
   value *v = value_result(ctx);
   if (status != RESNET_OK || index->rank == 1 || !v) return status;
   for (uint32_t i = axis; i < 3; i++) v->dims[i] = v->dims[i + 1];
   v->rank = 3;
   return RESNET_OK;
+}
+
+static resnet_status read_indices(import_context *ctx, const constant **index) {
+  resnet_status status = value_get_constant(ctx, 1, "indices", index);
+  if (status != RESNET_OK) return status;
+  const constant *t = *index;
+  if (!t || t->is_float || t->rank == 0)
+    return invalid(ctx, "its indices must be integers: export the model again");
+  if (constant_has_batch(t))
+    return unsupported(ctx, "its indices depend on the batch size: export with a fixed one");
+  return RESNET_OK;
+}
+
+/* Import GatherND of channels, as PyTorch writes x[:, [2,1,0]]: of (c,n,h,w), with one
+ * index in each row. */
+resnet_status op_gather_nd(import_context *ctx) {
+  value *x;
+  const constant *index;
+  int64_t batch_dims;
+  resnet_status status = value_get(ctx, 0, &x);
+  if (status == RESNET_OK) status = read_indices(ctx, &index);
+  if (status == RESNET_OK) status = attr_get_int(ctx, "batch_dims", 0, &batch_dims);
+  if (status != RESNET_OK) return status;
+  value image = *x;
+  image.exchanged = false;
+  const bool fits = x->exchanged && batch_dims == 0 && index->rank == 2 && index->dims[1] == 1;
+  if (!fits || !op_can_select(ctx, &image, 1))
+    return unsupported(ctx,
+                       "takes elements of '%.40s': channels of the input are accepted, transposed "
+                       "to (c,n,h,w), with indices (count,1) and batch_dims 0; reorder or select "
+                       "others outside of the model",
+                       x->name);
+  status = select_listed(ctx, &image, index);
+  value *v = value_result(ctx);
+  if (status == RESNET_OK && v) v->exchanged = true;
+  return status;
 }
 
 resnet_status op_slice_channels(import_context *ctx, const value *x, slice_range range) {

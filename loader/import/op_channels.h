@@ -31,6 +31,7 @@ resnet_status op_gather_channels(import_context *ctx, const value *x, const cons
 /* Import a Slice of the channels; `range` is not clamped yet. */
 resnet_status op_slice_channels(import_context *ctx, const value *x, slice_range range);
 
+resnet_status op_gather_nd(import_context *ctx);
 resnet_status op_split(import_context *ctx);
 resnet_status op_tile(import_context *ctx);
 

@@ -32,6 +32,14 @@ static resnet_status check_conv_weights(const import_context *ctx, const constan
   return constant_check_finite(ctx, w, "weights");
 }
 
+/* Spend what the plan takes to pack `count` weights: it pads the `rows` outputs of each
+ * group to whole tiles. */
+static resnet_status spend_packing(const import_context *ctx, size_t count, size_t rows) {
+  enum { TILE = 16 };
+  const size_t padded = (rows + TILE - 1) / TILE * TILE;
+  return import_spend(ctx, count, 5 * WORK_MOVE * ((padded + rows - 1) / rows));
+}
+
 /* Transpose rows of (i,k) to rows of (k,i), in place; `row` is scratch memory. */
 static void turn_rows(float *weights, float *row, size_t rows, size_t inputs, size_t area) {
   size_t columns = inputs * area;
@@ -78,6 +86,10 @@ static resnet_status add_conv(import_context *ctx, const value *x, const constan
   if (status == RESNET_OK) status = window_read(ctx, &from, &request, &window, &shape);
   if (status != RESNET_OK) return status;
   shape.c = (uint32_t)w->dims[0];
+  const size_t rows = shape.c / (size_t)groups;
+  const bool depthwise = rows == 1 && w->dims[1] == 1; /* tiles hold many groups */
+  status = spend_packing(ctx, w->count, depthwise ? shape.c : rows);
+  if (status != RESNET_OK) return status;
   graph_node *n = node_add(ctx, GRAPH_CONV, from.node, shape, &status);
   if (!n) return status;
   n->window = window;
@@ -160,6 +172,7 @@ static resnet_status add_linear(import_context *ctx, const value *x, linear *p) 
     return unsupported(ctx, "it has %lld outputs: 1 to %d is accepted", (long long)outputs,
                        GRAPH_MAX_SIDE);
   resnet_status status = constant_check_finite(ctx, m, "weights");
+  if (status == RESNET_OK) status = spend_packing(ctx, m->count, (size_t)outputs);
   graph_node *n = status == RESNET_OK ? node_add(ctx, GRAPH_LINEAR, x->node,
                                                  (graph_shape){1, 1, (uint32_t)outputs}, &status)
                                       : NULL;
@@ -211,6 +224,26 @@ static resnet_status multiply_transposed(import_context *ctx, linear *p) {
   return add_linear(ctx, x, p);
 }
 
+/* Return whether x is a vector of features, but for axes of one element before the
+ * last. */
+static bool is_vector_of_any_rank(const import_context *ctx, const value *x) {
+  const graph_shape s = value_shape(ctx, x);
+  bool alone = x->rank > 1 && s.h == 1 && s.w == 1 && x->dims[x->rank - 1] == s.c;
+  for (uint32_t i = 1; i + 1 < x->rank; i++) alone = alone && x->dims[i] == 1;
+  return alone;
+}
+
+/* Give the result the axes of x, the last of which now holds the outputs. */
+static resnet_status keep_axes(import_context *ctx, const value *x) {
+  int64_t dims[MAX_RANK];
+  const value *y = value_result(ctx);
+  if (!y) return RESNET_OK;
+  memcpy(dims, x->dims, sizeof dims);
+  dims[x->rank - 1] = y->dims[1];
+  const value view = *y;
+  return value_set_view(ctx, &view, x->rank, dims);
+}
+
 resnet_status op_matmul(import_context *ctx) {
   value *x;
   linear p = {.index = 1, .alpha = 1, .beta = 1};
@@ -221,7 +254,12 @@ resnet_status op_matmul(import_context *ctx) {
   status = value_get_activation(ctx, 0, &x);
   if (status == RESNET_OK) status = value_get_constant(ctx, 1, "weights", &p.matrix);
   if (status != RESNET_OK) return status;
-  if (x->rank != 2)
-    return unsupported(ctx, "multiplies a tensor of rank %u: (n,features) is accepted", x->rank);
-  return add_linear(ctx, x, &p);
+  const value vector = *x;
+  if (x->rank != 2 && !is_vector_of_any_rank(ctx, x))
+    return unsupported(ctx,
+                       "multiplies a tensor of rank %u: (n,features) is accepted, and axes of one "
+                       "element between the two",
+                       x->rank);
+  status = add_linear(ctx, x, &p);
+  return status == RESNET_OK && vector.rank > 2 ? keep_axes(ctx, &vector) : status;
 }

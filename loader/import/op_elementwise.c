@@ -6,6 +6,7 @@
 #include "loader/import/attributes.h"
 #include "loader/import/nodes.h"
 #include "loader/import/op_gate.h"
+#include "loader/import/op_spelled.h"
 #include "loader/import/shapes.h"
 #include "loader/import/values.h"
 
@@ -121,6 +122,25 @@ static resnet_status first_axis(const import_context *ctx, const value *x, const
   return status;
 }
 
+static bool are_equal(const import_context *ctx, const constant *t) {
+  (void)work_spend(ctx->work, t->count, WORK_CHECK); /* the node's end checks it */
+  for (size_t i = 1; i < t->count; i++)
+    if (t->floats[i] != t->floats[0]) return false;
+  return true;
+}
+
+/* Return whether t has one number only, or the same one for each element of x. */
+static bool is_one_number(const import_context *ctx, const value *x, const constant *t) {
+  if (!t->is_float || t->count == 0) return false;
+  if (t->count == 1) return true;
+  if (t->rank > x->rank || x->batch_last) return false;
+  for (uint32_t i = 0; i < t->rank; i++) {
+    const uint32_t axis = x->rank - t->rank + i;
+    if (t->dims[i] != 1 && (axis == 0 || t->dims[i] != x->dims[axis])) return false;
+  }
+  return are_equal(ctx, t);
+}
+
 /* Return whether t has one number, or one for each channel when broadcast against x. */
 static bool fits_channels(const import_context *ctx, const value *x, const constant *t,
                           int64_t first) {
@@ -187,24 +207,32 @@ static resnet_status check_divisor(const import_context *ctx, const constant *t,
   return RESNET_OK;
 }
 
+static resnet_status refuse_constant(const import_context *ctx, const value *x, const constant *t) {
+  const graph_shape s = value_shape(ctx, x);
+  const bool of_pixels = t->is_float && t->count > s.c && t->count % ((size_t)s.h * s.w) == 0;
+  return import_refuse(
+      ctx, broadcast_status(x, t->dims, t->rank),
+      "its constant '%.50s' has %zu numbers: 1 float, or 1 for each channel, is accepted%s",
+      t->name, t->count,
+      of_pixels ? "; of a mean image, which has 1 for each pixel, use the mean of each channel"
+                : "");
+}
+
 static resnet_status add_constant(import_context *ctx, value *x, const constant *t,
                                   bool constant_first) {
   int64_t axis;
   resnet_status status = t->count > 1 ? node_flatten_vector(ctx, x) : RESNET_OK;
   if (status == RESNET_OK) status = first_axis(ctx, x, t, &axis);
   if (status != RESNET_OK) return status;
-  if (!fits_channels(ctx, x, t, axis))
-    return import_refuse(
-        ctx, broadcast_status(x, t->dims, t->rank),
-        "its constant '%.50s' has %zu numbers: 1 float, or 1 for each channel, is accepted",
-        t->name, t->count);
+  const bool shared = !fits_channels(ctx, x, t, axis) && is_one_number(ctx, x, t);
+  if (!shared && !fits_channels(ctx, x, t, axis)) return refuse_constant(ctx, x, t);
   affine_operation op = find_affine_operation(ctx);
   status = constant_check_finite(ctx, t, "constant");
   if (status == RESNET_OK && op == DIV) status = check_divisor(ctx, t, constant_first);
   pending_affine *d = status == RESNET_OK ? node_add_affine(ctx, x, &status) : NULL;
   if (!d) return status;
   for (uint32_t c = 0; c < value_shape(ctx, x).c; c++)
-    set_affine(d, c, op, (double)t->floats[t->count == 1 ? 0 : c], constant_first);
+    set_affine(d, c, op, (double)t->floats[shared || t->count == 1 ? 0 : c], constant_first);
   return RESNET_OK;
 }
 
@@ -229,6 +257,30 @@ static resnet_status add_residual(import_context *ctx, const value *a, const val
   return RESNET_OK;
 }
 
+/* Add two activations; subtract them if that spells a PReLU. */
+static resnet_status combine_activations(import_context *ctx, const value *a, const value *b) {
+  bool found = false;
+  const affine_operation op = find_affine_operation(ctx);
+  resnet_status status = RESNET_OK;
+  if (op == ADD || op == SUB) status = op_add_split_relu(ctx, a, b, op == SUB, &found);
+  if (status == RESNET_OK && !found && op == ADD)
+    status = op_add_split_relu(ctx, b, a, false, &found);
+  if (status != RESNET_OK || found) return status;
+  if (op != ADD)
+    return unsupported(ctx, "combines two activations: a constant for one of them is accepted; "
+                            "only Add and Mul take two");
+  return add_residual(ctx, a, b);
+}
+
+/* Import Neg. */
+resnet_status op_neg(import_context *ctx) {
+  value *x;
+  resnet_status status = value_get_transposed(ctx, 0, &x);
+  pending_affine *d = status == RESNET_OK ? node_add_affine(ctx, x, &status) : NULL;
+  for (uint32_t c = 0; d && c < value_shape(ctx, x).c; c++) d->scale[c] = -1;
+  return status;
+}
+
 resnet_status op_arithmetic(import_context *ctx) {
   value *a, *b;
   resnet_status status = value_get(ctx, 0, &a);
@@ -248,10 +300,7 @@ resnet_status op_arithmetic(import_context *ctx) {
   status = value_get_activation(ctx, 0, &a);
   if (status == RESNET_OK) status = value_get_activation(ctx, 1, &b);
   if (status != RESNET_OK) return status;
-  if (find_affine_operation(ctx) != ADD)
-    return unsupported(ctx, "combines two activations: a constant for one of them is accepted; "
-                            "only Add and Mul take two");
-  return add_residual(ctx, a, b);
+  return combine_activations(ctx, a, b);
 }
 
 /* Add input `index` to *sum. */
@@ -295,10 +344,23 @@ resnet_status op_sum(import_context *ctx) {
   bool begun = false;
   for (size_t i = 0; i < ctx->node->n_input && status == RESNET_OK; i++) {
     if (i == first) continue;
-    if (begun) ctx->graph->nodes[sum.node].output[0] = '\0';
-    status = add_term(ctx, &sum, i);
+    if (begun) status = node_hide_output(ctx, sum.node);
+    if (status == RESNET_OK) status = add_term(ctx, &sum, i);
     begun = true;
   }
+  return status;
+}
+
+/* Import Mean: the sum of the inputs, divided by their number. */
+resnet_status op_mean(import_context *ctx) {
+  resnet_status status = op_sum(ctx);
+  const value *result = value_result(ctx);
+  if (status != RESNET_OK || !result || ctx->node->n_input == 1) return status;
+  const value sum = *result;
+  status = node_hide_output(ctx, sum.node);
+  pending_affine *d = status == RESNET_OK ? node_add_affine(ctx, &sum, &status) : NULL;
+  for (uint32_t c = 0; d && c < value_shape(ctx, &sum).c; c++)
+    d->scale[c] = 1 / (double)ctx->node->n_input;
   return status;
 }
 
@@ -309,11 +371,12 @@ static float without_subnormal(float bound) {
   return fpclassify(bound) == FP_SUBNORMAL ? 0 : bound;
 }
 
+/* Add Min(Max(x, low), high). */
 static resnet_status add_clamp(import_context *ctx, const value *x, float low, float high) {
   resnet_status status;
-  if (!(low <= high))
-    return invalid(ctx, "clips to [%g,%g]: the minimum must not exceed the maximum", (double)low,
-                   (double)high);
+  if (low != low || high != high)
+    return invalid(ctx, "clips to [%g,%g]: both must be numbers", (double)low, (double)high);
+  if (low > high) low = high;
   graph_node *n = node_add_elementwise(ctx, GRAPH_CLAMP, x, &status);
   if (!n) return status;
   n->clamp_min = low <= -FLT_MAX ? -INFINITY : without_subnormal(low);
@@ -327,16 +390,6 @@ resnet_status op_relu(import_context *ctx) {
   return status == RESNET_OK ? add_clamp(ctx, x, 0, INFINITY) : status;
 }
 
-/* Add x where x is at least 0, else slope * x. */
-static resnet_status add_leaky_relu(import_context *ctx, const value *x, float slope) {
-  resnet_status status;
-  if (slope == 0) return add_clamp(ctx, x, 0, INFINITY);
-  if (slope == 1) return value_set_same(ctx, x);
-  graph_node *n = node_add_elementwise(ctx, GRAPH_LEAKY_RELU, x, &status);
-  if (n) n->scalar = slope;
-  return status;
-}
-
 resnet_status op_leaky_relu(import_context *ctx) {
   value *x;
   float slope;
@@ -345,7 +398,7 @@ resnet_status op_leaky_relu(import_context *ctx) {
   if (status != RESNET_OK) return status;
   if (!isfinite(slope))
     return invalid(ctx, "attribute alpha is %g: a finite number is needed", (double)slope);
-  return add_leaky_relu(ctx, x, slope);
+  return op_add_leaky_relu(ctx, x, slope);
 }
 
 /* Return whether a list of slopes has one for each channel. Before opset 7 it has. Since
@@ -357,20 +410,13 @@ static bool lists_channels(const import_context *ctx, const value *x, const cons
          (ctx->opset < 7 || slopes->dims[0] != x->dims[x->rank - 1]);
 }
 
-static bool are_equal(const constant *t) {
-  for (size_t i = 1; i < t->count; i++)
-    if (t->floats[i] != t->floats[0]) return false;
-  return true;
-}
-
 static resnet_status check_slopes(import_context *ctx, const value *x, const constant *slopes) {
   uint32_t channels;
   if (!slopes) return invalid(ctx, "its slope is missing: export the model again");
   const bool lists =
       value_find_channels(ctx, x, &channels) && lists_channels(ctx, x, slopes, channels);
   const int64_t first = lists ? (int64_t)channels : (int64_t)x->rank - slopes->rank;
-  const bool shared = slopes->is_float && slopes->count == 1;
-  if (shared || fits_channels(ctx, x, slopes, first))
+  if (is_one_number(ctx, x, slopes) || fits_channels(ctx, x, slopes, first))
     return constant_check_finite(ctx, slopes, "slope");
   return import_refuse(
       ctx, broadcast_status(x, slopes->dims, slopes->rank),
@@ -386,7 +432,7 @@ resnet_status op_prelu(import_context *ctx) {
   if (status == RESNET_OK) status = value_get_constant(ctx, 1, "slope", &slopes);
   if (status == RESNET_OK) status = check_slopes(ctx, x, slopes);
   if (status != RESNET_OK) return status;
-  if (are_equal(slopes)) return add_leaky_relu(ctx, x, slopes->floats[0]);
+  if (are_equal(ctx, slopes)) return op_add_leaky_relu(ctx, x, slopes->floats[0]);
   graph_node *n = node_add_elementwise(ctx, GRAPH_PRELU, x, &status);
   if (!n || status != RESNET_OK) return status;
   n->weights = value_take_floats(ctx, 1);
@@ -427,13 +473,14 @@ resnet_status op_pow(import_context *ctx) {
   return status;
 }
 
-/* Read a bound from a constant input of one number; `fallback` if it is absent. */
-static resnet_status read_bound(import_context *ctx, size_t index, float fallback, float *bound) {
+/* Read a bound of x from a constant input of one number; `fallback` if it is absent. */
+static resnet_status read_bound(import_context *ctx, const value *x, size_t index, float fallback,
+                                float *bound) {
   const constant *t;
   resnet_status status = value_get_constant(ctx, index, "bounds", &t);
   *bound = fallback;
   if (status != RESNET_OK || !t) return status;
-  if (!t->is_float || t->count != 1)
+  if (!is_one_number(ctx, x, t))
     return unsupported(ctx, "its bound has %zu numbers: one float is accepted", t->count);
   *bound = t->floats[0];
   return RESNET_OK;
@@ -446,26 +493,72 @@ resnet_status op_clip(import_context *ctx) {
   resnet_status status = value_get_activation(ctx, 0, &x);
   if (status == RESNET_OK)
     status = attributes ? attr_get_float(ctx, "min", -FLT_MAX, &low)
-                        : read_bound(ctx, 1, -INFINITY, &low);
+                        : read_bound(ctx, x, 1, -INFINITY, &low);
   if (status == RESNET_OK)
     status = attributes ? attr_get_float(ctx, "max", FLT_MAX, &high)
-                        : read_bound(ctx, 2, INFINITY, &high);
+                        : read_bound(ctx, x, 2, INFINITY, &high);
   return status == RESNET_OK ? add_clamp(ctx, x, low, high) : status;
 }
 
-/* Import Min or Max with one bound: tf2onnx writes ReLU6 as Min(Relu(x), 6). */
-resnet_status op_min_max(import_context *ctx) {
-  value *x, *first;
+/* The inputs of Min or Max. */
+typedef struct extremes {
+  const value *a, *b; /* activations; b: another one, or NULL */
+  bool is_min;
+  float bound; /* of all constants */
+} extremes;
+
+/* Take input `index` if it is an activation. */
+static resnet_status find_extreme(import_context *ctx, size_t index, extremes *e) {
+  value *v;
+  resnet_status status = value_get(ctx, index, &v);
+  if (status != RESNET_OK || v->kind == VALUE_CONSTANT) return status;
+  status = value_get_activation(ctx, index, &v);
+  if (status != RESNET_OK || v == e->a || v == e->b) return status;
+  if (e->b)
+    return unsupported(ctx,
+                       "takes the %s of more than two activations: one and constants are accepted",
+                       e->is_min ? "minimum" : "maximum");
+  *(e->a ? &e->b : &e->a) = v;
+  return RESNET_OK;
+}
+
+/* Take input `index` if it is a constant. */
+static resnet_status find_bound(import_context *ctx, size_t index, extremes *e) {
+  value *v;
   float bound;
-  bool is_min = ctx->node->op_type[1] == 'i';
-  resnet_status status = value_get(ctx, 0, &first);
+  resnet_status status = value_get(ctx, index, &v);
+  if (status != RESNET_OK || v->kind != VALUE_CONSTANT) return status;
+  status = read_bound(ctx, e->a, index, e->bound, &bound);
   if (status != RESNET_OK) return status;
-  size_t position = first->kind == VALUE_ACTIVATION ? 0 : 1;
-  status = value_get_activation(ctx, position, &x);
-  if (status == RESNET_OK)
-    status = read_bound(ctx, 1 - position, is_min ? INFINITY : -INFINITY, &bound);
+  /* NaN stays, for add_clamp to refuse */
+  const bool replaces = e->is_min ? !(bound >= e->bound) : !(bound <= e->bound);
+  if (e->bound == e->bound && replaces) e->bound = bound;
+  return RESNET_OK;
+}
+
+/* Import Min or Max: clamps, as tf2onnx writes ReLU6 as Min(Relu(x), 6), or a leaky ReLU,
+ * Max(0.1 * x, x). */
+resnet_status op_min_max(import_context *ctx) {
+  const bool is_min = ctx->node->op_type[1] == 'i';
+  extremes e = {.is_min = is_min, .bound = is_min ? INFINITY : -INFINITY};
+  const value *x;
+  float slope;
+  resnet_status status = RESNET_OK;
+  for (size_t i = 0; i < ctx->node->n_input && status == RESNET_OK; i++)
+    status = find_extreme(ctx, i, &e);
+  for (size_t i = 0; i < ctx->node->n_input && status == RESNET_OK; i++)
+    status = find_bound(ctx, i, &e);
   if (status != RESNET_OK) return status;
-  return is_min ? add_clamp(ctx, x, -INFINITY, bound) : add_clamp(ctx, x, bound, INFINITY);
+  if (!e.b && ctx->node->n_input == 1) return value_set_same(ctx, e.a);
+  if (!e.b)
+    return is_min ? add_clamp(ctx, e.a, -INFINITY, e.bound)
+                  : add_clamp(ctx, e.a, e.bound, INFINITY);
+  if (isinf(e.bound) && op_find_leaky(ctx, e.a, e.b, is_min, &x, &slope))
+    return op_add_leaky_relu(ctx, x, slope);
+  return unsupported(ctx,
+                     "takes the %s of two activations, '%.40s' and '%.40s': one and constants are "
+                     "accepted",
+                     is_min ? "minimum" : "maximum", e.a->name, e.b->name);
 }
 
 /* ---- softmax ----------------------------------------------------------------------- */
@@ -494,5 +587,22 @@ resnet_status op_softmax(import_context *ctx) {
         x->rank, s.h, s.w);
   (void)node_add_elementwise(ctx, ctx->node->op_type[0] == 'L' ? GRAPH_LOG_SOFTMAX : GRAPH_SOFTMAX,
                              x, &status);
+  return status;
+}
+
+/* Import Log behind Softmax, which is LogSoftmax. */
+resnet_status op_log(import_context *ctx) {
+  value *x;
+  resnet_status status = value_get_activation(ctx, 0, &x);
+  if (status != RESNET_OK) return status;
+  const graph_node *softmax = node_at(ctx, x->node);
+  if (softmax->op != GRAPH_SOFTMAX)
+    return unsupported(ctx,
+                       "takes the logarithm of '%.50s', which no Softmax computes: if that tensor "
+                       "has the scores, name it as the output (options.output)",
+                       x->name);
+  value scores = *x;
+  scores.node = softmax->input[0];
+  (void)node_add_elementwise(ctx, GRAPH_LOG_SOFTMAX, &scores, &status);
   return status;
 }

@@ -15,6 +15,9 @@ resnet_status op_clip(import_context *ctx);
 resnet_status op_min_max(import_context *ctx);
 resnet_status op_arithmetic(import_context *ctx);
 resnet_status op_sum(import_context *ctx);
+resnet_status op_mean(import_context *ctx);
+resnet_status op_neg(import_context *ctx);
 resnet_status op_softmax(import_context *ctx);
+resnet_status op_log(import_context *ctx);
 
 #endif

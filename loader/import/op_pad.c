@@ -251,7 +251,7 @@ static bool are_pixels(import_context *ctx, value *pair[2]) {
     if (value_get(ctx, i, &pair[i]) != RESNET_OK || pair[i]->kind != VALUE_ACTIVATION) return false;
     const graph_shape s = value_shape(ctx, pair[i]);
     if (s.h != 1 || s.w != 1 || padding_is_deferred(pair[i]) || pair[i]->expanded ||
-        pair[i]->batch_last || is_zero_value(ctx, pair[i]))
+        pair[i]->batch_last || pair[i]->exchanged || is_zero_value(ctx, pair[i]))
       return false;
     if (!value_find_channels(ctx, pair[i], &axes[i])) return false;
   }

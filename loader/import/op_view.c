@@ -98,6 +98,21 @@ static resnet_status set_shaped(import_context *ctx, const shaped *x, uint32_t r
   return alias ? value_set_constant(ctx, alias) : status;
 }
 
+/* Return whether the node may drop the file's batch: it is 1, and the result is the
+ * scores, which no node reads. The batch then stays in its view. */
+static bool may_drop_batch(const import_context *ctx) {
+  const value *v = value_result(ctx);
+  return ctx->batch == 1 && v && v == ctx->scores && v->readers == 0;
+}
+
+/* Return whether a Reshape lists all numbers of the file's only sample. */
+static bool lists_sample(const import_context *ctx, const value *x, const constant *target) {
+  const graph_shape s = value_shape(ctx, x);
+  const int64_t count = (int64_t)s.h * s.w * s.c;
+  return may_drop_batch(ctx) && !target->is_float && target->rank == 1 && target->count == 1 &&
+         !constant_is_batch(target, 0) && (target->ints[0] == -1 || target->ints[0] == count);
+}
+
 /* Read the shape: an attribute before opset 5, input 1 since then. */
 static resnet_status read_target(import_context *ctx, const constant **target) {
   if (ctx->opset >= 5) return value_get_constant(ctx, 1, "shape", target);
@@ -122,15 +137,13 @@ resnet_status op_reshape(import_context *ctx) {
   if (status == RESNET_OK) status = attr_get_int(ctx, "allowzero", 0, &allow_zero);
   if (status != RESNET_OK) return status;
   if (!target) return invalid(ctx, "its shape is missing: export the model again");
+  if (x.has_batch && lists_sample(ctx, x.v, target)) {
+    const graph_shape s = value_shape(ctx, x.v);
+    return value_set_view(ctx, x.v, 2, (int64_t[2]){0, (int64_t)s.h * s.w * s.c});
+  }
   status = x.has_batch ? shape_reshape_view(ctx, x.v, target, !allow_zero, dims)
                        : shape_reshape_constant(ctx, x.v->constant, target, !allow_zero, dims);
   return status == RESNET_OK ? set_shaped(ctx, &x, (uint32_t)target->count, dims) : status;
-}
-
-/* Return whether the node's output is the scores, and no node reads it. */
-static bool ends_in_scores(const import_context *ctx) {
-  const value *v = value_result(ctx);
-  return v && v == ctx->scores && v->readers == 0;
 }
 
 /* Import Squeeze. Without axes, ONNX removes each dimension of 1. A batch that the file
@@ -145,15 +158,16 @@ resnet_status op_squeeze(import_context *ctx) {
   if (status == RESNET_OK) status = shape_read_axes(ctx, 13, &axes, &count);
   if (status == RESNET_OK) status = shape_mask_axes(ctx, axes, count, x.rank, &mask);
   if (status != RESNET_OK) return status;
-  if (x.has_batch && mask & 1)
-    return unsupported(ctx, "removes the batch: axes from 1 on are accepted");
-  if (x.has_batch && count == 0 && ctx->batch == 1 && !ends_in_scores(ctx))
+  if (x.has_batch && mask & 1 && !may_drop_batch(ctx))
+    return unsupported(ctx, "removes the batch: axes from 1 on are accepted, and axis 0 where the "
+                            "file's batch is 1 and the result is the scores");
+  if (x.has_batch && count == 0 && ctx->batch == 1 && !may_drop_batch(ctx))
     return unsupported(ctx,
                        "names no axes, so that it removes the file's batch of 1, too: name the "
                        "axes of height and width, or export with a dynamic batch");
   for (uint32_t i = 0; i < x.rank; i++) {
     bool is_batch = x.has_batch && i == 0,
-         remove = count ? mask >> i & 1 : !is_batch && x.dims[i] == 1;
+         remove = !is_batch && (count ? mask >> i & 1 : x.dims[i] == 1);
     if (remove && x.dims[i] != 1)
       return invalid(ctx, "removes axis %u, which has %lld elements: export the model again", i,
                      (long long)x.dims[i]);
@@ -249,7 +263,8 @@ static resnet_status refuse_order(const import_context *ctx, const value *x, con
   if (perm[0] != 0)
     return unsupported(ctx,
                        "moves the batch of '%.50s' from the front: that is accepted for vectors "
-                       "(n,features), around a product with weights; remove the Transpose",
+                       "(n,features), around a product with weights, and for images, to "
+                       "(c,n,h,w) and back; remove the Transpose",
                        x->name);
   return unsupported(
       ctx,
@@ -258,24 +273,12 @@ static resnet_status refuse_order(const import_context *ctx, const value *x, con
       x->name);
 }
 
-/* Transpose without moving data: if only axes of one element change places, or if the
- * channels move behind height and width, or back. The value records the order of its
- * view. */
-resnet_status op_transpose(import_context *ctx) {
-  value *x;
-  uint32_t perm[MAX_RANK], channels = 0;
+/* Set the view of x with permuted axes, without moving data: if only axes of one element
+ * change places, or if the channels move behind height and width, or back. The value
+ * records the order of its view. */
+static resnet_status transpose_view(import_context *ctx, const value *x, const uint32_t *perm) {
+  uint32_t channels = 0;
   int64_t dims[MAX_RANK];
-  bool channels_last;
-  resnet_status status = value_get(ctx, 0, &x);
-  if (status == RESNET_OK) status = read_permutation(ctx, x->rank, perm);
-  if (status == RESNET_OK && x->rank == 2 && perm[0] == 1 && !x->expanded)
-    return transpose_vector(ctx, x);
-  if (status == RESNET_OK) status = value_get_deferred(ctx, 0, &x);
-  if (status == RESNET_OK && padding_is_deferred(x) &&
-      transposes_padding(ctx, x, perm, &channels_last))
-    return transpose_padded(ctx, x, perm, channels_last);
-  if (status == RESNET_OK) status = value_get_activation(ctx, 0, &x);
-  if (status != RESNET_OK) return status;
   for (uint32_t i = 0; i < x->rank; i++) dims[i] = x->dims[perm[i]];
   value view = *x;
   if (value_find_channels(ctx, x, &channels) && keeps_order(x, perm, channels)) {
@@ -287,6 +290,47 @@ resnet_status op_transpose(import_context *ctx) {
   }
   if (keeps_order(x, perm, MAX_RANK)) return value_set_view(ctx, x, x->rank, dims);
   return refuse_order(ctx, x, perm);
+}
+
+/* Transpose an image to or from (c,n,h,w). The view keeps the dimensions of (n,c,h,w), so
+ * that the first two numbers of `perm`, or what they stand for, change places. */
+static resnet_status transpose_exchanged(import_context *ctx, value *x, uint32_t *perm,
+                                         bool exchanges) {
+  resnet_status status = RESNET_OK;
+  if (padding_is_deferred(x)) status = padding_materialize(ctx, x);
+  if (status != RESNET_OK) return status;
+  if (exchanges) {
+    perm[1] = perm[0];
+    perm[0] = 0;
+  }
+  status = transpose_view(ctx, x, perm);
+  value *y = value_result(ctx);
+  if (status != RESNET_OK || !y || !exchanges) return status;
+  y->exchanged = true;
+  if (value_channel_axis(ctx, y) == 1) return RESNET_OK;
+  perm[0] = perm[1]; /* the file's, for the message */
+  return refuse_order(ctx, x, perm);
+}
+
+resnet_status op_transpose(import_context *ctx) {
+  value *x;
+  uint32_t perm[MAX_RANK];
+  bool channels_last;
+  resnet_status status = value_get(ctx, 0, &x);
+  if (status == RESNET_OK) status = read_permutation(ctx, x->rank, perm);
+  if (status == RESNET_OK && x->rank == 2 && perm[0] == 1 && !x->expanded)
+    return transpose_vector(ctx, x);
+  for (uint32_t i = 0; status == RESNET_OK && x->exchanged && i < 4; i++)
+    if (perm[i] < 2) perm[i] = 1 - perm[i];
+  const bool exchanges = status == RESNET_OK && x->rank == 4 && perm[1] == 0;
+  if (status == RESNET_OK && (x->exchanged || (exchanges && !x->expanded)))
+    return transpose_exchanged(ctx, x, perm, exchanges);
+  if (status == RESNET_OK) status = value_get_deferred(ctx, 0, &x);
+  if (status == RESNET_OK && padding_is_deferred(x) &&
+      transposes_padding(ctx, x, perm, &channels_last))
+    return transpose_padded(ctx, x, perm, channels_last);
+  if (status == RESNET_OK) status = value_get_activation(ctx, 0, &x);
+  return status == RESNET_OK ? transpose_view(ctx, x, perm) : status;
 }
 
 /* Return whether the range keeps the whole axis. */
@@ -343,6 +387,17 @@ resnet_status op_slice(import_context *ctx) {
   return RESNET_OK;
 }
 
+/* Import Gather of the file's only sample. */
+static resnet_status gather_batch(import_context *ctx, const value *x, const constant *index) {
+  if (may_drop_batch(ctx) && index && index->count == 1 && index->ints[0] >= -1 &&
+      index->ints[0] <= 0)
+    return value_set_view(ctx, x, x->rank, x->dims);
+  return unsupported(ctx,
+                     "takes samples along axis 0 ('%.50s'), the batch: one element from axis 1 on "
+                     "is accepted, and of a file's batch of 1 where the result is the scores",
+                     x->name);
+}
+
 /* Import Gather of a size-1 axis, e.g. x[:, :, 0, 0] after global pooling: a pure view. A
  * scalar index also drops the axis. */
 resnet_status op_gather(import_context *ctx) {
@@ -355,15 +410,16 @@ resnet_status op_gather(import_context *ctx) {
   if (status == RESNET_OK) status = attr_get_int(ctx, "axis", 0, &given);
   if (status == RESNET_OK) status = shape_resolve_axis(ctx, given, x->rank, &axis);
   if (status != RESNET_OK) return status;
-  if (index && axis > 0 && x->dims[axis] > 1 && op_can_select(ctx, x, axis))
+  if (index && axis > 0 && (x->dims[axis] > 1 || index->count > 1) && op_can_select(ctx, x, axis))
     return op_gather_channels(ctx, x, index);
-  if (!index || axis == 0 || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 ||
+  if (axis == 0) return gather_batch(ctx, x, index);
+  if (!index || x->dims[axis] != 1 || index->count != 1 || index->ints[0] < -1 ||
       index->ints[0] > 0)
     return unsupported(
         ctx,
         "takes %zu of the %lld elements of axis %u ('%.40s'): the one element of a size-1 axis, "
         "from axis 1 on, is accepted; select or reorder channels outside of the model",
-        index ? index->count : 0, (long long)(axis ? x->dims[axis] : 0), axis, x->name);
+        index ? index->count : 0, (long long)x->dims[axis], axis, x->name);
   for (uint32_t i = 0; i < x->rank; i++)
     if (i != axis || index->rank == 1) dims[rank++] = x->dims[i];
   return value_set_view(ctx, x, rank, dims);

@@ -6,6 +6,7 @@
 #include "loader/import/attributes.h"
 #include "loader/import/fold_arithmetic.h"
 #include "loader/import/fold_constants.h"
+#include "loader/import/fold_reduce.h"
 #include "loader/import/op_channels.h"
 #include "loader/import/op_conv.h"
 #include "loader/import/op_elementwise.h"
@@ -18,7 +19,7 @@
 #include "loader/onnx/onnx_parse.h"
 
 enum {
-  ANY = INT32_MAX, /* inputs of Concat and Sum */
+  ANY = INT32_MAX, /* inputs of Concat, Sum, Mean, Max and Min */
   OLDEST = 1,
   NEWEST = ONNX_OPSET_MAX
 };
@@ -33,6 +34,7 @@ static const op_row rows[] = {
 
     {"Add", OLDEST, 6, 2, 2, op_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
     {"Add", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},
+    {"And", 7, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
     {"AveragePool", OLDEST, NEWEST, 1, 1, op_average_pool, NULL,
      "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
     {"BatchNormalization", OLDEST, 13, 5, 5, op_batch_normalization, NULL, BATCH_NORM_ATTRIBUTES},
@@ -42,8 +44,8 @@ static const op_row rows[] = {
     {"Cast", 19, NEWEST, 1, 1, op_cast, fold_cast, "to saturate round_mode"},
     {"CastLike", 15, NEWEST, 2, 2, op_cast_like, fold_cast_like, "saturate round_mode"},
     {"Ceil", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
-    {"Clip", OLDEST, 10, 1, 1, op_clip, NULL, "min max consumed_inputs"},
-    {"Clip", 11, NEWEST, 1, 3, op_clip, NULL, ""},
+    {"Clip", OLDEST, 10, 1, 1, op_clip, fold_clip, "min max consumed_inputs"},
+    {"Clip", 11, NEWEST, 1, 3, op_clip, fold_clip, ""},
     {"Concat", OLDEST, NEWEST, 1, ANY, op_concat, fold_concat, "axis"},
     {"Constant", OLDEST, NEWEST, 0, 0, NULL, fold_constant,
      "value value_float value_floats value_int value_ints"},
@@ -59,25 +61,35 @@ static const op_row rows[] = {
     {"Flatten", OLDEST, NEWEST, 1, 1, op_flatten, NULL, "axis"},
     {"Floor", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
     {"Gather", OLDEST, NEWEST, 2, 2, op_gather, fold_gather, "axis"},
+    {"GatherND", 11, 11, 2, 2, op_gather_nd, NULL, ""},
+    {"GatherND", 12, NEWEST, 2, 2, op_gather_nd, NULL, "batch_dims"},
     {"Gemm", OLDEST, 6, 3, 3, op_gemm, NULL, "alpha beta broadcast transA transB"},
     {"Gemm", 7, NEWEST, 2, 3, op_gemm, NULL, "alpha beta transA transB"},
     {"GlobalAveragePool", OLDEST, NEWEST, 1, 1, op_global_average_pool, NULL, ""},
     {"GlobalMaxPool", OLDEST, NEWEST, 1, 1, op_global_max_pool, NULL, ""},
+    {"Greater", 7, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
+    {"GreaterOrEqual", 12, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
     {"HardSigmoid", OLDEST, NEWEST, 1, 1, op_hard_sigmoid, NULL, "alpha beta consumed_inputs"},
     {"HardSwish", 14, NEWEST, 1, 1, op_hard_swish, NULL, ""},
     {"Identity", OLDEST, NEWEST, 1, 1, op_identity, op_identity, ""},
     {"LeakyRelu", OLDEST, 5, 1, 1, op_leaky_relu, NULL, "alpha consumed_inputs"},
     {"LeakyRelu", 6, NEWEST, 1, 1, op_leaky_relu, NULL, "alpha"},
+    {"Less", 7, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
+    {"LessOrEqual", 12, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
+    {"Log", OLDEST, NEWEST, 1, 1, op_log, fold_function, "consumed_inputs"},
     {"LogSoftmax", OLDEST, NEWEST, 1, 1, op_softmax, NULL, "axis"},
     {"LpNormalization", OLDEST, NEWEST, 1, 1, op_lp_normalization, NULL, "axis p"},
     {"MatMul", OLDEST, NEWEST, 2, 2, op_matmul, NULL, ""},
-    {"Max", OLDEST, NEWEST, 1, 2, op_min_max, fold_arithmetic, "consumed_inputs"},
+    {"Max", OLDEST, NEWEST, 1, ANY, op_min_max, fold_arithmetic, "consumed_inputs"},
     {"MaxPool", OLDEST, NEWEST, 1, 1, op_max_pool, NULL, POOL_ATTRIBUTES},
-    {"Min", OLDEST, NEWEST, 1, 2, op_min_max, fold_arithmetic, "consumed_inputs"},
+    {"Mean", OLDEST, NEWEST, 1, ANY, op_mean, fold_arithmetic, "consumed_inputs"},
+    {"Min", OLDEST, NEWEST, 1, ANY, op_min_max, fold_arithmetic, "consumed_inputs"},
     {"Mod", 10, NEWEST, 2, 2, NULL, fold_arithmetic, "fmod"},
     {"Mul", OLDEST, 6, 2, 2, op_arithmetic, fold_arithmetic, "axis broadcast consumed_inputs"},
     {"Mul", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},
-    {"Neg", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
+    {"Neg", OLDEST, NEWEST, 1, 1, op_neg, fold_function, "consumed_inputs"},
+    {"Not", OLDEST, NEWEST, 1, 1, NULL, fold_not, ""},
+    {"Or", 7, NEWEST, 2, 2, NULL, fold_arithmetic, ""},
     {"PRelu", OLDEST, 5, 2, 2, op_prelu, NULL, "consumed_inputs"},
     {"PRelu", 6, NEWEST, 2, 2, op_prelu, NULL, ""},
     {"Pad", OLDEST, 1, 1, 1, op_pad, NULL, "mode paddings value"},
@@ -86,24 +98,30 @@ static const op_row rows[] = {
     {"Pow", 7, NEWEST, 2, 2, op_pow, fold_arithmetic, ""},
     {"Range", 11, NEWEST, 3, 3, NULL, fold_range, "stash_type"},
     {"Reciprocal", OLDEST, NEWEST, 1, 1, op_pow, fold_function, "consumed_inputs"},
-    {"ReduceL2", OLDEST, 17, 1, 1, op_reduce_norm, NULL, "axes keepdims"},
-    {"ReduceL2", 18, NEWEST, 1, 2, op_reduce_norm, NULL, "keepdims noop_with_empty_axes"},
-    {"ReduceMax", OLDEST, 17, 1, 1, op_reduce, NULL, "axes keepdims"},
-    {"ReduceMax", 18, NEWEST, 1, 2, op_reduce, NULL, "keepdims noop_with_empty_axes"},
-    {"ReduceMean", OLDEST, 17, 1, 1, op_reduce, NULL, "axes keepdims"},
-    {"ReduceMean", 18, NEWEST, 1, 2, op_reduce, NULL, "keepdims noop_with_empty_axes"},
-    {"ReduceSum", OLDEST, 12, 1, 1, op_reduce, NULL, "axes keepdims"},
-    {"ReduceSum", 13, NEWEST, 1, 2, op_reduce, NULL, "keepdims noop_with_empty_axes"},
-    {"ReduceSumSquare", OLDEST, 17, 1, 1, op_reduce_norm, NULL, "axes keepdims"},
-    {"ReduceSumSquare", 18, NEWEST, 1, 2, op_reduce_norm, NULL, "keepdims noop_with_empty_axes"},
-    {"Relu", OLDEST, 5, 1, 1, op_relu, NULL, "consumed_inputs"},
-    {"Relu", 6, NEWEST, 1, 1, op_relu, NULL, ""},
+    {"ReduceL2", OLDEST, 17, 1, 1, op_reduce_norm, fold_reduce, "axes keepdims"},
+    {"ReduceL2", 18, NEWEST, 1, 2, op_reduce_norm, fold_reduce, "keepdims noop_with_empty_axes"},
+    {"ReduceMax", OLDEST, 17, 1, 1, op_reduce, fold_reduce, "axes keepdims"},
+    {"ReduceMax", 18, NEWEST, 1, 2, op_reduce, fold_reduce, "keepdims noop_with_empty_axes"},
+    {"ReduceMean", OLDEST, 17, 1, 1, op_reduce, fold_reduce, "axes keepdims"},
+    {"ReduceMean", 18, NEWEST, 1, 2, op_reduce, fold_reduce, "keepdims noop_with_empty_axes"},
+    {"ReduceMin", OLDEST, 17, 1, 1, NULL, fold_reduce, "axes keepdims"},
+    {"ReduceMin", 18, NEWEST, 1, 2, NULL, fold_reduce, "keepdims noop_with_empty_axes"},
+    {"ReduceProd", OLDEST, 17, 1, 1, NULL, fold_reduce, "axes keepdims"},
+    {"ReduceProd", 18, NEWEST, 1, 2, NULL, fold_reduce, "keepdims noop_with_empty_axes"},
+    {"ReduceSum", OLDEST, 12, 1, 1, op_reduce, fold_reduce, "axes keepdims"},
+    {"ReduceSum", 13, NEWEST, 1, 2, op_reduce, fold_reduce, "keepdims noop_with_empty_axes"},
+    {"ReduceSumSquare", OLDEST, 17, 1, 1, op_reduce_norm, fold_reduce, "axes keepdims"},
+    {"ReduceSumSquare", 18, NEWEST, 1, 2, op_reduce_norm, fold_reduce,
+     "keepdims noop_with_empty_axes"},
+    {"Relu", OLDEST, 5, 1, 1, op_relu, fold_function, "consumed_inputs"},
+    {"Relu", 6, NEWEST, 1, 1, op_relu, fold_function, ""},
     {"Reshape", OLDEST, 4, 1, 1, op_reshape, op_reshape, "shape consumed_inputs"},
     {"Reshape", 5, NEWEST, 2, 2, op_reshape, op_reshape, "allowzero"},
+    {"Round", 11, NEWEST, 1, 1, NULL, fold_function, ""},
     {"Shape", OLDEST, 14, 1, 1, fold_shape, fold_shape, ""},
     {"Shape", 15, NEWEST, 1, 1, fold_shape, fold_shape, "start end"},
-    {"Sigmoid", OLDEST, 5, 1, 1, op_sigmoid, NULL, "consumed_inputs"},
-    {"Sigmoid", 6, NEWEST, 1, 1, op_sigmoid, NULL, ""},
+    {"Sigmoid", OLDEST, 5, 1, 1, op_sigmoid, fold_function, "consumed_inputs"},
+    {"Sigmoid", 6, NEWEST, 1, 1, op_sigmoid, fold_function, ""},
     {"Slice", OLDEST, 9, 1, 1, op_slice, fold_slice, "axes ends starts"},
     {"Slice", 10, NEWEST, 3, 5, op_slice, fold_slice, ""},
     {"Softmax", OLDEST, NEWEST, 1, 1, op_softmax, NULL, "axis"},
@@ -117,6 +135,7 @@ static const op_row rows[] = {
     {"Sub", 7, NEWEST, 2, 2, op_arithmetic, fold_arithmetic, ""},
     {"Sum", OLDEST, 5, 1, ANY, op_sum, fold_arithmetic, "consumed_inputs"},
     {"Sum", 6, NEWEST, 1, ANY, op_sum, fold_arithmetic, ""},
+    {"Tanh", OLDEST, NEWEST, 1, 1, NULL, fold_function, "consumed_inputs"},
     {"Tile", 6, NEWEST, 2, 2, op_tile, fold_tile, ""},
     {"Transpose", OLDEST, NEWEST, 1, 1, op_transpose, fold_transpose, "perm"},
     {"Unsqueeze", OLDEST, 12, 1, 1, op_unsqueeze, op_unsqueeze, "axes"},
@@ -160,7 +179,6 @@ static const struct {
     {"CenterCropPad", INSIDE},
     {"ArgMax", AFTER_SCORES},
     {"TopK", AFTER_SCORES},
-    {"Log", AFTER_SCORES},
     {"Elu", OTHER_ACTIVATION},
     {"Celu", OTHER_ACTIVATION},
     {"Selu", OTHER_ACTIVATION},
@@ -190,13 +208,19 @@ static resnet_status refuse_resize(const import_context *ctx) {
                      x ? x->name : "");
 }
 
+/* Return what is known about an operator that is not accepted on activations, or NULL. */
+static const char *find_advice(const char *name) {
+  for (size_t i = 0; i < sizeof known_refusals / sizeof *known_refusals; i++)
+    if (strcmp(known_refusals[i].name, name) == 0) return known_refusals[i].advice;
+  return NULL;
+}
+
 static resnet_status refuse_unknown_operator(const import_context *ctx) {
   const char *name = onnx_text(ctx->node->op_type), *domain = onnx_text(ctx->node->domain);
   if (!name[0]) return invalid(ctx, "it names no operator: export the model again");
   if (strcmp(name, "Resize") == 0 || strcmp(name, "Upsample") == 0) return refuse_resize(ctx);
-  for (size_t i = 0; i < sizeof known_refusals / sizeof *known_refusals; i++)
-    if (strcmp(known_refusals[i].name, name) == 0)
-      return unsupported(ctx, "%s", known_refusals[i].advice);
+  const char *advice = find_advice(name);
+  if (advice) return unsupported(ctx, "%s", advice);
   if (strcmp(domain, "com.microsoft") == 0)
     return unsupported(ctx,
                        "operator of domain 'com.microsoft', onnxruntime's own: use the file from "
@@ -261,6 +285,18 @@ static resnet_status check_input_count(const import_context *ctx, const op_row *
   return RESNET_OK;
 }
 
+/* Refuse an operator that takes activations only, or constants only. */
+static resnet_status refuse_kind(const import_context *ctx, bool constants) {
+  if (constants)
+    return unsupported(
+        ctx, "reads constants only: it is accepted on activations; run onnxsim on the file");
+  const char *advice = find_advice(ctx->node->op_type);
+  return unsupported(
+      ctx, "%s",
+      advice ? advice
+             : "is accepted on constants and shapes only, not on activations; try onnxsim");
+}
+
 resnet_status op_import_node(import_context *ctx) {
   const op_row *row = NULL;
   bool constants = false, norm = false;
@@ -272,11 +308,7 @@ resnet_status op_import_node(import_context *ctx) {
   if (status != RESNET_OK) return status;
   if (norm) return op_continue_norm(ctx);
   op_handler handler = constants ? row->fold : row->import;
-  if (!handler)
-    return unsupported(
-        ctx, constants
-                 ? "reads constants only: it is accepted on activations; run onnxsim on the file"
-                 : "is accepted on constants and shapes only, not on activations; try onnxsim");
+  if (!handler) return refuse_kind(ctx, constants);
   status = handler(ctx);
   return status == RESNET_OK ? import_spend(ctx, 0, 0) : status;
 }

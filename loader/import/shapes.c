@@ -106,11 +106,16 @@ resnet_status shape_reshape_view(import_context *ctx, const value *v, const cons
   if (target->count == 0)
     return invalid(ctx, "its shape is empty, its input is not: export the model again");
   const graph_shape s = value_shape(ctx, v);
+  if (target->count == 1 && ctx->batch == 1 && target->ints[0] != 1 &&
+      (uint64_t)s.h * s.w * s.c > 1)
+    return unsupported(ctx, "removes the file's batch of 1: that is accepted where the result is "
+                            "the scores; reshape to (1,-1) instead");
   if (target->count == 1 && target->ints[0] == -1 && (uint64_t)s.h * s.w * s.c > 1)
     return unsupported(
         ctx,
-        "puts all images of a batch into one row, as PyTorch's as_strided does in channels_last "
-        "format: call model.to(memory_format=torch.contiguous_format) and export again");
+        "puts all images of a batch into one row, as PyTorch does in channels_last format: export "
+        "with .contiguous() on a permuted input, or "
+        "model.to(memory_format=torch.contiguous_format)");
   int64_t first = target->ints[0];
   if (!leads_with_batch(ctx, target, zero_copies))
     return import_refuse(

@@ -160,9 +160,15 @@ graph_shape value_shape(const import_context *ctx, const value *v) {
 
 static resnet_status get_any_view(import_context *ctx, size_t index, value **out) {
   resnet_status status = value_get(ctx, index, out);
-  if (status != RESNET_OK || (*out)->kind == VALUE_ACTIVATION) return status;
-  return unsupported(ctx, "input %zu ('%.50s') is a constant: an activation is accepted there",
-                     index, (*out)->name);
+  if (status != RESNET_OK) return status;
+  if ((*out)->kind != VALUE_ACTIVATION)
+    return unsupported(ctx, "input %zu ('%.50s') is a constant: an activation is accepted there",
+                       index, (*out)->name);
+  if (!(*out)->exchanged) return RESNET_OK;
+  return unsupported(ctx,
+                     "reads '%.50s', which was transposed to (c,n,h,w): a GatherND of the input's "
+                     "channels and a Transpose back to (n,c,h,w) or (n,h,w,c) are accepted",
+                     (*out)->name);
 }
 
 static resnet_status get_view(import_context *ctx, size_t index, value **out) {
@@ -334,8 +340,8 @@ float *value_take_floats(import_context *ctx, size_t index) {
   const value *v = value_find(ctx, ctx->node->input[index]);
   constant *t = v->constant;
   float *floats = t->floats;
-  /* the plan will pack them; the node's end checks the budget */
-  (void)work_spend(ctx->work, t->count, 5 * WORK_MOVE);
+  /* they may be copied, here or by the plan; the node's end checks the budget */
+  (void)work_spend(ctx->work, t->count, WORK_MOVE);
   if (v->readers == 1 && t->block->users == 1) {
     t->block->floats = t->floats = NULL;
     return floats;

@@ -43,6 +43,7 @@ struct value {
   bool channels_last;     /* (n,h,w,c) order; no meaning for a single pixel */
   bool expanded;          /* a gate (1,1,c) that Expand gave the dimensions of an image */
   bool batch_last;        /* a vector that was transposed to (features,n) */
+  bool exchanged;         /* ONNX has it as (c,n,h,w); dims are those of (n,c,h,w) */
 
   /* VALUE_NORM only */
   norm_stage stage;

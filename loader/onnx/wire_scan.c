@@ -67,11 +67,11 @@ static resnet_status malformed(const scan *s, const char *problem) {
 }
 
 static resnet_status too_much(const scan *s) {
-  return err_fail(
-      s->error, RESNET_ERROR_LIMIT,
-      "decoding this file takes more than the %llu bytes that are left of the memory budget: raise "
-      "max_memory_bytes if you trust it",
-      (unsigned long long)s->budget);
+  return err_fail(s->error, RESNET_ERROR_LIMIT,
+                  "decoding this file takes more than the %llu bytes (%.4g GiB) that are left of "
+                  "the memory budget: raise "
+                  "max_memory_bytes if you trust it",
+                  (unsigned long long)s->budget, (double)s->budget / 0x1p30);
 }
 
 static resnet_status add_decoded(scan *s, uint64_t bytes) {

@@ -54,42 +54,38 @@ static bool follow_affine(const import_context *ctx, uint32_t index, computed_in
   return true;
 }
 
-/* Return whether filter `o` reads one number of the image, in the centre of its window;
- * set its channel of the input and its weight. */
-static bool is_single_weight(const graph_node *n, uint32_t o, uint32_t inputs, uint32_t *channel,
-                             double *weight) {
-  const graph_window *w = &n->window;
-  const size_t size = n->weight_count / n->shape.c, of_group = size / w->kernel_h / w->kernel_w;
-  const size_t centre = (w->kernel_h / 2 * (size_t)w->kernel_w + w->kernel_w / 2) * of_group;
-  size_t found = size;
+/* Return whether filter `o` scales one channel, by one weight or by the mean of a window;
+ * set this channel of the input and the scale. */
+static bool scales_channel(const graph_node *n, uint32_t o, uint32_t inputs, uint32_t *channel,
+                           double *scale) {
+  const size_t size = n->weight_count / n->shape.c, of_group = inputs / n->groups;
+  size_t found = 0, place = 0;
+  double sum = 0, least = 0;
   for (size_t i = 0; i < size; i++) {
-    if (!(fabsf(n->weights[o * size + i]) > 0)) continue;
-    if (found < size) return false;
-    found = i;
+    const double weight = (double)n->weights[o * size + i];
+    if (!(fabs(weight) > 0)) continue;
+    if (found++ && i % of_group != place) return false;
+    place = i % of_group;
+    sum += weight;
+    least = fmin(least, weight);
   }
-  if (found < centre || found >= centre + of_group) return false;
+  const bool is_mean = least >= 0 && fabs(sum - 1) < 1e-3;
+  const bool every_pixel = n->window.stride_h == 1 && n->window.stride_w == 1;
   const uint32_t outputs_of_group = n->shape.c / n->groups;
-  *channel = o / outputs_of_group * (inputs / n->groups) + (uint32_t)(found - centre);
-  *weight = (double)n->weights[o * size + found];
-  return *channel < inputs;
-}
-
-static bool keeps_pixels(const graph_window *w) {
-  return w->stride_h == 1 && w->stride_w == 1 && w->kernel_h % 2 == 1 && w->kernel_w % 2 == 1 &&
-         w->pad_top == w->pad_bottom && w->pad_left == w->pad_right &&
-         w->pad_top == w->kernel_h / 2 * w->dilation_h &&
-         w->pad_left == w->kernel_w / 2 * w->dilation_w;
+  *channel = o / outputs_of_group * (uint32_t)of_group + (uint32_t)place;
+  *scale = sum;
+  return found > 0 && (is_mean || (found == 1 && every_pixel)) && *channel < inputs;
 }
 
 /* Follow a convolution that only scales, shifts, exchanges or repeats channels. */
 static bool follow_conv(const graph_node *n, computed_input *v) {
-  if (n->shape.c > MAX_CHANNELS || !n->weights || !keeps_pixels(&n->window)) return false;
+  if ((n->shape.c != 1 && n->shape.c != MAX_CHANNELS) || !n->weights) return false;
   computed_input after = *v;
   after.channels = n->shape.c;
   for (uint32_t o = 0; o < n->shape.c; o++) {
     uint32_t from;
     double weight;
-    if (!is_single_weight(n, o, v->channels, &from, &weight)) return false;
+    if (!scales_channel(n, o, v->channels, &from, &weight)) return false;
     const double bias = n->bias ? (double)n->bias[o] : 0;
     after.scale[o] = v->scale[from] * weight;
     after.shift[o] = v->shift[from] * weight + bias;
@@ -97,6 +93,23 @@ static bool follow_conv(const graph_node *n, computed_input *v) {
   }
   *v = after;
   return true;
+}
+
+/* Return whether a node of one input only leaves out, repeats or averages pixels: its
+ * values have the range of its input's. */
+static bool keeps_range(const graph_node *n) {
+  switch (n->op) {
+  case GRAPH_CLAMP:
+  case GRAPH_PAD:
+  case GRAPH_MAX_POOL:
+  case GRAPH_AVERAGE_POOL:
+  case GRAPH_GLOBAL_AVERAGE_POOL:
+  case GRAPH_SUBSAMPLE:
+  case GRAPH_FLATTEN:
+    return true;
+  default:
+    return false;
+  }
 }
 
 static bool follow(const import_context *ctx, uint32_t index, computed_input *v) {
@@ -107,11 +120,8 @@ static bool follow(const import_context *ctx, uint32_t index, computed_input *v)
     return follow_affine(ctx, index, v);
   case GRAPH_CONV:
     return follow_conv(n, v);
-  case GRAPH_CLAMP:
-  case GRAPH_PAD:
-    return true;
   default:
-    return false;
+    return keeps_range(n) && n->shape.c == v->channels;
   }
 }
 
@@ -162,32 +172,46 @@ static void describe(const import_context *ctx, uint32_t node, const input_stati
                  node_at(ctx, node)->name, mean, deviation);
 }
 
-/* Keep what the value shows if it is more than what was found before it. */
+/* What was found. */
+typedef struct finding {
+  graph_evidence *best;
+  char text[TEXT_SIZE];
+  bool has_range; /* a step shows the range by itself: what follows changes nothing */
+} finding;
+
+/* Return whether the graph turns normalised images into images of a range. */
+static bool is_inverse(const graph_evidence *e) {
+  return e->kind == GRAPH_EVIDENCE_VALUES && e->std[0] < 0.99F;
+}
+
+/* Set what the value shows. A step that fits nothing makes those before it uncertain,
+ * unless the network learned it. */
 static void weigh(const import_context *ctx, const computed_input *v, const input_statistics *s,
-                  graph_evidence *best, char text[TEXT_SIZE]) {
+                  finding *f) {
+  const graph_evidence_kind before = f->best->kind;
+  const bool known = before != GRAPH_EVIDENCE_NONE && before != GRAPH_EVIDENCE_UNKNOWN;
   graph_evidence found = {0};
   pass_recognise_statistics(s, &found);
-  if (found.kind == GRAPH_EVIDENCE_UNKNOWN && best->kind != GRAPH_EVIDENCE_NONE &&
-      best->kind != GRAPH_EVIDENCE_UNKNOWN)
-    return;
-  *best = found;
-  describe(ctx, v->node, s, text);
+  if (found.kind == GRAPH_EVIDENCE_UNKNOWN && known && (s->learned || f->has_range)) return;
+  *f->best = found;
+  f->has_range = f->has_range || is_inverse(&found);
+  describe(ctx, v->node, s, f->text);
 }
 
 /* A clamp of the unchanged input shows its range. */
-static void weigh_clamp(const import_context *ctx, const computed_input *v, graph_evidence *best,
-                        char text[TEXT_SIZE]) {
+static void weigh_clamp(const import_context *ctx, const computed_input *v, finding *f) {
   const graph_node *n = node_at(ctx, v->node);
   const double low = (double)n->clamp_min, high = (double)n->clamp_max;
   const bool known = (low == 0 && (high == 1 || high == 255)) || (low == -1 && high == 1);
   if (!known || !is_identity(v)) return;
-  pass_set_range(low, high, best);
-  (void)snprintf(text, TEXT_SIZE, "node '%.40s' clips the input to %g and %g", n->name, low, high);
+  pass_set_range(low, high, f->best);
+  f->has_range = true;
+  (void)snprintf(f->text, TEXT_SIZE, "node '%.40s' clips the input to %g and %g", n->name, low,
+                 high);
 }
 
 /* Follow the input up to the first layer. Return the last node that was followed. */
-static uint32_t follow_input(const import_context *ctx, const bool *live, graph_evidence *best,
-                             char text[TEXT_SIZE]) {
+static uint32_t follow_input(const import_context *ctx, const bool *live, finding *f) {
   const graph_shape shape = node_at(ctx, 0)->shape;
   computed_input v = {.channels = shape.c, .input_channels = shape.c};
   for (uint32_t c = 0; c < shape.c; c++) {
@@ -201,12 +225,12 @@ static uint32_t follow_input(const import_context *ctx, const bool *live, graph_
     const bool learned = d->mean && !are_trivial(d, v.channels);
     const computed_input before = v;
     if (!follow(ctx, next, &v)) return before.node;
-    if (node_at(ctx, next)->op == GRAPH_CLAMP) weigh_clamp(ctx, &v, best, text);
+    if (node_at(ctx, next)->op == GRAPH_CLAMP) weigh_clamp(ctx, &v, f);
     const input_statistics s =
         learned ? statistics_of(&before, d->mean, d->deviation) : statistics_of(&v, NULL, NULL);
     const bool changed = memcmp(v.scale, before.scale, sizeof v.scale) != 0 ||
                          memcmp(v.shift, before.shift, sizeof v.shift) != 0;
-    if (changed && !is_identity(&v)) weigh(ctx, &v, &s, best, text);
+    if (changed && !is_identity(&v)) weigh(ctx, &v, &s, f);
     if (learned) break;
   }
   return v.node;
@@ -214,67 +238,70 @@ static uint32_t follow_input(const import_context *ctx, const bool *live, graph_
 
 /* ---- what cannot be followed ------------------------------------------------------- */
 
-/* Return whether node `index` computes images from images, pixel by pixel: no layer. */
-static bool is_pixelwise(const import_context *ctx, uint32_t index) {
+/* Return whether a node has weights that the network learned. A batch normalisation
+ * before the layers is one, a mixture of an image's channels is none. */
+static bool is_layer(const import_context *ctx, uint32_t index) {
   const graph_node *n = node_at(ctx, index);
+  const graph_window *w = &n->window;
   switch (n->op) {
   case GRAPH_AFFINE:
-    return !ctx->affines[index].normalises; /* a batch norm before layers is one */
+    return ctx->affines[index].normalises;
   case GRAPH_CONV:
-    return n->shape.c <= MAX_CHANNELS && n->window.kernel_h == 1 && n->window.kernel_w == 1 &&
-           n->window.stride_h == 1 && n->window.stride_w == 1;
-  case GRAPH_ADD:
-  case GRAPH_CLAMP:
-  case GRAPH_PAD:
-  case GRAPH_SOFTMAX:
-  case GRAPH_LOG_SOFTMAX:
-  case GRAPH_SIGMOID:
-  case GRAPH_LEAKY_RELU:
-  case GRAPH_PRELU:
-  case GRAPH_SCALE:
-  case GRAPH_POWER:
-  case GRAPH_L2_NORMALIZE:
+    return n->shape.c > MAX_CHANNELS || w->kernel_h > 1 || w->kernel_w > 1 || w->stride_h > 1 ||
+           w->stride_w > 1;
+  case GRAPH_LINEAR:
+  case GRAPH_CHANNEL_CONV:
     return true;
   default:
     return false;
   }
 }
 
-/* Return the first node behind `followed` that changes the values of the input, pixel by
- * pixel, or 0. */
+/* Return the first node behind `followed` that changes the values of the input before
+ * any layer, or 0. */
 static uint32_t find_change(const import_context *ctx, bool *live, uint32_t followed) {
-  bool *of_input = live; /* what is not followed any more */
+  bool *of_input = live; /* what no layer computes; live is not needed any more */
   for (uint32_t i = 1; i <= ctx->graph->output; i++) {
     const graph_node *n = node_at(ctx, i);
-    bool all = of_input[i] && is_pixelwise(ctx, i);
+    bool all = of_input[i] && (i <= followed || !is_layer(ctx, i));
     for (uint32_t k = 0; k < n->input_count; k++) all = all && of_input[n->input[k]];
     of_input[i] = all;
-    const bool keeps = n->op == GRAPH_CLAMP || n->op == GRAPH_PAD || ctx->selections[i];
-    if (all && i > followed && !keeps) return i;
+    if (all && i > followed && !keeps_range(n) && !ctx->selections[i]) return i;
   }
   return 0;
 }
 
 /* Say that constants alone do not tell the values of the input. */
-static void warn_of_change(const import_context *ctx, uint32_t node, graph_evidence *best,
-                           char text[TEXT_SIZE]) {
-  if (node == 0 || best->kind != GRAPH_EVIDENCE_NONE) return;
-  best->kind = GRAPH_EVIDENCE_UNKNOWN;
-  (void)snprintf(text, TEXT_SIZE,
+static void warn_of_change(const import_context *ctx, uint32_t node, finding *f) {
+  if (node == 0 || f->best->kind != GRAPH_EVIDENCE_NONE) return;
+  f->best->kind = GRAPH_EVIDENCE_UNKNOWN;
+  (void)snprintf(f->text, TEXT_SIZE,
                  "node '%.40s' changes the input's values, and not by a scale and a shift alone",
                  node_at(ctx, node)->name);
 }
 
+/* Bytes are 0 to 255 in every graph. */
+static void take_bytes(const import_context *ctx, finding *f) {
+  const bool bgr = f->best->kind == GRAPH_EVIDENCE_VALUES && f->best->bgr;
+  if (!ctx->input_is_bytes) return;
+  if (f->best->kind != GRAPH_EVIDENCE_VALUES)
+    (void)snprintf(f->text, TEXT_SIZE, "input '%.60s' is declared as bytes (uint8)",
+                   node_at(ctx, 0)->output);
+  pass_set_range(0, 255, f->best);
+  f->best->bgr = bgr;
+}
+
 resnet_status pass_find_input_evidence(import_context *ctx) {
   graph_evidence *best = &ctx->graph->evidence;
-  char text[TEXT_SIZE] = "";
+  finding found = {.best = best};
   const uint32_t channels = node_at(ctx, 0)->shape.c;
   if (channels != 1 && channels != MAX_CHANNELS) return RESNET_OK; /* no image */
   bool *live = mark_live_nodes(ctx);
   if (!live) return err_no_memory(ctx->error, "the graph's nodes");
-  const uint32_t followed = follow_input(ctx, live, best, text);
-  warn_of_change(ctx, find_change(ctx, live, followed), best, text);
+  const uint32_t followed = follow_input(ctx, live, &found);
+  warn_of_change(ctx, find_change(ctx, live, followed), &found);
+  take_bytes(ctx, &found);
   if (best->kind == GRAPH_EVIDENCE_NONE) return RESNET_OK;
-  best->text = mem_copy_string(ctx->memory, text, strlen(text));
+  best->text = mem_copy_string(ctx->memory, found.text, strlen(found.text));
   return best->text ? RESNET_OK : err_no_memory(ctx->error, "a diagnostic");
 }

@@ -22,6 +22,9 @@ static const statistics_bounds photographs = {0.02, 0.95, 0.05, 0.6};
 static const statistics_bounds signed_photographs = {0.35, 0.51, 0.12, 0.35};
 /* The mean alone is subtracted: the result has the range's width. */
 static const statistics_bounds mean_alone = {0.2, 0.75, 0.995, 1.005};
+/* The middle of the range is subtracted: the result runs from -x to x, e.g. x = 1024
+ * for X-rays. */
+static const statistics_bounds centred = {0.499, 0.503, 0.0004, 1.005};
 /* The result is 0 to 1. Some divide by 256. */
 static const statistics_bounds to_unit = {-0.005, 0.005, 0.995, 1.005};
 /* The result is 0 to 255, or that minus a mean as in Caffe. */
@@ -57,15 +60,21 @@ static const double known_means[][3] = {{0.485, 0.456, 0.406},
                                         {0.5071, 0.4865, 0.4409},
                                         {0.5141, 0.4074, 0.3588}};
 
-static bool is_reversed(const input_statistics *s, range r) {
+/* Return whether the means are known ones, from the last to the first if `reversed`. */
+static bool has_known_means(const input_statistics *s, range r, bool reversed) {
   const double tolerance = s->learned ? 0.03 : 0.012;
   for (size_t k = 0; k < sizeof known_means / sizeof *known_means; k++) {
     bool fits = s->channels == 3;
     for (uint32_t c = 0; c < 3 && fits; c++)
-      fits = fabs((s->mean[c] - r.low) / r.width - known_means[k][2 - c]) <= tolerance;
-    if (fits) return (s->mean[2] - s->mean[0]) / r.width > 0.02;
+      fits =
+          fabs((s->mean[c] - r.low) / r.width - known_means[k][reversed ? 2 - c : c]) <= tolerance;
+    if (fits) return true;
   }
   return false;
+}
+
+static bool is_reversed(const input_statistics *s, range r) {
+  return has_known_means(s, r, true) && (s->mean[2] - s->mean[0]) / r.width > 0.02;
 }
 
 /* ---- kinds ---- */
@@ -76,6 +85,16 @@ static bool is_plain_scale(const input_statistics *s) {
   bool plain = !s->learned;
   for (uint32_t c = 0; c < s->channels; c++) plain = plain && fabs(s->mean[c]) < 0.005;
   return plain;
+}
+
+/* Return whether the channels have about the same deviation, as in any data set. */
+static bool are_alike(const input_statistics *s) {
+  double least = s->deviation[0], most = s->deviation[0];
+  for (uint32_t c = 1; c < s->channels; c++) {
+    least = fmin(least, s->deviation[c]);
+    most = fmax(most, s->deviation[c]);
+  }
+  return most <= 1.5 * least;
 }
 
 static bool find_range(const input_statistics *s, const range **found) {
@@ -94,31 +113,37 @@ static bool find_range(const input_statistics *s, const range **found) {
                {&both_signs, &to_byte, true},
                {&unit, &to_caffe, true},
                {&byte, &to_caffe, true},
-               {&both_signs, &to_caffe, true}};
+               {&both_signs, &to_caffe, true},
+               {&unit, &centred, true},
+               {&byte, &centred, true}};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
     if (s->learned && known[i].written) continue;
     *found = known[i].of;
-    if (*found == &both_signs && is_plain_scale(s)) continue;
+    if (*found == &both_signs && (is_plain_scale(s) || !(s->learned || are_alike(s)))) continue;
     if (is_within(s, **found, known[i].bounds)) return true;
   }
   return false;
 }
 
-/* Return whether x * a + b turns normalised images into images again: a and b are their
- * deviation and mean, in `width`. Then set these as the values. */
-static bool find_inverse(const input_statistics *s, double width, graph_evidence *out) {
+/* Return whether x * a + b turns normalised images into images again, of the range r: a
+ * and b are their deviation and mean. Then set these as the values. Images of both signs
+ * have means about 0, as much else has: known ones alone show them (torchvision's
+ * transform_input). */
+static bool find_inverse(const input_statistics *s, range r, graph_evidence *out) {
   input_statistics images = {.channels = s->channels};
   for (uint32_t c = 0; c < s->channels; c++) {
     images.deviation[c] = 1 / s->deviation[c];
     images.mean[c] = -s->mean[c] / s->deviation[c];
   }
-  if (s->learned || !is_within(&images, (range){0, width}, &photographs)) return false;
+  const bool known = has_known_means(&images, r, false) || has_known_means(&images, r, true);
+  if (s->learned || !is_within(&images, r, &photographs) || (r.low < 0 && !known)) return false;
   out->kind = GRAPH_EVIDENCE_VALUES;
   out->scale = 255;
-  out->bgr = is_reversed(&images, (range){0, width});
+  out->bgr = is_reversed(&images, r);
   for (uint32_t c = 0; c < 3; c++) {
-    out->mean[c] = (float)(images.mean[c < s->channels ? c : 0] / width);
-    out->std[c] = (float)(images.deviation[c < s->channels ? c : 0] / width);
+    const uint32_t of = c < s->channels ? c : 0;
+    out->mean[c] = (float)((images.mean[of] - r.low) / r.width);
+    out->std[c] = (float)(images.deviation[of] / r.width);
   }
   return true;
 }
@@ -138,7 +163,7 @@ void pass_recognise_statistics(const input_statistics *s, graph_evidence *out) {
   } else if (find_range(s, &found)) {
     pass_set_range(found->low, found->low + found->width, out);
     out->bgr = is_reversed(s, *found);
-  } else if (!find_inverse(s, unit.width, out)) {
-    (void)find_inverse(s, byte.width, out);
+  } else if (!find_inverse(s, unit, out) && !find_inverse(s, byte, out)) {
+    (void)find_inverse(s, both_signs, out);
   }
 }

@@ -145,7 +145,7 @@ static resnet_status diagnose_guess(const resnet_model *model, graph *g, resnet_
   return graph_add_diagnostic(
       g, error, RESNET_NOTE,
       "the preprocessing is a guess from the input's size alone: the file has no metadata about "
-      "it, and the graph does not normalise its input; if you know what it was trained with, "
+      "it, and no normalisation was found in the graph; if you know what it was trained with, "
       "choose it by options.preprocess");
 }
 

@@ -234,10 +234,24 @@ static resnet_status check_input(const graph *g, const resnet_model_options *opt
       input.h, input.w, options->input_height, options->input_width);
 }
 
+/* Refuse another output than the plan's. It can be chosen for ONNX files only. */
+static resnet_status check_output(const graph *g, const resnet_model_options *options,
+                                  resnet_error *error) {
+  const graph_node *last = &g->nodes[g->output];
+  /* a flattened tensor of the file names the node before */
+  if (last->op == GRAPH_FLATTEN && !last->output[0]) last = &g->nodes[last->input[0]];
+  if (!options->output || strcmp(options->output, last->output) == 0) return RESNET_OK;
+  return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                  "the plan ends in tensor '%.60s', but options.output is '%.60s': omit it, or "
+                  "compile a plan with that output",
+                  last->output, options->output);
+}
+
 static resnet_status read_plan_file(plan_file *f, graph *g, const resnet_model_options *options,
                                     resnet_error *error) {
   resnet_status status = plan_file_read(f, g, error);
-  return status == RESNET_OK ? check_input(g, options, error) : status;
+  if (status == RESNET_OK) status = check_input(g, options, error);
+  return status == RESNET_OK ? check_output(g, options, error) : status;
 }
 
 static resnet_status read_onnx(plan_file *f, graph *g, memory *m, const source *from,

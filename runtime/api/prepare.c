@@ -12,8 +12,8 @@ resnet_status session_check_images(const char *function, const resnet_session *s
   const uint32_t channels = session->model->plan.ops[0].shape.c;
   if (channels == 1 || channels == 3) return RESNET_OK;
   return err_fail(error, RESNET_ERROR_UNSUPPORTED,
-                  "%s: the model takes %u channels, but images have 1 (grey) or 3: only float "
-                  "input is accepted",
+                  "%s: the model takes %u channels, but images have 1 (grey) or 3: compute the "
+                  "model's input yourself and run it on floats",
                   function, channels);
 }
 

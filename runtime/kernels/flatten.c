@@ -22,7 +22,7 @@ static void run_flatten(const kernel_call *call) {
     memcpy(call->output, call->input[0], count * sizeof *call->output);
   else
     pthreadpool_parallelize_2d(call->pool, flatten_channel, (void *)(uintptr_t)call, call->batch,
-                               call->op->in.c, 0);
+                               call->op->in.c, POOL_FLAGS);
 }
 
 static void describe_flatten(const plan_op *op, char *text, size_t size) {

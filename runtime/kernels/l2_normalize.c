@@ -36,7 +36,8 @@ static void normalize_pixel(void *context, size_t pixel) {
 
 static void run_l2_normalize(const kernel_call *call) {
   const size_t pixels = call->batch * call->op->shape.h * call->op->shape.w;
-  pthreadpool_parallelize_1d(call->pool, normalize_pixel, (void *)(uintptr_t)call, pixels, 0);
+  pthreadpool_parallelize_1d(call->pool, normalize_pixel, (void *)(uintptr_t)call, pixels,
+                             POOL_FLAGS);
 }
 
 static void describe_l2_normalize(const plan_op *op, char *text, size_t size) {

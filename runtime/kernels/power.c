@@ -64,7 +64,7 @@ static void power_elements(void *context, size_t start, size_t count) {
 static void run_power(const kernel_call *call) {
   pthreadpool_parallelize_1d_tile_1d(call->pool, power_elements, (void *)(uintptr_t)call,
                                      call->batch * plan_shape_floats(call->op->shape),
-                                     ELEMENTS_PER_TASK / 16, 0);
+                                     ELEMENTS_PER_TASK / 16, POOL_FLAGS);
 }
 
 static void describe_power(const plan_op *op, char *text, size_t size) {

@@ -115,8 +115,8 @@ static resnet_status check_state(const plan *p, resnet_error *error) {
     if (budget && (bytes > budget || (sum += bytes) > budget))
       return err_fail(error, RESNET_ERROR_LIMIT,
                       "node '%s': a session's tables for the layers up to this one take more "
-                      "memory than max_memory_bytes allows, which is %" PRIu64,
-                      p->ops[i].name, budget);
+                      "memory than max_memory_bytes allows, which is %" PRIu64 " bytes (%.4g GiB)",
+                      p->ops[i].name, budget, (double)budget / 0x1p30);
   }
   return RESNET_OK;
 }

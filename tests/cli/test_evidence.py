@@ -125,6 +125,20 @@ def test_an_unknown_scale_stays_a_guess_with_a_warning(tmp_path: Path) -> None:
     assert checked.returncode == 1 and "may be wrong" in checked.stdout.decode()
 
 
+def test_a_pool_before_the_normalisation_is_followed(tmp_path: Path) -> None:
+    pool = ("AveragePool", [], {"kernel_shape": [2, 2], "strides": [2, 2]})
+    model = spelled([pool, *SPELLINGS["byte_sub_div"]], tmp_path / "model.onnx")
+    way = resnet_json("inspect", "--model", model)["preprocess"]
+    assert (way["source"], way["scale"]) == ("graph", 1)
+
+
+def test_an_unknown_step_behind_a_known_one_is_a_warning(tmp_path: Path) -> None:
+    nodes = [("Sub", [MEAN]), ("Div", [STD * [1, -1, 1]])]
+    model = spelled(nodes, tmp_path / "model.onnx")
+    checked = resnet("inspect", "--check", "--model", model)
+    assert checked.returncode == 1 and "may be wrong" in checked.stdout.decode()
+
+
 def test_a_plain_network_stays_a_guess(tmp_path: Path) -> None:
     model = spelled([("Identity", [])], tmp_path / "model.onnx")
     checked = resnet("inspect", "--check", "--model", model)

@@ -46,6 +46,16 @@ def test_messages_name_options():
     assert not [text for text in said if C_NAMES.search(text)]
 
 
+def test_every_replaced_sentence_is_one_of_the_librarys():
+    source = (ROOT / "bindings/cli/shell_message.c").read_text()
+    first = re.compile(r'\{((?:"(?:[^"\\\n]|\\.)*"\s*)+),')
+    texts = ["".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', row)) for row in first.findall(source)]
+    sentences = [text for text in texts if " " in text.strip()]
+    messages = library_messages()
+    assert len(sentences) >= 4
+    assert [text for text in sentences if not any(text in said for said in messages)] == []
+
+
 @pytest.fixture
 def beside(tmp_path) -> Path:
     """Return a model whose weights are in another file."""

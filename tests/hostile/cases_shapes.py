@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from corpus import Content, case, ending, good, line, one, set_tensor, table
+from corpus import Content, case, ending, good, line, one, set_tensor, small, table
 from onnx import TensorProto, helper
 
 # ---- shapes and constants that are computed while loading
@@ -89,6 +89,37 @@ def gather_axis_out_of_range() -> Content:
         one("Gather", ["s", "i"], ["shape"], axis=7),
     ]
     return computed(nodes, {"i": index(0)})
+
+
+def gather_nd(indices: np.ndarray) -> onnx.ModelProto:
+    """Return a model that takes channels `indices` of its input, as PyTorch writes it."""
+    nodes = [
+        helper.make_node("Transpose", ["input"], ["exchanged"], perm=[1, 0, 2, 3]),
+        one("GatherND", ["exchanged", "indices"], ["taken"]),
+        helper.make_node("Transpose", ["taken"], ["back"], perm=[1, 0, 2, 3]),
+        helper.make_node("GlobalAveragePool", ["back"], ["logits"]),
+    ]
+    return small(nodes, {"indices": indices})
+
+
+table(
+    "ERROR_FORMAT",
+    {
+        "gather_nd_beyond_the_end": ("culprit", index(2**40).reshape(1, 1)),
+        "gather_nd_before_the_front": ("culprit", index(-(2**63)).reshape(1, 1)),
+        "gather_nd_of_float_indices": ("culprit", np.zeros((3, 1), np.float32)),
+    },
+    gather_nd,
+)
+table(
+    "ERROR_UNSUPPORTED",
+    {
+        "gather_nd_of_no_channel": ("culprit", np.zeros((0, 1), np.int64)),
+        "gather_nd_of_a_million_channels": ("culprit", np.zeros((1000000, 1), np.int64)),
+        "gather_nd_of_single_numbers": ("culprit", np.zeros((3, 4), np.int64)),
+    },
+    gather_nd,
+)
 
 
 def slice_constant(starts: int, ends: int, axes: int, steps: int) -> onnx.ModelProto:

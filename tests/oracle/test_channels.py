@@ -9,7 +9,7 @@ import numpy as np
 import oracle
 import pytest
 from oracle import onnx
-from small_graph import Graph, compare
+from small_graph import Graph, compare, run
 
 MEAN, STD = np.array([0.4, 0.5, 0.6], np.float32), np.array([0.2, 0.3, 0.25], np.float32)
 
@@ -20,6 +20,21 @@ def gather(g: Graph, x: str, axis: int) -> str:
 
 def gather_from_the_end(g: Graph, x: str, axis: int) -> str:
     return g.add("Gather", x, g.constant(np.array([-1, 0, -2])), axis=axis)
+
+
+def gather_nd(g: Graph, x: str, axis: int) -> str:
+    """As PyTorch writes x[:, [2, 1, 0]] and x[..., [2, 1, 0]]."""
+    return index_channels(g, x, axis, [2, 1, 0])
+
+
+def gather_nd_from_the_end(g: Graph, x: str, axis: int) -> str:
+    return index_channels(g, x, axis, [-1, 0, -2])
+
+
+def index_channels(g: Graph, x: str, axis: int, order: list[int]) -> str:
+    x = g.add("Transpose", x, perm=[1, 0, 2, 3] if axis == 1 else [3, 0, 1, 2])
+    x = g.add("GatherND", x, g.constant(np.array(order).reshape(3, 1)))
+    return g.add("Transpose", x, perm=[1, 0, 2, 3] if axis == 1 else [1, 2, 3, 0])
 
 
 def backward_slice(g: Graph, x: str, axis: int) -> str:
@@ -62,6 +77,8 @@ def transform_input(g: Graph, x: str, axis: int) -> str:
 ORDERS = [
     gather,
     gather_from_the_end,
+    gather_nd,
+    gather_nd_from_the_end,
     backward_slice,
     split_and_concat,
     uneven_split,
@@ -127,11 +144,20 @@ def concat(g: Graph, x: str, axis: int) -> str:
     return g.add("Concat", x, x, x, axis=axis)
 
 
+def repeated_index(g: Graph, x: str, axis: int) -> str:
+    return g.add("Gather", x, g.constant(np.array([0, 0, 0])), axis=axis)
+
+
+def repeated_index_nd(g: Graph, x: str, axis: int) -> str:
+    return index_channels(g, x, axis, [0, -1, 0])
+
+
+REPEATS = [expand, expand_to_shape, tile, concat, repeated_index, repeated_index_nd]
+
+
 @pytest.mark.parametrize("axis", [1, 3], ids=["nchw", "nhwc"])
 @pytest.mark.parametrize("normalised", ["bare", "alike", "by_channel"])
-@pytest.mark.parametrize(
-    "repeat", [expand, expand_to_shape, tile, concat], ids=lambda repeat: repeat.__name__
-)
+@pytest.mark.parametrize("repeat", REPEATS, ids=lambda repeat: repeat.__name__)
 def test_grey(repeat, normalised: str, axis: int, tmp_path: Path) -> None:
     g = Graph()
     x = repeat(g, "x", axis)
@@ -142,6 +168,21 @@ def test_grey(repeat, normalised: str, axis: int, tmp_path: Path) -> None:
     y = finish(g, x, axis)
     shape = ("N", 1, 6, 5) if axis == 1 else ("N", 6, 5, 1)
     compare(g.model(y, shape), tmp_path, channels_last=axis == 3)
+
+
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_merged_transposes(place: str, tmp_path: Path) -> None:
+    """PyTorch's optimiser joins the Transpose behind the GatherND with that to NCHW, and
+    those between two GatherNDs."""
+    g = Graph()
+    x = normalise(g, "x", 3) if place == "before" else "x"
+    x = g.add("Transpose", x, perm=[3, 0, 1, 2])
+    x = g.add("GatherND", x, g.constant(np.array([[2], [0], [1]])))
+    x = g.add("GatherND", x, g.constant(np.array([[1], [0], [2]])))
+    x = g.add("Transpose", x, perm=[1, 0, 2, 3])
+    if place == "behind":
+        x = normalise(g, x, 1)
+    compare(g.model(finish(g, x, 1), ("N", 6, 5, 3)), tmp_path, channels_last=True)
 
 
 def test_a_selection_with_two_readers(tmp_path: Path) -> None:
@@ -165,3 +206,25 @@ def test_channels_of_layers_are_refused(tmp_path: Path) -> None:
     onnx.save(g.model(y), path)
     done, _ = oracle.run_dump(path, oracle.images((1, 3, 6, 5)), tmp_path, [])
     assert "models that split channels (Res2Net, SKNet, DLA) are not accepted" in done.stderr
+
+
+@pytest.mark.parametrize("axis", [1, 3], ids=["nchw", "nhwc"])
+@pytest.mark.parametrize("place", ["first", "behind the order"])
+def test_bytes(place: str, axis: int, tmp_path: Path) -> None:
+    """A uint8 input takes floats of 0 to 255 here, which preprocessing gives."""
+    g = Graph()
+    x = "x" if place == "first" else gather(g, "x", axis)
+    x = g.add("Cast", x, to=onnx.TensorProto.FLOAT)
+    x = normalise(g, g.add("Div", x, g.constant(np.float32(255))), axis)
+    shape = ("N", 3, 6, 5) if axis == 1 else ("N", 6, 5, 3)
+    model = g.model(finish(g, x, axis), shape)
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    pixels = np.random.default_rng(5).integers(0, 256, (3, *shape[1:]), np.uint8)
+    expected = oracle.reference(model, pixels, [model.graph.output[0].name])[0]
+    planar = pixels if axis == 1 else pixels.transpose(0, 3, 1, 2)
+    found = run(model, tmp_path, np.ascontiguousarray(planar.astype(np.float32)))
+    assert oracle.relative_error(found, expected) <= oracle.TOLERANCE
+    assert any(
+        "which fits images of 0 to 255" in text
+        for _, text in oracle.dump(tmp_path / "tail.onnx", oracle.images((1, 3, 6, 5))).findings
+    )

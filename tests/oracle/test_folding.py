@@ -22,6 +22,7 @@ OPSET = 18
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16), BFLOAT16]
 INTEGERS = [np.dtype(np.int32), np.dtype(np.int64)]
+SHORT = [np.dtype(t) for t in (np.int8, np.uint8, np.int16, np.uint16, np.uint32)]
 BOOL = np.dtype(np.bool_)
 ONNX_TYPES = {
     np.dtype(np.float32): TensorProto.FLOAT,
@@ -31,8 +32,9 @@ ONNX_TYPES = {
     np.dtype(np.int32): TensorProto.INT32,
     np.dtype(np.int64): TensorProto.INT64,
     BOOL: TensorProto.BOOL,
-}
+} | {t: helper.np_dtype_to_tensor_dtype(t) for t in SHORT}
 LARGEST = np.float32(3e38)  # larger doubles do not fit the scores
+TRANSCENDENTAL = ("Exp", "Log", "Sigmoid", "Tanh")
 HALVES = [2**20, 2**40]  # integers are compared in three parts, which floats hold exactly
 
 
@@ -59,7 +61,10 @@ def random_numbers(dtype: np.dtype, seed: int) -> np.ndarray:
     return random.permutation(numbers)
 
 
-def tensor(name: str, numbers: np.ndarray) -> onnx.TensorProto:
+def tensor(name: str, numbers: np.ndarray | onnx.TensorProto) -> onnx.TensorProto:
+    if isinstance(numbers, onnx.TensorProto):
+        numbers.name = name
+        return numbers
     numbers = np.asarray(numbers)
     return helper.make_tensor(
         name, ONNX_TYPES[numbers.dtype], numbers.shape, numbers.tobytes(), raw=True
@@ -187,6 +192,10 @@ def wrapping(function, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         ("Min", np.minimum),
         ("Max", np.maximum),
         ("Equal", np.equal),
+        ("Less", np.less),
+        ("Greater", np.greater),
+        ("LessOrEqual", np.less_equal),
+        ("GreaterOrEqual", np.greater_equal),
     ],
 )
 def test_arithmetic(operator, function, dtype, tmp_path) -> None:
@@ -200,15 +209,120 @@ def test_arithmetic(operator, function, dtype, tmp_path) -> None:
     check([helper.make_node(operator, ["a", "b"], ["k"])], {"a": a, "b": b}, expected, tmp_path)
 
 
+def random_short_numbers(dtype: np.dtype, seed: int) -> np.ndarray:
+    info = np.iinfo(dtype)
+    numbers = np.random.default_rng(seed).integers(info.min, info.max, COUNT, endpoint=True)
+    numbers[:4] = [info.min, info.max, 0, 1]
+    return numbers.astype(dtype)
+
+
+@pytest.mark.parametrize("raw", [True, False])
+@pytest.mark.parametrize("dtype", SHORT, ids=name_of)
+@pytest.mark.parametrize(
+    ("operator", "function"),
+    [("Add", np.add), ("Sub", np.subtract), ("Mul", np.multiply), ("Max", np.maximum)],
+)
+def test_arithmetic_of_short_integers(operator, function, dtype, raw, tmp_path) -> None:
+    a, b = random_short_numbers(dtype, 18), random_short_numbers(dtype, 19)
+    wide = helper.make_node("Cast", ["short"], ["k"], to=TensorProto.INT64)
+    nodes = [helper.make_node(operator, ["a", "b"], ["short"]), wide]
+    expected = wrapping(function, a, b).astype(np.int64)
+    inputs = {"a": a, "b": b} if raw else {name: as_list(n) for name, n in zip("ab", (a, b))}
+    check(nodes, inputs, expected, tmp_path)
+
+
+def as_list(numbers: np.ndarray) -> onnx.TensorProto:
+    """Return a tensor whose numbers are in the typed list of their element type."""
+    return helper.make_tensor("", ONNX_TYPES[numbers.dtype], numbers.shape, numbers.tolist())
+
+
+@pytest.mark.parametrize("to", SHORT, ids=name_of)
+@pytest.mark.parametrize("dtype", [*SHORT, np.dtype(np.float32), *INTEGERS], ids=name_of)
+def test_casts_to_short_integers(dtype, to, tmp_path) -> None:
+    if dtype in FLOATS:
+        info = np.iinfo(to)
+        a = np.random.default_rng(20).uniform(info.min, info.max / 2, COUNT).astype(dtype)
+    else:
+        a = random_numbers(dtype, 21) if dtype in INTEGERS else random_short_numbers(dtype, 21)
+    nodes = [helper.make_node("Cast", ["a"], ["short"], to=ONNX_TYPES[to])]
+    nodes.append(helper.make_node("Cast", ["short"], ["k"], to=TensorProto.INT64))
+    check(nodes, {"a": a}, a.astype(to).astype(np.int64), tmp_path)
+
+
+@pytest.mark.parametrize("dtype", SHORT, ids=name_of)
+def test_weights_of_short_integers(dtype, tmp_path) -> None:
+    """Weight-only quantisation: (weights - zero point) * scale."""
+    a = random_short_numbers(dtype, 22)
+    inputs = {"a": a, "point": np.float32([3]), "scale": np.float32([0.125])}
+    nodes = [
+        helper.make_node("Cast", ["a"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["floats", "point"], ["shifted"]),
+        helper.make_node("Mul", ["shifted", "scale"], ["k"]),
+    ]
+    expected = (a.astype(np.float32) - inputs["point"]) * inputs["scale"]
+    check(nodes, inputs, expected, tmp_path)
+
+
 @pytest.mark.parametrize("count", [1, 3, 5])
-def test_sums(count, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("operator", "function"),
+    [("Sum", np.add), ("Mean", np.add), ("Max", np.maximum), ("Min", np.minimum)],
+)
+def test_operators_of_many(operator, function, count, tmp_path) -> None:
     inputs = {
         f"a{i}": random_numbers(np.dtype(np.float32), i)[: 48 - i % 2 * 47] for i in range(count)
     }
     expected = inputs["a0"]
     for i in range(1, count):
-        expected = wrapping(np.add, expected, inputs[f"a{i}"])
-    check([helper.make_node("Sum", list(inputs), ["k"])], inputs, expected, tmp_path)
+        expected = wrapping(function, expected, inputs[f"a{i}"])
+    if operator == "Mean":
+        expected = expected / np.float32(count)
+    check([helper.make_node(operator, list(inputs), ["k"])], inputs, expected, tmp_path)
+
+
+@pytest.mark.parametrize(("operator", "function"), [("And", np.logical_and), ("Or", np.logical_or)])
+def test_booleans(operator, function, tmp_path) -> None:
+    a, b = random_numbers(BOOL, 14), random_numbers(BOOL, 15)
+    nodes = [helper.make_node(operator, ["a", "b"], ["c"]), helper.make_node("Not", ["c"], ["k"])]
+    check(nodes, {"a": a, "b": b}, ~function(a, b), tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, *INTEGERS], ids=name_of)
+@pytest.mark.parametrize("bounds", [(-2, 3), (3, -2), (None, 3), (-2, None), (None, None)])
+def test_clips(bounds, dtype, tmp_path) -> None:
+    inputs = {"a": random_numbers(dtype, 16)}
+    expected = inputs["a"]
+    for name, bound, function in zip(["least", "greatest"], bounds, [np.maximum, np.minimum]):
+        if bound is not None:
+            inputs[name] = np.array(bound, dtype)
+            expected = function(expected, inputs[name])
+    names = [name if name in inputs else "" for name in ["a", "least", "greatest"]]
+    check([helper.make_node("Clip", names, ["k"])], inputs, expected, tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [np.dtype(np.float32), np.dtype(np.float64), *INTEGERS])
+@pytest.mark.parametrize("numbers", [(0, 10, 1), (7, -5, -3), (2, 3, 4), (0.5, 3.1, 0.25)])
+def test_ranges(numbers, dtype, tmp_path) -> None:
+    if dtype in INTEGERS:
+        numbers = [int(4 * number) for number in numbers]
+    inputs = {name: np.array(number, dtype) for name, number in zip("abc", numbers)}
+    nodes = [helper.make_node("Range", list(inputs), ["k"])]
+    check(nodes, inputs, by_onnxruntime(nodes, inputs, dtype), tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+@pytest.mark.parametrize("axes", [[0], [-1], [0, 2], []], ids=str)
+@pytest.mark.parametrize("kind", ["Sum", "Mean", "SumSquare", "L2", "Prod", "Max", "Min"])
+def test_reductions(kind, axes, keep, tmp_path) -> None:
+    random = np.random.default_rng(17)
+    for dtype in [np.dtype(np.float32), np.dtype(np.int32)]:
+        if dtype == np.int32 and kind in ("Mean", "SumSquare", "L2"):
+            continue
+        inputs = {"a": random.integers(-9, 9, (3, 4, 5)).astype(dtype)}
+        if axes:
+            inputs["axes"] = np.array(axes, np.int64)
+        nodes = [helper.make_node(f"Reduce{kind}", list(inputs), ["k"], keepdims=keep)]
+        check(nodes, inputs, by_onnxruntime(nodes, inputs, dtype), tmp_path, 1e-6)
 
 
 @pytest.mark.parametrize("dtype", INTEGERS, ids=name_of)
@@ -256,6 +370,11 @@ def test_powers(dtype, power, tmp_path) -> None:
         ("Reciprocal", lambda x: 1 / x),
         ("Sqrt", np.sqrt),
         ("Exp", np.exp),
+        ("Log", np.log),
+        ("Relu", lambda x: np.maximum(x, 0)),
+        ("Round", np.rint),
+        ("Sigmoid", lambda x: 1 / (1 + np.exp(-x))),
+        ("Tanh", np.tanh),
     ],
 )
 def test_functions(operator, function, dtype, tmp_path) -> None:
@@ -263,7 +382,7 @@ def test_functions(operator, function, dtype, tmp_path) -> None:
     with np.errstate(all="ignore"):
         expected = function(a.astype(np.float64)).astype(dtype)
     nodes = [helper.make_node(operator, ["a"], ["k"])]
-    check(nodes, {"a": a}, expected, tmp_path, 1e-6 if operator == "Exp" else 0)
+    check(nodes, {"a": a}, expected, tmp_path, 1e-6 if operator in TRANSCENDENTAL else 0)
 
 
 @pytest.mark.parametrize("dtype", INTEGERS, ids=name_of)

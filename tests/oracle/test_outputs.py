@@ -283,3 +283,85 @@ def test_any_tensor_can_be_the_output(tmp_path: Path) -> None:
     for name, expected in zip(names, oracle.reference(model, x, names)):
         found = oracle.dump(path, x, scores_only=True, options=("--output", name)).scores
         assert oracle.relative_error(found, expected.reshape(SAMPLES, -1)) <= oracle.TOLERANCE, name
+
+
+# ---- a batch that the file fixes at 1 ----------------------------------------------
+
+
+def listed(g: Graph, x: str) -> str:
+    return g.add("Reshape", x, g.constant(np.array([-1])))
+
+
+def listed_by_count(g: Graph, x: str) -> str:
+    return g.add("Reshape", x, g.constant(np.array([5])))
+
+
+def squeezed(g: Graph, x: str) -> str:
+    return g.add("Squeeze", x, g.constant(np.array([0])))
+
+
+def first_sample(g: Graph, x: str) -> str:
+    return g.add("Gather", x, g.constant(np.array(0)), axis=0)
+
+
+def last_sample(g: Graph, x: str) -> str:
+    return g.add("Gather", x, g.constant(np.array([-1])), axis=0)
+
+
+LAST = [listed, listed_by_count, squeezed, first_sample, last_sample]
+
+
+@pytest.mark.parametrize("last", LAST, ids=lambda last: last.__name__)
+def test_scores_without_a_batch(last, tmp_path: Path) -> None:
+    """Exports for one image drop the batch at the end. Here any batch can be run."""
+    x = oracle.images((1, 3, 6, 5))
+    g = Graph()
+    model = g.model(last(g, g.linear(5)), (1, 3, 6, 5))
+    expected = oracle.reference(model, x, [model.graph.output[0].name])[0]
+    onnx.save(model, tmp_path / "tail.onnx")
+    found = oracle.dump(tmp_path / "tail.onnx", x).scores
+    assert oracle.relative_error(found, expected.reshape(1, 5)) <= oracle.TOLERANCE
+    twice = oracle.dump(tmp_path / "tail.onnx", np.concatenate([x, x])).scores
+    assert np.array_equal(twice, np.concatenate([found, found]))
+
+
+@pytest.mark.parametrize("last", LAST, ids=lambda last: last.__name__)
+@pytest.mark.parametrize("batch", ["N", 2, 1])
+def test_other_batches_are_not_dropped(last, batch: object, tmp_path: Path) -> None:
+    """A batch of 1 is dropped at the end only."""
+    g = Graph()
+    y = last(g, g.linear(5))
+    y = g.add("Relu", y) if batch == 1 else y
+    onnx.save(g.model(y, (batch, 3, 6, 5)), tmp_path / "tail.onnx")
+    with pytest.raises(AssertionError, match="batch"):
+        oracle.dump(tmp_path / "tail.onnx", oracle.images((1, 3, 6, 5)))
+
+
+# ---- products with axes of one element ----------------------------------------------
+
+
+def middle_axis(g: Graph, x: str) -> str:
+    x = g.add("MatMul", g.add("Unsqueeze", x, g.constant(np.array([1]))), g.weights(8, 5))
+    return g.add("Squeeze", g.add("Add", x, g.weights(5)), g.constant(np.array([1])))
+
+
+def pooled_channels_last(g: Graph, x: str) -> str:
+    """Keras's Dense behind a pool that keeps the dimensions."""
+    x = g.add("Reshape", x, g.constant(np.array([-1, 1, 1, 8])))
+    x = g.add("Add", g.add("MatMul", x, g.weights(8, 5)), g.weights(5))
+    return g.add("Softmax", g.add("Reshape", x, g.constant(np.array([-1, 5]))), axis=1)
+
+
+def two_layers(g: Graph, x: str) -> str:
+    x = g.add("Unsqueeze", x, g.constant(np.array([1, 2])))
+    x = g.add("Relu", g.add("MatMul", x, g.weights(8, 6)))
+    return g.add("Flatten", g.add("MatMul", x, g.weights(6, 5)))
+
+
+PRODUCTS = [middle_axis, pooled_channels_last, two_layers]
+
+
+@pytest.mark.parametrize("product", PRODUCTS, ids=lambda product: product.__name__)
+def test_products_of_higher_rank(product, tmp_path: Path) -> None:
+    g = Graph()
+    compare(g.model(product(g, g.pooled())), tmp_path)

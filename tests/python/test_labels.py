@@ -73,6 +73,14 @@ def test_labels_come_one_a_line(four: Path, tmp_path: Path, text: str) -> None:
     assert Model.from_bytes(four.read_bytes(), preprocess="unit", labels=FOUR).labels == tuple(FOUR)
 
 
+def test_given_labels_are_saved(four: Path, tmp_path: Path) -> None:
+    with Model(four, preprocess="unit", labels=FOUR, keep_weights=True) as model:
+        model.save(tmp_path / "four.resnet")
+    with Model(tmp_path / "four.resnet") as model:
+        assert model.labels == tuple(FOUR) and model.labels_source == "model"
+        assert model.info.preprocess_source == "model"
+
+
 def test_labels_replace_those_of_the_file() -> None:
     names = [f"class {index}" for index in range(10)]
     with Model(RESNET20) as model:

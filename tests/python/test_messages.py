@@ -9,7 +9,7 @@ import pytest
 from conftest import RESNET20, ROOT
 
 import libresnet
-from libresnet._messages import python_message
+from libresnet._messages import _TEXTS, python_message
 
 # A string of C, and several in a row.
 STRINGS = re.compile(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*')
@@ -38,6 +38,11 @@ def test_no_message_names_c() -> None:
     messages = [text for text in library_messages() if not NEVER_SAID.search(text)]
     assert len(messages) > 200
     assert [said for text in messages if C_NAMES.search(said := python_message(text))] == []
+
+
+def test_every_text_is_one_of_the_librarys() -> None:
+    messages = library_messages()
+    assert [text for text in _TEXTS if not any(text in said for said in messages)] == []
 
 
 def test_names_of_users_are_not_changed() -> None:

@@ -81,11 +81,11 @@ void put_message(buffer *b, uint32_t field, buffer *message) {
 /* ---- lists in text ----------------------------------------------------------------- */
 
 /* Copy the next piece of *rest up to `separator` to `piece`; return false at the end. */
-static bool next_piece(const char **rest, char separator, char piece[128]) {
+static bool next_piece(const char **rest, char separator, char piece[512]) {
   if (!*rest || !**rest) return false;
   const char *end = strchr(*rest, separator);
   size_t length = end ? (size_t)(end - *rest) : strlen(*rest);
-  assert_in_range(length, 0, 127);
+  assert_in_range(length, 0, 511);
   memcpy(piece, *rest, length);
   piece[length] = '\0';
   *rest = end ? end + 1 : NULL;
@@ -93,14 +93,14 @@ static bool next_piece(const char **rest, char separator, char piece[128]) {
 }
 
 static void put_names(buffer *b, uint32_t field, const char *names) {
-  char name[128];
+  char name[512];
   while (next_piece(&names, ',', name)) put_text(b, field, name);
 }
 
 /* ---- nodes ------------------------------------------------------------------------- */
 
 static void put_attribute_value(buffer *b, const char *text) {
-  char piece[128];
+  char piece[512];
   if (strchr(text, ',') && strchr(text, '.')) {
     put_number(b, 20, ATTRIBUTE_FLOATS);
     while (next_piece(&text, ',', piece)) put_float(b, 7, strtof(piece, NULL));
@@ -131,7 +131,7 @@ static void put_attribute(buffer *node, const char *text) {
 void add(network *n, const char *operator_type, const char *inputs, const char *outputs,
          const char *attributes) {
   buffer b = {0};
-  char name[256], piece[128] = "";
+  char name[640], piece[512] = "";
   const char *rest = outputs;
   (void)next_piece(&rest, ',', piece);
   (void)snprintf(name, sizeof name, "%s_%s", operator_type, piece);
@@ -146,7 +146,7 @@ void add(network *n, const char *operator_type, const char *inputs, const char *
 /* ---- initialisers ------------------------------------------------------------------ */
 
 static size_t put_tensor_head(buffer *b, const char *name, const char *dims, int type) {
-  char piece[128];
+  char piece[512];
   size_t count = 1;
   while (next_piece(&dims, ',', piece)) {
     put_number(b, 1, (uint64_t)strtoll(piece, NULL, 10));
@@ -201,7 +201,7 @@ void add_metadata(network *n, const char *key, const char *text) {
 static void put_value_info(buffer *into, uint32_t field, const char *name, const char *dims,
                            int type_number) {
   buffer shape = {0}, tensor = {0}, type = {0}, info = {0};
-  char piece[128];
+  char piece[512];
   while (next_piece(&dims, ',', piece)) {
     buffer dim = {0};
     if (strchr("-0123456789", *piece) && *piece)
@@ -237,7 +237,7 @@ void put_external(buffer *tensor, const char *entries) {
 
 void add_conv(network *n, const char *input, const char *output, const char *dims,
               const char *attributes) {
-  char weights[64], inputs[128];
+  char weights[64], inputs[512];
   (void)snprintf(weights, sizeof weights, "w_%s", output);
   (void)snprintf(inputs, sizeof inputs, "%s,%s", input, weights);
   add_random(n, weights, dims, 1);
@@ -258,7 +258,7 @@ void end_network(network *n) {
 buffer finish(network *n) {
   buffer file = {0}, opset = {0};
   const char *outputs = n->output ? n->output : "y";
-  char piece[128];
+  char piece[512];
   put_text(&n->graph, 2, "test net");
   put_value_info(&n->graph, 11, "x", n->input ? n->input : "N,3,8,8",
                  n->input_type ? n->input_type : TYPE_FLOAT);
@@ -332,7 +332,7 @@ void unload(graph *g) {
 void refuse_network(network *n, resnet_status status, const char *fragments) {
   graph g;
   resnet_error error;
-  char fragment[128];
+  char fragment[512];
   if (load(n, &g, &error) == RESNET_OK) fail_msg("loaded, should be refused: %s", fragments);
   while (next_piece(&fragments, '|', fragment))
     if (!strstr(error.message, fragment)) fail_msg("'%s' lacks '%s'", error.message, fragment);

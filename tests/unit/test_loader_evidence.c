@@ -28,6 +28,21 @@ static void add_vector(network *n, const char *name, const float *numbers, doubl
   add_floats(n, name, "3", out);
 }
 
+/* Add the constants of those that leave out or average pixels, and of unknown ones. */
+static void add_more_constants(network *n) {
+  float blur[12];
+  for (int i = 0; i < 12; i++) blur[i] = 0.25F;
+  add_floats(n, "blur", "3,1,2,2", blur);
+  add_three(n, "learned", 1, (const float[3]){3, 4, 2}, NULL);
+  add_three(n, "shifts", 1, (const float[3]){0.5F, 0.2F, 0.1F}, NULL);
+  add_three(n, "alternating", 1, (const float[3]){0.229F, -0.224F, 0.225F}, NULL);
+  add_integers(n, "start", "2", (const int64_t[2]){0, 0});
+  add_integers(n, "end", "2", (const int64_t[2]){INT32_MAX, INT32_MAX});
+  add_integers(n, "axes", "2", (const int64_t[2]){2, 3});
+  add_integers(n, "steps", "2", (const int64_t[2]){2, 2});
+  add_integers(n, "border", "8", (const int64_t[8]){0, 0, 1, 1, 0, 0, 1, 1});
+}
+
 /* Add the constants that the spellings use. */
 static void add_constants(network *n) {
   static const float ones[3] = {1, 1, 1}, zeros[3] = {0, 0, 0};
@@ -43,6 +58,13 @@ static void add_constants(network *n) {
   add_three(n, "M", 255, mean, NULL);
   add_three(n, "S", 255, deviation, NULL);
   add_three(n, "bgr", 1, bgr, NULL);
+  float to_signs[3], by_signs[3];
+  for (int c = 0; c < 3; c++) {
+    to_signs[c] = deviation[c] * 2;
+    by_signs[c] = mean[c] * 2 - 1;
+  }
+  add_three(n, "to_signs", 1, to_signs, NULL);
+  add_three(n, "by_signs", 1, by_signs, NULL);
   add_one(n, "r255", 1.0F / 255);
   add_one(n, "r127", 1.0F / 127.5F);
   add_one(n, "n255", 255);
@@ -52,6 +74,7 @@ static void add_constants(network *n) {
   add_one(n, "half", 0.5F);
   add_one(n, "two", 2);
   add_one(n, "odd", 0.3F);
+  add_one(n, "n1024", 1024);
   add_vector(n, "ones", ones, 1, 1);
   add_vector(n, "zeros", zeros, 1, 1);
   add_vector(n, "vm", mean, 1, 1);
@@ -78,6 +101,7 @@ static void add_constants(network *n) {
 static void add_spelling(network *n, const char *const nodes[5]) {
   char before[8] = "x", after[8];
   add_constants(n);
+  add_more_constants(n);
   for (int i = 0; i < 5 && nodes[i]; i++) {
     char type[32], inputs[64] = "", rest[64] = "", attributes[64] = "";
     (void)sscanf(nodes[i], "%31s %63s %63s", type, rest, attributes);
@@ -141,6 +165,14 @@ static void spellings_for_values_of_0_to_1(void **state) {
       {"Mul n255", "Sub M"},
       {"Mul n255"},
       {"Sub m"},
+      /* what keeps the range and the channels may stand anywhere before the layers */
+      {"MaxPool - kernel_shape=2,2", "Sub m", "Div s"},
+      {"AveragePool - kernel_shape=2,2", "Sub m", "Div s"},
+      {"Slice start,end,axes,steps", "Sub m", "Div s"},
+      {"Conv blur group=3", "Sub m", "Div s"},
+      {"Pad border", "Sub m", "MaxPool - kernel_shape=2,2", "Div s"},
+      {"Clip n0,n1", "Mul odd"},                       /* alone, its range */
+      {"BatchNormalization vi,ones,vm,vv", "Mul odd"}, /* the network's */
   };
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
     expect_values(spellings[i], 255, 0, false);
@@ -160,6 +192,8 @@ static void spellings_for_values_of_0_to_255(void **state) {
       {"Div n255", "BatchNormalization vi,ones,vm,vv"},
       {"Sub M"},
       {"Clip n0,n255", "Div n127", "Sub n1"},
+      {"Sub n127", "Div n127", "Mul n1024"},
+      {"Div n255", "BatchNormalization vi,ones,small,vn"}, /* the network's */
   };
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
     expect_values(spellings[i], 1, 0, false);
@@ -195,6 +229,24 @@ static void a_reversed_normalisation_names_the_callers(void **state) {
   }
 }
 
+/* torchvision's transform_input: normalised images become those of -1 to 1. */
+static void a_change_of_normalisation_names_the_first(void **state) {
+  (void)state;
+  char text[256];
+  static const char *const known[][5] = {{"Mul to_signs", "Add by_signs"},
+                                         {"Div half", "Mul s", "Add by_signs"}};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    const graph_evidence e = find_evidence(known[i], text);
+    if (e.kind != GRAPH_EVIDENCE_VALUES) fail_msg("%zu: kind %d '%s'", i, (int)e.kind, text);
+    assert_float_equal(e.scale, 255, 0);
+    assert_int_equal(e.bgr, false);
+    for (int c = 0; c < 3; c++) {
+      assert_float_equal(e.mean[c], mean[c], 1e-5F);
+      assert_float_equal(e.std[c], deviation[c], 1e-5F);
+    }
+  }
+}
+
 static void expect_kind(const char *const nodes[5], graph_evidence_kind kind) {
   char text[256];
   const graph_evidence e = find_evidence(nodes, text);
@@ -207,9 +259,16 @@ static void other_constants_stay_a_guess(void **state) {
   static const char *const none[][5] = {{"Identity -"},
                                         {"Mul n1"},
                                         {"BatchNormalization ones,zeros,zeros,ones"},
-                                        {"MaxPool - kernel_shape=2,2", "Sub m", "Div s"}};
+                                        {"MaxPool - kernel_shape=2,2"},
+                                        {"AveragePool - kernel_shape=2,2"}};
   static const char *const unknown[][5] = {
-      {"Mul two"}, {"Mul odd"}, {"Add odd"}, {"Sub n255"}, {"Mul n127"}};
+      {"Mul two"},
+      {"Mul odd"},
+      {"Add odd"},
+      {"Sub n255"},
+      {"Mul n127"},
+      {"Mul learned", "Add shifts"}, /* as of images of -1 to 1, but for the factors */
+      {"Sub m", "Div alternating"}}; /* known, then not */
   static const char *const normalised[][5] = {{"BatchNormalization ones,zeros,zeros,vn"},
                                               {"BatchNormalization vi,ones,small,vn"}};
   for (size_t i = 0; i < sizeof none / sizeof *none; i++) expect_kind(none[i], GRAPH_EVIDENCE_NONE);
@@ -332,6 +391,48 @@ static void other_functions_of_the_input_leave_a_guess(void **state) {
   }
 }
 
+/* Bytes are 0 to 255, with a normalisation behind them or without. */
+static void an_input_of_bytes_is_0_to_255(void **state) {
+  (void)state;
+  char text[256];
+  network plain = {.input_type = 2}, normalised = {.input_type = 2}, reversed = {.input_type = 2},
+          computed = {.input_type = 2};
+  add(&plain, "Cast", "x", "e", "to=1");
+  assert_int_equal(kind_behind(&plain, text), GRAPH_EVIDENCE_VALUES);
+  assert_non_null(strstr(text, "input 'x' is declared as bytes (uint8)"));
+  add_constants(&normalised);
+  add(&normalised, "Cast", "x", "f", "to=1");
+  add(&normalised, "Sub", "f,M", "g", "");
+  add(&normalised, "Div", "g,S", "e", "");
+  assert_int_equal(kind_behind(&normalised, text), GRAPH_EVIDENCE_VALUES);
+  assert_non_null(strstr(text, "node 'Div_e' computes"));
+  add_integers(&reversed, "order", "3", (const int64_t[]){2, 1, 0});
+  add(&reversed, "Gather", "x,order", "f", "axis=1");
+  add(&reversed, "Cast", "f", "e", "to=1");
+  assert_int_equal(kind_behind(&reversed, text), GRAPH_EVIDENCE_VALUES);
+  add_one(&computed, "n255", 255);
+  add_random(&computed, "w", "4,3,3,3", 1);
+  add(&computed, "Div", "x,n255", "f", "");
+  add(&computed, "Cast", "f", "e", "to=1");
+  add(&computed, "Conv", "e,w", "c", "");
+  add(&computed, "GlobalAveragePool", "c", "p", "");
+  add(&computed, "Flatten", "p", "y", "");
+  refuse_network(&computed, RESNET_ERROR_UNSUPPORTED,
+                 "node 'Div_f' (Div) computes with the bytes of input 'x'|a Cast to float");
+}
+
+/* A change that is not followed is one behind a pool, too. */
+static void a_pool_does_not_hide_a_change(void **state) {
+  (void)state;
+  network n = {0};
+  char text[256];
+  add(&n, "MaxPool", "x", "a", "kernel_shape=2,2");
+  add(&n, "GlobalAveragePool", "a", "g", "");
+  add(&n, "Sigmoid", "g", "e", "");
+  assert_int_equal(kind_behind(&n, text), GRAPH_EVIDENCE_UNKNOWN);
+  assert_non_null(strstr(text, "node 'Sigmoid_e' changes the input's values"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(spellings_for_values_of_0_to_1),
@@ -339,11 +440,14 @@ int main(void) {
       cmocka_unit_test(spellings_for_values_of_minus_1_to_1),
       cmocka_unit_test(means_in_reverse_show_bgr),
       cmocka_unit_test(a_reversed_normalisation_names_the_callers),
+      cmocka_unit_test(a_change_of_normalisation_names_the_first),
       cmocka_unit_test(other_constants_stay_a_guess),
       cmocka_unit_test(one_channel_is_recognised),
       cmocka_unit_test(a_second_reader_of_the_input_leaves_a_guess),
       cmocka_unit_test(channels_that_are_normalised_one_by_one_are_recognised),
+      cmocka_unit_test(an_input_of_bytes_is_0_to_255),
       cmocka_unit_test(other_functions_of_the_input_leave_a_guess),
+      cmocka_unit_test(a_pool_does_not_hide_a_change),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

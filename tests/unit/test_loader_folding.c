@@ -183,7 +183,7 @@ static void impossible_folding_is_refused(void **state) {
               "ConstantOfShape_k|makes a constant with dimension -1");
   refuse_fold("Range", "zero,much,one0", limit, "Range_k|takes more work");
   refuse_fold("Range", "zero,much,zero", form, "its delta is 0");
-  refuse_fold("Range", "i,much,one0", not_yet, "its start must be one integer below 2^31");
+  refuse_fold("Range", "i,much,one0", not_yet, "its start must be one number below 2^31");
   refuse_fold("Constant", "", not_yet, "Constant_k|no tensor, number or list of numbers");
   network negative = {0};
   begin_network(&negative); /* NaN: refused where it is used */

@@ -403,7 +403,7 @@ static void one_pixel(void **state) {
   add(&swapped, "Transpose", "p", "i", "perm=1,0,2,3");
   add(&swapped, "Flatten", "i", "y", "");
   refuse_network(&swapped, RESNET_ERROR_UNSUPPORTED,
-                 "Transpose_i|moves the batch of 'p' from the front");
+                 "Flatten_y|reads 'i', which was transposed to (c,n,h,w)");
 }
 
 /* The whole feature map as the input of a fully connected layer. */

@@ -323,6 +323,7 @@ static void decoded_size_is_bounded(void **state) {
   put_message(&model, 7, &file);
   mem_init(&m, NULL, 4 << 20);
   assert_int_equal(load_memory(&g, &m, model.data, model.size, &usual, &error), RESNET_ERROR_LIMIT);
+  assert_non_null(strstr(error.message, " GiB)"));
   assert_non_null(strstr(error.message, "raise max_memory_bytes"));
   assert_int_equal(m.used, 0);
   assert_true(m.peak < COUNT);

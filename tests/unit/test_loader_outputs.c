@@ -100,6 +100,24 @@ static void other_names_are_refused(void **state) {
   refuse_chosen("class,y", "class", not_yet, "as the output (options.output)");
 }
 
+/* Names that begin alike are shown where they differ. */
+static void long_names_show_their_difference(void **state) {
+  (void)state;
+  char name[121], other[121];
+  memset(name, 'a', 120);
+  name[120] = '\0';
+  memcpy(other, name, sizeof name);
+  name[118] = 'b';
+  other[118] = 'z';
+  network n = {.output = name};
+  graph g;
+  resnet_error error;
+  begin_network(&n);
+  add(&n, "GlobalAveragePool", "c", name, "");
+  assert_int_equal(load_output(&n, other, &g, &error), RESNET_ERROR_ARGUMENT);
+  assert_non_null(strstr(error.message, "'...aaaaaaaaaaza' (but '...aaaaaaaaaaba')"));
+}
+
 /* However many and long the names are, the message has room for them. */
 static void many_outputs_fit_the_message(void **state) {
   (void)state;
@@ -152,6 +170,7 @@ int main(void) {
       cmocka_unit_test(outputs_are_chosen_by_name),
       cmocka_unit_test(maps_are_flattened),
       cmocka_unit_test(other_names_are_refused),
+      cmocka_unit_test(long_names_show_their_difference),
       cmocka_unit_test(many_outputs_fit_the_message),
       cmocka_unit_test(unused_nodes_are_not_read),
       cmocka_unit_test(second_outputs_are_not_computed),

@@ -120,11 +120,106 @@ static void other_slopes_are_refused(void **state) {
   refuse_network(&whole, RESNET_ERROR_UNSUPPORTED, accepted);
 }
 
+/* ---- slopes and activations in other spellings ------------------------------------- */
+
+/* Equal slopes of every shape that ONNX broadcasts are one number. */
+static void equal_slopes_of_any_shape_are_one(void **state) {
+  (void)state;
+  static const char *const shapes[] = {"8", "8,1", "8,8", "4,8,8", "1,1,1,8"};
+  float equal[4 * 8 * 8];
+  for (size_t i = 0; i < 4 * 8 * 8; i++) equal[i] = slopes[0];
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    network n = {0};
+    begin_network(&n);
+    add_prelu(&n, "c", shapes[i], equal);
+    end_network(&n);
+    check_prelu(&n, GRAPH_LEAKY_RELU);
+  }
+  network batch = {0};
+  begin_network(&batch);
+  add_prelu(&batch, "c", "2,1,1,1", equal);
+  end_network(&batch);
+  refuse_network(&batch, RESNET_ERROR_UNSUPPORTED, "PRelu_t|1 float, or 1 for each channel");
+}
+
+/* Load a network whose "t" is a leaky ReLU of "c", or a PReLU with `slopes`. */
+static void check_spelled(network *n, graph_op op, float slope) {
+  graph g;
+  end_network(n);
+  load_good(n, &g);
+  check_invariants(&g);
+  assert_int_equal(g.node_count, 4);
+  const graph_node *found = &g.nodes[2];
+  assert_int_equal(found->op, op);
+  assert_string_equal(found->output, "t");
+  if (op == GRAPH_LEAKY_RELU) assert_float_equal(found->scalar, slope, 0);
+  if (op == GRAPH_PRELU) assert_memory_equal(found->weights, slopes, 4 * sizeof *slopes);
+  unload(&g);
+}
+
+static void leaky_relus_are_maxima(void **state) {
+  (void)state;
+  static const struct {
+    const char *type, *inputs;
+    float slope;
+    bool accepted;
+  } cases[] = {{"Max", "m,c", 0.25F, true},  {"Max", "c,m", 0.25F, true},
+               {"Max", "c,m", -2, true},     {"Min", "m,c", 1.5F, true},
+               {"Max", "m,c", 1.5F, false},  {"Min", "m,c", 0.25F, false},
+               {"Max", "m,m2", 0.25F, false}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    network n = {0};
+    begin_network(&n);
+    add_floats(&n, "k", "", &cases[i].slope);
+    add(&n, "Mul", "c,k", "m", "");
+    add(&n, "Mul", "c,k", "m2", "");
+    add(&n, cases[i].type, cases[i].inputs, "t", "");
+    if (cases[i].accepted) {
+      check_spelled(&n, GRAPH_LEAKY_RELU, cases[i].slope);
+      continue;
+    }
+    end_network(&n);
+    refuse_network(&n, RESNET_ERROR_UNSUPPORTED, "of two activations, '|one and constants are");
+  }
+}
+
+/* Relu(x) - a * Relu(-x), as MXNet's and Keras's exporters spell a PReLU. */
+static void prelus_are_split(void **state) {
+  (void)state;
+  static const float minus_one = -1, equal[4] = {0.25F, 0.25F, 0.25F, 0.25F};
+  const float negative[4] = {-slopes[0], -slopes[1], -slopes[2], -slopes[3]};
+  for (int variant = 0; variant < 5; variant++) {
+    network n = {0};
+    const float *numbers = variant == 4 ? equal : variant ? negative : slopes;
+    begin_network(&n);
+    add_floats(&n, "a", "4,1,1", numbers);
+    add_floats(&n, "minus", "1", &minus_one);
+    add(&n, "Relu", "c", "r", "");
+    add(&n, variant == 3 ? "Mul" : "Neg", variant == 3 ? "c,minus" : "c", "n", "");
+    add(&n, "Relu", "n", "s", "");
+    add(&n, "Mul", "s,a", "m", "");
+    const bool subtracts = variant == 0 || variant == 4;
+    add(&n, subtracts ? "Sub" : "Add", variant == 2 ? "m,r" : "r,m", "t", "");
+    check_spelled(&n, variant == 4 ? GRAPH_LEAKY_RELU : GRAPH_PRELU, 0.25F);
+  }
+  network other = {0};
+  begin_network(&other);
+  add(&other, "Relu", "c", "r", "");
+  add(&other, "Relu", "c", "s", "");
+  add(&other, "Neg", "s", "m", "");
+  add(&other, "Sub", "r,m", "t", "");
+  end_network(&other);
+  refuse_network(&other, RESNET_ERROR_UNSUPPORTED, "Sub_t|combines two activations");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(prelus_have_a_slope_for_each_channel),
       cmocka_unit_test(equal_slopes_are_simpler_operators),
       cmocka_unit_test(other_slopes_are_refused),
+      cmocka_unit_test(equal_slopes_of_any_shape_are_one),
+      cmocka_unit_test(leaky_relus_are_maxima),
+      cmocka_unit_test(prelus_are_split),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

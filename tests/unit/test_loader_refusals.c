@@ -166,8 +166,15 @@ static void inputs_of_other_types(void **state) {
   add(&bytes, "Cast", "c", "t", "to=1");
   end_network(&bytes);
   refuse_network(&bytes, not_yet,
-                 "input 'x' has element type 2: float (1), float16 (10), double (11) and "
-                 "bfloat16 (16) are accepted|convert bytes to floats outside");
+                 "node 'Conv_c' (Conv) computes with the bytes of input 'x': a Cast to float "
+                 "before it is accepted");
+  network integers = {.input_type = 6};
+  begin_network(&integers);
+  add(&integers, "Identity", "c", "t", "");
+  end_network(&integers);
+  refuse_network(&integers, not_yet,
+                 "input 'x' has element type 6: float (1), float16 (10), double (11), bfloat16 "
+                 "(16) and,| before a Cast to float, uint8 (2) are accepted|convert to floats");
 }
 
 /* PyTorch's exporter flattens channels_last networks with the batch. If a sample has one
@@ -181,7 +188,8 @@ static void rows_of_all_samples(void **state) {
   add(&row, "GlobalAveragePool", "c", "m", "");
   add(&row, "Reshape", "m,flat", "y", "");
   refuse_network(&row, not_yet,
-                 "Reshape_y|all images of a batch into one row|torch.contiguous_format");
+                 "Reshape_y|all images of a batch into one row|.contiguous() on a permuted "
+                 "input|torch.contiguous_format)");
   begin_network(&one);
   add_integers(&one, "flat", "1", (const int64_t[]){-1});
   add_conv(&one, "c", "d", "1,4,8,8", "");

@@ -160,7 +160,9 @@ static void element_types_are_checked(void **state) {
   refuse_tensor(17, 3, 2, 6, NULL, not_yet, "element type 17");
   refuse_tensor(99, 3, 2, 24, NULL, not_yet, "element type 99");
   refuse_tensor(UINT64_MAX, 3, 2, 24, NULL, not_yet, "element type -1");
-  refuse_tensor(UINT8, 3, 2, 6, NULL, not_yet, "MatMul_y|'k' of element type 2");
+  /* uint64 */
+  refuse_tensor(13, 3, 2, 48, NULL, not_yet, "MatMul_y|'k' of element type 13");
+  refuse_tensor(UINT8, 3, 2, 6, NULL, not_yet, "weights 'k' must be a matrix of floats");
   refuse_tensor(INT64, 3, 2, 48, NULL, not_yet, "weights 'k' must be a matrix of floats");
 }
 

@@ -338,10 +338,38 @@ static void average_pool_counts_padding_or_not(void **state) {
   }
 }
 
+/* The formula against a walk over all windows and taps. */
+static void taps_are_counted_in_closed_form(void **state) {
+  (void)state;
+  uint32_t seed = 1;
+  for (int k = 0; k < 20000; k++) {
+    uint32_t r[6];
+    for (int i = 0; i < 6; i++) r[i] = (seed = seed * 1664525 + 1013904223) >> 8;
+    const uint32_t kernel = 1 + r[0] % 5, stride = 1 + r[1] % 9, dilation = 1 + r[2] % 30,
+                   in = 1 + r[3] % 20, dilated = (kernel - 1) * dilation + 1;
+    const uint32_t before = r[4] % dilated, after = r[5] % dilated, padded = in + before + after;
+    if (padded < dilated) continue;
+    const uint32_t out = (padded - dilated) / stride + 1;
+    bool all = true;
+    for (uint32_t o = 0; o < out; o++) {
+      bool inside = false;
+      for (uint32_t t = 0; t < kernel; t++) {
+        const int64_t at = (int64_t)o * stride + (int64_t)t * dilation - before;
+        inside = inside || (at >= 0 && at < in);
+      }
+      all = all && inside;
+    }
+    const graph_window w = {kernel, 1, stride, 1, dilation, 1, before, 0, after, 0};
+    assert_int_equal(graph_pool_has_taps(&w, (graph_shape){in, 1, 1}, (graph_shape){out, 1, 1}),
+                     all);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(windows_are_resolved),
       cmocka_unit_test(windows_of_pools_have_taps),
+      cmocka_unit_test(taps_are_counted_in_closed_form),
       cmocka_unit_test(ceil_mode_becomes_padding),
       cmocka_unit_test(impossible_windows_are_refused),
       cmocka_unit_test(counted_padding_and_ceil_mode),

@@ -335,6 +335,59 @@ static void weights_may_be_joined_and_chosen(void **state) {
   same_graphs(&plain, &folded);
 }
 
+/* Pools whose first taps reach every place between two others before one is outside. */
+static void taps_of_dilated_pools_are_counted_soon(void **state) {
+  (void)state;
+  const graph_window w = {1024, 1, 1, 1, 32767, 1, 65534, 0, 65534, 0};
+  const double start = cpu_seconds();
+  for (uint32_t i = 0; i < 40000; i++)
+    assert_false(graph_pool_has_taps(&w, (graph_shape){32766, 1, 1}, (graph_shape){60000, 1, 1}));
+  if (cpu_seconds() - start > max_seconds) fail_msg("%g seconds", cpu_seconds() - start);
+}
+
+/* Refuse "k", which one node makes of "big", 400,000 doubles, and "small". */
+static void refuse_doubles(const char *operator_type, const char *inputs, const char *attributes) {
+  network n = {0};
+  begin_network(&n);
+  add_integers(&n, "shape", "2", (const int64_t[]){400, 1000});
+  add_floats(&n, "half", "1", (const float[]){0.5F});
+  add_integers(&n, "zero", "", (const int64_t[]){0});
+  add_integers(&n, "much", "", (const int64_t[]){60000000});
+  add_integers(&n, "one", "", (const int64_t[]){1});
+  add(&n, "Cast", "half", "small", "to=11");
+  add(&n, "Expand", "small,shape", "big", "");
+  add(&n, operator_type, inputs, "k", attributes);
+  add(&n, "Mul", "c,k", "t", "");
+  end_network(&n);
+  char what[64];
+  (void)snprintf(what, sizeof what, "%s_k|takes more work", operator_type);
+  refuse_soon(&n, RESNET_ERROR_LIMIT, what);
+}
+
+/* fmod subtracts bit by bit, and each new page of memory takes time. */
+static void slow_functions_cost_what_they_take(void **state) {
+  (void)state;
+  refuse_doubles("Mod", "big,small", "fmod=1");
+  refuse_doubles("Range", "zero,much,one", "");
+}
+
+/* Packing pads the outputs of each group to a tile: here to 8 times as many. */
+static void packing_of_narrow_groups_is_counted(void **state) {
+  (void)state;
+  network n = {.input = "N,8192,8,8"}, one = {.input = "N,8192,16,16"};
+  add_integers(&n, "shape", "4", (const int64_t[]){8192, 8, 8, 8});
+  add(&n, "ConstantOfShape", "shape", "w", "");
+  add(&n, "Conv", "x,w", "c", "group=1024");
+  add(&n, "GlobalAveragePool", "c", "p", "");
+  add(&n, "Flatten", "p", "y", "");
+  load_soon(&n); /* 8 outputs in each group: twice as many */
+  add_integers(&one, "shape", "4", (const int64_t[]){1, 8192, 32, 32});
+  add(&one, "ConstantOfShape", "shape", "w", "");
+  add(&one, "Conv", "x,w", "c", "pads=8,8,8,8");
+  add(&one, "Flatten", "c", "y", "");
+  refuse_soon(&one, RESNET_ERROR_LIMIT, "Conv_c|takes more work");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(budgets_add_up),
@@ -346,6 +399,9 @@ int main(void) {
       cmocka_unit_test(repeated_inputs_are_cheap),
       cmocka_unit_test(shared_weights_are_counted),
       cmocka_unit_test(long_branches_are_counted),
+      cmocka_unit_test(taps_of_dilated_pools_are_counted_soon),
+      cmocka_unit_test(slow_functions_cost_what_they_take),
+      cmocka_unit_test(packing_of_narrow_groups_is_counted),
       cmocka_unit_test(weights_may_be_made),
       cmocka_unit_test(weights_may_be_joined_and_chosen),
   };

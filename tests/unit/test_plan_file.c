@@ -345,6 +345,29 @@ static void another_input_size_is_refused(void **state) {
   buffer_release(&file);
 }
 
+static void another_output_is_refused(void **state) {
+  (void)state;
+  buffer onnx = plan_mixed_network(), file = plan_compile(&onnx, NULL);
+  resnet_model_options options = defaults();
+  resnet_model_info info = {.struct_size = sizeof info};
+  resnet_op last = {.struct_size = sizeof last};
+  resnet_error error;
+  resnet_model *model = plan_open(&file, NULL), *same = NULL;
+  assert_int_equal(resnet_model_get_info(model, &info, &error), RESNET_OK);
+  assert_int_equal(resnet_plan_op(model, info.op_count - 1, &last, &error), RESNET_OK);
+  options.output = last.output;
+  same = plan_open(&file, &options);
+  resnet_model_close(&same);
+  options.output = "another";
+  assert_int_equal(resnet_model_open_memory(file.data, file.size, &options, &same, &error),
+                   RESNET_ERROR_UNSUPPORTED);
+  assert_non_null(strstr(error.message, last.output));
+  assert_non_null(strstr(error.message, "options.output is 'another'"));
+  resnet_model_close(&model);
+  buffer_release(&onnx);
+  buffer_release(&file);
+}
+
 /* ---- packed again ------------------------------------------------------------------ */
 
 static void assert_packed_anew(const buffer *file, const resnet_model_options *options,
@@ -722,6 +745,7 @@ int main(void) {
       cmocka_unit_test(weights_must_have_been_kept),
       cmocka_unit_test(preprocessing_stays_with_the_plan),
       cmocka_unit_test(another_input_size_is_refused),
+      cmocka_unit_test(another_output_is_refused),
       cmocka_unit_test(a_stale_key_is_packed_again),
       cmocka_unit_test(other_options_pack_again),
       cmocka_unit_test(a_plan_keeps_the_batch_it_was_made_for),

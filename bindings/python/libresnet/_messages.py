@@ -11,23 +11,13 @@ _TEXTS = {
     "external_data=True to read them, or make one file of all: "
     "onnx.save(onnx.load('model.onnx'), 'whole.onnx')",
     "open it by its path, with external_data on": "open it by its path, with external_data=True",
-    "options.output (program: --scores NAME)": "output=",
-    "output (program: --scores NAME)": "output=",
-    "(program: --scores)": "(output=)",
-    "(program: --size)": "(input_size=)",
     "options.input_height, input_width": "input_size",
     "keep_weights = 1 in its options": "keep_weights=True",
-    "(and --preprocess)": "(and preprocess=)",
-    "resnet_run takes either layout in any case": "either layout is taken",
-    "only resnet_run can use this model": "only run can use this model",
     "leave labels at NULL": "pass no labels",
-    "use resnet_run": "use run or embed",
 }
 _PATTERNS = (
     (r"resnet_(?:model|session|plan)_\w+: ", ""),
     (r"resnet_(?:classify|prepare|run|preprocess_preset): ", ""),
-    (r"--preprocess ([\w-]+|%s)", r"preprocess='\1'"),
-    (r"--preprocess\b", "preprocess="),
     (r"resnet_(classify|prepare|run)\b", r"\1"),
     (r"options\.(\w+)", r"\1"),
 )

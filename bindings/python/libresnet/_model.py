@@ -351,9 +351,9 @@ class Model:
 
     def save(self, path: PathLike) -> None:
         """Write a plan file, which opens without decoding or packing. The model must have
-        been opened with keep_weights=True, or from a plan file. Labels that were given
-        are not saved: the file keeps its own. An existing file is replaced when the new
-        one is complete. Thread-safe."""
+        been opened with keep_weights=True, or from a plan file. Preprocessing and labels
+        that were given become the plan file's own. An existing file is replaced when
+        the new one is complete. Thread-safe."""
         error = _structs.ErrorStruct()
         with self._core.in_use() as pointer:
             check(library.resnet_model_save(pointer, encoded(path), ctypes.byref(error)), error)
