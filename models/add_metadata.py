@@ -48,7 +48,8 @@ PRESETS = {
     "grey": ("crop", "bilinear", 1, "grey", "255", "0", "1"),
     "none": ("crop", "bilinear", None, "rgb", "1", "0,0,0", "1,1,1"),
 }
-MEMBERS = ("id2label", "labels", "classes", "names")  # of objects that hold labels
+# of objects that hold labels
+MEMBERS = ("id2label", "labels", "classes", "class_names", "names", "categories", "label2id")
 LARGEST = (1 << 31) - 1  # bytes of a protobuf message
 SIDE_MAX = 65535
 WORDS = ("fit", "filter", "resize", "crop", "ratio", "order", "scale", "mean", "std")
@@ -227,7 +228,8 @@ def read_model(path: Path) -> Model:
 
 def labels_of_object(value: object) -> list[str]:
     """Return the labels of the usual JSON files: a list; {"0": label}; {label: 0}; pairs
-    [wnid, label], as Keras has them; an object with one of these as a member."""
+    [wnid, label], as Keras has them; [0, label]; {"id": 0, "name": label}; an object with
+    one of these as a member."""
     if isinstance(value, dict):
         value = next((value[key] for key in MEMBERS if key in value), value)
     if isinstance(value, dict) and value and all(type(one) is int for one in value.values()):
@@ -239,18 +241,61 @@ def labels_of_object(value: object) -> list[str]:
         value = [value[str(index)] for index in range(len(value))]
     if not isinstance(value, list):
         raise Failure("a JSON list or object of labels is accepted")
-    labels = [one[-1] if isinstance(one, (list, tuple)) and one else one for one in value]
+    labels = [name_of_entry(one) for one in order_entries(value)]
     for index, label in enumerate(labels):
         if not isinstance(label, str):
             raise Failure(f"label {index} is {json.dumps(label)[:40]}, a string is accepted")
     return labels
 
 
+def name_of_entry(entry: object) -> object:
+    """Return "tench" of ["n01440764", "tench"] or {"id": 0, "name": "tench"}."""
+    if isinstance(entry, dict):
+        return next((entry[key] for key in ("name", "label", "title") if key in entry), entry)
+    return entry[-1] if isinstance(entry, (list, tuple)) and entry else entry
+
+
+def index_of_entry(entry: object) -> int | None:
+    """Return 9 of {"id": 9, "name": "ostrich"} or [9, "ostrich"]; None: there is none."""
+    stated = []
+    if isinstance(entry, dict):
+        stated = [entry.get("id"), entry.get("index")]
+    elif isinstance(entry, (list, tuple)) and len(entry) > 1:
+        stated = [entry[0]]
+    texts = [str(one) for one in stated if type(one) in (int, str)]
+    return next((int(one) for one in texts if re.fullmatch("[0-9]{1,9}", one)), None)
+
+
+def order_entries(entries: list) -> list:
+    """Sort the entries by the ids that they state; all of them do, or none."""
+    indices = [index_of_entry(one) for one in entries]
+    if all(index is None for index in indices):
+        return entries
+    if None in indices:
+        raise Failure(f"entry {indices.index(None)} has no id, unlike others")
+    if sorted(indices) != list(range(len(entries))):
+        raise Failure(f"its {len(entries)} ids are not 0 to {len(entries) - 1}, each once")
+    places = {index: place for place, index in enumerate(indices)}
+    return [entries[places[index]] for index in range(len(entries))]
+
+
 def labels_of_text(text: str) -> list[str]:
-    """Return the lines, without their numbers where each line begins with its number."""
-    lines = text.rstrip().splitlines()
-    numbered = [re.fullmatch(rf"{index}\s*[:,]\s*(.+)", line) for index, line in enumerate(lines)]
-    return [found[1] for found in numbered] if all(numbered) else lines
+    """Return the lines, sorted by their numbers where each line begins with one. Numbers
+    that only ascend can belong to the labels: the order is the same either way."""
+    lines = [line.strip() for line in text.rstrip().split("\n")]
+    found = [re.fullmatch(r"([0-9]{1,9})[ \t:,;]+([^ \t:,;].*)", line) for line in lines]
+    if lines[0][:1] == "#" and not all(line[:1] == "#" for line in lines):
+        raise Failure("line 1 is a comment: remove it")
+    if len(lines) > 2 and not found[0] and all(found[1:]) and int(found[1][1]) == 0:
+        raise Failure("line 1 has no index, but each other line has: remove the heading")
+    if not all(found):
+        return lines
+    indices = [int(one[1]) for one in found]
+    if sorted(indices) == list(range(len(lines))):
+        return [label for _, label in sorted((int(one[1]), one[2]) for one in found)]
+    if indices == sorted(indices):
+        return lines
+    raise Failure(f"its {len(lines)} indices are not 0 to {len(lines) - 1}, each once")
 
 
 def read_labels(source: str) -> list[str]:

@@ -8,23 +8,30 @@
 #include "support/error.h"
 #include "support/image_format.h"
 
-/* Read a file. If it is a model, say how to name one. */
-static bool read_file(const settings *s, const char *path, image_rgb *out, resnet_error *error) {
-  if (image_read(path, &s->image, out, error)) return true;
+/* Say how to name a model among the images. */
+static bool refuse_model(const settings *s, resnet_error *error) {
   const size_t length = strlen(error->message);
-  if (error->status == RESNET_ERROR_UNSUPPORTED && cli_image_is_model(path))
-    (void)snprintf(error->message + length, sizeof error->message - length, ": name it %s--model",
-                   s->model ? "instead of the other with " : "before the images or with ");
+  (void)snprintf(error->message + length, sizeof error->message - length, ": name it %s--model",
+                 s->model ? "instead of the other with " : "before the images or with ");
   return false;
 }
 
+static bool is_model(const uint8_t *bytes, size_t size) {
+  return image_format_find(bytes, size < IMAGE_FORMAT_BYTES ? size : IMAGE_FORMAT_BYTES).kind ==
+         IMAGE_FORMAT_MODEL;
+}
+
 bool cli_image_read(const settings *s, const char *path, image_rgb *out, resnet_error *error) {
-  if (!cli_is_standard_input(path)) return read_file(s, path, out, error);
+  if (!cli_is_standard_input(path))
+    return image_read(path, &s->image, out, error) ||
+           (error->status == RESNET_ERROR_UNSUPPORTED && cli_image_is_model(path) &&
+            refuse_model(s, error));
   uint8_t *bytes;
   size_t size;
   *out = (image_rgb){0};
   if (!cli_standard_input_read(IMAGE_MAX_FILE_BYTES, &bytes, &size, error)) return false;
   const bool ok = image_decode(bytes, size, &s->image, out, error);
+  if (!ok && is_model(bytes, size)) (void)refuse_model(s, error);
   free(bytes);
   return ok;
 }
@@ -37,10 +44,11 @@ static bool ends_with(const char *path, const char *end) {
 bool cli_image_is_model(const char *path) {
   uint8_t bytes[IMAGE_FORMAT_BYTES];
   size_t size = 0;
-  if (cli_is_standard_input(path)) return false;
   const bool named =
       ends_with(path, ".onnx") || ends_with(path, ".onnx.gz") || ends_with(path, ".resnet");
-  if (!image_read_start(path, bytes, sizeof bytes, &size)) return named;
+  if (!(cli_is_standard_input(path) ? cli_standard_input_start(bytes, sizeof bytes, &size)
+                                    : image_read_start(path, bytes, sizeof bytes, &size)))
+    return named;
   switch (image_format_find(bytes, size).kind) {
   case IMAGE_FORMAT_MODEL:
     return true;

@@ -13,7 +13,7 @@
 bool cli_image_read(const settings *s, const char *path, image_rgb *out, resnet_error *error);
 
 /* Return true if the file at `path` is a model that the library opens, by its content or,
- * if it is no image, by the end of its name. */
+ * if it is no image, by the end of its name. Standard input is read up to its kind. */
 bool cli_image_is_model(const char *path);
 
 /* Print a note if 16-bit values of the image were cut, unless --quiet or --depth16 is

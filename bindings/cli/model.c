@@ -149,8 +149,10 @@ bool cli_model_try_open(const settings *s, loaded_model *m, resnet_error *error)
     return true;
   }
   cli_model_close(m);
-  /* The library calls an argument wrong that came from an option. */
-  m->exit_code = status == RESNET_ERROR_ARGUMENT ? EXIT_USAGE : EXIT_INPUT;
+  /* The library calls an argument wrong that came from an option, or from the file of
+   * labels. */
+  const bool of_labels = s->labels && strstr(error->message, "options.label");
+  m->exit_code = status == RESNET_ERROR_ARGUMENT && !of_labels ? EXIT_USAGE : EXIT_INPUT;
   return false;
 }
 

@@ -100,9 +100,9 @@ static void print_resize(const resnet_preprocess *p) {
   if (p->resize_height == RESNET_SIZE_NONE)
     (void)fputs("no resize", stdout);
   else if (p->fit == RESNET_FIT_STRETCH)
-    (void)printf("stretched to %u x %u", p->resize_width, p->resize_height);
+    (void)printf("stretched to %u x %u", p->resize_height, p->resize_width);
   else if (p->resize_height != p->resize_width)
-    (void)printf("scaled to cover %u x %u", p->resize_width, p->resize_height);
+    (void)printf("scaled to cover %u x %u", p->resize_height, p->resize_width);
   else
     (void)printf("shorter side to %u", p->resize_height);
   if (p->resize_height != RESNET_SIZE_NONE && p->filter != RESNET_FILTER_BILINEAR)
@@ -115,7 +115,7 @@ static void print_crop(const resnet_preprocess *p) {
   if (p->crop_height == RESNET_SIZE_NONE)
     (void)fputs(", no crop", stdout);
   else if (!whole)
-    (void)printf(", centre crop %u x %u", p->crop_width, p->crop_height);
+    (void)printf(", centre crop %u x %u", p->crop_height, p->crop_width);
 }
 
 /* Print one number for grey, three in brackets for colours. */
@@ -183,7 +183,7 @@ void cli_model_print(const loaded_model *m) {
     (void)printf("%u numbers", info->score_count);
   else
     (void)printf("%u classes", info->classes);
-  (void)printf(", input %u x %u%s\n", info->input_width, info->input_height,
+  (void)printf(", input %u x %u (height x width)%s\n", info->input_height, info->input_width,
                info->input_channels == 1 ? ", grey" : "");
   print_preprocess(info);
   const char *scores = explain_scores(info->scores);

@@ -1,6 +1,5 @@
 #include "cli/option_values.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,10 +66,10 @@ bool cli_value_depth16(const char *text, image_options *image) {
 }
 
 /* Parse a number at *text and move *text behind it. strtof alone would accept white
- * space, "inf" and "nan". */
+ * space, "inf", "nan" and hexadecimal numbers. */
 static bool take_float(const char **text, bool positive, float *value) {
-  if (!isdigit((unsigned char)**text) && !strchr("+-.", **text)) return false;
   char *end;
+  if (strspn(*text, "0123456789+-.eE") < strcspn(*text, ",")) return false;
   *value = strtof(*text, &end);
   if (end == *text || !isfinite(*value) || (positive && *value <= 0)) return false;
   *text = end;

@@ -10,6 +10,7 @@
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/option_values.h"
+#include "cli/output_file.h"
 #include "cli/standard_input.h"
 #include "resnet.h"
 
@@ -62,7 +63,8 @@ static const option_row rows[] = {
     {"output", 'o', OPTION_TEXT, "OUT.resnet", COMMAND_COMPILE, FIELD(output), 0, 0,
      "the plan file to write", NULL},
     {"output", 'o', OPTION_TEXT, "OUT.npy", COMMAND_EMBED, FIELD(output), 0, 0,
-     "the NumPy file to write: float32 (rows, columns), a row for each image", NULL},
+     "the NumPy file to write: float32 (rows, columns), a row for each image; -: standard output",
+     NULL},
     {"data", 'd', OPTION_TEXT, "DIR|ZIP", COMMAND_EVAL | COMMAND_COMPARE, FIELD(data), 0, 0,
      "labelled images: <class>/<image> in a folder or a .zip", NULL},
     {"top", 'k', OPTION_NUMBER, "K", COMMAND_CLASSIFY, FIELD(best), 1, 100000,
@@ -293,11 +295,22 @@ static const option_row *find_row(int found) {
   return NULL;
 }
 
+static unsigned count_standard_inputs(const settings *s) {
+  unsigned named = cli_is_standard_input(s->labels);
+  for (size_t i = 0; i < s->operand_count; i++) named += cli_is_standard_input(s->operands[i]);
+  return named;
+}
+
 /* The functions below print the first part of a message if they fail; wrong_usage ends
  * it. */
 /* Take the first operand as the model if it is one and no other is named. */
 static void take_first_model(settings *s) {
-  if (s->model || s->operand_count == 0 || !cli_image_is_model(s->operands[0])) return;
+  if (s->model || s->operand_count == 0) return;
+  /* a pipe alone is an image: reading it here could wait for long */
+  if (cli_is_standard_input(s->operands[0]) &&
+      (s->operand_count == 1 || count_standard_inputs(s) > 1))
+    return;
+  if (!cli_image_is_model(s->operands[0])) return;
   s->model = s->operands[0];
   s->operands++;
   s->operand_count--;
@@ -339,8 +352,7 @@ static bool check_models(const settings *s) {
 
 static bool check_standard_input(const command *c, const settings *s) {
   unsigned named = cli_is_standard_input(s->model) && c->takes == TAKES_IMAGES;
-  named += cli_is_standard_input(s->labels);
-  for (size_t i = 0; i < s->operand_count; i++) named += cli_is_standard_input(s->operands[i]);
+  named += count_standard_inputs(s);
   if (named > 1)
     (void)fputs("resnet: standard input can be read once, but is named twice", stderr);
   else if (named && c->takes == TAKES_MODELS)
@@ -348,6 +360,23 @@ static bool check_standard_input(const command *c, const settings *s) {
                 stderr);
   else
     return true;
+  return false;
+}
+
+/* Refuse "-" as a file to write, except for embed: its rows go to standard output. */
+static bool check_standard_output(const command *c, const settings *s) {
+  const struct {
+    const char *name, *path;
+  } written[] = {
+      {"output", s->output}, {"cam", s->cam}, {"report", s->report}, {"tables", s->tables}};
+  for (size_t i = 0; i < sizeof written / sizeof written[0]; i++) {
+    if (!cli_is_standard_output(written[i].path) || (c->id == COMMAND_EMBED && i == 0)) continue;
+    (void)fprintf(stderr, "resnet: --%s cannot be standard output: name a file, e.g. ./-",
+                  written[i].name);
+    return false;
+  }
+  if (c->id != COMMAND_EMBED || !s->json || !cli_is_standard_output(s->output)) return true;
+  (void)fputs("resnet: --json and the rows cannot both go to standard output", stderr);
   return false;
 }
 
@@ -397,7 +426,8 @@ bool cli_options_parse(const command *c, int argc, char **argv, settings *s, int
       return wrong_usage(c, exit_code);
     }
   }
-  return take_operands(c, argc, argv, s) || wrong_usage(c, exit_code);
+  return (take_operands(c, argc, argv, s) && check_standard_output(c, s)) ||
+         wrong_usage(c, exit_code);
 }
 
 /* Write a word as a shell accepts it. Within single quotes only the quote is special. */

@@ -79,7 +79,39 @@ bool cli_output_open(output_file *o, const char *path, resnet_error *error) {
   return false;
 }
 
+bool cli_is_standard_output(const char *path) {
+  static const char *const names[] = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"};
+  for (size_t i = 0; path && i < sizeof names / sizeof names[0]; i++)
+    if (strcmp(path, names[i]) == 0) return true;
+  return false;
+}
+
+bool cli_output_open_standard(output_file *o, resnet_error *error) {
+  *o = (output_file){0};
+  o->stream = tmpfile();
+  return o->stream ||
+         error_set(error, RESNET_ERROR_IO, "no temporary file can be created: %s", strerror(errno));
+}
+
+static bool copy_to_standard_output(FILE *from) {
+  char block[4096];
+  size_t got = 1;
+  bool ok = fseek(from, 0, SEEK_SET) == 0;
+  while (ok && (got = fread(block, 1, sizeof block, from)) > 0)
+    ok = fwrite(block, 1, got, stdout) == got;
+  return ok && !ferror(from) && fflush(stdout) == 0;
+}
+
+/* Write to standard output what was held back. */
+static bool write_held(output_file *o, resnet_error *error) {
+  const bool ok = copy_to_standard_output(o->stream);
+  if (!ok) (void)error_set(error, RESNET_ERROR_IO, "cannot be written: %s", strerror(errno));
+  (void)fclose(o->stream);
+  return ok;
+}
+
 bool cli_output_commit(output_file *o, resnet_error *error) {
+  if (!o->path) return write_held(o, error);
   bool ok = fflush(o->stream) == 0 && !ferror(o->stream) && fsync(fileno(o->stream)) == 0;
   int reason = errno;
   if (fclose(o->stream) != 0 && ok) {
@@ -97,6 +129,7 @@ bool cli_output_commit(output_file *o, resnet_error *error) {
 
 void cli_output_abandon(output_file *o) {
   (void)fclose(o->stream);
+  if (!o->path) return;
   (void)unlink(o->temporary);
   finish(o);
 }

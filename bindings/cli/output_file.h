@@ -12,7 +12,7 @@
 typedef struct output_file {
   /* to write to; cli_output_commit checks for write errors */
   FILE *stream;
-  const char *path;
+  const char *path; /* NULL: standard output, which gets the data once they are complete */
   char *temporary;
   sigset_t before; /* signals that were blocked before */
 } output_file;
@@ -23,6 +23,13 @@ typedef struct output_file {
  * regular file nor a link; then there is nothing to abandon. Messages do not name the
  * path. */
 bool cli_output_open(output_file *o, const char *path, resnet_error *error);
+
+/* Return true for "-", "/dev/stdout" and the other names of descriptor 1. NULL: false. */
+bool cli_is_standard_output(const char *path);
+
+/* Like cli_output_open, for standard output: commit writes the data to it, abandon writes
+ * nothing. */
+bool cli_output_open_standard(output_file *o, resnet_error *error);
 
 /* Rename the temporary file to `path`. On failure remove it; `path` is unchanged. */
 bool cli_output_commit(output_file *o, resnet_error *error);

@@ -14,6 +14,10 @@ bool cli_is_standard_input(const char *path);
 /* Return what a message calls the file: its path, or "standard input". */
 const char *cli_input_name(const char *path);
 
+/* Return the first `capacity` bytes of standard input, or all there are; the next call of
+ * cli_standard_input_read returns them too. Return false if it cannot be read. */
+bool cli_standard_input_start(uint8_t *bytes, size_t capacity, size_t *size);
+
 /* Read standard input to its end, at most `limit` bytes; the caller frees *bytes. It may
  * be a pipe, so that a second call would find nothing: cli_options_parse lets a command
  * line name it once. */

@@ -72,6 +72,25 @@ static void wait_for(int file) {
   (void)poll(&waited, 1, -1);
 }
 
+/* Like read, but wait for bytes, and begin again after a signal. */
+static ssize_t read_waiting(int file, uint8_t *bytes, size_t capacity) {
+  while (true) {
+    const ssize_t got = read(file, bytes, capacity);
+    if (got >= 0) return got;
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+      wait_for(file);
+    else if (errno != EINTR)
+      return -1;
+  }
+}
+
+bool image_read_some(int file, size_t capacity, uint8_t *bytes, size_t *size) {
+  ssize_t got = 1;
+  for (*size = 0; *size < capacity && got > 0; *size += got > 0 ? (size_t)got : 0)
+    got = read_waiting(file, bytes + *size, capacity - *size);
+  return got >= 0;
+}
+
 /* Append what `file` gives to *bytes. Return false, with *error set, if that failed. At
  * the end of the file *used stays as it is. */
 static bool read_more(int file, uint8_t **bytes, size_t *capacity, size_t *used,
@@ -83,17 +102,10 @@ static bool read_more(int file, uint8_t **bytes, size_t *capacity, size_t *used,
     *bytes = larger;
     *capacity = wanted;
   }
-  while (true) {
-    const ssize_t got = read(file, *bytes + *used, *capacity - *used);
-    if (got >= 0) {
-      *used += (size_t)got;
-      return true;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-      wait_for(file);
-    else if (errno != EINTR)
-      return error_set(error, RESNET_ERROR_IO, "cannot be read: %s", strerror(errno));
-  }
+  const ssize_t got = read_waiting(file, *bytes + *used, *capacity - *used);
+  if (got < 0) return error_set(error, RESNET_ERROR_IO, "cannot be read: %s", strerror(errno));
+  *used += (size_t)got;
+  return true;
 }
 
 bool image_read_stream(int file, size_t limit, uint8_t **bytes, size_t *size, resnet_error *error) {

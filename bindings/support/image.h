@@ -78,6 +78,10 @@ bool image_read_stream(int file, size_t limit, uint8_t **bytes, size_t *size, re
 bool image_read_bytes(const char *path, size_t limit, uint8_t **bytes, size_t *size,
                       resnet_error *error);
 
+/* Read from a descriptor, which may be a pipe, until there are `capacity` bytes or no
+ * more. Return false if that fails. */
+bool image_read_some(int file, size_t capacity, uint8_t *bytes, size_t *size);
+
 /* Read the first bytes of a regular file, at most `capacity`. Return false if that fails.
  */
 bool image_read_start(const char *path, uint8_t *bytes, size_t capacity, size_t *size);

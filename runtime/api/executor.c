@@ -92,7 +92,7 @@ static resnet_status allocate_buffers(resnet_session *session, resnet_error *err
       mem_allocate(session->memory, floats + ARENA_EXTRA_BYTES / sizeof(float), sizeof(float));
   e->states = mem_allocate(session->memory, e->plan->op_count, sizeof *e->states);
   if (e->arena && e->states) return RESNET_OK;
-  return err_no_memory(error, "a session's activations (a smaller batch needs less)");
+  return err_no_memory(error, "a session's activations");
 }
 
 /* Use the model's plan unless blocks are ablated or the session is observed. */
@@ -125,8 +125,11 @@ void executor_begin(resnet_session *session) {
 
 resnet_status executor_open(resnet_session *session, resnet_error *error) {
   executor_begin(session);
+  atomic_store(&session->memory->over_budget, false);
   resnet_status status = prepare(session, error);
-  if (status != RESNET_OK) executor_close(session);
+  if (status == RESNET_OK) return status;
+  status = session_explain_budget(session, status, error);
+  executor_close(session);
   return status;
 }
 

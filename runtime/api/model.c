@@ -43,7 +43,23 @@ uint32_t model_class_count(const resnet_model *model) {
   return graph_class_count(model->scores, model->plan.ops[model->plan.output].shape.c);
 }
 
+/* Refuse what is neither 0 nor 1, e.g. a field that the caller did not initialise. */
+static resnet_status check_switches(const resnet_model_options *options, resnet_error *error) {
+  const struct {
+    const char *name;
+    uint32_t value;
+  } switches[] = {{"keep_weights", options->keep_weights},
+                  {"external_data", options->external_data},
+                  {"borrow", options->borrow}};
+  for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++)
+    if (switches[i].value > 1)
+      return err_fail(error, RESNET_ERROR_ARGUMENT, "options.%s is %u: use 0 (no) or 1 (yes)",
+                      switches[i].name, switches[i].value);
+  return RESNET_OK;
+}
+
 static resnet_status check_options(const resnet_model_options *options, resnet_error *error) {
+  resnet_status status;
   const resnet_allocator *a = &options->allocator;
   if (!a->allocate != !a->release)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
@@ -59,7 +75,9 @@ static resnet_status check_options(const resnet_model_options *options, resnet_e
   if ((unsigned)options->memory > RESNET_MEMORY_SMALL)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "options.memory is %d: use 0 (normal) or 1 (small)", (int)options->memory);
-  return options->preprocess ? image_check_preprocess(options->preprocess, 1, error) : RESNET_OK;
+  status = check_switches(options, error);
+  if (status != RESNET_OK || !options->preprocess) return status;
+  return image_check_preprocess(options->preprocess, 1, error);
 }
 
 static resnet_status choose_preprocess(resnet_model *model, const graph *g,

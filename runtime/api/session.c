@@ -1,5 +1,6 @@
 #include "runtime/api/session.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "runtime/kernels/table.h"
@@ -15,6 +16,15 @@ void resnet_session_options_init(resnet_session_options *options) {
   if (!options) return;
   memset(options, 0, sizeof *options);
   options->struct_size = sizeof *options;
+}
+
+resnet_status session_explain_budget(const resnet_session *session, resnet_status status,
+                                     resnet_error *error) {
+  if (status != RESNET_ERROR_MEMORY || !atomic_load(&session->memory->over_budget)) return status;
+  return err_fail(error, RESNET_ERROR_LIMIT,
+                  "a session takes more than is left of max_memory_bytes (%" PRIu64
+                  " bytes): allow more, %sor close other sessions",
+                  session->memory->budget, session->batch > 1 ? "use a smaller batch, " : "");
 }
 
 static resnet_status prepare(resnet_session *session, uint32_t threads, resnet_error *error) {
@@ -68,8 +78,12 @@ resnet_status resnet_session_open(const resnet_model *model, const resnet_sessio
   if (status != RESNET_OK) return status;
   status = check_options(&options, error);
   if (status != RESNET_OK) return status;
+  atomic_store(&model->memory->over_budget, false);
   resnet_session *session = mem_allocate(model->memory, 1, sizeof *session);
-  if (!session) return err_no_memory(error, "a session");
+  if (!session) {
+    const resnet_session none = {.memory = model->memory};
+    return session_explain_budget(&none, err_no_memory(error, "a session"), error);
+  }
   session->model = model_retain(model);
   session->memory = model->memory;
   session->scratch.memory = model->memory;
@@ -79,6 +93,7 @@ resnet_status resnet_session_open(const resnet_model *model, const resnet_sessio
   session->observe = options.observe;
   status = prepare(session, threads, error);
   if (status != RESNET_OK) {
+    status = session_explain_budget(session, status, error);
     resnet_session_close(&session);
     return status;
   }
@@ -125,6 +140,10 @@ resnet_status resnet_run(resnet_session *session, const float *input, resnet_lay
                     (int)layout);
   const plan *p = session->executor.plan;
   const size_t sample = plan_shape_floats(p->ops[0].shape), scored = p->ops[p->output].shape.c;
+  if (batch > SIZE_MAX / sizeof *input / (sample > scored ? sample : scored))
+    return err_fail(error, RESNET_ERROR_ARGUMENT,
+                    "resnet_run: `batch` is %zu: no memory can hold as many inputs and scores",
+                    batch);
   executor_begin(session);
   for (size_t done = 0; done < batch;) {
     const size_t count = batch - done < session->batch ? batch - done : session->batch;

@@ -26,4 +26,9 @@ struct resnet_session {
   bool unfused; /* the executor's plan has the points of RESNET_OBSERVE_RESPONSES */
 };
 
+/* Turn RESNET_ERROR_MEMORY into RESNET_ERROR_LIMIT if the budget refused the memory since
+ * its over_budget was cleared; return other statuses as they are. */
+resnet_status session_explain_budget(const resnet_session *session, resnet_status status,
+                                     resnet_error *error);
+
 #endif

@@ -32,8 +32,8 @@ resnet_status image_check(const resnet_image *image, resnet_error *error) {
   if (image->width < 1 || image->width > IMAGE_SIDE_MAX || image->height < 1 ||
       image->height > IMAGE_SIDE_MAX)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "the image is %u x %u pixels: width and height must be 1 to %d",
-                    (unsigned)image->width, (unsigned)image->height, IMAGE_SIDE_MAX);
+                    "the image is %u x %u pixels (height x width): both must be 1 to %d",
+                    (unsigned)image->height, (unsigned)image->width, IMAGE_SIDE_MAX);
   size_t format = (size_t)image->format;
   if (format >= sizeof formats / sizeof formats[0])
     return err_fail(error, RESNET_ERROR_ARGUMENT,

@@ -49,7 +49,7 @@ def test_classify_text(image, labels):
 def test_classify_says_what_was_done(images):
     wide = next(p for p in images.glob("*/059.*"))
     text = resnet("classify", wide).stdout.decode()
-    assert f"{wide}  91 x 69, resized to 42 x 32, centre crop 32 x 32\n" in text
+    assert f"{wide}  69 x 91, resized to 32 x 42, centre crop 32 x 32\n" in text
 
 
 def test_classify_json(images, labels):

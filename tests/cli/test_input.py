@@ -83,6 +83,40 @@ def test_model_from_a_pipe(options):
     assert shown.startswith("model       standard input: ")
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_model_from_a_pipe_as_first_operand(tmp_path, name):
+    expected = resnet_json("classify", MODEL, PHOTO)["results"]
+    result = piped(MODEL, "classify", name, PHOTO, "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["results"] == expected
+    out = tmp_path / "out.npy"
+    assert piped(MODEL, "embed", name, PHOTO, "-o", out).returncode == 0
+    assert np.load(out).shape == (1, 10)
+    assert piped(MODEL, "bench", name, "-r", "1").returncode == 0
+
+
+def test_image_from_a_pipe_stays_an_image():
+    result = piped(PHOTO, "classify", "-", PHOTO, "--json")
+    assert result.returncode == 0, result.stderr
+    first, second = json.loads(result.stdout)["results"]
+    assert first["predictions"] == second["predictions"]
+
+
+def test_a_short_image_from_a_pipe(tmp_path):
+    small = tmp_path / "small.png"
+    Image.new("RGB", (1, 1)).save(small)
+    assert small.stat().st_size < 4096
+    assert piped(small, "classify", "-", PHOTO, "-q").returncode == 0
+
+
+def test_model_alone_on_a_pipe_is_named():
+    said = complaint(piped(MODEL, "classify", "-q", "-"))
+    assert said == (
+        "resnet: standard input: is an ONNX model, not an image: name it before the images or "
+        "with --model"
+    )
+
+
 def test_broken_model_from_a_pipe():
     said = complaint(piped(PHOTO, "inspect", "-"))
     assert said.startswith("resnet: standard input: ")

@@ -26,6 +26,13 @@ FILES = {
     "object": json.dumps({str(i): name for i, name in enumerate(NAMES)}, ensure_ascii=False),
     "keras": json.dumps({str(i): [f"n0{i}", name] for i, name in enumerate(NAMES)}),
     "inverse": json.dumps({name: i for i, name in reversed(list(enumerate(NAMES)))}),
+    "ids": json.dumps([{"id": i, "name": NAMES[i]} for i in (2, 0, 1)]),
+    "ids in quotes": json.dumps([{"index": str(i), "label": NAMES[i]} for i in (2, 0, 1)]),
+    "pairs with ids": json.dumps([[i, NAMES[i]] for i in (2, 0, 1)]),
+    "categories": json.dumps({"categories": [{"id": i, "name": NAMES[i]} for i in (2, 0, 1)]}),
+    "indexed lines in another order": "\n".join(f"{i} {NAMES[i]}" for i in (2, 0, 1)),
+    "carriage returns": "\r".join(NAMES) + "\r",
+    "spaces": "\n".join(f" {name}\t" for name in NAMES),
     "hugging face": json.dumps(
         {"architectures": ["ResNet"], "id2label": {str(i): n for i, n in enumerate(NAMES)}}
     ),
@@ -63,7 +70,16 @@ def test_labels_from_standard_input(model):
     "content, said, code",
     [
         (b"", "holds no label", 1),
-        (b"one\ntwo\n", "the number of names is 2, but the model has 3 classes", 2),
+        (b"one\ntwo\n", "the number of names is 2, but the model has 3 classes", 1),
+        (b"2 a\n1 b\n1 c\n", "line 3 has the index 1: indices from 0 to 2, each once", 1),
+        (b"3 a\n2 b\n1 c\n", "line 1 has the index 3", 1),
+        (b"id,name\n0,a\n1,b\n2,c\n", "line 1 has no index, but each other line has", 1),
+        (b"# names\na\nb\nc\n", "line 1 is a comment", 1),
+        (b"\na\nb\nc\n", "line 1 is blank", 1),
+        (b"a\nb\n\nc\n", "line 3 is blank", 1),
+        (b'[{"id": 0, "name": "a"}, {"name": "b"}, "c"]', "entry 1 has no id, unlike entry 0", 1),
+        (b'[[1, "a"], [2, "b"], [3, "c"]]', "entry 2 has the id 3: ids from 0 to 2", 1),
+        (b'[[2, "a"], [2, "b"], [0, "c"]]', "names class 2 twice", 1),
         (b'{"0": "a", "1": "b", "7": "c"}', "entry 2, key 7 is no label", 1),
         (b'{"a": 0, "b": 1, "c": 1}', "names class 1 twice", 1),
         (b'["a", 2, "c"]', "entry 1 is no label", 1),
@@ -77,6 +93,12 @@ def test_wrong_label_files(tmp_path, model, content, said, code):
     path = tmp_path / "labels"
     path.write_bytes(content)
     assert said in complaint(resnet("classify", "-q", model, PHOTO, "--labels", path), code)
+
+
+def test_numbers_that_ascend_may_belong_to_the_names(tmp_path, model):
+    path = tmp_path / "labels"
+    path.write_text("5 Euro\n10 Euro\n20 Euro\n")
+    assert labels_of(model, "--labels", path) == ["5 Euro", "10 Euro", "20 Euro"]
 
 
 def test_missing_label_file(tmp_path, model):

@@ -3,6 +3,7 @@ numbers and embeddings that models give for images."""
 
 from __future__ import annotations
 
+import io
 import os
 
 import pytest
@@ -104,14 +105,15 @@ def test_compile_stores_the_preprocessing(tmp_path):
     assert resnet("compile", model, "-o", plan, *options).returncode == 0
     assert raw(plan, PHOTOS[0]) == raw(model, PHOTOS[0], *options)
     text = resnet("inspect", plan).stdout.decode()
-    assert "images      stretched to 40 x 24 (nearest), (RGB / 255 - (0.4, 0.5, 0.6)) / " in text
+    assert "images      stretched to 24 x 40 (nearest), (RGB / 255 - (0.4, 0.5, 0.6)) / " in text
     assert "(from the file)" in text
 
 
 def test_one_channel_is_grey(tmp_path):
     model = make_model(tmp_path / "grey.onnx", channels=1)
     text = resnet("inspect", model).stdout.decode()
-    assert "input 32 x 32, grey" in text and ", grey / 255 (guessed" in text and "RGB" not in text
+    assert "input 32 x 32 (height x width), grey" in text
+    assert ", grey / 255 (guessed" in text and "RGB" not in text
     image = Image.open(PHOTOS[0]).convert("L").resize((32, 32), Image.BILINEAR)
     values = (np.asarray(image, np.float32) / 255)[None, None]
     found = raw(model, PHOTOS[0], "--preprocess", "grey", "--fit", "stretch")
@@ -162,6 +164,29 @@ def test_embeddings_are_rows_of_a_numpy_file(tmp_path):
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_allclose(np.load(out), rows / lengths, rtol=1e-6)
     assert sorted(os.listdir(tmp_path)) == ["model.onnx", "out.npy"]
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_embeddings_go_to_standard_output(tmp_path, name):
+    model = make_model(tmp_path / "model.onnx", 7)
+    out = tmp_path / "out.npy"
+    assert resnet("embed", model, *PHOTOS, "-o", out).returncode == 0
+    result = resnet("embed", model, *PHOTOS, "-o", name, cwd=tmp_path)
+    assert result.returncode == 0 and result.stdout == out.read_bytes()
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    result = resnet("embed", "-q", model, PHOTOS[0], broken, "-o", name, cwd=tmp_path)
+    assert result.returncode == 1 and result.stdout == b""
+    assert b"resnet: standard output: is not written" in result.stderr
+    result = resnet("embed", "-q", model, PHOTOS[0], broken, "-o", name, "--skip-errors")
+    assert result.returncode == 1 and np.load(io.BytesIO(result.stdout)).shape == (1, 7)
+    assert sorted(os.listdir(tmp_path)) == ["broken.png", "model.onnx", "out.npy"]
+
+
+def test_embeddings_do_not_go_to_a_full_device(tmp_path):
+    with open("/dev/full", "wb") as full:
+        result = resnet("embed", "-q", PHOTOS[0], "-o", "-", stdout=full, capture_output=False)
+    assert result.returncode == 1
 
 
 def test_a_bad_image_leaves_no_file(tmp_path):

@@ -81,6 +81,28 @@ def test_help_and_version():
             "compare reads its models several times: name files, not standard input; see resnet "
             "compare --help",
         ),
+        (
+            ["compile", "-o", "-"],
+            "--output cannot be standard output: name a file, e.g. ./-; see resnet compile --help",
+        ),
+        (
+            ["classify", "x.png", "--cam", "/dev/stdout"],
+            "--cam cannot be standard output: name a file, e.g. ./-; see resnet classify --help",
+        ),
+        (
+            ["embed", "x.png", "--json", "-o", "-"],
+            "--json and the rows cannot both go to standard output; see resnet embed --help",
+        ),
+        (
+            ["classify", "--mean", "0x10", "x"],
+            "--mean '0x10': one number is accepted, or three with commas, e.g. 0.485,0.456,0.406; "
+            "see resnet classify --help",
+        ),
+        (
+            ["classify", "--scale", "0x1p8", "x"],
+            "--scale '0x1p8': one number above 0 is accepted, or three with commas; see resnet "
+            "classify --help",
+        ),
         (["embed", "x.png"], "--output is missing; see resnet embed --help"),
         (
             ["classify", "--fit", "pad", "x"],

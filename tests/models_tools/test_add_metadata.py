@@ -215,6 +215,11 @@ def test_a_file_in_gzip(model: Path, tmp_path: Path) -> None:
         '{"a": 0, "b": 1, "d": 3, "c": 2}',
         '{"model_type": "resnet", "id2label": {"0": "a", "1": "b", "2": "c", "3": "d"}}',
         '{"names": ["a", "b", "c", "d"]}',
+        '[{"id": 3, "name": "d"}, {"id": 0, "name": "a"}, {"id": 2, "name": "c"}, '
+        '{"id": 1, "name": "b"}]',
+        '[[3, "d"], [0, "a"], [2, "c"], [1, "b"]]',
+        '{"categories": [{"id": "1", "label": "b"}, {"id": "0", "label": "a"}, '
+        '{"id": "2", "label": "c"}, {"id": "3", "label": "d"}]}',
         '[["n01", "a"], ["n02", "b"], ["n03", "c"], ["n04", "d"]]',
         "{0: 'a',\n 1: 'b',\n 2: 'c',\n 3: 'd'}",
     ],
@@ -225,7 +230,14 @@ def test_labels_of_json(model: Path, tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a\nb\nc\nd", "\ufeffa\r\nb\r\nc\r\nd\r\n\r\n", "0: a\n1: b\n2: c\n3: d"]
+    "text",
+    [
+        "a\nb\nc\nd",
+        "\ufeffa\r\nb\r\nc\r\nd\r\n\r\n",
+        "0: a\n1: b\n2: c\n3: d",
+        "3 d\n1 b\n0 a\n2 c\n",
+        "a\rb\rc\rd\r",
+    ],
 )
 def test_labels_of_text(model: Path, tmp_path: Path, text: str) -> None:
     add(model, "--labels", labels_file(tmp_path, text))
@@ -238,6 +250,8 @@ def test_labels_of_text(model: Path, tmp_path: Path, text: str) -> None:
         ('["a", "b"]', "2 labels were given, the model has 4 classes"),
         ('{"0": "a", "2": "b"}', "keys"),
         ('["a", "b", "c", 7]', "label 3 is 7"),
+        ('[[1, "a"], [2, "b"], [3, "c"], [4, "d"]]', "its 4 ids are not 0 to 3, each once"),
+        ('[[1, "a"], [0, "b"], "c", "d"]', "entry 2 has no id, unlike others"),
         ('["a", "b", "c", " "]', "label 3 is empty"),
         ('"abcd"', "list or object"),
         ("{", "labels.json"),
@@ -251,7 +265,14 @@ def test_wrong_labels_of_json(model: Path, tmp_path: Path, text: str, said: str)
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "label 0 is empty"), ("a\n\nc\nd", "label 1 is empty"), ("a", "1 labels")],
+    [
+        ("", "label 0 is empty"),
+        ("a\n\nc\nd", "label 1 is empty"),
+        ("a", "1 labels"),
+        ("3 d\n1 b\n1 a\n2 c\n", "its 4 indices are not 0 to 3, each once"),
+        ("id,name\n0,a\n1,b\n2,c\n3,d\n", "line 1 has no index"),
+        ("# names\na\nb\nc\nd\n", "line 1 is a comment"),
+    ],
 )
 def test_wrong_labels_of_text(model: Path, tmp_path: Path, text: str, said: str) -> None:
     assert said in add(model, "--labels", labels_file(tmp_path, text), code=1)

@@ -36,6 +36,8 @@ SHAPES = {
     },
     "label2id": {"label2id": {name: index for index, name in enumerate(FOUR)}},
     "objects": [{"id": index, "name": name} for index, name in reversed(list(enumerate(FOUR)))],
+    "pairs with ids": [[index, FOUR[index]] for index in (3, 1, 0, 2)],
+    "ids in quotes": [{"id": str(index), "label": FOUR[index]} for index in (3, 1, 0, 2)],
     "categories": {"categories": [{"id": index, "name": name} for index, name in enumerate(FOUR)]},
 }
 
@@ -51,7 +53,14 @@ def test_labels_come_in_every_usual_shape(four: Path, tmp_path: Path, shape: str
 
 
 @pytest.mark.parametrize(
-    "text", ["ant\nbee\ncat\ndörnröschen\n", "\ufeffant\r\nbee\r\ncat\r\ndörnröschen\r\n\r\n"]
+    "text",
+    [
+        "ant\nbee\ncat\ndörnröschen\n",
+        "\ufeffant\r\nbee\r\ncat\r\ndörnröschen\r\n\r\n",
+        "ant\rbee\rcat\rdörnröschen\r",
+        "3 dörnröschen\n1 bee\n0 ant\n2 cat\n",
+        "0,ant\n1,bee\n2,cat\n3,dörnröschen\n",
+    ],
 )
 def test_labels_come_one_a_line(four: Path, tmp_path: Path, text: str) -> None:
     path = tmp_path / "labels.txt"
@@ -103,6 +112,33 @@ def test_labels_replace_those_of_the_file() -> None:
 def test_wrong_labels_are_refused(four: Path, labels: object, said: str) -> None:
     with pytest.raises(libresnet.ArgumentError, match=said):
         Model(four, preprocess="unit", labels=labels)
+
+
+def test_numbers_that_ascend_may_belong_to_the_names(four: Path, tmp_path: Path) -> None:
+    notes = ["5 Euro", "10 Euro", "20 Euro", "50 Euro"]
+    (tmp_path / "labels.txt").write_text("\n".join(notes))
+    with Model(four, preprocess="unit", labels=tmp_path / "labels.txt") as model:
+        assert model.labels == tuple(notes)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("2 a\n1 b\n1 c\n0 d\n", "line 3 has the index 1: indices from 0 to 3, each once"),
+        ("4 a\n3 b\n2 c\n1 d\n", "line 1 has the index 4"),
+        ("id,name\n0,a\n1,b\n2,c\n3,d\n", "line 1 has no index, but each other line has"),
+        ("# names\na\nb\nc\nd\n", "line 1 is a comment"),
+        ("\na\nb\nc\nd\n", "line 1 is blank"),
+        ("a\nb\n\nc\nd\n", "line 3 is blank"),
+        ('[{"id": 1, "name": "a"}, {"name": "b"}]', "entry 1 has no id, unlike entry 0"),
+        ('[[1, "a"], [2, "b"], [3, "c"], [4, "d"]]', "must be 0 to 3, each once"),
+    ],
+)
+def test_wrong_indices_are_named(four: Path, tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "labels"
+    path.write_text(content)
+    with pytest.raises(libresnet.ArgumentError, match=said):
+        Model(four, preprocess="unit", labels=path)
 
 
 @pytest.mark.parametrize(

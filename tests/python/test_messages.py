@@ -16,6 +16,7 @@ STRINGS = re.compile(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*')
 # The package never passes these.
 NEVER_SAID = re.compile(
     r"is NULL|struct_size|set both or none|RESNET_|resnet_status|layout %d|mode %d|allocator"
+    r"|use 0 \(no\) or 1"
 )
 C_NAMES = re.compile(r"\bresnet_[a-z_]+|\boptions\.|program: |(?<!tf2onnx )--[a-z]|= 1 in")
 

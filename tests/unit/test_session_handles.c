@@ -1,4 +1,6 @@
 /* Handles that are closed in an unusual order, and calls whose arguments are wrong. */
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +115,8 @@ static void run_names_the_argument(void **state) {
   names(h, resnet_run(h->session, NULL, nchw, 1, one, &h->error), "`input`");
   names(h, resnet_run(h->session, one, nchw, 1, NULL, &h->error), "`scores`");
   names(h, resnet_run(h->session, one, nchw, 0, one, &h->error), "`batch`");
+  names(h, resnet_run(h->session, one, nchw, SIZE_MAX, one, &h->error), "`batch`");
+  names(h, resnet_run(h->session, one, nchw, SIZE_MAX / sizeof(float), one, &h->error), "`batch`");
   names(h, resnet_run(h->session, one, (resnet_layout)7, 1, one, &h->error), "layout 7");
 }
 
@@ -135,6 +139,55 @@ static void session_names_the_argument(void **state) {
   names(h, resnet_session_skip(NULL, 0, RESNET_SKIP_NONE, 0, &h->error), "`session`");
 }
 
+/* Open the model with one switch at 2. */
+static void switch_is_named(handles *h, size_t offset, const char *argument) {
+  resnet_model *model = NULL;
+  resnet_model_options o;
+  resnet_model_options_init(&o);
+  memcpy((char *)&o + offset, &(uint32_t){2}, sizeof(uint32_t));
+  const void *bytes = h->file.data;
+  names(h, resnet_model_open_memory(bytes, h->file.size, &o, &model, &h->error), argument);
+  assert_null(model);
+}
+
+static void switches_are_named(void **state) {
+  handles *h = *state;
+  switch_is_named(h, offsetof(resnet_model_options, keep_weights), "keep_weights is 2: use 0");
+  switch_is_named(h, offsetof(resnet_model_options, external_data), "external_data is 2: use 0");
+  switch_is_named(h, offsetof(resnet_model_options, borrow), "borrow is 2: use 0");
+}
+
+/* A session beyond the budget is a limit, not a failed allocation; only a session of
+ * several samples can be made smaller. */
+static void session_beyond_the_budget_is_a_limit(void **state) {
+  handles *h = *state;
+  for (uint32_t batch = 1; batch <= 8; batch += 7) {
+    size_t refused = 0;
+    resnet_status status = RESNET_ERROR_LIMIT;
+    for (uint64_t budget = 20000; status != RESNET_OK; budget += 512) {
+      resnet_model *model = NULL;
+      resnet_session *session = NULL;
+      resnet_model_options o;
+      resnet_model_options_init(&o);
+      o.max_memory_bytes = budget;
+      const void *bytes = h->file.data;
+      if (resnet_model_open_memory(bytes, h->file.size, &o, &model, NULL) != RESNET_OK) continue;
+      const resnet_session_options wanted = {
+          .struct_size = sizeof wanted, .threads = 1, .batch = batch};
+      status = resnet_session_open(model, &wanted, &session, &h->error);
+      if (status != RESNET_OK) {
+        refused++;
+        assert_int_equal(status, RESNET_ERROR_LIMIT);
+        assert_non_null(strstr(h->error.message, "max_memory_bytes"));
+        if (batch == 1) assert_null(strstr(h->error.message, "smaller batch"));
+      }
+      resnet_session_close(&session);
+      resnet_model_close(&model);
+    }
+    if (batch > 1) assert_true(refused > 0);
+  }
+}
+
 static void model_names_the_argument(void **state) {
   handles *h = *state;
   resnet_model *model = NULL;
@@ -152,6 +205,9 @@ int main(void) {
       cmocka_unit_test(a_failed_session_keeps_nothing),
       cmocka_unit_test_setup_teardown(run_names_the_argument, open_handles, close_handles),
       cmocka_unit_test_setup_teardown(session_names_the_argument, open_handles, close_handles),
+      cmocka_unit_test_setup_teardown(switches_are_named, open_handles, close_handles),
+      cmocka_unit_test_setup_teardown(session_beyond_the_budget_is_a_limit, open_handles,
+                                      close_handles),
       cmocka_unit_test_setup_teardown(model_names_the_argument, open_handles, close_handles),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

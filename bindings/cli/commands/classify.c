@@ -105,11 +105,11 @@ static void write_json_result(classification *c, const char *file, const sample 
 static void print_geometry(const resnet_preprocess *p, uint32_t width, uint32_t height) {
   geometry_axis columns, rows;
   geometry_axes(p, width, height, &columns, &rows);
-  (void)printf("%u x %u", width, height);
+  (void)printf("%u x %u", height, width);
   if (columns.scaled != width || rows.scaled != height)
-    (void)printf(", resized to %u x %u", columns.scaled, rows.scaled);
+    (void)printf(", resized to %u x %u", rows.scaled, columns.scaled);
   if (columns.count != columns.scaled || rows.count != rows.scaled)
-    (void)printf(", centre crop %u x %u", columns.count, rows.count);
+    (void)printf(", centre crop %u x %u", rows.count, columns.count);
 }
 
 static void print_class(const char *label, uint32_t index) {
@@ -124,8 +124,8 @@ static void print_cam(const classification *c) {
   print_class(cli_model_class_label(&c->model, c->map_class), c->map_class);
   (void)fputs(": ", stdout);
   cli_print_masked(stdout, c->settings->cam);
-  (void)printf(", %u x %u from %u x %u cells\n", c->cam_width, c->cam_height, c->map.width,
-               c->map.height);
+  (void)printf(", %u x %u from %u x %u cells\n", c->cam_height, c->cam_width, c->map.height,
+               c->map.width);
 }
 
 static void print_predictions(const classification *c, const resnet_prediction *best) {

@@ -16,7 +16,8 @@
 static const command commands[] = {
     {COMMAND_CLASSIFY, "classify", "[MODEL] IMAGE...", "label images",
      "Labels JPEG and PNG images, recognised by their content. Their EXIF orientation is\n"
-     "applied; they are resized and cropped as the model requires. - is standard input.",
+     "applied; they are resized and cropped as the model requires. - is standard input: an\n"
+     "image, or, as the first of several arguments, a model.",
      "resnet classify resnet50.onnx photo.jpg -k 5", TAKES_IMAGES, command_classify},
     {COMMAND_EMBED, "embed", "[MODEL] IMAGE... --output OUT.npy",
      "write embeddings, or any tensor, of images",

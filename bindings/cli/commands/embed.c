@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cli/exit_status.h"
 #include "cli/image_input.h"
@@ -98,12 +99,22 @@ static bool embed_all(embedding *e, resnet_error *error) {
   return ok;
 }
 
+static const char *output_name(const settings *s) {
+  return cli_is_standard_output(s->output) ? "standard output" : s->output;
+}
+
+static bool open_output(embedding *e, resnet_error *error) {
+  const char *path = e->settings->output;
+  return cli_is_standard_output(path) ? cli_output_open_standard(&e->out, error)
+                                      : cli_output_open(&e->out, path, error);
+}
+
 /* Write the file if all images were read, or if --skip-errors is given and one was. */
 static bool write_file(embedding *e) {
   const settings *s = e->settings;
   resnet_error error;
-  if (!cli_output_open(&e->out, s->output, &error)) {
-    cli_print_error(s->output, &error);
+  if (!open_output(e, &error)) {
+    cli_print_error(output_name(s), &error);
     return false;
   }
   cli_progress_start(&e->bar, s->operand_count, "images", s->quiet);
@@ -118,7 +129,7 @@ static bool write_file(embedding *e) {
     ok = cli_output_commit(&e->out, &error);
   else
     cli_output_abandon(&e->out);
-  if (!ok) cli_print_error(s->output, &error);
+  if (!ok) cli_print_error(output_name(s), &error);
   return ok;
 }
 
@@ -171,8 +182,13 @@ static bool find_tensor(embedding *e) {
 
 static bool may_write(const settings *s) {
   resnet_error error;
-  bool ok = cli_output_is_other(s->output, s->model, "model", &error);
-  for (size_t i = 0; i < s->operand_count && ok; i++)
+  const bool standard = cli_is_standard_output(s->output);
+  if (standard && isatty(STDOUT_FILENO)) {
+    cli_print_note("standard output is a terminal: redirect it, or name a file to write");
+    return false;
+  }
+  bool ok = standard || cli_output_is_other(s->output, s->model, "model", &error);
+  for (size_t i = 0; i < s->operand_count && ok && !standard; i++)
     ok = cli_output_is_other(s->output, s->operands[i], "image", &error);
   if (!ok) cli_print_error(s->output, &error);
   return ok;
@@ -194,7 +210,7 @@ int command_embed(const settings *s) {
   ok = ok && write_file(&e);
   if (ok && s->json)
     write_json(&e);
-  else if (ok)
+  else if (ok && !cli_is_standard_output(s->output))
     print_text(&e);
   ok = ok && count_failures(&e) == 0;
   cli_raw_close(&e.raw);

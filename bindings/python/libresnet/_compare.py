@@ -26,6 +26,7 @@ from typing import (
 from . import _extras
 from ._errors import ArgumentError, Error, FileError, SystemFailure, error_of, warn
 from ._library import encoded, program
+from ._mask import masked
 from ._plan import html_table, text_table
 from ._progress import ProgressBar
 from ._structs import Status
@@ -153,7 +154,7 @@ class Comparison(Dict[str, Any]):
 
     def __repr__(self) -> str:
         header, rows = self._summary()
-        return f"{self._caption()}\n{text_table(header, rows)}"
+        return f"{masked(self._caption())}\n{text_table(header, rows)}"
 
     def _repr_html_(self) -> str:
         header, rows = self._summary()

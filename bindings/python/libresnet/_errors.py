@@ -9,6 +9,7 @@ import sys
 import warnings
 from typing import Any, Dict, Optional, Sequence, Tuple, Type
 
+from ._mask import masked
 from ._messages import python_message
 from ._structs import Status
 
@@ -55,7 +56,7 @@ class Error(Exception):
         return self
 
     def __str__(self) -> str:
-        return self.message
+        return masked(self.message)
 
 
 class ArgumentError(Error, ValueError):
@@ -139,7 +140,7 @@ def warn(message: str, category: Type[UserWarning] = ModelWarning) -> None:
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+    warnings.warn(masked(message), category, stacklevel=level)
 
 
 def warn_of_skipped(errors: Sequence[Error]) -> None:

@@ -23,6 +23,7 @@ from ._core import Core
 from ._cpus import worker_count
 from ._images import is_one_image, iterator_of, reading
 from ._library import check, python_library
+from ._mask import masked
 from ._plan import Op, Plan, html_table, text_table
 from ._session import POINTS, AblationSpec, Response, Session
 
@@ -143,7 +144,7 @@ class Responses:
         return f"{self.model}: {len(self)} responses over {self.images:,} images"
 
     def __repr__(self) -> str:
-        return f"{self._caption()}\n{text_table(self._SHOWN, self._rows())}"
+        return f"{masked(self._caption())}\n{text_table(self._SHOWN, self._rows())}"
 
     def _repr_html_(self) -> str:
         return html_table(self._caption(), self._SHOWN, self._rows())

@@ -15,6 +15,7 @@ from . import _structs
 from ._errors import ArgumentError
 from ._forks import importing
 from ._library import c_string, check, library
+from ._mask import masked
 from ._messages import python_message
 
 
@@ -381,7 +382,7 @@ def html_table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows)
     return (
-        f"<table><caption>{html.escape(caption)}</caption>"
+        f"<table><caption>{html.escape(masked(caption))}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
@@ -396,7 +397,7 @@ def _cell(cell: Any) -> str:
         return ""
     if isinstance(cell, float):
         return f"{cell:.4g}"
-    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+    return f"{cell:,}" if isinstance(cell, int) else masked(str(cell))
 
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -481,7 +482,7 @@ class Plan(Sequence[Op]):
         )
 
     def __repr__(self) -> str:
-        return f"{self._caption()}\n{text_table(self._HEADER, self._rows())}"
+        return f"{masked(self._caption())}\n{text_table(self._HEADER, self._rows())}"
 
     def _repr_html_(self) -> str:
         return html_table(self._caption(), self._HEADER, self._rows())

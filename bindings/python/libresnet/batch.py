@@ -42,6 +42,7 @@ except ImportError as missing:
 from . import ArgumentError, Error, Model, ModelWarning, Preprocess, __version__
 from ._cpus import usable_cpus
 from ._inputs import InputError, images
+from ._mask import masked
 from ._parts import Parts, PartsError
 from ._progress import ProgressBar
 from ._rows import Labeller, answer_columns, schema
@@ -566,7 +567,7 @@ def log_unless_quiet(options: argparse.Namespace, text: str) -> None:
 
 
 def log(text: str) -> None:
-    print(f"batch: {text}", file=sys.stderr)
+    print(f"batch: {masked(text)}", file=sys.stderr)
 
 
 if __name__ == "__main__":
