@@ -326,10 +326,10 @@ typedef struct resnet_model_options {
    *   0: keep packed weights only
    *   1: also keep the file's weights, which resnet_model_save needs */
   uint32_t keep_weights;
-  /* Name of the tensor that holds the scores: an output of the graph, or any tensor that a
-   * node computes, e.g. the features before the last layer. Nodes that lead only to other
-   * tensors are ignored. A plan file gives the tensor it was made with; another name is
-   * refused. Not kept after the call.
+  /* Name of the tensor that holds the scores: an output of the graph, or any tensor that
+   * a node computes, e.g. the features before the last layer. Nodes that lead only to
+   * other tensors are ignored. A plan file gives the tensor it was made with: another
+   * name is refused. Not kept after the call.
    *   NULL: the only output. A file with several is refused; the message names them. */
   const char *output;
   /* Whether weights may be in other files (ONNX external data, used by large exports).
@@ -348,7 +348,7 @@ typedef struct resnet_model_options {
    *   - A model of 1,001 classes takes 1,000 labels: class 0 becomes "background".
    *   - A model of one score for two classes takes 1 label, of class 1. Class 0 becomes
    *     "not " and that label.
-   * A vector of a layer that was taken for an embedding becomes logits, if there is a label
+   * A layer's vector that was taken for an embedding becomes logits if there is a label
    * for each of its numbers.
    *   NULL: the file's labels, if it has any */
   const char *const *labels;
@@ -705,7 +705,8 @@ typedef struct resnet_prediction {
    * logit, exp of log probabilities, or the file's own if it ends in a softmax or a
    * sigmoid. resnet_run gives what the file computes instead. */
   float score;
-  /* Valid until the model and its sessions are closed; NULL if the model has no labels. */
+  /* Valid until the model and its sessions are closed.
+   *   NULL: the model has no labels */
   const char *label;
 } resnet_prediction;
 

@@ -180,10 +180,15 @@ static resnet_status check_bytes(import_context *ctx, const value *input) {
 
 static resnet_status check_input_type(const import_context *ctx, const char *name,
                                       const Onnx__TypeProto__Tensor *type) {
-  if (!type || !type->shape || type->shape->n_dim != 4)
+  if (type && !type->shape)
+    return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
+                    "input '%.60s' declares no shape: an image (n,c,h,w) is accepted; export the "
+                    "model again with its shape",
+                    name);
+  if (!type || type->shape->n_dim != 4)
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
                     "input '%.60s' has %zu dimensions: an image (n,c,h,w) is accepted", name,
-                    type && type->shape ? type->shape->n_dim : 0);
+                    type ? type->shape->n_dim : 0);
   if (!element_is_float(type->elem_type) && type->elem_type != ONNX_UINT8)
     return err_fail(ctx->error, RESNET_ERROR_UNSUPPORTED,
                     "input '%.60s' has element type %d: float (1), float16 (10), double (11), "

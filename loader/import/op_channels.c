@@ -80,6 +80,28 @@ resnet_status op_select_channels(import_context *ctx, const value *x, const chan
   return ctx->node->n_output ? select_output(ctx, x, map, 0) : RESNET_OK;
 }
 
+/* Return whether t has more than one number along axis `axis` of x, and along no
+ * other. */
+static bool lies_along(const value *x, const constant *t, uint32_t axis) {
+  if (t->count < 2 || t->count > CHANNELS_MAX || t->rank > x->rank) return false;
+  const uint32_t first = x->rank - t->rank;
+  return axis >= first && t->dims[axis - first] == (int64_t)t->count;
+}
+
+resnet_status op_spread_channel(import_context *ctx, value *x, const constant *t) {
+  uint32_t axis;
+  if (x->rank != 4 || value_shape(ctx, x).c != 1 || !value_find_channels(ctx, x, &axis) ||
+      !lies_along(x, t, axis) || !op_can_select(ctx, x, axis))
+    return RESNET_OK;
+  const channel_map map = {.count = (uint32_t)t->count};
+  const resnet_status status = op_select_channels(ctx, x, &map);
+  const value *result = value_result(ctx);
+  if (status != RESNET_OK || !result) return status;
+  *x = *result;
+  node_at(ctx, x->node)->output[0] = '\0'; /* no tensor of the file */
+  return RESNET_OK;
+}
+
 /* ---- Gather, GatherND, Slice, Tile ------------------------------------------------- */
 
 /* Select the channels that `index` lists. */

@@ -25,6 +25,11 @@ bool op_can_select(const import_context *ctx, const value *x, uint32_t axis);
 /* Make the result the image x with the channels of `map`, in the order of x. */
 resnet_status op_select_channels(import_context *ctx, const value *x, const channel_map *map);
 
+/* Repeat the only channel of the input for each number of the constant t, where it has
+ * those along the channels of x: arithmetic of the two gives an image of as many
+ * channels. *x becomes that image; else it stays. */
+resnet_status op_spread_channel(import_context *ctx, value *x, const constant *t);
+
 /* Import a Gather of channels; a scalar index also drops the axis. */
 resnet_status op_gather_channels(import_context *ctx, const value *x, const constant *index);
 

@@ -5,6 +5,7 @@
 
 #include "loader/import/attributes.h"
 #include "loader/import/nodes.h"
+#include "loader/import/op_channels.h"
 #include "loader/import/op_gate.h"
 #include "loader/import/op_spelled.h"
 #include "loader/import/shapes.h"
@@ -223,6 +224,10 @@ static resnet_status add_constant(import_context *ctx, value *x, const constant 
   int64_t axis;
   resnet_status status = t->count > 1 ? node_flatten_vector(ctx, x) : RESNET_OK;
   if (status == RESNET_OK) status = first_axis(ctx, x, t, &axis);
+  if (status != RESNET_OK) return status;
+  value spread = *x;
+  x = &spread;
+  status = op_spread_channel(ctx, x, t);
   if (status != RESNET_OK) return status;
   const bool shared = !fits_channels(ctx, x, t, axis) && is_one_number(ctx, x, t);
   if (!shared && !fits_channels(ctx, x, t, axis)) return refuse_constant(ctx, x, t);

@@ -32,6 +32,10 @@ static const mark marks[] = {
     MARK(0, "ftrt", "a TensorRT engine", "use the ONNX file it was made of"),
     MARK(0, "\x93NUMPY", "a NumPy array", "give the model first; an array is an input"),
     MARK(0, "\x89RESNET\n", "a plan file that was packed again with gzip", "unpack it with gunzip"),
+    MARK(0, "\x1f\x8b\x08", "a gzip file that was packed twice", "unpack it once with gunzip"),
+    MARK(0, "PK\5\6", "an empty zip archive", "fetch the .onnx file again"),
+    MARK(0, "PAR1", "a Parquet file", "give the .onnx file"),
+    MARK(0, "\x81\xa6params", "a Flax file (msgpack), weights without a network", EXPORT),
     MARK(0, "7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
     MARK(0,
          "\xfd"
@@ -84,8 +88,11 @@ static bool find_zip(const uint8_t *b, size_t size, mark *found) {
   if (size < 4 || memcmp(b, "PK\3\4", 4) != 0) return false;
   *found = (mark){.name = "a zip archive", .advice = UNPACK};
   if (contains(b, size, "data.pkl") || contains(b, size, "/version") ||
-      contains(b, size, "constants.pkl") || contains(b, size, "format_version"))
+      contains(b, size, "constants.pkl") || contains(b, size, "format_version") ||
+      contains(b, size, "serialized_exported_program"))
     *found = (mark){.name = "a PyTorch file (.pt, .pth or TorchScript)", .advice = torch_export};
+  else if (contains(b, size, "manifest.json") && contains(b, size, ".mlmodel"))
+    *found = (mark){.name = "a Core ML package", .advice = "use the model it was made of; " EXPORT};
   else if (contains(b, size, "metadata.json") || contains(b, size, "config.json"))
     *found = (mark){.name = "a Keras .keras file", .advice = "convert it with tf2onnx"};
   else if (contains(b, size, ".npy"))
@@ -113,7 +120,8 @@ static size_t skip_varint(const uint8_t *b, size_t size, size_t at) {
 }
 
 /* SavedModel: schema version 1, then meta graphs. GraphDef: nodes, whose first field is
- * the name. NetParameter of Caffe: a name of letters. */
+ * the name; ONNX's GraphProto: nodes, whose first field is an input, mostly of several.
+ * NetParameter of Caffe: a name of letters. */
 static bool find_protobuf(const uint8_t *b, size_t size, mark *found) {
   static const char advice[] = "convert it with tf2onnx (python -m tf2onnx.convert)";
   if (size < 8) return false;
@@ -125,6 +133,11 @@ static bool find_protobuf(const uint8_t *b, size_t size, mark *found) {
   if (b[0] != 0x0a) return false;
   const size_t inner = skip_varint(b, size, 1);
   if (inner >= size) return false;
+  const size_t text = skip_varint(b, size, inner + 1);
+  const size_t next = text <= size ? text + b[text - 1] : size; /* behind a short text */
+  *found = (mark){.name = "an ONNX graph without its model",
+                  .advice = "save the whole model with onnx.save"};
+  if (b[inner] == 0x0a && next < size && b[next] == 0x0a) return true;
   *found = b[inner] == 0x0a ? (mark){.name = "a TensorFlow graph (.pb)", .advice = advice}
                             : (mark){.name = "a Caffe model or another protobuf file",
                                      .advice = "convert it to ONNX"};
@@ -134,7 +147,9 @@ static bool find_protobuf(const uint8_t *b, size_t size, mark *found) {
 /* Return whether all bytes are those of text in ASCII or UTF-8. */
 static bool is_text(const uint8_t *b, size_t size) {
   for (size_t i = 0; i < size; i++)
-    if ((b[i] < 0x20 && b[i] != '\t' && b[i] != '\n' && b[i] != '\r') || b[i] == 0x7f) return false;
+    if ((b[i] < 0x20 && b[i] != '\t' && b[i] != '\n' && b[i] != '\r') || b[i] == 0x7f ||
+        b[i] == 0xff)
+      return false;
   return size > 0;
 }
 
@@ -153,6 +168,9 @@ static bool find_text(const uint8_t *b, size_t size, mark *found) {
     *found = (mark){.name = "an OpenVINO .xml file", .advice = "use the ONNX file it was made of"};
   else if (first == '<')
     *found = (mark){.name = "an XML file", .advice = "give the .onnx file"};
+  else if (contains(b, size, "ir_version:"))
+    *found = (mark){.name = "an ONNX model as text",
+                    .advice = "load it with onnx.load and save it with onnx.save"};
   else if (first == '{' || first == '[')
     *found = (mark){.name = "a JSON file", .advice = "give the .onnx file"};
   else if (contains(b, size, "layer {") || contains(b, size, "layers {"))
@@ -160,12 +178,25 @@ static bool find_text(const uint8_t *b, size_t size, mark *found) {
   return true;
 }
 
+/* What a broken download or an editor leaves. */
+static bool find_damage(const uint8_t *b, size_t size, mark *found) {
+  enum { ENOUGH = 16 };
+  size_t zeros = 0;
+  while (zeros < size && zeros < ENOUGH && b[zeros] == 0) zeros++;
+  *found = (mark){.name = "a file of zeros, probably of a failed download",
+                  .advice = "download it again"};
+  if (zeros == ENOUGH) return true;
+  *found = (mark){.name = "a binary file that was saved as text (it begins with the mark of UTF-8)",
+                  .advice = "fetch it again as a binary file"};
+  return size > 3 && memcmp(b, "\xef\xbb\xbf", 3) == 0;
+}
+
 typedef bool find_format(const uint8_t *bytes, size_t size, mark *found);
 
 resnet_status onnx_explain_foreign(const uint8_t *bytes, size_t size, resnet_status status,
                                    resnet_error *error) {
-  static find_format *const finders[] = {find_zip, find_pickle, find_safetensors, find_text,
-                                         find_protobuf};
+  static find_format *const finders[] = {find_zip,  find_pickle,   find_safetensors,
+                                         find_text, find_protobuf, find_damage};
   mark found = {0};
   for (size_t i = 0; i < sizeof marks / sizeof *marks && !found.name; i++)
     if (has_mark(bytes, size, &marks[i])) found = marks[i];

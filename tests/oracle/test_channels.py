@@ -148,11 +148,16 @@ def repeated_index(g: Graph, x: str, axis: int) -> str:
     return g.add("Gather", x, g.constant(np.array([0, 0, 0])), axis=axis)
 
 
+def broadcast(g: Graph, x: str, axis: int) -> str:
+    """Arithmetic with a constant of three channels repeats the only one of the input."""
+    return g.add("Mul", g.add("Sub", x, per_channel(g, MEAN, axis)), g.constant(np.float32(2)))
+
+
 def repeated_index_nd(g: Graph, x: str, axis: int) -> str:
     return index_channels(g, x, axis, [0, -1, 0])
 
 
-REPEATS = [expand, expand_to_shape, tile, concat, repeated_index, repeated_index_nd]
+REPEATS = [expand, expand_to_shape, tile, concat, broadcast, repeated_index, repeated_index_nd]
 
 
 @pytest.mark.parametrize("axis", [1, 3], ids=["nchw", "nhwc"])
@@ -228,3 +233,12 @@ def test_bytes(place: str, axis: int, tmp_path: Path) -> None:
         "which fits images of 0 to 255" in text
         for _, text in oracle.dump(tmp_path / "tail.onnx", oracle.images((1, 3, 6, 5))).findings
     )
+
+
+def test_an_input_without_a_shape(tmp_path: Path) -> None:
+    g = Graph()
+    model = g.model(g.linear())
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, tmp_path / "tail.onnx")
+    with pytest.raises(AssertionError, match="input 'x' declares no shape"):
+        oracle.dump(tmp_path / "tail.onnx", oracle.images((1, 3, 6, 5)))

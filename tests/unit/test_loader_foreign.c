@@ -23,6 +23,18 @@ static const struct {
     ROW("[1, 2]", "a JSON file"),
     ROW("name: \"ResNet-50\"\nlayer {\n", "a Caffe .prototxt file"),
     ROW("cat\ndog\n", "a text file"),
+    ROW("ir_version: 8\nproducer_name: \"pytorch\"\n", "an ONNX model as text|onnx.save"),
+    ROW("PK\5\6\0\0\0\0\0\0\0\0\0\0", "an empty zip archive"),
+    ROW("PK\3\4\24\0\0\0\0\0version1PK\3\4serialized_exported_program.json",
+        "a PyTorch file|torch.onnx.export"),
+    ROW("PK\3\4\24\0\0\0\0\0Manifest.json{}PK\3\4Data/model.mlmodelx", "a Core ML package"),
+    ROW("PAR1\0\0\0\0\0\0\0\0", "a Parquet file"),
+    ROW("\x81\xa6params\x81\0\0\0", "a Flax file (msgpack)"),
+    ROW("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "a file of zeros|download it again"),
+    ROW("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "not a well-formed ONNX file"),
+    ROW("\xef\xbb\xbf\x08\x08\x12\x07pytorch", "the mark of UTF-8|binary file"),
+    ROW("\n\x23\n\1x\n\2k0\n\2k1\x12\1t\x1a\4Conv\x22\4Conv",
+        "an ONNX graph without its model|onnx.save"),
     ROW("\xef\xbb\xbf"
         "caf\xc3\xa9\n",
         "a text file"),
@@ -92,6 +104,10 @@ static void packed_formats_are_named(void **state) {
   buffer packed = gzip(tar, sizeof tar);
   refuse_bytes(packed.data, packed.size, "a tar archive|unpack it");
   buffer_release(&packed);
+  buffer model = gzip("\x08\x08\x12\x07pytorch", 11), twice = gzip(model.data, model.size);
+  refuse_bytes(twice.data, twice.size, "a gzip file that was packed twice|gunzip");
+  buffer_release(&model);
+  buffer_release(&twice);
   packed = gzip("\x89RESNET\n\1\2\3\4", 12);
   refuse_bytes(packed.data, packed.size, "a plan file that was packed again|gunzip");
   buffer_release(&packed);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import operator
 import os
 from typing import (
     TYPE_CHECKING,
@@ -28,7 +27,7 @@ from ._forks import importing
 from ._images import F32, OneImage, PathLike, SeveralImages, is_one_image, reading
 from ._labels import Labels, labels_of
 from ._library import builtin_model, c_string, check, encoded, library
-from ._plan import Block, ModelInfo, Plan, Preprocess, html_table
+from ._plan import Block, ModelInfo, Plan, Preprocess, html_table, sides_of
 from ._scores import normalised
 from ._session import Ablation, Answer, Prediction, Session, described
 from ._session_pool import SessionPool
@@ -53,17 +52,13 @@ def _one_of(name: str, value: str, accepted: Dict[str, Any]) -> Any:
 
 
 def _sides(input_size: Union[int, Tuple[int, int], None]) -> Tuple[int, int]:
-    pair = input_size if isinstance(input_size, (tuple, list)) else (input_size or 0,) * 2
-    try:
-        h, w = map(operator.index, pair)
-    except (TypeError, ValueError):
-        h = w = -1
-    if not (0 <= h <= 65535 and 0 <= w <= 65535):
+    sides = sides_of(0 if input_size is None else input_size)
+    if sides is None:
         raise ArgumentError(
             f"input_size is {input_size!r}: accepted values are a side, or (height, width), "
             "of 1 to 65535 pixels"
         )
-    return h, w
+    return sides
 
 
 def _options_struct(

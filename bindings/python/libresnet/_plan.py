@@ -173,21 +173,29 @@ def _name_of(value: int, names: Dict[str, Any]) -> str:
     return next(name for name, known in names.items() if known == value)
 
 
+def sides_of(size: Any) -> Optional[Tuple[int, int]]:
+    """Return height and width of a size, a side or both, or None if it is not 0 to 65535
+    pixels."""
+    try:
+        height, width = map(
+            operator.index, size if isinstance(size, (tuple, list)) else (size, size)
+        )
+    except (TypeError, ValueError):
+        return None
+    return (height, width) if 0 <= height <= 65535 and 0 <= width <= 65535 else None
+
+
 def _sides(field: str, size: Size) -> Tuple[int, int]:
     """Return the height and width of a size."""
     if size is None:
         return _structs.SIZE_NONE, _structs.SIZE_NONE
-    pair = (0, 0) if size == "auto" else size if isinstance(size, (tuple, list)) else (size, size)
-    try:
-        height, width = map(operator.index, pair)
-    except (TypeError, ValueError):
-        height = width = -1
-    if not (0 <= height <= 65535 and 0 <= width <= 65535):
+    sides = sides_of(0 if size == "auto" else size)
+    if sides is None:
         raise ArgumentError(
             f"Preprocess.{field} is {size!r}: it must be 0 to 65535 pixels, (height, width), "
             "'auto' or None"
         )
-    return height, width
+    return sides
 
 
 def _channels(field: str, values: Sequence[float], order: str) -> Any:

@@ -27,9 +27,9 @@ from keras.src.applications import resnet
 logging.disable(logging.WARNING)
 SIZE = (64, 96)
 # The files do not say how to prepare images for these models.
-UNSAID = ["--preprocess unit"]
+UNSAID = ["the preset unit"]
 # Keras's own, which have names that show it, by version.
-APPLICATIONS = {1: ["--preprocess keras-caffe"], 2: ["--preprocess keras-tf"]}
+APPLICATIONS = {1: ["the preset keras-caffe"], 2: ["the preset keras-tf"]}
 EXPORTER = f"keras {keras.__version__}, tensorflow {tf.__version__}, tf2onnx {tf2onnx.__version__}"
 
 
