@@ -12,7 +12,7 @@
 typedef struct output_file {
   /* to write to; cli_output_commit checks for write errors */
   FILE *stream;
-  const char *path; /* NULL: standard output, which gets the data once they are complete */
+  const char *path; /* NULL: standard output, which gets the data when complete */
   char *temporary;
   sigset_t before; /* signals that were blocked before */
 } output_file;

@@ -18,7 +18,7 @@ ONLY_IN_C = re.compile(
     r"is NULL|are NULL|struct_size|set both or none|resnet_session_skip|resnet_session_observe"
     r"|`count` is 0|`batch` is 0|layout %d|keep_weights|RESNET_ORDER|RESNET_PIXELS|RESNET_FIT"
     r"|RESNET_FILTER|RESNET_SIZE|resnet_plan_|unknown resnet_status|k is %u|resnet_model_options"
-    r"|resnet_session_options|options\.(?:conv|memory|observe) is"
+    r"|resnet_session_options|options\.(?:conv|memory|observe|%s) is"
 )
 C_NAMES = re.compile(
     r"\bresnet_[a-z_]+|\bRESNET_|\boptions\.|\bmax_[a-z]+_bytes|\bwith external_data"

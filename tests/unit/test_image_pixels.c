@@ -176,9 +176,9 @@ static void malformed_images_are_refused(void **state) {
   (void)state;
   static const uint8_t p[64];
   expect_refusal((resnet_image){NULL, 4, 4, 12, RESNET_PIXELS_RGB}, "NULL");
-  expect_refusal((resnet_image){p, 0, 4, 12, RESNET_PIXELS_RGB}, "0 x 4");
-  expect_refusal((resnet_image){p, 4, 0, 12, RESNET_PIXELS_RGB}, "4 x 0");
-  expect_refusal((resnet_image){p, 65536, 1, 65536 * 3, RESNET_PIXELS_RGB}, "65536 x 1");
+  expect_refusal((resnet_image){p, 0, 4, 12, RESNET_PIXELS_RGB}, "4 x 0 pixels (height x width)");
+  expect_refusal((resnet_image){p, 4, 0, 12, RESNET_PIXELS_RGB}, "0 x 4 pixels (height x width)");
+  expect_refusal((resnet_image){p, 65536, 1, 65536 * 3, RESNET_PIXELS_RGB}, "1 x 65536");
   expect_refusal((resnet_image){p, 1, UINT32_MAX, 3, RESNET_PIXELS_RGB}, "1 to 65535");
   expect_refusal((resnet_image){p, 4, 4, 11, RESNET_PIXELS_RGB}, "at least 12");
   expect_refusal((resnet_image){p, 4, 4, 15, RESNET_PIXELS_BGRA}, "at least 16");
