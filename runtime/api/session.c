@@ -23,8 +23,9 @@ resnet_status session_explain_budget(const resnet_session *session, resnet_statu
   if (status != RESNET_ERROR_MEMORY || !atomic_load(&session->memory->over_budget)) return status;
   return err_fail(error, RESNET_ERROR_LIMIT,
                   "a session takes more than is left of max_memory_bytes (%" PRIu64
-                  " bytes): allow more, %sor close other sessions",
-                  session->memory->budget, session->batch > 1 ? "use a smaller batch, " : "");
+                  " bytes, %.4g GiB): allow more, %sor close other sessions",
+                  session->memory->budget, (double)session->memory->budget / (1 << 30),
+                  session->batch > 1 ? "use a smaller batch, " : "");
 }
 
 static resnet_status prepare(resnet_session *session, uint32_t threads, resnet_error *error) {

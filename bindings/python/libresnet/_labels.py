@@ -74,11 +74,12 @@ def _from_lines(content: str, path: str) -> List[str]:
     if lines and lines[0][0] == "#" and not all(line[0] == "#" for line in lines):
         raise ArgumentError(f"labels: {path}: line 1 is a comment: remove it")
     found = [_INDEXED.fullmatch(line) for line in lines]
-    if len(lines) > 2 and not found[0] and all(found[1:]) and int(found[1][1]) == 0:
+    pairs = [(int(one[1]), one[2]) for one in found if one]
+    if len(lines) > 2 and not found[0] and len(pairs) == len(lines) - 1 and pairs[0][0] == 0:
         raise ArgumentError(
             f"labels: {path}: line 1 has no index, but each other line has: remove the heading"
         )
-    return _by_index([(int(one[1]), one[2]) for one in found if one], lines, path)
+    return _by_index(pairs, lines, path)
 
 
 def _by_index(pairs: List[Tuple[int, str]], lines: List[str], path: str) -> List[str]:
