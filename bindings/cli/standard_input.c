@@ -51,5 +51,7 @@ bool cli_standard_input_read(size_t limit, uint8_t **bytes, size_t *size, resnet
   if (!image_read_stream(STDIN_FILENO, rest, bytes, size, error)) return false;
   prepend_start(bytes, size);
   if (*size > 0) return true;
+  free(*bytes);
+  *bytes = NULL;
   return error_set(error, RESNET_ERROR_FORMAT, "is empty: pipe a file into it, or redirect it");
 }

@@ -18,9 +18,9 @@ const char *cli_input_name(const char *path);
  * cli_standard_input_read returns them too. Return false if it cannot be read. */
 bool cli_standard_input_start(uint8_t *bytes, size_t capacity, size_t *size);
 
-/* Read standard input to its end, at most `limit` bytes; the caller frees *bytes. It may
- * be a pipe, so that a second call would find nothing: cli_options_parse lets a command
- * line name it once. */
+/* Read standard input to its end, at most `limit` bytes. On success the caller frees
+ * *bytes; on failure it is NULL. It may be a pipe, so that a second call would find
+ * nothing: cli_options_parse lets a command line name it once. */
 bool cli_standard_input_read(size_t limit, uint8_t **bytes, size_t *size, resnet_error *error);
 
 #endif
