@@ -156,8 +156,8 @@ def test_images_that_cannot_be_evaluated(data, tmp_path):
 
 
 def test_no_image_can_be_evaluated(data, monkeypatch):
-    """The images are not scaled, and the model's input is larger. The warning says so, and
-    the other results are shown."""
+    """The images are not scaled, and the model's input is larger. The warning says so,
+    and the other results are shown."""
     with pytest.warns(UserWarning, match="70 of 70 .* 40 x 40"):
         compared = libresnet.compare(
             RESNET20, data, ablation_images=0, preprocess="none", input_size=(40, 40)
