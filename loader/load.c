@@ -35,7 +35,7 @@ static resnet_status build(graph *g, memory *m, const Onnx__ModelProto *model,
 }
 
 resnet_status load_explain_budget(const memory *m, resnet_status status, resnet_error *error) {
-  if (status != RESNET_ERROR_MEMORY || !atomic_load(&m->over_budget)) return status;
+  if (status != RESNET_ERROR_MEMORY || atomic_load(&m->refusals) == 0) return status;
   return err_fail(
       error, RESNET_ERROR_LIMIT,
       "loading takes more than the budget of %llu bytes (%.4g GiB): raise max_memory_bytes if you "

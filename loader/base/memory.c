@@ -39,7 +39,7 @@ bool mem_reserve(memory *m, uint64_t bytes) {
   uint64_t used = atomic_fetch_add(&m->used, bytes) + bytes;
   if (m->budget && used > m->budget) {
     atomic_fetch_sub(&m->used, bytes);
-    atomic_store(&m->over_budget, true);
+    atomic_fetch_add(&m->refusals, 1);
     return false;
   }
   uint64_t peak = atomic_load(&m->peak);

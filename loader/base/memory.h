@@ -14,7 +14,7 @@ typedef struct memory {
   resnet_allocator hooks;      /* zero: malloc and free; large blocks are mapped */
   uint64_t budget;             /* bytes that may be allocated at once; 0: no limit */
   _Atomic uint64_t used, peak; /* bytes */
-  _Atomic bool over_budget;    /* an allocation was refused because of the budget */
+  _Atomic uint64_t refusals;   /* allocations that the budget did not allow */
 } memory;
 
 void mem_init(memory *m, const resnet_allocator *hooks, uint64_t budget);

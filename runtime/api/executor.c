@@ -125,7 +125,7 @@ void executor_begin(resnet_session *session) {
 
 resnet_status executor_open(resnet_session *session, resnet_error *error) {
   executor_begin(session);
-  atomic_store(&session->memory->over_budget, false);
+  session->refusals = atomic_load(&session->memory->refusals);
   resnet_status status = prepare(session, error);
   if (status == RESNET_OK) return status;
   status = session_explain_budget(session, status, error);

@@ -20,7 +20,8 @@ void resnet_session_options_init(resnet_session_options *options) {
 
 resnet_status session_explain_budget(const resnet_session *session, resnet_status status,
                                      resnet_error *error) {
-  if (status != RESNET_ERROR_MEMORY || !atomic_load(&session->memory->over_budget)) return status;
+  const uint64_t refusals = atomic_load(&session->memory->refusals);
+  if (status != RESNET_ERROR_MEMORY || refusals == session->refusals) return status;
   return err_fail(error, RESNET_ERROR_LIMIT,
                   "a session takes more than is left of max_memory_bytes (%" PRIu64
                   " bytes, %.4g GiB): allow more, %sor close other sessions",
@@ -79,14 +80,15 @@ resnet_status resnet_session_open(const resnet_model *model, const resnet_sessio
   if (status != RESNET_OK) return status;
   status = check_options(&options, error);
   if (status != RESNET_OK) return status;
-  atomic_store(&model->memory->over_budget, false);
+  const uint64_t refusals = atomic_load(&model->memory->refusals);
   resnet_session *session = mem_allocate(model->memory, 1, sizeof *session);
   if (!session) {
-    const resnet_session none = {.memory = model->memory};
+    const resnet_session none = {.memory = model->memory, .refusals = refusals};
     return session_explain_budget(&none, err_no_memory(error, "a session"), error);
   }
   session->model = model_retain(model);
   session->memory = model->memory;
+  session->refusals = refusals;
   session->scratch.memory = model->memory;
   const uint32_t threads = options.threads ? options.threads : automatic_threads();
   session->batch = sub_batch(session, threads, options.batch ? options.batch : 1);

@@ -9,9 +9,10 @@
 
 struct resnet_session {
   const resnet_model *model;
-  memory *memory; /* the model's */
+  memory *memory;    /* the model's */
+  uint64_t refusals; /* the memory's count before this session asked for any */
   system_pool pool;
-  pthreadpool_t workers; /* of the run in progress; NULL: the caller's thread alone */
+  pthreadpool_t workers; /* for the run in progress; NULL: the caller's thread alone */
   size_t batch;          /* samples that the buffers hold */
   uint64_t run_end;      /* end of the last run, by system_now_ns(); 0: none yet */
   const simd_set *simd;
@@ -26,8 +27,8 @@ struct resnet_session {
   bool unfused; /* the executor's plan has the points of RESNET_OBSERVE_RESPONSES */
 };
 
-/* Turn RESNET_ERROR_MEMORY into RESNET_ERROR_LIMIT if the budget refused the memory since
- * its over_budget was cleared; return other statuses as they are. */
+/* Turn RESNET_ERROR_MEMORY into RESNET_ERROR_LIMIT if the budget has refused memory since
+ * session->refusals was read; return other statuses as they are. */
 resnet_status session_explain_budget(const resnet_session *session, resnet_status status,
                                      resnet_error *error);
 
