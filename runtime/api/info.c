@@ -51,9 +51,8 @@ static resnet_status copy_known(void *to, const void *from, size_t from_size, co
 
 resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info *info,
                                     resnet_error *error) {
-  if (!model || !info)
-    return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "resnet_model_get_info: `model` or `info` is NULL");
+  if (!model) return err_null(error, "resnet_model_get_info", "model");
+  if (!info) return err_null(error, "resnet_model_get_info", "info");
   const plan *p = &model->plan;
   const graph_shape input = p->ops[0].shape;
   uint64_t weights_bytes = 0;
@@ -89,8 +88,8 @@ resnet_status resnet_model_get_info(const resnet_model *model, resnet_model_info
 
 resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_op *op,
                              resnet_error *error) {
-  if (!model || !op)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_op: `model` or `op` is NULL");
+  if (!model) return err_null(error, "resnet_plan_op", "model");
+  if (!op) return err_null(error, "resnet_plan_op", "op");
   if (index >= model->plan.op_count)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "resnet_plan_op: index %u: the plan has ops 0 to %u", index,
@@ -121,8 +120,8 @@ resnet_status resnet_plan_op(const resnet_model *model, uint32_t index, resnet_o
 
 resnet_status resnet_plan_block(const resnet_model *model, uint32_t index, resnet_block *block,
                                 resnet_error *error) {
-  if (!model || !block)
-    return err_fail(error, RESNET_ERROR_ARGUMENT, "resnet_plan_block: `model` or `block` is NULL");
+  if (!model) return err_null(error, "resnet_plan_block", "model");
+  if (!block) return err_null(error, "resnet_plan_block", "block");
   if (index >= model->plan.block_count)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "resnet_plan_block: index %u: the plan has %u blocks, counted from 0", index,

@@ -199,6 +199,19 @@ static void model_names_the_argument(void **state) {
   names(h, resnet_model_save(h->model, NULL, &h->error), "`path`");
 }
 
+static void facts_name_the_argument(void **state) {
+  handles *h = *state;
+  resnet_model_info info = {.struct_size = sizeof info};
+  resnet_op op = {.struct_size = sizeof op};
+  resnet_block block = {.struct_size = sizeof block};
+  names(h, resnet_model_get_info(NULL, &info, &h->error), "resnet_model_get_info: `model`");
+  names(h, resnet_model_get_info(h->model, NULL, &h->error), "resnet_model_get_info: `info`");
+  names(h, resnet_plan_op(NULL, 0, &op, &h->error), "resnet_plan_op: `model`");
+  names(h, resnet_plan_op(h->model, 0, NULL, &h->error), "resnet_plan_op: `op`");
+  names(h, resnet_plan_block(NULL, 0, &block, &h->error), "resnet_plan_block: `model`");
+  names(h, resnet_plan_block(h->model, 0, NULL, &h->error), "resnet_plan_block: `block`");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sessions_outlive_the_model),
@@ -209,6 +222,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(session_beyond_the_budget_is_a_limit, open_handles,
                                       close_handles),
       cmocka_unit_test_setup_teardown(model_names_the_argument, open_handles, close_handles),
+      cmocka_unit_test_setup_teardown(facts_name_the_argument, open_handles, close_handles),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
