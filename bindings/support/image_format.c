@@ -100,15 +100,15 @@ static image_format find_riff(const uint8_t *bytes) {
   return (image_format){IMAGE_FORMAT_DATA, "a RIFF file"};
 }
 
-static uint32_t little_endian(const uint8_t *at) {
-  return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+uint32_t image_little_endian(const uint8_t *bytes) {
+  return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
 /* Return true for "BM" and the size of a header that Windows or OS/2 defines. */
 static bool is_bmp(const uint8_t *bytes, size_t size) {
   static const uint8_t headers[] = {12, 16, 40, 52, 56, 64, 108, 124};
   if (size < 18 || memcmp(bytes, "BM", 2) != 0) return false;
-  const uint32_t header = little_endian(bytes + 14);
+  const uint32_t header = image_little_endian(bytes + 14);
   return header < 128 && memchr(headers, (int)header, sizeof headers) != NULL;
 }
 

@@ -34,6 +34,9 @@ typedef struct image_format {
 /* Recognise a file by its first bytes, IMAGE_FORMAT_BYTES of them or all there are. */
 image_format image_format_find(const uint8_t *bytes, size_t size);
 
+/* Return the 32-bit number in four bytes, the lowest first. */
+uint32_t image_little_endian(const uint8_t *bytes);
+
 /* Fail: the file is no image that can be decoded. Say what it is and what to do. */
 bool image_format_refuse(const uint8_t *bytes, size_t size, resnet_error *error);
 

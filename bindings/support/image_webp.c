@@ -11,16 +11,12 @@
 
 #include "support/image_exif.h"
 
-static uint32_t little_endian(const uint8_t *at) {
-  return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
 /* Return the orientation in the chunk "EXIF", which a few programs begin as in JPEG. A
  * chunk is its type, its length, and that many bytes, padded to an even number. */
 static int saved_orientation(const uint8_t *bytes, size_t size) {
   enum { FIRST = 12, HEADER = 8 };
   for (size_t at = FIRST; at < size && size - at >= HEADER;) {
-    const size_t length = little_endian(bytes + at + 4), left = size - at - HEADER;
+    const size_t length = image_little_endian(bytes + at + 4), left = size - at - HEADER;
     const uint8_t *body = bytes + at + HEADER;
     if (length > left) return 1;
     if (memcmp(bytes + at, "EXIF", 4) == 0) {
