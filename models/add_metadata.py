@@ -135,7 +135,7 @@ class Model:
 
     data: bytes
     properties: dict[str, str] = field(default_factory=dict)
-    places: list[tuple[str, int, int]] = field(default_factory=list)  # of the properties
+    places: list[tuple[str, int, int]] = field(default_factory=list)  # of properties
     inputs: list[tuple[str, list[int | None]]] = field(default_factory=list)
     outputs: list[tuple[str, list[int | None]]] = field(default_factory=list)
     beside: set[str] = field(default_factory=set)  # files that hold weights

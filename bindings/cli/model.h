@@ -26,7 +26,7 @@ typedef struct loaded_model {
   const char *file;  /* its path, "standard input" or "built-in model" */
   uint8_t *bytes;    /* of standard input; NULL otherwise, and once the model is open */
   size_t size;
-  int exit_code; /* of the program if the model cannot be opened, otherwise 0 */
+  int exit_code; /* the program's, if the model cannot be opened; otherwise 0 */
   double load_ms;
 } loaded_model;
 

@@ -19,7 +19,7 @@ typedef enum json_kind {
 typedef struct json_value {
   json_kind kind;
   char *key;  /* within an object: UTF-8; otherwise NULL */
-  char *text; /* of a string, UTF-8; of a number as in the file; otherwise NULL */
+  char *text; /* a string in UTF-8, or a number as in the file; otherwise NULL */
   size_t count;
   struct json_value *first, *next;
 } json_value;

@@ -135,7 +135,7 @@ static resnet_status make_transposed_rows(import_context *ctx, graph_node *n,
 
 typedef struct linear {
   const constant *matrix, *bias;
-  size_t index;       /* of the matrix among the inputs */
+  size_t index;       /* the matrix's, among the inputs */
   bool transposed;    /* matrix is (outputs, inputs) */
   bool channels_last; /* inputs are in (h,w,c) order, else in (c,h,w) */
   double alpha, beta;

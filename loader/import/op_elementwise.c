@@ -509,7 +509,7 @@ resnet_status op_clip(import_context *ctx) {
 typedef struct extremes {
   const value *a, *b; /* activations; b: another one, or NULL */
   bool is_min;
-  float bound; /* of all constants */
+  float bound; /* over all constants */
 } extremes;
 
 /* Take input `index` if it is an activation. */

@@ -14,7 +14,7 @@ typedef enum value_kind {
   VALUE_UNKNOWN,
   VALUE_CONSTANT,
   VALUE_ACTIVATION,
-  VALUE_NORM /* of an activation's channels, for each pixel: see op_norm.c */
+  VALUE_NORM /* one norm over the channels for each pixel: see op_norm.c */
 } value_kind;
 
 /* What a VALUE_NORM is. */
@@ -47,7 +47,7 @@ struct value {
 
   /* VALUE_NORM only */
   norm_stage stage;
-  graph_norm_mode norm_mode; /* of the epsilon, if norm_epsilon is not 0 */
+  graph_norm_mode norm_mode; /* how norm_epsilon is used, if it is not 0 */
   double norm_epsilon;
 
   /* Deferred padding around height and width: see padding.h. */

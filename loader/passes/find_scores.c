@@ -10,7 +10,7 @@ typedef enum number_kind {
   LOGITS,       /* sums of a layer */
   INDEPENDENT,  /* each within bounds, by itself */
   DISTRIBUTION, /* within bounds, with a known sum */
-  LOGARITHMS,   /* of a distribution */
+  LOGARITHMS,   /* a distribution's */
   FEATURES
 } number_kind;
 

@@ -8,7 +8,7 @@
 typedef struct plan_file_settings {
   const resnet_preprocess *preprocess; /* of file or caller; NULL: none */
   const graph_evidence *evidence;
-  const char *const *labels; /* of the caller */
+  const char *const *labels; /* the caller's */
   uint32_t label_count;
 } plan_file_settings;
 

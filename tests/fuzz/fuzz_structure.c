@@ -30,7 +30,7 @@ static const double max_seconds = 1;
 static const uint64_t max_macs = 20000000, max_bytes = 16 << 20;
 
 static buffer file;     /* at hand */
-static uint32_t number; /* of the file */
+static uint32_t number; /* the file's */
 static char plan_path[64];
 static double longest_seconds; /* of one file */
 static uint32_t longest;       /* that file's number */

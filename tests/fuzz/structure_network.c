@@ -14,7 +14,7 @@ typedef struct tensor {
   char name[16];
   bool constant, floats;
   int rank;
-  int64_t dims[RANK]; /* of an activation: (1,c,h,w) or (1,c) */
+  int64_t dims[RANK]; /* an activation's: (1,c,h,w) or (1,c) */
 } tensor;
 
 typedef struct maker {

@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "tests" / "models" / "make"))
 import iresnet_nets  # noqa: E402
 from common import residual_stages  # noqa: E402
 
-TOLERANCE = 1e-5  # of the embedding's largest number
+TOLERANCE = 1e-5  # relative to the embedding's largest number
 
 
 def check_embedding(

@@ -36,7 +36,7 @@ static bool flushes(void) {
 /* A convolution whose sums are subnormal, an operator, and a convolution of our own that
  * would multiply them by 1e30. */
 typedef struct network_case {
-  const char *weights, *attributes; /* of the first convolution */
+  const char *weights, *attributes; /* the first convolution's */
   const char *operator_type;
 } network_case;
 

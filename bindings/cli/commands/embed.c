@@ -32,7 +32,7 @@ typedef struct embedding {
   raw_scores raw;
   output_file out;
   size_t rows;
-  resnet_error *errors; /* of each image */
+  resnet_error *errors; /* one for each image */
   progress bar;
 } embedding;
 

@@ -106,7 +106,7 @@ typedef struct comparison {
   pair_summary *pairs;
   uint32_t pair_count;
   uint32_t workers;
-  double seconds; /* of the evaluation of all images */
+  double seconds; /* that the evaluation of all images took */
   /* ---- the whole command */
   time_t started;
   double start_clock, total_seconds; /* total: up to the output */

@@ -241,7 +241,7 @@ typedef struct shortcut_costs {
   uint32_t shortcuts, measurable;
   double ms, unfused_ms;
   double high_ms;        /* sum of the upper ends of the intervals */
-  double all_unfused_ms; /* of all shortcuts */
+  double all_unfused_ms; /* summed over all shortcuts */
   uint64_t bytes, unfused_bytes;
 } shortcut_costs;
 

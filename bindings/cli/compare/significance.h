@@ -45,7 +45,7 @@ double compare_rank_sum_p(const double *a, size_t a_count, const double *b, size
 /* Two groups of numbers: the layers' deviations or the blocks' ratios of two models. */
 typedef struct group_comparison {
   double a_median, b_median, p;
-  compare_order order; /* of a */
+  compare_order order; /* how a compares with b */
 } group_comparison;
 
 group_comparison compare_layer_groups(const model_summary *a, const model_summary *b);

@@ -18,7 +18,7 @@ typedef struct layout {
   double left, top, cell, width, height;
   bool printed; /* print the numbers */
   bool narrow;
-  size_t letters; /* of a name */
+  size_t letters; /* in a name */
 } layout;
 
 static double longest_name(const char *const *names, size_t count, size_t letters) {

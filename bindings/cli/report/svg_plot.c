@@ -34,7 +34,7 @@ typedef struct canvas {
   double top;        /* y of the plot's top, below the legend */
   double left, edge; /* x of the plot's left and right edge, around x.from to x.to */
   size_t points;     /* of all series */
-  double width;      /* of the whole drawing */
+  double width;      /* the whole drawing's */
   bool narrow;
 } canvas;
 

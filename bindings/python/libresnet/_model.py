@@ -465,7 +465,7 @@ class Model:
         errors: what happens with an image that cannot be read or classified.
             "raise": raise its error, whose message names the path or the position.
             "skip": return the error in the place of its predictions. The others are
-            classified. All other errors, e.g. of a closed model, are raised.
+            classified. All other errors are raised, e.g. if the model is closed.
 
         Returns a list of Prediction for one image, a list of such lists for several.
         Raises ImageError if an image cannot be decoded, ArgumentError for other inputs.

@@ -19,7 +19,7 @@
   FAMILY(winograd, set)                                                                            \
   FAMILY(winograd_stride2, set)
 
-enum { SIMD_MAX_BYTES = 64 /* of a vector of any set */ };
+enum { SIMD_MAX_BYTES = 64 /* the longest vector of all sets */ };
 
 /* A pointer `F` for each family F, e.g. `const simd_gemm *gemm`. */
 typedef struct simd_set {
