@@ -26,6 +26,7 @@ kernel_call executor_call(const resnet_session *session, uint32_t index, size_t 
       .batch = batch,
       .pool = session->workers,
       .simd = session->simd,
+      .caches = session->caches,
       .output = executor_output(session, index),
       .workspace = session->executor.workspace,
   };

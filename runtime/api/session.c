@@ -93,6 +93,7 @@ resnet_status resnet_session_open(const resnet_model *model, const resnet_sessio
   const uint32_t threads = options.threads ? options.threads : automatic_threads();
   session->batch = sub_batch(session, threads, options.batch ? options.batch : 1);
   session->simd = simd_fastest();
+  session->caches = system_find_caches();
   session->observe = options.observe;
   status = prepare(session, threads, error);
   if (status != RESNET_OK) {

@@ -5,6 +5,7 @@
 #include "runtime/api/executor.h"
 #include "runtime/api/model.h"
 #include "runtime/image/prepare.h"
+#include "runtime/system/caches.h"
 #include "runtime/system/thread_pool.h"
 
 struct resnet_session {
@@ -16,6 +17,7 @@ struct resnet_session {
   size_t batch;          /* samples that the buffers hold */
   uint64_t run_end;      /* end of the last run, by system_now_ns(); 0: none yet */
   const simd_set *simd;
+  system_caches caches;
   executor executor;
   float *probabilities; /* (batch,classes), for resnet_classify */
   image_scratch scratch;

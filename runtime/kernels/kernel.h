@@ -8,6 +8,7 @@
 #include "runtime/kernels/simd/dispatch.h"
 #include "runtime/kernels/xnnpack_weights.h"
 #include "runtime/plan/plan.h"
+#include "runtime/system/caches.h"
 
 /* What one op keeps in one session; all zero for kernels that keep nothing. */
 typedef struct kernel_state {
@@ -23,6 +24,7 @@ typedef struct kernel_call {
   size_t batch;
   pthreadpool_t pool; /* NULL: the calling thread alone */
   const simd_set *simd;
+  system_caches caches; /* results must not depend on them */
   const float *input[2];
   float *output;
   void *workspace;       /* the session's, as large as the largest workspace_size */
