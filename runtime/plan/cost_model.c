@@ -1,86 +1,151 @@
 #include "runtime/plan/cost_model.h"
 
 #include "runtime/kernels/gemm.h"
+#include "runtime/kernels/table.h"
 #include "runtime/kernels/winograd.h"
-
-/* Measured on an AMD Zen 4 with AVX-512, one thread, ResNet-18 and -50. The unit is one
- * multiply-accumulate of XNNPACK's direct convolution. */
-static const double product_cost = 1.02;  /* a multiply-accumulate of our own gemm */
-static const double transform_cost = 8.0; /* transforming a value of a tile, in or out */
-static const double addition_cost = 7.0;  /* adding a value of a shortcut separately */
-static const double weight_cost = 1.2;    /* reading a byte of weights in XNNPACK */
-static const double fetched_cost = 0.5;   /* prefetching a byte of weights in our gemm */
-static const double starved_cost = 1.2;   /* the same, if memory is the bottleneck */
-/* Memory is the bottleneck for layers with more bytes of weights than this... */
-static const double starving_bytes = 24.0 * 1024 * 1024;
-/* ...and, with stride 2, where fewer rows use each weight, with more than this. */
-static const double starving_stride2 = 4.0 * 1024 * 1024;
-/* Output channels that XNNPACK's and our kernels compute at once. */
-static const double panel = 32;
+#include "runtime/kernels/winograd_stride2.h"
+#include "runtime/plan/cost_constants.h"
 
 enum { MAX_SHARING = 4 }; /* samples */
+
+/* A convolution, in the terms of its cost. */
+typedef struct layer {
+  const plan_op *op;
+  const plan_cost_constants *k;
+  double taps, pixels; /* of a filter; of the output */
+  double in, out;      /* channels of a group */
+  double groups;
+  double bytes; /* of weights, not transformed */
+  /* samples that share one read of the weights: sessions split larger batches */
+  double sharing;
+} layer;
+
+/* Predict the cost and the bytes of an algorithm. The caller has set kernel and form. */
+typedef void predictor(const layer *l, plan_candidate *c);
 
 static double rounded(double x, double unit) {
   return unit * (double)(uint64_t)((x + unit - 1) / unit);
 }
 
-/* Return the samples that share one read of the weights: sessions split larger
- * batches. */
-static double sharing(uint32_t batch) { return batch < MAX_SHARING ? batch : MAX_SHARING; }
+static double smaller(double a, double b) { return a < b ? a : b; }
 
 /* Return the cost per sample of fetching weights. */
-static double fetch_cost(double bytes, double starving, uint32_t batch) {
-  const double samples = sharing(batch);
-  return bytes / samples * (bytes > starving * samples ? starved_cost : fetched_cost);
+static double fetch_cost(const layer *l, double bytes, double starving) {
+  return bytes / l->sharing * (bytes > starving * l->sharing ? l->k->starved : l->k->fetched);
 }
 
-plan_candidate plan_cost_plain(const plan_op *op, bool adds, uint32_t batch) {
+/* Return the multiply-accumulates of the direct sum, in whole panels. */
+static double direct_products(const layer *l) {
+  return l->pixels * l->taps * l->in * l->groups * rounded(l->out, l->k->panel);
+}
+
+static void predict_xnnpack(const layer *l, plan_candidate *c) {
+  c->bytes = l->bytes;
+  c->cost = direct_products(l) + l->bytes * l->k->weight / l->sharing;
+}
+
+static void predict_gemm(const layer *l, plan_candidate *c) {
+  c->bytes = l->bytes;
+  c->cost = direct_products(l) * l->k->product + fetch_cost(l, l->bytes, l->k->starving_bytes);
+}
+
+/* Predict Winograd's algorithm with tiles of out_tile outputs: `products` for each tile
+ * and pair of channels, with `matrices` of transformed weights. */
+static void predict_tiles(const layer *l, plan_candidate *c, winograd_size out_tile,
+                          double products, double matrices, double in, double starving) {
+  const double h = (double)out_tile.h, w = (double)out_tile.w;
+  const double tiles = rounded(l->op->shape.h, h) * rounded(l->op->shape.w, w) / (h * w);
+  const double vector = l->k->panel / 2, out = rounded(l->out, vector), lanes = rounded(in, vector);
+  const double each = in * out * l->k->product + (lanes + out) * l->k->transform;
+  c->bytes = matrices * in * out * sizeof(float);
+  c->cost = tiles * products * each + fetch_cost(l, c->bytes, starving);
+}
+
+static void predict_winograd(const layer *l, plan_candidate *c) {
+  /* the sizes are the same for all instruction sets */
+  const simd_winograd_form *f = winograd_find_form(simd_fastest(), c->form);
+  const double points = (double)(f->in.h * f->in.w),
+               in = (c->kernel == KERNEL_STEM ? 4.0 : 1.0) * l->in;
+  predict_tiles(l, c, f->out, points, points, in, l->k->starving_bytes);
+}
+
+static void predict_winograd_stride2(const layer *l, plan_candidate *c) {
+  const double products = (STRIDE2_POINTS + STRIDE2_OUT) * (STRIDE2_POINTS + STRIDE2_OUT);
+  predict_tiles(l, c, (winograd_size){STRIDE2_OUT, STRIDE2_OUT}, products, STRIDE2_MATRICES, l->in,
+                l->k->starving_stride2);
+}
+
+/* A way to compute some convolutions: a kernel and, where it has several, its form. */
+typedef struct algorithm {
+  plan_kernel kernel;
+  winograd_form form;
+  bool (*applies)(const plan_op *conv); /* NULL: always */
+  predictor *predict;
+} algorithm;
+
+/* Algorithms that keep weights of the file's size. XNNPACK computes any convolution. */
+static const algorithm plain[] = {
+    {KERNEL_CONV, WINOGRAD_FORMS, NULL, predict_xnnpack},
+    {KERNEL_GEMM, WINOGRAD_FORMS, kernel_gemm_applies, predict_gemm},
+};
+
+/* Algorithms that keep transformed weights, those with more bytes first. */
+static const algorithm transformed[] = {
+    {KERNEL_STEM, WINOGRAD_F5X5_4X4, winograd_stem_applies, predict_winograd},
+    {KERNEL_WINOGRAD, WINOGRAD_F4X4_3X3, winograd_applies, predict_winograd},
+    {KERNEL_WINOGRAD, WINOGRAD_F4X2_3X3, winograd_applies, predict_winograd},
+    {KERNEL_WINOGRAD, WINOGRAD_F2X2_3X3, winograd_applies, predict_winograd},
+    {KERNEL_WINOGRAD_STRIDE2, WINOGRAD_FORMS, winograd_stride2_applies, predict_winograd_stride2},
+};
+
+enum {
+  PLAIN = sizeof plain / sizeof *plain,
+  TRANSFORMED = sizeof transformed / sizeof *transformed
+};
+_Static_assert(TRANSFORMED + 1 <= PLAN_MAX_CANDIDATES, "all transformed ones and a plain one");
+
+static layer describe_layer(const plan_op *op, uint32_t batch) {
   const double taps = (double)op->window.kernel_h * op->window.kernel_w,
                in = (double)op->in.c / op->groups;
-  const double out = op->groups * rounded((double)op->shape.c / op->groups, panel);
-  const double pixels = (double)op->shape.h * op->shape.w, product = pixels * taps * in * out;
-  const double bytes = taps * in * op->shape.c * sizeof(float),
-               addition = adds ? addition_cost * pixels * out : 0.0;
-  const plan_candidate direct = {KERNEL_CONV, WINOGRAD_FORMS,
-                                 product + bytes * weight_cost / sharing(batch), bytes};
-  const plan_candidate gemm = {KERNEL_GEMM, WINOGRAD_FORMS,
-                               product * product_cost + fetch_cost(bytes, starving_bytes, batch),
-                               bytes};
-  return kernel_gemm_applies(op) && gemm.cost < direct.cost + addition ? gemm : direct;
+  return (layer){
+      .op = op,
+      .k = plan_cost_constants_of(simd_fastest()->name),
+      .taps = taps,
+      .pixels = (double)op->shape.h * op->shape.w,
+      .in = in,
+      .out = (double)op->shape.c / op->groups,
+      .groups = op->groups,
+      .bytes = taps * in * op->shape.c * sizeof(float),
+      .sharing = smaller(batch, MAX_SHARING),
+  };
 }
 
-/* Return the cost of a Winograd algorithm with tiles of out_tile outputs: `products` for
- * each tile and pair of channels, with `matrices` of transformed weights. */
-static plan_candidate winograd_candidate(const plan_op *op, winograd_size out_tile, double products,
-                                         double matrices, double in, double starving,
-                                         uint32_t batch) {
-  const double h = (double)out_tile.h, w = (double)out_tile.w;
-  const double tiles = rounded(op->shape.h, h) * rounded(op->shape.w, w) / (h * w);
-  const double out = rounded(op->shape.c, panel / 2), lanes = rounded(in, panel / 2);
-  const double bytes = matrices * in * out * sizeof(float);
-  const double each = in * out * product_cost + (lanes + out) * transform_cost;
-  return (plan_candidate){.cost = tiles * products * each + fetch_cost(bytes, starving, batch),
-                          .bytes = bytes};
+static plan_candidate predict(const algorithm *a, const layer *l, bool adds) {
+  plan_candidate c = {.kernel = a->kernel, .form = a->form};
+  a->predict(l, &c);
+  if (adds && !kernel_table[a->kernel]->adds_shortcut)
+    c.addition = l->k->addition * l->pixels * l->groups * l->out;
+  return c;
 }
 
-plan_candidate plan_cost_winograd(const plan_op *op, winograd_form form, uint32_t batch) {
-  /* the sizes are the same for all instruction sets */
-  const simd_winograd_form *f = winograd_find_form(simd_fastest(), form);
-  const bool stem = form == WINOGRAD_F5X5_4X4;
-  const double points = (double)(f->in.h * f->in.w), in = (stem ? 4.0 : 1.0) * op->in.c;
-  plan_candidate candidate =
-      winograd_candidate(op, f->out, points, points, in, starving_bytes, batch);
-  candidate.kernel = stem ? KERNEL_STEM : KERNEL_WINOGRAD;
-  candidate.form = form;
-  return candidate;
+static double total_cost(const plan_candidate *c) { return c->cost + c->addition; }
+
+static plan_candidate cheapest_plain(const layer *l, bool adds) {
+  plan_candidate best = predict(&plain[0], l, adds);
+  for (uint32_t i = 1; i < PLAIN; i++) {
+    if (plain[i].applies && !plain[i].applies(l->op)) continue;
+    const plan_candidate c = predict(&plain[i], l, adds);
+    if (total_cost(&c) < total_cost(&best)) best = c;
+  }
+  return best;
 }
 
-plan_candidate plan_cost_winograd_stride2(const plan_op *op, uint32_t batch) {
-  const double products = (STRIDE2_POINTS + STRIDE2_OUT) * (STRIDE2_POINTS + STRIDE2_OUT);
-  plan_candidate candidate =
-      winograd_candidate(op, (winograd_size){STRIDE2_OUT, STRIDE2_OUT}, products, STRIDE2_MATRICES,
-                         op->in.c, starving_stride2, batch);
-  candidate.kernel = KERNEL_WINOGRAD_STRIDE2;
-  candidate.form = WINOGRAD_FORMS;
-  return candidate;
+uint32_t plan_list_candidates(const plan_op *conv, bool adds, uint32_t batch,
+                              plan_candidate candidates[PLAN_MAX_CANDIDATES]) {
+  const layer l = describe_layer(conv, batch);
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < TRANSFORMED; i++)
+    if (transformed[i].applies(conv)) candidates[count++] = predict(&transformed[i], &l, adds);
+  candidates[count++] = cheapest_plain(&l, adds);
+  return count;
 }

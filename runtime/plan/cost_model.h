@@ -1,28 +1,27 @@
-/* Cost model of convolutions. Costs depend on shapes and on the batch that the model was
- * opened for, not on timing, threads, load or CPU, so that scores depend on nothing
- * else. */
+/* Cost model of convolutions. Costs depend on shapes, on the batch that the model was
+ * opened for, and on the class of the CPU's instruction set; not on timing, threads or
+ * load, so that scores depend on nothing else. */
 #ifndef LIBRESNET_RUNTIME_PLAN_COST_MODEL_H
 #define LIBRESNET_RUNTIME_PLAN_COST_MODEL_H
 
 #include "runtime/plan/plan.h"
 
-/* A kernel that could compute a convolution, and what it would cost. */
+/* An algorithm that could compute a convolution, and what it would cost. */
 typedef struct plan_candidate {
   plan_kernel kernel;
-  winograd_form form;
-  double cost;  /* per sample; 1: a multiply-accumulate of XNNPACK's convolution */
-  double bytes; /* of weights */
+  winograd_form form; /* WINOGRAD_FORMS: of a kernel without forms */
+  double cost;        /* per sample; the unit is in cost_constants.h */
+  double addition;    /* of adding the shortcut separately, where the kernel cannot */
+  double bytes;       /* of weights */
 } plan_candidate;
 
-/* Return the cheapest candidate without transformed weights. With `adds` the only reader
- * of the result is the addition of a shortcut, which some kernels compute themselves. */
-plan_candidate plan_cost_plain(const plan_op *conv, bool adds, uint32_t batch);
+/* Enough for the candidates of any op. */
+enum { PLAN_MAX_CANDIDATES = 8 };
 
-/* Return Winograd's algorithm as a candidate. `conv` satisfies winograd_applies or, for
- * WINOGRAD_F5X5_4X4, winograd_stem_applies. */
-plan_candidate plan_cost_winograd(const plan_op *conv, winograd_form form, uint32_t batch);
-
-/* Return stride-2 Winograd as a candidate. `conv` satisfies winograd_stride2_applies. */
-plan_candidate plan_cost_winograd_stride2(const plan_op *conv, uint32_t batch);
+/* List the candidates for `conv`, a KERNEL_CONV, in descending order of their bytes. The
+ * last one is the cheapest without transformed weights; the others transform theirs. With
+ * `adds` the only reader of the result is the addition of a shortcut. Return how many. */
+uint32_t plan_list_candidates(const plan_op *conv, bool adds, uint32_t batch,
+                              plan_candidate candidates[PLAN_MAX_CANDIDATES]);
 
 #endif

@@ -16,6 +16,8 @@ static const double large_model = 96e6 /* bytes */, max_growth = 1.42;
  * caches, and the faster a CPU multiplies the longer it waits for them. */
 static const double margin = 1.12;
 
+enum { MAX_SAVINGS = PLAN_MAX_CANDIDATES - 1 /* of an op */ };
+
 /* A step to a candidate with fewer bytes of weights. */
 typedef struct saving {
   uint32_t op;
@@ -29,46 +31,37 @@ static void apply(plan_op *op, plan_candidate candidate) {
   op->cost = candidate.cost;
 }
 
-/* List the candidates for `op` in descending order of their bytes. The last one has no
- * transformed weights. */
-static uint32_t list_candidates(const plan_op *op, bool adds, const plan_options *options,
-                                plan_candidate candidates[WINOGRAD_FORMS + 1]) {
-  uint32_t count = 0;
-  if (winograd_stem_applies(op))
-    candidates[count++] = plan_cost_winograd(op, WINOGRAD_F5X5_4X4, options->batch);
-  if (winograd_applies(op)) {
-    candidates[count++] = plan_cost_winograd(op, WINOGRAD_F4X4_3X3, options->batch);
-    candidates[count++] = plan_cost_winograd(op, WINOGRAD_F4X2_3X3, options->batch);
-    candidates[count++] = plan_cost_winograd(op, WINOGRAD_F2X2_3X3, options->batch);
-  }
-  if (winograd_stride2_applies(op))
-    candidates[count++] = plan_cost_winograd_stride2(op, options->batch);
-  candidates[count++] = plan_cost_plain(op, adds, options->batch);
-  return count;
-}
+static double total_cost(const plan_candidate *c) { return c->cost + c->addition; }
 
 /* Select the best candidate for one op and append the steps from it to fewer bytes to
  * `savings`. Return the bytes of the op's weights. */
 static double select_best(plan_op *ops, uint32_t index, bool adds, const plan_options *options,
                           saving *savings, uint32_t *saving_count) {
-  plan_candidate c[WINOGRAD_FORMS + 1];
-  const uint32_t count = list_candidates(&ops[index], adds, options, c);
+  plan_candidate c[PLAN_MAX_CANDIDATES];
+  const uint32_t count = plan_list_candidates(&ops[index], adds, options->batch, c);
   const uint32_t eligible = options->conv == RESNET_CONV_WINOGRAD ? count - 1 : count;
   uint32_t best = 0;
   for (uint32_t i = 1; i < eligible; i++)
-    if (c[i].cost < c[best].cost) best = i;
-  const double max_cost = c[best].cost * margin;
+    if (total_cost(&c[i]) < total_cost(&c[best])) best = i;
+  const double max_cost = total_cost(&c[best]) * margin;
   for (uint32_t i = best + 1; i < eligible; i++)
-    if (c[i].cost <= max_cost) best = i;
+    if (total_cost(&c[i]) <= max_cost) best = i;
   for (uint32_t i = best + 1, from = best; i < count; i++) {
     const bool plain = i == count - 1;
-    if (!plain && c[i].cost >= c[count - 1].cost) continue;
-    const double cost_per_byte = (c[i].cost - c[from].cost) / (c[from].bytes - c[i].bytes);
-    savings[(*saving_count)++] = (saving){index, c[from], c[i], cost_per_byte};
+    if (!plain && total_cost(&c[i]) >= total_cost(&c[count - 1])) continue;
+    const double more_cost = total_cost(&c[i]) - total_cost(&c[from]);
+    savings[(*saving_count)++] =
+        (saving){index, c[from], c[i], more_cost / (c[from].bytes - c[i].bytes)};
     from = i;
   }
   apply(&ops[index], c[best]);
   return c[best].bytes;
+}
+
+/* Return the cheapest candidate without transformed weights. */
+static plan_candidate cheapest_plain(const plan_op *op, bool adds, uint32_t batch) {
+  plan_candidate c[PLAN_MAX_CANDIDATES];
+  return c[plan_list_candidates(op, adds, batch, c) - 1];
 }
 
 static int by_cost_per_byte(const void *a, const void *b) {
@@ -81,7 +74,7 @@ static int by_cost_per_byte(const void *a, const void *b) {
  * only when its op is at the candidate that the step starts from. */
 static void save_bytes(plan_op *ops, saving *savings, uint32_t count, double bytes, double limit) {
   sort_items(savings, count, sizeof *savings, by_cost_per_byte);
-  for (uint32_t pass = 0; pass < WINOGRAD_FORMS; pass++)
+  for (uint32_t pass = 0; pass < MAX_SAVINGS; pass++)
     for (uint32_t i = 0; i < count && bytes > limit; i++) {
       const saving *s = &savings[i];
       if (ops[s->op].kernel != s->from.kernel || ops[s->op].form != s->from.form) continue;
@@ -92,14 +85,14 @@ static void save_bytes(plan_op *ops, saving *savings, uint32_t count, double byt
 
 resnet_status plan_select_kernels(plan_op *ops, const bool *adds, uint32_t count,
                                   const plan_options *options, memory *m, resnet_error *error) {
-  saving *savings = mem_allocate(m, count, WINOGRAD_FORMS * sizeof *savings);
+  saving *savings = mem_allocate(m, count, MAX_SAVINGS * sizeof *savings);
   if (!savings) return err_no_memory(error, "the plan");
   const bool direct = options->conv == RESNET_CONV_DIRECT || options->memory == RESNET_MEMORY_SMALL;
   double bytes = 0.0, plain_bytes = 0.0;
   uint32_t saving_count = 0;
   for (uint32_t i = 0; i < count; i++) {
     if (ops[i].kernel != KERNEL_CONV) continue;
-    const plan_candidate plain = plan_cost_plain(&ops[i], adds[i], options->batch);
+    const plan_candidate plain = cheapest_plain(&ops[i], adds[i], options->batch);
     ops[i].winograd_unsafe = ops[i].winograd_unsafe && !direct &&
                              (winograd_applies(&ops[i]) || winograd_stem_applies(&ops[i]));
     plain_bytes += plain.bytes;

@@ -1,0 +1,28 @@
+/* Constants of the cost model: what each step of a convolution costs on a CPU of one
+ * instruction-set class. tests/bench/calibrate.py measures them and prints this table's
+ * rows. */
+#ifndef LIBRESNET_RUNTIME_PLAN_COST_CONSTANTS_H
+#define LIBRESNET_RUNTIME_PLAN_COST_CONSTANTS_H
+
+/* The unit of cost is one multiply-accumulate of XNNPACK's convolution at full speed. */
+typedef struct plan_cost_constants {
+  const char *simd; /* name of the instruction set of our kernels */
+  /* output channels that XNNPACK's and our kernels compute at once */
+  double panel;
+  double product;   /* a multiply-accumulate of our own gemm */
+  double transform; /* transforming a value of a tile, in or out */
+  double addition;  /* adding a value of a shortcut separately */
+  double weight;    /* reading a byte of weights in XNNPACK */
+  double fetched;   /* prefetching a byte of weights in our gemm */
+  double starved;   /* the same, if memory is the bottleneck */
+  /* Memory is the bottleneck for layers with more bytes of weights than this... */
+  double starving_bytes;
+  /* ...and, with stride 2, where fewer rows use each weight, with more than this. */
+  double starving_stride2;
+} plan_cost_constants;
+
+/* Return the constants of the instruction set `simd`; those of the portable set for a
+ * name without a row. */
+const plan_cost_constants *plan_cost_constants_of(const char *simd);
+
+#endif
