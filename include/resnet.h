@@ -367,8 +367,10 @@ RESNET_API void resnet_model_options_init(resnet_model_options *options);
  * A plan file stays mapped while the model is open, outside of max_memory_bytes:
  *   - Do not change it in place: if another program truncates it, this process gets
  *     SIGBUS. Replace it by renaming, as resnet_model_save does.
- *   - Each weight that a session reads is verified by a checksum here. A damaged file is
- *     refused.
+ *   - Opening verifies everything but the packed weights, which are most of the file. The
+ *     first run that needs a layer's packed weights verifies their checksum before it
+ *     reads them, once for all sessions of the model. If they are damaged, the run fails
+ *     with RESNET_ERROR_FORMAT.
  *   - Checksums find damage, not intent. An untrusted plan file is safe to open, but its
  *     predictions may be anything. */
 RESNET_API resnet_status resnet_model_open(const char *path, const resnet_model_options *options,
@@ -389,6 +391,8 @@ RESNET_API resnet_status resnet_model_open_memory(const void *bytes, size_t size
  *     differ. resnet_model_info.notice then says so.
  *   - A preprocessing and labels from the options become the file's own.
  *   - The same model gives the same bytes.
+ *   - A model from a plan file whose weights are damaged is not saved:
+ *     RESNET_ERROR_FORMAT.
  *   - The file is written beside `path` under a temporary name, then renamed. `path`
  *     holds either the old file or the complete new one. An existing `path` that is not a
  *     regular file is refused. */
@@ -650,6 +654,8 @@ typedef enum resnet_layout {
  *   - Input values may be anything. NaN and infinity give meaningless scores and do no
  *     other harm.
  *   - Nothing is allocated.
+ *   - The first run of a model from a plan file fails with RESNET_ERROR_FORMAT if the
+ *     file's weights are damaged.
  *
  * resnet_prepare makes `input` of images. */
 RESNET_API resnet_status resnet_run(resnet_session *session, const float *input,

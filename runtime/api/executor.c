@@ -6,6 +6,7 @@
 #include "runtime/api/observe.h"
 #include "runtime/api/session.h"
 #include "runtime/kernels/table.h"
+#include "runtime/plan_file/pack.h"
 #include "runtime/system/clock.h"
 
 enum {
@@ -134,15 +135,28 @@ resnet_status executor_open(resnet_session *session, resnet_error *error) {
   return status;
 }
 
-static void run_ops(resnet_session *session, size_t batch) {
+static resnet_status verify(const resnet_session *session, const plan_op *op, resnet_error *error) {
+  const char *path = session->model->file.path;
+  const resnet_status status = plan_file_verify_packed(op, error);
+  return status == RESNET_OK || !path ? status : err_add_prefix(error, status, path);
+}
+
+/* Run all ops. Verify the packed weights of each right before its first run: these bytes
+ * are then in a cache for the kernel. */
+static resnet_status run_ops(resnet_session *session, size_t batch, resnet_error *error) {
+  executor *e = &session->executor;
   observe_input(session, batch);
-  for (uint32_t i = 1; i < session->executor.plan->op_count; i++) {
+  for (uint32_t i = 1; i < e->plan->op_count; i++) {
+    const resnet_status status = e->verified ? RESNET_OK : verify(session, &e->plan->ops[i], error);
+    if (status != RESNET_OK) return status;
     const kernel_call call = executor_call(session, i, batch);
     if (session->observer)
       observe_run_op(session, i, &call);
     else
       kernel_table[call.op->kernel]->run(&call);
   }
+  e->verified = true;
+  return RESNET_OK;
 }
 
 /* Predict from the previous gap: a caller that returned within LONG_PAUSE will likely do
@@ -151,10 +165,10 @@ resnet_status executor_run(resnet_session *session, size_t batch, resnet_error *
   const bool paused = system_now_ns() - session->run_end > LONG_PAUSE;
   resnet_status status = executor_shape(session, batch, error);
   if (status != RESNET_OK) return status;
-  run_ops(session, batch);
+  status = run_ops(session, batch, error);
   if (paused) system_pool_rest(&session->pool);
   session->run_end = system_now_ns();
-  return RESNET_OK;
+  return status;
 }
 
 void executor_close(resnet_session *session) {

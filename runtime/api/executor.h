@@ -15,6 +15,7 @@ typedef struct executor {
   size_t workspace_size; /* bytes */
   uint64_t reserved;     /* bytes counted in the budget for the operators' own memory */
   size_t shaped_batch;   /* samples that the operators are set up for; 0: none */
+  bool verified;         /* all packed weights of the plan were verified */
 } executor;
 
 /* Make session->executor, which is all zero, from session->ablations and
@@ -31,7 +32,8 @@ resnet_status executor_shape(resnet_session *session, size_t batch, resnet_error
  * process may have forked since the previous run. */
 void executor_begin(resnet_session *session);
 
-/* Run the plan on the `batch` samples in op 0's output, at most session->batch. */
+/* Run the plan on the `batch` samples in op 0's output, at most session->batch. The first
+ * run verifies the weights that are in a plan file, and fails if they are damaged. */
 resnet_status executor_run(resnet_session *session, size_t batch, resnet_error *error);
 
 /* Return the output of op `index` of the session's plan: (batch,h,w,c). */

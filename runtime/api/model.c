@@ -339,7 +339,10 @@ resnet_status resnet_model_save(const resnet_model *model, const char *path, res
                                            model->labels_replaced ? model->label_count : 0};
   const plan_file_content content = {
       .file = &model->file, .plan = &model->plan, .options = &model->options, .settings = settings};
-  const resnet_status status = plan_file_write(&content, path, error);
+  resnet_status status = plan_file_verify(&model->file, &model->plan, error);
+  if (status != RESNET_OK)
+    return model->file.path ? err_add_prefix(error, status, model->file.path) : status;
+  status = plan_file_write(&content, path, error);
   return status == RESNET_OK ? err_clear(error) : err_add_prefix(error, status, path);
 }
 

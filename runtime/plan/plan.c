@@ -12,7 +12,7 @@ static void release_weights(plan_op *op, memory *m) {
 
 static void release_op(memory *m, plan_op *op) {
   release_weights(op, m);
-  if (!op->packed.mapped) mem_release(m, op->packed.data);
+  if (!op->packed.in_file) mem_release(m, op->packed.data);
   mem_release(m, op->name);
   mem_release(m, op->output);
   mem_release(m, op->detail);

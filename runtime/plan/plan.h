@@ -26,12 +26,15 @@ typedef enum winograd_form {
   WINOGRAD_FORMS
 } winograd_form;
 
+struct plan_file_packed; /* runtime/plan_file/read.h */
+
 /* Weights of one op in its kernel's layout, bias included. All zero: not packed yet.
  * Immutable after packing. */
 typedef struct plan_packed_weights {
   void *data;
   size_t size; /* bytes */
-  bool mapped; /* part of the model's plan file, which releases it */
+  /* the entry of the model's plan file that holds them; NULL: they are the plan's own */
+  struct plan_file_packed *in_file;
 } plan_packed_weights;
 
 typedef struct plan_op {

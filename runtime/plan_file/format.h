@@ -29,8 +29,9 @@
  * order refuses it. Text is a u32 length and that many bytes, none of them NUL.
  *
  * A CRC-32 covers the front and is always verified. A checksum (checksum.h) covers each
- * array of weights and is verified before these are used: packed weights when they are
- * mapped, portable ones when they are packed again, run as they are, or saved. */
+ * array of weights and is verified before these are used: packed weights when a run first
+ * reads them, portable ones when they are packed again or when a model that runs them as
+ * they are is opened, both when the model is saved. */
 #ifndef LIBRESNET_RUNTIME_PLAN_FILE_FORMAT_H
 #define LIBRESNET_RUNTIME_PLAN_FILE_FORMAT_H
 

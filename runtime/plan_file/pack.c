@@ -21,13 +21,9 @@ static size_t packed_size(const plan_op *op) {
 
 /* ---- verifying --------------------------------------------------------------------- */
 
-static resnet_status damaged(resnet_error *error, const char *what) {
-  return err_fail(
-      error, RESNET_ERROR_FORMAT,
-      "the plan file is damaged: the checksum of %s is wrong; fetch it again, or compile the "
-      "plan again from its .onnx file",
-      what);
-}
+#define DAMAGED(what)                                                                              \
+  "the plan file is damaged: the checksum of " what                                                \
+  " is wrong; fetch it again, or compile the plan again from its .onnx file"
 
 uint64_t plan_file_weights_checksum(const plan_file_weights *w) {
   const uint64_t both[2] = {plan_file_checksum(w->weights, w->weight_count * sizeof *w->weights),
@@ -36,7 +32,8 @@ uint64_t plan_file_weights_checksum(const plan_file_weights *w) {
 }
 
 resnet_status plan_file_weights_verify(const plan_file_weights *w, resnet_error *error) {
-  if (plan_file_weights_checksum(w) != w->checksum) return damaged(error, "a layer's weights");
+  if (plan_file_weights_checksum(w) != w->checksum)
+    return err_fail(error, RESNET_ERROR_FORMAT, DAMAGED("a layer's weights"));
   if (graph_all_finite(w->weights, w->weight_count) && graph_all_finite(w->bias, w->bias_count))
     return RESNET_OK;
   return err_fail(
@@ -65,29 +62,44 @@ static const plan_file_weights *find_weights(const plan_file *f, const plan_op *
   return &f->weights[low];
 }
 
-/* ---- the file's packed weights ----------------------------------------------------- */
+resnet_status plan_file_verify_packed(const plan_op *op, resnet_error *error) {
+  plan_file_packed *packed = op->packed.in_file;
+  if (!packed || atomic_load(&packed->verified)) return RESNET_OK;
+  if (plan_file_checksum(packed->data, packed->size) != packed->checksum)
+    return err_fail(error, RESNET_ERROR_FORMAT, DAMAGED("the packed weights of node '%.80s'"),
+                    op->name);
+  atomic_store(&packed->verified, true);
+  return RESNET_OK;
+}
 
-/* Verify the weights that the plan uses. This reads all mapped bytes and takes most of
- * the time of opening. One thread comes near the speed of memory; on a busy machine,
- * waiting for a second one costs more than it saves. */
-static resnet_status verify_used(const plan *p, const plan_file *f, resnet_error *error) {
-  resnet_status status = RESNET_OK;
-  for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++) {
-    const plan_file_packed *packed = &f->packed[i];
-    if (packed->size && plan_file_checksum(packed->data, packed->size) != packed->checksum)
-      status = damaged(error, "a layer's packed weights");
-    else if (!packed->size && p->ops[i].weights)
-      status = plan_file_weights_verify(find_weights(f, &p->ops[i]), error);
-  }
+resnet_status plan_file_verify(const plan_file *f, const plan *p, resnet_error *error) {
+  if (!f->bytes) return RESNET_OK;
+  resnet_status status = verify_all_weights(f, error);
+  for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++)
+    status = plan_file_verify_packed(&p->ops[i], error);
   return status;
 }
 
+/* ---- the file's packed weights ----------------------------------------------------- */
+
+/* Verify the weights that kernels read as they are in the file. They are few: vectors,
+ * and filters of depthwise convolutions. */
+static resnet_status verify_unpacked(const plan *p, const plan_file *f, resnet_error *error) {
+  resnet_status status = RESNET_OK;
+  for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++)
+    if (!f->packed[i].size && p->ops[i].weights)
+      status = plan_file_weights_verify(find_weights(f, &p->ops[i]), error);
+  return status;
+}
+
+/* Use the packed weights of the file. Verifying them reads the whole file: that waits
+ * until a run needs them (plan_file_verify_packed). */
 static resnet_status use_packed(plan *p, const plan_file *f, resnet_error *error) {
-  resnet_status status = verify_used(p, f, error);
+  resnet_status status = verify_unpacked(p, f, error);
   for (uint32_t i = 0; i < p->op_count && status == RESNET_OK; i++)
     if (f->packed[i].size)
       p->ops[i].packed = (plan_packed_weights){
-          .data = f->packed[i].data, .size = f->packed[i].size, .mapped = true};
+          .data = f->packed[i].data, .size = f->packed[i].size, .in_file = &f->packed[i]};
   return status;
 }
 

@@ -52,7 +52,8 @@ static resnet_status refuse_packed(memory *m, const void *bytes, size_t size, re
 
 /* Map the open file if it is a plan file. Leave others to the loader, which reports what
  * is wrong with them. */
-static resnet_status map_open(plan_file *f, int file, uint64_t max_bytes, resnet_error *error) {
+static resnet_status map_open(plan_file *f, int file, const char *path, uint64_t max_bytes,
+                              resnet_error *error) {
   char first[GZIP_LOOK];
   struct stat about;
   if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) return RESNET_OK;
@@ -66,7 +67,8 @@ static resnet_status map_open(plan_file *f, int file, uint64_t max_bytes, resnet
   f->bytes = bytes;
   f->size = (size_t)about.st_size;
   f->mapped = true;
-  return RESNET_OK;
+  f->path = mem_copy_string(f->memory, path, strlen(path));
+  return f->path ? RESNET_OK : err_no_memory(error, "the plan file's name");
 }
 
 resnet_status plan_file_map(plan_file *f, memory *m, const char *path, uint64_t max_bytes,
@@ -74,7 +76,7 @@ resnet_status plan_file_map(plan_file *f, memory *m, const char *path, uint64_t 
   *f = (plan_file){.memory = m};
   const int file = open(path, FILE_OPEN_FLAGS);
   if (file < 0) return RESNET_OK;
-  const resnet_status status = map_open(f, file, max_bytes, error);
+  const resnet_status status = map_open(f, file, path, max_bytes, error);
   (void)close(file);
   return status;
 }
@@ -109,6 +111,7 @@ void plan_file_release(plan_file *f) {
   if (!f->bytes) mem_release(m, f->graph);
   mem_release(m, f->weights);
   mem_release(m, f->packed);
+  mem_release(m, f->path);
   release_bytes(f);
   memset(f, 0, sizeof *f);
 }

@@ -2,6 +2,8 @@
 #ifndef LIBRESNET_RUNTIME_PLAN_FILE_READ_H
 #define LIBRESNET_RUNTIME_PLAN_FILE_READ_H
 
+#include <stdatomic.h>
+
 #include "runtime/plan/plan.h"
 #include "runtime/plan_file/key.h"
 
@@ -18,10 +20,12 @@ typedef struct plan_file_packed {
   size_t size;     /* bytes; 0: none */
   uint64_t checksum;
   uint8_t *data;
+  /* the checksum was verified: plan_file_verify_packed. Several sessions may set it. */
+  atomic_bool verified;
 } plan_file_packed;
 
 /* Weights of a model, unpacked. All zero: a model from an ONNX file that did not keep
- * them. Immutable once the model is open. */
+ * them. Immutable once the model is open, except for plan_file_packed.verified. */
 typedef struct plan_file {
   memory *memory; /* allocator of everything below */
   /* the whole file, read-only unless it was copied; NULL without a file: then `weights`
@@ -29,6 +33,7 @@ typedef struct plan_file {
   uint8_t *bytes;
   size_t size;
   bool mapped, borrowed;
+  char *path;     /* of the file if it is mapped, for messages */
   uint8_t *graph; /* as written by graph_write; part of `bytes`, if there is a file */
   size_t graph_size;
   plan_file_weights *weights; /* of the nodes that have any, in their order */

@@ -169,14 +169,6 @@ static resnet_status write_file(const plan_file_content *c, const serial_writer 
   return status;
 }
 
-/* Fail if mapped weights are damaged, so that the new file does not hide it. */
-static resnet_status verify_source(const plan_file *f, resnet_error *error) {
-  resnet_status status = RESNET_OK;
-  for (uint32_t i = 0; f->bytes && i < f->weights_count && status == RESNET_OK; i++)
-    status = plan_file_weights_verify(&f->weights[i], error);
-  return status;
-}
-
 /* Fail if no program could open the file: the reader's checker refuses the graph. */
 static resnet_status check_written_graph(const plan_file *f, resnet_error *error) {
   graph g;
@@ -199,7 +191,6 @@ resnet_status plan_file_write(const plan_file_content *content, const char *path
   serial_writer front = {0};
   char *name = mem_allocate(m, size, 1);
   resnet_status status = name ? check_target(path, error) : err_no_memory(error, "a path");
-  if (status == RESNET_OK) status = verify_source(content->file, error);
   if (status == RESNET_OK) status = check_written_graph(content->file, error);
   if (status == RESNET_OK) status = plan_file_key_make(&key, m, content->options, error);
   if (status == RESNET_OK) status = make_front(content, &key, &front, error);

@@ -93,8 +93,18 @@ static void observe(exercise *e, resnet_session *session) {
   require(status == RESNET_OK || status == RESNET_ERROR_MEMORY || status == RESNET_ERROR_LIMIT);
 }
 
+/* Run all samples. Return false if the model is a damaged plan file: a run refuses it. */
+static bool run_samples(resnet_session *session, resnet_layout layout, size_t samples,
+                        const float *input, float *scores) {
+  resnet_error error;
+  const resnet_status status = resnet_run(session, input, layout, samples, scores, &error);
+  check_error(&error, status);
+  require(status == RESNET_OK || strstr(error.message, "plan file is damaged"));
+  return status == RESNET_OK;
+}
+
 /* Ablate random blocks in random modes, possible or not, then undo it. Return false if
- * there is no memory to undo it. */
+ * there is no memory to undo it, or the file is damaged. */
 static bool skip_and_restore(exercise *e, resnet_session *session, const float *input,
                              float *scores) {
   resnet_error error;
@@ -105,7 +115,7 @@ static bool skip_and_restore(exercise *e, resnet_session *session, const float *
     const resnet_status status = resnet_session_skip(session, block, mode, other, &error);
     check_error(&error, status);
     if (status != RESNET_OK) continue;
-    require(resnet_run(session, input, RESNET_LAYOUT_NCHW, 1, scores, &error) == RESNET_OK);
+    if (!run_samples(session, RESNET_LAYOUT_NCHW, 1, input, scores)) return false;
   }
   const resnet_status status =
       resnet_session_skip(session, RESNET_NO_INDEX, RESNET_SKIP_NONE, 0, &error);
@@ -115,17 +125,16 @@ static bool skip_and_restore(exercise *e, resnet_session *session, const float *
 }
 
 /* Compute the scores of all samples in a session of their own. Return false if it has no
- * memory to open, or to undo its ablations. */
+ * memory to open, or to undo its ablations, or the file is damaged. */
 static bool run(exercise *e, uint32_t threads, uint32_t batch, resnet_layout layout,
                 const float *input, float *scores) {
-  resnet_error error;
   resnet_session *session = open_session(e, threads, batch);
   if (!session) return false;
   if (chance(&e->random, 4)) observe(e, session);
-  const bool whole = !chance(&e->random, 4) || skip_and_restore(e, session, input, scores);
-  if (whole) require(resnet_run(session, input, layout, SAMPLES, scores, &error) == RESNET_OK);
+  const bool done = (!chance(&e->random, 4) || skip_and_restore(e, session, input, scores)) &&
+                    run_samples(session, layout, SAMPLES, input, scores);
   resnet_session_close(&session);
-  return whole;
+  return done;
 }
 
 /* Compare bit by bit, except that two NaN may differ. */

@@ -1,7 +1,8 @@
 /* Opens a model from an attacker and, if it opens, runs it once.
  *
  *     try_model FILE MAX_MEMORY_BYTES MAX_FILE_BYTES [--external-data]
- *         print the status and the message of opening FILE
+ *         print the status and the message of opening FILE and of the run: the first that
+ *         fails, if any; only a damaged plan file may open and fail to run
  *     try_model --prefixes FILE
  *         check that every proper prefix of FILE is refused and that FILE opens
  *     try_model --compile MODEL PLAN
@@ -36,32 +37,36 @@ static int check_error(const resnet_error *error, resnet_status status) {
   return 0;
 }
 
-static int run_session(const resnet_model *model, const resnet_model_info *info) {
-  resnet_error error;
+/* Run the model once. Leave in *error the refusal of a damaged plan file. */
+static int run_session(const resnet_model *model, const resnet_model_info *info,
+                       resnet_error *error) {
   resnet_session *session = NULL;
   resnet_session_options options;
   resnet_session_options_init(&options);
   options.threads = 1;
-  if (resnet_session_open(model, &options, &session, &error) != RESNET_OK)
-    return complain("session", error.message);
+  if (resnet_session_open(model, &options, &session, error) != RESNET_OK)
+    return complain("session", error->message);
   const size_t floats = (size_t)info->input_channels * info->input_height * info->input_width;
   float *input = calloc(floats, sizeof(float));
   float *scores = malloc(info->score_count * sizeof(float));
   int result = input && scores ? 0 : complain("run", "not enough memory");
-  if (result == 0 && resnet_run(session, input, RESNET_LAYOUT_NCHW, 1, scores, &error) != RESNET_OK)
-    result = complain("run", error.message);
+  if (result == 0) {
+    const resnet_status status = resnet_run(session, input, RESNET_LAYOUT_NCHW, 1, scores, error);
+    result = check_error(error, status);
+    if (status != RESNET_OK && !strstr(error->message, "plan file is damaged"))
+      result = complain("run", error->message);
+  }
   free(scores);
   free(input);
   resnet_session_close(&session);
   return result;
 }
 
-static int run_model(const resnet_model *model) {
-  resnet_error error;
+static int run_model(const resnet_model *model, resnet_error *error) {
   resnet_model_info info = {.struct_size = sizeof info};
-  if (resnet_model_get_info(model, &info, &error) != RESNET_OK)
-    return complain("info", error.message);
-  return info.macs <= MAX_MACS ? run_session(model, &info) : 0;
+  if (resnet_model_get_info(model, &info, error) != RESNET_OK)
+    return complain("info", error->message);
+  return info.macs <= MAX_MACS ? run_session(model, &info, error) : 0;
 }
 
 static int try_file(const char *path, const char *max_memory, const char *max_file,
@@ -77,9 +82,9 @@ static int try_file(const char *path, const char *max_memory, const char *max_fi
   if (check_error(&error, status) != 0) return 1;
   if ((status == RESNET_OK) != (model != NULL))
     return complain("open", "a model without success, or none with it");
-  if (model && run_model(model) != 0) return 1;
+  if (model && run_model(model, &error) != 0) return 1;
   resnet_model_close(&model);
-  printf("%s\n%s\n", resnet_status_string(status), error.message);
+  printf("%s\n%s\n", resnet_status_string(error.status), error.message);
   return 0;
 }
 

@@ -27,8 +27,14 @@ buffer plan_compile(const buffer *onnx, const resnet_model_options *options);
 /* Open bytes that must open. */
 resnet_model *plan_open(const buffer *file, const resnet_model_options *options);
 
-/* Check that opening fails with this status and every fragment of the message, separated
- * by '|'. */
+/* Run the model once in a session of its own. */
+resnet_status plan_run(const resnet_model *model, resnet_error *error);
+
+/* Open the file and run it once. Return the status of the first step that failed. */
+resnet_status plan_try(const buffer *file, resnet_error *error);
+
+/* Check that opening or the first run fails with this status and every fragment of the
+ * message, separated by '|'. */
 void plan_refuse(const buffer *file, resnet_status status, const char *fragments);
 
 /* Return the model's scores for an input of its own size; the caller frees them. */

@@ -377,7 +377,7 @@ static void assert_packed_anew(const buffer *file, const resnet_model_options *o
   if (!strstr(notice, fragment) || !strstr(notice, "packed anew"))
     fail_msg("'%s' lacks '%s'", notice, fragment);
   for (uint32_t i = 0; i < model->plan.op_count; i++)
-    assert_false(model->plan.ops[i].packed.mapped);
+    assert_null(model->plan.ops[i].packed.in_file);
   assert_same_model(source, model);
   /* saved again, it equals a file compiled here */
   buffer fresh = plan_compile(onnx, options);

@@ -84,7 +84,9 @@ static void print_text(const compilation *c) {
 static bool compile(compilation *c) {
   resnet_error error = {RESNET_OK, ""};
   if (save(c, &error) && hash_output(c, &error)) return true;
-  cli_print_error(c->settings->output, &error);
+  /* a format error is the model's: a plan file whose weights are damaged */
+  cli_print_error(error.status == RESNET_ERROR_FORMAT ? c->model.file : c->settings->output,
+                  &error);
   return false;
 }
 
