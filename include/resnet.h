@@ -276,19 +276,23 @@ typedef struct resnet_allocator {
  * weights so unequal in size that Winograd would round worse: they always use the direct
  * sum. */
 typedef enum resnet_conv {
-  /* For each layer the cheaper of the two by a fixed cost model. */
+  /* For each layer the cheapest by a fixed cost model. */
   RESNET_CONV_AUTO = 0,
-  /* The direct sum everywhere. */
+  /* The direct sum everywhere, by kernels of this library or of XNNPACK, whichever the
+   * cost model prefers. */
   RESNET_CONV_DIRECT = 1,
   /* Winograd wherever it applies. */
-  RESNET_CONV_WINOGRAD = 2
+  RESNET_CONV_WINOGRAD = 2,
+  /* XNNPACK's kernels for every convolution and fully connected layer. */
+  RESNET_CONV_XNNPACK = 3
 } resnet_conv;
 
 /* How much memory a model may use for its weights. */
 typedef enum resnet_memory {
   /* Transformed weights where they save time. */
   RESNET_MEMORY_NORMAL = 0,
-  /* No transformed weights: all convolutions are direct, and `conv` is ignored. */
+  /* No transformed weights: all convolutions are direct. RESNET_CONV_AUTO and
+   * RESNET_CONV_WINOGRAD are the same as RESNET_CONV_DIRECT. */
   RESNET_MEMORY_SMALL = 1
 } resnet_memory;
 
@@ -650,7 +654,9 @@ typedef enum resnet_layout {
  *   - `scores` has room for batch * score_count floats: (n,score_count).
  *   - The sizes, and what the scores are, come from resnet_model_get_info.
  *   - Scores are the same to the bit for any number of threads and any split into
- *     batches.
+ *     batches. They never depend on timing or load.
+ *   - They may differ by rounding between CPUs with different instruction sets, e.g. AVX2
+ *     and AVX-512: the kernels add in another order, and others may be chosen.
  *   - Input values may be anything. NaN and infinity give meaningless scores and do no
  *     other harm.
  *   - Nothing is allocated.

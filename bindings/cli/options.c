@@ -130,7 +130,7 @@ static const option_row rows[] = {
      "input size of the model in pixels, instead of the size in the file", "How the model runs:"},
     {"scores", 0, OPTION_TEXT, "NAME", COMMAND_ALL, FIELD(scores), 0, 0,
      "which output of the file holds the scores, or any inner tensor", NULL},
-    {"conv", 0, OPTION_CHOICE, "auto|direct|winograd", COMMAND_ALL, FIELD(conv), 0, 0,
+    {"conv", 0, OPTION_CHOICE, "auto|direct|winograd|xnnpack", COMMAND_ALL, FIELD(conv), 0, 0,
      "how to compute convolutions; auto: what a cost model predicts to be faster (auto)", NULL},
     {"memory", 0, OPTION_CHOICE, "normal|small", COMMAND_ALL, FIELD(memory), 0, 0,
      "small: keep no weights larger than the file's; implies direct convolutions (normal)", NULL},

@@ -21,7 +21,7 @@ _resnet() {
       COMPREPLY=($(compgen -W "$presets" -- "$current"))
       return ;;
     --conv)
-      COMPREPLY=($(compgen -W 'auto direct winograd' -- "$current"))
+      COMPREPLY=($(compgen -W 'auto direct winograd xnnpack' -- "$current"))
       return ;;
     --memory)
       COMPREPLY=($(compgen -W 'normal small' -- "$current"))

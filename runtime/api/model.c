@@ -68,9 +68,9 @@ static resnet_status check_options(const resnet_model_options *options, resnet_e
     return err_fail(error, RESNET_ERROR_ARGUMENT,
                     "options.input_height, input_width: %u x %u: use 0 to 65535",
                     options->input_height, options->input_width);
-  if ((unsigned)options->conv > RESNET_CONV_WINOGRAD)
+  if ((unsigned)options->conv > RESNET_CONV_XNNPACK)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
-                    "options.conv is %d: use 0 (auto), 1 (direct) or 2 (winograd)",
+                    "options.conv is %d: use 0 (auto), 1 (direct), 2 (winograd) or 3 (xnnpack)",
                     (int)options->conv);
   if ((unsigned)options->memory > RESNET_MEMORY_SMALL)
     return err_fail(error, RESNET_ERROR_ARGUMENT,
@@ -183,7 +183,7 @@ static resnet_status make_model(memory *m, graph *g, plan_file *file,
   model->references = 1;
   model->file = *file;
   const uint32_t batch = file->bytes ? file->key.options.batch : options->batch;
-  model->options = (plan_options){options->conv, options->memory, batch ? batch : 1};
+  model->options = (plan_options){options->conv, options->memory, batch ? batch : 1, NULL};
   resnet_status status = compile(model, g, options, error);
   *file = (plan_file){0};
   if (status != RESNET_OK) {

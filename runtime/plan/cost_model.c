@@ -103,6 +103,44 @@ enum {
   TRANSFORMED = sizeof transformed / sizeof *transformed
 };
 _Static_assert(TRANSFORMED + 1 <= PLAN_MAX_CANDIDATES, "all transformed ones and a plain one");
+_Static_assert(PLAIN + TRANSFORMED <= PLAN_NO_ALGORITHM, "PLAN_NO_ALGORITHM is no row's number");
+
+static const algorithm *row(uint32_t number) {
+  return number < PLAIN ? &plain[number] : &transformed[number - PLAIN];
+}
+
+uint32_t plan_algorithm_count(void) { return PLAIN + TRANSFORMED; }
+
+uint32_t plan_algorithm_of(const plan_op *op) {
+  for (uint32_t i = 0; i < PLAIN + TRANSFORMED; i++)
+    if (row(i)->kernel == op->kernel &&
+        (row(i)->form == WINOGRAD_FORMS || row(i)->form == op->form))
+      return i;
+  return PLAN_NO_ALGORITHM;
+}
+
+const char *plan_algorithm_name(uint32_t number) {
+  static const char *const winograd[WINOGRAD_FORMS] = {[WINOGRAD_F2X2_3X3] = "winograd 2x2",
+                                                       [WINOGRAD_F4X2_3X3] = "winograd 4x2",
+                                                       [WINOGRAD_F4X4_3X3] = "winograd 4x4"};
+  const algorithm *a = row(number);
+  return a->kernel == KERNEL_WINOGRAD ? winograd[a->form] : kernel_table[a->kernel]->name;
+}
+
+bool plan_algorithm_applies(uint32_t number, const plan_op *conv) {
+  const algorithm *a = row(number);
+  return !a->applies || a->applies(conv);
+}
+
+bool plan_may_transform(const plan_options *options) {
+  return options->memory == RESNET_MEMORY_NORMAL &&
+         (options->conv == RESNET_CONV_AUTO || options->conv == RESNET_CONV_WINOGRAD);
+}
+
+bool plan_algorithm_permitted(uint32_t number, const plan_op *conv, const plan_options *options) {
+  if (number >= PLAIN) return plan_may_transform(options) && !conv->winograd_unsafe;
+  return options->conv != RESNET_CONV_XNNPACK || row(number)->kernel == KERNEL_CONV;
+}
 
 static layer describe_layer(const plan_op *op, uint32_t batch) {
   const double taps = (double)op->window.kernel_h * op->window.kernel_w,
@@ -128,24 +166,24 @@ static plan_candidate predict(const algorithm *a, const layer *l, bool adds) {
   return c;
 }
 
-static double total_cost(const plan_candidate *c) { return c->cost + c->addition; }
-
-static plan_candidate cheapest_plain(const layer *l, bool adds) {
-  plan_candidate best = predict(&plain[0], l, adds);
-  for (uint32_t i = 1; i < PLAIN; i++) {
-    if (plain[i].applies && !plain[i].applies(l->op)) continue;
-    const plan_candidate c = predict(&plain[i], l, adds);
-    if (total_cost(&c) < total_cost(&best)) best = c;
-  }
-  return best;
+plan_candidate plan_predict(uint32_t number, const plan_op *conv, bool adds, uint32_t batch) {
+  const layer l = describe_layer(conv, batch);
+  return predict(row(number), &l, adds);
 }
 
-uint32_t plan_list_candidates(const plan_op *conv, bool adds, uint32_t batch,
+uint32_t plan_list_candidates(const plan_op *conv, bool adds, const plan_options *options,
                               plan_candidate candidates[PLAN_MAX_CANDIDATES]) {
-  const layer l = describe_layer(conv, batch);
+  const layer l = describe_layer(conv, options->batch);
   uint32_t count = 0;
-  for (uint32_t i = 0; i < TRANSFORMED; i++)
-    if (transformed[i].applies(conv)) candidates[count++] = predict(&transformed[i], &l, adds);
-  candidates[count++] = cheapest_plain(&l, adds);
-  return count;
+  for (uint32_t i = PLAIN; i < PLAIN + TRANSFORMED; i++)
+    if (plan_algorithm_applies(i, conv) && plan_algorithm_permitted(i, conv, options))
+      candidates[count++] = predict(row(i), &l, adds);
+  plan_candidate *best = &candidates[count];
+  *best = predict(&plain[0], &l, adds);
+  for (uint32_t i = 1; i < PLAIN; i++) {
+    if (!plan_algorithm_applies(i, conv) || !plan_algorithm_permitted(i, conv, options)) continue;
+    const plan_candidate c = predict(&plain[i], &l, adds);
+    if (plan_candidate_cost(&c) < plan_candidate_cost(best)) *best = c;
+  }
+  return count + 1;
 }

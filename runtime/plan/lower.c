@@ -8,6 +8,7 @@
 
 #include "loader/base/work.h"
 #include "runtime/kernels/table.h"
+#include "runtime/plan/cost_model.h"
 #include "runtime/plan/select_kernels.h"
 
 enum {
@@ -257,7 +258,7 @@ static resnet_status lower_graph(lowering *l, resnet_error *error) {
   graph *g = l->graph;
   plan *p = l->plan;
   count_readers(l);
-  if (l->options->conv != RESNET_CONV_DIRECT && l->options->memory != RESNET_MEMORY_SMALL)
+  if (plan_may_transform(l->options))
     plan_find_winograd_safety(g);
   for (uint32_t i = 0; i < g->node_count; i++) {
     lower_shape(l, i);

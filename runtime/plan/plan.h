@@ -68,7 +68,7 @@ typedef struct plan_op {
   plan_packed_weights packed; /* of kernels that pack */
   size_t arena_offset;        /* of the output, in floats per sample */
   uint64_t parameters, macs;
-  double cost;              /* predicted (cost_model.h); 0: not selected by cost */
+  double cost;              /* predicted (cost_model.h); 0: not a convolution */
   uint32_t layer;           /* layer number from 1 (plan_op_is_layer); 0: none */
   uint32_t block;           /* or RESNET_NO_INDEX */
   resnet_shortcut shortcut; /* that it adds or computes */
@@ -82,6 +82,9 @@ typedef struct plan_options {
   resnet_conv conv;
   resnet_memory memory;
   uint32_t batch; /* never 0 */
+  /* of each convolution, in the order of nodes (algorithms.h), as a plan file has them;
+   * NULL: the cost model chooses */
+  const uint32_t *algorithms;
 } plan_options;
 
 typedef struct plan_block {

@@ -1,5 +1,6 @@
 #include "runtime/plan/select_kernels.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 #include "loader/base/sort.h"
@@ -31,37 +32,31 @@ static void apply(plan_op *op, plan_candidate candidate) {
   op->cost = candidate.cost;
 }
 
-static double total_cost(const plan_candidate *c) { return c->cost + c->addition; }
-
 /* Select the best candidate for one op and append the steps from it to fewer bytes to
- * `savings`. Return the bytes of the op's weights. */
+ * `savings`. Return the bytes of the op's weights, and add those of weights that are not
+ * transformed to *plain_bytes. */
 static double select_best(plan_op *ops, uint32_t index, bool adds, const plan_options *options,
-                          saving *savings, uint32_t *saving_count) {
+                          saving *savings, uint32_t *saving_count, double *plain_bytes) {
   plan_candidate c[PLAN_MAX_CANDIDATES];
-  const uint32_t count = plan_list_candidates(&ops[index], adds, options->batch, c);
+  const uint32_t count = plan_list_candidates(&ops[index], adds, options, c);
   const uint32_t eligible = options->conv == RESNET_CONV_WINOGRAD ? count - 1 : count;
   uint32_t best = 0;
   for (uint32_t i = 1; i < eligible; i++)
-    if (total_cost(&c[i]) < total_cost(&c[best])) best = i;
-  const double max_cost = total_cost(&c[best]) * margin;
+    if (plan_candidate_cost(&c[i]) < plan_candidate_cost(&c[best])) best = i;
+  const double max_cost = plan_candidate_cost(&c[best]) * margin;
   for (uint32_t i = best + 1; i < eligible; i++)
-    if (total_cost(&c[i]) <= max_cost) best = i;
+    if (plan_candidate_cost(&c[i]) <= max_cost) best = i;
   for (uint32_t i = best + 1, from = best; i < count; i++) {
     const bool plain = i == count - 1;
-    if (!plain && total_cost(&c[i]) >= total_cost(&c[count - 1])) continue;
-    const double more_cost = total_cost(&c[i]) - total_cost(&c[from]);
+    if (!plain && plan_candidate_cost(&c[i]) >= plan_candidate_cost(&c[count - 1])) continue;
+    const double more_cost = plan_candidate_cost(&c[i]) - plan_candidate_cost(&c[from]);
     savings[(*saving_count)++] =
         (saving){index, c[from], c[i], more_cost / (c[from].bytes - c[i].bytes)};
     from = i;
   }
   apply(&ops[index], c[best]);
+  *plain_bytes += c[count - 1].bytes;
   return c[best].bytes;
-}
-
-/* Return the cheapest candidate without transformed weights. */
-static plan_candidate cheapest_plain(const plan_op *op, bool adds, uint32_t batch) {
-  plan_candidate c[PLAN_MAX_CANDIDATES];
-  return c[plan_list_candidates(op, adds, batch, c) - 1];
 }
 
 static int by_cost_per_byte(const void *a, const void *b) {
@@ -83,30 +78,48 @@ static void save_bytes(plan_op *ops, saving *savings, uint32_t count, double byt
     }
 }
 
-resnet_status plan_select_kernels(plan_op *ops, const bool *adds, uint32_t count,
-                                  const plan_options *options, memory *m, resnet_error *error) {
+/* Select by cost. The last candidate's weights are not transformed. */
+static resnet_status select_by_cost(plan_op *ops, const bool *adds, uint32_t count,
+                                    const plan_options *options, memory *m, resnet_error *error) {
   saving *savings = mem_allocate(m, count, MAX_SAVINGS * sizeof *savings);
   if (!savings) return err_no_memory(error, "the plan");
-  const bool direct = options->conv == RESNET_CONV_DIRECT || options->memory == RESNET_MEMORY_SMALL;
   double bytes = 0.0, plain_bytes = 0.0;
   uint32_t saving_count = 0;
   for (uint32_t i = 0; i < count; i++) {
     if (ops[i].kernel != KERNEL_CONV) continue;
-    const plan_candidate plain = cheapest_plain(&ops[i], adds[i], options->batch);
-    ops[i].winograd_unsafe = ops[i].winograd_unsafe && !direct &&
-                             (winograd_applies(&ops[i]) || winograd_stem_applies(&ops[i]));
-    plain_bytes += plain.bytes;
-    if (!direct && !ops[i].winograd_unsafe) {
-      bytes += select_best(ops, i, adds[i], options, savings, &saving_count);
-    } else {
-      apply(&ops[i], plain);
-      bytes += plain.bytes;
-    }
+    bytes += select_best(ops, i, adds[i], options, savings, &saving_count, &plain_bytes);
   }
   if (options->conv == RESNET_CONV_AUTO && plain_bytes > large_model)
     save_bytes(ops, savings, saving_count, bytes, max_growth * plain_bytes);
   mem_release(m, savings);
   return RESNET_OK;
+}
+
+/* Give each convolution the algorithm that the plan file names, which may be forged. */
+static resnet_status keep_algorithms(plan_op *ops, const bool *adds, uint32_t count,
+                                     const plan_options *options, resnet_error *error) {
+  const uint32_t *next = options->algorithms;
+  for (uint32_t i = 0; i < count; i++) {
+    if (ops[i].kernel != KERNEL_CONV) continue;
+    const uint32_t algorithm = *next++;
+    if (!plan_algorithm_applies(algorithm, &ops[i]) ||
+        !plan_algorithm_permitted(algorithm, &ops[i], options))
+      return err_fail(error, RESNET_ERROR_FORMAT,
+                      "the plan file is not well-formed (convolution %" PRIu32
+                      " cannot be computed by '%s'): compile the plan again from its .onnx file",
+                      (uint32_t)(next - options->algorithms), plan_algorithm_name(algorithm));
+    apply(&ops[i], plan_predict(algorithm, &ops[i], adds[i], options->batch));
+  }
+  return RESNET_OK;
+}
+
+resnet_status plan_select_kernels(plan_op *ops, const bool *adds, uint32_t count,
+                                  const plan_options *options, memory *m, resnet_error *error) {
+  for (uint32_t i = 0; i < count; i++)
+    ops[i].winograd_unsafe = ops[i].winograd_unsafe && plan_may_transform(options) &&
+                             (winograd_applies(&ops[i]) || winograd_stem_applies(&ops[i]));
+  return options->algorithms ? keep_algorithms(ops, adds, count, options, error)
+                             : select_by_cost(ops, adds, count, options, m, error);
 }
 
 /* Return the sum of absolute values, in lanes that the compiler may vectorise. */

@@ -101,7 +101,7 @@ resnet_status plan_file_key_make(plan_file_key *key, memory *m, const plan_optio
                                  resnet_error *error) {
   uint64_t sum = 0;
   memset(key, 0, sizeof *key);
-  resnet_status status = probe(m, RESNET_CONV_DIRECT, &sum, error);
+  resnet_status status = probe(m, RESNET_CONV_XNNPACK, &sum, error);
   if (status == RESNET_OK) status = probe(m, RESNET_CONV_WINOGRAD, &sum, error);
   if (status != RESNET_OK) return status;
   key->options = *options;

@@ -183,9 +183,9 @@ static resnet_status read_key(serial_reader *r, plan_file_key *key, resnet_error
                  batch = serial_get_u32(r);
   read_key_text(r, key->cpu);
   read_key_text(r, key->build);
-  if (r->failed || conv > RESNET_CONV_WINOGRAD || memory_use > RESNET_MEMORY_SMALL || batch == 0)
+  if (r->failed || conv > RESNET_CONV_XNNPACK || memory_use > RESNET_MEMORY_SMALL || batch == 0)
     return malformed(error, "its key");
-  key->options = (plan_options){(resnet_conv)conv, (resnet_memory)memory_use, batch};
+  key->options = (plan_options){(resnet_conv)conv, (resnet_memory)memory_use, batch, NULL};
   return RESNET_OK;
 }
 

@@ -176,10 +176,11 @@ def test_conv_chooses_the_kernels():
 
     assert {"conv", "winograd"} <= kernels()
     assert "winograd" not in kernels("--conv", "direct")
+    assert not kernels("--conv", "xnnpack") & {"winograd", "winograd_stride2", "gemm"}
     wrong = resnet("inspect", "--conv", "wino")
     assert wrong.returncode == 2
     assert (
-        "--conv 'wino': auto|direct|winograd is accepted; see resnet inspect --help"
+        "--conv 'wino': auto|direct|winograd|xnnpack is accepted; see resnet inspect --help"
         in wrong.stderr.decode()
     )
 

@@ -313,7 +313,7 @@ static void choose_options(resnet_model_options *options, uint32_t *random,
             RESNET_OK);
     options->preprocess = preprocess;
   }
-  options->conv = (resnet_conv)(next_random(random) % 3);
+  options->conv = (resnet_conv)(next_random(random) % 4);
   options->memory = chance(random, 4) ? RESNET_MEMORY_SMALL : RESNET_MEMORY_NORMAL;
   options->batch = next_random(random) % 5;
   options->keep_weights = next_random(random) % 2;

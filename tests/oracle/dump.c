@@ -24,7 +24,7 @@
 
 typedef struct settings {
   const char *model, *input, *output;
-  uint32_t threads, batch;
+  uint32_t threads, batch, conv;
   int scores_only;
   resnet_model_options options;
 } settings;
@@ -54,6 +54,7 @@ static const char *option_value(int argc, char **argv, int *i, const char *name)
 static int parse_option(int argc, char **argv, int *i, settings *s) {
   const number_option numbers[] = {{"--threads", &s->threads},
                                    {"--batch", &s->batch},
+                                   {"--conv", &s->conv},
                                    {"--height", &s->options.input_height},
                                    {"--width", &s->options.input_width}};
   for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
@@ -82,6 +83,7 @@ static int parse_settings(int argc, char **argv, settings *s) {
   for (int i = 4; i < argc; i++) {
     if (parse_option(argc, argv, &i, s) != 0) return 1;
   }
+  s->options.conv = (resnet_conv)s->conv;
   return 0;
 }
 

@@ -17,6 +17,7 @@ BUILD = Path(os.environ.get("LIBRESNET_BUILD", ROOT / "build" / "release"))
 DATA = Path(os.environ.get("LIBRESNET_TEST_DATA", ROOT.parent / "shared"))
 DUMP = BUILD / "tests" / "dump"
 TOLERANCE = 1e-4  # of the largest value of the reference
+XNNPACK = ("--conv", 3)  # RESNET_CONV_XNNPACK, as an option of `dump`
 # enum resnet_shortcut
 SHORTCUTS = {"none": 0, "identity": 1, "projection": 2, "option_a": 3, "pool": 4}
 SCORES_RECORD = 2**32 - 1

@@ -31,6 +31,7 @@ import random_graphs  # isort: skip; it needs onnx, which oracle looks for
 COUNT = int(os.environ.get("LIBRESNET_RANDOM_GRAPHS", "150"))
 FIRST = int(os.environ.get("LIBRESNET_RANDOM_SEED", "0"))
 GROUP_SIZE = 10
+XNNPACK_EVERY = 3  # graphs; these are also run with XNNPACK's convolutions alone
 # Parts of the messages of rightful refusals, and why they are right.
 REFUSALS = {
     "multiplies two activations": "in (n,h,w,1) the axis of the gate is ambiguous",
@@ -150,13 +151,14 @@ def try_graph(number: int, folder: Path) -> None:
         graph.batch,
         *(["--output", graph.output] if graph.output else []),
     ]
-    done, written = run_dump(path, graph.images, folder, options)
-    if done.returncode != 0:
-        count_refusal(done.stderr.strip().replace(str(folder), ""))
-        return
-    scores, tensors = oracle.read_records(written)
-    compare(graph, Dump(scores, tensors, [], 0, []))
-    written.unlink()
+    for conv in ((), oracle.XNNPACK) if number % XNNPACK_EVERY == 0 else ((),):
+        done, written = run_dump(path, graph.images, folder, [*options, *conv])
+        if done.returncode != 0:
+            count_refusal(done.stderr.strip().replace(str(folder), ""))
+            return
+        scores, tensors = oracle.read_records(written)
+        compare(graph, Dump(scores, tensors, [], 0, []))
+        written.unlink()
     outcomes["agreed"][""] += 1
 
 

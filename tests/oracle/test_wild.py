@@ -1,6 +1,6 @@
 """Small models of many exporters (tests/models, made by the scripts in
-tests/models/make). Each loads and agrees with onnxruntime, block by block, alone and in a
-batch of three, or is refused for its defect."""
+tests/models/make). Each loads and agrees with onnxruntime, block by block, alone, in a
+batch of three and with XNNPACK's convolutions alone, or is refused for its defect."""
 
 from __future__ import annotations
 
@@ -224,11 +224,16 @@ def test_file_of_the_wild_agrees_with_onnxruntime(
         check_findings(entry, found)
         assert np.ptp(found.scores, axis=1).min() > 0, "all classes score alike"
         errors.append(largest_error(entry, found, x))
+    options = (*options_of(entry), *oracle.XNNPACK)
+    by_xnnpack = dump(path, x, batch=3, folder=tmp_path, options=options)
+    assert relative_error(by_xnnpack.scores, found.scores) <= TOLERANCE
+    errors.append(largest_error(entry, by_xnnpack, x))
     measured(
         capsys,
         f"wild | {entry['source']} | {entry['architecture']} | {entry['file']}"
         f" | {len(entry['blocks'])} blocks"
-        f" | error {errors[0]:.1e} at batch 1, {errors[1]:.1e} at batch 3",
+        f" | error {errors[0]:.1e} at batch 1, {errors[1]:.1e} at batch 3,"
+        f" {errors[2]:.1e} with XNNPACK alone",
     )
 
 

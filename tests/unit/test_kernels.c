@@ -22,7 +22,7 @@
 enum { ROUNDS = 150 };
 
 static void random_run(network *n) {
-  network_check(n, 1 + random_below(3), 1 + random_below(2), random_below(3));
+  network_check(n, 1 + random_below(3), 1 + random_below(2), random_below(4));
 }
 
 static void test_conv(void **unused) {
@@ -454,7 +454,7 @@ static void test_pointwise_adds_shortcut(void **unused) {
     sum->input_count = 2;
     n.graph.nodes[residual].clamp_min = -INFINITY;
     n.graph.nodes[residual].clamp_max = INFINITY;
-    network_check(&n, 1 + random_below(5), 1 + random_below(3), random_below(3));
+    network_check(&n, 1 + random_below(5), 1 + random_below(3), random_below(4));
   }
 }
 
@@ -480,7 +480,7 @@ static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet
   for (size_t i = 0; i < node->weight_count; i++) node->weights[i] = taps[i / 64 % 9];
   plan p;
   resnet_error error;
-  assert_int_equal(plan_lower(&p, n.memory, &n.graph, &(plan_options){conv, mode, 1}, &error),
+  assert_int_equal(plan_lower(&p, n.memory, &n.graph, &(plan_options){conv, mode, 1, NULL}, &error),
                    RESNET_OK);
   const plan_kernel chosen = p.ops[1].kernel;
   assert_int_equal(strstr(p.ops[1].detail, "dynamic range") != NULL, p.ops[1].winograd_unsafe);
@@ -495,7 +495,7 @@ static plan_kernel kernel_for_taps(const float taps[9], resnet_conv conv, resnet
 static void test_dynamic_range_is_mentioned_only_where_it_matters(void **unused) {
   (void)unused;
   for (uint32_t stride = 1; stride <= 2; stride++)
-    for (resnet_conv conv = RESNET_CONV_AUTO; conv <= RESNET_CONV_WINOGRAD; conv++) {
+    for (resnet_conv conv = RESNET_CONV_AUTO; conv <= RESNET_CONV_XNNPACK; conv++) {
       network n = network_new((graph_shape){28, 28, 64});
       graph_window w = same3x3;
       w.stride_h = w.stride_w = stride;
@@ -504,7 +504,7 @@ static void test_dynamic_range_is_mentioned_only_where_it_matters(void **unused)
       n.graph.nodes[1].winograd_safety = GRAPH_WINOGRAD_UNSAFE;
       resnet_model *model = network_model(&n, conv);
       assert_int_equal(strstr(model->plan.ops[1].detail, "dynamic range") != NULL,
-                       stride == 1 && conv != RESNET_CONV_DIRECT);
+                       stride == 1 && conv != RESNET_CONV_DIRECT && conv != RESNET_CONV_XNNPACK);
       graph_release(&n.graph);
       resnet_model_close(&model);
     }
@@ -534,7 +534,7 @@ static double form_bytes(const plan_op *op) {
   plan_op conv = *op;
   conv.kernel = KERNEL_CONV;
   plan_candidate c[PLAN_MAX_CANDIDATES];
-  const uint32_t count = plan_list_candidates(&conv, false, 1, c);
+  const uint32_t count = plan_list_candidates(&conv, false, &(plan_options){.batch = 1}, c);
   for (uint32_t i = 0; i < count; i++)
     if (c[i].kernel == op->kernel && c[i].form == op->form) return c[i].bytes;
   fail_msg("form %d is no candidate", (int)op->form);

@@ -100,7 +100,7 @@ static void a_plan_file_is_the_same_model(void **state) {
                                       SOURCE_DIR "/models/cifar10-resnet20.onnx"};
   resnet_model_options options = defaults();
   for (size_t i = 0; i < 5; i++)
-    for (resnet_conv conv = RESNET_CONV_AUTO; conv <= RESNET_CONV_WINOGRAD; conv++) {
+    for (resnet_conv conv = RESNET_CONV_AUTO; conv <= RESNET_CONV_XNNPACK; conv++) {
       buffer onnx = i < 3   ? plan_read(paths[i])
                     : i < 4 ? plan_mixed_network()
                             : plan_own_kernels_network();

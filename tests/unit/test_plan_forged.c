@@ -295,7 +295,7 @@ static void forged_tables_are_refused(void **state) {
   refuse_forged(p.tail + 100, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "input's values");
   refuse_forged(p.tail + 104, 1, 4, RESNET_ERROR_FORMAT, "labels");
   refuse_forged(p.tail + 104, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "labels");
-  refuse_forged(p.key, 3, 4, RESNET_ERROR_FORMAT, "key");
+  refuse_forged(p.key, 4, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 8, 0, 4, RESNET_ERROR_FORMAT, "key");
   refuse_forged(p.key + 12, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "key");

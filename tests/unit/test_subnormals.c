@@ -99,7 +99,7 @@ static void subnormal_sums_are_zero(void **state) {
       {"4,3,5,5", "pads=2,2,2,2", "Relu"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-    for (int conv = RESNET_CONV_AUTO; conv <= RESNET_CONV_WINOGRAD; conv++) {
+    for (int conv = RESNET_CONV_AUTO; conv <= RESNET_CONV_XNNPACK; conv++) {
       resnet_model_options options;
       resnet_model_options_init(&options);
       options.conv = (resnet_conv)conv;

@@ -39,6 +39,7 @@ _CONV = {
     "auto": _structs.Conv.CONV_AUTO,
     "direct": _structs.Conv.CONV_DIRECT,
     "winograd": _structs.Conv.CONV_WINOGRAD,
+    "xnnpack": _structs.Conv.CONV_XNNPACK,
 }
 _MEMORY = {"normal": _structs.Memory.MEMORY_NORMAL, "small": _structs.Memory.MEMORY_SMALL}
 
@@ -120,7 +121,7 @@ class Model:
         of the file, of its graph, or else a guess with a ModelWarning.
     input_size: side, or (height, width), 1 to 65535 pixels, for models that take several
         sizes; None: that of the file.
-    conv: "auto", "direct" or "winograd".
+    conv: "auto", "direct", "winograd" or "xnnpack" (its kernels alone, to compare with).
     memory: "normal" or "small".
     batch: expected number of images per call of a session; 0: 1. Predictions for
         different conv, memory and batch differ by rounding only.

@@ -73,6 +73,7 @@ class Conv(enum.IntEnum):
     CONV_AUTO = 0
     CONV_DIRECT = 1
     CONV_WINOGRAD = 2
+    CONV_XNNPACK = 3
 
 
 class Memory(enum.IntEnum):
