@@ -316,9 +316,12 @@ typedef struct resnet_model_options {
   const resnet_preprocess *preprocess;
   /* Where memory comes from; all NULL: malloc and free. */
   resnet_allocator allocator;
-  /* How convolutions are computed. */
+  /* How convolutions are computed. A plan file keeps the value it was made with, and the
+   * kernel of each convolution, where this is RESNET_CONV_AUTO. Another value than the
+   * file's chooses the kernels anew. */
   resnet_conv conv;
-  /* How much memory the weights may use. */
+  /* How much memory the weights may use. A plan file keeps the value it was made with
+   * where this is RESNET_MEMORY_NORMAL. */
   resnet_memory memory;
   /* The `batch` that most sessions will have: a hint for choosing kernels. The samples of
    * a sub-batch share each read of a weight, so that Winograd's larger weights cost less.
@@ -391,8 +394,9 @@ RESNET_API resnet_status resnet_model_open_memory(const void *bytes, size_t size
  * The model must have been opened with keep_weights 1 or from a plan file.
  *   - resnet_model_open maps a plan file: nothing is decoded or packed, and processes
  *     that open it share its memory.
- *   - The weights are packed again if the CPU, the library's version, `conv` or `memory`
- *     differ. resnet_model_info.notice then says so.
+ *   - The kernels of its convolutions are kept on every CPU. The weights are packed again
+ *     if the CPU, the library's version, `conv` or `memory` differ.
+ *     resnet_model_info.notice then says so.
  *   - A preprocessing and labels from the options become the file's own.
  *   - The same model gives the same bytes.
  *   - A model from a plan file whose weights are damaged is not saved:

@@ -172,6 +172,19 @@ static void release(resnet_model *model) {
   mem_release(m, model);
 }
 
+/* Return the options of the plan. A plan file's own hold where the caller's are 0, and
+ * its algorithms unless the caller asks for others. */
+static plan_options choose_options(const plan_file *f, const resnet_model_options *given) {
+  plan_options p = {given->conv, given->memory, given->batch ? given->batch : 1, NULL};
+  if (!f->bytes) return p;
+  const plan_options *kept = &f->key.options;
+  if (p.conv == RESNET_CONV_AUTO) p.conv = kept->conv;
+  if (p.memory == RESNET_MEMORY_NORMAL) p.memory = kept->memory;
+  p.batch = kept->batch;
+  if (p.conv == kept->conv && p.memory == kept->memory) p.algorithms = f->algorithms;
+  return p;
+}
+
 /* Make a model. It takes over `file`, unless its own struct cannot be allocated. */
 static resnet_status make_model(memory *m, graph *g, plan_file *file,
                                 const resnet_model_options *options, resnet_model **out,
@@ -182,8 +195,7 @@ static resnet_status make_model(memory *m, graph *g, plan_file *file,
   model->memory = m;
   model->references = 1;
   model->file = *file;
-  const uint32_t batch = file->bytes ? file->key.options.batch : options->batch;
-  model->options = (plan_options){options->conv, options->memory, batch ? batch : 1, NULL};
+  model->options = choose_options(file, options);
   resnet_status status = compile(model, g, options, error);
   *file = (plan_file){0};
   if (status != RESNET_OK) {

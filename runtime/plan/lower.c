@@ -21,6 +21,8 @@ static const plan_kernel kernel_of[GRAPH_OP_COUNT] = {
 #include "loader/graph/ops.def"
 };
 
+bool plan_selects_algorithm(graph_op op) { return kernel_of[op] == KERNEL_CONV; }
+
 typedef struct lowering {
   graph *graph;
   plan *plan;
@@ -258,8 +260,7 @@ static resnet_status lower_graph(lowering *l, resnet_error *error) {
   graph *g = l->graph;
   plan *p = l->plan;
   count_readers(l);
-  if (plan_may_transform(l->options))
-    plan_find_winograd_safety(g);
+  if (plan_may_transform(l->options)) plan_find_winograd_safety(g);
   for (uint32_t i = 0; i < g->node_count; i++) {
     lower_shape(l, i);
     l->adds[i] = l->adds[i] && l->readers[i] == 1;

@@ -21,6 +21,10 @@ static uint32_t update_crc(uint32_t crc, const uint8_t *bytes, size_t size) {
   return crc;
 }
 
+uint32_t plan_file_name_crc(const char *name) {
+  return update_crc((uint32_t)crc32(0, NULL, 0), (const uint8_t *)name, strlen(name));
+}
+
 uint32_t plan_file_front_crc(const uint8_t *front, size_t size) {
   plan_file_header header;
   memcpy(&header, front, sizeof header);

@@ -10,6 +10,9 @@
  * can find bytes with the same hash. */
 uint64_t plan_file_checksum(const void *bytes, size_t size);
 
+/* Return the CRC-32 of the name of a kernel or an algorithm. */
+uint32_t plan_file_name_crc(const char *name);
+
 /* Return the CRC-32 of a file's front, computed with 0 in place of the header's CRC. */
 uint32_t plan_file_front_crc(const uint8_t *front, size_t size);
 

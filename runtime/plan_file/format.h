@@ -10,6 +10,8 @@
  *                 std[3]; text
  *               labels of the caller: u32 count, that many texts; 0: the graph's
  *               key: u32 conv, memory, batch; text cpu, build
+ *               table of algorithms: u32 count; for each convolution and fully connected
+ *                 layer: u32 CRC-32 of its algorithm's name
  *               table of weights: u32 count; for each node with weights:
  *                 u64 checksum of two u64, the checksums of its weights and its biases
  *               table of packed weights: u32 count; for each op:
@@ -44,7 +46,7 @@
 
 enum {
   /* Raise it when the layout changes. Older files are refused by name. */
-  PLAN_FORMAT = 4,
+  PLAN_FORMAT = 5,
   /* Raise it when a kernel of ours packs differently. Older files are packed again. */
   PLAN_PACKING = 1,
   PLAN_ALIGNMENT = 64,

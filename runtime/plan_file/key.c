@@ -105,6 +105,7 @@ resnet_status plan_file_key_make(plan_file_key *key, memory *m, const plan_optio
   if (status == RESNET_OK) status = probe(m, RESNET_CONV_WINOGRAD, &sum, error);
   if (status != RESNET_OK) return status;
   key->options = *options;
+  key->options.algorithms = NULL;
   (void)snprintf(key->cpu, sizeof key->cpu, "%s %016llx", simd_fastest()->name,
                  (unsigned long long)sum);
   (void)snprintf(key->build, sizeof key->build, "libresnet %s, packing %d, XNNPACK %s",

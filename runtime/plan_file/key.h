@@ -8,7 +8,7 @@
 enum { PLAN_KEY_TEXT = 96 };
 
 typedef struct plan_file_key {
-  plan_options options;
+  plan_options options; /* without `algorithms` */
   /* instruction set of our own kernels, and a fingerprint of how all kernels pack here */
   char cpu[PLAN_KEY_TEXT];
   /* versions of this library, of its packing and of XNNPACK */

@@ -2,16 +2,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-#include <zlib.h>
 
 #include "loader/base/sort.h"
 #include "runtime/kernels/table.h"
 #include "runtime/plan_file/checksum.h"
 
 uint32_t plan_file_kernel_crc(const plan_op *op) {
-  const char *name = kernel_table[op->kernel]->name;
-  return (uint32_t)crc32(crc32(0, NULL, 0), (const Bytef *)name, (uInt)strlen(name));
+  return plan_file_name_crc(kernel_table[op->kernel]->name);
 }
 
 static size_t packed_size(const plan_op *op) {

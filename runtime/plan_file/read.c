@@ -8,6 +8,8 @@
 #include "loader/base/open_file.h"
 #include "loader/base/zlib_hooks.h"
 #include "loader/graph/graph_io.h"
+#include "runtime/plan/cost_model.h"
+#include "runtime/plan/lower.h"
 #include "runtime/plan_file/checksum.h"
 #include "runtime/plan_file/format.h"
 #include "runtime/plan_file/settings.h"
@@ -112,6 +114,7 @@ void plan_file_release(plan_file *f) {
   mem_release(m, f->weights);
   mem_release(m, f->packed);
   mem_release(m, f->path);
+  mem_release(m, f->algorithms);
   release_bytes(f);
   memset(f, 0, sizeof *f);
 }
@@ -186,6 +189,34 @@ static resnet_status read_key(serial_reader *r, plan_file_key *key, resnet_error
   if (r->failed || conv > RESNET_CONV_XNNPACK || memory_use > RESNET_MEMORY_SMALL || batch == 0)
     return malformed(error, "its key");
   key->options = (plan_options){(resnet_conv)conv, (resnet_memory)memory_use, batch, NULL};
+  return RESNET_OK;
+}
+
+/* Return the algorithm whose name has this CRC, or PLAN_NO_ALGORITHM. */
+static uint32_t find_algorithm(uint32_t crc) {
+  for (uint32_t i = 0; i < plan_algorithm_count(); i++)
+    if (plan_file_name_crc(plan_algorithm_name(i)) == crc) return i;
+  return PLAN_NO_ALGORITHM;
+}
+
+/* Read the algorithms. plan_lower verifies that they can compute their layers. */
+static resnet_status read_algorithms(plan_file *f, serial_reader *r, const graph *g,
+                                     resnet_error *error) {
+  const uint32_t count = serial_get_u32(r);
+  uint32_t layers = 0;
+  for (uint32_t i = 0; i < g->node_count; i++) layers += plan_selects_algorithm(g->nodes[i].op);
+  if (r->failed || count != layers) return malformed(error, "its table of algorithms");
+  f->algorithms = mem_allocate(f->memory, count, sizeof *f->algorithms);
+  if (!f->algorithms) return err_no_memory(error, "the plan file's algorithms");
+  for (uint32_t i = 0; i < count; i++) {
+    f->algorithms[i] = find_algorithm(serial_get_u32(r));
+    if (r->failed) return malformed(error, "its table of algorithms");
+    if (f->algorithms[i] == PLAN_NO_ALGORITHM)
+      return err_fail(error, RESNET_ERROR_UNSUPPORTED,
+                      "the plan file computes convolution %u by an algorithm that this library "
+                      "(%s) does not have: " MAKE_IT_AGAIN,
+                      i + 1, resnet_version());
+  }
   return RESNET_OK;
 }
 
@@ -288,6 +319,7 @@ resnet_status plan_file_read(plan_file *f, graph *g, resnet_error *error) {
   serial_reader r = {.at = f->graph + f->graph_size, .end = f->bytes + h.front_size};
   if (status == RESNET_OK) status = plan_file_read_settings(&r, g, error);
   if (status == RESNET_OK) status = read_key(&r, &f->key, error);
+  if (status == RESNET_OK) status = read_algorithms(f, &r, g, error);
   if (status == RESNET_OK) status = read_weights(f, &r, g, error);
   if (status == RESNET_OK) status = read_packed(f, &r, g, error);
   if (status == RESNET_OK) status = find_sections(f, h.front_size, error);

@@ -41,6 +41,9 @@ typedef struct plan_file {
   plan_file_packed *packed; /* by op; NULL without a file */
   uint32_t packed_count;
   plan_file_key key; /* of the packed weights */
+  /* of each convolution and fully connected layer, in the order of nodes (cost_model.h);
+   * NULL without a file */
+  uint32_t *algorithms;
 } plan_file;
 
 /* Map the regular file `path` if it is a plan file. Otherwise leave f->bytes NULL: the

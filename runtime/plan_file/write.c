@@ -9,6 +9,7 @@
 
 #include "loader/base/serial.h"
 #include "loader/graph/graph_io.h"
+#include "runtime/plan/cost_model.h"
 #include "runtime/plan_file/checksum.h"
 #include "runtime/plan_file/format.h"
 #include "runtime/plan_file/pack.h"
@@ -25,6 +26,20 @@ static void put_key(serial_writer *w, const plan_file_key *key) {
   serial_put_text(w, key->build);
 }
 
+/* Append the algorithms of the plan's convolutions. Each is an op, in the order of
+ * nodes. */
+static void put_algorithms(serial_writer *w, const plan *p) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < p->op_count; i++)
+    count += plan_algorithm_of(&p->ops[i]) != PLAN_NO_ALGORITHM;
+  serial_put_u32(w, count);
+  for (uint32_t i = 0; i < p->op_count; i++) {
+    const uint32_t algorithm = plan_algorithm_of(&p->ops[i]);
+    if (algorithm != PLAN_NO_ALGORITHM)
+      serial_put_u32(w, plan_file_name_crc(plan_algorithm_name(algorithm)));
+  }
+}
+
 /* Append everything but the header. A writer that only counts needs no checksums: they
  * are 0 then. */
 static void put_front(serial_writer *w, const plan_file_content *c, const plan_file_key *key) {
@@ -32,6 +47,7 @@ static void put_front(serial_writer *w, const plan_file_content *c, const plan_f
   serial_put_bytes(w, f->graph, f->graph_size);
   plan_file_put_settings(w, &c->settings);
   put_key(w, key);
+  put_algorithms(w, c->plan);
   serial_put_u32(w, f->weights_count);
   for (uint32_t i = 0; i < f->weights_count; i++)
     serial_put_u64(w, w->data ? plan_file_weights_checksum(&f->weights[i]) : 0);

@@ -96,14 +96,14 @@ def test_compile_writes_the_preprocessing(tmp_path):
 @pytest.mark.parametrize("options", [["--memory", "small"], ["--conv", "direct"]])
 def test_notice_where_a_plan_file_does_not_fit(options, tmp_path, images):
     path, image = tmp_path / "out.resnet", sorted(images.glob("*/*"))[0]
-    assert resnet("compile", *options, "-o", path).returncode == 0
-    assert resnet_json("inspect", *options, path)["notice"] is None
+    assert resnet("compile", "-o", path).returncode == 0
+    assert resnet_json("inspect", path)["notice"] is None
     for arguments in (
-        ["classify", "-m", path, image],
-        ["eval", path, "--data", images],
-        ["inspect", path],
-        ["bench", path, "--runs", 1],
-        ["compile", path, "-o", tmp_path / "other.resnet"],
+        ["classify", *options, "-m", path, image],
+        ["eval", *options, path, "--data", images],
+        ["inspect", *options, path],
+        ["bench", *options, path, "--runs", 1],
+        ["compile", *options, path, "-o", tmp_path / "other.resnet"],
     ):
         result = resnet(*arguments)
         lines = result.stderr.decode().splitlines()
@@ -112,7 +112,19 @@ def test_notice_where_a_plan_file_does_not_fit(options, tmp_path, images):
         ), lines
         assert resnet_json(*arguments)["notice"] in lines[0]
         assert not resnet(*arguments, "--quiet").stderr
-        assert not resnet(*arguments, *options).stderr
+
+
+@pytest.mark.parametrize(
+    "options", [["--memory", "small"], ["--conv", "direct"], ["--conv", "xnnpack"]]
+)
+def test_plan_file_keeps_the_options_it_was_made_with(options, tmp_path):
+    path, again = tmp_path / "out.resnet", tmp_path / "again.resnet"
+    assert resnet("compile", *options, "-o", path).returncode == 0
+    made = resnet_json("inspect", path)
+    assert made["notice"] is None
+    assert made["ops"] == resnet_json("inspect", *options)["ops"] != resnet_json("inspect")["ops"]
+    assert resnet("compile", path, "-o", again).returncode == 0
+    assert again.read_bytes() == path.read_bytes()
 
 
 @pytest.mark.slow

@@ -76,6 +76,8 @@ plan_places plan_find_places(const uint8_t *file, size_t size) {
   skip(&r, 12);
   skip_text(&r);
   skip_text(&r);
+  p.algorithms = (size_t)(r.at - file);
+  skip(&r, (uint64_t)serial_get_u32(&r) * 4);
   const uint32_t count = serial_get_u32(&r);
   p.sums = (size_t)(r.at - file);
   skip(&r, (uint64_t)count * 8);

@@ -9,7 +9,9 @@
 /* Offsets in the front; all 0 if the front makes no sense. */
 typedef struct plan_places {
   size_t tail; /* the preprocessing, behind the graph */
-  size_t key;  /* conv, memory, cpu, build */
+  size_t key;  /* conv, memory, batch, cpu, build */
+  /* count of convolutions; 4 bytes for each follow: the CRC of its algorithm's name */
+  size_t algorithms;
   size_t sums; /* checksums of weights */
   /* count of ops; 20 bytes for each follow: kernel, size, checksum */
   size_t ops;

@@ -11,6 +11,7 @@
 #include "plan_network.h"
 #include "plan_seal.h"
 #include "rounds.h"
+#include "runtime/plan/cost_model.h"
 #include "runtime/plan_file/checksum.h"
 #include "runtime/plan_file/format.h"
 
@@ -33,6 +34,13 @@ static int release_good(void **state) {
   buffer_release(&good);
   buffer_release(&gated);
   return 0;
+}
+
+/* Return the op of convolution or fully connected layer `index`. */
+static const plan_op *nth_convolution(const resnet_model *model, uint32_t index) {
+  const plan_op *op = model->plan.ops;
+  for (;; op++)
+    if (plan_algorithm_of(op) != PLAN_NO_ALGORITHM && index-- == 0) return op;
 }
 
 static buffer copy_of(const buffer *from, size_t size) {
@@ -174,7 +182,7 @@ static void damaged_weights_are_neither_saved_nor_packed(void **state) {
   buffer_release(&unrun);
   assert_int_not_equal(access(plan_path("bad"), F_OK), 0);
   /* packed again: with a new crc only, the weights stay damaged */
-  bad.data[p.key] ^= 1;
+  bad.data[p.key + 16] ^= 1; /* the CPU */
   plan_file_header h;
   memcpy(&h, bad.data, sizeof h);
   h.crc = plan_file_front_crc(bad.data, (size_t)h.front_size);
@@ -190,7 +198,7 @@ static void weights_that_are_not_finite_are_refused(void **state) {
   for (size_t i = 0; i < 3; i++) {
     buffer bad = copy_of(&good, good.size);
     memcpy(bad.data + p.weights, &numbers[i], sizeof numbers[i]);
-    bad.data[p.key] ^= 1;
+    bad.data[p.key + 16] ^= 1; /* the CPU */
     plan_seal(bad.data, bad.size);
     plan_refuse(&bad, RESNET_ERROR_FORMAT, "NaN or infinity");
     buffer_release(&bad);
@@ -262,7 +270,7 @@ static void forged_headers_are_refused(void **state) {
   (void)state;
   refuse_forged(8, 0x04030201, 4, RESNET_ERROR_UNSUPPORTED, "byte order|compile the plan here");
   refuse_forged(12, PLAN_FORMAT + 1, 4, RESNET_ERROR_UNSUPPORTED,
-                "newer library|format is 5|reads 4");
+                "newer library|format is 6|reads 5");
   refuse_forged(12, PLAN_FORMAT - 1, 4, RESNET_ERROR_UNSUPPORTED, "older library");
   refuse_forged(16, good.size + 1, 8, RESNET_ERROR_FORMAT, "truncated");
   refuse_forged(16, UINT64_MAX, 8, RESNET_ERROR_FORMAT, "truncated");
@@ -302,6 +310,10 @@ static void forged_tables_are_refused(void **state) {
   refuse_forged(p.key + 12, 96, 4, RESNET_ERROR_FORMAT, "key");
   /* a terminal would obey it */
   refuse_forged(p.key + 16, 0x1b, 1, RESNET_ERROR_FORMAT, "key");
+  refuse_forged(p.algorithms, 0, 4, RESNET_ERROR_FORMAT, "table of algorithms");
+  refuse_forged(p.algorithms, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "table of algorithms");
+  refuse_forged(p.algorithms + 4, 1, 4, RESNET_ERROR_UNSUPPORTED,
+                "convolution 1|that this library|does not have");
   refuse_forged(p.sums - 4, 0, 4, RESNET_ERROR_FORMAT, "table of weights");
   refuse_forged(p.sums - 4, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "table of weights");
   refuse_forged(p.ops, UINT32_MAX, 4, RESNET_ERROR_FORMAT, "table of packed");
@@ -311,6 +323,78 @@ static void forged_tables_are_refused(void **state) {
   refuse_forged(p.ops + 8, good.size, 8, RESNET_ERROR_FORMAT, "sections");
   /* the input packs nothing */
   refuse_forged(p.ops + 8, 64, 8, RESNET_ERROR_FORMAT, "sections");
+}
+
+/* ---- the algorithms ---------------------------------------------------------------- */
+
+/* Write an algorithm into the file for convolution `index`. */
+static void set_algorithm(buffer *file, size_t table, uint32_t index, uint32_t algorithm) {
+  const uint32_t crc = plan_file_name_crc(plan_algorithm_name(algorithm));
+  memcpy(file->data + table + 4 + 4 * (size_t)index, &crc, sizeof crc);
+  plan_seal(file->data, file->size);
+}
+
+/* Open a file whose convolution `index`, op `op`, has each algorithm in turn. Those that
+ * can compute it are kept, the others refused. */
+static void try_algorithms(buffer *file, size_t table, uint32_t index, const plan_op *op) {
+  plan_op conv = *op;
+  conv.kernel = KERNEL_CONV;
+  for (uint32_t i = 0; i < plan_algorithm_count(); i++) {
+    set_algorithm(file, table, index, i);
+    if (!plan_algorithm_applies(i, &conv) ||
+        !plan_algorithm_permitted(i, &conv, &(plan_options){.batch = 1})) {
+      plan_refuse(file, RESNET_ERROR_FORMAT, "not well-formed|cannot be computed by");
+      plan_refuse(file, RESNET_ERROR_FORMAT, plan_algorithm_name(i));
+      continue;
+    }
+    resnet_model *model = plan_open(file, NULL);
+    assert_int_equal(plan_algorithm_of(nth_convolution(model, index)), i);
+    size_t count;
+    float *scores = plan_scores(model, &count);
+    for (size_t k = 0; k < count; k++) assert_true(isfinite(scores[k]));
+    free(scores);
+    resnet_model_close(&model);
+  }
+  set_algorithm(file, table, index, plan_algorithm_of(op));
+}
+
+static void forged_algorithms_run_or_are_refused(void **state) {
+  (void)state;
+  buffer onnx[] = {plan_mixed_network(), plan_own_kernels_network()};
+  for (size_t i = 0; i < 2; i++) {
+    buffer file = plan_compile(&onnx[i], NULL);
+    resnet_model *model = plan_open(&file, NULL);
+    const size_t table = plan_find_places(file.data, file.size).algorithms;
+    uint32_t count;
+    memcpy(&count, file.data + table, sizeof count);
+    assert_true(count > 2);
+    for (uint32_t k = 0; k < count; k++) try_algorithms(&file, table, k, nth_convolution(model, k));
+    resnet_model_close(&model);
+    buffer_release(&file);
+    buffer_release(&onnx[i]);
+  }
+}
+
+/* A file cannot combine algorithms with options that rule them out. */
+static void algorithms_obey_the_options_of_the_file(void **state) {
+  (void)state;
+  buffer onnx = plan_own_kernels_network(), file = plan_compile(&onnx, NULL);
+  const size_t key = plan_find_places(file.data, file.size).key;
+  const uint32_t direct = RESNET_CONV_DIRECT, xnnpack = RESNET_CONV_XNNPACK,
+                 small = RESNET_MEMORY_SMALL;
+  const struct {
+    size_t at;
+    uint32_t value;
+  } changes[] = {{key, direct}, {key, xnnpack}, {key + 4, small}};
+  for (size_t i = 0; i < 3; i++) {
+    buffer bad = copy_of(&file, file.size);
+    memcpy(bad.data + changes[i].at, &changes[i].value, sizeof changes[i].value);
+    plan_seal(bad.data, bad.size);
+    plan_refuse(&bad, RESNET_ERROR_FORMAT, "cannot be computed by");
+    buffer_release(&bad);
+  }
+  buffer_release(&onnx);
+  buffer_release(&file);
 }
 
 /* ---- the graph --------------------------------------------------------------------- */
@@ -685,6 +769,8 @@ int main(void) {
       cmocka_unit_test(checksums_see_flips_and_swaps),
       cmocka_unit_test(forged_headers_are_refused),
       cmocka_unit_test(forged_tables_are_refused),
+      cmocka_unit_test(forged_algorithms_run_or_are_refused),
+      cmocka_unit_test(algorithms_obey_the_options_of_the_file),
       cmocka_unit_test(forged_nodes_are_refused),
       cmocka_unit_test(forged_graphs_are_refused),
       cmocka_unit_test(forged_gates_and_borders_are_refused),
