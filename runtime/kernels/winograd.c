@@ -214,16 +214,15 @@ static void copy_phases(const stride1_task *t, winograd_tile at, float *split,
   for (size_t i = 0; i < n * n; i++) pixels[i] = split + i * STEM_PIXEL;
 }
 
-static void transform_tile_input(const winograd_task *shared, size_t tile, float *block,
+static void transform_tile_input(const winograd_task *shared, winograd_tile at, float *block,
                                  size_t row) {
   const stride1_task *t = (const stride1_task *)shared;
   const float *pixels[WINOGRAD_MAX_POINTS];
   float split[WINOGRAD_MAX_POINTS * STEM_PIXEL];
   if (shared->call->op->kernel == KERNEL_STEM)
-    copy_phases(t, winograd_find_tile(shared, tile), split, pixels);
+    copy_phases(t, at, split, pixels);
   else
-    winograd_tile_pixels(shared, winograd_find_tile(shared, tile), t->form->in.h, t->form->in.w,
-                         pixels);
+    winograd_tile_pixels(shared, at, t->form->in.h, t->form->in.w, pixels);
   t->form->transform_input(pixels, t->c, block + row * t->input_row, t->input_point);
 }
 
@@ -253,12 +252,11 @@ static void multiply_points(const winograd_task *shared, float *block, size_t po
   simd->gemm->multiply(&product, count);
 }
 
-static void transform_tile_output(const winograd_task *shared, size_t tile, float *block,
+static void transform_tile_output(const winograd_task *shared, winograd_tile at, float *block,
                                   size_t row) {
   const stride1_task *t = (const stride1_task *)shared;
   const kernel_call *call = shared->call;
   const plan_op *op = call->op;
-  const winograd_tile at = winograd_find_tile(shared, tile);
   const size_t offset = winograd_tile_offset(shared, at), o = op->shape.c;
   const float *shortcut = op->input_count == 2 ? call->input[1] + offset : NULL;
   t->form->transform_output(products_of(t, block) + row * t->product_row, t->product_point, o,

@@ -135,10 +135,11 @@ static float *products_of_stride2(const stride2_task *t, float *block) {
   return block + layout_floats(t->inputs);
 }
 
-static void stride2_tile_input(const winograd_task *shared, size_t tile, float *block, size_t row) {
+static void stride2_tile_input(const winograd_task *shared, winograd_tile at, float *block,
+                               size_t row) {
   const float *pixels[STRIDE2_PIXELS];
   const simd_stride2_place to = place_in(((const stride2_task *)shared)->inputs, block, row);
-  winograd_tile_pixels(shared, winograd_find_tile(shared, tile), STRIDE2_IN, STRIDE2_IN, pixels);
+  winograd_tile_pixels(shared, at, STRIDE2_IN, STRIDE2_IN, pixels);
   shared->call->simd->winograd_stride2->transform_input(pixels, shared->call->op->in.c, &to);
 }
 
@@ -173,11 +174,10 @@ static void multiply_panels(const winograd_task *shared, float *block, size_t pa
   }
 }
 
-static void stride2_tile_output(const winograd_task *shared, size_t tile, float *block,
+static void stride2_tile_output(const winograd_task *shared, winograd_tile at, float *block,
                                 size_t row) {
   const stride2_task *t = (const stride2_task *)shared;
   const plan_op *op = shared->call->op;
-  const winograd_tile at = winograd_find_tile(shared, tile);
   const simd_stride2_place products = place_in(t->products, products_of_stride2(t, block), row);
   shared->call->simd->winograd_stride2->transform_output(
       &products, op->shape.c, bias_of_stride2(shared->call->simd, op),

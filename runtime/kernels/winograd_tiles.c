@@ -31,6 +31,23 @@ void winograd_task_init(winograd_task *t, const kernel_call *call, size_t out_h,
   t->blocks = zeros + zero_floats(op);
 }
 
+static winograd_tile find_tile(const winograd_task *t, size_t tile) {
+  const size_t per_sample = t->tiles_h * t->tiles_w, inside = tile % per_sample;
+  return (winograd_tile){tile / per_sample, inside / t->tiles_w * t->out_h,
+                         inside % t->tiles_w * t->out_w};
+}
+
+/* Return the tile behind `at`. Divisions for each tile would take as long as a part of
+ * its transform. */
+static winograd_tile next_tile(const winograd_task *t, winograd_tile at) {
+  at.column += t->out_w;
+  if (at.column < t->call->op->shape.w) return at;
+  at.column = 0;
+  at.row += t->out_h;
+  if (at.row < t->call->op->shape.h) return at;
+  return (winograd_tile){at.sample + 1, 0, 0};
+}
+
 static size_t tiles_from(const winograd_task *t, size_t first) {
   return min_size(t->tiles - first, t->block);
 }
@@ -39,10 +56,13 @@ static size_t tiles_from(const winograd_task *t, size_t first) {
 static void run_block(void *context, size_t thread, size_t index) {
   const winograd_task *t = context;
   const size_t first = index * t->block, count = tiles_from(t, first);
+  const winograd_tile start = find_tile(t, first);
   float *block = t->blocks + thread * t->block_floats;
-  for (size_t i = 0; i < count; i++) t->input_transform(t, first + i, block, i);
+  winograd_tile at = start;
+  for (size_t i = 0; i < count; i++, at = next_tile(t, at)) t->input_transform(t, at, block, i);
   t->multiply(t, block, 0, t->slices, count);
-  for (size_t i = 0; i < count; i++) t->output_transform(t, first + i, block, i);
+  at = start;
+  for (size_t i = 0; i < count; i++, at = next_tile(t, at)) t->output_transform(t, at, block, i);
 }
 
 void winograd_run_blocks(const winograd_task *t) {
@@ -52,7 +72,7 @@ void winograd_run_blocks(const winograd_task *t) {
 
 static void shared_input(void *context, size_t i) {
   const winograd_task *t = context;
-  t->input_transform(t, t->first + i, t->blocks, i);
+  t->input_transform(t, find_tile(t, t->first + i), t->blocks, i);
 }
 
 static void shared_slice(void *context, size_t slice) {
@@ -62,7 +82,7 @@ static void shared_slice(void *context, size_t slice) {
 
 static void shared_output(void *context, size_t i) {
   const winograd_task *t = context;
-  t->output_transform(t, t->first + i, t->blocks, i);
+  t->output_transform(t, find_tile(t, t->first + i), t->blocks, i);
 }
 
 void winograd_run_shared(winograd_task *t) {

@@ -34,12 +34,12 @@ struct winograd_task {
   const float *zeros;      /* a pixel outside the image */
   float *blocks;           /* one for each thread */
 
-  /* Transform the inputs of tile `tile` into row `row` of the block. */
-  void (*input_transform)(const winograd_task *t, size_t tile, float *block, size_t row);
+  /* Transform the inputs of a tile into row `row` of the block. */
+  void (*input_transform)(const winograd_task *t, winograd_tile at, float *block, size_t row);
   /* Multiply slices slice..slice + slices - 1 of the first `count` rows of the block. */
   void (*multiply)(const winograd_task *t, float *block, size_t slice, size_t slices, size_t count);
-  /* Transform the products in row `row` of the block into the outputs of tile `tile`. */
-  void (*output_transform)(const winograd_task *t, size_t tile, float *block, size_t row);
+  /* Transform the products in row `row` of the block into the outputs of a tile. */
+  void (*output_transform)(const winograd_task *t, winograd_tile at, float *block, size_t row);
 };
 
 /* Set the members that follow from the call, out_h and out_w. */
@@ -55,12 +55,6 @@ void winograd_run_blocks(const winograd_task *t);
 void winograd_run_shared(winograd_task *t);
 
 /* ---- for every tile, hence inlined ---- */
-
-static inline winograd_tile winograd_find_tile(const winograd_task *t, size_t tile) {
-  const size_t per_sample = t->tiles_h * t->tiles_w, inside = tile % per_sample;
-  return (winograd_tile){tile / per_sample, inside / t->tiles_w * t->out_h,
-                         inside % t->tiles_w * t->out_w};
-}
 
 /* Return the floats before the tile's first output. */
 static inline size_t winograd_tile_offset(const winograd_task *t, winograd_tile at) {
@@ -86,6 +80,14 @@ static inline void winograd_tile_pixels(const winograd_task *t, winograd_tile at
   /* both wrap around where they are negative, and are then outside the image, too */
   const size_t top = at.row * op->window.stride_h - op->window.pad_top,
                left = at.column * op->window.stride_w - op->window.pad_left;
+  const bool whole = top < op->in.h && top + in_h <= op->in.h && left < op->in.w &&
+                     left + in_w <= op->in.w;
+  if (whole) {
+    const float *line = image + (top * op->in.w + left) * c;
+    for (size_t row = 0; row < in_h; row++, line += op->in.w * c, pixels += in_w)
+      for (size_t column = 0; column < in_w; column++) pixels[column] = line + column * c;
+    return;
+  }
   for (size_t row = 0; row < in_h; row++, pixels += in_w) {
     const bool inside = top + row < op->in.h;
     const float *line = inside ? image + (top + row) * op->in.w * c : t->zeros;

@@ -30,6 +30,11 @@ enum {
  * tile's values stay in registers. */
 #define UNROLLED _Pragma("GCC unroll 8")
 
+/* Hide from the compiler that a stride is the same in each pass of a loop. Otherwise GCC
+ * computes the tens of addresses of a tile before the loop and keeps them on the stack,
+ * which takes longer than the loop's few passes. */
+#define OPAQUE(stride) __asm__("" : "+r"(stride))
+
 /* Return `count` floats, followed by zeros. Callers pass the constant WIDTH where they
  * can. */
 INLINE vec load(const float *x, size_t count) {

@@ -67,7 +67,9 @@ INLINE void input_lines(const float *const *pixels, size_t k, float *out, size_t
 INLINE void transform_input(const float *const *pixels, size_t c, float *out, size_t point_stride,
                             winograd_size n) {
   for (size_t k = 0; k < c; k += WIDTH) {
+    OPAQUE(point_stride);
     input_lines(pixels, k, out, point_stride, n, 0);
+    OPAQUE(point_stride);
     input_lines(pixels, k, out, point_stride, n, n.h / 2);
   }
 }
@@ -189,6 +191,7 @@ INLINE void output_whole(const float *products, size_t point_stride, size_t k,
   UNROLLED
   for (size_t first = 0; first < 2; first++) {
     vec y[OUTPUT_ROWS][WINOGRAD_MAX_OUT] = {0};
+    OPAQUE(point_stride);
     output_rows(products + k, point_stride, n, out, first, y);
     UNROLLED
     for (size_t row = first; row < out.h; row += 2) store_row(y[row / 2], row, out.w, k, WIDTH, to);
@@ -202,6 +205,7 @@ INLINE void output_part(const float *products, size_t point_stride, size_t k, si
   UNROLLED
   for (size_t first = 0; first < 2; first++) {
     vec y[OUTPUT_ROWS][WINOGRAD_MAX_OUT] = {0};
+    OPAQUE(point_stride);
     output_rows(products + k, point_stride, n, out, first, y);
     for (size_t row = first; row < to->rows; row += 2)
       for (size_t column = 0; column < to->columns; column++) {
