@@ -147,12 +147,10 @@ typedef struct destination {
   float low, high;
 } destination;
 
-enum { OUTPUT_ROWS = (WINOGRAD_MAX_OUT + 1) / 2 };
-
-/* Compute every other row of A^T m A from `first` on; these share their sums. */
+/* Compute A^T m A. */
 INLINE void output_rows(const float *products, size_t point_stride, winograd_size n,
-                        winograd_size out, size_t first, vec y[OUTPUT_ROWS][WINOGRAD_MAX_OUT]) {
-  vec t[OUTPUT_ROWS][WINOGRAD_MAX_IN] = {0};
+                        winograd_size out, vec y[WINOGRAD_MAX_OUT][WINOGRAD_MAX_OUT]) {
+  vec t[WINOGRAD_MAX_OUT][WINOGRAD_MAX_IN];
   UNROLLED
   for (size_t column = 0; column < n.w; column++) {
     vec m[WINOGRAD_MAX_IN];
@@ -160,14 +158,13 @@ INLINE void output_rows(const float *products, size_t point_stride, winograd_siz
     for (size_t row = 0; row < n.h; row++)
       m[row] = load(products + (row * n.w + column) * point_stride, WIDTH);
     UNROLLED
-    for (size_t row = first; row < out.h; row += 2)
-      t[row / 2][column] = output_line(m, row, n.h, out.h);
+    for (size_t row = 0; row < out.h; row++) t[row][column] = output_line(m, row, n.h, out.h);
   }
   UNROLLED
-  for (size_t row = first; row < out.h; row += 2) {
+  for (size_t row = 0; row < out.h; row++) {
     UNROLLED
     for (size_t column = 0; column < out.w; column++)
-      y[row / 2][column] = output_line(t[row / 2], column, n.w, out.w);
+      y[row][column] = output_line(t[row], column, n.w, out.w);
   }
 }
 
@@ -184,37 +181,28 @@ INLINE void store_row(const vec *y, size_t row, size_t columns, size_t k, size_t
   }
 }
 
-/* Compute one vector of channels of a whole tile. With constant sizes all values stay in
- * registers. */
+/* Compute one vector of channels of a whole tile. */
 INLINE void output_whole(const float *products, size_t point_stride, size_t k,
                          const destination *to, winograd_size n, winograd_size out) {
+  vec y[WINOGRAD_MAX_OUT][WINOGRAD_MAX_OUT];
+  output_rows(products + k, point_stride, n, out, y);
   UNROLLED
-  for (size_t first = 0; first < 2; first++) {
-    vec y[OUTPUT_ROWS][WINOGRAD_MAX_OUT] = {0};
-    OPAQUE(point_stride);
-    output_rows(products + k, point_stride, n, out, first, y);
-    UNROLLED
-    for (size_t row = first; row < out.h; row += 2) store_row(y[row / 2], row, out.w, k, WIDTH, to);
-  }
+  for (size_t row = 0; row < out.h; row++) store_row(y[row], row, out.w, k, WIDTH, to);
 }
 
 /* Compute the other cases: tiles cut by the image's border, channels that do not fill a
  * vector. */
 INLINE void output_part(const float *products, size_t point_stride, size_t k, size_t count,
                         const destination *to, winograd_size n, winograd_size out) {
-  UNROLLED
-  for (size_t first = 0; first < 2; first++) {
-    vec y[OUTPUT_ROWS][WINOGRAD_MAX_OUT] = {0};
-    OPAQUE(point_stride);
-    output_rows(products + k, point_stride, n, out, first, y);
-    for (size_t row = first; row < to->rows; row += 2)
-      for (size_t column = 0; column < to->columns; column++) {
-        const size_t at = row * to->row_stride + column * to->column_stride + k;
-        vec value = y[row / 2][column] + load(to->bias + k, count);
-        if (to->shortcut) value += load(to->shortcut + at, count);
-        store(to->out + at, clamp_vec(value, (vec){0} + to->low, (vec){0} + to->high), count);
-      }
-  }
+  vec y[WINOGRAD_MAX_OUT][WINOGRAD_MAX_OUT];
+  output_rows(products + k, point_stride, n, out, y);
+  for (size_t row = 0; row < to->rows; row++)
+    for (size_t column = 0; column < to->columns; column++) {
+      const size_t at = row * to->row_stride + column * to->column_stride + k;
+      vec value = y[row][column] + load(to->bias + k, count);
+      if (to->shortcut) value += load(to->shortcut + at, count);
+      store(to->out + at, clamp_vec(value, (vec){0} + to->low, (vec){0} + to->high), count);
+    }
 }
 
 INLINE void transform_output(const float *products, size_t point_stride, size_t o,
@@ -222,6 +210,7 @@ INLINE void transform_output(const float *products, size_t point_stride, size_t 
   const bool whole = to->rows == out.h && to->columns == out.w;
   size_t k = 0;
   for (; k + WIDTH <= o; k += WIDTH) {
+    OPAQUE(point_stride);
     if (whole)
       output_whole(products, point_stride, k, to, n, out);
     else
