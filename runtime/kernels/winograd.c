@@ -15,14 +15,8 @@
 #include "runtime/kernels/winograd_tiles.h"
 
 enum {
-  /* transformed inputs and products: what a core's L2 holds beside a panel of weights */
-  BLOCK_BYTES = 320 * 1024,
   /* weights up to this size stay in L2 from one block to the next */
   CACHED_BYTES = 256 * 1024,
-  TILE_ROWS = 8, /* tiles that the matrix product handles at once */
-  /* with fewer tiles, reading the weights for each block costs more than L2 saves */
-  MIN_BLOCK = 16,
-  MAX_BLOCK = 64,
   /* With fewer blocks, threads share the steps of one block, if it has at least
    * SHARED_PRODUCTS for each thread: three barriers cost some 20 us. */
   BLOCKS_PER_THREAD = 2,
@@ -156,18 +150,26 @@ static size_t tile_floats(const plan_op *op) {
   return whole_lines(input_channels(op)) + whole_lines(op->shape.c);
 }
 
-static size_t block_tiles_winograd(const simd_set *simd, const plan_op *op) {
-  const size_t tiles = BLOCK_BYTES / (point_count(simd, op) * sizeof(float) * tile_floats(op)) /
-                       TILE_ROWS * TILE_ROWS;
-  return tiles < MIN_BLOCK ? MIN_BLOCK : tiles > MAX_BLOCK ? MAX_BLOCK : tiles;
+static size_t tiles_winograd(const simd_set *simd, const plan_op *op, size_t batch) {
+  const winograd_size out = form_of(simd, op)->out;
+  return batch * ((op->shape.h + out.h - 1) / out.h) * ((op->shape.w + out.w - 1) / out.w);
 }
 
-static size_t block_floats_winograd(const simd_set *simd, const plan_op *op) {
-  return point_count(simd, op) * (block_tiles_winograd(simd, op) * tile_floats(op) + 2 * TILE_SKEW);
+/* Return the bytes of one tile's transformed inputs and products. */
+static size_t tile_bytes_winograd(const simd_set *simd, const plan_op *op) {
+  return point_count(simd, op) * tile_floats(op) * sizeof(float);
+}
+
+static size_t block_floats_winograd(const kernel_call *call) {
+  const simd_set *simd = call->simd;
+  const plan_op *op = call->op;
+  const size_t room = winograd_block_room(call, tiles_winograd(simd, op, call->batch),
+                                          tile_bytes_winograd(simd, op), op->packed.size);
+  return point_count(simd, op) * (room * tile_floats(op) + 2 * TILE_SKEW);
 }
 
 static resnet_status shape_winograd(kernel_call *call, resnet_error *error) {
-  return winograd_workspace(call, block_floats_winograd(call->simd, call->op), error);
+  return winograd_workspace(call, block_floats_winograd(call), error);
 }
 
 typedef struct stride1_task {
@@ -282,23 +284,24 @@ static void run_winograd(const kernel_call *call) {
                     .c = input_channels(op),
                     .points = point_count(simd, op),
                     .shared = {.slices = point_count(simd, op),
-                               .block_floats = block_floats_winograd(simd, op),
+                               .block_floats = block_floats_winograd(call),
                                .input_transform = transform_tile_input,
                                .multiply = multiply_points,
                                .output_transform = transform_tile_output}};
   winograd_task_init(&t.shared, call, form->out.h, form->out.w);
-  set_block(&t, block_tiles_winograd(simd, op));
-  const size_t tiles = t.shared.tiles, blocks = (tiles + t.shared.block - 1) / t.shared.block;
+  const size_t tiles = t.shared.tiles;
+  const size_t max_block =
+      winograd_max_block(call, tiles, tile_bytes_winograd(simd, op), op->packed.size);
+  const size_t blocks = (tiles + max_block - 1) / max_block;
   const size_t threads = pthreadpool_get_threads_count(call->pool),
                products = tiles * t.points * t.c * op->shape.c;
   if (threads > 1 && blocks < BLOCKS_PER_THREAD * threads &&
       products / threads >= SHARED_PRODUCTS) {
+    set_block(&t, winograd_even_block(tiles, threads * max_block, 1));
     winograd_run_shared(&t.shared);
     return;
   }
-  /* at most the tiles that give each thread a block */
-  const size_t share = round_up(tiles, threads * TILE_ROWS) / threads;
-  if (share < t.shared.block) set_block(&t, share);
+  set_block(&t, winograd_even_block(tiles, max_block, threads));
   winograd_run_blocks(&t.shared);
 }
 

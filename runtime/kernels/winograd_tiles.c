@@ -2,6 +2,18 @@
 
 #include <string.h>
 
+enum {
+  TILE_ROWS = 8, /* tiles that the matrix product handles at once */
+  /* With fewer tiles, reading the weights for each block costs more than L2 saves. */
+  MIN_BLOCK = 16,
+  MAX_BLOCK = 64,
+  L2_PARTS = 3, /* one for a block; the others hold weights and activations */
+  L3_PARTS = 8, /* one for a large block */
+  HEAVY = 4,    /* times L2: reading so many weights costs more than a block in L3 */
+  /* bytes: a session grows little */
+  LARGE_BLOCK = 2 << 20
+};
+
 /* The workspace starts with one pixel of zeros, for inputs outside the image. */
 static size_t zero_floats(const plan_op *op) { return round_up(op->in.c, TILE_LINE); }
 
@@ -15,6 +27,42 @@ resnet_status winograd_workspace(kernel_call *call, size_t block_floats, resnet_
                     call->op->name, threads);
   call->workspace_size = (zeros + floats) * sizeof(float);
   return RESNET_OK;
+}
+
+/* Return the bytes of a block's transformed values, which all together take `bytes`.
+ * Weights that do not fit L2 are read once for each block: then larger blocks pay, as far
+ * as L3 holds them. The number of threads plays no part, as a forked child has one thread
+ * and the same workspace. */
+static size_t block_bytes(system_caches caches, size_t bytes, size_t weight_bytes) {
+  const size_t share = min_size(LARGE_BLOCK, caches.l3 / L3_PARTS);
+  if (weight_bytes <= caches.l2) return caches.l2 / L2_PARTS;
+  if (weight_bytes <= HEAVY * caches.l2 && bytes > share) return caches.l2;
+  return share > caches.l2 ? share : caches.l2;
+}
+
+/* Return the tiles of a block of at most `bytes`. */
+static size_t block_tiles(size_t bytes, size_t tiles, size_t tile_bytes) {
+  const size_t fit = bytes / tile_bytes;
+  const size_t block = fit < MIN_BLOCK ? MIN_BLOCK : min_size(fit, MAX_BLOCK);
+  return min_size(block / TILE_ROWS * TILE_ROWS, round_up(tiles, TILE_ROWS));
+}
+
+size_t winograd_max_block(const kernel_call *call, size_t tiles, size_t tile_bytes,
+                          size_t weight_bytes) {
+  const size_t bytes = block_bytes(call->caches, tiles * tile_bytes, weight_bytes);
+  return block_tiles(bytes, tiles, tile_bytes);
+}
+
+size_t winograd_block_room(const kernel_call *call, size_t tiles, size_t tile_bytes,
+                           size_t weight_bytes) {
+  return block_tiles(block_bytes(call->caches, 0, weight_bytes), tiles, tile_bytes);
+}
+
+size_t winograd_even_block(size_t tiles, size_t max_block, size_t parts) {
+  const size_t blocks = round_up((tiles + max_block - 1) / max_block, parts);
+  const size_t even = (tiles + blocks - 1) / blocks;
+  /* a few rows more or less matter in small blocks */
+  return even > MAX_BLOCK / 2 ? even : min_size(round_up(even, TILE_ROWS), max_block);
 }
 
 void winograd_task_init(winograd_task *t, const kernel_call *call, size_t out_h, size_t out_w) {

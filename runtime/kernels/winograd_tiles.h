@@ -45,6 +45,19 @@ struct winograd_task {
 /* Set the members that follow from the call, out_h and out_w. */
 void winograd_task_init(winograd_task *t, const kernel_call *call, size_t out_h, size_t out_w);
 
+/* Return the most tiles of a block, whose transformed values take tile_bytes a tile. */
+size_t winograd_max_block(const kernel_call *call, size_t tiles, size_t tile_bytes,
+                          size_t weight_bytes);
+
+/* Return the largest winograd_max_block of up to `tiles` tiles: a smaller batch may have
+ * larger blocks, and uses the same workspace. */
+size_t winograd_block_room(const kernel_call *call, size_t tiles, size_t tile_bytes,
+                           size_t weight_bytes);
+
+/* Return the tiles of a block if they are split evenly into a multiple of `parts` blocks,
+ * each of at most max_block. */
+size_t winograd_even_block(size_t tiles, size_t max_block, size_t parts);
+
 /* Request a workspace with a block of `block_floats` for each thread. */
 resnet_status winograd_workspace(kernel_call *call, size_t block_floats, resnet_error *error);
 
@@ -80,8 +93,8 @@ static inline void winograd_tile_pixels(const winograd_task *t, winograd_tile at
   /* both wrap around where they are negative, and are then outside the image, too */
   const size_t top = at.row * op->window.stride_h - op->window.pad_top,
                left = at.column * op->window.stride_w - op->window.pad_left;
-  const bool whole = top < op->in.h && top + in_h <= op->in.h && left < op->in.w &&
-                     left + in_w <= op->in.w;
+  const bool whole =
+      top < op->in.h && top + in_h <= op->in.h && left < op->in.w && left + in_w <= op->in.w;
   if (whole) {
     const float *line = image + (top * op->in.w + left) * c;
     for (size_t row = 0; row < in_h; row++, line += op->in.w * c, pixels += in_w)

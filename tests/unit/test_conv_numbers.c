@@ -168,6 +168,46 @@ static void bits_do_not_depend_on_threads_or_batches(void **unused) {
   assert_int_equal(kinds, NETWORK_KINDS);
 }
 
+/* Open a session anew for a CPU with other caches and run it. */
+static void record_run_with_caches(const resnet_model *model, const float *input,
+                                   system_caches caches, record *r) {
+  static float scores[SAMPLES * 4096];
+  resnet_session *session;
+  resnet_session_options settings = {.struct_size = sizeof settings,
+                                     .threads = 2,
+                                     .batch = SAMPLES,
+                                     .observe = RESNET_OBSERVE_OPS};
+  r->done = 0;
+  assert_int_equal(resnet_session_open(model, &settings, &session, NULL), RESNET_OK);
+  executor_close(session);
+  session->caches = caches;
+  assert_int_equal(executor_open(session, NULL), RESNET_OK);
+  assert_int_equal(resnet_session_observe(session, keep, r, NULL), RESNET_OK);
+  assert_int_equal(resnet_run(session, input, RESNET_LAYOUT_NHWC, SAMPLES, scores, NULL),
+                   RESNET_OK);
+  resnet_session_close(&session);
+}
+
+static void bits_do_not_depend_on_caches(void **unused) {
+  (void)unused;
+  static const system_caches caches[] = {{128 << 10, 0}, {256 << 10, 64 << 20}, {4 << 20, 0}};
+  for (size_t i = 0; i < SIZES; i++) {
+    network n = residual_network(&sizes[i]);
+    resnet_model *model = network_model(&n, RESNET_CONV_WINOGRAD);
+    float *input =
+        random_floats(model->memory, SAMPLES * plan_shape_floats(model->plan.ops[0].shape));
+    record want = new_record(model, wanted), got = new_record(model, found);
+    record_run(model, input, 1, 1, &want);
+    for (size_t k = 0; k < sizeof caches / sizeof *caches; k++) {
+      record_run_with_caches(model, input, caches[k], &got);
+      assert_memory_equal(wanted, found, want.starts[model->plan.op_count] * sizeof *found);
+    }
+    mem_release(model->memory, input);
+    graph_release(&n.graph);
+    resnet_model_close(&model);
+  }
+}
+
 static void bits_of_gates_do_not_depend_on_threads_or_batches(void **unused) {
   (void)unused;
   for (size_t i = 0; i < SIZES; i++) {
@@ -252,6 +292,7 @@ static void errors_do_not_depend_on_the_scale(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bits_do_not_depend_on_threads_or_batches),
+      cmocka_unit_test(bits_do_not_depend_on_caches),
       cmocka_unit_test(bits_of_gates_do_not_depend_on_threads_or_batches),
       cmocka_unit_test(samples_do_not_change_each_other),
       cmocka_unit_test(errors_do_not_depend_on_the_scale),
